@@ -1,0 +1,73 @@
+/**
+ * Where compiled addons are kept, so that a second checkout or a fresh node_modules need not
+ * compile again. An entry's name is a hash of all that goes into it.
+ */
+import { Database } from 'bun:sqlite'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { say } from './progress.ts'
+
+export function cacheFolder(): string {
+  const own = process.env['HONO_KAFKA_CONSUME_CACHE']
+  if (own) return resolve(own)
+  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'hono-kafka-consume')
+}
+
+/** The addon stored under this key; undefined when there is none or it is damaged. */
+export function cachedAddon(key: string): Uint8Array | undefined {
+  const addon = join(cacheFolder(), `${key}.node`)
+  const checksum = `${addon}.sha256`
+  if (!existsSync(addon) || !existsSync(checksum)) return undefined
+  const content = readFileSync(addon)
+  return sha256(content) === readFileSync(checksum, 'utf8').trim() ? content : undefined
+}
+
+export function storeAddon(key: string, content: Uint8Array): void {
+  const addon = join(cacheFolder(), `${key}.node`)
+  writeWhole(`${addon}.sha256`, `${sha256(content)}\n`)
+  writeWhole(addon, content)
+}
+
+export function dropAddon(key: string): void {
+  rmSync(join(cacheFolder(), `${key}.node`), { force: true })
+}
+
+/** Readers see the old file or the new one, never a part. */
+export function writeWhole(path: string, content: string | Uint8Array): void {
+  const passing = `${path}.${process.pid}`
+  writeFileSync(passing, content)
+  renameSync(passing, path)
+}
+
+/**
+ * One set-up works at a time. The lock is SQLite's on an empty database: the system releases it
+ * when its holder dies, however that happens, so no stale one is left behind.
+ */
+export async function withLock<T>(work: () => Promise<T>): Promise<T> {
+  mkdirSync(cacheFolder(), { recursive: true })
+  const database = new Database(join(cacheFolder(), 'lock.sqlite'))
+  try {
+    for (let tries = 0; !tryLock(database); tries++) {
+      if (tries === 0) say('Waiting for another set-up to finish …')
+      await Bun.sleep(200)
+    }
+    return await work()
+  } finally {
+    database.close()
+  }
+}
+
+function tryLock(database: Database): boolean {
+  try {
+    database.run('BEGIN EXCLUSIVE')
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY') return false
+    throw error
+  }
+}
+
+function sha256(content: Uint8Array): string {
+  return new Bun.CryptoHasher('sha256').update(content).digest('hex')
+}

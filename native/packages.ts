@@ -1,0 +1,39 @@
+/** Installs the npm packages that the lockfile names. */
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { run } from './command.ts'
+import { step } from './progress.ts'
+
+const stampName = '.hono-kafka-consume-setup'
+
+/** Whether node_modules is what this package.json and lockfile say. */
+export function packagesAreInstalled(root: string): boolean {
+  const stamp = join(root, 'node_modules', stampName)
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint(root)
+}
+
+export async function installPackages(root: string, log: string): Promise<void> {
+  const wanted = fingerprint(root)
+  await step('Installing npm packages', ({ update }) =>
+    run({
+      // No scripts: that of Confluent's client would fetch a build Bun cannot load.
+      argv: [process.execPath, 'install', '--frozen-lockfile', '--ignore-scripts'],
+      cwd: root,
+      log,
+      onLine: update,
+    }),
+  )
+  const stamp = join(root, 'node_modules', stampName)
+  mkdirSync(join(root, 'node_modules'), { recursive: true })
+  writeFileSync(`${stamp}.${process.pid}`, wanted)
+  renameSync(`${stamp}.${process.pid}`, stamp)
+}
+
+function fingerprint(root: string): string {
+  const hash = new Bun.CryptoHasher('sha256')
+  for (const name of ['package.json', 'bun.lock']) {
+    const content = readFileSync(join(root, name))
+    hash.update(`${name} ${content.length}\n`).update(content)
+  }
+  return hash.digest('hex')
+}

@@ -1,0 +1,90 @@
+/** `bun run setup`: npm packages, system packages and the compiled Kafka client, where missing. */
+import { mkdirSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { addonPath, currentTarget, manifestPath, readManifest } from './addon.ts'
+import { addonKey, buildAddon, checkAddon, sourcesIn } from './build.ts'
+import { cachedAddon, cacheFolder, dropAddon, storeAddon, withLock, writeWhole } from './cache.ts'
+import { installPackages, packagesAreInstalled } from './packages.ts'
+import { say } from './progress.ts'
+import { provideSystem } from './system.ts'
+
+const usage = `Usage: bun run setup [options]
+
+Installs the npm packages of the lockfile, what is missing of the compiler and libraries that the
+Kafka client needs, and compiles that client. Does nothing where all is there.
+
+  --packages-only  install the npm packages only
+  --force          compile the Kafka client again
+  --quiet          say nothing when there is nothing to do
+  --help           show this text`
+
+const flags = ['--packages-only', '--force', '--quiet', '--help'] as const
+type Flag = (typeof flags)[number]
+
+const root = dirname(import.meta.dirname)
+const log = join(cacheFolder(), 'setup.log')
+
+async function setup(given: Set<Flag>): Promise<void> {
+  const packagesOnly = given.has('--packages-only')
+  const force = given.has('--force')
+  const isDone = () => packagesAreInstalled(root) && (packagesOnly || addonIsInstalled())
+  if (!isDone() || force) {
+    await withLock(async () => {
+      rmSync(log, { force: true })
+      if (!packagesAreInstalled(root)) await installPackages(root, log)
+      if (!packagesOnly && (force || !addonIsInstalled())) await installAddon(force)
+    })
+    say('Set up.')
+  } else if (!given.has('--quiet')) {
+    say('All is set up.')
+  }
+}
+
+function addonIsInstalled(): boolean {
+  return readManifest(addonPath(sourcesIn(root).package))?.key === addonKey(root)
+}
+
+async function installAddon(force: boolean): Promise<void> {
+  const key = addonKey(root)
+  if (!force) {
+    const cached = cachedAddon(key)
+    if (cached && (await place(cached, key))) return
+  }
+  await provideSystem(log)
+  const built = await buildAddon(root, log)
+  storeAddon(key, built)
+  await place(built, key)
+}
+
+/** False when the addon does not load here, as when the system's libraries have changed. */
+async function place(content: Uint8Array, key: string): Promise<boolean> {
+  const addon = addonPath(sourcesIn(root).package)
+  mkdirSync(dirname(addon), { recursive: true })
+  writeWhole(addon, content)
+  try {
+    await checkAddon(addon, log)
+  } catch {
+    dropAddon(key)
+    return false
+  }
+  const manifest = { key, target: currentTarget(), size: content.length }
+  writeWhole(manifestPath(addon), `${JSON.stringify(manifest)}\n`)
+  return true
+}
+
+const unknown = process.argv.slice(2).filter((flag) => !flags.some((known) => known === flag))
+const given = new Set(flags.filter((flag) => process.argv.includes(flag)))
+if (unknown.length > 0) {
+  console.error(`Cannot set up: unknown option ${unknown.join(', ')}\n\n${usage}`)
+  process.exit(2)
+}
+if (given.has('--help')) {
+  console.log(usage)
+} else {
+  try {
+    await setup(given)
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error)
+    process.exit(1)
+  }
+}
