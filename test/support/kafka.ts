@@ -1,0 +1,195 @@
+import {
+  AdminClient,
+  KafkaConsumer,
+  type LibrdKafkaError,
+  type Metadata,
+  Producer,
+  type TopicPartitionOffset,
+  type WatermarkOffsets,
+} from '@confluentinc/kafka-javascript'
+import { uniqueName } from './names.ts'
+import { until, within } from './wait.ts'
+
+/** A record to produce. Text is sent as UTF-8; `null` is a tombstone, an absent key is none. */
+export interface TestRecord {
+  readonly partition?: number
+  readonly key?: string | Uint8Array | null
+  readonly value: string | Uint8Array | null
+  /** In this order; names may repeat. */
+  readonly headers?: ReadonlyArray<readonly [name: string, value: string | Uint8Array]>
+  /** Milliseconds since 1970. Default: now. */
+  readonly timestamp?: number
+}
+
+/** Where a produced record went. */
+export interface Produced {
+  readonly partition: number
+  readonly offset: number
+}
+
+/** What differs between brokers. */
+export interface BrokerKind {
+  /** Topics come into being when a producer asks for them, with four partitions. */
+  readonly autoCreate: boolean
+}
+
+/** The partitions that every test topic has, unless a test asks for others. */
+export const PARTITIONS = 4
+
+interface Pending {
+  resolve(produced: Produced): void
+  reject(error: Error): void
+}
+
+type Callback<T> = (error: LibrdKafkaError | null | undefined, result: T) => void
+
+function call<T>(what: string, run: (done: Callback<T>) => void, milliseconds?: number) {
+  const result = new Promise<T>((resolve, reject) => {
+    run((error, value) => {
+      if (error) reject(new Error(`Cannot ${what}: ${error.message}`, { cause: error }))
+      else resolve(value)
+    })
+  })
+  return within(result, what, milliseconds)
+}
+
+function bytes(value: string | Uint8Array): Buffer {
+  return typeof value === 'string' ? Buffer.from(value) : Buffer.from(value)
+}
+
+/** A broker as the tests use it: behind the back of what is tested. */
+export class TestKafka {
+  readonly bootstrapServers: string
+  readonly #kind: BrokerKind
+  readonly #producer: Producer
+
+  private constructor(bootstrapServers: string, kind: BrokerKind, producer: Producer) {
+    this.bootstrapServers = bootstrapServers
+    this.#kind = kind
+    this.#producer = producer
+  }
+
+  static async connect(bootstrapServers: string, kind: BrokerKind): Promise<TestKafka> {
+    const producer = new Producer({
+      'bootstrap.servers': bootstrapServers,
+      'linger.ms': 2,
+      'message.max.bytes': 4_000_000,
+      'allow.auto.create.topics': true,
+      dr_cb: true,
+    })
+    producer.on('delivery-report', (error, report) => {
+      const pending = report.opaque as Pending
+      if (error) pending.reject(new Error(`Cannot produce: ${error.message}`, { cause: error }))
+      else pending.resolve({ partition: report.partition, offset: report.offset })
+    })
+    await call<Metadata>(`connect to ${bootstrapServers}`, (done) => producer.connect({}, done))
+    producer.setPollInterval(5)
+    return new TestKafka(bootstrapServers, kind, producer)
+  }
+
+  /** A new topic, ready to be written and read. */
+  async createTopic(partitions = PARTITIONS): Promise<string> {
+    const topic = uniqueName('contract')
+    if (!this.#kind.autoCreate) {
+      const admin = AdminClient.create({ 'bootstrap.servers': this.bootstrapServers })
+      try {
+        await call<void>(`create topic ${topic}`, (done) =>
+          admin.createTopic(
+            { topic, num_partitions: partitions, replication_factor: 1 },
+            10_000,
+            (error) => done(error, undefined),
+          ),
+        )
+      } finally {
+        admin.disconnect()
+      }
+    } else if (partitions !== PARTITIONS) {
+      throw new Error(`Cannot create topic: the embedded broker has ${PARTITIONS} partitions`)
+    }
+    await until(
+      async () => (await this.#leaders(topic)) === partitions,
+      `a leader of each partition of ${topic}`,
+    )
+    return topic
+  }
+
+  async #leaders(topic: string): Promise<number> {
+    const metadata = await call<Metadata>(`read the metadata of ${topic}`, (done) =>
+      this.#producer.getMetadata({ topic, timeout: 5_000 }, done),
+    )
+    const found = metadata.topics.find((candidate) => candidate.name === topic)
+    return found?.partitions.filter((partition) => partition.leader >= 0).length ?? 0
+  }
+
+  /** Writes records; resolves with their offsets, in the order given, when the broker has them all. */
+  async produce(topic: string, records: readonly TestRecord[]): Promise<Produced[]> {
+    const sent = records.map((record) => {
+      const { promise, resolve, reject } = Promise.withResolvers<Produced>()
+      const opaque: Pending = { resolve, reject }
+      this.#producer.produce(
+        topic,
+        record.partition ?? 0,
+        record.value === null ? null : bytes(record.value),
+        record.key === undefined || record.key === null ? null : bytes(record.key),
+        record.timestamp ?? Date.now(),
+        opaque,
+        (record.headers ?? []).map(([name, value]) => ({ [name]: bytes(value) })),
+      )
+      return promise
+    })
+    return within(Promise.all(sent), `delivery of ${records.length} records to ${topic}`, 20_000)
+  }
+
+  /** The first offset kept and the offset after the last. */
+  watermarks(topic: string, partition: number): Promise<WatermarkOffsets> {
+    return call<WatermarkOffsets>(`read the watermarks of ${topic}/${partition}`, (done) =>
+      this.#producer.queryWatermarkOffsets(topic, partition, 5_000, done),
+    )
+  }
+
+  /** Deletes a partition's records below an offset: by request, or by outgrowing what it keeps. */
+  async expire(topic: string, partition: number, below: number): Promise<void> {
+    if (this.#kind.autoCreate) {
+      // The embedded broker keeps 5 MB of a partition.
+      const filler = new Uint8Array(900_000)
+      while ((await this.watermarks(topic, partition)).lowOffset < below) {
+        await this.produce(topic, [{ partition, value: filler }])
+      }
+      return
+    }
+    const admin = AdminClient.create({ 'bootstrap.servers': this.bootstrapServers })
+    try {
+      await call<unknown>(`delete records of ${topic}/${partition}`, (done) =>
+        admin.deleteRecords([{ topic, partition, offset: below }], { timeout: 10_000 }, done),
+      )
+    } finally {
+      admin.disconnect()
+    }
+  }
+
+  /** What a group has committed, by partition; -1 where it committed nothing. */
+  async committed(group: string, topic: string, partitions = PARTITIONS): Promise<number[]> {
+    const consumer = new KafkaConsumer(
+      { 'bootstrap.servers': this.bootstrapServers, 'group.id': group },
+      {},
+    )
+    await call<Metadata>('connect a consumer', (done) => consumer.connect({}, done))
+    try {
+      const asked = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
+      const answer = await call<TopicPartitionOffset[]>(`read the offsets of ${group}`, (done) =>
+        consumer.committed(asked, 5_000, done),
+      )
+      const offsets = Array.from({ length: partitions }, () => -1)
+      for (const { partition, offset } of answer) {
+        if (typeof offset === 'number' && offset >= 0) offsets[partition] = offset
+      }
+      return offsets
+    } finally {
+      await call<unknown>('disconnect a consumer', (done) => consumer.disconnect(done))
+    }
+  }
+
+  async close(): Promise<void> {
+    await call<unknown>('disconnect the producer', (done) => this.#producer.disconnect(2_000, done))
+  }
+}

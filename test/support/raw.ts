@@ -1,0 +1,99 @@
+import { connect, type Socket } from 'node:net'
+import { until, within } from './wait.ts'
+
+/**
+ * A client that says when it reads: HTTP/1.1 by hand on a socket, since `fetch` reads ahead.
+ * It begins paused.
+ */
+export class RawClient implements AsyncDisposable {
+  /** Whether the server has closed the connection. */
+  closed = false
+  readonly #socket: Socket
+  readonly #chunks: Buffer[] = []
+  #received = 0
+
+  private constructor(socket: Socket) {
+    this.#socket = socket
+    socket.on('data', (chunk: Buffer) => {
+      this.#chunks.push(chunk)
+      this.#received += chunk.length
+    })
+    socket.on('close', () => {
+      this.closed = true
+    })
+    socket.on('error', () => {
+      this.closed = true
+    })
+    socket.pause()
+  }
+
+  /** Connects and sends a GET, without reading the answer. */
+  static async open(url: string, headers: Record<string, string> = {}): Promise<RawClient> {
+    const { hostname, port, pathname, search } = new URL(url)
+    const socket = connect({ host: hostname, port: Number(port) })
+    await within(
+      new Promise<void>((resolve, reject) => {
+        socket.once('connect', resolve)
+        socket.once('error', reject)
+      }),
+      `a connection to ${url}`,
+    )
+    const client = new RawClient(socket)
+    const lines = Object.entries({ host: `${hostname}:${port}`, ...headers }).map(
+      ([name, value]) => `${name}: ${value}\r\n`,
+    )
+    socket.write(`GET ${pathname}${search} HTTP/1.1\r\n${lines.join('')}\r\n`)
+    return client
+  }
+
+  /** Bytes received so far. */
+  get received(): number {
+    return this.#received
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  /** Reads until some bytes have come, then pauses. */
+  async readBytes(count: number): Promise<void> {
+    this.resume()
+    await until(() => this.#received >= count, `${count} bytes on a socket`)
+    this.pause()
+  }
+
+  /** The body received so far, with the chunks' framing taken off; an incomplete chunk counts. */
+  body(): Buffer {
+    const all = Buffer.concat(this.#chunks)
+    const head = all.indexOf('\r\n\r\n')
+    if (head < 0) return Buffer.alloc(0)
+    const rest = all.subarray(head + 4)
+    if (!/transfer-encoding: *chunked/i.test(all.subarray(0, head).toString())) return rest
+    const parts: Buffer[] = []
+    for (let at = 0; at < rest.length; ) {
+      const lineEnd = rest.indexOf('\r\n', at)
+      if (lineEnd < 0) break
+      const size = Number.parseInt(rest.subarray(at, lineEnd).toString(), 16)
+      if (!(size > 0)) break
+      parts.push(rest.subarray(lineEnd + 2, lineEnd + 2 + size))
+      at = lineEnd + 2 + size + 2
+    }
+    return Buffer.concat(parts)
+  }
+
+  /** Leaves by a reset, as a client that crashes does. */
+  reset(): void {
+    this.#socket.resetAndDestroy()
+    this.closed = true
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.closed) return
+    this.#socket.destroy()
+    await until(() => this.closed, 'a socket to close')
+  }
+}
