@@ -1,0 +1,235 @@
+/** Starts, finds and stops clusters of real Kafka brokers on this machine. */
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { say } from '../../native/progress.ts'
+import { docker, isDockerUsable } from './docker.ts'
+import type { Engine } from './engine.ts'
+import { java } from './java.ts'
+import { withLock } from './lock.ts'
+import { askForBrokers } from './metadata.ts'
+import { freePorts, isPortFree } from './ports.ts'
+import { identify, isAlive } from './process.ts'
+import {
+  type Cluster,
+  clusterNames,
+  lockPath,
+  type Node,
+  readCluster,
+  removeCluster,
+  stateFolder,
+  writeCluster,
+} from './state.ts'
+
+const READY_LIMIT = 120_000
+const ASK_LIMIT = 2000
+const LOCK_LIMIT = 20 * 60_000 // Longer than the first start, which downloads.
+
+const engines = { java, docker } satisfies Record<Cluster['engine'], Engine>
+
+export interface BrokerOptions {
+  /** Several clusters can run at once, by different names. */
+  readonly name: string
+  /** One broker, or a cluster of three with replication 3. Default: 1. */
+  readonly brokers?: 1 | 3
+  /** The first broker's port, the others' follow; 0 for free ones. Default: 9092. */
+  readonly port?: number
+  /** Where records are kept. Default: a temporary folder, removed at the end. */
+  readonly data?: string
+  /** Default: Docker where an engine runs, else Java. */
+  readonly engine?: Cluster['engine']
+  /** Whether the cluster is to end with this process, however that ends. Default: it lives on. */
+  readonly owned?: boolean
+}
+
+export interface Broker {
+  readonly bootstrapServers: string
+  readonly cluster: Cluster
+  /** False when a cluster of this name was there before. */
+  readonly isNew: boolean
+  stop(): Promise<void>
+  /** Sends a signal to one broker, counted from 1; resolves after its end if the signal ends it. */
+  kill(id: number, signal: NodeJS.Signals): Promise<void>
+  /** Starts one broker again, on its port and data, and waits until it is ready. */
+  restart(id: number): Promise<void>
+}
+
+/** Resolves when every broker answers and knows of all others. */
+export async function startBroker(options: BrokerOptions): Promise<Broker> {
+  await removeLeftovers()
+  return withLock(lockPath(options.name), LOCK_LIMIT, async () => {
+    const running = findCluster(options.name)
+    if (running) {
+      await expectAllUp(running)
+      return control(running, false)
+    }
+    return control(await startCluster(options), true)
+  })
+}
+
+/** The cluster of this name if any of its brokers runs; the traces of a dead one are removed. */
+export function findCluster(name: string): Cluster | undefined {
+  const cluster = readCluster(name)
+  if (!cluster) return undefined
+  if (runningNodes(cluster).length > 0) return cluster
+  removeCluster(cluster)
+  return undefined
+}
+
+export function runningNodes(cluster: Cluster): Node[] {
+  return cluster.nodes.filter((node) => engineOf(cluster).isRunning(cluster, node))
+}
+
+export function bootstrapServers({ nodes }: Cluster): string {
+  return nodes.map(({ port }) => `localhost:${port}`).join(',')
+}
+
+export function engineOf({ engine }: Cluster): Engine {
+  return engines[engine]
+}
+
+export async function stopCluster(cluster: Cluster): Promise<void> {
+  await engineOf(cluster).stop(cluster)
+  removeCluster(cluster)
+}
+
+async function startCluster(options: BrokerOptions): Promise<Cluster> {
+  const { name, brokers = 1, data } = options
+  if (data !== undefined) expectDataOf(brokers, data)
+  const cluster: Cluster = {
+    name,
+    engine: options.engine ?? (isDockerUsable() ? 'docker' : 'java'),
+    nodes: await makeNodes(brokers, options.port ?? 9092),
+    data: data === undefined ? mkdtempSync(join(tmpdir(), 'kafka-data-')) : resolve(data),
+    temporary: data === undefined,
+    ...(options.owned && { owner: identify(process.pid) }),
+  }
+  try {
+    await launch(cluster)
+    return cluster
+  } catch (error) {
+    if (options.engine !== undefined || cluster.engine === 'java') throw error
+    say(`${message(error)}\nGoing on without Docker`)
+    const byJava: Cluster = { ...cluster, engine: 'java' }
+    await launch(byJava)
+    return byJava
+  }
+}
+
+async function launch(cluster: Cluster): Promise<void> {
+  rmSync(stateFolder(cluster.name), { recursive: true, force: true }) // The last run's logs.
+  writeCluster(cluster)
+  try {
+    await engineOf(cluster).start(cluster, cluster.nodes)
+    await waitUntilReady(cluster, cluster.nodes, cluster.nodes)
+  } catch (error) {
+    await stopCluster(cluster).catch(() => {}) // The first error says more.
+    throw error
+  }
+}
+
+async function makeNodes(count: number, first: number): Promise<Node[]> {
+  const free = await freePorts(count * 2)
+  const ports = first === 0 ? free.slice(count) : free.slice(count).map((_, i) => first + i)
+  for (const port of ports) {
+    if (await isPortFree(port)) continue
+    throw new Error(
+      `Cannot start Kafka: port ${port} is in use; choose another by --port, or 0 for a free one`,
+    )
+  }
+  return ports.map((port, i) => ({ id: i + 1, port, controllerPort: free[i] ?? 0 }))
+}
+
+/** Brokers cannot be added to a cluster by starting more of them on its data. */
+function expectDataOf(brokers: number, data: string): void {
+  if (!existsSync(data)) return
+  const found = readdirSync(data).filter((name) => /^broker-\d+$/.test(name)).length
+  if (found === 0 || found === brokers) return
+  throw new Error(
+    `Cannot start ${brokers} broker(s) on ${data}: it holds the data of ${found}; ` +
+      `use --brokers ${found} or another folder`,
+  )
+}
+
+/** Waits until each of the asked brokers knows that all of the expected ones are up. */
+async function waitUntilReady(
+  cluster: Cluster,
+  asked: readonly Node[],
+  expected: readonly Node[],
+): Promise<void> {
+  const deadline = performance.now() + READY_LIMIT
+  await Promise.all(
+    asked.map(async (node) => {
+      for (let tries = 0; !(await isReady(node, expected)); tries++) {
+        // Asking a container engine takes long, hence not each time.
+        if (tries % 10 === 9 && !engineOf(cluster).isRunning(cluster, node)) {
+          throw notReady(cluster, node, 'it ended')
+        }
+        if (performance.now() > deadline) {
+          throw notReady(cluster, node, `it is not ready after ${READY_LIMIT / 1000} s`)
+        }
+        await Bun.sleep(100)
+      }
+    }),
+  )
+}
+
+async function isReady({ port }: Node, expected: readonly Node[]): Promise<boolean> {
+  try {
+    const up = await askForBrokers(port, ASK_LIMIT)
+    return expected.every(({ id }) => up.includes(id))
+  } catch {
+    return false // It does not listen yet.
+  }
+}
+
+function notReady(cluster: Cluster, node: Node, state: string): Error {
+  const log = engineOf(cluster).lastLog(cluster, node)
+  return new Error(`Cannot start Kafka broker ${node.id}: ${state}. The end of its log:\n${log}`)
+}
+
+async function expectAllUp(cluster: Cluster): Promise<void> {
+  const up = runningNodes(cluster)
+  if (up.length === cluster.nodes.length) {
+    await waitUntilReady(cluster, up, up)
+    return
+  }
+  throw new Error(
+    `Cannot start Kafka: ${up.length} of ${cluster.nodes.length} brokers of "${cluster.name}" ` +
+      'are running already; run `bun run kafka stop` first',
+  )
+}
+
+/** Ends clusters whose owner died without ending them. */
+async function removeLeftovers(): Promise<void> {
+  for (const name of clusterNames()) {
+    const cluster = readCluster(name)
+    if (cluster?.owner && !isAlive(cluster.owner)) await stopCluster(cluster)
+  }
+}
+
+function control(cluster: Cluster, isNew: boolean): Broker {
+  const engine = engineOf(cluster)
+  const find = (id: number): Node => {
+    const node = cluster.nodes.find((node) => node.id === id)
+    if (node) return node
+    throw new Error(`Cannot find broker ${id}: the cluster has 1 to ${cluster.nodes.length}`)
+  }
+  return {
+    bootstrapServers: bootstrapServers(cluster),
+    cluster,
+    isNew,
+    stop: () => stopCluster(cluster),
+    kill: (id, signal) => engine.signal(cluster, find(id), signal),
+    async restart(id) {
+      const node = find(id)
+      if (engine.isRunning(cluster, node)) await engine.signal(cluster, node, 'SIGTERM')
+      await engine.start(cluster, [node])
+      await waitUntilReady(cluster, [node], [node])
+    },
+  }
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,202 @@
+/** `bun run kafka <command>`: a real Apache Kafka for development. */
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { readBrokers, readName, readOptions, readPort, UsageError } from './arguments.ts'
+import {
+  bootstrapServers,
+  engineOf,
+  findCluster,
+  runningNodes,
+  startBroker,
+  stopCluster,
+} from './broker.ts'
+import { containerToolCommand, environment, isDockerUsable } from './docker.ts'
+import { kafkaVersion } from './jars.ts'
+import { toolCommand } from './java.ts'
+import { withLock } from './lock.ts'
+import { type Cluster, lockPath, stateFolder } from './state.ts'
+import { tools, withBootstrapServer } from './tools.ts'
+
+const HELP = `A real Apache Kafka ${kafkaVersion} on this machine, for development and tests.
+
+Usage: bun run kafka <command>
+
+  start [options]     starts it, and returns when it is ready
+    --brokers 3       a cluster of three, replication 3 (default: 1)
+    --port PORT       the first broker's port, the others' follow; 0: free ones (default: 9092)
+    --data DIR        keeps the records there (default: a temporary folder, removed by stop)
+    --docker, --java  in containers, or as Java processes
+                      (default: in containers where a container engine runs)
+  stop                stops it
+  status              says what runs; exit code 1 when nothing does
+  logs [--follow]     prints the brokers' logs
+  tool [NAME [ARGS]]  runs one of Kafka's own tools; lists them without a name,
+                      e.g. tool kafka-topics --create --topic orders
+
+Every command takes --name NAME (before a tool's name): several can run at once, "default" is
+the default. What is known of them is kept in ${stateFolder('<name>')}
+`
+
+const commands: Record<string, (args: string[]) => Promise<number>> = {
+  start,
+  stop,
+  status,
+  logs,
+  tool,
+}
+
+async function main([command = '--help', ...args]: string[]): Promise<number> {
+  if (
+    ['--help', '-h', 'help'].includes(command) ||
+    (command !== 'tool' && args.includes('--help'))
+  ) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const run = Object.hasOwn(commands, command) ? commands[command] : undefined
+  if (run) return run(args)
+  const known = Object.keys(commands).join(', ')
+  throw new UsageError(`Cannot run kafka ${command}: unknown command; it knows ${known}, --help`)
+}
+
+async function start(args: string[]): Promise<number> {
+  const options = readOptions(
+    'start',
+    {
+      brokers: 'string',
+      port: 'string',
+      data: 'string',
+      name: 'string',
+      docker: 'boolean',
+      java: 'boolean',
+    },
+    args,
+  )
+  if (options.docker && options.java) {
+    throw new UsageError('Cannot run kafka start: choose one of --docker and --java')
+  }
+  const brokers = readBrokers(options.brokers)
+  const port = readPort(options.port)
+  const name = readName(options.name)
+  if (options.docker && !isDockerUsable()) {
+    throw new Error(
+      'Cannot start Kafka by Docker: no engine answers, or it lacks Compose; use --java instead',
+    )
+  }
+  const started = performance.now()
+  if (!findCluster(name)) stopWhenInterrupted(name)
+  const { cluster, isNew } = await startBroker({
+    name,
+    brokers,
+    port,
+    ...(options.data !== undefined && { data: options.data }),
+    ...(options.docker && { engine: 'docker' }),
+    ...(options.java && { engine: 'java' }),
+  })
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  const state = isNew ? `is ready after ${seconds} s` : 'is running already'
+  console.log(`Apache Kafka ${kafkaVersion} ${state}: ${bootstrapServers(cluster)}`)
+  console.log(`Data: ${dataOf(cluster)}`)
+  return 0
+}
+
+async function stop(args: string[]): Promise<number> {
+  const name = readName(readOptions('stop', { name: 'string' }, args).name)
+  return withLock(lockPath(name), 120_000, async () => {
+    const cluster = findCluster(name)
+    if (cluster) await stopCluster(cluster)
+    console.log(cluster ? `Kafka "${name}" is stopped` : `Kafka "${name}" is not running`)
+    return 0
+  })
+}
+
+async function status(args: string[]): Promise<number> {
+  const name = readName(readOptions('status', { name: 'string' }, args).name)
+  const cluster = findCluster(name)
+  if (!cluster) {
+    console.log(`Kafka "${name}" is not running`)
+    return 1
+  }
+  const running = runningNodes(cluster)
+  const all = running.length === cluster.nodes.length
+  const count = all ? '' : `, ${running.length} of ${cluster.nodes.length} brokers`
+  console.log(`Kafka "${name}" is running${count}: ${bootstrapServers(cluster)}`)
+  for (const node of cluster.nodes) {
+    const { id, port, process } = node
+    const where = process ? `process ${process.pid}` : 'in a container'
+    console.log(`  broker ${id}, port ${port}: ${running.includes(node) ? where : 'not running'}`)
+  }
+  console.log(`  data: ${dataOf(cluster)}`)
+  console.log(`  settings and logs: ${stateFolder(name)}`)
+  return all ? 0 : 1
+}
+
+async function logs(args: string[]): Promise<number> {
+  const options = readOptions('logs', { follow: 'boolean', name: 'string' }, args)
+  const name = readName(options.name)
+  const cluster = findCluster(name)
+  if (cluster) {
+    return run(engineOf(cluster).logCommand(cluster, options.follow === true), environment(cluster))
+  }
+  const last = join(stateFolder(name), 'broker-1.log')
+  if (!existsSync(last)) {
+    throw new Error(`Cannot show logs: Kafka "${name}" is not running; start it first`)
+  }
+  return run(['tail', '-n', '+1', last])
+}
+
+async function tool(args: string[]): Promise<number> {
+  const first = args.findIndex((arg, i) => !arg.startsWith('-') && args[i - 1] !== '--name')
+  const own = first === -1 ? args : args.slice(0, first)
+  const [toolName, ...toolArgs] = first === -1 ? [] : args.slice(first)
+  if (toolName === undefined && (own.length === 0 || own.includes('--help'))) {
+    console.log(Object.keys(tools).join('\n'))
+    return 0
+  }
+  const name = readName(readOptions('tool', { name: 'string' }, own).name)
+  const found = toolName !== undefined && Object.hasOwn(tools, toolName) && tools[toolName]
+  if (!found) {
+    const known = Object.keys(tools).join(', ')
+    throw new UsageError(`Cannot run kafka tool ${toolName ?? ''}: unknown tool; it knows ${known}`)
+  }
+  const cluster = findCluster(name)
+  // In a container, the host's ports lead nowhere: tools use the network between the brokers.
+  const servers =
+    cluster?.engine === 'docker' ? 'kafka-1:29092' : cluster && bootstrapServers(cluster)
+  const complete = servers ? withBootstrapServer(found, toolArgs, servers) : toolArgs
+  if (cluster?.engine === 'docker') {
+    return run(containerToolCommand(cluster, toolName, complete), environment(cluster))
+  }
+  mkdirSync(stateFolder(name), { recursive: true })
+  const setupLog = join(stateFolder(name), 'setup.log')
+  return run(await toolCommand(found.mainClass, complete, setupLog))
+}
+
+/** Hands the terminal to another program, and its exit code back. */
+async function run(argv: string[], env: Record<string, string | undefined> = process.env) {
+  const child = Bun.spawn(argv, { env, stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+  return child.exited
+}
+
+/** Half a start would leave brokers that nobody waited for. */
+function stopWhenInterrupted(name: string): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, async () => {
+      const cluster = findCluster(name)
+      if (cluster) await stopCluster(cluster)
+      process.exit(signal === 'SIGINT' ? 130 : 143)
+    })
+  }
+}
+
+function dataOf({ data, temporary }: Cluster): string {
+  return temporary ? 'temporary, removed by `bun run kafka stop`' : data
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = error instanceof UsageError ? 2 : 1
+}

@@ -1,0 +1,65 @@
+/** Kafka's jars, in a cache folder that all checkouts share. */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { step } from '../../native/progress.ts'
+import { runCommand } from './command.ts'
+import { withLock } from './lock.ts'
+import { provideMaven } from './system.ts'
+
+const MINUTES = 60_000
+const pom = join(import.meta.dirname, 'pom.xml')
+
+export const kafkaVersion = readVersion()
+
+/** The class path of broker and tools; resolves them by Maven when they are not in the cache. */
+export async function provideJars(log: string): Promise<string> {
+  const hash = new Bun.CryptoHasher('sha256').update(readFileSync(pom)).digest('hex').slice(0, 12)
+  const folder = join(cacheFolder(), `kafka-${kafkaVersion}-${hash}`)
+  if (!existsSync(folder)) {
+    await withLock(join(cacheFolder(), 'kafka.lock'), 15 * MINUTES, async () => {
+      if (!existsSync(folder)) await download(folder, log)
+    })
+  }
+  return join(folder, '*')
+}
+
+/** The folder appears whole or not at all. */
+async function download(folder: string, log: string): Promise<void> {
+  const maven = await provideMaven(log)
+  const passing = `${folder}.part`
+  rmSync(passing, { recursive: true, force: true })
+  mkdirSync(passing, { recursive: true })
+  await step(`Downloading Apache Kafka ${kafkaVersion}`, async ({ update }) => {
+    let files = 0
+    await runCommand({
+      argv: [
+        maven,
+        '--batch-mode',
+        '--file',
+        pom,
+        'dependency:copy-dependencies',
+        `-DoutputDirectory=${passing}`,
+      ],
+      log,
+      limit: 10 * MINUTES,
+      onLine(line) {
+        const file = /^\[INFO\] Downloaded .*\/([^/ ]+) \(/.exec(line)?.[1]
+        if (file) update(`${++files} files, last ${file}`)
+      },
+    })
+  })
+  renameSync(passing, folder)
+}
+
+function cacheFolder(): string {
+  const own = process.env['HONO_KAFKA_CONSUME_CACHE']
+  if (own) return resolve(own)
+  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'hono-kafka-consume')
+}
+
+function readVersion(): string {
+  const version = /<kafka.version>(.*)<\/kafka.version>/.exec(readFileSync(pom, 'utf8'))?.[1]
+  if (!version) throw new Error(`Cannot read ${pom}: it names no kafka.version`)
+  return version
+}

@@ -1,0 +1,134 @@
+/** Brokers as Java processes of this machine, which live on when the process that started them ends. */
+import { spawn } from 'node:child_process'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { runCommand } from './command.ts'
+import type { Engine } from './engine.ts'
+import { provideJars } from './jars.ts'
+import { identify, isAlive, signalProcess, waitForEnd } from './process.ts'
+import { dataFolder, serverProperties } from './properties.ts'
+import { type Cluster, type Node, stateFolder, writeCluster } from './state.ts'
+import { provideJava } from './system.ts'
+
+const GRACE = 15_000 // A broker's own end may wait for a controller that has ended before.
+const KILL_LIMIT = 10_000
+const FORMAT_LIMIT = 60_000
+
+/** Small and soon there, as a broker for development does not live long. */
+const JVM_OPTIONS = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+
+export const java: Engine = {
+  async start(cluster, nodes) {
+    const log = join(stateFolder(cluster.name), 'setup.log')
+    const runtime = { java: await provideJava(log), jars: await provideJars(log) }
+    await Promise.all(nodes.map((node) => format(cluster, node, runtime, log)))
+    for (const node of nodes) {
+      node.process = identify(launch(cluster, node, runtime))
+      writeCluster(cluster)
+    }
+  },
+
+  isRunning: (_, node) => node.process !== undefined && isAlive(node.process),
+
+  async signal(_, node, signal) {
+    if (!node.process) return
+    signalProcess(node.process, signal)
+    if (signal === 'SIGSTOP' || signal === 'SIGCONT') return
+    const limit = signal === 'SIGKILL' ? KILL_LIMIT : GRACE
+    if (!(await waitForEnd(node.process, limit))) {
+      throw new Error(`Cannot end broker ${node.id} by ${signal}: it runs after ${limit / 1000} s`)
+    }
+  },
+
+  async stop({ nodes, temporary }) {
+    await Promise.all(nodes.map((node) => end(node, temporary)))
+  },
+
+  lastLog: (cluster, node) =>
+    readFileSync(logPath(cluster, node), 'utf8').trimEnd().split('\n').slice(-20).join('\n'),
+
+  logCommand: (cluster, follow) => [
+    'tail',
+    '-n',
+    '+1',
+    ...(follow ? ['-F'] : []),
+    ...cluster.nodes.map((node) => logPath(cluster, node)),
+  ],
+}
+
+interface Runtime {
+  java: string
+  jars: string
+}
+
+/** The command line that runs a class of Kafka's jars as a tool. */
+export async function toolCommand(mainClass: string, args: string[], log: string) {
+  const settings = join(import.meta.dirname, 'tools.log4j2.properties')
+  return [
+    await provideJava(log),
+    ...JVM_OPTIONS,
+    `-Dlog4j2.configurationFile=${settings}`,
+    '-cp',
+    await provideJars(log),
+    mainClass,
+    ...args,
+  ]
+}
+
+/** Gives the data folder the ids of cluster and node, unless it has them. */
+async function format(cluster: Cluster, node: Node, { java, jars }: Runtime, log: string) {
+  const properties = propertiesPath(cluster, node)
+  writeFileSync(properties, serverProperties(cluster, node))
+  const folder = dataFolder(cluster, node)
+  if (existsSync(join(folder, 'meta.properties'))) return
+  mkdirSync(folder, { recursive: true })
+  const settings = `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'log4j2.properties')}`
+  const tool = [java, ...JVM_OPTIONS, settings, '-cp', jars, 'kafka.tools.StorageTool']
+  const args = ['format', '--cluster-id', clusterId(cluster), '--config', properties]
+  await runCommand({ argv: [...tool, ...args], log, limit: FORMAT_LIMIT })
+}
+
+/** The same for all nodes, as it is made of what they share. */
+function clusterId({ name, data }: Cluster): string {
+  const hash = new Bun.CryptoHasher('sha256').update(`${name} ${data}`).digest()
+  return hash.subarray(0, 16).toString('base64url')
+}
+
+function launch(cluster: Cluster, node: Node, { java, jars }: Runtime): number {
+  const settings = `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'log4j2.properties')}`
+  const args = [...JVM_OPTIONS, settings, '-cp', jars, 'kafka.Kafka', propertiesPath(cluster, node)]
+  const log = openSync(logPath(cluster, node), 'a')
+  try {
+    // Of its own process group: Ctrl-C in a terminal is not meant for it.
+    const child = spawn(java, args, {
+      cwd: stateFolder(cluster.name),
+      detached: true,
+      stdio: ['ignore', log, log],
+    })
+    child.unref()
+    if (child.pid === undefined) throw new Error(`Cannot start Kafka: ${java} does not run`)
+    return child.pid
+  } finally {
+    closeSync(log)
+  }
+}
+
+async function end(node: Node, temporary: boolean): Promise<void> {
+  if (!node.process) return
+  if (!temporary) {
+    signalProcess(node.process, 'SIGCONT')
+    signalProcess(node.process, 'SIGTERM')
+    if (await waitForEnd(node.process, GRACE)) return
+  }
+  // Also right for data that is removed anyway: there is nothing to save.
+  signalProcess(node.process, 'SIGKILL')
+  await waitForEnd(node.process, KILL_LIMIT)
+}
+
+function logPath({ name }: Cluster, { id }: Node): string {
+  return join(stateFolder(name), `broker-${id}.log`)
+}
+
+function propertiesPath({ name }: Cluster, { id }: Node): string {
+  return join(stateFolder(name), `broker-${id}.properties`)
+}

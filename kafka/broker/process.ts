@@ -1,0 +1,62 @@
+/** Processes that outlive the one that started them, and how to know them again. */
+import { existsSync, readFileSync } from 'node:fs'
+
+/** A process id alone may have been given to another process since: the start time tells. */
+export interface ProcessIdentity {
+  readonly pid: number
+  readonly started: string
+}
+
+export function identify(pid: number): ProcessIdentity {
+  return { pid, started: startTime(pid) ?? '' }
+}
+
+export function isAlive({ pid, started }: ProcessIdentity): boolean {
+  return started !== '' && startTime(pid) === started
+}
+
+/** Signals the process if it is still the same one. */
+export function signalProcess(process_: ProcessIdentity, signal: NodeJS.Signals): void {
+  if (!isAlive(process_)) return
+  try {
+    process.kill(process_.pid, signal)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+  }
+}
+
+/** Whether the process has ended before the time was over. */
+export async function waitForEnd(process_: ProcessIdentity, milliseconds: number) {
+  const deadline = performance.now() + milliseconds
+  while (isAlive(process_)) {
+    if (performance.now() > deadline) return false
+    await Bun.sleep(20)
+  }
+  return true
+}
+
+/** Undefined when there is no such process, or only what its parent has not collected yet. */
+function startTime(pid: number): string | undefined {
+  if (process.platform === 'linux') return startTimeFromProc(pid)
+  const ps = Bun.spawnSync(['ps', '-o', 'stat=,lstart=', '-p', String(pid)])
+  const [stat = '', ...started] = ps.stdout.toString().trim().split(/\s+/)
+  return stat === '' || stat.startsWith('Z') ? undefined : started.join(' ')
+}
+
+function startTimeFromProc(pid: number): string | undefined {
+  const path = `/proc/${pid}/stat`
+  if (!existsSync(path)) return undefined
+  try {
+    // The second field is the program's name in parentheses, which may hold spaces itself.
+    const content = readFileSync(path, 'utf8')
+    const fields = content.slice(content.lastIndexOf(')') + 2).split(' ')
+    const [state, ticksSinceBoot] = [fields[0], fields[19]]
+    return state === 'Z' || state === 'X' ? undefined : `${bootId()} ${ticksSinceBoot}`
+  } catch {
+    return undefined // It ended between the two calls.
+  }
+}
+
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+}

@@ -1,0 +1,56 @@
+/** The settings of one broker, which is a controller of its cluster too. */
+import { join } from 'node:path'
+import type { Cluster, Node } from './state.ts'
+
+export function serverProperties(cluster: Cluster, node: Node): string {
+  const { nodes } = cluster
+  const replicas = nodes.length
+  const minInSync = replicas > 1 ? 2 : 1
+  const voters = nodes.map(({ id, controllerPort }) => `${id}@localhost:${controllerPort}`)
+  return format({
+    'process.roles': 'broker,controller',
+    'node.id': node.id,
+    'controller.quorum.voters': voters.join(','),
+    'controller.listener.names': 'CONTROLLER',
+    listeners: `PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${node.controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://localhost:${node.port}`,
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'log.dirs': dataFolder(cluster, node),
+
+    // A topic that nobody created is unknown, as in most production clusters.
+    'auto.create.topics.enable': false,
+    'num.partitions': 4,
+    'default.replication.factor': replicas,
+    'min.insync.replicas': minInSync,
+
+    // Internal topics, small: each partition costs files and time at the first use.
+    'offsets.topic.num.partitions': 4,
+    'offsets.topic.replication.factor': replicas,
+    'transaction.state.log.num.partitions': 4,
+    'transaction.state.log.replication.factor': replicas,
+    'transaction.state.log.min.isr': minInSync,
+    'share.coordinator.state.topic.num.partitions': 4,
+    'share.coordinator.state.topic.replication.factor': replicas,
+    'share.coordinator.state.topic.min.isr': minInSync,
+
+    // Nobody waits: groups start at once, and a dead broker is noticed soon.
+    'group.initial.rebalance.delay.ms': 0,
+    'group.min.session.timeout.ms': 1000,
+    ...(replicas > 1 && {
+      'broker.heartbeat.interval.ms': 500,
+      'broker.session.timeout.ms': 4000,
+    }),
+
+    'log.cleaner.dedupe.buffer.size': 8 * 1024 * 1024, // 128 MiB otherwise, of a small heap.
+  })
+}
+
+export function dataFolder({ data }: Cluster, { id }: Node): string {
+  return join(data, `broker-${id}`)
+}
+
+function format(properties: Record<string, string | number | boolean>): string {
+  return Object.entries(properties)
+    .map(([name, value]) => `${name}=${String(value).replaceAll('\\', '\\\\')}\n`)
+    .join('')
+}

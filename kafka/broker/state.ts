@@ -1,0 +1,90 @@
+/**
+ * What is known of running clusters, for later commands: one folder for each name, with `state.json`
+ * and the brokers' settings and logs, below `$XDG_STATE_HOME/hono-kafka-consume/kafka`, or below
+ * `hono-kafka-consume-kafka-<user id>` in the system's temporary folder.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import type { ProcessIdentity } from './process.ts'
+
+export interface Node {
+  /** Counted from 1. */
+  readonly id: number
+  readonly port: number
+  readonly controllerPort: number
+  /** Absent before the first start, and in a container. */
+  process?: ProcessIdentity
+}
+
+export interface Cluster {
+  readonly name: string
+  readonly engine: 'java' | 'docker'
+  readonly nodes: readonly Node[]
+  readonly data: string
+  /** Whether `data` is removed with the cluster. */
+  readonly temporary: boolean
+  /** The process that is to stop the cluster: when it is gone, the cluster is a leftover. */
+  readonly owner?: ProcessIdentity
+}
+
+export function stateFolder(name: string): string {
+  return join(root(), name)
+}
+
+export function lockPath(name: string): string {
+  return join(root(), `${name}.lock`)
+}
+
+export function clusterNames(): string[] {
+  return readdirSync(root()).filter((name) => existsSync(statePath(name)))
+}
+
+export function readCluster(name: string): Cluster | undefined {
+  if (!existsSync(statePath(name))) return undefined
+  return JSON.parse(readFileSync(statePath(name), 'utf8'))
+}
+
+export function writeCluster(cluster: Cluster): void {
+  mkdirSync(stateFolder(cluster.name), { recursive: true })
+  // Readers see the old state or the new one, never a part.
+  const passing = `${statePath(cluster.name)}.${process.pid}`
+  writeFileSync(passing, `${JSON.stringify(cluster, null, 2)}\n`)
+  renameSync(passing, statePath(cluster.name))
+}
+
+/** Logs are kept until the next start, except where nobody would look at them. */
+export function removeCluster({ name, data, temporary, owner }: Cluster): void {
+  if (temporary) rmSync(data, { recursive: true, force: true })
+  rmSync(statePath(name), { force: true })
+  if (!owner) return
+  rmSync(stateFolder(name), { recursive: true, force: true })
+  rmSync(lockPath(name), { force: true })
+}
+
+function statePath(name: string): string {
+  return join(stateFolder(name), 'state.json')
+}
+
+function root(): string {
+  const own = process.env['XDG_STATE_HOME']
+  const { uid } = userInfo()
+  const folder = own
+    ? join(own, 'hono-kafka-consume', 'kafka')
+    : join(tmpdir(), `hono-kafka-consume-kafka-${uid}`)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  // The state names processes to end: it must not be another user's.
+  if (statSync(folder).uid !== uid) {
+    throw new Error(`Cannot use ${folder}: it belongs to another user; set XDG_STATE_HOME`)
+  }
+  return folder
+}

@@ -1,0 +1,69 @@
+/** Finds Java and Maven, and installs them where that is possible without asking. */
+import { join } from 'node:path'
+import { step } from '../../native/progress.ts'
+import { runCommand } from './command.ts'
+
+const OLDEST_JAVA = 17 // Kafka 4 asks for it.
+const MINUTES = 60_000
+
+const ADVICE = `
+  Debian, Ubuntu: apt-get install --no-install-recommends default-jre-headless maven
+  Fedora: dnf install java-21-openjdk-headless maven
+  Alpine: apk add openjdk21-jre-headless maven
+  macOS: brew install openjdk maven
+Or start a container engine, such as Docker with Compose: it is used when it runs`
+
+export async function provideJava(log: string): Promise<string> {
+  return findJava() ?? (await install(`Java ${OLDEST_JAVA} or newer`, findJava, log))
+}
+
+export async function provideMaven(log: string): Promise<string> {
+  return findMaven() ?? (await install('Maven', findMaven, log))
+}
+
+function findMaven(): string | undefined {
+  return Bun.which('mvn') ?? undefined
+}
+
+function findJava(): string | undefined {
+  const home = process.env['JAVA_HOME']
+  const candidates = [home && join(home, 'bin', 'java'), Bun.which('java')]
+  return candidates.find((java): java is string => !!java && javaVersion(java) >= OLDEST_JAVA)
+}
+
+function javaVersion(java: string): number {
+  try {
+    const { stderr } = Bun.spawnSync([java, '-version'], { timeout: 20_000 })
+    return Number(/version "(\d+)/.exec(stderr.toString())?.[1] ?? 0)
+  } catch {
+    return 0 // JAVA_HOME names a folder without Java.
+  }
+}
+
+async function install(name: string, find: () => string | undefined, log: string): Promise<string> {
+  if (Bun.which('apt-get') === null || process.getuid?.() !== 0) {
+    throw new Error(`Cannot start Kafka: this machine lacks ${name}. Install it:${ADVICE}`)
+  }
+  await step('Installing Java and Maven', async ({ update }) => {
+    const apt = (...args: string[]) =>
+      runCommand({
+        argv: ['apt-get', ...args],
+        log,
+        limit: 10 * MINUTES,
+        env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+        onLine: update,
+      })
+    const packages = ['default-jre-headless', 'maven']
+    const installPackages = () => apt('install', '-y', '--no-install-recommends', ...packages)
+    try {
+      await installPackages()
+    } catch {
+      // The usual cause: package lists that are missing (fresh images) or out of date.
+      await apt('update')
+      await installPackages()
+    }
+  })
+  const found = find()
+  if (found) return found
+  throw new Error(`Cannot start Kafka: apt-get ran, but ${name} is still missing`)
+}
