@@ -106,6 +106,7 @@ export async function checkAddon(addon: string, log: string): Promise<void> {
 
 async function configureLibrdkafka(sources: Sources, folder: string, log: string): Promise<void> {
   const librdkafka = join(folder, 'librdkafka')
+  const { CFLAGS = '', CXXFLAGS = '' } = process.env
   await step('Configuring librdkafka', ({ update }) => {
     // A copy, since configure and make write into the source folder.
     cpSync(join(sources.package, 'deps', 'librdkafka'), librdkafka, { recursive: true })
@@ -115,8 +116,8 @@ async function configureLibrdkafka(sources: Sources, folder: string, log: string
       log,
       env: {
         ...process.env,
-        CFLAGS: `-fvisibility=hidden ${process.env['CFLAGS'] ?? ''}`,
-        CXXFLAGS: `-fvisibility=hidden ${process.env['CXXFLAGS'] ?? ''}`,
+        CFLAGS: `-fvisibility=hidden ${CFLAGS}`,
+        CXXFLAGS: `-fvisibility=hidden ${CXXFLAGS}`,
       },
       onLine: (line) => update(line.replace(/^checking for /, '')),
     })

@@ -9,9 +9,9 @@ import { join, resolve } from 'node:path'
 import { say } from './progress.ts'
 
 export function cacheFolder(): string {
-  const own = process.env['HONO_KAFKA_CONSUME_CACHE']
+  const { HONO_KAFKA_CONSUME_CACHE: own, XDG_CACHE_HOME: caches } = process.env
   if (own) return resolve(own)
-  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'hono-kafka-consume')
+  return join(caches || join(homedir(), '.cache'), 'hono-kafka-consume')
 }
 
 /** The addon stored under this key; undefined when there is none or it is damaged. */

@@ -31,7 +31,12 @@ export async function run({ argv, cwd, log, env, onLine }: Command): Promise<voi
       copyLines(child.stderr, file, onLine),
     ])
     const code = await child.exited
-    if (code !== 0) throw new CommandFailed(argv, child.signalCode ?? `exit code ${code}`, log)
+    if (code !== 0)
+      throw new CommandFailed(
+        argv,
+        child.signalCode ? String(child.signalCode) : `exit code ${code}`,
+        log,
+      )
   } finally {
     closeSync(file)
   }

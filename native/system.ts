@@ -11,7 +11,7 @@ interface Requirement {
   package: Record<Distribution, string>
 }
 
-const cxx = process.env['CXX'] ?? 'c++'
+const { CXX: cxx = 'c++', CPPFLAGS: cppflags = '' } = process.env
 
 const requirements: Requirement[] = [
   {
@@ -127,7 +127,7 @@ function header(
 
 function compiles(include: string): boolean {
   if (Bun.which(cxx) === null) return false
-  const flags = (process.env['CPPFLAGS'] ?? '').split(' ').filter(Boolean)
+  const flags = cppflags.split(' ').filter(Boolean)
   const { exitCode } = Bun.spawnSync(
     [cxx, '-std=c++20', ...flags, '-fsyntax-only', '-x', 'c++', '-'],
     {

@@ -1,0 +1,57 @@
+#include <node.h>
+#include <node_buffer.h>
+
+namespace node {
+
+napi_value RegisterModule(napi_env napi, napi_value exports, Init init) {
+  auto* environment = new host::Environment(napi);
+  if (!environment->Initialize()) {
+    napi_throw_error(napi, nullptr, "Cannot load the Kafka client: no thread-safe function");
+    return nullptr;
+  }
+  host::Entry entry(environment);
+  entry.Guard([&] { init(v8::Local<v8::Object>(exports), v8::Local<v8::Value>(), nullptr); });
+  return entry.Throw() ? nullptr : exports;
+}
+
+void DefineConstant(v8::Local<v8::Object> target, const char* name, double value) {
+  napi_property_descriptor property = {};
+  property.utf8name = name;
+  property.value = Nan::New(value).handle();
+  property.attributes = napi_enumerable;
+  host::Succeeded(napi_define_properties(host::Napi(), target.handle(), 1, &property));
+}
+
+namespace Buffer {
+
+namespace {
+
+struct Span {
+  void* data = nullptr;
+  size_t length = 0;
+};
+
+Span Content(v8::Local<v8::Value> buffer) {
+  Span span;
+  host::Succeeded(napi_get_buffer_info(host::Napi(), buffer.handle(), &span.data, &span.length));
+  return span;
+}
+
+}  // namespace
+
+bool HasInstance(v8::Local<v8::Value> value) {
+  bool is_buffer = false;
+  return value->IsObject() &&
+         host::Succeeded(napi_is_buffer(host::Napi(), value.handle(), &is_buffer)) && is_buffer;
+}
+
+char* Data(v8::Local<v8::Value> buffer) {
+  static char empty;
+  const Span span = Content(buffer);
+  return span.length == 0 ? &empty : static_cast<char*>(span.data);
+}
+
+size_t Length(v8::Local<v8::Value> buffer) { return Content(buffer).length; }
+
+}  // namespace Buffer
+}  // namespace node
