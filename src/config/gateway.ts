@@ -1,0 +1,201 @@
+import * as v from 'valibot'
+import { KafkaConsumeError } from '../errors.ts'
+import { LOG_LEVELS } from '../ops/log.ts'
+import { optionsSchema } from './options.ts'
+
+const DEFAULT_PORT = '8000'
+const DEFAULT_HOST = '0.0.0.0'
+const PORT_RANGE = 'a whole number from 0 to 65535 is required'
+
+/** What a setting is called on the command line and in the environment, and in the help. */
+interface Naming {
+  readonly flag: string
+  readonly variable: string
+  /** What stands for its value in the help. */
+  readonly value: string
+  readonly default?: string
+}
+
+const brokers: Naming = { flag: 'brokers', variable: 'KAFKA_BROKERS', value: 'host:port,…' }
+const topics: Naming = { flag: 'topics', variable: 'KAFKA_TOPICS', value: 'name,…' }
+
+/**
+ * The one source of the gateway's settings: their names, defaults, messages and help. Every value
+ * comes as text.
+ */
+const settings = {
+  brokers: v.pipe(
+    v.optional(optionsSchema.entries.bootstrapServers),
+    v.description('Kafka brokers to ask first; without them a demo broker runs in this process'),
+    v.metadata({ ...brokers }),
+  ),
+  topics: v.pipe(
+    v.optional(optionsSchema.entries.topics),
+    v.description('Kafka topics to serve'),
+    v.metadata({ ...topics }),
+  ),
+  port: v.pipe(
+    v.optional(v.string(), DEFAULT_PORT),
+    v.regex(/^\d{1,5}$/, PORT_RANGE),
+    v.transform(Number),
+    v.maxValue(65_535, PORT_RANGE),
+    v.description('Port to listen on, 0 to 65535; 0 takes any that is free'),
+    v.metadata({ flag: 'port', variable: 'PORT', value: 'number', default: DEFAULT_PORT }),
+  ),
+  host: v.pipe(
+    v.optional(v.string(), DEFAULT_HOST),
+    v.regex(/^[\w.:-]{1,253}$/, 'a host name or an IP address is required'),
+    v.description('Address to listen on; 127.0.0.1 is for this machine only'),
+    v.metadata({ flag: 'host', variable: 'HOST', value: 'address', default: DEFAULT_HOST }),
+  ),
+  logLevel: v.pipe(
+    v.optional(v.picklist(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')} is required`), 'info'),
+    v.description(`Least important log lines to print: ${LOG_LEVELS.join(', ')}`),
+    v.metadata({ flag: 'log-level', variable: 'LOG_LEVEL', value: 'level', default: 'info' }),
+  ),
+}
+
+type Setting = keyof typeof settings
+
+const namings = Object.fromEntries(
+  Object.entries(settings).map(([name, schema]) => [name, v.getMetadata(schema) as unknown]),
+) as Record<Setting, Naming>
+
+const SWITCHES = [
+  { flag: 'help', short: 'h', description: 'Show this text' },
+  { flag: 'version', short: 'v', description: 'Show the version' },
+] as const
+
+const gatewaySchema = v.pipe(
+  v.object(settings),
+  v.forward(
+    v.partialCheck(
+      [['brokers'], ['topics']],
+      (given) => given.brokers === undefined || given.topics !== undefined,
+      `required with ${called(brokers)}: the names of topics, separated by commas`,
+    ),
+    ['topics'],
+  ),
+  v.forward(
+    v.partialCheck(
+      [['brokers'], ['topics']],
+      (given) => given.topics === undefined || given.brokers !== undefined,
+      `required with ${called(topics)}: "host:port", separated by commas`,
+    ),
+    ['brokers'],
+  ),
+  v.transform(({ brokers, topics, ...rest }) => ({
+    ...rest,
+    cluster: brokers && topics ? { brokers, topics } : undefined,
+  })),
+)
+
+/** The gateway's settings, checked. Without `cluster` it is to bring its own broker. */
+export type GatewayConfig = v.InferOutput<typeof gatewaySchema>
+
+/** What the command line asks for. */
+export type CommandLine =
+  | { readonly show: 'help' | 'version' }
+  | { readonly show?: undefined; readonly flags: Readonly<Record<string, string>> }
+
+/** The flags as `parseArgs` of `node:util` takes them. */
+export const flagOptions: Record<string, { type: 'string' | 'boolean'; short?: string }> =
+  Object.fromEntries([
+    ...Object.values(namings).map(({ flag }) => [flag, { type: 'string' }] as const),
+    ...SWITCHES.map(({ flag, short }) => [flag, { type: 'boolean', short }] as const),
+  ])
+
+/** A token of `parseArgs`, as far as it matters here. */
+export interface ArgumentToken {
+  readonly kind: 'option' | 'positional' | 'option-terminator'
+  readonly name?: string
+  readonly rawName?: string
+  readonly value?: string | undefined
+  readonly inlineValue?: boolean | undefined
+}
+
+/**
+ * Reads the tokens of a command line. Help wins over whatever else is wrong.
+ *
+ * @throws KafkaConsumeError INVALID_OPTIONS for what is unknown and for values that are missing.
+ */
+export function readCommandLine(tokens: readonly ArgumentToken[]): CommandLine {
+  for (const { flag } of SWITCHES)
+    if (tokens.some(({ name }) => name === flag)) return { show: flag }
+  const flags: Record<string, string> = {}
+  const problems: string[] = []
+  let unexpected = false
+  for (const { kind, name, rawName, value, inlineValue } of tokens) {
+    if (kind === 'option-terminator') continue
+    const naming = Object.values(namings).find(({ flag }) => flag === name)
+    // Values of unknown flags are not repeated, nor what follows them: they may be passwords.
+    if (name === undefined) unexpected = true
+    else if (!naming) problems.push(`unknown option ${rawName}`)
+    else if (!value || (!inlineValue && value.startsWith('-'))) {
+      problems.push(`${called(naming)}: a value is missing: --${name} <${naming.value}>`)
+    } else flags[name] = value
+  }
+  if (unexpected && problems.length === 0) {
+    problems.push('an argument without a flag is not expected; --help shows the flags')
+  }
+  if (problems.length > 0) throw cannotStart(problems)
+  return { flags }
+}
+
+/**
+ * The gateway's settings: a flag, else the environment, else the default. A variable that is set
+ * to nothing counts as not set.
+ *
+ * @param flags By the name of the flag, without dashes.
+ * @throws KafkaConsumeError INVALID_OPTIONS, whose message names flag, variable and what is allowed.
+ */
+export function readGatewayConfig(
+  flags: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): GatewayConfig {
+  const given = Object.entries(namings).map(
+    ([name, { flag, variable }]) =>
+      [name, flags[flag] ?? (environment[variable] || undefined)] as const,
+  )
+  const result = v.safeParse(gatewaySchema, Object.fromEntries(given))
+  if (result.success) return result.output
+  throw cannotStart(
+    result.issues.map((issue) => {
+      const setting = String(issue.path?.[0]?.key) as Setting
+      return `${called(namings[setting])}: ${issue.message}`
+    }),
+  )
+}
+
+/** What `--help` prints. */
+export function gatewayHelp(): string {
+  const rows = [
+    ...Object.entries(settings).map(([name, schema]) => {
+      const { flag, variable, value, default: fallback } = namings[name as Setting]
+      const ending = fallback === undefined ? '' : ` (default: ${fallback})`
+      return [`--${flag} <${value}>`, variable, `${v.getDescription(schema)}${ending}`] as const
+    }),
+    ...SWITCHES.map(
+      ({ flag, short, description }) => [`-${short}, --${flag}`, '', description] as const,
+    ),
+  ]
+  const first = Math.max(...rows.map(([flag]) => flag.length)) + 2
+  const second = Math.max(...rows.map(([, variable]) => variable.length)) + 2
+  const lines = rows.map(([flag, variable, text]) => {
+    return `  ${flag.padEnd(first)}${variable.padEnd(second)}${text}`
+  })
+  return `Usage: bun run server [options]
+
+Serves Apache Kafka topics over HTTP: GET /messages reads once, GET /stream follows them as
+Server-Sent Events. A flag goes before its environment variable.
+
+${lines.join('\n')}`
+}
+
+function called({ flag, variable }: Naming): string {
+  return `--${flag} (${variable})`
+}
+
+function cannotStart(problems: readonly string[]): KafkaConsumeError {
+  return new KafkaConsumeError('INVALID_OPTIONS', `Cannot start: ${problems.join('; ')}`)
+}

@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'bun:test'
+import { parseArgs } from 'node:util'
+import {
+  flagOptions,
+  gatewayHelp,
+  readCommandLine,
+  readGatewayConfig,
+} from '../../src/config/gateway.ts'
+
+type Environment = Record<string, string>
+
+function read(args: readonly string[], environment: Environment = {}) {
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: flagOptions,
+    strict: false,
+    tokens: true,
+  })
+  const commandLine = readCommandLine(tokens)
+  return commandLine.show ?? readGatewayConfig(commandLine.flags, environment)
+}
+
+const cluster = ['--brokers', 'a:1', '--topics', 't']
+
+describe('what the gateway is told', () => {
+  test('defaults: a demo on port 8000 of every interface', () => {
+    expect(read([])).toEqual({
+      port: 8000,
+      host: '0.0.0.0',
+      logLevel: 'info',
+      cluster: undefined,
+    })
+  })
+
+  test.each<[string, string[], Environment]>([
+    ['flags', ['--brokers', 'a:1, b:2', '--topics', 'x,y', '--port', '0', '--host', '::1'], {}],
+    ['flags with =', ['--brokers=a:1,b:2', '--topics=x, y', '--port=0', '--host=::1'], {}],
+    ['variables', [], { KAFKA_BROKERS: 'a:1,b:2', KAFKA_TOPICS: 'x,y', PORT: '0', HOST: '::1' }],
+    [
+      'flags before variables',
+      ['--brokers=a:1,b:2', '--port=0', '--host', '::1'],
+      { KAFKA_BROKERS: 'z:9', KAFKA_TOPICS: 'x,y', PORT: '9', HOST: 'z' },
+    ],
+    [
+      'the last of a repeated flag',
+      ['--brokers=z:9', '--brokers=a:1,b:2', '--topics=x,y', '--port=0', '--host=::1'],
+      {},
+    ],
+  ])('%s', (_, args, environment) => {
+    expect(read(args, environment)).toEqual({
+      port: 0,
+      host: '::1',
+      logLevel: 'info',
+      cluster: { brokers: ['a:1', 'b:2'], topics: ['x', 'y'] },
+    })
+  })
+
+  test('a variable that is set to nothing is not set', () => {
+    const environment = { KAFKA_BROKERS: '', KAFKA_TOPICS: '', PORT: '', HOST: '', LOG_LEVEL: '' }
+    expect(read([], environment)).toEqual(read([]))
+  })
+
+  test.each<[string[], Environment, string[]]>([
+    [['--port', '65536'], {}, ['--port', 'PORT', '0 to 65535']],
+    [['--port', '-1'], {}, ['--port', 'PORT']],
+    [['--port=-1'], {}, ['--port', 'PORT', '0 to 65535']],
+    [['--port', '80a'], {}, ['--port', 'PORT', '0 to 65535']],
+    [['--port=1.5'], {}, ['--port', 'PORT', '0 to 65535']],
+    [[], { PORT: 'http' }, ['--port', 'PORT', '0 to 65535']],
+    [['--port'], {}, ['--port', 'PORT', 'a value is missing']],
+    [['--port='], {}, ['--port', 'PORT', 'a value is missing']],
+    [['--port', '--host', 'x'], {}, ['--port', 'PORT', 'a value is missing']],
+    [['--host', 'a b'], {}, ['--host', 'HOST']],
+    [['--log-level', 'loud'], {}, ['--log-level', 'LOG_LEVEL', 'debug, info, warning, error']],
+    [['--brokers', 'a:1'], {}, ['--topics', 'KAFKA_TOPICS', '--brokers', 'KAFKA_BROKERS']],
+    [['--topics', 't'], {}, ['--topics', 'KAFKA_TOPICS', '--brokers', 'KAFKA_BROKERS']],
+    [[], { KAFKA_TOPICS: 't' }, ['--topics', 'KAFKA_TOPICS', '--brokers', 'KAFKA_BROKERS']],
+    [['--brokers', 'a', '--topics', 't'], {}, ['--brokers', 'KAFKA_BROKERS', 'host:port']],
+    [['--brokers', 'a:1', '--topics', 'a b'], {}, ['--topics', 'KAFKA_TOPICS', '249']],
+    [[...cluster, '--prot', '1'], {}, ['unknown option --prot']],
+    [['-x'], {}, ['unknown option -x']],
+    [['serve'], {}, ['an argument without a flag', '--help']],
+    [[...cluster, '--port=x', '--host=/'], {}, ['--port', '--host']],
+  ])('%p with %p is refused and told what is allowed', (args, environment, named) => {
+    let message = ''
+    try {
+      read(args, environment)
+    } catch (error) {
+      message = error instanceof Error ? error.message : ''
+    }
+    expect(message).toStartWith('Cannot start: ')
+    for (const text of named) expect(message).toContain(text)
+  })
+
+  test.each([
+    [['--password', 'hunter2']],
+    [['--password=hunter2']],
+    [['--brokers', 'user:hunter2@kafka:9092', '--topics', 't']],
+    [['hunter2']],
+  ])('%p is refused without repeating what may be a password', (args) => {
+    expect(() => read(args)).toThrow(/^(?!.*hunter2)Cannot start: /)
+  })
+
+  test('help and version win over mistakes', () => {
+    expect(read(['--port', 'x', '--help'])).toBe('help')
+    expect(read(['-h'])).toBe('help')
+    expect(read(['--unknown', '-v'])).toBe('version')
+  })
+
+  test('the help names every flag and variable', () => {
+    const help = gatewayHelp()
+    for (const flag of Object.keys(flagOptions)) expect(help).toContain(`--${flag}`)
+    for (const name of ['KAFKA_BROKERS', 'KAFKA_TOPICS', 'PORT', 'HOST', 'LOG_LEVEL']) {
+      expect(help).toMatch(new RegExp(`^ .* ${name} `, 'm'))
+    }
+  })
+})
