@@ -1,0 +1,183 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { configureSync, type LogRecord, resetSync } from '@logtape/logtape'
+import { createGateway, type KafkaRoute } from '../../src/app.ts'
+import { KafkaConsumeError } from '../../src/errors.ts'
+import type { KafkaProblem } from '../../src/stream/source.ts'
+import { until, within } from '../support/wait.ts'
+
+/** Kafka as the gateway's routes see it, in a test's hand. */
+class FakeKafka {
+  problem: KafkaProblem | undefined
+  startFails: KafkaConsumeError | undefined
+  starts = 0
+  closes = 0
+
+  readonly make = (): KafkaRoute =>
+    Object.assign(() => new Response('from Kafka'), {
+      start: async () => {
+        this.starts++
+        if (this.startFails) throw this.startFails
+      },
+      problem: () => this.problem,
+      close: async () => {
+        this.closes++
+      },
+    })
+}
+
+const unavailable: KafkaProblem = {
+  code: 'KAFKA_UNAVAILABLE',
+  message: 'Cannot read from Kafka: no broker answers',
+  detail: 'secret.internal:9092: Connection refused',
+  since: Date.UTC(2026, 0, 2),
+}
+
+const options = { brokers: ['a:1'], topics: ['t'] }
+const logged: LogRecord[] = []
+const messages = () => logged.map(({ message }) => message.join(''))
+
+beforeEach(() => {
+  logged.length = 0
+  configureSync({
+    sinks: { memory: (record) => logged.push(record) },
+    loggers: [
+      { category: 'hono-kafka-consume', sinks: ['memory'] },
+      { category: ['logtape', 'meta'], sinks: [] },
+    ],
+  })
+})
+afterEach(() => resetSync())
+
+describe('the gateway', () => {
+  test('serves two routes and answers 404 as Kong does elsewhere', async () => {
+    const { app } = createGateway(options, new FakeKafka().make)
+    for (const path of ['/messages', '/stream']) {
+      expect(await (await app.request(path)).text()).toBe('from Kafka')
+    }
+    for (const path of ['/', '/message', '/messages/x', '/healthz/']) {
+      const response = await app.request(path)
+      expect(response.status).toBe(404)
+      expect(await response.json()).toEqual({ message: 'no Route matched with those values' })
+    }
+  })
+
+  test('is alive before it is ready, and ready once started', async () => {
+    const gateway = createGateway(options, new FakeKafka().make)
+    expect((await gateway.app.request('/healthz')).status).toBe(200)
+    const early = await gateway.app.request('/readyz')
+    expect(early.status).toBe(503)
+    expect(early.headers.get('retry-after')).toBe('2')
+    expect(await early.json()).toMatchObject({
+      status: 'unavailable',
+      reasons: [{ code: 'STARTING' }],
+    })
+    await gateway.start()
+    const ready = await gateway.app.request('/readyz')
+    expect(ready.status).toBe(200)
+    expect(await ready.json()).toEqual({ status: 'ready' })
+    await gateway.close()
+  })
+
+  test('tells why it is not ready, once for both routes and without internal names', async () => {
+    const kafka = new FakeKafka()
+    const gateway = createGateway(options, kafka.make)
+    await gateway.start()
+    kafka.problem = unavailable
+    const response = await gateway.app.request('/readyz')
+    expect(response.status).toBe(503)
+    expect(await response.json()).toEqual({
+      status: 'unavailable',
+      reasons: [
+        {
+          code: 'KAFKA_UNAVAILABLE',
+          message: unavailable.message,
+          since: '2026-01-02T00:00:00.000Z',
+        },
+      ],
+    })
+    expect((await gateway.app.request('/healthz')).status).toBe(200)
+    kafka.problem = undefined
+    expect((await gateway.app.request('/readyz')).status).toBe(200)
+    await gateway.close()
+  })
+
+  test('goes on starting until Kafka can be reached, and says so once each', async () => {
+    const kafka = new FakeKafka()
+    kafka.problem = unavailable
+    kafka.startFails = new KafkaConsumeError('KAFKA_UNAVAILABLE', unavailable.message)
+    const gateway = createGateway(options, kafka.make)
+    const started = gateway.start()
+    await until(() => kafka.starts >= 6, 'three attempts to start')
+    expect(messages()).toEqual([
+      `${unavailable.message}. Waiting for Kafka at a:1; requests are answered with 503`,
+    ])
+    kafka.problem = undefined
+    kafka.startFails = undefined
+    await within(started, 'the start')
+    expect(messages().slice(1)).toEqual(['Kafka at a:1 can be read again'])
+    expect((await gateway.app.request('/readyz')).status).toBe(200)
+    await gateway.close()
+  })
+
+  test('says it when Kafka goes away later', async () => {
+    const kafka = new FakeKafka()
+    const gateway = createGateway(options, kafka.make)
+    await gateway.start()
+    kafka.problem = unavailable
+    await until(() => logged.length === 1, 'the first line')
+    kafka.problem = undefined
+    await until(() => logged.length === 2, 'the second line')
+    expect(messages()[1]).toBe('Kafka at a:1 can be read again')
+    await gateway.close()
+  })
+
+  test('does not wait for what waiting does not mend', async () => {
+    const kafka = new FakeKafka()
+    kafka.startFails = new KafkaConsumeError('INTERNAL', 'Cannot answer: broken')
+    const gateway = createGateway(options, kafka.make)
+    await expect(gateway.start()).rejects.toThrow('Cannot answer: broken')
+    await gateway.close()
+  })
+
+  test('can be closed while it is starting, and is closed once', async () => {
+    const kafka = new FakeKafka()
+    kafka.startFails = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot connect: no answer')
+    const gateway = createGateway(options, kafka.make)
+    const started = gateway.start()
+    await Promise.all([gateway.close(), gateway.close()])
+    await within(started, 'the start to give up', 500)
+    expect(kafka.closes).toBe(2)
+    const response = await gateway.app.request('/readyz')
+    expect(response.status).toBe(503)
+    expect(await response.json()).toMatchObject({ reasons: [{ code: 'SHUTTING_DOWN' }] })
+  })
+
+  test.each(['/healthz', '/readyz'])('%s takes GET and HEAD only', async (path) => {
+    const gateway = createGateway(options, new FakeKafka().make)
+    await gateway.start()
+    const head = await gateway.app.request(path, { method: 'HEAD' })
+    expect(head.status).toBe(200)
+    expect(await head.text()).toBe('')
+    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
+      const response = await gateway.app.request(path, { method })
+      expect(response.status).toBe(405)
+      expect(response.headers.get('allow')).toBe('GET, HEAD')
+      expect(await response.json()).toMatchObject({ code: 'METHOD_NOT_ALLOWED' })
+    }
+    await gateway.close()
+  })
+
+  test('logs an unexpected error and keeps its text from the client', async () => {
+    const make = (): KafkaRoute =>
+      Object.assign(() => Promise.reject(new Error('inner secret')), {
+        start: async () => undefined,
+        problem: () => undefined,
+        close: async () => undefined,
+      })
+    const response = await createGateway(options, make).app.request('/messages')
+    expect(response.status).toBe(500)
+    expect(await response.text()).not.toContain('secret')
+    const { cause } = logged[0]?.properties ?? {}
+    expect(String(cause)).toContain('inner secret')
+  })
+})
