@@ -1,0 +1,100 @@
+import { join } from 'node:path'
+import { until, within } from '../support/wait.ts'
+
+const root = join(import.meta.dirname, '..', '..')
+const { PATH = '', HOME = '' } = process.env
+
+/** A gateway in a process of its own, as `bun run server` starts it. */
+export class GatewayProcess implements AsyncDisposable {
+  stdout = ''
+  stderr = ''
+  readonly #child: Bun.Subprocess<'ignore', 'pipe', 'pipe'>
+  readonly #read: Promise<unknown>
+
+  private constructor(command: readonly string[], environment: Record<string, string>) {
+    this.#child = Bun.spawn([...command], {
+      cwd: root,
+      // Nothing of the shell that runs the tests may configure the gateway.
+      env: { PATH, HOME, ...environment },
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+    })
+    const { stdout, stderr } = this.#child
+    this.#read = Promise.all([
+      collect(stdout, (text) => {
+        this.stdout += text
+      }),
+      collect(stderr, (text) => {
+        this.stderr += text
+      }),
+    ])
+  }
+
+  static spawn(flags: readonly string[], environment: Record<string, string> = {}): GatewayProcess {
+    return new GatewayProcess([process.execPath, 'src/server.ts', ...flags], environment)
+  }
+
+  /** By way of the script in package.json. */
+  static spawnScript(flags: readonly string[]): GatewayProcess {
+    return new GatewayProcess([process.execPath, 'run', 'server', ...flags], {})
+  }
+
+  /** On a free port; resolves with the address when the banner says it. */
+  static async listening(
+    flags: readonly string[] = [],
+    environment: Record<string, string> = {},
+  ): Promise<{ gateway: GatewayProcess; url: string }> {
+    const gateway = GatewayProcess.spawn(
+      ['--port', '0', '--host', '127.0.0.1', ...flags],
+      environment,
+    )
+    return { gateway, url: await gateway.url() }
+  }
+
+  async url(): Promise<string> {
+    const address = () => /http:\/\/[\w.]+:\d+/.exec(this.stdout)?.[0]
+    try {
+      await until(
+        () => address() !== undefined || this.#child.exitCode !== null,
+        () => `the banner in ${JSON.stringify(this.stdout + this.stderr)}`,
+      )
+      const url = address()
+      if (url === undefined) throw new Error(`The gateway exited: ${this.stderr}`)
+      return url
+    } catch (error) {
+      await this.kill()
+      throw error
+    }
+  }
+
+  signal(name: 'SIGTERM' | 'SIGINT'): void {
+    this.#child.kill(name)
+  }
+
+  /** The exit code, once all output is there. */
+  async exited(milliseconds?: number): Promise<number> {
+    const code = await within(this.#child.exited, 'the gateway to exit', milliseconds)
+    await within(this.#read, 'the rest of its output')
+    return code
+  }
+
+  /** How often a text is on stderr. */
+  logged(text: string): number {
+    return this.stderr.split(text).length - 1
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.exited()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.kill()
+  }
+}
+
+async function collect(stream: ReadableStream<Uint8Array>, add: (text: string) => void) {
+  const decoder = new TextDecoder()
+  for await (const chunk of stream) add(decoder.decode(chunk, { stream: true }))
+}

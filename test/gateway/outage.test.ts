@@ -1,0 +1,107 @@
+import { expect, test } from 'bun:test'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { startEmbeddedBroker } from '../../kafka/embedded.ts'
+import { SseClient } from '../support/sse.ts'
+import { until, within } from '../support/wait.ts'
+import { GatewayProcess } from './gateway-process.ts'
+
+/** librdkafka tries again after up to 10 s. */
+const RECOVERY = 25_000
+
+/** A port that nobody listens on, until `open` forwards it: a broker that comes up later. */
+class LatePort {
+  readonly port: number
+  #server: Server | undefined
+  readonly #sockets = new Set<Socket>()
+
+  private constructor(port: number) {
+    this.port = port
+  }
+
+  static reserve(): LatePort {
+    const probe = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
+    const { port = 0 } = probe
+    probe.stop(true)
+    return new LatePort(port)
+  }
+
+  async open(target: string): Promise<void> {
+    const port = Number(target.split(':')[1])
+    const server = createServer((client) => {
+      const broker = connect(port, '127.0.0.1')
+      for (const socket of [client, broker]) {
+        this.#sockets.add(socket)
+        socket.on('error', () => undefined)
+        socket.on('close', () => {
+          client.destroy()
+          broker.destroy()
+        })
+      }
+      client.pipe(broker).pipe(client)
+    })
+    this.#server = server
+    await new Promise<void>((resolve) => server.listen(this.port, '127.0.0.1', resolve))
+  }
+
+  close(): void {
+    this.#server?.close()
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+async function status(url: string): Promise<number> {
+  const response = await within(fetch(url), url, 15_000)
+  await response.arrayBuffer()
+  return response.status
+}
+
+test('brokers that cannot be reached: 503 with a reason, then recovery, each told once', async () => {
+  using late = LatePort.reserve()
+  const flags = ['--brokers', `127.0.0.1:${late.port}`, '--topics', 'kong-test']
+  const { gateway, url } = await GatewayProcess.listening(flags)
+  await using _ = gateway
+  expect(gateway.stdout).toContain(`127.0.0.1:${late.port}`)
+  expect(gateway.stdout).toContain('kong-test')
+  expect(await status(`${url}/healthz`)).toBe(200)
+
+  for (const path of ['/readyz', '/messages', '/stream']) {
+    const response = await within(fetch(`${url}${path}`), path, 15_000)
+    const body = await response.text()
+    expect([path, response.status, body]).toEqual([path, 503, body])
+    expect(response.headers.get('retry-after')).toMatch(/^\d+$/)
+    expect(body).toMatch(/"message":"[^"]+"/)
+  }
+  await until(() => gateway.logged('Waiting for Kafka') > 0, 'the log line')
+
+  const broker = await startEmbeddedBroker({
+    topic: 'kong-test',
+    records: 10,
+    recordsPerSecond: 20,
+  })
+  try {
+    await late.open(broker.bootstrapServers[0] ?? '')
+    await until(async () => (await status(`${url}/readyz`)) === 200, 'readiness', RECOVERY)
+    expect(await status(`${url}/messages`)).toBe(200)
+    await using stream = await SseClient.open(`${url}/stream?start=earliest`)
+    await stream.until(10)
+    await until(() => gateway.logged('can be read again') > 0, 'the log line of recovery')
+  } finally {
+    late.close()
+    await broker.close()
+  }
+  expect(gateway.logged('Waiting for Kafka')).toBe(1)
+  expect(gateway.logged('can be read again')).toBe(1)
+
+  await until(
+    async () => (await status(`${url}/readyz`)) === 503,
+    'the outage to be seen',
+    RECOVERY,
+  )
+  gateway.signal('SIGTERM')
+  expect(await gateway.exited()).toBe(0)
+  expect(gateway.stderr.split('\n').length).toBeLessThan(10)
+}, 90_000)

@@ -1,0 +1,164 @@
+import { describe, expect, test } from 'bun:test'
+import packageJson from '../../package.json' with { type: 'json' }
+import { gatewayHelp } from '../../src/config/gateway.ts'
+import type { KongBody } from '../support/route.ts'
+import { SseClient } from '../support/sse.ts'
+import { until, within } from '../support/wait.ts'
+import { GatewayProcess } from './gateway-process.ts'
+
+async function get(url: string): Promise<Response> {
+  return within(fetch(url, { signal: AbortSignal.timeout(20_000) }), url, 20_000)
+}
+
+/** The text of a stream consists of whole frames: the last one ends with its empty line. */
+function expectWholeFrames(client: SseClient): void {
+  expect(client.text).toEndWith('\n\n')
+}
+
+describe('the demo', () => {
+  test('says what it is and where, and serves a shop’s events by GET and SSE', async () => {
+    const { gateway, url } = await GatewayProcess.listening()
+    await using _ = gateway
+    expect(gateway.stdout).toContain('in memory')
+    expect(gateway.stdout).toContain('kong-test')
+    const address = url.replace('http://', '')
+    for (const line of [
+      `curl ${address}/messages`,
+      `curl -N ${address}/stream`,
+      `curl -N '${address}/stream?start=earliest'`,
+      `curl ${address}/readyz`,
+      '--brokers localhost:9092',
+    ]) {
+      expect(gateway.stdout).toContain(line)
+    }
+
+    const response = await get(`${url}/messages`)
+    expect(response.status).toBe(200)
+    const partitions = Object.values(
+      ((await response.json()) as KongBody)['kong-test']?.partitions ?? {},
+    )
+    expect(partitions).toHaveLength(4)
+    const values = partitions.flatMap(({ records }) => records.map(({ value }) => String(value)))
+    expect(values.length).toBeGreaterThan(0)
+    for (const value of values) expect(JSON.parse(value)).toHaveProperty('customer')
+
+    await using live = await SseClient.open(`${url}/stream`)
+    await live.until(2)
+    await using replay = await SseClient.open(`${url}/stream?start=earliest`)
+    await replay.until(1_000)
+
+    await until(async () => (await get(`${url}/readyz`)).status === 200, 'readiness')
+    expect((await get(`${url}/healthz`)).status).toBe(200)
+    expect((await get(`${url}/nowhere`)).status).toBe(404)
+    expect(gateway.stderr).toBe('')
+  }, 30_000)
+})
+
+describe('what ends at once', () => {
+  test.each(['--help', '-h'])('%s', async (flag) => {
+    await using gateway = GatewayProcess.spawn([flag])
+    expect(await gateway.exited()).toBe(0)
+    expect(gateway.stdout.trim()).toBe(gatewayHelp())
+    expect(gateway.stderr).toBe('')
+  })
+
+  test('--version', async () => {
+    await using gateway = GatewayProcess.spawn(['--version'])
+    expect(await gateway.exited()).toBe(0)
+    expect(gateway.stdout).toBe(`${packageJson.version}\n`)
+  })
+
+  test.each<[string, string[], Record<string, string>]>([
+    ['a wrong flag', ['--port', '65536'], {}],
+    ['a wrong variable', [], { PORT: '65536' }],
+  ])('%s: one line, exit code 2', async (_, flags, environment) => {
+    await using gateway = GatewayProcess.spawn(flags, environment)
+    expect(await gateway.exited()).toBe(2)
+    expect(gateway.stdout).toBe('')
+    expect(gateway.stderr).toBe(
+      'Cannot start: --port (PORT): a whole number from 0 to 65535 is required\n',
+    )
+  })
+
+  test('a port that is taken: a line that says what to do, exit code 1', async () => {
+    using other = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
+    const flags = ['--host', '127.0.0.1', '--port', String(other.port)]
+    await using gateway = GatewayProcess.spawn(flags)
+    expect(await gateway.exited()).toBe(1)
+    expect(gateway.stdout).toBe('')
+    expect(gateway.stderr.trim().split('\n')).toHaveLength(1)
+    expect(gateway.stderr).toContain(
+      `Cannot listen on port ${other.port}: another process does, choose another with --port`,
+    )
+  })
+
+  test('an address of another machine: exit code 1', async () => {
+    await using gateway = GatewayProcess.spawn(['--host', '192.0.2.1', '--port', '0'])
+    expect(await gateway.exited()).toBe(1)
+    expect(gateway.stderr).toContain('Cannot listen on 192.0.2.1')
+  })
+})
+
+describe('the end', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s ends streams after a whole event, and exits with 0',
+    async (signal) => {
+      const { gateway, url } = await GatewayProcess.listening()
+      await using _ = gateway
+      const clients = await Promise.all([
+        SseClient.open(`${url}/stream`),
+        SseClient.open(`${url}/stream?start=earliest`),
+      ])
+      await Promise.all(clients.map((client) => client.until(1)))
+      gateway.signal(signal)
+      expect(await gateway.exited()).toBe(0)
+      for (const client of clients) {
+        await within(client.ended, 'a stream to end')
+        expectWholeFrames(client)
+        expect(client.named('error')).toEqual([])
+      }
+      expect(gateway.logged(`${signal}: ending`)).toBe(1)
+      expect(gateway.stderr).not.toContain('ERROR')
+    },
+    30_000,
+  )
+
+  test('no connection is accepted once it has been told to end', async () => {
+    const { gateway, url } = await GatewayProcess.listening()
+    await using _ = gateway
+    gateway.signal('SIGTERM')
+    await until(() => gateway.logged('ending') === 1, 'the signal to be seen')
+    await expect(fetch(`${url}/healthz`, { keepalive: false })).rejects.toThrow()
+    expect(await gateway.exited()).toBe(0)
+  })
+
+  test('a GET that waits for records is answered', async () => {
+    const { gateway, url } = await GatewayProcess.listening()
+    await using _ = gateway
+    const answer = get(`${url}/messages?timeout=60000&max_records=10000`)
+    await until(async () => (await get(`${url}/readyz`)).status === 200, 'readiness')
+    gateway.signal('SIGTERM')
+    expect([200, 503]).toContain((await answer).status)
+    expect(await gateway.exited()).toBe(0)
+  }, 30_000)
+
+  test('both signals of one Ctrl-C under `bun run` count as one', async () => {
+    const { gateway } = await GatewayProcess.listening()
+    await using _ = gateway
+    gateway.signal('SIGINT')
+    gateway.signal('SIGINT')
+    expect(await gateway.exited()).toBe(0)
+  })
+
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s through `bun run server`',
+    async (signal) => {
+      await using gateway = GatewayProcess.spawnScript(['--port', '0', '--host', '127.0.0.1'])
+      await gateway.url()
+      gateway.signal(signal)
+      expect(await gateway.exited()).toBe(0)
+      expect(gateway.logged('Ended')).toBe(1)
+    },
+    30_000,
+  )
+})
