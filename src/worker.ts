@@ -1,0 +1,37 @@
+/**
+ * The gateway as a module for `bun src/worker.ts` and `deno serve src/worker.ts`, configured by
+ * KAFKA_BROKERS, KAFKA_TOPICS and LOG_LEVEL. It has no demo broker: a deployment without brokers
+ * is a mistake, not a demonstration.
+ */
+import { createGateway } from './app.ts'
+import { readGatewayConfig } from './config/gateway.ts'
+import { KafkaConsumeError } from './errors.ts'
+import { logToConsole } from './ops/log.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+declare const Deno: { env: { toObject(): Environment } }
+
+const environment: Environment = globalThis.process?.env ?? Deno.env.toObject()
+// A wrong configuration throws here, while loading: Bun and Deno then print the message and exit
+// with 1, so that a deployment fails at once and not request by request.
+const { cluster, logLevel } = readGatewayConfig({}, environment)
+if (!cluster) {
+  throw new KafkaConsumeError(
+    'INVALID_OPTIONS',
+    'Cannot start: KAFKA_BROKERS ("host:port,…") and KAFKA_TOPICS ("name,…") are required',
+  )
+}
+logToConsole(logLevel)
+const gateway = createGateway(cluster)
+
+export default {
+  /** Seconds without a byte after which Bun closes a connection; see `server.ts`. */
+  idleTimeout: 120,
+  fetch(request: Request, env?: object): Response | Promise<Response> {
+    // Not while loading: a platform that loads a module to check it does not join a group.
+    // A failure that stays is logged there and shows in every answer.
+    gateway.start().catch(() => undefined)
+    return gateway.app.fetch(request, env)
+  },
+}
