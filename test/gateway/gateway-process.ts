@@ -16,6 +16,8 @@ export class GatewayProcess implements AsyncDisposable {
       cwd: root,
       // Nothing of the shell that runs the tests may configure the gateway.
       env: { PATH, HOME, ...environment },
+      // A process group of its own, as a terminal gives to what it starts.
+      detached: true,
       stdin: 'ignore',
       stdout: 'pipe',
       stderr: 'pipe',
@@ -72,6 +74,11 @@ export class GatewayProcess implements AsyncDisposable {
     this.#child.kill(name)
   }
 
+  /** What Ctrl-C does: the whole process group is signalled. */
+  interrupt(): void {
+    process.kill(-this.#child.pid, 'SIGINT')
+  }
+
   /** The exit code, once all output is there. */
   async exited(milliseconds?: number): Promise<number> {
     const code = await within(this.#child.exited, 'the gateway to exit', milliseconds)
@@ -85,7 +92,11 @@ export class GatewayProcess implements AsyncDisposable {
   }
 
   async kill(): Promise<void> {
-    this.#child.kill('SIGKILL')
+    try {
+      process.kill(-this.#child.pid, 'SIGKILL')
+    } catch {
+      // It has ended already.
+    }
     await this.exited()
   }
 
