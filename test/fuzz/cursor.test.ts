@@ -1,0 +1,135 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { KafkaConsumeError } from '../../src/errors.ts'
+import { Cursor, MAX_CURSOR_LENGTH, PartitionTable, parseCursor } from '../../src/stream/cursor.ts'
+import { text } from './arbitraries.ts'
+
+const topicName = fc.stringMatching(/^[a-zA-Z0-9._-]{1,20}$/)
+const offset = fc.oneof(fc.nat(), fc.constantFrom(0, Number.MAX_SAFE_INTEGER), fc.maxSafeNat())
+
+/** A subscription with a position in each of its partitions. */
+const subscription = fc
+  .uniqueArray(fc.tuple(topicName, fc.array(offset, { minLength: 1, maxLength: 5 })), {
+    minLength: 1,
+    maxLength: 4,
+    selector: ([topic]) => topic,
+  })
+  .map((topics) =>
+    topics.flatMap(([topic, offsets]) =>
+      offsets.map((next, partition) => ({ topic, partition, offset: next })),
+    ),
+  )
+
+function expectClientError(run: () => unknown, parameter: string): void {
+  try {
+    run()
+  } catch (error) {
+    if (!(error instanceof KafkaConsumeError)) throw error
+    expect(error.code).toBe('INVALID_CURSOR')
+    expect(error.status).toBe(400)
+    expect(error.message).toStartWith('Cannot parse ')
+    expect(error.message).toContain(parameter)
+    expect(error.message.length).toBeLessThan(1_000)
+  }
+}
+
+describe('a cursor', () => {
+  test('reads back what it wrote', () => {
+    fc.assert(
+      fc.property(subscription, (offsets) => {
+        const table = new PartitionTable(offsets)
+        const cursor = new Cursor(table, table.vector(offsets))
+        const entries = parseCursor(cursor.toString(), 'cursor')
+        expect(entries).toEqual(offsets)
+        expect(cursor.toString()).toMatch(/^[\x21-\x7e]+$/)
+      }),
+    )
+  })
+
+  test('has the same text however it came to its place', () => {
+    const moves = fc.array(fc.tuple(fc.nat(), fc.nat(1_000), fc.nat(2)), { maxLength: 30 })
+    fc.assert(
+      fc.property(subscription, moves, (offsets, steps) => {
+        const table = new PartitionTable(offsets)
+        const cursor = new Cursor(table, table.vector(offsets))
+        const model = table.vector(offsets)
+        for (const [at, next, way] of steps) {
+          const index = at % table.size
+          model[index] = next
+          const expected = new Cursor(table, model).toString()
+          if (way === 0) expect(cursor.advance(index, next)).toBe(expected)
+          else if (way === 1) cursor.set(index, next)
+          else cursor.moveTo(model)
+          expect(cursor.toString()).toBe(expected)
+        }
+      }),
+    )
+  })
+
+  test('of garbage is a 400 that names the parameter, and nothing else', () => {
+    fc.assert(
+      fc.property(text, (garbage) =>
+        expectClientError(() => parseCursor(garbage, 'cursor'), 'cursor'),
+      ),
+      { numRuns: 5_000 },
+    )
+  })
+
+  test('with one character changed is another valid cursor or a 400', () => {
+    fc.assert(
+      fc.property(
+        subscription,
+        fc.nat(),
+        fc.string({ unit: 'binary', minLength: 0, maxLength: 2 }),
+        (offsets, at, piece) => {
+          const table = new PartitionTable(offsets)
+          const whole = new Cursor(table, table.vector(offsets)).toString()
+          const place = at % (whole.length + 1)
+          const changed = whole.slice(0, place) + piece + whole.slice(place + 1)
+          expectClientError(() => {
+            for (const entry of parseCursor(changed, 'cursor')) {
+              expect(entry.partition).toBeInteger()
+              expect('offset' in entry && Number.isSafeInteger(entry.offset)).toBe(true)
+            }
+          }, 'cursor')
+        },
+      ),
+      { numRuns: 2_000 },
+    )
+  })
+
+  test('as a JSON array is read, whatever else its entries hold, or is a 400', () => {
+    const entry = fc.record(
+      {
+        topic: fc.oneof(topicName, text),
+        partition: fc.oneof(fc.nat(50), fc.anything()),
+        offset: fc.oneof(fc.nat(), fc.anything()),
+        timestamp: fc.oneof(fc.nat(), fc.anything()),
+      },
+      { requiredKeys: [] },
+    )
+    const json = fc.array(fc.oneof(entry, fc.jsonValue()), { maxLength: 4 }).map((entries) => {
+      try {
+        return JSON.stringify(entries)
+      } catch {
+        return '[{}]' // a bigint
+      }
+    })
+    fc.assert(
+      fc.property(json, (array) =>
+        expectClientError(() => parseCursor(array, 'Last-Event-ID'), 'Last-Event-ID'),
+      ),
+      { numRuns: 2_000 },
+    )
+  })
+
+  test('of more than its limit is refused without being read', () => {
+    const long = `${'a:0=1;'.repeat(MAX_CURSOR_LENGTH / 6 + 1)}`
+    expect(() => parseCursor(long, 'cursor')).toThrow(KafkaConsumeError)
+    expectClientError(() => parseCursor(long, 'cursor'), String(MAX_CURSOR_LENGTH))
+    expectClientError(
+      () => parseCursor(`[${'['.repeat(MAX_CURSOR_LENGTH - 1)}`, 'cursor'),
+      'cursor',
+    )
+  })
+})

@@ -1,0 +1,175 @@
+import { describe, expect, test } from 'bun:test'
+import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import fc from 'fast-check'
+import { type Chunk, encodeChunk, selectFrom } from '../../src/stream/chunk.ts'
+import { Cursor, PartitionTable, parseCursor } from '../../src/stream/cursor.ts'
+import type { KafkaRecord } from '../../src/stream/source.ts'
+import { expectIntact } from '../support/decoded.ts'
+import type { StreamedRecord } from '../support/sse.ts'
+import { record } from './arbitraries.ts'
+
+const RUNS = { numRuns: 1_000 }
+const topic = 'fuzz'
+const table = new PartitionTable([0, 1].map((partition) => ({ topic, partition })))
+
+function cursor(offsets = new Float64Array(2)): Cursor {
+  return new Cursor(table, offsets)
+}
+
+/** Records of two partitions in turn. */
+const records = fc.tuple(...[0, 1, 2, 3, 4, 5].map((n) => record(topic, n % 2, Math.floor(n / 2))))
+
+interface Parsed {
+  readonly events: EventSourceMessage[]
+  /** Whatever else the parser found: retry fields, comments, errors. */
+  readonly strays: unknown[]
+}
+
+/** What a client makes of bytes that reach it cut at given places. */
+function parse(bytes: Uint8Array, cuts: readonly number[] = []): Parsed {
+  const parsed: Parsed = { events: [], strays: [] }
+  const parser = createParser({
+    onEvent: (event) => parsed.events.push(event),
+    onRetry: (retry) => parsed.strays.push(retry),
+    onComment: (comment) => parsed.strays.push(comment),
+    onError: (error) => parsed.strays.push(error),
+  })
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+  const ends = [...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length].sort((a, b) => a - b)
+  let begin = 0
+  for (const end of ends) {
+    parser.feed(decoder.decode(bytes.subarray(begin, end), { stream: true }))
+    begin = end
+  }
+  return parsed
+}
+
+function frame(chunk: Chunk, index: number): Uint8Array {
+  return chunk.bytes.subarray(chunk.starts[index] as number, chunk.starts[index + 1] as number)
+}
+
+describe('whatever bytes a record holds', () => {
+  test('a client gets one event for each record, with every byte intact, however the stream is cut', () => {
+    fc.assert(
+      fc.property(records, fc.array(fc.nat(), { maxLength: 5 }), (written, cuts) => {
+        const chunk = encodeChunk(written, cursor(), 'noop')
+        const { events, strays } = parse(chunk.bytes, cuts)
+        expect(strays).toEqual([])
+        expect(events).toHaveLength(written.length)
+        events.forEach((event, index) => {
+          expect(event.event).toBeUndefined()
+          expectIntact(JSON.parse(event.data) as StreamedRecord, written[index] as KafkaRecord)
+        })
+      }),
+      RUNS,
+    )
+  })
+
+  test('ids are the cursor after each record, and parse', () => {
+    fc.assert(
+      fc.property(records, (written) => {
+        const { events } = parse(encodeChunk(written, cursor(), 'noop').bytes)
+        const position = [0, 0]
+        events.forEach(({ id }, index) => {
+          const { partition, offset } = written[index] as KafkaRecord
+          position[partition] = offset + 1
+          expect(id).toBe(`fuzz:0=${position[0]},1=${position[1]}`)
+          expect(parseCursor(id ?? '', 'id')).toEqual(
+            position.map((next, at) => ({ topic, partition: at, offset: next })),
+          )
+        })
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('the json deserializer keeps one record to an event and never fails a batch', () => {
+    fc.assert(
+      fc.property(records, (written) => {
+        const { events, strays } = parse(encodeChunk(written, cursor(), 'json').bytes)
+        expect(strays).toEqual([])
+        expect(events).toHaveLength(written.length)
+        events.forEach(({ data }, index) => {
+          const received = JSON.parse(data) as StreamedRecord
+          const { value, offset } = written[index] as KafkaRecord
+          expect(received.offset).toBe(offset)
+          if (received.error !== undefined) {
+            expect(received.error.code).toBe('DESERIALIZATION_FAILED')
+            expect(received.value).toBe(Buffer.from(value ?? []).toString('base64'))
+          } else if (value === null) {
+            expect(received.value).toBeNull()
+          } else {
+            const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value)
+            expect(received.value).toEqual(JSON.parse(text))
+          }
+        })
+      }),
+      RUNS,
+    )
+  })
+
+  test('frames and lines lie where the chunk says, and a line is one line', () => {
+    fc.assert(
+      fc.property(records, fc.constantFrom('noop', 'json'), (written, deserializer) => {
+        const chunk = encodeChunk(written, cursor(), deserializer)
+        expect(chunk.starts.at(-1)).toBe(chunk.bytes.length)
+        written.forEach((original, index) => {
+          const { events } = parse(frame(chunk, index))
+          expect(events).toHaveLength(1)
+          const end = (chunk.starts[index + 1] as number) - 2
+          const line = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
+            chunk.bytes.subarray(chunk.json[index], end),
+          )
+          expect(line).not.toMatch(/[\r\n]/)
+          expect(line).toBe(events[0]?.data ?? '')
+          expect(JSON.parse(line)).toMatchObject({ offset: original.offset })
+        })
+      }),
+      RUNS,
+    )
+  })
+
+  test('a reader that is ahead of a chunk gets only what it lacks, with ids of its own', () => {
+    fc.assert(
+      fc.property(records, fc.nat(4), fc.nat(4), fc.nat(6), (written, zero, one, begin) => {
+        const chunk = encodeChunk(written, cursor(), 'noop')
+        const reader = cursor(Float64Array.of(zero, one))
+        const selected = selectFrom(chunk, begin, reader)
+        const expected = written
+          .slice(begin)
+          .filter(({ partition, offset }) => offset >= (partition === 0 ? zero : one))
+        const { events, strays } = parse(selected.bytes)
+        expect(strays).toEqual([])
+        expect(events).toHaveLength(expected.length)
+        const position = [zero, one]
+        events.forEach((event, index) => {
+          const original = expected[index] as KafkaRecord
+          position[original.partition] = original.offset + 1
+          expect(event.id).toBe(`fuzz:0=${position[0]},1=${position[1]}`)
+          expectIntact(JSON.parse(event.data) as StreamedRecord, original)
+          expect(parse(frame(selected, index)).events).toEqual([event])
+        })
+      }),
+      RUNS,
+    )
+  })
+
+  test('a megabyte of line ends is one event, and comes out whole', () => {
+    for (const end of ['\n', '\r', '\r\n', '\n\n', '\u2028']) {
+      const value = Buffer.from(end.repeat(Math.floor(1_000_000 / Buffer.byteLength(end))))
+      const written: KafkaRecord = {
+        topic,
+        partition: 0,
+        offset: 0,
+        timestamp: 0,
+        key: value,
+        value,
+        headers: [{ [end]: value }],
+      }
+      const { events, strays } = parse(encodeChunk([written], cursor(), 'noop').bytes)
+      expect(strays).toEqual([])
+      expect(events).toHaveLength(1)
+      expectIntact(JSON.parse(events[0]?.data ?? '') as StreamedRecord, written)
+    }
+  })
+})

@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { KafkaConsumeError } from '../../src/errors.ts'
+import { parseRead, parseStream } from '../../src/plugin/parameters.ts'
+import { text } from './arbitraries.ts'
+
+const TOPICS = ['fuzz', 'other']
+const KNOWN = [
+  'format',
+  'max_records',
+  'max_bytes',
+  'timeout',
+  'cursor',
+  'start',
+  'last_event_id',
+  'topic',
+  'partition',
+  'key',
+]
+
+const name = fc.oneof(
+  { weight: 8, arbitrary: fc.constantFrom(...KNOWN) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom('', '__proto__', 'constructor', 'MAX_RECORDS', 'start '),
+  },
+  { weight: 1, arbitrary: text },
+)
+const value = fc.oneof(
+  { weight: 3, arbitrary: text },
+  { weight: 2, arbitrary: fc.integer().map(String) },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom('earliest', 'latest', '-10m', '-PT10M', 'kong', 'fuzz', 'fuzz:0=1'),
+  },
+  { weight: 1, arbitrary: fc.date().map((date) => JSON.stringify(date)) },
+  { weight: 1, arbitrary: fc.stringMatching(/^-PT?[0-9DHMS.]{0,12}$/) },
+)
+const query = fc
+  .array(fc.tuple(name, value), { maxLength: 4 })
+  .map((pairs) => new URLSearchParams(pairs))
+
+function expectClientError(run: () => void): void {
+  try {
+    run()
+  } catch (error) {
+    if (!(error instanceof KafkaConsumeError)) throw error
+    expect(error.status).toBe(400)
+    expect(error.message).toStartWith('Cannot ')
+    expect(error.message.length).toBeLessThan(1_000)
+  }
+}
+
+describe('whatever stands in a query', () => {
+  test('a read is understood, within its limits, or refused as the client’s error', () => {
+    fc.assert(
+      fc.property(query, (parameters) =>
+        expectClientError(() => {
+          const { limits, position, format, wanted } = parseRead(parameters, TOPICS)
+          expect(limits.maxRecords).toBeWithin(1, 10_001)
+          expect(limits.maxBytes).toBeWithin(1, 16 * 1024 * 1024 + 1)
+          expect(limits.timeout).toBeWithin(0, 60_001)
+          expect(format).toBeOneOf([undefined, 'kong', 'records'])
+          if (position !== undefined && 'start' in position && typeof position.start === 'number') {
+            expect(Number.isFinite(position.start)).toBe(true)
+            expect(position.start).toBeGreaterThanOrEqual(0)
+          }
+          for (const topic of wanted.topics) expect(TOPICS).toContain(topic)
+          for (const partition of wanted.partitions) expect(partition).toBeGreaterThanOrEqual(0)
+        }),
+      ),
+      { numRuns: 5_000 },
+    )
+  })
+
+  test('a stream is understood or refused as the client’s error, whatever its last event id', () => {
+    fc.assert(
+      fc.property(query, fc.option(value, { nil: undefined }), (parameters, lastEventId) =>
+        expectClientError(() => {
+          expect(parseStream(parameters, lastEventId, TOPICS).position).toBeDefined()
+        }),
+      ),
+      { numRuns: 5_000 },
+    )
+  })
+})

@@ -1,0 +1,150 @@
+import { Hono } from 'hono'
+import { type KafkaConsumeOptions, kafkaConsume } from '../../src/index.ts'
+import type { TestKafka } from './kafka.ts'
+import { serve, type TestServer } from './server.ts'
+import { SseClient, type StreamedRecord } from './sse.ts'
+import { until, within } from './wait.ts'
+
+/** A broker under the contract suite. */
+export interface Target {
+  readonly kafka: TestKafka
+  close(): Promise<void>
+}
+
+/** What a test chooses; the broker is the target's. */
+export type RouteOptions = Omit<KafkaConsumeOptions, 'bootstrapServers'> & {
+  readonly bootstrapServers?: string
+}
+
+/** A response in Kong's form. */
+export type KongBody = Record<string, { readonly partitions: Record<string, KongPartition> }>
+
+/** One partition of it. */
+export interface KongPartition {
+  readonly errcode: number
+  readonly high_watermark: number
+  readonly last_stable_offset: number
+  readonly aborted_transactions: readonly unknown[]
+  readonly records: ReadonlyArray<Omit<StreamedRecord, 'topic' | 'partition'>>
+}
+
+/** A response in the flat form. */
+export interface FlatBody {
+  readonly records: readonly StreamedRecord[]
+  readonly cursor?: string
+}
+
+/** Query parameters; an array repeats one. */
+export type Query = Record<string, string | number | ReadonlyArray<string | number>>
+
+function search(query: Query): string {
+  const parameters = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) {
+    const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+    for (const one of values) parameters.append(name, String(one))
+  }
+  const text = parameters.toString()
+  return text === '' ? '' : `?${text}`
+}
+
+/** One mounted handler on a real port, closed at the end of the block that holds it. */
+export class Route implements AsyncDisposable {
+  readonly handler: ReturnType<typeof kafkaConsume>
+  readonly #server: TestServer
+
+  constructor(target: Target, options: RouteOptions, port = 0) {
+    this.handler = kafkaConsume({
+      bootstrapServers: target.kafka.bootstrapServers,
+      ...options,
+    } as KafkaConsumeOptions)
+    this.#server = serve(new Hono().all('/messages', this.handler), port)
+  }
+
+  get port(): number {
+    return this.#server.port
+  }
+
+  url(query: Query = {}): string {
+    return `${this.#server.url}/messages${search(query)}`
+  }
+
+  /** A request whose every outcome has a deadline. */
+  fetch(query: Query = {}, init: RequestInit = {}): Promise<Response> {
+    return within(fetch(this.url(query), init), `an answer of ${this.url(query)}`, 25_000)
+  }
+
+  /** The records of a GET, in the flat form. */
+  async records(query: Query = {}): Promise<readonly StreamedRecord[]> {
+    return (await this.flat(query)).records
+  }
+
+  /** A GET in the flat form. */
+  async flat(query: Query = {}): Promise<FlatBody> {
+    const response = await this.fetch({ format: 'records', ...query })
+    const body = await response.text()
+    if (response.status !== 200) throw new Error(`GET answered ${response.status}: ${body}`)
+    return JSON.parse(body) as FlatBody
+  }
+
+  /** GETs until a number of records has come in all; more than that is returned, too. */
+  async drain(count: number, query: Query = {}): Promise<StreamedRecord[]> {
+    const records: StreamedRecord[] = []
+    await until(
+      async () => {
+        records.push(...(await this.records({ timeout: 500, ...query })))
+        return records.length >= count
+      },
+      () => `${count} records by GET; ${records.length} came`,
+      20_000,
+    )
+    return records
+  }
+
+  stream(query: Query = {}, headers: Record<string, string> = {}): Promise<SseClient> {
+    return SseClient.open(this.url(query), { headers })
+  }
+
+  /** Waits until the handler counts so many open streams. */
+  untilSubscribers(count: number): Promise<void> {
+    return until(
+      () => this.handler.stats().subscribers === count,
+      () => `${count} subscribers; the handler counts ${this.handler.stats().subscribers}`,
+    )
+  }
+
+  /** Ends the handler, then the server, as a gateway that shuts down. */
+  async close(): Promise<void> {
+    await within(this.handler.close(), 'the handler to close', 15_000)
+    await this.#server.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+/** Records as `partition/offset`, sorted, to compare what came with what was written. */
+export function places(
+  records: ReadonlyArray<{ readonly partition: number; readonly offset: number }>,
+): string[] {
+  return records
+    .map(({ partition, offset }) => `${partition}/${String(offset).padStart(7, '0')}`)
+    .sort()
+}
+
+/** The offsets of each partition in the order they came. */
+export function offsetsByPartition(
+  records: ReadonlyArray<{ readonly partition: number; readonly offset: number }>,
+): Record<number, number[]> {
+  const offsets: Record<number, number[]> = {}
+  for (const { partition, offset } of records) {
+    offsets[partition] ??= []
+    offsets[partition].push(offset)
+  }
+  return offsets
+}
+
+/** The numbers from `from` up to, without, `to`. */
+export function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, index) => from + index)
+}
