@@ -1,0 +1,350 @@
+import { getLogger } from '@logtape/logtape'
+import { asKafkaConsumeError, KafkaConsumeError } from '../src/errors.ts'
+import type {
+  ClusterOptions,
+  Gap,
+  GroupOptions,
+  GroupSession,
+  KafkaProblem,
+  OffsetQuery,
+  PartitionOffset,
+  Reader,
+  Source,
+} from '../src/stream/source.ts'
+import {
+  type Consumer,
+  call,
+  connectClient,
+  createConsumer,
+  disconnectClient,
+  type Metadata,
+  type Settings,
+} from './client.ts'
+import { ALL_BROKERS_DOWN, type ClientError, fromClient, isAuthentication } from './errors.ts'
+import { Group, groupSettings } from './group.ts'
+import { AssignedReader, READER_TOPIC_SETTINGS, readerSettings } from './reader.ts'
+import { searchTime } from './time-search.ts'
+
+const log = getLogger(['hono-kafka-consume', 'cluster'])
+
+const CONNECT_TIMEOUT_MS = 5_000
+const REQUEST_TIMEOUT_MS = 5_000
+const RETRY_MS = 1_000
+/** Consumers of ended replays that are kept connected for the next one, and for how long. */
+const MAX_IDLE = 4
+const IDLE_MS = 30_000
+
+/** What the protocol's ListOffsets calls the first and the last offset. */
+const EARLIEST = -2
+const LATEST = -1
+
+type Partition = { readonly topic: string; readonly partition: number }
+
+/**
+ * One Kafka cluster: a client of its own for questions and for knowing whether Kafka can be
+ * reached, and consumers for tails, replays and groups.
+ */
+export class Cluster implements Source {
+  readonly name: string
+  readonly #settings: Settings
+  readonly #open = new Set<Reader | GroupSession>()
+  readonly #idle: Array<{ consumer: Consumer; timer: ReturnType<typeof setTimeout> }> = []
+  #control: Consumer | undefined
+  #connected = Promise.withResolvers<void>()
+  #problem: KafkaProblem | undefined
+  #probing = false
+  #closed = false
+
+  constructor({ bootstrapServers }: ClusterOptions) {
+    this.name = bootstrapServers.join(',')
+    this.#settings = {
+      'bootstrap.servers': this.name,
+      'client.id': 'hono-kafka-consume',
+      // A broker that comes back is found within a second.
+      'reconnect.backoff.ms': 50,
+      'reconnect.backoff.max.ms': 1_000,
+      'allow.auto.create.topics': false,
+    }
+    this.#connected.promise.catch(() => {})
+    void this.#connect()
+  }
+
+  problem(): KafkaProblem | undefined {
+    return this.#problem
+  }
+
+  async connected(): Promise<void> {
+    await this.#client()
+  }
+
+  async partitions(topics: readonly string[]): Promise<Partition[]> {
+    const control = await this.#client()
+    const found = await Promise.all(
+      topics.map(async (topic) => {
+        const metadata = await call<Metadata>(`Cannot read topic "${topic}"`, (done) =>
+          control.getMetadata(
+            { topic, allTopics: false, timeout: REQUEST_TIMEOUT_MS } as object,
+            done,
+          ),
+        )
+        const partitions = metadata.topics.find(({ name }) => name === topic)?.partitions ?? []
+        if (partitions.length === 0) {
+          throw new KafkaConsumeError(
+            'UNKNOWN_TOPIC',
+            `Cannot read topic "${topic}": Kafka does not have it`,
+          )
+        }
+        return partitions
+          .map(({ id }) => ({ topic, partition: id }))
+          .sort((a, b) => a.partition - b.partition)
+      }),
+    )
+    return found.flat()
+  }
+
+  async offsets(partitions: readonly Partition[], query: OffsetQuery): Promise<PartitionOffset[]> {
+    if (query === 'earliest') return this.#listOffsets(partitions, EARLIEST)
+    if (query === 'latest') return this.#listOffsets(partitions, LATEST)
+    const found = await this.#listOffsets(partitions, query)
+    const ends = await this.#listOffsets(partitions, LATEST)
+    const missing = found.filter(({ offset }) => offset < 0)
+    if (missing.length > 0 && !(await this.#knowsTimes(partitions, ends))) {
+      return searchTime(this, await this.offsets(partitions, 'earliest'), ends, query)
+    }
+    // Nothing as late as that: reading begins at the end.
+    return found.map((found, index) =>
+      found.offset < 0 ? (ends[index] as PartitionOffset) : found,
+    )
+  }
+
+  async reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<Reader> {
+    const gaps = purpose === 'replay' ? await this.#gaps(from) : []
+    const begin = from.map((position) => {
+      const gap = gaps.find(
+        ({ topic, partition }) => topic === position.topic && partition === position.partition,
+      )
+      return gap ? { ...position, offset: gap.to } : position
+    })
+    const consumer = await this.#consumer(purpose)
+    const reader: Reader = new AssignedReader(consumer, begin, gaps, async (healthy) => {
+      this.#open.delete(reader)
+      await this.#release(consumer, healthy && purpose === 'replay')
+    })
+    this.#open.add(reader)
+    return reader
+  }
+
+  group(options: GroupOptions): GroupSession {
+    const group = new Group(
+      {
+        connect: async (rebalance) => {
+          const consumer = createConsumer(
+            { ...this.#settings, ...groupSettings(options.groupId), rebalance_cb: rebalance },
+            { 'auto.offset.reset': options.autoOffsetReset },
+          )
+          await connectClient(consumer, CONNECT_TIMEOUT_MS)
+          return consumer
+        },
+        disconnect: disconnectClient,
+        partitions: () => this.partitions(options.topics),
+      },
+      options,
+    )
+    this.#open.add(group)
+    return group
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#connected.reject(closed())
+    await Promise.all([...this.#open].map((open) => open.close()))
+    const idle = this.#idle.splice(0).map(({ consumer, timer }) => {
+      clearTimeout(timer)
+      return disconnectClient(consumer)
+    })
+    await Promise.all(idle)
+    if (this.#control) await disconnectClient(this.#control)
+  }
+
+  /** Connects, again and again until it succeeds; what stands in the way is the problem. */
+  async #connect(): Promise<void> {
+    while (!this.#closed) {
+      const control = createConsumerOrFail(this.#settings, this.#connected)
+      if (!control) return
+      let authentication: ClientError | undefined
+      control.on('event.error', (error) => {
+        if (isAuthentication(error)) authentication = error
+        if (error.code === ALL_BROKERS_DOWN || isAuthentication(error)) void this.#probe(error)
+      })
+      try {
+        await connectClient(control, CONNECT_TIMEOUT_MS)
+        if (this.#closed) return disconnectClient(control)
+        this.#control = control
+        this.#problem = undefined
+        this.#connected.resolve()
+        return
+      } catch (error) {
+        const { detail } = asKafkaConsumeError(error)
+        this.#report(authentication ?? { code: ALL_BROKERS_DOWN, message: detail ?? 'no answer' })
+        await disconnectClient(control)
+        await sleep(RETRY_MS)
+      }
+    }
+  }
+
+  #report(error: ClientError): void {
+    if (this.#closed) return
+    const { code, message, detail } = fromClient(error, 'Cannot read from Kafka')
+    if (this.#problem?.code === code) return
+    this.#problem = {
+      code: code === 'KAFKA_AUTHENTICATION' ? code : 'KAFKA_UNAVAILABLE',
+      message,
+      detail: detail ?? message,
+      since: Date.now(),
+    }
+    log.debug('{message}: {detail}', { message, detail })
+  }
+
+  /** The client reports trouble: ask, until there is an answer. One idle connection closed is none. */
+  async #probe(cause: ClientError): Promise<void> {
+    if (this.#probing || !this.#control) return
+    this.#probing = true
+    const control = this.#control
+    for (let failed = false; !this.#closed; failed = true) {
+      try {
+        await call<Metadata>('Cannot read from Kafka', (done) =>
+          control.getMetadata({ allTopics: false, timeout: 2_000 } as object, done),
+        )
+        this.#problem = undefined
+        break
+      } catch {
+        if (!failed) this.#report(cause)
+        await sleep(RETRY_MS)
+      }
+    }
+    this.#probing = false
+  }
+
+  /** The client for questions. @throws KafkaConsumeError at once while Kafka is known to be away. */
+  async #client(): Promise<Consumer> {
+    if (this.#closed) throw closed()
+    if (this.#problem) throw problemError(this.#problem)
+    if (!this.#control) {
+      await Promise.race([this.#connected.promise, sleep(CONNECT_TIMEOUT_MS + 1_000)])
+      if (this.#problem) throw problemError(this.#problem)
+    }
+    if (!this.#control) {
+      throw new KafkaConsumeError(
+        'KAFKA_UNAVAILABLE',
+        'Cannot read from Kafka: no broker answered yet',
+      )
+    }
+    return this.#control
+  }
+
+  async #listOffsets(partitions: readonly Partition[], time: number): Promise<PartitionOffset[]> {
+    const control = await this.#client()
+    // The client passes times on as they are, so the protocol's marks for both ends work too
+    // (ListOffsets in https://kafka.apache.org/protocol).
+    const asked = partitions.map(({ topic, partition }) => ({ topic, partition, offset: time }))
+    const answer = await call<PartitionOffset[]>('Cannot find offsets', (done) =>
+      control.offsetsForTimes(asked, REQUEST_TIMEOUT_MS, done as never),
+    )
+    const table = new Map(
+      answer.map((found) => [`${found.topic}:${found.partition}`, found.offset]),
+    )
+    return partitions.map(({ topic, partition }) => ({
+      topic,
+      partition,
+      offset: table.get(`${topic}:${partition}`) ?? -1,
+    }))
+  }
+
+  /** Whether brokers answer questions by time: the embedded one finds nothing even for 1970. */
+  async #knowsTimes(
+    partitions: readonly Partition[],
+    ends: readonly PartitionOffset[],
+  ): Promise<boolean> {
+    const starts = await this.#listOffsets(partitions, EARLIEST)
+    const first = starts.findIndex(
+      ({ offset }, index) => offset < (ends[index] as PartitionOffset).offset,
+    )
+    if (first < 0) return true
+    const [found] = await this.#listOffsets([partitions[first] as Partition], 0)
+    return found !== undefined && found.offset >= 0
+  }
+
+  /** Positions that Kafka does not have: before a partition's first offset, or after its end. */
+  async #gaps(from: readonly PartitionOffset[]): Promise<Gap[]> {
+    const [starts, ends] = await Promise.all([
+      this.#listOffsets(from, EARLIEST),
+      this.#listOffsets(from, LATEST),
+    ])
+    return from.flatMap(({ topic, partition, offset }, index): Gap[] => {
+      const start = (starts[index] as PartitionOffset).offset
+      const end = (ends[index] as PartitionOffset).offset
+      if (offset < start)
+        return [{ topic, partition, from: offset, to: start, reason: 'retention' }]
+      if (offset > end)
+        return [{ topic, partition, from: offset, to: start, reason: 'out-of-range' }]
+      return []
+    })
+  }
+
+  async #consumer(purpose: 'tail' | 'replay'): Promise<Consumer> {
+    await this.#client()
+    const idle = purpose === 'replay' ? this.#idle.pop() : undefined
+    if (idle) {
+      clearTimeout(idle.timer)
+      return idle.consumer
+    }
+    const consumer = createConsumer(
+      { ...this.#settings, ...readerSettings(purpose) },
+      READER_TOPIC_SETTINGS,
+    )
+    await connectClient(consumer, CONNECT_TIMEOUT_MS)
+    return consumer
+  }
+
+  async #release(consumer: Consumer, keep: boolean): Promise<void> {
+    if (!keep || this.#closed || this.#idle.length >= MAX_IDLE) return disconnectClient(consumer)
+    consumer.unassign()
+    const entry = {
+      consumer,
+      timer: setTimeout(() => {
+        this.#idle.splice(this.#idle.indexOf(entry), 1)
+        void disconnectClient(consumer)
+      }, IDLE_MS),
+    }
+    this.#idle.push(entry)
+  }
+}
+
+/** A missing addon is no trouble of Kafka's: whoever asks is told. */
+function createConsumerOrFail(
+  settings: Settings,
+  connected: PromiseWithResolvers<void>,
+): Consumer | undefined {
+  try {
+    return createConsumer({ ...settings, 'group.id': 'hono-kafka-consume-control' })
+  } catch (error) {
+    connected.reject(error)
+    return undefined
+  }
+}
+
+function problemError({ code, message, detail }: KafkaProblem): KafkaConsumeError {
+  return new KafkaConsumeError(code, message, { detail })
+}
+
+function closed(): KafkaConsumeError {
+  return new KafkaConsumeError(
+    'SHUTTING_DOWN',
+    'Cannot read from Kafka: the server is shutting down',
+  )
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}

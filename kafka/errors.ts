@@ -1,0 +1,42 @@
+import { type ErrorCode, KafkaConsumeError } from '../src/errors.ts'
+
+/** What Confluent's client throws and calls back with. */
+export interface ClientError {
+  readonly message: string
+  /** librdkafka's `rd_kafka_resp_err_t`: negative ones are its own, positive ones the broker's. */
+  readonly code?: number
+}
+
+const AUTHENTICATION = new Set([-169, -181, 31, 34, 54, 58])
+const AUTHORIZATION = new Set([29, 30, 53])
+const UNAVAILABLE = new Set([-195, -193, -187, -166, 5, 6, 7, 8, 13, 14, 15, 16])
+const TIMED_OUT = new Set([-185, -192])
+
+/** librdkafka: "all brokers are down". */
+export const ALL_BROKERS_DOWN = -187
+
+/**
+ * An error of the client, in our terms. Its own words become `detail`, which is for logs.
+ *
+ * @param action "Cannot …": the beginning of the message.
+ */
+export function fromClient(error: ClientError, action: string): KafkaConsumeError {
+  if (error instanceof KafkaConsumeError) return error
+  const [code, state] = describe(error.code ?? 0)
+  return new KafkaConsumeError(code, `${action}: ${state}`, { cause: error, detail: error.message })
+}
+
+/** Whether the client says that it may not log in. */
+export function isAuthentication(error: ClientError): boolean {
+  return AUTHENTICATION.has(error.code ?? 0)
+}
+
+function describe(code: number): [ErrorCode, string] {
+  if (AUTHENTICATION.has(code)) return ['KAFKA_AUTHENTICATION', 'it refused the credentials']
+  if (AUTHORIZATION.has(code)) return ['KAFKA_AUTHORIZATION', 'access is not allowed']
+  if (code === 3 || code === -188) return ['UNKNOWN_TOPIC', 'the topic does not exist']
+  if (code === ALL_BROKERS_DOWN) return ['KAFKA_UNAVAILABLE', 'all brokers are down']
+  if (UNAVAILABLE.has(code)) return ['KAFKA_UNAVAILABLE', 'its brokers are not reachable']
+  if (TIMED_OUT.has(code)) return ['KAFKA_TIMEOUT', 'it did not answer in time']
+  return ['KAFKA_ERROR', 'it answered with an error']
+}

@@ -1,0 +1,126 @@
+import type { Batch, Gap, KafkaRecord, PartitionOffset, Reader } from '../src/stream/source.ts'
+import { type Consumer, call, type Message, type Settings } from './client.ts'
+
+/** Bytes of one read, more or less: what bounds memory where single records are large. */
+const READ_BYTES = 4 * 1024 * 1024
+/** Records of the first read, before their size is known. */
+const FIRST_LIMIT = 64
+
+/** Settings of consumers that are assigned partitions and never join a group. */
+export function readerSettings(purpose: 'tail' | 'replay'): Settings {
+  return {
+    // librdkafka wants a name even where no group is joined.
+    'group.id': 'hono-kafka-consume-reader',
+    'enable.auto.commit': false,
+    'enable.auto.offset.store': false,
+    'enable.partition.eof': true,
+    // How long the broker holds an empty answer, and so how soon the end of a partition is known.
+    'fetch.wait.max.ms': purpose === 'tail' ? 500 : 100,
+    'queued.max.messages.kbytes': purpose === 'tail' ? 32 * 1024 : 16 * 1024,
+    // With the default of 1 s a full queue, once emptied, would stay empty for up to a second.
+    'fetch.queue.backoff.ms': 5,
+    'fetch.error.backoff.ms': 100,
+  }
+}
+
+/** Where a partition that has lost the wanted offset is read on; the gap is found and announced. */
+export const READER_TOPIC_SETTINGS: Settings = { 'auto.offset.reset': 'earliest' }
+
+/** A consumer at given offsets. Watches that no offset is skipped in silence. */
+export class AssignedReader implements Reader {
+  readonly gaps: readonly Gap[]
+  readonly #consumer: Consumer
+  readonly #release: (healthy: boolean) => Promise<void>
+  readonly #expected = new Map<string, Map<number, number>>()
+  #pending: Gap[] = []
+  #ends: PartitionOffset[] = []
+  #recordBytes = READ_BYTES / FIRST_LIMIT
+  #reading: Promise<unknown> = Promise.resolve()
+  #healthy = true
+  readonly #onEnd = (end: PartitionOffset) => this.#ends.push(end)
+
+  /**
+   * @param release Takes the consumer back when reading is over.
+   */
+  constructor(
+    consumer: Consumer,
+    from: readonly PartitionOffset[],
+    gaps: readonly Gap[],
+    release: (healthy: boolean) => Promise<void>,
+  ) {
+    this.#consumer = consumer
+    this.#release = release
+    this.gaps = gaps
+    for (const { topic, partition, offset } of from) {
+      const ofTopic = this.#expected.get(topic) ?? new Map<number, number>()
+      this.#expected.set(topic, ofTopic.set(partition, offset))
+    }
+    consumer.on('partition.eof', this.#onEnd)
+    consumer.assign([...from])
+  }
+
+  async read(limit: number, wait: number): Promise<Batch> {
+    const bounded = Math.max(1, Math.min(limit, Math.floor(READ_BYTES / this.#recordBytes)))
+    this.#consumer.setDefaultConsumeTimeout(wait)
+    const reading = call<Message[]>('Cannot read from Kafka', (done) =>
+      this.#consumer.consume(bounded, done),
+    )
+    this.#reading = reading.catch(() => {
+      this.#healthy = false
+    })
+    // The client's messages have the shape of a record, and more that nobody looks at.
+    const records = (await reading) as unknown as KafkaRecord[]
+    this.#inspect(records)
+    const batch = { records, gaps: this.#pending, ends: this.#ends }
+    this.#pending = []
+    this.#ends = []
+    return batch
+  }
+
+  async close(): Promise<void> {
+    await this.#reading
+    this.#consumer.off('partition.eof', this.#onEnd)
+    await this.#release(this.#healthy)
+  }
+
+  /** Compares every offset with the one that follows the last, and learns how large records are. */
+  #inspect(records: readonly KafkaRecord[]): void {
+    let topic = ''
+    let partition = -1
+    let expected = -1
+    let ofTopic: Map<number, number> | undefined
+    let bytes = 0
+    for (const record of records) {
+      if (record.partition !== partition || record.topic !== topic) {
+        ofTopic?.set(partition, expected)
+        topic = record.topic
+        partition = record.partition
+        ofTopic = this.#expected.get(topic)
+        expected = ofTopic?.get(partition) ?? record.offset
+      }
+      if (record.offset !== expected) this.#jump(record, expected)
+      expected = record.offset + 1
+      bytes += (record.value?.length ?? 0) + 64
+    }
+    if (records.length === 0) return
+    ofTopic?.set(partition, expected)
+    const average = bytes / records.length
+    // Quick to believe in large records, slow to believe in small ones.
+    this.#recordBytes = Math.max(average, (this.#recordBytes + average) / 2)
+  }
+
+  /**
+   * Offsets may jump without a loss: compaction removes records, and transactions leave marks that
+   * are no records. It is a loss where the partition now begins behind the offset that was due.
+   */
+  #jump({ topic, partition, offset }: KafkaRecord, expected: number): void {
+    if (offset < expected) {
+      this.#pending.push({ topic, partition, from: expected, to: offset, reason: 'out-of-range' })
+      return
+    }
+    const { lowOffset } = this.#consumer.getWatermarkOffsets(topic, partition)
+    if (lowOffset <= expected) return
+    const to = Math.min(lowOffset, offset)
+    this.#pending.push({ topic, partition, from: expected, to, reason: 'retention' })
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Every failure that this project reports, by a stable code. Codes and statuses are promises:
+ * they are listed in `docs/protocol.md`.
+ */
+const STATUS = {
+  INVALID_OPTIONS: 500,
+  INVALID_PARAMETER: 400,
+  INVALID_CURSOR: 400,
+  UNKNOWN_TOPIC: 404,
+  METHOD_NOT_ALLOWED: 405,
+  NOT_ACCEPTABLE: 406,
+  INTERNAL: 500,
+  KAFKA_AUTHENTICATION: 502,
+  KAFKA_AUTHORIZATION: 502,
+  KAFKA_ERROR: 502,
+  KAFKA_UNAVAILABLE: 503,
+  KAFKA_TIMEOUT: 504,
+  TOO_MANY_SUBSCRIBERS: 503,
+  TOO_MANY_REPLAYS: 503,
+  TOO_MANY_POLLS: 503,
+  SHUTTING_DOWN: 503,
+} as const
+
+/** A stable error code; an exhaustive `switch` over it is safe. */
+export type ErrorCode = keyof typeof STATUS
+
+/** What an error is made of, besides its code and message. */
+export interface ErrorDetails {
+  /** What went wrong below, for logs. */
+  readonly cause?: unknown
+  /** The Kafka client's own words: shown to HTTP clients only with `errorHandling.returnErrorMessage`. */
+  readonly detail?: string
+  /** Seconds after which a retry may succeed. Default: none is named. */
+  readonly retryAfter?: number
+  /** Whether the same request may succeed later. Default: true for 503 and 504. */
+  readonly retryable?: boolean
+}
+
+/**
+ * The one error class of the project. Its message reads "Cannot <action>: <state>" and is safe to
+ * show to an HTTP client; the Kafka client's own words are kept apart in `detail`.
+ *
+ * @example
+ * ```ts
+ * import { KafkaConsumeError } from 'hono-kafka-consume'
+ *
+ * const error = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot read from Kafka: all brokers are down')
+ * if (error.status !== 503 || !error.retryable) throw new Error('unexpected')
+ * ```
+ */
+export class KafkaConsumeError extends Error {
+  override readonly name = 'KafkaConsumeError'
+  readonly code: ErrorCode
+  /** The HTTP status that this error becomes. */
+  readonly status: (typeof STATUS)[ErrorCode]
+  readonly retryable: boolean
+  readonly retryAfter: number | undefined
+  readonly detail: string | undefined
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.status = STATUS[code]
+    this.retryable = details.retryable ?? (this.status === 503 || this.status === 504)
+    this.retryAfter = details.retryAfter ?? (this.status === 503 ? 2 : undefined)
+    this.detail = details.detail
+  }
+}
+
+/** Any thrown value as a `KafkaConsumeError`; what is unknown becomes INTERNAL, its text kept from clients. */
+export function asKafkaConsumeError(thrown: unknown): KafkaConsumeError {
+  if (thrown instanceof KafkaConsumeError) return thrown
+  return new KafkaConsumeError('INTERNAL', 'Cannot answer: an unexpected error occurred', {
+    cause: thrown,
+    detail: thrown instanceof Error ? thrown.message : String(thrown),
+  })
+}

@@ -1,0 +1,10 @@
+export type { KafkaConsumeOptions } from './config/options.ts'
+export { type ErrorCode, KafkaConsumeError } from './errors.ts'
+export {
+  type KafkaConsumeEnv,
+  type KafkaConsumeHandler,
+  kafkaConsume,
+} from './plugin/kafka-consume.ts'
+export type { ConsumedRecord, KafkaReader, ReadFrom, ReadLimits } from './plugin/reader.ts'
+export type { RouteStats } from './plugin/route.ts'
+export type { KafkaProblem } from './stream/source.ts'

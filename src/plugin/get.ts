@@ -1,0 +1,121 @@
+/** Mode `http-get`: one read, as the consumer group or from a position. */
+import type { Context } from 'hono'
+import type { ResolvedOptions } from '../config/options.ts'
+import { KafkaConsumeError } from '../errors.ts'
+import { flatBody, kongBody, linesOf, type Slice } from '../record/body.ts'
+import { filterFor } from '../record/filter.ts'
+import { encodeChunk, selectFrom } from '../stream/chunk.ts'
+import { Cursor, PartitionTable } from '../stream/cursor.ts'
+import type { Gap, PartitionState } from '../stream/source.ts'
+import { negotiate } from './accept.ts'
+import { deliver } from './deliver.ts'
+import { parseRead, type ReadPlan } from './parameters.ts'
+import { readFrom } from './read.ts'
+import type { Route } from './route.ts'
+
+type Form = 'lines' | 'flat' | 'kong'
+
+/** @throws KafkaConsumeError */
+export async function answerGet(c: Context, route: Route): Promise<Response> {
+  const form = chooseForm(c, route.options)
+  const plan = parseRead(new URL(c.req.url).searchParams, route.options.topics)
+  const format = form === 'lines' ? form : (plan.format ?? route.options.responseFormat)
+  if (plan.position) return answerFrom(c, route, plan, format === 'records' ? 'flat' : format)
+  return answerGroup(c, route, plan, format === 'records' ? 'flat' : format)
+}
+
+function chooseForm(c: Context, { mode }: ResolvedOptions): 'lines' | undefined {
+  const type = negotiate(
+    c,
+    mode === 'auto'
+      ? ['application/json', 'application/x-ndjson', 'text/event-stream']
+      : ['application/json', 'application/x-ndjson'],
+  )
+  return type === 'application/x-ndjson' ? 'lines' : undefined
+}
+
+/** Without a group: nothing is committed, and the answer says where to go on. */
+async function answerFrom(c: Context, route: Route, plan: ReadPlan, form: Form): Promise<Response> {
+  const { feed } = await route.lease()
+  const position = plan.position as NonNullable<ReadPlan['position']>
+  const subscription = await feed.subscribe(position, (table) => filterFor(plan.wanted, table))
+  try {
+    const { slices, gaps } = await readFrom(subscription, plan.limits, c.req.raw.signal)
+    const cursor = subscription.cursor.toString()
+    c.header('Kafka-Cursor', cursor)
+    c.header('Link', `<${nextUrl(c, cursor)}>; rel="next"`)
+    if (gaps.length > 0) c.header('Kafka-Gaps', JSON.stringify(gaps))
+    const states = subscription.cursor.table
+      .offsets(subscription.ends)
+      .map(({ topic, partition, offset }) => ({
+        topic,
+        partition,
+        highWatermark: offset,
+        lastStableOffset: offset,
+      }))
+    return c.body(bodyOf(form, slices, states, cursor, gaps), 200, contentType(form))
+  } finally {
+    // The answer is complete; closing a replay's consumer need not be waited for.
+    void subscription.close()
+  }
+}
+
+function nextUrl(c: Context, cursor: string): string {
+  const url = new URL(c.req.url)
+  url.searchParams.delete('start')
+  url.searchParams.set('cursor', cursor)
+  return `${url.pathname}${url.search}`
+}
+
+/** As the group: committed when the answer is delivered, handed back when the client is gone. */
+async function answerGroup(
+  c: Context,
+  route: Route,
+  plan: ReadPlan,
+  form: Form,
+): Promise<Response> {
+  const group = await route.group()
+  const { signal } = c.req.raw
+  const delivery = await group.poll(plan.limits, signal)
+  try {
+    if (signal.aborted)
+      throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
+    const table = new PartitionTable(delivery.partitions)
+    const filter = filterFor(plan.wanted, table)
+    const { messageDeserializer, writeDeadline } = route.options
+    const cursor = new Cursor(table, new Float64Array(table.size))
+    const all = encodeChunk(delivery.records, cursor, messageDeserializer)
+    const chunk = filter
+      ? selectFrom(all, 0, new Cursor(table, all.from), (index) => filter(all, index))
+      : all
+    const slices = [{ chunk, begin: 0, end: chunk.offsets.length }]
+    const body = bodyOf(form, slices, delivery.partitions, undefined, [])
+    for (const [name, value] of Object.entries(contentType(form))) c.header(name, value)
+    return c.body(deliver(body, delivery, signal, writeDeadline), 200)
+  } catch (error) {
+    delivery.giveBack()
+    throw error
+  }
+}
+
+function bodyOf(
+  form: Form,
+  slices: readonly Slice[],
+  states: readonly PartitionState[],
+  cursor: string | undefined,
+  gaps: readonly Gap[],
+): Uint8Array<ArrayBuffer> {
+  let body: Uint8Array
+  if (form === 'lines') body = linesOf(slices)
+  else if (form === 'flat') body = flatBody(slices, cursor, gaps)
+  else body = kongBody(slices, states)
+  return body as Uint8Array<ArrayBuffer>
+}
+
+function contentType(form: Form): Record<string, string> {
+  return {
+    'Content-Type': form === 'lines' ? 'application/x-ndjson' : 'application/json',
+    // Each answer is of its moment: a cache would hand records out twice.
+    'Cache-Control': 'no-store',
+  }
+}

@@ -1,0 +1,104 @@
+import type { Context, MiddlewareHandler } from 'hono'
+import { matchedRoutes } from 'hono/route'
+import { type KafkaConsumeOptions, resolveOptions } from '../config/options.ts'
+import type { KafkaProblem } from '../stream/source.ts'
+import { negotiate } from './accept.ts'
+import { assertGet, errorAnswer } from './answers.ts'
+import { answerGet } from './get.ts'
+import { type KafkaReader, RequestReader } from './reader.ts'
+import { Route, type RouteStats } from './route.ts'
+import { answerStream } from './stream.ts'
+
+/** The environment of a handler behind `kafkaConsume`: `new Hono<KafkaConsumeEnv>()`. */
+export interface KafkaConsumeEnv {
+  Variables: { kafka: KafkaReader }
+}
+
+/** A Hono handler that reads Kafka, with a life of its own. */
+export interface KafkaConsumeHandler extends MiddlewareHandler<KafkaConsumeEnv> {
+  /**
+   * Connects, and joins the consumer group if the mode reads as one, so that the first request is
+   * quick. Calling it is optional: the first request does the same.
+   *
+   * @throws KafkaConsumeError when Kafka cannot be reached or refuses; later calls try again.
+   */
+  start(): Promise<void>
+  /** What keeps Kafka from being read just now. */
+  problem(): KafkaProblem | undefined
+  stats(): RouteStats
+  /** Ends streams after their last whole event, commits what was delivered and leaves the group. */
+  close(): Promise<void>
+}
+
+/**
+ * Serves Kafka topics over HTTP: records by GET, or streamed as Server-Sent Events.
+ *
+ * Mounted as a handler it answers by itself. Where a further handler follows on the same path, or
+ * where it is mounted on a wildcard in front of one, it is a middleware: it puts a typed reader on
+ * the context (`c.var.kafka`) and leaves the answer to that handler.
+ *
+ * @param options See `KafkaConsumeOptions`; `bootstrapServers` and `topics` are required.
+ * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { kafkaConsume } from 'hono-kafka-consume'
+ *
+ * const orders = kafkaConsume({ bootstrapServers: 'localhost:9092', topics: ['orders'], mode: 'auto' })
+ * const app = new Hono()
+ * app.all('/orders', orders)
+ *
+ * const response = await app.request('/orders?max_records=0')
+ * if (response.status !== 400) throw new Error('a limit of 0 is refused before Kafka is asked')
+ * await orders.close()
+ * ```
+ */
+export function kafkaConsume(options: KafkaConsumeOptions): KafkaConsumeHandler {
+  const route = new Route(resolveOptions(options))
+  const { mode, errorHandling } = route.options
+
+  const handler: MiddlewareHandler<KafkaConsumeEnv> = async (c, next) => {
+    if (isFollowed(c)) {
+      const reader = new RequestReader(route, c)
+      c.set('kafka', reader)
+      await next()
+      reader.settle(c.error !== undefined)
+      return
+    }
+    try {
+      assertGet(c)
+      return await (isStream(c, mode) ? answerStream(c, route) : answerGet(c, route))
+    } catch (error) {
+      return errorAnswer(c, error, errorHandling.returnErrorMessage)
+    }
+  }
+
+  return Object.assign(handler, {
+    start: async () => {
+      const { source, feed } = await route.lease()
+      await source.connected()
+      if (mode !== 'server-sent-events') await (await route.group()).ready()
+      if (mode !== 'http-get') await feed.warm()
+    },
+    problem: () => route.problem(),
+    stats: () => route.stats(),
+    close: () => route.close(),
+  })
+}
+
+function isStream(c: Context, mode: 'http-get' | 'server-sent-events' | 'auto'): boolean {
+  if (mode !== 'auto') return mode === 'server-sent-events'
+  const offered = ['application/json', 'application/x-ndjson', 'text/event-stream'] as const
+  return negotiate(c, [...offered]) === 'text/event-stream'
+}
+
+/** Whether another handler is there to answer: one on the same path, or any behind a wildcard. */
+function isFollowed(c: Context): boolean {
+  const routes = matchedRoutes(c)
+  const index = c.req.routeIndex
+  const path = routes[index]?.path
+  if (path === undefined) return false
+  const later = routes.slice(index + 1)
+  return path.endsWith('*') ? later.length > 0 : later.some((route) => route.path === path)
+}

@@ -1,0 +1,171 @@
+/** What a client may ask for in the query, and how it is read. Unknown parameters are errors. */
+import { KafkaConsumeError } from '../errors.ts'
+import type { Wanted } from '../record/filter.ts'
+import { parseCursor } from '../stream/cursor.ts'
+import type { Position } from '../stream/feed.ts'
+import type { PollLimits } from '../stream/source.ts'
+
+const MIB = 1024 * 1024
+
+/** A GET of mode `http-get`, understood. */
+export interface ReadPlan {
+  /** Absent: read as the consumer group. */
+  readonly position: Position | undefined
+  readonly limits: PollLimits
+  readonly format: 'kong' | 'records' | undefined
+  readonly wanted: Wanted
+}
+
+/** A GET of a stream, understood. */
+export interface StreamPlan {
+  readonly position: Position
+  readonly wanted: Wanted
+}
+
+const FILTERS = ['topic', 'partition', 'key']
+const READ = ['format', 'max_records', 'max_bytes', 'timeout', 'cursor', 'start', ...FILTERS]
+const STREAM = ['start', 'cursor', 'last_event_id', ...FILTERS]
+
+/**
+ * @param query The request's query.
+ * @param topics The route's topics.
+ * @throws KafkaConsumeError INVALID_PARAMETER or INVALID_CURSOR, which names the parameter and the allowed values.
+ */
+export function parseRead(query: URLSearchParams, topics: readonly string[]): ReadPlan {
+  const parameters = new Parameters(query, READ)
+  const format = parameters.one('format')
+  if (format !== undefined && format !== 'kong' && format !== 'records') {
+    throw invalid('format', 'it must be "kong" or "records"')
+  }
+  return {
+    position: parsePosition(parameters, ['cursor', 'start']),
+    limits: {
+      maxRecords: parameters.whole('max_records', 1, 10_000, 500),
+      maxBytes: parameters.whole('max_bytes', 1, 16 * MIB, MIB),
+      timeout: parameters.whole('timeout', 0, 60_000, 1_000),
+    },
+    format,
+    wanted: parseWanted(parameters, topics),
+  }
+}
+
+/**
+ * @param lastEventId The request's `Last-Event-ID`, which an `EventSource` sends when it reconnects.
+ * It goes before the query, which stays the same over all reconnects.
+ * @throws KafkaConsumeError INVALID_PARAMETER or INVALID_CURSOR
+ */
+export function parseStream(
+  query: URLSearchParams,
+  lastEventId: string | undefined,
+  topics: readonly string[],
+): StreamPlan {
+  const parameters = new Parameters(query, STREAM)
+  const asked = parsePosition(parameters, ['last_event_id', 'cursor', 'start'])
+  const position: Position = lastEventId
+    ? { cursor: parseCursor(lastEventId, 'Last-Event-ID'), parameter: 'Last-Event-ID' }
+    : (asked ?? { start: 'latest' })
+  return { position, wanted: parseWanted(parameters, topics) }
+}
+
+function parsePosition(parameters: Parameters, names: readonly string[]): Position | undefined {
+  const given = names.filter((name) => parameters.one(name) !== undefined)
+  const [name, other] = given
+  if (name === undefined) return undefined
+  if (other !== undefined) throw invalid(other, `it cannot be given together with ${name}`)
+  const text = parameters.one(name) as string
+  if (name === 'start') return { start: parseStart(text) }
+  return { cursor: parseCursor(text, name), parameter: name }
+}
+
+const ISO_DURATION =
+  /^-P(?=.)(?:(\d{1,9})D)?(?:T(?=.)(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9}(?:\.\d{1,3})?)S)?)?$/
+const SHORT_DURATION = /^-(\d{1,9})(ms|s|m|h|d)$/
+const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+// RFC 3339, and a date alone; a time without a zone is UTC, as Kafka's own tools read it.
+const TIME = /^\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)?)?$/
+
+/** `earliest`, `latest`, an ISO 8601 time, or a duration back from now. */
+function parseStart(text: string): 'earliest' | 'latest' | number {
+  if (text === 'earliest' || text === 'latest') return text
+  const short = SHORT_DURATION.exec(text)
+  if (short) return ago(Number(short[1]) * UNITS[short[2] as keyof typeof UNITS])
+  const iso = ISO_DURATION.exec(text)
+  if (iso) {
+    const [days, hours, minutes, seconds] = iso.slice(1).map((part) => Number(part ?? 0)) as [
+      number,
+      number,
+      number,
+      number,
+    ]
+    return ago(days * UNITS.d + hours * UNITS.h + minutes * UNITS.m + seconds * UNITS.s)
+  }
+  // A "+" of a zone arrives as a space where the client did not encode it.
+  const plain = text.replace(/ (?=\d\d:?\d\d$)/, '+')
+  const time = TIME.exec(plain)
+  if (time) {
+    const zoned = time[1] || plain.length === 10 ? plain : `${plain}Z`
+    const at = Date.parse(zoned.replace(' ', 'T'))
+    if (Number.isFinite(at)) return Math.max(0, at)
+  }
+  throw invalid(
+    'start',
+    'it must be "earliest", "latest", an ISO 8601 time such as 2026-01-31T09:30:00Z, or a duration back from now such as -PT10M or -10m',
+  )
+}
+
+function ago(milliseconds: number): number {
+  return Math.max(0, Date.now() - milliseconds)
+}
+
+function parseWanted(parameters: Parameters, topics: readonly string[]): Wanted {
+  const wanted = parameters.all('topic')
+  for (const topic of wanted) {
+    if (!topics.includes(topic)) {
+      throw invalid('topic', `"${clip(topic)}" is not one of ${topics.join(', ')}`)
+    }
+  }
+  const partitions = parameters.all('partition').map((text) => {
+    if (!/^\d{1,9}$/.test(text)) throw invalid('partition', 'it must be a whole number from 0')
+    return Number(text)
+  })
+  return { topics: wanted, partitions, keys: parameters.all('key') }
+}
+
+class Parameters {
+  readonly #query: URLSearchParams
+
+  constructor(query: URLSearchParams, known: readonly string[]) {
+    this.#query = query
+    for (const name of query.keys()) {
+      if (!known.includes(name)) {
+        throw invalid(clip(name), `it is unknown; the parameters here are ${known.join(', ')}`)
+      }
+    }
+  }
+
+  one(name: string): string | undefined {
+    const values = this.#query.getAll(name)
+    if (values.length > 1) throw invalid(name, 'it may be given only once')
+    return values[0]
+  }
+
+  all(name: string): string[] {
+    return this.#query.getAll(name)
+  }
+
+  whole(name: string, min: number, max: number, otherwise: number): number {
+    const text = this.one(name)
+    if (text === undefined) return otherwise
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= min && value <= max) return value
+    throw invalid(name, `it must be a whole number from ${min} to ${max}`)
+  }
+}
+
+function invalid(name: string, state: string): KafkaConsumeError {
+  return new KafkaConsumeError('INVALID_PARAMETER', `Cannot use parameter "${name}": ${state}`)
+}
+
+function clip(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text
+}

@@ -1,0 +1,66 @@
+import { KafkaConsumeError } from '../errors.ts'
+import type { Slice } from '../record/body.ts'
+import type { Gap, PollLimits } from '../stream/source.ts'
+import type { Subscription } from '../stream/subscription.ts'
+
+/** How long Kafka may bring nothing although there are records. */
+const PATIENCE_MS = 10_000
+
+/** What one read from a position brought. */
+export interface Read {
+  readonly slices: readonly Slice[]
+  readonly gaps: readonly Gap[]
+}
+
+/**
+ * Reads until a limit is reached or nothing more is at hand, waiting for a first record as long as
+ * the limits allow. The subscription's cursor tells where to go on.
+ *
+ * @throws KafkaConsumeError when Kafka cannot be read.
+ */
+export async function readFrom(
+  subscription: Subscription,
+  limits: PollLimits,
+  signal: AbortSignal,
+): Promise<Read> {
+  const slices: Slice[] = []
+  const gaps: Gap[] = []
+  let records = limits.maxRecords
+  let bytes = limits.maxBytes
+  const until = performance.now() + limits.timeout
+  const wake = () => subscription.wake()
+  signal.addEventListener('abort', wake)
+  try {
+    while (records > 0 && bytes > 0 && !signal.aborted) {
+      const ready = await subscription.fill(records)
+      // A first record passes whatever its size; a further one must fit.
+      if (slices.length > 0 && subscription.nextBytes > bytes) break
+      if (!ready) {
+        if (subscription.isAtEnd && slices.length > 0) break
+        const left = until - performance.now()
+        if (left <= 0 && subscription.isAtEnd) break
+        // Behind the ring there is more to come, which the timeout for a first record is not for.
+        if (left < -PATIENCE_MS) {
+          if (slices.length > 0) break
+          throw new KafkaConsumeError(
+            'KAFKA_TIMEOUT',
+            'Cannot read from Kafka: it did not answer in time',
+          )
+        }
+        await subscription.wait(left)
+        continue
+      }
+      const part = await subscription.next({ records, bytes })
+      if (part && 'gap' in part) {
+        gaps.push(part.gap)
+      } else if (part) {
+        slices.push(part)
+        records -= part.end - part.begin
+        bytes -= (part.chunk.starts[part.end] as number) - (part.chunk.starts[part.begin] as number)
+      }
+    }
+  } finally {
+    signal.removeEventListener('abort', wake)
+  }
+  return { slices, gaps }
+}

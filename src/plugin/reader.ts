@@ -1,0 +1,180 @@
+import type { Context } from 'hono'
+import type { Slice } from '../record/body.ts'
+import { filterFor } from '../record/filter.ts'
+import { encodeChunk } from '../stream/chunk.ts'
+import { Cursor, PartitionTable, parseCursor } from '../stream/cursor.ts'
+import type { Position } from '../stream/feed.ts'
+import type { Delivery } from '../stream/source.ts'
+import { readFrom } from './read.ts'
+import type { Route } from './route.ts'
+
+/** A record as a handler gets it: what a client of the HTTP side would see. */
+export interface ConsumedRecord {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** Milliseconds since 1970. */
+  readonly timestamp: number
+  readonly key: string | null
+  /** Text, parsed JSON with `messageDeserializer: 'json'`, or null for a tombstone. */
+  readonly value: unknown
+  /** A name that is given several times has an array. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>
+  /** Which fields are base64, since their bytes are no UTF-8. */
+  readonly encoding?: {
+    readonly key?: 'base64'
+    readonly value?: 'base64'
+    readonly headers?: Readonly<Record<string, 'base64'>>
+  }
+  readonly error?: { readonly code: 'DESERIALIZATION_FAILED'; readonly message: string }
+}
+
+/** How much to read at once, and how long to wait for a first record. */
+export interface ReadLimits {
+  /** Default: 500. */
+  readonly maxRecords?: number
+  /** Default: 1 MiB. */
+  readonly maxBytes?: number
+  /** Milliseconds. Default: 1,000. */
+  readonly timeout?: number
+  /** Default: the request's own. */
+  readonly signal?: AbortSignal
+}
+
+/** Where to read from: a cursor that an earlier read gave, or the start named. */
+export interface ReadFrom {
+  /** Milliseconds since 1970, or an end. Default: `latest`. */
+  readonly start?: 'earliest' | 'latest' | number
+  readonly cursor?: string
+}
+
+/**
+ * What `kafkaConsume` puts on the context as `c.var.kafka` when a further handler follows.
+ */
+export interface KafkaReader {
+  /**
+   * Takes records as the consumer group. They are committed when the handler has returned, or
+   * earlier with `commit`; handed to the next caller with `giveBack`, or when the handler throws.
+   *
+   * @throws KafkaConsumeError
+   */
+  poll(limits?: ReadLimits): Promise<{
+    readonly records: readonly ConsumedRecord[]
+    commit(): void
+    giveBack(): void
+  }>
+  /**
+   * Reads once without a group; the cursor tells where to go on.
+   *
+   * @throws KafkaConsumeError
+   */
+  read(from: ReadFrom & ReadLimits): Promise<{
+    readonly records: readonly ConsumedRecord[]
+    readonly cursor: string
+  }>
+  /**
+   * Reads on and on without a group, until the signal or the loop ends it. Each record comes with the
+   * cursor after it.
+   *
+   * @throws KafkaConsumeError
+   */
+  stream(
+    from?: ReadFrom & { readonly signal?: AbortSignal },
+  ): AsyncIterableIterator<ConsumedRecord & { readonly cursor: string }>
+}
+
+const NOTHING = { topics: [], partitions: [], keys: [] }
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** The reader of one request, and what is to be done when its handler has ended. */
+export class RequestReader implements KafkaReader {
+  readonly #route: Route
+  readonly #c: Context
+  readonly #deliveries: Delivery[] = []
+
+  constructor(route: Route, c: Context) {
+    this.#route = route
+    this.#c = c
+  }
+
+  /** The handler has ended: what it took is delivered, or goes to the next caller if it failed. */
+  settle(failed: boolean): void {
+    for (const delivery of this.#deliveries) failed ? delivery.giveBack() : delivery.done()
+  }
+
+  async poll(limits: ReadLimits = {}) {
+    const group = await this.#route.group()
+    const delivery = await group.poll(withDefaults(limits), limits.signal ?? this.#c.req.raw.signal)
+    this.#deliveries.push(delivery)
+    const table = new PartitionTable(delivery.partitions)
+    const cursor = new Cursor(table, new Float64Array(table.size))
+    const chunk = encodeChunk(delivery.records, cursor, this.#route.options.messageDeserializer)
+    return {
+      records: recordsOf({ chunk, begin: 0, end: chunk.offsets.length }),
+      commit: () => delivery.done(),
+      giveBack: () => delivery.giveBack(),
+    }
+  }
+
+  async read(from: ReadFrom & ReadLimits) {
+    const subscription = await this.#subscribe(from)
+    try {
+      const signal = from.signal ?? this.#c.req.raw.signal
+      const { slices } = await readFrom(subscription, withDefaults(from), signal)
+      return { records: slices.flatMap(recordsOf), cursor: subscription.cursor.toString() }
+    } finally {
+      void subscription.close()
+    }
+  }
+
+  async *stream(from: ReadFrom & { readonly signal?: AbortSignal } = {}) {
+    const signal = from.signal ?? this.#c.req.raw.signal
+    const subscription = await this.#subscribe(from)
+    const wake = () => subscription.wake()
+    signal.addEventListener('abort', wake)
+    try {
+      while (!signal.aborted && !this.#route.isClosed) {
+        const part = await subscription.next({ records: 500, bytes: 1024 * 1024 })
+        if (!part) await subscription.wait(1_000)
+        else if ('chunk' in part) {
+          for (let i = part.begin; i < part.end; i++) {
+            if (signal.aborted) return
+            const [record] = recordsOf({ chunk: part.chunk, begin: i, end: i + 1 })
+            yield { ...(record as ConsumedRecord), cursor: cursorAt(part.chunk, i) }
+          }
+        }
+      }
+    } finally {
+      signal.removeEventListener('abort', wake)
+      await subscription.close()
+    }
+  }
+
+  async #subscribe({ start, cursor }: ReadFrom) {
+    const { feed } = await this.#route.lease()
+    const position: Position =
+      cursor === undefined
+        ? { start: start ?? 'latest' }
+        : { cursor: parseCursor(cursor, 'cursor'), parameter: 'cursor' }
+    return feed.subscribe(position, (table) => filterFor(NOTHING, table))
+  }
+}
+
+function withDefaults({ maxRecords = 500, maxBytes = 1024 * 1024, timeout = 1_000 }: ReadLimits) {
+  return { maxRecords, maxBytes, timeout }
+}
+
+function recordsOf({ chunk, begin, end }: Slice): ConsumedRecord[] {
+  const records: ConsumedRecord[] = []
+  for (let i = begin; i < end; i++) {
+    const json = chunk.bytes.subarray(chunk.json[i], (chunk.starts[i + 1] as number) - 2)
+    records.push(JSON.parse(decoder.decode(json)) as ConsumedRecord)
+  }
+  return records
+}
+
+/** The cursor after a record: its frame's id, between "id: " and "\ndata: ". */
+function cursorAt({ bytes, starts, json }: Slice['chunk'], index: number): string {
+  const begin = (starts[index] as number) + 4
+  return decoder.decode(bytes.subarray(begin, (json[index] as number) - 7))
+}

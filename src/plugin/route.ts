@@ -1,0 +1,155 @@
+import type { ResolvedOptions } from '../config/options.ts'
+import { KafkaConsumeError } from '../errors.ts'
+import type { GroupSession, KafkaProblem } from '../stream/source.ts'
+import { type Lease, lease } from './shared.ts'
+
+/** Figures of a route, as they are now or since its start. */
+export interface RouteStats {
+  /** Open streams. */
+  readonly subscribers: number
+  /** Reads behind the ring that are going on, each with a consumer of its own. */
+  readonly replays: number
+  /** Streams that were slower than the ring and went on from Kafka, since the start. */
+  readonly fallenBehind: number
+  /** Streams closed because their client read nothing for `writeDeadline`, since the start. */
+  readonly silent: number
+  /** Gaps announced, since the start. */
+  readonly gaps: number
+}
+
+/** An open stream, to be ended from outside. */
+export interface OpenStream {
+  /** Ends it after its last whole event; resolves when it has ended. */
+  end(): Promise<void>
+}
+
+/** What one `kafkaConsume(options)` has: its share of a cluster, its group session and its streams. */
+export class Route {
+  readonly options: ResolvedOptions
+  readonly #streams = new Set<OpenStream>()
+  #lease: Promise<Lease> | undefined
+  #leased: Lease | undefined
+  #group: GroupSession | undefined
+  #closed: Promise<void> | undefined
+  #reserved = 0
+  silent = 0
+  gaps = 0
+
+  constructor(options: ResolvedOptions) {
+    this.options = options
+  }
+
+  /**
+   * The route's share of its cluster.
+   *
+   * @throws KafkaConsumeError SHUTTING_DOWN, or at once what keeps Kafka from being read.
+   */
+  async lease(): Promise<Lease> {
+    if (this.#closed) throw closed()
+    this.#lease ??= lease(this.options)
+    try {
+      this.#leased = await this.#lease
+    } catch (error) {
+      this.#lease = undefined
+      throw error
+    }
+    const problem = this.problem()
+    if (problem) {
+      throw new KafkaConsumeError(problem.code, problem.message, { detail: problem.detail })
+    }
+    return this.#leased
+  }
+
+  /** The route's membership of its consumer group; it joins with the first call. */
+  async group(): Promise<GroupSession> {
+    if (this.#group && !this.#closed && !this.problem()) return this.#group
+    const { source } = await this.lease()
+    if (this.#closed) throw closed()
+    const { topics, autoOffsetReset, commitStrategy } = this.options
+    this.#group ??= source.group({
+      groupId: await groupIdOf(this.options),
+      topics,
+      autoOffsetReset,
+      commitStrategy,
+    })
+    return this.#group
+  }
+
+  problem(): KafkaProblem | undefined {
+    return this.#leased?.source.problem()
+  }
+
+  /**
+   * Takes a place among the route's subscribers; {@link leave} gives it back.
+   *
+   * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS
+   */
+  enter(): void {
+    if (this.#reserved >= this.options.maxSubscribers) {
+      throw new KafkaConsumeError(
+        'TOO_MANY_SUBSCRIBERS',
+        `Cannot open a stream: ${this.options.maxSubscribers} are open already`,
+        { retryAfter: 5 },
+      )
+    }
+    this.#reserved++
+  }
+
+  leave(): void {
+    this.#reserved--
+  }
+
+  opened(stream: OpenStream): void {
+    this.#streams.add(stream)
+  }
+
+  ended(stream: OpenStream): void {
+    this.#streams.delete(stream)
+  }
+
+  get isClosed(): boolean {
+    return this.#closed !== undefined
+  }
+
+  stats(): RouteStats {
+    return {
+      subscribers: this.#reserved,
+      replays: this.#leased?.feed.replays.count ?? 0,
+      fallenBehind: this.#leased?.feed.replays.fallenBehind ?? 0,
+      silent: this.silent,
+      gaps: this.gaps,
+    }
+  }
+
+  /** Ends all streams, leaves the group and gives the cluster back. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#streams].map((stream) => stream.end()))
+    await this.#group?.close()
+    const leased = await this.#lease?.catch(() => undefined)
+    await leased?.release()
+  }
+}
+
+function closed(): KafkaConsumeError {
+  return new KafkaConsumeError(
+    'SHUTTING_DOWN',
+    'Cannot read from Kafka: the server is shutting down',
+  )
+}
+
+/** The configured group, or one that is the same for the same brokers and topics after a restart. */
+async function groupIdOf({
+  consumerGroup,
+  bootstrapServers,
+  topics,
+}: ResolvedOptions): Promise<string> {
+  if (consumerGroup.mode === 'manual') return consumerGroup.consumerGroupId
+  const text = JSON.stringify([[...bootstrapServers].sort(), [...topics].sort()])
+  const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
+  return `hono-kafka-consume-${new Uint8Array(hash).toHex().slice(0, 16)}`
+}

@@ -1,0 +1,239 @@
+/** Streams: Server-Sent Events, and the same records as lines. */
+import type { Context } from 'hono'
+import { stream as streamLines, streamSSE } from 'hono/streaming'
+import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
+import { linesOf } from '../record/body.ts'
+import { filterFor } from '../record/filter.ts'
+import type { Gap, KafkaProblem } from '../stream/source.ts'
+import type { Part, Subscription } from '../stream/subscription.ts'
+import { negotiate } from './accept.ts'
+import { describeError } from './answers.ts'
+import { parseStream } from './parameters.ts'
+import type { OpenStream, Route } from './route.ts'
+
+/** Bytes per write: large enough to be cheap, small enough that a client's abort is noticed soon. */
+const WRITE_BYTES = 256 * 1024
+/** How long Kafka may be away before open streams are told; shorter outages they do not notice. */
+const OUTAGE_GRACE_MS = 10_000
+/** How long a stalled stream may hold up a shutdown. */
+const END_PATIENCE_MS = 2_000
+
+const encoder = new TextEncoder()
+
+/** What both of Hono's streaming helpers give: the part that is used here. */
+interface ByteStream {
+  write(bytes: Uint8Array): Promise<unknown>
+  onAbort(listener: () => void): void
+  abort(): void
+}
+
+/** How records and the rest look on the wire. */
+interface Wire {
+  readonly preamble: Uint8Array | undefined
+  records(part: Extract<Part, { chunk: unknown }>): Uint8Array
+  gap(gap: Gap): Uint8Array
+  error(error: KafkaConsumeError, show: boolean): Uint8Array
+  /** @param cursor Given on a filtered stream, where a client has no other way to learn it. */
+  heartbeat(cursor: string | undefined): Uint8Array
+}
+
+/** @throws KafkaConsumeError whatever fails before the first byte. */
+export async function answerStream(c: Context, route: Route): Promise<Response> {
+  const { options } = route
+  const type = negotiate(c, ['text/event-stream', 'application/x-ndjson'])
+  const { position, wanted } = parseStream(
+    new URL(c.req.url).searchParams,
+    c.req.header('Last-Event-ID'),
+    options.topics,
+  )
+  const { feed, source } = await route.lease()
+  route.enter()
+  let subscription: Subscription
+  try {
+    subscription = await feed.subscribe(position, (table) => filterFor(wanted, table))
+    if (route.isClosed) {
+      await subscription.close()
+      throw new KafkaConsumeError(
+        'SHUTTING_DOWN',
+        'Cannot open a stream: the server is shutting down',
+      )
+    }
+  } catch (error) {
+    route.leave()
+    throw error
+  }
+  c.header('Kafka-Cursor', subscription.cursor.toString())
+  // Some proxies collect small writes; this asks them not to.
+  c.header('X-Accel-Buffering', 'no')
+  const filtered = wanted.topics.length + wanted.partitions.length + wanted.keys.length > 0
+  const live = new LiveStream(c, route, subscription, filtered, () => source.problem())
+  if (type === 'text/event-stream') return streamSSE(c, (stream) => live.run(stream, events()))
+  c.header('Content-Type', 'application/x-ndjson')
+  c.header('Cache-Control', 'no-cache')
+  return streamLines(c, (stream) => live.run(stream, lines()))
+}
+
+/** One client's stream, from its first byte to its end. */
+class LiveStream implements OpenStream {
+  readonly #c: Context
+  readonly #route: Route
+  readonly #subscription: Subscription
+  readonly #filtered: boolean
+  readonly #problem: () => KafkaProblem | undefined
+  readonly #finished = Promise.withResolvers<void>()
+  #ending = false
+  /** When the write that is going on began, in `performance.now()`'s time. */
+  #writing: number | undefined
+  #written = performance.now()
+  #giveUp: (() => void) | undefined
+
+  constructor(
+    c: Context,
+    route: Route,
+    subscription: Subscription,
+    filtered: boolean,
+    problem: () => KafkaProblem | undefined,
+  ) {
+    this.#c = c
+    this.#route = route
+    this.#subscription = subscription
+    this.#filtered = filtered
+    this.#problem = problem
+    route.opened(this)
+    // Bun closes a connection that is quiet for its `idleTimeout`; here quiet is normal, and who
+    // reads nothing has our own deadline.
+    this.#timeout(0)
+  }
+
+  async end(): Promise<void> {
+    this.#stop()
+    const patience = setTimeout(() => this.#giveUp?.(), END_PATIENCE_MS)
+    await this.#finished.promise
+    clearTimeout(patience)
+  }
+
+  async run(stream: ByteStream, wire: Wire): Promise<void> {
+    const { heartbeat, writeDeadline, errorHandling } = this.#route.options
+    stream.onAbort(() => {
+      this.#stop()
+      this.#giveUp?.()
+    })
+    if (this.#c.req.raw.signal.aborted) this.#stop()
+    const watch = setInterval(
+      () => this.#watch(stream, writeDeadline),
+      Math.min(1_000, writeDeadline / 2),
+    )
+    try {
+      if (wire.preamble) await this.#write(stream, wire.preamble)
+      while (!this.#ending) {
+        const part = await this.#subscription.next({ records: Infinity, bytes: WRITE_BYTES })
+        if (this.#ending) break
+        if (part) {
+          if ('gap' in part) this.#route.gaps++
+          await this.#write(stream, 'gap' in part ? wire.gap(part.gap) : wire.records(part))
+          continue
+        }
+        this.#failWhenAway()
+        const left = this.#written + heartbeat - performance.now()
+        if (left > 0) await this.#subscription.wait(left)
+        else {
+          const cursor = this.#filtered ? this.#subscription.cursor.toString() : undefined
+          await this.#write(stream, wire.heartbeat(cursor))
+        }
+      }
+    } catch (thrown) {
+      if (!this.#ending) {
+        await this.#write(
+          stream,
+          wire.error(asKafkaConsumeError(thrown), errorHandling.returnErrorMessage),
+        )
+      }
+    } finally {
+      clearInterval(watch)
+      await this.#subscription.close()
+      this.#route.leave()
+      this.#route.ended(this)
+      this.#finished.resolve()
+    }
+  }
+
+  #stop(): void {
+    this.#ending = true
+    this.#subscription.wake()
+  }
+
+  /** Resolves when the runtime has taken the bytes, or when the stream is given up. */
+  #write(stream: ByteStream, bytes: Uint8Array): Promise<void> {
+    this.#writing = performance.now()
+    return new Promise<void>((resolve) => {
+      const done = () => {
+        this.#giveUp = undefined
+        this.#writing = undefined
+        this.#written = performance.now()
+        resolve()
+      }
+      this.#giveUp = done
+      void stream.write(bytes).then(done, done)
+    })
+  }
+
+  /** A stalled write is the only sign of a client that is there and does not read. */
+  #watch(stream: ByteStream, deadline: number): void {
+    if (this.#writing === undefined || performance.now() - this.#writing < deadline) return
+    this.#route.silent++
+    this.#ending = true
+    // Bun closes the connection when its timeout has passed, whatever is still queued for it.
+    this.#timeout(1)
+    stream.abort()
+    this.#giveUp?.()
+  }
+
+  #failWhenAway(): void {
+    const problem = this.#problem()
+    if (!problem || Date.now() - problem.since < OUTAGE_GRACE_MS) return
+    throw new KafkaConsumeError(problem.code, problem.message, {
+      detail: problem.detail,
+      retryable: true,
+    })
+  }
+
+  /** Sets Bun's timeout of this request in seconds, where Bun serves it (`app.fetch(request, server)`). */
+  #timeout(seconds: number): void {
+    const server: unknown = this.#c.env?.server ?? this.#c.env
+    if (typeof server === 'object' && server !== null && 'timeout' in server) {
+      const { timeout } = server
+      if (typeof timeout === 'function') timeout.call(server, this.#c.req.raw, seconds)
+    }
+  }
+}
+
+/** https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream */
+function events(): Wire {
+  return {
+    // Jittered, so that the clients of a node that went away do not come back all at once.
+    preamble: encoder.encode(`retry: ${1_000 + Math.floor(Math.random() * 2_000)}\n\n`),
+    records: ({ chunk, begin, end }) =>
+      chunk.bytes.subarray(chunk.starts[begin], chunk.starts[end]),
+    gap: (gap) => encoder.encode(`event: gap\ndata: ${JSON.stringify(gap)}\n\n`),
+    error: (error, show) => {
+      const { code, message, ...rest } = describeError(error, show)
+      const data = { code, message, ...rest, retryable: error.retryable }
+      return encoder.encode(`event: error\ndata: ${JSON.stringify(data)}\n\n`)
+    },
+    // A block with only an id moves the client's last event id and dispatches nothing.
+    heartbeat: (cursor) => encoder.encode(cursor === undefined ? ': \n\n' : `id: ${cursor}\n\n`),
+  }
+}
+
+/** Lines of JSON; what is no record has a field that no record has. A heartbeat is an empty line. */
+function lines(): Wire {
+  const line = (value: unknown) => encoder.encode(`${JSON.stringify(value)}\n`)
+  return {
+    preamble: undefined,
+    records: (part) => linesOf([part]),
+    gap: (gap) => line({ gap }),
+    error: (error, show) =>
+      line({ failure: { ...describeError(error, show), retryable: error.retryable } }),
+    heartbeat: () => encoder.encode('\n'),
+  }
+}

@@ -1,0 +1,96 @@
+/** The bodies of a GET, put together from the bytes of encoded records. */
+import type { Chunk } from '../stream/chunk.ts'
+import { prefixLength } from '../stream/chunk.ts'
+import type { Gap, PartitionState } from '../stream/source.ts'
+
+const encoder = new TextEncoder()
+const NEWLINE = encoder.encode('\n')
+const COMMA = encoder.encode(',')
+const BRACE = encoder.encode('{')
+
+/** Records of a chunk from `begin` to before `end`. */
+export interface Slice {
+  readonly chunk: Chunk
+  readonly begin: number
+  readonly end: number
+}
+
+/** Calls back with the bytes of each record's JSON. */
+function eachRecord(
+  { chunk, begin, end }: Slice,
+  visit: (json: Uint8Array, index: number) => void,
+) {
+  for (let i = begin; i < end; i++) {
+    visit(chunk.bytes.subarray(chunk.json[i] as number, (chunk.starts[i + 1] as number) - 2), i)
+  }
+}
+
+/** One record a line. */
+export function linesOf(slices: readonly Slice[]): Uint8Array {
+  const parts: Uint8Array[] = []
+  for (const slice of slices) eachRecord(slice, (json) => parts.push(json, NEWLINE))
+  return concat(parts)
+}
+
+/** `{"records":[…],"cursor":"…"}`, and `gaps` if there are any. */
+export function flatBody(
+  slices: readonly Slice[],
+  cursor: string | undefined,
+  gaps: readonly Gap[],
+): Uint8Array {
+  const parts: Uint8Array[] = [encoder.encode('{"records":[')]
+  for (const slice of slices) {
+    eachRecord(slice, (json) => {
+      if (parts.length > 1) parts.push(COMMA)
+      parts.push(json)
+    })
+  }
+  let tail = ']'
+  if (cursor !== undefined) tail += `,"cursor":${JSON.stringify(cursor)}`
+  if (gaps.length > 0) tail += `,"gaps":${JSON.stringify(gaps)}`
+  parts.push(encoder.encode(`${tail}}`))
+  return concat(parts)
+}
+
+/** Kong's form: by topic, then by partition. */
+export function kongBody(slices: readonly Slice[], states: readonly PartitionState[]): Uint8Array {
+  const records = new Map<string, Uint8Array[]>()
+  for (const slice of slices) {
+    eachRecord(slice, (json, index) => {
+      const { topic, partition } = slice.chunk.table.partitions[
+        slice.chunk.partitions[index] as number
+      ] as PartitionState
+      const name = `${topic}:${partition}`
+      const list = records.get(name) ?? []
+      if (list.length > 0) list.push(COMMA)
+      list.push(BRACE, json.subarray(prefixLength(slice.chunk, index)))
+      records.set(name, list)
+    })
+  }
+  const parts: Uint8Array[] = []
+  let topic: string | undefined
+  for (const state of states) {
+    let head: string
+    if (state.topic === topic) head = ','
+    else head = `${topic === undefined ? '{' : '}},'}${JSON.stringify(state.topic)}:{"partitions":{`
+    topic = state.topic
+    head += `"${state.partition}":{"errcode":0,"high_watermark":${state.highWatermark},"last_stable_offset":${state.lastStableOffset},"aborted_transactions":[],"records":[`
+    parts.push(encoder.encode(head))
+    parts.push(...(records.get(`${state.topic}:${state.partition}`) ?? []))
+    parts.push(encoder.encode(']}'))
+  }
+  parts.push(encoder.encode(topic === undefined ? '{}' : '}}}'))
+  return concat(parts)
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const part of parts) length += part.length
+  const all = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}

@@ -1,0 +1,190 @@
+import { encodeBody, encodePrefix, type MessageDeserializer } from '../record/encode.ts'
+import type { Cursor, PartitionTable } from './cursor.ts'
+import type { KafkaRecord } from './source.ts'
+
+const encoder = new TextEncoder()
+
+/**
+ * Records of one read, encoded once: the bytes of their event stream frames one after another,
+ * and where each lies. Every subscriber is sent ranges of the same bytes; other forms (lines, the
+ * JSON of a GET) are slices of them, since a frame holds its record's JSON whole.
+ */
+export interface Chunk {
+  readonly table: PartitionTable
+  /** `id: <cursor>\ndata: <json>\n\n` for each record. */
+  readonly bytes: Uint8Array
+  /** Where each frame begins, and at the end where the last one ends. */
+  readonly starts: Uint32Array
+  /** Where each record's JSON begins; it ends two bytes before the next frame. */
+  readonly json: Uint32Array
+  /** Index of each record's partition in the table. */
+  readonly partitions: Uint32Array
+  readonly offsets: Float64Array
+  /** The vector before the first record, and after the last. */
+  readonly from: Float64Array
+  readonly to: Float64Array
+}
+
+/** Bytes of memory that a chunk holds. */
+export function sizeOf(chunk: Chunk): number {
+  return chunk.bytes.length + chunk.offsets.length * 20 + chunk.from.length * 16
+}
+
+const BLANK_LINE = '\n\n'
+
+/** Bytes of the record's JSON before its offset: what a list by partition leaves out. */
+export function prefixLength(chunk: Chunk, index: number): number {
+  const { topic, partition } = chunk.table.partitions[chunk.partitions[index] as number] as {
+    topic: string
+    partition: number
+  }
+  return encodePrefix(topic, partition).length
+}
+
+/**
+ * Encodes records and moves the cursor over them; the ids of the frames are the cursor's texts.
+ * Records of partitions that the table does not have are left out.
+ */
+export function encodeChunk(
+  records: readonly KafkaRecord[],
+  cursor: Cursor,
+  deserializer: MessageDeserializer,
+): Chunk {
+  const { table } = cursor
+  const from = cursor.vector.slice()
+  const frames: string[] = new Array(records.length)
+  const json = new Uint32Array(records.length)
+  const partitions = new Uint32Array(records.length)
+  const offsets = new Float64Array(records.length)
+  let lastTopic = ''
+  let lastPartition = -1
+  let index = -1
+  let prefix = ''
+  let count = 0
+  for (const record of records) {
+    if (record.partition !== lastPartition || record.topic !== lastTopic) {
+      lastTopic = record.topic
+      lastPartition = record.partition
+      index = table.indexOf(lastTopic, lastPartition)
+      prefix = encodePrefix(lastTopic, lastPartition)
+    }
+    if (index < 0) continue
+    const id = cursor.advance(index, record.offset + 1)
+    frames[count] = `id: ${id}\ndata: ${prefix}${encodeBody(record, deserializer)}${BLANK_LINE}`
+    json[count] = id.length + 11 // "id: ", "\n" and "data: "; an id is ASCII
+    partitions[count] = index
+    offsets[count] = record.offset
+    count++
+  }
+  frames.length = count
+  const { bytes, starts } = encodeFrames(frames)
+  for (let i = 0; i < count; i++) json[i] = (json[i] as number) + (starts[i] as number)
+  return {
+    table,
+    bytes,
+    starts,
+    json: json.subarray(0, count),
+    partitions: partitions.subarray(0, count),
+    offsets: offsets.subarray(0, count),
+    from,
+    to: cursor.vector.slice(),
+  }
+}
+
+function encodeFrames(frames: readonly string[]): { bytes: Uint8Array; starts: Uint32Array } {
+  const starts = new Uint32Array(frames.length + 1)
+  const text = frames.join('')
+  const bytes = encoder.encode(text)
+  if (bytes.length === text.length) {
+    // All ASCII: a character is a byte, and frames need not be encoded one by one.
+    let end = 0
+    for (let i = 0; i < frames.length; i++) {
+      end += (frames[i] as string).length
+      starts[i + 1] = end
+    }
+    return { bytes, starts }
+  }
+  let end = 0
+  for (let i = 0; i < frames.length; i++) {
+    end += utf8Length(frames[i] as string)
+    starts[i + 1] = end
+  }
+  return { bytes, starts }
+}
+
+/** Bytes of a well-formed string in UTF-8. */
+function utf8Length(text: string): number {
+  let length = text.length
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit < 0x80) continue
+    // A surrogate pair is two units and four bytes: two more for the pair, one for each half.
+    length += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2
+  }
+  return length
+}
+
+/**
+ * The records of a chunk that one reader is to get, with that reader's own ids: for readers whose
+ * cursor is ahead of the chunk in some partitions, and for filters. Moves the cursor over all of
+ * them, wanted or not.
+ *
+ * @param begin Index of the first record to look at.
+ * @param wanted Which records pass; all that are not below the cursor when it is absent.
+ */
+export function selectFrom(
+  chunk: Chunk,
+  begin: number,
+  cursor: Cursor,
+  wanted: (index: number) => boolean = () => true,
+): Chunk {
+  const from = cursor.vector.slice()
+  const picked: Uint32Array = new Uint32Array(chunk.offsets.length - begin)
+  const ids: Uint8Array[] = []
+  let count = 0
+  let length = 0
+  for (let i = begin; i < chunk.offsets.length; i++) {
+    const index = chunk.partitions[i] as number
+    const offset = chunk.offsets[i] as number
+    if (offset < (cursor.vector[index] as number)) continue
+    if (!wanted(i)) {
+      cursor.set(index, offset + 1)
+      continue
+    }
+    const id = encoder.encode(`id: ${cursor.advance(index, offset + 1)}\n`)
+    ids.push(id)
+    length += id.length + (chunk.starts[i + 1] as number) - (chunk.json[i] as number) + 6
+    picked[count++] = i
+  }
+  const bytes = new Uint8Array(length)
+  const starts = new Uint32Array(count + 1)
+  const json = new Uint32Array(count)
+  const partitions = new Uint32Array(count)
+  const offsets = new Float64Array(count)
+  let end = 0
+  for (let k = 0; k < count; k++) {
+    const i = picked[k] as number
+    const id = ids[k] as Uint8Array
+    bytes.set(id, end)
+    end += id.length
+    bytes.set(
+      chunk.bytes.subarray((chunk.json[i] as number) - 6, chunk.starts[i + 1] as number),
+      end,
+    )
+    json[k] = end + 6
+    end += (chunk.starts[i + 1] as number) - (chunk.json[i] as number) + 6
+    starts[k + 1] = end
+    partitions[k] = chunk.partitions[i] as number
+    offsets[k] = chunk.offsets[i] as number
+  }
+  return {
+    table: chunk.table,
+    bytes,
+    starts,
+    json,
+    partitions,
+    offsets,
+    from,
+    to: cursor.vector.slice(),
+  }
+}

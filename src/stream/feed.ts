@@ -1,0 +1,188 @@
+import { KafkaConsumeError } from '../errors.ts'
+import type { MessageDeserializer } from '../record/encode.ts'
+import { type CursorEntry, PartitionTable } from './cursor.ts'
+import { Replays } from './replays.ts'
+import type { OffsetQuery, Source } from './source.ts'
+import { type Filter, Subscription } from './subscription.ts'
+import { Tail } from './tail.ts'
+
+/** How long a tail goes on without readers: a client that reconnects or polls finds it warm. */
+const LINGER_MS = 30_000
+
+/** Where reading begins. */
+export type Position =
+  | { readonly start: OffsetQuery }
+  | { readonly cursor: readonly CursorEntry[]; readonly parameter: string }
+
+/** What makes the frames of two routes the same, so that they can share a tail. */
+export interface FeedOptions {
+  readonly topics: readonly string[]
+  readonly messageDeserializer: MessageDeserializer
+  readonly ringBytes: number
+  readonly maxReplays: number
+}
+
+/**
+ * The records of a set of topics on one cluster, for any number of readers: one tail, started with
+ * the first reader and stopped some time after the last, and the replays of readers behind it.
+ */
+export class Feed {
+  readonly replays: Replays
+  readonly #source: Source
+  readonly #options: FeedOptions
+  #tail: Promise<Tail> | undefined
+  #readers = 0
+  #linger: ReturnType<typeof setTimeout> | undefined
+  #ends: Ends | undefined
+
+  constructor(source: Source, options: FeedOptions) {
+    this.#source = source
+    this.#options = options
+    this.replays = new Replays(source, options.maxReplays)
+  }
+
+  /** Starts the tail, so that the first reader finds it running. */
+  async warm(): Promise<void> {
+    await this.#enter()
+    this.#leave()
+  }
+
+  /**
+   * A reader from a position on. The caller closes it.
+   *
+   * @param filter Made when the partitions are known; it may refuse one that does not exist.
+   * @throws KafkaConsumeError UNKNOWN_TOPIC, INVALID_CURSOR, TOO_MANY_REPLAYS, or why Kafka cannot be read.
+   */
+  async subscribe(
+    position: Position,
+    filter: (table: PartitionTable) => Filter | undefined,
+  ): Promise<Subscription> {
+    const tail = await this.#enter()
+    let subscription: Subscription | undefined
+    try {
+      subscription = new Subscription({
+        tail,
+        replays: this.replays,
+        vector: await this.#resolve(position, tail.table),
+        deserializer: this.#options.messageDeserializer,
+        filter: filter(tail.table),
+        onClose: () => this.#leave(),
+      })
+      await subscription.open()
+      return subscription
+    } catch (error) {
+      if (subscription) await subscription.close()
+      else this.#leave()
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#linger)
+    const tail = this.#tail
+    this.#tail = undefined
+    await (await tail?.catch(() => undefined))?.stop()
+  }
+
+  async #enter(): Promise<Tail> {
+    clearTimeout(this.#linger)
+    this.#readers++
+    try {
+      this.#tail ??= this.#startTail()
+      return await this.#tail
+    } catch (error) {
+      this.#tail = undefined
+      this.#leave()
+      throw error
+    }
+  }
+
+  #leave(): void {
+    this.#readers--
+    if (this.#readers > 0) return
+    clearTimeout(this.#linger)
+    this.#linger = setTimeout(() => void this.close(), LINGER_MS)
+  }
+
+  async #startTail(): Promise<Tail> {
+    const table = new PartitionTable(await this.#source.partitions(this.#options.topics))
+    this.#ends = new Ends(this.#source, table)
+    const tail = new Tail(
+      this.#source,
+      table,
+      await this.#ends.now(),
+      this.#options.messageDeserializer,
+      this.#options.ringBytes,
+    )
+    await tail.start()
+    return tail
+  }
+
+  async #resolve(position: Position, table: PartitionTable): Promise<Float64Array> {
+    if ('start' in position) {
+      if (position.start === 'latest') return (this.#ends as Ends).now()
+      return table.vector(await this.#source.offsets(table.partitions, position.start))
+    }
+    const { cursor, parameter } = position
+    const vector = new Float64Array(table.size).fill(-1)
+    const times = new Map<number, Array<{ topic: string; partition: number }>>()
+    for (const entry of cursor) {
+      const { topic, partition } = entry
+      const index = table.indexOf(topic, partition)
+      if (index < 0) {
+        const known = table.hasTopic(topic)
+        throw new KafkaConsumeError(
+          'INVALID_CURSOR',
+          known
+            ? `Cannot use ${parameter}: topic "${topic}" has no partition ${partition}`
+            : `Cannot use ${parameter}: topic "${topic}" is not among those of this route`,
+        )
+      }
+      if ('offset' in entry) vector[index] = entry.offset
+      else times.set(entry.timestamp, [...(times.get(entry.timestamp) ?? []), entry])
+    }
+    for (const [time, partitions] of times) {
+      for (const { topic, partition, offset } of await this.#source.offsets(partitions, time)) {
+        vector[table.indexOf(topic, partition)] = offset
+      }
+    }
+    // A partition that a cursor does not name is newer than the cursor: all of it is still to come.
+    const unnamed = table.partitions.filter((_, index) => vector[index] === -1)
+    if (unnamed.length > 0) {
+      for (const { topic, partition, offset } of await this.#source.offsets(unnamed, 'earliest')) {
+        vector[table.indexOf(topic, partition)] = offset
+      }
+    }
+    return vector
+  }
+}
+
+/**
+ * Asks for the ends of all partitions, one request at a time for any number of callers. Each gets
+ * an answer to a question that was put after the call, so that it is the end as of then.
+ */
+class Ends {
+  readonly #source: Source
+  readonly #table: PartitionTable
+  #asking: Promise<unknown> | undefined
+  #next: Promise<Float64Array> | undefined
+
+  constructor(source: Source, table: PartitionTable) {
+    this.#source = source
+    this.#table = table
+  }
+
+  now(): Promise<Float64Array> {
+    this.#next ??= this.#askAfter(this.#asking)
+    return this.#next
+  }
+
+  async #askAfter(asking: Promise<unknown> | undefined): Promise<Float64Array> {
+    // Also a moment when nobody asks: callers of the same instant share one question.
+    await asking?.catch(() => undefined)
+    const answer = this.#source.offsets(this.#table.partitions, 'latest')
+    this.#asking = answer
+    this.#next = undefined
+    return this.#table.vector(await answer)
+  }
+}

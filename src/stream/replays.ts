@@ -1,0 +1,87 @@
+import { KafkaConsumeError } from '../errors.ts'
+import type { PartitionOffset, Reader, Source } from './source.ts'
+
+/**
+ * The consumers of readers that are behind the ring, at most so many at a time.
+ *
+ * Overflow policy: a new request is refused with TOO_MANY_REPLAYS, while a stream that is already
+ * open waits in turn, since its client would lose its place otherwise.
+ */
+export class Replays {
+  readonly #source: Source
+  readonly #limit: number
+  readonly #queue: Array<() => void> = []
+  #open = 0
+  #fallenBehind = 0
+
+  constructor(source: Source, limit: number) {
+    this.#source = source
+    this.#limit = limit
+  }
+
+  /** Consumers that are open now. */
+  get count(): number {
+    return this.#open
+  }
+
+  /** Streams that were slower than the ring, since the start. */
+  get fallenBehind(): number {
+    return this.#fallenBehind
+  }
+
+  /** Counts a reader that the ring has left behind. */
+  fellBehind(): void {
+    this.#fallenBehind++
+  }
+
+  /**
+   * @param patient Wait for a free place instead of being refused.
+   * @throws KafkaConsumeError TOO_MANY_REPLAYS, or why Kafka cannot be read.
+   */
+  async open(from: readonly PartitionOffset[], patient: boolean): Promise<Reader> {
+    await this.#enter(patient)
+    let reader: Reader
+    try {
+      reader = await this.#source.reader(from, 'replay')
+    } catch (error) {
+      this.#leave()
+      throw error
+    }
+    let closed = false
+    return {
+      gaps: reader.gaps,
+      read: (limit, wait) => reader.read(limit, wait),
+      close: async () => {
+        if (closed) return
+        closed = true
+        try {
+          await reader.close()
+        } finally {
+          this.#leave()
+        }
+      },
+    }
+  }
+
+  async #enter(patient: boolean): Promise<void> {
+    if (this.#open < this.#limit) {
+      this.#open++
+      return
+    }
+    if (!patient) {
+      throw new KafkaConsumeError(
+        'TOO_MANY_REPLAYS',
+        `Cannot read older records: ${this.#limit} clients do so already`,
+        { retryAfter: 5 },
+      )
+    }
+    // The place is handed over by whoever leaves, so the count stays as it is.
+    await new Promise<void>((resolve) => this.#queue.push(resolve))
+  }
+
+  #leave(): void {
+    const next = this.#queue.shift()
+    if (next) next()
+    else this.#open--
+  }
+}

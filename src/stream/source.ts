@@ -1,0 +1,180 @@
+/**
+ * The seam between the HTTP side (`src/`) and the Kafka side (`kafka/`): what the one asks of the
+ * other. Nothing here knows of HTTP, and nothing here knows of Confluent's client.
+ */
+
+/** One record, as Kafka holds it: bytes are not decoded yet. */
+export interface KafkaRecord {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** Milliseconds since 1970, or -1 where the topic keeps none. */
+  readonly timestamp: number
+  readonly key: Uint8Array | null
+  /** `null` is a tombstone; an empty value has length 0. */
+  readonly value: Uint8Array | null
+  /** In the record's own order, one name each; names may repeat. Absent when there are none. */
+  readonly headers?: ReadonlyArray<{ readonly [name: string]: Uint8Array }>
+}
+
+/** A position in one partition: the next offset to read. */
+export interface PartitionOffset {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
+/** Offsets that will never be delivered, announced to whoever was to get them. */
+export interface Gap {
+  readonly topic: string
+  readonly partition: number
+  /** The offset that was asked for. */
+  readonly from: number
+  /** The offset that reading goes on with. */
+  readonly to: number
+  /** `retention`: Kafka deleted them; `out-of-range`: beyond the end, as when a topic was created anew. */
+  readonly reason: 'retention' | 'out-of-range'
+}
+
+/** What one read of a reader brought. */
+export interface Batch {
+  /** In partition order; empty when the wait ran out. */
+  readonly records: readonly KafkaRecord[]
+  /** Partitions seen to have no more records at hand, with the offset that reading goes on with. */
+  readonly ends: readonly PartitionOffset[]
+  /** To be announced before the records. */
+  readonly gaps: readonly Gap[]
+}
+
+/** A consumer without a group, assigned at given offsets. One read at a time. */
+export interface Reader {
+  /** What is missing at the offsets that were asked for: reading begins behind it. */
+  readonly gaps: readonly Gap[]
+  /**
+   * @param limit Records at most.
+   * @param wait Milliseconds to wait for a first record.
+   * @throws KafkaConsumeError when Kafka cannot be read.
+   */
+  read(limit: number, wait: number): Promise<Batch>
+  close(): Promise<void>
+}
+
+/** The state of one partition of a group's subscription, as of the last fetch. */
+export interface PartitionState {
+  readonly topic: string
+  readonly partition: number
+  /** The offset after the newest record; -1 while unknown. */
+  readonly highWatermark: number
+  /** The offset up to which transactions are decided; -1 while unknown. */
+  readonly lastStableOffset: number
+}
+
+/** Limits of one poll. */
+export interface PollLimits {
+  readonly maxRecords: number
+  /** Bytes of keys, values and headers; a first record is delivered whatever its size. */
+  readonly maxBytes: number
+  /** Milliseconds to wait for a first record. */
+  readonly timeout: number
+}
+
+/** Records handed to one caller of a group. Exactly one of `done` and `giveBack` is to be called. */
+export interface Delivery {
+  readonly records: readonly KafkaRecord[]
+  readonly partitions: readonly PartitionState[]
+  /** The caller has them: commits what is now delivered without a hole (if the group commits at all). */
+  done(): void
+  /** The caller went away: the next one gets them. */
+  giveBack(): void
+}
+
+/** A member of a consumer group, shared by all callers of a route on this node. */
+export interface GroupSession {
+  /** Resolves when partitions were assigned; rejects when Kafka refuses or does not answer in time. */
+  ready(signal?: AbortSignal): Promise<void>
+  /**
+   * Takes the next records. Calls are served in turn.
+   * @throws KafkaConsumeError when Kafka cannot be read.
+   */
+  poll(limits: PollLimits, signal?: AbortSignal): Promise<Delivery>
+  /** Commits given offsets, for groups that do not commit by themselves. */
+  commit(offsets: readonly PartitionOffset[]): Promise<void>
+  /** Commits what was delivered and leaves the group. */
+  close(): Promise<void>
+}
+
+/** How a group reads. */
+export interface GroupOptions {
+  readonly groupId: string
+  readonly topics: readonly string[]
+  /** Where a group without committed offsets begins. */
+  readonly autoOffsetReset: 'earliest' | 'latest'
+  readonly commitStrategy: 'auto' | 'off'
+}
+
+/** Which offsets are asked for: the first kept, the end, or the first at or after a time (ms since 1970). */
+export type OffsetQuery = 'earliest' | 'latest' | number
+
+/** One Kafka cluster, as the HTTP side sees it. */
+export interface Source {
+  /** What the cluster is, for logs and banners: the bootstrap servers. */
+  readonly name: string
+  /**
+   * The partitions of topics, in topic and partition order, asked of Kafka each time.
+   * @throws KafkaConsumeError UNKNOWN_TOPIC when one does not exist.
+   */
+  partitions(
+    topics: readonly string[],
+  ): Promise<ReadonlyArray<{ topic: string; partition: number }>>
+  /** Offsets of partitions, asked of Kafka each time. */
+  offsets(
+    partitions: ReadonlyArray<{ topic: string; partition: number }>,
+    query: OffsetQuery,
+  ): Promise<PartitionOffset[]>
+  /** A consumer that reads on from given offsets. */
+  reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<Reader>
+  /** A new member of a group; it joins at once. */
+  group(options: GroupOptions): GroupSession
+  /** Why Kafka can't be read just now, or undefined while it can. */
+  problem(): KafkaProblem | undefined
+  /** Resolves when Kafka has answered once; rejects when it does not within some seconds. */
+  connected(): Promise<void>
+  close(): Promise<void>
+}
+
+/** A standing failure of a cluster. */
+export interface KafkaProblem {
+  readonly code: 'KAFKA_UNAVAILABLE' | 'KAFKA_AUTHENTICATION'
+  readonly message: string
+  readonly detail: string
+  /** Milliseconds since 1970. */
+  readonly since: number
+}
+
+/** How to reach a cluster. */
+export interface ClusterOptions {
+  /** `host:port` pairs. */
+  readonly bootstrapServers: readonly string[]
+}
+
+/** A Kafka cluster inside this process, in memory, for the first minute and for tests. */
+export interface EmbeddedBroker {
+  readonly bootstrapServers: readonly string[]
+  close(): Promise<void>
+}
+
+/** What the embedded broker begins with. */
+export interface EmbeddedOptions {
+  /** The topic to create. */
+  readonly topic: string
+  /** Records put into the topic before the promise resolves. */
+  readonly records: number
+  /** Records added each second from then on; 0 for none. */
+  readonly recordsPerSecond: number
+}
+
+/** What `kafka/index.ts` exports: all that `src/` imports of the Kafka side. */
+export interface KafkaSide {
+  connect(options: ClusterOptions): Source
+  startEmbeddedBroker(options: EmbeddedOptions): Promise<EmbeddedBroker>
+}

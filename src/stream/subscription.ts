@@ -1,0 +1,283 @@
+import type { MessageDeserializer } from '../record/encode.ts'
+import { type Chunk, encodeChunk, selectFrom } from './chunk.ts'
+import { Cursor } from './cursor.ts'
+import type { Replays } from './replays.ts'
+import type { Gap, KafkaRecord, Reader } from './source.ts'
+import { isAtOrBelow, type Tail } from './tail.ts'
+
+/** Records per read of a replay, and how long such a read waits for a first one. */
+const REPLAY_LIMIT = 1_000
+const REPLAY_WAIT_MS = 100
+
+/** Whole frames of one chunk, or a gap to announce before what follows. */
+export type Part =
+  | { readonly chunk: Chunk; readonly begin: number; readonly end: number }
+  | { readonly gap: Gap }
+
+/** How much of a chunk to take at once. */
+export interface PartLimits {
+  readonly records: number
+  /** Bytes of frames; a first record is taken whatever its size. */
+  readonly bytes: number
+}
+
+/** Which records a reader wants. */
+export type Filter = (chunk: Chunk, index: number) => boolean
+
+/** What a subscription is made of. */
+export interface SubscriptionSetup {
+  readonly tail: Tail
+  readonly replays: Replays
+  /** Where reading begins. */
+  readonly vector: Float64Array
+  readonly deserializer: MessageDeserializer
+  readonly filter: Filter | undefined
+  /** Called once, when it is closed. */
+  readonly onClose: () => void
+}
+
+/**
+ * One reader's way through the topics, from its cursor on: in the tail's ring where the ring goes
+ * back far enough, otherwise with a consumer of its own until it has caught up with the ring.
+ *
+ * Hand-over: the reader goes on at the newest chunk that begins at or below its cursor in all
+ * partitions, skipping what is below the cursor. Until the chunks have caught up with the cursor
+ * in every partition, frames get the reader's own ids, since the shared ones name positions that
+ * it has already left behind; from then on the shared bytes serve it as they are.
+ */
+export class Subscription {
+  readonly cursor: Cursor
+  readonly #tail: Tail
+  readonly #replays: Replays
+  readonly #deserializer: MessageDeserializer
+  readonly #filter: Filter | undefined
+  /** The next chunk in the ring, while the reader is in it. */
+  #sequence: number | undefined
+  /** Whether the cursor is exactly where the chunk at `#sequence` begins. */
+  #inStep = false
+  #reader: Reader | undefined
+  /** What was read and is not taken yet. */
+  #rest: { chunk: Chunk; begin: number } | undefined
+  readonly #gaps: Gap[] = []
+  readonly #onClose: () => void
+  #wake: (() => void) | undefined
+  #closed = false
+
+  constructor(setup: SubscriptionSetup) {
+    this.#tail = setup.tail
+    this.#replays = setup.replays
+    this.cursor = new Cursor(setup.tail.table, setup.vector)
+    this.#deserializer = setup.deserializer
+    this.#filter = setup.filter
+    this.#onClose = setup.onClose
+    this.#enterRing()
+  }
+
+  /** Whether there is nothing to take just now: the reader is at the end of the ring. */
+  get isAtEnd(): boolean {
+    return this.#rest === undefined && this.#gaps.length === 0 && this.#sequence === this.#tail.end
+  }
+
+  /** The ends of all partitions, as far as the tail has seen them. */
+  get ends(): Float64Array {
+    return this.#tail.head.map((offset, index) =>
+      Math.max(offset, this.cursor.vector[index] as number),
+    )
+  }
+
+  /** Bytes of the next frame, if it is at hand; otherwise 0. */
+  get nextBytes(): number {
+    if (!this.#rest) return 0
+    const { chunk, begin } = this.#rest
+    return (chunk.starts[begin + 1] as number) - (chunk.starts[begin] as number)
+  }
+
+  /** Opens a consumer now if the reader will need one, so that a refusal can still be an HTTP status. */
+  async open(): Promise<void> {
+    if (this.#sequence === undefined) await this.#openReplay(false)
+  }
+
+  /**
+   * Takes the next frames, or undefined when none are at hand; then {@link wait} tells when to ask again.
+   * The cursor moves behind what was taken.
+   *
+   * @throws KafkaConsumeError when Kafka cannot be read.
+   */
+  async next(limits: PartLimits): Promise<Part | undefined> {
+    if (!(await this.fill(limits.records))) return undefined
+    const gap = this.#gaps.shift()
+    if (gap) return { gap }
+    return this.#rest && this.#take(this.#rest, limits)
+  }
+
+  /**
+   * Gets the next frames ready without taking them.
+   *
+   * @param records How many are wanted at most.
+   * @returns false when there are none at hand.
+   * @throws KafkaConsumeError when Kafka cannot be read.
+   */
+  async fill(records: number): Promise<boolean> {
+    while (!this.#closed) {
+      if (this.#gaps.length > 0 || this.#rest) return true
+      if (this.#sequence === undefined) {
+        if (this.#enterRing()) continue
+        if (!(await this.#readReplay(records))) return false
+      } else if (this.#tail.isGone(this.#sequence)) {
+        this.#leaveRing()
+        this.#replays.fellBehind()
+      } else if (!this.#readRing(this.#sequence)) {
+        return false
+      }
+    }
+    return false
+  }
+
+  /** Resolves when {@link next} may have something, after `milliseconds` at the latest. */
+  wait(milliseconds: number): Promise<void> {
+    if (this.#closed || !this.isAtEnd) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#wake?.(), milliseconds)
+      const wake = () => {
+        clearTimeout(timer)
+        this.#tail.forget(wake)
+        this.#wake = undefined
+        resolve()
+      }
+      this.#wake = wake
+      this.#tail.onNext(wake)
+    })
+  }
+
+  /** Ends a {@link wait} now. */
+  wake(): void {
+    this.#wake?.()
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#leaveRing()
+    this.wake()
+    await this.#closeReplay()
+    this.#onClose()
+  }
+
+  #take(rest: { chunk: Chunk; begin: number }, limits: PartLimits): Part {
+    const { chunk, begin } = rest
+    const last = chunk.offsets.length
+    let end = Math.min(last, begin + limits.records)
+    const start = chunk.starts[begin] as number
+    while (end > begin + 1 && (chunk.starts[end] as number) - start > limits.bytes) {
+      end = Math.max(begin + 1, end - Math.ceil((end - begin) / 8))
+    }
+    if (end === last) {
+      this.cursor.moveTo(chunk.to)
+      this.#rest = undefined
+    } else {
+      for (let i = begin; i < end; i++) {
+        this.cursor.set(chunk.partitions[i] as number, (chunk.offsets[i] as number) + 1)
+      }
+      this.#rest = { chunk, begin: end }
+    }
+    return { chunk, begin, end }
+  }
+
+  #enterRing(): boolean {
+    const sequence = this.#tail.locate(this.cursor.vector)
+    if (sequence === undefined) return false
+    this.#sequence = sequence
+    this.#inStep = false
+    this.#tail.attach()
+    // Nobody waits for what the replay had ready beyond this point.
+    void this.#closeReplay()
+    return true
+  }
+
+  #leaveRing(): void {
+    if (this.#sequence === undefined) return
+    this.#sequence = undefined
+    this.#tail.detach()
+  }
+
+  /** @returns false when the reader has reached the end of the ring. */
+  #readRing(sequence: number): boolean {
+    const chunk = this.#tail.chunk(sequence)
+    if (!chunk) {
+      this.#tail.passed(sequence)
+      return false
+    }
+    this.#gaps.push(...this.#tail.gapsBefore(sequence))
+    this.#sequence = sequence + 1
+    this.#tail.passed(sequence + 1)
+    this.#inStep ||= isAtOrBelow(this.cursor.vector, chunk.from)
+    if (this.#inStep && !this.#filter) {
+      this.#rest = { chunk, begin: 0 }
+    } else {
+      this.#select(chunk)
+    }
+    return true
+  }
+
+  #select(chunk: Chunk): void {
+    const filter = this.#filter
+    // The cursor itself moves when the frames are taken, not when they are made ready.
+    const ahead = new Cursor(this.cursor.table, this.cursor.vector)
+    const selected = selectFrom(chunk, 0, ahead, filter && ((index) => filter(chunk, index)))
+    if (selected.offsets.length > 0) this.#rest = { chunk: selected, begin: 0 }
+    else this.cursor.moveTo(selected.to)
+  }
+
+  /** @returns false when Kafka had nothing at hand. */
+  async #readReplay(limit: number): Promise<boolean> {
+    if (!this.#reader) {
+      await this.#openReplay(true)
+      return true
+    }
+    const reader = this.#reader
+    const { records, gaps, ends } = await reader.read(Math.min(REPLAY_LIMIT, limit), REPLAY_WAIT_MS)
+    if (this.#closed) return false
+    this.#skip(gaps)
+    if (records.length > 0) this.#encode(records)
+    // A partition's end lies behind what was read of it: only when that is taken does it count.
+    const base = this.#rest ? this.#rest.chunk.to : this.cursor.vector
+    for (const { topic, partition, offset } of ends) {
+      const index = this.cursor.table.indexOf(topic, partition)
+      if (index >= 0 && offset > (base[index] as number)) {
+        if (this.#rest) base[index] = offset
+        else this.cursor.set(index, offset)
+      }
+    }
+    return records.length > 0 || gaps.length > 0 || ends.length > 0
+  }
+
+  #skip(gaps: readonly Gap[]): void {
+    for (const gap of gaps) {
+      this.#gaps.push(gap)
+      const index = this.cursor.table.indexOf(gap.topic, gap.partition)
+      if (index >= 0) this.cursor.set(index, gap.to)
+    }
+  }
+
+  #encode(records: readonly KafkaRecord[]): void {
+    const ahead = new Cursor(this.cursor.table, this.cursor.vector)
+    const chunk = encodeChunk(records, ahead, this.#deserializer)
+    if (!this.#filter) this.#rest = { chunk, begin: 0 }
+    else this.#select(chunk)
+  }
+
+  async #openReplay(patient: boolean): Promise<Reader> {
+    const offsets = this.cursor.table.offsets(this.cursor.vector)
+    const reader = await this.#replays.open(offsets, patient)
+    this.#reader = reader
+    this.#skip(reader.gaps)
+    if (this.#closed) await this.#closeReplay()
+    return reader
+  }
+
+  async #closeReplay(): Promise<void> {
+    const reader = this.#reader
+    this.#reader = undefined
+    await reader?.close()
+  }
+}

@@ -1,0 +1,244 @@
+import { getLogger } from '@logtape/logtape'
+import type { MessageDeserializer } from '../record/encode.ts'
+import { type Chunk, encodeChunk, sizeOf } from './chunk.ts'
+import { Cursor, type PartitionTable } from './cursor.ts'
+import type { Gap, Reader, Source } from './source.ts'
+
+const log = getLogger(['hono-kafka-consume', 'tail'])
+
+/** Records per read: enough to make the cost of a read small beside that of its records. */
+const READ_LIMIT = 1_000
+/** How long a read waits for a first record; also how long a stopping tail may take. */
+const READ_WAIT_MS = 250
+const RETRY_MS = 1_000
+/** How long the tail waits for readers of which none moves. */
+const PATIENCE_MS = 1_000
+
+/**
+ * Follows the end of topics with one consumer, for any number of readers, and keeps the newest
+ * records in a ring of chunks with a byte budget.
+ *
+ * Overflow policy of the ring: the oldest chunk goes. A reader that still needed it reads on from
+ * Kafka with a consumer of its own. So that readers who keep up are never pushed off, the tail
+ * waits while it is a quarter of the budget ahead of the foremost of them; those behind do not
+ * hold it back.
+ */
+export class Tail {
+  readonly table: PartitionTable
+  readonly #source: Source
+  readonly #deserializer: MessageDeserializer
+  readonly #budget: number
+  readonly #cursor: Cursor
+  /** The ring: the chunk with sequence number `#first + i` is `#chunks[i]`. */
+  readonly #chunks: Chunk[] = []
+  #first = 0
+  #bytes = 0
+  /** Bytes of the chunks that the foremost reader has not taken yet. */
+  #ahead = 0
+  #foremost = 0
+  readonly #waiting = new Set<() => void>()
+  readonly #gaps: Array<{ readonly sequence: number; readonly gap: Gap }> = []
+  /** Readers inside the ring. */
+  #attached = 0
+  /** Whether a reader moved since the tail last waited in vain. */
+  #moved = true
+  #progress: (() => void) | undefined
+  #stopped = false
+  #running: Promise<void> | undefined
+
+  /** @param head Where following begins: the ends of all partitions. */
+  constructor(
+    source: Source,
+    table: PartitionTable,
+    head: Float64Array,
+    deserializer: MessageDeserializer,
+    budget: number,
+  ) {
+    this.#source = source
+    this.table = table
+    this.#cursor = new Cursor(table, head)
+    this.#deserializer = deserializer
+    this.#budget = budget
+  }
+
+  /** Begins to follow; resolves when the first read can be made. */
+  async start(): Promise<void> {
+    const reader = await this.#open()
+    this.#running = this.#follow(reader)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#progress?.()
+    this.#wake()
+    await this.#running
+  }
+
+  /** The sequence number after the newest chunk. */
+  get end(): number {
+    return this.#first + this.#chunks.length
+  }
+
+  /** Where the next chunk will begin. */
+  get head(): Float64Array {
+    return this.#cursor.vector
+  }
+
+  /** Bytes that the ring holds. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** A chunk of the ring, or undefined for one that is not there yet. */
+  chunk(sequence: number): Chunk | undefined {
+    return this.#chunks[sequence - this.#first]
+  }
+
+  /** Whether a chunk has been dropped from the ring. */
+  isGone(sequence: number): boolean {
+    return sequence < this.#first
+  }
+
+  /** What was lost before a chunk: announced to the readers that reach it. */
+  gapsBefore(sequence: number): Gap[] {
+    return this.#gaps.filter((entry) => entry.sequence === sequence).map((entry) => entry.gap)
+  }
+
+  /**
+   * The newest position from which nothing is missing for a reader at `vector`: the last chunk that
+   * begins at or below it in every partition. Undefined where the ring no longer goes back so far.
+   */
+  locate(vector: Float64Array): number | undefined {
+    if (isAtOrBelow(this.head, vector)) return this.end
+    for (let i = this.#chunks.length - 1; i >= 0; i--) {
+      if (isAtOrBelow((this.#chunks[i] as Chunk).from, vector)) return this.#first + i
+    }
+    return undefined
+  }
+
+  /** A reader has taken all chunks before this one. */
+  passed(sequence: number): void {
+    if (sequence <= this.#foremost) return
+    for (let i = Math.max(this.#foremost, this.#first); i < sequence; i++) {
+      this.#ahead -= sizeOf(this.#chunks[i - this.#first] as Chunk)
+    }
+    this.#foremost = sequence
+    this.#moved = true
+    if (this.#ahead <= this.#budget / 4) this.#progress?.()
+  }
+
+  /** Calls `wake` once, at the next chunk. */
+  onNext(wake: () => void): void {
+    this.#waiting.add(wake)
+  }
+
+  /** Takes back {@link onNext}. */
+  forget(wake: () => void): void {
+    this.#waiting.delete(wake)
+  }
+
+  #open(): Promise<Reader> {
+    return this.#source.reader(this.table.offsets(this.head), 'tail')
+  }
+
+  async #follow(reader: Reader | undefined): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        reader ??= await this.#open()
+        const { records, gaps, ends } = await reader.read(READ_LIMIT, READ_WAIT_MS)
+        for (const gap of gaps) this.#skip(gap)
+        if (records.length > 0) this.#append(encodeChunk(records, this.#cursor, this.#deserializer))
+        for (const { topic, partition, offset } of ends) {
+          const index = this.table.indexOf(topic, partition)
+          if (index >= 0 && offset > (this.head[index] as number)) this.#cursor.set(index, offset)
+        }
+        if (this.#ahead > this.#budget / 4) await this.#readers()
+      } catch (error) {
+        log.error('Cannot follow {topics}: {error}, trying again', {
+          topics: this.#topics(),
+          error,
+        })
+        await reader?.close().catch(() => {})
+        reader = undefined
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      }
+    }
+    await reader?.close()
+  }
+
+  #append(chunk: Chunk): void {
+    if (chunk.offsets.length === 0) return
+    const size = sizeOf(chunk)
+    this.#chunks.push(chunk)
+    this.#bytes += size
+    this.#ahead += size
+    // The newest chunk stays whatever its size: records of any size pass.
+    while (this.#bytes > this.#budget && this.#chunks.length > 1) this.#drop()
+    this.#wake()
+  }
+
+  #drop(): void {
+    const size = sizeOf(this.#chunks.shift() as Chunk)
+    this.#bytes -= size
+    if (this.#foremost <= this.#first) {
+      this.#ahead -= size
+      this.#foremost = this.#first + 1
+    }
+    this.#first++
+    while (this.#gaps[0] && this.#gaps[0].sequence < this.#first) this.#gaps.shift()
+  }
+
+  /** A reader follows the ring from now on: the tail does not run away from it. */
+  attach(): void {
+    this.#attached++
+  }
+
+  detach(): void {
+    this.#attached--
+    if (this.#attached === 0) this.#progress?.()
+  }
+
+  /**
+   * Resolves when the foremost reader has come closer; at once when nobody reads, or when the last
+   * wait was in vain and nobody has moved since: a reader that has stopped must not stop the tail.
+   */
+  #readers(): Promise<void> {
+    if (this.#attached === 0 || this.#stopped || !this.#moved) return Promise.resolve()
+    return new Promise((resolve) => {
+      const patience = setTimeout(() => {
+        this.#moved = false
+        this.#progress?.()
+      }, PATIENCE_MS)
+      this.#progress = () => {
+        clearTimeout(patience)
+        this.#progress = undefined
+        resolve()
+      }
+    })
+  }
+
+  #skip(gap: Gap): void {
+    log.warn('Skipped {from} to {to} of {topic}:{partition}: {reason}', { ...gap })
+    this.#gaps.push({ sequence: this.end, gap })
+    const index = this.table.indexOf(gap.topic, gap.partition)
+    if (index >= 0) this.#cursor.set(index, gap.to)
+  }
+
+  #wake(): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const wake of waiting) wake()
+  }
+
+  #topics(): string {
+    return [...new Set(this.table.partitions.map(({ topic }) => topic))].join(', ')
+  }
+}
+
+/** Whether a vector is at or below another in every partition. */
+export function isAtOrBelow(vector: Float64Array, other: Float64Array): boolean {
+  for (let i = 0; i < vector.length; i++) {
+    if ((vector[i] as number) > (other[i] as number)) return false
+  }
+  return true
+}
