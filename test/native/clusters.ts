@@ -1,5 +1,5 @@
 /** The Kafkas that the addon is tried against: librdkafka's mock and, where one is named, a real one. */
-import { KafkaJS, Producer } from '@confluentinc/kafka-javascript'
+import { KafkaJS, Producer, type ProducerGlobalConfig } from '@confluentinc/kafka-javascript'
 
 export interface Cluster {
   brokers: string
@@ -11,7 +11,11 @@ export interface Cluster {
 
 /** Lives in this process, until closed. It makes topics by itself, with four partitions. */
 export async function startMockCluster(): Promise<Cluster> {
-  const host = new Producer({ 'bootstrap.servers': 'unused:1', 'test.mock.num.brokers': 1 })
+  const config: ProducerGlobalConfig & Record<string, unknown> = {
+    'bootstrap.servers': 'unused:1',
+    'test.mock.num.brokers': 1,
+  }
+  const host = new Producer(config)
   const brokers = new Promise<string>((resolve) => {
     host.on('event.log', ({ message }: { message: string }) => {
       const addresses = /replaced with (\S+)/.exec(message)?.[1]
