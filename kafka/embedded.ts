@@ -1,12 +1,9 @@
-import { createRequire } from 'node:module'
 import { getLogger } from '@logtape/logtape'
-import { assertAddon } from '../native/addon.ts'
 import type { EmbeddedBroker, EmbeddedOptions } from '../src/stream/source.ts'
+import { type Client, loadClient, type Metadata } from './client.ts'
 import { DemoShop } from './demo-events.ts'
 
-type Client = typeof import('@confluentinc/kafka-javascript')
 type Producer = InstanceType<Client['Producer']>
-type Metadata = import('@confluentinc/kafka-javascript').Metadata
 
 /** The first records are as if they had come in over this time, in milliseconds. */
 const HISTORY = 3_600_000
@@ -61,9 +58,7 @@ class Feed {
   }
 
   static async connect(topic: string): Promise<Feed> {
-    assertAddon()
-    const require = createRequire(import.meta.url)
-    const client: Client = require('@confluentinc/kafka-javascript')
+    const client = loadClient()
     const settings = {
       // The client's type declarations leave out librdkafka's hidden settings, such as this one.
       'test.mock.num.brokers': 1,
