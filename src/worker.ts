@@ -35,3 +35,8 @@ export default {
     return gateway.app.fetch(request, env)
   },
 }
+
+/** Ends streams, commits and leaves the group: for a host that says when it is about to end. */
+export function close(): Promise<void> {
+  return gateway.close()
+}
