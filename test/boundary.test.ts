@@ -1,0 +1,85 @@
+/** The rules of biome.json on who may import whom do fire, and src/ keeps to its one exception. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+const root = dirname(import.meta.dirname)
+
+const forbidden = {
+  'src/config/static.ts': "import { kafkaSide } from '../../kafka/index.ts'",
+  'src/config/type.ts': "import type { KafkaSide } from '../../kafka/index.ts'",
+  'src/config/dynamic.ts': "export const load = () => import('../../kafka/index.ts')",
+  'src/config/again.ts': "export * from '../../kafka/index.ts'",
+  'src/config/native.ts': "import { assertAddon } from '../../native/addon.ts'",
+  'src/config/client.ts': "import client from '@confluentinc/kafka-javascript'",
+  'src/config/node.ts': "import { readFileSync } from 'node:fs'",
+  'src/config/bun.ts': "import { serve } from 'bun'",
+  'src/config/sqlite.ts': "import { Database } from 'bun:sqlite'",
+  'src/server.ts': "import { kafkaSide } from '../kafka/index.ts'",
+  'kafka/hono.ts': "import { Hono } from 'hono'",
+  'kafka/streaming.ts': "import { stream } from 'hono/streaming'",
+  'kafka/tail.ts': "import { tail } from '../src/stream/tail.ts'",
+  'kafka/plugin.ts': "import { plugin } from '../src/plugin/plugin.ts'",
+  'kafka/broker/plugin.ts': "import { plugin } from '../../src/plugin/plugin.ts'",
+  'bench/client.ts': "import client from '@confluentinc/kafka-javascript'",
+}
+
+const allowed = {
+  'src/config/hono.ts': "import { Hono } from 'hono'",
+  'src/worker.ts': "import { tail } from './stream/tail.ts'",
+  'kafka/seam.ts': "import type { Source } from '../src/stream/source.ts'",
+  'kafka/errors.ts': "import { KafkaConsumeError } from '../src/errors.ts'",
+  'kafka/client.ts': "import client from '@confluentinc/kafka-javascript'",
+  'kafka/broker/broker.ts': "import { readFileSync } from 'node:fs'",
+  'test/native/client.ts': "import client from '@confluentinc/kafka-javascript'",
+}
+
+let flagged: Map<string, string>
+const folder = mkdtempSync(join(tmpdir(), 'boundary-'))
+
+beforeAll(() => {
+  cpSync(join(root, 'biome.json'), join(folder, 'biome.json'))
+  for (const [path, code] of Object.entries({ ...forbidden, ...allowed })) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), `${code}\n`)
+  }
+  const biome = join(root, 'node_modules', '.bin', 'biome')
+  const options = ['--vcs-enabled=false', '--max-diagnostics=none', '--reporter=github']
+  const { stdout } = Bun.spawnSync([process.execPath, biome, 'lint', ...options, '.'], {
+    cwd: folder,
+    timeout: 20_000,
+  })
+  const report = /::error title=lint\/style\/noRestrictedImports,file=([^,]*),.*::(.+)/g
+  flagged = new Map()
+  for (const [, file = '', message = ''] of stdout.toString().matchAll(report)) {
+    flagged.set(file.slice(file.indexOf(folder) + folder.length + 1), message)
+  }
+})
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+for (const [path, code] of Object.entries(forbidden)) {
+  test(`forbidden in ${path}: ${code}`, () => {
+    expect(flagged.get(path)).toBeString()
+  })
+}
+
+for (const [path, code] of Object.entries(allowed)) {
+  test(`allowed in ${path}: ${code}`, () => {
+    expect(flagged.get(path)).toBeUndefined()
+  })
+}
+
+test('src/ reaches kafka/ by one dynamic import', async () => {
+  const transpiler = new Bun.Transpiler({ loader: 'ts' })
+  const found: string[] = []
+  for await (const path of new Bun.Glob('src/**/*.ts').scan({ cwd: root })) {
+    const imports = transpiler.scanImports(await Bun.file(join(root, path)).text())
+    for (const { kind, path: imported } of imports) {
+      if (imported.includes('/kafka/')) found.push(`${kind} in ${path}`)
+    }
+  }
+  // This file tells the linter to look away, which would hide a static import there too.
+  expect(found).toEqual(['dynamic-import in src/plugin/kafka-side.ts'])
+})
