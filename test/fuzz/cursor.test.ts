@@ -75,6 +75,26 @@ describe('a cursor', () => {
     )
   })
 
+  test('takes every offset that a number holds exactly, and no other', () => {
+    const digits = fc.bigInt({ min: 0n, max: 1n << 55n })
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          digits,
+          digits.map((n) => (n % 200n) + (1n << 53n) - 100n),
+        ),
+        (next) => {
+          const read = () => parseCursor(`a:0=${next}`, 'cursor')
+          if (next < 1n << 53n) {
+            expect(read()).toEqual([{ topic: 'a', partition: 0, offset: Number(next) }])
+          } else {
+            expect(read).toThrow(KafkaConsumeError)
+          }
+        },
+      ),
+    )
+  })
+
   test('with one character changed is another valid cursor or a 400', () => {
     fc.assert(
       fc.property(

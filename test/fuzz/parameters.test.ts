@@ -60,6 +60,9 @@ describe('whatever stands in a query', () => {
           expect(limits.maxRecords).toBeWithin(1, 10_001)
           expect(limits.maxBytes).toBeWithin(1, 16 * 1024 * 1024 + 1)
           expect(limits.timeout).toBeWithin(0, 60_001)
+          for (const whole of ['max_records', 'max_bytes', 'timeout', 'partition']) {
+            for (const given of parameters.getAll(whole)) expect(given).toMatch(/^[0-9]+$/)
+          }
           expect(format).toBeOneOf([undefined, 'kong', 'records'])
           if (position !== undefined && 'start' in position && typeof position.start === 'number') {
             expect(Number.isFinite(position.start)).toBe(true)

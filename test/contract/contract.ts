@@ -1,0 +1,34 @@
+import { afterAll, beforeAll, describe, setDefaultTimeout } from 'bun:test'
+import type { Target } from '../support/route.ts'
+import { within } from '../support/wait.ts'
+import { describeBadInput } from './bad-input.ts'
+import { describeGet } from './get.ts'
+import { describeReader } from './reader.ts'
+import { describeStreams } from './streams.ts'
+
+/**
+ * What a client sees, on real sockets, whatever the broker. Every test has topics and groups of
+ * its own, so that none depends on another.
+ */
+export function describeContract(name: string, makeTarget: () => Promise<Target>): void {
+  // Every wait inside a test has a deadline of its own, which says what was waited for.
+  setDefaultTimeout(30_000)
+  describe(`contract on ${name}`, () => {
+    let made: Target | undefined
+    const target = () => {
+      if (made === undefined) throw new Error(`Cannot test: ${name} did not start`)
+      return made
+    }
+    beforeAll(async () => {
+      made = await makeTarget()
+    }, 60_000)
+    afterAll(async () => {
+      if (made !== undefined) await within(made.close(), `${name} to close`, 20_000)
+    }, 30_000)
+
+    describeGet(target)
+    describeStreams(target)
+    describeBadInput(target)
+    describeReader()
+  })
+}

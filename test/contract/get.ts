@@ -1,0 +1,663 @@
+import { describe, expect, test } from 'bun:test'
+import type { TestRecord } from '../support/kafka.ts'
+import { uniqueName } from '../support/names.ts'
+import { RawClient } from '../support/raw.ts'
+import {
+  type KongBody,
+  offsetsByPartition,
+  places,
+  Route,
+  range,
+  type Target,
+} from '../support/route.ts'
+import type { StreamedRecord } from '../support/sse.ts'
+import { sleep, until, within } from '../support/wait.ts'
+
+const MINUTE = 60_000
+
+/** Records spread over the partitions in turn, told apart by their values. */
+export function spread(count: number, partitions = 4): TestRecord[] {
+  return range(0, count).map((n) => ({ partition: n % partitions, value: `v${n}` }))
+}
+
+function manual(consumerGroupId = uniqueName('group')) {
+  return { mode: 'manual' as const, consumerGroupId }
+}
+
+/** The next page, as the `Link` header names it. */
+function next(response: Response, base: string): string {
+  const link = response.headers.get('link') ?? ''
+  const target = /<([^>]+)>\s*;\s*rel="?next"?/.exec(link)?.[1]
+  if (target === undefined) throw new Error(`No rel="next" in the Link header "${link}"`)
+  return new URL(target, base).href
+}
+
+export function describeGet(target: () => Target): void {
+  describe('GET, what a response says', () => {
+    test('every subscribed partition appears with an array of records, as Kong has it', async () => {
+      const { kafka } = target()
+      const [topic, quiet] = [await kafka.createTopic(), await kafka.createTopic()]
+      const timestamp = Date.now() - MINUTE
+      await kafka.produce(topic, [
+        { partition: 1, value: 'hello', timestamp, headers: [['trace', 'abc']] },
+        { partition: 1, key: 'k', value: 'again', timestamp },
+      ])
+      await using route = new Route(target(), {
+        topics: [topic, quiet],
+        autoOffsetReset: 'earliest',
+        consumerGroup: manual(),
+      })
+      const response = await route.fetch()
+      expect(response.status).toBe(200)
+      expect(response.headers.get('content-type')).toStartWith('application/json')
+      const body = (await response.json()) as KongBody
+      expect(Object.keys(body).sort()).toEqual([topic, quiet].sort())
+      for (const name of [topic, quiet]) {
+        const partitions = body[name]?.partitions ?? {}
+        expect(Object.keys(partitions).sort()).toEqual(['0', '1', '2', '3'])
+        for (const partition of Object.values(partitions)) {
+          expect(partition.errcode).toBe(0)
+          expect(partition.aborted_transactions).toEqual([])
+          expect(partition.high_watermark).toBeInteger()
+          expect(partition.last_stable_offset).toBeInteger()
+          expect(partition.records).toBeArray()
+        }
+      }
+      expect(body[topic]?.partitions['1']).toEqual({
+        errcode: 0,
+        high_watermark: 2,
+        last_stable_offset: 2,
+        aborted_transactions: [],
+        records: [
+          { offset: 0, timestamp, key: null, value: 'hello', headers: { trace: 'abc' } },
+          { offset: 1, timestamp, key: 'k', value: 'again', headers: {} },
+        ],
+      })
+    })
+
+    test('a cursor read has the same form as a group read', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, [{ partition: 3, value: 'hello' }])
+      await using route = new Route(target(), { topics: [topic] })
+      const body = (await (await route.fetch({ start: 'earliest' })).json()) as KongBody
+      const partitions = body[topic]?.partitions ?? {}
+      expect(Object.keys(partitions).sort()).toEqual(['0', '1', '2', '3'])
+      expect(partitions['0']).toMatchObject({ errcode: 0, high_watermark: 0, records: [] })
+      expect(partitions['3']).toMatchObject({
+        errcode: 0,
+        high_watermark: 1,
+        last_stable_offset: 1,
+        aborted_transactions: [],
+        records: [{ offset: 0, value: 'hello' }],
+      })
+    })
+
+    test('format=records and responseFormat: "records" give the flat form', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const timestamp = Date.now() - MINUTE
+      await kafka.produce(topic, [{ partition: 2, key: 'k', value: 'v', timestamp }])
+      const record = {
+        topic,
+        partition: 2,
+        offset: 0,
+        timestamp,
+        key: 'k',
+        value: 'v',
+        headers: {},
+      }
+      await using byQuery = new Route(target(), { topics: [topic] })
+      const flat = await byQuery.flat({ start: 'earliest' })
+      expect(flat.records).toEqual([record])
+      expect(flat.cursor).toBeString()
+      await using byOption = new Route(target(), { topics: [topic], responseFormat: 'records' })
+      const response = await byOption.fetch({ start: 'earliest' })
+      expect(await response.json()).toEqual({
+        records: [record],
+        cursor: response.headers.get('kafka-cursor'),
+      })
+      const kong = await byOption.fetch({ start: 'earliest', format: 'kong' })
+      expect(await kong.json()).toHaveProperty([topic, 'partitions', '2', 'records'])
+    })
+
+    test('Accept: application/x-ndjson gives one record a line', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(20))
+      await using route = new Route(target(), { topics: [topic] })
+      const flat = await route.records({ start: 'earliest' })
+      const response = await route.fetch(
+        { start: 'earliest' },
+        { headers: { accept: 'application/x-ndjson' } },
+      )
+      expect(response.status).toBe(200)
+      expect(response.headers.get('content-type')).toStartWith('application/x-ndjson')
+      expect(response.headers.get('kafka-cursor')).toBeString()
+      const text = await response.text()
+      expect(text).toEndWith('\n')
+      const lines = text.slice(0, -1).split('\n')
+      expect(lines).toHaveLength(20)
+      expect(places(lines.map((line) => JSON.parse(line) as StreamedRecord))).toEqual(places(flat))
+    })
+
+    test('keys, values, headers and timestamps arrive as they were written', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const binary = new Uint8Array([0, 255, 254, 128])
+      const base64 = Buffer.from(binary).toString('base64')
+      const timestamp = 1_700_000_000_123
+      await kafka.produce(topic, [
+        { key: 'tombstone', value: null, timestamp },
+        { key: 'empty', value: '', timestamp },
+        { key: '', value: 'empty key', timestamp },
+        { key: null, value: 'no key', timestamp },
+        { key: 'żółw', value: '🐢 "quoted" \\ back', timestamp },
+        { key: binary, value: binary, timestamp },
+        {
+          value: 'headers',
+          timestamp,
+          headers: [
+            ['once', '1'],
+            ['twice', 'a'],
+            ['twice', 'b'],
+            ['empty', ''],
+            ['__proto__', 'p'],
+          ],
+        },
+      ])
+      await using route = new Route(target(), { topics: [topic] })
+      const records = await route.records({ start: 'earliest' })
+      const common = { topic, partition: 0, timestamp, headers: {} }
+      expect(records.slice(0, 6)).toEqual([
+        { ...common, offset: 0, key: 'tombstone', value: null },
+        { ...common, offset: 1, key: 'empty', value: '' },
+        { ...common, offset: 2, key: '', value: 'empty key' },
+        { ...common, offset: 3, key: null, value: 'no key' },
+        { ...common, offset: 4, key: 'żółw', value: '🐢 "quoted" \\ back' },
+        {
+          ...common,
+          offset: 5,
+          key: base64,
+          value: base64,
+          encoding: { key: 'base64', value: 'base64' },
+        },
+      ])
+      expect(JSON.stringify(records[6]?.headers)).toBe(
+        '{"once":"1","twice":["a","b"],"empty":"","__proto__":"p"}',
+      )
+    })
+
+    test('a header that is not UTF-8 arrives as base64, and the record says so', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, [
+        {
+          value: 'v',
+          headers: [
+            ['text', 't'],
+            ['bytes', new Uint8Array([255, 0])],
+          ],
+        },
+      ])
+      await using route = new Route(target(), { topics: [topic] })
+      const [record] = await route.records({ start: 'earliest' })
+      expect(record?.headers).toEqual({ text: 't', bytes: '/wA=' })
+      expect(JSON.stringify(record?.encoding)).toContain('bytes')
+    })
+
+    test('a value that does not deserialize is delivered as base64 and leaves its neighbours alone', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, [
+        { value: '{"a":[1,null,"x"]}' },
+        { value: '{"a":' },
+        { value: new Uint8Array([255]) },
+        { value: '' },
+        { value: null },
+        { value: '"text"' },
+        { value: 'null' },
+        { value: '12345678901234567890' },
+      ])
+      await using route = new Route(target(), { topics: [topic], messageDeserializer: 'json' })
+      const records = await route.records({ start: 'earliest' })
+      expect(records.map(({ offset }) => offset)).toEqual(range(0, 8))
+      expect(records[0]).toMatchObject({ value: { a: [1, null, 'x'] } })
+      for (const [offset, bytes] of [
+        [1, '{"a":'],
+        [2, new Uint8Array([255])],
+        [3, ''],
+      ] as const) {
+        expect(records[offset]).toMatchObject({
+          value: Buffer.from(bytes).toString('base64'),
+          encoding: { value: 'base64' },
+          error: { code: 'DESERIALIZATION_FAILED', message: expect.any(String) },
+        })
+      }
+      expect(records[4]?.value).toBeNull()
+      expect(records[4]).not.toHaveProperty('error')
+      expect(records[5]?.value).toBe('text')
+      expect(records[6]?.value).toBeNull()
+      expect(records[6]).not.toHaveProperty('error')
+      expect(records[7]).not.toHaveProperty('error')
+    })
+  })
+
+  describe('GET, limits', () => {
+    test('max_records cuts a response, and the next one goes on without a hole', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(10, 1))
+      await using route = new Route(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup: manual(),
+      })
+      const first = await route.records({ max_records: 3 })
+      const rest = await route.drain(7)
+      expect(first.map(({ offset }) => offset)).toEqual([0, 1, 2])
+      expect(rest.map(({ offset }) => offset)).toEqual(range(3, 10))
+    })
+
+    test('max_bytes cuts a response, but a first record comes whatever its size', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, [
+        { value: 'x'.repeat(10_000) },
+        ...range(0, 10).map(() => ({ value: 'y'.repeat(1_000) })),
+      ])
+      await using route = new Route(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup: manual(),
+      })
+      expect(await route.records({ max_bytes: 2_500 })).toHaveLength(1)
+      expect(await route.records({ max_bytes: 2_500 })).toHaveLength(2)
+      const rest = await route.drain(8)
+      expect(rest.map(({ offset }) => offset)).toEqual(range(3, 11))
+      const byCursor = await route.flat({ start: 'earliest', max_bytes: 11_500 })
+      expect(byCursor.records.map(({ offset }) => offset)).toEqual([0, 1])
+      const after = await route.records({ cursor: byCursor.cursor ?? '' })
+      expect(after.map(({ offset }) => offset)).toEqual(range(2, 11))
+    })
+
+    test('timeout is how long a response waits for a first record', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = new Route(target(), { topics: [topic], consumerGroup: manual() })
+      await route.records({ timeout: 0 })
+      for (const read of [{}, { start: 'latest' }]) {
+        for (const timeout of [0, 600]) {
+          const began = performance.now()
+          expect(await route.records({ ...read, timeout })).toEqual([])
+          const took = performance.now() - began
+          expect(took).toBeGreaterThanOrEqual(timeout - 20)
+          expect(took).toBeLessThan(timeout + 1_500)
+        }
+      }
+    })
+
+    test('a waiting GET returns as soon as a record arrives', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = new Route(target(), { topics: [topic], consumerGroup: manual() })
+      await route.records({ timeout: 0 })
+      for (const read of [{}, { start: 'latest' }]) {
+        const waiting = route.records({ ...read, timeout: 20_000 })
+        await sleep(500)
+        const began = performance.now()
+        await kafka.produce(topic, [{ value: 'now' }])
+        expect(await waiting).toMatchObject([{ value: 'now' }])
+        expect(performance.now() - began).toBeLessThan(2_000)
+      }
+    })
+
+    test('the first GET of a cold group does not answer [] while records are there', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(4))
+      await using route = new Route(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup: manual(),
+      })
+      const first = await route.records()
+      expect(first.length).toBeGreaterThan(0)
+      const rest = first.length < 4 ? await route.drain(4 - first.length) : []
+      expect(places([...first, ...rest])).toEqual(places(range(0, 4).map(at)))
+    })
+  })
+
+  describe('GET, reading as a group', () => {
+    test('each record goes to one caller, however many ask at a time', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const written = await kafka.produce(topic, spread(600))
+      await using route = new Route(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup: manual(),
+      })
+      const got: StreamedRecord[] = []
+      const caller = async () => {
+        while (got.length < 600)
+          got.push(...(await route.records({ max_records: 7, timeout: 300 })))
+      }
+      await within(
+        Promise.all(range(0, 8).map(caller)),
+        'eight callers to share 600 records',
+        20_000,
+      )
+      expect(places(got)).toEqual(places(written))
+    })
+
+    test('a record that a caller did not wait for is handed to the next', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = new Route(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup: manual(),
+      })
+      await route.records({ timeout: 0 })
+      const leaver = new AbortController()
+      const left = route.fetch({ timeout: 20_000 }, { signal: leaver.signal })
+      await sleep(300)
+      leaver.abort()
+      await expect(left).rejects.toThrow()
+      await sleep(200)
+      const written = await kafka.produce(topic, spread(8))
+      expect(places(await route.drain(8))).toEqual(places(written))
+    })
+
+    test('a caller that leaves while records arrive loses none of them', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = new Route(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup: manual(),
+      })
+      await route.records({ timeout: 0 })
+      let written = 0
+      const received: StreamedRecord[] = []
+      for (const _ of range(0, 10)) {
+        const leaver = new AbortController()
+        const left = route
+          .fetch({ format: 'records', timeout: 5_000 }, { signal: leaver.signal })
+          .then(async (response) => (await response.json()) as { records: StreamedRecord[] })
+          .then(
+            ({ records }) => received.push(...records),
+            () => undefined,
+          )
+        await sleep(20)
+        const writing = kafka.produce(topic, [{ partition: written % 4, value: 'v' }])
+        await sleep(Math.random() * 6)
+        leaver.abort()
+        await Promise.all([left, writing])
+        written += 1
+      }
+      // A response may have been on its way when its caller left: such a record may come again.
+      while (new Set(places(received)).size < written) {
+        received.push(...(await route.drain(1)))
+      }
+      expect(new Set(places(received)).size).toBe(written)
+    })
+
+    test('records of a response that its caller did not read to the end are handed to the next', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const value = 'x'.repeat(900_000)
+      const written = await kafka.produce(
+        topic,
+        range(0, 16).map((n) => ({ partition: n % 4, value })),
+      )
+      const consumerGroup = manual()
+      await using route = new Route(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup,
+      })
+      const limits = { max_bytes: 16 * 1024 * 1024 }
+      // The group is warm, so that the response below is one with much in it.
+      const client = await RawClient.open(route.url({ ...limits, format: 'records' }))
+      await client.readBytes(100_000)
+      await sleep(700)
+      const partial = client.body().length
+      client.reset()
+      expect(partial).toBeGreaterThan(0)
+      const offsets = await kafka.committed(consumerGroup.consumerGroupId, topic)
+      const rest = await route.drain(16, limits)
+      expect(places(rest)).toEqual(places(written))
+      expect(Math.max(...offsets)).toBeLessThanOrEqual(0)
+    })
+
+    test('a caller that reads slowly, but reads, gets its whole response, whatever writeDeadline is', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const value = 'x'.repeat(900_000)
+      const written = await kafka.produce(
+        topic,
+        range(0, 16).map((n) => ({ partition: n % 4, value })),
+      )
+      const consumerGroup = manual()
+      await using route = new Route(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup,
+        writeDeadline: 700,
+      })
+      await using client = await RawClient.open(
+        route.url({ max_bytes: 16 * 1024 * 1024, format: 'records' }),
+      )
+      await client.readSlowly(500_000, 100)
+      const { records } = JSON.parse(client.body().toString()) as { records: StreamedRecord[] }
+      const rest = records.length < 16 ? await route.drain(16 - records.length) : []
+      expect(places([...records, ...rest])).toEqual(places(written))
+    })
+
+    test('what was delivered is committed, and nothing more', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(10, 1))
+      const consumerGroup = manual()
+      await using route = new Route(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup,
+      })
+      await route.records({ max_records: 4 })
+      await until(
+        async () => (await kafka.committed(consumerGroup.consumerGroupId, topic))[0] === 4,
+        'offset 4 to be committed',
+      )
+    })
+
+    test('a group goes on where it stopped, after close and a new handler', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const written = await kafka.produce(topic, spread(40))
+      const options = {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup: manual(),
+      } as const
+      let before: readonly StreamedRecord[]
+      {
+        await using first = new Route(target(), options)
+        before = await first.records({ max_records: 15 })
+        expect(before.length).toBeGreaterThan(0)
+      }
+      await using second = new Route(target(), options)
+      const after = await second.drain(40 - before.length)
+      expect(places([...before, ...after])).toEqual(places(written))
+    })
+
+    test('the id of a random group lasts: it goes on after a restart, too', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const written = await kafka.produce(topic, spread(20))
+      const options = { topics: [topic], autoOffsetReset: 'earliest' } as const
+      let before: readonly StreamedRecord[]
+      {
+        await using first = new Route(target(), options)
+        before = await first.records({ max_records: 5 })
+      }
+      await using second = new Route(target(), options)
+      const after = await second.drain(20 - before.length)
+      expect(places([...before, ...after])).toEqual(places(written))
+    })
+
+    test('autoOffsetReset: latest begins at the end as of the first GET', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(8))
+      await using route = new Route(target(), {
+        topics: [topic],
+        autoOffsetReset: 'latest',
+        consumerGroup: manual(),
+      })
+      expect(await route.records({ timeout: 300 })).toEqual([])
+      const written = await kafka.produce(topic, spread(8))
+      expect(places(await route.drain(8))).toEqual(places(written))
+    })
+
+    test('two handlers of one group share the records between them', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const options = {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup: manual(),
+      } as const
+      await using one = new Route(target(), options)
+      await using two = new Route(target(), options)
+      const got = [...(await one.records({ timeout: 0 })), ...(await two.records({ timeout: 0 }))]
+      const written = await kafka.produce(topic, spread(200))
+      const caller = async (route: Route) => {
+        while (new Set(places(got)).size < 200) {
+          got.push(...(await route.records({ max_records: 20, timeout: 300 })))
+        }
+      }
+      await within(
+        Promise.all([caller(one), caller(two)]),
+        'two handlers to read 200 records',
+        20_000,
+      )
+      // Membership may still have been settling: records may repeat, but none is lost.
+      expect([...new Set(places(got))]).toEqual(places(written))
+    })
+  })
+
+  describe('GET, reading from a cursor', () => {
+    test('it can be repeated, and commits nothing', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const written = await kafka.produce(topic, spread(12))
+      const consumerGroup = manual()
+      await using route = new Route(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup,
+      })
+      const once = await route.flat({ start: 'earliest' })
+      const again = await route.flat({ start: 'earliest' })
+      expect(places(once.records)).toEqual(places(written))
+      expect(places(again.records)).toEqual(places(written))
+      expect(await kafka.committed(consumerGroup.consumerGroupId, topic)).toEqual([-1, -1, -1, -1])
+      expect(places(await route.drain(12))).toEqual(places(written))
+    })
+
+    test('the next cursor is in Kafka-Cursor, in the body and behind Link rel=next', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(6, 1))
+      await using route = new Route(target(), { topics: [topic] })
+      const response = await route.fetch({ start: 'earliest', max_records: 4, format: 'records' })
+      const cursor = response.headers.get('kafka-cursor')
+      expect(cursor).toBe(`${topic}:0=4,1=0,2=0,3=0`)
+      expect(await response.json()).toMatchObject({ cursor })
+      const link = new URL(next(response, route.url()))
+      expect(link.searchParams.get('cursor')).toBe(cursor)
+      expect(link.searchParams.get('max_records')).toBe('4')
+      expect(link.searchParams.get('format')).toBe('records')
+      expect(link.searchParams.has('start')).toBe(false)
+      const page = (await (await fetch(link)).json()) as { records: StreamedRecord[] }
+      expect(page.records.map(({ offset }) => offset)).toEqual([4, 5])
+    })
+
+    test('paging to the end yields every record exactly once, each partition in order', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(100))
+      await using route = new Route(target(), { topics: [topic] })
+      const got: StreamedRecord[] = []
+      let url = route.url({ start: 'earliest', max_records: 7, timeout: 100, format: 'records' })
+      for (let page = 0; ; page += 1) {
+        expect(page).toBeLessThan(110)
+        const response = await within(fetch(url), `page ${page}`)
+        const { records } = (await response.json()) as { records: StreamedRecord[] }
+        if (records.length === 0) break
+        expect(records.length).toBeLessThanOrEqual(7)
+        got.push(...records)
+        url = next(response, url)
+      }
+      expect(offsetsByPartition(got)).toEqual({
+        0: range(0, 25),
+        1: range(0, 25),
+        2: range(0, 25),
+        3: range(0, 25),
+      })
+    })
+
+    test('start=latest holds the place of the end until records come', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(8))
+      await using route = new Route(target(), { topics: [topic] })
+      const end = await route.flat({ start: 'latest', timeout: 0 })
+      expect(end).toEqual({ records: [], cursor: `${topic}:0=2,1=2,2=2,3=2` })
+      const written = await kafka.produce(topic, spread(8))
+      const after = await route.flat({ cursor: end.cursor ?? '' })
+      expect(places(after.records)).toEqual(places(written))
+    })
+
+    test('start takes an ISO 8601 time and a duration back from now', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const now = Date.now()
+      const ages = [180, 90, 20, 5, 1]
+      for (const age of ages) {
+        await kafka.produce(topic, [{ value: `${age}`, timestamp: now - age * MINUTE }])
+      }
+      await using route = new Route(target(), { topics: [topic] })
+      const values = async (start: string) =>
+        (await route.records({ start, timeout: 300 })).map(({ value }) => value)
+      expect(await values('-PT10M')).toEqual(['5', '1'])
+      expect(await values('-10m')).toEqual(['5', '1'])
+      expect(await values('-2h')).toEqual(['90', '20', '5', '1'])
+      expect(await values('-PT1H30M30S')).toEqual(['90', '20', '5', '1'])
+      expect(await values(new Date(now - 20 * MINUTE).toISOString())).toEqual(['20', '5', '1'])
+      expect(await values('2020-01-01T00:00:00Z')).toEqual(ages.map(String))
+      expect(await values(new Date(now + MINUTE).toISOString())).toEqual([])
+    })
+
+    test('a cursor that retention has overtaken reads on from what is left', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(10, 1))
+      await kafka.expire(topic, 0, 5)
+      await kafka.produce(topic, [{ value: 'kept' }])
+      const { lowOffset } = await kafka.watermarks(topic, 0)
+      await using route = new Route(target(), { topics: [topic] })
+      const cursor = `${topic}:0=2,1=0,2=0,3=0`
+      const records = await route.records({ cursor, max_bytes: 16 * 1024 * 1024 })
+      expect(records[0]?.offset).toBe(lowOffset)
+    })
+  })
+}
+
+/** Where the record of `spread` with this number is. */
+function at(n: number): { partition: number; offset: number } {
+  return { partition: n % 4, offset: Math.floor(n / 4) }
+}

@@ -1,0 +1,636 @@
+import { describe, expect, test } from 'bun:test'
+import { ReconnectingClient } from '../support/eventsource.ts'
+import { PARTITIONS, type Produced } from '../support/kafka.ts'
+import { RawClient } from '../support/raw.ts'
+import { offsetsByPartition, places, Route, range, type Target } from '../support/route.ts'
+import { SseClient, type StreamedRecord } from '../support/sse.ts'
+import { sleep, until, within } from '../support/wait.ts'
+import { spread } from './get.ts'
+
+const MINUTE = 60_000
+const STREAM = { mode: 'server-sent-events' } as const
+
+/** The offsets that each partition has after `spread(count)`. */
+function whole(count: number): Record<number, number[]> {
+  const each = range(0, PARTITIONS).map((n) => [n, range(0, count / PARTITIONS)] as const)
+  return Object.fromEntries(each)
+}
+
+/** A cursor of one topic, from the offset of each partition. */
+function cursorOf(topic: string, offsets: readonly number[]): string {
+  return `${topic}:${offsets.map((offset, partition) => `${partition}=${offset}`).join(',')}`
+}
+
+/** Records of an event stream's text, of which the last frame may be cut off. */
+function recordsOf(text: string): StreamedRecord[] {
+  const complete = text.slice(0, text.lastIndexOf('\n\n') + 2)
+  return complete
+    .split('\n')
+    .filter((line) => line.startsWith('data: {"topic"'))
+    .map((line) => JSON.parse(line.slice(6)) as StreamedRecord)
+}
+
+export function describeStreams(target: () => Target): void {
+  const topicWith = async (count: number) => {
+    const topic = await target().kafka.createTopic()
+    if (count > 0) await target().kafka.produce(topic, spread(count))
+    return topic
+  }
+
+  describe('SSE, what a stream says', () => {
+    test('it begins with its headers and a jittered retry, before there is any record', async () => {
+      const topic = await topicWith(8)
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      const retries: number[] = []
+      for (const _ of range(0, 4)) {
+        await using stream = await route.stream()
+        expect(stream.response.headers.get('content-type')).toStartWith('text/event-stream')
+        expect(stream.response.headers.get('cache-control')).toMatch(/no-(cache|store)/)
+        expect(stream.response.headers.get('kafka-cursor')).toBe(cursorOf(topic, [2, 2, 2, 2]))
+        await until(() => stream.retries.length > 0, 'the retry field')
+        retries.push(...stream.retries)
+      }
+      expect(new Set(retries).size).toBeGreaterThan(1)
+      for (const retry of retries) expect(retry).toBeWithin(500, 30_000)
+    })
+
+    test('no Accept header, */* and text/* get an event stream, too', async () => {
+      const topic = await topicWith(0)
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      for (const accept of ['*/*', 'text/*', 'text/html, text/event-stream;q=0.5']) {
+        const stream = await SseClient.open(route.url(), { headers: { accept } })
+        await stream.close()
+      }
+      await using bare = await RawClient.open(route.url())
+      await bare.readBytes(100)
+      bare.reset()
+    })
+
+    test('an event carries its record, and its id is the cursor of all partitions after it', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const timestamp = Date.now() - MINUTE
+      await kafka.produce(topic, [
+        { partition: 2, key: 'k', value: 'hello', timestamp, headers: [['trace', 'abc']] },
+        { partition: 0, value: 'line\nline\r\n', timestamp },
+        { partition: 2, value: null, timestamp },
+      ])
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using stream = await route.stream({ start: 'earliest' })
+      await stream.until(3)
+      expect(stream.response.headers.get('kafka-cursor')).toBe(cursorOf(topic, [0, 0, 0, 0]))
+      const position = [0, 0, 0, 0]
+      for (const event of stream.events) {
+        const { partition, offset } = JSON.parse(event.data) as StreamedRecord
+        position[partition] = offset + 1
+        expect(event.event).toBe('message')
+        expect(event.id).toBe(cursorOf(topic, position))
+      }
+      const common = { topic, timestamp, headers: {} }
+      expect(stream.records().sort((a, b) => a.partition - b.partition)).toEqual([
+        { ...common, partition: 0, offset: 0, key: null, value: 'line\nline\r\n' },
+        { ...common, partition: 2, offset: 0, key: 'k', value: 'hello', headers: { trace: 'abc' } },
+        { ...common, partition: 2, offset: 1, key: null, value: null },
+      ])
+    })
+
+    test('live records have the same form as replayed ones', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = new Route(target(), {
+        topics: [topic],
+        ...STREAM,
+        messageDeserializer: 'json',
+      })
+      await using live = await route.stream()
+      await kafka.produce(topic, [
+        { key: 'k', value: '{"a":1}', headers: [['h', '1']] },
+        { value: 'no JSON' },
+      ])
+      await live.until(2)
+      await using replay = await route.stream({ start: 'earliest' })
+      await replay.until(2)
+      expect(live.events).toEqual(replay.events)
+      expect(live.records()).toMatchObject([
+        { value: { a: 1 } },
+        { encoding: { value: 'base64' }, error: { code: 'DESERIALIZATION_FAILED' } },
+      ])
+    })
+
+    test('several topics share a stream, and its ids name them all', async () => {
+      const { kafka } = target()
+      const topics = [await topicWith(4), await topicWith(4)]
+      await using route = new Route(target(), { topics, ...STREAM })
+      let id: string | undefined
+      {
+        await using stream = await route.stream({ start: 'earliest' })
+        await stream.until(8)
+        id = stream.lastEventId
+        for (const topic of topics) expect(id).toContain(`${topic}:0=1,1=1,2=1,3=1`)
+      }
+      for (const topic of topics) await kafka.produce(topic, [{ value: 'after' }])
+      await using stream = await route.stream({}, { 'last-event-id': id ?? '' })
+      await stream.until(2)
+      expect(
+        stream
+          .records()
+          .map(({ topic }) => topic)
+          .sort(),
+      ).toEqual([...topics].sort())
+    })
+
+    test('a comment comes whenever nothing was sent for the heartbeat time', async () => {
+      const topic = await topicWith(0)
+      await using route = new Route(target(), { topics: [topic], ...STREAM, heartbeat: 200 })
+      await using stream = await route.stream()
+      const began = performance.now()
+      await until(() => stream.comments.length >= 4, 'four comments')
+      expect(performance.now() - began).toBeWithin(500, 3_000)
+      expect(stream.events).toEqual([])
+    })
+
+    test('Accept: application/x-ndjson gives the same records as lines', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(8)
+      await using route = new Route(target(), { topics: [topic], ...STREAM, heartbeat: 200 })
+      const abort = new AbortController()
+      const response = await route.fetch(
+        { start: 'earliest' },
+        { headers: { accept: 'application/x-ndjson' }, signal: abort.signal },
+      )
+      expect(response.status).toBe(200)
+      expect(response.headers.get('content-type')).toStartWith('application/x-ndjson')
+      let text = ''
+      const reading = (async () => {
+        const decoder = new TextDecoder()
+        for await (const chunk of response.body ?? []) {
+          text += decoder.decode(chunk, { stream: true })
+        }
+      })().catch(() => undefined)
+      const lines = () => text.split('\n').filter((line) => line.trim() !== '')
+      await until(() => lines().length === 8, '8 lines')
+      await kafka.produce(topic, spread(4))
+      await until(() => lines().length === 12, '4 more lines')
+      await sleep(500)
+      abort.abort()
+      await reading
+      const records = lines().map((line) => JSON.parse(line) as StreamedRecord)
+      expect(offsetsByPartition(records)).toEqual(whole(12))
+      await route.untilSubscribers(0)
+    })
+  })
+
+  describe('SSE, where a stream begins', () => {
+    test('without a position it begins at the end as of the response', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(400)
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      for (const round of [1, 2, 3]) {
+        await using stream = await route.stream(round === 3 ? { start: 'latest' } : {})
+        const written = await kafka.produce(topic, spread(40))
+        await stream.until(40)
+        await sleep(100)
+        expect(places(stream.records())).toEqual(places(written))
+      }
+    })
+
+    test('start=earliest replays and goes live without a gap or a duplicate, while records keep coming', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(4_000)
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      let writing = true
+      let written = 4_000
+      const writer = (async () => {
+        while (writing) {
+          await kafka.produce(topic, spread(200))
+          written += 200
+        }
+      })()
+      const streams = await Promise.all(
+        range(0, 3).map(async (n) => {
+          await sleep(n * 150)
+          return route.stream({ start: 'earliest' })
+        }),
+      )
+      await sleep(1_200)
+      writing = false
+      await writer
+      for (const stream of streams) {
+        await stream.until(written, 20_000)
+        expect(offsetsByPartition(stream.records())).toEqual(whole(written))
+        expect(stream.events).toHaveLength(written)
+        await stream.close()
+      }
+    }, 40_000)
+
+    test('start takes times and durations, as in a GET', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const now = Date.now()
+      for (const age of [90, 20, 5]) {
+        await kafka.produce(topic, [{ value: `${age}`, timestamp: now - age * MINUTE }])
+      }
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      for (const [start, expected] of [
+        ['-PT10M', ['5']],
+        ['-1h', ['20', '5']],
+        [new Date(now - 90 * MINUTE).toISOString(), ['90', '20', '5']],
+      ] as const) {
+        await using stream = await route.stream({ start })
+        await stream.until(expected.length)
+        await sleep(50)
+        expect(stream.records().map(({ value }) => value)).toEqual([...expected])
+      }
+    })
+
+    test('cursor= begins there, as in a GET', async () => {
+      const topic = await topicWith(20)
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using stream = await route.stream({ cursor: cursorOf(topic, [5, 4, 5, 3]) })
+      await stream.until(3)
+      await sleep(50)
+      expect(places(stream.records())).toEqual(['1/0000004', '3/0000003', '3/0000004'])
+    })
+  })
+
+  describe('SSE, resuming', () => {
+    test('Last-Event-ID and last_event_id resume exactly there, after any event', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(24)
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using all = await route.stream({ start: 'earliest' })
+      await all.until(24)
+      await kafka.produce(topic, spread(8))
+      await all.until(32)
+      for (const cut of [1, 7, 23, 24, 30]) {
+        const id = all.events[cut - 1]?.id ?? ''
+        const before = all.records().slice(0, cut)
+        await using byHeader = await route.stream({}, { 'last-event-id': id })
+        await using byQuery = await route.stream({ last_event_id: id })
+        for (const resumed of [byHeader, byQuery]) {
+          await resumed.until(32 - cut)
+          expect(resumed.response.headers.get('kafka-cursor')).toBe(id)
+          expect(offsetsByPartition([...before, ...resumed.records()])).toEqual(whole(32))
+          expect(resumed.events).toHaveLength(32 - cut)
+        }
+      }
+    })
+
+    test('the Last-Event-ID header wins over last_event_id and start: a reconnect repeats its URL', async () => {
+      const topic = await topicWith(20)
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      const id = cursorOf(topic, [5, 5, 5, 4])
+      for (const query of [
+        { start: 'earliest' },
+        { last_event_id: cursorOf(topic, [0, 0, 0, 0]) },
+        { cursor: cursorOf(topic, [0, 0, 0, 0]) },
+      ]) {
+        await using stream = await route.stream(query, { 'last-event-id': id })
+        await stream.until(1)
+        await sleep(50)
+        expect(places(stream.records())).toEqual(['3/0000004'])
+      }
+    })
+
+    test('a client that comes back again and again loses nothing and gets nothing twice', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(400)
+      await using route = new Route(target(), {
+        topics: [topic],
+        ...STREAM,
+        ringBytes: 64 * 1024,
+      })
+      let written = 400
+      let writing = true
+      const writer = (async () => {
+        while (writing) {
+          await kafka.produce(topic, spread(40))
+          written += 40
+          await sleep(10)
+        }
+      })()
+      const got: StreamedRecord[] = []
+      let id = cursorOf(topic, [0, 0, 0, 0])
+      for (const _ of range(0, 8)) {
+        await using stream = await route.stream({}, { 'last-event-id': id })
+        await stream.until(1 + Math.floor(Math.random() * 100))
+        await stream.close()
+        got.push(...stream.records())
+        id = stream.lastEventId ?? id
+      }
+      writing = false
+      await writer
+      await using last = await route.stream({}, { 'last-event-id': id })
+      await last.until(written - got.length)
+      expect(offsetsByPartition([...got, ...last.records()])).toEqual(whole(written))
+    }, 30_000)
+
+    test('an EventSource loses nothing and gets nothing twice across a server restart', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const first = new Route(target(), { topics: [topic], ...STREAM })
+      using client = new ReconnectingClient(first.url())
+      await client.untilOpened(1)
+      await kafka.produce(topic, spread(40))
+      await client.until(40)
+      await first.close()
+      await kafka.produce(topic, spread(40))
+      await using _second = new Route(target(), { topics: [topic], ...STREAM }, first.port)
+      await client.untilOpened(2)
+      await kafka.produce(topic, spread(40))
+      await client.until(120)
+      await sleep(50)
+      expect(offsetsByPartition(client.records)).toEqual(whole(120))
+    }, 40_000)
+
+    test("KafkaSSE's JSON array resumes, by offset and by timestamp", async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const now = Date.now()
+      for (const n of range(0, 5)) {
+        const timestamp = now - (10 - n) * MINUTE
+        await kafka.produce(
+          topic,
+          range(0, 4).map((partition) => ({ partition, value: `${n}`, timestamp })),
+        )
+      }
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      const ids = [
+        { partition: 0, offset: 3 },
+        { partition: 1, timestamp: now - 7 * MINUTE },
+        { partition: 2, timestamp: now - 8 * MINUTE + 1 },
+        { partition: 3, offset: 5 },
+      ].map((entry) => ({ topic, ...entry }))
+      await using stream = await route.stream({}, { 'last-event-id': JSON.stringify(ids) })
+      await stream.until(6)
+      await sleep(50)
+      expect(offsetsByPartition(stream.records())).toEqual({ 0: [3, 4], 1: [3, 4], 2: [3, 4] })
+      expect(stream.response.headers.get('kafka-cursor')).toBe(cursorOf(topic, [3, 3, 3, 5]))
+    })
+  })
+
+  describe('SSE, gaps', () => {
+    test('an offset beyond the end is announced, and reading goes on from where it says', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(12)
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      const id = cursorOf(topic, [3, 1000, 3, 3])
+      await using stream = await route.stream({}, { 'last-event-id': id })
+      const { data } = await stream.untilNamed('gap')
+      const { to, ...gap } = JSON.parse(data) as { to: number }
+      expect(gap as unknown).toEqual({ topic, partition: 1, from: 1000, reason: 'out-of-range' })
+      expect(to).toBeWithin(0, 4)
+      await kafka.produce(topic, spread(4))
+      await stream.until(4 + 3 - to)
+      await sleep(50)
+      expect(offsetsByPartition(stream.records())).toEqual({
+        0: [3],
+        1: range(to, 4),
+        2: [3],
+        3: [3],
+      })
+      expect(stream.named('gap')).toHaveLength(1)
+    })
+
+    test('records that retention has removed are announced before those that follow', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(40)
+      await kafka.expire(topic, 2, 6)
+      await kafka.produce(topic, [{ partition: 2, value: 'kept' }])
+      const { lowOffset, highOffset } = await kafka.watermarks(topic, 2)
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using stream = await route.stream(
+        {},
+        { 'last-event-id': cursorOf(topic, [9, 9, 2, 9]) },
+      )
+      await stream.until(3 + highOffset - lowOffset)
+      const gaps = stream.named('gap').map(({ data }) => JSON.parse(data) as unknown)
+      expect(gaps).toEqual([{ topic, partition: 2, from: 2, to: lowOffset, reason: 'retention' }])
+      expect(offsetsByPartition(stream.records())).toEqual({
+        0: [9],
+        1: [9],
+        2: range(lowOffset, highOffset),
+        3: [9],
+      })
+      const firstOfTwo = stream.events.findIndex(
+        ({ event, data }) =>
+          event === 'message' && (JSON.parse(data) as StreamedRecord).partition === 2,
+      )
+      expect(stream.events.findIndex(({ event }) => event === 'gap')).toBeLessThan(firstOfTwo)
+    })
+
+    test('a client that leaves right after a gap is not told of it again', async () => {
+      const topic = await topicWith(12)
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      const id = cursorOf(topic, [3, 1000, 3, 3])
+      const stream = await route.stream({}, { 'last-event-id': id })
+      await stream.untilNamed('gap')
+      await stream.close()
+      expect(stream.lastEventId).toBeString()
+      expect(stream.lastEventId).not.toContain('1000')
+      await using again = await route.stream({}, { 'last-event-id': stream.lastEventId ?? '' })
+      await sleep(500)
+      expect(again.named('gap')).toEqual([])
+    })
+
+    test('start=earliest after retention is no gap', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(40)
+      await kafka.expire(topic, 0, 6)
+      await kafka.produce(topic, [{ partition: 0, value: 'kept' }])
+      const { lowOffset, highOffset } = await kafka.watermarks(topic, 0)
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using stream = await route.stream({ start: 'earliest' })
+      await stream.until(30 + highOffset - lowOffset)
+      expect(stream.named('gap')).toEqual([])
+      expect(stream.response.headers.get('kafka-cursor')).toBe(
+        cursorOf(topic, [lowOffset, 0, 0, 0]),
+      )
+    })
+  })
+
+  describe('SSE, many and slow clients', () => {
+    test('fifty subscribers of one tail get every record once, each partition in order', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(40)
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      const streams = await Promise.all(range(0, 50).map(() => route.stream()))
+      await route.untilSubscribers(50)
+      for (const _ of range(0, 5)) await kafka.produce(topic, spread(200))
+      for (const stream of streams) await stream.until(1_000)
+      const expected = Object.fromEntries(range(0, 4).map((n) => [n, range(10, 260)]))
+      for (const stream of streams) {
+        expect(offsetsByPartition(stream.records())).toEqual(expected)
+        await stream.close()
+      }
+      await route.untilSubscribers(0)
+    })
+
+    test('a slow client that falls off a tiny ring loses nothing and gets nothing twice, and holds nobody up', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = new Route(target(), {
+        topics: [topic],
+        ...STREAM,
+        ringBytes: 64 * 1024,
+        writeDeadline: 60_000,
+      })
+      await using slow = await RawClient.open(route.url(), { accept: 'text/event-stream' })
+      await slow.readBytes(50)
+      await using fast = await route.stream()
+      await route.untilSubscribers(2)
+      const value = 'x'.repeat(4_000)
+      for (const _ of range(0, 7)) {
+        await kafka.produce(
+          topic,
+          range(0, 400).map((n) => ({ partition: n % 4, value })),
+        )
+      }
+      await fast.until(2_800)
+      expect(offsetsByPartition(fast.records())).toEqual(whole(2_800))
+      expect(slow.received).toBeLessThan(4_000_000)
+      slow.resume()
+      await until(
+        () => slow.received > 2_800 * 4_000,
+        () => `the slow client's records; it has ${slow.received} bytes`,
+        20_000,
+      )
+      await kafka.produce(topic, spread(4))
+      await sleep(500)
+      expect(offsetsByPartition(recordsOf(slow.body().toString()))).toEqual(whole(2_804))
+    }, 45_000)
+
+    test('a client that reads nothing for writeDeadline is closed, and others are not', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = new Route(target(), { topics: [topic], ...STREAM, writeDeadline: 500 })
+      await using silent = await RawClient.open(route.url(), { accept: 'text/event-stream' })
+      await using reading = await route.stream()
+      await route.untilSubscribers(2)
+      const value = 'x'.repeat(100_000)
+      let written = 0
+      await until(
+        async () => {
+          await kafka.produce(
+            topic,
+            range(0, 40).map((n) => ({ partition: n % 4, value })),
+          )
+          written += 40
+          await sleep(200)
+          return route.handler.stats().subscribers === 1
+        },
+        () => `the silent client to be closed; ${written * value.length} bytes were written`,
+        20_000,
+      )
+      await reading.until(written)
+      expect(offsetsByPartition(reading.records())).toEqual(whole(written))
+      silent.resume()
+      await until(() => silent.closed, 'the connection of the silent client to close')
+      const got = offsetsByPartition(recordsOf(silent.body().toString()))
+      for (const offsets of Object.values(got)) expect(offsets).toEqual(range(0, offsets.length))
+    }, 45_000)
+
+    test('clients that leave are forgotten, whether they wait, replay or are written to', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(2_000)
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      const waiting = await Promise.all(range(0, 10).map(() => route.stream()))
+      const replaying = await Promise.all(
+        range(0, 5).map(() => RawClient.open(route.url({ start: 'earliest' }))),
+      )
+      await route.untilSubscribers(15)
+      const writing = kafka.produce(topic, spread(2_000))
+      await Promise.all(waiting.map((stream) => stream.close()))
+      for (const client of replaying) client.reset()
+      await writing
+      await route.untilSubscribers(0)
+      await until(
+        () => route.handler.stats().replays === 0,
+        () => `no replay to be left; there are ${route.handler.stats().replays}`,
+      )
+    })
+
+    test('one stream more than maxSubscribers is refused with 503, and a place that is left is free', async () => {
+      const topic = await topicWith(0)
+      await using route = new Route(target(), { topics: [topic], ...STREAM, maxSubscribers: 2 })
+      const [one] = [await route.stream(), await route.stream()]
+      const refused = await route.fetch()
+      expect(refused.status).toBe(503)
+      expect(refused.headers.get('retry-after')).toMatch(/^\d+$/)
+      expect(await refused.json()).toMatchObject({ code: 'TOO_MANY_SUBSCRIBERS', retryable: true })
+      await one.close()
+      await route.untilSubscribers(1)
+      await (await route.stream()).close()
+    })
+  })
+
+  describe('SSE, the end', () => {
+    test('close ends streams after a whole event, and they resume on another handler', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(400)
+      const first = new Route(target(), { topics: [topic], ...STREAM })
+      let writing = true
+      let written = 400
+      const writer = (async () => {
+        while (writing) {
+          await kafka.produce(topic, spread(200))
+          written += 200
+        }
+      })()
+      const streams = await Promise.all(range(0, 5).map(() => first.stream({ start: 'earliest' })))
+      const idle = await first.stream()
+      await Promise.all(streams.map((stream) => stream.until(100)))
+      await within(first.handler.close(), 'the handler to close while it writes')
+      for (const stream of [...streams, idle]) {
+        await within(stream.ended, 'a stream to end')
+        expect(stream.text).toEndWith('\n\n')
+      }
+      const refused = await first.fetch()
+      expect(refused.status).toBe(503)
+      expect(await refused.json()).toMatchObject({ code: 'SHUTTING_DOWN' })
+      await first.close()
+      writing = false
+      await writer
+      await using second = new Route(target(), { topics: [topic], ...STREAM })
+      for (const stream of streams) {
+        const id = stream.lastEventId ?? ''
+        await using rest = await second.stream({}, { 'last-event-id': id })
+        await rest.until(written - stream.records().length)
+        expect(offsetsByPartition([...stream.records(), ...rest.records()])).toEqual(whole(written))
+      }
+    }, 40_000)
+
+    test('close is quick, whatever is open', async () => {
+      const topic = await topicWith(8)
+      const route = new Route(target(), { topics: [topic], mode: 'auto' })
+      await route.records({ timeout: 0 })
+      const stream = await route.stream()
+      const waiting = route.fetch({ timeout: 30_000 })
+      await sleep(200)
+      const began = performance.now()
+      await route.handler.close()
+      expect(performance.now() - began).toBeLessThan(8_000)
+      await within(stream.ended, 'the stream to end')
+      const response = await waiting
+      expect([200, 503]).toContain(response.status)
+      await route.close()
+    })
+  })
+
+  describe('mode auto', () => {
+    test('Accept chooses between a stream and a response', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const written: Produced[] = await kafka.produce(topic, spread(8))
+      await using route = new Route(target(), { topics: [topic], mode: 'auto' })
+      for (const accept of ['*/*', 'application/json']) {
+        const response = await route.fetch({ start: 'earliest' }, { headers: { accept } })
+        expect(response.headers.get('content-type')).toStartWith('application/json')
+        await response.text()
+      }
+      await using stream = await route.stream({ start: 'earliest' })
+      await stream.until(8)
+      expect(places(stream.records())).toEqual(places(written))
+    })
+  })
+}

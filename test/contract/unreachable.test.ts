@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'bun:test'
+import { createServer } from 'node:net'
+import { Hono } from 'hono'
+import { kafkaConsume } from '../../src/index.ts'
+import { serve } from '../support/server.ts'
+import { within } from '../support/wait.ts'
+
+/** The Kafka client's own words for brokers that can't be reached. */
+const CLIENT_WORDS = /refused|rdkafka|Local:|Broker:|ssl|sasl|\bERR_|_TRANSPORT|127\.0\.0\.1/i
+
+/** A port on which nothing listens. */
+async function deadPort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('Cannot find a port')
+  return address.port
+}
+
+async function answer(mode: 'http-get' | 'server-sent-events', returnErrorMessage: boolean) {
+  const handler = kafkaConsume({
+    bootstrapServers: `127.0.0.1:${await deadPort()}`,
+    topics: ['orders'],
+    mode,
+    errorHandling: { returnErrorMessage },
+  })
+  await using server = serve(new Hono().all('/messages', handler))
+  try {
+    const response = await within(
+      fetch(`${server.url}/messages?start=earliest`),
+      'an answer while no broker can be reached',
+      15_000,
+    )
+    return { response, text: await response.text(), problem: handler.problem() }
+  } finally {
+    await within(handler.close(), 'a handler that never reached a broker to close')
+  }
+}
+
+describe('while no broker can be reached', () => {
+  for (const mode of ['http-get', 'server-sent-events'] as const) {
+    test(`${mode} answers 503 with a reason of ours, and says when to ask again`, async () => {
+      const { response, text, problem } = await answer(mode, false)
+      expect(response.status).toBe(503)
+      expect(response.headers.get('content-type')).toStartWith('application/json')
+      expect(response.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
+      const body = JSON.parse(text) as Record<string, unknown>
+      expect(body).toMatchObject({ code: 'KAFKA_UNAVAILABLE', retryable: true })
+      expect(body['message']).toStartWith('Cannot ')
+      expect(text).not.toMatch(CLIENT_WORDS)
+      expect(text).not.toMatch(/\.ts|\.js|\bat /)
+      expect(problem?.code).toBe('KAFKA_UNAVAILABLE')
+    }, 30_000)
+  }
+
+  test("returnErrorMessage shows the client's own words", async () => {
+    const { response, text } = await answer('http-get', true)
+    expect(response.status).toBe(503)
+    expect(text).toMatch(CLIENT_WORDS)
+    expect(text).not.toMatch(/\.ts|\.js|\n\s+at /)
+  }, 30_000)
+})
