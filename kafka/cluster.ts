@@ -20,7 +20,8 @@ import {
   type Metadata,
   type Settings,
 } from './client.ts'
-import { ALL_BROKERS_DOWN, type ClientError, fromClient, isAuthentication } from './errors.ts'
+import { isEmbedded } from './embedded.ts'
+import { troubleOf } from './errors.ts'
 import { Group, groupSettings } from './group.ts'
 import { AssignedReader, READER_TOPIC_SETTINGS, readerSettings } from './reader.ts'
 import { searchTime } from './time-search.ts'
@@ -30,6 +31,7 @@ const log = getLogger(['hono-kafka-consume', 'cluster'])
 const CONNECT_TIMEOUT_MS = 5_000
 const REQUEST_TIMEOUT_MS = 5_000
 const RETRY_MS = 1_000
+const LISTEN_MS = 500
 /** Consumers of ended replays that are kept connected for the next one, and for how long. */
 const MAX_IDLE = 4
 const IDLE_MS = 30_000
@@ -53,6 +55,7 @@ export class Cluster implements Source {
   #connected = Promise.withResolvers<void>()
   #problem: KafkaProblem | undefined
   #probing = false
+  #listening: ReturnType<typeof setInterval> | undefined
   #closed = false
 
   constructor({ bootstrapServers }: ClusterOptions) {
@@ -139,7 +142,11 @@ export class Cluster implements Source {
       {
         connect: async (rebalance) => {
           const consumer = createConsumer(
-            { ...this.#settings, ...groupSettings(options.groupId), rebalance_cb: rebalance },
+            {
+              ...this.#settings,
+              ...groupSettings(options.groupId, isEmbedded(this.name)),
+              rebalance_cb: rebalance,
+            },
             { 'auto.offset.reset': options.autoOffsetReset },
           )
           await connectClient(consumer, CONNECT_TIMEOUT_MS)
@@ -164,6 +171,7 @@ export class Cluster implements Source {
       return disconnectClient(consumer)
     })
     await Promise.all(idle)
+    clearInterval(this.#listening)
     if (this.#control) await disconnectClient(this.#control)
   }
 
@@ -172,42 +180,46 @@ export class Cluster implements Source {
     while (!this.#closed) {
       const control = createConsumerOrFail(this.#settings, this.#connected)
       if (!control) return
-      let authentication: ClientError | undefined
-      control.on('event.error', (error) => {
-        if (isAuthentication(error)) authentication = error
-        if (error.code === ALL_BROKERS_DOWN || isAuthentication(error)) void this.#probe(error)
+      let refused: string | undefined
+      control.on('event.error', ({ message }) => {
+        const trouble = troubleOf(message)
+        if (trouble === 'authentication') refused = message
+        if (trouble) void this.#probe(trouble, message)
       })
       try {
         await connectClient(control, CONNECT_TIMEOUT_MS)
         if (this.#closed) return disconnectClient(control)
         this.#control = control
         this.#problem = undefined
+        this.#listen(control)
         this.#connected.resolve()
         return
       } catch (error) {
-        const { detail } = asKafkaConsumeError(error)
-        this.#report(authentication ?? { code: ALL_BROKERS_DOWN, message: detail ?? 'no answer' })
+        const { detail = 'no answer' } = asKafkaConsumeError(error)
+        this.#report(refused ? 'authentication' : 'down', refused ?? detail)
         await disconnectClient(control)
         await sleep(RETRY_MS)
       }
     }
   }
 
-  #report(error: ClientError): void {
-    if (this.#closed) return
-    const { code, message, detail } = fromClient(error, 'Cannot read from Kafka')
-    if (this.#problem?.code === code) return
-    this.#problem = {
-      code: code === 'KAFKA_AUTHENTICATION' ? code : 'KAFKA_UNAVAILABLE',
-      message,
-      detail: detail ?? message,
-      since: Date.now(),
-    }
+  /** A consumer tells of trouble only while it is asked for records. This one has none to give. */
+  #listen(control: Consumer): void {
+    control.setDefaultConsumeTimeout(0)
+    this.#listening = setInterval(() => control.consume(1, () => {}), LISTEN_MS)
+  }
+
+  #report(trouble: 'down' | 'authentication', detail: string): void {
+    const code = trouble === 'down' ? 'KAFKA_UNAVAILABLE' : 'KAFKA_AUTHENTICATION'
+    if (this.#closed || this.#problem?.code === code) return
+    const state = trouble === 'down' ? 'all brokers are down' : 'it refused the credentials'
+    const message = `Cannot read from Kafka: ${state}`
+    this.#problem = { code, message, detail, since: Date.now() }
     log.debug('{message}: {detail}', { message, detail })
   }
 
   /** The client reports trouble: ask, until there is an answer. One idle connection closed is none. */
-  async #probe(cause: ClientError): Promise<void> {
+  async #probe(trouble: 'down' | 'authentication', detail: string): Promise<void> {
     if (this.#probing || !this.#control) return
     this.#probing = true
     const control = this.#control
@@ -219,7 +231,7 @@ export class Cluster implements Source {
         this.#problem = undefined
         break
       } catch {
-        if (!failed) this.#report(cause)
+        if (!failed) this.#report(trouble, detail)
         await sleep(RETRY_MS)
       }
     }

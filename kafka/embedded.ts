@@ -33,7 +33,20 @@ export async function startEmbeddedBroker(options: EmbeddedOptions): Promise<Emb
     throw error
   }
   feed.keepAdding(options.recordsPerSecond)
-  return { bootstrapServers: feed.bootstrapServers, close: () => feed.close() }
+  const name = feed.bootstrapServers.join(',')
+  running.add(name)
+  const close = () => {
+    running.delete(name)
+    return feed.close()
+  }
+  return { bootstrapServers: feed.bootstrapServers, close }
+}
+
+const running = new Set<string>()
+
+/** Whether these brokers are an embedded one of this process, which is quicker in some ways. */
+export function isEmbedded(bootstrapServers: string): boolean {
+  return running.has(bootstrapServers)
 }
 
 /** The producer that owns the cluster and writes the events. */

@@ -12,9 +12,6 @@ const AUTHORIZATION = new Set([29, 30, 53])
 const UNAVAILABLE = new Set([-195, -193, -187, -166, 5, 6, 7, 8, 13, 14, 15, 16])
 const TIMED_OUT = new Set([-185, -192])
 
-/** librdkafka: "all brokers are down". */
-export const ALL_BROKERS_DOWN = -187
-
 /**
  * An error of the client, in our terms. Its own words become `detail`, which is for logs.
  *
@@ -26,16 +23,20 @@ export function fromClient(error: ClientError, action: string): KafkaConsumeErro
   return new KafkaConsumeError(code, `${action}: ${state}`, { cause: error, detail: error.message })
 }
 
-/** Whether the client says that it may not log in. */
-export function isAuthentication(error: ClientError): boolean {
-  return AUTHENTICATION.has(error.code ?? 0)
+/**
+ * What an `event.error` of the client is about, if it is about reaching Kafka. The client passes on
+ * librdkafka's words without its code.
+ */
+export function troubleOf(message: string): 'down' | 'authentication' | undefined {
+  if (/all broker connections are down/i.test(message)) return 'down'
+  return /authenticat|sasl|invalid credentials/i.test(message) ? 'authentication' : undefined
 }
 
 function describe(code: number): [ErrorCode, string] {
   if (AUTHENTICATION.has(code)) return ['KAFKA_AUTHENTICATION', 'it refused the credentials']
   if (AUTHORIZATION.has(code)) return ['KAFKA_AUTHORIZATION', 'access is not allowed']
   if (code === 3 || code === -188) return ['UNKNOWN_TOPIC', 'the topic does not exist']
-  if (code === ALL_BROKERS_DOWN) return ['KAFKA_UNAVAILABLE', 'all brokers are down']
+  if (code === -187) return ['KAFKA_UNAVAILABLE', 'all brokers are down']
   if (UNAVAILABLE.has(code)) return ['KAFKA_UNAVAILABLE', 'its brokers are not reachable']
   if (TIMED_OUT.has(code)) return ['KAFKA_TIMEOUT', 'it did not answer in time']
   return ['KAFKA_ERROR', 'it answered with an error']

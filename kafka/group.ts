@@ -30,17 +30,25 @@ const RETRY_MS = 1_000
 const ASSIGN = -175
 const REVOKE = -174
 
-/** Settings of a member of a group. */
-export function groupSettings(groupId: string): Settings {
-  return {
-    'group.id': groupId,
-    'enable.auto.commit': false,
-    'enable.auto.offset.store': false,
-    'enable.partition.eof': true,
+/**
+ * Settings of a member of a group.
+ *
+ * @param quick Use the newer protocol (KIP-848): librdkafka's own broker holds the first member of
+ * a classic group for 3 s. Real clusters get the classic one, which those before Kafka 4 need.
+ */
+export function groupSettings(groupId: string, quick: boolean): Settings {
+  const classic = {
     // Partitions that stay with a member are not taken from it while others move.
     'partition.assignment.strategy': 'cooperative-sticky',
     'session.timeout.ms': 10_000,
     'heartbeat.interval.ms': 1_000,
+  }
+  return {
+    ...(quick ? { 'group.protocol': 'consumer' } : classic),
+    'group.id': groupId,
+    'enable.auto.commit': false,
+    'enable.auto.offset.store': false,
+    'enable.partition.eof': true,
     'fetch.wait.max.ms': 100,
     'queued.max.messages.kbytes': 16 * 1024,
     'fetch.queue.backoff.ms': 5,
@@ -187,18 +195,19 @@ export class Group implements GroupSession {
 
   async #join(): Promise<void> {
     this.#all = await this.#host.partitions()
-    this.#consumer = await this.#host.connect((error, partitions) =>
-      this.#rebalance(error.code, partitions),
+    const consumer = await this.#host.connect((error, partitions) =>
+      this.#rebalance(consumer, error.code, partitions),
     )
+    this.#consumer = consumer
     this.#failure = undefined
-    this.#consumer.on('partition.eof', ({ topic, partition, offset }) => {
+    consumer.on('partition.eof', ({ topic, partition, offset }) => {
       const owned = this.#owned.get(`${topic}:${partition}`)
       if (!owned) return
       owned.answered = true
       owned.end = offset
       if (offset > owned.position) owned.position = offset
     })
-    this.#consumer.subscribe([...this.#options.topics])
+    consumer.subscribe([...this.#options.topics])
   }
 
   async #leave(): Promise<void> {
@@ -224,16 +233,21 @@ export class Group implements GroupSession {
 
   async #read(): Promise<void> {
     const consumer = this.#consumer as Consumer
-    const full = this.#buffer.length >= READY_RECORDS || this.#bufferBytes >= READY_BYTES
+    const [next] = this.#polls
+    const capacity = Math.max(READY_RECORDS, next?.limits.maxRecords ?? 0)
+    const bytes = Math.max(READY_BYTES, next?.limits.maxBytes ?? 0)
+    const full = this.#buffer.length >= capacity || this.#bufferBytes >= bytes
     // Paused, the client still serves changes of membership: without that, others could not join.
-    if (full && !this.#paused && this.#polls.length === 0) this.#pause(true)
+    if (full && !this.#paused && !next) this.#pause(true)
     else if (!full && this.#paused) this.#pause(false)
     consumer.setDefaultConsumeTimeout(this.#paused ? PAUSED_WAIT_MS : READ_WAIT_MS)
-    const limit = this.#paused ? 1 : Math.max(1, READY_RECORDS - this.#buffer.length)
+    const limit = this.#paused
+      ? 1
+      : Math.max(1, Math.min(READY_RECORDS, capacity - this.#buffer.length))
     const records = (await call<Message[]>('Cannot read from Kafka', (done) =>
       consumer.consume(limit, done),
     )) as unknown as KafkaRecord[]
-    this.#drained = records.length < limit
+    this.#drained = !this.#paused && records.length < limit
     for (const record of records) {
       const owned = this.#owned.get(`${record.topic}:${record.partition}`)
       // What was on its way when its partition was taken from us, others deliver.
@@ -255,12 +269,11 @@ export class Group implements GroupSession {
     if (pause) this.#consumer?.pause(partitions)
     else this.#consumer?.resume(partitions)
     this.#paused = pause
+    this.#drained = false
   }
 
-  #rebalance(code: number, partitions: PartitionOffset[]): void {
-    const consumer = this.#consumer
-    if (!consumer) return
-    if (code === ASSIGN) {
+  #rebalance(consumer: Consumer, code: number, partitions: PartitionOffset[]): void {
+    if (code === ASSIGN && consumer === this.#consumer) {
       if (this.#paused) this.#pause(false)
       consumer.incrementalAssign(partitions)
       for (const { topic, partition } of partitions) {
@@ -269,17 +282,12 @@ export class Group implements GroupSession {
       }
       this.#assigned = true
       this.#announce()
-      return
+    } else if (code === REVOKE) {
+      // Another member goes on from what is committed: commit what is delivered first.
+      this.#disown(partitions, !consumer.assignmentLost())
+      // Also a consumer that is leaving waits for this: it could not leave otherwise.
+      void this.#commits.then(() => consumer.incrementalUnassign(partitions))
     }
-    if (code !== REVOKE) return
-    // Another member goes on from what is committed: commit what is delivered first.
-    const lost = consumer.assignmentLost()
-    this.#disown(partitions, !lost)
-    void this.#commits.then(() => {
-      if (this.#consumer === consumer && consumer.isConnected()) {
-        consumer.incrementalUnassign(partitions)
-      }
-    })
   }
 
   /** These partitions are no longer ours: what is at hand of them, their next owner delivers. */

@@ -31,7 +31,8 @@ interface ByteStream {
 interface Wire {
   readonly preamble: Uint8Array | undefined
   records(part: Extract<Part, { chunk: unknown }>): Uint8Array
-  gap(gap: Gap): Uint8Array
+  /** @param cursor Where reading goes on: a client that resumes is not told of the gap again. */
+  gap(gap: Gap, cursor: string): Uint8Array
   error(error: KafkaConsumeError, show: boolean): Uint8Array
   /** @param cursor Given on a filtered stream, where a client has no other way to learn it. */
   heartbeat(cursor: string | undefined): Uint8Array
@@ -130,7 +131,10 @@ class LiveStream implements OpenStream {
         if (this.#ending) break
         if (part) {
           if ('gap' in part) this.#route.gaps++
-          await this.#write(stream, 'gap' in part ? wire.gap(part.gap) : wire.records(part))
+          await this.#write(
+            stream,
+            'gap' in part ? wire.gap(part.gap, part.cursor) : wire.records(part),
+          )
           continue
         }
         this.#failWhenAway()
@@ -214,7 +218,8 @@ function events(): Wire {
     preamble: encoder.encode(`retry: ${1_000 + Math.floor(Math.random() * 2_000)}\n\n`),
     records: ({ chunk, begin, end }) =>
       chunk.bytes.subarray(chunk.starts[begin], chunk.starts[end]),
-    gap: (gap) => encoder.encode(`event: gap\ndata: ${JSON.stringify(gap)}\n\n`),
+    gap: (gap, cursor) =>
+      encoder.encode(`event: gap\nid: ${cursor}\ndata: ${JSON.stringify(gap)}\n\n`),
     error: (error, show) => {
       const { code, message, ...rest } = describeError(error, show)
       const data = { code, message, ...rest, retryable: error.retryable }

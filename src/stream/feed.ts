@@ -4,7 +4,7 @@ import { type CursorEntry, PartitionTable } from './cursor.ts'
 import { Replays } from './replays.ts'
 import type { OffsetQuery, Source } from './source.ts'
 import { type Filter, Subscription } from './subscription.ts'
-import { Tail } from './tail.ts'
+import { isAtOrBelow, Tail } from './tail.ts'
 
 /** How long a tail goes on without readers: a client that reconnects or polls finds it warm. */
 const LINGER_MS = 30_000
@@ -60,10 +60,12 @@ export class Feed {
     const tail = await this.#enter()
     let subscription: Subscription | undefined
     try {
+      const vector = await this.#resolve(position, tail.table)
       subscription = new Subscription({
         tail,
         replays: this.replays,
-        vector: await this.#resolve(position, tail.table),
+        vector,
+        isCertain: 'start' in position || (await this.#isWithin(vector, tail)),
         deserializer: this.#options.messageDeserializer,
         filter: filter(tail.table),
         onClose: () => this.#leave(),
@@ -102,6 +104,11 @@ export class Feed {
     if (this.#readers > 0) return
     clearTimeout(this.#linger)
     this.#linger = setTimeout(() => void this.close(), LINGER_MS)
+  }
+
+  /** Whether a client's cursor names offsets that exist; the tail has seen most of them. */
+  async #isWithin(vector: Float64Array, tail: Tail): Promise<boolean> {
+    return isAtOrBelow(vector, tail.head) || isAtOrBelow(vector, await (this.#ends as Ends).now())
   }
 
   async #startTail(): Promise<Tail> {

@@ -12,7 +12,7 @@ const REPLAY_WAIT_MS = 100
 /** Whole frames of one chunk, or a gap to announce before what follows. */
 export type Part =
   | { readonly chunk: Chunk; readonly begin: number; readonly end: number }
-  | { readonly gap: Gap }
+  | { readonly gap: Gap; readonly cursor: string }
 
 /** How much of a chunk to take at once. */
 export interface PartLimits {
@@ -30,6 +30,8 @@ export interface SubscriptionSetup {
   readonly replays: Replays
   /** Where reading begins. */
   readonly vector: Float64Array
+  /** False for a cursor beyond the end: Kafka is to say where it goes on, and what the gap is. */
+  readonly isCertain: boolean
   readonly deserializer: MessageDeserializer
   readonly filter: Filter | undefined
   /** Called once, when it is closed. */
@@ -70,7 +72,7 @@ export class Subscription {
     this.#deserializer = setup.deserializer
     this.#filter = setup.filter
     this.#onClose = setup.onClose
-    this.#enterRing()
+    if (setup.isCertain) this.#enterRing()
   }
 
   /** Whether there is nothing to take just now: the reader is at the end of the ring. */
@@ -106,7 +108,7 @@ export class Subscription {
   async next(limits: PartLimits): Promise<Part | undefined> {
     if (!(await this.fill(limits.records))) return undefined
     const gap = this.#gaps.shift()
-    if (gap) return { gap }
+    if (gap) return { gap, cursor: this.cursor.toString() }
     return this.#rest && this.#take(this.#rest, limits)
   }
 
