@@ -1,5 +1,6 @@
 /** Runs a program to its end, with all of its output in a log file and a limit in time. */
 import { appendFileSync } from 'node:fs'
+import { basename } from 'node:path'
 
 interface Command {
   argv: string[]
@@ -31,7 +32,7 @@ export async function runCommand({ argv, log, limit, env, onLine }: Command): Pr
     ? `it was ended by ${child.signalCode}, its limit is ${limit / 1000} s`
     : `it failed with exit code ${child.exitCode}`
   throw new Error(
-    `Cannot run ${argv.slice(0, 3).join(' ')}: ${state}\n${output.slice(-25).join('\n')}\n` +
+    `Cannot run ${basename(argv[0] ?? '')}: ${state}\n${output.slice(-25).join('\n')}\n` +
       `The whole log: ${log}`,
   )
 }
