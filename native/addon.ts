@@ -65,7 +65,9 @@ export function assertAddon(): void {
   try {
     require(addon)
   } catch (error) {
-    throw cannotLoad(error instanceof Error ? error.message : String(error), error)
+    // Some runtimes add lines of details.
+    const [reason] = (error instanceof Error ? error.message : String(error)).split('\n')
+    throw cannotLoad(reason ?? 'it cannot be opened', error)
   }
 }
 

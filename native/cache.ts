@@ -45,7 +45,11 @@ export function writeWhole(path: string, content: string | Uint8Array): void {
  * when its holder dies, however that happens, so no stale one is left behind.
  */
 export async function withLock<T>(work: () => Promise<T>): Promise<T> {
-  mkdirSync(cacheFolder(), { recursive: true })
+  try {
+    mkdirSync(cacheFolder(), { recursive: true })
+  } catch (error) {
+    throw new Error(`Cannot write to the cache ${cacheFolder()}: ${String(error)}`)
+  }
   const database = new Database(join(cacheFolder(), 'lock.sqlite'))
   try {
     for (let tries = 0; !tryLock(database); tries++) {

@@ -26,11 +26,18 @@ export async function run({ argv, cwd, log, env, onLine }: Command): Promise<voi
       stdout: 'pipe',
       stderr: 'pipe',
     })
+    // Else make would go on by itself, in the folder of the next set-up.
+    const stop = (signal: NodeJS.Signals) => {
+      child.kill(signal)
+      process.exit(1)
+    }
+    process.once('SIGINT', stop).once('SIGTERM', stop)
     await Promise.all([
       copyLines(child.stdout, file, onLine),
       copyLines(child.stderr, file, onLine),
     ])
     const code = await child.exited
+    process.off('SIGINT', stop).off('SIGTERM', stop)
     if (code !== 0)
       throw new CommandFailed(
         argv,

@@ -1,7 +1,13 @@
 /** `bun run setup`: npm packages, system packages and the compiled Kafka client, where missing. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { addonPath, currentTarget, manifestPath, readManifest } from './addon.ts'
+import {
+  type AddonManifest,
+  addonPath,
+  currentTarget,
+  manifestPath,
+  readManifest,
+} from './addon.ts'
 import { addonKey, buildAddon, checkAddon, sourcesIn } from './build.ts'
 import { cachedAddon, cacheFolder, dropAddon, storeAddon, withLock, writeWhole } from './cache.ts'
 import { installPackages, packagesAreInstalled } from './packages.ts'
@@ -46,30 +52,36 @@ function addonIsInstalled(): boolean {
 
 async function installAddon(force: boolean): Promise<void> {
   const key = addonKey(root)
-  if (!force) {
-    const cached = cachedAddon(key)
-    if (cached && (await place(cached, key))) return
+  const cached = force ? undefined : cachedAddon(key)
+  if (cached) {
+    place(cached, key)
+    if (await loads(key)) return
   }
   await provideSystem(log)
   const built = await buildAddon(root, log)
   storeAddon(key, built)
-  await place(built, key)
+  place(built, key)
 }
 
-/** False when the addon does not load here, as when the system's libraries have changed. */
-async function place(content: Uint8Array, key: string): Promise<boolean> {
+function place(content: Uint8Array, key: string): void {
   const addon = addonPath(sourcesIn(root).package)
   mkdirSync(dirname(addon), { recursive: true })
   writeWhole(addon, content)
+  const manifest: AddonManifest = { key, target: currentTarget(), size: content.length }
+  writeWhole(manifestPath(addon), `${JSON.stringify(manifest)}\n`)
+}
+
+/** One from the cache may not, as when the system's libraries have changed since. */
+async function loads(key: string): Promise<boolean> {
+  const addon = addonPath(sourcesIn(root).package)
   try {
     await checkAddon(addon, log)
+    return true
   } catch {
+    rmSync(manifestPath(addon))
     dropAddon(key)
     return false
   }
-  const manifest = { key, target: currentTarget(), size: content.length }
-  writeWhole(manifestPath(addon), `${JSON.stringify(manifest)}\n`)
-  return true
 }
 
 const unknown = process.argv.slice(2).filter((flag) => !flags.some((known) => known === flag))

@@ -1,0 +1,72 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { cachedAddon, dropAddon, storeAddon, withLock } from '../../native/cache.ts'
+
+const setup = join(import.meta.dirname, '..', '..', 'native', 'setup.ts')
+
+function runSetup(...flags: string[]) {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, setup, ...flags], {
+    stdout: 'pipe',
+    stderr: 'pipe',
+    timeout: 20_000,
+  })
+  return { exitCode, output: String(stdout), errors: String(stderr) }
+}
+
+test('Setup has nothing to do where all is there, and says so unless told to be quiet', () => {
+  expect(runSetup()).toEqual({ exitCode: 0, output: '', errors: 'All is set up.\n' })
+  const started = performance.now()
+  expect(runSetup('--quiet')).toEqual({ exitCode: 0, output: '', errors: '' })
+  expect(performance.now() - started).toBeLessThan(2000)
+}, 20_000)
+
+test('Setup explains its options', () => {
+  const { exitCode, output } = runSetup('--help')
+  expect(exitCode).toBe(0)
+  for (const flag of ['--packages-only', '--force', '--quiet']) expect(output).toContain(flag)
+}, 20_000)
+
+test('Setup refuses an unknown option', () => {
+  const { exitCode, errors } = runSetup('--frce', '--quiet')
+  expect(exitCode).toBe(2)
+  expect(errors).toStartWith('Cannot set up: unknown option --frce\n')
+}, 20_000)
+
+let folder: string
+const { HONO_KAFKA_CONSUME_CACHE: before } = process.env
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'native-cache-'))
+  process.env['HONO_KAFKA_CONSUME_CACHE'] = folder
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+  if (before === undefined) delete process.env['HONO_KAFKA_CONSUME_CACHE']
+  else process.env['HONO_KAFKA_CONSUME_CACHE'] = before
+})
+
+test('The cache keeps an addon until it is dropped', () => {
+  expect(cachedAddon('key')).toBeUndefined()
+  storeAddon('key', Buffer.from('content'))
+  expect(String(cachedAddon('key'))).toBe('content')
+  dropAddon('key')
+  expect(cachedAddon('key')).toBeUndefined()
+})
+
+test('A damaged cache entry counts as none', () => {
+  storeAddon('key', Buffer.from('content'))
+  writeFileSync(join(folder, 'key.node'), 'cont')
+  expect(cachedAddon('key')).toBeUndefined()
+})
+
+test('Two set-ups at once work one after the other', async () => {
+  const events: string[] = []
+  const work = (name: string) => async () => {
+    events.push(`${name} begins`)
+    await Bun.sleep(50)
+    events.push(`${name} ends`)
+  }
+  await Promise.all([withLock(work('first')), withLock(work('second'))])
+  expect(events).toEqual(['first begins', 'first ends', 'second begins', 'second ends'])
+}, 10_000)
