@@ -36,7 +36,6 @@ async function download(folder: string, log: string): Promise<void> {
       argv: [
         maven,
         '--batch-mode',
-        '-Dstyle.color=never',
         '--file',
         pom,
         'dependency:copy-dependencies',
