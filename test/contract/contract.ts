@@ -29,6 +29,6 @@ export function describeContract(name: string, makeTarget: () => Promise<Target>
     describeGet(target)
     describeStreams(target)
     describeBadInput(target)
-    describeReader()
+    describeReader(target)
   })
 }

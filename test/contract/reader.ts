@@ -1,1 +1,127 @@
-export function describeReader(): void {}
+import { describe, expect, test } from 'bun:test'
+import { Hono } from 'hono'
+import { type KafkaConsumeEnv, type KafkaConsumeHandler, kafkaConsume } from '../../src/index.ts'
+import { uniqueName } from '../support/names.ts'
+import { places, range, type Target } from '../support/route.ts'
+import { serve, type TestServer } from '../support/server.ts'
+import type { StreamedRecord } from '../support/sse.ts'
+import { sleep, until, within } from '../support/wait.ts'
+import { spread } from './get.ts'
+
+/** What a handler behind the middleware is asked for over HTTP. */
+class Behind implements AsyncDisposable {
+  readonly middleware: KafkaConsumeHandler
+  readonly #server: TestServer
+  /** How many loops over a stream have ended. */
+  ended = 0
+
+  constructor(target: Target, topic: string) {
+    this.middleware = kafkaConsume({
+      bootstrapServers: target.kafka.bootstrapServers,
+      topics: [topic],
+      autoOffsetReset: 'earliest',
+      consumerGroup: { mode: 'manual', consumerGroupId: uniqueName('group') },
+    })
+    const app = new Hono<KafkaConsumeEnv>()
+    app.use('/*', this.middleware)
+    app.get('/poll/:then', async (c) => {
+      const { records, commit, giveBack } = await c.var.kafka.poll({
+        maxRecords: 3,
+        timeout: 2_000,
+      })
+      const then = c.req.param('then')
+      if (then === 'throw') throw new Error('the handler failed')
+      if (then === 'give-back') giveBack()
+      if (then === 'commit') commit()
+      return c.json(records)
+    })
+    app.get('/read', async (c) => c.json(await c.var.kafka.read({ start: 'earliest' })))
+    app.get('/stream/:count', async (c) => {
+      const records: unknown[] = []
+      try {
+        for await (const record of c.var.kafka.stream({ start: 'earliest' })) {
+          records.push(record)
+          if (records.length === Number(c.req.param('count'))) break
+        }
+      } finally {
+        this.ended += 1
+      }
+      return c.json(records)
+    })
+    app.onError((_, c) => c.text('failed', 500))
+    this.#server = serve(app as unknown as Hono)
+  }
+
+  fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    return within(fetch(`${this.#server.url}${path}`, init), `an answer of ${path}`, 15_000)
+  }
+
+  async json<T>(path: string): Promise<T> {
+    const response = await this.fetch(path)
+    if (response.status !== 200) throw new Error(`${path}: ${await response.text()}`)
+    return (await response.json()) as T
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await within(this.middleware.close(), 'the middleware to close', 15_000)
+    await this.#server.close()
+  }
+}
+
+export function describeReader(target: () => Target): void {
+  describe.concurrent('as middleware, with a handler behind', () => {
+    test('poll takes records as the group, each once, and hands back those of a handler that failed', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const written = await kafka.produce(topic, spread(12, 1))
+      await using behind = new Behind(target(), topic)
+      const got: StreamedRecord[] = []
+      for (const then of ['throw', 'return', 'give-back', 'commit', 'throw']) {
+        const response = await behind.fetch(`/poll/${then}`)
+        expect(response.status).toBe(then === 'throw' ? 500 : 200)
+        if (then === 'return' || then === 'commit') {
+          got.push(...((await response.json()) as StreamedRecord[]))
+        }
+      }
+      await until(async () => {
+        got.push(...(await behind.json<StreamedRecord[]>('/poll/return')))
+        return got.length >= 12
+      }, 'the rest of 12 records')
+      expect(places(got)).toEqual(places(written))
+      expect(got[0]).toMatchObject({ topic, partition: 0, offset: 0, key: null, value: 'v0' })
+    })
+
+    test('read and stream read without the group, as often as wanted', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const written = await kafka.produce(topic, spread(8))
+      await using behind = new Behind(target(), topic)
+      for (const _ of range(0, 2)) {
+        const read = await behind.json<{ records: StreamedRecord[]; cursor: string }>('/read')
+        expect(places(read.records)).toEqual(places(written))
+        expect(read.cursor).toBe(`${topic}:0=2,1=2,2=2,3=2`)
+        const streamed = await behind.json<(StreamedRecord & { cursor: string })[]>('/stream/8')
+        expect(places(streamed)).toEqual(places(written))
+        expect(streamed.at(-1)?.cursor).toBe(`${topic}:0=2,1=2,2=2,3=2`)
+      }
+    })
+
+    test('a loop over a stream ends when its client leaves, and when the middleware closes', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(4))
+      const behind = new Behind(target(), topic)
+      const leaver = new AbortController()
+      const left = behind.fetch('/stream/5', { signal: leaver.signal }).catch(() => undefined)
+      const stays = behind.fetch('/stream/5')
+      await sleep(700)
+      leaver.abort()
+      await left
+      await until(() => behind.ended === 1, 'the loop of the client that left to end')
+      await within(behind.middleware.close(), 'the middleware to close')
+      expect(await (await stays).json()).toHaveLength(4)
+      expect(behind.ended).toBe(2)
+      await behind[Symbol.asyncDispose]()
+    })
+  })
+}

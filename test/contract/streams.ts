@@ -117,6 +117,24 @@ export function describeStreams(target: () => Target): void {
       ])
     })
 
+    test('a record with odd headers is streamed like any other, live and replayed', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using live = await route.stream()
+      await kafka.produce(topic, [
+        { value: 'before' },
+        { value: 'odd', headers: [['__proto__', 'p']] },
+        { value: 'after' },
+      ])
+      await live.until(3)
+      await using replay = await route.stream({ start: 'earliest' })
+      await replay.until(3)
+      for (const stream of [live, replay]) {
+        expect(stream.records().map(({ value }) => value)).toEqual(['before', 'odd', 'after'])
+      }
+    })
+
     test('several topics share a stream, and its ids name them all', async () => {
       const { kafka } = target()
       const topics = [await topicWith(4), await topicWith(4)]
