@@ -37,7 +37,7 @@ export function describeStreams(target: () => Target): void {
     return topic
   }
 
-  describe('SSE, what a stream says', () => {
+  describe.concurrent('SSE, what a stream says', () => {
     test('it begins with its headers and a jittered retry, before there is any record', async () => {
       const topic = await topicWith(8)
       await using route = new Route(target(), { topics: [topic], ...STREAM })
@@ -198,7 +198,7 @@ export function describeStreams(target: () => Target): void {
     })
   })
 
-  describe('SSE, where a stream begins', () => {
+  describe.concurrent('SSE, where a stream begins', () => {
     test('without a position it begins at the end as of the response', async () => {
       const { kafka } = target()
       const topic = await topicWith(400)
@@ -271,7 +271,7 @@ export function describeStreams(target: () => Target): void {
     })
   })
 
-  describe('SSE, resuming', () => {
+  describe.concurrent('SSE, resuming', () => {
     test('Last-Event-ID and last_event_id resume exactly there, after any event', async () => {
       const { kafka } = target()
       const topic = await topicWith(24)
@@ -387,7 +387,7 @@ export function describeStreams(target: () => Target): void {
     })
   })
 
-  describe('SSE, gaps', () => {
+  describe.concurrent('SSE, gaps', () => {
     test('an offset beyond the end is announced, and reading goes on from where it says', async () => {
       const { kafka } = target()
       const topic = await topicWith(12)
@@ -582,7 +582,7 @@ export function describeStreams(target: () => Target): void {
     })
   })
 
-  describe('SSE, the end', () => {
+  describe.concurrent('SSE, the end', () => {
     test('close ends streams after a whole event, and they resume on another handler', async () => {
       const { kafka } = target()
       const topic = await topicWith(400)

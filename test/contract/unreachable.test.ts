@@ -6,7 +6,8 @@ import { serve } from '../support/server.ts'
 import { within } from '../support/wait.ts'
 
 /** The Kafka client's own words for brokers that can't be reached. */
-const CLIENT_WORDS = /refused|rdkafka|Local:|Broker:|ssl|sasl|\bERR_|_TRANSPORT|127\.0\.0\.1/i
+const CLIENT_WORDS =
+  /refused|transport|rdkafka|Local:|Broker:|ssl|sasl|\bERR_|_TRANSPORT|127\.0\.0\.1/i
 
 /** A port on which nothing listens. */
 async function deadPort(): Promise<number> {
@@ -38,7 +39,7 @@ async function answer(mode: 'http-get' | 'server-sent-events', returnErrorMessag
   }
 }
 
-describe('while no broker can be reached', () => {
+describe.concurrent('while no broker can be reached', () => {
   for (const mode of ['http-get', 'server-sent-events'] as const) {
     test(`${mode} answers 503 with a reason of ours, and says when to ask again`, async () => {
       const { response, text, problem } = await answer(mode, false)
