@@ -40,15 +40,27 @@ async function produceForever(topic: string): Promise<void> {
   producer.setPollInterval(10)
   const value = Buffer.alloc(100, 'x')
   for (let partition = 0; partition < partitions; partition++) {
-    producer.produce(topic, partition, value, 'first', 0, null, [{ source: 'soak' }, { first: '' }])
+    producer.produce(topic, partition, value, 'first', 0, undefined, [
+      { source: 'soak' },
+      { first: '' },
+    ])
   }
   await new Promise((resolve) => producer.flush(10_000, resolve))
   console.log(brokers)
+  // No opaque, not even null: without delivery reports the package would never free it.
   for (let sequence = 0; ; ) {
     try {
       for (let i = 0; i < batchSize; i++, sequence++) {
         const headers = [{ source: 'soak' }, { sequence: String(sequence) }]
-        producer.produce(topic, sequence % partitions, value, `key ${sequence}`, 0, null, headers)
+        producer.produce(
+          topic,
+          sequence % partitions,
+          value,
+          `key ${sequence}`,
+          0,
+          undefined,
+          headers,
+        )
       }
     } catch {
       // The queue is full: librdkafka sends what is in it.
