@@ -110,6 +110,17 @@ export class TestKafka {
       async () => (await this.#leaders(topic)) === partitions,
       `a leader of each partition of ${topic}`,
     )
+    // A broker may still refuse, for some milliseconds, to be the leader that it was named as.
+    for (let partition = 0; partition < partitions; partition += 1) {
+      await until(
+        () =>
+          this.watermarks(topic, partition).then(
+            () => true,
+            () => false,
+          ),
+        `an answer of ${topic}/${partition}`,
+      )
+    }
     return topic
   }
 
