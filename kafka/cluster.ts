@@ -32,6 +32,7 @@ const CONNECT_TIMEOUT_MS = 5_000
 const REQUEST_TIMEOUT_MS = 5_000
 const RETRY_MS = 1_000
 const LISTEN_MS = 500
+const LEADERLESS_MS = 50
 /** Consumers of ended replays that are kept connected for the next one, and for how long. */
 const MAX_IDLE = 4
 const IDLE_MS = 30_000
@@ -260,8 +261,10 @@ export class Cluster implements Source {
     // The client passes times on as they are, so the protocol's marks for both ends work too
     // (ListOffsets in https://kafka.apache.org/protocol).
     const asked = partitions.map(({ topic, partition }) => ({ topic, partition, offset: time }))
-    const answer = await call<PartitionOffset[]>('Cannot find offsets', (done) =>
-      control.offsetsForTimes(asked, REQUEST_TIMEOUT_MS, done as never),
+    const answer = await this.#patiently(() =>
+      call<PartitionOffset[]>('Cannot find offsets', (done) =>
+        control.offsetsForTimes(asked, REQUEST_TIMEOUT_MS, done as never),
+      ),
     )
     const table = new Map(
       answer.map((found) => [`${found.topic}:${found.partition}`, found.offset]),
@@ -271,6 +274,21 @@ export class Cluster implements Source {
       partition,
       offset: table.get(`${topic}:${partition}`) ?? -1,
     }))
+  }
+
+  /** A partition may be without a leader for a moment, as when its topic is new: asks again then. */
+  async #patiently<T>(ask: () => Promise<T>): Promise<T> {
+    const until = performance.now() + REQUEST_TIMEOUT_MS
+    for (;;) {
+      try {
+        return await ask()
+      } catch (error) {
+        const { code } = asKafkaConsumeError(error)
+        if (code !== 'KAFKA_UNAVAILABLE' || this.#problem || this.#closed) throw error
+        if (performance.now() > until) throw error
+        await sleep(LEADERLESS_MS)
+      }
+    }
   }
 
   /** Whether brokers answer questions by time: the embedded one finds nothing even for 1970. */

@@ -457,7 +457,7 @@ export class Group implements GroupSession {
 function bytesOf({ key, value, headers }: KafkaRecord): number {
   let bytes = 64 + (key?.length ?? 0) + (value?.length ?? 0)
   for (const header of headers ?? []) {
-    for (const name in header) bytes += name.length + (header[name] as Uint8Array).length
+    for (const name of Object.keys(header)) bytes += name.length + (header[name]?.length ?? 0)
   }
   return bytes
 }

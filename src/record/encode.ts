@@ -77,12 +77,10 @@ function jsonOrBase64(bytes: Uint8Array, notes: Notes): string {
 function encodeHeaders(headers: NonNullable<KafkaRecord['headers']>, notes: Notes): string {
   const values = new Map<string, Uint8Array[]>()
   for (const header of headers) {
-    for (const name in header) {
-      const bytes = header[name] as Uint8Array
-      const same = values.get(name)
-      if (same) same.push(bytes)
-      else values.set(name, [bytes])
-    }
+    const [name, bytes] = entryOf(header)
+    const same = values.get(name)
+    if (same) same.push(bytes)
+    else values.set(name, [bytes])
   }
   const fields: string[] = []
   const base64: string[] = []
@@ -104,4 +102,15 @@ function encodeHeaders(headers: NonNullable<KafkaRecord['headers']>, notes: Note
     notes.encoding.push(`"headers":{${base64.join(',')}}`)
   }
   return `{${fields.join(',')}}`
+}
+
+/**
+ * A header's name and value. One named `__proto__` is no property of its object: the client sets
+ * headers by assignment, which makes the value the object's prototype instead.
+ */
+export function entryOf(header: { readonly [name: string]: Uint8Array }): [string, Uint8Array] {
+  const [name] = Object.keys(header)
+  if (name !== undefined) return [name, header[name] as Uint8Array]
+  const prototype: unknown = Object.getPrototypeOf(header)
+  return ['__proto__', prototype instanceof Uint8Array ? prototype : new Uint8Array()]
 }
