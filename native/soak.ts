@@ -1,9 +1,9 @@
 /**
  * Consumes five million records and watches the memory: `bun native/soak.ts [RECORDS]`.
  *
- * The brokers are those of TEST_KAFKA_BROKERS, or a mock cluster in a process of its own. That one
- * keeps only the newest 5 MB of a partition, so what is lost to it there is made up for by
- * producing on.
+ * The brokers are those of TEST_KAFKA_BROKERS, or a mock cluster in a process of its own, the
+ * producer's. That one keeps only the newest 5 MB of a partition, so the producer stays ahead by a
+ * fixed number of records.
  */
 import {
   KafkaConsumer,
@@ -15,19 +15,19 @@ import {
 const total = Number(process.argv[2] ?? 5_000_000)
 const sampleEvery = total / 20
 const batchSize = 1000
+const ahead = 40_000
 const partitions = 4
 const { TEST_KAFKA_BROKERS: realBrokers, SOAK_TOPIC: topicOfParent } = process.env
 
-if (topicOfParent) await produceForever(topicOfParent)
+if (topicOfParent) await produceWanted(topicOfParent)
 else process.exit((await soak()) ? 0 : 1)
 
-/** Runs in the child. Says where the brokers are once the topic is there, and goes on producing. */
-async function produceForever(topic: string): Promise<void> {
+/** Runs in the child. Says where the brokers are once the topic is there, then produces what is wanted. */
+async function produceWanted(topic: string): Promise<void> {
   const config: ProducerGlobalConfig & Record<string, unknown> = {
     'bootstrap.servers': realBrokers ?? 'unused:1',
     ...(realBrokers ? {} : { 'test.mock.num.brokers': 1 }),
     'linger.ms': 20,
-    'queue.buffering.max.messages': 100_000,
   }
   const producer = new Producer(config)
   let brokers = realBrokers
@@ -47,23 +47,17 @@ async function produceForever(topic: string): Promise<void> {
   }
   await new Promise((resolve) => producer.flush(10_000, resolve))
   console.log(brokers)
-  // No opaque, not even null: without delivery reports the package would never free it.
-  for (let sequence = 0; ; ) {
-    try {
-      for (let i = 0; i < batchSize; i++, sequence++) {
-        const headers = [{ source: 'soak' }, { sequence: String(sequence) }]
-        producer.produce(
-          topic,
-          sequence % partitions,
-          value,
-          `key ${sequence}`,
-          0,
-          undefined,
-          headers,
-        )
-      }
-    } catch {
-      // The queue is full: librdkafka sends what is in it.
+  let sequence = 0
+  let wanted = 0
+  process.on('message', (count: number) => {
+    wanted += count
+  })
+  for (;;) {
+    for (; wanted > 0; wanted--, sequence++) {
+      const headers = [{ source: 'soak' }, { sequence: String(sequence) }]
+      // No opaque, not even null: without delivery reports the package would never free it.
+      const key = `key ${sequence}`
+      producer.produce(topic, sequence % partitions, value, key, 0, undefined, headers)
     }
     await Bun.sleep(1)
   }
@@ -82,11 +76,13 @@ async function soak(): Promise<boolean> {
   const child = Bun.spawn([process.execPath, import.meta.filename], {
     env: { ...process.env, SOAK_TOPIC: topic },
     stdout: 'pipe',
+    ipc() {},
   })
   try {
     const { value: line } = await child.stdout.getReader().read()
     const brokers = new TextDecoder().decode(line).trim()
-    const samples = await consume(brokers, topic)
+    child.send(ahead)
+    const samples = await consume(brokers, topic, (count) => child.send(count))
     const third = Math.floor(samples.length / 3)
     const middle = median(samples.slice(third, 2 * third))
     const last = median(samples.slice(2 * third))
@@ -102,7 +98,11 @@ async function soak(): Promise<boolean> {
 }
 
 /** Returns the resident memory after each sample's worth of records, in MB. */
-async function consume(brokers: string, topic: string): Promise<number[]> {
+async function consume(
+  brokers: string,
+  topic: string,
+  onConsumed: (count: number) => void,
+): Promise<number[]> {
   const consumer = new KafkaConsumer(
     {
       'bootstrap.servers': brokers,
@@ -127,6 +127,7 @@ async function consume(brokers: string, topic: string): Promise<number[]> {
       consumer.consume(batchSize, (error, batch) => (error ? reject(error) : resolve(batch))),
     )
     count += messages.length
+    onConsumed(messages.length)
     for (const message of messages) headers += message.headers?.length ?? 0
     if (count < (samples.length + 1) * sampleEvery) continue
     const rate = sampleEvery / ((performance.now() - started) / 1000)
