@@ -160,14 +160,6 @@ export class Group implements GroupSession {
     })
   }
 
-  async commit(offsets: readonly PartitionOffset[]): Promise<void> {
-    const consumer = this.#consumer
-    if (!consumer) throw this.#failure ?? tooLate()
-    await call('Cannot commit offsets', (done) =>
-      consumer.commitCb([...offsets], (error) => done(error, undefined)),
-    )
-  }
-
   async close(): Promise<void> {
     if (!this.#closing) {
       this.#closing = true
@@ -392,19 +384,27 @@ export class Group implements GroupSession {
   }
 
   #commitDelivered(): void {
-    if (this.#options.commitStrategy === 'off' || this.#commitAsked) return
+    if (this.#commitAsked) return
     this.#commitAsked = true
     this.#commits = this.#commits.then(async () => {
       this.#commitAsked = false
       const offsets = this.#ledger.committable()
       if (offsets.length === 0) return
-      await this.commit(offsets).catch((error: KafkaConsumeError) =>
+      await this.#commit(offsets).catch((error: KafkaConsumeError) =>
         log.warn('Cannot commit for group {group}: {error}', {
           group: this.#options.groupId,
           error: error.detail ?? error.message,
         }),
       )
     })
+  }
+
+  async #commit(offsets: PartitionOffset[]): Promise<void> {
+    const consumer = this.#consumer
+    if (!consumer) throw this.#failure ?? tooLate()
+    await call('Cannot commit offsets', (done) =>
+      consumer.commitCb(offsets, (error) => done(error, undefined)),
+    )
   }
 
   /** Whether every partition of ours has told what it has. */

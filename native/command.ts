@@ -9,7 +9,7 @@ export interface Command {
   onLine?: (line: string) => void
 }
 
-export class CommandFailed extends Error {
+class CommandFailed extends Error {
   constructor(argv: string[], state: string, log: string) {
     super(`Cannot run ${argv.slice(0, 3).join(' ')}: ${state}\n${tail(log)}\nThe whole log: ${log}`)
   }

@@ -116,10 +116,6 @@ export const optionsSchema = v.strictObject({
     ),
     v.description('Where a group without committed offsets begins; `latest` is the end'),
   ),
-  commitStrategy: v.pipe(
-    v.optional(v.picklist(['auto', 'off'], 'commitStrategy must be "auto" or "off"'), 'auto'),
-    v.description('`auto` commits after delivery; `off` commits what is posted to `…/offsets`'),
-  ),
   consumerGroup: v.pipe(
     consumerGroup,
     v.description(

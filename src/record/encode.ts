@@ -20,32 +20,42 @@ function textOf(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** What needs to be said of a record beside its fields; most records need nothing. */
-class Notes {
-  encoding: string[] | undefined
-  error: string | undefined
-
-  base64(field: string, bytes: Uint8Array): string {
-    this.encoding ??= []
-    this.encoding.push(`"${field}":"base64"`)
-    return `"${bytes.toBase64()}"`
-  }
-}
-
-/** The JSON of one record from its offset on: what follows the topic and the partition. */
+/**
+ * The JSON of one record from its offset on: what follows the topic and the partition.
+ *
+ * Bytes that are no UTF-8 become base64, and the record says so. That is rare: what needs to be
+ * said beside the fields is collected only then.
+ */
 export function encodeBody(record: KafkaRecord, deserializer: MessageDeserializer): string {
-  const notes = new Notes()
-  const { key, value } = record
-  const keyJson = key === null ? 'null' : textOrBase64('key', key, notes)
-  let valueJson: string
-  if (value === null) valueJson = 'null'
-  else if (deserializer === 'json') valueJson = jsonOrBase64(value, notes)
-  else valueJson = textOrBase64('value', value, notes)
-  const headersJson = record.headers?.length ? encodeHeaders(record.headers, notes) : '{}'
-  let json = `"offset":${record.offset},"timestamp":${record.timestamp},"key":${keyJson},"value":${valueJson},"headers":${headersJson}`
-  if (notes.encoding) json += `,"encoding":{${notes.encoding.join(',')}}`
-  if (notes.error) json += `,"error":{"code":"DESERIALIZATION_FAILED","message":"${notes.error}"}`
-  return `${json}}`
+  const { key, value, headers } = record
+  let encoding = ''
+  let error = ''
+  let keyJson = 'null'
+  if (key !== null) {
+    const text = textOf(key)
+    if (text === undefined) encoding += ',"key":"base64"'
+    keyJson = text === undefined ? base64(key) : JSON.stringify(text)
+  }
+  let valueJson = 'null'
+  if (value !== null) {
+    const text = textOf(value)
+    const json = text === undefined || deserializer === 'noop' ? quote(text) : jsonOf(text)
+    if (json !== undefined) valueJson = json
+    else {
+      valueJson = base64(value)
+      encoding += ',"value":"base64"'
+      if (deserializer === 'json') error = NOT_JSON
+    }
+  }
+  let headersJson = '{}'
+  if (headers !== undefined && headers.length > 0) {
+    const encoded = encodeHeaders(headers)
+    headersJson = encoded.json
+    if (encoded.base64) encoding += `,"headers":{${encoded.base64}}`
+  }
+  const notes =
+    encoding || error ? `${encoding && `,"encoding":{${encoding.slice(1)}}`}${error}` : ''
+  return `"offset":${record.offset},"timestamp":${record.timestamp},"key":${keyJson},"value":${valueJson},"headers":${headersJson}${notes}}`
 }
 
 /** The beginning of a record's JSON, up to its offset. */
@@ -53,28 +63,33 @@ export function encodePrefix(topic: string, partition: number): string {
   return `{"topic":${JSON.stringify(topic)},"partition":${partition},`
 }
 
-function textOrBase64(field: string, bytes: Uint8Array, notes: Notes): string {
-  const text = textOf(bytes)
-  return text === undefined ? notes.base64(field, bytes) : JSON.stringify(text)
+const NOT_JSON =
+  ',"error":{"code":"DESERIALIZATION_FAILED","message":"Cannot deserialize the value: it is no JSON"}'
+
+function base64(bytes: Uint8Array): string {
+  return `"${bytes.toBase64()}"`
 }
 
-function jsonOrBase64(bytes: Uint8Array, notes: Notes): string {
-  const text = textOf(bytes)
-  if (text !== undefined) {
-    try {
-      JSON.parse(text)
-      // The text itself, not its parsed form: numbers keep their digits. Line ends can only stand
-      // between tokens here; as spaces they cannot end a line of an event stream.
-      return text.replace(/[\r\n]/g, ' ')
-    } catch {
-      // told below
-    }
+function quote(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : JSON.stringify(text)
+}
+
+/** A text as the JSON that it is, on one line; undefined where it is none. */
+function jsonOf(text: string): string | undefined {
+  try {
+    JSON.parse(text)
+  } catch {
+    return undefined
   }
-  notes.error = 'Cannot deserialize the value: it is no JSON'
-  return notes.base64('value', bytes)
+  // The text itself, not its parsed form: numbers keep their digits. Line ends can only stand
+  // between tokens here; as spaces they cannot end a line of an event stream.
+  return text.replace(/[\r\n]/g, ' ')
 }
 
-function encodeHeaders(headers: NonNullable<KafkaRecord['headers']>, notes: Notes): string {
+function encodeHeaders(headers: NonNullable<KafkaRecord['headers']>): {
+  json: string
+  base64: string
+} {
   const values = new Map<string, Uint8Array[]>()
   for (const header of headers) {
     const [name, bytes] = entryOf(header)
@@ -83,32 +98,28 @@ function encodeHeaders(headers: NonNullable<KafkaRecord['headers']>, notes: Note
     else values.set(name, [bytes])
   }
   const fields: string[] = []
-  const base64: string[] = []
+  const inBase64: string[] = []
   for (const [name, all] of values) {
     const nameJson = JSON.stringify(name)
     const texts = all.map(textOf)
     let encoded: string[]
     if (texts.includes(undefined)) {
       // All values of the name alike, so that a reader need not guess which of them are base64.
-      base64.push(`${nameJson}:"base64"`)
-      encoded = all.map((bytes) => `"${bytes.toBase64()}"`)
+      inBase64.push(`${nameJson}:"base64"`)
+      encoded = all.map(base64)
     } else {
       encoded = texts.map((text) => JSON.stringify(text))
     }
     fields.push(`${nameJson}:${encoded.length === 1 ? encoded[0] : `[${encoded.join(',')}]`}`)
   }
-  if (base64.length > 0) {
-    notes.encoding ??= []
-    notes.encoding.push(`"headers":{${base64.join(',')}}`)
-  }
-  return `{${fields.join(',')}}`
+  return { json: `{${fields.join(',')}}`, base64: inBase64.join(',') }
 }
 
 /**
  * A header's name and value. One named `__proto__` is no property of its object: the client sets
  * headers by assignment, which makes the value the object's prototype instead.
  */
-export function entryOf(header: { readonly [name: string]: Uint8Array }): [string, Uint8Array] {
+function entryOf(header: { readonly [name: string]: Uint8Array }): [string, Uint8Array] {
   const [name] = Object.keys(header)
   if (name !== undefined) return [name, header[name] as Uint8Array]
   const prototype: unknown = Object.getPrototypeOf(header)

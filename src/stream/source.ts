@@ -82,7 +82,7 @@ export interface PollLimits {
 export interface Delivery {
   readonly records: readonly KafkaRecord[]
   readonly partitions: readonly PartitionState[]
-  /** The caller has them: commits what is now delivered without a hole (if the group commits at all). */
+  /** The caller has them: commits what is now delivered without a hole. */
   done(): void
   /** The caller went away: the next one gets them. */
   giveBack(): void
@@ -97,8 +97,6 @@ export interface GroupSession {
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
   poll(limits: PollLimits, signal?: AbortSignal): Promise<Delivery>
-  /** Commits given offsets, for groups that do not commit by themselves. */
-  commit(offsets: readonly PartitionOffset[]): Promise<void>
   /** Commits what was delivered and leaves the group. */
   close(): Promise<void>
 }
@@ -109,7 +107,6 @@ export interface GroupOptions {
   readonly topics: readonly string[]
   /** Where a group without committed offsets begins. */
   readonly autoOffsetReset: 'earliest' | 'latest'
-  readonly commitStrategy: 'auto' | 'off'
 }
 
 /** Which offsets are asked for: the first kept, the end, or the first at or after a time (ms since 1970). */
