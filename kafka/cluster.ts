@@ -330,7 +330,7 @@ export class Cluster implements Source {
       return idle.consumer
     }
     const consumer = createConsumer(
-      { ...this.#settings, ...readerSettings(purpose) },
+      { ...this.#settings, ...readerSettings(purpose, isEmbedded(this.name)) },
       READER_TOPIC_SETTINGS,
     )
     await connectClient(consumer, CONNECT_TIMEOUT_MS)

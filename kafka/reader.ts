@@ -6,8 +6,13 @@ const READ_BYTES = 4 * 1024 * 1024
 /** Records of the first read, before their size is known. */
 const FIRST_LIMIT = 64
 
-/** Settings of consumers that are assigned partitions and never join a group. */
-export function readerSettings(purpose: 'tail' | 'replay'): Settings {
+/**
+ * Settings of consumers that are assigned partitions and never join a group.
+ *
+ * @param embedded Whether the broker is the embedded one, which answers a waiting fetch only when
+ * its time is over, new records or not.
+ */
+export function readerSettings(purpose: 'tail' | 'replay', embedded = false): Settings {
   return {
     // librdkafka wants a name even where no group is joined.
     'group.id': 'hono-kafka-consume-reader',
@@ -15,7 +20,7 @@ export function readerSettings(purpose: 'tail' | 'replay'): Settings {
     'enable.auto.offset.store': false,
     'enable.partition.eof': true,
     // How long the broker holds an empty answer, and so how soon the end of a partition is known.
-    'fetch.wait.max.ms': purpose === 'tail' ? 500 : 100,
+    'fetch.wait.max.ms': embedded ? 50 : purpose === 'tail' ? 500 : 100,
     'queued.max.messages.kbytes': purpose === 'tail' ? 32 * 1024 : 16 * 1024,
     // With the default of 1 s a full queue, once emptied, would stay empty for up to a second.
     'fetch.queue.backoff.ms': 5,
