@@ -433,33 +433,6 @@ export function describeGet(target: () => Target): void {
       expect(places([...first, ...rest])).toEqual(places(written))
     })
 
-    test('a caller that reads slowly, but reads, gets its whole response, whatever writeDeadline is', async () => {
-      const { kafka } = target()
-      const topic = await kafka.createTopic()
-      const value = 'x'.repeat(900_000)
-      const written = await kafka.produce(
-        topic,
-        range(0, 16).map((n) => ({ partition: n % 4, value })),
-      )
-      const consumerGroup = manual()
-      await using route = new Route(target(), {
-        topics: [topic],
-        autoOffsetReset: 'earliest',
-        consumerGroup,
-        writeDeadline: 700,
-      })
-      const limits = { max_bytes: 16 * 1024 * 1024 }
-      const first = await route.records({ max_records: 1 })
-      await sleep(1_000)
-      await using client = await RawClient.open(route.url({ ...limits, format: 'records' }))
-      await client.readSlowly(250_000, 100)
-      const { records } = JSON.parse(client.body().toString()) as { records: StreamedRecord[] }
-      // More than sockets hold, so that it was still being sent when the deadline had passed.
-      expect(records.length).toBeGreaterThan(6)
-      const rest = await route.drain(15 - records.length, limits)
-      expect(places([...first, ...records, ...rest])).toEqual(places(written))
-    })
-
     test('what was delivered is committed, and nothing more', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()

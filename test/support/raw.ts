@@ -1,9 +1,10 @@
 import { connect, type Socket } from 'node:net'
-import { sleep, until, within } from './wait.ts'
+import { until, within } from './wait.ts'
 
 /**
  * A client that says when it reads: HTTP/1.1 by hand on a socket, since `fetch` reads ahead.
- * It begins paused.
+ * It begins paused, and holds back as long as it stays so; once resumed, Bun's socket may take some
+ * megabytes more than were asked for before it pauses again.
  */
 export class RawClient implements AsyncDisposable {
   /** Whether the server has closed the connection. */
@@ -64,32 +65,6 @@ export class RawClient implements AsyncDisposable {
     this.resume()
     await until(() => this.#received >= count, `${count} bytes on a socket`)
     this.pause()
-  }
-
-  /** Reads some bytes at a time, with a rest after each, until the body has ended. */
-  async readSlowly(bytes: number, rest: number): Promise<void> {
-    let wanted = this.#received
-    await until(
-      async () => {
-        wanted += bytes
-        this.resume()
-        await until(
-          () => this.#received >= wanted || this.#hasEnded() || this.closed,
-          () => `${wanted} bytes on a socket that brought ${this.#received}`,
-        )
-        this.pause()
-        if (this.#hasEnded() || this.closed) return true
-        await sleep(rest)
-        return false
-      },
-      'the end of a body that is read slowly',
-      30_000,
-    )
-    if (!this.#hasEnded()) throw new Error(`Cut off after ${this.#received} bytes`)
-  }
-
-  #hasEnded(): boolean {
-    return this.#chunks.at(-1)?.subarray(-5).toString() === '0\r\n\r\n'
   }
 
   /** The body received so far, with the chunks' framing taken off; an incomplete chunk counts. */
