@@ -1,0 +1,28 @@
+/** The measured thing: `kafkaConsume` on a Hono app, served by Bun with the gateway's own settings. */
+import { Hono } from 'hono'
+import { kafkaConsume } from '../../src/index.ts'
+import { serveCommands } from './serve.ts'
+
+export type Gateway = typeof commands
+
+const commands = {
+  /** Serves a topic at `/stream`. */
+  async serve({ brokers, topic }: { brokers: string; topic: string }) {
+    const route = kafkaConsume({
+      bootstrapServers: brokers,
+      topics: [topic],
+      mode: 'server-sent-events',
+    })
+    const app = new Hono()
+    app.all('/stream', route)
+    const server = Bun.serve({
+      port: 0,
+      hostname: '127.0.0.1',
+      fetch: (request, server) => app.fetch(request, server),
+    })
+    await route.start()
+    return { port: server.port as number }
+  },
+}
+
+serveCommands(commands)

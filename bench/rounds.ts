@@ -1,0 +1,38 @@
+/** Rounds in which all sides take turns, so that what disturbs the machine disturbs them alike. */
+
+/** Runs one side once and measures it. */
+export type Side<M> = () => Promise<M>
+
+/**
+ * Measures sides in turn, A B C A B C …, after one unmeasured round that warms them up.
+ *
+ * @param told Called with each measurement.
+ */
+export async function alternate<K extends string, M>(
+  sides: Readonly<Record<K, Side<M>>>,
+  rounds: number,
+  told: (side: NoInfer<K>, round: number, measured: M) => void,
+): Promise<Record<K, M[]>> {
+  const names = Object.keys(sides) as K[]
+  const all = Object.fromEntries(names.map((name) => [name, [] as M[]])) as Record<K, M[]>
+  for (let round = 0; round <= rounds; round++) {
+    for (const name of names) {
+      const measured = await sides[name]()
+      if (round === 0) continue
+      all[name].push(measured)
+      told(name, round, measured)
+    }
+  }
+  return all
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  if (sorted.length % 2 === 1) return sorted[middle] as number
+  return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
+}
+
+export function medianOf<M>(measured: readonly M[], of: (one: M) => number): number {
+  return median(measured.map(of))
+}

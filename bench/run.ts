@@ -1,0 +1,101 @@
+/**
+ * `bun run bench`: measures this project side by side with what bounds it, on a real Kafka. What it
+ * measures and how is told in docs/benchmarks.md.
+ */
+import { writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { type Figure, tableOf } from './figure.ts'
+import { Topics, withKafka } from './kafka.ts'
+import { type Options, readOptions, UsageError } from './options.ts'
+import { Bench, type Scenario } from './scenario.ts'
+import { fanOut } from './scenarios/fan-out.ts'
+import { live } from './scenarios/live.ts'
+import { replay } from './scenarios/replay.ts'
+
+const LIMIT_MS = 40 * 60_000
+
+const scenarios: readonly Scenario[] = [replay, live, fanOut]
+
+process.exit(await main(process.argv.slice(2)))
+
+async function main(args: string[]): Promise<number> {
+  const interruption = catchSignals()
+  try {
+    const options = readOptions(
+      args,
+      scenarios.map(({ name }) => name),
+    )
+    if (options.help) {
+      console.log(help())
+      return 0
+    }
+    const figures = await withKafka((brokers) => runAll(brokers, options, interruption))
+    console.log(`\n${machine()}\n\n${tableOf(figures)}`)
+    if (options.json) writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`)
+    return 0
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error)
+    return error instanceof UsageError ? 2 : 1
+  }
+}
+
+async function runAll(brokers: string, options: Options, ended: AbortSignal): Promise<Figure[]> {
+  ended.throwIfAborted()
+  const topics = new Topics(brokers)
+  const bench = new Bench(brokers, topics, options.quick)
+  const interrupted = new Promise<never>((_, reject) =>
+    ended.addEventListener('abort', () => reject(ended.reason)),
+  )
+  const work = async () => {
+    const figures: Figure[] = []
+    for (const scenario of scenarios) {
+      if (options.only.length > 0 && !options.only.includes(scenario.name)) continue
+      figures.push(...(await scenario.run(bench)))
+      await topics.remove()
+    }
+    return figures
+  }
+  try {
+    const working = work()
+    working.catch(() => {}) // When it was interrupted, what its processes say no longer matters.
+    return await Promise.race([working, interrupted])
+  } finally {
+    await bench.stopAll()
+    await topics.remove()
+  }
+}
+
+/** Whoever interrupts it still gets processes, topics and Kafka removed. */
+function catchSignals(): AbortSignal {
+  const controller = new AbortController()
+  const end = (reason: string) =>
+    controller.abort(new Error(`Cannot finish the benchmarks: ${reason}`))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => end(`they were ended by ${signal}`))
+  }
+  setTimeout(() => end(`they ran for ${LIMIT_MS / 60_000} minutes`), LIMIT_MS).unref()
+  return controller.signal
+}
+
+function machine(): string {
+  const all = cpus()
+  return `${all.length} × ${all[0]?.model ?? 'unknown processor'}, ${process.platform}, Bun ${Bun.version}`
+}
+
+function help(): string {
+  const width = Math.max(...scenarios.map(({ name }) => name.length))
+  const list = scenarios.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
+  return `Usage: bun run bench [options]
+
+Measures side by side, in one run, on a Kafka that it starts on a free port and stops again, or
+on that of BENCH_KAFKA_BROKERS ("host:port,…", plaintext). Figures are medians of alternating rounds.
+
+Scenarios:
+${list.join('\n')}
+
+Options:
+  --only NAME   only this scenario; may be repeated, or be a list: a,b
+  --quick       fewer records and rounds: a few minutes in all
+  --json FILE   also write the figures as a JSON array
+  --help        this text`
+}

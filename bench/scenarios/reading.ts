@@ -1,0 +1,53 @@
+/** What replay and live have in common: one reader's speed and cost, and the figures made of them. */
+import type { Child } from '../child.ts'
+import { type Figure, figure } from '../figure.ts'
+import type { BareSettings } from '../programs/bare.ts'
+import type { Commands } from '../programs/serve.ts'
+import { medianOf } from '../rounds.ts'
+import type { Bench } from '../scenario.ts'
+
+/** How long one reader may take for one round. */
+export const READ_LIMIT_MS = 120_000
+
+/** Of the issue: the gateway to the bare loop. */
+const GOAL = 0.8
+
+/** One round of one reader. */
+export interface Reading {
+  /** Records a second. */
+  readonly rate: number
+  /** Seconds of processor time of its process for a million records. */
+  readonly cpu: number
+}
+
+/** Measures what a process uses while it reads. */
+export async function measure<C extends Commands>(
+  child: Child<C>,
+  read: () => Promise<{ records: number; rate: number }>,
+): Promise<Reading> {
+  const before = await child.usage()
+  const { records, rate } = await read()
+  const after = await child.usage()
+  return { rate, cpu: ((after.cpu - before.cpu) / records) * 1e6 }
+}
+
+export function teller(bench: Bench, title: string) {
+  return (side: string, round: number, { rate, cpu }: Reading) =>
+    bench.say(
+      `  ${title} ${round}: ${side.padEnd(14)} ${Math.round(rate / 1000)} K records/s, ${cpu.toFixed(2)} s of CPU for 1 M`,
+    )
+}
+
+/** @param measured The rounds of the gateway and of both bare loops. */
+export function readingFigures(
+  name: string,
+  measured: Readonly<Record<'gateway' | BareSettings, readonly Reading[]>>,
+): Figure[] {
+  const rate = (side: keyof typeof measured) => medianOf(measured[side], (one) => one.rate)
+  const cpu = (side: keyof typeof measured) => medianOf(measured[side], (one) => one.cpu)
+  return [
+    figure(name, 'records/s', rate('gateway'), rate('ours'), GOAL),
+    figure(`${name}, beside defaults`, 'records/s', rate('gateway'), rate('defaults')),
+    figure(`${name}, CPU`, 's/1 M records', cpu('gateway'), cpu('ours')),
+  ]
+}

@@ -1,0 +1,56 @@
+/** One subscriber from `earliest` over a topic that was filled before. */
+import type { Figure } from '../figure.ts'
+import type { Bare, BareSettings } from '../programs/bare.ts'
+import type { Gateway } from '../programs/gateway.ts'
+import type { Subscribers } from '../programs/subscribers.ts'
+import { alternate } from '../rounds.ts'
+import { type Bench, PARTITIONS, type Scenario, SIZES, type Size } from '../scenario.ts'
+import { measure, READ_LIMIT_MS, readingFigures, teller } from './reading.ts'
+
+export const replay: Scenario = {
+  name: 'replay',
+  summary: 'records/s of one SSE subscriber from the earliest record on, to a bare consume loop',
+  async run(bench) {
+    const figures: Figure[] = []
+    for (const size of SIZES) figures.push(...(await runSize(bench, size)))
+    return figures
+  },
+}
+
+async function runSize(bench: Bench, { label, bytes }: Size): Promise<Figure[]> {
+  const large = bytes > 500
+  const records = (large ? 300_000 : 1_000_000) / (bench.quick ? 2 : 1)
+  const topic = await bench.topics.create(PARTITIONS, bytes)
+  bench.say(`replay ${label}: filling a topic with ${records.toLocaleString('en-US')} records`)
+  await bench.produce(topic, records)
+
+  const gateway = bench.spawn<Gateway>('gateway')
+  const client = bench.spawn<Subscribers>('subscribers')
+  const bare = bench.spawn<Bare>('bare')
+  const { brokers } = bench
+  const { port } = await gateway.ask('serve', { brokers, topic: topic.name })
+
+  const subscribe = () =>
+    measure(gateway, async () => {
+      await client.ask('open', { port, path: '/stream?start=earliest', count: 1 })
+      const received = await client.ask('receive', { events: records }, READ_LIMIT_MS)
+      await client.ask('close')
+      return { records, rate: records / received.seconds }
+    })
+  const loop = (settings: BareSettings) => async () => {
+    await bare.ask('open', { brokers, settings, from: topic.start, live: false })
+    const reading = await measure(bare, async () => {
+      const read = await bare.ask('read', { records }, READ_LIMIT_MS)
+      return { records, rate: records / read.seconds }
+    })
+    await bare.ask('close')
+    return reading
+  }
+  const measured = await alternate(
+    { gateway: subscribe, ours: loop('ours'), defaults: loop('defaults') },
+    bench.quick ? 3 : 7,
+    teller(bench, `replay ${label}`),
+  )
+  await bench.stop(gateway, client, bare)
+  return readingFigures(`replay ${label}`, measured)
+}
