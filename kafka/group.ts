@@ -26,6 +26,8 @@ const JOIN_TIMEOUT_MS = 30_000
 /** Callers waiting at a time; one more is refused. */
 const MAX_POLLS = 10_000
 const RETRY_MS = 1_000
+/** How long answers on their way may hold up leaving. */
+const LAST_DELIVERIES_MS = 3_000
 
 const ASSIGN = -175
 const REVOKE = -174
@@ -112,6 +114,8 @@ export class Group implements GroupSession {
   #failure: KafkaConsumeError | undefined
   #commits: Promise<void> = Promise.resolve()
   #commitAsked = false
+  /** Deliveries that are neither done nor given back. */
+  #deliveries = 0
   readonly #loop: Promise<void>
   readonly #changed = new Set<() => void>()
 
@@ -181,8 +185,15 @@ export class Group implements GroupSession {
       }
       if (!this.#closing) await this.#leave()
     }
+    await this.#lastDeliveries()
     await this.#commits
     await this.#leave()
+  }
+
+  /** Answers that are on their way when the group is left: what arrives is still to be committed. */
+  async #lastDeliveries(): Promise<void> {
+    const until = performance.now() + LAST_DELIVERIES_MS
+    while (this.#deliveries > 0 && performance.now() < until) await this.#change()
   }
 
   async #join(): Promise<void> {
@@ -267,7 +278,7 @@ export class Group implements GroupSession {
   #rebalance(consumer: Consumer, code: number, partitions: PartitionOffset[]): void {
     if (code === ASSIGN && consumer === this.#consumer) {
       if (this.#paused) this.#pause(false)
-      consumer.incrementalAssign(partitions)
+      if (!attempt(() => consumer.incrementalAssign(partitions))) return
       for (const { topic, partition } of partitions) {
         const owned = { topic, partition, answered: false, position: -1, end: -1 }
         this.#owned.set(`${topic}:${partition}`, owned)
@@ -278,7 +289,7 @@ export class Group implements GroupSession {
       // Another member goes on from what is committed: commit what is delivered first.
       this.#disown(partitions, !consumer.assignmentLost())
       // Also a consumer that is leaving waits for this: it could not leave otherwise.
-      void this.#commits.then(() => consumer.incrementalUnassign(partitions))
+      void this.#commits.then(() => attempt(() => consumer.incrementalUnassign(partitions)))
     }
   }
 
@@ -344,12 +355,19 @@ export class Group implements GroupSession {
     this.#bufferBytes -= bytes
     for (const { topic, partition, offset } of records) this.#ledger.take(topic, partition, offset)
     let open = true
+    const settle = () => {
+      if (!open) return false
+      open = false
+      this.#deliveries--
+      this.#announce()
+      return true
+    }
+    this.#deliveries++
     return {
       records,
       partitions: this.#states(),
       done: () => {
-        if (!open) return
-        open = false
+        if (!settle()) return
         let late = 0
         for (const { topic, partition, offset } of records) {
           if (!this.#ledger.settle(topic, partition, offset)) late++
@@ -363,9 +381,7 @@ export class Group implements GroupSession {
         this.#commitDelivered()
       },
       giveBack: () => {
-        if (!open) return
-        open = false
-        this.#takeBack(records)
+        if (settle()) this.#takeBack(records)
       },
     }
   }
@@ -451,6 +467,17 @@ export class Group implements GroupSession {
       })
       signal?.addEventListener('abort', () => resolve(), { once: true })
     })
+  }
+}
+
+/** A change of membership may come too late, when the consumer has been disconnected meanwhile. */
+function attempt(change: () => void): boolean {
+  try {
+    change()
+    return true
+  } catch (error) {
+    log.debug('A change of membership came to nothing: {error}', { error })
+    return false
   }
 }
 

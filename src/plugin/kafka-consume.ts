@@ -70,6 +70,8 @@ export function kafkaConsume(options: KafkaConsumeOptions): KafkaConsumeHandler 
       assertGet(c)
       return await (isStream(c, mode) ? answerStream(c, route) : answerGet(c, route))
     } catch (error) {
+      // Nobody is there to read an answer, and nothing went wrong: 499 is what proxies log for it.
+      if (c.req.raw.signal.aborted) return new Response(null, { status: 499 })
       return errorAnswer(c, error, errorHandling.returnErrorMessage)
     }
   }

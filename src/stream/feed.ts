@@ -89,11 +89,12 @@ export class Feed {
   async #enter(): Promise<Tail> {
     clearTimeout(this.#linger)
     this.#readers++
+    this.#tail ??= this.#startTail()
+    const tail = this.#tail
     try {
-      this.#tail ??= this.#startTail()
-      return await this.#tail
+      return await tail
     } catch (error) {
-      this.#tail = undefined
+      if (this.#tail === tail) this.#tail = undefined
       this.#leave()
       throw error
     }
