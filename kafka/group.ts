@@ -11,6 +11,7 @@ import type {
 } from '../src/stream/source.ts'
 import { type Consumer, call, type Message, type Settings } from './client.ts'
 import { Ledger } from './ledger.ts'
+import { ReadyRecords } from './ready-records.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 
@@ -103,8 +104,7 @@ export class Group implements GroupSession {
   readonly #owned = new Map<string, Owned>()
   readonly #polls: Poll[] = []
   #all: ReadonlyArray<{ topic: string; partition: number }> = []
-  #buffer: KafkaRecord[] = []
-  #bufferBytes = 0
+  readonly #ready = new ReadyRecords()
   #consumer: Consumer | undefined
   #assigned = false
   #paused = false
@@ -239,14 +239,14 @@ export class Group implements GroupSession {
     const [next] = this.#polls
     const capacity = Math.max(READY_RECORDS, next?.limits.maxRecords ?? 0)
     const bytes = Math.max(READY_BYTES, next?.limits.maxBytes ?? 0)
-    const full = this.#buffer.length >= capacity || this.#bufferBytes >= bytes
+    const full = this.#ready.length >= capacity || this.#ready.bytes >= bytes
     // Paused, the client still serves changes of membership: without that, others could not join.
     if (full && !this.#paused && !next) this.#pause(true)
     else if (!full && this.#paused) this.#pause(false)
     consumer.setDefaultConsumeTimeout(this.#paused ? PAUSED_WAIT_MS : READ_WAIT_MS)
     const limit = this.#paused
       ? 1
-      : Math.max(1, Math.min(READY_RECORDS, capacity - this.#buffer.length))
+      : Math.max(1, Math.min(READY_RECORDS, capacity - this.#ready.length))
     const records = (await call<Message[]>('Cannot read from Kafka', (done) =>
       consumer.consume(limit, done),
     )) as unknown as KafkaRecord[]
@@ -257,8 +257,7 @@ export class Group implements GroupSession {
       if (!owned) continue
       owned.answered = true
       owned.position = record.offset + 1
-      this.#buffer.push(record)
-      this.#bufferBytes += bytesOf(record)
+      this.#ready.push(record)
     }
     this.#announce()
     this.#serve()
@@ -301,19 +300,16 @@ export class Group implements GroupSession {
       this.#owned.delete(`${topic}:${partition}`)
       this.#ledger.forget(topic, partition)
     }
-    this.#buffer = this.#buffer.filter(({ topic, partition }) =>
-      this.#owned.has(`${topic}:${partition}`),
-    )
-    this.#bufferBytes = this.#buffer.reduce((sum, record) => sum + bytesOf(record), 0)
+    this.#ready.keep(({ topic, partition }) => this.#owned.has(`${topic}:${partition}`))
   }
 
   #serve(): void {
     while (this.#polls.length > 0) {
       const poll = this.#polls[0] as Poll
       const now = performance.now()
-      if (this.#buffer.length > 0) {
+      if (this.#ready.length > 0) {
         const short =
-          this.#buffer.length < poll.limits.maxRecords && this.#bufferBytes < poll.limits.maxBytes
+          this.#ready.length < poll.limits.maxRecords && this.#ready.bytes < poll.limits.maxBytes
         // More is at hand in Kafka than here: one more read brings it.
         if (short && !this.#drained && !this.#isAtEnd()) return
         this.#polls.shift()
@@ -342,17 +338,7 @@ export class Group implements GroupSession {
   }
 
   #deliver(limits: PollLimits): Delivery {
-    const records: KafkaRecord[] = []
-    let bytes = 0
-    for (const record of this.#buffer) {
-      const size = bytesOf(record)
-      if (records.length >= limits.maxRecords) break
-      if (records.length > 0 && bytes + size > limits.maxBytes) break
-      records.push(record)
-      bytes += size
-    }
-    this.#buffer.splice(0, records.length)
-    this.#bufferBytes -= bytes
+    const records = this.#ready.take(limits)
     for (const { topic, partition, offset } of records) this.#ledger.take(topic, partition, offset)
     let open = true
     const settle = () => {
@@ -389,13 +375,7 @@ export class Group implements GroupSession {
   #takeBack(records: readonly KafkaRecord[]): void {
     const ours = records.filter(({ topic, partition }) => this.#owned.has(`${topic}:${partition}`))
     if (ours.length === 0 || this.#closing) return
-    this.#buffer = [...ours, ...this.#buffer].sort(
-      (a, b) =>
-        (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : 0) ||
-        a.partition - b.partition ||
-        a.offset - b.offset,
-    )
-    this.#bufferBytes = this.#buffer.reduce((sum, record) => sum + bytesOf(record), 0)
+    this.#ready.putBack(ours)
     this.#serve()
   }
 
@@ -479,14 +459,6 @@ function attempt(change: () => void): boolean {
     log.debug('A change of membership came to nothing: {error}', { error })
     return false
   }
-}
-
-function bytesOf({ key, value, headers }: KafkaRecord): number {
-  let bytes = 64 + (key?.length ?? 0) + (value?.length ?? 0)
-  for (const header of headers ?? []) {
-    for (const name of Object.keys(header)) bytes += name.length + (header[name]?.length ?? 0)
-  }
-  return bytes
 }
 
 function closing(): KafkaConsumeError {
