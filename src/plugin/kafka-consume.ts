@@ -1,5 +1,4 @@
 import type { Context, MiddlewareHandler } from 'hono'
-import { matchedRoutes } from 'hono/route'
 import { type KafkaConsumeOptions, resolveOptions } from '../config/options.ts'
 import type { KafkaProblem } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
@@ -97,7 +96,9 @@ function isStream(c: Context, mode: 'http-get' | 'server-sent-events' | 'auto'):
 
 /** Whether another handler is there to answer: one on the same path, or any behind a wildcard. */
 function isFollowed(c: Context): boolean {
-  const routes = matchedRoutes(c)
+  // The request's own list: `hono/route` finds it only for requests of the same copy of Hono, and
+  // an app may have another one than this package.
+  const routes = c.req.matchedRoutes
   const index = c.req.routeIndex
   const path = routes[index]?.path
   if (path === undefined) return false

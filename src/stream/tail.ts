@@ -2,7 +2,7 @@ import { getLogger } from '@logtape/logtape'
 import type { MessageDeserializer } from '../record/encode.ts'
 import { type Chunk, encodeChunk, sizeOf } from './chunk.ts'
 import { Cursor, type PartitionTable } from './cursor.ts'
-import type { Gap, Reader, Source } from './source.ts'
+import type { Gap, KafkaRecord, Reader, Source } from './source.ts'
 
 const log = getLogger(['hono-kafka-consume', 'tail'])
 
@@ -147,7 +147,7 @@ export class Tail {
         reader ??= await this.#open()
         const { records, gaps, ends } = await reader.read(READ_LIMIT, READ_WAIT_MS)
         for (const gap of gaps) this.#skip(gap)
-        if (records.length > 0) this.#append(encodeChunk(records, this.#cursor, this.#deserializer))
+        if (records.length > 0) this.#append(records)
         for (const { topic, partition, offset } of ends) {
           const index = this.table.indexOf(topic, partition)
           if (index >= 0 && offset > (this.head[index] as number)) this.#cursor.set(index, offset)
@@ -166,7 +166,11 @@ export class Tail {
     await reader?.close()
   }
 
-  #append(chunk: Chunk): void {
+  #append(records: readonly KafkaRecord[]): void {
+    // On a copy: should encoding fail, the records are read again, not passed over.
+    const ahead = new Cursor(this.table, this.head)
+    const chunk = encodeChunk(records, ahead, this.#deserializer)
+    this.#cursor.moveTo(chunk.to)
     if (chunk.offsets.length === 0) return
     const size = sizeOf(chunk)
     this.#chunks.push(chunk)
