@@ -1,0 +1,82 @@
+/**
+ * Kong's entities, as far as a gateway for Kafka needs them: their shape in documents and in the
+ * Admin API's answers (snake_case, Kong's own names).
+ */
+
+/** What every entity has. */
+export interface Entity {
+  /** A UUID. */
+  readonly id: string
+  /** Seconds since 1970. */
+  readonly created_at: number
+  /** Seconds since 1970. */
+  readonly updated_at: number
+  readonly tags: readonly string[] | null
+}
+
+/** A reference to another entity. */
+export interface Reference {
+  readonly id: string
+}
+
+/** An upstream in Kong; here a name that groups routes, since Kafka is the upstream. */
+export interface Service extends Entity {
+  readonly name: string | null
+  readonly host: string
+  readonly port: number
+  readonly protocol: string
+  readonly path: string | null
+  readonly enabled: boolean
+}
+
+/** Which requests are meant. */
+export interface Route extends Entity {
+  readonly name: string | null
+  readonly protocols: readonly string[]
+  readonly methods: readonly string[] | null
+  readonly hosts: readonly string[] | null
+  /** Prefixes, or regular expressions that begin with `~`. */
+  readonly paths: readonly string[] | null
+  readonly headers: Readonly<Record<string, readonly string[]>> | null
+  readonly regex_priority: number
+  readonly strip_path: boolean
+  readonly preserve_host: boolean
+  readonly service: Reference | null
+}
+
+/** `kafka-consume` on a route, on a service, or everywhere. */
+export interface Plugin extends Entity {
+  readonly name: string
+  readonly instance_name: string | null
+  readonly enabled: boolean
+  readonly protocols: readonly string[]
+  /** Complete: every field, defaults filled in, in Kong's names. */
+  readonly config: Readonly<Record<string, unknown>>
+  readonly route: Reference | null
+  readonly service: Reference | null
+  readonly consumer: Reference | null
+}
+
+export interface Consumer extends Entity {
+  readonly username: string | null
+  readonly custom_id: string | null
+}
+
+export interface Certificate extends Entity {
+  readonly cert: string
+  readonly key: string
+}
+
+/** All entities by kind. */
+export interface EntityKinds {
+  services: Service
+  routes: Route
+  plugins: Plugin
+  consumers: Consumer
+  certificates: Certificate
+}
+
+export type Kind = keyof EntityKinds
+
+/** Everything that a gateway serves, at one moment. */
+export type Snapshot = { readonly [K in Kind]: ReadonlyArray<EntityKinds[K]> }

@@ -1,0 +1,30 @@
+/** What is wrong with fields of an entity, nested as the fields are: `{config: {topics: '…'}}`. */
+export interface FieldErrors {
+  readonly [field: string]: string | FieldErrors
+}
+
+/**
+ * An entity that Kong would refuse, in Kong's words: `schema violation (config.topics: required
+ * field missing)`, or `2 schema violations (…; …)`.
+ */
+export class SchemaViolation extends Error {
+  override readonly name = 'schema violation'
+  /** Kong's number for it. */
+  readonly code = 2
+  readonly fields: FieldErrors
+
+  constructor(fields: FieldErrors) {
+    const problems = flatten(fields)
+    const count =
+      problems.length === 1 ? 'schema violation' : `${problems.length} schema violations`
+    super(`${count} (${problems.join('; ')})`)
+    this.fields = fields
+  }
+}
+
+function flatten(fields: FieldErrors, path = ''): string[] {
+  return Object.entries(fields).flatMap(([field, problem]) => {
+    const name = path + field
+    return typeof problem === 'string' ? [`${name}: ${problem}`] : flatten(problem, `${name}.`)
+  })
+}
