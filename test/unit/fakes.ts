@@ -1,0 +1,290 @@
+/** Stand-ins for Kafka where the real one cannot fail, lose or hurry on command. */
+import type { Consumer } from '../../kafka/client.ts'
+import type {
+  Batch,
+  GroupSession,
+  KafkaRecord,
+  OffsetQuery,
+  PartitionOffset,
+  Reader,
+  Source,
+} from '../../src/stream/source.ts'
+
+const encoder = new TextEncoder()
+
+/** A record with little in it. */
+export function recordAt(
+  partition: number,
+  offset: number,
+  value: string | number = `${partition}/${offset}`,
+  topic = 't',
+): KafkaRecord {
+  return {
+    topic,
+    partition,
+    offset,
+    timestamp: 1_700_000_000_000 + offset,
+    key: encoder.encode(`k${offset % 3}`),
+    value: encoder.encode(typeof value === 'number' ? 'x'.repeat(value) : value),
+  }
+}
+
+/** Lets everything that is ready run: timers of 0 ms, too. */
+export function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0))
+}
+
+/** Numbers that look random and are the same for the same seed. */
+export function randomOf(seed: number): (below: number) => number {
+  let state = seed >>> 0
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) % below
+  }
+}
+
+/** A reader whose reads a test answers. */
+export class ScriptedReader implements Reader {
+  readonly gaps: Reader['gaps'] = []
+  readonly from: readonly PartitionOffset[]
+  closed = false
+  readonly #answers: Array<Partial<Batch> | Error> = []
+  #waiting: PromiseWithResolvers<Batch> | undefined
+
+  constructor(from: readonly PartitionOffset[]) {
+    this.from = from
+  }
+
+  /** Answers the read that waits, or the next one. */
+  answer(answer: Partial<Batch> | Error): void {
+    this.#answers.push(answer)
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting) this.#next().then(waiting.resolve, waiting.reject)
+  }
+
+  get unread(): number {
+    return this.#answers.length
+  }
+
+  read(_limit: number, wait: number): Promise<Batch> {
+    if (this.#answers.length > 0) return this.#next()
+    const waiting = Promise.withResolvers<Batch>()
+    this.#waiting = waiting
+    setTimeout(() => {
+      if (this.#waiting !== waiting) return
+      this.#waiting = undefined
+      waiting.resolve({ records: [], gaps: [], ends: [] })
+    }, wait)
+    return waiting.promise
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+  }
+
+  async #next(): Promise<Batch> {
+    const answer = this.#answers.shift() ?? {}
+    if (answer instanceof Error) throw answer
+    return { records: [], gaps: [], ends: [], ...answer }
+  }
+}
+
+/** A source that has readers only. */
+export abstract class ReaderSource implements Source {
+  readonly name = 'fake'
+  abstract reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<Reader>
+
+  partitions(_topics: readonly string[]): ReturnType<Source['partitions']> {
+    throw new Error('not asked for here')
+  }
+
+  offsets(
+    _partitions: ReadonlyArray<{ topic: string; partition: number }>,
+    _query: OffsetQuery,
+  ): Promise<PartitionOffset[]> {
+    throw new Error('not asked for here')
+  }
+
+  group(): GroupSession {
+    throw new Error('not asked for here')
+  }
+
+  problem(): undefined {
+    return undefined
+  }
+
+  async connected(): Promise<void> {}
+
+  async close(): Promise<void> {}
+}
+
+/** A source whose readers are scripted; it may fail to open one. */
+export class ScriptedSource extends ReaderSource {
+  readonly opened: ScriptedReader[] = []
+  readonly purposes: string[] = []
+  failure: Error | undefined
+
+  async reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<Reader> {
+    if (this.failure) throw this.failure
+    const reader = new ScriptedReader(from)
+    this.opened.push(reader)
+    this.purposes.push(purpose)
+    return reader
+  }
+
+  get last(): ScriptedReader {
+    const reader = this.opened.at(-1)
+    if (!reader) throw new Error('no reader was opened')
+    return reader
+  }
+}
+
+type Rebalance = (error: { code: number }, partitions: PartitionOffset[]) => void
+
+/** The client's consumer, as far as groups and assigned readers use it. */
+export class FakeConsumer {
+  /** What Kafka has for it, in the order it will give it. */
+  readonly queue: KafkaRecord[] = []
+  readonly commits: PartitionOffset[][] = []
+  readonly calls: string[] = []
+  /** Records asked for by each read. */
+  readonly limits: number[] = []
+  readonly assigned = new Set<string>()
+  paused = new Set<string>()
+  /** First and last offset by partition, as watermarks tell them. */
+  readonly watermarks = new Map<string, { lowOffset: number; highOffset: number }>()
+  /** Commits wait for this. */
+  commitGate: Promise<unknown> = Promise.resolve()
+  commitError: { message: string; code: number } | undefined
+  readError: { message: string; code: number } | undefined
+  lost = false
+  rebalance: Rebalance = () => {}
+  readonly #listeners = new Map<string, Set<(value: never) => void>>()
+  #wait = 0
+
+  /** The same, as the code under test wants to see it. */
+  get asConsumer(): Consumer {
+    return this as unknown as Consumer
+  }
+
+  on(event: string, listener: (value: never) => void): void {
+    const listeners = this.#listeners.get(event) ?? new Set()
+    this.#listeners.set(event, listeners.add(listener))
+  }
+
+  off(event: string, listener: (value: never) => void): void {
+    this.#listeners.get(event)?.delete(listener)
+  }
+
+  listenerCount(event: string): number {
+    return this.#listeners.get(event)?.size ?? 0
+  }
+
+  /** Tells that a partition has no more. */
+  eof(partition: number, offset: number, topic = 't'): void {
+    for (const listener of this.#listeners.get('partition.eof') ?? []) {
+      ;(listener as (value: PartitionOffset) => void)({ topic, partition, offset })
+    }
+  }
+
+  /** The group gives partitions to this member. */
+  give(...partitions: number[]): void {
+    this.rebalance({ code: -175 }, partitions.map(assignment))
+  }
+
+  /** The group takes partitions from this member. */
+  take(...partitions: number[]): void {
+    this.rebalance({ code: -174 }, partitions.map(assignment))
+  }
+
+  setDefaultConsumeTimeout(wait: number): void {
+    this.#wait = wait
+  }
+
+  consume(limit: number, done: (error: unknown, records: KafkaRecord[]) => void): void {
+    this.limits.push(limit)
+    const answer = () => {
+      if (this.readError) return done(this.readError, [])
+      done(null, this.#take(limit))
+    }
+    const ready = this.readError || this.queue.some((record) => this.#flows(record))
+    // A read that finds nothing waits a fraction of the real time: tests are to be quick.
+    setTimeout(answer, ready ? 0 : Math.min(2, this.#wait))
+  }
+
+  assign(partitions: PartitionOffset[]): void {
+    for (const { topic, partition } of partitions) this.assigned.add(`${topic}:${partition}`)
+    this.calls.push('assign')
+  }
+
+  subscribe(): void {
+    this.calls.push('subscribe')
+  }
+
+  incrementalAssign(partitions: PartitionOffset[]): void {
+    for (const { topic, partition } of partitions) this.assigned.add(`${topic}:${partition}`)
+    this.calls.push('assign')
+  }
+
+  incrementalUnassign(partitions: PartitionOffset[]): void {
+    for (const { topic, partition } of partitions) this.assigned.delete(`${topic}:${partition}`)
+    this.calls.push('unassign')
+  }
+
+  assignmentLost(): boolean {
+    return this.lost
+  }
+
+  pause(partitions: PartitionOffset[]): void {
+    for (const { topic, partition } of partitions) this.paused.add(`${topic}:${partition}`)
+    this.calls.push('pause')
+  }
+
+  resume(partitions: PartitionOffset[]): void {
+    for (const { topic, partition } of partitions) this.paused.delete(`${topic}:${partition}`)
+    this.calls.push('resume')
+  }
+
+  commitCb(offsets: PartitionOffset[], done: (error: unknown) => void): void {
+    void this.commitGate.then(() => {
+      if (this.commitError) return done(this.commitError)
+      this.commits.push(offsets)
+      this.calls.push('commit')
+      done(null)
+    })
+  }
+
+  getWatermarkOffsets(topic: string, partition: number): { lowOffset: number; highOffset: number } {
+    return this.watermarks.get(`${topic}:${partition}`) ?? { lowOffset: 0, highOffset: -1 }
+  }
+
+  /** The highest offset committed for a partition. */
+  committed(partition: number, topic = 't'): number | undefined {
+    return this.commits
+      .flat()
+      .filter((commit) => commit.topic === topic && commit.partition === partition)
+      .at(-1)?.offset
+  }
+
+  #flows({ topic, partition }: KafkaRecord): boolean {
+    const name = `${topic}:${partition}`
+    return this.assigned.has(name) && !this.paused.has(name)
+  }
+
+  #take(limit: number): KafkaRecord[] {
+    const taken: KafkaRecord[] = []
+    for (let i = 0; i < this.queue.length && taken.length < limit; ) {
+      const record = this.queue[i] as KafkaRecord
+      if (this.#flows(record)) taken.push(...this.queue.splice(i, 1))
+      else i++
+    }
+    return taken
+  }
+}
+
+function assignment(partition: number): PartitionOffset {
+  return { topic: 't', partition, offset: -1001 }
+}
