@@ -1,0 +1,144 @@
+import { describe, expect, test } from 'bun:test'
+import { AssignedReader, readerSettings } from '../../kafka/reader.ts'
+import type { KafkaRecord } from '../../src/stream/source.ts'
+import { within } from '../support/wait.ts'
+import { FakeConsumer, recordAt } from './fakes.ts'
+
+interface Setup {
+  readonly consumer: FakeConsumer
+  readonly reader: AssignedReader
+  readonly released: boolean[]
+}
+
+function readerAt(offsets: readonly number[]): Setup {
+  const consumer = new FakeConsumer()
+  const released: boolean[] = []
+  const from = offsets.map((offset, partition) => ({ topic: 't', partition, offset }))
+  const reader = new AssignedReader(consumer.asConsumer, from, [], async (healthy) => {
+    released.push(healthy)
+  })
+  return { consumer, reader, released }
+}
+
+function offsetsOf(records: readonly KafkaRecord[]): number[] {
+  return records.map(({ offset }) => offset)
+}
+
+describe('an assigned reader watches that no offset is skipped in silence', () => {
+  test('what retention removed is a gap, to where the partition now begins', async () => {
+    const { consumer, reader } = readerAt([5, 0])
+    consumer.watermarks.set('t:0', { lowOffset: 40, highOffset: 60 })
+    consumer.queue.push(recordAt(0, 40), recordAt(0, 41))
+    const { records, gaps } = await reader.read(10, 5)
+    expect(offsetsOf(records)).toEqual([40, 41])
+    expect(gaps).toEqual([{ topic: 't', partition: 0, from: 5, to: 40, reason: 'retention' }])
+    expect((await reader.read(10, 5)).gaps).toEqual([])
+  })
+
+  test('the gap ends where the record is, when the partition has lost more meanwhile', async () => {
+    const { consumer, reader } = readerAt([5])
+    consumer.watermarks.set('t:0', { lowOffset: 50, highOffset: 60 })
+    consumer.queue.push(recordAt(0, 40))
+    expect((await reader.read(10, 5)).gaps).toEqual([
+      { topic: 't', partition: 0, from: 5, to: 40, reason: 'retention' },
+    ])
+  })
+
+  test('a hole that compaction or a transaction left is no gap', async () => {
+    const { consumer, reader } = readerAt([5])
+    consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 60 })
+    consumer.queue.push(recordAt(0, 5), recordAt(0, 9), recordAt(0, 30))
+    const { records, gaps } = await reader.read(10, 5)
+    expect(offsetsOf(records)).toEqual([5, 9, 30])
+    expect(gaps).toEqual([])
+  })
+
+  test('offsets that go back, as when a topic is created anew, are announced', async () => {
+    const { consumer, reader } = readerAt([99])
+    consumer.queue.push(recordAt(0, 99))
+    await reader.read(10, 5)
+    consumer.queue.push(recordAt(0, 0), recordAt(0, 1))
+    const { records, gaps } = await reader.read(10, 5)
+    expect(offsetsOf(records)).toEqual([0, 1])
+    expect(gaps).toEqual([{ topic: 't', partition: 0, from: 100, to: 0, reason: 'out-of-range' }])
+  })
+
+  test('partitions are watched each by itself, however they are mixed', async () => {
+    const { consumer, reader } = readerAt([0, 10])
+    consumer.watermarks.set('t:1', { lowOffset: 20, highOffset: 30 })
+    consumer.queue.push(recordAt(0, 0), recordAt(1, 10), recordAt(0, 1), recordAt(1, 20))
+    expect((await reader.read(10, 5)).gaps).toEqual([
+      { topic: 't', partition: 1, from: 11, to: 20, reason: 'retention' },
+    ])
+    consumer.queue.push(recordAt(1, 21), recordAt(0, 2))
+    expect((await reader.read(10, 5)).gaps).toEqual([])
+  })
+
+  // A gap goes before the records of its batch: who leaves after it, or has a filter, loses those before it.
+  test.failing('records before a gap are not in the batch that announces it', async () => {
+    const { consumer, reader } = readerAt([5])
+    consumer.watermarks.set('t:0', { lowOffset: 40, highOffset: 60 })
+    consumer.queue.push(recordAt(0, 5), recordAt(0, 6), recordAt(0, 40))
+    const first = await reader.read(10, 5)
+    expect(offsetsOf(first.records)).toEqual([5, 6])
+    expect(first.gaps).toEqual([])
+    const second = await reader.read(10, 5)
+    expect(offsetsOf(second.records)).toEqual([40])
+    expect(second.gaps).toHaveLength(1)
+  })
+})
+
+describe('an assigned reader', () => {
+  test('tells of the ends of partitions once', async () => {
+    const { consumer, reader } = readerAt([0, 0])
+    consumer.eof(1, 7)
+    expect((await reader.read(10, 5)).ends).toEqual([{ topic: 't', partition: 1, offset: 7 }])
+    expect((await reader.read(10, 5)).ends).toEqual([])
+  })
+
+  test('asks for fewer records where they are large, and slowly for more where they are small', async () => {
+    const { consumer, reader } = readerAt([0])
+    await reader.read(1_000, 5)
+    expect(consumer.limits).toEqual([64])
+    consumer.queue.push(recordAt(0, 0, 2_000_000))
+    await reader.read(1_000, 5)
+    await reader.read(1_000, 5)
+    expect(consumer.limits.at(-1)).toBe(2)
+    for (let i = 1; i < 30; i++) {
+      consumer.queue.push(recordAt(0, i, 10))
+      await reader.read(1_000, 5)
+    }
+    expect(consumer.limits.at(-1)).toBe(1_000)
+    const limits = consumer.limits.slice(3)
+    expect(limits).toEqual(limits.toSorted((a, b) => a - b))
+  })
+
+  test('a failed read says why, and its consumer is not used again', async () => {
+    const { consumer, reader, released } = readerAt([0])
+    consumer.readError = { message: 'broker down', code: -195 }
+    const failure = await reader.read(10, 5).catch((error: unknown) => error)
+    expect(failure).toMatchObject({ code: 'KAFKA_UNAVAILABLE', detail: 'broker down' })
+    await reader.close()
+    expect(released).toEqual([false])
+  })
+
+  test('close waits for the read that goes on, and leaves nothing behind', async () => {
+    const { consumer, reader, released } = readerAt([0])
+    const reading = reader.read(10, 50)
+    const closing = reader.close()
+    expect(released).toEqual([])
+    await within(Promise.all([reading, closing]), 'the reader to close')
+    expect(released).toEqual([true])
+    expect(consumer.listenerCount('partition.eof')).toBe(0)
+  })
+
+  test('nothing is committed, and the ends are told', () => {
+    for (const purpose of ['tail', 'replay'] as const) {
+      expect(readerSettings(purpose)).toMatchObject({
+        'enable.auto.commit': false,
+        'enable.auto.offset.store': false,
+        'enable.partition.eof': true,
+      })
+    }
+  })
+})
