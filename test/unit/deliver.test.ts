@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'bun:test'
+import { deliver } from '../../src/plugin/deliver.ts'
+import type { Delivery } from '../../src/stream/source.ts'
+import { sleep, until, within } from '../support/wait.ts'
+import { settle } from './fakes.ts'
+
+const PIECE = 64 * 1024
+const LONG = 60_000
+
+/** A delivery that notes how it ended; as with a real one, what comes after its end counts for nothing. */
+function ticket(): { delivery: Delivery; ended: string[] } {
+  const ended: string[] = []
+  const end = (how: string) => () => {
+    if (ended.length === 0) ended.push(how)
+  }
+  const delivery = { records: [], partitions: [], done: end('done'), giveBack: end('given back') }
+  return { delivery, ended }
+}
+
+function bytes(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, index) => index % 251)
+}
+
+describe('the delivery of a body', () => {
+  test.each([0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7])(
+    'of %d bytes is done when all were taken and more is asked for, and not before',
+    async (length) => {
+      const { delivery, ended } = ticket()
+      const body = deliver(bytes(length), delivery, new AbortController().signal, LONG)
+      const reader = body.getReader()
+      const got: number[] = []
+      while (got.length < length) {
+        expect(ended).toEqual([])
+        const { value } = await reader.read()
+        got.push(...(value ?? []))
+      }
+      await settle()
+      expect(ended).toEqual([])
+      expect((await reader.read()).done).toBe(true)
+      expect(ended).toEqual(['done'])
+      expect(Buffer.from(got).equals(bytes(length))).toBe(true)
+    },
+  )
+
+  test('nothing is taken from it before it is asked for', async () => {
+    const { delivery, ended } = ticket()
+    deliver(bytes(1), delivery, new AbortController().signal, LONG)
+    await sleep(10)
+    expect(ended).toEqual([])
+  })
+
+  test('a client that cancels, before or midway, gives it back', async () => {
+    for (const pieces of [0, 1, 2]) {
+      const { delivery, ended } = ticket()
+      const body = deliver(bytes(3 * PIECE), delivery, new AbortController().signal, LONG)
+      const reader = body.getReader()
+      for (let i = 0; i < pieces; i++) await reader.read()
+      await reader.cancel()
+      expect(ended).toEqual(['given back'])
+    }
+  })
+
+  test('a request that is aborted gives it back, whatever is still read', async () => {
+    const { delivery, ended } = ticket()
+    const abort = new AbortController()
+    const reader = deliver(bytes(2 * PIECE), delivery, abort.signal, LONG).getReader()
+    await reader.read()
+    abort.abort()
+    expect(ended).toEqual(['given back'])
+    await reader.read()
+    await reader.read()
+    expect(ended).toEqual(['given back'])
+  })
+
+  test('an abort after the end changes nothing', async () => {
+    const { delivery, ended } = ticket()
+    const abort = new AbortController()
+    await new Response(deliver(bytes(10), delivery, abort.signal, LONG)).bytes()
+    abort.abort()
+    expect(ended).toEqual(['done'])
+  })
+
+  test('a client that reads nothing for the deadline gives it back, and its body fails', async () => {
+    const { delivery, ended } = ticket()
+    const body = deliver(bytes(2 * PIECE), delivery, new AbortController().signal, 40)
+    const reader = body.getReader()
+    await reader.read()
+    await until(() => ended.length > 0, 'the deadline', 500)
+    expect(ended).toEqual(['given back'])
+    await expect(reader.read()).rejects.toThrow('the client reads nothing')
+  })
+
+  test('also one that never begins to read', async () => {
+    const { delivery, ended } = ticket()
+    deliver(bytes(1), delivery, new AbortController().signal, 20)
+    await until(() => ended.length > 0, 'the deadline', 500)
+    expect(ended).toEqual(['given back'])
+  })
+
+  test('a client that reads slowly, but reads, gets all of it', async () => {
+    const { delivery, ended } = ticket()
+    const body = deliver(bytes(6 * PIECE), delivery, new AbortController().signal, 60)
+    let got = 0
+    const reader = body.getReader()
+    for (;;) {
+      const { done, value } = await within(reader.read(), 'a piece', 1_000)
+      if (done) break
+      got += value.length
+      await sleep(20)
+    }
+    expect(got).toBe(6 * PIECE)
+    expect(ended).toEqual(['done'])
+    await sleep(80)
+    expect(ended).toEqual(['done'])
+  })
+})

@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'bun:test'
+import { filterFor, type Wanted } from '../../src/record/filter.ts'
+import { encodeChunk } from '../../src/stream/chunk.ts'
+import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
+import type { KafkaRecord } from '../../src/stream/source.ts'
+
+const table = new PartitionTable([
+  { topic: 'a', partition: 0 },
+  { topic: 'a', partition: 1 },
+  { topic: 'b', partition: 0 },
+])
+
+function record(topic: string, partition: number, key: string | Uint8Array | null): KafkaRecord {
+  const bytes = typeof key === 'string' ? new TextEncoder().encode(key) : key
+  return { topic, partition, offset: 0, timestamp: 0, key: bytes, value: null }
+}
+
+const records = [
+  record('a', 0, 'x'),
+  record('a', 1, 'y'),
+  record('b', 0, 'x'),
+  record('b', 0, null),
+  record('a', 0, ''),
+  record('a', 1, 'żółw'),
+  record('a', 1, new Uint8Array([0xff, 0x00])),
+]
+
+function passing(wanted: Partial<Wanted>): number[] | undefined {
+  const filter = filterFor({ topics: [], partitions: [], keys: [], ...wanted }, table)
+  if (!filter) return undefined
+  const chunk = encodeChunk(records, new Cursor(table, new Float64Array(3)), 'noop')
+  return records.flatMap((_, index) => (filter(chunk, index) ? [index] : []))
+}
+
+describe('filters', () => {
+  test.each<[Partial<Wanted>, number[]]>([
+    [{ topics: ['a'] }, [0, 1, 4, 5, 6]],
+    [{ topics: ['a', 'b'] }, [0, 1, 2, 3, 4, 5, 6]],
+    [{ partitions: [1] }, [1, 5, 6]],
+    [{ partitions: [0] }, [0, 2, 3, 4]],
+    [{ partitions: [0, 1], topics: ['b'] }, [2, 3]],
+    [{ keys: ['x'] }, [0, 2]],
+    [{ keys: ['x', 'y'], topics: ['a'] }, [0, 1]],
+    [{ keys: [''] }, [4]],
+    [{ keys: ['żółw'] }, [5]],
+    [{ keys: ['null'] }, []],
+    // A key that is no UTF-8 is asked for as it is shown.
+    [{ keys: ['/wA='] }, [6]],
+  ])('%j lets pass what has all of it', (wanted, expected) => {
+    expect(passing(wanted)).toEqual(expected)
+  })
+
+  test('nothing wanted in particular is no filter, which costs nothing', () => {
+    expect(passing({})).toBeUndefined()
+  })
+
+  test('a partition that no topic has is refused in words that name the range', () => {
+    expect(() => passing({ partitions: [2] })).toThrow(
+      'Cannot use parameter "partition": there is no partition 2, they go from 0 to 1',
+    )
+  })
+
+  // It never passes a record, and the client is not told why.
+  test.failing('so is one that none of the wanted topics has', () => {
+    expect(() => passing({ topics: ['b'], partitions: [1] })).toThrow('partition')
+  })
+})

@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'bun:test'
+import {
+  type KafkaConsumeOptions,
+  optionsSchema,
+  type ResolvedOptions,
+  resolveOptions,
+} from '../../src/config/options.ts'
+import { KafkaConsumeError } from '../../src/errors.ts'
+
+const REQUIRED = { bootstrapServers: 'localhost:9092', topics: ['orders'] }
+
+const DEFAULTS: Omit<ResolvedOptions, keyof typeof REQUIRED> = {
+  mode: 'http-get',
+  messageDeserializer: 'noop',
+  autoOffsetReset: 'latest',
+  consumerGroup: { mode: 'random' },
+  responseFormat: 'kong',
+  errorHandling: { returnErrorMessage: false },
+  heartbeat: 8_000,
+  writeDeadline: 60_000,
+  ringBytes: 64 * 1024 * 1024,
+  maxSubscribers: 20_000,
+  maxReplays: 16,
+}
+
+function resolve(options: object): ResolvedOptions {
+  return resolveOptions({ ...REQUIRED, ...options } as KafkaConsumeOptions)
+}
+
+function refusal(options: unknown): string {
+  try {
+    resolveOptions(options as KafkaConsumeOptions)
+  } catch (error) {
+    if (!(error instanceof KafkaConsumeError)) throw error
+    expect(error.code).toBe('INVALID_OPTIONS')
+    expect(error.message).toStartWith('Cannot use these kafkaConsume options: ')
+    return error.message
+  }
+  throw new Error(`expected ${JSON.stringify(options)} to be refused`)
+}
+
+describe('options', () => {
+  test('every option but brokers and topics has its default', () => {
+    expect(resolve({})).toEqual({
+      bootstrapServers: ['localhost:9092'],
+      topics: ['orders'],
+      ...DEFAULTS,
+    })
+    expect(Object.keys(optionsSchema.entries).sort()).toEqual(
+      [...Object.keys(REQUIRED), ...Object.keys(DEFAULTS)].sort(),
+    )
+    expect(resolve({ errorHandling: {} }).errorHandling).toEqual({ returnErrorMessage: false })
+  })
+
+  test.each([
+    ['localhost:9092', ['localhost:9092']],
+    ['a:1, b:65535 ', ['a:1', 'b:65535']],
+    [
+      ['a:1', ' b:2'],
+      ['a:1', 'b:2'],
+    ],
+    ['[::1]:9092', ['[::1]:9092']],
+  ])('brokers may be %p', (bootstrapServers, expected) => {
+    expect(resolve({ bootstrapServers }).bootstrapServers).toEqual(expected)
+  })
+
+  test('topics may be text or an array, and keep their order', () => {
+    expect(resolve({ topics: 'b, a' }).topics).toEqual(['b', 'a'])
+    expect(resolve({ topics: ['b', 'a'] }).topics).toEqual(['b', 'a'])
+  })
+
+  const refused: ReadonlyArray<readonly [object, ...string[]]> = [
+    [{ bootstrapServers: undefined }, 'bootstrapServers', 'host:port'],
+    [{ bootstrapServers: '' }, 'bootstrapServers.0', 'host:port'],
+    [{ bootstrapServers: [] }, 'bootstrapServers', 'at least one broker'],
+    [{ bootstrapServers: ['a:1', 'b'] }, 'bootstrapServers.1', 'host:port'],
+    [{ bootstrapServers: 'a:65536' }, 'bootstrapServers.0', '65535'],
+    [{ bootstrapServers: 'http://a:1' }, 'bootstrapServers.0', 'host:port'],
+    [{ bootstrapServers: [1] }, 'bootstrapServers.0', 'text'],
+    [{ bootstrapServers: 9092 }, 'bootstrapServers', 'host:port'],
+    [{ topics: undefined }, 'topics', 'required'],
+    [{ topics: [] }, 'topics', 'at least one topic'],
+    [{ topics: '' }, 'topics.0', '1 to 249'],
+    [{ topics: ['ok', 'not ok'] }, 'topics.1', 'a-z'],
+    [{ topics: ['..'] }, 'topics.0', 'a topic must be'],
+    [{ topics: ['x'.repeat(250)] }, 'topics.0', '249'],
+    [{ topics: ['a', 'a'] }, 'topics', 'only once'],
+    [{ topics: Array.from({ length: 101 }, (_, i) => `t${i}`) }, 'topics', 'at most 100'],
+    [{ topics: [7] }, 'topics.0', 'text'],
+    [{ mode: 'sse' }, 'mode', '"http-get", "server-sent-events" or "auto"'],
+    [{ messageDeserializer: 'avro' }, 'messageDeserializer', '"noop" or "json"'],
+    [{ autoOffsetReset: 'none' }, 'autoOffsetReset', '"earliest" or "latest"'],
+    [{ consumerGroup: { mode: 'own' } }, 'consumerGroup.mode', '"random" or "manual"'],
+    [{ consumerGroup: { mode: 'manual' } }, 'consumerGroup', 'consumerGroupId'],
+    [
+      { consumerGroup: { mode: 'manual', consumerGroupId: '' } },
+      'consumerGroup.consumerGroupId',
+      'empty',
+    ],
+    [
+      { consumerGroup: { mode: 'manual', consumerGroupId: 'g'.repeat(256) } },
+      'consumerGroup.consumerGroupId',
+      '255',
+    ],
+    [
+      { consumerGroup: { mode: 'random', consumerGroupId: 'g' } },
+      'consumerGroup.consumerGroupId: unknown option',
+    ],
+    [{ responseFormat: 'flat' }, 'responseFormat', '"kong" or "records"'],
+    [
+      { errorHandling: { returnErrorMessage: 'yes' } },
+      'errorHandling.returnErrorMessage',
+      'true or false',
+    ],
+    [{ errorHandling: { show: true } }, 'errorHandling.show: unknown option'],
+    [{ heartbeat: 99 }, 'heartbeat', 'from 100 to 3600000'],
+    [{ heartbeat: 1.5e9 }, 'heartbeat', 'milliseconds'],
+    [{ writeDeadline: 100.5 }, 'writeDeadline', 'a whole number of milliseconds'],
+    [{ writeDeadline: '60000' }, 'writeDeadline', 'from 100 to 3600000'],
+    [{ ringBytes: 65_535 }, 'ringBytes', 'from 65536 to 4294967296'],
+    [{ ringBytes: Number.NaN }, 'ringBytes', 'bytes'],
+    [{ maxSubscribers: 0 }, 'maxSubscribers', 'from 1 to 1000000'],
+    [{ maxReplays: 49 }, 'maxReplays', 'from 1 to 48'],
+    [{ heartBeat: 1_000 }, 'heartBeat: unknown option'],
+    [{ bootstrap_servers: 'a:1' }, 'bootstrap_servers: unknown option'],
+  ]
+
+  test.each(refused)('%j is refused in words that name the field', (options, ...words) => {
+    const message = refusal({ ...REQUIRED, ...options })
+    for (const word of words) expect(message).toContain(word)
+  })
+
+  test('all that is wrong is named at once', () => {
+    const message = refusal({ ...REQUIRED, mode: 'x', heartbeat: 1, typo: true })
+    for (const name of ['mode: ', 'heartbeat: ', 'typo: unknown option']) {
+      expect(message).toContain(name)
+    }
+  })
+
+  test.each([[undefined], [null], ['localhost:9092'], [7], [[]]])(
+    'options that are %p are refused, not choked on',
+    (options) => {
+      refusal(options)
+    },
+  )
+
+  test('each limit may be reached', () => {
+    for (const at of [100, 3_600_000]) {
+      expect(resolve({ heartbeat: at, writeDeadline: at })).toMatchObject({ heartbeat: at })
+    }
+    expect(resolve({ ringBytes: 65_536, maxSubscribers: 1, maxReplays: 1 }).maxReplays).toBe(1)
+    expect(resolve({ ringBytes: 4_294_967_296, maxReplays: 48 }).maxReplays).toBe(48)
+  })
+})
