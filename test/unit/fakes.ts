@@ -161,6 +161,8 @@ export class FakeConsumer {
   commitError: { message: string; code: number } | undefined
   readError: { message: string; code: number } | undefined
   lost = false
+  /** Called when a read has its records and has not handed them over. */
+  onRead: (records: readonly KafkaRecord[]) => void = () => {}
   rebalance: Rebalance = () => {}
   readonly #listeners = new Map<string, Set<(value: never) => void>>()
   #wait = 0
@@ -208,7 +210,9 @@ export class FakeConsumer {
     this.limits.push(limit)
     const answer = () => {
       if (this.readError) return done(this.readError, [])
-      done(null, this.#take(limit))
+      const records = this.#take(limit)
+      this.onRead(records)
+      done(null, records)
     }
     const ready = this.readError || this.queue.some((record) => this.#flows(record))
     // A read that finds nothing waits a fraction of the real time: tests are to be quick.

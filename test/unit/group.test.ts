@@ -299,6 +299,16 @@ describe('a group whose members change', () => {
     expect(delivery.records.map(({ partition }) => partition)).toEqual([0, 0, 0])
   })
 
+  test('nor are those that were on their way when it was taken', async () => {
+    await using member = await new Member().with()
+    member.consumer.onRead = (records) => {
+      if (records.length > 0) member.consumer.take(1)
+    }
+    member.consumer.queue.push(...some(0, 2, 1), ...some(0, 2, 0))
+    await until(() => member.consumer.queue.length === 0, 'the records to be read')
+    expect((await member.poll()).records.map(({ partition }) => partition)).toEqual([0, 0])
+  })
+
   test('records in a caller’s hands are not taken back when their partition is gone', async () => {
     await using member = await new Member().with(...some(0, 2, 0), ...some(0, 2, 1))
     const delivery = await member.poll()

@@ -463,6 +463,17 @@ describe('a subscription', () => {
     expect(reader.cursor.toString()).toBe('t:0=5,1=0')
   })
 
+  test('what a filter holds back moves the cursor, in the ring and behind it', async () => {
+    await using scene = await Scene.at([3, 0])
+    const readers = [scene.reader([3, 0], () => false), scene.reader([0, 0], () => false)]
+    await scene.feed([recordAt(0, 3), recordAt(1, 0)])
+    const taken = Promise.all(readers.map(take))
+    await until(() => scene.source.opened.length === 2, 'a replay')
+    scene.source.last.answer({ records: [0, 1, 2].map((offset) => recordAt(0, offset)) })
+    expect(await taken).toEqual([[], []])
+    for (const { cursor } of readers) expect(cursor.toString()).toBe('t:0=4,1=1')
+  })
+
   test('a reader that was left behind by the ring goes on from Kafka, and is counted', async () => {
     await using scene = await Scene.at([0, 0], 500)
     const reader = scene.reader([0, 0])

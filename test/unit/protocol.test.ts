@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'bun:test'
+import { join } from 'node:path'
+import { type ErrorCode, KafkaConsumeError } from '../../src/errors.ts'
+import { parseRead, parseStream } from '../../src/plugin/parameters.ts'
+import { parseCursor } from '../../src/stream/cursor.ts'
+
+const page = await Bun.file(join(import.meta.dirname, '../../docs/protocol.md')).text()
+
+/** All codes: the compiler refuses one that is missing here, or no code. */
+const codes: Record<ErrorCode, true> = {
+  INVALID_OPTIONS: true,
+  INVALID_PARAMETER: true,
+  INVALID_CURSOR: true,
+  UNKNOWN_TOPIC: true,
+  METHOD_NOT_ALLOWED: true,
+  NOT_ACCEPTABLE: true,
+  INTERNAL: true,
+  KAFKA_AUTHENTICATION: true,
+  KAFKA_AUTHORIZATION: true,
+  KAFKA_ERROR: true,
+  KAFKA_UNAVAILABLE: true,
+  KAFKA_TIMEOUT: true,
+  TOO_MANY_SUBSCRIBERS: true,
+  TOO_MANY_REPLAYS: true,
+  TOO_MANY_POLLS: true,
+  SHUTTING_DOWN: true,
+}
+
+describe('the protocol page', () => {
+  test('lists every error code with its status, and no other', () => {
+    const listed = [...page.matchAll(/^\| `([A-Z_]+)` \| (\d{3}) \|/gm)].map(([, code, status]) => [
+      code,
+      Number(status),
+    ])
+    const all = (Object.keys(codes) as ErrorCode[]).map((code) => [
+      code,
+      new KafkaConsumeError(code, 'Cannot test: it is a test').status,
+    ])
+    expect(listed.sort()).toEqual(all.sort())
+  })
+
+  test('gives the ranges and defaults of a read as they are', () => {
+    const { limits } = parseRead(new URLSearchParams(), ['t'])
+    const rows = new Map(
+      [...page.matchAll(/^\| `(\w+)` \| (\d+) to (\d+) \| (\d+) \|/gm)].map(
+        ([, name, ...numbers]) => [name as string, numbers.map(Number)] as const,
+      ),
+    )
+    expect([...rows.keys()]).toEqual(['max_records', 'max_bytes', 'timeout'])
+    for (const [name, [min = 0, max = 0]] of rows) {
+      for (const at of [min, max]) parseRead(new URLSearchParams({ [name]: String(at) }), ['t'])
+      for (const beyond of [min - 1, max + 1]) {
+        const query = new URLSearchParams({ [name]: String(beyond) })
+        expect(() => parseRead(query, ['t'])).toThrow(`${min} to ${max}`)
+      }
+    }
+    expect([...rows.values()].map(([, , otherwise]) => otherwise)).toEqual([
+      limits.maxRecords,
+      limits.maxBytes,
+      limits.timeout,
+    ])
+  })
+
+  test('every start, cursor and duration that it shows is understood', () => {
+    const positions = page.slice(page.indexOf('## Positions'), page.indexOf('## Cursors'))
+    const starts = [...positions.matchAll(/`((?:-|\d{4}|earliest|latest)[^`]*)`/g)].map(
+      ([, start]) => start as string,
+    )
+    expect(starts.length).toBeGreaterThan(7)
+    for (const start of starts) {
+      expect(parseRead(new URLSearchParams({ start }), ['t']).position).toHaveProperty('start')
+    }
+    const cursors = [...page.matchAll(/\bkong-test:0=[\d,=]+/g)].map(([cursor]) => cursor)
+    expect(cursors.length).toBeGreaterThan(4)
+    for (const cursor of cursors) expect(parseCursor(cursor, 'cursor')).toHaveLength(4)
+    const [, kafkaSse = ''] = /`(\[\{"topic":[^`]*\])`/.exec(page) ?? []
+    expect(parseStream(new URLSearchParams(), kafkaSse, ['t']).position).toEqual({
+      cursor: [{ topic: 't', partition: 0, offset: 43 }],
+      parameter: 'Last-Event-ID',
+    })
+  })
+})
