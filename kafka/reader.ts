@@ -1,8 +1,10 @@
 import type { Batch, Gap, KafkaRecord, PartitionOffset, Reader } from '../src/stream/source.ts'
 import { type Consumer, call, type Message, type Settings } from './client.ts'
 
+const MIB = 1024 * 1024
+
 /** Bytes of one read, more or less: what bounds memory where single records are large. */
-const READ_BYTES = 4 * 1024 * 1024
+const READ_BYTES = 4 * MIB
 /** Records of the first read, before their size is known. */
 const FIRST_LIMIT = 64
 
@@ -21,7 +23,11 @@ export function readerSettings(purpose: 'tail' | 'replay', embedded = false): Se
     'enable.partition.eof': true,
     // How long the broker holds an empty answer, and so how soon the end of a partition is known.
     'fetch.wait.max.ms': embedded ? 50 : purpose === 'tail' ? 500 : 100,
-    'queued.max.messages.kbytes': purpose === 'tail' ? 32 * 1024 : 16 * 1024,
+    // What is fetched ahead. A record at hand costs the client some 400 bytes beside its own, and
+    // there is one consumer for each replay.
+    'queued.max.messages.kbytes': purpose === 'tail' ? 32 * 1024 : 4 * 1024,
+    'queued.min.messages': purpose === 'tail' ? 50_000 : 5_000,
+    'fetch.max.bytes': purpose === 'tail' ? 32 * MIB : 4 * MIB,
     // With the default of 1 s a full queue, once emptied, would stay empty for up to a second.
     'fetch.queue.backoff.ms': 5,
     'fetch.error.backoff.ms': 100,
