@@ -161,7 +161,17 @@ export class Group implements GroupSession {
         { once: true },
       )
       this.#serve()
+      // Those in front may have long been counting; this one's time begins with its own call.
+      if (this.#polls[0]?.due !== undefined) this.#count(poll)
     })
+  }
+
+  /** A poll's timeout begins. */
+  #count(poll: Poll): void {
+    if (poll.due !== undefined) return
+    poll.due = performance.now() + poll.limits.timeout
+    // The loop looks after each read; this is for waits that end between two reads.
+    setTimeout(() => this.#serve(), poll.limits.timeout + 1)
   }
 
   async close(): Promise<void> {
@@ -186,6 +196,7 @@ export class Group implements GroupSession {
       if (!this.#closing) await this.#leave()
     }
     await this.#lastDeliveries()
+    this.#commitDelivered()
     await this.#commits
     await this.#leave()
   }
@@ -295,7 +306,8 @@ export class Group implements GroupSession {
   /** These partitions are no longer ours: what is at hand of them, their next owner delivers. */
   #disown(partitions: ReadonlyArray<{ topic: string; partition: number }>, commit = false): void {
     if (partitions.length === 0) return
-    if (commit) this.#commitDelivered()
+    // What may be committed is asked now: the ledger forgets it with the partitions.
+    if (commit) this.#commitNext(this.#ledger.committable())
     for (const { topic, partition } of partitions) {
       this.#owned.delete(`${topic}:${partition}`)
       this.#ledger.forget(topic, partition)
@@ -323,12 +335,7 @@ export class Group implements GroupSession {
         continue
       }
       if (answered && poll.due === undefined) {
-        for (const waiting of this.#polls) {
-          if (waiting.due !== undefined) continue
-          waiting.due = now + waiting.limits.timeout
-          // The loop looks after each read; this is for waits that end between two reads.
-          setTimeout(() => this.#serve(), waiting.limits.timeout + 1)
-        }
+        for (const waiting of this.#polls) this.#count(waiting)
       }
       const late = this.#polls.findIndex(({ due }) => due !== undefined && due <= now)
       if (late < 0) return
@@ -339,6 +346,7 @@ export class Group implements GroupSession {
 
   #deliver(limits: PollLimits): Delivery {
     const records = this.#ready.take(limits)
+    const owners = new Set(this.#owned.values())
     for (const { topic, partition, offset } of records) this.#ledger.take(topic, partition, offset)
     let open = true
     const settle = () => {
@@ -367,13 +375,17 @@ export class Group implements GroupSession {
         this.#commitDelivered()
       },
       giveBack: () => {
-        if (settle()) this.#takeBack(records)
+        if (settle()) this.#takeBack(records, owners)
       },
     }
   }
 
-  #takeBack(records: readonly KafkaRecord[]): void {
-    const ours = records.filter(({ topic, partition }) => this.#owned.has(`${topic}:${partition}`))
+  /** @param owners Who owned the records when they went out: a partition that went and returned is read anew. */
+  #takeBack(records: readonly KafkaRecord[], owners: ReadonlySet<Owned>): void {
+    const ours = records.filter(({ topic, partition }) => {
+      const owned = this.#owned.get(`${topic}:${partition}`)
+      return owned !== undefined && owners.has(owned)
+    })
     if (ours.length === 0 || this.#closing) return
     this.#ready.putBack(ours)
     this.#serve()
@@ -384,20 +396,32 @@ export class Group implements GroupSession {
     this.#commitAsked = true
     this.#commits = this.#commits.then(async () => {
       this.#commitAsked = false
-      const offsets = this.#ledger.committable()
-      if (offsets.length === 0) return
-      await this.#commit(offsets).catch((error: KafkaConsumeError) =>
-        log.warn('Cannot commit for group {group}: {error}', {
-          group: this.#options.groupId,
-          error: error.detail ?? error.message,
-        }),
-      )
+      await this.#commitOrKeep(this.#ledger.committable())
     })
+  }
+
+  #commitNext(offsets: PartitionOffset[]): void {
+    this.#commits = this.#commits.then(() => this.#commitOrKeep(offsets))
+  }
+
+  /** What cannot be committed now goes with the next commit, or with the last one. */
+  async #commitOrKeep(offsets: PartitionOffset[]): Promise<void> {
+    if (offsets.length === 0) return
+    try {
+      await this.#commit(offsets)
+    } catch (thrown) {
+      const error = asKafkaConsumeError(thrown)
+      for (const { topic, partition } of offsets) this.#ledger.uncommit(topic, partition)
+      log.warn('Cannot commit for group {group}: {error}', {
+        group: this.#options.groupId,
+        error: error.detail ?? error.message,
+      })
+    }
   }
 
   async #commit(offsets: PartitionOffset[]): Promise<void> {
     const consumer = this.#consumer
-    if (!consumer) throw this.#failure ?? tooLate()
+    if (!consumer) throw this.#failure ?? closing()
     await call('Cannot commit offsets', (done) =>
       consumer.commitCb(offsets, (error) => done(error, undefined)),
     )

@@ -41,6 +41,12 @@ export class Ledger {
     return offsets
   }
 
+  /** What was told of a partition could not be committed: it is told again. */
+  uncommit(topic: string, partition: number): void {
+    const account = this.#partitions.get(`${topic}:${partition}`)
+    if (account) account.committable = -1
+  }
+
   /** The partition went to another member. */
   forget(topic: string, partition: number): void {
     this.#partitions.delete(`${topic}:${partition}`)

@@ -44,6 +44,8 @@ export class AssignedReader implements Reader {
   readonly #release: (healthy: boolean) => Promise<void>
   readonly #expected = new Map<string, Map<number, number>>()
   #pending: Gap[] = []
+  /** Read, but behind a gap that is yet to be announced. */
+  #held: readonly KafkaRecord[] = []
   #ends: PartitionOffset[] = []
   #recordBytes = READ_BYTES / FIRST_LIMIT
   #reading: Promise<unknown> = Promise.resolve()
@@ -71,6 +73,19 @@ export class AssignedReader implements Reader {
   }
 
   async read(limit: number, wait: number): Promise<Batch> {
+    const read = this.#held.length > 0 ? this.#held : await this.#consume(limit, wait)
+    // A gap goes before the records of its batch, so those before the gap go by themselves.
+    const count = this.#inspect(read)
+    this.#held = read.slice(count)
+    const batch = { records: read.slice(0, count), gaps: this.#pending, ends: this.#ends }
+    this.#pending = []
+    // An end lies behind what is held.
+    if (this.#held.length > 0) return { ...batch, ends: [] }
+    this.#ends = []
+    return batch
+  }
+
+  async #consume(limit: number, wait: number): Promise<readonly KafkaRecord[]> {
     const bounded = Math.max(1, Math.min(limit, Math.floor(READ_BYTES / this.#recordBytes)))
     this.#consumer.setDefaultConsumeTimeout(wait)
     const reading = call<Message[]>('Cannot read from Kafka', (done) =>
@@ -80,12 +95,7 @@ export class AssignedReader implements Reader {
       this.#healthy = false
     })
     // The client's messages have the shape of a record, and more that nobody looks at.
-    const records = (await reading) as unknown as KafkaRecord[]
-    this.#inspect(records)
-    const batch = { records, gaps: this.#pending, ends: this.#ends }
-    this.#pending = []
-    this.#ends = []
-    return batch
+    return (await reading) as unknown as KafkaRecord[]
   }
 
   async close(): Promise<void> {
@@ -94,8 +104,13 @@ export class AssignedReader implements Reader {
     await this.#release(this.#healthy)
   }
 
-  /** Compares every offset with the one that follows the last, and learns how large records are. */
-  #inspect(records: readonly KafkaRecord[]): void {
+  /**
+   * Compares every offset with the one that follows the last, and learns how large records are.
+   *
+   * @returns how many records go out now: those before a gap, or all.
+   */
+  #inspect(records: readonly KafkaRecord[]): number {
+    let count = 0
     let topic = ''
     let partition = -1
     let expected = -1
@@ -109,29 +124,34 @@ export class AssignedReader implements Reader {
         ofTopic = this.#expected.get(topic)
         expected = ofTopic?.get(partition) ?? record.offset
       }
-      if (record.offset !== expected) this.#jump(record, expected)
+      if (record.offset !== expected) {
+        const gap = this.#jump(record, expected)
+        if (gap && count > 0) break
+        if (gap) this.#pending.push(gap)
+      }
+      count++
       expected = record.offset + 1
       bytes += (record.value?.length ?? 0) + 64
     }
-    if (records.length === 0) return
+    if (count === 0) return 0
     ofTopic?.set(partition, expected)
-    const average = bytes / records.length
+    const average = bytes / count
     // Quick to believe in large records, slow to believe in small ones.
     this.#recordBytes = Math.max(average, (this.#recordBytes + average) / 2)
+    return count
   }
 
   /**
    * Offsets may jump without a loss: compaction removes records, and transactions leave marks that
    * are no records. It is a loss where the partition now begins behind the offset that was due.
    */
-  #jump({ topic, partition, offset }: KafkaRecord, expected: number): void {
+  #jump({ topic, partition, offset }: KafkaRecord, expected: number): Gap | undefined {
     if (offset < expected) {
-      this.#pending.push({ topic, partition, from: expected, to: offset, reason: 'out-of-range' })
-      return
+      return { topic, partition, from: expected, to: offset, reason: 'out-of-range' }
     }
     const { lowOffset } = this.#consumer.getWatermarkOffsets(topic, partition)
-    if (lowOffset <= expected) return
+    if (lowOffset <= expected) return undefined
     const to = Math.min(lowOffset, offset)
-    this.#pending.push({ topic, partition, from: expected, to, reason: 'retention' })
+    return { topic, partition, from: expected, to, reason: 'retention' }
   }
 }

@@ -5,6 +5,12 @@ export {
   type KafkaConsumeHandler,
   kafkaConsume,
 } from './plugin/kafka-consume.ts'
-export type { ConsumedRecord, KafkaReader, ReadFrom, ReadLimits } from './plugin/reader.ts'
+export type {
+  ConsumedRecord,
+  KafkaReader,
+  ReadFrom,
+  ReadLimits,
+  StreamFrom,
+} from './plugin/reader.ts'
 export type { RouteStats } from './plugin/route.ts'
-export type { KafkaProblem } from './stream/source.ts'
+export type { Gap, KafkaProblem } from './stream/source.ts'

@@ -17,9 +17,11 @@ export function deliver(
   deadline: number,
 ): ReadableStream<Uint8Array> {
   let sent = 0
+  let given = false
   let timer: ReturnType<typeof setTimeout> | undefined
   const giveUp = () => {
     clearTimeout(timer)
+    given = true
     delivery.giveBack()
   }
   signal.addEventListener('abort', giveUp, { once: true })
@@ -43,7 +45,7 @@ export function deliver(
         clearTimeout(timer)
         signal.removeEventListener('abort', giveUp)
         controller.close()
-        delivery.done()
+        if (!given) delivery.done()
       },
       cancel: giveUp,
     },

@@ -63,8 +63,11 @@ async function answerFrom(c: Context, route: Route, plan: ReadPlan, form: Form):
 function nextUrl(c: Context, cursor: string): string {
   const url = new URL(c.req.url)
   url.searchParams.delete('start')
-  url.searchParams.set('cursor', cursor)
-  return `${url.pathname}${url.search}`
+  url.searchParams.delete('cursor')
+  // The marks of a cursor may stand in a query as they are; escaped, a long cursor of many
+  // partitions would be more than a request line may have.
+  const text = encodeURIComponent(cursor).replace(/%3A|%2C|%3B|%3D/g, decodeURIComponent)
+  return `${url.pathname}?${url.search && `${url.search.slice(1)}&`}cursor=${text}`
 }
 
 /** As the group: committed when the answer is delivered, handed back when the client is gone. */

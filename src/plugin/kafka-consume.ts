@@ -61,8 +61,14 @@ export function kafkaConsume(options: KafkaConsumeOptions): KafkaConsumeHandler 
     if (isFollowed(c)) {
       const reader = new RequestReader(route, c)
       c.set('kafka', reader)
-      await next()
-      reader.settle(c.error !== undefined)
+      let failed = true
+      try {
+        await next()
+        failed = c.error !== undefined
+      } finally {
+        // Also when what was thrown is no Error, which Hono passes on as it is.
+        reader.settle(failed)
+      }
       return
     }
     try {

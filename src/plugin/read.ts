@@ -28,8 +28,8 @@ export async function readFrom(
   let records = limits.maxRecords
   let bytes = limits.maxBytes
   const until = performance.now() + limits.timeout
-  const wake = () => subscription.wake()
-  signal.addEventListener('abort', wake)
+  const stop = () => subscription.stop()
+  signal.addEventListener('abort', stop)
   try {
     while (records > 0 && bytes > 0 && !signal.aborted) {
       const ready = await subscription.fill(records)
@@ -60,7 +60,7 @@ export async function readFrom(
       }
     }
   } finally {
-    signal.removeEventListener('abort', wake)
+    signal.removeEventListener('abort', stop)
   }
   return { slices, gaps }
 }

@@ -1,10 +1,11 @@
+import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import type { Slice } from '../record/body.ts'
 import { filterFor } from '../record/filter.ts'
 import { encodeChunk } from '../stream/chunk.ts'
 import { Cursor, PartitionTable, parseCursor } from '../stream/cursor.ts'
 import type { Position } from '../stream/feed.ts'
-import type { Delivery } from '../stream/source.ts'
+import type { Delivery, Gap } from '../stream/source.ts'
 import { readFrom } from './read.ts'
 import type { Route } from './route.ts'
 
@@ -48,6 +49,14 @@ export interface ReadFrom {
   readonly cursor?: string
 }
 
+/** Where a stream begins, and how it ends. */
+export interface StreamFrom extends ReadFrom {
+  /** Default: the request's own. */
+  readonly signal?: AbortSignal
+  /** Told of offsets that Kafka no longer has. Default: they are logged. */
+  readonly onGap?: (gap: Gap) => void
+}
+
 /**
  * What `kafkaConsume` puts on the context as `c.var.kafka` when a further handler follows.
  */
@@ -70,6 +79,8 @@ export interface KafkaReader {
    */
   read(from: ReadFrom & ReadLimits): Promise<{
     readonly records: readonly ConsumedRecord[]
+    /** Offsets that Kafka no longer has. */
+    readonly gaps: readonly Gap[]
     readonly cursor: string
   }>
   /**
@@ -78,10 +89,10 @@ export interface KafkaReader {
    *
    * @throws KafkaConsumeError
    */
-  stream(
-    from?: ReadFrom & { readonly signal?: AbortSignal },
-  ): AsyncIterableIterator<ConsumedRecord & { readonly cursor: string }>
+  stream(from?: StreamFrom): AsyncIterableIterator<ConsumedRecord & { readonly cursor: string }>
 }
+
+const log = getLogger(['hono-kafka-consume', 'reader'])
 
 const NOTHING = { topics: [], partitions: [], keys: [] }
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -120,23 +131,24 @@ export class RequestReader implements KafkaReader {
     const subscription = await this.#subscribe(from)
     try {
       const signal = from.signal ?? this.#c.req.raw.signal
-      const { slices } = await readFrom(subscription, withDefaults(from), signal)
-      return { records: slices.flatMap(recordsOf), cursor: subscription.cursor.toString() }
+      const { slices, gaps } = await readFrom(subscription, withDefaults(from), signal)
+      return { records: slices.flatMap(recordsOf), gaps, cursor: subscription.cursor.toString() }
     } finally {
       void subscription.close()
     }
   }
 
-  async *stream(from: ReadFrom & { readonly signal?: AbortSignal } = {}) {
+  async *stream({ onGap, ...from }: StreamFrom = {}) {
     const signal = from.signal ?? this.#c.req.raw.signal
     const subscription = await this.#subscribe(from)
-    const wake = () => subscription.wake()
-    signal.addEventListener('abort', wake)
+    const stop = () => subscription.stop()
+    signal.addEventListener('abort', stop)
     try {
       while (!signal.aborted && !this.#route.isClosed) {
         const part = await subscription.next({ records: 500, bytes: 1024 * 1024 })
         if (!part) await subscription.wait(1_000)
-        else if ('chunk' in part) {
+        else if ('gap' in part) this.#announce(part.gap, onGap)
+        else {
           for (let i = part.begin; i < part.end; i++) {
             if (signal.aborted) return
             const [record] = recordsOf({ chunk: part.chunk, begin: i, end: i + 1 })
@@ -145,9 +157,15 @@ export class RequestReader implements KafkaReader {
         }
       }
     } finally {
-      signal.removeEventListener('abort', wake)
+      signal.removeEventListener('abort', stop)
       await subscription.close()
     }
+  }
+
+  #announce(gap: Gap, onGap: StreamFrom['onGap']): void {
+    this.#route.gaps++
+    if (onGap) onGap(gap)
+    else log.warn('Skipped {from} to {to} of {topic}:{partition}: {reason}', { ...gap })
   }
 
   async #subscribe({ start, cursor }: ReadFrom) {

@@ -163,7 +163,7 @@ class LiveStream implements OpenStream {
 
   #stop(): void {
     this.#ending = true
-    this.#subscription.wake()
+    this.#subscription.stop()
   }
 
   /** Resolves when the runtime has taken the bytes, or when the stream is given up. */

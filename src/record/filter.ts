@@ -20,9 +20,12 @@ const keys = new WeakMap<Chunk, ReadonlyArray<string | null>>()
  */
 export function filterFor(wanted: Wanted, table: PartitionTable): Filter | undefined {
   if (wanted.topics.length + wanted.partitions.length + wanted.keys.length === 0) return undefined
+  const asked = table.partitions.filter(
+    ({ topic }) => wanted.topics.length === 0 || wanted.topics.includes(topic),
+  )
   for (const wantedPartition of wanted.partitions) {
-    if (!table.partitions.some(({ partition }) => partition === wantedPartition)) {
-      const highest = Math.max(...table.partitions.map(({ partition }) => partition))
+    if (!asked.some(({ partition }) => partition === wantedPartition)) {
+      const highest = Math.max(...asked.map(({ partition }) => partition))
       throw new KafkaConsumeError(
         'INVALID_PARAMETER',
         `Cannot use parameter "partition": there is no partition ${wantedPartition}, they go from 0 to ${highest}`,

@@ -35,11 +35,15 @@ export class Replays {
   }
 
   /**
-   * @param patient Wait for a free place instead of being refused.
+   * @param patient Wait for a free place instead of being refused, until the signal ends the wait.
    * @throws KafkaConsumeError TOO_MANY_REPLAYS, or why Kafka cannot be read.
    */
-  async open(from: readonly PartitionOffset[], patient: boolean): Promise<Reader> {
-    await this.#enter(patient)
+  async open(
+    from: readonly PartitionOffset[],
+    patient: boolean,
+    signal?: AbortSignal,
+  ): Promise<Reader> {
+    await this.#enter(patient, signal)
     let reader: Reader
     try {
       reader = await this.#source.reader(from, 'replay')
@@ -63,7 +67,7 @@ export class Replays {
     }
   }
 
-  async #enter(patient: boolean): Promise<void> {
+  async #enter(patient: boolean, signal?: AbortSignal): Promise<void> {
     if (this.#open < this.#limit) {
       this.#open++
       return
@@ -76,7 +80,19 @@ export class Replays {
       )
     }
     // The place is handed over by whoever leaves, so the count stays as it is.
-    await new Promise<void>((resolve) => this.#queue.push(resolve))
+    await new Promise<void>((resolve, reject) => {
+      const enter = () => {
+        signal?.removeEventListener('abort', leave)
+        resolve()
+      }
+      const leave = () => {
+        this.#queue.splice(this.#queue.indexOf(enter), 1)
+        reject(signal?.reason)
+      }
+      signal?.throwIfAborted()
+      signal?.addEventListener('abort', leave, { once: true })
+      this.#queue.push(enter)
+    })
   }
 
   #leave(): void {

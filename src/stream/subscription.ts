@@ -63,6 +63,7 @@ export class Subscription {
   readonly #gaps: Gap[] = []
   readonly #onClose: () => void
   #wake: (() => void) | undefined
+  readonly #stop = new AbortController()
   #closed = false
 
   constructor(setup: SubscriptionSetup) {
@@ -120,7 +121,7 @@ export class Subscription {
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
   async fill(records: number): Promise<boolean> {
-    while (!this.#closed) {
+    while (!this.#stop.signal.aborted) {
       if (this.#gaps.length > 0 || this.#rest) return true
       if (this.#sequence === undefined) {
         if (this.#enterRing()) continue
@@ -137,7 +138,7 @@ export class Subscription {
 
   /** Resolves when {@link next} may have something, after `milliseconds` at the latest. */
   wait(milliseconds: number): Promise<void> {
-    if (this.#closed || !this.isAtEnd) return Promise.resolve()
+    if (this.#stop.signal.aborted || !this.isAtEnd) return Promise.resolve()
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#wake?.(), milliseconds)
       const wake = () => {
@@ -151,16 +152,17 @@ export class Subscription {
     })
   }
 
-  /** Ends a {@link wait} now. */
-  wake(): void {
+  /** Nobody wants more: ends a wait, for records or for a place among the replays, now. */
+  stop(): void {
+    this.#stop.abort()
     this.#wake?.()
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.stop()
     this.#leaveRing()
-    this.wake()
     await this.#closeReplay()
     this.#onClose()
   }
@@ -209,7 +211,12 @@ export class Subscription {
       this.#tail.passed(sequence)
       return false
     }
-    this.#gaps.push(...this.#tail.gapsBefore(sequence))
+    this.#skip(
+      this.#tail.gapsBefore(sequence).filter(({ topic, partition, to, reason }) => {
+        const index = this.cursor.table.indexOf(topic, partition)
+        return reason === 'out-of-range' || to > (this.cursor.vector[index] as number)
+      }),
+    )
     this.#sequence = sequence + 1
     this.#tail.passed(sequence + 1)
     this.#inStep ||= isAtOrBelow(this.cursor.vector, chunk.from)
@@ -270,7 +277,7 @@ export class Subscription {
 
   async #openReplay(patient: boolean): Promise<Reader> {
     const offsets = this.cursor.table.offsets(this.cursor.vector)
-    const reader = await this.#replays.open(offsets, patient)
+    const reader = await this.#replays.open(offsets, patient, this.#stop.signal)
     this.#reader = reader
     this.#skip(reader.gaps)
     if (this.#closed) await this.#closeReplay()

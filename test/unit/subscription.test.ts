@@ -391,7 +391,7 @@ describe('gaps', () => {
   })
 
   // Who resumes there asks Kafka for what it no longer has, and is told of the gap again.
-  test.failing('the cursor of a gap in the ring lies behind it', async () => {
+  test('the cursor of a gap in the ring lies behind it', async () => {
     await using scene = await Scene.at([10, 0])
     const reader = scene.reader([10, 0])
     await scene.feed([recordAt(0, 10), recordAt(0, 11)])
@@ -405,7 +405,7 @@ describe('gaps', () => {
   })
 
   // What lies below its cursor is skipped: all of the new topic's records, up to the old offset.
-  test.failing('a reader that waits at the end gets the records of a topic that is created anew', async () => {
+  test('a reader that waits at the end gets the records of a topic that is created anew', async () => {
     await using scene = await Scene.at([10, 0])
     const reader = scene.reader([10, 0])
     await scene.feed([recordAt(0, 0), recordAt(0, 1)], [ANEW])
@@ -415,7 +415,7 @@ describe('gaps', () => {
     ])
   })
 
-  test.failing('so does a reader with a filter', async () => {
+  test('so does a reader with a filter', async () => {
     await using scene = await Scene.at([9, 0])
     const reader = scene.reader([9, 0], () => true)
     await scene.feed([recordAt(0, 9)])
@@ -426,7 +426,7 @@ describe('gaps', () => {
 })
 
 describe('a subscription', () => {
-  test('waits until the next chunk, at most as long as it is told, and not after it was woken', async () => {
+  test('waits until the next chunk, at most as long as it is told, and not after it was stopped', async () => {
     await using scene = await Scene.at([0, 0])
     const reader = scene.reader([0, 0])
     let began = performance.now()
@@ -437,7 +437,7 @@ describe('a subscription', () => {
     await within(waiting, 'a reader to be woken', 500)
     expect(await take(reader)).toEqual(['1/0 0,1'])
     const woken = reader.wait(10_000)
-    reader.wake()
+    reader.stop()
     await within(woken, 'a reader to be woken', 500)
     began = performance.now()
     const closed = reader.wait(10_000)
@@ -489,7 +489,7 @@ describe('a subscription', () => {
   })
 
   // Its place among the route's subscribers stays taken until another's replay ends.
-  test.failing('one that is closed while it waits for a replay in turn stops waiting', async () => {
+  test('one that is closed while it waits for a replay in turn stops waiting', async () => {
     await using scene = await Scene.at([9, 0], 500, 1)
     const first = scene.reader([0, 0])
     await first.open()
