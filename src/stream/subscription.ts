@@ -240,7 +240,11 @@ export class Subscription {
   /** @returns false when Kafka had nothing at hand. */
   async #readReplay(limit: number): Promise<boolean> {
     if (!this.#reader) {
-      await this.#openReplay(true)
+      try {
+        await this.#openReplay(true)
+      } catch (error) {
+        if (!this.#stop.signal.aborted) throw error
+      }
       return true
     }
     const reader = this.#reader
