@@ -25,6 +25,8 @@ export class SchemaViolation extends Error {
 function flatten(fields: FieldErrors, path = ''): string[] {
   return Object.entries(fields).flatMap(([field, problem]) => {
     const name = path + field
-    return typeof problem === 'string' ? [`${name}: ${problem}`] : flatten(problem, `${name}.`)
+    // What is wrong with an entity as a whole has no name, as in Kong.
+    if (typeof problem === 'string') return [field === '@entity' ? problem : `${name}: ${problem}`]
+    return flatten(problem, `${name}.`)
   })
 }

@@ -1,0 +1,40 @@
+import type * as v from 'valibot'
+import type { FieldErrors } from './errors.ts'
+
+/** Of an object under construction. */
+interface Nested {
+  [field: string]: string | Nested
+}
+
+/**
+ * What valibot found, in Kong's words and nesting: array elements are counted from one, and each
+ * field has its first problem only.
+ */
+export function fieldErrors(issues: ReadonlyArray<v.BaseIssue<unknown>>): FieldErrors {
+  const root: Nested = Object.create(null)
+  for (const issue of issues) {
+    const path = (issue.path ?? []).map(({ key }) =>
+      typeof key === 'number' ? String(key + 1) : String(key),
+    )
+    add(root, path.length > 0 ? path : ['@entity'], problem(issue))
+  }
+  return root
+}
+
+function add(at: Nested, [field = '', ...rest]: readonly string[], text: string): void {
+  const present = at[field]
+  if (rest.length === 0) at[field] ??= text
+  else if (present === undefined) {
+    const inner: Nested = Object.create(null)
+    at[field] = inner
+    add(inner, rest, text)
+  } else if (typeof present !== 'string') add(present, rest, text)
+}
+
+function problem(issue: v.BaseIssue<unknown>): string {
+  if (issue.type === 'strict_object' && issue.expected === 'never') return 'unknown field'
+  if (issue.kind === 'schema' && (issue.input === null || issue.input === undefined)) {
+    return 'required field missing'
+  }
+  return issue.message
+}

@@ -1,0 +1,187 @@
+import * as v from 'valibot'
+import { normalizePath } from './normalize.ts'
+import { compilePathPattern } from './path-pattern.ts'
+
+/**
+ * Kong's own field types, with its messages. A missing or null value of a required field is named
+ * by `fieldErrors`, so no message here speaks of it.
+ */
+
+export const boolean = v.boolean('expected a boolean')
+export const string = v.string('expected a string')
+
+export function integer(min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) {
+  const range = `value should be between ${min} and ${max}`
+  return v.pipe(
+    v.number('expected an integer'),
+    v.integer('expected an integer'),
+    v.minValue(min, range),
+    v.maxValue(max, range),
+  )
+}
+
+export function oneOf<const T extends string | number>(...values: readonly T[]) {
+  return v.picklist(values, `expected one of: ${values.join(', ')}`)
+}
+
+export function array<T extends v.GenericSchema>(elements: T) {
+  return v.array(elements, 'expected an array')
+}
+
+/** An array in which nothing stands twice, as Kong's sets. */
+export function set<T extends v.GenericSchema<string>>(elements: T) {
+  return v.pipe(
+    v.array(elements, 'expected a set'),
+    v.transform((values) => [...new Set(values)]),
+  )
+}
+
+/** A record, which has these fields only. */
+export function record<const T extends v.ObjectEntries>(entries: T) {
+  return v.strictObject(entries, 'expected a record')
+}
+
+/** A field that may be missing or null. */
+export function optional<T extends v.GenericSchema>(schema: T) {
+  return v.optional(v.nullable(schema), null)
+}
+
+/** A field of Kong's that would change what is served, and that we don't serve: it may be empty. */
+export function unserved(message: string) {
+  return v.pipe(
+    v.optional(v.unknown(), null),
+    v.check((value) => value === null || (Array.isArray(value) && value.length === 0), message),
+    v.transform(() => null),
+  )
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+export function isUuid(text: string): boolean {
+  return UUID.test(text)
+}
+
+export const uuid = v.pipe(string, v.check(isUuid, 'expected a valid UUID'))
+export const timestamp = integer(0)
+
+export const name = v.pipe(
+  string,
+  v.regex(
+    /^[\w.\-~\u{80}-\u{10ffff}]+$/u,
+    ({ input }) =>
+      `invalid value '${input}': the only accepted ascii characters are alphanumerics or ., -, _, and ~`,
+  ),
+)
+
+export const tags = set(
+  v.pipe(
+    string,
+    v.regex(
+      /^[ !-+\-.0-~\u{80}-\u{10ffff}]+$/u,
+      ({ input }) =>
+        `invalid tag '${input}': expected printable ascii (except \`,\` and \`/\`) or valid utf-8 sequences`,
+    ),
+  ),
+)
+
+export const reference = record({ id: uuid })
+
+/** Labels of letters, digits, `-` and `_` (Kong allows the latter), or an IP address; maybe a port. */
+const HOST =
+  /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\]|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F.]*)$/
+const HOST_WITH_PORT = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\])(?::(\d{1,5}))?$/
+
+export const host = v.pipe(
+  string,
+  v.regex(HOST, ({ input }) =>
+    HOST_WITH_PORT.test(input) ? 'must not have a port' : `invalid value: ${input}`,
+  ),
+)
+
+/** A host that a route matches: at most one `*`, which is a whole label at either end. */
+export const routeHost = v.pipe(
+  string,
+  v.regex(/^[^*]*\*?[^*]*$/, 'invalid wildcard: must have at most one wildcard'),
+  v.regex(
+    /^\*\.|\.\*(?::\d+)?$|^[^*]*$/,
+    'invalid wildcard: must be placed at leftmost or rightmost label',
+  ),
+  v.check(
+    (text) => {
+      const match = HOST_WITH_PORT.exec(text.replace('*', 'abc'))
+      return match !== null && Number(match[1] ?? 0) <= 65_535
+    },
+    ({ input }) => `invalid hostname: ${input}`,
+  ),
+)
+
+/** RFC 3986: unreserved, sub-delims, `:`, `@`, `/` and percent-encoded. */
+const PATH = /^\/[\w.\-~/%:@!$&'()*+,;=]*$/
+
+function hasOnlyPathCharacters({ input }: { readonly input: string }): string {
+  return `invalid path: '${input}' (characters outside of the reserved list of RFC 3986 found)`
+}
+
+const noEmptySegments = v.check(
+  (text: string) => !text.includes('//'),
+  'must not have empty segments',
+)
+
+export const path = v.pipe(
+  string,
+  v.startsWith('/', 'should start with: /'),
+  noEmptySegments,
+  v.regex(PATH, hasOnlyPathCharacters),
+)
+
+/** A prefix, or after `~` a regular expression. */
+export const routePath = v.pipe(
+  string,
+  v.regex(/^~?\//, 'should start with: / (fixed path) or ~/ (regex path)'),
+  noEmptySegments,
+  v.check((text) => text.startsWith('~') || PATH.test(text), hasOnlyPathCharacters),
+  v.check(
+    (text) => text.startsWith('~') || !/%(?![0-9a-fA-F]{2})/.test(text),
+    ({ input }) => `invalid url-encoded value: '${/%(?![0-9a-fA-F]{2}).{0,2}/.exec(input)?.[0]}'`,
+  ),
+  v.check(
+    (text) => text.startsWith('~') || normalizePath(text) === text,
+    ({ input }) => `non-normalized path, consider use '${normalizePath(input)}' instead`,
+  ),
+  v.check(
+    (text) => !text.startsWith('~') || compilePathPattern(text.slice(1)).problem === undefined,
+    ({ input }) => compilePathPattern(input.slice(1)).problem ?? '',
+  ),
+)
+
+export const method = v.pipe(
+  string,
+  v.regex(/^[A-Z]+$/, ({ input }) => `invalid value: ${input}`),
+)
+
+export const headerName = v.pipe(
+  string,
+  v.regex(
+    /^[\w-]+$/,
+    ({ input }) => `bad header name '${input}', allowed characters are A-Z, a-z, 0-9, '_', and '-'`,
+  ),
+  v.check(
+    (text) => text.toLowerCase() !== 'host',
+    "cannot contain 'host' header, which must be specified in the 'hosts' attribute",
+  ),
+)
+
+/** `{vault://env/NAME}`: a secret that is kept elsewhere. */
+const VAULT_REFERENCE = /^\{vault:\/\/[^{}]+\}$/
+
+/** PEM text whose first block has one of these labels, a vault reference, or what stands for a secret. */
+export function pem(labels: RegExp, what: string, mask?: string) {
+  return v.pipe(
+    string,
+    v.check((text) => {
+      if (text === mask || VAULT_REFERENCE.test(text)) return true
+      const match = /^\s*-----BEGIN ([A-Z ]+)-----\s+([\s\S]+?)\s+-----END \1-----/.exec(text)
+      return match !== null && labels.test(match[1] ?? '')
+    }, `invalid ${what}: PEM is expected`),
+  )
+}

@@ -1,0 +1,106 @@
+import type { EntityKinds, Kind, Snapshot } from './entities.ts'
+import { missingReference, primaryKeyViolation, uniqueViolation } from './violations.ts'
+
+/** What another entity is called where it is referenced. */
+export interface ForeignKey {
+  readonly field: string
+  readonly parent: Kind
+  /** What becomes of the entity when the one that it references is removed. */
+  readonly onDelete: 'cascade' | 'restrict'
+}
+
+interface Keys {
+  /** What an entity may be called instead of its id. */
+  readonly endpoint: string | undefined
+  readonly unique: readonly string[]
+  readonly foreign: readonly ForeignKey[]
+}
+
+export const KEYS: Readonly<Record<Kind, Keys>> = {
+  services: {
+    endpoint: 'name',
+    unique: ['name'],
+    foreign: [{ field: 'client_certificate', parent: 'certificates', onDelete: 'restrict' }],
+  },
+  routes: {
+    endpoint: 'name',
+    unique: ['name'],
+    foreign: [{ field: 'service', parent: 'services', onDelete: 'restrict' }],
+  },
+  plugins: {
+    endpoint: 'instance_name',
+    unique: ['instance_name'],
+    foreign: [
+      { field: 'route', parent: 'routes', onDelete: 'cascade' },
+      { field: 'service', parent: 'services', onDelete: 'cascade' },
+      { field: 'consumer', parent: 'consumers', onDelete: 'cascade' },
+    ],
+  },
+  consumers: { endpoint: 'username', unique: ['username', 'custom_id'], foreign: [] },
+  certificates: { endpoint: undefined, unique: [], foreign: [] },
+}
+
+export const KINDS = ['services', 'routes', 'plugins', 'consumers', 'certificates'] as const
+
+/** A field whose name is known only at run time. */
+export function fieldOf(entity: EntityKinds[Kind], field: string): unknown {
+  return (entity as unknown as Readonly<Record<string, unknown>>)[field]
+}
+
+/** The id in a reference, if there is one. */
+export function referenced(entity: EntityKinds[Kind], field: string): string | undefined {
+  return (fieldOf(entity, field) as { readonly id: string } | null | undefined)?.id
+}
+
+/**
+ * Checks what entities promise each other: ids and names that are unique, references that lead
+ * somewhere, and one plugin of a name for each place.
+ *
+ * @throws Violation
+ */
+export function checkIntegrity(snapshot: Snapshot): void {
+  const ids = Object.fromEntries(
+    KINDS.map((kind) => [kind, new Set(snapshot[kind].map(({ id }) => id))]),
+  ) as Record<Kind, Set<string>>
+  for (const kind of KINDS) {
+    const { unique, foreign } = KEYS[kind]
+    if (ids[kind].size < snapshot[kind].length)
+      throw primaryKeyViolation(repeatedId(snapshot[kind]))
+    for (const field of unique) checkUnique(snapshot[kind], field)
+    for (const { field, parent } of foreign) {
+      for (const entity of snapshot[kind]) {
+        const id = referenced(entity, field)
+        if (id !== undefined && !ids[parent].has(id)) throw missingReference(field, { id }, parent)
+      }
+    }
+  }
+  checkPlaces(snapshot)
+}
+
+function repeatedId(entities: ReadonlyArray<EntityKinds[Kind]>): string {
+  const seen = new Set<string>()
+  for (const { id } of entities) {
+    if (seen.has(id)) return id
+    seen.add(id)
+  }
+  return ''
+}
+
+function checkUnique(entities: ReadonlyArray<EntityKinds[Kind]>, field: string): void {
+  const seen = new Set<unknown>()
+  for (const entity of entities) {
+    const value = fieldOf(entity, field)
+    if (value === null) continue
+    if (seen.has(value)) throw uniqueViolation({ [field]: value })
+    seen.add(value)
+  }
+}
+
+function checkPlaces({ plugins }: Snapshot): void {
+  const seen = new Set<string>()
+  for (const { consumer, name, route, service } of plugins) {
+    const place = JSON.stringify([consumer?.id, name, route?.id, service?.id])
+    if (seen.has(place)) throw uniqueViolation({ consumer, name, route, service })
+    seen.add(place)
+  }
+}
