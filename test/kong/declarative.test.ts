@@ -1,0 +1,332 @@
+import { describe, expect, test } from 'bun:test'
+import {
+  type Declared,
+  InvalidDeclarative,
+  readDeclarative,
+  writeDeclarative,
+} from '../../src/kong/declarative.ts'
+
+const CONFIG = `{bootstrap_servers: [{host: kafka, port: 9092}], topics: [{name: orders}]}`
+const PLUGIN = `{name: kafka-consume, config: ${CONFIG}}`
+
+interface Given {
+  readonly environment?: Record<string, string>
+  readonly ignoreUnknown?: boolean
+  readonly format?: 'yaml' | 'json'
+  /** Whether the version stands in the text already. */
+  readonly whole?: boolean
+}
+
+function read(text: string, given: Given = {}): Promise<Declared> {
+  const { environment = {}, ignoreUnknown = false, format = 'yaml', whole = false } = given
+  return readDeclarative(whole ? text : `_format_version: "3.0"\n${text}`, {
+    environment,
+    ignoreUnknown,
+    format,
+  })
+}
+
+async function refusal(text: string, given: Given = {}): Promise<InvalidDeclarative> {
+  try {
+    await read(text, given)
+  } catch (error) {
+    if (error instanceof InvalidDeclarative) return error
+    throw error
+  }
+  throw new Error(`This was read: ${text}`)
+}
+
+const DECK = `
+_transform: true
+_info: {select_tags: [kafka]}
+services:
+- name: kafka
+  url: http://kafka.internal
+  routes:
+  - name: orders
+    paths: [~/orders/\\d+$]
+    plugins:
+    - ${PLUGIN}
+  plugins:
+  - ${PLUGIN}
+routes:
+- name: any
+  hosts: ["*.example.com"]
+  service: kafka
+- {methods: [GET], hosts: [x], service: {name: kafka}}
+plugins:
+- ${PLUGIN}
+- {name: kafka-consume, route: any, config: ${CONFIG}}
+consumers:
+- username: reader
+`
+
+describe('a file as decK writes it', () => {
+  test('nested and flat entities, references by name', async () => {
+    const { services, routes, plugins, consumers, warnings } = await read(DECK)
+    expect(warnings).toEqual([])
+    expect(services).toMatchObject([{ name: 'kafka', host: 'kafka.internal', port: 80 }])
+    expect(routes.map(({ name, service }) => [name, service?.id === services[0]?.id])).toEqual([
+      ['orders', true],
+      ['any', true],
+      [null, true],
+    ])
+    const on = plugins.map(({ route, service }) => [
+      routes.find(({ id }) => id === route?.id)?.name,
+      service !== null,
+    ])
+    expect(on).toEqual([
+      ['orders', false],
+      [undefined, true],
+      [undefined, false],
+      ['any', false],
+    ])
+    expect(consumers).toMatchObject([{ username: 'reader' }])
+  })
+
+  test('ids last: over another reading, another order, another configuration', async () => {
+    const ids = ({ plugins, routes, services }: Declared) =>
+      [...plugins, ...routes, ...services].map(({ id }) => id)
+    const first = ids(await read(DECK))
+    expect(new Set(first).size).toBe(first.length)
+    for (const id of first) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab]/)
+    expect(ids(await read(DECK))).toEqual(first)
+    expect(ids(await read(DECK.replaceAll('name: orders}', 'name: payments}')))).toEqual(first)
+  })
+
+  test('an id that is given stays', async () => {
+    const id = '5b4a6b0e-7f41-4f0e-9c8b-0f6d7ad1c001'
+    const { routes, plugins } = await read(
+      `routes:\n- {id: ${id}, hosts: [a]}\nplugins:\n- {name: kafka-consume, route: ${id}, config: ${CONFIG}}`,
+    )
+    expect(routes[0]?.id).toBe(id)
+    expect(plugins[0]?.route).toEqual({ id })
+  })
+
+  test('JSON', async () => {
+    const document = { _format_version: '3.0', routes: [{ name: 'a', hosts: ['a'] }] }
+    const given = { format: 'json', whole: true } as const
+    const { routes } = await read(JSON.stringify(document), given)
+    expect(routes).toMatchObject([{ name: 'a' }])
+    expect((await read(JSON.stringify(document), { whole: true })).routes).toHaveLength(1)
+  })
+
+  test('anchors and merge keys', async () => {
+    const { plugins } = await read(`
+routes:
+- {name: a, hosts: [a], plugins: [{name: kafka-consume, config: &c ${CONFIG}}]}
+- {name: b, hosts: [b], plugins: [{name: kafka-consume, config: {<<: *c, mode: server-sent-events}}]}
+`)
+    expect(plugins.map(({ config }) => config['mode'])).toEqual(['http-get', 'server-sent-events'])
+  })
+
+  test('`off` and `yes` without quotes are words, as decK reads them', async () => {
+    const { routes } = await read('routes: [{hosts: [a], tags: [off, yes]}]')
+    expect(routes[0]?.tags).toEqual(['off', 'yes'])
+  })
+
+  test('what is written has the same effect when it is read', async () => {
+    const { warnings: _, ...snapshot } = await read(DECK)
+    const written = JSON.stringify(writeDeclarative(snapshot))
+    const { warnings, ...again } = await read(written, { format: 'json', whole: true })
+    expect(warnings).toEqual([])
+    expect(again).toEqual(snapshot)
+  })
+})
+
+describe('what is refused', () => {
+  test.each<[string, Record<string, unknown>]>([
+    [
+      'routes: [{name: a}]',
+      { 'routes[0]': { '@entity': expect.stringContaining('must set one of') } },
+    ],
+    [
+      'routes: [{hosts: [a]}, {paths: ["~/("]}]',
+      { 'routes[1]': { paths: { 1: expect.stringContaining('does not compile') } } },
+    ],
+    ['routes: {}', { routes: { '@entity': 'expected an array' } }],
+    ['routes: [a]', { 'routes[0]': { '@entity': 'expected a record' } }],
+    [
+      'routes: [{hosts: [a], service: none}]',
+      { 'routes[0]': { service: "no entity of 'services' is called 'none'" } },
+    ],
+    ['routes: [{hosts: [a], hots: [b]}]', { 'routes[0]': { hots: 'unknown field' } }],
+    [
+      'plugins: [{name: kafka-consume}]',
+      { 'plugins[0]': { config: expect.objectContaining({ topics: 'required field missing' }) } },
+    ],
+    [
+      'routes: [{hosts: [a]}, {hosts: [b], plugins: [{name: rate-limiting}]}]',
+      {
+        'routes[1].plugins[0]': {
+          '@entity':
+            'plugin "rate-limiting" is not served by this gateway, remove it or pass --ignore-unknown',
+        },
+      },
+    ],
+    [
+      'upstreams: [{name: a}]',
+      { upstreams: { '@entity': expect.stringContaining('"upstreams" is not served') } },
+    ],
+    [
+      '__proto__: {a: 1}',
+      { ['__proto__']: { '@entity': expect.stringContaining('is not served') } },
+    ],
+    ['_transform: 1', { _transform: { '@entity': 'expected a boolean' } }],
+    [
+      '_info: {defaults: {route: {}}}',
+      { _info: { '@entity': expect.stringContaining('is not served') } },
+    ],
+    [
+      'consumers: [{username: a, keyauth_credentials: [{key: k}]}]',
+      {
+        'consumers[0].keyauth_credentials': { '@entity': expect.stringContaining('is not served') },
+      },
+    ],
+    [
+      `consumers: [{username: a, plugins: [${PLUGIN}]}]`,
+      { 'consumers[0].plugins[0]': { '@entity': expect.stringContaining('of a consumer') } },
+    ],
+    [
+      'routes: [{hosts: [a], name: x}, {hosts: [b], name: x}]',
+      { 'routes[1]': { '@entity': 'is in the file already: routes[0]' } },
+    ],
+  ])('%s', async (text, fields) => {
+    const { fields: found } = await refusal(text)
+    expect(JSON.parse(JSON.stringify(found))).toEqual(fields)
+  })
+
+  test.each([
+    ['routes: []', 'required field missing'],
+    ['_format_version: 3.0', 'expected a string'],
+    ['_format_version: "1.1"', 'expected one of: 3.0'],
+    ['[]', 'expected a record'],
+    ['', 'expected a record'],
+    ['a: [', 'cannot be parsed'],
+    ['a: 1\na: 2', 'cannot be parsed'],
+    [`a: ${'['.repeat(100_000)}`, 'cannot be parsed'],
+    [
+      `a: &a [x]\n${Array.from({ length: 30 }, (_, n) => `b${n}: &b${n} [${`*${n ? `b${n - 1}` : 'a'},`.repeat(9)}]`).join('\n')}`,
+      'cannot be parsed',
+    ],
+    [`a: ${'x'.repeat(9 * 1024 * 1024)}`, '8 Mi'],
+  ])('%#: a document without sense', async (text, problem) => {
+    expect((await refusal(text, { whole: true })).message).toContain(problem)
+  })
+
+  test('a broken line is named, not shown: a secret may stand in it', async () => {
+    const { message } = await refusal('a: b\npassword: "hunter2\nc: d')
+    expect(message).toMatch(/line \d/)
+    expect(message).not.toContain('hunter2')
+  })
+
+  test('all of it at once', async () => {
+    const { message, fields, code, name } = await refusal(
+      'upstreams: [{}]\nroutes: [{name: "a b", hosts: [x]}, {plugins: [{name: cors}]}]',
+    )
+    expect([name, code]).toEqual(['invalid declarative configuration', 14])
+    expect(Object.keys(fields).sort()).toEqual([
+      'routes[0]',
+      'routes[1]',
+      'routes[1].plugins[0]',
+      'upstreams',
+    ])
+    expect(message).toStartWith('declarative config is invalid: 4 problems: ')
+    expect(message).toContain('routes[1].plugins[0]: plugin "cors" is not served')
+  })
+
+  test('unless it is to be skipped: then with a warning each', async () => {
+    const { routes, plugins, warnings } = await read(
+      `upstreams: [{}]\nroutes: [{name: a, hosts: [x], plugins: [{name: cors}, ${PLUGIN}]}]`,
+      { ignoreUnknown: true },
+    )
+    expect([routes.length, plugins.length]).toEqual([1, 1])
+    expect(warnings).toEqual([
+      'upstreams: "upstreams" is not served, skipped',
+      'routes[0].plugins[0]: plugin "cors" is not served, skipped',
+    ])
+  })
+
+  test('what is wrong is not skipped', async () => {
+    const { fields } = await refusal('routes: [{hots: [x]}]', { ignoreUnknown: true })
+    expect(fields).toHaveProperty(['routes[0]', 'hots'], 'unknown field')
+  })
+})
+
+describe('variables', () => {
+  const plugin = (host: string, port = '9092') => `
+plugins:
+- name: kafka-consume
+  config:
+    bootstrap_servers:
+    - host: ${host}
+      port: ${port}
+    topics: [{name: t}]
+`
+  const servers = ({ plugins }: Declared) => plugins[0]?.config['bootstrap_servers'] as unknown
+  const environment = { KAFKA_HOST: 'broker-7', KAFKA_PORT: '9093', SECRETS: '{"host":"broker-8"}' }
+
+  test.each<[string, string, string]>([
+    ['without quotes', '${{ env "KAFKA_HOST" }}', '${{ env "KAFKA_PORT" }}'],
+    ['within quotes', '"${{ env "KAFKA_HOST" }}"', '${{ env "KAFKA_PORT" | toInt }}'],
+    ['in single quotes', '\'${{ env "KAFKA_HOST" }}\'', '\'${{env "KAFKA_PORT"|toInt}}\''],
+  ])('of decK, %s', async (_, host, port) => {
+    expect(servers(await read(plugin(host, port), { environment }))).toMatchObject([
+      { host: 'broker-7', port: 9093 },
+    ])
+  })
+
+  test('of decK, as a part of a text, and in JSON', async () => {
+    const text = plugin('"${{ env "KAFKA_HOST" }}.internal"')
+    expect(servers(await read(text, { environment }))).toMatchObject([
+      { host: 'broker-7.internal' },
+    ])
+    const json = `{"_format_version":"3.0","routes":[{"hosts":["\${{ env \\"KAFKA_HOST\\" }}"]}]}`
+    const { routes } = await read(json, { environment, format: 'json', whole: true })
+    expect(routes[0]?.hosts).toEqual(['broker-7'])
+  })
+
+  test('a value changes nothing but its place', async () => {
+    const text = 'routes: [{name: "${{ env "N" }}", hosts: [a]}]'
+    const { fields } = await refusal(text, { environment: { N: 'x", hosts: [b], name: "y' } })
+    expect(fields).toHaveProperty(['routes[0]', 'name'])
+  })
+
+  test('of vaults stay references: what they stand for is looked up when it is needed', async () => {
+    for (const host of ['"{vault://env/kafka-host}"', '"{vault://env/SECRETS/host}"']) {
+      const found = servers(await read(plugin(host), { environment }))
+      expect(found).toMatchObject([{ host: JSON.parse(host) as string }])
+    }
+  })
+
+  test.each([
+    ['"{vault://env/kafka-host}"', 'environment variable KAFKA_HOST is not set'],
+    ['"{vault://env/TEXT/key}"', 'environment variable TEXT has no text under the JSON key'],
+    ['"{vault://aws/kafka}"', "vault 'aws' is not supported"],
+    ['"{vault://env}"', 'not a vault reference'],
+    ['${{ env "KAFKA_HOST" }}', 'environment variable KAFKA_HOST is not set'],
+    ['${{ env "TEXT" | toInt }}', 'environment variable TEXT is not fit for toInt'],
+  ])('%s: what is missing is named, with its place', async (host, problem) => {
+    const { message } = await refusal(plugin(host), { environment: { TEXT: 'hunter2' } })
+    expect(message).toContain(problem)
+    expect(message).toContain('plugins[0]')
+    expect(message).toContain('bootstrap_servers')
+    expect(message).not.toContain('hunter2')
+  })
+
+  test('what a vault holds is refused with its place, and not repeated', async () => {
+    const { message } = await refusal(plugin('"{vault://env/SECRET}"'), {
+      environment: { SECRET: 'hunter two' },
+    })
+    expect(message).toContain('plugins[0].config.bootstrap_servers.1.host')
+    expect(message).toContain('{vault://env/SECRET}')
+    expect(message).not.toContain('hunter')
+  })
+
+  test('a value that is refused is not repeated', async () => {
+    const text = 'routes: [{hosts: ["${{ env "SECRET" }}"]}]'
+    const { message } = await refusal(text, { environment: { SECRET: 'hunter two' } })
+    expect(message).toContain('${{ env "SECRET" }}')
+    expect(message).not.toContain('hunter')
+  })
+})
