@@ -1,10 +1,22 @@
 /** `bun run server`: the gateway as a process. */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
 import { parseArgs } from 'node:util'
 import { getLogger } from '@logtape/logtape'
+import type { Hono } from 'hono'
 import packageJson from '../package.json' with { type: 'json' }
+import { createAdmin } from './admin/admin.ts'
 import { createGateway, type Gateway } from './app.ts'
 import {
   type CommandLine,
+  DEFAULT_ADMIN_PORT,
   flagOptions,
   type GatewayConfig,
   gatewayHelp,
@@ -12,6 +24,10 @@ import {
   readGatewayConfig,
 } from './config/gateway.ts'
 import { KafkaConsumeError } from './errors.ts'
+import { InvalidDeclarative, readDeclarative, writeDeclarative } from './kong/declarative.ts'
+import type { Snapshot } from './kong/entities.ts'
+import { openState, type StateFile } from './kong/state.ts'
+import { Store } from './kong/store.ts'
 import { banner } from './ops/banner.ts'
 import { LOG_ROOT, logToConsole } from './ops/log.ts'
 import { loadKafkaSide } from './plugin/kafka-side.ts'
@@ -36,7 +52,7 @@ const DEMO = { topic: 'kong-test', records: 1_000, recordsPerSecond: 5 }
 const log = getLogger([LOG_ROOT, 'server'])
 
 interface Running {
-  readonly server: Bun.Server<undefined>
+  readonly servers: ReadonlyArray<Bun.Server<undefined>>
   readonly gateway: Gateway
   readonly broker: EmbeddedBroker | undefined
 }
@@ -46,20 +62,39 @@ async function main(): Promise<void> {
   logToConsole(config.logLevel)
   endOnUncaught()
 
-  const kafka = await loadKafkaSide()
-  const broker = config.cluster ? undefined : await kafka.startEmbeddedBroker(DEMO)
-  const cluster = config.cluster ?? {
-    brokers: [...(broker?.bootstrapServers ?? [])],
-    topics: [DEMO.topic],
-  }
-  const gateway = createGateway(cluster)
-  const server = listen(config, gateway)
-  endOnSignal({ server, gateway, broker })
+  const store = new Store()
+  if (config.config !== undefined) store.replaceAll(await loadFile(config, config.config))
+  const state = config.state === undefined ? undefined : openState(stateFile(config.state))
+  if (state?.snapshot) store.replaceAll(state.snapshot)
 
-  const port = server.port ?? config.port
-  const { host } = config
+  const kafka = await loadKafkaSide()
+  const isDemo = config.config === undefined && config.cluster === undefined
+  const broker = isDemo ? await kafka.startEmbeddedBroker(DEMO) : undefined
+  const cluster = broker
+    ? { brokers: [...broker.bootstrapServers], topics: [DEMO.topic] }
+    : config.cluster
+  const gateway = createGateway({ ...(cluster && { cluster }), environment: process.env })
+  gateway.apply(store.snapshot())
+  store.onChange((snapshot) => gateway.apply(snapshot))
+  // After that: what cannot be served is not kept.
+  if (state) store.onChange((snapshot) => state.save(snapshot))
+
+  const server = listen(config, PROXY_FLAGS, gateway.app)
+  const admin = listenAdmin(config, isDemo, store, gateway)
+  const servers = admin ? [server, admin] : [server]
+  if (config.config !== undefined) reloadOnSignal(config, config.config, store)
+  endOnSignal({ servers, gateway, broker }, config.config === undefined)
+
   console.log(
-    banner({ version: packageJson.version, host, port, ...cluster, isDemo: broker !== undefined }),
+    banner({
+      version: packageJson.version,
+      host: config.host,
+      port: server.port ?? config.port,
+      serves: cluster
+        ? { ...cluster, isDemo }
+        : { config: config.config ?? '', routes: store.list('routes').length },
+      admin: admin && { host: config.adminHost, port: admin.port ?? 0 },
+    }),
   )
   await gateway.start()
 }
@@ -79,7 +114,21 @@ function readConfig(): GatewayConfig {
   }
 }
 
-function listen({ port, host }: GatewayConfig, { app }: Gateway): Bun.Server<undefined> {
+interface Flags {
+  readonly port: string
+  readonly host: string
+}
+
+const PROXY_FLAGS: Flags = { port: '--port', host: '--host' }
+const ADMIN_FLAGS: Flags = { port: '--admin-port', host: '--admin-host' }
+
+interface Address {
+  readonly port: number
+  readonly host: string
+}
+
+/** @param flags Where another address is chosen, for messages. */
+function listen({ port, host }: Address, flags: Flags, app: Hono): Bun.Server<undefined> {
   try {
     return Bun.serve({
       port,
@@ -88,30 +137,120 @@ function listen({ port, host }: GatewayConfig, { app }: Gateway): Bun.Server<und
       fetch: (request, server) => app.fetch(request, server),
     })
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'EADDRINUSE') {
-      throw new Error(
-        `Cannot listen on port ${port}: another process does, choose another with --port`,
-        { cause: error },
-      )
+    const states: Record<string, string> = {
+      EADDRINUSE: `Cannot listen on port ${port}: another process does, choose another with ${flags.port}`,
+      EACCES: `Cannot listen on port ${port}: it takes more rights, choose another with ${flags.port}`,
+      EADDRNOTAVAIL: `Cannot listen on ${host}: it is no address of this machine, choose another with ${flags.host}`,
     }
-    if (code === 'EACCES') {
-      throw new Error(
-        `Cannot listen on port ${port}: it takes more rights, choose another with --port`,
-        { cause: error },
-      )
-    }
-    if (code === 'EADDRNOTAVAIL') {
-      throw new Error(
-        `Cannot listen on ${host}: it is no address of this machine, choose another with --host`,
-        { cause: error },
-      )
-    }
-    throw error
+    const message = states[String(codeOf(error))]
+    throw message === undefined ? error : new Error(message, { cause: error })
   }
 }
 
-function endOnSignal(running: Running): void {
+/** A demo beside another one takes any port for its Admin API: its banner says which. */
+function listenAdmin(
+  { adminPort, adminHost }: GatewayConfig,
+  isDemo: boolean,
+  store: Store,
+  gateway: Gateway,
+): Bun.Server<undefined> | undefined {
+  if (adminPort === 'off') return undefined
+  const { version } = packageJson
+  const app = createAdmin({
+    store,
+    version,
+    status: () => {
+      const reasons = gateway.notReady()
+      return { database: { reachable: true }, kafka: { ready: reasons.length === 0, reasons } }
+    },
+    load: (document, contentType) =>
+      readDeclarative(document, {
+        format: contentType.includes('json') ? 'json' : 'yaml',
+        environment: process.env,
+        ignoreUnknown: false,
+      }),
+    dump: writeDeclarative,
+  })
+  const port = adminPort ?? DEFAULT_ADMIN_PORT
+  try {
+    return listen({ port, host: adminHost }, ADMIN_FLAGS, app)
+  } catch (error) {
+    const isTaken = error instanceof Error && codeOf(error.cause) === 'EADDRINUSE'
+    if (!isDemo || adminPort !== undefined || !isTaken) throw error
+    return listen({ port: 0, host: adminHost }, ADMIN_FLAGS, app)
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}
+
+/** @throws Error that names the file. */
+async function loadFile({ ignoreUnknown }: GatewayConfig, path: string): Promise<Snapshot> {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(`Cannot read ${path}: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    })
+  }
+  try {
+    const format = path.endsWith('.json') ? 'json' : 'yaml'
+    const declared = await readDeclarative(text, {
+      format,
+      environment: process.env,
+      ignoreUnknown,
+    })
+    for (const warning of declared.warnings) log.warning('{path}: {warning}', { path, warning })
+    return declared
+  } catch (error) {
+    if (!(error instanceof InvalidDeclarative)) throw error
+    throw new Error(`Cannot use ${path}: ${error.message}`, { cause: error })
+  }
+}
+
+/** Reads the file again at each SIGHUP, one after the other; one that is wrong changes nothing. */
+function reloadOnSignal(config: GatewayConfig, path: string, store: Store): void {
+  let last = Promise.resolve()
+  const reload = async () => {
+    try {
+      store.replaceAll(await loadFile(config, path))
+      log.info('SIGHUP: {routes} routes of {path} are served', {
+        routes: store.list('routes').length,
+        path,
+      })
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      log.error('SIGHUP: {message}. What was served before still is', { message })
+    }
+  }
+  process.on('SIGHUP', () => {
+    last = last.then(reload)
+  })
+}
+
+/** A file that is replaced whole: a reader sees the old content or the new, also after a crash. */
+function stateFile(path: string): StateFile {
+  return {
+    name: path,
+    read: () => (existsSync(path) ? readFileSync(path, 'utf8') : undefined),
+    write: (text) => {
+      const draft = `${path}.${process.pid}.new`
+      const file = openSync(draft, 'w', 0o600)
+      try {
+        writeSync(file, text)
+        fsyncSync(file)
+      } finally {
+        closeSync(file)
+      }
+      renameSync(draft, path)
+    },
+  }
+}
+
+/** @param hangUpEnds Whether SIGHUP has no other meaning, as when a terminal is closed. */
+function endOnSignal(running: Running, hangUpEnds: boolean): void {
   let first: number | undefined
   const onSignal = (signal: NodeJS.Signals) => {
     if (first === undefined) {
@@ -125,9 +264,10 @@ function endOnSignal(running: Running): void {
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
+  if (hangUpEnds) process.on('SIGHUP', onSignal)
 }
 
-async function end({ server, gateway, broker }: Running): Promise<void> {
+async function end({ servers, gateway, broker }: Running): Promise<void> {
   setTimeout(() => {
     log.error('Cannot end in time: exiting after {seconds} s', {
       seconds: SHUTDOWN_DEADLINE / 1_000,
@@ -135,7 +275,7 @@ async function end({ server, gateway, broker }: Running): Promise<void> {
     process.exit(1)
   }, SHUTDOWN_DEADLINE)
   try {
-    const answered = server.stop()
+    const answered = Promise.all(servers.map((server) => server.stop()))
     await gateway.close()
     await Promise.race([answered, Bun.sleep(ANSWER_GRACE)])
     await broker?.close()

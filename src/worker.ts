@@ -23,7 +23,7 @@ if (!cluster) {
   )
 }
 logToConsole(logLevel)
-const gateway = createGateway(cluster)
+const gateway = createGateway({ cluster })
 
 export default {
   /** Seconds without a byte after which Bun closes a connection; see `server.ts`. */

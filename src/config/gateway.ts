@@ -5,19 +5,26 @@ import { optionsSchema } from './options.ts'
 
 const DEFAULT_PORT = '8000'
 const DEFAULT_HOST = '0.0.0.0'
+/** Where the Admin API listens, as Kong's does: it has no login. */
+export const DEFAULT_ADMIN_PORT = 8001
+const DEFAULT_ADMIN_HOST = '127.0.0.1'
 const PORT_RANGE = 'a whole number from 0 to 65535 is required'
+const HOST = /^[\w.:-]{1,253}$/
+const HOST_REQUIRED = 'a host name or an IP address is required'
 
 /** What a setting is called on the command line and in the environment, and in the help. */
 interface Naming {
   readonly flag: string
   readonly variable: string
-  /** What stands for its value in the help. */
-  readonly value: string
+  /** What stands for its value in the help; none for a switch. */
+  readonly value?: string
   readonly default?: string
 }
 
 const brokers: Naming = { flag: 'brokers', variable: 'KAFKA_BROKERS', value: 'host:port,…' }
 const topics: Naming = { flag: 'topics', variable: 'KAFKA_TOPICS', value: 'name,…' }
+const config: Naming = { flag: 'config', variable: 'KONG_DECLARATIVE_CONFIG', value: 'file' }
+const state: Naming = { flag: 'state', variable: 'STATE_FILE', value: 'file' }
 
 /**
  * The one source of the gateway's settings: their names, defaults, messages and help. Every value
@@ -34,6 +41,24 @@ const settings = {
     v.description('Kafka topics to serve'),
     v.metadata({ ...topics }),
   ),
+  config: v.pipe(
+    v.optional(v.string()),
+    v.description(
+      "Kong's declarative configuration to serve, YAML or JSON; never written, read again on SIGHUP",
+    ),
+    v.metadata({ ...config }),
+  ),
+  ignoreUnknown: v.pipe(
+    v.optional(v.picklist(['true', 'false'], 'true or false is required'), 'false'),
+    v.transform((text) => text === 'true'),
+    v.description('Skip what a configuration holds and this gateway does not serve'),
+    v.metadata({ flag: 'ignore-unknown', variable: 'IGNORE_UNKNOWN' }),
+  ),
+  state: v.pipe(
+    v.optional(v.string()),
+    v.description('Where to keep what the Admin API changed; default: in memory only'),
+    v.metadata({ ...state }),
+  ),
   port: v.pipe(
     v.optional(v.string(), DEFAULT_PORT),
     v.regex(/^\d{1,5}$/, PORT_RANGE),
@@ -44,9 +69,37 @@ const settings = {
   ),
   host: v.pipe(
     v.optional(v.string(), DEFAULT_HOST),
-    v.regex(/^[\w.:-]{1,253}$/, 'a host name or an IP address is required'),
+    v.regex(HOST, HOST_REQUIRED),
     v.description('Address to listen on; 127.0.0.1 is for this machine only'),
     v.metadata({ flag: 'host', variable: 'HOST', value: 'address', default: DEFAULT_HOST }),
+  ),
+  // Without a default here: whether it was given decides what a port that is taken means.
+  adminPort: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string(),
+        v.check((text) => text === 'off' || isPort(text), `${PORT_RANGE}, or off`),
+        v.transform((text): number | 'off' => (text === 'off' ? text : Number(text))),
+      ),
+    ),
+    v.description("Port of Kong's Admin API, or off for none"),
+    v.metadata({
+      flag: 'admin-port',
+      variable: 'ADMIN_PORT',
+      value: 'number',
+      default: String(DEFAULT_ADMIN_PORT),
+    }),
+  ),
+  adminHost: v.pipe(
+    v.optional(v.string(), DEFAULT_ADMIN_HOST),
+    v.regex(HOST, HOST_REQUIRED),
+    v.description('Address of the Admin API: whoever reaches it may change everything'),
+    v.metadata({
+      flag: 'admin-host',
+      variable: 'ADMIN_HOST',
+      value: 'address',
+      default: DEFAULT_ADMIN_HOST,
+    }),
   ),
   logLevel: v.pipe(
     v.optional(v.picklist(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')} is required`), 'info'),
@@ -84,6 +137,22 @@ const gatewaySchema = v.pipe(
     ),
     ['brokers'],
   ),
+  v.forward(
+    v.partialCheck(
+      [['config'], ['brokers']],
+      (given) => given.config === undefined || given.brokers === undefined,
+      `not together with ${called(brokers)}: its plugins name their brokers`,
+    ),
+    ['config'],
+  ),
+  v.forward(
+    v.partialCheck(
+      [['config'], ['state']],
+      (given) => given.config === undefined || given.state === undefined,
+      `not together with ${called(config)}: the file is all there is after a start`,
+    ),
+    ['state'],
+  ),
   v.transform(({ brokers, topics, ...rest }) => ({
     ...rest,
     cluster: brokers && topics ? { brokers, topics } : undefined,
@@ -101,7 +170,9 @@ export type CommandLine =
 /** The flags as `parseArgs` of `node:util` takes them. */
 export const flagOptions: Record<string, { type: 'string' | 'boolean'; short?: string }> =
   Object.fromEntries([
-    ...Object.values(namings).map(({ flag }) => [flag, { type: 'string' }] as const),
+    ...Object.values(namings).map(
+      ({ flag, value }) => [flag, { type: value ? 'string' : 'boolean' }] as const,
+    ),
     ...SWITCHES.map(({ flag, short }) => [flag, { type: 'boolean', short }] as const),
   ])
 
@@ -131,6 +202,7 @@ export function readCommandLine(tokens: readonly ArgumentToken[]): CommandLine {
     // Values of unknown flags are not repeated, nor what follows them: they may be passwords.
     if (name === undefined) unexpected = true
     else if (!naming) problems.push(`unknown option ${rawName}`)
+    else if (naming.value === undefined) flags[name] = value ?? 'true'
     else if (!value || (!inlineValue && value.startsWith('-'))) {
       problems.push(`${called(naming)}: a value is missing: --${name} <${naming.value}>`)
     } else flags[name] = value
@@ -173,7 +245,11 @@ export function gatewayHelp(): string {
     ...Object.entries(settings).map(([name, schema]) => {
       const { flag, variable, value, default: fallback } = namings[name as Setting]
       const ending = fallback === undefined ? '' : ` (default: ${fallback})`
-      return [`--${flag} <${value}>`, variable, `${v.getDescription(schema)}${ending}`] as const
+      return [
+        value ? `--${flag} <${value}>` : `--${flag}`,
+        variable,
+        `${v.getDescription(schema)}${ending}`,
+      ] as const
     }),
     ...SWITCHES.map(
       ({ flag, short, description }) => [`-${short}, --${flag}`, '', description] as const,
@@ -187,9 +263,14 @@ export function gatewayHelp(): string {
   return `Usage: bun run server [options]
 
 Serves Apache Kafka topics over HTTP: GET /messages reads once, GET /stream follows them as
-Server-Sent Events. A flag goes before its environment variable.
+Server-Sent Events; or the routes of Kong's configuration, by --config or the Admin API. A flag
+goes before its environment variable.
 
 ${lines.join('\n')}`
+}
+
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535
 }
 
 function called({ flag, variable }: Naming): string {

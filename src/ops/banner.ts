@@ -4,28 +4,26 @@ export interface BannerFacts {
   /** The address listened on. */
   readonly host: string
   readonly port: number
-  readonly brokers: readonly string[]
-  readonly topics: readonly string[]
-  /** Whether the broker is the one in this process. */
-  readonly isDemo: boolean
+  readonly serves:
+    | {
+        readonly brokers: readonly string[]
+        readonly topics: readonly string[]
+        /** Whether the broker is the one in this process. */
+        readonly isDemo: boolean
+      }
+    | {
+        /** Kong's declarative file. */
+        readonly config: string
+        readonly routes: number
+      }
+  /** The Admin API's address; none when it is off. */
+  readonly admin: { readonly host: string; readonly port: number } | undefined
 }
 
 /** What the gateway prints when it listens: what it serves, and lines to copy into a shell. */
-export function banner({ version, host, port, brokers, topics, isDemo }: BannerFacts): string {
+export function banner({ version, host, port, serves, admin }: BannerFacts): string {
   const address = `${reachable(host)}:${port}`
-  const serves = isDemo
-    ? `A demo: a Kafka broker in this process, with the events of a small shop in topic
-  ${topics.join(', ')}: 1,000 of the last hour, and about 5 more each second.
-  All of it is in memory and gone when this ends.`
-    : `Brokers  ${brokers.join(', ')}
-  Topics   ${topics.join(', ')}`
-  const lines = [
-    [`curl ${address}/messages`, 'the next records, each to one caller'],
-    [`curl -N ${address}/stream`, 'records as they come, to everyone'],
-    [`curl -N '${address}/stream?start=earliest'`, 'the same from the oldest on'],
-    [`curl ${address}/readyz`, 'whether Kafka can be read'],
-  ] as const
-  const width = Math.max(...lines.map(([command]) => command.length)) + 3
+  const isDemo = 'isDemo' in serves && serves.isDemo
   const own = isDemo
     ? `
   Your own Kafka:
@@ -36,14 +34,49 @@ export function banner({ version, host, port, brokers, topics, isDemo }: BannerF
   return `
   hono-kafka-consume ${version}: Apache Kafka over HTTP, on http://${address}
 
-  ${serves}
+  ${whatIsServed(serves)}
 
   Try it:
 
-${lines.map(([command, what]) => `    ${command.padEnd(width)}${what}`).join('\n')}
+${commands(address, 'topics' in serves, admin)}
 ${own}
   Ctrl-C ends it; --help shows the settings.
 `
+}
+
+function whatIsServed(serves: BannerFacts['serves']): string {
+  if ('config' in serves) {
+    const { config, routes } = serves
+    return `Routes   ${routes} of ${config}, which SIGHUP reads again`
+  }
+  const { brokers, topics, isDemo } = serves
+  if (isDemo) {
+    return `A demo: a Kafka broker in this process, with the events of a small shop in topic
+  ${topics.join(', ')}: 1,000 of the last hour, and about 5 more each second.
+  All of it is in memory and gone when this ends.`
+  }
+  return `Brokers  ${brokers.join(', ')}
+  Topics   ${topics.join(', ')}`
+}
+
+function commands(address: string, hasOwnRoutes: boolean, admin: BannerFacts['admin']): string {
+  const lines: Array<readonly [command: string, what: string]> = []
+  if (hasOwnRoutes) {
+    lines.push(
+      [`curl ${address}/messages`, 'the next records, each to one caller'],
+      [`curl -N ${address}/stream`, 'records as they come, to everyone'],
+      [`curl -N '${address}/stream?start=earliest'`, 'the same from the oldest on'],
+    )
+  }
+  lines.push([`curl ${address}/readyz`, 'whether Kafka can be read'])
+  if (admin) {
+    lines.push([
+      `curl ${reachable(admin.host)}:${admin.port}/routes`,
+      "routes, by Kong's Admin API",
+    ])
+  }
+  const width = Math.max(...lines.map(([command]) => command.length)) + 3
+  return lines.map(([command, what]) => `    ${command.padEnd(width)}${what}`).join('\n')
 }
 
 /** An address that a client on this machine can use. */

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { configureSync, type LogRecord, resetSync } from '@logtape/logtape'
-import { createGateway, type KafkaRoute } from '../../src/app.ts'
+import { createGateway } from '../../src/app.ts'
 import { KafkaConsumeError } from '../../src/errors.ts'
+import type { KafkaRoute } from '../../src/ops/lives.ts'
 import type { KafkaProblem } from '../../src/stream/source.ts'
 import { until, within } from '../support/wait.ts'
 
@@ -32,7 +33,7 @@ const unavailable: KafkaProblem = {
   since: Date.UTC(2026, 0, 2),
 }
 
-const options = { brokers: ['a:1'], topics: ['t'] }
+const options = { cluster: { brokers: ['a:1'], topics: ['t'] } }
 const logged: LogRecord[] = []
 const messages = () => logged.map(({ message }) => message.join(''))
 

@@ -28,6 +28,8 @@ describe('what the gateway is told', () => {
       port: 8000,
       host: '0.0.0.0',
       logLevel: 'info',
+      adminHost: '127.0.0.1',
+      ignoreUnknown: false,
       cluster: undefined,
     })
   })
@@ -51,8 +53,34 @@ describe('what the gateway is told', () => {
       port: 0,
       host: '::1',
       logLevel: 'info',
+      adminHost: '127.0.0.1',
+      ignoreUnknown: false,
       cluster: { brokers: ['a:1', 'b:2'], topics: ['x', 'y'] },
     })
+  })
+
+  test('what comes of Kong: a file, a state, the Admin API', () => {
+    expect(
+      read(['--config', 'kong.yaml', '--ignore-unknown', '--admin-port', 'off']),
+    ).toMatchObject({
+      config: 'kong.yaml',
+      ignoreUnknown: true,
+      adminPort: 'off',
+      cluster: undefined,
+    })
+    const environment = {
+      KONG_DECLARATIVE_CONFIG: 'kong.yaml',
+      IGNORE_UNKNOWN: 'true',
+      ADMIN_PORT: '9001',
+      ADMIN_HOST: '0.0.0.0',
+    }
+    expect(read([], environment)).toMatchObject({
+      config: 'kong.yaml',
+      ignoreUnknown: true,
+      adminPort: 9001,
+      adminHost: '0.0.0.0',
+    })
+    expect(read(['--state', 'state.json'])).toMatchObject({ state: 'state.json' })
   })
 
   test('a variable that is set to nothing is not set', () => {
@@ -71,6 +99,12 @@ describe('what the gateway is told', () => {
     [['--port='], {}, ['--port', 'PORT', 'a value is missing']],
     [['--port', '--host', 'x'], {}, ['--port', 'PORT', 'a value is missing']],
     [['--host', 'a b'], {}, ['--host', 'HOST']],
+    [['--admin-port', '65536'], {}, ['--admin-port', 'ADMIN_PORT', '0 to 65535', 'off']],
+    [['--admin-port', 'on'], {}, ['--admin-port', 'ADMIN_PORT', '0 to 65535', 'off']],
+    [['--admin-host', '/'], {}, ['--admin-host', 'ADMIN_HOST']],
+    [['--config', 'a.yaml', ...cluster], {}, ['--config', 'KONG_DECLARATIVE_CONFIG', '--brokers']],
+    [['--config', 'a.yaml', '--state', 's'], {}, ['--state', 'STATE_FILE', '--config']],
+    [['--ignore-unknown=maybe'], {}, ['--ignore-unknown', 'IGNORE_UNKNOWN', 'true or false']],
     [['--log-level', 'loud'], {}, ['--log-level', 'LOG_LEVEL', 'debug, info, warning, error']],
     [['--brokers', 'a:1'], {}, ['--topics', 'KAFKA_TOPICS', '--brokers', 'KAFKA_BROKERS']],
     [['--topics', 't'], {}, ['--topics', 'KAFKA_TOPICS', '--brokers', 'KAFKA_BROKERS']],
@@ -110,7 +144,18 @@ describe('what the gateway is told', () => {
   test('the help names every flag and variable', () => {
     const help = gatewayHelp()
     for (const flag of Object.keys(flagOptions)) expect(help).toContain(`--${flag}`)
-    for (const name of ['KAFKA_BROKERS', 'KAFKA_TOPICS', 'PORT', 'HOST', 'LOG_LEVEL']) {
+    for (const name of [
+      'KAFKA_BROKERS',
+      'KAFKA_TOPICS',
+      'KONG_DECLARATIVE_CONFIG',
+      'IGNORE_UNKNOWN',
+      'STATE_FILE',
+      'PORT',
+      'HOST',
+      'ADMIN_PORT',
+      'ADMIN_HOST',
+      'LOG_LEVEL',
+    ]) {
       expect(help).toMatch(new RegExp(`^ .* ${name} `, 'm'))
     }
   })

@@ -48,7 +48,7 @@ export class GatewayProcess implements AsyncDisposable {
     environment: Record<string, string> = {},
   ): Promise<{ gateway: GatewayProcess; url: string }> {
     const gateway = GatewayProcess.spawn(
-      ['--port', '0', '--host', '127.0.0.1', ...flags],
+      ['--port', '0', '--host', '127.0.0.1', '--admin-port', '0', ...flags],
       environment,
     )
     return { gateway, url: await gateway.url() }
@@ -70,7 +70,14 @@ export class GatewayProcess implements AsyncDisposable {
     }
   }
 
-  signal(name: 'SIGTERM' | 'SIGINT'): void {
+  /** The address of the Admin API, as the banner says it. */
+  get adminUrl(): string {
+    const address = /curl ([\w.]+:\d+)\/routes/.exec(this.stdout)?.[1]
+    if (address === undefined) throw new Error(`The banner names no Admin API: ${this.stdout}`)
+    return `http://${address}`
+  }
+
+  signal(name: 'SIGTERM' | 'SIGINT' | 'SIGHUP'): void {
     this.#child.kill(name)
   }
 

@@ -1,0 +1,188 @@
+import { getLogger } from '@logtape/logtape'
+import type { Handler } from 'hono'
+import { asKafkaConsumeError } from '../errors.ts'
+import type { KafkaProblem } from '../stream/source.ts'
+import type { NotReady } from './health.ts'
+import { LOG_ROOT } from './log.ts'
+
+/** Milliseconds between two looks at Kafka's state, and between two attempts to start. */
+const WATCH_INTERVAL = 1_000
+/** Handlers that start at a time: each may connect and join a group. */
+const STARTS_AT_ONCE = 16
+
+const log = getLogger([LOG_ROOT, 'gateway'])
+
+/** A handler that reads Kafka: what `kafkaConsume` returns, as far as the gateway uses it. */
+export interface KafkaRoute extends Handler {
+  start(): Promise<void>
+  problem(): KafkaProblem | undefined
+  close(): Promise<void>
+}
+
+interface Life {
+  readonly route: KafkaRoute
+  /** Its cluster, for the log. */
+  readonly brokers: string
+  isStarted: boolean
+  /** What the last attempt to start ended with. */
+  failure: NotReady | undefined
+  readonly gone: PromiseWithResolvers<void>
+}
+
+/** Starts handlers, watches Kafka for them and ends them, whichever come and go. */
+export class Lives {
+  readonly #lives = new Map<KafkaRoute, Life>()
+  readonly #ending = new Set<Promise<void>>()
+  readonly #waiting: Array<() => void> = []
+  #starting = 0
+  #stage: 'new' | 'running' | 'closing' = 'new'
+  #since = Date.now()
+  /** What the log was last told of each cluster. */
+  readonly #told = new Map<string, string>()
+  #timer: ReturnType<typeof setInterval> | undefined
+  #started: Promise<void> | undefined
+  #closed: Promise<void> | undefined
+
+  /** Takes a handler over. It starts in the background once `start` was called. */
+  add(route: KafkaRoute, brokers: string): void {
+    const gone = Promise.withResolvers<void>()
+    const life = { route, brokers, isStarted: false, failure: undefined, gone }
+    this.#lives.set(route, life)
+    if (this.#stage === 'running') {
+      this.#start(life).catch((error: unknown) => {
+        log.error('Cannot start a route: {error}', { error })
+      })
+    }
+  }
+
+  /** Ends a handler: its streams after their last whole event. */
+  remove(route: KafkaRoute): void {
+    const life = this.#lives.get(route)
+    if (!life) return
+    this.#lives.delete(route)
+    life.gone.resolve()
+    const ended = route
+      .close()
+      .catch((error: unknown) => log.error('Cannot end a route: {error}', { error }))
+      .finally(() => this.#ending.delete(ended))
+    this.#ending.add(ended)
+  }
+
+  /**
+   * Starts all; resolves when those that are there by now have started or are gone.
+   *
+   * @throws KafkaConsumeError INTERNAL or INVALID_OPTIONS, for which waiting does not help.
+   */
+  start(): Promise<void> {
+    this.#started ??= this.#startAll()
+    return this.#started
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  /** Why requests cannot be served, one reason each; empty when they can. */
+  notReady(): readonly NotReady[] {
+    if (this.#stage === 'closing') {
+      return [
+        { code: 'SHUTTING_DOWN', message: 'The gateway is shutting down', since: this.#since },
+      ]
+    }
+    const lives = [...this.#lives.values()]
+    const reasons = lives.flatMap((life) => problemOf(life) ?? [])
+    if (reasons.length === 0 && (this.#stage === 'new' || lives.some((life) => !life.isStarted))) {
+      const message = 'The gateway is joining its consumer group'
+      return [{ code: 'STARTING', message, since: this.#since }]
+    }
+    return reasons.filter(
+      ({ message }, index) => reasons.findIndex((other) => other.message === message) === index,
+    )
+  }
+
+  async #startAll(): Promise<void> {
+    if (this.#stage === 'closing') return
+    this.#stage = 'running'
+    this.#timer = setInterval(() => this.#tell(), WATCH_INTERVAL)
+    await Promise.all([...this.#lives.values()].map((life) => this.#start(life)))
+  }
+
+  async #start(life: Life): Promise<void> {
+    const since = Date.now()
+    while (this.#lives.has(life.route) && this.#stage === 'running') {
+      try {
+        await this.#inTurn(() => life.route.start())
+        life.isStarted = true
+        life.failure = undefined
+        this.#tell()
+        return
+      } catch (thrown) {
+        if (!this.#lives.has(life.route) || this.#stage !== 'running') return
+        const { code, message } = asKafkaConsumeError(thrown)
+        life.failure = { code, message, since }
+        this.#tell()
+        if (code === 'INTERNAL' || code === 'INVALID_OPTIONS') throw asKafkaConsumeError(thrown)
+      }
+      await Promise.race([
+        new Promise((resolve) => setTimeout(resolve, WATCH_INTERVAL)),
+        life.gone.promise,
+      ])
+    }
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    if (this.#starting >= STARTS_AT_ONCE) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
+    this.#starting++
+    try {
+      await work()
+    } finally {
+      this.#starting--
+      this.#waiting.shift()?.()
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#stage = 'closing'
+    this.#since = Date.now()
+    clearInterval(this.#timer)
+    const lives = [...this.#lives.values()]
+    for (const { gone } of lives) gone.resolve()
+    for (const proceed of this.#waiting.splice(0)) proceed()
+    const results = await Promise.allSettled(lives.map(({ route }) => route.close()))
+    await Promise.all(this.#ending)
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+
+  /** Logs when Kafka goes and when it comes back, not each time that it is still away. */
+  #tell(): void {
+    const now = new Map<string, NotReady | undefined>()
+    for (const life of this.#lives.values()) {
+      now.set(life.brokers, now.get(life.brokers) ?? problemOf(life))
+    }
+    for (const [brokers, problem] of now) {
+      if (problem?.code === this.#told.get(brokers)) continue
+      if (problem) {
+        this.#told.set(brokers, problem.code)
+        log.warning('{message}. Waiting for Kafka at {brokers}; requests are answered with 503', {
+          message: problem.message,
+          brokers,
+        })
+      } else {
+        this.#told.delete(brokers)
+        log.info('Kafka at {brokers} can be read again', { brokers })
+      }
+    }
+    for (const brokers of this.#told.keys()) if (!now.has(brokers)) this.#told.delete(brokers)
+  }
+}
+
+function problemOf({ route, failure }: Life): NotReady | undefined {
+  const problem = route.problem()
+  if (!problem) return failure
+  const { code, message, since } = problem
+  return { code, message, since }
+}

@@ -1,0 +1,235 @@
+import { beforeEach, describe, expect, test } from 'bun:test'
+import { createGateway, type Gateway } from '../../src/app.ts'
+import type { KafkaConsumeOptions } from '../../src/config/options.ts'
+import { readDeclarative } from '../../src/kong/declarative.ts'
+import type { Snapshot } from '../../src/kong/entities.ts'
+import { SchemaViolation } from '../../src/kong/errors.ts'
+import type { KafkaRoute } from '../../src/ops/lives.ts'
+import { until } from '../support/wait.ts'
+
+/** A handler that says which it is. */
+interface Made {
+  readonly options: KafkaConsumeOptions
+  starts: number
+  closes: number
+}
+
+const made: Made[] = []
+let failing: string | undefined
+
+function make(options: KafkaConsumeOptions): KafkaRoute {
+  const it: Made = { options, starts: 0, closes: 0 }
+  made.push(it)
+  const name = String(made.indexOf(it))
+  return Object.assign(() => new Response(name), {
+    start: async () => {
+      it.starts++
+    },
+    problem: () =>
+      failing === name
+        ? { code: 'KAFKA_UNAVAILABLE' as const, message: 'Cannot read', detail: '', since: 1 }
+        : undefined,
+    close: async () => {
+      it.closes++
+    },
+  })
+}
+
+function plugin(topic: string, rest = ''): string {
+  return `{name: kafka-consume, config: {bootstrap_servers: [{host: k, port: 1}], topics: [{name: ${topic}}]}${rest}}`
+}
+
+function read(text: string, environment: Record<string, string> = {}): Promise<Snapshot> {
+  const options = { environment, ignoreUnknown: false }
+  return readDeclarative(`_format_version: "3.0"\n${text}`, options)
+}
+
+async function served(text: string): Promise<Gateway> {
+  const gateway = createGateway({}, make)
+  gateway.apply(await read(text))
+  return gateway
+}
+
+/** The topic of the handler that answers, or the status of another answer. */
+async function topic(gateway: Gateway, url: string, init: RequestInit = {}): Promise<string> {
+  const host = new URL(url).host
+  const response = await gateway.app.request(url, { ...init, headers: { host, ...init.headers } })
+  if (response.status !== 200) return String(response.status)
+  const { topics } = made[Number(await response.text())]?.options ?? {}
+  return String(topics)
+}
+
+beforeEach(() => {
+  made.length = 0
+  failing = undefined
+})
+
+describe('a request', () => {
+  test('goes to its route, whatever the path of the gateway’s own routes', async () => {
+    const gateway = await served(`
+routes:
+- {hosts: [a.test], plugins: [${plugin('a')}]}
+- {paths: ['~/o/\\d+$'], plugins: [${plugin('o')}]}
+- {hosts: ['*.wild.test'], plugins: [${plugin('w')}]}
+plugins: [${plugin('global')}]`)
+    expect(await topic(gateway, 'http://a.test/messages')).toBe('a')
+    expect(await topic(gateway, 'http://a.test/any?x=/o/1')).toBe('a')
+    expect(await topic(gateway, 'http://b.test/o/12')).toBe('o')
+    expect(await topic(gateway, 'http://x.y.wild.test/')).toBe('w')
+    expect(await topic(gateway, 'http://wild.test/')).toBe('404')
+    const none = await gateway.app.request('http://b.test/messages')
+    expect(none.status).toBe(404)
+    expect(await none.json()).toEqual({ message: 'no Route matched with those values' })
+    expect((await gateway.app.request('http://a.test/healthz')).status).toBe(200)
+  })
+
+  test('is served by the most specific plugin', async () => {
+    const gateway = await served(`
+services:
+- name: s
+  url: http://k
+  plugins: [${plugin('service')}]
+  routes:
+  - {name: own, hosts: [own], plugins: [${plugin('route')}]}
+  - {name: both, hosts: [both], plugins: [${plugin('route')}, ]}
+  - {hosts: [inherited]}
+routes:
+- {hosts: [other]}
+plugins:
+- ${plugin('global')}
+- ${plugin('both', ', route: both, service: s')}`)
+    expect(await topic(gateway, 'http://own/')).toBe('route')
+    expect(await topic(gateway, 'http://both/')).toBe('both')
+    expect(await topic(gateway, 'http://inherited/')).toBe('service')
+    expect(await topic(gateway, 'http://other/')).toBe('global')
+  })
+
+  test('to a route without a plugin is 503, by a plugin that is switched off as well', async () => {
+    const gateway = await served(`
+routes:
+- {hosts: [none]}
+- {hosts: [off], plugins: [${plugin('a', ', enabled: false')}]}
+- {hosts: [tcp], plugins: [${plugin('a', ', protocols: [grpc]')}]}`)
+    for (const host of ['none', 'off', 'tcp']) {
+      const response = await gateway.app.request(`http://${host}/`)
+      expect(response.status).toBe(503)
+      expect(await response.json()).toMatchObject({
+        message: expect.stringContaining('no kafka-consume plugin'),
+      })
+    }
+  })
+
+  test('to a route of a service that is switched off finds none', async () => {
+    const gateway = await served(
+      `services: [{name: s, url: 'http://k', enabled: false, routes: [{hosts: [a]}]}]`,
+    )
+    expect(await topic(gateway, 'http://a/')).toBe('404')
+  })
+
+  test('without TLS to a route for https only is told so', async () => {
+    const gateway = await served(
+      `routes: [{hosts: [a], protocols: [https], plugins: [${plugin('a')}]}]`,
+    )
+    const response = await gateway.app.request('http://a/')
+    expect(response.status).toBe(426)
+    expect(response.headers.get('upgrade')).toBe('TLS/1.2, HTTP/1.1')
+    expect(await topic(gateway, 'https://a/')).toBe('a')
+  })
+
+  test('comes to the demo’s routes last', async () => {
+    const gateway = createGateway({ cluster: { brokers: ['k:1'], topics: ['demo'] } }, make)
+    expect(await topic(gateway, 'http://any/messages')).toBe('demo')
+    gateway.apply(await read(`routes: [{hosts: [a], plugins: [${plugin('a')}]}]`))
+    expect(await topic(gateway, 'http://a/messages')).toBe('a')
+    expect(await topic(gateway, 'http://any/messages')).toBe('demo')
+    gateway.apply(await read('routes: []'))
+    expect(await topic(gateway, 'http://a/messages')).toBe('demo')
+  })
+})
+
+describe('another snapshot', () => {
+  const first = `
+routes:
+- {name: a, hosts: [a], plugins: [${plugin('a')}]}
+- {name: b, hosts: [b], plugins: [${plugin('b')}]}`
+
+  test('keeps the handlers of what did not change, and ends the others', async () => {
+    const gateway = await served(first)
+    await gateway.start()
+    expect(made.map(({ starts, closes }) => [starts, closes])).toEqual([
+      [1, 0],
+      [1, 0],
+    ])
+    gateway.apply(await read(first.replace('name: b}', 'name: c}')))
+    expect(await topic(gateway, 'http://a/')).toBe('a')
+    expect(await topic(gateway, 'http://b/')).toBe('c')
+    await until(() => made[2]?.starts === 1, 'the new handler to start')
+    expect(made.map(({ starts, closes }) => [starts, closes])).toEqual([
+      [1, 0],
+      [1, 1],
+      [1, 0],
+    ])
+    for (let run = 0; run < 100; run++)
+      gateway.apply(await read(first.replace('name: b}', 'name: c}')))
+    expect(made).toHaveLength(3)
+    gateway.apply(await read('routes: []'))
+    expect(made.map(({ closes }) => closes)).toEqual([1, 1, 1])
+    await gateway.close()
+    expect(made.map(({ closes }) => closes)).toEqual([1, 1, 1])
+  })
+
+  test('that moves a route to other hosts drops none of its streams', async () => {
+    const gateway = await served(first)
+    gateway.apply(await read(first.replace('hosts: [b]', 'hosts: [c]')))
+    expect(await topic(gateway, 'http://c/')).toBe('b')
+    expect(await topic(gateway, 'http://b/')).toBe('404')
+    expect(made.map(({ closes }) => closes)).toEqual([0, 0])
+  })
+
+  test('that cannot be served changes nothing', async () => {
+    const gateway = await served(first)
+    const snapshot = await read(first.replace('[b]', '[c]'))
+    const [route] = snapshot.routes
+    if (!route) throw new Error('no route')
+    const broken = { ...snapshot, routes: [...snapshot.routes, { ...route, paths: ['~/('] }] }
+    expect(() => gateway.apply(broken)).toThrow(SchemaViolation)
+    expect(await topic(gateway, 'http://b/')).toBe('b')
+    expect(await topic(gateway, 'http://c/')).toBe('404')
+    expect(made.map(({ closes }) => closes)).toEqual([0, 0])
+  })
+
+  test('has its own part in readiness', async () => {
+    const gateway = await served(first)
+    expect((await gateway.app.request('/readyz')).status).toBe(503)
+    await gateway.start()
+    expect((await gateway.app.request('/readyz')).status).toBe(200)
+    failing = '1'
+    expect((await gateway.app.request('/readyz')).status).toBe(503)
+    gateway.apply(await read(first.split('\n').slice(0, 3).join('\n')))
+    expect((await gateway.app.request('/readyz')).status).toBe(200)
+    await gateway.close()
+    expect(made.map(({ closes }) => closes)).toEqual([1, 1])
+  })
+})
+
+describe('vault references', () => {
+  const text = `routes: [{hosts: [a], plugins: [${plugin('t').replace('host: k', 'host: "{vault://env/broker}"')}]}]`
+
+  test('are looked up when a handler is made, and again for another snapshot', async () => {
+    const environment = { BROKER: 'one' }
+    const gateway = createGateway({ environment }, make)
+    const snapshot = await read(text, environment)
+    gateway.apply(snapshot)
+    environment.BROKER = 'two'
+    gateway.apply(snapshot)
+    const brokers = made.map(({ options }) => String(options.bootstrapServers))
+    expect(brokers).toEqual(['one:1', 'two:1'])
+    expect(made.map(({ closes }) => closes)).toEqual([1, 0])
+  })
+
+  test('that lead nowhere are refused', async () => {
+    const gateway = createGateway({ environment: {} }, make)
+    const snapshot = await read(text, { BROKER: 'x' })
+    expect(() => gateway.apply(snapshot)).toThrow('environment variable BROKER is not set')
+  })
+})
