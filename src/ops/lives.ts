@@ -10,6 +10,9 @@ const WATCH_INTERVAL = 1_000
 /** Handlers that start at a time: each may connect and join a group. */
 const STARTS_AT_ONCE = 16
 
+/** What is wrong with one route, while others on the same cluster may be served. */
+const OF_ONE_ROUTE = new Set(['UNKNOWN_TOPIC', 'KAFKA_AUTHORIZATION'])
+
 const log = getLogger([LOG_ROOT, 'gateway'])
 
 /** A handler that reads Kafka: what `kafkaConsume` returns, as far as the gateway uses it. */
@@ -83,7 +86,10 @@ export class Lives {
     return this.#closed
   }
 
-  /** Why requests cannot be served, one reason each; empty when they can. */
+  /**
+   * Why requests cannot be served, one reason each; empty when they can. A topic that is missing is
+   * no reason while another route is served: to take that one away as well would help nobody.
+   */
   notReady(): readonly NotReady[] {
     if (this.#stage === 'closing') {
       return [
@@ -91,8 +97,12 @@ export class Lives {
       ]
     }
     const lives = [...this.#lives.values()]
-    const reasons = lives.flatMap((life) => problemOf(life) ?? [])
-    if (reasons.length === 0 && (this.#stage === 'new' || lives.some((life) => !life.isStarted))) {
+    const isServing = lives.some((life) => life.isStarted)
+    const reasons = lives
+      .flatMap((life) => problemOf(life) ?? [])
+      .filter(({ code }) => !(isServing && OF_ONE_ROUTE.has(code)))
+    const isStarting = lives.some((life) => !life.isStarted && !life.failure)
+    if (reasons.length === 0 && (this.#stage === 'new' || isStarting)) {
       const message = 'The gateway is joining its consumer group'
       return [{ code: 'STARTING', message, since: this.#since }]
     }
@@ -167,10 +177,15 @@ export class Lives {
       if (problem?.code === this.#told.get(brokers)) continue
       if (problem) {
         this.#told.set(brokers, problem.code)
-        log.warning('{message}. Waiting for Kafka at {brokers}; requests are answered with 503', {
-          message: problem.message,
-          brokers,
-        })
+        const { message, code } = problem
+        if (OF_ONE_ROUTE.has(code)) {
+          log.warning('{message}. Its route waits for that, at {brokers}', { message, brokers })
+        } else {
+          log.warning('{message}. Waiting for Kafka at {brokers}; requests are answered with 503', {
+            message,
+            brokers,
+          })
+        }
       } else {
         this.#told.delete(brokers)
         log.info('Kafka at {brokers} can be read again', { brokers })

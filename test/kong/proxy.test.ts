@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
 import { createGateway, type Gateway } from '../../src/app.ts'
 import type { KafkaConsumeOptions } from '../../src/config/options.ts'
+import { KafkaConsumeError } from '../../src/errors.ts'
 import { readDeclarative } from '../../src/kong/declarative.ts'
 import type { Snapshot } from '../../src/kong/entities.ts'
 import { SchemaViolation } from '../../src/kong/errors.ts'
@@ -15,7 +16,9 @@ interface Made {
 }
 
 const made: Made[] = []
+/** Which handler sees no Kafka, and which has a topic that Kafka does not have. */
 let failing: string | undefined
+let missing: string | undefined
 
 function make(options: KafkaConsumeOptions): KafkaRoute {
   const it: Made = { options, starts: 0, closes: 0 }
@@ -24,6 +27,7 @@ function make(options: KafkaConsumeOptions): KafkaRoute {
   return Object.assign(() => new Response(name), {
     start: async () => {
       it.starts++
+      if (name === missing) throw new KafkaConsumeError('UNKNOWN_TOPIC', 'Cannot read topic')
     },
     problem: () =>
       failing === name
@@ -62,6 +66,7 @@ async function topic(gateway: Gateway, url: string, init: RequestInit = {}): Pro
 beforeEach(() => {
   made.length = 0
   failing = undefined
+  missing = undefined
 })
 
 describe('a request', () => {
@@ -209,6 +214,19 @@ routes:
     expect((await gateway.app.request('/readyz')).status).toBe(200)
     await gateway.close()
     expect(made.map(({ closes }) => closes)).toEqual([1, 1])
+  })
+
+  test('with a topic that Kafka does not have makes the gateway unready only when it is alone', async () => {
+    missing = '1'
+    const gateway = await served(first)
+    const started = gateway.start()
+    await until(async () => (await gateway.app.request('/readyz')).status === 200, 'readiness')
+    gateway.apply(await read(`routes: [{name: b, hosts: [b], plugins: [${plugin('b')}]}]`))
+    const response = await gateway.app.request('/readyz')
+    expect(response.status).toBe(503)
+    expect(await response.json()).toMatchObject({ reasons: [{ code: 'UNKNOWN_TOPIC' }] })
+    await gateway.close()
+    await started
   })
 })
 
