@@ -174,6 +174,11 @@ export class Group implements GroupSession {
     setTimeout(() => this.#serve(), poll.limits.timeout + 1)
   }
 
+  async commit(offsets: readonly PartitionOffset[]): Promise<void> {
+    if (this.#closing) throw closing()
+    await this.#commit([...offsets])
+  }
+
   async close(): Promise<void> {
     if (!this.#closing) {
       this.#closing = true
@@ -307,7 +312,8 @@ export class Group implements GroupSession {
   #disown(partitions: ReadonlyArray<{ topic: string; partition: number }>, commit = false): void {
     if (partitions.length === 0) return
     // What may be committed is asked now: the ledger forgets it with the partitions.
-    if (commit) this.#commitNext(this.#ledger.committable())
+    if (commit && this.#options.commitStrategy === 'auto')
+      this.#commitNext(this.#ledger.committable())
     for (const { topic, partition } of partitions) {
       this.#owned.delete(`${topic}:${partition}`)
       this.#ledger.forget(topic, partition)
@@ -392,7 +398,7 @@ export class Group implements GroupSession {
   }
 
   #commitDelivered(): void {
-    if (this.#commitAsked) return
+    if (this.#options.commitStrategy === 'off' || this.#commitAsked) return
     this.#commitAsked = true
     this.#commits = this.#commits.then(async () => {
       this.#commitAsked = false
@@ -421,7 +427,7 @@ export class Group implements GroupSession {
 
   async #commit(offsets: PartitionOffset[]): Promise<void> {
     const consumer = this.#consumer
-    if (!consumer) throw this.#failure ?? closing()
+    if (!consumer) throw this.#failure ?? (this.#closing ? closing() : tooLate())
     await call('Cannot commit offsets', (done) =>
       consumer.commitCb(offsets, (error) => done(error, undefined)),
     )

@@ -116,6 +116,12 @@ export const optionsSchema = v.strictObject({
     ),
     v.description('Where a group without committed offsets begins; `latest` is the end'),
   ),
+  commitStrategy: v.pipe(
+    v.optional(v.picklist(['auto', 'off'], 'commitStrategy must be "auto" or "off"'), 'auto'),
+    v.description(
+      '`auto` commits what was delivered; `off` commits only what is posted to `…/offsets`',
+    ),
+  ),
   consumerGroup: v.pipe(
     consumerGroup,
     v.description(

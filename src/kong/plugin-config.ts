@@ -12,6 +12,15 @@ export const MASK = '***'
 /** Names of fields that hold secrets, wherever they stand. */
 const SECRETS = new Set(['user', 'password', 'client_secret'])
 
+/** A vault's reference is looked up when the plugin is served. */
+const brokerHost = v.pipe(
+  f.string,
+  v.check(
+    (text) => /^\{vault:\/\/[^{}]+\}$/.test(text) || v.is(f.host, text),
+    ({ input }) => `invalid value: ${input}`,
+  ),
+)
+
 const registry = v.nullish(
   f.record({
     confluent: f.optional(
@@ -55,7 +64,7 @@ const registry = v.nullish(
 
 /** The source of defaults and messages, and of `GET /schemas/plugins/kafka-consume`. */
 export const configSchema = f.record({
-  bootstrap_servers: f.array(f.record({ host: f.host, port: f.integer(0, 65_535) })),
+  bootstrap_servers: f.array(f.record({ host: brokerHost, port: f.integer(0, 65_535) })),
   topics: v.pipe(
     f.array(f.record({ name: f.string, schema_registry: registry })),
     v.minLength(1, 'length must be at least 1'),
@@ -173,7 +182,6 @@ function unserved(config: Config): FieldErrors {
   const { authentication, security, consumer_group } = config
   const problems: Record<string, FieldErrors | string> = {}
   if (config.mode === 'websocket') problems['mode'] = `websocket is ${later}`
-  if (config.commit_strategy === 'off') problems['commit_strategy'] = `off is ${later}`
   if (authentication.strategy !== null) problems['authentication'] = { strategy: later }
   const tls: Record<string, string> = {}
   if (security.ssl) tls['ssl'] = later
@@ -207,6 +215,7 @@ function optionsOf(config: Config, id: string): KafkaConsumeOptions {
     topics: config.topics.map(({ name }) => name),
     mode: mode as 'http-get' | 'server-sent-events',
     messageDeserializer: config.message_deserializer,
+    commitStrategy: config.commit_strategy,
     // In Kong `latest` is the end only when it is enforced.
     autoOffsetReset:
       auto_offset_reset === 'latest' && enforce_latest_offset_reset ? 'latest' : 'earliest',

@@ -4,6 +4,7 @@ import type { KafkaProblem } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
 import { assertGet, errorAnswer } from './answers.ts'
 import { answerGet } from './get.ts'
+import { answerOffsets, isOffsets } from './offsets.ts'
 import { type KafkaReader, RequestReader } from './reader.ts'
 import { Route, type RouteStats } from './route.ts'
 import { answerStream } from './stream.ts'
@@ -72,6 +73,7 @@ export function kafkaConsume(options: KafkaConsumeOptions): KafkaConsumeHandler 
       return
     }
     try {
+      if (isOffsets(c)) return await answerOffsets(c, route)
       assertGet(c)
       return await (isStream(c, mode) ? answerStream(c, route) : answerGet(c, route))
     } catch (error) {

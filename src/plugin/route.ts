@@ -65,11 +65,12 @@ export class Route {
     if (this.#group && !this.#closed && !this.problem()) return this.#group
     const { source } = await this.lease()
     if (this.#closed) throw closed()
-    const { topics, autoOffsetReset } = this.options
+    const { topics, autoOffsetReset, commitStrategy } = this.options
     this.#group ??= source.group({
       groupId: await groupIdOf(this.options),
       topics,
       autoOffsetReset,
+      commitStrategy,
     })
     return this.#group
   }

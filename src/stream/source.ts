@@ -97,6 +97,11 @@ export interface GroupSession {
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
   poll(limits: PollLimits, signal?: AbortSignal): Promise<Delivery>
+  /**
+   * Commits given offsets for the group.
+   * @throws KafkaConsumeError when Kafka refuses or cannot be reached.
+   */
+  commit(offsets: readonly PartitionOffset[]): Promise<void>
   /** Commits what was delivered and leaves the group. */
   close(): Promise<void>
 }
@@ -107,6 +112,8 @@ export interface GroupOptions {
   readonly topics: readonly string[]
   /** Where a group without committed offsets begins. */
   readonly autoOffsetReset: 'earliest' | 'latest'
+  /** `off`: nothing is committed but by {@link GroupSession.commit}. */
+  readonly commitStrategy: 'auto' | 'off'
 }
 
 /** Which offsets are asked for: the first kept, the end, or the first at or after a time (ms since 1970). */

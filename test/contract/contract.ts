@@ -3,6 +3,7 @@ import type { Target } from '../support/route.ts'
 import { within } from '../support/wait.ts'
 import { describeBadInput } from './bad-input.ts'
 import { describeGet } from './get.ts'
+import { describeOffsets } from './offsets.ts'
 import { describeReader } from './reader.ts'
 import { describeStreams } from './streams.ts'
 
@@ -30,5 +31,6 @@ export function describeContract(name: string, makeTarget: () => Promise<Target>
     describeStreams(target)
     describeBadInput(target)
     describeReader(target)
+    describeOffsets(target)
   })
 }

@@ -65,6 +65,7 @@ describe('a config of kafka-consume', () => {
       topics: [{ name: 'one' }, { name: 'two' }],
       mode: 'server-sent-events',
       message_deserializer: 'json',
+      commit_strategy: 'off',
       error_handling: { return_error_message: true },
     })
     expect(options).toMatchObject({
@@ -72,6 +73,7 @@ describe('a config of kafka-consume', () => {
       topics: ['one', 'two'],
       mode: 'server-sent-events',
       messageDeserializer: 'json',
+      commitStrategy: 'off',
       errorHandling: { returnErrorMessage: true },
     })
   })
@@ -167,7 +169,6 @@ describe('a config of kafka-consume', () => {
 
   test.each<[config: object, problem: string]>([
     [{ mode: 'websocket' }, 'mode: websocket is not supported yet by this gateway'],
-    [{ commit_strategy: 'off' }, 'commit_strategy: off is not supported yet by this gateway'],
     [
       { authentication: { strategy: 'sasl', mechanism: 'PLAIN', user: 'u', password: 'p' } },
       'authentication.strategy: not supported yet by this gateway',

@@ -57,7 +57,8 @@ export class Route implements AsyncDisposable {
       bootstrapServers: target.kafka.bootstrapServers,
       ...options,
     } as KafkaConsumeOptions)
-    this.#server = serve(new Hono().all('/messages', this.handler), port)
+    const app = new Hono().all('/messages', this.handler).all('/messages/offsets', this.handler)
+    this.#server = serve(app, port)
   }
 
   get port(): number {

@@ -42,7 +42,12 @@ class Member implements AsyncDisposable {
       },
       partitions: async () => PARTITIONS.map((partition) => ({ topic: 't', partition })),
     }
-    this.group = new Group(host, { groupId: 'g', topics: ['t'], autoOffsetReset: 'earliest' })
+    this.group = new Group(host, {
+      groupId: 'g',
+      topics: ['t'],
+      autoOffsetReset: 'earliest',
+      commitStrategy: 'auto',
+    })
   }
 
   get consumer(): FakeConsumer {

@@ -13,6 +13,7 @@ const DEFAULTS: Omit<ResolvedOptions, keyof typeof REQUIRED> = {
   mode: 'http-get',
   messageDeserializer: 'noop',
   autoOffsetReset: 'latest',
+  commitStrategy: 'auto',
   consumerGroup: { mode: 'random' },
   responseFormat: 'kong',
   errorHandling: { returnErrorMessage: false },

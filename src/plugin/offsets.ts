@@ -1,0 +1,85 @@
+/** `POST …/offsets`: commits for the group of a route that does not commit by itself. */
+import type { Context } from 'hono'
+import { KafkaConsumeError } from '../errors.ts'
+import { parseCursor } from '../stream/cursor.ts'
+import type { PartitionOffset } from '../stream/source.ts'
+import type { Route } from './route.ts'
+
+/** Characters of a body at most: some thousand partitions. */
+const MAX_BODY = 64 * 1024
+
+export function isOffsets(c: Context): boolean {
+  return c.req.method === 'POST' && c.req.path.endsWith('/offsets')
+}
+
+/**
+ * Takes `{"cursor":"…"}`, as an answer gave it, or `{"topic":{"0":42}}`: the next offset to read of
+ * each partition. Answers 204 when Kafka has it.
+ *
+ * @throws KafkaConsumeError
+ */
+export async function answerOffsets(c: Context, route: Route): Promise<Response> {
+  const { commitStrategy, mode, topics } = route.options
+  if (commitStrategy !== 'off' || mode === 'server-sent-events') {
+    throw new KafkaConsumeError(
+      'METHOD_NOT_ALLOWED',
+      'Cannot commit offsets: this route does so by itself, or reads without a group',
+    )
+  }
+  const offsets = parseOffsets(await c.req.text())
+  const { source } = await route.lease()
+  const known = await source.partitions(topics)
+  for (const { topic, partition } of offsets) {
+    if (!known.some((one) => one.topic === topic && one.partition === partition)) {
+      throw invalid(
+        topics.includes(topic)
+          ? `topic "${topic}" has no partition ${partition}`
+          : `topic "${topic}" is not one of ${topics.join(', ')}`,
+      )
+    }
+  }
+  const group = await route.group()
+  await group.ready(c.req.raw.signal)
+  await group.commit(offsets)
+  return c.body(null, 204)
+}
+
+function parseOffsets(text: string): PartitionOffset[] {
+  if (text.length > MAX_BODY) throw invalid(`the body must have at most ${MAX_BODY} characters`)
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch {
+    throw invalid('the body is no JSON; {"cursor":"…"} or {"topic":{"0":42}} is expected')
+  }
+  if (!isRecord(body)) throw invalid('the body must be {"cursor":"…"} or {"topic":{"0":42}}')
+  const { cursor } = body
+  if (typeof cursor === 'string' && Object.keys(body).length === 1) {
+    return parseCursor(cursor, 'cursor').map((entry) => {
+      if ('offset' in entry) return entry
+      throw invalid('a cursor with timestamps names no offsets')
+    })
+  }
+  const offsets = Object.entries(body).flatMap(([topic, partitions]) => {
+    if (!isRecord(partitions)) throw invalid(`the partitions of topic "${topic}" are no object`)
+    return Object.entries(partitions).map(([partition, offset]): PartitionOffset => {
+      const isOffset = Number.isSafeInteger(offset) && (offset as number) >= 0
+      if (!/^(0|[1-9]\d{0,8})$/.test(partition) || !isOffset) {
+        throw invalid(
+          `${topic}:${partition} must be a partition and an offset, whole numbers from 0`,
+        )
+      }
+      return { topic, partition: Number(partition), offset: offset as number }
+    })
+  })
+  if (offsets.length === 0) throw invalid('the body names no offsets')
+  return offsets
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function invalid(state: string): KafkaConsumeError {
+  return new KafkaConsumeError('INVALID_PARAMETER', `Cannot commit offsets: ${state}`)
+}

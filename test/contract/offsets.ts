@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'bun:test'
+import { uniqueName } from '../support/names.ts'
+import { Route, type RouteOptions, type Target } from '../support/route.ts'
+
+/** `POST …/offsets`, for groups that do not commit by themselves. */
+export function describeOffsets(target: () => Target): void {
+  function post(route: Route, body: string): Promise<Response> {
+    return fetch(route.url().replace('/messages', '/messages/offsets'), { method: 'POST', body })
+  }
+
+  async function four(): Promise<RouteOptions> {
+    const { kafka } = target()
+    const topic = await kafka.createTopic()
+    await kafka.produce(
+      topic,
+      ['a', 'b', 'c', 'd'].map((value) => ({ partition: 0, value })),
+    )
+    return {
+      topics: [topic],
+      autoOffsetReset: 'earliest',
+      commitStrategy: 'off',
+      consumerGroup: { mode: 'manual', consumerGroupId: uniqueName('offsets') },
+    }
+  }
+
+  async function valuesOf(options: RouteOptions): Promise<unknown[]> {
+    await using route = new Route(target(), options)
+    return (await route.records({ timeout: 500 })).map(({ value }) => value)
+  }
+
+  describe('POST offsets', () => {
+    test('with commitStrategy off, a group goes on only from what is posted', async () => {
+      const options = await four()
+      const [topic] = options.topics
+      expect(await valuesOf(options)).toEqual(['a', 'b', 'c', 'd'])
+      expect(await valuesOf(options)).toEqual(['a', 'b', 'c', 'd'])
+      {
+        await using route = new Route(target(), options)
+        const response = await post(route, JSON.stringify({ [String(topic)]: { 0: 2 } }))
+        expect(response.status).toBe(204)
+      }
+      expect(await valuesOf(options)).toEqual(['c', 'd'])
+      {
+        await using route = new Route(target(), options)
+        const response = await post(route, JSON.stringify({ cursor: `${topic}:0=3` }))
+        expect(response.status).toBe(204)
+      }
+      expect(await valuesOf(options)).toEqual(['d'])
+    })
+
+    test('what does not name offsets of the route is a 400 that says why', async () => {
+      const options = await four()
+      const [topic] = options.topics
+      await using route = new Route(target(), options)
+      const bad: [body: string, says: string][] = [
+        ['', 'JSON'],
+        ['[]', 'cursor'],
+        ['{}', 'offsets'],
+        ['{"cursor":"x"}', 'cursor'],
+        ['{"foreign":{"0":1}}', 'foreign'],
+        [`{"${topic}":{"99":1}}`, '99'],
+        [`{"${topic}":{"0":-1}}`, 'whole numbers'],
+        [`{"${topic}":{"x":1}}`, 'whole numbers'],
+        [`{"${topic}":{"0":1.5}}`, 'whole numbers'],
+        [`{"${topic}":7}`, 'object'],
+        [`[{"topic":"${topic}","partition":0,"timestamp":1}]`, 'cursor'],
+        [`{"${topic}":{"0":1},"padding":"${'x'.repeat(70_000)}"}`, '65536'],
+      ]
+      for (const [body, says] of bad) {
+        const response = await post(route, body)
+        const { message } = (await response.json()) as { message: string }
+        expect([response.status, message]).toEqual([400, expect.stringContaining(says)])
+      }
+    })
+
+    test('a route that commits by itself takes none', async () => {
+      const options = await four()
+      await using route = new Route(target(), { ...options, commitStrategy: 'auto' })
+      const response = await post(route, '{}')
+      expect(response.status).toBe(405)
+    })
+  })
+}
