@@ -1,9 +1,9 @@
 import { describeFields, type KongFields } from '../kong/describe.ts'
 import type { Kind } from '../kong/entities.ts'
-import { configSchema } from '../kong/plugin-config.ts'
+import { pluginSchema } from '../kong/plugin-config.ts'
 import { entitySchemas } from '../kong/schemas.ts'
 
-/** References, and the kind of what they lead to. */
+/** References and what they lead to; a field that is none of these holds its own value. */
 const REFERENCES: Readonly<Record<string, Kind>> = {
   service: 'services',
   route: 'routes',
@@ -13,8 +13,10 @@ const REFERENCES: Readonly<Record<string, Kind>> = {
 
 /** The fields of an entity, as its schema has them; a plugin's `config` is `kafka-consume`'s. */
 export function entityFields(kind: Kind): KongFields {
-  const config = { type: 'record', fields: describeFields(configSchema) }
-  return describeFields(entitySchemas[kind], REFERENCES).map((field) =>
-    'config' in field ? { config } : field,
+  const fields = describeFields(entitySchemas[kind], REFERENCES)
+  if (kind !== 'plugins') return fields
+  const config = (pluginSchema() as { readonly fields: KongFields }).fields.find(
+    (field) => 'config' in field,
   )
+  return fields.map((field) => ('config' in field && config ? config : field))
 }
