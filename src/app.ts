@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { asKafkaConsumeError } from './errors.ts'
 import { kafkaConsume } from './index.ts'
 import type { Snapshot } from './kong/entities.ts'
-import { type MakeRoute, Proxy } from './kong/proxy.ts'
+import { KongProxy, type MakeRoute } from './kong/proxy.ts'
 import type { Environment } from './kong/references.ts'
 import { healthRoutes, type NotReady } from './ops/health.ts'
 import { Lives } from './ops/lives.ts'
@@ -58,7 +58,7 @@ export function createGateway(
   make: MakeRoute = kafkaConsume,
 ): Gateway {
   const lives = new Lives()
-  const proxy = new Proxy({ make, lives, environment })
+  const proxy = new KongProxy({ make, lives, environment })
   const own = cluster ? ownRoutes(cluster, make) : {}
   for (const route of Object.values(own)) lives.add(route, cluster?.brokers.join(', ') ?? '')
 

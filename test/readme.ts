@@ -8,7 +8,7 @@ import * as v from 'valibot'
 import { optionsSchema } from '../src/config/options.ts'
 
 const FILE = join(import.meta.dir, '..', 'README.md')
-const BLOCK = /<!-- options -->[^]*<!-- \/options -->/
+const BLOCK = /<!-- options -->[\s\S]*<!-- \/options -->/
 
 /** The README with the table as the schema has it. */
 export function withOptionTable(readme: string): string {

@@ -202,11 +202,17 @@ class Document {
 
   #collect(kind: Kind, list: unknown, place: string, parent: Found | undefined): void {
     if (list === null || list === undefined) return
-    if (!Array.isArray(list)) return this.refuse(place, 'expected an array')
-    list.forEach((each: unknown, index) => {
+    if (!Array.isArray(list)) {
+      this.refuse(place, 'expected an array')
+      return
+    }
+    for (const [index, each] of list.entries()) {
       const here = `${place}[${index}]`
-      if (!isRecord(each)) return this.refuse(here, 'expected a record')
-      if (kind === 'plugins' && this.#isUnservedPlugin(each, here, parent)) return
+      if (!isRecord(each)) {
+        this.refuse(here, 'expected a record')
+        continue
+      }
+      if (kind === 'plugins' && this.#isUnservedPlugin(each, here, parent)) continue
       const children = CHILDREN[kind]
       const own = Object.entries(each).filter(([key, value]) => {
         if ((children as readonly string[]).includes(key)) return false
@@ -217,7 +223,7 @@ class Document {
       const found = { kind, place: here, raw: Object.fromEntries(own), parent, id: '' }
       this.#found.push(found)
       for (const child of children) this.#collect(child, each[child], `${here}.${child}`, found)
-    })
+    }
   }
 
   #isUnservedPlugin({ name, consumer }: Raw, place: string, parent: Found | undefined): boolean {

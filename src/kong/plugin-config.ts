@@ -63,7 +63,7 @@ const registry = v.nullish(
 )
 
 /** The source of defaults and messages, and of `GET /schemas/plugins/kafka-consume`. */
-export const configSchema = f.record({
+const configSchema = f.record({
   bootstrap_servers: f.array(f.record({ host: brokerHost, port: f.integer(0, 65_535) })),
   topics: v.pipe(
     f.array(f.record({ name: f.string, schema_registry: registry })),

@@ -37,7 +37,7 @@ interface Table {
 
 const EMPTY: Table = { router: new Router([]), handlers: new Map(), byRoute: new Map() }
 
-export class Proxy {
+export class KongProxy {
   readonly #options: ProxyOptions
   #table = EMPTY
 

@@ -54,7 +54,7 @@ const nasty: Uint8Array[] = [
 ]
 
 /** Bytes made of pieces that mean something to a parser on the way, and of chance. */
-export const bytes: fc.Arbitrary<Uint8Array> = fc
+const bytes: fc.Arbitrary<Uint8Array> = fc
   .array(
     fc.oneof(
       { weight: 4, arbitrary: fc.constantFrom(...nasty) },
