@@ -20,10 +20,10 @@ export function readReadme(): string {
 }
 
 function optionTable(): string {
-  const defaults: Record<string, unknown> = v.getDefaults(optionsSchema)
   const rows = Object.entries(optionsSchema.entries).map(([name, schema]) => {
-    const value = defaults[name]
-    const text = value === undefined ? 'required' : `\`${JSON.stringify(value)}\``
+    const value = v.getDefault(schema)
+    const missing = schema.type === 'optional' ? '' : 'required'
+    const text = value === undefined ? missing : `\`${JSON.stringify(value)}\``
     return `| \`${name}\` | ${text} | ${v.getDescription(schema)} |`
   })
   return ['| option | default | meaning |', '|---|---|---|', ...rows].join('\n')

@@ -1,107 +1,17 @@
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../errors.ts'
+import { authentication, security } from './authentication.ts'
+import { brokers, kongBrokers, kongTopics, topics } from './cluster.ts'
+import { flag, list, oneOf, record, text, whole } from './fields.ts'
+import { schemaRegistry } from './registry.ts'
+import { rules, unusedGroupId } from './rules.ts'
 
 const MIB = 1024 * 1024
 
-/** A whole number of a unit within a range, whose message names the range. */
-function whole(unit: string, min: number, max: number) {
-  const message = `a whole number of ${unit} from ${min} to ${max} is required`
-  return v.pipe(
-    v.number(message),
-    v.integer(message),
-    v.minValue(min, message),
-    v.maxValue(max, message),
-  )
-}
+const MODES = ['http-get', 'server-sent-events', 'websocket'] as const
 
-const BROKER = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:,/@[\]]+):(\d{1,5})$/
-const broker = v.pipe(
-  v.string('a broker must be text such as "localhost:9092"'),
-  v.trim(),
-  v.check((text) => {
-    const port = BROKER.exec(text)?.[1]
-    return port !== undefined && Number(port) <= 65_535
-  }, 'a broker must be "host:port", with a port from 0 to 65535'),
-)
-const bootstrapServers = v.pipe(
-  v.union(
-    [
-      v.pipe(
-        v.string(),
-        v.transform((text) => text.split(',')),
-      ),
-      v.custom<readonly string[]>(Array.isArray),
-    ],
-    'brokers are required: "host:port,host:port" or an array of them',
-  ),
-  v.array(broker, 'brokers must be an array of text'),
-  v.minLength(1, 'at least one broker is required'),
-)
-
-// Kafka's own rule: kafka.common.internals.Topic (legal characters, 249 at most).
-const topic = v.pipe(
-  v.string('a topic must be text'),
-  v.regex(
-    /^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/,
-    'a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -',
-  ),
-)
-const topics = v.pipe(
-  v.union(
-    [
-      v.pipe(
-        v.string(),
-        v.transform((text) => text.split(',').map((name) => name.trim())),
-      ),
-      v.custom<readonly string[]>(Array.isArray),
-    ],
-    'topics are required: an array of names, or "name,name"',
-  ),
-  v.array(topic, 'topics must be an array of text'),
-  v.minLength(1, 'at least one topic is required'),
-  v.maxLength(100, 'at most 100 topics are allowed'),
-  v.check((names) => new Set(names).size === names.length, 'each topic may be named only once'),
-)
-
-const consumerGroup = v.optional(
-  v.variant(
-    'mode',
-    [
-      v.strictObject({ mode: v.literal('random') }),
-      v.strictObject({
-        mode: v.literal('manual'),
-        consumerGroupId: v.pipe(
-          v.string('consumerGroupId is required when the mode is "manual"'),
-          v.minLength(1, 'consumerGroupId must not be empty'),
-          v.maxLength(255, 'consumerGroupId must have at most 255 characters'),
-        ),
-      }),
-    ],
-    'mode must be "random" or "manual"',
-  ),
-  { mode: 'random' },
-)
-
-/**
- * The one source of `kafkaConsume`'s types, defaults and validation messages. Each field's
- * description is what the README's table says of it.
- */
-export const optionsSchema = v.strictObject({
-  bootstrapServers: v.pipe(
-    bootstrapServers,
-    v.description('The brokers to ask first: `"host:port,host:port"` or an array'),
-  ),
-  topics: v.pipe(topics, v.description('The topics to read, in this order')),
-  mode: v.pipe(
-    v.optional(
-      v.picklist(
-        ['http-get', 'server-sent-events', 'auto'],
-        'mode must be "http-get", "server-sent-events" or "auto"',
-      ),
-      'http-get',
-    ),
-    v.description('How records are delivered; `auto` chooses by the `Accept` header'),
-  ),
+/** Fields that Kong has too, in the same form. */
+const shared = {
   messageDeserializer: v.pipe(
     v.optional(
       v.picklist(['noop', 'json'], 'messageDeserializer must be "noop" or "json"'),
@@ -122,22 +32,60 @@ export const optionsSchema = v.strictObject({
       '`auto` commits what was delivered; `off` commits only what is posted to `…/offsets`',
     ),
   ),
+  clusterName: v.pipe(
+    v.optional(text),
+    v.description(
+      'A name for the cluster: routes share connections where brokers and this name are the same, and logs show it',
+    ),
+  ),
+  authentication: v.pipe(
+    authentication,
+    v.description('SASL: not supported yet, a `strategy` is refused'),
+  ),
+  security: v.pipe(
+    security,
+    v.description('TLS: not supported yet, `ssl: true` and `certificateId` are refused'),
+  ),
+  schemaRegistry: v.pipe(
+    schemaRegistry,
+    v.description('Where the schemas of messages are: not supported yet, `confluent` is refused'),
+  ),
+  messageByLuaFunctions: v.pipe(
+    v.optional(list(text)),
+    v.description('Transforms of messages: not supported yet, any is refused'),
+  ),
+  enableDlq: v.pipe(
+    v.optional(flag),
+    v.description('Dead letters: not supported yet, `true` is refused'),
+  ),
+  dlqTopic: v.pipe(
+    v.optional(text),
+    v.description('The topic of dead letters: not supported yet, any is refused'),
+  ),
   consumerGroup: v.pipe(
-    consumerGroup,
+    v.optional(
+      record({
+        mode: v.optional(
+          v.picklist(['random', 'kong_consumer', 'manual'], 'mode must be "random" or "manual"'),
+          'random',
+        ),
+        consumerGroupId: v.optional(
+          v.pipe(
+            v.string('consumerGroupId must be text'),
+            v.minLength(1, 'consumerGroupId must not be empty'),
+            v.maxLength(255, 'consumerGroupId must have at most 255 characters'),
+          ),
+        ),
+      }),
+      { mode: 'random' },
+    ),
     v.description(
       'The group of reads without a position: `random` derives a lasting id from brokers and topics, `manual` takes `consumerGroupId`',
     ),
   ),
-  responseFormat: v.pipe(
-    v.optional(
-      v.picklist(['kong', 'records'], 'responseFormat must be "kong" or "records"'),
-      'kong',
-    ),
-    v.description('The JSON of a GET: by topic and partition as Kong does, or a flat list'),
-  ),
   errorHandling: v.pipe(
     v.optional(
-      v.strictObject({
+      record({
         returnErrorMessage: v.optional(
           v.boolean('returnErrorMessage must be true or false'),
           false,
@@ -147,29 +95,78 @@ export const optionsSchema = v.strictObject({
     ),
     v.description("`returnErrorMessage` shows the Kafka client's own words to HTTP clients"),
   ),
-  heartbeat: v.pipe(
-    v.optional(whole('milliseconds', 100, 3_600_000), 8_000),
-    v.description('Milliseconds of silence on a stream after which a comment is sent'),
-  ),
-  writeDeadline: v.pipe(
-    v.optional(whole('milliseconds', 100, 3_600_000), 60_000),
-    v.description('Milliseconds for which a client may read nothing before its stream is closed'),
-  ),
-  ringBytes: v.pipe(
-    v.optional(whole('bytes', 64 * 1024, 4096 * MIB), 64 * MIB),
-    v.description('Bytes of the newest records that all streams share; Kafka holds the rest'),
-  ),
-  maxSubscribers: v.pipe(
-    v.optional(whole('streams', 1, 1_000_000), 20_000),
-    v.description('Open streams at most; one more is refused with 503'),
-  ),
-  maxReplays: v.pipe(
-    v.optional(whole('replays', 1, 48), 16),
-    v.description(
-      'Reads behind the ring at a time, each with its own consumer; one more is refused with 503',
+}
+
+/**
+ * What Kong's `kafka-consume` takes, by our names: of the same fields as {@link optionsSchema},
+ * with the forms and the values that Kong knows, and no others.
+ */
+export const kongSchema = v.pipe(
+  record({
+    bootstrapServers: kongBrokers,
+    topics: kongTopics,
+    // Kong has a default for it and yet refuses null.
+    mode: v.pipe(v.optional(oneOf(...MODES), 'http-get'), v.metadata({ required: true })),
+    enforceLatestOffsetReset: v.optional(flag, false),
+    ...shared,
+  }),
+  rules(),
+)
+
+/**
+ * The one source of `kafkaConsume`'s types, defaults and validation messages. Each field's
+ * description is what the README's table says of it.
+ */
+export const optionsSchema = v.pipe(
+  v.strictObject({
+    bootstrapServers: v.pipe(
+      brokers,
+      v.description(
+        'The brokers to ask first: `"host:port,host:port"`, or an array of them or of `{host, port}`',
+      ),
     ),
-  ),
-})
+    topics: v.pipe(topics, v.description('The topics to read, in this order: names, or `{name}`')),
+    mode: v.pipe(
+      v.optional(
+        v.picklist([...MODES, 'auto'], 'mode must be "http-get", "server-sent-events" or "auto"'),
+        'http-get',
+      ),
+      v.description('How records are delivered; `auto` chooses by the `Accept` header'),
+    ),
+    ...shared,
+    responseFormat: v.pipe(
+      v.optional(
+        v.picklist(['kong', 'records'], 'responseFormat must be "kong" or "records"'),
+        'kong',
+      ),
+      v.description('The JSON of a GET: by topic and partition as Kong does, or a flat list'),
+    ),
+    heartbeat: v.pipe(
+      v.optional(whole('milliseconds', 100, 3_600_000), 8_000),
+      v.description('Milliseconds of silence on a stream after which a comment is sent'),
+    ),
+    writeDeadline: v.pipe(
+      v.optional(whole('milliseconds', 100, 3_600_000), 60_000),
+      v.description('Milliseconds for which a client may read nothing before its stream is closed'),
+    ),
+    ringBytes: v.pipe(
+      v.optional(whole('bytes', 64 * 1024, 4096 * MIB), 64 * MIB),
+      v.description('Bytes of the newest records that all streams share; Kafka holds the rest'),
+    ),
+    maxSubscribers: v.pipe(
+      v.optional(whole('streams', 1, 1_000_000), 20_000),
+      v.description('Open streams at most; one more is refused with 503'),
+    ),
+    maxReplays: v.pipe(
+      v.optional(whole('replays', 1, 48), 16),
+      v.description(
+        'Reads behind the ring at a time, each with its own consumer; one more is refused with 503',
+      ),
+    ),
+  }),
+  rules(),
+  unusedGroupId(),
+)
 
 /** What `kafkaConsume` takes. */
 export type KafkaConsumeOptions = v.InferInput<typeof optionsSchema>

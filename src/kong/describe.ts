@@ -1,5 +1,5 @@
 /** Kong's description of fields, as `GET /schemas/…` gives it, made of the schemas that check them. */
-import type * as v from 'valibot'
+import * as v from 'valibot'
 
 /** A field as Kong describes it. */
 export interface KongField {
@@ -7,6 +7,11 @@ export interface KongField {
   readonly required?: boolean
   readonly default?: unknown
   readonly one_of?: readonly unknown[]
+  readonly between?: readonly [number, number]
+  readonly len_min?: number
+  readonly uuid?: true
+  /** A secret: never shown. */
+  readonly encrypted?: true
   readonly elements?: KongField
   readonly keys?: KongField
   readonly values?: KongField
@@ -27,58 +32,93 @@ interface Schema {
   readonly value?: Schema
   readonly options?: readonly unknown[]
   readonly entries?: Readonly<Record<string, Schema>>
-  readonly pipe?: readonly { readonly type: string }[]
+  readonly pipe?: readonly { readonly type: string; readonly requirement?: unknown }[]
 }
 
-/** @param references Names of fields that refer to other entities, with the entities' kind. */
+/** From a schema's names to Kong's. */
+type Rename = (name: string) => string
+
+/**
+ * @param references Names of fields that refer to other entities, with the entities' kind.
+ * @param rename Default: the schema has Kong's names.
+ */
 export function describeFields(
   schema: v.GenericSchema,
   references: Readonly<Record<string, string>> = {},
+  rename: Rename = (name) => name,
 ): KongFields {
-  return fieldsOf(schema as unknown as Schema, references)
+  return fieldsOf(schema as unknown as Schema, rename, references)
 }
 
-function fieldsOf({ entries = {} }: Schema, references: Readonly<Record<string, string>>) {
+function fieldsOf(
+  { entries = {} }: Schema,
+  rename: Rename,
+  references: Readonly<Record<string, string>> = {},
+): KongFields {
   return Object.entries(entries).map(([name, schema]) => {
     const reference = references[name]
-    return { [name]: reference ? { type: 'foreign', reference } : describe(schema) }
+    const field = reference ? { type: 'foreign', reference } : describe(schema, rename)
+    return { [rename(name)]: field }
   })
 }
 
-function describe(schema: Schema): KongField {
-  if (!schema.wrapped) return { ...own(schema), required: true }
-  const { required, ...field } = describe(schema.wrapped)
+function describe(schema: Schema, rename: Rename): KongField {
+  if (!schema.wrapped) return { ...own(schema, rename), required: true }
+  const { required, ...field } = describe(schema.wrapped, rename)
   const fallback = schema.default
   if (fallback === undefined || fallback === null) return field
-  return { ...field, required: true, default: fallback }
+  // A record that is not given has the defaults of its fields.
+  return { ...field, required: true, ...(field.fields ? {} : { default: fallback }) }
 }
 
-function own(schema: Schema): KongField {
-  const { type, item, key, value, options, pipe } = schema
+function own(schema: Schema, rename: Rename): KongField {
+  const { type, item, key, value, options, pipe = [] } = schema
   switch (type) {
     case 'array': {
-      const isSet = pipe?.some((action) => action.type === 'transform')
-      return { type: isSet ? 'set' : 'array', elements: element(item) }
+      const isSet = pipe.some((action) => action.type === 'transform')
+      const [{ requirement } = {}] = pipe.filter((action) => action.type === 'min_length')
+      return {
+        type: isSet ? 'set' : 'array',
+        elements: element(item, rename),
+        ...(typeof requirement === 'number' ? { len_min: requirement } : {}),
+      }
     }
     case 'record':
-      return { type: 'map', keys: element(key), values: element(value) }
+      return { type: 'map', keys: element(key, rename), values: element(value, rename) }
     case 'strict_object':
-      return { type: 'record', fields: fieldsOf(schema, {}) }
+      return { type: 'record', fields: fieldsOf(schema, rename) }
     case 'picklist':
       return {
         type: typeof options?.[0] === 'number' ? 'integer' : 'string',
         one_of: options ?? [],
       }
     case 'number':
-      return { type: pipe?.some((action) => action.type === 'integer') ? 'integer' : 'number' }
+      return numberOf(pipe)
     case 'boolean':
       return { type }
     default:
-      return { type: 'string' }
+      return {
+        type: 'string',
+        ...(pipe.some((action) => action.type === 'uuid') ? { uuid: true } : {}),
+        ...(metadataOf(schema)['secret'] ? { encrypted: true } : {}),
+      }
   }
 }
 
-function element(schema: Schema | undefined): KongField {
-  const { required: _, ...field } = schema ? describe(schema) : { type: 'string' }
+function numberOf(pipe: NonNullable<Schema['pipe']>): KongField {
+  const find = (type: string) => pipe.find((action) => action.type === type)?.requirement
+  const [min, max] = [find('min_value'), find('max_value')]
+  return {
+    type: pipe.some((action) => action.type === 'integer') ? 'integer' : 'number',
+    ...(typeof min === 'number' && typeof max === 'number' ? { between: [min, max] } : {}),
+  }
+}
+
+function metadataOf(schema: Schema): Readonly<Record<string, unknown>> {
+  return v.getMetadata(schema as unknown as v.GenericSchema)
+}
+
+function element(schema: Schema | undefined, rename: Rename): KongField {
+  const { required: _, ...field } = schema ? describe(schema, rename) : { type: 'string' }
   return field
 }

@@ -1,5 +1,9 @@
 import type { Context, MiddlewareHandler } from 'hono'
-import { type KafkaConsumeOptions, resolveOptions } from '../config/options.ts'
+import {
+  type KafkaConsumeOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from '../config/options.ts'
 import type { KafkaProblem } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
 import { assertGet, errorAnswer } from './answers.ts'
@@ -96,7 +100,7 @@ export function kafkaConsume(options: KafkaConsumeOptions): KafkaConsumeHandler 
   })
 }
 
-function isStream(c: Context, mode: 'http-get' | 'server-sent-events' | 'auto'): boolean {
+function isStream(c: Context, mode: ResolvedOptions['mode']): boolean {
   if (mode !== 'auto') return mode === 'server-sent-events'
   const offered = ['application/json', 'application/x-ndjson', 'text/event-stream'] as const
   return negotiate(c, [...offered]) === 'text/event-stream'

@@ -148,7 +148,7 @@ async function groupIdOf({
   bootstrapServers,
   topics,
 }: ResolvedOptions): Promise<string> {
-  if (consumerGroup.mode === 'manual') return consumerGroup.consumerGroupId
+  if (consumerGroup.consumerGroupId !== undefined) return consumerGroup.consumerGroupId
   const text = JSON.stringify([[...bootstrapServers].sort(), [...topics].sort()])
   const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
   return `hono-kafka-consume-${new Uint8Array(hash).toHex().slice(0, 16)}`

@@ -14,6 +14,9 @@ const DEFAULTS: Omit<ResolvedOptions, keyof typeof REQUIRED> = {
   messageDeserializer: 'noop',
   autoOffsetReset: 'latest',
   commitStrategy: 'auto',
+  authentication: {},
+  security: { sslVerify: true },
+  schemaRegistry: {},
   consumerGroup: { mode: 'random' },
   responseFormat: 'kong',
   errorHandling: { returnErrorMessage: false },
@@ -47,8 +50,9 @@ describe('options', () => {
       topics: ['orders'],
       ...DEFAULTS,
     })
+    const absent = ['clusterName', 'messageByLuaFunctions', 'enableDlq', 'dlqTopic']
     expect(Object.keys(optionsSchema.entries).sort()).toEqual(
-      [...Object.keys(REQUIRED), ...Object.keys(DEFAULTS)].sort(),
+      [...Object.keys(REQUIRED), ...Object.keys(DEFAULTS), ...absent].sort(),
     )
     expect(resolve({ errorHandling: {} }).errorHandling).toEqual({ returnErrorMessage: false })
   })
@@ -105,7 +109,8 @@ describe('options', () => {
     ],
     [
       { consumerGroup: { mode: 'random', consumerGroupId: 'g' } },
-      'consumerGroup.consumerGroupId: unknown option',
+      'consumerGroup.consumerGroupId: ',
+      'when the mode is "manual" only',
     ],
     [{ responseFormat: 'flat' }, 'responseFormat', '"kong" or "records"'],
     [

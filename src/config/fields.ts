@@ -1,0 +1,39 @@
+/** What fields of options are made of. */
+import * as v from 'valibot'
+
+/** A whole number of a unit within a range, whose message names the range. */
+export function whole(unit: string, min: number, max: number) {
+  const message = `a whole number of ${unit} from ${min} to ${max} is required`
+  return v.pipe(
+    v.number(message),
+    v.integer(message),
+    v.minValue(min, message),
+    v.maxValue(max, message),
+  )
+}
+
+export const text = v.pipe(v.string('text is required'), v.minLength(1, 'it must not be empty'))
+
+/** Text that is never shown again: the Admin API answers `***` in its place. */
+export const secret = v.pipe(text, v.metadata({ secret: true }))
+
+export const flag = v.boolean('it must be true or false')
+
+/** One of some words; the message lists them. */
+export function oneOf<const T extends readonly [string, ...string[]]>(...words: T) {
+  return v.picklist(words, `it must be ${words.map((word) => `"${word}"`).join(' or ')}`)
+}
+
+export function list<T extends v.GenericSchema>(elements: T) {
+  return v.array(elements, 'an array is required')
+}
+
+/** Text by name; the names are the user's own. */
+export function map<T extends v.GenericSchema<string>>(values: T) {
+  return v.record(v.string(), values, 'an object of text is required')
+}
+
+/** Fields by name, and no others. */
+export function record<const T extends v.ObjectEntries>(entries: T) {
+  return v.strictObject(entries, 'an object is required')
+}
