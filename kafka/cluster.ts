@@ -49,6 +49,7 @@ type Partition = { readonly topic: string; readonly partition: number }
  */
 export class Cluster implements Source {
   readonly name: string
+  readonly #servers: string
   readonly #settings: Settings
   readonly #open = new Set<Reader | GroupSession>()
   readonly #idle: Array<{ consumer: Consumer; timer: ReturnType<typeof setTimeout> }> = []
@@ -59,10 +60,11 @@ export class Cluster implements Source {
   #listening: ReturnType<typeof setInterval> | undefined
   #closed = false
 
-  constructor({ bootstrapServers }: ClusterOptions) {
-    this.name = bootstrapServers.join(',')
+  constructor({ bootstrapServers, name }: ClusterOptions) {
+    this.#servers = bootstrapServers.join(',')
+    this.name = name ?? this.#servers
     this.#settings = {
-      'bootstrap.servers': this.name,
+      'bootstrap.servers': this.#servers,
       'client.id': 'hono-kafka-consume',
       // A broker that comes back is found within a second.
       'reconnect.backoff.ms': 50,
@@ -145,7 +147,7 @@ export class Cluster implements Source {
           const consumer = createConsumer(
             {
               ...this.#settings,
-              ...groupSettings(options.groupId, isEmbedded(this.name)),
+              ...groupSettings(options.groupId, isEmbedded(this.#servers)),
               rebalance_cb: rebalance,
             },
             { 'auto.offset.reset': options.autoOffsetReset },
@@ -216,7 +218,7 @@ export class Cluster implements Source {
     const state = trouble === 'down' ? 'all brokers are down' : 'it refused the credentials'
     const message = `Cannot read from Kafka: ${state}`
     this.#problem = { code, message, detail, since: Date.now() }
-    log.debug('{message}: {detail}', { message, detail })
+    log.debug('{cluster}: {message}: {detail}', { cluster: this.name, message, detail })
   }
 
   /** The client reports trouble: ask, until there is an answer. One idle connection closed is none. */
@@ -330,7 +332,7 @@ export class Cluster implements Source {
       return idle.consumer
     }
     const consumer = createConsumer(
-      { ...this.#settings, ...readerSettings(purpose, isEmbedded(this.name)) },
+      { ...this.#settings, ...readerSettings(purpose, isEmbedded(this.#servers)) },
       READER_TOPIC_SETTINGS,
     )
     await connectClient(consumer, CONNECT_TIMEOUT_MS)

@@ -23,11 +23,16 @@ export interface Lease {
 /** Connects to a route's cluster, or joins the routes that are connected to it already. */
 export async function lease(options: ResolvedOptions): Promise<Lease> {
   const kafka = await loadKafkaSide()
-  const { bootstrapServers, topics, messageDeserializer, ringBytes, maxReplays } = options
-  const cluster = bootstrapServers.join(',')
+  const { bootstrapServers, clusterName, topics, messageDeserializer, ringBytes, maxReplays } =
+    options
+  const cluster = JSON.stringify([bootstrapServers, clusterName])
   let shared = clusters.get(cluster)
   if (!shared) {
-    shared = { source: kafka.connect({ bootstrapServers }), feeds: new Map(), routes: 0 }
+    shared = {
+      source: kafka.connect({ bootstrapServers, name: clusterName }),
+      feeds: new Map(),
+      routes: 0,
+    }
     clusters.set(cluster, shared)
   }
   shared.routes++

@@ -121,7 +121,7 @@ export type OffsetQuery = 'earliest' | 'latest' | number
 
 /** One Kafka cluster, as the HTTP side sees it. */
 export interface Source {
-  /** What the cluster is, for logs and banners: the bootstrap servers. */
+  /** What the cluster is called in logs: its given name, or the bootstrap servers. */
   readonly name: string
   /**
    * The partitions of topics, in topic and partition order, asked of Kafka each time.
@@ -159,6 +159,8 @@ export interface KafkaProblem {
 export interface ClusterOptions {
   /** `host:port` pairs. */
   readonly bootstrapServers: readonly string[]
+  /** What logs call it. Default: the bootstrap servers. */
+  readonly name?: string | undefined
 }
 
 /** A Kafka cluster inside this process, in memory, for the first minute and for tests. */
