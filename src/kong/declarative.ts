@@ -130,6 +130,8 @@ class Document {
   readonly #problems = new Map<string, FieldErrors>()
   readonly #warnings: string[] = []
   readonly #found: Found[] = []
+  /** By kind and what it is called: an id, or a name. */
+  readonly #called = new Map<string, Found>()
 
   constructor(references: DeckReferences, environment: Environment, ignoreUnknown: boolean) {
     this.#references = references
@@ -222,6 +224,10 @@ class Document {
       })
       const found = { kind, place: here, raw: Object.fromEntries(own), parent, id: '' }
       this.#found.push(found)
+      const { endpoint } = KEYS[kind]
+      for (const key of [found.raw['id'], endpoint && found.raw[endpoint]]) {
+        if (typeof key === 'string') this.#name(key, found)
+      }
       for (const child of children) this.#collect(child, each[child], `${here}.${child}`, found)
     }
   }
@@ -261,9 +267,9 @@ class Document {
     const raw = this.#withReferences(found)
     const { id } = raw
     found.id = typeof id === 'string' ? id : await stableId(nameOf(kind, raw))
-    const same = this.#found.find((other) => other.kind === kind && other.id === found.id)
-    if (same !== found && same) {
-      this.refuse(place, `is in the file already: ${same.place}`)
+    const first = this.#name(found.id, found)
+    if (first !== found) {
+      this.refuse(place, `is in the file already: ${first.place}`)
       return undefined
     }
     if (!this.#checkVaults(raw, place)) return undefined
@@ -294,7 +300,7 @@ class Document {
       }
       const key = keyOf(raw[field], KEYS[parentKind].endpoint)
       if (key === undefined) continue
-      const target = this.#find(parentKind, key)
+      const target = this.#called.get(JSON.stringify([parentKind, key]))
       resolved[field] = target ? { id: target.id } : null
       if (!target) {
         this.refuse(place, { [field]: `no entity of '${parentKind}' is called '${key}'` })
@@ -303,15 +309,12 @@ class Document {
     return resolved
   }
 
-  #find(kind: Kind, key: string): Found | undefined {
-    const { endpoint } = KEYS[kind]
-    return this.#found.find(
-      (found) =>
-        found.kind === kind &&
-        (found.id === key ||
-          found.raw['id'] === key ||
-          (endpoint !== undefined && found.raw[endpoint] === key)),
-    )
+  /** @returns The one that is called so, which is another one if it came first. */
+  #name(key: string, found: Found): Found {
+    const called = JSON.stringify([found.kind, key])
+    const first = this.#called.get(called) ?? found
+    this.#called.set(called, first)
+    return first
   }
 
   /** References stay as they are: what they stand for is looked up when it is needed. */

@@ -6,7 +6,12 @@ const MAX_WIDE_REPEATS = 3
 
 /** A regular expression for paths, or why it is none that can be served. */
 export type PathPattern =
-  | { readonly matches: (path: string) => boolean; readonly problem?: undefined }
+  | {
+      readonly matches: (path: string) => boolean
+      /** What every path that matches begins with: an index needs no more. */
+      readonly prefix: string
+      readonly problem?: undefined
+    }
   | { readonly problem: string; readonly matches?: undefined }
 
 /**
@@ -27,7 +32,15 @@ export function compilePathPattern(source: string): PathPattern {
   }
   const problem = explosion(pattern)
   if (problem) return { problem: `invalid regex: '${source}' ${problem}` }
-  return { matches: (path) => path.length <= MAX_PATH && regex.test(path) }
+  const prefix = flags === '' ? literalPrefix(pattern) : ''
+  return { prefix, matches: (path) => path.length <= MAX_PATH && regex.test(path) }
+}
+
+function literalPrefix(pattern: string): string {
+  if (pattern.includes('|')) return ''
+  const [literal = ''] = /^[\w/~%-]*/.exec(pattern) ?? []
+  // What is repeated may be absent.
+  return /^[*?{]/.test(pattern.slice(literal.length)) ? literal.slice(0, -1) : literal
 }
 
 /** The spellings of PCRE that JavaScript has under another name. */

@@ -31,6 +31,8 @@ interface Compiled {
   readonly hosts: readonly HostRule[]
   readonly prefixes: readonly string[]
   readonly patterns: ReadonlyArray<(path: string) => boolean>
+  /** What paths that match begin with: prefixes, and those of patterns. None: any path may. */
+  readonly beginnings: readonly string[]
   readonly methods: ReadonlySet<string> | undefined
   readonly headers: readonly HeaderRule[]
   /** Its place among all routes; lower goes first. */
@@ -127,8 +129,12 @@ class Bucket {
 
   /** In the order of their ranks. */
   add(route: Compiled): void {
-    if (route.patterns.length > 0 || route.prefixes.length === 0) this.#others.push(route)
-    for (const prefix of route.prefixes) {
+    const { beginnings } = route
+    if (beginnings.length === 0 || beginnings.includes('')) {
+      this.#others.push(route)
+      return
+    }
+    for (const prefix of new Set(beginnings)) {
       const found = this.#byPrefix.get(prefix)
       if (found) found.push(route)
       else this.#byPrefix.set(prefix, [route])
@@ -246,7 +252,7 @@ function compile(route: Route): Compiled {
   const plainPaths = paths.filter((path) => !path.startsWith('~'))
   const patterns = paths.flatMap((path) => {
     const pattern = path.startsWith('~') ? compilePathPattern(path.slice(1)) : undefined
-    return pattern?.matches ? [pattern.matches] : []
+    return pattern?.matches ? [pattern] : []
   })
   const headers = Object.entries(route.headers ?? {})
     .filter(([name]) => name.toLowerCase() !== 'host')
@@ -271,7 +277,17 @@ function compile(route: Route): Compiled {
     route.created_at,
   ]
   const prefixes = plainPaths.map(normalizePath)
-  return { route, rank, hosts, prefixes, patterns, methods, headers, place: 0 }
+  return {
+    route,
+    rank,
+    hosts,
+    prefixes,
+    patterns: patterns.map(({ matches }) => matches),
+    beginnings: [...prefixes, ...patterns.map(({ prefix }) => prefix)],
+    methods,
+    headers,
+    place: 0,
+  }
 }
 
 /** A wildcard with a port goes before plain hosts only, and these before others. */

@@ -269,7 +269,18 @@ test('any routes, any request: the same route as when all are compared', () => {
     'a.test:81',
     '*.test:81',
   ]
-  const paths = ['/', '/a', '/a/', '/a/b', '/b', '~/a/\\d+$', '~/[ab]', '~/.*/b']
+  const paths = [
+    '/',
+    '/a',
+    '/a/',
+    '/a/b',
+    '/b',
+    '~/a/\\d+$',
+    '~/[ab]',
+    '~/.*/b',
+    '~/a/?b',
+    '~/b*|/a',
+  ]
   const some = <T>(values: readonly T[]) =>
     fc.option(fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength: 3 }), {
       freq: 2,
