@@ -169,7 +169,8 @@ function listenAdmin(
         format: contentType.includes('json') ? 'json' : 'yaml',
         // Whoever posts a document must not read our environment back from an entity's name;
         // references to a vault stay references, and are looked up when they are served.
-        environment: {},
+        deckEnvironment: {},
+        environment: process.env,
         ignoreUnknown: false,
       }),
     dump: writeDeclarative,

@@ -20,8 +20,10 @@ import { Violation } from './violations.ts'
 export interface DeclarativeOptions {
   /** Default: `yaml`, which includes most of JSON. */
   readonly format?: 'yaml' | 'json'
-  /** Where references to variables lead. */
+  /** Where vault references lead: they are checked, and stay references. */
   readonly environment: Environment
+  /** Where decK's references lead, whose values become part of what is read. Default: the same. */
+  readonly deckEnvironment?: Environment
   /** Skip plugins and entities that are not served, with a warning each, instead of refusing them. */
   readonly ignoreUnknown: boolean
 }
@@ -97,9 +99,14 @@ const UNSERVED = 'is not served by this gateway, remove it or pass --ignore-unkn
  */
 export async function readDeclarative(
   text: string,
-  { format = 'yaml', environment, ignoreUnknown }: DeclarativeOptions,
+  {
+    format = 'yaml',
+    environment,
+    deckEnvironment = environment,
+    ignoreUnknown,
+  }: DeclarativeOptions,
 ): Promise<Declared> {
-  const references = new DeckReferences(text, environment)
+  const references = new DeckReferences(text, deckEnvironment)
   const document = new Document(references, environment, ignoreUnknown)
   let parsed: unknown
   try {

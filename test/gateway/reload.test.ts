@@ -154,6 +154,28 @@ describe('reloading', () => {
   }, 30_000)
 })
 
+test('what the Admin API holds is downloaded, and served again from the file and by POST', async () => {
+  const [host = ''] = broker.address.split(':')
+  const environment = { KAFKA_HOST: host }
+  const source = document(0).replaceAll(`host: ${host}`, 'host: "{vault://env/kafka-host}"')
+  const start = join(folder, 'source.yaml')
+  const copy = join(folder, 'copy.json')
+  writeFileSync(start, source)
+  for (const path of [start, copy]) {
+    const { gateway, url } = await GatewayProcess.listening(['--config', path], environment)
+    await using _ = gateway
+    const config = await (await within(fetch(`${gateway.adminUrl}/config`), 'GET /config')).text()
+    expect(config).toContain('{vault://env/kafka-host}')
+    if (path === start) writeFileSync(copy, config)
+    else expect(JSON.parse(config)).toEqual(JSON.parse(readFileSync(copy, 'utf8')))
+    await using stays = await SseClient.open(`${url}/`, { headers: { host: 'stays.test' } })
+    await stays.until(1)
+    const posted = await send(`${gateway.adminUrl}/config`, 'POST', JSON.parse(config) as object)
+    expect([posted.status, await posted.text()]).toEqual([201, expect.any(String)])
+    await stays.until(stays.records().length + 5)
+  }
+}, 40_000)
+
 describe('at the start', () => {
   test('with a file, the demo’s routes are not there, and no broker of its own', async () => {
     const path = join(folder, 'start.yaml')
