@@ -161,6 +161,7 @@ export class Cluster implements Source {
       options,
     )
     this.#open.add(group)
+    void group.ended.then(() => this.#open.delete(group))
     return group
   }
 

@@ -125,6 +125,11 @@ export class Group implements GroupSession {
     this.#loop = this.#run()
   }
 
+  /** Resolves when the group is left for good. */
+  get ended(): Promise<void> {
+    return this.#loop
+  }
+
   async ready(signal?: AbortSignal): Promise<void> {
     const until = performance.now() + JOIN_TIMEOUT_MS
     while (!this.#assigned || !this.#answered()) {

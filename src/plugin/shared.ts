@@ -6,7 +6,7 @@ import { loadKafkaSide } from './kafka-side.ts'
 /** What routes on the same cluster have in common. */
 interface Shared {
   readonly source: Source
-  readonly feeds: Map<string, Feed>
+  readonly feeds: Map<string, { readonly feed: Feed; routes: number }>
   routes: number
 }
 
@@ -38,20 +38,22 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
   shared.routes++
   const feedOptions = { topics, messageDeserializer, ringBytes, maxReplays }
   const name = JSON.stringify(feedOptions)
-  let feed = shared.feeds.get(name)
-  if (!feed) {
-    feed = new Feed(shared.source, feedOptions)
-    shared.feeds.set(name, feed)
-  }
   const { source, feeds } = shared
+  const shareOfFeed = feeds.get(name) ?? { feed: new Feed(source, feedOptions), routes: 0 }
+  shareOfFeed.routes++
+  feeds.set(name, shareOfFeed)
   return {
     source,
-    feed,
+    feed: shareOfFeed.feed,
     release: async () => {
+      shareOfFeed.routes--
+      if (shareOfFeed.routes === 0) {
+        feeds.delete(name)
+        await shareOfFeed.feed.close()
+      }
       shared.routes--
       if (shared.routes > 0) return
       if (clusters.get(cluster) === shared) clusters.delete(cluster)
-      await Promise.all([...feeds.values()].map((each) => each.close()))
       await source.close()
     },
   }
