@@ -11,6 +11,8 @@ const AUTHENTICATION = new Set([-169, -181, 31, 34, 54, 58])
 const AUTHORIZATION = new Set([29, 30, 53])
 const UNAVAILABLE = new Set([-195, -193, -187, -166, 5, 6, 7, 8, 13, 14, 15, 16])
 const TIMED_OUT = new Set([-185, -192])
+/** A commit of a member whose group is just then sharing out partitions anew. */
+const REBALANCING = new Set([22, 25, 27, 113])
 
 /**
  * An error of the client, in our terms. Its own words become `detail`, which is for logs.
@@ -39,5 +41,6 @@ function describe(code: number): [ErrorCode, string] {
   if (code === -187) return ['KAFKA_UNAVAILABLE', 'all brokers are down']
   if (UNAVAILABLE.has(code)) return ['KAFKA_UNAVAILABLE', 'its brokers are not reachable']
   if (TIMED_OUT.has(code)) return ['KAFKA_TIMEOUT', 'it did not answer in time']
+  if (REBALANCING.has(code)) return ['KAFKA_UNAVAILABLE', 'the members of the group are changing']
   return ['KAFKA_ERROR', 'it answered with an error']
 }

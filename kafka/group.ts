@@ -179,9 +179,11 @@ export class Group implements GroupSession {
     setTimeout(() => this.#serve(), poll.limits.timeout + 1)
   }
 
-  async commit(offsets: readonly PartitionOffset[]): Promise<void> {
-    if (this.#closing) throw closing()
-    await this.#commit([...offsets])
+  commit(offsets: readonly PartitionOffset[]): Promise<void> {
+    // In line with the others: who leaves the group or a partition waits for these.
+    const committed = this.#commits.then(() => this.#commit([...offsets]))
+    this.#commits = committed.catch(() => {})
+    return committed
   }
 
   async close(): Promise<void> {

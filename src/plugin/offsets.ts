@@ -26,7 +26,7 @@ export async function answerOffsets(c: Context, route: Route): Promise<Response>
       'Cannot commit offsets: this route does so by itself, or reads without a group',
     )
   }
-  const offsets = parseOffsets(await c.req.text())
+  const offsets = parseOffsets(await readText(c.req.raw))
   const { source } = await route.lease()
   const known = await source.partitions(topics)
   for (const { topic, partition } of offsets) {
@@ -44,8 +44,24 @@ export async function answerOffsets(c: Context, route: Route): Promise<Response>
   return c.body(null, 204)
 }
 
-function parseOffsets(text: string): PartitionOffset[] {
+/** A body is not read further than it may go. */
+async function readText({ body }: Request): Promise<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let text = ''
+  try {
+    for await (const bytes of body ?? []) {
+      text += decoder.decode(bytes, { stream: true })
+      if (text.length > MAX_BODY) break
+    }
+    if (text.length <= MAX_BODY) text += decoder.decode()
+  } catch {
+    throw invalid('the body is no UTF-8, or did not arrive')
+  }
   if (text.length > MAX_BODY) throw invalid(`the body must have at most ${MAX_BODY} characters`)
+  return text
+}
+
+function parseOffsets(text: string): PartitionOffset[] {
   let body: unknown
   try {
     body = JSON.parse(text)

@@ -1,11 +1,12 @@
 import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
+import { asKafkaConsumeError } from '../errors.ts'
 import type { Slice } from '../record/body.ts'
 import { filterFor } from '../record/filter.ts'
 import { encodeChunk } from '../stream/chunk.ts'
 import { Cursor, PartitionTable, parseCursor } from '../stream/cursor.ts'
 import type { Position } from '../stream/feed.ts'
-import type { Delivery, Gap } from '../stream/source.ts'
+import type { Delivery, Gap, GroupSession, PartitionOffset } from '../stream/source.ts'
 import { readFrom } from './read.ts'
 import type { Route } from './route.ts'
 
@@ -64,6 +65,7 @@ export interface KafkaReader {
   /**
    * Takes records as the consumer group. They are committed when the handler has returned, or
    * earlier with `commit`; handed to the next caller with `giveBack`, or when the handler throws.
+   * With `commitStrategy: 'off'` they are committed by `commit` only.
    *
    * @throws KafkaConsumeError
    */
@@ -122,9 +124,25 @@ export class RequestReader implements KafkaReader {
     const chunk = encodeChunk(delivery.records, cursor, this.#route.options.messageDeserializer)
     return {
       records: recordsOf({ chunk, begin: 0, end: chunk.offsets.length }),
-      commit: () => delivery.done(),
+      commit: () => {
+        if (this.#route.options.commitStrategy === 'off') this.#commit(group, delivery)
+        delivery.done()
+      },
       giveBack: () => delivery.giveBack(),
     }
+  }
+
+  /** By word of the handler, where nothing is committed by itself. */
+  #commit(group: GroupSession, { records }: Delivery): void {
+    const next = new Map<string, PartitionOffset>()
+    for (const { topic, partition, offset } of records) {
+      next.set(`${topic}:${partition}`, { topic, partition, offset: offset + 1 })
+    }
+    group.commit([...next.values()]).catch((error: unknown) => {
+      log.warn('Cannot commit what a handler was given: {error}', {
+        error: asKafkaConsumeError(error).message,
+      })
+    })
   }
 
   async read(from: ReadFrom & ReadLimits) {

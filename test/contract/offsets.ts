@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'bun:test'
+import { Hono } from 'hono'
+import { type KafkaConsumeEnv, type KafkaConsumeOptions, kafkaConsume } from '../../src/index.ts'
 import { uniqueName } from '../support/names.ts'
 import { Route, type RouteOptions, type Target } from '../support/route.ts'
 
@@ -71,6 +73,29 @@ export function describeOffsets(target: () => Target): void {
         const { message } = (await response.json()) as { message: string }
         expect([response.status, message]).toEqual([400, expect.stringContaining(says)])
       }
+    })
+
+    test('a handler commits what it says, and nothing else', async () => {
+      const { bootstrapServers } = target().kafka
+      const options = await four()
+      const values = async (limit: number, commits: boolean) => {
+        const kafka = kafkaConsume({ ...options, bootstrapServers } as KafkaConsumeOptions)
+        const app = new Hono<KafkaConsumeEnv>().get('/orders', kafka, async (c) => {
+          const { records, commit } = await c.var.kafka.poll({ maxRecords: limit, timeout: 500 })
+          if (commits) commit()
+          return c.json(records.map(({ value }) => value))
+        })
+        try {
+          return await (await app.request('/orders')).json()
+        } finally {
+          await kafka.close()
+        }
+      }
+      expect(await values(2, false)).toEqual(['a', 'b'])
+      expect(await values(2, true)).toEqual(['a', 'b'])
+      expect(await values(9, false)).toEqual(['c', 'd'])
+      expect(await values(9, true)).toEqual(['c', 'd'])
+      expect(await values(9, false)).toEqual([])
     })
 
     test('a route that commits by itself takes none', async () => {
