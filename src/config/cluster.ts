@@ -5,7 +5,7 @@ import { schemaRegistry } from './registry.ts'
 import { NOT_YET } from './rules.ts'
 
 const HOST = String.raw`[^\s:,/@[\]]+`
-const IPV6 = '[0-9a-fA-F:.]*:[0-9a-fA-F:.]*'
+const IPV6 = '[0-9a-fA-F]*(?::[0-9a-fA-F.]*){2,}'
 const BROKER = new RegExp(String.raw`^(?:\[${IPV6}\]|${HOST}):(\d{1,5})$`)
 // Kafka's own rule: kafka.common.internals.Topic (legal characters, 249 at most).
 const TOPIC = String.raw`(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}`
@@ -24,23 +24,25 @@ const brokerText = v.pipe(
   }, 'a broker must be "host:port", with a port from 0 to 65535'),
 )
 
-const brokerRecord = v.pipe(
-  record({
-    host: v.pipe(
-      v.string('a host must be text'),
-      v.minLength(1, 'a host must not be empty'),
-      v.regex(
-        new RegExp(String.raw`^(?:\[${IPV6}\]|${IPV6}|${HOST}|${REFERENCE})$`),
-        'a host must be a name or an IP address',
-      ),
+const brokerRecord = record({
+  host: v.pipe(
+    v.string('a host must be text'),
+    v.minLength(1, 'a host must not be empty'),
+    v.regex(
+      new RegExp(String.raw`^(?:\[${IPV6}\]|${IPV6}|${HOST}|${REFERENCE})$`),
+      'a host must be a name or an IP address',
     ),
-    port: v.pipe(v.number(PORT), v.integer(PORT), v.minValue(0, PORT), v.maxValue(65_535, PORT)),
-  }),
-  v.transform(({ host, port }) => {
-    const isBareIpv6 = /^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/.test(host)
-    return `${isBareIpv6 ? `[${host}]` : host}:${port}`
-  }),
-)
+  ),
+  port: v.pipe(v.number(PORT), v.integer(PORT), v.minValue(0, PORT), v.maxValue(65_535, PORT)),
+})
+
+const isIpv6 = new RegExp(`^${IPV6}$`)
+
+function textOf(broker: string | v.InferOutput<typeof brokerRecord>): string {
+  if (typeof broker === 'string') return broker
+  const { host, port } = broker
+  return `${isIpv6.test(host) ? `[${host}]` : host}:${port}`
+}
 
 const topicText = v.pipe(
   v.string('a topic must be text'),
@@ -60,8 +62,11 @@ const topicRecord = v.pipe(
     v.check(({ schemaRegistry }) => schemaRegistry.confluent === undefined, NOT_YET),
     ['schemaRegistry', 'confluent'],
   ),
-  v.transform(({ name }) => name),
 )
+
+function nameOf(topic: string | v.InferOutput<typeof topicRecord>): string {
+  return typeof topic === 'string' ? topic : topic.name
+}
 
 /** A list of brokers of some form. */
 function brokersOf<T extends v.GenericSchema<unknown, string>>(element: T) {
@@ -79,9 +84,19 @@ function topicsOf<T extends v.GenericSchema<unknown, string>>(element: T) {
 }
 
 /** As Kong writes them. */
-export const kongBrokers = brokersOf(brokerRecord)
+export const kongBrokers = brokersOf(
+  v.pipe(
+    brokerRecord,
+    v.transform((broker) => textOf(broker)),
+  ),
+)
 /** As Kong writes them. */
-export const kongTopics = topicsOf(topicRecord)
+export const kongTopics = topicsOf(
+  v.pipe(
+    topicRecord,
+    v.transform((topic) => nameOf(topic)),
+  ),
+)
 
 export const brokers = v.pipe(
   v.union(
@@ -95,9 +110,13 @@ export const brokers = v.pipe(
     'brokers are required: "host:port,host:port" or an array of them',
   ),
   brokersOf(
-    v.union(
-      [brokerText, v.pipe(brokerRecord, brokerText)],
-      'a broker must be text such as "localhost:9092", or {host, port}',
+    v.pipe(
+      v.union(
+        [brokerText, brokerRecord],
+        'a broker must be text such as "localhost:9092", or {host, port}',
+      ),
+      v.transform((broker) => textOf(broker)),
+      brokerText,
     ),
   ),
 )
@@ -113,5 +132,11 @@ export const topics = v.pipe(
     ],
     'topics are required: an array of names, or "name,name"',
   ),
-  topicsOf(v.union([topicText, v.pipe(topicRecord, topicText)], 'a topic must be text, or {name}')),
+  topicsOf(
+    v.pipe(
+      v.union([topicText, topicRecord], 'a topic must be text, or {name}'),
+      v.transform((topic) => nameOf(topic)),
+      topicText,
+    ),
+  ),
 )

@@ -97,6 +97,9 @@ const shared = {
   ),
 }
 
+// Kong shows its fields in this order.
+const { messageDeserializer, autoOffsetReset, ...others } = shared
+
 /**
  * What Kong's `kafka-consume` takes, by our names: of the same fields as {@link optionsSchema},
  * with the forms and the values that Kong knows, and no others.
@@ -107,8 +110,10 @@ export const kongSchema = v.pipe(
     topics: kongTopics,
     // Kong has a default for it and yet refuses null.
     mode: v.pipe(v.optional(oneOf(...MODES), 'http-get'), v.metadata({ required: true })),
+    messageDeserializer,
+    autoOffsetReset,
     enforceLatestOffsetReset: v.optional(flag, false),
-    ...shared,
+    ...others,
   }),
   rules(),
 )
