@@ -1,7 +1,7 @@
 /** `POST …/offsets`: commits for the group of a route that does not commit by itself. */
 import type { Context } from 'hono'
 import { KafkaConsumeError } from '../errors.ts'
-import { parseCursor } from '../stream/cursor.ts'
+import { PartitionTable, parseCursor } from '../stream/cursor.ts'
 import type { PartitionOffset } from '../stream/source.ts'
 import type { Route } from './route.ts'
 
@@ -27,15 +27,16 @@ export async function answerOffsets(c: Context, route: Route): Promise<Response>
     )
   }
   const offsets = parseOffsets(await readText(c.req.raw))
+  for (const { topic } of offsets) {
+    if (!topics.includes(topic)) {
+      throw invalid(`topic "${topic.slice(0, 249)}" is not one of ${topics.join(', ')}`)
+    }
+  }
   const { source } = await route.lease()
-  const known = await source.partitions(topics)
+  const known = new PartitionTable(await source.partitions(topics))
   for (const { topic, partition } of offsets) {
-    if (!known.some((one) => one.topic === topic && one.partition === partition)) {
-      throw invalid(
-        topics.includes(topic)
-          ? `topic "${topic}" has no partition ${partition}`
-          : `topic "${topic}" is not one of ${topics.join(', ')}`,
-      )
+    if (known.indexOf(topic, partition) < 0) {
+      throw invalid(`topic "${topic}" has no partition ${partition}`)
     }
   }
   const group = await route.group()

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, spyOn, test } from 'bun:test'
 import fc from 'fast-check'
 import { Group, type GroupHost, groupSettings } from '../../kafka/group.ts'
 import { KafkaConsumeError } from '../../src/errors.ts'
-import type { Delivery, PollLimits } from '../../src/stream/source.ts'
+import type { Delivery, GroupOptions, PollLimits } from '../../src/stream/source.ts'
 import { sleep, until, within } from '../support/wait.ts'
 import { FakeConsumer, recordAt, settle } from './fakes.ts'
 
@@ -18,7 +18,10 @@ class Member implements AsyncDisposable {
   readonly #deliveries: Delivery[] = []
 
   /** @param owned What the group gives it; `null` where it gives nothing. */
-  constructor(owned: readonly number[] | null = [0, 1]) {
+  constructor(
+    owned: readonly number[] | null = [0, 1],
+    commitStrategy: GroupOptions['commitStrategy'] = 'auto',
+  ) {
     const host: GroupHost = {
       connect: async (rebalance) => {
         if (this.joinError) throw this.joinError
@@ -46,7 +49,7 @@ class Member implements AsyncDisposable {
       groupId: 'g',
       topics: ['t'],
       autoOffsetReset: 'earliest',
-      commitStrategy: 'auto',
+      commitStrategy,
     })
   }
 
@@ -440,6 +443,31 @@ describe('a group that fails', () => {
     gate.resolve()
     await within(closing, 'the group to close')
     expect(member.consumer.committed(0)).toBe(2)
+  })
+
+  test('with commitStrategy off only what is asked for is committed, and close waits for it', async () => {
+    const member = await new Member([0, 1], 'off').with(...some(0, 4))
+    ;(await member.poll()).done()
+    const gate = Promise.withResolvers<void>()
+    member.consumer.commitGate = gate.promise
+    const committed = member.group.commit([{ topic: 't', partition: 0, offset: 2 }])
+    const closing = member.group.close()
+    await sleep(10)
+    expect(member.disconnected).toBe(0)
+    gate.resolve()
+    await within(Promise.all([committed, closing]), 'the group to close')
+    expect(member.consumer.commits).toEqual([[{ topic: 't', partition: 0, offset: 2 }]])
+  })
+
+  test('a commit that meets a rebalance may be tried again', async () => {
+    await using member = await new Member([0, 1], 'off').with()
+    const wanted = [{ topic: 't', partition: 0, offset: 2 }]
+    for (const code of [22, 25, 27, 113]) {
+      member.consumer.commitError = { message: 'Broker: rebalance', code }
+      expect(await codeOf(member.group.commit(wanted))).toBe('KAFKA_UNAVAILABLE')
+    }
+    member.consumer.commitError = undefined
+    await within(member.group.commit(wanted), 'a commit')
   })
 
   test('close waits for what is in callers’ hands, and commits it when it arrives', async () => {
