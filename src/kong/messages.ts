@@ -7,25 +7,38 @@ import { renameKey } from './keys.ts'
 type Issue = v.BaseIssue<unknown>
 
 /**
- * An issue of the options' schema as one of Kong's: with Kong's message and the names of its fields.
+ * An issue of the options' schema as Kong has it: in its words and with the names of its fields.
  *
  * @param root The description of the fields that the issue's path leads through.
+ * @returns One, or one for each unknown field, of which valibot names the first only.
  */
-export function inKongsWords(issue: Issue, root: KongField): Issue {
+export function inKongsWords(issue: Issue, root: KongField): Issue[] {
+  let record: KongField | undefined
   let at: KongField | undefined = root
   const path = issue.path?.map((item) => {
-    const inside: KongField | undefined = at
+    record = at
     // The names in a map are the user's own.
-    const isNamed = typeof item.key === 'string' && inside?.type !== 'map'
+    const isNamed = typeof item.key === 'string' && record?.type !== 'map'
     const key: unknown = isNamed ? renameKey(item.key as string) : item.key
-    at = inside && fieldWithin(inside, key)
+    at = record && fieldWithin(record, key)
     return { ...item, key } as v.IssuePathItem
   })
-  return {
-    ...issue,
-    message: messageOf(issue, at),
-    ...(path ? { path: path as [v.IssuePathItem, ...v.IssuePathItem[]] } : {}),
-  }
+  const message = messageOf(issue, at)
+  const last = path?.at(-1)
+  if (!path || !last) return [{ ...issue, message }]
+  const keys = isUnknownField(issue)
+    ? Object.keys(last.input as object)
+        .map(renameKey)
+        .filter((key) => !record || !fieldWithin(record, key))
+    : [last.key]
+  return keys.map((key) => {
+    const items = path.with(-1, { ...last, key } as v.IssuePathItem)
+    return { ...issue, message, path: items as [v.IssuePathItem, ...v.IssuePathItem[]] }
+  })
+}
+
+function isUnknownField({ type, expected }: Issue): boolean {
+  return type === 'strict_object' && expected === 'never'
 }
 
 /** The field that a name or an index leads to. */

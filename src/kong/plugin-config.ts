@@ -37,7 +37,7 @@ export function readPluginConfig(
 ): { config: Record<string, unknown>; options: KafkaConsumeOptions } {
   const result = v.safeParse(kongSchema, enter(config, kongSchema))
   if (!result.success) {
-    const issues = result.issues.map((issue) => inKongsWords(issue, configField))
+    const issues = result.issues.flatMap((issue) => inKongsWords(issue, configField))
     const fields = fieldErrors(issues)
     throw new SchemaViolation({ config: fields['@entity'] ?? fields })
   }

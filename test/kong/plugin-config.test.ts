@@ -444,6 +444,15 @@ describe('every field takes what it is for and refuses the rest', () => {
     },
   )
 
+  test('all unknown fields are named', () => {
+    expect(violation({ ...LEAST, one: 1, authentication: { two: 2, three: 3 } }).fields).toEqual({
+      config: {
+        one: 'unknown field',
+        authentication: { two: 'unknown field', three: 'unknown field' },
+      },
+    })
+  })
+
   test('names that mean something to the language are unknown fields like others', () => {
     for (const key of ['__proto__', '_Proto__', 'constructor', 'hasOwnProperty']) {
       const text = `{"authentication":{"${key}":{"user":"x"}}}`
