@@ -6,6 +6,7 @@ import { Database } from 'bun:sqlite'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { tryLock } from './lock.ts'
 import { say } from './progress.ts'
 
 export function cacheFolder(): string {
@@ -40,10 +41,7 @@ export function writeWhole(path: string, content: string | Uint8Array): void {
   renameSync(passing, path)
 }
 
-/**
- * One set-up works at a time. The lock is SQLite's on an empty database: the system releases it
- * when its holder dies, however that happens, so no stale one is left behind.
- */
+/** One set-up works at a time. */
 export async function withLock<T>(work: () => Promise<T>): Promise<T> {
   try {
     mkdirSync(cacheFolder(), { recursive: true })
@@ -59,16 +57,6 @@ export async function withLock<T>(work: () => Promise<T>): Promise<T> {
     return await work()
   } finally {
     database.close()
-  }
-}
-
-function tryLock(database: Database): boolean {
-  try {
-    database.run('BEGIN EXCLUSIVE')
-    return true
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY') return false
-    throw error
   }
 }
 

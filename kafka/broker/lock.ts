@@ -2,8 +2,9 @@
 import { Database } from 'bun:sqlite'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { tryLock } from '../../native/lock.ts'
 
-/** The lock is SQLite's on an empty database: the system releases it when its holder dies. */
+/** Waits for its turn at most so long. */
 export async function withLock<T>(path: string, milliseconds: number, work: () => Promise<T>) {
   mkdirSync(dirname(path), { recursive: true })
   const database = new Database(path)
@@ -18,15 +19,5 @@ export async function withLock<T>(path: string, milliseconds: number, work: () =
     return await work()
   } finally {
     database.close()
-  }
-}
-
-function tryLock(database: Database): boolean {
-  try {
-    database.run('BEGIN EXCLUSIVE')
-    return true
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY') return false
-    throw error
   }
 }
