@@ -17,11 +17,11 @@ type Form = 'lines' | 'flat' | 'kong'
 
 /** @throws KafkaConsumeError */
 export async function answerGet(c: Context, route: Route): Promise<Response> {
-  const form = chooseForm(c, route.options)
+  const lines = chooseForm(c, route.options)
   const plan = parseRead(new URL(c.req.url).searchParams, route.options.topics)
-  const format = form === 'lines' ? form : (plan.format ?? route.options.responseFormat)
-  if (plan.position) return answerFrom(c, route, plan, format === 'records' ? 'flat' : format)
-  return answerGroup(c, route, plan, format === 'records' ? 'flat' : format)
+  const format = plan.format ?? route.options.responseFormat
+  const form = lines ?? (format === 'records' ? 'flat' : 'kong')
+  return plan.position ? answerFrom(c, route, plan, form) : answerGroup(c, route, plan, form)
 }
 
 function chooseForm(c: Context, { mode }: ResolvedOptions): 'lines' | undefined {
