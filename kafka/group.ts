@@ -362,6 +362,7 @@ export class Group implements GroupSession {
     const owners = new Set(this.#owned.values())
     for (const { topic, partition, offset } of records) this.#ledger.take(topic, partition, offset)
     let open = true
+    const waiting = new Set(records)
     const settle = () => {
       if (!open) return false
       open = false
@@ -373,24 +374,32 @@ export class Group implements GroupSession {
     return {
       records,
       partitions: this.#states(),
+      confirm: (some) => {
+        if (!open) return
+        this.#delivered(some.filter((record) => waiting.delete(record)))
+        if (waiting.size === 0) settle()
+      },
       done: () => {
-        if (!settle()) return
-        let late = 0
-        for (const { topic, partition, offset } of records) {
-          if (!this.#ledger.settle(topic, partition, offset)) late++
-        }
-        if (late > 0) {
-          log.warn('{late} records of group {group} will be delivered again by another member', {
-            late,
-            group: this.#options.groupId,
-          })
-        }
-        this.#commitDelivered()
+        if (settle()) this.#delivered([...waiting])
       },
       giveBack: () => {
-        if (settle()) this.#takeBack(records, owners)
+        if (settle()) this.#takeBack([...waiting], owners)
       },
     }
+  }
+
+  #delivered(records: readonly KafkaRecord[]): void {
+    let late = 0
+    for (const { topic, partition, offset } of records) {
+      if (!this.#ledger.settle(topic, partition, offset)) late++
+    }
+    if (late > 0) {
+      log.warn('{late} records of group {group} will be delivered again by another member', {
+        late,
+        group: this.#options.groupId,
+      })
+    }
+    this.#commitDelivered()
   }
 
   /** @param owners Who owned the records when they went out: a partition that went and returned is read anew. */

@@ -13,7 +13,7 @@ const log = getLogger([LOG_ROOT, 'gateway'])
 
 /** What a gateway serves by itself, beside the snapshots that it is given. */
 export interface GatewayOptions {
-  /** Topics for `/messages` and `/stream` on any host. Default: neither is there. */
+  /** Topics for `/messages`, `/stream` and `/socket` on any host. Default: none of them is there. */
   readonly cluster?: {
     /** `host:port` pairs. */
     readonly brokers: readonly string[]
@@ -49,7 +49,7 @@ export interface Gateway {
 /**
  * The gateway. Its own are `/healthz` and `/readyz`, which tell an orchestrator how it is; then come
  * the routes of a snapshot; then, with a cluster, `/messages`, which hands each record to one
- * caller, and `/stream`, which shows all of them to everyone.
+ * caller, and `/stream` and `/socket`, which show all of them to everyone.
  *
  * @param make Default: `kafkaConsume`.
  */
@@ -100,5 +100,6 @@ function ownRoutes(
     // A new gateway shows what is in the topics; the default would show nothing until more comes.
     '/messages': make({ ...cluster, mode: 'http-get', autoOffsetReset: 'earliest' }),
     '/stream': make({ ...cluster, mode: 'server-sent-events' }),
+    '/socket': make({ ...cluster, mode: 'websocket', autoOffsetReset: 'earliest' }),
   }
 }

@@ -11,6 +11,7 @@ import {
 import { parseArgs } from 'node:util'
 import { getLogger } from '@logtape/logtape'
 import type { Hono } from 'hono'
+import { type BunWebSocketData, websocket } from 'hono/bun'
 import packageJson from '../package.json' with { type: 'json' }
 import { createAdmin } from './admin/admin.ts'
 import { createGateway, type Gateway } from './app.ts'
@@ -38,6 +39,11 @@ import type { EmbeddedBroker } from './stream/source.ts'
  * (60 s) and well beyond a stream's heartbeat (8 s). Bun's own default, 10 s, would end the former.
  */
 const IDLE_TIMEOUT = 120
+/**
+ * Bytes: what a client says is short, and what waits for it is bounded by the streams themselves,
+ * so that a record of any size passes.
+ */
+const SOCKETS = { maxPayloadLength: 1024 * 1024, backpressureLimit: 0, idleTimeout: IDLE_TIMEOUT }
 /** Milliseconds within which a process that was told to end does end. */
 const SHUTDOWN_DEADLINE = 9_500
 /** Milliseconds for which answers under way may go on once all streams have ended. */
@@ -51,8 +57,10 @@ const DEMO = { topic: 'kong-test', records: 1_000, recordsPerSecond: 5 }
 
 const log = getLogger([LOG_ROOT, 'server'])
 
+type Listener = Bun.Server<BunWebSocketData>
+
 interface Running {
-  readonly servers: ReadonlyArray<Bun.Server<undefined>>
+  readonly servers: ReadonlyArray<Listener>
   readonly gateway: Gateway
   readonly broker: EmbeddedBroker | undefined
 }
@@ -128,13 +136,14 @@ interface Address {
 }
 
 /** @param flags Where another address is chosen, for messages. */
-function listen({ port, host }: Address, flags: Flags, app: Hono): Bun.Server<undefined> {
+function listen({ port, host }: Address, flags: Flags, app: Hono): Listener {
   try {
     return Bun.serve({
       port,
       hostname: host,
       idleTimeout: IDLE_TIMEOUT,
       fetch: (request, server) => app.fetch(request, server),
+      websocket: { ...websocket, ...SOCKETS },
     })
   } catch (error) {
     const states: Record<string, string> = {
@@ -153,7 +162,7 @@ function listenAdmin(
   isDemo: boolean,
   store: Store,
   gateway: Gateway,
-): Bun.Server<undefined> | undefined {
+): Listener | undefined {
   if (adminPort === 'off') return undefined
   const { version } = packageJson
   const app = createAdmin({

@@ -3,6 +3,7 @@
  * KAFKA_BROKERS, KAFKA_TOPICS and LOG_LEVEL. It has no demo broker: a deployment without brokers
  * is a mistake, not a demonstration.
  */
+import { websocket } from 'hono/bun'
 import { createGateway } from './app.ts'
 import { readGatewayConfig } from './config/gateway.ts'
 import { KafkaConsumeError } from './errors.ts'
@@ -28,6 +29,8 @@ const gateway = createGateway({ cluster })
 export default {
   /** Seconds without a byte after which Bun closes a connection; see `server.ts`. */
   idleTimeout: 120,
+  /** For Bun, which wants to be told; Deno upgrades by itself. */
+  websocket,
   fetch(request: Request, env?: object): Response | Promise<Response> {
     // Not while loading: a platform that loads a module to check it does not join a group.
     // A failure that stays is logged there and shows in every answer.

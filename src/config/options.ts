@@ -133,7 +133,10 @@ export const optionsSchema = v.pipe(
     topics: v.pipe(topics, v.description('The topics to read, in this order: names, or `{name}`')),
     mode: v.pipe(
       v.optional(
-        v.picklist([...MODES, 'auto'], 'mode must be "http-get", "server-sent-events" or "auto"'),
+        v.picklist(
+          [...MODES, 'auto'],
+          'mode must be "http-get", "server-sent-events", "websocket" or "auto"',
+        ),
         'http-get',
       ),
       v.description('How records are delivered; `auto` chooses by the `Accept` header'),

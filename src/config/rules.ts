@@ -6,7 +6,6 @@ export const NOT_YET = 'not supported yet'
 
 /** The fields that the rules are about. */
 interface Ruled {
-  readonly mode: string
   readonly authentication: {
     readonly strategy?: string | undefined
     readonly mechanism?: string | undefined
@@ -94,7 +93,6 @@ function missingOf({ authentication, consumerGroup, enableDlq, dlqTopic }: Ruled
 function notYetOf(options: Ruled): Problem[] {
   const { authentication, security, schemaRegistry, consumerGroup } = options
   const given: ReadonlyArray<readonly [isGiven: boolean, path: Path, name?: string]> = [
-    [options.mode === 'websocket', ['mode'], options.mode],
     [authentication.strategy !== undefined, ['authentication', 'strategy']],
     [security.ssl === true, ['security', 'ssl']],
     [security.certificateId !== undefined, ['security', 'certificateId']],

@@ -17,6 +17,7 @@ export function errorAnswer(c: Context, thrown: unknown, show: boolean): Respons
     log.error('Cannot answer {path}: {error}', { path: c.req.path, error: thrown })
   if (error.retryAfter !== undefined) c.header('Retry-After', String(error.retryAfter))
   if (error.code === 'METHOD_NOT_ALLOWED') c.header('Allow', 'GET')
+  if (error.code === 'UPGRADE_REQUIRED') c.header('Upgrade', 'websocket')
   return c.json(describeError(error, show), error.status as ContentfulStatusCode)
 }
 

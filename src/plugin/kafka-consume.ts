@@ -12,6 +12,8 @@ import { answerOffsets, isOffsets } from './offsets.ts'
 import { type KafkaReader, RequestReader } from './reader.ts'
 import { Route, type RouteStats } from './route.ts'
 import { answerStream } from './stream.ts'
+import { asksForSocket } from './upgrade.ts'
+import { answerSocket } from './websocket.ts'
 
 /** The environment of a handler behind `kafkaConsume`: `new Hono<KafkaConsumeEnv>()`. */
 export interface KafkaConsumeEnv {
@@ -79,6 +81,9 @@ export function kafkaConsume(options: KafkaConsumeOptions): KafkaConsumeHandler 
     try {
       if (isOffsets(c)) return await answerOffsets(c, route)
       assertGet(c)
+      if (mode === 'websocket' || (mode === 'auto' && asksForSocket(c))) {
+        return await answerSocket(c, route)
+      }
       return await (isStream(c, mode) ? answerStream(c, route) : answerGet(c, route))
     } catch (error) {
       // Nobody is there to read an answer, and nothing went wrong: 499 is what proxies log for it.
@@ -91,7 +96,9 @@ export function kafkaConsume(options: KafkaConsumeOptions): KafkaConsumeHandler 
     start: async () => {
       const { source, feed } = await route.lease()
       await source.connected()
-      if (mode !== 'server-sent-events') await (await route.group()).ready()
+      // A WebSocket joins the group when a client wants to acknowledge: members without callers keep
+      // records from others.
+      if (mode === 'http-get' || mode === 'auto') await (await route.group()).ready()
       if (mode !== 'http-get') await feed.warm()
     },
     problem: () => route.problem(),

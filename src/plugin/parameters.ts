@@ -22,9 +22,16 @@ export interface StreamPlan {
   readonly wanted: Wanted
 }
 
+/** A WebSocket, understood: everything from a position on, or as the group, by acknowledgement. */
+export type SocketPlan =
+  | (StreamPlan & { readonly acks: false })
+  | { readonly acks: true; readonly maxUnacked: number; readonly wanted: Wanted }
+
 const FILTERS = ['topic', 'partition', 'key']
 const READ = ['format', 'max_records', 'max_bytes', 'timeout', 'cursor', 'start', ...FILTERS]
 const STREAM = ['start', 'cursor', 'last_event_id', ...FILTERS]
+const SOCKET = ['acks', ...STREAM]
+const ACKED = ['acks', 'max_unacked', ...FILTERS]
 
 /**
  * @param query The request's query.
@@ -59,12 +66,30 @@ export function parseStream(
   lastEventId: string | undefined,
   topics: readonly string[],
 ): StreamPlan {
-  const parameters = new Parameters(query, STREAM)
-  const asked = parsePosition(parameters, ['last_event_id', 'cursor', 'start'])
-  const position: Position = lastEventId
-    ? { cursor: parseCursor(lastEventId, 'Last-Event-ID'), parameter: 'Last-Event-ID' }
-    : (asked ?? { start: 'latest' })
-  return { position, wanted: parseWanted(parameters, topics) }
+  const plan = streamPlan(new Parameters(query, STREAM), topics)
+  if (!lastEventId) return plan
+  const position = { cursor: parseCursor(lastEventId, 'Last-Event-ID'), parameter: 'Last-Event-ID' }
+  return { ...plan, position }
+}
+
+/** @throws KafkaConsumeError INVALID_PARAMETER or INVALID_CURSOR */
+export function parseSocket(query: URLSearchParams, topics: readonly string[]): SocketPlan {
+  const acks = query.get('acks') ?? 'false'
+  if (acks !== 'true' && acks !== 'false') throw invalid('acks', 'it must be "true" or "false"')
+  if (acks === 'false') {
+    return { acks: false, ...streamPlan(new Parameters(query, SOCKET), topics) }
+  }
+  const parameters = new Parameters(query, ACKED)
+  return {
+    acks: true,
+    maxUnacked: parameters.whole('max_unacked', 1, 10_000, 500),
+    wanted: parseWanted(parameters, topics),
+  }
+}
+
+function streamPlan(parameters: Parameters, topics: readonly string[]): StreamPlan {
+  const position = parsePosition(parameters, ['last_event_id', 'cursor', 'start'])
+  return { position: position ?? { start: 'latest' }, wanted: parseWanted(parameters, topics) }
 }
 
 function parsePosition(parameters: Parameters, names: readonly string[]): Position | undefined {

@@ -11,7 +11,7 @@ export interface RouteStats {
   readonly replays: number
   /** Streams that were slower than the ring and went on from Kafka, since the start. */
   readonly fallenBehind: number
-  /** Streams closed because their client read nothing for `writeDeadline`, since the start. */
+  /** Streams closed because their client read or acknowledged nothing for `writeDeadline`, since the start. */
   readonly silent: number
   /** Gaps announced, since the start. */
   readonly gaps: number

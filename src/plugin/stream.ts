@@ -8,7 +8,7 @@ import type { Gap, KafkaProblem } from '../stream/source.ts'
 import type { Part, Subscription } from '../stream/subscription.ts'
 import { negotiate } from './accept.ts'
 import { describeError } from './answers.ts'
-import { parseStream } from './parameters.ts'
+import { parseStream, type StreamPlan } from './parameters.ts'
 import type { OpenStream, Route } from './route.ts'
 
 /** Bytes per write: large enough to be cheap, small enough that a client's abort is noticed soon. */
@@ -20,33 +20,53 @@ const END_PATIENCE_MS = 2_000
 
 const encoder = new TextEncoder()
 
-/** What both of Hono's streaming helpers give: the part that is used here. */
-interface ByteStream {
-  write(bytes: Uint8Array): Promise<unknown>
+/** Where a stream is written: the part of Hono's streaming helpers that is used here. */
+export interface Outlet<Frames> {
+  /** Resolves when the runtime has taken them and may be given more. */
+  write(frames: Frames): Promise<unknown>
   onAbort(listener: () => void): void
   abort(): void
 }
 
 /** How records and the rest look on the wire. */
-interface Wire {
-  readonly preamble: Uint8Array | undefined
-  records(part: Extract<Part, { chunk: unknown }>): Uint8Array
+export interface Wire<Frames> {
+  readonly preamble: Frames | undefined
+  records(part: Extract<Part, { chunk: unknown }>, cursor: () => string): Frames
   /** @param cursor Where reading goes on: a client that resumes is not told of the gap again. */
-  gap(gap: Gap, cursor: string): Uint8Array
-  error(error: KafkaConsumeError, show: boolean): Uint8Array
+  gap(gap: Gap, cursor: string): Frames
+  error(error: KafkaConsumeError, show: boolean): Frames
   /** @param cursor Given on a filtered stream, where a client has no other way to learn it. */
-  heartbeat(cursor: string | undefined): Uint8Array
+  heartbeat(cursor: string | undefined): Frames
 }
 
 /** @throws KafkaConsumeError whatever fails before the first byte. */
 export async function answerStream(c: Context, route: Route): Promise<Response> {
-  const { options } = route
   const type = negotiate(c, ['text/event-stream', 'application/x-ndjson'])
-  const { position, wanted } = parseStream(
+  const plan = parseStream(
     new URL(c.req.url).searchParams,
     c.req.header('Last-Event-ID'),
-    options.topics,
+    route.options.topics,
   )
+  const live = await openStream(c, route, plan)
+  c.header('Kafka-Cursor', live.cursor)
+  // Some proxies collect small writes; this asks them not to.
+  c.header('X-Accel-Buffering', 'no')
+  if (type === 'text/event-stream') return streamSSE(c, (stream) => live.run(stream, events()))
+  c.header('Content-Type', 'application/x-ndjson')
+  c.header('Cache-Control', 'no-cache')
+  return streamLines(c, (stream) => live.run(stream, lines()))
+}
+
+/**
+ * A stream at its beginning: it is to be run, whatever comes.
+ *
+ * @throws KafkaConsumeError while a refusal can still be an HTTP status.
+ */
+export async function openStream(
+  c: Context,
+  route: Route,
+  { position, wanted }: StreamPlan,
+): Promise<LiveStream> {
   const { feed, source } = await route.lease()
   route.enter()
   let subscription: Subscription
@@ -63,19 +83,12 @@ export async function answerStream(c: Context, route: Route): Promise<Response> 
     route.leave()
     throw error
   }
-  c.header('Kafka-Cursor', subscription.cursor.toString())
-  // Some proxies collect small writes; this asks them not to.
-  c.header('X-Accel-Buffering', 'no')
   const filtered = wanted.topics.length + wanted.partitions.length + wanted.keys.length > 0
-  const live = new LiveStream(c, route, subscription, filtered, () => source.problem())
-  if (type === 'text/event-stream') return streamSSE(c, (stream) => live.run(stream, events()))
-  c.header('Content-Type', 'application/x-ndjson')
-  c.header('Cache-Control', 'no-cache')
-  return streamLines(c, (stream) => live.run(stream, lines()))
+  return new LiveStream(c, route, subscription, filtered, () => source.problem())
 }
 
 /** One client's stream, from its first byte to its end. */
-class LiveStream implements OpenStream {
+export class LiveStream implements OpenStream {
   readonly #c: Context
   readonly #route: Route
   readonly #subscription: Subscription
@@ -106,6 +119,11 @@ class LiveStream implements OpenStream {
     this.#timeout(0)
   }
 
+  /** Where it goes on. */
+  get cursor(): string {
+    return this.#subscription.cursor.toString()
+  }
+
   async end(): Promise<void> {
     this.#stop()
     const patience = setTimeout(() => this.#giveUp?.(), END_PATIENCE_MS)
@@ -113,7 +131,7 @@ class LiveStream implements OpenStream {
     clearTimeout(patience)
   }
 
-  async run(stream: ByteStream, wire: Wire): Promise<void> {
+  async run<Frames>(stream: Outlet<Frames>, wire: Wire<Frames>): Promise<void> {
     const { heartbeat, writeDeadline, errorHandling } = this.#route.options
     stream.onAbort(() => {
       this.#stop()
@@ -133,7 +151,7 @@ class LiveStream implements OpenStream {
           if ('gap' in part) this.#route.gaps++
           await this.#write(
             stream,
-            'gap' in part ? wire.gap(part.gap, part.cursor) : wire.records(part),
+            'gap' in part ? wire.gap(part.gap, part.cursor) : wire.records(part, () => this.cursor),
           )
           continue
         }
@@ -141,8 +159,7 @@ class LiveStream implements OpenStream {
         const left = this.#written + heartbeat - performance.now()
         if (left > 0) await this.#subscription.wait(left)
         else {
-          const cursor = this.#filtered ? this.#subscription.cursor.toString() : undefined
-          await this.#write(stream, wire.heartbeat(cursor))
+          await this.#write(stream, wire.heartbeat(this.#filtered ? this.cursor : undefined))
         }
       }
     } catch (thrown) {
@@ -154,11 +171,21 @@ class LiveStream implements OpenStream {
       }
     } finally {
       clearInterval(watch)
-      await this.#subscription.close()
-      this.#route.leave()
-      this.#route.ended(this)
-      this.#finished.resolve()
+      await this.#finish()
     }
+  }
+
+  /** It cannot be run after all. */
+  async abandon(): Promise<void> {
+    this.#stop()
+    await this.#finish()
+  }
+
+  async #finish(): Promise<void> {
+    await this.#subscription.close()
+    this.#route.leave()
+    this.#route.ended(this)
+    this.#finished.resolve()
   }
 
   #stop(): void {
@@ -166,8 +193,8 @@ class LiveStream implements OpenStream {
     this.#subscription.stop()
   }
 
-  /** Resolves when the runtime has taken the bytes, or when the stream is given up. */
-  #write(stream: ByteStream, bytes: Uint8Array): Promise<void> {
+  /** Resolves when the runtime has taken the frames, or when the stream is given up. */
+  #write<Frames>(stream: Outlet<Frames>, frames: Frames): Promise<void> {
     this.#writing = performance.now()
     return new Promise<void>((resolve) => {
       const done = () => {
@@ -177,12 +204,12 @@ class LiveStream implements OpenStream {
         resolve()
       }
       this.#giveUp = done
-      void stream.write(bytes).then(done, done)
+      void stream.write(frames).then(done, done)
     })
   }
 
   /** A stalled write is the only sign of a client that is there and does not read. */
-  #watch(stream: ByteStream, deadline: number): void {
+  #watch(stream: Outlet<never>, deadline: number): void {
     if (this.#writing === undefined || performance.now() - this.#writing < deadline) return
     this.#route.silent++
     this.#ending = true
@@ -212,7 +239,7 @@ class LiveStream implements OpenStream {
 }
 
 /** https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream */
-function events(): Wire {
+function events(): Wire<Uint8Array> {
   return {
     // Jittered, so that the clients of a node that went away do not come back all at once.
     preamble: encoder.encode(`retry: ${1_000 + Math.floor(Math.random() * 2_000)}\n\n`),
@@ -231,7 +258,7 @@ function events(): Wire {
 }
 
 /** Lines of JSON; what is no record has a field that no record has. A heartbeat is an empty line. */
-function lines(): Wire {
+function lines(): Wire<Uint8Array> {
   const line = (value: unknown) => encoder.encode(`${JSON.stringify(value)}\n`)
   return {
     preamble: undefined,

@@ -4,6 +4,7 @@ import { prefixLength } from '../stream/chunk.ts'
 import type { Gap, PartitionState } from '../stream/source.ts'
 
 const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const NEWLINE = encoder.encode('\n')
 const COMMA = encoder.encode(',')
 const BRACE = encoder.encode('{')
@@ -23,6 +24,13 @@ function eachRecord(
   for (let i = begin; i < end; i++) {
     visit(chunk.bytes.subarray(chunk.json[i] as number, (chunk.starts[i + 1] as number) - 2), i)
   }
+}
+
+/** Each record's JSON by itself. */
+export function textsOf(slice: Slice): string[] {
+  const texts: string[] = []
+  eachRecord(slice, (json) => texts.push(decoder.decode(json)))
+  return texts
 }
 
 /** One record a line. */

@@ -78,10 +78,15 @@ export interface PollLimits {
   readonly timeout: number
 }
 
-/** Records handed to one caller of a group. Exactly one of `done` and `giveBack` is to be called. */
+/**
+ * Records handed to one caller of a group. Exactly one of `done` and `giveBack` is to be called in
+ * the end, for what was not confirmed before.
+ */
 export interface Delivery {
   readonly records: readonly KafkaRecord[]
   readonly partitions: readonly PartitionState[]
+  /** The caller has some of them, the others are still open. */
+  confirm(records: readonly KafkaRecord[]): void
   /** The caller has them: commits what is now delivered without a hole. */
   done(): void
   /** The caller went away: the next one gets them. */

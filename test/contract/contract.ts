@@ -5,6 +5,7 @@ import { describeBadInput } from './bad-input.ts'
 import { describeGet } from './get.ts'
 import { describeOffsets } from './offsets.ts'
 import { describeReader } from './reader.ts'
+import { describeSocket } from './socket.ts'
 import { describeStreams } from './streams.ts'
 
 /**
@@ -32,5 +33,6 @@ export function describeContract(name: string, makeTarget: () => Promise<Target>
     describeBadInput(target)
     describeReader(target)
     describeOffsets(target)
+    describeSocket(target)
   })
 }

@@ -147,7 +147,7 @@ describe('the gateway', () => {
     const started = gateway.start()
     await Promise.all([gateway.close(), gateway.close()])
     await within(started, 'the start to give up', 500)
-    expect(kafka.closes).toBe(2)
+    expect(kafka.closes).toBe(3)
     const response = await gateway.app.request('/readyz')
     expect(response.status).toBe(503)
     expect(await response.json()).toMatchObject({ reasons: [{ code: 'SHUTTING_DOWN' }] })

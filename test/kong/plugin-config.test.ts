@@ -486,7 +486,7 @@ describe('rules between fields', () => {
   })
 
   test('what is missing or wrong goes before what does not work yet', () => {
-    const config = { mode: 'websocket', authentication: { ...SASL, user: null } }
+    const config = { enable_dlq: true, dlq_topic: 'x', authentication: { ...SASL, user: null } }
     expect(refusal(config)).toBe('authentication.user: required field missing')
     expect(refusal({ security: { ssl: true }, commit_strategy: 'x' })).toBe(
       'commit_strategy: expected one of: auto, off',
@@ -496,7 +496,6 @@ describe('rules between fields', () => {
 
 describe('what does not work yet is refused by name, not ignored', () => {
   const cases: ReadonlyArray<readonly [config: object, problem: string]> = [
-    [{ mode: 'websocket' }, 'mode: websocket is not supported yet'],
     [{ authentication: SASL }, 'authentication.strategy: not supported yet'],
     [
       { authentication: { strategy: 'sasl', mechanism: 'OAUTHBEARER' } },

@@ -13,7 +13,13 @@ function ticket(): { delivery: Delivery; ended: string[] } {
   const end = (how: string) => () => {
     if (ended.length === 0) ended.push(how)
   }
-  const delivery = { records: [], partitions: [], done: end('done'), giveBack: end('given back') }
+  const delivery = {
+    records: [],
+    partitions: [],
+    confirm: () => {},
+    done: end('done'),
+    giveBack: end('given back'),
+  }
   return { delivery, ended }
 }
 

@@ -92,7 +92,7 @@ describe('options', () => {
     [{ topics: ['a', 'a'] }, 'topics', 'only once'],
     [{ topics: Array.from({ length: 101 }, (_, i) => `t${i}`) }, 'topics', 'at most 100'],
     [{ topics: [7] }, 'topics.0', 'text'],
-    [{ mode: 'sse' }, 'mode', '"http-get", "server-sent-events" or "auto"'],
+    [{ mode: 'sse' }, 'mode', '"http-get", "server-sent-events", "websocket" or "auto"'],
     [{ messageDeserializer: 'avro' }, 'messageDeserializer', '"noop" or "json"'],
     [{ autoOffsetReset: 'none' }, 'autoOffsetReset', '"earliest" or "latest"'],
     [{ consumerGroup: { mode: 'own' } }, 'consumerGroup.mode', '"random" or "manual"'],

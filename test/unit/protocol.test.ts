@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { type ErrorCode, KafkaConsumeError } from '../../src/errors.ts'
-import { parseRead, parseStream } from '../../src/plugin/parameters.ts'
+import { parseRead, parseSocket, parseStream } from '../../src/plugin/parameters.ts'
 import { parseCursor } from '../../src/stream/cursor.ts'
 
 const page = await Bun.file(join(import.meta.dirname, '../../docs/protocol.md')).text()
@@ -14,6 +14,7 @@ const codes: Record<ErrorCode, true> = {
   UNKNOWN_TOPIC: true,
   METHOD_NOT_ALLOWED: true,
   NOT_ACCEPTABLE: true,
+  UPGRADE_REQUIRED: true,
   INTERNAL: true,
   KAFKA_AUTHENTICATION: true,
   KAFKA_AUTHORIZATION: true,
@@ -41,23 +42,29 @@ describe('the protocol page', () => {
 
   test('gives the ranges and defaults of a read as they are', () => {
     const { limits } = parseRead(new URLSearchParams(), ['t'])
+    const socket = parseSocket(new URLSearchParams({ acks: 'true' }), ['t'])
     const rows = new Map(
       [...page.matchAll(/^\| `(\w+)` \| (\d+) to (\d+) \| (\d+) \|/gm)].map(
         ([, name, ...numbers]) => [name as string, numbers.map(Number)] as const,
       ),
     )
-    expect([...rows.keys()]).toEqual(['max_records', 'max_bytes', 'timeout'])
+    expect([...rows.keys()]).toEqual(['max_records', 'max_bytes', 'timeout', 'max_unacked'])
     for (const [name, [min = 0, max = 0]] of rows) {
-      for (const at of [min, max]) parseRead(new URLSearchParams({ [name]: String(at) }), ['t'])
+      const ofSocket = name === 'max_unacked'
+      const parse = (value: number) =>
+        ofSocket
+          ? parseSocket(new URLSearchParams({ acks: 'true', [name]: String(value) }), ['t'])
+          : parseRead(new URLSearchParams({ [name]: String(value) }), ['t'])
+      for (const at of [min, max]) parse(at)
       for (const beyond of [min - 1, max + 1]) {
-        const query = new URLSearchParams({ [name]: String(beyond) })
-        expect(() => parseRead(query, ['t'])).toThrow(`${min} to ${max}`)
+        expect(() => parse(beyond)).toThrow(`${min} to ${max}`)
       }
     }
     expect([...rows.values()].map(([, , otherwise]) => otherwise)).toEqual([
       limits.maxRecords,
       limits.maxBytes,
       limits.timeout,
+      socket.acks ? socket.maxUnacked : undefined,
     ])
   })
 

@@ -1,0 +1,237 @@
+import { getLogger } from '@logtape/logtape'
+import * as v from 'valibot'
+import { asKafkaConsumeError, type KafkaConsumeError } from '../errors.ts'
+import { textsOf } from '../record/body.ts'
+import { filterFor, type Wanted } from '../record/filter.ts'
+import { encodeChunk } from '../stream/chunk.ts'
+import { Cursor, PartitionTable } from '../stream/cursor.ts'
+import type { Delivery, GroupSession, KafkaRecord } from '../stream/source.ts'
+import type { SocketPlan } from './parameters.ts'
+import type { OpenStream, Route } from './route.ts'
+import { CLOSE, endOf, failureFrame, type SocketOutlet } from './socket.ts'
+
+const log = getLogger(['hono-kafka-consume', 'socket'])
+
+/** Bytes that a client may have without acknowledging them; a first record passes whatever its size. */
+const UNACKED_BYTES = 4 * 1024 * 1024
+const READ_BYTES = 256 * 1024
+/** How long a client that is told to go may still acknowledge what it has. */
+const LAST_ACKS_MS = 2_000
+
+const place = v.strictObject({
+  topic: v.string(),
+  partition: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  offset: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+})
+const message = v.strictObject({
+  ack: v.union([place, v.pipe(v.array(place), v.maxLength(10_000))]),
+})
+
+type Place = v.InferOutput<typeof place>
+
+/** A record that the client has and has not acknowledged. */
+interface Unacked {
+  readonly record: KafkaRecord
+  readonly bytes: number
+  readonly delivery: Delivery
+  /** `performance.now()` when it was sent. */
+  readonly since: number
+}
+
+/**
+ * Records of the route's consumer group to one client, each delivered when the client says so.
+ *
+ * Overflow policy: with so many records or bytes unacknowledged the client gets no more, and other
+ * callers of the group do. When it acknowledges nothing for `writeDeadline`, or is gone, others get
+ * what it had.
+ */
+export class AckedStream implements OpenStream {
+  readonly #route: Route
+  readonly #group: GroupSession
+  readonly #maxUnacked: number
+  readonly #wanted: Wanted
+  #unacked: Unacked[] = []
+  #bytes = 0
+  /** The highest offset sent of each partition. */
+  readonly #sent = new Map<string, number>()
+  readonly #stop = new AbortController()
+  readonly #finished = Promise.withResolvers<void>()
+  #wake: (() => void) | undefined
+
+  /** @throws KafkaConsumeError when the group cannot be joined, or too many streams are open. */
+  static async open(route: Route, plan: SocketPlan & { acks: true }): Promise<AckedStream> {
+    const group = await route.group()
+    route.enter()
+    return new AckedStream(route, group, plan)
+  }
+
+  private constructor(
+    route: Route,
+    group: GroupSession,
+    { maxUnacked, wanted }: SocketPlan & { acks: true },
+  ) {
+    this.#route = route
+    this.#group = group
+    this.#maxUnacked = maxUnacked
+    this.#wanted = wanted
+    route.opened(this)
+  }
+
+  async run(outlet: SocketOutlet): Promise<void> {
+    outlet.onAbort(() => this.#end())
+    let failure: KafkaConsumeError | undefined
+    try {
+      while (!this.#stop.signal.aborted) await this.#next(outlet)
+    } catch (thrown) {
+      if (!this.#stop.signal.aborted) failure = asKafkaConsumeError(thrown)
+    }
+    const { returnErrorMessage } = this.#route.options.errorHandling
+    if (failure) await outlet.write([failureFrame(failure, returnErrorMessage)])
+    await this.#lastAcks(outlet)
+    outlet.close(...endOf(failure))
+    this.#finish()
+  }
+
+  heard(text: string, outlet: SocketOutlet): void {
+    const ack = ackIn(text)
+    if (ack === undefined) {
+      outlet.close(
+        CLOSE.invalidPayload,
+        'a message must be {"ack": {"topic", "partition", "offset"}}, or {"ack": [...]}',
+      )
+      return
+    }
+    for (const { topic, partition, offset } of ack) {
+      if (offset > (this.#sent.get(`${topic}:${partition}`) ?? -1)) {
+        outlet.close(CLOSE.policyViolation, 'a record was acknowledged that was not sent')
+        return
+      }
+    }
+    this.#settle(ack)
+    if (this.#route.options.commitStrategy === 'off') this.#commit(ack)
+  }
+
+  async abandon(): Promise<void> {
+    this.#finish()
+  }
+
+  async end(): Promise<void> {
+    this.#end()
+    await this.#finished.promise
+  }
+
+  #end(): void {
+    this.#stop.abort()
+    this.#wake?.()
+  }
+
+  async #next(outlet: SocketOutlet): Promise<void> {
+    const { heartbeat, writeDeadline } = this.#route.options
+    const [oldest] = this.#unacked
+    const left = oldest ? oldest.since + writeDeadline - performance.now() : Infinity
+    if (left <= 0) {
+      this.#route.silent++
+      outlet.close(CLOSE.policyViolation, 'nothing was acknowledged for too long')
+      return
+    }
+    const patience = Math.min(heartbeat, left)
+    const room = this.#maxUnacked - this.#unacked.length
+    if (room <= 0 || this.#bytes >= UNACKED_BYTES) {
+      await this.#acknowledged(patience)
+      await outlet.write([])
+    } else {
+      const maxBytes = Math.min(READ_BYTES, UNACKED_BYTES - this.#bytes)
+      const limits = { maxRecords: room, maxBytes, timeout: patience }
+      await this.#send(outlet, await this.#group.poll(limits, this.#stop.signal))
+    }
+  }
+
+  async #send(outlet: SocketOutlet, delivery: Delivery): Promise<void> {
+    const { records } = delivery
+    const table = new PartitionTable(delivery.partitions)
+    const cursor = new Cursor(table, new Float64Array(table.size))
+    const chunk = encodeChunk(records, cursor, this.#route.options.messageDeserializer)
+    const filter = filterFor(this.#wanted, table)
+    const texts: string[] = []
+    for (const [index, text] of textsOf({ chunk, begin: 0, end: records.length }).entries()) {
+      const record = records[index] as KafkaRecord
+      if (filter && !filter(chunk, index)) {
+        delivery.confirm([record])
+        continue
+      }
+      texts.push(text)
+      this.#unacked.push({ record, delivery, bytes: text.length, since: performance.now() })
+      this.#bytes += text.length
+      this.#sent.set(`${record.topic}:${record.partition}`, record.offset)
+    }
+    // Without any it is a ping.
+    await outlet.write(texts)
+  }
+
+  /** An acknowledgement is of a record and of all before it in its partition. */
+  #settle(acks: readonly Place[]): void {
+    const upTo = new Map(acks.map((ack) => [`${ack.topic}:${ack.partition}`, ack.offset]))
+    const isSettled = ({ record: { topic, partition, offset } }: Unacked) =>
+      offset <= (upTo.get(`${topic}:${partition}`) ?? -1)
+    const settled = Map.groupBy(this.#unacked.filter(isSettled), ({ delivery }) => delivery)
+    for (const [delivery, unacked] of settled) {
+      delivery.confirm(unacked.map(({ record }) => record))
+      for (const { bytes } of unacked) this.#bytes -= bytes
+    }
+    this.#unacked = this.#unacked.filter((one) => !isSettled(one))
+    this.#wake?.()
+  }
+
+  /** By word of the client, where nothing is committed by itself. */
+  #commit(ack: readonly Place[]): void {
+    const next = ack.map((place) => ({ ...place, offset: place.offset + 1 }))
+    this.#group.commit(next).catch((error: unknown) => {
+      log.warn('Cannot commit what a client acknowledged: {error}', {
+        error: asKafkaConsumeError(error).message,
+      })
+    })
+  }
+
+  /** Resolves when something was acknowledged, or the stream is to end; after so long at the latest. */
+  #acknowledged(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#wake?.(), milliseconds)
+      this.#wake = () => {
+        clearTimeout(timer)
+        this.#wake = undefined
+        resolve()
+      }
+    })
+  }
+
+  /** A client that is told to go has a moment to acknowledge what it got. */
+  async #lastAcks(outlet: SocketOutlet): Promise<void> {
+    const until = performance.now() + LAST_ACKS_MS
+    while (!outlet.isClosed && this.#unacked.length > 0) {
+      const left = until - performance.now()
+      if (left <= 0) break
+      await this.#acknowledged(left)
+    }
+  }
+
+  #finish(): void {
+    this.#end()
+    for (const delivery of new Set(this.#unacked.map((one) => one.delivery))) delivery.giveBack()
+    this.#unacked = []
+    this.#route.leave()
+    this.#route.ended(this)
+    this.#finished.resolve()
+  }
+}
+
+function ackIn(text: string): readonly Place[] | undefined {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  const result = v.safeParse(message, json)
+  if (!result.success) return undefined
+  return [result.output.ack].flat()
+}

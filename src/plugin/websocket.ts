@@ -1,0 +1,80 @@
+/** Mode `websocket`: the same records as text frames, each with one record's JSON. */
+import type { Context } from 'hono'
+import { KafkaConsumeError } from '../errors.ts'
+import { textsOf } from '../record/body.ts'
+import { AckedStream } from './acked.ts'
+import { parseSocket } from './parameters.ts'
+import type { Route } from './route.ts'
+import { CLOSE, endOf, failureFrame, SocketOutlet } from './socket.ts'
+import { type LiveStream, openStream, type Wire } from './stream.ts'
+import { asksForSocket, upgrade } from './upgrade.ts'
+
+/** What runs on a socket from its beginning to its end. */
+interface Conversation {
+  /** Never fails; resolves when the outlet is closed. */
+  run(outlet: SocketOutlet): Promise<void>
+  /** The client said something. */
+  heard(text: string, outlet: SocketOutlet): void
+  /** There will be no socket. */
+  abandon(): Promise<void>
+}
+
+/** @throws KafkaConsumeError whatever fails before the connection is a WebSocket. */
+export async function answerSocket(c: Context, route: Route): Promise<Response> {
+  if (!asksForSocket(c)) {
+    throw new KafkaConsumeError(
+      'UPGRADE_REQUIRED',
+      'Cannot answer a plain request: this route speaks WebSocket',
+    )
+  }
+  const plan = parseSocket(new URL(c.req.url).searchParams, route.options.topics)
+  const conversation = plan.acks
+    ? await AckedStream.open(route, plan)
+    : liveOn(await openStream(c, route, plan))
+  let outlet: SocketOutlet | undefined
+  try {
+    return await upgrade(c, {
+      onOpen: (_, ws) => {
+        outlet = new SocketOutlet(ws)
+        void conversation.run(outlet)
+      },
+      onMessage: ({ data }) => {
+        if (typeof data === 'string') conversation.heard(data, outlet as SocketOutlet)
+        else outlet?.close(CLOSE.unsupportedData, 'text frames are expected')
+      },
+      onClose: () => (outlet ? outlet.ended() : void conversation.abandon()),
+    })
+  } catch (error) {
+    await conversation.abandon()
+    throw error
+  }
+}
+
+/** Every record from a position on, to everyone who asks. */
+function liveOn(live: LiveStream): Conversation {
+  return {
+    async run(outlet) {
+      let failure: KafkaConsumeError | undefined
+      const wire: Wire<readonly string[]> = {
+        preamble: [cursorFrame(live.cursor)],
+        records: (part, cursor) => [...textsOf(part), cursorFrame(cursor())],
+        gap: (gap, cursor) => [JSON.stringify({ gap }), cursorFrame(cursor)],
+        error: (error, show) => {
+          failure = error
+          return [failureFrame(error, show)]
+        },
+        heartbeat: (cursor) => (cursor === undefined ? [] : [cursorFrame(cursor)]),
+      }
+      await live.run(outlet, wire)
+      outlet.close(...endOf(failure))
+    },
+    heard: (_, outlet) =>
+      outlet.close(CLOSE.policyViolation, 'messages are understood with acks=true only'),
+    abandon: () => live.abandon(),
+  }
+}
+
+/** Where a client that comes back is to go on. */
+function cursorFrame(cursor: string): string {
+  return JSON.stringify({ cursor })
+}

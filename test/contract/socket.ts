@@ -1,0 +1,283 @@
+import { describe, expect, test } from 'bun:test'
+import { uniqueName } from '../support/names.ts'
+import { RawClient } from '../support/raw.ts'
+import { places, Route, type RouteOptions, type Target } from '../support/route.ts'
+import { SocketClient } from '../support/socket.ts'
+import { SseClient } from '../support/sse.ts'
+import { until, within } from '../support/wait.ts'
+import { spread } from './get.ts'
+
+const SOCKET = { mode: 'websocket' } as const
+
+export function describeSocket(target: () => Target): void {
+  async function topicWith(count: number): Promise<string> {
+    const { kafka } = target()
+    const topic = await kafka.createTopic()
+    if (count > 0) await kafka.produce(topic, spread(count))
+    return topic
+  }
+
+  describe.concurrent('WebSocket', () => {
+    test('it brings the records that an event stream brings, one a frame', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, [
+        { partition: 2, key: 'k', value: 'line\nline', headers: [['trace', 'abc']] },
+        { partition: 0, value: new Uint8Array([0xff]) },
+        { partition: 1, value: null },
+      ])
+      await using route = new Route(target(), { topics: [topic], ...SOCKET })
+      await using stream = new Route(target(), { topics: [topic], mode: 'server-sent-events' })
+      await using socket = await SocketClient.open(route.url({ start: 'earliest' }))
+      await using events = await stream.stream({ start: 'earliest' })
+      await Promise.all([socket.until(3), events.until(3)])
+      const sorted = (records: readonly { partition: number }[]) =>
+        [...records].sort((a, b) => a.partition - b.partition)
+      expect(sorted(socket.records())).toEqual(sorted(events.records()))
+    })
+
+    test('it begins at the end, says where that is, and goes on with what comes', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(8)
+      await using route = new Route(target(), { topics: [topic], ...SOCKET })
+      await using socket = await SocketClient.open(route.url())
+      await until(() => socket.cursor !== undefined, 'the first cursor')
+      expect(socket.cursor).toBe(`${topic}:0=2,1=2,2=2,3=2`)
+      await kafka.produce(topic, [{ partition: 3, value: 'new' }])
+      await socket.until(1)
+      expect(socket.records()).toMatchObject([{ partition: 3, offset: 2, value: 'new' }])
+    })
+
+    test('a client that comes back with the newest cursor misses nothing and gets nothing twice', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(400)
+      await using route = new Route(target(), { topics: [topic], ...SOCKET })
+      const seen: string[] = []
+      let cursor: string | undefined
+      for (let visit = 0; visit < 3; visit++) {
+        const query = cursor === undefined ? { start: 'earliest' } : { cursor }
+        const socket = await SocketClient.open(route.url(query))
+        await socket.until(visit === 0 ? 400 : 40)
+        await until(() => socket.frames.at(-1)?.['cursor'] !== undefined, 'the last cursor')
+        seen.push(...places(socket.records()))
+        cursor = socket.cursor
+        await socket.close()
+        await kafka.produce(topic, spread(40))
+      }
+      expect(seen.length).toBe(480)
+      expect(new Set(seen).size).toBe(480)
+    })
+
+    test('filters apply, and the cursor moves past what they leave out', async () => {
+      const topic = await topicWith(40)
+      await using route = new Route(target(), { topics: [topic], ...SOCKET, heartbeat: 200 })
+      const url = route.url({ start: 'earliest', partition: 1, key: 'never' })
+      await using socket = await SocketClient.open(url)
+      await until(
+        () => socket.cursor === `${topic}:0=10,1=10,2=10,3=10`,
+        () => `the cursor at the end; it is ${socket.cursor}`,
+      )
+      expect(socket.records()).toEqual([])
+    })
+
+    test('what cannot be opened is an HTTP status', async () => {
+      const topic = await topicWith(0)
+      await using route = new Route(target(), { topics: [topic], ...SOCKET })
+      const plain = await route.fetch()
+      expect(plain.status).toBe(426)
+      expect(plain.headers.get('upgrade')).toBe('websocket')
+      expect(await plain.json()).toMatchObject({ code: 'UPGRADE_REQUIRED' })
+      const headers = { connection: 'Upgrade', upgrade: 'websocket' }
+      for (const query of [
+        { acks: 'perhaps' },
+        { max_unacked: 10 },
+        { acks: 'true', max_unacked: 0 },
+        { acks: 'true', start: 'earliest' },
+        { cursor: 'x' },
+      ]) {
+        const response = await route.fetch(query, { headers })
+        expect([query, response.status]).toEqual([query, 400])
+      }
+      await route.untilSubscribers(0)
+    })
+
+    test('in mode auto the request chooses', async () => {
+      const topic = await topicWith(4)
+      await using route = new Route(target(), { topics: [topic], mode: 'auto' })
+      await using socket = await SocketClient.open(route.url({ start: 'earliest' }))
+      await using stream = await SseClient.open(route.url({ start: 'earliest' }))
+      await Promise.all([socket.until(4), stream.until(4)])
+      expect(await route.records({ start: 'earliest' })).toHaveLength(4)
+    })
+
+    test('clients that leave, and those that say what is not understood, leave nothing behind', async () => {
+      const topic = await topicWith(40)
+      await using route = new Route(target(), { topics: [topic], ...SOCKET })
+      const url = route.url({ start: 'earliest' })
+      for (let n = 0; n < 5; n++) {
+        const socket = await SocketClient.open(url)
+        await socket.until(1)
+        await socket.close()
+      }
+      const talker = await SocketClient.open(url)
+      talker.say({ ack: [] })
+      expect((await within(talker.closed, 'the end of who talks')).code).toBe(1008)
+      const bytes = await SocketClient.open(url)
+      bytes.sayBytes(new Uint8Array([1]))
+      expect((await within(bytes.closed, 'the end of who sends bytes')).code).toBe(1003)
+      await route.untilSubscribers(0)
+    })
+
+    test('a client that reads nothing for writeDeadline is closed, and others are not', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = new Route(target(), { topics: [topic], ...SOCKET, writeDeadline: 500 })
+      await using silent = await RawClient.open(route.url(), {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        'sec-websocket-version': '13',
+      })
+      await using reading = await SocketClient.open(route.url())
+      await route.untilSubscribers(2)
+      const value = 'x'.repeat(100_000)
+      let written = 0
+      await until(
+        async () => {
+          const each = Array.from({ length: 40 }, (_, n) => ({ partition: n % 4, value }))
+          await kafka.produce(topic, each)
+          written += each.length
+          return route.handler.stats().subscribers === 1
+        },
+        () => `the silent client to be closed; ${written * value.length} bytes were written`,
+        20_000,
+      )
+      expect(route.handler.stats().silent).toBe(1)
+      await reading.until(written)
+      expect(new Set(places(reading.records())).size).toBe(written)
+      silent.resume()
+      await until(() => silent.closed, 'the connection of the silent client to close')
+    })
+
+    test('a shutdown tells clients to go', async () => {
+      const topic = await topicWith(4)
+      const route = new Route(target(), { topics: [topic], ...SOCKET })
+      const socket = await SocketClient.open(route.url({ start: 'earliest' }))
+      await socket.until(4)
+      await route.close()
+      expect((await within(socket.closed, 'the end')).code).toBe(1001)
+    })
+  })
+
+  describe.concurrent('WebSocket with acknowledgements', () => {
+    async function grouped(count: number): Promise<RouteOptions> {
+      return {
+        topics: [await topicWith(count)],
+        ...SOCKET,
+        autoOffsetReset: 'earliest',
+        consumerGroup: { mode: 'manual', consumerGroupId: uniqueName('acks') },
+      }
+    }
+    const committed = async ({ topics, consumerGroup }: RouteOptions) =>
+      target().kafka.committed(String(consumerGroup?.consumerGroupId), String(topics))
+
+    test('what is acknowledged is committed, what is not goes to the next caller', async () => {
+      const options = await grouped(40)
+      const [topic] = options.topics as string[]
+      {
+        await using route = new Route(target(), options)
+        const socket = await SocketClient.open(route.url({ acks: 'true' }))
+        await socket.until(40)
+        socket.say({ ack: { topic, partition: 0, offset: 4 } })
+        socket.say({
+          ack: [
+            { topic, partition: 1, offset: 9 },
+            { topic, partition: 2, offset: 0 },
+          ],
+        })
+        await until(
+          async () => (await committed(options)).join() === '5,10,1,-1',
+          'what was acknowledged to be committed',
+        )
+        await socket.close()
+        await using next = await SocketClient.open(route.url({ acks: 'true' }))
+        await next.until(24)
+        expect(places(next.records())).toEqual(
+          places([
+            ...[5, 6, 7, 8, 9].map((offset) => ({ partition: 0, offset })),
+            ...[1, 2, 3, 4, 5, 6, 7, 8, 9].map((offset) => ({ partition: 2, offset })),
+            ...[0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((offset) => ({ partition: 3, offset })),
+          ]),
+        )
+      }
+      expect(await committed(options)).toEqual([5, 10, 1, -1])
+    })
+
+    test('a client has as many unacknowledged records as it asked for', async () => {
+      const options = await grouped(40)
+      const [topic] = options.topics as string[]
+      await using route = new Route(target(), { ...options, heartbeat: 200 })
+      await using socket = await SocketClient.open(route.url({ acks: 'true', max_unacked: 3 }))
+      const seen = new Set<string>()
+      let waited = 0
+      while (seen.size < 40) {
+        const wanted = Math.min(40, seen.size + 3)
+        await socket.until(wanted)
+        if (waited++ < 2) await new Promise((resolve) => setTimeout(resolve, 500))
+        expect(socket.records()).toHaveLength(wanted)
+        for (const { partition, offset } of socket.records()) seen.add(`${partition}/${offset}`)
+        const last = new Map(socket.records().map((record) => [record.partition, record.offset]))
+        socket.say({ ack: [...last].map(([partition, offset]) => ({ topic, partition, offset })) })
+      }
+      await until(
+        async () => (await committed(options)).join() === '10,10,10,10',
+        'all to be committed',
+      )
+    })
+
+    test('a client that acknowledges nothing for too long is sent away, and the next gets its records', async () => {
+      const options = await grouped(8)
+      await using route = new Route(target(), { ...options, writeDeadline: 500, heartbeat: 100 })
+      const silent = await SocketClient.open(route.url({ acks: 'true' }))
+      await silent.until(8)
+      expect((await within(silent.closed, 'the end of who is silent')).code).toBe(1008)
+      expect(route.handler.stats().silent).toBe(1)
+      await using next = await SocketClient.open(route.url({ acks: 'true' }))
+      await next.until(8)
+    })
+
+    test('an acknowledgement that makes no sense ends the connection, and says why', async () => {
+      const options = await grouped(8)
+      const [topic] = options.topics as string[]
+      await using route = new Route(target(), options)
+      const cases: Array<[message: unknown, code: number]> = [
+        ['no JSON', 1007],
+        [{}, 1007],
+        [{ ack: { topic, partition: 0 } }, 1007],
+        [{ ack: { topic, partition: 0, offset: -1 } }, 1007],
+        [{ ack: { topic, partition: 0, offset: 0 }, more: 1 }, 1007],
+        [{ ack: { topic, partition: 0, offset: 1_000 } }, 1008],
+        [{ ack: { topic: 'foreign', partition: 0, offset: 0 } }, 1008],
+      ]
+      for (const [message, code] of cases) {
+        const socket = await SocketClient.open(route.url({ acks: 'true' }))
+        await socket.until(8)
+        socket.say(message)
+        const end = await within(socket.closed, `the end after ${JSON.stringify(message)}`)
+        expect([message, end.code]).toEqual([message, code])
+        expect(end.reason).not.toBe('')
+      }
+      await route.untilSubscribers(0)
+    })
+
+    test('with commitStrategy off acknowledgements commit, too', async () => {
+      const options = await grouped(8)
+      const [topic] = options.topics as string[]
+      await using route = new Route(target(), { ...options, commitStrategy: 'off' })
+      await using socket = await SocketClient.open(route.url({ acks: 'true' }))
+      await socket.until(8)
+      socket.say({ ack: { topic, partition: 2, offset: 1 } })
+      await until(async () => (await committed(options)).join() === '-1,-1,2,-1', 'the commit')
+    })
+  })
+}
