@@ -6,10 +6,14 @@ const STATUS = {
   INVALID_OPTIONS: 500,
   INVALID_PARAMETER: 400,
   INVALID_CURSOR: 400,
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
   UNKNOWN_TOPIC: 404,
   METHOD_NOT_ALLOWED: 405,
   NOT_ACCEPTABLE: 406,
   UPGRADE_REQUIRED: 426,
+  RATE_LIMITED: 429,
+  TOO_MANY_STREAMS: 429,
   INTERNAL: 500,
   KAFKA_AUTHENTICATION: 502,
   KAFKA_AUTHORIZATION: 502,
@@ -19,6 +23,7 @@ const STATUS = {
   TOO_MANY_SUBSCRIBERS: 503,
   TOO_MANY_REPLAYS: 503,
   TOO_MANY_POLLS: 503,
+  TOO_MANY_GROUPS: 503,
   SHUTTING_DOWN: 503,
 } as const
 
@@ -33,7 +38,7 @@ export interface ErrorDetails {
   readonly detail?: string
   /** Seconds after which a retry may succeed. Default: none is named. */
   readonly retryAfter?: number
-  /** Whether the same request may succeed later. Default: true for 503 and 504. */
+  /** Whether the same request may succeed later. Default: true for 429, 503 and 504. */
   readonly retryable?: boolean
 }
 
@@ -62,7 +67,7 @@ export class KafkaConsumeError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
     this.status = STATUS[code]
-    this.retryable = details.retryable ?? (this.status === 503 || this.status === 504)
+    this.retryable = details.retryable ?? [429, 503, 504].includes(this.status)
     this.retryAfter = details.retryAfter ?? (this.status === 503 ? 2 : undefined)
     this.detail = details.detail
   }

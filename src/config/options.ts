@@ -66,7 +66,10 @@ const shared = {
     v.optional(
       record({
         mode: v.optional(
-          v.picklist(['random', 'kong_consumer', 'manual'], 'mode must be "random" or "manual"'),
+          v.picklist(
+            ['random', 'kong_consumer', 'manual'],
+            'mode must be "random", "kong_consumer" or "manual"',
+          ),
           'random',
         ),
         consumerGroupId: v.optional(
@@ -80,7 +83,7 @@ const shared = {
       { mode: 'random' },
     ),
     v.description(
-      'The group of reads without a position: `random` derives a lasting id from brokers and topics, `manual` takes `consumerGroupId`',
+      'The group of reads without a position: `random` derives a lasting id from brokers and topics, `manual` takes `consumerGroupId`, `kong_consumer` the name of the client (`c.var.kafkaClient`)',
     ),
   ),
   errorHandling: v.pipe(
@@ -169,6 +172,12 @@ export const optionsSchema = v.pipe(
       v.optional(whole('replays', 1, 48), 16),
       v.description(
         'Reads behind the ring at a time, each with its own consumer; one more is refused with 503',
+      ),
+    ),
+    maxGroups: v.pipe(
+      v.optional(whole('groups', 1, 1_000), 64),
+      v.description(
+        'Clients that read as groups of their own at a time (`kong_consumer`), each with its own consumer; one that rests makes room, else one more is refused with 503',
       ),
     ),
   }),

@@ -91,7 +91,7 @@ function missingOf({ authentication, consumerGroup, enableDlq, dlqTopic }: Ruled
 
 /** Without a strategy the rest of `authentication` has no effect, in Kong too; so has `sslVerify` without TLS. */
 function notYetOf(options: Ruled): Problem[] {
-  const { authentication, security, schemaRegistry, consumerGroup } = options
+  const { authentication, security, schemaRegistry } = options
   const given: ReadonlyArray<readonly [isGiven: boolean, path: Path, name?: string]> = [
     [authentication.strategy !== undefined, ['authentication', 'strategy']],
     [security.ssl === true, ['security', 'ssl']],
@@ -100,7 +100,6 @@ function notYetOf(options: Ruled): Problem[] {
     [(options.messageByLuaFunctions ?? []).length > 0, ['messageByLuaFunctions']],
     [options.enableDlq === true, ['enableDlq']],
     [options.dlqTopic !== undefined && options.enableDlq !== true, ['dlqTopic']],
-    [consumerGroup.mode === 'kong_consumer', ['consumerGroup', 'mode'], consumerGroup.mode],
   ]
   return given
     .filter(([isGiven]) => isGiven)

@@ -2,10 +2,11 @@ import { getLogger } from '@logtape/logtape'
 import * as v from 'valibot'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../errors.ts'
 import { textsOf } from '../record/body.ts'
-import { filterFor, type Wanted } from '../record/filter.ts'
+import type { Wanted } from '../record/filter.ts'
 import { encodeChunk } from '../stream/chunk.ts'
 import { Cursor, PartitionTable } from '../stream/cursor.ts'
 import type { Delivery, GroupSession, KafkaRecord } from '../stream/source.ts'
+import { assertMayUseGroup, filterOf, type KafkaClient } from './client.ts'
 import type { SocketPlan } from './parameters.ts'
 import type { OpenStream, Route } from './route.ts'
 import { CLOSE, endOf, failureFrame, type SocketOutlet } from './socket.ts'
@@ -47,6 +48,8 @@ interface Unacked {
  */
 export class AckedStream implements OpenStream {
   readonly #route: Route
+  readonly #client: KafkaClient
+  readonly #leave: () => void
   readonly #group: GroupSession
   readonly #maxUnacked: number
   readonly #wanted: Wanted
@@ -59,18 +62,25 @@ export class AckedStream implements OpenStream {
   #wake: (() => void) | undefined
 
   /** @throws KafkaConsumeError when the group cannot be joined, or too many streams are open. */
-  static async open(route: Route, plan: SocketPlan & { acks: true }): Promise<AckedStream> {
-    const group = await route.group()
-    route.enter()
-    return new AckedStream(route, group, plan)
+  static async open(
+    route: Route,
+    client: KafkaClient,
+    plan: SocketPlan & { acks: true },
+  ): Promise<AckedStream> {
+    assertMayUseGroup(client, route.hasClientGroups)
+    const group = await route.group(client)
+    return new AckedStream(route, client, group, plan)
   }
 
   private constructor(
     route: Route,
+    client: KafkaClient,
     group: GroupSession,
     { maxUnacked, wanted }: SocketPlan & { acks: true },
   ) {
+    this.#leave = route.enter(client)
     this.#route = route
+    this.#client = client
     this.#group = group
     this.#maxUnacked = maxUnacked
     this.#wanted = wanted
@@ -151,7 +161,7 @@ export class AckedStream implements OpenStream {
     const table = new PartitionTable(delivery.partitions)
     const cursor = new Cursor(table, new Float64Array(table.size))
     const chunk = encodeChunk(records, cursor, this.#route.options.messageDeserializer)
-    const filter = filterFor(this.#wanted, table)
+    const filter = filterOf(this.#wanted, this.#client, table)
     const texts: string[] = []
     for (const [index, text] of textsOf({ chunk, begin: 0, end: records.length }).entries()) {
       const record = records[index] as KafkaRecord
@@ -218,7 +228,7 @@ export class AckedStream implements OpenStream {
     this.#end()
     for (const delivery of new Set(this.#unacked.map((one) => one.delivery))) delivery.giveBack()
     this.#unacked = []
-    this.#route.leave()
+    this.#leave()
     this.#route.ended(this)
     this.#finished.resolve()
   }

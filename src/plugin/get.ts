@@ -3,11 +3,11 @@ import type { Context } from 'hono'
 import type { ResolvedOptions } from '../config/options.ts'
 import { KafkaConsumeError } from '../errors.ts'
 import { flatBody, kongBody, linesOf, type Slice } from '../record/body.ts'
-import { filterFor } from '../record/filter.ts'
 import { encodeChunk, selectFrom } from '../stream/chunk.ts'
 import { Cursor, PartitionTable } from '../stream/cursor.ts'
 import type { Gap, PartitionState } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
+import { assertMayUseGroup, clientOf, filterOf, mayRead, urlOf } from './client.ts'
 import { deliver } from './deliver.ts'
 import { parseRead, type ReadPlan } from './parameters.ts'
 import { readFrom } from './read.ts'
@@ -18,7 +18,7 @@ type Form = 'lines' | 'flat' | 'kong'
 /** @throws KafkaConsumeError */
 export async function answerGet(c: Context, route: Route): Promise<Response> {
   const lines = chooseForm(c, route.options)
-  const plan = parseRead(new URL(c.req.url).searchParams, route.options.topics)
+  const plan = parseRead(urlOf(c).searchParams, route.options.topics)
   const format = plan.format ?? route.options.responseFormat
   const form = lines ?? (format === 'records' ? 'flat' : 'kong')
   return plan.position ? answerFrom(c, route, plan, form) : answerGroup(c, route, plan, form)
@@ -36,9 +36,12 @@ function chooseForm(c: Context, { mode }: ResolvedOptions): 'lines' | undefined 
 
 /** Without a group: nothing is committed, and the answer says where to go on. */
 async function answerFrom(c: Context, route: Route, plan: ReadPlan, form: Form): Promise<Response> {
+  const client = clientOf(c)
   const { feed } = await route.lease()
   const position = plan.position as NonNullable<ReadPlan['position']>
-  const subscription = await feed.subscribe(position, (table) => filterFor(plan.wanted, table))
+  const subscription = await feed.subscribe(position, (table) =>
+    filterOf(plan.wanted, client, table),
+  )
   try {
     const { slices, gaps } = await readFrom(subscription, plan.limits, c.req.raw.signal)
     const cursor = subscription.cursor.toString()
@@ -47,6 +50,7 @@ async function answerFrom(c: Context, route: Route, plan: ReadPlan, form: Form):
     if (gaps.length > 0) c.header('Kafka-Gaps', JSON.stringify(gaps))
     const states = subscription.cursor.table
       .offsets(subscription.ends)
+      .filter(({ topic, partition }) => mayRead(client, topic, partition))
       .map(({ topic, partition, offset }) => ({
         topic,
         partition,
@@ -61,7 +65,7 @@ async function answerFrom(c: Context, route: Route, plan: ReadPlan, form: Form):
 }
 
 function nextUrl(c: Context, cursor: string): string {
-  const url = new URL(c.req.url)
+  const url = urlOf(c)
   url.searchParams.delete('start')
   url.searchParams.delete('cursor')
   // The marks of a cursor may stand in a query as they are; escaped, a long cursor of many
@@ -77,14 +81,16 @@ async function answerGroup(
   plan: ReadPlan,
   form: Form,
 ): Promise<Response> {
-  const group = await route.group()
+  const client = clientOf(c)
+  assertMayUseGroup(client, route.hasClientGroups)
+  const group = await route.group(client)
   const { signal } = c.req.raw
   const delivery = await group.poll(plan.limits, signal)
   try {
     if (signal.aborted)
       throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
     const table = new PartitionTable(delivery.partitions)
-    const filter = filterFor(plan.wanted, table)
+    const filter = filterOf(plan.wanted, client, table)
     const { messageDeserializer, writeDeadline } = route.options
     const cursor = new Cursor(table, new Float64Array(table.size))
     const all = encodeChunk(delivery.records, cursor, messageDeserializer)
@@ -92,7 +98,10 @@ async function answerGroup(
       ? selectFrom(all, 0, new Cursor(table, all.from), (index) => filter(all, index))
       : all
     const slices = [{ chunk, begin: 0, end: chunk.offsets.length }]
-    const body = bodyOf(form, slices, delivery.partitions, undefined, [])
+    const states = delivery.partitions.filter(({ topic, partition }) =>
+      mayRead(client, topic, partition),
+    )
+    const body = bodyOf(form, slices, states, undefined, [])
     for (const [name, value] of Object.entries(contentType(form))) c.header(name, value)
     return c.body(deliver(body, delivery, signal, writeDeadline), 200)
   } catch (error) {

@@ -7,6 +7,7 @@ import {
 import type { KafkaProblem } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
 import { assertGet, errorAnswer } from './answers.ts'
+import type { KafkaClient } from './client.ts'
 import { answerGet } from './get.ts'
 import { answerOffsets, isOffsets } from './offsets.ts'
 import { type KafkaReader, RequestReader } from './reader.ts'
@@ -17,7 +18,11 @@ import { answerSocket } from './websocket.ts'
 
 /** The environment of a handler behind `kafkaConsume`: `new Hono<KafkaConsumeEnv>()`. */
 export interface KafkaConsumeEnv {
-  Variables: { kafka: KafkaReader }
+  Variables: {
+    kafka: KafkaReader
+    /** For a middleware in front of `kafkaConsume` to set. */
+    kafkaClient?: KafkaClient
+  }
 }
 
 /** A Hono handler that reads Kafka, with a life of its own. */
@@ -97,8 +102,9 @@ export function kafkaConsume(options: KafkaConsumeOptions): KafkaConsumeHandler 
       const { source, feed } = await route.lease()
       await source.connected()
       // A WebSocket joins the group when a client wants to acknowledge: members without callers keep
-      // records from others.
-      if (mode === 'http-get' || mode === 'auto') await (await route.group()).ready()
+      // records from others. The groups of clients are joined when they come.
+      const joins = (mode === 'http-get' || mode === 'auto') && !route.hasClientGroups
+      if (joins) await (await route.group({})).ready()
       if (mode !== 'http-get') await feed.warm()
     },
     problem: () => route.problem(),

@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import { KafkaConsumeError } from '../errors.ts'
 import { PartitionTable, parseCursor } from '../stream/cursor.ts'
 import type { PartitionOffset } from '../stream/source.ts'
+import { assertMayUseGroup, clientOf } from './client.ts'
 import type { Route } from './route.ts'
 
 /** Characters of a body at most: some thousand partitions. */
@@ -26,6 +27,8 @@ export async function answerOffsets(c: Context, route: Route): Promise<Response>
       'Cannot commit offsets: this route does so by itself, or reads without a group',
     )
   }
+  const client = clientOf(c)
+  assertMayUseGroup(client, route.hasClientGroups)
   const offsets = parseOffsets(await readText(c.req.raw))
   for (const { topic } of offsets) {
     if (!topics.includes(topic)) {
@@ -39,7 +42,7 @@ export async function answerOffsets(c: Context, route: Route): Promise<Response>
       throw invalid(`topic "${topic}" has no partition ${partition}`)
     }
   }
-  const group = await route.group()
+  const group = await route.group(client)
   await group.ready(c.req.raw.signal)
   await group.commit(offsets)
   return c.body(null, 204)

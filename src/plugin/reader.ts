@@ -2,11 +2,11 @@ import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import { asKafkaConsumeError } from '../errors.ts'
 import type { Slice } from '../record/body.ts'
-import { filterFor } from '../record/filter.ts'
-import { encodeChunk } from '../stream/chunk.ts'
+import { encodeChunk, selectFrom } from '../stream/chunk.ts'
 import { Cursor, PartitionTable, parseCursor } from '../stream/cursor.ts'
 import type { Position } from '../stream/feed.ts'
 import type { Delivery, Gap, GroupSession, PartitionOffset } from '../stream/source.ts'
+import { assertMayUseGroup, clientOf, filterOf } from './client.ts'
 import { readFrom } from './read.ts'
 import type { Route } from './route.ts'
 
@@ -116,12 +116,18 @@ export class RequestReader implements KafkaReader {
   }
 
   async poll(limits: ReadLimits = {}) {
-    const group = await this.#route.group()
+    const client = clientOf(this.#c)
+    assertMayUseGroup(client, this.#route.hasClientGroups)
+    const group = await this.#route.group(client)
     const delivery = await group.poll(withDefaults(limits), limits.signal ?? this.#c.req.raw.signal)
     this.#deliveries.push(delivery)
     const table = new PartitionTable(delivery.partitions)
     const cursor = new Cursor(table, new Float64Array(table.size))
-    const chunk = encodeChunk(delivery.records, cursor, this.#route.options.messageDeserializer)
+    const all = encodeChunk(delivery.records, cursor, this.#route.options.messageDeserializer)
+    const filter = filterOf(NOTHING, client, table)
+    const chunk = filter
+      ? selectFrom(all, 0, new Cursor(table, all.from), (index) => filter(all, index))
+      : all
     return {
       records: recordsOf({ chunk, begin: 0, end: chunk.offsets.length }),
       commit: () => {
@@ -192,7 +198,7 @@ export class RequestReader implements KafkaReader {
       cursor === undefined
         ? { start: start ?? 'latest' }
         : { cursor: parseCursor(cursor, 'cursor'), parameter: 'cursor' }
-    return feed.subscribe(position, (table) => filterFor(NOTHING, table))
+    return feed.subscribe(position, (table) => filterOf(NOTHING, clientOf(this.#c), table))
   }
 }
 

@@ -1,6 +1,8 @@
 import type { ResolvedOptions } from '../config/options.ts'
 import { KafkaConsumeError } from '../errors.ts'
 import type { GroupSession, KafkaProblem } from '../stream/source.ts'
+import type { KafkaClient } from './client.ts'
+import { ClientGroups } from './client-groups.ts'
 import { type Lease, lease } from './shared.ts'
 
 /** Figures of a route, as they are now or since its start. */
@@ -30,6 +32,7 @@ export class Route {
   #lease: Promise<Lease> | undefined
   #leased: Lease | undefined
   #group: GroupSession | undefined
+  #clientGroups: ClientGroups | undefined
   #closed: Promise<void> | undefined
   #reserved = 0
   silent = 0
@@ -60,18 +63,29 @@ export class Route {
     return this.#leased
   }
 
-  /** The route's membership of its consumer group; it joins with the first call. */
-  async group(): Promise<GroupSession> {
+  /** Whether each client reads as a group of its own. */
+  get hasClientGroups(): boolean {
+    return this.options.consumerGroup.mode === 'kong_consumer'
+  }
+
+  /**
+   * The route's membership of its consumer group, or of the client's own; it joins with the first
+   * call.
+   *
+   * @throws KafkaConsumeError INVALID_OPTIONS where the client is to have its own and has no name.
+   */
+  async group(client: KafkaClient): Promise<GroupSession> {
     if (this.#group && !this.#closed && !this.problem()) return this.#group
     const { source } = await this.lease()
     if (this.#closed) throw closed()
-    const { topics, autoOffsetReset, commitStrategy } = this.options
-    this.#group ??= source.group({
-      groupId: await groupIdOf(this.options),
-      topics,
-      autoOffsetReset,
-      commitStrategy,
-    })
+    const { topics, autoOffsetReset, commitStrategy, maxGroups } = this.options
+    const join = (groupId: string) =>
+      source.group({ groupId, topics, autoOffsetReset, commitStrategy })
+    if (this.hasClientGroups) {
+      this.#clientGroups ??= new ClientGroups(join, maxGroups)
+      return this.#clientGroups.of(groupNameOf(client))
+    }
+    this.#group ??= join(await groupIdOf(this.options))
     return this.#group
   }
 
@@ -80,11 +94,12 @@ export class Route {
   }
 
   /**
-   * Takes a place among the route's subscribers; {@link leave} gives it back.
+   * Takes a place among the route's streams and among the client's own.
    *
-   * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS
+   * @returns Gives it back; to be called once.
+   * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS, or what the client's own limit throws.
    */
-  enter(): void {
+  enter({ openStream }: KafkaClient): () => void {
     if (this.#reserved >= this.options.maxSubscribers) {
       throw new KafkaConsumeError(
         'TOO_MANY_SUBSCRIBERS',
@@ -92,11 +107,12 @@ export class Route {
         { retryAfter: 5 },
       )
     }
+    const leave = openStream?.()
     this.#reserved++
-  }
-
-  leave(): void {
-    this.#reserved--
+    return () => {
+      this.#reserved--
+      leave?.()
+    }
   }
 
   opened(stream: OpenStream): void {
@@ -129,7 +145,7 @@ export class Route {
 
   async #close(): Promise<void> {
     await Promise.all([...this.#streams].map((stream) => stream.end()))
-    await this.#group?.close()
+    await Promise.all([this.#group?.close(), this.#clientGroups?.close()])
     const leased = await this.#lease?.catch(() => undefined)
     await leased?.release()
   }
@@ -139,6 +155,17 @@ function closed(): KafkaConsumeError {
   return new KafkaConsumeError(
     'SHUTTING_DOWN',
     'Cannot read from Kafka: the server is shutting down',
+  )
+}
+
+function groupNameOf({ name }: KafkaClient): string {
+  // Kafka's own limit is 32767; it is that of `consumerGroupId` here.
+  if (name !== undefined && name !== '' && name.length <= 255) return name
+  throw new KafkaConsumeError(
+    'INVALID_OPTIONS',
+    name
+      ? "Cannot read as the consumer group: it would have the client's name, which has more than 255 characters"
+      : 'Cannot read as the consumer group: the mode is kong_consumer, and no consumer is authenticated on this route',
   )
 }
 

@@ -3,11 +3,11 @@ import type { Context } from 'hono'
 import { stream as streamLines, streamSSE } from 'hono/streaming'
 import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import { linesOf } from '../record/body.ts'
-import { filterFor } from '../record/filter.ts'
 import type { Gap, KafkaProblem } from '../stream/source.ts'
 import type { Part, Subscription } from '../stream/subscription.ts'
 import { negotiate } from './accept.ts'
 import { describeError } from './answers.ts'
+import { clientOf, filterOf, isBound, urlOf } from './client.ts'
 import { parseStream, type StreamPlan } from './parameters.ts'
 import type { OpenStream, Route } from './route.ts'
 
@@ -43,7 +43,7 @@ export interface Wire<Frames> {
 export async function answerStream(c: Context, route: Route): Promise<Response> {
   const type = negotiate(c, ['text/event-stream', 'application/x-ndjson'])
   const plan = parseStream(
-    new URL(c.req.url).searchParams,
+    urlOf(c).searchParams,
     c.req.header('Last-Event-ID'),
     route.options.topics,
   )
@@ -67,11 +67,12 @@ export async function openStream(
   route: Route,
   { position, wanted }: StreamPlan,
 ): Promise<LiveStream> {
+  const client = clientOf(c)
   const { feed, source } = await route.lease()
-  route.enter()
+  const leave = route.enter(client)
   let subscription: Subscription
   try {
-    subscription = await feed.subscribe(position, (table) => filterFor(wanted, table))
+    subscription = await feed.subscribe(position, (table) => filterOf(wanted, client, table))
     if (route.isClosed) {
       await subscription.close()
       throw new KafkaConsumeError(
@@ -80,11 +81,12 @@ export async function openStream(
       )
     }
   } catch (error) {
-    route.leave()
+    leave()
     throw error
   }
-  const filtered = wanted.topics.length + wanted.partitions.length + wanted.keys.length > 0
-  return new LiveStream(c, route, subscription, filtered, () => source.problem())
+  const filtered =
+    isBound(client) || wanted.topics.length + wanted.partitions.length + wanted.keys.length > 0
+  return new LiveStream(c, route, subscription, filtered, leave, () => source.problem())
 }
 
 /** One client's stream, from its first byte to its end. */
@@ -93,6 +95,7 @@ export class LiveStream implements OpenStream {
   readonly #route: Route
   readonly #subscription: Subscription
   readonly #filtered: boolean
+  readonly #leave: () => void
   readonly #problem: () => KafkaProblem | undefined
   readonly #finished = Promise.withResolvers<void>()
   #ending = false
@@ -106,12 +109,14 @@ export class LiveStream implements OpenStream {
     route: Route,
     subscription: Subscription,
     filtered: boolean,
+    leave: () => void,
     problem: () => KafkaProblem | undefined,
   ) {
     this.#c = c
     this.#route = route
     this.#subscription = subscription
     this.#filtered = filtered
+    this.#leave = leave
     this.#problem = problem
     route.opened(this)
     // Bun closes a connection that is quiet for its `idleTimeout`; here quiet is normal, and who
@@ -183,7 +188,7 @@ export class LiveStream implements OpenStream {
 
   async #finish(): Promise<void> {
     await this.#subscription.close()
-    this.#route.leave()
+    this.#leave()
     this.#route.ended(this)
     this.#finished.resolve()
   }

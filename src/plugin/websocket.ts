@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import { KafkaConsumeError } from '../errors.ts'
 import { textsOf } from '../record/body.ts'
 import { AckedStream } from './acked.ts'
+import { clientOf, urlOf } from './client.ts'
 import { parseSocket } from './parameters.ts'
 import type { Route } from './route.ts'
 import { CLOSE, endOf, failureFrame, SocketOutlet } from './socket.ts'
@@ -27,9 +28,9 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
       'Cannot answer a plain request: this route speaks WebSocket',
     )
   }
-  const plan = parseSocket(new URL(c.req.url).searchParams, route.options.topics)
+  const plan = parseSocket(urlOf(c).searchParams, route.options.topics)
   const conversation = plan.acks
-    ? await AckedStream.open(route, plan)
+    ? await AckedStream.open(route, clientOf(c), plan)
     : liveOn(await openStream(c, route, plan))
   let outlet: SocketOutlet | undefined
   try {

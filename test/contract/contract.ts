@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, setDefaultTimeout } from 'bun:test'
 import type { Target } from '../support/route.ts'
 import { within } from '../support/wait.ts'
 import { describeBadInput } from './bad-input.ts'
+import { describeClients } from './clients.ts'
 import { describeGet } from './get.ts'
 import { describeOffsets } from './offsets.ts'
 import { describeReader } from './reader.ts'
@@ -34,5 +35,6 @@ export function describeContract(name: string, makeTarget: () => Promise<Target>
     describeReader(target)
     describeOffsets(target)
     describeSocket(target)
+    describeClients(target)
   })
 }

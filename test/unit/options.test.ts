@@ -25,6 +25,7 @@ const DEFAULTS: Omit<ResolvedOptions, keyof typeof REQUIRED> = {
   ringBytes: 64 * 1024 * 1024,
   maxSubscribers: 20_000,
   maxReplays: 16,
+  maxGroups: 64,
 }
 
 function resolve(options: object): ResolvedOptions {
@@ -95,7 +96,7 @@ describe('options', () => {
     [{ mode: 'sse' }, 'mode', '"http-get", "server-sent-events", "websocket" or "auto"'],
     [{ messageDeserializer: 'avro' }, 'messageDeserializer', '"noop" or "json"'],
     [{ autoOffsetReset: 'none' }, 'autoOffsetReset', '"earliest" or "latest"'],
-    [{ consumerGroup: { mode: 'own' } }, 'consumerGroup.mode', '"random" or "manual"'],
+    [{ consumerGroup: { mode: 'own' } }, 'consumerGroup.mode', '"kong_consumer" or "manual"'],
     [{ consumerGroup: { mode: 'manual' } }, 'consumerGroup', 'consumerGroupId'],
     [
       { consumerGroup: { mode: 'manual', consumerGroupId: '' } },

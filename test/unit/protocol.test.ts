@@ -11,10 +11,14 @@ const codes: Record<ErrorCode, true> = {
   INVALID_OPTIONS: true,
   INVALID_PARAMETER: true,
   INVALID_CURSOR: true,
+  UNAUTHENTICATED: true,
+  FORBIDDEN: true,
   UNKNOWN_TOPIC: true,
   METHOD_NOT_ALLOWED: true,
   NOT_ACCEPTABLE: true,
   UPGRADE_REQUIRED: true,
+  RATE_LIMITED: true,
+  TOO_MANY_STREAMS: true,
   INTERNAL: true,
   KAFKA_AUTHENTICATION: true,
   KAFKA_AUTHORIZATION: true,
@@ -24,6 +28,7 @@ const codes: Record<ErrorCode, true> = {
   TOO_MANY_SUBSCRIBERS: true,
   TOO_MANY_REPLAYS: true,
   TOO_MANY_POLLS: true,
+  TOO_MANY_GROUPS: true,
   SHUTTING_DOWN: true,
 }
 

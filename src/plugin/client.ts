@@ -1,0 +1,118 @@
+/** Who asks: what a middleware in front of `kafkaConsume` found out, and what follows from it. */
+import type { Context } from 'hono'
+import { KafkaConsumeError } from '../errors.ts'
+import { filterFor, type Wanted } from '../record/filter.ts'
+import type { PartitionTable } from '../stream/cursor.ts'
+import type { Filter } from '../stream/subscription.ts'
+
+/**
+ * The client of a request. A middleware in front of `kafkaConsume` puts it on the context:
+ * `c.set('kafkaClient', { name: 'shop', only: { topics: ['orders'] } })`.
+ */
+export interface KafkaClient {
+  /** A user, a consumer, a token's subject: its group in `consumerGroup.mode` `kong_consumer`. */
+  readonly name?: string
+  /**
+   * The records that it may see, whatever it asks for: of these topics, in these partitions, with
+   * these keys. What is not given, or empty, is not restricted.
+   */
+  readonly only?: Partial<Wanted>
+  /** Query parameters that held its credentials: they are no parameters of ours. */
+  readonly credentialParameters?: readonly string[]
+  /**
+   * Called before a stream is opened; throws a `KafkaConsumeError` to refuse it. What it returns is
+   * called once when the stream has ended, however it did.
+   */
+  readonly openStream?: () => () => void
+}
+
+const NOBODY: KafkaClient = {}
+
+export function clientOf(c: Context): KafkaClient {
+  return (c.get('kafkaClient') as KafkaClient | undefined) ?? NOBODY
+}
+
+/** A request's address without its credentials. */
+export function urlOf(c: Context): URL {
+  const url = new URL(c.req.url)
+  for (const name of clientOf(c).credentialParameters ?? []) url.searchParams.delete(name)
+  return url
+}
+
+/** Whether a client may not see all records of a route. */
+export function isBound({ only }: KafkaClient): boolean {
+  return only !== undefined && count(complete(only)) > 0
+}
+
+/**
+ * Which records of a chunk pass: those that are asked for, and that the client may see. Undefined
+ * when all do.
+ *
+ * @throws KafkaConsumeError FORBIDDEN for a topic or partition that the client may not read,
+ *   INVALID_PARAMETER for one that there is not.
+ */
+export function filterOf(
+  wanted: Wanted,
+  client: KafkaClient,
+  table: PartitionTable,
+): Filter | undefined {
+  const { topics, partitions, keys } = complete(client.only)
+  assertAllowed('topic', wanted.topics, topics)
+  assertAllowed('partition', wanted.partitions, partitions)
+  const asked = filterFor(wanted, table)
+  const bounds = {
+    topics,
+    // One that Kafka does not have is nobody's mistake who asks: nothing is in it.
+    partitions: partitions.filter((one) =>
+      table.partitions.some(({ partition }) => partition === one),
+    ),
+    keys,
+  }
+  const hasNone =
+    (partitions.length > 0 && bounds.partitions.length === 0) ||
+    (topics.length > 0 && !topics.some((topic) => table.hasTopic(topic)))
+  const allowed = hasNone ? () => false : filterFor(bounds, table)
+  if (!asked || !allowed) return asked ?? allowed
+  return (chunk, index) => allowed(chunk, index) && asked(chunk, index)
+}
+
+/** Whether a client may know of a partition. */
+export function mayRead(client: KafkaClient, topic: string, partition: number): boolean {
+  const { topics, partitions } = complete(client.only)
+  return (
+    (topics.length === 0 || topics.includes(topic)) &&
+    (partitions.length === 0 || partitions.includes(partition))
+  )
+}
+
+/**
+ * A group that is others' as well loses what it hands to a client that may not see it.
+ *
+ * @param isOwn Whether the group is the client's alone.
+ * @throws KafkaConsumeError FORBIDDEN
+ */
+export function assertMayUseGroup(client: KafkaClient, isOwn: boolean): void {
+  if (isOwn || !isBound(client)) return
+  throw new KafkaConsumeError(
+    'FORBIDDEN',
+    'Cannot read as the consumer group: this client may see a part of the records only, and would take the rest from others; give start or cursor',
+  )
+}
+
+function assertAllowed<T extends string | number>(
+  what: string,
+  asked: readonly T[],
+  allowed: readonly T[],
+): void {
+  const other = allowed.length > 0 && asked.find((one) => !allowed.includes(one))
+  if (other === false || other === undefined) return
+  throw new KafkaConsumeError('FORBIDDEN', `Cannot read ${what} ${other}: this client may not`)
+}
+
+function complete({ topics = [], partitions = [], keys = [] }: Partial<Wanted> = {}): Wanted {
+  return { topics, partitions, keys }
+}
+
+function count({ topics, partitions, keys }: Wanted): number {
+  return topics.length + partitions.length + keys.length
+}
