@@ -22,6 +22,8 @@ interface Unlisted {
 }
 export type Consumer = Confluent.KafkaConsumer & Unlisted
 
+export type ProducerClient = Confluent.Producer
+
 const log = getLogger(['hono-kafka-consume', 'client'])
 
 let loaded: Client | undefined
@@ -56,6 +58,15 @@ export function createConsumer(settings: Settings, topicSettings: Settings = {})
   consumer.on('event.log', ({ message }) => log.debug('{message}', { message }))
   consumer.on('event.error', ({ code, message }) => log.debug('{message}', { code, message }))
   return consumer
+}
+
+/** A producer that is not connected yet. What its client reports goes to the log. */
+export function createProducer(settings: Settings): ProducerClient {
+  const { Producer } = loadClient()
+  const producer = new Producer(settings as Confluent.ProducerGlobalConfig)
+  producer.on('event.log', ({ message }) => log.debug('{message}', { message }))
+  producer.on('event.error', ({ code, message }) => log.debug('{message}', { code, message }))
+  return producer
 }
 
 /**

@@ -1,6 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../src/errors.ts'
 import type {
+  Acknowledgement,
   ClusterOptions,
   Gap,
   GroupOptions,
@@ -8,6 +9,7 @@ import type {
   KafkaProblem,
   OffsetQuery,
   PartitionOffset,
+  Producer,
   Reader,
   Source,
 } from '../src/stream/source.ts'
@@ -16,6 +18,7 @@ import {
   call,
   connectClient,
   createConsumer,
+  createProducer,
   disconnectClient,
   type Metadata,
   type Settings,
@@ -23,6 +26,7 @@ import {
 import { isEmbedded } from './embedded.ts'
 import { troubleOf } from './errors.ts'
 import { Group, groupSettings } from './group.ts'
+import { ConfirmingProducer, producerSettings } from './producer.ts'
 import { AssignedReader, READER_TOPIC_SETTINGS, readerSettings } from './reader.ts'
 import { searchTime } from './time-search.ts'
 
@@ -52,6 +56,7 @@ export class Cluster implements Source {
   readonly #servers: string
   readonly #settings: Settings
   readonly #open = new Set<Reader | GroupSession>()
+  readonly #producers = new Map<Acknowledgement, ConfirmingProducer>()
   readonly #idle: Array<{ consumer: Consumer; timer: ReturnType<typeof setTimeout> }> = []
   #control: Consumer | undefined
   #connected = Promise.withResolvers<void>()
@@ -165,11 +170,23 @@ export class Cluster implements Source {
     return group
   }
 
+  producer(acks: Acknowledgement): Producer {
+    const producer =
+      this.#producers.get(acks) ??
+      new ConfirmingProducer({
+        reachable: () => this.connected(),
+        create: () => createProducer({ ...this.#settings, ...producerSettings(acks) }),
+      })
+    this.#producers.set(acks, producer)
+    return producer
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     this.#connected.reject(closed())
     await Promise.all([...this.#open].map((open) => open.close()))
+    await Promise.all([...this.#producers.values()].map((producer) => producer.close()))
     const idle = this.#idle.splice(0).map(({ consumer, timer }) => {
       clearTimeout(timer)
       return disconnectClient(consumer)

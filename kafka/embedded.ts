@@ -1,9 +1,6 @@
-import { getLogger } from '@logtape/logtape'
 import type { EmbeddedBroker, EmbeddedOptions } from '../src/stream/source.ts'
-import { type Client, loadClient, type Metadata } from './client.ts'
+import { createProducer, type Metadata, type ProducerClient } from './client.ts'
 import { DemoShop } from './demo-events.ts'
-
-type Producer = InstanceType<Client['Producer']>
 
 /** The first records are as if they had come in over this time, in milliseconds. */
 const HISTORY = 3_600_000
@@ -13,8 +10,6 @@ const DEADLINE = 10_000
 const MAX_WAITING = 10_000
 /** Milliseconds between two looks at the client's delivery reports while records are waited for. */
 const POLL_INTERVAL = 2
-
-const log = getLogger(['hono-kafka-consume', 'embedded'])
 
 /**
  * Starts librdkafka's mock cluster in this process, with one topic of demo events: one broker on a
@@ -52,7 +47,7 @@ export function isEmbedded(bootstrapServers: string): boolean {
 /** The producer that owns the cluster and writes the events. */
 class Feed {
   readonly bootstrapServers: readonly string[]
-  readonly #producer: Producer
+  readonly #producer: ProducerClient
   readonly #topic: string
   readonly #shop = new DemoShop()
   #waiting = 0
@@ -60,7 +55,11 @@ class Feed {
   #timer: ReturnType<typeof setTimeout> | undefined
   #closed: Promise<void> | undefined
 
-  private constructor(producer: Producer, topic: string, bootstrapServers: readonly string[]) {
+  private constructor(
+    producer: ProducerClient,
+    topic: string,
+    bootstrapServers: readonly string[],
+  ) {
     this.#producer = producer
     this.#topic = topic
     this.bootstrapServers = bootstrapServers
@@ -71,7 +70,6 @@ class Feed {
   }
 
   static async connect(topic: string): Promise<Feed> {
-    const client = loadClient()
     const settings = {
       // The client's type declarations leave out librdkafka's hidden settings, such as this one.
       'test.mock.num.brokers': 1,
@@ -79,9 +77,7 @@ class Feed {
       'linger.ms': 5,
       dr_cb: true,
     }
-    const producer = new client.Producer(settings)
-    producer.on('event.log', (event) => log.debug('{message}', { message: event.message }))
-    producer.on('event.error', (error) => log.debug('{message}', { message: error.message }))
+    const producer = createProducer(settings)
     try {
       const metadata = await start(producer, topic)
       const brokers = metadata.brokers.map(({ host, port }) => `${host}:${port}`)
@@ -153,7 +149,7 @@ class Feed {
 }
 
 /** Connects, which starts the cluster, and asks for the topic, which creates it. */
-function start(producer: Producer, topic: string): Promise<Metadata> {
+function start(producer: ProducerClient, topic: string): Promise<Metadata> {
   return new Promise((resolve, reject) => {
     const fail = (state: string, cause?: unknown) =>
       reject(new Error(`Cannot start the embedded broker: ${state}`, { cause }))
@@ -169,7 +165,7 @@ function start(producer: Producer, topic: string): Promise<Metadata> {
 }
 
 /** Does not wait for records that are still on their way: their broker ends too. */
-function disconnect(producer: Producer): Promise<void> {
+function disconnect(producer: ProducerClient): Promise<void> {
   return new Promise((resolve) => {
     if (!producer.isConnected()) return resolve()
     producer.disconnect(1, () => resolve())

@@ -1,4 +1,4 @@
-import type { KafkaRecord } from '../stream/source.ts'
+import { headerEntry, type KafkaRecord } from '../stream/source.ts'
 
 /** How a value becomes JSON: `noop` a string, `json` the JSON that it is. */
 export type MessageDeserializer = 'noop' | 'json'
@@ -92,7 +92,7 @@ function encodeHeaders(headers: NonNullable<KafkaRecord['headers']>): {
 } {
   const values = new Map<string, Uint8Array[]>()
   for (const header of headers) {
-    const [name, bytes] = entryOf(header)
+    const [name, bytes] = headerEntry(header)
     const same = values.get(name)
     if (same) same.push(bytes)
     else values.set(name, [bytes])
@@ -113,15 +113,4 @@ function encodeHeaders(headers: NonNullable<KafkaRecord['headers']>): {
     fields.push(`${nameJson}:${encoded.length === 1 ? encoded[0] : `[${encoded.join(',')}]`}`)
   }
   return { json: `{${fields.join(',')}}`, base64: inBase64.join(',') }
-}
-
-/**
- * A header's name and value. One named `__proto__` is no property of its object: the client sets
- * headers by assignment, which makes the value the object's prototype instead.
- */
-function entryOf(header: { readonly [name: string]: Uint8Array }): [string, Uint8Array] {
-  const [name] = Object.keys(header)
-  if (name !== undefined) return [name, header[name] as Uint8Array]
-  const prototype: unknown = Object.getPrototypeOf(header)
-  return ['__proto__', prototype instanceof Uint8Array ? prototype : new Uint8Array()]
 }

@@ -2,6 +2,7 @@
  * The seam between the HTTP side (`src/`) and the Kafka side (`kafka/`): what the one asks of the
  * other. Nothing here knows of HTTP, and nothing here knows of Confluent's client.
  */
+import type { KafkaConsumeError } from '../errors.ts'
 
 /** One record, as Kafka holds it: bytes are not decoded yet. */
 export interface KafkaRecord {
@@ -15,6 +16,19 @@ export interface KafkaRecord {
   readonly value: Uint8Array | null
   /** In the record's own order, one name each; names may repeat. Absent when there are none. */
   readonly headers?: ReadonlyArray<{ readonly [name: string]: Uint8Array }>
+}
+
+/**
+ * A header's name and value. One named `__proto__` is no property of its object: the client sets
+ * headers by assignment, which makes the value the object's prototype instead.
+ */
+export function headerEntry(header: {
+  readonly [name: string]: Uint8Array
+}): [name: string, value: Uint8Array] {
+  const [name] = Object.keys(header)
+  if (name !== undefined) return [name, header[name] as Uint8Array]
+  const prototype: unknown = Object.getPrototypeOf(header)
+  return ['__proto__', prototype instanceof Uint8Array ? prototype : new Uint8Array()]
 }
 
 /** A position in one partition: the next offset to read. */
@@ -121,6 +135,34 @@ export interface GroupOptions {
   readonly commitStrategy: 'auto' | 'off'
 }
 
+/** A record to be written. */
+export interface ProducerRecord {
+  readonly topic: string
+  /** Absent: chosen by the key, as Java's clients do, or by chance where there is none. */
+  readonly partition?: number | undefined
+  /** Milliseconds since 1970. Absent, or not above 0: now. */
+  readonly timestamp?: number | undefined
+  readonly key: Uint8Array | null
+  /** `null` is a tombstone. */
+  readonly value: Uint8Array | null
+  readonly headers?: KafkaRecord['headers']
+}
+
+/** Who has a record when it counts as written: all replicas that are in sync, or their leader. */
+export type Acknowledgement = 'all' | 'leader'
+
+/** Writes records. With `all` a record is written once, and in the order given within a partition. */
+export interface Producer {
+  /**
+   * Resolves when Kafka has answered for every record: with where it is, or with why it was not
+   * confirmed. One that was not confirmed in time may have been written all the same.
+   *
+   * @throws KafkaConsumeError when none was taken: TOO_MANY_RECORDS where others wait already, or
+   * why Kafka cannot be reached.
+   */
+  send(records: readonly ProducerRecord[]): Promise<Array<PartitionOffset | KafkaConsumeError>>
+}
+
 /** Which offsets are asked for: the first kept, the end, or the first at or after a time (ms since 1970). */
 export type OffsetQuery = 'earliest' | 'latest' | number
 
@@ -144,6 +186,8 @@ export interface Source {
   reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<Reader>
   /** A new member of a group; it joins at once. */
   group(options: GroupOptions): GroupSession
+  /** The cluster's producer: one for each way to acknowledge, which connects with its first record. */
+  producer(acks: Acknowledgement): Producer
   /** Why Kafka can't be read just now, or undefined while it can. */
   problem(): KafkaProblem | undefined
   /** Resolves when Kafka has answered once; rejects when it does not within some seconds. */

@@ -6,6 +6,7 @@ import type {
   KafkaRecord,
   OffsetQuery,
   PartitionOffset,
+  Producer,
   Reader,
   Source,
 } from '../../src/stream/source.ts'
@@ -109,6 +110,10 @@ export abstract class ReaderSource implements Source {
   }
 
   group(): GroupSession {
+    throw new Error('not asked for here')
+  }
+
+  producer(): Producer {
     throw new Error('not asked for here')
   }
 

@@ -13,12 +13,14 @@ const codes: Record<ErrorCode, true> = {
   INVALID_CURSOR: true,
   UNAUTHENTICATED: true,
   FORBIDDEN: true,
+  INVALID_RECORD: true,
   UNKNOWN_TOPIC: true,
   METHOD_NOT_ALLOWED: true,
   NOT_ACCEPTABLE: true,
   UPGRADE_REQUIRED: true,
   RATE_LIMITED: true,
   TOO_MANY_STREAMS: true,
+  RECORD_TOO_LARGE: true,
   INTERNAL: true,
   KAFKA_AUTHENTICATION: true,
   KAFKA_AUTHORIZATION: true,
@@ -29,6 +31,7 @@ const codes: Record<ErrorCode, true> = {
   TOO_MANY_REPLAYS: true,
   TOO_MANY_POLLS: true,
   TOO_MANY_GROUPS: true,
+  TOO_MANY_RECORDS: true,
   SHUTTING_DOWN: true,
 }
 

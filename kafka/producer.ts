@@ -1,0 +1,269 @@
+import { getLogger } from '@logtape/logtape'
+import { KafkaConsumeError } from '../src/errors.ts'
+import {
+  type Acknowledgement,
+  headerEntry,
+  type PartitionOffset,
+  type Producer,
+  type ProducerRecord,
+} from '../src/stream/source.ts'
+import { call, type Metadata, type ProducerClient, type Settings } from './client.ts'
+import { type ClientError, fromClient } from './errors.ts'
+
+const log = getLogger(['hono-kafka-consume', 'producer'])
+
+const MIB = 1024 * 1024
+
+/** What waits for Kafka at a time; more is refused. A batch is taken whole where nothing waits. */
+const MAX_WAITING = 20_000
+const MAX_WAITING_BYTES = 32 * MIB
+const CONNECT_TIMEOUT_MS = 5_000
+/** How long Kafka may take to confirm a record, with all retries. */
+const DELIVERY_TIMEOUT_MS = 10_000
+/** How long closing waits for what is on its way. */
+const FLUSH_MS = 5_000
+const DISCONNECT_MS = 5_000
+
+const FATAL = -150
+
+type Result = PartitionOffset | KafkaConsumeError
+
+/**
+ * Settings of a producer. With `all` it is idempotent: a retry neither doubles a record nor
+ * changes the order within a partition.
+ */
+export function producerSettings(acks: Acknowledgement): Settings {
+  return {
+    'enable.idempotence': acks === 'all',
+    acks: acks === 'all' ? -1 : 1,
+    'message.timeout.ms': DELIVERY_TIMEOUT_MS,
+    'request.timeout.ms': DELIVERY_TIMEOUT_MS / 2,
+    // The client's default is the CRC32 of the key; other clients' records with the same key would
+    // go to another partition.
+    partitioner: 'murmur2_random',
+    'linger.ms': 2,
+    // For how long a topic that is unknown may be a new one.
+    'topic.metadata.propagation.max.ms': 2_000,
+    // The broker's own limit decides, and a topic may have a higher one than the client's default.
+    'message.max.bytes': 512 * MIB,
+    dr_cb: true,
+  }
+}
+
+/** How the cluster makes the client of a producer. */
+export interface ProducerHost {
+  /** Rejects at once while Kafka is known to be away. */
+  reachable(): Promise<unknown>
+  /** A client that is not connected yet. */
+  create(): ProducerClient
+}
+
+/** A record on its way. */
+interface Pending {
+  readonly bytes: number
+  readonly result: Promise<Result>
+  settle(result: Result): void
+  /** Who is to report of it; unset until it was handed over. */
+  client: ProducerClient | undefined
+}
+
+/**
+ * Writes records and learns of each whether Kafka has it. Its client is made with the first
+ * record, and anew after an error that ends the life of a client.
+ *
+ * Overflow policy: a batch that does not fit beside what waits already is refused whole.
+ */
+export class ConfirmingProducer implements Producer {
+  readonly #host: ProducerHost
+  #connecting: Promise<ProducerClient> | undefined
+  #connection: ProducerClient | undefined
+  readonly #pending = new Set<Pending>()
+  #bytes = 0
+  #closed: Promise<void> | undefined
+
+  constructor(host: ProducerHost) {
+    this.#host = host
+  }
+
+  async send(records: readonly ProducerRecord[]): Promise<Result[]> {
+    if (this.#closed) throw closing()
+    const sizes = records.map(sizeOf)
+    const bytes = sizes.reduce((sum, size) => sum + size, 0)
+    const isFull =
+      this.#pending.size + records.length > MAX_WAITING || this.#bytes + bytes > MAX_WAITING_BYTES
+    if (isFull && this.#pending.size > 0) {
+      throw new KafkaConsumeError(
+        'TOO_MANY_RECORDS',
+        `Cannot write to Kafka: ${this.#pending.size} records are waiting already`,
+        { retryAfter: 1 },
+      )
+    }
+    // A place is taken before anything is waited for: others see it.
+    const places = sizes.map((size) => this.#place(size))
+    try {
+      await this.#host.reachable()
+      const client = await this.#connected()
+      if (this.#closed) throw closing()
+      for (let i = 0; i < records.length; i++) {
+        this.#produce(client, records[i] as ProducerRecord, places[i] as Pending)
+      }
+    } catch (error) {
+      for (const place of places) this.#free(place)
+      throw error
+    }
+    return Promise.all(places.map(({ result }) => result))
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  #place(bytes: number): Pending {
+    const { promise, resolve } = Promise.withResolvers<Result>()
+    const pending: Pending = {
+      bytes,
+      result: promise,
+      settle: (result) => {
+        this.#free(pending)
+        resolve(result)
+      },
+      client: undefined,
+    }
+    this.#pending.add(pending)
+    this.#bytes += bytes
+    return pending
+  }
+
+  #free(pending: Pending): void {
+    if (this.#pending.delete(pending)) this.#bytes -= pending.bytes
+  }
+
+  #produce(client: ProducerClient, record: ProducerRecord, pending: Pending): void {
+    const { topic, partition = null, key, value, timestamp = 0, headers = [] } = record
+    pending.client = client
+    try {
+      client.produce(
+        topic,
+        partition,
+        value && bufferOf(value),
+        key && bufferOf(key),
+        Math.max(0, timestamp), // 0 is now
+        pending,
+        headers.map((header) => {
+          const [name, bytes] = headerEntry(header)
+          return { [name]: bufferOf(bytes) }
+        }),
+      )
+    } catch (error) {
+      this.#fail(pending, error as ClientError)
+    }
+  }
+
+  #fail(pending: Pending, error: ClientError): void {
+    if (error.code === FATAL && pending.client) this.#abandon(pending.client, error)
+    pending.settle(fromClient(error, 'Cannot write to Kafka'))
+  }
+
+  /** A client that will never write again: the next record gets a new one. */
+  #abandon(client: ProducerClient, error: ClientError): void {
+    if (this.#connection !== client) return
+    log.warn('The producer is made anew: {error}', { error: error.message })
+    this.#connection = undefined
+    this.#connecting = undefined
+    void disconnect(client).then(() => this.#giveUp(client, error))
+  }
+
+  /** Nobody reports any more of what the client still had. */
+  #giveUp(client: ProducerClient, error: ClientError): void {
+    for (const pending of this.#pending) {
+      if (pending.client === client) pending.settle(fromClient(error, 'Cannot write to Kafka'))
+    }
+  }
+
+  #connected(): Promise<ProducerClient> {
+    this.#connecting ??= this.#connect().then(
+      (client) => {
+        this.#connection = client
+        return client
+      },
+      (error) => {
+        this.#connecting = undefined
+        throw error
+      },
+    )
+    return this.#connecting
+  }
+
+  async #connect(): Promise<ProducerClient> {
+    const client = this.#host.create()
+    client.on('delivery-report', (error, report) => {
+      const pending = report.opaque as Pending
+      if (error) this.#fail(pending, error)
+      else {
+        const { topic, partition, offset } = report
+        pending.settle({ topic, partition, offset })
+      }
+    })
+    try {
+      await call<Metadata>('Cannot connect to Kafka', (done) =>
+        client.connect({ allTopics: false, timeout: CONNECT_TIMEOUT_MS }, done),
+      )
+    } catch (error) {
+      await disconnect(client)
+      throw error
+    }
+    client.setPollInBackground(true)
+    return client
+  }
+
+  async #close(): Promise<void> {
+    const client = await this.#connecting?.catch(() => undefined)
+    // A report that comes while the client goes away would be lost, though Kafka has the record.
+    const arrived = Promise.all(
+      [...this.#pending].filter(({ client }) => client).map(({ result }) => result),
+    )
+    let late: ReturnType<typeof setTimeout> | undefined
+    const patience = new Promise((resolve) => {
+      late = setTimeout(resolve, FLUSH_MS)
+    })
+    if (client) await Promise.race([arrived, patience])
+    clearTimeout(late)
+    if (client) await disconnect(client)
+    for (const pending of this.#pending) pending.settle(closing())
+  }
+}
+
+/** Never fails; takes at most some seconds. */
+function disconnect(client: ProducerClient): Promise<void> {
+  return new Promise((resolve) => {
+    const late = setTimeout(resolve, DISCONNECT_MS)
+    const done = () => {
+      clearTimeout(late)
+      resolve()
+    }
+    if (client.isConnected()) client.disconnect(1, done)
+    else done()
+  })
+}
+
+/** Bytes that a record holds in the queue, more or less. */
+function sizeOf({ key, value, headers = [] }: ProducerRecord): number {
+  let bytes = 128 + (key?.length ?? 0) + (value?.length ?? 0)
+  for (const header of headers) {
+    const [name, value] = headerEntry(header)
+    bytes += name.length + value.length
+  }
+  return bytes
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+function closing(): KafkaConsumeError {
+  return new KafkaConsumeError(
+    'SHUTTING_DOWN',
+    'Cannot write to Kafka: the server is shutting down',
+  )
+}

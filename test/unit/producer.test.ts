@@ -1,0 +1,160 @@
+import { describe, expect, test } from 'bun:test'
+import { EventEmitter } from 'node:events'
+import type { ProducerClient } from '../../kafka/client.ts'
+import { ConfirmingProducer } from '../../kafka/producer.ts'
+import { KafkaConsumeError } from '../../src/errors.ts'
+import type { ProducerRecord } from '../../src/stream/source.ts'
+import { until, within } from '../support/wait.ts'
+
+/** The client's producer: it confirms what it is told to, and not before. */
+class FakeClient extends EventEmitter {
+  readonly produced: Array<{ topic: string; opaque: unknown }> = []
+  connected = false
+  fullAt = Number.POSITIVE_INFINITY
+
+  connect(_options: object, done: (error: null, metadata: object) => void): void {
+    this.connected = true
+    done(null, {})
+  }
+  isConnected(): boolean {
+    return this.connected
+  }
+  setPollInBackground(): void {}
+  disconnect(_flush: number, done: () => void): void {
+    this.connected = false
+    done()
+  }
+  produce(topic: string, ...rest: unknown[]): void {
+    if (this.produced.length >= this.fullAt) {
+      throw Object.assign(new Error('Local: Queue full'), { code: -184 })
+    }
+    this.produced.push({ topic, opaque: rest[4] })
+  }
+  report(error: { message: string; code: number } | null = null): void {
+    const { topic, opaque } = this.produced.shift() as { topic: string; opaque: unknown }
+    this.emit('delivery-report', error, { topic, partition: 0, offset: 7, opaque })
+  }
+}
+
+function producerWith() {
+  const clients: FakeClient[] = []
+  const producer = new ConfirmingProducer({
+    reachable: async () => {},
+    create: () => {
+      clients.push(new FakeClient())
+      return clients.at(-1) as unknown as ProducerClient
+    },
+  })
+  return { producer, clients }
+}
+
+const record: ProducerRecord = { topic: 't', key: null, value: new Uint8Array(1_000) }
+
+describe('the producer', () => {
+  test('tells of every record of a batch by itself', async () => {
+    const { producer, clients } = producerWith()
+    const sending = producer.send([record, record, record])
+    await until(() => clients[0]?.produced.length === 3, 'the records to be handed over')
+    clients[0]?.report()
+    clients[0]?.report({ message: 'Local: Message timed out', code: -192 })
+    clients[0]?.report({ message: 'Broker: Message size too large', code: 10 })
+    const [first, second, third] = await sending
+    expect(first).toEqual({ topic: 't', partition: 0, offset: 7 })
+    expect(second).toMatchObject({ code: 'KAFKA_TIMEOUT', retryable: true })
+    expect(third).toMatchObject({ code: 'RECORD_TOO_LARGE', retryable: false })
+    await producer.close()
+  })
+
+  test('a batch that does not fit beside what waits is refused whole, and fits again later', async () => {
+    const { producer, clients } = producerWith()
+    const many = Array.from({ length: 15_000 }, () => record)
+    const sending = producer.send(many)
+    await until(() => clients[0]?.produced.length === many.length, 'the records to be handed over')
+    const refusal = await producer.send(many).catch((error: unknown) => error)
+    expect(refusal).toMatchObject({ code: 'TOO_MANY_RECORDS', status: 503, retryAfter: 1 })
+    expect(clients[0]?.produced.length).toBe(many.length)
+    while (clients[0]?.produced.length) clients[0].report()
+    await sending
+    const again = producer.send([record])
+    await until(() => clients[0]?.produced.length === 1, 'the record to be handed over')
+    clients[0]?.report()
+    expect(await again).toHaveLength(1)
+    await producer.close()
+  })
+
+  test('a batch larger than the limit is taken where nothing waits', async () => {
+    const { producer, clients } = producerWith()
+    const sending = producer.send([{ ...record, value: new Uint8Array(40 * 1024 * 1024) }])
+    await until(() => clients[0]?.produced.length === 1, 'the record to be handed over')
+    await expect(producer.send([record])).rejects.toMatchObject({ code: 'TOO_MANY_RECORDS' })
+    clients[0]?.report()
+    await sending
+    await producer.close()
+  })
+
+  test('a record that the client does not take fails alone', async () => {
+    const { producer, clients } = producerWith()
+    const first = producer.send([record])
+    await until(() => clients[0]?.produced.length === 1, 'the record to be handed over')
+    const [client] = clients as [FakeClient]
+    client.fullAt = 2
+    const sending = producer.send([record, record])
+    await until(() => client.produced.length === 2, 'the record to be handed over')
+    client.report()
+    client.report()
+    await first
+    const [taken, refused] = await sending
+    expect(taken).toMatchObject({ offset: 7 })
+    expect(refused).toBeInstanceOf(KafkaConsumeError)
+    await producer.close()
+  })
+
+  test('after an error that ends a client, its records fail and the next go through a new one', async () => {
+    const { producer, clients } = producerWith()
+    const sending = producer.send([record, record])
+    await until(() => clients[0]?.produced.length === 2, 'the records to be handed over')
+    // The second one is never reported: nobody is left to do so.
+    clients[0]?.report({ message: 'Local: Fatal error', code: -150 })
+    const results = await within(sending, 'both results')
+    for (const result of results) expect(result).toMatchObject({ code: 'KAFKA_ERROR' })
+    expect(clients[0]?.connected).toBe(false)
+    const next = producer.send([record])
+    await until(() => clients[1]?.produced.length === 1, 'the record to be handed over')
+    clients[1]?.report()
+    expect(await next).toMatchObject([{ offset: 7 }])
+    await producer.close()
+  })
+
+  test('closing waits for what is on its way, and takes nothing more', async () => {
+    const { producer, clients } = producerWith()
+    const sending = producer.send([record])
+    await until(() => clients[0]?.produced.length === 1, 'the record to be handed over')
+    const closing = producer.close()
+    await expect(producer.send([record])).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+    clients[0]?.report()
+    await within(closing, 'the producer to close')
+    expect(await sending).toMatchObject([{ offset: 7 }])
+    expect(clients[0]?.connected).toBe(false)
+  })
+
+  test('what cannot be sent since Kafka is away takes no place', async () => {
+    let away = true
+    const client = new FakeClient()
+    const producer = new ConfirmingProducer({
+      reachable: async () => {
+        if (away) throw new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot test: it is away')
+      },
+      create: () => client as unknown as ProducerClient,
+    })
+    const many = Array.from({ length: 15_000 }, () => record)
+    for (let i = 0; i < 3; i++) {
+      await expect(producer.send(many)).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' })
+    }
+    away = false
+    const sending = producer.send(many)
+    await until(() => client.produced.length === many.length, 'the records to be handed over')
+    while (client.produced.length > 0) client.report()
+    await sending
+    await producer.close()
+  })
+})
