@@ -7,11 +7,13 @@ export {
   kafkaConsume,
 } from './plugin/kafka-consume.ts'
 export type {
-  ConsumedRecord,
   KafkaReader,
   ReadFrom,
   ReadLimits,
   StreamFrom,
 } from './plugin/reader.ts'
 export type { RouteStats } from './plugin/route.ts'
+export type { ConsumedRecord } from './record/consumed.ts'
+export type { RecordError } from './record/prepare.ts'
+export type { RecordChange, Transform } from './record/transform.ts'
 export type { Gap, KafkaProblem } from './stream/source.ts'

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../errors.ts'
+import type { Transform } from '../record/transform.ts'
 import { authentication, security } from './authentication.ts'
 import { brokers, kongBrokers, kongTopics, topics } from './cluster.ts'
 import { flag, list, oneOf, record, text, whole } from './fields.ts'
@@ -151,6 +152,17 @@ export const optionsSchema = v.pipe(
         'kong',
       ),
       v.description('The JSON of a GET: by topic and partition as Kong does, or a flat list'),
+    ),
+    transform: v.pipe(
+      v.optional(
+        v.custom<Transform>(
+          (given) => typeof given === 'function',
+          'transform must be a function of a record',
+        ),
+      ),
+      v.description(
+        'Called with each record on its way to clients: returns it, changed or not, or `null` to drop it',
+      ),
     ),
     heartbeat: v.pipe(
       v.optional(whole('milliseconds', 100, 3_600_000), 8_000),

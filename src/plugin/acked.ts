@@ -3,13 +3,13 @@ import * as v from 'valibot'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../errors.ts'
 import { textsOf } from '../record/body.ts'
 import type { Wanted } from '../record/filter.ts'
-import { encodeChunk } from '../stream/chunk.ts'
-import { Cursor, PartitionTable } from '../stream/cursor.ts'
+import type { Chunk } from '../stream/chunk.ts'
 import type { Delivery, GroupSession, KafkaRecord } from '../stream/source.ts'
-import { assertMayUseGroup, filterOf, type KafkaClient } from './client.ts'
+import { assertMayUseGroup, type KafkaClient } from './client.ts'
 import type { SocketPlan } from './parameters.ts'
 import type { OpenStream, Route } from './route.ts'
 import { CLOSE, endOf, failureFrame, type SocketOutlet } from './socket.ts'
+import { takeAsGroup } from './take.ts'
 
 const log = getLogger(['hono-kafka-consume', 'socket'])
 
@@ -151,25 +151,28 @@ export class AckedStream implements OpenStream {
       await outlet.write([])
     } else {
       const maxBytes = Math.min(READ_BYTES, UNACKED_BYTES - this.#bytes)
-      const limits = { maxRecords: room, maxBytes, timeout: patience }
-      await this.#send(outlet, await this.#group.poll(limits, this.#stop.signal))
+      const taken = await takeAsGroup(this.#group, this.#route, {
+        client: this.#client,
+        wanted: this.#wanted,
+        limits: { maxRecords: room, maxBytes, timeout: patience },
+        signal: this.#stop.signal,
+      })
+      await this.#send(outlet, taken.delivery, taken.chunk)
     }
   }
 
-  async #send(outlet: SocketOutlet, delivery: Delivery): Promise<void> {
-    const { records } = delivery
-    const table = new PartitionTable(delivery.partitions)
-    const cursor = new Cursor(table, new Float64Array(table.size))
-    const chunk = encodeChunk(records, cursor, this.#route.options.messageDeserializer)
-    const filter = filterOf(this.#wanted, this.#client, table)
-    const texts: string[] = []
-    for (const [index, text] of textsOf({ chunk, begin: 0, end: records.length }).entries()) {
-      const record = records[index] as KafkaRecord
-      if (filter && !filter(chunk, index)) {
+  async #send(outlet: SocketOutlet, delivery: Delivery, chunk: Chunk): Promise<void> {
+    const { table, partitions, offsets } = chunk
+    const texts = textsOf({ chunk, begin: 0, end: offsets.length })
+    let index = 0
+    for (const record of delivery.records) {
+      const { topic, partition, offset } = record
+      if (offset !== offsets[index] || table.indexOf(topic, partition) !== partitions[index]) {
+        // This client is not to get it.
         delivery.confirm([record])
         continue
       }
-      texts.push(text)
+      const text = texts[index++] as string
       this.#unacked.push({ record, delivery, bytes: text.length, since: performance.now() })
       this.#bytes += text.length
       this.#sent.set(`${record.topic}:${record.partition}`, record.offset)

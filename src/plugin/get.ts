@@ -1,10 +1,7 @@
 /** Mode `http-get`: one read, as the consumer group or from a position. */
 import type { Context } from 'hono'
 import type { ResolvedOptions } from '../config/options.ts'
-import { KafkaConsumeError } from '../errors.ts'
 import { flatBody, kongBody, linesOf, type Slice } from '../record/body.ts'
-import { encodeChunk, selectFrom } from '../stream/chunk.ts'
-import { Cursor, PartitionTable } from '../stream/cursor.ts'
 import type { Gap, PartitionState } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
 import { assertMayUseGroup, clientOf, filterOf, mayRead, urlOf } from './client.ts'
@@ -12,6 +9,7 @@ import { deliver } from './deliver.ts'
 import { parseRead, type ReadPlan } from './parameters.ts'
 import { readFrom } from './read.ts'
 import type { Route } from './route.ts'
+import { takeAsGroup } from './take.ts'
 
 type Form = 'lines' | 'flat' | 'kong'
 
@@ -85,25 +83,15 @@ async function answerGroup(
   assertMayUseGroup(client, route.hasClientGroups)
   const group = await route.group(client)
   const { signal } = c.req.raw
-  const delivery = await group.poll(plan.limits, signal)
+  const { delivery, chunk } = await takeAsGroup(group, route, { ...plan, client, signal })
   try {
-    if (signal.aborted)
-      throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
-    const table = new PartitionTable(delivery.partitions)
-    const filter = filterOf(plan.wanted, client, table)
-    const { messageDeserializer, writeDeadline } = route.options
-    const cursor = new Cursor(table, new Float64Array(table.size))
-    const all = encodeChunk(delivery.records, cursor, messageDeserializer)
-    const chunk = filter
-      ? selectFrom(all, 0, new Cursor(table, all.from), (index) => filter(all, index))
-      : all
     const slices = [{ chunk, begin: 0, end: chunk.offsets.length }]
     const states = delivery.partitions.filter(({ topic, partition }) =>
       mayRead(client, topic, partition),
     )
     const body = bodyOf(form, slices, states, undefined, [])
     for (const [name, value] of Object.entries(contentType(form))) c.header(name, value)
-    return c.body(deliver(body, delivery, signal, writeDeadline), 200)
+    return c.body(deliver(body, delivery, signal, route.options.writeDeadline), 200)
   } catch (error) {
     delivery.giveBack()
     throw error

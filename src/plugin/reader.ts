@@ -2,34 +2,14 @@ import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import { asKafkaConsumeError } from '../errors.ts'
 import type { Slice } from '../record/body.ts'
-import { encodeChunk, selectFrom } from '../stream/chunk.ts'
-import { Cursor, PartitionTable, parseCursor } from '../stream/cursor.ts'
+import type { ConsumedRecord } from '../record/consumed.ts'
+import { parseCursor } from '../stream/cursor.ts'
 import type { Position } from '../stream/feed.ts'
 import type { Delivery, Gap, GroupSession, PartitionOffset } from '../stream/source.ts'
 import { assertMayUseGroup, clientOf, filterOf } from './client.ts'
 import { readFrom } from './read.ts'
 import type { Route } from './route.ts'
-
-/** A record as a handler gets it: what a client of the HTTP side would see. */
-export interface ConsumedRecord {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
-  /** Milliseconds since 1970. */
-  readonly timestamp: number
-  readonly key: string | null
-  /** Text, parsed JSON with `messageDeserializer: 'json'`, or null for a tombstone. */
-  readonly value: unknown
-  /** A name that is given several times has an array. */
-  readonly headers: Readonly<Record<string, string | readonly string[]>>
-  /** Which fields are base64, since their bytes are no UTF-8. */
-  readonly encoding?: {
-    readonly key?: 'base64'
-    readonly value?: 'base64'
-    readonly headers?: Readonly<Record<string, 'base64'>>
-  }
-  readonly error?: { readonly code: 'DESERIALIZATION_FAILED'; readonly message: string }
-}
+import { takeAsGroup } from './take.ts'
 
 /** How much to read at once, and how long to wait for a first record. */
 export interface ReadLimits {
@@ -119,15 +99,13 @@ export class RequestReader implements KafkaReader {
     const client = clientOf(this.#c)
     assertMayUseGroup(client, this.#route.hasClientGroups)
     const group = await this.#route.group(client)
-    const delivery = await group.poll(withDefaults(limits), limits.signal ?? this.#c.req.raw.signal)
+    const { delivery, chunk } = await takeAsGroup(group, this.#route, {
+      client,
+      wanted: NOTHING,
+      limits: withDefaults(limits),
+      signal: limits.signal ?? this.#c.req.raw.signal,
+    })
     this.#deliveries.push(delivery)
-    const table = new PartitionTable(delivery.partitions)
-    const cursor = new Cursor(table, new Float64Array(table.size))
-    const all = encodeChunk(delivery.records, cursor, this.#route.options.messageDeserializer)
-    const filter = filterOf(NOTHING, client, table)
-    const chunk = filter
-      ? selectFrom(all, 0, new Cursor(table, all.from), (index) => filter(all, index))
-      : all
     return {
       records: recordsOf({ chunk, begin: 0, end: chunk.offsets.length }),
       commit: () => {

@@ -56,7 +56,7 @@ export class Route {
       this.#lease = undefined
       throw error
     }
-    const problem = this.problem()
+    const problem = this.#leased.source.problem()
     if (problem) {
       throw new KafkaConsumeError(problem.code, problem.message, { detail: problem.detail })
     }
@@ -75,7 +75,7 @@ export class Route {
    * @throws KafkaConsumeError INVALID_OPTIONS where the client is to have its own and has no name.
    */
   async group(client: KafkaClient): Promise<GroupSession> {
-    if (this.#group && !this.#closed && !this.problem()) return this.#group
+    if (this.#group && !this.#closed && !this.#leased?.source.problem()) return this.#group
     const { source } = await this.lease()
     if (this.#closed) throw closed()
     const { topics, autoOffsetReset, commitStrategy, maxGroups } = this.options
@@ -89,8 +89,9 @@ export class Route {
     return this.#group
   }
 
+  /** Why records cannot be had: Kafka is away, or what preparing them needs. */
   problem(): KafkaProblem | undefined {
-    return this.#leased?.source.problem()
+    return this.#leased?.source.problem() ?? this.#leased?.feed.preparation?.problem()
   }
 
   /**

@@ -2,6 +2,7 @@ import type { ResolvedOptions } from '../config/options.ts'
 import { Feed } from '../stream/feed.ts'
 import type { Source } from '../stream/source.ts'
 import { loadKafkaSide } from './kafka-side.ts'
+import { preparationFor, preparedBy } from './prepared.ts'
 
 /** What routes on the same cluster have in common. */
 interface Shared {
@@ -37,9 +38,12 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
   }
   shared.routes++
   const feedOptions = { topics, messageDeserializer, ringBytes, maxReplays }
-  const name = JSON.stringify(feedOptions)
+  const name = JSON.stringify([feedOptions, preparedBy(options)])
   const { source, feeds } = shared
-  const shareOfFeed = feeds.get(name) ?? { feed: new Feed(source, feedOptions), routes: 0 }
+  const shareOfFeed = feeds.get(name) ?? {
+    feed: new Feed(source, { ...feedOptions, preparation: preparationFor(options) }),
+    routes: 0,
+  }
   shareOfFeed.routes++
   feeds.set(name, shareOfFeed)
   return {
@@ -50,6 +54,7 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
       if (shareOfFeed.routes === 0) {
         feeds.delete(name)
         await shareOfFeed.feed.close()
+        await shareOfFeed.feed.preparation?.close()
       }
       shared.routes--
       if (shared.routes > 0) return

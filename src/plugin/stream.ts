@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import { stream as streamLines, streamSSE } from 'hono/streaming'
 import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import { linesOf } from '../record/body.ts'
-import type { Gap, KafkaProblem } from '../stream/source.ts'
+import type { Gap } from '../stream/source.ts'
 import type { Part, Subscription } from '../stream/subscription.ts'
 import { negotiate } from './accept.ts'
 import { describeError } from './answers.ts'
@@ -68,7 +68,7 @@ export async function openStream(
   { position, wanted }: StreamPlan,
 ): Promise<LiveStream> {
   const client = clientOf(c)
-  const { feed, source } = await route.lease()
+  const { feed } = await route.lease()
   const leave = route.enter(client)
   let subscription: Subscription
   try {
@@ -84,9 +84,12 @@ export async function openStream(
     leave()
     throw error
   }
+  // What is prepared may be dropped, too.
   const filtered =
-    isBound(client) || wanted.topics.length + wanted.partitions.length + wanted.keys.length > 0
-  return new LiveStream(c, route, subscription, filtered, leave, () => source.problem())
+    feed.preparation !== undefined ||
+    isBound(client) ||
+    wanted.topics.length + wanted.partitions.length + wanted.keys.length > 0
+  return new LiveStream(c, route, subscription, filtered, leave)
 }
 
 /** One client's stream, from its first byte to its end. */
@@ -96,7 +99,6 @@ export class LiveStream implements OpenStream {
   readonly #subscription: Subscription
   readonly #filtered: boolean
   readonly #leave: () => void
-  readonly #problem: () => KafkaProblem | undefined
   readonly #finished = Promise.withResolvers<void>()
   #ending = false
   /** When the write that is going on began, in `performance.now()`'s time. */
@@ -110,14 +112,12 @@ export class LiveStream implements OpenStream {
     subscription: Subscription,
     filtered: boolean,
     leave: () => void,
-    problem: () => KafkaProblem | undefined,
   ) {
     this.#c = c
     this.#route = route
     this.#subscription = subscription
     this.#filtered = filtered
     this.#leave = leave
-    this.#problem = problem
     route.opened(this)
     // Bun closes a connection that is quiet for its `idleTimeout`; here quiet is normal, and who
     // reads nothing has our own deadline.
@@ -225,7 +225,7 @@ export class LiveStream implements OpenStream {
   }
 
   #failWhenAway(): void {
-    const problem = this.#problem()
+    const problem = this.#route.problem()
     if (!problem || Date.now() - problem.since < OUTAGE_GRACE_MS) return
     throw new KafkaConsumeError(problem.code, problem.message, {
       detail: problem.detail,

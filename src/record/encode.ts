@@ -1,4 +1,5 @@
 import { headerEntry, type KafkaRecord } from '../stream/source.ts'
+import type { PreparedRecord, RecordError } from './prepare.ts'
 
 /** How a value becomes JSON: `noop` a string, `json` the JSON that it is. */
 export type MessageDeserializer = 'noop' | 'json'
@@ -8,7 +9,7 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const strictDecoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true })
 
 /** Text of bytes, or undefined where they are not UTF-8. */
-function textOf(bytes: Uint8Array): string | undefined {
+export function textOf(bytes: Uint8Array): string | undefined {
   const text = decoder.decode(bytes)
   // U+FFFD stands for bytes that are no UTF-8, unless it was there itself: only then look closer,
   // since a fatal decoder throws, which costs far more than decoding.
@@ -26,25 +27,25 @@ function textOf(bytes: Uint8Array): string | undefined {
  * Bytes that are no UTF-8 become base64, and the record says so. That is rare: what needs to be
  * said beside the fields is collected only then.
  */
-export function encodeBody(record: KafkaRecord, deserializer: MessageDeserializer): string {
-  const { key, value, headers } = record
+export function encodeBody(record: PreparedRecord, deserializer: MessageDeserializer): string {
+  const { key, value, headers, base64: asBase64 } = record
   let encoding = ''
-  let error = ''
-  let keyJson = 'null'
-  if (key !== null) {
-    const text = textOf(key)
+  let { error } = record
+  let keyJson = record.keyJson ?? 'null'
+  if (key !== null && record.keyJson === undefined) {
+    const text = asBase64?.includes('key') ? undefined : textOf(key)
     if (text === undefined) encoding += ',"key":"base64"'
     keyJson = text === undefined ? base64(key) : JSON.stringify(text)
   }
-  let valueJson = 'null'
-  if (value !== null) {
-    const text = textOf(value)
+  let valueJson = record.valueJson ?? 'null'
+  if (value !== null && record.valueJson === undefined) {
+    const text = asBase64?.includes('value') ? undefined : textOf(value)
     const json = text === undefined || deserializer === 'noop' ? quote(text) : jsonOf(text)
     if (json !== undefined) valueJson = json
     else {
       valueJson = base64(value)
       encoding += ',"value":"base64"'
-      if (deserializer === 'json') error = NOT_JSON
+      if (deserializer === 'json') error ??= NOT_JSON
     }
   }
   let headersJson = '{}'
@@ -53,8 +54,8 @@ export function encodeBody(record: KafkaRecord, deserializer: MessageDeserialize
     headersJson = encoded.json
     if (encoded.base64) encoding += `,"headers":{${encoded.base64}}`
   }
-  const notes =
-    encoding || error ? `${encoding && `,"encoding":{${encoding.slice(1)}}`}${error}` : ''
+  let notes = encoding && `,"encoding":{${encoding.slice(1)}}`
+  if (error) notes += `,"error":${JSON.stringify(error)}`
   return `"offset":${record.offset},"timestamp":${record.timestamp},"key":${keyJson},"value":${valueJson},"headers":${headersJson}${notes}}`
 }
 
@@ -63,8 +64,10 @@ export function encodePrefix(topic: string, partition: number): string {
   return `{"topic":${JSON.stringify(topic)},"partition":${partition},`
 }
 
-const NOT_JSON =
-  ',"error":{"code":"DESERIALIZATION_FAILED","message":"Cannot deserialize the value: it is no JSON"}'
+export const NOT_JSON: RecordError = {
+  code: 'DESERIALIZATION_FAILED',
+  message: 'Cannot deserialize the value: it is no JSON',
+}
 
 function base64(bytes: Uint8Array): string {
   return `"${bytes.toBase64()}"`
@@ -75,7 +78,7 @@ function quote(text: string | undefined): string | undefined {
 }
 
 /** A text as the JSON that it is, on one line; undefined where it is none. */
-function jsonOf(text: string): string | undefined {
+export function jsonOf(text: string): string | undefined {
   try {
     JSON.parse(text)
   } catch {

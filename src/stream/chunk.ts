@@ -1,6 +1,6 @@
 import { encodeBody, encodePrefix, type MessageDeserializer } from '../record/encode.ts'
+import type { PreparedRecord } from '../record/prepare.ts'
 import type { Cursor, PartitionTable } from './cursor.ts'
-import type { KafkaRecord } from './source.ts'
 
 const encoder = new TextEncoder()
 
@@ -43,10 +43,10 @@ export function prefixLength(chunk: Chunk, index: number): number {
 
 /**
  * Encodes records and moves the cursor over them; the ids of the frames are the cursor's texts.
- * Records of partitions that the table does not have are left out.
+ * Records of partitions that the table does not have are left out; dropped ones move the cursor only.
  */
 export function encodeChunk(
-  records: readonly KafkaRecord[],
+  records: readonly PreparedRecord[],
   cursor: Cursor,
   deserializer: MessageDeserializer,
 ): Chunk {
@@ -69,6 +69,10 @@ export function encodeChunk(
       prefix = encodePrefix(lastTopic, lastPartition)
     }
     if (index < 0) continue
+    if (record.dropped) {
+      cursor.set(index, record.offset + 1)
+      continue
+    }
     const id = cursor.advance(index, record.offset + 1)
     frames[count] = `id: ${id}\ndata: ${prefix}${encodeBody(record, deserializer)}${BLANK_LINE}`
     json[count] = id.length + 11 // "id: ", "\n" and "data: "; an id is ASCII

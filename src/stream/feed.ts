@@ -1,5 +1,6 @@
 import { KafkaConsumeError } from '../errors.ts'
 import type { MessageDeserializer } from '../record/encode.ts'
+import type { Preparation } from '../record/preparation.ts'
 import { type CursorEntry, PartitionTable } from './cursor.ts'
 import { Replays } from './replays.ts'
 import type { OffsetQuery, Source } from './source.ts'
@@ -18,6 +19,8 @@ export type Position =
 export interface FeedOptions {
   readonly topics: readonly string[]
   readonly messageDeserializer: MessageDeserializer
+  /** Absent: records are encoded as they are, without waiting. */
+  readonly preparation?: Preparation | undefined
   readonly ringBytes: number
   readonly maxReplays: number
 }
@@ -41,6 +44,10 @@ export class Feed {
     this.replays = new Replays(source, options.maxReplays)
   }
 
+  get preparation(): Preparation | undefined {
+    return this.#options.preparation
+  }
+
   /** Starts the tail, so that the first reader finds it running. */
   async warm(): Promise<void> {
     await this.#enter()
@@ -57,6 +64,7 @@ export class Feed {
     position: Position,
     filter: (table: PartitionTable) => Filter | undefined,
   ): Promise<Subscription> {
+    this.preparation?.assertAble()
     const tail = await this.#enter()
     let subscription: Subscription | undefined
     try {
@@ -67,6 +75,7 @@ export class Feed {
         vector,
         isCertain: 'start' in position || (await this.#isWithin(vector, tail)),
         deserializer: this.#options.messageDeserializer,
+        preparation: this.preparation,
         filter: filter(tail.table),
         onClose: () => this.#leave(),
       })
@@ -121,6 +130,7 @@ export class Feed {
       await this.#ends.now(),
       this.#options.messageDeserializer,
       this.#options.ringBytes,
+      this.preparation,
     )
     await tail.start()
     return tail

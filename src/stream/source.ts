@@ -2,7 +2,7 @@
  * The seam between the HTTP side (`src/`) and the Kafka side (`kafka/`): what the one asks of the
  * other. Nothing here knows of HTTP, and nothing here knows of Confluent's client.
  */
-import type { KafkaConsumeError } from '../errors.ts'
+import type { ErrorCode, KafkaConsumeError } from '../errors.ts'
 
 /** One record, as Kafka holds it: bytes are not decoded yet. */
 export interface KafkaRecord {
@@ -197,7 +197,7 @@ export interface Source {
 
 /** A standing failure of a cluster. */
 export interface KafkaProblem {
-  readonly code: 'KAFKA_UNAVAILABLE' | 'KAFKA_AUTHENTICATION'
+  readonly code: ErrorCode
   readonly message: string
   readonly detail: string
   /** Milliseconds since 1970. */

@@ -1,8 +1,10 @@
 import type { MessageDeserializer } from '../record/encode.ts'
+import type { Preparation } from '../record/preparation.ts'
+import type { PreparedRecord } from '../record/prepare.ts'
 import { type Chunk, encodeChunk, selectFrom } from './chunk.ts'
 import { Cursor } from './cursor.ts'
 import type { Replays } from './replays.ts'
-import type { Gap, KafkaRecord, Reader } from './source.ts'
+import type { Gap, Reader } from './source.ts'
 import { isAtOrBelow, type Tail } from './tail.ts'
 
 /** Records per read of a replay, and how long such a read waits for a first one. */
@@ -33,6 +35,8 @@ export interface SubscriptionSetup {
   /** False for a cursor beyond the end: Kafka is to say where it goes on, and what the gap is. */
   readonly isCertain: boolean
   readonly deserializer: MessageDeserializer
+  /** Absent: records are encoded as they are. */
+  readonly preparation?: Preparation | undefined
   readonly filter: Filter | undefined
   /** Called once, when it is closed. */
   readonly onClose: () => void
@@ -52,6 +56,7 @@ export class Subscription {
   readonly #tail: Tail
   readonly #replays: Replays
   readonly #deserializer: MessageDeserializer
+  readonly #preparation: Preparation | undefined
   readonly #filter: Filter | undefined
   /** The next chunk in the ring, while the reader is in it. */
   #sequence: number | undefined
@@ -71,6 +76,7 @@ export class Subscription {
     this.#replays = setup.replays
     this.cursor = new Cursor(setup.tail.table, setup.vector)
     this.#deserializer = setup.deserializer
+    this.#preparation = setup.preparation
     this.#filter = setup.filter
     this.#onClose = setup.onClose
     if (setup.isCertain) this.#enterRing()
@@ -209,6 +215,7 @@ export class Subscription {
     const chunk = this.#tail.chunk(sequence)
     if (!chunk) {
       this.#tail.passed(sequence)
+      this.#followHead(sequence)
       return false
     }
     this.#skip(
@@ -226,6 +233,15 @@ export class Subscription {
       this.#select(chunk)
     }
     return true
+  }
+
+  /** At the end of the ring the cursor moves with the tail, past offsets that no frame was made of. */
+  #followHead(sequence: number): void {
+    // A gap there is announced before what follows it.
+    if (!this.#tail.isBeyondChunks || this.#tail.gapsBefore(sequence).length > 0) return
+    this.#tail.head.forEach((offset, index) => {
+      if (offset > (this.cursor.vector[index] as number)) this.cursor.set(index, offset)
+    })
   }
 
   #select(chunk: Chunk): void {
@@ -249,9 +265,13 @@ export class Subscription {
     }
     const reader = this.#reader
     const { records, gaps, ends } = await reader.read(Math.min(REPLAY_LIMIT, limit), REPLAY_WAIT_MS)
-    if (this.#closed) return false
+    const prepared =
+      this.#preparation && records.length > 0
+        ? await this.#preparation.insist(records, this.#stop.signal, false)
+        : records
+    if (this.#closed || !prepared) return false
     this.#skip(gaps)
-    if (records.length > 0) this.#encode(records)
+    if (prepared.length > 0) this.#encode(prepared)
     // A partition's end lies behind what was read of it: only when that is taken does it count.
     const base = this.#rest ? this.#rest.chunk.to : this.cursor.vector
     for (const { topic, partition, offset } of ends) {
@@ -272,10 +292,11 @@ export class Subscription {
     }
   }
 
-  #encode(records: readonly KafkaRecord[]): void {
+  #encode(records: readonly PreparedRecord[]): void {
     const ahead = new Cursor(this.cursor.table, this.cursor.vector)
     const chunk = encodeChunk(records, ahead, this.#deserializer)
-    if (!this.#filter) this.#rest = { chunk, begin: 0 }
+    if (chunk.offsets.length === 0) this.cursor.moveTo(chunk.to)
+    else if (!this.#filter) this.#rest = { chunk, begin: 0 }
     else this.#select(chunk)
   }
 

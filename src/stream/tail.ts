@@ -1,8 +1,10 @@
 import { getLogger } from '@logtape/logtape'
 import type { MessageDeserializer } from '../record/encode.ts'
+import type { Preparation } from '../record/preparation.ts'
+import type { PreparedRecord } from '../record/prepare.ts'
 import { type Chunk, encodeChunk, sizeOf } from './chunk.ts'
 import { Cursor, type PartitionTable } from './cursor.ts'
-import type { Gap, KafkaRecord, Reader, Source } from './source.ts'
+import type { Gap, Reader, Source } from './source.ts'
 
 const log = getLogger(['hono-kafka-consume', 'tail'])
 
@@ -27,11 +29,13 @@ export class Tail {
   readonly table: PartitionTable
   readonly #source: Source
   readonly #deserializer: MessageDeserializer
+  readonly #preparation: Preparation | undefined
   readonly #budget: number
   readonly #cursor: Cursor
   /** The ring: the chunk with sequence number `#first + i` is `#chunks[i]`. */
   readonly #chunks: Chunk[] = []
   #first = 0
+  #beyond = false
   #bytes = 0
   /** Bytes of the chunks that the foremost reader has not taken yet. */
   #ahead = 0
@@ -43,22 +47,27 @@ export class Tail {
   /** Whether a reader moved since the tail last waited in vain. */
   #moved = true
   #progress: (() => void) | undefined
-  #stopped = false
+  readonly #stop = new AbortController()
   #running: Promise<void> | undefined
 
-  /** @param head Where following begins: the ends of all partitions. */
+  /**
+   * @param head Where following begins: the ends of all partitions.
+   * @param preparation Absent: records are encoded as they are.
+   */
   constructor(
     source: Source,
     table: PartitionTable,
     head: Float64Array,
     deserializer: MessageDeserializer,
     budget: number,
+    preparation?: Preparation,
   ) {
     this.#source = source
     this.table = table
     this.#cursor = new Cursor(table, head)
     this.#deserializer = deserializer
     this.#budget = budget
+    this.#preparation = preparation
   }
 
   /** Begins to follow; resolves when the first read can be made. */
@@ -68,7 +77,7 @@ export class Tail {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#stop.abort()
     this.#progress?.()
     this.#wake()
     await this.#running
@@ -82,6 +91,11 @@ export class Tail {
   /** Where the next chunk will begin. */
   get head(): Float64Array {
     return this.#cursor.vector
+  }
+
+  /** Whether it has come further than its newest chunk: over offsets that no frame was made of. */
+  get isBeyondChunks(): boolean {
+    return this.#beyond
   }
 
   /** Bytes that the ring holds. */
@@ -142,15 +156,23 @@ export class Tail {
   }
 
   async #follow(reader: Reader | undefined): Promise<void> {
-    while (!this.#stopped) {
+    while (!this.#stop.signal.aborted) {
       try {
         reader ??= await this.#open()
         const { records, gaps, ends } = await reader.read(READ_LIMIT, READ_WAIT_MS)
         for (const gap of gaps) this.#skip(gap)
-        if (records.length > 0) this.#append(records)
+        if (records.length > 0) {
+          const prepared = this.#preparation
+            ? await this.#preparation.insist(records, this.#stop.signal, true)
+            : records
+          if (!prepared) break
+          this.#append(prepared)
+        }
         for (const { topic, partition, offset } of ends) {
           const index = this.table.indexOf(topic, partition)
-          if (index >= 0 && offset > (this.head[index] as number)) this.#cursor.set(index, offset)
+          if (index < 0 || offset <= (this.head[index] as number)) continue
+          this.#cursor.set(index, offset)
+          this.#beyond = true
         }
         if (this.#ahead > this.#budget / 4) await this.#readers()
       } catch (error) {
@@ -166,12 +188,13 @@ export class Tail {
     await reader?.close()
   }
 
-  #append(records: readonly KafkaRecord[]): void {
+  #append(records: readonly PreparedRecord[]): void {
     // On a copy: should encoding fail, the records are read again, not passed over.
     const ahead = new Cursor(this.table, this.head)
     const chunk = encodeChunk(records, ahead, this.#deserializer)
     this.#cursor.moveTo(chunk.to)
-    if (chunk.offsets.length === 0) return
+    this.#beyond = chunk.offsets.length === 0
+    if (this.#beyond) return
     const size = sizeOf(chunk)
     this.#chunks.push(chunk)
     this.#bytes += size
@@ -207,7 +230,7 @@ export class Tail {
    * wait was in vain and nobody has moved since: a reader that has stopped must not stop the tail.
    */
   #readers(): Promise<void> {
-    if (this.#attached === 0 || this.#stopped || !this.#moved) return Promise.resolve()
+    if (this.#attached === 0 || this.#stop.signal.aborted || !this.#moved) return Promise.resolve()
     return new Promise((resolve) => {
       const patience = setTimeout(() => {
         this.#moved = false

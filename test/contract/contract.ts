@@ -8,6 +8,7 @@ import { describeOffsets } from './offsets.ts'
 import { describeReader } from './reader.ts'
 import { describeSocket } from './socket.ts'
 import { describeStreams } from './streams.ts'
+import { describeTransform } from './transform.ts'
 
 /**
  * What a client sees, on real sockets, whatever the broker. Every test has topics and groups of
@@ -36,5 +37,6 @@ export function describeContract(name: string, makeTarget: () => Promise<Target>
     describeOffsets(target)
     describeSocket(target)
     describeClients(target)
+    describeTransform(target)
   })
 }

@@ -51,7 +51,7 @@ describe('options', () => {
       topics: ['orders'],
       ...DEFAULTS,
     })
-    const absent = ['clusterName', 'messageByLuaFunctions', 'enableDlq', 'dlqTopic']
+    const absent = ['clusterName', 'messageByLuaFunctions', 'enableDlq', 'dlqTopic', 'transform']
     expect(Object.keys(optionsSchema.entries).sort()).toEqual(
       [...Object.keys(REQUIRED), ...Object.keys(DEFAULTS), ...absent].sort(),
     )
@@ -86,6 +86,7 @@ describe('options', () => {
     [{ bootstrapServers: 9092 }, 'bootstrapServers', 'host:port'],
     [{ topics: undefined }, 'topics', 'required'],
     [{ topics: [] }, 'topics', 'at least one topic'],
+    [{ transform: 'x' }, 'transform', 'a function'],
     [{ topics: '' }, 'topics.0', '1 to 249'],
     [{ topics: ['ok', 'not ok'] }, 'topics.1', 'a-z'],
     [{ topics: ['..'] }, 'topics.0', 'a topic must be'],

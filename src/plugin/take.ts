@@ -1,0 +1,65 @@
+import { KafkaConsumeError } from '../errors.ts'
+import type { Wanted } from '../record/filter.ts'
+import type { PreparedRecord } from '../record/prepare.ts'
+import { type Chunk, encodeChunk, selectFrom } from '../stream/chunk.ts'
+import { Cursor, PartitionTable } from '../stream/cursor.ts'
+import type { Delivery, GroupSession, PollLimits } from '../stream/source.ts'
+import { filterOf, type KafkaClient } from './client.ts'
+import type { Route } from './route.ts'
+
+/** What is to be taken, and for whom. */
+interface Request {
+  readonly client: KafkaClient
+  readonly wanted: Wanted
+  readonly limits: PollLimits
+  readonly signal: AbortSignal
+}
+
+/** Records that were taken as the group: the caller ends the delivery. */
+interface Taken {
+  readonly delivery: Delivery
+  /** Those of them that the client is to get. */
+  readonly chunk: Chunk
+}
+
+/**
+ * Takes the next records from a group, prepared, encoded and filtered. A batch of which the
+ * preparation dropped everything counts as delivered, and the next one is taken while there is time.
+ *
+ * @throws KafkaConsumeError when Kafka cannot be read or records cannot be prepared now: then they
+ * are handed to the next caller.
+ */
+export async function takeAsGroup(
+  group: GroupSession,
+  route: Route,
+  { client, wanted, limits, signal }: Request,
+): Promise<Taken> {
+  const { preparation } = (await route.lease()).feed
+  const until = performance.now() + limits.timeout
+  for (let timeout = limits.timeout; ; timeout = Math.max(0, until - performance.now())) {
+    const delivery = await group.poll({ ...limits, timeout }, signal)
+    try {
+      const { records, partitions } = delivery
+      const prepared: readonly PreparedRecord[] = preparation
+        ? await preparation.once(records)
+        : records
+      if (signal.aborted)
+        throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
+      const isDropped = records.length > 0 && prepared.every(({ dropped }) => dropped)
+      if (isDropped && performance.now() < until) {
+        delivery.done()
+        continue
+      }
+      const table = new PartitionTable(partitions)
+      const filter = filterOf(wanted, client, table)
+      const cursor = new Cursor(table, new Float64Array(table.size))
+      const all = encodeChunk(prepared, cursor, route.options.messageDeserializer)
+      if (!filter) return { delivery, chunk: all }
+      const start = new Cursor(table, all.from)
+      return { delivery, chunk: selectFrom(all, 0, start, (index) => filter(all, index)) }
+    } catch (error) {
+      delivery.giveBack()
+      throw error
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import { getLogger } from '@logtape/logtape'
+import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
+import type { KafkaProblem, KafkaRecord } from '../stream/source.ts'
+import type { Prepare, PreparedRecord } from './prepare.ts'
+
+const log = getLogger(['hono-kafka-consume', 'record'])
+
+const RETRY_MS = 1_000
+/** How long what preparing needs may be away before those who wait for records are told. */
+const PATIENCE_MS = 10_000
+
+/**
+ * The preparation of a feed's records, shared by its tail, its replays and the group reads of its
+ * routes; a feed that needs none has none, and its records are encoded without waiting.
+ *
+ * While something that it needs is away, nothing is passed over: the tail waits until it is back,
+ * replays wait {@link PATIENCE_MS} and then fail, group reads fail at once and their records are
+ * handed back. What the tail waits for is the feed's problem, which streams are told like one of
+ * Kafka's, with `event: error`.
+ */
+export class Preparation {
+  readonly #prepare: Prepare
+  readonly #close: () => Promise<void>
+  /** Who waits now, and for what. */
+  readonly #waiting = new Set<KafkaProblem>()
+  #logged = -Infinity
+
+  /** @param close Frees what preparing holds. */
+  constructor(prepare: Prepare, close: () => Promise<void> = async () => {}) {
+    this.#prepare = prepare
+    this.#close = close
+  }
+
+  /** What records have been waiting for the longest. */
+  problem(): KafkaProblem | undefined {
+    const [oldest] = this.#waiting
+    return oldest
+  }
+
+  /** @throws KafkaConsumeError while records have been waiting for too long to promise any. */
+  assertAble(): void {
+    const problem = this.problem()
+    if (problem && Date.now() - problem.since >= PATIENCE_MS) throw errorOf(problem)
+  }
+
+  /** @throws KafkaConsumeError when it is not possible now. */
+  async once(records: readonly KafkaRecord[]): Promise<readonly PreparedRecord[]> {
+    try {
+      return await this.#prepare(records)
+    } catch (thrown) {
+      const error = asKafkaConsumeError(thrown)
+      this.#report(error)
+      throw error
+    }
+  }
+
+  /**
+   * Tries until it is possible.
+   *
+   * @param signal Ends the waiting.
+   * @param patient Whether to wait for ever.
+   * @returns undefined when the signal came first.
+   * @throws KafkaConsumeError when patience is over.
+   */
+  async insist(
+    records: readonly KafkaRecord[],
+    signal: AbortSignal,
+    patient: boolean,
+  ): Promise<readonly PreparedRecord[] | undefined> {
+    const { promise: ended, resolve: end } = Promise.withResolvers<undefined>()
+    const onAbort = () => end(undefined)
+    signal.addEventListener('abort', onAbort)
+    let problem: KafkaProblem | undefined
+    try {
+      while (!signal.aborted) {
+        try {
+          return await Promise.race([this.once(records), ended])
+        } catch (thrown) {
+          const error = asKafkaConsumeError(thrown)
+          problem ??= this.#wait(error)
+          if (!patient && Date.now() - problem.since >= PATIENCE_MS) throw error
+        }
+        await Promise.race([new Promise((resolve) => setTimeout(resolve, RETRY_MS)), ended])
+      }
+      return undefined
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      if (problem) this.#waiting.delete(problem)
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#close()
+  }
+
+  #wait({ code, message, detail = message }: KafkaConsumeError): KafkaProblem {
+    const problem = { code, message, detail, since: Date.now() }
+    this.#waiting.add(problem)
+    return problem
+  }
+
+  #report(error: KafkaConsumeError): void {
+    if (performance.now() - this.#logged < PATIENCE_MS) return
+    this.#logged = performance.now()
+    log.error('Cannot prepare records, trying again: {error}', {
+      error: error.detail ?? error.message,
+    })
+  }
+}
+
+function errorOf({ code, message, detail }: KafkaProblem): KafkaConsumeError {
+  return new KafkaConsumeError(code, message, { detail, retryable: true })
+}
