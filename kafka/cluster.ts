@@ -2,6 +2,7 @@ import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../src/errors.ts'
 import type {
   Acknowledgement,
+  BrokerState,
   ClusterOptions,
   Gap,
   GroupOptions,
@@ -28,6 +29,7 @@ import { troubleOf } from './errors.ts'
 import { Group, groupSettings } from './group.ts'
 import { ConfirmingProducer, producerSettings } from './producer.ts'
 import { AssignedReader, READER_TOPIC_SETTINGS, readerSettings } from './reader.ts'
+import { brokerStates, STATISTICS_INTERVAL_MS } from './statistics.ts'
 import { searchTime } from './time-search.ts'
 
 const log = getLogger(['hono-kafka-consume', 'cluster'])
@@ -61,6 +63,7 @@ export class Cluster implements Source {
   #control: Consumer | undefined
   #connected = Promise.withResolvers<void>()
   #problem: KafkaProblem | undefined
+  #brokers: readonly BrokerState[] = []
   #probing = false
   #listening: ReturnType<typeof setInterval> | undefined
   #closed = false
@@ -82,6 +85,10 @@ export class Cluster implements Source {
 
   problem(): KafkaProblem | undefined {
     return this.#problem
+  }
+
+  brokers(): readonly BrokerState[] {
+    return this.#brokers
   }
 
   async connected(): Promise<void> {
@@ -206,6 +213,9 @@ export class Cluster implements Source {
         const trouble = troubleOf(message)
         if (trouble === 'authentication') refused = message
         if (trouble) void this.#probe(trouble, message)
+      })
+      control.on('event.stats', ({ message }) => {
+        this.#brokers = brokerStates(message)
       })
       try {
         await connectClient(control, CONNECT_TIMEOUT_MS)
@@ -377,7 +387,11 @@ function createConsumerOrFail(
   connected: PromiseWithResolvers<void>,
 ): Consumer | undefined {
   try {
-    return createConsumer({ ...settings, 'group.id': 'hono-kafka-consume-control' })
+    return createConsumer({
+      ...settings,
+      'group.id': 'hono-kafka-consume-control',
+      'statistics.interval.ms': STATISTICS_INTERVAL_MS,
+    })
   } catch (error) {
     connected.reject(error)
     return undefined

@@ -5,6 +5,7 @@ import type {
   GroupOptions,
   GroupSession,
   KafkaRecord,
+  PartitionLag,
   PartitionOffset,
   PartitionState,
   PollLimits,
@@ -184,6 +185,17 @@ export class Group implements GroupSession {
     const committed = this.#commits.then(() => this.#commit([...offsets]))
     this.#commits = committed.catch(() => {})
     return committed
+  }
+
+  lag(): PartitionLag[] {
+    const ready = this.#ready.first()
+    return [...this.#owned.values()].map((owned) => {
+      const { topic, partition } = owned
+      const end = Math.max(this.#highWatermark(owned), owned.end, -1)
+      const name = `${topic}:${partition}`
+      const next = this.#ledger.delivered(topic, partition) ?? ready.get(name) ?? owned.position
+      return { topic, partition, end, lag: end < 0 || next < 0 ? -1 : Math.max(0, end - next) }
+    })
   }
 
   async close(): Promise<void> {

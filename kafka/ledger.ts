@@ -26,14 +26,17 @@ export class Ledger {
     return this.#partitions.get(`${topic}:${partition}`)?.undelivered.delete(offset) ?? false
   }
 
+  /** The offset below which every record of a partition was delivered; none is known before the first. */
+  delivered(topic: string, partition: number): number | undefined {
+    const account = this.#partitions.get(`${topic}:${partition}`)
+    return account && deliveredOf(account)
+  }
+
   /** Offsets that may be committed and were not returned before. */
   committable(): Array<{ topic: string; partition: number; offset: number }> {
     const offsets = []
     for (const account of this.#partitions.values()) {
-      // A set keeps the order of insertion, and offsets are first taken in ascending order: the
-      // first one is the lowest.
-      const [lowest] = account.undelivered
-      const offset = lowest ?? account.next
+      const offset = deliveredOf(account)
       if (offset <= account.committable) continue
       account.committable = offset
       offsets.push({ topic: account.topic, partition: account.partition, offset })
@@ -51,6 +54,13 @@ export class Ledger {
   forget(topic: string, partition: number): void {
     this.#partitions.delete(`${topic}:${partition}`)
   }
+}
+
+function deliveredOf({ undelivered, next }: Account): number {
+  // A set keeps the order of insertion, and offsets are first taken in ascending order: the first
+  // one is the lowest.
+  const [lowest] = undelivered
+  return lowest ?? next
 }
 
 interface Account {

@@ -17,6 +17,16 @@ export class ReadyRecords {
     return this.#bytes
   }
 
+  /** The lowest offset of each partition, by `topic:partition`. */
+  first(): Map<string, number> {
+    const offsets = new Map<string, number>()
+    for (const { topic, partition, offset } of this.#records) {
+      const name = `${topic}:${partition}`
+      if (!offsets.has(name)) offsets.set(name, offset)
+    }
+    return offsets
+  }
+
   push(record: KafkaRecord): void {
     this.#records.push(record)
     this.#bytes += bytesOf(record)

@@ -5,9 +5,12 @@ import { kafkaConsume } from './index.ts'
 import type { Snapshot } from './kong/entities.ts'
 import { KongProxy, type MakeRoute } from './kong/proxy.ts'
 import type { Environment } from './kong/references.ts'
+import { exchangeOf } from './ops/exchange.ts'
 import { healthRoutes, type NotReady } from './ops/health.ts'
 import { Lives } from './ops/lives.ts'
 import { LOG_ROOT } from './ops/log.ts'
+import { kafkaMetrics } from './ops/metrics.ts'
+import { observeRequests } from './ops/requests.ts'
 
 const log = getLogger([LOG_ROOT, 'gateway'])
 
@@ -21,6 +24,8 @@ export interface GatewayOptions {
   }
   /** Where vault references lead. Default: nowhere. */
   readonly environment?: Environment
+  /** Whether `/metrics` is there. Default: true. */
+  readonly metrics?: boolean
 }
 
 /** A gateway: an app to serve, and its life. */
@@ -47,14 +52,14 @@ export interface Gateway {
 }
 
 /**
- * The gateway. Its own are `/healthz` and `/readyz`, which tell an orchestrator how it is; then come
- * the routes of a snapshot; then, with a cluster, `/messages`, which hands each record to one
- * caller, and `/stream` and `/socket`, which show all of them to everyone.
+ * The gateway. Its own are `/healthz` and `/readyz`, which tell an orchestrator how it is, and
+ * `/metrics`; then come the routes of a snapshot; then, with a cluster, `/messages`, which hands
+ * each record to one caller, and `/stream` and `/socket`, which show all of them to everyone.
  *
  * @param make Default: `kafkaConsume`.
  */
 export function createGateway(
-  { cluster, environment = {} }: GatewayOptions,
+  { cluster, environment = {}, metrics = true }: GatewayOptions,
   make: MakeRoute = kafkaConsume,
 ): Gateway {
   const lives = new Lives()
@@ -62,16 +67,23 @@ export function createGateway(
   const own = cluster ? ownRoutes(cluster, make) : {}
   for (const route of Object.values(own)) lives.add(route, cluster?.brokers.join(', ') ?? '')
 
+  const figures = metrics ? kafkaMetrics(() => ({ ...own, ...proxy.handlers() })) : undefined
+
   const app = new Hono()
+  app.use(observeRequests(figures ? [figures.observe] : []))
   app.route(
     '/',
     healthRoutes(() => lives.notReady()),
   )
+  if (figures) app.get('/metrics', figures.printMetrics)
   app.all('*', (c, next) => {
     const answer = proxy.handle(c)
     if (answer) return answer
     const route = Object.hasOwn(own, c.req.path) ? own[c.req.path] : undefined
-    return route ? route(c, next) : c.json({ message: 'no Route matched with those values' }, 404)
+    if (!route) return c.json({ message: 'no Route matched with those values' }, 404)
+    const exchange = exchangeOf(c)
+    if (exchange) exchange.route = c.req.path
+    return route(c, next)
   })
   app.onError((thrown, c) => {
     const { status, code, message, cause } = asKafkaConsumeError(thrown)

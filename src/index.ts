@@ -1,5 +1,6 @@
 export type { KafkaConsumeOptions } from './config/options.ts'
 export { type ErrorCode, KafkaConsumeError } from './errors.ts'
+export { type KafkaMetrics, kafkaMetrics, type MetricsOptions } from './ops/metrics.ts'
 export type { KafkaClient } from './plugin/client.ts'
 export {
   type KafkaConsumeEnv,

@@ -81,7 +81,11 @@ async function main(): Promise<void> {
   const cluster = broker
     ? { brokers: [...broker.bootstrapServers], topics: [DEMO.topic] }
     : config.cluster
-  const gateway = createGateway({ ...(cluster && { cluster }), environment: process.env })
+  const gateway = createGateway({
+    ...(cluster && { cluster }),
+    environment: process.env,
+    metrics: config.metrics,
+  })
   gateway.apply(store.snapshot())
   store.onChange((snapshot) => gateway.apply(snapshot))
   // After that: what cannot be served is not kept.

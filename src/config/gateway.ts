@@ -101,6 +101,12 @@ const settings = {
       default: DEFAULT_ADMIN_HOST,
     }),
   ),
+  metrics: v.pipe(
+    v.optional(v.picklist(['on', 'off'], 'on or off is required'), 'on'),
+    v.transform((text) => text === 'on'),
+    v.description('Whether Prometheus metrics are at /metrics: on, off'),
+    v.metadata({ flag: 'metrics', variable: 'METRICS', value: 'switch', default: 'on' }),
+  ),
   logLevel: v.pipe(
     v.optional(v.picklist(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')} is required`), 'info'),
     v.description(`Least important log lines to print: ${LOG_LEVELS.join(', ')}`),

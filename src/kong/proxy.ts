@@ -1,6 +1,7 @@
 /** Serves a snapshot: finds the route of a request, and the plugin that reads Kafka for it. */
 import type { Context } from 'hono'
 import type { KafkaConsumeOptions } from '../config/options.ts'
+import { exchangeOf } from '../ops/exchange.ts'
 import type { KafkaRoute, Lives } from '../ops/lives.ts'
 import type { Plugin, Route, Snapshot } from './entities.ts'
 import { pluginOptions, resolveConfig } from './plugin-options.ts'
@@ -33,9 +34,16 @@ interface Table {
   readonly handlers: ReadonlyMap<string, Served>
   /** By the route's id; none for a route without the plugin. */
   readonly byRoute: ReadonlyMap<string, KafkaRoute>
+  /** What routes are called in metrics and logs, by their ids. */
+  readonly names: ReadonlyMap<string, string>
 }
 
-const EMPTY: Table = { router: new Router([]), handlers: new Map(), byRoute: new Map() }
+const EMPTY: Table = {
+  router: new Router([]),
+  handlers: new Map(),
+  byRoute: new Map(),
+  names: new Map(),
+}
 
 export class KongProxy {
   readonly #options: ProxyOptions
@@ -74,6 +82,8 @@ export class KongProxy {
       headers,
     })
     if (!route) return undefined
+    const exchange = exchangeOf(c)
+    if (exchange) exchange.route = this.#table.names.get(route.id)
     if (scheme === 'http' && !route.protocols.includes('http')) {
       c.header('Connection', 'Upgrade')
       c.header('Upgrade', 'TLS/1.2, HTTP/1.1')
@@ -85,6 +95,12 @@ export class KongProxy {
       return c.json({ message }, 503)
     }
     return handler(c, async () => undefined) as Promise<Response>
+  }
+
+  /** The handlers that serve, by their routes' names. */
+  handlers(): Record<string, KafkaRoute> {
+    const { byRoute, names } = this.#table
+    return Object.fromEntries([...byRoute].map(([id, handler]) => [names.get(id) ?? id, handler]))
   }
 
   #build({ routes, services, plugins }: Snapshot): Table {
@@ -103,7 +119,7 @@ export class KongProxy {
       handlers.set(key, found)
       byRoute.set(route.id, found.handler)
     }
-    return { router, handlers, byRoute }
+    return { router, handlers, byRoute, names: namesOf(served) }
   }
 
   #make(plugin: Plugin, config: Plugin['config']): Served {
@@ -111,6 +127,19 @@ export class KongProxy {
     const brokers = [options.bootstrapServers].flat().join(', ')
     return { handler: this.#options.make(options), brokers }
   }
+}
+
+/** A route's own name, else its first path, else its id: each once. */
+function namesOf(routes: readonly Route[]): Map<string, string> {
+  const taken = new Set(routes.flatMap(({ name }) => name ?? []))
+  return new Map(
+    routes.map((route) => {
+      const path = route.paths?.[0]
+      const name = route.name ?? (path === undefined || taken.has(path) ? route.id : path)
+      taken.add(name)
+      return [route.id, name]
+    }),
+  )
 }
 
 type Places = ReadonlyMap<string, Plugin>

@@ -1,6 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import * as v from 'valibot'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../errors.ts'
+import type { Exchange } from '../ops/exchange.ts'
 import { textsOf } from '../record/body.ts'
 import type { Wanted } from '../record/filter.ts'
 import type { Chunk } from '../stream/chunk.ts'
@@ -47,10 +48,12 @@ interface Unacked {
  * what it had.
  */
 export class AckedStream implements OpenStream {
+  readonly form = 'websocket'
   readonly #route: Route
   readonly #client: KafkaClient
   readonly #leave: () => void
   readonly #group: GroupSession
+  readonly #exchange: Exchange | undefined
   readonly #maxUnacked: number
   readonly #wanted: Wanted
   #unacked: Unacked[] = []
@@ -66,10 +69,11 @@ export class AckedStream implements OpenStream {
     route: Route,
     client: KafkaClient,
     plan: SocketPlan & { acks: true },
+    exchange?: Exchange,
   ): Promise<AckedStream> {
     assertMayUseGroup(client, route.hasClientGroups)
     const group = await route.group(client)
-    return new AckedStream(route, client, group, plan)
+    return new AckedStream(route, client, group, plan, exchange)
   }
 
   private constructor(
@@ -77,6 +81,7 @@ export class AckedStream implements OpenStream {
     client: KafkaClient,
     group: GroupSession,
     { maxUnacked, wanted }: SocketPlan & { acks: true },
+    exchange: Exchange | undefined,
   ) {
     this.#leave = route.enter(client)
     this.#route = route
@@ -84,6 +89,8 @@ export class AckedStream implements OpenStream {
     this.#group = group
     this.#maxUnacked = maxUnacked
     this.#wanted = wanted
+    this.#exchange = exchange
+    if (exchange) exchange.ended = this.#finished.promise
     route.opened(this)
   }
 
@@ -140,7 +147,7 @@ export class AckedStream implements OpenStream {
     const [oldest] = this.#unacked
     const left = oldest ? oldest.since + writeDeadline - performance.now() : Infinity
     if (left <= 0) {
-      this.#route.silent++
+      this.#route.figures.silent++
       outlet.close(CLOSE.policyViolation, 'nothing was acknowledged for too long')
       return
     }
@@ -165,6 +172,7 @@ export class AckedStream implements OpenStream {
     const { table, partitions, offsets } = chunk
     const texts = textsOf({ chunk, begin: 0, end: offsets.length })
     let index = 0
+    let bytes = 0
     for (const record of delivery.records) {
       const { topic, partition, offset } = record
       if (offset !== offsets[index] || table.indexOf(topic, partition) !== partitions[index]) {
@@ -174,8 +182,14 @@ export class AckedStream implements OpenStream {
       }
       const text = texts[index++] as string
       this.#unacked.push({ record, delivery, bytes: text.length, since: performance.now() })
-      this.#bytes += text.length
+      bytes += text.length
       this.#sent.set(`${record.topic}:${record.partition}`, record.offset)
+    }
+    this.#bytes += bytes
+    for (const counted of [this.#route.figures.sent.group, this.#exchange]) {
+      if (!counted) continue
+      counted.records += texts.length
+      counted.bytes += bytes
     }
     // Without any it is a ping.
     await outlet.write(texts)

@@ -1,6 +1,6 @@
 /** Consumer groups of clients: mode `kong_consumer` reads as the group that has the client's name. */
 import { KafkaConsumeError } from '../errors.ts'
-import type { Delivery, GroupSession } from '../stream/source.ts'
+import type { Delivery, GroupSession, PartitionLag } from '../stream/source.ts'
 
 /** Milliseconds without a use after which a client's membership of its group ends. */
 const IDLE_MS = 5 * 60_000
@@ -59,8 +59,14 @@ export class ClientGroups {
           const delivery = await session.poll(limits, signal)
           return this.#tracked(name, delivery)
         }),
+      lag: () => this.#members.get(name)?.session.lag() ?? [],
       close: async () => undefined,
     }
+  }
+
+  /** How far each is. */
+  stats(): Array<{ readonly id: string; readonly partitions: readonly PartitionLag[] }> {
+    return [...this.#members].map(([id, { session }]) => ({ id, partitions: session.lag() }))
   }
 
   async close(): Promise<void> {

@@ -1,11 +1,13 @@
 /** Mode `http-get`: one read, as the consumer group or from a position. */
 import type { Context } from 'hono'
 import type { ResolvedOptions } from '../config/options.ts'
+import { exchangeOf } from '../ops/exchange.ts'
 import { flatBody, kongBody, linesOf, type Slice } from '../record/body.ts'
 import type { Gap, PartitionState } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
 import { assertMayUseGroup, clientOf, filterOf, mayRead, urlOf } from './client.ts'
 import { deliver } from './deliver.ts'
+import type { Kind } from './figures.ts'
 import { parseRead, type ReadPlan } from './parameters.ts'
 import { readFrom } from './read.ts'
 import type { Route } from './route.ts'
@@ -55,7 +57,10 @@ async function answerFrom(c: Context, route: Route, plan: ReadPlan, form: Form):
         highWatermark: offset,
         lastStableOffset: offset,
       }))
-    return c.body(bodyOf(form, slices, states, cursor, gaps), 200, contentType(form))
+    const body = bodyOf(form, slices, states, cursor, gaps)
+    route.figures.gaps += gaps.length
+    count(c, route, 'read', slices, body)
+    return c.body(body, 200, contentType(form))
   } finally {
     // The answer is complete; closing a replay's consumer need not be waited for.
     void subscription.close()
@@ -90,6 +95,7 @@ async function answerGroup(
       mayRead(client, topic, partition),
     )
     const body = bodyOf(form, slices, states, undefined, [])
+    count(c, route, 'group', slices, body)
     for (const [name, value] of Object.entries(contentType(form))) c.header(name, value)
     return c.body(deliver(body, delivery, signal, route.options.writeDeadline), 200)
   } catch (error) {
@@ -110,6 +116,21 @@ function bodyOf(
   else if (form === 'flat') body = flatBody(slices, cursor, gaps)
   else body = kongBody(slices, states)
   return body as Uint8Array<ArrayBuffer>
+}
+
+function count(
+  c: Context,
+  { figures }: Route,
+  kind: Kind,
+  slices: readonly Slice[],
+  body: Uint8Array,
+): void {
+  const records = slices.reduce((sum, { begin, end }) => sum + end - begin, 0)
+  for (const counted of [figures.sent[kind], exchangeOf(c)]) {
+    if (!counted) continue
+    counted.records += records
+    counted.bytes += body.length
+  }
 }
 
 function contentType(form: Form): Record<string, string> {

@@ -165,7 +165,7 @@ export class RequestReader implements KafkaReader {
   }
 
   #announce(gap: Gap, onGap: StreamFrom['onGap']): void {
-    this.#route.gaps++
+    this.#route.figures.gaps++
     if (onGap) onGap(gap)
     else log.warn('Skipped {from} to {to} of {topic}:{partition}: {reason}', { ...gap })
   }

@@ -1,14 +1,21 @@
 import type { ResolvedOptions } from '../config/options.ts'
 import { KafkaConsumeError } from '../errors.ts'
-import type { GroupSession, KafkaProblem } from '../stream/source.ts'
+import type { HistogramState } from '../ops/histogram.ts'
+import type { FeedStats } from '../stream/feed.ts'
+import type { BrokerState, GroupSession, KafkaProblem, PartitionLag } from '../stream/source.ts'
 import type { KafkaClient } from './client.ts'
 import { ClientGroups } from './client-groups.ts'
+import { Figures, type Kind, type Sent } from './figures.ts'
 import { type Lease, lease } from './shared.ts'
 
 /** Figures of a route, as they are now or since its start. */
 export interface RouteStats {
-  /** Open streams. */
+  /** Open streams, and those about to open. */
   readonly subscribers: number
+  /** How many there may be. */
+  readonly maxSubscribers: number
+  /** Open streams by their form. */
+  readonly openStreams: Readonly<Record<StreamForm, number>>
   /** Reads behind the ring that are going on, each with a consumer of its own. */
   readonly replays: number
   /** Streams that were slower than the ring and went on from Kafka, since the start. */
@@ -17,10 +24,39 @@ export interface RouteStats {
   readonly silent: number
   /** Gaps announced, since the start. */
   readonly gaps: number
+  /** What was sent, by the way it was read, since the start. */
+  readonly sent: Readonly<Record<Kind, Readonly<Sent>>>
+  /** Seconds from a record's timestamp to its write to a stream that was open by then. */
+  readonly latency: HistogramState
+  /** The Kafka cluster; none before the first request. Routes on the same one share it. */
+  readonly cluster: ClusterStats | undefined
+  /** The records that streams share, with all routes of the same topics. */
+  readonly feed: FeedStats | undefined
+  /** This node's memberships of the route's consumer group, or of those of its clients. */
+  readonly groups: readonly GroupStats[]
 }
+
+/** A Kafka cluster as its clients see it. */
+export interface ClusterStats {
+  /** `clusterName`, or the bootstrap servers. */
+  readonly name: string
+  readonly problem: KafkaProblem | undefined
+  readonly brokers: readonly BrokerState[]
+}
+
+/** A membership of a consumer group. */
+export interface GroupStats {
+  readonly id: string
+  /** The partitions that this member reads. */
+  readonly partitions: readonly PartitionLag[]
+}
+
+/** Forms in which streams go out. */
+export type StreamForm = 'event-stream' | 'ndjson' | 'websocket'
 
 /** An open stream, to be ended from outside. */
 export interface OpenStream {
+  readonly form: StreamForm
   /** Ends it after its last whole event; resolves when it has ended. */
   end(): Promise<void>
 }
@@ -34,9 +70,9 @@ export class Route {
   #group: GroupSession | undefined
   #clientGroups: ClientGroups | undefined
   #closed: Promise<void> | undefined
+  #groupId: string | undefined
   #reserved = 0
-  silent = 0
-  gaps = 0
+  readonly figures = new Figures()
 
   constructor(options: ResolvedOptions) {
     this.options = options
@@ -85,7 +121,9 @@ export class Route {
       this.#clientGroups ??= new ClientGroups(join, maxGroups)
       return this.#clientGroups.of(groupNameOf(client))
     }
-    this.#group ??= join(await groupIdOf(this.options))
+    const groupId = await groupIdOf(this.options)
+    this.#groupId = groupId
+    this.#group ??= join(groupId)
     return this.#group
   }
 
@@ -129,13 +167,34 @@ export class Route {
   }
 
   stats(): RouteStats {
+    const { source, feed } = this.#leased ?? {}
+    const feedStats = feed?.stats()
+    const openStreams = { 'event-stream': 0, ndjson: 0, websocket: 0 }
+    for (const { form } of this.#streams) openStreams[form]++
     return {
       subscribers: this.#reserved,
-      replays: this.#leased?.feed.replays.count ?? 0,
-      fallenBehind: this.#leased?.feed.replays.fallenBehind ?? 0,
-      silent: this.silent,
-      gaps: this.gaps,
+      maxSubscribers: this.options.maxSubscribers,
+      openStreams,
+      replays: feedStats?.replays ?? 0,
+      fallenBehind: feedStats?.fallenBehind ?? 0,
+      silent: this.figures.silent,
+      gaps: this.figures.gaps,
+      sent: this.figures.sent,
+      latency: this.figures.latency(),
+      cluster: source && {
+        name: source.name,
+        problem: source.problem(),
+        brokers: source.brokers(),
+      },
+      feed: feedStats,
+      groups: this.#groups(),
     }
+  }
+
+  #groups(): GroupStats[] {
+    if (this.#clientGroups) return this.#clientGroups.stats()
+    if (!this.#group || this.#groupId === undefined) return []
+    return [{ id: this.#groupId, partitions: this.#group.lag() }]
   }
 
   /** Ends all streams, leaves the group and gives the cluster back. */

@@ -2,6 +2,7 @@
 import type { Context } from 'hono'
 import { stream as streamLines, streamSSE } from 'hono/streaming'
 import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
+import { type Exchange, exchangeOf } from '../ops/exchange.ts'
 import { linesOf } from '../record/body.ts'
 import type { Gap } from '../stream/source.ts'
 import type { Part, Subscription } from '../stream/subscription.ts'
@@ -9,7 +10,7 @@ import { negotiate } from './accept.ts'
 import { describeError } from './answers.ts'
 import { clientOf, filterOf, isBound, urlOf } from './client.ts'
 import { parseStream, type StreamPlan } from './parameters.ts'
-import type { OpenStream, Route } from './route.ts'
+import type { OpenStream, Route, StreamForm } from './route.ts'
 
 /** Bytes per write: large enough to be cheap, small enough that a client's abort is noticed soon. */
 const WRITE_BYTES = 256 * 1024
@@ -37,6 +38,8 @@ export interface Wire<Frames> {
   error(error: KafkaConsumeError, show: boolean): Frames
   /** @param cursor Given on a filtered stream, where a client has no other way to learn it. */
   heartbeat(cursor: string | undefined): Frames
+  /** How large they are. */
+  bytes(frames: Frames): number
 }
 
 /** @throws KafkaConsumeError whatever fails before the first byte. */
@@ -47,11 +50,12 @@ export async function answerStream(c: Context, route: Route): Promise<Response> 
     c.req.header('Last-Event-ID'),
     route.options.topics,
   )
-  const live = await openStream(c, route, plan)
+  const form = type === 'text/event-stream' ? 'event-stream' : 'ndjson'
+  const live = await openStream(c, route, plan, form)
   c.header('Kafka-Cursor', live.cursor)
   // Some proxies collect small writes; this asks them not to.
   c.header('X-Accel-Buffering', 'no')
-  if (type === 'text/event-stream') return streamSSE(c, (stream) => live.run(stream, events()))
+  if (form === 'event-stream') return streamSSE(c, (stream) => live.run(stream, events()))
   c.header('Content-Type', 'application/x-ndjson')
   c.header('Cache-Control', 'no-cache')
   return streamLines(c, (stream) => live.run(stream, lines()))
@@ -66,6 +70,7 @@ export async function openStream(
   c: Context,
   route: Route,
   { position, wanted }: StreamPlan,
+  form: StreamForm,
 ): Promise<LiveStream> {
   const client = clientOf(c)
   const { feed } = await route.lease()
@@ -89,13 +94,15 @@ export async function openStream(
     feed.preparation !== undefined ||
     isBound(client) ||
     wanted.topics.length + wanted.partitions.length + wanted.keys.length > 0
-  return new LiveStream(c, route, subscription, filtered, leave)
+  return new LiveStream(c, route, subscription, form, filtered, leave)
 }
 
 /** One client's stream, from its first byte to its end. */
 export class LiveStream implements OpenStream {
+  readonly form: StreamForm
   readonly #c: Context
   readonly #route: Route
+  readonly #exchange: Exchange | undefined
   readonly #subscription: Subscription
   readonly #filtered: boolean
   readonly #leave: () => void
@@ -104,20 +111,25 @@ export class LiveStream implements OpenStream {
   /** When the write that is going on began, in `performance.now()`'s time. */
   #writing: number | undefined
   #written = performance.now()
+  readonly #opened = Date.now()
   #giveUp: (() => void) | undefined
 
   constructor(
     c: Context,
     route: Route,
     subscription: Subscription,
+    form: StreamForm,
     filtered: boolean,
     leave: () => void,
   ) {
     this.#c = c
     this.#route = route
     this.#subscription = subscription
+    this.form = form
     this.#filtered = filtered
     this.#leave = leave
+    this.#exchange = exchangeOf(c)
+    if (this.#exchange) this.#exchange.ended = this.#finished.promise
     route.opened(this)
     // Bun closes a connection that is quiet for its `idleTimeout`; here quiet is normal, and who
     // reads nothing has our own deadline.
@@ -148,29 +160,36 @@ export class LiveStream implements OpenStream {
       Math.min(1_000, writeDeadline / 2),
     )
     try {
-      if (wire.preamble) await this.#write(stream, wire.preamble)
+      if (wire.preamble) await this.#write(stream, wire, wire.preamble)
       while (!this.#ending) {
         const part = await this.#subscription.next({ records: Infinity, bytes: WRITE_BYTES })
         if (this.#ending) break
         if (part) {
-          if ('gap' in part) this.#route.gaps++
-          await this.#write(
-            stream,
-            'gap' in part ? wire.gap(part.gap, part.cursor) : wire.records(part, () => this.cursor),
-          )
+          if ('gap' in part) {
+            this.#route.figures.gaps++
+            await this.#write(stream, wire, wire.gap(part.gap, part.cursor))
+          } else {
+            await this.#write(
+              stream,
+              wire,
+              wire.records(part, () => this.cursor),
+            )
+            this.#count(part)
+          }
           continue
         }
         this.#failWhenAway()
         const left = this.#written + heartbeat - performance.now()
         if (left > 0) await this.#subscription.wait(left)
         else {
-          await this.#write(stream, wire.heartbeat(this.#filtered ? this.cursor : undefined))
+          await this.#write(stream, wire, wire.heartbeat(this.#filtered ? this.cursor : undefined))
         }
       }
     } catch (thrown) {
       if (!this.#ending) {
         await this.#write(
           stream,
+          wire,
           wire.error(asKafkaConsumeError(thrown), errorHandling.returnErrorMessage),
         )
       }
@@ -198,9 +217,20 @@ export class LiveStream implements OpenStream {
     this.#subscription.stop()
   }
 
+  /** Once for all records of a write: a client more must not cost more than that. */
+  #count({ chunk, begin, end }: Extract<Part, { chunk: unknown }>): void {
+    const { figures } = this.#route
+    figures.sent.stream.records += end - begin
+    figures.written(chunk.timestamp, this.#opened)
+    if (this.#exchange) this.#exchange.records += end - begin
+  }
+
   /** Resolves when the runtime has taken the frames, or when the stream is given up. */
-  #write<Frames>(stream: Outlet<Frames>, frames: Frames): Promise<void> {
+  #write<Frames>(stream: Outlet<Frames>, wire: Wire<Frames>, frames: Frames): Promise<void> {
+    const bytes = wire.bytes(frames)
     this.#writing = performance.now()
+    this.#route.figures.sent.stream.bytes += bytes
+    if (this.#exchange) this.#exchange.bytes += bytes
     return new Promise<void>((resolve) => {
       const done = () => {
         this.#giveUp = undefined
@@ -216,7 +246,7 @@ export class LiveStream implements OpenStream {
   /** A stalled write is the only sign of a client that is there and does not read. */
   #watch(stream: Outlet<never>, deadline: number): void {
     if (this.#writing === undefined || performance.now() - this.#writing < deadline) return
-    this.#route.silent++
+    this.#route.figures.silent++
     this.#ending = true
     // Bun closes the connection when its timeout has passed, whatever is still queued for it.
     this.#timeout(1)
@@ -257,6 +287,7 @@ function events(): Wire<Uint8Array> {
       const data = { code, message, ...rest, retryable: error.retryable }
       return encoder.encode(`event: error\ndata: ${JSON.stringify(data)}\n\n`)
     },
+    bytes: (frames) => frames.length,
     // A block with only an id moves the client's last event id and dispatches nothing.
     heartbeat: (cursor) => encoder.encode(cursor === undefined ? ': \n\n' : `id: ${cursor}\n\n`),
   }
@@ -272,5 +303,6 @@ function lines(): Wire<Uint8Array> {
     error: (error, show) =>
       line({ failure: { ...describeError(error, show), retryable: error.retryable } }),
     heartbeat: () => encoder.encode('\n'),
+    bytes: (frames) => frames.length,
   }
 }

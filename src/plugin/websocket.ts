@@ -1,6 +1,7 @@
 /** Mode `websocket`: the same records as text frames, each with one record's JSON. */
 import type { Context } from 'hono'
 import { KafkaConsumeError } from '../errors.ts'
+import { exchangeOf } from '../ops/exchange.ts'
 import { textsOf } from '../record/body.ts'
 import { AckedStream } from './acked.ts'
 import { clientOf, urlOf } from './client.ts'
@@ -29,12 +30,13 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
     )
   }
   const plan = parseSocket(urlOf(c).searchParams, route.options.topics)
+  const exchange = exchangeOf(c)
   const conversation = plan.acks
-    ? await AckedStream.open(route, clientOf(c), plan)
-    : liveOn(await openStream(c, route, plan))
+    ? await AckedStream.open(route, clientOf(c), plan, exchange)
+    : liveOn(await openStream(c, route, plan, 'websocket'))
   let outlet: SocketOutlet | undefined
   try {
-    return await upgrade(c, {
+    const response = await upgrade(c, {
       onOpen: (_, ws) => {
         outlet = new SocketOutlet(ws)
         void conversation.run(outlet)
@@ -45,6 +47,8 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
       },
       onClose: () => (outlet ? outlet.ended() : void conversation.abandon()),
     })
+    if (exchange) exchange.status = 101
+    return response
   } catch (error) {
     await conversation.abandon()
     throw error
@@ -65,6 +69,8 @@ function liveOn(live: LiveStream): Conversation {
           return [failureFrame(error, show)]
         },
         heartbeat: (cursor) => (cursor === undefined ? [] : [cursorFrame(cursor)]),
+        // Characters, which are bytes where they are ASCII: to encode them twice is not worth it.
+        bytes: (texts) => texts.reduce((sum, text) => sum + text.length, 0),
       }
       await live.run(outlet, wire)
       outlet.close(...endOf(failure))

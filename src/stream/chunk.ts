@@ -23,6 +23,8 @@ export interface Chunk {
   /** The vector before the first record, and after the last. */
   readonly from: Float64Array
   readonly to: Float64Array
+  /** Of the first record, which is the oldest of them or nearly so; -1 where there is none. */
+  readonly timestamp: number
 }
 
 /** Bytes of memory that a chunk holds. */
@@ -92,6 +94,7 @@ export function encodeChunk(
     offsets: offsets.subarray(0, count),
     from,
     to: cursor.vector.slice(),
+    timestamp: records[0]?.timestamp ?? -1,
   }
 }
 
@@ -190,5 +193,6 @@ export function selectFrom(
     offsets,
     from,
     to: cursor.vector.slice(),
+    timestamp: chunk.timestamp,
   }
 }

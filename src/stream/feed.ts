@@ -3,7 +3,7 @@ import type { MessageDeserializer } from '../record/encode.ts'
 import type { Preparation } from '../record/preparation.ts'
 import { type CursorEntry, PartitionTable } from './cursor.ts'
 import { Replays } from './replays.ts'
-import type { OffsetQuery, Source } from './source.ts'
+import type { OffsetQuery, PartitionOffset, Source } from './source.ts'
 import { type Filter, Subscription } from './subscription.ts'
 import { isAtOrBelow, Tail } from './tail.ts'
 
@@ -25,6 +25,30 @@ export interface FeedOptions {
   readonly maxReplays: number
 }
 
+/** Figures of a feed, as they are now or since its start. */
+export interface FeedStats {
+  /** The same for all routes that share the feed, and for no other of this process. */
+  readonly id: number
+  readonly topics: readonly string[]
+  /** Readers: streams and single reads from a position. */
+  readonly readers: number
+  /** Bytes of the newest records that are kept; none are while nobody reads. */
+  readonly ringBytes: number
+  /** What they may be. */
+  readonly maxRingBytes: number
+  /** Consumers of readers that are behind the ring, each its own. */
+  readonly replays: number
+  readonly maxReplays: number
+  /** Streams that wait for one. */
+  readonly waiting: number
+  /** Readers that were slower than the ring, since the start. */
+  readonly fallenBehind: number
+  /** Where following has come to in each partition; empty while nobody reads. */
+  readonly ends: readonly PartitionOffset[]
+}
+
+let feeds = 0
+
 /**
  * The records of a set of topics on one cluster, for any number of readers: one tail, started with
  * the first reader and stopped some time after the last, and the replays of readers behind it.
@@ -33,7 +57,10 @@ export class Feed {
   readonly replays: Replays
   readonly #source: Source
   readonly #options: FeedOptions
+  readonly #id = feeds++
   #tail: Promise<Tail> | undefined
+  /** The same once it follows. */
+  #following: Tail | undefined
   #readers = 0
   #linger: ReturnType<typeof setTimeout> | undefined
   #ends: Ends | undefined
@@ -88,10 +115,27 @@ export class Feed {
     }
   }
 
+  stats(): FeedStats {
+    const tail = this.#following
+    return {
+      id: this.#id,
+      topics: this.#options.topics,
+      readers: this.#readers,
+      ringBytes: tail?.bytes ?? 0,
+      maxRingBytes: this.#options.ringBytes,
+      replays: this.replays.count,
+      maxReplays: this.replays.limit,
+      waiting: this.replays.waiting,
+      fallenBehind: this.replays.fallenBehind,
+      ends: tail ? tail.table.offsets(tail.head) : [],
+    }
+  }
+
   async close(): Promise<void> {
     clearTimeout(this.#linger)
     const tail = this.#tail
     this.#tail = undefined
+    this.#following = undefined
     await (await tail?.catch(() => undefined))?.stop()
   }
 
@@ -101,7 +145,9 @@ export class Feed {
     this.#tail ??= this.#startTail()
     const tail = this.#tail
     try {
-      return await tail
+      const following = await tail
+      if (this.#tail === tail) this.#following = following
+      return following
     } catch (error) {
       if (this.#tail === tail) this.#tail = undefined
       this.#leave()

@@ -24,6 +24,16 @@ export class Replays {
     return this.#open
   }
 
+  /** Consumers that may be open. */
+  get limit(): number {
+    return this.#limit
+  }
+
+  /** Streams that wait for a free place. */
+  get waiting(): number {
+    return this.#queue.length
+  }
+
   /** Streams that were slower than the ring, since the start. */
   get fallenBehind(): number {
     return this.#fallenBehind

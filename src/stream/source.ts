@@ -83,6 +83,30 @@ export interface PartitionState {
   readonly lastStableOffset: number
 }
 
+/** How far a member of a group is in a partition that it owns. */
+export interface PartitionLag {
+  readonly topic: string
+  readonly partition: number
+  /** The offset after the newest record, as of the last fetch; -1 while unknown. */
+  readonly end: number
+  /** Records that are not delivered yet; -1 while unknown. */
+  readonly lag: number
+}
+
+/** A broker, as a client's connection to it shows. */
+export interface BrokerState {
+  /** `host:port/id`, as the cluster names it. */
+  readonly name: string
+  readonly isUp: boolean
+  /** Seconds from a request to its answer, of late; none when there was no request. */
+  readonly roundTrip: { readonly average: number; readonly p99: number } | undefined
+  /** Requests that wait to be sent, and that wait for their answer. */
+  readonly queued: number
+  readonly inFlight: number
+  /** Requests that failed or were not answered in time, since the connection was first made. */
+  readonly failed: number
+}
+
 /** Limits of one poll. */
 export interface PollLimits {
   readonly maxRecords: number
@@ -121,6 +145,8 @@ export interface GroupSession {
    * @throws KafkaConsumeError when Kafka refuses or cannot be reached.
    */
   commit(offsets: readonly PartitionOffset[]): Promise<void>
+  /** The partitions that this member owns, and what is left in them. */
+  lag(): readonly PartitionLag[]
   /** Commits what was delivered and leaves the group. */
   close(): Promise<void>
 }
@@ -190,6 +216,8 @@ export interface Source {
   producer(acks: Acknowledgement): Producer
   /** Why Kafka can't be read just now, or undefined while it can. */
   problem(): KafkaProblem | undefined
+  /** The brokers that have been spoken to, as of some seconds ago. */
+  brokers(): readonly BrokerState[]
   /** Resolves when Kafka has answered once; rejects when it does not within some seconds. */
   connected(): Promise<void>
   close(): Promise<void>

@@ -20,6 +20,7 @@ function join(groupId: string): GroupSession {
       giveBack: () => events.push('give back'),
       confirm: () => events.push('confirm'),
     }),
+    lag: () => [],
     close: async () => {
       events.push(`leave ${groupId}`)
     },

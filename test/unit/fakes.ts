@@ -1,5 +1,7 @@
 /** Stand-ins for Kafka where the real one cannot fail, lose or hurry on command. */
 import type { Consumer } from '../../kafka/client.ts'
+import { resolveOptions } from '../../src/config/options.ts'
+import { Route, type RouteStats } from '../../src/plugin/route.ts'
 import type {
   Batch,
   GroupSession,
@@ -12,6 +14,11 @@ import type {
 } from '../../src/stream/source.ts'
 
 const encoder = new TextEncoder()
+
+/** The figures of a route that nobody has asked anything. */
+export function idleStats(): RouteStats {
+  return new Route(resolveOptions({ bootstrapServers: 'localhost:9092', topics: ['t'] })).stats()
+}
 
 /** A record with little in it. */
 export function recordAt(
@@ -119,6 +126,10 @@ export abstract class ReaderSource implements Source {
 
   problem(): undefined {
     return undefined
+  }
+
+  brokers(): [] {
+    return []
   }
 
   async connected(): Promise<void> {}

@@ -125,6 +125,31 @@ describe('group reads', () => {
     expect(member.consumer.commits).toEqual([[{ topic: 't', partition: 0, offset: 8 }]])
   })
 
+  test('the lag of a partition is what is not delivered, whether read or handed out', async () => {
+    await using member = await new Member().with(...some(0, 10))
+    member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 12 })
+    const lags = () => member.group.lag().map(({ partition, lag }) => [partition, lag])
+    const first = await member.poll({ maxRecords: 4 })
+    expect(lags()).toEqual([
+      [0, 12],
+      [1, 0],
+    ])
+    const second = await member.poll({ maxRecords: 4 })
+    second.done()
+    expect(lags()[0]).toEqual([0, 12])
+    first.done()
+    expect(lags()[0]).toEqual([0, 4])
+    member.consumer.take(1)
+    expect(lags()).toEqual([[0, 4]])
+  })
+
+  test('before a first record is handed out, the lag is counted from what was read', async () => {
+    await using member = await new Member().with(...some(7, 10))
+    member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 10 })
+    await until(() => member.consumer.queue.length === 0, 'records to be read ahead')
+    await until(() => member.group.lag()[0]?.lag === 3, 'the lag')
+  })
+
   test('records given back go to the next caller first, in order', async () => {
     await using member = await new Member().with(...some(0, 9))
     const first = await member.poll({ maxRecords: 3 })

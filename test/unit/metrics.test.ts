@@ -1,0 +1,173 @@
+import { describe, expect, test } from 'bun:test'
+import { Hono } from 'hono'
+import { Registry } from 'prom-client'
+import { brokerStates } from '../../kafka/statistics.ts'
+import { kafkaMetrics, type RouteStats } from '../../src/index.ts'
+import { Histogram } from '../../src/ops/histogram.ts'
+import { Exposition } from '../support/metrics.ts'
+import { idleStats } from './fakes.ts'
+
+function appOf(routes: Record<string, Partial<RouteStats>>) {
+  const measured = Object.fromEntries(
+    Object.entries(routes).map(([name, stats]) => [
+      name,
+      { stats: () => ({ ...idleStats(), ...stats }) },
+    ]),
+  )
+  const { registerMetrics, printMetrics } = kafkaMetrics(measured, { registry: new Registry() })
+  return new Hono().use(registerMetrics).get('/metrics', printMetrics)
+}
+
+async function scrape(app: Hono): Promise<Exposition> {
+  const response = await app.request('/metrics')
+  expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
+  return new Exposition(await response.text())
+}
+
+const cluster = { name: 'c', problem: undefined, brokers: [] }
+const feed = {
+  id: 1,
+  topics: ['a', 'b'],
+  readers: 2,
+  ringBytes: 10,
+  maxRingBytes: 100,
+  replays: 1,
+  maxReplays: 16,
+  waiting: 0,
+  fallenBehind: 3,
+  ends: [{ topic: 'a', partition: 0, offset: 7 }],
+}
+
+describe('metrics', () => {
+  test('names and types follow Prometheus’s conventions', async () => {
+    const { families } = await scrape(
+      appOf({ r: { cluster, feed, latency: { bounds: [1], counts: [1, 1], sum: 3 } } }),
+    )
+    for (const { name, help, type } of families) {
+      expect(name).toMatch(/^hono_kafka_[a-z0-9_]+$/)
+      expect(help).not.toBe('')
+      expect(name.endsWith('_total')).toBe(type === 'COUNTER')
+      expect(name).not.toMatch(/_(ms|milliseconds|kb|mb)(_|$)/)
+    }
+  })
+
+  test('what routes share is there once, and rings of the same topics are added up', async () => {
+    const exposition = await scrape(
+      appOf({
+        one: { cluster, feed },
+        two: { cluster, feed },
+        three: {
+          cluster,
+          feed: { ...feed, id: 2, ends: [{ topic: 'a', partition: 0, offset: 9 }] },
+        },
+      }),
+    )
+    const labels = { cluster: 'c', topics: 'a,b' }
+    expect(exposition.value('hono_kafka_ring_bytes', labels)).toBe(20)
+    expect(exposition.value('hono_kafka_replays', labels)).toBe(2)
+    expect(exposition.value('hono_kafka_partition_end_offset')).toBe(9)
+    expect(exposition.value('hono_kafka_cluster_up')).toBe(1)
+  })
+
+  test('a cluster that cannot be read is down', async () => {
+    const problem = { code: 'KAFKA_UNAVAILABLE', message: '', detail: 'secret', since: 1 } as const
+    const app = appOf({ one: { cluster: { ...cluster, problem } } })
+    expect((await scrape(app)).value('hono_kafka_cluster_up')).toBe(0)
+    expect(await (await app.request('/metrics')).text()).not.toContain('secret')
+  })
+
+  test('a lag that is not known yet is not shown', async () => {
+    const partition = { topic: 't', partition: 0, end: -1, lag: -1 }
+    const group = { id: 'g', partitions: [partition, { ...partition, partition: 1, lag: 4 }] }
+    const exposition = await scrape(appOf({ one: { cluster, groups: [group] } }))
+    expect(exposition.value('hono_kafka_group_lag_records', { partition: '0' })).toBeUndefined()
+    expect(exposition.value('hono_kafka_group_lag_records', { partition: '1' })).toBe(4)
+  })
+
+  test('names that would break a line are escaped', async () => {
+    const name = 'a"b\\c\nd'
+    const text = await (await appOf({ [name]: { subscribers: 5 } }).request('/metrics')).text()
+    expect(text).toContain('hono_kafka_subscribers{route="a\\"b\\\\c\\nd"} 5\n')
+    expect(new Exposition(text).value('hono_kafka_subscribers')).toBe(5)
+  })
+
+  test('paths of clients make no series of their own', async () => {
+    const app = appOf({}).get('/things/:id', (c) => c.text('found'))
+    for (let index = 0; index < 5; index++) {
+      await app.request(`/things/${index}`)
+      await app.request(`/nowhere/${index}`)
+    }
+    const exposition = await scrape(app)
+    const requests = 'hono_kafka_http_requests_total'
+    expect(exposition.value(requests, { route: '/things/:id', status: '200' })).toBe(5)
+    expect(exposition.value(requests, { route: '(none)', status: '404' })).toBe(5)
+    expect(exposition.series(requests)).toBe(2)
+  })
+
+  test('routes beyond a limit are counted as one, and so are unknown methods', async () => {
+    const { observe, printMetrics } = kafkaMetrics({}, { registry: new Registry() })
+    const app = new Hono().get('/metrics', printMetrics)
+    const rest = { method: 'BREW', status: 200, seconds: 1, isStream: false, records: 0, bytes: 0 }
+    for (let index = 0; index < 2_010; index++)
+      observe({ ...rest, route: `r${index}` }, {} as never)
+    const requests = 'hono_kafka_http_requests_total'
+    const exposition = await scrape(app)
+    expect(exposition.value(requests, { route: '(other)' })).toBe(10)
+    expect(exposition.value(requests, { method: 'other' })).toBe(2_010)
+    expect(exposition.series(requests)).toBe(2_001)
+  })
+
+  test('a request that fails is counted, also when what is thrown is no error', async () => {
+    const app = appOf({})
+      .get('/fails', () => {
+        throw new Error('broken')
+      })
+      .onError((_, c) => c.text('', 500))
+    await app.request('/fails')
+    expect((await scrape(app)).value('hono_kafka_http_requests_total', { status: '500' })).toBe(1)
+  })
+})
+
+describe('a histogram', () => {
+  test('a bound belongs to its own bucket, what is larger to the last', () => {
+    const histogram = new Histogram([1, 10])
+    for (const value of [0, 1, 1.5, 10, 11]) histogram.observe(value)
+    expect(histogram.state()).toEqual({ bounds: [1, 10], counts: [2, 2, 1], sum: 23.5 })
+  })
+})
+
+describe('statistics of brokers', () => {
+  const broker = {
+    name: 'h:1/3',
+    nodeid: 3,
+    state: 'UP',
+    outbuf_cnt: 1,
+    waitresp_cnt: 2,
+    txerrs: 1,
+    rxerrs: 2,
+    req_timeouts: 3,
+    rtt: { avg: 1_500, p99: 20_000, cnt: 4 },
+  }
+
+  test('are those that were spoken to, in base units', () => {
+    const report = {
+      brokers: {
+        a: broker,
+        b: { ...broker, state: 'DOWN', rtt: { avg: 0, p99: 0, cnt: 0 } },
+        bootstrap: { ...broker, nodeid: -1 },
+        unused: { ...broker, state: 'INIT' },
+      },
+    }
+    const states = brokerStates(JSON.stringify(report))
+    expect(states).toHaveLength(2)
+    expect(states[0]).toEqual({
+      name: 'h:1/3',
+      isUp: true,
+      roundTrip: { average: expect.closeTo(0.0015), p99: expect.closeTo(0.02) },
+      queued: 1,
+      inFlight: 2,
+      failed: 6,
+    })
+    expect(states[1]).toMatchObject({ isUp: false, roundTrip: undefined })
+  })
+})
