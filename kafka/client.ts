@@ -26,6 +26,8 @@ export type ProducerClient = Confluent.Producer
 
 const log = getLogger(['hono-kafka-consume', 'client'])
 
+const REQUEST_TIMEOUT_MS = 5_000
+
 let loaded: Client | undefined
 
 /**
@@ -110,4 +112,26 @@ export function call<T>(
       fail(error)
     }
   })
+}
+
+/**
+ * The members of a consumer group, as its coordinator knows them.
+ *
+ * @param client Any connected one.
+ * @throws KafkaConsumeError
+ */
+export async function membersOf(
+  groupId: string,
+  client: Consumer,
+): Promise<readonly Confluent.MemberDescription[]> {
+  const admin = loadClient().AdminClient.createFrom(client)
+  const { groups } = await call<Described>('Cannot read the members of a group', (done) =>
+    admin.describeGroups([groupId], { timeout: REQUEST_TIMEOUT_MS }, done as never),
+  )
+  return groups[0]?.members ?? []
+}
+
+/** What `describeGroups` calls back with; its declarations leave that open. */
+interface Described {
+  readonly groups: readonly Confluent.GroupDescription[]
 }

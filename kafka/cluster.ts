@@ -22,11 +22,13 @@ import {
   createProducer,
   disconnectClient,
   type Metadata,
+  membersOf,
   type Settings,
 } from './client.ts'
 import { isEmbedded } from './embedded.ts'
 import { troubleOf } from './errors.ts'
-import { Group, groupSettings } from './group.ts'
+import { Group } from './group.ts'
+import { GROUP_TOPIC_SETTINGS, groupSettings } from './group-settings.ts'
 import { ConfirmingProducer, producerSettings } from './producer.ts'
 import { AssignedReader, READER_TOPIC_SETTINGS, readerSettings } from './reader.ts'
 import { brokerStates, STATISTICS_INTERVAL_MS } from './statistics.ts'
@@ -153,22 +155,34 @@ export class Cluster implements Source {
   }
 
   group(options: GroupOptions): GroupSession {
+    const { groupId, instanceId, topics } = options
     const group = new Group(
       {
         connect: async (rebalance) => {
           const consumer = createConsumer(
             {
               ...this.#settings,
-              ...groupSettings(options.groupId, isEmbedded(this.#servers)),
+              ...groupSettings(options, isEmbedded(this.#servers)),
               rebalance_cb: rebalance,
             },
-            { 'auto.offset.reset': options.autoOffsetReset },
+            GROUP_TOPIC_SETTINGS,
           )
           await connectClient(consumer, CONNECT_TIMEOUT_MS)
           return consumer
         },
         disconnect: disconnectClient,
-        partitions: () => this.partitions(options.topics),
+        partitions: () => this.partitions(topics),
+        committed: async (consumer, partitions) => {
+          const found = await call<PartitionOffset[]>('Cannot read committed offsets', (done) =>
+            consumer.committed([...partitions], REQUEST_TIMEOUT_MS, done as never),
+          )
+          return inOrder(partitions, found)
+        },
+        offsets: (partitions, query) => this.offsets(partitions, query),
+        isInstanceTaken: async () => {
+          const members = await membersOf(groupId, await this.#client())
+          return members.some(({ groupInstanceId }) => groupInstanceId === instanceId)
+        },
       },
       options,
     )
@@ -296,14 +310,7 @@ export class Cluster implements Source {
         control.offsetsForTimes(asked, REQUEST_TIMEOUT_MS, done as never),
       ),
     )
-    const table = new Map(
-      answer.map((found) => [`${found.topic}:${found.partition}`, found.offset]),
-    )
-    return partitions.map(({ topic, partition }) => ({
-      topic,
-      partition,
-      offset: table.get(`${topic}:${partition}`) ?? -1,
-    }))
+    return inOrder(partitions, answer)
   }
 
   /** A partition may be without a leader for a moment, as when its topic is new: asks again then. */
@@ -396,6 +403,19 @@ function createConsumerOrFail(
     connected.reject(error)
     return undefined
   }
+}
+
+/** Offsets in the order of what was asked; -1 where there is none. */
+function inOrder(
+  asked: readonly Partition[],
+  found: ReadonlyArray<Partition & { readonly offset?: number }>,
+): PartitionOffset[] {
+  const table = new Map(found.map((each) => [`${each.topic}:${each.partition}`, each.offset]))
+  return asked.map(({ topic, partition }) => ({
+    topic,
+    partition,
+    offset: table.get(`${topic}:${partition}`) ?? -1,
+  }))
 }
 
 function problemError({ code, message, detail }: KafkaProblem): KafkaConsumeError {

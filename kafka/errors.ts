@@ -11,8 +11,8 @@ const AUTHENTICATION = new Set([-169, -181, 31, 34, 54, 58])
 const AUTHORIZATION = new Set([29, 30, 53])
 const UNAVAILABLE = new Set([-195, -193, -187, -166, 5, 6, 7, 8, 13, 14, 15, 16])
 const TIMED_OUT = new Set([-185, -192])
-/** A commit of a member whose group is just then sharing out partitions anew. */
-const REBALANCING = new Set([22, 25, 27, 113])
+/** A member whose group shares out partitions anew, or has given it up since it was away for long. */
+const REBALANCING = new Set([-147, 22, 25, 27, 113])
 
 /**
  * An error of the client, in our terms. Its own words become `detail`, which is for logs.
@@ -32,6 +32,11 @@ export function fromClient(error: ClientError, action: string): KafkaConsumeErro
 export function troubleOf(message: string): 'down' | 'authentication' | undefined {
   if (/all broker connections are down/i.test(message)) return 'down'
   return /authenticat|sasl|invalid credentials/i.test(message) ? 'authentication' : undefined
+}
+
+/** Whether the client gets over it without our help. */
+export function isPassing({ code }: KafkaConsumeError): boolean {
+  return code === 'KAFKA_UNAVAILABLE' || code === 'KAFKA_TIMEOUT'
 }
 
 function describe(code: number): [ErrorCode, string] {

@@ -2,16 +2,21 @@ import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../src/errors.ts'
 import type {
   Delivery,
+  Gap,
   GroupOptions,
   GroupSession,
   KafkaRecord,
-  PartitionLag,
+  MemberStats,
   PartitionOffset,
   PartitionState,
   PollLimits,
 } from '../src/stream/source.ts'
-import { type Consumer, call, type Message, type Settings } from './client.ts'
-import { Ledger } from './ledger.ts'
+import { type Beginning, beginningOf } from './beginning.ts'
+import { type Consumer, call, type Message } from './client.ts'
+import { Commits } from './commits.ts'
+import { type ClientError, isPassing } from './errors.ts'
+import { type Dealer, HandedOut } from './handed-out.ts'
+import { OwnedPartition } from './owned-partition.ts'
 import { ReadyRecords } from './ready-records.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
@@ -31,36 +36,15 @@ const RETRY_MS = 1_000
 /** How long answers on their way may hold up leaving. */
 const LAST_DELIVERIES_MS = 3_000
 
+/** librdkafka's `rd_kafka_resp_err_t`. */
 const ASSIGN = -175
 const REVOKE = -174
+const FATAL = -150
+const FENCED = 82
 
-/**
- * Settings of a member of a group.
- *
- * @param quick Use the newer protocol (KIP-848): librdkafka's own broker holds the first member of
- * a classic group for 3 s. Real clusters get the classic one, which those before Kafka 4 need.
- */
-export function groupSettings(groupId: string, quick: boolean): Settings {
-  const classic = {
-    // Partitions that stay with a member are not taken from it while others move.
-    'partition.assignment.strategy': 'cooperative-sticky',
-    'session.timeout.ms': 10_000,
-    'heartbeat.interval.ms': 1_000,
-  }
-  return {
-    ...(quick ? { 'group.protocol': 'consumer' } : classic),
-    'group.id': groupId,
-    'enable.auto.commit': false,
-    'enable.auto.offset.store': false,
-    'enable.partition.eof': true,
-    'fetch.wait.max.ms': 100,
-    'queued.max.messages.kbytes': 16 * 1024,
-    'fetch.queue.backoff.ms': 5,
-    'fetch.error.backoff.ms': 100,
-  }
-}
+type Partition = { readonly topic: string; readonly partition: number }
 
-/** How the cluster makes and frees the consumer of a group. */
+/** What a group needs of its cluster. */
 export interface GroupHost {
   /** A connected consumer. */
   connect(
@@ -69,7 +53,16 @@ export interface GroupHost {
   /** Leaves the group and frees the consumer. */
   disconnect(consumer: Consumer): Promise<void>
   /** All partitions of the topics. */
-  partitions(): Promise<ReadonlyArray<{ topic: string; partition: number }>>
+  partitions(): Promise<readonly Partition[]>
+  /** What the group has committed; -1 where it has nothing. In the order of what was asked. */
+  committed(consumer: Consumer, partitions: readonly Partition[]): Promise<PartitionOffset[]>
+  /** The first offsets that are kept, or the ends; in the order of what was asked. */
+  offsets(
+    partitions: readonly Partition[],
+    query: 'earliest' | 'latest',
+  ): Promise<PartitionOffset[]>
+  /** Whether a member of the group has our instance id. */
+  isInstanceTaken(): Promise<boolean>
 }
 
 interface Poll {
@@ -81,18 +74,6 @@ interface Poll {
   readonly since: number
 }
 
-/** One partition that this member owns. */
-interface Owned {
-  readonly topic: string
-  readonly partition: number
-  /** Whether it has answered: with a record, or that it has none. */
-  answered: boolean
-  /** The next offset that the client will give us; -1 while unknown. */
-  position: number
-  /** Where its end was seen; -1 if it was not. */
-  end: number
-}
-
 /**
  * One member of a consumer group, shared by all callers. Reads a little ahead into a bounded
  * buffer, hands records to callers in turn, takes them back from callers that went away, and
@@ -101,28 +82,50 @@ interface Owned {
 export class Group implements GroupSession {
   readonly #host: GroupHost
   readonly #options: GroupOptions
-  readonly #ledger = new Ledger()
-  readonly #owned = new Map<string, Owned>()
+  readonly #owned = new Map<string, OwnedPartition>()
   readonly #polls: Poll[] = []
-  #all: ReadonlyArray<{ topic: string; partition: number }> = []
+  #all: readonly Partition[] = []
+  /** The partitions that there were when the group was first joined. */
+  #first: ReadonlySet<string> | undefined
   readonly #ready = new ReadyRecords()
+  /** What the group has missed, to be told with the next answer. */
+  #gaps: Gap[] = []
   #consumer: Consumer | undefined
   #assigned = false
+  /** Ends that the read under way has seen. */
+  readonly #ends: PartitionOffset[] = []
   #paused = false
   /** Whether the last read brought fewer records than it might have. */
   #drained = false
   #closing = false
   #failure: KafkaConsumeError | undefined
-  #commits: Promise<void> = Promise.resolve()
-  #commitAsked = false
-  /** Deliveries that are neither done nor given back. */
-  #deliveries = 0
+  /** Why partitions that were assigned cannot be read. */
+  #obstacle: KafkaConsumeError | undefined
+  #left = Promise.withResolvers<undefined>()
+  readonly #commits: Commits
+  /** Partitions that are being given up. */
+  #releasing: Promise<unknown> = Promise.resolve()
+  readonly #dealer: Dealer = {
+    delivered: (late) => {
+      this.#announce()
+      if (this.#options.commitStrategy === 'off') return
+      this.#doubt(late)
+      this.#commits.soon(() => this.#owned.values())
+    },
+    returned: (records, gaps) => this.#takeBack(records, gaps),
+  }
+  #handedBack = 0
+  #uncertain = 0
   readonly #loop: Promise<void>
   readonly #changed = new Set<() => void>()
 
   constructor(host: GroupHost, options: GroupOptions) {
     this.#host = host
     this.#options = options
+    this.#commits = new Commits(options.groupId, () => {
+      if (this.#consumer) return this.#consumer
+      throw this.#failure ?? (this.#closing ? closing() : tooLate())
+    })
     this.#loop = this.#run()
   }
 
@@ -140,6 +143,17 @@ export class Group implements GroupSession {
       if (performance.now() > until) throw tooLate()
       await this.#change(signal)
     }
+  }
+
+  stats(): MemberStats {
+    const ready = this.#ready.first()
+    const partitions = [...this.#owned.values()].map((owned) => {
+      const { topic, partition, position, ledger } = owned
+      const end = Math.max(this.#highWatermark(owned), owned.end, -1)
+      const next = ledger.delivered ?? ready.get(nameOf(owned)) ?? position
+      return { topic, partition, end, lag: end < 0 ? -1 : Math.max(0, end - next) }
+    })
+    return { partitions, handedBack: this.#handedBack, uncertain: this.#uncertain }
   }
 
   poll(limits: PollLimits, signal?: AbortSignal): Promise<Delivery> {
@@ -181,21 +195,7 @@ export class Group implements GroupSession {
   }
 
   commit(offsets: readonly PartitionOffset[]): Promise<void> {
-    // In line with the others: who leaves the group or a partition waits for these.
-    const committed = this.#commits.then(() => this.#commit([...offsets]))
-    this.#commits = committed.catch(() => {})
-    return committed
-  }
-
-  lag(): PartitionLag[] {
-    const ready = this.#ready.first()
-    return [...this.#owned.values()].map((owned) => {
-      const { topic, partition } = owned
-      const end = Math.max(this.#highWatermark(owned), owned.end, -1)
-      const name = `${topic}:${partition}`
-      const next = this.#ledger.delivered(topic, partition) ?? ready.get(name) ?? owned.position
-      return { topic, partition, end, lag: end < 0 || next < 0 ? -1 : Math.max(0, end - next) }
-    })
+    return this.#commits.commit(offsets)
   }
 
   async close(): Promise<void> {
@@ -212,49 +212,69 @@ export class Group implements GroupSession {
       try {
         await this.#join()
         while (!this.#closing) await this.#read()
-      } catch (error) {
+      } catch (thrown) {
         if (this.#closing) break
-        this.#fail(asKafkaConsumeError(error))
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+        const error = this.#explain(asKafkaConsumeError(thrown))
+        this.#fail(error)
+        const isFenced = error.code === 'GROUP_MEMBER_FENCED'
+        await this.#leave(isFenced)
+        do await this.#rest(RETRY_MS)
+        while (isFenced && !this.#closing && (await this.#isInstanceTaken()))
       }
-      if (!this.#closing) await this.#leave()
     }
-    await this.#lastDeliveries()
-    this.#commitDelivered()
-    await this.#commits
     await this.#leave()
-  }
-
-  /** Answers that are on their way when the group is left: what arrives is still to be committed. */
-  async #lastDeliveries(): Promise<void> {
-    const until = performance.now() + LAST_DELIVERIES_MS
-    while (this.#deliveries > 0 && performance.now() < until) await this.#change()
   }
 
   async #join(): Promise<void> {
     this.#all = await this.#host.partitions()
-    const consumer = await this.#host.connect((error, partitions) =>
-      this.#rebalance(consumer, error.code, partitions),
-    )
-    this.#consumer = consumer
-    this.#failure = undefined
-    consumer.on('partition.eof', ({ topic, partition, offset }) => {
-      const owned = this.#owned.get(`${topic}:${partition}`)
-      if (!owned) return
-      owned.answered = true
-      owned.end = offset
-      if (offset > owned.position) owned.position = offset
+    this.#first ??= new Set(this.#all.map(nameOf))
+    const consumer = await this.#host.connect((error, partitions) => {
+      if (error.code === ASSIGN) void this.#assign(consumer, partitions)
+      else if (error.code === REVOKE) void this.#revoke(consumer, partitions)
     })
+    this.#consumer = consumer
+    this.#left = Promise.withResolvers()
+    this.#failure = undefined
+    this.#obstacle = undefined
+    consumer.on('partition.eof', (end) => this.#onEnd(end))
     consumer.subscribe([...this.#options.topics])
   }
 
-  async #leave(): Promise<void> {
+  /** @param isLost Whether Kafka has taken the partitions from us already. */
+  async #leave(isLost = false): Promise<void> {
     const consumer = this.#consumer
+    await this.#release(this.#disown([...this.#owned.values()]), isLost)
+    await this.#releasing
     this.#consumer = undefined
-    this.#disown([...this.#owned.values()])
+    this.#left.resolve(undefined)
     this.#assigned = false
     this.#paused = false
     if (consumer) await this.#host.disconnect(consumer)
+  }
+
+  /** A member whose instance id another one has taken is told of it by a fatal error only. */
+  #explain(error: KafkaConsumeError): KafkaConsumeError {
+    const { instanceId } = this.#options
+    const cause = error.cause as Partial<ClientError> | undefined
+    if (instanceId === undefined || (cause?.code !== FATAL && cause?.code !== FENCED)) return error
+    return new KafkaConsumeError(
+      'GROUP_MEMBER_FENCED',
+      `Cannot read as a group: another member has the group instance id "${instanceId}"`,
+      { cause, retryAfter: 5 },
+    )
+  }
+
+  /** To join again while the other one is there would only fence it in turn. */
+  async #isInstanceTaken(): Promise<boolean> {
+    try {
+      return await this.#host.isInstanceTaken()
+    } catch (error) {
+      log.debug('Cannot ask for the members of {group}: {error}', {
+        group: this.#options.groupId,
+        error,
+      })
+      return true
+    }
   }
 
   #fail(error: KafkaConsumeError): void {
@@ -282,20 +302,87 @@ export class Group implements GroupSession {
     const limit = this.#paused
       ? 1
       : Math.max(1, Math.min(READY_RECORDS, capacity - this.#ready.length))
-    const records = (await call<Message[]>('Cannot read from Kafka', (done) =>
-      consumer.consume(limit, done),
-    )) as unknown as KafkaRecord[]
+    const records = await this.#consume(consumer, limit)
     this.#drained = !this.#paused && records.length < limit
+    let owned: OwnedPartition | undefined
     for (const record of records) {
-      const owned = this.#owned.get(`${record.topic}:${record.partition}`)
+      if (!owned?.is(record)) owned = this.#owned.get(nameOf(record))
       // What was on its way when its partition was taken from us, others deliver.
       if (!owned) continue
+      if (record.offset !== owned.position) owned = this.#jump(owned, record.offset)
       owned.answered = true
       owned.position = record.offset + 1
       this.#ready.push(record)
     }
+    for (const end of this.#ends.splice(0)) this.#reach(end)
     this.#announce()
     this.#serve()
+  }
+
+  async #consume(consumer: Consumer, limit: number): Promise<readonly KafkaRecord[]> {
+    if (this.#obstacle) throw this.#obstacle
+    try {
+      // The client's messages have the shape of a record, and more that nobody looks at.
+      return (await call<Message[]>('Cannot read from Kafka', (done) =>
+        consumer.consume(limit, done),
+      )) as unknown as KafkaRecord[]
+    } catch (thrown) {
+      const error = asKafkaConsumeError(thrown)
+      if (!isPassing(error)) throw error
+      // The client goes on by itself, as when the group's coordinator moves.
+      log.debug('{error}', { error: error.detail ?? error.message })
+      await this.#rest(READ_WAIT_MS)
+      return []
+    }
+  }
+
+  /** Ends are told before the records of their batch, which they may lie behind. */
+  #onEnd(end: PartitionOffset): void {
+    const owned = this.#owned.get(nameOf(end))
+    if (owned && end.offset < owned.position) this.#jump(owned, end.offset)
+    this.#ends.push(end)
+  }
+
+  /** The client has seen the end of a partition. */
+  #reach({ topic, partition, offset }: PartitionOffset): void {
+    const owned = this.#owned.get(nameOf({ topic, partition }))
+    if (!owned) return
+    owned.answered = true
+    owned.end = offset
+    if (offset <= owned.position) return
+    this.#jump(owned, offset)
+    owned.position = offset
+  }
+
+  /**
+   * The client goes on elsewhere than where it was expected.
+   *
+   * @returns the partition to go on with: another one where its topic was created anew.
+   */
+  #jump(owned: OwnedPartition, offset: number): OwnedPartition {
+    const { topic, partition } = owned
+    const low = this.#consumer?.getWatermarkOffsets(topic, partition).lowOffset ?? -1
+    const gap = owned.gapBefore(offset, low)
+    if (!gap) return owned
+    if (gap.reason === 'retention') {
+      this.#miss(gap)
+      return owned
+    }
+    // What is at hand of the old topic, nobody can commit any more.
+    const dropped = this.#ready.drop((record) => owned.is(record))
+    owned.state = 'released'
+    const anew = new OwnedPartition(topic, partition, offset)
+    this.#owned.set(nameOf(anew), anew)
+    this.#miss({ ...gap, from: Math.min(gap.from, ...dropped.map((record) => record.offset)) })
+    return anew
+  }
+
+  #miss(gap: Gap): void {
+    log.warn('Group {group} missed {from} to {to} of {topic}:{partition}: {reason}', {
+      group: this.#options.groupId,
+      ...gap,
+    })
+    this.#gaps.push(gap)
   }
 
   #pause(pause: boolean): void {
@@ -309,35 +396,124 @@ export class Group implements GroupSession {
     this.#drained = false
   }
 
-  #rebalance(consumer: Consumer, code: number, partitions: PartitionOffset[]): void {
-    if (code === ASSIGN && consumer === this.#consumer) {
-      if (this.#paused) this.#pause(false)
-      if (!attempt(() => consumer.incrementalAssign(partitions))) return
-      for (const { topic, partition } of partitions) {
-        const owned = { topic, partition, answered: false, position: -1, end: -1 }
-        this.#owned.set(`${topic}:${partition}`, owned)
-      }
-      this.#assigned = true
-      this.#announce()
-    } else if (code === REVOKE) {
-      // Another member goes on from what is committed: commit what is delivered first.
-      this.#disown(partitions, !consumer.assignmentLost())
-      // Also a consumer that is leaving waits for this: it could not leave otherwise.
-      void this.#commits.then(() => attempt(() => consumer.incrementalUnassign(partitions)))
+  async #assign(consumer: Consumer, partitions: readonly PartitionOffset[]): Promise<void> {
+    const beginnings = await Promise.race([
+      this.#findBeginnings(consumer, partitions),
+      this.#left.promise,
+    ])
+    if (this.#paused) this.#pause(false)
+    // A consumer that is leaving takes them as well: it could not leave otherwise.
+    const isAssigned = attempt(() => consumer.incrementalAssign([...(beginnings ?? partitions)]))
+    if (!isAssigned || !beginnings || consumer !== this.#consumer) return
+    for (const { topic, partition, offset, gap } of beginnings) {
+      this.#owned.set(nameOf({ topic, partition }), new OwnedPartition(topic, partition, offset))
+      if (gap) this.#miss(gap)
     }
+    if (this.#options.commitStrategy === 'auto') {
+      // Whoever reads it next, after a crash of ours, is to begin there, too.
+      const ofNow = beginnings.filter(({ isOfNow }) => isOfNow)
+      void this.#commits.tryCommit(
+        ofNow.map(({ topic, partition, offset }) => ({ topic, partition, offset })),
+      )
+    }
+    this.#assigned = true
+    this.#announce()
+    // Other members' partitions may be new, too.
+    this.#host.partitions().then(
+      (all) => {
+        this.#all = all
+      },
+      () => {},
+    )
+  }
+
+  /** @returns nothing when the member left meanwhile, or cannot read them. */
+  async #findBeginnings(
+    consumer: Consumer,
+    partitions: readonly Partition[],
+  ): Promise<Beginning[] | undefined> {
+    if (partitions.length === 0) return []
+    while (consumer === this.#consumer) {
+      try {
+        // Ends come last, so that what is committed does not lie behind them.
+        const committed = await this.#host.committed(consumer, partitions)
+        const firsts = await this.#host.offsets(partitions, 'earliest')
+        const ends = await this.#host.offsets(partitions, 'latest')
+        return partitions.map(({ topic, partition }, index) => {
+          const name = nameOf({ topic, partition })
+          const standing = {
+            topic,
+            partition,
+            committed: (committed[index] as PartitionOffset).offset,
+            first: (firsts[index] as PartitionOffset).offset,
+            end: (ends[index] as PartitionOffset).offset,
+            remembered: this.#commits.known(topic, partition),
+            isAdded: this.#first?.has(name) === false,
+          }
+          return beginningOf(standing, this.#options.autoOffsetReset)
+        })
+      } catch (thrown) {
+        const error = asKafkaConsumeError(thrown)
+        if (!isPassing(error)) {
+          this.#obstacle = error
+          return undefined
+        }
+        log.debug('{error}', { error: error.detail ?? error.message })
+        await this.#rest(RETRY_MS)
+      }
+    }
+    return undefined
+  }
+
+  async #revoke(consumer: Consumer, partitions: readonly PartitionOffset[]): Promise<void> {
+    const released = this.#release(this.#disown(partitions), consumer.assignmentLost())
+    this.#releasing = Promise.all([this.#releasing, released])
+    await released
+    // Also a consumer that is leaving waits for this: it could not leave otherwise.
+    attempt(() => consumer.incrementalUnassign([...partitions]))
   }
 
   /** These partitions are no longer ours: what is at hand of them, their next owner delivers. */
-  #disown(partitions: ReadonlyArray<{ topic: string; partition: number }>, commit = false): void {
-    if (partitions.length === 0) return
-    // What may be committed is asked now: the ledger forgets it with the partitions.
-    if (commit && this.#options.commitStrategy === 'auto')
-      this.#commitNext(this.#ledger.committable())
-    for (const { topic, partition } of partitions) {
-      this.#owned.delete(`${topic}:${partition}`)
-      this.#ledger.forget(topic, partition)
+  #disown(partitions: readonly Partition[]): OwnedPartition[] {
+    const gone = partitions.flatMap((partition) => this.#owned.get(nameOf(partition)) ?? [])
+    for (const owned of gone) {
+      owned.state = 'leaving'
+      this.#owned.delete(nameOf(owned))
     }
-    this.#ready.keep(({ topic, partition }) => this.#owned.has(`${topic}:${partition}`))
+    // They are found again by whoever reads the partition next.
+    this.#gaps = this.#gaps.filter((gap) => this.#owned.has(nameOf(gap)))
+    this.#ready.drop((record) => !this.#owned.has(nameOf(record)))
+    return gone
+  }
+
+  /**
+   * Gives partitions up: their next owner goes on from what is committed, so what is delivered is
+   * committed first, and answers that are on their way get some time to arrive.
+   *
+   * @param isLost Whether Kafka has given them to another member already.
+   */
+  async #release(gone: readonly OwnedPartition[], isLost: boolean): Promise<void> {
+    const { commitStrategy } = this.#options
+    if (!isLost) {
+      const until = performance.now() + LAST_DELIVERIES_MS
+      while (gone.some(({ held }) => held > 0) && performance.now() < until) await this.#change()
+    }
+    if (isLost || commitStrategy === 'off') await this.#commits.settled()
+    else await this.#commits.finish(gone)
+    for (const owned of gone) owned.state = 'released'
+    if (commitStrategy === 'auto') {
+      this.#doubt(gone.reduce((sum, { ledger }) => sum + ledger.uncertain, 0))
+    }
+  }
+
+  /** Records that were delivered and are not committed have gone to another member. */
+  #doubt(records: number): void {
+    if (records === 0) return
+    this.#uncertain += records
+    log.warn('{records} records of group {group} may be delivered again by another member', {
+      records,
+      group: this.#options.groupId,
+    })
   }
 
   #serve(): void {
@@ -370,95 +546,24 @@ export class Group implements GroupSession {
   }
 
   #deliver(limits: PollLimits): Delivery {
-    const records = this.#ready.take(limits)
-    const owners = new Set(this.#owned.values())
-    for (const { topic, partition, offset } of records) this.#ledger.take(topic, partition, offset)
-    let open = true
-    const waiting = new Set(records)
-    const settle = () => {
-      if (!open) return false
-      open = false
-      this.#deliveries--
-      this.#announce()
-      return true
+    const records = new Map<KafkaRecord, OwnedPartition>()
+    let owned: OwnedPartition | undefined
+    for (const record of this.#ready.take(limits)) {
+      if (!owned?.is(record)) owned = this.#owned.get(nameOf(record)) as OwnedPartition
+      records.set(record, owned)
     }
-    this.#deliveries++
-    return {
-      records,
-      partitions: this.#states(),
-      confirm: (some) => {
-        if (!open) return
-        this.#delivered(some.filter((record) => waiting.delete(record)))
-        if (waiting.size === 0) settle()
-      },
-      done: () => {
-        if (settle()) this.#delivered([...waiting])
-      },
-      giveBack: () => {
-        if (settle()) this.#takeBack([...waiting], owners)
-      },
-    }
+    const gaps = this.#gaps
+    this.#gaps = []
+    return new HandedOut({ records, gaps, partitions: this.#states() }, this.#dealer)
   }
 
-  #delivered(records: readonly KafkaRecord[]): void {
-    let late = 0
-    for (const { topic, partition, offset } of records) {
-      if (!this.#ledger.settle(topic, partition, offset)) late++
-    }
-    if (late > 0) {
-      log.warn('{late} records of group {group} will be delivered again by another member', {
-        late,
-        group: this.#options.groupId,
-      })
-    }
-    this.#commitDelivered()
-  }
-
-  /** @param owners Who owned the records when they went out: a partition that went and returned is read anew. */
-  #takeBack(records: readonly KafkaRecord[], owners: ReadonlySet<Owned>): void {
-    const ours = records.filter(({ topic, partition }) => {
-      const owned = this.#owned.get(`${topic}:${partition}`)
-      return owned !== undefined && owners.has(owned)
-    })
-    if (ours.length === 0 || this.#closing) return
-    this.#ready.putBack(ours)
+  #takeBack(records: readonly KafkaRecord[], gaps: readonly Gap[]): void {
+    this.#gaps = [...gaps.filter((gap) => this.#owned.has(nameOf(gap))), ...this.#gaps]
+    this.#announce()
+    if (records.length === 0 || this.#closing) return
+    this.#handedBack += records.length
+    this.#ready.putBack(records)
     this.#serve()
-  }
-
-  #commitDelivered(): void {
-    if (this.#options.commitStrategy === 'off' || this.#commitAsked) return
-    this.#commitAsked = true
-    this.#commits = this.#commits.then(async () => {
-      this.#commitAsked = false
-      await this.#commitOrKeep(this.#ledger.committable())
-    })
-  }
-
-  #commitNext(offsets: PartitionOffset[]): void {
-    this.#commits = this.#commits.then(() => this.#commitOrKeep(offsets))
-  }
-
-  /** What cannot be committed now goes with the next commit, or with the last one. */
-  async #commitOrKeep(offsets: PartitionOffset[]): Promise<void> {
-    if (offsets.length === 0) return
-    try {
-      await this.#commit(offsets)
-    } catch (thrown) {
-      const error = asKafkaConsumeError(thrown)
-      for (const { topic, partition } of offsets) this.#ledger.uncommit(topic, partition)
-      log.warn('Cannot commit for group {group}: {error}', {
-        group: this.#options.groupId,
-        error: error.detail ?? error.message,
-      })
-    }
-  }
-
-  async #commit(offsets: PartitionOffset[]): Promise<void> {
-    const consumer = this.#consumer
-    if (!consumer) throw this.#failure ?? (this.#closing ? closing() : tooLate())
-    await call('Cannot commit offsets', (done) =>
-      consumer.commitCb(offsets, (error) => done(error, undefined)),
-    )
   }
 
   /** Whether every partition of ours has told what it has. */
@@ -475,13 +580,13 @@ export class Group implements GroupSession {
     return true
   }
 
-  #highWatermark({ topic, partition }: Owned): number {
+  #highWatermark({ topic, partition }: OwnedPartition): number {
     return this.#consumer?.getWatermarkOffsets(topic, partition).highOffset ?? -1
   }
 
   #states(): PartitionState[] {
     return this.#all.map(({ topic, partition }) => {
-      const owned = this.#owned.get(`${topic}:${partition}`)
+      const owned = this.#owned.get(nameOf({ topic, partition }))
       if (!owned) return { topic, partition, highWatermark: -1, lastStableOffset: -1 }
       const highWatermark = Math.max(this.#highWatermark(owned), owned.end, -1)
       // The client gives decided records only, so an end below the high watermark is where an
@@ -489,6 +594,12 @@ export class Group implements GroupSession {
       const lastStableOffset = owned.end === owned.position ? owned.end : highWatermark
       return { topic, partition, highWatermark, lastStableOffset }
     })
+  }
+
+  /** Waits, but not beyond the group's end. */
+  async #rest(milliseconds: number): Promise<void> {
+    const until = performance.now() + milliseconds
+    while (!this.#closing && performance.now() < until) await this.#change()
   }
 
   #announce(): void {
@@ -506,6 +617,10 @@ export class Group implements GroupSession {
       signal?.addEventListener('abort', () => resolve(), { once: true })
     })
   }
+}
+
+function nameOf({ topic, partition }: Partition): string {
+  return `${topic}:${partition}`
 }
 
 /** A change of membership may come too late, when the consumer has been disconnected meanwhile. */

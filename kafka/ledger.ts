@@ -1,74 +1,76 @@
 /**
- * Which records of a group are delivered, and up to where that may be committed: an offset is
+ * Which records of one partition are delivered, and up to where that may be committed: an offset is
  * committed only when every record below it was delivered.
  */
 export class Ledger {
-  readonly #partitions = new Map<string, Account>()
+  /** Offsets handed out or handed back and not delivered yet, with the count of records taken before. */
+  readonly #undelivered = new Map<number, number>()
+  /** Records handed out, each counted once. */
+  #taken = 0
+  /** Of these, how many lie below what Kafka has committed. */
+  #committed = 0
+  readonly #begin: number
+  /** The offset after the highest one handed out. */
+  #next: number
+  /** The last offset that was returned to be committed. */
+  #told: number
+
+  /** @param begin The offset at which reading began. */
+  constructor(begin: number) {
+    this.#begin = begin
+    this.#next = begin
+    this.#told = begin
+  }
 
   /** A record is handed out; again, if it was handed out before and came back. */
-  take(topic: string, partition: number, offset: number): void {
-    const name = `${topic}:${partition}`
-    let account = this.#partitions.get(name)
-    if (!account) {
-      account = { topic, partition, undelivered: new Set(), next: offset, committable: offset }
-      this.#partitions.set(name, account)
-    }
-    account.undelivered.add(offset)
-    if (offset >= account.next) account.next = offset + 1
+  take(offset: number): void {
+    if (this.#undelivered.has(offset)) return
+    this.#undelivered.set(offset, this.#taken++)
+    this.#next = offset + 1
   }
 
-  /**
-   * A record was delivered.
-   *
-   * @returns false when the partition is no longer ours: another member will deliver it again.
-   */
-  settle(topic: string, partition: number, offset: number): boolean {
-    return this.#partitions.get(`${topic}:${partition}`)?.undelivered.delete(offset) ?? false
+  /** A record was delivered. */
+  settle(offset: number): void {
+    this.#undelivered.delete(offset)
   }
 
-  /** The offset below which every record of a partition was delivered; none is known before the first. */
-  delivered(topic: string, partition: number): number | undefined {
-    const account = this.#partitions.get(`${topic}:${partition}`)
-    return account && deliveredOf(account)
+  /** The offset below which every record was delivered; none is known before the first. */
+  get delivered(): number | undefined {
+    if (this.#taken === 0) return undefined
+    const [lowest] = this.#undelivered.keys()
+    return lowest ?? this.#next
   }
 
-  /** Offsets that may be committed and were not returned before. */
-  committable(): Array<{ topic: string; partition: number; offset: number }> {
-    const offsets = []
-    for (const account of this.#partitions.values()) {
-      const offset = deliveredOf(account)
-      if (offset <= account.committable) continue
-      account.committable = offset
-      offsets.push({ topic: account.topic, partition: account.partition, offset })
-    }
-    return offsets
+  /** What may be committed, unless it was returned before. */
+  committable(): Claim | undefined {
+    // A map keeps the order of insertion, and offsets are first taken in ascending order: the first
+    // one is the lowest.
+    const [lowest] = this.#undelivered
+    const [offset, records] = lowest ?? [this.#next, this.#taken]
+    if (offset <= this.#told) return undefined
+    this.#told = offset
+    return { offset, records }
   }
 
-  /** What was told of a partition could not be committed: it is told again. */
-  uncommit(topic: string, partition: number): void {
-    const account = this.#partitions.get(`${topic}:${partition}`)
-    if (account) account.committable = -1
+  /** Kafka has committed it. */
+  committed({ records }: Claim): void {
+    this.#committed = Math.max(this.#committed, records)
   }
 
-  /** The partition went to another member. */
-  forget(topic: string, partition: number): void {
-    this.#partitions.delete(`${topic}:${partition}`)
+  /** It could not be committed: it is returned again. */
+  uncommitted(): void {
+    this.#told = this.#begin
+  }
+
+  /** Records that were delivered, and that Kafka would deliver again if this member ended now. */
+  get uncertain(): number {
+    return this.#taken - this.#undelivered.size - this.#committed
   }
 }
 
-function deliveredOf({ undelivered, next }: Account): number {
-  // A set keeps the order of insertion, and offsets are first taken in ascending order: the first
-  // one is the lowest.
-  const [lowest] = undelivered
-  return lowest ?? next
-}
-
-interface Account {
-  readonly topic: string
-  readonly partition: number
-  /** Offsets handed out or handed back, and not delivered yet. */
-  readonly undelivered: Set<number>
-  /** The offset after the highest one handed out. */
-  next: number
-  committable: number
+/** An offset to be committed. */
+export interface Claim {
+  readonly offset: number
+  /** How many records were handed out below it. */
+  readonly records: number
 }

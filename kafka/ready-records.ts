@@ -57,10 +57,13 @@ export class ReadyRecords {
     for (const record of records) this.#bytes += bytesOf(record)
   }
 
-  /** Drops the others. */
-  keep(wanted: (record: KafkaRecord) => boolean): void {
-    this.#records = this.#records.filter(wanted)
+  /** @returns the records that are no longer there. */
+  drop(isUnwanted: (record: KafkaRecord) => boolean): KafkaRecord[] {
+    const dropped = this.#records.filter(isUnwanted)
+    if (dropped.length === 0) return dropped
+    this.#records = this.#records.filter((record) => !isUnwanted(record))
     this.#bytes = this.#records.reduce((sum, record) => sum + bytesOf(record), 0)
+    return dropped
   }
 }
 

@@ -22,6 +22,8 @@ export interface GatewayOptions {
     readonly brokers: readonly string[]
     readonly topics: readonly string[]
   }
+  /** Kafka's `group.instance.id` of this node; routes add their id to it. Default: dynamic members. */
+  readonly groupInstanceId?: string | undefined
   /** Where vault references lead. Default: nowhere. */
   readonly environment?: Environment
   /** Whether `/metrics` is there. Default: true. */
@@ -59,12 +61,12 @@ export interface Gateway {
  * @param make Default: `kafkaConsume`.
  */
 export function createGateway(
-  { cluster, environment = {}, metrics = true }: GatewayOptions,
+  { cluster, groupInstanceId, environment = {}, metrics = true }: GatewayOptions,
   make: MakeRoute = kafkaConsume,
 ): Gateway {
   const lives = new Lives()
-  const proxy = new KongProxy({ make, lives, environment })
-  const own = cluster ? ownRoutes(cluster, make) : {}
+  const proxy = new KongProxy({ make, lives, groupInstanceId, environment })
+  const own = cluster ? ownRoutes(cluster, groupInstanceId, make) : {}
   for (const route of Object.values(own)) lives.add(route, cluster?.brokers.join(', ') ?? '')
 
   const figures = metrics ? kafkaMetrics(() => ({ ...own, ...proxy.handlers() })) : undefined
@@ -105,12 +107,18 @@ export function createGateway(
 
 function ownRoutes(
   { brokers, topics }: NonNullable<GatewayOptions['cluster']>,
+  groupInstanceId: string | undefined,
   make: MakeRoute,
 ): Record<string, ReturnType<MakeRoute>> {
   const cluster = { bootstrapServers: [...brokers], topics: [...topics] }
   return {
     // A new gateway shows what is in the topics; the default would show nothing until more comes.
-    '/messages': make({ ...cluster, mode: 'http-get', autoOffsetReset: 'earliest' }),
+    '/messages': make({
+      ...cluster,
+      mode: 'http-get',
+      autoOffsetReset: 'earliest',
+      consumerGroup: { mode: 'random', groupInstanceId },
+    }),
     '/stream': make({ ...cluster, mode: 'server-sent-events' }),
     '/socket': make({ ...cluster, mode: 'websocket', autoOffsetReset: 'earliest' }),
   }

@@ -83,6 +83,7 @@ async function main(): Promise<void> {
     : config.cluster
   const gateway = createGateway({
     ...(cluster && { cluster }),
+    groupInstanceId: config.groupInstanceId,
     environment: process.env,
     metrics: config.metrics,
   })

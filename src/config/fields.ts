@@ -1,6 +1,12 @@
 /** What fields of options are made of. */
 import * as v from 'valibot'
 
+/** Kafka's `group.instance.id`, of which it allows 249 characters. */
+export function instanceId(max: number) {
+  const message = `1 to ${max} letters, digits, dots, dashes and underscores are required`
+  return v.pipe(v.string(message), v.regex(/^[\w.-]+$/, message), v.maxLength(max, message))
+}
+
 /** A whole number of a unit within a range, whose message names the range. */
 export function whole(unit: string, min: number, max: number) {
   const message = `a whole number of ${unit} from ${min} to ${max} is required`

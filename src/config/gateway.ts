@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../errors.ts'
 import { LOG_LEVELS } from '../ops/log.ts'
+import { instanceId } from './fields.ts'
 import { optionsSchema } from './options.ts'
 
 const DEFAULT_PORT = '8000'
@@ -106,6 +107,14 @@ const settings = {
     v.transform((text) => text === 'on'),
     v.description('Whether Prometheus metrics are at /metrics: on, off'),
     v.metadata({ flag: 'metrics', variable: 'METRICS', value: 'switch', default: 'on' }),
+  ),
+  groupInstanceId: v.pipe(
+    // Each route adds its id.
+    v.optional(instanceId(200)),
+    v.description(
+      'Name of this node among those of the same groups: with it, it keeps its partitions while it is started again',
+    ),
+    v.metadata({ flag: 'group-instance-id', variable: 'GROUP_INSTANCE_ID', value: 'name' }),
   ),
   logLevel: v.pipe(
     v.optional(v.picklist(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')} is required`), 'info'),

@@ -3,13 +3,30 @@ import { KafkaConsumeError } from '../errors.ts'
 import type { Transform } from '../record/transform.ts'
 import { authentication, security } from './authentication.ts'
 import { brokers, kongBrokers, kongTopics, topics } from './cluster.ts'
-import { flag, list, oneOf, record, text, whole } from './fields.ts'
+import { flag, instanceId, list, oneOf, record, text, whole } from './fields.ts'
 import { schemaRegistry } from './registry.ts'
 import { rules, unusedGroupId } from './rules.ts'
 
 const MIB = 1024 * 1024
 
 const MODES = ['http-get', 'server-sent-events', 'websocket'] as const
+
+const group = {
+  mode: v.optional(
+    v.picklist(
+      ['random', 'kong_consumer', 'manual'],
+      'mode must be "random", "kong_consumer" or "manual"',
+    ),
+    'random',
+  ),
+  consumerGroupId: v.optional(
+    v.pipe(
+      v.string('consumerGroupId must be text'),
+      v.minLength(1, 'consumerGroupId must not be empty'),
+      v.maxLength(255, 'consumerGroupId must have at most 255 characters'),
+    ),
+  ),
+}
 
 /** Fields that Kong has too, in the same form. */
 const shared = {
@@ -64,25 +81,7 @@ const shared = {
     v.description('The topic of dead letters: not supported yet, any is refused'),
   ),
   consumerGroup: v.pipe(
-    v.optional(
-      record({
-        mode: v.optional(
-          v.picklist(
-            ['random', 'kong_consumer', 'manual'],
-            'mode must be "random", "kong_consumer" or "manual"',
-          ),
-          'random',
-        ),
-        consumerGroupId: v.optional(
-          v.pipe(
-            v.string('consumerGroupId must be text'),
-            v.minLength(1, 'consumerGroupId must not be empty'),
-            v.maxLength(255, 'consumerGroupId must have at most 255 characters'),
-          ),
-        ),
-      }),
-      { mode: 'random' },
-    ),
+    v.optional(record(group), { mode: 'random' }),
     v.description(
       'The group of reads without a position: `random` derives a lasting id from brokers and topics, `manual` takes `consumerGroupId`, `kong_consumer` the name of the client (`c.var.kafkaClient`)',
     ),
@@ -146,6 +145,14 @@ export const optionsSchema = v.pipe(
       v.description('How records are delivered; `auto` chooses by the `Accept` header'),
     ),
     ...shared,
+    consumerGroup: v.pipe(
+      v.optional(record({ ...group, groupInstanceId: v.optional(instanceId(249)) }), {
+        mode: 'random',
+      }),
+      v.description(
+        'The group of reads without a position: `random` derives a lasting id from brokers and topics, `manual` takes `consumerGroupId`, `kong_consumer` the name of the client (`c.var.kafkaClient`). `groupInstanceId` makes this process a static member, which keeps its partitions while it is started again',
+      ),
+    ),
     responseFormat: v.pipe(
       v.optional(
         v.picklist(['kong', 'records'], 'responseFormat must be "kong" or "records"'),

@@ -17,6 +17,8 @@ export interface ProxyOptions {
   readonly make: MakeRoute
   /** Starts and ends handlers. */
   readonly lives: Lives
+  /** What a route's `group.instance.id` begins with; its own id follows. */
+  readonly groupInstanceId?: string | undefined
   /** Where vault references lead. */
   readonly environment: Environment
 }
@@ -115,15 +117,22 @@ export class KongProxy {
       if (!plugin) continue
       const config = resolveConfig(plugin.config, this.#options.environment)
       const key = JSON.stringify([route.id, plugin.id, config])
-      const found = handlers.get(key) ?? this.#table.handlers.get(key) ?? this.#make(plugin, config)
+      const found =
+        handlers.get(key) ?? this.#table.handlers.get(key) ?? this.#make(route, plugin, config)
       handlers.set(key, found)
       byRoute.set(route.id, found.handler)
     }
     return { router, handlers, byRoute, names: namesOf(served) }
   }
 
-  #make(plugin: Plugin, config: Plugin['config']): Served {
+  #make(route: Route, plugin: Plugin, config: Plugin['config']): Served {
+    const { groupInstanceId } = this.#options
     const options = pluginOptions(plugin, config)
+    if (groupInstanceId !== undefined) {
+      // Several routes may have one plugin, and are several members of its group.
+      const own = { groupInstanceId: `${groupInstanceId}.${route.id}` }
+      options.consumerGroup = { ...options.consumerGroup, ...own }
+    }
     const brokers = [options.bootstrapServers].flat().join(', ')
     return { handler: this.#options.make(options), brokers }
   }

@@ -178,6 +178,10 @@ function ofRoute(value: (stats: RouteStats) => number): Figure['samples'] {
     routes.map(([route, stats]) => ({ labels: { route }, value: value(stats) }))
 }
 
+function sumOf<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((sum, item) => sum + value(item), 0)
+}
+
 /** Several samples for each route. */
 function ofRouteBy<Name extends string>(
   label: string,
@@ -344,6 +348,18 @@ const FIGURES: readonly Figure[] = [
             value: lag,
           })),
       ),
+  },
+  {
+    name: 'group_handed_back_records_total',
+    help: 'Records of a group that went to another caller, since the first one went away',
+    type: 'counter',
+    samples: ofRoute(({ groups }) => sumOf(groups, ({ handedBack }) => handedBack)),
+  },
+  {
+    name: 'group_uncertain_records_total',
+    help: 'Records delivered and not committed when their partition went to another member of the group, which may deliver them again',
+    type: 'counter',
+    samples: ofRoute(({ groups }) => sumOf(groups, ({ uncertain }) => uncertain)),
   },
   {
     name: 'cluster_up',

@@ -171,6 +171,8 @@ export class AckedStream implements OpenStream {
   async #send(outlet: SocketOutlet, delivery: Delivery, chunk: Chunk): Promise<void> {
     const { table, partitions, offsets } = chunk
     const texts = textsOf({ chunk, begin: 0, end: offsets.length })
+    const gaps = delivery.gaps.map((gap) => JSON.stringify({ gap }))
+    this.#route.figures.gaps += gaps.length
     let index = 0
     let bytes = 0
     for (const record of delivery.records) {
@@ -192,7 +194,7 @@ export class AckedStream implements OpenStream {
       counted.bytes += bytes
     }
     // Without any it is a ping.
-    await outlet.write(texts)
+    await outlet.write([...gaps, ...texts])
   }
 
   /** An acknowledgement is of a record and of all before it in its partition. */

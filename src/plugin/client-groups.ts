@@ -1,9 +1,10 @@
 /** Consumer groups of clients: mode `kong_consumer` reads as the group that has the client's name. */
 import { KafkaConsumeError } from '../errors.ts'
-import type { Delivery, GroupSession, PartitionLag } from '../stream/source.ts'
+import type { Delivery, GroupSession, MemberStats } from '../stream/source.ts'
 
 /** Milliseconds without a use after which a client's membership of its group ends. */
 const IDLE_MS = 5 * 60_000
+const NOTHING: MemberStats = { partitions: [], handedBack: 0, uncertain: 0 }
 
 interface Member {
   readonly session: GroupSession
@@ -59,14 +60,14 @@ export class ClientGroups {
           const delivery = await session.poll(limits, signal)
           return this.#tracked(name, delivery)
         }),
-      lag: () => this.#members.get(name)?.session.lag() ?? [],
+      stats: () => this.#members.get(name)?.session.stats() ?? NOTHING,
       close: async () => undefined,
     }
   }
 
   /** How far each is. */
-  stats(): Array<{ readonly id: string; readonly partitions: readonly PartitionLag[] }> {
-    return [...this.#members].map(([id, { session }]) => ({ id, partitions: session.lag() }))
+  stats(): Array<MemberStats & { readonly id: string }> {
+    return [...this.#members].map(([id, { session }]) => ({ id, ...session.stats() }))
   }
 
   async close(): Promise<void> {
@@ -77,12 +78,13 @@ export class ClientGroups {
 
   /** The delivery, which is a use until all of its records are settled. */
   #tracked(name: string, delivery: Delivery): Delivery {
-    const { records, partitions } = delivery
+    const { records, gaps, partitions } = delivery
     const { finish } = this.#use(name)
     let unsettled = records.length
     if (unsettled === 0) finish()
     return {
       records,
+      gaps,
       partitions,
       done: () => {
         delivery.done()

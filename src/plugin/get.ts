@@ -47,7 +47,7 @@ async function answerFrom(c: Context, route: Route, plan: ReadPlan, form: Form):
     const cursor = subscription.cursor.toString()
     c.header('Kafka-Cursor', cursor)
     c.header('Link', `<${nextUrl(c, cursor)}>; rel="next"`)
-    if (gaps.length > 0) c.header('Kafka-Gaps', JSON.stringify(gaps))
+    announce(c, route, gaps)
     const states = subscription.cursor.table
       .offsets(subscription.ends)
       .filter(({ topic, partition }) => mayRead(client, topic, partition))
@@ -94,7 +94,9 @@ async function answerGroup(
     const states = delivery.partitions.filter(({ topic, partition }) =>
       mayRead(client, topic, partition),
     )
-    const body = bodyOf(form, slices, states, undefined, [])
+    const { gaps } = delivery
+    announce(c, route, gaps)
+    const body = bodyOf(form, slices, states, undefined, gaps)
     count(c, route, 'group', slices, body)
     for (const [name, value] of Object.entries(contentType(form))) c.header(name, value)
     return c.body(deliver(body, delivery, signal, route.options.writeDeadline), 200)
@@ -102,6 +104,11 @@ async function answerGroup(
     delivery.giveBack()
     throw error
   }
+}
+
+function announce(c: Context, route: Route, gaps: readonly Gap[]): void {
+  route.figures.gaps += gaps.length
+  if (gaps.length > 0) c.header('Kafka-Gaps', JSON.stringify(gaps))
 }
 
 function bodyOf(

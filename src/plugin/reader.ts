@@ -51,6 +51,8 @@ export interface KafkaReader {
    */
   poll(limits?: ReadLimits): Promise<{
     readonly records: readonly ConsumedRecord[]
+    /** What the group has missed since the poll before. */
+    readonly gaps: readonly Gap[]
     commit(): void
     giveBack(): void
   }>
@@ -106,8 +108,10 @@ export class RequestReader implements KafkaReader {
       signal: limits.signal ?? this.#c.req.raw.signal,
     })
     this.#deliveries.push(delivery)
+    this.#route.figures.gaps += delivery.gaps.length
     return {
       records: recordsOf({ chunk, begin: 0, end: chunk.offsets.length }),
+      gaps: delivery.gaps,
       commit: () => {
         if (this.#route.options.commitStrategy === 'off') this.#commit(group, delivery)
         delivery.done()

@@ -2,7 +2,7 @@ import type { ResolvedOptions } from '../config/options.ts'
 import { KafkaConsumeError } from '../errors.ts'
 import type { HistogramState } from '../ops/histogram.ts'
 import type { FeedStats } from '../stream/feed.ts'
-import type { BrokerState, GroupSession, KafkaProblem, PartitionLag } from '../stream/source.ts'
+import type { BrokerState, GroupSession, KafkaProblem, MemberStats } from '../stream/source.ts'
 import type { KafkaClient } from './client.ts'
 import { ClientGroups } from './client-groups.ts'
 import { Figures, type Kind, type Sent } from './figures.ts'
@@ -45,10 +45,8 @@ export interface ClusterStats {
 }
 
 /** A membership of a consumer group. */
-export interface GroupStats {
+export interface GroupStats extends MemberStats {
   readonly id: string
-  /** The partitions that this member reads. */
-  readonly partitions: readonly PartitionLag[]
 }
 
 /** Forms in which streams go out. */
@@ -114,9 +112,10 @@ export class Route {
     if (this.#group && !this.#closed && !this.#leased?.source.problem()) return this.#group
     const { source } = await this.lease()
     if (this.#closed) throw closed()
-    const { topics, autoOffsetReset, commitStrategy, maxGroups } = this.options
+    const { topics, autoOffsetReset, commitStrategy, consumerGroup, maxGroups } = this.options
+    const instanceId = consumerGroup.groupInstanceId
     const join = (groupId: string) =>
-      source.group({ groupId, topics, autoOffsetReset, commitStrategy })
+      source.group({ groupId, instanceId, topics, autoOffsetReset, commitStrategy })
     if (this.hasClientGroups) {
       this.#clientGroups ??= new ClientGroups(join, maxGroups)
       return this.#clientGroups.of(groupNameOf(client))
@@ -194,7 +193,7 @@ export class Route {
   #groups(): GroupStats[] {
     if (this.#clientGroups) return this.#clientGroups.stats()
     if (!this.#group || this.#groupId === undefined) return []
-    return [{ id: this.#groupId, partitions: this.#group.lag() }]
+    return [{ id: this.#groupId, ...this.#group.stats() }]
   }
 
   /** Ends all streams, leaves the group and gives the cluster back. */

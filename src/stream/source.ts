@@ -122,6 +122,8 @@ export interface PollLimits {
  */
 export interface Delivery {
   readonly records: readonly KafkaRecord[]
+  /** What the group has missed since the last delivery; each is told to one caller. */
+  readonly gaps: readonly Gap[]
   readonly partitions: readonly PartitionState[]
   /** The caller has some of them, the others are still open. */
   confirm(records: readonly KafkaRecord[]): void
@@ -129,6 +131,19 @@ export interface Delivery {
   done(): void
   /** The caller went away: the next one gets them. */
   giveBack(): void
+}
+
+/** Figures of a member of a group: as they are now, or since it was made. */
+export interface MemberStats {
+  /** The partitions that it owns, and what is left in them. */
+  readonly partitions: readonly PartitionLag[]
+  /** Records whose caller went away before they were delivered: the next one got them. */
+  readonly handedBack: number
+  /**
+   * Records that were delivered, and not committed when their partition went to another member,
+   * which may deliver them again. 0 where the group does not commit by itself.
+   */
+  readonly uncertain: number
 }
 
 /** A member of a consumer group, shared by all callers of a route on this node. */
@@ -145,8 +160,7 @@ export interface GroupSession {
    * @throws KafkaConsumeError when Kafka refuses or cannot be reached.
    */
   commit(offsets: readonly PartitionOffset[]): Promise<void>
-  /** The partitions that this member owns, and what is left in them. */
-  lag(): readonly PartitionLag[]
+  stats(): MemberStats
   /** Commits what was delivered and leaves the group. */
   close(): Promise<void>
 }
@@ -154,6 +168,8 @@ export interface GroupSession {
 /** How a group reads. */
 export interface GroupOptions {
   readonly groupId: string
+  /** Kafka's `group.instance.id`: makes a static member. Default: a dynamic one. */
+  readonly instanceId?: string | undefined
   readonly topics: readonly string[]
   /** Where a group without committed offsets begins. */
   readonly autoOffsetReset: 'earliest' | 'latest'

@@ -15,12 +15,13 @@ function join(groupId: string): GroupSession {
     commit: async () => undefined,
     poll: async () => ({
       records: [recordAt(0, 0), recordAt(0, 1)],
+      gaps: [],
       partitions: [],
       done: () => events.push('done'),
       giveBack: () => events.push('give back'),
       confirm: () => events.push('confirm'),
     }),
-    lag: () => [],
+    stats: () => ({ partitions: [], handedBack: 0, uncertain: 0 }),
     close: async () => {
       events.push(`leave ${groupId}`)
     },

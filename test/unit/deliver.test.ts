@@ -15,6 +15,7 @@ function ticket(): { delivery: Delivery; ended: string[] } {
   }
   const delivery = {
     records: [],
+    gaps: [],
     partitions: [],
     confirm: () => {},
     done: end('done'),

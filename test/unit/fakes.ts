@@ -179,6 +179,8 @@ export class FakeConsumer {
   lost = false
   /** Called when a read has its records and has not handed them over. */
   onRead: (records: readonly KafkaRecord[]) => void = () => {}
+  /** Where partitions were taken over. */
+  readonly positions: PartitionOffset[] = []
   rebalance: Rebalance = () => {}
   readonly #listeners = new Map<string, Set<(value: never) => void>>()
   #wait = 0
@@ -246,7 +248,15 @@ export class FakeConsumer {
 
   incrementalAssign(partitions: PartitionOffset[]): void {
     for (const { topic, partition } of partitions) this.assigned.add(`${topic}:${partition}`)
+    this.positions.push(...partitions)
     this.calls.push('assign')
+    // A partition without records tells so.
+    queueMicrotask(() => {
+      for (const { partition, offset } of partitions) {
+        if (!this.queue.some((record) => record.partition === partition))
+          this.eof(partition, offset)
+      }
+    })
   }
 
   incrementalUnassign(partitions: PartitionOffset[]): void {

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, spyOn, test } from 'bun:test'
 import fc from 'fast-check'
-import { Group, type GroupHost, groupSettings } from '../../kafka/group.ts'
+import { beginningOf } from '../../kafka/beginning.ts'
+import { Group, type GroupHost } from '../../kafka/group.ts'
+import { groupSettings } from '../../kafka/group-settings.ts'
 import { KafkaConsumeError } from '../../src/errors.ts'
 import type { Delivery, GroupOptions, PollLimits } from '../../src/stream/source.ts'
 import { sleep, until, within } from '../support/wait.ts'
@@ -14,6 +16,15 @@ class Member implements AsyncDisposable {
   readonly consumers: FakeConsumer[] = []
   readonly group: Group
   joinError: KafkaConsumeError | undefined
+  offsetsError: KafkaConsumeError | undefined
+  /** Whether another member has its instance id. */
+  isInstanceTaken = false
+  /** Of the topic. */
+  partitions = PARTITIONS
+  /** What others have committed. */
+  readonly committed = new Map<number, number>()
+  /** First and last offset that Kafka has, by partition. */
+  readonly kept = new Map<number, readonly [first: number, end: number]>()
   disconnected = 0
   readonly #deliveries: Delivery[] = []
 
@@ -21,6 +32,7 @@ class Member implements AsyncDisposable {
   constructor(
     owned: readonly number[] | null = [0, 1],
     commitStrategy: GroupOptions['commitStrategy'] = 'auto',
+    options: Partial<GroupOptions> = {},
   ) {
     const host: GroupHost = {
       connect: async (rebalance) => {
@@ -29,28 +41,42 @@ class Member implements AsyncDisposable {
         consumer.rebalance = rebalance
         this.consumers.push(consumer)
         if (owned) {
-          setTimeout(() => {
-            consumer.give(...owned)
-            for (const partition of owned) {
-              if (!consumer.queue.some((record) => record.partition === partition)) {
-                consumer.eof(partition, 0)
-              }
-            }
-          }, 0)
+          setTimeout(() => consumer.give(...owned), 0)
         }
         return consumer.asConsumer
       },
       disconnect: async () => {
         this.disconnected++
       },
-      partitions: async () => PARTITIONS.map((partition) => ({ topic: 't', partition })),
+      partitions: async () => this.partitions.map((partition) => ({ topic: 't', partition })),
+      committed: async (_, partitions) =>
+        partitions.map(({ topic, partition }) => ({
+          topic,
+          partition,
+          offset: this.#committedOf(partition),
+        })),
+      offsets: async (partitions, query) => {
+        if (this.offsetsError) throw this.offsetsError
+        return partitions.map(({ topic, partition }) => ({
+          topic,
+          partition,
+          offset: (this.kept.get(partition) ?? [0, 0])[query === 'earliest' ? 0 : 1],
+        }))
+      },
+      isInstanceTaken: async () => this.isInstanceTaken,
     }
     this.group = new Group(host, {
       groupId: 'g',
       topics: ['t'],
       autoOffsetReset: 'earliest',
       commitStrategy,
+      ...options,
     })
+  }
+
+  #committedOf(partition: number): number {
+    const own = this.consumers.map((consumer) => consumer.committed(partition) ?? -1)
+    return this.committed.get(partition) ?? Math.max(-1, ...own)
   }
 
   get consumer(): FakeConsumer {
@@ -128,7 +154,7 @@ describe('group reads', () => {
   test('the lag of a partition is what is not delivered, whether read or handed out', async () => {
     await using member = await new Member().with(...some(0, 10))
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 12 })
-    const lags = () => member.group.lag().map(({ partition, lag }) => [partition, lag])
+    const lags = () => member.group.stats().partitions.map(({ partition, lag }) => [partition, lag])
     const first = await member.poll({ maxRecords: 4 })
     expect(lags()).toEqual([
       [0, 12],
@@ -147,7 +173,7 @@ describe('group reads', () => {
     await using member = await new Member().with(...some(7, 10))
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 10 })
     await until(() => member.consumer.queue.length === 0, 'records to be read ahead')
-    await until(() => member.group.lag()[0]?.lag === 3, 'the lag')
+    await until(() => member.group.stats().partitions[0]?.lag === 3, 'the lag')
   })
 
   test('records given back go to the next caller first, in order', async () => {
@@ -351,13 +377,66 @@ describe('a group whose members change', () => {
     expect((await member.poll()).records.map(({ partition }) => partition)).toEqual([0, 0])
   })
 
-  test('what is delivered after its partition was taken is not committed', async () => {
+  test('an answer that is on its way when its partition is taken is committed before it goes', async () => {
     await using member = await new Member().with(...some(0, 2, 0), ...some(0, 2, 1))
     const delivery = await member.poll()
     member.consumer.take(1)
+    await sleep(10)
+    expect(member.consumer.calls).not.toContain('unassign')
+    delivery.done()
+    await until(() => member.consumer.calls.includes('unassign'), 'the partition to go')
+    expect(member.consumer.committed(1)).toBe(2)
+    expect(member.group.stats().uncertain).toBe(0)
+  })
+
+  test('a partition does not wait for ever; what is delivered later is not committed, but counted', async () => {
+    await using member = await new Member().with(...some(0, 2, 0), ...some(0, 2, 1))
+    const delivery = await member.poll()
+    member.consumer.take(1)
+    await sleep(10)
+    skip(4_000)
+    await until(() => member.consumer.calls.includes('unassign'), 'the partition to go')
     delivery.done()
     await until(() => member.consumer.committed(0) === 2, 'a commit')
     expect(member.consumer.committed(1)).toBeUndefined()
+    expect(member.group.stats().uncertain).toBe(2)
+  })
+
+  test('partitions that Kafka has given away go at once, and what was delivered is counted', async () => {
+    await using member = await new Member().with(...some(0, 5))
+    const gate = Promise.withResolvers<void>()
+    member.consumer.commitGate = gate.promise
+    const first = await member.poll({ maxRecords: 3 })
+    const second = await member.poll()
+    first.done()
+    member.consumer.commitError = { message: 'Broker: Unknown member', code: 25 }
+    member.consumer.lost = true
+    member.consumer.take(0, 1)
+    gate.resolve()
+    await until(() => member.consumer.calls.includes('unassign'), 'the partitions to go')
+    expect(member.group.stats().uncertain).toBe(3)
+    second.done()
+    expect(member.group.stats().uncertain).toBe(5)
+  })
+
+  test('a last commit that meets a rebalance is tried again before the partition goes', async () => {
+    await using member = await new Member().with(...some(0, 2))
+    member.consumer.commitError = { message: 'Broker: Rebalance in progress', code: 27 }
+    ;(await member.poll()).done()
+    member.consumer.take(0)
+    await sleep(150)
+    member.consumer.commitError = undefined
+    await until(() => member.consumer.calls.includes('unassign'), 'the partition to go')
+    expect(member.consumer.committed(0)).toBe(2)
+    expect(member.group.stats().uncertain).toBe(0)
+  })
+
+  test('what a group does not commit by itself is not counted as uncertain', async () => {
+    await using member = await new Member([0], 'off').with(...some(0, 3))
+    ;(await member.poll()).done()
+    member.consumer.take(0)
+    await until(() => member.consumer.calls.includes('unassign'), 'the partition to go')
+    expect(member.group.stats().uncertain).toBe(0)
   })
 
   test('what was delivered is committed before its partition goes', async () => {
@@ -432,13 +511,179 @@ describe('a group whose members change', () => {
   })
 })
 
+describe('where a group begins', () => {
+  const standing = {
+    topic: 't',
+    partition: 0,
+    committed: -1,
+    first: 10,
+    end: 20,
+    remembered: -1,
+    isAdded: false,
+  }
+  const gap = (from: number, reason: 'retention' | 'out-of-range') => ({
+    offset: 10,
+    gap: { topic: 't', partition: 0, from, to: 10, reason },
+  })
+
+  test.each<[string, Partial<typeof standing>, 'earliest' | 'latest', object]>([
+    ['where it stopped', { committed: 15 }, 'latest', { offset: 15 }],
+    ['at the end', { committed: 20 }, 'earliest', { offset: 20 }],
+    ['what it has not read is deleted', { committed: 4 }, 'latest', gap(4, 'retention')],
+    ['the topic is another one', { committed: 21 }, 'latest', gap(21, 'out-of-range')],
+    ['nothing committed: earliest', {}, 'earliest', { offset: 10 }],
+    ['nothing committed: latest', {}, 'latest', { offset: 20, isOfNow: true }],
+    ['a partition that was added', { isAdded: true }, 'latest', { offset: 10 }],
+    ['Kafka has forgotten', { remembered: 15 }, 'latest', gap(15, 'out-of-range')],
+    ['forgotten, and nothing lost', { remembered: 10 }, 'latest', { offset: 10 }],
+  ])('%s', (_, known, reset, expected) => {
+    const begin = beginningOf({ ...standing, ...known }, reset)
+    expect(begin).toEqual({ topic: 't', partition: 0, ...expected } as typeof begin)
+  })
+
+  test('latest is the end as of the first assignment, kept for whoever reads it next', async () => {
+    await using member = new Member([0], 'auto', { autoOffsetReset: 'latest' })
+    member.kept.set(0, [0, 7])
+    await member.with()
+    expect(member.consumer.positions).toMatchObject([{ partition: 0, offset: 7 }])
+    await until(() => member.consumer.committed(0) === 7, 'the end to be committed')
+  })
+
+  test('unless the group commits only what is posted', async () => {
+    await using member = new Member([0], 'off', { autoOffsetReset: 'latest' })
+    member.kept.set(0, [0, 7])
+    await member.with()
+    await sleep(20)
+    expect(member.consumer.commits).toEqual([])
+  })
+
+  test('a partition that is added is read from its first record, and shown', async () => {
+    await using member = new Member([0], 'auto', { autoOffsetReset: 'latest' })
+    await member.with()
+    member.partitions = [...PARTITIONS, 3]
+    member.kept.set(3, [0, 5])
+    member.consumer.give(3)
+    await until(() => member.consumer.positions.length === 2, 'the partition to be taken over')
+    expect(member.consumer.positions[1]).toMatchObject({ partition: 3, offset: 0 })
+    await until(async () => (await member.poll()).partitions.length === 4, 'it to be shown')
+  })
+
+  test('what the group misses is told to one caller, and to the next if that one is gone', async () => {
+    await using member = new Member([0])
+    member.committed.set(0, 4)
+    member.kept.set(0, [10, 12])
+    await member.with(...some(10, 12))
+    const gaps = [{ topic: 't', partition: 0, from: 4, to: 10, reason: 'retention' }]
+    const lost = await member.poll({ maxRecords: 1 })
+    expect(lost.gaps).toEqual(gaps as typeof lost.gaps)
+    lost.giveBack()
+    const told = await member.poll({ maxRecords: 1 })
+    expect([told.gaps, offsets(told)]).toEqual([gaps as typeof told.gaps, [10]])
+    told.done()
+    told.giveBack()
+    expect((await member.poll()).gaps).toEqual([])
+    expect(member.group.stats().handedBack).toBe(1)
+  })
+
+  test('retention that overtakes a group under way is told', async () => {
+    await using member = await new Member([0]).with(...some(0, 3))
+    expect((await member.poll()).gaps).toEqual([])
+    member.consumer.watermarks.set('t:0', { lowOffset: 8, highOffset: 10 })
+    member.consumer.queue.push(...some(8, 10))
+    const { gaps, records } = await member.poll({ timeout: 1_000 })
+    expect(gaps).toEqual([{ topic: 't', partition: 0, from: 3, to: 8, reason: 'retention' }])
+    expect(records).toHaveLength(2)
+  })
+
+  test('offsets that compaction or transactions have used up are no gap', async () => {
+    await using member = await new Member([0]).with(...some(0, 3), ...some(8, 10))
+    const { gaps, records } = await member.poll({ timeout: 1_000 })
+    expect([gaps, records.length]).toEqual([[], 5])
+  })
+
+  test('a topic that is created anew is told, read from its beginning and committed', async () => {
+    await using member = await new Member([0]).with(...some(0, 5))
+    ;(await member.poll({ maxRecords: 3 })).done()
+    await until(() => member.consumer.committed(0) === 3, 'a commit')
+    const old = await member.poll({ maxRecords: 1 })
+    member.consumer.queue.push(...some(0, 2))
+    await until(() => member.consumer.queue.length === 0, 'the new records to be read')
+    await sleep(5)
+    // The last record of the old topic is gone, and the one before cannot be committed any more.
+    old.done()
+    const anew = await member.poll()
+    expect(anew.gaps).toEqual([
+      { topic: 't', partition: 0, from: 4, to: 0, reason: 'out-of-range' },
+    ])
+    expect(offsets(anew)).toEqual([0, 1])
+    anew.done()
+    await until(() => member.consumer.committed(0) === 2, 'a commit')
+  })
+
+  test('as is one that is empty', async () => {
+    await using member = await new Member([0]).with(...some(0, 5))
+    ;(await member.poll()).done()
+    member.consumer.eof(0, 0)
+    expect((await member.poll()).gaps).toEqual([
+      { topic: 't', partition: 0, from: 5, to: 0, reason: 'out-of-range' },
+    ])
+  })
+
+  test('a question that Kafka refuses is told to callers', async () => {
+    await using member = new Member([0])
+    member.offsetsError = new KafkaConsumeError('KAFKA_AUTHORIZATION', 'Cannot: it is not allowed')
+    expect(await codeOf(member.poll())).toBe('KAFKA_AUTHORIZATION')
+    // The consumer could not leave without an answer to what it was given.
+    await until(() => member.consumer.calls.includes('assign'), 'the assignment to be taken')
+  })
+
+  test('a question that Kafka cannot answer now is put again', async () => {
+    await using member = new Member([0])
+    member.offsetsError = new KafkaConsumeError('KAFKA_TIMEOUT', 'Cannot: it is late')
+    await sleep(30)
+    expect(member.consumer.calls).not.toContain('assign')
+    member.offsetsError = undefined
+    await within(member.group.ready(), 'the group to be ready')
+    expect(member.consumers).toHaveLength(1)
+  })
+})
+
 describe('a group that fails', () => {
+  test('the client gets over a coordinator that moves, and callers do not see it', async () => {
+    await using member = await new Member().with()
+    const waiting = member.poll({ timeout: 5_000 })
+    for (const code of [-195, 15, 16, -147]) {
+      member.consumer.readError = { message: 'passing', code }
+      await sleep(20)
+    }
+    member.consumer.readError = undefined
+    member.consumer.queue.push(...some(0, 1))
+    expect(offsets(await waiting)).toEqual([0])
+    expect(member.consumers).toHaveLength(1)
+  })
+
+  test('a member whose instance id is taken says so, and joins when it is free', async () => {
+    await using member = await new Member([0], 'auto', { instanceId: 'node-1' }).with(...some(0, 2))
+    ;(await member.poll()).done()
+    const waiting = member.poll({ timeout: 5_000 })
+    member.isInstanceTaken = true
+    member.consumer.readError = { message: 'Local: Fatal error', code: -150 }
+    const refused = await codeOf(waiting)
+    expect(refused).toBe('GROUP_MEMBER_FENCED')
+    await sleep(1_200)
+    expect(member.consumers).toHaveLength(1)
+    expect(await codeOf(member.poll())).toBe('GROUP_MEMBER_FENCED')
+    member.isInstanceTaken = false
+    await until(() => member.consumers.length === 2, 'a second consumer', 5_000)
+    await within(member.group.ready(), 'the group to be ready again')
+  })
+
   test('callers are told why, and it joins again by itself', async () => {
     await using member = await new Member().with()
     const waiting = codeOf(member.poll({ timeout: 5_000 }))
-    member.consumer.readError = { message: 'broken', code: -195 }
-    expect(await waiting).toBe('KAFKA_UNAVAILABLE')
-    expect(await codeOf(member.poll())).toBe('KAFKA_UNAVAILABLE')
+    member.consumer.readError = { message: 'broken', code: 30 }
+    expect(await waiting).toBe('KAFKA_AUTHORIZATION')
+    expect(await codeOf(member.poll())).toBe('KAFKA_AUTHORIZATION')
     await until(() => member.consumers.length === 2, 'a second consumer', 3_000)
     await within(member.group.ready(), 'the group to be ready again')
     expect(member.disconnected).toBe(1)
@@ -519,10 +764,16 @@ describe('a group that fails', () => {
   })
 
   test('only the embedded broker gets the newer protocol, and nothing is committed by the client', () => {
-    expect(groupSettings('g', true)).toMatchObject({ 'group.protocol': 'consumer' })
-    expect(groupSettings('g', false)).not.toHaveProperty(['group.protocol'])
+    const options = { groupId: 'g' }
+    expect(groupSettings(options, true)).toMatchObject({ 'group.protocol': 'consumer' })
+    expect(groupSettings(options, false)).not.toHaveProperty(['group.protocol'])
+    expect(groupSettings(options, false)).not.toHaveProperty(['group.instance.id'])
+    expect(groupSettings({ ...options, instanceId: 'a' }, false)).toMatchObject({
+      'group.instance.id': 'a',
+      'session.timeout.ms': 45_000,
+    })
     for (const quick of [true, false]) {
-      expect(groupSettings('g', quick)).toMatchObject({
+      expect(groupSettings(options, quick)).toMatchObject({
         'group.id': 'g',
         'enable.auto.commit': false,
         'enable.auto.offset.store': false,

@@ -78,10 +78,13 @@ describe('metrics', () => {
 
   test('a lag that is not known yet is not shown', async () => {
     const partition = { topic: 't', partition: 0, end: -1, lag: -1 }
-    const group = { id: 'g', partitions: [partition, { ...partition, partition: 1, lag: 4 }] }
+    const partitions = [partition, { ...partition, partition: 1, lag: 4 }]
+    const group = { id: 'g', partitions, handedBack: 2, uncertain: 3 }
     const exposition = await scrape(appOf({ one: { cluster, groups: [group] } }))
     expect(exposition.value('hono_kafka_group_lag_records', { partition: '0' })).toBeUndefined()
     expect(exposition.value('hono_kafka_group_lag_records', { partition: '1' })).toBe(4)
+    expect(exposition.value('hono_kafka_group_handed_back_records_total')).toBe(2)
+    expect(exposition.value('hono_kafka_group_uncertain_records_total')).toBe(3)
   })
 
   test('names that would break a line are escaped', async () => {

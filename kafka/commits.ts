@@ -1,0 +1,126 @@
+import { getLogger } from '@logtape/logtape'
+import { asKafkaConsumeError, type KafkaConsumeError } from '../src/errors.ts'
+import type { PartitionOffset } from '../src/stream/source.ts'
+import { type Consumer, call } from './client.ts'
+import { isPassing } from './errors.ts'
+import type { Claim } from './ledger.ts'
+import type { OwnedPartition } from './owned-partition.ts'
+
+const log = getLogger(['hono-kafka-consume', 'group'])
+
+const RETRY_MS = 1_000
+/** How long the last commit of a partition is tried again while Kafka cannot take it. */
+const LAST_COMMIT_MS = 3_000
+const LAST_RETRY_MS = 100
+
+/** The commits of one member of a group, one after the other. */
+export class Commits {
+  readonly #groupId: string
+  readonly #consumer: () => Consumer
+  /** The last offset that was committed of each partition. */
+  readonly #known = new Map<string, number>()
+  #last: Promise<void> = Promise.resolve()
+  #isAsked = false
+  #isFailing = false
+
+  /** @param consumer The member; throws when there is none. */
+  constructor(groupId: string, consumer: () => Consumer) {
+    this.#groupId = groupId
+    this.#consumer = consumer
+  }
+
+  /** What was committed last of a partition; -1 for nothing. */
+  known(topic: string, partition: number): number {
+    return this.#known.get(`${topic}:${partition}`) ?? -1
+  }
+
+  /** Resolves when the commits that were asked for before are done. */
+  settled(): Promise<void> {
+    return this.#last
+  }
+
+  /** @throws KafkaConsumeError */
+  commit(offsets: readonly PartitionOffset[]): Promise<void> {
+    return this.#inLine(() => this.#commit(offsets))
+  }
+
+  /** The same, of what nobody waits for: a failure is logged. */
+  async tryCommit(offsets: readonly PartitionOffset[]): Promise<void> {
+    if (offsets.length > 0) await this.commit(offsets).catch((error) => this.#cannot(error))
+  }
+
+  /** Commits what is delivered of the partitions by then, and tries again while that fails. */
+  soon(partitions: () => Iterable<OwnedPartition>): void {
+    if (this.#isAsked) return
+    this.#isAsked = true
+    void this.#inLine(async () => {
+      this.#isAsked = false
+      if (await this.#commitDelivered(partitions())) {
+        setTimeout(() => this.soon(partitions), RETRY_MS)
+      }
+    })
+  }
+
+  /** Commits what is delivered of partitions that are given up. */
+  finish(gone: readonly OwnedPartition[]): Promise<void> {
+    return this.#inLine(async () => {
+      const until = performance.now() + LAST_COMMIT_MS
+      let error = await this.#commitDelivered(gone)
+      while (error && isPassing(error) && performance.now() < until) {
+        await new Promise((resolve) => setTimeout(resolve, LAST_RETRY_MS))
+        error = await this.#commitDelivered(gone)
+      }
+    })
+  }
+
+  /** @returns why it could not be committed: it goes with the next commit. */
+  async #commitDelivered(
+    partitions: Iterable<OwnedPartition>,
+  ): Promise<KafkaConsumeError | undefined> {
+    const claims = [...partitions].flatMap((owned): Array<[OwnedPartition, Claim]> => {
+      const claim = owned.ledger.committable()
+      return claim ? [[owned, claim]] : []
+    })
+    if (claims.length === 0) return undefined
+    try {
+      await this.#commit(
+        claims.map(([{ topic, partition }, { offset }]) => ({ topic, partition, offset })),
+      )
+      for (const [{ ledger }, claim] of claims) ledger.committed(claim)
+      return undefined
+    } catch (error) {
+      for (const [{ ledger }] of claims) ledger.uncommitted()
+      return this.#cannot(error)
+    }
+  }
+
+  async #commit(offsets: readonly PartitionOffset[]): Promise<void> {
+    const consumer = this.#consumer()
+    await call('Cannot commit offsets', (done) =>
+      consumer.commitCb([...offsets], (error) => done(error, undefined)),
+    )
+    this.#isFailing = false
+    for (const { topic, partition, offset } of offsets) {
+      this.#known.set(`${topic}:${partition}`, offset)
+    }
+  }
+
+  /** Told once, until a commit succeeds. */
+  #cannot(thrown: unknown): KafkaConsumeError {
+    const error = asKafkaConsumeError(thrown)
+    if (!this.#isFailing) {
+      log.warn('Cannot commit for group {group}: {error}', {
+        group: this.#groupId,
+        error: error.detail ?? error.message,
+      })
+    }
+    this.#isFailing = true
+    return error
+  }
+
+  #inLine(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => {})
+    return done
+  }
+}

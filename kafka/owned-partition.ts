@@ -1,0 +1,47 @@
+import type { Gap } from '../src/stream/source.ts'
+import { Ledger } from './ledger.ts'
+
+/** One partition for as long as this member of a group owns it. */
+export class OwnedPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly ledger: Ledger
+  /** The next offset that the client will give us. */
+  position: number
+  /** Where its end was seen; -1 if it was not. */
+  end = -1
+  /** Whether it has answered: with a record, or that it has none. */
+  answered = false
+  /** Records in callers' hands: neither delivered nor given back. */
+  held = 0
+  /** What is delivered when it is `released`, its next owner delivers again. */
+  state: 'owned' | 'leaving' | 'released' = 'owned'
+
+  /** @param begin The offset at which reading begins. */
+  constructor(topic: string, partition: number, begin: number) {
+    this.topic = topic
+    this.partition = partition
+    this.position = begin
+    this.ledger = new Ledger(begin)
+  }
+
+  /** Whether it is the same partition. */
+  is({ topic, partition }: { readonly topic: string; readonly partition: number }): boolean {
+    return partition === this.partition && topic === this.topic
+  }
+
+  /**
+   * What is lost where the client goes on with another offset than the one that was due, if
+   * anything is. Offsets may jump without a loss: compaction removes records, and transactions
+   * leave marks that are no records. It is a loss where the partition now begins behind the offset
+   * that was due, or goes back, as when its topic was created anew.
+   *
+   * @param low The first offset that the partition keeps; -1 if unknown.
+   */
+  gapBefore(offset: number, low: number): Gap | undefined {
+    const { topic, partition, position: from } = this
+    if (offset < from) return { topic, partition, from, to: offset, reason: 'out-of-range' }
+    if (low <= from) return undefined
+    return { topic, partition, from, to: Math.min(low, offset), reason: 'retention' }
+  }
+}
