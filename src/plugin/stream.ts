@@ -78,12 +78,12 @@ export async function openStream(
   let subscription: Subscription
   try {
     subscription = await feed.subscribe(position, (table) => filterOf(wanted, client, table))
-    if (route.isClosed) {
+    const refusal = route.isClosed
+      ? new KafkaConsumeError('SHUTTING_DOWN', 'Cannot open a stream: the server is shutting down')
+      : c.req.raw.signal.reason
+    if (refusal) {
       await subscription.close()
-      throw new KafkaConsumeError(
-        'SHUTTING_DOWN',
-        'Cannot open a stream: the server is shutting down',
-      )
+      throw refusal
     }
   } catch (error) {
     leave()
@@ -154,7 +154,6 @@ export class LiveStream implements OpenStream {
       this.#stop()
       this.#giveUp?.()
     })
-    if (this.#c.req.raw.signal.aborted) this.#stop()
     const watch = setInterval(
       () => this.#watch(stream, writeDeadline),
       Math.min(1_000, writeDeadline / 2),

@@ -7,6 +7,9 @@ import type { Delivery, GroupSession, PollLimits } from '../stream/source.ts'
 import { filterOf, type KafkaClient } from './client.ts'
 import type { Route } from './route.ts'
 
+/** A wait that is long enough for a client to have left in. */
+const UNNOTICED_MS = 5
+
 /** What is to be taken, and for whom. */
 interface Request {
   readonly client: KafkaClient
@@ -37,8 +40,11 @@ export async function takeAsGroup(
   const { preparation } = (await route.lease()).feed
   const until = performance.now() + limits.timeout
   for (let timeout = limits.timeout; ; timeout = Math.max(0, until - performance.now())) {
+    const asked = performance.now()
     const delivery = await group.poll({ ...limits, timeout }, signal)
     try {
+      // Whoever left while it waited may not have been noticed yet: the runtime goes first.
+      if (performance.now() - asked > UNNOTICED_MS) await turns()
       const { records, partitions } = delivery
       const prepared: readonly PreparedRecord[] = preparation
         ? await preparation.once(records)
@@ -62,4 +68,9 @@ export async function takeAsGroup(
       throw error
     }
   }
+}
+
+/** Lets the runtime see to its sockets. Deno tells of a reset in the third turn. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setTimeout(resolve, 0))
 }

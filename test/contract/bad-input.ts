@@ -130,7 +130,7 @@ export function describeBadInput(target: () => Target): void {
         const { kafka } = target()
         const topic = await kafka.createTopic()
         const written = await kafka.produce(topic, spread(40))
-        await using route = new Route(target(), {
+        await using route = await Route.mount(target(), {
           topics: [topic],
           mode,
           autoOffsetReset: 'earliest',
@@ -159,8 +159,8 @@ export function describeBadInput(target: () => Target): void {
         }
         expect(findings).toEqual([])
         await sleep(100)
-        expect(route.handler.stats().subscribers).toBe(0)
-        expect(route.handler.stats().replays).toBe(0)
+        expect((await route.stats()).subscribers).toBe(0)
+        expect((await route.stats()).replays).toBe(0)
         if (streaming) {
           await using stream = await route.stream({ start: 'earliest' })
           await stream.until(40)
@@ -172,7 +172,7 @@ export function describeBadInput(target: () => Target): void {
 
       test('a cursor of 16 KB is judged, not choked on', async () => {
         const topic = await target().kafka.createTopic()
-        await using route = new Route(target(), { topics: [topic], mode })
+        await using route = await Route.mount(target(), { topics: [topic], mode })
         for (const size of [8 * 1024, 12 * 1024, 15 * 1024]) {
           const response = await route.fetch({ cursor: 'x'.repeat(size) })
           expect(response.status).toBe(400)
@@ -182,7 +182,7 @@ export function describeBadInput(target: () => Target): void {
 
       test('methods other than GET get 405 with Allow', async () => {
         const topic = await target().kafka.createTopic()
-        await using route = new Route(target(), { topics: [topic], mode })
+        await using route = await Route.mount(target(), { topics: [topic], mode })
         for (const method of ['HEAD', 'POST', 'OPTIONS', 'PUT', 'DELETE', 'PATCH']) {
           const response = await route.fetch({}, { method })
           expect({ method, status: response.status }).toEqual({ method, status: 405 })
@@ -191,12 +191,12 @@ export function describeBadInput(target: () => Target): void {
           const body = await expectRefusal(response, ['GET'])
           expect(body.code).toBe('METHOD_NOT_ALLOWED')
         }
-        expect(route.handler.stats().subscribers).toBe(0)
+        expect((await route.stats()).subscribers).toBe(0)
       })
 
       test('an Accept that cannot be met gets 406', async () => {
         const topic = await target().kafka.createTopic()
-        await using route = new Route(target(), { topics: [topic], mode })
+        await using route = await Route.mount(target(), { topics: [topic], mode })
         const other = mode === 'http-get' ? 'text/event-stream' : 'application/json'
         const own = mode === 'http-get' ? 'application/json' : 'text/event-stream'
         for (const accept of ['image/png', other, `${own};q=0, application/x-ndjson;q=0`]) {
@@ -205,12 +205,12 @@ export function describeBadInput(target: () => Target): void {
           const body = await expectRefusal(response, ['Accept', own, 'application/x-ndjson'])
           expect(body.code).toBe('NOT_ACCEPTABLE')
         }
-        expect(route.handler.stats().subscribers).toBe(0)
+        expect((await route.stats()).subscribers).toBe(0)
       })
 
       test('a topic that does not exist is 404', async () => {
         const topic = `missing-${crypto.randomUUID()}`
-        await using route = new Route(target(), { topics: [topic], mode })
+        await using route = await Route.mount(target(), { topics: [topic], mode })
         const reads: Query[] = mode === 'http-get' ? [{}, { start: 'earliest' }] : [{}]
         for (const query of reads) {
           const response = await route.fetch(query)
@@ -218,7 +218,7 @@ export function describeBadInput(target: () => Target): void {
           const body = await expectRefusal(response, [topic])
           expect(body.code).toBe('UNKNOWN_TOPIC')
         }
-        expect(route.handler.stats().subscribers).toBe(0)
+        expect((await route.stats()).subscribers).toBe(0)
       })
     })
   }

@@ -15,6 +15,32 @@ import { describeTransform } from './transform.ts'
  * its own, so that none depends on another.
  */
 export function describeContract(name: string, makeTarget: () => Promise<Target>): void {
+  describeServed(name, makeTarget, (target) => {
+    describeWire(target)
+    describeReader(target)
+    describeClients(target)
+    describeTransform(target)
+  })
+}
+
+/** The part of it that needs no code of the app's own: what serves may be another process. */
+export function describeWireContract(name: string, makeTarget: () => Promise<Target>): void {
+  describeServed(name, makeTarget, describeWire)
+}
+
+function describeWire(target: () => Target): void {
+  describeGet(target)
+  describeStreams(target)
+  describeBadInput(target)
+  describeOffsets(target)
+  describeSocket(target)
+}
+
+function describeServed(
+  name: string,
+  makeTarget: () => Promise<Target>,
+  describeTests: (target: () => Target) => void,
+): void {
   // Every wait inside a test has a deadline of its own, which says what was waited for.
   setDefaultTimeout(30_000)
   describe(`contract on ${name}`, () => {
@@ -30,13 +56,6 @@ export function describeContract(name: string, makeTarget: () => Promise<Target>
       if (made !== undefined) await within(made.close(), `${name} to close`, 20_000)
     }, 30_000)
 
-    describeGet(target)
-    describeStreams(target)
-    describeBadInput(target)
-    describeReader(target)
-    describeOffsets(target)
-    describeSocket(target)
-    describeClients(target)
-    describeTransform(target)
+    describeTests(target)
   })
 }

@@ -42,7 +42,7 @@ export function describeGet(target: () => Target): void {
         { partition: 1, value: 'hello', timestamp, headers: [['trace', 'abc']] },
         { partition: 1, key: 'k', value: 'again', timestamp },
       ])
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic, quiet],
         autoOffsetReset: 'earliest',
         consumerGroup: manual(),
@@ -79,7 +79,7 @@ export function describeGet(target: () => Target): void {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, [{ partition: 3, value: 'hello' }])
-      await using route = new Route(target(), { topics: [topic] })
+      await using route = await Route.mount(target(), { topics: [topic] })
       const body = (await (await route.fetch({ start: 'earliest' })).json()) as KongBody
       const partitions = body[topic]?.partitions ?? {}
       expect(Object.keys(partitions).sort()).toEqual(['0', '1', '2', '3'])
@@ -107,11 +107,14 @@ export function describeGet(target: () => Target): void {
         value: 'v',
         headers: {},
       }
-      await using byQuery = new Route(target(), { topics: [topic] })
+      await using byQuery = await Route.mount(target(), { topics: [topic] })
       const flat = await byQuery.flat({ start: 'earliest' })
       expect(flat.records).toEqual([record])
       expect(flat.cursor).toBeString()
-      await using byOption = new Route(target(), { topics: [topic], responseFormat: 'records' })
+      await using byOption = await Route.mount(target(), {
+        topics: [topic],
+        responseFormat: 'records',
+      })
       const response = await byOption.fetch({ start: 'earliest' })
       expect(await response.json()).toEqual({
         records: [record],
@@ -125,7 +128,7 @@ export function describeGet(target: () => Target): void {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(20))
-      await using route = new Route(target(), { topics: [topic] })
+      await using route = await Route.mount(target(), { topics: [topic] })
       const flat = await route.records({ start: 'earliest' })
       const response = await route.fetch(
         { start: 'earliest' },
@@ -165,7 +168,7 @@ export function describeGet(target: () => Target): void {
           ],
         },
       ])
-      await using route = new Route(target(), { topics: [topic] })
+      await using route = await Route.mount(target(), { topics: [topic] })
       const records = await route.records({ start: 'earliest' })
       const common = { topic, partition: 0, timestamp, headers: {} }
       expect(records.slice(0, 6)).toEqual([
@@ -200,7 +203,7 @@ export function describeGet(target: () => Target): void {
         },
         { value: 'after' },
       ])
-      await using route = new Route(target(), { topics: [topic] })
+      await using route = await Route.mount(target(), { topics: [topic] })
       const records = await route.records({ start: 'earliest' })
       expect(records.map(({ value }) => value)).toEqual(['before', 'odd', 'after'])
       expect(JSON.stringify(records[1]?.headers)).toBe(
@@ -220,7 +223,7 @@ export function describeGet(target: () => Target): void {
           ],
         },
       ])
-      await using route = new Route(target(), { topics: [topic] })
+      await using route = await Route.mount(target(), { topics: [topic] })
       const [record] = await route.records({ start: 'earliest' })
       expect(record?.headers).toEqual({ text: 't', bytes: '/wA=' })
       expect(JSON.stringify(record?.encoding)).toContain('bytes')
@@ -239,7 +242,10 @@ export function describeGet(target: () => Target): void {
         { value: 'null' },
         { value: '12345678901234567890' },
       ])
-      await using route = new Route(target(), { topics: [topic], messageDeserializer: 'json' })
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        messageDeserializer: 'json',
+      })
       const records = await route.records({ start: 'earliest' })
       expect(records.map(({ offset }) => offset)).toEqual(range(0, 8))
       expect(records[0]).toMatchObject({ value: { a: [1, null, 'x'] } })
@@ -268,7 +274,7 @@ export function describeGet(target: () => Target): void {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(10, 1))
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic],
         autoOffsetReset: 'earliest',
         consumerGroup: manual(),
@@ -286,7 +292,7 @@ export function describeGet(target: () => Target): void {
         { value: 'x'.repeat(10_000) },
         ...range(0, 10).map(() => ({ value: 'y'.repeat(1_000) })),
       ])
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic],
         autoOffsetReset: 'earliest',
         consumerGroup: manual(),
@@ -304,7 +310,7 @@ export function describeGet(target: () => Target): void {
     test('timeout is how long a response waits for a first record', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
-      await using route = new Route(target(), { topics: [topic], consumerGroup: manual() })
+      await using route = await Route.mount(target(), { topics: [topic], consumerGroup: manual() })
       await route.records({ timeout: 0 })
       for (const read of [{}, { start: 'latest' }]) {
         for (const timeout of [0, 600]) {
@@ -320,7 +326,7 @@ export function describeGet(target: () => Target): void {
     test('a waiting GET returns as soon as a record arrives', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
-      await using route = new Route(target(), { topics: [topic], consumerGroup: manual() })
+      await using route = await Route.mount(target(), { topics: [topic], consumerGroup: manual() })
       for (const read of [{}, { start: 'latest' }]) {
         // The first read takes its time to connect; the end is that of when it has.
         await route.records({ ...read, timeout: 0 })
@@ -340,7 +346,7 @@ export function describeGet(target: () => Target): void {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(4))
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic],
         autoOffsetReset: 'earliest',
         consumerGroup: manual(),
@@ -357,7 +363,7 @@ export function describeGet(target: () => Target): void {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const written = await kafka.produce(topic, spread(600))
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic],
         autoOffsetReset: 'earliest',
         consumerGroup: manual(),
@@ -378,7 +384,7 @@ export function describeGet(target: () => Target): void {
     test('a record that a caller did not wait for is handed to the next', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic],
         autoOffsetReset: 'earliest',
         consumerGroup: manual(),
@@ -397,7 +403,7 @@ export function describeGet(target: () => Target): void {
     test('records that come just after their caller left are handed to the next', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic],
         autoOffsetReset: 'earliest',
         consumerGroup: manual(),
@@ -421,7 +427,7 @@ export function describeGet(target: () => Target): void {
         range(0, 16).map((n) => ({ partition: n % 4, value })),
       )
       const consumerGroup = manual()
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic],
         autoOffsetReset: 'earliest',
         consumerGroup,
@@ -442,7 +448,7 @@ export function describeGet(target: () => Target): void {
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(10, 1))
       const consumerGroup = manual()
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic],
         autoOffsetReset: 'earliest',
         consumerGroup,
@@ -465,11 +471,11 @@ export function describeGet(target: () => Target): void {
       } as const
       let before: readonly StreamedRecord[]
       {
-        await using first = new Route(target(), options)
+        await using first = await Route.mount(target(), options)
         before = await first.records({ max_records: 15 })
         expect(before.length).toBeGreaterThan(0)
       }
-      await using second = new Route(target(), options)
+      await using second = await Route.mount(target(), options)
       const after = await second.drain(40 - before.length)
       expect(places([...before, ...after])).toEqual(places(written))
     })
@@ -481,10 +487,10 @@ export function describeGet(target: () => Target): void {
       const options = { topics: [topic], autoOffsetReset: 'earliest' } as const
       let before: readonly StreamedRecord[]
       {
-        await using first = new Route(target(), options)
+        await using first = await Route.mount(target(), options)
         before = await first.records({ max_records: 5 })
       }
-      await using second = new Route(target(), options)
+      await using second = await Route.mount(target(), options)
       const after = await second.drain(20 - before.length)
       expect(places([...before, ...after])).toEqual(places(written))
     })
@@ -493,7 +499,7 @@ export function describeGet(target: () => Target): void {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(8))
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic],
         autoOffsetReset: 'latest',
         consumerGroup: manual(),
@@ -511,8 +517,8 @@ export function describeGet(target: () => Target): void {
         autoOffsetReset: 'earliest',
         consumerGroup: manual(),
       } as const
-      await using one = new Route(target(), options)
-      await using two = new Route(target(), options)
+      await using one = await Route.mount(target(), options)
+      await using two = await Route.mount(target(), options)
       const got = [...(await one.records({ timeout: 0 })), ...(await two.records({ timeout: 0 }))]
       const written = await kafka.produce(topic, spread(200))
       const caller = async (route: Route) => {
@@ -536,7 +542,7 @@ export function describeGet(target: () => Target): void {
       const topic = await kafka.createTopic()
       const written = await kafka.produce(topic, spread(12))
       const consumerGroup = manual()
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic],
         autoOffsetReset: 'earliest',
         consumerGroup,
@@ -553,7 +559,7 @@ export function describeGet(target: () => Target): void {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(6, 1))
-      await using route = new Route(target(), { topics: [topic] })
+      await using route = await Route.mount(target(), { topics: [topic] })
       const response = await route.fetch({ start: 'earliest', max_records: 4, format: 'records' })
       const cursor = response.headers.get('kafka-cursor')
       expect(cursor).toBe(`${topic}:0=4,1=0,2=0,3=0`)
@@ -571,7 +577,7 @@ export function describeGet(target: () => Target): void {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(100))
-      await using route = new Route(target(), { topics: [topic] })
+      await using route = await Route.mount(target(), { topics: [topic] })
       const got: StreamedRecord[] = []
       let url = route.url({ start: 'earliest', max_records: 7, timeout: 100, format: 'records' })
       for (let page = 0; ; page += 1) {
@@ -595,7 +601,7 @@ export function describeGet(target: () => Target): void {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(8))
-      await using route = new Route(target(), { topics: [topic] })
+      await using route = await Route.mount(target(), { topics: [topic] })
       const end = await route.flat({ start: 'latest', timeout: 0 })
       expect(end).toEqual({ records: [], cursor: `${topic}:0=2,1=2,2=2,3=2` })
       const written = await kafka.produce(topic, spread(8))
@@ -619,7 +625,7 @@ export function describeGet(target: () => Target): void {
       for (const age of ages) {
         await kafka.produce(topic, [{ value: `${age}`, timestamp: now - age * MINUTE }])
       }
-      await using route = new Route(target(), { topics: [topic] })
+      await using route = await Route.mount(target(), { topics: [topic] })
       const values = async (start: string) =>
         (await route.records({ start, timeout: 300 })).map(({ value }) => value)
       expect(await values('-PT10M')).toEqual(['5', '1'])
@@ -638,7 +644,7 @@ export function describeGet(target: () => Target): void {
       await kafka.expire(topic, 0, 5)
       await kafka.produce(topic, [{ value: 'kept' }])
       const { lowOffset } = await kafka.watermarks(topic, 0)
-      await using route = new Route(target(), { topics: [topic] })
+      await using route = await Route.mount(target(), { topics: [topic] })
       const cursor = `${topic}:0=2,1=0,2=0,3=0`
       const records = await route.records({ cursor, max_bytes: 16 * 1024 * 1024 })
       expect(records[0]?.offset).toBe(lowOffset)

@@ -26,7 +26,7 @@ export function describeOffsets(target: () => Target): void {
   }
 
   async function valuesOf(options: RouteOptions): Promise<unknown[]> {
-    await using route = new Route(target(), options)
+    await using route = await Route.mount(target(), options)
     return (await route.records({ timeout: 500 })).map(({ value }) => value)
   }
 
@@ -37,13 +37,13 @@ export function describeOffsets(target: () => Target): void {
       expect(await valuesOf(options)).toEqual(['a', 'b', 'c', 'd'])
       expect(await valuesOf(options)).toEqual(['a', 'b', 'c', 'd'])
       {
-        await using route = new Route(target(), options)
+        await using route = await Route.mount(target(), options)
         const response = await post(route, JSON.stringify({ [String(topic)]: { 0: 2 } }))
         expect(response.status).toBe(204)
       }
       expect(await valuesOf(options)).toEqual(['c', 'd'])
       {
-        await using route = new Route(target(), options)
+        await using route = await Route.mount(target(), options)
         const response = await post(route, JSON.stringify({ cursor: `${topic}:0=3` }))
         expect(response.status).toBe(204)
       }
@@ -53,7 +53,7 @@ export function describeOffsets(target: () => Target): void {
     test('what does not name offsets of the route is a 400 that says why', async () => {
       const options = await four()
       const [topic] = options.topics
-      await using route = new Route(target(), options)
+      await using route = await Route.mount(target(), options)
       const bad: [body: string, says: string][] = [
         ['', 'JSON'],
         ['[]', 'cursor'],
@@ -100,7 +100,7 @@ export function describeOffsets(target: () => Target): void {
 
     test('a route that commits by itself takes none', async () => {
       const options = await four()
-      await using route = new Route(target(), { ...options, commitStrategy: 'auto' })
+      await using route = await Route.mount(target(), { ...options, commitStrategy: 'auto' })
       const response = await post(route, '{}')
       expect(response.status).toBe(405)
     })

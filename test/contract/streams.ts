@@ -40,7 +40,7 @@ export function describeStreams(target: () => Target): void {
   describe.concurrent('SSE, what a stream says', () => {
     test('it begins with its headers and a jittered retry, before there is any record', async () => {
       const topic = await topicWith(8)
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       const retries: number[] = []
       for (const _ of range(0, 4)) {
         await using stream = await route.stream()
@@ -56,7 +56,7 @@ export function describeStreams(target: () => Target): void {
 
     test('no Accept header, */* and text/* get an event stream, too', async () => {
       const topic = await topicWith(0)
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       for (const accept of ['*/*', 'text/*', 'text/html, text/event-stream;q=0.5']) {
         const stream = await SseClient.open(route.url(), { headers: { accept } })
         await stream.close()
@@ -75,7 +75,7 @@ export function describeStreams(target: () => Target): void {
         { partition: 0, value: 'line\nline\r\n', timestamp },
         { partition: 2, value: null, timestamp },
       ])
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       await using stream = await route.stream({ start: 'earliest' })
       await stream.until(3)
       expect(stream.response.headers.get('kafka-cursor')).toBe(cursorOf(topic, [0, 0, 0, 0]))
@@ -97,7 +97,7 @@ export function describeStreams(target: () => Target): void {
     test('live records have the same form as replayed ones', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic],
         ...STREAM,
         messageDeserializer: 'json',
@@ -120,7 +120,7 @@ export function describeStreams(target: () => Target): void {
     test('a record with odd headers is streamed like any other, live and replayed', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       await using live = await route.stream()
       await kafka.produce(topic, [
         { value: 'before' },
@@ -138,7 +138,7 @@ export function describeStreams(target: () => Target): void {
     test('several topics share a stream, and its ids name them all', async () => {
       const { kafka } = target()
       const topics = [await topicWith(4), await topicWith(4)]
-      await using route = new Route(target(), { topics, ...STREAM })
+      await using route = await Route.mount(target(), { topics, ...STREAM })
       let id: string | undefined
       {
         await using stream = await route.stream({ start: 'earliest' })
@@ -159,7 +159,11 @@ export function describeStreams(target: () => Target): void {
 
     test('a comment comes whenever nothing was sent for the heartbeat time', async () => {
       const topic = await topicWith(0)
-      await using route = new Route(target(), { topics: [topic], ...STREAM, heartbeat: 200 })
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        ...STREAM,
+        heartbeat: 200,
+      })
       await using stream = await route.stream()
       const began = performance.now()
       await until(() => stream.comments.length >= 4, 'four comments')
@@ -170,7 +174,11 @@ export function describeStreams(target: () => Target): void {
     test('Accept: application/x-ndjson gives the same records as lines', async () => {
       const { kafka } = target()
       const topic = await topicWith(8)
-      await using route = new Route(target(), { topics: [topic], ...STREAM, heartbeat: 200 })
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        ...STREAM,
+        heartbeat: 200,
+      })
       const abort = new AbortController()
       const response = await route.fetch(
         { start: 'earliest' },
@@ -202,7 +210,7 @@ export function describeStreams(target: () => Target): void {
     test('without a position it begins at the end as of the response', async () => {
       const { kafka } = target()
       const topic = await topicWith(400)
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       for (const round of [1, 2, 3]) {
         await using stream = await route.stream(round === 3 ? { start: 'latest' } : {})
         const written = await kafka.produce(topic, spread(40))
@@ -215,7 +223,7 @@ export function describeStreams(target: () => Target): void {
     test('start=earliest replays and goes live without a gap or a duplicate, while records keep coming', async () => {
       const { kafka } = target()
       const topic = await topicWith(4_000)
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       let writing = true
       let written = 4_000
       const writer = (async () => {
@@ -248,7 +256,7 @@ export function describeStreams(target: () => Target): void {
       for (const age of [90, 20, 5]) {
         await kafka.produce(topic, [{ value: `${age}`, timestamp: now - age * MINUTE }])
       }
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       for (const [start, expected] of [
         ['-PT10M', ['5']],
         ['-1h', ['20', '5']],
@@ -263,7 +271,7 @@ export function describeStreams(target: () => Target): void {
 
     test('cursor= begins there, as in a GET', async () => {
       const topic = await topicWith(20)
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       await using stream = await route.stream({ cursor: cursorOf(topic, [5, 4, 5, 3]) })
       await stream.until(3)
       await sleep(50)
@@ -275,7 +283,7 @@ export function describeStreams(target: () => Target): void {
     test('Last-Event-ID and last_event_id resume exactly there, after any event', async () => {
       const { kafka } = target()
       const topic = await topicWith(24)
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       await using all = await route.stream({ start: 'earliest' })
       await all.until(24)
       await kafka.produce(topic, spread(8))
@@ -296,7 +304,7 @@ export function describeStreams(target: () => Target): void {
 
     test('the Last-Event-ID header wins over last_event_id and start: a reconnect repeats its URL', async () => {
       const topic = await topicWith(20)
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       const id = cursorOf(topic, [5, 5, 5, 4])
       for (const query of [
         { start: 'earliest' },
@@ -313,7 +321,7 @@ export function describeStreams(target: () => Target): void {
     test('a client that comes back again and again loses nothing and gets nothing twice', async () => {
       const { kafka } = target()
       const topic = await topicWith(400)
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic],
         ...STREAM,
         ringBytes: 64 * 1024,
@@ -346,14 +354,14 @@ export function describeStreams(target: () => Target): void {
     test('an EventSource loses nothing and gets nothing twice across a server restart', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
-      const first = new Route(target(), { topics: [topic], ...STREAM })
+      const first = await Route.mount(target(), { topics: [topic], ...STREAM })
       using client = new ReconnectingClient(first.url())
       await client.untilOpened(1)
       await kafka.produce(topic, spread(40))
       await client.until(40)
       await first.close()
       await kafka.produce(topic, spread(40))
-      await using _second = new Route(target(), { topics: [topic], ...STREAM }, first.port)
+      await using _second = await Route.mount(target(), { topics: [topic], ...STREAM }, first.port)
       await client.untilOpened(2)
       await kafka.produce(topic, spread(40))
       await client.until(120)
@@ -372,7 +380,7 @@ export function describeStreams(target: () => Target): void {
           range(0, 4).map((partition) => ({ partition, value: `${n}`, timestamp })),
         )
       }
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       const ids = [
         { partition: 0, offset: 3 },
         { partition: 1, timestamp: now - 7 * MINUTE },
@@ -391,7 +399,7 @@ export function describeStreams(target: () => Target): void {
     test('an offset beyond the end is announced, and reading goes on from where it says', async () => {
       const { kafka } = target()
       const topic = await topicWith(12)
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       const id = cursorOf(topic, [3, 1000, 3, 3])
       await using stream = await route.stream({}, { 'last-event-id': id })
       const { data } = await stream.untilNamed('gap')
@@ -416,7 +424,7 @@ export function describeStreams(target: () => Target): void {
       await kafka.expire(topic, 2, 6)
       await kafka.produce(topic, [{ partition: 2, value: 'kept' }])
       const { lowOffset, highOffset } = await kafka.watermarks(topic, 2)
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       await using stream = await route.stream(
         {},
         { 'last-event-id': cursorOf(topic, [9, 9, 2, 9]) },
@@ -439,7 +447,7 @@ export function describeStreams(target: () => Target): void {
 
     test('a client that leaves right after a gap is not told of it again', async () => {
       const topic = await topicWith(12)
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       const id = cursorOf(topic, [3, 1000, 3, 3])
       const stream = await route.stream({}, { 'last-event-id': id })
       await stream.untilNamed('gap')
@@ -457,7 +465,7 @@ export function describeStreams(target: () => Target): void {
       await kafka.expire(topic, 0, 6)
       await kafka.produce(topic, [{ partition: 0, value: 'kept' }])
       const { lowOffset, highOffset } = await kafka.watermarks(topic, 0)
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       await using stream = await route.stream({ start: 'earliest' })
       await stream.until(30 + highOffset - lowOffset)
       expect(stream.named('gap')).toEqual([])
@@ -471,7 +479,7 @@ export function describeStreams(target: () => Target): void {
     test('fifty subscribers of one tail get every record once, each partition in order', async () => {
       const { kafka } = target()
       const topic = await topicWith(40)
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       const streams = await Promise.all(range(0, 50).map(() => route.stream()))
       await route.untilSubscribers(50)
       for (const _ of range(0, 5)) await kafka.produce(topic, spread(200))
@@ -487,7 +495,7 @@ export function describeStreams(target: () => Target): void {
     test('a slow client that falls off a tiny ring loses nothing and gets nothing twice, and holds nobody up', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         topics: [topic],
         ...STREAM,
         ringBytes: 64 * 1024,
@@ -521,7 +529,11 @@ export function describeStreams(target: () => Target): void {
     test('a client that reads nothing for writeDeadline is closed, and others are not', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
-      await using route = new Route(target(), { topics: [topic], ...STREAM, writeDeadline: 500 })
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        ...STREAM,
+        writeDeadline: 500,
+      })
       await using silent = await RawClient.open(route.url(), { accept: 'text/event-stream' })
       await using reading = await route.stream()
       await route.untilSubscribers(2)
@@ -535,7 +547,7 @@ export function describeStreams(target: () => Target): void {
           )
           written += 40
           await sleep(200)
-          return route.handler.stats().subscribers === 1
+          return (await route.stats()).subscribers === 1
         },
         () => `the silent client to be closed; ${written * value.length} bytes were written`,
         20_000,
@@ -543,7 +555,8 @@ export function describeStreams(target: () => Target): void {
       await reading.until(written)
       expect(offsetsByPartition(reading.records())).toEqual(whole(written))
       silent.resume()
-      await until(() => silent.closed, 'the connection of the silent client to close')
+      // Deno has no way to cut a connection off: there the answer ends.
+      await until(() => silent.ended, 'the answer to the silent client to end')
       const got = offsetsByPartition(recordsOf(silent.body().toString()))
       for (const offsets of Object.values(got)) expect(offsets).toEqual(range(0, offsets.length))
     }, 45_000)
@@ -551,7 +564,7 @@ export function describeStreams(target: () => Target): void {
     test('clients that leave are forgotten, whether they wait, replay or are written to', async () => {
       const { kafka } = target()
       const topic = await topicWith(2_000)
-      await using route = new Route(target(), { topics: [topic], ...STREAM })
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       const waiting = await Promise.all(range(0, 10).map(() => route.stream()))
       const replaying = await Promise.all(
         range(0, 5).map(() => RawClient.open(route.url({ start: 'earliest' }))),
@@ -562,15 +575,16 @@ export function describeStreams(target: () => Target): void {
       for (const client of replaying) client.reset()
       await writing
       await route.untilSubscribers(0)
-      await until(
-        () => route.handler.stats().replays === 0,
-        () => `no replay to be left; there are ${route.handler.stats().replays}`,
-      )
+      await until(async () => (await route.stats()).replays === 0, 'no replay to be left')
     })
 
     test('one stream more than maxSubscribers is refused with 503, and a place that is left is free', async () => {
       const topic = await topicWith(0)
-      await using route = new Route(target(), { topics: [topic], ...STREAM, maxSubscribers: 2 })
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        ...STREAM,
+        maxSubscribers: 2,
+      })
       const [one] = [await route.stream(), await route.stream()]
       const refused = await route.fetch()
       expect(refused.status).toBe(503)
@@ -586,7 +600,7 @@ export function describeStreams(target: () => Target): void {
     test('close ends streams after a whole event, and they resume on another handler', async () => {
       const { kafka } = target()
       const topic = await topicWith(400)
-      const first = new Route(target(), { topics: [topic], ...STREAM })
+      const first = await Route.mount(target(), { topics: [topic], ...STREAM })
       let writing = true
       let written = 400
       const writer = (async () => {
@@ -598,7 +612,7 @@ export function describeStreams(target: () => Target): void {
       const streams = await Promise.all(range(0, 5).map(() => first.stream({ start: 'earliest' })))
       const idle = await first.stream()
       await Promise.all(streams.map((stream) => stream.until(100)))
-      await within(first.handler.close(), 'the handler to close while it writes')
+      await within(first.end(), 'the handler to close while it writes')
       for (const stream of [...streams, idle]) {
         await within(stream.ended, 'a stream to end')
         expect(stream.text).toEndWith('\n\n')
@@ -609,7 +623,7 @@ export function describeStreams(target: () => Target): void {
       await first.close()
       writing = false
       await writer
-      await using second = new Route(target(), { topics: [topic], ...STREAM })
+      await using second = await Route.mount(target(), { topics: [topic], ...STREAM })
       for (const stream of streams) {
         const id = stream.lastEventId ?? ''
         await using rest = await second.stream({}, { 'last-event-id': id })
@@ -620,13 +634,13 @@ export function describeStreams(target: () => Target): void {
 
     test('close is quick, whatever is open', async () => {
       const topic = await topicWith(8)
-      const route = new Route(target(), { topics: [topic], mode: 'auto' })
+      const route = await Route.mount(target(), { topics: [topic], mode: 'auto' })
       await route.records({ timeout: 0 })
       const stream = await route.stream()
       const waiting = route.fetch({ timeout: 30_000 })
       await sleep(200)
       const began = performance.now()
-      await route.handler.close()
+      await route.end()
       expect(performance.now() - began).toBeLessThan(8_000)
       await within(stream.ended, 'the stream to end')
       const response = await waiting
@@ -640,7 +654,7 @@ export function describeStreams(target: () => Target): void {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const written: Produced[] = await kafka.produce(topic, spread(8))
-      await using route = new Route(target(), { topics: [topic], mode: 'auto' })
+      await using route = await Route.mount(target(), { topics: [topic], mode: 'auto' })
       for (const accept of ['*/*', 'application/json']) {
         const response = await route.fetch({ start: 'earliest' }, { headers: { accept } })
         expect(response.headers.get('content-type')).toStartWith('application/json')

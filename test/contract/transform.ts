@@ -44,7 +44,7 @@ export function describeTransform(target: () => Target): void {
   describe.concurrent('a transform', () => {
     test('by GET, from a position: what is dropped moves the cursor', async () => {
       const topic = await written()
-      await using route = new Route(target(), { ...options, topics: [topic] })
+      await using route = await Route.mount(target(), { ...options, topics: [topic] })
       const { records, cursor } = await route.flat({ start: 'earliest' })
       expect(records).toMatchObject(EXPECTED)
       expect(cursor).toBe(`${topic}:0=10,1=0,2=0,3=0`)
@@ -54,7 +54,7 @@ export function describeTransform(target: () => Target): void {
     test('by GET, as the group: what is dropped counts as delivered', async () => {
       const topic = await written()
       const consumerGroupId = uniqueName('group')
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         ...options,
         topics: [topic],
         consumerGroup: { mode: 'manual', consumerGroupId },
@@ -66,7 +66,7 @@ export function describeTransform(target: () => Target): void {
 
     test('by GET, as the group: a batch of which all is dropped is not an empty answer', async () => {
       const topic = await written()
-      await using route = new Route(target(), {
+      await using route = await Route.mount(target(), {
         ...options,
         topics: [topic],
         consumerGroup: { mode: 'manual', consumerGroupId: uniqueName('group') },
@@ -78,7 +78,11 @@ export function describeTransform(target: () => Target): void {
 
     test('on a stream: ids lie behind what was dropped before them, and resume there', async () => {
       const topic = await written()
-      await using route = new Route(target(), { ...options, topics: [topic], heartbeat: 200 })
+      await using route = await Route.mount(target(), {
+        ...options,
+        topics: [topic],
+        heartbeat: 200,
+      })
       await using replay = await route.stream({ start: 'earliest' })
       await replay.until(6)
       expect(replay.records()).toMatchObject(EXPECTED)
@@ -91,7 +95,11 @@ export function describeTransform(target: () => Target): void {
 
     test('a stream of which all is dropped still moves its last event id', async () => {
       const topic = await written()
-      await using route = new Route(target(), { ...options, topics: [topic], heartbeat: 200 })
+      await using route = await Route.mount(target(), {
+        ...options,
+        topics: [topic],
+        heartbeat: 200,
+      })
       await using stream = await route.stream()
       await target().kafka.produce(topic, [{ value: '{"n":1}' }, { value: '{"n":3}' }])
       await until(() => stream.lastEventId === `${topic}:0=12,1=0,2=0,3=0`, 'the id to move')

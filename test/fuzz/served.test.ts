@@ -26,11 +26,11 @@ test('whatever is produced comes out intact, live, replayed and by GET, from a r
     return { ...rest, timestamp: 1_700_000_000_000 + offset, headers }
   })
   {
-    await using streaming = new Route(
+    await using streaming = await Route.mount(
       { kafka, close: async () => undefined },
       { topics: [topic], mode: 'server-sent-events' },
     )
-    await using getting = new Route(
+    await using getting = await Route.mount(
       { kafka, close: async () => undefined },
       { topics: [topic], mode: 'http-get' },
     )

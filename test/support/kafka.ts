@@ -87,6 +87,18 @@ export class TestKafka {
     return new TestKafka(bootstrapServers, kind, producer)
   }
 
+  /** The Kafka that the tests were given. */
+  static async real(): Promise<TestKafka> {
+    const { TEST_KAFKA_BROKERS: brokers } = process.env
+    if (!brokers) {
+      throw new Error(
+        'TEST_KAFKA_BROKERS is not set: use "bun run test", or "bun run kafka start" and then ' +
+          '"TEST_KAFKA_BROKERS=localhost:9092 bun test test/contract/real.test.ts"',
+      )
+    }
+    return TestKafka.connect(brokers, { autoCreate: false })
+  }
+
   /** A new topic, ready to be written and read. */
   async createTopic(partitions = PARTITIONS): Promise<string> {
     const topic = uniqueName('contract')

@@ -52,6 +52,11 @@ export class RawClient implements AsyncDisposable {
     return this.#received
   }
 
+  /** Whether the answer has ended: with its connection, or by the last chunk of its body. */
+  get ended(): boolean {
+    return this.closed || (this.#chunks.at(-1)?.toString('latin1').endsWith('0\r\n\r\n') ?? false)
+  }
+
   pause(): void {
     this.#socket.pause()
   }

@@ -1,13 +1,15 @@
 import { Hono } from 'hono'
-import { type KafkaConsumeOptions, kafkaConsume } from '../../src/index.ts'
+import { type KafkaConsumeOptions, kafkaConsume, type RouteStats } from '../../src/index.ts'
 import type { TestKafka } from './kafka.ts'
-import { serve, type TestServer } from './server.ts'
+import { serve } from './server.ts'
 import { SseClient, type StreamedRecord } from './sse.ts'
 import { until, within } from './wait.ts'
 
-/** A broker under the contract suite. */
+/** A broker under the contract suite, and what serves it. */
 export interface Target {
   readonly kafka: TestKafka
+  /** Default: this process. */
+  readonly host?: Host
   close(): Promise<void>
 }
 
@@ -47,26 +49,62 @@ function search(query: Query): string {
   return text === '' ? '' : `?${text}`
 }
 
+/** A handler that something serves: this process, or one of another runtime. */
+export interface Mounted {
+  readonly url: string
+  readonly port: number
+  stats(): Promise<RouteStats>
+  /** Ends the handler; its server answers on. */
+  end(): Promise<void>
+  /** Ends the server, too. */
+  close(): Promise<void>
+}
+
+/** Serves handlers. */
+export interface Host {
+  /** @param port 0 for any. */
+  mount(options: KafkaConsumeOptions, port: number): Promise<Mounted>
+}
+
+const thisProcess: Host = {
+  async mount(options, port) {
+    const handler = kafkaConsume(options)
+    const app = new Hono().all('/messages', handler).all('/messages/offsets', handler)
+    const server = serve(app, port)
+    return {
+      url: server.url,
+      port: server.port,
+      stats: async () => handler.stats(),
+      end: () => handler.close(),
+      close: () => server.close(),
+    }
+  },
+}
+
 /** One mounted handler on a real port, closed at the end of the block that holds it. */
 export class Route implements AsyncDisposable {
-  readonly handler: ReturnType<typeof kafkaConsume>
-  readonly #server: TestServer
+  readonly #mounted: Mounted
 
-  constructor(target: Target, options: RouteOptions, port = 0) {
-    this.handler = kafkaConsume({
-      bootstrapServers: target.kafka.bootstrapServers,
-      ...options,
-    } as KafkaConsumeOptions)
-    const app = new Hono().all('/messages', this.handler).all('/messages/offsets', this.handler)
-    this.#server = serve(app, port)
+  private constructor(mounted: Mounted) {
+    this.#mounted = mounted
+  }
+
+  static async mount(target: Target, options: RouteOptions, port = 0): Promise<Route> {
+    const { bootstrapServers } = target.kafka
+    const whole = { bootstrapServers, ...options } as KafkaConsumeOptions
+    return new Route(await (target.host ?? thisProcess).mount(whole, port))
   }
 
   get port(): number {
-    return this.#server.port
+    return this.#mounted.port
+  }
+
+  stats(): Promise<RouteStats> {
+    return this.#mounted.stats()
   }
 
   url(query: Query = {}): string {
-    return `${this.#server.url}/messages${search(query)}`
+    return `${this.#mounted.url}/messages${search(query)}`
   }
 
   /** A request whose every outcome has a deadline. */
@@ -106,17 +144,26 @@ export class Route implements AsyncDisposable {
   }
 
   /** Waits until the handler counts so many open streams. */
-  untilSubscribers(count: number): Promise<void> {
-    return until(
-      () => this.handler.stats().subscribers === count,
-      () => `${count} subscribers; the handler counts ${this.handler.stats().subscribers}`,
+  async untilSubscribers(count: number): Promise<void> {
+    let counted: number | undefined
+    await until(
+      async () => {
+        counted = (await this.stats()).subscribers
+        return counted === count
+      },
+      () => `${count} subscribers; the handler counts ${counted}`,
     )
+  }
+
+  /** Ends the handler, and not its server. */
+  async end(): Promise<void> {
+    await within(this.#mounted.end(), 'the handler to close', 15_000)
   }
 
   /** Ends the handler, then the server, as a gateway that shuts down. */
   async close(): Promise<void> {
-    await within(this.handler.close(), 'the handler to close', 15_000)
-    await this.#server.close()
+    await this.end()
+    await this.#mounted.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
