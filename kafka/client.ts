@@ -4,7 +4,7 @@ import { getLogger } from '@logtape/logtape'
 import { assertAddon } from '../native/addon.ts'
 import { KafkaConsumeError } from '../src/errors.ts'
 import type { PartitionOffset } from '../src/stream/source.ts'
-import { type ClientError, fromClient } from './errors.ts'
+import { type ClientError, fromClient, type LogLine, troubleError, troubleIn } from './errors.ts'
 
 export type Client = typeof Confluent
 export type Metadata = Confluent.Metadata
@@ -27,6 +27,12 @@ export type ProducerClient = Confluent.Producer
 const log = getLogger(['hono-kafka-consume', 'client'])
 
 const REQUEST_TIMEOUT_MS = 5_000
+/** Milliseconds for which another broker may still accept what one has refused. */
+const REFUSAL_GRACE_MS = 500
+/** The same line of a client is logged once in this time. */
+const SAME_LINE_MS = 30_000
+/** Different lines that are remembered for that. */
+const MAX_LINES = 100
 
 let loaded: Client | undefined
 
@@ -49,38 +55,97 @@ export function loadClient(): Client {
 /** Settings of librdkafka by their own names (its CONFIGURATION.md). */
 export type Settings = Record<string, unknown>
 
-/** A consumer that is not connected yet. What its client reports goes to the log. */
+/**
+ * A consumer that is not connected yet. What its client reports goes to the log.
+ *
+ * @throws KafkaConsumeError INVALID_OPTIONS for settings that librdkafka does not know or take.
+ */
 export function createConsumer(settings: Settings, topicSettings: Settings = {}): Consumer {
   const { KafkaConsumer } = loadClient()
-  const consumer = new KafkaConsumer(
-    settings as Confluent.ConsumerGlobalConfig,
-    topicSettings,
-  ) as Consumer
+  const consumer = create(
+    () => new KafkaConsumer(settings as Confluent.ConsumerGlobalConfig, topicSettings) as Consumer,
+  )
   consumer.setDefaultIsTimeoutOnlyForFirstMessage(true)
-  consumer.on('event.log', ({ message }) => log.debug('{message}', { message }))
-  consumer.on('event.error', ({ code, message }) => log.debug('{message}', { code, message }))
+  const tell = once((message) => log.debug('{message}', { message }))
+  consumer.on('event.log', ({ message }) => tell(message))
+  consumer.on('event.error', ({ message }) => tell(message))
   return consumer
 }
 
 /** A producer that is not connected yet. What its client reports goes to the log. */
 export function createProducer(settings: Settings): ProducerClient {
   const { Producer } = loadClient()
-  const producer = new Producer(settings as Confluent.ProducerGlobalConfig)
-  producer.on('event.log', ({ message }) => log.debug('{message}', { message }))
-  producer.on('event.error', ({ code, message }) => log.debug('{message}', { code, message }))
+  const producer = create(() => new Producer(settings as Confluent.ProducerGlobalConfig))
+  const tell = once((message) => log.debug('{message}', { message }))
+  producer.on('event.log', ({ message }) => tell(message))
+  producer.on('event.error', ({ message }) => tell(message))
   return producer
 }
 
+/** @throws KafkaConsumeError INVALID_OPTIONS for settings that librdkafka does not know or take. */
+function create<T>(make: () => T): T {
+  try {
+    return make()
+  } catch (error) {
+    throw refusedSettings(error as ClientError)
+  }
+}
+
+/** librdkafka repeats itself, some hundred times a second where TLS fails. */
+function once(tell: (message: string) => void): (message: string) => void {
+  const told = new Map<string, number>()
+  return (message) => {
+    // How long the connection lasted differs each time.
+    const line = message.replace(/ \(after .*\)$/, '')
+    const now = performance.now()
+    if (now - (told.get(line) ?? -SAME_LINE_MS) < SAME_LINE_MS) return
+    if (told.size >= MAX_LINES) told.clear()
+    told.set(line, now)
+    tell(message)
+  }
+}
+
+/** Its words repeat values, which may be secrets, so only the name is taken from them. */
+function refusedSettings({ message }: ClientError): KafkaConsumeError {
+  const unknown = /^No such configuration property: "([^"]*)"/.exec(message)?.[1]
+  const name = unknown ?? /property:? "([^"]*)"/.exec(message)?.[1]
+  const state = unknown === undefined ? 'does not take this value' : 'has no such property'
+  return new KafkaConsumeError(
+    'INVALID_OPTIONS',
+    name === undefined
+      ? 'Cannot connect to Kafka: librdkafka does not take these settings together'
+      : `Cannot use librdkafka option "${name}": librdkafka ${state}`,
+  )
+}
+
 /**
- * Connects, which ends when the first broker has told which brokers there are.
+ * Connects, which ends when the first broker has told which brokers there are, or soon after one
+ * has refused us.
  *
  * @param timeout Milliseconds.
  * @throws KafkaConsumeError
  */
 export async function connectClient(consumer: Consumer, timeout: number): Promise<void> {
-  await call<Metadata>('Cannot connect to Kafka', (done) =>
+  const action = 'Cannot connect to Kafka'
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const refusal = Promise.withResolvers<never>()
+  const listen = (line: LogLine) => {
+    const trouble = troubleIn(line)
+    // A broker that is away may come back while there is time.
+    if (!trouble || trouble.code === 'KAFKA_UNAVAILABLE') return
+    timer ??= setTimeout(() => refusal.reject(troubleError(trouble, action)), REFUSAL_GRACE_MS)
+  }
+  consumer.on('event.log', listen)
+  const connecting = call<Metadata>(action, (done) =>
     consumer.connect({ allTopics: false, timeout } as Confluent.MetadataOptions, done),
   )
+  connecting.catch(() => {})
+  try {
+    await Promise.race([connecting, refusal.promise])
+  } finally {
+    clearTimeout(timer)
+    consumer.off('event.log', listen)
+  }
 }
 
 /** Leaves whatever the consumer is in, and frees it. Never fails; takes at most some seconds. */

@@ -14,6 +14,7 @@ import type {
   Reader,
   Source,
 } from '../src/stream/source.ts'
+import { whyUntrusted } from './broker-certificate.ts'
 import {
   type Consumer,
   call,
@@ -26,13 +27,15 @@ import {
   type Settings,
 } from './client.ts'
 import { isEmbedded } from './embedded.ts'
-import { troubleOf } from './errors.ts'
+import { DOWN, type Trouble, troubleError, troubleIn, UNTRUSTED } from './errors.ts'
 import { Group } from './group.ts'
 import { GROUP_TOPIC_SETTINGS, groupSettings } from './group-settings.ts'
 import { ConfirmingProducer, producerSettings } from './producer.ts'
 import { AssignedReader, READER_TOPIC_SETTINGS, readerSettings } from './reader.ts'
+import { connectionSettings } from './security.ts'
 import { brokerStates, STATISTICS_INTERVAL_MS } from './statistics.ts'
 import { searchTime } from './time-search.ts'
+import { Tokens } from './tokens.ts'
 
 const log = getLogger(['hono-kafka-consume', 'cluster'])
 
@@ -49,6 +52,21 @@ const IDLE_MS = 30_000
 const EARLIEST = -2
 const LATEST = -1
 
+/** What clients of any kind have, unless an option says otherwise. */
+const SETTINGS: Settings = {
+  'client.id': 'hono-kafka-consume',
+  // A broker that comes back is found within a second.
+  'reconnect.backoff.ms': 50,
+  'reconnect.backoff.max.ms': 1_000,
+  'allow.auto.create.topics': false,
+}
+
+/** The client for questions. It joins no group, but librdkafka wants a name of one. */
+const CONTROL_SETTINGS: Settings = {
+  'group.id': 'hono-kafka-consume-control',
+  'statistics.interval.ms': STATISTICS_INTERVAL_MS,
+}
+
 type Partition = { readonly topic: string; readonly partition: number }
 
 /**
@@ -57,8 +75,9 @@ type Partition = { readonly topic: string; readonly partition: number }
  */
 export class Cluster implements Source {
   readonly name: string
+  readonly #options: ClusterOptions
   readonly #servers: string
-  readonly #settings: Settings
+  readonly #tokens: Tokens | undefined
   readonly #open = new Set<Reader | GroupSession>()
   readonly #producers = new Map<Acknowledgement, ConfirmingProducer>()
   readonly #idle: Array<{ consumer: Consumer; timer: ReturnType<typeof setTimeout> }> = []
@@ -66,21 +85,18 @@ export class Cluster implements Source {
   #connected = Promise.withResolvers<void>()
   #problem: KafkaProblem | undefined
   #brokers: readonly BrokerState[] = []
+  /** What the client for questions has last said of reaching Kafka. */
+  #trouble: Trouble | undefined
   #probing = false
   #listening: ReturnType<typeof setInterval> | undefined
   #closed = false
 
-  constructor({ bootstrapServers, name }: ClusterOptions) {
+  constructor(options: ClusterOptions) {
+    const { bootstrapServers, name, sasl, tls } = options
+    this.#options = options
     this.#servers = bootstrapServers.join(',')
     this.name = name ?? this.#servers
-    this.#settings = {
-      'bootstrap.servers': this.#servers,
-      'client.id': 'hono-kafka-consume',
-      // A broker that comes back is found within a second.
-      'reconnect.backoff.ms': 50,
-      'reconnect.backoff.max.ms': 1_000,
-      'allow.auto.create.topics': false,
-    }
+    if (sasl?.mechanism === 'OAUTHBEARER') this.#tokens = new Tokens(sasl, tls?.ca)
     this.#connected.promise.catch(() => {})
     void this.#connect()
   }
@@ -159,16 +175,11 @@ export class Cluster implements Source {
     const group = new Group(
       {
         connect: async (rebalance) => {
-          const consumer = createConsumer(
-            {
-              ...this.#settings,
-              ...groupSettings(options, isEmbedded(this.#servers)),
-              rebalance_cb: rebalance,
-            },
+          const settings = groupSettings(options, isEmbedded(this.#servers))
+          return this.#connectConsumer(
+            { ...settings, rebalance_cb: rebalance },
             GROUP_TOPIC_SETTINGS,
           )
-          await connectClient(consumer, CONNECT_TIMEOUT_MS)
-          return consumer
         },
         disconnect: disconnectClient,
         partitions: () => this.partitions(topics),
@@ -196,7 +207,7 @@ export class Cluster implements Source {
       this.#producers.get(acks) ??
       new ConfirmingProducer({
         reachable: () => this.connected(),
-        create: () => createProducer({ ...this.#settings, ...producerSettings(acks) }),
+        create: () => createProducer(this.#settings(producerSettings(acks))),
       })
     this.#producers.set(acks, producer)
     return producer
@@ -214,69 +225,110 @@ export class Cluster implements Source {
     })
     await Promise.all(idle)
     clearInterval(this.#listening)
+    this.#tokens?.close()
     if (this.#control) await disconnectClient(this.#control)
   }
 
   /** Connects, again and again until it succeeds; what stands in the way is the problem. */
   async #connect(): Promise<void> {
     while (!this.#closed) {
-      const control = createConsumerOrFail(this.#settings, this.#connected)
-      if (!control) return
-      let refused: string | undefined
-      control.on('event.error', ({ message }) => {
-        const trouble = troubleOf(message)
-        if (trouble === 'authentication') refused = message
-        if (trouble) void this.#probe(trouble, message)
-      })
-      control.on('event.stats', ({ message }) => {
-        this.#brokers = brokerStates(message)
-      })
       try {
-        await connectClient(control, CONNECT_TIMEOUT_MS)
+        const control = await this.#connectConsumer(CONTROL_SETTINGS)
         if (this.#closed) return disconnectClient(control)
         this.#control = control
         this.#problem = undefined
         this.#listen(control)
         this.#connected.resolve()
         return
-      } catch (error) {
-        const { detail = 'no answer' } = asKafkaConsumeError(error)
-        this.#report(refused ? 'authentication' : 'down', refused ?? detail)
-        await disconnectClient(control)
+      } catch (thrown) {
+        const error = asKafkaConsumeError(thrown)
+        // No trouble of Kafka's, as a missing addon: whoever asks is told.
+        if (error.status === 500) return this.#connected.reject(error)
+        this.#report(this.#troubleOf(error))
         await sleep(RETRY_MS)
       }
     }
   }
 
-  /** A consumer tells of trouble only while it is asked for records. This one has none to give. */
+  /** A connected client; one that cannot connect is freed. */
+  async #connectConsumer(purpose: Settings, topicSettings: Settings = {}): Promise<Consumer> {
+    // Without one a client would wait for it in silence.
+    await this.#tokens?.get()
+    const consumer = createConsumer(this.#settings(purpose), topicSettings)
+    try {
+      await connectClient(consumer, CONNECT_TIMEOUT_MS)
+      return consumer
+    } catch (error) {
+      void disconnectClient(consumer)
+      throw await this.#explained(asKafkaConsumeError(error))
+    }
+  }
+
+  /** Of a client for some purpose. What users set goes before what we set for speed. */
+  #settings(purpose: Settings): Settings {
+    const settings = { ...SETTINGS, ...purpose, ...this.#options.librdkafka }
+    return { ...settings, ...connectionSettings(this.#options, this.#tokens) }
+  }
+
+  /** The same error; where a certificate was not trusted, with the reason. */
+  async #explained(error: KafkaConsumeError): Promise<KafkaConsumeError> {
+    const { message, detail = '' } = error
+    const { tls } = this.#options
+    if (!tls || !message.endsWith(UNTRUSTED)) return error
+    const state = await whyUntrusted(detail, tls)
+    return troubleError({ code: 'KAFKA_TLS', state, detail }, 'Cannot connect to Kafka')
+  }
+
+  /** A consumer tells of errors only while it is asked for records. This one has none to give. */
   #listen(control: Consumer): void {
+    control.on('event.log', (line) => {
+      const trouble = troubleIn(line)
+      if (!trouble) return
+      this.#trouble = trouble
+      void this.#probe(control)
+    })
+    control.on('event.error', ({ message }) => {
+      if (/all broker connections are down/i.test(message)) void this.#probe(control)
+    })
+    control.on('event.stats', ({ message }) => {
+      this.#brokers = brokerStates(message)
+    })
     control.setDefaultConsumeTimeout(0)
     this.#listening = setInterval(() => control.consume(1, () => {}), LISTEN_MS)
   }
 
-  #report(trouble: 'down' | 'authentication', detail: string): void {
-    const code = trouble === 'down' ? 'KAFKA_UNAVAILABLE' : 'KAFKA_AUTHENTICATION'
-    if (this.#closed || this.#problem?.code === code) return
-    const state = trouble === 'down' ? 'all brokers are down' : 'it refused the credentials'
+  #report({ code, state, detail }: Trouble): void {
     const message = `Cannot read from Kafka: ${state}`
-    this.#problem = { code, message, detail, since: Date.now() }
-    log.debug('{cluster}: {message}: {detail}', { cluster: this.name, message, detail })
+    if (this.#closed || this.#problem?.message === message) return
+    this.#problem = { code, message, detail, since: this.#problem?.since ?? Date.now() }
+    log.warn('{cluster}: {message}: {detail}', { cluster: this.name, message, detail })
+  }
+
+  /** What keeps a client from connecting. */
+  #troubleOf({ code, message, detail = 'no answer' }: KafkaConsumeError): Trouble {
+    const isRefusal =
+      code === 'KAFKA_AUTHENTICATION' || code === 'KAFKA_TLS' || code === 'KAFKA_TOKEN'
+    if (!isRefusal) return { ...DOWN, detail }
+    return { code, state: message.slice(message.indexOf(': ') + 2), detail }
   }
 
   /** The client reports trouble: ask, until there is an answer. One idle connection closed is none. */
-  async #probe(trouble: 'down' | 'authentication', detail: string): Promise<void> {
-    if (this.#probing || !this.#control) return
+  async #probe(control: Consumer): Promise<void> {
+    if (this.#probing) return
     this.#probing = true
-    const control = this.#control
-    for (let failed = false; !this.#closed; failed = true) {
+    while (!this.#closed) {
       try {
         await call<Metadata>('Cannot read from Kafka', (done) =>
           control.getMetadata({ allTopics: false, timeout: 2_000 } as object, done),
         )
         this.#problem = undefined
+        this.#trouble = undefined
         break
-      } catch {
-        if (!failed) this.#report(trouble, detail)
+      } catch (error) {
+        const { detail = 'no answer' } = asKafkaConsumeError(error)
+        const trouble = this.#trouble ?? { ...DOWN, detail }
+        const known = this.#tokens?.failure ?? troubleError(trouble, 'Cannot connect to Kafka')
+        this.#report(this.#troubleOf(await this.#explained(known)))
         await sleep(RETRY_MS)
       }
     }
@@ -366,12 +418,10 @@ export class Cluster implements Source {
       clearTimeout(idle.timer)
       return idle.consumer
     }
-    const consumer = createConsumer(
-      { ...this.#settings, ...readerSettings(purpose, isEmbedded(this.#servers)) },
+    return this.#connectConsumer(
+      readerSettings(purpose, isEmbedded(this.#servers)),
       READER_TOPIC_SETTINGS,
     )
-    await connectClient(consumer, CONNECT_TIMEOUT_MS)
-    return consumer
   }
 
   async #release(consumer: Consumer, keep: boolean): Promise<void> {
@@ -385,23 +435,6 @@ export class Cluster implements Source {
       }, IDLE_MS),
     }
     this.#idle.push(entry)
-  }
-}
-
-/** A missing addon is no trouble of Kafka's: whoever asks is told. */
-function createConsumerOrFail(
-  settings: Settings,
-  connected: PromiseWithResolvers<void>,
-): Consumer | undefined {
-  try {
-    return createConsumer({
-      ...settings,
-      'group.id': 'hono-kafka-consume-control',
-      'statistics.interval.ms': STATISTICS_INTERVAL_MS,
-    })
-  } catch (error) {
-    connected.reject(error)
-    return undefined
   }
 }
 

@@ -1,4 +1,5 @@
 import { type ErrorCode, KafkaConsumeError } from '../src/errors.ts'
+import type { KafkaProblem } from '../src/stream/source.ts'
 
 /** What Confluent's client throws and calls back with. */
 export interface ClientError {
@@ -7,8 +8,17 @@ export interface ClientError {
   readonly code?: number
 }
 
+/** A line of librdkafka's log, as the client passes it on. */
+export interface LogLine {
+  /** What the line is about: FAIL is the end of a connection. */
+  readonly fac: string
+  readonly message: string
+}
+
+export const GROUP_AUTHORIZATION_FAILED = 30
+
 const AUTHENTICATION = new Set([-169, -181, 31, 34, 54, 58])
-const AUTHORIZATION = new Set([29, 30, 53])
+const AUTHORIZATION = new Set([29, GROUP_AUTHORIZATION_FAILED, 53])
 const UNAVAILABLE = new Set([-195, -193, -187, -166, 5, 6, 7, 8, 13, 14, 15, 16])
 const TIMED_OUT = new Set([-185, -192])
 /** A member whose group shares out partitions anew, or has given it up since it was away for long. */
@@ -25,13 +35,55 @@ export function fromClient(error: ClientError, action: string): KafkaConsumeErro
   return new KafkaConsumeError(code, `${action}: ${state}`, { cause: error, detail: error.message })
 }
 
+/** What stands between us and a broker. */
+export interface Trouble {
+  readonly code: KafkaProblem['code']
+  /** Completes "Cannot …: ". */
+  readonly state: string
+  /** librdkafka's own words. */
+  readonly detail: string
+}
+
+/** Every broker is away. */
+export const DOWN = { code: 'KAFKA_UNAVAILABLE', state: 'all brokers are down' } as const
+
+/** What a broker's certificate is when no more is known. */
+export const UNTRUSTED = 'the certificate of the broker is not trusted'
+
+const TROUBLES: ReadonlyArray<readonly [words: RegExp, code: Trouble['code'], state: string]> = [
+  [/certificate verify failed/i, 'KAFKA_TLS', UNTRUSTED],
+  [
+    /alert (?:(?:bad|no|unsupported) certificate|certificate|unknown ca|access denied)/i,
+    'KAFKA_TLS',
+    'it refused our certificate, or that there is none',
+  ],
+  [/PLAINTEXT broker listener/, 'KAFKA_TLS', 'the broker does not speak TLS there'],
+  [/SSL handshake failed: (?!Disconnected)/, 'KAFKA_TLS', 'no TLS connection comes about'],
+  [
+    /Unsupported SASL mechanism|does not support SASL|SASL .*mechanism handshake failed/i,
+    'KAFKA_AUTHENTICATION',
+    'it does not offer our SASL mechanism',
+  ],
+  [/invalid_token/, 'KAFKA_AUTHENTICATION', 'it refused the token'],
+  [/authentication (?:error|fail)/i, 'KAFKA_AUTHENTICATION', 'it refused the credentials'],
+  [/Connection refused|Failed to resolve/i, DOWN.code, DOWN.state],
+]
+
 /**
- * What an `event.error` of the client is about, if it is about reaching Kafka. The client passes on
- * librdkafka's words without its code.
+ * What a line of librdkafka's log says of reaching Kafka, if it does. Its errors come to us as
+ * "ssl error" or "authentication failure", and their codes not at all: only its log has more.
  */
-export function troubleOf(message: string): 'down' | 'authentication' | undefined {
-  if (/all broker connections are down/i.test(message)) return 'down'
-  return /authenticat|sasl|invalid credentials/i.test(message) ? 'authentication' : undefined
+export function troubleIn({ fac, message }: LogLine): Trouble | undefined {
+  if (fac !== 'FAIL') return undefined
+  const found = TROUBLES.find(([words]) => words.test(message))
+  if (!found) return undefined
+  const [, code, state] = found
+  return { code, state, detail: message.replace(/^\[thrd:.*?\]: /, '') }
+}
+
+/** @param action "Cannot …": the beginning of the message. */
+export function troubleError({ code, state, detail }: Trouble, action: string): KafkaConsumeError {
+  return new KafkaConsumeError(code, `${action}: ${state}`, { detail })
 }
 
 /** Whether the client gets over it without our help. */

@@ -1,5 +1,6 @@
 import type { Batch, Gap, KafkaRecord, PartitionOffset, Reader } from '../src/stream/source.ts'
 import { type Consumer, call, type Message, type Settings } from './client.ts'
+import { type ClientError, GROUP_AUTHORIZATION_FAILED } from './errors.ts'
 
 const MIB = 1024 * 1024
 
@@ -36,6 +37,15 @@ export function readerSettings(purpose: 'tail' | 'replay', embedded = false): Se
 
 /** Where a partition that has lost the wanted offset is read on; the gap is found and announced. */
 export const READER_TOPIC_SETTINGS: Settings = { 'auto.offset.reset': 'earliest' }
+
+/**
+ * librdkafka looks for the coordinator of a group that is never joined, and where ACLs do not allow
+ * us that group it says so, once. Reading goes on.
+ */
+function isOfGroup(error: unknown): boolean {
+  const { cause } = error as { readonly cause?: Partial<ClientError> }
+  return cause?.code === GROUP_AUTHORIZATION_FAILED
+}
 
 /** A consumer at given offsets. Watches that no offset is skipped in silence. */
 export class AssignedReader implements Reader {
@@ -91,11 +101,16 @@ export class AssignedReader implements Reader {
     const reading = call<Message[]>('Cannot read from Kafka', (done) =>
       this.#consumer.consume(bounded, done),
     )
-    this.#reading = reading.catch(() => {
-      this.#healthy = false
+    this.#reading = reading.catch((error) => {
+      this.#healthy &&= isOfGroup(error)
     })
-    // The client's messages have the shape of a record, and more that nobody looks at.
-    return (await reading) as unknown as KafkaRecord[]
+    try {
+      // The client's messages have the shape of a record, and more that nobody looks at.
+      return (await reading) as unknown as KafkaRecord[]
+    } catch (error) {
+      if (isOfGroup(error)) return []
+      throw error
+    }
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { say } from '../../native/progress.ts'
+import { makeCredentials } from './credentials.ts'
 import { docker, isDockerUsable } from './docker.ts'
 import type { Engine } from './engine.ts'
 import { java } from './java.ts'
@@ -10,6 +11,7 @@ import { withLock } from './lock.ts'
 import { askForBrokers } from './metadata.ts'
 import { freePorts, isPortFree } from './ports.ts'
 import { identify, isAlive } from './process.ts'
+import { credentialsFolder, type SecurePorts, secureListeners } from './secure.ts'
 import {
   type Cluster,
   clusterNames,
@@ -38,6 +40,11 @@ export interface BrokerOptions {
   readonly data?: string
   /** Default: Docker where an engine runs, else Java. */
   readonly engine?: Cluster['engine']
+  /**
+   * Listeners for SASL and TLS beside the open one, and ACLs: of one broker, by Java.
+   * Default: only the open one.
+   */
+  readonly secure?: boolean
   /** Whether the cluster is to end with this process, however that ends. Default: it lives on. */
   readonly owned?: boolean
 }
@@ -98,10 +105,11 @@ async function startCluster(options: BrokerOptions): Promise<Cluster> {
   if (data !== undefined) expectDataOf(brokers, data)
   const cluster: Cluster = {
     name,
-    engine: options.engine ?? (isDockerUsable() ? 'docker' : 'java'),
+    engine: options.engine ?? (!options.secure && isDockerUsable() ? 'docker' : 'java'),
     nodes: await makeNodes(brokers, options.port ?? 9092),
     data: data === undefined ? mkdtempSync(join(tmpdir(), 'kafka-data-')) : resolve(data),
     temporary: data === undefined,
+    ...(options.secure && { secure: await securePorts(options.port ?? 9092) }),
     ...(options.owned && { owner: identify(process.pid) }),
   }
   try {
@@ -119,6 +127,7 @@ async function startCluster(options: BrokerOptions): Promise<Cluster> {
 async function launch(cluster: Cluster): Promise<void> {
   rmSync(stateFolder(cluster.name), { recursive: true, force: true }) // The last run's logs.
   writeCluster(cluster)
+  if (cluster.secure) await makeCredentials(credentialsFolder(cluster))
   try {
     await engineOf(cluster).start(cluster, cluster.nodes)
     await waitUntilReady(cluster, cluster.nodes, cluster.nodes)
@@ -138,6 +147,13 @@ async function makeNodes(count: number, first: number): Promise<Node[]> {
     )
   }
   return ports.map((port, i) => ({ id: i + 1, port, controllerPort: free[i] ?? 0 }))
+}
+
+/** Those that follow the open port, or free ones. */
+async function securePorts(first: number): Promise<SecurePorts> {
+  const free = await freePorts(secureListeners.length)
+  const ports = secureListeners.map((_, i) => (first === 0 ? free[i] : first + 1 + i))
+  return Object.fromEntries(secureListeners.map((name, i) => [name, ports[i]])) as SecurePorts
 }
 
 /** Brokers cannot be added to a cluster by starting more of them on its data. */

@@ -7,6 +7,7 @@ import type { Engine } from './engine.ts'
 import { provideJars } from './jars.ts'
 import { identify, isAlive, signalProcess, waitForEnd } from './process.ts'
 import { dataFolder, serverProperties } from './properties.ts'
+import { formatArguments, jvmOptions } from './secure.ts'
 import { type Cluster, type Node, stateFolder, writeCluster } from './state.ts'
 import { provideJava } from './system.ts'
 
@@ -84,7 +85,9 @@ async function format(cluster: Cluster, node: Node, { java, jars }: Runtime, log
   mkdirSync(folder, { recursive: true })
   const settings = `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'log4j2.properties')}`
   const tool = [java, ...JVM_OPTIONS, settings, '-cp', jars, 'kafka.tools.StorageTool']
-  const args = ['format', '--cluster-id', clusterId(cluster), '--config', properties]
+  // Joined by "=", since one in 64 ids begins with a dash.
+  const args = ['format', `--cluster-id=${clusterId(cluster)}`, '--config', properties]
+  args.push(...formatArguments(cluster))
   await runCommand({ argv: [...tool, ...args], log, limit: FORMAT_LIMIT })
 }
 
@@ -96,7 +99,8 @@ function clusterId({ name, data }: Cluster): string {
 
 function launch(cluster: Cluster, node: Node, { java, jars }: Runtime): number {
   const settings = `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'log4j2.properties')}`
-  const args = [...JVM_OPTIONS, settings, '-cp', jars, 'kafka.Kafka', propertiesPath(cluster, node)]
+  const options = [...JVM_OPTIONS, ...jvmOptions(cluster), settings]
+  const args = [...options, '-cp', jars, 'kafka.Kafka', propertiesPath(cluster, node)]
   const log = openSync(logPath(cluster, node), 'a')
   try {
     // Of its own process group: Ctrl-C in a terminal is not meant for it.

@@ -1,5 +1,6 @@
 /** The settings of one broker, which is a controller of its cluster too. */
 import { join } from 'node:path'
+import { listenerLists, secureProperties } from './secure.ts'
 import type { Cluster, Node } from './state.ts'
 
 export function serverProperties(cluster: Cluster, node: Node): string {
@@ -7,14 +8,23 @@ export function serverProperties(cluster: Cluster, node: Node): string {
   const replicas = nodes.length
   const minInSync = replicas > 1 ? 2 : 1
   const voters = nodes.map(({ id, controllerPort }) => `${id}@localhost:${controllerPort}`)
+  const secure = listenerLists(cluster)
   return format({
     'process.roles': 'broker,controller',
     'node.id': node.id,
     'controller.quorum.voters': voters.join(','),
     'controller.listener.names': 'CONTROLLER',
-    listeners: `PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${node.controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://localhost:${node.port}`,
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    listeners: [
+      `PLAINTEXT://127.0.0.1:${node.port}`,
+      `CONTROLLER://127.0.0.1:${node.controllerPort}`,
+      ...secure.listeners,
+    ].join(','),
+    'advertised.listeners': [`PLAINTEXT://localhost:${node.port}`, ...secure.advertised].join(','),
+    'listener.security.protocol.map': [
+      'PLAINTEXT:PLAINTEXT',
+      'CONTROLLER:PLAINTEXT',
+      ...secure.protocols,
+    ].join(','),
     'log.dirs': dataFolder(cluster, node),
 
     // A topic that nobody created is unknown, as in most production clusters.
@@ -42,6 +52,7 @@ export function serverProperties(cluster: Cluster, node: Node): string {
     }),
 
     'log.cleaner.dedupe.buffer.size': 8 * 1024 * 1024, // 128 MiB otherwise, of a small heap.
+    ...secureProperties(cluster),
   })
 }
 

@@ -16,6 +16,7 @@ import {
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { ProcessIdentity } from './process.ts'
+import type { SecurePorts } from './secure.ts'
 
 export interface Node {
   /** Counted from 1. */
@@ -33,6 +34,8 @@ export interface Cluster {
   readonly data: string
   /** Whether `data` is removed with the cluster. */
   readonly temporary: boolean
+  /** The ports of listeners that ask who is there; absent where the only listener is open. */
+  readonly secure?: SecurePorts
   /** The process that is to stop the cluster: when it is gone, the cluster is a leftover. */
   readonly owner?: ProcessIdentity
 }

@@ -17,6 +17,7 @@ export const tools: Readonly<Record<string, Tool>> = {
   'kafka-console-producer': remote('org.apache.kafka.tools.ConsoleProducer'),
   'kafka-consumer-groups': remote('org.apache.kafka.tools.consumer.group.ConsumerGroupCommand'),
   'kafka-consumer-perf-test': remote('org.apache.kafka.tools.ConsumerPerformance'),
+  'kafka-delegation-tokens': remote('org.apache.kafka.tools.DelegationTokenCommand'),
   'kafka-delete-records': remote('org.apache.kafka.tools.DeleteRecordsCommand'),
   'kafka-dump-log': local('org.apache.kafka.tools.DumpLogSegments'),
   'kafka-features': remote('org.apache.kafka.tools.FeatureCommand'),

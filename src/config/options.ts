@@ -1,11 +1,12 @@
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../errors.ts'
 import type { Transform } from '../record/transform.ts'
-import { authentication, security } from './authentication.ts'
+import { authentication, kongAuthentication, kongSecurity, security } from './authentication.ts'
 import { brokers, kongBrokers, kongTopics, topics } from './cluster.ts'
 import { flag, instanceId, list, oneOf, record, text, whole } from './fields.ts'
+import { librdkafka } from './librdkafka.ts'
 import { schemaRegistry } from './registry.ts'
-import { rules, unusedGroupId } from './rules.ts'
+import { rules, unused } from './rules.ts'
 
 const MIB = 1024 * 1024
 
@@ -56,14 +57,6 @@ const shared = {
       'A name for the cluster: routes share connections where brokers and this name are the same, and logs show it',
     ),
   ),
-  authentication: v.pipe(
-    authentication,
-    v.description('SASL: not supported yet, a `strategy` is refused'),
-  ),
-  security: v.pipe(
-    security,
-    v.description('TLS: not supported yet, `ssl: true` and `certificateId` are refused'),
-  ),
   schemaRegistry: v.pipe(
     schemaRegistry,
     v.description('Where the schemas of messages are: not supported yet, `confluent` is refused'),
@@ -101,7 +94,7 @@ const shared = {
 }
 
 // Kong shows its fields in this order.
-const { messageDeserializer, autoOffsetReset, ...others } = shared
+const { messageDeserializer, autoOffsetReset, commitStrategy, clusterName, ...others } = shared
 
 /**
  * What Kong's `kafka-consume` takes, by our names: of the same fields as {@link optionsSchema},
@@ -116,6 +109,10 @@ export const kongSchema = v.pipe(
     messageDeserializer,
     autoOffsetReset,
     enforceLatestOffsetReset: v.optional(flag, false),
+    commitStrategy,
+    clusterName,
+    authentication: kongAuthentication,
+    security: kongSecurity,
     ...others,
   }),
   rules(),
@@ -151,6 +148,24 @@ export const optionsSchema = v.pipe(
       }),
       v.description(
         'The group of reads without a position: `random` derives a lasting id from brokers and topics, `manual` takes `consumerGroupId`, `kong_consumer` the name of the client (`c.var.kafkaClient`). `groupInstanceId` makes this process a static member, which keeps its partitions while it is started again',
+      ),
+    ),
+    authentication: v.pipe(
+      authentication,
+      v.description(
+        'SASL: `strategy: "sasl"` and a `mechanism`, with `user` and `password` (text, or `{file}`), or `oauthbearer` with `tokenEndpointUrl`, `clientId`, `clientSecret`, `scopes`, `extensions`',
+      ),
+    ),
+    security: v.pipe(
+      security,
+      v.description(
+        'TLS: `ssl: true`, verified by `ca` or the system’s authorities unless `sslVerify` is false; `certificate` and `key` are ours. Each is PEM text, or `{file}`',
+      ),
+    ),
+    librdkafka: v.pipe(
+      v.optional(librdkafka),
+      v.description(
+        'Further properties of librdkafka by name; those that other options set are refused',
       ),
     ),
     responseFormat: v.pipe(
@@ -201,7 +216,7 @@ export const optionsSchema = v.pipe(
     ),
   }),
   rules(),
-  unusedGroupId(),
+  unused(),
 )
 
 /** What `kafkaConsume` takes. */

@@ -10,11 +10,21 @@ interface Ruled {
     readonly strategy?: string | undefined
     readonly mechanism?: string | undefined
     readonly user?: string | undefined
-    readonly password?: string | undefined
+    readonly password?: unknown
+    readonly tokenauth?: boolean | undefined
+    readonly oauthbearer?:
+      | {
+          readonly tokenEndpointUrl?: string | undefined
+          readonly clientId?: string | undefined
+          readonly clientSecret?: unknown
+        }
+      | undefined
   }
   readonly security: {
     readonly ssl?: boolean | undefined
-    readonly certificateId?: string | undefined
+    readonly ca?: unknown
+    readonly certificate?: unknown
+    readonly key?: unknown
   }
   readonly schemaRegistry: { readonly confluent?: object | undefined }
   readonly messageByLuaFunctions?: readonly string[] | undefined
@@ -50,20 +60,55 @@ export function rules<T extends Ruled>() {
   })
 }
 
-/** A group's id that nothing would use. Kong lets it stand. */
-export function unusedGroupId<T extends Ruled>() {
+/**
+ * What nothing would use. Kong lets it stand; but who gives a password and no strategy takes
+ * connections for secured that are not.
+ */
+export function unused<T extends Ruled>() {
   return v.rawCheck<T>(({ dataset, addIssue }) => {
     if (!dataset.typed) return
-    const { mode, consumerGroupId } = dataset.value.consumerGroup
-    if (mode === 'manual' || consumerGroupId === undefined) return
-    const message = 'consumerGroupId is of use when the mode is "manual" only'
-    addIssue(issueOf(dataset.value, { path: ['consumerGroup', 'consumerGroupId'], message }))
+    for (const problem of unusedOf(dataset.value)) addIssue(issueOf(dataset.value, problem))
   })
 }
 
+function unusedOf({ authentication, security, consumerGroup }: Ruled): Problem[] {
+  const { strategy, mechanism, user, password, oauthbearer } = authentication
+  const isUnnamed = strategy === undefined
+  const hasToken = mechanism === 'OAUTHBEARER'
+  const given: ReadonlyArray<
+    readonly [isUnused: boolean, path: Path, value: unknown, when: string]
+  > = [
+    [
+      consumerGroup.mode !== 'manual',
+      ['consumerGroup', 'consumerGroupId'],
+      consumerGroup.consumerGroupId,
+      'the mode is "manual"',
+    ],
+    [isUnnamed, ['authentication', 'mechanism'], mechanism, 'the strategy is "sasl"'],
+    [isUnnamed || hasToken, ['authentication', 'user'], user, 'SASL is PLAIN or SCRAM'],
+    [isUnnamed || hasToken, ['authentication', 'password'], password, 'SASL is PLAIN or SCRAM'],
+    [
+      isUnnamed || !hasToken,
+      ['authentication', 'oauthbearer'],
+      oauthbearer,
+      'the mechanism is "OAUTHBEARER"',
+    ],
+    [!security.ssl, ['security', 'ca'], security.ca, 'ssl is true'],
+    [!security.ssl, ['security', 'certificate'], security.certificate, 'ssl is true'],
+    [!security.ssl, ['security', 'key'], security.key, 'ssl is true'],
+  ]
+  return given
+    .filter(([isUnused, , value]) => isUnused && value !== undefined)
+    .map(([, path, , when]) => ({ path, message: `${path.at(-1)} is of use when ${when} only` }))
+}
+
 /** Fields that others make necessary. */
-function missingOf({ authentication, consumerGroup, enableDlq, dlqTopic }: Ruled): Problem[] {
-  const { strategy, mechanism, user, password } = authentication
+function missingOf(options: Ruled): Problem[] {
+  const { authentication, security, consumerGroup, enableDlq, dlqTopic } = options
+  const { strategy, mechanism, user, password, oauthbearer } = authentication
+  const hasToken = strategy === 'sasl' && mechanism === 'OAUTHBEARER'
+  const inToken = ['authentication', 'oauthbearer'] as const
+  const { tokenEndpointUrl, clientId, clientSecret } = oauthbearer ?? {}
   const hasUser = strategy === 'sasl' && mechanism !== 'OAUTHBEARER'
   const needed: ReadonlyArray<readonly [isMissing: boolean, path: Path, when: string]> = [
     [
@@ -73,6 +118,31 @@ function missingOf({ authentication, consumerGroup, enableDlq, dlqTopic }: Ruled
     ],
     [hasUser && user === undefined, ['authentication', 'user'], 'SASL is PLAIN or SCRAM'],
     [hasUser && password === undefined, ['authentication', 'password'], 'SASL is PLAIN or SCRAM'],
+    [hasToken && !oauthbearer, inToken, 'SASL is OAUTHBEARER'],
+    ...(
+      [
+        ['tokenEndpointUrl', tokenEndpointUrl],
+        ['clientId', clientId],
+        ['clientSecret', clientSecret],
+      ] as const
+    ).map(
+      ([name, value]) =>
+        [
+          hasToken && oauthbearer !== undefined && value === undefined,
+          [...inToken, name],
+          'SASL is OAUTHBEARER',
+        ] as const,
+    ),
+    [
+      security.certificate !== undefined && security.key === undefined,
+      ['security', 'key'],
+      'there is a certificate',
+    ],
+    [
+      security.key !== undefined && security.certificate === undefined,
+      ['security', 'certificate'],
+      'there is a key',
+    ],
     [
       consumerGroup.mode === 'manual' && consumerGroup.consumerGroupId === undefined,
       ['consumerGroup', 'consumerGroupId'],
@@ -89,13 +159,12 @@ function missingOf({ authentication, consumerGroup, enableDlq, dlqTopic }: Ruled
     }))
 }
 
-/** Without a strategy the rest of `authentication` has no effect, in Kong too; so has `sslVerify` without TLS. */
 function notYetOf(options: Ruled): Problem[] {
-  const { authentication, security, schemaRegistry } = options
+  const { authentication, schemaRegistry } = options
+  const { strategy, tokenauth } = authentication
   const given: ReadonlyArray<readonly [isGiven: boolean, path: Path, name?: string]> = [
-    [authentication.strategy !== undefined, ['authentication', 'strategy']],
-    [security.ssl === true, ['security', 'ssl']],
-    [security.certificateId !== undefined, ['security', 'certificateId']],
+    // librdkafka sends no extensions of SCRAM, and Kafka takes no delegation token without one.
+    [strategy === 'sasl' && tokenauth === true, ['authentication', 'tokenauth']],
     [schemaRegistry.confluent !== undefined, ['schemaRegistry', 'confluent']],
     [(options.messageByLuaFunctions ?? []).length > 0, ['messageByLuaFunctions']],
     [options.enableDlq === true, ['enableDlq']],

@@ -1,10 +1,10 @@
 /** Kong's declarative configuration: one document that holds everything. */
 import { parseText } from './document.ts'
-import type { EntityKinds, Kind, Plugin, Route, Snapshot } from './entities.ts'
+import type { Certificate, EntityKinds, Kind, Plugin, Route, Snapshot } from './entities.ts'
 import { type FieldErrors, SchemaViolation } from './errors.ts'
 import { stableId } from './ids.ts'
 import { checkIntegrity, fieldOf, KEYS, KINDS } from './integrity.ts'
-import { pluginOptions, resolveConfig } from './plugin-options.ts'
+import { partsOf, pluginOptions } from './plugin-options.ts'
 import {
   DeckReferences,
   type Environment,
@@ -262,14 +262,17 @@ class Document {
     for (const kind of ['services', 'certificates', 'consumers', 'routes', 'plugins'] as const) {
       for (const found of this.#found) {
         if (found.kind !== kind) continue
-        const entity = await this.#entity(found)
+        const entity = await this.#entity(found, built.certificates)
         if (entity) (built[kind] as unknown[]).push(entity)
       }
     }
     return built
   }
 
-  async #entity(found: Found): Promise<EntityKinds[Kind] | undefined> {
+  async #entity(
+    found: Found,
+    certificates: readonly Certificate[],
+  ): Promise<EntityKinds[Kind] | undefined> {
     const { kind, place } = found
     const raw = this.#withReferences(found)
     const { id } = raw
@@ -284,17 +287,15 @@ class Document {
       const entity = readEntity(kind, { ...raw, id: id ?? found.id })
       // What the gateway makes of it may be refused, too: here the place is known.
       if (kind === 'routes') new Router([entity as Route])
-      if (kind === 'plugins') this.#checkOptions(entity as Plugin)
+      if (kind === 'plugins') {
+        pluginOptions(partsOf(entity as Plugin, certificates, this.#environment))
+      }
       return entity
     } catch (error) {
       if (!(error instanceof SchemaViolation)) throw error
       this.refuse(place, error.fields)
       return undefined
     }
-  }
-
-  #checkOptions(plugin: Plugin): void {
-    pluginOptions(plugin, resolveConfig(plugin.config, this.#environment))
   }
 
   /** An entity's own fields, with what it belongs to by id. */

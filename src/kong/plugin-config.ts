@@ -27,7 +27,8 @@ const SECRETS = new Set(secretsIn(configField))
  * Kong refuses it.
  *
  * @param plugin Its id names the consumer group of `consumer_group.mode` `random`.
- * @returns `config` complete and in Kong's names, and what `kafkaConsume` takes.
+ * @returns `config` complete and in Kong's names, and what `kafkaConsume` takes, but for the
+ *   certificate of `security.certificate_id`.
  * @throws SchemaViolation with fields under `config`: what Kong would refuse, or what this gateway
  *   does not serve yet.
  */
@@ -63,9 +64,11 @@ function optionsOf(
   { enforceLatestOffsetReset, ...options }: v.InferOutput<typeof kongSchema>,
   id: string,
 ): KafkaConsumeOptions {
-  const { autoOffsetReset, consumerGroup } = options
+  const { autoOffsetReset, consumerGroup, security } = options
   return {
     ...options,
+    authentication: usedOf(options.authentication),
+    security: { ssl: security.ssl, sslVerify: security.sslVerify },
     // In Kong `latest` is the end only when it is enforced.
     autoOffsetReset: enforceLatestOffsetReset ? autoOffsetReset : 'earliest',
     consumerGroup:
@@ -73,6 +76,19 @@ function optionsOf(
         ? { mode: 'manual', consumerGroupId: `hono-kafka-consume-${id}` }
         : consumerGroup,
   }
+}
+
+/** Kong lets stand what its strategy and mechanism do not use; `kafkaConsume` does not. */
+function usedOf({
+  strategy,
+  mechanism,
+  user,
+  password,
+  oauthbearer,
+}: v.InferOutput<typeof kongSchema>['authentication']): KafkaConsumeOptions['authentication'] {
+  if (strategy === undefined) return {}
+  if (mechanism === 'OAUTHBEARER') return { strategy, mechanism, oauthbearer }
+  return { strategy, mechanism, user, password }
 }
 
 /** What is read of valibot's schemas here. */

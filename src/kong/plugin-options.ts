@@ -1,37 +1,82 @@
 import { type KafkaConsumeOptions, resolveOptions } from '../config/options.ts'
 import { KafkaConsumeError } from '../errors.ts'
-import type { Plugin } from './entities.ts'
+import type { Certificate, Plugin } from './entities.ts'
 import { type FieldErrors, SchemaViolation } from './errors.ts'
 import { readPluginConfig } from './plugin-config.ts'
 import { type Environment, isVaultReference, mapTexts, resolveVault } from './references.ts'
 
 type Config = Plugin['config']
 
-/**
- * A plugin's configuration with what its vault references stand for.
- *
- * @throws SchemaViolation that names what leads nowhere.
- */
-export function resolveConfig(config: Config, environment: Environment): Config {
-  return mapTexts(config, (text, path) => {
+/** @throws SchemaViolation that names the vault reference which leads nowhere. */
+function resolve(fields: Config, environment: Environment, place: readonly string[]): Config {
+  return mapTexts(fields, (text, path) => {
     if (!isVaultReference(text)) return text
     const found = resolveVault(text, environment)
     if (found.problem === undefined) return found.value
-    throw new SchemaViolation(nest(['config', ...path], found.problem))
+    throw new SchemaViolation(nest([...place, ...path], found.problem))
   }) as Config
+}
+
+/** What a plugin's options are made of. */
+export interface PluginParts {
+  readonly plugin: Plugin
+  /** Its configuration without references. */
+  readonly config: Config
+  /** What it shows to Kafka, without references. */
+  readonly certificate: Pick<Certificate, 'cert' | 'key'> | undefined
+}
+
+/**
+ * Puts a plugin and what it refers to together.
+ *
+ * @throws SchemaViolation that names what leads nowhere.
+ */
+export function partsOf(
+  plugin: Plugin,
+  certificates: readonly Certificate[],
+  environment: Environment,
+): PluginParts {
+  const config = resolve(plugin.config, environment, ['config'])
+  const { ssl, certificate_id: id } = config['security'] as SecurityConfig
+  if (!ssl || id === null) return { plugin, config, certificate: undefined }
+  const certificate = certificates.find((each) => each.id === id)
+  if (!certificate) {
+    const problem = `there is no certificate with the id ${id}`
+    throw new SchemaViolation(nest(['config', 'security', 'certificate_id'], problem))
+  }
+  const { cert, key } = certificate
+  const pair = resolve({ cert, key }, environment, ['certificates', id])
+  return { plugin, config, certificate: pair as Pick<Certificate, 'cert' | 'key'> }
+}
+
+interface SecurityConfig {
+  readonly ssl: boolean | null
+  readonly certificate_id: string | null
 }
 
 /**
  * What `kafkaConsume` takes for a plugin.
  *
- * @param resolved Its configuration without references.
+ * @param ca The file of the authorities that brokers are verified by. Default: the system's.
  * @throws SchemaViolation, in which a secret is shown as what stands for it.
  */
-export function pluginOptions({ id, config }: Plugin, resolved: Config): KafkaConsumeOptions {
+export function pluginOptions(
+  { plugin: { id, config }, config: resolved, certificate }: PluginParts,
+  ca?: string,
+): KafkaConsumeOptions {
   try {
     const { options } = readPluginConfig(resolved, { id })
-    resolveOptions(options)
-    return options
+    const { security } = options
+    const complete: KafkaConsumeOptions = {
+      ...options,
+      security: {
+        ...security,
+        ...(security?.ssl && ca !== undefined && { ca: { file: ca } }),
+        ...(certificate && { certificate: certificate.cert, key: certificate.key }),
+      },
+    }
+    resolveOptions(complete)
+    return complete
   } catch (error) {
     if (error instanceof KafkaConsumeError) {
       throw new SchemaViolation({ config: { '@entity': error.message } })

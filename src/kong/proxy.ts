@@ -4,7 +4,7 @@ import type { KafkaConsumeOptions } from '../config/options.ts'
 import { exchangeOf } from '../ops/exchange.ts'
 import type { KafkaRoute, Lives } from '../ops/lives.ts'
 import type { Plugin, Route, Snapshot } from './entities.ts'
-import { pluginOptions, resolveConfig } from './plugin-options.ts'
+import { type PluginParts, partsOf, pluginOptions } from './plugin-options.ts'
 import type { Environment } from './references.ts'
 import { Router } from './router.ts'
 import { PLUGIN_NAME } from './schemas.ts'
@@ -21,6 +21,8 @@ export interface ProxyOptions {
   readonly groupInstanceId?: string | undefined
   /** Where vault references lead. */
   readonly environment: Environment
+  /** The file of the authorities that brokers are verified by. Default: the system's. */
+  readonly ca?: string | undefined
 }
 
 /** A plugin's handler on a route. */
@@ -105,7 +107,7 @@ export class KongProxy {
     return Object.fromEntries([...byRoute].map(([id, handler]) => [names.get(id) ?? id, handler]))
   }
 
-  #build({ routes, services, plugins }: Snapshot): Table {
+  #build({ routes, services, plugins, certificates }: Snapshot): Table {
     const disabled = new Set(services.filter(({ enabled }) => !enabled).map(({ id }) => id))
     const served = routes.filter(({ service }) => !service || !disabled.has(service.id))
     const router = new Router(served)
@@ -115,19 +117,19 @@ export class KongProxy {
     for (const route of served) {
       const plugin = pluginOf(route, places)
       if (!plugin) continue
-      const config = resolveConfig(plugin.config, this.#options.environment)
-      const key = JSON.stringify([route.id, plugin.id, config])
-      const found =
-        handlers.get(key) ?? this.#table.handlers.get(key) ?? this.#make(route, plugin, config)
+      const parts = partsOf(plugin, certificates, this.#options.environment)
+      // Holds secrets: it goes nowhere but into the map.
+      const key = JSON.stringify([route.id, plugin.id, parts.config, parts.certificate])
+      const found = handlers.get(key) ?? this.#table.handlers.get(key) ?? this.#make(route, parts)
       handlers.set(key, found)
       byRoute.set(route.id, found.handler)
     }
     return { router, handlers, byRoute, names: namesOf(served) }
   }
 
-  #make(route: Route, plugin: Plugin, config: Plugin['config']): Served {
-    const { groupInstanceId } = this.#options
-    const options = pluginOptions(plugin, config)
+  #make(route: Route, parts: PluginParts): Served {
+    const { groupInstanceId, ca } = this.#options
+    const options = pluginOptions(parts, ca)
     if (groupInstanceId !== undefined) {
       // Several routes may have one plugin, and are several members of its group.
       const own = { groupInstanceId: `${groupInstanceId}.${route.id}` }

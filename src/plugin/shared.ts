@@ -1,3 +1,4 @@
+import { clusterOptions } from '../config/connection.ts'
 import type { ResolvedOptions } from '../config/options.ts'
 import { Feed } from '../stream/feed.ts'
 import type { Source } from '../stream/source.ts'
@@ -24,16 +25,13 @@ export interface Lease {
 /** Connects to a route's cluster, or joins the routes that are connected to it already. */
 export async function lease(options: ResolvedOptions): Promise<Lease> {
   const kafka = await loadKafkaSide()
-  const { bootstrapServers, clusterName, topics, messageDeserializer, ringBytes, maxReplays } =
-    options
-  const cluster = JSON.stringify([bootstrapServers, clusterName])
+  const { topics, messageDeserializer, ringBytes, maxReplays } = options
+  const connection = clusterOptions(options)
+  // Holds secrets: it goes nowhere but into the map.
+  const cluster = JSON.stringify(connection)
   let shared = clusters.get(cluster)
   if (!shared) {
-    shared = {
-      source: kafka.connect({ bootstrapServers, name: clusterName }),
-      feeds: new Map(),
-      routes: 0,
-    }
+    shared = { source: kafka.connect(connection), feeds: new Map(), routes: 0 }
     clusters.set(cluster, shared)
   }
   shared.routes++

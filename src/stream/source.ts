@@ -254,6 +254,49 @@ export interface ClusterOptions {
   readonly bootstrapServers: readonly string[]
   /** What logs call it. Default: the bootstrap servers. */
   readonly name?: string | undefined
+  /** Default: no TLS. */
+  readonly tls?: TlsOptions | undefined
+  /** Default: nobody is named to Kafka. */
+  readonly sasl?: SaslOptions | undefined
+  /** Further settings of librdkafka, by its own names; none of those that are ours. */
+  readonly librdkafka?: Readonly<Record<string, string | number | boolean>> | undefined
+}
+
+/** Text, or a file that holds it, which is read anew for each connection. */
+export type TextOrFile = string | { readonly file: string }
+
+/** How connections are encrypted. All certificates and keys are PEM. */
+export interface TlsOptions {
+  /** Whether the broker's certificate and its host name are verified. */
+  readonly verify: boolean
+  /** The authorities that brokers' certificates are verified by. Default: the system's. */
+  readonly ca?: TextOrFile | undefined
+  /** What is shown to brokers that ask for a certificate, and its key. */
+  readonly certificate?: TextOrFile | undefined
+  readonly key?: TextOrFile | undefined
+}
+
+/** Who we are to Kafka, by SASL. */
+export type SaslOptions = PasswordSasl | TokenSasl
+
+export interface PasswordSasl {
+  readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+  readonly user: string
+  readonly password: TextOrFile
+}
+
+/** A token of an OAuth 2 token endpoint, asked for with client credentials (RFC 6749, 4.4). */
+export interface TokenSasl {
+  readonly mechanism: 'OAUTHBEARER'
+  /** An http or https URL. */
+  readonly tokenEndpoint: string
+  readonly clientId: string
+  readonly clientSecret: TextOrFile
+  readonly scopes: readonly string[]
+  /** Sent to the broker along with the token (RFC 7628, 3.1). */
+  readonly extensions: Readonly<Record<string, string>>
+  /** Whether the endpoint's certificate is verified: by the authorities of `tls.ca`, too. */
+  readonly verify: boolean
 }
 
 /** A Kafka cluster inside this process, in memory, for the first minute and for tests. */

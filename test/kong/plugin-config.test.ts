@@ -481,6 +481,25 @@ describe('rules between fields', () => {
       'consumer_group.consumer_group_id: required field missing',
     ],
     [{ enable_dlq: true }, 'dlq_topic: required field missing'],
+    [
+      { authentication: { strategy: 'sasl', mechanism: 'OAUTHBEARER' } },
+      'authentication.oauthbearer: required field missing',
+    ],
+    ...['token_endpoint_url', 'client_id', 'client_secret'].map((field): [object, string] => [
+      {
+        authentication: {
+          strategy: 'sasl',
+          mechanism: 'OAUTHBEARER',
+          oauthbearer: {
+            token_endpoint_url: 'https://idp/token',
+            client_id: 'me',
+            client_secret: 's',
+            [field]: null,
+          },
+        },
+      },
+      `authentication.oauthbearer.${field}: required field missing`,
+    ]),
   ])('%j is refused', (config, problem) => {
     expect(refusal(config)).toBe(problem)
   })
@@ -488,7 +507,7 @@ describe('rules between fields', () => {
   test('what is missing or wrong goes before what does not work yet', () => {
     const config = { enable_dlq: true, dlq_topic: 'x', authentication: { ...SASL, user: null } }
     expect(refusal(config)).toBe('authentication.user: required field missing')
-    expect(refusal({ security: { ssl: true }, commit_strategy: 'x' })).toBe(
+    expect(refusal({ dlq_topic: 'x', commit_strategy: 'x' })).toBe(
       'commit_strategy: expected one of: auto, off',
     )
   })
@@ -496,13 +515,10 @@ describe('rules between fields', () => {
 
 describe('what does not work yet is refused by name, not ignored', () => {
   const cases: ReadonlyArray<readonly [config: object, problem: string]> = [
-    [{ authentication: SASL }, 'authentication.strategy: not supported yet'],
     [
-      { authentication: { strategy: 'sasl', mechanism: 'OAUTHBEARER' } },
-      'authentication.strategy: not supported yet',
+      { authentication: { ...SASL, mechanism: 'SCRAM-SHA-256', tokenauth: true } },
+      'authentication.tokenauth: not supported yet',
     ],
-    [{ security: { ssl: true } }, 'security.ssl: not supported yet'],
-    [{ security: { certificate_id: ID } }, 'security.certificate_id: not supported yet'],
     [
       { schema_registry: { confluent: { url: 'http://localhost:8081' } } },
       'schema_registry.confluent: not supported yet',
@@ -588,6 +604,33 @@ describe('options', () => {
     expect(read({ consumer_group: mine }).options.consumerGroup).toEqual({
       mode: 'manual',
       consumerGroupId: 'mine',
+    })
+  })
+
+  test('what a strategy or a mechanism does not use is no option, as it has no effect in Kong', () => {
+    const { options, config } = read({
+      authentication: { mechanism: 'PLAIN', user: 'u', password: 'p' },
+      security: { certificate_id: ID },
+    })
+    expect(resolveOptions(options)).toMatchObject({ authentication: {}, security: {} })
+    expect(config).toMatchObject({ authentication: { user: 'u' }, security: { ssl: null } })
+    const oauthbearer = {
+      token_endpoint_url: 'https://idp/token',
+      client_id: 'me',
+      client_secret: 's',
+      extensions: { logicalCluster: 'lkc-1' },
+    }
+    const authentication = { ...SASL, mechanism: 'OAUTHBEARER', oauthbearer }
+    expect(resolveOptions(read({ authentication }).options).authentication).toEqual({
+      strategy: 'sasl',
+      mechanism: 'OAUTHBEARER',
+      oauthbearer: {
+        tokenEndpointUrl: 'https://idp/token',
+        clientId: 'me',
+        clientSecret: 's',
+        extensions: { logicalCluster: 'lkc-1' },
+        tokenEndpointTlsVerify: true,
+      },
     })
   })
 

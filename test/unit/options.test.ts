@@ -51,7 +51,14 @@ describe('options', () => {
       topics: ['orders'],
       ...DEFAULTS,
     })
-    const absent = ['clusterName', 'messageByLuaFunctions', 'enableDlq', 'dlqTopic', 'transform']
+    const absent = [
+      'clusterName',
+      'messageByLuaFunctions',
+      'enableDlq',
+      'dlqTopic',
+      'transform',
+      'librdkafka',
+    ]
     expect(Object.keys(optionsSchema.entries).sort()).toEqual(
       [...Object.keys(REQUIRED), ...Object.keys(DEFAULTS), ...absent].sort(),
     )

@@ -27,6 +27,8 @@ const codes: Record<ErrorCode, true> = {
   KAFKA_ERROR: true,
   KAFKA_UNAVAILABLE: true,
   KAFKA_TIMEOUT: true,
+  KAFKA_TLS: true,
+  KAFKA_TOKEN: true,
   TOO_MANY_SUBSCRIBERS: true,
   TOO_MANY_REPLAYS: true,
   TOO_MANY_POLLS: true,

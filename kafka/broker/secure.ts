@@ -1,0 +1,116 @@
+/** Listeners that ask who is there, and an authorizer that allows only what ACLs say. */
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { admin, reader } from './credentials.ts'
+import { type Cluster, stateFolder } from './state.ts'
+
+/** By its name in Kafka's settings. The last three show certificates that clients must refuse. */
+const listeners = {
+  SASL_PLAINTEXT: { protocol: 'SASL_PLAINTEXT', certificate: undefined },
+  SASL_SSL: { protocol: 'SASL_SSL', certificate: 'broker' },
+  /** Asks for a certificate of the client. */
+  SSL: { protocol: 'SSL', certificate: 'broker' },
+  EXPIRED: { protocol: 'SSL', certificate: 'expired' },
+  FOREIGN: { protocol: 'SSL', certificate: 'foreign' },
+  OTHER_HOST: { protocol: 'SSL', certificate: 'other-host' },
+} as const
+
+export type SecureListener = keyof typeof listeners
+
+export const secureListeners = Object.keys(listeners) as SecureListener[]
+
+export type SecurePorts = Readonly<Record<SecureListener, number>>
+
+/** Where the certificates and the key of tokens are. */
+export function credentialsFolder({ name }: Pick<Cluster, 'name'>): string {
+  return join(stateFolder(name), 'credentials')
+}
+
+/** Settings of a broker, beside those of an open one. */
+export function secureProperties(cluster: Cluster): Record<string, string | number | boolean> {
+  const { secure } = cluster
+  if (!secure) return {}
+  const folder = credentialsFolder(cluster)
+  return {
+    // Who comes without a name comes to the open listener: tools and tests behind the scenes.
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    'super.users': `User:ANONYMOUS;User:${admin.name}`,
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'ssl.principal.mapping.rules': 'RULE:^CN=([^,]+).*$/$1/,DEFAULT',
+    'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
+    ...Object.assign(
+      {},
+      ...secureListeners.map((name) => {
+        const { protocol, certificate } = listeners[name]
+        const prefix = `listener.name.${name.toLowerCase()}`
+        return {
+          ...(certificate && tls(prefix, folder, certificate)),
+          ...(protocol.startsWith('SASL') && sasl(prefix, folder)),
+        }
+      }),
+    ),
+    'listener.name.ssl.ssl.client.auth': 'required',
+  }
+}
+
+/** For Kafka's `listeners` and what belongs to it. */
+export function listenerLists({ secure }: Cluster) {
+  const open = secureListeners.map((name) => ({ name, port: secure?.[name] }))
+  const of = (write: (name: SecureListener, port: number) => string) =>
+    open.flatMap(({ name, port }) => (port === undefined ? [] : [write(name, port)]))
+  return {
+    listeners: of((name, port) => `${name}://127.0.0.1:${port}`),
+    advertised: of((name, port) => `${name}://localhost:${port}`),
+    protocols: of((name) => `${name}:${listeners[name].protocol}`),
+  }
+}
+
+/** Arguments of Kafka's storage tool: users of SCRAM are part of the metadata. */
+export function formatArguments({ secure }: Cluster): string[] {
+  if (!secure) return []
+  return ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) =>
+    [admin, reader].flatMap(({ name, password }) => [
+      '--add-scram',
+      `${mechanism}=[name=${name},password=${password}]`,
+    ]),
+  )
+}
+
+/** Kafka reads keys of tokens only from where its process was told to. */
+export function jvmOptions(cluster: Cluster): string[] {
+  if (!cluster.secure) return []
+  const property = 'org.apache.kafka.sasl.oauthbearer.allowed.urls'
+  return [`-D${property}=${jwksUrl(credentialsFolder(cluster))}`]
+}
+
+function jwksUrl(folder: string): string {
+  return pathToFileURL(join(folder, 'jwks.json')).href
+}
+
+function tls(prefix: string, folder: string, certificate: string) {
+  return {
+    [`${prefix}.ssl.keystore.type`]: 'PEM',
+    [`${prefix}.ssl.keystore.location`]: join(folder, `${certificate}.both`),
+    [`${prefix}.ssl.truststore.type`]: 'PEM',
+    [`${prefix}.ssl.truststore.location`]: join(folder, 'ca.pem'),
+  }
+}
+
+const MODULES = 'org.apache.kafka.common.security'
+
+function sasl(prefix: string, folder: string) {
+  const users = [admin, reader].map(({ name, password }) => `user_${name}="${password}"`)
+  const scram = `${MODULES}.scram.ScramLoginModule required;`
+  const oauth = `${prefix}.oauthbearer`
+  return {
+    [`${prefix}.plain.sasl.jaas.config`]: `${MODULES}.plain.PlainLoginModule required ${users.join(' ')};`,
+    [`${prefix}.scram-sha-256.sasl.jaas.config`]: scram,
+    [`${prefix}.scram-sha-512.sasl.jaas.config`]: scram,
+    [`${oauth}.sasl.jaas.config`]: `${MODULES}.oauthbearer.OAuthBearerLoginModule required;`,
+    [`${oauth}.sasl.server.callback.handler.class`]: `${MODULES}.oauthbearer.OAuthBearerValidatorCallbackHandler`,
+    [`${oauth}.sasl.oauthbearer.jwks.endpoint.url`]: jwksUrl(folder),
+    [`${oauth}.sasl.oauthbearer.expected.audience`]: 'kafka',
+    // Who holds a connection beyond the end of its token must show a new one (KIP-368).
+    [`${oauth}.connections.max.reauth.ms`]: 3_600_000,
+  }
+}

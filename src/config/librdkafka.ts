@@ -1,0 +1,57 @@
+/** Settings of librdkafka that go through as they are. */
+import * as v from 'valibot'
+
+/** Those that options of ours decide, and by which. Further names with these beginnings are, too. */
+const OURS: ReadonlyArray<readonly [name: RegExp, option: string]> = [
+  [/^(?:bootstrap\.servers|metadata\.broker\.list)$/, 'bootstrapServers'],
+  [/^group\.(?:id|instance\.id|protocol|remote\.assignor)$/, 'consumerGroup'],
+  [/^(?:enable\.auto\.commit|auto\.commit\.|enable\.auto\.offset\.store$)/, 'commitStrategy'],
+  [/^auto\.offset\.reset$/, 'autoOffsetReset'],
+  [/^security\.protocol$/, 'security.ssl and authentication.strategy'],
+  [/^sasl\.(?:mechanisms?|username|password|oauthbearer\.)|^enable\.sasl\./, 'authentication'],
+  [/^enable\.ssl\.certificate\.verification$|^ssl\.endpoint\./, 'security.sslVerify'],
+  [/^ssl\.ca\./, 'security.ca'],
+  [/^ssl\.(?:certificate|key)\.(?:location|pem)$/, 'security.certificate and security.key'],
+]
+
+/** What reading, writing or the metrics rest on: another value would lose or double records. */
+const FIXED = new RegExp(
+  [
+    'enable\\.partition\\.eof$',
+    'partition\\.assignment\\.strategy$',
+    'isolation\\.level$',
+    'allow\\.auto\\.create\\.topics$',
+    'statistics\\.interval\\.ms$',
+    'enable\\.idempotence$',
+    '(?:request\\.required\\.)?acks$',
+    'transactional\\.id$',
+    'partitioner$',
+    'default_topic_conf$',
+    'opaque$',
+    '(?:event|dr)_',
+    '.*_cb$',
+  ]
+    .map((name) => `^${name}`)
+    .join('|'),
+)
+
+function refusal(name: string): string | undefined {
+  const option = OURS.find(([names]) => names.test(name))?.[1]
+  if (option !== undefined) return `"${name}" is set by ${option}`
+  return FIXED.test(name) ? `"${name}" cannot be set: reading rests on its value` : undefined
+}
+
+export const librdkafka = v.pipe(
+  v.record(
+    v.string(),
+    v.union([v.string(), v.number(), v.boolean()], 'text, a number or true or false is required'),
+    'an object is required: properties of librdkafka by name',
+  ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return
+    for (const name of Object.keys(dataset.value)) {
+      const message = refusal(name)
+      if (message !== undefined) addIssue({ message })
+    }
+  }),
+)

@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'bun:test'
+import { reader } from '../../kafka/broker/credentials.ts'
+import type { SecureListener } from '../../kafka/broker/secure.ts'
+import type { KafkaConsumeOptions } from '../../src/index.ts'
+import { uniqueName } from '../support/names.ts'
+import { Route } from '../support/route.ts'
+import { ALLOWED_GROUP, type Mechanism, type Secured } from './secured.ts'
+
+const mechanisms: readonly Mechanism[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']
+const saslListeners: readonly SecureListener[] = ['SASL_PLAINTEXT', 'SASL_SSL']
+
+/** Every way to get in, each by a GET as a group and by a stream. */
+export function describeMatrix(secured: () => Secured): void {
+  async function expectReadable(options: Partial<KafkaConsumeOptions>): Promise<void> {
+    await using route = new Route(secured(), {
+      topics: [secured().topic],
+      mode: 'auto',
+      autoOffsetReset: 'earliest',
+      consumerGroup: { mode: 'manual', consumerGroupId: uniqueName(ALLOWED_GROUP) },
+      ...options,
+    } as ConstructorParameters<typeof Route>[1])
+    const [record] = await route.drain(1)
+    expect(record?.value).toBe('for those who may')
+    await using stream = await route.stream({ start: 'earliest' })
+    await stream.until(1)
+    expect(stream.records()[0]?.value).toBe('for those who may')
+  }
+
+  describe('records come through', () => {
+    for (const listener of saslListeners) {
+      for (const mechanism of mechanisms) {
+        test(`${listener} with ${mechanism}`, async () => {
+          const options = secured().options(listener, mechanism)
+          // Over an open line the endpoint's certificate is all that needs the authority.
+          const oauthbearer =
+            mechanism === 'OAUTHBEARER' && listener === 'SASL_PLAINTEXT'
+              ? { ...options.authentication?.oauthbearer, tokenEndpointTlsVerify: false }
+              : options.authentication?.oauthbearer
+          await expectReadable({
+            ...options,
+            authentication: { ...options.authentication, oauthbearer },
+          })
+        })
+      }
+    }
+
+    test('SSL with a certificate of ours, from files', async () => {
+      const security = {
+        ssl: true,
+        ca: { file: secured().file('ca.pem') },
+        certificate: { file: secured().file(`${reader.name}.pem`) },
+        key: { file: secured().file(`${reader.name}.key`) },
+      }
+      await expectReadable({ bootstrapServers: secured().bootstrapServers('SSL'), security })
+    })
+
+    test('SSL with a certificate of ours, as text', async () => {
+      const security = {
+        ssl: true,
+        ca: await secured().pem('ca.pem'),
+        certificate: await secured().pem(`${reader.name}.pem`),
+        key: await secured().pem(`${reader.name}.key`),
+      }
+      await expectReadable({ bootstrapServers: secured().bootstrapServers('SSL'), security })
+    })
+
+    test('a foreign certificate where it is not verified', async () => {
+      await expectReadable({
+        bootstrapServers: secured().bootstrapServers('FOREIGN'),
+        security: { ssl: true, sslVerify: false },
+      })
+    })
+
+    test('a password from a file, and a property of librdkafka', async () => {
+      await Bun.write(secured().file('password'), `${reader.password}\n`)
+      const options = secured().options('SASL_SSL', 'SCRAM-SHA-512')
+      await expectReadable({
+        ...options,
+        authentication: {
+          ...options.authentication,
+          password: { file: secured().file('password') },
+        },
+        librdkafka: { 'client.id': 'a-name-of-its-own', 'fetch.message.max.bytes': 100_000 },
+      })
+    })
+  })
+}

@@ -1,0 +1,108 @@
+import { join } from 'node:path'
+import { type Broker, startBroker } from '../../kafka/broker/broker.ts'
+import { runCommand } from '../../kafka/broker/command.ts'
+import { reader } from '../../kafka/broker/credentials.ts'
+import { toolCommand } from '../../kafka/broker/java.ts'
+import { credentialsFolder, type SecureListener } from '../../kafka/broker/secure.ts'
+import { stateFolder } from '../../kafka/broker/state.ts'
+import { tools } from '../../kafka/broker/tools.ts'
+import type { KafkaConsumeOptions } from '../../src/index.ts'
+import { TestKafka } from '../support/kafka.ts'
+import { TokenEndpoint } from './token-endpoint.ts'
+
+/** Groups that `reader` may join have names with this beginning. */
+export const ALLOWED_GROUP = 'allowed-'
+
+/** A broker with locks on its doors, an endpoint for tokens, and a topic that `reader` may read. */
+export class Secured {
+  readonly broker: Broker
+  /** By the open door, whose users may do everything. */
+  readonly kafka: TestKafka
+  readonly tokens: TokenEndpoint
+  readonly topic: string
+
+  private constructor(broker: Broker, kafka: TestKafka, tokens: TokenEndpoint, topic: string) {
+    this.broker = broker
+    this.kafka = kafka
+    this.tokens = tokens
+    this.topic = topic
+  }
+
+  static async start(): Promise<Secured> {
+    const broker = await startBroker({
+      name: `security-${process.pid}`,
+      port: 0,
+      secure: true,
+      owned: true,
+    })
+    const folder = credentialsFolder(broker.cluster)
+    const tokens = await TokenEndpoint.start(folder)
+    const kafka = await TestKafka.connect(broker.bootstrapServers, { autoCreate: false })
+    const topic = await kafka.createTopic(1)
+    await kafka.produce(topic, [{ value: 'for those who may' }])
+    const secured = new Secured(broker, kafka, tokens, topic)
+    await secured.tool(
+      'kafka-acls',
+      ...['--add', '--allow-principal', `User:${reader.name}`, '--operation', 'Read'],
+      ...['--topic', topic, '--group', ALLOWED_GROUP, '--resource-pattern-type', 'prefixed'],
+    )
+    return secured
+  }
+
+  async close(): Promise<void> {
+    await this.kafka.close()
+    await this.tokens.close()
+    await this.broker.stop()
+  }
+
+  bootstrapServers(listener: SecureListener, host = 'localhost'): string {
+    return `${host}:${this.broker.cluster.secure?.[listener]}`
+  }
+
+  /** The path of a certificate or a key. */
+  file(name: string): string {
+    return join(credentialsFolder(this.broker.cluster), name)
+  }
+
+  pem(name: string): Promise<string> {
+    return Bun.file(this.file(name)).text()
+  }
+
+  /** Runs one of Kafka's own tools by the open door. */
+  async tool(name: keyof typeof tools & string, ...args: string[]): Promise<void> {
+    const tool = tools[name]
+    if (!tool) throw new Error(`Cannot run ${name}: there is no such tool`)
+    const log = join(stateFolder(this.broker.cluster.name), 'tools.log')
+    const servers = ['--bootstrap-server', this.broker.bootstrapServers]
+    const argv = await toolCommand(tool.mainClass, [...servers, ...args], log)
+    await runCommand({ argv, log, limit: 30_000 })
+  }
+
+  /** What a route needs to get in, by a mechanism and a listener. */
+  options(listener: SecureListener, mechanism?: Mechanism): Partial<KafkaConsumeOptions> {
+    return {
+      bootstrapServers: this.bootstrapServers(listener),
+      ...(listener !== 'SASL_PLAINTEXT' && {
+        security: { ssl: true, ca: { file: this.file('ca.pem') } },
+      }),
+      ...(mechanism && { authentication: this.authentication(mechanism) }),
+    }
+  }
+
+  authentication(mechanism: Mechanism): NonNullable<KafkaConsumeOptions['authentication']> {
+    if (mechanism !== 'OAUTHBEARER') {
+      return { strategy: 'sasl', mechanism, user: reader.name, password: reader.password }
+    }
+    return {
+      strategy: 'sasl',
+      mechanism,
+      oauthbearer: {
+        tokenEndpointUrl: this.tokens.url,
+        clientId: reader.name,
+        clientSecret: reader.password,
+      },
+    }
+  }
+}
+
+export type Mechanism = 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER'
