@@ -3,7 +3,7 @@ import { reader } from '../../kafka/broker/credentials.ts'
 import type { SecureListener } from '../../kafka/broker/secure.ts'
 import type { KafkaConsumeOptions } from '../../src/index.ts'
 import { uniqueName } from '../support/names.ts'
-import { Route } from '../support/route.ts'
+import { Route, type RouteOptions } from '../support/route.ts'
 import { ALLOWED_GROUP, type Mechanism, type Secured } from './secured.ts'
 
 const mechanisms: readonly Mechanism[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']
@@ -12,13 +12,13 @@ const saslListeners: readonly SecureListener[] = ['SASL_PLAINTEXT', 'SASL_SSL']
 /** Every way to get in, each by a GET as a group and by a stream. */
 export function describeMatrix(secured: () => Secured): void {
   async function expectReadable(options: Partial<KafkaConsumeOptions>): Promise<void> {
-    await using route = new Route(secured(), {
+    await using route = await Route.mount(secured(), {
       topics: [secured().topic],
       mode: 'auto',
       autoOffsetReset: 'earliest',
       consumerGroup: { mode: 'manual', consumerGroupId: uniqueName(ALLOWED_GROUP) },
       ...options,
-    } as ConstructorParameters<typeof Route>[1])
+    } as RouteOptions)
     const [record] = await route.drain(1)
     expect(record?.value).toBe('for those who may')
     await using stream = await route.stream({ start: 'earliest' })
