@@ -9,6 +9,7 @@ import { type ClientError, fromClient, type LogLine, troubleError, troubleIn } f
 export type Client = typeof Confluent
 export type Metadata = Confluent.Metadata
 export type Message = Confluent.Message
+export type TopicDescription = Confluent.TopicDescription
 
 /** The part of the client's consumer that its declarations keep private, and that we need. */
 interface Unlisted {
@@ -146,6 +147,11 @@ export async function connectClient(consumer: Consumer, timeout: number): Promis
     clearTimeout(timer)
     consumer.off('event.log', listen)
   }
+}
+
+/** For questions that only an administrator's client asks, on the connections of a consumer. */
+export function adminOf(consumer: Consumer): Confluent.IAdminClient {
+  return loadClient().AdminClient.createFrom(consumer)
 }
 
 /** Leaves whatever the consumer is in, and frees it. Never fails; takes at most some seconds. */

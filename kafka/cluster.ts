@@ -16,6 +16,7 @@ import type {
 } from '../src/stream/source.ts'
 import { whyUntrusted } from './broker-certificate.ts'
 import {
+  adminOf,
   type Consumer,
   call,
   connectClient,
@@ -25,6 +26,7 @@ import {
   type Metadata,
   membersOf,
   type Settings,
+  type TopicDescription,
 } from './client.ts'
 import { isEmbedded } from './embedded.ts'
 import { DOWN, type Trouble, troubleError, troubleIn, UNTRUSTED } from './errors.ts'
@@ -51,6 +53,8 @@ const IDLE_MS = 30_000
 /** What the protocol's ListOffsets calls the first and the last offset. */
 const EARLIEST = -2
 const LATEST = -1
+/** The id of topics on brokers that know of none. */
+const NO_TOPIC_ID = '0 0'
 
 /** What clients of any kind have, unless an option says otherwise. */
 const SETTINGS: Settings = {
@@ -136,6 +140,25 @@ export class Cluster implements Source {
       }),
     )
     return found.flat()
+  }
+
+  async topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    // The embedded broker does not answer this, and its topics last as long as itself.
+    if (isEmbedded(this.#servers)) return new Map()
+    const admin = adminOf(await this.#client())
+    try {
+      const found = await call<TopicDescription[]>('Cannot read topics', (done) =>
+        admin.describeTopics([...topics], { timeout: REQUEST_TIMEOUT_MS }, done),
+      )
+      return new Map(
+        found.flatMap(({ name, topicId: { mostSignificantBits, leastSignificantBits }, error }) => {
+          const id = `${mostSignificantBits} ${leastSignificantBits}`
+          return error || id === NO_TOPIC_ID ? [] : [[name, id] as const]
+        }),
+      )
+    } finally {
+      admin.disconnect()
+    }
   }
 
   async offsets(partitions: readonly Partition[], query: OffsetQuery): Promise<PartitionOffset[]> {

@@ -4,7 +4,7 @@ import { stream as streamLines, streamSSE } from 'hono/streaming'
 import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import { type Exchange, exchangeOf } from '../ops/exchange.ts'
 import { linesOf } from '../record/body.ts'
-import type { Gap } from '../stream/source.ts'
+import type { Gap, KafkaProblem } from '../stream/source.ts'
 import type { Part, Subscription } from '../stream/subscription.ts'
 import { negotiate } from './accept.ts'
 import { describeError } from './answers.ts'
@@ -113,6 +113,8 @@ export class LiveStream implements OpenStream {
   #written = performance.now()
   readonly #opened = Date.now()
   #giveUp: (() => void) | undefined
+  /** In `performance.now()`'s time: the clock may be set while Kafka is away. */
+  #awaySince: number | undefined
 
   constructor(
     c: Context,
@@ -244,6 +246,7 @@ export class LiveStream implements OpenStream {
 
   /** A stalled write is the only sign of a client that is there and does not read. */
   #watch(stream: Outlet<never>, deadline: number): void {
+    this.#lookAtKafka()
     if (this.#writing === undefined || performance.now() - this.#writing < deadline) return
     this.#route.figures.silent++
     this.#ending = true
@@ -253,9 +256,17 @@ export class LiveStream implements OpenStream {
     this.#giveUp?.()
   }
 
-  #failWhenAway(): void {
+  /** Looks whether Kafka is away, and remembers since when. */
+  #lookAtKafka(): KafkaProblem | undefined {
     const problem = this.#route.problem()
-    if (!problem || Date.now() - problem.since < OUTAGE_GRACE_MS) return
+    if (!problem) this.#awaySince = undefined
+    else this.#awaySince ??= performance.now()
+    return problem
+  }
+
+  #failWhenAway(): void {
+    const problem = this.#lookAtKafka()
+    if (!problem || performance.now() - (this.#awaySince as number) < OUTAGE_GRACE_MS) return
     throw new KafkaConsumeError(problem.code, problem.message, {
       detail: problem.detail,
       retryable: true,

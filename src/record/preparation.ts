@@ -21,8 +21,8 @@ const PATIENCE_MS = 10_000
 export class Preparation {
   readonly #prepare: Prepare
   readonly #close: () => Promise<void>
-  /** Who waits now, and for what. */
-  readonly #waiting = new Set<KafkaProblem>()
+  /** What is waited for now, and since when, in `performance.now()`'s time. */
+  readonly #waiting = new Map<KafkaProblem, number>()
   #logged = -Infinity
 
   /** @param close Frees what preparing holds. */
@@ -33,14 +33,13 @@ export class Preparation {
 
   /** What records have been waiting for the longest. */
   problem(): KafkaProblem | undefined {
-    const [oldest] = this.#waiting
-    return oldest
+    return this.#waiting.keys().next().value
   }
 
   /** @throws KafkaConsumeError while records have been waiting for too long to promise any. */
   assertAble(): void {
     const problem = this.problem()
-    if (problem && Date.now() - problem.since >= PATIENCE_MS) throw errorOf(problem)
+    if (problem && this.#isLong(problem)) throw errorOf(problem)
   }
 
   /** @throws KafkaConsumeError when it is not possible now. */
@@ -78,7 +77,7 @@ export class Preparation {
         } catch (thrown) {
           const error = asKafkaConsumeError(thrown)
           problem ??= this.#wait(error)
-          if (!patient && Date.now() - problem.since >= PATIENCE_MS) throw error
+          if (!patient && this.#isLong(problem)) throw error
         }
         await Promise.race([new Promise((resolve) => setTimeout(resolve, RETRY_MS)), ended])
       }
@@ -95,8 +94,12 @@ export class Preparation {
 
   #wait({ code, message, detail = message }: KafkaConsumeError): KafkaProblem {
     const problem = { code, message, detail, since: Date.now() }
-    this.#waiting.add(problem)
+    this.#waiting.set(problem, performance.now())
     return problem
+  }
+
+  #isLong(problem: KafkaProblem): boolean {
+    return performance.now() - (this.#waiting.get(problem) ?? Infinity) >= PATIENCE_MS
   }
 
   #report(error: KafkaConsumeError): void {

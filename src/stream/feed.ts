@@ -1,14 +1,30 @@
-import { KafkaConsumeError } from '../errors.ts'
+import { getLogger } from '@logtape/logtape'
+import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import type { MessageDeserializer } from '../record/encode.ts'
 import type { Preparation } from '../record/preparation.ts'
-import { type CursorEntry, PartitionTable } from './cursor.ts'
+import type { CursorEntry, PartitionTable } from './cursor.ts'
+import { Ends } from './ends.ts'
 import { Replays } from './replays.ts'
 import type { OffsetQuery, PartitionOffset, Source } from './source.ts'
 import { type Filter, Subscription } from './subscription.ts'
 import { isAtOrBelow, Tail } from './tail.ts'
+import { type Finding, type Followed, Watch } from './watch.ts'
 
-/** How long a tail goes on without readers: a client that reconnects or polls finds it warm. */
-const LINGER_MS = 30_000
+/** Milliseconds that a feed keeps to. */
+const TIMES = {
+  /** How long a tail goes on without readers: a client that reconnects or polls finds it warm. */
+  linger: 30_000,
+  /** Between two looks at what Kafka has, while there are readers. */
+  look: 10_000,
+  /** How soon a request may have a look of its own after the last one. */
+  lookAgain: 1_000,
+  /** For how long topics may be gone before readers are told. */
+  grace: 10_000,
+  /** For how long the ring of a tail that was succeeded is kept for those who read it. */
+  drain: 30_000,
+}
+
+const log = getLogger(['hono-kafka-consume', 'feed'])
 
 /** Where reading begins. */
 export type Position =
@@ -43,6 +59,8 @@ export interface FeedStats {
   readonly waiting: number
   /** Readers that were slower than the ring, since the start. */
   readonly fallenBehind: number
+  /** Consumers given up for another one since they brought nothing, since the start. */
+  readonly rebuilt: number
   /** Where following has come to in each partition; empty while nobody reads. */
   readonly ends: readonly PartitionOffset[]
 }
@@ -57,17 +75,27 @@ export class Feed {
   readonly replays: Replays
   readonly #source: Source
   readonly #options: FeedOptions
+  readonly #times: typeof TIMES
+  readonly #watch: Watch
   readonly #id = feeds++
-  #tail: Promise<Tail> | undefined
+  #starting: Promise<Followed> | undefined
   /** The same once it follows. */
-  #following: Tail | undefined
+  #followed: Followed | undefined
   #readers = 0
+  #rebuilt = 0
   #linger: ReturnType<typeof setTimeout> | undefined
-  #ends: Ends | undefined
+  #looks: ReturnType<typeof setInterval> | undefined
+  #looking: Promise<void> | undefined
+  #looked = 0
+  /** Ends the time that readers have to take the rest of a tail that was succeeded. */
+  #letGo = () => {}
 
-  constructor(source: Source, options: FeedOptions) {
+  /** @param times Others for tests. */
+  constructor(source: Source, options: FeedOptions, times: Partial<typeof TIMES> = {}) {
     this.#source = source
     this.#options = options
+    this.#times = { ...TIMES, ...times }
+    this.#watch = new Watch(source, options.topics, this.#times.grace)
     this.replays = new Replays(source, options.maxReplays)
   }
 
@@ -92,31 +120,58 @@ export class Feed {
     filter: (table: PartitionTable) => Filter | undefined,
   ): Promise<Subscription> {
     this.preparation?.assertAble()
-    const tail = await this.#enter()
-    let subscription: Subscription | undefined
+    const followed = await this.#enter()
     try {
-      const vector = await this.#resolve(position, tail.table)
-      subscription = new Subscription({
-        tail,
-        replays: this.replays,
-        vector,
-        isCertain: 'start' in position || (await this.#isWithin(vector, tail)),
-        deserializer: this.#options.messageDeserializer,
-        preparation: this.preparation,
-        filter: filter(tail.table),
-        onClose: () => this.#leave(),
+      return await this.#subscribe(followed, position, filter).catch(async (error: unknown) => {
+        // It may name a partition that is newer than what is known here.
+        const { code } = asKafkaConsumeError(error)
+        if (code !== 'INVALID_CURSOR' && code !== 'INVALID_PARAMETER') throw error
+        await this.#look(this.#times.lookAgain)
+        const now = this.#followed
+        if (!now || now === followed) throw error
+        return this.#subscribe(now, position, filter)
       })
+    } catch (error) {
+      this.#leave()
+      throw error
+    }
+  }
+
+  /** The reader counts already; once it is open, its end is what counts it out. */
+  async #subscribe(
+    { tail, ends }: Followed,
+    position: Position,
+    filter: (table: PartitionTable) => Filter | undefined,
+  ): Promise<Subscription> {
+    const vector = await this.#resolve(position, tail.table, ends)
+    let isOpen = false
+    const subscription = new Subscription({
+      tail,
+      replays: this.replays,
+      vector,
+      isCertain:
+        'start' in position ||
+        isAtOrBelow(vector, tail.head) ||
+        isAtOrBelow(vector, await ends.now()),
+      deserializer: this.#options.messageDeserializer,
+      preparation: this.preparation,
+      filter,
+      onClose: () => {
+        if (isOpen) this.#leave()
+      },
+    })
+    try {
       await subscription.open()
+      isOpen = true
       return subscription
     } catch (error) {
-      if (subscription) await subscription.close()
-      else this.#leave()
+      await subscription.close()
       throw error
     }
   }
 
   stats(): FeedStats {
-    const tail = this.#following
+    const tail = this.#followed?.tail
     return {
       id: this.#id,
       topics: this.#options.topics,
@@ -127,29 +182,35 @@ export class Feed {
       maxReplays: this.replays.limit,
       waiting: this.replays.waiting,
       fallenBehind: this.replays.fallenBehind,
+      rebuilt: this.#rebuilt + this.replays.rebuilt,
       ends: tail ? tail.table.offsets(tail.head) : [],
     }
   }
 
   async close(): Promise<void> {
     clearTimeout(this.#linger)
-    const tail = this.#tail
-    this.#tail = undefined
-    this.#following = undefined
-    await (await tail?.catch(() => undefined))?.stop()
+    clearInterval(this.#looks)
+    this.#letGo()
+    const starting = this.#starting
+    this.#starting = undefined
+    this.#followed = undefined
+    await (await starting?.catch(() => undefined))?.tail.stop()
   }
 
-  async #enter(): Promise<Tail> {
+  async #enter(): Promise<Followed> {
     clearTimeout(this.#linger)
     this.#readers++
-    this.#tail ??= this.#startTail()
-    const tail = this.#tail
+    this.#starting ??= this.#start()
+    const starting = this.#starting
     try {
-      const following = await tail
-      if (this.#tail === tail) this.#following = following
-      return following
+      const followed = await starting
+      if (this.#starting === starting && !this.#followed) {
+        this.#followed = followed
+        this.#looks = setInterval(() => void this.#look(), this.#times.look)
+      }
+      return followed
     } catch (error) {
-      if (this.#tail === tail) this.#tail = undefined
+      if (this.#starting === starting) this.#starting = undefined
       this.#leave()
       throw error
     }
@@ -159,32 +220,112 @@ export class Feed {
     this.#readers--
     if (this.#readers > 0) return
     clearTimeout(this.#linger)
-    this.#linger = setTimeout(() => void this.close(), LINGER_MS)
+    this.#linger = setTimeout(() => void this.close(), this.#times.linger)
   }
 
-  /** Whether a client's cursor names offsets that exist; the tail has seen most of them. */
-  async #isWithin(vector: Float64Array, tail: Tail): Promise<boolean> {
-    return isAtOrBelow(vector, tail.head) || isAtOrBelow(vector, await (this.#ends as Ends).now())
-  }
-
-  async #startTail(): Promise<Tail> {
-    const table = new PartitionTable(await this.#source.partitions(this.#options.topics))
-    this.#ends = new Ends(this.#source, table)
-    const tail = new Tail(
-      this.#source,
-      table,
-      await this.#ends.now(),
-      this.#options.messageDeserializer,
-      this.#options.ringBytes,
-      this.preparation,
-    )
+  async #start(): Promise<Followed> {
+    const table = await this.#watch.begin()
+    const ends = new Ends(this.#source, table)
+    const tail = this.#tailOf(table, await ends.now())
     await tail.start()
-    return tail
+    return { tail, ends }
   }
 
-  async #resolve(position: Position, table: PartitionTable): Promise<Float64Array> {
+  #tailOf(table: PartitionTable, head: Float64Array): Tail {
+    const { messageDeserializer, ringBytes } = this.#options
+    return new Tail(this.#source, table, head, messageDeserializer, ringBytes, this.preparation)
+  }
+
+  /**
+   * Compares the tail with Kafka, and mends what differs.
+   *
+   * @param age Milliseconds that the last look may be old to do as well.
+   */
+  #look(age = 0): Promise<void> {
+    if (this.#looking) return this.#looking
+    const followed = this.#followed
+    if (!followed || this.#readers === 0 || performance.now() - this.#looked < age) {
+      return Promise.resolve()
+    }
+    this.#looking = this.#watch
+      .look(followed)
+      .then((finding) => finding && this.#mend(followed, finding))
+      .catch((error: unknown) => {
+        log.warn('Cannot look after {topics}: {error}', { topics: this.#names, error })
+      })
+      .finally(() => {
+        this.#looked = performance.now()
+        this.#looking = undefined
+      })
+    return this.#looking
+  }
+
+  async #mend(followed: Followed, finding: Finding): Promise<void> {
+    if (this.#followed !== followed) return
+    const topics = this.#names
+    if (finding.kind === 'changed') {
+      await this.#succeed(followed, finding)
+    } else if (finding.kind === 'gone') {
+      log.warn('Cannot follow {topics} any more: {error}', { topics, error: finding.error.message })
+      clearInterval(this.#looks)
+      this.#starting = undefined
+      this.#followed = undefined
+      followed.tail.fail(finding.error)
+    } else if (followed.tail.replaceReader()) {
+      this.#rebuilt++
+      log.warn('Following {topics} has come to a stop: going on with another consumer', { topics })
+    }
+  }
+
+  /** Another tail for other partitions goes on where the one before has ended. */
+  async #succeed(
+    followed: Followed,
+    { table, anew, accept }: Extract<Finding, { kind: 'changed' }>,
+  ): Promise<void> {
+    const { tail } = followed
+    const begun = table.partitions.filter(
+      ({ topic, partition }) => anew.has(topic) || tail.table.indexOf(topic, partition) < 0,
+    )
+    const starts = await this.#source.offsets(begun, 'earliest')
+    await tail.stop()
+    if (this.#followed !== followed) return
+    const entered = new Set(tail.restarted)
+    const head = table.vector(starts)
+    tail.table.partitions.forEach(({ topic, partition }, index) => {
+      const next = table.indexOf(topic, partition)
+      if (next < 0 || (anew.has(topic) && !entered.has(`${topic}:${partition}`))) return
+      head[next] = tail.head[index] as number
+    })
+    accept()
+    log.info('Following {topics} with {count} partitions from now on{anew}', {
+      topics: this.#names,
+      count: table.size,
+      anew: anew.size > 0 ? `: ${[...anew].join(', ')} was created anew` : '',
+    })
+    const next = { tail: this.#tailOf(table, head), ends: new Ends(this.#source, table) }
+    this.#followed = next
+    this.#starting = Promise.resolve(next)
+    next.tail.startInTime()
+    tail.succeededBy({
+      tail: next.tail,
+      anew: starts.filter(({ topic }) => anew.has(topic)),
+      entered,
+    })
+    this.#letGo()
+    const drained = setTimeout(() => this.#letGo(), this.#times.drain)
+    this.#letGo = () => {
+      clearTimeout(drained)
+      tail.clear()
+    }
+  }
+
+  get #names(): string {
+    return this.#options.topics.join(', ')
+  }
+
+  async #resolve(position: Position, table: PartitionTable, ends: Ends): Promise<Float64Array> {
     if ('start' in position) {
-      if (position.start === 'latest') return (this.#ends as Ends).now()
+      if (position.start === 'latest') return ends.now()
       return table.vector(await this.#source.offsets(table.partitions, position.start))
     }
     const { cursor, parameter } = position
@@ -218,35 +359,5 @@ export class Feed {
       }
     }
     return vector
-  }
-}
-
-/**
- * Asks for the ends of all partitions, one request at a time for any number of callers. Each gets
- * an answer to a question that was put after the call, so that it is the end as of then.
- */
-class Ends {
-  readonly #source: Source
-  readonly #table: PartitionTable
-  #asking: Promise<unknown> | undefined
-  #next: Promise<Float64Array> | undefined
-
-  constructor(source: Source, table: PartitionTable) {
-    this.#source = source
-    this.#table = table
-  }
-
-  now(): Promise<Float64Array> {
-    this.#next ??= this.#askAfter(this.#asking)
-    return this.#next
-  }
-
-  async #askAfter(asking: Promise<unknown> | undefined): Promise<Float64Array> {
-    // Also a moment when nobody asks: callers of the same instant share one question.
-    await asking?.catch(() => undefined)
-    const answer = this.#source.offsets(this.#table.partitions, 'latest')
-    this.#asking = answer
-    this.#next = undefined
-    return this.#table.vector(await answer)
   }
 }

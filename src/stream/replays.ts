@@ -13,6 +13,7 @@ export class Replays {
   readonly #queue: Array<() => void> = []
   #open = 0
   #fallenBehind = 0
+  #rebuilt = 0
 
   constructor(source: Source, limit: number) {
     this.#source = source
@@ -37,6 +38,16 @@ export class Replays {
   /** Streams that were slower than the ring, since the start. */
   get fallenBehind(): number {
     return this.#fallenBehind
+  }
+
+  /** Replays given up for another one since they brought nothing, since the start. */
+  get rebuilt(): number {
+    return this.#rebuilt
+  }
+
+  /** Counts one of those. */
+  gaveUp(): void {
+    this.#rebuilt++
   }
 
   /** Counts a reader that the ring has left behind. */

@@ -219,6 +219,11 @@ export interface Source {
   partitions(
     topics: readonly string[],
   ): Promise<ReadonlyArray<{ topic: string; partition: number }>>
+  /**
+   * What Kafka tells topics of the same name apart by, asked each time; without those that have no
+   * id or do not exist.
+   */
+  topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string>>
   /** Offsets of partitions, asked of Kafka each time. */
   offsets(
     partitions: ReadonlyArray<{ topic: string; partition: number }>,

@@ -1,15 +1,22 @@
+import { getLogger } from '@logtape/logtape'
 import type { MessageDeserializer } from '../record/encode.ts'
 import type { Preparation } from '../record/preparation.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
 import { type Chunk, encodeChunk, selectFrom } from './chunk.ts'
-import { Cursor } from './cursor.ts'
+import { Cursor, type PartitionTable } from './cursor.ts'
 import type { Replays } from './replays.ts'
-import type { Gap, Reader } from './source.ts'
-import { isAtOrBelow, type Tail } from './tail.ts'
+import type { Batch, Gap, Reader } from './source.ts'
+import { isAtOrBelow, type Succession, type Tail } from './tail.ts'
 
 /** Records per read of a replay, and how long such a read waits for a first one. */
 const REPLAY_LIMIT = 1_000
 const REPLAY_WAIT_MS = 100
+/** How long a replay may bring nothing before it goes on with another consumer. */
+const REPLAY_STALL_MS = 20_000
+
+const NOTHING: Batch = { records: [], gaps: [], ends: [] }
+
+const log = getLogger(['hono-kafka-consume', 'replay'])
 
 /** Whole frames of one chunk, or a gap to announce before what follows. */
 export type Part =
@@ -37,7 +44,8 @@ export interface SubscriptionSetup {
   readonly deserializer: MessageDeserializer
   /** Absent: records are encoded as they are. */
   readonly preparation?: Preparation | undefined
-  readonly filter: Filter | undefined
+  /** Made for the partitions that there are; it may refuse one that does not exist. */
+  readonly filter: (table: PartitionTable) => Filter | undefined
   /** Called once, when it is closed. */
   readonly onClose: () => void
 }
@@ -50,19 +58,27 @@ export interface SubscriptionSetup {
  * partitions, skipping what is below the cursor. Until the chunks have caught up with the cursor
  * in every partition, frames get the reader's own ids, since the shared ones name positions that
  * it has already left behind; from then on the shared bytes serve it as they are.
+ *
+ * Where a tail is succeeded by another one, for other partitions, the reader takes what is left in
+ * its ring and goes over at its end. Partitions that are new to it are read from their beginning.
  */
 export class Subscription {
-  readonly cursor: Cursor
-  readonly #tail: Tail
+  #cursor: Cursor
+  #tail: Tail
   readonly #replays: Replays
   readonly #deserializer: MessageDeserializer
   readonly #preparation: Preparation | undefined
-  readonly #filter: Filter | undefined
+  readonly #makeFilter: (table: PartitionTable) => Filter | undefined
+  #filter: Filter | undefined
   /** The next chunk in the ring, while the reader is in it. */
   #sequence: number | undefined
   /** Whether the cursor is exactly where the chunk at `#sequence` begins. */
   #inStep = false
   #reader: Reader | undefined
+  /** When a replay last brought something, in `performance.now()`'s time. */
+  #brought = 0
+  /** Partitions, as `topic:partition`, whose offsets began anew in a replay. */
+  readonly #restarted = new Set<string>()
   /** What was read and is not taken yet. */
   #rest: { chunk: Chunk; begin: number } | undefined
   readonly #gaps: Gap[] = []
@@ -74,17 +90,29 @@ export class Subscription {
   constructor(setup: SubscriptionSetup) {
     this.#tail = setup.tail
     this.#replays = setup.replays
-    this.cursor = new Cursor(setup.tail.table, setup.vector)
+    this.#cursor = new Cursor(setup.tail.table, setup.vector)
     this.#deserializer = setup.deserializer
     this.#preparation = setup.preparation
-    this.#filter = setup.filter
+    this.#makeFilter = setup.filter
+    this.#filter = setup.filter(setup.tail.table)
     this.#onClose = setup.onClose
     if (setup.isCertain) this.#enterRing()
   }
 
+  /** Where it is; another object when the partitions have changed. */
+  get cursor(): Cursor {
+    return this.#cursor
+  }
+
   /** Whether there is nothing to take just now: the reader is at the end of the ring. */
   get isAtEnd(): boolean {
-    return this.#rest === undefined && this.#gaps.length === 0 && this.#sequence === this.#tail.end
+    return (
+      this.#rest === undefined &&
+      this.#gaps.length === 0 &&
+      this.#sequence === this.#tail.end &&
+      !this.#tail.succession &&
+      !this.#tail.failure
+    )
   }
 
   /** The ends of all partitions, as far as the tail has seen them. */
@@ -129,14 +157,23 @@ export class Subscription {
   async fill(records: number): Promise<boolean> {
     while (!this.#stop.signal.aborted) {
       if (this.#gaps.length > 0 || this.#rest) return true
+      const { succession, failure } = this.#tail
       if (this.#sequence === undefined) {
+        if (failure) throw failure
+        if (succession) {
+          this.#goOver(succession, this.#restarted)
+          continue
+        }
         if (this.#enterRing()) continue
         if (!(await this.#readReplay(records))) return false
       } else if (this.#tail.isGone(this.#sequence)) {
         this.#leaveRing()
         this.#replays.fellBehind()
       } else if (!this.#readRing(this.#sequence)) {
-        return false
+        if (failure) throw failure
+        if (!succession) return false
+        this.#leaveRing()
+        this.#goOver(succession, succession.entered)
       }
     }
     return false
@@ -204,6 +241,33 @@ export class Subscription {
     return true
   }
 
+  /**
+   * To the tail that goes on, at the same place.
+   *
+   * @param entered Which of the topics created anew the cursor is in already, by partition.
+   */
+  #goOver({ tail, anew }: Succession, entered: ReadonlySet<string>): void {
+    void this.#closeReplay()
+    const vector = tail.begin.slice()
+    this.#cursor.table.partitions.forEach(({ topic, partition }, index) => {
+      const next = tail.table.indexOf(topic, partition)
+      if (next >= 0) vector[next] = this.#cursor.vector[index] as number
+    })
+    for (const { topic, partition, offset } of anew) {
+      if (entered.has(`${topic}:${partition}`)) continue
+      const index = tail.table.indexOf(topic, partition)
+      const isNew = this.#cursor.table.indexOf(topic, partition) < 0
+      const from = vector[index] as number
+      vector[index] = offset
+      if (isNew || from === offset) continue
+      this.#gaps.push({ topic, partition, from, to: offset, reason: 'out-of-range' })
+    }
+    this.#tail = tail
+    this.#cursor = new Cursor(tail.table, vector)
+    this.#filter = this.#makeFilter(tail.table)
+    this.#restarted.clear()
+  }
+
   #leaveRing(): void {
     if (this.#sequence === undefined) return
     this.#sequence = undefined
@@ -215,15 +279,11 @@ export class Subscription {
     const chunk = this.#tail.chunk(sequence)
     if (!chunk) {
       this.#tail.passed(sequence)
+      if (this.#tail.succession) this.#skip(this.#gapsAt(sequence))
       this.#followHead(sequence)
       return false
     }
-    this.#skip(
-      this.#tail.gapsBefore(sequence).filter(({ topic, partition, to, reason }) => {
-        const index = this.cursor.table.indexOf(topic, partition)
-        return reason === 'out-of-range' || to > (this.cursor.vector[index] as number)
-      }),
-    )
+    this.#skip(this.#gapsAt(sequence))
     this.#sequence = sequence + 1
     this.#tail.passed(sequence + 1)
     this.#inStep ||= isAtOrBelow(this.cursor.vector, chunk.from)
@@ -233,6 +293,14 @@ export class Subscription {
       this.#select(chunk)
     }
     return true
+  }
+
+  /** What was lost before a chunk, as far as it concerns this reader. */
+  #gapsAt(sequence: number): Gap[] {
+    return this.#tail.gapsBefore(sequence).filter(({ topic, partition, to, reason }) => {
+      const index = this.cursor.table.indexOf(topic, partition)
+      return reason === 'out-of-range' || to > (this.cursor.vector[index] as number)
+    })
   }
 
   /** At the end of the ring the cursor moves with the tail, past offsets that no frame was made of. */
@@ -263,8 +331,10 @@ export class Subscription {
       }
       return true
     }
-    const reader = this.#reader
-    const { records, gaps, ends } = await reader.read(Math.min(REPLAY_LIMIT, limit), REPLAY_WAIT_MS)
+    const { records, gaps, ends } = await this.#readFrom(this.#reader, limit)
+    for (const { topic, partition, reason } of gaps) {
+      if (reason === 'out-of-range') this.#restarted.add(`${topic}:${partition}`)
+    }
     const prepared =
       this.#preparation && records.length > 0
         ? await this.#preparation.insist(records, this.#stop.signal, false)
@@ -282,6 +352,27 @@ export class Subscription {
       }
     }
     return records.length > 0 || gaps.length > 0 || ends.length > 0
+  }
+
+  /** Reads from a replay, and gives it up when it has brought nothing for too long. */
+  async #readFrom(reader: Reader, limit: number): Promise<Batch> {
+    const left = this.#brought + REPLAY_STALL_MS - performance.now()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const stalled = new Promise<Batch>((resolve) => {
+      timer = setTimeout(() => resolve(NOTHING), left)
+    })
+    const reading = reader.read(Math.min(REPLAY_LIMIT, limit), REPLAY_WAIT_MS)
+    const batch = await Promise.race([reading, stalled]).finally(() => clearTimeout(timer))
+    const now = performance.now()
+    if (batch.records.length + batch.gaps.length + batch.ends.length > 0) this.#brought = now
+    else if (now - this.#brought >= REPLAY_STALL_MS && !this.#closed) {
+      log.warn('A replay brought nothing for {seconds} s: going on with another consumer', {
+        seconds: REPLAY_STALL_MS / 1_000,
+      })
+      this.#replays.gaveUp()
+      void this.#closeReplay()
+    }
+    return batch
   }
 
   #skip(gaps: readonly Gap[]): void {
@@ -304,6 +395,7 @@ export class Subscription {
     const offsets = this.cursor.table.offsets(this.cursor.vector)
     const reader = await this.#replays.open(offsets, patient, this.#stop.signal)
     this.#reader = reader
+    this.#brought = performance.now()
     this.#skip(reader.gaps)
     if (this.#closed) await this.#closeReplay()
     return reader

@@ -1,10 +1,11 @@
 import { getLogger } from '@logtape/logtape'
+import type { KafkaConsumeError } from '../errors.ts'
 import type { MessageDeserializer } from '../record/encode.ts'
 import type { Preparation } from '../record/preparation.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
 import { type Chunk, encodeChunk, sizeOf } from './chunk.ts'
 import { Cursor, type PartitionTable } from './cursor.ts'
-import type { Gap, Reader, Source } from './source.ts'
+import type { Batch, Gap, PartitionOffset, Reader, Source } from './source.ts'
 
 const log = getLogger(['hono-kafka-consume', 'tail'])
 
@@ -13,8 +14,22 @@ const READ_LIMIT = 1_000
 /** How long a read waits for a first record; also how long a stopping tail may take. */
 const READ_WAIT_MS = 250
 const RETRY_MS = 1_000
+/** How long a read that does not come back holds up the end of a tail. */
+const STOP_LIMIT_MS = 2_000
 /** How long the tail waits for readers of which none moves. */
 const PATIENCE_MS = 1_000
+/** How long it may be behind Kafka for the sake of a few slow readers, and how many those are. */
+const MAX_LAG_MS = 10_000
+const FEW = 8
+
+/** The tail that goes on where another one has ended, since the partitions are not the same any more. */
+export interface Succession {
+  readonly tail: Tail
+  /** Where topics that were created anew begin: their earlier offsets mean nothing. */
+  readonly anew: readonly PartitionOffset[]
+  /** Those of them, as `topic:partition`, that the former tail had begun to read before it ended. */
+  readonly entered: ReadonlySet<string>
+}
 
 /**
  * Follows the end of topics with one consumer, for any number of readers, and keeps the newest
@@ -47,8 +62,19 @@ export class Tail {
   /** Whether a reader moved since the tail last waited in vain. */
   #moved = true
   #progress: (() => void) | undefined
+  /** When it last had all that Kafka had, in `performance.now()`'s time. */
+  #caughtUp = performance.now()
+  /** Whether it has waited for readers since {@link takeWaited} was last called. */
+  #waited = false
+  /** Gives up the reader that is being read from. */
+  #replace: (() => void) | undefined
+  readonly #restarted = new Set<string>()
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
+  #succession: Succession | undefined
+  #failure: KafkaConsumeError | undefined
+  /** Where it began. */
+  readonly begin: Float64Array
 
   /**
    * @param head Where following begins: the ends of all partitions.
@@ -64,6 +90,7 @@ export class Tail {
   ) {
     this.#source = source
     this.table = table
+    this.begin = head.slice()
     this.#cursor = new Cursor(table, head)
     this.#deserializer = deserializer
     this.#budget = budget
@@ -76,11 +103,69 @@ export class Tail {
     this.#running = this.#follow(reader)
   }
 
+  /** Begins to follow as soon as Kafka lets it. */
+  startInTime(): void {
+    this.#running = this.#follow(undefined)
+  }
+
   async stop(): Promise<void> {
     this.#stop.abort()
     this.#progress?.()
     this.#wake()
+    const late = setTimeout(() => this.#replace?.(), STOP_LIMIT_MS)
     await this.#running
+    clearTimeout(late)
+  }
+
+  /** What goes on after this one, once it was stopped and replaced. */
+  get succession(): Succession | undefined {
+    return this.#succession
+  }
+
+  /** Sends readers that have come to its end to another one. */
+  succeededBy(succession: Succession): void {
+    this.#succession = succession
+    this.#wake()
+  }
+
+  /** Why there will be no more. */
+  get failure(): KafkaConsumeError | undefined {
+    return this.#failure
+  }
+
+  /** Ends it for good: readers that have come to its end are told why. */
+  fail(error: KafkaConsumeError): void {
+    this.#failure = error
+    this.#wake()
+    void this.stop()
+  }
+
+  /** Lets go of the ring: whoever is still in it reads on from Kafka. */
+  clear(): void {
+    while (this.#chunks.length > 0) this.#drop()
+    this.#wake()
+  }
+
+  /**
+   * Reads on with another consumer, from where it is.
+   *
+   * @returns false when it does not wait for Kafka just now.
+   */
+  replaceReader(): boolean {
+    this.#replace?.()
+    return this.#replace !== undefined
+  }
+
+  /** Whether it has waited for readers since the last call. */
+  takeWaited(): boolean {
+    const waited = this.#waited
+    this.#waited = false
+    return waited
+  }
+
+  /** Partitions, as `topic:partition`, whose offsets began anew while it read them. */
+  get restarted(): Set<string> {
+    return this.#restarted
   }
 
   /** The sequence number after the newest chunk. */
@@ -159,7 +244,15 @@ export class Tail {
     while (!this.#stop.signal.aborted) {
       try {
         reader ??= await this.#open()
-        const { records, gaps, ends } = await reader.read(READ_LIMIT, READ_WAIT_MS)
+        const batch = await this.#read(reader)
+        if (!batch) {
+          // It may never answer: nobody waits for it to close.
+          void reader.close().catch(() => {})
+          reader = undefined
+          continue
+        }
+        const { records, gaps, ends } = batch
+        if (records.length === 0 || ends.length > 0) this.#caughtUp = performance.now()
         for (const gap of gaps) this.#skip(gap)
         if (records.length > 0) {
           const prepared = this.#preparation
@@ -186,6 +279,18 @@ export class Tail {
       }
     }
     await reader?.close()
+  }
+
+  /** @returns undefined when the reader was given up. */
+  async #read(reader: Reader): Promise<Batch | undefined> {
+    const replaced = new Promise<undefined>((resolve) => {
+      this.#replace = () => resolve(undefined)
+    })
+    try {
+      return await Promise.race([reader.read(READ_LIMIT, READ_WAIT_MS), replaced])
+    } finally {
+      this.#replace = undefined
+    }
   }
 
   #append(records: readonly PreparedRecord[]): void {
@@ -228,9 +333,14 @@ export class Tail {
   /**
    * Resolves when the foremost reader has come closer; at once when nobody reads, or when the last
    * wait was in vain and nobody has moved since: a reader that has stopped must not stop the tail.
+   * A few that are slow must not keep it far behind Kafka either, where whoever comes next would
+   * have to wait for all that lies between; of many, each would need a consumer of its own.
    */
   #readers(): Promise<void> {
     if (this.#attached === 0 || this.#stop.signal.aborted || !this.#moved) return Promise.resolve()
+    const isLate = performance.now() - this.#caughtUp > MAX_LAG_MS
+    if (isLate && this.#attached <= FEW) return Promise.resolve()
+    this.#waited = true
     return new Promise((resolve) => {
       const patience = setTimeout(() => {
         this.#moved = false
@@ -247,6 +357,7 @@ export class Tail {
   #skip(gap: Gap): void {
     log.warn('Skipped {from} to {to} of {topic}:{partition}: {reason}', { ...gap })
     this.#gaps.push({ sequence: this.end, gap })
+    if (gap.reason === 'out-of-range') this.#restarted.add(`${gap.topic}:${gap.partition}`)
     const index = this.table.indexOf(gap.topic, gap.partition)
     if (index >= 0) this.#cursor.set(index, gap.to)
   }

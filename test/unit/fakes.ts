@@ -109,6 +109,10 @@ export abstract class ReaderSource implements Source {
     throw new Error('not asked for here')
   }
 
+  async topicIds(): Promise<ReadonlyMap<string, string>> {
+    return new Map()
+  }
+
   offsets(
     _partitions: ReadonlyArray<{ topic: string; partition: number }>,
     _query: OffsetQuery,

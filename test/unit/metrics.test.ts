@@ -35,6 +35,7 @@ const feed = {
   maxReplays: 16,
   waiting: 0,
   fallenBehind: 3,
+  rebuilt: 0,
   ends: [{ topic: 'a', partition: 0, offset: 7 }],
 }
 

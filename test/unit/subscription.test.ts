@@ -174,7 +174,7 @@ class Client {
       isCertain,
       deserializer: 'noop',
       preparation: log.preparation,
-      filter: keys.length === 0 ? undefined : filter,
+      filter: () => (keys.length === 0 ? undefined : filter),
       onClose: () => {},
     })
   }
@@ -365,7 +365,7 @@ class Scene implements AsyncDisposable {
       isCertain: true,
       deserializer: 'noop',
       preparation: this.preparation,
-      filter,
+      filter: () => filter,
       onClose: () => {},
     })
     this.#open.push(subscription)

@@ -1,0 +1,397 @@
+import { afterEach, describe, expect, test } from 'bun:test'
+import { KafkaConsumeError } from '../../src/errors.ts'
+import { parseCursor } from '../../src/stream/cursor.ts'
+import { Feed, type Position } from '../../src/stream/feed.ts'
+import type {
+  Batch,
+  KafkaRecord,
+  OffsetQuery,
+  PartitionOffset,
+  Reader,
+} from '../../src/stream/source.ts'
+import type { Filter, Subscription } from '../../src/stream/subscription.ts'
+import { sleep, until } from '../support/wait.ts'
+import { ReaderSource, recordAt } from './fakes.ts'
+
+type Places = ReadonlyArray<{ readonly topic: string; readonly partition: number }>
+
+interface Topic {
+  readonly id: string
+  readonly partitions: KafkaRecord[][]
+}
+
+/** Topics that come, grow and go, with readers that behave as the client's do. */
+class Topics extends ReaderSource {
+  readonly topics = new Map<string, Topic>()
+  opened = 0
+  /** Readers that are open now bring nothing more, or do not even come back. */
+  silenced = 0
+  isDeaf = false
+  failure: Error | undefined
+  #ids = 0
+
+  create(topic: string, partitions: number): void {
+    this.topics.set(topic, {
+      id: `${this.#ids++}`,
+      partitions: Array.from({ length: partitions }, () => []),
+    })
+  }
+
+  grow(topic: string): void {
+    this.topics.get(topic)?.partitions.push([])
+  }
+
+  produce(topic: string, partition: number, count: number): void {
+    const log = this.#log(topic, partition)
+    for (let i = 0; i < count; i++) {
+      log?.push(recordAt(partition, log.length, undefined, topic))
+    }
+  }
+
+  override async partitions(topics: readonly string[]): Promise<Places> {
+    return topics.flatMap((topic) => {
+      const found = this.topics.get(topic)
+      if (!found) throw new KafkaConsumeError('UNKNOWN_TOPIC', `Cannot read topic "${topic}"`)
+      return found.partitions.map((_, partition) => ({ topic, partition }))
+    })
+  }
+
+  override async topicIds(): Promise<ReadonlyMap<string, string>> {
+    if (this.failure) throw this.failure
+    return new Map([...this.topics].map(([topic, { id }]) => [topic, id]))
+  }
+
+  override async offsets(partitions: Places, query: OffsetQuery): Promise<PartitionOffset[]> {
+    return partitions.map(({ topic, partition }) => ({
+      topic,
+      partition,
+      offset: query === 'earliest' ? 0 : (this.#log(topic, partition)?.length ?? 0),
+    }))
+  }
+
+  async reader(from: readonly PartitionOffset[]): Promise<Reader> {
+    const number = this.opened++
+    const due = from.map((position) => ({ ...position }))
+    return {
+      gaps: [],
+      read: async (limit, wait) => {
+        const isSilenced = number < this.silenced
+        if (isSilenced && this.isDeaf) await new Promise(() => {})
+        const batch: Batch = isSilenced ? NOTHING : this.#batch(due, limit)
+        await sleep(batch.records.length > 0 ? 0 : Math.min(wait, 10))
+        return batch
+      },
+      close: async () => {},
+    }
+  }
+
+  #batch(due: Array<{ topic: string; partition: number; offset: number }>, limit: number): Batch {
+    const records: KafkaRecord[] = []
+    const gaps: Array<Batch['gaps'][number]> = []
+    for (const position of due) {
+      const { topic, partition, offset } = position
+      const log = this.#log(topic, partition)
+      if (!log) continue
+      if (offset > log.length && log.length > 0) {
+        gaps.push({ topic, partition, from: offset, to: 0, reason: 'out-of-range' })
+        position.offset = 0
+      }
+      const found = log.slice(position.offset, position.offset + limit - records.length)
+      records.push(...found)
+      position.offset += found.length
+    }
+    return { records, gaps, ends: [] }
+  }
+
+  #log(topic: string, partition: number): KafkaRecord[] | undefined {
+    return this.topics.get(topic)?.partitions[partition]
+  }
+}
+
+const NOTHING: Batch = { records: [], gaps: [], ends: [] }
+const ALL = { records: Infinity, bytes: Infinity }
+const TIMES = { look: 20, lookAgain: 0, grace: 100, linger: 0, drain: 1_000 }
+
+const feeds: Feed[] = []
+afterEach(async () => {
+  for (const feed of feeds.splice(0)) await feed.close()
+})
+
+function feedOf(source: Topics, topics: readonly string[], maxReplays = 4, ringBytes = 1e6): Feed {
+  const options = { topics, messageDeserializer: 'noop', ringBytes, maxReplays } as const
+  const feed = new Feed(source, options, TIMES)
+  feeds.push(feed)
+  return feed
+}
+
+function cursor(text: string): Position {
+  return { cursor: parseCursor(text, 'cursor'), parameter: 'cursor' }
+}
+
+/** A reader that takes what comes: `topic:partition/offset`, or `gap topic:partition from-to`. */
+class Taker {
+  readonly taken: string[] = []
+  failure: unknown
+  readonly subscription: Subscription
+  #ended = false
+
+  constructor(subscription: Subscription) {
+    this.subscription = subscription
+    void this.#run()
+  }
+
+  static async of(
+    feed: Feed,
+    position: Position = { start: 'latest' },
+    filter?: Filter,
+  ): Promise<Taker> {
+    return new Taker(await feed.subscribe(position, () => filter))
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (!this.#ended) {
+        const part = await this.subscription.next(ALL)
+        if (!part) await this.subscription.wait(1_000)
+        else if ('gap' in part) {
+          const { topic, partition, from, to } = part.gap
+          this.taken.push(`gap ${topic}:${partition} ${from}-${to}`)
+        } else {
+          const { partitions } = part.chunk.table
+          for (let i = part.begin; i < part.end; i++) {
+            const place = partitions[part.chunk.partitions[i] as number]
+            this.taken.push(`${place?.topic}:${place?.partition}/${part.chunk.offsets[i]}`)
+          }
+        }
+      }
+    } catch (error) {
+      this.failure = error
+    }
+  }
+
+  untilTaken(count: number): Promise<void> {
+    return until(
+      () => this.taken.length >= count,
+      () => `${count} of ${JSON.stringify(this.taken)}`,
+      5_000,
+    )
+  }
+
+  async close(): Promise<void> {
+    this.#ended = true
+    await this.subscription.close()
+  }
+}
+
+function offsets(place: string, from: number, to: number): string[] {
+  return Array.from({ length: to - from }, (_, index) => `${place}/${from + index}`)
+}
+
+describe('partitions that are added', () => {
+  test('open streams go on, with all records of the new ones, and ids that name them', async () => {
+    const source = new Topics()
+    source.create('a', 1)
+    source.create('b', 1)
+    source.produce('a', 0, 3)
+    const feed = feedOf(source, ['a', 'b'])
+    const takers = [
+      await Taker.of(feed),
+      await Taker.of(feed, { start: 'earliest' }),
+      await Taker.of(feed, { start: 'latest' }, () => true),
+    ]
+    source.produce('a', 0, 2)
+    source.grow('a')
+    source.produce('a', 1, 5)
+    source.produce('b', 0, 1)
+    for (const [index, taker] of takers.entries()) {
+      await taker.untilTaken(index === 1 ? 11 : 8)
+      expect(taker.taken.toSorted()).toEqual([
+        ...offsets('a:0', index === 1 ? 0 : 3, 5),
+        ...offsets('a:1', 0, 5),
+        ...offsets('b:0', 0, 1),
+      ])
+      await until(() => taker.subscription.cursor.toString() === 'a:0=5,1=5;b:0=1', 'the cursor')
+    }
+    source.produce('a', 1, 1)
+    for (const taker of takers) await until(() => taker.taken.includes('a:1/5'), 'the next record')
+    for (const taker of takers) await taker.close()
+  })
+
+  test('again and again under load: each record once and in order', async () => {
+    const source = new Topics()
+    source.create('a', 1)
+    const feed = feedOf(source, ['a'], 4, 64 * 1024)
+    const takers = await Promise.all(Array.from({ length: 5 }, () => Taker.of(feed)))
+    const counts = [0]
+    for (let round = 0; round < 120; round++) {
+      if (round % 15 === 14) {
+        source.grow('a')
+        counts.push(0)
+      }
+      counts.forEach((count, partition) => {
+        source.produce('a', partition, 3)
+        counts[partition] = count + 3
+      })
+      await sleep(5)
+    }
+    const total = counts.reduce((sum, count) => sum + count, 0)
+    for (const { untilTaken, taken } of takers.map((taker) => ({
+      untilTaken: () => taker.untilTaken(total),
+      taken: taker.taken,
+    }))) {
+      await untilTaken()
+      for (const [partition, count] of counts.entries()) {
+        const place = `a:${partition}`
+        expect(taken.filter((each) => each.startsWith(`${place}/`))).toEqual(
+          offsets(place, 0, count),
+        )
+      }
+      expect(taken).toHaveLength(total)
+    }
+    for (const taker of takers) await taker.close()
+  })
+
+  test('a cursor that names one that is not known here yet is served, not refused', async () => {
+    const source = new Topics()
+    source.create('a', 1)
+    const feed = feedOf(source, ['a'])
+    const first = await Taker.of(feed)
+    source.grow('a')
+    source.produce('a', 1, 4)
+    const resumed = await Taker.of(feed, cursor('a:0=0,1=3'))
+    await resumed.untilTaken(1)
+    expect(resumed.taken).toEqual(['a:1/3'])
+    await expect(Taker.of(feed, cursor('a:0=0,7=3'))).rejects.toThrow('has no partition 7')
+    await resumed.close()
+    await first.close()
+    expect(feed.stats().readers).toBe(0)
+  })
+})
+
+describe('topics that are created anew', () => {
+  for (const [name, partitions, records] of [
+    ['shorter', 1, 2],
+    ['as long', 1, 5],
+    ['longer', 1, 9],
+    ['longer and with more partitions', 2, 9],
+  ] as const) {
+    test(`${name}: a gap is announced, then all of it comes`, async () => {
+      const source = new Topics()
+      source.create('a', 1)
+      source.create('b', 1)
+      source.produce('a', 0, 5)
+      const feed = feedOf(source, ['a', 'b'])
+      const taker = await Taker.of(feed, { start: 'earliest' })
+      await taker.untilTaken(5)
+      await sleep(50)
+      source.topics.delete('a')
+      await sleep(50)
+      source.create('a', partitions)
+      source.produce('a', 0, records)
+      if (partitions === 2) source.produce('a', 1, 1)
+      await until(() => taker.taken.some((each) => each.startsWith('gap')), 'a gap')
+      // A consumer that does not know of ids has read on in the new topic, where that goes as far.
+      const gap = taker.taken.findIndex((each) => /^gap a:0 [5-9]-0$/.test(each))
+      expect(gap).toBeGreaterThan(4)
+      await until(() => taker.taken.length >= gap + 1 + records + partitions - 1, 'all of it')
+      source.produce('b', 0, 1)
+      await until(() => taker.taken.includes('b:0/0'), 'the other topic')
+      const after = taker.taken.slice(gap + 1).filter((each) => each.startsWith('a:0'))
+      expect(after).toEqual(offsets('a:0', 0, records))
+      expect(taker.taken.filter((each) => each.startsWith('gap'))).toHaveLength(1)
+      await taker.close()
+    })
+  }
+})
+
+describe('topics that are gone', () => {
+  test('streams are told after a grace, and who comes next is refused', async () => {
+    const source = new Topics()
+    source.create('a', 1)
+    source.produce('a', 0, 2)
+    const feed = feedOf(source, ['a'])
+    const takers = [await Taker.of(feed), await Taker.of(feed, { start: 'earliest' })]
+    await takers[1]?.untilTaken(2)
+    source.topics.delete('a')
+    await sleep(TIMES.grace / 2)
+    expect(takers.map(({ failure }) => failure)).toEqual([undefined, undefined])
+    for (const taker of takers) {
+      await until(() => taker.failure !== undefined, 'an error')
+      expect(taker.failure).toMatchObject({ code: 'UNKNOWN_TOPIC', status: 404 })
+      await taker.close()
+    }
+    await expect(Taker.of(feed)).rejects.toThrow('Cannot read topic "a"')
+    source.create('a', 1)
+    const again = await Taker.of(feed)
+    source.produce('a', 0, 1)
+    await again.untilTaken(1)
+    await again.close()
+    expect(feed.stats().readers).toBe(0)
+  })
+})
+
+describe('a reader that falls silent', () => {
+  for (const isDeaf of [false, true]) {
+    test(`${isDeaf ? 'and does not come back' : 'while Kafka has more'} is replaced, and that is counted`, async () => {
+      const source = new Topics()
+      source.create('a', 1)
+      const feed = feedOf(source, ['a'])
+      const taker = await Taker.of(feed)
+      source.produce('a', 0, 3)
+      await taker.untilTaken(3)
+      source.silenced = source.opened
+      source.isDeaf = isDeaf
+      source.produce('a', 0, 4)
+      await taker.untilTaken(7)
+      expect(taker.taken).toEqual(offsets('a:0', 0, 7))
+      expect(feed.stats().rebuilt).toBeGreaterThanOrEqual(1)
+      await taker.close()
+    })
+  }
+
+  test('one with nothing to bring is left alone', async () => {
+    const source = new Topics()
+    source.create('a', 2)
+    source.produce('a', 0, 3)
+    const feed = feedOf(source, ['a'])
+    const taker = await Taker.of(feed)
+    source.produce('a', 0, 3)
+    await taker.untilTaken(3)
+    await sleep(200)
+    expect(feed.stats().rebuilt).toBe(0)
+    expect(source.opened).toBe(1)
+    await taker.close()
+  })
+
+  test('Kafka that leaves looks unanswered, and is not known to be away, counts as silence', async () => {
+    const source = new Topics()
+    source.create('a', 1)
+    const feed = feedOf(source, ['a'])
+    const taker = await Taker.of(feed)
+    source.failure = new KafkaConsumeError('KAFKA_TIMEOUT', 'Cannot read topics')
+    await until(() => feed.stats().rebuilt >= 1, 'another reader')
+    source.failure = undefined
+    source.produce('a', 0, 1)
+    await taker.untilTaken(1)
+    await taker.close()
+  })
+
+  test('nobody looks while nobody reads', async () => {
+    const source = new Topics()
+    source.create('a', 1)
+    const feed = new Feed(
+      source,
+      { topics: ['a'], messageDeserializer: 'noop', ringBytes: 1e6, maxReplays: 1 },
+      { ...TIMES, linger: 10_000 },
+    )
+    feeds.push(feed)
+    await feed.warm()
+    let asked = 0
+    source.topicIds = async () => {
+      asked++
+      return new Map()
+    }
+    await sleep(100)
+    expect(asked).toBe(0)
+  })
+})
