@@ -1,5 +1,5 @@
 import { getLogger } from '@logtape/logtape'
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { asKafkaConsumeError } from './errors.ts'
 import { kafkaConsume } from './index.ts'
 import type { Snapshot } from './kong/entities.ts'
@@ -28,6 +28,8 @@ export interface GatewayOptions {
   readonly environment?: Environment
   /** Whether `/metrics` is there. Default: true. */
   readonly metrics?: boolean
+  /** Finds the address that a request came from. Default: all come from one. */
+  readonly addressOf?: (c: Context) => string
 }
 
 /** A gateway: an app to serve, and its life. */
@@ -61,11 +63,17 @@ export interface Gateway {
  * @param make Default: `kafkaConsume`.
  */
 export function createGateway(
-  { cluster, groupInstanceId, environment = {}, metrics = true }: GatewayOptions,
+  {
+    cluster,
+    groupInstanceId,
+    environment = {},
+    metrics = true,
+    addressOf = () => 'unknown',
+  }: GatewayOptions,
   make: MakeRoute = kafkaConsume,
 ): Gateway {
   const lives = new Lives()
-  const proxy = new KongProxy({ make, lives, groupInstanceId, environment })
+  const proxy = new KongProxy({ make, lives, groupInstanceId, environment, addressOf })
   const own = cluster ? ownRoutes(cluster, groupInstanceId, make) : {}
   for (const route of Object.values(own)) lives.add(route, cluster?.brokers.join(', ') ?? '')
 

@@ -11,10 +11,11 @@ import {
 import { parseArgs } from 'node:util'
 import { getLogger } from '@logtape/logtape'
 import type { Hono } from 'hono'
-import { type BunWebSocketData, websocket } from 'hono/bun'
+import { type BunWebSocketData, getConnInfo, websocket } from 'hono/bun'
 import packageJson from '../package.json' with { type: 'json' }
 import { createAdmin } from './admin/admin.ts'
 import { createGateway, type Gateway } from './app.ts'
+import { addressFinder } from './auth/address.ts'
 import {
   type CommandLine,
   DEFAULT_ADMIN_PORT,
@@ -86,6 +87,7 @@ async function main(): Promise<void> {
     groupInstanceId: config.groupInstanceId,
     environment: process.env,
     metrics: config.metrics,
+    addressOf: addressFinder(getConnInfo, config.trustedProxies),
   })
   gateway.apply(store.snapshot())
   store.onChange((snapshot) => gateway.apply(snapshot))

@@ -5,6 +5,7 @@
  */
 import { websocket } from 'hono/bun'
 import { createGateway } from './app.ts'
+import { addressFinder } from './auth/address.ts'
 import { readGatewayConfig } from './config/gateway.ts'
 import { KafkaConsumeError } from './errors.ts'
 import { logToConsole } from './ops/log.ts'
@@ -16,7 +17,7 @@ declare const Deno: { env: { toObject(): Environment } }
 const environment: Environment = globalThis.process?.env ?? Deno.env.toObject()
 // A wrong configuration throws here, while loading: Bun and Deno then print the message and exit
 // with 1, so that a deployment fails at once and not request by request.
-const { cluster, logLevel } = readGatewayConfig({}, environment)
+const { cluster, logLevel, trustedProxies } = readGatewayConfig({}, environment)
 if (!cluster) {
   throw new KafkaConsumeError(
     'INVALID_OPTIONS',
@@ -24,7 +25,11 @@ if (!cluster) {
   )
 }
 logToConsole(logLevel)
-const gateway = createGateway({ cluster })
+const { getConnInfo } = await ('Deno' in globalThis ? import('hono/deno') : import('hono/bun'))
+const gateway = createGateway({
+  cluster,
+  addressOf: addressFinder(getConnInfo, trustedProxies),
+})
 
 export default {
   /** Seconds without a byte after which Bun closes a connection; see `server.ts`. */

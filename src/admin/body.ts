@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import type { KongFields } from '../kong/describe.ts'
 import type { Kind } from '../kong/entities.ts'
 import { type FieldErrors, SchemaViolation } from '../kong/errors.ts'
+import { PLUGIN_NAMES } from '../kong/plugins.ts'
 import { Refusal } from './answers.ts'
 import { decodeForm, FormError } from './form.ts'
 import { infer } from './infer.ts'
@@ -16,12 +17,19 @@ const YAML = ['application/yaml', 'text/yaml', 'application/x-yaml', 'text/x-yam
  * An entity that a request has, as JSON or as a form whose text is read as the entity's fields
  * are. A request without a body has an empty one.
  *
+ * @param plugin Which plugin the fields of `config` are of, where the request does not name it.
  * @throws Refusal, SchemaViolation
  */
-export async function readBody(c: Context, kind: Kind): Promise<Record<string, unknown>> {
+export async function readBody(
+  c: Context,
+  kind: Kind,
+  plugin?: string,
+): Promise<Record<string, unknown>> {
   const { type, text, bytes } = await read(c, [...FORMS, 'application/json'])
   if (type === undefined) return {}
-  if (type !== 'application/json') return readForm(await formFields(c, type, text, bytes), kind)
+  if (type !== 'application/json') {
+    return readForm(await formFields(c, type, text, bytes), kind, plugin)
+  }
   const value = parseJson(text)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new Refusal(400, 'Cannot parse JSON body')
@@ -145,11 +153,14 @@ function decode(text: string): string {
   return decodeURIComponent(text.replaceAll('+', ' '))
 }
 
-const fieldsOf = new Map<Kind, KongFields>()
+const fieldsOf = new Map<string, KongFields>()
 
-function readForm(form: Fields, kind: Kind): Record<string, unknown> {
-  const fields = fieldsOf.get(kind) ?? entityFields(kind)
-  fieldsOf.set(kind, fields)
+function readForm(form: Fields, kind: Kind, plugin?: string): Record<string, unknown> {
+  const named = kind === 'plugins' ? form.find(([name]) => name === 'name')?.[1] : undefined
+  const name = PLUGIN_NAMES.find((one) => one === (named ?? plugin))
+  const key = `${kind} ${name}`
+  const fields = fieldsOf.get(key) ?? entityFields(kind, name)
+  fieldsOf.set(key, fields)
   try {
     return infer(decodeForm(form), fields)
   } catch (error) {

@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono'
 import type { EntityKinds, Kind } from '../kong/entities.ts'
-import { referenced } from '../kong/integrity.ts'
+import { fieldOf, KEYS, referenced } from '../kong/integrity.ts'
 import { maskEntity } from '../kong/secrets.ts'
 import type { Store } from '../kong/store.ts'
 import { notFound, otherMethods } from './answers.ts'
@@ -14,7 +14,16 @@ interface Parent {
   readonly field: string
 }
 
-const COLLECTIONS: ReadonlyArray<{ readonly kind: Kind; readonly parent?: Parent }> = [
+const CONSUMER: Parent = { kind: 'consumers', field: 'consumer' }
+
+interface Collection {
+  readonly kind: Kind
+  /** Where it is not the kind's name: Kong's own plural, or singular under its parent. */
+  readonly path?: string
+  readonly parent?: Parent
+}
+
+const COLLECTIONS: readonly Collection[] = [
   { kind: 'services' },
   { kind: 'routes' },
   { kind: 'plugins' },
@@ -23,20 +32,31 @@ const COLLECTIONS: ReadonlyArray<{ readonly kind: Kind; readonly parent?: Parent
   { kind: 'routes', parent: { kind: 'services', field: 'service' } },
   { kind: 'plugins', parent: { kind: 'services', field: 'service' } },
   { kind: 'plugins', parent: { kind: 'routes', field: 'route' } },
-  { kind: 'plugins', parent: { kind: 'consumers', field: 'consumer' } },
+  { kind: 'plugins', parent: CONSUMER },
+  { kind: 'keyauth_credentials', path: 'key-auths' },
+  { kind: 'keyauth_credentials', path: 'key-auth', parent: CONSUMER },
+  { kind: 'basicauth_credentials', path: 'basic-auths' },
+  { kind: 'basicauth_credentials', path: 'basic-auth', parent: CONSUMER },
+  { kind: 'jwt_secrets', path: 'jwts' },
+  { kind: 'jwt_secrets', path: 'jwt', parent: CONSUMER },
 ]
 
 /** Entities and their collections: Kong's `/routes`, `/routes/{name or id}` and so on. */
 export function entityRoutes(store: Store): Hono {
   const app = new Hono()
-  for (const { kind, parent } of COLLECTIONS) {
-    const path = parent ? `/${parent.kind}/:parent/${kind}` : `/${kind}`
-    app.route(path, collection(store, kind, parent))
+  for (const { kind, path = kind, parent } of COLLECTIONS) {
+    const prefix = parent ? `/${parent.kind}/:parent` : ''
+    app.route(`${prefix}/${path}`, collection(store, kind, path, parent))
   }
   return app
 }
 
-function collection<K extends Kind>(store: Store, kind: K, parent: Parent | undefined): Hono {
+function collection<K extends Kind>(
+  store: Store,
+  kind: K,
+  name: string,
+  parent: Parent | undefined,
+): Hono {
   const app = new Hono({ strict: false })
 
   /** The parent's id where there is one, from a path that may name it. */
@@ -55,6 +75,12 @@ function collection<K extends Kind>(store: Store, kind: K, parent: Parent | unde
     return parent ? { ...given, [parent.field]: { id } } : given
   }
   const show = (entity: EntityKinds[K]) => maskEntity(kind, entity)
+  /** As it is held: a secret that was made here is shown to who asked for it, this once. */
+  const showNew = (entity: EntityKinds[K], given: Readonly<Record<string, unknown>>) => {
+    const made = (KEYS[kind].secrets ?? []).filter((field) => given[field] === undefined)
+    const secrets = made.map((field) => [field, fieldOf(entity, field)])
+    return { ...show(entity), ...Object.fromEntries(secrets) }
+  }
   /** The entity that a path names; under a parent, only a child of it. */
   const find = (c: Context): EntityKinds[K] => {
     const id = parentId(c)
@@ -65,7 +91,7 @@ function collection<K extends Kind>(store: Store, kind: K, parent: Parent | unde
 
   app.get('/', (c) => {
     const id = parentId(c)
-    const path = parent ? `/${parent.kind}/${id}/${kind}` : `/${kind}`
+    const path = parent ? `/${parent.kind}/${id}/${name}` : `/${name}`
     const children = store.list(kind).filter((entity) => isChild(entity, id))
     const found = page(children, new URL(c.req.url).searchParams, path)
     if (!('data' in found)) return c.json(found, 400)
@@ -73,18 +99,21 @@ function collection<K extends Kind>(store: Store, kind: K, parent: Parent | unde
   })
   app.post('/', async (c) => {
     const id = parentId(c)
-    return c.json(show(store.insert(kind, await body(c, id))), 201)
+    const given = await body(c, id)
+    return c.json(showNew(store.insert(kind, given), given), 201)
   })
   app.all('/', otherMethods(['GET', 'POST']))
 
   app.get('/:key', (c) => c.json(show(find(c))))
   app.put('/:key', async (c) => {
     const id = parentId(c)
-    return c.json(show(store.replace(kind, key(c), await body(c, id))))
+    const given = await body(c, id)
+    return c.json(showNew(store.replace(kind, key(c), given), given))
   })
   app.patch('/:key', async (c) => {
-    const { id } = find(c)
-    const changed = store.patch(kind, id, await readBody(c, kind))
+    const entity = find(c)
+    const plugin = kind === 'plugins' ? (entity as EntityKinds['plugins']).name : undefined
+    const changed = store.patch(kind, entity.id, await readBody(c, kind, plugin))
     if (!changed) throw notFound()
     return c.json(show(changed))
   })

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
-import { pluginSchema } from '../kong/plugin-config.ts'
-import { PLUGIN_NAME, readEntity } from '../kong/schemas.ts'
+import { configField, PLUGIN_NAMES } from '../kong/plugins.ts'
+import { readEntity } from '../kong/schemas.ts'
 import { refuseMasks } from '../kong/secrets.ts'
 import type { Store } from '../kong/store.ts'
 import { otherMethods } from './answers.ts'
@@ -20,13 +20,13 @@ export function informationRoutes(store: Store, { version, status }: Facts): Hon
       tagline: 'Welcome to hono-kafka-consume',
       version,
       plugins: {
-        available_on_server: { [PLUGIN_NAME]: { version } },
+        available_on_server: Object.fromEntries(PLUGIN_NAMES.map((name) => [name, { version }])),
         enabled_in_cluster: [...new Set(store.list('plugins').map(({ name }) => name))],
       },
     }),
   )
   app.get('/status', (c) => c.json(status()))
-  app.get('/plugins/enabled', (c) => c.json({ enabled_plugins: [PLUGIN_NAME] }))
+  app.get('/plugins/enabled', (c) => c.json({ enabled_plugins: PLUGIN_NAMES }))
   app.post('/schemas/plugins/validate', async (c) => {
     refuseMasks('plugins', readEntity('plugins', await readBody(c, 'plugins')))
     return c.json({ message: 'schema validation successful' })
@@ -34,7 +34,8 @@ export function informationRoutes(store: Store, { version, status }: Facts): Hon
   app.all('/schemas/plugins/validate', otherMethods(['POST']))
   app.get('/schemas/plugins/:name', (c) => {
     const name = c.req.param('name')
-    if (name === PLUGIN_NAME) return c.json(pluginSchema())
+    const config = configField(name)
+    if (config) return c.json({ fields: [{ config }] })
     return c.json({ message: `No plugin named '${name}'` }, 404)
   })
   for (const path of ['/', '/status', '/plugins/enabled']) app.all(path, otherMethods(['GET']))

@@ -1,6 +1,6 @@
 import { describeFields, type KongFields } from '../kong/describe.ts'
 import type { Kind } from '../kong/entities.ts'
-import { pluginSchema } from '../kong/plugin-config.ts'
+import { configField, PLUGIN_NAME } from '../kong/plugins.ts'
 import { entitySchemas } from '../kong/schemas.ts'
 
 /** References and what they lead to; a field that is none of these holds its own value. */
@@ -11,12 +11,14 @@ const REFERENCES: Readonly<Record<string, Kind>> = {
   client_certificate: 'certificates',
 }
 
-/** The fields of an entity, as its schema has them; a plugin's `config` is `kafka-consume`'s. */
-export function entityFields(kind: Kind): KongFields {
+/**
+ * The fields of an entity, as its schema has them.
+ *
+ * @param plugin Which plugin's `config` is meant. Default: `kafka-consume`'s.
+ */
+export function entityFields(kind: Kind, plugin = PLUGIN_NAME): KongFields {
   const fields = describeFields(entitySchemas[kind], REFERENCES)
   if (kind !== 'plugins') return fields
-  const config = (pluginSchema() as { readonly fields: KongFields }).fields.find(
-    (field) => 'config' in field,
-  )
-  return fields.map((field) => ('config' in field && config ? config : field))
+  const config = configField(plugin)
+  return fields.map((field) => ('config' in field && config ? { config } : field))
 }

@@ -116,6 +116,18 @@ const settings = {
     ),
     v.metadata({ flag: 'group-instance-id', variable: 'GROUP_INSTANCE_ID', value: 'name' }),
   ),
+  trustedProxies: v.pipe(
+    v.optional(v.string(), '0'),
+    v.regex(/^\d{1,2}$/, 'a whole number from 0 to 99 is required'),
+    v.transform(Number),
+    v.description('Proxies in front, whose X-Forwarded-For says which address a client has'),
+    v.metadata({
+      flag: 'trusted-proxies',
+      variable: 'TRUSTED_PROXIES',
+      value: 'number',
+      default: '0',
+    }),
+  ),
   logLevel: v.pipe(
     v.optional(v.picklist(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')} is required`), 'info'),
     v.description(`Least important log lines to print: ${LOG_LEVELS.join(', ')}`),

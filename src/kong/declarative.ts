@@ -5,6 +5,7 @@ import { type FieldErrors, SchemaViolation } from './errors.ts'
 import { stableId } from './ids.ts'
 import { checkIntegrity, fieldOf, KEYS, KINDS } from './integrity.ts'
 import { partsOf, pluginOptions } from './plugin-options.ts'
+import { PLUGIN_NAME, PLUGIN_NAMES } from './plugins.ts'
 import {
   DeckReferences,
   type Environment,
@@ -13,7 +14,7 @@ import {
   resolveVault,
 } from './references.ts'
 import { Router } from './router.ts'
-import { isRecord, PLUGIN_NAME, readEntity } from './schemas.ts'
+import { isRecord, readEntity } from './schemas.ts'
 import { Violation } from './violations.ts'
 
 /** How a document is to be read. */
@@ -72,21 +73,40 @@ const CHILDREN: Readonly<Record<Kind, readonly Kind[]>> = {
   services: ['routes', 'plugins'],
   routes: ['plugins'],
   plugins: [],
-  consumers: ['plugins'],
+  consumers: ['plugins', 'keyauth_credentials', 'basicauth_credentials', 'jwt_secrets'],
+  keyauth_credentials: [],
+  basicauth_credentials: [],
+  jwt_secrets: [],
   certificates: [],
 }
 /** What an entity is called in a child of it. */
 const FIELD = { services: 'service', routes: 'route', consumers: 'consumer' } as const
+const NONE = /^(?!)/
 /** What Kong and its plugins keep within these, and is not served. */
 const NESTED_UNSERVED: Readonly<Record<Kind, RegExp>> = {
   services: /^(?:document_objects|graphql_\w+|degraphql_routes)$/,
   routes: /^(?:degraphql_routes|snis|sources|destinations)$/,
   plugins: /^(?:ordering|partials|condition|consumer_group|_config)$/,
   consumers: /^(?:\w+_credentials|\w+_secrets|acls|groups|consumer_group_consumers)$/,
+  keyauth_credentials: /^ttl$/,
+  basicauth_credentials: NONE,
+  jwt_secrets: NONE,
   certificates: /^snis$/,
 }
 /** Kong's words to readers and tools, which change nothing that is served. */
 const REMARKS = ['_comment', '_ignore', '_transform', '_format_version']
+/** Those that name others come after them. */
+const BUILD_ORDER: readonly Kind[] = [
+  'services',
+  'certificates',
+  'consumers',
+  'routes',
+  'plugins',
+  'keyauth_credentials',
+  'basicauth_credentials',
+  'jwt_secrets',
+]
+const CREDENTIALS: readonly Kind[] = BUILD_ORDER.slice(-3)
 const UNSERVED = 'is not served by this gateway, remove it or pass --ignore-unknown'
 
 /**
@@ -221,7 +241,7 @@ class Document {
         this.refuse(here, 'expected a record')
         continue
       }
-      if (kind === 'plugins' && this.#isUnservedPlugin(each, here, parent)) continue
+      if (kind === 'plugins' && this.#isUnservedPlugin(each, here)) continue
       const children = CHILDREN[kind]
       const own = Object.entries(each).filter(([key, value]) => {
         if ((children as readonly string[]).includes(key)) return false
@@ -239,34 +259,24 @@ class Document {
     }
   }
 
-  #isUnservedPlugin({ name, consumer }: Raw, place: string, parent: Found | undefined): boolean {
-    if (typeof name === 'string' && name !== PLUGIN_NAME) {
+  #isUnservedPlugin({ name }: Raw, place: string): boolean {
+    if (typeof name === 'string' && !PLUGIN_NAMES.includes(name)) {
       this.#unserved(place, `plugin "${name}" ${UNSERVED}`)
       return true
     }
-    if (parent?.kind !== 'consumers' && (consumer === undefined || consumer === null)) return false
-    // No request is a consumer's while none is authenticated.
-    this.#unserved(place, `plugin "${name}" of a consumer ${UNSERVED}`)
-    return true
+    return false
   }
 
   async #build(): Promise<Snapshot> {
-    const built: { [K in Kind]: Array<EntityKinds[K]> } = {
-      services: [],
-      routes: [],
-      plugins: [],
-      consumers: [],
-      certificates: [],
-    }
-    // Plugins last: they name the others.
-    for (const kind of ['services', 'certificates', 'consumers', 'routes', 'plugins'] as const) {
+    const built = Object.fromEntries(KINDS.map((kind) => [kind, [] as unknown[]]))
+    for (const kind of BUILD_ORDER) {
       for (const found of this.#found) {
         if (found.kind !== kind) continue
-        const entity = await this.#entity(found, built.certificates)
-        if (entity) (built[kind] as unknown[]).push(entity)
+        const entity = await this.#entity(found, built['certificates'] as Certificate[])
+        if (entity) built[kind]?.push(entity)
       }
     }
-    return built
+    return built as unknown as Snapshot
   }
 
   async #entity(
@@ -276,7 +286,7 @@ class Document {
     const { kind, place } = found
     const raw = this.#withReferences(found)
     const { id } = raw
-    found.id = typeof id === 'string' ? id : await stableId(nameOf(kind, raw))
+    found.id = typeof id === 'string' ? id : await stableId(nameOf(kind, raw, place))
     const first = this.#name(found.id, found)
     if (first !== found) {
       this.refuse(place, `is in the file already: ${first.place}`)
@@ -287,7 +297,7 @@ class Document {
       const entity = readEntity(kind, { ...raw, id: id ?? found.id })
       // What the gateway makes of it may be refused, too: here the place is known.
       if (kind === 'routes') new Router([entity as Route])
-      if (kind === 'plugins') {
+      if (kind === 'plugins' && (entity as Plugin).name === PLUGIN_NAME) {
         pluginOptions(partsOf(entity as Plugin, certificates, this.#environment))
       }
       return entity
@@ -350,11 +360,15 @@ function keyOf(value: unknown, endpoint: string | undefined): string | undefined
 }
 
 /** What tells an entity from all others of its kind, as long as nothing else is known of it. */
-function nameOf(kind: Kind, raw: Raw): string {
+function nameOf(kind: Kind, raw: Raw, filePlace: string): string {
   if (kind === 'plugins') {
     // Not what it is configured with: its consumer group is to last when that changes.
     const place = [raw['route'], raw['service'], raw['consumer']]
     return JSON.stringify([kind, raw['name'], place])
+  }
+  // Its place among those beside it: an id that came of a secret could be used to guess it.
+  if (CREDENTIALS.includes(kind)) {
+    return JSON.stringify([kind, raw['consumer'], filePlace.replace(/^consumers\[\d+\]/, '')])
   }
   const { endpoint } = KEYS[kind]
   const name = endpoint === undefined ? undefined : raw[endpoint]

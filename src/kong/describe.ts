@@ -10,6 +10,8 @@ export interface KongField {
   readonly between?: readonly [number, number]
   readonly len_min?: number
   readonly uuid?: true
+  /** Made by the gateway where it is not given. */
+  readonly auto?: true
   /** A secret: never shown. */
   readonly encrypted?: true
   readonly elements?: KongField
@@ -67,6 +69,8 @@ function describe(schema: Schema, rename: Rename): KongField {
   const { required, ...field } = describe(schema.wrapped, rename)
   const fallback = schema.default
   if (fallback === undefined || fallback === null) return field
+  // Made when it is needed.
+  if (typeof fallback === 'function') return { ...field, auto: true }
   // A record that is not given has the defaults of its fields.
   return { ...field, required: true, ...(field.fields ? {} : { default: fallback }) }
 }
@@ -110,7 +114,9 @@ function numberOf(pipe: NonNullable<Schema['pipe']>): KongField {
   const [min, max] = [find('min_value'), find('max_value')]
   return {
     type: pipe.some((action) => action.type === 'integer') ? 'integer' : 'number',
-    ...(typeof min === 'number' && typeof max === 'number' ? { between: [min, max] } : {}),
+    ...(Number.isFinite(min) && Number.isFinite(max)
+      ? { between: [Number(min), Number(max)] }
+      : {}),
   }
 }
 

@@ -44,7 +44,7 @@ export interface Route extends Entity {
   readonly service: Reference | null
 }
 
-/** `kafka-consume` on a route, on a service, or everywhere. */
+/** `kafka-consume`, or what stands in front of it: on a route, a service, a consumer, or everywhere. */
 export interface Plugin extends Entity {
   readonly name: string
   readonly instance_name: string | null
@@ -62,6 +62,30 @@ export interface Consumer extends Entity {
   readonly custom_id: string | null
 }
 
+/** What `key-auth` knows a consumer by. */
+export interface KeyauthCredential extends Entity {
+  readonly consumer: Reference
+  readonly key: string
+}
+
+/** What `basic-auth` knows a consumer by. */
+export interface BasicauthCredential extends Entity {
+  readonly consumer: Reference
+  readonly username: string
+  readonly password: string
+}
+
+/** What `jwt` knows a consumer by. */
+export interface JwtSecret extends Entity {
+  readonly consumer: Reference
+  /** What tokens name it by, in the claim `iss` by default. */
+  readonly key: string
+  readonly secret: string
+  /** PEM, for algorithms that have one; of any kind, whatever its name. */
+  readonly rsa_public_key: string | null
+  readonly algorithm: string
+}
+
 export interface Certificate extends Entity {
   readonly cert: string
   readonly key: string
@@ -73,6 +97,9 @@ export interface EntityKinds {
   routes: Route
   plugins: Plugin
   consumers: Consumer
+  keyauth_credentials: KeyauthCredential
+  basicauth_credentials: BasicauthCredential
+  jwt_secrets: JwtSecret
   certificates: Certificate
 }
 

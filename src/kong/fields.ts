@@ -20,6 +20,23 @@ export function integer(min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INT
   )
 }
 
+export function number(min = -Infinity, max = Infinity) {
+  const range = `value should be between ${min} and ${max}`
+  return v.pipe(v.number('expected a number'), v.minValue(min, range), v.maxValue(max, range))
+}
+
+export const positive = v.pipe(
+  v.number('expected a number'),
+  v.gtValue(0, 'value must be greater than 0'),
+)
+
+/** Text that is never shown again: the Admin API answers `***` in its place. */
+export const secret = v.pipe(
+  string,
+  v.minLength(1, 'length must be at least 1'),
+  v.metadata({ secret: true }),
+)
+
 export function oneOf<const T extends string | number>(...values: readonly T[]) {
   return v.picklist(values, `expected one of: ${values.join(', ')}`)
 }
@@ -51,6 +68,30 @@ export function unserved(message: string) {
   return v.pipe(
     v.optional(v.unknown(), null),
     v.check((value) => value === null || (Array.isArray(value) && value.length === 0), message),
+    v.transform(() => null),
+  )
+}
+
+/** A field of Kong's of which one value is served, its default. */
+export function only<T extends v.GenericSchema>(schema: T, value: v.InferInput<T>) {
+  return v.pipe(
+    v.optional(schema, value as v.Default<T, undefined>),
+    v.check(
+      (given) => given === value,
+      ({ input }) => `${input} is not supported by this gateway`,
+    ),
+  )
+}
+
+/** Where a server is: of no effect, and taken, while it names none. */
+export function withoutHost(message: string) {
+  return v.pipe(
+    v.optional(v.unknown(), null),
+    v.check((value) => {
+      if (value === null) return true
+      const host = typeof value === 'object' && 'host' in value ? value.host : undefined
+      return typeof value === 'object' && (host === undefined || host === null)
+    }, message),
     v.transform(() => null),
   )
 }

@@ -14,7 +14,12 @@ interface Keys {
   readonly endpoint: string | undefined
   readonly unique: readonly string[]
   readonly foreign: readonly ForeignKey[]
+  /** Fields that are never shown. */
+  readonly secrets?: readonly string[]
 }
+
+/** Whose a credential is. */
+const OWNER: ForeignKey = { field: 'consumer', parent: 'consumers', onDelete: 'cascade' }
 
 export const KEYS: Readonly<Record<Kind, Keys>> = {
   services: {
@@ -33,14 +38,31 @@ export const KEYS: Readonly<Record<Kind, Keys>> = {
     foreign: [
       { field: 'route', parent: 'routes', onDelete: 'cascade' },
       { field: 'service', parent: 'services', onDelete: 'cascade' },
-      { field: 'consumer', parent: 'consumers', onDelete: 'cascade' },
+      OWNER,
     ],
   },
   consumers: { endpoint: 'username', unique: ['username', 'custom_id'], foreign: [] },
-  certificates: { endpoint: undefined, unique: [], foreign: [] },
+  keyauth_credentials: { endpoint: 'key', unique: ['key'], foreign: [OWNER], secrets: ['key'] },
+  basicauth_credentials: {
+    endpoint: 'username',
+    unique: ['username'],
+    foreign: [OWNER],
+    secrets: ['password'],
+  },
+  jwt_secrets: { endpoint: 'key', unique: ['key'], foreign: [OWNER], secrets: ['secret'] },
+  certificates: { endpoint: undefined, unique: [], foreign: [], secrets: ['key'] },
 }
 
-export const KINDS = ['services', 'routes', 'plugins', 'consumers', 'certificates'] as const
+export const KINDS = [
+  'services',
+  'routes',
+  'plugins',
+  'consumers',
+  'keyauth_credentials',
+  'basicauth_credentials',
+  'jwt_secrets',
+  'certificates',
+] as const
 
 /** A field whose name is known only at run time. */
 export function fieldOf(entity: EntityKinds[Kind], field: string): unknown {
@@ -63,10 +85,10 @@ export function checkIntegrity(snapshot: Snapshot): void {
     KINDS.map((kind) => [kind, new Set(snapshot[kind].map(({ id }) => id))]),
   ) as Record<Kind, Set<string>>
   for (const kind of KINDS) {
-    const { unique, foreign } = KEYS[kind]
+    const { unique, foreign, secrets = [] } = KEYS[kind]
     if (ids[kind].size < snapshot[kind].length)
       throw primaryKeyViolation(repeatedId(snapshot[kind]))
-    for (const field of unique) checkUnique(snapshot[kind], field)
+    for (const field of unique) checkUnique(snapshot[kind], field, secrets.includes(field))
     for (const { field, parent } of foreign) {
       for (const entity of snapshot[kind]) {
         const id = referenced(entity, field)
@@ -86,12 +108,16 @@ function repeatedId(entities: ReadonlyArray<EntityKinds[Kind]>): string {
   return ''
 }
 
-function checkUnique(entities: ReadonlyArray<EntityKinds[Kind]>, field: string): void {
+function checkUnique(
+  entities: ReadonlyArray<EntityKinds[Kind]>,
+  field: string,
+  isSecret: boolean,
+): void {
   const seen = new Set<unknown>()
   for (const entity of entities) {
     const value = fieldOf(entity, field)
     if (value === null) continue
-    if (seen.has(value)) throw uniqueViolation({ [field]: value })
+    if (seen.has(value)) throw uniqueViolation({ [field]: isSecret ? '***' : value })
     seen.add(value)
   }
 }

@@ -14,13 +14,13 @@ import { inKongsWords } from './messages.ts'
 export const MASK = '***'
 
 /** The description of `config`, as Kong has it. */
-const configField: KongField = {
+export const kafkaConsumeField: KongField = {
   type: 'record',
   required: true,
   fields: describeFields(kongSchema, {}, renameKey),
 }
 
-const SECRETS = new Set(secretsIn(configField))
+const SECRETS = new Set(secretsIn(kafkaConsumeField))
 
 /**
  * Checks a plugin's `config` and fills in Kong's defaults. Null is as good as nothing, except where
@@ -38,19 +38,14 @@ export function readPluginConfig(
 ): { config: Record<string, unknown>; options: KafkaConsumeOptions } {
   const result = v.safeParse(kongSchema, enter(config, kongSchema))
   if (!result.success) {
-    const issues = result.issues.flatMap((issue) => inKongsWords(issue, configField))
+    const issues = result.issues.flatMap((issue) => inKongsWords(issue, kafkaConsumeField))
     const fields = fieldErrors(issues)
     throw new SchemaViolation({ config: fields['@entity'] ?? fields })
   }
   return {
-    config: complete(config, configField) as Record<string, unknown>,
+    config: complete(config, kafkaConsumeField) as Record<string, unknown>,
     options: optionsOf(result.output, plugin.id),
   }
-}
-
-/** What `GET /schemas/plugins/kafka-consume` answers. */
-export function pluginSchema(): object {
-  return { fields: [{ config: configField }] }
 }
 
 /** A configuration as it may be shown. References to a vault are no secrets. */

@@ -1,13 +1,18 @@
-/** Serves a snapshot: finds the route of a request, and the plugin that reads Kafka for it. */
+/** Serves a snapshot: finds the route of a request, the plugins in front of it and the one that reads Kafka. */
 import type { Context } from 'hono'
 import type { KafkaConsumeOptions } from '../config/options.ts'
 import { exchangeOf } from '../ops/exchange.ts'
 import type { KafkaRoute, Lives } from '../ops/lives.ts'
+import { clientOf, type KafkaClient } from '../plugin/client.ts'
+import { Credentials } from './access/credentials.ts'
+import type { Access, Step } from './access/plugin.ts'
 import type { Plugin, Route, Snapshot } from './entities.ts'
+import { Places } from './places.ts'
 import { type PluginParts, partsOf, pluginOptions } from './plugin-options.ts'
+import { ACCESS_PLUGINS, PLUGIN_NAME } from './plugins.ts'
 import type { Environment } from './references.ts'
 import { Router } from './router.ts'
-import { PLUGIN_NAME } from './schemas.ts'
+import { EMPTY as NOTHING } from './store.ts'
 
 /** Makes a handler; a test has its own. */
 export type MakeRoute = (options: KafkaConsumeOptions) => KafkaRoute
@@ -23,6 +28,8 @@ export interface ProxyOptions {
   readonly environment: Environment
   /** The file of the authorities that brokers are verified by. Default: the system's. */
   readonly ca?: string | undefined
+  /** The address of a request's client. */
+  readonly addressOf: (c: Context) => string
 }
 
 /** A plugin's handler on a route. */
@@ -34,19 +41,32 @@ interface Served {
 /** What is served at one moment. */
 interface Table {
   readonly router: Router
+  readonly places: Places
+  readonly credentials: Credentials
   /** By what it is made of: the same key is the same handler. */
   readonly handlers: ReadonlyMap<string, Served>
-  /** By the route's id; none for a route without the plugin. */
-  readonly byRoute: ReadonlyMap<string, KafkaRoute>
+  /** By the ids of route and plugin. */
+  readonly byPlace: ReadonlyMap<string, KafkaRoute>
+  /** By what metrics call their routes. */
+  readonly byName: ReadonlyMap<string, KafkaRoute>
   /** What routes are called in metrics and logs, by their ids. */
   readonly names: ReadonlyMap<string, string>
+  /** By what it is made of: the same key is the same step, with what it has counted. */
+  readonly steps: ReadonlyMap<string, Step>
+  /** By the plugin's id. */
+  readonly byPlugin: ReadonlyMap<string, Step>
 }
 
 const EMPTY: Table = {
   router: new Router([]),
+  places: new Places([]),
+  credentials: new Credentials(NOTHING, {}),
   handlers: new Map(),
-  byRoute: new Map(),
+  byPlace: new Map(),
+  byName: new Map(),
   names: new Map(),
+  steps: new Map(),
+  byPlugin: new Map(),
 }
 
 export class KongProxy {
@@ -93,46 +113,86 @@ export class KongProxy {
       c.header('Upgrade', 'TLS/1.2, HTTP/1.1')
       return c.json({ message: 'Please use HTTPS protocol' }, 426)
     }
-    const handler = this.#table.byRoute.get(route.id)
+    return this.#answer(c, route, this.#table)
+  }
+
+  /** @param table That of the moment when the request came, for all of its way. */
+  async #answer(c: Context, route: Route, { places, byPlugin, byPlace }: Table): Promise<Response> {
+    const access: Access = {
+      c,
+      address: this.#options.addressOf(c),
+      serviceId: route.service?.id,
+      consumer: undefined,
+      credential: undefined,
+      credentialParameters: [],
+    }
+    for (const { name } of ACCESS_PLUGINS) {
+      const plugin = places.find(name, route, access.consumer?.id)
+      const answer = plugin && (await byPlugin.get(plugin.id)?.(access))
+      if (answer) return answer
+    }
+    const plugin = places.find(PLUGIN_NAME, route, access.consumer?.id)
+    const handler = plugin && byPlace.get(placeKey(route, plugin))
     if (!handler) {
       const message = `no ${PLUGIN_NAME} plugin is enabled on this Route, and Kafka is the only upstream`
       return c.json({ message }, 503)
     }
+    c.set('kafkaClient', kafkaClient(access))
     return handler(c, async () => undefined) as Promise<Response>
   }
 
   /** The handlers that serve, by their routes' names. */
   handlers(): Record<string, KafkaRoute> {
-    const { byRoute, names } = this.#table
-    return Object.fromEntries([...byRoute].map(([id, handler]) => [names.get(id) ?? id, handler]))
+    return Object.fromEntries(this.#table.byName)
   }
 
-  #build({ routes, services, plugins, certificates }: Snapshot): Table {
+  #build(snapshot: Snapshot): Table {
+    const { environment } = this.#options
+    const { routes, services, plugins, certificates } = snapshot
     const disabled = new Set(services.filter(({ enabled }) => !enabled).map(({ id }) => id))
     const served = routes.filter(({ service }) => !service || !disabled.has(service.id))
     const router = new Router(served)
-    const places = placesOf(plugins)
+    const places = new Places(plugins)
+    const credentials = new Credentials(snapshot, environment)
     const handlers = new Map<string, Served>()
-    const byRoute = new Map<string, KafkaRoute>()
+    const byPlace = new Map<string, KafkaRoute>()
+    const byName = new Map<string, KafkaRoute>()
+    const names = namesOf(served)
     for (const route of served) {
-      const plugin = pluginOf(route, places)
-      if (!plugin) continue
-      const parts = partsOf(plugin, certificates, this.#options.environment)
-      // Holds secrets: it goes nowhere but into the map.
-      const key = JSON.stringify([route.id, plugin.id, parts.config, parts.certificate])
-      const found = handlers.get(key) ?? this.#table.handlers.get(key) ?? this.#make(route, parts)
-      handlers.set(key, found)
-      byRoute.set(route.id, found.handler)
+      for (const plugin of places.on(PLUGIN_NAME, route)) {
+        const parts = partsOf(plugin, certificates, environment)
+        // Holds secrets: it goes nowhere but into the map.
+        const key = JSON.stringify([route.id, plugin.id, parts.config, parts.certificate])
+        const found = handlers.get(key) ?? this.#table.handlers.get(key) ?? this.#make(route, parts)
+        handlers.set(key, found)
+        byPlace.set(placeKey(route, plugin), found.handler)
+        const name = names.get(route.id) ?? route.id
+        byName.set(plugin.consumer ? `${name} of ${plugin.consumer.id}` : name, found.handler)
+      }
     }
-    return { router, handlers, byRoute, names: namesOf(served) }
+    const steps = new Map<string, Step>()
+    const byPlugin = new Map<string, Step>()
+    for (const access of ACCESS_PLUGINS) {
+      for (const plugin of places.all(access.name)) {
+        const key = JSON.stringify([plugin.id, plugin.config])
+        const step =
+          this.#table.steps.get(key) ?? access.make(plugin.config, () => this.#table.credentials)
+        steps.set(key, step)
+        byPlugin.set(plugin.id, step)
+      }
+    }
+    return { router, places, credentials, handlers, byPlace, byName, names, steps, byPlugin }
   }
 
   #make(route: Route, parts: PluginParts): Served {
     const { groupInstanceId, ca } = this.#options
     const options = pluginOptions(parts, ca)
+    const { plugin } = parts
     if (groupInstanceId !== undefined) {
-      // Several routes may have one plugin, and are several members of its group.
-      const own = { groupInstanceId: `${groupInstanceId}.${route.id}` }
+      // Several routes may have one plugin, and are several members of its group; a route may have
+      // plugins of consumers beside its own.
+      const suffix = plugin.consumer ? `.${plugin.id.slice(0, 8)}` : ''
+      const own = { groupInstanceId: `${groupInstanceId}.${route.id}${suffix}` }
       options.consumerGroup = { ...options.consumerGroup, ...own }
     }
     const brokers = [options.bootstrapServers].flat().join(', ')
@@ -153,32 +213,19 @@ function namesOf(routes: readonly Route[]): Map<string, string> {
   )
 }
 
-type Places = ReadonlyMap<string, Plugin>
-
-/** The plugins that can apply, by where. No request is a consumer's while none is authenticated. */
-function placesOf(plugins: readonly Plugin[]): Places {
-  const applying = plugins.filter(
-    ({ name, enabled, consumer, protocols }) =>
-      name === PLUGIN_NAME &&
-      enabled &&
-      !consumer &&
-      (protocols.includes('http') || protocols.includes('https')),
-  )
-  return new Map(applying.map((plugin) => [place(plugin.route?.id, plugin.service?.id), plugin]))
+/** The consumer as `kafkaConsume` knows it, beside what the gateway itself knows of the client. */
+function kafkaClient({ c, consumer, credentialParameters }: Access): KafkaClient {
+  const before = clientOf(c)
+  const name = consumer?.username ?? consumer?.custom_id ?? undefined
+  return {
+    ...before,
+    ...(name === undefined ? {} : { name }),
+    credentialParameters: [...(before.credentialParameters ?? []), ...credentialParameters],
+  }
 }
 
-/** Kong's precedence: the most specific. */
-function pluginOf({ id, service }: Route, places: Places): Plugin | undefined {
-  return (
-    (service && places.get(place(id, service.id))) ??
-    places.get(place(id, undefined)) ??
-    (service && places.get(place(undefined, service.id))) ??
-    places.get(place(undefined, undefined))
-  )
-}
-
-function place(route: string | undefined, service: string | undefined): string {
-  return `${route ?? ''}/${service ?? ''}`
+function placeKey(route: Route, plugin: Plugin): string {
+  return `${route.id}/${plugin.id}`
 }
 
 /** The parts of a request's address, its path as the client wrote it. */

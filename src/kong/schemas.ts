@@ -3,10 +3,8 @@ import type { EntityKinds, Kind, Plugin } from './entities.ts'
 import { type FieldErrors, SchemaViolation } from './errors.ts'
 import { fieldErrors } from './field-errors.ts'
 import * as f from './fields.ts'
-import { MASK, readPluginConfig } from './plugin-config.ts'
-
-/** The one plugin that is served. */
-export const PLUGIN_NAME = 'kafka-consume'
+import { MASK } from './plugin-config.ts'
+import { isForConsumers, PLUGIN_NAMES, readConfig } from './plugins.ts'
 
 /** Kong's default for what a plugin applies to. */
 const PLUGIN_PROTOCOLS = ['grpc', 'grpcs', 'http', 'https'] as const
@@ -18,6 +16,11 @@ const PROTOCOLS = [
   'udp',
   'ws',
   'wss',
+] as const
+/** Of tokens, as Kong knows them and the runtimes can check. */
+const JWT_ALGORITHMS = [
+  ...['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512'],
+  ...['PS256', 'PS384', 'PS512', 'EdDSA'],
 ] as const
 /** Milliseconds, as Kong limits them. */
 const timeout = v.optional(f.integer(1, 2 ** 31 - 2), 60_000)
@@ -127,7 +130,7 @@ const plugins = v.pipe(
     name: v.pipe(
       f.string,
       v.check(
-        (name) => name === PLUGIN_NAME,
+        (name) => PLUGIN_NAMES.includes(name),
         ({ input }) =>
           `plugin '${input}' not enabled; add it to the 'plugins' configuration property`,
       ),
@@ -146,10 +149,18 @@ const plugins = v.pipe(
     service: f.optional(f.reference),
     consumer: f.optional(f.reference),
     consumer_group: f.unserved('is not supported: there are no consumer groups of Kong here'),
-    ordering: f.unserved('is not supported: there is no other plugin to go before or after'),
+    ordering: f.unserved('is not supported: plugins run in the order of their priorities'),
     partials: f.unserved('is not supported'),
     condition: f.unserved('is not supported'),
   }),
+  v.forward(
+    v.partialCheck(
+      [['name'], ['consumer']],
+      ({ name, consumer }) => consumer === null || isForConsumers(name),
+      'value must be null',
+    ),
+    ['consumer'],
+  ),
 )
 
 const consumers = v.pipe(
@@ -157,6 +168,39 @@ const consumers = v.pipe(
   v.check(
     ({ username, custom_id }) => Boolean(username || custom_id),
     "at least one of these fields must be non-empty: 'custom_id', 'username'",
+  ),
+)
+
+/** What names a credential that its owner has not named. */
+function generated(): string {
+  return crypto.getRandomValues(new Uint8Array(24)).toBase64({ alphabet: 'base64url' })
+}
+
+const credential = { ...entity, consumer: f.reference }
+
+const keyauth_credentials = f.record({
+  ...credential,
+  key: v.optional(f.secret, generated),
+  ttl: f.unserved('is not supported: a key is valid until it is removed'),
+})
+
+const basicauth_credentials = f.record({ ...credential, username: f.string, password: f.secret })
+
+const jwt_secrets = v.pipe(
+  f.record({
+    ...credential,
+    key: v.optional(v.pipe(f.string, v.minLength(1, 'length must be at least 1')), generated),
+    secret: v.optional(f.secret, generated),
+    rsa_public_key: f.optional(f.pem(/^PUBLIC KEY$/, 'key')),
+    algorithm: v.optional(f.oneOf(...JWT_ALGORITHMS), 'HS256'),
+  }),
+  v.forward(
+    v.partialCheck(
+      [['algorithm'], ['rsa_public_key']],
+      ({ algorithm, rsa_public_key }) => algorithm.startsWith('HS') || rsa_public_key !== null,
+      'required field missing',
+    ),
+    ['rsa_public_key'],
   ),
 )
 
@@ -170,7 +214,16 @@ const certificates = f.record({
 })
 
 /** One schema an entity: the source of defaults, messages and `GET /schemas/{entity}`. */
-export const entitySchemas = { services, routes, plugins, consumers, certificates }
+export const entitySchemas = {
+  services,
+  routes,
+  plugins,
+  consumers,
+  keyauth_credentials,
+  basicauth_credentials,
+  jwt_secrets,
+  certificates,
+}
 
 /**
  * Checks an entity and fills in what Kong fills in: defaults, `id`, `created_at`, `updated_at`.
@@ -202,7 +255,7 @@ export function readEntity<K extends Kind>(
   const result = v.safeParse(entitySchemas[kind], whole)
   const fields = result.success ? {} : fieldErrors(result.issues)
   if (kind === 'plugins' && !('name' in fields)) {
-    const config = readConfig(whole, fields)
+    const config = configOf(whole, fields)
     return { ...(result.output as Plugin), config } as EntityKinds[Kind] as EntityKinds[K]
   }
   if (!result.success) throw new SchemaViolation(fields)
@@ -216,10 +269,11 @@ export function isRecord(value: unknown): value is Raw {
 }
 
 /** A plugin's configuration; what is wrong with it is told along with what is wrong beside it. */
-function readConfig(plugin: Raw, fields: FieldErrors): Plugin['config'] {
+function configOf(plugin: Raw, fields: FieldErrors): Plugin['config'] {
   let problems = fields
   try {
-    const { config } = readPluginConfig(plugin['config'] ?? {}, { id: String(plugin['id']) })
+    const named = { name: String(plugin['name']), id: String(plugin['id']) }
+    const config = readConfig(named, plugin['config'] ?? {})
     if (Object.keys(problems).length === 0) return config
   } catch (error) {
     if (!(error instanceof SchemaViolation)) throw error

@@ -1,6 +1,8 @@
-import type { Certificate, EntityKinds, Kind, Plugin } from './entities.ts'
+import type { EntityKinds, Kind, Plugin } from './entities.ts'
 import { SchemaViolation } from './errors.ts'
+import { fieldOf, KEYS } from './integrity.ts'
 import { MASK, maskSecrets } from './plugin-config.ts'
+import { isVaultReference } from './references.ts'
 import { isRecord } from './schemas.ts'
 
 const STANDS_FOR_NOTHING = `${MASK} stands for a secret that is not held here: give the secret itself, or a reference such as {vault://env/NAME}`
@@ -11,12 +13,11 @@ export function maskEntity<K extends Kind>(kind: K, entity: EntityKinds[K]): Ent
     const plugin = entity as Plugin
     return { ...plugin, config: maskSecrets(plugin.config) } as EntityKinds[Kind] as EntityKinds[K]
   }
-  if (kind === 'certificates') {
-    const { key, ...rest } = entity as Certificate
-    const shown = key.startsWith('{vault://') ? key : MASK
-    return { ...rest, key: shown } as EntityKinds[Kind] as EntityKinds[K]
-  }
-  return entity
+  const shown = (KEYS[kind].secrets ?? []).map((field) => {
+    const secret = String(fieldOf(entity, field))
+    return [field, isVaultReference(secret) ? secret : MASK]
+  })
+  return { ...entity, ...Object.fromEntries(shown) }
 }
 
 /** Puts the secrets that are held where an answer's masks came back. */
@@ -25,14 +26,13 @@ export function restoreSecrets<K extends Kind>(
   entity: EntityKinds[K],
   held: EntityKinds[K],
 ): EntityKinds[K] {
-  if (kind !== 'plugins' && kind !== 'certificates') return entity
   return restore(entity, held, maskEntity(kind, held)) as EntityKinds[K]
 }
 
 /** @throws SchemaViolation that names where a mask stands in a secret's place. */
 export function refuseMasks<K extends Kind>(kind: K, entity: EntityKinds[K]): void {
-  if (kind === 'certificates' && (entity as Certificate).key === MASK) {
-    throw new SchemaViolation({ key: STANDS_FOR_NOTHING })
+  for (const field of KEYS[kind].secrets ?? []) {
+    if (fieldOf(entity, field) === MASK) throw new SchemaViolation({ [field]: STANDS_FOR_NOTHING })
   }
   if (kind !== 'plugins') return
   const { config } = entity as Plugin

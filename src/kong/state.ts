@@ -49,7 +49,8 @@ function parse(name: string, text: string): Snapshot {
     const unknown = Object.keys(kinds).find((kind) => !KINDS.includes(kind as Kind))
     if (unknown !== undefined) throw new Error(`${unknown} is unknown`)
     const read = KINDS.map((kind) => {
-      const entities = kinds[kind]
+      // A file of an earlier version lacks the kinds that have come since.
+      const entities = kinds[kind] ?? []
       if (!Array.isArray(entities)) throw new Error(`${kind} is no array`)
       return [kind, entities.map((entity) => readEntity(kind, entity))]
     })

@@ -6,13 +6,7 @@ import { isRecord, readEntity } from './schemas.ts'
 import { refuseMasks, restoreSecrets } from './secrets.ts'
 import { referencedBy, unresolvedReference } from './violations.ts'
 
-export const EMPTY: Snapshot = {
-  services: [],
-  routes: [],
-  plugins: [],
-  consumers: [],
-  certificates: [],
-}
+export const EMPTY = Object.fromEntries(KINDS.map((kind) => [kind, []])) as unknown as Snapshot
 
 type Listener = (snapshot: Snapshot) => void
 type Entities<K extends Kind> = ReadonlyArray<EntityKinds[K]>

@@ -31,6 +31,7 @@ describe('what the gateway is told', () => {
       metrics: true,
       adminHost: '127.0.0.1',
       ignoreUnknown: false,
+      trustedProxies: 0,
       cluster: undefined,
     })
   })
@@ -57,6 +58,7 @@ describe('what the gateway is told', () => {
       metrics: true,
       adminHost: '127.0.0.1',
       ignoreUnknown: false,
+      trustedProxies: 0,
       cluster: { brokers: ['a:1', 'b:2'], topics: ['x', 'y'] },
     })
   })

@@ -192,17 +192,17 @@ describe('at the start', () => {
 
   test('a file that is wrong: one line that says why, exit code 1', async () => {
     const path = join(folder, 'wrong.yaml')
-    writeFileSync(path, `${document(0)}plugins: [{name: rate-limiting}]\n`)
+    writeFileSync(path, `${document(0)}plugins: [{name: acl}]\n`)
     await using gateway = GatewayProcess.spawn(['--config', path, '--port', '0'])
     expect(await gateway.exited()).toBe(1)
     expect(gateway.stderr.trim().split('\n')).toHaveLength(1)
     expect(gateway.stderr).toContain(
-      'plugins[0]: plugin "rate-limiting" is not served by this gateway, remove it or pass --ignore-unknown',
+      'plugins[0]: plugin "acl" is not served by this gateway, remove it or pass --ignore-unknown',
     )
     const flags = ['--config', path, '--ignore-unknown']
     const { gateway: lenient } = await GatewayProcess.listening(flags)
     await using _ = lenient
-    expect(lenient.stderr).toContain('plugins[0]: plugin "rate-limiting" is not served, skipped')
+    expect(lenient.stderr).toContain('plugins[0]: plugin "acl" is not served, skipped')
   })
 
   test('a file that is not there', async () => {

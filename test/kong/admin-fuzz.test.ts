@@ -16,7 +16,17 @@ const PATHS = [
     `/${kind}?offset=%00&tags=%2C`,
   ]),
   ...['/routes/a/plugins', '/services/a/routes', '/services/a/plugins/a', '/consumers/a/plugins'],
+  ...['key-auth', 'basic-auth', 'jwt'].flatMap((name) => [
+    `/${name}s`,
+    `/${name}s/a`,
+    `/consumers/a/${name}`,
+    `/consumers/a/${name}/a`,
+    `/consumers/a/${name}?offset=%00`,
+  ]),
 ]
+
+/** Held, and never to be shown. */
+const SECRET = 'planted-4f1c'
 
 const key = fc.oneof(
   fc.constantFrom(
@@ -24,11 +34,13 @@ const key = fc.oneof(
     ...['config', 'topics', 'bootstrap_servers', 'authentication', 'url', 'host', 'port', 'tags'],
     ...['username', 'cert', 'key', 'snis', '_format_version', 'routes', 'plugins', '@entity'],
     ...['__proto__', 'constructor', 'toString', 'created_at', 'instance_name', 'consumer', ''],
+    ...['password', 'secret', 'algorithm', 'rsa_public_key', 'minute', 'origins', 'key_names'],
   ),
   fc.string({ unit: 'binary', maxLength: 5 }),
 )
 const leaf = fc.oneof(
-  fc.constantFrom(null, '', 'a', 'kafka-consume', '3.0', '***', '{vault://env/X}', '~/(', '/a', -1),
+  fc.constantFrom(null, '', 'a', 'kafka-consume', 'jwt', 'cors', 'rate-limiting', 'key-auth'),
+  fc.constantFrom('basic-auth', 'ES256', '3.0', '***', '{vault://env/X}', '~/(', '/a', -1),
   fc.constantFrom(true, 0, 1e308, 9092, 2 ** 53, 'a.test', '*', 'https', '\u0000', '\ud800'),
   fc.string({ unit: 'binary' }),
 )
@@ -85,7 +97,11 @@ test('whatever comes, the answer is JSON, no 5xx, and what is held fits together
   })
   store.insert('routes', { name: 'a', hosts: ['a.test'] })
   store.insert('services', { name: 'a', host: 'kafka' })
-  store.insert('consumers', { username: 'a' })
+  const { id } = store.insert('consumers', { username: 'a' })
+  const consumer = { id }
+  store.insert('keyauth_credentials', { consumer, key: 'a' })
+  store.insert('basicauth_credentials', { consumer, username: 'a', password: SECRET })
+  store.insert('jwt_secrets', { consumer, key: 'a', secret: SECRET })
   store.insert('plugins', { ...PLUGIN, instance_name: 'a', service: { name: 'a' } })
   const initial = store.snapshot()
   const method = fc.constantFrom('GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS')
@@ -103,6 +119,7 @@ test('whatever comes, the answer is JSON, no 5xx, and what is held fits together
         })
         expect(response.status).toBeLessThan(500)
         const text = await response.text()
+        expect(text).not.toContain(SECRET)
         if (response.status === 204) expect(text).toBe('')
         else {
           const answer = JSON.parse(text)

@@ -3,6 +3,7 @@ import type { Hono } from 'hono'
 import { createAdmin } from '../../src/admin/admin.ts'
 import { KafkaConsumeError } from '../../src/errors.ts'
 import { readDeclarative, writeDeclarative } from '../../src/kong/declarative.ts'
+import { PLUGIN_NAMES } from '../../src/kong/plugins.ts'
 import { Store } from '../../src/kong/store.ts'
 import { CERTIFICATE, PLUGIN } from './samples.ts'
 
@@ -321,11 +322,11 @@ describe('refusals', () => {
       status: 400,
       body: { message: 'schema violation (config.__proto__.x: unknown field)' },
     })
-    expect(await post('/plugins', { name: 'key-auth' })).toMatchObject({
+    expect(await post('/plugins', { name: 'acl' })).toMatchObject({
       status: 400,
       body: {
         message:
-          "schema violation (name: plugin 'key-auth' not enabled; add it to the 'plugins' configuration property)",
+          "schema violation (name: plugin 'acl' not enabled; add it to the 'plugins' configuration property)",
       },
     })
   })
@@ -581,7 +582,7 @@ routes:
       ['null', 'application/json', 400],
       ['other=1', FORM, 400],
       [YAML.replace('localhost', '""').replace('[a.test]', 'a'), 'text/yaml', 400],
-      [YAML.replace('kafka-consume', 'cors'), 'text/yaml', 400],
+      [YAML.replace('kafka-consume', 'acl'), 'text/yaml', 400],
       [`${YAML}\n  - {name: a, hosts: [b]}`, 'text/yaml', 400],
       [YAML, 'text/plain', 415],
       ['#'.repeat(8 * 1024 * 1024 + 1), 'text/yaml', 413],
@@ -593,9 +594,9 @@ routes:
       expect(answer.body.message).toBeString()
       expect(store.snapshot()).toBe(before)
     }
-    expect(await load(YAML.replace('kafka-consume', 'cors'), 'text/yaml')).toMatchObject({
+    expect(await load(YAML.replace('kafka-consume', 'acl'), 'text/yaml')).toMatchObject({
       body: {
-        message: expect.stringMatching(/^declarative config is invalid: .*cors/),
+        message: expect.stringMatching(/^declarative config is invalid: .*acl/),
         name: 'invalid declarative configuration',
         code: 14,
       },
@@ -617,7 +618,7 @@ describe('information', () => {
       },
     })
     expect(await get('/status')).toMatchObject({ body: { server: { connections_active: 1 } } })
-    expect((await get('/plugins/enabled')).body).toEqual({ enabled_plugins: ['kafka-consume'] })
+    expect((await get('/plugins/enabled')).body).toEqual({ enabled_plugins: PLUGIN_NAMES })
     expect((await get('/endpoints')).body.data).toContain('/routes/{key}')
     const head = await send('HEAD', '/routes')
     expect(head).toMatchObject({ status: 200, body: undefined })
@@ -625,9 +626,9 @@ describe('information', () => {
 
   test('the plugin’s schema, and whether a plugin fits it', async () => {
     expect((await get('/schemas/plugins/kafka-consume')).body.fields).toBeArray()
-    expect(await get('/schemas/plugins/cors')).toMatchObject({
+    expect(await get('/schemas/plugins/acl')).toMatchObject({
       status: 404,
-      body: { message: "No plugin named 'cors'" },
+      body: { message: "No plugin named 'acl'" },
     })
     expect(await post('/schemas/plugins/validate', PLUGIN)).toMatchObject({
       status: 200,

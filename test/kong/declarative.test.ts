@@ -156,11 +156,11 @@ describe('what is refused', () => {
       { 'plugins[0]': { config: expect.objectContaining({ topics: 'required field missing' }) } },
     ],
     [
-      'routes: [{hosts: [a]}, {hosts: [b], plugins: [{name: rate-limiting}]}]',
+      'routes: [{hosts: [a]}, {hosts: [b], plugins: [{name: acl}]}]',
       {
         'routes[1].plugins[0]': {
           '@entity':
-            'plugin "rate-limiting" is not served by this gateway, remove it or pass --ignore-unknown',
+            'plugin "acl" is not served by this gateway, remove it or pass --ignore-unknown',
         },
       },
     ],
@@ -178,14 +178,20 @@ describe('what is refused', () => {
       { _info: { '@entity': expect.stringContaining('is not served') } },
     ],
     [
-      'consumers: [{username: a, keyauth_credentials: [{key: k}]}]',
+      'consumers: [{username: a, hmacauth_credentials: [{username: k}]}]',
       {
-        'consumers[0].keyauth_credentials': { '@entity': expect.stringContaining('is not served') },
+        'consumers[0].hmacauth_credentials': {
+          '@entity': expect.stringContaining('is not served'),
+        },
       },
     ],
     [
-      `consumers: [{username: a, plugins: [${PLUGIN}]}]`,
-      { 'consumers[0].plugins[0]': { '@entity': expect.stringContaining('of a consumer') } },
+      'consumers: [{username: a, plugins: [{name: key-auth}]}]',
+      { 'consumers[0].plugins[0]': { consumer: 'value must be null' } },
+    ],
+    [
+      'consumers: [{username: a, keyauth_credentials: [{key: planted}, {key: planted}]}]',
+      { '@entity': `UNIQUE violation detected on '{key="***"}'` },
     ],
     [
       'routes: [{hosts: [a], name: x}, {hosts: [b], name: x}]',
@@ -222,7 +228,7 @@ describe('what is refused', () => {
 
   test('all of it at once', async () => {
     const { message, fields, code, name } = await refusal(
-      'upstreams: [{}]\nroutes: [{name: "a b", hosts: [x]}, {plugins: [{name: cors}]}]',
+      'upstreams: [{}]\nroutes: [{name: "a b", hosts: [x]}, {plugins: [{name: acl}]}]',
     )
     expect([name, code]).toEqual(['invalid declarative configuration', 14])
     expect(Object.keys(fields).sort()).toEqual([
@@ -232,18 +238,18 @@ describe('what is refused', () => {
       'upstreams',
     ])
     expect(message).toStartWith('declarative config is invalid: 4 problems: ')
-    expect(message).toContain('routes[1].plugins[0]: plugin "cors" is not served')
+    expect(message).toContain('routes[1].plugins[0]: plugin "acl" is not served')
   })
 
   test('unless it is to be skipped: then with a warning each', async () => {
     const { routes, plugins, warnings } = await read(
-      `upstreams: [{}]\nroutes: [{name: a, hosts: [x], plugins: [{name: cors}, ${PLUGIN}]}]`,
+      `upstreams: [{}]\nroutes: [{name: a, hosts: [x], plugins: [{name: acl}, ${PLUGIN}]}]`,
       { ignoreUnknown: true },
     )
     expect([routes.length, plugins.length]).toEqual([1, 1])
     expect(warnings).toEqual([
       'upstreams: "upstreams" is not served, skipped',
-      'routes[0].plugins[0]: plugin "cors" is not served, skipped',
+      'routes[0].plugins[0]: plugin "acl" is not served, skipped',
     ])
   })
 

@@ -303,8 +303,8 @@ describe('entities as Kong has them', () => {
     ['plugins', {}, 'name: required field missing'],
     [
       'plugins',
-      { name: 'cors' },
-      "name: plugin 'cors' not enabled; add it to the 'plugins' configuration property",
+      { name: 'acl' },
+      "name: plugin 'acl' not enabled; add it to the 'plugins' configuration property",
     ],
     ['consumers', {}, "at least one of these fields must be non-empty: 'custom_id', 'username'"],
     [

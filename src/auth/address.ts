@@ -1,0 +1,45 @@
+import type { Context } from 'hono'
+import type { GetConnInfo } from 'hono/conninfo'
+
+/**
+ * Finds the address of a request's client: that of the connection, or with proxies in front the one
+ * that the outermost of them has written into `X-Forwarded-For`. What stands to the left of it the
+ * client may have written itself.
+ *
+ * Of an IPv6 address the first 64 bits are taken: the rest is the client's to choose.
+ *
+ * @param connInfo The runtime's own, of `hono/bun` or `hono/deno`.
+ * @param trustedProxies How many proxies there are.
+ */
+export function addressFinder(
+  connInfo: GetConnInfo,
+  trustedProxies: number,
+): (c: Context) => string {
+  return (c) => {
+    const forwarded = c.req.header('X-Forwarded-For')?.split(',') ?? []
+    const hop = trustedProxies > 0 ? forwarded.at(-trustedProxies) : undefined
+    return networkOf((hop ?? peerOf(c, connInfo)).trim())
+  }
+}
+
+function peerOf(c: Context, connInfo: GetConnInfo): string {
+  try {
+    return connInfo(c).remote.address ?? 'unknown'
+  } catch {
+    // A request that came by no connection: `app.request()`.
+    return 'unknown'
+  }
+}
+
+function networkOf(address: string): string {
+  const plain = address.replace(/^\[|\](?::\d+)?$/g, '').toLowerCase()
+  const mapped = /^::ffff:(\d+(?:\.\d+){3})$/.exec(plain)
+  if (mapped) return mapped[1] as string
+  if (!URL.canParse(`http://[${plain}]`)) return plain.slice(0, 64)
+  const [head = '', tail] = plain.split('::')
+  const begin = head === '' ? [] : head.split(':')
+  const end = tail ? tail.split(':') : []
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - begin.length - end.length)
+  const groups = [...begin, ...Array<string>(zeros).fill('0'), ...end].slice(0, 4)
+  return `${groups.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`
+}

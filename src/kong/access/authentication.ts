@@ -1,0 +1,60 @@
+/** What `key-auth`, `basic-auth` and `jwt` have in common. */
+import * as f from '../fields.ts'
+import type { Credentials } from './credentials.ts'
+import { type Access, refuse, type Step } from './plugin.ts'
+
+/** A credential that was found right, or why there is none. */
+export type Verdict =
+  | { readonly id: string; readonly consumer: { readonly id: string } }
+  | {
+      readonly message: string
+      /** What `WWW-Authenticate` says. */
+      readonly challenge: string
+      /** More fields of the answer. */
+      readonly rest?: Readonly<Record<string, string>>
+    }
+
+/** The consumer that a request without credentials counts as: an id or a name. */
+export const anonymous = f.optional(f.string)
+
+interface Common {
+  readonly anonymous: string | null
+  /** Whether a browser's `OPTIONS` is asked for credentials, too. */
+  readonly run_on_preflight?: boolean
+}
+
+/**
+ * A plugin that finds out who asks. With several of them on a route a request needs all; with
+ * `anonymous` one is enough, as in Kong.
+ */
+export function authentication(
+  config: Common,
+  credentials: () => Credentials,
+  judge: (access: Access) => Promise<Verdict> | Verdict,
+): Step {
+  return async (access) => {
+    const { c } = access
+    if (config.run_on_preflight === false && c.req.method === 'OPTIONS') return undefined
+    if (config.anonymous !== null && access.credential !== undefined) return undefined
+    const verdict = await judge(access)
+    const held = credentials()
+    if ('id' in verdict) {
+      access.consumer = held.consumer(verdict.consumer.id)
+      access.credential = verdict.id
+      return undefined
+    }
+    if (config.anonymous === null) {
+      c.header('WWW-Authenticate', verdict.challenge)
+      return refuse(c, 401, 'UNAUTHENTICATED', verdict.message, verdict.rest)
+    }
+    access.consumer = held.consumer(config.anonymous)
+    if (access.consumer) return undefined
+    const message = `Cannot authenticate: there is no consumer "${config.anonymous}", which "anonymous" names`
+    return refuse(c, 500, 'INVALID_OPTIONS', message)
+  }
+}
+
+/** A challenge of a scheme, with the realm where one is configured. */
+export function challenge(scheme: string, realm: string | null): string {
+  return realm === null ? scheme : `${scheme} realm="${realm.replace(/["\\]/g, '\\$&')}"`
+}

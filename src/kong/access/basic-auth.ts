@@ -1,0 +1,29 @@
+import { auth } from 'hono/utils/basic-auth'
+import { timingSafeEqual } from 'hono/utils/buffer'
+import * as v from 'valibot'
+import * as f from '../fields.ts'
+import { anonymous, authentication, challenge } from './authentication.ts'
+import { accessPlugin } from './plugin.ts'
+
+const schema = f.record({
+  anonymous,
+  // Nothing is sent on to where credentials would have to be hidden from.
+  hide_credentials: v.optional(f.boolean, false),
+  realm: v.optional(f.string, 'service'),
+})
+
+/** https://docs.konghq.com/hub/kong-inc/basic-auth/ */
+export const basicAuth = accessPlugin({
+  name: 'basic-auth',
+  schema,
+  isForConsumers: false,
+  make: (config, credentials) =>
+    authentication(config, credentials, async ({ c }) => {
+      const given = auth(c.req.raw)
+      const held = given && credentials().byUsername(given.username)
+      // Compared as well where nobody has the name, so that time does not tell who there is.
+      const isRight = given && (await timingSafeEqual(held?.password ?? '', given.password))
+      if (held && isRight) return held
+      return { message: 'Unauthorized', challenge: challenge('Basic', config.realm) }
+    }),
+})

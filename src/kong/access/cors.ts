@@ -1,0 +1,122 @@
+import type { Context } from 'hono'
+import * as v from 'valibot'
+import * as f from '../fields.ts'
+import { compilePathPattern } from '../path-pattern.ts'
+import { accessPlugin } from './plugin.ts'
+
+const METHODS = [
+  'GET',
+  'HEAD',
+  'PUT',
+  'PATCH',
+  'POST',
+  'DELETE',
+  'OPTIONS',
+  'TRACE',
+  'CONNECT',
+] as const
+/** What Kong takes for an address; anything else is a regular expression. */
+const PLAIN = /^[\w.:/-]+$/
+
+const origin = v.pipe(
+  f.string,
+  v.check(
+    (text) => text === '*' || PLAIN.test(text) || patternOf(text).problem === undefined,
+    ({ input }) => `'${input}' is not a valid regex`,
+  ),
+)
+
+const schema = f.record({
+  origins: f.optional(f.array(origin)),
+  headers: f.optional(f.array(f.string)),
+  exposed_headers: f.optional(f.array(f.string)),
+  methods: v.optional(f.array(f.oneOf(...METHODS)), [...METHODS]),
+  max_age: f.optional(f.number()),
+  credentials: v.optional(f.boolean, false),
+  private_network: v.optional(f.boolean, false),
+  preflight_continue: f.only(f.boolean, false),
+  allow_origin_absent: v.optional(f.boolean, true),
+})
+
+type Config = v.InferOutput<typeof schema>
+
+/** https://docs.konghq.com/hub/kong-inc/cors/ */
+export const cors = accessPlugin({
+  name: 'cors',
+  schema,
+  isForConsumers: false,
+  make(config) {
+    const isAllowed = originsOf(config.origins ?? [])
+    return ({ c }) => {
+      const from = c.req.header('Origin')
+      const isPreflight =
+        c.req.method === 'OPTIONS' &&
+        from !== undefined &&
+        c.req.header('Access-Control-Request-Method') !== undefined
+      if (from === undefined && !config.allow_origin_absent) return undefined
+      allowOrigin(c, config, from, isAllowed)
+      if (isPreflight) return answerPreflight(c, config)
+      if (config.exposed_headers?.length) {
+        c.header('Access-Control-Expose-Headers', config.exposed_headers.join(','))
+      }
+      return undefined
+    }
+  },
+})
+
+/** `any`, or whether an origin is among those that are allowed. */
+type Allowed = 'any' | ((origin: string) => boolean)
+
+function originsOf(origins: readonly string[]): Allowed {
+  if (origins.length === 0 || origins.includes('*')) return 'any'
+  const tests = origins.map((entry) => {
+    const byHost = !entry.includes(':')
+    const pattern = PLAIN.test(entry) ? undefined : patternOf(entry).matches
+    if (!pattern) return (origin: string) => normal(origin) === normal(entry)
+    return (origin: string) => pattern(byHost ? hostOf(origin) : normal(origin))
+  })
+  return (origin) => tests.some((test) => test(origin))
+}
+
+function allowOrigin(
+  c: Context,
+  { credentials }: Config,
+  from: string | undefined,
+  allowed: Allowed,
+): void {
+  if (allowed === 'any' && !credentials) {
+    c.header('Access-Control-Allow-Origin', '*')
+    return
+  }
+  c.header('Vary', 'Origin', { append: true })
+  if (from === undefined || (allowed !== 'any' && !allowed(from))) return
+  c.header('Access-Control-Allow-Origin', from)
+  if (credentials) c.header('Access-Control-Allow-Credentials', 'true')
+}
+
+function answerPreflight(c: Context, config: Config): Response {
+  const asked = c.req.header('Access-Control-Request-Headers')
+  const headers = config.headers?.length ? config.headers.join(',') : asked
+  if (headers !== undefined) c.header('Access-Control-Allow-Headers', headers)
+  c.header('Access-Control-Allow-Methods', config.methods.join(','))
+  if (config.max_age !== null) c.header('Access-Control-Max-Age', String(config.max_age))
+  if (config.private_network && c.req.header('Access-Control-Request-Private-Network') === 'true') {
+    c.header('Access-Control-Allow-Private-Network', 'true')
+  }
+  return c.body(null, 200)
+}
+
+/** Kong's expressions match an origin as a whole, also where they do not say so. */
+function patternOf(entry: string) {
+  const end = entry.endsWith('$') ? '' : '$'
+  return compilePathPattern(`${entry.replace(/^\^/, '')}${end}`)
+}
+
+/** Without a port that is the scheme's own. */
+function normal(origin: string): string {
+  return URL.canParse(origin) ? new URL(origin).origin : origin
+}
+
+function hostOf(origin: string): string {
+  return URL.canParse(origin) ? new URL(origin).hostname : origin
+}

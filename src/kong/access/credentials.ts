@@ -1,0 +1,65 @@
+import type {
+  BasicauthCredential,
+  Consumer,
+  JwtSecret,
+  KeyauthCredential,
+  Snapshot,
+} from '../entities.ts'
+import { SchemaViolation } from '../errors.ts'
+import { type Environment, isVaultReference, resolveVault } from '../references.ts'
+
+/** The consumers of a snapshot and what they are known by, vault references resolved. */
+export class Credentials {
+  readonly #consumers: ReadonlyMap<string, Consumer>
+  readonly #keys: ReadonlyMap<string, KeyauthCredential>
+  readonly #basic: ReadonlyMap<string, BasicauthCredential>
+  readonly #jwt: ReadonlyMap<string, JwtSecret>
+
+  /** @throws SchemaViolation for a reference that leads nowhere. */
+  constructor(snapshot: Snapshot, environment: Environment) {
+    const { consumers, keyauth_credentials, basicauth_credentials, jwt_secrets } = snapshot
+    this.#consumers = new Map(
+      consumers.flatMap((consumer) =>
+        [consumer.custom_id, consumer.username, consumer.id].flatMap((name) =>
+          name === null ? [] : [[name, consumer] as const],
+        ),
+      ),
+    )
+    const by = <T extends object>(list: readonly T[], field: keyof T & string, secret: keyof T) =>
+      new Map(
+        list.map((each) => {
+          const whole = resolved(each, secret as string, environment)
+          return [String(whole[field]), whole] as const
+        }),
+      )
+    this.#keys = by(keyauth_credentials, 'key', 'key')
+    this.#basic = by(basicauth_credentials, 'username', 'password')
+    this.#jwt = by(jwt_secrets, 'key', 'secret')
+  }
+
+  /** @param name An id, a username or a custom id, in this order. */
+  consumer(name: string): Consumer | undefined {
+    return this.#consumers.get(name)
+  }
+
+  byKey(key: string): KeyauthCredential | undefined {
+    return this.#keys.get(key)
+  }
+
+  byUsername(username: string): BasicauthCredential | undefined {
+    return this.#basic.get(username)
+  }
+
+  /** @param key What a token names its issuer by. */
+  byIssuer(key: string): JwtSecret | undefined {
+    return this.#jwt.get(key)
+  }
+}
+
+function resolved<T extends object>(credential: T, field: string, environment: Environment): T {
+  const text = (credential as Readonly<Record<string, unknown>>)[field]
+  if (typeof text !== 'string' || !isVaultReference(text)) return credential
+  const found = resolveVault(text, environment)
+  if (found.problem !== undefined) throw new SchemaViolation({ [field]: found.problem })
+  return { ...credential, [field]: found.value }
+}

@@ -1,0 +1,51 @@
+/** What stands between a route and Kafka: plugins that say who asks, and who is to wait. */
+import type { Context } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type * as v from 'valibot'
+import type { ErrorCode } from '../../errors.ts'
+import type { Consumer } from '../entities.ts'
+import type { Credentials } from './credentials.ts'
+
+/** A request on its way through the plugins of its route. */
+export interface Access {
+  readonly c: Context
+  /** The client's address. */
+  readonly address: string
+  /** The service of its route. */
+  readonly serviceId: string | undefined
+  consumer: Consumer | undefined
+  /** The id of the credential by which the consumer is known. */
+  credential: string | undefined
+  /** Names of query parameters that held a credential. */
+  readonly credentialParameters: string[]
+}
+
+/** A configured plugin: it lets a request pass, or answers it. */
+export type Step = (access: Access) => Promise<Response | undefined> | Response | undefined
+
+/** A plugin of Kong's that is served beside `kafka-consume`. */
+export interface AccessPlugin<S extends v.GenericSchema = v.GenericSchema> {
+  readonly name: string
+  /** Of `config`, in Kong's names. */
+  readonly schema: S
+  /** Whether it can be for one consumer only: those that find out who asks cannot. */
+  readonly isForConsumers: boolean
+  /** @param credentials Those of the moment, whenever they are asked for. */
+  make(config: v.InferOutput<S>, credentials: () => Credentials): Step
+}
+
+/** A plugin whose `make` gets what its schema yields. */
+export function accessPlugin<S extends v.GenericSchema>(plugin: AccessPlugin<S>): AccessPlugin {
+  return plugin as unknown as AccessPlugin
+}
+
+/** An answer in a request's place. */
+export function refuse(
+  c: Context,
+  status: number,
+  code: ErrorCode,
+  message: string,
+  rest: Readonly<Record<string, unknown>> = {},
+): Response {
+  return c.json({ ...rest, message, code }, status as ContentfulStatusCode)
+}

@@ -1,0 +1,99 @@
+import * as v from 'valibot'
+import { PERIODS, type Period, rateLimitHeaders, Windows } from '../../auth/windows.ts'
+import * as f from '../fields.ts'
+import { type Access, accessPlugin, refuse } from './plugin.ts'
+
+const KEPT = 'is not supported: counters are kept in memory'
+const LIMITS = Object.keys(PERIODS) as Period[]
+const limit = f.optional(f.positive)
+
+const schema = v.pipe(
+  f.record({
+    second: limit,
+    minute: limit,
+    hour: limit,
+    day: limit,
+    month: f.unserved(KEPT),
+    year: f.unserved(KEPT),
+    limit_by: v.optional(
+      f.oneOf('consumer', 'credential', 'ip', 'service', 'header', 'path'),
+      'consumer',
+    ),
+    header_name: f.optional(f.headerName),
+    path: f.optional(f.path),
+    policy: f.only(f.oneOf('local', 'cluster', 'redis'), 'local'),
+    // Counters in memory don't fail, and need not be brought together.
+    fault_tolerant: v.optional(f.boolean, true),
+    redis: f.withoutHost(KEPT),
+    hide_client_headers: v.optional(f.boolean, false),
+    error_code: v.optional(f.integer(100, 599), 429),
+    error_message: v.optional(f.string, 'API rate limit exceeded'),
+    sync_rate: f.only(f.number(), -1),
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return
+    const given = LIMITS.flatMap((period) => {
+      const value = dataset.value[period]
+      return value === null ? [] : [{ period, value }]
+    })
+    if (given.length === 0) {
+      const names = LIMITS.map((period) => `'config.${period}'`).join(', ')
+      addIssue({ message: `at least one of these fields must be non-empty: ${names}` })
+    }
+    for (const [index, { period, value }] of given.entries()) {
+      const lower = given.slice(0, index).find((other) => other.value > value)
+      if (!lower) continue
+      addIssue({
+        message: `The limit for ${period}(${value.toFixed(1)}) cannot be lower than the limit for ${lower.period}(${lower.value.toFixed(1)})`,
+      })
+      break
+    }
+    const { limit_by, header_name, path } = dataset.value
+    const missing =
+      (limit_by === 'header' && header_name === null && 'header_name') ||
+      (limit_by === 'path' && path === null && 'path')
+    if (!missing) return
+    const item = { type: 'object', origin: 'value', input: dataset.value } as const
+    addIssue({
+      message: 'required field missing',
+      path: [{ ...item, key: missing, value: undefined }],
+    })
+  }),
+)
+
+type Config = v.InferOutput<typeof schema>
+
+/** https://docs.konghq.com/hub/kong-inc/rate-limiting/ */
+export const rateLimiting = accessPlugin({
+  name: 'rate-limiting',
+  schema,
+  isForConsumers: true,
+  make(config) {
+    const windows = new Windows(config)
+    return (access) => {
+      const { c } = access
+      const { usages, exceeded } = windows.count(clientOf(access, config))
+      if (!config.hide_client_headers) {
+        for (const [name, value] of rateLimitHeaders(usages)) c.header(name, value)
+      }
+      if (!exceeded) return undefined
+      c.header('Retry-After', String(exceeded.reset))
+      return refuse(c, config.error_code, 'RATE_LIMITED', config.error_message, { retryable: true })
+    }
+  },
+})
+
+/** Whose counters a request adds to; the address where there is nothing else. */
+function clientOf({ c, consumer, credential, address, serviceId }: Access, config: Config): string {
+  const { limit_by: by, header_name: header, path } = config
+  const found = {
+    consumer: consumer?.id ?? credential,
+    credential,
+    ip: undefined,
+    service: serviceId,
+    header: header === null ? undefined : c.req.header(header),
+    path: c.req.path === path ? path : undefined,
+  }[by]
+  // An address is told from a header's value that looks like one.
+  return found === undefined ? `ip ${address}` : `${by} ${found}`
+}

@@ -1,0 +1,493 @@
+import { describe, expect, test } from 'bun:test'
+import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
+import { createGateway, type Gateway } from '../../src/app.ts'
+import type { KafkaConsumeOptions } from '../../src/config/options.ts'
+import { readDeclarative } from '../../src/kong/declarative.ts'
+import type { KafkaRoute } from '../../src/ops/lives.ts'
+import { clientOf, urlOf } from '../../src/plugin/client.ts'
+import { idleStats } from '../unit/fakes.ts'
+
+/** Answers with what it was made of, and what it is told of the client. */
+function make(options: KafkaConsumeOptions): KafkaRoute {
+  return Object.assign(
+    (c: Parameters<KafkaRoute>[0]) => {
+      const { name = null } = clientOf(c)
+      return c.json({ topics: options.topics, name, query: urlOf(c).search })
+    },
+    {
+      start: async () => undefined,
+      problem: () => undefined,
+      stats: idleStats,
+      close: async () => undefined,
+    },
+  )
+}
+
+const kafka = (topic: string, rest = '') =>
+  `{name: kafka-consume, config: {bootstrap_servers: [{host: k, port: 1}], topics: [{name: ${topic}}]}${rest}}`
+
+interface Reload extends Gateway {
+  load(text: string): Promise<void>
+}
+
+async function served(text: string, environment: Record<string, string> = {}): Promise<Reload> {
+  const addressOf = (c: Parameters<KafkaRoute>[0]) => c.req.header('x-from') ?? '127.0.0.1'
+  const gateway = createGateway({ environment, addressOf }, make)
+  const load = async (document: string) => {
+    const options = { environment, ignoreUnknown: false }
+    gateway.apply(await readDeclarative(`_format_version: "3.0"\n${document}`, options))
+  }
+  await load(text)
+  return { ...gateway, load }
+}
+
+async function ask(gateway: Gateway, init: RequestInit & { path?: string } = {}) {
+  const { path = '/', ...rest } = init
+  const headers = { host: 'a', ...(rest.headers as Record<string, string>) }
+  const response = await gateway.app.request(`http://a${path}`, { ...rest, headers })
+  const text = await response.text()
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text === '' ? undefined : JSON.parse(text),
+    text,
+  }
+}
+
+const basic = (name: string, password: string) => ({
+  authorization: `Basic ${btoa(`${name}:${password}`)}`,
+})
+
+describe('key-auth', () => {
+  const document = (config = '{}') => `
+routes: [{hosts: [a], plugins: [${kafka('t')}, {name: key-auth, config: ${config}}]}]
+consumers:
+- {username: ann, keyauth_credentials: [{key: planted-ann}]}
+- {custom_id: "7", keyauth_credentials: [{key: "{vault://env/KEY}"}]}`
+  const environment = { KEY: 'planted-7' }
+
+  test('knows a consumer by its key, in a header or in the query', async () => {
+    const gateway = await served(document(), environment)
+    const byHeader = await ask(gateway, { headers: { apikey: 'planted-ann' } })
+    expect(byHeader).toMatchObject({ status: 200, body: { name: 'ann' } })
+    const byQuery = await ask(gateway, { path: '/?apikey=planted-7&start=latest' })
+    expect(byQuery.body).toEqual({ topics: ['t'], name: '7', query: '?start=latest' })
+  })
+
+  test.each<[string, RequestInit & { path?: string }, string, string]>([
+    ['{}', {}, 'No API key found in request', 'Key'],
+    ['{realm: shop}', {}, 'No API key found in request', 'Key realm="shop"'],
+    ['{}', { headers: { apikey: 'planted-an' } }, 'Unauthorized', 'Key'],
+    ['{}', { path: '/?apikey=planted-ann&apikey=b' }, 'Duplicate API key found', 'Key'],
+    [
+      '{key_in_query: false}',
+      { path: '/?apikey=planted-ann' },
+      'No API key found in request',
+      'Key',
+    ],
+    [
+      '{key_in_header: false}',
+      { headers: { apikey: 'planted-ann' } },
+      'No API key found in request',
+      'Key',
+    ],
+    [
+      '{key_names: [x-key]}',
+      { headers: { apikey: 'planted-ann' } },
+      'No API key found in request',
+      'Key',
+    ],
+  ])('%s refuses %j', async (config, init, message, why) => {
+    const answer = await ask(await served(document(config), environment), init)
+    expect(answer.status).toBe(401)
+    expect(answer.body).toEqual({ message, code: 'UNAUTHENTICATED' })
+    expect(answer.headers.get('www-authenticate')).toBe(why)
+    expect(answer.text).not.toContain('planted')
+  })
+
+  test('lets others pass as an anonymous consumer, where there is one', async () => {
+    const gateway = await served(document('{anonymous: ann}'), environment)
+    expect(await ask(gateway)).toMatchObject({ status: 200, body: { name: 'ann' } })
+    const wrong = await served(document('{anonymous: nobody}'), environment)
+    expect(await ask(wrong)).toMatchObject({ status: 500, body: { code: 'INVALID_OPTIONS' } })
+  })
+
+  test('knows the credentials of the moment', async () => {
+    const gateway = await served(document(), environment)
+    await gateway.load(document().replace('planted-ann', 'another'))
+    expect((await ask(gateway, { headers: { apikey: 'planted-ann' } })).status).toBe(401)
+    expect((await ask(gateway, { headers: { apikey: 'another' } })).status).toBe(200)
+  })
+})
+
+describe('basic-auth', () => {
+  const document = (config = '{}') => `
+routes: [{hosts: [a], plugins: [${kafka('t')}, {name: basic-auth, config: ${config}}]}]
+consumers: [{username: ann, basicauth_credentials: [{username: aé, password: "planted:ü"}]}]`
+
+  test('knows a consumer by name and password', async () => {
+    const gateway = await served(document())
+    const bytes = new TextEncoder().encode('aé:planted:ü')
+    const authorization = `Basic ${bytes.toBase64()}`
+    expect(await ask(gateway, { headers: { authorization } })).toMatchObject({
+      status: 200,
+      body: { name: 'ann' },
+    })
+    for (const headers of [
+      {},
+      basic('a', 'planted'),
+      basic('nobody', ''),
+      { authorization: 'Basic %' },
+    ]) {
+      const answer = await ask(gateway, { headers })
+      expect(answer).toMatchObject({
+        status: 401,
+        body: { message: 'Unauthorized', code: 'UNAUTHENTICATED' },
+      })
+      expect(answer.headers.get('www-authenticate')).toBe('Basic realm="service"')
+    }
+  })
+})
+
+describe('jwt', () => {
+  const hs = new TextEncoder().encode('planted-secret')
+  const sign = (claims: Record<string, unknown>, key: CryptoKey | Uint8Array = hs, alg = 'HS256') =>
+    new SignJWT(claims).setProtectedHeader({ alg, typ: 'JWT' }).sign(key)
+  const document = (config = '{}', credential = '{key: shop, secret: planted-secret}') => `
+routes: [{hosts: [a], plugins: [${kafka('t')}, {name: jwt, config: ${config}}]}]
+consumers: [{username: ann, jwt_secrets: [${credential}]}]`
+  const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
+  const soon = Math.floor(Date.now() / 1_000) + 600
+
+  test.each(['RS256', 'RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA'])(
+    'knows a consumer by a token of %s',
+    async (algorithm) => {
+      const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true })
+      const pem = JSON.stringify(await exportSPKI(publicKey))
+      const gateway = await served(
+        document('{}', `{key: shop, algorithm: ${algorithm}, rsa_public_key: ${pem}}`),
+      )
+      const token = await sign({ iss: 'shop' }, privateKey, algorithm)
+      expect(await ask(gateway, bearer(token))).toMatchObject({
+        status: 200,
+        body: { name: 'ann' },
+      })
+      // A public key is no secret: a token that it was the secret of must not pass.
+      const forged = await sign(
+        { iss: 'shop' },
+        new TextEncoder().encode(JSON.parse(pem) as string),
+      )
+      expect(await ask(gateway, bearer(forged))).toMatchObject({
+        status: 401,
+        body: { message: 'Invalid algorithm' },
+      })
+      const other = await generateKeyPair(algorithm)
+      const wrong = await sign({ iss: 'shop' }, other.privateKey, algorithm)
+      expect((await ask(gateway, bearer(wrong))).body.message).toBe('Invalid signature')
+    },
+  )
+
+  test('takes it from the query, a cookie or a header, and hands none on', async () => {
+    const gateway = await served(document('{cookie_names: [token]}'))
+    const token = await sign({ iss: 'shop' })
+    const found = await ask(gateway, { path: `/?jwt=${token}&start=latest` })
+    expect(found.body).toMatchObject({ name: 'ann', query: '?start=latest' })
+    expect((await ask(gateway, { headers: { cookie: `token=${token}` } })).status).toBe(200)
+    expect((await ask(gateway, bearer(token))).status).toBe(200)
+    const two = await ask(gateway, { path: `/?jwt=${token}&jwt=${token}` })
+    expect(two).toMatchObject({ status: 401, body: { message: 'Multiple tokens provided' } })
+    expect(two.headers.get('www-authenticate')).toBe('Bearer error="invalid_token"')
+  })
+
+  test('a secret may be base64, and the issuer in another claim', async () => {
+    const config = '{secret_is_base64: true, key_claim_name: kid}'
+    const gateway = await served(document(config, `{key: shop, secret: ${hs.toBase64()}}`))
+    expect((await ask(gateway, bearer(await sign({ kid: 'shop' })))).status).toBe(200)
+  })
+
+  test.each<[string, Record<string, unknown> | string, string]>([
+    ['{}', 'a.b.c', 'Bad token; invalid JSON'],
+    ['{}', {}, "No mandatory 'iss' in claims"],
+    ['{}', { iss: 'other' }, "No credentials found for given 'iss'"],
+    ['{claims_to_verify: [exp]}', { iss: 'shop' }, 'must be a number'],
+    ['{claims_to_verify: [exp]}', { iss: 'shop', exp: 1 }, 'token expired'],
+    ['{claims_to_verify: [nbf]}', { iss: 'shop', nbf: soon }, 'token not valid yet'],
+    [
+      '{claims_to_verify: [exp], maximum_expiration: 60}',
+      { iss: 'shop', exp: soon },
+      'exceeds maximum allowed expiration',
+    ],
+  ])('%s refuses %j', async (config, claims, message) => {
+    const token = typeof claims === 'string' ? claims : await sign(claims)
+    const answer = await ask(await served(document(config)), bearer(token))
+    expect(answer).toMatchObject({ status: 401, body: { message, code: 'UNAUTHENTICATED' } })
+  })
+
+  test('of an algorithm that asks for no key is refused', async () => {
+    const none = `${btoa('{"alg":"none"}').replaceAll('=', '')}.${btoa('{"iss":"shop"}').replaceAll('=', '')}.`
+    expect((await ask(await served(document()), bearer(none))).status).toBe(401)
+  })
+})
+
+describe('several plugins', () => {
+  const consumers = `
+consumers:
+- username: ann
+  keyauth_credentials: [{key: k-ann}]
+  basicauth_credentials: [{username: ann, password: p}]
+  plugins: [${kafka('ann')}]
+- username: bob
+  keyauth_credentials: [{key: k-bob}]
+  plugins: [{name: rate-limiting, config: {hour: 1}}]
+- {username: guest}`
+
+  test('are all to be passed, or one of them where others may be anonymous', async () => {
+    const both = await served(
+      `routes: [{hosts: [a], plugins: [${kafka('t')}, {name: key-auth}, {name: basic-auth}]}]${consumers}`,
+    )
+    expect((await ask(both, { headers: { apikey: 'k-ann' } })).status).toBe(401)
+    const headers = { apikey: 'k-ann', ...basic('ann', 'p') }
+    expect((await ask(both, { headers })).status).toBe(200)
+
+    const any = '{anonymous: guest}'
+    const either = await served(
+      `routes: [{hosts: [a], plugins: [${kafka('t')}, {name: key-auth, config: ${any}}, {name: basic-auth, config: ${any}}]}]${consumers}`,
+    )
+    for (const one of [{ apikey: 'k-ann' }, basic('ann', 'p')]) {
+      expect((await ask(either, { headers: one })).body.name).toBe('ann')
+    }
+    expect((await ask(either)).body.name).toBe('guest')
+  })
+
+  test('the most specific of a name applies, by Kong’s precedence', async () => {
+    const key = { headers: { apikey: 'k-ann' } }
+    const document = (...places: string[]) => `
+services: [{name: s, url: 'http://k', routes: [{name: r, hosts: [a]}]}]
+consumers: [{username: ann, keyauth_credentials: [{key: k-ann}]}]
+plugins: [{name: key-auth}, ${places.map((place, n) => kafka(`t${n}`, place)).join(', ')}]`
+    // Each goes before those that follow it.
+    const order = [
+      ', consumer: ann, route: r, service: s',
+      ', consumer: ann, route: r',
+      ', consumer: ann, service: s',
+      ', route: r, service: s',
+      ', consumer: ann',
+      ', route: r',
+      ', service: s',
+      '',
+    ]
+    for (let first = 0; first < order.length; first++) {
+      const gateway = await served(document(...order.slice(first).toReversed()))
+      const { body } = await ask(gateway, key)
+      expect(body.topics).toEqual([`t${order.length - first - 1}`])
+    }
+  })
+
+  test('one of a consumer is for that consumer’s requests', async () => {
+    const gateway = await served(
+      `routes: [{hosts: [a]}]\nplugins: [{name: key-auth}, ${kafka('common')}]${consumers}`,
+    )
+    expect((await ask(gateway, { headers: { apikey: 'k-ann' } })).body.topics).toEqual(['ann'])
+    const bob = await ask(gateway, { headers: { apikey: 'k-bob' } })
+    expect(bob).toMatchObject({ status: 200, body: { topics: ['common'] } })
+    expect((await ask(gateway, { headers: { apikey: 'k-bob' } })).status).toBe(429)
+    expect((await ask(gateway, { headers: { apikey: 'k-ann' } })).status).toBe(200)
+  })
+
+  test('stand in front of a route without kafka-consume, too, and never of health', async () => {
+    const gateway = await served(`routes: [{hosts: [a]}]\nplugins: [{name: key-auth}]${consumers}`)
+    expect((await ask(gateway)).status).toBe(401)
+    expect((await ask(gateway, { headers: { apikey: 'k-bob' } })).status).toBe(503)
+    expect((await ask(gateway, { path: '/healthz' })).status).toBe(200)
+  })
+})
+
+describe('rate-limiting', () => {
+  const document = (config: string, rest = '') =>
+    `routes: [{hosts: [a], plugins: [${kafka('t')}, {name: rate-limiting, config: ${config}}]}]${rest}`
+
+  test('counts by consumer, else by address, and says how much is left', async () => {
+    const gateway = await served(document('{hour: 2}'))
+    const first = await ask(gateway)
+    expect(first.status).toBe(200)
+    expect(Object.fromEntries(first.headers)).toMatchObject({
+      'ratelimit-limit': '2',
+      'ratelimit-remaining': '1',
+      'x-ratelimit-limit-hour': '2',
+      'x-ratelimit-remaining-hour': '1',
+    })
+    expect((await ask(gateway)).headers.get('ratelimit-remaining')).toBe('0')
+    const refused = await ask(gateway)
+    expect(refused).toMatchObject({
+      status: 429,
+      body: { message: 'API rate limit exceeded', code: 'RATE_LIMITED', retryable: true },
+    })
+    const wait = Number(refused.headers.get('retry-after'))
+    expect(wait).toBeWithin(1, 3_601)
+    expect(refused.headers.get('ratelimit-reset')).toBe(String(wait))
+    expect((await ask(gateway, { headers: { 'x-from': '10.0.0.2' } })).status).toBe(200)
+    // Another snapshot does not give what was used back.
+    await gateway.load(document('{hour: 2}', '\nconsumers: [{username: x}]'))
+    expect((await ask(gateway)).status).toBe(429)
+  })
+
+  test.each<[string, Record<string, string>, Record<string, string>]>([
+    ['{limit_by: header, header_name: x-tenant}', { 'x-tenant': 'a' }, { 'x-tenant': 'b' }],
+    ['{limit_by: ip}', { 'x-from': '::1' }, { 'x-from': '::2' }],
+    ['{}', { 'x-from': '::1' }, { 'x-from': '::2' }],
+  ])('%s tells clients apart', async (config, one, other) => {
+    const gateway = await served(document(config.replace('{', '{hour: 1, ')))
+    expect((await ask(gateway, { headers: one })).status).toBe(200)
+    expect((await ask(gateway, { headers: one })).status).toBe(429)
+    expect((await ask(gateway, { headers: other })).status).toBe(200)
+  })
+
+  test('by path or service is one count for all', async () => {
+    for (const config of ['{hour: 1, limit_by: path, path: /}', '{hour: 1, limit_by: service}']) {
+      const gateway = await served(
+        `services: [{name: s, url: 'http://k', routes: [{hosts: [a]}]}]\nplugins: [${kafka('t')}, {name: rate-limiting, config: ${config}}]`,
+      )
+      expect((await ask(gateway, { headers: { 'x-from': '::1' } })).status).toBe(200)
+      expect((await ask(gateway, { headers: { 'x-from': '::2' } })).status).toBe(429)
+    }
+  })
+
+  test('has its own words and status, and hides its headers', async () => {
+    const config = '{hour: 1, error_code: 403, error_message: no, hide_client_headers: true}'
+    const gateway = await served(document(config))
+    await ask(gateway)
+    const refused = await ask(gateway)
+    expect(refused).toMatchObject({ status: 403, body: { message: 'no' } })
+    expect(refused.headers.get('ratelimit-limit')).toBeNull()
+  })
+})
+
+describe('cors', () => {
+  const document = (config: string) =>
+    `routes: [{hosts: [a], plugins: [${kafka('t')}, {name: cors, config: ${config}}, {name: key-auth}]}]`
+  const from = 'https://shop.test'
+  const preflight = {
+    method: 'OPTIONS',
+    headers: {
+      origin: from,
+      'access-control-request-method': 'GET',
+      'access-control-request-headers': 'last-event-id',
+    },
+  }
+
+  test('answers what a browser asks before, without credentials', async () => {
+    const gateway = await served(document('{max_age: 60}'))
+    const answer = await ask(gateway, preflight)
+    expect(answer).toMatchObject({ status: 200, text: '' })
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      'access-control-allow-origin': '*',
+      'access-control-allow-headers': 'last-event-id',
+      'access-control-allow-methods': 'GET,HEAD,PUT,PATCH,POST,DELETE,OPTIONS,TRACE,CONNECT',
+      'access-control-max-age': '60',
+    })
+    // A refusal is for the page, too.
+    const refused = await ask(gateway, { headers: { origin: from } })
+    expect(refused.status).toBe(401)
+    expect(refused.headers.get('access-control-allow-origin')).toBe('*')
+  })
+
+  test.each<[string, string, string | null]>([
+    ['{origins: ["*"], credentials: true}', from, from],
+    [`{origins: ["${from}"]}`, from, from],
+    [`{origins: ["${from}:443"]}`, from, from],
+    [`{origins: ["${from}"]}`, 'https://shop.test.evil', null],
+    [`{origins: ["${from}"]}`, 'null', null],
+    ['{origins: ["https://.*[.]test"]}', from, from],
+    ['{origins: ["https://.*[.]test"]}', 'https://a.test.evil', null],
+    ['{origins: ["^.*[.]test$"]}', from, from],
+    ['{origins: ["http://a.test", "https://b.test"]}', 'https://b.test', 'https://b.test'],
+  ])('%s, asked by %s, allows %s', async (config, origin, allowed) => {
+    const answer = await ask(await served(document(config)), { headers: { origin } })
+    expect(answer.headers.get('access-control-allow-origin')).toBe(allowed)
+    expect(answer.headers.get('vary')).toBe('Origin')
+    const expected = config.includes('credentials') ? 'true' : null
+    expect(answer.headers.get('access-control-allow-credentials')).toBe(expected)
+  })
+})
+
+describe('a configuration', () => {
+  const refusal = async (name: string, config: string) => {
+    const text = `_format_version: "3.0"\nplugins: [{name: ${name}, config: ${config}}]`
+    const options = { environment: {}, ignoreUnknown: false }
+    const error = await readDeclarative(text, options).then(
+      () => new Error('taken'),
+      (thrown: Error) => thrown,
+    )
+    return error.message
+  }
+
+  test.each<[string, string, string]>([
+    [
+      'key-auth',
+      '{key_in_body: true}',
+      'config.key_in_body: true is not supported by this gateway',
+    ],
+    ['key-auth', '{identity_realms: [{scope: cp}]}', 'config.identity_realms: is not supported'],
+    ['key-auth', '{key_names: ["a b"]}', "config.key_names.1: bad header name 'a b'"],
+    ['key-auth', '{key: 1}', 'config.key: unknown field'],
+    ['jwt', '{maximum_expiration: 60}', 'config.claims_to_verify: expected to contain: exp'],
+    ['jwt', '{claims_to_verify: [iat]}', 'config.claims_to_verify.1: expected one of: exp, nbf'],
+    ['jwt', '{maximum_expiration: -1}', 'value should be between 0 and 31536000'],
+    ['rate-limiting', '{}', "at least one of these fields must be non-empty: 'config.second'"],
+    ['rate-limiting', '{second: 0}', 'config.second: value must be greater than 0'],
+    ['rate-limiting', '{month: 1}', 'config.month: is not supported'],
+    ['rate-limiting', '{hour: 1, policy: redis}', 'config.policy: redis is not supported'],
+    ['rate-limiting', '{hour: 1, redis: {host: r}}', 'config.redis: is not supported'],
+    ['rate-limiting', '{hour: 1, limit_by: path}', 'config.path: required field missing'],
+    ['rate-limiting', '{hour: 1, limit_by: consumer-group}', 'config.limit_by: expected one of'],
+    [
+      'rate-limiting',
+      '{minute: 9, hour: 5}',
+      'The limit for hour(5.0) cannot be lower than the limit for minute(9.0)',
+    ],
+    ['cors', '{origins: ["("]}', "'(' is not a valid regex"],
+    ['cors', '{origins: ["(a+)+"]}', 'is not a valid regex'],
+    ['cors', '{preflight_continue: true}', 'config.preflight_continue: true is not supported'],
+  ])('of %s: %s is refused', async (name, config, problem) => {
+    expect(await refusal(name, config)).toContain(problem)
+  })
+
+  test('as Kong dumps it is taken', async () => {
+    const config =
+      '{hour: 5, minute: null, policy: local, redis: {host: null, port: 6379}, sync_rate: -1, limit_by: consumer, error_code: 429}'
+    expect(await refusal('rate-limiting', config)).toBe('taken')
+    expect(await refusal('key-auth', '{anonymous: null, key_in_body: false}')).toBe('taken')
+  })
+
+  test('gets Kong’s defaults', async () => {
+    const text =
+      '_format_version: "3.0"\nplugins: [{name: key-auth}, {name: basic-auth}, {name: jwt}]'
+    const { plugins } = await readDeclarative(text, { environment: {}, ignoreUnknown: false })
+    expect(plugins.map(({ config }) => config)).toEqual([
+      {
+        key_names: ['apikey'],
+        hide_credentials: false,
+        anonymous: null,
+        key_in_header: true,
+        key_in_query: true,
+        key_in_body: false,
+        run_on_preflight: true,
+        realm: null,
+        identity_realms: null,
+      },
+      { anonymous: null, hide_credentials: false, realm: 'service' },
+      {
+        uri_param_names: ['jwt'],
+        cookie_names: [],
+        key_claim_name: 'iss',
+        secret_is_base64: false,
+        claims_to_verify: null,
+        anonymous: null,
+        run_on_preflight: true,
+        maximum_expiration: 0,
+        header_names: ['authorization'],
+        realm: null,
+      },
+    ])
+  })
+})

@@ -1,0 +1,170 @@
+import { beforeEach, describe, expect, test } from 'bun:test'
+import type { Hono } from 'hono'
+import { createAdmin } from '../../src/admin/admin.ts'
+import { readDeclarative, writeDeclarative } from '../../src/kong/declarative.ts'
+import { openState } from '../../src/kong/state.ts'
+import { EMPTY, Store } from '../../src/kong/store.ts'
+
+const SECRET = 'planted-4f1c'
+
+let store: Store
+let admin: Hono
+
+beforeEach(() => {
+  store = new Store()
+  const options = { environment: { KEY: SECRET }, ignoreUnknown: false }
+  admin = createAdmin({
+    store,
+    version: '1',
+    status: () => ({}),
+    load: (text) => readDeclarative(text, options),
+    dump: writeDeclarative,
+  })
+})
+
+/** Every answer is searched for the secret, but those that may show one. */
+async function send(method: string, path: string, body?: object, mayShow = false) {
+  const response = await admin.request(path, {
+    method,
+    headers: { 'content-type': 'application/json' },
+    body: body ? JSON.stringify(body) : null,
+  })
+  const text = await response.text()
+  if (!mayShow) expect(text).not.toContain(SECRET)
+  return { status: response.status, body: text === '' ? undefined : JSON.parse(text) }
+}
+
+describe.each([
+  ['key-auth', 'keyauth_credentials', 'key', {}],
+  ['basic-auth', 'basicauth_credentials', 'password', { username: 'ann' }],
+  ['jwt', 'jwt_secrets', 'secret', { key: 'shop' }],
+] as const)('credentials of %s', (path, kind, secret, rest) => {
+  const credential = { ...rest, [secret]: SECRET }
+
+  test('are made under their consumer, listed, changed and removed', async () => {
+    await send('POST', '/consumers', { username: 'ann' })
+    const made = await send('POST', `/consumers/ann/${path}`, credential)
+    expect(made).toMatchObject({ status: 201, body: { ...rest, [secret]: '***' } })
+    const { id } = made.body
+    expect(store.get(kind, id)).toMatchObject(credential)
+    for (const list of [`/consumers/ann/${path}`, `/${path}s`]) {
+      expect((await send('GET', list)).body.data).toEqual([made.body])
+    }
+    const at = `/consumers/ann/${path}/${id}`
+    expect((await send('GET', at)).body).toEqual(made.body)
+    // What an answer showed may come back.
+    expect((await send('PATCH', at, { ...made.body, tags: ['t'] })).body.tags).toEqual(['t'])
+    expect(store.get(kind, id)).toMatchObject({ ...credential, tags: ['t'] })
+    expect((await send('PUT', at, { ...credential, [secret]: 'other' })).status).toBe(200)
+    expect(store.get(kind, id)).toMatchObject({ [secret]: 'other', tags: null })
+    expect((await send('GET', `/consumers/bob/${path}`)).status).toBe(404)
+    expect((await send('DELETE', at)).status).toBe(204)
+    expect(store.list(kind)).toEqual([])
+  })
+
+  test('are unique, and go with their consumer', async () => {
+    await send('POST', '/consumers', { username: 'ann' })
+    await send('POST', `/consumers/ann/${path}`, credential)
+    const again = await send('POST', `/consumers/ann/${path}`, credential)
+    expect(again).toMatchObject({ status: 409, body: { code: 5 } })
+    await send('DELETE', '/consumers/ann')
+    expect(store.snapshot()).toEqual(EMPTY)
+  })
+
+  test('go through a document, and are found again under their id', async () => {
+    await send('POST', '/consumers', { username: 'ann' })
+    await send('POST', `/consumers/ann/${path}`, credential)
+    const { body } = await send('GET', '/config')
+    const before = store.snapshot()
+    expect((await send('POST', '/config', body)).status).toBe(201)
+    expect(store.snapshot()).toEqual(before)
+    await send('POST', '/config', { _format_version: '3.0' })
+    const refused = await send('POST', '/config', body)
+    expect(refused.status).toBe(400)
+    expect(refused.body.message).toContain('*** stands for a secret that is not held here')
+  })
+
+  test('in a file have ids that last, and tell nothing of the secret', async () => {
+    const read = (secretText: string, options = {}) =>
+      readDeclarative(
+        JSON.stringify({
+          _format_version: '3.0',
+          consumers: [{ username: 'ann', [kind]: [{ ...rest, [secret]: secretText }] }],
+        }),
+        { environment: { KEY: SECRET }, ignoreUnknown: false, ...options },
+      )
+    const [one, other] = [await read(SECRET), await read('another')]
+    expect(one[kind]).toHaveLength(1)
+    expect(one[kind][0]?.id).toBe(other[kind][0]?.id as string)
+    const reference = await read('{vault://env/KEY}')
+    expect(reference[kind][0]).toMatchObject({ [secret]: '{vault://env/KEY}' })
+    await expect(read('{vault://env/NONE}')).rejects.toThrow('NONE is not set')
+  })
+
+  test('are kept in a state file, which may be older than they are', async () => {
+    await send('POST', '/consumers', { username: 'ann' })
+    await send('POST', `/consumers/ann/${path}`, credential)
+    let text = ''
+    const file = {
+      name: 'state',
+      read: () => text,
+      write: (written: string) => {
+        text = written
+      },
+    }
+    text = JSON.stringify({ format: 1, consumers: [] })
+    expect(openState(file).snapshot).toEqual(EMPTY)
+    openState(file).save(store.snapshot())
+    expect(openState(file).snapshot).toEqual(store.snapshot())
+  })
+})
+
+test('a secret that is made here is shown once, to who asked for it', async () => {
+  await send('POST', '/consumers', { username: 'ann' })
+  for (const [path, secret] of [
+    ['key-auth', 'key'],
+    ['jwt', 'secret'],
+  ] as const) {
+    const made = await send('POST', `/consumers/ann/${path}`, {}, true)
+    expect(made.body[secret]).toHaveLength(32)
+    const shown = await send('GET', `/consumers/ann/${path}/${made.body.id}`)
+    expect(shown.body[secret]).toBe('***')
+  }
+})
+
+test('a credential must have what its kind needs', async () => {
+  await send('POST', '/consumers', { username: 'ann' })
+  for (const [path, body, field] of [
+    ['basic-auth', { username: 'a' }, 'password'],
+    ['basic-auth', { password: SECRET }, 'username'],
+    ['jwt', { algorithm: 'ES256' }, 'rsa_public_key'],
+    ['jwt', { algorithm: 'none' }, 'algorithm'],
+    ['jwt', { algorithm: 'RS256', rsa_public_key: SECRET }, 'rsa_public_key'],
+    ['key-auth', { key: SECRET, ttl: 5 }, 'ttl'],
+    ['key-auth', { key: '***' }, 'key'],
+    ['key-auth', { key: { a: SECRET } }, 'key'],
+  ] as const) {
+    const { status, body: answer } = await send('POST', `/consumers/ann/${path}`, body)
+    expect([status, Object.keys(answer.fields)]).toEqual([400, [field]])
+  }
+  const alone = await send('POST', '/key-auths', { key: SECRET })
+  expect(alone.body.fields).toEqual({ consumer: 'required field missing' })
+})
+
+test('forms are read by the fields of the plugin that they name, or change', async () => {
+  const form = async (method: string, path: string, data: string) => {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    const response = await admin.request(path, { method, headers, body: data })
+    return response.json()
+  }
+  const made = await form(
+    'POST',
+    '/plugins',
+    'name=rate-limiting&config.minute=5&config.policy=local&config.hide_client_headers=true',
+  )
+  expect(made.config).toMatchObject({ minute: 5, hide_client_headers: true })
+  const changed = await form('PATCH', `/plugins/${made.id}`, 'config.hour=100')
+  expect(changed.config).toMatchObject({ minute: 5, hour: 100 })
+  const keyAuth = await form('POST', '/plugins', 'name=key-auth&config.key_names=x-key')
+  expect(keyAuth.config.key_names).toEqual(['x-key'])
+})
