@@ -1,7 +1,7 @@
 /** Who asks: what a middleware in front of `kafkaConsume` found out, and what follows from it. */
 import type { Context } from 'hono'
 import { KafkaConsumeError } from '../errors.ts'
-import { filterFor, type Wanted } from '../record/filter.ts'
+import { filterFor, isPicky, type Wanted } from '../record/filter.ts'
 import type { PartitionTable } from '../stream/cursor.ts'
 import type { Filter } from '../stream/subscription.ts'
 
@@ -14,7 +14,7 @@ export interface KafkaClient {
   readonly name?: string
   /**
    * The records that it may see, whatever it asks for: of these topics, in these partitions, with
-   * these keys. What is not given, or empty, is not restricted.
+   * these keys, for which these expressions are true. What is not given, or empty, is not restricted.
    */
   readonly only?: Partial<Wanted>
   /** Query parameters that held its credentials: they are no parameters of ours. */
@@ -41,7 +41,7 @@ export function urlOf(c: Context): URL {
 
 /** Whether a client may not see all records of a route. */
 export function isBound({ only }: KafkaClient): boolean {
-  return only !== undefined && count(complete(only)) > 0
+  return isPicky(complete(only))
 }
 
 /**
@@ -56,7 +56,7 @@ export function filterOf(
   client: KafkaClient,
   table: PartitionTable,
 ): Filter | undefined {
-  const { topics, partitions, keys } = complete(client.only)
+  const { topics, partitions, keys, filters } = complete(client.only)
   assertAllowed('topic', wanted.topics, topics)
   assertAllowed('partition', wanted.partitions, partitions)
   const asked = filterFor(wanted, table)
@@ -67,6 +67,7 @@ export function filterOf(
       table.partitions.some(({ partition }) => partition === one),
     ),
     keys,
+    filters,
   }
   const hasNone =
     (partitions.length > 0 && bounds.partitions.length === 0) ||
@@ -109,10 +110,11 @@ function assertAllowed<T extends string | number>(
   throw new KafkaConsumeError('FORBIDDEN', `Cannot read ${what} ${other}: this client may not`)
 }
 
-function complete({ topics = [], partitions = [], keys = [] }: Partial<Wanted> = {}): Wanted {
-  return { topics, partitions, keys }
-}
-
-function count({ topics, partitions, keys }: Wanted): number {
-  return topics.length + partitions.length + keys.length
+function complete({
+  topics = [],
+  partitions = [],
+  keys = [],
+  filters = [],
+}: Partial<Wanted> = {}): Wanted {
+  return { topics, partitions, keys, filters }
 }

@@ -1,5 +1,6 @@
 /** What a client may ask for in the query, and how it is read. Unknown parameters are errors. */
 import { KafkaConsumeError } from '../errors.ts'
+import { expressionOf } from '../record/expression.ts'
 import type { Wanted } from '../record/filter.ts'
 import { parseCursor } from '../stream/cursor.ts'
 import type { Position } from '../stream/feed.ts'
@@ -27,7 +28,7 @@ export type SocketPlan =
   | (StreamPlan & { readonly acks: false })
   | { readonly acks: true; readonly maxUnacked: number; readonly wanted: Wanted }
 
-const FILTERS = ['topic', 'partition', 'key']
+const FILTERS = ['topic', 'partition', 'key', 'filter']
 const READ = ['format', 'max_records', 'max_bytes', 'timeout', 'cursor', 'start', ...FILTERS]
 const STREAM = ['start', 'cursor', 'last_event_id', ...FILTERS]
 const SOCKET = ['acks', ...STREAM]
@@ -153,7 +154,10 @@ function parseWanted(parameters: Parameters, topics: readonly string[]): Wanted 
     if (!/^\d{1,9}$/.test(text)) throw invalid('partition', 'it must be a whole number from 0')
     return Number(text)
   })
-  return { topics: wanted, partitions, keys: parameters.all('key') }
+  const filter = parameters.one('filter')
+  if (filter !== undefined) expressionOf(filter)
+  const filters = filter === undefined ? [] : [filter]
+  return { topics: wanted, partitions, keys: parameters.all('key'), filters }
 }
 
 class Parameters {

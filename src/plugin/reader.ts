@@ -78,7 +78,7 @@ export interface KafkaReader {
 
 const log = getLogger(['hono-kafka-consume', 'reader'])
 
-const NOTHING = { topics: [], partitions: [], keys: [] }
+const NOTHING = { topics: [], partitions: [], keys: [], filters: [] }
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** The reader of one request, and what is to be done when its handler has ended. */

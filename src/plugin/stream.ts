@@ -4,6 +4,7 @@ import { stream as streamLines, streamSSE } from 'hono/streaming'
 import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import { type Exchange, exchangeOf } from '../ops/exchange.ts'
 import { linesOf } from '../record/body.ts'
+import { isPicky } from '../record/filter.ts'
 import type { Gap, KafkaProblem } from '../stream/source.ts'
 import type { Part, Subscription } from '../stream/subscription.ts'
 import { negotiate } from './accept.ts'
@@ -90,10 +91,7 @@ export async function openStream(
     throw error
   }
   // What is prepared may be dropped, too.
-  const filtered =
-    feed.preparation !== undefined ||
-    isBound(client) ||
-    wanted.topics.length + wanted.partitions.length + wanted.keys.length > 0
+  const filtered = feed.preparation !== undefined || isBound(client) || isPicky(wanted)
   return new LiveStream(c, route, subscription, form, filtered, leave)
 }
 

@@ -1,25 +1,31 @@
 import { KafkaConsumeError } from '../errors.ts'
-import type { Chunk } from '../stream/chunk.ts'
 import type { PartitionTable } from '../stream/cursor.ts'
 import type { Filter } from '../stream/subscription.ts'
+import { expressionOf } from './expression.ts'
+import { viewsOf } from './views.ts'
 
 /** Which records a client wants; an empty list wants all. */
 export interface Wanted {
   readonly topics: readonly string[]
   readonly partitions: readonly number[]
   readonly keys: readonly string[]
+  /** Expressions of CEL over a record's fields; all of them are to be true. */
+  readonly filters: readonly string[]
 }
 
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-const keys = new WeakMap<Chunk, ReadonlyArray<string | null>>()
+/** Whether anything in particular is wanted. */
+export function isPicky({ topics, partitions, keys, filters }: Wanted): boolean {
+  return topics.length + partitions.length + keys.length + filters.length > 0
+}
 
 /**
  * Which records of a chunk pass; undefined when all do.
  *
- * @throws KafkaConsumeError INVALID_PARAMETER when a partition is named that no wanted topic has.
+ * @throws KafkaConsumeError INVALID_PARAMETER when a partition is named that no wanted topic has, or
+ * a filter is none.
  */
 export function filterFor(wanted: Wanted, table: PartitionTable): Filter | undefined {
-  if (wanted.topics.length + wanted.partitions.length + wanted.keys.length === 0) return undefined
+  if (!isPicky(wanted)) return undefined
   const asked = table.partitions.filter(
     ({ topic }) => wanted.topics.length === 0 || wanted.topics.includes(topic),
   )
@@ -38,26 +44,14 @@ export function filterFor(wanted: Wanted, table: PartitionTable): Filter | undef
       (wanted.partitions.length === 0 || wanted.partitions.includes(partition)),
   )
   const wantedKeys = new Set(wanted.keys)
+  const expressions = wanted.filters.map(expressionOf)
+  if (wantedKeys.size + expressions.length === 0) {
+    return (chunk, index) => passes[chunk.partitions[index] as number] as boolean
+  }
   return (chunk, index) => {
     if (!passes[chunk.partitions[index] as number]) return false
-    if (wantedKeys.size === 0) return true
-    const key = keysOf(chunk)[index]
-    return key !== null && wantedKeys.has(key as string)
+    const views = viewsOf(chunk)
+    if (wantedKeys.size > 0 && !wantedKeys.has(views.at(index).fields.key as string)) return false
+    return expressions.every((expression) => views.passes(expression, index))
   }
-}
-
-/** The keys of a chunk, found once for all filters that look at it. */
-function keysOf(chunk: Chunk): ReadonlyArray<string | null> {
-  let found = keys.get(chunk)
-  if (!found) {
-    found = Array.from(chunk.offsets, (_, index) => {
-      const begin = chunk.json[index] as number
-      const end = (chunk.starts[index + 1] as number) - 2
-      return (
-        JSON.parse(decoder.decode(chunk.bytes.subarray(begin, end))) as { key: string | null }
-      ).key
-    })
-    keys.set(chunk, found)
-  }
-  return found
 }

@@ -17,7 +17,7 @@ const PARAMETERS = {
   'http-get': ['format', 'max_records', 'max_bytes', 'timeout', 'cursor', 'start'],
   'server-sent-events': ['cursor', 'start', 'last_event_id'],
 } as const
-const FILTERS = ['topic', 'partition', 'key']
+const FILTERS = ['topic', 'partition', 'key', 'filter']
 
 /** Nothing of the inside may reach a client. */
 const INSIDE = /node_modules|\.ts:\d|\.js:\d|\n\s+at |rdkafka|Local: |Broker: |undefined/

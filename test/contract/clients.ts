@@ -98,7 +98,16 @@ export function describeClients(target: () => Target): void {
         expect(refused.status).toBe(403)
         expect(await refused.json()).toMatchObject({ code: 'FORBIDDEN' })
       }
-      for (const only of [{ topics: ['none'] }, { partitions: [99] }, { keys: ['none'] }]) {
+      const some = { only: { topics: [own], filters: ['offset == 1', 'partition > 1'] } }
+      expect(places(await route.records(some, { start: 'earliest' }))).toEqual(
+        places(written.filter(({ partition, offset }) => partition > 1 && offset === 1)),
+      )
+      for (const only of [
+        { topics: ['none'] },
+        { partitions: [99] },
+        { keys: ['none'] },
+        { filters: ['false'] },
+      ]) {
         const none = { start: 'earliest', timeout: '0' }
         expect(await route.records({ only }, none)).toEqual([])
       }

@@ -3,6 +3,7 @@ import type { Target } from '../support/route.ts'
 import { within } from '../support/wait.ts'
 import { describeBadInput } from './bad-input.ts'
 import { describeClients } from './clients.ts'
+import { describeFilters } from './filters.ts'
 import { describeGet } from './get.ts'
 import { describeOffsets } from './offsets.ts'
 import { describeReader } from './reader.ts'
@@ -32,6 +33,7 @@ function describeWire(target: () => Target): void {
   describeGet(target)
   describeStreams(target)
   describeBadInput(target)
+  describeFilters(target)
   describeOffsets(target)
   describeSocket(target)
 }

@@ -26,7 +26,7 @@ const records = [
 ]
 
 function passing(wanted: Partial<Wanted>): number[] | undefined {
-  const filter = filterFor({ topics: [], partitions: [], keys: [], ...wanted }, table)
+  const filter = filterFor({ topics: [], partitions: [], keys: [], filters: [], ...wanted }, table)
   if (!filter) return undefined
   const chunk = encodeChunk(records, new Cursor(table, new Float64Array(3)), 'noop')
   return records.flatMap((_, index) => (filter(chunk, index) ? [index] : []))
@@ -46,6 +46,9 @@ describe('filters', () => {
     [{ keys: ['null'] }, []],
     // A key that is no UTF-8 is asked for as it is shown.
     [{ keys: ['/wA='] }, [6]],
+    [{ filters: ['key == "x"'] }, [0, 2]],
+    [{ filters: ['topic == "a"', 'partition > 0'], keys: ['y', 'x'] }, [1]],
+    [{ filters: ['key.size() == 4'] }, [5, 6]],
   ])('%j lets pass what has all of it', (wanted, expected) => {
     expect(passing(wanted)).toEqual(expected)
   })

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'bun:test'
+import type { TestRecord } from '../support/kafka.ts'
+import { places, Route, range, type Target } from '../support/route.ts'
+import { until } from '../support/wait.ts'
+
+/** Orders whose totals are their numbers. */
+function orders(count: number): TestRecord[] {
+  return range(0, count).map((n) => ({
+    partition: n % 4,
+    key: `customer-${n % 5}`,
+    value: JSON.stringify({ type: n % 2 === 0 ? 'placed' : 'paid', total: n }),
+    headers: [['tenant', n % 3 === 0 ? 'a' : 'b']],
+  }))
+}
+
+const FILTER = 'value.type == "placed" && value.total >= 10 && headers.tenant == "a"'
+
+function wanted(records: ReadonlyArray<{ partition: number; offset: number }>) {
+  return places(records.filter((_, n) => n % 2 === 0 && n >= 10 && n % 3 === 0))
+}
+
+export function describeFilters(target: () => Target): void {
+  describe.concurrent('a filter', () => {
+    test('lets pass what it is true of, by GET, page by page, and by stream', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const written = await kafka.produce(topic, orders(40))
+      for (const messageDeserializer of ['noop', 'json'] as const) {
+        await using route = await Route.mount(target(), {
+          topics: [topic],
+          mode: 'auto',
+          messageDeserializer,
+        })
+        const all = await route.flat({ start: 'earliest', filter: FILTER })
+        expect(places(all.records)).toEqual(wanted(written))
+        // What was left out is behind the cursor, too.
+        expect(all.cursor).toBe(`${topic}:0=10,1=10,2=10,3=10`)
+        const first = await route.flat({ start: 'earliest', filter: FILTER, max_records: 2 })
+        const rest = await route.flat({ cursor: first.cursor as string, filter: FILTER })
+        expect(places([...first.records, ...rest.records])).toEqual(wanted(written))
+
+        await using stream = await route.stream({ start: 'earliest', filter: FILTER })
+        await until(() => stream.records().length >= wanted(written).length, 'the records')
+        expect(places(stream.records())).toEqual(wanted(written))
+      }
+    })
+
+    test('that nothing passes moves the client’s last event id all the same', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        mode: 'server-sent-events',
+        heartbeat: 200,
+      })
+      await using stream = await route.stream({ start: 'earliest', filter: 'false' })
+      await kafka.produce(topic, orders(8))
+      await until(
+        () => stream.lastEventId === `${topic}:0=2,1=2,2=2,3=2`,
+        () => `the id at the end; it is ${stream.lastEventId}`,
+      )
+      expect(stream.records()).toEqual([])
+    })
+
+    test('of a group read takes the others, too', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const written = await kafka.produce(topic, orders(40))
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+      })
+      const records = await route.drain(wanted(written).length, { filter: FILTER })
+      expect(places(records)).toEqual(wanted(written))
+      expect(await route.records({ timeout: 300 })).toEqual([])
+    })
+
+    test('that is none is refused, and told where it is wrong', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = await Route.mount(target(), { topics: [topic], mode: 'auto' })
+      for (const [filter, says] of [
+        ['value.total >', 'at character 14'],
+        ['total > 5', 'Unknown variable: total'],
+        ['offset', 'it must be true or false'],
+        ['x'.repeat(5_000), 'at most 4096 characters'],
+      ]) {
+        for (const accept of ['application/json', 'text/event-stream']) {
+          const response = await route.fetch({ filter } as Record<string, string>, {
+            headers: { accept },
+          })
+          expect(response.status).toBe(400)
+          const { code, message } = (await response.json()) as { code: string; message: string }
+          expect(code).toBe('INVALID_PARAMETER')
+          expect(message).toContain(`Cannot use parameter "filter": `)
+          expect(message).toContain(says as string)
+        }
+      }
+      const twice = await route.fetch({ filter: ['true', 'true'] })
+      expect(twice.status).toBe(400)
+    })
+  })
+}

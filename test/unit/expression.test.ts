@@ -1,0 +1,197 @@
+import { describe, expect, test } from 'bun:test'
+import type { MessageDeserializer } from '../../src/record/encode.ts'
+import { expressionOf } from '../../src/record/expression.ts'
+import { viewsOf } from '../../src/record/views.ts'
+import { type Chunk, encodeChunk } from '../../src/stream/chunk.ts'
+import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
+
+const encoder = new TextEncoder()
+const table = new PartitionTable([{ topic: 'orders', partition: 3 }])
+
+const ORDER = `{"type":"order.placed","total":10.5,"count":3,"id":9007199254740993,"huge":123456789012345678901234567890,
+  "tags":["new","gift"],"items":[{"sku":"a","price":2},{"sku":"b","price":40}],"to":{"city":"Łódź"},"note":null}`
+
+function chunkOf(
+  value: string | null,
+  mode: MessageDeserializer,
+  key: string | null = 'k1',
+): Chunk {
+  const record = {
+    topic: 'orders',
+    partition: 3,
+    offset: 41,
+    timestamp: 1_787_305_085_262,
+    key: key === null ? null : encoder.encode(key),
+    value: value === null ? null : encoder.encode(value),
+    headers: [
+      { trace: encoder.encode('abc') },
+      { n: encoder.encode('1') },
+      { n: encoder.encode('2') },
+    ],
+  }
+  return encodeChunk([record], new Cursor(table, new Float64Array(1)), mode)
+}
+
+function matches(text: string, value: string | null = ORDER, mode: MessageDeserializer = 'json') {
+  return viewsOf(chunkOf(value, mode)).passes(expressionOf(text), 0)
+}
+
+describe('an expression', () => {
+  test.each([
+    'true',
+    'topic == "orders" && partition == 3 && offset == 41',
+    'timestamp > 1787305085000',
+    'timestamp(timestamp / 1000) > timestamp("2026-01-31T09:30:00Z")',
+    'key == "k1"',
+    'key.startsWith("k") && key != null',
+    'headers.trace == "abc" && "n" in headers && headers.n[1] == "2"',
+    'value.type == "order.placed"',
+    'value.type.matches("^order\\\\.(placed|paid)$")',
+    'value.total > 10 && value.total < 10.6 && value.count == 3',
+    // A number of JSON is a double, and calculates with ints all the same.
+    'value.count % 2 == 1 && value.count + 1 == 4 && 2 * value.total == 21 && value.total - 1 == 9.5',
+    'value.id == 9007199254740993 && value.id != 9007199254740992',
+    'value.huge > 1.0e29',
+    '"gift" in value.tags && value.tags.size() == 2 && value.tags[0] == "new"',
+    'value.items.exists(i, i.price > 20) && value.items.all(i, i.price < 50)',
+    'value.items.filter(i, i.sku == "b").map(i, i.price * 2).exists(p, p == 80)',
+    'value["to"]["city"] == "Łódź" && value.to.city.size() == 4',
+    'has(value.to.city) && !has(value.missing) && value.note == null',
+    'value.missing == 1 || value.count == 3',
+    'cel.bind(t, value.total, t > 10 && t < 11)',
+    'value.exists(name, name == "tags")',
+    'json("[1, {}]").size() == 2 && json("9007199254740993") == 9007199254740993',
+    'timestamp(timestamp / 1000).getHours("Europe/Warsaw") >= 0',
+  ])('%s is true of an order', (text) => {
+    expect(matches(text)).toBe(true)
+  })
+
+  test.each([
+    'false',
+    'value.total > 11',
+    // What cannot be evaluated does not match, and neither does its opposite.
+    'value.missing == 1',
+    '!(value.missing == 1)',
+    'value.type > 5',
+    'value.tags[7] == "x"',
+    'int(value.type) == 1',
+    'json(value.type) == 1',
+    'value.note.city == "x"',
+    'value.constructor != null || value.__proto__ != null || "constructor" in value',
+    // True only where it is true.
+    'value.count',
+    'value',
+  ])('%s is not', (text) => {
+    expect(matches(text)).toBe(false)
+  })
+
+  test('a value that is text is compared as text, and has the fields of the JSON that it is', () => {
+    for (const text of [
+      'value.contains("order.placed")',
+      'value.size() > 100',
+      'value.total > 10 && value.items[1].sku == "b" && has(value.to.city)',
+      '"tags" in value && value.items.exists(i, i.price > 20)',
+      'value.exists(name, name == "tags")',
+    ]) {
+      expect([text, matches(text, ORDER, 'noop')]).toEqual([text, true])
+    }
+    expect(matches('value.total > 10', 'no JSON', 'noop')).toBe(false)
+    expect(matches('value == "no JSON"', 'no JSON', 'noop')).toBe(true)
+    const key = viewsOf(chunkOf(ORDER, 'json', '{"id":7}'))
+    expect(key.passes(expressionOf('key.id == 7 && key.startsWith("{")'), 0)).toBe(true)
+  })
+
+  test('a tombstone and a record without a key are null', () => {
+    expect(matches('value == null', null)).toBe(true)
+    expect(matches('value.total > 1', null)).toBe(false)
+    expect(viewsOf(chunkOf(null, 'noop', null)).passes(expressionOf('key == null'), 0)).toBe(true)
+  })
+
+  test.each([
+    ['value.total >', 'Unexpected token: EOF, at character 14'],
+    ['value.total > > 1', 'at character 15'],
+    ['"unfinished', 'Unterminated string, at character 1'],
+    ['', 'at character 1'],
+    ['total > 1', 'Unknown variable: total, at character 1'],
+    ['topic == 1', 'no such overload: string == int'],
+    ['offset + 1', 'it must be true or false, and is of type int'],
+    ['now() > 1', "found no matching overload for 'now()'"],
+    ['value.x.matches("(?=a)")', 'it is no regular expression'],
+    ['value.x.matches(value.y)', 'matches takes a regular expression in quotes, at character 17'],
+    [`value.x.matches("${'(a{30}){30}'.repeat(30)}")`, 'the regular expression is too large'],
+    ['value.list.exists(key, key > 1)', 'the variable "key" is a field\'s name'],
+    ['cel.bind(topic, 1, topic > 0)', 'the variable "topic" is a field\'s name'],
+    [`"${'x'.repeat(5_000)}" == key`, 'it must have at most 4096 characters, and has 5009'],
+    [`${'1+'.repeat(1_000)}1 > 0`, 'maxAstNodes'],
+    [`${'('.repeat(200)}1${')'.repeat(200)} > 0`, 'maxDepth'],
+  ])('%s is refused in words', (text, words) => {
+    let thrown: unknown
+    try {
+      expressionOf(text)
+    } catch (error) {
+      thrown = error
+    }
+    expect(thrown).toMatchObject({ code: 'INVALID_PARAMETER', status: 400 })
+    expect((thrown as Error).message).toStartWith('Cannot use parameter "filter": ')
+    expect((thrown as Error).message).toContain(words)
+  })
+
+  const fifty = `[${Array.from({ length: 50 }, (_, n) => n).join()}]`
+  test.each([
+    // More steps than there is time, texts and lists that double, errors that are caught.
+    `${fifty}.all(a, ${fifty}.all(b, ${fifty}.all(c, ${fifty}.all(d, a + b + c + d >= 0))))`,
+    `[value.type]${'.map(x, x + x)'.repeat(30)}.size() == 1`,
+    `[value.tags]${'.map(x, x + x)'.repeat(30)}.size() == 1`,
+    `${'value.tags.map(a, '.repeat(9)}[a, a]${')'.repeat(9)}.size() > 0`,
+    `${'value.exists(a, '.repeat(9)}value.zz${')'.repeat(9)} || true`,
+    `${'value.exists(a, '.repeat(6)}value == {"a": 1}${')'.repeat(6)} || true`,
+  ])('%s ends, and does not match', (text) => {
+    const started = performance.now()
+    for (let i = 0; i < 20; i++) expect(matches(text)).toBe(false)
+    // Some milliseconds; without a limit, more than anybody waits for.
+    expect(performance.now() - started).toBeLessThan(10_000)
+  })
+
+  test('a regular expression that others backtrack over takes its time only once', () => {
+    const value = JSON.stringify({ text: `${'a'.repeat(5_000)}!` })
+    expect(matches('value.text.matches("^(a+)+$")', value)).toBe(false)
+    expect(matches('value.text.matches("^(a|aa)+!$")', value)).toBe(true)
+  })
+
+  test('what it may cost grows with the record', () => {
+    const numbers = JSON.stringify({ list: Array.from({ length: 5_000 }, (_, n) => n) })
+    expect(matches('value.list.exists(n, n == 4999)', numbers)).toBe(true)
+    expect(matches('value.list.all(a, value.list.exists(b, a == b))', numbers)).toBe(false)
+  })
+
+  test('the same text is compiled once, and asked once for each record', () => {
+    const expression = expressionOf('value.total > 10')
+    expect(expressionOf('value.total > 10')).toBe(expression)
+    let asked = 0
+    const counted = { matches: () => ++asked > 0 }
+    const chunk = chunkOf(ORDER, 'json')
+    for (let i = 0; i < 1_000; i++) expect(viewsOf(chunk).passes(counted, 0)).toBe(true)
+    expect(asked).toBe(1)
+    expect(viewsOf(chunk).at(0)).toBe(viewsOf(chunk).at(0))
+  })
+
+  test('of the expressions the 500 used last are kept', () => {
+    const first = expressionOf('offset > 0')
+    for (let n = 1; n <= 499; n++) expressionOf(`offset > ${n}`)
+    expect(expressionOf('offset > 0')).toBe(first)
+    for (let n = 500; n <= 998; n++) expressionOf(`offset > ${n}`)
+    expect(expressionOf('offset > 0')).toBe(first)
+    for (let n = 1_000; n <= 1_500; n++) expressionOf(`offset > ${n}`)
+    expect(expressionOf('offset > 0')).not.toBe(first)
+  })
+
+  test('records are kept parsed for the newest chunks only', () => {
+    const text = JSON.stringify({ pad: 'x'.repeat(3 * 1024 * 1024) })
+    const old = chunkOf(text, 'json')
+    const view = viewsOf(old).at(0)
+    viewsOf(chunkOf(text, 'json'))
+    expect(viewsOf(old).at(0)).toBe(view)
+    for (let i = 0; i < 3; i++) viewsOf(chunkOf(text, 'json'))
+    expect(viewsOf(old).at(0)).not.toBe(view)
+  })
+})
