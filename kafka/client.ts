@@ -15,7 +15,6 @@ export type TopicDescription = Confluent.TopicDescription
 interface Unlisted {
   /** Makes `consume(n)` wait for a first record only, and then take what is there. */
   setDefaultIsTimeoutOnlyForFirstMessage(only: boolean): void
-  commitCb(offsets: PartitionOffset[], done: (error: ClientError | null) => void): void
   incrementalAssign(partitions: PartitionOffset[]): void
   incrementalUnassign(partitions: PartitionOffset[]): void
   /** Whether the partitions were taken without waiting for us, as after a pause that was too long. */
@@ -34,6 +33,8 @@ const REFUSAL_GRACE_MS = 500
 const SAME_LINE_MS = 30_000
 /** Different lines that are remembered for that. */
 const MAX_LINES = 100
+/** librdkafka's `RD_KAFKA_RESP_ERR__TIMED_OUT`. */
+const TIMED_OUT = -185
 
 let loaded: Client | undefined
 
@@ -183,6 +184,45 @@ export function call<T>(
       fail(error)
     }
   })
+}
+
+/**
+ * Commits, and resolves when Kafka has. The answer comes only while the consumer is asked for
+ * records, and only with `offset_commit_cb: true` among its settings. (The client's own `commitCb`
+ * calls back when the commit was queued.)
+ *
+ * @param offsets Of one topic: the client tells of an error only if no partition was committed.
+ * @param timeout Milliseconds.
+ * @throws KafkaConsumeError
+ */
+export function commitOffsets(
+  consumer: Consumer,
+  offsets: readonly PartitionOffset[],
+  timeout: number,
+): Promise<void> {
+  const asked = textOf(offsets)
+  return call('Cannot commit offsets', (done) => {
+    const finish = (error?: ClientError | null) => {
+      clearTimeout(timer)
+      consumer.off('offset.commit', heard as never)
+      done(error, undefined)
+    }
+    const heard = (error: ClientError | undefined, answered: readonly PartitionOffset[]) => {
+      if (textOf(answered) === asked) finish(error)
+    }
+    const timer = setTimeout(() => finish({ code: TIMED_OUT, message: 'no answer' }), timeout)
+    consumer.on('offset.commit', heard as never)
+    try {
+      consumer.commit([...offsets])
+    } catch (error) {
+      finish(error as ClientError)
+    }
+  })
+}
+
+function textOf(offsets: readonly PartitionOffset[]): string {
+  const texts = offsets.map(({ topic, partition, offset }) => `${topic}:${partition}=${offset}`)
+  return texts.sort().join(',')
 }
 
 /**

@@ -1,15 +1,16 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../src/errors.ts'
 import type { PartitionOffset } from '../src/stream/source.ts'
-import { type Consumer, call } from './client.ts'
+import { type Consumer, commitOffsets } from './client.ts'
 import { isPassing } from './errors.ts'
 import type { Claim } from './ledger.ts'
 import type { OwnedPartition } from './owned-partition.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 
+const TIMEOUT_MS = 5_000
 const RETRY_MS = 1_000
-/** How long the last commit of a partition is tried again while Kafka cannot take it. */
+/** How long who gives partitions up waits for commits, and tries them again while Kafka cannot take them. */
 const LAST_COMMIT_MS = 3_000
 const LAST_RETRY_MS = 100
 
@@ -34,9 +35,9 @@ export class Commits {
     return this.#known.get(`${topic}:${partition}`) ?? -1
   }
 
-  /** Resolves when the commits that were asked for before are done. */
+  /** Resolves when the commits that were asked for before are done, or take too long. */
   settled(): Promise<void> {
-    return this.#last
+    return withinLimit(this.#last)
   }
 
   /** @throws KafkaConsumeError */
@@ -61,16 +62,17 @@ export class Commits {
     })
   }
 
-  /** Commits what is delivered of partitions that are given up. */
+  /** Commits what is delivered of partitions that are given up; resolves also when it cannot. */
   finish(gone: readonly OwnedPartition[]): Promise<void> {
-    return this.#inLine(async () => {
-      const until = performance.now() + LAST_COMMIT_MS
+    const until = performance.now() + LAST_COMMIT_MS
+    const finished = this.#inLine(async () => {
       let error = await this.#commitDelivered(gone)
       while (error && isPassing(error) && performance.now() < until) {
         await new Promise((resolve) => setTimeout(resolve, LAST_RETRY_MS))
         error = await this.#commitDelivered(gone)
       }
     })
+    return withinLimit(finished)
   }
 
   /** @returns why it could not be committed: it goes with the next commit. */
@@ -96,24 +98,22 @@ export class Commits {
 
   async #commit(offsets: readonly PartitionOffset[]): Promise<void> {
     const consumer = this.#consumer()
-    await call('Cannot commit offsets', (done) =>
-      consumer.commitCb([...offsets], (error) => done(error, undefined)),
-    )
+    const byTopic = Map.groupBy(offsets, ({ topic }) => topic).values()
+    await Promise.all([...byTopic].map((part) => commitOffsets(consumer, part, TIMEOUT_MS)))
     this.#isFailing = false
     for (const { topic, partition, offset } of offsets) {
       this.#known.set(`${topic}:${partition}`, offset)
     }
   }
 
-  /** Told once, until a commit succeeds. */
+  /** Told once, until a commit succeeds; what passes by itself, as a change of members, not at all. */
   #cannot(thrown: unknown): KafkaConsumeError {
     const error = asKafkaConsumeError(thrown)
-    if (!this.#isFailing) {
-      log.warn('Cannot commit for group {group}: {error}', {
-        group: this.#groupId,
-        error: error.detail ?? error.message,
-      })
-    }
+    if (isPassing(error) || this.#isFailing) return error
+    log.warn('Cannot commit for group {group}: {error}', {
+      group: this.#groupId,
+      error: error.detail ?? error.message,
+    })
     this.#isFailing = true
     return error
   }
@@ -123,4 +123,13 @@ export class Commits {
     this.#last = done.catch(() => {})
     return done
   }
+}
+
+async function withinLimit(commits: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, LAST_COMMIT_MS)
+  })
+  await Promise.race([commits, late])
+  clearTimeout(timer)
 }

@@ -25,6 +25,8 @@ export function groupSettings(
     'group.id': groupId,
     'enable.auto.commit': false,
     'enable.auto.offset.store': false,
+    // Commits are answered: see commitOffsets.
+    offset_commit_cb: true,
     'enable.partition.eof': true,
     'fetch.wait.max.ms': 100,
     'queued.max.messages.kbytes': 16 * 1024,

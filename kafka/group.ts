@@ -243,13 +243,27 @@ export class Group implements GroupSession {
   /** @param isLost Whether Kafka has taken the partitions from us already. */
   async #leave(isLost = false): Promise<void> {
     const consumer = this.#consumer
-    await this.#release(this.#disown([...this.#owned.values()]), isLost)
-    await this.#releasing
-    this.#consumer = undefined
     this.#left.resolve(undefined)
+    const released = this.#release(this.#disown([...this.#owned.values()]), isLost)
+    await this.#whileAsking(consumer, Promise.all([released, this.#releasing]))
+    this.#consumer = undefined
     this.#assigned = false
     this.#paused = false
     if (consumer) await this.#host.disconnect(consumer)
+  }
+
+  /** The client tells what became of commits only while it is asked for records. */
+  async #whileAsking(consumer: Consumer | undefined, work: Promise<unknown>): Promise<void> {
+    let isOver = false
+    const over = work.finally(() => {
+      isOver = true
+    })
+    while (consumer && !isOver) {
+      // What it brings belongs to nobody here any more.
+      const asked = call('Cannot read from Kafka', (done) => consumer.consume(1, done))
+      await asked.catch(() => this.#change())
+    }
+    await over
   }
 
   /** A member whose instance id another one has taken is told of it by a fatal error only. */

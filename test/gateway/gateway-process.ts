@@ -77,7 +77,7 @@ export class GatewayProcess implements AsyncDisposable {
     return `http://${address}`
   }
 
-  signal(name: 'SIGTERM' | 'SIGINT' | 'SIGHUP'): void {
+  signal(name: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGSTOP' | 'SIGCONT'): void {
     this.#child.kill(name)
   }
 

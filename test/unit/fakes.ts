@@ -282,12 +282,17 @@ export class FakeConsumer {
     this.calls.push('resume')
   }
 
-  commitCb(offsets: PartitionOffset[], done: (error: unknown) => void): void {
+  commit(offsets: PartitionOffset[]): void {
+    const tell = (error?: { message: string; code: number }) => {
+      for (const listener of [...(this.#listeners.get('offset.commit') ?? [])]) {
+        ;(listener as (...told: unknown[]) => void)(error, offsets)
+      }
+    }
     void this.commitGate.then(() => {
-      if (this.commitError) return done(this.commitError)
+      if (this.commitError) return tell(this.commitError)
       this.commits.push(offsets)
       this.calls.push('commit')
-      done(null)
+      tell()
     })
   }
 

@@ -1,0 +1,114 @@
+/** Gateways join and leave one consumer group under load: nothing is lost, and what is doubled is counted. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { freePorts } from '../../kafka/broker/ports.ts'
+import { GatewayProcess } from '../gateway/gateway-process.ts'
+import type { TestKafka } from '../support/kafka.ts'
+import { sleep, until } from '../support/wait.ts'
+import { sized } from './support/form.ts'
+import { connectKafka } from './support/kafka.ts'
+import { Pollers } from './support/pollers.ts'
+import { report } from './support/report.ts'
+import { Writer } from './support/writer.ts'
+
+const GATEWAYS = 3
+const CLIENTS_OF_EACH = 4
+const PARTITIONS = 8
+const MAX_RECORDS = 100
+const RATE = sized(500, 2_000)
+const PAUSE = sized(1_000, 4_000)
+/** Beyond the 10 s after which Kafka gives the partitions of a silent member to others. */
+const SILENCE = 14_000
+
+type End = 'SIGTERM' | 'SIGKILL' | 'SIGSTOP'
+
+let kafka: TestKafka
+beforeAll(async () => {
+  kafka = await connectKafka()
+})
+afterAll(() => kafka.close())
+
+/** @param ends How a member ends, one after the other; it comes back each time. */
+async function churn(ends: readonly End[]): Promise<void> {
+  const topic = await kafka.createTopic(PARTITIONS)
+  await using writer = await Writer.connect(kafka.bootstrapServers, topic, PARTITIONS)
+  const ports = await freePorts(GATEWAYS)
+  const ran: GatewayProcess[] = []
+  await using running = new AsyncDisposableStack()
+  const start = async (port: number) => {
+    const flags = ['--brokers', kafka.bootstrapServers, '--topics', topic, '--admin-port', 'off']
+    const gateway = running.use(
+      GatewayProcess.spawn(['--host', '127.0.0.1', '--port', String(port), ...flags]),
+    )
+    ran.push(gateway)
+    await gateway.url()
+    return gateway
+  }
+  const gateways = await Promise.all(ports.map(start))
+  await using clients = new Pollers(PARTITIONS, MAX_RECORDS)
+  for (const port of ports) {
+    for (let i = 0; i < CLIENTS_OF_EACH; i++) clients.add(`http://127.0.0.1:${port}/messages`)
+  }
+  writer.start(RATE)
+  await until(() => clients.distinct > RATE, 'all to begin', 40_000)
+
+  for (const [index, end] of ends.entries()) {
+    await sleep(PAUSE)
+    const member = index % GATEWAYS
+    const gateway = gateways[member] as GatewayProcess
+    if (end === 'SIGSTOP') {
+      gateway.signal(end)
+      await sleep(SILENCE)
+      gateway.signal('SIGCONT')
+      continue
+    }
+    if (end === 'SIGTERM') {
+      gateway.signal(end)
+      expect(await gateway.exited(12_000)).toBe(0)
+    } else await gateway.kill()
+    await sleep(PAUSE)
+    gateways[member] = await start(ports[member] as number)
+  }
+  await sleep(PAUSE)
+  const sent = await writer.finish()
+  await until(
+    () => clients.distinct === sent,
+    () => `${sent} records in all; ${clients.distinct} came`,
+    60_000,
+  )
+  // What is committed stays committed: nothing more comes.
+  await sleep(PAUSE)
+  const { doubled, wrong, ...counts } = clients.tally
+  const uncertain = ran.reduce((sum, { stderr }) => sum + uncertainIn(stderr), 0)
+  const lost = sent - clients.distinct
+  report(`${GATEWAYS} gateways in a group, ${ends.join(' ')}`, {
+    sent,
+    lost,
+    doubled,
+    uncertain,
+    wrong,
+    ...counts,
+  })
+  expect([lost, wrong]).toEqual([0, 0])
+  // One that is killed takes its count with it: an answer of each client may not be committed, and
+  // those whose commit was on its way.
+  const killed = ends.filter((end) => end === 'SIGKILL').length
+  expect(doubled).toBeLessThanOrEqual(uncertain + killed * CLIENTS_OF_EACH * MAX_RECORDS * 2)
+}
+
+/** What a gateway's log says of records that may come again. */
+function uncertainIn(log: string): number {
+  const lines = log.matchAll(/(\d+) records of group \S+ may be delivered again/g)
+  return [...lines].reduce((sum, [, records]) => sum + Number(records), 0)
+}
+
+test(
+  'members leave in good order and come back',
+  () => churn(sized<End[]>(['SIGTERM', 'SIGTERM'], Array(12).fill('SIGTERM'))),
+  sized(90_000, 600_000),
+)
+
+test(
+  'members are killed, or do not answer for a while',
+  () => churn(sized<End[]>(['SIGKILL'], ['SIGKILL', 'SIGSTOP', 'SIGKILL', 'SIGSTOP', 'SIGKILL'])),
+  sized(90_000, 600_000),
+)

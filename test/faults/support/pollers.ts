@@ -1,0 +1,95 @@
+import type { StreamedRecord } from '../../support/sse.ts'
+import { sleep } from '../../support/wait.ts'
+
+/** How soon a client asks again that got no answer. */
+const RETRY = 50
+
+/** What came to the clients of a group, all in all. */
+export interface GroupTally {
+  readonly received: number
+  /** Records that came more than once. */
+  readonly doubled: number
+  /** Records that are not the ones that were written there. */
+  readonly wrong: number
+  /** Requests that were answered with an error, or not at all. */
+  readonly failed: number
+}
+
+/**
+ * Clients that read as a group by GET, again and again, each on one address. They never give up on
+ * an answer: who leaves while it is on its way may miss records that count as delivered.
+ */
+export class Pollers implements AsyncDisposable {
+  readonly #partitions: number
+  readonly #query: string
+  /** How often each record came. */
+  readonly #seen: Map<number, number>[]
+  readonly #loops: Promise<void>[] = []
+  /** Answers with records, by client. */
+  readonly answers: number[] = []
+  #received = 0
+  #distinct = 0
+  #wrong = 0
+  #failed = 0
+  #isOver = false
+
+  /** @param partitions Of the topic, which a `Writer` fills. */
+  constructor(partitions: number, maxRecords: number) {
+    this.#partitions = partitions
+    this.#query = `format=records&timeout=500&max_records=${maxRecords}`
+    this.#seen = Array.from({ length: partitions }, () => new Map())
+  }
+
+  /** Another client. */
+  add(url: string): void {
+    const client = this.answers.push(0) - 1
+    this.#loops.push(this.#poll(`${url}?${this.#query}`, client))
+  }
+
+  /** Records that came, each counted once. */
+  get distinct(): number {
+    return this.#distinct
+  }
+
+  get tally(): GroupTally {
+    const doubled = this.#received - this.#distinct
+    return { received: this.#received, doubled, wrong: this.#wrong, failed: this.#failed }
+  }
+
+  async #poll(url: string, client: number): Promise<void> {
+    while (!this.#isOver) {
+      const records = await this.#get(url)
+      if (records === undefined) await sleep(RETRY)
+      else if (records.length > 0) {
+        this.answers[client] = (this.answers[client] ?? 0) + 1
+        for (const record of records) this.#take(record)
+      }
+    }
+  }
+
+  async #get(url: string): Promise<readonly StreamedRecord[] | undefined> {
+    try {
+      const response = await fetch(url)
+      const body = (await response.json()) as { records?: readonly StreamedRecord[] }
+      if (response.status === 200) return body.records
+    } catch {
+      // Its server is being started again.
+    }
+    this.#failed++
+    return undefined
+  }
+
+  #take({ partition, offset, value }: StreamedRecord): void {
+    const seen = this.#seen[partition] as Map<number, number>
+    const before = seen.get(offset) ?? 0
+    seen.set(offset, before + 1)
+    this.#received++
+    if (before === 0) this.#distinct++
+    if (Number(value) !== offset * this.#partitions + partition) this.#wrong++
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true
+    await Promise.all(this.#loops)
+  }
+}
