@@ -5,14 +5,15 @@ import { uniqueName } from '../support/names.ts'
 import { places, range, type Target } from '../support/route.ts'
 import { serve, type TestServer } from '../support/server.ts'
 import type { StreamedRecord } from '../support/sse.ts'
-import { sleep, until, within } from '../support/wait.ts'
+import { until, within } from '../support/wait.ts'
 import { spread } from './get.ts'
 
 /** What a handler behind the middleware is asked for over HTTP. */
 class Behind implements AsyncDisposable {
   readonly middleware: KafkaConsumeHandler
   readonly #server: TestServer
-  /** How many loops over a stream have ended. */
+  /** How many records loops over streams have taken, and how many loops have ended. */
+  taken = 0
   ended = 0
 
   constructor(target: Target, topic: string) {
@@ -41,6 +42,7 @@ class Behind implements AsyncDisposable {
       try {
         for await (const record of c.var.kafka.stream({ start: 'earliest' })) {
           records.push(record)
+          this.taken += 1
           if (records.length === Number(c.req.param('count'))) break
         }
       } finally {
@@ -114,7 +116,7 @@ export function describeReader(target: () => Target): void {
       const leaver = new AbortController()
       const left = behind.fetch('/stream/5', { signal: leaver.signal }).catch(() => undefined)
       const stays = behind.fetch('/stream/5')
-      await sleep(700)
+      await until(() => behind.taken === 8, 'both loops to have all there is')
       leaver.abort()
       await left
       await until(() => behind.ended === 1, 'the loop of the client that left to end')
