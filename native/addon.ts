@@ -72,5 +72,11 @@ export function assertAddon(): void {
 }
 
 function cannotLoad(state: string, cause?: unknown): Error {
-  return new Error(`Cannot load the Kafka client: ${state}. Run \`bun run setup\``, { cause })
+  return new Error(`Cannot load the Kafka client: ${state}. Run \`${setupCommand()}\``, { cause })
+}
+
+/** Where we are a dependency, our scripts are not those of the app. */
+function setupCommand(): string {
+  const isInstalled = import.meta.dirname.includes('node_modules')
+  return isInstalled ? 'bunx hono-kafka-consume setup' : 'bun run setup'
 }

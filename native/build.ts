@@ -1,7 +1,8 @@
 /** Compiles the addon: librdkafka by its own configure and make, then ours by ./Makefile. */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { addonName, currentTarget } from './addon.ts'
 import { cacheFolder } from './cache.ts'
 import { run } from './command.ts'
@@ -39,22 +40,33 @@ export interface Sources {
   nodeApi: string
 }
 
-export function sourcesIn(root: string): Sources {
-  const modules = join(root, 'node_modules')
+/**
+ * Wherever they were installed: beside us in a checkout, or with the app that depends on us.
+ *
+ * @throws Error when they are not.
+ */
+export function sources(): Sources {
   return {
-    package: join(modules, '@confluentinc', 'kafka-javascript'),
-    nodeApi: join(modules, 'node-api-headers', 'include'),
+    package: folderOf('@confluentinc/kafka-javascript'),
+    nodeApi: join(folderOf('node-api-headers'), 'include'),
   }
 }
 
+function folderOf(name: string): string {
+  return dirname(createRequire(import.meta.url).resolve(`${name}/package.json`))
+}
+
+function versionOf(name: string): string {
+  const manifest = readFileSync(join(folderOf(name), 'package.json'), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}
+
 /** A hash of all that goes into the addon, led by what a person wants to know of it. */
-export function addonKey(root: string): string {
-  const lock = readFileSync(join(root, 'bun.lock'), 'utf8')
+export function addonKey(): string {
   const hash = new Bun.CryptoHasher('sha256')
-  // The lockfile's entries hold checksums of the packages, whose sources are used unchanged.
-  for (const name of ['@confluentinc/kafka-javascript', 'node-api-headers']) {
-    hash.update(lock.split('\n').find((line) => line.startsWith(`    "${name}": [`)) ?? name)
-  }
+  // Their sources are used unchanged, and a published version never changes.
+  const version = versionOf('@confluentinc/kafka-javascript')
+  hash.update(`${version} ${versionOf('node-api-headers')}`)
   for (const folder of ['include', 'src']) {
     for (const name of readdirSync(join(native, folder)).sort()) {
       hash.update(`\n${name}\n`).update(readFileSync(join(native, folder, name)))
@@ -62,21 +74,18 @@ export function addonKey(root: string): string {
   }
   hash.update(readFileSync(makefile)).update(configureFlags.join(' '))
   for (const name of compilerVariables) hash.update(`\n${name}=${process.env[name] ?? ''}`)
-  const { version } = JSON.parse(
-    readFileSync(join(sourcesIn(root).package, 'package.json'), 'utf8'),
-  ) as { version: string }
   return `${version}-${currentTarget()}-${hash.digest('hex').slice(0, 16)}`
 }
 
 /** Returns the addon's content. The caller holds the lock. */
-export async function buildAddon(root: string, log: string): Promise<Uint8Array> {
-  const sources = sourcesIn(root)
+export async function buildAddon(log: string): Promise<Uint8Array> {
+  const found = sources()
   const folder = join(cacheFolder(), 'build')
   rmSync(folder, { recursive: true, force: true }) // what an interrupted build has left
   mkdirSync(folder, { recursive: true })
   try {
-    await configureLibrdkafka(sources, folder, log)
-    await compile(sources, folder, log)
+    await configureLibrdkafka(found, folder, log)
+    await compile(found, folder, log)
     const addon = join(folder, addonName)
     await checkAddon(addon, log)
     return readFileSync(addon)
@@ -104,12 +113,12 @@ export async function checkAddon(addon: string, log: string): Promise<void> {
   }
 }
 
-async function configureLibrdkafka(sources: Sources, folder: string, log: string): Promise<void> {
+async function configureLibrdkafka(from: Sources, folder: string, log: string): Promise<void> {
   const librdkafka = join(folder, 'librdkafka')
   const { CFLAGS = '', CXXFLAGS = '' } = process.env
   await step('Configuring librdkafka', ({ update }) => {
     // A copy, since configure and make write into the source folder.
-    cpSync(join(sources.package, 'deps', 'librdkafka'), librdkafka, { recursive: true })
+    cpSync(join(from.package, 'deps', 'librdkafka'), librdkafka, { recursive: true })
     return run({
       argv: ['bash', './configure', ...configureFlags],
       cwd: librdkafka,
@@ -124,12 +133,12 @@ async function configureLibrdkafka(sources: Sources, folder: string, log: string
   })
 }
 
-async function compile(sources: Sources, folder: string, log: string): Promise<void> {
+async function compile(from: Sources, folder: string, log: string): Promise<void> {
   // The compiler's flags now come from configure's Makefile.config.
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !compilerVariables.includes(name)),
   )
-  const make = ['make', '-f', makefile, `PACKAGE=${sources.package}`, `NODE_API=${sources.nodeApi}`]
+  const make = ['make', '-f', makefile, `PACKAGE=${from.package}`, `NODE_API=${from.nodeApi}`]
   const total = await countCompilations([...make, '-n'], folder, env)
   let done = 0
   await step('Compiling the Kafka client', ({ update }) =>

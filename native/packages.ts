@@ -6,8 +6,12 @@ import { step } from './progress.ts'
 
 const stampName = '.hono-kafka-consume-setup'
 
-/** Whether node_modules is what this package.json and lockfile say. */
+/**
+ * Whether node_modules is what this package.json and lockfile say. Without a lockfile this is no
+ * checkout but an installed package, whose dependencies came with it.
+ */
 export function packagesAreInstalled(root: string): boolean {
+  if (!existsSync(join(root, 'bun.lock'))) return true
   const stamp = join(root, 'node_modules', stampName)
   return existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint(root)
 }

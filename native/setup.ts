@@ -8,7 +8,7 @@ import {
   manifestPath,
   readManifest,
 } from './addon.ts'
-import { addonKey, buildAddon, checkAddon, sourcesIn } from './build.ts'
+import { addonKey, buildAddon, checkAddon, sources } from './build.ts'
 import { cachedAddon, cacheFolder, dropAddon, storeAddon, withLock, writeWhole } from './cache.ts'
 import { installPackages, packagesAreInstalled } from './packages.ts'
 import { say } from './progress.ts'
@@ -47,24 +47,24 @@ async function setup(given: Set<Flag>): Promise<void> {
 }
 
 function addonIsInstalled(): boolean {
-  return readManifest(addonPath(sourcesIn(root).package))?.key === addonKey(root)
+  return readManifest(addonPath(sources().package))?.key === addonKey()
 }
 
 async function installAddon(force: boolean): Promise<void> {
-  const key = addonKey(root)
+  const key = addonKey()
   const cached = force ? undefined : cachedAddon(key)
   if (cached) {
     place(cached, key)
     if (await loads(key)) return
   }
   await provideSystem(log)
-  const built = await buildAddon(root, log)
+  const built = await buildAddon(log)
   storeAddon(key, built)
   place(built, key)
 }
 
 function place(content: Uint8Array, key: string): void {
-  const addon = addonPath(sourcesIn(root).package)
+  const addon = addonPath(sources().package)
   mkdirSync(dirname(addon), { recursive: true })
   writeWhole(addon, content)
   const manifest: AddonManifest = { key, target: currentTarget(), size: content.length }
@@ -73,7 +73,7 @@ function place(content: Uint8Array, key: string): void {
 
 /** One from the cache may not, as when the system's libraries have changed since. */
 async function loads(key: string): Promise<boolean> {
-  const addon = addonPath(sourcesIn(root).package)
+  const addon = addonPath(sources().package)
   try {
     await checkAddon(addon, log)
     return true

@@ -1,17 +1,17 @@
 import { join } from 'node:path'
 import { describeWireContract } from '../contract/contract.ts'
 import { TestKafka } from '../support/kafka.ts'
-import { installRuntime, type Runtime } from './install.ts'
+import { npmTool } from '../support/npm-tool.ts'
 import { startHost } from './remote.ts'
 
-const LAUNCHERS: Record<Runtime, string[]> = {
+const LAUNCHERS = {
   deno: ['run', '--allow-all', join(import.meta.dirname, 'deno.ts')],
   node: [join(import.meta.dirname, 'node.ts')],
 }
 
-for (const [runtime, launcher] of Object.entries(LAUNCHERS)) {
+for (const runtime of ['deno', 'node'] as const) {
   describeWireContract(`a real Kafka, served by ${runtime}`, async () => {
-    const host = await startHost([await installRuntime(runtime as Runtime), ...launcher])
+    const host = await startHost([await npmTool(runtime), ...LAUNCHERS[runtime]])
     const kafka = await TestKafka.real()
     return {
       kafka,

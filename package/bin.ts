@@ -1,0 +1,30 @@
+#!/usr/bin/env bun
+/** What `bunx hono-kafka-consume` runs. */
+import packageJson from '../package.json' with { type: 'json' }
+
+const usage = `Usage: bunx hono-kafka-consume <command>
+
+  setup [options]   compiles the Kafka client for this machine, where that is not done
+  server [options]  sets up, and starts the gateway
+
+Both take --help. Version ${packageJson.version}.`
+
+const [command, ...rest] = process.argv.slice(2)
+const program = process.argv.slice(0, 2)
+
+if (command === 'setup') {
+  process.argv = [...program, ...rest]
+  await import('../native/setup.ts')
+} else if (command === 'server') {
+  process.argv = [...program, '--quiet']
+  await import('../native/setup.ts')
+  process.argv = [...program, ...rest]
+  await import('../src/server.ts')
+} else if (command === undefined || command === '--help' || command === '-h') {
+  console.log(usage)
+} else if (command === '--version' || command === '-v') {
+  console.log(packageJson.version)
+} else {
+  console.error(`Cannot run "${command}": it is no command\n\n${usage}`)
+  process.exit(2)
+}

@@ -1,0 +1,64 @@
+/**
+ * `bun run package`: the folder `dist/`, from which the npm package is packed. Published are
+ * JavaScript and declarations, since neither Node nor Deno reads TypeScript of a dependency.
+ */
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import packageJson from '../package.json' with { type: 'json' }
+
+const root = join(import.meta.dirname, '..')
+const dist = join(root, 'dist')
+
+rmSync(dist, { recursive: true, force: true })
+mkdirSync(dist)
+compile()
+for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE'])
+  cpSync(join(root, name), join(dist, name))
+// What the addon is compiled from.
+for (const name of ['Makefile', 'include', 'src']) {
+  cpSync(join(root, 'native', name), join(dist, 'native', name), { recursive: true })
+}
+writeFileSync(join(dist, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`)
+console.log(`${dist}: npm pack ./dist`)
+
+function compile(): void {
+  const { exitCode, stdout } = Bun.spawnSync(
+    [process.execPath, 'x', 'tsc', '-p', join(import.meta.dirname, 'tsconfig.json')],
+    { cwd: root, stderr: 'inherit' },
+  )
+  if (exitCode === 0) return
+  console.error(stdout.toString())
+  process.exit(1)
+}
+
+/** The checkout's own, with what only a published package has. */
+function manifest(): object {
+  const { name, version, description, license, type, engines, dependencies, devDependencies } =
+    packageJson
+  const { hono, ...own } = dependencies
+  const entry = (path: string) => ({ types: `./${path}.d.ts`, default: `./${path}.js` })
+  return {
+    name,
+    version,
+    description,
+    keywords: ['hono', 'kafka', 'sse', 'server-sent-events', 'kong', 'bun'],
+    license,
+    type,
+    engines,
+    exports: {
+      '.': entry('src/index'),
+      './worker': entry('src/worker'),
+      './kafka': entry('kafka/index'),
+      './package.json': './package.json',
+    },
+    bin: { [name]: './package/bin.js' },
+    sideEffects: false,
+    dependencies: { ...own, 'node-api-headers': devDependencies['node-api-headers'] },
+    // The app's own, so that there is one Hono in it; Node needs a server for it, too.
+    peerDependencies: {
+      hono: `^${hono}`,
+      '@hono/node-server': `^${devDependencies['@hono/node-server']}`,
+    },
+    peerDependenciesMeta: { '@hono/node-server': { optional: true } },
+  }
+}

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { TestKafka } from '../support/kafka.ts'
+import { npmTool } from '../support/npm-tool.ts'
+import { until, within } from '../support/wait.ts'
+
+// Where the addon is not in the cache it is compiled, on a machine that may be busy.
+setDefaultTimeout(600_000)
+
+const root = join(import.meta.dirname, '../..')
+const bun = process.execPath
+
+async function run(argv: string[], cwd: string): Promise<string> {
+  const child = Bun.spawn(argv, { cwd, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
+  const [out, error] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ])
+  if ((await child.exited) === 0) return out
+  throw new Error(`${argv.join(' ')} ended with ${child.exitCode}:\n${out}${error}`)
+}
+
+describe('the package', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'package-'))
+  const app = join(folder, 'app')
+  let tarball = ''
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  beforeAll(async () => {
+    await run([bun, 'run', 'package'], root)
+    const packed = await run(['npm', 'pack', join(root, 'dist'), '--silent'], folder)
+    tarball = join(folder, packed.trim().split('\n').at(-1) as string)
+    await Bun.write(join(app, 'package.json'), '{"name": "app", "type": "module"}')
+    await run([bun, 'add', 'hono', tarball], app)
+    await run([bun, 'x', 'hono-kafka-consume', 'setup'], app)
+  }, 600_000)
+
+  test('says of itself what is in it: publint and attw find nothing', async () => {
+    const said = await run([await npmTool('publint'), tarball, '--strict'], folder)
+    expect(said).toContain('All good')
+    await run([await npmTool('attw'), '--profile', 'esm-only', tarball], folder)
+  })
+
+  test("the README's app reads Kafka, in an empty folder", async () => {
+    const kafka = await TestKafka.real()
+    const topic = await kafka.createTopic()
+    await kafka.produce(topic, [{ partition: 0, value: 'hello' }])
+    const [, code = ''] = /## In a Hono app.*?```ts\n(.*?)```/s.exec(
+      readFileSync(join(root, 'README.md'), 'utf8'),
+    ) as RegExpExecArray
+    expect(code).toContain("'localhost:9092'")
+    const adapted = code
+      .replace("'localhost:9092'", JSON.stringify(kafka.bootstrapServers))
+      .replace("['orders']", JSON.stringify([topic]))
+      .replace('export default app', 'export default { port: 0, fetch: app.fetch }')
+    writeFileSync(join(app, 'index.ts'), adapted)
+    const server = Bun.spawn([bun, 'index.ts'], { cwd: app, stdout: 'pipe' })
+    try {
+      let said = ''
+      void (async () => {
+        for await (const chunk of server.stdout) said += new TextDecoder().decode(chunk)
+      })()
+      await until(() => said.includes('http://localhost:'), 'the app to listen', 20_000)
+      const [url] = /http:\/\/localhost:\d+/.exec(said) as RegExpExecArray
+      const get = await within(fetch(`${url}/orders`), 'records', 30_000)
+      expect(await get.json()).toMatchObject({
+        [topic]: { partitions: { 0: { records: [{ value: 'hello' }] } } },
+      })
+      const live = await within(fetch(`${url}/orders/live?start=earliest`), 'a stream', 30_000)
+      const reader = (live.body as ReadableStream<Uint8Array>).getReader()
+      let stream = ''
+      while (!stream.includes('"value":"hello"')) {
+        const { value } = await within(reader.read(), 'the record on a stream')
+        stream += new TextDecoder().decode(value)
+      }
+      await reader.cancel()
+    } finally {
+      server.kill('SIGKILL')
+      await server.exited
+      await kafka.close()
+    }
+  })
+
+  test('its types are known to the app, and its Kafka side can be had by itself', async () => {
+    writeFileSync(
+      join(app, 'typed.ts'),
+      `import { kafkaConsume, type KafkaConsumeOptions } from 'hono-kafka-consume'
+import { kafkaSide } from 'hono-kafka-consume/kafka'
+const options: KafkaConsumeOptions = { bootstrapServers: 'localhost:1', topics: ['t'] }
+// @ts-expect-error: it is an unknown option
+kafkaConsume({ ...options, unheard: 1 } satisfies KafkaConsumeOptions)
+const broker = await kafkaSide.startEmbeddedBroker({ topic: 't', records: 1, recordsPerSecond: 0 })
+const records: number = broker.bootstrapServers.length
+console.log('brokers', records)
+process.exit()
+`
+        .replace('kafkaConsume({ ...options', 'try { kafkaConsume({ ...options')
+        .replace('satisfies KafkaConsumeOptions)', 'satisfies KafkaConsumeOptions) } catch {}'),
+    )
+    const flags = ['--noEmit', '--strict', '--skipLibCheck', '--module', 'preserve']
+    const types = ['--target', 'esnext', '--types', join(root, 'node_modules/@types/bun')]
+    await run([join(root, 'node_modules/.bin/tsc'), ...flags, ...types, 'typed.ts'], app)
+    expect(await run([bun, 'typed.ts'], app)).toContain('brokers 1')
+  })
+
+  test('its command explains itself and serves', async () => {
+    const command = [bun, 'x', 'hono-kafka-consume']
+    expect(await run([...command, '--help'], app)).toContain('setup')
+    expect(await run([...command, 'server', '--help'], app)).toContain('--brokers')
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      version: string
+    }
+    expect((await run([...command, '--version'], app)).trim()).toBe(version)
+    await expect(run([...command, 'sing'], app)).rejects.toThrow('Cannot run "sing"')
+  })
+})
