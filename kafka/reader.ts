@@ -1,6 +1,15 @@
-import type { Batch, Gap, KafkaRecord, PartitionOffset, Reader } from '../src/stream/source.ts'
+import type { KafkaConsumeError } from '../src/errors.ts'
+import type {
+  Batch,
+  Framing,
+  Gap,
+  KafkaRecord,
+  PartitionOffset,
+  Reader,
+} from '../src/stream/source.ts'
 import { type Consumer, call, type Message, type Settings } from './client.ts'
-import { type ClientError, GROUP_AUTHORIZATION_FAILED } from './errors.ts'
+import { type ClientError, fromClient, GROUP_AUTHORIZATION_FAILED } from './errors.ts'
+import { canFrame, FrameReader } from './frames.ts'
 
 const MIB = 1024 * 1024
 
@@ -57,6 +66,11 @@ export class AssignedReader implements Reader {
   /** Read, but behind a gap that is yet to be announced. */
   #held: readonly KafkaRecord[] = []
   #ends: PartitionOffset[] = []
+  #frames: FrameReader | undefined
+  /** Read, but behind a gap, as frames. */
+  #framed: Batch[] = []
+  /** What ended the last read of frames. */
+  #failure: KafkaConsumeError | undefined
   #recordBytes = READ_BYTES / FIRST_LIMIT
   #reading: Promise<unknown> = Promise.resolve()
   #healthy = true
@@ -82,7 +96,8 @@ export class AssignedReader implements Reader {
     consumer.assign([...from])
   }
 
-  async read(limit: number, wait: number): Promise<Batch> {
+  async read(limit: number, wait: number, framing?: Framing): Promise<Batch> {
+    if (framing && canFrame()) return this.#readFrames(limit, wait, framing)
     const read = this.#held.length > 0 ? this.#held : await this.#consume(limit, wait)
     // A gap goes before the records of its batch, so those before the gap go by themselves.
     const count = this.#inspect(read)
@@ -111,6 +126,30 @@ export class AssignedReader implements Reader {
       if (isOfGroup(error)) return []
       throw error
     }
+  }
+
+  async #readFrames(limit: number, wait: number, framing: Framing): Promise<Batch> {
+    const ready = this.#framed.shift()
+    if (ready) return ready
+    if (this.#failure) throw this.#failure
+    if (this.#frames?.shape !== framing.shape) this.#frames = new FrameReader(framing.shape)
+    const limits = { records: limit, bytes: READ_BYTES, wait }
+    const reading = this.#frames.read(this.#consumer, framing.from, limits)
+    this.#reading = reading.catch(() => {
+      this.#healthy = false
+    })
+    const { batches, error } = await reading
+    const failure = error && fromClient(error, 'Cannot read from Kafka')
+    if (failure && !isOfGroup(failure)) {
+      this.#healthy = false
+      // Whoever has taken the batches that came before is told.
+      this.#failure = failure
+    }
+    const [first, ...more] = batches
+    this.#framed = more
+    if (first) return first
+    if (this.#failure) throw this.#failure
+    return { records: [], gaps: [], ends: [] }
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,8 @@
 #include <node.h>
 #include <node_buffer.h>
 
+#include "frame_reader.h"
+
 namespace node {
 
 napi_value RegisterModule(napi_env napi, napi_value exports, Init init) {
@@ -10,7 +12,10 @@ napi_value RegisterModule(napi_env napi, napi_value exports, Init init) {
     return nullptr;
   }
   host::Entry entry(environment);
-  entry.Guard([&] { init(v8::Local<v8::Object>(exports), v8::Local<v8::Value>(), nullptr); });
+  entry.Guard([&] {
+    init(v8::Local<v8::Object>(exports), v8::Local<v8::Value>(), nullptr);
+    frames::Initialize(v8::Local<v8::Object>(exports));
+  });
   return entry.Throw() ? nullptr : exports;
 }
 

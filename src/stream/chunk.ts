@@ -1,6 +1,7 @@
 import { encodeBody, encodePrefix, type MessageDeserializer } from '../record/encode.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
-import type { Cursor, PartitionTable } from './cursor.ts'
+import { type Cursor, cursorLabels, type PartitionTable } from './cursor.ts'
+import type { FrameShape, Frames, Framing } from './source.ts'
 
 const encoder = new TextEncoder()
 
@@ -9,27 +10,34 @@ const encoder = new TextEncoder()
  * and where each lies. Every subscriber is sent ranges of the same bytes; other forms (lines, the
  * JSON of a GET) are slices of them, since a frame holds its record's JSON whole.
  */
-export interface Chunk {
+export interface Chunk extends Frames {
   readonly table: PartitionTable
-  /** `id: <cursor>\ndata: <json>\n\n` for each record. */
-  readonly bytes: Uint8Array
-  /** Where each frame begins, and at the end where the last one ends. */
-  readonly starts: Uint32Array
-  /** Where each record's JSON begins; it ends two bytes before the next frame. */
-  readonly json: Uint32Array
-  /** Index of each record's partition in the table. */
-  readonly partitions: Uint32Array
-  readonly offsets: Float64Array
-  /** The vector before the first record, and after the last. */
-  readonly from: Float64Array
-  readonly to: Float64Array
-  /** Of the first record, which is the oldest of them or nearly so; -1 where there is none. */
-  readonly timestamp: number
 }
 
 /** Bytes of memory that a chunk holds. */
 export function sizeOf(chunk: Chunk): number {
   return chunk.bytes.length + chunk.offsets.length * 20 + chunk.from.length * 16
+}
+
+const shapes = new WeakMap<PartitionTable, Map<MessageDeserializer, FrameShape>>()
+
+/** How a reader is to make frames, so that they are those of {@link encodeChunk}; kept by table. */
+export function framing({ table, vector }: Cursor, deserializer: MessageDeserializer): Framing {
+  const ofTable = shapes.get(table) ?? new Map<MessageDeserializer, FrameShape>()
+  shapes.set(table, ofTable)
+  const shape = ofTable.get(deserializer) ?? shapeOf(table, deserializer)
+  ofTable.set(deserializer, shape)
+  return { shape, from: vector.slice() }
+}
+
+function shapeOf(table: PartitionTable, deserializer: MessageDeserializer): FrameShape {
+  const { partitions } = table
+  return {
+    partitions,
+    labels: cursorLabels(table),
+    prefixes: partitions.map(({ topic, partition }) => encodePrefix(topic, partition)),
+    valuesAreJson: deserializer === 'json',
+  }
 }
 
 const BLANK_LINE = '\n\n'

@@ -59,6 +59,15 @@ export class PartitionTable {
   }
 }
 
+/** What stands before each offset in a cursor's text. */
+export function cursorLabels({ partitions }: PartitionTable): string[] {
+  return partitions.map(({ topic, partition }, index) => {
+    const previous = partitions[index - 1]
+    if (previous?.topic === topic) return `,${partition}=`
+    return `${previous ? ';' : ''}${topic}:${partition}=`
+  })
+}
+
 /**
  * A position that moves, and its text. Moving within one partition costs one concatenation, since
  * the text left and right of that partition's offset is kept: records come in runs of a partition.
@@ -74,11 +83,7 @@ export class Cursor {
   constructor(table: PartitionTable, vector: Float64Array) {
     this.table = table
     this.vector = vector.slice()
-    this.#labels = table.partitions.map(({ topic, partition }, index) => {
-      const previous = table.partitions[index - 1]
-      if (previous?.topic === topic) return `,${partition}=`
-      return `${previous ? ';' : ''}${topic}:${partition}=`
-    })
+    this.#labels = cursorLabels(table)
   }
 
   /** Moves one partition to its next offset and returns the text of the whole cursor. */

@@ -75,7 +75,7 @@ export class Replays {
     let closed = false
     return {
       gaps: reader.gaps,
-      read: (limit, wait) => reader.read(limit, wait),
+      read: (limit, wait, framing) => reader.read(limit, wait, framing),
       close: async () => {
         if (closed) return
         closed = true

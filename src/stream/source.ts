@@ -54,10 +54,48 @@ export interface Gap {
 export interface Batch {
   /** In partition order; empty when the wait ran out. */
   readonly records: readonly KafkaRecord[]
+  /** What was read, in place of `records`, by a reader that made the frames that were asked for. */
+  readonly frames?: Frames | undefined
   /** Partitions seen to have no more records at hand, with the offset that reading goes on with. */
   readonly ends: readonly PartitionOffset[]
   /** To be announced before the records. */
   readonly gaps: readonly Gap[]
+}
+
+/** What the frames of a subscription have in common, an entry for each of its partitions. */
+export interface FrameShape {
+  readonly partitions: ReadonlyArray<{ readonly topic: string; readonly partition: number }>
+  /** What stands before the partition's offset in the text of a cursor. */
+  readonly labels: readonly string[]
+  /** The beginning of a record's JSON, up to its offset. */
+  readonly prefixes: readonly string[]
+  /** Values are the JSON that they are, not strings. */
+  readonly valuesAreJson: boolean
+}
+
+/** Records as frames of an event stream, one after another, and where each lies. */
+export interface Frames {
+  /** `id: <cursor>\ndata: <json>\n\n` for each record. */
+  readonly bytes: Uint8Array
+  /** Where each frame begins, and at the end where the last one ends. */
+  readonly starts: Uint32Array
+  /** Where each record's JSON begins; it ends two bytes before the next frame. */
+  readonly json: Uint32Array
+  /** Index of each record's partition among those of the subscription. */
+  readonly partitions: Uint32Array
+  readonly offsets: Float64Array
+  /** What was due next in each partition before the first record, and is after the last. */
+  readonly from: Float64Array
+  readonly to: Float64Array
+  /** Of the first record, which is the oldest of them or nearly so; -1 where there is none. */
+  readonly timestamp: number
+}
+
+/** Frames that are wanted in place of records. A reader that cannot make them brings records. */
+export interface Framing {
+  readonly shape: FrameShape
+  /** What is due next in each partition: where reading goes on. The frames keep it. */
+  readonly from: Float64Array
 }
 
 /** A consumer without a group, assigned at given offsets. One read at a time. */
@@ -69,7 +107,7 @@ export interface Reader {
    * @param wait Milliseconds to wait for a first record.
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
-  read(limit: number, wait: number): Promise<Batch>
+  read(limit: number, wait: number, framing?: Framing): Promise<Batch>
   close(): Promise<void>
 }
 

@@ -2,7 +2,7 @@ import { getLogger } from '@logtape/logtape'
 import type { MessageDeserializer } from '../record/encode.ts'
 import type { Preparation } from '../record/preparation.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
-import { type Chunk, encodeChunk, selectFrom } from './chunk.ts'
+import { type Chunk, encodeChunk, framing, selectFrom } from './chunk.ts'
 import { Cursor, type PartitionTable } from './cursor.ts'
 import type { Replays } from './replays.ts'
 import type { Batch, Gap, Reader } from './source.ts'
@@ -331,7 +331,7 @@ export class Subscription {
       }
       return true
     }
-    const { records, gaps, ends } = await this.#readFrom(this.#reader, limit)
+    const { records, frames, gaps, ends } = await this.#readFrom(this.#reader, limit)
     for (const { topic, partition, reason } of gaps) {
       if (reason === 'out-of-range') this.#restarted.add(`${topic}:${partition}`)
     }
@@ -341,7 +341,8 @@ export class Subscription {
         : records
     if (this.#closed || !prepared) return false
     this.#skip(gaps)
-    if (prepared.length > 0) this.#encode(prepared)
+    if (frames) this.#ready({ table: this.cursor.table, ...frames })
+    else if (prepared.length > 0) this.#ready(this.#encode(prepared))
     // A partition's end lies behind what was read of it: only when that is taken does it count.
     const base = this.#rest ? this.#rest.chunk.to : this.cursor.vector
     for (const { topic, partition, offset } of ends) {
@@ -351,7 +352,7 @@ export class Subscription {
         else this.cursor.set(index, offset)
       }
     }
-    return records.length > 0 || gaps.length > 0 || ends.length > 0
+    return frames !== undefined || records.length > 0 || gaps.length > 0 || ends.length > 0
   }
 
   /** Reads from a replay, and gives it up when it has brought nothing for too long. */
@@ -361,10 +362,13 @@ export class Subscription {
     const stalled = new Promise<Batch>((resolve) => {
       timer = setTimeout(() => resolve(NOTHING), left)
     })
-    const reading = reader.read(Math.min(REPLAY_LIMIT, limit), REPLAY_WAIT_MS)
+    // Records that are to be prepared come as they are.
+    const frames = this.#preparation ? undefined : framing(this.cursor, this.#deserializer)
+    const reading = reader.read(Math.min(REPLAY_LIMIT, limit), REPLAY_WAIT_MS, frames)
     const batch = await Promise.race([reading, stalled]).finally(() => clearTimeout(timer))
     const now = performance.now()
-    if (batch.records.length + batch.gaps.length + batch.ends.length > 0) this.#brought = now
+    const isEmpty = batch.records.length + batch.gaps.length + batch.ends.length === 0
+    if (batch.frames || !isEmpty) this.#brought = now
     else if (now - this.#brought >= REPLAY_STALL_MS && !this.#closed) {
       log.warn('A replay brought nothing for {seconds} s: going on with another consumer', {
         seconds: REPLAY_STALL_MS / 1_000,
@@ -383,9 +387,12 @@ export class Subscription {
     }
   }
 
-  #encode(records: readonly PreparedRecord[]): void {
+  #encode(records: readonly PreparedRecord[]): Chunk {
     const ahead = new Cursor(this.cursor.table, this.cursor.vector)
-    const chunk = encodeChunk(records, ahead, this.#deserializer)
+    return encodeChunk(records, ahead, this.#deserializer)
+  }
+
+  #ready(chunk: Chunk): void {
     if (chunk.offsets.length === 0) this.cursor.moveTo(chunk.to)
     else if (!this.#filter) this.#rest = { chunk, begin: 0 }
     else this.#select(chunk)

@@ -3,7 +3,7 @@ import type { KafkaConsumeError } from '../errors.ts'
 import type { MessageDeserializer } from '../record/encode.ts'
 import type { Preparation } from '../record/preparation.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
-import { type Chunk, encodeChunk, sizeOf } from './chunk.ts'
+import { type Chunk, encodeChunk, framing, sizeOf } from './chunk.ts'
 import { Cursor, type PartitionTable } from './cursor.ts'
 import type { Batch, Gap, PartitionOffset, Reader, Source } from './source.ts'
 
@@ -251,15 +251,16 @@ export class Tail {
           reader = undefined
           continue
         }
-        const { records, gaps, ends } = batch
-        if (records.length === 0 || ends.length > 0) this.#caughtUp = performance.now()
+        const { records, frames, gaps, ends } = batch
+        if ((records.length === 0 && !frames) || ends.length > 0) this.#caughtUp = performance.now()
         for (const gap of gaps) this.#skip(gap)
-        if (records.length > 0) {
+        if (frames) this.#append({ table: this.table, ...frames })
+        else if (records.length > 0) {
           const prepared = this.#preparation
             ? await this.#preparation.insist(records, this.#stop.signal, true)
             : records
           if (!prepared) break
-          this.#append(prepared)
+          this.#append(this.#encode(prepared))
         }
         for (const { topic, partition, offset } of ends) {
           const index = this.table.indexOf(topic, partition)
@@ -286,17 +287,21 @@ export class Tail {
     const replaced = new Promise<undefined>((resolve) => {
       this.#replace = () => resolve(undefined)
     })
+    // Records that are to be prepared come as they are.
+    const frames = this.#preparation ? undefined : framing(this.#cursor, this.#deserializer)
     try {
-      return await Promise.race([reader.read(READ_LIMIT, READ_WAIT_MS), replaced])
+      return await Promise.race([reader.read(READ_LIMIT, READ_WAIT_MS, frames), replaced])
     } finally {
       this.#replace = undefined
     }
   }
 
-  #append(records: readonly PreparedRecord[]): void {
+  #encode(records: readonly PreparedRecord[]): Chunk {
     // On a copy: should encoding fail, the records are read again, not passed over.
-    const ahead = new Cursor(this.table, this.head)
-    const chunk = encodeChunk(records, ahead, this.#deserializer)
+    return encodeChunk(records, new Cursor(this.table, this.head), this.#deserializer)
+  }
+
+  #append(chunk: Chunk): void {
     this.#cursor.moveTo(chunk.to)
     this.#beyond = chunk.offsets.length === 0
     if (this.#beyond) return

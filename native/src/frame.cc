@@ -1,0 +1,140 @@
+#include "frame.h"
+
+#include <list>
+#include <unordered_map>
+
+#include "json.h"
+#include "utf8.h"
+
+namespace frames {
+
+namespace {
+
+void AppendNumber(Output& out, int64_t number) {
+  out.Written(WriteNumber(out.Room(kNumberLength), number));
+}
+
+constexpr std::string_view kNotJson =
+    R"(,"error":{"code":"DESERIALIZATION_FAILED","message":"Cannot deserialize the value: it is no JSON"})";
+
+// All values of a name.
+struct Field {
+  std::string_view name;
+  std::vector<std::string_view> values;
+};
+
+void AppendValues(Output& out, const std::vector<std::string_view>& values, bool as_base64) {
+  if (values.size() > 1) out.Append("[");
+  for (size_t i = 0; i < values.size(); i++) {
+    if (i > 0) out.Append(",");
+    if (as_base64) {
+      AppendBase64(out, values[i]);
+    } else {
+      AppendString(out, values[i]);
+    }
+  }
+  if (values.size() > 1) out.Append("]");
+}
+
+// An object; a name that is given several times has an array. The names whose values are base64 go
+// into `notes`.
+void AppendHeaders(Output& out, const std::vector<Header>& headers, std::string& notes) {
+  std::list<std::string> replaced;
+  std::vector<Field> fields;
+  std::unordered_map<std::string_view, size_t> places;
+  for (auto [name, value] : headers) {
+    // A name is text in any case, as the client shows it.
+    if (!IsUtf8(name)) name = replaced.emplace_back(ReplaceInvalid(name));
+    const auto [place, is_new] = places.try_emplace(name, fields.size());
+    if (is_new) fields.push_back({name, {}});
+    fields[place->second].values.push_back(value);
+  }
+  out.Append("{");
+  for (const auto& [name, values] : fields) {
+    if (&name != &fields.front().name) out.Append(",");
+    const size_t begin = out.size();
+    AppendString(out, name);
+    const std::string quoted(out.data() + begin, out.size() - begin);
+    out.Append(":");
+    // All values of the name alike, so that a reader need not guess which of them are base64.
+    bool is_text = true;
+    for (const std::string_view value : values) is_text = is_text && IsUtf8(value);
+    if (!is_text) notes += (notes.empty() ? "" : ",") + quoted + ":\"base64\"";
+    AppendValues(out, values, !is_text);
+  }
+  out.Append("}");
+}
+
+}  // namespace
+
+void AppendBody(Output& out, const Record& record, bool value_is_json) {
+  // Rare: what is base64, and why. Each begins with a comma.
+  std::string encoding;
+  std::string_view error;
+  out.Append(R"("offset":)");
+  AppendNumber(out, record.offset);
+  out.Append(R"(,"timestamp":)");
+  AppendNumber(out, record.timestamp);
+  out.Append(R"(,"key":)");
+  if (!record.key) {
+    out.Append("null");
+  } else if (!AppendString(out, *record.key)) {
+    AppendBase64(out, *record.key);
+    encoding += R"(,"key":"base64")";
+  }
+  out.Append(R"(,"value":)");
+  if (!record.value) {
+    out.Append("null");
+  } else if (!(value_is_json ? AppendJson(out, *record.value)
+                             : AppendString(out, *record.value))) {
+    AppendBase64(out, *record.value);
+    encoding += R"(,"value":"base64")";
+    if (value_is_json) error = kNotJson;
+  }
+  out.Append(R"(,"headers":)");
+  if (record.headers.empty()) {
+    out.Append("{}");
+  } else {
+    std::string notes;
+    AppendHeaders(out, record.headers, notes);
+    if (!notes.empty()) encoding += R"(,"headers":{)" + notes + "}";
+  }
+  if (!encoding.empty()) {
+    out.Append(R"(,"encoding":{)");
+    out.Append(std::string_view(encoding).substr(1));
+    out.Append("}");
+  }
+  out.Append(error);
+  out.Append("}");
+}
+
+Cursor::Cursor(const std::vector<std::string>& labels, std::vector<double> vector)
+    : labels_(labels), vector_(std::move(vector)), ends_(vector_.size()) {
+  Rebuild();
+}
+
+void Cursor::Set(size_t index, double next) {
+  vector_[index] = next;
+  char digits[kNumberLength];
+  const char* const end = WriteNumber(digits, static_cast<int64_t>(next));
+  const auto length = static_cast<size_t>(end - digits);
+  const size_t begin = (index == 0 ? 0 : ends_[index - 1]) + labels_[index].size();
+  if (ends_[index] - begin == length) {
+    text_.replace(begin, length, digits, length);
+  } else {
+    Rebuild();
+  }
+}
+
+void Cursor::Rebuild() {
+  text_.clear();
+  for (size_t i = 0; i < vector_.size(); i++) {
+    char digits[kNumberLength];
+    const char* const end = WriteNumber(digits, static_cast<int64_t>(vector_[i]));
+    text_ += labels_[i];
+    text_.append(digits, static_cast<size_t>(end - digits));
+    ends_[i] = text_.size();
+  }
+}
+
+}  // namespace frames

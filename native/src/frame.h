@@ -1,0 +1,51 @@
+// One record as the frame of an event stream, byte for byte as src/stream/chunk.ts makes it.
+#pragma once
+
+#include <stdint.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "output.h"
+
+namespace frames {
+
+using Bytes = std::optional<std::string_view>;
+
+struct Header {
+  std::string_view name;
+  std::string_view value;
+};
+
+struct Record {
+  int64_t offset;
+  int64_t timestamp;
+  Bytes key;
+  Bytes value;
+  const std::vector<Header>& headers;
+};
+
+// The JSON of a record from its offset on.
+void AppendBody(Output& out, const Record& record, bool value_is_json);
+
+// A position in all partitions of a subscription, and its text: labels and numbers in turn.
+class Cursor {
+ public:
+  Cursor(const std::vector<std::string>& labels, std::vector<double> vector);
+
+  const std::vector<double>& vector() const { return vector_; }
+  const std::string& text() const { return text_; }
+  void Set(size_t index, double next);
+
+ private:
+  void Rebuild();
+
+  const std::vector<std::string>& labels_;
+  std::vector<double> vector_;
+  std::string text_;
+  std::vector<size_t> ends_;  // of each number
+};
+
+}  // namespace frames

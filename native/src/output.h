@@ -1,0 +1,59 @@
+// Bytes that are being written, from malloc, so that JavaScript can take them over.
+#pragma once
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <new>
+#include <string_view>
+#include <utility>
+
+namespace frames {
+
+class Output {
+ public:
+  Output() = default;
+  ~Output() { free(data_); }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  size_t size() const { return size_; }
+  const char* data() const { return data_; }
+
+  // Where so many bytes more may be written; Written() tells where they ended.
+  char* Room(size_t bytes) {
+    if (capacity_ - size_ < bytes) Grow(bytes);
+    return data_ + size_;
+  }
+  void Written(const char* end) { size_ = static_cast<size_t>(end - data_); }
+  void Truncate(size_t size) { size_ = size; }
+
+  void Append(const char* data, size_t length) {
+    if (length == 0) return;
+    memcpy(Room(length), data, length);
+    size_ += length;
+  }
+  void Append(std::string_view text) { Append(text.data(), text.size()); }
+
+  // The caller frees it.
+  char* Release() {
+    if (void* fitting = realloc(data_, size_ ? size_ : 1)) data_ = static_cast<char*>(fitting);
+    size_ = capacity_ = 0;
+    return std::exchange(data_, nullptr);
+  }
+
+ private:
+  void Grow(size_t bytes) {
+    const size_t wanted = (size_ + bytes > 2 * capacity_) ? size_ + bytes : 2 * capacity_;
+    void* grown = realloc(data_, wanted);
+    if (!grown) throw std::bad_alloc();
+    data_ = static_cast<char*>(grown);
+    capacity_ = wanted;
+  }
+
+  char* data_ = nullptr;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
+};
+
+}  // namespace frames

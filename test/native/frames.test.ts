@@ -1,0 +1,311 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import type { KafkaConsumer } from '@confluentinc/kafka-javascript'
+import fc from 'fast-check'
+import type { Consumer } from '../../kafka/client.ts'
+import { FrameReader } from '../../kafka/frames.ts'
+import { AssignedReader } from '../../kafka/reader.ts'
+import { type Chunk, encodeChunk, framing } from '../../src/stream/chunk.ts'
+import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
+import type { Batch, Frames, Gap, KafkaRecord } from '../../src/stream/source.ts'
+import { record } from '../fuzz/arbitraries.ts'
+import { connectConsumer, connectProducer, disconnectAll, produce } from './clients.ts'
+import { type Cluster, clusters, startMockCluster } from './clusters.ts'
+
+/** The package's declarations lack some of its methods. */
+function asConsumer(consumer: KafkaConsumer): Consumer {
+  return consumer as unknown as Consumer
+}
+
+function frameReader(table: PartitionTable, deserializer: 'noop' | 'json'): FrameReader {
+  const { shape } = framing(new Cursor(table, new Float64Array(table.size)), deserializer)
+  return new FrameReader(shape)
+}
+
+const PARTITIONS = [0, 1, 2]
+const UNLIMITED = { records: 100_000, bytes: 64 * 1024 * 1024, wait: 1_000 }
+const binary = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+
+/** What `encode.ts` and the addon must agree on, and what a generator rarely hits. */
+const cases: Array<Pick<KafkaRecord, 'key' | 'value' | 'headers'>> = [
+  ...Array.from({ length: 0x20 }, (_, code) => String.fromCharCode(code)),
+  '\u007f\u0080\u07ff\u0800\ud7ff\ue000\uffff\u{10000}\u{10ffff}\u2028\u2029\ufeff',
+  'plain text of more than eight characters, with a "quote" and a \\ in it',
+  ...['', ' ', '{}', '[]', '{ }', '[ ]', '{"a":1,"a":[2,{"b":null}]}', '[1,2', '[1,]', '{"a"}'],
+  ...['{"a":1,}', '{a:1}', '01', '1.', '.5', '-', '-0', '1e5', '1E+5', '1e-5', '1e', '+1'],
+  ...['1.5e300', '1 2', 'tru', 'true', 'truefalse', 'null', 'NaN', "'a'", '"a', '"\\x"'],
+  ...['"\\u00e9\\ud800"', '"\\u00g0"', '"\\u00"', '"\t"', '\ufeff1', '\u00a01', '1\u2028'],
+  ...['[1,\r\n 2]', '\n1\n', '"a" ', '[[[[[[[[]]]]]]]]', '[[]', '[]]', '"\u2028é🐢"', '{"":{}}'],
+  ...['"\\"\\\\\\/\\b\\f\\n\\r\\t"', '{"a" : "b" , "c" : [ ] }', `${'['.repeat(500)}1`],
+  `${'['.repeat(500)}${']'.repeat(500)}`,
+  `{"long":"${'x'.repeat(5_000)}\\n${'é'.repeat(5_000)}"}`,
+  `${'"'.repeat(10_000)}`,
+]
+  .map((text) => ({ key: Buffer.from(text), value: Buffer.from(text) }))
+  .concat(
+    [binary, binary.subarray(128), ...[1, 2, 3, 4].map((n) => binary.subarray(255 - n))].map(
+      (bytes) => ({ key: bytes, value: bytes }),
+    ),
+  )
+
+const headers: KafkaRecord['headers'] = [
+  { ['__proto__']: binary.subarray(65, 70) },
+  ...[1, 2].map((n) => ({ again: binary.subarray(48, 48 + n) })),
+  ...[1, 128].map((n) => ({ mixed: binary.subarray(n, n + 1) })),
+  { constructor: binary.subarray(255) },
+  ...Array.from({ length: 2_000 }, (_, n) => ({ [`name ${n % 1_500}`]: Buffer.from(`${n}`) })),
+]
+
+for (const { name, start } of clusters) {
+  describe(`frames made by the addon, through the ${name}`, () => {
+    let cluster: Cluster
+    let topic: string
+    let table: PartitionTable
+    beforeAll(async () => {
+      cluster = await start()
+    })
+    afterEach(disconnectAll)
+    afterAll(() => cluster.close())
+
+    async function newTopic(): Promise<void> {
+      topic = await cluster.createTopic()
+      table = new PartitionTable(PARTITIONS.map((partition) => ({ topic, partition })))
+    }
+
+    async function openConsumer(): Promise<Consumer> {
+      const settings = { 'enable.partition.eof': true, 'fetch.wait.max.ms': 20 }
+      return asConsumer(await connectConsumer(cluster.brokers, settings))
+    }
+
+    /** All that is there from a position on, as the client's records. */
+    async function readRecords(
+      consumer: Consumer,
+      from: Float64Array,
+      count: number,
+    ): Promise<KafkaRecord[]> {
+      const reader = new AssignedReader(consumer, table.offsets(from), [], async () => {})
+      const records: KafkaRecord[] = []
+      while (records.length < count) records.push(...(await reader.read(10_000, 100)).records)
+      await reader.close()
+      return records
+    }
+
+    /** The same as frames. */
+    async function readFrames(
+      consumer: Consumer,
+      from: Float64Array,
+      count: number,
+      deserializer: 'noop' | 'json',
+      limits = UNLIMITED,
+    ): Promise<Frames[]> {
+      consumer.assign(table.offsets(from))
+      const reader = frameReader(table, deserializer)
+      const all: Frames[] = []
+      let due = from
+      for (let read = 0; read < count; ) {
+        const { batches, error } = await reader.read(consumer, due.slice(), limits)
+        expect(error).toBeUndefined()
+        for (const { frames } of batches) {
+          if (!frames) continue
+          expect(frames.from).toEqual(due)
+          all.push(frames)
+          read += frames.offsets.length
+          due = frames.to
+        }
+      }
+      return all
+    }
+
+    /** What `encodeChunk` makes of the same records in the same order. */
+    function expected(
+      frames: Frames,
+      records: readonly KafkaRecord[],
+      deserializer: 'noop' | 'json',
+    ): Chunk {
+      const inOrder = Array.from(frames.offsets, (offset, index) => {
+        const found = records.find(
+          (record) => record.offset === offset && record.partition === frames.partitions[index],
+        )
+        if (!found) throw new Error(`Cannot compare: offset ${offset} was not read`)
+        return found
+      })
+      return encodeChunk(inOrder, new Cursor(table, frames.from), deserializer)
+    }
+
+    function expectAlike(frames: Frames, chunk: Chunk): void {
+      for (let i = 0; i < frames.offsets.length; i++) {
+        const at = (of: Frames) =>
+          Buffer.from(of.bytes.subarray(of.starts[i], of.starts[i + 1])).toString('latin1')
+        expect(at(frames)).toBe(at(chunk))
+      }
+      expect({ table, ...frames }).toEqual(chunk)
+    }
+
+    test('are those of encodeChunk, byte for byte: chosen cases', async () => {
+      await newTopic()
+      const producer = await connectProducer(cluster.brokers)
+      const all = [
+        ...cases,
+        { key: null, value: null, headers },
+        { key: null, value: binary, headers },
+      ]
+      await produce(
+        producer,
+        topic,
+        all.map((record, n) => ({ ...record, partition: n % 3 }) as never),
+      )
+      const from = new Float64Array(3)
+      const consumer = await openConsumer()
+      const records = await readRecords(consumer, from, all.length)
+      for (const deserializer of ['noop', 'json'] as const) {
+        const chunks = await readFrames(consumer, from, all.length, deserializer)
+        for (const frames of chunks) expectAlike(frames, expected(frames, records, deserializer))
+      }
+    }, 60_000)
+
+    test('are those of encodeChunk, byte for byte: any records', async () => {
+      await newTopic()
+      const producer = await connectProducer(cluster.brokers)
+      const consumer = await openConsumer()
+      let from: Float64Array = new Float64Array(3)
+      const anything = fc.array(
+        fc.nat({ max: 2 }).chain((p) => record('', p, 0)),
+        {
+          minLength: 100,
+          maxLength: 400,
+          size: 'max',
+        },
+      )
+      await fc.assert(
+        fc.asyncProperty(anything, fc.constantFrom('noop', 'json'), async (given, deserializer) => {
+          await produce(producer, topic, given as never)
+          const records = await readRecords(consumer, from, given.length)
+          const chunks = await readFrames(consumer, from, given.length, deserializer)
+          for (const frames of chunks) expectAlike(frames, expected(frames, records, deserializer))
+          from = (chunks.at(-1) as Frames).to
+        }),
+        { numRuns: 15, endOnFailure: true },
+      )
+    }, 60_000)
+
+    test('end at a limit of records and of bytes, and go on from there', async () => {
+      await newTopic()
+      const producer = await connectProducer(cluster.brokers)
+      const values = Array.from({ length: 2_000 }, (_, n) => ({
+        value: Buffer.from(`${n} ${'x'.repeat(1_000)}`),
+        partition: n % 3,
+      }))
+      await produce(producer, topic, values)
+      const from = new Float64Array(3)
+      const consumer = await openConsumer()
+      const few = await readFrames(consumer, from, 2_000, 'noop', { ...UNLIMITED, records: 7 })
+      expect(Math.max(...few.map(({ offsets }) => offsets.length))).toBe(7)
+      const small = await readFrames(consumer, from, 2_000, 'noop', { ...UNLIMITED, bytes: 20_000 })
+      expect(Math.max(...small.map(({ bytes }) => bytes.length))).toBeLessThan(40_000)
+      for (const all of [few, small]) {
+        const seen = all.flatMap(({ offsets, partitions }) =>
+          Array.from(offsets, (offset, i) => `${partitions[i]}:${offset}`),
+        )
+        expect(new Set(seen).size).toBe(2_000)
+        expect(seen).toHaveLength(2_000)
+      }
+    }, 60_000)
+
+    test('come after a gap, never around it', async () => {
+      await newTopic()
+      const producer = await connectProducer(cluster.brokers)
+      const values = [0, 1, 2].flatMap((partition) =>
+        Array.from({ length: 5 }, (_, n) => ({ value: Buffer.from(`${n}`), partition })),
+      )
+      await produce(producer, topic, values)
+      const consumer = await openConsumer()
+      consumer.assign(table.offsets(new Float64Array(3)))
+      const reader = frameReader(table, 'noop')
+      // As if two of the partitions had been longer: theirs now begin anew.
+      let due: Float64Array = Float64Array.of(9, 0, 7)
+      const seen: Array<string | Gap> = []
+      while (seen.length < values.length + 2) {
+        for (const { frames, gaps } of (await reader.read(consumer, due, UNLIMITED)).batches) {
+          seen.push(...gaps)
+          expect(gaps.length).toBeLessThan(2)
+          if (!frames) continue
+          for (const { partition, to } of gaps) expect(frames.from[partition]).toBe(to)
+          frames.offsets.forEach((offset, i) => {
+            seen.push(`${frames.partitions[i]}:${offset}`)
+            const text = Buffer.from(frames.bytes.subarray(frames.json[i], frames.starts[i + 1]))
+            const { partition, offset: own } = JSON.parse(text.toString())
+            expect({ partition, own }).toEqual({ partition: frames.partitions[i], own: offset })
+          })
+          due = frames.to
+        }
+      }
+      for (const [partition, from] of [
+        [0, 9],
+        [2, 7],
+      ] as const) {
+        const gap = { topic, partition, from, to: 0, reason: 'out-of-range' } as const
+        const at = seen.findIndex((entry) => Bun.deepEquals(entry, gap))
+        expect(at).toBeGreaterThanOrEqual(0)
+        expect(seen[at + 1]).toBe(`${partition}:0`)
+      }
+      expect([...due]).toEqual([5, 5, 5])
+    }, 30_000)
+
+    test('do not keep a consumer from being closed, and end with an error', async () => {
+      await newTopic()
+      const consumer = await openConsumer()
+      consumer.assign(table.offsets(new Float64Array(3)))
+      const reader = frameReader(table, 'noop')
+      const due = new Float64Array(3)
+      const limits = { ...UNLIMITED, wait: 500 }
+      let reads = 0
+      const reading = (async () => {
+        for (;;) {
+          const { batches, error } = await reader.read(consumer, due, limits)
+          reads++
+          if (batches.length === 0) return error
+        }
+      })()
+      const early = reader.read(consumer, due, limits)
+      await disconnectAll()
+      await early
+      expect(await reading).toMatchObject({ code: -172 })
+      expect(reads).toBeGreaterThan(0)
+    }, 30_000)
+  })
+}
+
+test('records that are gone are a gap to where the partition begins', async () => {
+  const cluster = await startMockCluster()
+  try {
+    const topic = await cluster.createTopic()
+    const table = new PartitionTable([{ topic, partition: 0 }])
+    const producer = await connectProducer(cluster.brokers)
+    // The mock cluster keeps 5 MB of a partition.
+    for (let i = 0; i < 8; i++) {
+      await produce(producer, topic, [{ value: Buffer.alloc(900_000, 'x') }])
+    }
+    const consumer = asConsumer(await connectConsumer(cluster.brokers))
+    consumer.assign(table.offsets(new Float64Array(1)))
+    const reader = frameReader(table, 'noop')
+    let first: Batch | undefined
+    for (const due = new Float64Array(1); !first?.frames; ) {
+      const { batches } = await reader.read(consumer, due, UNLIMITED)
+      first = batches[0]
+    }
+    const begin = first.frames.offsets[0] as number
+    expect(begin).toBeGreaterThan(0)
+    expect(first.gaps).toEqual([{ topic, partition: 0, from: 0, to: begin, reason: 'retention' }])
+    expect(first.frames.from[0]).toBe(begin)
+  } finally {
+    await disconnectAll()
+    await cluster.close()
+  }
+}, 30_000)
+
+test('what is no consumer is refused', async () => {
+  const table = new PartitionTable([{ topic: 't', partition: 0 }])
+  const reader = frameReader(table, 'noop')
+  const consumer = { getClient: () => ({}) } as unknown as Consumer
+  const reading = reader.read(consumer, new Float64Array(1), UNLIMITED)
+  await expect(reading).rejects.toThrow('Illegal invocation')
+})
