@@ -1,5 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import { type Context, Hono } from 'hono'
+import type { KnownClient } from './auth/clients.ts'
+import { type GuardOptions, guard } from './auth/guard.ts'
 import { asKafkaConsumeError } from './errors.ts'
 import { kafkaConsume } from './index.ts'
 import type { Snapshot } from './kong/entities.ts'
@@ -28,6 +30,8 @@ export interface GatewayOptions {
   readonly environment?: Environment
   /** Whether `/metrics` is there. Default: true. */
   readonly metrics?: boolean
+  /** Who is served, and how much. Default: everyone. Health is everybody's. */
+  readonly guard?: GuardOptions | undefined
   /** Finds the address that a request came from. Default: all come from one. */
   readonly addressOf?: (c: Context) => string
 }
@@ -42,6 +46,8 @@ export interface Gateway {
    * @throws SchemaViolation, and nothing changes.
    */
   apply(snapshot: Snapshot): void
+  /** Lets other clients in from now on, where the guard asks for any. */
+  replaceClients(clients: readonly KnownClient[]): void
   /** Why requests cannot be served; empty when they can. */
   notReady(): readonly NotReady[]
   /**
@@ -68,6 +74,7 @@ export function createGateway(
     groupInstanceId,
     environment = {},
     metrics = true,
+    guard: access,
     addressOf = () => 'unknown',
   }: GatewayOptions,
   make: MakeRoute = kafkaConsume,
@@ -85,6 +92,8 @@ export function createGateway(
     '/',
     healthRoutes(() => lives.notReady()),
   )
+  const door = access && guard(access, addressOf)
+  if (door) app.use(door.handle)
   if (figures) app.get('/metrics', figures.printMetrics)
   app.all('*', (c, next) => {
     const answer = proxy.handle(c)
@@ -107,6 +116,7 @@ export function createGateway(
   return {
     app,
     apply: (snapshot) => proxy.apply(snapshot),
+    replaceClients: (clients) => door?.replaceClients(clients),
     notReady: () => lives.notReady(),
     start: () => lives.start(),
     close: () => lives.close(),

@@ -16,6 +16,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { createAdmin } from './admin/admin.ts'
 import { createGateway, type Gateway } from './app.ts'
 import { addressFinder } from './auth/address.ts'
+import { type KnownClient, readClients } from './auth/clients.ts'
 import {
   type CommandLine,
   DEFAULT_ADMIN_PORT,
@@ -82,8 +83,11 @@ async function main(): Promise<void> {
   const cluster = broker
     ? { brokers: [...broker.bootstrapServers], topics: [DEMO.topic] }
     : config.cluster
+  const loadClients = () => [...(config.guard?.clients ?? []), ...readClientsFile(config.clients)]
   const gateway = createGateway({
     ...(cluster && { cluster }),
+    guard:
+      config.clients === undefined ? config.guard : { ...config.guard, clients: loadClients() },
     groupInstanceId: config.groupInstanceId,
     environment: process.env,
     metrics: config.metrics,
@@ -97,8 +101,15 @@ async function main(): Promise<void> {
   const server = listen(config, PROXY_FLAGS, gateway.app)
   const admin = listenAdmin(config, isDemo, store, gateway)
   const servers = admin ? [server, admin] : [server]
-  if (config.config !== undefined) reloadOnSignal(config, config.config, store)
-  endOnSignal({ servers, gateway, broker }, config.config === undefined)
+  if (config.config !== undefined) {
+    const { config: path } = config
+    reloadOnSignal(path, async () => store.replaceAll(await loadFile(config, path)))
+  }
+  if (config.clients !== undefined) {
+    reloadOnSignal(config.clients, async () => gateway.replaceClients(loadClients()))
+  }
+  const isReloading = config.config !== undefined || config.clients !== undefined
+  endOnSignal({ servers, gateway, broker }, !isReloading)
 
   console.log(
     banner({
@@ -230,16 +241,24 @@ async function loadFile({ ignoreUnknown }: GatewayConfig, path: string): Promise
   }
 }
 
-/** Reads the file again at each SIGHUP, one after the other; one that is wrong changes nothing. */
-function reloadOnSignal(config: GatewayConfig, path: string, store: Store): void {
+/** @throws Error that names the file. */
+function readClientsFile(path: string | undefined): readonly KnownClient[] {
+  if (path === undefined) return []
+  try {
+    return readClients(readFileSync(path, 'utf8'), process.env)
+  } catch (error) {
+    const state = error instanceof Error ? error.message : String(error)
+    throw new Error(`Cannot use ${path}: ${state}`, { cause: error })
+  }
+}
+
+/** Reads a file again at each SIGHUP, one after the other; one that is wrong changes nothing. */
+function reloadOnSignal(path: string, read: () => Promise<void>): void {
   let last = Promise.resolve()
   const reload = async () => {
     try {
-      store.replaceAll(await loadFile(config, path))
-      log.info('SIGHUP: {routes} routes of {path} are served', {
-        routes: store.list('routes').length,
-        path,
-      })
+      await read()
+      log.info('SIGHUP: {path} is served as it is now', { path })
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       log.error('SIGHUP: {message}. What was served before still is', { message })

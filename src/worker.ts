@@ -17,17 +17,24 @@ declare const Deno: { env: { toObject(): Environment } }
 const environment: Environment = globalThis.process?.env ?? Deno.env.toObject()
 // A wrong configuration throws here, while loading: Bun and Deno then print the message and exit
 // with 1, so that a deployment fails at once and not request by request.
-const { cluster, logLevel, trustedProxies } = readGatewayConfig({}, environment)
+const { cluster, logLevel, trustedProxies, guard, clients } = readGatewayConfig({}, environment)
 if (!cluster) {
   throw new KafkaConsumeError(
     'INVALID_OPTIONS',
     'Cannot start: KAFKA_BROKERS ("host:port,…") and KAFKA_TOPICS ("name,…") are required',
   )
 }
+if (clients !== undefined) {
+  throw new KafkaConsumeError(
+    'INVALID_OPTIONS',
+    'Cannot start: CLIENTS_FILE is not read here, give BEARER_KEYS or JWKS_URL',
+  )
+}
 logToConsole(logLevel)
 const { getConnInfo } = await ('Deno' in globalThis ? import('hono/deno') : import('hono/bun'))
 const gateway = createGateway({
   cluster,
+  guard,
   addressOf: addressFinder(getConnInfo, trustedProxies),
 })
 

@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { KafkaConsumeError } from '../errors.ts'
 import { LOG_LEVELS } from '../ops/log.ts'
 import { instanceId } from './fields.ts'
+import { guardProblems, guardSettings, withGuard } from './guard.ts'
 import { optionsSchema } from './options.ts'
 
 const DEFAULT_PORT = '8000'
@@ -15,7 +16,8 @@ const HOST_REQUIRED = 'a host name or an IP address is required'
 
 /** What a setting is called on the command line and in the environment, and in the help. */
 interface Naming {
-  readonly flag: string
+  /** None for a secret: other processes see a command line. */
+  readonly flag?: string
   readonly variable: string
   /** What stands for its value in the help; none for a switch. */
   readonly value?: string
@@ -128,6 +130,7 @@ const settings = {
       default: '0',
     }),
   ),
+  ...guardSettings,
   logLevel: v.pipe(
     v.optional(v.picklist(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')} is required`), 'info'),
     v.description(`Least important log lines to print: ${LOG_LEVELS.join(', ')}`),
@@ -180,8 +183,15 @@ const gatewaySchema = v.pipe(
     ),
     ['state'],
   ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return
+    for (const [key, message] of guardProblems(dataset.value)) {
+      const item = { type: 'object', origin: 'value', input: dataset.value, key } as const
+      addIssue({ message, path: [{ ...item, value: undefined }] })
+    }
+  }),
   v.transform(({ brokers, topics, ...rest }) => ({
-    ...rest,
+    ...withGuard(rest),
     cluster: brokers && topics ? { brokers, topics } : undefined,
   })),
 )
@@ -197,8 +207,8 @@ export type CommandLine =
 /** The flags as `parseArgs` of `node:util` takes them. */
 export const flagOptions: Record<string, { type: 'string' | 'boolean'; short?: string }> =
   Object.fromEntries([
-    ...Object.values(namings).map(
-      ({ flag, value }) => [flag, { type: value ? 'string' : 'boolean' }] as const,
+    ...Object.values(namings).flatMap(({ flag, value }) =>
+      flag === undefined ? [] : [[flag, { type: value ? 'string' : 'boolean' }] as const],
     ),
     ...SWITCHES.map(({ flag, short }) => [flag, { type: 'boolean', short }] as const),
   ])
@@ -254,7 +264,7 @@ export function readGatewayConfig(
 ): GatewayConfig {
   const given = Object.entries(namings).map(
     ([name, { flag, variable }]) =>
-      [name, flags[flag] ?? (environment[variable] || undefined)] as const,
+      [name, (flag && flags[flag]) ?? (environment[variable] || undefined)] as const,
   )
   const result = v.safeParse(gatewaySchema, Object.fromEntries(given))
   if (result.success) return result.output
@@ -273,7 +283,7 @@ export function gatewayHelp(): string {
       const { flag, variable, value, default: fallback } = namings[name as Setting]
       const ending = fallback === undefined ? '' : ` (default: ${fallback})`
       return [
-        value ? `--${flag} <${value}>` : `--${flag}`,
+        flag === undefined ? '' : value ? `--${flag} <${value}>` : `--${flag}`,
         variable,
         `${v.getDescription(schema)}${ending}`,
       ] as const
@@ -301,7 +311,7 @@ function isPort(text: string): boolean {
 }
 
 function called({ flag, variable }: Naming): string {
-  return `--${flag} (${variable})`
+  return flag === undefined ? variable : `--${flag} (${variable})`
 }
 
 function cannotStart(problems: readonly string[]): KafkaConsumeError {

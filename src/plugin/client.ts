@@ -64,7 +64,9 @@ export function filterOf(
     topics,
     // One that Kafka does not have is nobody's mistake who asks: nothing is in it.
     partitions: partitions.filter((one) =>
-      table.partitions.some(({ partition }) => partition === one),
+      table.partitions.some(
+        ({ topic, partition }) => partition === one && mayRead(client, topic, partition),
+      ),
     ),
     keys,
     filters,

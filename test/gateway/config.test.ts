@@ -32,6 +32,7 @@ describe('what the gateway is told', () => {
       adminHost: '127.0.0.1',
       ignoreUnknown: false,
       trustedProxies: 0,
+      guard: undefined,
       cluster: undefined,
     })
   })
@@ -59,6 +60,7 @@ describe('what the gateway is told', () => {
       adminHost: '127.0.0.1',
       ignoreUnknown: false,
       trustedProxies: 0,
+      guard: undefined,
       cluster: { brokers: ['a:1', 'b:2'], topics: ['x', 'y'] },
     })
   })

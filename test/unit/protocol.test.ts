@@ -33,6 +33,7 @@ const codes: Record<ErrorCode, true> = {
   TOO_MANY_REPLAYS: true,
   TOO_MANY_POLLS: true,
   TOO_MANY_GROUPS: true,
+  AUTHENTICATION_UNAVAILABLE: true,
   TOO_MANY_RECORDS: true,
   GROUP_MEMBER_FENCED: true,
   SHUTTING_DOWN: true,

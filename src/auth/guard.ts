@@ -1,0 +1,214 @@
+/** What a request must show to be served, and how often a client may come: by the gateway's settings. */
+import type { Context, MiddlewareHandler } from 'hono'
+import { getCookie } from 'hono/cookie'
+import { cors } from 'hono/cors'
+import { auth as basicOf } from 'hono/utils/basic-auth'
+import { KafkaConsumeError } from '../errors.ts'
+import { errorAnswer } from '../plugin/answers.ts'
+import type { KafkaClient } from '../plugin/client.ts'
+import { Clients, type KnownClient } from './clients.ts'
+import { type TokenOptions, tokenChecker } from './tokens.ts'
+import { type Limits, rateLimitHeaders, Windows } from './windows.ts'
+
+/** Who is served, and how much. What is not given is not asked for. */
+export interface GuardOptions {
+  /** Those who may read, by key or password. */
+  readonly clients?: readonly KnownClient[] | undefined
+  /** Whose tokens are taken. */
+  readonly tokens?: TokenOptions | undefined
+  /** A cookie in which a key or token may come, for browsers' `EventSource`. */
+  readonly tokenCookie?: string | undefined
+  /** A query parameter in which a key or token may come. */
+  readonly tokenQuery?: string | undefined
+  /** Origins whose pages may read, or `*`. */
+  readonly corsOrigins?: readonly string[] | undefined
+  /** Requests of one client at most. */
+  readonly limits?: Limits | undefined
+  /** Open streams of one client at most. */
+  readonly maxStreams?: number | undefined
+}
+
+/** The middleware, and what may change while it serves. */
+export interface Guard {
+  readonly handle: MiddlewareHandler
+  /** Serves other clients from now on. Streams that are open go on. */
+  replaceClients(clients: readonly KnownClient[]): void
+}
+
+const REALM = 'hono-kafka-consume'
+/** Seconds for which a browser keeps what it was told of an origin. */
+const CORS_MAX_AGE = 600
+/** Headers of answers that pages of other origins may read. */
+const EXPOSED = ['Kafka-Cursor', 'Kafka-Gaps', 'Link', 'Retry-After', 'RateLimit-Limit'].concat([
+  'RateLimit-Remaining',
+  'RateLimit-Reset',
+])
+
+/**
+ * A client is a key's or a user's name, or a token's subject; where none is asked for, an address.
+ * Each has a number of requests and of open streams. Requests that fail to authenticate count as
+ * their address's.
+ *
+ * @param addressOf The address of a request's client.
+ */
+export function guard(options: GuardOptions, addressOf: (c: Context) => string): Guard {
+  const { corsOrigins, tokenCookie } = options
+  let clients = Clients.of(options.clients ?? [])
+  const check = options.tokens && tokenChecker(options.tokens)
+  const windows = options.limits && new Windows(options.limits)
+  const streams = new Streams(options.maxStreams ?? Infinity)
+  const isOpen = options.clients === undefined && check === undefined
+
+  /** @throws KafkaConsumeError UNAUTHENTICATED, FORBIDDEN, AUTHENTICATION_UNAVAILABLE */
+  const identify = async (c: Context): Promise<KafkaClient> => {
+    if (isOpen) return {}
+    const known = await clients
+    const basic = basicOf(c.req.raw)
+    const shown = basic ? undefined : tokenOf(c, options)
+    if (shown?.isCookie) assertOwnPage(c, corsOrigins ?? [])
+    const found = basic
+      ? await known.byPassword(basic.username, basic.password)
+      : shown && ((await known.byKey(shown.token)) ?? (await check?.(shown.token)))
+    const credentialParameters = options.tokenQuery === undefined ? [] : [options.tokenQuery]
+    if (found) return { ...clientNamed(found), credentialParameters }
+    const isWrong = shown !== undefined || c.req.header('Authorization') !== undefined
+    for (const challenge of challenges(isWrong, known.havePasswords)) {
+      c.header('WWW-Authenticate', challenge, { append: true })
+    }
+    throw new KafkaConsumeError(
+      'UNAUTHENTICATED',
+      isWrong
+        ? 'Cannot authenticate: the credentials are wrong, or no longer good'
+        : 'Cannot answer: credentials are required',
+    )
+  }
+
+  const limit = (c: Context, client: string) => {
+    if (!windows) return
+    const { usages, exceeded } = windows.count(client)
+    for (const [name, value] of rateLimitHeaders(usages)) c.header(name, value)
+    if (!exceeded) return
+    throw new KafkaConsumeError(
+      'RATE_LIMITED',
+      `Cannot answer: ${exceeded.limit} requests in a ${exceeded.period} are allowed`,
+      { retryAfter: exceeded.reset },
+    )
+  }
+
+  const admit: MiddlewareHandler = async (c, next) => {
+    try {
+      const client = await identify(c).catch((error: unknown) => {
+        limit(c, `address ${addressOf(c)}`)
+        throw error
+      })
+      const { name } = client
+      const who = name === undefined ? `address ${addressOf(c)}` : `name ${name}`
+      limit(c, who)
+      const openStream = () => streams.open(who)
+      c.set('kafkaClient', { ...client, openStream } satisfies KafkaClient)
+    } catch (error) {
+      return errorAnswer(c, error, false)
+    }
+    return next()
+  }
+
+  return {
+    handle: corsOrigins ? withCors(corsOrigins, tokenCookie !== undefined, admit) : admit,
+    replaceClients: (replaced) => {
+      clients = Clients.of(replaced)
+    },
+  }
+}
+
+function withCors(
+  origins: readonly string[],
+  credentials: boolean,
+  admit: MiddlewareHandler,
+): MiddlewareHandler {
+  const allow = cors({
+    origin: origins.includes('*') ? '*' : [...origins],
+    allowMethods: ['GET', 'POST'],
+    allowHeaders: ['Authorization', 'Cache-Control', 'Content-Type', 'Last-Event-ID'],
+    exposeHeaders: EXPOSED,
+    maxAge: CORS_MAX_AGE,
+    credentials,
+  })
+  return async (c, next) => {
+    const isPreflight =
+      c.req.method === 'OPTIONS' && c.req.header('Access-Control-Request-Method') !== undefined
+    let answer: Response | undefined
+    // An OPTIONS that is no preflight is a request like others: hono/cors would answer it.
+    if (c.req.method === 'OPTIONS' && !isPreflight) return admit(c, next)
+    const preflight = await allow(c, async () => {
+      answer = (await admit(c, next)) ?? undefined
+    })
+    return preflight ?? answer
+  }
+}
+
+function clientNamed({ name, only }: KnownClient | KafkaClient): KafkaClient {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(only === undefined ? {} : { only }),
+  }
+}
+
+interface Shown {
+  readonly token: string
+  readonly isCookie: boolean
+}
+
+/** A key or token: of the header, else of the query, else of the cookie, as far as those are asked for. */
+function tokenOf(c: Context, { tokenQuery, tokenCookie }: GuardOptions): Shown | undefined {
+  const [, bearer] = /^bearer +([\w.~+/-]+=*) *$/i.exec(c.req.header('Authorization') ?? '') ?? []
+  const token = bearer ?? (tokenQuery === undefined ? undefined : c.req.query(tokenQuery))
+  if (token) return { token, isCookie: false }
+  const cookie = tokenCookie === undefined ? undefined : getCookie(c, tokenCookie)
+  return cookie ? { token: cookie, isCookie: true } : undefined
+}
+
+/**
+ * A browser sends a cookie along with what any page asks for, and lets any page open a WebSocket.
+ *
+ * @throws KafkaConsumeError FORBIDDEN
+ */
+function assertOwnPage(c: Context, allowed: readonly string[]): void {
+  const origin = c.req.header('Origin')
+  if (origin === undefined || allowed.includes(origin)) return
+  const host = c.req.header('Host') ?? new URL(c.req.url).host
+  if (URL.canParse(origin) && new URL(origin).host === host) return
+  throw new KafkaConsumeError('FORBIDDEN', 'Cannot answer: pages of this origin may not read')
+}
+
+/** https://www.rfc-editor.org/rfc/rfc6750#section-3, https://www.rfc-editor.org/rfc/rfc7617#section-2 */
+function challenges(isWrong: boolean, havePasswords: boolean): string[] {
+  const bearer = `Bearer realm="${REALM}"${isWrong ? ', error="invalid_token"' : ''}`
+  return havePasswords ? [bearer, `Basic realm="${REALM}", charset="UTF-8"`] : [bearer]
+}
+
+/** The open streams of each client that has any. */
+class Streams {
+  readonly #max: number
+  readonly #open = new Map<string, number>()
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  /** @throws KafkaConsumeError TOO_MANY_STREAMS */
+  open(client: string): () => void {
+    const open = this.#open.get(client) ?? 0
+    if (open >= this.#max) {
+      throw new KafkaConsumeError(
+        'TOO_MANY_STREAMS',
+        `Cannot open a stream: this client has ${this.#max} open already`,
+      )
+    }
+    this.#open.set(client, open + 1)
+    return () => {
+      const left = (this.#open.get(client) ?? 1) - 1
+      if (left > 0) this.#open.set(client, left)
+      else this.#open.delete(client)
+    }
+  }
+}

@@ -1,0 +1,403 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { EventSource } from 'eventsource'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { createGateway, type Gateway } from '../../src/app.ts'
+import { parseKeys, readClients } from '../../src/auth/clients.ts'
+import type { GuardOptions } from '../../src/auth/guard.ts'
+import type { KafkaRoute } from '../../src/ops/lives.ts'
+import { clientOf, urlOf } from '../../src/plugin/client.ts'
+import { SseClient } from '../support/sse.ts'
+import { until, within } from '../support/wait.ts'
+import { idleStats } from '../unit/fakes.ts'
+import { GatewayProcess } from './gateway-process.ts'
+
+/** Tells what it is told of the client, in the place of records. */
+const make = (): KafkaRoute =>
+  Object.assign(
+    (c: Parameters<KafkaRoute>[0]) => {
+      const { name = null, only = null } = clientOf(c)
+      return c.json({ name, only, query: urlOf(c).search })
+    },
+    {
+      start: async () => undefined,
+      problem: () => undefined,
+      stats: idleStats,
+      close: async () => undefined,
+    },
+  )
+
+const CLIENTS = readClients(
+  `
+clients:
+- {name: shop, key: planted-key-of-the-shop, only: {topics: [t], filters: ['offset > 5']}}
+- {name: ann, password: "{vault://env/ANN}"}
+- {name: hash, key: "sha256:${new Bun.CryptoHasher('sha256').update('planted-and-hashed').digest('hex')}"}
+`,
+  { ANN: 'planted-of-ann' },
+)
+
+function guarded(guard: GuardOptions): Gateway {
+  const addressOf = (c: Parameters<KafkaRoute>[0]) => c.req.header('x-from') ?? '10.0.0.1'
+  return createGateway({ cluster: { brokers: ['k:1'], topics: ['t'] }, guard, addressOf }, make)
+}
+
+async function ask(
+  gateway: Gateway,
+  headers: Record<string, string> = {},
+  path = '/messages',
+  method = 'GET',
+) {
+  const response = await gateway.app.request(`http://gateway.test${path}`, { method, headers })
+  const text = await response.text()
+  expect(text).not.toContain('planted')
+  const body = text.startsWith('{') ? JSON.parse(text) : text
+  return { status: response.status, body, headers: response.headers }
+}
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+const basic = (name: string, password: string) => ({
+  authorization: `Basic ${btoa(`${name}:${password}`)}`,
+})
+
+describe('keys and passwords', () => {
+  test('name a client, and what it may see', async () => {
+    const gateway = guarded({ clients: CLIENTS })
+    expect(await ask(gateway, bearer('planted-key-of-the-shop'))).toMatchObject({
+      status: 200,
+      body: { name: 'shop', only: { topics: ['t'], filters: ['offset > 5'] } },
+    })
+    expect((await ask(gateway, bearer('planted-and-hashed'))).body.name).toBe('hash')
+    expect((await ask(gateway, basic('ann', 'planted-of-ann'))).body.name).toBe('ann')
+  })
+
+  test('that are missing or wrong are 401, with what is taken', async () => {
+    const gateway = guarded({ clients: CLIENTS })
+    const none = await ask(gateway)
+    expect(none).toMatchObject({ status: 401, body: { code: 'UNAUTHENTICATED' } })
+    expect(none.headers.get('www-authenticate')).toBe(
+      'Bearer realm="hono-kafka-consume", Basic realm="hono-kafka-consume", charset="UTF-8"',
+    )
+    for (const headers of [
+      bearer('planted-key-of-the-sho'),
+      bearer(CLIENTS[2]?.key ?? ''),
+      basic('ann', 'wrong'),
+      basic('shop', 'planted-key-of-the-shop'),
+      basic('nobody', 'planted-of-ann'),
+    ]) {
+      const wrong = await ask(gateway, headers)
+      expect(wrong.status).toBe(401)
+      expect(wrong.headers.get('www-authenticate')).toContain('error="invalid_token"')
+    }
+    // In the query or a cookie only where that is asked for.
+    expect((await ask(gateway, {}, '/messages?token=planted-and-hashed')).status).toBe(401)
+    expect((await ask(gateway, { cookie: 'token=planted-and-hashed' })).status).toBe(401)
+  })
+
+  test('guard all but health', async () => {
+    const gateway = guarded({ clients: CLIENTS })
+    for (const path of ['/stream', '/metrics', '/nothing', '/messages/offsets']) {
+      expect((await ask(gateway, {}, path)).status).toBe(401)
+    }
+    expect((await ask(gateway, {}, '/healthz')).status).toBe(200)
+    expect((await ask(gateway, {}, '/readyz')).status).toBe(503)
+  })
+
+  test('come in the query or a cookie where that is asked for, and go no further', async () => {
+    const gateway = guarded({ clients: CLIENTS, tokenQuery: 'token', tokenCookie: 'session' })
+    const path = '/messages?token=planted-and-hashed&start=latest'
+    expect((await ask(gateway, {}, path)).body).toMatchObject({
+      name: 'hash',
+      query: '?start=latest',
+    })
+    const cookie = { cookie: 'session=planted-and-hashed' }
+    expect((await ask(gateway, cookie)).body.name).toBe('hash')
+    expect((await ask(gateway, { ...cookie, origin: 'http://gateway.test' })).status).toBe(200)
+    // A page of somebody else's, in a browser that has the cookie.
+    expect(await ask(gateway, { ...cookie, origin: 'http://evil.test' })).toMatchObject({
+      status: 403,
+      body: { code: 'FORBIDDEN' },
+    })
+  })
+
+  test('may be replaced', async () => {
+    const gateway = guarded({ clients: CLIENTS })
+    gateway.replaceClients(parseKeys('other=planted-another-key'))
+    expect((await ask(gateway, bearer('planted-and-hashed'))).status).toBe(401)
+    expect((await ask(gateway, bearer('planted-another-key'))).body.name).toBe('other')
+  })
+
+  test.each([
+    ['clients: 7', 'clients: an array is required'],
+    ['clients: [{name: a}]', 'clients.0: a key or a password is required'],
+    ['clients: [{name: a, key: planted}]', 'clients.0.key: at least 16 characters'],
+    ['clients: [{name: a, key: "sha256:planted-planted-planted"}]', 'clients.0.key: at least 16'],
+    ['clients: [{name: "a:b", password: planted-planted}]', 'clients.0.name: 1 to 255'],
+    ['clients: [{name: a, pass: planted-planted}]', 'clients.0.pass: unknown field'],
+    [`clients: [${'{name: a, password: planted-planted},'.repeat(2)}]`, 'stand only once'],
+    ['clients: [{name: a, key: "{vault://env/NONE}"}]', 'NONE is not set'],
+    ['clients: [{name: a, password: planted-planted, only: {filters: ["1 +"]}}]', 'only.filters.0'],
+    ['clients: [{name: a, password: planted-planted, only: {partitions: [a]}}]', 'a number'],
+    ['clients: [', 'line 1'],
+  ])('of a file that is wrong are told, without secrets: %s', (text, problem) => {
+    try {
+      readClients(text, {})
+    } catch (error) {
+      expect((error as Error).message).toContain(problem)
+      expect((error as Error).message).not.toContain('planted')
+      return
+    }
+    throw new Error('it was taken')
+  })
+
+  test('of the environment must have their form', () => {
+    expect(parseKeys('a=planted-key-one-1, b=planted=key=two=2')).toEqual([
+      { name: 'a', key: 'planted-key-one-1' },
+      { name: 'b', key: 'planted=key=two=2' },
+    ])
+    for (const text of ['planted-key-one-1', 'a=planted', '=planted-key-one-1', 'a=b,']) {
+      expect(() => parseKeys(text)).toThrow(/required/)
+    }
+  })
+})
+
+describe('tokens', () => {
+  let issuer: Bun.Server<undefined>
+  let keys: CryptoKeyPair[]
+  let served: object
+  let asked = 0
+
+  beforeAll(async () => {
+    keys = await Promise.all(['RS256', 'ES256'].map((alg) => generateKeyPair(alg)))
+    await serveKeys(keys[0] as CryptoKeyPair)
+    issuer = Bun.serve({
+      port: 0,
+      hostname: '127.0.0.1',
+      fetch: () => {
+        asked++
+        return Response.json(served)
+      },
+    })
+  })
+  afterAll(() => issuer.stop(true))
+
+  async function serveKeys(...pairs: CryptoKeyPair[]) {
+    const jwks = pairs.map(async ({ publicKey }) => ({
+      ...(await exportJWK(publicKey)),
+      kid: String(keys.findIndex((pair) => pair.publicKey === publicKey)),
+    }))
+    served = { keys: await Promise.all(jwks) }
+  }
+
+  const token = (claims: Record<string, unknown>, key = 0, alg = 'RS256') =>
+    new SignJWT({ iss: 'us', aud: 'gateway', sub: 'ann', exp: now() + 60, ...claims })
+      .setProtectedHeader({ alg, kid: String(key) })
+      .sign((keys[key] as CryptoKeyPair).privateKey)
+  const now = () => Math.floor(Date.now() / 1_000)
+  const options = (rest: object = {}): GuardOptions => ({
+    tokens: { jwksUrl: String(issuer.url), issuer: 'us', audience: 'gateway', ...rest },
+  })
+
+  test('are taken by their issuer’s keys, which are asked for once', async () => {
+    const gateway = guarded(options())
+    asked = 0
+    for (let run = 0; run < 3; run++) {
+      expect((await ask(gateway, bearer(await token({})))).body.name).toBe('ann')
+    }
+    expect(asked).toBe(1)
+  })
+
+  test.each<[string, Record<string, unknown>]>([
+    ['another issuer', { iss: 'them' }],
+    ['another audience', { aud: ['other'] }],
+    ['no end', { exp: undefined }],
+    ['its end behind it', { exp: 1_000 }],
+    ['its beginning before it', { nbf: 9_999_999_999 }],
+    ['no subject', { sub: undefined }],
+  ])('with %s are refused', async (_, claims) => {
+    const answer = await ask(guarded(options()), bearer(await token(claims)))
+    expect(answer).toMatchObject({ status: 401, body: { code: 'UNAUTHENTICATED' } })
+  })
+
+  test('that are forged are refused', async () => {
+    const gateway = guarded(options())
+    const payload = { iss: 'us', aud: 'gateway', sub: 'ann', exp: now() + 60 }
+    const secret = new TextEncoder().encode('a secret that nobody shares')
+    const forged = await new SignJWT(payload)
+      .setProtectedHeader({ alg: 'HS256', kid: '0' })
+      .sign(secret)
+    const [header = '', body = ''] = (await token({})).split('.')
+    const none = btoa('{"alg":"none"}').replaceAll('=', '')
+    for (const text of [forged, `${header}.${body}.AAAA`, `${none}.${body}.`, 'a.b.c', 'a']) {
+      expect((await ask(gateway, bearer(text))).status).toBe(401)
+    }
+  })
+
+  test('may say what their bearer sees, and then must', async () => {
+    const gateway = guarded(options({ claim: 'kafka' }))
+    const only = { topics: ['t'], partitions: [1] }
+    expect((await ask(gateway, bearer(await token({ kafka: only })))).body.only).toEqual(only)
+    for (const kafka of [undefined, 'all', { topic: ['t'] }, { filters: ['1 +'] }]) {
+      expect(await ask(gateway, bearer(await token({ kafka })))).toMatchObject({
+        status: 403,
+        body: { code: 'FORBIDDEN' },
+      })
+    }
+  })
+
+  test('cannot be checked without keys: that is nobody’s mistake who asks', async () => {
+    const gateway = guarded(options({ jwksUrl: 'http://127.0.0.1:1/' }))
+    const answer = await ask(gateway, bearer(await token({})))
+    expect(answer).toMatchObject({
+      status: 503,
+      body: { code: 'AUTHENTICATION_UNAVAILABLE', retryable: true },
+    })
+    expect(answer.headers.get('retry-after')).toBe('5')
+  })
+})
+
+describe('limits', () => {
+  test('of requests are by client, else by address', async () => {
+    const gateway = guarded({ clients: CLIENTS, limits: { hour: 2 } })
+    const shop = bearer('planted-key-of-the-shop')
+    const from = (address: string) => ({ 'x-from': address })
+    expect((await ask(gateway, { ...shop, ...from('a') })).status).toBe(200)
+    const second = await ask(gateway, { ...shop, ...from('b') })
+    expect(second.headers.get('ratelimit-remaining')).toBe('0')
+    const third = await ask(gateway, { ...shop, ...from('c') })
+    expect(third).toMatchObject({ status: 429, body: { code: 'RATE_LIMITED', retryable: true } })
+    expect(Number(third.headers.get('retry-after'))).toBeWithin(1, 3_601)
+    expect((await ask(gateway, bearer('planted-and-hashed'))).status).toBe(200)
+    // Who guesses keys is slowed down.
+    for (const status of [401, 401, 429, 429]) {
+      expect((await ask(gateway, { ...bearer('guess'), ...from('d') })).status).toBe(status)
+    }
+    expect((await ask(gateway, { ...bearer('guess'), ...from('e') })).status).toBe(401)
+  })
+
+  test('need no keys', async () => {
+    const gateway = guarded({ limits: { hour: 1 } })
+    expect((await ask(gateway)).status).toBe(200)
+    expect((await ask(gateway)).status).toBe(429)
+    expect((await ask(gateway, {}, '/healthz')).status).toBe(200)
+  })
+})
+
+describe('pages of other origins', () => {
+  const origin = 'https://shop.test'
+  const preflight = {
+    origin,
+    'access-control-request-method': 'GET',
+    'access-control-request-headers': 'authorization',
+  }
+
+  test('may ask what is allowed without credentials, and read answers and refusals', async () => {
+    const gateway = guarded({ clients: CLIENTS, corsOrigins: [origin] })
+    const asked = await ask(gateway, preflight, '/stream', 'OPTIONS')
+    expect(asked.status).toBe(204)
+    expect(Object.fromEntries(asked.headers)).toMatchObject({
+      'access-control-allow-origin': origin,
+      'access-control-allow-headers': 'Authorization,Cache-Control,Content-Type,Last-Event-ID',
+      'access-control-max-age': '600',
+    })
+    for (const headers of [{ origin }, { origin, ...bearer('planted-and-hashed') }]) {
+      const answer = await ask(gateway, headers)
+      expect(answer.headers.get('access-control-allow-origin')).toBe(origin)
+      expect(answer.headers.get('access-control-expose-headers')).toContain('Kafka-Cursor')
+    }
+    const other = await ask(gateway, { origin: 'https://evil.test' })
+    expect(other.headers.get('access-control-allow-origin')).toBeNull()
+    expect((await ask(gateway, {}, '/stream', 'OPTIONS')).status).toBe(401)
+  })
+
+  test('send the cookie only where one is taken', async () => {
+    for (const [tokenCookie, allowed] of [
+      [undefined, null],
+      ['session', 'true'],
+    ] as const) {
+      const gateway = guarded({ clients: CLIENTS, corsOrigins: [origin], tokenCookie })
+      const { headers } = await ask(gateway, { origin })
+      expect(headers.get('access-control-allow-credentials')).toBe(allowed)
+    }
+  })
+})
+
+describe('a gateway process', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'guard-'))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  test('lets in who has a key, by EventSource too, and tells nobody of it', async () => {
+    const path = join(folder, 'clients.yaml')
+    const write = (key: string) =>
+      writeFileSync(path, `clients: [{name: web, key: ${key}, only: {partitions: [0]}}]`)
+    write('planted-in-a-file')
+    const { gateway, url } = await GatewayProcess.listening(
+      ['--clients', path, '--token-query', 'token', '--max-client-streams=2', '--log-level=debug'],
+      { BEARER_KEYS: 'cron=planted-in-the-environment' },
+    )
+    await using _ = gateway
+    const cron = bearer('planted-in-the-environment')
+    await until(async () => (await fetch(`${url}/readyz`)).ok, 'readiness', 30_000)
+    expect((await fetch(`${url}/messages`)).status).toBe(401)
+    const read = await fetch(`${url}/messages?start=earliest&token=planted-in-a-file`)
+    expect(read.status).toBe(200)
+    expect(read.headers.get('link')).not.toContain('planted')
+    const { 'kong-test': topic } = (await read.json()) as Record<string, { partitions: object }>
+    expect(Object.keys(topic?.partitions ?? {})).toEqual(['0'])
+    expect((await fetch(`${url}/messages?max_records=1`, { headers: cron })).status).toBe(200)
+
+    const source = new EventSource(`${url}/stream?start=earliest&token=planted-in-a-file`)
+    const first = Promise.withResolvers<{ partition: number }>()
+    source.addEventListener('message', ({ data }) => first.resolve(JSON.parse(data)))
+    expect((await within(first.promise, 'a record by EventSource')).partition).toBe(0)
+    const streamUrl = `${url}/stream?token=planted-in-a-file`
+    const second = await SseClient.open(streamUrl)
+    const refused = await fetch(streamUrl)
+    expect(refused.status).toBe(429)
+    expect(await refused.json()).toMatchObject({ code: 'TOO_MANY_STREAMS' })
+    await second[Symbol.asyncDispose]()
+    await until(async () => {
+      const abort = new AbortController()
+      const answer = await fetch(streamUrl, { signal: abort.signal })
+      abort.abort()
+      return answer.status === 200
+    }, 'the place of a stream that ended')
+
+    write('planted-in-its-place')
+    gateway.signal('SIGHUP')
+    const anew = bearer('planted-in-its-place')
+    const ask = async () =>
+      (await fetch(`${url}/messages?start=latest&timeout=0`, { headers: anew })).status
+    await until(async () => (await ask()) === 200, 'the new key')
+    expect((await fetch(streamUrl)).status).toBe(401)
+    expect(source.readyState).toBe(EventSource.OPEN)
+    source.close()
+    writeFileSync(path, 'clients: [{name: web, key: planted}]')
+    gateway.signal('SIGHUP')
+    await until(() => gateway.stderr.includes('What was served before still is'), 'the refusal')
+    expect(await ask()).toBe(200)
+    expect(gateway.stdout + gateway.stderr).not.toContain('planted')
+  }, 60_000)
+
+  test('that is to guard and cannot does not start', async () => {
+    for (const [flags, environment, problem] of [
+      [['--clients', '/nowhere'], {}, 'Cannot use /nowhere'],
+      [[], { BEARER_KEYS: 'a=planted' }, 'BEARER_KEYS: clients.0.key: at least 16'],
+      [['--jwks-url', 'http://issuer.test/'], {}, 'an https URL is required'],
+      [['--jwks-url', 'https://issuer.test/'], {}, '--jwt-issuer or --jwt-audience is required'],
+      [['--jwt-claim', 'x'], {}, 'of use with --jwks-url only'],
+      [['--token-query', 'token'], {}, 'of use with keys or tokens only'],
+      [['--rate-limit', '5/fortnight'], {}, 'a number and a period are required'],
+      [['--cors-origins', 'shop.test'], {}, 'origins are required'],
+      [['--max-client-streams', '0'], {}, 'from 1 to 999999'],
+    ] as const) {
+      const gateway = GatewayProcess.spawn([...flags], { ...environment })
+      await using _ = gateway
+      expect(await gateway.exited()).not.toBe(0)
+      expect(gateway.stderr).toContain(problem)
+      expect(gateway.stderr).not.toContain('planted')
+    }
+  }, 60_000)
+})
