@@ -2,12 +2,11 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { freePorts } from '../../kafka/broker/ports.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
-import type { TestKafka } from '../support/kafka.ts'
+import { TestKafka } from '../support/kafka.ts'
 import { sleep, until } from '../support/wait.ts'
 import { Balancer } from './support/balancer.ts'
 import { Followers } from './support/follower.ts'
 import { sized } from './support/form.ts'
-import { connectKafka } from './support/kafka.ts'
 import { report } from './support/report.ts'
 import { Writer } from './support/writer.ts'
 
@@ -21,7 +20,7 @@ const LIMIT = sized(90_000, 600_000)
 
 let kafka: TestKafka
 beforeAll(async () => {
-  kafka = await connectKafka()
+  kafka = await TestKafka.real()
 })
 afterAll(() => kafka.close())
 

@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { freePorts } from '../../kafka/broker/ports.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
-import type { TestKafka } from '../support/kafka.ts'
+import { TestKafka } from '../support/kafka.ts'
 import { sleep, until } from '../support/wait.ts'
 import { sized } from './support/form.ts'
-import { connectKafka } from './support/kafka.ts'
 import { Pollers } from './support/pollers.ts'
 import { report } from './support/report.ts'
+import { uncertainIn } from './support/uncertain.ts'
 import { Writer } from './support/writer.ts'
 
 const GATEWAYS = 3
@@ -23,7 +23,7 @@ type End = 'SIGTERM' | 'SIGKILL' | 'SIGSTOP'
 
 let kafka: TestKafka
 beforeAll(async () => {
-  kafka = await connectKafka()
+  kafka = await TestKafka.real()
 })
 afterAll(() => kafka.close())
 
@@ -93,12 +93,6 @@ async function churn(ends: readonly End[]): Promise<void> {
   // those whose commit was on its way.
   const killed = ends.filter((end) => end === 'SIGKILL').length
   expect(doubled).toBeLessThanOrEqual(uncertain + killed * CLIENTS_OF_EACH * MAX_RECORDS * 2)
-}
-
-/** What a gateway's log says of records that may come again. */
-function uncertainIn(log: string): number {
-  const lines = log.matchAll(/(\d+) records of group \S+ may be delivered again/g)
-  return [...lines].reduce((sum, [, records]) => sum + Number(records), 0)
 }
 
 test(

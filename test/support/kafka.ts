@@ -100,14 +100,14 @@ export class TestKafka {
   }
 
   /** A new topic, ready to be written and read. */
-  async createTopic(partitions = PARTITIONS): Promise<string> {
+  async createTopic(partitions = PARTITIONS, replicas = 1): Promise<string> {
     const topic = uniqueName('contract')
     if (!this.#kind.autoCreate) {
       const admin = AdminClient.create({ 'bootstrap.servers': this.bootstrapServers })
       try {
         await call<void>(`create topic ${topic}`, (done) =>
           admin.createTopic(
-            { topic, num_partitions: partitions, replication_factor: 1 },
+            { topic, num_partitions: partitions, replication_factor: replicas },
             10_000,
             (error) => done(error, undefined),
           ),
@@ -119,7 +119,7 @@ export class TestKafka {
       throw new Error(`Cannot create topic: the embedded broker has ${PARTITIONS} partitions`)
     }
     await until(
-      async () => (await this.#leaders(topic)) === partitions,
+      async () => (await this.leaders(topic)).filter((id) => id >= 0).length === partitions,
       `a leader of each partition of ${topic}`,
     )
     // A broker may still refuse, for some milliseconds, to be the leader that it was named as.
@@ -136,12 +136,13 @@ export class TestKafka {
     return topic
   }
 
-  async #leaders(topic: string): Promise<number> {
+  /** The ids of the brokers that lead the partitions, in their order; -1 for none. */
+  async leaders(topic: string): Promise<number[]> {
     const metadata = await call<Metadata>(`read the metadata of ${topic}`, (done) =>
       this.#producer.getMetadata({ topic, timeout: 5_000 }, done),
     )
     const found = metadata.topics.find((candidate) => candidate.name === topic)
-    return found?.partitions.filter((partition) => partition.leader >= 0).length ?? 0
+    return (found?.partitions ?? []).toSorted((a, b) => a.id - b.id).map(({ leader }) => leader)
   }
 
   /** Writes records; resolves with their offsets, in the order given, when the broker has them all. */

@@ -1,0 +1,126 @@
+/** Brokers of a cluster of three are killed and stopped: streams and a group lose nothing. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { type Broker, startBroker } from '../../kafka/broker/broker.ts'
+import { GatewayProcess } from '../gateway/gateway-process.ts'
+import { TestKafka } from '../support/kafka.ts'
+import { sleep, until } from '../support/wait.ts'
+import { Followers } from './support/follower.ts'
+import { sized } from './support/form.ts'
+import { Pollers } from './support/pollers.ts'
+import { report } from './support/report.ts'
+import { uncertainIn } from './support/uncertain.ts'
+import { Writer } from './support/writer.ts'
+
+const BROKERS = 3
+const PARTITIONS = 6
+const FOLLOWERS = sized(5, 20)
+const POLLERS = 4
+const RATE = sized(300, 1_000)
+/** Between two faults. */
+const PAUSE = sized(1_000, 5_000)
+/** How long a broker is away, so that others become leaders: a cluster notices in 4 s. */
+const AWAY = sized(5_000, 10_000)
+const SILENCE = sized(5_000, 30_000)
+const LIMIT = sized(120_000, 900_000)
+
+let broker: Broker
+let kafka: TestKafka
+beforeAll(async () => {
+  broker = await startBroker({
+    name: `faults-${process.pid}`,
+    brokers: BROKERS,
+    port: 0,
+    owned: true,
+  })
+  kafka = await TestKafka.connect(broker.bootstrapServers, { autoCreate: false })
+}, 120_000)
+afterAll(async () => {
+  await kafka?.close()
+  await broker?.stop()
+}, 60_000)
+
+/** What is done to the brokers, while records are written and read. */
+type Fault = (topic: string) => Promise<void>
+
+async function killAndRestart(...ids: number[]): Promise<void> {
+  await Promise.all(ids.map((id) => broker.kill(id, 'SIGKILL')))
+  await sleep(AWAY)
+  // At once: one alone cannot tell that it is ready.
+  await Promise.all(ids.map((id) => broker.restart(id)))
+}
+
+const killLeader: Fault = async (topic) => {
+  const [leader = 1] = await kafka.leaders(topic)
+  await killAndRestart(leader)
+}
+
+const killEach: Fault = async () => {
+  for (let id = 1; id <= BROKERS; id++) {
+    await killAndRestart(id)
+    await sleep(PAUSE)
+  }
+}
+
+const killAll: Fault = () => killAndRestart(1, 2, 3)
+
+const stopLeader: Fault = async (topic) => {
+  const [leader = 1] = await kafka.leaders(topic)
+  await broker.kill(leader, 'SIGSTOP')
+  await sleep(SILENCE)
+  await broker.kill(leader, 'SIGCONT')
+}
+
+async function survive(name: string, faults: readonly Fault[]): Promise<void> {
+  const topic = await kafka.createTopic(PARTITIONS, BROKERS)
+  await using writer = await Writer.connect(broker.bootstrapServers, topic, PARTITIONS)
+  const flags = ['--brokers', broker.bootstrapServers, '--topics', topic, '--admin-port', 'off']
+  const { gateway, url } = await GatewayProcess.listening(flags)
+  await using _ = gateway
+  writer.start(RATE)
+  using followers = new Followers(FOLLOWERS, `${url}/stream`, PARTITIONS)
+  await using pollers = new Pollers(PARTITIONS, 200)
+  for (let i = 0; i < POLLERS; i++) pollers.add(`${url}/messages`)
+  const all = (count: number, what: string) =>
+    until(
+      () => followers.slowest >= count && pollers.distinct >= count,
+      () =>
+        `${what}: ${count} records; ${followers.slowest} streamed, ${pollers.distinct} by group`,
+      120_000,
+    )
+
+  for (const fault of faults) {
+    const before = writer.acknowledged
+    await writer.reaches(before + RATE)
+    await all(before + RATE, 'all to follow')
+    await sleep(PAUSE)
+    await fault(topic)
+  }
+  await sleep(PAUSE)
+  const sent = await writer.finish()
+  await all(sent, 'everything')
+  const uncertain = uncertainIn(gateway.stderr)
+  const { doubled, wrong } = pollers.tally
+  report(`${name}, ${FOLLOWERS} streams`, { sent, ...followers.tally })
+  report(`${name}, group`, { sent, lost: sent - pollers.distinct, doubled, uncertain, wrong })
+  expect(followers.tally).toEqual({
+    received: sent * FOLLOWERS,
+    lost: 0,
+    doubled: 0,
+    wrong: 0,
+    gaps: 0,
+  })
+  expect([pollers.distinct, wrong]).toEqual([sent, 0])
+  expect(doubled).toBeLessThanOrEqual(uncertain)
+}
+
+test.each<[string, Fault[]]>(
+  sized<[string, Fault[]][]>(
+    [['the leader killed, another one stopped', [killLeader, stopLeader]]],
+    [
+      ['the leader killed', [killLeader]],
+      ['each broker killed in turn', [killEach]],
+      ['all brokers killed', [killAll]],
+      ['a broker stopped', [stopLeader]],
+    ],
+  ),
+)('%s', survive, LIMIT)
