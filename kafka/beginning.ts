@@ -44,7 +44,8 @@ export function beginningOf(standing: Standing, reset: 'earliest' | 'latest'): B
   if (from < 0 && reset === 'latest' && !isAdded) {
     return { topic, partition, offset: end, isOfNow: true }
   }
-  if (from < 0) return { topic, partition, offset: first }
+  const begin = { topic, partition, offset: first }
+  if (from < 0) return begin
   const reason = isAnew ? 'out-of-range' : 'retention'
-  return { topic, partition, offset: first, gap: { topic, partition, from, to: first, reason } }
+  return { ...begin, gap: { topic, partition, from, to: first, reason } }
 }

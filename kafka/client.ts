@@ -235,11 +235,15 @@ export async function membersOf(
   groupId: string,
   client: Consumer,
 ): Promise<readonly Confluent.MemberDescription[]> {
-  const admin = loadClient().AdminClient.createFrom(client)
-  const { groups } = await call<Described>('Cannot read the members of a group', (done) =>
-    admin.describeGroups([groupId], { timeout: REQUEST_TIMEOUT_MS }, done as never),
-  )
-  return groups[0]?.members ?? []
+  const admin = adminOf(client)
+  try {
+    const { groups } = await call<Described>('Cannot read the members of a group', (done) =>
+      admin.describeGroups([groupId], { timeout: REQUEST_TIMEOUT_MS }, done as never),
+    )
+    return groups[0]?.members ?? []
+  } finally {
+    admin.disconnect()
+  }
 }
 
 /** What `describeGroups` calls back with; its declarations leave that open. */

@@ -213,6 +213,7 @@ export class Cluster implements Source {
           return inOrder(partitions, found)
         },
         offsets: (partitions, query) => this.offsets(partitions, query),
+        topicIds: () => this.topicIds(topics),
         isInstanceTaken: async () => {
           const members = await membersOf(groupId, await this.#client())
           return members.some(({ groupInstanceId }) => groupInstanceId === instanceId)

@@ -33,7 +33,7 @@ export function groupSettings(
     'fetch.queue.backoff.ms': 5,
     'fetch.error.backoff.ms': 100,
     // How soon partitions that are added to a topic are read.
-    'topic.metadata.refresh.interval.ms': 10_000,
+    'topic.metadata.refresh.interval.ms': 5_000,
   }
 }
 

@@ -33,6 +33,9 @@ const JOIN_TIMEOUT_MS = 30_000
 /** Callers waiting at a time; one more is refused. */
 const MAX_POLLS = 10_000
 const RETRY_MS = 1_000
+/** Milliseconds after which topics are looked at that may be others of the same names. */
+const LOOK_MS = 5_000
+const SEEK_TIMEOUT_MS = 2_000
 /** How long answers on their way may hold up leaving. */
 const LAST_DELIVERIES_MS = 3_000
 
@@ -61,6 +64,8 @@ export interface GroupHost {
     partitions: readonly Partition[],
     query: 'earliest' | 'latest',
   ): Promise<PartitionOffset[]>
+  /** The ids of topics that exist, by their names; of none where brokers know no ids. */
+  topicIds(): Promise<ReadonlyMap<string, string>>
   /** Whether a member of the group has our instance id. */
   isInstanceTaken(): Promise<boolean>
 }
@@ -87,6 +92,12 @@ export class Group implements GroupSession {
   #all: readonly Partition[] = []
   /** The partitions that there were when the group was first joined. */
   #first: ReadonlySet<string> | undefined
+  /** Ids of topics that were created anew since: a broker may be late to know. */
+  readonly #formerIds = new Set<string>()
+  /** When topics are compared next, in `performance.now()`'s time. */
+  #lookAt = 0
+  /** Partitions of topics that were created anew, and are yet to be read from their beginning. */
+  #outdated: OwnedPartition[] = []
   readonly #ready = new ReadyRecords()
   /** What the group has missed, to be told with the next answer. */
   #gaps: Gap[] = []
@@ -316,6 +327,11 @@ export class Group implements GroupSession {
     const limit = this.#paused
       ? 1
       : Math.max(1, Math.min(READY_RECORDS, capacity - this.#ready.length))
+    if (performance.now() > this.#lookAt) {
+      this.#lookAt = performance.now() + LOOK_MS
+      void this.#look()
+    }
+    if (this.#outdated.length > 0) await this.#renew(consumer)
     const records = await this.#consume(consumer, limit)
     this.#drained = !this.#paused && records.length < limit
     let owned: OwnedPartition | undefined
@@ -382,13 +398,55 @@ export class Group implements GroupSession {
       this.#miss(gap)
       return owned
     }
-    // What is at hand of the old topic, nobody can commit any more.
+    return this.#beginAnew(owned, offset)
+  }
+
+  /** What is at hand of the old topic, nobody can commit any more. */
+  #beginAnew(owned: OwnedPartition, to: number): OwnedPartition {
+    const { topic, partition, position } = owned
     const dropped = this.#ready.drop((record) => owned.is(record))
     owned.state = 'released'
-    const anew = new OwnedPartition(topic, partition, offset)
+    const anew = new OwnedPartition(topic, partition, to)
     this.#owned.set(nameOf(anew), anew)
-    this.#miss({ ...gap, from: Math.min(gap.from, ...dropped.map((record) => record.offset)) })
+    const from = Math.min(position, ...dropped.map(({ offset }) => offset))
+    if (from !== to) this.#miss({ topic, partition, from, to, reason: 'out-of-range' })
     return anew
+  }
+
+  /**
+   * A topic that was created anew and has more records than the one before is read on where that
+   * one was: the client does not look at its id.
+   */
+  async #look(): Promise<void> {
+    try {
+      const ids = await this.#host.topicIds()
+      for (const owned of this.#owned.values()) {
+        const id = ids.get(owned.topic)
+        if (id === undefined || id === owned.topicId || this.#formerIds.has(id)) continue
+        if (owned.topicId === undefined) owned.topicId = id
+        else this.#outdated.push(owned)
+      }
+      for (const { topicId } of this.#outdated) this.#formerIds.add(topicId as string)
+    } catch (error) {
+      log.debug('Cannot compare topics: {error}', { error })
+    }
+  }
+
+  /** Between two reads, so that none has brought records of where it was before. */
+  async #renew(consumer: Consumer): Promise<void> {
+    const outdated = this.#outdated.filter(({ state }) => state === 'owned')
+    this.#outdated = []
+    const firsts = await this.#host.offsets(outdated, 'earliest')
+    for (const [index, owned] of outdated.entries()) {
+      // It may have gone while they were asked for.
+      if (owned.state !== 'owned') continue
+      const { offset } = firsts[index] as PartitionOffset
+      const place = { topic: owned.topic, partition: owned.partition, offset }
+      this.#beginAnew(owned, offset)
+      await call('Cannot read from Kafka', (done) =>
+        consumer.seek(place, SEEK_TIMEOUT_MS, (error) => done(error, undefined)),
+      )
+    }
   }
 
   #miss(gap: Gap): void {
@@ -419,8 +477,11 @@ export class Group implements GroupSession {
     // A consumer that is leaving takes them as well: it could not leave otherwise.
     const isAssigned = attempt(() => consumer.incrementalAssign([...(beginnings ?? partitions)]))
     if (!isAssigned || !beginnings || consumer !== this.#consumer) return
-    for (const { topic, partition, offset, gap } of beginnings) {
-      this.#owned.set(nameOf({ topic, partition }), new OwnedPartition(topic, partition, offset))
+    for (const { topic, partition, offset, topicId, gap } of beginnings) {
+      this.#owned.set(
+        nameOf({ topic, partition }),
+        new OwnedPartition(topic, partition, offset, topicId),
+      )
       if (gap) this.#miss(gap)
     }
     if (this.#options.commitStrategy === 'auto') {
@@ -445,10 +506,11 @@ export class Group implements GroupSession {
   async #findBeginnings(
     consumer: Consumer,
     partitions: readonly Partition[],
-  ): Promise<Beginning[] | undefined> {
+  ): Promise<Array<Beginning & { topicId: string | undefined }> | undefined> {
     if (partitions.length === 0) return []
     while (consumer === this.#consumer) {
       try {
+        const ids = await this.#host.topicIds()
         // Ends come last, so that what is committed does not lie behind them.
         const committed = await this.#host.committed(consumer, partitions)
         const firsts = await this.#host.offsets(partitions, 'earliest')
@@ -464,7 +526,8 @@ export class Group implements GroupSession {
             remembered: this.#commits.known(topic, partition),
             isAdded: this.#first?.has(name) === false,
           }
-          return beginningOf(standing, this.#options.autoOffsetReset)
+          const beginning = beginningOf(standing, this.#options.autoOffsetReset)
+          return { ...beginning, topicId: ids.get(topic) }
         })
       } catch (thrown) {
         const error = asKafkaConsumeError(thrown)

@@ -14,15 +14,21 @@ export class OwnedPartition {
   answered = false
   /** Records in callers' hands: neither delivered nor given back. */
   held = 0
+  /** The id of the topic that is read; of none while that is not known. */
+  topicId: string | undefined
   /** What is delivered when it is `released`, its next owner delivers again. */
   state: 'owned' | 'leaving' | 'released' = 'owned'
 
-  /** @param begin The offset at which reading begins. */
-  constructor(topic: string, partition: number, begin: number) {
+  /**
+   * @param begin The offset at which reading begins.
+   * @param topicId The id of the topic, as of then.
+   */
+  constructor(topic: string, partition: number, begin: number, topicId?: string) {
     this.topic = topic
     this.partition = partition
     this.position = begin
     this.ledger = new Ledger(begin)
+    this.topicId = topicId
   }
 
   /** Whether it is the same partition. */

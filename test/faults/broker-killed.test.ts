@@ -17,10 +17,10 @@ const FOLLOWERS = sized(5, 20)
 const POLLERS = 4
 const RATE = sized(300, 1_000)
 /** Between two faults. */
-const PAUSE = sized(1_000, 5_000)
+const PAUSE = sized(500, 5_000)
 /** How long a broker is away, so that others become leaders: a cluster notices in 4 s. */
 const AWAY = sized(5_000, 10_000)
-const SILENCE = sized(5_000, 30_000)
+const SILENCE = sized(3_000, 30_000)
 const LIMIT = sized(120_000, 900_000)
 
 let broker: Broker

@@ -1,5 +1,6 @@
 import {
   AdminClient,
+  type IAdminClient,
   KafkaConsumer,
   type LibrdKafkaError,
   type Metadata,
@@ -103,21 +104,62 @@ export class TestKafka {
   async createTopic(partitions = PARTITIONS, replicas = 1): Promise<string> {
     const topic = uniqueName('contract')
     if (!this.#kind.autoCreate) {
-      const admin = AdminClient.create({ 'bootstrap.servers': this.bootstrapServers })
-      try {
-        await call<void>(`create topic ${topic}`, (done) =>
-          admin.createTopic(
-            { topic, num_partitions: partitions, replication_factor: replicas },
-            10_000,
-            (error) => done(error, undefined),
-          ),
-        )
-      } finally {
-        admin.disconnect()
-      }
+      await this.#create(topic, partitions, replicas)
     } else if (partitions !== PARTITIONS) {
       throw new Error(`Cannot create topic: the embedded broker has ${PARTITIONS} partitions`)
     }
+    await this.#ready(topic, partitions)
+    return topic
+  }
+
+  #create(topic: string, partitions: number, replicas: number): Promise<void> {
+    return this.#administer<void>(`create topic ${topic}`, (admin, done) =>
+      admin.createTopic(
+        { topic, num_partitions: partitions, replication_factor: replicas },
+        10_000,
+        (error) => done(error, undefined),
+      ),
+    )
+  }
+
+  /** Deletes a topic and creates another one of its name. */
+  async createAnew(topic: string, partitions = PARTITIONS): Promise<void> {
+    await this.#administer<void>(`delete topic ${topic}`, (admin, done) =>
+      admin.deleteTopic(topic, 10_000, (error) => done(error, undefined)),
+    )
+    // It is gone some moments later.
+    await until(
+      () =>
+        this.#create(topic, partitions, 1).then(
+          () => true,
+          () => false,
+        ),
+      `topic ${topic} to be created anew`,
+    )
+    await this.#ready(topic, partitions)
+  }
+
+  /** Adds partitions to a topic, up to so many. */
+  async addPartitions(topic: string, total: number): Promise<void> {
+    await this.#administer<void>(`add partitions to ${topic}`, (admin, done) =>
+      admin.createPartitions(topic, total, 10_000, (error) => done(error, undefined)),
+    )
+    await this.#ready(topic, total)
+  }
+
+  async #administer<T>(
+    what: string,
+    run: (admin: IAdminClient, done: Callback<T>) => void,
+  ): Promise<T> {
+    const admin = AdminClient.create({ 'bootstrap.servers': this.bootstrapServers })
+    try {
+      return await call<T>(what, (done) => run(admin, done))
+    } finally {
+      admin.disconnect()
+    }
+  }
+
+  async #ready(topic: string, partitions: number): Promise<void> {
     await until(
       async () => (await this.leaders(topic)).filter((id) => id >= 0).length === partitions,
       `a leader of each partition of ${topic}`,
@@ -133,7 +175,6 @@ export class TestKafka {
         `an answer of ${topic}/${partition}`,
       )
     }
-    return topic
   }
 
   /** The ids of the brokers that lead the partitions, in their order; -1 for none. */
@@ -181,14 +222,9 @@ export class TestKafka {
       }
       return
     }
-    const admin = AdminClient.create({ 'bootstrap.servers': this.bootstrapServers })
-    try {
-      await call<unknown>(`delete records of ${topic}/${partition}`, (done) =>
-        admin.deleteRecords([{ topic, partition, offset: below }], { timeout: 10_000 }, done),
-      )
-    } finally {
-      admin.disconnect()
-    }
+    await this.#administer<unknown>(`delete records of ${topic}/${partition}`, (admin, done) =>
+      admin.deleteRecords([{ topic, partition, offset: below }], { timeout: 10_000 }, done),
+    )
   }
 
   /** What a group has committed, by partition; -1 where it committed nothing. */

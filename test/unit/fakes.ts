@@ -282,6 +282,12 @@ export class FakeConsumer {
     this.calls.push('resume')
   }
 
+  seek(place: PartitionOffset, _: number, done: (error: unknown) => void): void {
+    this.positions.push(place)
+    this.calls.push('seek')
+    done(null)
+  }
+
   commit(offsets: PartitionOffset[]): void {
     const tell = (error?: { message: string; code: number }) => {
       for (const listener of [...(this.#listeners.get('offset.commit') ?? [])]) {

@@ -17,6 +17,9 @@ class Member implements AsyncDisposable {
   readonly group: Group
   joinError: KafkaConsumeError | undefined
   offsetsError: KafkaConsumeError | undefined
+  topicId = 'first'
+  /** How often topics were compared. */
+  looks = 0
   /** Whether another member has its instance id. */
   isInstanceTaken = false
   /** Of the topic. */
@@ -62,6 +65,10 @@ class Member implements AsyncDisposable {
           partition,
           offset: (this.kept.get(partition) ?? [0, 0])[query === 'earliest' ? 0 : 1],
         }))
+      },
+      topicIds: async () => {
+        this.looks++
+        return new Map([['t', this.topicId]])
       },
       isInstanceTaken: async () => this.isInstanceTaken,
     }
@@ -538,7 +545,8 @@ describe('where a group begins', () => {
     ['forgotten, and nothing lost', { remembered: 10 }, 'latest', { offset: 10 }],
   ])('%s', (_, known, reset, expected) => {
     const begin = beginningOf({ ...standing, ...known }, reset)
-    expect(begin).toEqual({ topic: 't', partition: 0, ...expected } as typeof begin)
+    expect(begin).toMatchObject({ topic: 't', partition: 0, ...expected })
+    expect('gap' in begin).toBe('gap' in expected)
   })
 
   test('latest is the end as of the first assignment, kept for whoever reads it next', async () => {
@@ -618,6 +626,29 @@ describe('where a group begins', () => {
     expect(offsets(anew)).toEqual([0, 1])
     anew.done()
     await until(() => member.consumer.committed(0) === 2, 'a commit')
+  })
+
+  test('as is one that has more records than the one before, of which the client knows nothing', async () => {
+    await using member = await new Member([0]).with(...some(0, 5))
+    ;(await member.poll()).done()
+    member.topicId = 'second'
+    skip(6_000)
+    await until(() => member.consumer.calls.includes('seek'), 'the new topic to be noticed')
+    expect(member.consumer.positions.at(-1)).toMatchObject({ partition: 0, offset: 0 })
+    member.consumer.queue.push(...some(0, 9))
+    const { gaps, records } = await member.poll({ timeout: 1_000 })
+    expect(gaps).toEqual([{ topic: 't', partition: 0, from: 5, to: 0, reason: 'out-of-range' }])
+    expect(records).toHaveLength(9)
+    const looks = member.looks
+    restore?.()
+    skip(12_000)
+    await until(() => member.looks > looks, 'topics to be compared')
+    member.topicId = 'first'
+    restore?.()
+    skip(18_000)
+    await until(() => member.looks > looks + 1, 'a broker that is late to be asked')
+    await settle()
+    expect(member.consumer.calls.filter((call) => call === 'seek')).toHaveLength(1)
   })
 
   test('as is one that is empty', async () => {
