@@ -12,35 +12,50 @@ const pom = join(import.meta.dirname, 'pom.xml')
 
 export const kafkaVersion = readVersion()
 
-/** The class path of broker and tools; resolves them by Maven when they are not in the cache. */
-export async function provideJars(log: string): Promise<string> {
-  const hash = new Bun.CryptoHasher('sha256').update(readFileSync(pom)).digest('hex').slice(0, 12)
-  const folder = join(cacheFolder(), `kafka-${kafkaVersion}-${hash}`)
-  if (!existsSync(folder)) {
-    await withLock(join(cacheFolder(), 'kafka.lock'), 15 * MINUTES, async () => {
-      if (!existsSync(folder)) await download(folder, log)
-    })
-  }
-  return join(folder, '*')
+/** What Maven resolves into a folder of the cache. */
+export interface MavenFolder {
+  /** Of the folder and its lock. */
+  readonly name: string
+  /** What it is, for the line that tells of its download. */
+  readonly title: string
+  readonly pom: string
+  /** The goal of Maven's dependency plugin that fills it. */
+  readonly goal: 'dependency:copy-dependencies' | 'dependency:unpack'
 }
 
-/** The folder appears whole or not at all. */
-async function download(folder: string, log: string): Promise<void> {
+const kafka: MavenFolder = {
+  name: `kafka-${kafkaVersion}`,
+  title: `Apache Kafka ${kafkaVersion}`,
+  pom,
+  goal: 'dependency:copy-dependencies',
+}
+
+/** The class path of broker and tools; resolves them by Maven when they are not in the cache. */
+export async function provideJars(log: string): Promise<string> {
+  return join(await provideFromMaven(kafka, log), '*')
+}
+
+/** The folder of what a pom names, from the cache or by Maven; it appears whole or not at all. */
+export async function provideFromMaven(wanted: MavenFolder, log: string): Promise<string> {
+  const hash = new Bun.CryptoHasher('sha256').update(readFileSync(wanted.pom)).digest('hex')
+  const folder = join(cacheFolder(), `${wanted.name}-${hash.slice(0, 12)}`)
+  if (!existsSync(folder)) {
+    await withLock(join(cacheFolder(), `${wanted.name}.lock`), 15 * MINUTES, async () => {
+      if (!existsSync(folder)) await download(wanted, folder, log)
+    })
+  }
+  return folder
+}
+
+async function download({ title, pom, goal }: MavenFolder, folder: string, log: string) {
   const maven = await provideMaven(log)
   const passing = `${folder}.part`
   rmSync(passing, { recursive: true, force: true })
   mkdirSync(passing, { recursive: true })
-  await step(`Downloading Apache Kafka ${kafkaVersion}`, async ({ update }) => {
+  await step(`Downloading ${title}`, async ({ update }) => {
     let files = 0
     await runCommand({
-      argv: [
-        maven,
-        '--batch-mode',
-        '--file',
-        pom,
-        'dependency:copy-dependencies',
-        `-DoutputDirectory=${passing}`,
-      ],
+      argv: [maven, '--batch-mode', '--file', pom, goal, `-DoutputDirectory=${passing}`],
       log,
       limit: 10 * MINUTES,
       onLine(line) {

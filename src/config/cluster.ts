@@ -2,7 +2,6 @@
 import * as v from 'valibot'
 import { list, record } from './fields.ts'
 import { schemaRegistry } from './registry.ts'
-import { NOT_YET } from './rules.ts'
 
 const HOST = String.raw`[^\s:,/@[\]]+`
 const IPV6 = '[0-9a-fA-F]*(?::[0-9a-fA-F.]*){2,}'
@@ -49,24 +48,17 @@ const topicText = v.pipe(
   v.regex(new RegExp(`^${TOPIC}$`), TOPIC_FORM),
 )
 
-const topicRecord = v.pipe(
-  record({
-    name: v.pipe(
-      v.string('a topic must be text'),
-      v.minLength(1, TOPIC_FORM),
-      v.regex(new RegExp(`^(?:${TOPIC}|${REFERENCE})$`), TOPIC_FORM),
-    ),
-    schemaRegistry,
-  }),
-  v.forward(
-    v.check(({ schemaRegistry }) => schemaRegistry.confluent === undefined, NOT_YET),
-    ['schemaRegistry', 'confluent'],
+const topicRecord = record({
+  name: v.pipe(
+    v.string('a topic must be text'),
+    v.minLength(1, TOPIC_FORM),
+    v.regex(new RegExp(`^(?:${TOPIC}|${REFERENCE})$`), TOPIC_FORM),
   ),
-)
+  schemaRegistry,
+})
 
-function nameOf(topic: string | v.InferOutput<typeof topicRecord>): string {
-  return typeof topic === 'string' ? topic : topic.name
-}
+/** A topic, and the registry of its own that it may have. */
+export type Topic = v.InferOutput<typeof topicRecord>
 
 /** A list of brokers of some form. */
 function brokersOf<T extends v.GenericSchema<unknown, string>>(element: T) {
@@ -74,12 +66,15 @@ function brokersOf<T extends v.GenericSchema<unknown, string>>(element: T) {
 }
 
 /** A list of topics of some form. */
-function topicsOf<T extends v.GenericSchema<unknown, string>>(element: T) {
+function topicsOf<T extends v.GenericSchema<unknown, Topic>>(element: T) {
   return v.pipe(
     list(element),
     v.minLength(1, 'at least one topic is required'),
     v.maxLength(100, 'at most 100 topics are allowed'),
-    v.check((names) => new Set(names).size === names.length, 'each topic may be named only once'),
+    v.check(
+      (given) => new Set(given.map(({ name }) => name)).size === given.length,
+      'each topic may be named only once',
+    ),
   )
 }
 
@@ -91,12 +86,7 @@ export const kongBrokers = brokersOf(
   ),
 )
 /** As Kong writes them. */
-export const kongTopics = topicsOf(
-  v.pipe(
-    topicRecord,
-    v.transform((topic) => nameOf(topic)),
-  ),
-)
+export const kongTopics = topicsOf(topicRecord)
 
 export const brokers = v.pipe(
   v.union(
@@ -135,8 +125,10 @@ export const topics = v.pipe(
   topicsOf(
     v.pipe(
       v.union([topicText, topicRecord], 'a topic must be text, or {name}'),
-      v.transform((topic) => nameOf(topic)),
-      topicText,
+      v.transform((topic) =>
+        typeof topic === 'string' ? { name: topic, schemaRegistry: {} } : topic,
+      ),
+      v.check(({ name }) => v.is(topicText, name), TOPIC_FORM),
     ),
   ),
 )

@@ -40,7 +40,12 @@ const settings = {
     v.metadata({ ...brokers }),
   ),
   topics: v.pipe(
-    v.optional(optionsSchema.entries.topics),
+    v.optional(
+      v.pipe(
+        optionsSchema.entries.topics,
+        v.transform((topics) => topics.map(({ name }) => name)),
+      ),
+    ),
     v.description('Kafka topics to serve'),
     v.metadata({ ...topics }),
   ),

@@ -1,11 +1,12 @@
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../errors.ts'
 import type { Transform } from '../record/transform.ts'
+
 import { authentication, kongAuthentication, kongSecurity, security } from './authentication.ts'
-import { brokers, kongBrokers, kongTopics, topics } from './cluster.ts'
+import { brokers, kongBrokers, kongTopics, type Topic, topics } from './cluster.ts'
 import { flag, instanceId, list, oneOf, record, text, whole } from './fields.ts'
 import { librdkafka } from './librdkafka.ts'
-import { schemaRegistry } from './registry.ts'
+import { type RegistryOptions, schemaRegistry } from './registry.ts'
 import { rules, unused } from './rules.ts'
 
 const MIB = 1024 * 1024
@@ -59,7 +60,9 @@ const shared = {
   ),
   schemaRegistry: v.pipe(
     schemaRegistry,
-    v.description('Where the schemas of messages are: not supported yet, `confluent` is refused'),
+    v.description(
+      'Where the schemas of keys and values are: `{confluent: {url, …}}`, a registry of Confluent’s API. A topic may have its own',
+    ),
   ),
   messageByLuaFunctions: v.pipe(
     v.optional(list(text)),
@@ -130,7 +133,10 @@ export const optionsSchema = v.pipe(
         'The brokers to ask first: `"host:port,host:port"`, or an array of them or of `{host, port}`',
       ),
     ),
-    topics: v.pipe(topics, v.description('The topics to read, in this order: names, or `{name}`')),
+    topics: v.pipe(
+      topics,
+      v.description('The topics to read, in this order: names, or `{name, schemaRegistry}`'),
+    ),
     mode: v.pipe(
       v.optional(
         v.picklist(
@@ -217,7 +223,25 @@ export const optionsSchema = v.pipe(
   }),
   rules(),
   unused(),
+  v.transform(({ topics, schemaRegistry, ...options }) => ({
+    ...options,
+    topics: topics.map(({ name }) => name),
+    registries: registriesOf(topics, schemaRegistry.confluent),
+  })),
 )
+
+/** The registry of each topic that has one: its own, or the route's. */
+function registriesOf(
+  topics: readonly Topic[],
+  common: RegistryOptions | undefined,
+): ReadonlyMap<string, RegistryOptions> {
+  return new Map(
+    topics.flatMap(({ name, schemaRegistry }) => {
+      const registry = schemaRegistry.confluent ?? common
+      return registry ? [[name, registry] as const] : []
+    }),
+  )
+}
 
 /** What `kafkaConsume` takes. */
 export type KafkaConsumeOptions = v.InferInput<typeof optionsSchema>

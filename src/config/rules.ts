@@ -1,8 +1,6 @@
 /** What holds between fields, and what is understood but does not work yet. */
 import * as v from 'valibot'
-
-/** A field that is understood and of no effect yet: it is refused, since it must not be ignored. */
-export const NOT_YET = 'not supported yet'
+import { issueOf, NOT_YET, type Problem } from './problems.ts'
 
 /** The fields that the rules are about. */
 interface Ruled {
@@ -26,7 +24,6 @@ interface Ruled {
     readonly certificate?: unknown
     readonly key?: unknown
   }
-  readonly schemaRegistry: { readonly confluent?: object | undefined }
   readonly messageByLuaFunctions?: readonly string[] | undefined
   readonly enableDlq?: boolean | undefined
   readonly dlqTopic?: string | undefined
@@ -36,14 +33,7 @@ interface Ruled {
   }
 }
 
-type Path = readonly [string, ...string[]]
-
-interface Problem {
-  readonly path: Path
-  readonly message: string
-  /** The field is missing, rather than wrong. */
-  readonly isMissing?: true
-}
+type Path = Problem['path']
 
 /**
  * The rules between fields, to stand behind the schema of them. What does not work yet is told
@@ -160,12 +150,11 @@ function missingOf(options: Ruled): Problem[] {
 }
 
 function notYetOf(options: Ruled): Problem[] {
-  const { authentication, schemaRegistry } = options
+  const { authentication } = options
   const { strategy, tokenauth } = authentication
   const given: ReadonlyArray<readonly [isGiven: boolean, path: Path, name?: string]> = [
     // librdkafka sends no extensions of SCRAM, and Kafka takes no delegation token without one.
     [strategy === 'sasl' && tokenauth === true, ['authentication', 'tokenauth']],
-    [schemaRegistry.confluent !== undefined, ['schemaRegistry', 'confluent']],
     [(options.messageByLuaFunctions ?? []).length > 0, ['messageByLuaFunctions']],
     [options.enableDlq === true, ['enableDlq']],
     [options.dlqTopic !== undefined && options.enableDlq !== true, ['dlqTopic']],
@@ -173,19 +162,4 @@ function notYetOf(options: Ruled): Problem[] {
   return given
     .filter(([isGiven]) => isGiven)
     .map(([, path, name]) => ({ path, message: name ? `${name} is ${NOT_YET}` : NOT_YET }))
-}
-
-function issueOf(value: object, { path, message, isMissing }: Problem) {
-  const items: v.ObjectPathItem[] = []
-  let input = value as Record<string, unknown>
-  for (const key of path) {
-    items.push({ type: 'object', origin: 'value', input, key, value: input[key] })
-    input = input[key] as Record<string, unknown>
-  }
-  return {
-    message,
-    // By this, too, a missing field is told from a wrong one.
-    input: isMissing ? undefined : items.at(-1)?.value,
-    path: items as [v.ObjectPathItem, ...v.ObjectPathItem[]],
-  }
 }

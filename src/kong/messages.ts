@@ -1,6 +1,6 @@
 /** What valibot finds, in Kong's words. */
 import type * as v from 'valibot'
-import { NOT_YET } from '../config/rules.ts'
+import { NOT_YET } from '../config/problems.ts'
 import type { KongField } from './describe.ts'
 import { renameKey } from './keys.ts'
 

@@ -3,16 +3,18 @@ import { jsonStep } from '../record/json.ts'
 import { Preparation } from '../record/preparation.ts'
 import { prepareBy, type Step } from '../record/prepare.ts'
 import { transformStep } from '../record/transform.ts'
+import { registrySteps } from '../registry/step.ts'
 
 /** The options that {@link preparationFor} looks at; functions are compared by identity. */
-export function preparedBy({ transform }: ResolvedOptions): readonly unknown[] {
-  return [idOf(transform)]
+export function preparedBy({ registries, transform }: ResolvedOptions): readonly unknown[] {
+  return [[...registries], idOf(transform)]
 }
 
 /** The preparation that a route's options ask for; undefined when records need none. */
 export function preparationFor(options: ResolvedOptions): Preparation | undefined {
-  const { messageDeserializer, transform } = options
+  const { messageDeserializer, registries, transform } = options
   const steps: Step[] = []
+  if (registries.size > 0) steps.push(...registrySteps(registries))
   if (transform) {
     if (messageDeserializer === 'json') steps.push(jsonStep)
     steps.push(transformStep(transform))

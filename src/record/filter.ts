@@ -43,7 +43,7 @@ export function filterFor(wanted: Wanted, table: PartitionTable): Filter | undef
       (wanted.topics.length === 0 || wanted.topics.includes(topic)) &&
       (wanted.partitions.length === 0 || wanted.partitions.includes(partition)),
   )
-  const wantedKeys = new Set(wanted.keys)
+  const wantedKeys = new Set<string | null>(wanted.keys)
   const expressions = wanted.filters.map(expressionOf)
   if (wantedKeys.size + expressions.length === 0) {
     return (chunk, index) => passes[chunk.partitions[index] as number] as boolean
@@ -51,7 +51,12 @@ export function filterFor(wanted: Wanted, table: PartitionTable): Filter | undef
   return (chunk, index) => {
     if (!passes[chunk.partitions[index] as number]) return false
     const views = viewsOf(chunk)
-    if (wantedKeys.size > 0 && !wantedKeys.has(views.at(index).fields.key as string)) return false
+    if (wantedKeys.size > 0 && !wantedKeys.has(keyText(views.at(index).fields.key))) return false
     return expressions.every((expression) => views.passes(expression, index))
   }
+}
+
+/** A key as a client names it: one that a schema registry made JSON of, by that JSON. */
+function keyText(key: unknown): string | null {
+  return typeof key === 'string' || key === null ? key : JSON.stringify(key)
 }

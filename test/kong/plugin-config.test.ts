@@ -49,6 +49,10 @@ function valueAt(value: unknown, path: string): unknown {
 }
 
 const CONFLUENT = 'schema_registry.confluent'
+const OAUTH = { oauth2: { token_endpoint: 'http://t', client_id: 'a', client_secret: 'b' } }
+const registryOf = (authentication: object) => ({
+  schema_registry: { confluent: { url: 'http://localhost:8081', authentication } },
+})
 const REGISTRY = `${CONFLUENT}.authentication`
 const OAUTH2 = `${REGISTRY}.oauth2`
 const CLIENT = `${REGISTRY}.oauth2_client`
@@ -354,7 +358,8 @@ describe('every field takes what it is for and refuses the rest', () => {
   })
 
   test.each(FIELDS.string)('%s: string', (path) => {
-    expect(complaint(withField(path, 'text'))).toMatch(NOT_YET)
+    const text = /url$|endpoint$/.test(path) ? 'http://text' : 'text'
+    expect(complaint(withField(path, text))).toMatch(NOT_YET)
     for (const value of [1, true, [], {}]) {
       expect(refusal(withField(path, value))).toBe(`${path}: expected a string`)
     }
@@ -505,9 +510,42 @@ describe('rules between fields', () => {
       },
       `authentication.oauthbearer.${field}: required field missing`,
     ]),
-  ])('%j is refused', (config, problem) => {
-    expect(refusal(config)).toBe(problem)
-  })
+    [
+      { schema_registry: { confluent: {} } },
+      'schema_registry.confluent.url: required field missing',
+    ],
+    [
+      { topics: [{ name: 't', schema_registry: { confluent: { ttl: 1 } } }] },
+      'topics.1.schema_registry.confluent.url: required field missing',
+    ],
+    [
+      { schema_registry: { confluent: { url: 'localhost:8081' } } },
+      'schema_registry.confluent.url: an http or https URL without a user in it is required',
+    ],
+    [
+      { schema_registry: { confluent: { url: 'http://ann:pw@localhost:8081' } } },
+      'schema_registry.confluent.url: an http or https URL without a user in it is required',
+    ],
+    [
+      registryOf({ mode: 'basic' }),
+      'schema_registry.confluent.authentication.basic: required field missing',
+    ],
+    [
+      registryOf({ mode: 'oauth2' }),
+      'schema_registry.confluent.authentication.oauth2: required field missing',
+    ],
+    [
+      registryOf({ mode: 'oauth2', oauth2: { token_endpoint: 'http://t', client_id: 'a' } }),
+      'schema_registry.confluent.authentication.oauth2.client_secret: required field missing',
+    ],
+    [
+      registryOf({
+        mode: 'oauth2',
+        oauth2: { token_endpoint: 'http://t', grant_type: 'password', username: 'a' },
+      }),
+      'schema_registry.confluent.authentication.oauth2.password: required field missing',
+    ],
+  ])('%j is refused', (config, problem) => expect(refusal(config)).toBe(problem))
 
   test('what is missing or wrong goes before what does not work yet', () => {
     const config = { enable_dlq: true, dlq_topic: 'x', authentication: { ...SASL, user: null } }
@@ -525,12 +563,19 @@ describe('what does not work yet is refused by name, not ignored', () => {
       'authentication.tokenauth: not supported yet',
     ],
     [
-      { schema_registry: { confluent: { url: 'http://localhost:8081' } } },
-      'schema_registry.confluent: not supported yet',
+      registryOf({ mode: 'oauth2', ...OAUTH, oauth2_client: { http_proxy: 'http://p' } }),
+      'schema_registry.confluent.authentication.oauth2_client.http_proxy: not supported yet',
     ],
     [
-      { topics: [{ name: 't', schema_registry: { confluent: {} } }] },
-      'topics.1.schema_registry.confluent: not supported yet',
+      {
+        topics: [
+          {
+            name: 't',
+            ...registryOf({ mode: 'oauth2', ...OAUTH, oauth2_client: { http_version: 2 } }),
+          },
+        ],
+      },
+      'topics.1.schema_registry.confluent.authentication.oauth2_client.http_version: not supported yet',
     ],
     [{ message_by_lua_functions: ['return nil'] }, 'message_by_lua_functions: not supported yet'],
     [{ enable_dlq: true, dlq_topic: 'dead' }, 'enable_dlq: not supported yet'],

@@ -16,7 +16,7 @@ const DEFAULTS: Omit<ResolvedOptions, keyof typeof REQUIRED> = {
   commitStrategy: 'auto',
   authentication: {},
   security: { sslVerify: true },
-  schemaRegistry: {},
+  registries: new Map(),
   consumerGroup: { mode: 'random' },
   responseFormat: 'kong',
   errorHandling: { returnErrorMessage: false },
@@ -59,8 +59,9 @@ describe('options', () => {
       'transform',
       'librdkafka',
     ]
+    const { registries: _, ...defaults } = DEFAULTS
     expect(Object.keys(optionsSchema.entries).sort()).toEqual(
-      [...Object.keys(REQUIRED), ...Object.keys(DEFAULTS), ...absent].sort(),
+      [...Object.keys(REQUIRED), ...Object.keys(defaults), ...absent, 'schemaRegistry'].sort(),
     )
     expect(resolve({ errorHandling: {} }).errorHandling).toEqual({ returnErrorMessage: false })
   })

@@ -1,0 +1,100 @@
+import type { RegistryOptions } from '../config/registry.ts'
+import { KafkaConsumeError } from '../errors.ts'
+import { type Access, accessOf } from './access.ts'
+import { ask, isRecord } from './http.ts'
+
+/** Formats that Confluent's API has. */
+type SchemaType = 'AVRO' | 'PROTOBUF' | 'JSON'
+
+/** Another schema that one is made of. */
+export interface Reference {
+  /** How the schema calls it: a type's full name in Avro, a path in Protobuf. */
+  readonly name: string
+  readonly subject: string
+  readonly version: number
+}
+
+/** A schema as a registry has it. */
+export interface Schema {
+  readonly type: SchemaType
+  readonly text: string
+  readonly references: readonly Reference[]
+}
+
+/**
+ * Reads schemas by the API of Confluent's Schema Registry, which Karapace, Apicurio and Redpanda
+ * have, too (https://docs.confluent.io/platform/current/schema-registry/develop/api.html).
+ */
+export class RegistryClient {
+  readonly #options: RegistryOptions
+  readonly #access: Access
+
+  constructor(options: RegistryOptions) {
+    this.#options = options
+    this.#access = accessOf(options.authentication)
+  }
+
+  /**
+   * @returns undefined when the registry does not have it.
+   * @throws KafkaConsumeError SCHEMA_REGISTRY_UNAVAILABLE or SCHEMA_REGISTRY_REFUSED, both retryable.
+   */
+  byId(id: number): Promise<Schema | undefined> {
+    return this.#read(`schemas/ids/${id}`)
+  }
+
+  /** The same of a schema that another one refers to, also where it was deleted since. */
+  referred({ subject, version }: Reference): Promise<Schema | undefined> {
+    return this.#read(`subjects/${encodeURIComponent(subject)}/versions/${version}?deleted=true`)
+  }
+
+  async #read(path: string): Promise<Schema | undefined> {
+    const base = this.#options.url as string
+    const url = new URL(path, base.endsWith('/') ? base : `${base}/`)
+    let answer = await this.#ask(url)
+    // A token may be revoked before its time.
+    if (answer.status === 401 && this.#access.renew()) answer = await this.#ask(url)
+    const { status, body } = answer
+    if (status === 200) return schemaOf(body) ?? fail(`it answered ${path} with no schema`)
+    if (status === 404 && isUnknown(body)) return undefined
+    if (status === 401 || status === 403) {
+      throw new KafkaConsumeError(
+        'SCHEMA_REGISTRY_REFUSED',
+        'Cannot read schemas: the schema registry refused the credentials',
+        { detail: `${path} was answered with status ${status}`, retryable: true },
+      )
+    }
+    return fail(`it answered ${path} with status ${status}`)
+  }
+
+  async #ask(url: URL) {
+    const authorization = await this.#access.authorization()
+    return ask(url, {
+      headers: {
+        accept: 'application/vnd.schemaregistry.v1+json, application/json',
+        ...(authorization && { authorization }),
+      },
+      sslVerify: this.#options.sslVerify,
+      of: 'the schema registry',
+    })
+  }
+}
+
+function fail(detail: string): never {
+  throw new KafkaConsumeError(
+    'SCHEMA_REGISTRY_UNAVAILABLE',
+    'Cannot read schemas: the schema registry is out of order',
+    { detail },
+  )
+}
+
+/** Codes of a subject, a version and a schema that are not there; another 404 is a wrong URL. */
+function isUnknown(body: unknown): boolean {
+  return isRecord(body) && [40401, 40402, 40403].includes(body['error_code'] as number)
+}
+
+function schemaOf(body: unknown): Schema | undefined {
+  if (!isRecord(body) || typeof body['schema'] !== 'string') return undefined
+  const { schema: text, schemaType: type = 'AVRO', references } = body
+  if (type !== 'AVRO' && type !== 'PROTOBUF' && type !== 'JSON') return undefined
+  return { type, text, references: (references as Reference[] | null | undefined) ?? [] }
+}

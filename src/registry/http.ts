@@ -1,0 +1,67 @@
+import { KafkaConsumeError } from '../errors.ts'
+
+const TIMEOUT_MS = 10_000
+/** Characters of an answer: Confluent's own registry takes schemas of up to 1 MB. */
+const LIMIT = 8 * 1024 * 1024
+
+interface Question {
+  readonly method?: 'GET' | 'POST'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: URLSearchParams
+  /** Whether a certificate must be one that is trusted. To switch it off works on Bun only. */
+  readonly sslVerify: boolean
+  /** Milliseconds. Default: 10,000. */
+  readonly timeout?: number
+  /** Who is asked, for the message. */
+  readonly of: string
+}
+
+/**
+ * Asks for JSON.
+ *
+ * @returns its status, and its body where that is JSON.
+ * @throws KafkaConsumeError SCHEMA_REGISTRY_UNAVAILABLE when there is no answer.
+ */
+export async function ask(
+  url: URL,
+  { sslVerify, of, timeout = TIMEOUT_MS, method = 'GET', headers, body }: Question,
+): Promise<{ status: number; body: unknown }> {
+  try {
+    const response = await fetch(url, {
+      method,
+      headers,
+      ...(body && { body }),
+      signal: AbortSignal.timeout(timeout),
+      ...(!sslVerify && { tls: { rejectUnauthorized: false } }),
+    } as RequestInit)
+    return { status: response.status, body: jsonIn(await textOf(response)) }
+  } catch (cause) {
+    throw new KafkaConsumeError(
+      'SCHEMA_REGISTRY_UNAVAILABLE',
+      `Cannot read schemas: ${of} does not answer`,
+      { cause, detail: cause instanceof Error ? cause.message : String(cause) },
+    )
+  }
+}
+
+async function textOf(response: Response): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of response.body ?? []) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.length > LIMIT) throw new Error(`the answer has more than ${LIMIT} characters`)
+  }
+  return text + decoder.decode()
+}
+
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,72 @@
+import protobuf from 'protobufjs'
+import protojson from 'protobufjs/ext/protojson.js'
+import type { Decode } from './schemas.ts'
+
+/**
+ * A decoder of Protobuf messages. Their JSON is ProtoJSON
+ * (https://protobuf.dev/programming-guides/json/): names in lowerCamelCase, 64-bit numbers as text,
+ * bytes as base64, and no field that has its default.
+ *
+ * @param text The .proto file.
+ * @param referred Files that it imports, by the path that it imports them by.
+ * @throws whatever the file is no .proto file by.
+ */
+export function protobufDecoder(text: string, referred: ReadonlyMap<string, string>): Decode {
+  const root = new protobuf.Root()
+  const main = protobuf.parse(text, root)
+  const parsed = new Set<string>()
+  const include = (paths: readonly string[] | undefined) => {
+    for (const path of paths ?? []) {
+      if (parsed.has(path)) continue
+      parsed.add(path)
+      const given = referred.get(path)
+      if (given !== undefined) {
+        const { imports, weakImports } = protobuf.parse(given, root)
+        include(imports)
+        include(weakImports)
+      } else {
+        const common = protobuf.common.get(path)
+        if (!common) throw new Error(`its import ${path} is not among its references`)
+        root.addJSON(common.nested ?? {})
+      }
+    }
+  }
+  // What is declared so far is the file's own; message indexes count in its order.
+  const scope = main.package ? root.lookup(main.package) : root
+  const messages = messagesIn(scope as protobuf.NamespaceBase)
+  include(main.imports)
+  include(main.weakImports)
+  root.resolveAll()
+  return (payload) => {
+    const { indexes, length } = readIndexes(payload)
+    const type = find(messages, indexes)
+    return protojson.toJsonString(type, type.decode(payload.subarray(length)))
+  }
+}
+
+function messagesIn(scope: protobuf.NamespaceBase): protobuf.Type[] {
+  return scope.nestedArray.filter((nested) => nested instanceof protobuf.Type)
+}
+
+/** Messages nested deeper than this are no sensible schema. */
+const MAX_DEPTH = 100
+
+/** Which message it is: a count and so many indexes, as zigzag varints; a single 0 is the first. */
+function readIndexes(payload: Uint8Array): { indexes: number[]; length: number } {
+  const reader = protobuf.Reader.create(payload)
+  const count = reader.sint32()
+  if (count < 0 || count > MAX_DEPTH) throw new Error(`it has ${count} message indexes`)
+  const indexes = count === 0 ? [0] : Array.from({ length: count }, () => reader.sint32())
+  return { indexes, length: reader.pos }
+}
+
+function find(messages: readonly protobuf.Type[], indexes: readonly number[]): protobuf.Type {
+  let among = messages
+  let found: protobuf.Type | undefined
+  for (const index of indexes) {
+    found = among[index]
+    if (!found) throw new Error(`the schema has no message ${indexes.join('.')}`)
+    among = messagesIn(found)
+  }
+  return found as protobuf.Type
+}

@@ -1,0 +1,469 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { serve } from 'bun'
+import fc from 'fast-check'
+import * as v from 'valibot'
+import { type RegistryOptions, schemaRegistry } from '../../src/config/registry.ts'
+import { consumedOf } from '../../src/record/consumed.ts'
+import { type PreparedRecord, prepareBy } from '../../src/record/prepare.ts'
+import { avroDecoder } from '../../src/registry/avro.ts'
+import { protobufDecoder } from '../../src/registry/protobuf.ts'
+import { registrySteps } from '../../src/registry/step.ts'
+import { framed } from '../support/registry.ts'
+import { sleep } from '../support/wait.ts'
+import { recordAt } from './fakes.ts'
+
+/** What Confluent's own serializers for JavaScript (1.10.1) wrote, behind the id of the schema. */
+const CONFLUENT = {
+  avro: 'VAAAAAAAAClAAgxoaSDimIMEAf8=',
+  bytes: 'AQL/',
+  first: 'AAoBQQ==',
+  order: 'AgIIgYCAgICAgBASBQoBeBAD',
+  line: 'BAICCgF5EP///////////wE=',
+}
+
+const ORDER = JSON.stringify({
+  type: 'record',
+  name: 'Order',
+  namespace: 'shop',
+  fields: [
+    { name: 'id', type: 'int' },
+    { name: 'total', type: 'double' },
+    { name: 'note', type: ['null', 'string'], default: null },
+    { name: 'raw', type: 'bytes' },
+  ],
+})
+
+const SHOP = `syntax = "proto3"; package shop;
+message First { string s = 1; }
+message Order {
+  int64 id = 1;
+  message Other {}
+  message Line { string sku = 1; int32 count = 2; }
+  Line line_one = 2;
+}`
+
+const bytes = (base64: string) => Uint8Array.fromBase64(base64)
+
+describe('Avro', () => {
+  test('what Confluent’s serializer writes', () => {
+    expect(avroDecoder(ORDER, [])(bytes(CONFLUENT.avro))).toBe(
+      '{"id":42,"total":12.5,"note":"hi ☃","raw":"Af8="}',
+    )
+    expect(avroDecoder('"bytes"', [])(bytes(CONFLUENT.bytes))).toBe('"AQL/"')
+  })
+
+  const cases: ReadonlyArray<readonly [schema: unknown, payload: number[], json: string]> = [
+    ['long', [0xfe, ...new Array(8).fill(0xff), 0x01], '9223372036854775807'],
+    [{ type: 'long', logicalType: 'timestamp-micros' }, [0x02], '1'],
+    [
+      { type: 'array', items: { type: 'bytes', logicalType: 'decimal', precision: 9, scale: 2 } },
+      [4, 4, 0xff, 0x85, 2, 7, 0],
+      '["-1.23","0.07"]',
+    ],
+    [
+      { type: 'array', items: { type: 'bytes', logicalType: 'decimal', precision: 9 } },
+      [2, 0, 0],
+      '["0"]',
+    ],
+    [
+      { type: 'fixed', name: 'F', size: 2, logicalType: 'decimal', precision: 4, scale: 1 },
+      [0, 100],
+      '"10.0"',
+    ],
+    [{ type: 'fixed', name: 'F', size: 2 }, [1, 2], '"AQI="'],
+    ['double', [0, 0, 0, 0, 0, 0, 0xf8, 0x7f], '"NaN"'],
+    ['float', [0, 0, 0x80, 0x7f], '"Infinity"'],
+    ['null', [], 'null'],
+    [{ type: 'enum', name: 'E', symbols: ['A', 'B'] }, [2], '"B"'],
+    [{ type: 'map', values: 'int' }, [2, 2, 0x61, 2, 0], '{"a":1}'],
+    [{ type: 'array', items: ['null', 'long'] }, [4, 0, 2, 6, 0], '[null,3]'],
+    [
+      [
+        'string',
+        { type: 'record', name: 'A', fields: [] },
+        { type: 'record', name: 'B', fields: [] },
+      ],
+      [4],
+      '{}',
+    ],
+    [
+      {
+        type: 'record',
+        name: 'Tree',
+        fields: [
+          { name: 'n', type: 'int' },
+          { name: 'more', type: ['null', 'Tree'] },
+        ],
+      },
+      [2, 2, 4, 0],
+      '{"n":1,"more":{"n":2,"more":null}}',
+    ],
+  ]
+  test.each(cases)('%j', (schema, payload, json) => {
+    expect(avroDecoder(JSON.stringify(schema), [])(Uint8Array.from(payload))).toBe(json)
+  })
+
+  test('a schema that refers to another one', () => {
+    const money =
+      '{"type":"record","name":"Money","namespace":"c","fields":[{"name":"n","type":"long"}]}'
+    const order = '{"type":"record","name":"O","fields":[{"name":"m","type":"c.Money"}]}'
+    expect(avroDecoder(order, [money])(Uint8Array.of(2))).toBe('{"m":{"n":1}}')
+    expect(() => avroDecoder(order, [])).toThrow('c.Money')
+  })
+})
+
+describe('Protobuf', () => {
+  test('what Confluent’s serializer writes: message indexes, numbers beyond 2^53', () => {
+    const decode = protobufDecoder(SHOP, new Map())
+    expect(decode(bytes(CONFLUENT.first))).toBe('{"s":"A"}')
+    expect(decode(bytes(CONFLUENT.order))).toBe(
+      '{"id":"9007199254740993","lineOne":{"sku":"x","count":3}}',
+    )
+    expect(decode(bytes(CONFLUENT.line))).toBe('{"sku":"y","count":-1}')
+  })
+
+  test('imports, also of imports, and well-known types', () => {
+    const main = `syntax = "proto3"; package a; import "b.proto"; import "google/protobuf/timestamp.proto";
+      message M { b.B b = 1; google.protobuf.Timestamp at = 2; }`
+    const b = 'syntax = "proto3"; package b; import "c.proto"; message B { a.C c = 1; }'
+    // Of the same package as the first: it must not count among its messages.
+    const c = 'syntax = "proto3"; package a; message C { bool ok = 1; }'
+    const referred = new Map(Object.entries({ 'b.proto': b, 'c.proto': c }))
+    const payload = Uint8Array.of(0, 10, 4, 10, 2, 8, 1, 18, 2, 8, 60)
+    expect(protobufDecoder(main, referred)(payload)).toBe(
+      '{"b":{"c":{"ok":true}},"at":"1970-01-01T00:01:00Z"}',
+    )
+    expect(() => protobufDecoder(main, referred)(Uint8Array.of(2, 2))).toThrow('no message 1')
+    referred.delete('c.proto')
+    expect(() => protobufDecoder(main, referred)).toThrow('its import c.proto')
+  })
+})
+
+describe('whatever bytes come', () => {
+  const decoders = [
+    { decode: avroDecoder(ORDER, []), good: [CONFLUENT.avro] },
+    {
+      decode: protobufDecoder(SHOP, new Map()),
+      good: [CONFLUENT.first, CONFLUENT.order, CONFLUENT.line],
+    },
+  ]
+
+  test('they are JSON on one line, or an error', () =>
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...decoders),
+        fc.nat(),
+        fc.array(fc.tuple(fc.nat(40), fc.nat(255)), { maxLength: 4 }),
+        fc.nat(40),
+        fc.uint8Array({ maxLength: 6 }),
+        ({ decode, good }, which, changes, length, more) => {
+          const payload = Uint8Array.from([
+            ...bytes(good[which % good.length] as string).subarray(0, length),
+            ...more,
+          ])
+          for (const [at, value] of changes) if (at < payload.length) payload[at] = value
+          let json: string
+          try {
+            json = decode(payload)
+          } catch (error) {
+            expect(error).toBeInstanceOf(Error)
+            return
+          }
+          JSON.parse(json)
+          expect(json).not.toMatch(/[\r\n]/)
+        },
+      ),
+      { numRuns: 2_000 },
+    ))
+})
+
+/** A registry in this process, for what a real one does not do on command. */
+const schemas = new Map<number, unknown>()
+const asked: string[] = []
+let answer: ((request: Request) => Response | Promise<Response> | undefined) | undefined
+const registry = serve({
+  port: 0,
+  hostname: '127.0.0.1',
+  fetch(request) {
+    const { pathname } = new URL(request.url)
+    asked.push(pathname)
+    const given = answer?.(request)
+    if (given) return given
+    const schema = schemas.get(Number(pathname.split('/').at(-1)))
+    if (!schema) return Response.json({ error_code: 40403, message: 'no' }, { status: 404 })
+    return Response.json(schema)
+  },
+})
+afterAll(() => registry.stop(true))
+
+function optionsOf(more: object = {}): RegistryOptions {
+  const { confluent } = v.parse(schemaRegistry, { confluent: { url: `${registry.url}`, ...more } })
+  return confluent as RegistryOptions
+}
+
+function prepared(options = optionsOf()) {
+  const prepare = prepareBy(registrySteps(new Map([['t', options]])))
+  asked.length = 0
+  return async (
+    ...values: ReadonlyArray<Uint8Array | { key: Uint8Array; value: Uint8Array | null }>
+  ) => {
+    const records = values.map((value, offset) => ({
+      ...recordAt(0, offset),
+      ...(value instanceof Uint8Array ? { key: null, value } : value),
+    }))
+    return (await prepare(records)).map((record: PreparedRecord) => consumedOf(record))
+  }
+}
+
+describe('a registry as steps', () => {
+  schemas.set(1, { schema: '"int"' })
+  schemas.set(2, { schema: '{}', schemaType: 'JSON' })
+  schemas.set(3, { schema: 'nonsense', schemaType: 'PROTOBUF' })
+
+  test('poison of every kind, in the middle of a batch', async () => {
+    const good = framed(1, Uint8Array.of(2))
+    const poison: ReadonlyArray<readonly [value: Uint8Array, message: string]> = [
+      [Uint8Array.of(), 'it does not begin with the id of a schema'],
+      [Uint8Array.of(0, 0, 0, 1), 'it does not begin with the id of a schema'],
+      [Uint8Array.of(1, 0, 0, 0, 1, 2), 'it does not begin with the id of a schema'],
+      [new TextEncoder().encode('{"a":1}'), 'it does not begin with the id of a schema'],
+      [framed(999, '1'), 'the registry has no schema 999'],
+      [framed(1), 'truncated buffer'],
+      [framed(1, Uint8Array.of(2, 2)), 'trailing data'],
+      [framed(2, '{"a":'), 'it is no JSON'],
+      [framed(2, Uint8Array.of(0xff)), 'it is no JSON'],
+      [framed(3, '1'), 'its schema cannot be used: illegal token'],
+    ]
+    const all = await prepared()(...poison.flatMap(([value]) => [good, value]), good)
+    expect(all.filter(({ offset }) => offset % 2 === 0).map(({ value }) => value)).toEqual(
+      new Array(poison.length + 1).fill(1),
+    )
+    for (const [index, [value, message]] of poison.entries()) {
+      expect(all[2 * index + 1]).toMatchObject({
+        value: value.toBase64(),
+        encoding: { value: 'base64' },
+        error: {
+          code: 'DESERIALIZATION_FAILED',
+          message: expect.stringContaining(`Cannot deserialize the value: ${message}`),
+        },
+      })
+    }
+  })
+
+  test('keys: those that name a schema are decoded, plain ones stay, a value may be a tombstone', async () => {
+    const value = framed(1, Uint8Array.of(4))
+    const key = (bytes: Uint8Array | string) => ({ key: Buffer.from(bytes as string), value })
+    const binary = Buffer.from('000000000000002a', 'hex')
+    const seen = await prepared()(
+      key(framed(2, '{"k":1}')),
+      key('plain'),
+      key(binary),
+      key(framed(999)),
+      { key: framed(1, Uint8Array.of(2)), value: null },
+    )
+    expect(seen).toMatchObject([
+      { key: { k: 1 }, value: 2 },
+      { key: 'plain', value: 2 },
+      { key: binary.toString(), value: 2 },
+      { key: framed(999).toBase64(), value: 2, error: { code: 'DESERIALIZATION_FAILED' } },
+      { key: 1, value: null },
+    ])
+  })
+
+  test('a schema is asked for once, whatever the number of its records', async () => {
+    const read = prepared()
+    await read(...new Array(40).fill(framed(1, Uint8Array.of(2))))
+    await read(framed(1, Uint8Array.of(2)))
+    expect(asked).toEqual(['/schemas/ids/1'])
+  })
+
+  test('an id that is not known is not asked for with each of its records', async () => {
+    const read = prepared()
+    await read(...new Array(40).fill(framed(998)))
+    await read(framed(998))
+    expect(asked).toHaveLength(1)
+  })
+
+  test('with a ttl it is asked for again after that time, and still serves when nobody answers', async () => {
+    const read = prepared(optionsOf({ ttl: 1 }))
+    await read(framed(1, Uint8Array.of(2)))
+    await sleep(1_050)
+    await read(framed(1, Uint8Array.of(2)))
+    expect(asked).toHaveLength(2)
+    await sleep(1_050)
+    answer = () => new Response('', { status: 500 })
+    expect(await read(framed(1, Uint8Array.of(2)))).toMatchObject([{ value: 1 }])
+    answer = undefined
+  })
+
+  test('the parsed schemas are a bounded number', async () => {
+    const read = prepared()
+    for (let id = 1_000; id < 2_100; id++) schemas.set(id, { schema: '"int"' })
+    await read(...Array.from({ length: 1_100 }, (_, n) => framed(1_000 + n, Uint8Array.of(2))))
+    asked.length = 0
+    await read(framed(2_099, Uint8Array.of(2)), framed(1_000, Uint8Array.of(2)))
+    expect(asked).toEqual(['/schemas/ids/1000'])
+  })
+
+  const outages: ReadonlyArray<readonly [string, () => Response, string]> = [
+    ['500', () => new Response('', { status: 500 }), 'SCHEMA_REGISTRY_UNAVAILABLE'],
+    ['429', () => new Response('', { status: 429 }), 'SCHEMA_REGISTRY_UNAVAILABLE'],
+    [
+      'a 404 of something else',
+      () => new Response('<html>', { status: 404 }),
+      'SCHEMA_REGISTRY_UNAVAILABLE',
+    ],
+    ['no JSON', () => new Response('<html>'), 'SCHEMA_REGISTRY_UNAVAILABLE'],
+    ['no schema', () => Response.json({ a: 1 }), 'SCHEMA_REGISTRY_UNAVAILABLE'],
+    ['too much', () => new Response('x'.repeat(9 * 1024 * 1024)), 'SCHEMA_REGISTRY_UNAVAILABLE'],
+    ['401', () => new Response('', { status: 401 }), 'SCHEMA_REGISTRY_REFUSED'],
+    ['403', () => new Response('', { status: 403 }), 'SCHEMA_REGISTRY_REFUSED'],
+  ]
+  test.each(outages)('%s is no fault of the record: it is tried again', async (_, given, code) => {
+    const read = prepared()
+    answer = given
+    await expect(read(framed(1, Uint8Array.of(2)))).rejects.toMatchObject({ code, retryable: true })
+    answer = undefined
+    expect(await read(framed(1, Uint8Array.of(2)))).toMatchObject([{ value: 1 }])
+  })
+
+  test('nobody there', async () => {
+    const read = prepared(optionsOf({ url: 'http://127.0.0.1:1' }))
+    await expect(read(framed(1))).rejects.toMatchObject({
+      code: 'SCHEMA_REGISTRY_UNAVAILABLE',
+      message: 'Cannot read schemas: the schema registry does not answer',
+    })
+  })
+})
+
+describe('who asks is shown', () => {
+  const record = framed(1, Uint8Array.of(2))
+
+  test('basic', async () => {
+    const seen: Array<string | null> = []
+    answer = (request) => {
+      seen.push(request.headers.get('authorization'))
+      return undefined
+    }
+    const basic = { username: 'ann', password: 's3cret:ü' }
+    await prepared(optionsOf({ authentication: { mode: 'basic', basic } }))(record)
+    expect(seen).toEqual([`Basic ${Buffer.from('ann:s3cret:ü').toString('base64')}`])
+    answer = undefined
+  })
+
+  async function tokensAsked(oauth2: object, oauth2Client?: object, life: unknown = 3_600) {
+    const forms: Array<{ form: URLSearchParams; headers: Headers }> = []
+    const shown: Array<string | null> = []
+    answer = async (request) => {
+      if (new URL(request.url).pathname !== '/token') {
+        shown.push(request.headers.get('authorization'))
+        return Response.json({ schema: '"int"' })
+      }
+      const form = new URLSearchParams(await request.text())
+      forms.push({ form, headers: request.headers })
+      return Response.json({ access_token: `token-${forms.length}`, expires_in: life })
+    }
+    const tokenEndpoint = `${registry.url}token`
+    const read = prepared(
+      optionsOf({
+        ttl: 0,
+        authentication: { mode: 'oauth2', oauth2: { tokenEndpoint, ...oauth2 }, oauth2Client },
+      }),
+    )
+    await read(record)
+    await read(record)
+    answer = undefined
+    return { forms, shown }
+  }
+  const client = { clientId: 'me', clientSecret: 's3cret' }
+
+  test('OAuth2, client credentials: one token serves until its end', async () => {
+    const { forms, shown } = await tokensAsked({ ...client, audience: ['a', 'b'] })
+    expect(shown).toEqual(['Bearer token-1', 'Bearer token-1'])
+    expect([...(forms[0]?.form ?? [])].sort()).toEqual([
+      ['audience', 'a'],
+      ['audience', 'b'],
+      ['client_id', 'me'],
+      ['client_secret', 's3cret'],
+      ['grant_type', 'client_credentials'],
+      ['scope', 'openid'],
+    ])
+  })
+
+  test('OAuth2, password, with headers and arguments of one’s own', async () => {
+    const { forms } = await tokensAsked({
+      grantType: 'password',
+      username: 'ann',
+      password: 'pw',
+      scopes: ['x', 'y'],
+      tokenHeaders: { 'x-tenant': 'blue' },
+      tokenPostArgs: { resource: 'r' },
+    })
+    expect(forms[0]?.headers.get('x-tenant')).toBe('blue')
+    expect(Object.fromEntries(forms[0]?.form ?? [])).toEqual({
+      grant_type: 'password',
+      username: 'ann',
+      password: 'pw',
+      scope: 'x y',
+      resource: 'r',
+    })
+  })
+
+  test('OAuth2: the client shows itself as it is told to', async () => {
+    const basic = await tokensAsked(client, { authMethod: 'client_secret_basic' })
+    expect(basic.forms[0]?.headers.get('authorization')).toBe(`Basic ${btoa('me:s3cret')}`)
+    expect(basic.forms[0]?.form.has('client_secret')).toBe(false)
+
+    const jwt = await tokensAsked(client, { authMethod: 'client_secret_jwt' })
+    const [head = '', claims = '', signature] = (
+      jwt.forms[0]?.form.get('client_assertion') ?? ''
+    ).split('.')
+    expect(JSON.parse(atob(head))).toMatchObject({ alg: 'HS512' })
+    expect(JSON.parse(Buffer.from(claims, 'base64url').toString())).toMatchObject({
+      iss: 'me',
+      sub: 'me',
+      aud: `${registry.url}token`,
+    })
+    const hmac = new Bun.CryptoHasher('sha512', 's3cret').update(`${head}.${claims}`)
+    expect(signature).toBe(hmac.digest('base64url'))
+
+    const none = await tokensAsked({ clientId: 'me' }, { authMethod: 'none' })
+    expect(Object.fromEntries(none.forms[0]?.form ?? [])).toEqual({
+      grant_type: 'client_credentials',
+      scope: 'openid',
+      client_id: 'me',
+    })
+  })
+
+  test('OAuth2: a token at its end, or refused before, is followed by another', async () => {
+    const { forms, shown } = await tokensAsked(client, undefined, 0)
+    expect(forms).toHaveLength(2)
+    expect(shown).toEqual(['Bearer token-1', 'Bearer token-2'])
+
+    let tokens = 0
+    answer = (request) => {
+      if (new URL(request.url).pathname === '/token')
+        return Response.json({ access_token: `t${++tokens}` })
+      const isGood = request.headers.get('authorization') === 'Bearer t2'
+      return isGood ? undefined : new Response('', { status: 401 })
+    }
+    const oauth2 = { tokenEndpoint: `${registry.url}token`, ...client }
+    const read = prepared(optionsOf({ authentication: { mode: 'oauth2', oauth2 } }))
+    expect(await read(record)).toMatchObject([{ value: 1 }])
+    answer = undefined
+  })
+
+  test.each([
+    [401, 'SCHEMA_REGISTRY_REFUSED'],
+    [400, 'SCHEMA_REGISTRY_REFUSED'],
+    [500, 'SCHEMA_REGISTRY_UNAVAILABLE'],
+  ] as const)('OAuth2: no token, status %d', async (status, code) => {
+    answer = () => Response.json({ error: 'invalid_client' }, { status })
+    const oauth2 = { tokenEndpoint: `${registry.url}token`, ...client }
+    const read = prepared(optionsOf({ authentication: { mode: 'oauth2', oauth2 } }))
+    const error: unknown = await read(record).catch((error: unknown) => error)
+    expect(error).toMatchObject({ code, retryable: true })
+    expect(JSON.stringify(error) + String(error)).not.toContain('s3cret')
+    answer = undefined
+  })
+})
