@@ -43,6 +43,7 @@ const log = getLogger(['hono-kafka-consume', 'cluster'])
 
 const CONNECT_TIMEOUT_MS = 5_000
 const REQUEST_TIMEOUT_MS = 5_000
+const TOPIC_IDS_TIMEOUT_MS = 2_000
 const RETRY_MS = 1_000
 const LISTEN_MS = 500
 const LEADERLESS_MS = 50
@@ -148,7 +149,7 @@ export class Cluster implements Source {
     const admin = adminOf(await this.#client())
     try {
       const found = await call<TopicDescription[]>('Cannot read topics', (done) =>
-        admin.describeTopics([...topics], { timeout: REQUEST_TIMEOUT_MS }, done),
+        admin.describeTopics([...topics], { timeout: TOPIC_IDS_TIMEOUT_MS }, done),
       )
       return new Map(
         found.flatMap(({ name, topicId: { mostSignificantBits, leastSignificantBits }, error }) => {
@@ -381,12 +382,18 @@ export class Cluster implements Source {
     // The client passes times on as they are, so the protocol's marks for both ends work too
     // (ListOffsets in https://kafka.apache.org/protocol).
     const asked = partitions.map(({ topic, partition }) => ({ topic, partition, offset: time }))
-    const answer = await this.#patiently(() =>
-      call<PartitionOffset[]>('Cannot find offsets', (done) =>
+    return this.#patiently(async () => {
+      const answer = await call<PartitionOffset[]>('Cannot find offsets', (done) =>
         control.offsetsForTimes(asked, REQUEST_TIMEOUT_MS, done as never),
-      ),
-    )
-    return inOrder(partitions, answer)
+      )
+      const found = inOrder(partitions, answer)
+      // A time may have no offset, but both ends are always there.
+      if (time >= 0 || found.every(({ offset }) => offset >= 0)) return found
+      throw new KafkaConsumeError(
+        'KAFKA_UNAVAILABLE',
+        'Cannot find offsets: not all partitions have a leader',
+      )
+    })
   }
 
   /** A partition may be without a leader for a moment, as when its topic is new: asks again then. */

@@ -15,6 +15,8 @@ const MIB = 1024 * 1024
 
 /** Bytes of one read, more or less: what bounds memory where single records are large. */
 const READ_BYTES = 4 * MIB
+/** How long the end of a reader waits for a read that goes on. */
+const CLOSE_LIMIT_MS = 5_000
 /** Records of the first read, before their size is known. */
 const FIRST_LIMIT = 64
 
@@ -41,6 +43,9 @@ export function readerSettings(purpose: 'tail' | 'replay', embedded = false): Se
     // With the default of 1 s a full queue, once emptied, would stay empty for up to a second.
     'fetch.queue.backoff.ms': 5,
     'fetch.error.backoff.ms': 100,
+    // A broker that is there and does not answer is given up for the partition's next leader.
+    'socket.timeout.ms': 10_000,
+    'topic.metadata.refresh.interval.ms': 30_000,
   }
 }
 
@@ -74,6 +79,7 @@ export class AssignedReader implements Reader {
   #recordBytes = READ_BYTES / FIRST_LIMIT
   #reading: Promise<unknown> = Promise.resolve()
   #healthy = true
+  #closed: Promise<void> | undefined
   readonly #onEnd = (end: PartitionOffset) => this.#ends.push(end)
 
   /**
@@ -152,8 +158,21 @@ export class AssignedReader implements Reader {
     return { records: [], gaps: [], ends: [] }
   }
 
-  async close(): Promise<void> {
-    await this.#reading
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    // A read that does not come back is not to hold up the end.
+    let late: ReturnType<typeof setTimeout> | undefined
+    await Promise.race([
+      this.#reading,
+      new Promise((resolve) => {
+        late = setTimeout(resolve, CLOSE_LIMIT_MS)
+      }),
+    ])
+    clearTimeout(late)
     this.#consumer.off('partition.eof', this.#onEnd)
     await this.#release(this.#healthy)
   }

@@ -3,7 +3,6 @@ import { type Context, Hono } from 'hono'
 import type { KnownClient } from './auth/clients.ts'
 import { type GuardOptions, guard } from './auth/guard.ts'
 import { asKafkaConsumeError } from './errors.ts'
-import { kafkaConsume } from './index.ts'
 import type { Snapshot } from './kong/entities.ts'
 import { KongProxy, type MakeRoute } from './kong/proxy.ts'
 import type { Environment } from './kong/references.ts'
@@ -13,6 +12,8 @@ import { Lives } from './ops/lives.ts'
 import { LOG_ROOT } from './ops/log.ts'
 import { kafkaMetrics } from './ops/metrics.ts'
 import { observeRequests } from './ops/requests.ts'
+import { consumeWithin } from './plugin/kafka-consume.ts'
+import { Places } from './plugin/places.ts'
 
 const log = getLogger([LOG_ROOT, 'gateway'])
 
@@ -34,6 +35,8 @@ export interface GatewayOptions {
   readonly guard?: GuardOptions | undefined
   /** Finds the address that a request came from. Default: all come from one. */
   readonly addressOf?: (c: Context) => string
+  /** Open streams of all routes together. Default: no limit but those of the routes. */
+  readonly maxSubscribers?: number
 }
 
 /** A gateway: an app to serve, and its life. */
@@ -66,7 +69,7 @@ export interface Gateway {
  * `/metrics`; then come the routes of a snapshot; then, with a cluster, `/messages`, which hands
  * each record to one caller, and `/stream` and `/socket`, which show all of them to everyone.
  *
- * @param make Default: `kafkaConsume`.
+ * @param makeRoute Default: `kafkaConsume`.
  */
 export function createGateway(
   {
@@ -76,9 +79,12 @@ export function createGateway(
     metrics = true,
     guard: access,
     addressOf = () => 'unknown',
+    maxSubscribers = Infinity,
   }: GatewayOptions,
-  make: MakeRoute = kafkaConsume,
+  makeRoute?: MakeRoute,
 ): Gateway {
+  const places = new Places(maxSubscribers)
+  const make = makeRoute ?? ((options) => consumeWithin(places, options))
   const lives = new Lives()
   const proxy = new KongProxy({ make, lives, groupInstanceId, environment, addressOf })
   const own = cluster ? ownRoutes(cluster, groupInstanceId, make) : {}

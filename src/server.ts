@@ -92,6 +92,7 @@ async function main(): Promise<void> {
     environment: process.env,
     metrics: config.metrics,
     addressOf: addressFinder(getConnInfo, config.trustedProxies),
+    maxSubscribers: config.maxSubscribers,
   })
   gateway.apply(store.snapshot())
   store.onChange((snapshot) => gateway.apply(snapshot))

@@ -10,6 +10,8 @@ const DEFAULT_HOST = '0.0.0.0'
 /** Where the Admin API listens, as Kong's does: it has no login. */
 export const DEFAULT_ADMIN_PORT = 8001
 const DEFAULT_ADMIN_HOST = '127.0.0.1'
+const DEFAULT_MAX_SUBSCRIBERS = '20000'
+const SUBSCRIBERS_RANGE = 'a whole number from 1 to 1000000 is required'
 const PORT_RANGE = 'a whole number from 0 to 65535 is required'
 const HOST = /^[\w.:-]{1,253}$/
 const HOST_REQUIRED = 'a host name or an IP address is required'
@@ -136,6 +138,20 @@ const settings = {
     }),
   ),
   ...guardSettings,
+  maxSubscribers: v.pipe(
+    v.optional(v.string(), DEFAULT_MAX_SUBSCRIBERS),
+    v.regex(/^\d{1,7}$/, SUBSCRIBERS_RANGE),
+    v.transform(Number),
+    v.minValue(1, SUBSCRIBERS_RANGE),
+    v.maxValue(1_000_000, SUBSCRIBERS_RANGE),
+    v.description('Open streams of all routes together at most; one more is refused with 503'),
+    v.metadata({
+      flag: 'max-subscribers',
+      variable: 'MAX_SUBSCRIBERS',
+      value: 'number',
+      default: DEFAULT_MAX_SUBSCRIBERS,
+    }),
+  ),
   logLevel: v.pipe(
     v.optional(v.picklist(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')} is required`), 'info'),
     v.description(`Least important log lines to print: ${LOG_LEVELS.join(', ')}`),

@@ -200,6 +200,12 @@ export const optionsSchema = v.pipe(
       v.optional(whole('milliseconds', 100, 3_600_000), 60_000),
       v.description('Milliseconds for which a client may read nothing before its stream is closed'),
     ),
+    maxStreamAge: v.pipe(
+      v.optional(whole('milliseconds', 1_000, 30 * 86_400_000)),
+      v.description(
+        'Milliseconds after which a stream ends, after a whole event and up to a fifth sooner by chance: its client resumes, on any node',
+      ),
+    ),
     ringBytes: v.pipe(
       v.optional(whole('bytes', 64 * 1024, 4096 * MIB), 64 * MIB),
       v.description('Bytes of the newest records that all streams share; Kafka holds the rest'),

@@ -10,6 +10,7 @@ import { assertGet, errorAnswer } from './answers.ts'
 import type { KafkaClient } from './client.ts'
 import { answerGet } from './get.ts'
 import { answerOffsets, isOffsets } from './offsets.ts'
+import type { Places } from './places.ts'
 import { type KafkaReader, RequestReader } from './reader.ts'
 import { Route, type RouteStats } from './route.ts'
 import { answerStream } from './stream.ts'
@@ -66,7 +67,19 @@ export interface KafkaConsumeHandler extends MiddlewareHandler<KafkaConsumeEnv> 
  * ```
  */
 export function kafkaConsume(options: KafkaConsumeOptions): KafkaConsumeHandler {
-  const route = new Route(resolveOptions(options))
+  return consumeWithin(undefined, options)
+}
+
+/**
+ * The same, for a gateway.
+ *
+ * @param places Room for the streams of all its routes together.
+ */
+export function consumeWithin(
+  places: Places | undefined,
+  options: KafkaConsumeOptions,
+): KafkaConsumeHandler {
+  const route = new Route(resolveOptions(options), places)
   const { mode, errorHandling } = route.options
 
   const handler: MiddlewareHandler<KafkaConsumeEnv> = async (c, next) => {

@@ -6,6 +6,7 @@ import type { BrokerState, GroupSession, KafkaProblem, MemberStats } from '../st
 import type { KafkaClient } from './client.ts'
 import { ClientGroups } from './client-groups.ts'
 import { Figures, type Kind, type Sent } from './figures.ts'
+import { Places } from './places.ts'
 import { type Lease, lease } from './shared.ts'
 
 /** Figures of a route, as they are now or since its start. */
@@ -69,11 +70,15 @@ export class Route {
   #clientGroups: ClientGroups | undefined
   #closed: Promise<void> | undefined
   #groupId: string | undefined
-  #reserved = 0
+  readonly #places: Places
+  readonly #allPlaces: Places | undefined
   readonly figures = new Figures()
 
-  constructor(options: ResolvedOptions) {
+  /** @param places Room for streams that it shares with other routes. */
+  constructor(options: ResolvedOptions, places?: Places) {
     this.options = options
+    this.#places = new Places(options.maxSubscribers)
+    this.#allPlaces = places
   }
 
   /**
@@ -132,25 +137,25 @@ export class Route {
   }
 
   /**
-   * Takes a place among the route's streams and among the client's own.
+   * Takes a place among the route's streams, those of the process and the client's own.
    *
    * @returns Gives it back; to be called once.
    * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS, or what the client's own limit throws.
    */
   enter({ openStream }: KafkaClient): () => void {
-    if (this.#reserved >= this.options.maxSubscribers) {
-      throw new KafkaConsumeError(
-        'TOO_MANY_SUBSCRIBERS',
-        `Cannot open a stream: ${this.options.maxSubscribers} are open already`,
-        { retryAfter: 5 },
-      )
+    const leaves: Array<(() => void) | undefined> = []
+    const leave = () => {
+      for (const each of leaves) each?.()
     }
-    const leave = openStream?.()
-    this.#reserved++
-    return () => {
-      this.#reserved--
-      leave?.()
+    try {
+      leaves.push(this.#places.take())
+      leaves.push(this.#allPlaces?.take())
+      leaves.push(openStream?.())
+    } catch (error) {
+      leave()
+      throw error
     }
+    return leave
   }
 
   opened(stream: OpenStream): void {
@@ -171,7 +176,7 @@ export class Route {
     const openStreams = { 'event-stream': 0, ndjson: 0, websocket: 0 }
     for (const { form } of this.#streams) openStreams[form]++
     return {
-      subscribers: this.#reserved,
+      subscribers: this.#places.taken,
       maxSubscribers: this.options.maxSubscribers,
       openStreams,
       replays: feedStats?.replays ?? 0,

@@ -17,8 +17,13 @@ import type { OpenStream, Route, StreamForm } from './route.ts'
 const WRITE_BYTES = 256 * 1024
 /** How long Kafka may be away before open streams are told; shorter outages they do not notice. */
 const OUTAGE_GRACE_MS = 10_000
+/** By how much of `maxStreamAge` a stream may end sooner. */
+const AGE_JITTER = 0.2
 /** How long a stalled stream may hold up a shutdown. */
 const END_PATIENCE_MS = 2_000
+
+/** What Kafka refuses a server for, and what may be mended on the server while clients wait. */
+const REFUSALS: ReadonlySet<string> = new Set(['KAFKA_AUTHENTICATION', 'KAFKA_TLS', 'KAFKA_TOKEN'])
 
 const encoder = new TextEncoder()
 
@@ -32,7 +37,8 @@ export interface Outlet<Frames> {
 
 /** How records and the rest look on the wire. */
 export interface Wire<Frames> {
-  readonly preamble: Frames | undefined
+  /** @param cursor Where the stream begins; absent where a gap is announced first. */
+  preamble(cursor: string | undefined): Frames | undefined
   records(part: Extract<Part, { chunk: unknown }>, cursor: () => string): Frames
   /** @param cursor Where reading goes on: a client that resumes is not told of the gap again. */
   gap(gap: Gap, cursor: string): Frames
@@ -52,7 +58,14 @@ export async function answerStream(c: Context, route: Route): Promise<Response> 
     route.options.topics,
   )
   const form = type === 'text/event-stream' ? 'event-stream' : 'ndjson'
-  const live = await openStream(c, route, plan, form)
+  let live: LiveStream
+  try {
+    live = await openStream(c, route, plan, form)
+  } catch (thrown) {
+    const error = asKafkaConsumeError(thrown)
+    if (form === 'ndjson' || !isToComeBack(c, error)) throw error
+    return answerComeBack(c, error, route.options.errorHandling.returnErrorMessage)
+  }
   c.header('Kafka-Cursor', live.cursor)
   // Some proxies collect small writes; this asks them not to.
   c.header('X-Accel-Buffering', 'no')
@@ -60,6 +73,32 @@ export async function answerStream(c: Context, route: Route): Promise<Response> 
   c.header('Content-Type', 'application/x-ndjson')
   c.header('Cache-Control', 'no-cache')
   return streamLines(c, (stream) => live.run(stream, lines()))
+}
+
+/**
+ * Whether an error is told as an event. A status ends an `EventSource` for good, and with it what
+ * its client would have resumed; this one is to ask again while Kafka is away, and whenever it
+ * resumes, as long as waiting helps. Who does not name the media type reads statuses.
+ */
+function isToComeBack(c: Context, { code, retryable }: KafkaConsumeError): boolean {
+  if (!/text\/event-stream/i.test(c.req.header('Accept') ?? '')) return false
+  if (c.req.raw.signal.aborted) return false
+  if (code === 'KAFKA_UNAVAILABLE' || code === 'KAFKA_TIMEOUT') return true
+  // Credentials are mended on the server, under the same clients.
+  const isResumed = Boolean(c.req.header('Last-Event-ID'))
+  return isResumed && (retryable || REFUSALS.has(code))
+}
+
+/** A stream that consists of the error, and of when to ask again. */
+function answerComeBack(c: Context, error: KafkaConsumeError, show: boolean): Response {
+  c.header('Content-Type', 'text/event-stream')
+  c.header('Cache-Control', 'no-cache')
+  const { code, message, detail } = error
+  const told = new KafkaConsumeError(code, message, {
+    retryable: true,
+    ...(detail !== undefined && { detail }),
+  })
+  return c.body(`${retryField((error.retryAfter ?? 2) * 1_000)}\n${errorEvent(told, show)}`)
 }
 
 /**
@@ -111,6 +150,8 @@ export class LiveStream implements OpenStream {
   #written = performance.now()
   readonly #opened = Date.now()
   #giveUp: (() => void) | undefined
+  /** When it has gone on long enough, in `performance.now()`'s time. */
+  readonly #last: number
   /** In `performance.now()`'s time: the clock may be set while Kafka is away. */
   #awaySince: number | undefined
 
@@ -130,6 +171,9 @@ export class LiveStream implements OpenStream {
     this.#leave = leave
     this.#exchange = exchangeOf(c)
     if (this.#exchange) this.#exchange.ended = this.#finished.promise
+    const { maxStreamAge = Infinity } = route.options
+    // By chance somewhat sooner: clients that came at once are not to come back at once.
+    this.#last = performance.now() + maxStreamAge * (1 - AGE_JITTER * Math.random())
     route.opened(this)
     // Bun closes a connection that is quiet for its `idleTimeout`; here quiet is normal, and who
     // reads nothing has our own deadline.
@@ -159,8 +203,9 @@ export class LiveStream implements OpenStream {
       Math.min(1_000, writeDeadline / 2),
     )
     try {
-      if (wire.preamble) await this.#write(stream, wire, wire.preamble)
-      while (!this.#ending) {
+      const preamble = wire.preamble(this.#subscription.hasGaps ? undefined : this.cursor)
+      if (preamble) await this.#write(stream, wire, preamble)
+      while (!this.#ending && performance.now() < this.#last) {
         const part = await this.#subscription.next({ records: Infinity, bytes: WRITE_BYTES })
         if (this.#ending) break
         if (part) {
@@ -178,8 +223,9 @@ export class LiveStream implements OpenStream {
           continue
         }
         this.#failWhenAway()
-        const left = this.#written + heartbeat - performance.now()
-        if (left > 0) await this.#subscription.wait(left)
+        const now = performance.now()
+        const left = this.#written + heartbeat - now
+        if (left > 0) await this.#subscription.wait(Math.min(left, Math.max(0, this.#last - now)))
         else {
           await this.#write(stream, wire, wire.heartbeat(this.#filtered ? this.cursor : undefined))
         }
@@ -284,28 +330,38 @@ export class LiveStream implements OpenStream {
 /** https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream */
 function events(): Wire<Uint8Array> {
   return {
-    // Jittered, so that the clients of a node that went away do not come back all at once.
-    preamble: encoder.encode(`retry: ${1_000 + Math.floor(Math.random() * 2_000)}\n\n`),
+    // Who leaves before the first record comes back to the same place, by its id.
+    preamble: (cursor) => {
+      const id = cursor === undefined ? '' : `id: ${cursor}\n`
+      return encoder.encode(`${retryField(1_000)}${id}\n`)
+    },
     records: ({ chunk, begin, end }) =>
       chunk.bytes.subarray(chunk.starts[begin], chunk.starts[end]),
     gap: (gap, cursor) =>
       encoder.encode(`event: gap\nid: ${cursor}\ndata: ${JSON.stringify(gap)}\n\n`),
-    error: (error, show) => {
-      const { code, message, ...rest } = describeError(error, show)
-      const data = { code, message, ...rest, retryable: error.retryable }
-      return encoder.encode(`event: error\ndata: ${JSON.stringify(data)}\n\n`)
-    },
+    error: (error, show) => encoder.encode(errorEvent(error, show)),
     bytes: (frames) => frames.length,
     // A block with only an id moves the client's last event id and dispatches nothing.
     heartbeat: (cursor) => encoder.encode(cursor === undefined ? ': \n\n' : `id: ${cursor}\n\n`),
   }
 }
 
+/** By chance, so that clients that lose their streams at once do not come back at once. */
+function retryField(milliseconds: number): string {
+  return `retry: ${Math.floor(milliseconds * (1 + 2 * Math.random()))}\n`
+}
+
+function errorEvent(error: KafkaConsumeError, show: boolean): string {
+  const { code, message, ...rest } = describeError(error, show)
+  const data = { code, message, ...rest, retryable: error.retryable }
+  return `event: error\ndata: ${JSON.stringify(data)}\n\n`
+}
+
 /** Lines of JSON; what is no record has a field that no record has. A heartbeat is an empty line. */
 function lines(): Wire<Uint8Array> {
   const line = (value: unknown) => encoder.encode(`${JSON.stringify(value)}\n`)
   return {
-    preamble: undefined,
+    preamble: () => undefined,
     records: (part) => linesOf([part]),
     gap: (gap) => line({ gap }),
     error: (error, show) =>

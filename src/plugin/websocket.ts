@@ -61,7 +61,7 @@ function liveOn(live: LiveStream): Conversation {
     async run(outlet) {
       let failure: KafkaConsumeError | undefined
       const wire: Wire<readonly string[]> = {
-        preamble: [cursorFrame(live.cursor)],
+        preamble: (cursor) => (cursor === undefined ? undefined : [cursorFrame(cursor)]),
         records: (part, cursor) => [...textsOf(part), cursorFrame(cursor())],
         gap: (gap, cursor) => [JSON.stringify({ gap }), cursorFrame(cursor)],
         error: (error, show) => {

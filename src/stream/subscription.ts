@@ -115,6 +115,11 @@ export class Subscription {
     )
   }
 
+  /** Whether gaps are to be announced before anything else: the cursor lies behind them already. */
+  get hasGaps(): boolean {
+    return this.#gaps.length > 0
+  }
+
   /** The ends of all partitions, as far as the tail has seen them. */
   get ends(): Float64Array {
     return this.#tail.head.map((offset, index) =>

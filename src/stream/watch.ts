@@ -40,6 +40,8 @@ export class Watch {
   /** The ids of the topics, and those that they had before: a broker may be late to know. */
   #ids: ReadonlyMap<string, string> = new Map()
   readonly #former = new Set<string>()
+  /** False once brokers that answer otherwise have left that question unanswered. */
+  #hasIds = true
   /** What the last look saw of the tail that it looked at. */
   #last:
     | { readonly tail: Tail; readonly head: Float64Array; readonly ends: Float64Array }
@@ -60,10 +62,13 @@ export class Watch {
    * @throws KafkaConsumeError UNKNOWN_TOPIC, or why Kafka cannot be read.
    */
   async begin(): Promise<PartitionTable> {
-    // First the ids: a topic that is created anew in between counts as such at the next look.
-    const ids = await this.#source.topicIds(this.#topics)
+    const asking = this.#askIds()
     const table = new PartitionTable(await this.#source.partitions(this.#topics))
-    this.#ids = ids
+    // Nobody waits for what only matters later.
+    void asking.then((ids) => {
+      this.#ids = ids ?? new Map()
+      this.#hasIds = ids !== undefined
+    })
     this.#goneSince = undefined
     this.#unanswered = 0
     return table
@@ -82,8 +87,10 @@ export class Watch {
 
   async #compare({ tail, ends }: Followed): Promise<Finding | undefined> {
     const restarted = [...tail.restarted]
-    const ids = await this.#source.topicIds(this.#topics)
+    const asked = await this.#askIds()
     const table = new PartitionTable(await this.#source.partitions(this.#topics))
+    this.#hasIds = asked !== undefined
+    const ids = asked ?? new Map<string, string>()
     const anew = this.#anew(ids)
     if (anew.size > 0 || hasMore(table, tail.table)) {
       return { kind: 'changed', table, anew, accept: () => this.#accept(anew, ids) }
@@ -99,6 +106,12 @@ export class Watch {
       (head, index) => head === last.head[index] && head < (last.ends[index] as number),
     )
     return isStuck ? { kind: 'stuck' } : undefined
+  }
+
+  /** @returns undefined where brokers do not tell, though they may answer other questions. */
+  async #askIds(): Promise<ReadonlyMap<string, string> | undefined> {
+    if (!this.#hasIds) return undefined
+    return this.#source.topicIds(this.#topics).catch(() => undefined)
   }
 
   /** Topics that are others than before. */

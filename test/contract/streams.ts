@@ -54,6 +54,20 @@ export function describeStreams(target: () => Target): void {
       for (const retry of retries) expect(retry).toBeWithin(500, 30_000)
     })
 
+    test('it says where it begins, for who leaves before the first record', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(8)
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
+      const stream = await route.stream()
+      await until(() => stream.lastEventId !== undefined, 'an id')
+      expect(stream.events).toEqual([])
+      await stream.close()
+      const written = await kafka.produce(topic, spread(8))
+      await using resumed = await route.stream({}, { 'last-event-id': stream.lastEventId ?? '' })
+      await resumed.until(8)
+      expect(places(resumed.records())).toEqual(places(written))
+    })
+
     test('no Accept header, */* and text/* get an event stream, too', async () => {
       const topic = await topicWith(0)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
@@ -578,6 +592,43 @@ export function describeStreams(target: () => Target): void {
       await until(async () => (await route.stats()).replays === 0, 'no replay to be left')
     })
 
+    test('one read of older records more than maxReplays is refused with 503; who resumes is told to wait', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const value = 'x'.repeat(100_000)
+      const records = range(0, 160).map((n) => ({ partition: n % 4, value }))
+      await kafka.produce(topic, records)
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        mode: 'auto',
+        ringBytes: 64 * 1024,
+        maxReplays: 1,
+      })
+      const event = { accept: 'text/event-stream' }
+      await using slow = await RawClient.open(route.url({ start: 'earliest' }), event)
+      await until(async () => (await route.stats()).replays === 1, 'a replay')
+      for (const headers of [event, { accept: 'application/json' }]) {
+        const refused = await route.fetch({ start: 'earliest' }, { headers })
+        expect(refused.status).toBe(503)
+        expect(refused.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
+        expect(await refused.json()).toMatchObject({ code: 'TOO_MANY_REPLAYS', retryable: true })
+      }
+      const id = cursorOf(topic, [39, 40, 40, 40])
+      await using waiting = await route.stream({}, { 'last-event-id': id })
+      await within(waiting.ended, 'the answer to end')
+      expect(waiting.retries[0]).toBeWithin(5_000, 15_001)
+      expect(waiting.lastEventId).toBeUndefined()
+      expect(waiting.events.map(({ event, data }) => [event, JSON.parse(data)])).toEqual([
+        ['error', expect.objectContaining({ code: 'TOO_MANY_REPLAYS', retryable: true })],
+      ])
+      await (await route.stream()).close()
+      slow.reset()
+      await until(async () => (await route.stats()).replays === 0, 'the replay to end')
+      await using served = await route.stream({}, { 'last-event-id': id })
+      await served.until(1)
+      expect(places(served.records())).toEqual(['0/0000039'])
+    }, 45_000)
+
     test('one stream more than maxSubscribers is refused with 503, and a place that is left is free', async () => {
       const topic = await topicWith(0)
       await using route = await Route.mount(target(), {
@@ -631,6 +682,30 @@ export function describeStreams(target: () => Target): void {
         expect(offsetsByPartition([...stream.records(), ...rest.records()])).toEqual(whole(written))
       }
     }, 40_000)
+
+    test('a stream ends at its maxStreamAge, after a whole event, and its client resumes', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(0)
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        ...STREAM,
+        maxStreamAge: 1_000,
+      })
+      const idle = await route.stream()
+      using client = new ReconnectingClient(route.url())
+      await client.untilOpened(1)
+      let written = 0
+      while (client.opened < 3) {
+        await kafka.produce(topic, spread(40))
+        written += 40
+        await sleep(20)
+      }
+      await within(idle.ended, 'an old stream to end')
+      expect(idle.text).toEndWith('\n\n')
+      expect(idle.named('error')).toEqual([])
+      await client.until(written)
+      expect(offsetsByPartition(client.records)).toEqual(whole(written))
+    }, 30_000)
 
     test('close is quick, whatever is open', async () => {
       const topic = await topicWith(8)

@@ -19,7 +19,11 @@ async function deadPort(): Promise<number> {
   return address.port
 }
 
-async function answer(mode: 'http-get' | 'server-sent-events', returnErrorMessage: boolean) {
+async function answer(
+  mode: 'http-get' | 'server-sent-events',
+  returnErrorMessage: boolean,
+  headers: Record<string, string> = {},
+) {
   const handler = kafkaConsume({
     bootstrapServers: `127.0.0.1:${await deadPort()}`,
     topics: ['orders'],
@@ -29,7 +33,7 @@ async function answer(mode: 'http-get' | 'server-sent-events', returnErrorMessag
   await using server = serve(new Hono().all('/messages', handler))
   try {
     const response = await within(
-      fetch(`${server.url}/messages?start=earliest`),
+      fetch(`${server.url}/messages?start=earliest`, { headers }),
       'an answer while no broker can be reached',
       15_000,
     )
@@ -54,6 +58,21 @@ describe.concurrent('while no broker can be reached', () => {
       expect(problem?.code).toBe('KAFKA_UNAVAILABLE')
     }, 30_000)
   }
+
+  // An `EventSource` that is answered 503 gives up for good, and loses its place.
+  test('an EventSource is told by an event, and to ask again', async () => {
+    const accept = { accept: 'text/event-stream' }
+    const { response, text } = await answer('server-sent-events', false, accept)
+    expect(response.status).toBe(200)
+    expect(response.headers.get('content-type')).toStartWith('text/event-stream')
+    const [, retry, data] = /^retry: (\d+)\n\nevent: error\ndata: (.*)\n\n$/.exec(text) ?? []
+    expect(Number(retry)).toBeWithin(1_000, 10_000)
+    expect(JSON.parse(data ?? '')).toEqual({
+      code: 'KAFKA_UNAVAILABLE',
+      message: expect.stringMatching(/^Cannot /),
+      retryable: true,
+    })
+  }, 30_000)
 
   test("returnErrorMessage shows the client's own words", async () => {
     const { response, text } = await answer('http-get', true)

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { configureSync, type LogRecord, resetSync } from '@logtape/logtape'
+import { startEmbeddedBroker } from '../../kafka/embedded.ts'
 import { createGateway } from '../../src/app.ts'
 import { KafkaConsumeError } from '../../src/errors.ts'
 import type { KafkaRoute } from '../../src/ops/lives.ts'
@@ -132,6 +133,28 @@ describe('the gateway', () => {
     await until(() => logged.length === 2, 'the second line')
     expect(messages()[1]).toBe('Kafka at a:1 can be read again')
     await gateway.close()
+  })
+
+  test('has room for so many streams of all its routes together', async () => {
+    const broker = await startEmbeddedBroker({ topic: 't', records: 0, recordsPerSecond: 0 })
+    const cluster = { brokers: broker.bootstrapServers, topics: ['t'] }
+    const gateway = createGateway({ cluster, maxSubscribers: 2 })
+    const ndjson = { headers: { accept: 'application/x-ndjson' } }
+    const streams = [await gateway.app.request('/stream'), await gateway.app.request('/stream')]
+    expect(streams.map(({ status }) => status)).toEqual([200, 200])
+    const refused = await gateway.app.request('/stream', ndjson)
+    expect(refused.status).toBe(503)
+    expect(await refused.json()).toMatchObject({ code: 'TOO_MANY_SUBSCRIBERS' })
+    expect((await gateway.app.request('/messages?start=earliest&timeout=0')).status).toBe(200)
+    await streams[0]?.body?.cancel()
+    await until(async () => {
+      const response = await gateway.app.request('/stream', ndjson)
+      await response.body?.cancel()
+      return response.status === 200
+    }, 'a place that is free again')
+    await streams[1]?.body?.cancel()
+    await gateway.close()
+    await broker.close()
   })
 
   test('does not wait for what waiting does not mend', async () => {

@@ -49,6 +49,7 @@ class Topics extends ReaderSource {
   }
 
   override async partitions(topics: readonly string[]): Promise<Places> {
+    if (this.failure) throw this.failure
     return topics.flatMap((topic) => {
       const found = this.topics.get(topic)
       if (!found) throw new KafkaConsumeError('UNKNOWN_TOPIC', `Cannot read topic "${topic}"`)
@@ -57,7 +58,6 @@ class Topics extends ReaderSource {
   }
 
   override async topicIds(): Promise<ReadonlyMap<string, string>> {
-    if (this.failure) throw this.failure
     return new Map([...this.topics].map(([topic, { id }]) => [topic, id]))
   }
 

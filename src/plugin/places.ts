@@ -1,0 +1,33 @@
+import { KafkaConsumeError } from '../errors.ts'
+
+/** Room for so many streams at a time, in a route or in a whole process. One more is refused. */
+export class Places {
+  readonly limit: number
+  #taken = 0
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  get taken(): number {
+    return this.#taken
+  }
+
+  /**
+   * @returns Gives the place back; to be called once.
+   * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS
+   */
+  take(): () => void {
+    if (this.#taken >= this.limit) {
+      throw new KafkaConsumeError(
+        'TOO_MANY_SUBSCRIBERS',
+        `Cannot open a stream: ${this.limit} are open already`,
+        { retryAfter: 5 },
+      )
+    }
+    this.#taken++
+    return () => {
+      this.#taken--
+    }
+  }
+}
