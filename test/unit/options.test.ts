@@ -58,6 +58,7 @@ describe('options', () => {
       'dlqTopic',
       'transform',
       'librdkafka',
+      'maxStreamAge',
     ]
     const { registries: _, ...defaults } = DEFAULTS
     expect(Object.keys(optionsSchema.entries).sort()).toEqual(
