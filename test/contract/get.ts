@@ -359,6 +359,33 @@ export function describeGet(target: () => Target): void {
   })
 
   describe.concurrent('GET, reading as a group', () => {
+    test('of many callers at the same time none starves, whatever another one asks for', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const callers = 20
+      await kafka.produce(topic, spread(2_000))
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        consumerGroup: manual(),
+        autoOffsetReset: 'earliest',
+      })
+      const answers = Array.from({ length: callers }, () => 0)
+      let left = 2_000
+      // One of them takes a hundred times as much as each of the others.
+      const limitOf = (caller: number) => (caller === 0 ? 500 : 5)
+      const read = async (caller: number) => {
+        while (left > 0) {
+          const records = await route.records({ max_records: limitOf(caller), timeout: 200 })
+          left -= records.length
+          if (records.length > 0) answers[caller] = (answers[caller] ?? 0) + 1
+        }
+      }
+      await Promise.all(answers.map((_, caller) => read(caller)))
+      expect(left).toBe(0)
+      const mean = answers.reduce((sum, count) => sum + count, 0) / callers
+      expect(Math.min(...answers)).toBeGreaterThanOrEqual(Math.floor(mean / 3))
+    })
+
     test('each record goes to one caller, however many ask at a time', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()

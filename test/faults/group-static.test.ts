@@ -1,0 +1,103 @@
+/** Static members of a group: a node that is started again, and two nodes that have one name. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { TestKafka } from '../support/kafka.ts'
+import { uniqueName } from '../support/names.ts'
+import { Route } from '../support/route.ts'
+import { sleep, until } from '../support/wait.ts'
+import { sized } from './support/form.ts'
+
+const PARTITIONS = 4
+
+let kafka: TestKafka
+beforeAll(async () => {
+  kafka = await TestKafka.real()
+})
+afterAll(() => kafka.close())
+
+function join(topic: string, consumerGroupId: string, groupInstanceId: string): Promise<Route> {
+  return Route.mount(
+    { kafka, close: async () => {} },
+    {
+      topics: [topic],
+      autoOffsetReset: 'earliest',
+      consumerGroup: { mode: 'manual', consumerGroupId, groupInstanceId },
+    },
+  )
+}
+
+/** The partitions that a node reads. */
+async function partitionsOf(route: Route): Promise<number[]> {
+  const [group] = (await route.stats()).groups
+  return (group?.partitions ?? []).map(({ partition }) => partition).toSorted()
+}
+
+/** Two nodes that share a group. */
+async function twoNodes(topic: string, group: string): Promise<[Route, Route]> {
+  const a = await join(topic, group, 'a')
+  const b = await join(topic, group, 'b')
+  await until(
+    async () => {
+      const found = [a, b].map(async (node) => {
+        await node.records({ timeout: 100 })
+        return (await partitionsOf(node)).length
+      })
+      return (await Promise.all(found)).every((count) => count === 2)
+    },
+    'both to read',
+    30_000,
+  )
+  return [a, b]
+}
+
+test('a node that is started again has its partitions, and the other one does not notice', async () => {
+  const topic = await kafka.createTopic(PARTITIONS)
+  const group = uniqueName('static')
+  const [a, b] = await twoNodes(topic, group)
+  await using _ = b
+  const before = await Promise.all([partitionsOf(a), partitionsOf(b)])
+  await kafka.produce(
+    topic,
+    Array.from({ length: 40 }, (_, index) => ({ partition: index % PARTITIONS, value: 'x' })),
+  )
+  expect(await a.drain(20)).toHaveLength(20)
+  await a.close()
+  // Longer than a dynamic member's leave takes to be noticed.
+  await sleep(2_000)
+  expect(await partitionsOf(b)).toEqual(before[1])
+  await using again = await join(topic, group, 'a')
+  expect(await again.records({ timeout: 500 })).toEqual([])
+  expect(await Promise.all([partitionsOf(again), partitionsOf(b)])).toEqual(before)
+  expect(await b.drain(20)).toHaveLength(20)
+}, 90_000)
+
+test('of two nodes with one name the younger one reads; the other says why it does not, and waits', async () => {
+  const topic = await kafka.createTopic(PARTITIONS)
+  const group = uniqueName('static')
+  const [a, b] = await twoNodes(topic, group)
+  await using _ = a
+  await using __ = b
+  const younger = await join(topic, group, 'a')
+  await younger.records({ timeout: 500 })
+  await until(
+    async () => (await a.fetch({ timeout: 100 })).status === 503,
+    'the older one to be refused',
+    30_000,
+  )
+  expect(await (await a.fetch({ timeout: 100 })).json()).toMatchObject({
+    code: 'GROUP_MEMBER_FENCED',
+    message: 'Cannot read as a group: another member has the group instance id "a"',
+  })
+  // It does not fence the younger one in turn.
+  await sleep(sized(3_000, 10_000))
+  expect(await partitionsOf(younger)).toHaveLength(2)
+  expect((await a.fetch({ timeout: 100 })).status).toBe(503)
+  await younger.close()
+  if (sized(false, true)) {
+    // Kafka misses a static member after 45 s.
+    await until(
+      async () => (await a.fetch({ timeout: 100 })).status === 200,
+      'the older one to read again',
+      70_000,
+    )
+  }
+}, 150_000)
