@@ -162,7 +162,7 @@ export class Group implements GroupSession {
       const { topic, partition, position, ledger } = owned
       const end = Math.max(this.#highWatermark(owned), owned.end, -1)
       const next = ledger.delivered ?? ready.get(nameOf(owned)) ?? position
-      return { topic, partition, end, lag: end < 0 ? -1 : Math.max(0, end - next) }
+      return { topic, partition, end, next }
     })
     return { partitions, handedBack: this.#handedBack, uncertain: this.#uncertain }
   }

@@ -2,16 +2,18 @@ import { getLogger } from '@logtape/logtape'
 import { type Context, Hono } from 'hono'
 import type { KnownClient } from './auth/clients.ts'
 import { type GuardOptions, guard } from './auth/guard.ts'
+import { kafkaConsole } from './console/console.ts'
 import { asKafkaConsumeError } from './errors.ts'
 import type { Snapshot } from './kong/entities.ts'
-import { KongProxy, type MakeRoute } from './kong/proxy.ts'
+import { KongProxy, type MakeRoute, type ServedRoute } from './kong/proxy.ts'
 import type { Environment } from './kong/references.ts'
 import { exchangeOf } from './ops/exchange.ts'
 import { healthRoutes, type NotReady } from './ops/health.ts'
-import { Lives } from './ops/lives.ts'
+import { type KafkaRoute, Lives } from './ops/lives.ts'
 import { LOG_ROOT } from './ops/log.ts'
 import { kafkaMetrics } from './ops/metrics.ts'
 import { observeRequests } from './ops/requests.ts'
+import { statusHandler } from './ops/status.ts'
 import { consumeWithin } from './plugin/kafka-consume.ts'
 import { Places } from './plugin/places.ts'
 
@@ -37,6 +39,8 @@ export interface GatewayOptions {
   readonly addressOf?: (c: Context) => string
   /** Open streams of all routes together. Default: no limit but those of the routes. */
   readonly maxSubscribers?: number
+  /** Where the console page is, or `off`; routes go before it. Default: `/`. */
+  readonly console?: string
 }
 
 /** A gateway: an app to serve, and its life. */
@@ -80,6 +84,7 @@ export function createGateway(
     guard: access,
     addressOf = () => 'unknown',
     maxSubscribers = Infinity,
+    console: page = '/',
   }: GatewayOptions,
   makeRoute?: MakeRoute,
 ): Gateway {
@@ -90,7 +95,10 @@ export function createGateway(
   const own = cluster ? ownRoutes(cluster, groupInstanceId, make) : {}
   for (const route of Object.values(own)) lives.add(route, cluster?.brokers.join(', ') ?? '')
 
-  const figures = metrics ? kafkaMetrics(() => ({ ...own, ...proxy.handlers() })) : undefined
+  const served = () => [...servedOf(own), ...proxy.served()]
+  const figures = metrics ? kafkaMetrics(() => byName(served())) : undefined
+  const pages = new Hono()
+  if (page !== 'off') pages.get('/status', statusHandler(served)).route(page, kafkaConsole())
 
   const app = new Hono()
   app.use(observeRequests(figures ? [figures.observe] : []))
@@ -101,15 +109,20 @@ export function createGateway(
   const door = access && guard(access, addressOf)
   if (door) app.use(door.handle)
   if (figures) app.get('/metrics', figures.printMetrics)
-  app.all('*', (c, next) => {
+  app.all('*', async (c, next) => {
     const answer = proxy.handle(c)
     if (answer) return answer
     const route = Object.hasOwn(own, c.req.path) ? own[c.req.path] : undefined
-    if (!route) return c.json({ message: 'no Route matched with those values' }, 404)
     const exchange = exchangeOf(c)
+    if (!route) {
+      const response = await pages.fetch(c.req.raw, c.env)
+      if (exchange && response.status !== 404) exchange.route = '(console)'
+      return response
+    }
     if (exchange) exchange.route = c.req.path
     return route(c, next)
   })
+  pages.notFound((c) => c.json({ message: 'no Route matched with those values' }, 404))
   app.onError((thrown, c) => {
     const { status, code, message, cause } = asKafkaConsumeError(thrown)
     log.error('Cannot answer {method} {path}: {cause}', {
@@ -127,6 +140,16 @@ export function createGateway(
     start: () => lives.start(),
     close: () => lives.close(),
   }
+}
+
+function servedOf(own: Record<string, KafkaRoute>): ServedRoute[] {
+  return Object.entries(own).map(([path, handler]) => {
+    return { name: path, paths: [path], hosts: [], handler }
+  })
+}
+
+function byName(routes: readonly ServedRoute[]): Record<string, KafkaRoute> {
+  return Object.fromEntries(routes.map(({ name, handler }) => [name, handler]))
 }
 
 function ownRoutes(

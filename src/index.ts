@@ -1,6 +1,8 @@
 export type { KafkaConsumeOptions } from './config/options.ts'
+export { type ConsoleOptions, kafkaConsole } from './console/console.ts'
 export { type ErrorCode, KafkaConsumeError } from './errors.ts'
 export { type KafkaMetrics, kafkaMetrics, type MetricsOptions } from './ops/metrics.ts'
+export { kafkaStatus } from './ops/status.ts'
 export type { KafkaClient } from './plugin/client.ts'
 export {
   type KafkaConsumeEnv,
@@ -13,7 +15,7 @@ export type {
   ReadLimits,
   StreamFrom,
 } from './plugin/reader.ts'
-export type { RouteStats } from './plugin/route.ts'
+export type { PartitionRange, RouteStats } from './plugin/route.ts'
 export type { ConsumedRecord } from './record/consumed.ts'
 export type { RecordError } from './record/prepare.ts'
 export type { RecordChange, Transform } from './record/transform.ts'

@@ -93,6 +93,7 @@ async function main(): Promise<void> {
     metrics: config.metrics,
     addressOf: addressFinder(getConnInfo, config.trustedProxies),
     maxSubscribers: config.maxSubscribers,
+    console: config.console,
   })
   gateway.apply(store.snapshot())
   store.onChange((snapshot) => gateway.apply(snapshot))

@@ -152,6 +152,13 @@ const settings = {
       default: DEFAULT_MAX_SUBSCRIBERS,
     }),
   ),
+  console: v.pipe(
+    v.optional(v.string(), '/'),
+    v.regex(/^(off|(\/[\w.~-]+)*\/?)$/, 'a path such as /console, or off, is required'),
+    v.minLength(1, 'a path such as /console, or off, is required'),
+    v.description('Path of the console page, or off for none; routes go before it'),
+    v.metadata({ flag: 'console', variable: 'CONSOLE', value: 'path', default: '/' }),
+  ),
   logLevel: v.pipe(
     v.optional(v.picklist(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')} is required`), 'info'),
     v.description(`Least important log lines to print: ${LOG_LEVELS.join(', ')}`),

@@ -20,7 +20,11 @@ export class Places {
    *
    * @param consumer The id of the consumer, where one is known.
    */
-  find(name: string, { id, service }: Route, consumer: string | undefined): Plugin | undefined {
+  find(
+    name: string,
+    { id, service }: Pick<Route, 'id' | 'service'>,
+    consumer: string | undefined,
+  ): Plugin | undefined {
     const places = this.#byName.get(name)
     if (!places) return undefined
     const of = (consumer?: string) => ({

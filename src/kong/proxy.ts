@@ -38,6 +38,14 @@ interface Served {
   readonly brokers: string
 }
 
+/** A route and its handler, for those who show what is served. */
+export interface ServedRoute {
+  readonly name: string
+  readonly paths: readonly string[]
+  readonly hosts: readonly string[]
+  readonly handler: KafkaRoute
+}
+
 /** What is served at one moment. */
 interface Table {
   readonly router: Router
@@ -48,7 +56,7 @@ interface Table {
   /** By the ids of route and plugin. */
   readonly byPlace: ReadonlyMap<string, KafkaRoute>
   /** By what metrics call their routes. */
-  readonly byName: ReadonlyMap<string, KafkaRoute>
+  readonly byName: ReadonlyMap<string, ServedRoute>
   /** What routes are called in metrics and logs, by their ids. */
   readonly names: ReadonlyMap<string, string>
   /** By what it is made of: the same key is the same step, with what it has counted. */
@@ -68,6 +76,12 @@ const EMPTY: Table = {
   steps: new Map(),
   byPlugin: new Map(),
 }
+
+/** What plugins are found by. */
+type Placed = Pick<Route, 'id' | 'service'>
+
+/** No route has this id: only plugins for all of them apply to it. */
+const ANY_ROUTE: Placed = { id: '', service: null }
 
 export class KongProxy {
   readonly #options: ProxyOptions
@@ -117,20 +131,11 @@ export class KongProxy {
   }
 
   /** @param table That of the moment when the request came, for all of its way. */
-  async #answer(c: Context, route: Route, { places, byPlugin, byPlace }: Table): Promise<Response> {
-    const access: Access = {
-      c,
-      address: this.#options.addressOf(c),
-      serviceId: route.service?.id,
-      consumer: undefined,
-      credential: undefined,
-      credentialParameters: [],
-    }
-    for (const { name } of ACCESS_PLUGINS) {
-      const plugin = places.find(name, route, access.consumer?.id)
-      const answer = plugin && (await byPlugin.get(plugin.id)?.(access))
-      if (answer) return answer
-    }
+  async #answer(c: Context, route: Route, table: Table): Promise<Response> {
+    const { places, byPlace } = table
+    const access = this.#access(c, route)
+    const refusal = await refusalOf(access, route, table)
+    if (refusal) return refusal
     const plugin = places.find(PLUGIN_NAME, route, access.consumer?.id)
     const handler = plugin && byPlace.get(placeKey(route, plugin))
     if (!handler) {
@@ -141,9 +146,28 @@ export class KongProxy {
     return handler(c, async () => undefined) as Promise<Response>
   }
 
-  /** The handlers that serve, by their routes' names. */
-  handlers(): Record<string, KafkaRoute> {
-    return Object.fromEntries(this.#table.byName)
+  /**
+   * The answer of a plugin that is for all routes and refuses a request: what the gateway has
+   * beside its routes is for the same clients as they are. Undefined where it may pass.
+   */
+  guard(c: Context): Promise<Response | undefined> {
+    return refusalOf(this.#access(c, ANY_ROUTE), ANY_ROUTE, this.#table)
+  }
+
+  #access(c: Context, { service }: Placed): Access {
+    return {
+      c,
+      address: this.#options.addressOf(c),
+      serviceId: service?.id,
+      consumer: undefined,
+      credential: undefined,
+      credentialParameters: [],
+    }
+  }
+
+  /** The routes that read Kafka. */
+  served(): ServedRoute[] {
+    return [...this.#table.byName.values()]
   }
 
   #build(snapshot: Snapshot): Table {
@@ -156,7 +180,7 @@ export class KongProxy {
     const credentials = new Credentials(snapshot, environment)
     const handlers = new Map<string, Served>()
     const byPlace = new Map<string, KafkaRoute>()
-    const byName = new Map<string, KafkaRoute>()
+    const byName = new Map<string, ServedRoute>()
     const names = namesOf(served)
     for (const route of served) {
       for (const plugin of places.on(PLUGIN_NAME, route)) {
@@ -166,8 +190,15 @@ export class KongProxy {
         const found = handlers.get(key) ?? this.#table.handlers.get(key) ?? this.#make(route, parts)
         handlers.set(key, found)
         byPlace.set(placeKey(route, plugin), found.handler)
-        const name = names.get(route.id) ?? route.id
-        byName.set(plugin.consumer ? `${name} of ${plugin.consumer.id}` : name, found.handler)
+        const own = names.get(route.id) ?? route.id
+        const name = plugin.consumer ? `${own} of ${plugin.consumer.id}` : own
+        const { paths, hosts } = route
+        byName.set(name, {
+          name,
+          paths: paths ?? ['/'],
+          hosts: hosts ?? [],
+          handler: found.handler,
+        })
       }
     }
     const steps = new Map<string, Step>()
@@ -198,6 +229,16 @@ export class KongProxy {
     const brokers = [options.bootstrapServers].flat().join(', ')
     return { handler: this.#options.make(options), brokers }
   }
+}
+
+/** The answer of the first plugin that does not let a request pass. */
+async function refusalOf(access: Access, route: Placed, { places, byPlugin }: Table) {
+  for (const { name } of ACCESS_PLUGINS) {
+    const plugin = places.find(name, route, access.consumer?.id)
+    const answer = plugin && (await byPlugin.get(plugin.id)?.(access))
+    if (answer) return answer
+  }
+  return undefined
 }
 
 /** A route's own name, else its first path, else its id: each once. */

@@ -1,7 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import type { Handler } from 'hono'
 import { asKafkaConsumeError } from '../errors.ts'
-import type { RouteStats } from '../plugin/route.ts'
+import type { PartitionRange, RouteStats } from '../plugin/route.ts'
 import type { KafkaProblem } from '../stream/source.ts'
 import type { NotReady } from './health.ts'
 import { LOG_ROOT } from './log.ts'
@@ -21,6 +21,7 @@ export interface KafkaRoute extends Handler {
   start(): Promise<void>
   problem(): KafkaProblem | undefined
   stats(): RouteStats
+  partitions(): Promise<readonly PartitionRange[]>
   close(): Promise<void>
 }
 

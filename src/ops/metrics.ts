@@ -8,17 +8,13 @@ import {
   Registry,
 } from 'prom-client'
 import packageJson from '../../package.json' with { type: 'json' }
-import type { RouteStats } from '../plugin/route.ts'
+import type { PartitionRange, RouteStats } from '../plugin/route.ts'
 import type { HistogramState } from './histogram.ts'
+import { lagOf, type Observed, Offsets } from './offsets.ts'
 import { type FinishedRequest, observeRequests, type RequestObserver } from './requests.ts'
 
-/** What has figures to show: a handler of `kafkaConsume`. */
-export interface Measured {
-  stats(): RouteStats
-}
-
 /** Handlers by the name that their figures bear as `route`. */
-export type MeasuredRoutes = Readonly<Record<string, Measured>>
+export type MeasuredRoutes = Readonly<Record<string, Observed>>
 
 /** How metrics are made. */
 export interface MetricsOptions {
@@ -40,6 +36,8 @@ export interface KafkaMetrics {
 }
 
 const PREFIX = 'hono_kafka_'
+/** Milliseconds for which offsets are good that Kafka was asked for. */
+const FRESH_MS = 5_000
 /** Routes that have figures of their own; those after them are counted as one. */
 const MAX_ROUTES = 2_000
 const OTHER_ROUTES = '(other)'
@@ -152,9 +150,13 @@ interface State {
   readonly feeds: ReadonlyArray<{ labels: Labels; feed: NonNullable<RouteStats['feed']> }>
   readonly groups: ReadonlyArray<{ labels: Labels; group: RouteStats['groups'][number] }>
   readonly clusters: ReadonlyArray<NonNullable<RouteStats['cluster']>>
+  /** What partitions hold, by clusters. */
+  readonly ranges: ReadonlyMap<string, readonly PartitionRange[]>
 }
 
-function stateOf(routes: MeasuredRoutes): State {
+async function stateOf(routes: MeasuredRoutes, offsets: Offsets): Promise<State> {
+  const asked = Object.values(routes).map((handler) => ({ handler, stats: handler.stats() }))
+  const ranges = await offsets.of(asked)
   const all = Object.entries(routes).map(([name, route]) => [name, route.stats()] as const)
   const feeds = new Map<number, State['feeds'][number]>()
   const clusters = new Map<string, State['clusters'][number]>()
@@ -169,7 +171,13 @@ function stateOf(routes: MeasuredRoutes): State {
     for (const group of found)
       groups.push({ labels: { cluster: cluster.name, group: group.id }, group })
   }
-  return { routes: all, feeds: [...feeds.values()], groups, clusters: [...clusters.values()] }
+  return {
+    routes: all,
+    feeds: [...feeds.values()],
+    groups,
+    clusters: [...clusters.values()],
+    ranges,
+  }
 }
 
 /** One sample for each route. */
@@ -215,25 +223,18 @@ function ofBroker(value: (broker: Broker) => number | undefined): Figure['sample
     )
 }
 
-/** The furthest end that a tail or a member of a group has seen of each partition. */
-function ends({ feeds, groups }: State): Sample[] {
-  const found = new Map<string, Sample>()
-  const see = (cluster: unknown, topic: string, partition: number, end: number) => {
-    const labels = { cluster: String(cluster), topic, partition }
-    const key = JSON.stringify(labels)
-    if (end >= 0 && end >= (found.get(key)?.value ?? 0)) found.set(key, { labels, value: end })
-  }
-  for (const { labels, feed } of feeds) {
-    for (const { topic, partition, offset } of feed.ends) {
-      see(labels['cluster'], topic, partition, offset)
+/** One sample for each partition of each topic, though several routes may have it. */
+function ofPartition(value: (range: PartitionRange) => number): Figure['samples'] {
+  return ({ ranges }) => {
+    const found = new Map<string, Sample>()
+    for (const [cluster, all] of ranges) {
+      for (const range of all) {
+        const labels = { cluster, topic: range.topic, partition: range.partition }
+        found.set(JSON.stringify(labels), { labels, value: value(range) })
+      }
     }
+    return found.values()
   }
-  for (const { labels, group } of groups) {
-    for (const { topic, partition, end } of group.partitions) {
-      see(labels['cluster'], topic, partition, end)
-    }
-  }
-  return [...found.values()]
 }
 
 const FIGURES: readonly Figure[] = [
@@ -330,23 +331,28 @@ const FIGURES: readonly Figure[] = [
     samples: ofFeed(({ waiting }) => waiting),
   },
   {
-    name: 'partition_end_offset',
-    help: 'The offset after the newest record that this node has seen',
+    name: 'partition_start_offset',
+    help: 'The first offset that Kafka keeps, of the topics of routes',
     type: 'gauge',
-    samples: ends,
+    samples: ofPartition(({ start }) => start),
+  },
+  {
+    name: 'partition_end_offset',
+    help: 'The offset after the newest record, of the topics of routes',
+    type: 'gauge',
+    samples: ofPartition(({ end }) => end),
   },
   {
     name: 'group_lag_records',
     help: 'Records that a consumer group has not delivered yet, of partitions that this node reads',
     type: 'gauge',
-    samples: ({ groups }) =>
+    samples: ({ groups, ranges }) =>
       groups.flatMap(({ labels, group }) =>
-        group.partitions
-          .filter(({ lag }) => lag >= 0)
-          .map(({ topic, partition, lag }) => ({
-            labels: { ...labels, topic, partition },
-            value: lag,
-          })),
+        group.partitions.flatMap((at) => {
+          const lag = lagOf(at, ranges.get(String(labels['cluster'])))
+          if (lag === undefined) return []
+          return [{ labels: { ...labels, topic: at.topic, partition: at.partition }, value: lag }]
+        }),
       ),
   },
   {
@@ -420,24 +426,22 @@ interface Printable {
  * show values that are held elsewhere.
  */
 function addStats(register: Registry, routes: () => MeasuredRoutes): void {
-  let state: State | undefined
-  // All figures of one answer are of one moment.
+  const offsets = new Offsets(FRESH_MS)
+  let state: Promise<State> | undefined
+  // All figures of one answer are of one moment: they are asked for all at once.
   const now = () => {
-    if (!state) {
-      state = stateOf(routes())
-      queueMicrotask(() => {
-        state = undefined
-      })
-    }
+    state ??= stateOf(routes(), offsets).finally(() => {
+      state = undefined
+    })
     return state
   }
   for (const { name, help, type, samples } of FIGURES) {
-    add(register, { name: PREFIX + name, help, type }, () => merged(samples(now())))
+    add(register, { name: PREFIX + name, help, type }, async () => merged(samples(await now())))
   }
   const name = `${PREFIX}event_latency_seconds`
   const help = "Time from a record's timestamp to its write to a stream, once for each write"
-  add(register, { name, help, type: 'histogram' }, () =>
-    now().routes.flatMap(([route, { latency }]) => {
+  add(register, { name, help, type: 'histogram' }, async () =>
+    (await now()).routes.flatMap(([route, { latency }]) => {
       const isNone = latency.counts.every((count) => count === 0)
       return isNone ? [] : buckets(name, { route }, latency)
     }),
@@ -447,12 +451,12 @@ function addStats(register: Registry, routes: () => MeasuredRoutes): void {
 function add(
   register: Registry,
   description: { readonly name: string; readonly help: string; readonly type: string },
-  values: () => readonly Sample[],
+  values: () => Promise<readonly Sample[]>,
 ): void {
   const metric: Printable = {
     ...description,
     aggregator: 'sum',
-    get: async () => ({ ...description, aggregator: 'sum', values: values() }),
+    get: async () => ({ ...description, aggregator: 'sum', values: await values() }),
   }
   register.registerMetric(metric as unknown as Metric)
 }

@@ -12,7 +12,7 @@ import { answerGet } from './get.ts'
 import { answerOffsets, isOffsets } from './offsets.ts'
 import type { Places } from './places.ts'
 import { type KafkaReader, RequestReader } from './reader.ts'
-import { Route, type RouteStats } from './route.ts'
+import { type PartitionRange, Route, type RouteStats } from './route.ts'
 import { answerStream } from './stream.ts'
 import { asksForSocket } from './upgrade.ts'
 import { answerSocket } from './websocket.ts'
@@ -38,6 +38,12 @@ export interface KafkaConsumeHandler extends MiddlewareHandler<KafkaConsumeEnv> 
   /** What keeps Kafka from being read just now. */
   problem(): KafkaProblem | undefined
   stats(): RouteStats
+  /**
+   * What each partition of the topics holds, asked of Kafka.
+   *
+   * @throws KafkaConsumeError when Kafka cannot be asked.
+   */
+  partitions(): Promise<readonly PartitionRange[]>
   /** Ends streams after their last whole event, commits what was delivered and leaves the group. */
   close(): Promise<void>
 }
@@ -122,6 +128,7 @@ export function consumeWithin(
     },
     problem: () => route.problem(),
     stats: () => route.stats(),
+    partitions: () => route.partitions(),
     close: () => route.close(),
   })
 }

@@ -11,6 +11,8 @@ import { type Lease, lease } from './shared.ts'
 
 /** Figures of a route, as they are now or since its start. */
 export interface RouteStats {
+  readonly mode: ResolvedOptions['mode']
+  readonly topics: readonly string[]
   /** Open streams, and those about to open. */
   readonly subscribers: number
   /** How many there may be. */
@@ -35,6 +37,16 @@ export interface RouteStats {
   readonly feed: FeedStats | undefined
   /** This node's memberships of the route's consumer group, or of those of its clients. */
   readonly groups: readonly GroupStats[]
+}
+
+/** What a partition holds just now. */
+export interface PartitionRange {
+  readonly topic: string
+  readonly partition: number
+  /** The first offset that Kafka keeps. */
+  readonly start: number
+  /** The offset after the newest record. */
+  readonly end: number
 }
 
 /** A Kafka cluster as its clients see it. */
@@ -170,12 +182,30 @@ export class Route {
     return this.#closed !== undefined
   }
 
+  /** @throws KafkaConsumeError when Kafka cannot be asked. */
+  async partitions(): Promise<PartitionRange[]> {
+    const { source } = await this.lease()
+    const all = await source.partitions(this.options.topics)
+    const [starts, ends] = await Promise.all([
+      source.offsets(all, 'earliest'),
+      source.offsets(all, 'latest'),
+    ])
+    return all.map(({ topic, partition }, index) => ({
+      topic,
+      partition,
+      start: starts[index]?.offset ?? -1,
+      end: ends[index]?.offset ?? -1,
+    }))
+  }
+
   stats(): RouteStats {
     const { source, feed } = this.#leased ?? {}
     const feedStats = feed?.stats()
     const openStreams = { 'event-stream': 0, ndjson: 0, websocket: 0 }
     for (const { form } of this.#streams) openStreams[form]++
     return {
+      mode: this.options.mode,
+      topics: this.options.topics,
       subscribers: this.#places.taken,
       maxSubscribers: this.options.maxSubscribers,
       openStreams,

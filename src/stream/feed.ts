@@ -5,7 +5,7 @@ import type { Preparation } from '../record/preparation.ts'
 import type { CursorEntry, PartitionTable } from './cursor.ts'
 import { Ends } from './ends.ts'
 import { Replays } from './replays.ts'
-import type { OffsetQuery, PartitionOffset, Source } from './source.ts'
+import type { OffsetQuery, Source } from './source.ts'
 import { type Filter, Subscription } from './subscription.ts'
 import { isAtOrBelow, Tail } from './tail.ts'
 import { type Finding, type Followed, Watch } from './watch.ts'
@@ -61,8 +61,6 @@ export interface FeedStats {
   readonly fallenBehind: number
   /** Consumers given up for another one since they brought nothing, since the start. */
   readonly rebuilt: number
-  /** Where following has come to in each partition; empty while nobody reads. */
-  readonly ends: readonly PartitionOffset[]
 }
 
 let feeds = 0
@@ -183,7 +181,6 @@ export class Feed {
       waiting: this.replays.waiting,
       fallenBehind: this.replays.fallenBehind,
       rebuilt: this.#rebuilt + this.replays.rebuilt,
-      ends: tail ? tail.table.offsets(tail.head) : [],
     }
   }
 

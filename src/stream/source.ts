@@ -122,13 +122,13 @@ export interface PartitionState {
 }
 
 /** How far a member of a group is in a partition that it owns. */
-export interface PartitionLag {
+export interface PartitionPosition {
   readonly topic: string
   readonly partition: number
   /** The offset after the newest record, as of the last fetch; -1 while unknown. */
   readonly end: number
-  /** Records that are not delivered yet; -1 while unknown. */
-  readonly lag: number
+  /** The first offset that is not delivered yet; -1 while unknown. */
+  readonly next: number
 }
 
 /** A broker, as a client's connection to it shows. */
@@ -173,8 +173,8 @@ export interface Delivery {
 
 /** Figures of a member of a group: as they are now, or since it was made. */
 export interface MemberStats {
-  /** The partitions that it owns, and what is left in them. */
-  readonly partitions: readonly PartitionLag[]
+  /** The partitions that it owns, and how far it is in them. */
+  readonly partitions: readonly PartitionPosition[]
   /** Records whose caller went away before they were delivered: the next one got them. */
   readonly handedBack: number
   /**

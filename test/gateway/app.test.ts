@@ -6,7 +6,7 @@ import { KafkaConsumeError } from '../../src/errors.ts'
 import type { KafkaRoute } from '../../src/ops/lives.ts'
 import type { KafkaProblem } from '../../src/stream/source.ts'
 import { until, within } from '../support/wait.ts'
-import { idleStats } from '../unit/fakes.ts'
+import { observed } from '../unit/fakes.ts'
 
 /** Kafka as the gateway's routes see it, in a test's hand. */
 class FakeKafka {
@@ -22,7 +22,7 @@ class FakeKafka {
         if (this.startFails) throw this.startFails
       },
       problem: () => this.problem,
-      stats: idleStats,
+      ...observed,
       close: async () => {
         this.closes++
       },
@@ -198,7 +198,7 @@ describe('the gateway', () => {
       Object.assign(() => Promise.reject(new Error('inner secret')), {
         start: async () => undefined,
         problem: () => undefined,
-        stats: idleStats,
+        ...observed,
         close: async () => undefined,
       })
     const response = await createGateway(options, make).app.request('/messages')

@@ -5,7 +5,7 @@ import type { KafkaConsumeOptions } from '../../src/config/options.ts'
 import { readDeclarative } from '../../src/kong/declarative.ts'
 import type { KafkaRoute } from '../../src/ops/lives.ts'
 import { clientOf, urlOf } from '../../src/plugin/client.ts'
-import { idleStats } from '../unit/fakes.ts'
+import { observed } from '../unit/fakes.ts'
 
 /** Answers with what it was made of, and what it is told of the client. */
 function make(options: KafkaConsumeOptions): KafkaRoute {
@@ -17,7 +17,7 @@ function make(options: KafkaConsumeOptions): KafkaRoute {
     {
       start: async () => undefined,
       problem: () => undefined,
-      stats: idleStats,
+      ...observed,
       close: async () => undefined,
     },
   )

@@ -7,7 +7,7 @@ import type { Snapshot } from '../../src/kong/entities.ts'
 import { SchemaViolation } from '../../src/kong/errors.ts'
 import type { KafkaRoute } from '../../src/ops/lives.ts'
 import { until } from '../support/wait.ts'
-import { idleStats } from '../unit/fakes.ts'
+import { observed } from '../unit/fakes.ts'
 
 /** A handler that says which it is. */
 interface Made {
@@ -34,7 +34,7 @@ function make(options: KafkaConsumeOptions): KafkaRoute {
       failing === name
         ? { code: 'KAFKA_UNAVAILABLE' as const, message: 'Cannot read', detail: '', since: 1 }
         : undefined,
-    stats: idleStats,
+    ...observed,
     close: async () => {
       it.closes++
     },

@@ -20,6 +20,9 @@ export function idleStats(): RouteStats {
   return new Route(resolveOptions({ bootstrapServers: 'localhost:9092', topics: ['t'] })).stats()
 }
 
+/** What a handler tells of itself that nobody has asked anything. */
+export const observed = { stats: idleStats, partitions: async () => [] }
+
 /** A record with little in it. */
 export function recordAt(
   partition: number,

@@ -1,0 +1,46 @@
+import { Hono } from 'hono'
+import { etag } from 'hono/etag'
+import { readPackageFile } from './files.ts'
+
+const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
+
+/** What the page loads, by the name that it asks for. Nothing comes from elsewhere. */
+const FILES: Readonly<Record<string, () => string | URL>> = {
+  'console.css': () => own('console.css'),
+  'console.js': () => own('console.js'),
+  'charts.js': () => own('charts.js'),
+  'dom.js': () => own('dom.js'),
+  'format.js': () => own('format.js'),
+  'overview.js': () => own('overview.js'),
+  'record.js': () => own('record.js'),
+  'tail.js': () => own('tail.js'),
+  'theme.js': () => own('theme.js'),
+  'icon.svg': () => own('icon.svg'),
+  'uplot.js': () => import.meta.resolve('uplot/dist/uPlot.iife.min.js'),
+  'uplot.css': () => import.meta.resolve('uplot/dist/uPlot.min.css'),
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  css: 'text/css; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  svg: 'image/svg+xml',
+}
+
+/** The files of the console page, each read once. */
+export function assetRoutes(): Hono {
+  const contents = new Map<string, Promise<Uint8Array<ArrayBuffer>>>()
+  const app = new Hono()
+  app.use(etag())
+  app.get('/:name', async (c) => {
+    const name = c.req.param('name')
+    const url = Object.hasOwn(FILES, name) ? FILES[name]?.() : undefined
+    if (url === undefined) return c.notFound()
+    const reading = contents.get(name) ?? readPackageFile(url)
+    contents.set(name, reading)
+    // Asked for again each time, and not sent again: a page never has files of another version.
+    c.header('Cache-Control', 'no-cache')
+    c.header('Content-Type', TYPES[name.slice(name.lastIndexOf('.') + 1)])
+    return c.body(await reading)
+  })
+  return app
+}

@@ -1,0 +1,57 @@
+// @ts-check
+/**
+ * The element with an id, which the page has.
+ * @param {string} id
+ */
+export function byId(id) {
+  return /** @type {any} */ (document.getElementById(id))
+}
+
+/**
+ * An element with what it holds. Text is always text: what records hold is never read as HTML.
+ * @param {string} name
+ * @param {Record<string, string | undefined>} attributes
+ * @param {...(Node | string)} children
+ */
+export function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name)
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value !== undefined) made.setAttribute(key, value)
+  }
+  made.append(...children)
+  return made
+}
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let fading
+
+/**
+ * Copies text, and says so.
+ * @param {string} text
+ * @param {string} what
+ */
+export async function copy(text, what) {
+  const toast = byId('toast')
+  try {
+    await navigator.clipboard.writeText(text)
+    toast.textContent = `${what} copied`
+  } catch {
+    // Without TLS a browser has no clipboard for pages, but for those of this machine.
+    toast.textContent = `Cannot copy: ${text}`
+  }
+  toast.classList.add('shown')
+  clearTimeout(fading)
+  fading = setTimeout(() => toast.classList.remove('shown'), 2_500)
+}
+
+/**
+ * Calls again and again, a while after each answer, and not while nobody looks.
+ * @param {number} interval Milliseconds.
+ * @param {() => Promise<void>} work
+ */
+export async function every(interval, work) {
+  for (;;) {
+    if (!document.hidden) await work()
+    await new Promise((resolve) => setTimeout(resolve, interval))
+  }
+}

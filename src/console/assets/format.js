@@ -1,0 +1,48 @@
+// @ts-check
+const whole = new Intl.NumberFormat('en')
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 })
+const short = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
+
+/** @param {number} value */
+export function count(value) {
+  return whole.format(value)
+}
+
+/** @param {number} value */
+export function rate(value) {
+  return value >= 10_000 ? compact.format(value) : short.format(value)
+}
+
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB']
+
+/** @param {number} value */
+export function bytes(value) {
+  let unit = 0
+  let left = value
+  for (; left >= 1_000 && unit < UNITS.length - 1; unit++) left /= 1_000
+  return value === 0 ? '0' : `${rate(left >= 100 ? Math.round(left) : left)} ${UNITS[unit]}`
+}
+
+/** @param {number} value In seconds. */
+export function duration(value) {
+  if (value === 0) return '0'
+  if (value < 0.01) return `${short.format(value * 1_000)} ms`
+  if (value < 1) return `${Math.round(value * 1_000)} ms`
+  return `${short.format(value)} s`
+}
+
+/** @param {number} timestamp Milliseconds since 1970. */
+export function clock(timestamp) {
+  if (timestamp < 0) return '–'
+  const time = new Date(timestamp)
+  const text = time.toLocaleTimeString('en-GB')
+  return `${text}.${String(time.getMilliseconds()).padStart(3, '0')}`
+}
+
+/**
+ * A word for a POSIX shell, whatever is in it.
+ * @param {string} text
+ */
+export function shellWord(text) {
+  return `'${text.replaceAll("'", `'\\''`)}'`
+}

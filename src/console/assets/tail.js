@@ -1,0 +1,326 @@
+// @ts-check
+/** The live tail: one EventSource, and the newest records that it brought. */
+import { byId, copy, element } from './dom.js'
+import { count } from './format.js'
+import { curlOf, rowOf, textOf } from './record.js'
+
+/** @typedef {import('./overview.js').StatusRoute} StatusRoute */
+
+/** Records that are kept and shown; older ones go. */
+const KEEP = 300
+/** Milliseconds between two attempts when the server refuses, at first and at most. */
+const RETRY = 1_000
+const RETRY_MAX = 10_000
+
+export class Tail {
+  /** @type {EventSource | undefined} */
+  #source
+  /** Where to go on: the id of the last event. */
+  #cursor = ''
+  #paused = false
+  #seen = 0
+  #delay = RETRY
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry
+  /** @type {StatusRoute[]} */
+  #routes = []
+  /** Came since the last frame. @type {Array<{ row: HTMLLIElement, text: string }>} */
+  #fresh = []
+  /** By row. @type {WeakMap<Element, string>} */
+  #texts = new WeakMap()
+  #drawing = false
+
+  constructor() {
+    for (const id of ['route', 'start', 'partition', 'time']) {
+      byId(id).addEventListener('change', () => this.#chosen(id))
+    }
+    byId('records').addEventListener('scroll', () => {
+      byId('newest').hidden = byId('records').scrollTop < 40
+    })
+    byId('newest').addEventListener('click', () => byId('records').scrollTo({ top: 0 }))
+    byId('filter').addEventListener('input', () => this.#filterAll())
+    byId('pause').addEventListener('click', () => this.toggle())
+    byId('clear').addEventListener('click', () => this.#clear())
+    byId('curl').addEventListener('click', () => this.copyCurl())
+  }
+
+  /**
+   * Takes over which routes there are.
+   * @param {StatusRoute[]} routes
+   */
+  offer(routes) {
+    const streams = routes.filter(({ mode }) => mode === 'server-sent-events' || mode === 'auto')
+    if (JSON.stringify(streams.map(place)) === JSON.stringify(this.#routes.map(place))) return
+    this.#routes = streams
+    const select = byId('route')
+    const before = select.value
+    select.replaceChildren(
+      ...streams.map((route) => {
+        const problem = unreachable(route)
+        return element(
+          'option',
+          { value: route.name, disabled: problem && '', title: problem },
+          problem ? `${route.name} (${problem})` : route.name,
+        )
+      }),
+    )
+    const reachable = streams.filter((route) => !unreachable(route))
+    if (reachable.some(({ name }) => name === before)) select.value = before
+    else select.value = reachable[0]?.name ?? ''
+    byId('pause').disabled = reachable.length === 0
+    if (reachable.length === 0) {
+      this.#close()
+      this.#tell(
+        'off',
+        'no stream',
+        'No route streams: one in mode server-sent-events or auto would.',
+      )
+    } else if (select.value !== before || !this.#source) this.#begin()
+  }
+
+  /**
+   * The partitions that may be chosen.
+   * @param {number} partitions
+   */
+  offerPartitions(partitions) {
+    const select = byId('partition')
+    while (select.options.length - 1 > partitions) select.lastElementChild.remove()
+    for (let index = select.options.length - 1; index < partitions; index++) {
+      select.append(element('option', { value: String(index) }, String(index)))
+    }
+  }
+
+  get route() {
+    return this.#routes.find(({ name }) => name === byId('route').value)
+  }
+
+  toggle() {
+    if (byId('pause').disabled) return
+    this.#paused = !this.#paused
+    byId('pause').textContent = this.#paused ? 'Go on' : 'Pause'
+    if (this.#paused) {
+      this.#close()
+      this.#tell('paused', 'paused')
+    } else this.#open()
+  }
+
+  copyCurl() {
+    void copy(curlOf(this.#url()), 'Command')
+  }
+
+  /** @param {string} id */
+  #chosen(id) {
+    byId('time-label').hidden = byId('start').value !== 'time'
+    if (byId('start').value === 'time' && byId('time').value === '') {
+      if (id === 'start') byId('time').focus()
+      return
+    }
+    this.#begin()
+  }
+
+  /** From the chosen position on, with an empty list. */
+  #begin() {
+    this.#close()
+    this.#cursor = ''
+    this.#clear()
+    this.#paused = false
+    byId('pause').textContent = 'Pause'
+    this.#open()
+  }
+
+  /** @param {string} [cursor] Default: where this tail goes on. */
+  #url(cursor = this.#cursor) {
+    const url = new URL(this.route?.paths[0] ?? '/', location.origin)
+    const start = byId('start').value
+    const time = byId('time').value
+    if (cursor !== '') url.searchParams.set('cursor', cursor)
+    else if (start !== 'time') url.searchParams.set('start', start)
+    else if (time !== '') url.searchParams.set('start', new Date(time).toISOString())
+    const partition = byId('partition').value
+    if (partition !== '') url.searchParams.set('partition', partition)
+    // The marks of a cursor may stand in a query as they are.
+    url.search = url.search.replaceAll(/%3A|%2C|%3B|%3D/g, decodeURIComponent)
+    return url
+  }
+
+  #open() {
+    clearTimeout(this.#retry)
+    if (!this.route) return
+    this.#tell('wait', 'connecting …')
+    const source = new EventSource(this.#url())
+    this.#source = source
+    source.onopen = () => {
+      this.#delay = RETRY
+      this.#tell('live', 'live')
+    }
+    source.onmessage = ({ data, lastEventId }) => this.#take(JSON.parse(data), lastEventId)
+    source.addEventListener('gap', ({ data, lastEventId }) => {
+      if (lastEventId) this.#cursor = lastEventId
+      const { topic, partition, from, to, reason } = JSON.parse(data)
+      this.#note(`Gap in ${topic}/${partition}: ${count(from)} to ${count(to)}, ${reason}`)
+    })
+    source.addEventListener('error', (event) => {
+      if (event instanceof MessageEvent && typeof event.data === 'string') {
+        this.#note(JSON.parse(event.data).message)
+        return
+      }
+      if (source !== this.#source) return
+      if (source.readyState === EventSource.CONNECTING) this.#tell('wait', 'reconnecting …')
+      else void this.#refused()
+    })
+  }
+
+  /** An EventSource gives up at an answer that is no stream, and does not tell what it was. */
+  async #refused() {
+    this.#close()
+    let message = 'the gateway cannot be reached'
+    let isFinal = false
+    try {
+      const controller = new AbortController()
+      const response = await fetch(this.#url(), {
+        headers: { accept: 'text/event-stream' },
+        signal: controller.signal,
+      })
+      if (!response.ok) {
+        message = (await response.json()).message ?? `status ${response.status}`
+        isFinal = response.status < 500
+      }
+      controller.abort()
+    } catch {
+      // Said above.
+    }
+    if (this.#paused || this.#source) return
+    this.#tell('error', isFinal ? 'refused' : 'waiting …', message)
+    if (isFinal) return
+    this.#retry = setTimeout(() => this.#open(), this.#delay)
+    this.#delay = Math.min(this.#delay * 2, RETRY_MAX)
+  }
+
+  #close() {
+    clearTimeout(this.#retry)
+    this.#source?.close()
+    this.#source = undefined
+  }
+
+  /**
+   * @param {import('./record.js').KafkaRecord} record
+   * @param {string} id
+   */
+  #take(record, id) {
+    const from = this.#cursor || cursorAt(id, record)
+    this.#cursor = id
+    this.#seen++
+    this.#fresh.push({ row: rowOf(record, curlOf(this.#url(from))), text: textOf(record) })
+    if (this.#fresh.length > KEEP) this.#fresh.shift()
+    this.#draw()
+  }
+
+  /** @param {string} text */
+  #note(text) {
+    const row = /** @type {HTMLLIElement} */ (element('li', { class: 'note' }, text))
+    this.#fresh.push({ row, text: '' })
+    this.#draw()
+  }
+
+  #draw() {
+    if (this.#drawing) return
+    this.#drawing = true
+    // Not by animation frames: a page in the background has none, and would pile records up.
+    setTimeout(() => {
+      this.#drawing = false
+      const list = byId('records')
+      const wanted = byId('filter').value.trim().toLowerCase()
+      // What somebody reads must not move away under their eyes.
+      const isRead = list.scrollTop > 0 || list.querySelector('.detail') !== null
+      const height = list.scrollHeight
+      for (const { row, text } of this.#fresh) {
+        this.#texts.set(row, text)
+        row.hidden = !text.includes(wanted) && !row.classList.contains('note')
+        list.prepend(row)
+      }
+      this.#fresh = []
+      if (isRead) list.scrollTop += list.scrollHeight - height
+      while (list.children.length > KEEP) list.lastElementChild.remove()
+      this.#counted()
+    }, 50)
+  }
+
+  #filterAll() {
+    const wanted = byId('filter').value.trim().toLowerCase()
+    for (const row of byId('records').children) {
+      row.hidden = !(this.#texts.get(row) ?? '').includes(wanted) && !row.classList.contains('note')
+    }
+    this.#counted()
+  }
+
+  #counted() {
+    const rows = [...byId('records').children]
+    const shown = rows.filter((row) => !row.hidden).length
+    const parts = []
+    if (this.#seen > 0) parts.push(`${count(this.#seen)} received`)
+    if (this.#seen > KEEP) parts.push(`the newest ${count(rows.length)} are kept`)
+    if (shown < rows.length) parts.push(`${count(shown)} match`)
+    byId('count').textContent = parts.join(' · ')
+    byId('no-records').hidden = shown > 0
+    byId('no-records').textContent =
+      rows.length > 0 ? 'None of these records matches.' : 'No records yet.'
+  }
+
+  #clear() {
+    this.#seen = 0
+    this.#fresh = []
+    byId('records').replaceChildren()
+    this.#counted()
+  }
+
+  /**
+   * @param {'live' | 'wait' | 'paused' | 'error' | 'off'} state
+   * @param {string} text
+   * @param {string} [why]
+   */
+  #tell(state, text, why) {
+    const place = byId('state')
+    place.dataset.state = state
+    place.textContent = text
+    place.title = why ?? ''
+    if (why !== undefined && byId('records').children.length === 0) {
+      byId('no-records').textContent = why
+    }
+  }
+}
+
+/** @param {StatusRoute} route */
+function place({ name, paths, hosts }) {
+  return [name, paths, hosts]
+}
+
+/**
+ * Why this page cannot read a route.
+ * @param {StatusRoute} route
+ */
+function unreachable({ paths, hosts }) {
+  if (paths[0] === undefined) return 'it has no path'
+  if (paths[0].startsWith('~')) return 'its path is a pattern'
+  const here =
+    hosts.length === 0 || hosts.some((host) => host === location.host || host === location.hostname)
+  return here ? undefined : `on ${hosts[0]}`
+}
+
+/**
+ * The cursor before a record: that after it, with the record's own offset.
+ * @param {string} id
+ * @param {import('./record.js').KafkaRecord} record
+ */
+function cursorAt(id, { topic, partition, offset }) {
+  return id
+    .split(';')
+    .map((part) => {
+      const [name, entries = ''] = part.split(':')
+      if (name !== topic) return part
+      const replaced = entries
+        .split(',')
+        .map((entry) => (entry.startsWith(`${partition}=`) ? `${partition}=${offset}` : entry))
+      return `${name}:${replaced.join(',')}`
+    })
+    .join(';')
+}

@@ -1,0 +1,70 @@
+/** The console: a page that shows what a gateway serves, live. */
+import { Hono } from 'hono'
+import { secureHeaders } from 'hono/secure-headers'
+import { assetRoutes } from './assets.ts'
+import { type ConsoleLinks, page } from './page.ts'
+
+/** Where the console finds what it shows. */
+export type ConsoleOptions = Partial<ConsoleLinks>
+
+/**
+ * A page that shows routes, topics, figures and a live tail. It has no access of its own: it asks
+ * `status` and `metrics` and reads routes as any client does, and loads nothing from elsewhere.
+ *
+ * @param options Addresses, as the browser sees them. Default: `/status` and `/metrics`, no docs.
+ * @returns An app to mount by `app.route`. A page mounted at `/ops` is at `/ops/`.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { kafkaConsole, kafkaConsume, kafkaMetrics, kafkaStatus } from 'hono-kafka-consume'
+ *
+ * const orders = kafkaConsume({ bootstrapServers: 'localhost:9092', topics: ['orders'], mode: 'auto' })
+ * const app = new Hono()
+ *   .all('/orders', orders)
+ *   .get('/ops/status', kafkaStatus({ '/orders': orders }))
+ *   .get('/ops/metrics', kafkaMetrics({ '/orders': orders }).printMetrics)
+ *   .route('/ops', kafkaConsole({ status: '/ops/status', metrics: '/ops/metrics' }))
+ *
+ * const response = await app.request('/ops/')
+ * if (!response.headers.get('content-security-policy')?.includes("default-src 'none'")) {
+ *   throw new Error('the page may load nothing but its own files')
+ * }
+ * await orders.close()
+ * ```
+ */
+export function kafkaConsole({
+  status = '/status',
+  metrics = '/metrics',
+  docs,
+}: ConsoleOptions = {}): Hono {
+  const app = new Hono()
+  // Records are whatever others have written: the page shows them as text, and runs nothing else
+  // than its own files even if it did not.
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'"],
+        imgSrc: ["'self'"],
+        connectSrc: ["'self'"],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+        requireTrustedTypesFor: ["'script'"],
+      },
+      strictTransportSecurity: false,
+      xFrameOptions: 'DENY',
+    }),
+  )
+  app.get('/', (c) => {
+    const { pathname } = new URL(c.req.url)
+    // The page names its files relative to itself, so that it works behind any prefix.
+    if (!pathname.endsWith('/')) return c.redirect(`${pathname.split('/').at(-1)}/`)
+    c.header('Cache-Control', 'no-store')
+    return c.html(page({ status, metrics, docs }))
+  })
+  app.route('/console', assetRoutes())
+  return app
+}

@@ -1,0 +1,10 @@
+/**
+ * Reads a file of this package or of one that it depends on. The console and the API docs send
+ * files to browsers; nothing else in `src/` needs a file system, and where there is none they alone
+ * are missing.
+ */
+export async function readPackageFile(url: string | URL): Promise<Uint8Array<ArrayBuffer>> {
+  // biome-ignore lint/style/noRestrictedImports: Bun, Deno and Node all have it, and fetch() reads no file: URLs on Node
+  const { readFile } = await import('node:fs/promises')
+  return (await readFile(new URL(url))) as Uint8Array<ArrayBuffer>
+}
