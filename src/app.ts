@@ -97,7 +97,7 @@ export function createGateway(
 
   const served = () => [...servedOf(own), ...proxy.served()]
   const figures = metrics ? kafkaMetrics(() => byName(served())) : undefined
-  const pages = new Hono()
+  const pages = new Hono({ strict: false })
   if (page !== 'off') pages.get('/status', statusHandler(served)).route(page, kafkaConsole())
 
   const app = new Hono()

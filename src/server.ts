@@ -121,6 +121,7 @@ async function main(): Promise<void> {
       serves: cluster
         ? { ...cluster, isDemo }
         : { config: config.config ?? '', routes: store.list('routes').length },
+      console: config.console === 'off' ? undefined : config.console,
       admin: admin && { host: config.adminHost, port: admin.port ?? 0 },
     }),
   )

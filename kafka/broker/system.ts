@@ -41,10 +41,27 @@ function javaVersion(java: string): number {
 }
 
 async function install(name: string, find: () => string | undefined, log: string): Promise<string> {
-  if (Bun.which('apt-get') === null || process.getuid?.() !== 0) {
+  if (!canInstall()) {
     throw new Error(`Cannot start Kafka: this machine lacks ${name}. Install it:${ADVICE}`)
   }
-  await step('Installing Java and Maven', async ({ update }) => {
+  await installPackages('Java and Maven', ['default-jre-headless', 'maven'], log)
+  const found = find()
+  if (found) return found
+  throw new Error(`Cannot start Kafka: apt-get ran, but ${name} is still missing`)
+}
+
+/** Whether this machine takes Debian's packages from us. */
+export function canInstall(): boolean {
+  return Bun.which('apt-get') !== null && process.getuid?.() === 0
+}
+
+/** @param title What they are, for the line that tells of the progress. */
+export async function installPackages(
+  title: string,
+  packages: readonly string[],
+  log: string,
+): Promise<void> {
+  await step(`Installing ${title}`, async ({ update }) => {
     const apt = (...args: string[]) =>
       runCommand({
         argv: ['apt-get', ...args],
@@ -53,17 +70,13 @@ async function install(name: string, find: () => string | undefined, log: string
         env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
         onLine: update,
       })
-    const packages = ['default-jre-headless', 'maven']
-    const installPackages = () => apt('install', '-y', '--no-install-recommends', ...packages)
+    const installThem = () => apt('install', '-y', '--no-install-recommends', ...packages)
     try {
-      await installPackages()
+      await installThem()
     } catch {
       // The usual cause: package lists that are missing (fresh images) or out of date.
       await apt('update')
-      await installPackages()
+      await installThem()
     }
   })
-  const found = find()
-  if (found) return found
-  throw new Error(`Cannot start Kafka: apt-get ran, but ${name} is still missing`)
 }

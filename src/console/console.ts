@@ -12,7 +12,7 @@ export type ConsoleOptions = Partial<ConsoleLinks>
  * `status` and `metrics` and reads routes as any client does, and loads nothing from elsewhere.
  *
  * @param options Addresses, as the browser sees them. Default: `/status` and `/metrics`, no docs.
- * @returns An app to mount by `app.route`. A page mounted at `/ops` is at `/ops/`.
+ * @returns An app to mount by `app.route`.
  *
  * @example
  * ```ts
@@ -26,7 +26,7 @@ export type ConsoleOptions = Partial<ConsoleLinks>
  *   .get('/ops/metrics', kafkaMetrics({ '/orders': orders }).printMetrics)
  *   .route('/ops', kafkaConsole({ status: '/ops/status', metrics: '/ops/metrics' }))
  *
- * const response = await app.request('/ops/')
+ * const response = await app.request('/ops')
  * if (!response.headers.get('content-security-policy')?.includes("default-src 'none'")) {
  *   throw new Error('the page may load nothing but its own files')
  * }
@@ -59,11 +59,11 @@ export function kafkaConsole({
     }),
   )
   app.get('/', (c) => {
-    const { pathname } = new URL(c.req.url)
-    // The page names its files relative to itself, so that it works behind any prefix.
-    if (!pathname.endsWith('/')) return c.redirect(`${pathname.split('/').at(-1)}/`)
+    // Its files are named relative to the page, so that it works behind any prefix.
+    const last = new URL(c.req.url).pathname.split('/').at(-1)
+    const files = last ? `${last}/console` : 'console'
     c.header('Cache-Control', 'no-store')
-    return c.html(page({ status, metrics, docs }))
+    return c.html(page({ status, metrics, docs }, files))
   })
   app.route('/console', assetRoutes())
   return app

@@ -36,8 +36,12 @@ const KEYS = [
   ['?', 'this list'],
 ]
 
-/** The page's frame. All that changes is put in by its script, which gets its addresses from here. */
-export function page({ status, metrics, docs }: ConsoleLinks) {
+/**
+ * The page's frame. All that changes is put in by its script, which gets its addresses from here.
+ *
+ * @param files Where its files are.
+ */
+export function page({ status, metrics, docs }: ConsoleLinks, files: string) {
   return html`<!doctype html>
 <html lang="en" data-status="${status}" data-metrics="${metrics}">
 <head>
@@ -45,12 +49,12 @@ export function page({ status, metrics, docs }: ConsoleLinks) {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Kafka over HTTP</title>
-<link rel="icon" href="console/icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="console/uplot.css">
-<link rel="stylesheet" href="console/console.css">
-<script src="console/theme.js"></script>
-<script src="console/uplot.js" defer></script>
-<script src="console/console.js" type="module"></script>
+<link rel="icon" href="${files}/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="${files}/uplot.css">
+<link rel="stylesheet" href="${files}/console.css">
+<script src="${files}/theme.js"></script>
+<script src="${files}/uplot.js" defer></script>
+<script src="${files}/console.js" type="module"></script>
 </head>
 <body>
 <header class="top">
@@ -111,7 +115,7 @@ export function page({ status, metrics, docs }: ConsoleLinks) {
     <section aria-labelledby="routes-title">
       <h2 id="routes-title">Routes</h2>
       <table class="routes">
-        <thead><tr><th scope="col">Route</th><th scope="col">Mode</th><th scope="col">Topics</th><th scope="col" class="number">Streams</th></tr></thead>
+        <thead><tr><th scope="col">Route</th><th scope="col">Topics</th><th scope="col" class="number">Streams</th></tr></thead>
         <tbody id="routes"></tbody>
       </table>
       <p class="empty" id="no-routes">No routes are served.</p>

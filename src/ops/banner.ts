@@ -16,12 +16,14 @@ export interface BannerFacts {
         readonly config: string
         readonly routes: number
       }
+  /** Path of the console page; none when it is off. */
+  readonly console: string | undefined
   /** The Admin API's address; none when it is off. */
   readonly admin: { readonly host: string; readonly port: number } | undefined
 }
 
 /** What the gateway prints when it listens: what it serves, and lines to copy into a shell. */
-export function banner({ version, host, port, serves, admin }: BannerFacts): string {
+export function banner({ version, host, port, serves, console, admin }: BannerFacts): string {
   const address = `${reachable(host)}:${port}`
   const isDemo = 'isDemo' in serves && serves.isDemo
   const own = isDemo
@@ -38,7 +40,7 @@ export function banner({ version, host, port, serves, admin }: BannerFacts): str
 
   Try it:
 
-${commands(address, 'topics' in serves, admin)}
+${commands(address, 'topics' in serves, console, admin)}
 ${own}
   Ctrl-C ends it; --help shows the settings.
 `
@@ -59,7 +61,12 @@ function whatIsServed(serves: BannerFacts['serves']): string {
   Topics   ${topics.join(', ')}`
 }
 
-function commands(address: string, hasOwnRoutes: boolean, admin: BannerFacts['admin']): string {
+function commands(
+  address: string,
+  hasOwnRoutes: boolean,
+  console: string | undefined,
+  admin: BannerFacts['admin'],
+): string {
   const lines: Array<readonly [command: string, what: string]> = []
   if (hasOwnRoutes) {
     lines.push(
@@ -68,6 +75,7 @@ function commands(address: string, hasOwnRoutes: boolean, admin: BannerFacts['ad
       [`curl -N '${address}/stream?start=earliest'`, 'the same from the oldest on'],
     )
   }
+  if (console !== undefined) lines.push([`http://${address}${console}`, 'all of it in a browser'])
   lines.push([`curl ${address}/readyz`, 'whether Kafka can be read'])
   if (admin) {
     lines.push([

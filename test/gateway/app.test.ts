@@ -58,7 +58,7 @@ describe('the gateway', () => {
     for (const path of ['/messages', '/stream']) {
       expect(await (await app.request(path)).text()).toBe('from Kafka')
     }
-    for (const path of ['/', '/message', '/messages/x', '/healthz/']) {
+    for (const path of ['/console', '/message', '/messages/x', '/healthz/']) {
       const response = await app.request(path)
       expect(response.status).toBe(404)
       expect(await response.json()).toEqual({ message: 'no Route matched with those values' })

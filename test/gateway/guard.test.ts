@@ -11,7 +11,7 @@ import type { KafkaRoute } from '../../src/ops/lives.ts'
 import { clientOf, urlOf } from '../../src/plugin/client.ts'
 import { SseClient } from '../support/sse.ts'
 import { until, within } from '../support/wait.ts'
-import { idleStats } from '../unit/fakes.ts'
+import { observed } from '../unit/fakes.ts'
 import { GatewayProcess } from './gateway-process.ts'
 
 /** Tells what it is told of the client, in the place of records. */
@@ -24,7 +24,7 @@ const make = (): KafkaRoute =>
     {
       start: async () => undefined,
       problem: () => undefined,
-      stats: idleStats,
+      ...observed,
       close: async () => undefined,
     },
   )

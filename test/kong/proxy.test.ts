@@ -51,7 +51,7 @@ function read(text: string, environment: Record<string, string> = {}): Promise<S
 }
 
 async function served(text: string): Promise<Gateway> {
-  const gateway = createGateway({}, make)
+  const gateway = createGateway({ console: 'off' }, make)
   gateway.apply(await read(text))
   return gateway
 }

@@ -164,15 +164,19 @@ export class Overview {
             'curl',
           )
           button.addEventListener('click', () => void copy(command, 'Command'))
-          if (path !== route.name) name.append(element('small', {}, path))
           name.append(button)
         }
+        const where = [route.mode, ...(path === route.name ? [] : route.paths), ...route.hosts]
+        name.append(element('small', {}, where.join(' · ')))
         return element(
           'tr',
           {},
           name,
-          element('td', { class: 'wrap' }, route.mode),
-          element('td', { class: 'wrap' }, route.topics.join(', ')),
+          element(
+            'td',
+            { class: 'wrap' },
+            ...route.topics.map((topic) => element('span', {}, topic)),
+          ),
           number(count(route.streams)),
         )
       }),

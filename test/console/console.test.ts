@@ -1,0 +1,183 @@
+/** The console page in a real browser, on a gateway and a broker in processes of their own. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import { BrokerProcess } from '../gateway/broker-process.ts'
+import { GatewayProcess } from '../gateway/gateway-process.ts'
+import { Browser, provideChromium } from '../support/chromium.ts'
+import { TestKafka, type TestRecord } from '../support/kafka.ts'
+import { sleep, until, within } from '../support/wait.ts'
+
+const TOPIC = 'console'
+
+let broker: BrokerProcess
+let kafka: TestKafka
+let gateway: GatewayProcess
+let url: string
+let browser: Browser
+
+/** Values of the rows that can be seen, the newest first. */
+async function shown(): Promise<string[]> {
+  return browser.page.locator('#records > li:not([hidden]) .value').allTextContents()
+}
+
+async function produce(...records: TestRecord[]): Promise<void> {
+  await kafka.produce(TOPIC, records)
+}
+
+async function untilShown(wanted: readonly string[]): Promise<void> {
+  let last: string[] = []
+  await until(
+    async () => {
+      last = await shown()
+      return JSON.stringify(last) === JSON.stringify(wanted)
+    },
+    () => `rows ${JSON.stringify(wanted)}; they are ${JSON.stringify(last)}`,
+    15_000,
+  )
+}
+
+async function untilState(state: string): Promise<void> {
+  await browser.page.locator(`#state[data-state=${state}]`).waitFor({ timeout: 15_000 })
+}
+
+beforeAll(async () => {
+  await provideChromium()
+}, 600_000)
+
+beforeAll(async () => {
+  broker = await BrokerProcess.start('unused')
+  kafka = await TestKafka.connect(broker.address, { autoCreate: true })
+  await produce({ value: 'before' })
+  const started = await GatewayProcess.listening(['--brokers', broker.address, '--topics', TOPIC])
+  gateway = started.gateway
+  url = started.url
+  await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'readiness', 20_000)
+  browser = await Browser.start()
+}, 60_000)
+
+afterAll(async () => {
+  await browser?.[Symbol.asyncDispose]()
+  await kafka?.close().catch(() => undefined)
+  await gateway?.kill()
+  await broker?.[Symbol.asyncDispose]()
+}, 30_000)
+
+describe('the console page', () => {
+  beforeEach(async () => {
+    browser.problems.length = 0
+    await browser.page.goto(url)
+    await untilState('live')
+  })
+
+  test('shows topics, routes and records as they come, without a word in the browser’s console', async () => {
+    await produce({ key: 'k', value: '{"id":12345678901234567890,"ok":true}' })
+    await untilShown(['{"id":12345678901234567890,"ok":true}'])
+    const { page } = browser
+    expect(await page.locator('#topics .open').textContent()).toBe(TOPIC)
+    expect(await page.locator('#routes small').allTextContents()).toEqual([
+      'http-get',
+      'server-sent-events',
+      'websocket',
+    ])
+    await page.locator('#topics .open').click()
+    expect(await page.locator('#topics .partition').count()).toBe(4)
+    await until(
+      async () => (await page.locator('#subscribers-value').textContent()) === '1',
+      'the open stream to be counted',
+      15_000,
+    )
+    expect(await page.locator('.plot canvas').count()).toBe(4)
+
+    await page.locator('.row').first().click()
+    expect(await page.locator('.detail pre').textContent()).toBe(
+      '{\n  "id": 12345678901234567890,\n  "ok": true\n}',
+    )
+    // Nothing came from elsewhere, and the policy that sees to it was not violated.
+    expect(browser.problems).toEqual([])
+  }, 45_000)
+
+  test('a pause misses nothing, a filter hides the rest', async () => {
+    await produce({ value: 'one' })
+    await untilShown(['one'])
+    const { page } = browser
+    await page.locator('h1').click()
+    await page.keyboard.press('Space')
+    await untilState('paused')
+    await produce({ value: 'two' }, { key: 'Needle', value: 'three' })
+    await sleep(500)
+    expect(await shown()).toEqual(['one'])
+    await page.keyboard.press('Space')
+    await untilShown(['three', 'two', 'one'])
+
+    await page.keyboard.press('/')
+    await page.keyboard.type('needle')
+    await untilShown(['three'])
+    await produce({ value: 'four' }, { value: 'a needle, too' })
+    await untilShown(['a needle, too', 'three'])
+    await page.keyboard.press('Escape')
+    await untilShown(['a needle, too', 'four', 'three', 'two', 'one'])
+    expect(browser.problems).toEqual([])
+  }, 45_000)
+
+  test('begins where it is told, in the partition that it is told', async () => {
+    await produce({ partition: 3, value: 'in partition 3' })
+    const { page } = browser
+    await page.selectOption('#start', 'earliest')
+    await until(async () => (await shown()).includes('before'), 'the oldest record')
+    await page.selectOption('#partition', '3')
+    await untilShown(['in partition 3'])
+    expect(browser.problems).toEqual([])
+  }, 45_000)
+
+  test('what records hold is text, never a part of the page', async () => {
+    const hostile = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
+    await produce({
+      key: hostile,
+      value: JSON.stringify({ [hostile]: hostile }),
+      headers: [[hostile, hostile]],
+    })
+    await until(async () => (await shown()).length === 1, 'the record')
+    const { page } = browser
+    await page.locator('.row').first().click()
+    expect(await page.locator('.detail pre').textContent()).toContain('<img src=x onerror=')
+    expect(await page.locator('.detail .headers td').textContent()).toBe(hostile)
+    expect(await page.locator('#records :is(img, script)').count()).toBe(0)
+    expect(browser.problems).toEqual([])
+  }, 45_000)
+
+  test('a copied command reads from its record on', async () => {
+    await produce({ value: 'a' }, { value: "it's b" }, { value: 'c' })
+    await untilShown(['c', "it's b", 'a'])
+    const { page } = browser
+    await page.locator('.row', { hasText: "it's b" }).click()
+    await page.locator('.detail button', { hasText: 'curl' }).click()
+    const command = await page.evaluate(() => navigator.clipboard.readText())
+    expect(command).toStartWith("curl -N '")
+    const child = Bun.spawn(['sh', '-c', `${command} -s --max-time 2`], { stdout: 'pipe' })
+    const output = await within(new Response(child.stdout).text(), 'the command')
+    const values = [...output.matchAll(/^data: (.*)$/gm)].map(([, json = '']) => JSON.parse(json))
+    expect(values.map(({ value }) => value)).toEqual(["it's b", 'c'])
+  }, 45_000)
+
+  test('goes on by itself when the gateway is back, and has each record once', async () => {
+    await produce({ value: 'first' })
+    await untilShown(['first'])
+    const { port } = new URL(url)
+    gateway.signal('SIGTERM')
+    await gateway.exited(15_000)
+    await produce({ value: 'meanwhile' })
+    const flags = ['--brokers', broker.address, '--topics', TOPIC, '--port', port]
+    gateway = (await GatewayProcess.listening(flags)).gateway
+    await untilShown(['meanwhile', 'first'])
+    await untilState('live')
+    await produce({ value: 'later' })
+    await untilShown(['later', 'meanwhile', 'first'])
+  }, 60_000)
+
+  test('says it when Kafka is away', async () => {
+    broker.freeze()
+    await broker[Symbol.asyncDispose]()
+    const banner = browser.page.locator('#banner:not([hidden])')
+    await banner.waitFor({ timeout: 20_000 })
+    expect(await banner.textContent()).toStartWith('Cannot read from Kafka: all brokers are down')
+  }, 45_000)
+})
