@@ -18,6 +18,9 @@ for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE'])
 for (const name of ['Makefile', 'include', 'src']) {
   cpSync(join(root, 'native', name), join(dist, 'native', name), { recursive: true })
 }
+cpSync(join(root, 'src', 'console', 'assets'), join(dist, 'src', 'console', 'assets'), {
+  recursive: true,
+})
 writeFileSync(join(dist, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`)
 console.log(`${dist}: npm pack ./dist`)
 

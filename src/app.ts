@@ -3,7 +3,7 @@ import { type Context, Hono } from 'hono'
 import type { KnownClient } from './auth/clients.ts'
 import { type GuardOptions, guard } from './auth/guard.ts'
 import { kafkaConsole } from './console/console.ts'
-import { asKafkaConsumeError } from './errors.ts'
+import { asKafkaConsumeError, KafkaConsumeError } from './errors.ts'
 import type { Snapshot } from './kong/entities.ts'
 import { KongProxy, type MakeRoute, type ServedRoute } from './kong/proxy.ts'
 import type { Environment } from './kong/references.ts'
@@ -14,6 +14,7 @@ import { LOG_ROOT } from './ops/log.ts'
 import { kafkaMetrics } from './ops/metrics.ts'
 import { observeRequests } from './ops/requests.ts'
 import { statusHandler } from './ops/status.ts'
+import { clientOf, isBound } from './plugin/client.ts'
 import { consumeWithin } from './plugin/kafka-consume.ts'
 import { Places } from './plugin/places.ts'
 
@@ -108,7 +109,10 @@ export function createGateway(
   )
   const door = access && guard(access, addressOf)
   if (door) app.use(door.handle)
-  if (figures) app.get('/metrics', figures.printMetrics)
+  const refusal = async (c: Context) => (await proxy.guard(c)) ?? refuseBound(c)
+  if (figures) {
+    app.get('/metrics', async (c, next) => (await refusal(c)) ?? figures.printMetrics(c, next))
+  }
   app.all('*', async (c, next) => {
     const answer = proxy.handle(c)
     if (answer) return answer
@@ -116,8 +120,9 @@ export function createGateway(
     const exchange = exchangeOf(c)
     if (!route) {
       const response = await pages.fetch(c.req.raw, c.env)
-      if (exchange && response.status !== 404) exchange.route = '(console)'
-      return response
+      if (response.status === 404) return response
+      if (exchange) exchange.route = '(console)'
+      return (await refusal(c)) ?? response
     }
     if (exchange) exchange.route = c.req.path
     return route(c, next)
@@ -140,6 +145,14 @@ export function createGateway(
     start: () => lives.start(),
     close: () => lives.close(),
   }
+}
+
+/** Who may see a part of the records only is not shown what there is in all. */
+function refuseBound(c: Context): Response | undefined {
+  if (!isBound(clientOf(c))) return undefined
+  const message = 'Cannot show this: the client may see a part of the records only'
+  const { status, code } = new KafkaConsumeError('FORBIDDEN', message)
+  return c.json({ message, code }, status)
 }
 
 function servedOf(own: Record<string, KafkaRoute>): ServedRoute[] {

@@ -62,6 +62,20 @@ const basic = (name: string, password: string) => ({
   authorization: `Basic ${btoa(`${name}:${password}`)}`,
 })
 
+describe('what the gateway has beside its routes', () => {
+  test.each(['/metrics', '/status', '/', '/console/console.js'])(
+    '%s is for clients that may see all',
+    async (path) => {
+      const gateway = guarded({ clients: CLIENTS })
+      expect((await ask(gateway, {}, path)).status).toBe(401)
+      expect((await ask(gateway, basic('ann', 'planted-of-ann'), path)).status).toBe(200)
+      const bound = await ask(gateway, bearer('planted-key-of-the-shop'), path)
+      expect(bound.status).toBe(403)
+      expect(bound.body.code).toBe('FORBIDDEN')
+    },
+  )
+})
+
 describe('keys and passwords', () => {
   test('name a client, and what it may see', async () => {
     const gateway = guarded({ clients: CLIENTS })

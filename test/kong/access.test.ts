@@ -491,3 +491,31 @@ describe('a configuration', () => {
     ])
   })
 })
+
+describe('what the gateway has beside its routes', () => {
+  const closed = `consumers: [{username: u, basicauth_credentials: [{username: n, password: p}]}]
+plugins: [{name: basic-auth}]`
+
+  test.each(['/metrics', '/status', '/', '/console/console.js'])(
+    '%s is for those that a plugin for all routes lets pass',
+    async (path) => {
+      const gateway = await served(closed)
+      const refused = await gateway.app.request(path)
+      expect(refused.status).toBe(401)
+      expect(refused.headers.get('www-authenticate')).toStartWith('Basic')
+      const passed = await gateway.app.request(path, { headers: basic('n', 'p') })
+      expect(passed.status).toBe(200)
+      await gateway.load('services: []')
+      expect((await gateway.app.request(path)).status).toBe(200)
+    },
+  )
+
+  test('a plugin of one route is for that route, and health is for everyone', async () => {
+    const route = `{name: r, paths: [/r], plugins: [${kafka('t')}, {name: basic-auth}]}`
+    const gateway = await served(`routes: [${route}]`)
+    expect((await gateway.app.request('/r')).status).toBe(401)
+    expect((await gateway.app.request('/metrics')).status).toBe(200)
+    await gateway.load(closed)
+    expect((await gateway.app.request('/healthz')).status).toBe(200)
+  })
+})
