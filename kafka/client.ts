@@ -4,7 +4,14 @@ import { getLogger } from '@logtape/logtape'
 import { assertAddon } from '../native/addon.ts'
 import { KafkaConsumeError } from '../src/errors.ts'
 import type { PartitionOffset } from '../src/stream/source.ts'
-import { type ClientError, fromClient, type LogLine, troubleError, troubleIn } from './errors.ts'
+import {
+  type ClientError,
+  fromClient,
+  type LogLine,
+  TOPIC_AUTHORIZATION_FAILED,
+  troubleError,
+  troubleIn,
+} from './errors.ts'
 
 export type Client = typeof Confluent
 export type Metadata = Confluent.Metadata
@@ -223,6 +230,37 @@ export function commitOffsets(
 function textOf(offsets: readonly PartitionOffset[]): string {
   const texts = offsets.map(({ topic, partition, offset }) => `${topic}:${partition}=${offset}`)
   return texts.sort().join(',')
+}
+
+export function unknownTopic(topic: string): KafkaConsumeError {
+  return new KafkaConsumeError(
+    'UNKNOWN_TOPIC',
+    `Cannot read topic "${topic}": Kafka does not have it`,
+  )
+}
+
+/**
+ * Why a topic has no partitions: the client's metadata does not tell one that does not exist from
+ * one that we may not see.
+ *
+ * @param client Any connected one.
+ */
+export async function whyWithoutPartitions(
+  topic: string,
+  client: Consumer,
+): Promise<KafkaConsumeError> {
+  const action = `Cannot read topic "${topic}"`
+  const admin = adminOf(client)
+  try {
+    const [description] = await call<TopicDescription[]>(action, (done) =>
+      admin.describeTopics([topic], { timeout: REQUEST_TIMEOUT_MS }, done as never),
+    )
+    const error = description?.error
+    if (error?.code === TOPIC_AUTHORIZATION_FAILED) return fromClient(error, action)
+    return unknownTopic(topic)
+  } finally {
+    admin.disconnect()
+  }
 }
 
 /**

@@ -27,6 +27,8 @@ import {
   membersOf,
   type Settings,
   type TopicDescription,
+  unknownTopic,
+  whyWithoutPartitions,
 } from './client.ts'
 import { isEmbedded } from './embedded.ts'
 import { DOWN, type Trouble, troubleError, troubleIn, UNTRUSTED } from './errors.ts'
@@ -92,6 +94,8 @@ export class Cluster implements Source {
   #brokers: readonly BrokerState[] = []
   /** What the client for questions has last said of reaching Kafka. */
   #trouble: Trouble | undefined
+  /** Resolves when Kafka has answered, or is known not to. */
+  readonly #known = Promise.withResolvers<void>()
   #probing = false
   #listening: ReturnType<typeof setInterval> | undefined
   #closed = false
@@ -130,10 +134,10 @@ export class Cluster implements Source {
         )
         const partitions = metadata.topics.find(({ name }) => name === topic)?.partitions ?? []
         if (partitions.length === 0) {
-          throw new KafkaConsumeError(
-            'UNKNOWN_TOPIC',
-            `Cannot read topic "${topic}": Kafka does not have it`,
-          )
+          // The embedded broker does not say why, and refuses nobody.
+          throw isEmbedded(this.#servers)
+            ? unknownTopic(topic)
+            : await whyWithoutPartitions(topic, control)
         }
         return partitions
           .map(({ id }) => ({ topic, partition: id }))
@@ -264,6 +268,7 @@ export class Cluster implements Source {
         this.#problem = undefined
         this.#listen(control)
         this.#connected.resolve()
+        this.#known.resolve()
         return
       } catch (thrown) {
         const error = asKafkaConsumeError(thrown)
@@ -326,6 +331,7 @@ export class Cluster implements Source {
     const message = `Cannot read from Kafka: ${state}`
     if (this.#closed || this.#problem?.message === message) return
     this.#problem = { code, message, detail, since: this.#problem?.since ?? Date.now() }
+    this.#known.resolve()
     log.warn('{cluster}: {message}: {detail}', { cluster: this.name, message, detail })
   }
 
@@ -365,7 +371,8 @@ export class Cluster implements Source {
     if (this.#closed) throw closed()
     if (this.#problem) throw problemError(this.#problem)
     if (!this.#control) {
-      await Promise.race([this.#connected.promise, sleep(CONNECT_TIMEOUT_MS + 1_000)])
+      const late = sleep(CONNECT_TIMEOUT_MS + 1_000)
+      await Promise.race([this.#connected.promise, this.#known.promise, late])
       if (this.#problem) throw problemError(this.#problem)
     }
     if (!this.#control) {

@@ -15,10 +15,10 @@ export interface LogLine {
   readonly message: string
 }
 
+export const TOPIC_AUTHORIZATION_FAILED = 29
 export const GROUP_AUTHORIZATION_FAILED = 30
 
 const AUTHENTICATION = new Set([-169, -181, 31, 34, 54, 58])
-const AUTHORIZATION = new Set([29, GROUP_AUTHORIZATION_FAILED, 53])
 const UNAVAILABLE = new Set([-195, -193, -187, -166, 5, 6, 7, 8, 13, 14, 15, 16])
 const TIMED_OUT = new Set([-185, -192])
 /** A member whose group shares out partitions anew, or has given it up since it was away for long. */
@@ -93,7 +93,13 @@ export function isPassing({ code }: KafkaConsumeError): boolean {
 
 function describe(code: number): [ErrorCode, string] {
   if (AUTHENTICATION.has(code)) return ['KAFKA_AUTHENTICATION', 'it refused the credentials']
-  if (AUTHORIZATION.has(code)) return ['KAFKA_AUTHORIZATION', 'access is not allowed']
+  if (code === TOPIC_AUTHORIZATION_FAILED) {
+    return ['KAFKA_AUTHORIZATION', 'its ACLs do not allow us the topic']
+  }
+  if (code === GROUP_AUTHORIZATION_FAILED) {
+    return ['KAFKA_AUTHORIZATION', 'its ACLs do not allow us the consumer group']
+  }
+  if (code === 53) return ['KAFKA_AUTHORIZATION', 'its ACLs do not allow us the transactional id']
   if (code === 3 || code === -188) return ['UNKNOWN_TOPIC', 'the topic does not exist']
   if (code === -190) return ['UNKNOWN_TOPIC', 'the topic has no such partition']
   if (code === 10) return ['RECORD_TOO_LARGE', 'the record is larger than the topic allows']

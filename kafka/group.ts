@@ -1,5 +1,5 @@
 import { getLogger } from '@logtape/logtape'
-import { asKafkaConsumeError, KafkaConsumeError } from '../src/errors.ts'
+import { asKafkaConsumeError, type ErrorCode, KafkaConsumeError } from '../src/errors.ts'
 import type {
   Delivery,
   Gap,
@@ -110,6 +110,8 @@ export class Group implements GroupSession {
   #drained = false
   #closing = false
   #failure: KafkaConsumeError | undefined
+  /** The failure that the log knows of: it stays over attempts, until the group reads again. */
+  #told: ErrorCode | undefined
   /** Why partitions that were assigned cannot be read. */
   #obstacle: KafkaConsumeError | undefined
   #left = Promise.withResolvers<undefined>()
@@ -303,12 +305,13 @@ export class Group implements GroupSession {
   }
 
   #fail(error: KafkaConsumeError): void {
-    if (error.code !== this.#failure?.code) {
+    if (error.code !== this.#told) {
       log.warn('Cannot read as group {group}: {error}', {
         group: this.#options.groupId,
         error: error.detail ?? error.message,
       })
     }
+    this.#told = error.code
     this.#failure = error
     for (const poll of this.#polls.splice(0)) poll.reject(error)
     this.#announce()
@@ -492,6 +495,7 @@ export class Group implements GroupSession {
       )
     }
     this.#assigned = true
+    this.#told = undefined
     this.#announce()
     // Other members' partitions may be new, too.
     this.#host.partitions().then(

@@ -136,7 +136,7 @@ export class Tokens {
       // Of what it says, only the code of RFC 6749, 5.2: the rest may repeat what was sent.
       const { error } = answer
       const detail = typeof error === 'string' ? `${status}, ${error.slice(0, 100)}` : `${status}`
-      throw noToken(`the token endpoint answered ${status}`, detail, status >= 500)
+      throw noToken(`the token endpoint answered ${status}`, detail)
     }
     const { access_token: value, expires_in: seconds } = answer
     if (typeof value !== 'string' || value === '') {
@@ -180,7 +180,7 @@ function post(
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) => {
       const detail = error.code ?? error.message
-      reject(noToken('the token endpoint cannot be reached', detail, true))
+      reject(noToken('the token endpoint cannot be reached', detail))
     }
     const request = url.startsWith('https:') ? requestHttps : requestHttp
     const sent = request(url, options, (response) => {
@@ -223,9 +223,6 @@ function expiryOf(token: string): number | undefined {
   return typeof exp === 'number' ? exp * 1_000 : undefined
 }
 
-function noToken(state: string, detail: string, retryable = false): KafkaConsumeError {
-  return new KafkaConsumeError('KAFKA_TOKEN', `Cannot connect to Kafka: ${state}`, {
-    detail,
-    retryable,
-  })
+function noToken(state: string, detail: string): KafkaConsumeError {
+  return new KafkaConsumeError('KAFKA_TOKEN', `Cannot connect to Kafka: ${state}`, { detail })
 }

@@ -2,6 +2,7 @@ import { getLogger } from '@logtape/logtape'
 import { type Context, Hono } from 'hono'
 import type { KnownClient } from './auth/clients.ts'
 import { type GuardOptions, guard } from './auth/guard.ts'
+import type { KafkaConsumeOptions } from './config/options.ts'
 import { kafkaConsole } from './console/console.ts'
 import { asKafkaConsumeError, KafkaConsumeError } from './errors.ts'
 import type { Snapshot } from './kong/entities.ts'
@@ -27,7 +28,9 @@ export interface GatewayOptions {
     /** `host:port` pairs. */
     readonly brokers: readonly string[]
     readonly topics: readonly string[]
-  }
+  } & Pick<KafkaConsumeOptions, 'authentication' | 'security'>
+  /** The file of the authorities that Kong's plugins verify brokers by. Default: the system's. */
+  readonly kafkaCa?: string | undefined
   /** Kafka's `group.instance.id` of this node; routes add their id to it. Default: dynamic members. */
   readonly groupInstanceId?: string | undefined
   /** Where vault references lead. Default: nowhere. */
@@ -79,6 +82,7 @@ export interface Gateway {
 export function createGateway(
   {
     cluster,
+    kafkaCa,
     groupInstanceId,
     environment = {},
     metrics = true,
@@ -92,7 +96,14 @@ export function createGateway(
   const places = new Places(maxSubscribers)
   const make = makeRoute ?? ((options) => consumeWithin(places, options))
   const lives = new Lives()
-  const proxy = new KongProxy({ make, lives, groupInstanceId, environment, addressOf })
+  const proxy = new KongProxy({
+    make,
+    lives,
+    groupInstanceId,
+    environment,
+    addressOf,
+    ca: kafkaCa,
+  })
   const own = cluster ? ownRoutes(cluster, groupInstanceId, make) : {}
   for (const route of Object.values(own)) lives.add(route, cluster?.brokers.join(', ') ?? '')
 
@@ -166,11 +177,11 @@ function byName(routes: readonly ServedRoute[]): Record<string, KafkaRoute> {
 }
 
 function ownRoutes(
-  { brokers, topics }: NonNullable<GatewayOptions['cluster']>,
+  { brokers, topics, ...connection }: NonNullable<GatewayOptions['cluster']>,
   groupInstanceId: string | undefined,
   make: MakeRoute,
 ): Record<string, ReturnType<MakeRoute>> {
-  const cluster = { bootstrapServers: [...brokers], topics: [...topics] }
+  const cluster = { bootstrapServers: [...brokers], topics: [...topics], ...connection }
   return {
     // A new gateway shows what is in the topics; the default would show nothing until more comes.
     '/messages': make({

@@ -47,7 +47,7 @@ export interface ErrorDetails {
   readonly detail?: string
   /** Seconds after which a retry may succeed. Default: none is named. */
   readonly retryAfter?: number
-  /** Whether the same request may succeed later. Default: true for 429, 503 and 504. */
+  /** Whether the same request may succeed later. Default: true for 429, 503, 504 and KAFKA_TOKEN. */
   readonly retryable?: boolean
 }
 
@@ -76,7 +76,8 @@ export class KafkaConsumeError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
     this.status = STATUS[code]
-    this.retryable = details.retryable ?? [429, 503, 504].includes(this.status)
+    this.retryable =
+      details.retryable ?? ([429, 503, 504].includes(this.status) || code === 'KAFKA_TOKEN')
     this.retryAfter = details.retryAfter ?? (this.status === 503 ? 2 : undefined)
     this.detail = details.detail
   }

@@ -88,6 +88,7 @@ async function main(): Promise<void> {
     ...(cluster && { cluster }),
     guard:
       config.clients === undefined ? config.guard : { ...config.guard, clients: loadClients() },
+    kafkaCa: config.kafkaCa,
     groupInstanceId: config.groupInstanceId,
     environment: process.env,
     metrics: config.metrics,
@@ -119,7 +120,7 @@ async function main(): Promise<void> {
       host: config.host,
       port: server.port ?? config.port,
       serves: cluster
-        ? { ...cluster, isDemo }
+        ? { brokers: cluster.brokers, topics: cluster.topics, isDemo }
         : { config: config.config ?? '', routes: store.list('routes').length },
       console: config.console === 'off' ? undefined : config.console,
       admin: admin && { host: config.adminHost, port: admin.port ?? 0 },

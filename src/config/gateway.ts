@@ -3,6 +3,7 @@ import { KafkaConsumeError } from '../errors.ts'
 import { LOG_LEVELS } from '../ops/log.ts'
 import { instanceId } from './fields.ts'
 import { guardProblems, guardSettings, withGuard } from './guard.ts'
+import { connectionProblems, kafkaSettings, withConnection } from './kafka-settings.ts'
 import { optionsSchema } from './options.ts'
 
 const DEFAULT_PORT = '8000'
@@ -51,6 +52,7 @@ const settings = {
     v.description('Kafka topics to serve'),
     v.metadata({ ...topics }),
   ),
+  ...kafkaSettings,
   config: v.pipe(
     v.optional(v.string()),
     v.description(
@@ -213,15 +215,20 @@ const gatewaySchema = v.pipe(
   ),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return
-    for (const [key, message] of guardProblems(dataset.value)) {
-      const item = { type: 'object', origin: 'value', input: dataset.value, key } as const
+    const { value } = dataset
+    const problems = [...guardProblems(value), ...connectionProblems(value, value.brokers)]
+    for (const [key, message] of problems) {
+      const item = { type: 'object', origin: 'value', input: value, key } as const
       addIssue({ message, path: [{ ...item, value: undefined }] })
     }
   }),
-  v.transform(({ brokers, topics, ...rest }) => ({
-    ...withGuard(rest),
-    cluster: brokers && topics ? { brokers, topics } : undefined,
-  })),
+  v.transform(({ brokers, topics, ...rest }) => {
+    const { connection, ...others } = withConnection(withGuard(rest))
+    return {
+      ...others,
+      cluster: brokers && topics ? { brokers, topics, ...connection } : undefined,
+    }
+  }),
 )
 
 /** The gateway's settings, checked. Without `cluster` it is to bring its own broker. */

@@ -143,9 +143,9 @@ export class Route {
     return this.#group
   }
 
-  /** Why records cannot be had: Kafka is away, or what preparing them needs. */
+  /** Why records cannot be had: Kafka is away or refuses, or what preparing them needs is away. */
   problem(): KafkaProblem | undefined {
-    return this.#leased?.source.problem() ?? this.#leased?.feed.preparation?.problem()
+    return this.#leased?.source.problem() ?? this.#leased?.feed.problem()
   }
 
   /**

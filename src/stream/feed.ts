@@ -5,7 +5,7 @@ import type { Preparation } from '../record/preparation.ts'
 import type { CursorEntry, PartitionTable } from './cursor.ts'
 import { Ends } from './ends.ts'
 import { Replays } from './replays.ts'
-import type { OffsetQuery, Source } from './source.ts'
+import type { KafkaProblem, OffsetQuery, Source } from './source.ts'
 import { type Filter, Subscription } from './subscription.ts'
 import { isAtOrBelow, Tail } from './tail.ts'
 import { type Finding, type Followed, Watch } from './watch.ts'
@@ -119,6 +119,11 @@ export class Feed {
   ): Promise<Subscription> {
     this.preparation?.assertAble()
     const followed = await this.#enter()
+    if (followed.tail.problem) {
+      this.#leave()
+      const { code, message, detail } = followed.tail.problem
+      throw new KafkaConsumeError(code, message, { detail })
+    }
     try {
       return await this.#subscribe(followed, position, filter).catch(async (error: unknown) => {
         // It may name a partition that is newer than what is known here.
@@ -166,6 +171,11 @@ export class Feed {
       await subscription.close()
       throw error
     }
+  }
+
+  /** What keeps its topics from being read, while the cluster can be reached. */
+  problem(): KafkaProblem | undefined {
+    return this.#followed?.tail.problem ?? this.preparation?.problem()
   }
 
   stats(): FeedStats {

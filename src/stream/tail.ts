@@ -1,11 +1,11 @@
 import { getLogger } from '@logtape/logtape'
-import type { KafkaConsumeError } from '../errors.ts'
+import { asKafkaConsumeError, type KafkaConsumeError } from '../errors.ts'
 import type { MessageDeserializer } from '../record/encode.ts'
 import type { Preparation } from '../record/preparation.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
 import { type Chunk, encodeChunk, framing, sizeOf } from './chunk.ts'
 import { Cursor, type PartitionTable } from './cursor.ts'
-import type { Batch, Gap, PartitionOffset, Reader, Source } from './source.ts'
+import type { Batch, Gap, KafkaProblem, PartitionOffset, Reader, Source } from './source.ts'
 
 const log = getLogger(['hono-kafka-consume', 'tail'])
 
@@ -47,6 +47,8 @@ export class Tail {
   readonly #preparation: Preparation | undefined
   readonly #budget: number
   readonly #cursor: Cursor
+  /** What keeps it from following just now. */
+  #trouble: KafkaProblem | undefined
   /** The ring: the chunk with sequence number `#first + i` is `#chunks[i]`. */
   readonly #chunks: Chunk[] = []
   #first = 0
@@ -188,6 +190,11 @@ export class Tail {
     return this.#bytes
   }
 
+  /** Why these topics cannot be read, while Kafka can: ACLs do not allow it. */
+  get problem(): KafkaProblem | undefined {
+    return this.#trouble?.code === 'KAFKA_AUTHORIZATION' ? this.#trouble : undefined
+  }
+
   /** A chunk of the ring, or undefined for one that is not there yet. */
   chunk(sequence: number): Chunk | undefined {
     return this.#chunks[sequence - this.#first]
@@ -252,6 +259,8 @@ export class Tail {
           continue
         }
         const { records, frames, gaps, ends } = batch
+        // An empty answer says nothing: the broker's own may be on its way.
+        if (records.length > 0 || frames || ends.length > 0) this.#recover()
         if ((records.length === 0 && !frames) || ends.length > 0) this.#caughtUp = performance.now()
         for (const gap of gaps) this.#skip(gap)
         if (frames) this.#append({ table: this.table, ...frames })
@@ -270,10 +279,7 @@ export class Tail {
         }
         if (this.#ahead > this.#budget / 4) await this.#readers()
       } catch (error) {
-        log.error('Cannot follow {topics}: {error}, trying again', {
-          topics: this.#topics(),
-          error,
-        })
+        this.#failed(asKafkaConsumeError(error))
         await reader?.close().catch(() => {})
         reader = undefined
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
@@ -294,6 +300,24 @@ export class Tail {
     } finally {
       this.#replace = undefined
     }
+  }
+
+  /** Says once what goes wrong, however often it is tried. */
+  #failed({ code, message, detail = '' }: KafkaConsumeError): void {
+    if (this.#trouble?.message === message) return
+    const topics = this.#topics()
+    log.error('Cannot follow {topics}: {message} ({detail}), trying again', {
+      topics,
+      message,
+      detail,
+    })
+    this.#trouble = { code, message, detail, since: Date.now() }
+  }
+
+  #recover(): void {
+    if (!this.#trouble) return
+    this.#trouble = undefined
+    log.info('Following {topics} again', { topics: this.#topics() })
   }
 
   #encode(records: readonly PreparedRecord[]): Chunk {

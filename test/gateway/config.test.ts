@@ -170,3 +170,102 @@ describe('what the gateway is told', () => {
     }
   })
 })
+
+describe('how the gateway gets into Kafka', () => {
+  const secret = 'not-to-be-seen'
+
+  test('TLS and a password, by flags and environment', () => {
+    const flags = [
+      ...[
+        '--kafka-tls',
+        '--kafka-ca',
+        '/ca.pem',
+        '--kafka-certificate=/c.pem',
+        '--kafka-key=/k.pem',
+      ],
+      ...['--kafka-mechanism', 'SCRAM-SHA-512', '--kafka-user', 'me'],
+    ]
+    expect(read([...cluster, ...flags], { KAFKA_PASSWORD: secret })).toMatchObject({
+      cluster: {
+        security: {
+          ssl: true,
+          sslVerify: true,
+          ca: { file: '/ca.pem' },
+          certificate: { file: '/c.pem' },
+          key: { file: '/k.pem' },
+        },
+        authentication: {
+          strategy: 'sasl',
+          mechanism: 'SCRAM-SHA-512',
+          user: 'me',
+          password: secret,
+        },
+      },
+    })
+  })
+
+  test('tokens, by environment alone', () => {
+    const environment = {
+      KAFKA_TLS: 'true',
+      KAFKA_TLS_VERIFY: 'off',
+      KAFKA_MECHANISM: 'OAUTHBEARER',
+      KAFKA_USER: 'client',
+      KAFKA_PASSWORD_FILE: '/run/secrets/kafka',
+      KAFKA_TOKEN_URL: 'https://idp/token',
+      KAFKA_SCOPES: 'one, two',
+    }
+    expect(read(cluster, environment)).toMatchObject({
+      cluster: {
+        security: { ssl: true, sslVerify: false },
+        authentication: {
+          strategy: 'sasl',
+          mechanism: 'OAUTHBEARER',
+          oauthbearer: {
+            tokenEndpointUrl: 'https://idp/token',
+            clientId: 'client',
+            clientSecret: { file: '/run/secrets/kafka' },
+            scopes: ['one', 'two'],
+          },
+        },
+      },
+    })
+  })
+
+  test("authorities are for Kong's plugins, too", () => {
+    expect(read(['--config', 'kong.yaml', '--kafka-ca', '/ca.pem'])).toMatchObject({
+      kafkaCa: '/ca.pem',
+    })
+  })
+
+  test.each<[string[], Environment, string]>([
+    [['--config=k.yaml', '--kafka-tls'], {}, '--kafka-tls (KAFKA_TLS): of use with --brokers only'],
+    [[...cluster, '--kafka-ca=/ca'], {}, '--kafka-ca (KAFKA_CA): of use with --kafka-tls only'],
+    [
+      [...cluster, '--kafka-mechanism=GSSAPI'],
+      {},
+      '--kafka-mechanism (KAFKA_MECHANISM): it must be',
+    ],
+    [[...cluster, '--kafka-mechanism=PLAIN'], {}, '--kafka-user (KAFKA_USER): user is required'],
+    [[...cluster, '--kafka-mechanism=PLAIN', '--kafka-user=me'], {}, 'KAFKA_PASSWORD: password is'],
+    [cluster, { KAFKA_PASSWORD: secret }, 'KAFKA_PASSWORD: password is of use when'],
+    [
+      [...cluster, '--kafka-tls', '--kafka-key=/k'],
+      {},
+      '--kafka-certificate (KAFKA_CERTIFICATE): certificate is required when there is a key',
+    ],
+    [
+      [...cluster, '--kafka-mechanism=OAUTHBEARER', '--kafka-user=me', '--kafka-token-url=idp'],
+      { KAFKA_PASSWORD: secret },
+      '--kafka-token-url (KAFKA_TOKEN_URL): an http or https URL is required',
+    ],
+    [
+      [...cluster, '--kafka-mechanism=PLAIN', '--kafka-user=me', '--kafka-password-file=/p'],
+      { KAFKA_PASSWORD: secret },
+      '--kafka-password-file (KAFKA_PASSWORD_FILE): not together with KAFKA_PASSWORD',
+    ],
+    [[...cluster, `--kafka-password=${secret}`], {}, 'unknown option --kafka-password'],
+  ])('%j with %j is refused', (args, environment, problem) => {
+    expect(() => read(args, environment)).toThrow(problem)
+    expect(() => read(args, environment)).not.toThrow(secret)
+  })
+})

@@ -19,13 +19,22 @@ export class Secured {
   /** By the open door, whose users may do everything. */
   readonly kafka: TestKafka
   readonly tokens: TokenEndpoint
+  /** What `reader` may read. */
   readonly topic: string
+  /** What `reader` may see and not read. */
+  readonly visible: string
 
-  private constructor(broker: Broker, kafka: TestKafka, tokens: TokenEndpoint, topic: string) {
+  private constructor(
+    broker: Broker,
+    kafka: TestKafka,
+    tokens: TokenEndpoint,
+    [topic, visible]: readonly [string, string],
+  ) {
     this.broker = broker
     this.kafka = kafka
     this.tokens = tokens
     this.topic = topic
+    this.visible = visible
   }
 
   static async start(): Promise<Secured> {
@@ -38,14 +47,19 @@ export class Secured {
     const folder = credentialsFolder(broker.cluster)
     const tokens = await TokenEndpoint.start(folder)
     const kafka = await TestKafka.connect(broker.bootstrapServers, { autoCreate: false })
-    const topic = await kafka.createTopic(1)
+    const topics = [await kafka.createTopic(1), await kafka.createTopic(1)] as const
+    const [topic, visible] = topics
     await kafka.produce(topic, [{ value: 'for those who may' }])
-    const secured = new Secured(broker, kafka, tokens, topic)
-    await secured.tool(
-      'kafka-acls',
-      ...['--add', '--allow-principal', `User:${reader.name}`, '--operation', 'Read'],
-      ...['--topic', topic, '--group', ALLOWED_GROUP, '--resource-pattern-type', 'prefixed'],
-    )
+    await kafka.produce(visible, [{ value: 'for those who may more' }])
+    const secured = new Secured(broker, kafka, tokens, topics)
+    const allow = ['--add', '--allow-principal', `User:${reader.name}`, '--operation']
+    await Promise.all([
+      secured.tool(
+        ...(['kafka-acls', ...allow, 'Read', '--topic', topic, '--group', ALLOWED_GROUP] as const),
+        ...['--resource-pattern-type', 'prefixed'],
+      ),
+      secured.tool('kafka-acls', ...allow, 'Describe', '--topic', visible),
+    ])
     return secured
   }
 

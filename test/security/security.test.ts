@@ -1,9 +1,13 @@
 /** Against a real broker that asks who is there. It is started once for all of these tests. */
 import { afterAll, beforeAll, describe, setDefaultTimeout } from 'bun:test'
+import { describeCompression } from './compression.ts'
+import { describeFailures } from './failures.ts'
 import { describeMatrix } from './matrix.ts'
 import { Secured } from './secured.ts'
+import { describeTokens } from './tokens.ts'
 
-setDefaultTimeout(30_000)
+// Each wait has a deadline of its own; Kafka's tools take seconds where a machine is busy.
+setDefaultTimeout(90_000)
 
 describe('a secured Kafka', () => {
   let made: Secured | undefined
@@ -13,8 +17,11 @@ describe('a secured Kafka', () => {
   }
   beforeAll(async () => {
     made = await Secured.start()
-  }, 60_000)
-  afterAll(() => made?.close(), 30_000)
+  }, 180_000)
+  afterAll(() => made?.close(), 60_000)
 
   describeMatrix(secured)
+  describeTokens(secured)
+  describeCompression(secured)
+  describeFailures(secured)
 })
