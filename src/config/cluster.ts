@@ -48,12 +48,15 @@ const topicText = v.pipe(
   v.regex(new RegExp(`^${TOPIC}$`), TOPIC_FORM),
 )
 
+/** A topic's name, or where it is kept. */
+export const topicName = v.pipe(
+  v.string('a topic must be text'),
+  v.minLength(1, TOPIC_FORM),
+  v.regex(new RegExp(`^(?:${TOPIC}|${REFERENCE})$`), TOPIC_FORM),
+)
+
 const topicRecord = record({
-  name: v.pipe(
-    v.string('a topic must be text'),
-    v.minLength(1, TOPIC_FORM),
-    v.regex(new RegExp(`^(?:${TOPIC}|${REFERENCE})$`), TOPIC_FORM),
-  ),
+  name: topicName,
   schemaRegistry,
 })
 

@@ -3,9 +3,10 @@ import { KafkaConsumeError } from '../errors.ts'
 import type { Transform } from '../record/transform.ts'
 
 import { authentication, kongAuthentication, kongSecurity, security } from './authentication.ts'
-import { brokers, kongBrokers, kongTopics, type Topic, topics } from './cluster.ts'
+import { brokers, kongBrokers, kongTopics, type Topic, topicName, topics } from './cluster.ts'
 import { flag, instanceId, list, oneOf, record, text, whole } from './fields.ts'
 import { librdkafka } from './librdkafka.ts'
+import { luaMistake } from './lua.ts'
 import { type RegistryOptions, schemaRegistry } from './registry.ts'
 import { rules, unused } from './rules.ts'
 
@@ -29,6 +30,14 @@ const group = {
     ),
   ),
 }
+
+const luaFunction = v.pipe(
+  text,
+  v.rawCheck(({ dataset, addIssue }) => {
+    const mistake = dataset.typed ? luaMistake(dataset.value) : undefined
+    if (mistake !== undefined) addIssue({ message: mistake })
+  }),
+)
 
 /** Fields that Kong has too, in the same form. */
 const shared = {
@@ -65,16 +74,20 @@ const shared = {
     ),
   ),
   messageByLuaFunctions: v.pipe(
-    v.optional(list(text)),
-    v.description('Transforms of messages: not supported yet, any is refused'),
+    v.optional(list(luaFunction)),
+    v.description(
+      'Lua functions, `return function(message) … end`, that change each message in turn, or leave it out by returning nil',
+    ),
   ),
   enableDlq: v.pipe(
     v.optional(flag),
-    v.description('Dead letters: not supported yet, `true` is refused'),
+    v.description(
+      'Whether records that cannot be deserialized or transformed go to `dlqTopic` instead of to clients',
+    ),
   ),
   dlqTopic: v.pipe(
-    v.optional(text),
-    v.description('The topic of dead letters: not supported yet, any is refused'),
+    v.optional(topicName),
+    v.description('The topic of dead letters; it must exist'),
   ),
   consumerGroup: v.pipe(
     v.optional(record(group), { mode: 'random' }),

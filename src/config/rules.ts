@@ -24,7 +24,7 @@ interface Ruled {
     readonly certificate?: unknown
     readonly key?: unknown
   }
-  readonly messageByLuaFunctions?: readonly string[] | undefined
+  readonly topics: ReadonlyArray<{ readonly name: string }>
   readonly enableDlq?: boolean | undefined
   readonly dlqTopic?: string | undefined
   readonly consumerGroup: {
@@ -44,7 +44,8 @@ export function rules<T extends Ruled>() {
     if (!dataset.typed) return
     const missing = missingOf(dataset.value)
     const isWrong = dataset.issues !== undefined || missing.length > 0
-    for (const problem of isWrong ? missing : notYetOf(dataset.value)) {
+    const others = [...loopsOf(dataset.value), ...notYetOf(dataset.value)]
+    for (const problem of isWrong ? missing : others) {
       addIssue(issueOf(dataset.value, problem))
     }
   })
@@ -149,15 +150,19 @@ function missingOf(options: Ruled): Problem[] {
     }))
 }
 
+/** A dead letter that is read again would be one again, for ever. */
+function loopsOf({ topics, enableDlq, dlqTopic }: Ruled): Problem[] {
+  if (!enableDlq || dlqTopic === undefined) return []
+  if (!topics.some(({ name }) => name === dlqTopic)) return []
+  return [{ path: ['dlqTopic'], message: 'it must not be one of the topics that are read' }]
+}
+
 function notYetOf(options: Ruled): Problem[] {
   const { authentication } = options
   const { strategy, tokenauth } = authentication
   const given: ReadonlyArray<readonly [isGiven: boolean, path: Path, name?: string]> = [
     // librdkafka sends no extensions of SCRAM, and Kafka takes no delegation token without one.
     [strategy === 'sasl' && tokenauth === true, ['authentication', 'tokenauth']],
-    [(options.messageByLuaFunctions ?? []).length > 0, ['messageByLuaFunctions']],
-    [options.enableDlq === true, ['enableDlq']],
-    [options.dlqTopic !== undefined && options.enableDlq !== true, ['dlqTopic']],
   ]
   return given
     .filter(([isGiven]) => isGiven)

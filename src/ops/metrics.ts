@@ -295,6 +295,18 @@ const FIGURES: readonly Figure[] = [
     samples: ofFeed(({ fallenBehind }) => fallenBehind),
   },
   {
+    name: 'failed_records_total',
+    help: 'Records that could not be deserialized or transformed, at each reading of them',
+    type: 'counter',
+    samples: ofFeed(({ failed }) => failed),
+  },
+  {
+    name: 'dead_letters_total',
+    help: 'Those of them that went to the dead letter topic instead of to clients',
+    type: 'counter',
+    samples: ofFeed(({ deadLetters }) => deadLetters),
+  },
+  {
     name: 'readers',
     help: 'Readers of a set of topics: streams, and single reads from a position',
     type: 'gauge',

@@ -1,28 +1,41 @@
 import type { ResolvedOptions } from '../config/options.ts'
+import { luaStep } from '../lua/step.ts'
+import { deadLettersIn } from '../record/dead-letters.ts'
 import { jsonStep } from '../record/json.ts'
 import { Preparation } from '../record/preparation.ts'
 import { prepareBy, type Step } from '../record/prepare.ts'
 import { transformStep } from '../record/transform.ts'
 import { registrySteps } from '../registry/step.ts'
+import type { Source } from '../stream/source.ts'
 
 /** The options that {@link preparationFor} looks at; functions are compared by identity. */
-export function preparedBy({ registries, transform }: ResolvedOptions): readonly unknown[] {
-  return [[...registries], idOf(transform)]
+export function preparedBy(options: ResolvedOptions): readonly unknown[] {
+  const { registries, transform, messageByLuaFunctions = [] } = options
+  return [[...registries], idOf(transform), messageByLuaFunctions, dlqTopicOf(options)]
 }
 
 /** The preparation that a route's options ask for; undefined when records need none. */
-export function preparationFor(options: ResolvedOptions): Preparation | undefined {
-  const { messageDeserializer, registries, transform } = options
+export function preparationFor(options: ResolvedOptions, source: Source): Preparation | undefined {
+  const { messageDeserializer, registries, messageByLuaFunctions = [], transform } = options
+  const dlqTopic = dlqTopicOf(options)
+  const changes: Step[] = []
+  if (messageByLuaFunctions.length > 0) changes.push(luaStep(messageByLuaFunctions))
+  if (transform) changes.push(transformStep(transform))
   const steps: Step[] = []
   if (registries.size > 0) steps.push(...registrySteps(registries))
-  if (transform) {
-    if (messageDeserializer === 'json') steps.push(jsonStep)
-    steps.push(transformStep(transform))
-  }
+  if (messageDeserializer === 'json' && (changes.length > 0 || dlqTopic)) steps.push(jsonStep)
+  steps.push(...changes)
   if (steps.length === 0) return undefined
-  return new Preparation(prepareBy(steps), async () => {
+  const deadLetter = dlqTopic ? deadLettersIn(dlqTopic, () => source.producer('all')) : undefined
+  const counts = { failed: 0, deadLetters: 0 }
+  const close = async () => {
     await Promise.all(steps.map((step) => step.close?.()))
-  })
+  }
+  return new Preparation(prepareBy(steps, deadLetter, counts), close, counts)
+}
+
+function dlqTopicOf({ enableDlq, dlqTopic }: ResolvedOptions): string | undefined {
+  return enableDlq ? dlqTopic : undefined
 }
 
 const ids = new WeakMap<object, number>()

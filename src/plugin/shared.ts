@@ -39,7 +39,7 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
   const name = JSON.stringify([feedOptions, preparedBy(options)])
   const { source, feeds } = shared
   const shareOfFeed = feeds.get(name) ?? {
-    feed: new Feed(source, { ...feedOptions, preparation: preparationFor(options) }),
+    feed: new Feed(source, { ...feedOptions, preparation: preparationFor(options, source) }),
     routes: 0,
   }
   shareOfFeed.routes++

@@ -56,7 +56,7 @@ export function encodeBody(record: PreparedRecord, deserializer: MessageDeserial
   }
   let notes = encoding && `,"encoding":{${encoding.slice(1)}}`
   if (error) notes += `,"error":${JSON.stringify(error)}`
-  return `"offset":${record.offset},"timestamp":${record.timestamp},"key":${keyJson},"value":${valueJson},"headers":${headersJson}${notes}}`
+  return `"offset":${record.offset},"timestamp":${record.timestamp},"key":${keyJson},"value":${valueJson},"headers":${headersJson}${record.extraJson ?? ''}${notes}}`
 }
 
 /** The beginning of a record's JSON, up to its offset. */

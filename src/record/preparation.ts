@@ -1,7 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import type { KafkaProblem, KafkaRecord } from '../stream/source.ts'
-import type { Prepare, PreparedRecord } from './prepare.ts'
+import type { FailureCounts, Prepare, PreparedRecord } from './prepare.ts'
 
 const log = getLogger(['hono-kafka-consume', 'record'])
 
@@ -21,14 +21,21 @@ const PATIENCE_MS = 10_000
 export class Preparation {
   readonly #prepare: Prepare
   readonly #close: () => Promise<void>
+  /** What it could not prepare. */
+  readonly counts: Readonly<FailureCounts>
   /** What is waited for now, and since when, in `performance.now()`'s time. */
   readonly #waiting = new Map<KafkaProblem, number>()
   #logged = -Infinity
 
   /** @param close Frees what preparing holds. */
-  constructor(prepare: Prepare, close: () => Promise<void> = async () => {}) {
+  constructor(
+    prepare: Prepare,
+    close: () => Promise<void> = async () => {},
+    counts: Readonly<FailureCounts> = { failed: 0, deadLetters: 0 },
+  ) {
     this.#prepare = prepare
     this.#close = close
+    this.counts = counts
   }
 
   /** What records have been waiting for the longest. */

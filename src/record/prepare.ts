@@ -26,6 +26,8 @@ export interface PreparedRecord extends KafkaRecord {
   readonly keyJson?: string
   /** The same for the value. */
   readonly valueJson?: string
+  /** JSON of further fields, each with a comma before it: Lua functions may add some. */
+  readonly extraJson?: string
   /** Fields that are to be shown as base64 of their bytes, since they could not be understood. */
   readonly base64?: readonly RecordField[]
   readonly error?: RecordError
@@ -78,6 +80,13 @@ export interface Step {
  */
 export type DeadLetter = (record: KafkaRecord, reason: RecordError) => Promise<void>
 
+/** Records that could not be prepared, since the start; once for each reading of them. */
+export interface FailureCounts {
+  failed: number
+  /** Those of them that are kept as dead letters. */
+  deadLetters: number
+}
+
 /**
  * Steps as one preparation. They run in their order: deserialize, by a schema registry or as JSON;
  * Lua functions, or `transform`. Formats come later, when frames are shown to a client.
@@ -87,7 +96,11 @@ export type DeadLetter = (record: KafkaRecord, reason: RecordError) => Promise<v
  *
  * @param deadLetter Absent: failed records are delivered with their errors.
  */
-export function prepareBy(steps: readonly Step[], deadLetter?: DeadLetter): Prepare {
+export function prepareBy(
+  steps: readonly Step[],
+  deadLetter?: DeadLetter,
+  counts: FailureCounts = { failed: 0, deadLetters: 0 },
+): Prepare {
   const complain = quietly()
 
   async function failed(
@@ -102,8 +115,11 @@ export function prepareBy(steps: readonly Step[], deadLetter?: DeadLetter): Prep
     const error = { code, message: known ? thrown.message : UNKNOWN[code] }
     if (deadLetter) {
       await deadLetter(record, error)
+      counts.failed++
+      counts.deadLetters++
       return { ...record, dropped: true }
     }
+    counts.failed++
     return {
       ...current,
       error,

@@ -105,7 +105,8 @@ function changed(
 
 const encoder = new TextEncoder()
 
-function headersOf(headers: unknown): NonNullable<PreparedRecord['headers']> {
+/** @throws RecordFailure for what is no object of texts. */
+export function headersOf(headers: unknown): NonNullable<PreparedRecord['headers']> {
   if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) throw noHeaders()
   return Object.entries(headers).flatMap(([name, given]: [string, unknown]) =>
     (Array.isArray(given) ? given : [given]).map((text: unknown) => {

@@ -61,6 +61,10 @@ export interface FeedStats {
   readonly fallenBehind: number
   /** Consumers given up for another one since they brought nothing, since the start. */
   readonly rebuilt: number
+  /** Records that could not be deserialized or transformed, at each reading of them, since the start. */
+  readonly failed: number
+  /** Those of them that went to the dead letter topic instead of to clients. */
+  readonly deadLetters: number
 }
 
 let feeds = 0
@@ -191,6 +195,8 @@ export class Feed {
       waiting: this.replays.waiting,
       fallenBehind: this.replays.fallenBehind,
       rebuilt: this.#rebuilt + this.replays.rebuilt,
+      failed: this.preparation?.counts.failed ?? 0,
+      deadLetters: this.preparation?.counts.deadLetters ?? 0,
     }
   }
 

@@ -3,6 +3,7 @@ import type { Target } from '../support/route.ts'
 import { within } from '../support/wait.ts'
 import { describeBadInput } from './bad-input.ts'
 import { describeClients } from './clients.ts'
+import { describeDeadLetters } from './dead-letters.ts'
 import { describeFilters } from './filters.ts'
 import { describeGet } from './get.ts'
 import { describeOffsets } from './offsets.ts'
@@ -20,6 +21,7 @@ export function describeContract(name: string, makeTarget: () => Promise<Target>
     describeWire(target)
     describeReader(target)
     describeClients(target)
+    describeDeadLetters(target)
     describeTransform(target)
   })
 }

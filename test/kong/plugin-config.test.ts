@@ -577,9 +577,6 @@ describe('what does not work yet is refused by name, not ignored', () => {
       },
       'topics.1.schema_registry.confluent.authentication.oauth2_client.http_version: not supported yet',
     ],
-    [{ message_by_lua_functions: ['return nil'] }, 'message_by_lua_functions: not supported yet'],
-    [{ enable_dlq: true, dlq_topic: 'dead' }, 'enable_dlq: not supported yet'],
-    [{ dlq_topic: 'dead' }, 'dlq_topic: not supported yet'],
   ]
 
   test.each(cases)('in Kong’s documents: %j', (config, problem) => {

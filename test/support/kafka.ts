@@ -101,8 +101,11 @@ export class TestKafka {
   }
 
   /** A new topic, ready to be written and read. */
-  async createTopic(partitions = PARTITIONS, replicas = 1): Promise<string> {
-    const topic = uniqueName('contract')
+  async createTopic(
+    partitions = PARTITIONS,
+    replicas = 1,
+    topic = uniqueName('contract'),
+  ): Promise<string> {
     if (!this.#kind.autoCreate) {
       await this.#create(topic, partitions, replicas)
     } else if (partitions !== PARTITIONS) {

@@ -39,6 +39,8 @@ const feed = {
   waiting: 0,
   fallenBehind: 3,
   rebuilt: 0,
+  failed: 0,
+  deadLetters: 0,
 }
 
 describe('metrics', () => {

@@ -67,6 +67,17 @@ describe('options', () => {
     expect(resolve({ errorHandling: {} }).errorHandling).toEqual({ returnErrorMessage: false })
   })
 
+  test('dead letters need a topic of their own', () => {
+    expect(resolve({ enableDlq: true, dlqTopic: 'dead' })).toMatchObject({ dlqTopic: 'dead' })
+    expect(refusal({ ...REQUIRED, enableDlq: true })).toContain(
+      'dlqTopic is required when enableDlq is true',
+    )
+    expect(refusal({ ...REQUIRED, enableDlq: true, dlqTopic: 'orders' })).toContain(
+      'dlqTopic: it must not be one of the topics that are read',
+    )
+    expect(refusal({ ...REQUIRED, enableDlq: true, dlqTopic: 'a b' })).toContain('dlqTopic')
+  })
+
   test.each([
     ['localhost:9092', ['localhost:9092']],
     ['a:1, b:65535 ', ['a:1', 'b:65535']],

@@ -1,0 +1,257 @@
+/**
+ * What runs inside the Lua state before anything else: JSON, the few libraries that functions get,
+ * and how they are called. It is Lua from end to end, so that nothing of JavaScript can be reached.
+ */
+export const SANDBOX = String.raw`
+local find, sub, byte, char, format, gsub = string.find, string.sub, string.byte, string.char, string.format, string.gsub
+local concat, sort, utf8char, utf8len, tointeger = table.concat, table.sort, utf8.char, utf8.len, math.tointeger
+local type, pairs, ipairs, tonumber, tostring, select, pcall, load, rawequal, error, next, setmetatable, getmetatable =
+  type, pairs, ipairs, tonumber, tostring, select, pcall, load, rawequal, error, next, setmetatable, getmetatable
+
+-- As in lua-cjson, which Kong has: a null of JSON, and a mark that keeps an empty array one.
+local null = setmetatable({}, { __tostring = function() return "null" end, __metatable = false })
+local array_mt = {}
+local MAX_DEPTH = 100
+
+local ESCAPES = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/" }
+local decode_value
+
+local function fail(at) error("not JSON at byte " .. at, 0) end
+
+local function skip(s, i) return select(2, find(s, "^[ \n\r\t]*", i)) + 1 end
+
+local function unescape(s, i)
+  local c = sub(s, i, i)
+  if c ~= "u" then
+    if not ESCAPES[c] then fail(i) end
+    return ESCAPES[c], i + 1
+  end
+  local code = tonumber(sub(s, i + 1, i + 4), 16)
+  if not code or not find(s, "^%x%x%x%x", i + 1) then fail(i) end
+  i = i + 5
+  if code >= 0xD800 and code < 0xDC00 and find(s, "^\\u[dD][c-fC-F]%x%x", i) then
+    code = 0x10000 + ((code - 0xD800) << 10) + tonumber(sub(s, i + 2, i + 5), 16) - 0xDC00
+    i = i + 6
+  end
+  if code >= 0xD800 and code < 0xE000 then code = 0xFFFD end
+  return utf8char(code), i
+end
+
+local function decode_string(s, i)
+  local parts, n = {}, 0
+  while true do
+    local stop = find(s, '[%c"\\]', i)
+    if not stop or byte(s, stop) < 32 then fail(i) end
+    n = n + 1
+    parts[n] = sub(s, i, stop - 1)
+    if byte(s, stop) == 34 then return concat(parts), stop + 1 end
+    n = n + 1
+    parts[n], i = unescape(s, stop + 1)
+  end
+end
+
+local function decode_array(s, i, depth)
+  local list, n = setmetatable({}, array_mt), 0
+  i = skip(s, i)
+  if byte(s, i) == 93 then return list, i + 1 end
+  while true do
+    n = n + 1
+    list[n], i = decode_value(s, i, depth)
+    i = skip(s, i)
+    local c = byte(s, i)
+    if c == 93 then return list, i + 1 elseif c ~= 44 then fail(i) end
+    i = skip(s, i + 1)
+  end
+end
+
+local function decode_object(s, i, depth)
+  local object = {}
+  i = skip(s, i)
+  if byte(s, i) == 125 then return object, i + 1 end
+  while true do
+    if byte(s, i) ~= 34 then fail(i) end
+    local key
+    key, i = decode_string(s, i + 1)
+    i = skip(s, i)
+    if byte(s, i) ~= 58 then fail(i) end
+    object[key], i = decode_value(s, skip(s, i + 1), depth)
+    i = skip(s, i)
+    local c = byte(s, i)
+    if c == 125 then return object, i + 1 elseif c ~= 44 then fail(i) end
+    i = skip(s, i + 1)
+  end
+end
+
+decode_value = function(s, i, depth)
+  if depth > MAX_DEPTH then error("JSON is more than " .. MAX_DEPTH .. " deep", 0) end
+  local c = byte(s, i)
+  if c == 34 then return decode_string(s, i + 1) end
+  if c == 123 then return decode_object(s, i + 1, depth + 1) end
+  if c == 91 then return decode_array(s, i + 1, depth + 1) end
+  if sub(s, i, i + 3) == "true" then return true, i + 4 end
+  if sub(s, i, i + 4) == "false" then return false, i + 5 end
+  if sub(s, i, i + 3) == "null" then return null, i + 4 end
+  local from, to = find(s, "^-?%d+%.?%d*[eE]?[+-]?%d*", i)
+  local number = from and tonumber(sub(s, from, to))
+  if not number then fail(i) end
+  return number, to + 1
+end
+
+local function decode(s)
+  if type(s) ~= "string" then error("a string is required to decode JSON", 0) end
+  local value, i = decode_value(s, skip(s, 1), 0)
+  i = skip(s, i)
+  if i <= #s then fail(i) end
+  return value
+end
+
+local function escaped(c) return format("\\u%04x", byte(c)) end
+
+local function encode_string(s)
+  if not utf8len(s) then error("a text is no UTF-8", 0) end
+  return '"' .. gsub(gsub(s, '["\\]', "\\%0"), "%c", escaped) .. '"'
+end
+
+local function encode_number(n)
+  local whole = tointeger(n)
+  if whole then return format("%d", whole) end
+  if n ~= n or n == 1 / 0 or n == -1 / 0 then error("a number is no JSON", 0) end
+  for digits = 15, 17 do
+    local text = format("%." .. digits .. "g", n)
+    if tonumber(text) == n then return text end
+  end
+end
+
+local function length(t)
+  if getmetatable(t) == array_mt then return #t end
+  local n = #t
+  if n == 0 then return nil end
+  local count = 0
+  for _ in pairs(t) do count = count + 1 end
+  if count == n then return n end
+end
+
+local function encode(v, depth)
+  local kind = type(v)
+  if kind == "string" then return encode_string(v) end
+  if kind == "number" then return encode_number(v) end
+  if kind == "boolean" then return tostring(v) end
+  if v == nil or rawequal(v, null) then return "null" end
+  if kind ~= "table" then error("a " .. kind .. " is no JSON", 0) end
+  depth = (depth or 0) + 1
+  if depth > MAX_DEPTH then error("a table is more than " .. MAX_DEPTH .. " deep", 0) end
+  local parts = {}
+  local n = length(v)
+  if n then
+    for i = 1, n do parts[i] = encode(v[i], depth) end
+    return "[" .. concat(parts, ",") .. "]"
+  end
+  for key, value in pairs(v) do
+    if type(key) ~= "string" and type(key) ~= "number" then error("a key is a " .. type(key), 0) end
+    parts[#parts + 1] = encode_string(tostring(key)) .. ":" .. encode(value, depth)
+  end
+  sort(parts)
+  return "{" .. concat(parts, ",") .. "}"
+end
+
+local function safely(f)
+  return function(...)
+    local ok, result = pcall(f, ...)
+    if ok then return result end
+    return nil, result
+  end
+end
+
+local function cjson(decode, encode)
+  return {
+    decode = decode, encode = function(v) return encode(v) end,
+    null = null, array_mt = array_mt, empty_array = setmetatable({}, array_mt), empty_array_mt = array_mt,
+  }
+end
+local modules = { cjson = cjson(decode, encode), ["cjson.safe"] = cjson(safely(decode), safely(encode)) }
+
+local function pick(library, ...)
+  local picked = {}
+  for _, name in ipairs({ ... }) do picked[name] = library[name] end
+  return picked
+end
+
+local env = pick(_G, "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget",
+  "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "xpcall")
+env._G = env
+env._VERSION = _VERSION
+env.unpack = table.unpack
+env.table = pick(table, "concat", "insert", "move", "pack", "remove", "sort", "unpack")
+env.string = pick(string, "byte", "char", "find", "format", "gmatch", "gsub", "len", "lower", "match", "rep",
+  "reverse", "sub", "upper", "pack", "packsize", "unpack")
+env.utf8 = pick(utf8, "char", "charpattern", "codepoint", "codes", "len", "offset")
+env.math = pick(math, "abs", "ceil", "cos", "exp", "floor", "fmod", "huge", "log", "max", "maxinteger", "min",
+  "mininteger", "modf", "pi", "random", "sin", "sqrt", "tan", "tointeger", "type", "ult")
+env.math.pow = function(a, b) return a ^ b end
+env.require = function(name)
+  if modules[name] then return modules[name] end
+  error("module '" .. tostring(name) .. "' is not there: cjson and cjson.safe are", 2)
+end
+-- A text's methods are those of its metatable, which must be no way out to the rest.
+getmetatable("").__index = env.string
+getmetatable("").__metatable = false
+
+local functions = {}
+
+function setup(name, text)
+  local chunk, problem = load("return " .. text, "=" .. name, "t", env)
+  if not chunk then chunk, problem = load(text, "=" .. name, "t", env) end
+  if not chunk then return problem end
+  local ok, result = pcall(chunk)
+  if not ok then return tostring(result) end
+  if type(result) ~= "function" then return name .. " returns no function" end
+  functions[#functions + 1] = result
+end
+
+local OWN = { topic = true, partition = true, offset = true, timestamp = true, key = true, value = true,
+  headers = true, encoding = true, error = true }
+
+-- A table that a function made anew: it is a message if it has a value, else it is the value.
+local function message_of(result, message)
+  if type(result) ~= "table" or rawequal(result, null) or (not rawequal(result, message) and result.value == nil) then
+    result = { value = result }
+  end
+  if rawequal(result, message) then return result end
+  for name in pairs(OWN) do
+    if result[name] == nil then result[name] = message[name] end
+  end
+  return result
+end
+
+local function call(text)
+  local message = decode(text)
+  for _, name in ipairs({ "key", "value" }) do
+    if rawequal(message[name], null) then message[name] = nil end
+  end
+  local key, value, headers = encode(message.key), encode(message.value), encode(message.headers)
+  for _, f in ipairs(functions) do
+    local result = f(message)
+    if result == nil then return "dropped" end
+    message = message_of(result, message)
+  end
+  local extra = {}
+  for name, field in pairs(message) do
+    if not OWN[name] then extra[#extra + 1] = "," .. encode_string(tostring(name)) .. ":" .. encode(field) end
+  end
+  sort(extra)
+  local function changed(before, after)
+    if after == before then return nil end
+    return after
+  end
+  return "done", changed(key, encode(message.key)), changed(value, encode(message.value)),
+    changed(headers, encode(message.headers)), concat(extra)
+end
+
+function run(text)
+  local ok, a, b, c, d, e = pcall(call, text)
+  if ok then return a, b, c, d, e end
+  if a == "not enough memory" then return "violated", a end
+  if type(a) == "table" then return "failed", "an error that is a table" end
+  return "failed", tostring(a)
+end
+`

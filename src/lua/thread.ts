@@ -1,0 +1,112 @@
+/** The thread that runs Lua functions: what they do, the rest of the process does not notice. */
+import type { LuaEngine } from 'wasmoon'
+import { SANDBOX } from './sandbox.ts'
+
+/** This file, as the program of a thread. */
+export const program = new URL(import.meta.url)
+
+/** What a thread is started with; by it a thread knows that it is one of these. */
+export interface ThreadData {
+  readonly kind: 'message_by_lua_functions'
+  readonly functions: readonly string[]
+}
+
+/** What a thread says: first whether it is ready, then what became of each message, in turn. */
+export type ThreadAnswer =
+  | { readonly status: 'ready' }
+  | { readonly status: 'broken'; readonly problem: string }
+  | { readonly status: 'dropped' }
+  /** `violated`: of a limit, so that the state must not be used any more. */
+  | { readonly status: 'failed' | 'violated'; readonly problem: string }
+  | {
+      readonly status: 'done'
+      /** JSON of what has changed. */
+      readonly key?: string
+      readonly value?: string
+      readonly headers?: string
+      /** Further fields, each with a comma before it. */
+      readonly extra: string
+    }
+
+/** Bytes that the Lua state may hold. */
+const MAX_MEMORY = 64 * 1024 * 1024
+
+// Where there are no threads, this file is imported for its names only.
+// biome-ignore lint/style/noRestrictedImports: threads are the runtime's own; loaded where Lua is used
+const { isMainThread, parentPort, workerData } = await import('node:worker_threads')
+
+if (!isMainThread && parentPort && (workerData as ThreadData | null)?.kind) {
+  const port = parentPort
+  const { kind, functions } = workerData as ThreadData
+  if (kind === 'message_by_lua_functions') {
+    const state = await start(functions)
+    if (typeof state === 'string') port.postMessage({ status: 'broken', problem: state })
+    else {
+      port.on('message', (json: string) => port.postMessage(run(state, json)))
+      port.postMessage({ status: 'ready' })
+    }
+  }
+}
+
+/** A state with its functions, or what is wrong with one of them. */
+async function start(functions: readonly string[]): Promise<LuaEngine | string> {
+  const { LuaFactory, LuaLibraries } = await import('wasmoon')
+  const engine = await new LuaFactory().createEngine({
+    openStandardLibs: false,
+    injectObjects: false,
+    enableProxy: false,
+    traceAllocations: true,
+  })
+  engine.global.setMemoryMax(MAX_MEMORY)
+  for (const library of [
+    LuaLibraries.Base,
+    LuaLibraries.Table,
+    LuaLibraries.String,
+    LuaLibraries.Math,
+  ]) {
+    engine.global.loadLibrary(library)
+  }
+  // `loadLibrary` of wasmoon 1.16 takes the library of strings for this one.
+  const { lua, address } = engine.global
+  lua.luaopen_utf8(address)
+  lua.lua_setglobal(address, LuaLibraries.UTF8)
+  engine.doStringSync(SANDBOX)
+  for (const [index, text] of functions.entries()) {
+    const [problem] = call(engine, 'setup', `function ${index + 1}`, text)
+    if (problem !== undefined && problem !== null) return String(problem)
+  }
+  return engine
+}
+
+function run(engine: LuaEngine, json: string): ThreadAnswer {
+  try {
+    const [status, first, value, headers, extra] = call(engine, 'run', json) as [
+      'done' | 'dropped' | 'failed' | 'violated',
+      string | null,
+      string | null,
+      string | null,
+      string,
+    ]
+    if (status === 'dropped') return { status }
+    if (status !== 'done') return { status, problem: String(first) }
+    return {
+      status,
+      ...(first !== null && { key: first }),
+      ...(value !== null && { value }),
+      ...(headers !== null && { headers }),
+      extra,
+    }
+  } catch (error) {
+    // Lua itself has no memory left to say so.
+    return { status: 'violated', problem: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/** Calls a function of the sandbox; its results are texts or nil. */
+function call({ global }: LuaEngine, name: string, ...texts: string[]): readonly unknown[] {
+  const { lua, address } = global
+  global.setTop(0)
+  lua.lua_getglobal(address, name)
+  for (const text of texts) global.pushValue(text)
+  return [...global.runSync(texts.length)]
+}

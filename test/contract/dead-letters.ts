@@ -1,0 +1,162 @@
+import { describe, expect, test } from 'bun:test'
+import { headerEntry, type KafkaRecord } from '../../src/stream/source.ts'
+import type { TestRecord } from '../support/kafka.ts'
+import { uniqueName } from '../support/names.ts'
+import { Route, type RouteOptions, type Target } from '../support/route.ts'
+import { until } from '../support/wait.ts'
+
+const decoder = new TextDecoder()
+const TIMESTAMP = 1_787_305_085_262
+const NOT_JSON = Uint8Array.from([0xff, 0x00, 0x7b])
+
+/** Good ones, one that is no JSON and one that the Lua function does not like. */
+const RECORDS: readonly TestRecord[] = [
+  { value: '{"n":0}' },
+  {
+    key: 'k',
+    value: NOT_JSON,
+    timestamp: TIMESTAMP,
+    headers: [
+      ['trace', 'a'],
+      ['trace', 'b'],
+    ],
+  },
+  { value: '{"n":2}' },
+  { value: '{"n":"three"}' },
+  { value: '{"n":4}' },
+]
+const LUA = 'return function(m) m.value.n = m.value.n * 2 return m end'
+
+export function describeDeadLetters(target: () => Target): void {
+  async function optionsOf(dlqTopic: string) {
+    const { kafka } = target()
+    const topic = await kafka.createTopic()
+    await kafka.produce(topic, RECORDS)
+    return {
+      topics: [topic],
+      mode: 'auto',
+      messageDeserializer: 'json',
+      autoOffsetReset: 'earliest',
+      messageByLuaFunctions: [LUA],
+      enableDlq: true,
+      dlqTopic,
+      consumerGroup: { mode: 'manual', consumerGroupId: uniqueName('group') },
+    } satisfies RouteOptions
+  }
+
+  describe.concurrent('dead letters', () => {
+    test('are kept as they were, once, with why and whence; their neighbours arrive', async () => {
+      const { kafka } = target()
+      const dlqTopic = await kafka.createTopic()
+      const options = await optionsOf(dlqTopic)
+      const [topic] = options.topics
+      await using route = await Route.mount(target(), options)
+      const good = [0, 2, 4].map((offset) => ({ offset, value: { n: offset * 2 } }))
+      const asGroup = await route.drain(3)
+      expect(asGroup).toMatchObject(good)
+      expect(await route.records({ start: 'earliest' })).toMatchObject(good)
+      await using stream = await route.stream({ start: 'earliest' })
+      await stream.until(3)
+      expect(stream.records()).toMatchObject(good)
+
+      const letters = await readAll(target(), dlqTopic)
+      expect(letters).toHaveLength(2)
+      const noJson = letters.find(({ key }) => key !== null) as KafkaRecord
+      expect(noJson.timestamp).toBe(TIMESTAMP)
+      expect(decoder.decode(noJson.key as Uint8Array)).toBe('k')
+      expect([...(noJson.value as Uint8Array)]).toEqual([...NOT_JSON])
+      expect(headersOf(noJson)).toEqual([
+        ['trace', 'a'],
+        ['trace', 'b'],
+        ['__connect.errors.topic', topic as string],
+        ['__connect.errors.partition', '0'],
+        ['__connect.errors.offset', '1'],
+        ['__connect.errors.connector.name', 'hono-kafka-consume'],
+        ['__connect.errors.stage', 'VALUE_CONVERTER'],
+        ['__connect.errors.exception.class.name', 'DESERIALIZATION_FAILED'],
+        ['__connect.errors.exception.message', 'Cannot deserialize the value: it is no JSON'],
+      ])
+      const failed = letters.find(({ key }) => key === null) as KafkaRecord
+      expect(decoder.decode(failed.value as Uint8Array)).toBe('{"n":"three"}')
+      expect(Object.fromEntries(headersOf(failed))).toMatchObject({
+        '__connect.errors.offset': '3',
+        '__connect.errors.stage': 'TRANSFORMATION',
+        '__connect.errors.exception.class.name': 'TRANSFORM_FAILED',
+      })
+      // Counted at each reading: as the group, by GET and by stream.
+      expect((await route.stats()).feed).toMatchObject({ failed: 6, deadLetters: 6 })
+    })
+
+    test('without them a record is delivered with its error', async () => {
+      const { enableDlq, dlqTopic, ...options } = await optionsOf('unused')
+      await using route = await Route.mount(target(), { ...options, enableDlq: false })
+      const records = await route.records({ start: 'earliest' })
+      expect(records).toMatchObject([
+        { offset: 0, value: { n: 0 } },
+        { offset: 1, error: { code: 'DESERIALIZATION_FAILED' } },
+        { offset: 2, value: { n: 4 } },
+        { offset: 3, value: { n: 'three' }, error: { code: 'TRANSFORM_FAILED' } },
+        { offset: 4, value: { n: 8 } },
+      ])
+      expect(JSON.stringify(records)).not.toContain('function 1')
+    })
+
+    test('that cannot be kept are waited for; nothing is passed over or committed', async () => {
+      const { kafka } = target()
+      const dlqTopic = uniqueName('dead')
+      const options = await optionsOf(dlqTopic)
+      const [topic] = options.topics
+      const { consumerGroupId } = options.consumerGroup
+      await using route = await Route.mount(target(), options)
+      const refused = await route.fetch()
+      expect(refused.status).toBe(502)
+      const refusal = await refused.json()
+      expect(refusal).toMatchObject({
+        code: 'KAFKA_ERROR',
+        message: 'Cannot keep a dead letter: the topic does not exist',
+        retryable: true,
+      })
+      expect((await kafka.committed(consumerGroupId, topic as string))[0]).toBe(-1)
+      await kafka.createTopic(4, 1, dlqTopic)
+      const got: number[] = []
+      await until(
+        async () => {
+          const answer = await route.fetch({ format: 'records' })
+          if (answer.status !== 200) return false
+          const { records } = (await answer.json()) as { records: Array<{ offset: number }> }
+          got.push(...records.map(({ offset }) => offset))
+          return got.length >= 3
+        },
+        'the records behind the dead letter',
+        20_000,
+      )
+      expect(got).toEqual([0, 2, 4])
+      expect(await readAll(target(), dlqTopic)).toHaveLength(2)
+    })
+  })
+}
+
+function headersOf({ headers = [] }: KafkaRecord): Array<[string, string]> {
+  return headers.map((header) => {
+    const [name, value] = headerEntry(header)
+    return [name, decoder.decode(value)]
+  })
+}
+
+/** All records of a topic, as Kafka has them. */
+async function readAll({ kafka }: Target, topic: string): Promise<KafkaRecord[]> {
+  const { kafkaSide } = await import('../../kafka/index.ts')
+  const source = kafkaSide.connect({ bootstrapServers: kafka.bootstrapServers.split(',') })
+  try {
+    const partitions = await source.partitions([topic])
+    const ends = await source.offsets(partitions, 'latest')
+    const total = ends.reduce((sum, { offset }) => sum + offset, 0)
+    const reader = await source.reader(await source.offsets(partitions, 'earliest'), 'replay')
+    const records: KafkaRecord[] = []
+    while (records.length < total) records.push(...(await reader.read(100, 1_000)).records)
+    await reader.close()
+    return records
+  } finally {
+    await source.close()
+  }
+}

@@ -1,0 +1,225 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { luaMistake } from '../../src/config/lua.ts'
+import { KafkaConsumeError, kafkaConsume } from '../../src/index.ts'
+import { LuaRunner } from '../../src/lua/runner.ts'
+import { within } from '../support/wait.ts'
+
+const MESSAGE = {
+  topic: 't',
+  partition: 1,
+  offset: 5,
+  timestamp: 1_787_305_085_262,
+  key: 'k',
+  value: '{"list":[1,2.5,"é\\n"],"empty":[],"none":null,"id":9007199254740993,"o":{}}',
+  headers: { a: '1', b: ['x', 'y'] },
+}
+
+const runners: LuaRunner[] = []
+afterAll(() => Promise.all(runners.map((runner) => runner.close())))
+
+function runnerOf(functions: readonly string[], limit?: number): LuaRunner {
+  const runner = new LuaRunner(functions, limit)
+  runners.push(runner)
+  return runner
+}
+
+function run(functions: string | readonly string[], message: object = MESSAGE) {
+  const all = typeof functions === 'string' ? [functions] : functions
+  return within(runnerOf(all).run(JSON.stringify(message)), 'an answer', 25_000)
+}
+
+describe('Lua functions', () => {
+  test('a message that is not changed keeps its bytes', async () => {
+    expect(await run('return function(message) return message end')).toEqual({
+      status: 'done',
+      extra: '',
+    })
+  })
+
+  test('the fields of a message may be changed, in turn', async () => {
+    const result = await run([
+      'return function(m) m.key = m.key .. "!"; m.value = "v" .. m.partition; return m end',
+      // Without "return", as the reference has it.
+      'function(m) m.value = m.value .. "-" .. m.offset; m.headers.a = nil; m.headers.c = "ą"; return m end',
+    ])
+    expect(result).toEqual({
+      status: 'done',
+      key: '"k!"',
+      value: '"v1-5"',
+      headers: '{"b":["x","y"],"c":"ą"}',
+      extra: '',
+    })
+  })
+
+  test('nil drops a message', async () => {
+    expect(await run('return function(m) return nil end')).toEqual({ status: 'dropped' })
+    expect(await run('return function(m) end')).toEqual({ status: 'dropped' })
+  })
+
+  test('Kong’s own examples work', async () => {
+    const transform = `
+      return function(message)
+        local json = require("cjson.safe")
+        local m = type(message) == "table" and message or { value = message }
+        if type(m.value) == "string" then
+          m.decoded = json.decode(m.value) or nil
+        end
+        m.processed_by_lua = true
+        return m
+      end`
+    expect(await run(transform)).toEqual({
+      status: 'done',
+      extra:
+        ',"decoded":{"empty":[],"id":9007199254740993,"list":[1,2.5,"é\\u000a"],"none":null,"o":{}},"processed_by_lua":true',
+    })
+    expect(await run(transform, { ...MESSAGE, value: 'no JSON' })).toEqual({
+      status: 'done',
+      extra: ',"processed_by_lua":true',
+    })
+    const filter = `
+      return function(message)
+        local m = type(message) == "table" and message or { value = message }
+        if m.value == nil or (type(m.value)=="string" and #m.value==0) then
+          return nil
+        end
+        return m
+      end`
+    expect(await run(filter, { ...MESSAGE, value: '' })).toEqual({ status: 'dropped' })
+    expect(await run(filter, { ...MESSAGE, value: null })).toEqual({ status: 'dropped' })
+    expect(await run(filter)).toEqual({ status: 'done', extra: '' })
+  })
+
+  test('what is no message becomes the value', async () => {
+    const decoded = 'return function(m) return require("cjson").decode(m.value).list end'
+    expect(await run(decoded)).toMatchObject({ value: '[1,2.5,"é\\u000a"]' })
+    expect(await run('return function() return 5 end')).toMatchObject({ value: '5' })
+    expect(await run('return function() return {a = {}} end')).toMatchObject({
+      value: '{"a":{}}',
+    })
+    const made = await run('return function(m) return {value = 1.5, why = m.topic} end')
+    expect(made).toEqual({ status: 'done', value: '1.5', extra: ',"why":"t"' })
+    const tombstone = await run('return function(m) m.value = nil return m end')
+    expect(tombstone).toMatchObject({ status: 'done', value: 'null' })
+  })
+
+  test('a value that is JSON is a table, whose numbers and empty lists stay what they are', async () => {
+    const value = JSON.parse(
+      '{"n":1,"big":1e21,"half":0.1,"list":[],"deep":[[{"x":[]}]]}',
+    ) as unknown
+    const result = await run('return function(m) m.value.n = m.value.n + 1 return m end', {
+      ...MESSAGE,
+      value,
+    })
+    expect(JSON.parse((result as { value: string }).value)).toEqual({
+      ...(value as object),
+      n: 2,
+    })
+  })
+
+  test('nothing is there that leads out', async () => {
+    const tried: ReadonlyArray<readonly [expression: string, words: string]> = [
+      ['os.time()', "global 'os'"],
+      ['io.open("/etc/passwd")', "global 'io'"],
+      ['require("os")', "module 'os' is not there"],
+      ['load("return 1")()', "global 'load'"],
+      ['loadstring("return 1")', "global 'loadstring'"],
+      ['dofile("/etc/passwd")', "global 'dofile'"],
+      ['debug.getinfo(1)', "global 'debug'"],
+      ['string.dump(print)', 'dump'],
+      ['package.loaded', "global 'package'"],
+      ['coroutine.create(1)', "global 'coroutine'"],
+      ['collectgarbage()', "global 'collectgarbage'"],
+      ['getmetatable("").__index.dump', 'boolean'],
+      ['js.global', "global 'js'"],
+      ['setup("x", "return 1")', "global 'setup'"],
+    ]
+    const all = tried.map(([expression]) => `function() return ${expression} end`).join(', ')
+    const runner = runnerOf([`local all = {${all}} return function(m) return all[m.offset]() end`])
+    for (const [index, [expression, words]] of tried.entries()) {
+      const result = await runner.run(JSON.stringify({ ...MESSAGE, offset: index + 1 }))
+      expect([expression, result.status]).toEqual([expression, 'failed'])
+      expect((result as { problem: string }).problem).toContain(words)
+    }
+  })
+
+  test('an error fails its message only', async () => {
+    const runner = runnerOf([
+      'return function(m) if m.offset == 5 then error("boom") elseif m.offset == 6 then error({}) end return m end',
+    ])
+    const at = (offset: number) => runner.run(JSON.stringify({ ...MESSAGE, offset }))
+    expect(await Promise.all([at(4), at(5), at(6), at(7)])).toEqual([
+      { status: 'done', extra: '' },
+      { status: 'failed', problem: 'function 1:1: boom' },
+      { status: 'failed', problem: 'an error that is a table' },
+      { status: 'done', extra: '' },
+    ])
+  })
+
+  test.each([
+    ['a loop', 'while true do end'],
+    ['a loop that catches its errors', 'while true do pcall(function() while true do end end) end'],
+    ['a pattern that backtracks', '(("a"):rep(5000)):find((".-"):rep(20) .. "b")'],
+    ['a list that grows for ever', 'local t = {} while true do t[#t + 1] = ("x"):rep(1000) end'],
+    ['a text that grows for ever', 'local s = "x" while true do s = s .. s end'],
+    ['a function that calls itself', 'local function f() return f() + 1 end f()'],
+  ])('%s is stopped, and its neighbours are not', async (_, code) => {
+    // Long enough for a busy machine to answer the neighbours.
+    const runner = runnerOf(
+      [`return function(m) if m.offset == 5 then ${code} end return m end`],
+      3_000,
+    )
+    const at = (offset: number) => runner.run(JSON.stringify({ ...MESSAGE, offset }))
+    const [before, stopped, after, last] = await Promise.all([at(4), at(5), at(6), at(7)])
+    expect(before).toEqual({ status: 'done', extra: '' })
+    expect(stopped.status).toBeOneOf(['failed', 'violated'])
+    expect(after).toEqual({ status: 'done', extra: '' })
+    expect(last).toEqual({ status: 'done', extra: '' })
+  })
+
+  test('what cannot be JSON fails', async () => {
+    const values = ['function() end', '0/0', '1/0', '"\\xff"', '{[{}] = 1}', 'math', 'loop']
+    const runner = runnerOf([
+      `local loop = {} loop.loop = loop
+       local all = {${values.join(', ')}} return function(m) m.value = all[m.offset] return m end`,
+    ])
+    for (const [index, value] of values.entries()) {
+      const result = await runner.run(JSON.stringify({ ...MESSAGE, offset: index + 1 }))
+      expect([value, result.status]).toEqual([value, 'failed'])
+    }
+  })
+
+  test('closing fails what is not answered', async () => {
+    const runner = runnerOf(['return function(m) while true do end end'])
+    const waiting = runner.run(JSON.stringify(MESSAGE))
+    await within(runner.close(), 'the runner to close', 20_000)
+    await expect(waiting).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+  })
+})
+
+describe('the text of a Lua function', () => {
+  test.each([
+    'return function(message) return message end',
+    'function(m) return m end',
+    'local n = 1 return function(m) return m end',
+    'local function f(m) return m end\nreturn f',
+  ])('%s is taken', (text) => expect(luaMistake(text)).toBeUndefined())
+
+  test.each([
+    ['return functio(m) return m end', 'it is no Lua'],
+    ['return function(m) return m', 'it is no Lua'],
+    ['return nil', 'return function(message)'],
+    ['local x = 1', 'return function(message)'],
+    ['return 5', 'return function(message)'],
+  ])('%s is refused when the route is made', (text, words) => {
+    expect(luaMistake(text)).toContain(words)
+    const make = () =>
+      kafkaConsume({
+        bootstrapServers: 'localhost:9092',
+        topics: ['t'],
+        messageByLuaFunctions: ['return function(m) return m end', text],
+      })
+    expect(make).toThrow(KafkaConsumeError)
+    expect(make).toThrow('messageByLuaFunctions.1')
+    expect(make).toThrow(words)
+  })
+})

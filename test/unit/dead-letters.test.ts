@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'bun:test'
+import { KafkaConsumeError } from '../../src/errors.ts'
+import { deadLettersIn } from '../../src/record/dead-letters.ts'
+import type { Producer, ProducerRecord } from '../../src/stream/source.ts'
+import { recordAt } from './fakes.ts'
+
+const REASON = { code: 'TRANSFORM_FAILED', message: 'Cannot transform: it is a test' } as const
+
+function producerThat(answer: () => unknown) {
+  const sent: ProducerRecord[] = []
+  const producer: Producer = {
+    async send(records) {
+      sent.push(...records)
+      const result = answer()
+      if (result instanceof KafkaConsumeError && result.code === 'SHUTTING_DOWN') throw result
+      return [result as KafkaConsumeError]
+    },
+  }
+  return { sent, keep: deadLettersIn('dead', () => producer) }
+}
+
+describe('dead letters', () => {
+  test('a record that many readers come by is written once', async () => {
+    const { sent, keep } = producerThat(() => ({ topic: 'dead', partition: 0, offset: 0 }))
+    await Promise.all(Array.from({ length: 20 }, () => keep(recordAt(1, 7), REASON)))
+    await keep(recordAt(1, 7), REASON)
+    expect(sent).toHaveLength(1)
+    await keep(recordAt(2, 7), REASON)
+    expect(sent).toHaveLength(2)
+  })
+
+  test('the one kept first is forgotten first', async () => {
+    const { sent, keep } = producerThat(() => ({ topic: 'dead', partition: 0, offset: 0 }))
+    for (let offset = 0; offset <= 65_536; offset++) await keep(recordAt(0, offset), REASON)
+    await keep(recordAt(0, 65_536), REASON)
+    expect(sent).toHaveLength(65_537)
+    await keep(recordAt(0, 0), REASON)
+    expect(sent).toHaveLength(65_538)
+  })
+
+  test.each([
+    ['UNKNOWN_TOPIC', 'KAFKA_ERROR'],
+    ['RECORD_TOO_LARGE', 'KAFKA_ERROR'],
+    ['TOO_MANY_RECORDS', 'KAFKA_ERROR'],
+    ['KAFKA_AUTHORIZATION', 'KAFKA_AUTHORIZATION'],
+    ['KAFKA_TIMEOUT', 'KAFKA_TIMEOUT'],
+    ['SHUTTING_DOWN', 'SHUTTING_DOWN'],
+  ] as const)('what cannot be written for %s is tried again', async (given, code) => {
+    const failure = new KafkaConsumeError(given, 'Cannot write to Kafka: it is a test')
+    let fails = true
+    const { sent, keep } = producerThat(() =>
+      fails ? failure : { topic: 'dead', partition: 0, offset: 0 },
+    )
+    await expect(keep(recordAt(0, 1), REASON)).rejects.toMatchObject({ code, retryable: true })
+    fails = false
+    await keep(recordAt(0, 1), REASON)
+    expect(sent).toHaveLength(2)
+  })
+})
