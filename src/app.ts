@@ -39,6 +39,8 @@ export interface GatewayOptions {
   readonly metrics?: boolean
   /** Who is served, and how much. Default: everyone. Health is everybody's. */
   readonly guard?: GuardOptions | undefined
+  /** What all routes compress where a client asks for it; see `kafkaConsume`. Default: as it has it. */
+  readonly compression?: KafkaConsumeOptions['compression']
   /** Finds the address that a request came from. Default: all come from one. */
   readonly addressOf?: (c: Context) => string
   /** Open streams of all routes together. Default: no limit but those of the routes. */
@@ -87,6 +89,7 @@ export function createGateway(
     environment = {},
     metrics = true,
     guard: access,
+    compression,
     addressOf = () => 'unknown',
     maxSubscribers = Infinity,
     console: page = '/',
@@ -94,7 +97,8 @@ export function createGateway(
   makeRoute?: MakeRoute,
 ): Gateway {
   const places = new Places(maxSubscribers)
-  const make = makeRoute ?? ((options) => consumeWithin(places, options))
+  const makeAny = makeRoute ?? ((options) => consumeWithin(places, options))
+  const make: MakeRoute = (options) => makeAny({ compression, ...options })
   const lives = new Lives()
   const proxy = new KongProxy({
     make,

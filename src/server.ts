@@ -92,6 +92,7 @@ async function main(): Promise<void> {
     groupInstanceId: config.groupInstanceId,
     environment: process.env,
     metrics: config.metrics,
+    compression: config.compression,
     addressOf: addressFinder(getConnInfo, config.trustedProxies),
     maxSubscribers: config.maxSubscribers,
     console: config.console,

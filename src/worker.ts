@@ -17,7 +17,10 @@ declare const Deno: { env: { toObject(): Environment } }
 const environment: Environment = globalThis.process?.env ?? Deno.env.toObject()
 // A wrong configuration throws here, while loading: Bun and Deno then print the message and exit
 // with 1, so that a deployment fails at once and not request by request.
-const { cluster, logLevel, trustedProxies, guard, clients } = readGatewayConfig({}, environment)
+const { cluster, logLevel, trustedProxies, guard, clients, compression } = readGatewayConfig(
+  {},
+  environment,
+)
 if (!cluster) {
   throw new KafkaConsumeError(
     'INVALID_OPTIONS',
@@ -35,6 +38,7 @@ const { getConnInfo } = await ('Deno' in globalThis ? import('hono/deno') : impo
 const gateway = createGateway({
   cluster,
   guard,
+  compression,
   addressOf: addressFinder(getConnInfo, trustedProxies),
 })
 

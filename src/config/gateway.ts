@@ -139,6 +139,18 @@ const settings = {
       default: '0',
     }),
   ),
+  compression: v.pipe(
+    v.optional(v.picklist(['off', 'answers', 'all'], 'off, answers or all is required'), 'answers'),
+    v.description(
+      'What is compressed where a client asks for it: off, answers of single reads, all (streams, too)',
+    ),
+    v.metadata({
+      flag: 'compression',
+      variable: 'COMPRESSION',
+      value: 'what',
+      default: 'answers',
+    }),
+  ),
   ...guardSettings,
   maxSubscribers: v.pipe(
     v.optional(v.string(), DEFAULT_MAX_SUBSCRIBERS),

@@ -205,6 +205,15 @@ export const optionsSchema = v.pipe(
         'Called with each record on its way to clients: returns it, changed or not, or `null` to drop it',
       ),
     ),
+    compression: v.pipe(
+      v.optional(
+        v.picklist(['off', 'answers', 'all'], 'compression must be "off", "answers" or "all"'),
+        'answers',
+      ),
+      v.description(
+        'What is compressed when a client asks for it: nothing, the answers of single reads, or streams as well',
+      ),
+    ),
     heartbeat: v.pipe(
       v.optional(whole('milliseconds', 100, 3_600_000), 8_000),
       v.description('Milliseconds of silence on a stream after which a comment is sent'),

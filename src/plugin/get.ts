@@ -6,6 +6,7 @@ import { flatBody, kongBody, linesOf, type Slice } from '../record/body.ts'
 import type { Gap, PartitionState } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
 import { assertMayUseGroup, clientOf, filterOf, mayRead, urlOf } from './client.ts'
+import { compressAnswer } from './compress.ts'
 import { deliver } from './deliver.ts'
 import type { Kind } from './figures.ts'
 import { parseRead, type ReadPlan } from './parameters.ts'
@@ -60,7 +61,8 @@ async function answerFrom(c: Context, route: Route, plan: ReadPlan, form: Form):
     const body = bodyOf(form, slices, states, cursor, gaps)
     route.figures.gaps += gaps.length
     count(c, route, 'read', slices, body)
-    return c.body(body, 200, contentType(form))
+    const sent = await compressAnswer(c, body, route.options.compression)
+    return c.body(sent, 200, contentType(form))
   } finally {
     // The answer is complete; closing a replay's consumer need not be waited for.
     void subscription.close()
@@ -99,7 +101,10 @@ async function answerGroup(
     const body = bodyOf(form, slices, states, undefined, gaps)
     count(c, route, 'group', slices, body)
     for (const [name, value] of Object.entries(contentType(form))) c.header(name, value)
-    return c.body(deliver(body, delivery, signal, route.options.writeDeadline), 200)
+    const { compression, writeDeadline } = route.options
+    const sent = await compressAnswer(c, body, compression)
+    if (signal.aborted) throw signal.reason
+    return c.body(deliver(sent, delivery, signal, writeDeadline), 200)
   } catch (error) {
     delivery.giveBack()
     throw error

@@ -10,6 +10,7 @@ import type { Part, Subscription } from '../stream/subscription.ts'
 import { negotiate } from './accept.ts'
 import { describeError } from './answers.ts'
 import { clientOf, filterOf, isBound, urlOf } from './client.ts'
+import { type GzipStream, streamCompressor } from './compress.ts'
 import { parseStream, type StreamPlan } from './parameters.ts'
 import type { OpenStream, Route, StreamForm } from './route.ts'
 
@@ -69,10 +70,24 @@ export async function answerStream(c: Context, route: Route): Promise<Response> 
   c.header('Kafka-Cursor', live.cursor)
   // Some proxies collect small writes; this asks them not to.
   c.header('X-Accel-Buffering', 'no')
-  if (form === 'event-stream') return streamSSE(c, (stream) => live.run(stream, events()))
+  const gzip = streamCompressor(c, route.options.compression)
+  const run = (wire: Wire<Uint8Array>) => async (stream: Outlet<Uint8Array>) => {
+    await live.run(gzip ? compressed(stream, gzip) : stream, wire)
+    // Not waited for: a client that reads nothing must not hold up the end.
+    if (gzip) void stream.write(gzip.end())
+  }
+  if (form === 'event-stream') return streamSSE(c, run(events()))
   c.header('Content-Type', 'application/x-ndjson')
   c.header('Cache-Control', 'no-cache')
-  return streamLines(c, (stream) => live.run(stream, lines()))
+  return streamLines(c, run(lines()))
+}
+
+function compressed(stream: Outlet<Uint8Array>, gzip: GzipStream): Outlet<Uint8Array> {
+  return {
+    write: (frames) => stream.write(gzip.write(frames)),
+    onAbort: (listener) => stream.onAbort(listener),
+    abort: () => stream.abort(),
+  }
 }
 
 /**

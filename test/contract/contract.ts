@@ -3,6 +3,7 @@ import type { Target } from '../support/route.ts'
 import { within } from '../support/wait.ts'
 import { describeBadInput } from './bad-input.ts'
 import { describeClients } from './clients.ts'
+import { describeCompression } from './compression.ts'
 import { describeDeadLetters } from './dead-letters.ts'
 import { describeFilters } from './filters.ts'
 import { describeGet } from './get.ts'
@@ -36,6 +37,7 @@ function describeWire(target: () => Target): void {
   describeStreams(target)
   describeBadInput(target)
   describeFilters(target)
+  describeCompression(target)
   describeOffsets(target)
   describeSocket(target)
 }

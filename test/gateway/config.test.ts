@@ -35,6 +35,7 @@ describe('what the gateway is told', () => {
       ignoreUnknown: false,
       trustedProxies: 0,
       guard: undefined,
+      compression: 'answers',
       cluster: undefined,
     })
   })
@@ -65,6 +66,7 @@ describe('what the gateway is told', () => {
       ignoreUnknown: false,
       trustedProxies: 0,
       guard: undefined,
+      compression: 'answers',
       cluster: { brokers: ['a:1', 'b:2'], topics: ['x', 'y'] },
     })
   })

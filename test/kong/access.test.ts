@@ -12,7 +12,10 @@ function make(options: KafkaConsumeOptions): KafkaRoute {
   return Object.assign(
     (c: Parameters<KafkaRoute>[0]) => {
       const { name = null } = clientOf(c)
-      return c.json({ topics: options.topics, name, query: urlOf(c).search })
+      const topics = [options.topics]
+        .flat()
+        .map((topic) => (typeof topic === 'object' ? topic.name : topic))
+      return c.json({ topics, name, query: urlOf(c).search })
     },
     {
       start: async () => undefined,

@@ -62,7 +62,7 @@ async function topic(gateway: Gateway, url: string, init: RequestInit = {}): Pro
   const response = await gateway.app.request(url, { ...init, headers: { host, ...init.headers } })
   if (response.status !== 200) return String(response.status)
   const { topics } = made[Number(await response.text())]?.options ?? {}
-  return String(topics)
+  return String([topics].flat().map((topic) => (typeof topic === 'object' ? topic.name : topic)))
 }
 
 beforeEach(() => {

@@ -20,6 +20,7 @@ const DEFAULTS: Omit<ResolvedOptions, keyof typeof REQUIRED> = {
   consumerGroup: { mode: 'random' },
   responseFormat: 'kong',
   errorHandling: { returnErrorMessage: false },
+  compression: 'answers',
   heartbeat: 8_000,
   writeDeadline: 60_000,
   ringBytes: 64 * 1024 * 1024,

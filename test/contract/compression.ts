@@ -1,0 +1,140 @@
+import { describe, expect, test } from 'bun:test'
+import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
+import { uniqueName } from '../support/names.ts'
+import { places, Route, type Target } from '../support/route.ts'
+import { SseClient, type StreamedRecord } from '../support/sse.ts'
+import { until, within } from '../support/wait.ts'
+import { spread } from './get.ts'
+
+/** As it came, with its coding. */
+async function raw(url: string, asked: string) {
+  const headers = { 'accept-encoding': asked }
+  const response = await within(fetch(url, { headers, decompress: false }), 'an answer', 25_000)
+  return {
+    response,
+    coding: response.headers.get('content-encoding'),
+    bytes: new Uint8Array(await response.arrayBuffer()),
+  }
+}
+
+const DECODE: Record<string, (bytes: Uint8Array) => Uint8Array> = {
+  gzip: (bytes) => gunzipSync(bytes),
+  deflate: (bytes) => inflateSync(bytes),
+  br: (bytes) => brotliDecompressSync(bytes),
+  zstd: (bytes) => zstdDecompressSync(bytes),
+}
+
+const recordsIn = (bytes: Uint8Array) =>
+  (JSON.parse(new TextDecoder().decode(bytes)) as { records: StreamedRecord[] }).records
+
+export function describeCompression(target: () => Target): void {
+  describe.concurrent('compression', () => {
+    test('of a single read is as the client asks', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const written = await kafka.produce(topic, spread(60))
+      await using route = await Route.mount(target(), { topics: [topic] })
+      const url = route.url({ start: 'earliest', format: 'records' })
+      for (const [asked, expected] of [
+        ['gzip', 'gzip'],
+        ['deflate', 'deflate'],
+        ['gzip;q=0.5, deflate;q=0.8', 'deflate'],
+        ['GZIP', 'gzip'],
+        ['identity', null],
+        ['gzip;q=0', null],
+        ['', null],
+        ['compress', null],
+      ] as const) {
+        const { coding, bytes, response } = await raw(url, asked)
+        expect([asked, coding]).toEqual([asked, expected])
+        expect(response.headers.get('vary')).toBe('Accept-Encoding')
+        const plain = coding === null ? bytes : DECODE[coding]?.(bytes)
+        expect(places(recordsIn(plain as Uint8Array))).toEqual(places(written))
+        if (coding !== null) expect(bytes.length).toBeLessThan((plain?.length ?? 0) / 3)
+      }
+      // What every runtime has is taken where the best is not there.
+      for (const asked of ['zstd, gzip', 'br, gzip;q=0.1', '*']) {
+        const { coding, bytes } = await raw(url, asked)
+        const plain = DECODE[coding ?? '']?.(bytes) as Uint8Array
+        expect(places(recordsIn(plain))).toEqual(places(written))
+      }
+    })
+
+    test('is not of what is small, nor where it is off', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(60))
+      await using route = await Route.mount(target(), { topics: [topic] })
+      const small = route.url({ start: 'earliest', format: 'records', max_records: 1 })
+      expect((await raw(small, 'gzip')).coding).toBeNull()
+      await using off = await Route.mount(target(), { topics: [topic], compression: 'off' })
+      const { coding, response } = await raw(off.url({ start: 'earliest' }), 'gzip')
+      expect([coding, response.headers.get('vary')]).toEqual([null, null])
+    })
+
+    test('of a group’s records goes before their delivery', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const written = await kafka.produce(topic, spread(60))
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup: { mode: 'manual', consumerGroupId: uniqueName('group') },
+      })
+      const got: StreamedRecord[] = []
+      await until(async () => {
+        const { coding, bytes } = await raw(route.url({ format: 'records', timeout: 500 }), 'gzip')
+        got.push(...recordsIn(coding === null ? bytes : gunzipSync(bytes)))
+        return got.length >= 60
+      }, 'all records')
+      expect(places(got)).toEqual(places(written))
+    })
+
+    test('of a stream lets every event through at once, and ends well', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const mode = 'server-sent-events'
+      await using route = await Route.mount(target(), { topics: [topic], mode, compression: 'all' })
+      const headers = { 'accept-encoding': 'gzip' }
+      const whole = raw(route.url(), 'gzip')
+      await using client = await SseClient.open(route.url(), { headers })
+      expect(client.response.headers.get('content-encoding')).toBe('gzip')
+      await using plain = await SseClient.open(route.url(), {
+        headers: { 'accept-encoding': 'identity' },
+      })
+      expect(plain.response.headers.get('content-encoding')).toBeNull()
+      await route.untilSubscribers(3)
+      for (let count = 1; count <= 5; count++) {
+        // The next is written only when this one has come.
+        await kafka.produce(topic, [{ partition: 0, value: `value ${count}` }])
+        await until(() => client.records().length === count, `event ${count} of 5`)
+      }
+      await kafka.produce(topic, spread(400))
+      await until(() => client.records().length === 405, 'all events')
+      await until(() => plain.records().length === 405, 'all events as they are')
+      await route.close()
+      await within(client.ended, 'the stream to end')
+      const { bytes } = await within(whole, 'the whole stream')
+      const text = new TextDecoder().decode(gunzipSync(bytes))
+      expect(text.replace(/^retry: .*/, '')).toBe(plain.text.replace(/^retry: .*/, ''))
+      expect(bytes.length).toBeLessThan(text.length / 3)
+    })
+
+    test('of a stream is not unless asked for, and a client may leave it', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const mode = 'server-sent-events'
+      await using route = await Route.mount(target(), { topics: [topic], mode })
+      const headers = { 'accept-encoding': 'gzip' }
+      const client = await SseClient.open(route.url(), { headers })
+      expect(client.response.headers.get('content-encoding')).toBeNull()
+      await client[Symbol.asyncDispose]()
+      await using all = await Route.mount(target(), { topics: [topic], mode, compression: 'all' })
+      const leaves = await SseClient.open(all.url(), { headers })
+      await kafka.produce(topic, spread(8))
+      await until(() => leaves.records().length === 8, 'its records')
+      await leaves[Symbol.asyncDispose]()
+      await all.untilSubscribers(0)
+    })
+  })
+}
