@@ -18,8 +18,8 @@ const TIMES = {
   look: 10_000,
   /** How soon a request may have a look of its own after the last one. */
   lookAgain: 1_000,
-  /** For how long topics may be gone before readers are told. */
-  grace: 10_000,
+  /** For how long topics may be gone before the next look tells readers. */
+  grace: 8_000,
   /** For how long the ring of a tail that was succeeded is kept for those who read it. */
   drain: 30_000,
 }
