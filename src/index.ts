@@ -17,6 +17,7 @@ export type {
 } from './plugin/reader.ts'
 export type { PartitionRange, RouteStats } from './plugin/route.ts'
 export type { ConsumedRecord } from './record/consumed.ts'
+export type { FormatRecord } from './record/format.ts'
 export type { RecordError } from './record/prepare.ts'
 export type { RecordChange, Transform } from './record/transform.ts'
 export type { Gap, KafkaProblem } from './stream/source.ts'

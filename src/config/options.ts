@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../errors.ts'
+import { type FormatRecord, STREAM_FORMATS } from '../record/format.ts'
 import type { Transform } from '../record/transform.ts'
 
 import { authentication, kongAuthentication, kongSecurity, security } from './authentication.ts'
@@ -189,10 +190,26 @@ export const optionsSchema = v.pipe(
     ),
     responseFormat: v.pipe(
       v.optional(
-        v.picklist(['kong', 'records'], 'responseFormat must be "kong" or "records"'),
+        v.picklist(
+          ['kong', ...STREAM_FORMATS],
+          'responseFormat must be "kong", "records", "value" or "cloudevents"',
+        ),
         'kong',
       ),
-      v.description('The JSON of a GET: by topic and partition as Kong does, or a flat list'),
+      v.description(
+        'What clients are shown: records by topic and partition as Kong does (on streams as `records`), a flat list of them, only their values, or CloudEvents; clients can ask for another by `format`',
+      ),
+    ),
+    format: v.pipe(
+      v.optional(
+        v.custom<FormatRecord>(
+          (given) => typeof given === 'function',
+          'format must be a function of a record',
+        ),
+      ),
+      v.description(
+        'Called with each record, it returns the JSON that clients are shown instead; they cannot ask for another',
+      ),
     ),
     transform: v.pipe(
       v.optional(

@@ -4,11 +4,14 @@ import { asKafkaConsumeError, type KafkaConsumeError } from '../errors.ts'
 import type { Exchange } from '../ops/exchange.ts'
 import { textsOf } from '../record/body.ts'
 import type { Wanted } from '../record/filter.ts'
+import type { Format } from '../record/format.ts'
 import type { Chunk } from '../stream/chunk.ts'
+import { shownIn } from '../stream/shown.ts'
 import type { Delivery, GroupSession, KafkaRecord } from '../stream/source.ts'
 import { assertMayUseGroup, type KafkaClient } from './client.ts'
 import type { SocketPlan } from './parameters.ts'
 import type { OpenStream, Route } from './route.ts'
+import { shapeOf } from './shown.ts'
 import { CLOSE, endOf, failureFrame, type SocketOutlet } from './socket.ts'
 import { takeAsGroup } from './take.ts'
 
@@ -56,6 +59,7 @@ export class AckedStream implements OpenStream {
   readonly #exchange: Exchange | undefined
   readonly #maxUnacked: number
   readonly #wanted: Wanted
+  readonly #format: Format | undefined
   #unacked: Unacked[] = []
   #bytes = 0
   /** The highest offset sent of each partition. */
@@ -83,6 +87,9 @@ export class AckedStream implements OpenStream {
     { maxUnacked, wanted }: SocketPlan & { acks: true },
     exchange: Exchange | undefined,
   ) {
+    // Acknowledgements name the place of a record: without a format of the app's own it is whole.
+    const { options } = route
+    this.#format = shapeOf(options.format ? undefined : 'records', options).format
     this.#leave = route.enter(client)
     this.#route = route
     this.#client = client
@@ -170,7 +177,7 @@ export class AckedStream implements OpenStream {
 
   async #send(outlet: SocketOutlet, delivery: Delivery, chunk: Chunk): Promise<void> {
     const { table, partitions, offsets } = chunk
-    const texts = textsOf({ chunk, begin: 0, end: offsets.length })
+    const texts = textsOf(shownIn({ chunk, begin: 0, end: offsets.length }, this.#format))
     const gaps = delivery.gaps.map((gap) => JSON.stringify({ gap }))
     this.#route.figures.gaps += gaps.length
     let index = 0

@@ -2,7 +2,9 @@
 import type { Context } from 'hono'
 import type { ResolvedOptions } from '../config/options.ts'
 import { exchangeOf } from '../ops/exchange.ts'
-import { flatBody, kongBody, linesOf, type Slice } from '../record/body.ts'
+import { arrayBody, flatBody, kongBody, linesOf, type Slice } from '../record/body.ts'
+import { FORMATS, type Format } from '../record/format.ts'
+import { shownIn } from '../stream/shown.ts'
 import type { Gap, PartitionState } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
 import { assertMayUseGroup, clientOf, filterOf, mayRead, urlOf } from './client.ts'
@@ -12,16 +14,21 @@ import type { Kind } from './figures.ts'
 import { parseRead, type ReadPlan } from './parameters.ts'
 import { readFrom } from './read.ts'
 import type { Route } from './route.ts'
+import { shapeOf } from './shown.ts'
 import { takeAsGroup } from './take.ts'
 
-type Form = 'lines' | 'flat' | 'kong'
+/** How the answer is laid out, and what records are shown as. */
+interface Form {
+  readonly list: 'lines' | 'flat' | 'kong' | 'array'
+  readonly format: Format | undefined
+}
 
 /** @throws KafkaConsumeError */
 export async function answerGet(c: Context, route: Route): Promise<Response> {
   const lines = chooseForm(c, route.options)
   const plan = parseRead(urlOf(c).searchParams, route.options.topics)
-  const format = plan.format ?? route.options.responseFormat
-  const form = lines ?? (format === 'records' ? 'flat' : 'kong')
+  const shape = shapeOf(plan.format, route.options)
+  const form = lines ? { ...shape, list: lines } : shape
   return plan.position ? answerFrom(c, route, plan, form) : answerGroup(c, route, plan, form)
 }
 
@@ -59,7 +66,6 @@ async function answerFrom(c: Context, route: Route, plan: ReadPlan, form: Form):
         lastStableOffset: offset,
       }))
     const body = bodyOf(form, slices, states, cursor, gaps)
-    route.figures.gaps += gaps.length
     count(c, route, 'read', slices, body)
     const sent = await compressAnswer(c, body, route.options.compression)
     return c.body(sent, 200, contentType(form))
@@ -117,16 +123,18 @@ function announce(c: Context, route: Route, gaps: readonly Gap[]): void {
 }
 
 function bodyOf(
-  form: Form,
+  { list, format }: Form,
   slices: readonly Slice[],
   states: readonly PartitionState[],
   cursor: string | undefined,
   gaps: readonly Gap[],
 ): Uint8Array<ArrayBuffer> {
+  const shown = slices.map((slice) => shownIn(slice, format))
   let body: Uint8Array
-  if (form === 'lines') body = linesOf(slices)
-  else if (form === 'flat') body = flatBody(slices, cursor, gaps)
-  else body = kongBody(slices, states)
+  if (list === 'lines') body = linesOf(shown)
+  else if (list === 'array') body = arrayBody(shown)
+  else if (list === 'flat') body = flatBody(shown, cursor, gaps)
+  else body = kongBody(shown, states)
   return body as Uint8Array<ArrayBuffer>
 }
 
@@ -145,9 +153,11 @@ function count(
   }
 }
 
-function contentType(form: Form): Record<string, string> {
+function contentType({ list, format }: Form): Record<string, string> {
+  const isEvents = format === FORMATS.cloudevents
+  const json = isEvents ? 'application/cloudevents-batch+json' : 'application/json'
   return {
-    'Content-Type': form === 'lines' ? 'application/x-ndjson' : 'application/json',
+    'Content-Type': list === 'lines' ? 'application/x-ndjson' : json,
     // Each answer is of its moment: a cache would hand records out twice.
     'Cache-Control': 'no-store',
   }

@@ -2,24 +2,29 @@
 import { KafkaConsumeError } from '../errors.ts'
 import { expressionOf } from '../record/expression.ts'
 import type { Wanted } from '../record/filter.ts'
+import { STREAM_FORMATS } from '../record/format.ts'
 import { parseCursor } from '../stream/cursor.ts'
 import type { Position } from '../stream/feed.ts'
 import type { PollLimits } from '../stream/source.ts'
 
 const MIB = 1024 * 1024
 
+/** The formats that the query can name. */
+export type FormatName = 'kong' | (typeof STREAM_FORMATS)[number]
+
 /** A GET of mode `http-get`, understood. */
 export interface ReadPlan {
   /** Absent: read as the consumer group. */
   readonly position: Position | undefined
   readonly limits: PollLimits
-  readonly format: 'kong' | 'records' | undefined
+  readonly format: FormatName | undefined
   readonly wanted: Wanted
 }
 
 /** A GET of a stream, understood. */
 export interface StreamPlan {
   readonly position: Position
+  readonly format: FormatName | undefined
   readonly wanted: Wanted
 }
 
@@ -30,7 +35,7 @@ export type SocketPlan =
 
 const FILTERS = ['topic', 'partition', 'key', 'filter']
 const READ = ['format', 'max_records', 'max_bytes', 'timeout', 'cursor', 'start', ...FILTERS]
-const STREAM = ['start', 'cursor', 'last_event_id', ...FILTERS]
+const STREAM = ['format', 'start', 'cursor', 'last_event_id', ...FILTERS]
 const SOCKET = ['acks', ...STREAM]
 const ACKED = ['acks', 'max_unacked', ...FILTERS]
 
@@ -41,10 +46,6 @@ const ACKED = ['acks', 'max_unacked', ...FILTERS]
  */
 export function parseRead(query: URLSearchParams, topics: readonly string[]): ReadPlan {
   const parameters = new Parameters(query, READ)
-  const format = parameters.one('format')
-  if (format !== undefined && format !== 'kong' && format !== 'records') {
-    throw invalid('format', 'it must be "kong" or "records"')
-  }
   return {
     position: parsePosition(parameters, ['cursor', 'start']),
     limits: {
@@ -52,7 +53,7 @@ export function parseRead(query: URLSearchParams, topics: readonly string[]): Re
       maxBytes: parameters.whole('max_bytes', 1, 16 * MIB, MIB),
       timeout: parameters.whole('timeout', 0, 60_000, 1_000),
     },
-    format,
+    format: parseFormat(parameters, ['kong', ...STREAM_FORMATS]),
     wanted: parseWanted(parameters, topics),
   }
 }
@@ -90,7 +91,20 @@ export function parseSocket(query: URLSearchParams, topics: readonly string[]): 
 
 function streamPlan(parameters: Parameters, topics: readonly string[]): StreamPlan {
   const position = parsePosition(parameters, ['last_event_id', 'cursor', 'start'])
-  return { position: position ?? { start: 'latest' }, wanted: parseWanted(parameters, topics) }
+  return {
+    position: position ?? { start: 'latest' },
+    format: parseFormat(parameters, STREAM_FORMATS),
+    wanted: parseWanted(parameters, topics),
+  }
+}
+
+function parseFormat(parameters: Parameters, names: readonly FormatName[]): FormatName | undefined {
+  const format = parameters.one('format')
+  const found = names.find((name) => name === format)
+  if (format !== undefined && !found) {
+    throw invalid('format', `it must be ${names.map((name) => `"${name}"`).join(' or ')}`)
+  }
+  return found
 }
 
 function parsePosition(parameters: Parameters, names: readonly string[]): Position | undefined {

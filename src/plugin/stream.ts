@@ -5,6 +5,8 @@ import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import { type Exchange, exchangeOf } from '../ops/exchange.ts'
 import { linesOf } from '../record/body.ts'
 import { isPicky } from '../record/filter.ts'
+import type { Format } from '../record/format.ts'
+import { shownIn } from '../stream/shown.ts'
 import type { Gap, KafkaProblem } from '../stream/source.ts'
 import type { Part, Subscription } from '../stream/subscription.ts'
 import { negotiate } from './accept.ts'
@@ -13,6 +15,7 @@ import { clientOf, filterOf, isBound, urlOf } from './client.ts'
 import { type GzipStream, streamCompressor } from './compress.ts'
 import { parseStream, type StreamPlan } from './parameters.ts'
 import type { OpenStream, Route, StreamForm } from './route.ts'
+import { shapeOf } from './shown.ts'
 
 /** Bytes per write: large enough to be cheap, small enough that a client's abort is noticed soon. */
 const WRITE_BYTES = 256 * 1024
@@ -124,10 +127,11 @@ function answerComeBack(c: Context, error: KafkaConsumeError, show: boolean): Re
 export async function openStream(
   c: Context,
   route: Route,
-  { position, wanted }: StreamPlan,
+  { position, wanted, format }: StreamPlan,
   form: StreamForm,
 ): Promise<LiveStream> {
   const client = clientOf(c)
+  const shape = shapeOf(format, route.options)
   const { feed } = await route.lease()
   const leave = route.enter(client)
   let subscription: Subscription
@@ -146,7 +150,7 @@ export async function openStream(
   }
   // What is prepared may be dropped, too.
   const filtered = feed.preparation !== undefined || isBound(client) || isPicky(wanted)
-  return new LiveStream(c, route, subscription, form, filtered, leave)
+  return new LiveStream(c, route, subscription, form, shape.format, filtered, leave)
 }
 
 /** One client's stream, from its first byte to its end. */
@@ -156,6 +160,7 @@ export class LiveStream implements OpenStream {
   readonly #route: Route
   readonly #exchange: Exchange | undefined
   readonly #subscription: Subscription
+  readonly #format: Format | undefined
   readonly #filtered: boolean
   readonly #leave: () => void
   readonly #finished = Promise.withResolvers<void>()
@@ -175,6 +180,7 @@ export class LiveStream implements OpenStream {
     route: Route,
     subscription: Subscription,
     form: StreamForm,
+    format: Format | undefined,
     filtered: boolean,
     leave: () => void,
   ) {
@@ -182,6 +188,7 @@ export class LiveStream implements OpenStream {
     this.#route = route
     this.#subscription = subscription
     this.form = form
+    this.#format = format
     this.#filtered = filtered
     this.#leave = leave
     this.#exchange = exchangeOf(c)
@@ -231,7 +238,7 @@ export class LiveStream implements OpenStream {
             await this.#write(
               stream,
               wire,
-              wire.records(part, () => this.cursor),
+              wire.records(shownIn(part, this.#format), () => this.cursor),
             )
             this.#count(part)
           }

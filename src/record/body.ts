@@ -40,24 +40,35 @@ export function linesOf(slices: readonly Slice[]): Uint8Array {
   return concat(parts)
 }
 
+/** `[…]` */
+export function arrayBody(slices: readonly Slice[]): Uint8Array {
+  return concat([encoder.encode('['), ...listed(slices), encoder.encode(']')])
+}
+
 /** `{"records":[…],"cursor":"…"}`, and `gaps` if there are any. */
 export function flatBody(
   slices: readonly Slice[],
   cursor: string | undefined,
   gaps: readonly Gap[],
 ): Uint8Array {
-  const parts: Uint8Array[] = [encoder.encode('{"records":[')]
-  for (const slice of slices) {
-    eachRecord(slice, (json) => {
-      if (parts.length > 1) parts.push(COMMA)
-      parts.push(json)
-    })
-  }
+  const parts: Uint8Array[] = [encoder.encode('{"records":['), ...listed(slices)]
   let tail = ']'
   if (cursor !== undefined) tail += `,"cursor":${JSON.stringify(cursor)}`
   if (gaps.length > 0) tail += `,"gaps":${JSON.stringify(gaps)}`
   parts.push(encoder.encode(`${tail}}`))
   return concat(parts)
+}
+
+/** All records, with commas between them. */
+function listed(slices: readonly Slice[]): Uint8Array[] {
+  const parts: Uint8Array[] = []
+  for (const slice of slices) {
+    eachRecord(slice, (json) => {
+      if (parts.length > 0) parts.push(COMMA)
+      parts.push(json)
+    })
+  }
+  return parts
 }
 
 /** Kong's form: by topic, then by partition. */

@@ -1,6 +1,6 @@
 import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import type { KafkaRecord, Producer } from '../stream/source.ts'
-import type { DeadLetter, RecordError } from './prepare.ts'
+import type { DeadLetter, StepError } from './prepare.ts'
 
 /** Records that are known to be kept already. Overflow policy: the one kept first is forgotten. */
 const MAX_KEPT = 65_536
@@ -41,7 +41,7 @@ async function keep(
   topic: string,
   producer: Producer,
   record: KafkaRecord,
-  reason: RecordError,
+  reason: StepError,
 ): Promise<void> {
   const { key, value, timestamp, headers = [] } = record
   let result: unknown
@@ -71,7 +71,7 @@ async function keep(
 
 function headersOf(
   { topic, partition, offset }: KafkaRecord,
-  { code, message }: RecordError,
+  { code, message }: StepError,
 ): NonNullable<KafkaRecord['headers']> {
   return Object.entries({
     topic,

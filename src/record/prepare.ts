@@ -12,9 +12,17 @@ const QUIET_MS = 10_000
 
 /** Why a record is not what it should be. It is delivered with this, or is a dead letter. */
 export interface RecordError {
-  readonly code: 'DESERIALIZATION_FAILED' | 'TRANSFORM_FAILED'
+  readonly code: StepCode | 'FORMAT_FAILED'
   /** Reads "Cannot <action>: <state>"; safe to show to a client. */
   readonly message: string
+}
+
+/** What steps fail with. */
+type StepCode = keyof typeof UNKNOWN
+
+/** The same of a step. */
+export interface StepError extends RecordError {
+  readonly code: StepCode
 }
 
 /** The parts of a record that are bytes in Kafka and JSON outside. */
@@ -59,7 +67,7 @@ export class RecordFailure extends Error {
 /** One thing that is done with each record. Steps see only records that the steps before let pass. */
 export interface Step {
   /** The code of the error that a record gets when the step fails on it. */
-  readonly code: RecordError['code']
+  readonly code: StepCode
   /**
    * @returns The record as it is from here on, or undefined to drop it.
    * @throws RecordFailure, or anything else, where the record is at fault: it keeps the form that it
@@ -78,7 +86,7 @@ export interface Step {
  * @returns when it is kept for certain: only then does its offset move on.
  * @throws KafkaConsumeError when it cannot be kept now: the batch is prepared again later.
  */
-export type DeadLetter = (record: KafkaRecord, reason: RecordError) => Promise<void>
+export type DeadLetter = (record: KafkaRecord, reason: StepError) => Promise<void>
 
 /** Records that could not be prepared, since the start; once for each reading of them. */
 export interface FailureCounts {
@@ -167,8 +175,11 @@ const UNKNOWN = {
   TRANSFORM_FAILED: 'Cannot transform the record: the transform failed',
 }
 
+/** Where a record is. */
+type Place = Pick<KafkaRecord, 'topic' | 'partition' | 'offset'>
+
 /** Logs failures of records, one in a while: a topic may be full of them. */
-function quietly(): (record: KafkaRecord, thrown: unknown) => void {
+export function quietly(): (record: Place, thrown: unknown) => void {
   let silent = 0
   let until = 0
   return ({ topic, partition, offset }, thrown) => {

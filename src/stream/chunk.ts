@@ -1,4 +1,5 @@
 import { encodeBody, encodePrefix, type MessageDeserializer } from '../record/encode.ts'
+import type { Format } from '../record/format.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
 import { type Cursor, cursorLabels, type PartitionTable } from './cursor.ts'
 import type { FrameShape, Frames, Framing } from './source.ts'
@@ -137,6 +138,23 @@ function utf8Length(text: string): number {
     length += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2
   }
   return length
+}
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** A chunk whose records are shown in another format, with the same ids. */
+export function reformat(chunk: Chunk, format: Format): Chunk {
+  const text = (begin: number, end: number) => decoder.decode(chunk.bytes.subarray(begin, end))
+  const json = new Uint32Array(chunk.offsets.length)
+  const frames = Array.from(chunk.offsets, (_, i) => {
+    const [start = 0, next = 0] = chunk.starts.subarray(i, i + 2)
+    const at = chunk.json[i] as number
+    json[i] = at - start
+    return `${text(start, at)}${format(text(at, next - BLANK_LINE.length))}${BLANK_LINE}`
+  })
+  const { bytes, starts } = encodeFrames(frames)
+  for (let i = 0; i < json.length; i++) json[i] = (json[i] as number) + (starts[i] as number)
+  return { ...chunk, bytes, starts, json }
 }
 
 /**

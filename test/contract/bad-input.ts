@@ -15,7 +15,7 @@ interface BadRequest {
 /** What the query of each mode knows, filters aside. */
 const PARAMETERS = {
   'http-get': ['format', 'max_records', 'max_bytes', 'timeout', 'cursor', 'start'],
-  'server-sent-events': ['cursor', 'start', 'last_event_id'],
+  'server-sent-events': ['format', 'cursor', 'start', 'last_event_id'],
 } as const
 const FILTERS = ['topic', 'partition', 'key', 'filter']
 
@@ -90,7 +90,7 @@ function badParameters(): BadRequest[] {
     ...['xml', '', 'KONG'].map((value) => ({
       what: `format=${value}`,
       query: { format: value },
-      says: ['format', 'kong', 'records'],
+      says: ['format', 'records', 'value', 'cloudevents'],
     })),
     { what: 'an unknown parameter', query: { max_record: 5 }, says: ['max_record'] },
     { what: 'a parameter named __proto__', query: { ['__proto__']: 'x' }, says: ['__proto__'] },

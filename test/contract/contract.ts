@@ -6,6 +6,7 @@ import { describeClients } from './clients.ts'
 import { describeCompression } from './compression.ts'
 import { describeDeadLetters } from './dead-letters.ts'
 import { describeFilters } from './filters.ts'
+import { describeFormats, describeOwnFormat } from './formats.ts'
 import { describeGet } from './get.ts'
 import { describeOffsets } from './offsets.ts'
 import { describeReader } from './reader.ts'
@@ -24,6 +25,7 @@ export function describeContract(name: string, makeTarget: () => Promise<Target>
     describeClients(target)
     describeDeadLetters(target)
     describeTransform(target)
+    describeOwnFormat(target)
   })
 }
 
@@ -40,6 +42,7 @@ function describeWire(target: () => Target): void {
   describeCompression(target)
   describeOffsets(target)
   describeSocket(target)
+  describeFormats(target)
 }
 
 function describeServed(

@@ -57,6 +57,7 @@ describe('options', () => {
       'messageByLuaFunctions',
       'enableDlq',
       'dlqTopic',
+      'format',
       'transform',
       'librdkafka',
       'maxStreamAge',
@@ -135,7 +136,8 @@ describe('options', () => {
       'consumerGroup.consumerGroupId: ',
       'when the mode is "manual" only',
     ],
-    [{ responseFormat: 'flat' }, 'responseFormat', '"kong" or "records"'],
+    [{ responseFormat: 'flat' }, 'responseFormat', '"kong", "records", "value" or "cloudevents"'],
+    [{ format: 'records' }, 'format', 'a function'],
     [
       { errorHandling: { returnErrorMessage: 'yes' } },
       'errorHandling.returnErrorMessage',

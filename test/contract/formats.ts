@@ -1,0 +1,151 @@
+import { describe, expect, test } from 'bun:test'
+import { uniqueName } from '../support/names.ts'
+import { Route, type RouteOptions, type Target } from '../support/route.ts'
+import { SocketClient } from '../support/socket.ts'
+import { until } from '../support/wait.ts'
+
+const LINES = { headers: { accept: 'application/x-ndjson' } }
+
+/** Three records, and what they are in each format. */
+const WRITTEN = [
+  { key: 'k', value: '{"id":12345678901234567890}' },
+  { key: null, value: null },
+  { value: 'no JSON', headers: [['a', 'b']] },
+] as const
+const VALUES = ['{"id":12345678901234567890}', 'null']
+
+function written(target: () => Target, options: Omit<RouteOptions, 'topics'> = {}) {
+  return async () => {
+    const { kafka } = target()
+    const topic = await kafka.createTopic()
+    await kafka.produce(topic, WRITTEN)
+    return Route.mount(target(), {
+      topics: [topic],
+      mode: 'auto',
+      messageDeserializer: 'json',
+      autoOffsetReset: 'earliest',
+      consumerGroup: { mode: 'manual', consumerGroupId: uniqueName('group') },
+      ...options,
+    })
+  }
+}
+
+/** Formats that clients ask for by name. */
+export function describeFormats(target: () => Target): void {
+  describe.concurrent('formats', () => {
+    const mounted = written(target)
+
+    test('value: an array, lines and events of values; a record with an error is whole', async () => {
+      await using route = await mounted()
+      const query = { format: 'value', timeout: 5_000 }
+      for (const from of [{ start: 'earliest' }, {}]) {
+        const response = await route.fetch({ ...query, ...from })
+        expect(response.headers.get('content-type')).toBe('application/json')
+        expect(response.headers.has('kafka-cursor')).toBe('start' in from)
+        const text = await response.text()
+        expect(text).toStartWith(`[${VALUES.join(',')},{"topic":`)
+        expect(JSON.parse(text)).toMatchObject([
+          {},
+          null,
+          { offset: 2, headers: { a: 'b' }, error: { code: 'DESERIALIZATION_FAILED' } },
+        ])
+      }
+      const lines = await route.fetch({ ...query, start: 'earliest' }, LINES)
+      expect((await lines.text()).split('\n').slice(0, 2)).toEqual(VALUES)
+
+      await using stream = await route.stream({ format: 'value', start: 'earliest' })
+      await stream.until(3)
+      expect(stream.events.map(({ data }) => data).slice(0, 2)).toEqual(VALUES)
+      expect(stream.lastEventId).toMatch(/:0=3,1=0,2=0,3=0$/)
+    })
+
+    test('cloudevents: a batch, lines and events', async () => {
+      await using route = await mounted()
+      const query = { format: 'cloudevents', start: 'earliest' }
+      const response = await route.fetch(query)
+      expect(response.headers.get('content-type')).toBe('application/cloudevents-batch+json')
+      const text = await response.text()
+      const events = JSON.parse(text) as unknown[]
+      expect(text).toContain('"data":{"id":12345678901234567890}')
+      expect(events).toMatchObject([
+        { specversion: '1.0', id: '0:0', subject: 'k', datacontenttype: 'application/json' },
+        { specversion: '1.0', id: '0:1' },
+        { id: '0:2', errorcode: 'DESERIALIZATION_FAILED', data_base64: btoa('no JSON') },
+      ])
+      const lines = (await (await route.fetch(query, LINES)).text()).trimEnd().split('\n')
+      expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(events)
+      await using stream = await route.stream(query)
+      await stream.until(3)
+      expect(stream.records<unknown>()).toEqual(events)
+    })
+
+    test('on a stream a filter still sees the whole record', async () => {
+      await using route = await mounted()
+      await using stream = await route.stream({ format: 'value', start: 'earliest', key: 'k' })
+      await stream.until(1)
+      expect(stream.events.map(({ data }) => data)).toEqual(VALUES.slice(0, 1))
+    })
+
+    test('responseFormat is the default, and a client may ask for another', async () => {
+      await using route = await written(target, { responseFormat: 'value' })()
+      expect(await (await route.fetch({ start: 'earliest' })).text()).toStartWith('[{"id":')
+      expect(await route.records({ start: 'earliest' })).toHaveLength(3)
+      await using stream = await route.stream({ start: 'earliest' })
+      await stream.until(3)
+      expect(stream.events[0]?.data).toBe(VALUES[0] as string)
+      await using whole = await route.stream({ start: 'earliest', format: 'records' })
+      await whole.until(3)
+      expect(whole.records()[0]).toMatchObject({ offset: 0, key: 'k' })
+    })
+
+    test('on a stream there is no form of Kong’s', async () => {
+      await using route = await mounted()
+      const accept = { headers: { accept: 'text/event-stream' } }
+      const response = await route.fetch({ format: 'kong' }, accept)
+      expect(response.status).toBe(400)
+      expect(await response.json()).toEqual({
+        message: 'Cannot use parameter "format": it must be "records" or "value" or "cloudevents"',
+        code: 'INVALID_PARAMETER',
+      })
+    })
+
+    test('on a WebSocket', async () => {
+      await using route = await written(target, { mode: 'websocket' })()
+      const query = { format: 'cloudevents', start: 'earliest' }
+      await using socket = await SocketClient.open(route.url(query))
+      await until(() => socket.frames.some(({ id }) => id === '0:2'), 'the last event')
+    })
+  })
+}
+
+/** A format of the app's own. */
+export function describeOwnFormat(target: () => Target): void {
+  describe.concurrent('a format of the app’s own', () => {
+    test('is what clients are shown, and all that they are shown', async () => {
+      const mounted = written(target, {
+        format: ({ offset, key, error }) => {
+          if (offset === 1) throw new Error('no')
+          return error ? `bad: ${error.code}` : [offset, key]
+        },
+      })
+      await using route = await mounted()
+      const expected = [
+        [0, 'k'],
+        { offset: 1, error: { code: 'FORMAT_FAILED' } },
+        'bad: DESERIALIZATION_FAILED',
+      ]
+      for (const query of [{ start: 'earliest' }, { timeout: 5_000 }]) {
+        expect(await (await route.fetch(query)).json()).toMatchObject(expected)
+      }
+      await using stream = await route.stream({ start: 'earliest' })
+      await stream.until(3)
+      expect(stream.records<unknown>()).toMatchObject(expected)
+
+      const refused = await route.fetch({ start: 'earliest', format: 'records' })
+      expect(refused.status).toBe(400)
+      expect(await refused.json()).toMatchObject({
+        message: 'Cannot use parameter "format": this route has a format of its own',
+      })
+    })
+  })
+}

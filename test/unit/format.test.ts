@@ -1,0 +1,241 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { linesOf } from '../../src/record/body.ts'
+import { encodeBody, encodePrefix } from '../../src/record/encode.ts'
+import { FORMATS, type FormatRecord, formatBy } from '../../src/record/format.ts'
+import { fieldTexts } from '../../src/record/json-text.ts'
+import type { PreparedRecord } from '../../src/record/prepare.ts'
+import { encodeChunk, reformat, selectFrom } from '../../src/stream/chunk.ts'
+import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
+import { shownIn } from '../../src/stream/shown.ts'
+import { recordAt } from './fakes.ts'
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+const headersOf = (headers: Record<string, string>) =>
+  Object.entries(headers).map(([name, value]) => ({ [name]: bytes(value) }))
+
+/** A record's JSON, as it is made for clients. */
+function jsonOf(more: Partial<PreparedRecord>, deserializer: 'noop' | 'json' = 'noop'): string {
+  const record = { ...recordAt(1, 42, 'hi', 'orders'), ...more }
+  return encodePrefix('orders', 1) + encodeBody(record, deserializer)
+}
+
+const event = (more: Partial<PreparedRecord>, deserializer: 'noop' | 'json' = 'noop') =>
+  JSON.parse(FORMATS.cloudevents(jsonOf(more, deserializer))) as unknown
+
+describe('fields of a JSON text', () => {
+  test('are those that parsing finds, each with its own text', () =>
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (object) => {
+        const fields = fieldTexts(JSON.stringify(object))
+        expect([...fields.keys()].sort()).toEqual(Object.keys(object).sort())
+        for (const [name, text] of fields) expect(text).toBe(JSON.stringify(object[name]))
+      }),
+    ))
+
+  test('keep their digits and their spaces', () => {
+    const fields = fieldTexts('{"a":1.00000000000000000001,"b":{ "c" : [ 1 , "]}\\"" ] },"d":null}')
+    expect([...fields]).toEqual([
+      ['a', '1.00000000000000000001'],
+      ['b', '{ "c" : [ 1 , "]}\\"" ] }'],
+      ['d', 'null'],
+    ])
+  })
+})
+
+describe('value', () => {
+  test('is the value alone, with its digits', () => {
+    const { value } = FORMATS
+    expect(value(jsonOf({}))).toBe('"hi"')
+    expect(value(jsonOf({ value: null }))).toBe('null')
+    expect(value(jsonOf({ value: bytes('12345678901234567890') }, 'json'))).toBe(
+      '12345678901234567890',
+    )
+    expect(value(jsonOf({ value: Uint8Array.of(0xff) }))).toBe('"/w=="')
+    const headers = headersOf({ value: '{"value":1}' })
+    expect(value(jsonOf({ key: bytes('"value":'), headers }))).toBe('"hi"')
+  })
+
+  test('a record with an error is shown whole', () => {
+    const json = jsonOf({ value: bytes('{') }, 'json')
+    expect(FORMATS.value(json)).toBe(json)
+  })
+})
+
+describe('cloudevents', () => {
+  const place = { specversion: '1.0', id: '1:42', source: '/topics/orders' }
+
+  test('of a plain record', () => {
+    expect(event({ key: bytes('k'), headers: headersOf({ traceparent: '00-1-2-01' }) })).toEqual({
+      ...place,
+      type: 'org.apache.kafka.record',
+      time: '2023-11-14T22:13:20.042Z',
+      subject: 'k',
+      partitionkey: 'k',
+      traceparent: '00-1-2-01',
+      datacontenttype: 'text/plain',
+      data: 'hi',
+    })
+  })
+
+  test('of a record without key, value and time', () => {
+    expect(event({ key: null, value: null, timestamp: -1 })).toEqual({
+      ...place,
+      type: 'org.apache.kafka.record',
+    })
+    expect(event({ key: bytes('') })).not.toHaveProperty('subject')
+  })
+
+  test('data: JSON where it is JSON, with its digits; base64 where it is no text', () => {
+    expect(
+      FORMATS.cloudevents(jsonOf({ value: bytes('{"n":12345678901234567890}') }, 'json')),
+    ).toEndWith(',"datacontenttype":"application/json","data":{"n":12345678901234567890}}')
+    const headers = headersOf({ 'content-type': 'application/vnd.x+json; charset=utf-8' })
+    expect(event({ value: bytes('{"a":\n1}'), headers })).toMatchObject({
+      datacontenttype: 'application/vnd.x+json; charset=utf-8',
+      data: { a: 1 },
+    })
+    expect(event({ value: bytes('{'), headers })).toMatchObject({ data: '{' })
+    expect(event({ value: Uint8Array.of(0xff) })).toMatchObject({
+      datacontenttype: 'application/octet-stream',
+      data_base64: '/w==',
+    })
+  })
+
+  test('of a record that is an event in binary mode: its own attributes', () => {
+    const headers = headersOf({
+      ce_specversion: '1.0',
+      ce_id: 'a-1',
+      ce_source: '/shop',
+      ce_type: 'order.placed',
+      ce_customer: '7',
+      ce_data: 'no',
+      'content-type': 'application/json',
+    })
+    expect(event({ value: bytes('{"a":1}'), headers })).toEqual({
+      specversion: '1.0',
+      id: 'a-1',
+      source: '/shop',
+      type: 'order.placed',
+      customer: '7',
+      datacontenttype: 'application/json',
+      data: { a: 1 },
+    })
+    expect(event({ headers: headersOf({ ce_specversion: '1.0', ce_id: 'a' }) })).toMatchObject(
+      place,
+    )
+  })
+
+  test('of a record that is an event in structured mode: itself', () => {
+    const own = { specversion: '1.0', id: 'x', source: '/s', type: 't', data: 1 }
+    const headers = headersOf({ 'content-type': 'application/cloudevents+json; charset=utf-8' })
+    const value = bytes(JSON.stringify(own, null, 1))
+    expect(event({ value, headers })).toEqual(own)
+    expect(event({ value, headers }, 'json')).toEqual(own)
+    expect(event({ value: bytes('[1]'), headers })).toMatchObject(place)
+  })
+
+  test('of a record with an error: attributes say so', () => {
+    expect(event({ value: bytes('{') }, 'json')).toMatchObject({
+      ...place,
+      errorcode: 'DESERIALIZATION_FAILED',
+      errormessage: 'Cannot deserialize the value: it is no JSON',
+      data_base64: btoa('{'),
+    })
+  })
+
+  test('whatever a record holds, it is JSON on one line with what CloudEvents requires', () =>
+    fc.assert(
+      fc.property(
+        fc.option(fc.uint8Array()),
+        fc.option(fc.oneof(fc.uint8Array(), fc.json().map(bytes))),
+        fc.array(
+          fc.tuple(
+            fc.oneof(
+              fc.string(),
+              fc.constantFrom('content-type', 'ce_id', 'ce_type', 'ce_source', 'ce_specversion'),
+            ),
+            fc.oneof(fc.string(), fc.constantFrom('1.0', 'application/cloudevents+json')),
+          ),
+        ),
+        fc.constantFrom('noop', 'json'),
+        (key, value, headers, deserializer) => {
+          const list = headers.map(([name, text]) => ({ [name]: bytes(text) }))
+          const json = FORMATS.cloudevents(
+            jsonOf({ key, value, headers: list }, deserializer as 'noop'),
+          )
+          expect(json).not.toMatch(/[\r\n]/)
+          const made = JSON.parse(json) as Record<string, unknown>
+          if (made['specversion'] !== '1.0') return // Its own, in structured mode.
+          for (const name of ['id', 'source', 'type']) expect(made[name]).toBeTruthy()
+        },
+      ),
+    ))
+})
+
+describe('a format of one’s own', () => {
+  test('returns any JSON value', () => {
+    const of = (format: FormatRecord) => formatBy(format)(jsonOf({}))
+    expect(of(({ offset, value }) => [offset, value])).toBe('[42,"hi"]')
+    expect(of(() => 'a\nb')).toBe('"a\\nb"')
+    expect(of(() => null)).toBe('null')
+  })
+
+  const failing: ReadonlyArray<readonly [string, FormatRecord]> = [
+    [
+      'throws',
+      () => {
+        throw new Error('hunter2')
+      },
+    ],
+    ['returns nothing', () => undefined],
+    ['returns what is no JSON', () => 1n],
+    ['returns a function', () => () => 1],
+    ['returns a promise', async () => 1],
+  ]
+  test.each(failing)('where it %s, the record is shown whole, with an error', (_, format) => {
+    const shown = formatBy(format)(jsonOf({}))
+    expect(JSON.parse(shown)).toMatchObject({
+      topic: 'orders',
+      value: 'hi',
+      error: { code: 'FORMAT_FAILED' },
+    })
+    expect(shown).not.toContain('hunter2')
+  })
+
+  test('is asked once for each record, whoever reads the chunk, and again when it was long ago', () => {
+    let calls = 0
+    const format = formatBy(({ value }) => {
+      calls++
+      return (value as string).length
+    })
+    const chunkOf = (size: number) => chunk([recordAt(0, 0, size), recordAt(1, 0, size)])
+    const first = chunkOf(10)
+    for (let reader = 0; reader < 5; reader++) {
+      const { chunk } = shownIn({ chunk: first }, format)
+      expect(new TextDecoder().decode(linesOf([{ chunk, begin: 0, end: 2 }]))).toBe('10\n10\n')
+    }
+    expect(calls).toBe(2)
+    for (let i = 0; i < 9; i++) shownIn({ chunk: chunkOf(1_000_000) }, format)
+    calls = 0
+    shownIn({ chunk: first }, format)
+    expect(calls).toBe(2)
+  })
+})
+
+const table = new PartitionTable([0, 1].map((partition) => ({ topic: 't', partition })))
+const chunk = (records: readonly PreparedRecord[]) =>
+  encodeChunk(records, new Cursor(table, new Float64Array(2)), 'noop')
+
+describe('a chunk in another format', () => {
+  test('has the same records and ids, and may be selected from', () => {
+    const records = [recordAt(0, 0, 'a'), recordAt(1, 0, 'ü☃'), recordAt(0, 1, 'c')]
+    const shown = reformat(chunk(records), FORMATS.value)
+    const text = (from: typeof shown) => new TextDecoder().decode(from.bytes)
+    expect(text(shown)).toBe(
+      'id: t:0=1,1=0\ndata: "a"\n\nid: t:0=1,1=1\ndata: "ü☃"\n\nid: t:0=2,1=1\ndata: "c"\n\n',
+    )
+    const some = selectFrom(shown, 0, new Cursor(table, new Float64Array(2)), (i) => i !== 0)
+    expect(text(some)).toBe('id: t:0=1,1=1\ndata: "ü☃"\n\nid: t:0=2,1=1\ndata: "c"\n\n')
+  })
+})
