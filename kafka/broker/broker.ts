@@ -140,19 +140,24 @@ async function launch(cluster: Cluster): Promise<void> {
 async function makeNodes(count: number, first: number): Promise<Node[]> {
   const free = await freePorts(count * 2)
   const ports = first === 0 ? free.slice(count) : free.slice(count).map((_, i) => first + i)
+  await expectFree(ports)
+  return ports.map((port, i) => ({ id: i + 1, port, controllerPort: free[i] ?? 0 }))
+}
+
+async function expectFree(ports: readonly number[]): Promise<void> {
   for (const port of ports) {
     if (await isPortFree(port)) continue
     throw new Error(
       `Cannot start Kafka: port ${port} is in use; choose another by --port, or 0 for a free one`,
     )
   }
-  return ports.map((port, i) => ({ id: i + 1, port, controllerPort: free[i] ?? 0 }))
 }
 
 /** Those that follow the open port, or free ones. */
 async function securePorts(first: number): Promise<SecurePorts> {
-  const free = await freePorts(secureListeners.length)
-  const ports = secureListeners.map((_, i) => (first === 0 ? free[i] : first + 1 + i))
+  const following = secureListeners.map((_, i) => first + 1 + i)
+  const ports = first === 0 ? await freePorts(secureListeners.length) : following
+  await expectFree(ports)
   return Object.fromEntries(secureListeners.map((name, i) => [name, ports[i]])) as SecurePorts
 }
 

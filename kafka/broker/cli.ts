@@ -14,6 +14,7 @@ import { containerToolCommand, environment, isDockerUsable } from './docker.ts'
 import { kafkaVersion } from './jars.ts'
 import { toolCommand } from './java.ts'
 import { withLock } from './lock.ts'
+import { describeSecure } from './secure.ts'
 import { type Cluster, lockPath, stateFolder } from './state.ts'
 import { tools, withBootstrapServer } from './tools.ts'
 
@@ -25,6 +26,8 @@ Usage: bun run kafka <command>
     --brokers 3       a cluster of three, replication 3 (default: 1)
     --port PORT       the first broker's port, the others' follow; 0: free ones (default: 9092)
     --data DIR        keeps the records there (default: a temporary folder, removed by stop)
+    --secure          listeners for SASL and TLS, too, on the ports that follow, with
+                      certificates of its own, and ACLs: one broker, as a Java process
     --docker, --java  in containers, or as Java processes
                       (default: in containers where a container engine runs)
   stop                stops it
@@ -67,6 +70,7 @@ async function start(args: string[]): Promise<number> {
       port: 'string',
       data: 'string',
       name: 'string',
+      secure: 'boolean',
       docker: 'boolean',
       java: 'boolean',
     },
@@ -74,6 +78,11 @@ async function start(args: string[]): Promise<number> {
   )
   if (options.docker && options.java) {
     throw new UsageError('Cannot run kafka start: choose one of --docker and --java')
+  }
+  if (options.secure && (options.docker || options.brokers === '3')) {
+    throw new UsageError(
+      'Cannot run kafka start: --secure is for one broker, and not for containers',
+    )
   }
   const brokers = readBrokers(options.brokers)
   const port = readPort(options.port)
@@ -90,6 +99,7 @@ async function start(args: string[]): Promise<number> {
     brokers,
     port,
     ...(options.data !== undefined && { data: options.data }),
+    ...(options.secure && { secure: true }),
     ...(options.docker && { engine: 'docker' }),
     ...(options.java && { engine: 'java' }),
   })
@@ -97,6 +107,7 @@ async function start(args: string[]): Promise<number> {
   const state = isNew ? `is ready after ${seconds} s` : 'is running already'
   console.log(`Apache Kafka ${kafkaVersion} ${state}: ${bootstrapServers(cluster)}`)
   console.log(`Data: ${dataOf(cluster)}`)
+  if (cluster.secure) console.log(describeSecure(cluster))
   return 0
 }
 

@@ -26,6 +26,17 @@ export function credentialsFolder({ name }: Pick<Cluster, 'name'>): string {
   return join(stateFolder(name), 'credentials')
 }
 
+/** What somebody needs to know to get in. */
+export function describeSecure(cluster: Cluster): string {
+  const users = [admin, reader].map(({ name, password }) => `${name} (password ${password})`)
+  const doors = Object.entries(cluster.secure ?? {}).map(
+    ([name, port]) => `  ${name.padEnd(16)}localhost:${port}`,
+  )
+  return `${doors.join('\n')}
+Users: ${users.join(', ')}; what ${reader.name} may do, ACLs say
+Certificates: ${credentialsFolder(cluster)}`
+}
+
 /** Settings of a broker, beside those of an open one. */
 export function secureProperties(cluster: Cluster): Record<string, string | number | boolean> {
   const { secure } = cluster

@@ -1,6 +1,6 @@
 import { getLogger } from '@logtape/logtape'
 import type { Handler } from 'hono'
-import { asKafkaConsumeError } from '../errors.ts'
+import { asKafkaConsumeError, type ErrorCode, KafkaConsumeError } from '../errors.ts'
 import type { PartitionRange, RouteStats } from '../plugin/route.ts'
 import type { KafkaProblem } from '../stream/source.ts'
 import type { NotReady } from './health.ts'
@@ -184,10 +184,11 @@ export class Lives {
         if (OF_ONE_ROUTE.has(code)) {
           log.warning('{message}. Its route waits for that, at {brokers}', { message, brokers })
         } else {
-          log.warning('{message}. Waiting for Kafka at {brokers}; requests are answered with 503', {
-            message,
-            brokers,
-          })
+          const { status } = new KafkaConsumeError(code as ErrorCode, message)
+          log.warning(
+            '{message}. Waiting for Kafka at {brokers}; requests are answered with {status}',
+            { message, brokers, status },
+          )
         }
       } else {
         this.#told.delete(brokers)

@@ -71,6 +71,66 @@ export function describeMatrix(secured: () => Secured): void {
       })
     })
 
+    test('and connections are shared only where all that makes them is the same', async () => {
+      const options = {
+        ...secured().options('SASL_SSL', 'PLAIN'),
+        topics: [secured().topic],
+        mode: 'server-sent-events',
+      } as RouteOptions
+      await using one = await Route.mount(secured(), options)
+      await using same = await Route.mount(secured(), options)
+      const { authentication } = options
+      const wrong = { ...authentication, password: 'another' } as typeof authentication
+      await using other = await Route.mount(secured(), { ...options, authentication: wrong })
+      const tuned = { ...options, librdkafka: { 'fetch.min.bytes': 2 } }
+      await using third = await Route.mount(secured(), tuned)
+      await using _ = await one.stream()
+      await using __ = await same.stream()
+      await using ___ = await third.stream()
+      expect((await other.fetch()).status).toBe(502)
+      const feedOf = async (route: Route) => (await route.stats()).feed?.id
+      const feed = await feedOf(one)
+      expect(feed).toBeDefined()
+      expect(await feedOf(same)).toBe(feed)
+      expect(await feedOf(third)).not.toBe(feed)
+    })
+
+    test('a property that librdkafka does not know, or whose value it does not take, is named', async () => {
+      const options = { topics: [secured().topic], ...secured().options('SASL_SSL', 'PLAIN') }
+      for (const [librdkafka, problem] of [
+        [{ 'no.such.property': 1 }, 'librdkafka option "no.such.property": librdkafka has no such'],
+        [{ 'socket.timeout.ms': 'soon' }, 'librdkafka option "socket.timeout.ms": librdkafka does'],
+      ] as const) {
+        await using route = await Route.mount(secured(), { ...options, librdkafka } as RouteOptions)
+        const response = await route.fetch()
+        const { code, message } = (await response.json()) as Record<string, string>
+        expect({ status: response.status, code }).toEqual({ status: 500, code: 'INVALID_OPTIONS' })
+        expect(message).toContain(problem)
+      }
+    })
+
+    test('a file that is missing, and a key of another certificate, are named', async () => {
+      const file = (name: string) => ({ file: secured().file(name) })
+      for (const [security, problem] of [
+        [{ ssl: true, ca: file('no-such.pem') }, 'no-such.pem: ENOENT'],
+        [{ ssl: true, ca: file('reader.key') }, 'ca for Kafka: it holds no certificate in PEM'],
+        [
+          { ssl: true, certificate: file('reader.pem'), key: file('broker.key') },
+          'key for Kafka: it is not the key of the certificate',
+        ],
+      ] as const) {
+        await using route = await Route.mount(secured(), {
+          topics: [secured().topic],
+          bootstrapServers: secured().bootstrapServers('SSL'),
+          security,
+        } as RouteOptions)
+        const response = await route.fetch()
+        const { code, message } = (await response.json()) as Record<string, string>
+        expect({ status: response.status, code }).toEqual({ status: 500, code: 'INVALID_OPTIONS' })
+        expect(message).toContain(problem)
+      }
+    })
+
     test('a password from a file, and a property of librdkafka', async () => {
       await Bun.write(secured().file('password'), `${reader.password}\n`)
       const options = secured().options('SASL_SSL', 'SCRAM-SHA-512')

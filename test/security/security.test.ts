@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, setDefaultTimeout } from 'bun:test'
 import { describeCompression } from './compression.ts'
 import { describeFailures } from './failures.ts'
+import { describeGateway } from './gateway.ts'
 import { describeMatrix } from './matrix.ts'
 import { Secured } from './secured.ts'
 import { describeTokens } from './tokens.ts'
@@ -23,5 +24,6 @@ describe('a secured Kafka', () => {
   describeMatrix(secured)
   describeTokens(secured)
   describeCompression(secured)
+  describeGateway(secured)
   describeFailures(secured)
 })

@@ -7,6 +7,13 @@ import {
 } from '../../src/config/options.ts'
 import { KafkaConsumeError } from '../../src/errors.ts'
 
+const PEM = '-----BEGIN CERTIFICATE-----'
+const SASL = {
+  strategy: 'sasl',
+  mechanism: 'SCRAM-SHA-512',
+  user: 'u',
+  password: 'not-to-be-shown',
+}
 const REQUIRED = { bootstrapServers: 'localhost:9092', topics: ['orders'] }
 
 const DEFAULTS: Omit<ResolvedOptions, keyof typeof REQUIRED> = {
@@ -139,6 +146,57 @@ describe('options', () => {
     [{ responseFormat: 'flat' }, 'responseFormat', '"kong", "records", "value" or "cloudevents"'],
     [{ format: 'records' }, 'format', 'a function'],
     [
+      { authentication: { user: 'u', password: 'not-to-be-shown' } },
+      'authentication.user: user is of use when',
+      'authentication.password: password is of use when',
+    ],
+    [
+      { authentication: { ...SASL, oauthbearer: {} } },
+      'authentication.oauthbearer: oauthbearer is of use when the mechanism is "OAUTHBEARER" only',
+    ],
+    [
+      { authentication: { strategy: 'sasl', mechanism: 'OAUTHBEARER', oauthbearer: {} } },
+      'authentication.oauthbearer.tokenEndpointUrl: ',
+      'authentication.oauthbearer.clientId: ',
+      'authentication.oauthbearer.clientSecret: ',
+    ],
+    [
+      {
+        authentication: {
+          strategy: 'sasl',
+          mechanism: 'OAUTHBEARER',
+          oauthbearer: {
+            tokenEndpointUrl: 'ftp://idp',
+            clientId: 'me',
+            clientSecret: 'not-to-be-shown',
+            extensions: { auth: 'x' },
+          },
+        },
+      },
+      'authentication.oauthbearer.tokenEndpointUrl: an http or https URL is required',
+      'authentication.oauthbearer.extensions: names of letters only',
+    ],
+    [{ authentication: { ...SASL, tokenauth: true } }, 'authentication.tokenauth: not supported'],
+    [{ security: { ca: PEM } }, 'security.ca: ca is of use when ssl is true only'],
+    [{ security: { ssl: true, key: PEM } }, 'security.certificate: certificate is required when'],
+    [{ security: { ssl: true, ca: '/etc/ca.pem' } }, 'security.ca', 'a file is given as {file'],
+    [{ security: { ssl: true, ca: { path: 'x' } } }, 'security.ca', '{file: "path"}'],
+    [{ security: { ssl: true, certificateId: 'x' } }, 'security.certificateId: unknown option'],
+    [{ librdkafka: { 'bootstrap.servers': 'x:1' } }, '"bootstrap.servers" is set by bootstrap'],
+    [{ librdkafka: { 'group.id': 'x' } }, '"group.id" is set by consumerGroup'],
+    [{ librdkafka: { 'enable.auto.commit': true } }, 'is set by commitStrategy'],
+    [{ librdkafka: { 'sasl.password': 'not-to-be-shown' } }, 'is set by authentication'],
+    [{ librdkafka: { 'ssl.key.pem': 'not-to-be-shown' } }, 'is set by security.certificate and'],
+    [{ librdkafka: { 'security.protocol': 'ssl' } }, 'is set by security.ssl'],
+    [{ librdkafka: { rebalance_cb: true } }, '"rebalance_cb" cannot be set'],
+    [{ librdkafka: { 'isolation.level': 'read_uncommitted' } }, '"isolation.level" cannot be set'],
+    [
+      { librdkafka: { 'fetch.min.bytes': () => 1 } },
+      'librdkafka.fetch.min.bytes',
+      'text, a number',
+    ],
+    [{ librdkafka: 'x' }, 'librdkafka', 'an object is required'],
+    [
       { errorHandling: { returnErrorMessage: 'yes' } },
       'errorHandling.returnErrorMessage',
       'true or false',
@@ -159,6 +217,7 @@ describe('options', () => {
   test.each(refused)('%j is refused in words that name the field', (options, ...words) => {
     const message = refusal({ ...REQUIRED, ...options })
     for (const word of words) expect(message).toContain(word)
+    expect(message).not.toContain('not-to-be-shown')
   })
 
   test('all that is wrong is named at once', () => {
