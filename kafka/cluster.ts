@@ -215,7 +215,12 @@ export class Cluster implements Source {
           const found = await call<PartitionOffset[]>('Cannot read committed offsets', (done) =>
             consumer.committed([...partitions], REQUEST_TIMEOUT_MS, done as never),
           )
-          return inOrder(partitions, found)
+          // In the place of a partition that could not be asked for stands an error.
+          if (!found.some((each) => each instanceof Error)) return inOrder(partitions, found)
+          throw new KafkaConsumeError(
+            'KAFKA_UNAVAILABLE',
+            'Cannot read committed offsets: not of all partitions',
+          )
         },
         offsets: (partitions, query) => this.offsets(partitions, query),
         topicIds: () => this.topicIds(topics),

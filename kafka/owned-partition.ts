@@ -1,6 +1,16 @@
 import type { Gap } from '../src/stream/source.ts'
 import { Ledger } from './ledger.ts'
 
+export interface Partition {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** What a partition is called where partitions are kept by name. */
+export function nameOf({ topic, partition }: Partition): string {
+  return `${topic}:${partition}`
+}
+
 /** One partition for as long as this member of a group owns it. */
 export class OwnedPartition {
   readonly topic: string
@@ -32,7 +42,7 @@ export class OwnedPartition {
   }
 
   /** Whether it is the same partition. */
-  is({ topic, partition }: { readonly topic: string; readonly partition: number }): boolean {
+  is({ topic, partition }: Partition): boolean {
     return partition === this.partition && topic === this.topic
   }
 

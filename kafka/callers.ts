@@ -1,0 +1,91 @@
+import { KafkaConsumeError } from '../src/errors.ts'
+import type { Delivery, PollLimits } from '../src/stream/source.ts'
+
+/** Callers waiting at a time; one more is refused. */
+const MAX_CALLERS = 10_000
+
+/** Someone who waits for records. */
+export interface Caller {
+  readonly limits: PollLimits
+  /** `performance.now()` when it asked. */
+  readonly since: number
+  resolve(delivery: Delivery): void
+  reject(error: KafkaConsumeError): void
+}
+
+interface Waiting extends Caller {
+  /** When an empty answer is due, in `performance.now()`'s time; unset until partitions have answered. */
+  due: number | undefined
+}
+
+/** Those who wait for records of a group, in the order in which they are served. */
+export class Callers {
+  readonly #waiting: Waiting[] = []
+  readonly #onDue: () => void
+
+  /** @param onDue Called when an empty answer is due. */
+  constructor(onDue: () => void) {
+    this.#onDue = onDue
+  }
+
+  /** Who is served next. */
+  get first(): Caller | undefined {
+    return this.#waiting[0]
+  }
+
+  /** @throws KafkaConsumeError TOO_MANY_POLLS, or what it is rejected with. */
+  add(limits: PollLimits, signal?: AbortSignal): Promise<Delivery> {
+    if (this.#waiting.length >= MAX_CALLERS) {
+      return Promise.reject(
+        new KafkaConsumeError(
+          'TOO_MANY_POLLS',
+          `Cannot read as a group: ${MAX_CALLERS} callers are waiting already`,
+        ),
+      )
+    }
+    return new Promise((resolve, reject) => {
+      const caller: Waiting = { limits, resolve, reject, due: undefined, since: performance.now() }
+      // Those in front may have long been counting; this one's time begins with its own call.
+      if (this.#waiting[0]?.due !== undefined) this.#count(caller)
+      this.#waiting.push(caller)
+      signal?.addEventListener(
+        'abort',
+        () => {
+          const index = this.#waiting.indexOf(caller)
+          if (index < 0) return
+          this.#waiting.splice(index, 1)
+          reject(new KafkaConsumeError('INTERNAL', 'Cannot read as a group: the caller went away'))
+        },
+        { once: true },
+      )
+    })
+  }
+
+  takeFirst(): void {
+    this.#waiting.shift()
+  }
+
+  /** Everybody's timeout begins, unless it has begun before. */
+  count(): void {
+    // Those behind one that is counting count since they came.
+    if (this.#waiting[0]?.due !== undefined) return
+    for (const caller of this.#waiting) this.#count(caller)
+  }
+
+  /** The first one whose timeout is over. */
+  takeDue(): Caller | undefined {
+    const now = performance.now()
+    const index = this.#waiting.findIndex(({ due }) => due !== undefined && due <= now)
+    return index < 0 ? undefined : this.#waiting.splice(index, 1)[0]
+  }
+
+  reject(error: KafkaConsumeError): void {
+    for (const caller of this.#waiting.splice(0)) caller.reject(error)
+  }
+
+  #count(caller: Waiting): void {
+    if (caller.due !== undefined) return
+    caller.due = performance.now() + caller.limits.timeout
+    setTimeout(this.#onDue, caller.limits.timeout + 1)
+  }
+}
