@@ -26,6 +26,13 @@ export interface KafkaClient {
   readonly openStream?: () => () => void
 }
 
+declare module 'hono' {
+  // So that a middleware that knows no environment can set it, as Hono's own call theirs.
+  interface ContextVariableMap {
+    kafkaClient?: KafkaClient
+  }
+}
+
 const NOBODY: KafkaClient = {}
 
 export function clientOf(c: Context): KafkaClient {

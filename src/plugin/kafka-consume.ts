@@ -7,7 +7,6 @@ import {
 import type { KafkaProblem } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
 import { assertGet, errorAnswer } from './answers.ts'
-import type { KafkaClient } from './client.ts'
 import { answerGet } from './get.ts'
 import { answerOffsets, isOffsets } from './offsets.ts'
 import type { Places } from './places.ts'
@@ -21,8 +20,6 @@ import { answerSocket } from './websocket.ts'
 export interface KafkaConsumeEnv {
   Variables: {
     kafka: KafkaReader
-    /** For a middleware in front of `kafkaConsume` to set. */
-    kafkaClient?: KafkaClient
   }
 }
 
