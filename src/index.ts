@@ -1,4 +1,5 @@
 export type { KafkaConsumeOptions } from './config/options.ts'
+export type { KafkaProduceOptions } from './config/produce.ts'
 export { type ConsoleOptions, kafkaConsole } from './console/console.ts'
 export { type ErrorCode, KafkaConsumeError } from './errors.ts'
 export { type KafkaMetrics, kafkaMetrics, type MetricsOptions } from './ops/metrics.ts'
@@ -9,6 +10,7 @@ export {
   type KafkaConsumeHandler,
   kafkaConsume,
 } from './plugin/kafka-consume.ts'
+export { type KafkaProduceHandler, kafkaProduce } from './plugin/kafka-produce.ts'
 export type {
   KafkaReader,
   ReadFrom,

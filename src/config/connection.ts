@@ -2,8 +2,14 @@
 import type { ClusterOptions, SaslOptions, TlsOptions } from '../stream/source.ts'
 import type { ResolvedOptions } from './options.ts'
 
+/** The options that say how to reach Kafka. */
+type ConnectionOptions = Pick<
+  ResolvedOptions,
+  'bootstrapServers' | 'clusterName' | 'authentication' | 'security' | 'librdkafka'
+>
+
 /** All of a route's options that its connections depend on: where they are equal, routes share them. */
-export function clusterOptions(options: ResolvedOptions): ClusterOptions {
+export function clusterOptions(options: ConnectionOptions): ClusterOptions {
   const { bootstrapServers, clusterName, librdkafka } = options
   return {
     bootstrapServers,
@@ -14,14 +20,14 @@ export function clusterOptions(options: ResolvedOptions): ClusterOptions {
   }
 }
 
-function tlsOptions({ security }: ResolvedOptions): TlsOptions | undefined {
+function tlsOptions({ security }: ConnectionOptions): TlsOptions | undefined {
   if (!security.ssl) return undefined
   const { sslVerify, ca, certificate, key } = security
   return { verify: sslVerify, ca, certificate, key }
 }
 
 /** The rules between fields hold that what a mechanism needs is there. */
-function saslOptions({ authentication }: ResolvedOptions): SaslOptions | undefined {
+function saslOptions({ authentication }: ConnectionOptions): SaslOptions | undefined {
   const { strategy, mechanism, user = '', password = '', oauthbearer } = authentication
   if (strategy === undefined || mechanism === undefined) return undefined
   if (mechanism !== 'OAUTHBEARER') return { mechanism, user, password }

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
-import { KafkaConsumeError } from '../errors.ts'
+
 import { type FormatRecord, STREAM_FORMATS } from '../record/format.ts'
+
 import type { Transform } from '../record/transform.ts'
 
 import { authentication, kongAuthentication, kongSecurity, security } from './authentication.ts'
@@ -9,6 +10,7 @@ import { flag, instanceId, list, oneOf, record, text, whole } from './fields.ts'
 import { librdkafka } from './librdkafka.ts'
 import { luaMistake } from './lua.ts'
 import { type RegistryOptions, schemaRegistry } from './registry.ts'
+import { resolveBy } from './resolve.ts'
 import { rules, unused } from './rules.ts'
 
 const MIB = 1024 * 1024
@@ -299,15 +301,5 @@ export type ResolvedOptions = v.InferOutput<typeof optionsSchema>
  * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
  */
 export function resolveOptions(options: KafkaConsumeOptions): ResolvedOptions {
-  const result = v.safeParse(optionsSchema, options)
-  if (result.success) return result.output
-  const problems = result.issues.map((issue) => {
-    const path = v.getDotPath(issue)
-    const unknown = issue.type === 'strict_object' && issue.expected === 'never'
-    return unknown ? `${path}: unknown option` : `${path ?? 'options'}: ${issue.message}`
-  })
-  throw new KafkaConsumeError(
-    'INVALID_OPTIONS',
-    `Cannot use these kafkaConsume options: ${problems.join('; ')}`,
-  )
+  return resolveBy(optionsSchema, options, 'kafkaConsume')
 }

@@ -24,10 +24,11 @@ interface Ruled {
     readonly certificate?: unknown
     readonly key?: unknown
   }
-  readonly topics: ReadonlyArray<{ readonly name: string }>
+  readonly topics?: ReadonlyArray<{ readonly name: string }>
   readonly enableDlq?: boolean | undefined
   readonly dlqTopic?: string | undefined
-  readonly consumerGroup: {
+  /** Absent where nothing is read. */
+  readonly consumerGroup?: {
     readonly mode: string
     readonly consumerGroupId?: string | undefined
   }
@@ -70,9 +71,9 @@ function unusedOf({ authentication, security, consumerGroup }: Ruled): Problem[]
     readonly [isUnused: boolean, path: Path, value: unknown, when: string]
   > = [
     [
-      consumerGroup.mode !== 'manual',
+      consumerGroup?.mode !== 'manual',
       ['consumerGroup', 'consumerGroupId'],
-      consumerGroup.consumerGroupId,
+      consumerGroup?.consumerGroupId,
       'the mode is "manual"',
     ],
     [isUnnamed, ['authentication', 'mechanism'], mechanism, 'the strategy is "sasl"'],
@@ -135,7 +136,7 @@ function missingOf(options: Ruled): Problem[] {
       'there is a key',
     ],
     [
-      consumerGroup.mode === 'manual' && consumerGroup.consumerGroupId === undefined,
+      consumerGroup?.mode === 'manual' && consumerGroup.consumerGroupId === undefined,
       ['consumerGroup', 'consumerGroupId'],
       'the mode is "manual"',
     ],
@@ -153,7 +154,7 @@ function missingOf(options: Ruled): Problem[] {
 /** A dead letter that is read again would be one again, for ever. */
 function loopsOf({ topics, enableDlq, dlqTopic }: Ruled): Problem[] {
   if (!enableDlq || dlqTopic === undefined) return []
-  if (!topics.some(({ name }) => name === dlqTopic)) return []
+  if (!topics?.some(({ name }) => name === dlqTopic)) return []
   return [{ path: ['dlqTopic'], message: 'it must not be one of the topics that are read' }]
 }
 

@@ -10,13 +10,14 @@ const log = getLogger(['hono-kafka-consume', 'http'])
  * waiting helps.
  *
  * @param show Whether the Kafka client's own words may be shown.
+ * @param allow The method that the route has.
  */
-export function errorAnswer(c: Context, thrown: unknown, show: boolean): Response {
+export function errorAnswer(c: Context, thrown: unknown, show: boolean, allow = 'GET'): Response {
   const error = asKafkaConsumeError(thrown)
   if (error.code === 'INTERNAL')
     log.error('Cannot answer {path}: {error}', { path: c.req.path, error: thrown })
   if (error.retryAfter !== undefined) c.header('Retry-After', String(error.retryAfter))
-  if (error.code === 'METHOD_NOT_ALLOWED') c.header('Allow', 'GET')
+  if (error.code === 'METHOD_NOT_ALLOWED') c.header('Allow', allow)
   if (error.code === 'UPGRADE_REQUIRED') c.header('Upgrade', 'websocket')
   return c.json(describeError(error, show), error.status as ContentfulStatusCode)
 }

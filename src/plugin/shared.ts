@@ -1,7 +1,7 @@
 import { clusterOptions } from '../config/connection.ts'
 import type { ResolvedOptions } from '../config/options.ts'
 import { Feed } from '../stream/feed.ts'
-import type { Source } from '../stream/source.ts'
+import type { ClusterOptions, Source } from '../stream/source.ts'
 import { loadKafkaSide } from './kafka-side.ts'
 import { preparationFor, preparedBy } from './prepared.ts'
 
@@ -14,30 +14,30 @@ interface Shared {
 
 const clusters = new Map<string, Shared>()
 
-/** A route's share in a cluster and in the feed of its topics. */
-export interface Lease {
+/** A share in a cluster. */
+export interface Connection {
   readonly source: Source
-  readonly feed: Feed
   /** Gives it back; the last one closes what is behind it. */
   release(): Promise<void>
 }
 
-/** Connects to a route's cluster, or joins the routes that are connected to it already. */
+/** A route's share in a cluster and in the feed of its topics. */
+export interface Lease extends Connection {
+  readonly feed: Feed
+}
+
+/** Connects to a cluster, or joins those that are connected to it already. */
+export async function connect(connection: ClusterOptions): Promise<Connection> {
+  const { source, release } = await share(connection)
+  return { source, release }
+}
+
+/** A route's share of its cluster and of what it has in common with routes on the same topics. */
 export async function lease(options: ResolvedOptions): Promise<Lease> {
-  const kafka = await loadKafkaSide()
   const { topics, messageDeserializer, ringBytes, maxReplays } = options
-  const connection = clusterOptions(options)
-  // Holds secrets: it goes nowhere but into the map.
-  const cluster = JSON.stringify(connection)
-  let shared = clusters.get(cluster)
-  if (!shared) {
-    shared = { source: kafka.connect(connection), feeds: new Map(), routes: 0 }
-    clusters.set(cluster, shared)
-  }
-  shared.routes++
+  const { source, feeds, release } = await share(clusterOptions(options))
   const feedOptions = { topics, messageDeserializer, ringBytes, maxReplays }
   const name = JSON.stringify([feedOptions, preparedBy(options)])
-  const { source, feeds } = shared
   const shareOfFeed = feeds.get(name) ?? {
     feed: new Feed(source, { ...feedOptions, preparation: preparationFor(options, source) }),
     routes: 0,
@@ -54,10 +54,30 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
         await shareOfFeed.feed.close()
         await shareOfFeed.feed.preparation?.close()
       }
-      shared.routes--
-      if (shared.routes > 0) return
-      if (clusters.get(cluster) === shared) clusters.delete(cluster)
-      await source.close()
+      await release()
+    },
+  }
+}
+
+async function share(connection: ClusterOptions): Promise<Connection & Pick<Shared, 'feeds'>> {
+  const kafka = await loadKafkaSide()
+  // Holds secrets: it goes nowhere but into the map.
+  const cluster = JSON.stringify(connection)
+  let shared = clusters.get(cluster)
+  if (!shared) {
+    shared = { source: kafka.connect(connection), feeds: new Map(), routes: 0 }
+    clusters.set(cluster, shared)
+  }
+  const found = shared
+  found.routes++
+  return {
+    source: found.source,
+    feeds: found.feeds,
+    release: async () => {
+      found.routes--
+      if (found.routes > 0) return
+      if (clusters.get(cluster) === found) clusters.delete(cluster)
+      await found.source.close()
     },
   }
 }
