@@ -43,6 +43,7 @@ export class Callers {
         ),
       )
     }
+    if (signal?.aborted) return Promise.reject(wentAway())
     return new Promise((resolve, reject) => {
       const caller: Waiting = { limits, resolve, reject, due: undefined, since: performance.now() }
       // Those in front may have long been counting; this one's time begins with its own call.
@@ -54,7 +55,7 @@ export class Callers {
           const index = this.#waiting.indexOf(caller)
           if (index < 0) return
           this.#waiting.splice(index, 1)
-          reject(new KafkaConsumeError('INTERNAL', 'Cannot read as a group: the caller went away'))
+          reject(wentAway())
         },
         { once: true },
       )
@@ -88,4 +89,8 @@ export class Callers {
     caller.due = performance.now() + caller.limits.timeout
     setTimeout(this.#onDue, caller.limits.timeout + 1)
   }
+}
+
+function wentAway(): KafkaConsumeError {
+  return new KafkaConsumeError('INTERNAL', 'Cannot read as a group: the caller went away')
 }

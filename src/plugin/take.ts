@@ -45,14 +45,15 @@ export async function takeAsGroup(
     try {
       // Whoever left while it waited may not have been noticed yet: the runtime goes first.
       if (performance.now() - asked > UNNOTICED_MS) await turns()
-      const { records, partitions } = delivery
+      const { records, gaps, partitions } = delivery
       const prepared: readonly PreparedRecord[] = preparation
         ? await preparation.once(records)
         : records
       if (signal.aborted)
         throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
       const isDropped = records.length > 0 && prepared.every(({ dropped }) => dropped)
-      if (isDropped && performance.now() < until) {
+      // What the group has missed is to be told.
+      if (isDropped && gaps.length === 0 && performance.now() < until) {
         delivery.done()
         continue
       }

@@ -111,6 +111,7 @@ describe('what the gateway is told', () => {
     [['--port='], {}, ['--port', 'PORT', 'a value is missing']],
     [['--port', '--host', 'x'], {}, ['--port', 'PORT', 'a value is missing']],
     [['--host', 'a b'], {}, ['--host', 'HOST']],
+    [['--group-instance-id', 'a b'], {}, ['--group-instance-id', 'GROUP_INSTANCE_ID', '200']],
     [['--admin-port', '65536'], {}, ['--admin-port', 'ADMIN_PORT', '0 to 65535', 'off']],
     [['--admin-port', 'on'], {}, ['--admin-port', 'ADMIN_PORT', '0 to 65535', 'off']],
     [['--admin-host', '/'], {}, ['--admin-host', 'ADMIN_HOST']],

@@ -218,6 +218,15 @@ routes:
     expect(made.map(({ closes }) => closes)).toEqual([1, 1])
   })
 
+  test('is a static member of its own where the node has a name', async () => {
+    const gateway = createGateway({ groupInstanceId: 'node-1', console: 'off' }, make)
+    const routes = ['a', 'b'].map((name) => `{name: ${name}, paths: ["/${name}"]}`)
+    gateway.apply(await read(`plugins: [${plugin('t')}]\nroutes: [${routes.join(', ')}]`))
+    const ids = made.map(({ options }) => options.consumerGroup?.groupInstanceId ?? '')
+    expect(new Set(ids).size).toBe(2)
+    for (const id of ids) expect(id).toMatch(/^node-1\.[0-9a-f-]{36}$/)
+  })
+
   test('with a topic that Kafka does not have makes the gateway unready only when it is alone', async () => {
     missing = '1'
     const gateway = await served(first)
