@@ -8,13 +8,15 @@ import { type Figure, tableOf } from './figure.ts'
 import { Topics, withKafka } from './kafka.ts'
 import { type Options, readOptions, UsageError } from './options.ts'
 import { Bench, type Scenario } from './scenario.ts'
+import { crowd } from './scenarios/crowd.ts'
 import { fanOut } from './scenarios/fan-out.ts'
+import { get } from './scenarios/get.ts'
 import { live } from './scenarios/live.ts'
 import { replay } from './scenarios/replay.ts'
 
 const LIMIT_MS = 40 * 60_000
 
-const scenarios: readonly Scenario[] = [replay, live, fanOut]
+const scenarios: readonly Scenario[] = [replay, live, fanOut, get, crowd]
 
 process.exit(await main(process.argv.slice(2)))
 

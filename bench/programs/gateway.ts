@@ -6,7 +6,7 @@ import { serveCommands } from './serve.ts'
 export type Gateway = typeof commands
 
 const commands = {
-  /** Serves a topic at `/stream`. */
+  /** Serves a topic at `/stream` and `/messages`. */
   async serve({ brokers, topic }: { brokers: string; topic: string }) {
     const route = kafkaConsume({
       bootstrapServers: brokers,
@@ -15,9 +15,10 @@ const commands = {
     })
     const app = new Hono()
     app.all('/stream', route)
+    app.all('/messages', kafkaConsume({ bootstrapServers: brokers, topics: [topic] }))
     const server = Bun.serve({
       port: 0,
-      hostname: '127.0.0.1',
+      hostname: '0.0.0.0', // a crowd comes from more than one address
       fetch: (request, server) => app.fetch(request, server),
     })
     await route.start()

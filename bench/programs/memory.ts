@@ -1,11 +1,22 @@
-/** The limit of a stream: a Hono handler that writes the same bytes from memory, over and over. */
+/** The limit of a stream and of an answer: Hono handlers that have the same bytes in memory. */
 import { Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import { serveCommands } from './serve.ts'
 
 export type Memory = typeof commands
 
+let kept: { readonly body: Uint8Array<ArrayBuffer>; readonly headers: Record<string, string> }
+
 const commands = {
+  /** Keeps an answer, to return it from `/kept`. */
+  async keep({ url }: { url: string }) {
+    const response = await fetch(url)
+    if (!response.ok) throw new Error(`Cannot keep an answer: ${await response.text()}`)
+    const headers = Object.fromEntries(response.headers)
+    for (const own of ['date', 'content-length']) delete headers[own]
+    kept = { body: await response.bytes(), headers }
+  },
+
   serve() {
     const app = new Hono()
     app.get('/stream', (c) => {
@@ -17,6 +28,7 @@ const commands = {
         }
       })
     })
+    app.get('/kept', (c) => c.body(kept.body, 200, kept.headers))
     const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: app.fetch })
     return { port: server.port as number }
   },

@@ -162,6 +162,9 @@ export class RequestReader implements KafkaReader {
           }
         }
       }
+    } catch (error) {
+      // What was cut short by the end is no failure.
+      if (!signal.aborted && !this.#route.isClosed) throw error
     } finally {
       signal.removeEventListener('abort', stop)
       await subscription.close()

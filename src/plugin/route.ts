@@ -68,9 +68,13 @@ export type StreamForm = 'event-stream' | 'ndjson' | 'websocket'
 /** An open stream, to be ended from outside. */
 export interface OpenStream {
   readonly form: StreamForm
+  /** Called again and again, for what is to be done in time: one timer serves all streams. */
+  beat?(): void
   /** Ends it after its last whole event; resolves when it has ended. */
   end(): Promise<void>
 }
+
+const MAX_BEAT_MS = 250
 
 /** What one `kafkaConsume(options)` has: its share of a cluster, its group session and its streams. */
 export class Route {
@@ -84,6 +88,7 @@ export class Route {
   #groupId: string | undefined
   readonly #places: Places
   readonly #allPlaces: Places | undefined
+  #beating: ReturnType<typeof setInterval> | undefined
   readonly figures = new Figures()
 
   /** @param places Room for streams that it shares with other routes. */
@@ -172,10 +177,22 @@ export class Route {
 
   opened(stream: OpenStream): void {
     this.#streams.add(stream)
+    this.#beating ??= setInterval(() => {
+      for (const open of this.#streams) open.beat?.()
+    }, this.beatInterval)
   }
 
   ended(stream: OpenStream): void {
     this.#streams.delete(stream)
+    if (this.#streams.size > 0) return
+    clearInterval(this.#beating)
+    this.#beating = undefined
+  }
+
+  /** Milliseconds between the beats of a stream. */
+  get beatInterval(): number {
+    const { heartbeat, writeDeadline } = this.options
+    return Math.min(MAX_BEAT_MS, heartbeat / 4, writeDeadline / 4)
   }
 
   get isClosed(): boolean {

@@ -1,7 +1,7 @@
 import type { WSContext } from 'hono/ws'
 import type { KafkaConsumeError } from '../errors.ts'
 import { describeError } from './answers.ts'
-import type { Outlet } from './stream.ts'
+import type { Outlet } from './outlet.ts'
 
 /** Bytes that may wait in the runtime for a client before it is given more. */
 const HIGH_WATER_BYTES = 256 * 1024

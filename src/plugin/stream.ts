@@ -1,6 +1,5 @@
 /** Streams: Server-Sent Events, and the same records as lines. */
 import type { Context } from 'hono'
-import { stream as streamLines, streamSSE } from 'hono/streaming'
 import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import { type Exchange, exchangeOf } from '../ops/exchange.ts'
 import { linesOf } from '../record/body.ts'
@@ -13,6 +12,7 @@ import { negotiate } from './accept.ts'
 import { describeError } from './answers.ts'
 import { clientOf, filterOf, isBound, urlOf } from './client.ts'
 import { type GzipStream, streamCompressor } from './compress.ts'
+import { BodyOutlet, type Outlet } from './outlet.ts'
 import { parseStream, type StreamPlan } from './parameters.ts'
 import type { OpenStream, Route, StreamForm } from './route.ts'
 import { shapeOf } from './shown.ts'
@@ -30,14 +30,6 @@ const END_PATIENCE_MS = 2_000
 const REFUSALS: ReadonlySet<string> = new Set(['KAFKA_AUTHENTICATION', 'KAFKA_TLS', 'KAFKA_TOKEN'])
 
 const encoder = new TextEncoder()
-
-/** Where a stream is written: the part of Hono's streaming helpers that is used here. */
-export interface Outlet<Frames> {
-  /** Resolves when the runtime has taken them and may be given more. */
-  write(frames: Frames): Promise<unknown>
-  onAbort(listener: () => void): void
-  abort(): void
-}
 
 /** How records and the rest look on the wire. */
 export interface Wire<Frames> {
@@ -74,15 +66,17 @@ export async function answerStream(c: Context, route: Route): Promise<Response> 
   // Some proxies collect small writes; this asks them not to.
   c.header('X-Accel-Buffering', 'no')
   const gzip = streamCompressor(c, route.options.compression)
-  const run = (wire: Wire<Uint8Array>) => async (stream: Outlet<Uint8Array>) => {
-    await live.run(gzip ? compressed(stream, gzip) : stream, wire)
-    // Not waited for: a client that reads nothing must not hold up the end.
-    if (gzip) void stream.write(gzip.end())
-  }
-  if (form === 'event-stream') return streamSSE(c, run(events()))
-  c.header('Content-Type', 'application/x-ndjson')
+  c.header('Content-Type', type)
   c.header('Cache-Control', 'no-cache')
-  return streamLines(c, run(lines()))
+  const outlet = new BodyOutlet()
+  const run = async () => {
+    const wire = form === 'event-stream' ? events : lines
+    await live.run(gzip ? compressed(outlet, gzip) : outlet, wire)
+    if (gzip) await outlet.write(gzip.end())
+  }
+  // Not waited for: a client that reads nothing must not hold up the end.
+  void run().finally(() => outlet.close())
+  return c.body(outlet.body)
 }
 
 function compressed(stream: Outlet<Uint8Array>, gzip: GzipStream): Outlet<Uint8Array> {
@@ -170,6 +164,9 @@ export class LiveStream implements OpenStream {
   #written = performance.now()
   readonly #opened = Date.now()
   #giveUp: (() => void) | undefined
+  #outlet: Outlet<never> | undefined
+  /** When waiting for records ends at the latest, in `performance.now()`'s time. */
+  #due = Infinity
   /** When it has gone on long enough, in `performance.now()`'s time. */
   readonly #last: number
   /** In `performance.now()`'s time: the clock may be set while Kafka is away. */
@@ -215,15 +212,14 @@ export class LiveStream implements OpenStream {
   }
 
   async run<Frames>(stream: Outlet<Frames>, wire: Wire<Frames>): Promise<void> {
-    const { heartbeat, writeDeadline, errorHandling } = this.#route.options
+    const { beatInterval, options } = this.#route
+    // A beat sooner: it is sent by the time that it is due.
+    const heartbeat = options.heartbeat - beatInterval
+    this.#outlet = stream
     stream.onAbort(() => {
       this.#stop()
       this.#giveUp?.()
     })
-    const watch = setInterval(
-      () => this.#watch(stream, writeDeadline),
-      Math.min(1_000, writeDeadline / 2),
-    )
     try {
       const preamble = wire.preamble(this.#subscription.hasGaps ? undefined : this.cursor)
       if (preamble) await this.#write(stream, wire, preamble)
@@ -245,9 +241,8 @@ export class LiveStream implements OpenStream {
           continue
         }
         this.#failWhenAway()
-        const now = performance.now()
-        const left = this.#written + heartbeat - now
-        if (left > 0) await this.#subscription.wait(Math.min(left, Math.max(0, this.#last - now)))
+        this.#due = Math.min(this.#written + heartbeat, this.#last)
+        if (performance.now() < this.#due) await this.#subscription.wait()
         else {
           await this.#write(stream, wire, wire.heartbeat(this.#filtered ? this.cursor : undefined))
         }
@@ -257,11 +252,10 @@ export class LiveStream implements OpenStream {
         await this.#write(
           stream,
           wire,
-          wire.error(asKafkaConsumeError(thrown), errorHandling.returnErrorMessage),
+          wire.error(asKafkaConsumeError(thrown), options.errorHandling.returnErrorMessage),
         )
       }
     } finally {
-      clearInterval(watch)
       await this.#finish()
     }
   }
@@ -310,15 +304,18 @@ export class LiveStream implements OpenStream {
     })
   }
 
-  /** A stalled write is the only sign of a client that is there and does not read. */
-  #watch(stream: Outlet<never>, deadline: number): void {
+  beat(): void {
     this.#lookAtKafka()
-    if (this.#writing === undefined || performance.now() - this.#writing < deadline) return
+    const now = performance.now()
+    if (now >= this.#due) this.#subscription.wake()
+    // A stalled write is the only sign of a client that is there and does not read.
+    const { writeDeadline } = this.#route.options
+    if (this.#writing === undefined || now - this.#writing < writeDeadline) return
     this.#route.figures.silent++
     this.#ending = true
     // Bun closes the connection when its timeout has passed, whatever is still queued for it.
     this.#timeout(1)
-    stream.abort()
+    this.#outlet?.abort()
     this.#giveUp?.()
   }
 
@@ -350,22 +347,19 @@ export class LiveStream implements OpenStream {
 }
 
 /** https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream */
-function events(): Wire<Uint8Array> {
-  return {
-    // Who leaves before the first record comes back to the same place, by its id.
-    preamble: (cursor) => {
-      const id = cursor === undefined ? '' : `id: ${cursor}\n`
-      return encoder.encode(`${retryField(1_000)}${id}\n`)
-    },
-    records: ({ chunk, begin, end }) =>
-      chunk.bytes.subarray(chunk.starts[begin], chunk.starts[end]),
-    gap: (gap, cursor) =>
-      encoder.encode(`event: gap\nid: ${cursor}\ndata: ${JSON.stringify(gap)}\n\n`),
-    error: (error, show) => encoder.encode(errorEvent(error, show)),
-    bytes: (frames) => frames.length,
-    // A block with only an id moves the client's last event id and dispatches nothing.
-    heartbeat: (cursor) => encoder.encode(cursor === undefined ? ': \n\n' : `id: ${cursor}\n\n`),
-  }
+const events: Wire<Uint8Array> = {
+  // Who leaves before the first record comes back to the same place, by its id.
+  preamble: (cursor) => {
+    const id = cursor === undefined ? '' : `id: ${cursor}\n`
+    return encoder.encode(`${retryField(1_000)}${id}\n`)
+  },
+  records: ({ chunk, begin, end }) => chunk.bytes.subarray(chunk.starts[begin], chunk.starts[end]),
+  gap: (gap, cursor) =>
+    encoder.encode(`event: gap\nid: ${cursor}\ndata: ${JSON.stringify(gap)}\n\n`),
+  error: (error, show) => encoder.encode(errorEvent(error, show)),
+  bytes: (frames) => frames.length,
+  // A block with only an id moves the client's last event id and dispatches nothing.
+  heartbeat: (cursor) => encoder.encode(cursor === undefined ? ': \n\n' : `id: ${cursor}\n\n`),
 }
 
 /** By chance, so that clients that lose their streams at once do not come back at once. */
@@ -380,15 +374,16 @@ function errorEvent(error: KafkaConsumeError, show: boolean): string {
 }
 
 /** Lines of JSON; what is no record has a field that no record has. A heartbeat is an empty line. */
-function lines(): Wire<Uint8Array> {
-  const line = (value: unknown) => encoder.encode(`${JSON.stringify(value)}\n`)
-  return {
-    preamble: () => undefined,
-    records: (part) => linesOf([part]),
-    gap: (gap) => line({ gap }),
-    error: (error, show) =>
-      line({ failure: { ...describeError(error, show), retryable: error.retryable } }),
-    heartbeat: () => encoder.encode('\n'),
-    bytes: (frames) => frames.length,
-  }
+const lines: Wire<Uint8Array> = {
+  preamble: () => undefined,
+  records: (part) => linesOf([part]),
+  gap: (gap) => line({ gap }),
+  error: (error, show) =>
+    line({ failure: { ...describeError(error, show), retryable: error.retryable } }),
+  heartbeat: () => encoder.encode('\n'),
+  bytes: (frames) => frames.length,
+}
+
+function line(value: unknown): Uint8Array {
+  return encoder.encode(`${JSON.stringify(value)}\n`)
 }

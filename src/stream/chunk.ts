@@ -1,7 +1,7 @@
 import { encodeBody, encodePrefix, type MessageDeserializer } from '../record/encode.ts'
 import type { Format } from '../record/format.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
-import { type Cursor, cursorLabels, type PartitionTable } from './cursor.ts'
+import type { Cursor, PartitionTable } from './cursor.ts'
 import type { FrameShape, Frames, Framing } from './source.ts'
 
 const encoder = new TextEncoder()
@@ -32,10 +32,10 @@ export function framing({ table, vector }: Cursor, deserializer: MessageDeserial
 }
 
 function shapeOf(table: PartitionTable, deserializer: MessageDeserializer): FrameShape {
-  const { partitions } = table
+  const { partitions, labels } = table
   return {
     partitions,
-    labels: cursorLabels(table),
+    labels,
     prefixes: partitions.map(({ topic, partition }) => encodePrefix(topic, partition)),
     valuesAreJson: deserializer === 'json',
   }

@@ -16,10 +16,17 @@ export type CursorEntry =
 /** The partitions of a subscription, each with its index in every vector. */
 export class PartitionTable {
   readonly partitions: ReadonlyArray<{ readonly topic: string; readonly partition: number }>
+  /** What stands before each offset in a cursor's text. Every cursor of a table shares them. */
+  readonly labels: readonly string[]
   readonly #index = new Map<string, Map<number, number>>()
 
   constructor(partitions: ReadonlyArray<{ readonly topic: string; readonly partition: number }>) {
     this.partitions = partitions
+    this.labels = partitions.map(({ topic, partition }, index) => {
+      const previous = partitions[index - 1]
+      if (previous?.topic === topic) return `,${partition}=`
+      return `${previous ? ';' : ''}${topic}:${partition}=`
+    })
     partitions.forEach(({ topic, partition }, index) => {
       const ofTopic = this.#index.get(topic) ?? new Map<number, number>()
       this.#index.set(topic, ofTopic.set(partition, index))
@@ -59,15 +66,6 @@ export class PartitionTable {
   }
 }
 
-/** What stands before each offset in a cursor's text. */
-export function cursorLabels({ partitions }: PartitionTable): string[] {
-  return partitions.map(({ topic, partition }, index) => {
-    const previous = partitions[index - 1]
-    if (previous?.topic === topic) return `,${partition}=`
-    return `${previous ? ';' : ''}${topic}:${partition}=`
-  })
-}
-
 /**
  * A position that moves, and its text. Moving within one partition costs one concatenation, since
  * the text left and right of that partition's offset is kept: records come in runs of a partition.
@@ -75,7 +73,6 @@ export function cursorLabels({ partitions }: PartitionTable): string[] {
 export class Cursor {
   readonly table: PartitionTable
   readonly vector: Float64Array
-  readonly #labels: readonly string[]
   #run = -1
   #before = ''
   #after = ''
@@ -83,7 +80,6 @@ export class Cursor {
   constructor(table: PartitionTable, vector: Float64Array) {
     this.table = table
     this.vector = vector.slice()
-    this.#labels = cursorLabels(table)
   }
 
   /** Moves one partition to its next offset and returns the text of the whole cursor. */
@@ -107,7 +103,8 @@ export class Cursor {
 
   toString(): string {
     let text = ''
-    for (let i = 0; i < this.#labels.length; i++) text += `${this.#labels[i]}${this.vector[i]}`
+    for (let i = 0; i < this.table.labels.length; i++)
+      text += `${this.table.labels[i]}${this.vector[i]}`
     return text
   }
 
@@ -115,10 +112,10 @@ export class Cursor {
     this.#run = index
     this.#before = ''
     this.#after = ''
-    for (let i = 0; i < index; i++) this.#before += `${this.#labels[i]}${this.vector[i]}`
-    this.#before += this.#labels[index]
-    for (let i = index + 1; i < this.#labels.length; i++) {
-      this.#after += `${this.#labels[i]}${this.vector[i]}`
+    for (let i = 0; i < index; i++) this.#before += `${this.table.labels[i]}${this.vector[i]}`
+    this.#before += this.table.labels[index]
+    for (let i = index + 1; i < this.table.labels.length; i++) {
+      this.#after += `${this.table.labels[i]}${this.vector[i]}`
     }
   }
 }

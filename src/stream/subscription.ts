@@ -84,7 +84,9 @@ export class Subscription {
   readonly #gaps: Gap[] = []
   readonly #onClose: () => void
   #wake: (() => void) | undefined
-  readonly #stop = new AbortController()
+  #stopped = false
+  /** Made when something is to be told of the stop: most readers never need it. */
+  #stopping: AbortController | undefined
   #closed = false
 
   constructor(setup: SubscriptionSetup) {
@@ -160,7 +162,7 @@ export class Subscription {
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
   async fill(records: number): Promise<boolean> {
-    while (!this.#stop.signal.aborted) {
+    while (!this.#stopped) {
       if (this.#gaps.length > 0 || this.#rest) return true
       const { succession, failure } = this.#tail
       if (this.#sequence === undefined) {
@@ -184,11 +186,16 @@ export class Subscription {
     return false
   }
 
-  /** Resolves when {@link next} may have something, after `milliseconds` at the latest. */
-  wait(milliseconds: number): Promise<void> {
-    if (this.#stop.signal.aborted || !this.isAtEnd) return Promise.resolve()
+  /**
+   * Resolves when {@link next} may have something.
+   *
+   * @param milliseconds After which it resolves at the latest; without it, {@link wake} may end it.
+   */
+  wait(milliseconds?: number): Promise<void> {
+    if (this.#stopped || !this.isAtEnd) return Promise.resolve()
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#wake?.(), milliseconds)
+      const timer =
+        milliseconds === undefined ? undefined : setTimeout(() => this.#wake?.(), milliseconds)
       const wake = () => {
         clearTimeout(timer)
         this.#tail.forget(wake)
@@ -202,7 +209,13 @@ export class Subscription {
 
   /** Nobody wants more: ends a wait, for records or for a place among the replays, now. */
   stop(): void {
-    this.#stop.abort()
+    this.#stopped = true
+    this.#stopping?.abort()
+    this.#wake?.()
+  }
+
+  /** Ends a {@link wait}. */
+  wake(): void {
     this.#wake?.()
   }
 
@@ -213,6 +226,12 @@ export class Subscription {
     this.#leaveRing()
     await this.#closeReplay()
     this.#onClose()
+  }
+
+  get #signal(): AbortSignal {
+    this.#stopping ??= new AbortController()
+    if (this.#stopped) this.#stopping.abort()
+    return this.#stopping.signal
   }
 
   #take(rest: { chunk: Chunk; begin: number }, limits: PartLimits): Part {
@@ -332,7 +351,7 @@ export class Subscription {
       try {
         await this.#openReplay(true)
       } catch (error) {
-        if (!this.#stop.signal.aborted) throw error
+        if (!this.#stopped) throw error
       }
       return true
     }
@@ -342,7 +361,7 @@ export class Subscription {
     }
     const prepared =
       this.#preparation && records.length > 0
-        ? await this.#preparation.insist(records, this.#stop.signal, false)
+        ? await this.#preparation.insist(records, this.#signal, false)
         : records
     if (this.#closed || !prepared) return false
     this.#skip(gaps)
@@ -405,7 +424,7 @@ export class Subscription {
 
   async #openReplay(patient: boolean): Promise<Reader> {
     const offsets = this.cursor.table.offsets(this.cursor.vector)
-    const reader = await this.#replays.open(offsets, patient, this.#stop.signal)
+    const reader = await this.#replays.open(offsets, patient, this.#signal)
     this.#reader = reader
     this.#brought = performance.now()
     this.#skip(reader.gaps)

@@ -1,0 +1,80 @@
+/** Many event stream clients that cost little: raw sockets that look for the newest time sent. */
+import { serveCommands } from './serve.ts'
+
+export type Crowd = typeof commands
+
+/** Connections under way at a time. */
+const OPENING = 200
+
+let sockets: Bun.Socket[] = []
+/** Milliseconds from what a value says to when it came, of all clients together. */
+let delays: number[] = []
+let closed = 0
+
+const commands = {
+  /** Opens more streams; resolves when all of them have their answer's head. */
+  async open({ port, path, count }: { port: number; path: string; count: number }) {
+    let left = count
+    const one = async () => {
+      while (left > 0) await connect(port, path, left--)
+    }
+    await Promise.all(Array.from({ length: OPENING }, one))
+    return { open: sockets.length - closed }
+  },
+
+  /** What came since the last time it was asked. */
+  take() {
+    const all = Float64Array.from(delays).sort()
+    delays = []
+    const at = (share: number) => all[Math.floor((all.length - 1) * share)] ?? 0
+    const mean = all.reduce((sum, delay) => sum + delay, 0) / Math.max(1, all.length)
+    return { events: all.length, mean, p50: at(0.5), p99: at(0.99), p999: at(0.999), closed }
+  },
+
+  close() {
+    for (const socket of sockets) socket.terminate()
+    sockets = []
+    closed = 0
+  },
+}
+
+serveCommands(commands)
+
+/** @param number Spreads connections over addresses: one has no more than 28,000 ports. */
+function connect(port: number, path: string, number: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isOpen = false
+    Bun.connect({
+      hostname: `127.0.0.${1 + (number % 8)}`,
+      port,
+      socket: {
+        open: (socket) => {
+          sockets.push(socket)
+          socket.write(`GET ${path} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n`)
+        },
+        data: (_, bytes) => {
+          if (isOpen) look(bytes)
+          else if (bytes.subarray(0, 12).toString('latin1') !== 'HTTP/1.1 200') {
+            reject(new Error(`Cannot open a stream: ${bytes.toString('latin1').slice(0, 300)}`))
+          }
+          isOpen = true
+          resolve()
+        },
+        close: () => {
+          closed++
+        },
+        error: (_, error) => reject(error),
+      },
+    }).catch(reject)
+  })
+}
+
+const MARK = Buffer.from('"value":"')
+
+/** Every value begins with the time at which it was sent, 16 characters in milliseconds. */
+function look(bytes: Buffer): void {
+  for (let at = bytes.indexOf(MARK); at >= 0; at = bytes.indexOf(MARK, at + 16)) {
+    const sent = Number(bytes.toString('latin1', at + MARK.length, at + MARK.length + 16))
+    if (sent > 0) delays.push(performance.timeOrigin + performance.now() - sent)
+  }
+}

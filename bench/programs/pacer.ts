@@ -1,0 +1,45 @@
+/** A producer that keeps a pace. Its values begin with the time at which they were sent. */
+
+import { type Client, call, loadClient } from '../../kafka/client.ts'
+import { serveCommands } from './serve.ts'
+
+export type Pacer = typeof commands
+
+let client: InstanceType<Client['Producer']> | undefined
+
+const commands = {
+  async open({ brokers }: { brokers: string }) {
+    const opening = new (loadClient().Producer)({
+      'bootstrap.servers': brokers,
+      'linger.ms': 0,
+      acks: 1,
+    })
+    await call('Cannot connect to Kafka', (done) => opening.connect({ timeout: 5_000 }, done))
+    client = opening
+  },
+
+  /** Sends records one by one, as evenly as timers allow. */
+  async send(sending: {
+    topic: string
+    partitions: number
+    bytes: number
+    perSecond: number
+    seconds: number
+  }) {
+    if (!client) throw new Error('Cannot send: no producer is open')
+    const { topic, partitions, bytes, perSecond, seconds } = sending
+    const begun = performance.now()
+    for (let sent = 0; sent < perSecond * seconds; ) {
+      const due = Math.floor(((performance.now() - begun) / 1_000) * perSecond)
+      for (; sent < due; sent++) {
+        const now = (performance.timeOrigin + performance.now()).toFixed(6).slice(0, 16)
+        client.produce(topic, sent % partitions, Buffer.from(now.padEnd(bytes, 'x')))
+      }
+      client.poll()
+      await Bun.sleep(Math.max(1, Math.min(50, 500 / perSecond)))
+    }
+    return { seconds: (performance.now() - begun) / 1_000 }
+  },
+}
+
+serveCommands(commands)

@@ -1,0 +1,82 @@
+/** A few records a second to very many subscribers: what they cost, and how late they get them. */
+import { type Figure, figure } from '../figure.ts'
+import type { Crowd } from '../programs/crowd.ts'
+import type { Gateway } from '../programs/gateway.ts'
+import type { Pacer } from '../programs/pacer.ts'
+import { PARTITIONS, type Scenario } from '../scenario.ts'
+
+const VALUE_BYTES = 1_000
+const PER_SECOND = 4
+const OPEN_LIMIT_MS = 120_000
+/** What Lightstreamer publishes for 20,000 on 4 processors. */
+const MEAN_MS = 128
+const IDLE_KB = 12
+
+export const crowd: Scenario = {
+  name: 'crowd',
+  summary: `memory of idle subscribers, and delay of ${PER_SECOND} records/s of 1 KB to up to 15,000 of them`,
+  async run(bench) {
+    const counts = bench.quick ? [1_000, 5_000] : [1_000, 5_000, 10_000, 15_000]
+    const seconds = bench.quick ? 10 : 20
+    const topic = await bench.topics.create(PARTITIONS, VALUE_BYTES)
+    const gateway = bench.spawn<Gateway>('gateway')
+    const clients = bench.spawn<Crowd>('crowd')
+    const pacer = bench.spawn<Pacer>('pacer')
+    const { port } = await gateway.ask('serve', { brokers: bench.brokers, topic: topic.name })
+    await pacer.ask('open', { brokers: bench.brokers })
+    const sending = {
+      topic: topic.name,
+      partitions: PARTITIONS,
+      bytes: VALUE_BYTES,
+      perSecond: PER_SECOND,
+    }
+    // Warms up what only the first records need.
+    await clients.ask('open', { port, path: '/stream', count: 10 })
+    await pacer.ask('send', { ...sending, seconds: 3 })
+    await clients.ask('close')
+    await clients.ask('take')
+    await Bun.sleep(1_000)
+
+    const figures: Figure[] = []
+    const empty = await gateway.usage()
+    let open = 0
+    for (const count of counts) {
+      await clients.ask('open', { port, path: '/stream', count: count - open }, OPEN_LIMIT_MS)
+      open = count
+      await Bun.sleep(2_000)
+      const idle = await gateway.usage()
+      await pacer.ask('send', { ...sending, seconds }, 90_000)
+      await Bun.sleep(1_000)
+      const after = await gateway.usage()
+      const came = await clients.ask('take')
+      if (came.closed > 0) throw new Error(`Cannot measure a crowd: ${came.closed} were closed`)
+      const kilobytes = (rss: number) => (rss - empty.rss) / 1024 / count
+      const of = count.toLocaleString('en-US')
+      const share = came.events / (count * PER_SECOND * seconds)
+      bench.say(
+        `  crowd of ${of}: ${kilobytes(idle.rss).toFixed(1)} KB each before, ${kilobytes(after.rss).toFixed(1)} after, mean ${came.mean.toFixed(1)} ms, p99 ${came.p99.toFixed(1)} ms, ${(share * 100).toFixed(1)} % of events seen`,
+      )
+      const isLast = count === counts.at(-1)
+      if (count === counts[0] || isLast) {
+        figures.push(
+          limited(`crowd of ${of}, idle`, 'KB each', kilobytes(idle.rss), isLast ? IDLE_KB : null),
+        )
+      }
+      figures.push(
+        limited(`crowd of ${of}, mean delay`, 'ms', came.mean, isLast ? MEAN_MS : null),
+        figure(`crowd of ${of}, p99 delay`, 'ms', came.p99),
+        figure(`crowd of ${of}, CPU`, 'µs/event', ((after.cpu - idle.cpu) / came.events) * 1e6),
+      )
+    }
+    await clients.ask('close')
+    await bench.stop(gateway, clients, pacer)
+    return figures
+  },
+}
+
+/** A figure that is to stay below a limit: the ratio says how far it is from it. */
+function limited(name: string, unit: string, value: number, limit: number | null): Figure {
+  if (limit === null) return figure(name, unit, value)
+  const ok = value <= limit
+  return { name, value, unit, beside: limit, ratio: value / limit, goal: null, ok }
+}
