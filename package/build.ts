@@ -18,9 +18,18 @@ for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE'])
 for (const name of ['Makefile', 'include', 'src']) {
   cpSync(join(root, 'native', name), join(dist, 'native', name), { recursive: true })
 }
-cpSync(join(root, 'src', 'console', 'assets'), join(dist, 'src', 'console', 'assets'), {
-  recursive: true,
-})
+// What pages load.
+for (const page of ['console', 'docs']) {
+  const assets = join('src', page, 'assets')
+  cpSync(join(root, assets), join(dist, assets), { recursive: true })
+}
+for (const name of ['swagger-ui.css', 'swagger-ui-bundle.js', 'LICENSE']) {
+  const target = name === 'LICENSE' ? 'swagger-ui.LICENSE' : name
+  cpSync(
+    join(root, 'node_modules', 'swagger-ui-dist', name),
+    join(dist, 'src', 'docs', 'assets', target),
+  )
+}
 writeFileSync(join(dist, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`)
 console.log(`${dist}: npm pack ./dist`)
 

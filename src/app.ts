@@ -4,6 +4,7 @@ import type { KnownClient } from './auth/clients.ts'
 import { type GuardOptions, guard } from './auth/guard.ts'
 import type { KafkaConsumeOptions } from './config/options.ts'
 import { kafkaConsole } from './console/console.ts'
+import { docsRoutes } from './docs/docs.ts'
 import { asKafkaConsumeError, KafkaConsumeError } from './errors.ts'
 import type { Snapshot } from './kong/entities.ts'
 import { KongProxy, type MakeRoute, type ServedRoute } from './kong/proxy.ts'
@@ -47,6 +48,8 @@ export interface GatewayOptions {
   readonly maxSubscribers?: number
   /** Where the console page is, or `off`; routes go before it. Default: `/`. */
   readonly console?: string
+  /** Whether `/openapi.json` and `/docs` are there; routes go before them. Default: true. */
+  readonly docs?: boolean
 }
 
 /** A gateway: an app to serve, and its life. */
@@ -93,6 +96,7 @@ export function createGateway(
     addressOf = () => 'unknown',
     maxSubscribers = Infinity,
     console: page = '/',
+    docs = true,
   }: GatewayOptions,
   makeRoute?: MakeRoute,
 ): Gateway {
@@ -114,7 +118,11 @@ export function createGateway(
   const served = () => [...servedOf(own), ...proxy.served()]
   const figures = metrics ? kafkaMetrics(() => byName(served())) : undefined
   const pages = new Hono({ strict: false })
-  if (page !== 'off') pages.get('/status', statusHandler(served)).route(page, kafkaConsole())
+  if (docs) pages.route('/', docsRoutes(served))
+  if (page !== 'off') {
+    pages.get('/status', statusHandler(served))
+    pages.route(page, kafkaConsole({ docs: docs ? '/docs' : undefined }))
+  }
 
   const app = new Hono()
   app.use(observeRequests(figures ? [figures.observe] : []))

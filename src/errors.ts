@@ -36,6 +36,11 @@ const STATUS = {
   SHUTTING_DOWN: 503,
 } as const
 
+/** The HTTP status of each code. */
+export const ERROR_STATUSES: Readonly<Record<ErrorCode, number>> = STATUS
+/** All codes. */
+export const ERROR_CODES = Object.keys(STATUS) as readonly ErrorCode[]
+
 /** A stable error code; an exhaustive `switch` over it is safe. */
 export type ErrorCode = keyof typeof STATUS
 

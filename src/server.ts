@@ -96,6 +96,7 @@ async function main(): Promise<void> {
     addressOf: addressFinder(getConnInfo, config.trustedProxies),
     maxSubscribers: config.maxSubscribers,
     console: config.console,
+    docs: config.docs,
   })
   gateway.apply(store.snapshot())
   store.onChange((snapshot) => gateway.apply(snapshot))

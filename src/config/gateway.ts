@@ -173,6 +173,12 @@ const settings = {
     v.description('Path of the console page, or off for none; routes go before it'),
     v.metadata({ flag: 'console', variable: 'CONSOLE', value: 'path', default: '/' }),
   ),
+  docs: v.pipe(
+    v.optional(v.picklist(['on', 'off'], 'on or off is required'), 'on'),
+    v.transform((text) => text === 'on'),
+    v.description('Whether the API is described at /openapi.json and /docs: on, off'),
+    v.metadata({ flag: 'docs', variable: 'DOCS', value: 'switch', default: 'on' }),
+  ),
   logLevel: v.pipe(
     v.optional(v.picklist(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')} is required`), 'info'),
     v.description(`Least important log lines to print: ${LOG_LEVELS.join(', ')}`),

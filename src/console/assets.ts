@@ -4,20 +4,23 @@ import { readPackageFile } from './files.ts'
 
 const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
 
-/** What the page loads, by the name that it asks for. Nothing comes from elsewhere. */
-const FILES: Readonly<Record<string, () => string | URL>> = {
-  'console.css': () => own('console.css'),
-  'console.js': () => own('console.js'),
-  'charts.js': () => own('charts.js'),
-  'dom.js': () => own('dom.js'),
-  'format.js': () => own('format.js'),
-  'overview.js': () => own('overview.js'),
-  'record.js': () => own('record.js'),
-  'tail.js': () => own('tail.js'),
-  'theme.js': () => own('theme.js'),
-  'icon.svg': () => own('icon.svg'),
-  'uplot.js': () => import.meta.resolve('uplot/dist/uPlot.iife.min.js'),
-  'uplot.css': () => import.meta.resolve('uplot/dist/uPlot.min.css'),
+/** Files by the names that a page asks for, each with the places where it may be. */
+export type Files = Readonly<Record<string, () => ReadonlyArray<string | URL>>>
+
+/** What the page loads. Nothing comes from elsewhere. */
+const FILES: Files = {
+  'console.css': () => [own('console.css')],
+  'console.js': () => [own('console.js')],
+  'charts.js': () => [own('charts.js')],
+  'dom.js': () => [own('dom.js')],
+  'format.js': () => [own('format.js')],
+  'overview.js': () => [own('overview.js')],
+  'record.js': () => [own('record.js')],
+  'tail.js': () => [own('tail.js')],
+  'theme.js': () => [own('theme.js')],
+  'icon.svg': () => [own('icon.svg')],
+  'uplot.js': () => [import.meta.resolve('uplot/dist/uPlot.iife.min.js')],
+  'uplot.css': () => [import.meta.resolve('uplot/dist/uPlot.min.css')],
 }
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -26,16 +29,21 @@ const TYPES: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',
 }
 
-/** The files of the console page, each read once. */
+/** The files of the console page. */
 export function assetRoutes(): Hono {
+  return fileRoutes(FILES)
+}
+
+/** Serves files, each read once. */
+export function fileRoutes(files: Files): Hono {
   const contents = new Map<string, Promise<Uint8Array<ArrayBuffer>>>()
   const app = new Hono()
   app.use(etag())
   app.get('/:name', async (c) => {
     const name = c.req.param('name')
-    const url = Object.hasOwn(FILES, name) ? FILES[name]?.() : undefined
-    if (url === undefined) return c.notFound()
-    const reading = contents.get(name) ?? readPackageFile(url)
+    const places = Object.hasOwn(files, name) ? files[name] : undefined
+    if (!places) return c.notFound()
+    const reading = contents.get(name) ?? firstOf(places())
     contents.set(name, reading)
     // Asked for again each time, and not sent again: a page never has files of another version.
     c.header('Cache-Control', 'no-cache')
@@ -43,4 +51,13 @@ export function assetRoutes(): Hono {
     return c.body(await reading)
   })
   return app
+}
+
+async function firstOf([place = '', ...others]: ReadonlyArray<string | URL>) {
+  try {
+    return await readPackageFile(place)
+  } catch (error) {
+    if (others.length === 0) throw error
+    return firstOf(others)
+  }
 }

@@ -5,7 +5,9 @@ import { assetRoutes } from './assets.ts'
 import { type ConsoleLinks, page } from './page.ts'
 
 /** Where the console finds what it shows. */
-export type ConsoleOptions = Partial<ConsoleLinks>
+export type ConsoleOptions = {
+  readonly [Name in keyof ConsoleLinks]?: ConsoleLinks[Name] | undefined
+}
 
 /**
  * A page that shows routes, topics, figures and a live tail. It has no access of its own: it asks

@@ -34,10 +34,14 @@ export type SocketPlan =
   | { readonly acks: true; readonly maxUnacked: number; readonly wanted: Wanted }
 
 const FILTERS = ['topic', 'partition', 'key', 'filter']
-const READ = ['format', 'max_records', 'max_bytes', 'timeout', 'cursor', 'start', ...FILTERS]
-const STREAM = ['format', 'start', 'cursor', 'last_event_id', ...FILTERS]
+/** What a GET of mode `http-get` knows. */
+export const READ = ['format', 'max_records', 'max_bytes', 'timeout', 'cursor', 'start', ...FILTERS]
+/** What a stream knows. */
+export const STREAM = ['format', 'start', 'cursor', 'last_event_id', ...FILTERS]
 const SOCKET = ['acks', ...STREAM]
 const ACKED = ['acks', 'max_unacked', ...FILTERS]
+/** What a WebSocket knows, with acknowledgements or without. */
+export const SOCKET_PARAMETERS = [...new Set([...SOCKET, ...ACKED])]
 
 /**
  * @param query The request's query.

@@ -171,6 +171,24 @@ describe('the console page', () => {
     await untilShown(['later', 'meanwhile', 'first'])
   }, 60_000)
 
+  test('leads to the API docs, which show every operation without a word in the console', async () => {
+    const { page } = browser
+    const elsewhere: string[] = []
+    page.on('request', (request) => {
+      if (!request.url().startsWith(url) && !request.url().startsWith('data:')) {
+        elsewhere.push(request.url())
+      }
+    })
+    await page.locator('nav a', { hasText: 'API' }).click()
+    await page.locator('.opblock').first().waitFor({ timeout: 15_000 })
+    const shown = await page.locator('.opblock-summary-path').allTextContents()
+    for (const path of ['/messages', '/stream', '/healthz', '/metrics']) {
+      expect(shown.map((text) => text.replaceAll('\u200b', ''))).toContain(path)
+    }
+    expect(elsewhere).toEqual([])
+    expect(browser.problems).toEqual([])
+  }, 45_000)
+
   test('says it when Kafka is away', async () => {
     // A port that nobody listens on.
     const away = await GatewayProcess.listening(['--brokers', '127.0.0.1:1', '--topics', 't'])

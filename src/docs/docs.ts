@@ -1,0 +1,70 @@
+/** `/openapi.json`, and a page that shows it. */
+import { Hono } from 'hono'
+import { html } from 'hono/html'
+import { secureHeaders } from 'hono/secure-headers'
+import { fileRoutes } from '../console/assets.ts'
+import { type DescribedRoute, openApi } from './openapi.ts'
+
+const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
+/** In a checkout Swagger UI is among the packages; the published package brings a copy. */
+const swagger = (name: string) => () => [own(name), import.meta.resolve(`swagger-ui-dist/${name}`)]
+
+const FILES = {
+  'docs.js': () => [own('docs.js')],
+  'swagger-ui.css': swagger('swagger-ui.css'),
+  'swagger-ui-bundle.js': swagger('swagger-ui-bundle.js'),
+}
+
+/**
+ * The API's description by OpenAPI 3.1 at `/openapi.json`, and at `/docs` a page to read and try it.
+ * The page loads nothing from elsewhere.
+ *
+ * @param routes Asked at each request.
+ */
+export function docsRoutes(routes: () => readonly DescribedRoute[]): Hono {
+  const app = new Hono()
+  app.get('/openapi.json', (c) => {
+    c.header('Cache-Control', 'no-store')
+    return c.json(openApi(routes()))
+  })
+  app.use(
+    '/docs',
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        // Swagger UI writes styles into its elements, and its icons are data.
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        imgSrc: ["'self'", 'data:'],
+        connectSrc: ["'self'"],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+      strictTransportSecurity: false,
+      xFrameOptions: 'DENY',
+    }),
+  )
+  app.get('/docs', (c) => {
+    c.header('Cache-Control', 'no-store')
+    return c.html(PAGE)
+  })
+  app.route('/docs', fileRoutes(FILES))
+  return app
+}
+
+const PAGE = html`<!doctype html>
+<html lang="en" data-document="openapi.json">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Kafka over HTTP: API</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+<script src="docs/swagger-ui-bundle.js" defer></script>
+<script src="docs/docs.js" type="module"></script>
+</head>
+<body>
+<div id="docs"></div>
+</body>
+</html>`

@@ -1,0 +1,265 @@
+import { toJsonSchema } from '@valibot/to-json-schema'
+import packageJson from '../../package.json' with { type: 'json' }
+import { ERROR_STATUSES } from '../errors.ts'
+import { READ, SOCKET_PARAMETERS, STREAM } from '../plugin/parameters.ts'
+import type { RouteStats } from '../plugin/route.ts'
+import { PARAMETERS, SCHEMAS } from './schemas.ts'
+
+/** A route to describe. */
+export interface DescribedRoute {
+  readonly name: string
+  readonly paths: readonly string[]
+  readonly hosts: readonly string[]
+  readonly handler: { stats(): Pick<RouteStats, 'mode' | 'topics'> }
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+const ref = (name: keyof typeof SCHEMAS) => ({ $ref: `#/components/schemas/${name}` })
+const json = (name: keyof typeof SCHEMAS) => ({ 'application/json': { schema: ref(name) } })
+const text = (description: string) => ({ schema: { type: 'string', description } })
+
+/**
+ * The OpenAPI 3.1 document of a gateway with these routes. A route whose path is an expression is
+ * left out: OpenAPI has no word for it.
+ */
+export function openApi(routes: readonly DescribedRoute[]): Json {
+  const paths: Record<string, Json> = { ...OPERATIONS }
+  for (const route of routes) {
+    const { mode, topics } = route.handler.stats()
+    for (const path of route.paths) {
+      if (path.startsWith('~') || Object.hasOwn(paths, path)) continue
+      const about = { tags: ['Records'], description: describe(route, topics) }
+      paths[path] = { get: { ...about, ...operation(mode, `get ${path}`) } }
+      if (mode === 'http-get' || mode === 'auto') {
+        const below = `${path.replace(/\/$/, '')}/offsets`
+        paths[below] ??= { post: { ...about, ...commit(`post ${below}`) } }
+      }
+    }
+  }
+  const schemas = Object.fromEntries(
+    Object.entries(SCHEMAS).map(([name, schema]) => [name, schemaOf(schema)]),
+  )
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Kafka over HTTP',
+      version: packageJson.version,
+      license: { name: packageJson.license, identifier: packageJson.license },
+      description:
+        'Apache Kafka topics over HTTP: records by GET, or streamed. Fields and headers that a client does not know are to be ignored.',
+    },
+    servers: [{ url: '/' }],
+    tags: [
+      { name: 'Records', description: 'Reading topics' },
+      { name: 'Operations', description: 'How the gateway is' },
+    ],
+    security: [{}, { bearer: [] }, { basic: [] }],
+    paths,
+    components: {
+      schemas,
+      responses: { Error: { description: 'What cannot be done', content: json('Error') } },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', description: 'A key, or a JSON Web Token' },
+        basic: { type: 'http', scheme: 'basic' },
+      },
+    },
+  }
+}
+
+function describe({ name, hosts, paths }: DescribedRoute, topics: readonly string[]): string {
+  const parts = [
+    `Topics: ${topics.map((topic) => `\`${topic}\``).join(', ')}.`,
+    paths.includes(name) ? '' : `Route \`${name}\`.`,
+    hosts.length === 0 ? '' : `On ${hosts.map((host) => `\`${host}\``).join(', ')}.`,
+  ]
+  return parts.filter(Boolean).join(' ')
+}
+
+function operation(mode: RouteStats['mode'], operationId: string): Json {
+  if (mode === 'http-get') return { operationId, ...once }
+  if (mode === 'server-sent-events') return { operationId, ...streamed }
+  if (mode === 'websocket') return { operationId, ...socket }
+  return {
+    operationId,
+    summary: 'Read once, or as a stream',
+    parameters: parametersOf([...READ, ...STREAM, ...SOCKET_PARAMETERS], [LAST_EVENT_ID]),
+    responses: {
+      ...once.responses,
+      200: {
+        description: 'As `Accept` asks',
+        headers: once.responses[200].headers,
+        content: { ...once.responses[200].content, ...streamed.responses[200].content },
+      },
+      101: socket.responses[101],
+    },
+  }
+}
+
+function commit(operationId: string): Json {
+  return {
+    operationId,
+    summary: 'Commit for the consumer group',
+    requestBody: { required: true, content: json('Offsets') },
+    responses: { 204: { description: 'Kafka has them' }, ...refusals(400, 405, 502, 503, 504) },
+  }
+}
+
+/** Schemas in JSON Schema of 2020-12, which is what OpenAPI 3.1 has. */
+function schemaOf(schema: Parameters<typeof toJsonSchema>[0]): Json {
+  const { $schema: _, ...rest } = toJsonSchema(schema, {
+    target: 'draft-2020-12',
+    typeMode: 'input',
+  })
+  return rest
+}
+
+function parametersOf(names: readonly string[], more: readonly Json[] = []): readonly Json[] {
+  const query = [...new Set(names)].map((name) => {
+    const found = PARAMETERS[name]
+    if (!found) throw new Error(`Cannot describe parameter ${name}: it has no schema`)
+    const schema = schemaOf(found.schema)
+    return {
+      name,
+      in: 'query',
+      description: found.description,
+      schema: found.isRepeatable ? { type: 'array', items: schema } : schema,
+    }
+  })
+  return [...query, ...more]
+}
+
+/** Statuses by which a request is refused, each with its codes. */
+function refusals(...statuses: readonly number[]): Record<number, Json> {
+  return Object.fromEntries(
+    statuses.map((status) => {
+      const codes = Object.entries(ERROR_STATUSES).filter(([, found]) => found === status)
+      const description = codes.map(([code]) => `\`${code}\``).join(', ')
+      return [status, { description, content: json('Error') }]
+    }),
+  )
+}
+
+const LAST_EVENT_ID = {
+  name: 'Last-Event-ID',
+  in: 'header',
+  description: 'Resume exactly there; it goes before the query',
+  schema: ref('Cursor'),
+}
+
+const REFUSALS = refusals(400, 401, 403, 404, 405, 406, 429, 500, 502, 503, 504)
+
+const lines = {
+  schema: { type: 'string', description: 'One JSON a line, each a `Line`' },
+  example:
+    '{"topic":"orders","partition":0,"offset":42,"timestamp":1787305085262,"key":null,"value":"hello","headers":{}}\n',
+}
+
+const once = {
+  summary: 'Read once',
+  parameters: parametersOf(READ),
+  responses: {
+    200: {
+      description:
+        'Records, perhaps none. Without a position each goes to one caller of the consumer group, and is committed when it was delivered; from a position nothing is committed, and the headers say where to go on',
+      headers: {
+        'Kafka-Cursor': text('From a position: where to go on'),
+        Link: text('From a position: the next page, as `<…>; rel="next"`'),
+        'Kafka-Gaps': text('From a position: a JSON array of gaps, where there are any'),
+      },
+      content: {
+        'application/json': {
+          schema: { anyOf: [ref('KongRecords'), ref('Records'), { type: 'array', items: {} }] },
+        },
+        'application/x-ndjson': lines,
+      },
+    },
+    ...REFUSALS,
+  },
+} as const
+
+const streamed = {
+  summary: 'Follow as a stream',
+  parameters: parametersOf(STREAM, [LAST_EVENT_ID]),
+  responses: {
+    200: {
+      description:
+        'Records as they come, until either side ends it. In an event stream `id` is the cursor after the record, `event: gap` has a `Gap` as data and `event: error` an `Error`; comments are heartbeats',
+      headers: { 'Kafka-Cursor': text('Where reading began') },
+      content: {
+        'text/event-stream': {
+          schema: {
+            type: 'string',
+            description: 'Server-Sent Events; the data of each is a `Record`',
+          },
+          example:
+            'retry: 2258\n\nid: orders:0=43\ndata: {"topic":"orders","partition":0,"offset":42,"timestamp":1787305085262,"key":null,"value":"hello","headers":{}}\n\n',
+        },
+        'application/x-ndjson': lines,
+      },
+    },
+    ...REFUSALS,
+  },
+} as const
+
+const socket = {
+  summary: 'Open a WebSocket',
+  parameters: parametersOf(SOCKET_PARAMETERS),
+  responses: {
+    101: {
+      description:
+        'Text frames: each a `Record`, or `{"cursor"}`, `{"gap"}` or `{"failure"}`. With `acks=true` the client answers `{"ack":{"topic","partition","offset"}}`',
+    },
+    ...REFUSALS,
+    ...refusals(426),
+  },
+} as const
+
+const OPERATIONS: Record<string, Json> = {
+  '/healthz': {
+    get: {
+      operationId: 'healthz',
+      tags: ['Operations'],
+      summary: 'Whether the process lives',
+      security: [{}],
+      responses: { 200: { description: 'It does', content: json('Health') } },
+    },
+  },
+  '/readyz': {
+    get: {
+      operationId: 'readyz',
+      tags: ['Operations'],
+      summary: 'Whether requests can be served',
+      security: [{}],
+      responses: {
+        200: { description: 'They can', content: json('Health') },
+        503: { description: 'They cannot, and why', content: json('Health') },
+      },
+    },
+  },
+  '/metrics': {
+    get: {
+      operationId: 'metrics',
+      tags: ['Operations'],
+      summary: "Metrics in Prometheus's text format",
+      responses: {
+        200: {
+          description: 'All of them',
+          content: { 'text/plain': { schema: { type: 'string' } } },
+        },
+        ...refusals(401, 403),
+      },
+    },
+  },
+  '/status': {
+    get: {
+      operationId: 'status',
+      tags: ['Operations'],
+      summary: 'Routes, topics and groups',
+      responses: {
+        200: { description: 'As of a second ago', content: json('Status') },
+        ...refusals(401, 403),
+      },
+    },
+  },
+}

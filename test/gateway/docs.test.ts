@@ -1,0 +1,154 @@
+/** The API's description: valid, complete, and true of what is served. */
+import { describe, expect, test } from 'bun:test'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import * as v from 'valibot'
+import { createGateway } from '../../src/app.ts'
+import { type DescribedRoute, openApi } from '../../src/docs/openapi.ts'
+import { PARAMETERS, SCHEMAS } from '../../src/docs/schemas.ts'
+import { ERROR_STATUSES, KafkaConsumeError } from '../../src/errors.ts'
+import { parseRead, parseSocket, parseStream } from '../../src/plugin/parameters.ts'
+import { SseClient } from '../support/sse.ts'
+import { until } from '../support/wait.ts'
+import { GatewayProcess } from './gateway-process.ts'
+
+const MODES = ['http-get', 'server-sent-events', 'websocket', 'auto'] as const
+
+const routes: DescribedRoute[] = MODES.map((mode) => ({
+  name: mode,
+  paths: [`/${mode}`, '~/expression$'],
+  hosts: mode === 'auto' ? ['example.org'] : [],
+  handler: { stats: () => ({ mode, topics: ['t'] }) },
+}))
+
+interface Operation {
+  readonly operationId: string
+  readonly parameters?: ReadonlyArray<{ readonly name: string; readonly in: string }>
+  readonly responses: Readonly<Record<string, { readonly content?: Record<string, unknown> }>>
+}
+const paths = openApi(routes)['paths'] as Record<string, Record<string, Operation>>
+const get = (path: string) => paths[path]?.['get'] as Operation
+
+describe('the document', () => {
+  test.each([{ of: routes }, { of: [] }])(
+    'is valid by the schema of OpenAPI 3.1',
+    async ({ of }) => {
+      const validator = new Validator()
+      const result = await validator.validate({ ...openApi(of) })
+      expect(result).toEqual({ valid: true })
+      expect(validator.version).toBe('3.1')
+      // The validator finds what is wrong.
+      expect(await new Validator().validate({ openapi: '3.1.0', info: {} })).toMatchObject({
+        valid: false,
+      })
+    },
+  )
+
+  test('every reference leads somewhere, every operation has an id of its own', () => {
+    const document = openApi(routes)
+    const text = JSON.stringify(document)
+    const { schemas } = document['components'] as { schemas: object }
+    for (const [, name = ''] of text.matchAll(/#\/components\/schemas\/(\w+)/g)) {
+      expect(Object.keys(schemas)).toContain(name)
+    }
+    const ids = [...text.matchAll(/"operationId":"([^"]+)"/g)].map(([, id]) => id)
+    expect(new Set(ids).size).toBe(ids.length)
+  })
+
+  test('describes records as JSON, events and lines, and every status with its codes', () => {
+    expect(Object.keys(get('/http-get').responses[200]?.content ?? {})).toEqual([
+      'application/json',
+      'application/x-ndjson',
+    ])
+    expect(Object.keys(get('/server-sent-events').responses[200]?.content ?? {})).toEqual([
+      'text/event-stream',
+      'application/x-ndjson',
+    ])
+    expect(Object.keys(get('/auto').responses[200]?.content ?? {})).toHaveLength(3)
+    expect(paths['/http-get/offsets']).toHaveProperty('post')
+    expect(paths['/server-sent-events/offsets']).toBeUndefined()
+    const text = JSON.stringify(get('/http-get').responses)
+    for (const code of ['INVALID_CURSOR', 'KAFKA_UNAVAILABLE', 'TOO_MANY_REPLAYS']) {
+      expect(text).toContain(code)
+    }
+    for (const status of new Set(Object.values(ERROR_STATUSES))) {
+      if (status === 413) continue // Of what is written, not read.
+      expect(JSON.stringify(paths)).toContain(`"${status}":`)
+    }
+    expect(Object.keys(paths)).not.toContain('~/expression$')
+  })
+
+  test.each([
+    ['/http-get', [(query: URLSearchParams) => parseRead(query, ['t'])]],
+    ['/server-sent-events', [(query: URLSearchParams) => parseStream(query, undefined, ['t'])]],
+    [
+      '/websocket',
+      ['true', 'false'].map((acks) => (query: URLSearchParams) => {
+        query.set('acks', acks)
+        return parseSocket(query, ['t'])
+      }),
+    ],
+  ] as const)('the parameters of %s are those that are understood', (path, parsers) => {
+    const known = parsers.flatMap((parse) => {
+      try {
+        parse(new URLSearchParams('nothing=1'))
+      } catch (error) {
+        if (!(error instanceof KafkaConsumeError)) throw error
+        return /parameters here are (.*)$/.exec(error.message)?.[1]?.split(', ') ?? []
+      }
+      return []
+    })
+    const described = get(path).parameters?.filter((parameter) => parameter.in === 'query')
+    expect(new Set(described?.map(({ name }) => name))).toEqual(new Set(known))
+  })
+
+  test.each(['max_records', 'max_bytes', 'timeout'])(
+    'the range of %s is the one that is allowed',
+    (name) => {
+      const refused = (value: number) => {
+        try {
+          parseRead(new URLSearchParams([[name, String(value)]]), ['t'])
+          return false
+        } catch {
+          return true
+        }
+      }
+      const schema = PARAMETERS[name]?.schema as v.GenericSchema
+      for (const value of [-1, 0, 1, 10_000, 10_001, 60_000, 60_001, 2 ** 24, 2 ** 24 + 1]) {
+        expect(refused(value)).toBe(!v.is(schema, value))
+      }
+    },
+  )
+
+  test('off, it is not there', async () => {
+    const { app } = createGateway({ docs: false, metrics: false })
+    for (const path of ['/docs', '/openapi.json', '/docs/docs.js']) {
+      expect((await app.request(path)).status).toBe(404)
+    }
+  })
+})
+
+test('what a gateway sends is what is described', async () => {
+  const { gateway, url } = await GatewayProcess.listening()
+  await using _ = gateway
+  await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'readiness', 20_000)
+  const json = async (path: string) => (await fetch(url + path)).json()
+  const strict = (value: unknown, schema: v.GenericSchema) => {
+    // Also what a schema does not name would show.
+    expect(v.parse(schema, value)).toEqual(value)
+  }
+  strict(await json('/readyz'), SCHEMAS.Health)
+  strict(await json('/status'), SCHEMAS.Status)
+  strict(await json('/messages?max_records=2'), SCHEMAS.KongRecords)
+  strict(await json('/messages?start=earliest&format=records&max_records=2'), SCHEMAS.Records)
+  strict(await json('/messages?max_records=0'), SCHEMAS.Error)
+  strict(await json('/nowhere'), SCHEMAS.Error)
+  const stream = await SseClient.open(`${url}/stream?start=earliest`)
+  await stream.until(1)
+  strict(JSON.parse(stream.events[0]?.data ?? ''), SCHEMAS.Record)
+  strict(stream.lastEventId, SCHEMAS.Cursor)
+  await stream[Symbol.asyncDispose]()
+  const document = (await json('/openapi.json')) as { paths: object }
+  for (const path of ['/messages', '/stream', '/socket', '/status']) {
+    expect(Object.keys(document.paths)).toContain(path)
+  }
+}, 60_000)
