@@ -5,22 +5,22 @@ import { readPackageFile } from './files.ts'
 const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
 
 /** Files by the names that a page asks for, each with the places where it may be. */
-export type Files = Readonly<Record<string, () => ReadonlyArray<string | URL>>>
+export type Files = Readonly<Record<string, ReadonlyArray<() => string | URL>>>
 
 /** What the page loads. Nothing comes from elsewhere. */
 const FILES: Files = {
-  'console.css': () => [own('console.css')],
-  'console.js': () => [own('console.js')],
-  'charts.js': () => [own('charts.js')],
-  'dom.js': () => [own('dom.js')],
-  'format.js': () => [own('format.js')],
-  'overview.js': () => [own('overview.js')],
-  'record.js': () => [own('record.js')],
-  'tail.js': () => [own('tail.js')],
-  'theme.js': () => [own('theme.js')],
-  'icon.svg': () => [own('icon.svg')],
-  'uplot.js': () => [import.meta.resolve('uplot/dist/uPlot.iife.min.js')],
-  'uplot.css': () => [import.meta.resolve('uplot/dist/uPlot.min.css')],
+  'console.css': [() => own('console.css')],
+  'console.js': [() => own('console.js')],
+  'charts.js': [() => own('charts.js')],
+  'dom.js': [() => own('dom.js')],
+  'format.js': [() => own('format.js')],
+  'overview.js': [() => own('overview.js')],
+  'record.js': [() => own('record.js')],
+  'tail.js': [() => own('tail.js')],
+  'theme.js': [() => own('theme.js')],
+  'icon.svg': [() => own('icon.svg')],
+  'uplot.js': [() => import.meta.resolve('uplot/dist/uPlot.iife.min.js')],
+  'uplot.css': [() => import.meta.resolve('uplot/dist/uPlot.min.css')],
 }
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -43,7 +43,7 @@ export function fileRoutes(files: Files): Hono {
     const name = c.req.param('name')
     const places = Object.hasOwn(files, name) ? files[name] : undefined
     if (!places) return c.notFound()
-    const reading = contents.get(name) ?? firstOf(places())
+    const reading = contents.get(name) ?? firstOf(places)
     contents.set(name, reading)
     // Asked for again each time, and not sent again: a page never has files of another version.
     c.header('Cache-Control', 'no-cache')
@@ -53,9 +53,9 @@ export function fileRoutes(files: Files): Hono {
   return app
 }
 
-async function firstOf([place = '', ...others]: ReadonlyArray<string | URL>) {
+async function firstOf([place, ...others]: Files[string]): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    return await readPackageFile(place)
+    return await readPackageFile(place?.() ?? '')
   } catch (error) {
     if (others.length === 0) throw error
     return firstOf(others)

@@ -6,13 +6,17 @@ import { fileRoutes } from '../console/assets.ts'
 import { type DescribedRoute, openApi } from './openapi.ts'
 
 const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
-/** In a checkout Swagger UI is among the packages; the published package brings a copy. */
-const swagger = (name: string) => () => [own(name), import.meta.resolve(`swagger-ui-dist/${name}`)]
-
+// In a checkout Swagger UI is among the packages; the published package brings a copy.
 const FILES = {
-  'docs.js': () => [own('docs.js')],
-  'swagger-ui.css': swagger('swagger-ui.css'),
-  'swagger-ui-bundle.js': swagger('swagger-ui-bundle.js'),
+  'docs.js': [() => own('docs.js')],
+  'swagger-ui.css': [
+    () => own('swagger-ui.css'),
+    () => import.meta.resolve('swagger-ui-dist/swagger-ui.css'),
+  ],
+  'swagger-ui-bundle.js': [
+    () => own('swagger-ui-bundle.js'),
+    () => import.meta.resolve('swagger-ui-dist/swagger-ui-bundle.js'),
+  ],
 }
 
 /**
