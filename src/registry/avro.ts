@@ -1,11 +1,18 @@
 import avro, { type Schema as AvroSchema, type ForSchemaOptions, type Type, types } from 'avsc'
+import { textOf } from '../record/encode.ts'
 import type { Decode } from './schemas.ts'
+
+/** Items of an array that may take no bytes at all: a count alone must not make work without end. */
+const MAX_EMPTY_ITEMS = 10_000
 
 /**
  * A decoder of Avro's binary encoding by the schema that a record was written with. Its JSON is
  * plain: unions are the value of their branch, `bytes` and `fixed` are base64, `decimal` is text such
  * as "12.50", other logical types stay the numbers or texts that they are, and numbers have all
  * their digits. NaN and the infinities are texts.
+ *
+ * avsc reads the schema; the bytes are read here, since avsc loses or refuses digits of longs, and
+ * believes a count that the bytes have no items for.
  *
  * @param text The schema.
  * @param referred Schemas that it refers to by name, in an order in which each follows what it needs.
@@ -17,10 +24,14 @@ export function avroDecoder(text: string, referred: readonly string[]): Decode {
   for (const one of referred) avro.Type.forSchema(parse(one), options)
   const type = avro.Type.forSchema(parse(text), options)
   // Confluent's serializers write a schema of plain bytes without their length.
-  if (type.typeName === 'bytes') return (payload) => base64(payload)
+  if (type.typeName === 'bytes') return base64
+  const read = readerOf(type, new Map())
   return (payload) => {
-    const buffer = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-    return jsonOf(type.fromBuffer(buffer), type)
+    const source = new Source(payload)
+    const json = read(source)
+    if (source.left > 0)
+      throw new Error(`${source.left} bytes are left behind what the schema says`)
+    return json
   }
 }
 
@@ -33,87 +44,120 @@ function parse(text: string): AvroSchema {
   }
 }
 
-/** Longs beyond 2^53 keep their digits. */
-const bigLong = types.LongType.__with({
-  fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
-  toBuffer: (value: bigint) => {
-    const buffer = Buffer.alloc(8)
-    buffer.writeBigInt64LE(value)
-    return buffer
-  },
-  fromJSON: BigInt,
-  toJSON: Number,
-  isValid: (value: unknown) => typeof value === 'bigint',
-  compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
-})
+/** Digits after the point of decimals, by the type that holds their bytes. */
+const scales = new WeakMap<Type, number>()
 
-interface Decimal {
-  readonly scale: number
-}
-
-/** Types of decimals, by the type that holds their bytes. */
-const decimals = new WeakMap<Type, Decimal>()
-
-/** Makes the types whose values differ from what avsc makes of them; the rest it makes itself. */
+/** Makes the types of decimals, and remembers that they are; avsc makes the rest. */
 function typeHook(schema: AvroSchema, options: ForSchemaOptions): Type | undefined {
-  if (schema === 'long') return bigLong
   if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) return undefined
   const { logicalType, ...plain } = schema as Record<string, unknown>
   const { type, scale } = plain
-  if (type === 'long') return bigLong
   if (logicalType !== 'decimal' || (type !== 'bytes' && type !== 'fixed')) return undefined
   const made =
     type === 'bytes'
       ? new types.BytesType()
       : avro.Type.forSchema(plain as unknown as AvroSchema, options)
-  decimals.set(made, { scale: typeof scale === 'number' ? scale : 0 })
+  scales.set(made, typeof scale === 'number' ? scale : 0)
   return made
 }
 
-function jsonOf(value: unknown, type: Type): string {
-  if (type === bigLong) return String(value)
+/** Reads one value and makes JSON of it. */
+type Read = (source: Source) => string
+
+/** @param made Readers of named types, which may hold themselves. */
+function readerOf(type: Type, made: Map<Type, Read>): Read {
+  const known = made.get(type)
+  if (known) return known
+  let read: Read | undefined
+  made.set(type, (source) => (read as Read)(source))
+  read = makeReader(type, (inner) => readerOf(inner, made))
+  made.set(type, read)
+  return read
+}
+
+function makeReader(type: Type, of: (inner: Type) => Read): Read {
   switch (type.typeName) {
     case 'null':
-      return 'null'
+      return () => 'null'
     case 'boolean':
+      return (source) => (source.byte() ? 'true' : 'false')
     case 'int':
-      return String(value)
+    case 'long':
+      return (source) => String(source.long())
     case 'float':
+      return (source) => numberText(source.view(4).getFloat32(0, true))
     case 'double':
-      return Number.isFinite(value) ? String(value) : `"${value}"`
+      return (source) => numberText(source.view(8).getFloat64(0, true))
+    case 'string':
+      return (source) => JSON.stringify(source.text())
     case 'bytes':
+      return bytesReader(type, (source) => source.take(source.count()))
     case 'fixed': {
-      const decimal = decimals.get(type)
-      return decimal ? decimalText(value as Uint8Array, decimal) : base64(value as Uint8Array)
+      const { size } = type as types.FixedType
+      return bytesReader(type, (source) => source.take(size))
+    }
+    case 'enum': {
+      const symbols = (type as types.EnumType).symbols.map((symbol) => JSON.stringify(symbol))
+      return (source) => pick(symbols, source.count(), 'symbol')
     }
     case 'array': {
-      const { itemsType } = type as types.ArrayType
-      return `[${(value as unknown[]).map((item) => jsonOf(item, itemsType)).join(',')}]`
+      const item = of((type as types.ArrayType).itemsType)
+      return (source) => `[${blocks(source, item).join(',')}]`
     }
     case 'map': {
-      const { valuesType } = type as types.MapType
-      const entries = Object.entries(value as Record<string, unknown>)
-      return `{${entries.map(([name, inner]) => `${JSON.stringify(name)}:${jsonOf(inner, valuesType)}`).join(',')}}`
+      const value = of((type as types.MapType).valuesType)
+      const entry: Read = (source) => `${JSON.stringify(source.text())}:${value(source)}`
+      return (source) => `{${blocks(source, entry).join(',')}}`
+    }
+    case 'union:wrapped': {
+      const branches = (type as types.WrappedUnionType).types.map((branch) => of(branch))
+      return (source) => pick(branches, source.count(), 'branch')(source)
     }
     case 'record':
     case 'error': {
       const fields = (type as types.RecordType).fields.map(
-        ({ name, type: inner }) =>
-          `${JSON.stringify(name)}:${jsonOf((value as Record<string, unknown>)[name], inner)}`,
+        (field) => [`${JSON.stringify(field.name)}:`, of(field.type)] as const,
       )
-      return `{${fields.join(',')}}`
-    }
-    case 'union:wrapped': {
-      if (value === null) return 'null'
-      const [branch = '', inner] = Object.entries(value as object)[0] ?? []
-      const chosen = (type as types.WrappedUnionType).types.find(
-        ({ branchName }) => branchName === branch,
-      )
-      return jsonOf(inner, chosen as Type)
+      return (source) => `{${fields.map(([name, read]) => name + read(source)).join(',')}}`
     }
     default:
-      return JSON.stringify(value)
+      throw new Error(`its type ${type.typeName} is not known`)
   }
+}
+
+function pick<T>(among: readonly T[], index: number, what: string): T {
+  const found = among[index]
+  if (found === undefined) throw new Error(`there is no ${what} ${index}`)
+  return found
+}
+
+/** Items come in blocks, each with its count; a negative one is followed by the block's bytes. */
+function blocks(source: Source, read: Read): string[] {
+  const items: string[] = []
+  for (;;) {
+    let count = Number(source.long())
+    if (count === 0) return items
+    if (count < 0) {
+      count = -count
+      source.long()
+    }
+    for (; count > 0; count--) {
+      const before = source.left
+      items.push(read(source))
+      if (source.left === before && items.length > MAX_EMPTY_ITEMS) {
+        throw new Error(`it has more than ${MAX_EMPTY_ITEMS} items without bytes`)
+      }
+    }
+  }
+}
+
+function bytesReader(type: Type, take: (source: Source) => Uint8Array): Read {
+  const scale = scales.get(type)
+  return (source) => (scale === undefined ? base64(take(source)) : decimalText(take(source), scale))
+}
+
+function numberText(value: number): string {
+  return Number.isFinite(value) ? String(value) : `"${value}"`
 }
 
 function base64(bytes: Uint8Array): string {
@@ -121,11 +165,74 @@ function base64(bytes: Uint8Array): string {
 }
 
 /** Two's complement, the highest byte first, as text with so many digits after the point. */
-function decimalText(bytes: Uint8Array, { scale }: Decimal): string {
+function decimalText(bytes: Uint8Array, scale: number): string {
   let unscaled = bytes.length > 0 && (bytes[0] as number) > 0x7f ? -1n : 0n
   for (const byte of bytes) unscaled = (unscaled << 8n) | BigInt(byte)
   const sign = unscaled < 0n ? '-' : ''
   const digits = String(unscaled < 0n ? -unscaled : unscaled).padStart(scale + 1, '0')
   const point = digits.length - scale
   return `"${sign}${digits.slice(0, point)}${scale > 0 ? `.${digits.slice(point)}` : ''}"`
+}
+
+/** Bytes that are read from their beginning on; reading beyond their end throws. */
+class Source {
+  readonly #bytes: Uint8Array
+  #at = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+  }
+
+  /** Bytes that were not read. */
+  get left(): number {
+    return this.#bytes.length - this.#at
+  }
+
+  take(count: number): Uint8Array {
+    if (count > this.left) throw new Error(`it ends ${count - this.left} bytes too early`)
+    this.#at += count
+    return this.#bytes.subarray(this.#at - count, this.#at)
+  }
+
+  byte(): number {
+    const byte = this.#bytes[this.#at]
+    if (byte === undefined) throw new Error('it ends 1 byte too early')
+    this.#at++
+    return byte
+  }
+
+  view(count: number): DataView {
+    const { buffer, byteOffset } = this.take(count)
+    return new DataView(buffer, byteOffset, count)
+  }
+
+  /** A zigzag varint: a number where it is small, since most are. */
+  long(): number | bigint {
+    let value = 0
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.byte()
+      value |= (byte & 0x7f) << shift
+      if (byte < 0x80) return (value >>> 1) ^ -(value & 1)
+    }
+    let big = BigInt(value)
+    for (let shift = 28n; shift < 70n; shift += 7n) {
+      const byte = this.byte()
+      big |= BigInt(byte & 0x7f) << shift
+      if (byte < 0x80) return BigInt.asIntN(64, (big >> 1n) ^ -(big & 1n))
+    }
+    throw new Error('a number has more than 10 bytes')
+  }
+
+  /** A long that counts or points. */
+  count(): number {
+    const count = this.long()
+    if (count < 0) throw new Error(`a length is ${count}`)
+    return Number(count)
+  }
+
+  text(): string {
+    const text = textOf(this.take(this.count()))
+    if (text === undefined) throw new Error('a text is no UTF-8')
+    return text
+  }
 }

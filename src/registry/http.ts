@@ -1,6 +1,6 @@
 import { KafkaConsumeError } from '../errors.ts'
 
-const TIMEOUT_MS = 10_000
+const TIMEOUT_MS = 5_000
 /** Characters of an answer: Confluent's own registry takes schemas of up to 1 MB. */
 const LIMIT = 8 * 1024 * 1024
 
@@ -10,7 +10,7 @@ interface Question {
   readonly body?: URLSearchParams
   /** Whether a certificate must be one that is trusted. To switch it off works on Bun only. */
   readonly sslVerify: boolean
-  /** Milliseconds. Default: 10,000. */
+  /** Milliseconds. Default: 5,000. */
   readonly timeout?: number
   /** Who is asked, for the message. */
   readonly of: string

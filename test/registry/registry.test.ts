@@ -198,6 +198,39 @@ describe('registries of topics', () => {
   })
 })
 
+describe('dead letters', () => {
+  test('what its schema does not fit is kept as it was, and no client gets it', async () => {
+    const topic = await target.kafka.createTopic()
+    const dead = await target.kafka.createTopic(1)
+    const id = await register(registry.url, `${topic}-value`, '"string"')
+    const good = framed(id, Uint8Array.of(2, 0x61))
+    await target.kafka.produce(topic, [
+      { value: good },
+      { key: 'k', value: framed(id) },
+      { value: good },
+    ])
+    await using route = await Route.mount(target, {
+      topics: [topic],
+      mode: 'auto',
+      autoOffsetReset: 'earliest',
+      schemaRegistry: at(),
+      enableDlq: true,
+      dlqTopic: dead,
+    })
+    for (const seen of [await route.drain(2), await stream(route, 2)]) {
+      expect(seen).toMatchObject([{ offset: 0 }, { offset: 2 }])
+    }
+    await using graves = await Route.mount(target, { topics: [dead] })
+    expect(await graves.records({ start: 'earliest' })).toMatchObject([
+      {
+        key: 'k',
+        value: Buffer.from(framed(id)).toString(),
+        headers: { '__connect.errors.exception.class.name': 'DESERIALIZATION_FAILED' },
+      },
+    ])
+  })
+})
+
 /** A topic with one record, and a registry behind a door. */
 async function behindDoor() {
   const door = new RegistryDoor(registry.url)
@@ -319,7 +352,7 @@ describe('the registry is away', () => {
     await target.kafka.produce(topic, [{ value }])
     await client.until(2)
     await target.kafka.produce(topic, [{ value: unseen }, { value }])
-    const told = await client.untilNamed('error', 25_000)
+    const told = await client.untilNamed('error', 40_000)
     expect(JSON.parse(told.data)).toMatchObject({
       code: 'SCHEMA_REGISTRY_UNAVAILABLE',
       retryable: true,

@@ -1,4 +1,8 @@
 import { afterAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import avro from 'avsc'
 import { serve } from 'bun'
 import fc from 'fast-check'
 import * as v from 'valibot'
@@ -101,6 +105,64 @@ describe('Avro', () => {
   ]
   test.each(cases)('%j', (schema, payload, json) => {
     expect(avroDecoder(JSON.stringify(schema), [])(Uint8Array.from(payload))).toBe(json)
+  })
+
+  test('values of any schema are what avsc reads', () => {
+    const schemas: unknown[] = [
+      'int',
+      'boolean',
+      'string',
+      'double',
+      { type: 'map', values: { type: 'array', items: ['null', 'string', 'int'] } },
+      {
+        type: 'record',
+        name: 'Node',
+        fields: [
+          { name: 'kind', type: { type: 'enum', name: 'Kind', symbols: ['A', 'B', 'C'] } },
+          { name: 'size', type: 'int' },
+          { name: 'sizes', type: { type: 'array', items: 'int' } },
+          { name: 'next', type: ['null', 'Node'] },
+          { name: 'tags', type: { type: 'map', values: 'string' } },
+          { name: 'f', type: 'float' },
+        ],
+      },
+    ]
+    for (const schema of schemas) {
+      const type = avro.Type.forSchema(schema as never)
+      const decode = avroDecoder(JSON.stringify(schema), [])
+      for (let i = 0; i < 200; i++) {
+        const value: unknown = type.random()
+        const payload = type.toBuffer(value)
+        const read: unknown = type.fromBuffer(payload)
+        expect(JSON.parse(decode(payload))).toEqual(JSON.parse(JSON.stringify(read)))
+      }
+    }
+  })
+
+  test('a long has its digits, wherever it lies', () =>
+    fc.assert(
+      fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) => {
+        const payload: number[] = []
+        let rest = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))
+        for (; rest > 127n; rest >>= 7n) payload.push(Number(rest & 127n) | 128)
+        payload.push(Number(rest))
+        expect(avroDecoder('"long"', [])(Uint8Array.from(payload))).toBe(String(value))
+      }),
+    ))
+
+  const endless = [0xfe, 0xff, 0xff, 0xff, 0x1f]
+  test.each([
+    ['an array', { type: 'array', items: 'string' }, endless, 'too early'],
+    ['an array of nothing', { type: 'array', items: 'null' }, endless, 'items without bytes'],
+    ['a map', { type: 'map', values: 'int' }, endless, 'too early'],
+    ['a string', 'string', endless, 'too early'],
+    ['a negative length', 'string', [1], 'a length is -1'],
+    ['a string that is no UTF-8', 'string', [2, 0xff], 'no UTF-8'],
+    ['a branch that there is not', ['null', 'int'], [4], 'no branch 2'],
+    ['a number without end', 'long', new Array(11).fill(0xff), 'more than 10 bytes'],
+  ])('%s that promises too much is refused at once', (_, schema, payload, words) => {
+    const decode = avroDecoder(JSON.stringify(schema), [])
+    expect(() => decode(Uint8Array.from(payload))).toThrow(words)
   })
 
   test('a schema that refers to another one', () => {
@@ -228,8 +290,8 @@ describe('a registry as steps', () => {
       [Uint8Array.of(1, 0, 0, 0, 1, 2), 'it does not begin with the id of a schema'],
       [new TextEncoder().encode('{"a":1}'), 'it does not begin with the id of a schema'],
       [framed(999, '1'), 'the registry has no schema 999'],
-      [framed(1), 'truncated buffer'],
-      [framed(1, Uint8Array.of(2, 2)), 'trailing data'],
+      [framed(1), 'it ends 1 byte too early'],
+      [framed(1, Uint8Array.of(2, 2)), '1 bytes are left'],
       [framed(2, '{"a":'), 'it is no JSON'],
       [framed(2, Uint8Array.of(0xff)), 'it is no JSON'],
       [framed(3, '1'), 'its schema cannot be used: illegal token'],
@@ -325,6 +387,44 @@ describe('a registry as steps', () => {
     await expect(read(framed(1, Uint8Array.of(2)))).rejects.toMatchObject({ code, retryable: true })
     answer = undefined
     expect(await read(framed(1, Uint8Array.of(2)))).toMatchObject([{ value: 1 }])
+  })
+
+  test('a certificate that nobody vouches for: refused, unless it is not to be verified', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'registry-tls-'))
+    const [key, cert] = ['key', 'cert'].map((name) => join(folder, `${name}.pem`)) as [
+      string,
+      string,
+    ]
+    const made = Bun.spawnSync([
+      ...[
+        'openssl',
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+      ],
+      ...['-keyout', key, '-out', cert, '-days', '1', '-subj', '/CN=localhost'],
+      ...['-addext', 'subjectAltName=DNS:localhost'],
+    ])
+    expect(made.exitCode).toBe(0)
+    const locked = serve({
+      port: 0,
+      tls: { key: Bun.file(key), cert: Bun.file(cert) },
+      fetch: () => Response.json({ schema: '"int"' }),
+    })
+    const url = `https://localhost:${locked.port}`
+    const record = framed(1, Uint8Array.of(2))
+    await expect(prepared(optionsOf({ url }))(record)).rejects.toMatchObject({
+      code: 'SCHEMA_REGISTRY_UNAVAILABLE',
+      detail: expect.stringContaining('self signed certificate'),
+    })
+    const trusting = prepared(optionsOf({ url, sslVerify: false }))
+    expect(await trusting(record)).toMatchObject([{ value: 1 }])
+    await locked.stop(true)
+    rmSync(folder, { recursive: true })
   })
 
   test('nobody there', async () => {
