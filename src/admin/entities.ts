@@ -76,8 +76,14 @@ function collection<K extends Kind>(
   }
   const show = (entity: EntityKinds[K]) => maskEntity(kind, entity)
   /** As it is held: a secret that was made here is shown to who asked for it, this once. */
-  const showNew = (entity: EntityKinds[K], given: Readonly<Record<string, unknown>>) => {
-    const made = (KEYS[kind].secrets ?? []).filter((field) => given[field] === undefined)
+  const showNew = (
+    entity: EntityKinds[K],
+    given: Readonly<Record<string, unknown>>,
+    path?: string,
+  ) => {
+    const made = (KEYS[kind].secrets ?? []).filter(
+      (field) => given[field] === undefined && fieldOf(entity, field) !== path,
+    )
     const secrets = made.map((field) => [field, fieldOf(entity, field)])
     return { ...show(entity), ...Object.fromEntries(secrets) }
   }
@@ -108,7 +114,7 @@ function collection<K extends Kind>(
   app.put('/:key', async (c) => {
     const id = parentId(c)
     const given = await body(c, id)
-    return c.json(showNew(store.replace(kind, key(c), given), given))
+    return c.json(showNew(store.replace(kind, key(c), given), given, key(c)))
   })
   app.patch('/:key', async (c) => {
     const entity = find(c)

@@ -5,6 +5,7 @@ import { list, record } from '../config/fields.ts'
 import { KafkaConsumeError } from '../errors.ts'
 import { parseText } from '../kong/document.ts'
 import { type Environment, isVaultReference, resolveVault } from '../kong/references.ts'
+import type { KafkaClient } from '../plugin/client.ts'
 import { expressionOf } from '../record/expression.ts'
 import type { Wanted } from '../record/filter.ts'
 
@@ -132,15 +133,15 @@ function withSecrets(parsed: unknown, environment: Environment): unknown {
 
 /** Clients, found by what they show. Secrets are held and compared as hashes. */
 export class Clients {
-  readonly #byKey = new Map<string, KnownClient>()
-  readonly #byName = new Map<string, { readonly client: KnownClient; readonly hash: string }>()
+  readonly #byKey = new Map<string, KafkaClient>()
+  readonly #byName = new Map<string, { readonly client: KafkaClient; readonly hash: string }>()
 
   private constructor() {}
 
   static async of(clients: readonly KnownClient[]): Promise<Clients> {
     const made = new Clients()
-    for (const client of clients) {
-      const { name, key, password } = client
+    for (const { name, key, password, only } of clients) {
+      const client = { name, ...(only && { only }) }
       if (key !== undefined) made.#byKey.set(await hashOf(key), client)
       if (password !== undefined) {
         made.#byName.set(name, { client, hash: await hashOf(password) })
@@ -154,11 +155,11 @@ export class Clients {
   }
 
   /** Who has a key. It is looked up by its hash: how long that takes tells nothing of keys. */
-  async byKey(key: string): Promise<KnownClient | undefined> {
+  async byKey(key: string): Promise<KafkaClient | undefined> {
     return this.#byKey.get((await sha256(key)) ?? '')
   }
 
-  async byPassword(name: string, password: string): Promise<KnownClient | undefined> {
+  async byPassword(name: string, password: string): Promise<KafkaClient | undefined> {
     const given = (await sha256(password)) ?? ''
     const held = this.#byName.get(name)
     return held && isSame(held.hash, given) ? held.client : undefined

@@ -70,7 +70,7 @@ export function guard(options: GuardOptions, addressOf: (c: Context) => string):
       ? await known.byPassword(basic.username, basic.password)
       : shown && ((await known.byKey(shown.token)) ?? (await check?.(shown.token)))
     const credentialParameters = options.tokenQuery === undefined ? [] : [options.tokenQuery]
-    if (found) return { ...clientNamed(found), credentialParameters }
+    if (found) return { ...found, credentialParameters }
     const isWrong = shown !== undefined || c.req.header('Authorization') !== undefined
     for (const challenge of challenges(isWrong, known.havePasswords)) {
       c.header('WWW-Authenticate', challenge, { append: true })
@@ -143,13 +143,6 @@ function withCors(
       answer = (await admit(c, next)) ?? undefined
     })
     return preflight ?? answer
-  }
-}
-
-function clientNamed({ name, only }: KnownClient | KafkaClient): KafkaClient {
-  return {
-    ...(name === undefined ? {} : { name }),
-    ...(only === undefined ? {} : { only }),
   }
 }
 

@@ -92,10 +92,10 @@ export function tokenChecker({
         { retryAfter: 5, cause: error },
       )
     }
-    const name = String(claims['sub'])
-    if (claim === undefined) return { name }
+    const bearer = { name: String(claims['sub']), until: Number(claims['exp']) * 1_000 }
+    if (claim === undefined) return bearer
     const only = v.safeParse(onlySchema, claims[claim])
-    if (only.success) return { name, only: only.output }
+    if (only.success) return { ...bearer, only: only.output }
     throw new KafkaConsumeError(
       'FORBIDDEN',
       `Cannot read: the token's claim "${claim}" does not say what its bearer may see`,

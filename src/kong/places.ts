@@ -4,6 +4,8 @@ import type { Plugin, Route } from './entities.ts'
 /** The enabled plugins of a snapshot by name and place. */
 export class Places {
   readonly #byName = new Map<string, Map<string, Plugin>>()
+  /** Those of consumers, by name: few, where there may be a plugin for each of many routes. */
+  readonly #ofConsumers = new Map<string, Plugin[]>()
 
   constructor(plugins: readonly Plugin[]) {
     for (const plugin of plugins) {
@@ -12,6 +14,10 @@ export class Places {
       const places = this.#byName.get(name) ?? new Map<string, Plugin>()
       places.set(place(consumer?.id, route?.id, service?.id), plugin)
       this.#byName.set(name, places)
+      if (!consumer) continue
+      const own = this.#ofConsumers.get(name)
+      if (own) own.push(plugin)
+      else this.#ofConsumers.set(name, [plugin])
     }
   }
 
@@ -51,9 +57,8 @@ export class Places {
   *on(name: string, route: Route): Generator<Plugin> {
     const common = this.find(name, route, undefined)
     if (common) yield common
-    for (const plugin of this.#byName.get(name)?.values() ?? []) {
-      const { consumer } = plugin
-      if (consumer && this.find(name, route, consumer.id) === plugin) yield plugin
+    for (const plugin of this.#ofConsumers.get(name) ?? []) {
+      if (this.find(name, route, plugin.consumer?.id) === plugin) yield plugin
     }
   }
 

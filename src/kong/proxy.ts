@@ -161,6 +161,7 @@ export class KongProxy {
       serviceId: service?.id,
       consumer: undefined,
       credential: undefined,
+      until: undefined,
       credentialParameters: [],
     }
   }
@@ -255,12 +256,13 @@ function namesOf(routes: readonly Route[]): Map<string, string> {
 }
 
 /** The consumer as `kafkaConsume` knows it, beside what the gateway itself knows of the client. */
-function kafkaClient({ c, consumer, credentialParameters }: Access): KafkaClient {
+function kafkaClient({ c, consumer, until, credentialParameters }: Access): KafkaClient {
   const before = clientOf(c)
   const name = consumer?.username ?? consumer?.custom_id ?? undefined
   return {
     ...before,
     ...(name === undefined ? {} : { name }),
+    ...(until === undefined ? {} : { until: Math.min(until, before.until ?? Infinity) }),
     credentialParameters: [...(before.credentialParameters ?? []), ...credentialParameters],
   }
 }

@@ -8,7 +8,7 @@ import type { Format } from '../record/format.ts'
 import type { Chunk } from '../stream/chunk.ts'
 import { shownIn } from '../stream/shown.ts'
 import type { Delivery, GroupSession, KafkaRecord } from '../stream/source.ts'
-import { assertMayUseGroup, type KafkaClient } from './client.ts'
+import { assertMayUseGroup, type KafkaClient, timeLeft } from './client.ts'
 import type { SocketPlan } from './parameters.ts'
 import type { OpenStream, Route } from './route.ts'
 import { shapeOf } from './shown.ts'
@@ -105,7 +105,7 @@ export class AckedStream implements OpenStream {
     outlet.onAbort(() => this.#end())
     let failure: KafkaConsumeError | undefined
     try {
-      while (!this.#stop.signal.aborted) await this.#next(outlet)
+      while (!this.#stop.signal.aborted && timeLeft(this.#client) > 0) await this.#next(outlet)
     } catch (thrown) {
       if (!this.#stop.signal.aborted) failure = asKafkaConsumeError(thrown)
     }
@@ -158,7 +158,7 @@ export class AckedStream implements OpenStream {
       outlet.close(CLOSE.policyViolation, 'nothing was acknowledged for too long')
       return
     }
-    const patience = Math.min(heartbeat, left)
+    const patience = Math.min(heartbeat, left, Math.max(0, timeLeft(this.#client)))
     const room = this.#maxUnacked - this.#unacked.length
     if (room <= 0 || this.#bytes >= UNACKED_BYTES) {
       await this.#acknowledged(patience)

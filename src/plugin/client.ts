@@ -17,6 +17,11 @@ export interface KafkaClient {
    * these keys, for which these expressions are true. What is not given, or empty, is not restricted.
    */
   readonly only?: Partial<Wanted>
+  /**
+   * When its credentials end, in milliseconds since 1970: streams end then, after a whole event, and
+   * a client that comes back shows new ones. Default: they do not.
+   */
+  readonly until?: number
   /** Query parameters that held its credentials: they are no parameters of ours. */
   readonly credentialParameters?: readonly string[]
   /**
@@ -37,6 +42,11 @@ const NOBODY: KafkaClient = {}
 
 export function clientOf(c: Context): KafkaClient {
   return (c.get('kafkaClient') as KafkaClient | undefined) ?? NOBODY
+}
+
+/** How long a client may go on, in milliseconds. */
+export function timeLeft({ until = Infinity }: KafkaClient): number {
+  return until - Date.now()
 }
 
 /** A request's address without its credentials. */

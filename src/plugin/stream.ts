@@ -10,7 +10,7 @@ import type { Gap, KafkaProblem } from '../stream/source.ts'
 import type { Part, Subscription } from '../stream/subscription.ts'
 import { negotiate } from './accept.ts'
 import { describeError } from './answers.ts'
-import { clientOf, filterOf, isBound, urlOf } from './client.ts'
+import { clientOf, filterOf, isBound, timeLeft, urlOf } from './client.ts'
 import { type GzipStream, streamCompressor } from './compress.ts'
 import { BodyOutlet, type Outlet } from './outlet.ts'
 import { parseStream, type StreamPlan } from './parameters.ts'
@@ -192,7 +192,8 @@ export class LiveStream implements OpenStream {
     if (this.#exchange) this.#exchange.ended = this.#finished.promise
     const { maxStreamAge = Infinity } = route.options
     // By chance somewhat sooner: clients that came at once are not to come back at once.
-    this.#last = performance.now() + maxStreamAge * (1 - AGE_JITTER * Math.random())
+    const age = maxStreamAge * (1 - AGE_JITTER * Math.random())
+    this.#last = performance.now() + Math.min(age, timeLeft(clientOf(c)))
     route.opened(this)
     // Bun closes a connection that is quiet for its `idleTimeout`; here quiet is normal, and who
     // reads nothing has our own deadline.

@@ -162,6 +162,19 @@ export function describeClients(target: () => Target): void {
       expect(route.open).toBe(0)
     })
 
+    test('is read to until its credentials end, and no longer', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(4))
+      await using route = new Guarded(target(), { topics: [topic] })
+      const client = { until: Date.now() + 2_000 }
+      const stream = await SseClient.open(route.url(client, { start: 'earliest' }))
+      await within(stream.ended, 'the stream to end')
+      expect(stream.records()).toHaveLength(4)
+      expect(stream.named('error')).toEqual([])
+      expect(Date.now()).toBeGreaterThanOrEqual(client.until)
+    })
+
     test('reads as a group of its own name, and gets all of the records', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()

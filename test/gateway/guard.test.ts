@@ -18,8 +18,8 @@ import { GatewayProcess } from './gateway-process.ts'
 const make = (): KafkaRoute =>
   Object.assign(
     (c: Parameters<KafkaRoute>[0]) => {
-      const { name = null, only = null } = clientOf(c)
-      return c.json({ name, only, query: urlOf(c).search })
+      const { name = null, only = null, until = null } = clientOf(c)
+      return c.json({ name, only, until, query: urlOf(c).search })
     },
     {
       start: async () => undefined,
@@ -218,7 +218,9 @@ describe('tokens', () => {
     const gateway = guarded(options())
     asked = 0
     for (let run = 0; run < 3; run++) {
-      expect((await ask(gateway, bearer(await token({})))).body.name).toBe('ann')
+      const exp = now() + 60
+      const { body } = await ask(gateway, bearer(await token({ exp })))
+      expect(body).toMatchObject({ name: 'ann', until: exp * 1_000 })
     }
     expect(asked).toBe(1)
   })

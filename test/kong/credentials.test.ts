@@ -147,6 +147,8 @@ test('a credential must have what its kind needs', async () => {
     const { status, body: answer } = await send('POST', `/consumers/ann/${path}`, body)
     expect([status, Object.keys(answer.fields)]).toEqual([400, [field]])
   }
+  const named = await send('PUT', `/consumers/ann/key-auth/${SECRET}`, {})
+  expect(named).toMatchObject({ status: 200, body: { key: '***' } })
   const alone = await send('POST', '/key-auths', { key: SECRET })
   expect(alone.body.fields).toEqual({ consumer: 'required field missing' })
 })

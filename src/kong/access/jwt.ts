@@ -50,6 +50,7 @@ export const jwt = accessPlugin({
       const why = [challenge('Bearer', config.realm), error].filter((text) => text !== '')
       return { message, challenge: why.join(config.realm === null ? ' ' : ', '), rest }
     }
+    const keyOf = keysBy(config.secret_is_base64)
     return authentication(config, credentials, async (access) => {
       const [token, another] = tokensOf(access, config)
       if (token === undefined) return wrong('Unauthorized')
@@ -65,7 +66,7 @@ export const jwt = accessPlugin({
       const held = credentials().byIssuer(issuer)
       if (!held) return wrong(`No credentials found for given '${name}'`)
       if (header['alg'] !== held.algorithm) return wrong('Invalid algorithm')
-      const key = await keyOf(held, config.secret_is_base64)
+      const key = await keyOf(held)
       if (!key) return wrong('Invalid key/secret')
       try {
         await compactVerify(token, key, { algorithms: [held.algorithm] })
@@ -74,7 +75,9 @@ export const jwt = accessPlugin({
       }
       const problems = problemsOf(claims, config, Date.now() / 1_000)
       const [problem] = Object.values(problems)
-      return problem === undefined ? held : wrong(problem, problems)
+      if (problem !== undefined) return wrong(problem, problems)
+      if (config.claims_to_verify?.includes('exp')) access.until = Number(claims.exp) * 1_000
+      return held
     })
   },
 })
@@ -107,13 +110,14 @@ function decode(token: string) {
   }
 }
 
-const keys = new WeakMap<JwtSecret, Promise<CryptoKey | Uint8Array | undefined>>()
-
 /** What a credential's tokens are checked with, made once. Undefined where it is of no use. */
-function keyOf(held: JwtSecret, isBase64: boolean) {
-  const found = keys.get(held) ?? makeKey(held, isBase64).catch(() => undefined)
-  keys.set(held, found)
-  return found
+function keysBy(isBase64: boolean) {
+  const keys = new WeakMap<JwtSecret, Promise<CryptoKey | Uint8Array | undefined>>()
+  return (held: JwtSecret) => {
+    const found = keys.get(held) ?? makeKey(held, isBase64).catch(() => undefined)
+    keys.set(held, found)
+    return found
+  }
 }
 
 async function makeKey({ algorithm, secret, rsa_public_key }: JwtSecret, isBase64: boolean) {

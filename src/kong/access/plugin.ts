@@ -16,6 +16,8 @@ export interface Access {
   consumer: Consumer | undefined
   /** The id of the credential by which the consumer is known. */
   credential: string | undefined
+  /** When the credential ends, in milliseconds since 1970; undefined where it does not. */
+  until: number | undefined
   /** Names of query parameters that held a credential. */
   readonly credentialParameters: string[]
 }
