@@ -73,6 +73,7 @@ export class LuaRunner {
       this.#thread = thread
       thread.on('message', (answer: LuaResult) => this.#answered(thread, answer))
       thread.on('error', (error: Error) => this.#violated(thread, error.message))
+      thread.on('exit', () => this.#violated(thread, 'their thread ended'))
       // Whoever is closed without it being told ends all the same.
       thread.unref()
       for (const { json } of this.#calls) this.#post(thread, json)
@@ -136,11 +137,13 @@ async function startThread(functions: readonly string[]): Promise<Worker> {
   const thread = new Worker(program, { workerData })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const late = setTimeout(() => reject(unable(`it was not ready within ${START_MS} ms`)), START_MS)
-  thread.once('error', reject)
-  thread.once('message', (answer: ThreadAnswer) => {
+  const onError = (error: Error) => reject(unable(error.message))
+  const onExit = () => reject(unable('its thread ended'))
+  const onMessage = (answer: ThreadAnswer) => {
     if (answer.status === 'broken') reject(unable(answer.problem))
     else resolve()
-  })
+  }
+  thread.on('error', onError).on('exit', onExit).once('message', onMessage)
   try {
     await promise
     return thread
@@ -149,13 +152,15 @@ async function startThread(functions: readonly string[]): Promise<Worker> {
     throw error
   } finally {
     clearTimeout(late)
-    thread.removeAllListeners()
+    thread.off('error', onError).off('exit', onExit)
   }
 }
 
+/** No record is at fault: all of them wait until it is mended. */
 function unable(detail: string): KafkaConsumeError {
   return new KafkaConsumeError('INTERNAL', 'Cannot run Lua functions: their state did not start', {
     detail,
+    retryable: true,
   })
 }
 

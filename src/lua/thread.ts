@@ -51,7 +51,9 @@ if (!isMainThread && parentPort && (workerData as ThreadData | null)?.kind) {
 /** A state with its functions, or what is wrong with one of them. */
 async function start(functions: readonly string[]): Promise<LuaEngine | string> {
   const { LuaFactory, LuaLibraries } = await import('wasmoon')
-  const engine = await new LuaFactory().createEngine({
+  // Left to itself it looks beside the program of the thread on some runtimes.
+  const wasm = new URL('glue.wasm', import.meta.resolve('wasmoon'))
+  const engine = await new LuaFactory(wasm.href).createEngine({
     openStandardLibs: false,
     injectObjects: false,
     enableProxy: false,

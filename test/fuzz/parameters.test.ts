@@ -16,6 +16,7 @@ const KNOWN = [
   'topic',
   'partition',
   'key',
+  'filter',
 ]
 
 const name = fc.oneof(
@@ -31,7 +32,16 @@ const value = fc.oneof(
   { weight: 2, arbitrary: fc.integer().map(String) },
   {
     weight: 2,
-    arbitrary: fc.constantFrom('earliest', 'latest', '-10m', '-PT10M', 'kong', 'fuzz', 'fuzz:0=1'),
+    arbitrary: fc.constantFrom(
+      'earliest',
+      'latest',
+      '-10m',
+      '-PT10M',
+      'kong',
+      'fuzz',
+      'fuzz:0=1',
+      'offset > 1',
+    ),
   },
   { weight: 1, arbitrary: fc.date().map((date) => JSON.stringify(date)) },
   { weight: 1, arbitrary: fc.stringMatching(/^-PT?[0-9DHMS.]{0,12}$/) },
