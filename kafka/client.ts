@@ -258,6 +258,9 @@ export async function whyWithoutPartitions(
     const error = description?.error
     if (error?.code === TOPIC_AUTHORIZATION_FAILED) return fromClient(error, action)
     return unknownTopic(topic)
+  } catch {
+    // Brokers that do not answer this one are no worse for it.
+    return unknownTopic(topic)
   } finally {
     admin.disconnect()
   }

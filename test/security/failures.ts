@@ -169,24 +169,6 @@ export function describeFailures(secured: () => Secured): void {
       }
     })
 
-    test('a topic that may be seen and not read', async () => {
-      await using route = await mount({
-        ...secured().options('SASL_PLAINTEXT', 'PLAIN'),
-        topics: [secured().visible],
-      })
-      await using stream = await route.stream()
-      const { data } = await stream.untilNamed('error', 20_000)
-      expect(JSON.parse(data)).toMatchObject({ code: 'KAFKA_AUTHORIZATION' })
-      expect(logged(`Cannot follow ${secured().visible}`)).toBe(1)
-      const { status } = await refusal(route, {}, 'text/event-stream')
-      expect(status).toBe(502)
-      for (const query of [{}, { start: 'earliest' }]) {
-        const { status, body } = await refusal(route, query)
-        expect({ status, code: body.code }).toEqual({ status: 502, code: 'KAFKA_AUTHORIZATION' })
-        expect(body.message).toContain('allow us the topic')
-      }
-    })
-
     test("the client's own words come only where they are asked for", async () => {
       await using route = await mount({
         ...secured().options('EXPIRED'),
@@ -198,7 +180,8 @@ export function describeFailures(secured: () => Secured): void {
   })
 
   describe('each failure is logged once, and ends with its cause', () => {
-    test('a password that is put right on the broker', async () => {
+    // At once, since they wait for Kafka's tools and for graces to pass.
+    test.concurrent('a password that is put right on the broker', async () => {
       const name = uniqueName('password')
       await using route = await mount({
         ...withUser('SASL_SSL', 'SCRAM-SHA-512', admin.name, 'a-new-one'),
@@ -217,7 +200,7 @@ export function describeFailures(secured: () => Secured): void {
       expect(record?.value).toBe('for those who may')
     })
 
-    test('a certificate of ours that is renewed in its file', async () => {
+    test.concurrent('a certificate of ours that is renewed in its file', async () => {
       for (const part of ['pem', 'key']) {
         copyFileSync(secured().file(`expired-client.${part}`), secured().file(`renewed.${part}`))
       }
@@ -231,26 +214,26 @@ export function describeFailures(secured: () => Secured): void {
       expect(logged(`${name}: Cannot`)).toBe(1)
     })
 
-    test('a token endpoint that is away', async () => {
-      await secured().tokens.close()
-      const before = logged('the token endpoint cannot be reached')
+    test.concurrent('a topic that may be seen and not read', async () => {
       await using route = await mount({
-        ...secured().options('SASL_SSL', 'OAUTHBEARER'),
-        clusterName: uniqueName('tokens'),
+        ...secured().options('SASL_PLAINTEXT', 'PLAIN'),
+        topics: [secured().visible],
+        heartbeat: 1_000,
       })
-      const { status, body } = await refusal(route)
-      expect({ status, ...body }).toMatchObject({
-        status: 502,
-        code: 'KAFKA_TOKEN',
-        retryable: true,
-      })
-      await sleep(3_000)
-      secured().tokens.open()
-      expect(await drained(route)).not.toHaveLength(0)
-      expect(logged('the token endpoint cannot be reached') - before).toBeLessThanOrEqual(2)
+      await using stream = await route.stream()
+      const { data } = await stream.untilNamed('error', 20_000)
+      expect(JSON.parse(data)).toMatchObject({ code: 'KAFKA_AUTHORIZATION' })
+      expect(logged(`Cannot follow ${secured().visible}`)).toBe(1)
+      const { status } = await refusal(route, {}, 'text/event-stream')
+      expect(status).toBe(502)
+      for (const query of [{}, { start: 'earliest' }]) {
+        const { status, body } = await refusal(route, query)
+        expect({ status, code: body.code }).toEqual({ status: 502, code: 'KAFKA_AUTHORIZATION' })
+        expect(body.message).toContain('allow us the topic')
+      }
     })
 
-    test('an ACL that is missing, on the topic and on the group', async () => {
+    test.concurrent('an ACL that is missing, on the topic and on the group', async () => {
       const topic = await secured().kafka.createTopic(1)
       await secured().kafka.produce(topic, [{ value: 'for some' }])
       const group = uniqueName('forbidden')
@@ -280,6 +263,25 @@ export function describeFailures(secured: () => Secured): void {
       )
       expect(await drained(route)).not.toHaveLength(0)
       expect(await drained(ofGroup)).not.toHaveLength(0)
+    })
+
+    test('a token endpoint that is away', async () => {
+      await secured().tokens.close()
+      const before = logged('the token endpoint cannot be reached')
+      await using route = await mount({
+        ...secured().options('SASL_SSL', 'OAUTHBEARER'),
+        clusterName: uniqueName('tokens'),
+      })
+      const { status, body } = await refusal(route)
+      expect({ status, ...body }).toMatchObject({
+        status: 502,
+        code: 'KAFKA_TOKEN',
+        retryable: true,
+      })
+      await sleep(3_000)
+      secured().tokens.open()
+      expect(await drained(route)).not.toHaveLength(0)
+      expect(logged('the token endpoint cannot be reached') - before).toBeLessThanOrEqual(2)
     })
   })
 

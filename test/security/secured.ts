@@ -89,7 +89,7 @@ export class Secured {
     const log = join(stateFolder(this.broker.cluster.name), 'tools.log')
     const servers = ['--bootstrap-server', this.broker.bootstrapServers]
     const argv = await toolCommand(tool.mainClass, [...servers, ...args], log)
-    await runCommand({ argv, log, limit: 30_000 })
+    await runCommand({ argv, log, limit: 80_000 })
   }
 
   /** What a route needs to get in, by a mechanism and a listener. */

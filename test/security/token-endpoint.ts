@@ -36,7 +36,7 @@ export class TokenEndpoint {
 
   /** Listens, again on the port that it had. */
   open(): void {
-    this.#server = Bun.serve({
+    this.#server ??= Bun.serve({
       hostname: '127.0.0.1',
       port: this.#port,
       tls: {
@@ -49,7 +49,9 @@ export class TokenEndpoint {
   }
 
   async close(): Promise<void> {
-    await this.#server?.stop(true)
+    const server = this.#server
+    this.#server = undefined
+    await server?.stop(true)
   }
 
   async #answer(request: Request): Promise<Response> {
