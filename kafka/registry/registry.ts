@@ -34,10 +34,10 @@ export async function startRegistry(): Promise<TestRegistry> {
   const folder = mkdtempSync(join(tmpdir(), 'hono-kafka-consume-registry-'))
   const log = join(folder, 'registry.log')
   const [java, [port = 0]] = await Promise.all([provideJava(log), freePorts(1)])
-  const jar = join(
-    await provideFromMaven(release, log),
-    'apicurio-registry-app-2.6.13.Final-runner.jar',
-  )
+  const [jar = ''] = new Bun.Glob('*-runner.jar').scanSync({
+    cwd: await provideFromMaven(release, log),
+    absolute: true,
+  })
   const child = Bun.spawn(['sh', '-c', BOUND, 'sh', java, ...JVM_OPTIONS, '-jar', jar], {
     env: { ...process.env, QUARKUS_HTTP_HOST: '127.0.0.1', QUARKUS_HTTP_PORT: String(port) },
     cwd: folder,

@@ -96,5 +96,5 @@ function schemaOf(body: unknown): Schema | undefined {
   if (!isRecord(body) || typeof body['schema'] !== 'string') return undefined
   const { schema: text, schemaType: type = 'AVRO', references } = body
   if (type !== 'AVRO' && type !== 'PROTOBUF' && type !== 'JSON') return undefined
-  return { type, text, references: (references as Reference[] | null | undefined) ?? [] }
+  return { type, text, references: Array.isArray(references) ? (references as Reference[]) : [] }
 }

@@ -13,8 +13,8 @@ export type Known = { readonly decode: Decode } | { readonly failure: string }
  * is asked for again.
  */
 const CAPACITY = 1_000
-/** An id that the registry does not have, or not yet, is asked for again after so long. */
-const UNKNOWN_MS = 10_000
+/** When an id is asked for again that the registry does not have yet, or could not tell just now. */
+const AGAIN_MS = 10_000
 /** Schemas that one may be made of. */
 const MAX_REFERENCES = 200
 
@@ -58,15 +58,17 @@ export class Schemas {
 
   async #ask(id: number, old: Entry | undefined): Promise<Known> {
     let known: Known
+    let life = this.#life
     try {
       const schema = await this.#client.byId(id)
       known = schema ? await this.#parse(schema) : { failure: `the registry has no schema ${id}` }
+      if ('failure' in known) life = AGAIN_MS
     } catch (error) {
+      if (!old || 'failure' in old.known) throw error
       // What it stood for it still stands for.
-      if (old && 'decode' in old.known) return old.known
-      throw error
+      known = old.known
+      life = AGAIN_MS
     }
-    const life = 'failure' in known ? UNKNOWN_MS : this.#life
     this.#entries.set(id, { known, until: performance.now() + life })
     if (this.#entries.size > CAPACITY) {
       const [oldest] = this.#entries.keys()
@@ -79,7 +81,7 @@ export class Schemas {
     const { type, text } = schema
     if (type === 'JSON') return { decode: decodeJson }
     const referred = new Map<string, string>()
-    await this.#collect(schema, referred)
+    await this.#collect(schema, referred, new Set())
     try {
       if (type === 'AVRO') {
         const { avroDecoder } = await import('./avro.ts')
@@ -93,13 +95,19 @@ export class Schemas {
   }
 
   /** What a schema refers to, by name; each after what it refers to itself. */
-  async #collect({ references }: Schema, found: Map<string, string>): Promise<void> {
+  async #collect(
+    { references }: Schema,
+    found: Map<string, string>,
+    seen: Set<string>,
+  ): Promise<void> {
     for (const reference of references) {
-      if (found.has(reference.name) || found.size >= MAX_REFERENCES) continue
+      const { name } = reference
+      if (seen.has(name) || seen.size >= MAX_REFERENCES) continue
+      seen.add(name)
       const schema = await this.#client.referred(reference)
       if (!schema) continue // Parsing will name it.
-      await this.#collect(schema, found)
-      found.set(reference.name, schema.text)
+      await this.#collect(schema, found, seen)
+      found.set(name, schema.text)
     }
   }
 }

@@ -5,8 +5,6 @@ export class RegistryDoor {
   /** Answers instead of the registry, where it returns something. */
   guard: (request: Request) => Response | undefined | Promise<Response | undefined> = () =>
     undefined
-  /** Whether nobody answers: connections are refused. */
-  readonly asked: string[] = []
   readonly #registry: string
   readonly #port: number
   #server: ReturnType<typeof serve> | undefined
@@ -28,7 +26,6 @@ export class RegistryDoor {
       hostname: '127.0.0.1',
       fetch: async (request) => {
         const { pathname, search } = new URL(request.url)
-        this.asked.push(pathname)
         const guarded = await this.guard(request)
         if (guarded) return guarded
         const path = pathname.replace('/registry', '')

@@ -354,7 +354,20 @@ describe('a registry as steps', () => {
     expect(asked).toHaveLength(2)
     await sleep(1_050)
     answer = () => new Response('', { status: 500 })
-    expect(await read(framed(1, Uint8Array.of(2)))).toMatchObject([{ value: 1 }])
+    for (let i = 0; i < 3; i++) {
+      expect(await read(framed(1, Uint8Array.of(2)))).toMatchObject([{ value: 1 }])
+    }
+    expect(asked).toHaveLength(3)
+    answer = undefined
+  })
+
+  test('schemas that refer to each other are asked for once', async () => {
+    const schema = '{"type":"record","name":"A","fields":[{"name":"b","type":"B"}]}'
+    answer = () => Response.json({ schema, references: [{ name: 'B', subject: 'b', version: 1 }] })
+    expect(await prepared()(framed(7))).toMatchObject([
+      { error: { message: expect.stringContaining('its schema cannot be used') } },
+    ])
+    expect(asked).toEqual(['/schemas/ids/7', '/subjects/b/versions/1'])
     answer = undefined
   })
 
