@@ -49,6 +49,11 @@ export function timeLeft({ until = Infinity }: KafkaClient): number {
   return until - Date.now()
 }
 
+/** Whether nothing is known of a client: what one such is given holds for all. */
+export function isNobody(client: KafkaClient): boolean {
+  return client === NOBODY
+}
+
 /** A request's address without its credentials. */
 export function urlOf(c: Context): URL {
   const url = new URL(c.req.url)

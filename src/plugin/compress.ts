@@ -24,6 +24,12 @@ const CODINGS = (Object.keys(FORMATS) as Coding[]).filter((coding) => {
   }
 })
 
+/** An answer's bytes as they are sent, and how they are coded. */
+interface Compressed {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly coding: string | undefined
+}
+
 /**
  * An answer as it is to be sent, with its headers set. It is compressed as a whole before it goes
  * out: behind a compressor nobody would know what of it was delivered.
@@ -32,15 +38,20 @@ export async function compressAnswer(
   c: Context,
   bytes: Uint8Array<ArrayBuffer>,
   compression: Compression,
-): Promise<Uint8Array<ArrayBuffer>> {
-  if (compression === 'off') return bytes
-  c.header('Vary', 'Accept-Encoding', { append: true })
-  const coding = bytes.length < LEAST_BYTES ? undefined : chooseCoding(c, CODINGS)
-  if (!coding) return bytes
-  c.header('Content-Encoding', coding)
+): Promise<Compressed> {
+  const isCandidate = compression !== 'off' && bytes.length >= LEAST_BYTES
+  const coding = isCandidate ? chooseCoding(c, CODINGS) : undefined
+  tellCoding(c, coding, compression)
+  if (!coding) return { bytes, coding }
   const compressor = new CompressionStream(FORMATS[coding] as CompressionFormat)
   const compressed = new Blob([bytes]).stream().pipeThrough(compressor)
-  return new Uint8Array(await new Response(compressed).arrayBuffer())
+  return { bytes: new Uint8Array(await new Response(compressed).arrayBuffer()), coding }
+}
+
+/** Sets the headers that say how an answer is coded, and what that depends on. */
+export function tellCoding(c: Context, coding: string | undefined, compression: Compression): void {
+  if (compression !== 'off') c.header('Vary', 'Accept-Encoding', { append: true })
+  if (coding !== undefined) c.header('Content-Encoding', coding)
 }
 
 /** By RFC 9110 section 12.5.3: the highest weight, then our own order. None: as it is. */

@@ -4,13 +4,16 @@ import type { ResolvedOptions } from '../config/options.ts'
 import { exchangeOf } from '../ops/exchange.ts'
 import { arrayBody, flatBody, kongBody, linesOf, type Slice } from '../record/body.ts'
 import { FORMATS, type Format } from '../record/format.ts'
+import type { PartitionTable } from '../stream/cursor.ts'
+import type { Position } from '../stream/feed.ts'
 import { shownIn } from '../stream/shown.ts'
 import type { Gap, PartitionState } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
-import { assertMayUseGroup, clientOf, filterOf, mayRead, urlOf } from './client.ts'
-import { compressAnswer } from './compress.ts'
+import { assertMayUseGroup, clientOf, filterOf, isNobody, mayRead, urlOf } from './client.ts'
+import { compressAnswer, tellCoding } from './compress.ts'
 import { deliver } from './deliver.ts'
 import type { Kind } from './figures.ts'
+import type { KeptAnswer } from './kept.ts'
 import { parseRead, type ReadPlan } from './parameters.ts'
 import { readFrom } from './read.ts'
 import type { Route } from './route.ts'
@@ -25,11 +28,20 @@ interface Form {
 
 /** @throws KafkaConsumeError */
 export async function answerGet(c: Context, route: Route): Promise<Response> {
+  const { moment } = route
+  const kept = moment && isNobody(clientOf(c)) ? route.kept.find(moment, c) : undefined
+  if (kept) return answerKept(c, route, kept)
   const lines = chooseForm(c, route.options)
   const plan = parseRead(urlOf(c).searchParams, route.options.topics)
   const shape = shapeOf(plan.format, route.options)
   const form = lines ? { ...shape, list: lines } : shape
   return plan.position ? answerFrom(c, route, plan, form) : answerGroup(c, route, plan, form)
+}
+
+function answerKept(c: Context, route: Route, kept: KeptAnswer): Response {
+  count(c, route, 'read', kept.records, kept.size)
+  tellCoding(c, kept.coding, route.options.compression)
+  return c.body(kept.bytes, 200, kept.headers)
 }
 
 function chooseForm(c: Context, { mode }: ResolvedOptions): 'lines' | undefined {
@@ -51,10 +63,10 @@ async function answerFrom(c: Context, route: Route, plan: ReadPlan, form: Form):
     filterOf(plan.wanted, client, table),
   )
   try {
+    const { moment } = subscription
     const { slices, gaps } = await readFrom(subscription, plan.limits, c.req.raw.signal)
+    const isOfMoment = moment !== undefined && moment === subscription.moment
     const cursor = subscription.cursor.toString()
-    c.header('Kafka-Cursor', cursor)
-    c.header('Link', `<${nextUrl(c, cursor)}>; rel="next"`)
     announce(c, route, gaps)
     const states = subscription.cursor.table
       .offsets(subscription.ends)
@@ -66,13 +78,29 @@ async function answerFrom(c: Context, route: Route, plan: ReadPlan, form: Form):
         lastStableOffset: offset,
       }))
     const body = bodyOf(form, slices, states, cursor, gaps)
-    count(c, route, 'read', slices, body)
+    const records = countRecords(slices)
+    count(c, route, 'read', records, body.length)
     const sent = await compressAnswer(c, body, route.options.compression)
-    return c.body(sent, 200, contentType(form))
+    const headers = {
+      'Kafka-Cursor': cursor,
+      Link: `<${nextUrl(c, cursor)}>; rel="next"`,
+      ...contentType(form),
+    }
+    const isWhole = isNobody(client) && records > 0 && gaps.length === 0
+    if (isOfMoment && isWhole && namesAll(position, subscription.cursor.table)) {
+      route.kept.keep(moment, c, { ...sent, headers, records, size: body.length })
+    }
+    return c.body(sent.bytes, 200, headers)
   } finally {
     // The answer is complete; closing a replay's consumer need not be waited for.
     void subscription.close()
   }
+}
+
+/** Whether a position is offsets only: what it means does not change with time. */
+function namesAll(position: Position, { size }: PartitionTable): boolean {
+  if ('start' in position || position.cursor.length < size) return false
+  return position.cursor.every((entry) => 'offset' in entry)
 }
 
 function nextUrl(c: Context, cursor: string): string {
@@ -105,12 +133,12 @@ async function answerGroup(
     const { gaps } = delivery
     announce(c, route, gaps)
     const body = bodyOf(form, slices, states, undefined, gaps)
-    count(c, route, 'group', slices, body)
+    count(c, route, 'group', countRecords(slices), body.length)
     for (const [name, value] of Object.entries(contentType(form))) c.header(name, value)
     const { compression, writeDeadline } = route.options
-    const sent = await compressAnswer(c, body, compression)
+    const { bytes } = await compressAnswer(c, body, compression)
     if (signal.aborted) throw signal.reason
-    return c.body(deliver(sent, delivery, signal, writeDeadline), 200)
+    return c.body(deliver(bytes, delivery, signal, writeDeadline), 200)
   } catch (error) {
     delivery.giveBack()
     throw error
@@ -138,18 +166,15 @@ function bodyOf(
   return body as Uint8Array<ArrayBuffer>
 }
 
-function count(
-  c: Context,
-  { figures }: Route,
-  kind: Kind,
-  slices: readonly Slice[],
-  body: Uint8Array,
-): void {
-  const records = slices.reduce((sum, { begin, end }) => sum + end - begin, 0)
+function countRecords(slices: readonly Slice[]): number {
+  return slices.reduce((sum, { begin, end }) => sum + end - begin, 0)
+}
+
+function count(c: Context, { figures }: Route, kind: Kind, records: number, bytes: number): void {
   for (const counted of [figures.sent[kind], exchangeOf(c)]) {
     if (!counted) continue
     counted.records += records
-    counted.bytes += body.length
+    counted.bytes += bytes
   }
 }
 

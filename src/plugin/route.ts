@@ -6,6 +6,7 @@ import type { BrokerState, GroupSession, KafkaProblem, MemberStats } from '../st
 import type { KafkaClient } from './client.ts'
 import { ClientGroups } from './client-groups.ts'
 import { Figures, type Kind, type Sent } from './figures.ts'
+import { KeptAnswers } from './kept.ts'
 import { Places } from './places.ts'
 import { type Lease, lease } from './shared.ts'
 
@@ -90,6 +91,7 @@ export class Route {
   readonly #allPlaces: Places | undefined
   #beating: ReturnType<typeof setInterval> | undefined
   readonly figures = new Figures()
+  readonly kept = new KeptAnswers()
 
   /** @param places Room for streams that it shares with other routes. */
   constructor(options: ResolvedOptions, places?: Places) {
@@ -146,6 +148,12 @@ export class Route {
     this.#groupId = groupId
     this.#group ??= join(groupId)
     return this.#group
+  }
+
+  /** See {@link Feed.moment}; undefined as well while records cannot be had. */
+  get moment(): object | undefined {
+    if (this.#closed || this.problem()) return undefined
+    return this.#leased?.feed.moment
   }
 
   /** Why records cannot be had: Kafka is away or refuses, or what preparing them needs is away. */

@@ -182,6 +182,16 @@ export class Feed {
     return this.#followed?.tail.problem ?? this.preparation?.problem()
   }
 
+  /**
+   * Stands for what can be read just now: another object when that has changed, undefined while it
+   * is not known. Who asks counts as a reader that comes and goes.
+   */
+  get moment(): object | undefined {
+    const tail = this.#followed?.tail
+    if (tail && this.#readers === 0) this.#lingerOn()
+    return tail?.moment
+  }
+
   stats(): FeedStats {
     const tail = this.#followed?.tail
     return {
@@ -231,7 +241,10 @@ export class Feed {
 
   #leave(): void {
     this.#readers--
-    if (this.#readers > 0) return
+    if (this.#readers === 0) this.#lingerOn()
+  }
+
+  #lingerOn(): void {
     clearTimeout(this.#linger)
     this.#linger = setTimeout(() => void this.close(), this.#times.linger)
   }

@@ -117,6 +117,11 @@ export class Subscription {
     )
   }
 
+  /** See {@link Tail.moment}; undefined while it does not read from the ring. */
+  get moment(): object | undefined {
+    return this.#sequence === undefined ? undefined : this.#tail.moment
+  }
+
   /** Whether gaps are to be announced before anything else: the cursor lies behind them already. */
   get hasGaps(): boolean {
     return this.#gaps.length > 0

@@ -52,6 +52,7 @@ export class Tail {
   /** The ring: the chunk with sequence number `#first + i` is `#chunks[i]`. */
   readonly #chunks: Chunk[] = []
   #first = 0
+  #moment = {}
   #beyond = false
   #bytes = 0
   /** Bytes of the chunks that the foremost reader has not taken yet. */
@@ -170,6 +171,11 @@ export class Tail {
     return this.#restarted
   }
 
+  /** Stands for its ring and its head as they are: another object when either has changed. */
+  get moment(): object {
+    return this.#moment
+  }
+
   /** The sequence number after the newest chunk. */
   get end(): number {
     return this.#first + this.#chunks.length
@@ -276,6 +282,7 @@ export class Tail {
           if (index < 0 || offset <= (this.head[index] as number)) continue
           this.#cursor.set(index, offset)
           this.#beyond = true
+          this.#moment = {}
         }
         if (this.#ahead > this.#budget / 4) await this.#readers()
       } catch (error) {
@@ -327,6 +334,7 @@ export class Tail {
 
   #append(chunk: Chunk): void {
     this.#cursor.moveTo(chunk.to)
+    this.#moment = {}
     this.#beyond = chunk.offsets.length === 0
     if (this.#beyond) return
     const size = sizeOf(chunk)
@@ -389,9 +397,11 @@ export class Tail {
     if (gap.reason === 'out-of-range') this.#restarted.add(`${gap.topic}:${gap.partition}`)
     const index = this.table.indexOf(gap.topic, gap.partition)
     if (index >= 0) this.#cursor.set(index, gap.to)
+    this.#moment = {}
   }
 
   #wake(): void {
+    this.#moment = {}
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const wake of waiting) wake()

@@ -3,6 +3,7 @@ import type { TestRecord } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { RawClient } from '../support/raw.ts'
 import {
+  type FlatBody,
   type KongBody,
   offsetsByPartition,
   places,
@@ -34,6 +35,30 @@ function next(response: Response, base: string): string {
 
 export function describeGet(target: () => Target): void {
   describe.concurrent('GET, what a response says', () => {
+    test('who asks the same again is told the same, until there is more', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = await Route.mount(target(), { topics: [topic] })
+      const begin = await route.fetch({ start: 'latest', timeout: 0 })
+      const cursor = begin.headers.get('kafka-cursor') as string
+      await kafka.produce(topic, spread(4))
+      const query = { cursor, timeout: 5_000, format: 'records', max_records: 8 }
+      const ask = async (more: Record<string, string> = {}) => {
+        const response = await route.fetch({ ...query, ...more })
+        const { 'kafka-cursor': next, link, vary } = Object.fromEntries(response.headers)
+        const { records } = (await response.json()) as FlatBody
+        return { values: records.map(({ value }) => value).sort(), next, link, vary }
+      }
+      await until(async () => (await ask()).values.length === 4, 'all of them to be there')
+      const told = await ask()
+      for (let i = 0; i < 3; i++) expect(await ask()).toEqual(told)
+      expect((await ask({ partition: '1' })).values).toEqual(['v1'])
+      expect((await route.fetch({ ...query, max_records: 0 })).status).toBe(400)
+      await kafka.produce(topic, [{ partition: 2, value: 'w' }])
+      await until(async () => (await ask()).values.includes('w'), 'the new one to be told')
+      expect((await ask()).values).toEqual([...told.values, 'w'])
+    })
+
     test('every subscribed partition appears with an array of records, as Kong has it', async () => {
       const { kafka } = target()
       const [topic, quiet] = [await kafka.createTopic(), await kafka.createTopic()]
