@@ -31,7 +31,7 @@ export interface GuardOptions {
 /** The middleware, and what may change while it serves. */
 export interface Guard {
   readonly handle: MiddlewareHandler
-  /** Serves other clients from now on. Streams that are open go on. */
+  /** Serves other clients from now on. Streams of those that are gone or changed end. */
   replaceClients(clients: readonly KnownClient[]): void
 }
 
@@ -53,26 +53,31 @@ const EXPOSED = ['Kafka-Cursor', 'Kafka-Gaps', 'Link', 'Retry-After', 'RateLimit
  */
 export function guard(options: GuardOptions, addressOf: (c: Context) => string): Guard {
   const { corsOrigins, tokenCookie } = options
-  let clients = Clients.of(options.clients ?? [])
+  let known = options.clients ?? []
+  let clients = Clients.of(known)
   const check = options.tokens && tokenChecker(options.tokens)
   const windows = options.limits && new Windows(options.limits)
   const streams = new Streams(options.maxStreams ?? Infinity)
   const isOpen = options.clients === undefined && check === undefined
 
   /** @throws KafkaConsumeError UNAUTHENTICATED, FORBIDDEN, AUTHENTICATION_UNAVAILABLE */
-  const identify = async (c: Context): Promise<KafkaClient> => {
-    if (isOpen) return {}
-    const known = await clients
+  const identify = async (c: Context): Promise<{ client: KafkaClient; who: string }> => {
+    if (isOpen) return { client: {}, who: `address ${addressOf(c)}` }
+    const held = await clients
     const basic = basicOf(c.req.raw)
     const shown = basic ? undefined : tokenOf(c, options)
     if (shown?.isCookie) assertOwnPage(c, corsOrigins ?? [])
-    const found = basic
-      ? await known.byPassword(basic.username, basic.password)
-      : shown && ((await known.byKey(shown.token)) ?? (await check?.(shown.token)))
     const credentialParameters = options.tokenQuery === undefined ? [] : [options.tokenQuery]
-    if (found) return { ...found, credentialParameters }
+    const one = basic
+      ? await held.byPassword(basic.username, basic.password)
+      : shown && (await held.byKey(shown.token))
+    if (one) return { client: { ...one, credentialParameters }, who: whoIs(one) }
+    const bearer = shown && (await check?.(shown.token))
+    if (bearer) {
+      return { client: { ...bearer, credentialParameters }, who: `subject ${bearer.name}` }
+    }
     const isWrong = shown !== undefined || c.req.header('Authorization') !== undefined
-    for (const challenge of challenges(isWrong, known.havePasswords)) {
+    for (const challenge of challenges(isWrong, held.havePasswords)) {
       c.header('WWW-Authenticate', challenge, { append: true })
     }
     throw new KafkaConsumeError(
@@ -97,14 +102,12 @@ export function guard(options: GuardOptions, addressOf: (c: Context) => string):
 
   const admit: MiddlewareHandler = async (c, next) => {
     try {
-      const client = await identify(c).catch((error: unknown) => {
+      const { client, who } = await identify(c).catch((error: unknown) => {
         limit(c, `address ${addressOf(c)}`)
         throw error
       })
-      const { name } = client
-      const who = name === undefined ? `address ${addressOf(c)}` : `name ${name}`
       limit(c, who)
-      const openStream = () => streams.open(who)
+      const openStream = (end: () => void) => streams.open(who, end)
       c.set('kafkaClient', { ...client, openStream } satisfies KafkaClient)
     } catch (error) {
       return errorAnswer(c, error, false)
@@ -115,7 +118,11 @@ export function guard(options: GuardOptions, addressOf: (c: Context) => string):
   return {
     handle: corsOrigins ? withCors(corsOrigins, tokenCookie !== undefined, admit) : admit,
     replaceClients: (replaced) => {
+      const still = new Set(replaced.map((client) => JSON.stringify(client)))
+      const gone = known.filter((client) => !still.has(JSON.stringify(client)))
+      known = replaced
       clients = Clients.of(replaced)
+      for (const client of gone) streams.end(whoIs(client))
     },
   }
 }
@@ -179,29 +186,37 @@ function challenges(isWrong: boolean, havePasswords: boolean): string[] {
   return havePasswords ? [bearer, `Basic realm="${REALM}", charset="UTF-8"`] : [bearer]
 }
 
-/** The open streams of each client that has any. */
+/** What a client of the settings is counted as. */
+function whoIs({ name }: KnownClient | KafkaClient): string {
+  return `client ${name}`
+}
+
+/** The open streams of each client that has any, by what ends them. */
 class Streams {
   readonly #max: number
-  readonly #open = new Map<string, number>()
+  readonly #open = new Map<string, Set<() => void>>()
 
   constructor(max: number) {
     this.#max = max
   }
 
   /** @throws KafkaConsumeError TOO_MANY_STREAMS */
-  open(client: string): () => void {
-    const open = this.#open.get(client) ?? 0
-    if (open >= this.#max) {
+  open(client: string, end: () => void): () => void {
+    const open = this.#open.get(client) ?? new Set()
+    if (open.size >= this.#max) {
       throw new KafkaConsumeError(
         'TOO_MANY_STREAMS',
         `Cannot open a stream: this client has ${this.#max} open already`,
       )
     }
-    this.#open.set(client, open + 1)
+    this.#open.set(client, open.add(end))
     return () => {
-      const left = (this.#open.get(client) ?? 1) - 1
-      if (left > 0) this.#open.set(client, left)
-      else this.#open.delete(client)
+      open.delete(end)
+      if (open.size === 0 && this.#open.get(client) === open) this.#open.delete(client)
     }
+  }
+
+  end(client: string): void {
+    for (const end of this.#open.get(client) ?? []) end()
   }
 }

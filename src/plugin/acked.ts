@@ -90,7 +90,7 @@ export class AckedStream implements OpenStream {
     // Acknowledgements name the place of a record: without a format of the app's own it is whole.
     const { options } = route
     this.#format = shapeOf(options.format ? undefined : 'records', options).format
-    this.#leave = route.enter(client)
+    this.#leave = route.enter(client, () => void this.end())
     this.#route = route
     this.#client = client
     this.#group = group

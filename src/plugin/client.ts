@@ -27,8 +27,10 @@ export interface KafkaClient {
   /**
    * Called before a stream is opened; throws a `KafkaConsumeError` to refuse it. What it returns is
    * called once when the stream has ended, however it did.
+   *
+   * @param end Ends the stream after a whole event, as when its client may not read any more.
    */
-  readonly openStream?: () => () => void
+  readonly openStream?: (end: () => void) => () => void
 }
 
 declare module 'hono' {

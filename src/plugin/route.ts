@@ -167,7 +167,7 @@ export class Route {
    * @returns Gives it back; to be called once.
    * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS, or what the client's own limit throws.
    */
-  enter({ openStream }: KafkaClient): () => void {
+  enter({ openStream }: KafkaClient, end: () => void): () => void {
     const leaves: Array<(() => void) | undefined> = []
     const leave = () => {
       for (const each of leaves) each?.()
@@ -175,7 +175,7 @@ export class Route {
     try {
       leaves.push(this.#places.take())
       leaves.push(this.#allPlaces?.take())
-      leaves.push(openStream?.())
+      leaves.push(openStream?.(end))
     } catch (error) {
       leave()
       throw error

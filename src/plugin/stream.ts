@@ -127,7 +127,12 @@ export async function openStream(
   const client = clientOf(c)
   const shape = shapeOf(format, route.options)
   const { feed } = await route.lease()
-  const leave = route.enter(client)
+  let live: LiveStream | undefined
+  let isOver = false
+  const leave = route.enter(client, () => {
+    isOver = true
+    void live?.end()
+  })
   let subscription: Subscription
   try {
     subscription = await feed.subscribe(position, (table) => filterOf(wanted, client, table))
@@ -144,7 +149,9 @@ export async function openStream(
   }
   // What is prepared may be dropped, too.
   const filtered = feed.preparation !== undefined || isBound(client) || isPicky(wanted)
-  return new LiveStream(c, route, subscription, form, shape.format, filtered, leave)
+  live = new LiveStream(c, route, subscription, form, shape.format, filtered, leave)
+  if (isOver) void live.end()
+  return live
 }
 
 /** One client's stream, from its first byte to its end. */
