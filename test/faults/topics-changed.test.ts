@@ -236,8 +236,11 @@ describe.concurrent('topics change while they are followed', () => {
       const topic = await topicOf(1)
       const options = { topics: [topic], mode: 'server-sent-events', ringBytes: 64 * 1024 } as const
       await using route = await Route.mount({ kafka, close: async () => {} }, options)
-      await using slow = await RawClient.open(route.url(), { accept: 'text/event-stream' })
-      await slow.readBytes(50)
+      await using slow = await RawClient.open(route.url({ start: 'earliest' }), {
+        accept: 'text/event-stream',
+      })
+      // One that has begun to read takes more than it is asked to.
+      await route.untilSubscribers(1)
       const value = 'x'.repeat(20_000)
       const written = sized(2_000, 10_000)
       for (const _ of range(0, written / 200)) {

@@ -54,6 +54,10 @@ export class GatewayProcess implements AsyncDisposable {
     return { gateway, url: await gateway.url() }
   }
 
+  get pid(): number {
+    return this.#child.pid
+  }
+
   async url(): Promise<string> {
     const address = () => /http:\/\/[\w.]+:\d+/.exec(this.stdout)?.[0]
     try {
