@@ -19,6 +19,10 @@ import { shapeOf } from './shown.ts'
 
 /** Bytes per write: large enough to be cheap, small enough that a client's abort is noticed soon. */
 const WRITE_BYTES = 256 * 1024
+/** What waits to be sent is a part of a chunk and holds all of it in memory: larger ones are copied. */
+const MAX_HELD_BYTES = 2 * WRITE_BYTES
+/** How long a write may take until its stream lets go of the ring. */
+const STALL_MS = 1_000
 /** How long Kafka may be away before open streams are told; shorter outages they do not notice. */
 const OUTAGE_GRACE_MS = 10_000
 /** By how much of `maxStreamAge` a stream may end sooner. */
@@ -318,7 +322,9 @@ export class LiveStream implements OpenStream {
     if (now >= this.#due) this.#subscription.wake()
     // A stalled write is the only sign of a client that is there and does not read.
     const { writeDeadline } = this.#route.options
-    if (this.#writing === undefined || now - this.#writing < writeDeadline) return
+    if (this.#writing === undefined) return
+    if (now - this.#writing > STALL_MS) this.#subscription.pause()
+    if (now - this.#writing < writeDeadline) return
     this.#route.figures.silent++
     this.#ending = true
     // Bun closes the connection when its timeout has passed, whatever is still queued for it.
@@ -361,7 +367,10 @@ const events: Wire<Uint8Array> = {
     const id = cursor === undefined ? '' : `id: ${cursor}\n`
     return encoder.encode(`${retryField(1_000)}${id}\n`)
   },
-  records: ({ chunk, begin, end }) => chunk.bytes.subarray(chunk.starts[begin], chunk.starts[end]),
+  records: ({ chunk, begin, end }) => {
+    const frames = chunk.bytes.subarray(chunk.starts[begin], chunk.starts[end])
+    return frames.buffer.byteLength > MAX_HELD_BYTES ? frames.slice() : frames
+  },
   gap: (gap, cursor) =>
     encoder.encode(`event: gap\nid: ${cursor}\ndata: ${JSON.stringify(gap)}\n\n`),
   error: (error, show) => encoder.encode(errorEvent(error, show)),

@@ -79,6 +79,8 @@ export class Subscription {
   #brought = 0
   /** Partitions, as `topic:partition`, whose offsets began anew in a replay. */
   readonly #restarted = new Set<string>()
+  /** Whether it left the ring by {@link pause}. */
+  #paused = false
   /** What was read and is not taken yet. */
   #rest: { chunk: Chunk; begin: number } | undefined
   readonly #gaps: Gap[] = []
@@ -176,7 +178,10 @@ export class Subscription {
           this.#goOver(succession, this.#restarted)
           continue
         }
+        const paused = this.#paused
+        this.#paused = false
         if (this.#enterRing()) continue
+        if (paused) this.#replays.fellBehind()
         if (!(await this.#readReplay(records))) return false
       } else if (this.#tail.isGone(this.#sequence)) {
         this.#leaveRing()
@@ -210,6 +215,18 @@ export class Subscription {
       this.#wake = wake
       this.#tail.onNext(wake)
     })
+  }
+
+  /**
+   * Keeps its place and nothing else: whoever takes nothing for a while is not to hold on to records
+   * that the ring lets go, nor to hold up the tail. Not to be called while {@link next} goes on. A
+   * replay is kept, since there are only so many.
+   */
+  pause(): void {
+    if (this.#sequence === undefined || this.#closed) return
+    this.#rest = undefined
+    this.#paused = true
+    this.#leaveRing()
   }
 
   /** Nobody wants more: ends a wait, for records or for a place among the replays, now. */

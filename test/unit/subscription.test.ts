@@ -526,6 +526,26 @@ describe('a subscription', () => {
     await until(() => scene.replays.count === 0, 'the replay to be closed')
   })
 
+  test('one that pauses keeps its place and no records, and goes on in the ring or from Kafka', async () => {
+    await using scene = await Scene.at([0, 0], 700)
+    const reader = scene.reader([0, 0])
+    await scene.feed([recordAt(0, 0, 100), recordAt(0, 1, 100), recordAt(1, 0, 100)])
+    const first = await reader.next({ records: 1, bytes: 1e6 })
+    expect(first && 'chunk' in first && framesOf(first).length).toBe(1)
+    reader.pause()
+    expect(reader.nextBytes).toBe(0)
+    expect(await take(reader)).toEqual(['0/1 2,0', '1/0 2,1'])
+    expect(scene.replays.fallenBehind).toBe(0)
+    reader.pause()
+    await scene.feed([recordAt(0, 2, 600)])
+    await scene.feed([recordAt(0, 3, 600)])
+    const taken = take(reader)
+    await until(() => scene.source.opened.length === 2, 'a replay')
+    scene.source.last.answer({ records: [recordAt(0, 2, 600)] })
+    expect(await taken).toEqual(['0/2 3,1', '0/3 4,1'])
+    expect(scene.replays.fallenBehind).toBe(1)
+  })
+
   // Its place among the route's subscribers stays taken until another's replay ends.
   test('one that is closed while it waits for a replay in turn stops waiting', async () => {
     await using scene = await Scene.at([9, 0], 500, 1)
