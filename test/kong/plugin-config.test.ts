@@ -342,6 +342,15 @@ describe('brokers and topics', () => {
       'topics.1.schema_registry.confluent.ttl: value should be between 0 and 3600',
     ],
     [{ topics: [{ name: 'a', topic: 'b' }] }, 'topics.1.topic: unknown field'],
+    [
+      { message_by_lua_functions: ['return function(m) return m end', 'return nil'] },
+      'message_by_lua_functions.2: it must be "return function(message) … end"',
+    ],
+    [{ enable_dlq: true, dlq_topic: 'a b' }, 'dlq_topic: invalid value: a b'],
+    [
+      { topics: [{ name: 'a' }], enable_dlq: true, dlq_topic: 'a' },
+      'dlq_topic: it must not be one of the topics that are read',
+    ],
   ])('%j is refused', (config, problem) => {
     expect(refusal(config)).toBe(problem)
   })
