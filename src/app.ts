@@ -1,5 +1,5 @@
 import { getLogger } from '@logtape/logtape'
-import { type Context, Hono } from 'hono'
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import type { KnownClient } from './auth/clients.ts'
 import { type GuardOptions, guard } from './auth/guard.ts'
 import type { KafkaConsumeOptions } from './config/options.ts'
@@ -12,7 +12,7 @@ import type { Environment } from './kong/references.ts'
 import { exchangeOf } from './ops/exchange.ts'
 import { healthRoutes, type NotReady } from './ops/health.ts'
 import { type KafkaRoute, Lives } from './ops/lives.ts'
-import { LOG_ROOT } from './ops/log.ts'
+import { LOG_ROOT, logRequest } from './ops/log.ts'
 import { kafkaMetrics } from './ops/metrics.ts'
 import { observeRequests } from './ops/requests.ts'
 import { statusHandler } from './ops/status.ts'
@@ -48,6 +48,8 @@ export interface GatewayOptions {
   readonly maxSubscribers?: number
   /** Where the console page is, or `off`; routes go before it. Default: `/`. */
   readonly console?: string
+  /** What goes in front of everything, as what traces requests. Default: nothing. */
+  readonly middleware?: readonly MiddlewareHandler[]
   /** Whether `/openapi.json` and `/docs` are there; routes go before them. Default: true. */
   readonly docs?: boolean
 }
@@ -97,6 +99,7 @@ export function createGateway(
     maxSubscribers = Infinity,
     console: page = '/',
     docs = true,
+    middleware = [],
   }: GatewayOptions,
   makeRoute?: MakeRoute,
 ): Gateway {
@@ -125,7 +128,8 @@ export function createGateway(
   }
 
   const app = new Hono()
-  app.use(observeRequests(figures ? [figures.observe] : []))
+  app.use(observeRequests(figures ? [figures.observe, logRequest] : [logRequest]))
+  for (const one of middleware) app.use(one)
   app.route(
     '/',
     healthRoutes(() => lives.notReady()),

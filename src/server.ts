@@ -33,6 +33,7 @@ import { openState, type StateFile } from './kong/state.ts'
 import { Store } from './kong/store.ts'
 import { banner } from './ops/banner.ts'
 import { LOG_ROOT, logToConsole } from './ops/log.ts'
+import type { Tracing } from './ops/tracing.ts'
 import { loadKafkaSide } from './plugin/kafka-side.ts'
 import type { EmbeddedBroker } from './stream/source.ts'
 
@@ -65,12 +66,14 @@ interface Running {
   readonly servers: ReadonlyArray<Listener>
   readonly gateway: Gateway
   readonly broker: EmbeddedBroker | undefined
+  readonly tracing: Tracing | undefined
 }
 
 async function main(): Promise<void> {
   const config = readConfig()
-  logToConsole(config.logLevel)
+  logToConsole(config.logLevel, config.logFormat)
   endOnUncaught()
+  const tracing = await tracingOf(process.env)
 
   const store = new Store()
   if (config.config !== undefined) store.replaceAll(await loadFile(config, config.config))
@@ -97,6 +100,7 @@ async function main(): Promise<void> {
     maxSubscribers: config.maxSubscribers,
     console: config.console,
     docs: config.docs,
+    middleware: tracing?.middleware ?? [],
   })
   gateway.apply(store.snapshot())
   store.onChange((snapshot) => gateway.apply(snapshot))
@@ -114,7 +118,7 @@ async function main(): Promise<void> {
     reloadOnSignal(config.clients, async () => gateway.replaceClients(loadClients()))
   }
   const isReloading = config.config !== undefined || config.clients !== undefined
-  endOnSignal({ servers, gateway, broker }, !isReloading)
+  endOnSignal({ servers, gateway, broker, tracing }, !isReloading)
 
   console.log(
     banner({
@@ -129,6 +133,15 @@ async function main(): Promise<void> {
     }),
   )
   await gateway.start()
+}
+
+/** OpenTelemetry's own variables say whether there is somebody to send traces to. */
+async function tracingOf(environment: NodeJS.ProcessEnv): Promise<Tracing | undefined> {
+  const to =
+    environment['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] || environment['OTEL_EXPORTER_OTLP_ENDPOINT']
+  if (!to || environment['OTEL_SDK_DISABLED'] === 'true') return undefined
+  const { startTracing } = await import('./ops/tracing.ts')
+  return startTracing(environment['OTEL_SERVICE_NAME'] || undefined)
 }
 
 /** Exits when there is nothing to run: with 0 after help, with 2 after a mistake. */
@@ -312,7 +325,7 @@ function endOnSignal(running: Running, hangUpEnds: boolean): void {
   if (hangUpEnds) process.on('SIGHUP', onSignal)
 }
 
-async function end({ servers, gateway, broker }: Running): Promise<void> {
+async function end({ servers, gateway, broker, tracing }: Running): Promise<void> {
   setTimeout(() => {
     log.error('Cannot end in time: exiting after {seconds} s', {
       seconds: SHUTDOWN_DEADLINE / 1_000,
@@ -324,6 +337,9 @@ async function end({ servers, gateway, broker }: Running): Promise<void> {
     await gateway.close()
     await Promise.race([answered, Bun.sleep(ANSWER_GRACE)])
     await broker?.close()
+    await tracing?.close().catch((error: unknown) => {
+      log.warning('Cannot send the last spans: {error}', { error })
+    })
     log.info('Ended')
     process.exit(0)
   } catch (error) {

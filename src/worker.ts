@@ -17,10 +17,8 @@ declare const Deno: { env: { toObject(): Environment } }
 const environment: Environment = globalThis.process?.env ?? Deno.env.toObject()
 // A wrong configuration throws here, while loading: Bun and Deno then print the message and exit
 // with 1, so that a deployment fails at once and not request by request.
-const { cluster, logLevel, trustedProxies, guard, clients, compression } = readGatewayConfig(
-  {},
-  environment,
-)
+const { cluster, logLevel, logFormat, trustedProxies, guard, clients, compression } =
+  readGatewayConfig({}, environment)
 if (!cluster) {
   throw new KafkaConsumeError(
     'INVALID_OPTIONS',
@@ -33,7 +31,7 @@ if (clients !== undefined) {
     'Cannot start: CLIENTS_FILE is not read here, give BEARER_KEYS or JWKS_URL',
   )
 }
-logToConsole(logLevel)
+logToConsole(logLevel, logFormat)
 const { getConnInfo } = await ('Deno' in globalThis ? import('hono/deno') : import('hono/bun'))
 const gateway = createGateway({
   cluster,

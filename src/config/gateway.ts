@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../errors.ts'
-import { LOG_LEVELS } from '../ops/log.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../ops/log.ts'
 import { instanceId } from './fields.ts'
 import { guardProblems, guardSettings, withGuard } from './guard.ts'
 import { connectionProblems, kafkaSettings, withConnection } from './kafka-settings.ts'
@@ -183,6 +183,11 @@ const settings = {
     v.optional(v.picklist(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')} is required`), 'info'),
     v.description(`Least important log lines to print: ${LOG_LEVELS.join(', ')}`),
     v.metadata({ flag: 'log-level', variable: 'LOG_LEVEL', value: 'level', default: 'info' }),
+  ),
+  logFormat: v.pipe(
+    v.optional(v.picklist(LOG_FORMATS, `one of ${LOG_FORMATS.join(', ')} is required`), 'text'),
+    v.description(`How log lines look: ${LOG_FORMATS.join(', ')}`),
+    v.metadata({ flag: 'log-format', variable: 'LOG_FORMAT', value: 'format', default: 'text' }),
   ),
 }
 

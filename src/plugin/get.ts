@@ -19,6 +19,7 @@ import { readFrom } from './read.ts'
 import type { Route } from './route.ts'
 import { shapeOf } from './shown.ts'
 import { takeAsGroup } from './take.ts'
+import { type ReadTrace, traced } from './trace.ts'
 
 /** How the answer is laid out, and what records are shown as. */
 interface Form {
@@ -35,7 +36,10 @@ export async function answerGet(c: Context, route: Route): Promise<Response> {
   const plan = parseRead(urlOf(c).searchParams, route.options.topics)
   const shape = shapeOf(plan.format, route.options)
   const form = lines ? { ...shape, list: lines } : shape
-  return plan.position ? answerFrom(c, route, plan, form) : answerGroup(c, route, plan, form)
+  const [kind, answer] = plan.position
+    ? (['read', answerFrom] as const)
+    : (['group', answerGroup] as const)
+  return traced(route, kind, (trace) => answer(c, route, plan, form, trace))
 }
 
 function answerKept(c: Context, route: Route, kept: KeptAnswer): Response {
@@ -55,7 +59,13 @@ function chooseForm(c: Context, { mode }: ResolvedOptions): 'lines' | undefined 
 }
 
 /** Without a group: nothing is committed, and the answer says where to go on. */
-async function answerFrom(c: Context, route: Route, plan: ReadPlan, form: Form): Promise<Response> {
+async function answerFrom(
+  c: Context,
+  route: Route,
+  plan: ReadPlan,
+  form: Form,
+  trace: ReadTrace | undefined,
+): Promise<Response> {
   const client = clientOf(c)
   const { feed } = await route.lease()
   const position = plan.position as NonNullable<ReadPlan['position']>
@@ -80,6 +90,7 @@ async function answerFrom(c: Context, route: Route, plan: ReadPlan, form: Form):
     const body = bodyOf(form, slices, states, cursor, gaps)
     const records = countRecords(slices)
     count(c, route, 'read', records, body.length)
+    trace?.add(slices)
     const sent = await compressAnswer(c, body, route.options.compression)
     const headers = {
       'Kafka-Cursor': cursor,
@@ -119,6 +130,7 @@ async function answerGroup(
   route: Route,
   plan: ReadPlan,
   form: Form,
+  trace: ReadTrace | undefined,
 ): Promise<Response> {
   const client = clientOf(c)
   assertMayUseGroup(client, route.hasClientGroups)
@@ -134,6 +146,7 @@ async function answerGroup(
     announce(c, route, gaps)
     const body = bodyOf(form, slices, states, undefined, gaps)
     count(c, route, 'group', countRecords(slices), body.length)
+    trace?.add(slices)
     for (const [name, value] of Object.entries(contentType(form))) c.header(name, value)
     const { compression, writeDeadline } = route.options
     const { bytes } = await compressAnswer(c, body, compression)

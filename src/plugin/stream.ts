@@ -16,6 +16,7 @@ import { BodyOutlet, type Outlet } from './outlet.ts'
 import { parseStream, type StreamPlan } from './parameters.ts'
 import type { OpenStream, Route, StreamForm } from './route.ts'
 import { shapeOf } from './shown.ts'
+import { ReadTrace } from './trace.ts'
 
 /** Bytes per write: large enough to be cheap, small enough that a client's abort is noticed soon. */
 const WRITE_BYTES = 256 * 1024
@@ -164,12 +165,14 @@ export class LiveStream implements OpenStream {
   readonly #c: Context
   readonly #route: Route
   readonly #exchange: Exchange | undefined
+  readonly #trace: ReadTrace | undefined
   readonly #subscription: Subscription
   readonly #format: Format | undefined
   readonly #filtered: boolean
   readonly #leave: () => void
   readonly #finished = Promise.withResolvers<void>()
   #ending = false
+  #failure: KafkaConsumeError | undefined
   /** When the write that is going on began, in `performance.now()`'s time. */
   #writing: number | undefined
   #written = performance.now()
@@ -200,6 +203,7 @@ export class LiveStream implements OpenStream {
     this.#filtered = filtered
     this.#leave = leave
     this.#exchange = exchangeOf(c)
+    this.#trace = ReadTrace.begin(route, 'stream')
     if (this.#exchange) this.#exchange.ended = this.#finished.promise
     const { maxStreamAge = Infinity } = route.options
     // By chance somewhat sooner: clients that came at once are not to come back at once.
@@ -261,10 +265,11 @@ export class LiveStream implements OpenStream {
       }
     } catch (thrown) {
       if (!this.#ending) {
+        this.#failure = asKafkaConsumeError(thrown)
         await this.#write(
           stream,
           wire,
-          wire.error(asKafkaConsumeError(thrown), options.errorHandling.returnErrorMessage),
+          wire.error(this.#failure, options.errorHandling.returnErrorMessage),
         )
       }
     } finally {
@@ -282,6 +287,7 @@ export class LiveStream implements OpenStream {
     await this.#subscription.close()
     this.#leave()
     this.#route.ended(this)
+    this.#trace?.end(this.#failure)
     this.#finished.resolve()
   }
 
@@ -296,6 +302,7 @@ export class LiveStream implements OpenStream {
     figures.sent.stream.records += end - begin
     figures.written(chunk.timestamp, this.#opened)
     if (this.#exchange) this.#exchange.records += end - begin
+    this.#trace?.add([{ chunk, begin, end }])
   }
 
   /** Resolves when the runtime has taken the frames, or when the stream is given up. */

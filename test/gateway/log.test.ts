@@ -1,0 +1,75 @@
+/** What a gateway's log tells of requests, and how. */
+import { afterEach, expect, setSystemTime, spyOn, test } from 'bun:test'
+import { getLogger, resetSync } from '@logtape/logtape'
+import { LOG_ROOT, logToConsole } from '../../src/ops/log.ts'
+import { SseClient } from '../support/sse.ts'
+import { until } from '../support/wait.ts'
+import { GatewayProcess } from './gateway-process.ts'
+
+afterEach(() => {
+  resetSync()
+  setSystemTime()
+})
+
+test('one line for each request at its end, without its address', async () => {
+  const { gateway, url } = await GatewayProcess.listening(['--log-format', 'json'])
+  await using _ = gateway
+  const lines = () =>
+    gateway.stderr
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as { logger: string; message: string; properties: object })
+      .filter(({ logger }) => logger === 'hono-kafka-consume.request')
+  await fetch(`${url}/messages?start=earliest&max_records=3&format=records`)
+  await fetch(`${url}/messages?apikey=planted`)
+  await fetch(`${url}/planted/path`)
+  const stream = await SseClient.open(`${url}/stream`)
+  await stream.until(1)
+  await until(() => lines().length === 3, 'three lines')
+  await stream[Symbol.asyncDispose]()
+  await until(() => lines().length === 4, 'the line of the stream')
+  expect(lines().map(({ properties }) => properties)).toMatchObject([
+    { method: 'GET', route: '/messages', status: 200, records: 3, isStream: false },
+    { method: 'GET', route: '/messages', status: 400, records: 0, bytes: 0 },
+    { method: 'GET', route: '(none)', status: 404 },
+    { method: 'GET', route: '/stream', status: 200, isStream: true },
+  ])
+  expect(lines()[3]?.message).toMatch(
+    /^"GET" "\/stream" 200 in [\d.]+ ms, [1-9]\d* records, [1-9]\d* bytes$/,
+  )
+  expect(gateway.stderr).not.toContain('planted')
+  // Those that are asked for again and again are for who wants to see everything.
+  await fetch(`${url}/healthz`)
+  await fetch(`${url}/messages?timeout=x`)
+  await until(() => lines().length === 5, 'the line after')
+  expect(lines()[4]?.properties).toMatchObject({ route: '/messages' })
+}, 30_000)
+
+test('the same line comes a few times, then a count of the rest; requests have a line each', () => {
+  const printed: string[] = []
+  const spy = spyOn(console, 'error').mockImplementation((line: string) => {
+    printed.push(line)
+  })
+  try {
+    setSystemTime(1_800_000_000_000)
+    logToConsole('info')
+    const log = getLogger([LOG_ROOT, 'tail'])
+    for (let index = 0; index < 25; index++) {
+      log.error('Cannot follow {topic}: {error}', { topic: 't{x}', error: 'away' })
+      getLogger([LOG_ROOT, 'request']).info('GET')
+    }
+    log.error('Cannot follow {topic}: {error}', { topic: 'another', error: 'away' })
+    const follows = () => printed.filter((line) => line.includes('Cannot follow t{x}: away'))
+    expect(follows()).toHaveLength(10)
+    expect(printed.filter((line) => line.includes('another'))).toHaveLength(1)
+    expect(printed.filter((line) => line.endsWith('request: GET'))).toHaveLength(25)
+    setSystemTime(1_800_000_011_000)
+    log.error('Cannot follow {topic}: {error}', { topic: 't{x}', error: 'away' })
+    expect(follows()).toHaveLength(12)
+    expect(printed.find((line) => line.includes('more'))).toEndWith(
+      'log: 15 more in 10 s: Cannot follow t{x}: away',
+    )
+  } finally {
+    spy.mockRestore()
+  }
+})
