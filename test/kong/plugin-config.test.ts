@@ -614,6 +614,24 @@ describe('what does not work yet is refused by name, not ignored', () => {
 })
 
 describe('options', () => {
+  test('registries of a document are those of its topics', () => {
+    const own = { confluent: { url: 'https://own', ttl: 60, ssl_verify: false } }
+    const { options } = read({
+      topics: [{ name: 'one' }, { name: 'two', schema_registry: own }],
+      ...registryOf({ mode: 'oauth2', ...OAUTH }),
+    })
+    const { registries, topics } = resolveOptions(options)
+    expect(topics).toEqual(['one', 'two'])
+    expect(registries.get('one')).toMatchObject({
+      url: 'http://localhost:8081',
+      authentication: {
+        mode: 'oauth2',
+        oauth2: { tokenEndpoint: 'http://t', grantType: 'client_credentials', scopes: ['openid'] },
+      },
+    })
+    expect(registries.get('two')).toMatchObject({ url: 'https://own', ttl: 60, sslVerify: false })
+  })
+
   test('of a document are those of kafkaConsume', () => {
     const { options } = read({
       bootstrap_servers: [
