@@ -40,6 +40,8 @@ const REFUSAL_GRACE_MS = 500
 const SAME_LINE_MS = 30_000
 /** Different lines that are remembered for that. */
 const MAX_LINES = 100
+/** librdkafka's `RD_KAFKA_RESP_ERR_UNKNOWN`. */
+const UNKNOWN = -1
 /** librdkafka's `RD_KAFKA_RESP_ERR__TIMED_OUT`. */
 const TIMED_OUT = -185
 
@@ -119,11 +121,24 @@ function refusedSettings({ message }: ClientError): KafkaConsumeError {
   const unknown = /^No such configuration property: "([^"]*)"/.exec(message)?.[1]
   const name = unknown ?? /property:? "([^"]*)"/.exec(message)?.[1]
   const state = unknown === undefined ? 'does not take this value' : 'has no such property'
+  if (name === undefined) return refusedTogether(message)
   return new KafkaConsumeError(
     'INVALID_OPTIONS',
-    name === undefined
-      ? 'Cannot connect to Kafka: librdkafka does not take these settings together'
-      : `Cannot use librdkafka option "${name}": librdkafka ${state}`,
+    `Cannot use librdkafka option "${name}": librdkafka ${state}`,
+  )
+}
+
+/** Whether no client came about: a code that librdkafka gives for nothing else. */
+function isOfSettings(error: unknown): error is KafkaConsumeError {
+  if (!(error instanceof KafkaConsumeError)) return false
+  return (error.cause as ClientError | undefined)?.code === UNKNOWN
+}
+
+function refusedTogether(detail: string | undefined): KafkaConsumeError {
+  return new KafkaConsumeError(
+    'INVALID_OPTIONS',
+    'Cannot connect to Kafka: librdkafka does not take these settings together',
+    detail === undefined ? {} : { detail },
   )
 }
 
@@ -151,6 +166,8 @@ export async function connectClient(consumer: Consumer, timeout: number): Promis
   connecting.catch(() => {})
   try {
     await Promise.race([connecting, refusal.promise])
+  } catch (error) {
+    throw isOfSettings(error) ? refusedTogether(error.detail) : error
   } finally {
     clearTimeout(timer)
     consumer.off('event.log', listen)

@@ -179,8 +179,10 @@ function post(
   } as const
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) => {
-      const detail = error.code ?? error.message
-      reject(noToken('the token endpoint cannot be reached', detail))
+      const state = options.signal.aborted
+        ? `the token endpoint did not answer within ${REQUEST_TIMEOUT_MS / 1_000} s`
+        : 'the token endpoint cannot be reached'
+      reject(noToken(state, error.code ?? error.message))
     }
     const request = url.startsWith('https:') ? requestHttps : requestHttp
     const sent = request(url, options, (response) => {

@@ -233,6 +233,29 @@ export function describeFailures(secured: () => Secured): void {
       }
     })
 
+    test.concurrent('a token endpoint that takes the request and does not answer', async () => {
+      await using endpoint = Bun.serve({
+        port: 0,
+        hostname: '127.0.0.1',
+        idleTimeout: 60,
+        fetch: () => new Promise<Response>(() => {}),
+      })
+      const { authentication, ...options } = secured().options('SASL_SSL', 'OAUTHBEARER')
+      const tokenEndpointUrl = `http://127.0.0.1:${endpoint.port}/token`
+      const oauthbearer = { ...authentication?.oauthbearer, tokenEndpointUrl }
+      const silent = { ...authentication, oauthbearer } as typeof authentication
+      await using route = await mount({ ...options, authentication: silent })
+      let message = ''
+      await until(
+        async () => {
+          message = (await refusal(route)).body.message
+          return message.includes('the token endpoint did not answer within 10 s')
+        },
+        () => `an answer that names the endpoint; the last was ${message}`,
+        40_000,
+      )
+    })
+
     test.concurrent('an ACL that is missing, on the topic and on the group', async () => {
       const topic = await secured().kafka.createTopic(1)
       await secured().kafka.produce(topic, [{ value: 'for some' }])

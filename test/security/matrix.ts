@@ -109,6 +109,23 @@ export function describeMatrix(secured: () => Secured): void {
       }
     })
 
+    test('properties that do not fit together are told from brokers that are away', async () => {
+      await using route = await Route.mount(secured(), {
+        topics: [secured().topic],
+        ...secured().options('SSL'),
+        librdkafka: { 'ssl.keystore.location': secured().file('no-such.p12') },
+        errorHandling: { returnErrorMessage: true },
+      } as RouteOptions)
+      const response = await route.fetch()
+      const body = (await response.json()) as Record<string, string>
+      expect({ status: response.status, ...body }).toMatchObject({
+        status: 500,
+        code: 'INVALID_OPTIONS',
+        message: expect.stringContaining('librdkafka does not take these settings together'),
+        error: expect.any(String),
+      })
+    })
+
     test('a file that is missing, and a key of another certificate, are named', async () => {
       const file = (name: string) => ({ file: secured().file(name) })
       for (const [security, problem] of [
