@@ -25,6 +25,8 @@ const READY_RECORDS = 1_000
 const READY_BYTES = 8 * 1024 * 1024
 /** Milliseconds for the group to assign partitions and for them to answer. */
 const JOIN_TIMEOUT_MS = 30_000
+/** Milliseconds without that after which the member leaves, and joins as another one. */
+const STUCK_MS = 60_000
 const RETRY_MS = 1_000
 
 /** librdkafka's `rd_kafka_resp_err_t`. */
@@ -56,6 +58,8 @@ export class Group implements GroupSession {
   #drained = false
   #closing = false
   #failure: KafkaConsumeError | undefined
+  /** When partitions had last answered, or the group was joined; in `performance.now()`'s time. */
+  #readyAt = 0
   /** The failure that the log knows of: it stays over attempts, until the group reads again. */
   #told: ErrorCode | undefined
   #handedBack = 0
@@ -116,6 +120,7 @@ export class Group implements GroupSession {
       try {
         await this.#member.join()
         this.#failure = undefined
+        this.#readyAt = performance.now()
         while (!this.#closing) await this.#read()
       } catch (thrown) {
         if (this.#closing) break
@@ -177,7 +182,10 @@ export class Group implements GroupSession {
     else if (!isFull) this.#member.pause(false)
     const limit = Math.max(1, Math.min(READY_RECORDS, capacity - this.#ready.length))
     const read = await this.#member.read(limit)
-    if (this.#member.isReady) this.#told = undefined
+    if (this.#member.isReady) {
+      this.#readyAt = performance.now()
+      this.#told = undefined
+    } else if (performance.now() - this.#readyAt > STUCK_MS) throw tooLate()
     this.#drained = !this.#member.isPaused && read < limit
     this.#changes.announce()
     this.#serve()

@@ -29,6 +29,8 @@ const SEEK_TIMEOUT_MS = 2_000
 /** How long answers on their way may hold up partitions that go. */
 const LAST_DELIVERIES_MS = 3_000
 
+const NO_IDS: ReadonlyMap<string, string> = new Map()
+
 /** librdkafka's `rd_kafka_resp_err_t`. */
 const ASSIGN = -175
 const REVOKE = -174
@@ -422,7 +424,8 @@ export class Member {
     if (partitions.length === 0) return []
     while (consumer === this.#consumer) {
       try {
-        const ids = await this.#host.topicIds()
+        // Without them reading begins as well: the next look takes note of them.
+        const ids = await this.#host.topicIds().catch(() => NO_IDS)
         // Ends come last, so that what is committed does not lie behind them.
         const committed = await this.#host.committed(consumer, partitions)
         const firsts = await this.#host.offsets(partitions, 'earliest')

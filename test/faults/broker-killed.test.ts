@@ -84,7 +84,8 @@ async function survive(name: string, faults: readonly Fault[]): Promise<void> {
     until(
       () => followers.slowest >= count && pollers.distinct >= count,
       () =>
-        `${what}: ${count} records; ${followers.slowest} streamed, ${pollers.distinct} by group`,
+        `${what}: ${count} records; ${followers.slowest} streamed, ${pollers.distinct} by group. ` +
+        `Last failure: ${pollers.lastFailure}. Log:\n${gateway.stderr.slice(-3_000)}`,
       120_000,
     )
 

@@ -72,7 +72,9 @@ async function churn(ends: readonly End[]): Promise<void> {
   const sent = await writer.finish()
   await until(
     () => clients.distinct === sent,
-    () => `${sent} records in all; ${clients.distinct} came`,
+    () =>
+      `${sent} records in all; ${clients.distinct} came. Last failure: ${clients.lastFailure}. ` +
+      `Logs:\n${ran.map(({ stderr }) => stderr.slice(-1_000)).join('\n')}`,
     60_000,
   )
   // What is committed stays committed: nothing more comes.

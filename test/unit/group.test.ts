@@ -296,6 +296,16 @@ describe('group reads', () => {
     expect(await refused).toBe('KAFKA_TIMEOUT')
   })
 
+  test('a member that gets nothing at all for long tries it as another one', async () => {
+    await using member = new Member(null)
+    await until(() => member.consumers.length === 1, 'a consumer')
+    await sleep(60)
+    expect(member.consumers).toHaveLength(1)
+    skip(61_000)
+    await until(() => member.consumers.length === 2, 'a second consumer', 5_000)
+    expect(member.disconnected).toBe(1)
+  })
+
   test('without partitions of its own a member answers empty after the timeout', async () => {
     await using member = new Member([])
     const delivery = await member.poll()

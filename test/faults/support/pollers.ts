@@ -32,6 +32,8 @@ export class Pollers implements AsyncDisposable {
   #wrong = 0
   #failed = 0
   #isOver = false
+  /** The last answer that was no 200, or why there was none. */
+  lastFailure = ''
 
   /** @param partitions Of the topic, which a `Writer` fills. */
   constructor(partitions: number, maxRecords: number) {
@@ -70,10 +72,14 @@ export class Pollers implements AsyncDisposable {
   async #get(url: string): Promise<readonly StreamedRecord[] | undefined> {
     try {
       const response = await fetch(url)
-      const body = (await response.json()) as { records?: readonly StreamedRecord[] }
-      if (response.status === 200) return body.records
-    } catch {
+      const text = await response.text()
+      if (response.status === 200) {
+        return (JSON.parse(text) as { records: readonly StreamedRecord[] }).records
+      }
+      this.lastFailure = text
+    } catch (error) {
       // Its server is being started again.
+      this.lastFailure = String(error)
     }
     this.#failed++
     return undefined
