@@ -343,6 +343,12 @@ const FIGURES: readonly Figure[] = [
     samples: ofFeed(({ waiting }) => waiting),
   },
   {
+    name: 'rebuilt_consumers_total',
+    help: 'Consumers given up for another one since they brought nothing although Kafka had more',
+    type: 'counter',
+    samples: ofFeed(({ rebuilt }) => rebuilt),
+  },
+  {
     name: 'partition_start_offset',
     help: 'The first offset that Kafka keeps, of the topics of routes',
     type: 'gauge',

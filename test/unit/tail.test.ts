@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, spyOn, test } from 'bun:test'
 import { sizeOf } from '../../src/stream/chunk.ts'
 import { PartitionTable } from '../../src/stream/cursor.ts'
 import type { KafkaRecord } from '../../src/stream/source.ts'
@@ -138,6 +138,27 @@ describe('a tail and its readers', () => {
     expect(tail.end).toBe(reached + 2)
     tail.detach()
   })
+
+  for (const [readers, isHeld] of [
+    [1, false],
+    [9, true],
+  ] as const) {
+    test(`${readers} that stay a quarter behind ${isHeld ? 'hold' : 'do not hold'} it far behind Kafka`, async () => {
+      const source = new ScriptedSource()
+      const tail = await tailOn(source, 4_000)
+      for (let n = 0; n < readers; n++) tail.attach()
+      const now = performance.now.bind(performance)
+      const clock = spyOn(performance, 'now').mockImplementation(() => now() + 11_000)
+      try {
+        for (let offset = 0; offset < 12; offset++) source.last.answer({ records: some(offset, 1) })
+        await sleep(200)
+        if (isHeld) expect(tail.end).toBeLessThan(12)
+        else expect(tail.end).toBe(12)
+      } finally {
+        clock.mockRestore()
+      }
+    })
+  }
 
   test('a reader that is behind does not hold it back', async () => {
     const source = new ScriptedSource()
