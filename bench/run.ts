@@ -11,12 +11,14 @@ import { Bench, type Scenario } from './scenario.ts'
 import { crowd } from './scenarios/crowd.ts'
 import { fanOut } from './scenarios/fan-out.ts'
 import { get } from './scenarios/get.ts'
+import { latency } from './scenarios/latency.ts'
 import { live } from './scenarios/live.ts'
+import { peers } from './scenarios/peers.ts'
 import { replay } from './scenarios/replay.ts'
 
 const LIMIT_MS = 40 * 60_000
 
-const scenarios: readonly Scenario[] = [replay, live, fanOut, get, crowd]
+const scenarios: readonly Scenario[] = [replay, live, fanOut, get, latency, crowd, peers]
 
 process.exit(await main(process.argv.slice(2)))
 

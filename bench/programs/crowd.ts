@@ -1,4 +1,5 @@
 /** Many event stream clients that cost little: raw sockets that look for the newest time sent. */
+import { Delays } from './delays.ts'
 import { serveCommands } from './serve.ts'
 
 export type Crowd = typeof commands
@@ -7,8 +8,8 @@ export type Crowd = typeof commands
 const OPENING = 200
 
 let sockets: Bun.Socket[] = []
-/** Milliseconds from what a value says to when it came, of all clients together. */
-let delays: number[] = []
+/** Of all clients together. */
+const delays = new Delays()
 let closed = 0
 
 const commands = {
@@ -23,13 +24,7 @@ const commands = {
   },
 
   /** What came since the last time it was asked. */
-  take() {
-    const all = Float64Array.from(delays).sort()
-    delays = []
-    const at = (share: number) => all[Math.floor((all.length - 1) * share)] ?? 0
-    const mean = all.reduce((sum, delay) => sum + delay, 0) / Math.max(1, all.length)
-    return { events: all.length, mean, p50: at(0.5), p99: at(0.99), p999: at(0.999), closed }
-  },
+  take: () => ({ ...delays.take(), closed }),
 
   close() {
     for (const socket of sockets) socket.terminate()
@@ -74,7 +69,6 @@ const MARK = Buffer.from('"value":"')
 /** Every value begins with the time at which it was sent, 16 characters in milliseconds. */
 function look(bytes: Buffer): void {
   for (let at = bytes.indexOf(MARK); at >= 0; at = bytes.indexOf(MARK, at + 16)) {
-    const sent = Number(bytes.toString('latin1', at + MARK.length, at + MARK.length + 16))
-    if (sent > 0) delays.push(performance.timeOrigin + performance.now() - sent)
+    delays.push(Number(bytes.toString('latin1', at + MARK.length, at + MARK.length + 16)))
   }
 }

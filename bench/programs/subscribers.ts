@@ -1,5 +1,6 @@
 /** Clients that cost next to nothing: raw sockets that count what they receive and keep none of it. */
 import { ChunkMeter } from './chunk-meter.ts'
+import { DataCounter } from './data-counter.ts'
 import { EventCounter } from './event-counter.ts'
 import { serveCommands } from './serve.ts'
 
@@ -11,6 +12,8 @@ interface Opening {
   readonly port: number
   readonly path: string
   readonly count: number
+  /** Whether the server is one whose ids are no cursors: its events are counted one by one. */
+  readonly isPeer?: boolean
 }
 
 /** When a client has all: at so many events, or at so many bytes. */
@@ -24,9 +27,9 @@ let openedAt = 0
 
 const commands = {
   /** Opens streams; resolves with their common beginning when all have their response's head. */
-  async open({ port, path, count }: Opening) {
+  async open({ port, path, count, isPeer = false }: Opening) {
     openedAt = performance.now()
-    streams = Array.from({ length: count }, () => new Stream(port, path))
+    streams = Array.from({ length: count }, () => new Stream(port, path, isPeer))
     await Promise.all(streams.map((stream) => stream.opened))
     return { cursor: streams[0]?.cursor ?? '' }
   },
@@ -71,13 +74,14 @@ class Stream {
   lastAt = 0
   #head = ''
   #isOpen = false
-  #counter: EventCounter | undefined
+  #counter: EventCounter | DataCounter | undefined
   #goal: Goal | undefined
   #socket: Bun.Socket | undefined
   readonly #opening = Promise.withResolvers<void>()
   readonly #reached = Promise.withResolvers<void>()
 
-  constructor(port: number, path: string) {
+  constructor(port: number, path: string, isPeer: boolean) {
+    if (isPeer) this.#counter = new DataCounter()
     this.opened = this.#opening.promise
     this.#reached.promise.catch(() => {})
     const fail = (error: Error) => {

@@ -61,5 +61,5 @@ async function runSize(bench: Bench, { label, bytes }: Size): Promise<Figure[]> 
     teller(bench, `live ${label}`),
   )
   await bench.stop(gateway, client, bare)
-  return readingFigures(`live ${label}`, measured)
+  return readingFigures(`live ${label}`, measured, null)
 }

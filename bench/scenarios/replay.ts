@@ -7,6 +7,8 @@ import { alternate } from '../rounds.ts'
 import { type Bench, PARTITIONS, type Scenario, SIZES, type Size } from '../scenario.ts'
 import { measure, READ_LIMIT_MS, readingFigures, teller } from './reading.ts'
 
+const GOAL = 0.9
+
 export const replay: Scenario = {
   name: 'replay',
   summary: 'records/s of one SSE subscriber from the earliest record on, to a bare consume loop',
@@ -52,5 +54,5 @@ async function runSize(bench: Bench, { label, bytes }: Size): Promise<Figure[]> 
     teller(bench, `replay ${label}`),
   )
   await bench.stop(gateway, client, bare)
-  return readingFigures(`replay ${label}`, measured)
+  return readingFigures(`replay ${label}`, measured, GOAL)
 }

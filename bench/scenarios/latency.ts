@@ -1,0 +1,57 @@
+/** From a record's production to its event at the client, beside kcat on the same topic at the same time. */
+import { type Figure, figure } from '../figure.ts'
+import type { Crowd } from '../programs/crowd.ts'
+import type { Gateway } from '../programs/gateway.ts'
+import type { Kcat } from '../programs/kcat.ts'
+import type { Pacer } from '../programs/pacer.ts'
+import { PARTITIONS, type Scenario } from '../scenario.ts'
+
+const VALUE_BYTES = 100
+const RATES = [100, 1_000, 5_000]
+const SUBSCRIBERS = [1, 100]
+/** Times kcat's. */
+const LIMIT = 1.5
+
+export const latency: Scenario = {
+  name: 'latency',
+  summary: 'delay from produce to event, p50, p99 and p99.9, to kcat beside it',
+  async run(bench) {
+    const topic = await bench.topics.create(PARTITIONS, VALUE_BYTES)
+    const gateway = bench.spawn<Gateway>('gateway')
+    const clients = bench.spawn<Crowd>('crowd')
+    const kcat = bench.spawn<Kcat>('kcat')
+    const pacer = bench.spawn<Pacer>('pacer')
+    const { port } = await gateway.ask('serve', { brokers: bench.brokers, topic: topic.name })
+    await pacer.ask('open', { brokers: bench.brokers })
+    const isBeside = await kcat.ask('open', { brokers: bench.brokers, topic: topic.name })
+    if (!isBeside) bench.say('  latency: kcat is not installed, so nothing is beside')
+    const seconds = bench.quick ? 5 : 20
+    const figures: Figure[] = []
+    for (const count of SUBSCRIBERS) {
+      await clients.ask('open', { port, path: '/stream', count })
+      for (const perSecond of RATES) {
+        const sending = { topic: topic.name, partitions: PARTITIONS, bytes: VALUE_BYTES, perSecond }
+        await pacer.ask('send', { ...sending, seconds: 1 })
+        await Bun.sleep(500)
+        await Promise.all([clients.ask('take'), kcat.ask('take')])
+        await pacer.ask('send', { ...sending, seconds }, 60_000)
+        await Bun.sleep(1_000)
+        const [ours, theirs] = await Promise.all([clients.ask('take'), kcat.ask('take')])
+        const name = `delay, ${perSecond.toLocaleString('en-US')} records/s to ${count}`
+        bench.say(
+          `  ${name}: p50 ${ours.p50.toFixed(2)} ms, p99 ${ours.p99.toFixed(2)}, p99.9 ${ours.p999.toFixed(2)}; kcat ${theirs.p50.toFixed(2)}, ${theirs.p99.toFixed(2)}, ${theirs.p999.toFixed(2)}`,
+        )
+        for (const share of ['p50', 'p99', 'p999'] as const) {
+          const label = `${name}, ${share === 'p999' ? 'p99.9' : share}`
+          const one = figure(label, 'ms', ours[share], isBeside ? theirs[share] : undefined)
+          const hasLimit = share === 'p99' && perSecond === 1_000 && count === 1 && isBeside
+          figures.push(hasLimit ? { ...one, ok: (one.ratio as number) <= LIMIT } : one)
+        }
+      }
+      await clients.ask('close')
+    }
+    await kcat.ask('close')
+    await bench.stop(gateway, clients, kcat, pacer)
+    return figures
+  },
+}
