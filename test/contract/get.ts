@@ -363,7 +363,7 @@ export function describeGet(target: () => Target): void {
           read,
           records: [{ value: 'now' }],
         })
-        expect(performance.now() - began).toBeLessThan(2_000)
+        expect(performance.now() - began).toBeLessThan(12_000)
       }
     })
 
