@@ -337,9 +337,11 @@ async function end({ servers, gateway, broker, tracing }: Running): Promise<void
     await gateway.close()
     await Promise.race([answered, Bun.sleep(ANSWER_GRACE)])
     await broker?.close()
-    await tracing?.close().catch((error: unknown) => {
+    // Spans are worth a moment; a collector that is away is not worth more.
+    const sent = tracing?.close().catch((error: unknown) => {
       log.warning('Cannot send the last spans: {error}', { error })
     })
+    await Promise.race([sent, Bun.sleep(ANSWER_GRACE)])
     log.info('Ended')
     process.exit(0)
   } catch (error) {
