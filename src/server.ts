@@ -112,10 +112,17 @@ async function main(): Promise<void> {
   const servers = admin ? [server, admin] : [server]
   if (config.config !== undefined) {
     const { config: path } = config
-    reloadOnSignal(path, async () => store.replaceAll(await loadFile(config, path)))
+    reloadOnSignal(path, async () => {
+      store.replaceAll(await loadFile(config, path))
+      return `${store.list('routes').length} routes`
+    })
   }
   if (config.clients !== undefined) {
-    reloadOnSignal(config.clients, async () => gateway.replaceClients(loadClients()))
+    reloadOnSignal(config.clients, async () => {
+      const clients = loadClients()
+      gateway.replaceClients(clients)
+      return `${clients.length} clients`
+    })
   }
   const isReloading = config.config !== undefined || config.clients !== undefined
   endOnSignal({ servers, gateway, broker, tracing }, !isReloading)
@@ -271,13 +278,16 @@ function readClientsFile(path: string | undefined): readonly KnownClient[] {
   }
 }
 
-/** Reads a file again at each SIGHUP, one after the other; one that is wrong changes nothing. */
-function reloadOnSignal(path: string, read: () => Promise<void>): void {
+/**
+ * Reads a file again at each SIGHUP, one after the other; one that is wrong changes nothing.
+ *
+ * @param read Resolves with what is served of it.
+ */
+function reloadOnSignal(path: string, read: () => Promise<string>): void {
   let last = Promise.resolve()
   const reload = async () => {
     try {
-      await read()
-      log.info('SIGHUP: {path} is served as it is now', { path })
+      log.info('SIGHUP: {served} of {path} are served', { served: await read(), path })
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
       log.error('SIGHUP: {message}. What was served before still is', { message })
