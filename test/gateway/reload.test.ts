@@ -84,7 +84,11 @@ describe('reloading', () => {
     for (let run = 1; run <= RELOADS; run++) {
       writeFileSync(path, document(run))
       gateway.signal('SIGHUP')
-      await until(() => gateway.logged('SIGHUP: 2 routes') === run, `reload ${run}`)
+      // The log tells ten of a kind one by one, and then how many more there were.
+      await until(async () => {
+        const plugins = await fetch(`${gateway.adminUrl}/plugins`)
+        return (await plugins.text()).includes(`"cluster_name":"c${run}"`)
+      }, `reload ${run}`)
       const created = await send(`${gateway.adminUrl}/routes`, 'POST', {
         name: `r${run}`,
         hosts: [`r${run}.test`],
