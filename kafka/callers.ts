@@ -16,6 +16,7 @@ export interface Caller {
 interface Waiting extends Caller {
   /** When an empty answer is due, in `performance.now()`'s time; unset until partitions have answered. */
   due: number | undefined
+  timer: ReturnType<typeof setTimeout> | undefined
 }
 
 /** Those who wait for records of a group, in the order in which they are served. */
@@ -45,7 +46,8 @@ export class Callers {
     }
     if (signal?.aborted) return Promise.reject(wentAway())
     return new Promise((resolve, reject) => {
-      const caller: Waiting = { limits, resolve, reject, due: undefined, since: performance.now() }
+      const since = performance.now()
+      const caller: Waiting = { limits, resolve, reject, since, due: undefined, timer: undefined }
       // Those in front may have long been counting; this one's time begins with its own call.
       if (this.#waiting[0]?.due !== undefined) this.#count(caller)
       this.#waiting.push(caller)
@@ -54,7 +56,7 @@ export class Callers {
         () => {
           const index = this.#waiting.indexOf(caller)
           if (index < 0) return
-          this.#waiting.splice(index, 1)
+          this.#take(index, 1)
           reject(wentAway())
         },
         { once: true },
@@ -63,7 +65,7 @@ export class Callers {
   }
 
   takeFirst(): void {
-    this.#waiting.shift()
+    this.#take(0, 1)
   }
 
   /** Everybody's timeout begins, unless it has begun before. */
@@ -77,17 +79,24 @@ export class Callers {
   takeDue(): Caller | undefined {
     const now = performance.now()
     const index = this.#waiting.findIndex(({ due }) => due !== undefined && due <= now)
-    return index < 0 ? undefined : this.#waiting.splice(index, 1)[0]
+    return index < 0 ? undefined : this.#take(index, 1)[0]
   }
 
   reject(error: KafkaConsumeError): void {
-    for (const caller of this.#waiting.splice(0)) caller.reject(error)
+    for (const caller of this.#take(0, this.#waiting.length)) caller.reject(error)
   }
 
   #count(caller: Waiting): void {
     if (caller.due !== undefined) return
     caller.due = performance.now() + caller.limits.timeout
-    setTimeout(this.#onDue, caller.limits.timeout + 1)
+    caller.timer = setTimeout(this.#onDue, caller.limits.timeout + 1)
+  }
+
+  /** They wait no more. */
+  #take(index: number, count: number): Waiting[] {
+    const taken = this.#waiting.splice(index, count)
+    for (const { timer } of taken) clearTimeout(timer)
+    return taken
   }
 }
 
