@@ -389,8 +389,8 @@ export class Member {
     ])
     this.pause(false)
     // A consumer that is leaving takes them as well: it could not leave otherwise.
-    const isAssigned = attempt(() => consumer.incrementalAssign([...(beginnings ?? partitions)]))
-    if (!isAssigned || !beginnings || consumer !== this.#consumer) return
+    this.#change(consumer, () => consumer.incrementalAssign([...(beginnings ?? partitions)]))
+    if (this.#obstacle || !beginnings || consumer !== this.#consumer) return
     for (const { topic, partition, offset, topicId, gap } of beginnings) {
       this.#owned.set(
         nameOf({ topic, partition }),
@@ -462,7 +462,25 @@ export class Member {
     this.#releasing = Promise.all([this.#releasing, released])
     await released
     // Also a consumer that is leaving waits for this: it could not leave otherwise.
-    attempt(() => consumer.incrementalUnassign([...partitions]))
+    this.#change(consumer, () => consumer.incrementalUnassign([...partitions]))
+  }
+
+  /**
+   * Answers a change of membership. The client waits for that: where it does not take the answer,
+   * as one that has been disconnected does not, it would have no partitions and never get any.
+   */
+  #change(consumer: Consumer, change: () => void): void {
+    try {
+      change()
+    } catch (cause) {
+      log.debug('A change of membership came to nothing: {cause}', { cause })
+      if (consumer !== this.#consumer) return
+      this.#obstacle ??= new KafkaConsumeError(
+        'KAFKA_UNAVAILABLE',
+        'Cannot read as a group: a change of its members failed',
+        { cause },
+      )
+    }
   }
 
   /** These partitions are no longer ours: what is at hand of them, their next owner delivers. */
@@ -495,16 +513,5 @@ export class Member {
     else await this.commits.finish(gone)
     for (const owned of gone) owned.state = 'released'
     this.doubt(gone.reduce((sum, { ledger }) => sum + ledger.uncertain, 0))
-  }
-}
-
-/** A change of membership may come too late, when the consumer has been disconnected meanwhile. */
-function attempt(change: () => void): boolean {
-  try {
-    change()
-    return true
-  } catch (error) {
-    log.debug('A change of membership came to nothing: {error}', { error })
-    return false
   }
 }

@@ -734,6 +734,21 @@ describe('a group that fails', () => {
     expect(offsets(await member.poll({ timeout: 1_000 }))).toEqual([0])
   })
 
+  test('a change of membership that the client does not take is no end: it joins again', async () => {
+    for (const change of ['incrementalAssign', 'incrementalUnassign'] as const) {
+      await using member = await new Member().with()
+      spyOn(member.consumer, change).mockImplementation(() => {
+        throw new Error('Local: Erroneous state')
+      })
+      if (change === 'incrementalAssign') member.consumer.give(2)
+      else member.consumer.take(0)
+      await until(() => member.consumers.length === 2, `another consumer after ${change}`, 5_000)
+      await within(member.group.ready(), 'the group to be ready again')
+      member.consumer.queue.push(...some(0, 1))
+      expect(offsets(await member.poll({ timeout: 1_000 }))).toEqual([0])
+    }
+  })
+
   test('close rejects those who wait, and whoever comes later', async () => {
     const member = await new Member().with()
     const waiting = codeOf(member.poll({ timeout: 5_000 }))
