@@ -12,6 +12,9 @@ import { countTests, type TestCount } from './junit.ts'
 const LIMIT = (process.env['FAULTS'] === 'long' ? 90 : 15) * 60_000
 const TEST_LIMIT = 30_000 // For a single test, unless it sets its own.
 const GRACE = 10_000
+// Most of the time a test waits for Kafka. More at a time would make them wait for each other; and
+// the addon cannot be loaded anew for each file, as isolation would have it.
+const WORKERS = ['--parallel=2', '--no-isolate']
 
 const { exitCode, count } = await main(process.argv.slice(2))
 const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : ''
@@ -56,7 +59,7 @@ async function runTests(
   interruption.throwIfAborted()
   const reporter = ['--reporter=junit', `--reporter-outfile=${report}`]
   const child = Bun.spawn(
-    [process.execPath, 'test', `--timeout=${TEST_LIMIT}`, ...reporter, ...args],
+    [process.execPath, 'test', `--timeout=${TEST_LIMIT}`, ...WORKERS, ...reporter, ...args],
     {
       env: { ...process.env, TEST_KAFKA_BROKERS: brokers },
       stdin: 'ignore',
