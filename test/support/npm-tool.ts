@@ -3,24 +3,35 @@ import { join } from 'node:path'
 import { cacheFolder } from '../../native/cache.ts'
 import { run } from '../../native/command.ts'
 
-/** Programs that some tests need and nothing else does: no dependencies of ours, so that a set-up stays short. */
+const machine = `${process.platform}-${process.arch}`
+const deno = `@deno/${machine}${process.platform === 'linux' ? '-glibc' : ''}`
+const node = `node-${machine}`
+
+/**
+ * Programs that some tests need and nothing else does: no dependencies of ours, so that a set-up
+ * stays short. Runtimes by the packages that hold the program itself, which need no script to run.
+ */
 const TOOLS = {
-  deno: { package: 'deno@2.9.6', program: 'deno/deno' },
-  node: { package: 'node@26.10.0', program: 'node/bin/node' },
-  publint: { package: 'publint@0.3.25', program: '.bin/publint' },
-  attw: { package: '@arethetypeswrong/cli@0.18.5', program: '.bin/attw' },
+  deno: { name: deno, version: '2.9.6', program: `${deno}/deno` },
+  node: { name: node, version: '26.10.0', program: `${node}/bin/node` },
+  publint: { name: 'publint', version: '0.3.25', program: '.bin/publint' },
+  attw: { name: '@arethetypeswrong/cli', version: '0.18.5', program: '.bin/attw' },
 } as const
 
 /** The path of a program, installed into the cache where it is missing. */
-export async function npmTool(name: keyof typeof TOOLS): Promise<string> {
-  const tool = TOOLS[name]
-  const folder = join(cacheFolder(), 'test-tools', tool.package.replaceAll('/', '-'))
-  const path = join(folder, 'node_modules', tool.program)
+export async function npmTool(tool: keyof typeof TOOLS): Promise<string> {
+  const { name, version, program } = TOOLS[tool]
+  const folder = join(cacheFolder(), 'test-tools', `${name.replaceAll('/', '-')}-${version}`)
+  const path = join(folder, 'node_modules', program)
   if (existsSync(path)) return path
-  console.log(`Installing ${tool.package} for its tests …`)
+  console.log(`Installing ${name} ${version} for its tests …`)
   const draft = `${folder}.${process.pid}`
   mkdirSync(draft, { recursive: true })
-  const argv = ['npm', 'install', '--no-save', '--prefix', draft, tool.package]
+  await Bun.write(
+    join(draft, 'package.json'),
+    JSON.stringify({ dependencies: { [name]: version } }),
+  )
+  const argv = [process.execPath, 'install', '--ignore-scripts']
   await run({ argv, cwd: draft, log: join(draft, 'install.log') })
   rmSync(folder, { recursive: true, force: true })
   renameSync(draft, folder)
