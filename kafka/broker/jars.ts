@@ -55,7 +55,11 @@ async function download({ title, pom, goal }: MavenFolder, folder: string, log: 
   await step(`Downloading ${title}`, async ({ update }) => {
     let files = 0
     await runCommand({
-      argv: [maven, '--batch-mode', '--file', pom, goal, `-DoutputDirectory=${passing}`],
+      argv: [
+        ...[maven, '--batch-mode', '--file', pom, goal, `-DoutputDirectory=${passing}`],
+        // It remembers beside the pom what it has unpacked before, wherever that went.
+        '-Dmdep.overWriteReleases=true',
+      ],
       log,
       limit: 10 * MINUTES,
       onLine(line) {
