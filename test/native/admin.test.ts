@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import { KafkaJS } from '@confluentinc/kafka-javascript'
+import { until } from '../support/wait.ts'
 import {
   connectConsumer,
   connectProducer,
@@ -86,10 +87,17 @@ for (const { name, start } of clusters) {
     test('create and delete topics', async () => {
       const topic = newName()
       expect(await admin.createTopics({ topics: [{ topic, numPartitions: 2 }] })).toBe(true)
-      const [metadata] = await admin.fetchTopicMetadata({ topics: [topic] })
-      expect(metadata?.partitions).toHaveLength(2)
+      // A broker learns of a topic a moment after the controller has answered: its making and its end.
+      let partitions: number | undefined
+      await until(async () => {
+        const asked = admin.fetchTopicMetadata({ topics: [topic] })
+        const [metadata] = await asked.catch(() => [])
+        partitions = metadata?.partitions.length
+        return partitions !== undefined
+      }, 'the topic to be known')
+      expect(partitions).toBe(2)
       await admin.deleteTopics({ topics: [topic] })
-      expect(await admin.listTopics()).not.toContain(topic)
+      await until(async () => !(await admin.listTopics()).includes(topic), 'the topic to be gone')
     }, 20_000)
 
     test('tell the offsets of all partitions of a topic', async () => {
