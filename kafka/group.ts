@@ -23,6 +23,12 @@ const log = getLogger(['hono-kafka-consume', 'group'])
 /** Records held ready for the next caller; when there are more, partitions are paused. */
 const READY_RECORDS = 1_000
 const READY_BYTES = 8 * 1024 * 1024
+/**
+ * Milliseconds for which they wait for callers before partitions are paused: that throws away what
+ * the client has fetched ahead, and it takes up to a second to fetch again. Membership is not
+ * served meanwhile.
+ */
+const FULL_MS = 500
 /** Milliseconds for the group to assign partitions and for them to answer. */
 const JOIN_TIMEOUT_MS = 30_000
 /** Milliseconds without that after which the member leaves, and joins as another one. */
@@ -58,6 +64,8 @@ export class Group implements GroupSession {
   #drained = false
   #closing = false
   #failure: KafkaConsumeError | undefined
+  /** Since when no more records can be held, in `performance.now()`'s time. */
+  #fullSince: number | undefined
   /** When partitions had last answered, or the group was joined; in `performance.now()`'s time. */
   #readyAt = 0
   /** The failure that the log knows of: it stays over attempts, until the group reads again. */
@@ -178,8 +186,14 @@ export class Group implements GroupSession {
     const capacity = Math.max(READY_RECORDS, next?.limits.maxRecords ?? 0)
     const bytes = Math.max(READY_BYTES, next?.limits.maxBytes ?? 0)
     const isFull = this.#ready.length >= capacity || this.#ready.bytes >= bytes
-    if (isFull && !next) this.#member.pause(true)
-    else if (!isFull) this.#member.pause(false)
+    if (!isFull) {
+      this.#fullSince = undefined
+      this.#member.pause(false)
+    } else if (!next) {
+      this.#fullSince ??= performance.now()
+      if (performance.now() - this.#fullSince < FULL_MS) return this.#changes.next()
+      this.#member.pause(true)
+    }
     const limit = Math.max(1, Math.min(READY_RECORDS, capacity - this.#ready.length))
     const read = await this.#member.read(limit)
     if (this.#member.isReady) {
@@ -222,6 +236,7 @@ export class Group implements GroupSession {
       if (!owned?.is(record)) owned = this.#member.ownerOf(record) as OwnedPartition
       records.set(record, owned)
     }
+    this.#changes.announce()
     const gaps = this.#member.takeGaps()
     return new HandedOut({ records, gaps, partitions: this.#member.states() }, this.#dealer)
   }

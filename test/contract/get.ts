@@ -388,16 +388,17 @@ export function describeGet(target: () => Target): void {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const callers = 20
-      await kafka.produce(topic, spread(2_000))
+      // Some thirty rounds, so that a connection that opens late does not weigh.
+      await kafka.produce(topic, spread(6_000))
       await using route = await Route.mount(target(), {
         topics: [topic],
         consumerGroup: manual(),
         autoOffsetReset: 'earliest',
       })
       const answers = Array.from({ length: callers }, () => 0)
-      let left = 2_000
-      // One of them takes a hundred times as much as each of the others.
-      const limitOf = (caller: number) => (caller === 0 ? 500 : 5)
+      let left = 6_000
+      // One of them takes twenty times as much as each of the others.
+      const limitOf = (caller: number) => (caller === 0 ? 100 : 5)
       const read = async (caller: number) => {
         while (left > 0) {
           const records = await route.records({ max_records: limitOf(caller), timeout: 200 })

@@ -347,6 +347,22 @@ describe('the ready buffer of a group', () => {
     expect(Math.max(...consumer.limits)).toBeLessThanOrEqual(1_000)
   })
 
+  test('while callers come, nothing is paused: to fetch again would take a second', async () => {
+    await using member = await new Member().with(...some(0, 20_000))
+    const { consumer } = member
+    const pauses: number[] = []
+    for (let got = 0; got < 20_000; ) {
+      // Time for the buffer to be full again.
+      await sleep(10)
+      const delivery = await member.poll({ maxRecords: 700 })
+      got += delivery.records.length
+      pauses.push(consumer.paused.size)
+      delivery.done()
+    }
+    expect(new Set(pauses)).toEqual(new Set([0]))
+    expect(Math.max(...consumer.limits)).toBeLessThanOrEqual(1_000)
+  })
+
   test('it is bounded in bytes, too', async () => {
     await using member = await new Member().with()
     const { consumer } = member
