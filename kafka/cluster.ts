@@ -31,7 +31,15 @@ import {
   whyWithoutPartitions,
 } from './client.ts'
 import { isEmbedded } from './embedded.ts'
-import { DOWN, type Trouble, troubleError, troubleIn, UNTRUSTED } from './errors.ts'
+import {
+  DOWN,
+  REFUSED,
+  REFUSED_DELEGATION_TOKEN,
+  type Trouble,
+  troubleError,
+  troubleIn,
+  UNTRUSTED,
+} from './errors.ts'
 import { Group } from './group.ts'
 import { GROUP_TOPIC_SETTINGS, groupSettings } from './group-settings.ts'
 import { ConfirmingProducer, producerSettings } from './producer.ts'
@@ -305,13 +313,16 @@ export class Cluster implements Source {
     return { ...settings, ...connectionSettings(this.#options, this.#tokens) }
   }
 
-  /** The same error; where a certificate was not trusted, with the reason. */
+  /** The same error; with more than the client knows, of a certificate or a delegation token. */
   async #explained(error: KafkaConsumeError): Promise<KafkaConsumeError> {
-    const { message, detail = '' } = error
-    const { tls } = this.#options
-    if (!tls || !message.endsWith(UNTRUSTED)) return error
-    const state = await whyUntrusted(detail, tls)
-    return troubleError({ code: 'KAFKA_TLS', state, detail }, 'Cannot connect to Kafka')
+    const { code, message, detail = '' } = error
+    const { tls, sasl } = this.#options
+    const explain = (state: string) =>
+      troubleError({ code, state, detail }, 'Cannot connect to Kafka')
+    if (tls && message.endsWith(UNTRUSTED)) return explain(await whyUntrusted(detail, tls))
+    const isToken = sasl?.mechanism !== 'OAUTHBEARER' && sasl?.isDelegationToken
+    if (isToken && message.endsWith(REFUSED)) return explain(REFUSED_DELEGATION_TOKEN)
+    return error
   }
 
   /** A consumer tells of errors only while it is asked for records. This one has none to give. */

@@ -50,6 +50,12 @@ export const DOWN = { code: 'KAFKA_UNAVAILABLE', state: 'all brokers are down' }
 /** What a broker's certificate is when no more is known. */
 export const UNTRUSTED = 'the certificate of the broker is not trusted'
 
+/** What is said of a user and a password. */
+export const REFUSED = 'it refused the credentials'
+/** What Kafka says of a token's id that it does not know is the same as of a wrong HMAC. */
+export const REFUSED_DELEGATION_TOKEN =
+  'it refused the delegation token, which may have expired or been removed'
+
 const TROUBLES: ReadonlyArray<readonly [words: RegExp, code: Trouble['code'], state: string]> = [
   [/certificate verify failed/i, 'KAFKA_TLS', UNTRUSTED],
   [
@@ -65,7 +71,7 @@ const TROUBLES: ReadonlyArray<readonly [words: RegExp, code: Trouble['code'], st
     'it does not offer our SASL mechanism',
   ],
   [/invalid_token/, 'KAFKA_AUTHENTICATION', 'it refused the token'],
-  [/authentication (?:error|fail)/i, 'KAFKA_AUTHENTICATION', 'it refused the credentials'],
+  [/authentication (?:error|fail)/i, 'KAFKA_AUTHENTICATION', REFUSED],
   [/Connection refused|Failed to resolve/i, DOWN.code, DOWN.state],
 ]
 
@@ -92,7 +98,7 @@ export function isPassing({ code }: KafkaConsumeError): boolean {
 }
 
 function describe(code: number): [ErrorCode, string] {
-  if (AUTHENTICATION.has(code)) return ['KAFKA_AUTHENTICATION', 'it refused the credentials']
+  if (AUTHENTICATION.has(code)) return ['KAFKA_AUTHENTICATION', REFUSED]
   if (code === TOPIC_AUTHORIZATION_FAILED) {
     return ['KAFKA_AUTHORIZATION', 'its ACLs do not allow us the topic']
   }

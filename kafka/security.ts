@@ -45,11 +45,13 @@ export function textOf(given: TextOrFile, name: string): string {
   }
 }
 
-function passwordSettings({ mechanism, user, password }: PasswordSasl): Settings {
+function passwordSettings(sasl: PasswordSasl): Settings {
+  const { mechanism, user, password, isDelegationToken } = sasl
   return {
     'sasl.mechanisms': mechanism,
     'sasl.username': user,
     'sasl.password': textOf(password, 'the password'),
+    ...(isDelegationToken && { 'sasl.scram.tokenauth': true }), // native/delegation-tokens.ts
   }
 }
 

@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path'
 import { addonName, currentTarget } from './addon.ts'
 import { cacheFolder } from './cache.ts'
 import { run } from './command.ts'
+import { allowDelegationTokens, delegationTokenChanges } from './delegation-tokens.ts'
 import { step } from './progress.ts'
 
 const native = import.meta.dirname
@@ -64,7 +65,7 @@ function versionOf(name: string): string {
 /** A hash of all that goes into the addon, led by what a person wants to know of it. */
 export function addonKey(): string {
   const hash = new Bun.CryptoHasher('sha256')
-  // Their sources are used unchanged, and a published version never changes.
+  // A published version never changes; what we change of it is part of the key.
   const version = versionOf('@confluentinc/kafka-javascript')
   hash.update(`${version} ${versionOf('node-api-headers')}`)
   for (const folder of ['include', 'src']) {
@@ -73,6 +74,7 @@ export function addonKey(): string {
     }
   }
   hash.update(readFileSync(makefile)).update(configureFlags.join(' '))
+  hash.update(delegationTokenChanges)
   for (const name of compilerVariables) hash.update(`\n${name}=${process.env[name] ?? ''}`)
   return `${version}-${currentTarget()}-${hash.digest('hex').slice(0, 16)}`
 }
@@ -119,6 +121,7 @@ async function configureLibrdkafka(from: Sources, folder: string, log: string): 
   await step('Configuring librdkafka', ({ update }) => {
     // A copy, since configure and make write into the source folder.
     cpSync(join(from.package, 'deps', 'librdkafka'), librdkafka, { recursive: true })
+    allowDelegationTokens(librdkafka)
     return run({
       argv: ['bash', './configure', ...configureFlags],
       cwd: librdkafka,

@@ -49,6 +49,8 @@ export function secureProperties(cluster: Cluster): Record<string, string | numb
     'inter.broker.listener.name': 'PLAINTEXT',
     'ssl.principal.mapping.rules': 'RULE:^CN=([^,]+).*$/$1/,DEFAULT',
     'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
+    // There are delegation tokens only with one.
+    'delegation.token.secret.key': 'of-no-use-elsewhere',
     ...Object.assign(
       {},
       ...secureListeners.map((name) => {

@@ -28,9 +28,11 @@ function tlsOptions({ security }: ConnectionOptions): TlsOptions | undefined {
 
 /** The rules between fields hold that what a mechanism needs is there. */
 function saslOptions({ authentication }: ConnectionOptions): SaslOptions | undefined {
-  const { strategy, mechanism, user = '', password = '', oauthbearer } = authentication
+  const { strategy, mechanism, user = '', password = '', tokenauth, oauthbearer } = authentication
   if (strategy === undefined || mechanism === undefined) return undefined
-  if (mechanism !== 'OAUTHBEARER') return { mechanism, user, password }
+  if (mechanism !== 'OAUTHBEARER') {
+    return { mechanism, user, password, isDelegationToken: tokenauth }
+  }
   return {
     mechanism,
     tokenEndpoint: oauthbearer?.tokenEndpointUrl ?? '',

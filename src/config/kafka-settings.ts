@@ -58,6 +58,11 @@ export const kafkaSettings = {
     v.description('The file that holds it, read anew for each connection'),
     v.metadata({ flag: 'kafka-password-file', variable: 'KAFKA_PASSWORD_FILE', value: 'file' }),
   ),
+  kafkaDelegationToken: v.pipe(
+    v.optional(v.picklist(['true', 'false'], 'true or false is required')),
+    v.description("User and password are a delegation token's id and HMAC; SCRAM only"),
+    v.metadata({ flag: 'kafka-delegation-token', variable: 'KAFKA_DELEGATION_TOKEN' }),
+  ),
   kafkaTokenUrl: v.pipe(
     v.optional(v.string()),
     v.description('OAuth 2 token endpoint of OAUTHBEARER'),
@@ -87,6 +92,7 @@ const FIELDS: ReadonlyArray<readonly [setting: KafkaSetting, field: string]> = [
   ['kafkaUser', 'authentication.oauthbearer.clientId'],
   ['kafkaPassword', 'authentication.password'],
   ['kafkaPassword', 'authentication.oauthbearer.clientSecret'],
+  ['kafkaDelegationToken', 'authentication.tokenauth'],
   ['kafkaTokenUrl', 'authentication.oauthbearer.tokenEndpointUrl'],
   ['kafkaScopes', 'authentication.oauthbearer.scopes'],
 ]
@@ -94,8 +100,9 @@ const FIELDS: ReadonlyArray<readonly [setting: KafkaSetting, field: string]> = [
 /** The settings as options of a cluster. What they were goes no further: a password is part of it. */
 export function withConnection<T extends Given>(given: T) {
   const { kafkaTls, kafkaTlsVerify, kafkaCertificate, kafkaKey, kafkaMechanism, ...others } = given
-  const { kafkaUser, kafkaPassword, kafkaPasswordFile, kafkaTokenUrl, kafkaScopes, ...rest } =
+  const { kafkaUser, kafkaPassword, kafkaPasswordFile, kafkaDelegationToken, ...withoutUser } =
     others
+  const { kafkaTokenUrl, kafkaScopes, ...rest } = withoutUser
   return { ...rest, connection: connectionOptions(given) }
 }
 
@@ -127,6 +134,7 @@ function authenticationOf(given: Given): Options['authentication'] {
   const { kafkaTokenUrl, kafkaScopes } = given
   const password = kafkaPasswordFile ? { file: kafkaPasswordFile } : kafkaPassword
   const strategy = kafkaMechanism && ('sasl' as const)
+  const tokenauth = given.kafkaDelegationToken === 'true' ? true : undefined
   const hasToken = kafkaTokenUrl !== undefined || kafkaScopes !== undefined
   if (kafkaMechanism === 'OAUTHBEARER' || hasToken) {
     const scopes = kafkaScopes?.split(',').map((scope) => scope.trim())
@@ -136,10 +144,10 @@ function authenticationOf(given: Given): Options['authentication'] {
       clientSecret: password,
       scopes,
     }
-    return { strategy, mechanism: kafkaMechanism, oauthbearer }
+    return { strategy, mechanism: kafkaMechanism, tokenauth, oauthbearer }
   }
-  if (!strategy && kafkaUser === undefined && password === undefined) return undefined
-  return { strategy, mechanism: kafkaMechanism, user: kafkaUser, password }
+  const fields = { strategy, mechanism: kafkaMechanism, user: kafkaUser, password, tokenauth }
+  return Object.values(fields).some((field) => field !== undefined) ? fields : undefined
 }
 
 /**

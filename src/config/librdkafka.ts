@@ -8,7 +8,10 @@ const OURS: ReadonlyArray<readonly [name: RegExp, option: string]> = [
   [/^(?:enable\.auto\.commit|auto\.commit\.|enable\.auto\.offset\.store$)/, 'commitStrategy'],
   [/^auto\.offset\.reset$/, 'autoOffsetReset'],
   [/^security\.protocol$/, 'security.ssl and authentication.strategy'],
-  [/^sasl\.(?:mechanisms?|username|password|oauthbearer\.)|^enable\.sasl\./, 'authentication'],
+  [
+    /^sasl\.(?:mechanisms?|username|password|scram\.|oauthbearer\.)|^enable\.sasl\./,
+    'authentication',
+  ],
   [/^enable\.ssl\.certificate\.verification$|^ssl\.endpoint\./, 'security.sslVerify'],
   [/^ssl\.ca\./, 'security.ca'],
   [/^ssl\.(?:certificate|key)\.(?:location|pem)$/, 'security.certificate and security.key'],

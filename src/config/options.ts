@@ -175,7 +175,7 @@ export const optionsSchema = v.pipe(
     authentication: v.pipe(
       authentication,
       v.description(
-        'SASL: `strategy: "sasl"` and a `mechanism`, with `user` and `password` (text, or `{file}`), or `oauthbearer` with `tokenEndpointUrl`, `clientId`, `clientSecret`, `scopes`, `extensions`',
+        'SASL: `strategy: "sasl"` and a `mechanism`, with `user` and `password` (text, or `{file}`; those of a delegation token with `tokenauth: true`), or `oauthbearer` with `tokenEndpointUrl`, `clientId`, `clientSecret`, `scopes`, `extensions`',
       ),
     ),
     security: v.pipe(

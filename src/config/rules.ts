@@ -1,6 +1,6 @@
-/** What holds between fields, and what is understood but does not work yet. */
+/** What holds between fields. */
 import * as v from 'valibot'
-import { issueOf, NOT_YET, type Problem } from './problems.ts'
+import { issueOf, type Problem } from './problems.ts'
 
 /** The fields that the rules are about. */
 interface Ruled {
@@ -37,7 +37,7 @@ interface Ruled {
 type Path = Problem['path']
 
 /**
- * The rules between fields, to stand behind the schema of them. What does not work yet is told
+ * The rules between fields, to stand behind the schema of them. What does not go together is told
  * where nothing else is wrong: it does not help to mend it first.
  */
 export function rules<T extends Ruled>() {
@@ -45,8 +45,7 @@ export function rules<T extends Ruled>() {
     if (!dataset.typed) return
     const missing = missingOf(dataset.value)
     const isWrong = dataset.issues !== undefined || missing.length > 0
-    const others = [...loopsOf(dataset.value), ...notYetOf(dataset.value)]
-    for (const problem of isWrong ? missing : others) {
+    for (const problem of isWrong ? missing : clashesOf(dataset.value)) {
       addIssue(issueOf(dataset.value, problem))
     }
   })
@@ -64,7 +63,7 @@ export function unused<T extends Ruled>() {
 }
 
 function unusedOf({ authentication, security, consumerGroup }: Ruled): Problem[] {
-  const { strategy, mechanism, user, password, oauthbearer } = authentication
+  const { strategy, mechanism, user, password, tokenauth, oauthbearer } = authentication
   const isUnnamed = strategy === undefined
   const hasToken = mechanism === 'OAUTHBEARER'
   const given: ReadonlyArray<
@@ -79,6 +78,7 @@ function unusedOf({ authentication, security, consumerGroup }: Ruled): Problem[]
     [isUnnamed, ['authentication', 'mechanism'], mechanism, 'the strategy is "sasl"'],
     [isUnnamed || hasToken, ['authentication', 'user'], user, 'SASL is PLAIN or SCRAM'],
     [isUnnamed || hasToken, ['authentication', 'password'], password, 'SASL is PLAIN or SCRAM'],
+    [isUnnamed, ['authentication', 'tokenauth'], tokenauth, 'the strategy is "sasl"'],
     [
       isUnnamed || !hasToken,
       ['authentication', 'oauthbearer'],
@@ -151,21 +151,20 @@ function missingOf(options: Ruled): Problem[] {
     }))
 }
 
-/** A dead letter that is read again would be one again, for ever. */
-function loopsOf({ topics, enableDlq, dlqTopic }: Ruled): Problem[] {
-  if (!enableDlq || dlqTopic === undefined) return []
-  if (!topics?.some(({ name }) => name === dlqTopic)) return []
-  return [{ path: ['dlqTopic'], message: 'it must not be one of the topics that are read' }]
-}
-
-function notYetOf(options: Ruled): Problem[] {
-  const { authentication } = options
-  const { strategy, tokenauth } = authentication
-  const given: ReadonlyArray<readonly [isGiven: boolean, path: Path, name?: string]> = [
-    // librdkafka sends no extensions of SCRAM, and Kafka takes no delegation token without one.
-    [strategy === 'sasl' && tokenauth === true, ['authentication', 'tokenauth']],
-  ]
-  return given
-    .filter(([isGiven]) => isGiven)
-    .map(([, path, name]) => ({ path, message: name ? `${name} is ${NOT_YET}` : NOT_YET }))
+/** Fields that do not go together. */
+function clashesOf({ authentication, topics, enableDlq, dlqTopic }: Ruled): Problem[] {
+  const { strategy, mechanism, tokenauth } = authentication
+  const isScram = mechanism?.startsWith('SCRAM-')
+  const isLoop = enableDlq === true && topics?.some(({ name }) => name === dlqTopic)
+  const given: ReadonlyArray<readonly [isGiven: boolean | undefined, path: Path, message: string]> =
+    [
+      [
+        strategy === 'sasl' && tokenauth && !isScram,
+        ['authentication', 'tokenauth'],
+        'Kafka takes delegation tokens by "SCRAM-SHA-256" and "SCRAM-SHA-512" only',
+      ],
+      // A dead letter that is read again would be one again, for ever.
+      [isLoop, ['dlqTopic'], 'it must not be one of the topics that are read'],
+    ]
+  return given.filter(([isGiven]) => isGiven).map(([, path, message]) => ({ path, message }))
 }

@@ -79,11 +79,12 @@ function usedOf({
   mechanism,
   user,
   password,
+  tokenauth,
   oauthbearer,
 }: v.InferOutput<typeof kongSchema>['authentication']): KafkaConsumeOptions['authentication'] {
   if (strategy === undefined) return {}
   if (mechanism === 'OAUTHBEARER') return { strategy, mechanism, oauthbearer }
-  return { strategy, mechanism, user, password }
+  return { strategy, mechanism, user, password, tokenauth }
 }
 
 /** What is read of valibot's schemas here. */

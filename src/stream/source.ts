@@ -326,6 +326,8 @@ export interface PasswordSasl {
   readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
   readonly user: string
   readonly password: TextOrFile
+  /** User and password are the id and the HMAC of a delegation token (KIP-48). SCRAM only. */
+  readonly isDelegationToken?: boolean | undefined
 }
 
 /** A token of an OAuth 2 token endpoint, asked for with client credentials (RFC 6749, 4.4). */

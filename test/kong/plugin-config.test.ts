@@ -520,6 +520,10 @@ describe('rules between fields', () => {
       `authentication.oauthbearer.${field}: required field missing`,
     ]),
     [
+      { authentication: { ...SASL, tokenauth: true } },
+      'authentication.tokenauth: Kafka takes delegation tokens by "SCRAM-SHA-256" and "SCRAM-SHA-512" only',
+    ],
+    [
       { schema_registry: { confluent: {} } },
       'schema_registry.confluent.url: required field missing',
     ],
@@ -567,10 +571,6 @@ describe('rules between fields', () => {
 
 describe('what does not work yet is refused by name, not ignored', () => {
   const cases: ReadonlyArray<readonly [config: object, problem: string]> = [
-    [
-      { authentication: { ...SASL, mechanism: 'SCRAM-SHA-256', tokenauth: true } },
-      'authentication.tokenauth: not supported yet',
-    ],
     [
       registryOf({ mode: 'oauth2', ...OAUTH, oauth2_client: { http_proxy: 'http://p' } }),
       'schema_registry.confluent.authentication.oauth2_client.http_proxy: not supported yet',

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sources as packageSources } from '../../native/build.ts'
 import { cachedAddon, dropAddon, storeAddon, withLock } from '../../native/cache.ts'
+import { allowDelegationTokens } from '../../native/delegation-tokens.ts'
 
 const setup = join(import.meta.dirname, '..', '..', 'native', 'setup.ts')
 
@@ -70,3 +72,19 @@ test('Two set-ups at once work one after the other', async () => {
   await Promise.all([withLock(work('first')), withLock(work('second'))])
   expect(events).toEqual(['first begins', 'first ends', 'second begins', 'second ends'])
 }, 10_000)
+
+test('librdkafka learns of delegation tokens, or it is told which source is another', () => {
+  const sources = join(folder, 'src')
+  const original = join(packageSources().package, 'deps', 'librdkafka', 'src')
+  const read = (name: string) => readFileSync(join(sources, name), 'utf8')
+  mkdirSync(sources)
+  for (const name of ['rdkafka_conf.h', 'rdkafka_conf.c', 'rdkafka_sasl_scram.c']) {
+    cpSync(join(original, name), join(sources, name))
+  }
+  allowDelegationTokens(folder)
+  expect(read('rdkafka_conf.c')).toContain('"sasl.scram.tokenauth"')
+  expect(read('rdkafka_sasl_scram.c')).toContain(',tokenauth=true')
+  expect(() => allowDelegationTokens(folder)).toThrow(
+    "Cannot compile the Kafka client: librdkafka's rdkafka_conf.h is not as",
+  )
+})

@@ -84,12 +84,46 @@ export class Secured {
 
   /** Runs one of Kafka's own tools by the open door. */
   async tool(name: keyof typeof tools & string, ...args: string[]): Promise<void> {
+    await this.#run(name, this.broker.bootstrapServers, args)
+  }
+
+  /** What Kafka knows `reader` by for a while, made by itself: an id and an HMAC. */
+  async createDelegationToken(): Promise<DelegationToken> {
+    const lines = await this.#runAsReader('--create', '--max-life-time-period', '-1')
+    const columns = lines.map((line) => line.split(/\s+/))
+    const [id = '', hmac = ''] =
+      columns.find(([, , owner]) => owner === `User:${reader.name}`) ?? []
+    if (hmac === '') throw new Error(`Cannot make a delegation token: ${lines.join('\n')}`)
+    return { id, hmac }
+  }
+
+  async removeDelegationToken({ hmac }: DelegationToken): Promise<void> {
+    await this.#runAsReader('--expire', '--hmac', hmac, '--expiry-time-period', '-1')
+  }
+
+  /** Kafka asks who wants a token: by the open door it makes none. */
+  async #runAsReader(...args: string[]): Promise<string[]> {
+    const file = this.file('reader.properties')
+    const login = 'org.apache.kafka.common.security.scram.ScramLoginModule'
+    const { name, password } = reader
+    const lines = [
+      'security.protocol=SASL_PLAINTEXT',
+      'sasl.mechanism=SCRAM-SHA-256',
+      `sasl.jaas.config=${login} required username="${name}" password="${password}";`,
+    ]
+    await Bun.write(file, lines.join('\n'))
+    const servers = this.bootstrapServers('SASL_PLAINTEXT')
+    return this.#run('kafka-delegation-tokens', servers, ['--command-config', file, ...args])
+  }
+
+  async #run(name: string, servers: string, args: readonly string[]): Promise<string[]> {
     const tool = tools[name]
     if (!tool) throw new Error(`Cannot run ${name}: there is no such tool`)
     const log = join(stateFolder(this.broker.cluster.name), 'tools.log')
-    const servers = ['--bootstrap-server', this.broker.bootstrapServers]
-    const argv = await toolCommand(tool.mainClass, [...servers, ...args], log)
-    await runCommand({ argv, log, limit: 80_000 })
+    const argv = await toolCommand(tool.mainClass, ['--bootstrap-server', servers, ...args], log)
+    const lines: string[] = []
+    await runCommand({ argv, log, limit: 80_000, onLine: (line) => lines.push(line) })
+    return lines
   }
 
   /** What a route needs to get in, by a mechanism and a listener. */
@@ -117,6 +151,12 @@ export class Secured {
       },
     }
   }
+}
+
+/** By its id as user and its HMAC as password somebody is let in. */
+export interface DelegationToken {
+  readonly id: string
+  readonly hmac: string
 }
 
 export type Mechanism = 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER'

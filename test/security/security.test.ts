@@ -1,6 +1,7 @@
 /** Against a real broker that asks who is there. It is started once for all of these tests. */
 import { afterAll, beforeAll, describe, setDefaultTimeout } from 'bun:test'
 import { describeCompression } from './compression.ts'
+import { describeDelegationTokens } from './delegation-tokens.ts'
 import { describeFailures } from './failures.ts'
 import { describeGateway } from './gateway.ts'
 import { describeMatrix } from './matrix.ts'
@@ -23,6 +24,7 @@ describe('a secured Kafka', () => {
 
   describeMatrix(secured)
   describeTokens(secured)
+  describeDelegationTokens(secured)
   describeCompression(secured)
   describeGateway(secured)
   describeFailures(secured)

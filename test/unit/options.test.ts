@@ -176,7 +176,12 @@ describe('options', () => {
       'authentication.oauthbearer.tokenEndpointUrl: an http or https URL is required',
       'authentication.oauthbearer.extensions: names of letters only',
     ],
-    [{ authentication: { ...SASL, tokenauth: true } }, 'authentication.tokenauth: not supported'],
+    [
+      { authentication: { ...SASL, mechanism: 'PLAIN', tokenauth: true } },
+      'authentication.tokenauth: Kafka takes delegation tokens by "SCRAM-SHA-256" and',
+    ],
+    [{ authentication: { tokenauth: true } }, 'authentication.tokenauth: tokenauth is of use when'],
+    [{ librdkafka: { 'sasl.scram.tokenauth': true } }, 'is set by authentication'],
     [{ security: { ca: PEM } }, 'security.ca: ca is of use when ssl is true only'],
     [{ security: { ssl: true, key: PEM } }, 'security.certificate: certificate is required when'],
     [{ security: { ssl: true, ca: '/etc/ca.pem' } }, 'security.ca', 'a file is given as {file'],

@@ -1,0 +1,77 @@
+/**
+ * What librdkafka lacks for Kafka's delegation tokens (KIP-48): with a token's id and HMAC as user
+ * and password, the first message of SCRAM must end in an extension that says so (RFC 5802, 5.1;
+ * Kafka's `ScramExtensions`). Its sources get a property of their own, `sasl.scram.tokenauth`,
+ * before they are compiled.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Text of one of librdkafka's sources, which stands there once, and what takes its place. */
+interface Change {
+  readonly file: string
+  readonly from: string
+  readonly to: string
+}
+
+const PASSWORD_PROPERTY = `    {_RK_GLOBAL | _RK_HIGH | _RK_SENSITIVE, "sasl.password", _RK_C_STR,
+     _RK(sasl.password),
+     "SASL password for use with the PLAIN and SASL-SCRAM-.. mechanism"},
+`
+
+const FIRST_MESSAGE = `        out->size =
+            strlen("n,,n=,r=") + strlen(sasl_username) + state->cnonce.size;
+        out->ptr = rd_malloc(out->size + 1);
+
+        rd_snprintf(out->ptr, out->size + 1, "n,,n=%s,r=%.*s", sasl_username,
+                    (int)state->cnonce.size, state->cnonce.ptr);
+`
+
+/** The message is kept as it is sent, so that the proof, which is made of it, covers the extension. */
+const EXTENDED_MESSAGE = `        const char *extensions =
+            conf->sasl.scram_tokenauth ? ",tokenauth=true" : "";
+        out->size = strlen("n,,n=,r=") + strlen(sasl_username) +
+                    state->cnonce.size + strlen(extensions);
+        out->ptr = rd_malloc(out->size + 1);
+
+        rd_snprintf(out->ptr, out->size + 1, "n,,n=%s,r=%.*s%s", sasl_username,
+                    (int)state->cnonce.size, state->cnonce.ptr, extensions);
+`
+
+const CHANGES: readonly Change[] = [
+  {
+    file: 'rdkafka_conf.h',
+    from: '                char *password;\n#if WITH_SASL_SCRAM\n',
+    to: '                char *password;\n                int scram_tokenauth;\n#if WITH_SASL_SCRAM\n',
+  },
+  {
+    file: 'rdkafka_conf.c',
+    from: PASSWORD_PROPERTY,
+    to: `${PASSWORD_PROPERTY}    {_RK_GLOBAL, "sasl.scram.tokenauth", _RK_C_BOOL,
+     _RK(sasl.scram_tokenauth),
+     "The user name and the password are a delegation token's id and HMAC.", 0,
+     1, 0},
+`,
+  },
+  { file: 'rdkafka_sasl_scram.c', from: FIRST_MESSAGE, to: EXTENDED_MESSAGE },
+]
+
+/** What the changes are, for the key of what is compiled with them. */
+export const delegationTokenChanges = JSON.stringify(CHANGES)
+
+/**
+ * @param librdkafka The folder of a copy of its sources.
+ * @throws Error where they are not the ones that the changes were made for.
+ */
+export function allowDelegationTokens(librdkafka: string): void {
+  for (const { file, from, to } of CHANGES) {
+    const path = join(librdkafka, 'src', file)
+    const parts = readFileSync(path, 'utf8').split(from)
+    if (parts.length !== 2) {
+      throw new Error(
+        `Cannot compile the Kafka client: librdkafka's ${file} is not as native/delegation-tokens.ts expects it`,
+      )
+    }
+    writeFileSync(path, parts.join(to))
+  }
+}
