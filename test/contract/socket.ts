@@ -4,7 +4,7 @@ import { RawClient } from '../support/raw.ts'
 import { places, Route, type RouteOptions, type Target } from '../support/route.ts'
 import { SocketClient } from '../support/socket.ts'
 import { SseClient } from '../support/sse.ts'
-import { until, within } from '../support/wait.ts'
+import { sleep, until, within } from '../support/wait.ts'
 import { spread } from './get.ts'
 
 const SOCKET = { mode: 'websocket' } as const
@@ -141,7 +141,8 @@ export function describeSocket(target: () => Target): void {
       await using route = await Route.mount(target(), {
         topics: [topic],
         ...SOCKET,
-        writeDeadline: 500,
+        // Long enough for one that does read, on a busy machine.
+        writeDeadline: 2_000,
       })
       await using silent = await RawClient.open(route.url(), {
         connection: 'Upgrade',
@@ -158,6 +159,7 @@ export function describeSocket(target: () => Target): void {
           const each = Array.from({ length: 40 }, (_, n) => ({ partition: n % 4, value }))
           await kafka.produce(topic, each)
           written += each.length
+          await sleep(200)
           return (await route.stats()).subscribers === 1
         },
         () => `the silent client to be closed; ${written * value.length} bytes were written`,

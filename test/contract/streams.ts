@@ -546,7 +546,8 @@ export function describeStreams(target: () => Target): void {
       await using route = await Route.mount(target(), {
         topics: [topic],
         ...STREAM,
-        writeDeadline: 500,
+        // Long enough for one that does read, on a busy machine.
+        writeDeadline: 2_000,
       })
       await using silent = await RawClient.open(route.url(), { accept: 'text/event-stream' })
       await using reading = await route.stream()

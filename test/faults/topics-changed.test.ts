@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Gap } from '../../src/stream/source.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
-import { uniqueName } from '../support/names.ts'
 import { RawClient } from '../support/raw.ts'
 import { Route, range } from '../support/route.ts'
 import type { StreamedRecord } from '../support/sse.ts'
@@ -11,19 +10,15 @@ import { sleep, until } from '../support/wait.ts'
 import { sized } from './support/form.ts'
 import { Recorder } from './support/recorder.ts'
 import { report } from './support/report.ts'
-import { Topics } from './support/topics.ts'
 
 const CLIENTS = sized(5, 30)
 const LIMIT = 120_000
 
 let kafka: TestKafka
-let topics: Topics
 beforeAll(async () => {
   kafka = await TestKafka.real()
-  topics = new Topics(kafka.bootstrapServers)
 })
 afterAll(async () => {
-  topics[Symbol.dispose]()
   await kafka.close()
 })
 
@@ -31,20 +26,6 @@ async function gatewayOf(topic: string) {
   const flags = ['--brokers', kafka.bootstrapServers, '--topics', topic, '--admin-port', 'off']
   const { gateway, url } = await GatewayProcess.listening(flags)
   return { gateway, url: `${url}/stream` }
-}
-
-async function addPartitions(topic: string, total: number): Promise<void> {
-  await topics.addPartitions(topic, total)
-  await until(
-    async () => (await kafka.leaders(topic)).filter((leader) => leader >= 0).length === total,
-    `${total} partitions of ${topic}`,
-  )
-}
-
-async function topicOf(partitions: number): Promise<string> {
-  const topic = uniqueName('changed')
-  await topics.create(topic, partitions)
-  return topic
 }
 
 /** Writes to partitions in turn; a record says which one of which life of its topic it is. */
@@ -65,7 +46,7 @@ describe.concurrent('topics change while they are followed', () => {
   test(
     'partitions are added: none of their records is missed, and streams go on',
     async () => {
-      const topic = await topicOf(2)
+      const topic = await kafka.createTopic(2)
       await using stack = new AsyncDisposableStack()
       const [one, two] = [await gatewayOf(topic), await gatewayOf(topic)]
       stack.use(one.gateway)
@@ -75,7 +56,7 @@ describe.concurrent('topics change while they are followed', () => {
       const other = stack.use(new Recorder(two.url))
       for (const client of [...clients, other]) await client.untilOpened()
       await write(topic, 1, 2, 0, 100)
-      await addPartitions(topic, 5)
+      await kafka.addPartitions(topic, 5)
       let written = 100
       for (const _ of range(0, 5)) {
         await write(topic, 1, 5, written, written + 100)
@@ -109,12 +90,12 @@ describe.concurrent('topics change while they are followed', () => {
   test(
     'a node that does not know of a partition yet serves a cursor that names it',
     async () => {
-      const topic = await topicOf(1)
+      const topic = await kafka.createTopic(1)
       const { gateway, url } = await gatewayOf(topic)
       await using _ = gateway
       using first = new Recorder(url)
       await first.untilOpened()
-      await addPartitions(topic, 2)
+      await kafka.addPartitions(topic, 2)
       await write(topic, 1, 2, 0, 10)
       using resumed = new Recorder(url, `${topic}:0=4,1=7`)
       await resumed.until(9)
@@ -132,14 +113,13 @@ describe.concurrent('topics change while they are followed', () => {
     test(
       `a topic is created anew, ${form} than before: a gap, then all of it`,
       async () => {
-        const topic = await topicOf(1)
+        const topic = await kafka.createTopic(1)
         const { gateway, url } = await gatewayOf(topic)
         await using _ = gateway
         await write(topic, 1, 1, 0, 100)
         using client = new Recorder(`${url}?start=earliest`)
         await client.until(100)
-        await topics.delete(topic)
-        await topics.create(topic, 1)
+        await kafka.createAnew(topic, 1)
         await write(topic, 2, 1, 0, count)
         await until(() => client.gaps.length > 0, 'a gap', 60_000)
         const { from, to, reason, after } = client.gaps[0] as Recorder['gaps'][number]
@@ -167,14 +147,13 @@ describe.concurrent('topics change while they are followed', () => {
   test(
     'a topic is created anew with more partitions, while clients are away and while they are there',
     async () => {
-      const topic = await topicOf(1)
+      const topic = await kafka.createTopic(1)
       const { gateway, url } = await gatewayOf(topic)
       await using _ = gateway
       await write(topic, 1, 1, 0, 100)
       using client = new Recorder(`${url}?start=earliest`)
       await client.until(100)
-      await topics.delete(topic)
-      await topics.create(topic, 3)
+      await kafka.createAnew(topic, 3)
       await write(topic, 2, 3, 0, 50)
       await until(() => client.records.length >= 250, 'the new topic', 60_000)
       for (const partition of range(0, 3)) {
@@ -197,13 +176,13 @@ describe.concurrent('topics change while they are followed', () => {
   test(
     'a topic that is deleted is told as an error, not by silence',
     async () => {
-      const topic = await topicOf(1)
+      const topic = await kafka.createTopic(1)
       const { gateway, url } = await gatewayOf(topic)
       await using _ = gateway
       await write(topic, 1, 1, 0, 10)
       using client = new Recorder(`${url}?start=earliest`)
       await client.until(10)
-      await topics.delete(topic)
+      await kafka.deleteTopic(topic)
       await until(() => client.errors.length > 0, 'an error', 60_000)
       expect(client.errors).toEqual(['UNKNOWN_TOPIC'])
       await until(() => client.isClosed, 'the client to be refused', 20_000)
@@ -215,7 +194,7 @@ describe.concurrent('topics change while they are followed', () => {
   test(
     'a client resumes where records have been deleted: one gap, and the rest',
     async () => {
-      const topic = await topicOf(1)
+      const topic = await kafka.createTopic(1)
       await write(topic, 1, 1, 0, 1_000)
       const { gateway, url } = await gatewayOf(topic)
       await using _ = gateway
@@ -233,7 +212,7 @@ describe.concurrent('topics change while they are followed', () => {
   test(
     'records are deleted before a slow stream has read them: a gap where it is, and the rest',
     async () => {
-      const topic = await topicOf(1)
+      const topic = await kafka.createTopic(1)
       const options = { topics: [topic], mode: 'server-sent-events', ringBytes: 64 * 1024 } as const
       await using route = await Route.mount({ kafka, close: async () => {} }, options)
       await using slow = await RawClient.open(route.url({ start: 'earliest' }), {

@@ -125,11 +125,15 @@ export class TestKafka {
     )
   }
 
-  /** Deletes a topic and creates another one of its name. */
-  async createAnew(topic: string, partitions = PARTITIONS): Promise<void> {
+  async deleteTopic(topic: string): Promise<void> {
     await this.#administer<void>(`delete topic ${topic}`, (admin, done) =>
       admin.deleteTopic(topic, 10_000, (error) => done(error, undefined)),
     )
+  }
+
+  /** Deletes a topic and creates another one of its name. */
+  async createAnew(topic: string, partitions = PARTITIONS): Promise<void> {
+    await this.deleteTopic(topic)
     // It is gone some moments later.
     await until(
       () =>
@@ -140,6 +144,13 @@ export class TestKafka {
       `topic ${topic} to be created anew`,
     )
     await this.#ready(topic, partitions)
+    // Until a broker takes note of both, it writes to the old one, and deletes that afterwards.
+    for (let partition = 0; partition < partitions; partition += 1) {
+      await until(
+        async () => (await this.watermarks(topic, partition)).highOffset === 0,
+        `${topic}/${partition} to be empty`,
+      )
+    }
   }
 
   /** Adds partitions to a topic, up to so many. */
