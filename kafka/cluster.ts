@@ -1,7 +1,6 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../src/errors.ts'
 import type {
-  Acknowledgement,
   BrokerState,
   ClusterOptions,
   Gap,
@@ -13,6 +12,7 @@ import type {
   Producer,
   Reader,
   Source,
+  Writing,
 } from '../src/stream/source.ts'
 import { whyUntrusted } from './broker-certificate.ts'
 import {
@@ -94,7 +94,7 @@ export class Cluster implements Source {
   readonly #servers: string
   readonly #tokens: Tokens | undefined
   readonly #open = new Set<Reader | GroupSession>()
-  readonly #producers = new Map<Acknowledgement, ConfirmingProducer>()
+  readonly #producers = new Map<Writing, ConfirmingProducer>()
   readonly #idle: Array<{ consumer: Consumer; timer: ReturnType<typeof setTimeout> }> = []
   #control: Consumer | undefined
   #connected = Promise.withResolvers<void>()
@@ -244,14 +244,14 @@ export class Cluster implements Source {
     return group
   }
 
-  producer(acks: Acknowledgement): Producer {
+  producer(writing: Writing): Producer {
     const producer =
-      this.#producers.get(acks) ??
+      this.#producers.get(writing) ??
       new ConfirmingProducer({
         reachable: () => this.connected(),
-        create: () => createProducer(this.#settings(producerSettings(acks))),
+        create: () => createProducer(this.#settings(producerSettings(writing))),
       })
-    this.#producers.set(acks, producer)
+    this.#producers.set(writing, producer)
     return producer
   }
 

@@ -109,7 +109,8 @@ function describe(code: number): [ErrorCode, string] {
   if (code === 3 || code === -188) return ['UNKNOWN_TOPIC', 'the topic does not exist']
   if (code === -190) return ['UNKNOWN_TOPIC', 'the topic has no such partition']
   if (code === 10) return ['RECORD_TOO_LARGE', 'the record is larger than the topic allows']
-  if (code === 87) return ['INVALID_RECORD', 'the topic does not take such a record']
+  // A timestamp that is too far from now is told by a code of its own.
+  if (code === 87 || code === 32) return ['INVALID_RECORD', 'the topic does not take such a record']
   if (code === -187) return ['KAFKA_UNAVAILABLE', 'all brokers are down']
   if (UNAVAILABLE.has(code)) return ['KAFKA_UNAVAILABLE', 'its brokers are not reachable']
   if (TIMED_OUT.has(code)) return ['KAFKA_TIMEOUT', 'it did not answer in time']

@@ -1,11 +1,11 @@
 import { getLogger } from '@logtape/logtape'
 import { KafkaConsumeError } from '../src/errors.ts'
 import {
-  type Acknowledgement,
   headerEntry,
   type PartitionOffset,
   type Producer,
   type ProducerRecord,
+  type Writing,
 } from '../src/stream/source.ts'
 import { call, type Metadata, type ProducerClient, type Settings } from './client.ts'
 import { type ClientError, fromClient } from './errors.ts'
@@ -29,13 +29,15 @@ const FATAL = -150
 type Result = PartitionOffset | KafkaConsumeError
 
 /**
- * Settings of a producer. With `all` it is idempotent: a retry neither doubles a record nor
+ * Settings of a producer. But for `leader` it is idempotent: a retry neither doubles a record nor
  * changes the order within a partition.
  */
-export function producerSettings(acks: Acknowledgement): Settings {
+export function producerSettings(writing: Writing): Settings {
+  const isForAll = writing !== 'leader'
   return {
-    'enable.idempotence': acks === 'all',
-    acks: acks === 'all' ? -1 : 1,
+    'enable.idempotence': isForAll,
+    acks: isForAll ? -1 : 1,
+    ...(writing === 'each' && { 'batch.num.messages': 1 }),
     'message.timeout.ms': DELIVERY_TIMEOUT_MS,
     'request.timeout.ms': DELIVERY_TIMEOUT_MS / 2,
     // The client's default is the CRC32 of the key; other clients' records with the same key would

@@ -307,6 +307,12 @@ const FIGURES: readonly Figure[] = [
     samples: ofFeed(({ deadLetters }) => deadLetters),
   },
   {
+    name: 'reduced_dead_letters_total',
+    help: 'Those of these that went without all that they had, since the topic did not take it',
+    type: 'counter',
+    samples: ofFeed(({ reducedDeadLetters }) => reducedDeadLetters),
+  },
+  {
     name: 'readers',
     help: 'Readers of a set of topics: streams, and single reads from a position',
     type: 'gauge',

@@ -123,7 +123,7 @@ export function consumeWithin(
       if (joins) await (await route.group({})).ready()
       if (mode !== 'http-get') await feed.warm()
     },
-    problem: () => route.problem(),
+    problem: () => route.problem() ?? route.groupProblem(),
     stats: () => route.stats(),
     partitions: () => route.partitions(),
     close: () => route.close(),

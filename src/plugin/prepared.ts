@@ -26,8 +26,8 @@ export function preparationFor(options: ResolvedOptions, source: Source): Prepar
   if (messageDeserializer === 'json' && (changes.length > 0 || dlqTopic)) steps.push(jsonStep)
   steps.push(...changes)
   if (steps.length === 0) return undefined
-  const deadLetter = dlqTopic ? deadLettersIn(dlqTopic, () => source.producer('all')) : undefined
-  const counts = { failed: 0, deadLetters: 0 }
+  const deadLetter = dlqTopic ? deadLettersIn(dlqTopic, () => source.producer('each')) : undefined
+  const counts = { failed: 0, deadLetters: 0, reducedDeadLetters: 0 }
   const close = async () => {
     await Promise.all(steps.map((step) => step.close?.()))
   }

@@ -161,6 +161,11 @@ export class Route {
     return this.#leased?.source.problem() ?? this.#leased?.feed.problem()
   }
 
+  /** What a group read has failed for a moment ago, though Kafka was there. */
+  groupProblem(): KafkaProblem | undefined {
+    return this.#leased?.feed.preparation?.failure()
+  }
+
   /**
    * Takes a place among the route's streams, those of the process and the client's own.
    *

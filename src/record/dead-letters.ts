@@ -1,5 +1,5 @@
-import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
-import type { KafkaRecord, Producer } from '../stream/source.ts'
+import { asKafkaConsumeError, type ErrorCode, KafkaConsumeError } from '../errors.ts'
+import type { KafkaRecord, Producer, ProducerRecord } from '../stream/source.ts'
 import type { DeadLetter, StepError } from './prepare.ts'
 
 /** Records that are known to be kept already. Overflow policy: the one kept first is forgotten. */
@@ -11,6 +11,14 @@ const STAGES = {
   TRANSFORM_FAILED: 'TRANSFORMATION',
 } as const
 
+/** What a dead letter goes without, in turn, where its topic does not take it as it is. */
+const REDUCTIONS: Partial<Record<ErrorCode, ReadonlyArray<readonly Part[]>>> = {
+  RECORD_TOO_LARGE: [['value'], ['key', 'headers']],
+  INVALID_RECORD: [['timestamp']],
+}
+
+type Part = 'key' | 'value' | 'headers' | 'timestamp'
+
 const encoder = new TextEncoder()
 
 /**
@@ -20,10 +28,13 @@ const encoder = new TextEncoder()
  *
  * Several readers may come by the same record: it is written once, as long as it is remembered.
  *
+ * No record is to stand in the way of all behind it for ever: of one that the topic does not take, as
+ * for its size, as much is kept as the topic takes.
+ *
  * @param producer Asked for with the first record.
  */
 export function deadLettersIn(topic: string, producer: () => Producer): DeadLetter {
-  const kept = new Map<string, Promise<void>>()
+  const kept = new Map<string, Promise<boolean>>()
   return (record, reason) => {
     const place = `${record.topic}:${record.partition}:${record.offset}`
     const known = kept.get(place)
@@ -42,31 +53,69 @@ async function keep(
   producer: Producer,
   record: KafkaRecord,
   reason: StepError,
-): Promise<void> {
-  const { key, value, timestamp, headers = [] } = record
-  let result: unknown
-  try {
-    const deadLetter = {
-      topic,
-      key,
-      value,
-      timestamp,
-      headers: [...headers, ...headersOf(record, reason)],
-    }
-    ;[result] = await producer.send([deadLetter])
-  } catch (thrown) {
-    result = thrown
+): Promise<boolean> {
+  const omitted: Part[] = []
+  while (true) {
+    const refusal = await send(producer, letterOf(topic, record, reason, omitted))
+    if (!refusal) return omitted.length === 0
+    const [next] = (REDUCTIONS[refusal.code] ?? [])
+      .map((parts) => parts.filter((part) => has(record, part) && !omitted.includes(part)))
+      .filter((parts) => parts.length > 0)
+    if (!next) throw cannotKeep(topic, refusal)
+    omitted.push(...next)
   }
-  if (!(result instanceof Error)) return
-  const { code, message, detail = message } = asKafkaConsumeError(result)
+}
+
+/** @returns Why it was not written, if it was not. */
+async function send(
+  producer: Producer,
+  letter: ProducerRecord,
+): Promise<KafkaConsumeError | undefined> {
+  try {
+    const [result] = await producer.send([letter])
+    return result instanceof KafkaConsumeError ? result : undefined
+  } catch (thrown) {
+    return asKafkaConsumeError(thrown)
+  }
+}
+
+function cannotKeep(topic: string, refusal: KafkaConsumeError): KafkaConsumeError {
+  const { code, message, detail = message } = refusal
   const state = message.slice(message.indexOf(': ') + 2)
   // Whatever it is, it may be mended, and until then the record is not passed over.
   const isOurs = code.startsWith('KAFKA_') || code === 'SHUTTING_DOWN'
-  throw new KafkaConsumeError(
+  return new KafkaConsumeError(
     isOurs ? code : 'KAFKA_ERROR',
     `Cannot keep a dead letter: ${state}`,
-    { cause: result, detail: `Cannot keep a dead letter in ${topic}: ${detail}`, retryable: true },
+    { cause: refusal, detail: `Cannot keep a dead letter in ${topic}: ${detail}`, retryable: true },
   )
+}
+
+function has(record: KafkaRecord, part: Part): boolean {
+  return record[part] !== null && record[part] !== undefined
+}
+
+function letterOf(
+  topic: string,
+  record: KafkaRecord,
+  reason: StepError,
+  omitted: readonly Part[],
+): ProducerRecord {
+  const { key, value, timestamp, headers = [] } = record
+  const isKept = (part: Part) => !omitted.includes(part)
+  return {
+    topic,
+    key: isKept('key') ? key : null,
+    value: isKept('value') ? value : null,
+    timestamp: isKept('timestamp') ? timestamp : undefined,
+    headers: [
+      ...(isKept('headers') ? headers : []),
+      ...headersOf(record, reason),
+      ...(omitted.length > 0
+        ? [{ 'hono-kafka-consume.omitted': encoder.encode(omitted.join(',')) }]
+        : []),
+    ],
+  }
 }
 
 function headersOf(

@@ -25,13 +25,15 @@ export class Preparation {
   readonly counts: Readonly<FailureCounts>
   /** What is waited for now, and since when, in `performance.now()`'s time. */
   readonly #waiting = new Map<KafkaProblem, number>()
+  /** Of the last attempt, where it failed: since when that is so, and when it was, as above. */
+  #failed: { readonly problem: KafkaProblem; readonly at: number } | undefined
   #logged = -Infinity
 
   /** @param close Frees what preparing holds. */
   constructor(
     prepare: Prepare,
     close: () => Promise<void> = async () => {},
-    counts: Readonly<FailureCounts> = { failed: 0, deadLetters: 0 },
+    counts: Readonly<FailureCounts> = { failed: 0, deadLetters: 0, reducedDeadLetters: 0 },
   ) {
     this.#prepare = prepare
     this.#close = close
@@ -43,6 +45,15 @@ export class Preparation {
     return this.#waiting.keys().next().value
   }
 
+  /**
+   * What the last attempt failed for, a moment ago. Group reads do not wait for it: whether it
+   * lasts, only the next one tells, and who is told of trouble may send no more.
+   */
+  failure(): KafkaProblem | undefined {
+    const isRecent = performance.now() - (this.#failed?.at ?? -Infinity) < PATIENCE_MS
+    return isRecent ? this.#failed?.problem : undefined
+  }
+
   /** @throws KafkaConsumeError while records have been waiting for too long to promise any. */
   assertAble(): void {
     const problem = this.problem()
@@ -52,9 +63,13 @@ export class Preparation {
   /** @throws KafkaConsumeError when it is not possible now. */
   async once(records: readonly KafkaRecord[]): Promise<readonly PreparedRecord[]> {
     try {
-      return await this.#prepare(records)
+      const prepared = await this.#prepare(records)
+      this.#failed = undefined
+      return prepared
     } catch (thrown) {
       const error = asKafkaConsumeError(thrown)
+      const since = this.failure()?.since
+      this.#failed = { problem: problemOf(error, since), at: performance.now() }
       this.#report(error)
       throw error
     }
@@ -99,8 +114,8 @@ export class Preparation {
     return this.#close()
   }
 
-  #wait({ code, message, detail = message }: KafkaConsumeError): KafkaProblem {
-    const problem = { code, message, detail, since: Date.now() }
+  #wait(error: KafkaConsumeError): KafkaProblem {
+    const problem = problemOf(error)
     this.#waiting.set(problem, performance.now())
     return problem
   }
@@ -116,6 +131,13 @@ export class Preparation {
       error: error.detail ?? error.message,
     })
   }
+}
+
+function problemOf(
+  { code, message, detail = message }: KafkaConsumeError,
+  since = Date.now(),
+): KafkaProblem {
+  return { code, message, detail, since }
 }
 
 function errorOf({ code, message, detail }: KafkaProblem): KafkaConsumeError {

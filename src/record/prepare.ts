@@ -83,16 +83,19 @@ export interface Step {
  * Keeps a record that failed, so that no client needs to get it.
  *
  * @param record As Kafka has it.
- * @returns when it is kept for certain: only then does its offset move on.
+ * @returns when it is kept for certain: only then does its offset move on. False where the topic did
+ * not take all of it.
  * @throws KafkaConsumeError when it cannot be kept now: the batch is prepared again later.
  */
-export type DeadLetter = (record: KafkaRecord, reason: StepError) => Promise<void>
+export type DeadLetter = (record: KafkaRecord, reason: StepError) => Promise<boolean>
 
 /** Records that could not be prepared, since the start; once for each reading of them. */
 export interface FailureCounts {
   failed: number
   /** Those of them that are kept as dead letters. */
   deadLetters: number
+  /** Those of these that are kept without all that they had. */
+  reducedDeadLetters: number
 }
 
 /**
@@ -107,7 +110,7 @@ export interface FailureCounts {
 export function prepareBy(
   steps: readonly Step[],
   deadLetter?: DeadLetter,
-  counts: FailureCounts = { failed: 0, deadLetters: 0 },
+  counts: FailureCounts = { failed: 0, deadLetters: 0, reducedDeadLetters: 0 },
 ): Prepare {
   const complain = quietly()
 
@@ -122,9 +125,10 @@ export function prepareBy(
     const known = thrown instanceof RecordFailure
     const error = { code, message: known ? thrown.message : UNKNOWN[code] }
     if (deadLetter) {
-      await deadLetter(record, error)
+      const isWhole = await deadLetter(record, error)
       counts.failed++
       counts.deadLetters++
+      if (!isWhole) counts.reducedDeadLetters++
       return { ...record, dropped: true }
     }
     counts.failed++

@@ -65,6 +65,8 @@ export interface FeedStats {
   readonly failed: number
   /** Those of them that went to the dead letter topic instead of to clients. */
   readonly deadLetters: number
+  /** Those of these that are there without all that they had, since the topic did not take it. */
+  readonly reducedDeadLetters: number
 }
 
 let feeds = 0
@@ -207,6 +209,7 @@ export class Feed {
       rebuilt: this.#rebuilt + this.replays.rebuilt,
       failed: this.preparation?.counts.failed ?? 0,
       deadLetters: this.preparation?.counts.deadLetters ?? 0,
+      reducedDeadLetters: this.preparation?.counts.reducedDeadLetters ?? 0,
     }
   }
 

@@ -231,7 +231,13 @@ export interface ProducerRecord {
 /** Who has a record when it counts as written: all replicas that are in sync, or their leader. */
 export type Acknowledgement = 'all' | 'leader'
 
-/** Writes records. With `all` a record is written once, and in the order given within a partition. */
+/**
+ * How records are written: the acknowledgement, or `each`. That is `all` with a batch for each
+ * record: a topic's limit of size is one of batches, and so none is refused for its neighbours.
+ */
+export type Writing = Acknowledgement | 'each'
+
+/** Writes records. But for `leader` each is written once, and in the order given within a partition. */
 export interface Producer {
   /**
    * Resolves when Kafka has answered for every record: with where it is, or with why it was not
@@ -271,8 +277,8 @@ export interface Source {
   reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<Reader>
   /** A new member of a group; it joins at once. */
   group(options: GroupOptions): GroupSession
-  /** The cluster's producer: one for each way to acknowledge, which connects with its first record. */
-  producer(acks: Acknowledgement): Producer
+  /** The cluster's producer: one for each way to write, which connects with its first record. */
+  producer(writing: Writing): Producer
   /** Why Kafka can't be read just now, or undefined while it can. */
   problem(): KafkaProblem | undefined
   /** The brokers that have been spoken to, as of some seconds ago. */

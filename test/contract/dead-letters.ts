@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { headerEntry, type KafkaRecord } from '../../src/stream/source.ts'
 import type { TestRecord } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
+import { readAll } from '../support/read-all.ts'
 import { Route, type RouteOptions, type Target } from '../support/route.ts'
 import { until } from '../support/wait.ts'
 
@@ -59,7 +60,7 @@ export function describeDeadLetters(target: () => Target): void {
       await stream.until(3)
       expect(stream.records()).toMatchObject(good)
 
-      const letters = await readAll(target(), dlqTopic)
+      const letters = await readAll(kafka, dlqTopic)
       expect(letters).toHaveLength(2)
       const noJson = letters.find(({ key }) => key !== null) as KafkaRecord
       expect(noJson.timestamp).toBe(TIMESTAMP)
@@ -131,7 +132,7 @@ export function describeDeadLetters(target: () => Target): void {
         20_000,
       )
       expect(got).toEqual([0, 2, 4])
-      expect(await readAll(target(), dlqTopic)).toHaveLength(2)
+      expect(await readAll(kafka, dlqTopic)).toHaveLength(2)
     })
   })
 }
@@ -141,22 +142,4 @@ function headersOf({ headers = [] }: KafkaRecord): Array<[string, string]> {
     const [name, value] = headerEntry(header)
     return [name, decoder.decode(value)]
   })
-}
-
-/** All records of a topic, as Kafka has them. */
-async function readAll({ kafka }: Target, topic: string): Promise<KafkaRecord[]> {
-  const { kafkaSide } = await import('../../kafka/index.ts')
-  const source = kafkaSide.connect({ bootstrapServers: kafka.bootstrapServers.split(',') })
-  try {
-    const partitions = await source.partitions([topic])
-    const ends = await source.offsets(partitions, 'latest')
-    const total = ends.reduce((sum, { offset }) => sum + offset, 0)
-    const reader = await source.reader(await source.offsets(partitions, 'earliest'), 'replay')
-    const records: KafkaRecord[] = []
-    while (records.length < total) records.push(...(await reader.read(100, 1_000)).records)
-    await reader.close()
-    return records
-  } finally {
-    await source.close()
-  }
 }

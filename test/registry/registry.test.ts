@@ -1,9 +1,11 @@
 /** A real Kafka and a real schema registry: what was written with schemas, as clients see it. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import avro from 'avsc'
+import { Hono } from 'hono'
 import protobuf from 'protobufjs'
 import { startRegistry, type TestRegistry } from '../../kafka/registry/registry.ts'
-import type { KafkaConsumeOptions } from '../../src/index.ts'
+import { type KafkaConsumeOptions, kafkaConsume } from '../../src/index.ts'
+import { healthRoutes } from '../../src/ops/health.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { framed, RegistryDoor, register } from '../support/registry.ts'
@@ -335,6 +337,30 @@ describe('the registry is away', () => {
     await client.until(1, 10_000)
     expect(client.records()).toMatchObject([{ offset: 0, value: 'a' }])
     expect(await route.drain(1)).toMatchObject([{ offset: 0, value: 'a' }])
+    await door.shut()
+  })
+
+  test('for a group, that is the problem of its route until a read succeeds', async () => {
+    const { door, topic } = await behindDoor()
+    await door.shut()
+    const handler = kafkaConsume({
+      bootstrapServers: target.kafka.bootstrapServers,
+      topics: [topic],
+      autoOffsetReset: 'earliest',
+      schemaRegistry: { confluent: { url: door.url } },
+    })
+    const app = new Hono().get('/', handler)
+    await handler.start()
+    const gateway = healthRoutes(() => [handler.problem() ?? []].flat())
+    expect((await gateway.request('/readyz')).status).toBe(200)
+    expect((await app.request('/')).status).toBe(503)
+    const told = await gateway.request('/readyz')
+    expect(told.status).toBe(503)
+    expect(await told.json()).toMatchObject({ reasons: [{ code: 'SCHEMA_REGISTRY_UNAVAILABLE' }] })
+    door.open()
+    await until(async () => (await app.request('/')).ok, 'the record')
+    expect((await gateway.request('/readyz')).status).toBe(200)
+    await handler.close()
     await door.shut()
   })
 

@@ -100,14 +100,19 @@ export class TestKafka {
     return TestKafka.connect(brokers, { autoCreate: false })
   }
 
-  /** A new topic, ready to be written and read. */
+  /**
+   * A new topic, ready to be written and read.
+   *
+   * @param config Kafka's own settings of topics; the embedded broker knows none.
+   */
   async createTopic(
     partitions = PARTITIONS,
     replicas = 1,
     topic = uniqueName('contract'),
+    config: Readonly<Record<string, string>> = {},
   ): Promise<string> {
     if (!this.#kind.autoCreate) {
-      await this.#create(topic, partitions, replicas)
+      await this.#create(topic, partitions, replicas, config)
     } else if (partitions !== PARTITIONS) {
       throw new Error(`Cannot create topic: the embedded broker has ${PARTITIONS} partitions`)
     }
@@ -115,10 +120,15 @@ export class TestKafka {
     return topic
   }
 
-  #create(topic: string, partitions: number, replicas: number): Promise<void> {
+  #create(
+    topic: string,
+    partitions: number,
+    replicas: number,
+    config: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
     return this.#administer<void>(`create topic ${topic}`, (admin, done) =>
       admin.createTopic(
-        { topic, num_partitions: partitions, replication_factor: replicas },
+        { topic, num_partitions: partitions, replication_factor: replicas, config },
         10_000,
         (error) => done(error, undefined),
       ),

@@ -40,7 +40,6 @@ describe('dead letters', () => {
 
   test.each([
     ['UNKNOWN_TOPIC', 'KAFKA_ERROR'],
-    ['RECORD_TOO_LARGE', 'KAFKA_ERROR'],
     ['TOO_MANY_RECORDS', 'KAFKA_ERROR'],
     ['KAFKA_AUTHORIZATION', 'KAFKA_AUTHORIZATION'],
     ['KAFKA_TIMEOUT', 'KAFKA_TIMEOUT'],
@@ -55,5 +54,17 @@ describe('dead letters', () => {
     fails = false
     await keep(recordAt(0, 1), REASON)
     expect(sent).toHaveLength(2)
+  })
+
+  test('a topic that takes it in no form is tried again, too', async () => {
+    const tooLarge = new KafkaConsumeError('RECORD_TOO_LARGE', 'Cannot write to Kafka: too large')
+    const { sent, keep } = producerThat(() => tooLarge)
+    const failure = { code: 'KAFKA_ERROR', message: 'Cannot keep a dead letter: too large' }
+    await expect(keep(recordAt(0, 1), REASON)).rejects.toMatchObject(failure)
+    const forms = sent.length
+    expect(forms).toBeGreaterThan(1)
+    expect(sent.at(-1)).toMatchObject({ key: null, value: null })
+    await expect(keep(recordAt(0, 1), REASON)).rejects.toMatchObject(failure)
+    expect(sent).toHaveLength(2 * forms)
   })
 })

@@ -41,6 +41,7 @@ const feed = {
   rebuilt: 0,
   failed: 0,
   deadLetters: 0,
+  reducedDeadLetters: 0,
 }
 
 describe('metrics', () => {

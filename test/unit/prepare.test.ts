@@ -109,6 +109,7 @@ describe('steps', () => {
     const prepared = await prepareBy([jsonStep, step], async (record, reason) => {
       await settle()
       kept.push([record, reason.code])
+      return true
     })(given)
     expect(kept).toEqual([
       [given[1] as KafkaRecord, 'DESERIALIZATION_FAILED'],
@@ -214,12 +215,22 @@ describe('a transform', () => {
 
 describe('patience', () => {
   test('a group read fails at once, and that is no lasting problem', async () => {
-    const preparation = new Preparation(async () => {
-      throw away
+    let isAway = true
+    const preparation = new Preparation(async (given) => {
+      if (isAway) throw away
+      return given
     })
+    expect(preparation.failure()).toBeUndefined()
     await expect(preparation.once(records('a'))).rejects.toBe(away)
     expect(preparation.problem()).toBeUndefined()
     preparation.assertAble()
+    const failure = preparation.failure()
+    expect(failure).toMatchObject({ code: away.code, message: away.message })
+    await expect(preparation.once(records('a'))).rejects.toBe(away)
+    expect(preparation.failure()).toEqual(failure)
+    isAway = false
+    await preparation.once(records('a'))
+    expect(preparation.failure()).toBeUndefined()
   })
 
   test('what is no error of ours is told as INTERNAL, without its words', async () => {
