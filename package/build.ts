@@ -23,13 +23,10 @@ for (const page of ['console', 'docs']) {
   const assets = join('src', page, 'assets')
   cpSync(join(root, assets), join(dist, assets), { recursive: true })
 }
-for (const name of ['swagger-ui.css', 'swagger-ui-bundle.js', 'LICENSE']) {
-  const target = name === 'LICENSE' ? 'swagger-ui.LICENSE' : name
-  cpSync(
-    join(root, 'node_modules', 'swagger-ui-dist', name),
-    join(dist, 'src', 'docs', 'assets', target),
-  )
-}
+const scalar = join(root, 'node_modules', '@scalar', 'fastify-api-reference')
+const docs = join(dist, 'src', 'docs', 'assets')
+cpSync(join(scalar, 'dist', 'js', 'standalone.js'), join(docs, 'scalar.js'))
+cpSync(join(scalar, 'LICENSE'), join(docs, 'scalar.LICENSE'))
 writeFileSync(join(dist, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`)
 console.log(`${dist}: npm pack ./dist`)
 

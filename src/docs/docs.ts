@@ -6,16 +6,13 @@ import { fileRoutes } from '../console/assets.ts'
 import { type DescribedRoute, openApi } from './openapi.ts'
 
 const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
-// In a checkout Swagger UI is among the packages; the published package brings a copy.
 const FILES = {
   'docs.js': [() => own('docs.js')],
-  'swagger-ui.css': [
-    () => own('swagger-ui.css'),
-    () => import.meta.resolve('swagger-ui-dist/swagger-ui.css'),
-  ],
-  'swagger-ui-bundle.js': [
-    () => own('swagger-ui-bundle.js'),
-    () => import.meta.resolve('swagger-ui-dist/swagger-ui-bundle.js'),
+  'scalar.js': [
+    // The published package brings a copy. In a checkout it is in a package of Scalar's, the only one
+    // that has it as a file without the 268 packages that it is made of.
+    () => own('scalar.js'),
+    () => new URL('js/standalone.js', import.meta.resolve('@scalar/fastify-api-reference')),
   ],
 }
 
@@ -37,8 +34,8 @@ export function docsRoutes(routes: () => readonly DescribedRoute[]): Hono {
       contentSecurityPolicy: {
         defaultSrc: ["'none'"],
         scriptSrc: ["'self'"],
-        // Swagger UI writes styles into its elements, and its icons are data.
-        styleSrc: ["'self'", "'unsafe-inline'"],
+        // Scalar writes styles into the page and its elements, not all of them by a nonce.
+        styleSrc: ["'unsafe-inline'"],
         imgSrc: ["'self'", 'data:'],
         connectSrc: ["'self'"],
         baseUri: ["'none'"],
@@ -64,8 +61,7 @@ const PAGE = html`<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Kafka over HTTP: API</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="docs/swagger-ui.css">
-<script src="docs/swagger-ui-bundle.js" defer></script>
+<script src="docs/scalar.js" defer></script>
 <script src="docs/docs.js" type="module"></script>
 </head>
 <body>

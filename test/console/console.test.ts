@@ -171,7 +171,7 @@ describe('the console page', () => {
     await untilShown(['later', 'meanwhile', 'first'])
   }, 60_000)
 
-  test('leads to the API docs, which show every operation without a word in the console', async () => {
+  test('leads to the API docs, which show and try operations, without a word in the console or a request elsewhere', async () => {
     const { page } = browser
     const elsewhere: string[] = []
     page.on('request', (request) => {
@@ -180,11 +180,16 @@ describe('the console page', () => {
       }
     })
     await page.locator('nav a', { hasText: 'API' }).click()
-    await page.locator('.opblock').first().waitFor({ timeout: 15_000 })
-    const shown = await page.locator('.opblock-summary-path').allTextContents()
-    for (const path of ['/messages', '/stream', '/healthz', '/metrics']) {
-      expect(shown.map((text) => text.replaceAll('\u200b', ''))).toContain(path)
-    }
+    const paths = page.locator('.endpoint-path')
+    const known = ['/messages', '/messages/offsets', '/stream', '/socket', '/healthz', '/metrics']
+    await until(async () => {
+      const shown = await paths.allTextContents()
+      return known.every((path) => shown.includes(path))
+    }, 'every operation')
+    await page.locator('.endpoint', { hasText: '/healthz' }).click()
+    await page.getByRole('button', { name: /Test Request.*healthz/ }).click()
+    await page.getByRole('button', { name: /^Send get request/ }).click()
+    await page.getByText('200 OK').first().waitFor({ timeout: 15_000 })
     expect(elsewhere).toEqual([])
     expect(browser.problems).toEqual([])
   }, 45_000)

@@ -1,10 +1,14 @@
 // @ts-check
-/** Shows the document beside this page. Swagger UI has put itself on the window. */
-const { SwaggerUIBundle } = /** @type {any} */ (globalThis)
-SwaggerUIBundle({
+/** Shows the document beside this page. Scalar has put itself on the window. */
+const { Scalar } = /** @type {any} */ (globalThis)
+Scalar.createApiReference('#docs', {
   url: document.documentElement.dataset['document'],
-  domNode: document.getElementById('docs'),
-  deepLinking: true,
-  // Its validator is somebody else's server.
-  validatorUrl: null,
+  // All that would ask somebody else's server.
+  withDefaultFonts: false,
+  telemetry: false,
+  agent: { disabled: true },
+  mcp: { disabled: true },
+  hideClientButton: true,
+  defaultOpenAllTags: true,
+  showDeveloperTools: 'never',
 })
