@@ -1,13 +1,14 @@
 /**
- * `bun run package`: the folder `dist/`, from which the npm package is packed. Published are
- * JavaScript and declarations, since neither Node nor Deno reads TypeScript of a dependency.
+ * `bun run package [FOLDER]`: the folder, `dist/` by default, from which the npm package is packed.
+ * Published are JavaScript and declarations, since neither Node nor Deno reads TypeScript of a
+ * dependency.
  */
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import packageJson from '../package.json' with { type: 'json' }
 
 const root = join(import.meta.dirname, '..')
-const dist = join(root, 'dist')
+const dist = resolve(process.argv[2] ?? join(root, 'dist'))
 
 rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist)
@@ -32,7 +33,15 @@ console.log(`${dist}: npm pack ./dist`)
 
 function compile(): void {
   const { exitCode, stdout } = Bun.spawnSync(
-    [process.execPath, 'x', 'tsc', '-p', join(import.meta.dirname, 'tsconfig.json')],
+    [
+      process.execPath,
+      'x',
+      'tsc',
+      '-p',
+      join(import.meta.dirname, 'tsconfig.json'),
+      '--outDir',
+      dist,
+    ],
     { cwd: root, stderr: 'inherit' },
   )
   if (exitCode === 0) return

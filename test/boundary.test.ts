@@ -72,10 +72,12 @@ for (const [path, code] of Object.entries(allowed)) {
 }
 
 test('src/ reaches kafka/ by one dynamic import', async () => {
-  const transpiler = new Bun.Transpiler({ loader: 'ts' })
   const found: string[] = []
-  for await (const path of new Bun.Glob('src/**/*.ts').scan({ cwd: root })) {
-    const imports = transpiler.scanImports(await Bun.file(join(root, path)).text())
+  for await (const path of new Bun.Glob('src/**/*.{ts,tsx}').scan({ cwd: root })) {
+    const loader = path.endsWith('x') ? 'tsx' : 'ts'
+    const imports = new Bun.Transpiler({ loader }).scanImports(
+      await Bun.file(join(root, path)).text(),
+    )
     for (const { kind, path: imported } of imports) {
       if (imported.includes('/kafka/')) found.push(`${kind} in ${path}`)
     }

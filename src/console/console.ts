@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import { assetRoutes } from './assets.ts'
-import { type ConsoleLinks, page } from './page.ts'
+import { type ConsoleLinks, page } from './page.tsx'
 
 /** Where the console finds what it shows. */
 export type ConsoleOptions = {

@@ -6,5 +6,7 @@
 export async function readPackageFile(url: string | URL): Promise<Uint8Array<ArrayBuffer>> {
   // biome-ignore lint/style/noRestrictedImports: Bun, Deno and Node all have it, and fetch() reads no file: URLs on Node
   const { readFile } = await import('node:fs/promises')
-  return (await readFile(new URL(url))) as Uint8Array<ArrayBuffer>
+  // To Deno's types its own URL is not quite Node's.
+  const path = new URL(url) as Parameters<typeof readFile>[0]
+  return (await readFile(path)) as Uint8Array<ArrayBuffer>
 }

@@ -1,9 +1,9 @@
 /** `/openapi.json`, and a page that shows it. */
 import { Hono } from 'hono'
-import { html } from 'hono/html'
 import { secureHeaders } from 'hono/secure-headers'
 import { fileRoutes } from '../console/assets.ts'
 import { type DescribedRoute, openApi } from './openapi.ts'
+import { PAGE } from './page.tsx'
 
 const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
 const FILES = {
@@ -53,18 +53,3 @@ export function docsRoutes(routes: () => readonly DescribedRoute[]): Hono {
   app.route('/docs', fileRoutes(FILES))
   return app
 }
-
-const PAGE = html`<!doctype html>
-<html lang="en" data-document="openapi.json">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Kafka over HTTP: API</title>
-<link rel="icon" href="data:,">
-<script src="docs/scalar.js" defer></script>
-<script src="docs/docs.js" type="module"></script>
-</head>
-<body>
-<div id="docs"></div>
-</body>
-</html>`

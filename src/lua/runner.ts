@@ -134,7 +134,9 @@ async function startThread(functions: readonly string[]): Promise<Worker> {
   const { Worker } = await import('node:worker_threads')
   const { program } = await import('./thread.ts')
   const workerData: ThreadData = { kind: 'message_by_lua_functions', functions }
-  const thread = new Worker(program, { workerData })
+  // To Deno's types its own URL is not quite Node's.
+  const path = program as ConstructorParameters<typeof Worker>[0]
+  const thread = new Worker(path, { workerData })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const late = setTimeout(() => reject(unable(`it was not ready within ${START_MS} ms`)), START_MS)
   const onError = (error: Error) => reject(unable(error.message))

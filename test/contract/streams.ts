@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { ReconnectingClient } from '../support/eventsource.ts'
 import { PARTITIONS, type Produced } from '../support/kafka.ts'
+import { freePort } from '../support/port.ts'
 import { RawClient } from '../support/raw.ts'
 import { offsetsByPartition, places, Route, range, type Target } from '../support/route.ts'
 import { SseClient, type StreamedRecord } from '../support/sse.ts'
@@ -368,14 +369,15 @@ export function describeStreams(target: () => Target): void {
     test('an EventSource loses nothing and gets nothing twice across a server restart', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
-      const first = await Route.mount(target(), { topics: [topic], ...STREAM })
+      const port = await freePort()
+      const first = await Route.mount(target(), { topics: [topic], ...STREAM }, port)
       using client = new ReconnectingClient(first.url())
       await client.untilOpened(1)
       await kafka.produce(topic, spread(40))
       await client.until(40)
       await first.close()
       await kafka.produce(topic, spread(40))
-      await using _second = await Route.mount(target(), { topics: [topic], ...STREAM }, first.port)
+      await using _second = await Route.mount(target(), { topics: [topic], ...STREAM }, port)
       await client.untilOpened(2)
       await kafka.produce(topic, spread(40))
       await client.until(120)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { createServer } from 'node:net'
 import { Hono } from 'hono'
 import { kafkaConsume } from '../../src/index.ts'
+import { freePort } from '../support/port.ts'
 import { serve } from '../support/server.ts'
 import { within } from '../support/wait.ts'
 
@@ -9,23 +9,13 @@ import { within } from '../support/wait.ts'
 const CLIENT_WORDS =
   /refused|transport|rdkafka|Local:|Broker:|ssl|sasl|\bERR_|_TRANSPORT|127\.0\.0\.1/i
 
-/** A port on which nothing listens. */
-async function deadPort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('Cannot find a port')
-  return address.port
-}
-
 async function answer(
   mode: 'http-get' | 'server-sent-events',
   returnErrorMessage: boolean,
   headers: Record<string, string> = {},
 ) {
   const handler = kafkaConsume({
-    bootstrapServers: `127.0.0.1:${await deadPort()}`,
+    bootstrapServers: `127.0.0.1:${await freePort()}`,
     topics: ['orders'],
     mode,
     errorHandling: { returnErrorMessage },

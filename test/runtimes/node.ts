@@ -1,25 +1,28 @@
-/** `node test/runtimes/node.ts` */
-import { type ServerType, serve } from '@hono/node-server'
+/**
+ * `node test/runtimes/node.ts FOLDER PORT`, where the folder has the package as it is published: Node
+ * reads no TypeScript of a dependency, and no JSX.
+ */
+import { join } from 'node:path'
+import process from 'node:process'
+import { pathToFileURL } from 'node:url'
+import { serve } from '@hono/node-server'
 import { WebSocketServer } from 'ws'
-import { host } from './host.ts'
+import { hostApp } from './host.ts'
 
 type Sockets = NonNullable<Parameters<typeof serve>[0]['websocket']>['server']
 
-await host((app, port) => {
-  // Its declarations allow what the adapter's do not, of options that we give here.
-  const sockets = new WebSocketServer({ noServer: true }) as unknown as Sockets
-  const options = { port, hostname: '127.0.0.1', websocket: { server: sockets } }
-  return new Promise((resolve, reject) => {
-    const server = serve({ ...options, fetch: app.fetch }, (info) =>
-      resolve({ port: info.port, close: () => close(server) }),
-    )
-    server.on('error', reject)
-  })
-})
+const [folder = '', port = '0'] = process.argv.slice(2)
+const entry = pathToFileURL(join(folder, 'src/index.js'))
+const { kafkaConsume } = (await import(entry.href)) as typeof import('../../src/index.ts')
 
-function close(server: ServerType): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve())
-    if ('closeAllConnections' in server) server.closeAllConnections()
-  })
-}
+// Its declarations allow what the adapter's do not, of options that we give here.
+const sockets = new WebSocketServer({ noServer: true }) as unknown as Sockets
+serve(
+  {
+    port: Number(port),
+    hostname: '127.0.0.1',
+    websocket: { server: sockets },
+    fetch: hostApp(kafkaConsume).fetch,
+  },
+  (info) => console.log(`http://127.0.0.1:${info.port}`),
+)

@@ -1,35 +1,64 @@
-import type { RouteStats } from '../../src/index.ts'
+import type { KafkaConsumeOptions, RouteStats } from '../../src/index.ts'
 import type { Host, Mounted } from '../support/route.ts'
-import { within } from '../support/wait.ts'
+import { until, within } from '../support/wait.ts'
 
 /** A process of another runtime that serves handlers; see `host.ts`. */
+interface Process {
+  mount(options: KafkaConsumeOptions): Promise<Mounted>
+  close(): Promise<void>
+}
+
+/** Processes of another runtime: one for all handlers, and one for each that wants a port. */
 export interface RemoteHost extends Host {
   close(): Promise<void>
 }
 
-/** @throws Error when the process does not say where it listens. */
-export async function startHost(argv: string[]): Promise<RemoteHost> {
-  const child = Bun.spawn(argv, { stdin: 'pipe', stdout: 'pipe', stderr: 'inherit' })
-  const reader = child.stdout.getReader()
-  const { value } = await within(reader.read(), `${argv[0]} to say where it listens`, 60_000)
-  const url = new TextDecoder().decode(value).trim()
-  if (!url.startsWith('http://')) throw new Error(`Cannot start ${argv.join(' ')}: ${url}`)
+/**
+ * @param argvOf The command that serves `host.ts` on a port.
+ * @throws Error when the process does not say where it listens.
+ */
+export async function startHost(argvOf: (port: number) => string[]): Promise<RemoteHost> {
+  const shared = await startProcess(argvOf(0))
+  return {
+    async mount(options, port) {
+      if (port === 0) return shared.mount(options)
+      const own = await startProcess(argvOf(port))
+      return { ...(await own.mount(options)), close: own.close }
+    },
+    close: shared.close,
+  }
+}
+
+async function startProcess(argv: string[]): Promise<Process> {
+  const pipes = { stdin: 'pipe', stdout: 'pipe', stderr: 'pipe' } as const
+  const child = Bun.spawn(argv, { env: { ...process.env, NO_COLOR: '1' }, ...pipes })
+  let said = ''
+  for (const output of [child.stdout, child.stderr]) {
+    void (async () => {
+      for await (const chunk of output) said += new TextDecoder().decode(chunk)
+    })()
+  }
+  const port = () => /http:\/\/127\.0\.0\.1:(\d+)/.exec(said)?.[1]
+  await until(
+    () => port() !== undefined,
+    () => `${argv.join(' ')} to say where it listens; it says: ${said}`,
+    60_000,
+  )
+  const url = `http://127.0.0.1:${port()}`
   const ask = async (method: string, path: string, body?: unknown): Promise<Response> => {
     const init = { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
     const response = await fetch(`${url}${path}`, init)
     if (response.ok) return response
-    throw new Error(`${method} ${path} of the other runtime: ${await response.text()}`)
+    throw new Error(`${method} ${path} of ${argv[0]}: ${await response.text()}\n${said}`)
   }
   return {
-    async mount(options, wanted): Promise<Mounted> {
-      const answer = await ask('POST', '/routes', { options, port: wanted })
-      const { id, port } = (await answer.json()) as { id: number; port: number }
+    async mount(options): Promise<Mounted> {
+      const { id } = (await (await ask('POST', '/routes', options)).json()) as { id: number }
       return {
-        url: `http://127.0.0.1:${port}`,
-        port,
-        stats: async () => (await ask('GET', `/routes/${id}/stats`)).json() as Promise<RouteStats>,
-        end: async () => void (await ask('DELETE', `/routes/${id}/handler`)),
-        close: async () => void (await ask('DELETE', `/routes/${id}/server`)),
+        url: `${url}/${id}`,
+        stats: async () => (await ask('GET', `/routes/${id}`)).json() as Promise<RouteStats>,
+        end: async () => void (await ask('DELETE', `/routes/${id}`)),
+        close: async () => {},
       }
     },
     async close() {

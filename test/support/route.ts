@@ -52,7 +52,6 @@ function search(query: Query): string {
 /** A handler that something serves: this process, or one of another runtime. */
 export interface Mounted {
   readonly url: string
-  readonly port: number
   stats(): Promise<RouteStats>
   /** Ends the handler; its server answers on. */
   end(): Promise<void>
@@ -73,7 +72,6 @@ const thisProcess: Host = {
     const server = serve(app, port)
     return {
       url: server.url,
-      port: server.port,
       stats: async () => handler.stats(),
       end: () => handler.close(),
       close: () => server.close(),
@@ -93,10 +91,6 @@ export class Route implements AsyncDisposable {
     const { bootstrapServers } = target.kafka
     const whole = { bootstrapServers, ...options } as KafkaConsumeOptions
     return new Route(await (target.host ?? thisProcess).mount(whole, port))
-  }
-
-  get port(): number {
-    return this.#mounted.port
   }
 
   stats(): Promise<RouteStats> {
