@@ -16,6 +16,7 @@ import type { ClientError } from './errors.ts'
 import { type Dealer, HandedOut } from './handed-out.ts'
 import { type GroupHost, Member } from './member.ts'
 import type { OwnedPartition } from './owned-partition.ts'
+import { Progress } from './progress.ts'
 import { ReadyRecords } from './ready-records.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
@@ -34,6 +35,8 @@ const JOIN_TIMEOUT_MS = 30_000
 /** Milliseconds without that after which the member leaves, and joins as another one. */
 const STUCK_MS = 60_000
 const RETRY_MS = 1_000
+/** Milliseconds between two looks at what is read and what Kafka has. */
+const LOOK_MS = 10_000
 
 /** librdkafka's `rd_kafka_resp_err_t`. */
 const FATAL = -150
@@ -71,10 +74,16 @@ export class Group implements GroupSession {
   /** The failure that the log knows of: it stays over attempts, until the group reads again. */
   #told: ErrorCode | undefined
   #handedBack = 0
+  #rebuilt = 0
+  /** Ends the read that is under way. */
+  #giveUp: ((stall: Stall) => void) | undefined
+  readonly #lookEvery: number
 
-  constructor(host: GroupHost, options: GroupOptions) {
+  /** @param lookEvery Another one for tests. */
+  constructor(host: GroupHost, options: GroupOptions, lookEvery = LOOK_MS) {
     this.#host = host
     this.#options = options
+    this.#lookEvery = lookEvery
     this.#member = new Member(host, options, this.#changes, this.#ready)
     this.#loop = this.#run()
   }
@@ -113,6 +122,7 @@ export class Group implements GroupSession {
       partitions: this.#member.positions(),
       handedBack: this.#handedBack,
       uncertain: this.#member.uncertain,
+      rebuilt: this.#rebuilt,
     }
   }
 
@@ -129,18 +139,55 @@ export class Group implements GroupSession {
         await this.#member.join()
         this.#failure = undefined
         this.#readyAt = performance.now()
-        while (!this.#closing) await this.#read()
+        await this.#readOn()
       } catch (thrown) {
         if (this.#closing) break
-        const error = this.#explain(asKafkaConsumeError(thrown))
-        this.#fail(error)
-        const isFenced = error.code === 'GROUP_MEMBER_FENCED'
-        await this.#member.leave(isFenced)
-        do await this.#changes.rest(RETRY_MS)
-        while (isFenced && !this.#closing && (await this.#isInstanceTaken()))
+        if (thrown instanceof Stall) await this.#rebuild(thrown)
+        else await this.#recover(asKafkaConsumeError(thrown))
       }
     }
     await this.#member.leave()
+  }
+
+  /** @throws Stall when nothing comes of it, though there is more. */
+  async #readOn(): Promise<void> {
+    const progress = new Progress(this.#member)
+    let rounds = 0
+    const looks = setInterval(() => {
+      const look = progress.look(rounds).catch((error) => log.debug('{error}', { error }))
+      void look.then((stall) => stall && this.#giveUp?.(new Stall(stall)))
+    }, this.#lookEvery)
+    try {
+      while (!this.#closing) {
+        await new Promise<void>((resolve, reject) => {
+          this.#giveUp = reject
+          this.#read().then(resolve, reject)
+        })
+        rounds++
+      }
+    } finally {
+      clearInterval(looks)
+      this.#giveUp = undefined
+    }
+  }
+
+  /** Callers that wait do not see it. */
+  async #rebuild({ message }: Stall): Promise<void> {
+    this.#rebuilt++
+    log.warn('Reading as group {group} has come to a stop, {message}: going on as another member', {
+      group: this.#options.groupId,
+      message,
+    })
+    await this.#member.leave()
+  }
+
+  async #recover(thrown: KafkaConsumeError): Promise<void> {
+    const error = this.#explain(thrown)
+    this.#fail(error)
+    const isFenced = error.code === 'GROUP_MEMBER_FENCED'
+    await this.#member.leave(isFenced)
+    do await this.#changes.rest(RETRY_MS)
+    while (isFenced && !this.#closing && (await this.#isInstanceTaken()))
   }
 
   /** A member whose instance id another one has taken is told of it by a fatal error only. */
@@ -196,7 +243,8 @@ export class Group implements GroupSession {
     }
     const limit = Math.max(1, Math.min(READY_RECORDS, capacity - this.#ready.length))
     const read = await this.#member.read(limit)
-    if (this.#member.isReady) {
+    const { isReady, isChanging } = this.#member
+    if (isReady && !isChanging) {
       this.#readyAt = performance.now()
       this.#told = undefined
     } else if (performance.now() - this.#readyAt > STUCK_MS) throw tooLate()
@@ -250,6 +298,9 @@ export class Group implements GroupSession {
     this.#serve()
   }
 }
+
+/** Reading that does not go on, and why it is thought so. */
+class Stall extends Error {}
 
 function closing(): KafkaConsumeError {
   return new KafkaConsumeError(

@@ -14,6 +14,7 @@ import { type Consumer, call, type Message } from './client.ts'
 import { Commits } from './commits.ts'
 import { isPassing } from './errors.ts'
 import { nameOf, OwnedPartition, type Partition } from './owned-partition.ts'
+import type { Watched } from './progress.ts'
 import type { ReadyRecords } from './ready-records.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
@@ -28,6 +29,8 @@ const LOOK_MS = 5_000
 const SEEK_TIMEOUT_MS = 2_000
 /** How long answers on their way may hold up partitions that go. */
 const LAST_DELIVERIES_MS = 3_000
+/** How long a client that closes is offered the answer that it waits for. */
+const CLOSING_MS = 5_000
 
 const NO_IDS: ReadonlyMap<string, string> = new Map()
 
@@ -62,7 +65,7 @@ export interface GroupHost {
  * The consumer of a group's member: the partitions that it owns, where they are read and what is
  * committed of them. It is joined and left again and again; what it has committed it remembers.
  */
-export class Member {
+export class Member implements Watched {
   readonly commits: Commits
   readonly #host: GroupHost
   readonly #options: GroupOptions
@@ -88,6 +91,8 @@ export class Member {
   /** Why partitions that were assigned cannot be read. */
   #obstacle: KafkaConsumeError | undefined
   #left = Promise.withResolvers<undefined>()
+  /** The change of membership that is under way. */
+  #answering: Promise<void> | undefined
   /** Partitions that are being given up. */
   #releasing: Promise<unknown> = Promise.resolve()
   #uncertain = 0
@@ -111,11 +116,17 @@ export class Member {
     })
   }
 
-  /** Whether partitions are assigned, and each has told what it has. */
+  /** Whether partitions are assigned, and each has told what it has; paused, there is plenty. */
   get isReady(): boolean {
     if (!this.#assigned) return false
+    if (this.#paused) return true
     for (const owned of this.#owned.values()) if (!owned.answered) return false
     return true
+  }
+
+  /** Whether the client waits for our answer to a change of membership. */
+  get isChanging(): boolean {
+    return this.#answering !== undefined
   }
 
   /** Records that were delivered, and may be delivered again by another member. */
@@ -127,17 +138,29 @@ export class Member {
     return this.#paused
   }
 
+  owned(): readonly OwnedPartition[] {
+    return [...this.#owned.values()]
+  }
+
+  ends(partitions: readonly Partition[]): Promise<PartitionOffset[]> {
+    return this.#host.offsets(partitions, 'latest')
+  }
+
   async join(): Promise<void> {
     this.#all = await this.#host.partitions()
     this.#first ??= new Set(this.#all.map(nameOf))
     const consumer = await this.#host.connect((error, partitions) => {
-      if (error.code === ASSIGN) void this.#assign(consumer, partitions)
-      else if (error.code === REVOKE) void this.#revoke(consumer, partitions)
+      if (error.code === ASSIGN) this.#answer(consumer, this.#assign(consumer, partitions))
+      else if (error.code === REVOKE) this.#answer(consumer, this.#revoke(consumer, partitions))
     })
     this.#consumer = consumer
     this.#left = Promise.withResolvers()
     this.#obstacle = undefined
-    consumer.on('partition.eof', (end) => this.#onEnd(end))
+    this.#answering = undefined
+    this.#ends.length = 0
+    consumer.on('partition.eof', (end) => {
+      if (consumer === this.#consumer) this.#onEnd(end)
+    })
     consumer.subscribe([...this.#options.topics])
   }
 
@@ -162,7 +185,7 @@ export class Member {
     while (consumer && !isOver) {
       // What it brings belongs to nobody here any more.
       const asked = call('Cannot read from Kafka', (done) => consumer.consume(1, done))
-      await asked.catch(() => this.#changes.next())
+      await Promise.race([over, asked.catch(() => this.#changes.next())])
     }
     await over
   }
@@ -213,6 +236,8 @@ export class Member {
     if (this.#outdated.length > 0) await this.#renew(consumer)
     consumer.setDefaultConsumeTimeout(this.#paused ? PAUSED_WAIT_MS : READ_WAIT_MS)
     const records = await this.#consume(consumer, limit)
+    // A read that was given up, and came back after all.
+    if (consumer !== this.#consumer) return 0
     let owned: OwnedPartition | undefined
     for (const record of records) {
       if (!owned?.is(record)) owned = this.#owned.get(nameOf(record))
@@ -229,7 +254,10 @@ export class Member {
 
   /** Stops or goes on fetching; membership is served in any case. */
   pause(pause: boolean): void {
-    if (pause === this.#paused) return
+    if (pause !== this.#paused) this.#setPaused(pause)
+  }
+
+  #setPaused(pause: boolean): void {
     const partitions = [...this.#owned.values()].map(({ topic, partition }) => ({
       topic,
       partition,
@@ -382,15 +410,35 @@ export class Member {
     this.#gaps.push(gap)
   }
 
+  #answer(consumer: Consumer, answer: Promise<void>): void {
+    const answered = answer
+      .catch((cause) => this.#obstruct(consumer, cause))
+      .finally(() => {
+        if (this.#answering === answered) this.#answering = undefined
+      })
+    this.#answering = answered
+  }
+
+  /** Makes the next read fail: the member is left. */
+  #obstruct(consumer: Consumer, cause: unknown): void {
+    log.debug('A change of membership came to nothing: {cause}', { cause })
+    if (consumer !== this.#consumer) return
+    this.#obstacle ??= new KafkaConsumeError(
+      'KAFKA_UNAVAILABLE',
+      'Cannot read as a group: a change of its members failed',
+      { cause },
+    )
+  }
+
   async #assign(consumer: Consumer, partitions: readonly PartitionOffset[]): Promise<void> {
     const beginnings = await Promise.race([
       this.#findBeginnings(consumer, partitions),
       this.#left.promise,
     ])
-    this.pause(false)
     // A consumer that is leaving takes them as well: it could not leave otherwise.
-    this.#change(consumer, () => consumer.incrementalAssign([...(beginnings ?? partitions)]))
-    if (this.#obstacle || !beginnings || consumer !== this.#consumer) return
+    const taken = [...(beginnings ?? partitions)]
+    const isTaken = this.#change(consumer, taken, () => consumer.incrementalAssign(taken))
+    if (!isTaken || this.#obstacle || !beginnings || consumer !== this.#consumer) return
     for (const { topic, partition, offset, topicId, gap } of beginnings) {
       this.#owned.set(
         nameOf({ topic, partition }),
@@ -398,6 +446,8 @@ export class Member {
       )
       if (gap) this.#miss(gap)
     }
+    // The client keeps in mind what was paused when it was last taken from us.
+    this.#setPaused(false)
     if (this.#options.commitStrategy === 'auto') {
       // Whoever reads it next, after a crash of ours, is to begin there, too.
       const ofNow = beginnings.filter(({ isOfNow }) => isOfNow)
@@ -458,28 +508,46 @@ export class Member {
   }
 
   async #revoke(consumer: Consumer, partitions: readonly PartitionOffset[]): Promise<void> {
-    const released = this.#release(this.#disown(partitions), consumer.assignmentLost())
-    this.#releasing = Promise.all([this.#releasing, released])
-    await released
+    // One that was left has given everything up: these may be another one's by now.
+    if (consumer === this.#consumer) {
+      const released = this.#release(this.#disown(partitions), consumer.assignmentLost())
+      this.#releasing = Promise.all([this.#releasing, released])
+      await released
+    }
     // Also a consumer that is leaving waits for this: it could not leave otherwise.
-    this.#change(consumer, () => consumer.incrementalUnassign([...partitions]))
+    const gone = [...partitions]
+    this.#change(consumer, gone, () => consumer.incrementalUnassign(gone))
   }
 
   /**
    * Answers a change of membership. The client waits for that: where it does not take the answer,
-   * as one that has been disconnected does not, it would have no partitions and never get any.
+   * it would have no partitions and never get any.
+   *
+   * @returns whether it took it.
    */
-  #change(consumer: Consumer, change: () => void): void {
+  #change(consumer: Consumer, partitions: PartitionOffset[], change: () => void): boolean {
     try {
       change()
+      return true
     } catch (cause) {
-      log.debug('A change of membership came to nothing: {cause}', { cause })
-      if (consumer !== this.#consumer) return
-      this.#obstacle ??= new KafkaConsumeError(
-        'KAFKA_UNAVAILABLE',
-        'Cannot read as a group: a change of its members failed',
-        { cause },
-      )
+      this.#obstruct(consumer, cause)
+      void this.#letGo(consumer, partitions)
+      return false
+    }
+  }
+
+  /**
+   * A client that was told to close waits for the answer as well, and takes only this one. Without
+   * it, it would stay a member that reads nothing, and hold all others up when members change.
+   */
+  async #letGo(consumer: Consumer, partitions: PartitionOffset[]): Promise<void> {
+    const until = performance.now() + CLOSING_MS
+    while (performance.now() < until) {
+      try {
+        return consumer.incrementalUnassign(partitions) as undefined
+      } catch {
+        await this.#changes.next()
+      }
     }
   }
 

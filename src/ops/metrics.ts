@@ -392,6 +392,12 @@ const FIGURES: readonly Figure[] = [
     samples: ofRoute(({ groups }) => sumOf(groups, ({ uncertain }) => uncertain)),
   },
   {
+    name: 'group_rebuilt_consumers_total',
+    help: 'Consumers of a group given up for another one since they brought nothing although Kafka had more',
+    type: 'counter',
+    samples: ofRoute(({ groups }) => sumOf(groups, ({ rebuilt }) => rebuilt)),
+  },
+  {
     name: 'cluster_up',
     help: 'Whether Kafka can be read: 1, or 0',
     type: 'gauge',

@@ -4,7 +4,7 @@ import type { Delivery, GroupSession, MemberStats } from '../stream/source.ts'
 
 /** Milliseconds without a use after which a client's membership of its group ends. */
 const IDLE_MS = 5 * 60_000
-const NOTHING: MemberStats = { partitions: [], handedBack: 0, uncertain: 0 }
+const NOTHING: MemberStats = { partitions: [], handedBack: 0, uncertain: 0, rebuilt: 0 }
 
 interface Member {
   readonly session: GroupSession

@@ -182,6 +182,8 @@ export interface MemberStats {
    * which may deliver them again. 0 where the group does not commit by itself.
    */
   readonly uncertain: number
+  /** Consumers given up for another one since they brought nothing although Kafka had more. */
+  readonly rebuilt: number
 }
 
 /** A member of a consumer group, shared by all callers of a route on this node. */

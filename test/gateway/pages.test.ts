@@ -103,7 +103,7 @@ routes:
 describe('the status', () => {
   test('tells routes, topics, brokers and groups; what routes share is there once', async () => {
     const next = { topic: 't', partition: 0, end: 5, next: 4 }
-    const groups = [{ id: 'g', partitions: [next], handedBack: 0, uncertain: 0 }]
+    const groups = [{ id: 'g', partitions: [next], handedBack: 0, uncertain: 0, rebuilt: 0 }]
     const { app } = createGateway(options, telling({ cluster, groups, subscribers: 3 }))
     const status = (await (await app.request('/status')).json()) as Record<string, unknown[]>
     expect(status['routes']).toHaveLength(3)

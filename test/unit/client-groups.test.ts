@@ -21,7 +21,7 @@ function join(groupId: string): GroupSession {
       giveBack: () => events.push('give back'),
       confirm: () => events.push('confirm'),
     }),
-    stats: () => ({ partitions: [], handedBack: 0, uncertain: 0 }),
+    stats: () => ({ partitions: [], handedBack: 0, uncertain: 0, rebuilt: 0 }),
     close: async () => {
       events.push(`leave ${groupId}`)
     },

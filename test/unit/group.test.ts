@@ -38,6 +38,7 @@ class Member implements AsyncDisposable {
     owned: readonly number[] | null = [0, 1],
     commitStrategy: GroupOptions['commitStrategy'] = 'auto',
     options: Partial<GroupOptions> = {},
+    lookEvery?: number,
   ) {
     const host: GroupHost = {
       connect: async (rebalance) => {
@@ -74,13 +75,13 @@ class Member implements AsyncDisposable {
       },
       isInstanceTaken: async () => this.isInstanceTaken,
     }
-    this.group = new Group(host, {
-      groupId: 'g',
-      topics: ['t'],
-      autoOffsetReset: 'earliest',
-      commitStrategy,
-      ...options,
-    })
+    const defaults = { groupId: 'g', topics: ['t'], autoOffsetReset: 'earliest' } as const
+    this.group = new Group(host, { ...defaults, commitStrategy, ...options }, lookEvery)
+  }
+
+  /** One that is soon noticed when it reads nothing. */
+  static watched(owned: readonly number[] = [0, 1]): Member {
+    return new Member(owned, 'auto', {}, 250)
   }
 
   #committedOf(partition: number): number {
@@ -459,7 +460,7 @@ describe('a group whose members change', () => {
     member.consumer.commitError = { message: 'Broker: Rebalance in progress', code: 27 }
     ;(await member.poll()).done()
     member.consumer.take(0)
-    await sleep(150)
+    await sleep(800)
     member.consumer.commitError = undefined
     await until(() => member.consumer.calls.includes('unassign'), 'the partition to go')
     expect(member.consumer.committed(0)).toBe(2)
@@ -543,6 +544,116 @@ describe('a group whose members change', () => {
       return got.length === 3
     }, 'the records of the new partition')
     expect(got).toEqual([0, 1, 2])
+  })
+})
+
+describe('a member of which nothing comes', () => {
+  test('partitions that were taken while they were paused flow when they come back', async () => {
+    await using member = await new Member().with(...some(0, 1_500))
+    await until(() => member.consumer.paused.size === 2, 'partitions to be paused')
+    member.consumer.take(0, 1)
+    await until(() => member.consumer.assigned.size === 0, 'partitions to go')
+    member.consumer.give(0, 1)
+    await until(() => member.consumer.assigned.size === 2, 'partitions to come back')
+    await until(() => member.consumer.paused.size === 0, 'them to flow')
+  })
+
+  test('what a consumer that was left gives up is not taken from the one after it', async () => {
+    await using member = await new Member().with()
+    const former = member.consumer
+    former.readError = { message: 'broken', code: 30 }
+    await until(() => member.consumers.length === 2, 'another consumer', 5_000)
+    await within(member.group.ready(), 'the group to be ready again')
+    former.take(0, 1)
+    former.eof(0, 7)
+    await settle()
+    // It could not leave otherwise.
+    expect(former.calls.at(-1)).toBe('unassign')
+    member.consumer.queue.push(...some(0, 2))
+    const delivery = await member.poll({ timeout: 1_000 })
+    expect([offsets(delivery), delivery.gaps]).toEqual([[0, 1], []])
+  })
+
+  test('a consumer that is told to close while it is given partitions gets its answer', async () => {
+    await using member = await new Member().with()
+    const { consumer } = member
+    const assign = spyOn(consumer, 'incrementalAssign').mockImplementation(() => {
+      throw new Error('KafkaConsumer is disconnected')
+    })
+    let refusals = 2
+    const unassign = spyOn(consumer, 'incrementalUnassign').mockImplementation(() => {
+      if (refusals-- > 0) throw new Error('Local: Erroneous state')
+    })
+    consumer.give(2)
+    await until(() => unassign.mock.results.some(({ type }) => type === 'return'), 'an answer')
+    expect(assign).toHaveBeenCalledTimes(1)
+  })
+
+  test('a full buffer is ready, though not all partitions have been heard', async () => {
+    await using member = new Member(null)
+    await until(() => member.consumers.length === 1, 'a consumer')
+    member.consumer.queue.push(...some(0, 2_000), ...some(0, 5, 1))
+    member.consumer.give(0, 1)
+    await within(member.group.ready(), 'the group to be ready')
+  })
+
+  test('a change of membership that is not answered for long ends in joining again', async () => {
+    await using member = await new Member().with()
+    member.offsetsError = new KafkaConsumeError('KAFKA_TIMEOUT', 'Cannot: it is late')
+    member.consumer.give(2)
+    await sleep(60)
+    expect(member.consumers).toHaveLength(1)
+    skip(61_000)
+    await until(() => member.disconnected === 1, 'the member to leave', 5_000)
+  })
+
+  test('a partition that brings nothing although Kafka has more is read by another consumer', async () => {
+    await using member = await Member.watched().with()
+    const waiting = member.poll({ timeout: 10_000 })
+    member.kept.set(0, [0, 5])
+    await until(() => member.consumers.length === 2, 'another consumer', 5_000)
+    member.consumer.queue.push(...some(0, 5))
+    expect(offsets(await waiting)).toEqual([0, 1, 2, 3, 4])
+    expect(member.group.stats().rebuilt).toBe(1)
+  })
+
+  test('and so is one beside others that flow', async () => {
+    await using member = await Member.watched().with()
+    member.kept.set(0, [0, 5]).set(1, [0, 1_000])
+    let next = 0
+    const flow = setInterval(() => {
+      if (member.consumers.length === 1) member.consumer.queue.push(recordAt(1, next++))
+    }, 5)
+    try {
+      await until(() => member.consumers.length === 2, 'another consumer', 5_000)
+    } finally {
+      clearInterval(flow)
+    }
+  })
+
+  test('a read that does not come back is given up', async () => {
+    await using member = await Member.watched().with()
+    const waiting = member.poll({ timeout: 10_000 })
+    const consume = spyOn(member.consumer, 'consume').mockImplementation(() => {})
+    await until(() => member.consumers.length === 2, 'another consumer', 5_000)
+    consume.mockRestore()
+    await within(member.group.ready(), 'the group to be ready again')
+    member.consumer.queue.push(...some(0, 1))
+    expect(offsets(await waiting)).toEqual([0])
+  })
+
+  test('what waits for callers, or for Kafka, is no stop', async () => {
+    await using member = await Member.watched().with(...some(0, 1_500))
+    member.kept.set(0, [0, 1_500])
+    await until(() => member.consumer.paused.size === 2, 'a full buffer')
+    await sleep(800)
+    member.offsetsError = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot: no broker')
+    const [first, second] = [await member.poll({ maxRecords: 1_000 }), await member.poll()]
+    await sleep(800)
+    expect([...offsets(first), ...offsets(second)]).toHaveLength(1_500)
+    member.offsetsError = undefined
+    await sleep(800)
+    expect([member.consumers.length, member.group.stats().rebuilt]).toEqual([1, 0])
   })
 })
 

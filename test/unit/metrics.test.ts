@@ -91,12 +91,14 @@ describe('metrics', () => {
       partitions: [first, { ...first, partition: 1, next: 5 }],
       handedBack: 2,
       uncertain: 3,
+      rebuilt: 4,
     }
     const exposition = await scrape(appOf({ one: { cluster, groups: [group] } }))
     expect(exposition.value('hono_kafka_group_lag_records', { partition: '0' })).toBeUndefined()
     expect(exposition.value('hono_kafka_group_lag_records', { partition: '1' })).toBe(4)
     expect(exposition.value('hono_kafka_group_handed_back_records_total')).toBe(2)
     expect(exposition.value('hono_kafka_group_uncertain_records_total')).toBe(3)
+    expect(exposition.value('hono_kafka_group_rebuilt_consumers_total')).toBe(4)
   })
 
   test('names that would break a line are escaped', async () => {

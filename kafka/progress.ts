@@ -1,0 +1,53 @@
+import type { PartitionOffset } from '../src/stream/source.ts'
+import { nameOf, type OwnedPartition } from './owned-partition.ts'
+
+/** What is watched. */
+export interface Watched {
+  /** Whether reading is held up on purpose. */
+  readonly isPaused: boolean
+  /** The partitions that it reads. */
+  owned(): readonly OwnedPartition[]
+  /** Their ends, asked of Kafka; in the order of what was asked. */
+  ends(partitions: readonly OwnedPartition[]): Promise<PartitionOffset[]>
+}
+
+/** Compares from time to time what a member of a group has read with what Kafka has. */
+export class Progress {
+  readonly #watched: Watched
+  #rounds = -1
+  /** Where partitions stood at the last look, of those that had stood there before. */
+  #behind = new Map<OwnedPartition, number>()
+  #positions = new Map<OwnedPartition, number>()
+
+  constructor(watched: Watched) {
+    this.#watched = watched
+  }
+
+  /**
+   * @param rounds How often the member has tried to read.
+   * @returns what stands still, though it was behind Kafka when it was last looked at: partitions,
+   * or reading itself; undefined where all is well, or Kafka does not answer.
+   */
+  async look(rounds: number): Promise<string | undefined> {
+    if (rounds === this.#rounds) return 'no read comes back'
+    this.#rounds = rounds
+    const before = this.#positions
+    const behind = this.#behind
+    this.#behind = new Map()
+    this.#positions = new Map()
+    if (this.#watched.isPaused) return undefined
+    const owned = this.#watched.owned()
+    const still = owned.filter((each) => before.get(each) === each.position)
+    for (const each of owned) this.#positions.set(each, each.position)
+    const stuck = still.filter((each) => behind.get(each) === each.position)
+    if (stuck.length > 0) return `nothing comes of ${stuck.map(nameOf).join(', ')}`
+    if (still.length === 0) return undefined
+    const positions = still.map(({ position }) => position)
+    const ends = await this.#watched.ends(still)
+    still.forEach((each, index) => {
+      const position = positions[index] as number
+      if ((ends[index] as PartitionOffset).offset > position) this.#behind.set(each, position)
+    })
+    return undefined
+  }
+}

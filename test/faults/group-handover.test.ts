@@ -1,0 +1,72 @@
+/** Members of a group come and go at unlucky moments: no partition is left unread. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { kafkaSide } from '../../kafka/index.ts'
+import type { GroupSession, Source } from '../../src/stream/source.ts'
+import { TestKafka } from '../support/kafka.ts'
+import { uniqueName } from '../support/names.ts'
+import { sleep, until, within } from '../support/wait.ts'
+
+const LIMIT = 120_000
+const JOINED = 40_000
+
+let kafka: TestKafka
+let source: Source
+beforeAll(async () => {
+  kafka = await TestKafka.real()
+  source = kafkaSide.connect({ bootstrapServers: kafka.bootstrapServers.split(',') })
+})
+afterAll(async () => {
+  await source?.close()
+  await kafka?.close()
+}, 30_000)
+
+function join(topic: string, groupId: string): GroupSession {
+  return source.group({
+    groupId,
+    topics: [topic],
+    autoOffsetReset: 'earliest',
+    commitStrategy: 'auto',
+  })
+}
+
+test(
+  'partitions that were taken while they were paused flow when they come back',
+  async () => {
+    const topic = await kafka.createTopic(2)
+    const groupId = uniqueName('paused')
+    const records = Array.from({ length: 6_000 }, (_, n) => ({
+      partition: n % 2,
+      value: String(n),
+    }))
+    await kafka.produce(topic, records)
+    const first = join(topic, groupId)
+    await within(first.ready(), 'the first member', JOINED)
+    const owned = () => first.stats().partitions.length
+    // Nobody asks: it reads ahead until its buffer is full, and pauses.
+    await until(
+      () => first.stats().partitions.every(({ end }) => end === 3_000),
+      'it to read',
+      JOINED,
+    )
+    await sleep(1_000)
+    const second = join(topic, groupId)
+    await until(() => owned() === 1, 'the second member to have its share', JOINED)
+    await within(second.ready(), 'the second member', JOINED)
+    await within(second.close(), 'the second member to leave', JOINED)
+    await until(() => owned() === 2, 'its share to come back', JOINED)
+    const seen = new Set<string>()
+    await until(
+      async () => {
+        const delivery = await first.poll({ maxRecords: 500, maxBytes: 1e6, timeout: 500 })
+        for (const { value } of delivery.records) seen.add(String(value))
+        delivery.done()
+        return seen.size === records.length
+      },
+      () => `all records; ${seen.size} came`,
+      JOINED,
+    )
+    await within(first.close(), 'the first member to leave')
+    expect(seen.size).toBe(records.length)
+  },
+  LIMIT,
+)
