@@ -129,6 +129,10 @@ export class Member implements Watched {
     return this.#answering !== undefined
   }
 
+  get isHeldUp(): boolean {
+    return this.#paused || this.isChanging
+  }
+
   /** Records that were delivered, and may be delivered again by another member. */
   get uncertain(): number {
     return this.#uncertain

@@ -3,8 +3,8 @@ import { nameOf, type OwnedPartition } from './owned-partition.ts'
 
 /** What is watched. */
 export interface Watched {
-  /** Whether reading is held up on purpose. */
-  readonly isPaused: boolean
+  /** Whether it reads nothing just now for a reason that is known. */
+  readonly isHeldUp: boolean
   /** The partitions that it reads. */
   owned(): readonly OwnedPartition[]
   /** Their ends, asked of Kafka; in the order of what was asked. */
@@ -32,21 +32,23 @@ export class Progress {
     if (rounds === this.#rounds) return 'no read comes back'
     this.#rounds = rounds
     const before = this.#positions
-    const behind = this.#behind
-    this.#behind = new Map()
+    const behindBefore = this.#behind
+    // A later look has one of its own: an answer that comes so late is of no use.
+    const behind = new Map<OwnedPartition, number>()
+    this.#behind = behind
     this.#positions = new Map()
-    if (this.#watched.isPaused) return undefined
+    if (this.#watched.isHeldUp) return undefined
     const owned = this.#watched.owned()
     const still = owned.filter((each) => before.get(each) === each.position)
     for (const each of owned) this.#positions.set(each, each.position)
-    const stuck = still.filter((each) => behind.get(each) === each.position)
+    const stuck = still.filter((each) => behindBefore.get(each) === each.position)
     if (stuck.length > 0) return `nothing comes of ${stuck.map(nameOf).join(', ')}`
     if (still.length === 0) return undefined
     const positions = still.map(({ position }) => position)
     const ends = await this.#watched.ends(still)
     still.forEach((each, index) => {
       const position = positions[index] as number
-      if ((ends[index] as PartitionOffset).offset > position) this.#behind.set(each, position)
+      if ((ends[index] as PartitionOffset).offset > position) behind.set(each, position)
     })
     return undefined
   }
