@@ -15,9 +15,16 @@ export interface Chunk extends Frames {
   readonly table: PartitionTable
 }
 
+/**
+ * Bytes of objects and array headers that each chunk has beside its content, as measured: of a
+ * trickle, where every record is a chunk of its own, they are most of what the ring holds.
+ */
+const CHUNK_OVERHEAD = 1_500
+
 /** Bytes of memory that a chunk holds. */
 export function sizeOf(chunk: Chunk): number {
-  return chunk.bytes.length + chunk.offsets.length * 20 + chunk.from.length * 16
+  const content = chunk.bytes.length + chunk.offsets.length * 20 + chunk.from.length * 16
+  return CHUNK_OVERHEAD + content
 }
 
 const shapes = new WeakMap<PartitionTable, Map<MessageDeserializer, FrameShape>>()

@@ -241,7 +241,7 @@ describe('hand-over between replay and ring', () => {
     const scenario = fc.record({
       partitions: fc.integer({ min: 1, max: 4 }),
       seed: fc.nat(),
-      budget: fc.constantFrom(1, 600, 1_500, 5_000, 1_000_000),
+      budget: fc.constantFrom(1, 4_000, 8_000, 20_000, 1_000_000),
       before: fc.nat(12),
       maxReplays: fc.constantFrom(1, 2, 40),
       dropped: fc.constantFrom(0, 0, 0, 2, 3),

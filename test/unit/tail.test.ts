@@ -50,10 +50,10 @@ async function feed(source: ScriptedSource, ...batches: KafkaRecord[][]): Promis
 describe('the ring of a tail', () => {
   test('it keeps to its budget: the oldest chunk goes', async () => {
     const source = new ScriptedSource()
-    const tail = await tailOn(source, 2_000)
+    const tail = await tailOn(source, 8_000)
     for (let batch = 0; batch < 20; batch++) {
       await feed(source, some(batch * 2, 2))
-      expect(tail.bytes).toBeLessThanOrEqual(2_000)
+      expect(tail.bytes).toBeLessThanOrEqual(8_000)
     }
     const kept = offsetsOf(tail)
     expect(kept.length).toBeGreaterThan(1)
@@ -123,15 +123,15 @@ describe('the ring of a tail', () => {
 describe('a tail and its readers', () => {
   test('it waits while it is a quarter of its budget ahead of the foremost reader', async () => {
     const source = new ScriptedSource()
-    const tail = await tailOn(source, 4_000)
+    const tail = await tailOn(source, 16_000)
     tail.attach()
     for (let offset = 0; offset < 12; offset++) source.last.answer({ records: some(offset, 1) })
     await sleep(50)
     const reached = tail.end
     expect(reached).toBeLessThan(12)
     // Just beyond the quarter, by the chunk that took it there.
-    expect(tail.bytes).toBeGreaterThan(1_000)
-    expect(tail.bytes - sizeOf(tail.chunk(reached - 1) as never)).toBeLessThanOrEqual(1_000)
+    expect(tail.bytes).toBeGreaterThan(4_000)
+    expect(tail.bytes - sizeOf(tail.chunk(reached - 1) as never)).toBeLessThanOrEqual(4_000)
     tail.passed(2)
     await until(() => tail.end > reached, 'the tail to go on', 500)
     await sleep(50)
