@@ -1,6 +1,7 @@
 export type { KafkaConsumeOptions } from './config/options.ts'
 export type { KafkaProduceOptions } from './config/produce.ts'
 export { type ConsoleOptions, kafkaConsole } from './console/console.ts'
+export { type DocumentedRoutes, kafkaDocs } from './docs/docs.ts'
 export { type ErrorCode, KafkaConsumeError } from './errors.ts'
 export { type KafkaMetrics, kafkaMetrics, type MetricsOptions } from './ops/metrics.ts'
 export { kafkaStatus } from './ops/status.ts'
@@ -10,7 +11,11 @@ export {
   type KafkaConsumeHandler,
   kafkaConsume,
 } from './plugin/kafka-consume.ts'
-export { type KafkaProduceHandler, kafkaProduce } from './plugin/kafka-produce.ts'
+export {
+  type KafkaProduceHandler,
+  kafkaProduce,
+  type ProduceStats,
+} from './plugin/kafka-produce.ts'
 export type {
   KafkaReader,
   ReadFrom,

@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import { fileRoutes } from '../console/assets.ts'
-import { type DescribedRoute, openApi } from './openapi.ts'
+import { type DescribedHandler, type DescribedRoute, openApi } from './openapi.ts'
 import { PAGE } from './page.tsx'
 
 const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
@@ -16,17 +16,57 @@ const FILES = {
   ],
 }
 
+/** Handlers by the paths at which an app has them; several where methods share a path. */
+export type DocumentedRoutes = Readonly<
+  Record<string, DescribedHandler | readonly DescribedHandler[]>
+>
+
 /**
- * The API's description by OpenAPI 3.1 at `/openapi.json`, and at `/docs` a page to read and try it.
- * The page loads nothing from elsewhere.
+ * The API's description by OpenAPI 3.1 at `/openapi.json`, and at `/docs` a page to read and try it,
+ * which loads nothing from elsewhere.
+ *
+ * @param routes Handlers of `kafkaConsume` and `kafkaProduce`.
+ * @returns An app to mount by `app.route`.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { kafkaConsume, kafkaDocs, kafkaProduce } from 'hono-kafka-consume'
+ *
+ * const cluster = { bootstrapServers: 'localhost:9092', topics: ['orders'] }
+ * const reading = kafkaConsume({ ...cluster, mode: 'auto' })
+ * const writing = kafkaProduce(cluster)
+ * const app = new Hono()
+ *   .get('/orders', reading)
+ *   .post('/orders', writing)
+ *   .route('/', kafkaDocs({ '/orders': [reading, writing] }))
+ *
+ * const { paths } = await (await app.request('/openapi.json')).json()
+ * if (!paths['/orders'].get || !paths['/orders'].post) throw new Error('both are described')
+ * await Promise.all([reading.close(), writing.close()])
+ * ```
+ */
+export function kafkaDocs(routes: DocumentedRoutes): Hono {
+  const described = Object.entries(routes).flatMap(([path, handlers]) =>
+    [handlers].flat().map((handler) => ({ name: path, paths: [path], hosts: [], handler })),
+  )
+  return docsApp(() => openApi(described, {}))
+}
+
+/**
+ * The same for a gateway.
  *
  * @param routes Asked at each request.
  */
 export function docsRoutes(routes: () => readonly DescribedRoute[]): Hono {
+  return docsApp(() => openApi(routes()))
+}
+
+function docsApp(document: () => object): Hono {
   const app = new Hono()
   app.get('/openapi.json', (c) => {
     c.header('Cache-Control', 'no-store')
-    return c.json(openApi(routes()))
+    return c.json(document())
   })
   app.use(
     '/docs',

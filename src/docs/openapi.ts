@@ -1,16 +1,22 @@
 import { toJsonSchema } from '@valibot/to-json-schema'
 import packageJson from '../../package.json' with { type: 'json' }
 import { ERROR_STATUSES } from '../errors.ts'
+import { type ProduceStats, WRITE } from '../plugin/kafka-produce.ts'
 import { READ, SOCKET_PARAMETERS, STREAM } from '../plugin/parameters.ts'
 import type { RouteStats } from '../plugin/route.ts'
-import { PARAMETERS, SCHEMAS } from './schemas.ts'
+import { PARAMETERS, SCHEMAS, WRITE_PARAMETERS } from './schemas.ts'
+
+/** A handler of `kafkaConsume` or `kafkaProduce`, as far as it is described. */
+export interface DescribedHandler {
+  stats(): Pick<RouteStats | ProduceStats, 'mode' | 'topics'>
+}
 
 /** A route to describe. */
 export interface DescribedRoute {
   readonly name: string
   readonly paths: readonly string[]
   readonly hosts: readonly string[]
-  readonly handler: { stats(): Pick<RouteStats, 'mode' | 'topics'> }
+  readonly handler: DescribedHandler
 }
 
 type Json = Readonly<Record<string, unknown>>
@@ -20,17 +26,21 @@ const json = (name: keyof typeof SCHEMAS) => ({ 'application/json': { schema: re
 const text = (description: string) => ({ schema: { type: 'string', description } })
 
 /**
- * The OpenAPI 3.1 document of a gateway with these routes. A route whose path is an expression is
- * left out: OpenAPI has no word for it.
+ * The OpenAPI 3.1 document of these routes. A route whose path is an expression is left out:
+ * OpenAPI has no word for it.
+ *
+ * @param others What is beside them. Default: what a gateway has.
  */
-export function openApi(routes: readonly DescribedRoute[]): Json {
-  const paths: Record<string, Json> = { ...OPERATIONS }
+export function openApi(routes: readonly DescribedRoute[], others = OPERATIONS): Json {
+  const paths: Record<string, Json> = { ...others }
   for (const route of routes) {
     const { mode, topics } = route.handler.stats()
     for (const path of route.paths) {
-      if (path.startsWith('~') || Object.hasOwn(paths, path)) continue
+      const method = mode === 'produce' ? 'post' : 'get'
+      if (path.startsWith('~') || Object.hasOwn(paths[path] ?? {}, method)) continue
       const about = { tags: ['Records'], description: describe(route, topics) }
-      paths[path] = { get: { ...about, ...operation(mode, `get ${path}`) } }
+      const found = operation(mode, `${method} ${path}`)
+      paths[path] = { ...paths[path], [method]: { ...about, ...found } }
       if (mode === 'http-get' || mode === 'auto') {
         const below = `${path.replace(/\/$/, '')}/offsets`
         paths[below] ??= { post: { ...about, ...commit(`post ${below}`) } }
@@ -51,7 +61,7 @@ export function openApi(routes: readonly DescribedRoute[]): Json {
     },
     servers: [{ url: '/' }],
     tags: [
-      { name: 'Records', description: 'Reading topics' },
+      { name: 'Records', description: 'Reading topics, and writing to them' },
       { name: 'Operations', description: 'How the gateway is' },
     ],
     security: [{}, { bearer: [] }, { basic: [] }],
@@ -76,7 +86,8 @@ function describe({ name, hosts, paths }: DescribedRoute, topics: readonly strin
   return parts.filter(Boolean).join(' ')
 }
 
-function operation(mode: RouteStats['mode'], operationId: string): Json {
+function operation(mode: (RouteStats | ProduceStats)['mode'], operationId: string): Json {
+  if (mode === 'produce') return { operationId, ...write }
   if (mode === 'http-get') return { operationId, ...once }
   if (mode === 'server-sent-events') return { operationId, ...streamed }
   if (mode === 'websocket') return { operationId, ...socket }
@@ -114,9 +125,13 @@ function schemaOf(schema: Parameters<typeof toJsonSchema>[0]): Json {
   return rest
 }
 
-function parametersOf(names: readonly string[], more: readonly Json[] = []): readonly Json[] {
+function parametersOf(
+  names: readonly string[],
+  more: readonly Json[] = [],
+  table = PARAMETERS,
+): readonly Json[] {
   const query = [...new Set(names)].map((name) => {
-    const found = PARAMETERS[name]
+    const found = table[name]
     if (!found) throw new Error(`Cannot describe parameter ${name}: it has no schema`)
     const schema = schemaOf(found.schema)
     return {
@@ -131,11 +146,18 @@ function parametersOf(names: readonly string[], more: readonly Json[] = []): rea
 
 /** Statuses by which a request is refused, each with its codes. */
 function refusals(...statuses: readonly number[]): Record<number, Json> {
+  return refusalsAs('Error', statuses)
+}
+
+function refusalsAs(
+  schema: keyof typeof SCHEMAS,
+  statuses: readonly number[],
+): Record<number, Json> {
   return Object.fromEntries(
     statuses.map((status) => {
       const codes = Object.entries(ERROR_STATUSES).filter(([, found]) => found === status)
       const description = codes.map(([code]) => `\`${code}\``).join(', ')
-      return [status, { description, content: json('Error') }]
+      return [status, { description, content: json(schema) }]
     }),
   )
 }
@@ -212,6 +234,31 @@ const socket = {
     },
     ...REFUSALS,
     ...refusals(426),
+  },
+} as const
+
+const write = {
+  summary: 'Write records',
+  parameters: parametersOf(WRITE, [], WRITE_PARAMETERS),
+  requestBody: {
+    required: true,
+    content: {
+      ...json('NewRecords'),
+      'application/x-ndjson': {
+        schema: { type: 'string', description: 'One JSON a line, each a `NewRecord`' },
+        example: '{"key":"a","value":"hello"}\n',
+      },
+      '*/*': {
+        schema: {
+          description:
+            'The value of one record, byte for byte; request headers `Kafka-Header-NAME` are its headers',
+        },
+      },
+    },
+  },
+  responses: {
+    200: { description: 'Kafka has confirmed all of them', content: json('Written') },
+    ...refusalsAs('NotWritten', [400, 401, 403, 404, 405, 413, 429, 500, 502, 503, 504]),
   },
 } as const
 

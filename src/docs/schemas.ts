@@ -1,6 +1,7 @@
 /** What goes over the wire, as schemas: the bodies, and the parameters of requests. */
 import * as v from 'valibot'
 import { ERROR_CODES } from '../errors.ts'
+import type { WRITE } from '../plugin/kafka-produce.ts'
 
 const MIB = 1024 * 1024
 
@@ -81,6 +82,24 @@ const kongPartition = v.object({
   records: v.array(v.object(parts)),
 })
 
+const newRecord = v.pipe(
+  v.object({
+    ...v.partial(record).entries,
+    value: parts.value,
+  }),
+  v.description('A record to write; `offset` and `error`, which reading adds, have no effect'),
+)
+
+const written = v.object({
+  topic: v.string(),
+  partition: v.number(),
+  offset,
+})
+
+const failure = v.object({
+  failure: v.pick(error, ['message', 'code', 'retryable', 'error']),
+})
+
 const place = v.object({ partition: v.number(), start: v.number(), end: v.number() })
 
 /** By their names in the document. */
@@ -101,6 +120,16 @@ export const SCHEMAS = {
   Line: v.pipe(
     v.union([record, v.object({ gap }), v.object({ failure: error })]),
     v.description('A line of NDJSON; an empty one is a heartbeat'),
+  ),
+  NewRecord: newRecord,
+  NewRecords: v.object({ records: v.array(newRecord) }),
+  Written: v.pipe(
+    v.object({ records: v.array(written) }),
+    v.description('Where each record is, in the order of the request'),
+  ),
+  NotWritten: v.pipe(
+    v.object({ ...error.entries, records: v.optional(v.array(v.union([written, failure]))) }),
+    v.description('As an `Error`; where some records were written, what became of each'),
   ),
   Offsets: v.union([
     v.object({ cursor }),
@@ -205,4 +234,14 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
     schema: whole(1, 10_000, 500),
     description: 'Records that may be unacknowledged at a time',
   },
+}
+
+/** Those of requests that write. */
+export const WRITE_PARAMETERS: Readonly<Record<(typeof WRITE)[number], Parameter>> = {
+  topic: { schema: v.string(), description: 'For records that name none' },
+  partition: {
+    schema: v.pipe(v.number(), v.integer(), v.minValue(0)),
+    description: "For records that name none; without it Kafka's is any, or goes by the key",
+  },
+  key: { schema: v.string(), description: 'For records that have none' },
 }

@@ -8,13 +8,19 @@ import {
   Registry,
 } from 'prom-client'
 import packageJson from '../../package.json' with { type: 'json' }
-import type { PartitionRange, RouteStats } from '../plugin/route.ts'
+import type { ProduceStats } from '../plugin/kafka-produce.ts'
+import type { ClusterStats, PartitionRange, RouteStats } from '../plugin/route.ts'
 import type { HistogramState } from './histogram.ts'
 import { lagOf, type Observed, Offsets } from './offsets.ts'
 import { type FinishedRequest, observeRequests, type RequestObserver } from './requests.ts'
 
+/** A handler of `kafkaProduce`, as far as it tells of itself. */
+interface Writing {
+  stats(): ProduceStats
+}
+
 /** Handlers by the name that their figures bear as `route`. */
-export type MeasuredRoutes = Readonly<Record<string, Observed>>
+export type MeasuredRoutes = Readonly<Record<string, Observed | Writing>>
 
 /** How metrics are made. */
 export interface MetricsOptions {
@@ -47,7 +53,7 @@ const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 const STREAM_SECONDS = [0.1, 1, 10, 60, 300, 900, 3_600, 14_400, 86_400]
 
 /**
- * Metrics of handlers of `kafkaConsume`, in Prometheus's text format. Their names are listed in
+ * Metrics of handlers of `kafkaConsume` and `kafkaProduce`, in Prometheus's text format. Their names are listed in
  * docs/protocol.md. They are read off when they are asked for: nothing runs in between.
  *
  * @param routes The handlers by their names; a function is asked each time.
@@ -147,20 +153,29 @@ interface Figure {
 /** The figures of all routes; what several of them share is there once. */
 interface State {
   readonly routes: ReadonlyArray<readonly [name: string, stats: RouteStats]>
+  readonly writing: ReadonlyArray<readonly [name: string, stats: ProduceStats]>
   readonly feeds: ReadonlyArray<{ labels: Labels; feed: NonNullable<RouteStats['feed']> }>
   readonly groups: ReadonlyArray<{ labels: Labels; group: RouteStats['groups'][number] }>
-  readonly clusters: ReadonlyArray<NonNullable<RouteStats['cluster']>>
+  readonly clusters: readonly ClusterStats[]
   /** What partitions hold, by clusters. */
   readonly ranges: ReadonlyMap<string, readonly PartitionRange[]>
 }
 
 async function stateOf(routes: MeasuredRoutes, offsets: Offsets): Promise<State> {
-  const asked = Object.values(routes).map((handler) => ({ handler, stats: handler.stats() }))
-  const ranges = await offsets.of(asked)
-  const all = Object.entries(routes).map(([name, route]) => [name, route.stats()] as const)
+  const reading = Object.entries(routes).flatMap(([name, handler]) =>
+    'partitions' in handler ? [[name, handler] as const] : [],
+  )
+  const ranges = await offsets.of(
+    reading.map(([, handler]) => ({ handler, stats: handler.stats() })),
+  )
+  const all = reading.map(([name, handler]) => [name, handler.stats()] as const)
+  const writing = Object.entries(routes).flatMap(([name, handler]) =>
+    'partitions' in handler ? [] : [[name, handler.stats()] as const],
+  )
   const feeds = new Map<number, State['feeds'][number]>()
   const clusters = new Map<string, State['clusters'][number]>()
   const groups: Array<State['groups'][number]> = []
+  for (const [, { cluster }] of writing) if (cluster) clusters.set(cluster.name, cluster)
   for (const [, { cluster, feed, groups: found }] of all) {
     if (!cluster) continue
     clusters.set(cluster.name, cluster)
@@ -173,6 +188,7 @@ async function stateOf(routes: MeasuredRoutes, offsets: Offsets): Promise<State>
   }
   return {
     routes: all,
+    writing,
     feeds: [...feeds.values()],
     groups,
     clusters: [...clusters.values()],
@@ -184,6 +200,12 @@ async function stateOf(routes: MeasuredRoutes, offsets: Offsets): Promise<State>
 function ofRoute(value: (stats: RouteStats) => number): Figure['samples'] {
   return ({ routes }) =>
     routes.map(([route, stats]) => ({ labels: { route }, value: value(stats) }))
+}
+
+/** One sample for each handler that writes. */
+function ofWriting(value: (stats: ProduceStats) => number): Figure['samples'] {
+  return ({ writing }) =>
+    writing.map(([route, stats]) => ({ labels: { route }, value: value(stats) }))
 }
 
 function sumOf<T>(items: readonly T[], value: (item: T) => number): number {
@@ -209,7 +231,7 @@ function ofFeed(value: (feed: State['feeds'][number]['feed']) => number): Figure
   return ({ feeds }) => feeds.map(({ labels, feed }) => ({ labels, value: value(feed) }))
 }
 
-type Broker = State['clusters'][number]['brokers'][number]
+type Broker = ClusterStats['brokers'][number]
 
 /** One sample for each broker for which there is a value. */
 function ofBroker(value: (broker: Broker) => number | undefined): Figure['samples'] {
@@ -398,6 +420,27 @@ const FIGURES: readonly Figure[] = [
     samples: ofRoute(({ groups }) => sumOf(groups, ({ rebuilt }) => rebuilt)),
   },
   {
+    name: 'written_records_total',
+    help: 'Records that were posted and that Kafka has confirmed',
+    type: 'counter',
+    samples: ofWriting(({ records }) => records),
+  },
+  {
+    name: 'written_bytes_total',
+    help: 'Bytes of their keys and values',
+    type: 'counter',
+    samples: ofWriting(({ bytes }) => bytes),
+  },
+  {
+    name: 'write_requests_total',
+    help: 'Requests to write by their end: OK, or the code of their first error',
+    type: 'counter',
+    samples: ({ writing }) =>
+      writing.flatMap(([route, { outcomes }]) =>
+        Object.entries(outcomes).map(([code, value]) => ({ labels: { route, code }, value })),
+      ),
+  },
+  {
     name: 'cluster_up',
     help: 'Whether Kafka can be read: 1, or 0',
     type: 'gauge',
@@ -468,13 +511,26 @@ function addStats(register: Registry, routes: () => MeasuredRoutes): void {
   for (const { name, help, type, samples } of FIGURES) {
     add(register, { name: PREFIX + name, help, type }, async () => merged(samples(await now())))
   }
-  const name = `${PREFIX}event_latency_seconds`
-  const help = "Time from a record's timestamp to its write to a stream, once for each write"
-  add(register, { name, help, type: 'histogram' }, async () =>
-    (await now()).routes.flatMap(([route, { latency }]) => {
-      const isNone = latency.counts.every((count) => count === 0)
-      return isNone ? [] : buckets(name, { route }, latency)
-    }),
+  const histogram = (
+    name: string,
+    help: string,
+    states: (state: State) => ReadonlyArray<readonly [route: string, HistogramState]>,
+  ) =>
+    add(register, { name, help, type: 'histogram' }, async () =>
+      states(await now()).flatMap(([route, state]) => {
+        const isNone = state.counts.every((count) => count === 0)
+        return isNone ? [] : buckets(name, { route }, state)
+      }),
+    )
+  histogram(
+    `${PREFIX}event_latency_seconds`,
+    "Time from a record's timestamp to its write to a stream, once for each write",
+    ({ routes }) => routes.map(([route, { latency }]) => [route, latency]),
+  )
+  histogram(
+    `${PREFIX}write_confirmation_seconds`,
+    'Time in which Kafka answered for all records of a request',
+    ({ writing }) => writing.map(([route, { confirmation }]) => [route, confirmation]),
   )
 }
 

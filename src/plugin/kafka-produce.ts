@@ -6,17 +6,38 @@ import {
   type ResolvedProduceOptions,
   resolveProduceOptions,
 } from '../config/produce.ts'
-import { KafkaConsumeError } from '../errors.ts'
+import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
+import type { HistogramState } from '../ops/histogram.ts'
 import { type Defaults, invalid, recordsOfJson, recordsOfLines } from '../record/incoming.ts'
 import type { KafkaProblem, PartitionOffset, ProducerRecord } from '../stream/source.ts'
 import { describeError, errorAnswer } from './answers.ts'
 import { urlOf } from './client.ts'
+import type { ClusterStats } from './route.ts'
 import { type Connection, connect } from './shared.ts'
+import { type WriteOutcome, Written } from './written.ts'
 
 /** Bytes of bodies that a handler reads at a time; more requests are refused. A single one always may. */
 const MAX_READING = 64 * 1024 * 1024
 const HEADER_PREFIX = 'kafka-header-'
-const PARAMETERS = ['topic', 'partition', 'key']
+/** The parameters of a request that writes. */
+export const WRITE = ['topic', 'partition', 'key'] as const
+const PARAMETERS: readonly string[] = WRITE
+
+/** Figures of a handler that writes, as they are now or since its start. */
+export interface ProduceStats {
+  readonly mode: 'produce'
+  readonly topics: readonly string[]
+  /** Records that Kafka has confirmed. */
+  readonly records: number
+  /** Bytes of their keys and values. */
+  readonly bytes: number
+  /** Requests by their end: `OK`, or the code of their first error. */
+  readonly outcomes: Readonly<Partial<Record<WriteOutcome, number>>>
+  /** Seconds in which Kafka answered for all records of a request. */
+  readonly confirmation: HistogramState
+  /** The Kafka cluster; none before the first request. */
+  readonly cluster: ClusterStats | undefined
+}
 
 /** A Hono handler that writes to Kafka, with a life of its own. */
 export interface KafkaProduceHandler extends MiddlewareHandler {
@@ -28,6 +49,7 @@ export interface KafkaProduceHandler extends MiddlewareHandler {
   start(): Promise<void>
   /** What keeps Kafka from being reached just now. */
   problem(): KafkaProblem | undefined
+  stats(): ProduceStats
   /** Waits some seconds for what is on its way, and disconnects. */
   close(): Promise<void>
 }
@@ -64,6 +86,7 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
   let connection: Connection | undefined
   let closed: Promise<void> | undefined
   const reading = { bytes: 0 }
+  const written = new Written()
 
   const connected = async (): Promise<Connection> => {
     if (closed) {
@@ -84,9 +107,13 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
     try {
       const records = await readRecords(c, resolved, reading)
       const { source } = await connected()
+      const began = performance.now()
       const results = await source.producer(resolved.acks).send(records)
+      written.answered(records, results, (performance.now() - began) / 1_000)
+      written.ended(results.find((result) => result instanceof KafkaConsumeError)?.code ?? 'OK')
       return answer(c, results, show)
     } catch (error) {
+      written.ended(asKafkaConsumeError(error).code)
       if (c.req.raw.signal.aborted) return new Response(null, { status: 499 })
       return errorAnswer(c, error, show, 'POST')
     }
@@ -95,6 +122,19 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
   return Object.assign(handler, {
     start: async () => (await connected()).source.connected(),
     problem: () => connection?.source.problem(),
+    stats: (): ProduceStats => ({
+      mode: 'produce',
+      topics: resolved.topics,
+      records: written.records,
+      bytes: written.bytes,
+      outcomes: written.outcomes(),
+      confirmation: written.confirmation(),
+      cluster: connection && {
+        name: connection.source.name,
+        problem: connection.source.problem(),
+        brokers: connection.source.brokers(),
+      },
+    }),
     close: () => {
       closed ??= (async () => {
         await (await connecting?.catch(() => undefined))?.release()

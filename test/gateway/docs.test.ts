@@ -1,11 +1,14 @@
 /** The API's description: valid, complete, and true of what is served. */
 import { describe, expect, test } from 'bun:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
+import { Hono } from 'hono'
 import * as v from 'valibot'
 import { createGateway } from '../../src/app.ts'
+import { kafkaDocs } from '../../src/docs/docs.ts'
 import { type DescribedRoute, openApi } from '../../src/docs/openapi.ts'
 import { PARAMETERS, SCHEMAS } from '../../src/docs/schemas.ts'
 import { ERROR_STATUSES, KafkaConsumeError } from '../../src/errors.ts'
+import { WRITE } from '../../src/plugin/kafka-produce.ts'
 import { parseRead, parseSocket, parseStream } from '../../src/plugin/parameters.ts'
 import { SseClient } from '../support/sse.ts'
 import { until } from '../support/wait.ts'
@@ -13,12 +16,20 @@ import { GatewayProcess } from './gateway-process.ts'
 
 const MODES = ['http-get', 'server-sent-events', 'websocket', 'auto'] as const
 
-const routes: DescribedRoute[] = MODES.map((mode) => ({
-  name: mode,
-  paths: [`/${mode}`, '~/expression$'],
-  hosts: mode === 'auto' ? ['example.org'] : [],
-  handler: { stats: () => ({ mode, topics: ['t'] }) },
-}))
+const routes: DescribedRoute[] = [
+  ...MODES.map((mode) => ({
+    name: mode,
+    paths: [`/${mode}`, '~/expression$'],
+    hosts: mode === 'auto' ? ['example.org'] : [],
+    handler: { stats: () => ({ mode, topics: ['t'] }) },
+  })),
+  ...['/write', '/auto'].map((path) => ({
+    name: path,
+    paths: [path],
+    hosts: [],
+    handler: { stats: () => ({ mode: 'produce' as const, topics: ['t'] }) },
+  })),
+]
 
 interface Operation {
   readonly operationId: string
@@ -27,6 +38,7 @@ interface Operation {
 }
 const paths = openApi(routes)['paths'] as Record<string, Record<string, Operation>>
 const get = (path: string) => paths[path]?.['get'] as Operation
+const post = (path: string) => paths[path]?.['post'] as Operation
 
 describe('the document', () => {
   test.each([{ of: routes }, { of: [] }])(
@@ -71,7 +83,6 @@ describe('the document', () => {
       expect(text).toContain(code)
     }
     for (const status of new Set(Object.values(ERROR_STATUSES))) {
-      if (status === 413) continue // Of what is written, not read.
       expect(JSON.stringify(paths)).toContain(`"${status}":`)
     }
     expect(Object.keys(paths)).not.toContain('~/expression$')
@@ -99,6 +110,33 @@ describe('the document', () => {
     })
     const described = get(path).parameters?.filter((parameter) => parameter.in === 'query')
     expect(new Set(described?.map(({ name }) => name))).toEqual(new Set(known))
+  })
+
+  test('describes what is written, beside what is read at the same path', () => {
+    for (const path of ['/write', '/auto']) {
+      const { responses, parameters } = post(path)
+      expect(parameters?.map(({ name }) => name)).toEqual([...WRITE])
+      const text = JSON.stringify(responses)
+      for (const code of ['INVALID_RECORD', 'RECORD_TOO_LARGE', 'TOO_MANY_RECORDS']) {
+        expect(text).toContain(code)
+      }
+    }
+    expect(get('/auto').responses[200]).toBeDefined()
+    expect(get('/write')).toBeUndefined()
+  })
+
+  test('of an app it has the routes of the app alone', async () => {
+    const [reading, writing] = [routes[0], routes.at(-1)].map((route) => route?.handler)
+    if (!reading || !writing) throw new Error('Cannot test: there are no routes')
+    const app = new Hono().route('/ops', kafkaDocs({ '/orders': [reading, writing] }))
+    const document = (await (await app.request('/ops/openapi.json')).json()) as {
+      paths: Record<string, object>
+    }
+    expect(Object.keys(document.paths)).toEqual(['/orders', '/orders/offsets'])
+    expect(Object.keys(document.paths['/orders'] ?? {})).toEqual(['get', 'post'])
+    expect(await new Validator().validate({ ...document })).toEqual({ valid: true })
+    expect((await app.request('/ops/docs')).status).toBe(200)
+    expect((await app.request('/ops/docs/docs.js')).status).toBe(200)
   })
 
   test.each(['max_records', 'max_bytes', 'timeout'])(

@@ -1,14 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
+import * as v from 'valibot'
 import { kafkaSide } from '../../kafka/index.ts'
+import { SCHEMAS } from '../../src/docs/schemas.ts'
 import {
   KafkaConsumeError,
   type KafkaProduceHandler,
   type KafkaProduceOptions,
   kafkaConsume,
+  kafkaMetrics,
   kafkaProduce,
 } from '../../src/index.ts'
 import { TestKafka } from '../support/kafka.ts'
+import { Exposition } from '../support/metrics.ts'
 import { uniqueName } from '../support/names.ts'
 import { serve, type TestServer } from '../support/server.ts'
 import { within } from '../support/wait.ts'
@@ -204,6 +208,42 @@ function describeProducing(
           { topic, partition: 0, offset: 1 },
         ],
       })
+    })
+
+    test('counts what Kafka has confirmed, how requests ended, and how long it took', async () => {
+      await using route = await producing({ maxRecords: 3 })
+      const { printMetrics } = kafkaMetrics({ '/records': route.handler })
+      const app = new Hono().get('/metrics', printMetrics)
+      const scrape = async () => new Exposition(await (await app.request('/metrics')).text())
+      expect((await scrape()).value('hono_kafka_written_records_total')).toBe(0)
+      await route.records({ key: 'ab', value: 'cde' }, { value: null })
+      await route.records({ value: 'good' }, { partition: 99, value: 'bad' })
+      await route.records({ key: 'no value' })
+      await route.records(...Array(4).fill({ value: 'a' }))
+      const metrics = await scrape()
+      const at = { route: '/records' }
+      expect(metrics.value('hono_kafka_written_records_total', at)).toBe(3)
+      expect(metrics.value('hono_kafka_written_bytes_total', at)).toBe(9)
+      for (const code of ['OK', 'UNKNOWN_TOPIC', 'INVALID_RECORD', 'RECORD_TOO_LARGE']) {
+        expect([code, metrics.value('hono_kafka_write_requests_total', { ...at, code })]).toEqual([
+          code,
+          1,
+        ])
+      }
+      expect(metrics.value('hono_kafka_write_confirmation_seconds_count', at)).toBe(2)
+      expect(metrics.value('hono_kafka_cluster_up')).toBe(1)
+    })
+
+    test('answers, and what is taken, are as they are described', async () => {
+      await using route = await producing()
+      const strict = (value: unknown, schema: v.GenericSchema) =>
+        expect(v.parse(schema, value)).toEqual(value)
+      const taken = { key: 'k', value: { any: 'thing' }, headers: { a: ['b'] }, partition: 1 }
+      strict(taken, SCHEMAS.NewRecord)
+      strict(await (await route.records(taken)).json(), SCHEMAS.Written)
+      const some = await route.records({ value: 'good' }, { partition: 99, value: 'bad' })
+      strict(await some.json(), SCHEMAS.NotWritten)
+      strict(await (await route.records()).json(), SCHEMAS.NotWritten)
     })
 
     test('what is wrong is refused before anything is written', async () => {
