@@ -76,7 +76,7 @@ function cannotLoad(state: string, cause?: unknown): Error {
 }
 
 /** Where we are a dependency, our scripts are not those of the app. */
-function setupCommand(): string {
+export function setupCommand(): string {
   const isInstalled = import.meta.dirname.includes('node_modules')
   return isInstalled ? 'bunx hono-kafka-consume setup' : 'bun run setup'
 }

@@ -7,6 +7,7 @@ import {
   currentTarget,
   manifestPath,
   readManifest,
+  setupCommand,
 } from './addon.ts'
 import { addonKey, buildAddon, checkAddon, sources } from './build.ts'
 import { cachedAddon, cacheFolder, dropAddon, storeAddon, withLock, writeWhole } from './cache.ts'
@@ -14,7 +15,7 @@ import { installPackages, packagesAreInstalled } from './packages.ts'
 import { say } from './progress.ts'
 import { provideSystem } from './system.ts'
 
-const usage = `Usage: bun run setup [options]
+const usage = `Usage: ${setupCommand()} [options]
 
 Installs the npm packages of the lockfile, what is missing of the compiler and libraries that the
 Kafka client needs, and compiles that client. Does nothing where all is there.

@@ -1,5 +1,6 @@
 /** Finds what the machine lacks to compile the addon, and installs it where that is possible. */
 import { existsSync, readFileSync } from 'node:fs'
+import { setupCommand } from './addon.ts'
 import { run } from './command.ts'
 import { step } from './progress.ts'
 
@@ -81,7 +82,7 @@ function advice(lacking: Requirement[]): string {
     const command = [...sudo, ...installCommand[distribution], ...packages].join(' ')
     return `  ${distributionName[distribution]}: ${command}`
   })
-  return `. Install it, then run \`bun run setup\` again:\n${lines.join('\n')}`
+  return `. Install it, then run \`${setupCommand()}\` again:\n${lines.join('\n')}`
 }
 
 function detectDistribution(): Distribution | undefined {

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../errors.ts'
+import { COMMAND } from '../ops/command.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../ops/log.ts'
 import { instanceId } from './fields.ts'
 import { guardProblems, guardSettings, withGuard } from './guard.ts'
@@ -355,7 +356,7 @@ export function gatewayHelp(): string {
   const lines = rows.map(([flag, variable, text]) => {
     return `  ${flag.padEnd(first)}${variable.padEnd(second)}${text}`
   })
-  return `Usage: bun run server [options]
+  return `Usage: ${COMMAND} [options]
 
 Serves Apache Kafka topics over HTTP: GET /messages reads once, GET /stream follows them as
 Server-Sent Events; or the routes of Kong's configuration, by --config or the Admin API. A flag

@@ -1,3 +1,5 @@
+import { COMMAND } from './command.ts'
+
 /** What a gateway's banner tells. */
 export interface BannerFacts {
   readonly version: string
@@ -30,7 +32,7 @@ export function banner({ version, host, port, serves, console, admin }: BannerFa
     ? `
   Your own Kafka:
 
-    bun run server --brokers localhost:9092 --topics orders,payments
+    ${COMMAND} --brokers localhost:9092 --topics orders,payments
 `
     : ''
   return `

@@ -108,7 +108,12 @@ process.exit()
   test('its command explains itself and serves', async () => {
     const command = [bun, 'x', 'hono-kafka-consume']
     expect(await run([...command, '--help'], app)).toContain('setup')
-    expect(await run([...command, 'server', '--help'], app)).toContain('--brokers')
+    const help = await run([...command, 'server', '--help'], app)
+    expect(help).toStartWith('Usage: bunx hono-kafka-consume server [options]')
+    expect(help).toContain('--brokers')
+    expect(await run([...command, 'setup', '--help'], app)).toStartWith(
+      'Usage: bunx hono-kafka-consume setup [options]',
+    )
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       version: string
     }

@@ -1,4 +1,4 @@
-/** The examples of who may read, run as their first lines say. */
+/** The examples that are servers on Bun, run as their first lines say. */
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { Browser } from '../support/chromium.ts'
@@ -108,6 +108,25 @@ test('behind bearer authentication each client sees its part', async () => {
   await until(() => stream.records().length === 2, 'two records by a stream')
   expect(countries(stream.records())).toEqual(['SE', 'SE'])
 }, 90_000)
+
+test('a format of one’s own is seen whichever way records are read', async () => {
+  await using example = await Example.run('format.ts', {})
+  const url = `${await example.url()}?start=earliest`
+  const answer = (await (await fetch(url)).json()) as Array<Record<string, unknown>>
+  await using stream = await SseClient.open(url, { headers: { accept: 'text/event-stream' } })
+  await until(() => stream.records().length === 4, 'four records by a stream')
+  for (const shown of [answer, stream.records() as unknown as typeof answer]) {
+    const features = shown.filter(({ type }) => type === 'Feature')
+    expect(features.map(({ properties }) => (properties as { country: string }).country)).toEqual(
+      expect.arrayContaining(['SE', 'SE', 'NO']),
+    )
+    expect(features[0]).toHaveProperty('geometry.coordinates')
+    // Denmark is not on the map: the record is shown whole.
+    expect(shown.filter(({ type }) => type !== 'Feature')).toMatchObject([
+      { value: { country: 'DK' }, error: { code: 'FORMAT_FAILED' } },
+    ])
+  }
+}, 60_000)
 
 test('a page in a browser follows a topic, once its reader has logged in', async () => {
   await using example = await Example.run('browser.ts', { PASSWORD: 'open sesame' })

@@ -1,0 +1,10 @@
+import { expect, test } from 'bun:test'
+import { banner } from '../../src/ops/banner.ts'
+import { COMMAND } from '../../src/ops/command.ts'
+
+test('the banner of the demo says how to read one’s own Kafka, by the command of this checkout', () => {
+  const serves = { brokers: ['localhost:1'], topics: ['t'], isDemo: true }
+  const facts = { version: '0', host: '0.0.0.0', port: 8000, console: '/', admin: undefined }
+  expect(COMMAND).toBe('bun run server')
+  expect(banner({ ...facts, serves })).toContain('    bun run server --brokers localhost:9092')
+})
