@@ -33,8 +33,9 @@ async function main(args: string[]): Promise<number> {
       console.log(help())
       return 0
     }
-    const figures = await withKafka((brokers) => runAll(brokers, options, interruption))
+    const { figures, notes } = await withKafka((brokers) => runAll(brokers, options, interruption))
     console.log(`\n${machine()}\n\n${tableOf(figures)}`)
+    if (notes.length > 0) console.log(`\n${notes.map((note) => `- ${note}`).join('\n')}`)
     if (options.json) writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`)
     return 0
   } catch (error) {
@@ -43,7 +44,13 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-async function runAll(brokers: string, options: Options, ended: AbortSignal): Promise<Figure[]> {
+interface Result {
+  readonly figures: readonly Figure[]
+  /** What stands below the table. */
+  readonly notes: readonly string[]
+}
+
+async function runAll(brokers: string, options: Options, ended: AbortSignal): Promise<Result> {
   ended.throwIfAborted()
   const topics = new Topics(brokers)
   const bench = new Bench(brokers, topics, options.quick)
@@ -57,7 +64,7 @@ async function runAll(brokers: string, options: Options, ended: AbortSignal): Pr
       figures.push(...(await scenario.run(bench)))
       await topics.remove()
     }
-    return figures
+    return { figures, notes: bench.notes }
   }
   try {
     const working = work()

@@ -31,6 +31,7 @@ export class Bench {
   readonly brokers: string
   readonly topics: Topics
   readonly quick: boolean
+  readonly notes: string[] = []
   readonly #children = new Set<Child<Commands>>()
   #producer: Child<Producer> | undefined
 
@@ -73,5 +74,11 @@ export class Bench {
 
   say(text: string): void {
     console.error(text)
+  }
+
+  /** Tells also below the table. */
+  note(text: string): void {
+    this.notes.push(text)
+    this.say(`  ${text}`)
   }
 }

@@ -1,5 +1,7 @@
-/** Counts the events of a stream whose ids are no cursors. */
-const MARK = 'data: {'
+/** Counts the records of a stream whose ids are no cursors, however it writes them. */
+
+/** Comes once in every value (`producer.ts`), whether it is escaped or not. */
+const MARK = Buffer.from('customer')
 
 export class DataCounter {
   #tail: Buffer = Buffer.alloc(0)

@@ -1,6 +1,5 @@
 /** Clients that cost next to nothing: raw sockets that count what they receive and keep none of it. */
 import { ChunkMeter } from './chunk-meter.ts'
-import { DataCounter } from './data-counter.ts'
 import { EventCounter } from './event-counter.ts'
 import { serveCommands } from './serve.ts'
 
@@ -12,8 +11,6 @@ interface Opening {
   readonly port: number
   readonly path: string
   readonly count: number
-  /** Whether the server is one whose ids are no cursors: its events are counted one by one. */
-  readonly isPeer?: boolean
 }
 
 /** When a client has all: at so many events, or at so many bytes. */
@@ -27,9 +24,9 @@ let openedAt = 0
 
 const commands = {
   /** Opens streams; resolves with their common beginning when all have their response's head. */
-  async open({ port, path, count, isPeer = false }: Opening) {
+  async open({ port, path, count }: Opening) {
     openedAt = performance.now()
-    streams = Array.from({ length: count }, () => new Stream(port, path, isPeer))
+    streams = Array.from({ length: count }, () => new Stream(port, path))
     await Promise.all(streams.map((stream) => stream.opened))
     return { cursor: streams[0]?.cursor ?? '' }
   },
@@ -74,14 +71,13 @@ class Stream {
   lastAt = 0
   #head = ''
   #isOpen = false
-  #counter: EventCounter | DataCounter | undefined
+  #counter: EventCounter | undefined
   #goal: Goal | undefined
   #socket: Bun.Socket | undefined
   readonly #opening = Promise.withResolvers<void>()
   readonly #reached = Promise.withResolvers<void>()
 
-  constructor(port: number, path: string, isPeer: boolean) {
-    if (isPeer) this.#counter = new DataCounter()
+  constructor(port: number, path: string) {
     this.opened = this.#opening.promise
     this.#reached.promise.catch(() => {})
     const fail = (error: Error) => {

@@ -1,0 +1,126 @@
+/** What people would install, run as it comes, with the least configuration that serves a topic. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePorts } from '../../kafka/broker/ports.ts'
+import { serveCommands } from './serve.ts'
+
+export type InstalledPeer = typeof commands
+
+export type InstalledName = 'kafka-sse' | 'benthos'
+
+interface Serving {
+  readonly name: InstalledName
+  /** What `peers/install.ts` made: the folder of packages, or the program. */
+  readonly installed: string
+  readonly brokers: string
+  readonly topic: string
+  readonly partitions: number
+  readonly streams: number
+}
+
+const READY_MS = 20_000
+const TICKS_PER_SECOND = 100
+
+let child: Bun.Subprocess | undefined
+let configuration: string | undefined
+
+// However this process ends, the other one ends with it.
+process.on('SIGTERM', () => process.exit(0))
+process.on('exit', () => {
+  child?.kill('SIGKILL')
+  if (configuration) rmSync(configuration, { force: true })
+})
+
+const commands = {
+  /** Resolves when the program takes connections. */
+  async serve(serving: Serving) {
+    const [port = 0] = await freePorts(1)
+    const { argv, env } = programs[serving.name](serving, port)
+    child = Bun.spawn(argv, {
+      env: { ...process.env, ...env },
+      stdin: 'ignore',
+      stdout: 'ignore',
+      stderr: 'inherit',
+    })
+    const deadline = performance.now() + READY_MS
+    while (!(await answers(port))) {
+      if (child.exitCode !== null || performance.now() > deadline) {
+        throw new Error(`Cannot start ${serving.name}: it takes no connections`)
+      }
+      await Bun.sleep(100)
+    }
+    return { port }
+  },
+
+  /** Seconds of processor time that the program has used; undefined where the system does not tell. */
+  cpu(): number | undefined {
+    try {
+      const stat = readFileSync(`/proc/${child?.pid}/stat`, 'utf8')
+      const [user, system] = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12, 14)
+      return (Number(user) + Number(system)) / TICKS_PER_SECOND
+    } catch {
+      return undefined
+    }
+  },
+}
+
+type Program = (
+  serving: Serving,
+  port: number,
+) => { argv: string[]; env: Readonly<Record<string, string>> }
+
+const programs: Record<InstalledName, Program> = {
+  'kafka-sse': ({ installed, brokers, partitions }, port) => {
+    const node = Bun.which('node')
+    if (!node) throw new Error('Cannot run KafkaSSE: this machine lacks Node')
+    const server = join(import.meta.dirname, '../peers/kafka-sse/server.cjs')
+    const module_ = join(installed, 'node_modules/kafka-sse')
+    return {
+      argv: [node, server, module_, String(port), brokers, String(partitions)],
+      // Each of its consumers waits in a thread of Node's pool. So its own tests have it.
+      env: { UV_THREADPOOL_SIZE: '128' },
+    }
+  },
+
+  benthos: ({ installed, brokers, topic, streams }, port) => {
+    // Clients of one output share its records: for all to get all, each needs an output of its own.
+    const outputs = Array.from({ length: streams }, (_, stream) => ({
+      http_server: {
+        path: `/one/${stream}`,
+        stream_path: `/stream/${stream}`,
+        ws_path: `/ws/${stream}`,
+      },
+    }))
+    configuration = join(tmpdir(), `bench-benthos-${process.pid}.json`)
+    writeFileSync(
+      configuration,
+      JSON.stringify({
+        http: { address: `127.0.0.1:${port}` },
+        logger: { level: 'ERROR' },
+        input: {
+          kafka_franz: {
+            seed_brokers: brokers.split(','),
+            topics: [topic],
+            consumer_group: `bench-${crypto.randomUUID()}`,
+            start_from_oldest: true,
+          },
+        },
+        output: { broker: { pattern: 'fan_out', outputs } },
+      }),
+    )
+    return { argv: [installed, '-c', configuration], env: {} }
+  },
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy()
+      resolve(true)
+    }).on('error', () => resolve(false))
+  })
+}
+
+serveCommands(commands)
