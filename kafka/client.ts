@@ -103,7 +103,7 @@ function create<T>(make: () => T): T {
 }
 
 /** librdkafka repeats itself, some hundred times a second where TLS fails. */
-function once(tell: (message: string) => void): (message: string) => void {
+export function once(tell: (message: string) => void): (message: string) => void {
   const told = new Map<string, number>()
   return (message) => {
     // How long the connection lasted differs each time.

@@ -17,8 +17,12 @@ export interface LogLine {
 
 export const TOPIC_AUTHORIZATION_FAILED = 29
 export const GROUP_AUTHORIZATION_FAILED = 30
+/** Of a producer: no ACL allows it to write to any topic. */
+const CLUSTER_AUTHORIZATION_FAILED = 31
+/** librdkafka's `RD_KAFKA_RESP_ERR__FATAL`. */
+export const FATAL = -150
 
-const AUTHENTICATION = new Set([-169, -181, 31, 34, 54, 58])
+const AUTHENTICATION = new Set([-169, -181, 34, 54, 58])
 const UNAVAILABLE = new Set([-195, -193, -187, -166, 5, 6, 7, 8, 13, 14, 15, 16])
 const TIMED_OUT = new Set([-185, -192])
 /** A member whose group shares out partitions anew, or has given it up since it was away for long. */
@@ -87,6 +91,13 @@ export function troubleIn({ fac, message }: LogLine): Trouble | undefined {
   return { code, state, detail: message.replace(/^\[thrd:.*?\]: /, '') }
 }
 
+/** What a line of librdkafka's log says has ended the life of a producer, if it does. */
+export function fatalIn({ fac, message }: LogLine): ClientError | undefined {
+  if (fac !== 'FATAL') return undefined
+  const isUnauthorized = /: Broker: Cluster authorization failed/.test(message)
+  return { code: isUnauthorized ? CLUSTER_AUTHORIZATION_FAILED : FATAL, message }
+}
+
 /** @param action "Cannot …": the beginning of the message. */
 export function troubleError({ code, state, detail }: Trouble, action: string): KafkaConsumeError {
   return new KafkaConsumeError(code, `${action}: ${state}`, { detail })
@@ -104,6 +115,9 @@ function describe(code: number): [ErrorCode, string] {
   }
   if (code === GROUP_AUTHORIZATION_FAILED) {
     return ['KAFKA_AUTHORIZATION', 'its ACLs do not allow us the consumer group']
+  }
+  if (code === CLUSTER_AUTHORIZATION_FAILED) {
+    return ['KAFKA_AUTHORIZATION', 'its ACLs do not allow us to write']
   }
   if (code === 53) return ['KAFKA_AUTHORIZATION', 'its ACLs do not allow us the transactional id']
   if (code === 3 || code === -188) return ['UNKNOWN_TOPIC', 'the topic does not exist']

@@ -7,8 +7,8 @@ import {
   type ProducerRecord,
   type Writing,
 } from '../src/stream/source.ts'
-import { call, type Metadata, type ProducerClient, type Settings } from './client.ts'
-import { type ClientError, fromClient } from './errors.ts'
+import { call, type Metadata, once, type ProducerClient, type Settings } from './client.ts'
+import { type ClientError, FATAL, fatalIn, fromClient } from './errors.ts'
 
 const log = getLogger(['hono-kafka-consume', 'producer'])
 
@@ -24,7 +24,8 @@ const DELIVERY_TIMEOUT_MS = 10_000
 const FLUSH_MS = 5_000
 const DISCONNECT_MS = 5_000
 
-const FATAL = -150
+/** What a client that is lost says of records that were not sent: librdkafka's `__PURGE_QUEUE`. */
+const OF_LOST = new Set([FATAL, -152])
 
 type Result = PartitionOffset | KafkaConsumeError
 
@@ -78,9 +79,13 @@ interface Pending {
 export class ConfirmingProducer implements Producer {
   readonly #host: ProducerHost
   #connecting: Promise<ProducerClient> | undefined
-  #connection: ProducerClient | undefined
+  /** The one that is to be used, or will be when it is connected. */
+  #current: ProducerClient | undefined
+  /** Those that will never write again, and why. */
+  readonly #lost = new WeakMap<ProducerClient, ClientError>()
   readonly #pending = new Set<Pending>()
   #bytes = 0
+  readonly #tellLoss = once((error) => log.warn('The producer is made anew: {error}', { error }))
   #closed: Promise<void> | undefined
 
   constructor(host: ProducerHost) {
@@ -106,6 +111,8 @@ export class ConfirmingProducer implements Producer {
       await this.#host.reachable()
       const client = await this.#connected()
       if (this.#closed) throw closing()
+      const loss = this.#lost.get(client)
+      if (loss) throw fromClient(loss, 'Cannot write to Kafka')
       for (let i = 0; i < records.length; i++) {
         this.#produce(client, records[i] as ProducerRecord, places[i] as Pending)
       }
@@ -163,42 +170,48 @@ export class ConfirmingProducer implements Producer {
   }
 
   #fail(pending: Pending, error: ClientError): void {
-    if (error.code === FATAL && pending.client) this.#abandon(pending.client, error)
-    pending.settle(fromClient(error, 'Cannot write to Kafka'))
+    const { client } = pending
+    if (client && error.code === FATAL) this.#abandon(client, error)
+    // Why that is so comes by the client's log: its records are told of when it is given up.
+    const isOfLost = client && this.#lost.has(client) && OF_LOST.has(error.code ?? 0)
+    if (!isOfLost) pending.settle(fromClient(error, 'Cannot write to Kafka'))
   }
 
   /** A client that will never write again: the next record gets a new one. */
   #abandon(client: ProducerClient, error: ClientError): void {
-    if (this.#connection !== client) return
-    log.warn('The producer is made anew: {error}', { error: error.message })
-    this.#connection = undefined
+    if (error.code !== FATAL || !this.#lost.has(client)) this.#lost.set(client, error)
+    if (this.#current !== client) return
+    this.#current = undefined
     this.#connecting = undefined
-    void disconnect(client).then(() => this.#giveUp(client, error))
+    void disconnect(client).then(() => this.#giveUp(client))
   }
 
   /** Nobody reports any more of what the client still had. */
-  #giveUp(client: ProducerClient, error: ClientError): void {
+  #giveUp(client: ProducerClient): void {
+    const error = this.#lost.get(client) as ClientError
+    this.#tellLoss(error.message)
     for (const pending of this.#pending) {
       if (pending.client === client) pending.settle(fromClient(error, 'Cannot write to Kafka'))
     }
   }
 
   #connected(): Promise<ProducerClient> {
-    this.#connecting ??= this.#connect().then(
-      (client) => {
-        this.#connection = client
-        return client
-      },
-      (error) => {
-        this.#connecting = undefined
-        throw error
-      },
-    )
-    return this.#connecting
+    const connecting = this.#connecting ?? this.#connect()
+    this.#connecting = connecting
+    connecting.catch(() => {
+      if (this.#connecting === connecting) this.#connecting = undefined
+    })
+    return connecting
   }
 
   async #connect(): Promise<ProducerClient> {
     const client = this.#host.create()
+    this.#current = client
+    // Of what is on its way no report would come.
+    client.on('event.log', (line) => {
+      const loss = fatalIn(line)
+      if (loss) this.#abandon(client, loss)
+    })
     client.on('delivery-report', (error, report) => {
       const pending = report.opaque as Pending
       if (error) this.#fail(pending, error)

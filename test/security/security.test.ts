@@ -5,6 +5,7 @@ import { describeDelegationTokens } from './delegation-tokens.ts'
 import { describeFailures } from './failures.ts'
 import { describeGateway } from './gateway.ts'
 import { describeMatrix } from './matrix.ts'
+import { describeProducing } from './producing.ts'
 import { Secured } from './secured.ts'
 import { describeTokens } from './tokens.ts'
 
@@ -26,6 +27,7 @@ describe('a secured Kafka', () => {
   describeTokens(secured)
   describeDelegationTokens(secured)
   describeCompression(secured)
+  describeProducing(secured)
   describeGateway(secured)
   describeFailures(secured)
 })
