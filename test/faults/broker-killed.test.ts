@@ -1,12 +1,14 @@
-/** Brokers of a cluster of three are killed and stopped: streams and a group lose nothing. */
+/** Brokers of a cluster of three are killed and stopped: streams, a group and writers lose nothing. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { type Broker, startBroker } from '../../kafka/broker/broker.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
+import { readAll } from '../support/read-all.ts'
 import { sleep, until } from '../support/wait.ts'
 import { Followers } from './support/follower.ts'
 import { sized } from './support/form.ts'
 import { Pollers } from './support/pollers.ts'
+import { Posters } from './support/posters.ts'
 import { report } from './support/report.ts'
 import { uncertainIn } from './support/uncertain.ts'
 import { Writer } from './support/writer.ts'
@@ -15,6 +17,7 @@ const BROKERS = 3
 const PARTITIONS = 6
 const FOLLOWERS = sized(5, 20)
 const POLLERS = 4
+const POSTERS = 8
 const RATE = sized(300, 1_000)
 /** Between two faults. */
 const PAUSE = sized(500, 5_000)
@@ -125,3 +128,48 @@ test.each<[string, Fault[]]>(
     ],
   ),
 )('%s', survive, LIMIT)
+
+test(
+  'what is posted while the leader is killed is there once where it was confirmed',
+  async () => {
+    const topic = await kafka.createTopic(PARTITIONS, BROKERS)
+    await using posters = new Posters(broker.bootstrapServers, topic, POSTERS)
+    const more = (what: string) => {
+      const before = posters.confirmed.size
+      return until(
+        () => posters.confirmed.size >= before + RATE,
+        () => `${RATE} confirmed ${what}; ${posters.confirmed.size - before} were`,
+        60_000,
+      )
+    }
+    for (let kills = 0; kills < sized(1, 5); kills++) {
+      await more('before a kill')
+      // Requests are on their way at any time.
+      await killLeader(topic)
+      await more('after it')
+    }
+    await posters.finish()
+    const found = new Map<string, string[]>()
+    for (const { partition, offset, value } of await readAll(kafka, topic)) {
+      const text = new TextDecoder().decode(value ?? undefined)
+      found.set(text, [...(found.get(text) ?? []), `${partition}/${offset}`])
+    }
+    const { confirmed, uncertain, refused } = posters
+    const wrong = [...confirmed].filter(([value, place]) => found.get(value)?.join() !== place)
+    const doubled = [...found].filter(([, places]) => places.length > 1)
+    const refusedAndThere = [...refused].filter((value) => found.has(value))
+    report('the leader killed while records are posted', {
+      confirmed: confirmed.size,
+      uncertain: uncertain.size,
+      refused: refused.size,
+      wrong: wrong.length,
+      doubled: doubled.length,
+    })
+    expect({ wrong, doubled, refusedAndThere }).toEqual({
+      wrong: [],
+      doubled: [],
+      refusedAndThere: [],
+    })
+  },
+  LIMIT,
+)
