@@ -1,49 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { describeWireContract } from '../contract/contract.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { npmTool } from '../support/npm-tool.ts'
-import { startHost } from './remote.ts'
+import { BuiltPackage, launch, run, runtimes } from './launch.ts'
 
-const root = join(import.meta.dirname, '../..')
-const launcher = (runtime: string) => join(import.meta.dirname, `${runtime}.ts`)
+let built: BuiltPackage
+beforeAll(async () => {
+  built = await BuiltPackage.build()
+}, 120_000)
+afterAll(() => built?.[Symbol.dispose]())
 
-// Inside the checkout, so that the package finds its dependencies.
-const parent = join(root, 'node_modules', '.cache')
-mkdirSync(parent, { recursive: true })
-const built = mkdtempSync(join(parent, 'package-'))
-afterAll(() => rmSync(built, { recursive: true, force: true }))
-
-async function run(...argv: string[]): Promise<void> {
-  const child = Bun.spawn(argv, {
-    cwd: root,
-    env: { ...process.env, NO_COLOR: '1' },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [said, complained] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  if ((await child.exited) !== 0) throw new Error(`${argv.join(' ')}:\n${said}${complained}`)
-}
-
-beforeAll(() => run(process.execPath, 'package/build.ts', built), 120_000)
-
-const COMMANDS = {
-  deno: (program: string, port: number) => {
-    const where = ['--host', '127.0.0.1', '--port', String(port)]
-    return [program, 'serve', '--allow-all', ...where, launcher('deno')]
-  },
-  node: (program: string, port: number) => [program, launcher('node'), built, String(port)],
-}
-
-for (const runtime of ['deno', 'node'] as const) {
+for (const runtime of runtimes) {
   describeWireContract(`a real Kafka, served by ${runtime}`, async () => {
-    const program = await npmTool(runtime)
-    const host = await startHost((port) => COMMANDS[runtime](program, port))
+    const host = await launch(runtime, built)
     const kafka = await TestKafka.real()
     return {
       kafka,

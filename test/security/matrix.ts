@@ -2,8 +2,9 @@ import { describe, expect, test } from 'bun:test'
 import { reader } from '../../kafka/broker/credentials.ts'
 import type { SecureListener } from '../../kafka/broker/secure.ts'
 import type { KafkaConsumeOptions } from '../../src/index.ts'
+import { BuiltPackage, launch, runtimes } from '../runtimes/launch.ts'
 import { uniqueName } from '../support/names.ts'
-import { Route, type RouteOptions } from '../support/route.ts'
+import { type Host, Route, type RouteOptions } from '../support/route.ts'
 import { ALLOWED_GROUP, type Mechanism, type Secured } from './secured.ts'
 
 const mechanisms: readonly Mechanism[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']
@@ -11,8 +12,9 @@ const saslListeners: readonly SecureListener[] = ['SASL_PLAINTEXT', 'SASL_SSL']
 
 /** Every way to get in, each by a GET as a group and by a stream. */
 export function describeMatrix(secured: () => Secured): void {
-  async function expectReadable(options: Partial<KafkaConsumeOptions>): Promise<void> {
-    await using route = await Route.mount(secured(), {
+  async function expectReadable(options: Partial<KafkaConsumeOptions>, host?: Host): Promise<void> {
+    const target = { kafka: secured().kafka, close: async () => {}, ...(host && { host }) }
+    await using route = await Route.mount(target, {
       topics: [secured().topic],
       mode: 'auto',
       autoOffsetReset: 'earliest',
@@ -44,15 +46,31 @@ export function describeMatrix(secured: () => Secured): void {
       }
     }
 
-    test('SSL with a certificate of ours, from files', async () => {
-      const security = {
+    const withCertificate = () => ({
+      bootstrapServers: secured().bootstrapServers('SSL'),
+      security: {
         ssl: true,
         ca: { file: secured().file('ca.pem') },
         certificate: { file: secured().file(`${reader.name}.pem`) },
         key: { file: secured().file(`${reader.name}.key`) },
-      }
-      await expectReadable({ bootstrapServers: secured().bootstrapServers('SSL'), security })
+      },
     })
+
+    test('SSL with a certificate of ours, from files', () => expectReadable(withCertificate()))
+
+    // They hold OpenSSLs of their own, beside the one of the client.
+    test('on Deno and Node, too: SCRAM by SASL_SSL, and a certificate by SSL', async () => {
+      using built = await BuiltPackage.build()
+      for (const runtime of runtimes) {
+        const host = await launch(runtime, built)
+        try {
+          await expectReadable(secured().options('SASL_SSL', 'SCRAM-SHA-512'), host)
+          await expectReadable(withCertificate(), host)
+        } finally {
+          await host.close()
+        }
+      }
+    }, 180_000)
 
     test('SSL with a certificate of ours, as text', async () => {
       const security = {
