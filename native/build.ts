@@ -1,6 +1,13 @@
 /** Compiles the addon: librdkafka by its own configure and make, then ours by ./Makefile. */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+} from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { addonName, currentTarget } from './addon.ts'
@@ -53,8 +60,16 @@ export function sources(): Sources {
   }
 }
 
+/**
+ * Looked for by hand: where there was no node_modules when this process began, Bun's own resolution
+ * goes on to find none after the packages have been installed.
+ */
 function folderOf(name: string): string {
-  return dirname(createRequire(import.meta.url).resolve(`${name}/package.json`))
+  for (let folder = native; folder !== dirname(folder); folder = dirname(folder)) {
+    const found = join(folder, 'node_modules', name)
+    if (existsSync(join(found, 'package.json'))) return realpathSync(found)
+  }
+  throw new Error(`Cannot find the package ${name}: it is not installed`)
 }
 
 function versionOf(name: string): string {

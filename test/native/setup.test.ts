@@ -48,6 +48,23 @@ afterEach(() => {
   else process.env['HONO_KAFKA_CONSUME_CACHE'] = before
 })
 
+test('Setup goes through at once where there are no packages yet, as in a fresh clone', () => {
+  const root = join(setup, '..', '..')
+  const clone = join(folder, 'clone')
+  for (const name of ['package.json', 'bun.lock', 'bunfig.toml', 'native']) {
+    cpSync(join(root, name), join(clone, name), { recursive: true })
+  }
+  // The addon comes from the cache that this checkout has it from.
+  const { HONO_KAFKA_CONSUME_CACHE: _, ...rest } = process.env
+  const env = before === undefined ? rest : { ...rest, HONO_KAFKA_CONSUME_CACHE: before }
+  const { exitCode, stderr } = Bun.spawnSync([process.execPath, 'native/setup.ts', '--quiet'], {
+    cwd: clone,
+    env,
+    stderr: 'pipe',
+  })
+  expect([exitCode, String(stderr)]).toEqual([0, expect.stringContaining('Set up.')])
+}, 300_000)
+
 test('The cache keeps an addon until it is dropped', () => {
   expect(cachedAddon('key')).toBeUndefined()
   storeAddon('key', Buffer.from('content'))
