@@ -1,11 +1,31 @@
 #include <node.h>
 #include <node_buffer.h>
 
+#include <cstdlib>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "frame_reader.h"
 
 namespace node {
 
+namespace {
+
+// librdkafka has a dozen threads, and frees in one what it has allocated in another. glibc gives
+// each an arena of its own, and each keeps the holes that are left: a gateway whose clients come and
+// go held 900 MiB after half an hour, of which 60 were in use. Two arenas have as few holes as need be.
+void ShareArenas() {
+#ifdef __GLIBC__
+  if (!std::getenv("MALLOC_ARENA_MAX")) mallopt(M_ARENA_MAX, 2);
+#endif
+}
+
+}  // namespace
+
 napi_value RegisterModule(napi_env napi, napi_value exports, Init init) {
+  ShareArenas();
   auto* environment = new host::Environment(napi);
   if (!environment->Initialize()) {
     napi_throw_error(napi, nullptr, "Cannot load the Kafka client: no thread-safe function");
