@@ -22,7 +22,8 @@ export class Commits {
   readonly #known = new Map<string, number>()
   #last: Promise<void> = Promise.resolve()
   #isAsked = false
-  #isFailing = false
+  /** Topics of which the log knows that nothing can be committed. */
+  readonly #failing = new Set<string>()
 
   /** @param consumer The member; throws when there is none. */
   constructor(groupId: string, consumer: () => Consumer) {
@@ -40,14 +41,23 @@ export class Commits {
     return withinLimit(this.#last)
   }
 
-  /** @throws KafkaConsumeError */
+  /**
+   * Commits each topic by itself: one that cannot be does not hold up the others.
+   *
+   * @throws KafkaConsumeError
+   */
   commit(offsets: readonly PartitionOffset[]): Promise<void> {
-    return this.#inLine(() => this.#commit(offsets))
+    return this.#inLine(async () => {
+      const topics = [...Map.groupBy(offsets, ({ topic }) => topic).values()]
+      const done = await Promise.allSettled(topics.map((ofTopic) => this.#commit(ofTopic)))
+      for (const each of done) if (each.status === 'rejected') throw each.reason
+    })
   }
 
   /** The same, of what nobody waits for: a failure is logged. */
   async tryCommit(offsets: readonly PartitionOffset[]): Promise<void> {
-    if (offsets.length > 0) await this.commit(offsets).catch((error) => this.#cannot(error))
+    const [first] = offsets
+    if (first) await this.commit(offsets).catch((error) => this.#cannot(first.topic, error))
   }
 
   /** Commits what is delivered of the partitions by then, and tries again while that fails. */
@@ -75,7 +85,7 @@ export class Commits {
     return withinLimit(finished)
   }
 
-  /** @returns why it could not be committed: it goes with the next commit. */
+  /** @returns why something could not be committed, what may pass first: it goes with the next commit. */
   async #commitDelivered(
     partitions: Iterable<OwnedPartition>,
   ): Promise<KafkaConsumeError | undefined> {
@@ -83,38 +93,46 @@ export class Commits {
       const claim = owned.ledger.committable()
       return claim ? [[owned, claim]] : []
     })
-    if (claims.length === 0) return undefined
+    const topics = [...Map.groupBy(claims, ([{ topic }]) => topic)]
+    const errors = await Promise.all(topics.map((ofTopic) => this.#commitClaims(...ofTopic)))
+    return errors.find((error) => error && isPassing(error)) ?? errors.find(Boolean)
+  }
+
+  async #commitClaims(
+    topic: string,
+    claims: ReadonlyArray<readonly [OwnedPartition, Claim]>,
+  ): Promise<KafkaConsumeError | undefined> {
     try {
       await this.#commit(
-        claims.map(([{ topic, partition }, { offset }]) => ({ topic, partition, offset })),
+        claims.map(([{ partition }, { offset }]) => ({ topic, partition, offset })),
       )
       for (const [{ ledger }, claim] of claims) ledger.committed(claim)
       return undefined
     } catch (error) {
       for (const [{ ledger }] of claims) ledger.uncommitted()
-      return this.#cannot(error)
+      return this.#cannot(topic, error)
     }
   }
 
+  /** @param offsets Of one topic. */
   async #commit(offsets: readonly PartitionOffset[]): Promise<void> {
-    const consumer = this.#consumer()
-    const byTopic = Map.groupBy(offsets, ({ topic }) => topic).values()
-    await Promise.all([...byTopic].map((part) => commitOffsets(consumer, part, TIMEOUT_MS)))
-    this.#isFailing = false
+    await commitOffsets(this.#consumer(), offsets, TIMEOUT_MS)
     for (const { topic, partition, offset } of offsets) {
+      this.#failing.delete(topic)
       this.#known.set(`${topic}:${partition}`, offset)
     }
   }
 
   /** Told once, until a commit succeeds; what passes by itself, as a change of members, not at all. */
-  #cannot(thrown: unknown): KafkaConsumeError {
+  #cannot(topic: string, thrown: unknown): KafkaConsumeError {
     const error = asKafkaConsumeError(thrown)
-    if (isPassing(error) || this.#isFailing) return error
-    log.warn('Cannot commit for group {group}: {error}', {
+    if (isPassing(error) || this.#failing.has(topic)) return error
+    log.warn('Cannot commit offsets of {topic} for group {group}: {error}', {
+      topic,
       group: this.#groupId,
       error: error.detail ?? error.message,
     })
-    this.#isFailing = true
+    this.#failing.add(topic)
     return error
   }
 

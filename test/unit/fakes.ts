@@ -182,6 +182,8 @@ export class FakeConsumer {
   /** Commits wait for this. */
   commitGate: Promise<unknown> = Promise.resolve()
   commitError: { message: string; code: number } | undefined
+  /** The topic whose commits fail by that; of all when unset. */
+  commitErrorTopic: string | undefined
   readError: { message: string; code: number } | undefined
   lost = false
   /** Called when a read has its records and has not handed them over. */
@@ -298,7 +300,8 @@ export class FakeConsumer {
       }
     }
     void this.commitGate.then(() => {
-      if (this.commitError) return tell(this.commitError)
+      const isFailing = offsets.some(({ topic }) => topic === (this.commitErrorTopic ?? topic))
+      if (this.commitError && isFailing) return tell(this.commitError)
       this.commits.push(offsets)
       this.calls.push('commit')
       tell()

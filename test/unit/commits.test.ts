@@ -1,0 +1,57 @@
+import { expect, test } from 'bun:test'
+import { Commits } from '../../kafka/commits.ts'
+import { OwnedPartition } from '../../kafka/owned-partition.ts'
+import { until, within } from '../support/wait.ts'
+import { FakeConsumer } from './fakes.ts'
+
+const REFUSED = { message: 'Broker: Unknown topic or partition', code: 3 }
+
+/** A partition of which so many records are delivered. */
+function delivered(topic: string, partition: number, count: number): OwnedPartition {
+  const owned = new OwnedPartition(topic, partition, 0)
+  for (let offset = 0; offset < count; offset++) {
+    owned.ledger.take(offset)
+    owned.ledger.settle(offset)
+  }
+  return owned
+}
+
+function failing(topic: string) {
+  const consumer = new FakeConsumer()
+  consumer.commitError = REFUSED
+  consumer.commitErrorTopic = topic
+  return { consumer, commits: new Commits('g', () => consumer.asConsumer) }
+}
+
+test('a topic that cannot be committed does not hold up the others', async () => {
+  const { consumer, commits } = failing('gone')
+  const gone = delivered('gone', 0, 3)
+  const kept = delivered('kept', 0, 2)
+  await within(commits.finish([gone, kept]), 'the last commit')
+  expect(consumer.commits).toEqual([[{ topic: 'kept', partition: 0, offset: 2 }]])
+  // What may be delivered again is what is not committed, and no more.
+  expect([gone.ledger.uncertain, kept.ledger.uncertain]).toEqual([3, 0])
+  expect([commits.known('gone', 0), commits.known('kept', 0)]).toEqual([-1, 2])
+})
+
+test('and is made up for when it can be', async () => {
+  const { consumer, commits } = failing('late')
+  const late = delivered('late', 0, 3)
+  const kept = delivered('kept', 0, 2)
+  commits.soon(() => [late, kept])
+  await until(() => consumer.commits.length === 1, 'the commit of one topic')
+  consumer.commitError = undefined
+  await until(() => late.ledger.uncertain === 0, 'the other one to be made up for')
+  expect(consumer.commits).toEqual([
+    [{ topic: 'kept', partition: 0, offset: 2 }],
+    [{ topic: 'late', partition: 0, offset: 3 }],
+  ])
+})
+
+test('of offsets that are posted, those are committed that can be, and the failure is told', async () => {
+  const { consumer, commits } = failing('gone')
+  const posted = ['gone', 'kept'].map((topic) => ({ topic, partition: 0, offset: 7 }))
+  await expect(commits.commit(posted)).rejects.toMatchObject({ code: 'UNKNOWN_TOPIC' })
+  expect(consumer.committed(0, 'kept')).toBe(7)
+  expect([commits.known('gone', 0), commits.known('kept', 0)]).toEqual([-1, 7])
+})
