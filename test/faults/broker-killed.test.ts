@@ -5,6 +5,7 @@ import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { readAll } from '../support/read-all.ts'
 import { sleep, until } from '../support/wait.ts'
+import { withEvidence } from './support/evidence.ts'
 import { Followers } from './support/follower.ts'
 import { sized } from './support/form.ts'
 import { Pollers } from './support/pollers.ts'
@@ -76,7 +77,8 @@ const stopLeader: Fault = async (topic) => {
 async function survive(name: string, faults: readonly Fault[]): Promise<void> {
   const topic = await kafka.createTopic(PARTITIONS, BROKERS)
   await using writer = await Writer.connect(broker.bootstrapServers, topic, PARTITIONS)
-  const flags = ['--brokers', broker.bootstrapServers, '--topics', topic, '--admin-port', 'off']
+  const level = sized('info', 'debug')
+  const flags = ['--brokers', broker.bootstrapServers, '--topics', topic, '--log-level', level]
   const { gateway, url } = await GatewayProcess.listening(flags)
   await using _ = gateway
   writer.start(RATE)
@@ -88,20 +90,23 @@ async function survive(name: string, faults: readonly Fault[]): Promise<void> {
       () => followers.slowest >= count && pollers.distinct >= count,
       () =>
         `${what}: ${count} records; ${followers.slowest} streamed, ${pollers.distinct} by group. ` +
-        `Last failure: ${pollers.lastFailure}. Log:\n${gateway.stderr.slice(-3_000)}`,
+        `Last failure: ${pollers.lastFailure}`,
       120_000,
     )
 
-  for (const fault of faults) {
-    const before = writer.acknowledged
-    await writer.reaches(before + RATE)
-    await all(before + RATE, 'all to follow')
+  const sent = await withEvidence(gateway, url, async () => {
+    for (const fault of faults) {
+      const before = writer.acknowledged
+      await writer.reaches(before + RATE)
+      await all(before + RATE, 'all to follow')
+      await sleep(PAUSE)
+      await fault(topic)
+    }
     await sleep(PAUSE)
-    await fault(topic)
-  }
-  await sleep(PAUSE)
-  const sent = await writer.finish()
-  await all(sent, 'everything')
+    const sent = await writer.finish()
+    await all(sent, 'everything')
+    return sent
+  })
   const uncertain = uncertainIn(gateway.stderr)
   const { doubled, wrong } = pollers.tally
   report(`${name}, ${FOLLOWERS} streams`, { sent, ...followers.tally })
