@@ -127,11 +127,11 @@ export class Topics {
       for (;;) {
         const leaders = await askForLeaders(consumer, name)
         const led = leaders.flatMap((leader) => leader.partitions).length
-        // A leader that has just been named may refuse for some milliseconds.
-        if (led === partitions) return Bun.sleep(500).then(() => leaders)
+        // A leader that has just been named refuses until it knows of it.
+        if (led === partitions && (await areLed(consumer, name, partitions))) return leaders
         if (performance.now() > deadline) {
           throw new Error(
-            `Cannot use topic ${name}: ${led} of ${partitions} partitions have a leader`,
+            `Cannot use topic ${name}: ${led} of ${partitions} partitions have a leader, not all of which answer`,
           )
         }
         await Bun.sleep(100)
@@ -140,6 +140,19 @@ export class Topics {
       await disconnectClient(consumer)
     }
   }
+}
+
+/** Whether the leader of every partition answers as such. */
+function areLed(consumer: Consumer, name: string, partitions: number): Promise<boolean> {
+  const asked = Array.from({ length: partitions }, (_, partition) =>
+    call<unknown>(`Cannot read partition ${partition} of ${name}`, (done) =>
+      consumer.queryWatermarkOffsets(name, partition, ADMIN_MS, done),
+    ),
+  )
+  return Promise.all(asked).then(
+    () => true,
+    () => false,
+  )
 }
 
 async function askForLeaders(consumer: Consumer, name: string): Promise<Leader[]> {

@@ -62,11 +62,15 @@ export class Bench {
     await this.stop(...this.#children)
   }
 
-  /** Writes records, evenly over the partitions, as fast as the brokers take them. */
-  async produce(topic: Topic, records: number): Promise<{ seconds: number }> {
+  /**
+   * Writes records, evenly over the partitions, as fast as the brokers take them.
+   *
+   * @param perBatch Default: what makes 100 KB.
+   */
+  async produce(topic: Topic, records: number, perBatch?: number): Promise<{ seconds: number }> {
     this.#producer ??= this.spawn<Producer>('producer')
     const { name, leaders, valueBytes } = topic
-    const asked = { topic: name, leaders, valueBytes, records }
+    const asked = { topic: name, leaders, valueBytes, records, perBatch }
     const produced = await this.#producer.ask('produce', asked, 120_000)
     topic.grew(records)
     return produced

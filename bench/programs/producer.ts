@@ -8,7 +8,7 @@ import { serveCommands } from './serve.ts'
 
 export type Producer = typeof commands
 
-/** Bytes of one batch, more or less: what a busy producer's batches have. */
+/** Bytes of one batch, more or less, where nothing else is asked for: what a busy producer's batches have. */
 const BATCH_BYTES = 100_000
 
 interface Leader {
@@ -25,9 +25,14 @@ interface Target {
 
 const commands = {
   /** Sends records, evenly over the partitions, as fast as the brokers take them. */
-  async produce({ topic, leaders, valueBytes, records }: Target & { records: number }) {
+  async produce({
+    topic,
+    leaders,
+    valueBytes,
+    records,
+    perBatch = Math.round(BATCH_BYTES / valueBytes),
+  }: Target & { records: number; perBatch?: number | undefined }) {
     const partitions = leaders.flatMap((leader) => leader.partitions).length
-    const perBatch = Math.round(BATCH_BYTES / valueBytes)
     const rounds = records / partitions / perBatch
     if (!Number.isInteger(rounds)) {
       throw new Error(
