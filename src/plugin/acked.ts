@@ -14,6 +14,7 @@ import type { OpenStream, Route } from './route.ts'
 import { shapeOf } from './shown.ts'
 import { CLOSE, endOf, failureFrame, type SocketOutlet } from './socket.ts'
 import { takeAsGroup } from './take.ts'
+import { ReadTrace } from './trace.ts'
 
 const log = getLogger(['hono-kafka-consume', 'socket'])
 
@@ -57,6 +58,7 @@ export class AckedStream implements OpenStream {
   readonly #leave: () => void
   readonly #group: GroupSession
   readonly #exchange: Exchange | undefined
+  readonly #trace: ReadTrace | undefined
   readonly #maxUnacked: number
   readonly #wanted: Wanted
   readonly #format: Format | undefined
@@ -67,6 +69,7 @@ export class AckedStream implements OpenStream {
   readonly #stop = new AbortController()
   readonly #finished = Promise.withResolvers<void>()
   #wake: (() => void) | undefined
+  #failure: KafkaConsumeError | undefined
 
   /** @throws KafkaConsumeError when the group cannot be joined, or too many streams are open. */
   static async open(
@@ -99,16 +102,17 @@ export class AckedStream implements OpenStream {
     this.#exchange = exchange
     if (exchange) exchange.ended = this.#finished.promise
     route.opened(this)
+    this.#trace = ReadTrace.begin(route, 'group')
   }
 
   async run(outlet: SocketOutlet): Promise<void> {
     outlet.onAbort(() => this.#end())
-    let failure: KafkaConsumeError | undefined
     try {
       while (!this.#stop.signal.aborted && timeLeft(this.#client) > 0) await this.#next(outlet)
     } catch (thrown) {
-      if (!this.#stop.signal.aborted) failure = asKafkaConsumeError(thrown)
+      if (!this.#stop.signal.aborted) this.#failure = asKafkaConsumeError(thrown)
     }
+    const failure = this.#failure
     const { returnErrorMessage } = this.#route.options.errorHandling
     if (failure) await outlet.write([failureFrame(failure, returnErrorMessage)])
     await this.#lastAcks(outlet)
@@ -177,7 +181,9 @@ export class AckedStream implements OpenStream {
 
   async #send(outlet: SocketOutlet, delivery: Delivery, chunk: Chunk): Promise<void> {
     const { table, partitions, offsets } = chunk
-    const texts = textsOf(shownIn({ chunk, begin: 0, end: offsets.length }, this.#format))
+    const slice = { chunk, begin: 0, end: offsets.length }
+    const texts = textsOf(shownIn(slice, this.#format))
+    this.#trace?.add([slice])
     const gaps = delivery.gaps.map((gap) => JSON.stringify({ gap }))
     this.#route.figures.gaps += gaps.length
     let index = 0
@@ -256,6 +262,7 @@ export class AckedStream implements OpenStream {
     this.#unacked = []
     this.#leave()
     this.#route.ended(this)
+    this.#trace?.end(this.#failure)
     this.#finished.resolve()
   }
 }

@@ -10,6 +10,7 @@ import { assertMayUseGroup, clientOf, filterOf } from './client.ts'
 import { readFrom } from './read.ts'
 import type { Route } from './route.ts'
 import { takeAsGroup } from './take.ts'
+import { ReadTrace, traced } from './trace.ts'
 
 /** How much to read at once, and how long to wait for a first record. */
 export interface ReadLimits {
@@ -100,17 +101,22 @@ export class RequestReader implements KafkaReader {
   async poll(limits: ReadLimits = {}) {
     const client = clientOf(this.#c)
     assertMayUseGroup(client, this.#route.hasClientGroups)
-    const group = await this.#route.group(client)
-    const { delivery, chunk } = await takeAsGroup(group, this.#route, {
-      client,
-      wanted: NOTHING,
-      limits: withDefaults(limits),
-      signal: limits.signal ?? this.#c.req.raw.signal,
+    const { group, delivery, slice } = await traced(this.#route, 'group', async (trace) => {
+      const group = await this.#route.group(client)
+      const { delivery, chunk } = await takeAsGroup(group, this.#route, {
+        client,
+        wanted: NOTHING,
+        limits: withDefaults(limits),
+        signal: limits.signal ?? this.#c.req.raw.signal,
+      })
+      const slice = { chunk, begin: 0, end: chunk.offsets.length }
+      trace?.add([slice])
+      return { group, delivery, slice }
     })
     this.#deliveries.push(delivery)
     this.#route.figures.gaps += delivery.gaps.length
     return {
-      records: recordsOf({ chunk, begin: 0, end: chunk.offsets.length }),
+      records: recordsOf(slice),
       gaps: delivery.gaps,
       commit: () => {
         if (this.#route.options.commitStrategy === 'off') this.#commit(group, delivery)
@@ -133,20 +139,26 @@ export class RequestReader implements KafkaReader {
     })
   }
 
-  async read(from: ReadFrom & ReadLimits) {
-    const subscription = await this.#subscribe(from)
-    try {
-      const signal = from.signal ?? this.#c.req.raw.signal
-      const { slices, gaps } = await readFrom(subscription, withDefaults(from), signal)
-      return { records: slices.flatMap(recordsOf), gaps, cursor: subscription.cursor.toString() }
-    } finally {
-      void subscription.close()
-    }
+  read(from: ReadFrom & ReadLimits) {
+    return traced(this.#route, 'read', async (trace) => {
+      const subscription = await this.#subscribe(from)
+      try {
+        const signal = from.signal ?? this.#c.req.raw.signal
+        const { slices, gaps } = await readFrom(subscription, withDefaults(from), signal)
+        trace?.add(slices)
+        const cursor = subscription.cursor.toString()
+        return { records: slices.flatMap(recordsOf), gaps, cursor }
+      } finally {
+        void subscription.close()
+      }
+    })
   }
 
   async *stream({ onGap, ...from }: StreamFrom = {}) {
     const signal = from.signal ?? this.#c.req.raw.signal
     const subscription = await this.#subscribe(from)
+    const trace = ReadTrace.begin(this.#route, 'stream')
+    let failure: unknown
     const stop = () => subscription.stop()
     signal.addEventListener('abort', stop)
     try {
@@ -157,15 +169,20 @@ export class RequestReader implements KafkaReader {
         else {
           for (let i = part.begin; i < part.end; i++) {
             if (signal.aborted) return
-            const [record] = recordsOf({ chunk: part.chunk, begin: i, end: i + 1 })
+            const slice = { chunk: part.chunk, begin: i, end: i + 1 }
+            const [record] = recordsOf(slice)
+            trace?.add([slice])
             yield { ...(record as ConsumedRecord), cursor: cursorAt(part.chunk, i) }
           }
         }
       }
     } catch (error) {
       // What was cut short by the end is no failure.
-      if (!signal.aborted && !this.#route.isClosed) throw error
+      if (signal.aborted || this.#route.isClosed) return
+      failure = error
+      throw error
     } finally {
+      trace?.end(failure)
       signal.removeEventListener('abort', stop)
       await subscription.close()
     }

@@ -1,5 +1,6 @@
 /** Spans that a gateway sends to a collector, with what leads from them to records and back. */
 import { expect, test } from 'bun:test'
+import { SocketClient } from '../support/socket.ts'
 import { SseClient } from '../support/sse.ts'
 import { until } from '../support/wait.ts'
 import { GatewayProcess } from './gateway-process.ts'
@@ -82,6 +83,16 @@ test('reads and streams are spans with links to the traces of records, and no qu
   expect(attribute(last, 'messaging.batch.message_count')).toBeGreaterThanOrEqual(100)
   expect(last?.links?.length).toBeGreaterThan(0)
   expect(last?.links?.length).toBeLessThanOrEqual(32)
+
+  // So does that of a client that acknowledges.
+  const socket = await SocketClient.open(`${url}/socket?acks=true`)
+  await socket.until(1)
+  await socket.close()
+  await until(() => receives().length === 4, 'the span of a WebSocket')
+  const acknowledged = receives()[3]
+  expect(attribute(acknowledged, 'messaging.operation.name')).toBe('group')
+  expect(attribute(acknowledged, 'messaging.batch.message_count')).toBeGreaterThan(0)
+  expect(acknowledged?.links?.length).toBeGreaterThan(0)
 
   gateway.signal('SIGTERM')
   expect(await gateway.exited()).toBe(0)
