@@ -158,6 +158,13 @@ describe('an expression', () => {
     expect(matches('value.text.matches("^(a|aa)+!$")', value)).toBe(true)
   })
 
+  test('to read texts as times counts for more than a step', () => {
+    const later = 'timestamp("2026-01-02T03:04:05Z") > timestamp("2025-01-02T03:04:05Z")'
+    expect(matches(`[1, 2, 3, 4, 5, 6].all(n, ${later})`)).toBe(true)
+    expect(matches(`${fifty}.all(n, [1, 2].all(m, ${later}))`)).toBe(false)
+    expect(matches(`${fifty}.all(n, [1, 2].all(m, "2026" > "2025"))`)).toBe(true)
+  })
+
   test('what it may cost grows with the record', () => {
     const numbers = JSON.stringify({ list: Array.from({ length: 5_000 }, (_, n) => n) })
     expect(matches('value.list.exists(n, n == 4999)', numbers)).toBe(true)
