@@ -61,7 +61,7 @@ export function openApi(routes: readonly DescribedRoute[], others = OPERATIONS):
     },
     servers: [{ url: '/' }],
     tags: [
-      { name: 'Records', description: 'Reading topics, and writing to them' },
+      { name: 'Records', description: 'What is in topics' },
       { name: 'Operations', description: 'How the gateway is' },
     ],
     security: [{}, { bearer: [] }, { basic: [] }],

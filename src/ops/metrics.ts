@@ -433,7 +433,7 @@ const FIGURES: readonly Figure[] = [
   },
   {
     name: 'write_requests_total',
-    help: 'Requests to write by their end: OK, or the code of their first error',
+    help: 'Requests to write by their end: OK, ABORTED where the client left, or the code of their first error',
     type: 'counter',
     samples: ({ writing }) =>
       writing.flatMap(([route, { outcomes }]) =>

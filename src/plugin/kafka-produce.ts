@@ -31,7 +31,7 @@ export interface ProduceStats {
   readonly records: number
   /** Bytes of their keys and values. */
   readonly bytes: number
-  /** Requests by their end: `OK`, or the code of their first error. */
+  /** Requests by their end: `OK`, `ABORTED` where the client left, or the code of their first error. */
   readonly outcomes: Readonly<Partial<Record<WriteOutcome, number>>>
   /** Seconds in which Kafka answered for all records of a request. */
   readonly confirmation: HistogramState
@@ -113,8 +113,9 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
       written.ended(results.find((result) => result instanceof KafkaConsumeError)?.code ?? 'OK')
       return answer(c, results, show)
     } catch (error) {
-      written.ended(asKafkaConsumeError(error).code)
-      if (c.req.raw.signal.aborted) return new Response(null, { status: 499 })
+      const isAborted = c.req.raw.signal.aborted
+      written.ended(isAborted ? 'ABORTED' : asKafkaConsumeError(error).code)
+      if (isAborted) return new Response(null, { status: 499 })
       return errorAnswer(c, error, show, 'POST')
     }
   }

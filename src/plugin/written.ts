@@ -2,8 +2,8 @@ import { type ErrorCode, KafkaConsumeError } from '../errors.ts'
 import { Histogram, type HistogramState } from '../ops/histogram.ts'
 import type { PartitionOffset, ProducerRecord } from '../stream/source.ts'
 
-/** How a request to write ended: all of it is confirmed, or the code of its (first) error. */
-export type WriteOutcome = 'OK' | ErrorCode
+/** How a request to write ended: all is confirmed, the client left, or the code of its first error. */
+export type WriteOutcome = 'OK' | 'ABORTED' | ErrorCode
 
 // From what a broker beside us takes to beyond the 10 s after which a record counts as not confirmed.
 const CONFIRMATION_SECONDS = [

@@ -105,6 +105,26 @@ process.exit()
     expect(await run([bun, 'typed.ts'], app)).toContain('brokers 1')
   })
 
+  test('it brings what its pages load', async () => {
+    writeFileSync(
+      join(app, 'pages.ts'),
+      `import { Hono } from 'hono'
+import { kafkaConsole, kafkaDocs } from 'hono-kafka-consume'
+const app = new Hono().route('/', kafkaConsole()).route('/', kafkaDocs({}))
+for (const page of ['/', '/docs']) {
+  const html = await (await app.request(page)).text()
+  for (const [, file] of html.matchAll(/(?:src|href)="((?:console|docs)\\/[^"]+)"/g)) {
+    console.log(file, (await app.request('/' + file)).status)
+  }
+}
+`,
+    )
+    const said = (await run([bun, 'pages.ts'], app)).trim().split('\n')
+    expect(said).toContain('console/uplot.js 200')
+    expect(said).toContain('docs/scalar.js 200')
+    for (const line of said) expect(line).toEndWith(' 200')
+  })
+
   test('its command explains itself and serves', async () => {
     const command = [bun, 'x', 'hono-kafka-consume']
     expect(await run([...command, '--help'], app)).toContain('setup')

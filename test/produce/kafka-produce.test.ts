@@ -348,6 +348,16 @@ describe('kafkaProduce', () => {
     expect(await ending.json()).toMatchObject({ code: 'SHUTTING_DOWN' })
   })
 
+  test('a client that left is counted as that, and not as an error of ours', async () => {
+    const handler = kafkaProduce({ bootstrapServers: '127.0.0.1:1', topics: ['t'] })
+    const app = new Hono().post('/', handler)
+    const signal = AbortSignal.abort()
+    const answer = await app.request('/', { method: 'POST', body: 'x', signal })
+    expect(answer.status).toBe(499)
+    expect(handler.stats()).toMatchObject({ records: 0, outcomes: { ABORTED: 1 } })
+    await within(handler.close(), 'the handler to close', 15_000)
+  })
+
   test.each<[object, string]>([
     [{ topics: [] }, 'topics: at least one topic'],
     [{ acks: 'none' }, 'acks: acks must be "all" or "leader"'],
