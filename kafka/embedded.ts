@@ -92,7 +92,7 @@ class Feed {
 
   /** Events over the last hour, in order; resolves when the broker has them all. */
   async addHistory(records: number): Promise<void> {
-    const deadline = Date.now() + DEADLINE
+    const deadline = performance.now() + DEADLINE
     const step = HISTORY / Math.max(records, 1)
     const first = Date.now() - HISTORY
     for (let index = 0; index < records; index++) {
@@ -105,15 +105,15 @@ class Feed {
   /** Adds events from now on, at uneven times as real ones come, on a timer that holds no process up. */
   keepAdding(recordsPerSecond: number): void {
     if (recordsPerSecond <= 0) return
-    let last = Date.now()
+    let last = performance.now()
     let due = 0
     const tick = () => {
-      const now = Date.now()
+      const now = performance.now()
       // A process that was stopped for a while goes on; it does not catch up.
       due += (Math.min(now - last, 1_000) / 1_000) * recordsPerSecond
       last = now
       this.#producer.poll()
-      for (; due >= 1 && this.#waiting < MAX_WAITING; due--) this.#add(now)
+      for (; due >= 1 && this.#waiting < MAX_WAITING; due--) this.#add(Date.now())
       schedule()
     }
     const schedule = () => {
@@ -138,7 +138,7 @@ class Feed {
 
   async #delivered(deadline: number): Promise<void> {
     while (this.#waiting > 0) {
-      if (this.#failure || Date.now() > deadline) {
+      if (this.#failure || performance.now() > deadline) {
         const state = this.#failure?.message ?? `${this.#waiting} events were not taken in time`
         throw new Error(`Cannot fill the embedded broker: ${state}`, { cause: this.#failure })
       }

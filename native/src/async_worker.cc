@@ -2,6 +2,11 @@
 // seconds, and the runtimes' pools have as few as four threads, which file access needs, too.
 #include <nan.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -9,6 +14,24 @@
 #include <thread>
 
 namespace Nan {
+
+namespace {
+
+// glibc gives memory back to the system only from the end of an arena: below what is in use it
+// keeps what is free. Of a consumer that has fetched ahead that is some MiB, each time.
+void GiveMemoryBack() {
+#ifdef __GLIBC__
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::seconds kInterval{30};
+  static std::atomic<Clock::rep> last{Clock::now().time_since_epoch().count()};
+  Clock::rep before = last.load();
+  const Clock::time_point now = Clock::now();
+  if (now - Clock::time_point(Clock::duration(before)) < kInterval) return;
+  if (last.compare_exchange_strong(before, now.time_since_epoch().count())) malloc_trim(0);
+#endif
+}
+
+}  // namespace
 
 class WorkerPool {
  public:
@@ -56,6 +79,7 @@ class WorkerPool {
       lock.unlock();
       worker->Execute();
       worker->completion_.environment->Post(&worker->completion_);
+      GiveMemoryBack();
       lock.lock();
     }
   }

@@ -11,10 +11,10 @@ import { Writer } from './support/writer.ts'
 const CLIENTS = 100
 const PARTITIONS = 4
 /** Written in all; every client gets all of it. */
-const RECORDS = sized(2_400, 50_000)
+const RECORDS = sized(2_400, 200_000)
 /** Events until a client vanishes, at most. */
-const PATIENCE = sized(900, 10_000)
-const LIMIT = sized(90_000, 900_000)
+const PATIENCE = sized(900, 40_000)
+const LIMIT = sized(90_000, 1_800_000)
 
 let kafka: TestKafka
 beforeAll(async () => {

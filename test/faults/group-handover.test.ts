@@ -70,3 +70,52 @@ test(
   },
   LIMIT,
 )
+
+test(
+  'a process that is blocked for longer than max.poll.interval.ms joins again and loses nothing',
+  async () => {
+    const blocked = kafkaSide.connect({
+      bootstrapServers: kafka.bootstrapServers.split(','),
+      librdkafka: { 'max.poll.interval.ms': 6_000, 'session.timeout.ms': 6_000 },
+    })
+    const topic = await kafka.createTopic(2)
+    const groupId = uniqueName('blocked')
+    const named = (from: number) =>
+      Array.from({ length: 10 }, (_, n) => ({ partition: n % 2, value: String(from + n) }))
+    await kafka.produce(topic, named(0))
+    const group = blocked.group({
+      groupId,
+      topics: [topic],
+      autoOffsetReset: 'earliest',
+      commitStrategy: 'auto',
+    })
+    const came: string[] = []
+    const poll = async (maxRecords = 100) => {
+      const delivery = await group.poll({ maxRecords, maxBytes: 1e6, timeout: 500 })
+      came.push(
+        ...delivery.records.map(({ value }) => new TextDecoder().decode(value ?? undefined)),
+      )
+      return delivery
+    }
+    await within(group.ready(), 'the member', JOINED)
+    ;(await poll(4)).done()
+    const inHand = await poll(4)
+    // Its other threads go on and tell Kafka that it lives.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 9_000)
+    inHand.done()
+    await kafka.produce(topic, named(10))
+    await until(
+      async () => {
+        const delivery = await poll().catch(() => undefined)
+        delivery?.done()
+        return new Set(came).size === 20
+      },
+      () => `20 records; ${new Set(came).size} came`,
+      JOINED,
+    )
+    expect(came.length - 20).toBeLessThanOrEqual(group.stats().uncertain)
+    await within(group.close(), 'the member to leave', JOINED)
+    await blocked.close()
+  },
+  LIMIT,
+)

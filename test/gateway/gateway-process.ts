@@ -81,7 +81,7 @@ export class GatewayProcess implements AsyncDisposable {
     return `http://${address}`
   }
 
-  signal(name: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGSTOP' | 'SIGCONT'): void {
+  signal(name: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGUSR2' | 'SIGSTOP' | 'SIGCONT'): void {
     this.#child.kill(name)
   }
 

@@ -5,6 +5,7 @@ import { describeDelegationTokens } from './delegation-tokens.ts'
 import { describeFailures } from './failures.ts'
 import { describeGateway } from './gateway.ts'
 import { describeMatrix } from './matrix.ts'
+import { describeOpenStreams } from './open-streams.ts'
 import { describeProducing } from './producing.ts'
 import { Secured } from './secured.ts'
 import { describeTokens } from './tokens.ts'
@@ -30,4 +31,5 @@ describe('a secured Kafka', () => {
   describeProducing(secured)
   describeGateway(secured)
   describeFailures(secured)
+  describeOpenStreams(secured)
 })

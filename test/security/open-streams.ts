@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'bun:test'
+import { reader } from '../../kafka/broker/credentials.ts'
+import { Recorder } from '../faults/support/recorder.ts'
+import { uncertainIn } from '../faults/support/uncertain.ts'
+import { GatewayProcess } from '../gateway/gateway-process.ts'
+import { until } from '../support/wait.ts'
+import type { Secured } from './secured.ts'
+
+const LIMIT = 240_000
+const PATIENCE = 80_000
+const STEP = 20
+
+/** The broker is started again: nothing else may want it meanwhile. */
+export function describeOpenStreams(secured: () => Secured): void {
+  describe('streams and a group that are open', () => {
+    test(
+      'when a password is changed on the broker, and changed back: told, and nothing is lost',
+      async () => {
+        const { broker, kafka } = secured()
+        const topic = await kafka.createTopic(1)
+        await secured().tool(
+          ...(['kafka-acls', '--add', '--allow-principal', `User:${reader.name}`] as const),
+          ...['--operation', 'Read', '--topic', topic, '--group', '*'],
+        )
+        let sent = 0
+        const produce = async () => {
+          const values = Array.from({ length: STEP }, (_, n) => ({ value: String(sent + n) }))
+          await kafka.produce(topic, values)
+          sent += STEP
+        }
+        const setPassword = (password: string) =>
+          secured().tool(
+            'kafka-configs',
+            ...['--alter', '--entity-type', 'users', '--entity-name', reader.name],
+            ...['--add-config', `SCRAM-SHA-256=[password=${password}]`],
+          )
+        await Bun.write(secured().file('stream-password'), reader.password)
+        const { gateway, url } = await GatewayProcess.listening([
+          ...['--brokers', secured().bootstrapServers('SASL_PLAINTEXT'), '--topics', topic],
+          ...['--kafka-mechanism', 'SCRAM-SHA-256', '--kafka-user', reader.name],
+          ...['--kafka-password-file', secured().file('stream-password')],
+        ])
+        await using _ = gateway
+        const seen: number[] = []
+        const poll = async () => {
+          const response = await fetch(`${url}/messages?format=records&timeout=500`)
+          const answer = (await response.json()) as { records?: { value: string }[]; code?: string }
+          for (const { value } of answer.records ?? []) seen.push(Number(value))
+          return answer.code
+        }
+        const all = () =>
+          until(
+            async () => {
+              await poll()
+              return stream.records.length >= sent && new Set(seen).size >= sent
+            },
+            () =>
+              `${sent} records; ${stream.records.length} streamed, ${new Set(seen).size} by group`,
+            PATIENCE,
+          )
+        using stream = new Recorder(`${url}/stream?start=earliest`)
+        await produce()
+        await all()
+
+        await setPassword('another-one')
+        // Who is in stays in, until connections end.
+        await broker.kill(1, 'SIGKILL')
+        await broker.restart(1)
+        await produce()
+        await until(
+          () => stream.errors.includes('KAFKA_AUTHENTICATION'),
+          () => `the stream to be told; it was told ${stream.errors.join(', ')}`,
+          PATIENCE,
+        )
+        await until(
+          async () => (await poll()) === 'KAFKA_AUTHENTICATION',
+          'the group to be told',
+          PATIENCE,
+        )
+        expect(stream.isClosed).toBe(false)
+
+        await setPassword(reader.password)
+        await produce()
+        await all()
+        const expected = Array.from({ length: sent }, (_, n) => n)
+        expect(stream.records.map(({ value }) => Number(value))).toEqual(expected)
+        expect(stream.gaps).toEqual([])
+        expect([...new Set(seen)].sort((a, b) => a - b)).toEqual(expected)
+        expect(seen.length - sent).toBeLessThanOrEqual(uncertainIn(gateway.stderr))
+      },
+      LIMIT,
+    )
+  })
+}
