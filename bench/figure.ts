@@ -26,6 +26,12 @@ export function figure(
   return { name, value, unit, beside: beside ?? null, ratio, goal, ok }
 }
 
+/** A figure that is to stay below a limit: the ratio says how far it is from it. */
+export function limited(name: string, unit: string, value: number, limit: number): Figure {
+  const ok = value <= limit
+  return { name, value, unit, beside: limit, ratio: value / limit, goal: null, ok }
+}
+
 const HEADINGS = ['figure', 'value', 'unit', 'beside', 'ratio', 'goal', '']
 
 /** As a table of Markdown, so that it goes into the documentation as it is. */

@@ -10,15 +10,29 @@ import { type Options, readOptions, UsageError } from './options.ts'
 import { Bench, type Scenario } from './scenario.ts'
 import { crowd } from './scenarios/crowd.ts'
 import { fanOut } from './scenarios/fan-out.ts'
+import { filters } from './scenarios/filters.ts'
 import { get } from './scenarios/get.ts'
+import { growth } from './scenarios/growth.ts'
 import { latency } from './scenarios/latency.ts'
 import { live } from './scenarios/live.ts'
 import { peers } from './scenarios/peers.ts'
 import { replay } from './scenarios/replay.ts'
+import { start } from './scenarios/start.ts'
 
 const LIMIT_MS = 40 * 60_000
 
-const scenarios: readonly Scenario[] = [replay, live, fanOut, get, latency, crowd, peers]
+const scenarios: readonly Scenario[] = [
+  replay,
+  live,
+  fanOut,
+  get,
+  latency,
+  crowd,
+  filters,
+  start,
+  growth,
+  peers,
+]
 
 process.exit(await main(process.argv.slice(2)))
 

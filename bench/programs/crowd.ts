@@ -1,5 +1,6 @@
 /** Many event stream clients that cost little: raw sockets that look for the newest time sent. */
 import { Delays } from './delays.ts'
+import { keyOf } from './pacer-key.ts'
 import { serveCommands } from './serve.ts'
 
 export type Crowd = typeof commands
@@ -13,11 +14,19 @@ const delays = new Delays()
 let closed = 0
 
 const commands = {
-  /** Opens more streams; resolves when all of them have their answer's head. */
-  async open({ port, path, count }: { port: number; path: string; count: number }) {
+  /**
+   * Opens more streams; resolves when all of them have their answer's head.
+   *
+   * @param keys How many keys there are, where each stream wants the records of one only.
+   */
+  async open(opening: { port: number; path: string; count: number; keys?: number }) {
+    const { port, path, count, keys } = opening
     let left = count
     const one = async () => {
-      while (left > 0) await connect(port, path, left--)
+      while (left > 0) {
+        const number = left--
+        await connect(port, keys ? `${path}?key=${keyOf(number, keys)}` : path, number)
+      }
     }
     await Promise.all(Array.from({ length: OPENING }, one))
     return { open: sockets.length - closed }

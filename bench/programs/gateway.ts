@@ -6,16 +6,17 @@ import { serveCommands } from './serve.ts'
 export type Gateway = typeof commands
 
 const commands = {
-  /** Serves a topic at `/stream` and `/messages`. */
-  async serve({ brokers, topic }: { brokers: string; topic: string }) {
+  /** Serves topics at `/stream` and `/messages`. */
+  async serve({ brokers, topic }: { brokers: string; topic: string | readonly string[] }) {
+    const topics = typeof topic === 'string' ? [topic] : [...topic]
     const route = kafkaConsume({
       bootstrapServers: brokers,
-      topics: [topic],
+      topics,
       mode: 'server-sent-events',
     })
     const app = new Hono()
     app.all('/stream', route)
-    app.all('/messages', kafkaConsume({ bootstrapServers: brokers, topics: [topic] }))
+    app.all('/messages', kafkaConsume({ bootstrapServers: brokers, topics }))
     const server = Bun.serve({
       port: 0,
       hostname: '0.0.0.0', // a crowd comes from more than one address

@@ -1,6 +1,7 @@
 /** A producer that keeps a pace. Its values begin with the time at which they were sent. */
 
 import { type Client, call, loadClient } from '../../kafka/client.ts'
+import { keyOf } from './pacer-key.ts'
 import { serveCommands } from './serve.ts'
 
 export type Pacer = typeof commands
@@ -18,22 +19,28 @@ const commands = {
     client = opening
   },
 
-  /** Sends records one by one, as evenly as timers allow. */
+  /**
+   * Sends records one by one, as evenly as timers allow.
+   *
+   * @param keys How many keys they have in turn; none have any without it.
+   */
   async send(sending: {
     topic: string
     partitions: number
     bytes: number
     perSecond: number
     seconds: number
+    keys?: number
   }) {
     if (!client) throw new Error('Cannot send: no producer is open')
-    const { topic, partitions, bytes, perSecond, seconds } = sending
+    const { topic, partitions, bytes, perSecond, seconds, keys } = sending
     const begun = performance.now()
     for (let sent = 0; sent < perSecond * seconds; ) {
       const due = Math.floor(((performance.now() - begun) / 1_000) * perSecond)
       for (; sent < due; sent++) {
         const now = (performance.timeOrigin + performance.now()).toFixed(6).slice(0, 16)
-        client.produce(topic, sent % partitions, Buffer.from(now.padEnd(bytes, 'x')))
+        const value = Buffer.from(now.padEnd(bytes, 'x'))
+        client.produce(topic, sent % partitions, value, keys ? keyOf(sent, keys) : null)
       }
       client.poll()
       await Bun.sleep(Math.max(1, Math.min(50, 500 / perSecond)))

@@ -1,0 +1,127 @@
+/** What more subscribers, more partitions and more topics cost. */
+import { type Figure, figure, limited } from '../figure.ts'
+import type { Topic } from '../kafka.ts'
+import type { Crowd } from '../programs/crowd.ts'
+import type { Gateway } from '../programs/gateway.ts'
+import type { Pacer } from '../programs/pacer.ts'
+import type { Subscribers } from '../programs/subscribers.ts'
+import { alternate, medianOf } from '../rounds.ts'
+import { type Bench, PARTITIONS, type Scenario } from '../scenario.ts'
+import { measure, READ_LIMIT_MS, type Reading } from './reading.ts'
+
+const VALUE_BYTES = 100
+const SUBSCRIBERS = [1, 10, 100, 1_000]
+const PER_SECOND = 100
+/** Times what an event costs with a tenth of the subscribers. */
+const FLAT = 1.2
+const MANY_PARTITIONS = [1, 10, 50, 200]
+const MANY_TOPICS = [1, 5, 20]
+/** Of each replay; the same number goes to every partition. */
+const RECORDS = 200_000
+const OPEN_LIMIT_MS = 60_000
+
+export const growth: Scenario = {
+  name: 'growth',
+  summary:
+    'processor time of an event by number of subscribers, of a record by partitions and topics',
+  async run(bench) {
+    return [...(await bySubscribers(bench)), ...(await byPartitions(bench))]
+  },
+}
+
+async function bySubscribers(bench: Bench): Promise<Figure[]> {
+  const topic = await bench.topics.create(PARTITIONS, VALUE_BYTES)
+  const gateway = bench.spawn<Gateway>('gateway')
+  const clients = bench.spawn<Crowd>('crowd')
+  const pacer = bench.spawn<Pacer>('pacer')
+  const { port } = await gateway.ask('serve', { brokers: bench.brokers, topic: topic.name })
+  await pacer.ask('open', { brokers: bench.brokers })
+  const sending = {
+    topic: topic.name,
+    partitions: PARTITIONS,
+    bytes: VALUE_BYTES,
+    perSecond: PER_SECOND,
+  }
+  const side = (count: number) => async () => {
+    await clients.ask('open', { port, path: '/stream', count }, OPEN_LIMIT_MS)
+    await pacer.ask('send', { ...sending, seconds: 1 })
+    await Bun.sleep(500)
+    await clients.ask('take')
+    const before = await gateway.usage()
+    await pacer.ask('send', { ...sending, seconds: bench.quick ? 4 : 8 }, OPEN_LIMIT_MS)
+    await Bun.sleep(500)
+    const after = await gateway.usage()
+    const { events } = await clients.ask('take')
+    await clients.ask('close')
+    return { events, cpu: ((after.cpu - before.cpu) / events) * 1e6 }
+  }
+  const measured = await alternate(
+    Object.fromEntries(SUBSCRIBERS.map((count) => [String(count), side(count)])),
+    bench.quick ? 2 : 3,
+    (count, round, { events, cpu }) =>
+      bench.say(`  ${count} streams ${round}: ${events} events, ${cpu.toFixed(1)} µs of CPU each`),
+  )
+  await bench.stop(gateway, clients, pacer)
+  const cpu = (count: number) => medianOf(measured[String(count)] ?? [], (one) => one.cpu)
+  return SUBSCRIBERS.map((count) => {
+    const name = `event to ${count.toLocaleString('en-US')}, CPU`
+    const one = cpu(count)
+    return count === SUBSCRIBERS.at(-1)
+      ? limited(name, 'µs/event', one, FLAT * cpu(count / 10))
+      : figure(name, 'µs/event', one)
+  })
+}
+
+async function byPartitions(bench: Bench): Promise<Figure[]> {
+  const records = RECORDS * (bench.quick ? 1 : 3)
+  bench.say(`growth: filling topics with ${records.toLocaleString('en-US')} records each way`)
+  const sides: Record<string, readonly Topic[]> = {}
+  const fill = async (topics: number, partitions: number) => {
+    const made: Topic[] = []
+    for (let i = 0; i < topics; i++) {
+      const topic = await bench.topics.create(partitions, VALUE_BYTES)
+      await bench.produce(topic, records / topics)
+      made.push(topic)
+    }
+    return made
+  }
+  for (const partitions of MANY_PARTITIONS) {
+    sides[`replay of ${partitions} partition${partitions > 1 ? 's' : ''}`] = await fill(
+      1,
+      partitions,
+    )
+  }
+  for (const topics of MANY_TOPICS.slice(1)) {
+    sides[`replay of ${topics} topics`] = await fill(topics, PARTITIONS)
+  }
+  const gateway = bench.spawn<Gateway>('gateway')
+  const client = bench.spawn<Subscribers>('subscribers')
+  const replay = async (topics: readonly Topic[]): Promise<() => Promise<Reading>> => {
+    const topic = topics.map(({ name }) => name)
+    const { port } = await gateway.ask('serve', { brokers: bench.brokers, topic })
+    return () =>
+      measure(gateway, async () => {
+        await client.ask('open', { port, path: '/stream?start=earliest', count: 1 })
+        const received = await client.ask('receive', { events: records }, READ_LIMIT_MS)
+        await client.ask('close')
+        return { records, rate: records / received.seconds }
+      })
+  }
+  const readers: Record<string, () => Promise<Reading>> = {}
+  for (const [name, topics] of Object.entries(sides)) readers[name] = await replay(topics)
+  const measured = await alternate(readers, bench.quick ? 2 : 3, (name, round, { rate, cpu }) =>
+    bench.say(
+      `  ${name} ${round}: ${Math.round(rate / 1000)} K records/s, ${cpu.toFixed(2)} s of CPU for 1 M`,
+    ),
+  )
+  await bench.stop(gateway, client)
+  const ten = medianOf(measured[`replay of ${PARTITIONS} partitions`] ?? [], (one) => one.cpu)
+  return Object.entries(measured).map(([name, rounds]) =>
+    figure(
+      `${name}, CPU`,
+      's/1 M records',
+      medianOf(rounds, (one) => one.cpu),
+      ten,
+    ),
+  )
+}
