@@ -548,7 +548,8 @@ export class Member implements Watched {
     const until = performance.now() + CLOSING_MS
     while (performance.now() < until) {
       try {
-        return consumer.incrementalUnassign(partitions) as undefined
+        consumer.incrementalUnassign(partitions)
+        return
       } catch {
         await this.#changes.next()
       }
