@@ -441,7 +441,8 @@ export class Member implements Watched {
     ])
     // A consumer that is leaving takes them as well: it could not leave otherwise.
     const taken = [...(beginnings ?? partitions)]
-    const isTaken = this.#change(consumer, taken, () => consumer.incrementalAssign(taken))
+    const isTaken = this.#change(consumer, () => consumer.incrementalAssign(taken))
+    if (!isTaken) void this.#letGo(consumer, taken)
     if (!isTaken || this.#obstacle || !beginnings || consumer !== this.#consumer) return
     for (const { topic, partition, offset, topicId, gap } of beginnings) {
       this.#owned.set(
@@ -519,8 +520,7 @@ export class Member implements Watched {
       await released
     }
     // Also a consumer that is leaving waits for this: it could not leave otherwise.
-    const gone = [...partitions]
-    this.#change(consumer, gone, () => consumer.incrementalUnassign(gone))
+    this.#change(consumer, () => consumer.incrementalUnassign([...partitions]))
   }
 
   /**
@@ -529,20 +529,19 @@ export class Member implements Watched {
    *
    * @returns whether it took it.
    */
-  #change(consumer: Consumer, partitions: PartitionOffset[], change: () => void): boolean {
+  #change(consumer: Consumer, change: () => void): boolean {
     try {
       change()
       return true
     } catch (cause) {
       this.#obstruct(consumer, cause)
-      void this.#letGo(consumer, partitions)
       return false
     }
   }
 
   /**
-   * A client that was told to close waits for the answer as well, and takes only this one. Without
-   * it, it would stay a member that reads nothing, and hold all others up when members change.
+   * A client that was told to close waits for an answer to what it was given as well, and takes only
+   * this one: it does not end before, so that it is there to be asked. Without an answer it would stay a member that reads nothing, and hold all others up when members change.
    */
   async #letGo(consumer: Consumer, partitions: PartitionOffset[]): Promise<void> {
     const until = performance.now() + CLOSING_MS
