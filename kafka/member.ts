@@ -541,7 +541,8 @@ export class Member implements Watched {
 
   /**
    * A client that was told to close waits for an answer to what it was given as well, and takes only
-   * this one: it does not end before, so that it is there to be asked. Without an answer it would stay a member that reads nothing, and hold all others up when members change.
+   * this one: it does not end before, so that it is there to be asked. Without an answer it would
+   * stay a member that reads nothing, and hold all others up when members change.
    */
   async #letGo(consumer: Consumer, partitions: PartitionOffset[]): Promise<void> {
     const until = performance.now() + CLOSING_MS
