@@ -18,17 +18,16 @@ export class Child<C extends Commands> {
   readonly #pending = new Map<number, Pending>()
   #count = 0
 
-  constructor(name: string) {
+  /** @param runtime The path of what runs it: Bun or Node. */
+  constructor(name: string, runtime = process.execPath) {
     this.#name = name
-    this.#process = Bun.spawn(
-      [process.execPath, join(import.meta.dirname, 'programs', `${name}.ts`)],
-      {
-        stdin: 'ignore',
-        stdout: 'inherit',
-        stderr: 'inherit',
-        ipc: (reply: Reply) => this.#settle(reply),
-      },
-    )
+    this.#process = Bun.spawn([runtime, join(import.meta.dirname, 'programs', `${name}.ts`)], {
+      stdin: 'ignore',
+      stdout: 'inherit',
+      stderr: 'inherit',
+      serialization: runtime === process.execPath ? 'advanced' : 'json',
+      ipc: (reply: Reply) => this.#settle(reply),
+    })
     void this.#process.exited.then(() => {
       const state = this.#process.signalCode ?? `exit code ${this.#process.exitCode}`
       for (const { reject } of this.#pending.values()) {

@@ -68,6 +68,9 @@ export class Topic {
   }
 }
 
+/** How a broker is to store batches, however they were sent. */
+export type Compression = 'lz4'
+
 /** Makes topics, and removes them at the end. */
 export class Topics {
   readonly #brokers: string
@@ -77,12 +80,18 @@ export class Topics {
     this.#brokers = brokers
   }
 
-  async create(partitions: number, valueBytes: number): Promise<Topic> {
+  /** @param compression Default: as batches are sent, without. */
+  async create(partitions: number, valueBytes: number, compression?: Compression): Promise<Topic> {
     const name = `bench-${crypto.randomUUID()}`
     await this.#admin((admin) =>
       call<void>(`Cannot create topic ${name}`, (done) =>
         admin.createTopic(
-          { topic: name, num_partitions: partitions, replication_factor: -1 },
+          {
+            topic: name,
+            num_partitions: partitions,
+            replication_factor: -1,
+            config: { 'compression.type': compression ?? 'producer' },
+          },
           ADMIN_MS,
           (error) => done(error, undefined),
         ),

@@ -11,7 +11,9 @@ import { Bench, type Scenario } from './scenario.ts'
 import { crowd } from './scenarios/crowd.ts'
 import { fanOut } from './scenarios/fan-out.ts'
 import { filters } from './scenarios/filters.ts'
+import { forms } from './scenarios/forms.ts'
 import { get } from './scenarios/get.ts'
+import { group } from './scenarios/group.ts'
 import { growth } from './scenarios/growth.ts'
 import { latency } from './scenarios/latency.ts'
 import { live } from './scenarios/live.ts'
@@ -23,9 +25,11 @@ const LIMIT_MS = 40 * 60_000
 
 const scenarios: readonly Scenario[] = [
   replay,
+  forms,
   live,
   fanOut,
   get,
+  group,
   latency,
   crowd,
   filters,

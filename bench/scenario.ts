@@ -1,7 +1,7 @@
 /** What a scenario is, and what it works with. */
 import { Child } from './child.ts'
 import type { Figure } from './figure.ts'
-import type { Topic, Topics } from './kafka.ts'
+import type { Compression, Topic, Topics } from './kafka.ts'
 import type { Producer } from './programs/producer.ts'
 import type { Commands } from './programs/serve.ts'
 
@@ -19,6 +19,7 @@ export const PARTITIONS = 10
 export interface Size {
   readonly label: string
   readonly bytes: number
+  readonly compression?: Compression
 }
 
 export const SIZES: readonly Size[] = [
@@ -41,9 +42,9 @@ export class Bench {
     this.quick = quick
   }
 
-  /** A program of `programs/` in a process of its own. */
-  spawn<C extends Commands>(name: string): Child<C> {
-    const child = new Child<C>(name)
+  /** A program of `programs/` in a process of its own, run by Bun if nothing else is named. */
+  spawn<C extends Commands>(name: string, runtime?: string): Child<C> {
+    const child = new Child<C>(name, runtime)
     this.#children.add(child)
     return child
   }

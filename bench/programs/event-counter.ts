@@ -40,8 +40,8 @@ export class EventCounter {
   }
 }
 
-/** NaN for what is no cursor of ours. */
-function sumOf(cursor: string): number {
+/** The next offsets of all partitions together; NaN for what is no cursor of ours. */
+export function sumOf(cursor: string): number {
   let sum = 0
   for (const entry of cursor.split(/[,;]/)) {
     const offset = /^[\w.:-]+=(\d+)$/.exec(entry)?.[1]

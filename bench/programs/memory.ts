@@ -7,13 +7,16 @@ export type Memory = typeof commands
 
 let kept: { readonly body: Uint8Array<ArrayBuffer>; readonly headers: Record<string, string> }
 
+/** What says how an answer was sent, not what it is: `fetch` has undone its coding. */
+const OWN_HEADERS = ['date', 'content-length', 'transfer-encoding', 'content-encoding']
+
 const commands = {
   /** Keeps an answer, to return it from `/kept`. */
   async keep({ url }: { url: string }) {
     const response = await fetch(url)
     if (!response.ok) throw new Error(`Cannot keep an answer: ${await response.text()}`)
     const headers = Object.fromEntries(response.headers)
-    for (const own of ['date', 'content-length']) delete headers[own]
+    for (const own of OWN_HEADERS) delete headers[own]
     kept = { body: await response.bytes(), headers }
   },
 

@@ -15,28 +15,33 @@ const commands = {
   async ask({ port, path, connections, seconds }: Asking) {
     const begun = performance.now()
     const until = begun + seconds * 1_000
-    const all = await Promise.all(
-      Array.from({ length: connections }, () => new Connection(port, path, until).done),
-    )
+    const clients = Array.from({ length: connections }, () => new Connection(port, path, until))
+    const all = await Promise.all(clients.map(({ done }) => done))
     const elapsed = (performance.now() - begun) / 1_000
     const times = Float64Array.from(all.flat()).sort()
     const at = (share: number) => times[Math.floor((times.length - 1) * share)] ?? 0
-    return { requests: times.length, seconds: elapsed, p50: at(0.5), p99: at(0.99) }
+    const bytes = clients.reduce((sum, client) => sum + client.bytes, 0)
+    return { requests: times.length, seconds: elapsed, bytes, p50: at(0.5), p99: at(0.99) }
   },
 }
 
 serveCommands(commands)
 
-/** One client of HTTP/1.1 that knows answers with a `Content-Length` only. */
+/** One client of HTTP/1.1 that asks once at a time. */
 class Connection {
   readonly done: Promise<number[]>
+  /** Of the bodies of all answers, with the sizes of their chunks. */
+  bytes = 0
   readonly #times: number[] = []
   readonly #request: string
   readonly #until: number
   #asked = 0
-  /** Bytes of the answer that are still to come, or -1 within its head. */
-  #left = -1
-  #head = ''
+  #head: Buffer = Buffer.alloc(0)
+  #isBody = false
+  /** Bytes of the answer that are still to come; NaN where it is chunked. */
+  #left = 0
+  /** The last characters of a chunked answer. */
+  #tail = ''
   readonly #ending = Promise.withResolvers<number[]>()
 
   constructor(port: number, path: string, until: number) {
@@ -62,24 +67,31 @@ class Connection {
   }
 
   #read(socket: Bun.Socket, bytes: Buffer): void {
-    let body = bytes.length
-    if (this.#left < 0) {
-      this.#head += bytes.toString('latin1')
+    let body = bytes
+    if (!this.#isBody) {
+      this.#head = Buffer.concat([this.#head, bytes])
       const end = this.#head.indexOf('\r\n\r\n')
       if (end < 0) return
-      const length = /^content-length: (\d+)\r$/im.exec(this.#head.slice(0, end + 2))
-      if (!this.#head.startsWith('HTTP/1.1 200 ') || !length) {
-        this.#ending.reject(new Error(`Cannot ask: ${this.#head.slice(0, 300)}`))
+      const head = this.#head.toString('latin1', 0, end + 2)
+      if (!head.startsWith('HTTP/1.1 200 ')) {
+        this.#ending.reject(new Error(`Cannot ask: ${this.#head.toString('latin1', 0, 300)}`))
         socket.terminate()
         return
       }
-      this.#left = Number(length[1])
-      body = this.#head.length - end - 4
-      this.#head = ''
+      // Chunked where there is none: its last chunk is what ends it.
+      this.#left = Number(/^content-length: (\d+)\r$/im.exec(head)?.[1] ?? Number.NaN)
+      this.#isBody = true
+      body = this.#head.subarray(end + 4)
+      this.#head = Buffer.alloc(0)
     }
-    this.#left -= body
-    if (this.#left > 0) return
-    this.#left = -1
+    this.bytes += body.length
+    this.#left -= body.length
+    if (Number.isNaN(this.#left)) {
+      this.#tail = (this.#tail + body.toString('latin1', Math.max(0, body.length - 5))).slice(-5)
+      if (this.#tail !== '0\r\n\r\n') return
+    } else if (this.#left > 0) return
+    this.#isBody = false
+    this.#tail = ''
     const now = performance.now()
     this.#times.push(now - this.#asked)
     if (now < this.#until) {

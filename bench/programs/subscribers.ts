@@ -1,5 +1,6 @@
 /** Clients that cost next to nothing: raw sockets that count what they receive and keep none of it. */
 import { ChunkMeter } from './chunk-meter.ts'
+import { DataCounter } from './data-counter.ts'
 import { EventCounter } from './event-counter.ts'
 import { serveCommands } from './serve.ts'
 
@@ -11,6 +12,8 @@ interface Opening {
   readonly port: number
   readonly path: string
   readonly count: number
+  /** Default: text/event-stream. */
+  readonly accept?: 'application/x-ndjson'
 }
 
 /** When a client has all: at so many events, or at so many bytes. */
@@ -24,9 +27,9 @@ let openedAt = 0
 
 const commands = {
   /** Opens streams; resolves with their common beginning when all have their response's head. */
-  async open({ port, path, count }: Opening) {
+  async open({ port, path, count, accept }: Opening) {
     openedAt = performance.now()
-    streams = Array.from({ length: count }, () => new Stream(port, path))
+    streams = Array.from({ length: count }, () => new Stream(port, path, accept))
     await Promise.all(streams.map((stream) => stream.opened))
     return { cursor: streams[0]?.cursor ?? '' }
   },
@@ -71,13 +74,15 @@ class Stream {
   lastAt = 0
   #head = ''
   #isOpen = false
-  #counter: EventCounter | undefined
+  #counter: EventCounter | DataCounter | undefined
   #goal: Goal | undefined
   #socket: Bun.Socket | undefined
   readonly #opening = Promise.withResolvers<void>()
   readonly #reached = Promise.withResolvers<void>()
 
-  constructor(port: number, path: string) {
+  constructor(port: number, path: string, accept?: Opening['accept']) {
+    // Lines have no ids.
+    if (accept) this.#counter = new DataCounter()
     this.opened = this.#opening.promise
     this.#reached.promise.catch(() => {})
     const fail = (error: Error) => {
@@ -90,7 +95,8 @@ class Stream {
       socket: {
         open: (socket) => {
           this.#socket = socket
-          socket.write(`GET ${path} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n`)
+          const accepted = accept ?? 'text/event-stream'
+          socket.write(`GET ${path} HTTP/1.1\r\nHost: bench\r\nAccept: ${accepted}\r\n\r\n`)
         },
         data: (_, bytes) => (this.#isOpen ? this.#body(bytes) : this.#begin(bytes)),
         close: () => fail(new Error('Cannot receive: the server closed the connection')),
@@ -123,7 +129,7 @@ class Stream {
       return
     }
     this.cursor = /^kafka-cursor: (.*)$/im.exec(head)?.[1] ?? ''
-    if (this.cursor) this.#counter = new EventCounter(this.cursor)
+    if (this.cursor) this.#counter ??= new EventCounter(this.cursor)
     this.#isOpen = true
     this.#opening.resolve()
     const rest = Buffer.from(this.#head.slice(end + HEAD_END.length), 'latin1')

@@ -1,11 +1,13 @@
 /** One subscriber from `earliest` over a topic that was filled before. */
-import type { Figure } from '../figure.ts'
+import { npmTool } from '../../test/support/npm-tool.ts'
+import type { Child } from '../child.ts'
+import { type Figure, figure } from '../figure.ts'
 import type { Bare, BareSettings } from '../programs/bare.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Subscribers } from '../programs/subscribers.ts'
-import { alternate } from '../rounds.ts'
+import { alternate, medianOf } from '../rounds.ts'
 import { type Bench, PARTITIONS, type Scenario, SIZES, type Size } from '../scenario.ts'
-import { measure, READ_LIMIT_MS, readingFigures, teller } from './reading.ts'
+import { measure, READ_LIMIT_MS, type Reading, readingFigures, teller } from './reading.ts'
 
 const GOAL = 0.9
 
@@ -21,7 +23,7 @@ export const replay: Scenario = {
 
 async function runSize(bench: Bench, { label, bytes }: Size): Promise<Figure[]> {
   const large = bytes > 500
-  const records = (large ? 300_000 : 1_000_000) / (bench.quick ? 2 : 1)
+  const records = (large ? 300_000 : 2_000_000) / (bench.quick ? 2 : 1)
   const topic = await bench.topics.create(PARTITIONS, bytes)
   bench.say(`replay ${label}: filling a topic with ${records.toLocaleString('en-US')} records`)
   await bench.produce(topic, records)
@@ -29,6 +31,7 @@ async function runSize(bench: Bench, { label, bytes }: Size): Promise<Figure[]> 
   const gateway = bench.spawn<Gateway>('gateway')
   const client = bench.spawn<Subscribers>('subscribers')
   const bare = bench.spawn<Bare>('bare')
+  const node = bench.spawn<Bare>('bare', await npmTool('node'))
   const { brokers } = bench
   const { port } = await gateway.ask('serve', { brokers, topic: topic.name })
 
@@ -39,7 +42,7 @@ async function runSize(bench: Bench, { label, bytes }: Size): Promise<Figure[]> 
       await client.ask('close')
       return { records, rate: records / received.seconds }
     })
-  const loop = (settings: BareSettings) => async () => {
+  const loop = (settings: BareSettings, bare: Child<Bare>) => async () => {
     await bare.ask('open', { brokers, settings, from: topic.start, live: false })
     const reading = await measure(bare, async () => {
       const read = await bare.ask('read', { records }, READ_LIMIT_MS)
@@ -49,10 +52,24 @@ async function runSize(bench: Bench, { label, bytes }: Size): Promise<Figure[]> 
     return reading
   }
   const measured = await alternate(
-    { gateway: subscribe, ours: loop('ours'), defaults: loop('defaults') },
+    {
+      gateway: subscribe,
+      ours: loop('ours', bare),
+      defaults: loop('defaults', bare),
+      node: loop('ours', node),
+    },
     bench.quick ? 3 : 7,
     teller(bench, `replay ${label}`),
   )
-  await bench.stop(gateway, client, bare)
-  return readingFigures(`replay ${label}`, measured, GOAL)
+  await bench.stop(gateway, client, bare, node)
+  const rate = (readings: readonly Reading[]) => medianOf(readings, (one) => one.rate)
+  return [
+    ...readingFigures(`replay ${label}`, measured, GOAL),
+    figure(
+      `replay ${label}, beside Node's loop`,
+      'records/s',
+      rate(measured.gateway),
+      rate(measured.node),
+    ),
+  ]
 }

@@ -1,0 +1,80 @@
+/** Small polls as a consumer group, each of which takes the next records of a full topic. */
+import { type Figure, figure } from '../figure.ts'
+import type { Gateway } from '../programs/gateway.ts'
+import type { Memory } from '../programs/memory.ts'
+import type { Requests } from '../programs/requests.ts'
+import { alternate, medianOf } from '../rounds.ts'
+import { PARTITIONS, type Scenario } from '../scenario.ts'
+
+const RECORDS = 10
+const VALUE_BYTES = 100
+const CONNECTIONS = [1, 64]
+/** What no round takes in a second, so that it does not come to the end of the topic. */
+const MAX_REQUESTS = 20_000
+/** What can be produced at once: a batch for each partition. */
+const STEP = 10_000
+
+export const group: Scenario = {
+  name: 'group',
+  summary: `requests/s of GETs as a group, ${RECORDS} records each, to a handler that returns the same bytes`,
+  async run(bench) {
+    const topic = await bench.topics.create(PARTITIONS, VALUE_BYTES)
+    const gateway = bench.spawn<Gateway>('gateway')
+    const memory = bench.spawn<Memory>('memory')
+    const client = bench.spawn<Requests>('requests')
+    const { port } = await gateway.ask('serve', { brokers: bench.brokers, topic: topic.name })
+    const { port: memoryPort } = await memory.ask('serve')
+    const path = `/messages?max_records=${RECORDS}`
+    const url = `http://127.0.0.1:${port}${path}`
+    // A new group begins at the end of the topic, where it has to be before the first record is.
+    await memory.ask('keep', { url })
+
+    const seconds = bench.quick ? 1 : 3
+    const need = seconds * MAX_REQUESTS * RECORDS
+    let left = 0
+    const fill = async () => {
+      const missing = Math.ceil((need - left) / STEP) * STEP
+      await bench.produce(topic, missing)
+      left += missing
+    }
+    await fill()
+    await memory.ask('keep', { url })
+
+    const figures: Figure[] = []
+    for (const connections of CONNECTIONS) {
+      const name = `group GET, ${connections} connection${connections > 1 ? 's' : ''}`
+      const ask = async (server: typeof gateway | typeof memory, at: number, of: string) => {
+        const before = await server.usage()
+        const answered = await client.ask('ask', { port: at, path: of, connections, seconds })
+        const after = await server.usage()
+        return { ...answered, cpu: after.cpu - before.cpu }
+      }
+      const poll = async () => {
+        if (left < need) await fill()
+        const answered = await ask(gateway, port, path)
+        left -= answered.requests * RECORDS
+        if (left <= 0) throw new Error('Cannot measure polls: they came to the end of the topic')
+        return answered
+      }
+      const measured = await alternate(
+        { gateway: poll, memory: () => ask(memory, memoryPort, '/kept') },
+        bench.quick ? 3 : 7,
+        (who, round, one) =>
+          bench.say(
+            `  ${name} ${round}: ${who.padEnd(8)} ${Math.round(one.requests / one.seconds)} requests/s of ${Math.round(one.bytes / one.requests)} B, p99 ${one.p99.toFixed(2)} ms, ${((one.cpu / one.requests) * 1e6).toFixed(1)} µs of CPU each`,
+          ),
+      )
+      type Answered = (typeof measured.gateway)[number]
+      const pair = (of: (one: Answered) => number) =>
+        [medianOf(measured.gateway, of), medianOf(measured.memory, of)] as const
+      figures.push(
+        figure(name, 'requests/s', ...pair((one) => one.requests / one.seconds)),
+        figure(`${name}, p99`, 'ms', ...pair((one) => one.p99)),
+        figure(`${name}, CPU`, 'µs/request', ...pair((one) => (one.cpu / one.requests) * 1e6)),
+        figure(`${name}, answer`, 'B', ...pair((one) => one.bytes / one.requests)),
+      )
+    }
+    await bench.stop(gateway, memory, client)
+    return figures
+  },
+}
