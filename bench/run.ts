@@ -21,7 +21,7 @@ import { peers } from './scenarios/peers.ts'
 import { replay } from './scenarios/replay.ts'
 import { start } from './scenarios/start.ts'
 
-const LIMIT_MS = 40 * 60_000
+const LIMIT_MS = 60 * 60_000
 
 const scenarios: readonly Scenario[] = [
   replay,
