@@ -8,12 +8,20 @@ export interface Figure {
   /** The same of what it is held against. */
   readonly beside: number | null
   readonly ratio: number | null
-  /** What the ratio should be at least; null where there is none. */
+  /** What the ratio should be at least, or at most; null where there is none. */
   readonly goal: number | null
   readonly ok: boolean | null
+  /** Which of both; of no meaning without a goal. */
+  readonly isLimit: boolean
 }
 
-/** @param beside Undefined for a figure that stands for itself. */
+/** What `--json` writes of each. */
+export const WRITTEN = ['name', 'value', 'unit', 'beside', 'ratio', 'goal', 'ok']
+
+/**
+ * @param beside Undefined for a figure that stands for itself.
+ * @param goal What the ratio should be at least.
+ */
 export function figure(
   name: string,
   unit: string,
@@ -23,26 +31,32 @@ export function figure(
 ): Figure {
   const ratio = beside === undefined ? null : value / beside
   const ok = goal === null || ratio === null ? null : ratio >= goal
-  return { name, value, unit, beside: beside ?? null, ratio, goal, ok }
+  return { name, value, unit, beside: beside ?? null, ratio, goal, ok, isLimit: false }
 }
 
-/** A figure that is to stay below a limit: the ratio says how far it is from it. */
-export function limited(name: string, unit: string, value: number, limit: number): Figure {
-  const ok = value <= limit
-  return { name, value, unit, beside: limit, ratio: value / limit, goal: null, ok }
+/** @param goal What the ratio should be at most. */
+export function limited(
+  name: string,
+  unit: string,
+  value: number,
+  beside: number,
+  goal: number,
+): Figure {
+  const ratio = value / beside
+  return { name, value, unit, beside, ratio, goal, ok: ratio <= goal, isLimit: true }
 }
 
 const HEADINGS = ['figure', 'value', 'unit', 'beside', 'ratio', 'goal', '']
 
 /** As a table of Markdown, so that it goes into the documentation as it is. */
 export function tableOf(figures: readonly Figure[]): string {
-  const rows = figures.map(({ name, value, unit, beside, ratio, goal, ok }) => [
+  const rows = figures.map(({ name, value, unit, beside, ratio, goal, ok, isLimit }) => [
     name,
     short(value),
     unit,
     beside === null ? '' : short(beside),
     ratio === null ? '' : ratio.toFixed(2),
-    goal === null ? '' : `≥ ${goal}`,
+    goal === null ? '' : `${isLimit ? '≤' : '≥'} ${goal}`,
     ok === null ? '' : ok ? 'ok' : 'short',
   ])
   const widths = HEADINGS.map((heading, column) =>

@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { type Figure, tableOf } from './figure.ts'
+import { type Figure, tableOf, WRITTEN } from './figure.ts'
 import { Topics, withKafka } from './kafka.ts'
 import { type Options, readOptions, UsageError } from './options.ts'
 import { Bench, type Scenario } from './scenario.ts'
@@ -54,7 +54,7 @@ async function main(args: string[]): Promise<number> {
     const { figures, notes } = await withKafka((brokers) => runAll(brokers, options, interruption))
     console.log(`\n${machine()}\n\n${tableOf(figures)}`)
     if (notes.length > 0) console.log(`\n${notes.map((note) => `- ${note}`).join('\n')}`)
-    if (options.json) writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`)
+    if (options.json) writeFileSync(options.json, `${JSON.stringify(figures, WRITTEN, 2)}\n`)
     return 0
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)

@@ -67,7 +67,7 @@ async function bySubscribers(bench: Bench): Promise<Figure[]> {
     const name = `event to ${count.toLocaleString('en-US')}, CPU`
     const one = cpu(count)
     return count === SUBSCRIBERS.at(-1)
-      ? limited(name, 'µs/event', one, FLAT * cpu(count / 10))
+      ? limited(name, 'µs/event', one, cpu(count / 10), FLAT)
       : figure(name, 'µs/event', one)
   })
 }

@@ -1,5 +1,5 @@
 /** From a record's production to its event at the client, beside kcat on the same topic at the same time. */
-import { type Figure, figure } from '../figure.ts'
+import { type Figure, figure, limited } from '../figure.ts'
 import type { Crowd } from '../programs/crowd.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Kcat } from '../programs/kcat.ts'
@@ -43,9 +43,12 @@ export const latency: Scenario = {
         )
         for (const share of ['p50', 'p99', 'p999'] as const) {
           const label = `${name}, ${share === 'p999' ? 'p99.9' : share}`
-          const one = figure(label, 'ms', ours[share], isBeside ? theirs[share] : undefined)
           const hasLimit = share === 'p99' && perSecond === 1_000 && count === 1 && isBeside
-          figures.push(hasLimit ? { ...one, ok: (one.ratio as number) <= LIMIT } : one)
+          figures.push(
+            hasLimit
+              ? limited(label, 'ms', ours[share], theirs[share], LIMIT)
+              : figure(label, 'ms', ours[share], isBeside ? theirs[share] : undefined),
+          )
         }
       }
       await clients.ask('close')
