@@ -2,7 +2,7 @@ import { getLogger } from '@logtape/logtape'
 import { KafkaConsumeError } from '../src/errors.ts'
 import {
   headerEntry,
-  type PartitionOffset,
+  type Placed,
   type Producer,
   type ProducerRecord,
   type Writing,
@@ -27,7 +27,7 @@ const DISCONNECT_MS = 5_000
 /** What a client that is lost says of records that were not sent: librdkafka's `__PURGE_QUEUE`. */
 const OF_LOST = new Set([FATAL, -152])
 
-type Result = PartitionOffset | KafkaConsumeError
+type Result = Placed | KafkaConsumeError
 
 /**
  * Settings of a producer. But for `leader` it is idempotent: a retry neither doubles a record nor
@@ -217,7 +217,7 @@ export class ConfirmingProducer implements Producer {
       if (error) this.#fail(pending, error)
       else {
         const { topic, partition, offset } = report
-        pending.settle({ topic, partition, offset })
+        pending.settle({ topic, partition, offset: offset < 0 ? null : offset })
       }
     })
     try {

@@ -93,7 +93,10 @@ const newRecord = v.pipe(
 const written = v.object({
   topic: v.string(),
   partition: v.number(),
-  offset,
+  offset: v.pipe(
+    v.nullable(offset),
+    v.description('`null` where Kafka has the record and no longer says where'),
+  ),
 })
 
 const failure = v.object({

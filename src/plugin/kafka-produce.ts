@@ -9,7 +9,7 @@ import {
 import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import type { HistogramState } from '../ops/histogram.ts'
 import { type Defaults, invalid, recordsOfJson, recordsOfLines } from '../record/incoming.ts'
-import type { KafkaProblem, PartitionOffset, ProducerRecord } from '../stream/source.ts'
+import type { KafkaProblem, Placed, ProducerRecord } from '../stream/source.ts'
 import { describeError, errorAnswer } from './answers.ts'
 import { urlOf } from './client.ts'
 import type { ClusterStats } from './route.ts'
@@ -147,7 +147,7 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
 
 function answer(
   c: Context,
-  results: ReadonlyArray<PartitionOffset | KafkaConsumeError>,
+  results: ReadonlyArray<Placed | KafkaConsumeError>,
   show: boolean,
 ): Response {
   const records = results.map((result) =>

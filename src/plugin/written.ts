@@ -1,6 +1,6 @@
 import { type ErrorCode, KafkaConsumeError } from '../errors.ts'
 import { Histogram, type HistogramState } from '../ops/histogram.ts'
-import type { PartitionOffset, ProducerRecord } from '../stream/source.ts'
+import type { Placed, ProducerRecord } from '../stream/source.ts'
 
 /** How a request to write ended: all is confirmed, the client left, or the code of its first error. */
 export type WriteOutcome = 'OK' | 'ABORTED' | ErrorCode
@@ -27,7 +27,7 @@ export class Written {
   /** Kafka has answered for all records of a request. */
   answered(
     records: readonly ProducerRecord[],
-    results: ReadonlyArray<PartitionOffset | KafkaConsumeError>,
+    results: ReadonlyArray<Placed | KafkaConsumeError>,
     seconds: number,
   ): void {
     this.#confirmation.observe(seconds)

@@ -239,6 +239,14 @@ export type Acknowledgement = 'all' | 'leader'
  */
 export type Writing = Acknowledgement | 'each'
 
+/**
+ * Where a record was written. Without an offset where Kafka says only that it has the record: an
+ * answer was lost, as with a broker that fails, and the record was sent again.
+ */
+export interface Placed extends Omit<PartitionOffset, 'offset'> {
+  readonly offset: number | null
+}
+
 /** Writes records. But for `leader` each is written once, and in the order given within a partition. */
 export interface Producer {
   /**
@@ -248,7 +256,7 @@ export interface Producer {
    * @throws KafkaConsumeError when none was taken: TOO_MANY_RECORDS where others wait already, or
    * why Kafka cannot be reached.
    */
-  send(records: readonly ProducerRecord[]): Promise<Array<PartitionOffset | KafkaConsumeError>>
+  send(records: readonly ProducerRecord[]): Promise<Array<Placed | KafkaConsumeError>>
 }
 
 /** Which offsets are asked for: the first kept, the end, or the first at or after a time (ms since 1970). */

@@ -30,9 +30,9 @@ class FakeClient extends EventEmitter {
     }
     this.produced.push({ topic, opaque: rest[4] })
   }
-  report(error: { message: string; code: number } | null = null): void {
+  report(error: { message: string; code: number } | null = null, offset = 7): void {
     const { topic, opaque } = this.produced.shift() as { topic: string; opaque: unknown }
-    this.emit('delivery-report', error, { topic, partition: 0, offset: 7, opaque })
+    this.emit('delivery-report', error, { topic, partition: 0, offset, opaque })
   }
 }
 
@@ -51,6 +51,14 @@ function producerWith() {
 const record: ProducerRecord = { topic: 't', key: null, value: new Uint8Array(1_000) }
 
 describe('the producer', () => {
+  test('does not make an offset up where Kafka names none', async () => {
+    const { producer, clients } = producerWith()
+    const sending = producer.send([record])
+    await until(() => clients[0]?.produced.length === 1, 'the record to be handed over')
+    clients[0]?.report(null, -1001)
+    expect(await sending).toEqual([{ topic: 't', partition: 0, offset: null }])
+  })
+
   test('tells of every record of a batch by itself', async () => {
     const { producer, clients } = producerWith()
     const sending = producer.send([record, record, record])

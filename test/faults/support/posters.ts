@@ -10,7 +10,7 @@ const PAUSE = 5
 interface Answer {
   readonly records?: ReadonlyArray<{
     readonly partition?: number
-    readonly offset?: number
+    readonly offset?: number | null
     readonly failure?: object
   }>
 }
@@ -20,7 +20,7 @@ interface Answer {
  * of its own and once, whatever comes of it.
  */
 export class Posters implements AsyncDisposable {
-  /** Where a value was said to be, as `partition/offset`. */
+  /** Where a value was said to be, as `partition/offset`; `partition/?` where only that was said. */
   readonly confirmed = new Map<string, string>()
   /** Values that were handed to Kafka, which did not confirm them in time: they may be there. */
   readonly uncertain = new Set<string>()
@@ -63,7 +63,7 @@ export class Posters implements AsyncDisposable {
         const result = records?.[index]
         if (!result) this.refused.add(value)
         else if (result.failure) this.uncertain.add(value)
-        else this.confirmed.set(value, `${result.partition}/${result.offset}`)
+        else this.confirmed.set(value, `${result.partition}/${result.offset ?? '?'}`)
       }
       await sleep(PAUSE)
     }
