@@ -25,9 +25,8 @@ const log = getLogger(['hono-kafka-consume', 'group'])
 const READY_RECORDS = 1_000
 const READY_BYTES = 8 * 1024 * 1024
 /**
- * Milliseconds for which they wait for callers before partitions are paused: that throws away what
- * the client has fetched ahead, and it takes up to a second to fetch again. Membership is not
- * served meanwhile.
+ * Milliseconds for which they wait for callers before partitions are paused, which throws away what
+ * the client has fetched ahead. Membership is not served meanwhile.
  */
 const FULL_MS = 500
 /** Milliseconds for the group to assign partitions and for them to answer. */

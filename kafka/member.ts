@@ -24,6 +24,7 @@ const READ_WAIT_MS = 100
 /** The same while paused, when only changes of membership can come. */
 const PAUSED_WAIT_MS = 250
 const RETRY_MS = 1_000
+const ROUSE_TIMEOUT_MS = 1_000
 /** Milliseconds after which topics are looked at that may be others of the same names. */
 const LOOK_MS = 5_000
 const SEEK_TIMEOUT_MS = 2_000
@@ -34,6 +35,8 @@ const CLOSING_MS = 5_000
 
 const NO_IDS: ReadonlyMap<string, string> = new Map()
 
+/** What the protocol's ListOffsets calls the end. */
+const LATEST = -1
 /** librdkafka's `rd_kafka_resp_err_t`. */
 const ASSIGN = -175
 const REVOKE = -174
@@ -258,17 +261,35 @@ export class Member implements Watched {
 
   /** Stops or goes on fetching; membership is served in any case. */
   pause(pause: boolean): void {
-    if (pause !== this.#paused) this.#setPaused(pause)
+    if (pause === this.#paused) return
+    this.#setPaused(pause)
+    if (!pause) this.#rouse()
   }
 
   #setPaused(pause: boolean): void {
-    const partitions = [...this.#owned.values()].map(({ topic, partition }) => ({
-      topic,
-      partition,
-    }))
+    const partitions = this.#places()
     if (pause) this.#consumer?.pause(partitions)
     else this.#consumer?.resume(partitions)
     this.#paused = pause
+  }
+
+  /**
+   * The client's threads may sleep for up to a second while there is nothing to fetch, and `resume`
+   * does not wake them; a question to the leaders of the partitions does.
+   */
+  #rouse(): void {
+    const consumer = this.#consumer
+    const asked = this.#places().map((place) => ({ ...place, offset: LATEST }))
+    if (!consumer || asked.length === 0) return
+    call('Cannot rouse the client', (done) =>
+      consumer.offsetsForTimes(asked, ROUSE_TIMEOUT_MS, done as never),
+    ).catch(() => {
+      // They wake by themselves, only later.
+    })
+  }
+
+  #places(): Partition[] {
+    return [...this.#owned.values()].map(({ topic, partition }) => ({ topic, partition }))
   }
 
   /** Whether every partition is read up to its end, as of the last fetch. */

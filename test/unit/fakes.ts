@@ -287,6 +287,11 @@ export class FakeConsumer {
     this.calls.push('resume')
   }
 
+  offsetsForTimes(_: unknown, __: number, done: (error: unknown, found: unknown[]) => void): void {
+    this.calls.push('offsetsForTimes')
+    done(null, [])
+  }
+
   seek(place: PartitionOffset, _: number, done: (error: unknown) => void): void {
     this.positions.push(place)
     this.calls.push('seek')

@@ -345,10 +345,13 @@ describe('the ready buffer of a group', () => {
     expect(got).toEqual(Array.from({ length: 5_000 }, (_, offset) => offset))
     await until(() => consumer.committed(0) === 5_000, 'all to be committed')
     expect(consumer.paused.size).toBe(0)
+    // Without a question the client would sleep on for up to a second.
+    const resumed = consumer.calls.lastIndexOf('resume')
+    expect(consumer.calls.slice(resumed)).toContain('offsetsForTimes')
     expect(Math.max(...consumer.limits)).toBeLessThanOrEqual(1_000)
   })
 
-  test('while callers come, nothing is paused: to fetch again would take a second', async () => {
+  test('while callers come, nothing is paused: what is fetched ahead would be lost', async () => {
     await using member = await new Member().with(...some(0, 20_000))
     const { consumer } = member
     const pauses: number[] = []
