@@ -241,13 +241,15 @@ export class Group implements GroupSession {
       this.#member.pause(true)
     }
     const limit = Math.max(1, Math.min(READY_RECORDS, capacity - this.#ready.length))
+    // It may be resumed while that read goes on, which waits for nothing all the same.
+    const { isPaused } = this.#member
     const read = await this.#member.read(limit)
     const { isReady, isChanging } = this.#member
     if (isReady && !isChanging) {
       this.#readyAt = performance.now()
       this.#told = undefined
     } else if (performance.now() - this.#readyAt > STUCK_MS) throw tooLate()
-    this.#drained = !this.#member.isPaused && read < limit
+    this.#drained = !isPaused && read < limit
     this.#changes.announce()
     this.#serve()
   }
@@ -284,6 +286,8 @@ export class Group implements GroupSession {
       records.set(record, owned)
     }
     this.#changes.announce()
+    // At once, not after the read that goes on: paused, that one waits for nothing.
+    this.#member.pause(false)
     const gaps = this.#member.takeGaps()
     return new HandedOut({ records, gaps, partitions: this.#member.states() }, this.#dealer)
   }

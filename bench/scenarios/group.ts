@@ -9,7 +9,6 @@ import { PARTITIONS, type Scenario } from '../scenario.ts'
 const RECORDS = 10
 const VALUE_BYTES = 100
 const CONNECTIONS = [1, 64]
-const WARM_SECONDS = 1.5
 /** What no round takes in a second, so that it does not come to the end of the topic. */
 const MAX_REQUESTS = 20_000
 /** What can be produced at once: a batch for each partition. */
@@ -31,7 +30,7 @@ export const group: Scenario = {
     await memory.ask('keep', { url })
 
     const seconds = bench.quick ? 1 : 3
-    const need = (WARM_SECONDS + seconds) * MAX_REQUESTS * RECORDS
+    const need = seconds * MAX_REQUESTS * RECORDS
     let left = 0
     const fill = async () => {
       const missing = Math.ceil((need - left) / STEP) * STEP
@@ -52,11 +51,8 @@ export const group: Scenario = {
       }
       const poll = async () => {
         if (left < need) await fill()
-        // A group that nobody asked for half a second has paused, and takes a second to go on.
-        const asked = { port, path, connections, seconds: WARM_SECONDS }
-        const unmeasured = await client.ask('ask', asked)
         const answered = await ask(gateway, port, path)
-        left -= (unmeasured.requests + answered.requests) * RECORDS
+        left -= answered.requests * RECORDS
         if (left <= 0) throw new Error('Cannot measure polls: they came to the end of the topic')
         return answered
       }

@@ -648,6 +648,7 @@ describe('a member of which nothing comes', () => {
   test('what waits for callers, or for Kafka, is no stop', async () => {
     await using member = await Member.watched().with(...some(0, 1_500))
     member.kept.set(0, [0, 1_500])
+    member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 1_500 })
     await until(() => member.consumer.paused.size === 2, 'a full buffer')
     await sleep(800)
     member.offsetsError = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot: no broker')
