@@ -2,6 +2,7 @@
 import { npmTool } from '../../test/support/npm-tool.ts'
 import type { Child } from '../child.ts'
 import { type Figure, figure } from '../figure.ts'
+import type { Topic } from '../kafka.ts'
 import type { Bare, BareSettings } from '../programs/bare.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Subscribers } from '../programs/subscribers.ts'
@@ -51,16 +52,19 @@ async function runSize(bench: Bench, { label, bytes }: Size): Promise<Figure[]> 
     await bare.ask('close')
     return reading
   }
-  const measured = await alternate(
-    {
-      gateway: subscribe,
-      ours: loop('ours', bare),
-      defaults: loop('defaults', bare),
-      node: loop('ours', node),
-    },
-    bench.quick ? 3 : 7,
-    teller(bench, `replay ${label}`),
-  )
+  const sides = {
+    gateway: subscribe,
+    ours: loop('ours', bare),
+    defaults: loop('defaults', bare),
+    node: loop('ours', node),
+  }
+  const kcat = () => readByKcat(brokers, topic, records)
+  const rounds = bench.quick ? 3 : 7
+  const tell = teller(bench, `replay ${label}`)
+  type Measured = Record<keyof typeof sides, Reading[]> & { kcat?: Reading[] }
+  const measured: Measured = Bun.which('kcat')
+    ? await alternate({ ...sides, kcat }, rounds, tell)
+    : await alternate(sides, rounds, tell)
   await bench.stop(gateway, client, bare, node)
   const rate = (readings: readonly Reading[]) => medianOf(readings, (one) => one.rate)
   return [
@@ -71,5 +75,42 @@ async function runSize(bench: Bench, { label, bytes }: Size): Promise<Figure[]> 
       rate(measured.gateway),
       rate(measured.node),
     ),
+    ...(measured.kcat
+      ? [
+          figure(
+            `replay ${label}, beside kcat`,
+            'records/s',
+            rate(measured.gateway),
+            rate(measured.kcat),
+          ),
+        ]
+      : []),
   ]
+}
+
+/** Its default settings; what it prints goes nowhere. */
+async function readByKcat(brokers: string, topic: Topic, records: number): Promise<Reading> {
+  const argv = [
+    'kcat',
+    '-C',
+    '-q',
+    '-b',
+    brokers,
+    '-t',
+    topic.name,
+    '-o',
+    'beginning',
+    '-c',
+    `${records}`,
+  ]
+  const begun = performance.now()
+  const child = Bun.spawn(argv, { stdin: 'ignore', stdout: 'ignore', stderr: 'inherit' })
+  const late = setTimeout(() => child.kill(), READ_LIMIT_MS)
+  const code = await child.exited
+  clearTimeout(late)
+  if (code !== 0) throw new Error(`Cannot read by kcat: it ended with ${code}`)
+  const seconds = (performance.now() - begun) / 1_000
+  // In microseconds, as a bigint in Bun's newer versions.
+  const cpu = Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1e6
+  return { rate: records / seconds, cpu: (cpu / records) * 1e6 }
 }
