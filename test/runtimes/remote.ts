@@ -46,8 +46,13 @@ async function startProcess(argv: string[]): Promise<Process> {
   )
   const url = `http://127.0.0.1:${port()}`
   const ask = async (method: string, path: string, body?: unknown): Promise<Response> => {
-    const init = { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
-    const response = await fetch(`${url}${path}`, init)
+    // A connection of its own: Node closes those that were idle for five seconds, and a request that
+    // is under way on one just then is not repeated.
+    const response = await fetch(`${url}${path}`, {
+      method,
+      keepalive: false,
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
     if (response.ok) return response
     throw new Error(`${method} ${path} of ${argv[0]}: ${await response.text()}\n${said}`)
   }

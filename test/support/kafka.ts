@@ -37,6 +37,9 @@ export interface BrokerKind {
 /** The partitions that every test topic has, unless a test asks for others. */
 export const PARTITIONS = 4
 
+/** How long a new topic may take until it can be written and read. */
+const READY_MS = 20_000
+
 interface Pending {
   resolve(produced: Produced): void
   reject(error: Error): void
@@ -145,18 +148,14 @@ export class TestKafka {
   async createAnew(topic: string, partitions = PARTITIONS): Promise<void> {
     await this.deleteTopic(topic)
     // It is gone some moments later.
-    await until(
-      () =>
-        this.#create(topic, partitions, 1).then(
-          () => true,
-          () => false,
-        ),
+    await this.#untilTrue(
+      () => this.#create(topic, partitions, 1).then(() => true),
       `topic ${topic} to be created anew`,
     )
     await this.#ready(topic, partitions)
     // Until a broker takes note of both, it writes to the old one, and deletes that afterwards.
     for (let partition = 0; partition < partitions; partition += 1) {
-      await until(
+      await this.#untilTrue(
         async () => (await this.watermarks(topic, partition)).highOffset === 0,
         `${topic}/${partition} to be empty`,
       )
@@ -184,21 +183,22 @@ export class TestKafka {
   }
 
   async #ready(topic: string, partitions: number): Promise<void> {
-    await until(
+    await this.#untilTrue(
       async () => (await this.leaders(topic)).filter((id) => id >= 0).length === partitions,
       `a leader of each partition of ${topic}`,
     )
     // A broker may still refuse, for some milliseconds, to be the leader that it was named as.
     for (let partition = 0; partition < partitions; partition += 1) {
-      await until(
-        () =>
-          this.watermarks(topic, partition).then(
-            () => true,
-            () => false,
-          ),
+      await this.#untilTrue(
+        async () => (await this.watermarks(topic, partition)).highOffset >= 0,
         `an answer of ${topic}/${partition}`,
       )
     }
+  }
+
+  /** Asks a broker that may not know yet, or be too busy to answer in time. */
+  #untilTrue(holds: () => Promise<boolean>, what: string): Promise<void> {
+    return until(() => holds().catch(() => false), what, READY_MS)
   }
 
   /** The ids of the brokers that lead the partitions, in their order; -1 for none. */
