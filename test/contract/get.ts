@@ -592,6 +592,31 @@ export function describeGet(target: () => Target): void {
         expect(places(await route.drain(1))).toEqual(places(written))
       }
     })
+
+    test('a caller that leaves before its request was read takes no records', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+        consumerGroup: manual(),
+      })
+      await route.records({ timeout: 0 })
+      for (const n of range(0, 20)) {
+        const written = await kafka.produce(topic, [{ partition: n % 4, value: 'v' }])
+        // The group has it ready, and answers at once.
+        await until(async () => {
+          const { groups } = await route.stats()
+          const ends = groups[0]?.partitions.map(({ end }) => end) ?? []
+          return ends.reduce((sum, end) => sum + Math.max(end, 0), 0) === n + 1
+        }, 'the group to read ahead')
+        await route.whileBlocked(async () => {
+          await using leaver = await RawClient.open(route.url())
+          if (n % 2 === 0) leaver.reset()
+        })
+        expect(places(await route.drain(1))).toEqual(places(written))
+      }
+    })
   })
 
   describe.concurrent('GET, reading from a cursor', () => {

@@ -1,11 +1,15 @@
 /**
  * What serves handlers for the tests, on whichever runtime it was started. It is told what to do over
  * HTTP: `POST /routes` mounts a handler at `/N/messages`, `GET` and `DELETE /routes/N` ask of it and
- * end it. The process lives until the one who started it closes its input, or is gone.
+ * end it, `POST /block` keeps the process from all else while a file is there. The process lives until
+ * the one who started it closes its input, or is gone.
  */
+import { existsSync, writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { type Handler, Hono } from 'hono'
 import type { KafkaConsumeOptions, kafkaConsume } from '../../src/index.ts'
+
+const BLOCK_LIMIT_MS = 10_000
 
 /** @param consume The runtime's own: of the sources, or of the package. */
 export function hostApp(consume: typeof kafkaConsume): Hono {
@@ -21,6 +25,15 @@ export function hostApp(consume: typeof kafkaConsume): Hono {
     .get('/routes/:id', (c) => c.json(handlerOf(c.req.param('id')).stats()))
     .delete('/routes/:id', async (c) => {
       await handlerOf(c.req.param('id')).close()
+      return c.body(null, 204)
+    })
+    .post('/block', async (c) => {
+      const { file } = await c.req.json<{ file: string }>()
+      writeFileSync(file, '')
+      const until = performance.now() + BLOCK_LIMIT_MS
+      while (existsSync(file) && performance.now() < until) {
+        // Nothing else happens.
+      }
       return c.body(null, 204)
     })
     .all('/:id/messages', read)

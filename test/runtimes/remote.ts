@@ -62,6 +62,7 @@ async function startProcess(argv: string[]): Promise<Process> {
       return {
         url: `${url}/${id}`,
         stats: async () => (await ask('GET', `/routes/${id}`)).json() as Promise<RouteStats>,
+        block: async (file) => void (await ask('POST', '/block', { file })),
         end: async () => void (await ask('DELETE', `/routes/${id}`)),
         close: async () => {},
       }

@@ -1,6 +1,10 @@
+import { existsSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Hono } from 'hono'
 import { type KafkaConsumeOptions, kafkaConsume, type RouteStats } from '../../src/index.ts'
 import type { TestKafka } from './kafka.ts'
+import { uniqueName } from './names.ts'
 import { serve } from './server.ts'
 import { SseClient, type StreamedRecord } from './sse.ts'
 import { until, within } from './wait.ts'
@@ -53,6 +57,8 @@ function search(query: Query): string {
 export interface Mounted {
   readonly url: string
   stats(): Promise<RouteStats>
+  /** Keeps its process from all else: makes a file, until it is removed. Absent where that is ours. */
+  block?(file: string): Promise<void>
   /** Ends the handler; its server answers on. */
   end(): Promise<void>
   /** Ends the server, too. */
@@ -95,6 +101,16 @@ export class Route implements AsyncDisposable {
 
   stats(): Promise<RouteStats> {
     return this.#mounted.stats()
+  }
+
+  /** Does something of which the server is to learn all at once. */
+  async whileBlocked(work: () => Promise<void>): Promise<void> {
+    const file = join(tmpdir(), uniqueName('blocked'))
+    const blocked = this.#mounted.block?.(file)
+    if (blocked) await until(() => existsSync(file), 'the server to be blocked')
+    await work()
+    rmSync(file, { force: true })
+    await blocked
   }
 
   url(query: Query = {}): string {
