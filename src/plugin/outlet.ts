@@ -1,7 +1,7 @@
 /** Where a stream is written. */
 export interface Outlet<Frames> {
-  /** Resolves when the runtime has taken them and may be given more. */
-  write(frames: Frames): Promise<unknown>
+  /** Resolves when the runtime has taken them and may be given more; nothing where it has at once. */
+  write(frames: Frames): Promise<unknown> | undefined
   onAbort(listener: () => void): void
   abort(): void
 }
@@ -28,10 +28,10 @@ export class BodyOutlet implements Outlet<Uint8Array>, UnderlyingDefaultSource<U
     this.body = new ReadableStream(this, ON_DEMAND)
   }
 
-  write(bytes: Uint8Array): Promise<void> {
+  write(bytes: Uint8Array): Promise<void> | undefined {
     if (this.#wanted) {
       this.#enqueue(bytes)
-      return Promise.resolve()
+      return undefined
     }
     return new Promise((resolve) => {
       this.#give = () => {

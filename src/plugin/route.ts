@@ -69,10 +69,21 @@ export type StreamForm = 'event-stream' | 'ndjson' | 'websocket'
 /** An open stream, to be ended from outside. */
 export interface OpenStream {
   readonly form: StreamForm
-  /** Called again and again, for what is to be done in time: one timer serves all streams. */
-  beat?(): void
+  /**
+   * Called again and again, for what is to be done in time: one timer serves all streams.
+   *
+   * @param now `performance.now()`.
+   */
+  beat?(now: number): void
   /** Ends it after its last whole event; resolves when it has ended. */
   end(): Promise<void>
+}
+
+/** A time in which records cannot be had. */
+export interface Outage {
+  readonly problem: KafkaProblem
+  /** In `performance.now()`'s time: the clock may be set while Kafka is away. */
+  readonly since: number
 }
 
 const MAX_BEAT_MS = 250
@@ -90,6 +101,7 @@ export class Route {
   readonly #places: Places
   readonly #allPlaces: Places | undefined
   #beating: ReturnType<typeof setInterval> | undefined
+  #outage: Outage | undefined
   readonly figures = new Figures()
   readonly kept = new KeptAnswers()
 
@@ -161,6 +173,11 @@ export class Route {
     return this.#leased?.source.problem() ?? this.#leased?.feed.problem()
   }
 
+  /** That records cannot be had, as of the last beat of the open streams. */
+  get outage(): Outage | undefined {
+    return this.#outage
+  }
+
   /** What a group read has failed for a moment ago, though Kafka was there. */
   groupProblem(): KafkaProblem | undefined {
     return this.#leased?.feed.preparation?.failure()
@@ -190,9 +207,15 @@ export class Route {
 
   opened(stream: OpenStream): void {
     this.#streams.add(stream)
-    this.#beating ??= setInterval(() => {
-      for (const open of this.#streams) open.beat?.()
-    }, this.beatInterval)
+    this.#beating ??= setInterval(() => this.#beat(), this.beatInterval)
+  }
+
+  /** What is the same for all streams is looked at once: there may be as many beats as records. */
+  #beat(): void {
+    const now = performance.now()
+    const problem = this.problem()
+    this.#outage = problem && { problem, since: this.#outage?.since ?? now }
+    for (const open of this.#streams) open.beat?.(now)
   }
 
   ended(stream: OpenStream): void {
@@ -200,6 +223,7 @@ export class Route {
     if (this.#streams.size > 0) return
     clearInterval(this.#beating)
     this.#beating = undefined
+    this.#outage = undefined
   }
 
   /** Milliseconds between the beats of a stream. */

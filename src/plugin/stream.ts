@@ -6,7 +6,7 @@ import { linesOf } from '../record/body.ts'
 import { isPicky } from '../record/filter.ts'
 import type { Format } from '../record/format.ts'
 import { shownIn } from '../stream/shown.ts'
-import type { Gap, KafkaProblem } from '../stream/source.ts'
+import type { Gap } from '../stream/source.ts'
 import type { Part, Subscription } from '../stream/subscription.ts'
 import { negotiate } from './accept.ts'
 import { describeError } from './answers.ts'
@@ -20,6 +20,7 @@ import { ReadTrace } from './trace.ts'
 
 /** Bytes per write: large enough to be cheap, small enough that a client's abort is noticed soon. */
 const WRITE_BYTES = 256 * 1024
+const LIMITS = { records: Infinity, bytes: WRITE_BYTES }
 /** What waits to be sent is a part of a chunk and holds all of it in memory: larger ones are copied. */
 const MAX_HELD_BYTES = 2 * WRITE_BYTES
 /** How long a write may take until its stream lets go of the ring. */
@@ -183,8 +184,6 @@ export class LiveStream implements OpenStream {
   #due = Infinity
   /** When it has gone on long enough, in `performance.now()`'s time. */
   readonly #last: number
-  /** In `performance.now()`'s time: the clock may be set while Kafka is away. */
-  #awaySince: number | undefined
 
   constructor(
     c: Context,
@@ -240,23 +239,23 @@ export class LiveStream implements OpenStream {
       const preamble = wire.preamble(this.#subscription.hasGaps ? undefined : this.cursor)
       if (preamble) await this.#write(stream, wire, preamble)
       while (!this.#ending && performance.now() < this.#last) {
-        const part = await this.#subscription.next({ records: Infinity, bytes: WRITE_BYTES })
+        let part = this.#subscription.take(LIMITS)
+        if (!part && !this.#subscription.isAtEnd) part = await this.#subscription.next(LIMITS)
         if (this.#ending) break
         if (part) {
           if ('gap' in part) {
             this.#route.figures.gaps++
             await this.#write(stream, wire, wire.gap(part.gap, part.cursor))
           } else {
-            await this.#write(
-              stream,
-              wire,
-              wire.records(shownIn(part, this.#format), () => this.cursor),
-            )
+            const frames = wire.records(shownIn(part, this.#format), () => this.cursor)
+            const writing = this.#write(stream, wire, frames)
+            // What is taken at once is not waited for: with many streams, that is all they do.
+            if (writing) await writing
             this.#count(part)
           }
           continue
         }
-        this.#failWhenAway()
+        this.#failInOutage()
         this.#due = Math.min(this.#written + heartbeat, this.#last)
         if (performance.now() < this.#due) await this.#subscription.wait()
         else {
@@ -306,11 +305,18 @@ export class LiveStream implements OpenStream {
   }
 
   /** Resolves when the runtime has taken the frames, or when the stream is given up. */
-  #write<Frames>(stream: Outlet<Frames>, wire: Wire<Frames>, frames: Frames): Promise<void> {
+  #write<Frames>(
+    stream: Outlet<Frames>,
+    wire: Wire<Frames>,
+    frames: Frames,
+  ): Promise<void> | undefined {
     const bytes = wire.bytes(frames)
-    this.#writing = performance.now()
     this.#route.figures.sent.stream.bytes += bytes
     if (this.#exchange) this.#exchange.bytes += bytes
+    this.#written = performance.now()
+    const writing = stream.write(frames)
+    if (!writing) return undefined
+    this.#writing = this.#written
     return new Promise<void>((resolve) => {
       const done = () => {
         this.#giveUp = undefined
@@ -319,19 +325,16 @@ export class LiveStream implements OpenStream {
         resolve()
       }
       this.#giveUp = done
-      void stream.write(frames).then(done, done)
+      void writing.then(done, done)
     })
   }
 
-  beat(): void {
-    this.#lookAtKafka()
-    const now = performance.now()
+  beat(now: number): void {
     if (now >= this.#due) this.#subscription.wake()
     // A stalled write is the only sign of a client that is there and does not read.
-    const { writeDeadline } = this.#route.options
     if (this.#writing === undefined) return
     if (now - this.#writing > STALL_MS) this.#subscription.pause()
-    if (now - this.#writing < writeDeadline) return
+    if (now - this.#writing < this.#route.options.writeDeadline) return
     this.#route.figures.silent++
     this.#ending = true
     // Bun closes the connection when its timeout has passed, whatever is still queued for it.
@@ -340,21 +343,11 @@ export class LiveStream implements OpenStream {
     this.#giveUp?.()
   }
 
-  /** Looks whether Kafka is away, and remembers since when. */
-  #lookAtKafka(): KafkaProblem | undefined {
-    const problem = this.#route.problem()
-    if (!problem) this.#awaySince = undefined
-    else this.#awaySince ??= performance.now()
-    return problem
-  }
-
-  #failWhenAway(): void {
-    const problem = this.#lookAtKafka()
-    if (!problem || performance.now() - (this.#awaySince as number) < OUTAGE_GRACE_MS) return
-    throw new KafkaConsumeError(problem.code, problem.message, {
-      detail: problem.detail,
-      retryable: true,
-    })
+  #failInOutage(): void {
+    const { outage } = this.#route
+    if (!outage || performance.now() - outage.since < OUTAGE_GRACE_MS) return
+    const { code, message, detail } = outage.problem
+    throw new KafkaConsumeError(code, message, { detail, retryable: true })
   }
 
   /** Sets Bun's timeout of this request in seconds, where Bun serves it (`app.fetch(request, server)`). */
@@ -375,8 +368,12 @@ const events: Wire<Uint8Array> = {
     return encoder.encode(`${retryField(1_000)}${id}\n`)
   },
   records: ({ chunk, begin, end }) => {
-    const frames = chunk.bytes.subarray(chunk.starts[begin], chunk.starts[end])
-    return frames.buffer.byteLength > MAX_HELD_BYTES ? frames.slice() : frames
+    const { bytes, starts } = chunk
+    const [from, to] = [starts[begin] as number, starts[end] as number]
+    const isLarge = bytes.buffer.byteLength > MAX_HELD_BYTES
+    if (isLarge) return bytes.slice(from, to)
+    // A crowd is sent the same object.
+    return from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to)
   },
   gap: (gap, cursor) =>
     encoder.encode(`event: gap\nid: ${cursor}\ndata: ${JSON.stringify(gap)}\n\n`),

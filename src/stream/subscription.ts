@@ -155,10 +155,12 @@ export class Subscription {
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
   async next(limits: PartLimits): Promise<Part | undefined> {
-    if (!(await this.fill(limits.records))) return undefined
-    const gap = this.#gaps.shift()
-    if (gap) return { gap, cursor: this.cursor.toString() }
-    return this.#rest && this.#take(this.#rest, limits)
+    return (await this.fill(limits.records)) ? this.#takeReady(limits) : undefined
+  }
+
+  /** The same without asking Kafka: what the ring has, which is all that readers at its end need. */
+  take(limits: PartLimits): Part | undefined {
+    return this.#isReady() ? this.#takeReady(limits) : undefined
   }
 
   /**
@@ -170,7 +172,7 @@ export class Subscription {
    */
   async fill(records: number): Promise<boolean> {
     while (!this.#stopped) {
-      if (this.#gaps.length > 0 || this.#rest) return true
+      if (this.#isReady()) return true
       const { succession, failure } = this.#tail
       if (this.#sequence === undefined) {
         if (failure) throw failure
@@ -186,14 +188,31 @@ export class Subscription {
       } else if (this.#tail.isGone(this.#sequence)) {
         this.#leaveRing()
         this.#replays.fellBehind()
-      } else if (!this.#readRing(this.#sequence)) {
+      } else {
         if (failure) throw failure
         if (!succession) return false
+        this.#skip(this.#gapsAt(this.#sequence))
         this.#leaveRing()
         this.#goOver(succession, succession.entered)
       }
     }
     return false
+  }
+
+  /** Whether something is to be taken; the ring is read for that. */
+  #isReady(): boolean {
+    while (!this.#stopped) {
+      if (this.#gaps.length > 0 || this.#rest) return true
+      if (this.#sequence === undefined || this.#tail.isGone(this.#sequence)) return false
+      if (!this.#readRing(this.#sequence)) return false
+    }
+    return false
+  }
+
+  #takeReady(limits: PartLimits): Part | undefined {
+    const gap = this.#gaps.shift()
+    if (gap) return { gap, cursor: this.cursor.toString() }
+    return this.#rest && this.#takeFrom(this.#rest, limits)
   }
 
   /**
@@ -256,7 +275,7 @@ export class Subscription {
     return this.#stopping.signal
   }
 
-  #take(rest: { chunk: Chunk; begin: number }, limits: PartLimits): Part {
+  #takeFrom(rest: { chunk: Chunk; begin: number }, limits: PartLimits): Part {
     const { chunk, begin } = rest
     const last = chunk.offsets.length
     let end = Math.min(last, begin + limits.records)
@@ -325,7 +344,6 @@ export class Subscription {
     const chunk = this.#tail.chunk(sequence)
     if (!chunk) {
       this.#tail.passed(sequence)
-      if (this.#tail.succession) this.#skip(this.#gapsAt(sequence))
       this.#followHead(sequence)
       return false
     }
@@ -342,7 +360,7 @@ export class Subscription {
   }
 
   /** What was lost before a chunk, as far as it concerns this reader. */
-  #gapsAt(sequence: number): Gap[] {
+  #gapsAt(sequence: number): readonly Gap[] {
     return this.#tail.gapsBefore(sequence).filter(({ topic, partition, to, reason }) => {
       const index = this.cursor.table.indexOf(topic, partition)
       return reason === 'out-of-range' || to > (this.cursor.vector[index] as number)

@@ -31,6 +31,8 @@ export interface Succession {
   readonly entered: ReadonlySet<string>
 }
 
+const NO_GAPS: readonly Gap[] = []
+
 /**
  * Follows the end of topics with one consumer, for any number of readers, and keeps the newest
  * records in a ring of chunks with a byte budget.
@@ -58,7 +60,7 @@ export class Tail {
   /** Bytes of the chunks that the foremost reader has not taken yet. */
   #ahead = 0
   #foremost = 0
-  readonly #waiting = new Set<() => void>()
+  #waiting = new Set<() => void>()
   readonly #gaps: Array<{ readonly sequence: number; readonly gap: Gap }> = []
   /** Readers inside the ring. */
   #attached = 0
@@ -212,7 +214,8 @@ export class Tail {
   }
 
   /** What was lost before a chunk: announced to the readers that reach it. */
-  gapsBefore(sequence: number): Gap[] {
+  gapsBefore(sequence: number): readonly Gap[] {
+    if (this.#gaps.length === 0) return NO_GAPS
     return this.#gaps.filter((entry) => entry.sequence === sequence).map((entry) => entry.gap)
   }
 
@@ -402,8 +405,8 @@ export class Tail {
 
   #wake(): void {
     this.#moment = {}
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
+    const waiting = this.#waiting
+    this.#waiting = new Set()
     for (const wake of waiting) wake()
   }
 
