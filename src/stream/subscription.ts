@@ -6,7 +6,7 @@ import { type Chunk, encodeChunk, framing, selectFrom } from './chunk.ts'
 import { Cursor, type PartitionTable } from './cursor.ts'
 import type { Replays } from './replays.ts'
 import type { Batch, Gap, Reader } from './source.ts'
-import { isAtOrBelow, type Succession, type Tail } from './tail.ts'
+import { isAtOrBelow, type RingReader, type Succession, type Tail } from './tail.ts'
 
 /** Records per read of a replay, and how long such a read waits for a first one. */
 const REPLAY_LIMIT = 1_000
@@ -62,7 +62,7 @@ export interface SubscriptionSetup {
  * Where a tail is succeeded by another one, for other partitions, the reader takes what is left in
  * its ring and goes over at its end. Partitions that are new to it are read from their beginning.
  */
-export class Subscription {
+export class Subscription implements RingReader {
   #cursor: Cursor
   #tail: Tail
   readonly #replays: Replays
@@ -85,7 +85,9 @@ export class Subscription {
   #rest: { chunk: Chunk; begin: number } | undefined
   readonly #gaps: Gap[] = []
   readonly #onClose: () => void
-  #wake: (() => void) | undefined
+  /** Ends the wait that goes on. */
+  #waking: (() => void) | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
   #stopped = false
   /** Made when something is to be told of the stop: most readers never need it. */
   #stopping: AbortController | undefined
@@ -223,16 +225,9 @@ export class Subscription {
   wait(milliseconds?: number): Promise<void> {
     if (this.#stopped || !this.isAtEnd) return Promise.resolve()
     return new Promise((resolve) => {
-      const timer =
-        milliseconds === undefined ? undefined : setTimeout(() => this.#wake?.(), milliseconds)
-      const wake = () => {
-        clearTimeout(timer)
-        this.#tail.forget(wake)
-        this.#wake = undefined
-        resolve()
-      }
-      this.#wake = wake
-      this.#tail.onNext(wake)
+      this.#waking = resolve
+      if (milliseconds === undefined) return
+      this.#timer = setTimeout(() => this.wake(), milliseconds)
     })
   }
 
@@ -252,12 +247,17 @@ export class Subscription {
   stop(): void {
     this.#stopped = true
     this.#stopping?.abort()
-    this.#wake?.()
+    this.wake()
   }
 
   /** Ends a {@link wait}. */
   wake(): void {
-    this.#wake?.()
+    const resolve = this.#waking
+    if (!resolve) return
+    this.#waking = undefined
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
+    this.#timer = undefined
+    resolve()
   }
 
   async close(): Promise<void> {
@@ -300,7 +300,7 @@ export class Subscription {
     if (sequence === undefined) return false
     this.#sequence = sequence
     this.#inStep = false
-    this.#tail.attach()
+    this.#tail.attach(this)
     // Nobody waits for what the replay had ready beyond this point.
     void this.#closeReplay()
     return true
@@ -336,7 +336,7 @@ export class Subscription {
   #leaveRing(): void {
     if (this.#sequence === undefined) return
     this.#sequence = undefined
-    this.#tail.detach()
+    this.#tail.detach(this)
   }
 
   /** @returns false when the reader has reached the end of the ring. */
@@ -378,6 +378,11 @@ export class Subscription {
 
   #select(chunk: Chunk): void {
     const filter = this.#filter
+    // Most of what comes is for others: a cursor that is in step goes by it as it is.
+    if (this.#inStep && filter && !passesAny(chunk, filter)) {
+      this.cursor.moveTo(chunk.to)
+      return
+    }
     // The cursor itself moves when the frames are taken, not when they are made ready.
     const ahead = new Cursor(this.cursor.table, this.cursor.vector)
     const selected = selectFrom(chunk, 0, ahead, filter && ((index) => filter(chunk, index)))
@@ -478,4 +483,11 @@ export class Subscription {
     this.#reader = undefined
     await reader?.close()
   }
+}
+
+function passesAny(chunk: Chunk, filter: Filter): boolean {
+  for (let index = 0; index < chunk.offsets.length; index++) {
+    if (filter(chunk, index)) return true
+  }
+  return false
 }

@@ -33,6 +33,12 @@ export interface Succession {
 
 const NO_GAPS: readonly Gap[] = []
 
+/** Who reads from the ring. */
+export interface RingReader {
+  /** There may be more, or there will be no more. */
+  wake(): void
+}
+
 /**
  * Follows the end of topics with one consumer, for any number of readers, and keeps the newest
  * records in a ring of chunks with a byte budget.
@@ -60,10 +66,9 @@ export class Tail {
   /** Bytes of the chunks that the foremost reader has not taken yet. */
   #ahead = 0
   #foremost = 0
-  #waiting = new Set<() => void>()
   readonly #gaps: Array<{ readonly sequence: number; readonly gap: Gap }> = []
   /** Readers inside the ring. */
-  #attached = 0
+  readonly #readers = new Set<RingReader>()
   /** Whether a reader moved since the tail last waited in vain. */
   #moved = true
   #progress: (() => void) | undefined
@@ -242,16 +247,6 @@ export class Tail {
     if (this.#ahead <= this.#budget / 4) this.#progress?.()
   }
 
-  /** Calls `wake` once, at the next chunk. */
-  onNext(wake: () => void): void {
-    this.#waiting.add(wake)
-  }
-
-  /** Takes back {@link onNext}. */
-  forget(wake: () => void): void {
-    this.#waiting.delete(wake)
-  }
-
   #open(): Promise<Reader> {
     return this.#source.reader(this.table.offsets(this.head), 'tail')
   }
@@ -287,7 +282,7 @@ export class Tail {
           this.#beyond = true
           this.#moment = {}
         }
-        if (this.#ahead > this.#budget / 4) await this.#readers()
+        if (this.#ahead > this.#budget / 4) await this.#untilCloser()
       } catch (error) {
         this.#failed(asKafkaConsumeError(error))
         await reader?.close().catch(() => {})
@@ -360,14 +355,17 @@ export class Tail {
     while (this.#gaps[0] && this.#gaps[0].sequence < this.#first) this.#gaps.shift()
   }
 
-  /** A reader follows the ring from now on: the tail does not run away from it. */
-  attach(): void {
-    this.#attached++
+  /**
+   * A reader follows the ring from now on: the tail does not run away from it, and wakes it whenever
+   * there is more.
+   */
+  attach(reader: RingReader): void {
+    this.#readers.add(reader)
   }
 
-  detach(): void {
-    this.#attached--
-    if (this.#attached === 0) this.#progress?.()
+  detach(reader: RingReader): void {
+    this.#readers.delete(reader)
+    if (this.#readers.size === 0) this.#progress?.()
   }
 
   /**
@@ -376,10 +374,11 @@ export class Tail {
    * A few that are slow must not keep it far behind Kafka either, where whoever comes next would
    * have to wait for all that lies between; of many, each would need a consumer of its own.
    */
-  #readers(): Promise<void> {
-    if (this.#attached === 0 || this.#stop.signal.aborted || !this.#moved) return Promise.resolve()
+  #untilCloser(): Promise<void> {
+    if (this.#readers.size === 0 || this.#stop.signal.aborted || !this.#moved)
+      return Promise.resolve()
     const isLate = performance.now() - this.#caughtUp > MAX_LAG_MS
-    if (isLate && this.#attached <= FEW) return Promise.resolve()
+    if (isLate && this.#readers.size <= FEW) return Promise.resolve()
     this.#waited = true
     return new Promise((resolve) => {
       const patience = setTimeout(() => {
@@ -405,9 +404,7 @@ export class Tail {
 
   #wake(): void {
     this.#moment = {}
-    const waiting = this.#waiting
-    this.#waiting = new Set()
-    for (const wake of waiting) wake()
+    for (const reader of this.#readers) reader.wake()
   }
 
   #topics(): string {

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, spyOn, test } from 'bun:test'
 import { sizeOf } from '../../src/stream/chunk.ts'
 import { PartitionTable } from '../../src/stream/cursor.ts'
 import type { KafkaRecord } from '../../src/stream/source.ts'
-import { isAtOrBelow, Tail } from '../../src/stream/tail.ts'
+import { isAtOrBelow, type RingReader, Tail } from '../../src/stream/tail.ts'
 import { sleep, until, within } from '../support/wait.ts'
 import { recordAt, ScriptedSource, settle } from './fakes.ts'
 
@@ -120,11 +120,20 @@ describe('the ring of a tail', () => {
   })
 })
 
+class WokenReader implements RingReader {
+  woken = 0
+
+  wake(): void {
+    this.woken++
+  }
+}
+
 describe('a tail and its readers', () => {
   test('it waits while it is a quarter of its budget ahead of the foremost reader', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 16_000)
-    tail.attach()
+    const reader = new WokenReader()
+    tail.attach(reader)
     for (let offset = 0; offset < 12; offset++) source.last.answer({ records: some(offset, 1) })
     await sleep(50)
     const reached = tail.end
@@ -136,7 +145,7 @@ describe('a tail and its readers', () => {
     await until(() => tail.end > reached, 'the tail to go on', 500)
     await sleep(50)
     expect(tail.end).toBe(reached + 2)
-    tail.detach()
+    tail.detach(reader)
   })
 
   for (const [readers, isHeld] of [
@@ -146,7 +155,7 @@ describe('a tail and its readers', () => {
     test(`${readers} that stay a quarter behind ${isHeld ? 'hold' : 'do not hold'} it far behind Kafka`, async () => {
       const source = new ScriptedSource()
       const tail = await tailOn(source, 4_000)
-      for (let n = 0; n < readers; n++) tail.attach()
+      for (let n = 0; n < readers; n++) tail.attach(new WokenReader())
       const now = performance.now.bind(performance)
       const clock = spyOn(performance, 'now').mockImplementation(() => now() + 11_000)
       try {
@@ -163,22 +172,22 @@ describe('a tail and its readers', () => {
   test('a reader that is behind does not hold it back', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 4_000)
-    tail.attach()
-    tail.attach()
+    const readers = [new WokenReader(), new WokenReader()]
+    for (const reader of readers) tail.attach(reader)
     for (let offset = 0; offset < 30; offset++) {
       source.last.answer({ records: some(offset, 1) })
       await until(() => tail.end === offset + 1, 'the tail to read', 500)
       tail.passed(offset + 1)
     }
     expect(tail.isGone(0)).toBe(true)
-    tail.detach()
-    tail.detach()
+    for (const reader of readers) tail.detach(reader)
   })
 
   test('a reader that has stopped holds it up once, for a second, and no longer', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 4_000)
-    tail.attach()
+    const reader = new WokenReader()
+    tail.attach(reader)
     for (let offset = 0; offset < 40; offset++) source.last.answer({ records: some(offset, 1) })
     await sleep(500)
     expect(tail.end).toBeLessThan(40)
@@ -186,7 +195,7 @@ describe('a tail and its readers', () => {
     await until(() => tail.end === 40, 'the tail to go on', 1_500)
     expect(performance.now() - began).toBeLessThan(1_000)
     expect(tail.isGone(0)).toBe(true)
-    tail.detach()
+    tail.detach(reader)
   })
 
   test('it does not wait when nobody reads, or when the last reader leaves', async () => {
@@ -194,25 +203,25 @@ describe('a tail and its readers', () => {
     const tail = await tailOn(source, 4_000)
     await feed(source, ...Array.from({ length: 20 }, (_, offset) => some(offset, 1)))
     expect(tail.end).toBe(20)
-    tail.attach()
+    const reader = new WokenReader()
+    tail.attach(reader)
     tail.passed(20)
     for (let offset = 20; offset < 60; offset++) source.last.answer({ records: some(offset, 1) })
     await sleep(30)
     expect(tail.end).toBeLessThan(60)
-    tail.detach()
+    tail.detach(reader)
     await until(() => tail.end === 60, 'the tail to go on', 500)
   })
 
-  test('whoever waits for the next chunk is woken once, and not when it took that back', async () => {
+  test('readers are woken at each chunk, as long as they are there', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 4_000)
-    let [woken, forgotten] = [0, 0]
-    const forget = () => forgotten++
-    tail.onNext(() => woken++)
-    tail.onNext(forget)
-    tail.forget(forget)
+    const [there, left] = [new WokenReader(), new WokenReader()]
+    tail.attach(there)
+    tail.attach(left)
+    tail.detach(left)
     await feed(source, some(0, 1), some(1, 1))
-    expect([woken, forgotten]).toEqual([1, 0])
+    expect([there.woken, left.woken]).toEqual([2, 0])
   })
 })
 
@@ -251,15 +260,15 @@ describe('a tail that is stopped', () => {
   test('it closes its reader and wakes who waits, also while it waits for a reader', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 400)
-    tail.attach()
+    const reader = new WokenReader()
+    tail.attach(reader)
     for (let offset = 0; offset < 9; offset++) source.last.answer({ records: some(offset, 1) })
     await sleep(20)
     expect(source.last.unread).toBeGreaterThan(0)
-    let woken = 0
-    tail.onNext(() => woken++)
+    const { woken } = reader
     await within(tail.stop(), 'the tail to stop', 500)
     expect(source.last.closed).toBe(true)
-    expect(woken).toBe(1)
+    expect(reader.woken).toBe(woken + 1)
     const { end } = tail
     await sleep(20)
     expect(tail.end).toBe(end)
