@@ -346,6 +346,8 @@ export class LiveStream implements OpenStream {
   #failInOutage(): void {
     const { outage } = this.#route
     if (!outage || performance.now() - outage.since < OUTAGE_GRACE_MS) return
+    // It may have ended since the last beat.
+    if (!this.#route.problem()) return
     const { code, message, detail } = outage.problem
     throw new KafkaConsumeError(code, message, { detail, retryable: true })
   }
