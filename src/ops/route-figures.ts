@@ -230,7 +230,7 @@ export const FIGURES: readonly Figure[] = [
   },
   {
     name: 'replays',
-    help: 'Reads behind the ring, each with a consumer of its own',
+    help: 'Reads behind the ring, each with a consumer of its own; those kept for a next page, too',
     type: 'gauge',
     samples: ofFeed(({ replays }) => replays),
   },

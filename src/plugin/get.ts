@@ -103,8 +103,7 @@ async function answerFrom(
     }
     return c.body(sent.bytes, 200, headers)
   } finally {
-    // The answer is complete; closing a replay's consumer need not be waited for.
-    void subscription.close()
+    feed.release(subscription)
   }
 }
 

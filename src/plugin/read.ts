@@ -59,6 +59,10 @@ export async function readFrom(
         bytes -= (part.chunk.starts[part.end] as number) - (part.chunk.starts[part.begin] as number)
       }
     }
+  } catch (error) {
+    // Nobody is to go on with what has failed.
+    subscription.stop()
+    throw error
   } finally {
     signal.removeEventListener('abort', stop)
   }

@@ -4,7 +4,7 @@ import { asKafkaConsumeError } from '../errors.ts'
 import type { Slice } from '../record/body.ts'
 import type { ConsumedRecord } from '../record/consumed.ts'
 import { parseCursor } from '../stream/cursor.ts'
-import type { Position } from '../stream/feed.ts'
+import type { Feed, Position } from '../stream/feed.ts'
 import type { Delivery, Gap, GroupSession, PartitionOffset } from '../stream/source.ts'
 import { assertMayUseGroup, clientOf, filterOf } from './client.ts'
 import { readFrom } from './read.ts'
@@ -141,7 +141,8 @@ export class RequestReader implements KafkaReader {
 
   read(from: ReadFrom & ReadLimits) {
     return traced(this.#route, 'read', async (trace) => {
-      const subscription = await this.#subscribe(from)
+      const { feed } = await this.#route.lease()
+      const subscription = await this.#subscribe(feed, from)
       try {
         const signal = from.signal ?? this.#c.req.raw.signal
         const { slices, gaps } = await readFrom(subscription, withDefaults(from), signal)
@@ -149,14 +150,15 @@ export class RequestReader implements KafkaReader {
         const cursor = subscription.cursor.toString()
         return { records: slices.flatMap(recordsOf), gaps, cursor }
       } finally {
-        void subscription.close()
+        feed.release(subscription)
       }
     })
   }
 
   async *stream({ onGap, ...from }: StreamFrom = {}) {
     const signal = from.signal ?? this.#c.req.raw.signal
-    const subscription = await this.#subscribe(from)
+    const { feed } = await this.#route.lease()
+    const subscription = await this.#subscribe(feed, from)
     const trace = ReadTrace.begin(this.#route, 'stream')
     let failure: unknown
     const stop = () => subscription.stop()
@@ -194,8 +196,7 @@ export class RequestReader implements KafkaReader {
     else log.warn('Skipped {from} to {to} of {topic}:{partition}: {reason}', { ...gap })
   }
 
-  async #subscribe({ start, cursor }: ReadFrom) {
-    const { feed } = await this.#route.lease()
+  #subscribe(feed: Feed, { start, cursor }: ReadFrom) {
     const position: Position =
       cursor === undefined
         ? { start: start ?? 'latest' }

@@ -4,6 +4,7 @@ import type { MessageDeserializer } from '../record/encode.ts'
 import type { Preparation } from '../record/preparation.ts'
 import type { CursorEntry, PartitionTable } from './cursor.ts'
 import { Ends } from './ends.ts'
+import { Pages } from './pages.ts'
 import { Replays } from './replays.ts'
 import type { KafkaProblem, OffsetQuery, Source } from './source.ts'
 import { type Filter, Subscription } from './subscription.ts'
@@ -20,6 +21,8 @@ const TIMES = {
   lookAgain: 1_000,
   /** For how long topics may be gone before the next look tells readers. */
   grace: 8_000,
+  /** For how long a read that broke off behind the ring is kept for whoever asks for the next page. */
+  page: 3_000,
   /** For how long the ring of a tail that was succeeded is kept for those who read it. */
   drain: 30_000,
 }
@@ -46,7 +49,7 @@ export interface FeedStats {
   /** The same for all routes that share the feed, and for no other of this process. */
   readonly id: number
   readonly topics: readonly string[]
-  /** Readers: streams and single reads from a position. */
+  /** Readers: streams, single reads from a position, and those kept for a next page. */
   readonly readers: number
   /** Bytes of the newest records that are kept; none are while nobody reads. */
   readonly ringBytes: number
@@ -81,6 +84,7 @@ export class Feed {
   readonly #options: FeedOptions
   readonly #times: typeof TIMES
   readonly #watch: Watch
+  readonly #pages: Pages
   readonly #id = feeds++
   #starting: Promise<Followed> | undefined
   /** The same once it follows. */
@@ -100,7 +104,8 @@ export class Feed {
     this.#options = options
     this.#times = { ...TIMES, ...times }
     this.#watch = new Watch(source, options.topics, this.#times.grace)
-    this.replays = new Replays(source, options.maxReplays)
+    this.#pages = new Pages(this.#times.page)
+    this.replays = new Replays(source, options.maxReplays, () => this.#pages.giveWay())
   }
 
   get preparation(): Preparation | undefined {
@@ -146,6 +151,15 @@ export class Feed {
     }
   }
 
+  /**
+   * Ends a read in place of its caller: one that broke off behind the ring stays open for a while,
+   * for whoever asks for the next page.
+   */
+  release(subscription: Subscription): void {
+    if (subscription.isResumable && this.replays.waiting === 0) this.#pages.keep(subscription)
+    else void subscription.close()
+  }
+
   /** The reader counts already; once it is open, its end is what counts it out. */
   async #subscribe(
     { tail, ends }: Followed,
@@ -153,6 +167,12 @@ export class Feed {
     filter: (table: PartitionTable) => Filter | undefined,
   ): Promise<Subscription> {
     const vector = await this.#resolve(position, tail.table, ends)
+    const kept = filter(tail.table) ? undefined : this.#pages.take(tail, vector)
+    if (kept) {
+      // It has been counted all the while.
+      this.#leave()
+      return kept
+    }
     let isOpen = false
     const subscription = new Subscription({
       tail,
@@ -217,6 +237,7 @@ export class Feed {
     clearTimeout(this.#linger)
     clearInterval(this.#looks)
     this.#letGo()
+    this.#pages.clear()
     const starting = this.#starting
     this.#starting = undefined
     this.#followed = undefined

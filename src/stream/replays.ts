@@ -4,20 +4,24 @@ import type { PartitionOffset, Reader, Source } from './source.ts'
 /**
  * The consumers of readers that are behind the ring, at most so many at a time.
  *
- * Overflow policy: a new request is refused with TOO_MANY_REPLAYS, while a stream that is already
- * open waits in turn, since its client would lose its place otherwise.
+ * Overflow policy: what is kept for a next page gives way; then a new request is refused with
+ * TOO_MANY_REPLAYS, while a stream that is already open waits in turn, since its client would lose
+ * its place otherwise.
  */
 export class Replays {
   readonly #source: Source
   readonly #limit: number
+  readonly #giveWay: () => boolean
   readonly #queue: Array<() => void> = []
   #open = 0
   #fallenBehind = 0
   #rebuilt = 0
 
-  constructor(source: Source, limit: number) {
+  /** @param giveWay Closes one that nobody reads just now, and tells whether there was one. */
+  constructor(source: Source, limit: number, giveWay: () => boolean = () => false) {
     this.#source = source
     this.#limit = limit
+    this.#giveWay = giveWay
   }
 
   /** Consumers that are open now. */
@@ -93,7 +97,7 @@ export class Replays {
       this.#open++
       return
     }
-    if (!patient) {
+    if (!this.#giveWay() && !patient) {
       throw new KafkaConsumeError(
         'TOO_MANY_REPLAYS',
         `Cannot read older records: ${this.#limit} clients do so already`,

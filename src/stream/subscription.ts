@@ -126,6 +126,16 @@ export class Subscription implements RingReader {
     return this.#sequence === undefined ? undefined : this.#tail.moment
   }
 
+  /** Whether somebody else can go on from here: in the middle of a replay of all that there is. */
+  get isResumable(): boolean {
+    return this.#reader !== undefined && !this.#filter && !this.#stopped && !this.hasGaps
+  }
+
+  /** Whether it is at just this place, on its way to this tail. */
+  isAt(tail: Tail, vector: Float64Array): boolean {
+    return this.#tail === tail && this.cursor.vector.every((offset, i) => offset === vector[i])
+  }
+
   /** Whether gaps are to be announced before anything else: the cursor lies behind them already. */
   get hasGaps(): boolean {
     return this.#gaps.length > 0

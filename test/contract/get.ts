@@ -680,6 +680,39 @@ export function describeGet(target: () => Target): void {
       })
     })
 
+    test('pages are read by the consumer of the page before; in turn with others, with one place for all', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(60))
+      await using route = await Route.mount(target(), { topics: [topic], maxReplays: 1 })
+      const first = { start: 'earliest', max_records: 5, format: 'records' }
+      const readers = range(0, 3).map(() => ({
+        url: route.url(first),
+        got: [] as StreamedRecord[],
+      }))
+      for (const turns of [1, 3, 2, 1, 3, 2]) {
+        for (const reader of readers) {
+          for (let turn = 0; turn < turns; turn++) {
+            const response = await within(fetch(reader.url), 'a page')
+            expect(response.status).toBe(200)
+            reader.got.push(...((await response.json()) as { records: StreamedRecord[] }).records)
+            reader.url = next(response, reader.url)
+            expect((await route.stats()).replays).toBeLessThanOrEqual(1)
+          }
+        }
+      }
+      for (const { got } of readers) {
+        expect(got).toHaveLength(60)
+        expect(offsetsByPartition(got)).toEqual({
+          0: range(0, 15),
+          1: range(0, 15),
+          2: range(0, 15),
+          3: range(0, 15),
+        })
+      }
+      await until(async () => (await route.stats()).replays === 0, 'what was kept to be closed')
+    })
+
     test('start=latest holds the place of the end until records come', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()

@@ -110,7 +110,7 @@ class Topics extends ReaderSource {
 
 const NOTHING: Batch = { records: [], gaps: [], ends: [] }
 const ALL = { records: Infinity, bytes: Infinity }
-const TIMES = { look: 20, lookAgain: 0, grace: 100, linger: 0, drain: 1_000 }
+const TIMES = { look: 20, lookAgain: 0, grace: 100, linger: 0, page: 3_000, drain: 1_000 }
 
 const feeds: Feed[] = []
 afterEach(async () => {
