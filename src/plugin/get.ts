@@ -28,7 +28,7 @@ interface Form {
 }
 
 /** @throws KafkaConsumeError */
-export async function answerGet(c: Context, route: Route): Promise<Response> {
+export function answerGet(c: Context, route: Route): Response | Promise<Response> {
   const { moment } = route
   const kept = moment && isNobody(clientOf(c)) ? route.kept.find(moment, c) : undefined
   if (kept) return answerKept(c, route, kept)

@@ -1,4 +1,4 @@
-import type { Context, MiddlewareHandler } from 'hono'
+import type { Context, Handler, MiddlewareHandler, Next } from 'hono'
 import {
   type KafkaConsumeOptions,
   type ResolvedOptions,
@@ -85,35 +85,29 @@ export function consumeWithin(
   const route = new Route(resolveOptions(options), places)
   const { mode, errorHandling } = route.options
 
-  const handler: MiddlewareHandler<KafkaConsumeEnv> = async (c, next) => {
-    if (isFollowed(c)) {
-      const reader = new RequestReader(route, c)
-      c.set('kafka', reader)
-      let failed = true
-      try {
-        await next()
-        failed = c.error !== undefined
-      } finally {
-        // Also when what was thrown is no Error, which Hono passes on as it is.
-        reader.settle(failed)
-      }
-      return
-    }
+  const answer = (c: Context) => {
+    if (isOffsets(c)) return answerOffsets(c, route)
+    assertGet(c)
+    if (mode === 'websocket' || (mode === 'auto' && asksForSocket(c))) return answerSocket(c, route)
+    return isStream(c, mode) ? answerStream(c, route) : answerGet(c, route)
+  }
+  const fail = (c: Context, error: unknown) => {
+    // Nobody is there to read an answer, and nothing went wrong: 499 is what proxies log for it.
+    if (c.req.raw.signal.aborted) return new Response(null, { status: 499 })
+    return errorAnswer(c, error, errorHandling.returnErrorMessage)
+  }
+  // What is at hand goes out at once: runtimes answer sooner with a response than with a promise.
+  const handler: Handler<KafkaConsumeEnv> = (c, next) => {
+    if (isFollowed(c)) return lend(route, c, next)
     try {
-      if (isOffsets(c)) return await answerOffsets(c, route)
-      assertGet(c)
-      if (mode === 'websocket' || (mode === 'auto' && asksForSocket(c))) {
-        return await answerSocket(c, route)
-      }
-      return await (isStream(c, mode) ? answerStream(c, route) : answerGet(c, route))
+      const answered = answer(c)
+      return answered instanceof Promise ? answered.catch((error) => fail(c, error)) : answered
     } catch (error) {
-      // Nobody is there to read an answer, and nothing went wrong: 499 is what proxies log for it.
-      if (c.req.raw.signal.aborted) return new Response(null, { status: 499 })
-      return errorAnswer(c, error, errorHandling.returnErrorMessage)
+      return fail(c, error)
     }
   }
 
-  return Object.assign(handler, {
+  return Object.assign(handler as MiddlewareHandler<KafkaConsumeEnv>, {
     start: async () => {
       const { source, feed } = await route.lease()
       await source.connected()
@@ -128,6 +122,20 @@ export function consumeWithin(
     partitions: () => route.partitions(),
     close: () => route.close(),
   })
+}
+
+/** Gives the handler that follows a reader, and settles what it has taken. */
+async function lend(route: Route, c: Context<KafkaConsumeEnv>, next: Next): Promise<undefined> {
+  const reader = new RequestReader(route, c)
+  c.set('kafka', reader)
+  let failed = true
+  try {
+    await next()
+    failed = c.error !== undefined
+  } finally {
+    // Also when what was thrown is no Error, which Hono passes on as it is.
+    reader.settle(failed)
+  }
 }
 
 function isStream(c: Context, mode: ResolvedOptions['mode']): boolean {

@@ -95,6 +95,8 @@ export class Feed {
   #looks: ReturnType<typeof setInterval> | undefined
   #looking: Promise<void> | undefined
   #looked = 0
+  /** Until when it lingers at least, in `performance.now()`'s time. */
+  #wantedUntil = 0
   /** Ends the time that readers have to take the rest of a tail that was succeeded. */
   #letGo = () => {}
 
@@ -210,7 +212,8 @@ export class Feed {
    */
   get moment(): object | undefined {
     const tail = this.#followed?.tail
-    if (tail && this.#readers === 0) this.#lingerOn()
+    // The timer itself stays: this is asked for each request that is answered from what is kept.
+    if (tail) this.#wantedUntil = performance.now() + this.#times.linger
     return tail?.moment
   }
 
@@ -268,9 +271,13 @@ export class Feed {
     if (this.#readers === 0) this.#lingerOn()
   }
 
-  #lingerOn(): void {
+  #lingerOn(milliseconds = this.#times.linger): void {
     clearTimeout(this.#linger)
-    this.#linger = setTimeout(() => void this.close(), this.#times.linger)
+    this.#linger = setTimeout(() => {
+      const left = this.#wantedUntil - performance.now()
+      if (left > 0) this.#lingerOn(left)
+      else void this.close()
+    }, milliseconds)
   }
 
   async #start(): Promise<Followed> {
