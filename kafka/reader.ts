@@ -39,8 +39,9 @@ export function readerSettings(purpose: 'tail' | 'replay', embedded = false): Se
     'enable.auto.offset.store': false,
     'enable.partition.eof': true,
     // How long the broker holds an empty answer, and so how soon the end of a partition is known. A
-    // replay's consumer that is used again waits for the last of these first.
-    'fetch.wait.max.ms': purpose === 'replay' ? 10 : embedded ? 50 : 500,
+    // replay's consumer that is used again waits for the last of these first. Of the embedded one a
+    // replay is not to learn before the tail what is new: a read would end between them.
+    'fetch.wait.max.ms': embedded ? 50 : purpose === 'tail' ? 500 : 10,
     // What is fetched ahead. A record at hand costs the client some 400 bytes beside its own, and
     // there is one consumer for each replay.
     'queued.max.messages.kbytes': purpose === 'tail' ? 32 * 1024 : 4 * 1024,
