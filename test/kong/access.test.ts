@@ -403,6 +403,12 @@ describe('cors', () => {
     ['{origins: ["https://.*[.]test"]}', from, from],
     ['{origins: ["https://.*[.]test"]}', 'https://a.test.evil', null],
     ['{origins: ["^.*[.]test$"]}', from, from],
+    ['{origins: ["https://a[.]x|https://b[.]x"]}', 'https://b.x', 'https://b.x'],
+    ['{origins: ["https://a[.]x|https://b[.]x"]}', 'https://a.x.evil', null],
+    ['{origins: ["https://a[.]x|https://b[.]x"]}', 'https://evil-https://b.x', null],
+    ['{origins: ["^https://a[.]x|https://b[.]x$"]}', 'https://a.x.evil', null],
+    ['{origins: ["(a+)+"]}', 'https://aaa', 'https://aaa'],
+    ['{origins: ["(a+)+"]}', `https://${'a'.repeat(900)}b`, null],
     ['{origins: ["http://a.test", "https://b.test"]}', 'https://b.test', 'https://b.test'],
   ])('%s, asked by %s, allows %s', async (config, origin, allowed) => {
     const answer = await ask(await served(document(config)), { headers: { origin } })
@@ -449,7 +455,7 @@ describe('a configuration', () => {
       'The limit for hour(5.0) cannot be lower than the limit for minute(9.0)',
     ],
     ['cors', '{origins: ["("]}', "'(' is not a valid regex"],
-    ['cors', '{origins: ["(a+)+"]}', 'is not a valid regex'],
+    ['cors', '{origins: ["https://(?=a)"]}', 'has a look-around'],
     ['cors', '{preflight_continue: true}', 'config.preflight_continue: true is not supported'],
   ])('of %s: %s is refused', async (name, config, problem) => {
     expect(await refusal(name, config)).toContain(problem)

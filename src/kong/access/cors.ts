@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import * as v from 'valibot'
 import * as f from '../fields.ts'
-import { compilePathPattern } from '../path-pattern.ts'
+import { checkPattern } from '../pattern.ts'
 import { accessPlugin } from './plugin.ts'
 
 const METHODS = [
@@ -22,7 +22,7 @@ const origin = v.pipe(
   f.string,
   v.check(
     (text) => text === '*' || PLAIN.test(text) || patternOf(text).problem === undefined,
-    ({ input }) => `'${input}' is not a valid regex`,
+    ({ input }) => `'${input}' is not a valid regex: ${patternOf(input).problem}`,
   ),
 )
 
@@ -71,9 +71,9 @@ function originsOf(origins: readonly string[]): Allowed {
   if (origins.length === 0 || origins.includes('*')) return 'any'
   const tests = origins.map((entry) => {
     const byHost = !entry.includes(':')
-    const pattern = PLAIN.test(entry) ? undefined : patternOf(entry).matches
-    if (!pattern) return (origin: string) => normal(origin) === normal(entry)
-    return (origin: string) => pattern(byHost ? hostOf(origin) : normal(origin))
+    const pattern = PLAIN.test(entry) ? undefined : patternOf(entry)
+    if (!pattern?.test) return (origin: string) => normal(origin) === normal(entry)
+    return (origin: string) => pattern.test(byHost ? hostOf(origin) : normal(origin))
   })
   return (origin) => tests.some((test) => test(origin))
 }
@@ -106,10 +106,9 @@ function answerPreflight(c: Context, config: Config): Response {
   return c.body(null, 200)
 }
 
-/** Kong's expressions match an origin as a whole, also where they do not say so. */
+/** An expression must match an origin as a whole, also where it does not say so. */
 function patternOf(entry: string) {
-  const end = entry.endsWith('$') ? '' : '$'
-  return compilePathPattern(`${entry.replace(/^\^/, '')}${end}`)
+  return checkPattern(entry, 'whole')
 }
 
 /** Without a port that is the scheme's own. */
