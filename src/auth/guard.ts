@@ -8,7 +8,7 @@ import { errorAnswer } from '../plugin/answers.ts'
 import type { KafkaClient } from '../plugin/client.ts'
 import { Clients, type KnownClient } from './clients.ts'
 import { type TokenOptions, tokenChecker } from './tokens.ts'
-import { type Limits, rateLimitHeaders, Windows } from './windows.ts'
+import { countedAs, type Limits, rateLimitHeaders, Windows } from './windows.ts'
 
 /** Who is served, and how much. What is not given is not asked for. */
 export interface GuardOptions {
@@ -88,9 +88,9 @@ export function guard(options: GuardOptions, addressOf: (c: Context) => string):
     )
   }
 
-  const limit = (c: Context, client: string) => {
+  const limit = async (c: Context, client: string) => {
     if (!windows) return
-    const { usages, exceeded } = windows.count(client)
+    const { usages, exceeded } = windows.count(await countedAs(client))
     for (const [name, value] of rateLimitHeaders(usages)) c.header(name, value)
     if (!exceeded) return
     throw new KafkaConsumeError(
@@ -102,11 +102,11 @@ export function guard(options: GuardOptions, addressOf: (c: Context) => string):
 
   const admit: MiddlewareHandler = async (c, next) => {
     try {
-      const { client, who } = await identify(c).catch((error: unknown) => {
-        limit(c, `address ${addressOf(c)}`)
+      const { client, who } = await identify(c).catch(async (error: unknown) => {
+        await limit(c, `address ${addressOf(c)}`)
         throw error
       })
-      limit(c, who)
+      await limit(c, who)
       const openStream = (end: () => void) => streams.open(who, end)
       c.set('kafkaClient', { ...client, openStream } satisfies KafkaClient)
     } catch (error) {

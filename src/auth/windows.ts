@@ -20,6 +20,19 @@ export interface Usage {
 /** Clients that are counted at a time. Overflow policy: who was seen longest ago is forgotten. */
 const MAX_CLIENTS = 100_000
 
+/** Longer names are counted by their hash: clients choose some of them, as by a header. */
+const MAX_NAME = 128
+
+/** What a client is counted as: its name, or the hash of a name that is too long to keep. */
+export function countedAs(name: string): string | Promise<string> {
+  return name.length > MAX_NAME ? hashOf(name) : name
+}
+
+async function hashOf(name: string): Promise<string> {
+  const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(name))
+  return `sha-256 ${new Uint8Array(hash).toHex()}`
+}
+
 interface Counter {
   /** When its window began; a window that is over counts as empty. */
   begin: number
@@ -45,7 +58,7 @@ export class Windows {
   /**
    * Counts a request, unless a limit is reached.
    *
-   * @param client Who sent it.
+   * @param client Who sent it, as {@link countedAs} names it: it is kept.
    * @param now Milliseconds since 1970.
    * @returns Usages in all periods, and the one whose limit is reached.
    */

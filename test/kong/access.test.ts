@@ -336,6 +336,11 @@ describe('rate-limiting', () => {
 
   test.each<[string, Record<string, string>, Record<string, string>]>([
     ['{limit_by: header, header_name: x-tenant}', { 'x-tenant': 'a' }, { 'x-tenant': 'b' }],
+    [
+      '{limit_by: header, header_name: x-tenant}',
+      { 'x-tenant': `${'x'.repeat(12_000)}a` },
+      { 'x-tenant': `${'x'.repeat(12_000)}b` },
+    ],
     ['{limit_by: ip}', { 'x-from': '::1' }, { 'x-from': '::2' }],
     ['{}', { 'x-from': '::1' }, { 'x-from': '::2' }],
   ])('%s tells clients apart', async (config, one, other) => {

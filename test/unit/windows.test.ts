@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { rateLimitHeaders, Windows } from '../../src/auth/windows.ts'
+import { countedAs, rateLimitHeaders, Windows } from '../../src/auth/windows.ts'
 
 /** The beginning of an hour. */
 const HOUR = 1_700_006_400_000
@@ -33,6 +33,15 @@ describe('a limit of requests', () => {
       true,
       false,
     ])
+  })
+
+  test('a name of any length is counted as a short one of its own', async () => {
+    const long = 'x'.repeat(12_000)
+    const names = await Promise.all([`${long}1`, `${long}2`, `${long}1`].map(countedAs))
+    for (const name of names) expect(name.length).toBeLessThanOrEqual(128)
+    expect(names[0]).toBe(names[2] as string)
+    expect(names[0]).not.toBe(names[1] as string)
+    expect(await countedAs('ip 10.0.0.1')).toBe('ip 10.0.0.1')
   })
 
   test('is told by the period with the least left', () => {

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { PERIODS, type Period, rateLimitHeaders, Windows } from '../../auth/windows.ts'
+import { countedAs, PERIODS, type Period, rateLimitHeaders, Windows } from '../../auth/windows.ts'
 import * as f from '../fields.ts'
 import { type Access, accessPlugin, refuse } from './plugin.ts'
 
@@ -70,9 +70,9 @@ export const rateLimiting = accessPlugin({
   isForConsumers: true,
   make(config) {
     const windows = new Windows(config)
-    return (access) => {
+    return async (access) => {
       const { c } = access
-      const { usages, exceeded } = windows.count(clientOf(access, config))
+      const { usages, exceeded } = windows.count(await countedAs(clientOf(access, config)))
       if (!config.hide_client_headers) {
         for (const [name, value] of rateLimitHeaders(usages)) c.header(name, value)
       }
