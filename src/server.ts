@@ -8,6 +8,7 @@ import {
   renameSync,
   writeSync,
 } from 'node:fs'
+import { isatty } from 'node:tty'
 import { parseArgs } from 'node:util'
 import { getLogger } from '@logtape/logtape'
 import type { Hono } from 'hono'
@@ -56,6 +57,8 @@ const ANSWER_GRACE = 2_000
  * whole process group, and `bun run`, which is in it, passes the signal on a second time.
  */
 const SAME_SIGNAL = 400
+/** The file descriptor of standard input. */
+const STDIN = 0
 const DEMO = { topic: 'kong-test', records: 1_000, recordsPerSecond: 5 }
 
 const log = getLogger([LOG_ROOT, 'server'])
@@ -110,22 +113,25 @@ async function main(): Promise<void> {
   const server = listen(config, PROXY_FLAGS, gateway.app)
   const admin = listenAdmin(config, isDemo, store, gateway)
   const servers = admin ? [server, admin] : [server]
-  if (config.config !== undefined) {
-    const { config: path } = config
-    reloadOnSignal(path, async () => {
-      store.replaceAll(await loadFile(config, path))
+  const { config: configPath, clients: clientsPath } = config
+  const files: ReloadedFile[] = []
+  if (configPath !== undefined) {
+    const read = async () => {
+      store.replaceAll(await loadFile(config, configPath))
       return `${store.list('routes').length} routes`
-    })
+    }
+    files.push({ path: configPath, read })
   }
-  if (config.clients !== undefined) {
-    reloadOnSignal(config.clients, async () => {
+  if (clientsPath !== undefined) {
+    const read = async () => {
       const clients = loadClients()
       gateway.replaceClients(clients)
       return `${clients.length} clients`
-    })
+    }
+    files.push({ path: clientsPath, read })
   }
-  const isReloading = config.config !== undefined || config.clients !== undefined
-  endOnSignal({ servers, gateway, broker, tracing }, !isReloading)
+  const onSignal = endOnSignal({ servers, gateway, broker, tracing })
+  reloadOnHangUp(files, () => onSignal('SIGHUP'))
 
   console.log(
     banner({
@@ -278,14 +284,23 @@ function readClientsFile(path: string | undefined): readonly KnownClient[] {
   }
 }
 
+/** A file that SIGHUP has read again. */
+interface ReloadedFile {
+  readonly path: string
+  /** Resolves with a description of what is now served, as "3 routes". */
+  read(): Promise<string>
+}
+
 /**
- * Reads a file again at each SIGHUP, one after the other; one that is wrong changes nothing.
+ * At each SIGHUP all files are read again, one after the other; a file with an error changes
+ * nothing. Without files SIGHUP is ignored: supervisors send it to have settings read again.
  *
- * @param read Resolves with what is served of it.
+ * @param end Called when the terminal that the process reads from has been closed.
  */
-function reloadOnSignal(path: string, read: () => Promise<string>): void {
+function reloadOnHangUp(files: readonly ReloadedFile[], end: () => void): void {
+  const hadTerminal = isatty(STDIN)
   let last = Promise.resolve()
-  const reload = async () => {
+  const reload = async ({ path, read }: ReloadedFile) => {
     try {
       log.info('SIGHUP: {served} of {path} are served', { served: await read(), path })
     } catch (error) {
@@ -294,7 +309,13 @@ function reloadOnSignal(path: string, read: () => Promise<string>): void {
     }
   }
   process.on('SIGHUP', () => {
-    last = last.then(reload)
+    // A closed terminal would leave a process behind that nobody sees and that holds its port.
+    // `nohup`, and a supervisor, give the process no terminal to read from.
+    if (hadTerminal && !isatty(STDIN)) end()
+    else if (files.length === 0) {
+      log.info('SIGHUP: ignored, no file is there to read again (--config, --clients)')
+    }
+    for (const file of files) last = last.then(() => reload(file))
   })
 }
 
@@ -317,8 +338,8 @@ function stateFile(path: string): StateFile {
   }
 }
 
-/** @param hangUpEnds Whether SIGHUP has no other meaning, as when a terminal is closed. */
-function endOnSignal(running: Running, hangUpEnds: boolean): void {
+/** @returns The handler of the signals, for others that end the process. */
+function endOnSignal(running: Running): (signal: NodeJS.Signals) => void {
   let first: number | undefined
   const onSignal = (signal: NodeJS.Signals) => {
     if (first === undefined) {
@@ -332,7 +353,7 @@ function endOnSignal(running: Running, hangUpEnds: boolean): void {
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
-  if (hangUpEnds) process.on('SIGHUP', onSignal)
+  return onSignal
 }
 
 async function end({ servers, gateway, broker, tracing }: Running): Promise<void> {

@@ -1,3 +1,4 @@
+/** @jsxRuntime automatic @jsxImportSource hono/jsx */
 import { html } from 'hono/html'
 import packageJson from '../../package.json' with { type: 'json' }
 

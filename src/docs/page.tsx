@@ -1,3 +1,4 @@
+/** @jsxRuntime automatic @jsxImportSource hono/jsx */
 import { html } from 'hono/html'
 
 /** The page that shows `/openapi.json`; its script fills it. */

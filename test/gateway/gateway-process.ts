@@ -11,9 +11,9 @@ export class GatewayProcess implements AsyncDisposable {
   readonly #child: Bun.Subprocess<'ignore', 'pipe', 'pipe'>
   readonly #read: Promise<unknown>
 
-  private constructor(command: readonly string[], environment: Record<string, string>) {
+  private constructor(command: readonly string[], environment: Record<string, string>, cwd = root) {
     this.#child = Bun.spawn([...command], {
-      cwd: root,
+      cwd,
       // Nothing of the shell that runs the tests may configure the gateway.
       env: { PATH, HOME, ...environment },
       // A process group of its own, as a terminal gives to what it starts.
@@ -33,8 +33,14 @@ export class GatewayProcess implements AsyncDisposable {
     ])
   }
 
-  static spawn(flags: readonly string[], environment: Record<string, string> = {}): GatewayProcess {
-    return new GatewayProcess([process.execPath, 'src/server.ts', ...flags], environment)
+  /** @param cwd The folder that it runs in. Default: the checkout. */
+  static spawn(
+    flags: readonly string[],
+    environment: Record<string, string> = {},
+    cwd?: string,
+  ): GatewayProcess {
+    const program = join(root, 'src/server.ts')
+    return new GatewayProcess([process.execPath, program, ...flags], environment, cwd)
   }
 
   /** By way of the script in package.json. */

@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import { gatewayHelp } from '../../src/config/gateway.ts'
 import { TestKafka } from '../support/kafka.ts'
@@ -53,6 +56,63 @@ describe('the demo', () => {
     expect((await get(`${url}/healthz`)).status).toBe(200)
     expect((await get(`${url}/nowhere`)).status).toBe(404)
     expect(gateway.stderr).not.toMatch(/ (WARNING|ERROR) /)
+  }, 30_000)
+})
+
+describe('the folder that a gateway is started from', () => {
+  test('does not matter, whatever its own settings for Bun and TypeScript are', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'elsewhere-'))
+    writeFileSync(
+      join(folder, 'tsconfig.json'),
+      '{"compilerOptions": {"jsx": "react", "jsxFactory": "h", "jsxImportSource": "preact"}}',
+    )
+    const flags = ['--port', '0', '--host', '127.0.0.1', '--admin-port', '0']
+    await using gateway = GatewayProcess.spawn(flags, {}, folder)
+    const url = await gateway.url()
+    for (const page of ['/', '/docs', '/openapi.json']) {
+      expect((await get(`${url}${page}`)).status).toBe(200)
+    }
+    rmSync(folder, { recursive: true })
+  }, 30_000)
+})
+
+describe('SIGHUP', () => {
+  test('without a file to read again is ignored, and logged', async () => {
+    const { gateway, url } = await GatewayProcess.listening()
+    await using _ = gateway
+    await using stream = await SseClient.open(`${url}/stream?start=earliest`)
+    await stream.until(1)
+    for (const times of [1, 2]) {
+      gateway.signal('SIGHUP')
+      await until(() => gateway.logged('SIGHUP: ignored') === times, 'the log line')
+    }
+    const seen = stream.records().length
+    await stream.until(seen + 1)
+    expect((await get(`${url}/healthz`)).status).toBe(200)
+    gateway.signal('SIGTERM')
+    expect(await gateway.exited()).toBe(0)
+  }, 30_000)
+
+  test('of a terminal that was closed ends the gateway that was started in it', async () => {
+    const flags = ['--port', '0', '--host', '127.0.0.1', '--admin-port', '0']
+    let said = ''
+    const child = Bun.spawn([process.execPath, 'src/server.ts', ...flags], {
+      cwd: join(import.meta.dirname, '../..'),
+      terminal: {
+        data: (_, bytes) => {
+          said += new TextDecoder().decode(bytes)
+        },
+      },
+    })
+    try {
+      await until(() => said.includes('http://'), 'the banner')
+      child.kill('SIGHUP')
+      await until(() => said.includes('SIGHUP: ignored'), 'the signal to be ignored')
+      child.terminal?.close()
+      expect(await within(child.exited, 'the gateway to exit')).toBe(0)
+    } finally {
+      child.kill('SIGKILL')
+    }
   }, 30_000)
 })
 
