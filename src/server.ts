@@ -36,6 +36,7 @@ import { banner } from './ops/banner.ts'
 import { LOG_ROOT, logToConsole } from './ops/log.ts'
 import type { Tracing } from './ops/tracing.ts'
 import { loadKafkaSide } from './plugin/kafka-side.ts'
+import { withAbsoluteUrl } from './plugin/request-url.ts'
 import type { EmbeddedBroker } from './stream/source.ts'
 
 /**
@@ -192,7 +193,7 @@ function listen({ port, host }: Address, flags: Flags, app: Hono): Listener {
       port,
       hostname: host,
       idleTimeout: IDLE_TIMEOUT,
-      fetch: (request, server) => app.fetch(request, server),
+      fetch: (request, server) => app.fetch(withAbsoluteUrl(request), server),
       websocket: { ...websocket, ...SOCKETS },
     })
   } catch (error) {

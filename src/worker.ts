@@ -9,6 +9,7 @@ import { addressFinder } from './auth/address.ts'
 import { readGatewayConfig } from './config/gateway.ts'
 import { KafkaConsumeError } from './errors.ts'
 import { logToConsole } from './ops/log.ts'
+import { withAbsoluteUrl } from './plugin/request-url.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -49,7 +50,7 @@ export default {
     // Not while loading: a platform that loads a module to check it does not join a group.
     // A failure that stays is logged there and shows in every answer.
     gateway.start().catch(() => undefined)
-    return gateway.app.fetch(request, env)
+    return gateway.app.fetch(withAbsoluteUrl(request), env)
   },
 }
 

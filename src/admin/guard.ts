@@ -13,7 +13,7 @@ const IP_ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/
 export function guard(names: readonly string[]): MiddlewareHandler {
   const allowed = new Set(['localhost', ...names.map((name) => name.toLowerCase())])
   return async (c, next) => {
-    const { host, hostname } = authority(c.req.header('host') ?? new URL(c.req.url).host)
+    const { host, hostname } = authority(c.req.header('host') || new URL(c.req.url).host)
     if (!allowed.has(hostname) && !IP_ADDRESS.test(hostname)) {
       throw new Refusal(403, 'Cannot answer: the Host header is not a name of the Admin API')
     }

@@ -2,6 +2,7 @@ import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
+import { SOCKET_VERSION } from './upgrade.ts'
 
 const log = getLogger(['hono-kafka-consume', 'http'])
 
@@ -18,7 +19,10 @@ export function errorAnswer(c: Context, thrown: unknown, show: boolean, allow = 
     log.error('Cannot answer {path}: {error}', { path: c.req.path, error: thrown })
   if (error.retryAfter !== undefined) c.header('Retry-After', String(error.retryAfter))
   if (error.code === 'METHOD_NOT_ALLOWED') c.header('Allow', allow)
-  if (error.code === 'UPGRADE_REQUIRED') c.header('Upgrade', 'websocket')
+  if (error.code === 'UPGRADE_REQUIRED') {
+    c.header('Upgrade', 'websocket')
+    c.header('Sec-WebSocket-Version', SOCKET_VERSION)
+  }
   return c.json(describeError(error, show), error.status as ContentfulStatusCode)
 }
 

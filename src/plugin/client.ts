@@ -4,6 +4,7 @@ import { KafkaConsumeError } from '../errors.ts'
 import { filterFor, isPicky, type Wanted } from '../record/filter.ts'
 import type { PartitionTable } from '../stream/cursor.ts'
 import type { Filter } from '../stream/subscription.ts'
+import { absoluteUrl } from './request-url.ts'
 
 /**
  * The client of a request. A middleware in front of `kafkaConsume` puts it on the context:
@@ -58,7 +59,7 @@ export function isNobody(client: KafkaClient): boolean {
 
 /** A request's address without its credentials. */
 export function urlOf(c: Context): URL {
-  const url = new URL(c.req.url)
+  const url = new URL(absoluteUrl(c.req.url))
   for (const name of clientOf(c).credentialParameters ?? []) url.searchParams.delete(name)
   return url
 }

@@ -9,7 +9,13 @@ import { parseSocket } from './parameters.ts'
 import type { Route } from './route.ts'
 import { CLOSE, endOf, failureFrame, SocketOutlet } from './socket.ts'
 import { type LiveStream, openStream, type Wire } from './stream.ts'
-import { asksForSocket, upgrade } from './upgrade.ts'
+import { asksForSocket, assertHandshake, upgrade } from './upgrade.ts'
+
+/**
+ * Milliseconds that a socket has to open after the answer. On Node the server may refuse a handshake
+ * that this handler has accepted, and does not report it, nor that the client left before.
+ */
+const OPEN_DEADLINE_MS = 5_000
 
 /** What runs on a socket from its beginning to its end. */
 interface Conversation {
@@ -29,15 +35,27 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
       'Cannot answer a plain request: this route speaks WebSocket',
     )
   }
+  assertHandshake(c)
   const plan = parseSocket(urlOf(c).searchParams, route.options.topics)
   const exchange = exchangeOf(c)
   const conversation = plan.acks
     ? await AckedStream.open(route, clientOf(c), plan, exchange)
     : liveOn(await openStream(c, route, plan, 'websocket'))
   let outlet: SocketOutlet | undefined
+  let isAbandoned = false
+  const abandon = async () => {
+    clearTimeout(deadline)
+    if (outlet || isAbandoned) return
+    isAbandoned = true
+    await conversation.abandon()
+  }
+  const deadline = setTimeout(() => void abandon(), OPEN_DEADLINE_MS)
   try {
     const response = await upgrade(c, {
       onOpen: (_, ws) => {
+        clearTimeout(deadline)
+        if (isAbandoned)
+          return ws.close(CLOSE.tryAgainLater, 'the connection took too long to open')
         outlet = new SocketOutlet(ws)
         void conversation.run(outlet)
       },
@@ -45,12 +63,12 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
         if (typeof data === 'string') conversation.heard(data, outlet as SocketOutlet)
         else outlet?.close(CLOSE.unsupportedData, 'text frames are expected')
       },
-      onClose: () => (outlet ? outlet.ended() : void conversation.abandon()),
+      onClose: () => (outlet ? outlet.ended() : void abandon()),
     })
     if (exchange) exchange.status = 101
     return response
   } catch (error) {
-    await conversation.abandon()
+    await abandon()
     throw error
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { uniqueName } from '../support/names.ts'
-import { RawClient } from '../support/raw.ts'
+import { RawClient, sendRaw } from '../support/raw.ts'
 import { places, Route, type RouteOptions, type Target } from '../support/route.ts'
 import { SocketClient } from '../support/socket.ts'
 import { SseClient } from '../support/sse.ts'
@@ -8,6 +8,13 @@ import { sleep, until, within } from '../support/wait.ts'
 import { spread } from './get.ts'
 
 const SOCKET = { mode: 'websocket' } as const
+/** Those of a handshake, with the key of RFC 6455's example. */
+const HANDSHAKE: Readonly<Record<string, string>> = {
+  connection: 'Upgrade',
+  upgrade: 'websocket',
+  'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  'sec-websocket-version': '13',
+}
 
 export function describeSocket(target: () => Target): void {
   async function topicWith(count: number): Promise<string> {
@@ -94,7 +101,6 @@ export function describeSocket(target: () => Target): void {
       expect(plain.status).toBe(426)
       expect(plain.headers.get('upgrade')).toBe('websocket')
       expect(await plain.json()).toMatchObject({ code: 'UPGRADE_REQUIRED' })
-      const headers = { connection: 'Upgrade', upgrade: 'websocket' }
       for (const query of [
         { acks: 'perhaps' },
         { max_unacked: 10 },
@@ -102,8 +108,60 @@ export function describeSocket(target: () => Target): void {
         { acks: 'true', start: 'earliest' },
         { cursor: 'x' },
       ]) {
-        const response = await route.fetch(query, { headers })
+        const response = await route.fetch(query, { headers: HANDSHAKE })
         expect([query, response.status]).toEqual([query, 400])
+      }
+      await route.untilSubscribers(0)
+    })
+
+    test('a handshake is answered as RFC 6455 says, and a malformed one is refused', async () => {
+      const topic = await topicWith(0)
+      await using route = await Route.mount(target(), { topics: [topic], ...SOCKET })
+      const url = route.url()
+      const { pathname } = new URL(url)
+      const handshake = (change: Record<string, string | undefined>, method = 'GET') => {
+        const lines = Object.entries({ host: 'x', ...HANDSHAKE, ...change }).flatMap(
+          ([name, value]) => (value === undefined ? [] : [`${name}: ${value}\n`]),
+        )
+        return sendRaw(url, `${method} ${pathname} HTTP/1.1\n${lines.join('')}\n`)
+      }
+      for (const accepted of [
+        {},
+        { connection: 'keep-alive, Upgrade' },
+        { connection: 'upgrade' },
+        { upgrade: 'WebSocket' },
+      ]) {
+        const answer = await handshake(accepted)
+        expect([accepted, answer.split('\r\n')[0]]).toEqual([
+          accepted,
+          'HTTP/1.1 101 Switching Protocols',
+        ])
+        expect(answer).toMatch(/sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=/i)
+      }
+      for (const refused of [
+        { 'sec-websocket-key': undefined },
+        { 'sec-websocket-key': '' },
+        { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25j' },
+        { 'sec-websocket-key': 'not base64 of 16 bytes!!' },
+        { 'sec-websocket-version': undefined },
+        { connection: undefined },
+        { connection: 'keep-alive' },
+      ]) {
+        expect([refused, await handshake(refused)]).toEqual([
+          refused,
+          expect.stringMatching(/^HTTP\/1\.1 400 /),
+        ])
+      }
+      for (const version of ['8', '14', '13, 8']) {
+        const answer = await handshake({ 'sec-websocket-version': version })
+        expect(answer).toStartWith('HTTP/1.1 426 ')
+        expect(answer).toMatch(/^sec-websocket-version: 13\r$/im)
+      }
+      expect(await handshake({ upgrade: undefined })).toStartWith('HTTP/1.1 426 ')
+      expect(await handshake({}, 'POST')).toStartWith('HTTP/1.1 405 ')
+      // Some runtimes refuse these themselves, after the handler has accepted them.
+      for (const odd of [{ 'sec-websocket-extensions': ';;' }, { 'sec-websocket-protocol': ',' }]) {
+        expect(await handshake(odd)).toMatch(/^HTTP\/1\.1 (101|400) /)
       }
       await route.untilSubscribers(0)
     })
@@ -145,10 +203,7 @@ export function describeSocket(target: () => Target): void {
         writeDeadline: 2_000,
       })
       await using silent = await RawClient.open(route.url(), {
-        connection: 'Upgrade',
-        upgrade: 'websocket',
-        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
-        'sec-websocket-version': '13',
+        ...HANDSHAKE,
       })
       await using reading = await SocketClient.open(route.url())
       await route.untilSubscribers(2)

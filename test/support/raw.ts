@@ -2,6 +2,39 @@ import { connect, type Socket } from 'node:net'
 import { until, within } from './wait.ts'
 
 /**
+ * Sends a request as it stands, on a connection of its own.
+ *
+ * @param text The request; its lines may end with `\n` alone.
+ * @returns The head of the answer and what has come of its body by then.
+ */
+export async function sendRaw(url: string, text: string): Promise<string> {
+  const { hostname, port } = new URL(url)
+  const socket = connect({ host: hostname, port: Number(port) })
+  let answer = ''
+  let ended = false
+  socket.setEncoding('latin1')
+  socket.on('data', (chunk) => {
+    answer += chunk
+  })
+  socket.on('close', () => {
+    ended = true
+  })
+  socket.on('error', () => {
+    ended = true
+  })
+  socket.write(text.replace(/\r?\n/g, '\r\n'))
+  try {
+    await until(
+      () => answer.includes('\r\n\r\n') || ended,
+      () => `an answer to ${JSON.stringify(text)}; it is ${JSON.stringify(answer)}`,
+    )
+    return answer
+  } finally {
+    socket.destroy()
+  }
+}
+
+/**
  * A client that says when it reads: HTTP/1.1 by hand on a socket, since `fetch` reads ahead.
  * It begins paused, and holds back as long as it stays so; once resumed, Bun's socket may take some
  * megabytes more than were asked for before it pauses again.

@@ -14,6 +14,7 @@ const codes: Record<ErrorCode, true> = {
   UNAUTHENTICATED: true,
   FORBIDDEN: true,
   INVALID_RECORD: true,
+  INVALID_HANDSHAKE: true,
   UNKNOWN_TOPIC: true,
   METHOD_NOT_ALLOWED: true,
   NOT_ACCEPTABLE: true,
