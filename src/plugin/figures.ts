@@ -19,6 +19,9 @@ const LATENCY_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ]
 
+/** By how much the clock of a record's producer may be ahead of this one. */
+const MAX_CLOCK_SKEW_MS = 60_000
+
 /**
  * What a route counts, in plain fields: some of it at every write, so that counting has to cost
  * nothing. Whoever shows it asks for it.
@@ -43,7 +46,10 @@ export class Figures {
    * @param opened When the stream was opened, the same.
    */
   written(timestamp: number, opened: number): void {
-    if (timestamp >= opened) this.#latency.observe(Math.max(0, Date.now() - timestamp) / 1_000)
+    if (timestamp < opened) return
+    const latency = Date.now() - timestamp
+    // A clock may be a little ahead of this one; further ahead the number is not milliseconds.
+    if (latency > -MAX_CLOCK_SKEW_MS) this.#latency.observe(Math.max(0, latency) / 1_000)
   }
 
   latency(): HistogramState {

@@ -5,6 +5,11 @@ const STRUCTURED = /^application\/cloudevents\+json\b/i
 const JSON_TYPE = /^[a-z]+\/(?:[\w.-]+\+)?json\b/i
 /** What CloudEvents allows in names of attributes. */
 const ATTRIBUTE = /^ce_([a-z0-9]+)$/
+/**
+ * The newest timestamp that a `time` may have, the end of the year 9999: RFC 3339 has four digits for
+ * a year. Topics whose timestamps are microseconds or nanoseconds have later ones.
+ */
+const MAX_TIME_MS = Date.UTC(10_000, 0) - 1
 /** Attributes of ours, and those that the data decide. */
 const OWN = ['data', 'data_base64', 'datacontenttype']
 
@@ -73,7 +78,7 @@ function synthesized(fields: ReadonlyMap<string, string>, headers: Headers) {
     source: `/topics/${topic}`,
     type: 'org.apache.kafka.record',
   }
-  if (timestamp >= 0) event['time'] = new Date(timestamp).toISOString()
+  if (timestamp >= 0 && timestamp <= MAX_TIME_MS) event['time'] = new Date(timestamp).toISOString()
   if (key !== null) {
     const text = typeof key === 'string' ? key : (fields.get('key') as string)
     // A subject must not be empty. The Kafka binding calls a record's key so.
@@ -112,7 +117,8 @@ function isValueBase64(fields: ReadonlyMap<string, string>): boolean {
   return encoding !== undefined && 'value' in (JSON.parse(encoding) as object)
 }
 
-/** Of a header that is given several times the first. */
+/** The text of a header; the first one where the name is given several times. */
 function one(given: string | readonly string[] | undefined): string | undefined {
-  return typeof given === 'string' ? given : given?.[0]
+  const first: unknown = Array.isArray(given) ? given[0] : given
+  return typeof first === 'string' ? first : undefined
 }

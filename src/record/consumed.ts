@@ -1,5 +1,6 @@
 import { encodeBody, encodePrefix } from './encode.ts'
-import type { PreparedRecord, RecordError } from './prepare.ts'
+import { isTooDeep, MAX_DEPTH } from './json-text.ts'
+import { type PreparedRecord, type RecordError, RecordFailure } from './prepare.ts'
 
 /** A record as a client sees it: what handlers and transforms get. */
 export interface ConsumedRecord {
@@ -22,8 +23,18 @@ export interface ConsumedRecord {
   readonly error?: RecordError
 }
 
-/** The same of a record that is not encoded yet; deserializing was a step of its own, if any. */
+/**
+ * A record that is not encoded yet as a client would see it; deserializing was a step of its own, if any.
+ *
+ * @throws RecordFailure where its JSON is too deep to be compared and written again.
+ */
 export function consumedOf(record: PreparedRecord): ConsumedRecord {
   const { topic, partition } = record
-  return JSON.parse(encodePrefix(topic, partition) + encodeBody(record, 'noop')) as ConsumedRecord
+  const json = encodePrefix(topic, partition) + encodeBody(record, 'noop')
+  if (isTooDeep(json)) {
+    throw new RecordFailure(
+      `Cannot transform the record: its JSON is more than ${MAX_DEPTH} levels deep`,
+    )
+  }
+  return JSON.parse(json) as ConsumedRecord
 }

@@ -44,7 +44,9 @@ beforeAll(async () => {
   const { TEST_KAFKA_BROKERS: brokers } = process.env
   if (!brokers) throw new Error('Cannot test: TEST_KAFKA_BROKERS names no Kafka')
   kafka = await TestKafka.connect(brokers, { autoCreate: false })
-  topic = await kafka.createTopic()
+  topic = await kafka.createTopic(4, 1, undefined, {
+    'message.timestamp.after.max.ms': String(2n ** 63n - 1n),
+  })
   await produce({ value: 'before' })
   const started = await GatewayProcess.listening(['--brokers', brokers, '--topics', topic])
   gateway = started.gateway
@@ -139,6 +141,23 @@ describe('the console page', () => {
     expect(await page.locator('.detail pre').textContent()).toContain('<img src=x onerror=')
     expect(await page.locator('.detail .headers td').textContent()).toBe(hostile)
     expect(await page.locator('#records :is(img, script)').count()).toBe(0)
+    expect(browser.problems).toEqual([])
+  }, 45_000)
+
+  test('records are shown whatever their timestamps, and JSON however deep', async () => {
+    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
+    await produce(
+      { partition: 0, value: 'nanoseconds', timestamp: 1_795_875_915_705_000_000 },
+      { partition: 0, value: deep },
+      { partition: 0, value: '[1]' },
+    )
+    await until(async () => (await shown()).length === 3, 'the records')
+    const { page } = browser
+    await page.locator('.row', { hasText: 'nanoseconds' }).click()
+    expect(await page.locator('.detail .facts').textContent()).toContain(
+      '1795875915705000000, which is not a time',
+    )
+    for (const row of await page.locator('.row').all()) await row.click()
     expect(browser.problems).toEqual([])
   }, 45_000)
 

@@ -79,6 +79,53 @@ export function describeFormats(target: () => Target): void {
       expect(stream.records<unknown>()).toEqual(events)
     })
 
+    test('no record keeps its neighbours, a group or a stream from going on', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic(4, 1, undefined, {
+        'message.timestamp.after.max.ms': String(2n ** 63n - 1n),
+      })
+      const deep = `${'['.repeat(2_000)}${']'.repeat(2_000)}`
+      const values = ['{"a":1}\n', '[1] ', ' "x" ', '1\r\n', '{"__proto__":1}', deep, '{"z":1}']
+      await kafka.produce(
+        topic,
+        values.map((value, n) => ({
+          partition: 0,
+          value,
+          ...(n === 1 && { timestamp: 1_795_875_915_705_000_000 }),
+        })),
+      )
+      for (const format of ['value', 'cloudevents'] as const) {
+        await using route = await Route.mount(target(), {
+          topics: [topic],
+          mode: 'auto',
+          messageDeserializer: 'json',
+          responseFormat: format,
+          autoOffsetReset: 'earliest',
+          consumerGroup: { mode: 'manual', consumerGroupId: uniqueName('group') },
+        })
+        const expected = values.map((value) => JSON.parse(value) as unknown)
+        const dataOf = (all: readonly unknown[]) =>
+          format === 'value' ? all : all.map((event) => (event as { data: unknown }).data)
+        const group: unknown[] = []
+        await until(async () => {
+          const response = await route.fetch({ timeout: 1_000 })
+          expect(response.status).toBe(200)
+          group.push(...((await response.json()) as unknown[]))
+          return group.length >= values.length
+        }, 'all records as the group')
+        expect(dataOf(group)).toEqual(expected)
+        const response = await route.fetch({ start: 'earliest' })
+        expect(dataOf((await response.json()) as unknown[])).toEqual(expected)
+        await using stream = await route.stream({ start: 'earliest' })
+        await stream.until(values.length)
+        const events = stream.records<Record<string, unknown>>()
+        expect(dataOf(events)).toEqual(expected)
+        if (format === 'value') continue
+        const timed = events.map((event) => 'time' in event)
+        expect(timed).toEqual(values.map((_, n) => n !== 1))
+      }
+    })
+
     test('on a stream a filter still sees the whole record', async () => {
       await using route = await mounted()
       await using stream = await route.stream({ format: 'value', start: 'earliest', key: 'k' })

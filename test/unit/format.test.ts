@@ -86,6 +86,28 @@ describe('cloudevents', () => {
     expect(event({ key: bytes('') })).not.toHaveProperty('subject')
   })
 
+  test('time: RFC 3339 ends with the year 9999, and Kafka’s timestamps do not', () => {
+    const timeOf = (timestamp: number) => (event({ timestamp }) as { time?: string }).time
+    expect(timeOf(0)).toBe('1970-01-01T00:00:00.000Z')
+    expect(timeOf(253_402_300_799_999)).toBe('9999-12-31T23:59:59.999Z')
+    for (const none of [-2, 253_402_300_800_000, 8.64e15 + 1, 1_795_875_915_705_000_000, 2 ** 63]) {
+      expect(timeOf(none)).toBeUndefined()
+    }
+  })
+
+  test('attributes may have any name, those of JavaScript’s objects, too', () => {
+    const headers = headersOf({
+      ce_specversion: '1.0',
+      ce_id: 'a',
+      ce_source: '/s',
+      ce_type: 't',
+      ce_constructor: 'c',
+      ce_valueof: 'v',
+      constructor: 'x',
+    })
+    expect(event({ headers })).toMatchObject({ constructor: 'c', valueof: 'v' })
+  })
+
   test('data: JSON where it is JSON, with its digits; base64 where it is no text', () => {
     expect(
       FORMATS.cloudevents(jsonOf({ value: bytes('{"n":12345678901234567890}') }, 'json')),

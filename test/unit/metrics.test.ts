@@ -4,6 +4,7 @@ import { Registry } from 'prom-client'
 import { brokerStates } from '../../kafka/statistics.ts'
 import { kafkaMetrics, type RouteStats } from '../../src/index.ts'
 import { Histogram } from '../../src/ops/histogram.ts'
+import { Figures } from '../../src/plugin/figures.ts'
 import { Exposition } from '../support/metrics.ts'
 import { idleStats } from './fakes.ts'
 
@@ -186,5 +187,20 @@ describe('statistics of brokers', () => {
       failed: 6,
     })
     expect(states[1]).toMatchObject({ isUp: false, roundTrip: undefined })
+  })
+})
+
+describe('the latency of events', () => {
+  test('is told of timestamps that are milliseconds of this time, and of no others', () => {
+    const figures = new Figures()
+    const now = Date.now()
+    const counted = () => figures.latency().counts.reduce((sum, count) => sum + count, 0)
+    for (const of of [-1, now - 1, now * 1_000, 1_795_875_915_705_000_000, 2 ** 63]) {
+      figures.written(of, now)
+    }
+    expect(counted()).toBe(0)
+    // As by a clock that is ahead.
+    for (const of of [now, now + 2_000]) figures.written(of, now)
+    expect(counted()).toBe(2)
   })
 })

@@ -127,6 +127,20 @@ describe('steps', () => {
 })
 
 describe('a transform', () => {
+  test('fails at once on JSON that is too deep to be written again, and on that record only', async () => {
+    const deep = `${'['.repeat(60_000)}${']'.repeat(60_000)}`
+    const started = performance.now()
+    const step = transformStep((record) => record)
+    const prepared = await prepareBy([jsonStep, step])(records('1', deep, '2'))
+    // A runtime takes a second to find out by itself, each time.
+    expect(performance.now() - started).toBeLessThan(1_000)
+    expect(prepared.map(({ error }) => error?.code)).toEqual([
+      undefined,
+      'TRANSFORM_FAILED',
+      undefined,
+    ])
+  })
+
   test('may change, replace, leave or drop a record, at once or later', async () => {
     const change: Transform = (record) => {
       const value = record.value as { do: string; n: number }

@@ -31,9 +31,22 @@ export function duration(value) {
   return `${short.format(value)} s`
 }
 
+/** The newest time that a `Date` can hold, in milliseconds since 1970. */
+const MAX_TIME = 8.64e15
+
+/**
+ * A timestamp as ISO 8601; undefined where it is no time: -1 says that there is none, and where a
+ * producer wrote nanoseconds the number is beyond all dates.
+ * @param {number} timestamp Milliseconds since 1970.
+ */
+export function isoTime(timestamp) {
+  const isTime = timestamp >= 0 && timestamp <= MAX_TIME
+  return isTime ? new Date(timestamp).toISOString() : undefined
+}
+
 /** @param {number} timestamp Milliseconds since 1970. */
 export function clock(timestamp) {
-  if (timestamp < 0) return '–'
+  if (isoTime(timestamp) === undefined) return '–'
   const time = new Date(timestamp)
   const text = time.toLocaleTimeString('en-GB')
   return `${text}.${String(time.getMilliseconds()).padStart(3, '0')}`

@@ -1,7 +1,7 @@
 // @ts-check
 /** One record as a row of the list, and all of it beneath when it is opened. */
 import { copy, element } from './dom.js'
-import { clock, count, shellWord } from './format.js'
+import { clock, count, isoTime, shellWord } from './format.js'
 
 /**
  * @typedef {{
@@ -14,6 +14,8 @@ import { clock, count, shellWord } from './format.js'
 /** Characters of a value in a row, and of a value that is shown as a tree. */
 const PREVIEW = 400
 const PRETTY = 200_000
+/** Levels of a tree that are indented further: the spaces alone would fill the memory otherwise. */
+const MAX_INDENT = 50
 
 /**
  * @param {KafkaRecord} record
@@ -25,11 +27,7 @@ export function rowOf(record, curl) {
   const summary = element(
     'button',
     { type: 'button', class: 'row', 'aria-expanded': 'false' },
-    element(
-      'time',
-      { title: timestamp < 0 ? undefined : new Date(timestamp).toISOString() },
-      clock(timestamp),
-    ),
+    element('time', { title: isoTime(timestamp) }, clock(timestamp)),
     element(
       'span',
       { class: 'place', title: `${topic}, partition ${partition}, offset ${offset}` },
@@ -66,7 +64,12 @@ export function textOf({ topic, partition, offset, key, value, headers }) {
 
 /** @param {unknown} value */
 function textValue(value) {
-  return typeof value === 'string' ? value : JSON.stringify(value)
+  try {
+    return typeof value === 'string' ? value : JSON.stringify(value)
+  } catch {
+    // A browser writes JSON only some thousand levels deep, and reads more.
+    return '(JSON that is nested too deep to be shown)'
+  }
 }
 
 /** @param {KafkaRecord} record */
@@ -94,7 +97,7 @@ function detailOf(record, curl) {
   add('Topic', topic)
   add('Partition', String(partition))
   add('Offset', count(offset))
-  add('Time', timestamp < 0 ? 'none' : `${new Date(timestamp).toISOString()} (${ago(timestamp)})`)
+  add('Time', timeText(timestamp))
   add('Key', key === null ? element('span', { class: 'none' }, 'none') : element('code', {}, key))
   if (encoding) add('Encoding', element('code', {}, JSON.stringify(encoding)))
   if (error) add('Error', `${error.code}: ${error.message}`)
@@ -128,6 +131,13 @@ function detailOf(record, curl) {
   copyCurl.addEventListener('click', () => void copy(curl, 'Command'))
   detail.append(element('p', { class: 'actions' }, copyValue, copyCurl))
   return detail
+}
+
+/** @param {number} timestamp */
+function timeText(timestamp) {
+  if (timestamp === -1) return 'none'
+  const time = isoTime(timestamp)
+  return time === undefined ? `${timestamp}, which is not a time` : `${time} (${ago(timestamp)})`
 }
 
 /** @param {number} timestamp */
@@ -173,7 +183,7 @@ function indented(text) {
     return undefined
   }
   let depth = 0
-  const line = () => `\n${'  '.repeat(depth)}`
+  const line = () => `\n${'  '.repeat(Math.min(depth, MAX_INDENT))}`
   return text.replaceAll(TOKENS, (token) => {
     if (/^\s+$/.test(token)) return ''
     if (/^[[{]\s*[\]}]$/.test(token)) return token.replaceAll(/\s/g, '')

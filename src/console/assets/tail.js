@@ -1,7 +1,7 @@
 // @ts-check
 /** The live tail: one EventSource, and the newest records that it brought. */
 import { byId, copy, element } from './dom.js'
-import { count } from './format.js'
+import { count, isoTime } from './format.js'
 import { curlOf, rowOf, textOf } from './record.js'
 
 /** @typedef {import('./overview.js').StatusRoute} StatusRoute */
@@ -111,7 +111,7 @@ export class Tail {
   /** @param {string} id */
   #chosen(id) {
     byId('time-label').hidden = byId('start').value !== 'time'
-    if (byId('start').value === 'time' && byId('time').value === '') {
+    if (byId('start').value === 'time' && chosenTime() === undefined) {
       if (id === 'start') byId('time').focus()
       return
     }
@@ -132,10 +132,10 @@ export class Tail {
   #url(cursor = this.#cursor) {
     const url = new URL(this.route?.paths[0] ?? '/', location.origin)
     const start = byId('start').value
-    const time = byId('time').value
+    const time = chosenTime()
     if (cursor !== '') url.searchParams.set('cursor', cursor)
     else if (start !== 'time') url.searchParams.set('start', start)
-    else if (time !== '') url.searchParams.set('start', new Date(time).toISOString())
+    else if (time !== undefined) url.searchParams.set('start', time)
     const partition = byId('partition').value
     if (partition !== '') url.searchParams.set('partition', partition)
     // The marks of a cursor may stand in a query as they are.
@@ -287,6 +287,11 @@ export class Tail {
       byId('no-records').textContent = why
     }
   }
+}
+
+/** The time to begin at; undefined where none is chosen, or one beyond all dates. */
+function chosenTime() {
+  return isoTime(Date.parse(byId('time').value))
 }
 
 /** @param {StatusRoute} route */
