@@ -187,6 +187,12 @@ export const FIGURES: readonly Figure[] = [
     samples: ofRoute(({ silent }) => silent),
   },
   {
+    name: 'uncompressed_answers_total',
+    help: 'Answers that were not compressed, because too many were being compressed',
+    type: 'counter',
+    samples: ofRoute(({ uncompressed }) => uncompressed),
+  },
+  {
     name: 'fallen_behind_clients_total',
     help: 'Streams that were slower than the ring and went on from Kafka',
     type: 'counter',

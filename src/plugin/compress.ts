@@ -2,27 +2,12 @@
 import type { Context } from 'hono'
 import { accepts } from 'hono/accepts'
 import type { ResolvedOptions } from '../config/options.ts'
+import { CODINGS, type Coding, compressors } from './compressors.ts'
+import type { Route } from './route.ts'
 
 type Compression = ResolvedOptions['compression']
-type Coding = 'zstd' | 'gzip' | 'br' | 'deflate'
-
 /** Smaller answers gain nothing. */
 const LEAST_BYTES = 1_024
-/** Those that the standard has not named yet are called so by the runtimes that have them. */
-const FORMATS: Readonly<Record<Coding, string>> = {
-  zstd: 'zstd',
-  gzip: 'gzip',
-  br: 'brotli',
-  deflate: 'deflate',
-}
-/** The cheaper ones first: brotli takes five times as long as gzip for a MiB of records. */
-const CODINGS = (Object.keys(FORMATS) as Coding[]).filter((coding) => {
-  try {
-    return new CompressionStream(FORMATS[coding] as CompressionFormat) !== undefined
-  } catch {
-    return false
-  }
-})
 
 /** An answer's bytes as they are sent, and how they are coded. */
 interface Compressed {
@@ -33,19 +18,21 @@ interface Compressed {
 /**
  * An answer as it is to be sent, with its headers set. It is compressed as a whole before it goes
  * out: behind a compressor nobody would know what of it was delivered.
+ *
+ * @throws The reason of the request's signal when the client leaves.
  */
 export async function compressAnswer(
   c: Context,
   bytes: Uint8Array<ArrayBuffer>,
-  compression: Compression,
+  { options: { compression }, figures }: Route,
 ): Promise<Compressed> {
   const isCandidate = compression !== 'off' && bytes.length >= LEAST_BYTES
-  const coding = isCandidate ? chooseCoding(c, CODINGS) : undefined
+  const wanted = isCandidate ? chooseCoding(c, CODINGS) : undefined
+  const compressed = wanted && (await compressors.compress(bytes, wanted, c.req.raw.signal))
+  if (wanted && !compressed) figures.uncompressed++
+  const coding = compressed && wanted
   tellCoding(c, coding, compression)
-  if (!coding) return { bytes, coding }
-  const compressor = new CompressionStream(FORMATS[coding] as CompressionFormat)
-  const compressed = new Blob([bytes]).stream().pipeThrough(compressor)
-  return { bytes: new Uint8Array(await new Response(compressed).arrayBuffer()), coding }
+  return { bytes: compressed ?? bytes, coding }
 }
 
 /** Sets the headers that say how an answer is coded, and what that depends on. */

@@ -36,6 +36,8 @@ export class Figures {
   silent = 0
   /** Gaps announced. */
   gaps = 0
+  /** Answers that were not compressed, because too many were being compressed. */
+  uncompressed = 0
   readonly #latency = new Histogram(LATENCY_SECONDS)
 
   /**

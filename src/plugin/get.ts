@@ -91,7 +91,7 @@ async function answerFrom(
     const records = countRecords(slices)
     count(c, route, 'read', records, body.length)
     trace?.add(slices)
-    const sent = await compressAnswer(c, body, route.options.compression)
+    const sent = await compressAnswer(c, body, route)
     const headers = {
       'Kafka-Cursor': cursor,
       Link: `<${nextUrl(c, cursor)}>; rel="next"`,
@@ -147,8 +147,8 @@ async function answerGroup(
     count(c, route, 'group', countRecords(slices), body.length)
     trace?.add(slices)
     for (const [name, value] of Object.entries(contentType(form))) c.header(name, value)
-    const { compression, writeDeadline } = route.options
-    const { bytes } = await compressAnswer(c, body, compression)
+    const { writeDeadline } = route.options
+    const { bytes } = await compressAnswer(c, body, route)
     if (signal.aborted) throw signal.reason
     return c.body(deliver(bytes, delivery, signal, writeDeadline), 200)
   } catch (error) {

@@ -28,6 +28,8 @@ export interface RouteStats {
   readonly silent: number
   /** Gaps announced, since the start. */
   readonly gaps: number
+  /** Answers that went out as they are, because too many were being compressed, since the start. */
+  readonly uncompressed: number
   /** What was sent, by the way it was read, since the start. */
   readonly sent: Readonly<Record<Kind, Readonly<Sent>>>
   /** Seconds from a record's timestamp to its write to a stream that was open by then. */
@@ -267,6 +269,7 @@ export class Route {
       fallenBehind: feedStats?.fallenBehind ?? 0,
       silent: this.figures.silent,
       gaps: this.figures.gaps,
+      uncompressed: this.figures.uncompressed,
       sent: this.figures.sent,
       latency: this.figures.latency(),
       cluster: source && {
