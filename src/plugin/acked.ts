@@ -12,7 +12,7 @@ import { assertMayUseGroup, type KafkaClient, timeLeft } from './client.ts'
 import type { SocketPlan } from './parameters.ts'
 import type { OpenStream, Route } from './route.ts'
 import { shapeOf } from './shown.ts'
-import { CLOSE, endOf, failureFrame, type SocketOutlet } from './socket.ts'
+import { CLOSE, endOf, failureFrame, type SocketWriter } from './socket.ts'
 import { takeAsGroup } from './take.ts'
 import { ReadTrace } from './trace.ts'
 
@@ -105,25 +105,25 @@ export class AckedStream implements OpenStream {
     this.#trace = ReadTrace.begin(route, 'group')
   }
 
-  async run(outlet: SocketOutlet): Promise<void> {
-    outlet.onAbort(() => this.#end())
+  async run(writer: SocketWriter): Promise<void> {
+    writer.onAbort(() => this.#end())
     try {
-      while (!this.#stop.signal.aborted && timeLeft(this.#client) > 0) await this.#next(outlet)
+      while (!this.#stop.signal.aborted && timeLeft(this.#client) > 0) await this.#next(writer)
     } catch (thrown) {
       if (!this.#stop.signal.aborted) this.#failure = asKafkaConsumeError(thrown)
     }
     const failure = this.#failure
     const { returnErrorMessage } = this.#route.options.errorHandling
-    if (failure) await outlet.write([failureFrame(failure, returnErrorMessage)])
-    await this.#lastAcks(outlet)
-    outlet.close(...endOf(failure))
+    if (failure) await writer.write([failureFrame(failure, returnErrorMessage)])
+    await this.#lastAcks(writer)
+    writer.close(...endOf(failure))
     this.#finish()
   }
 
-  heard(text: string, outlet: SocketOutlet): void {
+  heard(text: string, writer: SocketWriter): void {
     const ack = ackIn(text)
     if (ack === undefined) {
-      outlet.close(
+      writer.close(
         CLOSE.invalidPayload,
         'a message must be {"ack": {"topic", "partition", "offset"}}, or {"ack": [...]}',
       )
@@ -131,7 +131,7 @@ export class AckedStream implements OpenStream {
     }
     for (const { topic, partition, offset } of ack) {
       if (offset > (this.#sent.get(`${topic}:${partition}`) ?? -1)) {
-        outlet.close(CLOSE.policyViolation, 'a record was acknowledged that was not sent')
+        writer.close(CLOSE.policyViolation, 'a record was acknowledged that was not sent')
         return
       }
     }
@@ -153,20 +153,20 @@ export class AckedStream implements OpenStream {
     this.#wake?.()
   }
 
-  async #next(outlet: SocketOutlet): Promise<void> {
+  async #next(writer: SocketWriter): Promise<void> {
     const { heartbeat, writeDeadline } = this.#route.options
     const [oldest] = this.#unacked
     const left = oldest ? oldest.since + writeDeadline - performance.now() : Infinity
     if (left <= 0) {
       this.#route.figures.silent++
-      outlet.close(CLOSE.policyViolation, 'nothing was acknowledged for too long')
+      writer.close(CLOSE.policyViolation, 'nothing was acknowledged for too long')
       return
     }
     const patience = Math.min(heartbeat, left, Math.max(0, timeLeft(this.#client)))
     const room = this.#maxUnacked - this.#unacked.length
     if (room <= 0 || this.#bytes >= UNACKED_BYTES) {
       await this.#acknowledged(patience)
-      await outlet.write([])
+      await writer.write([])
     } else {
       const maxBytes = Math.min(READ_BYTES, UNACKED_BYTES - this.#bytes)
       const taken = await takeAsGroup(this.#group, this.#route, {
@@ -175,11 +175,11 @@ export class AckedStream implements OpenStream {
         limits: { maxRecords: room, maxBytes, timeout: patience },
         signal: this.#stop.signal,
       })
-      await this.#send(outlet, taken.delivery, taken.chunk)
+      await this.#send(writer, taken.delivery, taken.chunk)
     }
   }
 
-  async #send(outlet: SocketOutlet, delivery: Delivery, chunk: Chunk): Promise<void> {
+  async #send(writer: SocketWriter, delivery: Delivery, chunk: Chunk): Promise<void> {
     const { table, partitions, offsets } = chunk
     const slice = { chunk, begin: 0, end: offsets.length }
     const texts = textsOf(shownIn(slice, this.#format))
@@ -207,7 +207,7 @@ export class AckedStream implements OpenStream {
       counted.bytes += bytes
     }
     // Without any it is a ping.
-    await outlet.write([...gaps, ...texts])
+    await writer.write([...gaps, ...texts])
   }
 
   /** An acknowledgement is of a record and of all before it in its partition. */
@@ -247,9 +247,9 @@ export class AckedStream implements OpenStream {
   }
 
   /** A client that is told to go has a moment to acknowledge what it got. */
-  async #lastAcks(outlet: SocketOutlet): Promise<void> {
+  async #lastAcks(writer: SocketWriter): Promise<void> {
     const until = performance.now() + LAST_ACKS_MS
-    while (!outlet.isClosed && this.#unacked.length > 0) {
+    while (!writer.isClosed && this.#unacked.length > 0) {
       const left = until - performance.now()
       if (left <= 0) break
       await this.#acknowledged(left)

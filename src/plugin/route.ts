@@ -72,11 +72,11 @@ export type StreamForm = 'event-stream' | 'ndjson' | 'websocket'
 export interface OpenStream {
   readonly form: StreamForm
   /**
-   * Called again and again, for what is to be done in time: one timer serves all streams.
+   * Called every {@link Route.beatInterval}, for what is due by time: one timer serves all streams.
    *
    * @param now `performance.now()`.
    */
-  beat?(now: number): void
+  onBeat?(now: number): void
   /** Ends it after its last whole event; resolves when it has ended. */
   end(): Promise<void>
 }
@@ -217,7 +217,7 @@ export class Route {
     const now = performance.now()
     const problem = this.problem()
     this.#outage = problem && { problem, since: this.#outage?.since ?? now }
-    for (const open of this.#streams) open.beat?.(now)
+    for (const open of this.#streams) open.onBeat?.(now)
   }
 
   ended(stream: OpenStream): void {

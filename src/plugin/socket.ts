@@ -1,7 +1,7 @@
 import type { WSContext } from 'hono/ws'
 import type { KafkaConsumeError } from '../errors.ts'
 import { describeError } from './answers.ts'
-import type { Outlet } from './outlet.ts'
+import type { StreamWriter } from './live-stream.ts'
 
 /** Bytes that may wait in the runtime for a client before it is given more. */
 const HIGH_WATER_BYTES = 256 * 1024
@@ -38,7 +38,7 @@ interface RawSocket {
 }
 
 /** Text frames to one client. An empty list of them is a ping, where the runtime lets us send one. */
-export class SocketOutlet implements Outlet<readonly string[]> {
+export class SocketWriter implements StreamWriter<readonly string[]> {
   readonly #ws: WSContext
   readonly #raw: RawSocket
   #abort: (() => void) | undefined

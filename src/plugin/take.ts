@@ -4,6 +4,7 @@ import type { PreparedRecord } from '../record/prepare.ts'
 import { type Chunk, encodeChunk, selectFrom } from '../stream/chunk.ts'
 import { Cursor, PartitionTable } from '../stream/cursor.ts'
 import type { Delivery, GroupSession, PollLimits } from '../stream/source.ts'
+import { onNextTurn } from '../stream/turns.ts'
 import { filterOf, type KafkaClient } from './client.ts'
 import type { Route } from './route.ts'
 
@@ -40,7 +41,7 @@ export async function takeAsGroup(
     const delivery = await group.poll({ ...limits, timeout }, signal)
     try {
       const { records, gaps, partitions } = delivery
-      if (records.length > 0) await lookAtSockets()
+      if (records.length > 0) await yieldToSocketEvents()
       const prepared: readonly PreparedRecord[] = preparation
         ? await preparation.once(records)
         : records
@@ -69,13 +70,10 @@ export async function takeAsGroup(
 /**
  * Whoever has left may not have been noticed yet, even before the request was read: a runtime tells
  * of that only when it has looked at its sockets again. It takes two turns on Bun and Deno, three on
- * Node; while Deno has other work, it looks at sockets no sooner than at timers.
+ * Node.
  */
-async function lookAtSockets(): Promise<void> {
+async function yieldToSocketEvents(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) {
-    await new Promise<void>((resolve) => {
-      if ('Deno' in globalThis) setTimeout(resolve, 1)
-      else setImmediate(resolve)
-    })
+    await new Promise<void>((resolve) => onNextTurn(resolve))
   }
 }

@@ -5,10 +5,10 @@ import { exchangeOf } from '../ops/exchange.ts'
 import { textsOf } from '../record/body.ts'
 import { AckedStream } from './acked.ts'
 import { clientOf, urlOf } from './client.ts'
+import { type LiveStream, openStream, type StreamEncoder } from './live-stream.ts'
 import { parseSocket } from './parameters.ts'
 import type { Route } from './route.ts'
-import { CLOSE, endOf, failureFrame, SocketOutlet } from './socket.ts'
-import { type LiveStream, openStream, type Wire } from './stream.ts'
+import { CLOSE, endOf, failureFrame, SocketWriter } from './socket.ts'
 import { asksForSocket, assertHandshake, upgrade } from './upgrade.ts'
 
 /**
@@ -19,10 +19,10 @@ const OPEN_DEADLINE_MS = 5_000
 
 /** What runs on a socket from its beginning to its end. */
 interface Conversation {
-  /** Never fails; resolves when the outlet is closed. */
-  run(outlet: SocketOutlet): Promise<void>
+  /** Never fails; resolves when the writer is closed. */
+  run(writer: SocketWriter): Promise<void>
   /** The client said something. */
-  heard(text: string, outlet: SocketOutlet): void
+  heard(text: string, writer: SocketWriter): void
   /** There will be no socket. */
   abandon(): Promise<void>
 }
@@ -40,12 +40,12 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
   const exchange = exchangeOf(c)
   const conversation = plan.acks
     ? await AckedStream.open(route, clientOf(c), plan, exchange)
-    : liveOn(await openStream(c, route, plan, 'websocket'))
-  let outlet: SocketOutlet | undefined
+    : liveOn(await openStream(c, route, plan, 'websocket', texts))
+  let writer: SocketWriter | undefined
   let isAbandoned = false
   const abandon = async () => {
     clearTimeout(deadline)
-    if (outlet || isAbandoned) return
+    if (writer || isAbandoned) return
     isAbandoned = true
     await conversation.abandon()
   }
@@ -56,14 +56,14 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
         clearTimeout(deadline)
         if (isAbandoned)
           return ws.close(CLOSE.tryAgainLater, 'the connection took too long to open')
-        outlet = new SocketOutlet(ws)
-        void conversation.run(outlet)
+        writer = new SocketWriter(ws)
+        void conversation.run(writer)
       },
       onMessage: ({ data }) => {
-        if (typeof data === 'string') conversation.heard(data, outlet as SocketOutlet)
-        else outlet?.close(CLOSE.unsupportedData, 'text frames are expected')
+        if (typeof data === 'string') conversation.heard(data, writer as SocketWriter)
+        else writer?.close(CLOSE.unsupportedData, 'text frames are expected')
       },
-      onClose: () => (outlet ? outlet.ended() : void abandon()),
+      onClose: () => (writer ? writer.ended() : void abandon()),
     })
     if (exchange) exchange.status = 101
     return response
@@ -74,29 +74,27 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
 }
 
 /** Every record from a position on, to everyone who asks. */
-function liveOn(live: LiveStream): Conversation {
+function liveOn(live: LiveStream<readonly string[]>): Conversation {
   return {
-    async run(outlet) {
-      let failure: KafkaConsumeError | undefined
-      const wire: Wire<readonly string[]> = {
-        preamble: (cursor) => (cursor === undefined ? undefined : [cursorFrame(cursor)]),
-        records: (part, cursor) => [...textsOf(part), cursorFrame(cursor())],
-        gap: (gap, cursor) => [JSON.stringify({ gap }), cursorFrame(cursor)],
-        error: (error, show) => {
-          failure = error
-          return [failureFrame(error, show)]
-        },
-        heartbeat: (cursor) => (cursor === undefined ? [] : [cursorFrame(cursor)]),
-        // Characters, which are bytes where they are ASCII: to encode them twice is not worth it.
-        bytes: (texts) => texts.reduce((sum, text) => sum + text.length, 0),
-      }
-      await live.run(outlet, wire)
-      outlet.close(...endOf(failure))
+    async run(writer) {
+      writer.onAbort(() => live.onAbort())
+      await live.run(writer)
+      writer.close(...endOf(live.failure))
     },
-    heard: (_, outlet) =>
-      outlet.close(CLOSE.policyViolation, 'messages are understood with acks=true only'),
+    heard: (_, writer) =>
+      writer.close(CLOSE.policyViolation, 'messages are understood with acks=true only'),
     abandon: () => live.abandon(),
   }
+}
+
+const texts: StreamEncoder<readonly string[]> = {
+  preamble: (cursor) => (cursor === undefined ? undefined : [cursorFrame(cursor)]),
+  records: (part, cursor) => [...textsOf(part), cursorFrame(cursor())],
+  gap: (gap, cursor) => [JSON.stringify({ gap }), cursorFrame(cursor)],
+  error: (error, show) => [failureFrame(error, show)],
+  heartbeat: (cursor) => (cursor === undefined ? [] : [cursorFrame(cursor)]),
+  // Characters, which are bytes where they are ASCII: to encode them twice is not worth it.
+  bytes: (frames) => frames.reduce((sum, text) => sum + text.length, 0),
 }
 
 /** Where a client that comes back is to go on. */

@@ -33,6 +33,12 @@ export interface PartLimits {
 /** Which records a reader wants. */
 export type Filter = (chunk: Chunk, index: number) => boolean
 
+/** A stream that is told when its subscription may have something for it. */
+export interface SubscriptionListener {
+  /** There may be more to take, or there will be no more. */
+  onRecords(): void
+}
+
 /** What a subscription is made of. */
 export interface SubscriptionSetup {
   readonly tail: Tail
@@ -85,6 +91,7 @@ export class Subscription implements RingReader {
   #rest: { chunk: Chunk; begin: number } | undefined
   readonly #gaps: Gap[] = []
   readonly #onClose: () => void
+  #listener: SubscriptionListener | undefined
   /** Ends the wait that goes on. */
   #waking: (() => void) | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -227,16 +234,20 @@ export class Subscription implements RingReader {
     return this.#rest && this.#takeFrom(this.#rest, limits)
   }
 
+  /** Tells a listener of new records from now on, in place of {@link wait}. */
+  listen(listener: SubscriptionListener): void {
+    this.#listener = listener
+  }
+
   /**
    * Resolves when {@link next} may have something.
    *
-   * @param milliseconds After which it resolves at the latest; without it, {@link wake} may end it.
+   * @param milliseconds After which it resolves at the latest.
    */
-  wait(milliseconds?: number): Promise<void> {
+  wait(milliseconds: number): Promise<void> {
     if (this.#stopped || !this.isAtEnd) return Promise.resolve()
     return new Promise((resolve) => {
       this.#waking = resolve
-      if (milliseconds === undefined) return
       this.#timer = setTimeout(() => this.wake(), milliseconds)
     })
   }
@@ -260,8 +271,9 @@ export class Subscription implements RingReader {
     this.wake()
   }
 
-  /** Ends a {@link wait}. */
+  /** Tells the listener, or ends a {@link wait}. */
   wake(): void {
+    this.#listener?.onRecords()
     const resolve = this.#waking
     if (!resolve) return
     this.#waking = undefined

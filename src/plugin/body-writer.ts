@@ -1,26 +1,13 @@
-/** Where a stream is written. */
-export interface Outlet<Frames> {
-  /** Resolves when the runtime has taken them and may be given more; nothing where it has at once. */
-  write(frames: Frames): Promise<unknown> | undefined
-  onAbort(listener: () => void): void
-  abort(): void
-}
-
 /** Nothing is taken before it is asked for: what waits in it would be held for each client. */
 const ON_DEMAND = { highWaterMark: 0 }
 
-/**
- * A response's body that is written while it is read.
- *
- * In place of Hono's helper, which puts a `TransformStream` and a second `ReadableStream` between:
- * without them a stream holds half the memory, and a write is some promises less.
- */
-export class BodyOutlet implements Outlet<Uint8Array>, UnderlyingDefaultSource<Uint8Array> {
+/** The body of a response that is written while it is read. */
+export class BodyWriter implements UnderlyingDefaultSource<Uint8Array> {
   readonly body: ReadableStream<Uint8Array>
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
   /** Whether the runtime waits for bytes. */
   #wanted = false
-  /** Gives it those of the write that waits to be asked for. */
+  /** Gives the runtime the bytes of the write that waits to be asked for. */
   #give: (() => void) | undefined
   #listener: (() => void) | undefined
 
@@ -45,19 +32,19 @@ export class BodyOutlet implements Outlet<Uint8Array>, UnderlyingDefaultSource<U
     this.#listener = listener
   }
 
-  /** Ends it in the middle. */
+  /** Ends the body in the middle. */
   abort(): void {
     this.close()
     this.#listener?.()
   }
 
-  /** Ends it after what was taken. */
+  /** Ends the body after what was taken. */
   close(): void {
     this.#controller?.close()
     this.#controller = undefined
   }
 
-  /** For the runtime, as the following two. */
+  /** Called by the runtime, as `pull` and `cancel` are. */
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     this.#controller = controller
   }

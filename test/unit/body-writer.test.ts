@@ -1,23 +1,23 @@
 import { describe, expect, test } from 'bun:test'
-import { BodyOutlet } from '../../src/plugin/outlet.ts'
+import { BodyWriter } from '../../src/plugin/body-writer.ts'
 import { settle } from './fakes.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
 describe('a body that is written while it is read', () => {
   test('holds a write until it is asked for, and brings writes in order', async () => {
-    const outlet = new BodyOutlet()
+    const writer = new BodyWriter()
     const taken: string[] = []
     const writing = (async () => {
       for (const text of ['a', 'b', 'c']) {
-        await outlet.write(bytes(text))
+        await writer.write(bytes(text))
         taken.push(text)
       }
-      outlet.close()
+      writer.close()
     })()
     await settle()
     expect(taken).toEqual([])
-    const reader = outlet.body.getReader()
+    const reader = writer.body.getReader()
     expect(new TextDecoder().decode((await reader.read()).value)).toBe('a')
     await settle()
     expect(taken).toEqual(['a'])
@@ -28,33 +28,33 @@ describe('a body that is written while it is read', () => {
   })
 
   test('takes at once what the runtime waits for', async () => {
-    const outlet = new BodyOutlet()
-    const reading = outlet.body.getReader().read()
+    const writer = new BodyWriter()
+    const reading = writer.body.getReader().read()
     await settle()
-    await outlet.write(bytes('now'))
+    await writer.write(bytes('now'))
     expect(new TextDecoder().decode((await reading).value)).toBe('now')
   })
 
   test('a reader that leaves is told of once, and what is written then goes nowhere', async () => {
-    const outlet = new BodyOutlet()
+    const writer = new BodyWriter()
     let aborts = 0
-    outlet.onAbort(() => aborts++)
-    const reader = outlet.body.getReader()
+    writer.onAbort(() => aborts++)
+    const reader = writer.body.getReader()
     const reading = reader.read()
     await settle()
     await reader.cancel()
     expect((await reading).done).toBe(true)
     expect(aborts).toBe(1)
-    await outlet.write(bytes('late'))
-    outlet.close()
+    await writer.write(bytes('late'))
+    writer.close()
   })
 
   test('ends a reader that waits when it is aborted', async () => {
-    const outlet = new BodyOutlet()
+    const writer = new BodyWriter()
     let aborts = 0
-    outlet.onAbort(() => aborts++)
-    const reading = outlet.body.getReader().read()
-    outlet.abort()
+    writer.onAbort(() => aborts++)
+    const reading = writer.body.getReader().read()
+    writer.abort()
     expect((await reading).done).toBe(true)
     expect(aborts).toBe(1)
   })
