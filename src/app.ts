@@ -8,7 +8,7 @@ import { docsRoutes } from './docs/docs.ts'
 import { asKafkaConsumeError, KafkaConsumeError } from './errors.ts'
 import type { Snapshot } from './kong/entities.ts'
 import { KongProxy, type MakeRoute, type ServedRoute } from './kong/proxy.ts'
-import type { Environment } from './kong/references.ts'
+import type { Environment, MayShow } from './kong/references.ts'
 import { exchangeOf } from './ops/exchange.ts'
 import { healthRoutes, type NotReady } from './ops/health.ts'
 import { type KafkaRoute, Lives } from './ops/lives.ts'
@@ -16,7 +16,7 @@ import { LOG_ROOT, logRequest } from './ops/log.ts'
 import { kafkaMetrics } from './ops/metrics.ts'
 import { observeRequests } from './ops/requests.ts'
 import { statusHandler } from './ops/status.ts'
-import { clientOf, isBound } from './plugin/client.ts'
+import { clientOf, isBound, type KafkaClient } from './plugin/client.ts'
 import { consumeWithin } from './plugin/kafka-consume.ts'
 import { Places } from './plugin/places.ts'
 
@@ -36,6 +36,11 @@ export interface GatewayOptions {
   readonly groupInstanceId?: string | undefined
   /** Where vault references lead. Default: nowhere. */
   readonly environment?: Environment
+  /**
+   * Which variables a vault reference may read in a field that `/status`, metrics, logs and errors
+   * show, such as a topic's name. Default: none.
+   */
+  readonly mayShow?: MayShow
   /** Whether `/metrics` is there. Default: true. */
   readonly metrics?: boolean
   /** Who is served, and how much. Default: everyone. Health is everybody's. */
@@ -92,6 +97,7 @@ export function createGateway(
     kafkaCa,
     groupInstanceId,
     environment = {},
+    mayShow = () => false,
     metrics = true,
     guard: access,
     compression,
@@ -112,6 +118,7 @@ export function createGateway(
     lives,
     groupInstanceId,
     environment,
+    mayShow,
     addressOf,
     ca: kafkaCa,
   })
@@ -120,7 +127,11 @@ export function createGateway(
 
   const served = () => [...servedOf(own), ...proxy.served()]
   const figures = metrics ? kafkaMetrics(() => byName(served())) : undefined
-  const pages = new Hono({ strict: false })
+  const pages = new Hono<{ Bindings: { kafkaClient: KafkaClient } }>({ strict: false })
+  pages.use((c, next) => {
+    c.set('kafkaClient', c.env.kafkaClient)
+    return next()
+  })
   if (docs) pages.route('/', docsRoutes(served))
   if (page !== 'off') {
     pages.get('/status', statusHandler(served))
@@ -146,13 +157,13 @@ export function createGateway(
     const route = Object.hasOwn(own, c.req.path) ? own[c.req.path] : undefined
     const exchange = exchangeOf(c)
     if (!route) {
-      const response = await pages.fetch(c.req.raw, c.env)
+      const response = await pages.fetch(c.req.raw, { kafkaClient: clientOf(c) })
       if (response.status === 404) return response
       if (exchange) exchange.route = '(console)'
       return (await refusal(c)) ?? response
     }
     if (exchange) exchange.route = c.req.path
-    return route(c, next)
+    return (await proxy.guard(c)) ?? route(c, next)
   })
   pages.notFound((c) => c.json({ message: 'no Route matched with those values' }, 404))
   app.onError((thrown, c) => {

@@ -6,6 +6,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeSync,
 } from 'node:fs'
 import { isatty } from 'node:tty'
@@ -30,6 +31,8 @@ import {
 import { KafkaConsumeError } from './errors.ts'
 import { InvalidDeclarative, readDeclarative, writeDeclarative } from './kong/declarative.ts'
 import type { Snapshot } from './kong/entities.ts'
+import { shownVariables } from './kong/plugin-options.ts'
+import type { MayShow } from './kong/references.ts'
 import { openState, type StateFile } from './kong/state.ts'
 import { Store } from './kong/store.ts'
 import { banner } from './ops/banner.ts'
@@ -80,7 +83,14 @@ async function main(): Promise<void> {
   const tracing = await tracingOf(process.env)
 
   const store = new Store()
-  if (config.config !== undefined) store.replaceAll(await loadFile(config, config.config))
+  const shown = new Set<string>()
+  const mayShow = (variable: string) => shown.has(variable)
+  const serveFile = async (path: string) => {
+    const declared = await loadFile(config, path)
+    for (const variable of shownVariables(declared)) shown.add(variable)
+    store.replaceAll(declared)
+  }
+  if (config.config !== undefined) await serveFile(config.config)
   const state = config.state === undefined ? undefined : openState(stateFile(config.state))
   if (state?.snapshot) store.replaceAll(state.snapshot)
 
@@ -98,6 +108,7 @@ async function main(): Promise<void> {
     kafkaCa: config.kafkaCa,
     groupInstanceId: config.groupInstanceId,
     environment: process.env,
+    mayShow,
     metrics: config.metrics,
     compression: config.compression,
     addressOf: addressFinder(getConnInfo, config.trustedProxies),
@@ -112,13 +123,13 @@ async function main(): Promise<void> {
   if (state) store.onChange((snapshot) => state.save(snapshot))
 
   const server = listen(config, PROXY_FLAGS, gateway.app)
-  const admin = listenAdmin(config, isDemo, store, gateway)
+  const admin = listenAdmin(config, isDemo, store, gateway, mayShow)
   const servers = admin ? [server, admin] : [server]
   const { config: configPath, clients: clientsPath } = config
   const files: ReloadedFile[] = []
   if (configPath !== undefined) {
     const read = async () => {
-      store.replaceAll(await loadFile(config, configPath))
+      await serveFile(configPath)
       return `${store.list('routes').length} routes`
     }
     files.push({ path: configPath, read })
@@ -213,6 +224,7 @@ function listenAdmin(
   isDemo: boolean,
   store: Store,
   gateway: Gateway,
+  mayShow: MayShow,
 ): Listener | undefined {
   if (adminPort === 'off') return undefined
   const { version } = packageJson
@@ -231,6 +243,7 @@ function listenAdmin(
         // references to a vault stay references, and are looked up when they are served.
         deckEnvironment: {},
         environment: process.env,
+        mayShow,
         ignoreUnknown: false,
       }),
     dump: writeDeclarative,
@@ -320,14 +333,20 @@ function reloadOnHangUp(files: readonly ReloadedFile[], end: () => void): void {
   })
 }
 
-/** A file that is replaced whole: a reader sees the old content or the new, also after a crash. */
+/**
+ * A file that is replaced whole: a reader sees the old content or the new, also after a crash. Its
+ * draft is always a new file, so that nobody who may write to the folder gets what the file holds,
+ * or has another one overwritten, by a link in the draft's place.
+ */
 function stateFile(path: string): StateFile {
   return {
     name: path,
     read: () => (existsSync(path) ? readFileSync(path, 'utf8') : undefined),
     write: (text) => {
       const draft = `${path}.${process.pid}.new`
-      const file = openSync(draft, 'w', 0o600)
+      // A process of this number may have left one behind.
+      rmSync(draft, { force: true })
+      const file = openSync(draft, 'wx', 0o600)
       try {
         writeSync(file, text)
         fsyncSync(file)

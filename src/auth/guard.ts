@@ -7,6 +7,7 @@ import { KafkaConsumeError } from '../errors.ts'
 import { errorAnswer } from '../plugin/answers.ts'
 import type { KafkaClient } from '../plugin/client.ts'
 import { Clients, type KnownClient } from './clients.ts'
+import { FOREIGN_PAGE, isForeignPage } from './page-origin.ts'
 import { type TokenOptions, tokenChecker } from './tokens.ts'
 import { countedAs, type Limits, rateLimitHeaders, Windows } from './windows.ts'
 
@@ -66,7 +67,7 @@ export function guard(options: GuardOptions, addressOf: (c: Context) => string):
     const held = await clients
     const basic = basicOf(c.req.raw)
     const shown = basic ? undefined : tokenOf(c, options)
-    if (shown?.isCookie) assertOwnPage(c, corsOrigins ?? [])
+    if (basic || shown?.isCookie) assertOwnPage(c, corsOrigins ?? [])
     const credentialParameters = options.tokenQuery === undefined ? [] : [options.tokenQuery]
     const one = basic
       ? await held.byPassword(basic.username, basic.password)
@@ -77,9 +78,7 @@ export function guard(options: GuardOptions, addressOf: (c: Context) => string):
       return { client: { ...bearer, credentialParameters }, who: `subject ${bearer.name}` }
     }
     const isWrong = shown !== undefined || c.req.header('Authorization') !== undefined
-    for (const challenge of challenges(isWrong, held.havePasswords)) {
-      c.header('WWW-Authenticate', challenge, { append: true })
-    }
+    c.header('WWW-Authenticate', challenge(c, isWrong, held.havePasswords))
     throw new KafkaConsumeError(
       'UNAUTHENTICATED',
       isWrong
@@ -167,23 +166,25 @@ function tokenOf(c: Context, { tokenQuery, tokenCookie }: GuardOptions): Shown |
   return cookie ? { token: cookie, isCookie: true } : undefined
 }
 
-/**
- * A browser sends a cookie along with what any page asks for, and lets any page open a WebSocket.
- *
- * @throws KafkaConsumeError FORBIDDEN
- */
+/** @throws KafkaConsumeError FORBIDDEN for a page that may not use the credentials a browser adds. */
 function assertOwnPage(c: Context, allowed: readonly string[]): void {
-  const origin = c.req.header('Origin')
-  if (origin === undefined || allowed.includes(origin)) return
-  const host = c.req.header('Host') ?? new URL(c.req.url).host
-  if (URL.canParse(origin) && new URL(origin).host === host) return
-  throw new KafkaConsumeError('FORBIDDEN', 'Cannot answer: pages of this origin may not read')
+  if (!isForeignPage(c, (origin) => allowed.includes(origin))) return
+  throw new KafkaConsumeError('FORBIDDEN', FOREIGN_PAGE)
 }
 
-/** https://www.rfc-editor.org/rfc/rfc6750#section-3, https://www.rfc-editor.org/rfc/rfc7617#section-2 */
-function challenges(isWrong: boolean, havePasswords: boolean): string[] {
+/**
+ * `WWW-Authenticate` of a 401: https://www.rfc-editor.org/rfc/rfc6750#section-3,
+ * https://www.rfc-editor.org/rfc/rfc7617#section-2
+ *
+ * The Fetch API joins two fields of this name in one line. Chromium reads one scheme a line, and
+ * would not ask its user for a password where `Bearer` comes first. So a browser that opens a page
+ * is only told of `Basic`.
+ */
+function challenge(c: Context, isWrong: boolean, havePasswords: boolean): string {
   const bearer = `Bearer realm="${REALM}"${isWrong ? ', error="invalid_token"' : ''}`
-  return havePasswords ? [bearer, `Basic realm="${REALM}", charset="UTF-8"`] : [bearer]
+  const basic = `Basic realm="${REALM}", charset="UTF-8"`
+  if (!havePasswords) return bearer
+  return c.req.header('Accept')?.includes('text/html') ? basic : `${bearer}, ${basic}`
 }
 
 /** What a client of the settings is counted as. */

@@ -92,7 +92,10 @@ export function tokenChecker({
         { retryAfter: 5, cause: error },
       )
     }
-    const bearer = { name: String(claims['sub']), until: Number(claims['exp']) * 1_000 }
+    const { sub } = claims
+    // A subject is a client's name, in limits and groups: "[object Object]" would be many clients.
+    if (typeof sub !== 'string' || sub === '') return undefined
+    const bearer = { name: sub, until: Number(claims['exp']) * 1_000 }
     if (claim === undefined) return bearer
     const only = v.safeParse(onlySchema, claims[claim])
     if (only.success) return { ...bearer, only: only.output }

@@ -8,10 +8,11 @@ const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
 export type Files = Readonly<Record<string, ReadonlyArray<() => string | URL>>>
 
 /** What the page loads. Nothing comes from elsewhere. */
-const FILES: Files = {
+const FILES = {
   'console.css': [() => own('console.css')],
   'console.js': [() => own('console.js')],
   'charts.js': [() => own('charts.js')],
+  'credentials.js': [() => own('credentials.js')],
   'dom.js': [() => own('dom.js')],
   'format.js': [() => own('format.js')],
   'overview.js': [() => own('overview.js')],
@@ -21,7 +22,18 @@ const FILES: Files = {
   'icon.svg': [() => own('icon.svg')],
   'uplot.js': [() => import.meta.resolve('uplot/dist/uPlot.iife.min.js')],
   'uplot.css': [() => import.meta.resolve('uplot/dist/uPlot.min.css')],
-}
+} satisfies Files
+
+/** The files that others of them import. */
+export const MODULES = [
+  'charts.js',
+  'credentials.js',
+  'dom.js',
+  'format.js',
+  'overview.js',
+  'record.js',
+  'tail.js',
+] satisfies Array<keyof typeof FILES>
 
 const TYPES: Readonly<Record<string, string>> = {
   css: 'text/css; charset=utf-8',

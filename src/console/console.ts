@@ -1,7 +1,8 @@
 /** The console: a page that shows what a gateway serves, live. */
 import { Hono } from 'hono'
-import { secureHeaders } from 'hono/secure-headers'
-import { assetRoutes } from './assets.ts'
+import { NONCE, secureHeaders } from 'hono/secure-headers'
+import { credentialQuery } from '../plugin/client.ts'
+import { assetRoutes, MODULES } from './assets.ts'
 import { type ConsoleLinks, page } from './page.tsx'
 
 /** Where the console finds what it shows. */
@@ -11,7 +12,9 @@ export type ConsoleOptions = {
 
 /**
  * A page that shows routes, topics, figures and a live tail. It has no access of its own: it asks
- * `status` and `metrics` and reads routes as any client does, and loads nothing from elsewhere.
+ * `status` and `metrics` and reads routes as any client does, and loads nothing from elsewhere. It
+ * sends the credentials with which it was opened, also those of a query parameter that the client's
+ * `credentialParameters` name; no other page and no other server gets to see these.
  *
  * @param options Addresses, as the browser sees them. Default: `/status` and `/metrics`, no docs.
  * @returns An app to mount by `app.route`.
@@ -47,7 +50,7 @@ export function kafkaConsole({
     secureHeaders({
       contentSecurityPolicy: {
         defaultSrc: ["'none'"],
-        scriptSrc: ["'self'"],
+        scriptSrc: ["'self'", NONCE],
         styleSrc: ["'self'"],
         imgSrc: ["'self'"],
         connectSrc: ["'self'"],
@@ -65,8 +68,17 @@ export function kafkaConsole({
     const last = new URL(c.req.url).pathname.split('/').at(-1)
     const files = last ? `${last}/console` : 'console'
     c.header('Cache-Control', 'no-store')
-    return c.html(page({ status, metrics, docs }, files))
+    const credentials = credentialQuery(c)
+    const imports = credentials && importMap(files, credentials)
+    const nonce = c.get('secureHeadersNonce') ?? ''
+    return c.html(page({ status, metrics, docs }, { files, credentials, imports, nonce }))
   })
   app.route('/console', assetRoutes())
   return app
+}
+
+/** An import in a file has no query: the map adds the one that the page was opened with. */
+function importMap(files: string, credentials: string): string {
+  const imports = MODULES.map((name) => [`./${files}/${name}`, `./${files}/${name}${credentials}`])
+  return JSON.stringify({ imports: Object.fromEntries(imports) })
 }

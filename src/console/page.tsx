@@ -37,17 +37,33 @@ const KEYS = [
   ['?', 'this list'],
 ]
 
+/** What a request for the page decides. */
+interface PageParts {
+  /** Where its files are. */
+  readonly files: string
+  /** The query with the credentials that it was opened with, or empty. */
+  readonly credentials: string
+  /** An import map with that query, or empty. */
+  readonly imports: string
+  /** What lets the import map pass the page's content security policy. */
+  readonly nonce: string
+}
+
 /**
  * The page's frame. All that changes is put in by its script, which gets its addresses from here.
- *
- * @param files Where its files are.
  */
-export function page(links: ConsoleLinks, files: string) {
+export function page(links: ConsoleLinks, parts: PageParts) {
+  const { credentials } = parts
   return html`<!doctype html>${(
-    <html lang="en" data-status={links.status} data-metrics={links.metrics}>
-      <Head files={files} />
+    <html
+      lang="en"
+      data-status={links.status}
+      data-metrics={links.metrics}
+      data-credentials={credentials}
+    >
+      <Head {...parts} />
       <body>
-        <Top {...links} />
+        <Top {...links} credentials={credentials} />
         <p class="banner" id="banner" role="alert" hidden />
         <main>
           <Figures />
@@ -65,30 +81,33 @@ export function page(links: ConsoleLinks, files: string) {
   )}`
 }
 
-const Head = ({ files }: { files: string }) => (
+const Head = ({ files, credentials, imports, nonce }: PageParts) => (
   <head>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <meta name="color-scheme" content="light dark" />
     <title>Kafka over HTTP</title>
-    <link rel="icon" href={`${files}/icon.svg`} type="image/svg+xml" />
-    <link rel="stylesheet" href={`${files}/uplot.css`} />
-    <link rel="stylesheet" href={`${files}/console.css`} />
-    <script src={`${files}/theme.js`} />
-    <script src={`${files}/uplot.js`} defer />
-    <script src={`${files}/console.js`} type="module" />
+    {imports !== '' && (
+      <script type="importmap" nonce={nonce} dangerouslySetInnerHTML={{ __html: imports }} />
+    )}
+    <link rel="icon" href={`${files}/icon.svg${credentials}`} type="image/svg+xml" />
+    <link rel="stylesheet" href={`${files}/uplot.css${credentials}`} />
+    <link rel="stylesheet" href={`${files}/console.css${credentials}`} />
+    <script src={`${files}/theme.js${credentials}`} />
+    <script src={`${files}/uplot.js${credentials}`} defer />
+    <script src={`${files}/console.js${credentials}`} type="module" />
   </head>
 )
 
-const Top = ({ docs, metrics }: ConsoleLinks) => (
+const Top = ({ docs, metrics, credentials }: ConsoleLinks & Pick<PageParts, 'credentials'>) => (
   <header class="top">
     <h1>Kafka over HTTP</h1>
     <p class="kafka" id="kafka" role="status" data-state="wait">
       Connecting …
     </p>
     <nav>
-      {docs !== undefined && <a href={docs}>API</a>}
-      <a href={metrics}>Metrics</a>
+      {docs !== undefined && <a href={`${docs}${credentials}`}>API</a>}
+      <a href={`${metrics}${credentials}`}>Metrics</a>
       <button type="button" id="theme" title="Light or dark (t)" aria-label="Light or dark">
         ◐
       </button>

@@ -2,8 +2,9 @@
 import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import { fileRoutes } from '../console/assets.ts'
+import { credentialQuery } from '../plugin/client.ts'
 import { type DescribedHandler, type DescribedRoute, openApi } from './openapi.ts'
-import { PAGE } from './page.tsx'
+import { page } from './page.tsx'
 
 const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
 const FILES = {
@@ -88,7 +89,7 @@ function docsApp(document: () => object): Hono {
   )
   app.get('/docs', (c) => {
     c.header('Cache-Control', 'no-store')
-    return c.html(PAGE)
+    return c.html(page(credentialQuery(c)))
   })
   app.route('/docs', fileRoutes(FILES))
   return app

@@ -10,6 +10,7 @@ import {
   DeckReferences,
   type Environment,
   isVaultReference,
+  type MayShow,
   mapTexts,
   resolveVault,
 } from './references.ts'
@@ -23,6 +24,8 @@ export interface DeclarativeOptions {
   readonly format?: 'yaml' | 'json'
   /** Where vault references lead: they are checked, and stay references. */
   readonly environment: Environment
+  /** Which variables may be read where they are shown. Default: all, as of a file of the operator's. */
+  readonly mayShow?: MayShow
   /** Where decK's references lead, whose values become part of what is read. Default: the same. */
   readonly deckEnvironment?: Environment
   /** Skip plugins and entities that are not served, with a warning each, instead of refusing them. */
@@ -122,12 +125,13 @@ export async function readDeclarative(
   {
     format = 'yaml',
     environment,
+    mayShow = () => true,
     deckEnvironment = environment,
     ignoreUnknown,
   }: DeclarativeOptions,
 ): Promise<Declared> {
   const references = new DeckReferences(text, deckEnvironment)
-  const document = new Document(references, environment, ignoreUnknown)
+  const document = new Document(references, environment, mayShow, ignoreUnknown)
   let parsed: unknown
   try {
     parsed = parseText(references.text, format)
@@ -153,6 +157,7 @@ function placeOf(path: readonly string[]): string {
 class Document {
   readonly #references: DeckReferences
   readonly #environment: Environment
+  readonly #mayShow: MayShow
   readonly #ignoreUnknown: boolean
   readonly #problems = new Map<string, FieldErrors>()
   readonly #warnings: string[] = []
@@ -160,9 +165,15 @@ class Document {
   /** By kind and what it is called: an id, or a name. */
   readonly #called = new Map<string, Found>()
 
-  constructor(references: DeckReferences, environment: Environment, ignoreUnknown: boolean) {
+  constructor(
+    references: DeckReferences,
+    environment: Environment,
+    mayShow: MayShow,
+    ignoreUnknown: boolean,
+  ) {
     this.#references = references
     this.#environment = environment
+    this.#mayShow = mayShow
     this.#ignoreUnknown = ignoreUnknown
   }
 
@@ -298,7 +309,7 @@ class Document {
       // What the gateway makes of it may be refused, too: here the place is known.
       if (kind === 'routes') new Router([entity as Route])
       if (kind === 'plugins' && (entity as Plugin).name === PLUGIN_NAME) {
-        pluginOptions(partsOf(entity as Plugin, certificates, this.#environment))
+        pluginOptions(partsOf(entity as Plugin, certificates, this.#environment, this.#mayShow))
       }
       return entity
     } catch (error) {

@@ -48,6 +48,11 @@ export function readPluginConfig(
   }
 }
 
+/** Whether what stands at a path in a configuration is a secret, which nothing shows. */
+export function isSecret(path: readonly string[]): boolean {
+  return path.some((name) => SECRETS.has(name))
+}
+
 /** A configuration as it may be shown. References to a vault are no secrets. */
 export function maskSecrets(config: Record<string, unknown>): Record<string, unknown> {
   return JSON.parse(

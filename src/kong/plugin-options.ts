@@ -1,20 +1,52 @@
 import { type KafkaConsumeOptions, resolveOptions } from '../config/options.ts'
 import { KafkaConsumeError } from '../errors.ts'
-import type { Certificate, Plugin } from './entities.ts'
+import type { Certificate, Plugin, Snapshot } from './entities.ts'
 import { type FieldErrors, SchemaViolation } from './errors.ts'
-import { readPluginConfig } from './plugin-config.ts'
-import { type Environment, isVaultReference, mapTexts, resolveVault } from './references.ts'
+import { isSecret, readPluginConfig } from './plugin-config.ts'
+import {
+  type Environment,
+  isVaultReference,
+  type MayShow,
+  mapTexts,
+  resolveVault,
+  variableIn,
+} from './references.ts'
 
 type Config = Plugin['config']
 
-/** @throws SchemaViolation that names the vault reference which leads nowhere. */
-function resolve(fields: Config, environment: Environment, place: readonly string[]): Config {
+const SHOWN =
+  'this field is shown, so it may only read variables that the file of --config reads in such fields'
+
+/** @throws SchemaViolation that names the vault reference which leads nowhere, or may not be read. */
+function resolve(
+  fields: Config,
+  environment: Environment,
+  place: readonly string[],
+  mayRead: (variable: string, path: readonly string[]) => boolean,
+): Config {
   return mapTexts(fields, (text, path) => {
     if (!isVaultReference(text)) return text
-    const found = resolveVault(text, environment)
+    const variable = variableIn(text)
+    const found =
+      variable !== undefined && !mayRead(variable, path)
+        ? { problem: `cannot resolve '${text}': ${SHOWN}` }
+        : resolveVault(text, environment)
     if (found.problem === undefined) return found.value
     throw new SchemaViolation(nest([...place, ...path], found.problem))
   }) as Config
+}
+
+/** Variables that fields of a snapshot's plugins read whose values are shown. */
+export function shownVariables({ plugins }: Pick<Snapshot, 'plugins'>): ReadonlySet<string> {
+  const variables = new Set<string>()
+  for (const { config } of plugins) {
+    mapTexts(config, (text, path) => {
+      const variable = isSecret(path) ? undefined : variableIn(text)
+      if (variable !== undefined) variables.add(variable)
+      return text
+    })
+  }
+  return variables
 }
 
 /** What a plugin's options are made of. */
@@ -29,14 +61,21 @@ export interface PluginParts {
 /**
  * Puts a plugin and what it refers to together.
  *
+ * @param mayShow Asked for fields that hold no secrets.
  * @throws SchemaViolation that names what leads nowhere.
  */
 export function partsOf(
   plugin: Plugin,
   certificates: readonly Certificate[],
   environment: Environment,
+  mayShow: MayShow,
 ): PluginParts {
-  const config = resolve(plugin.config, environment, ['config'])
+  const config = resolve(
+    plugin.config,
+    environment,
+    ['config'],
+    (variable, path) => isSecret(path) || mayShow(variable),
+  )
   const { ssl, certificate_id: id } = config['security'] as SecurityConfig
   if (!ssl || id === null) return { plugin, config, certificate: undefined }
   const certificate = certificates.find((each) => each.id === id)
@@ -45,7 +84,8 @@ export function partsOf(
     throw new SchemaViolation(nest(['config', 'security', 'certificate_id'], problem))
   }
   const { cert, key } = certificate
-  const pair = resolve({ cert, key }, environment, ['certificates', id])
+  // A certificate goes to brokers only, and must be PEM.
+  const pair = resolve({ cert, key }, environment, ['certificates', id], () => true)
   return { plugin, config, certificate: pair as Pick<Certificate, 'cert' | 'key'> }
 }
 

@@ -10,7 +10,7 @@ import type { Plugin, Route, Snapshot } from './entities.ts'
 import { Places } from './places.ts'
 import { type PluginParts, partsOf, pluginOptions } from './plugin-options.ts'
 import { ACCESS_PLUGINS, PLUGIN_NAME } from './plugins.ts'
-import type { Environment } from './references.ts'
+import type { Environment, MayShow } from './references.ts'
 import { Router } from './router.ts'
 import { EMPTY as NOTHING } from './store.ts'
 
@@ -26,6 +26,8 @@ export interface ProxyOptions {
   readonly groupInstanceId?: string | undefined
   /** Where vault references lead. */
   readonly environment: Environment
+  /** Which variables may be read where they are shown. */
+  readonly mayShow: MayShow
   /** The file of the authorities that brokers are verified by. Default: the system's. */
   readonly ca?: string | undefined
   /** The address of a request's client. */
@@ -63,6 +65,8 @@ interface Table {
   readonly steps: ReadonlyMap<string, Step>
   /** By the plugin's id. */
   readonly byPlugin: ReadonlyMap<string, Step>
+  /** Whether a plugin for all routes stands in front of what the gateway has beside them. */
+  readonly hasGuard: boolean
 }
 
 const EMPTY: Table = {
@@ -75,6 +79,7 @@ const EMPTY: Table = {
   names: new Map(),
   steps: new Map(),
   byPlugin: new Map(),
+  hasGuard: false,
 }
 
 /** What plugins are found by. */
@@ -148,10 +153,18 @@ export class KongProxy {
 
   /**
    * The answer of a plugin that is for all routes and refuses a request: what the gateway has
-   * beside its routes is for the same clients as they are. Undefined where it may pass.
+   * beside its routes is for the same clients as they are. Undefined where the request may pass;
+   * its context then has the client that the plugins found.
    */
-  guard(c: Context): Promise<Response | undefined> {
-    return refusalOf(this.#access(c, ANY_ROUTE), ANY_ROUTE, this.#table)
+  guard(c: Context): Promise<Response | undefined> | undefined {
+    return this.#table.hasGuard ? this.#refusal(c, this.#table) : undefined
+  }
+
+  async #refusal(c: Context, table: Table): Promise<Response | undefined> {
+    const access = this.#access(c, ANY_ROUTE)
+    const refusal = await refusalOf(access, ANY_ROUTE, table)
+    if (!refusal) c.set('kafkaClient', kafkaClient(access))
+    return refusal
   }
 
   #access(c: Context, { service }: Placed): Access {
@@ -162,6 +175,7 @@ export class KongProxy {
       consumer: undefined,
       credential: undefined,
       until: undefined,
+      credentialOrigin: undefined,
       credentialParameters: [],
     }
   }
@@ -172,7 +186,7 @@ export class KongProxy {
   }
 
   #build(snapshot: Snapshot): Table {
-    const { environment } = this.#options
+    const { environment, mayShow } = this.#options
     const { routes, services, plugins, certificates } = snapshot
     const disabled = new Set(services.filter(({ enabled }) => !enabled).map(({ id }) => id))
     const served = routes.filter(({ service }) => !service || !disabled.has(service.id))
@@ -185,7 +199,7 @@ export class KongProxy {
     const names = namesOf(served)
     for (const route of served) {
       for (const plugin of places.on(PLUGIN_NAME, route)) {
-        const parts = partsOf(plugin, certificates, environment)
+        const parts = partsOf(plugin, certificates, environment, mayShow)
         // Holds secrets: it goes nowhere but into the map.
         const key = JSON.stringify([route.id, plugin.id, parts.config, parts.certificate])
         const found = handlers.get(key) ?? this.#table.handlers.get(key) ?? this.#make(route, parts)
@@ -213,7 +227,19 @@ export class KongProxy {
         byPlugin.set(plugin.id, step)
       }
     }
-    return { router, places, credentials, handlers, byPlace, byName, names, steps, byPlugin }
+    const hasGuard = ACCESS_PLUGINS.some(({ name }) => places.find(name, ANY_ROUTE, undefined))
+    return {
+      router,
+      places,
+      credentials,
+      handlers,
+      byPlace,
+      byName,
+      names,
+      steps,
+      byPlugin,
+      hasGuard,
+    }
   }
 
   #make(route: Route, parts: PluginParts): Served {

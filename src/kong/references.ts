@@ -3,6 +3,12 @@
 /** The variables of the process. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/**
+ * Whether a field whose value is shown, such as a topic's name, may read a variable by a vault
+ * reference. Fields that hold secrets may read any: nothing shows those.
+ */
+export type MayShow = (variable: string) => boolean
+
 /** A value, or why there is none; never with the value in it. */
 type Resolved =
   | { readonly value: string; readonly problem?: undefined }
@@ -25,7 +31,7 @@ export function resolveVault(reference: string, environment: Environment): Resol
       vault === 'env' ? 'options are not supported' : `vault '${vault}' is not supported`
     return { problem: `cannot resolve '${reference}': ${state}, {vault://env/NAME} is` }
   }
-  const name = resource.toUpperCase().replaceAll('-', '_')
+  const name = variableOf(resource)
   const value = environment[name]
   if (value === undefined) {
     return { problem: `cannot resolve '${reference}': environment variable ${name} is not set` }
@@ -36,6 +42,16 @@ export function resolveVault(reference: string, environment: Environment): Resol
   return {
     problem: `cannot resolve '${reference}': environment variable ${name} has no text under the JSON key '${key}'`,
   }
+}
+
+/** The variable that a vault reference reads; undefined where it reads none. */
+export function variableIn(reference: string): string | undefined {
+  const [, vault, resource = ''] = VAULT.exec(reference) ?? []
+  return vault === 'env' ? variableOf(resource) : undefined
+}
+
+function variableOf(resource: string): string {
+  return resource.toUpperCase().replaceAll('-', '_')
 }
 
 function jsonField(text: string, key: string): string | undefined {

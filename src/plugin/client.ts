@@ -64,6 +64,14 @@ export function urlOf(c: Context): URL {
   return url
 }
 
+/** The credentials in a request's query, as a query of their own: `?token=…`, or empty. */
+export function credentialQuery(c: Context): string {
+  const given = new URL(c.req.url).searchParams
+  const names = clientOf(c).credentialParameters ?? []
+  const found = names.flatMap((name) => given.getAll(name).map((value) => [name, value]))
+  return found.length === 0 ? '' : `?${new URLSearchParams(found)}`
+}
+
 /** Whether a client may not see all records of a route. */
 export function isBound({ only }: KafkaClient): boolean {
   return isPicky(complete(only))

@@ -1,5 +1,8 @@
 /** The console page in a real browser, on a gateway in a process of its own and a real Kafka. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { Browser, provideChromium } from '../support/chromium.ts'
 import { TestKafka, type TestRecord } from '../support/kafka.ts'
@@ -60,6 +63,57 @@ afterAll(async () => {
   await kafka?.close().catch(() => undefined)
   await gateway?.kill()
 }, 30_000)
+
+describe('behind a guard', () => {
+  const { TEST_KAFKA_BROKERS: brokers = '' } = process.env
+  const open = async (flags: readonly string[]) => {
+    const started = await GatewayProcess.listening(
+      ['--brokers', brokers, '--topics', topic, ...flags],
+      { BEARER_KEYS: 'ops=planted-key-of-the-operator' },
+    )
+    const isReady = async () => (await fetch(`${started.url}/readyz`)).status === 200
+    await until(isReady, 'readiness', 20_000)
+    return started
+  }
+
+  test('a page that is opened with a token in its address works, and tells nobody of it', async () => {
+    const { gateway, url } = await open(['--token-query', 'token', '--log-level', 'debug'])
+    await using _ = gateway
+    await using other = await Browser.start()
+    const asked: string[] = []
+    other.page.on('request', (request) => {
+      asked.push(`${new URL(request.url()).origin} ${request.headers()['referer'] ?? ''}`)
+    })
+    await other.page.goto(`${url}/?token=planted-key-of-the-operator`)
+    await other.page.locator('#state[data-state=live]').waitFor({ timeout: 15_000 })
+    await other.page.locator('#topics .open').waitFor({ timeout: 15_000 })
+    expect(await other.page.locator('.plot canvas').count()).toBe(4)
+    await other.page.locator('#curl').click()
+    expect(await other.page.evaluate('navigator.clipboard.readText()')).not.toContain('planted')
+    await other.page.locator('nav a', { hasText: 'API' }).click()
+    await other.page.getByText('/messages').first().waitFor({ timeout: 30_000 })
+    expect(other.problems).toEqual([])
+    expect([...new Set(asked)]).toEqual([`${url} `])
+    expect(gateway.stdout + gateway.stderr).not.toContain('planted')
+  }, 90_000)
+
+  test('a browser asks for a name and a password', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'console-'))
+    const clients = join(folder, 'clients.yaml')
+    writeFileSync(clients, 'clients: [{name: ann, password: planted-of-ann}]')
+    const { gateway, url } = await open(['--clients', clients])
+    await using _ = gateway
+    await using other = await Browser.start({
+      httpCredentials: { username: 'ann', password: 'planted-of-ann' },
+    })
+    const answer = await other.page.goto(url)
+    expect(answer?.status()).toBe(200)
+    await other.page.locator('#state[data-state=live]').waitFor({ timeout: 15_000 })
+    await other.page.locator('#topics .open').waitFor({ timeout: 15_000 })
+    expect(other.problems).toEqual([])
+    rmSync(folder, { recursive: true })
+  }, 60_000)
+})
 
 describe('the console page', () => {
   beforeEach(async () => {

@@ -129,11 +129,57 @@ describe('keys and passwords', () => {
     const cookie = { cookie: 'session=planted-and-hashed' }
     expect((await ask(gateway, cookie)).body.name).toBe('hash')
     expect((await ask(gateway, { ...cookie, origin: 'http://gateway.test' })).status).toBe(200)
-    // A page of somebody else's, in a browser that has the cookie.
-    expect(await ask(gateway, { ...cookie, origin: 'http://evil.test' })).toMatchObject({
-      status: 403,
-      body: { code: 'FORBIDDEN' },
+  })
+
+  // A browser adds both to whatever a page asks for, an image included.
+  describe.each([
+    ['a cookie', { cookie: 'session=planted-and-hashed' }],
+    ['a password', basic('ann', 'planted-of-ann')],
+  ])('%s counts on pages of its own and of allowed origins only', (_, credentials) => {
+    const gateway = guarded({
+      clients: CLIENTS,
+      tokenCookie: 'session',
+      corsOrigins: ['https://shop.test'],
     })
+    test.each<[Record<string, string>, number]>([
+      [{}, 200],
+      [{ origin: 'http://gateway.test' }, 200],
+      [{ origin: 'https://gateway.test' }, 403],
+      [{ origin: 'https://gateway.test', 'x-forwarded-proto': 'https' }, 200],
+      [{ origin: 'https://gateway.test', 'x-forwarded-proto': 'wss' }, 200],
+      [{ origin: 'http://gateway.test:81' }, 403],
+      [{ origin: 'http://evil.test' }, 403],
+      [{ origin: 'null' }, 403],
+      [{ origin: 'https://shop.test' }, 200],
+      [{ origin: 'https://shop.test', 'sec-fetch-site': 'cross-site' }, 200],
+      [{ origin: 'http://shop.test' }, 403],
+      [{ 'sec-fetch-site': 'same-origin' }, 200],
+      [{ 'sec-fetch-site': 'none' }, 200],
+      // An image on a page of another port.
+      [{ 'sec-fetch-site': 'same-site' }, 403],
+      [{ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }, 403],
+      [{ 'sec-fetch-site': 'cross-site', referer: 'https://shop.test/orders' }, 200],
+      [{ referer: 'http://gateway.test/console' }, 200],
+      [{ referer: 'http://gateway.test:81/' }, 403],
+    ])('%j: %i', async (headers, status) => {
+      const answer = await ask(gateway, { ...credentials, ...headers })
+      expect(answer.status).toBe(status)
+      if (status === 403) expect(answer.body.code).toBe('FORBIDDEN')
+      // What a page must have to send it proves who sent it.
+      expect((await ask(gateway, { ...bearer('planted-and-hashed'), ...headers })).status).toBe(200)
+    })
+  })
+
+  test('an unproved browser is asked for the one scheme that it knows', async () => {
+    const navigation = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
+    const scheme = async (gateway: Gateway, headers: Record<string, string>) =>
+      (await ask(gateway, headers, '/')).headers.get('www-authenticate')
+    const gateway = guarded({ clients: CLIENTS })
+    const expected = 'Basic realm="hono-kafka-consume", charset="UTF-8"'
+    expect(await scheme(gateway, navigation)).toBe(expected)
+    expect(await scheme(gateway, { ...navigation, ...basic('ann', 'wrong') })).toBe(expected)
+    const keys = guarded({ clients: parseKeys('cron=planted-key-of-cron') })
+    expect(await scheme(keys, navigation)).toStartWith('Bearer')
   })
 
   test('may be replaced', async () => {
@@ -232,6 +278,9 @@ describe('tokens', () => {
     ['its end behind it', { exp: 1_000 }],
     ['its beginning before it', { nbf: 9_999_999_999 }],
     ['no subject', { sub: undefined }],
+    ['an empty subject', { sub: '' }],
+    ['an object as its subject', { sub: { id: 1 } }],
+    ['a number as its subject', { sub: 7 }],
   ])('with %s are refused', async (_, claims) => {
     const answer = await ask(guarded(options()), bearer(await token(claims)))
     expect(answer).toMatchObject({ status: 401, body: { code: 'UNAUTHENTICATED' } })

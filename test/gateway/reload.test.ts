@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { offsetsByPartition, range } from '../support/route.ts'
@@ -238,6 +238,48 @@ describe('the Admin API', () => {
       expect((await within(fetch(`${demo.adminUrl}/status`), 'the status')).status).toBe(200)
     }
     expect(one.adminUrl).not.toBe(two.adminUrl)
+  }, 30_000)
+
+  test('its state is written to a file of its own, through no link that lies in the way', async () => {
+    const path = join(folder, 'linked.json')
+    const victim = join(folder, 'victim')
+    writeFileSync(victim, 'as it was', { mode: 0o644 })
+    const { gateway } = await GatewayProcess.listening(['--state', path])
+    await using _ = gateway
+    symlinkSync(victim, `${path}.${gateway.pid}.new`)
+    const made = await send(`${gateway.adminUrl}/routes`, 'POST', { name: 'r', hosts: ['r.test'] })
+    expect(made.status).toBe(201)
+    expect(readFileSync(victim, 'utf8')).toBe('as it was')
+    const state = lstatSync(path)
+    expect([(state.mode & 0o777).toString(8), state.isFile()]).toEqual(['600', true])
+    expect(readFileSync(path, 'utf8')).toContain('r.test')
+  }, 30_000)
+
+  test('it shows no variable of the environment', async () => {
+    const environment = { PLANTED: 'planted-in-the-environment', KAFKA_HOST: 'localhost' }
+    const { gateway, url } = await GatewayProcess.listening([], environment)
+    await using _ = gateway
+    const reference = '{vault://env/planted}'
+    const servers = [{ host: 'localhost', port: 1 }]
+    const topics = [{ name: 't' }]
+    const texts: string[] = []
+    for (const config of [
+      { bootstrap_servers: servers, topics, cluster_name: reference },
+      { bootstrap_servers: servers, topics: [{ name: reference }] },
+      { bootstrap_servers: [{ host: reference, port: 1 }], topics },
+    ]) {
+      const plugin = { name: 'kafka-consume', config }
+      await send(`${gateway.adminUrl}/routes/`, 'POST', { name: 'r', hosts: ['r.test'] })
+      const made = await send(`${gateway.adminUrl}/routes/r/plugins`, 'POST', plugin)
+      expect(made.status).toBe(400)
+      const document = { _format_version: '3.0', plugins: [plugin] }
+      const loaded = await send(`${gateway.adminUrl}/config`, 'POST', document)
+      expect(loaded.status).toBe(400)
+      texts.push(await made.text(), await loaded.text())
+    }
+    for (const path of ['/status', '/metrics']) texts.push(await (await fetch(url + path)).text())
+    expect(texts.join()).toContain('this field is shown')
+    expect(texts.join() + gateway.stdout + gateway.stderr).not.toContain('planted-in')
   }, 30_000)
 
   test('its changes outlast the process with --state, and are served beside the demo', async () => {

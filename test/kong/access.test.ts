@@ -136,6 +136,11 @@ consumers: [{username: ann, basicauth_credentials: [{username: aé, password: "p
       status: 200,
       body: { name: 'ann' },
     })
+    const foreign = { authorization, 'sec-fetch-site': 'cross-site' }
+    expect(await ask(gateway, { headers: foreign })).toMatchObject({
+      status: 403,
+      body: { code: 'FORBIDDEN' },
+    })
     for (const headers of [
       {},
       basic('a', 'planted'),
@@ -200,6 +205,39 @@ consumers: [{username: ann, jwt_secrets: [${credential}]}]`
     const two = await ask(gateway, { path: `/?jwt=${token}&jwt=${token}` })
     expect(two).toMatchObject({ status: 401, body: { message: 'Multiple tokens provided' } })
     expect(two.headers.get('www-authenticate')).toBe('Bearer error="invalid_token"')
+  })
+
+  describe('in a cookie counts for pages that may use it only', () => {
+    const cors = (config: string) =>
+      document('{cookie_names: [token]}').replace(
+        'name: jwt',
+        `name: cors, config: ${config}}, {name: jwt`,
+      )
+    const upgrade = { upgrade: 'websocket', connection: 'Upgrade' }
+    test.each<[string, Record<string, string>, number]>([
+      ['{}', {}, 200],
+      ['{}', { origin: 'http://a' }, 200],
+      ['{}', { 'sec-fetch-site': 'same-origin' }, 200],
+      ['{}', { 'sec-fetch-site': 'same-site' }, 403],
+      ['{}', { 'sec-fetch-site': 'cross-site' }, 403],
+      ['{}', { origin: 'http://a:81' }, 403],
+      ['{}', { origin: 'http://evil.test' }, 403],
+      ['{}', { ...upgrade, origin: 'http://evil.test' }, 403],
+      ['{}', { ...upgrade, origin: 'http://a' }, 200],
+      ['{credentials: true, origins: ["http://b"]}', { origin: 'http://b' }, 200],
+      ['{credentials: true, origins: ["http://b"]}', { origin: 'https://b' }, 403],
+      ['{credentials: false, origins: ["http://b"]}', { origin: 'http://b' }, 403],
+      ['{credentials: true, origins: ["*"]}', { origin: 'http://b' }, 403],
+    ])('cors %s, %j: %i', async (config, headers, status) => {
+      const gateway = await served(cors(config))
+      const token = await sign({ iss: 'shop' })
+      const answer = await ask(gateway, { headers: { ...headers, cookie: `token=${token}` } })
+      expect(answer.status).toBe(status)
+      if (status === 403) expect(answer.body.code).toBe('FORBIDDEN')
+      // A header is no cookie: a page must have the token to send it.
+      const shown = { ...headers, authorization: `Bearer ${token}` }
+      expect((await ask(gateway, { headers: shown })).status).toBe(200)
+    })
   })
 
   test('a secret may be base64, and the issuer in another claim', async () => {
@@ -521,6 +559,28 @@ plugins: [{name: basic-auth}]`
       expect(passed.status).toBe(200)
       await gateway.load('services: []')
       expect((await gateway.app.request(path)).status).toBe(200)
+    },
+  )
+
+  test.each(['/messages', '/stream', '/socket'])(
+    '%s of the gateway’s own topics is for the same clients',
+    async (path) => {
+      const cluster = { brokers: ['k:1'], topics: ['own'] }
+      const gateway = createGateway({ cluster }, make)
+      const load = async (text: string) => {
+        const options = { environment: {}, ignoreUnknown: false }
+        gateway.apply(await readDeclarative(`_format_version: "3.0"\n${text}`, options))
+      }
+      expect((await gateway.app.request(path)).status).toBe(200)
+      await load(closed)
+      const refused = await gateway.app.request(path)
+      expect(refused.status).toBe(401)
+      const passed = await gateway.app.request(path, { headers: basic('n', 'p') })
+      expect(passed.status).toBe(200)
+      expect(await passed.json()).toMatchObject({ topics: ['own'], name: 'u' })
+      await load('plugins: [{name: rate-limiting, config: {hour: 1}}]')
+      const codes = [await gateway.app.request(path), await gateway.app.request(path)]
+      expect(codes.map(({ status }) => status)).toEqual([200, 429])
     },
   )
 

@@ -246,7 +246,7 @@ describe('vault references', () => {
 
   test('are looked up when a handler is made, and again for another snapshot', async () => {
     const environment = { BROKER: 'one' }
-    const gateway = createGateway({ environment }, make)
+    const gateway = createGateway({ environment, mayShow: () => true }, make)
     const snapshot = await read(text, environment)
     gateway.apply(snapshot)
     environment.BROKER = 'two'
@@ -257,8 +257,38 @@ describe('vault references', () => {
   })
 
   test('that lead nowhere are refused', async () => {
-    const gateway = createGateway({ environment: {} }, make)
+    const gateway = createGateway({ environment: {}, mayShow: () => true }, make)
     const snapshot = await read(text, { BROKER: 'x' })
     expect(() => gateway.apply(snapshot)).toThrow('environment variable BROKER is not set')
+  })
+
+  test.each([
+    ['cluster_name', plugin('t').replace('config: {', 'config: {cluster_name: REFERENCE, ')],
+    ['topics', plugin('REFERENCE')],
+    ['bootstrap_servers', plugin('t').replace('host: k', 'host: REFERENCE')],
+  ])('read a secret nowhere that is shown: %s', async (field, config) => {
+    const environment = { SECRET: 'planted-secret', HOST: 'h' }
+    const mayShow = (variable: string) => variable === 'HOST'
+    const snapshotOf = (variable: string) => {
+      const reference = `"{vault://env/${variable}}"`
+      const text = `routes: [{hosts: [a], plugins: [${config.replace('REFERENCE', reference)}]}]`
+      return read(text, environment)
+    }
+    const gateway = createGateway({ environment, mayShow }, make)
+    gateway.apply(await snapshotOf('HOST'))
+    const secret = await snapshotOf('SECRET')
+    expect(() => gateway.apply(secret)).toThrow(`config.${field}`)
+    expect(() => gateway.apply(secret)).toThrow('this field is shown')
+    expect(() => gateway.apply(secret)).not.toThrow('planted')
+  })
+
+  test('read any variable where a secret belongs', async () => {
+    const authentication =
+      'authentication: {strategy: sasl, mechanism: PLAIN, user: u, password: "{vault://env/SECRET}"}'
+    const config = plugin('t').replace('config: {', `config: {${authentication}, `)
+    const environment = { SECRET: 'planted-secret' }
+    const gateway = createGateway({ environment }, make)
+    gateway.apply(await read(`routes: [{hosts: [a], plugins: [${config}]}]`, environment))
+    expect(made.at(-1)?.options.authentication?.password).toBe('planted-secret')
   })
 })

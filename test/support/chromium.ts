@@ -1,7 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import {
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from 'playwright-core'
 import { canInstall, installPackages } from '../../kafka/broker/system.ts'
 
 const FLAGS = [
@@ -38,7 +43,8 @@ export class Browser implements AsyncDisposable {
     })
   }
 
-  static async start(): Promise<Browser> {
+  /** @param options What differs from a browser that nothing was told. */
+  static async start(options: BrowserContextOptions = {}): Promise<Browser> {
     const profile = mkdtempSync(join(tmpdir(), 'chromium-'))
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: await provideChromium(),
@@ -47,6 +53,7 @@ export class Browser implements AsyncDisposable {
       viewport: { width: 1440, height: 900 },
       colorScheme: 'light',
       permissions: ['clipboard-read', 'clipboard-write'],
+      ...options,
     })
     return new Browser(context, context.pages()[0] ?? (await context.newPage()), profile)
   }

@@ -1,6 +1,7 @@
 // @ts-check
 /** The console page: asks for the status and the figures again and again, and follows a route. */
 import { Charts } from './charts.js'
+import { withCredentials } from './credentials.js'
 import { byId, every } from './dom.js'
 import { Overview } from './overview.js'
 import { Tail } from './tail.js'
@@ -16,7 +17,7 @@ const tail = new Tail()
 
 void every(INTERVAL, async () => {
   try {
-    const response = await fetch(status)
+    const response = await fetch(withCredentials(status))
     if (!response.ok) throw new Error(`status ${response.status}`)
     /** @type {import('./overview.js').Status} */
     const found = await response.json()
@@ -35,7 +36,7 @@ void every(INTERVAL, async () => {
 
 void every(INTERVAL, async () => {
   try {
-    const response = await fetch(metrics)
+    const response = await fetch(withCredentials(metrics))
     byId('no-metrics').hidden = response.ok
     if (response.ok) charts.add(await response.text())
     else byId('no-metrics').textContent = 'There are no figures: metrics are off, or not for you.'

@@ -1,5 +1,6 @@
 // @ts-check
 /** The live tail: one EventSource, and the newest records that it brought. */
+import { withCredentials } from './credentials.js'
 import { byId, copy, element } from './dom.js'
 import { count, isoTime } from './format.js'
 import { curlOf, rowOf, textOf } from './record.js'
@@ -147,7 +148,7 @@ export class Tail {
     clearTimeout(this.#retry)
     if (!this.route) return
     this.#tell('wait', 'connecting …')
-    const source = new EventSource(this.#url())
+    const source = new EventSource(withCredentials(this.#url()))
     this.#source = source
     source.onopen = () => {
       this.#delay = RETRY
@@ -177,7 +178,7 @@ export class Tail {
     let isFinal = false
     try {
       const controller = new AbortController()
-      const response = await fetch(this.#url(), {
+      const response = await fetch(withCredentials(this.#url()), {
         headers: { accept: 'text/event-stream' },
         signal: controller.signal,
       })

@@ -1,4 +1,5 @@
 /** What `key-auth`, `basic-auth` and `jwt` have in common. */
+import { FOREIGN_PAGE, isForeignPage } from '../../auth/page-origin.ts'
 import * as f from '../fields.ts'
 import type { Credentials } from './credentials.ts'
 import { type Access, refuse, type Step } from './plugin.ts'
@@ -6,6 +7,7 @@ import { type Access, refuse, type Step } from './plugin.ts'
 /** A credential that was found right, or why there is none. */
 export type Verdict =
   | { readonly id: string; readonly consumer: { readonly id: string } }
+  | { readonly forbidden: string }
   | {
       readonly message: string
       /** What `WWW-Authenticate` says. */
@@ -43,6 +45,7 @@ export function authentication(
       access.credential = verdict.id
       return undefined
     }
+    if ('forbidden' in verdict) return refuse(c, 403, 'FORBIDDEN', verdict.forbidden)
     if (config.anonymous === null) {
       c.header('WWW-Authenticate', verdict.challenge)
       return refuse(c, 401, 'UNAUTHENTICATED', verdict.message, verdict.rest)
@@ -52,6 +55,15 @@ export function authentication(
     const message = `Cannot authenticate: there is no consumer "${config.anonymous}", which "anonymous" names`
     return refuse(c, 500, 'INVALID_OPTIONS', message)
   }
+}
+
+/**
+ * The verdict on a request whose credentials a browser may have added for a page of another origin.
+ * Undefined where they count.
+ */
+export function foreignPage({ c, credentialOrigin }: Access): Verdict | undefined {
+  const isForeign = isForeignPage(c, (origin) => origin === credentialOrigin)
+  return isForeign ? { forbidden: FOREIGN_PAGE } : undefined
 }
 
 /** A challenge of a scheme, with the realm where one is configured. */

@@ -2,7 +2,7 @@ import { auth } from 'hono/utils/basic-auth'
 import { timingSafeEqual } from 'hono/utils/buffer'
 import * as v from 'valibot'
 import * as f from '../fields.ts'
-import { anonymous, authentication, challenge } from './authentication.ts'
+import { anonymous, authentication, challenge, foreignPage } from './authentication.ts'
 import { accessPlugin } from './plugin.ts'
 
 const schema = f.record({
@@ -18,8 +18,10 @@ export const basicAuth = accessPlugin({
   schema,
   isForConsumers: false,
   make: (config, credentials) =>
-    authentication(config, credentials, async ({ c }) => {
-      const given = auth(c.req.raw)
+    authentication(config, credentials, async (access) => {
+      const given = auth(access.c.req.raw)
+      const foreign = given && foreignPage(access)
+      if (foreign) return foreign
       const held = given && credentials().byUsername(given.username)
       // Compared as well where nobody has the name, so that time does not tell who there is.
       const isRight = given && (await timingSafeEqual(held?.password ?? '', given.password))

@@ -47,7 +47,8 @@ export const cors = accessPlugin({
   isForConsumers: false,
   make(config) {
     const isAllowed = originsOf(config.origins ?? [])
-    return ({ c }) => {
+    return (access) => {
+      const { c } = access
       const from = c.req.header('Origin')
       const isPreflight =
         c.req.method === 'OPTIONS' &&
@@ -55,6 +56,10 @@ export const cors = accessPlugin({
         c.req.header('Access-Control-Request-Method') !== undefined
       if (from === undefined && !config.allow_origin_absent) return undefined
       allowOrigin(c, config, from, isAllowed)
+      // Any page at all is not a name: its visitor's credentials would be everybody's.
+      if (from !== undefined && config.credentials && isAllowed !== 'any' && isAllowed(from)) {
+        access.credentialOrigin = from
+      }
       if (isPreflight) return answerPreflight(c, config)
       if (config.exposed_headers?.length) {
         c.header('Access-Control-Expose-Headers', config.exposed_headers.join(','))

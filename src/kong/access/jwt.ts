@@ -10,7 +10,13 @@ import {
 import * as v from 'valibot'
 import type { JwtSecret } from '../entities.ts'
 import * as f from '../fields.ts'
-import { anonymous, authentication, challenge, type Verdict } from './authentication.ts'
+import {
+  anonymous,
+  authentication,
+  challenge,
+  foreignPage,
+  type Verdict,
+} from './authentication.ts'
 import { type Access, accessPlugin } from './plugin.ts'
 
 const schema = v.pipe(
@@ -52,7 +58,10 @@ export const jwt = accessPlugin({
     }
     const keyOf = keysBy(config.secret_is_base64)
     return authentication(config, credentials, async (access) => {
-      const [token, another] = tokensOf(access, config)
+      const { tokens, isCookie } = tokensOf(access, config)
+      const foreign = isCookie ? foreignPage(access) : undefined
+      if (foreign) return foreign
+      const [token, another] = tokens
       if (token === undefined) return wrong('Unauthorized')
       if (another !== undefined) return wrong('Multiple tokens provided')
       const parts = decode(token)
@@ -82,23 +91,28 @@ export const jwt = accessPlugin({
   },
 })
 
+interface Shown {
+  readonly tokens: readonly string[]
+  readonly isCookie: boolean
+}
+
 /** In Kong's order: query, cookies, headers. */
-function tokensOf({ c, credentialParameters }: Access, config: Config): string[] {
+function tokensOf({ c, credentialParameters }: Access, config: Config): Shown {
   const query = new URL(c.req.url).searchParams
   for (const name of config.uri_param_names) {
     if (!query.has(name)) continue
     credentialParameters.push(name)
-    return query.getAll(name)
+    return { tokens: query.getAll(name), isCookie: false }
   }
   for (const name of config.cookie_names) {
     const cookie = getCookie(c, name)
-    if (cookie) return [cookie]
+    if (cookie) return { tokens: [cookie], isCookie: true }
   }
   for (const name of config.header_names) {
     const [, token] = /^\s*bearer\s+(\S+)\s*$/i.exec(c.req.header(name) ?? '') ?? []
-    if (token) return [token]
+    if (token) return { tokens: [token], isCookie: false }
   }
-  return []
+  return { tokens: [], isCookie: false }
 }
 
 function decode(token: string) {

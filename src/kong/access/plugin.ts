@@ -18,6 +18,8 @@ export interface Access {
   credential: string | undefined
   /** When the credential ends, in milliseconds since 1970; undefined where it does not. */
   until: number | undefined
+  /** The origin of a page that `cors` names as one that may send credentials. */
+  credentialOrigin: string | undefined
   /** Names of query parameters that held a credential. */
   readonly credentialParameters: string[]
 }
