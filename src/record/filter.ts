@@ -51,12 +51,7 @@ export function filterFor(wanted: Wanted, table: PartitionTable): Filter | undef
   return (chunk, index) => {
     if (!passes[chunk.partitions[index] as number]) return false
     const views = viewsOf(chunk)
-    if (wantedKeys.size > 0 && !wantedKeys.has(keyText(views.at(index).fields.key))) return false
+    if (wantedKeys.size > 0 && !wantedKeys.has(views.keyText(index))) return false
     return expressions.every((expression) => views.passes(expression, index))
   }
-}
-
-/** A key as a client names it: one that a schema registry made JSON of, by that JSON. */
-function keyText(key: unknown): string | null {
-  return typeof key === 'string' || key === null ? key : JSON.stringify(key)
 }

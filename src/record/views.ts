@@ -2,6 +2,7 @@
 import type { Chunk } from '../stream/chunk.ts'
 import type { ConsumedRecord } from './consumed.ts'
 import { parseExact } from './exact.ts'
+import { fieldTexts, isTooDeep } from './json-text.ts'
 
 /** Bytes of the chunks whose records are kept parsed, besides those of the newest one. */
 const KEPT_BYTES = 8 * 1024 * 1024
@@ -10,8 +11,8 @@ const KEPT_BYTES = 8 * 1024 * 1024
 export interface RecordView {
   /** Whole numbers that stand for themselves are `bigint`; those within JSON only where they must. */
   readonly fields: Readonly<Record<keyof typeof FIELDS, unknown>>
-  /** Bytes of its JSON. */
-  readonly bytes: number
+  /** Characters of its JSON. */
+  readonly length: number
   /** A field's text as the JSON that it is; undefined where it is none. */
   jsonOf(field: 'key' | 'value'): unknown
 }
@@ -33,6 +34,8 @@ export const FIELDS = {
  */
 export interface ChunkViews {
   at(index: number): RecordView
+  /** A key as clients name it: the text that it is, or its JSON where a schema registry made it. */
+  keyText(index: number): string | null
   /** Whether a record passes a test, asked once for all who ask by the same test. */
   passes(test: RecordTest, index: number): boolean
 }
@@ -81,6 +84,12 @@ class Views implements ChunkViews {
     return found
   }
 
+  keyText(index: number): string | null {
+    const { key } = this.at(index).fields
+    if (typeof key === 'string' || key === null) return key
+    return fieldTexts(this.#textOf(index)).get('key') as string
+  }
+
   passes(test: RecordTest, index: number): boolean {
     let answers = this.#answers.get(test)
     if (!answers) {
@@ -92,20 +101,22 @@ class Views implements ChunkViews {
   }
 
   #parse(index: number): RecordView {
+    const text = this.#textOf(index)
+    return new View(isTooDeep(text) ? parsedByField(text) : parsedRecord(text), text.length)
+  }
+
+  #textOf(index: number): string {
     const { bytes, json, starts } = this.#chunk
-    const begin = json[index] as number
-    const end = (starts[index + 1] as number) - 2
-    const record = parseExact(decoder.decode(bytes.subarray(begin, end))) as ConsumedRecord
-    return new View(record, end - begin)
+    return decoder.decode(bytes.subarray(json[index], (starts[index + 1] as number) - 2))
   }
 }
 
 class View implements RecordView {
   readonly fields: RecordView['fields']
-  readonly bytes: number
+  readonly length: number
   readonly #parsed = new Map<'key' | 'value', unknown>()
 
-  constructor(record: ConsumedRecord, bytes: number) {
+  constructor(record: ConsumedRecord, length: number) {
     const { topic, partition, offset, timestamp, key, value, headers } = record
     this.fields = {
       topic,
@@ -116,7 +127,7 @@ class View implements RecordView {
       value,
       headers,
     }
-    this.bytes = bytes
+    this.length = length
   }
 
   jsonOf(field: 'key' | 'value'): unknown {
@@ -125,6 +136,17 @@ class View implements RecordView {
     if (!this.#parsed.has(field)) this.#parsed.set(field, parsedOrUndefined(given))
     return this.#parsed.get(field)
   }
+}
+
+function parsedRecord(text: string): ConsumedRecord {
+  const record = parseExact(text)
+  return (record instanceof Map ? Object.fromEntries(record) : record) as ConsumedRecord
+}
+
+/** A record of which a field is too deep: that field is left out, so that nothing of it matches. */
+function parsedByField(text: string): ConsumedRecord {
+  const fields = [...fieldTexts(text)].map(([name, json]) => [name, parsedOrUndefined(json)])
+  return Object.fromEntries(fields) as ConsumedRecord
 }
 
 function parsedOrUndefined(text: string): unknown {

@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
 import type { MessageDeserializer } from '../../src/record/encode.ts'
 import { expressionOf } from '../../src/record/expression.ts'
 import { viewsOf } from '../../src/record/views.ts'
 import { type Chunk, encodeChunk } from '../../src/stream/chunk.ts'
 import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
+import type { KafkaRecord } from '../../src/stream/source.ts'
+import { randomOf } from './fakes.ts'
 
 const encoder = new TextEncoder()
 const table = new PartitionTable([{ topic: 'orders', partition: 3 }])
@@ -11,10 +14,22 @@ const table = new PartitionTable([{ topic: 'orders', partition: 3 }])
 const ORDER = `{"type":"order.placed","total":10.5,"count":3,"id":9007199254740993,"huge":123456789012345678901234567890,
   "tags":["new","gift"],"items":[{"sku":"a","price":2},{"sku":"b","price":40}],"to":{"city":"Łódź"},"note":null}`
 
+const HEADERS = [
+  { trace: encoder.encode('abc') },
+  { n: encoder.encode('1') },
+  { n: encoder.encode('2') },
+]
+
+/** A text as a literal of CEL. */
+function celText(text: string): string {
+  return JSON.stringify(text)
+}
+
 function chunkOf(
   value: string | null,
   mode: MessageDeserializer,
   key: string | null = 'k1',
+  headers: KafkaRecord['headers'] = HEADERS,
 ): Chunk {
   const record = {
     topic: 'orders',
@@ -23,11 +38,7 @@ function chunkOf(
     timestamp: 1_787_305_085_262,
     key: key === null ? null : encoder.encode(key),
     value: value === null ? null : encoder.encode(value),
-    headers: [
-      { trace: encoder.encode('abc') },
-      { n: encoder.encode('1') },
-      { n: encoder.encode('2') },
-    ],
+    headers,
   }
   return encodeChunk([record], new Cursor(table, new Float64Array(1)), mode)
 }
@@ -101,6 +112,59 @@ describe('an expression', () => {
     expect(key.passes(expressionOf('key.id == 7 && key.startsWith("{")'), 0)).toBe(true)
   })
 
+  test('a field may have any name, those of JavaScript’s objects, too', () => {
+    const plain = fc.constantFrom(
+      ...['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf', 'prototype'],
+    )
+    const other = fc
+      .string({ unit: 'grapheme-ascii' })
+      .filter((text) => !['list', 'of'].includes(text))
+    const name = fc.oneof(plain, other)
+    const escaped = (json: string) =>
+      json.replace(/[a-z_]/g, (letter) => `\\u00${letter.charCodeAt(0).toString(16)}`)
+    fc.assert(
+      fc.property(name, name, fc.boolean(), (one, other, asEscapes) => {
+        const [q, r] = [JSON.stringify(one), JSON.stringify(other)]
+        const [a, b] = asEscapes ? [escaped(q), escaped(r)] : [q, r]
+        const value = `{${a}:7,"list":[{${b}:${q}}],"of":{${a}:{${b}:8}}}`
+        const [c, d] = [celText(one), celText(other)]
+        for (const text of [
+          `value[${c}] == 7 && ${c} in value && value.list[0][${d}] == ${c}`,
+          `value.of[${c}][${d}] == 8 && value.exists(n, n == ${c}) && value.of.size() == 1`,
+          `value.of == {${c}: {${d}: 8}} && value.of != {${c}: {${d}: 9}}`,
+          `!("x${one.length}y" in value.of) && json(${celText(value)})[${c}] == 7`,
+        ]) {
+          for (const mode of ['noop', 'json'] as const) {
+            expect([text, matches(text, value, mode)]).toEqual([text, true])
+          }
+        }
+      }),
+    )
+    for (const name of ['constructor', '__proto__', 'toString', 'hasOwnProperty']) {
+      const value = JSON.stringify({ a: 1, [name]: { a: 2 } })
+      expect(matches(`value.${name}.a == 2 && has(value.${name}.a) && value.a == 1`, value)).toBe(
+        true,
+      )
+      expect(matches(`{"__proto__": 1, "x": 2} == {"x": 2}`)).toBe(false)
+    }
+  })
+
+  test('a header may have any name', () => {
+    const names = ['constructor', '__proto__', 'toString']
+    const chunk = chunkOf(
+      '1',
+      'noop',
+      'k',
+      names.map((name) => ({ [name]: encoder.encode('x') })),
+    )
+    for (const name of names) {
+      for (const text of [`headers.${name} == "x"`, `headers["${name}"] == "x" && value == "1"`]) {
+        expect([text, viewsOf(chunk).passes(expressionOf(text), 0)]).toEqual([text, true])
+      }
+    }
+    expect(matches('"constructor" in headers')).toBe(false)
+  })
+
   test('a tombstone and a record without a key are null', () => {
     expect(matches('value == null', null)).toBe(true)
     expect(matches('value.total > 1', null)).toBe(false)
@@ -150,6 +214,39 @@ describe('an expression', () => {
     for (let i = 0; i < 20; i++) expect(matches(text)).toBe(false)
     // Some milliseconds; without a limit, more than anybody waits for.
     expect(performance.now() - started).toBeLessThan(10_000)
+  })
+
+  test('values as deep as filters look, of any shape, are compared without a type of each', () => {
+    const random = randomOf(12)
+    const started = performance.now()
+    for (let shape = 0; shape < 200; shape++) {
+      let [open, close] = ['', '']
+      for (let level = 0; level < 950; level++) {
+        const isList = random(2) === 0
+        open += isList ? '[' : '{"a":'
+        close = (isList ? ']' : '}') + close
+      }
+      const value = `{"a":${open}1${close}}`
+      for (const mode of ['noop', 'json'] as const) {
+        expect(matches('value.a == 1', value, mode)).toBe(false)
+        expect(matches('value.a != 1', value, mode)).toBe(true)
+        expect(matches('value == value', value, mode)).toBe(true)
+      }
+    }
+    // Half a second; by types it is minutes and gigabytes.
+    expect(performance.now() - started).toBeLessThan(20_000)
+  }, 30_000)
+
+  test('nothing of JSON that is deeper matches, and the record’s other fields do', () => {
+    for (const depth of [2_000, 60_000]) {
+      const value = `{"a":${'['.repeat(depth)}12345678901234567${']'.repeat(depth)}}`
+      for (const mode of ['noop', 'json'] as const) {
+        for (const text of ['has(value.a)', 'value.a == 1', 'value.a != 1', '"a" in value']) {
+          expect([text, matches(text, value, mode)]).toEqual([text, false])
+        }
+        expect(matches('key == "k1" && headers.trace == "abc"', value, mode)).toBe(true)
+      }
+    }
   })
 
   test('a regular expression that others backtrack over takes its time only once', () => {

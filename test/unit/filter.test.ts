@@ -53,6 +53,21 @@ describe('filters', () => {
     expect(passing(wanted)).toEqual(expected)
   })
 
+  test('a key that a schema registry made JSON of is asked for by that JSON, with all digits', () => {
+    const deep = `${'['.repeat(60_000)}${']'.repeat(60_000)}`
+    for (const keyJson of ['{"id":9007199254740993}', '9007199254740993', 'true', deep]) {
+      const made = { ...record('a', 0, 'bytes of it'), keyJson }
+      const chunk = encodeChunk([made], new Cursor(table, new Float64Array(3)), 'noop')
+      for (const [key, passes] of [
+        [keyJson, true],
+        ['bytes of it', false],
+      ] as const) {
+        const filter = filterFor({ topics: [], partitions: [], keys: [key], filters: [] }, table)
+        expect(filter?.(chunk, 0)).toBe(passes)
+      }
+    }
+  })
+
   test('nothing wanted in particular is no filter, which costs nothing', () => {
     expect(passing({})).toBeUndefined()
   })
