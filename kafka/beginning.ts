@@ -12,6 +12,11 @@ export interface Standing {
   readonly end: number
   /** What this process has seen committed before; -1 for nothing. */
   readonly remembered: number
+  /**
+   * Where this process first read it, of a group that had committed nothing and begins at the end;
+   * -1 if it has not.
+   */
+  readonly started: number
   /** Whether the partition was added since this process reads as the group. */
   readonly isAdded: boolean
 }
@@ -36,11 +41,14 @@ export interface Beginning {
  * under way is read from its first record in any case.
  */
 export function beginningOf(standing: Standing, reset: 'earliest' | 'latest'): Beginning {
-  const { topic, partition, committed, first, end, remembered, isAdded } = standing
-  const from = committed >= 0 ? committed : remembered
+  const { topic, partition, committed, first, end, remembered, started, isAdded } = standing
+  const known = committed >= 0 ? committed : remembered
+  const from = known >= 0 ? known : started
   // Kafka forgets what a group has committed when it deletes the topic.
   const isAnew = from > end || (committed < 0 && remembered >= 0)
-  if (from === first || (from > first && !isAnew)) return { topic, partition, offset: from }
+  if (from === first || (from > first && !isAnew)) {
+    return { topic, partition, offset: from, ...(known < 0 && { isOfNow: true }) }
+  }
   if (from < 0 && reset === 'latest' && !isAdded) {
     return { topic, partition, offset: end, isOfNow: true }
   }

@@ -36,6 +36,8 @@ const STUCK_MS = 60_000
 const RETRY_MS = 1_000
 /** Milliseconds between two looks at what is read and what Kafka has. */
 const LOOK_MS = 10_000
+/** Kafka's own default of `max.poll.interval.ms`, after which a consumer that does not poll is out. */
+const IDLE_TIMEOUT_MS = 5 * 60_000
 
 /** librdkafka's `rd_kafka_resp_err_t`. */
 const FATAL = -150
@@ -45,6 +47,9 @@ const FENCED = 82
  * One member of a consumer group, shared by all callers. Reads a little ahead into a bounded
  * buffer, hands records to callers in turn, takes them back from callers that went away, and
  * commits what was delivered without a hole.
+ *
+ * While nobody calls it leaves the group, so that other members deliver what would wait here in
+ * vain. It joins again with the next caller, and remembers where it was.
  */
 export class Group implements GroupSession {
   readonly #host: GroupHost
@@ -55,6 +60,7 @@ export class Group implements GroupSession {
   readonly #ready = new ReadyRecords()
   readonly #dealer: Dealer = {
     delivered: (late) => {
+      this.#markUsed()
       this.#changes.announce()
       this.#member.doubt(late)
       this.#member.settle()
@@ -77,12 +83,20 @@ export class Group implements GroupSession {
   /** Ends the read that is under way. */
   #giveUp: ((stall: Stall) => void) | undefined
   readonly #lookEvery: number
+  readonly #idleTimeout: number
+  /** When the last caller came or had its records, in `performance.now()`'s time. */
+  #usedAt = performance.now()
+  /** Calls that wait for the group itself: `ready` and `commit`. */
+  #pendingCalls = 0
+  /** Ends the time in which the group is left. */
+  #wake: (() => void) | undefined
 
   /** @param lookEvery Another one for tests. */
   constructor(host: GroupHost, options: GroupOptions, lookEvery = LOOK_MS) {
     this.#host = host
     this.#options = options
     this.#lookEvery = lookEvery
+    this.#idleTimeout = options.idleTimeout ?? IDLE_TIMEOUT_MS
     this.#member = new Member(host, options, this.#changes, this.#ready)
     this.#loop = this.#run()
   }
@@ -92,7 +106,15 @@ export class Group implements GroupSession {
     return this.#loop
   }
 
-  async ready(signal?: AbortSignal): Promise<void> {
+  get isInUse(): boolean {
+    return this.#callers.first !== undefined || this.#pendingCalls > 0 || this.#member.isHeld
+  }
+
+  ready(signal?: AbortSignal): Promise<void> {
+    return this.#call(() => this.#readySoon(signal))
+  }
+
+  async #readySoon(signal?: AbortSignal): Promise<void> {
     const until = performance.now() + JOIN_TIMEOUT_MS
     while (!this.#member.isReady) {
       if (this.#closing) throw closing()
@@ -107,13 +129,17 @@ export class Group implements GroupSession {
     if (this.#closing) return Promise.reject(closing())
     if (this.#failure) return Promise.reject(this.#failure)
     const delivery = this.#callers.add(limits, signal)
+    this.#markUsed()
     this.#serve()
     return delivery
   }
 
-  async commit(offsets: readonly PartitionOffset[]): Promise<void> {
-    if (this.#failure) throw this.#failure
-    await this.#member.commits.commit(offsets)
+  commit(offsets: readonly PartitionOffset[]): Promise<void> {
+    return this.#call(async () => {
+      if (this.#failure) throw this.#failure
+      if (this.#wake) await this.#readySoon()
+      await this.#member.commits.commit(offsets)
+    })
   }
 
   stats(): MemberStats {
@@ -127,6 +153,7 @@ export class Group implements GroupSession {
 
   async close(): Promise<void> {
     this.#closing = true
+    this.#wake?.()
     this.#callers.reject(closing())
     this.#changes.end()
     await this.#loop
@@ -139,6 +166,7 @@ export class Group implements GroupSession {
         this.#failure = undefined
         this.#readyAt = performance.now()
         await this.#readOn()
+        if (!this.#closing) await this.#rest()
       } catch (thrown) {
         if (this.#closing) break
         if (thrown instanceof Stall) await this.#rebuild(thrown)
@@ -148,7 +176,45 @@ export class Group implements GroupSession {
     await this.#member.leave()
   }
 
-  /** @throws Stall when nothing comes of it, though there is more. */
+  /** Joined as long as it lasts, whatever becomes of it. */
+  async #call<T>(work: () => Promise<T>): Promise<T> {
+    this.#pendingCalls++
+    this.#markUsed()
+    try {
+      return await work()
+    } finally {
+      this.#pendingCalls--
+      this.#markUsed()
+    }
+  }
+
+  #markUsed(): void {
+    this.#usedAt = performance.now()
+    if (this.isInUse) this.#wake?.()
+  }
+
+  /** Whether nobody has called for long, and leaving loses no caller's position. */
+  get #isIdle(): boolean {
+    const isLate = performance.now() - this.#usedAt > this.#idleTimeout
+    return isLate && !this.isInUse && !this.#member.isAheadOfCommits
+  }
+
+  /** Leaves the group until the next caller comes: what was read ahead goes to other members. */
+  async #rest(): Promise<void> {
+    log.debug('Leaving group {group} until a caller comes', { group: this.#options.groupId })
+    const woken = Promise.withResolvers<void>()
+    this.#wake = () => woken.resolve()
+    await this.#member.leave()
+    this.#failure = undefined
+    if (!this.#closing && !this.isInUse) await woken.promise
+    this.#wake = undefined
+  }
+
+  /**
+   * Resolves when nobody has called for long, or the group is closing.
+   *
+   * @throws Stall when nothing comes of it, though there is more.
+   */
   async #readOn(): Promise<void> {
     const progress = new Progress(this.#member)
     let rounds = 0
@@ -157,7 +223,7 @@ export class Group implements GroupSession {
       void look.then((stall) => stall && this.#giveUp?.(new Stall(stall)))
     }, this.#lookEvery)
     try {
-      while (!this.#closing) {
+      while (!this.#closing && !this.#isIdle) {
         await new Promise<void>((resolve, reject) => {
           this.#giveUp = reject
           this.#read().then(resolve, reject)
@@ -186,7 +252,8 @@ export class Group implements GroupSession {
     const isFenced = error.code === 'GROUP_MEMBER_FENCED'
     await this.#member.leave(isFenced)
     do await this.#changes.rest(RETRY_MS)
-    while (isFenced && !this.#closing && (await this.#isInstanceTaken()))
+    while (isFenced && !this.#closing && !this.#isIdle && (await this.#isInstanceTaken()))
+    if (!this.#closing && this.#isIdle) await this.#rest()
   }
 
   /** A member whose instance id another one has taken is told of it by a fatal error only. */
@@ -293,6 +360,7 @@ export class Group implements GroupSession {
   }
 
   #takeBack(records: readonly KafkaRecord[], gaps: readonly Gap[]): void {
+    this.#markUsed()
     this.#member.returnGaps(gaps)
     this.#changes.announce()
     if (records.length === 0 || this.#closing) return

@@ -64,6 +64,13 @@ export interface GroupHost {
   isInstanceTaken(): Promise<boolean>
 }
 
+/** A partition that was assigned: where it is read from, and what is known of its topic. */
+interface AssignedBeginning extends Beginning {
+  readonly topicId: string | undefined
+  /** Up to here its transactions are decided. */
+  readonly stable: number
+}
+
 /**
  * The consumer of a group's member: the partitions that it owns, where they are read and what is
  * committed of them. It is joined and left again and again; what it has committed it remembers.
@@ -78,6 +85,11 @@ export class Member implements Watched {
   #all: readonly Partition[] = []
   /** The partitions that there were when the group was first joined. */
   #first: ReadonlySet<string> | undefined
+  /**
+   * Where partitions were first read of which the group had committed nothing, by name: the end of
+   * another moment would skip what came between.
+   */
+  readonly #startOffsets = new Map<string, number>()
   /** Ids of topics that were created anew since: a broker may be late to know. */
   readonly #formerIds = new Set<string>()
   /** When topics are compared next, in `performance.now()`'s time. */
@@ -134,6 +146,23 @@ export class Member implements Watched {
 
   get isHeldUp(): boolean {
     return this.#paused || this.isChanging
+  }
+
+  /** Whether callers have records that are neither delivered nor given back. */
+  get isHeld(): boolean {
+    return this.owned().some(({ held }) => held > 0)
+  }
+
+  /**
+   * Whether records were delivered that whoever posts offsets has not committed: after leaving, the
+   * group would deliver them again.
+   */
+  get isAheadOfCommits(): boolean {
+    if (this.#options.commitStrategy === 'auto') return false
+    return this.owned().some(({ topic, partition, begin, ledger }) => {
+      const committed = Math.max(begin, this.commits.known(topic, partition))
+      return (ledger.delivered ?? -1) > committed
+    })
   }
 
   /** Records that were delivered, and may be delivered again by another member. */
@@ -310,9 +339,7 @@ export class Member implements Watched {
       const owned = this.#owned.get(nameOf({ topic, partition }))
       if (!owned) return { topic, partition, highWatermark: -1, lastStableOffset: -1 }
       const highWatermark = Math.max(this.#highWatermark(owned), owned.end, -1)
-      // The client gives decided records only, so an end below the high watermark is where an
-      // undecided transaction begins.
-      const lastStableOffset = owned.end === owned.position ? owned.end : highWatermark
+      const lastStableOffset = owned.lastStableOffset(highWatermark)
       return { topic, partition, highWatermark, lastStableOffset }
     })
   }
@@ -357,6 +384,7 @@ export class Member implements Watched {
     if (!owned) return
     owned.answered = true
     owned.end = offset
+    owned.stable = Math.max(owned.stable, offset)
     if (offset <= owned.position) return
     this.#jump(owned, offset)
     owned.position = offset
@@ -465,11 +493,11 @@ export class Member implements Watched {
     const isTaken = this.#change(consumer, () => consumer.incrementalAssign(taken))
     if (!isTaken) void this.#letGo(consumer, taken)
     if (!isTaken || this.#obstacle || !beginnings || consumer !== this.#consumer) return
-    for (const { topic, partition, offset, topicId, gap } of beginnings) {
-      this.#owned.set(
-        nameOf({ topic, partition }),
-        new OwnedPartition(topic, partition, offset, topicId),
-      )
+    for (const { topic, partition, offset, topicId, stable, gap, isOfNow } of beginnings) {
+      const owned = new OwnedPartition(topic, partition, offset, topicId)
+      owned.stable = stable
+      this.#owned.set(nameOf(owned), owned)
+      if (isOfNow) this.#startOffsets.set(nameOf(owned), offset)
       if (gap) this.#miss(gap)
     }
     // The client keeps in mind what was paused when it was last taken from us.
@@ -496,7 +524,7 @@ export class Member implements Watched {
   async #findBeginnings(
     consumer: Consumer,
     partitions: readonly Partition[],
-  ): Promise<Array<Beginning & { topicId: string | undefined }> | undefined> {
+  ): Promise<AssignedBeginning[] | undefined> {
     if (partitions.length === 0) return []
     while (consumer === this.#consumer) {
       try {
@@ -515,10 +543,12 @@ export class Member implements Watched {
             first: (firsts[index] as PartitionOffset).offset,
             end: (ends[index] as PartitionOffset).offset,
             remembered: this.commits.known(topic, partition),
+            started: this.#startOffsets.get(name) ?? -1,
             isAdded: this.#first?.has(name) === false,
           }
           const beginning = beginningOf(standing, this.#options.autoOffsetReset)
-          return { ...beginning, topicId: ids.get(topic) }
+          // Consumers read what is decided: to them a partition ends where that does.
+          return { ...beginning, topicId: ids.get(topic), stable: standing.end }
         })
       } catch (thrown) {
         const error = asKafkaConsumeError(thrown)

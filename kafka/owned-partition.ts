@@ -18,8 +18,12 @@ export class OwnedPartition {
   readonly ledger: Ledger
   /** The next offset that the client will give us. */
   position: number
+  /** The offset at which reading began. */
+  readonly begin: number
   /** Where its end was seen; -1 if it was not. */
   end = -1
+  /** All transactions below this offset are known to be decided; -1 if nothing is known. */
+  stable = -1
   /** Whether it has answered: with a record, or that it has none. */
   answered = false
   /** Records in callers' hands: neither delivered nor given back. */
@@ -37,8 +41,19 @@ export class OwnedPartition {
     this.topic = topic
     this.partition = partition
     this.position = begin
+    this.begin = begin
     this.ledger = new Ledger(begin)
     this.topicId = topicId
+  }
+
+  /**
+   * Where the first undecided transaction begins, as far as it is certain; -1 where it is not. The
+   * client tells it by the end that it sees, since it gives decided records only. Before that it
+   * lies anywhere from what is known to be decided up to the high watermark.
+   */
+  lastStableOffset(highWatermark: number): number {
+    if (this.end === this.position) return this.end
+    return Math.max(this.position, this.stable) >= highWatermark ? highWatermark : -1
   }
 
   /** Whether it is the same partition. */

@@ -32,7 +32,10 @@ export interface GatewayOptions {
   } & Pick<KafkaConsumeOptions, 'authentication' | 'security'>
   /** The file of the authorities that Kong's plugins verify brokers by. Default: the system's. */
   readonly kafkaCa?: string | undefined
-  /** Kafka's `group.instance.id` of this node; routes add their id to it. Default: dynamic members. */
+  /**
+   * Kafka's `group.instance.id` of this node; Kong's routes add to it what tells members of a group
+   * apart. Default: dynamic members.
+   */
   readonly groupInstanceId?: string | undefined
   /** Where vault references lead. Default: nowhere. */
   readonly environment?: Environment
@@ -209,15 +212,15 @@ function ownRoutes(
   make: MakeRoute,
 ): Record<string, ReturnType<MakeRoute>> {
   const cluster = { bootstrapServers: [...brokers], topics: [...topics], ...connection }
-  return {
+  const group = {
     // A new gateway shows what is in the topics; the default would show nothing until more comes.
-    '/messages': make({
-      ...cluster,
-      mode: 'http-get',
-      autoOffsetReset: 'earliest',
-      consumerGroup: { mode: 'random', groupInstanceId },
-    }),
+    autoOffsetReset: 'earliest',
+    consumerGroup: { mode: 'random', groupInstanceId },
+  } as const
+  return {
+    '/messages': make({ ...cluster, ...group, mode: 'http-get' }),
     '/stream': make({ ...cluster, mode: 'server-sent-events' }),
-    '/socket': make({ ...cluster, mode: 'websocket', autoOffsetReset: 'earliest' }),
+    // The group of `/messages`, with the same settings: they are one member.
+    '/socket': make({ ...cluster, ...group, mode: 'websocket' }),
   }
 }

@@ -22,7 +22,7 @@ export interface ProxyOptions {
   readonly make: MakeRoute
   /** Starts and ends handlers. */
   readonly lives: Lives
-  /** What a route's `group.instance.id` begins with; its own id follows. */
+  /** What `group.instance.id`s begin with; what tells members of one group apart follows. */
   readonly groupInstanceId?: string | undefined
   /** Where vault references lead. */
   readonly environment: Environment
@@ -98,7 +98,8 @@ export class KongProxy {
 
   /**
    * Serves another snapshot from now on. Handlers whose plugin and route it has unchanged go on,
-   * with their streams; the others are ended once the new ones serve.
+   * with their streams; the others are ended once the new ones serve, so that what both share, as
+   * a membership of a group, goes on without a break.
    *
    * @throws SchemaViolation, and nothing changes.
    */
@@ -107,10 +108,13 @@ export class KongProxy {
     const next = this.#build(snapshot)
     this.#table = next
     const { lives } = this.#options
-    for (const [key, { handler, brokers }] of next.handlers) {
-      if (!before.has(key)) lives.add(handler, brokers)
+    const fresh = [...next.handlers].filter(([key]) => !before.has(key))
+    const started = Promise.all(
+      fresh.map(([, { handler, brokers }]) => lives.add(handler, brokers)),
+    )
+    for (const [key, { handler }] of before) {
+      if (!next.handlers.has(key)) lives.remove(handler, started)
     }
-    for (const [key, { handler }] of before) if (!next.handlers.has(key)) lives.remove(handler)
   }
 
   /** The answer to a request, or undefined where no route is meant. */
@@ -202,7 +206,7 @@ export class KongProxy {
         const parts = partsOf(plugin, certificates, environment, mayShow)
         // Holds secrets: it goes nowhere but into the map.
         const key = JSON.stringify([route.id, plugin.id, parts.config, parts.certificate])
-        const found = handlers.get(key) ?? this.#table.handlers.get(key) ?? this.#make(route, parts)
+        const found = handlers.get(key) ?? this.#table.handlers.get(key) ?? this.#make(parts)
         handlers.set(key, found)
         byPlace.set(placeKey(route, plugin), found.handler)
         const own = names.get(route.id) ?? route.id
@@ -242,20 +246,34 @@ export class KongProxy {
     }
   }
 
-  #make(route: Route, parts: PluginParts): Served {
+  #make(parts: PluginParts): Served {
     const { groupInstanceId, ca } = this.#options
     const options = pluginOptions(parts, ca)
-    const { plugin } = parts
     if (groupInstanceId !== undefined) {
-      // Several routes may have one plugin, and are several members of its group; a route may have
-      // plugins of consumers beside its own.
-      const suffix = plugin.consumer ? `.${plugin.id.slice(0, 8)}` : ''
-      const own = { groupInstanceId: `${groupInstanceId}.${route.id}${suffix}` }
+      const own = { groupInstanceId: `${groupInstanceId}.${memberName(options)}` }
       options.consumerGroup = { ...options.consumerGroup, ...own }
     }
     const brokers = [options.bootstrapServers].flat().join(', ')
     return { handler: this.#options.make(options), brokers }
   }
+}
+
+/**
+ * What routes that share one member of a group have in common, as 8 hexadecimal digits: the name is
+ * the same after a restart, whichever of them comes first. FNV-1a, since names need no secrecy.
+ */
+function memberName(options: KafkaConsumeOptions): string {
+  const { bootstrapServers, clusterName, topics, autoOffsetReset, commitStrategy } = options
+  const names = [topics]
+    .flat()
+    .map((topic) => (typeof topic === 'string' ? topic : topic.name))
+    .sort()
+  const settings = [bootstrapServers, clusterName, names, autoOffsetReset, commitStrategy]
+  let hash = 0x811c9dc5
+  for (const byte of new TextEncoder().encode(JSON.stringify(settings))) {
+    hash = Math.imul(hash ^ byte, 0x01000193)
+  }
+  return (hash >>> 0).toString(16).padStart(8, '0')
 }
 
 /** The answer of the first plugin that does not let a request pass. */

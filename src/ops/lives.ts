@@ -8,6 +8,8 @@ import { LOG_ROOT } from './log.ts'
 
 /** Milliseconds between two looks at Kafka's state, and between two attempts to start. */
 const WATCH_INTERVAL = 1_000
+/** Milliseconds for which a handler goes on at most until those in its place have started. */
+const HANDOVER_MS = 5_000
 /** Handlers that start at a time: each may connect and join a group. */
 const STARTS_AT_ONCE = 16
 
@@ -30,6 +32,8 @@ interface Life {
   /** Its cluster, for the log. */
   readonly brokers: string
   isStarted: boolean
+  /** Resolves when the first attempt to start has ended, or there is none. */
+  readonly tried: PromiseWithResolvers<void>
   /** What the last attempt to start ended with. */
   failure: NotReady | undefined
   readonly gone: PromiseWithResolvers<void>
@@ -48,27 +52,37 @@ export class Lives {
   #timer: ReturnType<typeof setInterval> | undefined
   #started: Promise<void> | undefined
   #closed: Promise<void> | undefined
+  readonly #closing = Promise.withResolvers<void>()
 
-  /** Takes a handler over. It starts in the background once `start` was called. */
-  add(route: KafkaRoute, brokers: string): void {
-    const gone = Promise.withResolvers<void>()
-    const life = { route, brokers, isStarted: false, failure: undefined, gone }
+  /**
+   * Takes a handler over. It starts in the background once `start` was called.
+   *
+   * @returns resolves when it has started, or could not at the first attempt.
+   */
+  add(route: KafkaRoute, brokers: string): Promise<void> {
+    const [gone, tried] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const life = { route, brokers, isStarted: false, failure: undefined, gone, tried }
     this.#lives.set(route, life)
-    if (this.#stage === 'running') {
-      this.#start(life).catch((error: unknown) => {
-        log.error('Cannot start a route: {error}', { error })
-      })
-    }
+    if (this.#stage !== 'running') return Promise.resolve()
+    this.#start(life).catch((error: unknown) => {
+      log.error('Cannot start a route: {error}', { error })
+    })
+    return tried.promise
   }
 
-  /** Ends a handler: its streams after their last whole event. */
-  remove(route: KafkaRoute): void {
+  /**
+   * Ends a handler: its streams after their last whole event.
+   *
+   * @param successors Resolves when those in its place have started; it is not waited for long.
+   */
+  remove(route: KafkaRoute, successors: Promise<unknown> = Promise.resolve()): void {
     const life = this.#lives.get(route)
     if (!life) return
     this.#lives.delete(route)
     life.gone.resolve()
-    const ended = route
-      .close()
+    life.tried.resolve()
+    const ended = this.#handover(successors)
+      .then(() => route.close())
       .catch((error: unknown) => log.error('Cannot end a route: {error}', { error }))
       .finally(() => this.#ending.delete(ended))
     this.#ending.add(ended)
@@ -114,6 +128,15 @@ export class Lives {
     )
   }
 
+  async #handover(successors: Promise<unknown>): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, HANDOVER_MS)
+    })
+    await Promise.race([successors, late, this.#closing.promise])
+    clearTimeout(timer)
+  }
+
   async #startAll(): Promise<void> {
     if (this.#stage === 'closing') return
     this.#stage = 'running'
@@ -128,9 +151,11 @@ export class Lives {
         await this.#inTurn(() => life.route.start())
         life.isStarted = true
         life.failure = undefined
+        life.tried.resolve()
         this.#tell()
         return
       } catch (thrown) {
+        life.tried.resolve()
         if (!this.#lives.has(life.route) || this.#stage !== 'running') return
         const { code, message } = asKafkaConsumeError(thrown)
         life.failure = { code, message, since }
@@ -159,6 +184,7 @@ export class Lives {
 
   async #close(): Promise<void> {
     this.#stage = 'closing'
+    this.#closing.resolve()
     this.#since = Date.now()
     clearInterval(this.#timer)
     const lives = [...this.#lives.values()]

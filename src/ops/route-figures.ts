@@ -50,7 +50,7 @@ export async function stateOf(routes: MeasuredRoutes, offsets: Offsets): Promise
   )
   const feeds = new Map<number, State['feeds'][number]>()
   const clusters = new Map<string, State['clusters'][number]>()
-  const groups: Array<State['groups'][number]> = []
+  const groups = new Map<number, State['groups'][number]>()
   for (const [, { cluster }] of writing) if (cluster) clusters.set(cluster.name, cluster)
   for (const [, { cluster, feed, groups: found }] of all) {
     if (!cluster) continue
@@ -59,14 +59,15 @@ export async function stateOf(routes: MeasuredRoutes, offsets: Offsets): Promise
       const labels = { cluster: cluster.name, topics: feed.topics.join(',') }
       feeds.set(feed.id, { labels, feed })
     }
-    for (const group of found)
-      groups.push({ labels: { cluster: cluster.name, group: group.id }, group })
+    for (const group of found) {
+      groups.set(group.member, { labels: { cluster: cluster.name, group: group.id }, group })
+    }
   }
   return {
     routes: all,
     writing,
     feeds: [...feeds.values()],
-    groups,
+    groups: [...groups.values()],
     clusters: [...clusters.values()],
     ranges,
   }
@@ -82,10 +83,6 @@ function ofRoute(value: (stats: RouteStats) => number): Figure['samples'] {
 function ofWriting(value: (stats: ProduceStats) => number): Figure['samples'] {
   return ({ writing }) =>
     writing.map(([route, stats]) => ({ labels: { route }, value: value(stats) }))
-}
-
-function sumOf<T>(items: readonly T[], value: (item: T) => number): number {
-  return items.reduce((sum, item) => sum + value(item), 0)
 }
 
 /** Several samples for each route. */
@@ -105,6 +102,11 @@ function ofRouteBy<Name extends string>(
 /** One sample for each set of topics. */
 function ofFeed(value: (feed: State['feeds'][number]['feed']) => number): Figure['samples'] {
   return ({ feeds }) => feeds.map(({ labels, feed }) => ({ labels, value: value(feed) }))
+}
+
+/** One sample for each membership of a group. */
+function ofGroup(value: (group: State['groups'][number]['group']) => number): Figure['samples'] {
+  return ({ groups }) => groups.map(({ labels, group }) => ({ labels, value: value(group) }))
 }
 
 type Broker = ClusterStats['brokers'][number]
@@ -287,19 +289,19 @@ export const FIGURES: readonly Figure[] = [
     name: 'group_handed_back_records_total',
     help: 'Records of a group that went to another caller, since the first one went away',
     type: 'counter',
-    samples: ofRoute(({ groups }) => sumOf(groups, ({ handedBack }) => handedBack)),
+    samples: ofGroup(({ handedBack }) => handedBack),
   },
   {
     name: 'group_uncertain_records_total',
     help: 'Records delivered and not committed when their partition went to another member of the group, which may deliver them again',
     type: 'counter',
-    samples: ofRoute(({ groups }) => sumOf(groups, ({ uncertain }) => uncertain)),
+    samples: ofGroup(({ uncertain }) => uncertain),
   },
   {
     name: 'group_rebuilt_consumers_total',
     help: 'Consumers of a group given up for another one since they brought nothing although Kafka had more',
     type: 'counter',
-    samples: ofRoute(({ groups }) => sumOf(groups, ({ rebuilt }) => rebuilt)),
+    samples: ofGroup(({ rebuilt }) => rebuilt),
   },
   {
     name: 'written_records_total',

@@ -48,20 +48,18 @@ export function statusHandler(routes: () => readonly StatusRoute[]): Handler {
         brokers: cluster.brokers.map(({ name, isUp }) => ({ name, up: isUp })),
         topics: topicsOf(found.get(cluster.name) ?? []),
       })),
-      groups: all.flatMap(({ stats }) =>
-        stats.groups.map(({ id, partitions }) => ({
-          id,
-          cluster: stats.cluster?.name,
-          partitions: partitions.map((at) => {
-            const lag = lagOf(at, found.get(stats.cluster?.name ?? ''))
-            return {
-              topic: at.topic,
-              partition: at.partition,
-              ...(lag === undefined ? {} : { lag }),
-            }
-          }),
-        })),
-      ),
+      groups: membersOf(all.map(({ stats }) => stats)).map(({ id, cluster, partitions }) => ({
+        id,
+        cluster,
+        partitions: partitions.map((at) => {
+          const lag = lagOf(at, found.get(cluster ?? ''))
+          return {
+            topic: at.topic,
+            partition: at.partition,
+            ...(lag === undefined ? {} : { lag }),
+          }
+        }),
+      })),
     })
   }
 }
@@ -83,6 +81,17 @@ export function kafkaStatus(handlers: Readonly<Record<string, Observed>>): Handl
 function clustersOf(all: readonly RouteStats[]) {
   return [
     ...new Map(all.flatMap(({ cluster }) => (cluster ? [[cluster.name, cluster]] : []))).values(),
+  ]
+}
+
+/** Memberships of groups: one that several routes share is there once. */
+function membersOf(all: readonly RouteStats[]) {
+  return [
+    ...new Map(
+      all.flatMap(({ groups, cluster }) =>
+        groups.map((group) => [group.member, { ...group, cluster: cluster?.name }] as const),
+      ),
+    ).values(),
   ]
 }
 

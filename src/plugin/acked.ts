@@ -7,8 +7,9 @@ import type { Wanted } from '../record/filter.ts'
 import type { Format } from '../record/format.ts'
 import type { Chunk } from '../stream/chunk.ts'
 import { shownIn } from '../stream/shown.ts'
-import type { Delivery, GroupSession, KafkaRecord } from '../stream/source.ts'
+import type { Delivery, KafkaRecord } from '../stream/source.ts'
 import { assertMayUseGroup, type KafkaClient, timeLeft } from './client.ts'
+import type { GroupCalls } from './memberships.ts'
 import type { SocketPlan } from './parameters.ts'
 import type { OpenStream, Route } from './route.ts'
 import { shapeOf } from './shown.ts'
@@ -56,7 +57,7 @@ export class AckedStream implements OpenStream {
   readonly #route: Route
   readonly #client: KafkaClient
   readonly #leave: () => void
-  readonly #group: GroupSession
+  readonly #group: GroupCalls
   readonly #exchange: Exchange | undefined
   readonly #trace: ReadTrace | undefined
   readonly #maxUnacked: number
@@ -86,7 +87,7 @@ export class AckedStream implements OpenStream {
   private constructor(
     route: Route,
     client: KafkaClient,
-    group: GroupSession,
+    group: GroupCalls,
     { maxUnacked, wanted }: SocketPlan & { acks: true },
     exchange: Exchange | undefined,
   ) {

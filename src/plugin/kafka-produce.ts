@@ -12,8 +12,8 @@ import { type Defaults, invalid, recordsOfJson, recordsOfLines } from '../record
 import type { KafkaProblem, Placed, ProducerRecord } from '../stream/source.ts'
 import { describeError, errorAnswer } from './answers.ts'
 import { urlOf } from './client.ts'
+import { type Connection, connect } from './cluster-registry.ts'
 import type { ClusterStats } from './route.ts'
-import { type Connection, connect } from './shared.ts'
 import { type WriteOutcome, Written } from './written.ts'
 
 /** Bytes of bodies that a handler reads at a time; more requests are refused. A single one always may. */

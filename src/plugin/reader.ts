@@ -5,8 +5,9 @@ import type { Slice } from '../record/body.ts'
 import type { ConsumedRecord } from '../record/consumed.ts'
 import { parseCursor } from '../stream/cursor.ts'
 import type { Feed, Position } from '../stream/feed.ts'
-import type { Delivery, Gap, GroupSession, PartitionOffset } from '../stream/source.ts'
+import type { Delivery, Gap, PartitionOffset } from '../stream/source.ts'
 import { assertMayUseGroup, clientOf, filterOf } from './client.ts'
+import type { GroupCalls } from './memberships.ts'
 import { readFrom } from './read.ts'
 import type { Route } from './route.ts'
 import { takeAsGroup } from './take.ts'
@@ -127,7 +128,7 @@ export class RequestReader implements KafkaReader {
   }
 
   /** By word of the handler, where nothing is committed by itself. */
-  #commit(group: GroupSession, { records }: Delivery): void {
+  #commit(group: GroupCalls, { records }: Delivery): void {
     const next = new Map<string, PartitionOffset>()
     for (const { topic, partition, offset } of records) {
       next.set(`${topic}:${partition}`, { topic, partition, offset: offset + 1 })

@@ -2,13 +2,14 @@ import type { ResolvedOptions } from '../config/options.ts'
 import { KafkaConsumeError } from '../errors.ts'
 import type { HistogramState } from '../ops/histogram.ts'
 import type { FeedStats } from '../stream/feed.ts'
-import type { BrokerState, GroupSession, KafkaProblem, MemberStats } from '../stream/source.ts'
+import type { BrokerState, KafkaProblem } from '../stream/source.ts'
 import type { KafkaClient } from './client.ts'
 import { ClientGroups } from './client-groups.ts'
+import { type Lease, lease } from './cluster-registry.ts'
 import { Figures, type Kind, type Sent } from './figures.ts'
 import { KeptAnswers } from './kept.ts'
+import type { GroupCalls, Membership, MembershipStats } from './memberships.ts'
 import { Places } from './places.ts'
-import { type Lease, lease } from './shared.ts'
 
 /** Figures of a route, as they are now or since its start. */
 export interface RouteStats {
@@ -38,7 +39,10 @@ export interface RouteStats {
   readonly cluster: ClusterStats | undefined
   /** The records that streams share, with all routes of the same topics. */
   readonly feed: FeedStats | undefined
-  /** This node's memberships of the route's consumer group, or of those of its clients. */
+  /**
+   * This node's memberships of the route's consumer group, or of those of its clients. Routes that
+   * read the same group share one.
+   */
   readonly groups: readonly GroupStats[]
 }
 
@@ -61,9 +65,7 @@ export interface ClusterStats {
 }
 
 /** A membership of a consumer group. */
-export interface GroupStats extends MemberStats {
-  readonly id: string
-}
+export type GroupStats = MembershipStats
 
 /** Forms in which streams go out. */
 export type StreamForm = 'event-stream' | 'ndjson' | 'websocket'
@@ -90,16 +92,15 @@ export interface Outage {
 
 const MAX_BEAT_MS = 250
 
-/** What one `kafkaConsume(options)` has: its share of a cluster, its group session and its streams. */
+/** What one `kafkaConsume(options)` has: its shares of a cluster and of a group, and its streams. */
 export class Route {
   readonly options: ResolvedOptions
   readonly #streams = new Set<OpenStream>()
   #lease: Promise<Lease> | undefined
   #leased: Lease | undefined
-  #group: GroupSession | undefined
+  #membership: Membership | undefined
   #clientGroups: ClientGroups | undefined
   #closed: Promise<void> | undefined
-  #groupId: string | undefined
   readonly #places: Places
   readonly #allPlaces: Places | undefined
   #beating: ReturnType<typeof setInterval> | undefined
@@ -146,22 +147,23 @@ export class Route {
    *
    * @throws KafkaConsumeError INVALID_OPTIONS where the client is to have its own and has no name.
    */
-  async group(client: KafkaClient): Promise<GroupSession> {
-    if (this.#group && !this.#closed && !this.#leased?.source.problem()) return this.#group
-    const { source } = await this.lease()
+  async group(client: KafkaClient): Promise<GroupCalls> {
+    if (this.#membership && !this.#closed && !this.#leased?.source.problem())
+      return this.#membership
+    const { memberships } = await this.lease()
     if (this.#closed) throw closed()
     const { topics, autoOffsetReset, commitStrategy, consumerGroup, maxGroups } = this.options
     const instanceId = consumerGroup.groupInstanceId
     const join = (groupId: string) =>
-      source.group({ groupId, instanceId, topics, autoOffsetReset, commitStrategy })
+      memberships.join({ groupId, instanceId, topics, autoOffsetReset, commitStrategy })
     if (this.hasClientGroups) {
       this.#clientGroups ??= new ClientGroups(join, maxGroups)
       return this.#clientGroups.of(groupNameOf(client))
     }
     const groupId = await groupIdOf(this.options)
-    this.#groupId = groupId
-    this.#group ??= join(groupId)
-    return this.#group
+    if (this.#closed) throw closed()
+    this.#membership ??= join(groupId)
+    return this.#membership
   }
 
   /** See {@link Feed.moment}; undefined as well while records cannot be had. */
@@ -284,11 +286,10 @@ export class Route {
 
   #groups(): GroupStats[] {
     if (this.#clientGroups) return this.#clientGroups.stats()
-    if (!this.#group || this.#groupId === undefined) return []
-    return [{ id: this.#groupId, ...this.#group.stats() }]
+    return this.#membership ? [this.#membership.stats()] : []
   }
 
-  /** Ends all streams, leaves the group and gives the cluster back. */
+  /** Ends all streams and gives back the shares of the group and of the cluster. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -296,7 +297,7 @@ export class Route {
 
   async #close(): Promise<void> {
     await Promise.all([...this.#streams].map((stream) => stream.end()))
-    await Promise.all([this.#group?.close(), this.#clientGroups?.close()])
+    await Promise.all([this.#membership?.close(), this.#clientGroups?.close()])
     const leased = await this.#lease?.catch(() => undefined)
     await leased?.release()
   }

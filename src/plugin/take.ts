@@ -3,9 +3,10 @@ import type { Wanted } from '../record/filter.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
 import { type Chunk, encodeChunk, selectFrom } from '../stream/chunk.ts'
 import { Cursor, PartitionTable } from '../stream/cursor.ts'
-import type { Delivery, GroupSession, PollLimits } from '../stream/source.ts'
+import type { Delivery, PollLimits } from '../stream/source.ts'
 import { onNextTurn } from '../stream/turns.ts'
 import { filterOf, type KafkaClient } from './client.ts'
+import type { GroupCalls } from './memberships.ts'
 import type { Route } from './route.ts'
 
 /** What is to be taken, and for whom. */
@@ -31,7 +32,7 @@ interface Taken {
  * are handed to the next caller.
  */
 export async function takeAsGroup(
-  group: GroupSession,
+  group: GroupCalls,
   route: Route,
   { client, wanted, limits, signal }: Request,
 ): Promise<Taken> {

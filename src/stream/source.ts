@@ -186,8 +186,10 @@ export interface MemberStats {
   readonly rebuilt: number
 }
 
-/** A member of a consumer group, shared by all callers of a route on this node. */
+/** A member of a consumer group, shared by all of its callers in this process. */
 export interface GroupSession {
+  /** Whether a caller waits, or has records that are neither delivered nor given back. */
+  readonly isInUse: boolean
   /** Resolves when partitions were assigned; rejects when Kafka refuses or does not answer in time. */
   ready(signal?: AbortSignal): Promise<void>
   /**
@@ -215,6 +217,11 @@ export interface GroupOptions {
   readonly autoOffsetReset: 'earliest' | 'latest'
   /** `off`: nothing is committed but by {@link GroupSession.commit}. */
   readonly commitStrategy: 'auto' | 'off'
+  /**
+   * Milliseconds without a caller after which the member leaves the group; it joins again with the
+   * next caller. Default: five minutes.
+   */
+  readonly idleTimeout?: number
 }
 
 /** A record to be written. */
@@ -285,7 +292,7 @@ export interface Source {
   ): Promise<PartitionOffset[]>
   /** A consumer that reads on from given offsets. */
   reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<Reader>
-  /** A new member of a group; it joins at once. */
+  /** A new member of a group; it joins at once, and leaves while nobody calls. */
   group(options: GroupOptions): GroupSession
   /** The cluster's producer: one for each way to write, which connects with its first record. */
   producer(writing: Writing): Producer

@@ -10,6 +10,7 @@ import { describeFormats, describeOwnFormat } from './formats.ts'
 import { describeGet } from './get.ts'
 import { describeOffsets } from './offsets.ts'
 import { describeReader } from './reader.ts'
+import { describeSharedGroups } from './shared-groups.ts'
 import { describeSocket } from './socket.ts'
 import { describeStreams } from './streams.ts'
 import { describeTransform } from './transform.ts'
@@ -25,6 +26,7 @@ export function describeContract(name: string, makeTarget: () => Promise<Target>
     describeClients(target)
     describeTransform(target)
     describeOwnFormat(target)
+    describeSharedGroups(target)
   })
 }
 

@@ -14,11 +14,13 @@ beforeAll(async () => {
 })
 afterAll(() => kafka.close())
 
+/** A node of its own: routes of one process with the same settings would be one member. */
 function join(topic: string, consumerGroupId: string, groupInstanceId: string): Promise<Route> {
   return Route.mount(
     { kafka, close: async () => {} },
     {
       topics: [topic],
+      clusterName: uniqueName('node'),
       autoOffsetReset: 'earliest',
       consumerGroup: { mode: 'manual', consumerGroupId, groupInstanceId },
     },

@@ -103,6 +103,11 @@ export class TestKafka {
     return TestKafka.connect(brokers, { autoCreate: false })
   }
 
+  /** The number of partitions that every topic has, where it cannot be chosen. */
+  get fixedPartitions(): number | undefined {
+    return this.#kind.autoCreate ? PARTITIONS : undefined
+  }
+
   /**
    * A new topic, ready to be written and read.
    *

@@ -1,40 +1,78 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
 import { ClientGroups } from '../../src/plugin/client-groups.ts'
-import type { GroupSession } from '../../src/stream/source.ts'
-import { until } from '../support/wait.ts'
+import { Memberships } from '../../src/plugin/memberships.ts'
+import type { GroupOptions, GroupSession } from '../../src/stream/source.ts'
 import { recordAt } from './fakes.ts'
 
 const LIMITS = { maxRecords: 1, maxBytes: 1, timeout: 0 }
 /** What was joined and left, in order. */
 let events: string[] = []
 
-function join(groupId: string): GroupSession {
-  events.push(`join ${groupId}`)
-  return {
-    ready: async () => undefined,
-    commit: async () => undefined,
-    poll: async () => ({
-      records: [recordAt(0, 0), recordAt(0, 1)],
+/** A member that is in use while records of it are neither delivered nor given back. */
+class FakeMember implements GroupSession {
+  readonly #groupId: string
+  #held = 0
+
+  constructor(groupId: string) {
+    this.#groupId = groupId
+    events.push(`join ${groupId}`)
+  }
+
+  get isInUse(): boolean {
+    return this.#held > 0
+  }
+
+  async ready() {}
+  async commit() {}
+
+  async poll() {
+    if (failure) throw failure
+    const records = [recordAt(0, 0), recordAt(0, 1)]
+    this.#held = records.length
+    const settle = (event: string, count: number) => {
+      events.push(event)
+      this.#held = Math.max(0, this.#held - count)
+    }
+    return {
+      records,
       gaps: [],
       partitions: [],
-      done: () => events.push('done'),
-      giveBack: () => events.push('give back'),
-      confirm: () => events.push('confirm'),
-    }),
-    stats: () => ({ partitions: [], handedBack: 0, uncertain: 0, rebuilt: 0 }),
-    close: async () => {
-      events.push(`leave ${groupId}`)
-    },
+      done: () => settle('done', this.#held),
+      giveBack: () => settle('give back', this.#held),
+      confirm: (confirmed: readonly unknown[]) => settle('confirm', confirmed.length),
+    }
   }
+
+  stats() {
+    return { partitions: [], handedBack: 0, uncertain: 0, rebuilt: 0 }
+  }
+
+  async close() {
+    events.push(`leave ${this.#groupId}`)
+  }
+}
+
+let failure: Error | undefined
+
+/** The groups of one route's clients; a second route may have the same memberships. */
+function groupsOf(limit: number, memberships = new Memberships(source)): ClientGroups {
+  return new ClientGroups((groupId) => memberships.join(optionsOf(groupId)), limit)
+}
+
+const source = { group: ({ groupId }: GroupOptions) => new FakeMember(groupId) }
+
+function optionsOf(groupId: string): GroupOptions {
+  return { groupId, topics: ['t'], autoOffsetReset: 'earliest', commitStrategy: 'auto' }
 }
 
 beforeEach(() => {
   events = []
+  failure = undefined
 })
 
 describe('groups of clients', () => {
   test('a client has one membership, whatever the number of its requests', async () => {
-    const groups = new ClientGroups(join, 2)
+    const groups = groupsOf(2)
     await Promise.all([groups.of('a').poll(LIMITS), groups.of('a').poll(LIMITS)])
     await groups.of('b').ready()
     expect(events).toEqual(['join a', 'join b'])
@@ -43,7 +81,7 @@ describe('groups of clients', () => {
   })
 
   test('one more than may be takes the place of the one that rests longest', async () => {
-    const groups = new ClientGroups(join, 2)
+    const groups = groupsOf(2)
     for (const name of ['a', 'b', 'a', 'c']) (await groups.of(name).poll(LIMITS)).done()
     expect(events.filter((event) => event !== 'done')).toEqual([
       'join a',
@@ -54,35 +92,20 @@ describe('groups of clients', () => {
     await groups.close()
   })
 
-  test('is refused while all of them have records on their way', async () => {
-    const groups = new ClientGroups(join, 1)
+  test('one more is refused while all of them have records on their way', async () => {
+    const groups = groupsOf(1)
     const delivery = await groups.of('a').poll(LIMITS)
     expect(() => groups.of('b')).toThrow(
       expect.objectContaining({ code: 'TOO_MANY_GROUPS', status: 503, retryAfter: 5 }),
     )
     delivery.giveBack()
-    // The second word does not count: the use has ended already.
-    delivery.done()
     groups.of('b')
-    expect(events).toEqual(['join a', 'give back', 'done', 'leave a', 'join b'])
-    await groups.close()
-  })
-
-  test('a client that rests leaves its group, and joins again', async () => {
-    const groups = new ClientGroups(join, 2, 20)
-    const group = groups.of('a')
-    const delivery = await group.poll(LIMITS)
-    await Bun.sleep(60)
-    expect(events).toEqual(['join a'])
-    delivery.done()
-    await until(() => events.includes('leave a'), 'the resting client to leave')
-    await group.ready()
-    expect(events).toEqual(['join a', 'done', 'leave a', 'join a'])
+    expect(events).toEqual(['join a', 'give back', 'leave a', 'join b'])
     await groups.close()
   })
 
   test('a client that acknowledges one by one uses its group until the last', async () => {
-    const groups = new ClientGroups(join, 1)
+    const groups = groupsOf(1)
     const { records, confirm } = await groups.of('a').poll(LIMITS)
     confirm(records.slice(1))
     expect(() => groups.of('b')).toThrow('1 clients do so already')
@@ -92,19 +115,43 @@ describe('groups of clients', () => {
     await groups.close()
   })
 
-  test('one that cannot be joined holds no place', async () => {
-    const groups = new ClientGroups(
-      (groupId) => ({
-        ...join(groupId),
-        poll: async () => {
-          throw new Error('down')
-        },
-      }),
-      1,
-    )
+  test('a client whose place was taken between two calls joins anew with the second', async () => {
+    const groups = groupsOf(1)
+    const a = groups.of('a')
+    groups.of('b')
+    await a.ready()
+    expect(events).toEqual(['join a', 'leave a', 'join b', 'leave b', 'join a'])
+    await groups.close()
+  })
+
+  test('a group that cannot be joined holds no place', async () => {
+    const groups = groupsOf(1)
+    failure = new Error('down')
     await expect(groups.of('a').poll(LIMITS)).rejects.toThrow('down')
     groups.of('b')
     expect(events).toEqual(['join a', 'leave a', 'join b'])
     await groups.close()
+  })
+
+  test('a client of two routes has one member; a route that makes room leaves it to the other', async () => {
+    const memberships = new Memberships(source)
+    const [one, other] = [groupsOf(1, memberships), groupsOf(1, memberships)]
+    one.of('a')
+    other.of('a')
+    expect(one.stats()).toEqual(other.stats())
+    one.of('b')
+    expect(events).toEqual(['join a', 'join b'])
+    await other.close()
+    expect(events).toEqual(['join a', 'join b', 'leave a'])
+    await one.close()
+    expect(events.at(-1)).toBe('leave b')
+  })
+
+  test('nobody joins once they are closed', async () => {
+    const groups = groupsOf(1)
+    const a = groups.of('a')
+    await groups.close()
+    await expect(a.ready()).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+    expect(events).toEqual(['join a', 'leave a'])
   })
 })

@@ -31,6 +31,8 @@ class Member implements AsyncDisposable {
   /** First and last offset that Kafka has, by partition. */
   readonly kept = new Map<number, readonly [first: number, end: number]>()
   disconnected = 0
+  /** How often it tried to join. */
+  attempts = 0
   readonly #deliveries: Delivery[] = []
 
   /** @param owned What the group gives it; `null` where it gives nothing. */
@@ -42,6 +44,7 @@ class Member implements AsyncDisposable {
   ) {
     const host: GroupHost = {
       connect: async (rebalance) => {
+        this.attempts++
         if (this.joinError) throw this.joinError
         const consumer = new FakeConsumer()
         consumer.rebalance = rebalance
@@ -324,6 +327,34 @@ describe('group reads', () => {
       { topic: 't', partition: 1, highWatermark: 0, lastStableOffset: 0 },
       { topic: 't', partition: 2, highWatermark: -1, lastStableOffset: -1 },
     ])
+  })
+})
+
+describe('the last stable offset', () => {
+  test('is told only where it is certain', async () => {
+    await using member = new Member([0])
+    // Decided up to 4 when it was assigned; Kafka has 9 records by now.
+    member.kept.set(0, [0, 4])
+    await member.with(...some(0, 4))
+    member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 9 })
+    const told = async (maxRecords: number) => {
+      const { partitions } = await member.poll({ maxRecords })
+      return partitions[0]
+    }
+    expect(await told(2)).toMatchObject({ highWatermark: 9, lastStableOffset: -1 })
+    member.consumer.eof(0, 4)
+    await member.poll()
+    // The end is seen with the read that follows.
+    expect(await told(2)).toMatchObject({ highWatermark: 9, lastStableOffset: 4 })
+  })
+
+  test('is the end of a partition that was all decided when it was assigned', async () => {
+    await using member = new Member([0])
+    member.kept.set(0, [0, 9])
+    await member.with(...some(0, 9))
+    member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 9 })
+    const { partitions } = await member.poll({ maxRecords: 2 })
+    expect(partitions[0]).toMatchObject({ highWatermark: 9, lastStableOffset: 9 })
   })
 })
 
@@ -661,6 +692,94 @@ describe('a member of which nothing comes', () => {
   })
 })
 
+describe('a group that nobody calls', () => {
+  const IDLE = { idleTimeout: 50 }
+
+  test('leaves, and joins again with the next caller where it stopped', async () => {
+    await using member = new Member([0], 'auto', IDLE)
+    member.kept.set(0, [0, 4])
+    await member.with(...some(0, 4))
+    ;(await member.poll({ maxRecords: 2 })).done()
+    await until(() => member.disconnected === 1, 'the member to leave')
+    expect(member.consumer.committed(0)).toBe(2)
+    expect(member.group.stats().partitions).toEqual([])
+    const polled = member.poll({ timeout: 5_000 })
+    await until(() => member.consumers.length === 2, 'the member to join again')
+    member.consumer.queue.push(...some(2, 4))
+    expect(offsets(await polled)).toEqual([2, 3])
+    expect(member.consumer.positions).toMatchObject([{ partition: 0, offset: 2 }])
+  })
+
+  test('stays while a caller waits, or has records that are not delivered', async () => {
+    await using member = await new Member([0], 'auto', IDLE).with(...some(0, 1))
+    const delivery = await member.poll()
+    await sleep(200)
+    expect([member.disconnected, member.group.isInUse]).toEqual([0, true])
+    const waits = member.poll({ timeout: 300 })
+    delivery.done()
+    await waits
+    expect(member.disconnected).toBe(0)
+    await until(() => member.disconnected === 1, 'the member to leave')
+    expect(member.group.isInUse).toBe(false)
+  })
+
+  test('stays until what it delivered is posted, where it does not commit by itself', async () => {
+    await using member = await new Member([0], 'off', IDLE).with(...some(0, 2))
+    ;(await member.poll()).done()
+    await sleep(200)
+    expect(member.disconnected).toBe(0)
+    await member.group.commit([{ topic: 't', partition: 0, offset: 2 }])
+    await until(() => member.disconnected === 1, 'the member to leave')
+  })
+
+  test('goes on where it began, though it begins at the end and nothing was committed', async () => {
+    await using member = new Member([0], 'off', { ...IDLE, autoOffsetReset: 'latest' })
+    member.kept.set(0, [0, 7])
+    await member.with()
+    await until(() => member.disconnected === 1, 'the member to leave')
+    member.kept.set(0, [0, 9])
+    await within(member.group.ready(), 'the member to join again')
+    expect(member.consumer.positions).toMatchObject([{ partition: 0, offset: 7 }])
+  })
+
+  test('reads partitions that were added meanwhile from their first record', async () => {
+    await using member = new Member([0], 'auto', { ...IDLE, autoOffsetReset: 'latest' })
+    await member.with()
+    await until(() => member.disconnected === 1, 'the member to leave')
+    member.partitions = [...PARTITIONS, 3]
+    member.kept.set(3, [0, 5])
+    await within(member.group.ready(), 'the member to join again')
+    member.consumer.give(3)
+    await until(() => member.consumer.positions.length === 2, 'the partition to be taken over')
+    expect(member.consumer.positions[1]).toMatchObject({ partition: 3, offset: 0 })
+  })
+
+  test('joins again to commit what is posted', async () => {
+    await using member = await new Member([0], 'off', IDLE).with()
+    await until(() => member.disconnected === 1, 'the member to leave')
+    await within(member.group.commit([{ topic: 't', partition: 0, offset: 2 }]), 'the commit')
+    expect([member.consumers.length, member.consumer.committed(0)]).toEqual([2, 2])
+  })
+
+  test('tries no more to join where Kafka refuses, until it is called', async () => {
+    await using member = new Member([0], 'auto', IDLE)
+    member.joinError = new KafkaConsumeError('KAFKA_AUTHORIZATION', 'refused')
+    expect(await codeOf(member.poll({ timeout: 5_000 }))).toBe('KAFKA_AUTHORIZATION')
+    await sleep(1_300)
+    expect(member.attempts).toBe(1)
+    member.joinError = undefined
+    expect(offsets(await member.poll())).toEqual([])
+    expect(member.attempts).toBe(2)
+  })
+
+  test('closes at once while it has left', async () => {
+    const member = await new Member([0], 'auto', IDLE).with()
+    await until(() => member.disconnected === 1, 'the member to leave')
+    await within(member.group.close(), 'the group to close', 500)
+    expect(await codeOf(member.group.poll(LIMITS))).toBe('SHUTTING_DOWN')
+  })
+})
+
 describe('where a group begins', () => {
   const standing = {
     topic: 't',
@@ -669,6 +788,7 @@ describe('where a group begins', () => {
     first: 10,
     end: 20,
     remembered: -1,
+    started: -1,
     isAdded: false,
   }
   const gap = (from: number, reason: 'retention' | 'out-of-range') => ({
@@ -683,6 +803,13 @@ describe('where a group begins', () => {
     ['the topic is another one', { committed: 21 }, 'latest', gap(21, 'out-of-range')],
     ['nothing committed: earliest', {}, 'earliest', { offset: 10 }],
     ['nothing committed: latest', {}, 'latest', { offset: 20, isOfNow: true }],
+    [
+      'nothing committed, and read before',
+      { started: 15 },
+      'latest',
+      { offset: 15, isOfNow: true },
+    ],
+    ['and deleted since', { started: 4 }, 'latest', gap(4, 'retention')],
     ['a partition that was added', { isAdded: true }, 'latest', { offset: 10 }],
     ['Kafka has forgotten', { remembered: 15 }, 'latest', gap(15, 'out-of-range')],
     ['forgotten, and nothing lost', { remembered: 10 }, 'latest', { offset: 10 }],

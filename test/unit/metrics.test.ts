@@ -89,6 +89,7 @@ describe('metrics', () => {
     const first = { topic: 'a', partition: 0, end: 5, next: -1 }
     const group = {
       id: 'g',
+      member: 1,
       partitions: [first, { ...first, partition: 1, next: 5 }],
       handedBack: 2,
       uncertain: 3,
@@ -100,6 +101,29 @@ describe('metrics', () => {
     expect(exposition.value('hono_kafka_group_handed_back_records_total')).toBe(2)
     expect(exposition.value('hono_kafka_group_uncertain_records_total')).toBe(3)
     expect(exposition.value('hono_kafka_group_rebuilt_consumers_total')).toBe(4)
+  })
+
+  test('a member of a group that several routes share is counted once', async () => {
+    const at = { topic: 'a', partition: 0, end: 9, next: 5 }
+    const group = (member: number, handedBack: number) => ({
+      id: 'g',
+      member,
+      partitions: member === 1 ? [at] : [],
+      handedBack,
+      uncertain: 0,
+      rebuilt: 0,
+    })
+    const exposition = await scrape(
+      appOf({
+        one: { cluster, groups: [group(1, 2)] },
+        other: { cluster, groups: [group(1, 2)] },
+        // Another member of the same group, as with other topics.
+        third: { cluster, groups: [group(2, 5)] },
+      }),
+    )
+    const handedBack = 'hono_kafka_group_handed_back_records_total'
+    expect(exposition.value(handedBack, { cluster: 'c', group: 'g' })).toBe(7)
+    expect(exposition.value('hono_kafka_group_lag_records', { partition: '0' })).toBe(4)
   })
 
   test('names that would break a line are escaped', async () => {

@@ -1,14 +1,21 @@
+/**
+ * What routes of a process share: the connection to a cluster, the feeds of its topics and the
+ * memberships of its consumer groups. The registry is the map below, one for each evaluation of
+ * this module; what it holds is counted by the routes that use it.
+ */
 import { clusterOptions } from '../config/connection.ts'
 import type { ResolvedOptions } from '../config/options.ts'
 import { Feed } from '../stream/feed.ts'
 import type { ClusterOptions, Source } from '../stream/source.ts'
 import { loadKafkaSide } from './kafka-side.ts'
+import { Memberships } from './memberships.ts'
 import { preparationFor, preparedBy } from './prepared.ts'
 
 /** What routes on the same cluster have in common. */
 interface Shared {
   readonly source: Source
   readonly feeds: Map<string, { readonly feed: Feed; routes: number }>
+  readonly memberships: Memberships
   routes: number
 }
 
@@ -24,6 +31,8 @@ export interface Connection {
 /** A route's share in a cluster and in the feed of its topics. */
 export interface Lease extends Connection {
   readonly feed: Feed
+  /** Those of the cluster: a share that a route takes is to be closed before the lease is released. */
+  readonly memberships: Memberships
 }
 
 /** Connects to a cluster, or joins those that are connected to it already. */
@@ -35,7 +44,7 @@ export async function connect(connection: ClusterOptions): Promise<Connection> {
 /** A route's share of its cluster and of what it has in common with routes on the same topics. */
 export async function lease(options: ResolvedOptions): Promise<Lease> {
   const { topics, messageDeserializer, ringBytes, maxReplays } = options
-  const { source, feeds, release } = await share(clusterOptions(options))
+  const { source, feeds, memberships, release } = await share(clusterOptions(options))
   const feedOptions = { topics, messageDeserializer, ringBytes, maxReplays }
   const name = JSON.stringify([feedOptions, preparedBy(options)])
   const shareOfFeed = feeds.get(name) ?? {
@@ -47,6 +56,7 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
   return {
     source,
     feed: shareOfFeed.feed,
+    memberships,
     release: async () => {
       shareOfFeed.routes--
       if (shareOfFeed.routes === 0) {
@@ -59,13 +69,16 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
   }
 }
 
-async function share(connection: ClusterOptions): Promise<Connection & Pick<Shared, 'feeds'>> {
+async function share(
+  connection: ClusterOptions,
+): Promise<Connection & Pick<Shared, 'feeds' | 'memberships'>> {
   const kafka = await loadKafkaSide()
   // Holds secrets: it goes nowhere but into the map.
   const cluster = JSON.stringify(connection)
   let shared = clusters.get(cluster)
   if (!shared) {
-    shared = { source: kafka.connect(connection), feeds: new Map(), routes: 0 }
+    const source = kafka.connect(connection)
+    shared = { source, feeds: new Map(), memberships: new Memberships(source), routes: 0 }
     clusters.set(cluster, shared)
   }
   const found = shared
@@ -73,6 +86,7 @@ async function share(connection: ClusterOptions): Promise<Connection & Pick<Shar
   return {
     source: found.source,
     feeds: found.feeds,
+    memberships: found.memberships,
     release: async () => {
       found.routes--
       if (found.routes > 0) return
