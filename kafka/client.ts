@@ -7,8 +7,9 @@ import type { PartitionOffset } from '../src/stream/source.ts'
 import {
   type ClientError,
   fromClient,
+  isPassing,
   type LogLine,
-  TOPIC_AUTHORIZATION_FAILED,
+  notLoaded,
   troubleError,
   troubleIn,
 } from './errors.ts'
@@ -267,17 +268,20 @@ export async function whyWithoutPartitions(
   client: Consumer,
 ): Promise<KafkaConsumeError> {
   const action = `Cannot read topic "${topic}"`
+  // Brokers that do not know this question are no worse for it.
+  const whyWithout = (thrown: unknown) => {
+    const error = fromClient(thrown as ClientError, action)
+    return isPassing(error) || error.code === 'KAFKA_AUTHORIZATION' ? error : unknownTopic(topic)
+  }
   const admin = adminOf(client)
   try {
     const [description] = await call<TopicDescription[]>(action, (done) =>
       admin.describeTopics([topic], { timeout: REQUEST_TIMEOUT_MS }, done as never),
     )
-    const error = description?.error
-    if (error?.code === TOPIC_AUTHORIZATION_FAILED) return fromClient(error, action)
-    return unknownTopic(topic)
-  } catch {
-    // Brokers that do not answer this one are no worse for it.
-    return unknownTopic(topic)
+    if (description && !description.error) return notLoaded(action, unknownTopic(topic))
+    return description?.error ? whyWithout(description.error) : unknownTopic(topic)
+  } catch (thrown) {
+    return whyWithout(thrown)
   } finally {
     admin.disconnect()
   }

@@ -33,6 +33,9 @@ import {
 import { isEmbedded } from './embedded.ts'
 import {
   DOWN,
+  isPassing,
+  isUnknownTopic,
+  notLoaded,
   REFUSED,
   REFUSED_DELEGATION_TOKEN,
   type Trouble,
@@ -42,6 +45,7 @@ import {
 } from './errors.ts'
 import { Group } from './group.ts'
 import { GROUP_TOPIC_SETTINGS, groupSettings } from './group-settings.ts'
+import { KnownTopics } from './known-topics.ts'
 import { ConfirmingProducer, producerSettings } from './producer.ts'
 import { AssignedReader, READER_TOPIC_SETTINGS, readerSettings } from './reader.ts'
 import { connectionSettings } from './security.ts'
@@ -56,7 +60,9 @@ const REQUEST_TIMEOUT_MS = 5_000
 const TOPIC_IDS_TIMEOUT_MS = 2_000
 const RETRY_MS = 1_000
 const LISTEN_MS = 500
-const LEADERLESS_MS = 50
+/** How long a question that a broker could not answer yet waits to be put again: first, and at most. */
+const ASK_AGAIN_MS = 50
+const MAX_ASK_AGAIN_MS = 500
 /** Consumers of ended replays that are kept connected for the next one, and for how long. */
 const MAX_IDLE = 4
 const IDLE_MS = 30_000
@@ -105,6 +111,9 @@ export class Cluster implements Source {
   /** Resolves when Kafka has answered, or is known not to. */
   readonly #known = Promise.withResolvers<void>()
   #probing = false
+  readonly #topics = new KnownTopics()
+  /** Whether brokers have named any topic since they were last away. */
+  #knowsTopics = false
   #listening: ReturnType<typeof setInterval> | undefined
   #closed = false
 
@@ -132,27 +141,10 @@ export class Cluster implements Source {
 
   async partitions(topics: readonly string[]): Promise<Partition[]> {
     const control = await this.#client()
-    const found = await Promise.all(
-      topics.map(async (topic) => {
-        const metadata = await call<Metadata>(`Cannot read topic "${topic}"`, (done) =>
-          control.getMetadata(
-            { topic, allTopics: false, timeout: REQUEST_TIMEOUT_MS } as object,
-            done,
-          ),
-        )
-        const partitions = metadata.topics.find(({ name }) => name === topic)?.partitions ?? []
-        if (partitions.length === 0) {
-          // The embedded broker does not say why, and refuses nobody.
-          throw isEmbedded(this.#servers)
-            ? unknownTopic(topic)
-            : await whyWithoutPartitions(topic, control)
-        }
-        return partitions
-          .map(({ id }) => ({ topic, partition: id }))
-          .sort((a, b) => a.partition - b.partition)
-      }),
-    )
-    return found.flat()
+    return this.#patiently(async () => {
+      const found = await Promise.all(topics.map((topic) => this.#partitionsOf(topic, control)))
+      return found.flat()
+    })
   }
 
   async topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string>> {
@@ -198,9 +190,12 @@ export class Cluster implements Source {
       return gap ? { ...position, offset: gap.to } : position
     })
     const consumer = await this.#consumer(purpose)
-    const reader: Reader = new AssignedReader(consumer, begin, gaps, async (healthy) => {
-      this.#open.delete(reader)
-      await this.#release(consumer, healthy && purpose === 'replay')
+    const reader: Reader = new AssignedReader(consumer, begin, gaps, {
+      release: async (healthy) => {
+        this.#open.delete(reader)
+        await this.#release(consumer, healthy && purpose === 'replay')
+      },
+      explain: (error) => this.#orProblem(error),
     })
     this.#open.add(reader)
     return reader
@@ -249,6 +244,7 @@ export class Cluster implements Source {
       this.#producers.get(writing) ??
       new ConfirmingProducer({
         reachable: () => this.connected(),
+        partitions: (topic) => this.partitions([topic]),
         create: () => createProducer(this.#settings(producerSettings(writing))),
       })
     this.#producers.set(writing, producer)
@@ -303,7 +299,7 @@ export class Cluster implements Source {
       return consumer
     } catch (error) {
       void disconnectClient(consumer)
-      throw await this.#explained(asKafkaConsumeError(error))
+      throw await this.#explained(this.#orProblem(asKafkaConsumeError(error)))
     }
   }
 
@@ -347,6 +343,8 @@ export class Cluster implements Source {
     const message = `Cannot read from Kafka: ${state}`
     if (this.#closed || this.#problem?.message === message) return
     this.#problem = { code, message, detail, since: this.#problem?.since ?? Date.now() }
+    this.#topics.forgetDenials()
+    this.#knowsTopics = false
     this.#known.resolve()
     log.warn('{cluster}: {message}: {detail}', { cluster: this.name, message, detail })
   }
@@ -400,38 +398,99 @@ export class Cluster implements Source {
     return this.#control
   }
 
+  /**
+   * The partitions of one topic, by Kafka's metadata: the only answer of Kafka that is believed when
+   * it says that a topic does not exist.
+   */
+  async #partitionsOf(topic: string, control: Consumer): Promise<Partition[]> {
+    const action = `Cannot read topic "${topic}"`
+    const metadata = await this.#metadata(control, action, { topic, allTopics: false })
+    const partitions = metadata.topics.find(({ name }) => name === topic)?.partitions ?? []
+    if (partitions.length > 0) {
+      this.#topics.found(topic)
+      return partitions
+        .map(({ id }) => ({ topic, partition: id }))
+        .sort((a, b) => a.partition - b.partition)
+    }
+    // The embedded broker does not say why, refuses nobody and never restarts.
+    if (isEmbedded(this.#servers)) throw unknownTopic(topic)
+    const why = await whyWithoutPartitions(topic, control)
+    if (!isUnknownTopic(why)) throw why
+    const isDoubtful = this.#topics.has(topic) || !(await this.#hasTopics(control))
+    throw isDoubtful && !this.#topics.isGone(topic) ? notLoaded(action, why) : why
+  }
+
+  /** Whether the brokers know any topic: one that has just started may not know its own yet. */
+  async #hasTopics(control: Consumer): Promise<boolean> {
+    if (this.#knowsTopics) return true
+    const { topics } = await this.#metadata(control, 'Cannot read topics', { allTopics: true })
+    this.#knowsTopics = topics.length > 0
+    return this.#knowsTopics
+  }
+
+  #metadata(control: Consumer, action: string, asked: object): Promise<Metadata> {
+    return call<Metadata>(action, (done) =>
+      control.getMetadata({ ...asked, timeout: REQUEST_TIMEOUT_MS } as object, done),
+    )
+  }
+
   async #listOffsets(partitions: readonly Partition[], time: number): Promise<PartitionOffset[]> {
     const control = await this.#client()
+    const action = 'Cannot find offsets'
     // The client passes times on as they are, so the protocol's marks for both ends work too
     // (ListOffsets in https://kafka.apache.org/protocol).
     const asked = partitions.map(({ topic, partition }) => ({ topic, partition, offset: time }))
     return this.#patiently(async () => {
-      const answer = await call<PartitionOffset[]>('Cannot find offsets', (done) =>
+      const answer = await call<PartitionOffset[]>(action, (done) =>
         control.offsetsForTimes(asked, REQUEST_TIMEOUT_MS, done as never),
-      )
+      ).catch((error) => this.#verify(error, partitions, action))
       const found = inOrder(partitions, answer)
-      // A time may have no offset, but both ends are always there.
-      if (time >= 0 || found.every(({ offset }) => offset >= 0)) return found
+      // In the place of a partition that could not be asked for stands an error. A time may have no
+      // offset, but both ends are always there.
+      const isWhole = !answer.some((each) => each instanceof Error)
+      if (isWhole && (time >= 0 || found.every(({ offset }) => offset >= 0))) return found
       throw new KafkaConsumeError(
         'KAFKA_UNAVAILABLE',
-        'Cannot find offsets: not all partitions have a leader',
+        `${action}: not all partitions have a leader`,
       )
     })
   }
 
-  /** A partition may be without a leader for a moment, as when its topic is new: asks again then. */
+  /**
+   * Throws an error of a question about partitions; where that is one of an unknown topic, what
+   * Kafka's metadata says of the topic decides.
+   */
+  async #verify(thrown: unknown, partitions: readonly Partition[], action: string): Promise<never> {
+    const error = asKafkaConsumeError(thrown)
+    if (!isUnknownTopic(error)) throw error
+    const control = await this.#client()
+    const topics = new Set(partitions.map(({ topic }) => topic))
+    await Promise.all([...topics].map((topic) => this.#partitionsOf(topic, control)))
+    throw notLoaded(action, error)
+  }
+
+  /**
+   * Asks again for some seconds while brokers cannot answer yet: one that has just started loads its
+   * topics, and a partition may be without a leader, as when its topic is new.
+   */
   async #patiently<T>(ask: () => Promise<T>): Promise<T> {
     const until = performance.now() + REQUEST_TIMEOUT_MS
-    for (;;) {
+    for (let pause = ASK_AGAIN_MS; ; pause = Math.min(2 * pause, MAX_ASK_AGAIN_MS)) {
       try {
         return await ask()
-      } catch (error) {
-        const { code } = asKafkaConsumeError(error)
-        if (code !== 'KAFKA_UNAVAILABLE' || this.#problem || this.#closed) throw error
-        if (performance.now() > until) throw error
-        await sleep(LEADERLESS_MS)
+      } catch (thrown) {
+        const error = this.#orProblem(asKafkaConsumeError(thrown))
+        if (this.#problem) throw error
+        const isPatient = error.code === 'KAFKA_UNAVAILABLE' && !this.#closed
+        if (!isPatient || performance.now() > until) throw error
+        await sleep(pause)
       }
     }
+  }
+
+  /** That all brokers are away says more than that one has not answered. */
+  #orProblem(error: KafkaConsumeError): KafkaConsumeError {
+    return this.#problem && isPassing(error) ? problemError(this.#problem) : error
   }
 
   /** Whether brokers answer questions by time: the embedded one finds nothing even for 1970. */

@@ -12,7 +12,7 @@ import { type Beginning, beginningOf } from './beginning.ts'
 import type { Changes } from './changes.ts'
 import { type Consumer, call, type Message } from './client.ts'
 import { Commits } from './commits.ts'
-import { isPassing } from './errors.ts'
+import { isPassing, isUnknownTopic } from './errors.ts'
 import { nameOf, OwnedPartition, type Partition } from './owned-partition.ts'
 import type { Watched } from './progress.ts'
 import type { ReadyRecords } from './ready-records.ts'
@@ -363,7 +363,9 @@ export class Member implements Watched {
       )) as unknown as KafkaRecord[]
     } catch (thrown) {
       const error = asKafkaConsumeError(thrown)
-      if (!isPassing(error)) throw error
+      // Kafka's metadata decides: a broker that has just started has yet to load its topics.
+      if (isUnknownTopic(error)) await this.#host.partitions()
+      else if (!isPassing(error)) throw error
       // The client goes on by itself, as when the group's coordinator moves.
       log.debug('{error}', { error: error.detail ?? error.message })
       await this.#changes.rest(READ_WAIT_MS)

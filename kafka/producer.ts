@@ -1,5 +1,5 @@
 import { getLogger } from '@logtape/logtape'
-import { KafkaConsumeError } from '../src/errors.ts'
+import { asKafkaConsumeError, KafkaConsumeError } from '../src/errors.ts'
 import {
   headerEntry,
   type Placed,
@@ -8,11 +8,20 @@ import {
   type Writing,
 } from '../src/stream/source.ts'
 import { call, type Metadata, once, type ProducerClient, type Settings } from './client.ts'
-import { type ClientError, FATAL, fatalIn, fromClient } from './errors.ts'
+import {
+  type ClientError,
+  FATAL,
+  fatalIn,
+  fromClient,
+  isPassing,
+  isUnknownTopic,
+  notLoaded,
+} from './errors.ts'
 
 const log = getLogger(['hono-kafka-consume', 'producer'])
 
 const MIB = 1024 * 1024
+const ACTION = 'Cannot write to Kafka'
 
 /** What waits for Kafka at a time; more is refused. A batch is taken whole where nothing waits. */
 const MAX_WAITING = 20_000
@@ -57,6 +66,11 @@ export function producerSettings(writing: Writing): Settings {
 export interface ProducerHost {
   /** Rejects at once while Kafka is known to be away. */
   reachable(): Promise<unknown>
+  /**
+   * The partitions of a topic, by Kafka's metadata.
+   * @throws KafkaConsumeError UNKNOWN_TOPIC when it does not exist.
+   */
+  partitions(topic: string): Promise<ReadonlyArray<{ readonly partition: number }>>
   /** A client that is not connected yet. */
   create(): ProducerClient
 }
@@ -65,6 +79,9 @@ export interface ProducerHost {
 interface Pending {
   readonly bytes: number
   readonly result: Promise<Result>
+  /** Where the record is to go; no partition where its key chooses one. */
+  readonly topic: string
+  readonly partition: number | undefined
   settle(result: Result): void
   /** Who is to report of it; unset until it was handed over. */
   client: ProducerClient | undefined
@@ -84,6 +101,7 @@ export class ConfirmingProducer implements Producer {
   /** Those that will never write again, and why. */
   readonly #lost = new WeakMap<ProducerClient, ClientError>()
   readonly #pending = new Set<Pending>()
+  readonly #asked = new Map<string, ReturnType<ProducerHost['partitions']>>()
   #bytes = 0
   readonly #tellLoss = once((error) => log.warn('The producer is made anew: {error}', { error }))
   #closed: Promise<void> | undefined
@@ -106,13 +124,13 @@ export class ConfirmingProducer implements Producer {
       )
     }
     // A place is taken before anything is waited for: others see it.
-    const places = sizes.map((size) => this.#place(size))
+    const places = records.map((record, index) => this.#place(record, sizes[index] as number))
     try {
       await this.#host.reachable()
       const client = await this.#connected()
       if (this.#closed) throw closing()
       const loss = this.#lost.get(client)
-      if (loss) throw fromClient(loss, 'Cannot write to Kafka')
+      if (loss) throw fromClient(loss, ACTION)
       for (let i = 0; i < records.length; i++) {
         this.#produce(client, records[i] as ProducerRecord, places[i] as Pending)
       }
@@ -128,11 +146,13 @@ export class ConfirmingProducer implements Producer {
     return this.#closed
   }
 
-  #place(bytes: number): Pending {
+  #place({ topic, partition }: ProducerRecord, bytes: number): Pending {
     const { promise, resolve } = Promise.withResolvers<Result>()
     const pending: Pending = {
       bytes,
       result: promise,
+      topic,
+      partition,
       settle: (result) => {
         this.#free(pending)
         resolve(result)
@@ -174,7 +194,34 @@ export class ConfirmingProducer implements Producer {
     if (client && error.code === FATAL) this.#abandon(client, error)
     // Why that is so comes by the client's log: its records are told of when it is given up.
     const isOfLost = client && this.#lost.has(client) && OF_LOST.has(error.code ?? 0)
-    if (!isOfLost) pending.settle(fromClient(error, 'Cannot write to Kafka'))
+    if (isOfLost) return
+    const failure = fromClient(error, ACTION)
+    if (isUnknownTopic(failure)) void this.#verify(failure, pending).then(pending.settle)
+    else pending.settle(failure)
+  }
+
+  /**
+   * That a topic or a partition does not exist is for Kafka's metadata to say: a broker that has just
+   * started has yet to load its topics.
+   */
+  async #verify(error: KafkaConsumeError, { topic, partition = -1 }: Pending): Promise<Result> {
+    try {
+      const known = await this.#partitionsOf(topic)
+      const isMissing = partition >= 0 && !known.some((each) => each.partition === partition)
+      return isMissing ? error : notLoaded(ACTION, error)
+    } catch (thrown) {
+      const known = asKafkaConsumeError(thrown)
+      return isPassing(known) ? known : error
+    }
+  }
+
+  /** One question for all records of a topic that fail together. */
+  #partitionsOf(topic: string): ReturnType<ProducerHost['partitions']> {
+    const asked =
+      this.#asked.get(topic) ??
+      this.#host.partitions(topic).finally(() => this.#asked.delete(topic))
+    this.#asked.set(topic, asked)
+    return asked
   }
 
   /** A client that will never write again: the next record gets a new one. */
@@ -191,7 +238,7 @@ export class ConfirmingProducer implements Producer {
     const error = this.#lost.get(client) as ClientError
     this.#tellLoss(error.message)
     for (const pending of this.#pending) {
-      if (pending.client === client) pending.settle(fromClient(error, 'Cannot write to Kafka'))
+      if (pending.client === client) pending.settle(fromClient(error, ACTION))
     }
   }
 

@@ -8,10 +8,17 @@ import type {
   Reader,
 } from '../src/stream/source.ts'
 import { type Consumer, call, type Message, type Settings } from './client.ts'
-import { type ClientError, fromClient, GROUP_AUTHORIZATION_FAILED } from './errors.ts'
+import {
+  type ClientError,
+  fromClient,
+  GROUP_AUTHORIZATION_FAILED,
+  isUnknownTopic,
+  notLoaded,
+} from './errors.ts'
 import { canFrame, FrameReader } from './frames.ts'
 
 const MIB = 1024 * 1024
+const ACTION = 'Cannot read from Kafka'
 
 /** Bytes of one read, more or less: what bounds memory where single records are large. */
 const READ_BYTES = 4 * MIB
@@ -68,11 +75,19 @@ function isOfGroup(error: unknown): boolean {
   return cause?.code === GROUP_AUTHORIZATION_FAILED
 }
 
+/** What a reader needs of its cluster. */
+export interface ReaderHost {
+  /** Takes the consumer back when reading is over. */
+  release(healthy: boolean): Promise<void>
+  /** An error of reading, or what is known to be behind it. */
+  explain(error: KafkaConsumeError): KafkaConsumeError
+}
+
 /** A consumer at given offsets. Watches that no offset is skipped in silence. */
 export class AssignedReader implements Reader {
   readonly gaps: readonly Gap[]
   readonly #consumer: Consumer
-  readonly #release: (healthy: boolean) => Promise<void>
+  readonly #host: ReaderHost
   readonly #expected = new Map<string, Map<number, number>>()
   #pending: Gap[] = []
   /** Read, but behind a gap that is yet to be announced. */
@@ -89,17 +104,14 @@ export class AssignedReader implements Reader {
   #closed: Promise<void> | undefined
   readonly #onEnd = (end: PartitionOffset) => this.#ends.push(end)
 
-  /**
-   * @param release Takes the consumer back when reading is over.
-   */
   constructor(
     consumer: Consumer,
     from: readonly PartitionOffset[],
     gaps: readonly Gap[],
-    release: (healthy: boolean) => Promise<void>,
+    host: ReaderHost,
   ) {
     this.#consumer = consumer
-    this.#release = release
+    this.#host = host
     this.gaps = gaps
     for (const { topic, partition, offset } of from) {
       const ofTopic = this.#expected.get(topic) ?? new Map<number, number>()
@@ -126,9 +138,7 @@ export class AssignedReader implements Reader {
   async #consume(limit: number, wait: number): Promise<readonly KafkaRecord[]> {
     const bounded = Math.max(1, Math.min(limit, Math.floor(READ_BYTES / this.#recordBytes)))
     this.#consumer.setDefaultConsumeTimeout(wait)
-    const reading = call<Message[]>('Cannot read from Kafka', (done) =>
-      this.#consumer.consume(bounded, done),
-    )
+    const reading = call<Message[]>(ACTION, (done) => this.#consumer.consume(bounded, done))
     this.#reading = reading.catch((error) => {
       this.#healthy &&= isOfGroup(error)
     })
@@ -137,7 +147,7 @@ export class AssignedReader implements Reader {
       return (await reading) as unknown as KafkaRecord[]
     } catch (error) {
       if (isOfGroup(error)) return []
-      throw error
+      throw this.#explain(error)
     }
   }
 
@@ -152,7 +162,7 @@ export class AssignedReader implements Reader {
       this.#healthy = false
     })
     const { batches, error } = await reading
-    const failure = error && fromClient(error, 'Cannot read from Kafka')
+    const failure = error && this.#explain(error)
     if (failure && !isOfGroup(failure)) {
       this.#healthy = false
       // Whoever has taken the batches that came before is told.
@@ -163,6 +173,16 @@ export class AssignedReader implements Reader {
     if (first) return first
     if (this.#failure) throw this.#failure
     return { records: [], gaps: [], ends: [] }
+  }
+
+  /**
+   * What keeps the consumer from reading. That its topic does not exist is not for it to say: it was
+   * given partitions that Kafka's metadata had, and a broker that has just started has yet to load
+   * them.
+   */
+  #explain(thrown: unknown): KafkaConsumeError {
+    const error = fromClient(thrown as ClientError, ACTION)
+    return this.#host.explain(isUnknownTopic(error) ? notLoaded(ACTION, error) : error)
   }
 
   close(): Promise<void> {
@@ -181,7 +201,7 @@ export class AssignedReader implements Reader {
     ])
     clearTimeout(late)
     this.#consumer.off('partition.eof', this.#onEnd)
-    await this.#release(this.#healthy)
+    await this.#host.release(this.#healthy)
   }
 
   /**

@@ -51,7 +51,7 @@ export interface ErrorDetails {
   readonly cause?: unknown
   /** The Kafka client's own words: shown to HTTP clients only with `errorHandling.returnErrorMessage`. */
   readonly detail?: string
-  /** Seconds after which a retry may succeed. Default: none is named. */
+  /** Seconds after which a retry may succeed. Default: 2 for 503 and 504, else none is named. */
   readonly retryAfter?: number
   /** Whether the same request may succeed later. Default: true for 429, 503, 504 and KAFKA_TOKEN. */
   readonly retryable?: boolean
@@ -84,7 +84,7 @@ export class KafkaConsumeError extends Error {
     this.status = STATUS[code]
     this.retryable =
       details.retryable ?? ([429, 503, 504].includes(this.status) || code === 'KAFKA_TOKEN')
-    this.retryAfter = details.retryAfter ?? (this.status === 503 ? 2 : undefined)
+    this.retryAfter = details.retryAfter ?? ([503, 504].includes(this.status) ? 2 : undefined)
     this.detail = details.detail
   }
 }

@@ -75,13 +75,14 @@ export class Watch {
   }
 
   async look(followed: Followed): Promise<Finding | undefined> {
+    const begun = performance.now()
     try {
       const finding = await this.#compare(followed)
       this.#goneSince = undefined
       this.#unanswered = 0
       return finding
     } catch (thrown) {
-      return this.#judge(asKafkaConsumeError(thrown))
+      return this.#judge(asKafkaConsumeError(thrown), begun)
     }
   }
 
@@ -130,9 +131,10 @@ export class Watch {
     this.#ids = new Map([...this.#ids, ...ids])
   }
 
-  #judge(error: KafkaConsumeError): Finding | undefined {
+  /** @param begun When the question was put, in `performance.now()`'s time: the answer may take seconds. */
+  #judge(error: KafkaConsumeError, begun: number): Finding | undefined {
     if (error.code === 'UNKNOWN_TOPIC' || error.code === 'KAFKA_AUTHORIZATION') {
-      this.#goneSince ??= performance.now()
+      this.#goneSince ??= begun
       return performance.now() - this.#goneSince < this.#grace ? undefined : { kind: 'gone', error }
     }
     // What keeps Kafka from being read altogether is told otherwise.

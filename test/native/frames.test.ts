@@ -82,7 +82,10 @@ for (const { name, start } of clusters) {
       from: Float64Array,
       count: number,
     ): Promise<KafkaRecord[]> {
-      const reader = new AssignedReader(consumer, table.offsets(from), [], async () => {})
+      const reader = new AssignedReader(consumer, table.offsets(from), [], {
+        release: async () => {},
+        explain: (error) => error,
+      })
       const records: KafkaRecord[] = []
       while (records.length < count) records.push(...(await reader.read(10_000, 100)).records)
       await reader.close()

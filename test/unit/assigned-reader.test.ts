@@ -14,8 +14,11 @@ function readerAt(offsets: readonly number[]): Setup {
   const consumer = new FakeConsumer()
   const released: boolean[] = []
   const from = offsets.map((offset, partition) => ({ topic: 't', partition, offset }))
-  const reader = new AssignedReader(consumer.asConsumer, from, [], async (healthy) => {
-    released.push(healthy)
+  const reader = new AssignedReader(consumer.asConsumer, from, [], {
+    release: async (healthy) => {
+      released.push(healthy)
+    },
+    explain: (error) => error,
   })
   return { consumer, reader, released }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { EventEmitter } from 'node:events'
 import type { ProducerClient } from '../../kafka/client.ts'
-import { ConfirmingProducer } from '../../kafka/producer.ts'
+import { ConfirmingProducer, type ProducerHost } from '../../kafka/producer.ts'
 import { KafkaConsumeError } from '../../src/errors.ts'
 import type { ProducerRecord } from '../../src/stream/source.ts'
 import { until, within } from '../support/wait.ts'
@@ -36,10 +36,11 @@ class FakeClient extends EventEmitter {
   }
 }
 
-function producerWith() {
+function producerWith(partitions: ProducerHost['partitions'] = async () => [{ partition: 0 }]) {
   const clients: FakeClient[] = []
   const producer = new ConfirmingProducer({
     reachable: async () => {},
+    partitions,
     create: () => {
       clients.push(new FakeClient())
       return clients.at(-1) as unknown as ProducerClient
@@ -152,6 +153,7 @@ describe('the producer', () => {
       reachable: async () => {
         if (away) throw new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot test: it is away')
       },
+      partitions: async () => [],
       create: () => client as unknown as ProducerClient,
     })
     const many = Array.from({ length: 15_000 }, () => record)
@@ -164,5 +166,54 @@ describe('the producer', () => {
     while (client.produced.length > 0) client.report()
     await sending
     await producer.close()
+  })
+
+  describe('a broker that says that it has no such topic or partition', () => {
+    const denial = { message: 'Broker: Unknown topic or partition', code: 3 }
+    const missing = new KafkaConsumeError('UNKNOWN_TOPIC', 'Cannot read topic "t": it is a test')
+    const away = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot test: it is away')
+
+    test.each<[string, ProducerHost['partitions'], number, object]>([
+      [
+        'is starting where the metadata has it',
+        async () => [{ partition: 0 }],
+        0,
+        { code: 'KAFKA_UNAVAILABLE', status: 503, retryable: true },
+      ],
+      [
+        'is right where the metadata has fewer partitions',
+        async () => [{ partition: 0 }],
+        1,
+        { code: 'UNKNOWN_TOPIC', status: 404 },
+      ],
+      [
+        'is right where the metadata does not have the topic',
+        () => Promise.reject(missing),
+        0,
+        { code: 'UNKNOWN_TOPIC', status: 404 },
+      ],
+      [
+        'is not believed where nothing else answers',
+        () => Promise.reject(away),
+        0,
+        { code: 'KAFKA_UNAVAILABLE', status: 503, retryable: true },
+      ],
+    ])('%s', async (_, partitions, partition, expected) => {
+      let asked = 0
+      const { producer, clients } = producerWith((topic) => {
+        asked++
+        return partitions(topic)
+      })
+      const sending = producer.send([
+        { ...record, partition },
+        { ...record, partition },
+      ])
+      await until(() => clients[0]?.produced.length === 2, 'the records to be handed over')
+      clients[0]?.report(denial)
+      clients[0]?.report(denial)
+      expect(await sending).toMatchObject([expected, expected])
+      // Records that fail together share one question.
+      expect(asked).toBe(1)
+    })
   })
 })

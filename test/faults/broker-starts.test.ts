@@ -1,0 +1,105 @@
+/** The only broker is stopped and started: whoever asks meanwhile is told to ask again, not to give up. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { type Broker, startBroker } from '../../kafka/broker/broker.ts'
+import { GatewayProcess } from '../gateway/gateway-process.ts'
+import { TestKafka } from '../support/kafka.ts'
+import { range } from '../support/route.ts'
+import { until } from '../support/wait.ts'
+import { sized } from './support/form.ts'
+import { Questions } from './support/questions.ts'
+import { Recorder } from './support/recorder.ts'
+import { report } from './support/report.ts'
+
+const PARTITIONS = 1_000
+const RECORDS_EACH = 40
+const RESTARTS = sized(1, 4)
+const LIMIT = sized(120_000, 600_000)
+const EVENTS = { accept: 'text/event-stream' }
+
+let broker: Broker
+let kafka: TestKafka
+let topic: string
+beforeAll(async () => {
+  broker = await startBroker({
+    name: `starts-${process.pid}`,
+    port: 0,
+    engine: 'java',
+    owned: true,
+  })
+  kafka = await TestKafka.connect(broker.bootstrapServers, { autoCreate: false })
+  topic = await kafka.createTopic(PARTITIONS)
+  for (const n of range(0, RECORDS_EACH)) await writeToAll(`${n}`)
+}, 120_000)
+afterAll(async () => {
+  await kafka?.close()
+  await broker?.stop()
+}, 60_000)
+
+async function writeToAll(value: string): Promise<void> {
+  await kafka.produce(
+    topic,
+    range(0, PARTITIONS).map((partition) => ({ partition, value })),
+  )
+}
+
+async function gatewayOf(topics: string) {
+  const flags = ['--brokers', broker.bootstrapServers, '--topics', topics, '--admin-port', 'off']
+  return GatewayProcess.listening(flags)
+}
+
+function askAll(questions: Questions, url: string): void {
+  questions.ask('stream', `${url}/stream`, EVENTS)
+  questions.ask('resumed stream', `${url}/stream`, {
+    ...EVENTS,
+    'Last-Event-ID': `${topic}:0=5`,
+  })
+  questions.ask('read of the end', `${url}/messages?start=latest`)
+  questions.ask('read of old records', `${url}/messages?start=earliest&max_records=10`)
+  questions.ask('read of a time', `${url}/messages?start=2020-01-01&max_records=10`)
+  questions.ask('group', `${url}/messages?timeout=100`)
+  questions.ask('readiness', `${url}/readyz`)
+}
+
+test(
+  'while the broker stops and starts, no answer is for good: 200, or a 503 or 504 that names when to ask again',
+  async () => {
+    await using stack = new AsyncDisposableStack()
+    const { gateway, url } = await gatewayOf(topic)
+    stack.use(gateway)
+    using open = new Recorder(`${url}/stream`)
+    await open.untilOpened()
+    const questions = new Questions()
+    stack.defer(() => questions.finish())
+    askAll(questions, url)
+    for (const _ of range(0, RESTARTS)) {
+      await broker.kill(1, 'SIGTERM')
+      const before = questions.count
+      await until(() => questions.count > before + 20, 'answers without a broker', 60_000)
+      // It knows nothing of the cluster from before.
+      const fresh = await gatewayOf(topic)
+      stack.use(fresh.gateway)
+      askAll(questions, fresh.url)
+      const starting = questions.count
+      await broker.restart(1)
+      const read = () => questions.answers.get('read of old records: 200') ?? 0
+      const readBefore = read()
+      await until(() => read() > readBefore + 5, 'records to be read again', 60_000)
+      await until(() => questions.count > starting + 100, 'answers of a broker that starts', 60_000)
+    }
+    await writeToAll('last')
+    await open.until(PARTITIONS)
+    await questions.finish()
+    report('answers while the broker restarts', Object.fromEntries(questions.answers))
+    expect(questions.final).toEqual([])
+    expect([open.isClosed, open.records.length, open.gaps]).toEqual([false, PARTITIONS, []])
+  },
+  LIMIT,
+)
+
+test('a topic that does not exist is 404 at the first request, where Kafka is well', async () => {
+  const { gateway, url } = await gatewayOf(`missing-${crypto.randomUUID()}`)
+  await using _ = gateway
+  const response = await fetch(`${url}/stream`, { headers: EVENTS })
+  expect(response.status).toBe(404)
+  expect(await response.json()).toMatchObject({ code: 'UNKNOWN_TOPIC' })
+})

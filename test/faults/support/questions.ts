@@ -1,0 +1,60 @@
+import { sleep, within } from '../../support/wait.ts'
+
+/** How long an answer may take at most: a read of a group waits for Kafka as long. */
+const ANSWER_MS = 40_000
+/** Between two requests of the same kind. */
+const PAUSE_MS = 20
+
+/** Puts the same request again and again, and keeps each kind of answer with its count. */
+export class Questions {
+  /** How often each answer came: its name, status, code, and whether it is for good. */
+  readonly answers = new Map<string, number>()
+  readonly #stop = new AbortController()
+  readonly #loops: Promise<void>[] = []
+
+  /** @param headers Of an event stream, only the beginning is read. */
+  ask(name: string, url: string, headers: Record<string, string> = {}): void {
+    this.#loops.push(this.#loop(name, url, headers))
+  }
+
+  get count(): number {
+    return [...this.answers.values()].reduce((sum, count) => sum + count, 0)
+  }
+
+  /** Those that an `EventSource`, or a client that honours `Retry-After`, does not get over. */
+  get final(): string[] {
+    return [...this.answers.keys()].filter((answer) => answer.endsWith('for good'))
+  }
+
+  async finish(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all(this.#loops)
+  }
+
+  async #loop(name: string, url: string, headers: Record<string, string>): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      const answer = `${name}: ${await this.#ask(url, headers)}`
+      this.answers.set(answer, (this.answers.get(answer) ?? 0) + 1)
+      await sleep(PAUSE_MS)
+    }
+  }
+
+  async #ask(url: string, headers: Record<string, string>): Promise<string> {
+    const leaving = new AbortController()
+    const asking = fetch(url, { headers, signal: leaving.signal })
+    const response = await within(asking, `an answer of ${url}`, ANSWER_MS)
+    const { status } = response
+    if (!response.headers.get('content-type')?.startsWith('text/event-stream')) {
+      const text = await response.text()
+      const isRetryable = (status === 503 || status === 504) && response.headers.has('retry-after')
+      return status === 200 || isRetryable ? `${status}` : `${status} ${text} for good`
+    }
+    const reader = response.body?.getReader()
+    const { value } = (await reader?.read()) ?? {}
+    leaving.abort()
+    const told = /^event: error\n(?:.*\n)*?data: (.*)$/m.exec(new TextDecoder().decode(value))?.[1]
+    if (told === undefined) return status === 200 ? '200' : `${status} for good`
+    const { retryable } = JSON.parse(told) as { retryable: boolean }
+    return retryable ? `${status} and an error` : `${status} ${told} for good`
+  }
+}

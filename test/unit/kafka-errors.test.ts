@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'bun:test'
+import { fromClient, isPassing, isUnknownTopic } from '../../kafka/errors.ts'
+
+/**
+ * The codes that Kafka's protocol marks as retriable, by
+ * `org.apache.kafka.common.protocol.Errors` of Kafka 4.3.1: those whose exception is a
+ * `RetriableException`.
+ */
+const RETRIABLE = [
+  2, 3, 5, 6, 7, 9, 13, 14, 15, 16, 19, 20, 41, 51, 56, 70, 71, 72, 74, 75, 78, 80, 83, 84, 88, 89,
+  100, 103, 106, 122, 123, 133,
+]
+/** UNKNOWN_TOPIC_OR_PARTITION and UNKNOWN_TOPIC_ID: whether they pass, Kafka's metadata tells. */
+const DENIALS = [3, 100]
+/** CORRUPT_MESSAGE, which may be the answer to a record for good, and the errors of share groups. */
+const NOT_PASSING = [2, 122, 123, 133]
+/** What librdkafka itself reports while brokers come, go and change leaders. */
+const LOCAL = [
+  -197, -195, -193, -192, -187, -185, -183, -182, -180, -178, -177, -166, -164, -163, -158, -153,
+  -147, -146, -142, -137,
+]
+
+const errorOf = (code: number) => fromClient({ code, message: 'a test' }, 'Cannot test')
+
+describe('an error of Kafka', () => {
+  test('passes, and is told as retryable, where the protocol says that it is retriable', () => {
+    const passing = [...RETRIABLE, ...LOCAL].filter(
+      (code) => !DENIALS.includes(code) && !NOT_PASSING.includes(code),
+    )
+    for (const code of passing) {
+      const error = errorOf(code)
+      const { retryable } = error
+      expect({ code, passes: isPassing(error), retryable }).toEqual({
+        code,
+        passes: true,
+        retryable: true,
+      })
+    }
+  })
+
+  test('that a topic or partition is unknown is told apart from others', () => {
+    for (const code of [...DENIALS, -188, -190]) {
+      expect([code, isUnknownTopic(errorOf(code)), errorOf(code).status]).toEqual([code, true, 404])
+    }
+  })
+
+  test('without a meaning of its own is KAFKA_ERROR, with the words of Kafka apart', () => {
+    for (const code of [...NOT_PASSING, 42, 0]) {
+      expect(errorOf(code)).toMatchObject({
+        code: 'KAFKA_ERROR',
+        message: 'Cannot test: it answered with an error',
+        detail: 'a test',
+        retryable: false,
+      })
+    }
+  })
+})
