@@ -8,6 +8,7 @@ import type { KafkaProblem } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
 import { assertGet, errorAnswer } from './answers.ts'
 import { answerGet } from './get.ts'
+import { LONGEST, setIdleTimeout } from './idle-timeout.ts'
 import { answerOffsets, isOffsets } from './offsets.ts'
 import type { Places } from './places.ts'
 import { type KafkaReader, RequestReader } from './reader.ts'
@@ -99,6 +100,7 @@ export function consumeWithin(
   // What is at hand goes out at once: runtimes answer sooner with a response than with a promise.
   const handler: Handler<KafkaConsumeEnv> = (c, next) => {
     if (isFollowed(c)) return lend(route, c, next)
+    setIdleTimeout(c, LONGEST)
     try {
       const answered = answer(c)
       return answered instanceof Promise ? answered.catch((error) => fail(c, error)) : answered

@@ -8,6 +8,8 @@ import type { Feed, Position } from '../stream/feed.ts'
 import type { Delivery, Gap, PartitionOffset } from '../stream/source.ts'
 import { assertMayUseGroup, clientOf, filterOf } from './client.ts'
 import type { GroupCalls } from './memberships.ts'
+import type { Kind } from './figures.ts'
+import { LONGEST, NONE, setIdleTimeout } from './idle-timeout.ts'
 import { readFrom } from './read.ts'
 import type { Route } from './route.ts'
 import { takeAsGroup } from './take.ts'
@@ -88,6 +90,8 @@ export class RequestReader implements KafkaReader {
   readonly #route: Route
   readonly #c: Context
   readonly #deliveries: Delivery[] = []
+  /** Reads that are going on. */
+  #reads = 0
 
   constructor(route: Route, c: Context) {
     this.#route = route
@@ -102,7 +106,7 @@ export class RequestReader implements KafkaReader {
   async poll(limits: ReadLimits = {}) {
     const client = clientOf(this.#c)
     assertMayUseGroup(client, this.#route.hasClientGroups)
-    const { group, delivery, slice } = await traced(this.#route, 'group', async (trace) => {
+    const { group, delivery, slice } = await this.#traced('group', async (trace) => {
       const group = await this.#route.group(client)
       const { delivery, chunk } = await takeAsGroup(group, this.#route, {
         client,
@@ -141,7 +145,7 @@ export class RequestReader implements KafkaReader {
   }
 
   read(from: ReadFrom & ReadLimits) {
-    return traced(this.#route, 'read', async (trace) => {
+    return this.#traced('read', async (trace) => {
       const { feed } = await this.#route.lease()
       const subscription = await this.#subscribe(feed, from)
       try {
@@ -156,7 +160,16 @@ export class RequestReader implements KafkaReader {
     })
   }
 
-  async *stream({ onGap, ...from }: StreamFrom = {}) {
+  async *stream(from: StreamFrom = {}) {
+    this.#beginRead()
+    try {
+      yield* this.#records(from)
+    } finally {
+      this.#endRead()
+    }
+  }
+
+  async *#records({ onGap, ...from }: StreamFrom) {
     const signal = from.signal ?? this.#c.req.raw.signal
     const { feed } = await this.#route.lease()
     const subscription = await this.#subscribe(feed, from)
@@ -189,6 +202,26 @@ export class RequestReader implements KafkaReader {
       signal.removeEventListener('abort', stop)
       await subscription.close()
     }
+  }
+
+  async #traced<T>(kind: Kind, read: (trace: ReadTrace | undefined) => Promise<T>): Promise<T> {
+    this.#beginRead()
+    try {
+      return await traced(this.#route, kind, read)
+    } finally {
+      this.#endRead()
+    }
+  }
+
+  /** A read may wait for records as long as its caller likes, and no byte is sent meanwhile. */
+  #beginRead(): void {
+    this.#reads++
+    setIdleTimeout(this.#c, NONE)
+  }
+
+  #endRead(): void {
+    this.#reads--
+    if (this.#reads === 0) setIdleTimeout(this.#c, LONGEST)
   }
 
   #announce(gap: Gap, onGap: StreamFrom['onGap']): void {

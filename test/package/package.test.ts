@@ -54,9 +54,10 @@ describe('the package', () => {
     const adapted = code
       .replace("'localhost:9092'", JSON.stringify(kafka.bootstrapServers))
       .replace("['orders']", JSON.stringify([topic]))
-      .replace('export default app', 'export default { port: 0, fetch: app.fetch }')
+    expect(adapted).toContain('\nexport default app\n')
     writeFileSync(join(app, 'index.ts'), adapted)
-    const server = Bun.spawn([bun, 'index.ts'], { cwd: app, stdout: 'pipe' })
+    const env = { ...process.env, PORT: '0' }
+    const server = Bun.spawn([bun, 'index.ts'], { cwd: app, env, stdout: 'pipe' })
     try {
       let said = ''
       void (async () => {
@@ -68,6 +69,8 @@ describe('the package', () => {
       expect(await get.json()).toMatchObject({
         [topic]: { partitions: { 0: { records: [{ value: 'hello' }] } } },
       })
+      // Longer than Bun's idle timeout, which the app leaves as it is.
+      const quiet = fetch(`${url}/orders?timeout=15000`)
       const live = await within(fetch(`${url}/orders/live?start=earliest`), 'a stream', 30_000)
       const reader = (live.body as ReadableStream<Uint8Array>).getReader()
       let stream = ''
@@ -76,6 +79,7 @@ describe('the package', () => {
         stream += new TextDecoder().decode(value)
       }
       await reader.cancel()
+      expect((await within(quiet, 'an empty answer', 30_000)).status).toBe(200)
     } finally {
       server.kill('SIGKILL')
       await server.exited
