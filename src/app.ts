@@ -5,6 +5,7 @@ import { type GuardOptions, guard } from './auth/guard.ts'
 import type { KafkaConsumeOptions } from './config/options.ts'
 import { kafkaConsole } from './console/console.ts'
 import { docsRoutes } from './docs/docs.ts'
+import type { OperationPath } from './docs/openapi.ts'
 import { asKafkaConsumeError, KafkaConsumeError } from './errors.ts'
 import type { Snapshot } from './kong/entities.ts'
 import { KongProxy, type MakeRoute, type ServedRoute } from './kong/proxy.ts'
@@ -135,7 +136,10 @@ export function createGateway(
     c.set('kafkaClient', c.env.kafkaClient)
     return next()
   })
-  if (docs) pages.route('/', docsRoutes(served))
+  const operations: OperationPath[] = ['/healthz', '/readyz']
+  if (figures) operations.push('/metrics')
+  if (page !== 'off') operations.push('/status')
+  if (docs) pages.route('/', docsRoutes(served, operations))
   if (page !== 'off') {
     pages.get('/status', statusHandler(served))
     pages.route(page, kafkaConsole({ docs: docs ? '/docs' : undefined }))

@@ -3,7 +3,12 @@ import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import { fileRoutes } from '../console/assets.ts'
 import { credentialQuery } from '../plugin/client.ts'
-import { type DescribedHandler, type DescribedRoute, openApi } from './openapi.ts'
+import {
+  type DescribedHandler,
+  type DescribedRoute,
+  type OperationPath,
+  openApi,
+} from './openapi.ts'
 import { page } from './page.tsx'
 
 const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
@@ -26,7 +31,8 @@ export type DocumentedRoutes = Readonly<
  * The API's description by OpenAPI 3.1 at `/openapi.json`, and at `/docs` a page to read and try it,
  * which loads nothing from elsewhere.
  *
- * @param routes Handlers of `kafkaConsume` and `kafkaProduce`.
+ * @param routes Handlers of `kafkaConsume` and `kafkaProduce`. A path that ends with `/offsets` is one to
+ *   commit at, where its handler has `commitStrategy: 'off'`.
  * @returns An app to mount by `app.route`.
  *
  * @example
@@ -51,16 +57,20 @@ export function kafkaDocs(routes: DocumentedRoutes): Hono {
   const described = Object.entries(routes).flatMap(([path, handlers]) =>
     [handlers].flat().map((handler) => ({ name: path, paths: [path], hosts: [], handler })),
   )
-  return docsApp(() => openApi(described, {}))
+  return docsApp(() => openApi(described))
 }
 
 /**
- * The same for a gateway.
+ * The description and its page for a gateway.
  *
  * @param routes Asked at each request.
+ * @param operations The gateway's own paths that are served.
  */
-export function docsRoutes(routes: () => readonly DescribedRoute[]): Hono {
-  return docsApp(() => openApi(routes()))
+export function docsRoutes(
+  routes: () => readonly DescribedRoute[],
+  operations: readonly OperationPath[],
+): Hono {
+  return docsApp(() => openApi(routes(), operations))
 }
 
 function docsApp(document: () => object): Hono {

@@ -2,19 +2,28 @@ import { toJsonSchema } from '@valibot/to-json-schema'
 import packageJson from '../../package.json' with { type: 'json' }
 import { ERROR_STATUSES } from '../errors.ts'
 import { type ProduceStats, WRITE } from '../plugin/kafka-produce.ts'
+import { isCommittedByPost, isOffsetsPath } from '../plugin/offsets.ts'
 import { READ, SOCKET_PARAMETERS, STREAM } from '../plugin/parameters.ts'
 import type { RouteStats } from '../plugin/route.ts'
 import { PARAMETERS, SCHEMAS, WRITE_PARAMETERS } from './schemas.ts'
 
+type Described =
+  | Pick<RouteStats, 'mode' | 'topics' | 'commitStrategy'>
+  | Pick<ProduceStats, 'mode' | 'topics'>
+
 /** A handler of `kafkaConsume` or `kafkaProduce`, as far as it is described. */
 export interface DescribedHandler {
-  stats(): Pick<RouteStats | ProduceStats, 'mode' | 'topics'>
+  stats(): Described
 }
 
 /** A route to describe. */
 export interface DescribedRoute {
   readonly name: string
   readonly paths: readonly string[]
+  /** Whether it is also served below its paths. Default: false. */
+  readonly isPrefix?: boolean
+  /** The only methods that it is served for. Default: all. */
+  readonly methods?: readonly string[] | undefined
   readonly hosts: readonly string[]
   readonly handler: DescribedHandler
 }
@@ -26,25 +35,23 @@ const json = (name: keyof typeof SCHEMAS) => ({ 'application/json': { schema: re
 const text = (description: string) => ({ schema: { type: 'string', description } })
 
 /**
- * The OpenAPI 3.1 document of these routes. A route whose path is an expression is left out:
- * OpenAPI has no word for it.
+ * The OpenAPI 3.1 document of these routes. A route whose path is a regular expression is left out:
+ * OpenAPI cannot describe it.
  *
- * @param others What is beside them. Default: what a gateway has.
+ * @param operations The paths of a gateway's own that are served beside the routes. Default: none.
  */
-export function openApi(routes: readonly DescribedRoute[], others = OPERATIONS): Json {
-  const paths: Record<string, Json> = { ...others }
+export function openApi(
+  routes: readonly DescribedRoute[],
+  operations: readonly OperationPath[] = [],
+): Json {
+  const paths: Record<string, Json> = {}
+  for (const path of operations) paths[path] = OPERATIONS[path]
   for (const route of routes) {
-    const { mode, topics } = route.handler.stats()
-    for (const path of route.paths) {
-      const method = mode === 'produce' ? 'post' : 'get'
-      if (path.startsWith('~') || Object.hasOwn(paths[path] ?? {}, method)) continue
-      const about = { tags: ['Records'], description: describe(route, topics) }
-      const found = operation(mode, `${method} ${path}`)
-      paths[path] = { ...paths[path], [method]: { ...about, ...found } }
-      if (mode === 'http-get' || mode === 'auto') {
-        const below = `${path.replace(/\/$/, '')}/offsets`
-        paths[below] ??= { post: { ...about, ...commit(`post ${below}`) } }
-      }
+    const { topics } = route.handler.stats()
+    const about = { tags: ['Records'], description: describe(route, topics) }
+    for (const { path, method, operation } of operationsOf(route)) {
+      if (Object.hasOwn(paths[path] ?? {}, method)) continue
+      paths[path] = { ...paths[path], [method]: { ...about, ...operation } }
     }
   }
   const schemas = Object.fromEntries(
@@ -77,6 +84,31 @@ export function openApi(routes: readonly DescribedRoute[], others = OPERATIONS):
   }
 }
 
+interface FoundOperation {
+  readonly path: string
+  readonly method: 'get' | 'post'
+  readonly operation: Json
+}
+
+function operationsOf({ handler, paths, methods, isPrefix }: DescribedRoute): FoundOperation[] {
+  const described = handler.stats()
+  const isCommitted = 'commitStrategy' in described && isCommittedByPost(described)
+  const main = described.mode === 'produce' ? 'post' : 'get'
+  const found = paths
+    .filter((path) => !path.startsWith('~'))
+    .flatMap((path): FoundOperation[] => {
+      const commitAt = (at: string): FoundOperation => {
+        return { path: at, method: 'post', operation: commit(`post ${at}`) }
+      }
+      if (isCommitted && isOffsetsPath(path)) return [commitAt(path)]
+      const operation = operationOf(described.mode, `${main} ${path}`)
+      const read = { path, method: main, operation } as const
+      const isBelow = isCommitted && isPrefix
+      return isBelow ? [read, commitAt(`${path.replace(/\/$/, '')}/offsets`)] : [read]
+    })
+  return found.filter(({ method }) => methods?.includes(method.toUpperCase()) ?? true)
+}
+
 function describe({ name, hosts, paths }: DescribedRoute, topics: readonly string[]): string {
   const parts = [
     `Topics: ${topics.map((topic) => `\`${topic}\``).join(', ')}.`,
@@ -86,7 +118,7 @@ function describe({ name, hosts, paths }: DescribedRoute, topics: readonly strin
   return parts.filter(Boolean).join(' ')
 }
 
-function operation(mode: (RouteStats | ProduceStats)['mode'], operationId: string): Json {
+function operationOf(mode: (RouteStats | ProduceStats)['mode'], operationId: string): Json {
   if (mode === 'produce') return { operationId, ...write }
   if (mode === 'http-get') return { operationId, ...once }
   if (mode === 'server-sent-events') return { operationId, ...streamed }
@@ -262,7 +294,10 @@ const write = {
   },
 } as const
 
-const OPERATIONS: Record<string, Json> = {
+/** The paths that a gateway has for operators, as far as they are not turned off. */
+export type OperationPath = '/healthz' | '/readyz' | '/metrics' | '/status'
+
+const OPERATIONS: Record<OperationPath, Json> = {
   '/healthz': {
     get: {
       operationId: 'healthz',

@@ -44,6 +44,10 @@ interface Served {
 export interface ServedRoute {
   readonly name: string
   readonly paths: readonly string[]
+  /** Whether it is also served below its paths. Default: false. */
+  readonly isPrefix?: boolean
+  /** The only methods that it is served for. Default: all. */
+  readonly methods?: readonly string[] | undefined
   readonly hosts: readonly string[]
   readonly handler: KafkaRoute
 }
@@ -211,10 +215,12 @@ export class KongProxy {
         byPlace.set(placeKey(route, plugin), found.handler)
         const own = names.get(route.id) ?? route.id
         const name = plugin.consumer ? `${own} of ${plugin.consumer.id}` : own
-        const { paths, hosts } = route
+        const { paths, methods, hosts } = route
         byName.set(name, {
           name,
           paths: paths ?? ['/'],
+          isPrefix: true,
+          methods: methods ?? undefined,
           hosts: hosts ?? [],
           handler: found.handler,
         })

@@ -1,5 +1,6 @@
 /** `POST …/offsets`: commits for the group of a route that does not commit by itself. */
 import type { Context } from 'hono'
+import type { ResolvedOptions } from '../config/options.ts'
 import { KafkaConsumeError } from '../errors.ts'
 import { PartitionTable, parseCursor } from '../stream/cursor.ts'
 import type { PartitionOffset } from '../stream/source.ts'
@@ -10,7 +11,19 @@ import type { Route } from './route.ts'
 const MAX_BODY = 64 * 1024
 
 export function isOffsets(c: Context): boolean {
-  return c.req.method === 'POST' && c.req.path.endsWith('/offsets')
+  return c.req.method === 'POST' && isOffsetsPath(c.req.path)
+}
+
+export function isOffsetsPath(path: string): boolean {
+  return path.endsWith('/offsets')
+}
+
+/** Whether a route leaves it to its clients to commit for the group. */
+export function isCommittedByPost({
+  commitStrategy,
+  mode,
+}: Pick<ResolvedOptions, 'commitStrategy' | 'mode'>): boolean {
+  return commitStrategy === 'off' && mode !== 'server-sent-events'
 }
 
 /**
@@ -20,8 +33,8 @@ export function isOffsets(c: Context): boolean {
  * @throws KafkaConsumeError
  */
 export async function answerOffsets(c: Context, route: Route): Promise<Response> {
-  const { commitStrategy, mode, topics } = route.options
-  if (commitStrategy !== 'off' || mode === 'server-sent-events') {
+  const { topics } = route.options
+  if (!isCommittedByPost(route.options)) {
     throw new KafkaConsumeError(
       'METHOD_NOT_ALLOWED',
       'Cannot commit offsets: this route does so by itself, or reads without a group',

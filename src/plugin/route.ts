@@ -14,6 +14,8 @@ import { Places } from './places.ts'
 /** Figures of a route, as they are now or since its start. */
 export interface RouteStats {
   readonly mode: ResolvedOptions['mode']
+  /** Whether reads as the group are committed when they were delivered, or by `POST …/offsets` only. */
+  readonly commitStrategy: ResolvedOptions['commitStrategy']
   readonly topics: readonly string[]
   /** Open streams, and those about to open. */
   readonly subscribers: number
@@ -263,6 +265,7 @@ export class Route {
     for (const { form } of this.#streams) openStreams[form]++
     return {
       mode: this.options.mode,
+      commitStrategy: this.options.commitStrategy,
       topics: this.options.topics,
       subscribers: this.#places.taken,
       maxSubscribers: this.options.maxSubscribers,

@@ -8,6 +8,8 @@ import { kafkaDocs } from '../../src/docs/docs.ts'
 import { type DescribedRoute, openApi } from '../../src/docs/openapi.ts'
 import { PARAMETERS, SCHEMAS } from '../../src/docs/schemas.ts'
 import { ERROR_STATUSES, KafkaConsumeError } from '../../src/errors.ts'
+import { kafkaConsume, kafkaProduce } from '../../src/index.ts'
+import { readDeclarative } from '../../src/kong/declarative.ts'
 import { WRITE } from '../../src/plugin/kafka-produce.ts'
 import { parseRead, parseSocket, parseStream } from '../../src/plugin/parameters.ts'
 import { SseClient } from '../support/sse.ts'
@@ -21,7 +23,8 @@ const routes: DescribedRoute[] = [
     name: mode,
     paths: [`/${mode}`, '~/expression$'],
     hosts: mode === 'auto' ? ['example.org'] : [],
-    handler: { stats: () => ({ mode, topics: ['t'] }) },
+    isPrefix: true,
+    handler: { stats: () => ({ mode, topics: ['t'], commitStrategy: 'off' as const }) },
   })),
   ...['/write', '/auto'].map((path) => ({
     name: path,
@@ -36,7 +39,8 @@ interface Operation {
   readonly parameters?: ReadonlyArray<{ readonly name: string; readonly in: string }>
   readonly responses: Readonly<Record<string, { readonly content?: Record<string, unknown> }>>
 }
-const paths = openApi(routes)['paths'] as Record<string, Record<string, Operation>>
+const OPERATIONS = ['/healthz', '/readyz', '/metrics', '/status'] as const
+const paths = openApi(routes, OPERATIONS)['paths'] as Record<string, Record<string, Operation>>
 const get = (path: string) => paths[path]?.['get'] as Operation
 const post = (path: string) => paths[path]?.['post'] as Operation
 
@@ -45,7 +49,7 @@ describe('the document', () => {
     'is valid by the schema of OpenAPI 3.1',
     async ({ of }) => {
       const validator = new Validator()
-      const result = await validator.validate({ ...openApi(of) })
+      const result = await validator.validate({ ...openApi(of, OPERATIONS) })
       expect(result).toEqual({ valid: true })
       expect(validator.version).toBe('3.1')
       // The validator finds what is wrong.
@@ -56,7 +60,7 @@ describe('the document', () => {
   )
 
   test('every reference leads somewhere, every operation has an id of its own', () => {
-    const document = openApi(routes)
+    const document = openApi(routes, OPERATIONS)
     const text = JSON.stringify(document)
     const { schemas } = document['components'] as { schemas: object }
     for (const [, name = ''] of text.matchAll(/#\/components\/schemas\/(\w+)/g)) {
@@ -128,12 +132,16 @@ describe('the document', () => {
   test('of an app it has the routes of the app alone', async () => {
     const [reading, writing] = [routes[0], routes.at(-1)].map((route) => route?.handler)
     if (!reading || !writing) throw new Error('Cannot test: there are no routes')
-    const app = new Hono().route('/ops', kafkaDocs({ '/orders': [reading, writing] }))
+    const app = new Hono().route(
+      '/ops',
+      kafkaDocs({ '/orders': [reading, writing], '/orders/offsets': reading }),
+    )
     const document = (await (await app.request('/ops/openapi.json')).json()) as {
       paths: Record<string, object>
     }
     expect(Object.keys(document.paths)).toEqual(['/orders', '/orders/offsets'])
     expect(Object.keys(document.paths['/orders'] ?? {})).toEqual(['get', 'post'])
+    expect(Object.keys(document.paths['/orders/offsets'] ?? {})).toEqual(['post'])
     expect(await new Validator().validate({ ...document })).toEqual({ valid: true })
     expect((await app.request('/ops/docs')).status).toBe(200)
     expect((await app.request('/ops/docs/docs.js')).status).toBe(200)
@@ -162,6 +170,92 @@ describe('the document', () => {
     for (const path of ['/docs', '/openapi.json', '/docs/docs.js']) {
       expect((await app.request(path)).status).toBe(404)
     }
+  })
+})
+
+describe('every path and method that is described is served', () => {
+  /** The methods and paths of the description, each with the status of a request that asks nothing of Kafka. */
+  async function walk(app: Hono): Promise<string[]> {
+    const document = await (await app.request('/openapi.json')).json()
+    const { paths } = document as { paths: Record<string, object> }
+    const found: string[] = []
+    for (const [path, operations] of Object.entries(paths)) {
+      for (const method of Object.keys(operations)) {
+        const init = method === 'post' ? { method, body: 'not JSON' } : { method }
+        const { status } = await app.request(`${path}?unknown=1`, init)
+        expect([path, method, [404, 405].includes(status)]).toEqual([path, method, false])
+        found.push(`${method} ${path}`)
+      }
+    }
+    return found.sort()
+  }
+  const own = ['get /messages', 'get /socket', 'get /stream']
+  const health = ['get /healthz', 'get /readyz']
+  const cluster = { brokers: ['127.0.0.1:1'], topics: ['t'] }
+
+  test.each([
+    [{ cluster }, [...own, ...health, 'get /metrics', 'get /status']],
+    [{ cluster, metrics: false }, [...own, ...health, 'get /status']],
+    [{ cluster, console: 'off' }, [...own, ...health, 'get /metrics']],
+    [{ cluster, console: '/ui' }, [...own, ...health, 'get /metrics', 'get /status']],
+  ])('by a gateway with %j', async (options, expected) => {
+    const gateway = createGateway(options)
+    expect(await walk(gateway.app)).toEqual(expected.sort())
+    await gateway.close()
+  })
+
+  test('by routes of Kong’s configuration, as their mode, methods and commit strategy allow', async () => {
+    const routes = [
+      ['commits', '{paths: [/commits]', 'commit_strategy: auto'],
+      ['posted', '{paths: [/posted, /also/]', 'commit_strategy: off'],
+      ['reads', '{paths: [/reads], methods: [GET]', 'commit_strategy: off'],
+      ['posts', '{paths: [/posts], methods: [POST]', 'commit_strategy: off'],
+      ['streams', '{paths: [/streams]', 'mode: server-sent-events'],
+    ].map(([name, criteria, config]) => {
+      const kafka = 'bootstrap_servers: [{host: 127.0.0.1, port: 1}], topics: [{name: t}]'
+      const plugins = `[{name: kafka-consume, config: {${kafka}, ${config}}}]`
+      return `- ${criteria}, name: ${name}, plugins: ${plugins}}`
+    })
+    const snapshot = await readDeclarative(
+      ['_format_version: "3.0"', 'routes:', ...routes].join('\n'),
+      { environment: {}, ignoreUnknown: false },
+    )
+    const gateway = createGateway({ metrics: false, console: 'off' })
+    gateway.apply(snapshot)
+    expect(await walk(gateway.app)).toEqual(
+      [
+        ...health,
+        ...['get /commits', 'get /posted', 'post /posted/offsets', 'get /also/'],
+        ...['post /also/offsets', 'get /reads', 'post /posts/offsets', 'get /streams'],
+      ].sort(),
+    )
+    await gateway.close()
+  })
+
+  test('by an app, with what it has named', async () => {
+    const options = { bootstrapServers: '127.0.0.1:1', topics: ['t'] }
+    const committing = kafkaConsume(options)
+    const posted = kafkaConsume({ ...options, mode: 'auto', commitStrategy: 'off' })
+    const writing = kafkaProduce(options)
+    const app = new Hono()
+      .get('/committing', committing)
+      .get('/posted', posted)
+      .post('/posted', writing)
+      .get('/both', posted)
+      .post('/both/offsets', posted)
+    app.route(
+      '/',
+      kafkaDocs({
+        '/committing': committing,
+        '/posted': [posted, writing],
+        '/both': posted,
+        '/both/offsets': posted,
+      }),
+    )
+    expect(await walk(app)).toEqual(
+      ['get /both', 'get /committing', 'get /posted', 'post /both/offsets', 'post /posted'].sort(),
+    )
+    await Promise.all([committing, posted, writing].map((handler) => handler.close()))
   })
 })
 
