@@ -11,7 +11,7 @@ import type { Delivery, KafkaRecord } from '../stream/source.ts'
 import { assertMayUseGroup, type KafkaClient, timeLeft } from './client.ts'
 import type { GroupCalls } from './memberships.ts'
 import type { SocketPlan } from './parameters.ts'
-import type { OpenStream, Route } from './route.ts'
+import type { ClientPlace, OpenStream, Route } from './route.ts'
 import { shapeOf } from './shown.ts'
 import { CLOSE, endOf, failureFrame, type SocketWriter } from './socket.ts'
 import { takeAsGroup } from './take.ts'
@@ -56,7 +56,7 @@ export class AckedStream implements OpenStream {
   readonly form = 'websocket'
   readonly #route: Route
   readonly #client: KafkaClient
-  readonly #leave: () => void
+  readonly #place: ClientPlace
   readonly #group: GroupCalls
   readonly #exchange: Exchange | undefined
   readonly #trace: ReadTrace | undefined
@@ -94,7 +94,7 @@ export class AckedStream implements OpenStream {
     // Acknowledgements name the place of a record: without a format of the app's own it is whole.
     const { options } = route
     this.#format = shapeOf(options.format ? undefined : 'records', options).format
-    this.#leave = route.enter(client, () => void this.end())
+    this.#place = route.enter(client, () => void this.end())
     this.#route = route
     this.#client = client
     this.#group = group
@@ -261,7 +261,7 @@ export class AckedStream implements OpenStream {
     this.#end()
     for (const delivery of new Set(this.#unacked.map((one) => one.delivery))) delivery.giveBack()
     this.#unacked = []
-    this.#leave()
+    this.#route.leave(this.#place)
     this.#route.ended(this)
     this.#trace?.end(this.#failure)
     this.#finished.resolve()

@@ -112,6 +112,18 @@ export function filterOf(
   return (chunk, index) => allowed(chunk, index) && asked(chunk, index)
 }
 
+const EVERYTHING = () => undefined
+
+/** {@link filterOf} for the partitions that there will be, which may change while a stream is open. */
+export function filtering(
+  wanted: Wanted,
+  client: KafkaClient,
+): (table: PartitionTable) => Filter | undefined {
+  // Most streams want everything: they share one function.
+  if (!isPicky(wanted) && !isBound(client)) return EVERYTHING
+  return (table) => filterOf(wanted, client, table)
+}
+
 /** Whether a client may know of a partition. */
 export function mayRead(client: KafkaClient, topic: string, partition: number): boolean {
   const { topics, partitions } = complete(client.only)

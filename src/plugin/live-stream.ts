@@ -7,9 +7,9 @@ import { shownIn } from '../stream/shown.ts'
 import type { Gap } from '../stream/source.ts'
 import type { Part, Subscription } from '../stream/subscription.ts'
 import { turns } from '../stream/turns.ts'
-import { clientOf, filterOf, isBound, timeLeft } from './client.ts'
+import { clientOf, filtering, isBound, timeLeft } from './client.ts'
 import type { StreamPlan } from './parameters.ts'
-import type { OpenStream, Route, StreamForm } from './route.ts'
+import type { ClientPlace, OpenStream, Route, StreamForm } from './route.ts'
 import { shapeOf } from './shown.ts'
 import { ReadTrace } from './trace.ts'
 
@@ -64,13 +64,14 @@ export async function openStream<Frames>(
   const { feed } = await route.lease()
   let live: LiveStream<Frames> | undefined
   let isOver = false
-  const leave = route.enter(client, () => {
+  const place = route.enter(client, () => {
     isOver = true
     void live?.end()
   })
-  let subscription: Subscription
+  // What is prepared may be dropped, too.
+  const filtered = feed.preparation !== undefined || isBound(client) || isPicky(wanted)
   try {
-    subscription = await feed.subscribe(position, (table) => filterOf(wanted, client, table))
+    const subscription = await feed.subscribe(position, filtering(wanted, client))
     const refusal = route.isClosed
       ? new KafkaConsumeError('SHUTTING_DOWN', 'Cannot open a stream: the server is shutting down')
       : c.req.raw.signal.reason
@@ -78,13 +79,11 @@ export async function openStream<Frames>(
       await subscription.close()
       throw refusal
     }
+    live = new LiveStream(c, route, subscription, form, encoder, shape.format, filtered, place)
   } catch (error) {
-    leave()
+    route.leave(place)
     throw error
   }
-  // What is prepared may be dropped, too.
-  const filtered = feed.preparation !== undefined || isBound(client) || isPicky(wanted)
-  live = new LiveStream(c, route, subscription, form, encoder, shape.format, filtered, leave)
   if (isOver) void live.end()
   return live
 }
@@ -102,11 +101,12 @@ export class LiveStream<Frames> implements OpenStream {
   readonly #encoder: StreamEncoder<Frames>
   readonly #format: Format | undefined
   readonly #filtered: boolean
-  readonly #leave: () => void
+  readonly #place: ClientPlace
   readonly #exchange: Exchange | undefined
   readonly #trace: ReadTrace | undefined
   /** A promise of this stream alone: one that streams shared would keep all that have ended. */
-  readonly #finished = Promise.withResolvers<void>()
+  readonly #finished: Promise<void>
+  #resolveFinished: (() => void) | undefined
   readonly #opened = Date.now()
   /** When the stream has gone on long enough, in `performance.now()`'s time. */
   readonly #last: number
@@ -131,7 +131,7 @@ export class LiveStream<Frames> implements OpenStream {
     encoder: StreamEncoder<Frames>,
     format: Format | undefined,
     filtered: boolean,
-    leave: () => void,
+    place: ClientPlace,
   ) {
     this.#c = c
     this.#route = route
@@ -140,10 +140,13 @@ export class LiveStream<Frames> implements OpenStream {
     this.#encoder = encoder
     this.#format = format
     this.#filtered = filtered
-    this.#leave = leave
+    this.#place = place
     this.#exchange = exchangeOf(c)
     this.#trace = ReadTrace.begin(route, 'stream')
-    if (this.#exchange) this.#exchange.ended = this.#finished.promise
+    this.#finished = new Promise((resolve) => {
+      this.#resolveFinished = resolve
+    })
+    if (this.#exchange) this.#exchange.ended = this.#finished
     const { maxStreamAge = Infinity } = route.options
     // By chance somewhat sooner: clients that came at once are not to come back at once.
     const age = maxStreamAge * (1 - AGE_JITTER * Math.random())
@@ -177,20 +180,20 @@ export class LiveStream<Frames> implements OpenStream {
     this.#putOffHeartbeat()
     if (preamble !== undefined) this.#write(preamble)
     this.onTurn()
-    return this.#finished.promise
+    return this.#finished
   }
 
   /** Ends a stream that will not be run. */
   async abandon(): Promise<void> {
     this.#stop()
     this.#finish()
-    await this.#finished.promise
+    await this.#finished
   }
 
   async end(): Promise<void> {
     this.#stop()
     const patience = setTimeout(() => this.#giveUpWrite(), END_PATIENCE_MS)
-    await this.#finished.promise
+    await this.#finished
     clearTimeout(patience)
   }
 
@@ -373,10 +376,10 @@ export class LiveStream<Frames> implements OpenStream {
     try {
       await this.#subscription.close()
     } finally {
-      this.#leave()
+      this.#route.leave(this.#place)
       this.#route.ended(this)
       this.#trace?.end(this.#failure)
-      this.#finished.resolve()
+      this.#resolveFinished?.()
     }
   }
 

@@ -14,10 +14,11 @@ export class Places {
   }
 
   /**
-   * @returns Gives the place back; to be called once.
+   * Takes a place, which is to be given back once.
+   *
    * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS
    */
-  take(): () => void {
+  take(): void {
     if (this.#taken >= this.limit) {
       throw new KafkaConsumeError(
         'TOO_MANY_SUBSCRIBERS',
@@ -26,8 +27,9 @@ export class Places {
       )
     }
     this.#taken++
-    return () => {
-      this.#taken--
-    }
+  }
+
+  giveBack(): void {
+    this.#taken--
   }
 }

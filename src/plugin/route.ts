@@ -85,6 +85,9 @@ export interface OpenStream {
   end(): Promise<void>
 }
 
+/** Gives back a client's own place among its streams; none where the client has no limit. */
+export type ClientPlace = (() => void) | undefined
+
 /** A time in which records cannot be had. */
 export interface Outage {
   readonly problem: KafkaProblem
@@ -190,25 +193,34 @@ export class Route {
   }
 
   /**
-   * Takes a place among the route's streams, those of the process and the client's own.
+   * Takes a place among the route's streams, those of the process and the client's own, until
+   * {@link leave}. There is nothing per stream in it where the client has no limit of its own.
    *
-   * @returns Gives it back; to be called once.
+   * @param end Ends the stream.
+   * @returns What gives back the client's own place.
    * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS, or what the client's own limit throws.
    */
-  enter({ openStream }: KafkaClient, end: () => void): () => void {
-    const leaves: Array<(() => void) | undefined> = []
-    const leave = () => {
-      for (const each of leaves) each?.()
-    }
+  enter({ openStream }: KafkaClient, end: () => void): ClientPlace {
+    this.#places.take()
     try {
-      leaves.push(this.#places.take())
-      leaves.push(this.#allPlaces?.take())
-      leaves.push(openStream?.(end))
+      this.#allPlaces?.take()
     } catch (error) {
-      leave()
+      this.#places.giveBack()
       throw error
     }
-    return leave
+    try {
+      return openStream?.(end)
+    } catch (error) {
+      this.leave(undefined)
+      throw error
+    }
+  }
+
+  /** Gives back the places that {@link enter} took. */
+  leave(place: ClientPlace): void {
+    this.#places.giveBack()
+    this.#allPlaces?.giveBack()
+    place?.()
   }
 
   opened(stream: OpenStream): void {

@@ -175,7 +175,6 @@ export class Feed {
       this.#leave()
       return kept
     }
-    let isOpen = false
     const subscription = new Subscription({
       tail,
       replays: this.replays,
@@ -187,13 +186,10 @@ export class Feed {
       deserializer: this.#options.messageDeserializer,
       preparation: this.preparation,
       filter,
-      onClose: () => {
-        if (isOpen) this.#leave()
-      },
+      onClose: this.#onClose,
     })
     try {
       await subscription.open()
-      isOpen = true
       return subscription
     } catch (error) {
       await subscription.close()
@@ -265,6 +261,8 @@ export class Feed {
       throw error
     }
   }
+
+  readonly #onClose = () => this.#leave()
 
   #leave(): void {
     this.#readers--

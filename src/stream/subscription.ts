@@ -14,6 +14,7 @@ const REPLAY_WAIT_MS = 100
 /** How long a replay may bring nothing before it goes on with another consumer. */
 const REPLAY_STALL_MS = 20_000
 
+const NONE: ReadonlySet<string> = new Set()
 const NOTHING: Batch = { records: [], gaps: [], ends: [] }
 
 const log = getLogger(['hono-kafka-consume', 'replay'])
@@ -52,7 +53,7 @@ export interface SubscriptionSetup {
   readonly preparation?: Preparation | undefined
   /** Made for the partitions that there are; it may refuse one that does not exist. */
   readonly filter: (table: PartitionTable) => Filter | undefined
-  /** Called once, when it is closed. */
+  /** Called once, when a subscription that was opened is closed. */
   readonly onClose: () => void
 }
 
@@ -84,7 +85,7 @@ export class Subscription implements RingReader {
   /** When a replay last brought something, in `performance.now()`'s time. */
   #brought = 0
   /** Partitions, as `topic:partition`, whose offsets began anew in a replay. */
-  readonly #restarted = new Set<string>()
+  #restarted: Set<string> | undefined
   /** Whether it left the ring by {@link pause}. */
   #paused = false
   /** What was read and is not taken yet. */
@@ -98,6 +99,7 @@ export class Subscription implements RingReader {
   #stopped = false
   /** Made when something is to be told of the stop: most readers never need it. */
   #stopping: AbortController | undefined
+  #isOpen = false
   #closed = false
 
   constructor(setup: SubscriptionSetup) {
@@ -165,6 +167,7 @@ export class Subscription implements RingReader {
   /** Opens a consumer now if the reader will need one, so that a refusal can still be an HTTP status. */
   async open(): Promise<void> {
     if (this.#sequence === undefined) await this.#openReplay(false)
+    this.#isOpen = true
   }
 
   /**
@@ -196,7 +199,7 @@ export class Subscription implements RingReader {
       if (this.#sequence === undefined) {
         if (failure) throw failure
         if (succession) {
-          this.#goOver(succession, this.#restarted)
+          this.#goOver(succession, this.#restarted ?? NONE)
           continue
         }
         const paused = this.#paused
@@ -288,7 +291,7 @@ export class Subscription implements RingReader {
     this.stop()
     this.#leaveRing()
     await this.#closeReplay()
-    this.#onClose()
+    if (this.#isOpen) this.#onClose()
   }
 
   get #signal(): AbortSignal {
@@ -352,7 +355,7 @@ export class Subscription implements RingReader {
     this.#tail = tail
     this.#cursor = new Cursor(tail.table, vector)
     this.#filter = this.#makeFilter(tail.table)
-    this.#restarted.clear()
+    this.#restarted = undefined
   }
 
   #leaveRing(): void {
@@ -424,7 +427,9 @@ export class Subscription implements RingReader {
     }
     const { records, frames, gaps, ends } = await this.#readFrom(this.#reader, limit)
     for (const { topic, partition, reason } of gaps) {
-      if (reason === 'out-of-range') this.#restarted.add(`${topic}:${partition}`)
+      if (reason !== 'out-of-range') continue
+      this.#restarted ??= new Set()
+      this.#restarted.add(`${topic}:${partition}`)
     }
     const prepared =
       this.#preparation && records.length > 0
