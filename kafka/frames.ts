@@ -12,7 +12,8 @@ import type { Consumer } from './client.ts'
 
 /** What `native/` adds to the client's addon. */
 interface Addon {
-  readonly FrameReader: new (
+  readonly LayoutReader: new (
+    layout: readonly [beforeJson: string, beforeCursor: string, afterCursor: string],
     topics: readonly string[],
     partitions: Float64Array,
     labels: readonly string[],
@@ -36,7 +37,7 @@ interface NativeReader {
 /**
  * @param error May come after records.
  * @param places The first record's timestamp, offsets, the vector after the last record, starts,
- * begins of JSON, partitions.
+ * ends of JSON, partitions.
  * @param ends Pairs: index of a partition, offset.
  * @param gaps Fours: records before it, index of its partition, from, to.
  */
@@ -63,9 +64,10 @@ export class FrameReader {
   readonly #native: NativeReader
 
   constructor(shape: FrameShape) {
-    const { partitions, labels, prefixes, valuesAreJson } = shape
+    const { layout, partitions, labels, prefixes, valuesAreJson } = shape
     this.shape = shape
-    this.#native = new (addon().FrameReader)(
+    this.#native = new (addon().LayoutReader)(
+      [layout.beforeJson, layout.beforeCursor, layout.afterCursor],
       partitions.map(({ topic }) => topic),
       Float64Array.from(partitions, ({ partition }) => partition),
       labels,
@@ -114,7 +116,7 @@ export class FrameReader {
       from,
       to: floats(from.length),
       starts: integers(count + 1),
-      json: integers(count),
+      jsonEnds: integers(count),
       partitions: integers(count),
     }
   }
@@ -170,7 +172,7 @@ function slice(frames: Frames, begin: number, end: number, vector: Float64Array)
   return {
     bytes: frames.bytes.subarray(start, frames.starts[end]),
     starts: frames.starts.subarray(begin, end + 1).map((at) => at - start),
-    json: frames.json.subarray(begin, end).map((at) => at - start),
+    jsonEnds: frames.jsonEnds.subarray(begin, end).map((at) => at - start),
     partitions: frames.partitions.subarray(begin, end),
     offsets: frames.offsets.subarray(begin, end),
     from,
@@ -187,7 +189,10 @@ function addon(): Addon {
   return loaded
 }
 
-/** Whether the addon is one that makes frames; an older one of this project's does not. */
+/**
+ * Whether the addon makes frames of a given layout. An older addon of this project does not: it has
+ * no such class, or one of another name that knows one layout only.
+ */
 export function canFrame(): boolean {
-  return 'FrameReader' in addon()
+  return 'LayoutReader' in addon()
 }

@@ -1,4 +1,4 @@
-// One record as the frame of an event stream, byte for byte as src/stream/chunk.ts makes it.
+// One record's JSON and the cursor after it, byte for byte as src/stream/encoded-batch.ts makes them.
 #pragma once
 
 #include <stdint.h>

@@ -23,6 +23,10 @@ namespace {
 
 // What the frames of a subscription have in common. Does not change, so any thread may read it.
 struct Plan {
+  // What stands around a record's JSON and the cursor after it.
+  std::string before_json;
+  std::string before_cursor;
+  std::string after_cursor;
   std::unordered_map<std::string, std::unordered_map<int32_t, size_t>> places;
   std::vector<std::string> topics;
   std::vector<int32_t> partitions;
@@ -77,7 +81,7 @@ class Read {
   double timestamp = -1;  // of the first record
   std::vector<double> offsets;
   std::vector<uint32_t> starts{0};
-  std::vector<uint32_t> json;
+  std::vector<uint32_t> json_ends;
   std::vector<uint32_t> partitions;
   std::vector<End> ends;
   std::vector<Gap> gaps;
@@ -162,10 +166,7 @@ class Read {
     const auto offset = static_cast<double>(message.offset);
     if (offset != due) Jump(due, offset);
     cursor_.Set(index_, offset + 1);
-    bytes.Append("id: ");
-    bytes.Append(cursor_.text());
-    bytes.Append("\ndata: ");
-    json.push_back(static_cast<uint32_t>(bytes.size()));
+    bytes.Append(plan_->before_json);
     bytes.Append(plan_->prefixes[index_]);
     FindHeaders(message);
     rd_kafka_timestamp_type_t type;
@@ -178,7 +179,10 @@ class Read {
                 .value = BytesOf(message.payload, message.len),
                 .headers = headers_},
                plan_->values_are_json);
-    bytes.Append("\n\n");
+    json_ends.push_back(static_cast<uint32_t>(bytes.size()));
+    bytes.Append(plan_->before_cursor);
+    bytes.Append(cursor_.text());
+    bytes.Append(plan_->after_cursor);
     starts.push_back(static_cast<uint32_t>(bytes.size()));
     offsets.push_back(offset);
     partitions.push_back(static_cast<uint32_t>(index_));
@@ -301,7 +305,7 @@ class ReadWorker : public Nan::AsyncWorker {
     AppendAll(places, read.offsets);
     AppendAll(places, read.to());
     AppendAll(places, read.starts);
-    AppendAll(places, read.json);
+    AppendAll(places, read.json_ends);
     AppendAll(places, read.partitions);
     v8::Local<v8::Value> error = Nan::Null();
     if (read.error != RdKafka::ERR_NO_ERROR) error = NodeKafka::RdKafkaError(read.error);
@@ -347,27 +351,33 @@ std::vector<double> Numbers(v8::Local<v8::Value> value, size_t expected) {
   return {numbers, numbers + length};
 }
 
-class FrameReader : public Nan::ObjectWrap {
+class LayoutReader : public Nan::ObjectWrap {
  public:
-  // new FrameReader(topics, partitions, labels, prefixes, valuesAreJson)
+  // new LayoutReader([beforeJson, beforeCursor, afterCursor], topics, partitions, labels, prefixes,
+  //                  valuesAreJson)
   static NAN_METHOD(New) {
-    if (!info.IsConstructCall()) return Nan::ThrowError("FrameReader is to be called with new");
+    if (!info.IsConstructCall()) return Nan::ThrowError("LayoutReader is to be called with new");
     auto plan = std::make_shared<Plan>();
-    plan->topics = Strings(info[0]);
+    const std::vector<std::string> layout = Strings(info[0]);
+    if (layout.size() != 3) return Nan::ThrowError("LayoutReader needs a layout of three texts");
+    plan->before_json = layout[0];
+    plan->before_cursor = layout[1];
+    plan->after_cursor = layout[2];
+    plan->topics = Strings(info[1]);
     const size_t count = plan->topics.size();
-    for (const double partition : Numbers(info[1], count)) {
+    for (const double partition : Numbers(info[2], count)) {
       plan->partitions.push_back(static_cast<int32_t>(partition));
     }
-    plan->labels = Strings(info[2]);
-    plan->prefixes = Strings(info[3]);
-    plan->values_are_json = Nan::To<bool>(info[4]).FromJust();
+    plan->labels = Strings(info[3]);
+    plan->prefixes = Strings(info[4]);
+    plan->values_are_json = Nan::To<bool>(info[5]).FromJust();
     if (plan->labels.size() != count || plan->prefixes.size() != count) {
-      return Nan::ThrowError("FrameReader needs a label and a prefix for each partition");
+      return Nan::ThrowError("LayoutReader needs a label and a prefix for each partition");
     }
     for (size_t i = 0; i < count; i++) {
       plan->places[plan->topics[i]][plan->partitions[i]] = i;
     }
-    auto* self = new FrameReader;
+    auto* self = new LayoutReader;
     self->plan_ = std::move(plan);
     self->Wrap(info.This());
     info.GetReturnValue().Set(info.This());
@@ -375,7 +385,7 @@ class FrameReader : public Nan::ObjectWrap {
 
   // read(client, from, records, bytes, wait, done)
   static NAN_METHOD(StartRead) {
-    const auto* self = Unwrap<FrameReader>(info.This());
+    const auto* self = Unwrap<LayoutReader>(info.This());
     const auto client = info[0].As<v8::Object>();
     auto* consumer = Unwrap<NodeKafka::KafkaConsumer>(client);
     if (!info[5]->IsFunction()) return Nan::ThrowError("read needs a callback");
@@ -397,10 +407,10 @@ class FrameReader : public Nan::ObjectWrap {
 }  // namespace
 
 void Initialize(v8::Local<v8::Object> exports) {
-  auto definition = Nan::New<v8::FunctionTemplate>(FrameReader::New);
-  const auto name = Nan::New("FrameReader").ToLocalChecked();
+  auto definition = Nan::New<v8::FunctionTemplate>(LayoutReader::New);
+  const auto name = Nan::New("LayoutReader").ToLocalChecked();
   definition->SetClassName(name);
-  Nan::SetPrototypeMethod(definition, "read", FrameReader::StartRead);
+  Nan::SetPrototypeMethod(definition, "read", LayoutReader::StartRead);
   Nan::Set(exports, name, Nan::GetFunction(definition).ToLocalChecked());
 }
 

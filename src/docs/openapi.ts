@@ -238,16 +238,16 @@ const streamed = {
   responses: {
     200: {
       description:
-        'Records as they come, until either side ends it. In an event stream `id` is the cursor after the record, `event: gap` has a `Gap` as data and `event: error` an `Error`; comments are heartbeats',
+        'Records as they come, until either side ends it. In an event stream `id` is the cursor after the record. Events without a name carry records; `event: cursor` carries a position, `event: gap` a `Gap` and `event: error` an `Error`. Comments are heartbeats',
       headers: { 'Kafka-Cursor': text('Where reading began') },
       content: {
         'text/event-stream': {
           schema: {
             type: 'string',
-            description: 'Server-Sent Events; the data of each is a `Record`',
+            description: 'Server-Sent Events; the data of each without a name is a `Record`',
           },
           example:
-            'retry: 2258\n\nid: orders:0=43\ndata: {"topic":"orders","partition":0,"offset":42,"timestamp":1787305085262,"key":null,"value":"hello","headers":{}}\n\n',
+            'retry: 2258\nevent: cursor\ndata: {"cursor":"orders:0=42"}\nid: orders:0=42\n\ndata: {"topic":"orders","partition":0,"offset":42,"timestamp":1787305085262,"key":null,"value":"hello","headers":{}}\nid: orders:0=43\n\n',
         },
         'application/x-ndjson': lines,
       },

@@ -5,7 +5,7 @@ import type { Exchange } from '../ops/exchange.ts'
 import { textsOf } from '../record/body.ts'
 import type { Wanted } from '../record/filter.ts'
 import type { Format } from '../record/format.ts'
-import type { Chunk } from '../stream/chunk.ts'
+import type { EncodedBatch } from '../stream/encoded-batch.ts'
 import { shownIn } from '../stream/shown.ts'
 import type { Delivery, KafkaRecord } from '../stream/source.ts'
 import { assertMayUseGroup, type KafkaClient, timeLeft } from './client.ts'
@@ -180,7 +180,7 @@ export class AckedStream implements OpenStream {
     }
   }
 
-  async #send(writer: SocketWriter, delivery: Delivery, chunk: Chunk): Promise<void> {
+  async #send(writer: SocketWriter, delivery: Delivery, chunk: EncodedBatch): Promise<void> {
     const { table, partitions, offsets } = chunk
     const slice = { chunk, begin: 0, end: offsets.length }
     const texts = textsOf(shownIn(slice, this.#format))

@@ -56,7 +56,7 @@ export async function readFrom(
       } else if (part) {
         slices.push(part)
         records -= part.end - part.begin
-        bytes -= (part.chunk.starts[part.end] as number) - (part.chunk.starts[part.begin] as number)
+        bytes -= part.chunk.eventBytes(part.begin, part.end)
       }
     }
   } catch (error) {

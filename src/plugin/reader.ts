@@ -188,7 +188,7 @@ export class RequestReader implements KafkaReader {
             const slice = { chunk: part.chunk, begin: i, end: i + 1 }
             const [record] = recordsOf(slice)
             trace?.add([slice])
-            yield { ...(record as ConsumedRecord), cursor: cursorAt(part.chunk, i) }
+            yield { ...(record as ConsumedRecord), cursor: part.chunk.id(i) }
           }
         }
       }
@@ -246,14 +246,7 @@ function withDefaults({ maxRecords = 500, maxBytes = 1024 * 1024, timeout = 1_00
 function recordsOf({ chunk, begin, end }: Slice): ConsumedRecord[] {
   const records: ConsumedRecord[] = []
   for (let i = begin; i < end; i++) {
-    const json = chunk.bytes.subarray(chunk.json[i], (chunk.starts[i + 1] as number) - 2)
-    records.push(JSON.parse(decoder.decode(json)) as ConsumedRecord)
+    records.push(JSON.parse(decoder.decode(chunk.json(i))) as ConsumedRecord)
   }
   return records
-}
-
-/** The cursor after a record: its frame's id, between "id: " and "\ndata: ". */
-function cursorAt({ bytes, starts, json }: Slice['chunk'], index: number): string {
-  const begin = (starts[index] as number) + 4
-  return decoder.decode(bytes.subarray(begin, (json[index] as number) - 7))
 }

@@ -122,7 +122,7 @@ function answerComeBack(c: Context, error: KafkaConsumeError, show: boolean): Re
     retryable: true,
     ...(detail !== undefined && { detail }),
   })
-  const text = `${retryField((error.retryAfter ?? 2) * 1_000)}\n${errorEvent(told, show)}`
+  const text = retryField((error.retryAfter ?? 2) * 1_000) + errorEvent(told, show)
   return streamSSE(c, async (stream) => {
     dropConnectionHeaders(c)
     await stream.write(text)
@@ -131,25 +131,28 @@ function answerComeBack(c: Context, error: KafkaConsumeError, show: boolean): Re
 
 /** https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream */
 const events: StreamEncoder<Uint8Array> = {
-  // Who leaves before the first record comes back to the same place, by its id.
-  preamble: (cursor) => {
-    const id = cursor === undefined ? '' : `id: ${cursor}\n`
-    return encoder.encode(`${retryField(1_000)}${id}\n`)
-  },
+  // The first frame carries an id, so that a client that disconnects before the first event can
+  // still resume. Without one the `retry` is a line of the frame that follows.
+  preamble: (cursor) =>
+    encoder.encode(retryField(1_000) + (cursor === undefined ? '' : cursorEvent(cursor))),
   records: ({ chunk, begin, end }) => {
-    const { bytes, starts } = chunk
-    const [from, to] = [starts[begin] as number, starts[end] as number]
-    const isLarge = bytes.buffer.byteLength > MAX_HELD_BYTES
-    if (isLarge) return bytes.slice(from, to)
-    // A crowd is sent the same object.
-    return from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to)
+    const frames = chunk.events(begin, end)
+    return frames.buffer.byteLength > MAX_HELD_BYTES ? frames.slice() : frames
   },
   gap: (gap, cursor) =>
-    encoder.encode(`event: gap\nid: ${cursor}\ndata: ${JSON.stringify(gap)}\n\n`),
+    encoder.encode(`event: gap\ndata: ${JSON.stringify(gap)}\nid: ${cursor}\n\n`),
   error: (error, show) => encoder.encode(errorEvent(error, show)),
   bytes: (frames) => frames.length,
-  // A block with only an id moves the client's last event id and dispatches nothing.
-  heartbeat: (cursor) => encoder.encode(cursor === undefined ? ': \n\n' : `id: ${cursor}\n\n`),
+  // A comment is a line without a frame: many clients dispatch an event at any empty line.
+  heartbeat: (cursor) => encoder.encode(cursor === undefined ? ':\n' : cursorEvent(cursor)),
+}
+
+/**
+ * Moves the client's last event id. A frame with an `id` alone would do by the standard, but several
+ * clients take ids of dispatched events only, and others dispatch that frame as an empty message.
+ */
+function cursorEvent(cursor: string): string {
+  return `event: cursor\ndata: ${JSON.stringify({ cursor })}\nid: ${cursor}\n\n`
 }
 
 /** By chance, so that clients that lose their streams at once do not come back at once. */

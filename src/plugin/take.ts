@@ -1,8 +1,8 @@
 import { KafkaConsumeError } from '../errors.ts'
 import type { Wanted } from '../record/filter.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
-import { type Chunk, encodeChunk, selectFrom } from '../stream/chunk.ts'
 import { Cursor, PartitionTable } from '../stream/cursor.ts'
+import { EncodedBatch } from '../stream/encoded-batch.ts'
 import type { Delivery, PollLimits } from '../stream/source.ts'
 import { onNextTurn } from '../stream/turns.ts'
 import { filterOf, type KafkaClient } from './client.ts'
@@ -21,7 +21,7 @@ interface Request {
 interface Taken {
   readonly delivery: Delivery
   /** Those of them that the client is to get. */
-  readonly chunk: Chunk
+  readonly chunk: EncodedBatch
 }
 
 /**
@@ -57,10 +57,10 @@ export async function takeAsGroup(
       const table = new PartitionTable(partitions)
       const filter = filterOf(wanted, client, table)
       const cursor = new Cursor(table, new Float64Array(table.size))
-      const all = encodeChunk(prepared, cursor, route.options.messageDeserializer)
+      const all = EncodedBatch.encode(prepared, cursor, route.options.messageDeserializer)
       if (!filter) return { delivery, chunk: all }
       const start = new Cursor(table, all.from)
-      return { delivery, chunk: selectFrom(all, 0, start, (index) => filter(all, index)) }
+      return { delivery, chunk: all.select(0, start, (index) => filter(all, index)) }
     } catch (error) {
       delivery.giveBack()
       throw error

@@ -1,6 +1,5 @@
 /** The bodies of a GET, put together from the bytes of encoded records. */
-import type { Chunk } from '../stream/chunk.ts'
-import { prefixLength } from '../stream/chunk.ts'
+import type { EncodedBatch } from '../stream/encoded-batch.ts'
 import type { Gap, PartitionState } from '../stream/source.ts'
 
 const encoder = new TextEncoder()
@@ -11,19 +10,14 @@ const BRACE = encoder.encode('{')
 
 /** Records of a chunk from `begin` to before `end`. */
 export interface Slice {
-  readonly chunk: Chunk
+  readonly chunk: EncodedBatch
   readonly begin: number
   readonly end: number
 }
 
 /** Calls back with the bytes of each record's JSON. */
-function eachRecord(
-  { chunk, begin, end }: Slice,
-  visit: (json: Uint8Array, index: number) => void,
-) {
-  for (let i = begin; i < end; i++) {
-    visit(chunk.bytes.subarray(chunk.json[i] as number, (chunk.starts[i + 1] as number) - 2), i)
-  }
+function eachRecord({ chunk, begin, end }: Slice, visit: (json: Uint8Array) => void): void {
+  for (let i = begin; i < end; i++) visit(chunk.json(i))
 }
 
 /** Each record's JSON by itself. */
@@ -74,17 +68,15 @@ function listed(slices: readonly Slice[]): Uint8Array[] {
 /** Kong's form: by topic, then by partition. */
 export function kongBody(slices: readonly Slice[], states: readonly PartitionState[]): Uint8Array {
   const records = new Map<string, Uint8Array[]>()
-  for (const slice of slices) {
-    eachRecord(slice, (json, index) => {
-      const { topic, partition } = slice.chunk.table.partitions[
-        slice.chunk.partitions[index] as number
-      ] as PartitionState
-      const name = `${topic}:${partition}`
+  for (const { chunk, begin, end } of slices) {
+    for (let i = begin; i < end; i++) {
+      const place = chunk.table.partitions[chunk.partitions[i] as number]
+      const name = `${place?.topic}:${place?.partition}`
       const list = records.get(name) ?? []
       if (list.length > 0) list.push(COMMA)
-      list.push(BRACE, json.subarray(prefixLength(slice.chunk, index)))
+      list.push(BRACE, chunk.fields(i))
       records.set(name, list)
-    })
+    }
   }
   const parts: Uint8Array[] = []
   let topic: string | undefined

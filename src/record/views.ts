@@ -1,5 +1,5 @@
 /** Records of chunks as filters look at them: parsed once for all filters, and for the newest chunks only. */
-import type { Chunk } from '../stream/chunk.ts'
+import type { EncodedBatch } from '../stream/encoded-batch.ts'
 import type { ConsumedRecord } from './consumed.ts'
 import { parseExact } from './exact.ts'
 import { fieldTexts, isTooDeep } from './json-text.ts'
@@ -46,11 +46,11 @@ export interface RecordTest {
 }
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-const kept = new Map<Chunk, Views>()
+const kept = new Map<EncodedBatch, Views>()
 let keptBytes = 0
 
 /** Overflow policy: the chunk that was asked for first goes; its records would be parsed again. */
-export function viewsOf(chunk: Chunk): ChunkViews {
+export function viewsOf(chunk: EncodedBatch): ChunkViews {
   const found = kept.get(chunk)
   if (found) return found
   const views = new Views(chunk)
@@ -69,13 +69,13 @@ const NO = 1
 const YES = 2
 
 class Views implements ChunkViews {
-  readonly #chunk: Chunk
+  readonly #chunk: EncodedBatch
   readonly #records: Array<RecordView | undefined>
   readonly #answers = new Map<RecordTest, Uint8Array>()
 
-  constructor(chunk: Chunk) {
+  constructor(chunk: EncodedBatch) {
     this.#chunk = chunk
-    this.#records = new Array(chunk.offsets.length)
+    this.#records = new Array(chunk.length)
   }
 
   at(index: number): RecordView {
@@ -106,8 +106,7 @@ class Views implements ChunkViews {
   }
 
   #textOf(index: number): string {
-    const { bytes, json, starts } = this.#chunk
-    return decoder.decode(bytes.subarray(json[index], (starts[index + 1] as number) - 2))
+    return decoder.decode(this.#chunk.json(index))
   }
 }
 

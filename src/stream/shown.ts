@@ -1,5 +1,5 @@
 import type { Format } from '../record/format.ts'
-import { type Chunk, reformat, sizeOf } from './chunk.ts'
+import type { EncodedBatch } from './encoded-batch.ts'
 
 /** Bytes of chunks in one format, and of what they were made of. */
 const LIMIT = 16 * 1024 * 1024
@@ -13,25 +13,25 @@ const LIMIT = 16 * 1024 * 1024
 class Shown {
   readonly #format: Format
   /** In the order of their last use. */
-  readonly #made = new Map<Chunk, Chunk>()
+  readonly #made = new Map<EncodedBatch, EncodedBatch>()
   #bytes = 0
 
   constructor(format: Format) {
     this.#format = format
   }
 
-  of(chunk: Chunk): Chunk {
+  of(chunk: EncodedBatch): EncodedBatch {
     let made = this.#made.get(chunk)
     if (made) this.#made.delete(chunk)
     else {
-      made = reformat(chunk, this.#format)
-      this.#bytes += sizeOf(made) + sizeOf(chunk)
+      made = chunk.reformat(this.#format)
+      this.#bytes += made.heldBytes + chunk.heldBytes
     }
     this.#made.set(chunk, made)
     for (const [oldest, old] of this.#made) {
       if (this.#bytes <= LIMIT || old === made) break
       this.#made.delete(oldest)
-      this.#bytes -= sizeOf(old) + sizeOf(oldest)
+      this.#bytes -= old.heldBytes + oldest.heldBytes
     }
     return made
   }
@@ -40,7 +40,7 @@ class Shown {
 const all = new WeakMap<Format, Shown>()
 
 /** A part of a chunk as a format shows it; as it is without one. */
-export function shownIn<T extends { readonly chunk: Chunk }>(part: T, format?: Format): T {
+export function shownIn<T extends { readonly chunk: EncodedBatch }>(part: T, format?: Format): T {
   if (!format) return part
   let shown = all.get(format)
   if (!shown) {

@@ -64,6 +64,7 @@ export interface Batch {
 
 /** What the frames of a subscription have in common, an entry for each of its partitions. */
 export interface FrameShape {
+  readonly layout: FrameLayout
   readonly partitions: ReadonlyArray<{ readonly topic: string; readonly partition: number }>
   /** What stands before the partition's offset in the text of a cursor. */
   readonly labels: readonly string[]
@@ -73,14 +74,21 @@ export interface FrameShape {
   readonly valuesAreJson: boolean
 }
 
-/** Records as frames of an event stream, one after another, and where each lies. */
+/** What stands around a record's JSON and the cursor after it in its frame. All of it is ASCII. */
+export interface FrameLayout {
+  readonly beforeJson: string
+  readonly beforeCursor: string
+  readonly afterCursor: string
+}
+
+/** Records as frames, one after another, and where each lies. */
 export interface Frames {
-  /** `id: <cursor>\ndata: <json>\n\n` for each record. */
+  /** `<beforeJson><json><beforeCursor><cursor><afterCursor>` for each record. */
   readonly bytes: Uint8Array
   /** Where each frame begins, and at the end where the last one ends. */
   readonly starts: Uint32Array
-  /** Where each record's JSON begins; it ends two bytes before the next frame. */
-  readonly json: Uint32Array
+  /** Where each record's JSON ends. */
+  readonly jsonEnds: Uint32Array
   /** Index of each record's partition among those of the subscription. */
   readonly partitions: Uint32Array
   readonly offsets: Float64Array

@@ -2,8 +2,8 @@ import { getLogger } from '@logtape/logtape'
 import type { MessageDeserializer } from '../record/encode.ts'
 import type { Preparation } from '../record/preparation.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
-import { type Chunk, encodeChunk, framing, selectFrom } from './chunk.ts'
 import { Cursor, type PartitionTable } from './cursor.ts'
+import { EncodedBatch } from './encoded-batch.ts'
 import type { Replays } from './replays.ts'
 import type { Batch, Gap, Reader } from './source.ts'
 import { isAtOrBelow, type RingReader, type Succession, type Tail } from './tail.ts'
@@ -21,7 +21,7 @@ const log = getLogger(['hono-kafka-consume', 'replay'])
 
 /** Whole frames of one chunk, or a gap to announce before what follows. */
 export type Part =
-  | { readonly chunk: Chunk; readonly begin: number; readonly end: number }
+  | { readonly chunk: EncodedBatch; readonly begin: number; readonly end: number }
   | { readonly gap: Gap; readonly cursor: string }
 
 /** How much of a chunk to take at once. */
@@ -32,7 +32,7 @@ export interface PartLimits {
 }
 
 /** Which records a reader wants. */
-export type Filter = (chunk: Chunk, index: number) => boolean
+export type Filter = (chunk: EncodedBatch, index: number) => boolean
 
 /** A stream that is told when its subscription may have something for it. */
 export interface SubscriptionListener {
@@ -89,7 +89,7 @@ export class Subscription implements RingReader {
   /** Whether it left the ring by {@link pause}. */
   #paused = false
   /** What was read and is not taken yet. */
-  #rest: { chunk: Chunk; begin: number } | undefined
+  #rest: { chunk: EncodedBatch; begin: number } | undefined
   readonly #gaps: Gap[] = []
   readonly #onClose: () => void
   #listener: SubscriptionListener | undefined
@@ -161,7 +161,7 @@ export class Subscription implements RingReader {
   get nextBytes(): number {
     if (!this.#rest) return 0
     const { chunk, begin } = this.#rest
-    return (chunk.starts[begin + 1] as number) - (chunk.starts[begin] as number)
+    return chunk.eventBytes(begin, begin + 1)
   }
 
   /** Opens a consumer now if the reader will need one, so that a refusal can still be an HTTP status. */
@@ -300,12 +300,11 @@ export class Subscription implements RingReader {
     return this.#stopping.signal
   }
 
-  #takeFrom(rest: { chunk: Chunk; begin: number }, limits: PartLimits): Part {
+  #takeFrom(rest: { chunk: EncodedBatch; begin: number }, limits: PartLimits): Part {
     const { chunk, begin } = rest
-    const last = chunk.offsets.length
+    const last = chunk.length
     let end = Math.min(last, begin + limits.records)
-    const start = chunk.starts[begin] as number
-    while (end > begin + 1 && (chunk.starts[end] as number) - start > limits.bytes) {
+    while (end > begin + 1 && chunk.eventBytes(begin, end) > limits.bytes) {
       end = Math.max(begin + 1, end - Math.ceil((end - begin) / 8))
     }
     if (end === last) {
@@ -401,7 +400,7 @@ export class Subscription implements RingReader {
     })
   }
 
-  #select(chunk: Chunk): void {
+  #select(chunk: EncodedBatch): void {
     const filter = this.#filter
     // Most of what comes is for others: a cursor that is in step goes by it as it is.
     if (this.#inStep && filter && !passesAny(chunk, filter)) {
@@ -410,8 +409,8 @@ export class Subscription implements RingReader {
     }
     // The cursor itself moves when the frames are taken, not when they are made ready.
     const ahead = new Cursor(this.cursor.table, this.cursor.vector)
-    const selected = selectFrom(chunk, 0, ahead, filter && ((index) => filter(chunk, index)))
-    if (selected.offsets.length > 0) this.#rest = { chunk: selected, begin: 0 }
+    const selected = chunk.select(0, ahead, filter && ((index) => filter(chunk, index)))
+    if (selected.length > 0) this.#rest = { chunk: selected, begin: 0 }
     else this.cursor.moveTo(selected.to)
   }
 
@@ -437,7 +436,7 @@ export class Subscription implements RingReader {
         : records
     if (this.#closed || !prepared) return false
     this.#skip(gaps)
-    if (frames) this.#ready({ table: this.cursor.table, ...frames })
+    if (frames) this.#ready(new EncodedBatch(this.cursor.table, frames))
     else if (prepared.length > 0) this.#ready(this.#encode(prepared))
     // A partition's end lies behind what was read of it: only when that is taken does it count.
     const base = this.#rest ? this.#rest.chunk.to : this.cursor.vector
@@ -459,7 +458,9 @@ export class Subscription implements RingReader {
       timer = setTimeout(() => resolve(NOTHING), left)
     })
     // Records that are to be prepared come as they are.
-    const frames = this.#preparation ? undefined : framing(this.cursor, this.#deserializer)
+    const frames = this.#preparation
+      ? undefined
+      : EncodedBatch.framing(this.cursor, this.#deserializer)
     const reading = reader.read(Math.min(REPLAY_LIMIT, limit), REPLAY_WAIT_MS, frames)
     const batch = await Promise.race([reading, stalled]).finally(() => clearTimeout(timer))
     const now = performance.now()
@@ -484,13 +485,13 @@ export class Subscription implements RingReader {
     }
   }
 
-  #encode(records: readonly PreparedRecord[]): Chunk {
+  #encode(records: readonly PreparedRecord[]): EncodedBatch {
     const ahead = new Cursor(this.cursor.table, this.cursor.vector)
-    return encodeChunk(records, ahead, this.#deserializer)
+    return EncodedBatch.encode(records, ahead, this.#deserializer)
   }
 
-  #ready(chunk: Chunk): void {
-    if (chunk.offsets.length === 0) this.cursor.moveTo(chunk.to)
+  #ready(chunk: EncodedBatch): void {
+    if (chunk.length === 0) this.cursor.moveTo(chunk.to)
     else if (!this.#filter) this.#rest = { chunk, begin: 0 }
     else this.#select(chunk)
   }
@@ -512,8 +513,8 @@ export class Subscription implements RingReader {
   }
 }
 
-function passesAny(chunk: Chunk, filter: Filter): boolean {
-  for (let index = 0; index < chunk.offsets.length; index++) {
+function passesAny(chunk: EncodedBatch, filter: Filter): boolean {
+  for (let index = 0; index < chunk.length; index++) {
     if (filter(chunk, index)) return true
   }
   return false

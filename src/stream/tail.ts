@@ -3,8 +3,8 @@ import { asKafkaConsumeError, type KafkaConsumeError } from '../errors.ts'
 import type { MessageDeserializer } from '../record/encode.ts'
 import type { Preparation } from '../record/preparation.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
-import { type Chunk, encodeChunk, framing, sizeOf } from './chunk.ts'
 import { Cursor, type PartitionTable } from './cursor.ts'
+import { EncodedBatch } from './encoded-batch.ts'
 import type { Batch, Gap, KafkaProblem, PartitionOffset, Reader, Source } from './source.ts'
 
 const log = getLogger(['hono-kafka-consume', 'tail'])
@@ -58,7 +58,7 @@ export class Tail {
   /** What keeps it from following just now. */
   #trouble: KafkaProblem | undefined
   /** The ring: the chunk with sequence number `#first + i` is `#chunks[i]`. */
-  readonly #chunks: Chunk[] = []
+  readonly #chunks: EncodedBatch[] = []
   #first = 0
   #moment = {}
   #beyond = false
@@ -209,7 +209,7 @@ export class Tail {
   }
 
   /** A chunk of the ring, or undefined for one that is not there yet. */
-  chunk(sequence: number): Chunk | undefined {
+  chunk(sequence: number): EncodedBatch | undefined {
     return this.#chunks[sequence - this.#first]
   }
 
@@ -231,7 +231,7 @@ export class Tail {
   locate(vector: Float64Array): number | undefined {
     if (isAtOrBelow(this.head, vector)) return this.end
     for (let i = this.#chunks.length - 1; i >= 0; i--) {
-      if (isAtOrBelow((this.#chunks[i] as Chunk).from, vector)) return this.#first + i
+      if (isAtOrBelow((this.#chunks[i] as EncodedBatch).from, vector)) return this.#first + i
     }
     return undefined
   }
@@ -240,7 +240,7 @@ export class Tail {
   passed(sequence: number): void {
     if (sequence <= this.#foremost) return
     for (let i = Math.max(this.#foremost, this.#first); i < sequence; i++) {
-      this.#ahead -= sizeOf(this.#chunks[i - this.#first] as Chunk)
+      this.#ahead -= (this.#chunks[i - this.#first] as EncodedBatch).heldBytes
     }
     this.#foremost = sequence
     this.#moved = true
@@ -267,7 +267,7 @@ export class Tail {
         if (records.length > 0 || frames || ends.length > 0) this.#recover()
         if ((records.length === 0 && !frames) || ends.length > 0) this.#caughtUp = performance.now()
         for (const gap of gaps) this.#skip(gap)
-        if (frames) this.#append({ table: this.table, ...frames })
+        if (frames) this.#append(new EncodedBatch(this.table, frames))
         else if (records.length > 0) {
           const prepared = this.#preparation
             ? await this.#preparation.insist(records, this.#stop.signal, true)
@@ -299,7 +299,9 @@ export class Tail {
       this.#replace = () => resolve(undefined)
     })
     // Records that are to be prepared come as they are.
-    const frames = this.#preparation ? undefined : framing(this.#cursor, this.#deserializer)
+    const frames = this.#preparation
+      ? undefined
+      : EncodedBatch.framing(this.#cursor, this.#deserializer)
     try {
       return await Promise.race([reader.read(READ_LIMIT, READ_WAIT_MS, frames), replaced])
     } finally {
@@ -325,17 +327,17 @@ export class Tail {
     log.info('Following {topics} again', { topics: this.#topics() })
   }
 
-  #encode(records: readonly PreparedRecord[]): Chunk {
+  #encode(records: readonly PreparedRecord[]): EncodedBatch {
     // On a copy: should encoding fail, the records are read again, not passed over.
-    return encodeChunk(records, new Cursor(this.table, this.head), this.#deserializer)
+    return EncodedBatch.encode(records, new Cursor(this.table, this.head), this.#deserializer)
   }
 
-  #append(chunk: Chunk): void {
+  #append(chunk: EncodedBatch): void {
     this.#cursor.moveTo(chunk.to)
     this.#moment = {}
-    this.#beyond = chunk.offsets.length === 0
+    this.#beyond = chunk.length === 0
     if (this.#beyond) return
-    const size = sizeOf(chunk)
+    const size = chunk.heldBytes
     this.#chunks.push(chunk)
     this.#bytes += size
     this.#ahead += size
@@ -345,7 +347,7 @@ export class Tail {
   }
 
   #drop(): void {
-    const size = sizeOf(this.#chunks.shift() as Chunk)
+    const size = (this.#chunks.shift() as EncodedBatch).heldBytes
     this.#bytes -= size
     if (this.#foremost <= this.#first) {
       this.#ahead -= size

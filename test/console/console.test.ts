@@ -225,7 +225,9 @@ describe('the console page', () => {
     expect(command).toStartWith("curl -N '")
     const child = Bun.spawn(['sh', '-c', `${command} -s --max-time 2`], { stdout: 'pipe' })
     const output = await within(new Response(child.stdout).text(), 'the command')
-    const values = [...output.matchAll(/^data: (.*)$/gm)].map(([, json = '']) => JSON.parse(json))
+    const values = [...output.matchAll(/^data: (\{"topic".*)$/gm)].map(([, json = '']) =>
+      JSON.parse(json),
+    )
     expect(values.map(({ value }) => value)).toEqual(["it's b", 'c'])
   }, 45_000)
 

@@ -69,6 +69,34 @@ export function describeStreams(target: () => Target): void {
       expect(places(resumed.records())).toEqual(places(written))
     })
 
+    test('an id is the last line of its frame, and each frame with an id is an event', async () => {
+      const { kafka } = target()
+      const topic = await topicWith(8)
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        ...STREAM,
+        heartbeat: 200,
+      })
+      const beyond = { cursor: `${topic}:0=9,1=0` }
+      await using gap = await route.stream(beyond)
+      await using filtered = await route.stream({ ...beyond, partition: '1' })
+      await using idle = await route.stream()
+      await kafka.produce(topic, spread(8))
+      await until(() => gap.records().length >= 12, 'records behind a gap')
+      await until(() => idle.comments.length > 0, 'a comment')
+      await until(() => filtered.cursors.length > 1, 'heartbeats')
+      for (const { text } of [gap, filtered, idle]) {
+        const frames = text.split('\n\n').slice(0, -1)
+        expect(frames.length).toBeGreaterThan(1)
+        for (const frame of frames) {
+          const lines = frame.split('\n').filter((line) => !/^(:|retry: \d+$)/.test(line))
+          const fields = lines.map((line) => line.slice(0, line.indexOf(': '))).join()
+          expect(fields).toBeOneOf(['data,id', 'event,data,id'])
+        }
+      }
+      expect(gap.text).toMatch(/^retry: \d+\nevent: gap\ndata: /)
+    })
+
     test('no Accept header, */* and text/* get an event stream, too', async () => {
       const topic = await topicWith(0)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })

@@ -55,7 +55,7 @@ describe.concurrent('while no broker can be reached', () => {
     const { response, text } = await answer('server-sent-events', false, accept)
     expect(response.status).toBe(200)
     expect(response.headers.get('content-type')).toStartWith('text/event-stream')
-    const [, retry, data] = /^retry: (\d+)\n\nevent: error\ndata: (.*)\n\n$/.exec(text) ?? []
+    const [, retry, data] = /^retry: (\d+)\nevent: error\ndata: (.*)\n\n$/.exec(text) ?? []
     expect(Number(retry)).toBeWithin(1_000, 10_000)
     expect(JSON.parse(data ?? '')).toEqual({
       code: 'KAFKA_UNAVAILABLE',

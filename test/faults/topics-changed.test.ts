@@ -245,7 +245,7 @@ describe.concurrent('topics change while they are followed', () => {
       const gaps: Gap[] = []
       for (const frame of text().split('\n\n')) {
         const data = /^data: (.*)$/m.exec(frame)?.[1]
-        if (data === undefined) continue
+        if (data === undefined || frame.includes('event: cursor\n')) continue
         if (frame.startsWith('event: gap')) {
           const gap = JSON.parse(data) as Gap
           expect(gap.from).toBe(due)

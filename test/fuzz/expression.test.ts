@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { KafkaConsumeError } from '../../src/errors.ts'
 import { expressionOf } from '../../src/record/expression.ts'
 import { viewsOf } from '../../src/record/views.ts'
-import { encodeChunk } from '../../src/stream/chunk.ts'
 import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
+import { EncodedBatch } from '../../src/stream/encoded-batch.ts'
 import { text } from './arbitraries.ts'
 
 const encoder = new TextEncoder()
@@ -129,7 +129,7 @@ describe('whatever is sent as a filter', () => {
           value: encoder.encode(json),
         }
         for (const mode of ['noop', 'json'] as const) {
-          const chunk = encodeChunk([record], new Cursor(table, new Float64Array(1)), mode)
+          const chunk = EncodedBatch.encode([record], new Cursor(table, new Float64Array(1)), mode)
           expect(viewsOf(chunk).passes(test, 0)).toBeBoolean()
         }
       }),

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { linesOf } from '../../src/record/body.ts'
 import { FORMATS, type Format, formatBy } from '../../src/record/format.ts'
-import { encodeChunk, reformat } from '../../src/stream/chunk.ts'
 import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
+import { EncodedBatch } from '../../src/stream/encoded-batch.ts'
 import type { KafkaRecord } from '../../src/stream/source.ts'
 import { record } from './arbitraries.ts'
 
@@ -79,9 +79,9 @@ const formats: Record<string, Format> = {
 }
 
 function shownBy(format: Format, written: readonly KafkaRecord[], deserializer: 'noop' | 'json') {
-  const chunk = encodeChunk(written, new Cursor(table, new Float64Array(1)), deserializer)
+  const chunk = EncodedBatch.encode(written, new Cursor(table, new Float64Array(1)), deserializer)
   const end = written.length
-  const lines = linesOf([{ chunk: reformat(chunk, format), begin: 0, end }])
+  const lines = linesOf([{ chunk: chunk.reformat(format), begin: 0, end }])
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(lines).split('\n')
 }
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import fc from 'fast-check'
-import { type Chunk, encodeChunk, selectFrom } from '../../src/stream/chunk.ts'
 import { Cursor, PartitionTable, parseCursor } from '../../src/stream/cursor.ts'
+import { EncodedBatch } from '../../src/stream/encoded-batch.ts'
 import type { KafkaRecord } from '../../src/stream/source.ts'
 import { expectIntact } from '../support/decoded.ts'
 import type { StreamedRecord } from '../support/sse.ts'
@@ -44,15 +44,21 @@ function parse(bytes: Uint8Array, cuts: readonly number[] = []): Parsed {
   return parsed
 }
 
-function frame(chunk: Chunk, index: number): Uint8Array {
-  return chunk.bytes.subarray(chunk.starts[index] as number, chunk.starts[index + 1] as number)
+function frame(chunk: EncodedBatch, index: number): Uint8Array {
+  return chunk.events(index, index + 1)
+}
+
+/** The ids that a client has which keeps each as soon as its line has ended. */
+function idsRead(bytes: Uint8Array): string[] {
+  const lines = Buffer.from(bytes).toString('latin1').split('\n').slice(0, -1)
+  return lines.filter((line) => line.startsWith('id: ')).map((line) => line.slice(4))
 }
 
 describe('whatever bytes a record holds', () => {
   test('a client gets one event for each record, with every byte intact, however the stream is cut', () => {
     fc.assert(
       fc.property(records, fc.array(fc.nat(), { maxLength: 5 }), (written, cuts) => {
-        const chunk = encodeChunk(written, cursor(), 'noop')
+        const chunk = EncodedBatch.encode(written, cursor(), 'noop')
         const { events, strays } = parse(chunk.bytes, cuts)
         expect(strays).toEqual([])
         expect(events).toHaveLength(written.length)
@@ -68,7 +74,7 @@ describe('whatever bytes a record holds', () => {
   test('ids are the cursor after each record, and parse', () => {
     fc.assert(
       fc.property(records, (written) => {
-        const { events } = parse(encodeChunk(written, cursor(), 'noop').bytes)
+        const { events } = parse(EncodedBatch.encode(written, cursor(), 'noop').bytes)
         const position = [0, 0]
         events.forEach(({ id }, index) => {
           const { partition, offset } = written[index] as KafkaRecord
@@ -86,7 +92,7 @@ describe('whatever bytes a record holds', () => {
   test('the json deserializer keeps one record to an event and never fails a batch', () => {
     fc.assert(
       fc.property(records, (written) => {
-        const { events, strays } = parse(encodeChunk(written, cursor(), 'json').bytes)
+        const { events, strays } = parse(EncodedBatch.encode(written, cursor(), 'json').bytes)
         expect(strays).toEqual([])
         expect(events).toHaveLength(written.length)
         events.forEach(({ data }, index) => {
@@ -111,15 +117,13 @@ describe('whatever bytes a record holds', () => {
   test('frames and lines lie where the chunk says, and a line is one line', () => {
     fc.assert(
       fc.property(records, fc.constantFrom('noop', 'json'), (written, deserializer) => {
-        const chunk = encodeChunk(written, cursor(), deserializer)
+        const chunk = EncodedBatch.encode(written, cursor(), deserializer)
         expect(chunk.starts.at(-1)).toBe(chunk.bytes.length)
         written.forEach((original, index) => {
           const { events } = parse(frame(chunk, index))
           expect(events).toHaveLength(1)
-          const end = (chunk.starts[index + 1] as number) - 2
-          const line = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
-            chunk.bytes.subarray(chunk.json[index], end),
-          )
+          const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+          const line = strict.decode(chunk.json(index))
           expect(line).not.toMatch(/[\r\n]/)
           expect(line).toBe(events[0]?.data ?? '')
           expect(JSON.parse(line)).toMatchObject({ offset: original.offset })
@@ -132,9 +136,9 @@ describe('whatever bytes a record holds', () => {
   test('a reader that is ahead of a chunk gets only what it lacks, with ids of its own', () => {
     fc.assert(
       fc.property(records, fc.nat(4), fc.nat(4), fc.nat(6), (written, zero, one, begin) => {
-        const chunk = encodeChunk(written, cursor(), 'noop')
+        const chunk = EncodedBatch.encode(written, cursor(), 'noop')
         const reader = cursor(Float64Array.of(zero, one))
-        const selected = selectFrom(chunk, begin, reader)
+        const selected = chunk.select(begin, reader)
         const expected = written
           .slice(begin)
           .filter(({ partition, offset }) => offset >= (partition === 0 ? zero : one))
@@ -154,6 +158,25 @@ describe('whatever bytes a record holds', () => {
     )
   })
 
+  test('an id that is read names no event that is still to be dispatched, wherever the stream is cut', () => {
+    fc.assert(
+      fc.property(records, (written) => {
+        const chunk = EncodedBatch.encode(written, cursor(), 'noop')
+        const dispatched = parse(chunk.bytes).events
+        written.forEach((_, index) => {
+          const bytes = frame(chunk, index)
+          // Before its last byte, the frame's end, comes that of the line of its id.
+          for (let cut = 0; cut < bytes.length - 1; cut++) {
+            const [id] = idsRead(bytes.subarray(0, cut))
+            if (id !== undefined) throw new Error(`Cannot cut at ${cut}: the id ${id} was read`)
+          }
+          expect(idsRead(bytes)).toEqual([dispatched[index]?.id ?? ''])
+        })
+      }),
+      { numRuns: 50 },
+    )
+  })
+
   test('a megabyte of line ends is one event, and comes out whole', () => {
     for (const end of ['\n', '\r', '\r\n', '\n\n', '\u2028']) {
       const value = Buffer.from(end.repeat(Math.floor(1_000_000 / Buffer.byteLength(end))))
@@ -166,7 +189,7 @@ describe('whatever bytes a record holds', () => {
         value,
         headers: [{ [end]: value }],
       }
-      const { events, strays } = parse(encodeChunk([written], cursor(), 'noop').bytes)
+      const { events, strays } = parse(EncodedBatch.encode([written], cursor(), 'noop').bytes)
       expect(strays).toEqual([])
       expect(events).toHaveLength(1)
       expectIntact(JSON.parse(events[0]?.data ?? '') as StreamedRecord, written)

@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import type { Consumer } from '../../kafka/client.ts'
 import { FrameReader } from '../../kafka/frames.ts'
 import { AssignedReader } from '../../kafka/reader.ts'
-import { type Chunk, encodeChunk, framing } from '../../src/stream/chunk.ts'
 import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
+import { EncodedBatch } from '../../src/stream/encoded-batch.ts'
 import type { Batch, Frames, Gap, KafkaRecord } from '../../src/stream/source.ts'
 import { record } from '../fuzz/arbitraries.ts'
 import { connectConsumer, connectProducer, disconnectAll, produce } from './clients.ts'
@@ -17,7 +17,10 @@ function asConsumer(consumer: KafkaConsumer): Consumer {
 }
 
 function frameReader(table: PartitionTable, deserializer: 'noop' | 'json'): FrameReader {
-  const { shape } = framing(new Cursor(table, new Float64Array(table.size)), deserializer)
+  const { shape } = EncodedBatch.framing(
+    new Cursor(table, new Float64Array(table.size)),
+    deserializer,
+  )
   return new FrameReader(shape)
 }
 
@@ -118,12 +121,12 @@ for (const { name, start } of clusters) {
       return all
     }
 
-    /** What `encodeChunk` makes of the same records in the same order. */
+    /** What `EncodedBatch.encode` makes of the same records in the same order. */
     function expected(
       frames: Frames,
       records: readonly KafkaRecord[],
       deserializer: 'noop' | 'json',
-    ): Chunk {
+    ): EncodedBatch {
       const inOrder = Array.from(frames.offsets, (offset, index) => {
         const found = records.find(
           (record) => record.offset === offset && record.partition === frames.partitions[index],
@@ -131,19 +134,19 @@ for (const { name, start } of clusters) {
         if (!found) throw new Error(`Cannot compare: offset ${offset} was not read`)
         return found
       })
-      return encodeChunk(inOrder, new Cursor(table, frames.from), deserializer)
+      return EncodedBatch.encode(inOrder, new Cursor(table, frames.from), deserializer)
     }
 
-    function expectAlike(frames: Frames, chunk: Chunk): void {
+    function expectAlike(frames: Frames, chunk: EncodedBatch): void {
       for (let i = 0; i < frames.offsets.length; i++) {
         const at = (of: Frames) =>
           Buffer.from(of.bytes.subarray(of.starts[i], of.starts[i + 1])).toString('latin1')
         expect(at(frames)).toBe(at(chunk))
       }
-      expect({ table, ...frames }).toEqual(chunk)
+      expect(new EncodedBatch(table, frames)).toEqual(chunk)
     }
 
-    test('are those of encodeChunk, byte for byte: chosen cases', async () => {
+    test('are those of EncodedBatch, byte for byte: chosen cases', async () => {
       await newTopic()
       const producer = await connectProducer(cluster.brokers)
       const all = [
@@ -165,7 +168,7 @@ for (const { name, start } of clusters) {
       }
     }, 60_000)
 
-    test('are those of encodeChunk, byte for byte: any records', async () => {
+    test('are those of EncodedBatch, byte for byte: any records', async () => {
       await newTopic()
       const producer = await connectProducer(cluster.brokers)
       const consumer = await openConsumer()
@@ -234,8 +237,8 @@ for (const { name, start } of clusters) {
           for (const { partition, to } of gaps) expect(frames.from[partition]).toBe(to)
           frames.offsets.forEach((offset, i) => {
             seen.push(`${frames.partitions[i]}:${offset}`)
-            const text = Buffer.from(frames.bytes.subarray(frames.json[i], frames.starts[i + 1]))
-            const { partition, offset: own } = JSON.parse(text.toString())
+            const json = new EncodedBatch(table, frames).json(i)
+            const { partition, offset: own } = JSON.parse(Buffer.from(json).toString())
             expect({ partition, own }).toEqual({ partition: frames.partitions[i], own: offset })
           })
           due = frames.to

@@ -17,12 +17,14 @@ export interface SseRequest {
 /** A client of one event stream, on fetch and eventsource-parser. It does not reconnect. */
 export class SseClient implements AsyncDisposable {
   readonly response: Response
+  /** What was received but events named `cursor`, which say where the stream is. */
   readonly events: SseEvent[] = []
+  readonly cursors: string[] = []
   readonly comments: string[] = []
   readonly retries: number[] = []
   /** Everything received, as text. */
   text = ''
-  /** The last event id, as the HTML standard keeps it: frames without data move it, too. */
+  /** The last event id. */
   lastEventId: string | undefined
   /** Resolves when the stream has ended, whether by the server or by `close`. */
   readonly ended: Promise<void>
@@ -58,9 +60,11 @@ export class SseClient implements AsyncDisposable {
 
   async #read(): Promise<void> {
     const parser = createParser({
-      onEvent: ({ event, id, data }) => this.events.push({ event: event ?? 'message', id, data }),
-      onId: (id) => {
-        this.lastEventId = id
+      onEvent: ({ event = 'message', id, data }) => {
+        // As clients do that know ids of dispatched events only.
+        this.lastEventId = id ?? this.lastEventId
+        if (event === 'cursor') this.cursors.push((JSON.parse(data) as { cursor: string }).cursor)
+        else this.events.push({ event, id, data })
       },
       onComment: (comment) => this.comments.push(comment),
       onRetry: (retry) => this.retries.push(retry),

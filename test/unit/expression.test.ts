@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import type { MessageDeserializer } from '../../src/record/encode.ts'
 import { expressionOf } from '../../src/record/expression.ts'
 import { viewsOf } from '../../src/record/views.ts'
-import { type Chunk, encodeChunk } from '../../src/stream/chunk.ts'
 import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
+import { EncodedBatch } from '../../src/stream/encoded-batch.ts'
 import type { KafkaRecord } from '../../src/stream/source.ts'
 import { randomOf } from './fakes.ts'
 
@@ -30,7 +30,7 @@ function chunkOf(
   mode: MessageDeserializer,
   key: string | null = 'k1',
   headers: KafkaRecord['headers'] = HEADERS,
-): Chunk {
+): EncodedBatch {
   const record = {
     topic: 'orders',
     partition: 3,
@@ -40,7 +40,7 @@ function chunkOf(
     value: value === null ? null : encoder.encode(value),
     headers,
   }
-  return encodeChunk([record], new Cursor(table, new Float64Array(1)), mode)
+  return EncodedBatch.encode([record], new Cursor(table, new Float64Array(1)), mode)
 }
 
 function matches(text: string, value: string | null = ORDER, mode: MessageDeserializer = 'json') {

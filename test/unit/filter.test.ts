@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { filterFor, type Wanted } from '../../src/record/filter.ts'
-import { encodeChunk } from '../../src/stream/chunk.ts'
 import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
+import { EncodedBatch } from '../../src/stream/encoded-batch.ts'
 import type { KafkaRecord } from '../../src/stream/source.ts'
 
 const table = new PartitionTable([
@@ -28,7 +28,7 @@ const records = [
 function passing(wanted: Partial<Wanted>): number[] | undefined {
   const filter = filterFor({ topics: [], partitions: [], keys: [], filters: [], ...wanted }, table)
   if (!filter) return undefined
-  const chunk = encodeChunk(records, new Cursor(table, new Float64Array(3)), 'noop')
+  const chunk = EncodedBatch.encode(records, new Cursor(table, new Float64Array(3)), 'noop')
   return records.flatMap((_, index) => (filter(chunk, index) ? [index] : []))
 }
 
@@ -57,7 +57,7 @@ describe('filters', () => {
     const deep = `${'['.repeat(60_000)}${']'.repeat(60_000)}`
     for (const keyJson of ['{"id":9007199254740993}', '9007199254740993', 'true', deep]) {
       const made = { ...record('a', 0, 'bytes of it'), keyJson }
-      const chunk = encodeChunk([made], new Cursor(table, new Float64Array(3)), 'noop')
+      const chunk = EncodedBatch.encode([made], new Cursor(table, new Float64Array(3)), 'noop')
       for (const [key, passes] of [
         [keyJson, true],
         ['bytes of it', false],

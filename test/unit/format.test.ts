@@ -5,8 +5,8 @@ import { encodeBody, encodePrefix } from '../../src/record/encode.ts'
 import { FORMATS, type FormatRecord, formatBy } from '../../src/record/format.ts'
 import { fieldTexts } from '../../src/record/json-text.ts'
 import type { PreparedRecord } from '../../src/record/prepare.ts'
-import { encodeChunk, reformat, selectFrom } from '../../src/stream/chunk.ts'
 import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
+import { EncodedBatch } from '../../src/stream/encoded-batch.ts'
 import { shownIn } from '../../src/stream/shown.ts'
 import { recordAt } from './fakes.ts'
 
@@ -247,17 +247,17 @@ describe('a format of one’s own', () => {
 
 const table = new PartitionTable([0, 1].map((partition) => ({ topic: 't', partition })))
 const chunk = (records: readonly PreparedRecord[]) =>
-  encodeChunk(records, new Cursor(table, new Float64Array(2)), 'noop')
+  EncodedBatch.encode(records, new Cursor(table, new Float64Array(2)), 'noop')
 
 describe('a chunk in another format', () => {
   test('has the same records and ids, and may be selected from', () => {
     const records = [recordAt(0, 0, 'a'), recordAt(1, 0, 'ü☃'), recordAt(0, 1, 'c')]
-    const shown = reformat(chunk(records), FORMATS.value)
+    const shown = chunk(records).reformat(FORMATS.value)
     const text = (from: typeof shown) => new TextDecoder().decode(from.bytes)
     expect(text(shown)).toBe(
-      'id: t:0=1,1=0\ndata: "a"\n\nid: t:0=1,1=1\ndata: "ü☃"\n\nid: t:0=2,1=1\ndata: "c"\n\n',
+      'data: "a"\nid: t:0=1,1=0\n\ndata: "ü☃"\nid: t:0=1,1=1\n\ndata: "c"\nid: t:0=2,1=1\n\n',
     )
-    const some = selectFrom(shown, 0, new Cursor(table, new Float64Array(2)), (i) => i !== 0)
-    expect(text(some)).toBe('id: t:0=1,1=1\ndata: "ü☃"\n\nid: t:0=2,1=1\ndata: "c"\n\n')
+    const some = shown.select(0, new Cursor(table, new Float64Array(2)), (i) => i !== 0)
+    expect(text(some)).toBe('data: "ü☃"\nid: t:0=1,1=1\n\ndata: "c"\nid: t:0=2,1=1\n\n')
   })
 })

@@ -127,12 +127,12 @@ interface Frame {
 function framesOf(part: Part): Frame[] {
   if ('gap' in part) return []
   const { chunk, begin, end } = part
-  const text = decoder.decode(chunk.bytes.subarray(chunk.starts[begin], chunk.starts[end]))
+  const text = decoder.decode(chunk.events(begin, end))
   return text
     .split('\n\n')
     .slice(0, -1)
     .map((frame) => {
-      const [, id = '', data = ''] = /^id: (.*)\ndata: (.*)$/.exec(frame) ?? []
+      const [, data = '', id = ''] = /^data: (.*)\nid: (.*)$/.exec(frame) ?? []
       const { partition, offset } = JSON.parse(data) as { partition: number; offset: number }
       const vector: number[] = []
       for (const entry of parseCursor(id, 'id')) {
