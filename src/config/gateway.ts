@@ -121,7 +121,7 @@ const settings = {
     v.metadata({ flag: 'metrics', variable: 'METRICS', value: 'switch', default: 'on' }),
   ),
   groupInstanceId: v.pipe(
-    // Each route adds its id.
+    // Routes add what tells members of one group apart.
     v.optional(instanceId(200)),
     v.description(
       'Name of this node among those of the same groups: with it, it keeps its partitions while it is started again',

@@ -1,0 +1,154 @@
+/** A member of a group that nobody calls leaves it, and comes back: nothing is lost, nothing doubled. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { kafkaSide } from '../../kafka/index.ts'
+import type { GroupOptions, GroupSession, Source } from '../../src/stream/source.ts'
+import { TestKafka } from '../support/kafka.ts'
+import { uniqueName } from '../support/names.ts'
+import { until, within } from '../support/wait.ts'
+
+const LIMIT = 90_000
+const JOINED = 40_000
+const IDLE_MS = 1_000
+
+let kafka: TestKafka
+let source: Source
+beforeAll(async () => {
+  kafka = await TestKafka.real()
+  source = kafkaSide.connect({ bootstrapServers: kafka.bootstrapServers.split(',') })
+})
+afterAll(async () => {
+  await source?.close()
+  await kafka?.close()
+}, 30_000)
+
+/** A member, and the values that its callers got. */
+class Caller implements AsyncDisposable {
+  readonly session: GroupSession
+  readonly values: string[] = []
+
+  constructor(options: Pick<GroupOptions, 'groupId' | 'topics'> & Partial<GroupOptions>) {
+    this.session = source.group({
+      autoOffsetReset: 'earliest',
+      commitStrategy: 'auto',
+      idleTimeout: IDLE_MS,
+      ...options,
+    })
+  }
+
+  async poll(maxRecords = 500): Promise<void> {
+    const delivery = await this.session.poll({ maxRecords, maxBytes: 1e6, timeout: 500 })
+    const decoder = new TextDecoder()
+    for (const { value } of delivery.records) this.values.push(decoder.decode(value ?? undefined))
+    delivery.done()
+  }
+
+  get partitions(): number {
+    return this.session.stats().partitions.length
+  }
+
+  untilLeft(): Promise<void> {
+    return until(() => this.partitions === 0, 'the member to leave', JOINED)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await within(this.session.close(), 'the member to leave', JOINED)
+  }
+}
+
+function named(name: string, count: number) {
+  return Array.from({ length: count }, (_, n) => ({ partition: n % 4, value: `${name}${n}` }))
+}
+
+/** Reads until the members have had so many values together. */
+function untilRead(count: number, ...callers: Caller[]): Promise<void> {
+  const sum = () => callers.reduce((sum, { values }) => sum + values.length, 0)
+  return until(
+    async () => {
+      for (const caller of callers) await caller.poll()
+      return sum() >= count
+    },
+    () => `${count} values; ${sum()} came`,
+    JOINED,
+  )
+}
+
+test(
+  'what it read ahead goes to the members that are called, and what comes later to both',
+  async () => {
+    const topic = await kafka.createTopic(4)
+    const group = { groupId: uniqueName('idle'), topics: [topic] }
+    await kafka.produce(topic, named('a', 400))
+    await using quiet = new Caller(group)
+    await within(quiet.session.ready(), 'the first member', JOINED)
+    await quiet.poll(10)
+    await quiet.untilLeft()
+    await using busy = new Caller(group)
+    await within(busy.session.ready(), 'the second member', JOINED)
+    await untilRead(390, busy)
+    expect(new Set([...quiet.values, ...busy.values]).size).toBe(400)
+
+    await kafka.produce(topic, named('b', 400))
+    await untilRead(800, busy, quiet)
+    const all = [...quiet.values, ...busy.values]
+    expect([all.length, new Set(all).size]).toEqual([800, 800])
+    expect(quiet.session.stats().uncertain + busy.session.stats().uncertain).toBe(0)
+  },
+  LIMIT,
+)
+
+test(
+  'a member alone comes and goes again and again, and delivers each record once',
+  async () => {
+    const topic = await kafka.createTopic(4)
+    const group = {
+      groupId: uniqueName('idle'),
+      topics: [topic],
+      autoOffsetReset: 'latest',
+    } as const
+    await using member = new Caller(group)
+    await within(member.session.ready(), 'the member', JOINED)
+    const written: string[] = []
+    for (const name of ['a', 'b', 'c']) {
+      await member.untilLeft()
+      const records = named(name, 20)
+      written.push(...records.map(({ value }) => value))
+      await kafka.produce(topic, records)
+      await untilRead(written.length, member)
+    }
+    await member.poll()
+    expect(member.values.toSorted()).toEqual(written.toSorted())
+  },
+  LIMIT,
+)
+
+test(
+  'a static member that comes back in time finds its partitions as they were',
+  async () => {
+    const topic = await kafka.createTopic(4)
+    const group = { groupId: uniqueName('idle'), topics: [topic] }
+    await using busy = new Caller({ ...group, instanceId: 'busy', idleTimeout: 60_000 })
+    await using quiet = new Caller({ ...group, instanceId: 'quiet' })
+    const share = (member: Caller) =>
+      member.session
+        .stats()
+        .partitions.map(({ partition }) => partition)
+        .toSorted()
+    await until(
+      async () => {
+        await Promise.all([busy.poll(), quiet.poll()])
+        return quiet.partitions === 2 && busy.partitions === 2
+      },
+      'both to read',
+      JOINED,
+    )
+    const before = [share(busy), share(quiet)]
+    await quiet.untilLeft()
+    // Kafka keeps its partitions for it until its session ends.
+    expect(busy.partitions).toBe(2)
+    await kafka.produce(topic, named('a', 40))
+    await untilRead(40, busy, quiet)
+    expect([share(busy), share(quiet)]).toEqual(before)
+    expect(new Set([...busy.values, ...quiet.values]).size).toBe(40)
+  },
+  LIMIT,
+)
