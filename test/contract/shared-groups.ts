@@ -29,17 +29,23 @@ class App implements AsyncDisposable {
       })
     this.get = make('http-get')
     this.socket = make('websocket')
-    this.#server = serve(new Hono().all('/messages', this.get).all('/socket', this.socket))
+    const app = new Hono().all('/messages', this.get).all('/socket', this.socket)
+    this.#server = serve(app.all('/socket/offsets', this.socket))
   }
 
   /** With a topic of its own, and as many records in as many partitions, or as many as it may have. */
-  static async with(target: Target, partitions: number, records: number): Promise<App> {
+  static async with(
+    target: Target,
+    partitions: number,
+    records: number,
+    options: Partial<RouteOptions> = {},
+  ): Promise<App> {
     const { kafka } = target
     const { fixedPartitions = partitions } = kafka
     const topic = await kafka.createTopic(fixedPartitions)
     await kafka.produce(topic, spread(records, Math.min(partitions, fixedPartitions)))
     const consumerGroup = { mode: 'manual', consumerGroupId: uniqueName('shared') } as const
-    const app = new App(target, { topics: [topic], consumerGroup })
+    const app = new App(target, { topics: [topic], consumerGroup, ...options })
     // As a gateway does: the members of both have the time to divide the partitions.
     await Promise.all([app.get.start(), app.socket.start()])
     return app
@@ -49,6 +55,12 @@ class App implements AsyncDisposable {
     const query = 'format=records&timeout=500&max_records=50'
     const response = await within(fetch(`${this.#server.url}/messages?${query}`), 'GET', JOINED)
     return ((await response.json()) as FlatBody).records
+  }
+
+  /** Posts offsets to the other handler. */
+  post(offsets: object): Promise<Response> {
+    const body = JSON.stringify(offsets)
+    return within(fetch(`${this.#server.url}/socket/offsets`, { method: 'POST', body }), 'POST')
   }
 
   open(maxUnacked = 50): Promise<SocketClient> {
@@ -149,6 +161,16 @@ export function describeSharedGroups(target: () => Target): void {
       await sleep(4_000)
       await socket.close()
       expectEachOnce(await drain(app, ({ length }) => length >= 600), 600)
+    })
+
+    test('offsets posted to one route are committed by the member that another reads from', async () => {
+      await using app = await App.with(target(), 1, 20, { commitStrategy: 'off' })
+      const [record] = await drain(app, ({ length }) => length >= 20)
+      const { topic = '' } = record ?? {}
+      expect((await app.post({ [topic]: { 0: 20 } })).status).toBe(204)
+      const [reads] = app.get.stats().groups
+      expect(app.socket.stats().groups).toEqual(app.get.stats().groups)
+      expect(await target().kafka.committed(reads?.id ?? '', topic, 1)).toEqual([20])
     })
 
     test('a route that closes ends its own calls, and others read on', async () => {

@@ -1,7 +1,7 @@
 /** A member of a group that nobody calls leaves it, and comes back: nothing is lost, nothing doubled. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { kafkaSide } from '../../kafka/index.ts'
-import type { GroupOptions, GroupSession, Source } from '../../src/stream/source.ts'
+import type { EmbeddedBroker, GroupOptions, GroupSession, Source } from '../../src/stream/source.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { until, within } from '../support/wait.ts'
@@ -12,13 +12,19 @@ const IDLE_MS = 1_000
 
 let kafka: TestKafka
 let source: Source
+let embedded: TestKafka
+let broker: EmbeddedBroker
 beforeAll(async () => {
   kafka = await TestKafka.real()
   source = kafkaSide.connect({ bootstrapServers: kafka.bootstrapServers.split(',') })
-})
+  const topic = uniqueName('idle')
+  broker = await kafkaSide.startEmbeddedBroker({ topic, records: 0, recordsPerSecond: 0 })
+  embedded = await TestKafka.connect(broker.bootstrapServers.join(','), { autoCreate: true })
+}, 30_000)
 afterAll(async () => {
   await source?.close()
-  await kafka?.close()
+  await Promise.all([kafka?.close(), embedded?.close()])
+  await broker?.close()
 }, 30_000)
 
 /** A member, and the values that its callers got. */
@@ -26,8 +32,11 @@ class Caller implements AsyncDisposable {
   readonly session: GroupSession
   readonly values: string[] = []
 
-  constructor(options: Pick<GroupOptions, 'groupId' | 'topics'> & Partial<GroupOptions>) {
-    this.session = source.group({
+  constructor(
+    options: Pick<GroupOptions, 'groupId' | 'topics'> & Partial<GroupOptions>,
+    cluster = source,
+  ) {
+    this.session = cluster.group({
       autoOffsetReset: 'earliest',
       commitStrategy: 'auto',
       idleTimeout: IDLE_MS,
@@ -96,27 +105,32 @@ test(
   LIMIT,
 )
 
-test(
-  'a member alone comes and goes again and again, and delivers each record once',
-  async () => {
-    const topic = await kafka.createTopic(4)
+test.each([['a real Kafka'], ['the embedded broker']])(
+  'a member alone comes and goes again and again, and delivers each record once, on %s',
+  async (name) => {
+    const on = name === 'a real Kafka' ? kafka : embedded
+    const cluster = kafkaSide.connect({ bootstrapServers: on.bootstrapServers.split(',') })
+    const topic = await on.createTopic(4)
     const group = {
       groupId: uniqueName('idle'),
       topics: [topic],
       autoOffsetReset: 'latest',
     } as const
-    await using member = new Caller(group)
-    await within(member.session.ready(), 'the member', JOINED)
-    const written: string[] = []
-    for (const name of ['a', 'b', 'c']) {
-      await member.untilLeft()
-      const records = named(name, 20)
-      written.push(...records.map(({ value }) => value))
-      await kafka.produce(topic, records)
-      await untilRead(written.length, member)
+    {
+      await using member = new Caller(group, cluster)
+      await within(member.session.ready(), 'the member', JOINED)
+      const written: string[] = []
+      for (const name of ['a', 'b', 'c']) {
+        await member.untilLeft()
+        const records = named(name, 20)
+        written.push(...records.map(({ value }) => value))
+        await on.produce(topic, records)
+        await untilRead(written.length, member)
+      }
+      await member.poll()
+      expect(member.values.toSorted()).toEqual(written.toSorted())
     }
-    await member.poll()
-    expect(member.values.toSorted()).toEqual(written.toSorted())
+    await cluster.close()
   },
   LIMIT,
 )

@@ -1,5 +1,6 @@
 import {
   AdminClient,
+  type GroupDescriptions,
   type IAdminClient,
   KafkaConsumer,
   type LibrdKafkaError,
@@ -276,6 +277,15 @@ export class TestKafka {
     } finally {
       await call<unknown>('disconnect a consumer', (done) => consumer.disconnect(done))
     }
+  }
+
+  /** The ids by which Kafka knows the members of a group. */
+  async memberIds(group: string): Promise<string[]> {
+    const { groups } = await this.#administer<GroupDescriptions>(
+      `describe group ${group}`,
+      (admin, done) => admin.describeGroups([group], { timeout: 5_000 }, done),
+    )
+    return groups.flatMap(({ members }) => members.map(({ memberId }) => memberId))
   }
 
   async close(): Promise<void> {
