@@ -1,3 +1,4 @@
+import '../src/runtime.ts'
 import type { KafkaSide } from '../src/stream/source.ts'
 import { Cluster } from './cluster.ts'
 import { startEmbeddedBroker } from './embedded.ts'

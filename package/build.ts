@@ -62,21 +62,23 @@ function manifest(): object {
     keywords: ['hono', 'kafka', 'sse', 'server-sent-events', 'kong', 'bun'],
     license,
     type,
-    engines,
+    engines: { ...engines, node: '>=22.1' },
     exports: {
       '.': entry('src/index'),
       './worker': entry('src/worker'),
+      './node': entry('src/node'),
       './kafka': entry('kafka/index'),
       './package.json': './package.json',
     },
     bin: { [name]: './package/bin.js' },
-    sideEffects: false,
+    sideEffects: ['./src/runtime.js', './src/node.js'],
     dependencies: { ...own, 'node-api-headers': devDependencies['node-api-headers'] },
-    // The app's own, so that there is one Hono in it; Node needs a server for it, too.
+    // The app's own, so that there is one Hono in it; Node needs a server for it and for WebSockets.
     peerDependencies: {
       hono: `^${hono}`,
       '@hono/node-server': `^${devDependencies['@hono/node-server']}`,
+      ws: `^${devDependencies.ws}`,
     },
-    peerDependenciesMeta: { '@hono/node-server': { optional: true } },
+    peerDependenciesMeta: { '@hono/node-server': { optional: true }, ws: { optional: true } },
   }
 }

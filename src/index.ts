@@ -1,3 +1,5 @@
+import './runtime.ts'
+
 export type { KafkaConsumeOptions } from './config/options.ts'
 export type { KafkaProduceOptions } from './config/produce.ts'
 export { type ConsoleOptions, kafkaConsole } from './console/console.ts'

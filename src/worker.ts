@@ -1,9 +1,11 @@
 /**
- * The gateway as a module for `bun src/worker.ts` and `deno serve src/worker.ts`, configured by
- * KAFKA_BROKERS, KAFKA_TOPICS and LOG_LEVEL. It has no demo broker: a deployment without brokers
- * is a mistake, not a demonstration.
+ * The gateway as a module for `bun src/worker.ts` and `deno serve -A src/worker.ts`, configured by
+ * KAFKA_BROKERS, KAFKA_TOPICS and LOG_LEVEL; `node.ts` serves it on Node. It has no demo broker: a
+ * deployment without brokers is a mistake, not a demonstration.
  */
-import { websocket } from 'hono/bun'
+import './runtime.ts'
+import { getRuntimeKey } from 'hono/adapter'
+import type { GetConnInfo } from 'hono/conninfo'
 import { createGateway } from './app.ts'
 import { addressFinder } from './auth/address.ts'
 import { readGatewayConfig } from './config/gateway.ts'
@@ -33,7 +35,7 @@ if (clients !== undefined) {
   )
 }
 logToConsole(logLevel, logFormat)
-const { getConnInfo } = await ('Deno' in globalThis ? import('hono/deno') : import('hono/bun'))
+const { getConnInfo, websocket } = await adapter()
 const gateway = createGateway({
   cluster,
   guard,
@@ -41,11 +43,24 @@ const gateway = createGateway({
   addressOf: addressFinder(getConnInfo, trustedProxies),
 })
 
+interface Adapter {
+  readonly getConnInfo: GetConnInfo
+  /** What Bun's server does with WebSockets. Deno and Node upgrade requests by themselves. */
+  readonly websocket?: typeof import('hono/bun').websocket
+}
+
+/** Each runtime has an adapter of its own, which may load on no other. */
+async function adapter(): Promise<Adapter> {
+  const runtime = getRuntimeKey()
+  if (runtime === 'bun') return import('hono/bun')
+  if (runtime === 'deno') return { getConnInfo: (await import('hono/deno')).getConnInfo }
+  return import('@hono/node-server/conninfo')
+}
+
 export default {
   /** Seconds without a byte after which Bun closes a connection; see `server.ts`. */
   idleTimeout: 120,
-  /** For Bun, which wants to be told; Deno upgrades by itself. */
-  websocket,
+  ...(websocket && { websocket }),
   fetch(request: Request, env?: object): Response | Promise<Response> {
     // Not while loading: a platform that loads a module to check it does not join a group.
     // A failure that stays is logged there and shows in every answer.

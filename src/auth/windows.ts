@@ -1,3 +1,5 @@
+import { toHex } from '../bytes.ts'
+
 /** Counts requests by client and by the second, minute, hour and day that they come in. */
 
 /** Milliseconds. Windows begin at whole multiples of them, by the clock, as Kong's do. */
@@ -30,7 +32,7 @@ export function countedAs(name: string): string | Promise<string> {
 
 async function hashOf(name: string): Promise<string> {
   const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(name))
-  return `sha-256 ${new Uint8Array(hash).toHex()}`
+  return `sha-256 ${toHex(new Uint8Array(hash))}`
 }
 
 interface Counter {

@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { NONCE, secureHeaders } from 'hono/secure-headers'
 import { credentialQuery } from '../plugin/client.ts'
 import { assetRoutes, MODULES } from './assets.ts'
-import { type ConsoleLinks, page } from './page.tsx'
+import { type ConsoleLinks, page } from './page.ts'
 
 /** Where the console finds what it shows. */
 export type ConsoleOptions = {

@@ -9,7 +9,7 @@ import {
   type OperationPath,
   openApi,
 } from './openapi.ts'
-import { page } from './page.tsx'
+import { page } from './page.ts'
 
 const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
 const FILES = {

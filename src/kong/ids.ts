@@ -1,5 +1,7 @@
+import { fromHex, toHex } from '../bytes.ts'
+
 /** The namespace of ids of entities that have none of their own: chosen once, for ever. */
-const NAMESPACE = Uint8Array.fromHex('6f0c8a52d5c94d0f9b0e6c1f3a7be214')
+const NAMESPACE = fromHex('6f0c8a52d5c94d0f9b0e6c1f3a7be214')
 
 /**
  * A UUID that is the same for the same name (version 5 of RFC 9562), so that an entity of a file
@@ -13,7 +15,7 @@ export async function stableId(name: string): Promise<string> {
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-1', bytes)).subarray(0, 16)
   hash[6] = ((hash[6] as number) & 0x0f) | 0x50
   hash[8] = ((hash[8] as number) & 0x3f) | 0x80
-  const hex = hash.toHex()
+  const hex = toHex(hash)
   return [
     hex.slice(0, 8),
     hex.slice(8, 12),

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { toHex } from '../bytes.ts'
 import type { EntityKinds, Kind, Plugin } from './entities.ts'
 import { type FieldErrors, SchemaViolation } from './errors.ts'
 import { fieldErrors } from './field-errors.ts'
@@ -173,7 +174,7 @@ const consumers = v.pipe(
 
 /** What names a credential that its owner has not named. */
 function generated(): string {
-  return crypto.getRandomValues(new Uint8Array(24)).toBase64({ alphabet: 'base64url' })
+  return toHex(crypto.getRandomValues(new Uint8Array(24)))
 }
 
 const credential = { ...entity, consumer: f.reference }

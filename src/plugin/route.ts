@@ -1,3 +1,4 @@
+import { toHex } from '../bytes.ts'
 import type { ResolvedOptions } from '../config/options.ts'
 import { KafkaConsumeError } from '../errors.ts'
 import type { HistogramState } from '../ops/histogram.ts'
@@ -345,5 +346,5 @@ async function groupIdOf({
   if (consumerGroup.consumerGroupId !== undefined) return consumerGroup.consumerGroupId
   const text = JSON.stringify([[...bootstrapServers].sort(), [...topics].sort()])
   const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
-  return `hono-kafka-consume-${new Uint8Array(hash).toHex().slice(0, 16)}`
+  return `hono-kafka-consume-${toHex(new Uint8Array(hash)).slice(0, 16)}`
 }

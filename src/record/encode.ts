@@ -1,3 +1,4 @@
+import { toBase64 } from '../bytes.ts'
 import { headerEntry, type KafkaRecord } from '../stream/source.ts'
 import type { PreparedRecord, RecordError } from './prepare.ts'
 
@@ -70,7 +71,7 @@ export const NOT_JSON: RecordError = {
 }
 
 function base64(bytes: Uint8Array): string {
-  return `"${bytes.toBase64()}"`
+  return `"${toBase64(bytes)}"`
 }
 
 function quote(text: string | undefined): string | undefined {

@@ -1,4 +1,5 @@
 /** Records that a client sends: what `format=records` gives can be sent back as it is. */
+import { fromBase64 } from '../bytes.ts'
 import { KafkaConsumeError } from '../errors.ts'
 import type { ProducerRecord } from '../stream/source.ts'
 
@@ -103,7 +104,7 @@ function bytesOf(value: unknown, encoding: unknown, what: string): Uint8Array | 
     return encoder.encode(typeof value === 'string' ? value : JSON.stringify(value))
   }
   try {
-    if (encoding === 'base64' && typeof value === 'string') return Uint8Array.fromBase64(value)
+    if (encoding === 'base64' && typeof value === 'string') return fromBase64(value)
   } catch {
     // Told below.
   }

@@ -1,5 +1,7 @@
 /** How a schema registry is shown who asks. */
+
 import { sign } from 'hono/jwt'
+import { toBase64 } from '../bytes.ts'
 import type { RegistryOptions } from '../config/registry.ts'
 import { KafkaConsumeError } from '../errors.ts'
 import { ask, isRecord } from './http.ts'
@@ -135,5 +137,5 @@ class Tokens implements Access {
 }
 
 function basicHeader(user: string, password: string): string {
-  return `Basic ${new TextEncoder().encode(`${user}:${password}`).toBase64()}`
+  return `Basic ${toBase64(new TextEncoder().encode(`${user}:${password}`))}`
 }

@@ -1,4 +1,5 @@
 import avro, { type Schema as AvroSchema, type ForSchemaOptions, type Type, types } from 'avsc'
+import { toBase64 } from '../bytes.ts'
 import { textOf } from '../record/encode.ts'
 import type { Decode } from './schemas.ts'
 
@@ -161,7 +162,7 @@ function numberText(value: number): string {
 }
 
 function base64(bytes: Uint8Array): string {
-  return `"${bytes.toBase64()}"`
+  return `"${toBase64(bytes)}"`
 }
 
 /** Two's complement, the highest byte first, as text with so many digits after the point. */

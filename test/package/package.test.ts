@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { TestKafka } from '../support/kafka.ts'
 import { npmTool } from '../support/npm-tool.ts'
+import { PackedApp, run } from '../support/packed.ts'
 import { until, within } from '../support/wait.ts'
 
 // Where the addon is not in the cache it is compiled, on a machine that may be busy.
@@ -12,35 +12,19 @@ setDefaultTimeout(600_000)
 const root = join(import.meta.dirname, '../..')
 const bun = process.execPath
 
-async function run(argv: string[], cwd: string): Promise<string> {
-  const child = Bun.spawn(argv, { cwd, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
-  const [out, error] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  if ((await child.exited) === 0) return out
-  throw new Error(`${argv.join(' ')} ended with ${child.exitCode}:\n${out}${error}`)
-}
-
 describe('the package', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'package-'))
-  const app = join(folder, 'app')
-  let tarball = ''
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
+  let packed: PackedApp
+  let app = ''
   beforeAll(async () => {
-    await run([bun, 'run', 'package'], root)
-    const packed = await run(['npm', 'pack', join(root, 'dist'), '--silent'], folder)
-    tarball = join(folder, packed.trim().split('\n').at(-1) as string)
-    await Bun.write(join(app, 'package.json'), '{"name": "app", "type": "module"}')
-    await run([bun, 'add', 'hono', tarball], app)
-    await run([bun, 'x', 'hono-kafka-consume', 'setup'], app)
+    packed = await PackedApp.install('hono')
+    app = packed.folder
   }, 600_000)
+  afterAll(() => packed?.[Symbol.dispose]())
 
   test('says of itself what is in it: publint and attw find nothing', async () => {
-    const said = await run([await npmTool('publint'), tarball, '--strict'], folder)
+    const said = await run([await npmTool('publint'), packed.tarball, '--strict'], app)
     expect(said).toContain('All good')
-    await run([await npmTool('attw'), '--profile', 'esm-only', tarball], folder)
+    await run([await npmTool('attw'), '--profile', 'esm-only', packed.tarball], app)
   })
 
   test("the README's app reads Kafka, in an empty folder", async () => {

@@ -14,6 +14,10 @@ const node = `node-${machine}`
 const TOOLS = {
   deno: { name: deno, version: '2.9.6', program: `${deno}/deno` },
   node: { name: node, version: '26.10.0', program: `${node}/bin/node` },
+  node24: { name: node, version: '24.22.3', program: `${node}/bin/node` },
+  node22: { name: node, version: '22.23.5', program: `${node}/bin/node` },
+  // Older than what is served.
+  node20: { name: node, version: '20.20.2', program: `${node}/bin/node` },
   publint: { name: 'publint', version: '0.3.25', program: '.bin/publint' },
   attw: { name: '@arethetypeswrong/cli', version: '0.18.5', program: '.bin/attw' },
 } as const

@@ -1,0 +1,30 @@
+/** Bytes as text. Bun and Deno have these as methods of `Uint8Array`; Node has them from 26 on. */
+
+/** Characters that `String.fromCharCode` is given at a time: engines limit arguments. */
+const PIECE = 8_192
+
+export function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/** @param hex An even number of digits. */
+export function fromHex(hex: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
+}
+
+/** Base64 with padding. */
+export const toBase64: (bytes: Uint8Array) => string =
+  'toBase64' in Uint8Array.prototype
+    ? (bytes) => bytes.toBase64()
+    : (bytes) => {
+        let text = ''
+        for (let at = 0; at < bytes.length; at += PIECE) {
+          text += String.fromCharCode(...bytes.subarray(at, at + PIECE))
+        }
+        return btoa(text)
+      }
+
+/** @throws where the text is not base64. */
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
+}

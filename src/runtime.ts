@@ -1,0 +1,27 @@
+/**
+ * Fails while it is loaded where the runtime lacks what the rest needs: a program that is too old for
+ * it ends at once and says why, and does not answer each request with an error.
+ */
+const NEEDED: Readonly<Record<string, unknown>> = {
+  'Promise.withResolvers': Promise.withResolvers,
+  'URL.parse': URL.parse,
+  'JSON.rawJSON': (JSON as { rawJSON?: unknown }).rawJSON,
+}
+
+interface Versions {
+  readonly bun?: string
+  readonly deno?: string
+  readonly node?: string
+}
+
+const missing = Object.keys(NEEDED).filter((name) => NEEDED[name] === undefined)
+if (missing.length > 0) {
+  const { bun, deno, node } =
+    (globalThis as { process?: { versions: Versions } }).process?.versions ?? {}
+  const [name, version] = (bun && ['Bun', bun]) ||
+    (deno && ['Deno', deno]) ||
+    (node && ['Node', node.split('.')[0]]) || ['this runtime', '']
+  throw new Error(
+    `Cannot run on ${name} ${version}: it has no ${missing.join(', ')}; Node 22.1 or newer, Bun or Deno 2 is required`,
+  )
+}

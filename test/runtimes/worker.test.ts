@@ -1,0 +1,60 @@
+/** The gateway as a module, by the commands of the README, in a checkout and where it is installed. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { join } from 'node:path'
+import { npmTool } from '../support/npm-tool.ts'
+import { PackedApp } from '../support/packed.ts'
+import { expectServes } from './worker.ts'
+
+const root = join(import.meta.dirname, '../..')
+const installed = 'node_modules/hono-kafka-consume'
+
+const COMMANDS = [
+  ['Bun', async (name: string) => [process.execPath, `${name}`], 'worker'],
+  [
+    'Deno',
+    async (name: string) => [await npmTool('deno'), 'serve', '-A', '--port', '0', name],
+    'worker',
+  ],
+  ['Node 26', async (name: string) => [await npmTool('node'), name], 'node'],
+  ['Node 24', async (name: string) => [await npmTool('node24'), name], 'node'],
+  ['Node 22', async (name: string) => [await npmTool('node22'), name], 'node'],
+] as const
+
+describe('in a checkout', () => {
+  test.each(COMMANDS)(
+    '%s serves',
+    async (_, command, name) => {
+      await expectServes(await command(`src/${name}.ts`), root)
+    },
+    120_000,
+  )
+})
+
+describe('where it is installed', () => {
+  let app: PackedApp
+  beforeAll(async () => {
+    app = await PackedApp.install('hono', '@hono/node-server', 'ws')
+  }, 600_000)
+  afterAll(() => app?.[Symbol.dispose]())
+
+  test.each(COMMANDS)(
+    '%s serves',
+    async (_, command, name) => {
+      await expectServes(await command(`${installed}/src/${name}.js`), app.folder)
+    },
+    120_000,
+  )
+
+  test.each(['.', './node', './worker', './kafka'])(
+    'Node 20 is told at once that it is too old for %s',
+    async (entry) => {
+      const specifier = `hono-kafka-consume${entry.slice(1)}`
+      const argv = [await npmTool('node20'), '-e', `import(${JSON.stringify(specifier)})`]
+      const child = Bun.spawn(argv, { cwd: app.folder, stderr: 'pipe' })
+      expect(await new Response(child.stderr).text()).toMatch(
+        /^Error: Cannot run on Node 20: it has no Promise\.withResolvers/m,
+      )
+      expect(await child.exited).toBe(1)
+    },
+  )
+})
