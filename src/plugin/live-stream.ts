@@ -5,8 +5,8 @@ import { isPicky } from '../record/filter.ts'
 import type { Format } from '../record/format.ts'
 import { shownIn } from '../stream/shown.ts'
 import type { Gap } from '../stream/source.ts'
-import type { Part, Subscription } from '../stream/subscription.ts'
-import { turns } from '../stream/turns.ts'
+import type { Part, Subscription, SubscriptionListener } from '../stream/subscription.ts'
+import { type TurnTask, turns } from '../stream/turns.ts'
 import { clientOf, filtering, isBound, timeLeft } from './client.ts'
 import type { StreamPlan } from './parameters.ts'
 import type { ClientPlace, OpenStream, Route, StreamForm } from './route.ts'
@@ -16,8 +16,8 @@ import { ReadTrace } from './trace.ts'
 /** Bytes per write: large enough to be cheap, small enough that a client's abort is noticed soon. */
 export const WRITE_BYTES = 256 * 1024
 const LIMITS = { records: Infinity, bytes: WRITE_BYTES }
-/** How long a write may take until its stream lets go of the ring buffer. */
-const STALL_MS = 1_000
+/** How long a write may take until its stream keeps its cursor only. */
+export const STALL_MS = 1_000
 /** How long Kafka may be away before open streams are told; shorter outages they do not notice. */
 const OUTAGE_GRACE_MS = 10_000
 /** The share of `maxStreamAge` by which a stream may end sooner. */
@@ -93,8 +93,9 @@ export async function openStream<Frames>(
  * the live consumer calls it when there are records, the route's timer when time has passed, and
  * the writer when the client has taken what was written. One write is under way at a time.
  */
-export class LiveStream<Frames> implements OpenStream {
+export class LiveStream<Frames> implements OpenStream, SubscriptionListener, TurnTask {
   readonly form: StreamForm
+  isQueued = false
   readonly #c: Context
   readonly #route: Route
   readonly #subscription: Subscription

@@ -6,9 +6,11 @@ import type { ConsumedRecord } from '../record/consumed.ts'
 import { parseCursor } from '../stream/cursor.ts'
 import type { Feed, Position } from '../stream/feed.ts'
 import type { Delivery, Gap, PartitionOffset } from '../stream/source.ts'
+import type { Subscription } from '../stream/subscription.ts'
 import { assertMayUseGroup, clientOf, filterOf } from './client.ts'
 import type { Kind } from './figures.ts'
 import { LONGEST, NONE, setIdleTimeout } from './idle-timeout.ts'
+import { STALL_MS } from './live-stream.ts'
 import type { GroupCalls } from './memberships.ts'
 import { readFrom } from './read.ts'
 import type { Route } from './route.ts'
@@ -182,15 +184,7 @@ export class RequestReader implements KafkaReader {
         const part = await subscription.next({ records: 500, bytes: 1024 * 1024 })
         if (!part) await subscription.wait(1_000)
         else if ('gap' in part) this.#announce(part.gap, onGap)
-        else {
-          for (let i = part.begin; i < part.end; i++) {
-            if (signal.aborted) return
-            const slice = { chunk: part.chunk, begin: i, end: i + 1 }
-            const [record] = recordsOf(slice)
-            trace?.add([slice])
-            yield { ...(record as ConsumedRecord), cursor: part.chunk.id(i) }
-          }
-        }
+        else yield* eachRecord(part, subscription, signal, trace)
       }
     } catch (error) {
       // What was cut short by the end is no failure.
@@ -236,6 +230,27 @@ export class RequestReader implements KafkaReader {
         ? { start: start ?? 'latest' }
         : { cursor: parseCursor(cursor, 'cursor'), parameter: 'cursor' }
     return feed.subscribe(position, (table) => filterOf(NOTHING, clientOf(this.#c), table))
+  }
+}
+
+/** Gives a handler one record after another. */
+function* eachRecord(
+  { chunk, begin, end }: Slice,
+  subscription: Subscription,
+  signal: AbortSignal,
+  trace: ReadTrace | undefined,
+) {
+  // A handler that takes nothing for a while does not keep others from reading.
+  const stall = setTimeout(() => subscription.pause(), STALL_MS)
+  try {
+    for (let i = begin; i < end && !signal.aborted; i++) {
+      const slice = { chunk, begin: i, end: i + 1 }
+      const [record] = recordsOf(slice)
+      trace?.add([slice])
+      yield { ...(record as ConsumedRecord), cursor: chunk.id(i) }
+    }
+  } finally {
+    clearTimeout(stall)
   }
 }
 

@@ -1,17 +1,25 @@
 import { KafkaConsumeError } from '../errors.ts'
 import type { PartitionOffset, Reader, Source } from './source.ts'
 
+/** A catch-up read whose client takes nothing just now. */
+export interface SuspendedRead {
+  /** Closes the consumer of the read. It goes on from its cursor with another one. */
+  giveWay(): void
+}
+
 /**
- * The consumers of readers that are behind the ring, at most so many at a time.
+ * The consumers of catch-up reads, at most so many at a time.
  *
- * Overflow policy: what is kept for a next page gives way; then a new request is refused with
- * TOO_MANY_REPLAYS, while a stream that is already open waits in turn, since its client would lose
- * its place otherwise.
+ * Overflow policy: a consumer that is kept for a next page gives way, then the read that has been
+ * suspended the longest. Where there is neither, a new request is refused with TOO_MANY_REPLAYS,
+ * while a stream that is already open waits in turn, since its client would lose its place otherwise.
  */
 export class Replays {
   readonly #source: Source
   readonly #limit: number
   readonly #giveWay: () => boolean
+  /** In the order in which they were suspended. */
+  readonly #suspended = new Set<SuspendedRead>()
   readonly #queue: Array<() => void> = []
   #open = 0
   #fallenBehind = 0
@@ -59,6 +67,16 @@ export class Replays {
     this.#fallenBehind++
   }
 
+  /** Lets others have the place of a read, until {@link resume}. */
+  suspend(read: SuspendedRead): void {
+    if (this.#queue.length > 0) read.giveWay()
+    else this.#suspended.add(read)
+  }
+
+  resume(read: SuspendedRead): void {
+    this.#suspended.delete(read)
+  }
+
   /**
    * @param patient Wait for a free place instead of being refused, until the signal ends the wait.
    * @throws KafkaConsumeError TOO_MANY_REPLAYS, or why Kafka cannot be read.
@@ -97,7 +115,7 @@ export class Replays {
       this.#open++
       return
     }
-    if (!this.#giveWay() && !patient) {
+    if (!this.#makeRoom() && !patient) {
       throw new KafkaConsumeError(
         'TOO_MANY_REPLAYS',
         `Cannot read older records: ${this.#limit} clients do so already`,
@@ -118,6 +136,16 @@ export class Replays {
       signal?.addEventListener('abort', leave, { once: true })
       this.#queue.push(enter)
     })
+  }
+
+  /** @returns Whether a place will be free. */
+  #makeRoom(): boolean {
+    if (this.#giveWay()) return true
+    const [longest] = this.#suspended
+    if (!longest) return false
+    this.#suspended.delete(longest)
+    longest.giveWay()
+    return true
   }
 
   #leave(): void {

@@ -4,7 +4,7 @@ import type { Preparation } from '../record/preparation.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
 import { Cursor, type PartitionTable } from './cursor.ts'
 import { EncodedBatch } from './encoded-batch.ts'
-import type { Replays } from './replays.ts'
+import type { Replays, SuspendedRead } from './replays.ts'
 import type { Batch, Gap, Reader } from './source.ts'
 import { isAtOrBelow, type RingReader, type Succession, type Tail } from './tail.ts'
 
@@ -69,7 +69,7 @@ export interface SubscriptionSetup {
  * Where a tail is succeeded by another one, for other partitions, the reader takes what is left in
  * its ring and goes over at its end. Partitions that are new to it are read from their beginning.
  */
-export class Subscription implements RingReader {
+export class Subscription implements RingReader, SuspendedRead {
   #cursor: Cursor
   #tail: Tail
   readonly #replays: Replays
@@ -88,6 +88,8 @@ export class Subscription implements RingReader {
   #restarted: Set<string> | undefined
   /** Whether it left the ring by {@link pause}. */
   #paused = false
+  /** Whether its catch-up read is suspended by {@link pause}. */
+  #isSuspended = false
   /** What was read and is not taken yet. */
   #rest: { chunk: EncodedBatch; begin: number } | undefined
   readonly #gaps: Gap[] = []
@@ -182,6 +184,7 @@ export class Subscription implements RingReader {
 
   /** The same without asking Kafka: what the ring has, which is all that readers at its end need. */
   take(limits: PartLimits): Part | undefined {
+    this.#resume()
     return this.#isReady() ? this.#takeReady(limits) : undefined
   }
 
@@ -193,6 +196,7 @@ export class Subscription implements RingReader {
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
   async fill(records: number): Promise<boolean> {
+    this.#resume()
     while (!this.#stopped) {
       if (this.#isReady()) return true
       const { succession, failure } = this.#tail
@@ -256,15 +260,34 @@ export class Subscription implements RingReader {
   }
 
   /**
-   * Keeps its place and nothing else: whoever takes nothing for a while is not to hold on to records
-   * that the ring lets go, nor to hold up the tail. Not to be called while {@link next} goes on. A
-   * replay is kept, since there are only so many.
+   * Keeps the cursor, and lets go of whatever others may need: a client that takes nothing for a
+   * while is not to hold on to records that the ring buffer drops, nor to hold up the live consumer,
+   * nor to keep others from a catch-up read. It goes on with the next call of {@link take} or
+   * {@link fill}. Not to be called while {@link fill} goes on.
    */
   pause(): void {
-    if (this.#sequence === undefined || this.#closed) return
+    if (this.#closed) return
+    if (this.#sequence !== undefined) {
+      this.#rest = undefined
+      this.#paused = true
+      this.#leaveRing()
+    } else if (this.#reader && !this.#isSuspended) {
+      this.#isSuspended = true
+      this.#replays.suspend(this)
+    }
+  }
+
+  giveWay(): void {
+    this.#isSuspended = false
+    // Records that were read and not taken are read again, from the cursor.
     this.#rest = undefined
-    this.#paused = true
-    this.#leaveRing()
+    this.#dropReplay()
+  }
+
+  #resume(): void {
+    if (!this.#isSuspended) return
+    this.#isSuspended = false
+    this.#replays.resume(this)
   }
 
   /** Nobody wants more: ends a wait, for records or for a place among the replays, now. */
@@ -288,6 +311,7 @@ export class Subscription implements RingReader {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#resume()
     this.stop()
     this.#leaveRing()
     await this.#closeReplay()
@@ -326,7 +350,7 @@ export class Subscription implements RingReader {
     this.#inStep = false
     this.#tail.attach(this)
     // Nobody waits for what the replay had ready beyond this point.
-    void this.#closeReplay()
+    this.#dropReplay()
     return true
   }
 
@@ -336,7 +360,7 @@ export class Subscription implements RingReader {
    * @param entered Which of the topics created anew the cursor is in already, by partition.
    */
   #goOver({ tail, anew }: Succession, entered: ReadonlySet<string>): void {
-    void this.#closeReplay()
+    this.#dropReplay()
     const vector = tail.begin.slice()
     this.#cursor.table.partitions.forEach(({ topic, partition }, index) => {
       const next = tail.table.indexOf(topic, partition)
@@ -472,7 +496,7 @@ export class Subscription implements RingReader {
         seconds: REPLAY_STALL_MS / 1_000,
       })
       this.#replays.gaveUp()
-      void this.#closeReplay()
+      this.#dropReplay()
     }
     return batch
   }
@@ -504,6 +528,13 @@ export class Subscription implements RingReader {
     this.#skip(reader.gaps)
     if (this.#closed) await this.#closeReplay()
     return reader
+  }
+
+  /** Closes the consumer, and waits for nothing: a client gets its records all the same. */
+  #dropReplay(): void {
+    this.#closeReplay().catch((error: unknown) => {
+      log.warn('Cannot close a consumer: {error}', { error })
+    })
   }
 
   async #closeReplay(): Promise<void> {

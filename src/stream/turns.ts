@@ -8,6 +8,8 @@ const WRITE_COST = 4 * 1024
 
 /** A stream that has more to send. */
 export interface TurnTask {
+  /** Whether the stream waits for its turn. Only {@link Turns} sets it. */
+  isQueued: boolean
   /** It is the stream's turn: it goes on until {@link Turns.isOver}. */
   onTurn(): void
 }
@@ -21,7 +23,11 @@ export interface TurnTask {
  */
 class Turns {
   #left = TURN_BYTES
-  readonly #queue = new Set<TurnTask>()
+  /** Tasks whose turn comes next, from an index on: those before it have had their turn. */
+  #current: TurnTask[] = []
+  #index = 0
+  /** Tasks that wait until all of the current ones have had their turn. */
+  #later: TurnTask[] = []
   #isScheduled = false
 
   /** Whether this turn has no room for a further write. */
@@ -37,13 +43,15 @@ class Turns {
 
   /** Lets a stream go on: now, or in its turn. */
   run(task: TurnTask): void {
-    if (this.#left > 0 && this.#queue.size === 0) task.onTurn()
+    if (this.#left > 0 && !this.#hasWaiting) task.onTurn()
     else this.queue(task)
   }
 
   /** Lets a stream go on in a later turn. */
   queue(task: TurnTask): void {
-    this.#queue.add(task)
+    if (task.isQueued) return
+    task.isQueued = true
+    this.#later.push(task)
     this.#schedule()
   }
 
@@ -56,12 +64,30 @@ class Turns {
   readonly #begin = () => {
     this.#isScheduled = false
     this.#left = TURN_BYTES
-    for (const task of this.#queue) {
-      if (this.isOver) break
-      this.#queue.delete(task)
-      task.onTurn()
+    while (!this.isOver && this.#hasWaiting) this.#next().onTurn()
+    if (this.#hasWaiting) this.#schedule()
+    else this.#forget()
+  }
+
+  /** Lets go of streams that have had their turn, which may have ended. */
+  #forget(): void {
+    this.#current = []
+    this.#index = 0
+  }
+
+  get #hasWaiting(): boolean {
+    return this.#index < this.#current.length || this.#later.length > 0
+  }
+
+  #next(): TurnTask {
+    if (this.#index === this.#current.length) {
+      this.#current = this.#later
+      this.#later = []
+      this.#index = 0
     }
-    if (this.#queue.size > 0) this.#schedule()
+    const task = this.#current[this.#index++] as TurnTask
+    task.isQueued = false
+    return task
   }
 }
 

@@ -185,6 +185,15 @@ class Client {
     return this.#stepping
   }
 
+  /** Takes nothing for a while, as a stream does whose client reads nothing. */
+  pause(): Promise<boolean> {
+    this.#stepping = this.#stepping.then(() => {
+      this.subscription.pause()
+      return false
+    })
+    return this.#stepping
+  }
+
   async #step(records: number, bytes: number): Promise<boolean> {
     const part = await this.subscription.next({ records, bytes })
     if (!part) return false
@@ -232,6 +241,7 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('tail'), at: fc.nat(), n: fc.nat(3) }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('read'), at: fc.nat(), n: fc.nat(12) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('join'), at: fc.nat(), n: fc.nat() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('pause'), at: fc.nat(), n: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('leave'), at: fc.nat(), n: fc.nat() }) },
 )
 
@@ -285,6 +295,8 @@ describe('hand-over between replay and ring', () => {
               if (what === 'read') {
                 // It may wait for another's place; then it goes on by itself.
                 await Promise.race([client.step(1 + n, 1 + random(400)), sleep(2)])
+              } else if (what === 'pause') {
+                await Promise.race([client.pause(), sleep(2)])
               } else {
                 clients.splice(clients.indexOf(client), 1)
                 await client.subscription.close()
@@ -392,12 +404,13 @@ async function take(reader: Subscription): Promise<string[]> {
   const seen: string[] = []
   for (let part = await reader.next(EVERYTHING); part; part = await reader.next(EVERYTHING)) {
     if ('gap' in part) seen.push(`gap ${part.gap.from}-${part.gap.to} ${part.cursor}`)
-    else
-      seen.push(
-        ...framesOf(part).map(({ partition, offset, id }) => `${partition}/${offset} ${id}`),
-      )
+    else seen.push(...framesOf(part).map(nameOf))
   }
   return seen
+}
+
+function nameOf({ partition, offset, id }: Frame): string {
+  return `${partition}/${offset} ${id}`
 }
 
 const RETENTION: Gap = { topic: 't', partition: 0, from: 12, to: 50, reason: 'retention' }
@@ -544,6 +557,50 @@ describe('a subscription', () => {
     scene.source.last.answer({ records: [recordAt(0, 2, 600)] })
     expect(await taken).toEqual(['0/2 3,1', '0/3 4,1'])
     expect(scene.replays.fallenBehind).toBe(1)
+  })
+
+  test('catch-up reads that are paused give their places to those who wait, and lose and double nothing', async () => {
+    await using scene = await Scene.at([9, 0], undefined, 2)
+    const stalled = [scene.reader([0, 0]), scene.reader([0, 0])]
+    for (const reader of stalled) await reader.open()
+    const consumers = scene.source.opened.slice(1)
+    const taken: string[][] = []
+    for (const [index, reader] of stalled.entries()) {
+      consumers[index]?.answer({ records: [0, 1, 2].map((offset) => recordAt(0, offset)) })
+      const part = await reader.next({ records: 1, bytes: 1e6 })
+      taken.push(part && 'chunk' in part ? framesOf(part).map(nameOf) : [])
+    }
+    // Nobody waits: both go on with the consumers that they have.
+    for (const reader of stalled) reader.pause()
+    expect(await take(stalled[0] as Subscription)).toEqual(['0/1 2,0', '0/2 3,0'])
+    stalled[0]?.pause()
+
+    // A new request is served in place of the one that has been paused the longest.
+    const [longest, other] = [stalled[1] as Subscription, stalled[0] as Subscription]
+    const third = scene.reader([0, 0])
+    await within(third.open(), 'a third reader to be served')
+    expect(consumers.map(({ closed }) => closed)).toEqual([false, true])
+
+    // The one that has lost its place asks again, and gets that of the other one.
+    const rest = take(longest)
+    await until(() => consumers.every(({ closed }) => closed), 'the other to give way')
+    await until(() => scene.source.opened.length === 5, 'another consumer')
+    expect(scene.source.last.from.map(({ offset }) => offset)).toEqual([1, 0])
+    scene.source.last.answer({ records: [1, 2].map((offset) => recordAt(0, offset)) })
+    expect(await rest).toEqual(['0/1 2,0', '0/2 3,0'])
+    expect(taken).toEqual([['0/0 1,0'], ['0/0 1,0']])
+    expect(scene.replays.count).toBe(2)
+
+    // The third and the one that came back read: whoever pauses while another waits gives way at once.
+    const waiting = other.next(EVERYTHING)
+    await settle()
+    expect(scene.replays.waiting).toBe(1)
+    third.pause()
+    await until(() => scene.source.opened.length === 6, 'a place for the one that waits')
+    expect(scene.source.last.from.map(({ offset }) => offset)).toEqual([3, 0])
+    scene.source.last.answer({ records: [recordAt(0, 3)] })
+    const last = await waiting
+    expect(last && 'chunk' in last && framesOf(last).map(nameOf)).toEqual(['0/3 4,0'])
   })
 
   // Its place among the route's subscribers stays taken until another's replay ends.
