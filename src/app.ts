@@ -17,6 +17,7 @@ import { LOG_ROOT, logRequest } from './ops/log.ts'
 import { kafkaMetrics } from './ops/metrics.ts'
 import { observeRequests } from './ops/requests.ts'
 import { statusHandler } from './ops/status.ts'
+import { AnswerBudget } from './plugin/answer-budget.ts'
 import { clientOf, isBound, type KafkaClient } from './plugin/client.ts'
 import { consumeWithin } from './plugin/kafka-consume.ts'
 import { Places } from './plugin/places.ts'
@@ -55,6 +56,8 @@ export interface GatewayOptions {
   readonly addressOf?: (c: Context) => string
   /** Open streams of all routes together. Default: no limit but those of the routes. */
   readonly maxSubscribers?: number
+  /** Bytes of answers that clients have not read yet, of all routes together. Default: as for streams. */
+  readonly maxAnswerBytes?: number
   /** Where the console page is, or `off`; routes go before it. Default: `/`. */
   readonly console?: string
   /** What goes in front of everything, as what traces requests. Default: nothing. */
@@ -107,14 +110,18 @@ export function createGateway(
     compression,
     addressOf = () => 'unknown',
     maxSubscribers = Infinity,
+    maxAnswerBytes = Infinity,
     console: page = '/',
     docs = true,
     middleware = [],
   }: GatewayOptions,
   makeRoute?: MakeRoute,
 ): Gateway {
-  const places = new Places(maxSubscribers)
-  const makeAny = makeRoute ?? ((options) => consumeWithin(places, options))
+  const shared = {
+    places: new Places(maxSubscribers),
+    answers: new AnswerBudget(maxAnswerBytes),
+  }
+  const makeAny = makeRoute ?? ((options) => consumeWithin(shared, options))
   const make: MakeRoute = (options) => makeAny({ compression, ...options })
   const lives = new Lives()
   const proxy = new KongProxy({

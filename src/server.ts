@@ -113,6 +113,7 @@ async function main(): Promise<void> {
     compression: config.compression,
     addressOf: addressFinder(getConnInfo, config.trustedProxies),
     maxSubscribers: config.maxSubscribers,
+    maxAnswerBytes: config.maxAnswerBytes,
     console: config.console,
     docs: config.docs,
     middleware: tracing?.middleware ?? [],

@@ -14,6 +14,8 @@ export const DEFAULT_ADMIN_PORT = 8001
 const DEFAULT_ADMIN_HOST = '127.0.0.1'
 const DEFAULT_MAX_SUBSCRIBERS = '20000'
 const SUBSCRIBERS_RANGE = 'a whole number from 1 to 1000000 is required'
+const DEFAULT_MAX_ANSWER_BYTES = String(128 * 1024 * 1024)
+const ANSWER_BYTES_RANGE = 'a whole number from 1048576 to 68719476736 is required'
 const PORT_RANGE = 'a whole number from 0 to 65535 is required'
 const HOST = /^[\w.:-]{1,253}$/
 const HOST_REQUIRED = 'a host name or an IP address is required'
@@ -165,6 +167,22 @@ const settings = {
       variable: 'MAX_SUBSCRIBERS',
       value: 'number',
       default: DEFAULT_MAX_SUBSCRIBERS,
+    }),
+  ),
+  maxAnswerBytes: v.pipe(
+    v.optional(v.string(), DEFAULT_MAX_ANSWER_BYTES),
+    v.regex(/^\d{1,11}$/, ANSWER_BYTES_RANGE),
+    v.transform(Number),
+    v.minValue(1_048_576, ANSWER_BYTES_RANGE),
+    v.maxValue(68_719_476_736, ANSWER_BYTES_RANGE),
+    v.description(
+      'Bytes of answers that clients have not read yet, of all routes together at most',
+    ),
+    v.metadata({
+      flag: 'max-answer-bytes',
+      variable: 'MAX_ANSWER_BYTES',
+      value: 'number',
+      default: DEFAULT_MAX_ANSWER_BYTES,
     }),
   ),
   console: v.pipe(

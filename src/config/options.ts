@@ -255,6 +255,12 @@ export const optionsSchema = v.pipe(
       v.optional(whole('streams', 1, 1_000_000), 20_000),
       v.description('Open streams at most; one more is refused with 503'),
     ),
+    maxAnswerBytes: v.pipe(
+      v.optional(whole('bytes', MIB, 65_536 * MIB), 128 * MIB),
+      v.description(
+        'Bytes of answers of single reads in memory at most, until their clients have read them; as less is left answers become shorter, and one that does not fit is refused with 503',
+      ),
+    ),
     maxReplays: v.pipe(
       v.optional(whole('replays', 1, 48), 16),
       v.description(

@@ -177,6 +177,18 @@ export const FIGURES: readonly Figure[] = [
     samples: ofRoute(({ maxSubscribers }) => maxSubscribers),
   },
   {
+    name: 'answer_bytes',
+    help: 'Bytes of answers of single reads that clients have not read yet, and of cached ones',
+    type: 'gauge',
+    samples: ofRoute(({ answerBytes }) => answerBytes),
+  },
+  {
+    name: 'max_answer_bytes',
+    help: 'Bytes that answers of single reads may have in memory',
+    type: 'gauge',
+    samples: ofRoute(({ maxAnswerBytes }) => maxAnswerBytes),
+  },
+  {
     name: 'gaps_total',
     help: 'Gaps announced: offsets that Kafka no longer had',
     type: 'counter',

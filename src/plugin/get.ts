@@ -9,9 +9,10 @@ import type { Position } from '../stream/feed.ts'
 import { shownIn } from '../stream/shown.ts'
 import type { Gap, PartitionState } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
+import { SMALL_ANSWER_BYTES, tooManyAnswers } from './answer-budget.ts'
 import { assertMayUseGroup, clientOf, filterOf, isNobody, mayRead, urlOf } from './client.ts'
 import { compressAnswer, tellCoding } from './compress.ts'
-import { deliver } from './deliver.ts'
+import { deliver, LARGE_PIECE } from './deliver.ts'
 import type { Kind } from './figures.ts'
 import type { KeptAnswer } from './kept.ts'
 import { parseRead, type ReadPlan } from './parameters.ts'
@@ -68,13 +69,14 @@ async function answerFrom(
 ): Promise<Response> {
   const client = clientOf(c)
   const { feed } = await route.lease()
+  const memory = route.answerMemory()
   const position = plan.position as NonNullable<ReadPlan['position']>
   const subscription = await feed.subscribe(position, (table) =>
     filterOf(plan.wanted, client, table),
   )
   try {
     const { moment } = subscription
-    const { slices, gaps } = await readFrom(subscription, plan.limits, c.req.raw.signal)
+    const { slices, gaps } = await readFrom(subscription, plan.limits, c.req.raw.signal, memory)
     const isOfMoment = moment !== undefined && moment === subscription.moment
     const cursor = subscription.cursor.toString()
     announce(c, route, gaps)
@@ -88,10 +90,13 @@ async function answerFrom(
         lastStableOffset: offset,
       }))
     const body = bodyOf(form, slices, states, cursor, gaps)
+    if (!memory.resize(body.length)) throw tooManyAnswers()
     const records = countRecords(slices)
     count(c, route, 'read', records, body.length)
     trace?.add(slices)
     const sent = await compressAnswer(c, body, route)
+    const { signal } = c.req.raw
+    if (signal.aborted) throw signal.reason
     const headers = {
       'Kafka-Cursor': cursor,
       Link: `<${nextUrl(c, cursor)}>; rel="next"`,
@@ -101,7 +106,18 @@ async function answerFrom(
     if (isOfMoment && isWhole && namesAll(position, subscription.cursor.table)) {
       route.kept.keep(moment, c, { ...sent, headers, records, size: body.length })
     }
-    return c.body(sent.bytes, 200, headers)
+    if (sent.bytes.length <= SMALL_ANSWER_BYTES) {
+      memory.release()
+      return c.body(sent.bytes, 200, headers)
+    }
+    memory.resize(sent.bytes.length)
+    const release = () => memory.release()
+    const ending = { done: release, giveBack: release }
+    const stream = deliver(sent.bytes, ending, signal, route.options.writeDeadline, LARGE_PIECE)
+    return c.body(stream, 200, headers)
+  } catch (error) {
+    memory.release()
+    throw error
   } finally {
     feed.release(subscription)
   }
@@ -123,7 +139,7 @@ function nextUrl(c: Context, cursor: string): string {
   return `${url.pathname}?${url.search && `${url.search.slice(1)}&`}cursor=${text}`
 }
 
-/** As the group: committed when the answer is delivered, handed back when the client is gone. */
+/** Reads as the group: committed when the answer is delivered, handed back when the client is gone. */
 async function answerGroup(
   c: Context,
   route: Route,
@@ -135,7 +151,19 @@ async function answerGroup(
   assertMayUseGroup(client, route.hasClientGroups)
   const group = await route.group(client)
   const { signal } = c.req.raw
-  const { delivery, chunk } = await takeAsGroup(group, route, { ...plan, client, signal })
+  const memory = route.answerMemory()
+  const taken = await takeAsGroup(group, route, { ...plan, client, signal, memory })
+  const { delivery, chunk } = taken
+  const ending = {
+    done: () => {
+      memory.release()
+      delivery.done()
+    },
+    giveBack: () => {
+      memory.release()
+      delivery.giveBack()
+    },
+  }
   try {
     const slices = [{ chunk, begin: 0, end: chunk.offsets.length }]
     const states = delivery.partitions.filter(({ topic, partition }) =>
@@ -144,15 +172,17 @@ async function answerGroup(
     const { gaps } = delivery
     announce(c, route, gaps)
     const body = bodyOf(form, slices, states, undefined, gaps)
+    if (!memory.resize(body.length)) throw tooManyAnswers()
     count(c, route, 'group', countRecords(slices), body.length)
     trace?.add(slices)
     for (const [name, value] of Object.entries(contentType(form))) c.header(name, value)
     const { writeDeadline } = route.options
     const { bytes } = await compressAnswer(c, body, route)
     if (signal.aborted) throw signal.reason
-    return c.body(deliver(bytes, delivery, signal, writeDeadline), 200)
+    memory.resize(bytes.length)
+    return c.body(deliver(bytes, ending, signal, writeDeadline), 200)
   } catch (error) {
-    delivery.giveBack()
+    ending.giveBack()
     throw error
   }
 }

@@ -10,9 +10,8 @@ import { assertGet, errorAnswer } from './answers.ts'
 import { answerGet } from './get.ts'
 import { LONGEST, setIdleTimeout } from './idle-timeout.ts'
 import { answerOffsets, isOffsets } from './offsets.ts'
-import type { Places } from './places.ts'
 import { type KafkaReader, RequestReader } from './reader.ts'
-import { type PartitionRange, Route, type RouteStats } from './route.ts'
+import { type PartitionRange, Route, type RouteStats, type SharedLimits } from './route.ts'
 import { answerStream } from './stream.ts'
 import { asksForSocket } from './upgrade.ts'
 import { answerSocket } from './websocket.ts'
@@ -77,13 +76,13 @@ export function kafkaConsume(options: KafkaConsumeOptions): KafkaConsumeHandler 
 /**
  * The same, for a gateway.
  *
- * @param places Room for the streams of all its routes together.
+ * @param shared What all its routes have together.
  */
 export function consumeWithin(
-  places: Places | undefined,
+  shared: SharedLimits | undefined,
   options: KafkaConsumeOptions,
 ): KafkaConsumeHandler {
-  const route = new Route(resolveOptions(options), places)
+  const route = new Route(resolveOptions(options), shared)
   const { mode, errorHandling } = route.options
 
   const answer = (c: Context) => {

@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import type { AnswerMemory } from './answer-budget.ts'
 
 /** An answer as it was sent. */
 export interface KeptAnswer {
@@ -17,23 +18,40 @@ const MAX_BYTES = 64 * 1024
  * Answers that hold as long as nothing has come: clients that wait at the end of topics ask the
  * same thing when there is more, all of them at once.
  *
- * Overflow policy: what is too large, or one too many, is made anew for each who asks.
+ * Overflow policy: what is too large, one too many, or finds no memory, is made anew for each who
+ * asks.
  */
 export class KeptAnswers {
+  readonly #memory: AnswerMemory
   #moment: object | undefined
   #answers = new Map<string, KeptAnswer>()
 
+  /** @param memory Where their bytes are counted, with those of answers on their way. */
+  constructor(memory: AnswerMemory) {
+    this.#memory = memory
+  }
+
   find(moment: object, c: Context): KeptAnswer | undefined {
-    return moment === this.#moment ? this.#answers.get(keyOf(c)) : undefined
+    if (moment === this.#moment) return this.#answers.get(keyOf(c))
+    if (this.#moment !== undefined) this.clear()
+    return undefined
   }
 
   keep(moment: object, c: Context, answer: KeptAnswer): void {
     if (moment !== this.#moment) {
+      this.clear()
       this.#moment = moment
-      this.#answers = new Map()
     }
-    if (answer.bytes.length > MAX_BYTES || this.#answers.size >= MAX_ANSWERS) return
-    this.#answers.set(keyOf(c), answer)
+    const key = keyOf(c)
+    const bytes = answer.bytes.length + key.length
+    if (bytes > MAX_BYTES || this.#answers.size >= MAX_ANSWERS || this.#answers.has(key)) return
+    if (this.#memory.cache(bytes)) this.#answers.set(key, answer)
+  }
+
+  clear(): void {
+    this.#moment = undefined
+    this.#answers = new Map()
+    this.#memory.release()
   }
 }
 

@@ -2,6 +2,7 @@ import { KafkaConsumeError } from '../errors.ts'
 import type { Slice } from '../record/body.ts'
 import type { Gap, PollLimits } from '../stream/source.ts'
 import type { Subscription } from '../stream/subscription.ts'
+import { type AnswerMemory, tooManyAnswers } from './answer-budget.ts'
 
 /** How long Kafka may bring nothing although there are records. */
 const PATIENCE_MS = 10_000
@@ -16,12 +17,14 @@ export interface Read {
  * Reads until a limit is reached or nothing more is at hand, waiting for a first record as long as
  * the limits allow. The subscription's cursor tells where to go on.
  *
- * @throws KafkaConsumeError when Kafka cannot be read.
+ * @param memory Where the records' bytes are counted; the caller releases it. Default: nowhere.
+ * @throws KafkaConsumeError when Kafka cannot be read, or there is no memory for a first record.
  */
 export async function readFrom(
   subscription: Subscription,
   limits: PollLimits,
   signal: AbortSignal,
+  memory?: AnswerMemory,
 ): Promise<Read> {
   const slices: Slice[] = []
   const gaps: Gap[] = []
@@ -50,14 +53,20 @@ export async function readFrom(
         await subscription.wait(left)
         continue
       }
-      const part = await subscription.next({ records, bytes })
+      const room = memory ? memory.claim(bytes, subscription.nextBytes) : bytes
+      if (room === 0 && slices.length > 0) break
+      if (room === 0) throw tooManyAnswers()
+      const part = await subscription.next({ records, bytes: room })
+      let taken = 0
       if (part && 'gap' in part) {
         gaps.push(part.gap)
       } else if (part) {
         slices.push(part)
         records -= part.end - part.begin
-        bytes -= part.chunk.eventBytes(part.begin, part.end)
+        taken = part.chunk.eventBytes(part.begin, part.end)
+        bytes -= taken
       }
+      memory?.resize(memory.bytes - room + taken)
     }
   } catch (error) {
     // Nobody is to go on with what has failed.

@@ -4,6 +4,7 @@ import { KafkaConsumeError } from '../errors.ts'
 import type { HistogramState } from '../ops/histogram.ts'
 import type { FeedStats } from '../stream/feed.ts'
 import type { BrokerState, KafkaProblem } from '../stream/source.ts'
+import { AnswerBudget, AnswerMemory } from './answer-budget.ts'
 import type { KafkaClient } from './client.ts'
 import { ClientGroups } from './client-groups.ts'
 import { type Lease, lease } from './cluster-registry.ts'
@@ -22,6 +23,10 @@ export interface RouteStats {
   readonly subscribers: number
   /** How many there may be. */
   readonly maxSubscribers: number
+  /** Bytes of answers of single reads that clients have not read yet, and of those that are cached. */
+  readonly answerBytes: number
+  /** How many there may be. */
+  readonly maxAnswerBytes: number
   /** Open streams by their form. */
   readonly openStreams: Readonly<Record<StreamForm, number>>
   /** Reads behind the ring that are going on, each with a consumer of its own. */
@@ -96,6 +101,14 @@ export interface Outage {
   readonly since: number
 }
 
+/** What all routes of a gateway have together. */
+export interface SharedLimits {
+  /** Room for streams. */
+  readonly places?: Places
+  /** Memory for answers. */
+  readonly answers?: AnswerBudget
+}
+
 const MAX_BEAT_MS = 250
 
 /** What one `kafkaConsume(options)` has: its shares of a cluster and of a group, and its streams. */
@@ -109,16 +122,19 @@ export class Route {
   #closed: Promise<void> | undefined
   readonly #places: Places
   readonly #allPlaces: Places | undefined
+  readonly #answers: readonly AnswerBudget[]
   #beating: ReturnType<typeof setInterval> | undefined
   #outage: Outage | undefined
   readonly figures = new Figures()
-  readonly kept = new KeptAnswers()
+  readonly kept: KeptAnswers
 
-  /** @param places Room for streams that it shares with other routes. */
-  constructor(options: ResolvedOptions, places?: Places) {
+  /** @param shared What it has together with other routes. */
+  constructor(options: ResolvedOptions, { places, answers }: SharedLimits = {}) {
     this.options = options
     this.#places = new Places(options.maxSubscribers)
     this.#allPlaces = places
+    this.#answers = [new AnswerBudget(options.maxAnswerBytes), ...(answers ? [answers] : [])]
+    this.kept = new KeptAnswers(this.answerMemory())
   }
 
   /**
@@ -224,6 +240,11 @@ export class Route {
     place?.()
   }
 
+  /** Memory for one more answer; whoever has it releases it. */
+  answerMemory(): AnswerMemory {
+    return new AnswerMemory(this.#answers)
+  }
+
   opened(stream: OpenStream): void {
     this.#streams.add(stream)
     this.#beating ??= setInterval(() => this.#beat(), this.beatInterval)
@@ -282,6 +303,8 @@ export class Route {
       topics: this.options.topics,
       subscribers: this.#places.taken,
       maxSubscribers: this.options.maxSubscribers,
+      answerBytes: this.#answers[0]?.used ?? 0,
+      maxAnswerBytes: this.options.maxAnswerBytes,
       openStreams,
       replays: feedStats?.replays ?? 0,
       fallenBehind: feedStats?.fallenBehind ?? 0,
@@ -312,6 +335,7 @@ export class Route {
   }
 
   async #close(): Promise<void> {
+    this.kept.clear()
     await Promise.all([...this.#streams].map((stream) => stream.end()))
     await Promise.all([this.#membership?.close(), this.#clientGroups?.close()])
     const leased = await this.#lease?.catch(() => undefined)

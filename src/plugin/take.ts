@@ -3,8 +3,9 @@ import type { Wanted } from '../record/filter.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
 import { Cursor, PartitionTable } from '../stream/cursor.ts'
 import { EncodedBatch } from '../stream/encoded-batch.ts'
-import type { Delivery, PollLimits } from '../stream/source.ts'
+import type { Delivery, KafkaRecord, PollLimits } from '../stream/source.ts'
 import { onNextTurn } from '../stream/turns.ts'
+import { type AnswerMemory, tooManyAnswers } from './answer-budget.ts'
 import { filterOf, type KafkaClient } from './client.ts'
 import type { GroupCalls } from './memberships.ts'
 import type { Route } from './route.ts'
@@ -15,6 +16,8 @@ interface Request {
   readonly wanted: Wanted
   readonly limits: PollLimits
   readonly signal: AbortSignal
+  /** Where the records' bytes are counted; the caller releases it in the end. Default: nowhere. */
+  readonly memory?: AnswerMemory
 }
 
 /** Records that were taken as the group: the caller ends the delivery. */
@@ -34,14 +37,16 @@ interface Taken {
 export async function takeAsGroup(
   group: GroupCalls,
   route: Route,
-  { client, wanted, limits, signal }: Request,
+  { client, wanted, limits, signal, memory }: Request,
 ): Promise<Taken> {
   const { preparation } = (await route.lease()).feed
   const until = performance.now() + limits.timeout
+  const maxBytes = Math.min(limits.maxBytes, memory?.most ?? Infinity)
   for (let timeout = limits.timeout; ; timeout = Math.max(0, until - performance.now())) {
-    const delivery = await group.poll({ ...limits, timeout }, signal)
+    const delivery = await group.poll({ ...limits, maxBytes, timeout }, signal)
     try {
       const { records, gaps, partitions } = delivery
+      if (memory && !memory.resize(sizeOf(records))) throw tooManyAnswers()
       if (records.length > 0) await yieldToSocketEvents()
       const prepared: readonly PreparedRecord[] = preparation
         ? await preparation.once(records)
@@ -52,6 +57,7 @@ export async function takeAsGroup(
       // What the group has missed is to be told.
       if (isDropped && gaps.length === 0 && performance.now() < until) {
         delivery.done()
+        memory?.release()
         continue
       }
       const table = new PartitionTable(partitions)
@@ -62,10 +68,15 @@ export async function takeAsGroup(
       const start = new Cursor(table, all.from)
       return { delivery, chunk: all.select(0, start, (index) => filter(all, index)) }
     } catch (error) {
+      memory?.release()
       delivery.giveBack()
       throw error
     }
   }
+}
+
+function sizeOf(records: readonly KafkaRecord[]): number {
+  return records.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0)
 }
 
 /**

@@ -32,6 +32,7 @@ const DEFAULTS: Omit<ResolvedOptions, keyof typeof REQUIRED> = {
   writeDeadline: 60_000,
   ringBytes: 64 * 1024 * 1024,
   maxSubscribers: 20_000,
+  maxAnswerBytes: 128 * 1024 * 1024,
   maxReplays: 16,
   maxGroups: 64,
 }
@@ -214,6 +215,7 @@ describe('options', () => {
     [{ ringBytes: 65_535 }, 'ringBytes', 'from 65536 to 4294967296'],
     [{ ringBytes: Number.NaN }, 'ringBytes', 'bytes'],
     [{ maxSubscribers: 0 }, 'maxSubscribers', 'from 1 to 1000000'],
+    [{ maxAnswerBytes: 1 }, 'maxAnswerBytes', 'from 1048576 to 68719476736'],
     [{ maxReplays: 49 }, 'maxReplays', 'from 1 to 48'],
     [{ heartBeat: 1_000 }, 'heartBeat: unknown option'],
     [{ bootstrap_servers: 'a:1' }, 'bootstrap_servers: unknown option'],

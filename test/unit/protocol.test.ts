@@ -33,6 +33,7 @@ const codes: Record<ErrorCode, true> = {
   KAFKA_TLS: true,
   KAFKA_TOKEN: true,
   TOO_MANY_SUBSCRIBERS: true,
+  TOO_MANY_ANSWERS: true,
   TOO_MANY_REPLAYS: true,
   TOO_MANY_POLLS: true,
   TOO_MANY_GROUPS: true,
