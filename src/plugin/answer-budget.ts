@@ -79,15 +79,16 @@ export class AnswerMemory {
    * Takes room for more bytes.
    *
    * @param wanted It gets as many as it may have.
-   * @param least It gets as many or none, for a record that cannot be divided.
+   * @param least It gets as many or none, for a record that cannot be divided; a first record may be
+   * larger than all that the answer may have.
    * @returns How many further bytes it has now; 0 where there is no room.
    */
   claim(wanted: number, least: number): number {
     const before = this.#bytes
     const allowed = Math.min(wanted, this.most - before)
-    for (const more of [allowed, SMALL_ANSWER_BYTES - before, least]) {
-      const fits = more > 0 && more >= least && (more <= allowed || more === least)
-      if (fits && this.resize(before + more)) return more
+    const small = Math.min(allowed, SMALL_ANSWER_BYTES - before)
+    for (const more of before === 0 ? [allowed, small, least] : [allowed, small]) {
+      if (more > 0 && more >= least && this.resize(before + more)) return more
     }
     return 0
   }
