@@ -190,7 +190,7 @@ export class Group implements GroupSession {
 
   #markUsed(): void {
     this.#usedAt = performance.now()
-    if (this.isInUse) this.#wake?.()
+    if (this.#wake && this.isInUse) this.#wake()
   }
 
   /** Whether nobody has called for long, and leaving loses no caller's position. */

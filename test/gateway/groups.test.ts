@@ -1,10 +1,12 @@
-/** A reload that gives a route other options keeps its membership of its group. */
+/** A gateway is one member of a group, whatever its routes and reloads. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { createGateway } from '../../src/app.ts'
 import { readDeclarative } from '../../src/kong/declarative.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import type { FlatBody } from '../support/route.ts'
+import { serve } from '../support/server.ts'
+import { SocketClient } from '../support/socket.ts'
 import { until, within } from '../support/wait.ts'
 
 const JOINED = 40_000
@@ -72,3 +74,34 @@ routes:
   }
   expect(await kafka.memberIds(groupId)).toEqual([])
 }, 90_000)
+
+test.each<[kind: string, groupInstanceId: string | undefined]>([
+  ['dynamic', undefined],
+  ['static', 'node-1'],
+])(
+  '/messages and /socket are one %s member',
+  async (_, groupInstanceId) => {
+    const topic = await kafka.createTopic(6)
+    const records = Array.from({ length: 600 }, (_, n) => ({ partition: n % 6, value: `${n}` }))
+    await kafka.produce(topic, records)
+    const gateway = createGateway({
+      cluster: { brokers: kafka.bootstrapServers.split(','), topics: [topic] },
+      groupInstanceId,
+    })
+    await within(gateway.start(), 'the gateway to start', JOINED)
+    try {
+      await using server = serve(gateway.app)
+      await using socket = await SocketClient.open(
+        `${server.url}/socket?acks=true&max_unacked=1000`,
+      )
+      await socket.until(600)
+      const status = await gateway.app.request('/status')
+      const { groups } = (await status.json()) as { groups: Array<{ id: string }> }
+      expect(groups).toHaveLength(1)
+      expect(await kafka.memberIds(groups[0]?.id ?? '')).toHaveLength(1)
+    } finally {
+      await within(gateway.close(), 'the gateway to close', JOINED)
+    }
+  },
+  90_000,
+)
