@@ -1,3 +1,4 @@
+import type { MessageHeader } from '@confluentinc/kafka-javascript'
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../src/errors.ts'
 import {
@@ -179,9 +180,10 @@ export class ConfirmingProducer implements Producer {
         key && bufferOf(key),
         Math.max(0, timestamp), // 0 is now
         pending,
+        // The client's type leaves out null, which our addon takes for a header without a value.
         headers.map((header) => {
           const [name, bytes] = headerEntry(header)
-          return { [name]: bufferOf(bytes) }
+          return { [name]: bytes && bufferOf(bytes) } as MessageHeader
         }),
       )
     } catch (error) {
@@ -314,7 +316,7 @@ function sizeOf({ key, value, headers = [] }: ProducerRecord): number {
   let bytes = 128 + (key?.length ?? 0) + (value?.length ?? 0)
   for (const header of headers) {
     const [name, value] = headerEntry(header)
-    bytes += name.length + value.length
+    bytes += name.length + (value?.length ?? 0)
   }
   return bytes
 }

@@ -12,8 +12,8 @@ import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { addonName, currentTarget } from './addon.ts'
 import { cacheFolder } from './cache.ts'
+import { changeLibrdkafka, librdkafkaChanges } from './changes.ts'
 import { run } from './command.ts'
-import { allowDelegationTokens, delegationTokenChanges } from './delegation-tokens.ts'
 import { step } from './progress.ts'
 
 const native = import.meta.dirname
@@ -89,7 +89,7 @@ export function addonKey(): string {
     }
   }
   hash.update(readFileSync(makefile)).update(configureFlags.join(' '))
-  hash.update(delegationTokenChanges)
+  hash.update(librdkafkaChanges)
   for (const name of compilerVariables) hash.update(`\n${name}=${process.env[name] ?? ''}`)
   return `${version}-${currentTarget()}-${hash.digest('hex').slice(0, 16)}`
 }
@@ -136,7 +136,7 @@ async function configureLibrdkafka(from: Sources, folder: string, log: string): 
   await step('Configuring librdkafka', ({ update }) => {
     // A copy, since configure and make write into the source folder.
     cpSync(join(from.package, 'deps', 'librdkafka'), librdkafka, { recursive: true })
-    allowDelegationTokens(librdkafka)
+    changeLibrdkafka(librdkafka)
     return run({
       argv: ['bash', './configure', ...configureFlags],
       cwd: librdkafka,

@@ -4,15 +4,7 @@
  * Kafka's `ScramExtensions`). Its sources get a property of their own, `sasl.scram.tokenauth`,
  * before they are compiled.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-
-/** Text of one of librdkafka's sources, which stands there once, and what takes its place. */
-interface Change {
-  readonly file: string
-  readonly from: string
-  readonly to: string
-}
+import type { Change } from './changes.ts'
 
 const PASSWORD_PROPERTY = `    {_RK_GLOBAL | _RK_HIGH | _RK_SENSITIVE, "sasl.password", _RK_C_STR,
      _RK(sasl.password),
@@ -38,14 +30,14 @@ const EXTENDED_MESSAGE = `        const char *extensions =
                     (int)state->cnonce.size, state->cnonce.ptr, extensions);
 `
 
-const CHANGES: readonly Change[] = [
+export const DELEGATION_TOKENS: readonly Change[] = [
   {
-    file: 'rdkafka_conf.h',
+    file: 'src/rdkafka_conf.h',
     from: '                char *password;\n#if WITH_SASL_SCRAM\n',
     to: '                char *password;\n                int scram_tokenauth;\n#if WITH_SASL_SCRAM\n',
   },
   {
-    file: 'rdkafka_conf.c',
+    file: 'src/rdkafka_conf.c',
     from: PASSWORD_PROPERTY,
     to: `${PASSWORD_PROPERTY}    {_RK_GLOBAL, "sasl.scram.tokenauth", _RK_C_BOOL,
      _RK(sasl.scram_tokenauth),
@@ -53,25 +45,5 @@ const CHANGES: readonly Change[] = [
      1, 0},
 `,
   },
-  { file: 'rdkafka_sasl_scram.c', from: FIRST_MESSAGE, to: EXTENDED_MESSAGE },
+  { file: 'src/rdkafka_sasl_scram.c', from: FIRST_MESSAGE, to: EXTENDED_MESSAGE },
 ]
-
-/** What the changes are, for the key of what is compiled with them. */
-export const delegationTokenChanges = JSON.stringify(CHANGES)
-
-/**
- * @param librdkafka The folder of a copy of its sources.
- * @throws Error where they are not the ones that the changes were made for.
- */
-export function allowDelegationTokens(librdkafka: string): void {
-  for (const { file, from, to } of CHANGES) {
-    const path = join(librdkafka, 'src', file)
-    const parts = readFileSync(path, 'utf8').split(from)
-    if (parts.length !== 2) {
-      throw new Error(
-        `Cannot compile the Kafka client: librdkafka's ${file} is not as native/delegation-tokens.ts expects it`,
-      )
-    }
-    writeFileSync(path, parts.join(to))
-  }
-}

@@ -20,17 +20,19 @@ constexpr std::string_view kNotJson =
 // All values of a name.
 struct Field {
   std::string_view name;
-  std::vector<std::string_view> values;
+  std::vector<Bytes> values;
 };
 
-void AppendValues(Output& out, const std::vector<std::string_view>& values, bool as_base64) {
+void AppendValues(Output& out, const std::vector<Bytes>& values, bool as_base64) {
   if (values.size() > 1) out.Append("[");
   for (size_t i = 0; i < values.size(); i++) {
     if (i > 0) out.Append(",");
-    if (as_base64) {
-      AppendBase64(out, values[i]);
+    if (!values[i]) {
+      out.Append("null");
+    } else if (as_base64) {
+      AppendBase64(out, *values[i]);
     } else {
-      AppendString(out, values[i]);
+      AppendString(out, *values[i]);
     }
   }
   if (values.size() > 1) out.Append("]");
@@ -58,7 +60,7 @@ void AppendHeaders(Output& out, const std::vector<Header>& headers, std::string&
     out.Append(":");
     // All values of the name alike, so that a reader need not guess which of them are base64.
     bool is_text = true;
-    for (const std::string_view value : values) is_text = is_text && IsUtf8(value);
+    for (const Bytes& value : values) is_text = is_text && (!value || IsUtf8(*value));
     if (!is_text) notes += (notes.empty() ? "" : ",") + quoted + ":\"base64\"";
     AppendValues(out, values, !is_text);
   }

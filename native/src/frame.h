@@ -16,7 +16,7 @@ using Bytes = std::optional<std::string_view>;
 
 struct Header {
   std::string_view name;
-  std::string_view value;
+  Bytes value;
 };
 
 struct Record {

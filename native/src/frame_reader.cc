@@ -17,6 +17,9 @@
 #include "rdkafka.h"
 #include "src/kafka-consumer.h"
 
+// Ours (native/header-names.ts): names may hold bytes that are 0.
+extern "C" size_t rd_kafka_header_name_size(const char* name);
+
 namespace frames {
 
 namespace {
@@ -203,7 +206,7 @@ class Read {
     for (size_t i = 0; rd_kafka_header_get_all(list, i, &name, &value, &length) ==
                        RD_KAFKA_RESP_ERR_NO_ERROR;
          i++) {
-      headers_.push_back({name, {static_cast<const char*>(value), value ? length : 0}});
+      headers_.push_back({{name, rd_kafka_header_name_size(name)}, BytesOf(value, length)});
     }
   }
 
@@ -333,7 +336,7 @@ std::vector<std::string> Strings(v8::Local<v8::Value> value) {
   std::vector<std::string> strings;
   for (uint32_t i = 0; i < array->Length(); i++) {
     const Nan::Utf8String text(Nan::Get(array, i).ToLocalChecked());
-    strings.emplace_back(*text, static_cast<size_t>(text.length()));
+    strings.emplace_back(*text);
   }
   return strings;
 }

@@ -65,6 +65,7 @@ Span Content(v8::Local<v8::Value> buffer) {
 }  // namespace
 
 bool HasInstance(v8::Local<v8::Value> value) {
+  if (value->IsNull()) return true;
   bool is_buffer = false;
   return value->IsObject() &&
          host::Succeeded(napi_is_buffer(host::Napi(), value.handle(), &is_buffer)) && is_buffer;
@@ -72,11 +73,14 @@ bool HasInstance(v8::Local<v8::Value> value) {
 
 char* Data(v8::Local<v8::Value> buffer) {
   static char empty;
+  if (buffer->IsNull()) return nullptr;
   const Span span = Content(buffer);
   return span.length == 0 ? &empty : static_cast<char*>(span.data);
 }
 
-size_t Length(v8::Local<v8::Value> buffer) { return Content(buffer).length; }
+size_t Length(v8::Local<v8::Value> buffer) {
+  return buffer->IsNull() ? 0 : Content(buffer).length;
+}
 
 }  // namespace Buffer
 }  // namespace node

@@ -23,8 +23,10 @@ const parts = {
     ),
   ),
   headers: v.pipe(
-    v.record(v.string(), v.union([v.string(), v.array(v.string())])),
-    v.description('A name that is given several times has an array'),
+    v.record(v.string(), v.union([v.nullable(v.string()), v.array(v.nullable(v.string()))])),
+    v.description(
+      'A name that is given several times has an array; null is a header without a value',
+    ),
   ),
   encoding: v.pipe(
     v.optional(

@@ -90,7 +90,7 @@ function parseOffsets(text: string): PartitionOffset[] {
   if (typeof cursor === 'string' && Object.keys(body).length === 1) {
     return parseCursor(cursor, 'cursor').map((entry) => {
       if ('offset' in entry) return entry
-      throw invalid('a cursor with timestamps names no offsets')
+      throw invalid('a cursor with timestamps, or offsets below 0, names no offsets')
     })
   }
   const offsets = Object.entries(body).flatMap(([topic, partitions]) => {

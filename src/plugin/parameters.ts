@@ -6,6 +6,7 @@ import { STREAM_FORMATS } from '../record/format.ts'
 import { parseCursor } from '../stream/cursor.ts'
 import type { Position } from '../stream/feed.ts'
 import type { PollLimits } from '../stream/source.ts'
+import { parseStart } from './start.ts'
 
 const MIB = 1024 * 1024
 
@@ -117,48 +118,15 @@ function parsePosition(parameters: Parameters, names: readonly string[]): Positi
   if (name === undefined) return undefined
   if (other !== undefined) throw invalid(other, `it cannot be given together with ${name}`)
   const text = parameters.one(name) as string
-  if (name === 'start') return { start: parseStart(text) }
+  if (name === 'start') {
+    const start = parseStart(text)
+    if (start !== undefined) return { start }
+    throw invalid(
+      'start',
+      'it must be "earliest", "latest", an ISO 8601 time such as 2026-01-31T09:30:00Z, or a duration back from now such as -PT10M or -10m',
+    )
+  }
   return { cursor: parseCursor(text, name), parameter: name }
-}
-
-const ISO_DURATION =
-  /^-P(?=.)(?:(\d{1,9})D)?(?:T(?=.)(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9}(?:\.\d{1,3})?)S)?)?$/
-const SHORT_DURATION = /^-(\d{1,9})(ms|s|m|h|d)$/
-const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
-// RFC 3339, and a date alone; a time without a zone is UTC, as Kafka's own tools read it.
-const TIME = /^\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)?)?$/
-
-/** `earliest`, `latest`, an ISO 8601 time, or a duration back from now. */
-function parseStart(text: string): 'earliest' | 'latest' | number {
-  if (text === 'earliest' || text === 'latest') return text
-  const short = SHORT_DURATION.exec(text)
-  if (short) return ago(Number(short[1]) * UNITS[short[2] as keyof typeof UNITS])
-  const iso = ISO_DURATION.exec(text)
-  if (iso) {
-    const [days, hours, minutes, seconds] = iso.slice(1).map((part) => Number(part ?? 0)) as [
-      number,
-      number,
-      number,
-      number,
-    ]
-    return ago(days * UNITS.d + hours * UNITS.h + minutes * UNITS.m + seconds * UNITS.s)
-  }
-  // A "+" of a zone arrives as a space where the client did not encode it.
-  const plain = text.replace(/ (?=\d\d:?\d\d$)/, '+')
-  const time = TIME.exec(plain)
-  if (time) {
-    const zoned = time[1] || plain.length === 10 ? plain : `${plain}Z`
-    const at = Date.parse(zoned.replace(' ', 'T'))
-    if (Number.isFinite(at)) return Math.max(0, at)
-  }
-  throw invalid(
-    'start',
-    'it must be "earliest", "latest", an ISO 8601 time such as 2026-01-31T09:30:00Z, or a duration back from now such as -PT10M or -10m',
-  )
-}
-
-function ago(milliseconds: number): number {
-  return Math.max(0, Date.now() - milliseconds)
 }
 
 function parseWanted(parameters: Parameters, topics: readonly string[]): Wanted {

@@ -12,8 +12,8 @@ export interface ConsumedRecord {
   readonly key: string | null
   /** Text, parsed JSON with `messageDeserializer: 'json'`, or null for a tombstone. */
   readonly value: unknown
-  /** A name that is given several times has an array. */
-  readonly headers: Readonly<Record<string, string | readonly string[]>>
+  /** A name that is given several times has an array; `null` stands for a header without a value. */
+  readonly headers: Readonly<Record<string, string | null | ReadonlyArray<string | null>>>
   /** Which fields are base64, since their bytes are no UTF-8. */
   readonly encoding?: {
     readonly key?: 'base64'

@@ -94,7 +94,7 @@ function encodeHeaders(headers: NonNullable<KafkaRecord['headers']>): {
   json: string
   base64: string
 } {
-  const values = new Map<string, Uint8Array[]>()
+  const values = new Map<string, Array<Uint8Array | null>>()
   for (const header of headers) {
     const [name, bytes] = headerEntry(header)
     const same = values.get(name)
@@ -105,12 +105,12 @@ function encodeHeaders(headers: NonNullable<KafkaRecord['headers']>): {
   const inBase64: string[] = []
   for (const [name, all] of values) {
     const nameJson = JSON.stringify(name)
-    const texts = all.map(textOf)
+    const texts = all.map((bytes) => bytes && textOf(bytes))
     let encoded: string[]
     if (texts.includes(undefined)) {
       // All values of the name alike, so that a reader need not guess which of them are base64.
       inBase64.push(`${nameJson}:"base64"`)
-      encoded = all.map(base64)
+      encoded = all.map((bytes) => (bytes ? base64(bytes) : 'null'))
     } else {
       encoded = texts.map((text) => JSON.stringify(text))
     }

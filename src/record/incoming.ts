@@ -91,8 +91,12 @@ function headersOf(
   const encodings = isObject(encoding) ? encoding : {}
   return Object.entries(headers).flatMap(([name, given]) =>
     (Array.isArray(given) ? given : [given]).map((value: unknown) => {
-      if (typeof value !== 'string') throw invalid(`the headers ${at} must be an object of texts`)
-      return { [name]: bytesOf(value, encodings[name], `a header ${at}`) as Uint8Array }
+      if (typeof value !== 'string' && value !== null) {
+        throw invalid(`the headers ${at} must be an object of texts`)
+      }
+      // A header may have the name of what every object inherits.
+      const encoding = Object.hasOwn(encodings, name) ? encodings[name] : undefined
+      return { [name]: bytesOf(value, encoding, `a header ${at}`) }
     }),
   )
 }

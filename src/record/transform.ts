@@ -9,7 +9,7 @@ export interface RecordChange {
   readonly key?: unknown
   readonly value?: unknown
   /** Text, or an array where a name is to be given several times. */
-  readonly headers?: Readonly<Record<string, string | readonly string[]>>
+  readonly headers?: Readonly<Record<string, string | null | ReadonlyArray<string | null>>>
 }
 
 /**
@@ -105,13 +105,13 @@ function changed(
 
 const encoder = new TextEncoder()
 
-/** @throws RecordFailure for what is no object of texts. */
+/** @throws RecordFailure for what is not an object of texts, or of null for a header without a value. */
 export function headersOf(headers: unknown): NonNullable<PreparedRecord['headers']> {
   if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) throw noHeaders()
   return Object.entries(headers).flatMap(([name, given]: [string, unknown]) =>
     (Array.isArray(given) ? given : [given]).map((text: unknown) => {
-      if (typeof text !== 'string') throw noHeaders()
-      return { [name]: encoder.encode(text) }
+      if (typeof text !== 'string' && text !== null) throw noHeaders()
+      return { [name]: text === null ? null : encoder.encode(text) }
     }),
   )
 }

@@ -3,15 +3,15 @@
  * reads `orders:0=43,1=17;payments:0=5`. It holds nothing but Kafka offsets, so any node can serve it.
  */
 import { KafkaConsumeError } from '../errors.ts'
-import type { PartitionOffset } from './source.ts'
+import type { OffsetQuery, PartitionOffset } from './source.ts'
 
 /** Characters of a cursor at most: Bun refuses request headers that are much longer. */
 export const MAX_CURSOR_LENGTH = 16 * 1024
 
-/** An entry of a cursor that a client sent: an offset, or a time that Kafka is yet to resolve. */
+/** An entry of a cursor that a client sent: an offset, or a query that Kafka is yet to resolve. */
 export type CursorEntry =
   | PartitionOffset
-  | { readonly topic: string; readonly partition: number; readonly timestamp: number }
+  | { readonly topic: string; readonly partition: number; readonly query: OffsetQuery }
 
 /** The partitions of a subscription, each with its index in every vector. */
 export class PartitionTable {
@@ -125,9 +125,16 @@ const PARTITION = /^(0|[1-9]\d{0,9})$/
 const OFFSET = /^(0|[1-9]\d{0,15})$/
 const FORM = 'topic:partition=offset,…;topic:…'
 
+/** What Kafka's clients mean by offsets below 0, as KafkaSSE writes them into its ids. */
+const LOGICAL_OFFSETS: ReadonlyMap<number, OffsetQuery> = new Map([
+  [-1, 'latest'],
+  [-2, 'earliest'],
+] as const)
+
 /**
  * Reads a cursor's text: ours, or KafkaSSE's JSON array of `{topic, partition, offset}` and
- * `{topic, partition, timestamp}` (ms since 1970).
+ * `{topic, partition, timestamp}` (ms since 1970). There, the offset -1 is the end, -2 is the
+ * beginning, and a timestamp counts where no offset from 0 is given.
  *
  * @param text At most {@link MAX_CURSOR_LENGTH} characters.
  * @param parameter What the client called it, for the message: `cursor`, `Last-Event-ID`, …
@@ -180,20 +187,34 @@ function parseArray(text: string, fail: Fail): CursorEntry[] {
     return fail('it begins like a JSON array, but is no JSON')
   }
   if (!Array.isArray(parsed) || parsed.length === 0) return fail('the array has no entries')
-  return parsed.map((entry: unknown) => {
-    if (typeof entry !== 'object' || entry === null) return fail('an entry is no object')
-    const { topic, partition, offset, timestamp } = entry as { [name: string]: unknown }
-    if (typeof topic !== 'string' || !TOPIC.test(topic)) return fail('an entry has no valid topic')
-    if (!isWhole(partition)) {
-      return fail(`the partition of topic "${topic}" must be a whole number from 0`)
-    }
-    if (isWhole(offset)) return { topic, partition, offset }
-    if (offset === undefined || offset === null) {
-      if (isWhole(timestamp)) return { topic, partition, timestamp }
-      return fail(`the entry of ${topic}:${partition} needs an offset or a timestamp, from 0`)
-    }
-    return fail(`the offset of ${topic}:${partition} must be a whole number from 0 to 2^53-1`)
-  })
+  return parsed.map((entry: unknown) => parseEntry(entry, fail))
+}
+
+function parseEntry(entry: unknown, fail: Fail): CursorEntry {
+  if (typeof entry !== 'object' || entry === null) return fail('an entry is no object')
+  const { topic, partition, offset, timestamp } = entry as { [name: string]: unknown }
+  if (typeof topic !== 'string' || !TOPIC.test(topic)) return fail('an entry has no valid topic')
+  if (!isWhole(partition)) {
+    return fail(`the partition of topic "${topic}" must be a whole number from 0`)
+  }
+  if (isWhole(offset)) return { topic, partition, offset }
+  const name = `${topic}:${partition}`
+  const logical = typeof offset === 'number' ? LOGICAL_OFFSETS.get(offset) : undefined
+  if (isGiven(offset) && !logical) {
+    return fail(
+      `the offset of ${name} must be a whole number from 0 to 2^53-1, -1 for the end or -2 for the beginning`,
+    )
+  }
+  if (isWhole(timestamp)) return { topic, partition, query: timestamp }
+  if (isGiven(timestamp)) {
+    return fail(`the timestamp of ${name} must be a whole number from 0 to 2^53-1`)
+  }
+  if (!logical) return fail(`the entry of ${name} needs an offset or a timestamp`)
+  return { topic, partition, query: logical }
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null
 }
 
 function isWhole(value: unknown): value is number {

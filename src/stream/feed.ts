@@ -385,7 +385,7 @@ export class Feed {
     }
     const { cursor, parameter } = position
     const vector = new Float64Array(table.size).fill(-1)
-    const times = new Map<number, Array<{ topic: string; partition: number }>>()
+    const queries = new Map<OffsetQuery, Array<{ topic: string; partition: number }>>()
     for (const entry of cursor) {
       const { topic, partition } = entry
       const index = table.indexOf(topic, partition)
@@ -399,10 +399,10 @@ export class Feed {
         )
       }
       if ('offset' in entry) vector[index] = entry.offset
-      else times.set(entry.timestamp, [...(times.get(entry.timestamp) ?? []), entry])
+      else queries.set(entry.query, [...(queries.get(entry.query) ?? []), entry])
     }
-    for (const [time, partitions] of times) {
-      for (const { topic, partition, offset } of await this.#source.offsets(partitions, time)) {
+    for (const [query, partitions] of queries) {
+      for (const { topic, partition, offset } of await this.#source.offsets(partitions, query)) {
         vector[table.indexOf(topic, partition)] = offset
       }
     }

@@ -14,8 +14,11 @@ export interface KafkaRecord {
   readonly key: Uint8Array | null
   /** `null` is a tombstone; an empty value has length 0. */
   readonly value: Uint8Array | null
-  /** In the record's own order, one name each; names may repeat. Absent when there are none. */
-  readonly headers?: ReadonlyArray<{ readonly [name: string]: Uint8Array }>
+  /**
+   * In the record's own order, one name each; names may repeat. Absent when there are none. `null` is
+   * the value of a header that has none; an empty value has length 0.
+   */
+  readonly headers?: ReadonlyArray<{ readonly [name: string]: Uint8Array | null }>
 }
 
 /**
@@ -23,12 +26,12 @@ export interface KafkaRecord {
  * headers by assignment, which makes the value the object's prototype instead.
  */
 export function headerEntry(header: {
-  readonly [name: string]: Uint8Array
-}): [name: string, value: Uint8Array] {
+  readonly [name: string]: Uint8Array | null
+}): [name: string, value: Uint8Array | null] {
   const [name] = Object.keys(header)
-  if (name !== undefined) return [name, header[name] as Uint8Array]
+  if (name !== undefined) return [name, header[name] as Uint8Array | null]
   const prototype: unknown = Object.getPrototypeOf(header)
-  return ['__proto__', prototype instanceof Uint8Array ? prototype : new Uint8Array()]
+  return ['__proto__', prototype instanceof Uint8Array ? prototype : null]
 }
 
 /** A position in one partition: the next offset to read. */

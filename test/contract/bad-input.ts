@@ -40,7 +40,7 @@ function badPositions(topic: string): BadRequest[] {
     ['as an empty array', '[]'],
     ['as broken JSON', '[{"topic":'],
     ['as an array of nonsense', '[1,null]'],
-    ['as an array with a negative offset', JSON.stringify([{ topic, partition: 0, offset: -1 }])],
+    ['as an array with a negative offset', JSON.stringify([{ topic, partition: 0, offset: -3 }])],
     ['as an array with a foreign topic', JSON.stringify([{ topic: 'f', partition: 0, offset: 1 }])],
   ]
   // Bun answers 431 by itself when the head of a request exceeds its limit of 16 KB.
@@ -80,13 +80,22 @@ function badParameters(): BadRequest[] {
       query: { timeout: value },
       says: ['timeout', '0', /60[,_ ]?000/],
     })),
-    ...['never', '', '10m', '-10x', '2020-13-45', '-P', '-PT', 'PT10M', '-999999999999d'].map(
-      (value) => ({
-        what: `start=${value}`,
-        query: { start: value },
-        says: ['start', 'earliest', 'latest'],
-      }),
-    ),
+    ...[
+      'never',
+      '',
+      '10m',
+      '-10x',
+      '2020-13-45',
+      '2026-02-30',
+      '-P',
+      '-PT',
+      'PT10M',
+      '-999999999999d',
+    ].map((value) => ({
+      what: `start=${value}`,
+      query: { start: value },
+      says: ['start', 'earliest', 'latest'],
+    })),
     ...['xml', '', 'KONG'].map((value) => ({
       what: `format=${value}`,
       query: { format: value },

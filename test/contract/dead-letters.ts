@@ -20,6 +20,7 @@ const RECORDS: readonly TestRecord[] = [
     headers: [
       ['trace', 'a'],
       ['trace', 'b'],
+      ['nothing', null],
     ],
   },
   { value: '{"n":2}' },
@@ -69,6 +70,7 @@ export function describeDeadLetters(target: () => Target): void {
       expect(headersOf(noJson)).toEqual([
         ['trace', 'a'],
         ['trace', 'b'],
+        ['nothing', null],
         ['__connect.errors.topic', topic as string],
         ['__connect.errors.partition', '0'],
         ['__connect.errors.offset', '1'],
@@ -137,9 +139,9 @@ export function describeDeadLetters(target: () => Target): void {
   })
 }
 
-function headersOf({ headers = [] }: KafkaRecord): Array<[string, string]> {
+function headersOf({ headers = [] }: KafkaRecord): Array<[string, string | null]> {
   return headers.map((header) => {
     const [name, value] = headerEntry(header)
-    return [name, decoder.decode(value)]
+    return [name, value && decoder.decode(value)]
   })
 }

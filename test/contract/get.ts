@@ -16,6 +16,23 @@ import { sleep, until, within } from '../support/wait.ts'
 
 const MINUTE = 60_000
 
+/** Names that objects inherit, that end a string of C, and values that are none or empty. */
+export const ODD_HEADERS: NonNullable<TestRecord['headers']> = [
+  ['__proto__', 'p'],
+  ['constructor', 'c'],
+  ['toString', 't'],
+  ['none', null],
+  ['empty', ''],
+  ['both', 'b'],
+  ['both', null],
+  ['bytes', null],
+  ['bytes', new Uint8Array([255])],
+  ['a\0b', 'c\0d'],
+  ['\0', null],
+]
+export const SHOWN_ODD_HEADERS =
+  '{"__proto__":"p","constructor":"c","toString":"t","none":null,"empty":"","both":["b",null],"bytes":[null,"/w=="],"a\\u0000b":"c\\u0000d","\\u0000":null}'
+
 /** Records spread over the partitions in turn, told apart by their values. */
 export function spread(count: number, partitions = 4): TestRecord[] {
   return range(0, count).map((n) => ({ partition: n % partitions, value: `v${n}` }))
@@ -213,27 +230,25 @@ export function describeGet(target: () => Target): void {
       expect(JSON.stringify(records[6]?.headers)).toBe('{"once":"1","twice":["a","b"],"empty":""}')
     })
 
-    test('a header named __proto__ is a header like any other, and stops nobody', async () => {
+    test('headers of any name, and without a value, are told apart, from a position and as the group', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, [
         { value: 'before' },
         {
           value: 'odd',
-          headers: [
-            ['__proto__', 'p'],
-            ['constructor', 'c'],
-            ['toString', 't'],
-          ],
+          headers: ODD_HEADERS,
         },
         { value: 'after' },
       ])
-      await using route = await Route.mount(target(), { topics: [topic] })
-      const records = await route.records({ start: 'earliest' })
-      expect(records.map(({ value }) => value)).toEqual(['before', 'odd', 'after'])
-      expect(JSON.stringify(records[1]?.headers)).toBe(
-        '{"__proto__":"p","constructor":"c","toString":"t"}',
-      )
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        autoOffsetReset: 'earliest',
+      })
+      for (const records of [await route.records({ start: 'earliest' }), await route.drain(3)]) {
+        expect(records.map(({ value }) => value)).toEqual(['before', 'odd', 'after'])
+        expect(JSON.stringify(records[1]?.headers)).toBe(SHOWN_ODD_HEADERS)
+      }
     })
 
     test('a header that is not UTF-8 arrives as base64, and the record says so', async () => {

@@ -6,7 +6,7 @@ import { RawClient } from '../support/raw.ts'
 import { offsetsByPartition, places, Route, range, type Target } from '../support/route.ts'
 import { SseClient, type StreamedRecord } from '../support/sse.ts'
 import { sleep, until, within } from '../support/wait.ts'
-import { spread } from './get.ts'
+import { ODD_HEADERS, SHOWN_ODD_HEADERS, spread } from './get.ts'
 
 const MINUTE = 60_000
 const STREAM = { mode: 'server-sent-events' } as const
@@ -167,7 +167,7 @@ export function describeStreams(target: () => Target): void {
       await using live = await route.stream()
       await kafka.produce(topic, [
         { value: 'before' },
-        { value: 'odd', headers: [['__proto__', 'p']] },
+        { value: 'odd', headers: ODD_HEADERS },
         { value: 'after' },
       ])
       await live.until(3)
@@ -175,6 +175,7 @@ export function describeStreams(target: () => Target): void {
       await replay.until(3)
       for (const stream of [live, replay]) {
         expect(stream.records().map(({ value }) => value)).toEqual(['before', 'odd', 'after'])
+        expect(JSON.stringify(stream.records()[1]?.headers)).toBe(SHOWN_ODD_HEADERS)
       }
     })
 
@@ -343,6 +344,34 @@ export function describeStreams(target: () => Target): void {
           expect(resumed.events).toHaveLength(32 - cut)
         }
       }
+    })
+
+    test('ids of KafkaSSE resume: below 0 is an end of the partition, and a timestamp is a time', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const timestamp = Date.now() - MINUTE
+      await kafka.produce(
+        topic,
+        [0, 1, 2, 3].flatMap((partition) =>
+          [0, 1, 2].map((n) => ({ partition, value: `${n}`, timestamp: timestamp + n * 1_000 })),
+        ),
+      )
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
+      const id = JSON.stringify([
+        { topic, partition: 0, offset: 2 },
+        { topic, partition: 1, offset: -1 },
+        { topic, partition: 2, timestamp: timestamp + 1_000, offset: -1 },
+        { topic, partition: 3, offset: -2 },
+      ])
+      await using stream = await route.stream({}, { 'last-event-id': id })
+      expect(stream.response.headers.get('kafka-cursor')).toBe(cursorOf(topic, [2, 3, 1, 0]))
+      const timeOnly = JSON.stringify(
+        [0, 1, 2, 3].map((partition) => ({ topic, partition, timestamp: timestamp + 1_001 })),
+      )
+      await using byTime = await route.stream({}, { 'last-event-id': timeOnly })
+      expect(byTime.response.headers.get('kafka-cursor')).toBe(cursorOf(topic, [2, 2, 2, 2]))
+      await stream.until(1 + 0 + 2 + 3)
+      await byTime.until(4)
     })
 
     test('the Last-Event-ID header wins over last_event_id and start: a reconnect repeats its URL', async () => {

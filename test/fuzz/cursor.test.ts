@@ -143,6 +143,29 @@ describe('a cursor', () => {
     )
   })
 
+  test('as KafkaSSE writes it names ends and times of partitions', () => {
+    const read = (entry: object) =>
+      parseCursor(JSON.stringify([{ topic: 't', partition: 0, ...entry }]), 'cursor')[0]
+    const query = (query: unknown) => ({ topic: 't', partition: 0, query })
+    expect(read({ offset: 5, timestamp: 7 })).toEqual({ topic: 't', partition: 0, offset: 5 })
+    expect(read({ offset: 5, timestamp: null })).toEqual({ topic: 't', partition: 0, offset: 5 })
+    expect(read({ offset: -1 })).toEqual(query('latest') as never)
+    expect(read({ offset: -1, timestamp: null })).toEqual(query('latest') as never)
+    expect(read({ offset: -2 })).toEqual(query('earliest') as never)
+    for (const offset of [-1, null, undefined]) {
+      expect(read({ offset, timestamp: 7 })).toEqual(query(7) as never)
+    }
+    for (const entry of [
+      ...[-3, -1001, 1.5, '-1', 'toString', true, {}].map((offset) => ({ offset })),
+      ...[-1, 1.5, '7', {}].map((timestamp) => ({ timestamp })),
+      { offset: -1, timestamp: -1 },
+      { offset: 'x', timestamp: 7 },
+      {},
+    ]) {
+      expect(() => read(entry)).toThrow('Cannot parse cursor: ')
+    }
+  })
+
   test('of more than its limit is refused without being read', () => {
     const long = `${'a:0=1;'.repeat(MAX_CURSOR_LENGTH / 6 + 1)}`
     expect(() => parseCursor(long, 'cursor')).toThrow(KafkaConsumeError)

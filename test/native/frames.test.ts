@@ -55,6 +55,9 @@ const headers: KafkaRecord['headers'] = [
   ...[1, 2].map((n) => ({ again: binary.subarray(48, 48 + n) })),
   ...[1, 128].map((n) => ({ mixed: binary.subarray(n, n + 1) })),
   { constructor: binary.subarray(255) },
+  ...[null, binary.subarray(65, 66), null].map((value) => ({ ['a\0b']: value })),
+  ...[null, binary.subarray(255)].map((value) => ({ ['null among bytes']: value })),
+  ...['nothing', '\0', ''].map((name) => ({ [name]: null })),
   ...Array.from({ length: 2_000 }, (_, n) => ({ [`name ${n % 1_500}`]: Buffer.from(`${n}`) })),
 ]
 

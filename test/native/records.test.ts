@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import type { Message } from '@confluentinc/kafka-javascript'
+import { headerEntry } from '../../src/stream/source.ts'
 import { connectProducer, disconnectAll, type NewRecord, produce, read } from './clients.ts'
 import { type Cluster, clusters } from './clusters.ts'
 
@@ -79,6 +80,23 @@ for (const { name, start } of clusters) {
         ['trace', 'two'],
       ])
     }, 20_000)
+
+    test('keep a header without a value apart from an empty one, and bytes that are 0', async () => {
+      const given = [
+        { none: null },
+        { empty: Buffer.alloc(0) },
+        { ['a\0b']: Buffer.from('c\0d') },
+        { ['\0']: null },
+        { ['__proto__']: Buffer.from('e') },
+      ]
+      const { headers = [] } = await roundTripOne({
+        value: Buffer.from('x'),
+        headers: given as never,
+      })
+      expect(
+        (headers as unknown as typeof given).map((header) => headerEntry(header as never)),
+      ).toEqual(given.map((header) => headerEntry(header as never)))
+    })
 
     test('come without headers when they have none', async () => {
       const { headers } = await roundTripOne({ value: Buffer.from('x') })

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { sources as packageSources } from '../../native/build.ts'
 import { cachedAddon, dropAddon, storeAddon, withLock } from '../../native/cache.ts'
-import { allowDelegationTokens } from '../../native/delegation-tokens.ts'
+import { changeLibrdkafka } from '../../native/changes.ts'
 
 const setup = join(import.meta.dirname, '..', '..', 'native', 'setup.ts')
 
@@ -90,18 +90,24 @@ test('Two set-ups at once work one after the other', async () => {
   expect(events).toEqual(['first begins', 'first ends', 'second begins', 'second ends'])
 }, 10_000)
 
-test('librdkafka learns of delegation tokens, or it is told which source is another', () => {
-  const sources = join(folder, 'src')
-  const original = join(packageSources().package, 'deps', 'librdkafka', 'src')
-  const read = (name: string) => readFileSync(join(sources, name), 'utf8')
-  mkdirSync(sources)
-  for (const name of ['rdkafka_conf.h', 'rdkafka_conf.c', 'rdkafka_sasl_scram.c']) {
-    cpSync(join(original, name), join(sources, name))
+test('librdkafka is changed where it must be, or the error names the source that is another', () => {
+  const original = join(packageSources().package, 'deps', 'librdkafka')
+  const read = (name: string) => readFileSync(join(folder, name), 'utf8')
+  for (const name of [
+    'src/rdkafka_conf.h',
+    'src/rdkafka_conf.c',
+    'src/rdkafka_sasl_scram.c',
+    'src/rdkafka_header.c',
+    'src-cpp/rdkafkacpp_int.h',
+  ]) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    cpSync(join(original, name), join(folder, name))
   }
-  allowDelegationTokens(folder)
-  expect(read('rdkafka_conf.c')).toContain('"sasl.scram.tokenauth"')
-  expect(read('rdkafka_sasl_scram.c')).toContain(',tokenauth=true')
-  expect(() => allowDelegationTokens(folder)).toThrow(
-    "Cannot compile the Kafka client: librdkafka's rdkafka_conf.h is not as",
+  changeLibrdkafka(folder)
+  expect(read('src/rdkafka_conf.c')).toContain('"sasl.scram.tokenauth"')
+  expect(read('src/rdkafka_sasl_scram.c')).toContain(',tokenauth=true')
+  expect(read('src-cpp/rdkafkacpp_int.h')).toContain('rd_kafka_header_name_size(name)')
+  expect(() => changeLibrdkafka(folder)).toThrow(
+    "Cannot compile the Kafka client: librdkafka's src/rdkafka_conf.h is not as",
   )
 })

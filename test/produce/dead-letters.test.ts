@@ -100,11 +100,11 @@ describe('a dead letter that its topic does not take', () => {
   }, 60_000)
 })
 
-function headersOf({ headers = [] }: Pick<KafkaRecord, 'headers'>): Record<string, string> {
+function headersOf({ headers = [] }: Pick<KafkaRecord, 'headers'>): Record<string, string | null> {
   return Object.fromEntries(
     headers.map((header) => {
       const [name, value] = headerEntry(header)
-      return [name, decoder.decode(value)]
+      return [name, value && decoder.decode(value)]
     }),
   )
 }

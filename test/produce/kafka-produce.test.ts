@@ -87,13 +87,14 @@ function describeProducing(
           {"partition":2,"timestamp":1787305085262,"key":"k","value":{"n":1.10,"id":12345678901234567890},"headers":{"a":"1","b":["x","ż"]}},
           {"partition":2,"value":"text"},
           {"partition":2,"key":"k","value":null},
-          {"partition":2,"key":"AP8=","value":"/w==","headers":{"h":"gA=="},"encoding":{"key":"base64","value":"base64","headers":{"h":"base64"}}}
+          {"partition":2,"key":"AP8=","value":"/w==","headers":{"h":"gA=="},"encoding":{"key":"base64","value":"base64","headers":{"h":"base64"}}},
+          {"partition":2,"value":"odd","headers":{"__proto__":"p","constructor":"c","toString":["gA==",null],"none":null,"empty":"","a\\u0000b":"\\u0000"},"encoding":{"headers":{"toString":"base64"}}}
         ]}`,
         JSON_TYPE,
       )
       expect([response.status, await response.json()]).toEqual([
         200,
-        { records: [0, 1, 2, 3].map((offset) => ({ topic, partition: 2, offset })) },
+        { records: [0, 1, 2, 3, 4].map((offset) => ({ topic, partition: 2, offset })) },
       ])
       const read = await route.read()
       expect(read).toMatchObject([
@@ -107,12 +108,16 @@ function describeProducing(
         { offset: 1, key: null, value: 'text', headers: {} },
         { offset: 2, key: 'k', value: null },
         { offset: 3, key: 'AP8=', value: '/w==', headers: { h: 'gA==' } },
+        { offset: 4, value: 'odd' },
       ])
+      expect(JSON.stringify(read[4]?.['headers'])).toBe(
+        '{"__proto__":"p","constructor":"c","toString":["gA==",null],"none":null,"empty":"","a\\u0000b":"\\u0000"}',
+      )
       // What was read can be written as it is.
       const again = await route.records(...read)
       expect(again.status).toBe(200)
       const both = await route.read()
-      expect(both.slice(4).map(({ offset, ...rest }) => rest)).toEqual(
+      expect(both.slice(5).map(({ offset, ...rest }) => rest)).toEqual(
         read.map(({ offset, ...rest }) => rest),
       )
     })

@@ -57,6 +57,8 @@ function describeProducer(name: string, start: () => Promise<Setup>) {
             { ['__proto__']: encoder.encode('odder') },
             { a: new Uint8Array([255]) },
             { empty: new Uint8Array() },
+            { none: null },
+            { ['a\0b']: encoder.encode('c\0d') },
           ],
         },
         { topic, partition: 2, key: null, value: null },
@@ -74,13 +76,15 @@ function describeProducer(name: string, start: () => Promise<Setup>) {
       expect([...(first.key as Uint8Array)]).toEqual([0, 255, 128])
       expect(decoder.decode(first.value as Uint8Array)).toBe('{"ä":1}')
       expect(
-        first.headers?.map((header) => headerEntry(header)).map(([n, v]) => [n, [...v]]),
+        first.headers?.map((header) => headerEntry(header)).map(([n, v]) => [n, v && [...v]]),
       ).toEqual([
         ['a', [49]],
         ['__proto__', [...encoder.encode('odd')]],
         ['__proto__', [...encoder.encode('odder')]],
         ['a', [255]],
         ['empty', []],
+        ['none', null],
+        ['a\0b', [99, 0, 100]],
       ])
       expect(tombstone.value).toBeNull()
       expect(tombstone.key).toBeNull()

@@ -18,7 +18,7 @@ export interface TestRecord {
   readonly key?: string | Uint8Array | null
   readonly value: string | Uint8Array | null
   /** In this order; names may repeat. */
-  readonly headers?: ReadonlyArray<readonly [name: string, value: string | Uint8Array]>
+  readonly headers?: ReadonlyArray<readonly [name: string, value: string | Uint8Array | null]>
   /** Milliseconds since 1970. Default: now. */
   readonly timestamp?: number
 }
@@ -228,7 +228,10 @@ export class TestKafka {
         record.key === undefined || record.key === null ? null : bytes(record.key),
         record.timestamp ?? Date.now(),
         opaque,
-        (record.headers ?? []).map(([name, value]) => ({ [name]: bytes(value) })),
+        // The client's type leaves out null.
+        (record.headers ?? []).map(([name, value]) => ({
+          [name]: (value === null ? null : bytes(value)) as Buffer,
+        })),
       )
       return promise
     })

@@ -142,7 +142,7 @@ export interface StreamedRecord {
   readonly timestamp: number
   readonly key: string | null
   readonly value: unknown
-  readonly headers: Record<string, string | readonly string[]>
+  readonly headers: Record<string, string | null | ReadonlyArray<string | null>>
   readonly encoding?: Record<string, unknown>
   readonly error?: { readonly code: string; readonly message: string }
 }

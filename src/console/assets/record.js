@@ -6,7 +6,7 @@ import { clock, count, isoTime, shellWord } from './format.js'
 /**
  * @typedef {{
  *   topic: string, partition: number, offset: number, timestamp: number, key: string | null,
- *   value: unknown, headers: Record<string, string | string[]>,
+ *   value: unknown, headers: Record<string, string | null | Array<string | null>>,
  *   encoding?: Record<string, unknown>, error?: { code: string, message: string },
  * }} KafkaRecord
  */
@@ -105,16 +105,11 @@ function detailOf(record, curl) {
   const detail = element('div', { class: 'detail' }, facts)
   if (names.length > 0) {
     const rows = names.flatMap((name) =>
-      [headers[name] ?? '']
-        .flat()
-        .map((text) =>
-          element(
-            'tr',
-            {},
-            element('th', { scope: 'row' }, name),
-            element('td', {}, element('code', {}, text)),
-          ),
-        ),
+      [headers[name] ?? null].flat().map((text) => {
+        const shown =
+          text === null ? element('span', { class: 'none' }, 'none') : element('code', {}, text)
+        return element('tr', {}, element('th', { scope: 'row' }, name), element('td', {}, shown))
+      }),
     )
     detail.append(
       element('h3', {}, 'Headers'),

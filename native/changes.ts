@@ -1,0 +1,35 @@
+/** What is changed in a copy of librdkafka's sources before it is compiled. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DELEGATION_TOKENS } from './delegation-tokens.ts'
+import { HEADER_NAMES } from './header-names.ts'
+
+/** Text of one of librdkafka's sources, which stands there once, and what takes its place. */
+export interface Change {
+  /** Its path in librdkafka's folder. */
+  readonly file: string
+  readonly from: string
+  readonly to: string
+}
+
+const CHANGES: readonly Change[] = [...DELEGATION_TOKENS, ...HEADER_NAMES]
+
+/** All changes as text, for the key of what is compiled with them. */
+export const librdkafkaChanges = JSON.stringify(CHANGES)
+
+/**
+ * @param librdkafka The folder of a copy of its sources.
+ * @throws Error where they are not the ones that the changes were made for.
+ */
+export function changeLibrdkafka(librdkafka: string): void {
+  for (const { file, from, to } of CHANGES) {
+    const path = join(librdkafka, file)
+    const parts = readFileSync(path, 'utf8').split(from)
+    if (parts.length !== 2) {
+      throw new Error(
+        `Cannot compile the Kafka client: librdkafka's ${file} is not as native/changes.ts expects it`,
+      )
+    }
+    writeFileSync(path, parts.join(to))
+  }
+}
