@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { toHex } from '../bytes.ts'
+import { toBase64 } from '../bytes.ts'
 import type { EntityKinds, Kind, Plugin } from './entities.ts'
 import { type FieldErrors, SchemaViolation } from './errors.ts'
 import { fieldErrors } from './field-errors.ts'
@@ -174,7 +174,8 @@ const consumers = v.pipe(
 
 /** What names a credential that its owner has not named. */
 function generated(): string {
-  return toHex(crypto.getRandomValues(new Uint8Array(24)))
+  const bytes = crypto.getRandomValues(new Uint8Array(24))
+  return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_')
 }
 
 const credential = { ...entity, consumer: f.reference }

@@ -8,6 +8,7 @@ import type { Gap } from '../stream/source.ts'
 import type { Part, Subscription, SubscriptionListener } from '../stream/subscription.ts'
 import { type TurnTask, turns } from '../stream/turns.ts'
 import { clientOf, filtering, isBound, timeLeft } from './client.ts'
+import { LONGEST, NONE, setIdleTimeout } from './idle-timeout.ts'
 import type { StreamPlan } from './parameters.ts'
 import type { ClientPlace, OpenStream, Route, StreamForm } from './route.ts'
 import { shapeOf } from './shown.ts'
@@ -123,6 +124,8 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   #failure: KafkaConsumeError | undefined
   /** Whether the client is still to be told of the failure. */
   #owesError = false
+  /** Seconds that the connection may be idle once the stream has ended. */
+  #lastTimeout = LONGEST
 
   constructor(
     c: Context,
@@ -155,7 +158,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     route.opened(this)
     // Bun closes a connection that is quiet for its `idleTimeout`; here quiet is normal, and a
     // client that reads nothing has our own deadline.
-    this.#setTimeout(0)
+    setIdleTimeout(c, NONE)
   }
 
   /** Where the stream goes on. */
@@ -320,7 +323,8 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     this.#route.figures.silent++
     this.#stop()
     // Bun closes the connection when its timeout has passed, whatever is still queued for it.
-    this.#setTimeout(1)
+    this.#lastTimeout = 1
+    setIdleTimeout(this.#c, this.#lastTimeout)
     this.#writer?.abort()
     this.#giveUpWrite()
   }
@@ -380,16 +384,8 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
       this.#route.leave(this.#place)
       this.#route.ended(this)
       this.#trace?.end(this.#failure)
+      setIdleTimeout(this.#c, this.#lastTimeout)
       this.#resolveFinished?.()
-    }
-  }
-
-  /** Sets Bun's timeout of this request in seconds, where Bun serves it (`app.fetch(request, server)`). */
-  #setTimeout(seconds: number): void {
-    const server: unknown = this.#c.env?.server ?? this.#c.env
-    if (typeof server === 'object' && server !== null && 'timeout' in server) {
-      const { timeout } = server
-      if (typeof timeout === 'function') timeout.call(server, this.#c.req.raw, seconds)
     }
   }
 }

@@ -104,14 +104,26 @@ test.concurrent('no connection is left without an idle timeout, however its requ
     await streamed
     return c.text('read')
   })
-  for (const path of ['/messages?start=latest&timeout=100', '/reader']) {
+  const streamed = kafkaConsume({
+    ...{ bootstrapServers: kafka.bootstrapServers, topics: [topic] },
+    mode: 'server-sent-events',
+  })
+  app.get('/stream', streamed)
+  const ask = async (path: string, end: () => Promise<void> = async () => {}) => {
     const timeouts: number[] = []
     const server = { timeout: (_: Request, seconds: number) => timeouts.push(seconds) }
     const response = await app.request(path, {}, server)
     expect([path, response.status]).toEqual([path, 200])
+    await end()
     await response.text()
-    expect([path, timeouts.at(-1)]).toEqual([path, 255])
+    return timeouts
   }
+  for (const path of ['/messages?start=latest&timeout=100', '/reader']) {
+    expect((await ask(path)).at(-1)).toBe(255)
+  }
+  const ofStream = await ask('/stream', () => streamed.close())
+  expect(ofStream).toContain(0)
+  expect(ofStream.at(-1)).toBe(255)
   await lent.close()
   await kafka.close()
 })
