@@ -9,6 +9,7 @@ import type {
   PartitionOffset,
 } from '../src/stream/source.ts'
 import type { Consumer } from './client.ts'
+import { gapIn } from './gaps.ts'
 
 /** What `native/` adds to the client's addon. */
 interface Addon {
@@ -39,7 +40,8 @@ interface NativeReader {
  * @param places The first record's timestamp, offsets, the vector after the last record, starts,
  * ends of JSON, partitions.
  * @param ends Pairs: index of a partition, offset.
- * @param gaps Fours: records before it, index of its partition, from, to.
+ * @param jumps Fives: records before it, index of its partition, the offset that was due, the one
+ * that came, the first that the partition keeps.
  */
 type Done = (
   error: Error | null,
@@ -47,7 +49,7 @@ type Done = (
   places: ArrayBuffer,
   count: number,
   ends: ArrayBuffer,
-  gaps: ArrayBuffer,
+  jumps: ArrayBuffer,
 ) => void
 
 /** What one such read brought. */
@@ -56,6 +58,13 @@ interface FramedRead {
   readonly batches: readonly Batch[]
   /** Why the read ended, after the batches. */
   readonly error: Error | undefined
+}
+
+/** A gap, with how many records were read before it and the index of its partition. */
+interface PlacedGap {
+  readonly at: number
+  readonly index: number
+  readonly gap: Gap
 }
 
 /** Makes the frames of one subscription. */
@@ -87,10 +96,11 @@ export class FrameReader {
     limits: { readonly records: number; readonly bytes: number; readonly wait: number },
   ): Promise<FramedRead> {
     return new Promise((resolve, reject) => {
-      const done: Done = (error, bytes, places, count, ends, gaps) => {
+      const done: Done = (error, bytes, places, count, ends, jumps) => {
         if (!bytes) return reject(error)
         const frames = count > 0 ? this.#frames(from, bytes, places, count) : undefined
-        const batches = this.#batches(frames, new Float64Array(ends), new Float64Array(gaps))
+        const gaps = this.#gaps(new Float64Array(jumps))
+        const batches = this.#batches(frames, new Float64Array(ends), gaps)
         const isEmpty = count === 0 && ends.byteLength === 0
         resolve({ batches: error && isEmpty ? [] : batches, error: error ?? undefined })
       }
@@ -121,35 +131,47 @@ export class FrameReader {
     }
   }
 
-  #batches(frames: Frames | undefined, pairs: Float64Array, gaps: Float64Array): Batch[] {
+  #batches(frames: Frames | undefined, pairs: Float64Array, gaps: readonly PlacedGap[]): Batch[] {
     const ends: PartitionOffset[] = []
     for (let i = 0; i < pairs.length; i += 2) {
       ends.push({ ...this.#place(pairs[i] as number), offset: pairs[i + 1] as number })
     }
-    if (!frames || gaps.length === 0) return [{ records: [], frames, gaps: [], ends }]
-    return this.#split(frames, gaps, ends)
+    if (frames && gaps.length > 0) return this.#split(frames, gaps, ends)
+    return [{ records: [], frames, gaps: gaps.map(({ gap }) => gap), ends }]
+  }
+
+  #gaps(jumps: Float64Array): PlacedGap[] {
+    const gaps: PlacedGap[] = []
+    for (let i = 0; i < jumps.length; i += 5) {
+      const index = jumps[i + 1] as number
+      const gap = gapIn({
+        ...this.#place(index),
+        from: jumps[i + 2] as number,
+        to: jumps[i + 3] as number,
+        low: jumps[i + 4] as number,
+      })
+      if (gap) gaps.push({ at: jumps[i] as number, index, gap })
+    }
+    return gaps
   }
 
   /** A gap goes before the records of its batch, so those before it go by themselves. */
-  #split(frames: Frames, gaps: Float64Array, ends: readonly PartitionOffset[]): Batch[] {
+  #split(frames: Frames, gaps: readonly PlacedGap[], ends: readonly PartitionOffset[]): Batch[] {
     const batches: Batch[] = []
     const vector = frames.from.slice()
     let begin = 0
-    let gap: Gap[] = []
+    let announced: Gap[] = []
     const cut = (end: number) => {
-      if (end > begin || gap.length > 0) {
+      if (end > begin || announced.length > 0) {
         const part = slice(frames, begin, end, vector)
-        batches.push({ records: [], frames: part, gaps: gap, ends: [] })
+        batches.push({ records: [], frames: part, gaps: announced, ends: [] })
       }
       begin = end
     }
-    for (let i = 0; i < gaps.length; i += 4) {
-      cut(gaps[i] as number)
-      const index = gaps[i + 1] as number
-      const from = gaps[i + 2] as number
-      const to = gaps[i + 3] as number
-      gap = [{ ...this.#place(index), from, to, reason: to < from ? 'out-of-range' : 'retention' }]
-      vector[index] = to
+    for (const { at, index, gap } of gaps) {
+      cut(at)
+      announced = [gap]
+      vector[index] = gap.to
     }
     cut(frames.offsets.length)
     // An end lies behind all records.

@@ -14,6 +14,8 @@ export class Ledger {
   #next: number
   /** The last offset that was returned to be committed. */
   #told: number
+  /** Offsets that hold no record, behind all that have been read. */
+  #hole = { from: -1, to: -1 }
 
   /** @param begin The offset at which reading began. */
   constructor(begin: number) {
@@ -29,6 +31,12 @@ export class Ledger {
     this.#next = offset + 1
   }
 
+  /** There is no record from one offset up to another: all that was read lies below them. */
+  skip(from: number, to: number): void {
+    const begin = from === this.#hole.to ? this.#hole.from : from
+    this.#hole = { from: begin, to }
+  }
+
   /** A record was delivered. */
   settle(offset: number): void {
     this.#undelivered.delete(offset)
@@ -41,12 +49,22 @@ export class Ledger {
     return lowest ?? this.#next
   }
 
+  /**
+   * Where reading goes on once this is delivered: over offsets that hold no record, too, since a lag
+   * would be counted there, and a gap once Kafka deletes them.
+   */
+  get next(): number | undefined {
+    const hasRead = this.#next === this.#hole.from
+    if (this.#undelivered.size === 0 && hasRead) return this.#hole.to
+    return this.delivered
+  }
+
   /** What may be committed, unless it was returned before. */
   committable(): Claim | undefined {
     // A map keeps the order of insertion, and offsets are first taken in ascending order: the first
     // one is the lowest.
     const [lowest] = this.#undelivered
-    const [offset, records] = lowest ?? [this.#next, this.#taken]
+    const [offset, records] = lowest ?? [this.next ?? this.#begin, this.#taken]
     if (offset <= this.#told) return undefined
     this.#told = offset
     return { offset, records }

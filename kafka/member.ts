@@ -13,6 +13,7 @@ import type { Changes } from './changes.ts'
 import { type Consumer, call, type Message } from './client.ts'
 import { Commits } from './commits.ts'
 import { isPassing, isUnknownTopic } from './errors.ts'
+import { gapIn } from './gaps.ts'
 import { nameOf, OwnedPartition, type Partition } from './owned-partition.ts'
 import type { Watched } from './progress.ts'
 import type { ReadyRecords } from './ready-records.ts'
@@ -349,7 +350,7 @@ export class Member implements Watched {
     return [...this.#owned.values()].map((owned) => {
       const { topic, partition, position, ledger } = owned
       const end = Math.max(this.#highWatermark(owned), owned.end, -1)
-      const next = ledger.delivered ?? ready.get(nameOf(owned)) ?? position
+      const next = ledger.next ?? ready.get(nameOf(owned)) ?? position
       return { topic, partition, end, next }
     })
   }
@@ -389,7 +390,9 @@ export class Member implements Watched {
     owned.stable = Math.max(owned.stable, offset)
     if (offset <= owned.position) return
     this.#jump(owned, offset)
+    owned.ledger.skip(owned.position, offset)
     owned.position = offset
+    this.settle()
   }
 
   /**
@@ -398,9 +401,9 @@ export class Member implements Watched {
    * @returns the partition to go on with: another one where its topic was created anew.
    */
   #jump(owned: OwnedPartition, offset: number): OwnedPartition {
-    const { topic, partition } = owned
+    const { topic, partition, position: from } = owned
     const low = this.#consumer?.getWatermarkOffsets(topic, partition).lowOffset ?? -1
-    const gap = owned.gapBefore(offset, low)
+    const gap = gapIn({ topic, partition, from, to: offset, low })
     if (!gap) return owned
     if (gap.reason === 'retention') {
       this.#miss(gap)

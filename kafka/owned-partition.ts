@@ -1,4 +1,3 @@
-import type { Gap } from '../src/stream/source.ts'
 import { Ledger } from './ledger.ts'
 
 export interface Partition {
@@ -59,20 +58,5 @@ export class OwnedPartition {
   /** Whether it is the same partition. */
   is({ topic, partition }: Partition): boolean {
     return partition === this.partition && topic === this.topic
-  }
-
-  /**
-   * What is lost where the client goes on with another offset than the one that was due, if
-   * anything is. Offsets may jump without a loss: compaction removes records, and transactions
-   * leave marks that are no records. It is a loss where the partition now begins behind the offset
-   * that was due, or goes back, as when its topic was created anew.
-   *
-   * @param low The first offset that the partition keeps; -1 if unknown.
-   */
-  gapBefore(offset: number, low: number): Gap | undefined {
-    const { topic, partition, position: from } = this
-    if (offset < from) return { topic, partition, from, to: offset, reason: 'out-of-range' }
-    if (low <= from) return undefined
-    return { topic, partition, from, to: Math.min(low, offset), reason: 'retention' }
   }
 }

@@ -16,6 +16,7 @@ import {
   notLoaded,
 } from './errors.ts'
 import { canFrame, FrameReader } from './frames.ts'
+import { gapIn } from './gaps.ts'
 
 const MIB = 1024 * 1024
 const ACTION = 'Cannot read from Kafka'
@@ -123,7 +124,9 @@ export class AssignedReader implements Reader {
 
   async read(limit: number, wait: number, framing?: Framing): Promise<Batch> {
     if (framing && canFrame()) return this.#readFrames(limit, wait, framing)
-    const read = this.#held.length > 0 ? this.#held : await this.#consume(limit, wait)
+    // A gap at the end of the last batch is announced at once.
+    const hasRead = this.#held.length > 0 || this.#pending.length > 0
+    const read = hasRead ? this.#held : await this.#consume(limit, wait)
     // A gap goes before the records of its batch, so those before the gap go by themselves.
     const count = this.#inspect(read)
     this.#held = read.slice(count)
@@ -131,6 +134,9 @@ export class AssignedReader implements Reader {
     this.#pending = []
     // An end lies behind what is held.
     if (this.#held.length > 0) return { ...batch, ends: [] }
+    this.#pending = this.#passEnds(batch.ends)
+    // A gap before an end lies behind the records of this batch, so both wait for the next.
+    if (this.#pending.length > 0) return { ...batch, ends: [] }
     this.#ends = []
     return batch
   }
@@ -241,17 +247,25 @@ export class AssignedReader implements Reader {
     return count
   }
 
+  /** Where reading goes on at another offset than the one that was due: what is lost by that. */
+  #jump({ topic, partition, offset: to }: PartitionOffset, from: number): Gap | undefined {
+    const { lowOffset: low } = this.#consumer.getWatermarkOffsets(topic, partition)
+    return gapIn({ topic, partition, from, to, low })
+  }
+
   /**
-   * Offsets may jump without a loss: compaction removes records, and transactions leave marks that
-   * are no records. It is a loss where the partition now begins behind the offset that was due.
+   * An end may lie behind offsets that hold no record for us, as a transaction's control records:
+   * they are not due any more.
+   *
+   * @returns The gaps before the ends, if there are any.
    */
-  #jump({ topic, partition, offset }: KafkaRecord, expected: number): Gap | undefined {
-    if (offset < expected) {
-      return { topic, partition, from: expected, to: offset, reason: 'out-of-range' }
-    }
-    const { lowOffset } = this.#consumer.getWatermarkOffsets(topic, partition)
-    if (lowOffset <= expected) return undefined
-    const to = Math.min(lowOffset, offset)
-    return { topic, partition, from: expected, to, reason: 'retention' }
+  #passEnds(ends: readonly PartitionOffset[]): Gap[] {
+    return ends.flatMap((end) => {
+      const ofTopic = this.#expected.get(end.topic)
+      const expected = ofTopic?.get(end.partition) ?? end.offset
+      if (end.offset <= expected) return []
+      ofTopic?.set(end.partition, end.offset)
+      return this.#jump(end, expected) ?? []
+    })
   }
 }

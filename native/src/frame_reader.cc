@@ -49,12 +49,14 @@ struct End {
   int64_t offset;
 };
 
-// Offsets that Kafka no longer has, before the record at `at`.
-struct Gap {
+// A partition goes on at another offset than the one that was due, before the record at `at`. Whether
+// records are lost by that, JavaScript decides (kafka/gaps.ts).
+struct Jump {
   size_t at;
   size_t index;
   double from;
   double to;
+  double low;  // the first offset that the partition keeps
 };
 
 // Held while the consumer is used, as the client's own reads do: it is not closed before.
@@ -78,7 +80,10 @@ using Message = std::unique_ptr<rd_kafka_message_t, MessageDeleter>;
 class Read {
  public:
   Read(std::shared_ptr<const Plan> plan, std::vector<double> from, Limits limits)
-      : plan_(std::move(plan)), limits_(limits), cursor_(plan_->labels, std::move(from)) {}
+      : plan_(std::move(plan)),
+        limits_(limits),
+        due_(from),
+        cursor_(plan_->labels, std::move(from)) {}
 
   Output bytes;
   double timestamp = -1;  // of the first record
@@ -87,7 +92,7 @@ class Read {
   std::vector<uint32_t> json_ends;
   std::vector<uint32_t> partitions;
   std::vector<End> ends;
-  std::vector<Gap> gaps;
+  std::vector<Jump> jumps;
   RdKafka::ErrorCode error = RdKafka::ERR_NO_ERROR;
 
   const std::vector<double>& to() const { return cursor_.vector(); }
@@ -141,7 +146,7 @@ class Read {
       if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         AddFrame(*message);
       } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        if (Find(*message)) ends.push_back({index_, message->offset});
+        if (Find(*message)) AddEnd(message->offset);
       } else if (error == RdKafka::ERR_NO_ERROR) {
         error = static_cast<RdKafka::ErrorCode>(message->err);
       }
@@ -165,9 +170,9 @@ class Read {
 
   void AddFrame(rd_kafka_message_t& message) {
     if (!Find(message)) return;
-    const double due = cursor_.vector()[index_];
     const auto offset = static_cast<double>(message.offset);
-    if (offset != due) Jump(due, offset);
+    if (offset != due_[index_]) AddJump(offset);
+    due_[index_] = offset + 1;
     cursor_.Set(index_, offset + 1);
     bytes.Append(plan_->before_json);
     bytes.Append(plan_->prefixes[index_]);
@@ -210,23 +215,27 @@ class Read {
     }
   }
 
-  // Offsets may jump without a loss: compaction removes records, and transactions leave marks that
-  // are no records. It is a loss where the partition now begins behind the offset that was due. That
-  // a record lies before it means that the topic was created anew.
-  void Jump(double due, double offset) {
-    if (offset > due) {
-      int64_t low = 0;
-      int64_t high = 0;
-      rd_kafka_get_watermark_offsets(kafka_, plan_->topics[index_].c_str(), partition_, &low,
-                                     &high);
-      if (static_cast<double>(low) <= due) return;
-      offset = std::min(offset, static_cast<double>(low));
+  // The end may lie behind offsets that hold no record for us, as a transaction's control records:
+  // they are not due any more.
+  void AddEnd(int64_t end) {
+    const auto offset = static_cast<double>(end);
+    if (offset > due_[index_]) {
+      AddJump(offset);
+      due_[index_] = offset;
     }
-    gaps.push_back({offsets.size(), index_, due, offset});
+    ends.push_back({index_, end});
+  }
+
+  void AddJump(double offset) {
+    int64_t low = 0;
+    int64_t high = 0;
+    rd_kafka_get_watermark_offsets(kafka_, plan_->topics[index_].c_str(), partition_, &low, &high);
+    jumps.push_back({offsets.size(), index_, due_[index_], offset, static_cast<double>(low)});
   }
 
   std::shared_ptr<const Plan> plan_;
   Limits limits_;
+  std::vector<double> due_;  // the next offset of each partition
   Cursor cursor_;
   rd_kafka_t* kafka_ = nullptr;
   rd_kafka_topic_t* topic_ = nullptr;
@@ -292,16 +301,17 @@ class ReadWorker : public Nan::AsyncWorker {
   }
 
  protected:
-  // done(error, bytes, places, count, ends, gaps); an error may come after records.
+  // done(error, bytes, places, count, ends, jumps); an error may come after records.
   void HandleOKCallback() override {
     Read& read = *read_;
     std::vector<double> ends;
     for (const auto& [index, offset] : read.ends) {
       ends.insert(ends.end(), {static_cast<double>(index), static_cast<double>(offset)});
     }
-    std::vector<double> gaps;
-    for (const auto& [at, index, from, to] : read.gaps) {
-      gaps.insert(gaps.end(), {static_cast<double>(at), static_cast<double>(index), from, to});
+    std::vector<double> jumps;
+    for (const auto& [at, index, from, to, low] : read.jumps) {
+      jumps.insert(jumps.end(),
+                   {static_cast<double>(at), static_cast<double>(index), from, to, low});
     }
     Output places;
     AppendAll(places, std::vector<double>{read.timestamp});
@@ -318,7 +328,7 @@ class ReadWorker : public Nan::AsyncWorker {
         v8::Local<v8::Value>(BufferOf(places)),
         Nan::New(static_cast<uint32_t>(read.offsets.size())),
         v8::Local<v8::Value>(NumbersOf(ends)),
-        v8::Local<v8::Value>(NumbersOf(gaps)),
+        v8::Local<v8::Value>(NumbersOf(jumps)),
     };
     callback->Call(6, results);
   }

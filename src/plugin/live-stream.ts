@@ -19,6 +19,8 @@ export const WRITE_BYTES = 256 * 1024
 const LIMITS = { records: Infinity, bytes: WRITE_BYTES }
 /** How long a write may take until its stream keeps its cursor only. */
 export const STALL_MS = 1_000
+/** How long a stream is quiet before a client is told of a cursor that has moved without a record. */
+const CURSOR_DELAY_MS = 1_000
 /** How long Kafka may be away before open streams are told; shorter outages they do not notice. */
 const OUTAGE_GRACE_MS = 10_000
 /** The share of `maxStreamAge` by which a stream may end sooner. */
@@ -42,7 +44,7 @@ export interface StreamEncoder<Frames> {
   /** @param cursor Where reading goes on: a client that resumes is not told of the gap again. */
   gap(gap: Gap, cursor: string): Frames
   error(error: KafkaConsumeError, show: boolean): Frames
-  /** @param cursor Given on a filtered stream, where a client has no other way to learn it. */
+  /** @param cursor Given where a client has no other way to learn it: no frame has named it. */
   heartbeat(cursor: string | undefined): Frames
   /** The size of frames in bytes. */
   bytes(frames: Frames): number
@@ -114,6 +116,8 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   readonly #last: number
   /** When the next heartbeat is due at the latest, in `performance.now()`'s time. */
   #due = Infinity
+  /** When the last write was taken, in `performance.now()`'s time. */
+  #wroteAt = 0
   #writer: StreamWriter<Frames> | undefined
   /** When the write that is under way began, in `performance.now()`'s time. */
   #writingSince: number | undefined
@@ -207,7 +211,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
 
   onBeat(now: number): void {
     if (this.#writingSince !== undefined) this.#watchWrite(this.#writingSince, now)
-    else if (now >= this.#due || this.#route.outage) this.onTurn()
+    else if (this.#isDue(now) || this.#route.outage) this.onTurn()
   }
 
   /** The client has gone. */
@@ -233,7 +237,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     const now = performance.now()
     if (now >= this.#last && !this.#isEnding) this.#stop()
     if (this.#isEnding) return this.#conclude()
-    const isDue = now >= this.#due
+    const isDue = this.#isDue(now)
     // Also before a heartbeat: the cursor follows the live consumer over offsets without a record.
     if (!this.#isReading && (isDue || !subscription.isAtEnd)) {
       if (turns.isOver) {
@@ -249,12 +253,22 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     this.#failInOutage(now)
     if (isDue) {
       // While records are read, the cursor may lie behind a gap that is yet to be told.
-      const isKnown = this.#filtered && !this.#isReading
-      this.#write(this.#encoder.heartbeat(isKnown ? this.cursor : undefined))
+      const isKnown = !this.#isReading
+      const isUntold = isKnown && (this.#filtered || this.#subscription.isBeyondFrames)
+      if (isUntold) this.#subscription.cursorTold()
+      this.#write(this.#encoder.heartbeat(isUntold ? this.cursor : undefined))
       return true
     }
     if (!this.#isReading && !subscription.isAtEnd) this.#read()
     return false
+  }
+
+  /** Whether a heartbeat is due: after a while, or soon where it names a cursor that no frame has. */
+  #isDue(now: number): boolean {
+    if (now >= this.#due) return true
+    const namesCursor = this.form !== 'ndjson' && !this.#isReading && !this.#isEnding
+    if (!namesCursor || now < this.#wroteAt + CURSOR_DELAY_MS) return false
+    return this.#subscription.isBeyondFrames
   }
 
   #send(part: Part): void {
@@ -312,8 +326,9 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
 
   #putOffHeartbeat(): void {
     const { beatInterval, options } = this.#route
+    this.#wroteAt = performance.now()
     // A beat sooner: the heartbeat is sent by the time that it is due.
-    this.#due = Math.min(performance.now() + options.heartbeat - beatInterval, this.#last)
+    this.#due = Math.min(this.#wroteAt + options.heartbeat - beatInterval, this.#last)
   }
 
   /** A stalled write is the only sign of a client that is there and does not read. */

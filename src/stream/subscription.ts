@@ -40,6 +40,15 @@ export interface SubscriptionListener {
   onRecords(): void
 }
 
+/** Records that were read and are yet to be taken. */
+interface Rest {
+  readonly chunk: EncodedBatch
+  /** The index of the first of them. */
+  readonly begin: number
+  /** Whether the end of the chunk lies behind offsets without a record, too. */
+  endsBeyond?: boolean
+}
+
 /** What a subscription is made of. */
 export interface SubscriptionSetup {
   readonly tail: Tail
@@ -91,7 +100,10 @@ export class Subscription implements RingReader, SuspendedRead {
   /** Whether its catch-up read is suspended by {@link pause}. */
   #isSuspended = false
   /** What was read and is not taken yet. */
-  #rest: { chunk: EncodedBatch; begin: number } | undefined
+  #rest: Rest | undefined
+  #isBeyond = false
+  /** The state of the tail when the cursor was last moved to its head. */
+  #followed: object | undefined
   readonly #gaps: Gap[] = []
   readonly #onClose: () => void
   #listener: SubscriptionListener | undefined
@@ -130,6 +142,22 @@ export class Subscription implements RingReader, SuspendedRead {
       !this.#tail.succession &&
       !this.#tail.failure
     )
+  }
+
+  /**
+   * Whether the cursor lies behind offsets without a record, as a transaction's control records,
+   * that no frame since has named: a client that resumed by the last frame would be told of a gap
+   * once Kafka deletes them.
+   */
+  get isBeyondFrames(): boolean {
+    const sequence = this.#sequence
+    if (sequence !== undefined && this.isAtEnd) this.#followHead(sequence)
+    return this.#isBeyond
+  }
+
+  /** The client was told of the cursor. */
+  cursorTold(): void {
+    this.#isBeyond = false
   }
 
   /** See {@link Tail.moment}; undefined while it does not read from the ring. */
@@ -324,21 +352,23 @@ export class Subscription implements RingReader, SuspendedRead {
     return this.#stopping.signal
   }
 
-  #takeFrom(rest: { chunk: EncodedBatch; begin: number }, limits: PartLimits): Part {
-    const { chunk, begin } = rest
+  #takeFrom(rest: Rest, limits: PartLimits): Part {
+    const { chunk, begin, endsBeyond = false } = rest
     const last = chunk.length
     let end = Math.min(last, begin + limits.records)
     while (end > begin + 1 && chunk.eventBytes(begin, end) > limits.bytes) {
       end = Math.max(begin + 1, end - Math.ceil((end - begin) / 8))
     }
+    this.#isBeyond = false
     if (end === last) {
       this.cursor.moveTo(chunk.to)
       this.#rest = undefined
+      this.#isBeyond = endsBeyond
     } else {
       for (let i = begin; i < end; i++) {
         this.cursor.set(chunk.partitions[i] as number, (chunk.offsets[i] as number) + 1)
       }
-      this.#rest = { chunk, begin: end }
+      this.#rest = { ...rest, begin: end }
     }
     return { chunk, begin, end }
   }
@@ -417,10 +447,15 @@ export class Subscription implements RingReader, SuspendedRead {
 
   /** At the end of the ring the cursor moves with the tail, past offsets that no frame was made of. */
   #followHead(sequence: number): void {
+    const { moment, isBeyondChunks, head } = this.#tail
+    if (moment === this.#followed) return
     // A gap there is announced before what follows it.
-    if (!this.#tail.isBeyondChunks || this.#tail.gapsBefore(sequence).length > 0) return
-    this.#tail.head.forEach((offset, index) => {
-      if (offset > (this.cursor.vector[index] as number)) this.cursor.set(index, offset)
+    if (!isBeyondChunks || this.#tail.gapsBefore(sequence).length > 0) return
+    this.#followed = moment
+    head.forEach((offset, index) => {
+      if (offset <= (this.cursor.vector[index] as number)) return
+      this.cursor.set(index, offset)
+      this.#isBeyond = true
     })
   }
 
@@ -466,9 +501,13 @@ export class Subscription implements RingReader, SuspendedRead {
     const base = this.#rest ? this.#rest.chunk.to : this.cursor.vector
     for (const { topic, partition, offset } of ends) {
       const index = this.cursor.table.indexOf(topic, partition)
-      if (index >= 0 && offset > (base[index] as number)) {
-        if (this.#rest) base[index] = offset
-        else this.cursor.set(index, offset)
+      if (index < 0 || offset <= (base[index] as number)) continue
+      if (this.#rest) {
+        base[index] = offset
+        this.#rest.endsBeyond = true
+      } else {
+        this.cursor.set(index, offset)
+        this.#isBeyond = true
       }
     }
     return frames !== undefined || records.length > 0 || gaps.length > 0 || ends.length > 0

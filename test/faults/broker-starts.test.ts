@@ -63,13 +63,11 @@ function askAll(questions: Questions, url: string): void {
 test(
   'while the broker stops and starts, no answer is for good: 200, or a 503 or 504 that names when to ask again',
   async () => {
-    await using stack = new AsyncDisposableStack()
     const { gateway, url } = await gatewayOf(topic)
-    stack.use(gateway)
+    await using _ = gateway
     using open = new Recorder(`${url}/stream`)
     await open.untilOpened()
-    const questions = new Questions()
-    stack.defer(() => questions.finish())
+    await using questions = new Questions()
     askAll(questions, url)
     for (const _ of range(0, RESTARTS)) {
       await broker.kill(1, 'SIGTERM')
@@ -77,8 +75,9 @@ test(
       await until(() => questions.count > before + 20, 'answers without a broker', 60_000)
       // It knows nothing of the cluster from before.
       const fresh = await gatewayOf(topic)
-      stack.use(fresh.gateway)
-      askAll(questions, fresh.url)
+      await using __ = fresh.gateway
+      await using alike = new Questions(questions.answers)
+      askAll(alike, fresh.url)
       const starting = questions.count
       await broker.restart(1)
       const read = () => questions.answers.get('read of old records: 200') ?? 0
@@ -88,7 +87,7 @@ test(
     }
     await writeToAll('last')
     await open.until(PARTITIONS)
-    await questions.finish()
+    await questions[Symbol.asyncDispose]()
     report('answers while the broker restarts', Object.fromEntries(questions.answers))
     expect(questions.final).toEqual([])
     expect([open.isClosed, open.records.length, open.gaps]).toEqual([false, PARTITIONS, []])

@@ -40,6 +40,10 @@ export class TransactionalWriter implements AsyncDisposable {
     return settled('commit', (done) => this.#producer.commitTransaction(LIMIT_MS, done))
   }
 
+  abort(): Promise<void> {
+    return settled('abort', (done) => this.#producer.abortTransaction(LIMIT_MS, done))
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await settled<unknown>('disconnect', (done) => this.#producer.disconnect(done))
   }

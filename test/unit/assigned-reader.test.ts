@@ -56,6 +56,32 @@ describe('an assigned reader watches that no offset is skipped in silence', () =
     expect(gaps).toEqual([])
   })
 
+  test('a hole before the end of a partition is no gap, also when Kafka deletes it afterwards', async () => {
+    const { consumer, reader } = readerAt([5])
+    consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 7 })
+    consumer.queue.push(recordAt(0, 5))
+    consumer.eof(0, 7)
+    expect((await reader.read(10, 5)).ends).toEqual([{ topic: 't', partition: 0, offset: 7 }])
+    consumer.watermarks.set('t:0', { lowOffset: 7, highOffset: 8 })
+    consumer.queue.push(recordAt(0, 7))
+    const { records, gaps } = await reader.read(10, 5)
+    expect([offsetsOf(records), gaps]).toEqual([[7], []])
+  })
+
+  test('records that are gone before the end of a partition are a gap, behind those that came', async () => {
+    const { consumer, reader } = readerAt([5])
+    consumer.queue.push(recordAt(0, 5))
+    consumer.watermarks.set('t:0', { lowOffset: 20, highOffset: 20 })
+    consumer.eof(0, 20)
+    const first = await reader.read(10, 5)
+    expect([offsetsOf(first.records), first.gaps, first.ends]).toEqual([[5], [], []])
+    const second = await reader.read(10, 5)
+    const gap = { topic: 't', partition: 0, from: 6, to: 20, reason: 'retention' } as const
+    const end = { topic: 't', partition: 0, offset: 20 }
+    expect([second.records, second.gaps, second.ends]).toEqual([[], [gap], [end]])
+    expect((await reader.read(10, 5)).gaps).toEqual([])
+  })
+
   test('offsets that go back, as when a topic is created anew, are announced', async () => {
     const { consumer, reader } = readerAt([99])
     consumer.queue.push(recordAt(0, 99))

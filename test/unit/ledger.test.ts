@@ -5,7 +5,7 @@ import { Ledger } from '../../kafka/ledger.ts'
 describe('the ledger', () => {
   test('a commit never passes an undelivered record, whatever the order of settling and giving back', () => {
     const step = fc.record({
-      kind: fc.constantFrom('take', 'settle', 'give back', 'commit', 'failing commit'),
+      kind: fc.constantFrom('take', 'skip', 'settle', 'give back', 'commit', 'failing commit'),
       pick: fc.nat(),
       count: fc.integer({ min: 1, max: 4 }),
       hole: fc.nat(2),
@@ -29,6 +29,9 @@ describe('the ledger', () => {
               out.push(offset)
               ledger.take(offset)
             }
+          } else if (kind === 'skip') {
+            ledger.skip(next, next + count)
+            next += count
           } else if (kind === 'settle' || kind === 'give back') {
             const [offset] = out.splice(pick % Math.max(1, out.length), 1)
             if (offset === undefined) continue
@@ -66,6 +69,28 @@ describe('the ledger', () => {
     for (const offset of [3, 7]) ledger.settle(offset)
     expect(ledger.committable()?.offset).toBe(8)
     expect(ledger.committable()).toBeUndefined()
+  })
+
+  test('offsets without a record are passed once all records before them were delivered', () => {
+    const ledger = new Ledger(3)
+    // Of what was read, nothing was handed out yet.
+    ledger.skip(5, 9)
+    expect([ledger.next, ledger.committable()]).toEqual([undefined, undefined])
+    ledger.take(3)
+    ledger.settle(3)
+    expect([ledger.next, ledger.committable()?.offset]).toEqual([4, 4])
+    ledger.take(4)
+    expect(ledger.next).toBe(4)
+    ledger.settle(4)
+    expect([ledger.next, ledger.committable()]).toEqual([9, { offset: 9, records: 2 }])
+    // What a client commits by itself is told by records.
+    expect(ledger.delivered).toBe(5)
+  })
+
+  test('offsets without a record are committed where there was no record at all', () => {
+    const ledger = new Ledger(3)
+    ledger.skip(3, 5)
+    expect([ledger.next, ledger.committable()]).toEqual([5, { offset: 5, records: 0 }])
   })
 
   test('a record is settled once, and one that was not taken not at all', () => {

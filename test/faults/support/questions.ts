@@ -6,11 +6,16 @@ const ANSWER_MS = 40_000
 const PAUSE_MS = 20
 
 /** Puts the same request again and again, and keeps each kind of answer with its count. */
-export class Questions {
+export class Questions implements AsyncDisposable {
   /** How often each answer came: its name, status, code, and whether it is for good. */
-  readonly answers = new Map<string, number>()
+  readonly answers: Map<string, number>
   readonly #stop = new AbortController()
   readonly #loops: Promise<void>[] = []
+
+  /** @param answers Where to count; a map of others, to count together with them. */
+  constructor(answers = new Map<string, number>()) {
+    this.answers = answers
+  }
 
   /** @param headers Of an event stream, only the beginning is read. */
   ask(name: string, url: string, headers: Record<string, string> = {}): void {
@@ -26,7 +31,8 @@ export class Questions {
     return [...this.answers.keys()].filter((answer) => answer.endsWith('for good'))
   }
 
-  async finish(): Promise<void> {
+  /** Waits for the answers that are under way. */
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
     await Promise.all(this.#loops)
   }
