@@ -1,6 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import type { Handler } from 'hono'
 import { asKafkaConsumeError, type ErrorCode, KafkaConsumeError } from '../errors.ts'
+import { registerClosed, registerOpen } from '../evaluation.ts'
 import type { PartitionRange, RouteStats } from '../plugin/route.ts'
 import type { KafkaProblem } from '../stream/source.ts'
 import type { NotReady } from './health.ts'
@@ -140,6 +141,7 @@ export class Lives {
   async #startAll(): Promise<void> {
     if (this.#stage === 'closing') return
     this.#stage = 'running'
+    registerOpen(this)
     this.#timer = setInterval(() => this.#tell(), WATCH_INTERVAL)
     await Promise.all([...this.#lives.values()].map((life) => this.#start(life)))
   }
@@ -184,6 +186,7 @@ export class Lives {
 
   async #close(): Promise<void> {
     this.#stage = 'closing'
+    registerClosed(this)
     this.#closing.resolve()
     this.#since = Date.now()
     clearInterval(this.#timer)

@@ -5,6 +5,7 @@
  */
 import { clusterOptions } from '../config/connection.ts'
 import type { ResolvedOptions } from '../config/options.ts'
+import { predecessorClosed } from '../evaluation.ts'
 import { Feed } from '../stream/feed.ts'
 import type { ClusterOptions, Source } from '../stream/source.ts'
 import { loadKafkaSide } from './kafka-side.ts'
@@ -72,7 +73,7 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
 async function share(
   connection: ClusterOptions,
 ): Promise<Connection & Pick<Shared, 'feeds' | 'memberships'>> {
-  const kafka = await loadKafkaSide()
+  const [kafka] = await Promise.all([loadKafkaSide(), predecessorClosed])
   // Holds secrets: it goes nowhere but into the map.
   const cluster = JSON.stringify(connection)
   let shared = clusters.get(cluster)

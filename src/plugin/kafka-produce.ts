@@ -7,6 +7,7 @@ import {
   resolveProduceOptions,
 } from '../config/produce.ts'
 import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
+import { registerClosed, registerOpen } from '../evaluation.ts'
 import type { HistogramState } from '../ops/histogram.ts'
 import { type Defaults, invalid, recordsOfJson, recordsOfLines } from '../record/incoming.ts'
 import type { KafkaProblem, Placed, ProducerRecord } from '../stream/source.ts'
@@ -88,6 +89,16 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
   const reading = { bytes: 0 }
   const written = new Written()
 
+  const producing = {
+    close: () => {
+      registerClosed(producing)
+      closed ??= (async () => {
+        await (await connecting?.catch(() => undefined))?.release()
+      })()
+      return closed
+    },
+  }
+
   const connected = async (): Promise<Connection> => {
     if (closed) {
       throw new KafkaConsumeError(
@@ -95,6 +106,7 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
         'Cannot write to Kafka: the server is shutting down',
       )
     }
+    if (!connecting) registerOpen(producing)
     connecting ??= connect(clusterOptions(resolved))
     connection = await connecting.catch((error) => {
       connecting = undefined
@@ -136,12 +148,7 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
         brokers: connection.source.brokers(),
       },
     }),
-    close: () => {
-      closed ??= (async () => {
-        await (await connecting?.catch(() => undefined))?.release()
-      })()
-      return closed
-    },
+    close: producing.close,
   })
 }
 

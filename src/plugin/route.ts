@@ -1,6 +1,7 @@
 import { toHex } from '../bytes.ts'
 import type { ResolvedOptions } from '../config/options.ts'
 import { KafkaConsumeError } from '../errors.ts'
+import { registerClosed, registerOpen } from '../evaluation.ts'
 import type { HistogramState } from '../ops/histogram.ts'
 import type { FeedStats } from '../stream/feed.ts'
 import type { BrokerState, KafkaProblem } from '../stream/source.ts'
@@ -144,6 +145,7 @@ export class Route {
    */
   async lease(): Promise<Lease> {
     if (this.#closed) throw closed()
+    if (!this.#lease) registerOpen(this)
     this.#lease ??= lease(this.options)
     try {
       this.#leased = await this.#lease
@@ -336,6 +338,7 @@ export class Route {
 
   async #close(): Promise<void> {
     this.kept.clear()
+    registerClosed(this)
     await Promise.all([...this.#streams].map((stream) => stream.end()))
     await Promise.all([this.#membership?.close(), this.#clientGroups?.close()])
     const leased = await this.#lease?.catch(() => undefined)
