@@ -10,6 +10,7 @@ import { shownIn } from '../stream/shown.ts'
 import type { Gap, PartitionState } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
 import { SMALL_ANSWER_BYTES, tooManyAnswers } from './answer-budget.ts'
+import { sendAsWritten } from './as-written.ts'
 import { assertMayUseGroup, clientOf, filterOf, isNobody, mayRead, urlOf } from './client.ts'
 import { compressAnswer, tellCoding } from './compress.ts'
 import { deliver, LARGE_PIECE } from './deliver.ts'
@@ -176,6 +177,7 @@ async function answerGroup(
     count(c, route, 'group', countRecords(slices), body.length)
     trace?.add(slices)
     for (const [name, value] of Object.entries(contentType(form))) c.header(name, value)
+    sendAsWritten(c, 'no-store')
     const { writeDeadline } = route.options
     const { bytes } = await compressAnswer(c, body, route)
     if (signal.aborted) throw signal.reason

@@ -5,6 +5,7 @@ import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import { linesOf } from '../record/body.ts'
 import { negotiate } from './accept.ts'
 import { describeError } from './answers.ts'
+import { sendAsWritten } from './as-written.ts'
 import { BodyWriter } from './body-writer.ts'
 import { urlOf } from './client.ts'
 import { type GzipStream, streamCompressor } from './compress.ts'
@@ -59,19 +60,19 @@ function answerEvents(
   gzip: GzipStream | undefined,
 ): Response {
   return streamSSE(c, (stream) => {
-    dropConnectionHeaders(c)
+    correctHeaders(c)
     stream.onAbort(() => live.onAbort())
     return gzip ? runCompressed(live, stream, gzip) : live.run(stream)
   })
 }
 
-/**
- * The runtime sets what its connection needs. Of what Hono's helper sets for HTTP/1.1, HTTP/2
- * forbids both headers, and HTTP/1.0 does not know of chunks.
- */
-function dropConnectionHeaders(c: Context): void {
+/** Corrects the headers that Hono's helper has set by the time that it calls back. */
+function correctHeaders(c: Context): void {
+  // The runtime sets what its connection needs. HTTP/2 forbids both of these headers, and HTTP/1.0
+  // does not know of chunks.
   c.header('Transfer-Encoding', undefined)
   c.header('Connection', undefined)
+  sendAsWritten(c, 'no-cache')
 }
 
 function answerLines(
@@ -80,7 +81,7 @@ function answerLines(
   gzip: GzipStream | undefined,
 ): Response {
   c.header('Content-Type', 'application/x-ndjson')
-  c.header('Cache-Control', 'no-cache')
+  sendAsWritten(c, 'no-cache')
   const writer = new BodyWriter()
   writer.onAbort(() => live.onAbort())
   // Not waited for: a client that reads nothing must not hold up the end.
@@ -124,7 +125,7 @@ function answerComeBack(c: Context, error: KafkaConsumeError, show: boolean): Re
   })
   const text = retryField((error.retryAfter ?? 2) * 1_000) + errorEvent(told, show)
   return streamSSE(c, async (stream) => {
-    dropConnectionHeaders(c)
+    correctHeaders(c)
     await stream.write(text)
   })
 }
