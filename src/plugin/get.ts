@@ -10,7 +10,7 @@ import { shownIn } from '../stream/shown.ts'
 import type { Gap, PartitionState } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
 import { SMALL_ANSWER_BYTES, tooManyAnswers } from './answer-budget.ts'
-import { sendAsWritten } from './as-written.ts'
+import { asWritten } from './as-written.ts'
 import { assertMayUseGroup, clientOf, filterOf, isNobody, mayRead, urlOf } from './client.ts'
 import { compressAnswer, tellCoding } from './compress.ts'
 import { deliver, LARGE_PIECE } from './deliver.ts'
@@ -115,7 +115,7 @@ async function answerFrom(
     const release = () => memory.release()
     const ending = { done: release, giveBack: release }
     const stream = deliver(sent.bytes, ending, signal, route.options.writeDeadline, LARGE_PIECE)
-    return c.body(stream, 200, headers)
+    return c.body(stream, 200, { ...headers, ...asWritten('no-store') })
   } catch (error) {
     memory.release()
     throw error
@@ -176,13 +176,12 @@ async function answerGroup(
     if (!memory.resize(body.length)) throw tooManyAnswers()
     count(c, route, 'group', countRecords(slices), body.length)
     trace?.add(slices)
-    for (const [name, value] of Object.entries(contentType(form))) c.header(name, value)
-    sendAsWritten(c, 'no-store')
+    const headers = { ...contentType(form), ...asWritten('no-store') }
     const { writeDeadline } = route.options
     const { bytes } = await compressAnswer(c, body, route)
     if (signal.aborted) throw signal.reason
     memory.resize(bytes.length)
-    return c.body(deliver(bytes, ending, signal, writeDeadline), 200)
+    return c.body(deliver(bytes, ending, signal, writeDeadline), 200, headers)
   } catch (error) {
     ending.giveBack()
     throw error

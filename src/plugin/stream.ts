@@ -5,7 +5,7 @@ import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import { linesOf } from '../record/body.ts'
 import { negotiate } from './accept.ts'
 import { describeError } from './answers.ts'
-import { sendAsWritten } from './as-written.ts'
+import { asWritten } from './as-written.ts'
 import { BodyWriter } from './body-writer.ts'
 import { urlOf } from './client.ts'
 import { type GzipStream, streamCompressor } from './compress.ts'
@@ -72,7 +72,11 @@ function correctHeaders(c: Context): void {
   // does not know of chunks.
   c.header('Transfer-Encoding', undefined)
   c.header('Connection', undefined)
-  sendAsWritten(c, 'no-cache')
+  setAsWritten(c)
+}
+
+function setAsWritten(c: Context): void {
+  for (const [name, value] of Object.entries(asWritten('no-cache'))) c.header(name, value)
 }
 
 function answerLines(
@@ -81,7 +85,7 @@ function answerLines(
   gzip: GzipStream | undefined,
 ): Response {
   c.header('Content-Type', 'application/x-ndjson')
-  sendAsWritten(c, 'no-cache')
+  setAsWritten(c)
   const writer = new BodyWriter()
   writer.onAbort(() => live.onAbort())
   // Not waited for: a client that reads nothing must not hold up the end.

@@ -192,7 +192,6 @@ test('a handler that takes nothing keeps nobody from older records, and goes on 
   await until(
     async () => (await other.request('/?start=earliest&max_records=1')).status === 200,
     'another to be served',
-    5_000,
   )
   goOn()
   expect(await (await within(answer, 'the handler', 20_000)).text()).toBe('all')
