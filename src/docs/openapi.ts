@@ -262,7 +262,7 @@ const socket = {
   responses: {
     101: {
       description:
-        'Text frames: each a `Record`, or `{"cursor"}`, `{"gap"}` or `{"failure"}`. With `acks=true` the client answers `{"ack":{"topic","partition","offset"}}`',
+        'Text frames: each a `Record` with a `cursor`, the position after it, or `{"cursor"}`, `{"gap","cursor"}` or `{"failure"}`; with a format other than `records` it is `{"data","cursor"}`. With `acks=true` the client answers `{"ack":{"topic","partition","offset"}}`',
     },
     ...REFUSALS,
     ...refusals(426),

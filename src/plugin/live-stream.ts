@@ -40,7 +40,7 @@ export interface StreamWriter<Frames> {
 export interface StreamEncoder<Frames> {
   /** @param cursor Where the stream begins; absent where a gap is announced first. */
   preamble(cursor: string | undefined): Frames | undefined
-  records(part: Extract<Part, { chunk: unknown }>, cursor: () => string): Frames
+  records(part: Extract<Part, { chunk: unknown }>): Frames
   /** @param cursor Where reading goes on: a client that resumes is not told of the gap again. */
   gap(gap: Gap, cursor: string): Frames
   error(error: KafkaConsumeError, show: boolean): Frames
@@ -277,7 +277,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
       this.#write(this.#encoder.gap(part.gap, part.cursor))
       return
     }
-    this.#write(this.#encoder.records(shownIn(part, this.#format), () => this.cursor))
+    this.#write(this.#encoder.records(shownIn(part, this.#format)))
     this.#count(part)
   }
 

@@ -1,13 +1,16 @@
-/** Mode `websocket`: the same records as text frames, each with one record's JSON. */
+/** Mode `websocket`: records as text frames, each with one record and the cursor after it. */
 import type { Context } from 'hono'
 import { KafkaConsumeError } from '../errors.ts'
 import { exchangeOf } from '../ops/exchange.ts'
-import { textsOf } from '../record/body.ts'
+import type { Slice } from '../record/body.ts'
+import type { EncodedBatch } from '../stream/encoded-batch.ts'
+import type { Gap } from '../stream/source.ts'
 import { AckedStream } from './acked.ts'
 import { clientOf, urlOf } from './client.ts'
 import { type LiveStream, openStream, type StreamEncoder } from './live-stream.ts'
-import { parseSocket } from './parameters.ts'
+import { type FormatName, parseSocket } from './parameters.ts'
 import type { Route } from './route.ts'
+import { shapeOf } from './shown.ts'
 import { CLOSE, endOf, failureFrame, SocketWriter } from './socket.ts'
 import { asksForSocket, assertHandshake, upgrade } from './upgrade.ts'
 
@@ -40,7 +43,7 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
   const exchange = exchangeOf(c)
   const conversation = plan.acks
     ? await AckedStream.open(route, clientOf(c), plan, exchange)
-    : liveOn(await openStream(c, route, plan, 'websocket', texts))
+    : liveOn(await openStream(c, route, plan, 'websocket', encoderOf(plan.format, route)))
   let writer: SocketWriter | undefined
   let isAbandoned = false
   const abandon = async () => {
@@ -87,17 +90,74 @@ function liveOn(live: LiveStream<readonly string[]>): Conversation {
   }
 }
 
-const texts: StreamEncoder<readonly string[]> = {
-  preamble: (cursor) => (cursor === undefined ? undefined : [cursorFrame(cursor)]),
-  records: (part, cursor) => [...textsOf(part), cursorFrame(cursor())],
-  gap: (gap, cursor) => [JSON.stringify({ gap }), cursorFrame(cursor)],
-  error: (error, show) => [failureFrame(error, show)],
-  heartbeat: (cursor) => (cursor === undefined ? [] : [cursorFrame(cursor)]),
-  // Characters, which are bytes where they are ASCII: to encode them twice is not worth it.
-  bytes: (frames) => frames.reduce((sum, text) => sum + text.length, 0),
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/**
+ * A record as a frame, with the cursor after it: the client knows its position by each frame, so that
+ * it loses nothing and gets nothing twice wherever the connection is cut.
+ *
+ * @param json What the route's format makes of the record.
+ * @param cursor Its characters stand for themselves in JSON.
+ */
+type RecordFrame = (json: string, cursor: string) => string
+
+/** The cursor is a field of the record. */
+const withField: RecordFrame = (json, cursor) => `${json.slice(0, -1)},"cursor":"${cursor}"}`
+/** Other formats may make anything of a record, also texts, and fields of any name. */
+const inEnvelope: RecordFrame = (json, cursor) => `{"data":${json},"cursor":"${cursor}"}`
+
+/** Bytes of a batch whose frames are kept for further sockets; larger batches go to few at a time. */
+const MAX_SHARED_BYTES = 1024 * 1024
+
+class SocketEncoder implements StreamEncoder<readonly string[]> {
+  readonly #frame: RecordFrame
+  /**
+   * The frames of the whole batch that was sent last, since all sockets at the end of the ring send
+   * it. Overflow policy: the next batch takes its place, and a large one is not kept.
+   */
+  #last: { readonly batch: EncodedBatch; readonly frames: readonly string[] } | undefined
+
+  constructor(frame: RecordFrame) {
+    this.#frame = frame
+  }
+
+  preamble(cursor: string | undefined): readonly string[] | undefined {
+    return cursor === undefined ? undefined : [JSON.stringify({ cursor })]
+  }
+
+  records({ chunk, begin, end }: Slice): readonly string[] {
+    const isWhole = begin === 0 && end === chunk.length
+    if (isWhole && this.#last?.batch === chunk) return this.#last.frames
+    const frames: string[] = []
+    for (let i = begin; i < end; i++) {
+      frames.push(this.#frame(decoder.decode(chunk.json(i)), chunk.id(i)))
+    }
+    if (isWhole && chunk.heldBytes <= MAX_SHARED_BYTES) this.#last = { batch: chunk, frames }
+    return frames
+  }
+
+  gap(gap: Gap, cursor: string): readonly string[] {
+    return [JSON.stringify({ gap, cursor })]
+  }
+
+  error(error: KafkaConsumeError, show: boolean): readonly string[] {
+    return [failureFrame(error, show)]
+  }
+
+  /** An empty list is a ping. */
+  heartbeat(cursor: string | undefined): readonly string[] {
+    return cursor === undefined ? [] : [JSON.stringify({ cursor })]
+  }
+
+  /** Characters, which are bytes where they are ASCII: to encode them twice is not worth it. */
+  bytes(frames: readonly string[]): number {
+    return frames.reduce((sum, text) => sum + text.length, 0)
+  }
 }
 
-/** Where a client that comes back is to go on. */
-function cursorFrame(cursor: string): string {
-  return JSON.stringify({ cursor })
+const records = new SocketEncoder(withField)
+const formatted = new SocketEncoder(inEnvelope)
+
+function encoderOf(format: FormatName | undefined, { options }: Route): SocketEncoder {
+  return shapeOf(format, options).list === 'array' ? formatted : records
 }

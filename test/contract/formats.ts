@@ -160,7 +160,11 @@ export function describeFormats(target: () => Target): void {
       await using route = await written(target, { mode: 'websocket' })()
       const query = { format: 'cloudevents', start: 'earliest' }
       await using socket = await SocketClient.open(route.url(query))
-      await until(() => socket.frames.some(({ id }) => id === '0:2'), 'the last event')
+      const events = () =>
+        socket.frames.flatMap(({ data }) => (data ? [data as { id: string }] : []))
+      await until(() => events().some(({ id }) => id === '0:2'), 'the last event')
+      for (const frame of socket.frames.slice(1))
+        expect(Object.keys(frame)).toEqual(['data', 'cursor'])
     })
   })
 }

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'bun:test'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { ReconnectingClient } from '../support/eventsource.ts'
 import { PARTITIONS, type Produced } from '../support/kafka.ts'
 import { freePort } from '../support/port.ts'
@@ -29,6 +31,30 @@ function recordsOf(text: string): StreamedRecord[] {
     .split('\n')
     .filter((line) => line.startsWith('data: {"topic"'))
     .map((line) => JSON.parse(line.slice(6)) as StreamedRecord)
+}
+
+/** What a client of lines does, by the code of the docs. */
+interface RuleOfLines {
+  positionsOf(cursor: string): Map<string, number>
+  follow(positions: Map<string, number>, line: string): void
+  cursorOf(positions: Map<string, number>): string
+}
+
+async function ruleOfLines(): Promise<RuleOfLines> {
+  const page = await readFile(join(import.meta.dirname, '../../docs/protocol.md'), 'utf8')
+  const code = /```js\n(\/\/ The positions of a cursor[\s\S]*?)```/.exec(page)?.[1]
+  return new Function(`${code}; return { positionsOf, follow, cursorOf }`)() as RuleOfLines
+}
+
+/** So many bytes of a body at most; fewer where a heartbeat says that there are no more. */
+async function firstBytes(response: Response, bytes: number): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of response.body ?? []) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.length >= bytes || text.endsWith('\n\n')) break
+  }
+  return text.slice(0, bytes)
 }
 
 export function describeStreams(target: () => Target): void {
@@ -466,6 +492,43 @@ export function describeStreams(target: () => Target): void {
       expect(offsetsByPartition(stream.records())).toEqual({ 0: [3, 4], 1: [3, 4], 2: [3, 4] })
       expect(stream.response.headers.get('kafka-cursor')).toBe(cursorOf(topic, [3, 3, 3, 5]))
     })
+  })
+
+  describe.concurrent('lines, resuming', () => {
+    test('a client of lines that is cut off anywhere goes on by the rule of the docs: 0 lost, 0 doubled', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const written = await kafka.produce(topic, spread(1_000))
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        ...STREAM,
+        heartbeat: 200,
+      })
+      const rule = await ruleOfLines()
+      // Partition 3 begins with a gap, which is told once.
+      const positions = rule.positionsOf(cursorOf(topic, [0, 0, 0, 9_999]))
+      const seen: Array<{ partition: number; offset: number }> = []
+      const gaps: unknown[] = []
+      while (seen.length < 2_000) {
+        const abort = new AbortController()
+        const response = await route.fetch(
+          { cursor: rule.cursorOf(positions) },
+          { headers: { accept: 'application/x-ndjson' }, signal: abort.signal },
+        )
+        if (written.length < 2_000) written.push(...(await kafka.produce(topic, spread(100))))
+        const text = await firstBytes(response, 1 + Math.floor(Math.random() * 30_000))
+        abort.abort()
+        for (const line of text.split('\n').slice(0, -1)) {
+          rule.follow(positions, line)
+          if (line === '') continue
+          const { gap, partition, offset } = JSON.parse(line)
+          if (gap) gaps.push(gap)
+          else seen.push({ partition, offset })
+        }
+      }
+      expect(places(seen)).toEqual(places(written))
+      expect(gaps).toEqual([{ topic, partition: 3, from: 9_999, to: 0, reason: 'out-of-range' }])
+    }, 60_000)
   })
 
   describe.concurrent('SSE, gaps', () => {

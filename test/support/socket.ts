@@ -33,6 +33,14 @@ export class SocketClient implements AsyncDisposable {
     return this.frames.filter((frame) => 'offset' in frame) as unknown as StreamedRecord[]
   }
 
+  /** The records without the cursors that came with them. */
+  withoutCursors(): StreamedRecord[] {
+    return this.records().map(({ ...record }) => {
+      delete (record as { cursor?: string }).cursor
+      return record
+    })
+  }
+
   /** The newest cursor that was told. */
   get cursor(): string | undefined {
     return this.frames.findLast((frame) => 'cursor' in frame)?.['cursor'] as string | undefined
