@@ -6,7 +6,7 @@ import type { Format } from '../record/format.ts'
 import { shownIn } from '../stream/shown.ts'
 import type { Gap } from '../stream/source.ts'
 import type { Part, Subscription, SubscriptionListener } from '../stream/subscription.ts'
-import { type TurnTask, turns } from '../stream/turns.ts'
+import { filterTurns, type TurnTask, turns } from '../stream/turns.ts'
 import { clientOf, filtering, isBound, timeLeft } from './client.ts'
 import { LONGEST, NONE, setIdleTimeout } from './idle-timeout.ts'
 import type { StreamPlan } from './parameters.ts'
@@ -21,6 +21,8 @@ const LIMITS = { records: Infinity, bytes: WRITE_BYTES }
 export const STALL_MS = 1_000
 /** How long a stream is quiet before a client is told of a cursor that has moved without a record. */
 const CURSOR_DELAY_MS = 1_000
+/** How long one read from Kafka looks for records that the stream's filter lets pass. */
+const SEARCH_MS = 1_000
 /** How long Kafka may be away before open streams are told; shorter outages they do not notice. */
 const OUTAGE_GRACE_MS = 10_000
 /** The share of `maxStreamAge` by which a stream may end sooner. */
@@ -259,7 +261,9 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
       this.#write(this.#encoder.heartbeat(isUntold ? this.cursor : undefined))
       return true
     }
-    if (!this.#isReading && !subscription.isAtEnd) this.#read()
+    if (this.#isReading || subscription.isAtEnd) return false
+    if (subscription.isFiltering) filterTurns.queue(this)
+    else this.#read()
     return false
   }
 
@@ -283,7 +287,9 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
 
   #read(): void {
     this.#isReading = true
-    void this.#subscription.fill(Infinity).then(
+    // A filter may pass nothing for long: between reads, heartbeats tell how far it has come.
+    const search = { filterTime: Infinity, until: performance.now() + SEARCH_MS }
+    void this.#subscription.fill(Infinity, search).then(
       () => {
         this.#isReading = false
         turns.run(this)

@@ -3,6 +3,7 @@ import type { Wanted } from '../record/filter.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
 import { Cursor, PartitionTable } from '../stream/cursor.ts'
 import { EncodedBatch } from '../stream/encoded-batch.ts'
+import { FilterPass } from '../stream/filter-pass.ts'
 import type { Delivery, KafkaRecord, PollLimits } from '../stream/source.ts'
 import { onNextTurn } from '../stream/turns.ts'
 import { type AnswerMemory, tooManyAnswers } from './answer-budget.ts'
@@ -66,7 +67,9 @@ export async function takeAsGroup(
       const all = EncodedBatch.encode(prepared, cursor, route.options.messageDeserializer)
       if (!filter) return { delivery, chunk: all }
       const start = new Cursor(table, all.from)
-      return { delivery, chunk: all.select(0, start, (index) => filter(all, index)) }
+      const pass = new FilterPass(all, filter)
+      await pass.finish(start.vector, signal)
+      return { delivery, chunk: pass.select(start) }
     } catch (error) {
       memory?.release()
       delivery.giveBack()

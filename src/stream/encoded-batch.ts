@@ -176,24 +176,26 @@ export class EncodedBatch implements Frames {
   }
 
   /**
-   * The records that one reader is to get, with that reader's own ids: for readers whose cursor is
-   * ahead of the batch in some partitions, and for filters. Moves the cursor over all of them,
-   * wanted or not.
+   * The records of the batch, or of a part of it, that one reader is to get, with that reader's own
+   * ids: for readers whose cursor is ahead of the batch in some partitions, and for filters. Moves
+   * the cursor over all of them, wanted or not.
    *
    * @param begin Index of the first record to look at.
    * @param wanted Which records pass; all that are not below the cursor when it is absent.
+   * @param end Index after the last record to look at.
    */
   select(
     begin: number,
     cursor: Cursor,
     wanted: (index: number) => boolean = () => true,
+    end = this.length,
   ): EncodedBatch {
     const from = cursor.vector.slice()
-    const picked: Uint32Array = new Uint32Array(this.length - begin)
+    const picked: Uint32Array = new Uint32Array(end - begin)
     const tails: Uint8Array[] = []
     let count = 0
     let length = 0
-    for (let i = begin; i < this.length; i++) {
+    for (let i = begin; i < end; i++) {
       const index = this.partitions[i] as number
       const offset = this.offsets[i] as number
       if (offset < (cursor.vector[index] as number)) continue

@@ -4,9 +4,11 @@ import type { Preparation } from '../record/preparation.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
 import { Cursor, type PartitionTable } from './cursor.ts'
 import { EncodedBatch } from './encoded-batch.ts'
+import { FilterPass } from './filter-pass.ts'
 import type { Replays, SuspendedRead } from './replays.ts'
 import type { Batch, Gap, Reader } from './source.ts'
 import { isAtOrBelow, type RingReader, type Succession, type Tail } from './tail.ts'
+import { filterTurns } from './turns.ts'
 
 /** Records per read of a replay, and how long such a read waits for a first one. */
 const REPLAY_LIMIT = 1_000
@@ -33,6 +35,16 @@ export interface PartLimits {
 
 /** Which records a reader wants. */
 export type Filter = (chunk: EncodedBatch, index: number) => boolean
+
+/** How long a reader looks for records that its filter lets pass. */
+export interface SearchLimits {
+  /** Milliseconds that the filter may take in all, for all that the subscription has read. */
+  readonly filterTime: number
+  /** In `performance.now()`'s time. */
+  readonly until: number
+}
+
+const UNLIMITED: SearchLimits = { filterTime: Infinity, until: Infinity }
 
 /** A stream that is told when its subscription may have something for it. */
 export interface SubscriptionListener {
@@ -101,6 +113,10 @@ export class Subscription implements RingReader, SuspendedRead {
   #isSuspended = false
   /** What was read and is not taken yet. */
   #rest: Rest | undefined
+  /** The filter on its way through what was read last. */
+  #pass: FilterPass | undefined
+  /** Milliseconds that the filter has taken for all before that. */
+  #filterTime = 0
   #isBeyond = false
   /** The state of the tail when the cursor was last moved to its head. */
   #followed: object | undefined
@@ -137,6 +153,7 @@ export class Subscription implements RingReader, SuspendedRead {
   get isAtEnd(): boolean {
     return (
       this.#rest === undefined &&
+      this.#pass === undefined &&
       this.#gaps.length === 0 &&
       this.#sequence === this.#tail.end &&
       !this.#tail.succession &&
@@ -163,6 +180,17 @@ export class Subscription implements RingReader, SuspendedRead {
   /** See {@link Tail.moment}; undefined while it does not read from the ring. */
   get moment(): object | undefined {
     return this.#sequence === undefined ? undefined : this.#tail.moment
+  }
+
+  /** Whether its filter is to go on in its turn, before {@link take} can have more. */
+  get isFiltering(): boolean {
+    return this.#pass !== undefined
+  }
+
+  /** Whether it has looked long enough for records that its filter lets pass. */
+  hasSpent({ filterTime, until }: SearchLimits): boolean {
+    if (!this.#filter) return false
+    return this.#filterTime + (this.#pass?.time ?? 0) >= filterTime || performance.now() >= until
   }
 
   /** Whether somebody else can go on from here: in the middle of a replay of all that there is. */
@@ -220,13 +248,19 @@ export class Subscription implements RingReader, SuspendedRead {
    * Gets the next frames ready without taking them.
    *
    * @param records How many are wanted at most.
+   * @param search How long to look for them. The cursor has moved over all that was looked at.
    * @returns false when there are none at hand.
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
-  async fill(records: number): Promise<boolean> {
+  async fill(records: number, search = UNLIMITED): Promise<boolean> {
     this.#resume()
     while (!this.#stopped) {
       if (this.#isReady()) return true
+      if (this.hasSpent(search)) return false
+      if (this.#pass) {
+        await filterTurns.whenDone(() => this.#isReady())
+        continue
+      }
       const { succession, failure } = this.#tail
       if (this.#sequence === undefined) {
         if (failure) throw failure
@@ -253,10 +287,15 @@ export class Subscription implements RingReader, SuspendedRead {
     return false
   }
 
-  /** Whether something is to be taken; the ring is read for that. */
+  /** Whether something is to be taken; the ring is read for that, as far as the filter has its turn. */
   #isReady(): boolean {
     while (!this.#stopped) {
       if (this.#gaps.length > 0 || this.#rest) return true
+      if (this.#pass) {
+        if (filterTurns.isOver) return false
+        this.#advance(this.#pass)
+        continue
+      }
       if (this.#sequence === undefined || this.#tail.isGone(this.#sequence)) return false
       if (!this.#readRing(this.#sequence)) return false
     }
@@ -297,6 +336,7 @@ export class Subscription implements RingReader, SuspendedRead {
     if (this.#closed) return
     if (this.#sequence !== undefined) {
       this.#rest = undefined
+      this.#pass = undefined
       this.#paused = true
       this.#leaveRing()
     } else if (this.#reader && !this.#isSuspended) {
@@ -309,6 +349,7 @@ export class Subscription implements RingReader, SuspendedRead {
     this.#isSuspended = false
     // Records that were read and not taken are read again, from the cursor.
     this.#rest = undefined
+    this.#pass = undefined
     this.#dropReplay()
   }
 
@@ -459,18 +500,40 @@ export class Subscription implements RingReader, SuspendedRead {
     })
   }
 
+  /** What of a batch this reader is to get. */
   #select(chunk: EncodedBatch): void {
-    const filter = this.#filter
-    // Most of what comes is for others: a cursor that is in step goes by it as it is.
-    if (this.#inStep && filter && !passesAny(chunk, filter)) {
-      this.cursor.moveTo(chunk.to)
+    if (this.#filter) {
+      this.#pass = new FilterPass(chunk, this.#filter)
       return
     }
     // The cursor itself moves when the frames are taken, not when they are made ready.
     const ahead = new Cursor(this.cursor.table, this.cursor.vector)
-    const selected = chunk.select(0, ahead, filter && ((index) => filter(chunk, index)))
+    const selected = chunk.select(0, ahead)
     if (selected.length > 0) this.#rest = { chunk: selected, begin: 0 }
     else this.cursor.moveTo(selected.to)
+  }
+
+  /** Lets the filter go on, as far as its turn goes. */
+  #advance(pass: FilterPass): void {
+    const { batch, endsBeyond } = pass
+    const isFound = pass.advance(this.cursor.vector)
+    const isPassed = pass.isOver && this.#inStep
+    if (pass.isOver) {
+      this.#pass = undefined
+      this.#filterTime += pass.time
+    }
+    if (isFound) {
+      const ahead = new Cursor(this.cursor.table, this.cursor.vector)
+      const selected = pass.select(ahead)
+      if (isPassed) selected.to.set(batch.to)
+      this.#rest = { chunk: selected, begin: 0, endsBeyond: isPassed && endsBeyond }
+    } else if (isPassed) {
+      // Most of what comes is for others: a cursor that is in step goes by it as it is.
+      this.cursor.moveTo(batch.to)
+      this.#isBeyond ||= endsBeyond
+    } else {
+      pass.select(this.cursor)
+    }
   }
 
   /** @returns false when Kafka had nothing at hand. */
@@ -495,21 +558,26 @@ export class Subscription implements RingReader, SuspendedRead {
         : records
     if (this.#closed || !prepared) return false
     this.#skip(gaps)
-    if (frames) this.#ready(new EncodedBatch(this.cursor.table, frames))
-    else if (prepared.length > 0) this.#ready(this.#encode(prepared))
+    const chunk = frames
+      ? new EncodedBatch(this.cursor.table, frames)
+      : prepared.length > 0
+        ? this.#encode(prepared)
+        : undefined
     // A partition's end lies behind what was read of it: only when that is taken does it count.
-    const base = this.#rest ? this.#rest.chunk.to : this.cursor.vector
+    const base = chunk ? chunk.to : this.cursor.vector
+    let endsBeyond = false
     for (const { topic, partition, offset } of ends) {
       const index = this.cursor.table.indexOf(topic, partition)
       if (index < 0 || offset <= (base[index] as number)) continue
-      if (this.#rest) {
-        base[index] = offset
-        this.#rest.endsBeyond = true
+      if (chunk) {
+        chunk.to[index] = offset
+        endsBeyond = true
       } else {
         this.cursor.set(index, offset)
         this.#isBeyond = true
       }
     }
+    if (chunk) this.#ready(chunk, endsBeyond)
     return frames !== undefined || records.length > 0 || gaps.length > 0 || ends.length > 0
   }
 
@@ -553,10 +621,21 @@ export class Subscription implements RingReader, SuspendedRead {
     return EncodedBatch.encode(records, ahead, this.#deserializer)
   }
 
-  #ready(chunk: EncodedBatch): void {
-    if (chunk.length === 0) this.cursor.moveTo(chunk.to)
-    else if (!this.#filter) this.#rest = { chunk, begin: 0 }
-    else this.#select(chunk)
+  /**
+   * What a replay has read, from just where the cursor is.
+   *
+   * @param endsBeyond Whether the end of the chunk lies behind offsets without a record, too.
+   */
+  #ready(chunk: EncodedBatch, endsBeyond: boolean): void {
+    this.#inStep = true
+    if (chunk.length === 0) {
+      this.cursor.moveTo(chunk.to)
+      this.#isBeyond ||= endsBeyond
+    } else if (this.#filter) {
+      this.#pass = new FilterPass(chunk, this.#filter, endsBeyond)
+    } else {
+      this.#rest = { chunk, begin: 0, endsBeyond }
+    }
   }
 
   async #openReplay(patient: boolean): Promise<Reader> {
@@ -581,11 +660,4 @@ export class Subscription implements RingReader, SuspendedRead {
     this.#reader = undefined
     await reader?.close()
   }
-}
-
-function passesAny(chunk: EncodedBatch, filter: Filter): boolean {
-  for (let index = 0; index < chunk.length; index++) {
-    if (filter(chunk, index)) return true
-  }
-  return false
 }

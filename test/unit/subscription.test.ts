@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { KafkaConsumeError } from '../../src/errors.ts'
+import { readFrom } from '../../src/plugin/read.ts'
 import { Preparation } from '../../src/record/preparation.ts'
 import { PartitionTable, parseCursor } from '../../src/stream/cursor.ts'
 import { Replays } from '../../src/stream/replays.ts'
 import type { Gap, KafkaRecord, PartitionOffset, Reader } from '../../src/stream/source.ts'
 import { type Filter, type Part, Subscription } from '../../src/stream/subscription.ts'
 import { Tail } from '../../src/stream/tail.ts'
+import { filterTurns } from '../../src/stream/turns.ts'
 import { sleep, until, within } from '../support/wait.ts'
 import { ReaderSource, randomOf, recordAt, ScriptedSource, settle } from './fakes.ts'
 
@@ -165,8 +167,12 @@ class Client {
     this.#next = start.slice()
     this.#passes = (partition, offset) =>
       keys.length === 0 || keys.includes((partition + offset) % 3)
-    const filter: Filter = (chunk, index) =>
-      this.#passes(chunk.partitions[index] as number, chunk.offsets[index] as number)
+    const filter: Filter = (chunk, index) => {
+      const offset = chunk.offsets[index] as number
+      // Now and then its turn is over in the middle of a chunk.
+      if (offset % 4 === 0) filterTurns.count(Infinity)
+      return this.#passes(chunk.partitions[index] as number, offset)
+    }
     this.subscription = new Subscription({
       tail,
       replays,
@@ -523,6 +529,126 @@ describe('a subscription', () => {
     scene.source.last.answer({ records: [0, 1, 2].map((offset) => recordAt(0, offset)) })
     expect(await taken).toEqual([[], []])
     for (const { cursor } of readers) expect(cursor.toString()).toBe('t:0=4,1=1')
+  })
+
+  describe('with a filter that takes long', () => {
+    /** Records that a filter may look at between two questions for the time. */
+    const STRIDE = 16
+
+    /** Counts turns of the event loop. */
+    class Loop implements Disposable {
+      turn = 0
+      #immediate = setImmediate(() => this.#next())
+
+      #next(): void {
+        this.turn++
+        this.#immediate = setImmediate(() => this.#next())
+      }
+
+      [Symbol.dispose](): void {
+        clearImmediate(this.#immediate)
+      }
+    }
+
+    /** A filter that uses up a turn at once, and tells of each look. */
+    const greedy =
+      (look: (offset: number) => void): Filter =>
+      (chunk, index) => {
+        filterTurns.count(Infinity)
+        look(chunk.offsets[index] as number)
+        return chunk.offsets[index] === 399
+      }
+
+    const many = Array.from({ length: 400 }, (_, offset) => recordAt(0, offset))
+
+    test('the event loop has a turn between slices, in the ring and behind it', async () => {
+      for (const start of [100, 0]) {
+        await using scene = await Scene.at([100, 0])
+        using loop = new Loop()
+        const looks = new Map<number, number>()
+        const reader = scene.reader(
+          [start, 0],
+          greedy(() => looks.set(loop.turn, (looks.get(loop.turn) ?? 0) + 1)),
+        )
+        await scene.feed(many.slice(100))
+        const taken = take(reader)
+        if (start === 0) {
+          await until(() => scene.source.opened.length === 2, 'a replay')
+          scene.source.last.answer({ records: many.slice(0, 100) })
+        }
+        expect(await taken).toEqual(['0/399 400,0'])
+        expect(Math.max(...looks.values())).toBeLessThanOrEqual(2 * STRIDE)
+        expect(looks.size).toBeGreaterThanOrEqual((400 - start) / STRIDE / 2)
+      }
+    })
+
+    test('readers have their turns one after another', async () => {
+      await using scene = await Scene.at([0, 0])
+      const looks: number[] = []
+      const readers = [0, 1, 2].map((n) =>
+        scene.reader(
+          [0, 0],
+          greedy(() => looks.push(n)),
+        ),
+      )
+      await scene.feed(many)
+      await Promise.all(readers.map(take))
+      // The readers that had slices, until the first of them had seen everything.
+      const firstEnd = Math.min(...[0, 1, 2].map((n) => looks.lastIndexOf(n)))
+      const slices = looks.slice(0, firstEnd).filter((n, at) => n !== looks[at - 1])
+      expect(slices.length).toBeGreaterThan(60)
+      for (let at = 0; at + 3 <= slices.length; at++) {
+        expect(new Set(slices.slice(at, at + 3)).size).toBe(3)
+      }
+    })
+
+    test('the filter rests once its reader is stopped, or its request has ended', async () => {
+      await using scene = await Scene.at([0, 0])
+      const request = new AbortController()
+      let looks = 0
+      const counting = greedy(() => {
+        if (++looks !== 100) return
+        stopped.stop()
+        request.abort()
+      })
+      const [stopped, aborted] = [scene.reader([0, 0], counting), scene.reader([0, 0], counting)]
+      await scene.feed(many)
+      const limits = { maxRecords: 1_000, maxBytes: 1e6, timeout: 5_000 }
+      const [seen, read] = await Promise.all([
+        take(stopped),
+        readFrom(aborted, limits, request.signal),
+      ])
+      await settle()
+      expect(looks).toBeLessThan(100 + STRIDE)
+      expect([seen, read.slices]).toEqual([[], []])
+      expect(aborted.cursor.vector[0]).toBeWithin(1, 399)
+    })
+
+    test('a single read ends when the filter has taken its time, and the next goes on there', async () => {
+      await using scene = await Scene.at([0, 0])
+      const slow: Filter = (chunk, index) => {
+        const until = performance.now() + 5
+        while (performance.now() < until);
+        return (chunk.offsets[index] as number) % 100 === 99
+      }
+      await scene.feed(many)
+      let vector = [0, 0]
+      const found: number[] = []
+      const pages: number[] = []
+      while ((vector[0] as number) < 400) {
+        const reader = scene.reader(vector, slow)
+        const limits = { maxRecords: 1_000, maxBytes: 1e6, timeout: 0 }
+        const { slices } = await readFrom(reader, limits, new AbortController().signal)
+        for (const { chunk } of slices) found.push(...chunk.offsets)
+        vector = [...reader.cursor.vector]
+        pages.push(vector[0] as number)
+        await reader.close()
+      }
+      expect(found).toEqual([99, 199, 299, 399])
+      // Two seconds of filtering, of which a read has one.
+      expect(pages.length).toBeGreaterThan(1)
+      expect(pages).toEqual([...new Set(pages)])
+    })
   })
 
   test('a reader that was left behind by the ring goes on from Kafka, and is counted', async () => {
