@@ -21,8 +21,6 @@ const LIMITS = { records: Infinity, bytes: WRITE_BYTES }
 export const STALL_MS = 1_000
 /** How long a stream is quiet before a client is told of a cursor that has moved without a record. */
 const CURSOR_DELAY_MS = 1_000
-/** How long one read from Kafka looks for records that the stream's filter lets pass. */
-const SEARCH_MS = 1_000
 /** How long Kafka may be away before open streams are told; shorter outages they do not notice. */
 const OUTAGE_GRACE_MS = 10_000
 /** The share of `maxStreamAge` by which a stream may end sooner. */
@@ -254,11 +252,11 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     }
     this.#failInOutage(now)
     if (isDue) {
-      // While records are read, the cursor may lie behind a gap that is yet to be told.
-      const isKnown = !this.#isReading
-      const isUntold = isKnown && (this.#filtered || this.#subscription.isBeyondFrames)
-      if (isUntold) this.#subscription.cursorTold()
-      this.#write(this.#encoder.heartbeat(isUntold ? this.cursor : undefined))
+      // Where a gap is yet to be told the cursor lies behind it already. While records are read it
+      // is told: a filter may let none pass for long, and a client that comes back goes on there.
+      const isTold = !subscription.hasGaps && (this.#filtered || subscription.isBeyondFrames)
+      if (isTold) subscription.cursorTold()
+      this.#write(this.#encoder.heartbeat(isTold ? this.cursor : undefined))
       return true
     }
     if (this.#isReading || subscription.isAtEnd) return false
@@ -287,9 +285,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
 
   #read(): void {
     this.#isReading = true
-    // A filter may pass nothing for long: between reads, heartbeats tell how far it has come.
-    const search = { filterTime: Infinity, until: performance.now() + SEARCH_MS }
-    void this.#subscription.fill(Infinity, search).then(
+    void this.#subscription.fill(Infinity).then(
       () => {
         this.#isReading = false
         turns.run(this)
