@@ -63,7 +63,8 @@ export interface KafkaReader {
     giveBack(): void
   }>
   /**
-   * Reads once without a group; the cursor tells where to go on.
+   * Reads once without a group; the cursor tells where to go on. Where expressions say what the
+   * client may see, a read ends when they have worked for a second, perhaps without a record.
    *
    * @throws KafkaConsumeError
    */
