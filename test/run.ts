@@ -4,7 +4,7 @@
  *
  * On a machine that is busy with something else, a test may fail by chance: one that failed is tried
  * once more, and named at the end. The run fails all the same when several did, and when one of
- * test/faults did: a record that is lost once is lost.
+ * test/faults or test/field did: a record that is lost once is lost.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,8 +14,9 @@ import { Readable } from 'node:stream'
 import { startBroker } from '../kafka/broker/broker.ts'
 import { type Failure, readReport, type TestReport } from './junit.ts'
 
-// The long form of test/faults takes longer than all the rest.
-const LIMIT = (process.env['FAULTS'] === 'long' ? 90 : 15) * 60_000
+// The long forms of test/faults and test/field take longer than all the rest.
+const isLong = process.env['FAULTS'] === 'long' || process.env['FIELD'] === 'long'
+const LIMIT = (isLong ? 90 : 15) * 60_000
 const TEST_LIMIT = 30_000 // For a single test, unless it sets its own.
 const GRACE = 10_000
 const LAST_WORDS_MS = 1_000
@@ -25,7 +26,7 @@ const WORKERS = ['--parallel=2', '--no-isolate']
 const ATTEMPTS = ['--retry=1']
 /** Tests in a run that may have passed at their second attempt only. */
 const MAX_REPEATED = 2
-const NEVER_CHANCE = 'test/faults/'
+const NEVER_CHANCE = ['test/faults/', 'test/field/']
 
 process.exit(await main(process.argv.slice(2)))
 
@@ -51,7 +52,9 @@ function conclude({ exitCode, repeated }: Outcome, report: TestReport): number {
     console.log(`Passed at the second attempt only: ${name} (${place})`)
   }
   const isMany = repeated.length > MAX_REPEATED
-  const counted = repeated.filter(({ place }) => isMany || place.startsWith(NEVER_CHANCE)).length
+  const isCounted = ({ place }: Repeated) =>
+    isMany || NEVER_CHANCE.some((folder) => place.startsWith(folder))
+  const counted = repeated.filter(isCounted).length
   if (counted > 0) console.log(`Cannot put down to chance how ${counted} of them failed at first`)
   const passed = report.passed - counted
   let failed = report.failed + counted

@@ -1,0 +1,114 @@
+/**
+ * Clients of other authors read a topic to its end by their own way of coming back, through proxies
+ * that cut their connections, other authors' proxies, and gateways that are killed: each record comes
+ * once. The short form has the clients of npm and nginx; `bun run test:field` has all.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { provideChromium } from '../support/chromium.ts'
+import { TestKafka } from '../support/kafka.ts'
+import { sendRaw } from '../support/raw.ts'
+import { isLong, sized } from './support/form.ts'
+import { FieldGateway } from './support/gateway.ts'
+import type { Command } from './support/installed.ts'
+import { PageOrigin } from './support/page-client.ts'
+import { SEED } from './support/random.ts'
+import { chromiumReader, type Origin, provide, readersOf } from './support/readers.ts'
+import { FieldTopic, type Reader, readAll } from './support/reading.ts'
+import { type ProxyKind, ReverseProxy } from './support/reverse-proxy.ts'
+
+const LIMIT = sized(180_000, 600_000)
+const ORIGINS = sized<readonly Origin[]>(['npm'], ['npm', 'PyPI', 'Go'])
+const PROXIES = sized<readonly ProxyKind[]>(['nginx'], ['nginx', 'haproxy', 'caddy'])
+
+/** Proxies that pass no WebSocket on until they are told to. */
+const WITHOUT_SOCKETS: ReadonlySet<ProxyKind> = new Set(['nginx'])
+
+let kafka: TestKafka
+const commands = new Map<Origin, Command>()
+
+beforeAll(async () => {
+  console.log(`FIELD_SEED=${SEED} repeats what this run does to connections`)
+  kafka = await TestKafka.real()
+  for (const origin of ORIGINS) commands.set(origin, await provide(origin))
+  if (isLong) await provideChromium()
+}, 600_000)
+afterAll(() => kafka?.close())
+
+function programs(origin: Origin, withSockets: boolean): Reader[] {
+  const command = commands.get(origin)
+  if (!command) throw new Error(`Cannot run clients of ${origin}: they are not installed`)
+  return readersOf(origin, command, withSockets)
+}
+
+function gatewayOf(topic: FieldTopic, ...flags: string[]): Promise<FieldGateway> {
+  const { bootstrapServers } = kafka
+  return FieldGateway.start('--brokers', bootstrapServers, '--topics', topic.name, ...flags)
+}
+
+type Reading = Parameters<typeof readAll>[0]
+
+async function expectEachOnce(reading: Reading): Promise<void> {
+  const tallies = await readAll(reading)
+  console.table(tallies)
+  for (const { name, fault } of reading.readers) {
+    const { received, lost, doubled, disordered } = tallies[name] ?? {}
+    const within = (count = Number.NaN, most = 0) => count <= most
+    expect({ name, received, lost, doubled, disordered }).toSatisfy(
+      () => within(lost, fault?.lost) && within(doubled, fault?.doubled) && disordered === 0,
+    )
+  }
+}
+
+describe.each([...ORIGINS])('clients of %s get each record once', (origin) => {
+  test(
+    'from a gateway that is killed',
+    async () => {
+      const topic = await FieldTopic.create(kafka)
+      await using gateway = await gatewayOf(topic)
+      const readers = programs(origin, true)
+      await expectEachOnce({ topic, readers, port: gateway.port, victim: gateway })
+    },
+    LIMIT,
+  )
+
+  test.each([...PROXIES])(
+    'through %s as it is installed',
+    async (kind) => {
+      const topic = await FieldTopic.create(kafka)
+      await using gateway = await gatewayOf(topic)
+      await using proxy = await ReverseProxy.start(kind, gateway.port)
+      const readers = programs(origin, !WITHOUT_SOCKETS.has(kind))
+      await expectEachOnce({ topic, readers, port: proxy.port })
+    },
+    LIMIT,
+  )
+})
+
+test.if(isLong)(
+  'Chromium gets each record once, on a page of another origin',
+  async () => {
+    using page = new PageOrigin()
+    const topic = await FieldTopic.create(kafka)
+    await using gateway = await gatewayOf(topic, '--cors-origins', page.origin)
+    const readers = [chromiumReader(page.origin)]
+    await expectEachOnce({ topic, readers, port: gateway.port, victim: gateway })
+  },
+  LIMIT,
+)
+
+test('a WebSocket through nginx as it is installed is told what it lacks', async () => {
+  const topic = await FieldTopic.create(kafka)
+  await using gateway = await gatewayOf(topic)
+  await using proxy = await ReverseProxy.start('nginx', gateway.port)
+  const handshake = `GET /socket HTTP/1.1
+Host: nginx.test
+Connection: Upgrade
+Upgrade: websocket
+Sec-WebSocket-Version: 13
+Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
+
+`
+  const answer = await sendRaw(`http://127.0.0.1:${proxy.port}`, handshake)
+  expect(answer).toStartWith('HTTP/1.1 426 ')
+  expect(answer).toContain('UPGRADE_REQUIRED')
+}, 60_000)

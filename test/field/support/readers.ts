@@ -1,0 +1,92 @@
+/** The clients of other authors, and what each of them reads. */
+import { ProgramClient } from './field-client.ts'
+import { type Command, goClients, npmClients, pythonClients } from './installed.ts'
+import { PageClient } from './page-client.ts'
+import type { Fault, Reader } from './reading.ts'
+
+const EVENTS = { scheme: 'http', path: '/stream?start=earliest' } as const
+const SOCKET = { scheme: 'ws', path: '/socket?start=earliest' } as const
+const ACKS = { scheme: 'ws', path: '/socket?acks=true' } as const
+
+/** Clients by the package manager that has them; each is called as its program. */
+const PROGRAMS = {
+  npm: {
+    provide: npmClients,
+    events: [
+      'eventsource-2',
+      'eventsource-3',
+      'eventsource-4',
+      'eventsource-5',
+      'fetch-event-source',
+      'eventsource-client',
+      'reconnecting-eventsource',
+    ],
+    sockets: ['ws'],
+    acks: ['ws-acks'],
+  },
+  PyPI: {
+    provide: pythonClients,
+    events: ['sseclient_py', 'httpx_sse_client', 'aiohttp_sse_client', 'requests_sse_client'],
+    sockets: ['websockets_client'],
+    acks: [],
+  },
+  Go: {
+    provide: goClients,
+    events: ['r3labs', 'go-sse'],
+    sockets: ['coder-websocket'],
+    acks: [],
+  },
+} as const
+
+/** Where clients come from. */
+export type Origin = keyof typeof PROGRAMS
+
+const EARLY_ID: Fault = {
+  lost: 2,
+  reason:
+    'it keeps an id before the empty line that ends the event, and a cut between these two bytes loses the event: once in some hundred cuts',
+}
+const AT_LEAST_ONCE: Fault = {
+  doubled: Number.POSITIVE_INFINITY,
+  reason:
+    'records whose acknowledgement did not arrive are delivered again, and all are by a gateway with a new group',
+}
+
+const FAULTS: Readonly<Record<string, Fault>> = {
+  'eventsource-2': EARLY_ID,
+  'fetch-event-source': EARLY_ID,
+  'ws-acks': AT_LEAST_ONCE,
+}
+
+/** Installs the clients of a package manager where they are missing. */
+export function provide(origin: Origin): Promise<Command> {
+  return PROGRAMS[origin].provide()
+}
+
+/**
+ * @param command Of the same package manager.
+ * @param withSockets Whether what is in between passes WebSockets on.
+ */
+export function readersOf(origin: Origin, command: Command, withSockets: boolean): Reader[] {
+  const { events, sockets, acks } = PROGRAMS[origin]
+  const reader = (place: typeof EVENTS | typeof SOCKET | typeof ACKS) => (name: string) => ({
+    ...place,
+    name,
+    open: (url: string, partitions: number) => {
+      return new ProgramClient([...command(name), url], partitions)
+    },
+    fault: FAULTS[name],
+  })
+  const found: Reader[] = events.map(reader(EVENTS))
+  if (withSockets) found.push(...sockets.map(reader(SOCKET)), ...acks.map(reader(ACKS)))
+  return found
+}
+
+/** @param origin Of the page. */
+export function chromiumReader(origin: string): Reader {
+  return {
+    ...EVENTS,
+    name: 'Chromium',
+    open: (url, partitions) => PageClient.open(origin, url, partitions),
+  }
+}
