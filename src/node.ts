@@ -16,6 +16,10 @@ const server = createAdaptorServer({
   fetch: worker.fetch,
   // The host of requests that name none, as those of HTTP/1.0.
   hostname: 'localhost',
+  serverOptions: {
+    // The adapter answers no other upgrade, as to h2c: such a request is served as it is.
+    shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+  },
   // The adapter's declaration of a WebSocket server is narrower than that of `ws`.
   websocket: { server: new WebSocketServer({ noServer: true }) as unknown as Sockets },
 })

@@ -83,5 +83,14 @@ async function expectReads(url: string): Promise<void> {
   ]) {
     expect([page, (await fetch(`${url}${page}`)).status]).toEqual([page, 200])
   }
-  expect(await sendRaw(url, 'GET /healthz HTTP/1.0\n\n')).toMatch(/^HTTP\/1\.\d 200 /)
+  for (const health of [
+    'GET /healthz HTTP/1.0\n\n',
+    // What `curl --http2` sends.
+    'GET /healthz HTTP/1.1\nHost: x\nConnection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMAAABk\n\n',
+  ]) {
+    expect([health, await sendRaw(url, health)]).toEqual([
+      health,
+      expect.stringMatching(/^HTTP\/1\.\d 200 /),
+    ])
+  }
 }
