@@ -4,6 +4,9 @@
  * once. The short form has the clients of npm and nginx; `bun run test:field` has all.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { provideChromium } from '../support/chromium.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { sendRaw } from '../support/raw.ts'
@@ -12,8 +15,14 @@ import { FieldGateway } from './support/gateway.ts'
 import type { Command } from './support/installed.ts'
 import { PageOrigin } from './support/page-client.ts'
 import { SEED } from './support/random.ts'
-import { chromiumReader, type Origin, provide, readersOf } from './support/readers.ts'
-import { FieldTopic, type Reader, readAll } from './support/reading.ts'
+import {
+  acknowledgingReader,
+  chromiumReader,
+  type Origin,
+  provide,
+  readersOf,
+} from './support/readers.ts'
+import { FieldTopic, readAll } from './support/reading.ts'
 import { type ProxyKind, ReverseProxy } from './support/reverse-proxy.ts'
 
 const LIMIT = sized(180_000, 600_000)
@@ -22,6 +31,9 @@ const PROXIES = sized<readonly ProxyKind[]>(['nginx'], ['nginx', 'haproxy', 'cad
 
 /** Proxies that pass no WebSocket on until they are told to. */
 const WITHOUT_SOCKETS: ReadonlySet<ProxyKind> = new Set(['nginx'])
+
+/** The short form's tests wait for clients that wait: all of them at once take no longer than one. */
+const field = isLong ? test : test.concurrent
 
 let kafka: TestKafka
 const commands = new Map<Origin, Command>()
@@ -34,10 +46,10 @@ beforeAll(async () => {
 }, 600_000)
 afterAll(() => kafka?.close())
 
-function programs(origin: Origin, withSockets: boolean): Reader[] {
+function commandOf(origin: Origin): Command {
   const command = commands.get(origin)
   if (!command) throw new Error(`Cannot run clients of ${origin}: they are not installed`)
-  return readersOf(origin, command, withSockets)
+  return command
 }
 
 function gatewayOf(topic: FieldTopic, ...flags: string[]): Promise<FieldGateway> {
@@ -60,29 +72,58 @@ async function expectEachOnce(reading: Reading): Promise<void> {
 }
 
 describe.each([...ORIGINS])('clients of %s get each record once', (origin) => {
-  test(
+  field(
     'from a gateway that is killed',
     async () => {
       const topic = await FieldTopic.create(kafka)
       await using gateway = await gatewayOf(topic)
-      const readers = programs(origin, true)
+      const readers = readersOf(origin, commandOf(origin), true)
       await expectEachOnce({ topic, readers, port: gateway.port, victim: gateway })
     },
     LIMIT,
   )
 
-  test.each([...PROXIES])(
+  field.each([...PROXIES])(
     'through %s as it is installed',
     async (kind) => {
       const topic = await FieldTopic.create(kafka)
       await using gateway = await gatewayOf(topic)
       await using proxy = await ReverseProxy.start(kind, gateway.port)
-      const readers = programs(origin, !WITHOUT_SOCKETS.has(kind))
+      const readers = readersOf(origin, commandOf(origin), !WITHOUT_SOCKETS.has(kind))
       await expectEachOnce({ topic, readers, port: proxy.port })
     },
     LIMIT,
   )
 })
+
+field(
+  'a group that acknowledges by WebSocket loses no record, from a gateway that is killed',
+  async () => {
+    const topic = await FieldTopic.create(kafka)
+    const folder = mkdtempSync(join(tmpdir(), 'field-'))
+    await using cleanUp = new AsyncDisposableStack()
+    cleanUp.defer(() => rmSync(folder, { recursive: true }))
+    const config = join(folder, 'kong.json')
+    const [host, port] = kafka.bootstrapServers.split(':')
+    const plugin = {
+      name: 'kafka-consume',
+      config: {
+        bootstrap_servers: [{ host, port: Number(port) }],
+        topics: [{ name: topic.name }],
+        mode: 'websocket',
+        consumer_group: { mode: 'manual', consumer_group_id: topic.name },
+      },
+    }
+    const routes = [{ name: 'socket', paths: ['/socket'], plugins: [plugin] }]
+    writeFileSync(config, JSON.stringify({ _format_version: '3.0', routes }))
+    // A static member: the one that was killed would keep its partitions for 10 s.
+    const flags = ['--config', config, '--group-instance-id', topic.name]
+    await using gateway = await FieldGateway.start(...flags)
+    const readers = [acknowledgingReader(commandOf('npm'))]
+    await expectEachOnce({ topic, readers, port: gateway.port, victim: gateway })
+  },
+  LIMIT,
+)
 
 test.if(isLong)(
   'Chromium gets each record once, on a page of another origin',

@@ -6,7 +6,6 @@ import type { Fault, Reader } from './reading.ts'
 
 const EVENTS = { scheme: 'http', path: '/stream?start=earliest' } as const
 const SOCKET = { scheme: 'ws', path: '/socket?start=earliest' } as const
-const ACKS = { scheme: 'ws', path: '/socket?acks=true' } as const
 
 /** Clients by the package manager that has them; each is called as its program. */
 const PROGRAMS = {
@@ -22,19 +21,16 @@ const PROGRAMS = {
       'reconnecting-eventsource',
     ],
     sockets: ['ws'],
-    acks: ['ws-acks'],
   },
   PyPI: {
     provide: pythonClients,
     events: ['sseclient_py', 'httpx_sse_client', 'aiohttp_sse_client', 'requests_sse_client'],
     sockets: ['websockets_client'],
-    acks: [],
   },
   Go: {
     provide: goClients,
     events: ['r3labs', 'go-sse'],
     sockets: ['coder-websocket'],
-    acks: [],
   },
 } as const
 
@@ -46,16 +42,10 @@ const EARLY_ID: Fault = {
   reason:
     'it keeps an id before the empty line that ends the event, and a cut between these two bytes loses the event: once in some hundred cuts',
 }
-const AT_LEAST_ONCE: Fault = {
-  doubled: Number.POSITIVE_INFINITY,
-  reason:
-    'records whose acknowledgement did not arrive are delivered again, and all are by a gateway with a new group',
-}
 
 const FAULTS: Readonly<Record<string, Fault>> = {
   'eventsource-2': EARLY_ID,
   'fetch-event-source': EARLY_ID,
-  'ws-acks': AT_LEAST_ONCE,
 }
 
 /** Installs the clients of a package manager where they are missing. */
@@ -68,18 +58,34 @@ export function provide(origin: Origin): Promise<Command> {
  * @param withSockets Whether what is in between passes WebSockets on.
  */
 export function readersOf(origin: Origin, command: Command, withSockets: boolean): Reader[] {
-  const { events, sockets, acks } = PROGRAMS[origin]
-  const reader = (place: typeof EVENTS | typeof SOCKET | typeof ACKS) => (name: string) => ({
+  const { events, sockets } = PROGRAMS[origin]
+  const reader = (place: typeof EVENTS | typeof SOCKET) => (name: string) => ({
     ...place,
     name,
-    open: (url: string, partitions: number) => {
-      return new ProgramClient([...command(name), url], partitions)
-    },
+    open: program(command(name)),
     fault: FAULTS[name],
   })
   const found: Reader[] = events.map(reader(EVENTS))
-  if (withSockets) found.push(...sockets.map(reader(SOCKET)), ...acks.map(reader(ACKS)))
+  if (withSockets) found.push(...sockets.map(reader(SOCKET)))
   return found
+}
+
+/** Reads as the consumer group, by acknowledgements: at least once. */
+export function acknowledgingReader(command: Command): Reader {
+  return {
+    scheme: 'ws',
+    path: '/socket?acks=true',
+    name: 'ws-acks',
+    open: program(command('ws-acks')),
+    fault: {
+      doubled: Number.POSITIVE_INFINITY,
+      reason: 'a record whose acknowledgement did not arrive is delivered again',
+    },
+  }
+}
+
+function program(argv: readonly string[]): Reader['open'] {
+  return (url, partitions) => new ProgramClient([...argv, url], partitions)
 }
 
 /** @param origin Of the page. */
