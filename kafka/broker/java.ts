@@ -12,6 +12,8 @@ import { type Cluster, type Node, stateFolder, writeCluster } from './state.ts'
 import { provideJava } from './system.ts'
 
 const GRACE = 15_000 // A broker's own end may wait for a controller that has ended before.
+/** How long a broker may take to end in good order, with many partitions on a busy machine. */
+const END_LIMIT = 60_000
 const KILL_LIMIT = 10_000
 const FORMAT_LIMIT = 60_000
 
@@ -35,7 +37,7 @@ export const java: Engine = {
     if (!node.process) return
     signalProcess(node.process, signal)
     if (signal === 'SIGSTOP' || signal === 'SIGCONT') return
-    const limit = signal === 'SIGKILL' ? KILL_LIMIT : GRACE
+    const limit = signal === 'SIGKILL' ? KILL_LIMIT : END_LIMIT
     if (!(await waitForEnd(node.process, limit))) {
       throw new Error(`Cannot end broker ${node.id} by ${signal}: it runs after ${limit / 1000} s`)
     }

@@ -1,9 +1,12 @@
 /** The only broker is stopped and started: whoever asks meanwhile is told to ask again, not to give up. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { Hono } from 'hono'
 import { type Broker, startBroker } from '../../kafka/broker/broker.ts'
+import { kafkaProduce } from '../../src/index.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { range } from '../support/route.ts'
+import { serve } from '../support/server.ts'
 import { until } from '../support/wait.ts'
 import { sized } from './support/form.ts'
 import { Questions } from './support/questions.ts'
@@ -14,7 +17,7 @@ const PARTITIONS = 1_000
 const RECORDS_EACH = 40
 const RESTARTS = sized(1, 4)
 const LIMIT = sized(120_000, 600_000)
-const EVENTS = { accept: 'text/event-stream' }
+const EVENTS = { headers: { accept: 'text/event-stream' } }
 
 let broker: Broker
 let kafka: TestKafka
@@ -50,8 +53,7 @@ async function gatewayOf(topics: string) {
 function askAll(questions: Questions, url: string): void {
   questions.ask('stream', `${url}/stream`, EVENTS)
   questions.ask('resumed stream', `${url}/stream`, {
-    ...EVENTS,
-    'Last-Event-ID': `${topic}:0=5`,
+    headers: { ...EVENTS.headers, 'Last-Event-ID': `${topic}:0=5` },
   })
   questions.ask('read of the end', `${url}/messages?start=latest`)
   questions.ask('read of old records', `${url}/messages?start=earliest&max_records=10`)
@@ -69,6 +71,17 @@ test(
     await open.untilOpened()
     await using questions = new Questions()
     askAll(questions, url)
+    const written = await kafka.createTopic(PARTITIONS)
+    const produce = kafkaProduce({
+      bootstrapServers: broker.bootstrapServers,
+      topics: [written],
+    })
+    await using posting = serve(new Hono().post('/', produce))
+    questions.ask('write', posting.url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ records: range(0, 20).map((n) => ({ key: `${n}`, value: 'x' })) }),
+    })
     for (const _ of range(0, RESTARTS)) {
       await broker.kill(1, 'SIGTERM')
       const before = questions.count
@@ -88,6 +101,7 @@ test(
     await writeToAll('last')
     await open.until(PARTITIONS)
     await questions[Symbol.asyncDispose]()
+    await produce.close()
     report('answers while the broker restarts', Object.fromEntries(questions.answers))
     expect(questions.final).toEqual([])
     expect([open.isClosed, open.records.length, open.gaps]).toEqual([false, PARTITIONS, []])
@@ -98,7 +112,7 @@ test(
 test('a topic that does not exist is 404 at the first request, where Kafka is well', async () => {
   const { gateway, url } = await gatewayOf(`missing-${crypto.randomUUID()}`)
   await using _ = gateway
-  const response = await fetch(`${url}/stream`, { headers: EVENTS })
+  const response = await fetch(`${url}/stream`, EVENTS)
   expect(response.status).toBe(404)
   expect(await response.json()).toMatchObject({ code: 'UNKNOWN_TOPIC' })
 })

@@ -3,7 +3,7 @@ import { sleep, within } from '../../support/wait.ts'
 /** How long an answer may take at most: a read of a group waits for Kafka as long. */
 const ANSWER_MS = 40_000
 /** Between two requests of the same kind. */
-const PAUSE_MS = 20
+const PAUSE_MS = 50
 
 /** Puts the same request again and again, and keeps each kind of answer with its count. */
 export class Questions implements AsyncDisposable {
@@ -17,9 +17,9 @@ export class Questions implements AsyncDisposable {
     this.answers = answers
   }
 
-  /** @param headers Of an event stream, only the beginning is read. */
-  ask(name: string, url: string, headers: Record<string, string> = {}): void {
-    this.#loops.push(this.#loop(name, url, headers))
+  /** Of an event stream, only the beginning is read. */
+  ask(name: string, url: string, request: RequestInit = {}): void {
+    this.#loops.push(this.#loop(name, url, request))
   }
 
   get count(): number {
@@ -37,17 +37,17 @@ export class Questions implements AsyncDisposable {
     await Promise.all(this.#loops)
   }
 
-  async #loop(name: string, url: string, headers: Record<string, string>): Promise<void> {
+  async #loop(name: string, url: string, request: RequestInit): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      const answer = `${name}: ${await this.#ask(url, headers)}`
+      const answer = `${name}: ${await this.#ask(url, request)}`
       this.answers.set(answer, (this.answers.get(answer) ?? 0) + 1)
       await sleep(PAUSE_MS)
     }
   }
 
-  async #ask(url: string, headers: Record<string, string>): Promise<string> {
+  async #ask(url: string, request: RequestInit): Promise<string> {
     const leaving = new AbortController()
-    const asking = fetch(url, { headers, signal: leaving.signal })
+    const asking = fetch(url, { ...request, signal: leaving.signal })
     const response = await within(asking, `an answer of ${url}`, ANSWER_MS)
     const { status } = response
     if (!response.headers.get('content-type')?.startsWith('text/event-stream')) {
