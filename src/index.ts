@@ -1,7 +1,23 @@
 import './runtime.ts'
 
-export type { KafkaConsumeOptions } from './config/options.ts'
-export type { KafkaProduceOptions } from './config/produce.ts'
+export type {
+  AuthenticationOptions,
+  BrokerAddress,
+  ConfluentRegistryOptions,
+  ConsumerGroupOptions,
+  ErrorHandlingOptions,
+  FileReference,
+  KafkaConsumeOptions,
+  KafkaProduceOptions,
+  OauthBearerOptions,
+  RegistryAuthenticationOptions,
+  RegistryBasicOptions,
+  RegistryOauth2ClientOptions,
+  RegistryOauth2Options,
+  SchemaRegistryOptions,
+  SecurityOptions,
+  TopicOptions,
+} from './config/option-types.ts'
 export { type ConsoleOptions, kafkaConsole } from './console/console.ts'
 export { type DocumentedRoutes, kafkaDocs } from './docs/docs.ts'
 export { type ErrorCode, KafkaConsumeError } from './errors.ts'

@@ -3,7 +3,11 @@ import * as v from 'valibot'
 import { flag, list, map, oneOf, record, secret, text } from './fields.ts'
 
 /** A path is no part of the schema's messages: what is given may be the secret itself. */
-const file = record({ file: text })
+const file = v.pipe(
+  record({ file: v.pipe(text, v.description('Path of the file')) }),
+  v.title('FileReference'),
+  v.description('A file that holds the value. It is read again for each new connection.'),
+)
 
 /** A secret, or the file that holds it. */
 const secretOrFile = v.union([secret, file], 'text is required, or {file: "path"}')
@@ -56,28 +60,73 @@ interface Forms {
 }
 
 function authenticationBy<const T extends Forms>({ secret: password, url, extensions }: T) {
-  return record({
-    strategy: v.optional(oneOf('sasl')),
-    mechanism: v.optional(oneOf('PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER')),
-    user: v.optional(secret),
-    password: v.optional(password),
-    tokenauth: v.optional(flag),
-    oauthbearer: v.optional(
-      record({
-        tokenEndpointUrl: v.optional(url),
-        clientId: v.optional(text),
-        clientSecret: v.optional(password),
-        scopes: v.optional(list(text)),
-        extensions: v.optional(extensions),
-        tokenEndpointTlsVerify: v.optional(flag, true),
-      }),
-    ),
-  })
+  return v.pipe(
+    record({
+      strategy: v.pipe(
+        v.optional(oneOf('sasl')),
+        v.description('`sasl` authenticates by SASL; without it there is no authentication'),
+      ),
+      mechanism: v.pipe(
+        v.optional(oneOf('PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER')),
+        v.description('SASL mechanism. Required with `strategy`'),
+      ),
+      user: v.pipe(
+        v.optional(secret),
+        v.description('User name, or id of a delegation token. Required with PLAIN and SCRAM'),
+      ),
+      password: v.pipe(
+        v.optional(password),
+        v.description('Password, or HMAC of a delegation token. Required with PLAIN and SCRAM'),
+      ),
+      tokenauth: v.pipe(
+        v.optional(flag),
+        v.description(
+          'Whether `user` and `password` are those of a delegation token, which needs SCRAM',
+        ),
+      ),
+      oauthbearer: v.pipe(
+        v.optional(
+          v.pipe(
+            record({
+              tokenEndpointUrl: v.pipe(
+                v.optional(url),
+                v.description('URL of the OAuth 2 token endpoint. Required'),
+              ),
+              clientId: v.pipe(
+                v.optional(text),
+                v.description('Client id at the token endpoint. Required'),
+              ),
+              clientSecret: v.pipe(
+                v.optional(password),
+                v.description('Client secret at the token endpoint. Required'),
+              ),
+              scopes: v.pipe(v.optional(list(text)), v.description('Scopes to request')),
+              extensions: v.pipe(
+                v.optional(extensions),
+                v.description('SASL extensions (RFC 7628) to send to the broker, by name'),
+              ),
+              tokenEndpointTlsVerify: v.pipe(
+                v.optional(flag, true),
+                v.description('Whether the certificate of the token endpoint is verified'),
+              ),
+            }),
+            v.title('OauthBearerOptions'),
+            v.description('How a token for SASL OAUTHBEARER is requested (client credentials).'),
+          ),
+        ),
+        v.description('Token endpoint and client. Required with `mechanism: "OAUTHBEARER"`'),
+      ),
+    }),
+    v.title('AuthenticationOptions'),
+    v.description('How to authenticate at Kafka by SASL.'),
+  )
 }
 
-export const authentication = v.optional(
-  authenticationBy({ secret: secretOrFile, url: tokenEndpoint, extensions }),
-  {},
+export const authentication = v.pipe(
+  v.optional(authenticationBy({ secret: secretOrFile, url: tokenEndpoint, extensions }), {}),
+  v.description(
+    'SASL: `strategy: "sasl"` and a `mechanism`, with `user` and `password`, or with `oauthbearer`. Secrets are text, or `{file}`',
+  ),
 )
 /** As Kong has it: a secret is text. */
 export const kongAuthentication = v.optional(
@@ -88,15 +137,38 @@ export const kongAuthentication = v.optional(
 const ssl = v.optional(flag)
 const sslVerify = v.optional(flag, true)
 
-export const security = v.optional(
-  record({
-    ssl,
-    sslVerify,
-    ca: v.optional(pem),
-    certificate: v.optional(pem),
-    key: v.optional(pem),
-  }),
-  {},
+export const security = v.pipe(
+  v.optional(
+    v.pipe(
+      record({
+        ssl: v.pipe(ssl, v.description('Whether to connect by TLS')),
+        sslVerify: v.pipe(
+          sslVerify,
+          v.description("Whether the brokers' certificates and host names are verified"),
+        ),
+        ca: v.pipe(
+          v.optional(pem),
+          v.description(
+            "Certificates of the authorities that the brokers' are verified by, as PEM; without it the system's",
+          ),
+        ),
+        certificate: v.pipe(
+          v.optional(pem),
+          v.description('Client certificate to show to brokers, as PEM. It needs `key`'),
+        ),
+        key: v.pipe(
+          v.optional(pem),
+          v.description('Private key of `certificate`, as PEM without a passphrase'),
+        ),
+      }),
+      v.title('SecurityOptions'),
+      v.description('How to connect to Kafka by TLS.'),
+    ),
+    {},
+  ),
+  v.description(
+    "TLS: `ssl: true`, verified by `ca` or the system's authorities unless `sslVerify` is false; `certificate` and `key` are the client's. Each is PEM text, or `{file}`",
+  ),
 )
 
 /** As Kong has it: certificates are entities of their own. */

@@ -1,6 +1,6 @@
 /** Brokers and topics: each as text, or as Kong writes it. */
 import * as v from 'valibot'
-import { list, record } from './fields.ts'
+import { list, record, text } from './fields.ts'
 import { schemaRegistry } from './registry.ts'
 
 const HOST = String.raw`[^\s:,/@[\]]+`
@@ -23,17 +23,28 @@ const brokerText = v.pipe(
   }, 'a broker must be "host:port", with a port from 0 to 65535'),
 )
 
-const brokerRecord = record({
-  host: v.pipe(
-    v.string('a host must be text'),
-    v.minLength(1, 'a host must not be empty'),
-    v.regex(
-      new RegExp(String.raw`^(?:\[${IPV6}\]|${IPV6}|${HOST}|${REFERENCE})$`),
-      'a host must be a name or an IP address',
+const brokerRecord = v.pipe(
+  record({
+    host: v.pipe(
+      v.string('a host must be text'),
+      v.minLength(1, 'a host must not be empty'),
+      v.regex(
+        new RegExp(String.raw`^(?:\[${IPV6}\]|${IPV6}|${HOST}|${REFERENCE})$`),
+        'a host must be a name or an IP address',
+      ),
+      v.description('Name or IP address of the broker'),
     ),
-  ),
-  port: v.pipe(v.number(PORT), v.integer(PORT), v.minValue(0, PORT), v.maxValue(65_535, PORT)),
-})
+    port: v.pipe(
+      v.number(PORT),
+      v.integer(PORT),
+      v.minValue(0, PORT),
+      v.maxValue(65_535, PORT),
+      v.description('TCP port of the broker'),
+    ),
+  }),
+  v.title('BrokerAddress'),
+  v.description('Where a broker listens.'),
+)
 
 const isIpv6 = new RegExp(`^${IPV6}$`)
 
@@ -55,10 +66,17 @@ export const topicName = v.pipe(
   v.regex(new RegExp(`^(?:${TOPIC}|${REFERENCE})$`), TOPIC_FORM),
 )
 
-const topicRecord = record({
-  name: topicName,
-  schemaRegistry,
-})
+const topicRecord = v.pipe(
+  record({
+    name: v.pipe(topicName, v.description('Name of the topic')),
+    schemaRegistry: v.pipe(
+      schemaRegistry,
+      v.description('Schema registry of this topic, instead of that of the route'),
+    ),
+  }),
+  v.title('TopicOptions'),
+  v.description('A topic with options of its own.'),
+)
 
 /** A topic, and the registry of its own that it may have. */
 export type Topic = v.InferOutput<typeof topicRecord>
@@ -111,6 +129,16 @@ export const brokers = v.pipe(
       v.transform((broker) => textOf(broker)),
       brokerText,
     ),
+  ),
+  v.description(
+    'Brokers to connect to first: `"host:port,host:port"`, or an array of such texts or of `{host, port}`. Kafka tells of the others',
+  ),
+)
+
+export const clusterName = v.pipe(
+  v.optional(text),
+  v.description(
+    'Name of the Kafka cluster in logs, metrics and `stats()`; without it they show the brokers. Routes share connections where brokers, name and credentials are equal',
   ),
 )
 

@@ -1,6 +1,7 @@
 /** How the gateway gets into Kafka: settings that become the options `authentication` and `security`. */
 import * as v from 'valibot'
-import { type KafkaConsumeOptions, optionsSchema } from './options.ts'
+import type { KafkaConsumeOptions } from './option-types.ts'
+import { optionsSchema } from './options.ts'
 
 const mechanism = v.unwrap(v.unwrap(optionsSchema.entries.authentication).entries.mechanism)
 

@@ -45,16 +45,26 @@ function refusal(name: string): string | undefined {
 }
 
 export const librdkafka = v.pipe(
-  v.record(
-    v.string(),
-    v.union([v.string(), v.number(), v.boolean()], 'text, a number or true or false is required'),
-    'an object is required: properties of librdkafka by name',
+  v.optional(
+    v.pipe(
+      v.record(
+        v.string(),
+        v.union(
+          [v.string(), v.number(), v.boolean()],
+          'text, a number or true or false is required',
+        ),
+        'an object is required: properties of librdkafka by name',
+      ),
+      v.rawCheck(({ dataset, addIssue }) => {
+        if (!dataset.typed) return
+        for (const name of Object.keys(dataset.value)) {
+          const message = refusal(name)
+          if (message !== undefined) addIssue({ message })
+        }
+      }),
+    ),
   ),
-  v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed) return
-    for (const name of Object.keys(dataset.value)) {
-      const message = refusal(name)
-      if (message !== undefined) addIssue({ message })
-    }
-  }),
+  v.description(
+    'Further properties of librdkafka, by name. Those that other options set are refused, and so are those that reading and writing depend on',
+  ),
 )

@@ -1,14 +1,21 @@
 import * as v from 'valibot'
-
 import { type FormatRecord, STREAM_FORMATS } from '../record/format.ts'
-
 import type { Transform } from '../record/transform.ts'
-
 import { authentication, kongAuthentication, kongSecurity, security } from './authentication.ts'
-import { brokers, kongBrokers, kongTopics, type Topic, topicName, topics } from './cluster.ts'
+import {
+  brokers,
+  clusterName,
+  kongBrokers,
+  kongTopics,
+  type Topic,
+  topicName,
+  topics,
+} from './cluster.ts'
+import { errorHandling } from './error-handling.ts'
 import { flag, instanceId, list, oneOf, record, text, whole } from './fields.ts'
 import { librdkafka } from './librdkafka.ts'
 import { luaMistake } from './lua.ts'
+import type { KafkaConsumeOptions } from './option-types.ts'
 import { type RegistryOptions, schemaRegistry } from './registry.ts'
 import { resolveBy } from './resolve.ts'
 import { rules, unused } from './rules.ts'
@@ -18,19 +25,27 @@ const MIB = 1024 * 1024
 const MODES = ['http-get', 'server-sent-events', 'websocket'] as const
 
 const group = {
-  mode: v.optional(
-    v.picklist(
-      ['random', 'kong_consumer', 'manual'],
-      'mode must be "random", "kong_consumer" or "manual"',
+  mode: v.pipe(
+    v.optional(
+      v.picklist(
+        ['random', 'kong_consumer', 'manual'],
+        'mode must be "random", "kong_consumer" or "manual"',
+      ),
+      'random',
     ),
-    'random',
+    v.description(
+      'Where the id of the group comes from: `random` derives a lasting one from brokers and topics, `manual` takes `consumerGroupId`, `kong_consumer` takes the name of the client (`c.var.kafkaClient`)',
+    ),
   ),
-  consumerGroupId: v.optional(
-    v.pipe(
-      v.string('consumerGroupId must be text'),
-      v.minLength(1, 'consumerGroupId must not be empty'),
-      v.maxLength(255, 'consumerGroupId must have at most 255 characters'),
+  consumerGroupId: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string('consumerGroupId must be text'),
+        v.minLength(1, 'consumerGroupId must not be empty'),
+        v.maxLength(255, 'consumerGroupId must have at most 255 characters'),
+      ),
     ),
+    v.description('Id of the group. Required with `mode: "manual"`'),
   ),
 }
 
@@ -49,37 +64,34 @@ const shared = {
       v.picklist(['noop', 'json'], 'messageDeserializer must be "noop" or "json"'),
       'noop',
     ),
-    v.description('`noop`: a value is a string; `json`: a value is parsed JSON'),
+    v.description('How values are delivered: `noop` as strings, `json` as parsed JSON'),
   ),
   autoOffsetReset: v.pipe(
     v.optional(
       v.picklist(['earliest', 'latest'], 'autoOffsetReset must be "earliest" or "latest"'),
       'latest',
     ),
-    v.description('Where a group without committed offsets begins; `latest` is the end'),
+    v.description(
+      'Where a consumer group without committed offsets starts: `earliest` at the oldest record that Kafka keeps, `latest` at the end',
+    ),
   ),
   commitStrategy: v.pipe(
     v.optional(v.picklist(['auto', 'off'], 'commitStrategy must be "auto" or "off"'), 'auto'),
     v.description(
-      '`auto` commits what was delivered; `off` commits only what is posted to `…/offsets`',
+      '`auto` commits records once they were delivered; `off` commits only what clients post to `…/offsets`, or handlers commit by `commit()`',
     ),
   ),
-  clusterName: v.pipe(
-    v.optional(text),
-    v.description(
-      'A name for the cluster: routes share connections where brokers and this name are the same, and logs show it',
-    ),
-  ),
+  clusterName,
   schemaRegistry: v.pipe(
     schemaRegistry,
     v.description(
-      'Where the schemas of keys and values are: `{confluent: {url, …}}`, a registry of Confluent’s API. A topic may have its own',
+      "Schema registry of keys and values: `{confluent: {url, …}}`, one with Confluent's API. A topic may have its own",
     ),
   ),
   messageByLuaFunctions: v.pipe(
     v.optional(list(luaFunction)),
     v.description(
-      'Lua functions, `return function(message) … end`, that change each message in turn, or leave it out by returning nil',
+      'Lua functions, `return function(message) … end`, called in turn with each record: each returns the record, changed or not, or nil to drop it',
     ),
   ),
   enableDlq: v.pipe(
@@ -90,30 +102,21 @@ const shared = {
   ),
   dlqTopic: v.pipe(
     v.optional(topicName),
-    v.description('The topic of dead letters; it must exist'),
+    v.description(
+      'Topic of the dead letters. It must exist, and must not be one of `topics`. Required with `enableDlq`',
+    ),
   ),
   consumerGroup: v.pipe(
     v.optional(record(group), { mode: 'random' }),
     v.description(
-      'The group of reads without a position: `random` derives a lasting id from brokers and topics, `manual` takes `consumerGroupId`, `kong_consumer` the name of the client (`c.var.kafkaClient`)',
+      'The consumer group of reads without a position: `random` derives a lasting id from brokers and topics, `manual` takes `consumerGroupId`, `kong_consumer` takes the name of the client (`c.var.kafkaClient`)',
     ),
   ),
-  errorHandling: v.pipe(
-    v.optional(
-      record({
-        returnErrorMessage: v.optional(
-          v.boolean('returnErrorMessage must be true or false'),
-          false,
-        ),
-      }),
-      {},
-    ),
-    v.description("`returnErrorMessage` shows the Kafka client's own words to HTTP clients"),
-  ),
+  errorHandling,
 }
 
 // Kong shows its fields in this order.
-const { messageDeserializer, autoOffsetReset, commitStrategy, clusterName, ...others } = shared
+const { messageDeserializer, autoOffsetReset, commitStrategy, clusterName: _, ...others } = shared
 
 /**
  * What Kong's `kafka-consume` takes, by our names: of the same fields as {@link optionsSchema},
@@ -138,20 +141,17 @@ export const kongSchema = v.pipe(
 )
 
 /**
- * The one source of `kafkaConsume`'s types, defaults and validation messages. Each field's
- * description is what the README's table says of it.
+ * The one source of `kafkaConsume`'s types, defaults, docstrings and validation messages: each
+ * field's description is in the README's table and in `option-types.ts`, which is generated.
  */
 export const optionsSchema = v.pipe(
   v.strictObject({
-    bootstrapServers: v.pipe(
-      brokers,
-      v.description(
-        'The brokers to ask first: `"host:port,host:port"`, or an array of them or of `{host, port}`',
-      ),
-    ),
+    bootstrapServers: brokers,
     topics: v.pipe(
       topics,
-      v.description('The topics to read, in this order: names, or `{name, schemaRegistry}`'),
+      v.description(
+        'Topics to read, 1 to 100, in this order: `"name,name"`, or an array of names or of `{name, schemaRegistry}`',
+      ),
     ),
     mode: v.pipe(
       v.optional(
@@ -161,35 +161,35 @@ export const optionsSchema = v.pipe(
         ),
         'http-get',
       ),
-      v.description('How records are delivered; `auto` chooses by the `Accept` header'),
+      v.description(
+        'How records are delivered: `http-get` as one answer to each GET, `server-sent-events` or `websocket` as a stream; `auto` chooses by the `Accept` and `Upgrade` headers',
+      ),
     ),
     ...shared,
     consumerGroup: v.pipe(
-      v.optional(record({ ...group, groupInstanceId: v.optional(instanceId(249)) }), {
-        mode: 'random',
-      }),
+      v.optional(
+        v.pipe(
+          record({
+            ...group,
+            groupInstanceId: v.pipe(
+              v.optional(instanceId(249)),
+              v.description(
+                "Kafka's `group.instance.id`: makes this process a static member, which keeps its partitions while it restarts. Each process needs one of its own",
+              ),
+            ),
+          }),
+          v.title('ConsumerGroupOptions'),
+          v.description('The consumer group of reads without a position.'),
+        ),
+        { mode: 'random' },
+      ),
       v.description(
-        'The group of reads without a position: `random` derives a lasting id from brokers and topics, `manual` takes `consumerGroupId`, `kong_consumer` the name of the client (`c.var.kafkaClient`). `groupInstanceId` makes this process a static member, which keeps its partitions while it is started again',
+        'The consumer group of reads without a position: `random` derives a lasting id from brokers and topics, `manual` takes `consumerGroupId`, `kong_consumer` takes the name of the client (`c.var.kafkaClient`). `groupInstanceId` makes this process a static member, which keeps its partitions while it restarts',
       ),
     ),
-    authentication: v.pipe(
-      authentication,
-      v.description(
-        'SASL: `strategy: "sasl"` and a `mechanism`, with `user` and `password` (text, or `{file}`; those of a delegation token with `tokenauth: true`), or `oauthbearer` with `tokenEndpointUrl`, `clientId`, `clientSecret`, `scopes`, `extensions`',
-      ),
-    ),
-    security: v.pipe(
-      security,
-      v.description(
-        'TLS: `ssl: true`, verified by `ca` or the system’s authorities unless `sslVerify` is false; `certificate` and `key` are ours. Each is PEM text, or `{file}`',
-      ),
-    ),
-    librdkafka: v.pipe(
-      v.optional(librdkafka),
-      v.description(
-        'Further properties of librdkafka by name; those that other options set are refused',
-      ),
-    ),
+    authentication,
+    security,
+    librdkafka,
     responseFormat: v.pipe(
       v.optional(
         v.picklist(
@@ -199,7 +199,7 @@ export const optionsSchema = v.pipe(
         'kong',
       ),
       v.description(
-        'What clients are shown: records by topic and partition as Kong does (on streams as `records`), a flat list of them, only their values, or CloudEvents; clients can ask for another by `format`',
+        'Form of answers: `kong` has records by topic and partition (streams: as `records`), `records` is a flat list, `value` has values alone, `cloudevents` has CloudEvents. Clients can ask for another by the parameter `format`',
       ),
     ),
     format: v.pipe(
@@ -209,8 +209,9 @@ export const optionsSchema = v.pipe(
           'format must be a function of a record',
         ),
       ),
+      v.title('FormatRecord'),
       v.description(
-        'Called with each record, it returns the JSON that clients are shown instead; they cannot ask for another',
+        'Called with each record, it returns the JSON that clients get instead of `responseFormat`; they cannot ask for another',
       ),
     ),
     transform: v.pipe(
@@ -220,6 +221,7 @@ export const optionsSchema = v.pipe(
           'transform must be a function of a record',
         ),
       ),
+      v.title('Transform'),
       v.description(
         'Called with each record on its way to clients: returns it, changed or not, or `null` to drop it',
       ),
@@ -230,47 +232,49 @@ export const optionsSchema = v.pipe(
         'answers',
       ),
       v.description(
-        'What is compressed when a client asks for it: nothing, the answers of single reads, or streams as well',
+        'What is compressed when a client accepts it: nothing (`off`), answers of single reads (`answers`), or streams as well (`all`)',
       ),
     ),
     heartbeat: v.pipe(
       v.optional(whole('milliseconds', 100, 3_600_000), 8_000),
-      v.description('Milliseconds of silence on a stream after which a comment is sent'),
+      v.description('Milliseconds of silence on a stream after which a heartbeat is sent'),
     ),
     writeDeadline: v.pipe(
       v.optional(whole('milliseconds', 100, 3_600_000), 60_000),
-      v.description('Milliseconds for which a client may read nothing before its stream is closed'),
+      v.description('Milliseconds for which a client may read nothing until its stream is closed'),
     ),
     maxStreamAge: v.pipe(
       v.optional(whole('milliseconds', 1_000, 30 * 86_400_000)),
       v.description(
-        'Milliseconds after which a stream ends, after a whole event and up to a fifth sooner by chance: its client resumes, on any node',
+        'Milliseconds after which a stream ends, after a whole event and up to a fifth sooner at random, so that its client resumes on any node; without it streams do not end',
       ),
     ),
     ringBytes: v.pipe(
       v.optional(whole('bytes', 64 * 1024, 4096 * MIB), 64 * MIB),
-      v.description('Bytes of the newest records that all streams share; Kafka holds the rest'),
+      v.description(
+        'Bytes of the ring buffer: the newest records, which all streams of the topics share. Older ones are read from Kafka',
+      ),
     ),
     maxSubscribers: v.pipe(
       v.optional(whole('streams', 1, 1_000_000), 20_000),
-      v.description('Open streams at most; one more is refused with 503'),
+      v.description('Open streams at most; one more is refused with 503 `TOO_MANY_SUBSCRIBERS`'),
     ),
     maxAnswerBytes: v.pipe(
       v.optional(whole('bytes', MIB, 65_536 * MIB), 128 * MIB),
       v.description(
-        'Bytes of answers of single reads in memory at most, until their clients have read them; as less is left answers become shorter, and one that does not fit is refused with 503',
+        'Bytes of answers to single reads that clients have not read yet, at most. Answers become shorter as less is left; one that does not fit is refused with 503 `TOO_MANY_ANSWERS`',
       ),
     ),
     maxReplays: v.pipe(
       v.optional(whole('replays', 1, 48), 16),
       v.description(
-        'Reads behind the ring at a time, each with its own consumer; one more is refused with 503',
+        'Concurrent catch-up reads, of records older than the ring buffer, each with its own consumer; one more is refused with 503 `TOO_MANY_REPLAYS`',
       ),
     ),
     maxGroups: v.pipe(
       v.optional(whole('groups', 1, 1_000), 64),
       v.description(
-        'Clients that read as groups of their own at a time (`kong_consumer`), each with its own consumer; one that rests makes room, else one more is refused with 503',
+        'Concurrent consumer groups of clients (`kong_consumer`), each with its own consumer; for one more the least recently used idle one is closed, else it is refused with 503 `TOO_MANY_GROUPS`',
       ),
     ),
   }),
@@ -296,9 +300,7 @@ function registriesOf(
   )
 }
 
-/** What `kafkaConsume` takes. */
-export type KafkaConsumeOptions = v.InferInput<typeof optionsSchema>
-/** The same, with every default filled in. */
+/** The options of `kafkaConsume` with every default filled in. */
 export type ResolvedOptions = v.InferOutput<typeof optionsSchema>
 
 /**

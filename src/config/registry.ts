@@ -19,50 +19,153 @@ function isAddress(text: string): boolean {
   return url !== null && /^https?:$/.test(url.protocol) && url.username === ''
 }
 
-const oauth2 = record({
-  tokenEndpoint: address,
-  grantType: v.optional(oneOf('client_credentials', 'password'), 'client_credentials'),
-  clientId: v.optional(text),
-  clientSecret: v.optional(secret),
-  username: v.optional(text),
-  password: v.optional(secret),
-  scopes: v.optional(list(text), ['openid']),
-  audience: v.optional(list(text), []),
-  tokenHeaders: v.optional(map(secret)),
-  tokenPostArgs: v.optional(map(secret)),
-})
+const oauth2 = v.pipe(
+  record({
+    tokenEndpoint: v.pipe(address, v.description('URL of the OAuth 2 token endpoint')),
+    grantType: v.pipe(
+      v.optional(oneOf('client_credentials', 'password'), 'client_credentials'),
+      v.description('OAuth 2 grant by which a token is requested'),
+    ),
+    clientId: v.pipe(
+      v.optional(text),
+      v.description('Client id. Required with the grant `client_credentials`'),
+    ),
+    clientSecret: v.pipe(
+      v.optional(secret),
+      v.description(
+        'Client secret. Required with the grant `client_credentials`, unless `authMethod` is `none`',
+      ),
+    ),
+    username: v.pipe(
+      v.optional(text),
+      v.description('User name. Required with the grant `password`'),
+    ),
+    password: v.pipe(
+      v.optional(secret),
+      v.description('Password. Required with the grant `password`'),
+    ),
+    scopes: v.pipe(v.optional(list(text), ['openid']), v.description('Scopes to request')),
+    audience: v.pipe(v.optional(list(text), []), v.description('Audiences to request')),
+    tokenHeaders: v.pipe(
+      v.optional(map(secret)),
+      v.description('Further headers of the token request, by name'),
+    ),
+    tokenPostArgs: v.pipe(
+      v.optional(map(secret)),
+      v.description('Further form fields of the token request, by name'),
+    ),
+  }),
+  v.title('RegistryOauth2Options'),
+  v.description('How a token for the schema registry is requested.'),
+)
 
-const oauth2Client = record({
-  authMethod: v.optional(
-    oneOf('client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'none'),
-    'client_secret_post',
-  ),
-  clientSecretJwtAlg: v.optional(oneOf('HS256', 'HS512'), 'HS512'),
-  httpProxy: v.optional(text),
-  httpProxyAuthorization: v.optional(secret),
-  httpVersion: v.optional(v.number('a number is required'), 1.1),
-  httpsProxy: v.optional(text),
-  httpsProxyAuthorization: v.optional(secret),
-  keepAlive: v.optional(flag, true),
-  noProxy: v.optional(text),
-  sslVerify: v.optional(flag, true),
-  timeout: v.optional(whole('milliseconds', 0, 2 ** 31 - 2), 10_000),
-})
+const oauth2Client = v.pipe(
+  record({
+    authMethod: v.pipe(
+      v.optional(
+        oneOf('client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'none'),
+        'client_secret_post',
+      ),
+      v.description('How the client authenticates at the token endpoint'),
+    ),
+    clientSecretJwtAlg: v.pipe(
+      v.optional(oneOf('HS256', 'HS512'), 'HS512'),
+      v.description('Algorithm of the JWT of `client_secret_jwt`'),
+    ),
+    httpProxy: v.pipe(
+      v.optional(text),
+      v.description("Kong's field for an HTTP proxy: not supported yet, and refused with `oauth2`"),
+    ),
+    httpProxyAuthorization: v.pipe(
+      v.optional(secret),
+      v.description("Kong's field for the credentials of `httpProxy`: without effect"),
+    ),
+    httpVersion: v.pipe(
+      v.optional(v.number('a number is required'), 1.1),
+      v.description('HTTP version of the token request; only 1.1 is supported'),
+    ),
+    httpsProxy: v.pipe(
+      v.optional(text),
+      v.description(
+        "Kong's field for an HTTPS proxy: not supported yet, and refused with `oauth2`",
+      ),
+    ),
+    httpsProxyAuthorization: v.pipe(
+      v.optional(secret),
+      v.description("Kong's field for the credentials of `httpsProxy`: without effect"),
+    ),
+    keepAlive: v.pipe(
+      v.optional(flag, true),
+      v.description("Kong's field for keeping connections open: without effect"),
+    ),
+    noProxy: v.pipe(
+      v.optional(text),
+      v.description("Kong's field for hosts without a proxy: without effect"),
+    ),
+    sslVerify: v.pipe(
+      v.optional(flag, true),
+      v.description('Whether the certificate of the token endpoint is verified'),
+    ),
+    timeout: v.pipe(
+      v.optional(whole('milliseconds', 0, 2 ** 31 - 2), 10_000),
+      v.description('Milliseconds that the token endpoint has for its answer'),
+    ),
+  }),
+  v.title('RegistryOauth2ClientOptions'),
+  v.description('How the client of the token endpoint behaves.'),
+)
 
-const confluentFields = record({
-  url: v.optional(address),
-  ttl: v.optional(v.pipe(v.number(ttlRange), v.minValue(0, ttlRange), v.maxValue(3_600, ttlRange))),
-  sslVerify: v.optional(flag, true),
-  authentication: v.optional(
-    record({
-      mode: v.optional(oneOf('none', 'basic', 'oauth2'), 'none'),
-      basic: v.optional(record({ username: text, password: secret })),
-      oauth2: v.optional(oauth2),
-      oauth2Client: v.optional(oauth2Client),
-    }),
-    {},
-  ),
-})
+const basic = v.pipe(
+  record({
+    username: v.pipe(text, v.description('User name')),
+    password: v.pipe(secret, v.description('Password')),
+  }),
+  v.title('RegistryBasicOptions'),
+  v.description('Basic authentication at the schema registry.'),
+)
+
+const registryAuthentication = v.pipe(
+  record({
+    mode: v.pipe(
+      v.optional(oneOf('none', 'basic', 'oauth2'), 'none'),
+      v.description('Method of authentication'),
+    ),
+    basic: v.pipe(
+      v.optional(basic),
+      v.description('User and password. Required with `mode: "basic"`'),
+    ),
+    oauth2: v.pipe(
+      v.optional(oauth2),
+      v.description('Token endpoint and grant. Required with `mode: "oauth2"`'),
+    ),
+    oauth2Client: v.pipe(
+      v.optional(oauth2Client),
+      v.description('How the token is requested, with `mode: "oauth2"`'),
+    ),
+  }),
+  v.title('RegistryAuthenticationOptions'),
+  v.description('How to authenticate at the schema registry.'),
+)
+
+const confluentFields = v.pipe(
+  record({
+    url: v.pipe(v.optional(address), v.description('URL of the registry. Required')),
+    ttl: v.pipe(
+      v.optional(v.pipe(v.number(ttlRange), v.minValue(0, ttlRange), v.maxValue(3_600, ttlRange))),
+      v.description('Seconds for which a schema is cached; without it for ever'),
+    ),
+    sslVerify: v.pipe(
+      v.optional(flag, true),
+      v.description('Whether the certificate of the registry is verified'),
+    ),
+    authentication: v.pipe(
+      v.optional(registryAuthentication, {}),
+      v.description('How to authenticate at the registry'),
+    ),
+  }),
+  v.title('ConfluentRegistryOptions'),
+  v.description("A schema registry with Confluent's API."),
+)
 
 const confluent = v.pipe(
   confluentFields,
@@ -78,7 +181,19 @@ const confluent = v.pipe(
 /** How a registry of Confluent's API is reached. */
 export type RegistryOptions = v.InferOutput<typeof confluentFields>
 
-export const schemaRegistry = v.optional(record({ confluent: v.optional(confluent) }), {})
+export const schemaRegistry = v.optional(
+  v.pipe(
+    record({
+      confluent: v.pipe(
+        v.optional(confluent),
+        v.description("The registry, one with Confluent's API"),
+      ),
+    }),
+    v.title('SchemaRegistryOptions'),
+    v.description('Where the schemas of keys and values are.'),
+  ),
+  {},
+)
 
 function missingOf({ url, authentication }: RegistryOptions): Problem[] {
   const { mode, basic, oauth2: given, oauth2Client: client } = authentication

@@ -9,7 +9,7 @@ import { KafkaConsumeError } from '../errors.ts'
  */
 export function resolveBy<T extends v.GenericSchema>(
   schema: T,
-  options: v.InferInput<T>,
+  options: object,
   name: string,
 ): v.InferOutput<T> {
   const result = v.safeParse(schema, options)

@@ -3,7 +3,8 @@
  * in Kong's names and words.
  */
 import * as v from 'valibot'
-import { type KafkaConsumeOptions, kongSchema } from '../config/options.ts'
+import type { KafkaConsumeOptions } from '../config/option-types.ts'
+import { kongSchema } from '../config/options.ts'
 import { describeFields, type KongField } from './describe.ts'
 import { SchemaViolation } from './errors.ts'
 import { fieldErrors } from './field-errors.ts'

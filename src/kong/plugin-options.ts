@@ -1,4 +1,5 @@
-import { type KafkaConsumeOptions, resolveOptions } from '../config/options.ts'
+import type { KafkaConsumeOptions } from '../config/option-types.ts'
+import { resolveOptions } from '../config/options.ts'
 import { KafkaConsumeError } from '../errors.ts'
 import type { Certificate, Plugin, Snapshot } from './entities.ts'
 import { type FieldErrors, SchemaViolation } from './errors.ts'

@@ -1,6 +1,6 @@
 /** Serves a snapshot: finds the route of a request, the plugins in front of it and the one that reads Kafka. */
 import type { Context } from 'hono'
-import type { KafkaConsumeOptions } from '../config/options.ts'
+import type { KafkaConsumeOptions } from '../config/option-types.ts'
 import { exchangeOf } from '../ops/exchange.ts'
 import type { KafkaRoute, Lives } from '../ops/lives.ts'
 import { clientOf, type KafkaClient } from '../plugin/client.ts'
@@ -254,11 +254,11 @@ export class KongProxy {
 
   #make(parts: PluginParts): Served {
     const { groupInstanceId, ca } = this.#options
-    const options = pluginOptions(parts, ca)
-    if (groupInstanceId !== undefined) {
-      const own = { groupInstanceId: `${groupInstanceId}.${memberName(options)}` }
-      options.consumerGroup = { ...options.consumerGroup, ...own }
+    const given = pluginOptions(parts, ca)
+    const own = groupInstanceId && {
+      groupInstanceId: `${groupInstanceId}.${memberName(given)}`,
     }
+    const options = own ? { ...given, consumerGroup: { ...given.consumerGroup, ...own } } : given
     const brokers = [options.bootstrapServers].flat().join(', ')
     return { handler: this.#options.make(options), brokers }
   }

@@ -1,9 +1,6 @@
 import type { Context, Handler, MiddlewareHandler, Next } from 'hono'
-import {
-  type KafkaConsumeOptions,
-  type ResolvedOptions,
-  resolveOptions,
-} from '../config/options.ts'
+import type { KafkaConsumeOptions } from '../config/option-types.ts'
+import { type ResolvedOptions, resolveOptions } from '../config/options.ts'
 import type { KafkaProblem } from '../stream/source.ts'
 import { negotiate } from './accept.ts'
 import { assertGet, errorAnswer } from './answers.ts'

@@ -1,11 +1,8 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { clusterOptions } from '../config/connection.ts'
-import {
-  type KafkaProduceOptions,
-  type ResolvedProduceOptions,
-  resolveProduceOptions,
-} from '../config/produce.ts'
+import type { KafkaProduceOptions } from '../config/option-types.ts'
+import { type ResolvedProduceOptions, resolveProduceOptions } from '../config/produce.ts'
 import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import { registerClosed, registerOpen } from '../evaluation.ts'
 import type { HistogramState } from '../ops/histogram.ts'

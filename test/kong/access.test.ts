@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
 import { createGateway, type Gateway } from '../../src/app.ts'
-import type { KafkaConsumeOptions } from '../../src/config/options.ts'
+import type { KafkaConsumeOptions } from '../../src/config/option-types.ts'
 import { readDeclarative } from '../../src/kong/declarative.ts'
 import type { KafkaRoute } from '../../src/ops/lives.ts'
 import { clientOf, urlOf } from '../../src/plugin/client.ts'

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
 import { createGateway, type Gateway } from '../../src/app.ts'
-import type { KafkaConsumeOptions } from '../../src/config/options.ts'
+import type { KafkaConsumeOptions } from '../../src/config/option-types.ts'
 import { KafkaConsumeError } from '../../src/errors.ts'
 import { readDeclarative } from '../../src/kong/declarative.ts'
 import type { Snapshot } from '../../src/kong/entities.ts'

@@ -1,10 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import {
-  type KafkaConsumeOptions,
-  optionsSchema,
-  type ResolvedOptions,
-  resolveOptions,
-} from '../../src/config/options.ts'
+import type { KafkaConsumeOptions } from '../../src/config/option-types.ts'
+import { optionsSchema, type ResolvedOptions, resolveOptions } from '../../src/config/options.ts'
 import { KafkaConsumeError } from '../../src/errors.ts'
 
 const PEM = '-----BEGIN CERTIFICATE-----'
