@@ -1,6 +1,6 @@
 import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
-import { asKafkaConsumeError } from '../errors.ts'
+import { asKafkaConsumeError, KafkaConsumeError } from '../errors.ts'
 import type { Slice } from '../record/body.ts'
 import type { ConsumedRecord } from '../record/consumed.ts'
 import { parseCursor } from '../stream/cursor.ts'
@@ -228,7 +228,7 @@ export class RequestReader implements KafkaReader {
   #subscribe(feed: Feed, { start, cursor }: ReadFrom) {
     const position: Position =
       cursor === undefined
-        ? { start: start ?? 'latest' }
+        ? { start: startOf(start) }
         : { cursor: parseCursor(cursor, 'cursor'), parameter: 'cursor' }
     return feed.subscribe(position, (table) => filterOf(NOTHING, clientOf(this.#c), table))
   }
@@ -253,6 +253,18 @@ function* eachRecord(
   } finally {
     clearTimeout(stall)
   }
+}
+
+function startOf(start: ReadFrom['start'] = 'latest'): NonNullable<ReadFrom['start']> {
+  if (start === 'earliest' || start === 'latest') return start
+  if (typeof start === 'number' && start >= 0 && start <= Number.MAX_SAFE_INTEGER) {
+    // Kafka has whole milliseconds: the first that is as late as the time, or later.
+    return Math.ceil(start)
+  }
+  throw new KafkaConsumeError(
+    'INVALID_PARAMETER',
+    'Cannot read: start must be "earliest", "latest" or milliseconds from 0 to 2^53-1',
+  )
 }
 
 function withDefaults({ maxRecords = 500, maxBytes = 1024 * 1024, timeout = 1_000 }: ReadLimits) {

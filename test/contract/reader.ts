@@ -37,6 +37,15 @@ class Behind implements AsyncDisposable {
       return c.json(records)
     })
     app.get('/read', async (c) => c.json(await c.var.kafka.read({ start: 'earliest' })))
+    app.get('/refused', async (c) => {
+      const refused = await Promise.all(
+        [Number.NaN, -1, Number.POSITIVE_INFINITY, 'now' as 'latest'].map(async (start) => {
+          const error = await c.var.kafka.read({ start }).catch((thrown: unknown) => thrown)
+          return (error as Error).message
+        }),
+      )
+      return c.json(refused)
+    })
     app.get('/stream/:count', async (c) => {
       const records: unknown[] = []
       try {
@@ -72,6 +81,14 @@ class Behind implements AsyncDisposable {
 
 export function describeReader(target: () => Target): void {
   describe.concurrent('as middleware, with a handler behind', () => {
+    test('a start that is not a time is refused, and says what it must be', async () => {
+      const { kafka } = target()
+      await using behind = new Behind(target(), await kafka.createTopic())
+      for (const message of await behind.json<string[]>('/refused')) {
+        expect(message).toStartWith('Cannot read: start must be "earliest", "latest" or milli')
+      }
+    })
+
     test('poll takes records as the group, each once, and hands back those of a handler that failed', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()

@@ -129,12 +129,12 @@ export class Tail {
     this.#open()
   }
 
-  /** @param {string} [cursor] Default: where this tail goes on. */
-  #url(cursor = this.#cursor) {
+  /** Where this tail goes on. */
+  #url() {
     const url = new URL(this.route?.paths[0] ?? '/', location.origin)
     const start = byId('start').value
     const time = chosenTime()
-    if (cursor !== '') url.searchParams.set('cursor', cursor)
+    if (this.#cursor !== '') url.searchParams.set('cursor', this.#cursor)
     else if (start !== 'time') url.searchParams.set('start', start)
     else if (time !== undefined) url.searchParams.set('start', time)
     const partition = byId('partition').value
@@ -155,6 +155,10 @@ export class Tail {
       this.#tell('live', 'live')
     }
     source.onmessage = ({ data, lastEventId }) => this.#take(JSON.parse(data), lastEventId)
+    // Where the stream is without a record: at its beginning, and past what a filter leaves out.
+    source.addEventListener('cursor', ({ lastEventId }) => {
+      this.#cursor = lastEventId
+    })
     source.addEventListener('gap', ({ data, lastEventId }) => {
       if (lastEventId) this.#cursor = lastEventId
       const { topic, partition, from, to, reason } = JSON.parse(data)
@@ -208,10 +212,11 @@ export class Tail {
    * @param {string} id
    */
   #take(record, id) {
-    const from = this.#cursor || cursorAt(id, record)
+    // The cursor before the record: a stream says where it begins.
+    const curl = curlOf(this.#url())
     this.#cursor = id
     this.#seen++
-    this.#fresh.push({ row: rowOf(record, curlOf(this.#url(from))), text: textOf(record) })
+    this.#fresh.push({ row: rowOf(record, curl), text: textOf(record) })
     if (this.#fresh.length > KEEP) this.#fresh.shift()
     this.#draw()
   }
@@ -310,23 +315,4 @@ function unreachable({ paths, hosts }) {
   const here =
     hosts.length === 0 || hosts.some((host) => host === location.host || host === location.hostname)
   return here ? undefined : `on ${hosts[0]}`
-}
-
-/**
- * The cursor before a record: that after it, with the record's own offset.
- * @param {string} id
- * @param {import('./record.js').KafkaRecord} record
- */
-function cursorAt(id, { topic, partition, offset }) {
-  return id
-    .split(';')
-    .map((part) => {
-      const [name, entries = ''] = part.split(':')
-      if (name !== topic) return part
-      const replaced = entries
-        .split(',')
-        .map((entry) => (entry.startsWith(`${partition}=`) ? `${partition}=${offset}` : entry))
-      return `${name}:${replaced.join(',')}`
-    })
-    .join(';')
 }
