@@ -317,10 +317,11 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
       return
     }
     this.#writingSince = performance.now()
-    void writing.then(this.#onWritten, this.#onWritten)
+    const onWritten = () => this.#onWritten()
+    void writing.then(onWritten, onWritten)
   }
 
-  readonly #onWritten = () => {
+  #onWritten(): void {
     this.#writingSince = undefined
     this.#putOffHeartbeat()
     this.onTurn()

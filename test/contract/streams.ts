@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { ReconnectingClient } from '../support/eventsource.ts'
 import { PARTITIONS, type Produced } from '../support/kafka.ts'
 import { freePort } from '../support/port.ts'
-import { RawClient } from '../support/raw.ts'
+import { RawClient, sendRaw } from '../support/raw.ts'
 import { offsetsByPartition, places, Route, range, type Target } from '../support/route.ts'
 import { SseClient, type StreamedRecord } from '../support/sse.ts'
 import { sleep, until, within } from '../support/wait.ts'
@@ -80,6 +80,32 @@ export function describeStreams(target: () => Target): void {
       expect(new Set(retries).size).toBeGreaterThan(1)
       for (const retry of retries) expect(retry).toBeWithin(500, 30_000)
     })
+
+    test.each(['text/event-stream', 'application/x-ndjson'])(
+      'the headers of a connection are those of its protocol, for %s',
+      async (accept) => {
+        const topic = await topicWith(8)
+        await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
+        const url = new URL(route.url({ start: 'earliest' }))
+        const head = async (version: string) => {
+          const request = `GET ${url.pathname}${url.search} HTTP/${version}\nHost: ${url.host}`
+          const answer = await sendRaw(url.href, `${request}\nAccept: ${accept}\n\n`)
+          return answer.slice(0, answer.indexOf('\r\n\r\n')).toLowerCase().split('\r\n').slice(1)
+        }
+        const coding = (lines: string[]) => lines.filter((line) => /^transfer-encoding:/.test(line))
+        const modern = await head('1.1')
+        expect(coding(modern)).toEqual(['transfer-encoding: chunked'])
+        expect(modern).not.toContain('connection: close')
+        const old = await head('1.0')
+        // HTTP/1.0 knows of no chunks: such a body ends with its connection.
+        expect(coding(old)).toEqual([])
+        expect(old).not.toContain('connection: keep-alive')
+        for (const lines of [modern, old]) {
+          expect(lines).toContain(`content-type: ${accept}`)
+          expect(lines).toContain('cache-control: no-cache, no-transform')
+        }
+      },
+    )
 
     test('it says where it begins, for who leaves before the first record', async () => {
       const { kafka } = target()
