@@ -3,7 +3,7 @@ import type { Wanted } from '../record/filter.ts'
 import type { PreparedRecord } from '../record/prepare.ts'
 import { Cursor, PartitionTable } from '../stream/cursor.ts'
 import { EncodedBatch } from '../stream/encoded-batch.ts'
-import { FilterPass } from '../stream/filter-pass.ts'
+import { filterInTurns } from '../stream/filter-pass.ts'
 import type { Delivery, KafkaRecord, PollLimits } from '../stream/source.ts'
 import { onNextTurn } from '../stream/turns.ts'
 import { type AnswerMemory, tooManyAnswers } from './answer-budget.ts'
@@ -67,9 +67,7 @@ export async function takeAsGroup(
       const all = EncodedBatch.encode(prepared, cursor, route.options.messageDeserializer)
       if (!filter) return { delivery, chunk: all }
       const start = new Cursor(table, all.from)
-      const pass = new FilterPass(all, filter)
-      await pass.finish(start.vector, signal)
-      return { delivery, chunk: pass.select(start) }
+      return { delivery, chunk: await filterInTurns(all, filter, start, signal) }
     } catch (error) {
       memory?.release()
       delivery.giveBack()

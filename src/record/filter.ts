@@ -46,12 +46,14 @@ export function filterFor(wanted: Wanted, table: PartitionTable): Filter | undef
   const wantedKeys = new Set<string | null>(wanted.keys)
   const expressions = wanted.filters.map(expressionOf)
   if (wantedKeys.size + expressions.length === 0) {
-    return (chunk, index) => passes[chunk.partitions[index] as number] as boolean
+    const filter: Filter = (chunk, index) => passes[chunk.partitions[index] as number] as boolean
+    return Object.assign(filter, { isQuick: true })
   }
-  return (chunk, index) => {
+  const filter: Filter = (chunk, index) => {
     if (!passes[chunk.partitions[index] as number]) return false
     const views = viewsOf(chunk)
     if (wantedKeys.size > 0 && !wantedKeys.has(views.keyText(index))) return false
     return expressions.every((expression) => views.passes(expression, index))
   }
+  return Object.assign(filter, { isQuick: expressions.length === 0 })
 }

@@ -6,36 +6,68 @@ import { filterTurns } from './turns.ts'
 /** Records between two looks at the clock: one where each takes long, some where they are quick. */
 const MAX_STRIDE = 16
 const QUICK_MS = 0.05
+/** Bytes of a batch that a quick filter looks at without a look at the clock, for each of many streams. */
+const SMALL_BYTES = 64 * 1024
 
 /**
- * One filter's way through one batch, in slices: a filter may take a millisecond for each record, and
- * a batch has up to a thousand.
+ * One reader's filter on its way through batches, in slices: a filter may take a millisecond for each
+ * record, and a batch has up to a thousand.
  */
 export class FilterPass {
-  readonly batch: EncodedBatch
-  readonly endsBeyond: boolean
   readonly #filter: Filter
+  #batch: EncodedBatch | undefined
+  #endsBeyond = false
   /** Records that were looked at and pass, since the last selection. */
-  readonly #passing = new Set<number>()
+  #passing: number[] = []
   /** The first record that is not selected from yet, and the first that is not looked at yet. */
   #begin = 0
   #next = 0
   #stride = 1
   #time = 0
 
-  /** @param endsBeyond Whether the end of the batch lies behind offsets without a record, too. */
-  constructor(batch: EncodedBatch, filter: Filter, endsBeyond = false) {
-    this.batch = batch
-    this.endsBeyond = endsBeyond
+  constructor(filter: Filter) {
     this.#filter = filter
   }
 
-  /** Whether all records were looked at. */
-  get isOver(): boolean {
-    return this.#next >= this.batch.length
+  /**
+   * Begins with a batch.
+   *
+   * @param endsBeyond Whether the end of the batch lies behind offsets without a record, too.
+   */
+  start(batch: EncodedBatch, endsBeyond = false): void {
+    this.#batch = batch
+    this.#endsBeyond = endsBeyond
+    this.#begin = 0
+    this.#next = 0
   }
 
-  /** Milliseconds that the filter has taken. */
+  /** Leaves the batch as it is. */
+  stop(): void {
+    this.#batch = undefined
+    this.#passing = []
+  }
+
+  /** The batch that it is in, until it leaves it. */
+  get batch(): EncodedBatch | undefined {
+    return this.#batch
+  }
+
+  /** See {@link start}. */
+  get endsBeyond(): boolean {
+    return this.#endsBeyond
+  }
+
+  /** Whether all records of the batch were looked at. */
+  get isThrough(): boolean {
+    return this.#next >= this.#in.length
+  }
+
+  get #in(): EncodedBatch {
+    if (!this.#batch) throw new Error('Cannot filter records: there is no batch')
+    return this.#batch
+  }
+
+  /** Milliseconds that the filter has taken, for all batches. */
   get time(): number {
     return this.#time
   }
@@ -47,12 +79,14 @@ export class FilterPass {
    * @returns Whether any of the records since the last selection passes.
    */
   advance(vector: Float64Array): boolean {
+    const batch = this.#in
+    if (this.#filter.isQuick && isSmall(batch)) {
+      this.#look(batch, batch.length, vector)
+      return this.#passing.length > 0
+    }
     let last = performance.now()
-    while (!this.isOver && !filterTurns.isOver) {
-      const end = Math.min(this.#next + this.#stride, this.batch.length)
-      for (; this.#next < end; this.#next++) {
-        if (this.#wants(this.#next, vector)) this.#passing.add(this.#next)
-      }
+    while (this.#next < batch.length && !filterTurns.isOver) {
+      this.#look(batch, Math.min(this.#next + this.#stride, batch.length), vector)
       const now = performance.now()
       const taken = now - last
       last = now
@@ -60,7 +94,15 @@ export class FilterPass {
       filterTurns.count(taken)
       this.#stride = taken < QUICK_MS ? Math.min(2 * this.#stride, MAX_STRIDE) : 1
     }
-    return this.#passing.size > 0
+    return this.#passing.length > 0
+  }
+
+  #look(batch: EncodedBatch, end: number, vector: Float64Array): void {
+    for (let i = this.#next; i < end; i++) {
+      const due = vector[batch.partitions[i] as number] as number
+      if ((batch.offsets[i] as number) >= due && this.#filter(batch, i)) this.#passing.push(i)
+    }
+    this.#next = end
   }
 
   /**
@@ -69,27 +111,35 @@ export class FilterPass {
    * @param cursor It moves over all of these, and gives the ids.
    */
   select(cursor: Cursor): EncodedBatch {
-    const isPassing = (index: number) => this.#passing.has(index)
-    const selected = this.batch.select(this.#begin, cursor, isPassing, this.#next)
-    this.#passing.clear()
+    const passing = new Set(this.#passing)
+    const selected = this.#in.select(this.#begin, cursor, (i) => passing.has(i), this.#next)
+    this.#passing = []
     this.#begin = this.#next
     return selected
   }
+}
 
-  /**
-   * Looks at all records, in as many turns as it takes.
-   *
-   * @throws The signal's reason.
-   */
-  async finish(vector: Float64Array, signal: AbortSignal): Promise<void> {
-    while (!this.isOver) {
-      await filterTurns.whenDone(() => this.advance(vector))
-      signal.throwIfAborted()
-    }
-  }
+function isSmall(batch: EncodedBatch): boolean {
+  return batch.length <= MAX_STRIDE && batch.bytes.length <= SMALL_BYTES
+}
 
-  #wants(index: number, vector: Float64Array): boolean {
-    const due = vector[this.batch.partitions[index] as number] as number
-    return (this.batch.offsets[index] as number) >= due && this.#filter(this.batch, index)
+/**
+ * The records of a batch that pass a filter, looked at in as many turns as it takes.
+ *
+ * @param cursor It moves over all of them, and gives the ids.
+ * @throws The signal's reason.
+ */
+export async function filterInTurns(
+  batch: EncodedBatch,
+  filter: Filter,
+  cursor: Cursor,
+  signal: AbortSignal,
+): Promise<EncodedBatch> {
+  const pass = new FilterPass(filter)
+  pass.start(batch)
+  while (!pass.isThrough) {
+    await filterTurns.whenDone(() => void pass.advance(cursor.vector))
+    signal.throwIfAborted()
   }
+  return pass.select(cursor)
 }

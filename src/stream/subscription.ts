@@ -34,7 +34,11 @@ export interface PartLimits {
 }
 
 /** Which records a reader wants. */
-export type Filter = (chunk: EncodedBatch, index: number) => boolean
+export interface Filter {
+  (chunk: EncodedBatch, index: number): boolean
+  /** Whether it takes no time worth counting for a few small records. */
+  readonly isQuick?: boolean
+}
 
 /** How long a reader looks for records that its filter lets pass. */
 export interface SearchLimits {
@@ -97,7 +101,7 @@ export class Subscription implements RingReader, SuspendedRead {
   readonly #deserializer: MessageDeserializer
   readonly #preparation: Preparation | undefined
   readonly #makeFilter: (table: PartitionTable) => Filter | undefined
-  #filter: Filter | undefined
+  #filter: FilterPass | undefined
   /** The next chunk in the ring, while the reader is in it. */
   #sequence: number | undefined
   /** Whether the cursor is exactly where the chunk at `#sequence` begins. */
@@ -113,10 +117,6 @@ export class Subscription implements RingReader, SuspendedRead {
   #isSuspended = false
   /** What was read and is not taken yet. */
   #rest: Rest | undefined
-  /** The filter on its way through what was read last. */
-  #pass: FilterPass | undefined
-  /** Milliseconds that the filter has taken for all before that. */
-  #filterTime = 0
   #isBeyond = false
   /** The state of the tail when the cursor was last moved to its head. */
   #followed: object | undefined
@@ -139,7 +139,7 @@ export class Subscription implements RingReader, SuspendedRead {
     this.#deserializer = setup.deserializer
     this.#preparation = setup.preparation
     this.#makeFilter = setup.filter
-    this.#filter = setup.filter(setup.tail.table)
+    this.#filter = passOf(setup.filter(setup.tail.table))
     this.#onClose = setup.onClose
     if (setup.isCertain) this.#enterRing()
   }
@@ -153,7 +153,7 @@ export class Subscription implements RingReader, SuspendedRead {
   get isAtEnd(): boolean {
     return (
       this.#rest === undefined &&
-      this.#pass === undefined &&
+      !this.isFiltering &&
       this.#gaps.length === 0 &&
       this.#sequence === this.#tail.end &&
       !this.#tail.succession &&
@@ -184,13 +184,13 @@ export class Subscription implements RingReader, SuspendedRead {
 
   /** Whether its filter is to go on in its turn, before {@link take} can have more. */
   get isFiltering(): boolean {
-    return this.#pass !== undefined
+    return this.#filter?.batch !== undefined
   }
 
   /** Whether it has looked long enough for records that its filter lets pass. */
   hasSpent({ filterTime, until }: SearchLimits): boolean {
     if (!this.#filter) return false
-    return this.#filterTime + (this.#pass?.time ?? 0) >= filterTime || performance.now() >= until
+    return this.#filter.time >= filterTime || performance.now() >= until
   }
 
   /** Whether somebody else can go on from here: in the middle of a replay of all that there is. */
@@ -257,7 +257,7 @@ export class Subscription implements RingReader, SuspendedRead {
     while (!this.#stopped) {
       if (this.#isReady()) return true
       if (this.hasSpent(search)) return false
-      if (this.#pass) {
+      if (this.isFiltering) {
         await filterTurns.whenDone(() => this.#isReady())
         continue
       }
@@ -291,9 +291,9 @@ export class Subscription implements RingReader, SuspendedRead {
   #isReady(): boolean {
     while (!this.#stopped) {
       if (this.#gaps.length > 0 || this.#rest) return true
-      if (this.#pass) {
+      if (this.#filter?.batch) {
         if (filterTurns.isOver) return false
-        this.#advance(this.#pass)
+        this.#advance(this.#filter, this.#filter.batch)
         continue
       }
       if (this.#sequence === undefined || this.#tail.isGone(this.#sequence)) return false
@@ -336,7 +336,7 @@ export class Subscription implements RingReader, SuspendedRead {
     if (this.#closed) return
     if (this.#sequence !== undefined) {
       this.#rest = undefined
-      this.#pass = undefined
+      this.#filter?.stop()
       this.#paused = true
       this.#leaveRing()
     } else if (this.#reader && !this.#isSuspended) {
@@ -349,7 +349,7 @@ export class Subscription implements RingReader, SuspendedRead {
     this.#isSuspended = false
     // Records that were read and not taken are read again, from the cursor.
     this.#rest = undefined
-    this.#pass = undefined
+    this.#filter?.stop()
     this.#dropReplay()
   }
 
@@ -448,7 +448,7 @@ export class Subscription implements RingReader, SuspendedRead {
     }
     this.#tail = tail
     this.#cursor = new Cursor(tail.table, vector)
-    this.#filter = this.#makeFilter(tail.table)
+    this.#filter = passOf(this.#makeFilter(tail.table))
     this.#restarted = undefined
   }
 
@@ -503,7 +503,7 @@ export class Subscription implements RingReader, SuspendedRead {
   /** What of a batch this reader is to get. */
   #select(chunk: EncodedBatch): void {
     if (this.#filter) {
-      this.#pass = new FilterPass(chunk, this.#filter)
+      this.#filter.start(chunk)
       return
     }
     // The cursor itself moves when the frames are taken, not when they are made ready.
@@ -514,26 +514,22 @@ export class Subscription implements RingReader, SuspendedRead {
   }
 
   /** Lets the filter go on, as far as its turn goes. */
-  #advance(pass: FilterPass): void {
-    const { batch, endsBeyond } = pass
+  #advance(pass: FilterPass, batch: EncodedBatch): void {
     const isFound = pass.advance(this.cursor.vector)
-    const isPassed = pass.isOver && this.#inStep
-    if (pass.isOver) {
-      this.#pass = undefined
-      this.#filterTime += pass.time
-    }
+    const isPassed = pass.isThrough && this.#inStep
     if (isFound) {
       const ahead = new Cursor(this.cursor.table, this.cursor.vector)
       const selected = pass.select(ahead)
       if (isPassed) selected.to.set(batch.to)
-      this.#rest = { chunk: selected, begin: 0, endsBeyond: isPassed && endsBeyond }
+      this.#rest = { chunk: selected, begin: 0, endsBeyond: isPassed && pass.endsBeyond }
     } else if (isPassed) {
       // Most of what comes is for others: a cursor that is in step goes by it as it is.
       this.cursor.moveTo(batch.to)
-      this.#isBeyond ||= endsBeyond
+      this.#isBeyond ||= pass.endsBeyond
     } else {
       pass.select(this.cursor)
     }
+    if (pass.isThrough) pass.stop()
   }
 
   /** @returns false when Kafka had nothing at hand. */
@@ -632,7 +628,7 @@ export class Subscription implements RingReader, SuspendedRead {
       this.cursor.moveTo(chunk.to)
       this.#isBeyond ||= endsBeyond
     } else if (this.#filter) {
-      this.#pass = new FilterPass(chunk, this.#filter, endsBeyond)
+      this.#filter.start(chunk, endsBeyond)
     } else {
       this.#rest = { chunk, begin: 0, endsBeyond }
     }
@@ -660,4 +656,8 @@ export class Subscription implements RingReader, SuspendedRead {
     this.#reader = undefined
     await reader?.close()
   }
+}
+
+function passOf(filter: Filter | undefined): FilterPass | undefined {
+  return filter && new FilterPass(filter)
 }
