@@ -5,6 +5,7 @@ import { print, url } from './record.js'
 createEventSource({
   url,
   onMessage({ event, data, id }) {
-    if (event === undefined || event === 'message') print(data, id)
+    if (event !== undefined) return
+    print(data, id)
   },
 })

@@ -10,7 +10,8 @@ const { fetchEventSource } = await import('@microsoft/fetch-event-source')
 await fetchEventSource(url, {
   openWhenHidden: true,
   onmessage({ event, data, id }) {
-    if (event === '' || event === 'message') print(data, id)
+    if (event !== '') return
+    print(data, id)
   },
   onclose() {
     // Without an error here the client would not come back after a stream that has ended.

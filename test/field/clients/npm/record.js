@@ -7,12 +7,11 @@ export const url = process.argv[2] ?? ''
 setInterval(() => {}, 60_000)
 
 /**
- * Prints a record's place and the id that came with it. An event without data is a position alone.
+ * Prints a record's place and the id that came with it.
  * @param {string} data
  * @param {string | undefined} id
  */
 export function print(data, id) {
-  if (data === '') return
   const { partition, offset } = JSON.parse(data)
   process.stdout.write(`${JSON.stringify({ partition, offset, id })}\n`)
 }

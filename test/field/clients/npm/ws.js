@@ -1,43 +1,29 @@
 /**
  * https://www.npmjs.com/package/ws, which has no way of its own to come back: this one is that of
- * docs/protocol.md. The position is the last cursor, with each partition's last offset plus 1.
+ * docs/protocol.md.
  */
 import WebSocket from 'ws'
 import { print, url } from './record.js'
 
 const REOPEN_MS = 500
-let topic = ''
-/** Next offsets by partition. @type {Map<string, number>} */
-const positions = new Map()
+/** The newest one that came. @type {string | undefined} */
+let cursor
 
 function connect() {
   const address = new URL(url)
-  if (positions.size > 0) {
-    const places = [...positions].map(([partition, offset]) => `${partition}=${offset}`)
+  if (cursor !== undefined) {
     address.searchParams.delete('start')
-    address.searchParams.set('cursor', `${topic}:${places.join(',')}`)
+    address.searchParams.set('cursor', cursor)
   }
   const socket = new WebSocket(address)
-  socket.on('message', (text) => take(String(text)))
+  socket.on('message', (text) => {
+    const frame = JSON.parse(String(text))
+    cursor = frame.cursor ?? cursor
+    if (frame.topic !== undefined) print(String(text), frame.cursor)
+  })
   // What went wrong does not matter: the connection is closed after it.
   socket.on('error', () => {})
   socket.on('close', () => setTimeout(connect, REOPEN_MS))
-}
-
-/** @param {string} text */
-function take(text) {
-  const { cursor, ...record } = JSON.parse(text)
-  if (record.offset !== undefined) {
-    positions.set(String(record.partition), record.offset + 1)
-    print(text, undefined)
-  } else if (typeof cursor === 'string') {
-    const [name = '', places = ''] = cursor.split(':')
-    topic = name
-    for (const place of places.split(',')) {
-      const [partition = '', offset] = place.split('=')
-      positions.set(partition, Number(offset))
-    }
-  }
 }
 
 connect()

@@ -17,9 +17,10 @@ async def main():
         try:
             async with sse.EventSource(URL, headers=headers) as source:
                 async for event in source:
-                    if event.type in (None, "message"):
-                        show(event.data, event.last_event_id)
                     last_event_id = event.last_event_id
+                    if event.type is not None:
+                        continue
+                    show(event.data, event.last_event_id)
         except (aiohttp.ClientError, ConnectionError):
             pass
         await asyncio.sleep(REOPEN)

@@ -15,12 +15,12 @@ with httpx.Client(timeout=None) as client:
             with connect_sse(client, "GET", URL, headers=headers) as source:
                 source.response.raise_for_status()
                 for event in source.iter_sse():
-                    if event.event in ("", "message"):
-                        # One without data is given to the program, too.
-                        show(event.data, event.id)
                     last_event_id = event.id
                     if event.retry is not None:
                         delay = event.retry / 1000
+                    if event.event != "message":
+                        continue
+                    show(event.data, event.id)
         except httpx.TransportError:
             pass
         time.sleep(delay)

@@ -9,9 +9,7 @@ REOPEN = 1.0
 
 
 def show(data, last_event_id=None):
-    """Prints a record's place and the id that came with it. An event without data is a position alone."""
-    if not data:
-        return
+    """Prints a record's place and the id that came with it."""
     record = json.loads(data)
     place = {"partition": record["partition"], "offset": record["offset"], "id": last_event_id}
     print(json.dumps(place), flush=True)

@@ -5,5 +5,6 @@ from requests_sse import EventSource
 
 with EventSource(URL) as source:
     for event in source:
-        if event.type == "message":
-            show(event.data, event.last_event_id)
+        if event.type != "message":
+            continue
+        show(event.data, event.last_event_id)

@@ -15,10 +15,11 @@ while True:
         response = requests.get(URL, stream=True, headers=headers)
         response.raise_for_status()
         for event in sseclient.SSEClient(response).events():
-            if event.event == "message":
-                show(event.data, event.id)
             if event.id is not None:
                 last_event_id = event.id
+            if event.event != "message":
+                continue
+            show(event.data, event.id)
     except requests.RequestException:
         pass
     time.sleep(REOPEN)

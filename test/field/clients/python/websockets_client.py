@@ -1,7 +1,4 @@
-"""
-https://pypi.org/project/websockets/, coming back as docs/protocol.md says: the position is the last
-cursor, with each partition's last offset plus 1.
-"""
+"""https://pypi.org/project/websockets/, coming back as docs/protocol.md says: with the newest cursor."""
 
 import asyncio
 import json
@@ -13,25 +10,16 @@ from websockets.exceptions import WebSocketException
 
 
 async def main():
-    topic = ""
-    positions = {}
+    cursor = None
     while True:
-        address = URL
-        if positions:
-            places = ",".join(f"{partition}={offset}" for partition, offset in positions.items())
-            address = f"{URL.split('?')[0]}?cursor={quote(f'{topic}:{places}')}"
+        address = URL if cursor is None else f"{URL.split('?')[0]}?cursor={quote(cursor)}"
         try:
             async with connect(address) as socket:
                 async for text in socket:
                     frame = json.loads(text)
-                    if "offset" in frame:
-                        positions[frame["partition"]] = frame["offset"] + 1
-                        show(text)
-                    elif "cursor" in frame:
-                        topic, places = frame["cursor"].split(":")
-                        for place in places.split(","):
-                            partition, offset = place.split("=")
-                            positions[int(partition)] = int(offset)
+                    cursor = frame.get("cursor", cursor)
+                    if "topic" in frame:
+                        show(text, cursor)
         except (OSError, EOFError, WebSocketException):
             pass
         await asyncio.sleep(REOPEN)

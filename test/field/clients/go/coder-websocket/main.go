@@ -1,13 +1,10 @@
-// https://github.com/coder/websocket, coming back as docs/protocol.md says: the position is the last
-// cursor, with each partition's last offset plus 1.
+// https://github.com/coder/websocket, coming back as docs/protocol.md says: with the newest cursor.
 package main
 
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,46 +14,35 @@ import (
 )
 
 type frame struct {
-	Cursor    string `json:"cursor"`
-	Partition int    `json:"partition"`
-	Offset    *int64 `json:"offset"`
+	Cursor string `json:"cursor"`
+	Topic  string `json:"topic"`
 }
 
 func main() {
-	topic := ""
-	positions := map[int]int64{}
+	cursor := ""
 	for {
-		read(address(topic, positions), func(text []byte) {
+		read(address(cursor), func(text []byte) {
 			var found frame
 			if json.Unmarshal(text, &found) != nil {
 				return
 			}
-			if found.Offset != nil {
-				positions[found.Partition] = *found.Offset + 1
-				record.Show(text, "")
-			} else if name, places, ok := strings.Cut(found.Cursor, ":"); ok {
-				topic = name
-				for _, place := range strings.Split(places, ",") {
-					partition, offset, _ := strings.Cut(place, "=")
-					number, _ := strconv.Atoi(partition)
-					positions[number], _ = strconv.ParseInt(offset, 10, 64)
-				}
+			if found.Cursor != "" {
+				cursor = found.Cursor
+			}
+			if found.Topic != "" {
+				record.Show(text, cursor)
 			}
 		})
 		time.Sleep(record.Reopen)
 	}
 }
 
-func address(topic string, positions map[int]int64) string {
-	if len(positions) == 0 {
+func address(cursor string) string {
+	if cursor == "" {
 		return record.URL()
 	}
-	places := []string{}
-	for partition, offset := range positions {
-		places = append(places, fmt.Sprintf("%d=%d", partition, offset))
-	}
 	base, _, _ := strings.Cut(record.URL(), "?")
-	return base + "?cursor=" + url.QueryEscape(topic+":"+strings.Join(places, ","))
+	return base + "?cursor=" + url.QueryEscape(cursor)
 }
 
 func read(address string, take func(text []byte)) {

@@ -18,7 +18,6 @@ func main() {
 	}
 	connection := sse.NewConnection(request)
 	connection.SubscribeMessages(func(event sse.Event) {
-		// One without data is given to the program, too.
 		record.Show([]byte(event.Data), event.LastEventID)
 	})
 	fmt.Fprintln(os.Stderr, "it gave up:", connection.Connect())

@@ -49,7 +49,9 @@ func (r *reader) show() {
 	if r.held == nil {
 		return
 	}
-	record.Show(r.held.Data, string(r.held.ID))
+	if len(r.held.Event) == 0 {
+		record.Show(r.held.Data, string(r.held.ID))
+	}
 	r.whole = r.held.ID
 	r.held = nil
 }

@@ -4,6 +4,7 @@ package record
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"time"
 )
@@ -15,17 +16,17 @@ const Reopen = time.Second
 func URL() string { return os.Args[1] }
 
 type place struct {
-	Partition *int   `json:"partition"`
-	Offset    *int64 `json:"offset"`
+	Partition int    `json:"partition"`
+	Offset    int64  `json:"offset"`
 	ID        string `json:"id"`
 }
 
-// Show prints a record's place and the id that came with it. It says whether the data was a whole
-// record.
-func Show(data []byte, id string) bool {
+// Show prints a record's place and the id that came with it.
+func Show(data []byte, id string) {
 	var found place
-	if json.Unmarshal(data, &found) != nil || found.Offset == nil {
-		return false
+	if err := json.Unmarshal(data, &found); err != nil {
+		fmt.Fprintf(os.Stderr, "%v: %s\n", err, data)
+		os.Exit(1)
 	}
 	found.ID = id
 	line, err := json.Marshal(found)
@@ -33,5 +34,4 @@ func Show(data []byte, id string) bool {
 		panic(err)
 	}
 	os.Stdout.Write(append(line, '\n'))
-	return true
 }
