@@ -9,10 +9,14 @@ import { kafkaConsume } from 'hono-kafka-consume'
 
 const { KAFKA_BROKERS = 'localhost:9092', KAFKA_TOPICS = 'orders' } = process.env
 
-/** What runs on one machine: an app, and its place in the group. */
-function node() {
+/**
+ * What runs on one machine: an app, and its place in the group. Handlers of one process share a member
+ * where their cluster has the same name, so here each node gives it a name of its own.
+ */
+function node(clusterName: string) {
   const orders = kafkaConsume({
     bootstrapServers: KAFKA_BROKERS,
+    clusterName,
     topics: KAFKA_TOPICS,
     autoOffsetReset: 'earliest',
     responseFormat: 'records',
@@ -22,7 +26,7 @@ function node() {
   return { orders, server: Bun.serve({ port: 0, fetch: app.fetch }) }
 }
 
-const nodes = [node(), node()]
+const nodes = [node('first'), node('second')]
 await Promise.all(nodes.map(({ orders }) => orders.start()))
 
 // A load balancer would choose; here both are asked until neither has more.
