@@ -3,16 +3,21 @@
  * Published are JavaScript and declarations, since neither Node nor Deno reads TypeScript of a
  * dependency.
  */
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { rolldown } from 'rolldown'
+import { dts } from 'rolldown-plugin-dts'
 import packageJson from '../package.json' with { type: 'json' }
 
+/** The modules that apps import by `exports`. */
+const ENTRIES = ['src/index', 'src/worker', 'src/node', 'kafka/index'] as const
 const root = join(import.meta.dirname, '..')
 const dist = resolve(process.argv[2] ?? join(root, 'dist'))
 
 rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist)
 compile()
+await bundleDeclarations()
 for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE'])
   cpSync(join(root, name), join(dist, name))
 // What the addon is compiled from.
@@ -47,6 +52,27 @@ function compile(): void {
   if (exitCode === 0) return
   console.error(stdout.toString())
   process.exit(1)
+}
+
+/**
+ * Leaves one file of declarations for each entry, of what can be had by it: an app's compiler and
+ * editor would read those of all modules behind it otherwise, and of the packages that they import.
+ */
+async function bundleDeclarations(): Promise<void> {
+  const declarations = (path: string) => join(dist, `${path}.d.ts`)
+  const bundles = await Promise.all(
+    ENTRIES.map(async (path) => {
+      const bundle = await rolldown({
+        input: declarations(path),
+        external: (id) => !id.startsWith('.') && !id.startsWith('/'),
+        plugins: [dts({ dtsOnly: true, generator: 'oxc', tsconfig: false })],
+      })
+      const { output } = await bundle.generate({ format: 'es' })
+      return [path, output[0].code] as const
+    }),
+  )
+  for (const file of globSync('**/*.d.ts', { cwd: dist })) rmSync(join(dist, file))
+  for (const [path, code] of bundles) writeFileSync(declarations(path), code)
 }
 
 /** The checkout's own, with what only a published package has. */

@@ -3,11 +3,24 @@ import { Hono } from 'hono'
 import { NONCE, secureHeaders } from 'hono/secure-headers'
 import { credentialQuery } from '../plugin/client.ts'
 import { assetRoutes, MODULES } from './assets.ts'
-import { type ConsoleLinks, page } from './page.ts'
+import { page } from './page.ts'
 
-/** Where the console finds what it shows. */
-export type ConsoleOptions = {
-  readonly [Name in keyof ConsoleLinks]?: ConsoleLinks[Name] | undefined
+/** Options of `kafkaConsole`: addresses of the app, as the browser sees them. */
+export interface ConsoleOptions {
+  /**
+   * Address of `kafkaStatus`, which the page polls.
+   *
+   * @default '/status'
+   */
+  readonly status?: string | undefined
+  /**
+   * Address of `printMetrics` of `kafkaMetrics`, which the page polls.
+   *
+   * @default '/metrics'
+   */
+  readonly metrics?: string | undefined
+  /** Address of the page of `kafkaDocs`. Without it the console has no link to API docs. */
+  readonly docs?: string | undefined
 }
 
 /**

@@ -1,11 +1,11 @@
 import { html, raw } from 'hono/html'
 import packageJson from '../../package.json' with { type: 'json' }
 
-/** What the page asks for data, and what it links to. */
+/** The addresses that the page asks for data, and those that it links to. */
 export interface ConsoleLinks {
   readonly status: string
   readonly metrics: string
-  /** The API docs; no link without them. */
+  /** The API docs; without it the page has no link to them. */
   readonly docs: string | undefined
 }
 

@@ -5,22 +5,32 @@ import { type FinishedRequest, observeRequests, type RequestObserver } from './r
 import type { MeasuredRoutes } from './route-figures.ts'
 import { addRouteFigures, METRIC_PREFIX } from './route-metrics.ts'
 
-/** How metrics are made. */
-export interface MetricsOptions {
-  /**
-   * The registry of prom-client to add them to. Default: one of their own, with metrics of the
-   * process beside them.
-   */
-  readonly registry?: Registry
+/**
+ * A `Registry` of the package prom-client, as far as it shows here: an app that has no metrics need
+ * not read prom-client's types.
+ */
+export interface MetricsRegistry {
+  readonly contentType: string
+  metrics(): Promise<string>
+  registerMetric(metric: never): void
 }
 
-/** Two handlers, to be mounted. */
+/** Options of `kafkaMetrics`. */
+export interface MetricsOptions {
+  /**
+   * The `Registry` of prom-client to which the metrics are added. Without it they have a registry of
+   * their own, in which metrics of the process are, too.
+   */
+  readonly registry?: MetricsRegistry | undefined
+}
+
+/** What `kafkaMetrics` returns: handlers to mount. */
 export interface KafkaMetrics {
-  /** Counts requests and measures them; it goes in front of the routes, by `app.use`. */
+  /** Middleware that counts requests and measures them: mount it by `app.use`, in front of the routes. */
   readonly registerMetrics: MiddlewareHandler
-  /** Answers with all metrics in Prometheus's text format. */
+  /** Handler that answers with all metrics in Prometheus's text format. */
   readonly printMetrics: Handler
-  /** The same as `registerMetrics` does, for who observes requests already. */
+  /** Counts one finished request, for an app that observes its requests without `registerMetrics`. */
   readonly observe: RequestObserver
 }
 
@@ -33,10 +43,12 @@ const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 const STREAM_SECONDS = [0.1, 1, 10, 60, 300, 900, 3_600, 14_400, 86_400]
 
 /**
- * Metrics of handlers of `kafkaConsume` and `kafkaProduce`, in Prometheus's text format. Their names are listed in
- * docs/protocol.md. They are read off when they are asked for: nothing runs in between.
+ * Metrics of handlers of `kafkaConsume` and `kafkaProduce`, in Prometheus's text format. docs/protocol.md
+ * lists their names. They are collected when they are printed: nothing runs in between.
  *
- * @param routes The handlers by their names; a function is asked each time.
+ * @param routes Handlers by the name that they have as the label `route`, or a function that returns
+ *   them, called each time that metrics are printed.
+ * @returns Handlers to mount.
  *
  * @example
  * ```ts
@@ -59,7 +71,7 @@ export function kafkaMetrics(
   routes: MeasuredRoutes | (() => MeasuredRoutes),
   { registry }: MetricsOptions = {},
 ): KafkaMetrics {
-  const register = registry ?? new Registry()
+  const register = (registry as Registry | undefined) ?? new Registry()
   if (!registry) addProcess(register)
   addBuild(register)
   addRouteFigures(register, typeof routes === 'function' ? routes : () => routes)

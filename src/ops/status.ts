@@ -65,9 +65,25 @@ export function statusHandler(routes: () => readonly StatusRoute[]): Handler {
 }
 
 /**
- * The same for an app of your own.
+ * `GET /status` for an app of your own: its routes, their topics, the clusters with offsets and
+ * brokers, and the groups with their lag, as JSON. The page of `kafkaConsole` reads it. Kafka is asked
+ * for offsets at most once a second for each set of topics, whatever the number of requests.
  *
- * @param handlers By the paths at which they are mounted.
+ * @param handlers Handlers of `kafkaConsume` by the paths at which they are mounted.
+ * @returns A handler to mount by `app.get`.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { kafkaConsume, kafkaStatus } from 'hono-kafka-consume'
+ *
+ * const orders = kafkaConsume({ bootstrapServers: 'localhost:9092', topics: ['orders'] })
+ * const app = new Hono().all('/orders', orders).get('/status', kafkaStatus({ '/orders': orders }))
+ *
+ * const { routes } = await (await app.request('/status')).json()
+ * if (routes[0].topics[0] !== 'orders') throw new Error('the route is listed with its topics')
+ * await orders.close()
+ * ```
  */
 export function kafkaStatus(handlers: Readonly<Record<string, Observed>>): Handler {
   return statusHandler(() =>

@@ -1,4 +1,4 @@
-/** Who asks: what a middleware in front of `kafkaConsume` found out, and what follows from it. */
+/** The client of a request, as a middleware in front of `kafkaConsume` identified it. */
 import type { Context } from 'hono'
 import { KafkaConsumeError } from '../errors.ts'
 import { filterFor, isPicky, type Wanted } from '../record/filter.ts'
@@ -7,23 +7,49 @@ import type { Filter } from '../stream/subscription.ts'
 import { absoluteUrl } from './request-url.ts'
 
 /**
- * The client of a request. A middleware in front of `kafkaConsume` puts it on the context:
- * `c.set('kafkaClient', { name: 'shop', only: { topics: ['orders'] } })`.
+ * The client of a request, and what it may see. A middleware in front of `kafkaConsume` puts it on the
+ * context; without one a client may see all records of the route.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { kafkaConsume } from 'hono-kafka-consume'
+ * import { kafkaSide } from 'hono-kafka-consume/kafka'
+ *
+ * // A broker within the process, with a few records; yours is elsewhere.
+ * const broker = await kafkaSide.startEmbeddedBroker({ topic: 'orders', records: 3, recordsPerSecond: 0 })
+ * const orders = kafkaConsume({ bootstrapServers: broker.bootstrapServers, topics: ['orders'] })
+ * const app = new Hono()
+ * app.use(async (c, next) => {
+ *   c.set('kafkaClient', { name: 'shop', only: { partitions: [0] } })
+ *   await next()
+ * })
+ * app.get('/orders', orders)
+ *
+ * const response = await app.request('/orders?start=earliest&partition=1')
+ * if (response.status !== 403) throw new Error('another partition is refused')
+ * await orders.close()
+ * await broker.close()
+ * ```
  */
 export interface KafkaClient {
-  /** A user, a consumer, a token's subject: its group in `consumerGroup.mode` `kong_consumer`. */
+  /**
+   * Name of the client: a user, a consumer, the subject of a token. It is the id of the client's
+   * consumer group with `consumerGroup.mode` `kong_consumer`.
+   */
   readonly name?: string
   /**
-   * The records that it may see, whatever it asks for: of these topics, in these partitions, with
-   * these keys, for which these expressions are true. What is not given, or empty, is not restricted.
+   * The records that the client may see, whatever it asks for: those of these topics, in these
+   * partitions, with these keys, for which these expressions of CEL are true. A list that is absent or
+   * empty restricts nothing.
    */
   readonly only?: Partial<Wanted>
   /**
-   * When its credentials end, in milliseconds since 1970: streams end then, after a whole event, and
-   * a client that comes back shows new ones. Default: they do not.
+   * When the client's credentials expire, in milliseconds since 1970. Streams end then, after a whole
+   * event, so that the client shows new ones. Default: they do not expire.
    */
   readonly until?: number
-  /** Query parameters that held its credentials: they are no parameters of ours. */
+  /** Query parameters that held the client's credentials: they are not parameters of the read. */
   readonly credentialParameters?: readonly string[]
   /**
    * Called before a stream is opened; throws a `KafkaConsumeError` to refuse it. What it returns is

@@ -20,7 +20,7 @@ export interface KafkaConsumeEnv {
   }
 }
 
-/** A Hono handler that reads Kafka, with a life of its own. */
+/** The Hono handler that `kafkaConsume` returns. It starts with its first request, and runs until `close`. */
 export interface KafkaConsumeHandler extends MiddlewareHandler<KafkaConsumeEnv> {
   /**
    * Connects, and joins the consumer group if the mode reads as one, so that the first request is
@@ -29,16 +29,20 @@ export interface KafkaConsumeHandler extends MiddlewareHandler<KafkaConsumeEnv> 
    * @throws KafkaConsumeError when Kafka cannot be reached or refuses; later calls try again.
    */
   start(): Promise<void>
-  /** What keeps Kafka from being read just now. */
+  /** What keeps Kafka from being read now; `undefined` while nothing does. Kafka is not asked. */
   problem(): KafkaProblem | undefined
+  /** Statistics of the route: numbers as they are now, or since the handler was made. */
   stats(): RouteStats
   /**
-   * What each partition of the topics holds, asked of Kafka.
+   * Asks Kafka for the first and the end offset of each partition of the topics.
    *
    * @throws KafkaConsumeError when Kafka cannot be asked.
    */
   partitions(): Promise<readonly PartitionRange[]>
-  /** Ends streams after their last whole event, commits what was delivered and leaves the group. */
+  /**
+   * Ends streams after their last whole event, commits what was delivered and leaves the consumer
+   * group. Later requests are answered 503 `SHUTTING_DOWN`.
+   */
   close(): Promise<void>
 }
 

@@ -37,7 +37,7 @@ export interface ProduceStats {
   readonly cluster: ClusterStats | undefined
 }
 
-/** A Hono handler that writes to Kafka, with a life of its own. */
+/** The Hono handler that `kafkaProduce` returns. It connects with its first request, and runs until `close`. */
 export interface KafkaProduceHandler extends MiddlewareHandler {
   /**
    * Connects, so that the first request is quick. Calling it is optional.
@@ -45,10 +45,14 @@ export interface KafkaProduceHandler extends MiddlewareHandler {
    * @throws KafkaConsumeError when Kafka cannot be reached or refuses; later calls try again.
    */
   start(): Promise<void>
-  /** What keeps Kafka from being reached just now. */
+  /** What keeps Kafka from being reached now; `undefined` while nothing does. Kafka is not asked. */
   problem(): KafkaProblem | undefined
+  /** Statistics of the handler: numbers as they are now, or since it was made. */
   stats(): ProduceStats
-  /** Waits some seconds for what is on its way, and disconnects. */
+  /**
+   * Waits some seconds for records on their way, and disconnects. Later requests are answered 503
+   * `SHUTTING_DOWN`.
+   */
   close(): Promise<void>
 }
 

@@ -17,70 +17,137 @@ import type { Route } from './route.ts'
 import { takeAsGroup } from './take.ts'
 import { ReadTrace, traced } from './trace.ts'
 
+/**
+ * `AbortSignal`, by way of Hono's request: these types need no DOM library beyond what Hono's own need.
+ */
+type RequestSignal = Context['req']['raw']['signal']
+
 /** How much to read at once, and how long to wait for a first record. */
 export interface ReadLimits {
-  /** Default: 500. */
+  /**
+   * Records at most.
+   *
+   * @default 500
+   */
   readonly maxRecords?: number
-  /** Default: 1 MiB. */
+  /**
+   * Bytes of the records' keys and values at most, more or less; a first record may be larger.
+   *
+   * @default 1048576 (1 MiB)
+   */
   readonly maxBytes?: number
-  /** Milliseconds. Default: 1,000. */
+  /**
+   * Milliseconds to wait for a first record.
+   *
+   * @default 1000
+   */
   readonly timeout?: number
-  /** Default: the request's own. */
-  readonly signal?: AbortSignal
+  /** Ends the waiting. Default: the signal of the request, which aborts when its client leaves. */
+  readonly signal?: RequestSignal
 }
 
 /** Where to read from: a cursor that an earlier read gave, or the start named. */
 export interface ReadFrom {
-  /** Milliseconds since 1970, or an end. Default: `latest`. */
+  /**
+   * The oldest record that Kafka keeps, the end, or the first record at or after a time in
+   * milliseconds since 1970. A cursor takes precedence.
+   *
+   * @default 'latest'
+   */
   readonly start?: 'earliest' | 'latest' | number
+  /** A cursor of an earlier read or record: reading continues exactly there. */
   readonly cursor?: string
 }
 
 /** Where a stream begins, and how it ends. */
 export interface StreamFrom extends ReadFrom {
-  /** Default: the request's own. */
-  readonly signal?: AbortSignal
-  /** Told of offsets that Kafka no longer has. Default: they are logged. */
+  /** Ends the stream. Default: the signal of the request, which aborts when its client leaves. */
+  readonly signal?: RequestSignal
+  /** Called for offsets that Kafka no longer has. Default: they are logged. */
   readonly onGap?: (gap: Gap) => void
 }
 
+/** Records that `poll` took as the consumer group. */
+export interface PolledRecords {
+  /** In the order of each partition; empty when the timeout ran out. */
+  readonly records: readonly ConsumedRecord[]
+  /** Offsets that the group has missed since the poll before. */
+  readonly gaps: readonly Gap[]
+  /** Commits the records now. Without it that happens when the handler has returned. */
+  commit(): void
+  /** Hands the records to the next caller; nothing is committed. */
+  giveBack(): void
+}
+
+/** What `read` found. */
+export interface ReadRecords {
+  /** In the order of each partition; empty when the timeout ran out. */
+  readonly records: readonly ConsumedRecord[]
+  /** Offsets that Kafka no longer has. */
+  readonly gaps: readonly Gap[]
+  /** The position after the records: the next read continues there. */
+  readonly cursor: string
+}
+
+/** A record of `stream`. */
+export interface StreamedRecord extends ConsumedRecord {
+  /** The position after the record: a stream from there continues with the next one. */
+  readonly cursor: string
+}
+
 /**
- * What `kafkaConsume` puts on the context as `c.var.kafka` when a further handler follows.
+ * Reads Kafka for one request: `c.var.kafka` where `kafkaConsume` is a middleware in front of a handler.
+ *
+ * Its methods throw a `KafkaConsumeError`: KAFKA_UNAVAILABLE and KAFKA_TIMEOUT while Kafka is away,
+ * FORBIDDEN for what the client may not read, INVALID_PARAMETER for a start that is not a time,
+ * INVALID_CURSOR, and others that docs/protocol.md lists.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { type KafkaConsumeEnv, kafkaConsume } from 'hono-kafka-consume'
+ * import { kafkaSide } from 'hono-kafka-consume/kafka'
+ *
+ * // A broker within the process, with a few records; yours is elsewhere.
+ * const broker = await kafkaSide.startEmbeddedBroker({ topic: 'orders', records: 3, recordsPerSecond: 0 })
+ * const orders = kafkaConsume({ bootstrapServers: broker.bootstrapServers, topics: ['orders'] })
+ * const app = new Hono<KafkaConsumeEnv>()
+ * app.get('/count', orders, async (c) => {
+ *   const { records, cursor } = await c.var.kafka.read({ start: 'earliest', maxRecords: 2 })
+ *   for await (const record of c.var.kafka.stream({ cursor })) {
+ *     return c.json({ count: records.length, next: record.offset })
+ *   }
+ *   return c.body(null, 204)
+ * })
+ *
+ * const { count } = await (await app.request('/count')).json()
+ * if (count !== 2) throw new Error('two records are read, and the third one is streamed')
+ * await orders.close()
+ * await broker.close()
+ * ```
  */
 export interface KafkaReader {
   /**
    * Takes records as the consumer group. They are committed when the handler has returned, or
-   * earlier with `commit`; handed to the next caller with `giveBack`, or when the handler throws.
-   * With `commitStrategy: 'off'` they are committed by `commit` only.
+   * earlier by `commit`; they go to the next caller after `giveBack`, or when the handler throws.
+   * With `commitStrategy: 'off'` only `commit` commits them.
    *
    * @throws KafkaConsumeError
    */
-  poll(limits?: ReadLimits): Promise<{
-    readonly records: readonly ConsumedRecord[]
-    /** What the group has missed since the poll before. */
-    readonly gaps: readonly Gap[]
-    commit(): void
-    giveBack(): void
-  }>
+  poll(limits?: ReadLimits): Promise<PolledRecords>
   /**
-   * Reads once without a group; the cursor tells where to go on. Where expressions say what the
-   * client may see, a read ends when they have worked for a second, perhaps without a record.
+   * Reads once from a position, without a group. Where expressions restrict what the client may
+   * see, a read ends when they have worked for a second, perhaps without a record.
    *
    * @throws KafkaConsumeError
    */
-  read(from: ReadFrom & ReadLimits): Promise<{
-    readonly records: readonly ConsumedRecord[]
-    /** Offsets that Kafka no longer has. */
-    readonly gaps: readonly Gap[]
-    readonly cursor: string
-  }>
+  read(from: ReadFrom & ReadLimits): Promise<ReadRecords>
   /**
-   * Reads on and on without a group, until the signal or the loop ends it. Each record comes with the
-   * cursor after it.
+   * Reads on and on from a position, without a group, until the signal or the loop ends it.
    *
    * @throws KafkaConsumeError
    */
-  stream(from?: StreamFrom): AsyncIterableIterator<ConsumedRecord & { readonly cursor: string }>
+  stream(from?: StreamFrom): AsyncIterableIterator<StreamedRecord>
 }
 
 const log = getLogger(['hono-kafka-consume', 'reader'])

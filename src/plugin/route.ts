@@ -1,4 +1,5 @@
 import { toHex } from '../bytes.ts'
+import type { KafkaConsumeOptions } from '../config/option-types.ts'
 import type { ResolvedOptions } from '../config/options.ts'
 import { KafkaConsumeError } from '../errors.ts'
 import { registerClosed, registerOpen } from '../evaluation.ts'
@@ -14,39 +15,40 @@ import { KeptAnswers } from './kept.ts'
 import type { GroupCalls, Membership, MembershipStats } from './memberships.ts'
 import { Places } from './places.ts'
 
-/** Figures of a route, as they are now or since its start. */
+/** Statistics of a handler of `kafkaConsume`, as they are now or since it was made. */
 export interface RouteStats {
-  readonly mode: ResolvedOptions['mode']
+  /** How records are delivered. */
+  readonly mode: NonNullable<KafkaConsumeOptions['mode']>
   /** Whether reads as the group are committed when they were delivered, or by `POST …/offsets` only. */
-  readonly commitStrategy: ResolvedOptions['commitStrategy']
+  readonly commitStrategy: NonNullable<KafkaConsumeOptions['commitStrategy']>
   readonly topics: readonly string[]
   /** Open streams, and those about to open. */
   readonly subscribers: number
-  /** How many there may be. */
+  /** The option `maxSubscribers`. */
   readonly maxSubscribers: number
   /** Bytes of answers of single reads that clients have not read yet, and of those that are cached. */
   readonly answerBytes: number
-  /** How many there may be. */
+  /** The option `maxAnswerBytes`, in bytes. */
   readonly maxAnswerBytes: number
   /** Open streams by their form. */
   readonly openStreams: Readonly<Record<StreamForm, number>>
-  /** Reads behind the ring that are going on, each with a consumer of its own. */
+  /** Catch-up reads in progress, each with a consumer of its own. */
   readonly replays: number
-  /** Streams that were slower than the ring and went on from Kafka, since the start. */
+  /** Streams that fell behind the ring buffer and continued by a catch-up read, since the start. */
   readonly fallenBehind: number
   /** Streams closed because their client read or acknowledged nothing for `writeDeadline`, since the start. */
   readonly silent: number
-  /** Gaps announced, since the start. */
+  /** Gaps announced to clients, since the start. */
   readonly gaps: number
-  /** Answers that went out as they are, because too many were being compressed, since the start. */
+  /** Answers sent uncompressed because too many were being compressed, since the start. */
   readonly uncompressed: number
-  /** What was sent, by the way it was read, since the start. */
+  /** Records and bytes sent, by the way they were read, since the start. */
   readonly sent: Readonly<Record<Kind, Readonly<Sent>>>
   /** Seconds from a record's timestamp to its write to a stream that was open by then. */
   readonly latency: HistogramState
-  /** The Kafka cluster; none before the first request. Routes on the same one share it. */
+  /** The Kafka cluster, which routes on it share; `undefined` before the first request. */
   readonly cluster: ClusterStats | undefined
-  /** The records that streams share, with all routes of the same topics. */
+  /** The live consumer that all routes of the topics share; `undefined` before the first request. */
   readonly feed: FeedStats | undefined
   /**
    * This node's memberships of the route's consumer group, or of those of its clients. Routes that

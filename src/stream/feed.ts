@@ -44,31 +44,32 @@ export interface FeedOptions {
   readonly maxReplays: number
 }
 
-/** Figures of a feed, as they are now or since its start. */
+/** Statistics of a live consumer and its ring buffer, as they are now or since its start. */
 export interface FeedStats {
-  /** The same for all routes that share the feed, and for no other of this process. */
+  /** Number of the live consumer within this process: routes that share one show one number. */
   readonly id: number
   readonly topics: readonly string[]
-  /** Readers: streams, single reads from a position, and those kept for a next page. */
+  /** Streams, single reads from a position, and reads kept for a next page. */
   readonly readers: number
-  /** Bytes of the newest records that are kept; none are while nobody reads. */
+  /** Bytes of records in the ring buffer; 0 while nobody reads. */
   readonly ringBytes: number
-  /** What they may be. */
+  /** The option `ringBytes`. */
   readonly maxRingBytes: number
-  /** Consumers of readers that are behind the ring, each its own. */
+  /** Catch-up reads in progress, each with a consumer of its own. */
   readonly replays: number
+  /** The option `maxReplays`. */
   readonly maxReplays: number
-  /** Streams that wait for one. */
+  /** Streams that wait for a catch-up read to end. */
   readonly waiting: number
-  /** Readers that were slower than the ring, since the start. */
+  /** Streams that fell behind the ring buffer, since the start. */
   readonly fallenBehind: number
-  /** Consumers given up for another one since they brought nothing, since the start. */
+  /** Consumers replaced because they brought nothing although Kafka had more, since the start. */
   readonly rebuilt: number
   /** Records that could not be deserialized or transformed, at each reading of them, since the start. */
   readonly failed: number
-  /** Those of them that went to the dead letter topic instead of to clients. */
+  /** Failed records that went to the dead letter topic instead of to clients, since the start. */
   readonly deadLetters: number
-  /** Those of these that are there without all that they had, since the topic did not take it. */
+  /** Dead letters written with parts left out, because the topic rejected them, since the start. */
   readonly reducedDeadLetters: number
 }
 

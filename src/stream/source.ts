@@ -318,10 +318,13 @@ export interface Source {
 
 /** A standing failure of a cluster. */
 export interface KafkaProblem {
+  /** The code that requests are answered with. */
   readonly code: ErrorCode
+  /** Reads "Cannot <action>: <state>"; safe to show to a client. */
   readonly message: string
+  /** The Kafka client's own words, for logs. */
   readonly detail: string
-  /** Milliseconds since 1970. */
+  /** When it began, in milliseconds since 1970. */
   readonly since: number
 }
 
