@@ -424,7 +424,10 @@ export class Cluster implements Source {
   async #hasTopics(control: Consumer): Promise<boolean> {
     if (this.#knowsTopics) return true
     const { topics } = await this.#metadata(control, 'Cannot read topics', { allTopics: true })
-    this.#knowsTopics = topics.length > 0
+    // Not one that was asked for, which is named without partitions, nor one of the broker's own.
+    this.#knowsTopics = topics.some(
+      ({ name, partitions }) => partitions.length > 0 && !name.startsWith('__'),
+    )
     return this.#knowsTopics
   }
 

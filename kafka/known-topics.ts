@@ -34,11 +34,8 @@ export class KnownTopics {
     const before = this.#denials.get(topic)
     const isSame = before !== undefined && now - before.last < STALE_MS
     const since = isSame ? before.since : now
-    if (now - since < BELIEVED_AFTER_MS) {
-      this.#denials.set(topic, { since, last: now })
-      return false
-    }
-    this.#denials.delete(topic)
+    this.#denials.set(topic, { since, last: now })
+    if (now - since < BELIEVED_AFTER_MS) return false
     this.#known.delete(topic)
     return true
   }

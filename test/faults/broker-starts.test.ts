@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import { type Broker, startBroker } from '../../kafka/broker/broker.ts'
+import { kafkaSide } from '../../kafka/index.ts'
 import { kafkaProduce } from '../../src/index.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
@@ -105,6 +106,30 @@ test(
     report('answers while the broker restarts', Object.fromEntries(questions.answers))
     expect(questions.final).toEqual([])
     expect([open.isClosed, open.records.length, open.gaps]).toEqual([false, PARTITIONS, []])
+  },
+  LIMIT,
+)
+
+test(
+  'a Kafka without any topic may be one that has just started: a denial counts once it has lasted',
+  async () => {
+    const empty = await startBroker({
+      name: `empty-${process.pid}`,
+      port: 0,
+      engine: 'java',
+      owned: true,
+    })
+    const cluster = kafkaSide.connect({ bootstrapServers: [empty.bootstrapServers] })
+    try {
+      const asking = cluster.partitions(['new'])
+      const topics = await TestKafka.connect(empty.bootstrapServers, { autoCreate: false })
+      await topics.createTopic(2, 1, 'new')
+      expect(await asking).toHaveLength(2)
+      await topics.close()
+    } finally {
+      await cluster.close()
+      await empty.stop()
+    }
   },
   LIMIT,
 )

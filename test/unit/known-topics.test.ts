@@ -9,6 +9,7 @@ describe('a topic that Kafka had and denies', () => {
     expect(topics.has('t')).toBe(true)
     expect(topics.isGone('t', 4_000)).toBe(true)
     expect(topics.has('t')).toBe(false)
+    expect(topics.isGone('t', 4_001)).toBe(true)
   })
 
   test('is there again as soon as Kafka names it: a later denial begins anew', () => {
