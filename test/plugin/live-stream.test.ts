@@ -167,6 +167,36 @@ test('clients that read nothing do not keep others from older records, and lose 
   await until(() => mount.route.stats().replays === 0, 'all catch-up reads to end')
 }, 60_000)
 
+test('a stream that waits for its turn to read older records sends heartbeats', async () => {
+  const topic = await topicWith(RECORDS)
+  await using mount = new Mount(topic, { ringBytes: 64 * KIB, maxReplays: 1, heartbeat: 100 })
+  const late = await mount.open('')
+  for (const count of [50, 25, 25]) {
+    const values = range(0, count).map(() => ({ partition: 0, value: VALUE }))
+    await kafka.produce(topic, values)
+    // What its client does not take is more than may wait for it: after a second the live consumer
+    // goes on without this stream, and drops what it has yet to send.
+    if (count === 50) await Bun.sleep(1_500)
+  }
+  const holder = await mount.open('?start=earliest')
+  let isOver = false
+  const holding = (async () => {
+    // Often enough not to count as stalled.
+    while (!isOver && (await holder.take())) await Bun.sleep(200)
+  })()
+  const comments = () => new TextDecoder().decode(late.bytes).match(/^:/gm)?.length ?? 0
+  while (mount.route.stats().feed?.waiting !== 1) await late.take()
+  const before = comments()
+  while (comments() < before + 3) await late.take()
+  expect(mount.route.stats().feed?.waiting).toBe(1)
+  isOver = true
+  await holding
+  await holder.cancel()
+  await late.takeTo(RECORDS + 99)
+  expect(late.offsets).toEqual(range(RECORDS, RECORDS + 100))
+  await late.cancel()
+})
+
 test('a handler that takes nothing keeps nobody from older records, and goes on where it was', async () => {
   const topic = await topicWith(RECORDS)
   const route = kafkaConsume({
