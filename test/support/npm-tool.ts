@@ -18,6 +18,8 @@ const TOOLS = {
   node22: { name: node, version: '22.23.5', program: `${node}/bin/node` },
   // Older than what is served.
   node20: { name: node, version: '20.20.2', program: `${node}/bin/node` },
+  // Ours, 7, has no language service for programs.
+  typescript: { name: 'typescript', version: '5.9.3', program: 'typescript/lib/typescript.js' },
   publint: { name: 'publint', version: '0.3.25', program: '.bin/publint' },
   attw: { name: '@arethetypeswrong/cli', version: '0.18.5', program: '.bin/attw' },
 } as const
