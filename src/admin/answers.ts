@@ -10,7 +10,7 @@ const log = getLogger([LOG_ROOT, 'admin'])
 
 /** A request that is answered with a message alone. */
 export class Refusal extends Error {
-  readonly status: 400 | 403 | 404 | 413 | 415
+  readonly status: 400 | 403 | 404 | 413 | 415 | 503
 
   constructor(status: Refusal['status'], message: string) {
     super(message)

@@ -3,8 +3,11 @@ import type { EntityKinds, Kind, Snapshot } from '../kong/entities.ts'
 import { KINDS } from '../kong/integrity.ts'
 import { maskEntity } from '../kong/secrets.ts'
 import type { Store } from '../kong/store.ts'
-import { declarativeAnswer, otherMethods } from './answers.ts'
+import { declarativeAnswer, otherMethods, Refusal } from './answers.ts'
 import { readDocument } from './body.ts'
+
+/** Documents that are read at a time, each by a thread. One more is refused. */
+const MAX_READ = 4
 
 /** How declarative documents are read and written. */
 export interface Documents {
@@ -20,13 +23,22 @@ export interface Documents {
  */
 export function configRoutes(store: Store, { load, dump }: Documents): Hono {
   const app = new Hono({ strict: false })
+  let reading = 0
   app.get('/', (c) => c.json(dump(masked(store.snapshot()))))
   app.post('/', async (c) => {
-    const { text, type } = await readDocument(c)
+    if (reading >= MAX_READ) {
+      c.header('Retry-After', '2')
+      throw new Refusal(503, `Cannot read a configuration: ${MAX_READ} are being read already`)
+    }
+    reading++
     try {
+      const { text, type } = await readDocument(c)
       store.replaceAll(await load(text, type))
     } catch (error) {
+      if (error instanceof Refusal) throw error
       return declarativeAnswer(error, c)
+    } finally {
+      reading--
     }
     return c.json(byId(masked(store.snapshot())), 201)
   })

@@ -3,7 +3,7 @@ import { sha256 } from 'hono/utils/crypto'
 import * as v from 'valibot'
 import { list, record } from '../config/fields.ts'
 import { KafkaConsumeError } from '../errors.ts'
-import { parseText } from '../kong/document.ts'
+import { parseAtOnce } from '../kong/document.ts'
 import { type Environment, isVaultReference, resolveVault } from '../kong/references.ts'
 import type { KafkaClient } from '../plugin/client.ts'
 import { expressionOf } from '../record/expression.ts'
@@ -93,7 +93,7 @@ const schema = record({
  * @throws Error that names what is wrong, and no secret.
  */
 export function readClients(text: string, environment: Environment): readonly KnownClient[] {
-  const parsed = parseText(text, 'yaml')
+  const parsed = parseAtOnce(text, 'yaml')
   const result = v.safeParse(schema, withSecrets(parsed, environment))
   if (result.success) return result.output.clients
   throw new Error(result.issues.map(problem).join('; '))

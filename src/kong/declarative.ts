@@ -109,6 +109,10 @@ const BUILD_ORDER: readonly Kind[] = [
   'basicauth_credentials',
   'jwt_secrets',
 ]
+/** Problems of one document that are told; the rest is a number. */
+const MAX_PROBLEMS = 1_000
+/** Milliseconds after which other requests have their turn. */
+const TURN_MS = 10
 const CREDENTIALS: readonly Kind[] = BUILD_ORDER.slice(-3)
 const UNSERVED = 'is not served by this gateway, remove it or pass --ignore-unknown'
 
@@ -134,7 +138,7 @@ export async function readDeclarative(
   const document = new Document(references, environment, mayShow, ignoreUnknown)
   let parsed: unknown
   try {
-    parsed = parseText(references.text, format)
+    parsed = await parseText(references.text, format)
     parsed = mapTexts(parsed, (each, path) =>
       references.resolve(each, (problem) => document.refuse(placeOf(path), problem)),
     )
@@ -160,6 +164,8 @@ class Document {
   readonly #mayShow: MayShow
   readonly #ignoreUnknown: boolean
   readonly #problems = new Map<string, FieldErrors>()
+  /** Problems beyond those that are told. */
+  #untold = 0
   readonly #warnings: string[] = []
   readonly #found: Found[] = []
   /** By kind and what it is called: an id, or a name. */
@@ -178,6 +184,10 @@ class Document {
   }
 
   refuse(place: string, problem: string | FieldErrors): void {
+    if (this.#problems.size >= MAX_PROBLEMS && !this.#problems.has(place)) {
+      this.#untold++
+      return
+    }
     const fields = this.#concealed(typeof problem === 'string' ? { '@entity': problem } : problem)
     this.#problems.set(place, { ...this.#problems.get(place), ...fields })
   }
@@ -211,7 +221,9 @@ class Document {
   }
 
   #throwProblems(): void {
-    if (this.#problems.size > 0) throw new InvalidDeclarative(Object.fromEntries(this.#problems))
+    if (this.#problems.size === 0) return
+    const untold = this.#untold > 0 && { '@entity': `${this.#untold} further problems` }
+    throw new InvalidDeclarative({ ...Object.fromEntries(this.#problems), ...untold })
   }
 
   #readRemarks({ _format_version: version, _transform: transform }: Raw): void {
@@ -280,9 +292,14 @@ class Document {
 
   async #build(): Promise<Snapshot> {
     const built = Object.fromEntries(KINDS.map((kind) => [kind, [] as unknown[]]))
+    let turn = performance.now()
     for (const kind of BUILD_ORDER) {
       for (const found of this.#found) {
         if (found.kind !== kind) continue
+        if (performance.now() - turn > TURN_MS) {
+          await new Promise<void>((resolve) => setTimeout(resolve))
+          turn = performance.now()
+        }
         const entity = await this.#entity(found, built['certificates'] as Certificate[])
         if (entity) built[kind]?.push(entity)
       }

@@ -99,6 +99,7 @@ export class DeckReferences {
   /** The file's text, to be parsed. */
   readonly text: string
   readonly #places: Place[] = []
+  readonly #names = new Set<string>()
   readonly #mark = `ENV${crypto.randomUUID().replaceAll('-', '')}`
   readonly #environment: Environment
 
@@ -107,13 +108,15 @@ export class DeckReferences {
     this.text = text.replace(DECK, (match, _quote, name: string, filter, offset: number) => {
       const plain = isPlain(text, offset, match.length)
       this.#places.push({ name, filter, plain })
+      // A variable that is not set has no value that a message could show.
+      if (environment[name]) this.#names.add(name)
       return `${this.#mark}x${this.#places.length - 1}x`
     })
   }
 
   /** A message with the variables' values taken out again: it may repeat what it refuses. */
   conceal(message: string): string {
-    return this.#places.reduce((text, { name }) => {
+    return [...this.#names].reduce((text, name) => {
       const value = this.#environment[name]
       return value ? text.replaceAll(value, `\${{ env "${name}" }}`) : text
     }, message)
@@ -138,11 +141,14 @@ export class DeckReferences {
   }
 }
 
+/** Characters beside a reference that may be white space. */
+const NEAR = 100
+
 function isPlain(text: string, offset: number, length: number): boolean {
-  const before = text.slice(text.lastIndexOf('\n', offset - 1) + 1, offset)
-  const end = text.indexOf('\n', offset)
-  const after = text.slice(offset + length, end < 0 ? undefined : end)
-  return /[:-]\s+$/.test(before) && /^\s*(?:#.*)?$/.test(after)
+  // Of a line no more than is looked at: a document of one line may have 100,000 references.
+  const before = text.slice(Math.max(0, offset - NEAR), offset)
+  const after = text.slice(offset + length, offset + length + NEAR)
+  return /[:-][^\S\n]+$/.test(before) && /^[^\S\n]*(?:#|\n|$)/.test(after)
 }
 
 /** Without a filter: what YAML makes of a text without quotes. Undefined where a filter finds nothing. */

@@ -216,6 +216,16 @@ describe('what is refused', () => {
       'cannot be parsed',
     ],
     [`a: ${'x'.repeat(9 * 1024 * 1024)}`, '8 Mi'],
+    ['a: &a [*a]', 'cannot be parsed'],
+    ['a: 1\n---\nb: 2', 'cannot be parsed: more than one document'],
+    [
+      `{${Array.from({ length: 70_000 }, (_, n) => `k${n}: `).join(', ')}}`,
+      '69001 further problems',
+    ],
+    [`[${','.repeat(100_000)}]`, 'cannot be parsed'],
+    [Array.from({ length: 40_000 }, (_, n) => `k${n}: v`).join('\n'), '39001 further problems'],
+    [Array.from({ length: 20_000 }, (_, n) => `- &a${n} x\n- *a${n}`).join('\n'), 'a record'],
+    [`a: "${'${{ env "X" }} '.repeat(40_000)}"`, 'format_version'],
   ])('%#: a document without sense', async (text, problem) => {
     expect((await refusal(text, { whole: true })).message).toContain(problem)
   })

@@ -1,0 +1,52 @@
+/** The thread that reads large documents of YAML, so that requests are answered meanwhile. */
+import { parseYaml } from './yaml.ts'
+
+/** Milliseconds that a document may take: 8 Mi characters take some 3 s. */
+const LIMIT_MS = 20_000
+
+/** What a thread is started with; by it a thread knows that it is one of these. */
+interface ThreadData {
+  readonly kind: 'yaml'
+  readonly text: string
+}
+
+type ThreadAnswer = { readonly value: unknown } | { readonly problem: string }
+
+// biome-ignore lint/style/noRestrictedImports: threads are the runtime's own; loaded where YAML is large
+const { isMainThread, parentPort, Worker, workerData } = await import('node:worker_threads')
+
+if (!isMainThread && parentPort && (workerData as ThreadData | null)?.kind === 'yaml') {
+  parentPort.postMessage(answer((workerData as ThreadData).text))
+}
+
+function answer(text: string): ThreadAnswer {
+  try {
+    return { value: parseYaml(text) }
+  } catch (error) {
+    return { problem: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/**
+ * Reads a document in a thread of its own, which is ended after a time.
+ *
+ * @throws Error as {@link parseYaml} does.
+ */
+export async function parseInThread(text: string, limit = LIMIT_MS): Promise<unknown> {
+  const workerData: ThreadData = { kind: 'yaml', text }
+  // To Deno's types its own URL is not quite Node's.
+  const program = new URL(import.meta.url) as ConstructorParameters<typeof Worker>[0]
+  const thread = new Worker(program, { workerData })
+  const { promise, resolve, reject } = Promise.withResolvers<ThreadAnswer>()
+  const late = setTimeout(() => reject(new Error(`it takes more than ${limit} ms to read`)), limit)
+  thread.on('message', resolve).on('error', reject)
+  thread.on('exit', () => reject(new Error('the thread that reads it ended')))
+  try {
+    const answer = await promise
+    if ('problem' in answer) throw new Error(answer.problem)
+    return answer.value
+  } finally {
+    clearTimeout(late)
+    await thread.terminate()
+  }
+}
