@@ -72,13 +72,18 @@ export interface ErrorDetails {
  */
 export class KafkaConsumeError extends Error {
   override readonly name = 'KafkaConsumeError'
+  /** The stable code, which answers and events show as `code`. */
   readonly code: ErrorCode
   /** The HTTP status that this error becomes. */
   readonly status: (typeof STATUS)[ErrorCode]
+  /** Whether the same request may succeed later. */
   readonly retryable: boolean
+  /** Seconds after which a retry may succeed: the header `Retry-After`. */
   readonly retryAfter: number | undefined
+  /** The Kafka client's own words: shown to HTTP clients only with `errorHandling.returnErrorMessage`. */
   readonly detail: string | undefined
 
+  /** @param message Reads "Cannot <action>: <state>"; HTTP clients see it. */
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code

@@ -13,6 +13,7 @@ type Described =
 
 /** A handler of `kafkaConsume` or `kafkaProduce`, as far as it is described. */
 export interface DescribedHandler {
+  /** Statistics of the handler, of which its description needs mode and topics. */
   stats(): Described
 }
 

@@ -10,8 +10,11 @@ import { addRouteFigures, METRIC_PREFIX } from './route-metrics.ts'
  * not read prom-client's types.
  */
 export interface MetricsRegistry {
+  /** The media type of the text format. */
   readonly contentType: string
+  /** All metrics in the text format. */
   metrics(): Promise<string>
+  /** Adds a metric. */
   registerMetric(metric: never): void
 }
 

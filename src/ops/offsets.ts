@@ -3,7 +3,9 @@ import type { PartitionPosition } from '../stream/source.ts'
 
 /** A handler of `kafkaConsume`, as far as it tells of itself. */
 export interface Observed {
+  /** Statistics of the route. */
   stats(): RouteStats
+  /** The offsets of each partition of its topics. */
   partitions(): Promise<readonly PartitionRange[]>
 }
 

@@ -3,14 +3,19 @@ import { beginExchange } from './exchange.ts'
 
 /** A request at its end; of a stream that is when the stream has ended. */
 export interface FinishedRequest {
+  /** The HTTP method. */
   readonly method: string
   /** A route's name, or a path as it is mounted: one of few, and never a client's text. */
   readonly route: string
+  /** The HTTP status of the answer. */
   readonly status: number
+  /** Seconds from the request to the end of its answer. */
   readonly seconds: number
+  /** Whether the answer was a stream of records. */
   readonly isStream: boolean
-  /** Records put into the answer, and bytes of the answer where it has records. */
+  /** Records put into the answer. */
   readonly records: number
+  /** Bytes of an answer that has records. */
   readonly bytes: number
 }
 

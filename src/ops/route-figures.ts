@@ -5,6 +5,7 @@ import { lagOf, type Observed, type Offsets } from './offsets.ts'
 
 /** A handler of `kafkaProduce`, as far as it tells of itself. */
 interface Writing {
+  /** Statistics of the handler. */
   stats(): ProduceStats
 }
 

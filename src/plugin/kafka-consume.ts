@@ -15,7 +15,9 @@ import { answerSocket } from './websocket.ts'
 
 /** The environment of a handler behind `kafkaConsume`: `new Hono<KafkaConsumeEnv>()`. */
 export interface KafkaConsumeEnv {
+  /** What a handler finds on its context. */
   Variables: {
+    /** Reads Kafka for the request: `c.var.kafka`. */
     kafka: KafkaReader
   }
 }

@@ -21,19 +21,21 @@ const HEADER_PREFIX = 'kafka-header-'
 export const WRITE = ['topic', 'partition', 'key'] as const
 const PARAMETERS: readonly string[] = WRITE
 
-/** Figures of a handler that writes, as they are now or since its start. */
+/** Statistics of a handler of `kafkaProduce`, as they are now or since it was made. */
 export interface ProduceStats {
+  /** Tells these statistics from those of a handler that reads. */
   readonly mode: 'produce'
+  /** The topics that may be written to. */
   readonly topics: readonly string[]
   /** Records that Kafka has confirmed. */
   readonly records: number
-  /** Bytes of their keys and values. */
+  /** Bytes of the confirmed records' keys and values. */
   readonly bytes: number
   /** Requests by their end: `OK`, `ABORTED` where the client left, or the code of their first error. */
   readonly outcomes: Readonly<Partial<Record<WriteOutcome, number>>>
   /** Seconds in which Kafka answered for all records of a request. */
   readonly confirmation: HistogramState
-  /** The Kafka cluster; none before the first request. */
+  /** The Kafka cluster; `undefined` before the first request. */
   readonly cluster: ClusterStats | undefined
 }
 

@@ -21,6 +21,7 @@ export interface RouteStats {
   readonly mode: NonNullable<KafkaConsumeOptions['mode']>
   /** Whether reads as the group are committed when they were delivered, or by `POST …/offsets` only. */
   readonly commitStrategy: NonNullable<KafkaConsumeOptions['commitStrategy']>
+  /** The topics that are read. */
   readonly topics: readonly string[]
   /** Open streams, and those about to open. */
   readonly subscribers: number
@@ -59,7 +60,9 @@ export interface RouteStats {
 
 /** What a partition holds just now. */
 export interface PartitionRange {
+  /** The topic of the partition. */
   readonly topic: string
+  /** The number of the partition. */
   readonly partition: number
   /** The first offset that Kafka keeps. */
   readonly start: number
@@ -71,7 +74,9 @@ export interface PartitionRange {
 export interface ClusterStats {
   /** `clusterName`, or the bootstrap servers. */
   readonly name: string
+  /** What keeps Kafka from being reached now; `undefined` while nothing does. */
   readonly problem: KafkaProblem | undefined
+  /** The brokers that connections were made to. */
   readonly brokers: readonly BrokerState[]
 }
 

@@ -4,22 +4,30 @@ import { type PreparedRecord, type RecordError, RecordFailure } from './prepare.
 
 /** A record as a client sees it: what handlers and transforms get. */
 export interface ConsumedRecord {
+  /** Name of the topic. */
   readonly topic: string
+  /** Number of the partition, from 0. */
   readonly partition: number
+  /** Offset in the partition. */
   readonly offset: number
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; -1 where the topic keeps no timestamps. */
   readonly timestamp: number
+  /** Text, or base64 where `encoding` says so; `null` for a record without a key. */
   readonly key: string | null
-  /** Text, parsed JSON with `messageDeserializer: 'json'`, or null for a tombstone. */
+  /**
+   * Text (or base64 where `encoding` says so), parsed JSON with `messageDeserializer: 'json'` or a
+   * schema registry, or `null` for a tombstone.
+   */
   readonly value: unknown
-  /** A name that is given several times has an array; `null` stands for a header without a value. */
+  /** Texts by name. A repeated name has an array; `null` stands for a header without a value. */
   readonly headers: Readonly<Record<string, string | null | ReadonlyArray<string | null>>>
-  /** Which fields are base64, since their bytes are no UTF-8. */
+  /** The fields that are base64, since their bytes are not UTF-8. */
   readonly encoding?: {
     readonly key?: 'base64'
     readonly value?: 'base64'
     readonly headers?: Readonly<Record<string, 'base64'>>
   }
+  /** Why the record is not what it should be; absent where it is. */
   readonly error?: RecordError
 }
 

@@ -6,8 +6,11 @@ import { viewsOf } from './views.ts'
 
 /** Which records a client wants; an empty list wants all. */
 export interface Wanted {
+  /** Names of topics. */
   readonly topics: readonly string[]
+  /** Numbers of partitions, of any topic. */
   readonly partitions: readonly number[]
+  /** Keys of records, as text. */
   readonly keys: readonly string[]
   /** Expressions of CEL over a record's fields; all of them are to be true. */
   readonly filters: readonly string[]

@@ -12,13 +12,14 @@ const QUIET_MS = 10_000
 
 /** Why a record is not what it should be. It is delivered with this, or is a dead letter. */
 export interface RecordError {
+  /** The step that failed on the record. */
   readonly code: StepCode | 'FORMAT_FAILED'
   /** Reads "Cannot <action>: <state>"; safe to show to a client. */
   readonly message: string
 }
 
-/** What steps fail with. */
-type StepCode = keyof typeof UNKNOWN
+/** The codes with which steps fail. */
+type StepCode = 'DESERIALIZATION_FAILED' | 'TRANSFORM_FAILED'
 
 /** The same of a step. */
 export interface StepError extends RecordError {
@@ -187,7 +188,7 @@ export function prepareBy(
 }
 
 /** What is said of a failure whose own words are not meant for clients. */
-const UNKNOWN = {
+const UNKNOWN: Readonly<Record<StepCode, string>> = {
   DESERIALIZATION_FAILED: 'Cannot deserialize the record: it is not in the form that was expected',
   TRANSFORM_FAILED: 'Cannot transform the record: the transform failed',
 }

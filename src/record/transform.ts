@@ -6,7 +6,9 @@ const LIMIT_MS = 30_000
 
 /** What may be changed of a record. A field that is left out stays as it is. */
 export interface RecordChange {
+  /** The new key, any JSON value; a string is text. */
   readonly key?: unknown
+  /** The new value, any JSON value; a string is text, `null` a tombstone. */
   readonly value?: unknown
   /** Text, or an array where a name is to be given several times. */
   readonly headers?: Readonly<Record<string, string | null | ReadonlyArray<string | null>>>

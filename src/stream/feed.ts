@@ -48,6 +48,7 @@ export interface FeedOptions {
 export interface FeedStats {
   /** Number of the live consumer within this process: routes that share one show one number. */
   readonly id: number
+  /** The topics that it reads. */
   readonly topics: readonly string[]
   /** Streams, single reads from a position, and reads kept for a next page. */
   readonly readers: number

@@ -43,13 +43,15 @@ export interface PartitionOffset {
 
 /** Offsets that will never be delivered, announced to whoever was to get them. */
 export interface Gap {
+  /** The topic in which offsets are missing. */
   readonly topic: string
+  /** The partition in which offsets are missing. */
   readonly partition: number
-  /** The offset that was asked for. */
+  /** The first missing offset: the one that was asked for. */
   readonly from: number
-  /** The offset that reading goes on with. */
+  /** The offset with which reading continues. */
   readonly to: number
-  /** `retention`: Kafka deleted them; `out-of-range`: beyond the end, as when a topic was created anew. */
+  /** `retention`: Kafka deleted them; `out-of-range`: beyond the end, as when a topic was re-created. */
   readonly reason: 'retention' | 'out-of-range'
 }
 
@@ -134,7 +136,9 @@ export interface PartitionState {
 
 /** How far a member of a group is in a partition that it owns. */
 export interface PartitionPosition {
+  /** The topic of the partition. */
   readonly topic: string
+  /** The number of the partition. */
   readonly partition: number
   /** The offset after the newest record, as of the last fetch; -1 while unknown. */
   readonly end: number
@@ -146,11 +150,13 @@ export interface PartitionPosition {
 export interface BrokerState {
   /** `host:port/id`, as the cluster names it. */
   readonly name: string
+  /** Whether the connection is up. */
   readonly isUp: boolean
-  /** Seconds from a request to its answer, of late; none when there was no request. */
+  /** Seconds from a request to its answer, of late; `undefined` without a request. */
   readonly roundTrip: { readonly average: number; readonly p99: number } | undefined
-  /** Requests that wait to be sent, and that wait for their answer. */
+  /** Requests that wait to be sent. */
   readonly queued: number
+  /** Requests that wait for their answer. */
   readonly inFlight: number
   /** Requests that failed or were not answered in time, since the connection was first made. */
   readonly failed: number

@@ -91,6 +91,19 @@ kafkaConsume({
     expect(names.filter((name) => editor.hover(name).description === '')).toEqual([])
   })
 
+  test('every field of every public type has a docstring', () => {
+    const declarations = readFileSync(declarationsOf(packed), 'utf8')
+    const bare = declarations
+      .split('\n')
+      .filter(
+        (line, i, lines) =>
+          /^ {2}(?:readonly )?\w+[?(:]/.test(line) && !/\*\/$/.test(lines[i - 1] ?? ''),
+      )
+      // The table of codes, which `ErrorCode` is made of.
+      .filter((line) => !/^ {2}readonly [A-Z_]+: \d{3};$/.test(line))
+    expect(bare).toEqual([])
+  })
+
   test.each([
     ["topics: ['t'], heartbeet: 1", /'heartbeet' does not exist in type 'KafkaConsumeOptions'/],
     ["topics: ['t'], mode: 'sse'", /^Type '"sse"' is not assignable to type '"http-get" \| /],
