@@ -264,7 +264,11 @@ describe('entities as Kong has them', () => {
     ['routes', { paths: ['/a//b'] }, 'paths.1: must not have empty segments'],
     ['routes', { paths: ['/a/../b'] }, "paths.1: non-normalized path, consider use '/b' instead"],
     ['routes', { paths: ['/%zz'] }, "paths.1: invalid url-encoded value: '%zz'"],
-    ['routes', { paths: ['~/('] }, "paths.1: invalid regex: '/(' does not compile"],
+    [
+      'routes',
+      { paths: ['~/('] },
+      "paths.1: invalid regex: '/(' does not compile: missing closing ): `/(`",
+    ],
     ['routes', { methods: ['get'] }, 'methods.1: invalid value: get'],
     [
       'routes',
