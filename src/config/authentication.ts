@@ -156,10 +156,7 @@ export const security = v.pipe(
           v.optional(pem),
           v.description('Client certificate to show to brokers, as PEM. It needs `key`'),
         ),
-        key: v.pipe(
-          v.optional(pem),
-          v.description('Private key of `certificate`, as PEM without a passphrase'),
-        ),
+        key: v.pipe(v.optional(pem), v.description('Private key of `certificate`, as PEM')),
       }),
       v.title('SecurityOptions'),
       v.description('How to connect to Kafka by TLS.'),

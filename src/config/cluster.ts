@@ -138,7 +138,7 @@ export const brokers = v.pipe(
 export const clusterName = v.pipe(
   v.optional(text),
   v.description(
-    'Name of the Kafka cluster in logs, metrics and `stats()`; without it they show the brokers. Routes share connections where brokers, name and credentials are equal',
+    'Name of the Kafka cluster in logs, metrics and `stats()`; without it they show the brokers. Routes share connections where this, brokers, `authentication`, `security` and `librdkafka` are equal',
   ),
 )
 

@@ -64,7 +64,8 @@ export interface KafkaConsumeOptions {
 
   /**
    * Name of the Kafka cluster in logs, metrics and `stats()`; without it they show the brokers.
-   * Routes share connections where brokers, name and credentials are equal.
+   * Routes share connections where this, brokers, `authentication`, `security` and `librdkafka` are
+   * equal.
    */
   readonly clusterName?: string | undefined
 
@@ -604,7 +605,7 @@ export interface SecurityOptions {
   /** Client certificate to show to brokers, as PEM. It needs `key`. */
   readonly certificate?: string | FileReference | undefined
 
-  /** Private key of `certificate`, as PEM without a passphrase. */
+  /** Private key of `certificate`, as PEM. */
   readonly key?: string | FileReference | undefined
 }
 
@@ -631,7 +632,8 @@ export interface KafkaProduceOptions {
 
   /**
    * Name of the Kafka cluster in logs, metrics and `stats()`; without it they show the brokers.
-   * Routes share connections where brokers, name and credentials are equal.
+   * Routes share connections where this, brokers, `authentication`, `security` and `librdkafka` are
+   * equal.
    */
   readonly clusterName?: string | undefined
 

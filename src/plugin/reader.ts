@@ -31,7 +31,7 @@ export interface ReadLimits {
    */
   readonly maxRecords?: number
   /**
-   * Bytes of the records' keys and values at most, more or less; a first record may be larger.
+   * Bytes of the records at most; the first one may be larger.
    *
    * @default 1048576 (1 MiB)
    */
@@ -73,7 +73,7 @@ export interface PolledRecords {
   readonly records: readonly ConsumedRecord[]
   /** Offsets that the group has missed since the poll before. */
   readonly gaps: readonly Gap[]
-  /** Commits the records now. Without it that happens when the handler has returned. */
+  /** Commits the records now. With `commitStrategy: 'auto'` that happens when the handler has returned. */
   commit(): void
   /** Hands the records to the next caller; nothing is committed. */
   giveBack(): void
