@@ -1,4 +1,4 @@
-// https://github.com/r3labs/sse, which comes back by itself.
+// https://github.com/r3labs/sse, which comes back by itself where a connection breaks.
 //
 // When a connection breaks it takes what has come of an event for a whole one: data without its end,
 // or the beginning of an id, with which it then comes back. So this program waits for what follows an
@@ -78,6 +78,12 @@ func main() {
 	client.OnDisconnect(r.disconnected)
 	// Its own delay grows with every connection, also after those that went well.
 	client.ReconnectStrategy = backoff.NewConstantBackOff(record.Reopen)
-	fmt.Fprintln(os.Stderr, "it gave up:", client.SubscribeRaw(r.take))
-	os.Exit(1)
+	for {
+		// Without an error it returns after a stream that has ended in good order.
+		if err := client.SubscribeRaw(r.take); err != nil {
+			fmt.Fprintln(os.Stderr, "it gave up:", err)
+			os.Exit(1)
+		}
+		time.Sleep(record.Reopen)
+	}
 }
