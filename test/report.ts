@@ -1,0 +1,75 @@
+/** Reads the JUnit report that `bun test` writes: the one source of what a run is said to come to. */
+import { existsSync } from 'node:fs'
+import { XMLParser } from 'fast-xml-parser'
+
+/** What a run of the tests came to. */
+export interface TestReport {
+  readonly passed: number
+  readonly skipped: number
+  readonly failures: readonly TestFailure[]
+}
+
+/** A test that failed. */
+export interface TestFailure {
+  /** The test's name, behind the names of the groups that it is in. */
+  readonly name: string
+  /** The test's file and line, as `file:line`. */
+  readonly place: string
+  readonly message: string
+}
+
+/** A file of tests, a group of them, or all. */
+interface Suite {
+  readonly name: string
+  readonly testsuite?: readonly Suite[]
+  readonly testcase?: readonly Case[]
+}
+
+interface Case {
+  readonly name: string
+  readonly file: string
+  readonly line: string
+  readonly failure?: { readonly type?: string; readonly message?: string }
+  readonly error?: { readonly type?: string; readonly message?: string }
+  readonly skipped?: unknown
+}
+
+const EMPTY: TestReport = { passed: 0, skipped: 0, failures: [] }
+
+const parser = new XMLParser({
+  ignoreAttributes: false,
+  attributeNamePrefix: '',
+  parseAttributeValue: false,
+  // Bun writes line ends of messages as numbers.
+  htmlEntities: true,
+  // A folder with one file, or a file with one test, is a list all the same.
+  isArray: (name) => name === 'testsuite' || name === 'testcase',
+})
+
+/** @param path The report. A run that crashed leaves none, and counts as empty. */
+export async function readReport(path: string): Promise<TestReport> {
+  if (!existsSync(path)) return EMPTY
+  const { testsuites } = parser.parse(await Bun.file(path).text()) as { testsuites?: Suite }
+  const files = testsuites?.testsuite ?? []
+  const cases = files.flatMap((file) => casesOf(file, []))
+  const failed = cases.filter(({ failure, error }) => failure ?? error)
+  const skipped = cases.filter((each) => each.skipped !== undefined).length
+  return {
+    passed: cases.length - failed.length - skipped,
+    skipped,
+    failures: failed.map(describe),
+  }
+}
+
+/** @param groups The names of the groups that the suite's tests are in, the outermost first. */
+function casesOf({ testsuite = [], testcase = [] }: Suite, groups: readonly string[]): Case[] {
+  return [
+    ...testcase.map((each) => ({ ...each, name: [...groups, each.name].join(' > ') })),
+    ...testsuite.flatMap((group) => casesOf(group, [...groups, group.name])),
+  ]
+}
+
+function describe({ name, file, line, failure, error }: Case): TestFailure {
+  const { message, type } = failure ?? error ?? {}
+  return { name, place: `${file}:${line}`, message: message || String(type) }
+}
