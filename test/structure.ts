@@ -9,7 +9,8 @@ import { dirname, join, normalize } from 'node:path'
 const root = dirname(import.meta.dirname)
 const FOLDERS = ['src', 'kafka', 'native', 'tools']
 const IMPORT = /(?:\bfrom|\bimport|\bimport\()\s*'(\.{1,2}\/[^']+)'/g
-const TYPE = /^(?:export )?(?:declare )?(?:abstract )?(?:class|interface|type) ([A-Z]\w*)(?=[ <{=(])/gm
+const TYPE =
+  /^(?:export )?(?:declare )?(?:abstract )?(?:class|interface|type) ([A-Z]\w*)(?=[ <{=(])/gm
 
 interface SourceFile {
   readonly path: string
