@@ -1,5 +1,5 @@
 /** The Kafka that is measured against, and topics in it. */
-import { startBroker } from '../kafka/broker/broker.ts'
+
 import {
   type Consumer,
   call,
@@ -8,7 +8,8 @@ import {
   disconnectClient,
   loadClient,
   type Metadata,
-} from '../kafka/client.ts'
+} from '../kafka/client/client.ts'
+import { startBroker } from '../tools/kafka/broker.ts'
 
 const CONNECT_MS = 10_000
 const ADMIN_MS = 10_000

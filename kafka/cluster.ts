@@ -1,5 +1,5 @@
 import { getLogger } from '@logtape/logtape'
-import { asKafkaConsumeError, KafkaConsumeError } from '../src/errors.ts'
+import { asKafkaConsumeError, KafkaConsumeError } from '../src/core/errors.ts'
 import type {
   BrokerState,
   ClusterOptions,
@@ -13,8 +13,9 @@ import type {
   Reader,
   Source,
   Writing,
-} from '../src/stream/source.ts'
-import { whyUntrusted } from './broker-certificate.ts'
+} from '../src/port/kafka.ts'
+import { whyUntrusted } from './client/broker-certificate.ts'
+import { brokerStates, STATISTICS_INTERVAL_MS } from './client/broker-statistics.ts'
 import {
   adminOf,
   type Consumer,
@@ -29,8 +30,7 @@ import {
   type TopicDescription,
   unknownTopic,
   whyWithoutPartitions,
-} from './client.ts'
-import { isEmbedded } from './embedded.ts'
+} from './client/client.ts'
 import {
   DOWN,
   isPassing,
@@ -42,16 +42,20 @@ import {
   troubleError,
   troubleIn,
   UNTRUSTED,
-} from './errors.ts'
-import { Group } from './group.ts'
-import { GROUP_TOPIC_SETTINGS, groupSettings } from './group-settings.ts'
-import { KnownTopics } from './known-topics.ts'
+} from './client/errors.ts'
+import { KnownTopics } from './client/known-topics.ts'
+import { Tokens } from './client/oauth-tokens.ts'
+import { connectionSettings } from './client/security.ts'
+import {
+  AssignedReader,
+  READER_TOPIC_SETTINGS,
+  readerSettings,
+} from './consumer/assigned-reader.ts'
+import { searchTime } from './consumer/time-search.ts'
+import { isEmbedded } from './embedded/embedded.ts'
+import { Group } from './group/group.ts'
+import { GROUP_TOPIC_SETTINGS, groupSettings } from './group/group-settings.ts'
 import { ConfirmingProducer, producerSettings } from './producer.ts'
-import { AssignedReader, READER_TOPIC_SETTINGS, readerSettings } from './reader.ts'
-import { connectionSettings } from './security.ts'
-import { brokerStates, STATISTICS_INTERVAL_MS } from './statistics.ts'
-import { searchTime } from './time-search.ts'
-import { Tokens } from './tokens.ts'
 
 const log = getLogger(['hono-kafka-consume', 'cluster'])
 

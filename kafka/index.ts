@@ -1,7 +1,7 @@
-import '../src/runtime.ts'
-import type { KafkaSide } from '../src/stream/source.ts'
+import '../src/core/runtime.ts'
+import type { KafkaSide } from '../src/port/kafka.ts'
 import { Cluster } from './cluster.ts'
-import { startEmbeddedBroker } from './embedded.ts'
+import { startEmbeddedBroker } from './embedded/embedded.ts'
 
 /** The Kafka side of the project. */
 export const kafkaSide: KafkaSide = {

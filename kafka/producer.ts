@@ -1,14 +1,14 @@
 import type { MessageHeader } from '@confluentinc/kafka-javascript'
 import { getLogger } from '@logtape/logtape'
-import { asKafkaConsumeError, KafkaConsumeError } from '../src/errors.ts'
+import { asKafkaConsumeError, KafkaConsumeError } from '../src/core/errors.ts'
 import {
   headerEntry,
   type Placed,
   type Producer,
   type ProducerRecord,
   type Writing,
-} from '../src/stream/source.ts'
-import { call, type Metadata, once, type ProducerClient, type Settings } from './client.ts'
+} from '../src/port/kafka.ts'
+import { call, type Metadata, once, type ProducerClient, type Settings } from './client/client.ts'
 import {
   type ClientError,
   FATAL,
@@ -17,7 +17,7 @@ import {
   isPassing,
   isUnknownTopic,
   notLoaded,
-} from './errors.ts'
+} from './client/errors.ts'
 
 const log = getLogger(['hono-kafka-consume', 'producer'])
 

@@ -3,16 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DELEGATION_TOKENS } from './delegation-tokens.ts'
 import { HEADER_NAMES } from './header-names.ts'
+import type { LibrdkafkaChange } from './librdkafka-change.ts'
 
-/** Text of one of librdkafka's sources, which stands there once, and what takes its place. */
-export interface Change {
-  /** Its path in librdkafka's folder. */
-  readonly file: string
-  readonly from: string
-  readonly to: string
-}
-
-const CHANGES: readonly Change[] = [...DELEGATION_TOKENS, ...HEADER_NAMES]
+const CHANGES: readonly LibrdkafkaChange[] = [...DELEGATION_TOKENS, ...HEADER_NAMES]
 
 /** All changes as text, for the key of what is compiled with them. */
 export const librdkafkaChanges = JSON.stringify(CHANGES)

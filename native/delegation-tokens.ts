@@ -4,7 +4,7 @@
  * Kafka's `ScramExtensions`). Its sources get a property of their own, `sasl.scram.tokenauth`,
  * before they are compiled.
  */
-import type { Change } from './changes.ts'
+import type { LibrdkafkaChange } from './librdkafka-change.ts'
 
 const PASSWORD_PROPERTY = `    {_RK_GLOBAL | _RK_HIGH | _RK_SENSITIVE, "sasl.password", _RK_C_STR,
      _RK(sasl.password),
@@ -30,7 +30,7 @@ const EXTENDED_MESSAGE = `        const char *extensions =
                     (int)state->cnonce.size, state->cnonce.ptr, extensions);
 `
 
-export const DELEGATION_TOKENS: readonly Change[] = [
+export const DELEGATION_TOKENS: readonly LibrdkafkaChange[] = [
   {
     file: 'src/rdkafka_conf.h',
     from: '                char *password;\n#if WITH_SASL_SCRAM\n',

@@ -3,7 +3,7 @@
  * and its public functions do not tell it. One more does, and its C++ layer, which the client makes
  * objects of records with, copies names by it.
  */
-import type { Change } from './changes.ts'
+import type { LibrdkafkaChange } from './librdkafka-change.ts'
 
 const ADD = `rd_kafka_resp_err_t rd_kafka_header_add(rd_kafka_headers_t *hdrs,
 `
@@ -12,7 +12,7 @@ const COPY = '      headers.push_back(Headers::Header(name, valuep, size));\n'
 
 const HEADERS_CLASS = 'class HeadersImpl : public Headers {\n'
 
-export const HEADER_NAMES: readonly Change[] = [
+export const HEADER_NAMES: readonly LibrdkafkaChange[] = [
   {
     file: 'src/rdkafka_header.c',
     from: ADD,

@@ -25,12 +25,12 @@ for (const name of ['Makefile', 'include', 'src']) {
   cpSync(join(root, 'native', name), join(dist, 'native', name), { recursive: true })
 }
 // What pages load.
-for (const page of ['console', 'docs']) {
-  const assets = join('src', page, 'assets')
+const OPENAPI_ASSETS = 'src/observability/openapi/assets'
+for (const assets of ['src/gateway/console/assets', OPENAPI_ASSETS]) {
   cpSync(join(root, assets), join(dist, assets), { recursive: true })
 }
 const scalar = join(root, 'node_modules', '@scalar', 'fastify-api-reference')
-const docs = join(dist, 'src', 'docs', 'assets')
+const docs = join(dist, OPENAPI_ASSETS)
 cpSync(join(scalar, 'dist', 'js', 'standalone.js'), join(docs, 'scalar.js'))
 cpSync(join(scalar, 'LICENSE'), join(docs, 'scalar.LICENSE'))
 writeFileSync(join(dist, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`)
@@ -97,7 +97,7 @@ function manifest(): object {
       './package.json': './package.json',
     },
     bin: { [name]: './package/bin.js' },
-    sideEffects: ['./src/runtime.js', './src/node.js'],
+    sideEffects: ['./src/core/runtime.js', './src/node.js'],
     dependencies: { ...own, 'node-api-headers': devDependencies['node-api-headers'] },
     // The app's own, so that there is one Hono in it; Node needs a server for it and for WebSockets.
     peerDependencies: {

@@ -1,5 +1,40 @@
-import './runtime.ts'
+import './core/runtime.ts'
 
+export { type ErrorCode, type ErrorDetails, KafkaConsumeError } from './core/errors.ts'
+export type { HistogramState } from './core/histogram.ts'
+export type { FinishedRequest, RequestObserver } from './core/request-observer.ts'
+export type { FeedStats } from './feed/feed.ts'
+export { type ConsoleOptions, kafkaConsole } from './gateway/console/console.ts'
+export {
+  type KafkaConsumeEnv,
+  type KafkaConsumeHandler,
+  kafkaConsume,
+} from './http/kafka-consume.ts'
+export {
+  type KafkaProduceHandler,
+  kafkaProduce,
+  type ProduceStats,
+} from './http/produce/kafka-produce.ts'
+export type { KafkaClient } from './http/request/client.ts'
+export type {
+  KafkaReader,
+  PolledRecords,
+  ReadFrom,
+  ReadLimits,
+  ReadRecords,
+  StreamedRecord,
+  StreamFrom,
+} from './http/request-reader.ts'
+export type { ClusterStats, GroupStats, PartitionRange, RouteStats } from './http/route/route.ts'
+export {
+  type KafkaMetrics,
+  kafkaMetrics,
+  type MetricsOptions,
+  type MetricsRegistry,
+} from './observability/metrics.ts'
+export { type DocumentedRoutes, kafkaDocs } from './observability/openapi/docs.ts'
+export type { MeasuredRoutes } from './observability/route-metrics.ts'
+export { kafkaStatus } from './observability/status.ts'
 export type {
   AuthenticationOptions,
   BrokerAddress,
@@ -17,44 +52,9 @@ export type {
   SchemaRegistryOptions,
   SecurityOptions,
   TopicOptions,
-} from './config/option-types.ts'
-export { type ConsoleOptions, kafkaConsole } from './console/console.ts'
-export { type DocumentedRoutes, kafkaDocs } from './docs/docs.ts'
-export { type ErrorCode, type ErrorDetails, KafkaConsumeError } from './errors.ts'
-export type { HistogramState } from './ops/histogram.ts'
-export {
-  type KafkaMetrics,
-  kafkaMetrics,
-  type MetricsOptions,
-  type MetricsRegistry,
-} from './ops/metrics.ts'
-export type { FinishedRequest, RequestObserver } from './ops/requests.ts'
-export type { MeasuredRoutes } from './ops/route-figures.ts'
-export { kafkaStatus } from './ops/status.ts'
-export type { KafkaClient } from './plugin/client.ts'
-export {
-  type KafkaConsumeEnv,
-  type KafkaConsumeHandler,
-  kafkaConsume,
-} from './plugin/kafka-consume.ts'
-export {
-  type KafkaProduceHandler,
-  kafkaProduce,
-  type ProduceStats,
-} from './plugin/kafka-produce.ts'
-export type {
-  KafkaReader,
-  PolledRecords,
-  ReadFrom,
-  ReadLimits,
-  ReadRecords,
-  StreamedRecord,
-  StreamFrom,
-} from './plugin/reader.ts'
-export type { ClusterStats, GroupStats, PartitionRange, RouteStats } from './plugin/route.ts'
-export type { ConsumedRecord } from './record/consumed.ts'
-export type { FormatRecord } from './record/format.ts'
-export type { RecordError } from './record/prepare.ts'
-export type { RecordChange, Transform } from './record/transform.ts'
-export type { FeedStats } from './stream/feed.ts'
-export type { BrokerState, Gap, KafkaProblem } from './stream/source.ts'
+} from './options/option-types.ts'
+export type { BrokerState, Gap, KafkaProblem } from './port/kafka.ts'
+export type { ConsumedRecord } from './records/consumed-record.ts'
+export type { FormatRecord } from './records/format.ts'
+export type { RecordError } from './records/pipeline.ts'
+export type { RecordChange, Transform } from './records/transform.ts'

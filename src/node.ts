@@ -2,10 +2,10 @@
  * `node src/node.ts`: the module of `worker.ts` on Node, with its WebSockets, at HOST and PORT. It
  * needs the packages `@hono/node-server` and `ws`.
  */
-import './runtime.ts'
+import './core/runtime.ts'
 import { createAdaptorServer } from '@hono/node-server'
 import { WebSocketServer } from 'ws'
-import { readGatewayConfig } from './config/gateway.ts'
+import { readGatewayConfig } from './gateway/settings/gateway-settings.ts'
 import worker, { close } from './worker.ts'
 
 type AdapterOptions = Parameters<typeof createAdaptorServer>[0]

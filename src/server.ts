@@ -15,10 +15,12 @@ import { getLogger } from '@logtape/logtape'
 import type { Hono } from 'hono'
 import { type BunWebSocketData, getConnInfo, websocket } from 'hono/bun'
 import packageJson from '../package.json' with { type: 'json' }
-import { createAdmin } from './admin/admin.ts'
-import { createGateway, type Gateway } from './app.ts'
-import { addressFinder } from './auth/address.ts'
-import { type KnownClient, readClients } from './auth/clients.ts'
+import { KafkaConsumeError } from './core/errors.ts'
+import { LOG_ROOT, logToConsole } from './core/log.ts'
+import { createGateway, type Gateway } from './gateway/app.ts'
+import { addressFinder } from './gateway/auth/address.ts'
+import { type KnownClient, readClients } from './gateway/auth/clients.ts'
+import { banner } from './gateway/banner.ts'
 import {
   type CommandLine,
   DEFAULT_ADMIN_PORT,
@@ -27,20 +29,18 @@ import {
   gatewayHelp,
   readCommandLine,
   readGatewayConfig,
-} from './config/gateway.ts'
-import { KafkaConsumeError } from './errors.ts'
-import { InvalidDeclarative, readDeclarative, writeDeclarative } from './kong/declarative.ts'
-import type { Snapshot } from './kong/entities.ts'
-import { shownVariables } from './kong/plugin-options.ts'
-import type { MayShow } from './kong/references.ts'
-import { openState, type StateFile } from './kong/state.ts'
-import { Store } from './kong/store.ts'
-import { banner } from './ops/banner.ts'
-import { LOG_ROOT, logToConsole } from './ops/log.ts'
-import type { Tracing } from './ops/tracing.ts'
-import { loadKafkaSide } from './plugin/kafka-side.ts'
-import { withAbsoluteUrl } from './plugin/request-url.ts'
-import type { EmbeddedBroker } from './stream/source.ts'
+} from './gateway/settings/gateway-settings.ts'
+import type { Tracing } from './gateway/tracing.ts'
+import { withAbsoluteUrl } from './http/request/request-url.ts'
+import { loadKafkaSide } from './http/route/load-kafka.ts'
+import { createAdmin } from './kong/admin/admin.ts'
+import { InvalidDeclarative, readDeclarative, writeDeclarative } from './kong/config/declarative.ts'
+import { shownVariables } from './kong/config/plugin-options.ts'
+import { openState, type StateFile } from './kong/config/state.ts'
+import { Store } from './kong/config/store.ts'
+import type { Snapshot } from './kong/model/entities.ts'
+import type { MayShow } from './kong/model/references.ts'
+import type { EmbeddedBroker } from './port/kafka.ts'
 
 /**
  * Seconds without a byte after which Bun closes a connection: beyond the longest wait of a GET
@@ -166,7 +166,7 @@ async function tracingOf(environment: NodeJS.ProcessEnv): Promise<Tracing | unde
   const to =
     environment['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] || environment['OTEL_EXPORTER_OTLP_ENDPOINT']
   if (!to || environment['OTEL_SDK_DISABLED'] === 'true') return undefined
-  const { startTracing } = await import('./ops/tracing.ts')
+  const { startTracing } = await import('./gateway/tracing.ts')
   return startTracing(environment['OTEL_SERVICE_NAME'] || undefined)
 }
 

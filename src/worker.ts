@@ -3,15 +3,15 @@
  * KAFKA_BROKERS, KAFKA_TOPICS and LOG_LEVEL; `node.ts` serves it on Node. It has no demo broker: a
  * deployment without brokers is a mistake, not a demonstration.
  */
-import './runtime.ts'
+import './core/runtime.ts'
 import { getRuntimeKey } from 'hono/adapter'
 import type { GetConnInfo } from 'hono/conninfo'
-import { createGateway } from './app.ts'
-import { addressFinder } from './auth/address.ts'
-import { readGatewayConfig } from './config/gateway.ts'
-import { KafkaConsumeError } from './errors.ts'
-import { logToConsole } from './ops/log.ts'
-import { withAbsoluteUrl } from './plugin/request-url.ts'
+import { KafkaConsumeError } from './core/errors.ts'
+import { logToConsole } from './core/log.ts'
+import { createGateway } from './gateway/app.ts'
+import { addressFinder } from './gateway/auth/address.ts'
+import { readGatewayConfig } from './gateway/settings/gateway-settings.ts'
+import { withAbsoluteUrl } from './http/request/request-url.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

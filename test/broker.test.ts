@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Broker, startBroker } from '../kafka/broker/broker.ts'
-import { askForBrokers } from '../kafka/broker/metadata.ts'
-import { identify, isAlive } from '../kafka/broker/process.ts'
-import { tools } from '../kafka/broker/tools.ts'
+import { type Broker, startBroker } from '../tools/kafka/broker.ts'
+import { askForBrokers } from '../tools/kafka/metadata.ts'
+import { identify, isAlive } from '../tools/kafka/process.ts'
+import { tools } from '../tools/kafka/tools.ts'
 
 const cli = join(import.meta.dirname, '..', 'kafka', 'broker', 'cli.ts')
 const folder = mkdtempSync(join(tmpdir(), 'broker-test-'))

@@ -1,12 +1,12 @@
 /**
- * `bun run check`: types, lint with the import boundary and formatting, unused code. All at once; only
+ * `bun run check`: types, lint with the import boundary and formatting, the graph of folders, unused code. All at once; only
  * a failing one shows its output. With `--fix`, lint and formatting are put right where that is safe.
  */
 import { dirname, join } from 'node:path'
 
 interface Check {
   readonly name: string
-  /** A package's program, and its arguments. */
+  /** A file of ours, or a program of an installed package, and its arguments. */
   readonly argv: readonly [string, ...string[]]
 }
 
@@ -19,6 +19,7 @@ const checks: Check[] = [
     name: 'lint, import boundary, formatting',
     argv: ['biome', 'ci', '--error-on-warnings', '--diagnostic-level=warn', '--colors=off'],
   },
+  { name: 'folders without cycles', argv: ['test/structure.ts'] },
   { name: 'unused code', argv: ['knip', '--no-progress'] },
 ]
 
@@ -44,7 +45,8 @@ async function main(args: string[]): Promise<number> {
 }
 
 async function run({ argv: [program, ...args] }: Check): Promise<{ ok: boolean; output: string }> {
-  const path = join(root, 'node_modules', '.bin', program)
+  const isOurs = program.endsWith('.ts')
+  const path = join(root, isOurs ? program : join('node_modules', '.bin', program))
   const child = Bun.spawn([process.execPath, path, ...args], {
     cwd: root,
     stdin: 'ignore',

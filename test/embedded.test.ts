@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { KafkaConsumer } from '@confluentinc/kafka-javascript'
-import { DemoShop } from '../kafka/demo-events.ts'
-import { startEmbeddedBroker } from '../kafka/embedded.ts'
-import type { EmbeddedBroker } from '../src/stream/source.ts'
+import { DemoShop } from '../kafka/embedded/demo-events.ts'
+import { startEmbeddedBroker } from '../kafka/embedded/embedded.ts'
+import type { EmbeddedBroker } from '../src/port/kafka.ts'
 import { SOON, sleep, until, within } from './support/wait.ts'
 
 type Message = import('@confluentinc/kafka-javascript').Message

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
 import type * as v from 'valibot'
-import type { KafkaConsumeOptions, KafkaProduceOptions } from '../src/config/option-types.ts'
-import type { optionsSchema } from '../src/config/options.ts'
-import type { produceSchema } from '../src/config/produce.ts'
+import type { optionsSchema } from '../src/options/consume-options.ts'
+import type { KafkaConsumeOptions, KafkaProduceOptions } from '../src/options/option-types.ts'
+import type { produceSchema } from '../src/options/produce-options.ts'
 import { optionTypes, readOptionTypes } from './option-types.ts'
 
 type AnyFunction = (...args: never[]) => unknown

@@ -5,11 +5,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { optionsSchema } from '../src/config/options.ts'
-import { produceSchema } from '../src/config/produce.ts'
+import { optionsSchema } from '../src/options/consume-options.ts'
+import { produceSchema } from '../src/options/produce-options.ts'
 
 const ROOT = join(import.meta.dir, '..')
-const NAME = 'src/config/option-types.ts'
+const NAME = 'src/options/option-types.ts'
 const WIDTH = 95
 const HEAD = `/** Made by \`bun test/option-types.ts\` of the schemas, whose types and words these are: do not edit. */
 import type { FormatRecord } from '../record/format.ts'

@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { optionsSchema } from '../src/config/options.ts'
+import { optionsSchema } from '../src/options/consume-options.ts'
 
 const FILE = join(import.meta.dir, '..', 'README.md')
 const BLOCK = /<!-- options -->[\s\S]*<!-- \/options -->/

@@ -7,7 +7,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startBroker } from '../kafka/broker/broker.ts'
+import { startBroker } from '../tools/kafka/broker.ts'
 import { readReport, type TestFailure, type TestReport } from './report.ts'
 
 // The long forms of test/faults and test/field take longer than all the rest.

@@ -1,10 +1,10 @@
 /** Peers are no dependencies of the project: they come into the cache when they are to be measured. */
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { runCommand } from '../../kafka/broker/command.ts'
-import { withLock } from '../../kafka/broker/lock.ts'
 import { cacheFolder } from '../../native/cache.ts'
 import { step } from '../../native/progress.ts'
+import { runCommand } from '../../tools/kafka/command.ts'
+import { withLock } from '../../tools/kafka/lock.ts'
 
 const LIMIT_MS = 10 * 60_000
 

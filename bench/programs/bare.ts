@@ -8,8 +8,8 @@ import {
   loadClient,
   type Message,
   type Settings,
-} from '../../kafka/client.ts'
-import { READER_TOPIC_SETTINGS, readerSettings } from '../../kafka/reader.ts'
+} from '../../kafka/client/client.ts'
+import { READER_TOPIC_SETTINGS, readerSettings } from '../../kafka/consumer/assigned-reader.ts'
 import { serveCommands } from './serve.ts'
 
 export type Bare = typeof commands

@@ -1,6 +1,6 @@
 /** A producer that keeps a pace. Its values begin with the time at which they were sent. */
 
-import { type Client, call, loadClient } from '../../kafka/client.ts'
+import { type Client, call, loadClient } from '../../kafka/client/client.ts'
 import { keyOf } from './pacer-key.ts'
 import { serveCommands } from './serve.ts'
 

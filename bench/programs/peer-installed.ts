@@ -3,7 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePorts } from '../../kafka/broker/ports.ts'
+import { freePorts } from '../../tools/kafka/ports.ts'
 import { serveCommands } from './serve.ts'
 
 export type InstalledPeer = typeof commands

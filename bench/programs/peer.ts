@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { Hono } from 'hono'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
-import { loadClient } from '../../kafka/client.ts'
+import { loadClient } from '../../kafka/client/client.ts'
 import { serveCommands } from './serve.ts'
 
 export type Peer = typeof commands

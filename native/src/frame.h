@@ -1,4 +1,4 @@
-// One record's JSON and the cursor after it, byte for byte as src/stream/encoded-batch.ts makes them.
+// One record's JSON and the cursor after it, byte for byte as src/records/encoded-batch.ts makes them.
 #pragma once
 
 #include <stdint.h>

@@ -50,7 +50,7 @@ struct End {
 };
 
 // A partition goes on at another offset than the one that was due, before the record at `at`. Whether
-// records are lost by that, JavaScript decides (kafka/gaps.ts).
+// records are lost by that, JavaScript decides (kafka/consumer/gaps.ts).
 struct Jump {
   size_t at;
   size_t index;

@@ -5,7 +5,7 @@
 
 namespace frames {
 
-// Adds the class LayoutReader to what the addon exports (kafka/frames.ts says how it is used).
+// Adds the class LayoutReader to what the addon exports (kafka/consumer/native-encoder.ts says how it is used).
 void Initialize(v8::Local<v8::Object> exports);
 
 }  // namespace frames

@@ -1,4 +1,4 @@
-// Bytes as JSON, byte for byte as src/record/encode.ts makes it of them.
+// Bytes as JSON, byte for byte as src/records/encode.ts makes it of them.
 #pragma once
 
 #include <stdint.h>

@@ -1,9 +1,9 @@
 /** How a schema registry is shown who asks. */
 
 import { sign } from 'hono/jwt'
-import { toBase64 } from '../bytes.ts'
-import type { RegistryOptions } from '../config/registry.ts'
-import { KafkaConsumeError } from '../errors.ts'
+import { toBase64 } from '../core/bytes.ts'
+import { KafkaConsumeError } from '../core/errors.ts'
+import type { RegistryOptions } from '../options/registry-options.ts'
 import { ask, isRecord } from './http.ts'
 
 type Authentication = RegistryOptions['authentication']

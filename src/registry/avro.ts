@@ -1,6 +1,6 @@
 import avro, { type Schema as AvroSchema, type ForSchemaOptions, type Type, types } from 'avsc'
-import { toBase64 } from '../bytes.ts'
-import { textOf } from '../record/encode.ts'
+import { toBase64 } from '../core/bytes.ts'
+import { textOf } from '../records/encode.ts'
 import type { Decode } from './schemas.ts'
 
 /** Items of an array that may take no bytes at all: a count alone must not make work without end. */

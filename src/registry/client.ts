@@ -1,5 +1,5 @@
-import type { RegistryOptions } from '../config/registry.ts'
-import { KafkaConsumeError } from '../errors.ts'
+import { KafkaConsumeError } from '../core/errors.ts'
+import type { RegistryOptions } from '../options/registry-options.ts'
 import { type Access, accessOf } from './access.ts'
 import { ask, isRecord } from './http.ts'
 

@@ -1,4 +1,4 @@
-import { KafkaConsumeError } from '../errors.ts'
+import { KafkaConsumeError } from '../core/errors.ts'
 
 const TIMEOUT_MS = 5_000
 /** Characters of an answer: Confluent's own registry takes schemas of up to 1 MB. */

@@ -1,5 +1,5 @@
-import type { RegistryOptions } from '../config/registry.ts'
-import { jsonOf, textOf } from '../record/encode.ts'
+import type { RegistryOptions } from '../options/registry-options.ts'
+import { jsonOf, textOf } from '../records/encode.ts'
 import { RegistryClient, type Schema } from './client.ts'
 
 /** A payload without its schema id, as JSON on one line. Throws where it is not what it should be. */

@@ -1,10 +1,10 @@
-import type { RegistryOptions } from '../config/registry.ts'
+import type { RegistryOptions } from '../options/registry-options.ts'
 import {
   type PreparedRecord,
   RecordFailure,
   type RecordField,
   type Step,
-} from '../record/prepare.ts'
+} from '../records/pipeline.ts'
 import { firstLine, type Known, Schemas } from './schemas.ts'
 
 /** A magic byte, and the id of a schema in four bytes, the highest first. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { headerEntry, type KafkaRecord } from '../../src/stream/source.ts'
+import { headerEntry, type KafkaRecord } from '../../src/port/kafka.ts'
 import type { TestRecord } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { readAll } from '../support/read-all.ts'

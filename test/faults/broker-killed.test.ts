@@ -1,6 +1,6 @@
 /** Brokers of a cluster of three are killed and stopped: streams, a group and writers lose nothing. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { type Broker, startBroker } from '../../kafka/broker/broker.ts'
+import { type Broker, startBroker } from '../../tools/kafka/broker.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { readAll } from '../support/read-all.ts'

@@ -1,9 +1,9 @@
 /** The only broker is stopped and started: whoever asks meanwhile is told to ask again, not to give up. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { Hono } from 'hono'
-import { type Broker, startBroker } from '../../kafka/broker/broker.ts'
 import { kafkaSide } from '../../kafka/index.ts'
 import { kafkaProduce } from '../../src/index.ts'
+import { type Broker, startBroker } from '../../tools/kafka/broker.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { range } from '../support/route.ts'

@@ -1,6 +1,6 @@
 /** Gateways are killed while clients follow: each client gets each record once, in order. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { freePorts } from '../../kafka/broker/ports.ts'
+import { freePorts } from '../../tools/kafka/ports.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { sleep, until } from '../support/wait.ts'

@@ -1,6 +1,6 @@
 /** What happens to a topic while a group reads it: nothing that Kafka has is missed, and what it deleted is told. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import type { Gap } from '../../src/stream/source.ts'
+import type { Gap } from '../../src/port/kafka.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { Route, type RouteOptions } from '../support/route.ts'

@@ -1,7 +1,7 @@
 /** Members of a group come and go at unlucky moments: no partition is left unread. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { kafkaSide } from '../../kafka/index.ts'
-import type { GroupSession, Source } from '../../src/stream/source.ts'
+import type { GroupSession, Source } from '../../src/port/kafka.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { sleep, until, within } from '../support/wait.ts'

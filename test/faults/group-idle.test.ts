@@ -1,7 +1,7 @@
 /** A member of a group that nobody calls leaves it, and comes back: nothing is lost, nothing doubled. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { kafkaSide } from '../../kafka/index.ts'
-import type { EmbeddedBroker, GroupOptions, GroupSession, Source } from '../../src/stream/source.ts'
+import type { EmbeddedBroker, GroupOptions, GroupSession, Source } from '../../src/port/kafka.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { until, within } from '../support/wait.ts'

@@ -1,6 +1,6 @@
 /** Gateways join and leave one consumer group under load: nothing is lost, and what is doubled is counted. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { freePorts } from '../../kafka/broker/ports.ts'
+import { freePorts } from '../../tools/kafka/ports.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { sleep, until } from '../support/wait.ts'

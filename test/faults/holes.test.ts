@@ -1,9 +1,9 @@
 /** Offsets that hold no record, as transactions and compaction leave them, are neither lag nor loss. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { kafkaSide } from '../../kafka/index.ts'
-import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
-import { EncodedBatch } from '../../src/stream/encoded-batch.ts'
-import type { Gap } from '../../src/stream/source.ts'
+import type { Gap } from '../../src/port/kafka.ts'
+import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
+import { EncodedBatch } from '../../src/records/encoded-batch.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { Route, type RouteOptions, range } from '../support/route.ts'

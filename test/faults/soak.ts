@@ -3,7 +3,7 @@
  * stay and clients that come and go. Prints its memory every 10 s, and fails where something is lost or
  * the second half of the curve is not flat.
  */
-import { startBroker } from '../../kafka/broker/broker.ts'
+import { startBroker } from '../../tools/kafka/broker.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { sleep, until } from '../support/wait.ts'

@@ -1,6 +1,6 @@
 /** Topics change while they are followed: partitions are added, topics are created anew, records are deleted. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import type { Gap } from '../../src/stream/source.ts'
+import type { Gap } from '../../src/port/kafka.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { RawClient } from '../support/raw.ts'

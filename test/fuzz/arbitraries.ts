@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { KafkaRecord } from '../../src/stream/source.ts'
+import type { KafkaRecord } from '../../src/port/kafka.ts'
 
 const encoder = new TextEncoder()
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { KafkaConsumeError } from '../../src/errors.ts'
-import { Cursor, MAX_CURSOR_LENGTH, PartitionTable, parseCursor } from '../../src/stream/cursor.ts'
+import { KafkaConsumeError } from '../../src/core/errors.ts'
+import { Cursor, MAX_CURSOR_LENGTH, PartitionTable, parseCursor } from '../../src/records/cursor.ts'
 import { text } from './arbitraries.ts'
 
 const topicName = fc.stringMatching(/^[a-zA-Z0-9._-]{1,20}$/)

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { KafkaConsumeError } from '../../src/errors.ts'
-import { expressionOf } from '../../src/record/expression.ts'
-import { viewsOf } from '../../src/record/views.ts'
-import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
-import { EncodedBatch } from '../../src/stream/encoded-batch.ts'
+import { KafkaConsumeError } from '../../src/core/errors.ts'
+import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
+import { EncodedBatch } from '../../src/records/encoded-batch.ts'
+import { expressionOf } from '../../src/records/expression.ts'
+import { viewsOf } from '../../src/records/record-view.ts'
 import { text } from './arbitraries.ts'
 
 const encoder = new TextEncoder()

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { linesOf } from '../../src/record/body.ts'
-import { FORMATS, type Format, formatBy } from '../../src/record/format.ts'
-import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
-import { EncodedBatch } from '../../src/stream/encoded-batch.ts'
-import type { KafkaRecord } from '../../src/stream/source.ts'
+import { linesOf } from '../../src/http/response/body.ts'
+import type { KafkaRecord } from '../../src/port/kafka.ts'
+import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
+import { EncodedBatch } from '../../src/records/encoded-batch.ts'
+import { FORMATS, type Format, formatBy } from '../../src/records/format.ts'
 import { record } from './arbitraries.ts'
 
 const table = new PartitionTable([{ topic: 'fuzz', partition: 0 }])

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { KafkaConsumeError } from '../../src/errors.ts'
-import { parseRead, parseStream } from '../../src/plugin/parameters.ts'
+import { KafkaConsumeError } from '../../src/core/errors.ts'
+import { parseRead, parseStream } from '../../src/http/request/parameters.ts'
 import { text } from './arbitraries.ts'
 
 const TOPICS = ['fuzz', 'other']

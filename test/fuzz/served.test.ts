@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { kafkaSide } from '../../kafka/index.ts'
-import type { KafkaRecord } from '../../src/stream/source.ts'
+import type { KafkaRecord } from '../../src/port/kafka.ts'
 import { expectIntact } from '../support/decoded.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'

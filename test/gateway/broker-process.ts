@@ -1,5 +1,5 @@
 /** An embedded broker in a process of its own, which a test can freeze. */
-import { startEmbeddedBroker } from '../../kafka/embedded.ts'
+import { startEmbeddedBroker } from '../../kafka/embedded/embedded.ts'
 import { within } from '../support/wait.ts'
 
 export class BrokerProcess implements AsyncDisposable {

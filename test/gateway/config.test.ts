@@ -5,7 +5,7 @@ import {
   gatewayHelp,
   readCommandLine,
   readGatewayConfig,
-} from '../../src/config/gateway.ts'
+} from '../../src/gateway/settings/gateway-settings.ts'
 
 type Environment = Record<string, string>
 

@@ -1,7 +1,7 @@
 /** A gateway is one member of a group, whatever its routes and reloads. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { createGateway } from '../../src/app.ts'
-import { readDeclarative } from '../../src/kong/declarative.ts'
+import { createGateway } from '../../src/gateway/app.ts'
+import { readDeclarative } from '../../src/kong/config/declarative.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import type { FlatBody } from '../support/route.ts'

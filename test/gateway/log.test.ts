@@ -1,7 +1,7 @@
 /** What a gateway's log tells of requests, and how. */
 import { afterEach, expect, setSystemTime, spyOn, test } from 'bun:test'
 import { getLogger, resetSync } from '@logtape/logtape'
-import { LOG_ROOT, logToConsole } from '../../src/ops/log.ts'
+import { LOG_ROOT, logToConsole } from '../../src/core/log.ts'
 import { SseClient } from '../support/sse.ts'
 import { until } from '../support/wait.ts'
 import { GatewayProcess } from './gateway-process.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { startEmbeddedBroker } from '../../kafka/embedded.ts'
+import { startEmbeddedBroker } from '../../kafka/embedded/embedded.ts'
 import { SseClient } from '../support/sse.ts'
 import { until, within } from '../support/wait.ts'
 import { GatewayProcess } from './gateway-process.ts'

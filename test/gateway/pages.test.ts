@@ -1,10 +1,10 @@
 /** The console page and its data, as the gateway serves them: without a browser, without Kafka. */
 import { describe, expect, test } from 'bun:test'
-import { createGateway, type GatewayOptions } from '../../src/app.ts'
-import { KafkaConsumeError } from '../../src/errors.ts'
-import { readDeclarative } from '../../src/kong/declarative.ts'
-import type { KafkaRoute } from '../../src/ops/lives.ts'
-import type { PartitionRange, RouteStats } from '../../src/plugin/route.ts'
+import { KafkaConsumeError } from '../../src/core/errors.ts'
+import { createGateway, type GatewayOptions } from '../../src/gateway/app.ts'
+import type { KafkaRoute } from '../../src/gateway/supervisor.ts'
+import type { PartitionRange, RouteStats } from '../../src/http/route/route.ts'
+import { readDeclarative } from '../../src/kong/config/declarative.ts'
 import { idleStats } from '../unit/fakes.ts'
 
 const options: GatewayOptions = { cluster: { brokers: ['a:1'], topics: ['t'] } }

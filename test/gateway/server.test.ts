@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
-import { gatewayHelp } from '../../src/config/gateway.ts'
+import { gatewayHelp } from '../../src/gateway/settings/gateway-settings.ts'
 import { TestKafka } from '../support/kafka.ts'
 import type { KongBody } from '../support/route.ts'
 import { SseClient } from '../support/sse.ts'

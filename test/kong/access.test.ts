@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
-import { createGateway, type Gateway } from '../../src/app.ts'
-import type { KafkaConsumeOptions } from '../../src/config/option-types.ts'
-import { readDeclarative } from '../../src/kong/declarative.ts'
-import type { KafkaRoute } from '../../src/ops/lives.ts'
-import { clientOf, urlOf } from '../../src/plugin/client.ts'
+import { createGateway, type Gateway } from '../../src/gateway/app.ts'
+import type { KafkaRoute } from '../../src/gateway/supervisor.ts'
+import { clientOf, urlOf } from '../../src/http/request/client.ts'
+import { readDeclarative } from '../../src/kong/config/declarative.ts'
+import type { KafkaConsumeOptions } from '../../src/options/option-types.ts'
 import { observed } from '../unit/fakes.ts'
 
 /** Answers with what it was made of, and what it is told of the client. */

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { createAdmin } from '../../src/admin/admin.ts'
-import { readDeclarative, writeDeclarative } from '../../src/kong/declarative.ts'
-import { Store } from '../../src/kong/store.ts'
+import { createAdmin } from '../../src/kong/admin/admin.ts'
+import { readDeclarative, writeDeclarative } from '../../src/kong/config/declarative.ts'
+import { Store } from '../../src/kong/config/store.ts'
 import { PLUGIN } from './samples.ts'
 
 const PATHS = [

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
 import type { Hono } from 'hono'
-import { createAdmin } from '../../src/admin/admin.ts'
-import { readDeclarative, writeDeclarative } from '../../src/kong/declarative.ts'
-import { openState } from '../../src/kong/state.ts'
-import { EMPTY, Store } from '../../src/kong/store.ts'
+import { createAdmin } from '../../src/kong/admin/admin.ts'
+import { readDeclarative, writeDeclarative } from '../../src/kong/config/declarative.ts'
+import { openState } from '../../src/kong/config/state.ts'
+import { EMPTY, Store } from '../../src/kong/config/store.ts'
 
 const SECRET = 'planted-4f1c'
 

@@ -4,7 +4,7 @@ import {
   InvalidDeclarative,
   readDeclarative,
   writeDeclarative,
-} from '../../src/kong/declarative.ts'
+} from '../../src/kong/config/declarative.ts'
 
 const CONFIG = `{bootstrap_servers: [{host: kafka, port: 9092}], topics: [{name: orders}]}`
 const PLUGIN = `{name: kafka-consume, config: ${CONFIG}}`

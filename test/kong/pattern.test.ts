@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { checkPattern, MAX_TEXT, rememberedBytes } from '../../src/kong/pattern.ts'
+import { checkPattern, MAX_TEXT, rememberedBytes } from '../../src/kong/model/pattern.ts'
 
 /** Expressions of any shape, over few characters so that they match often. */
 const anyPattern = fc.letrec<{ pattern: string; atom: string; repeated: string }>((tie) => ({

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import * as v from 'valibot'
-import { kongSchema, optionsSchema, resolveOptions } from '../../src/config/options.ts'
-import { type FieldErrors, SchemaViolation } from '../../src/kong/errors.ts'
-import { renameKey } from '../../src/kong/keys.ts'
 import {
   kafkaConsumeField,
   MASK,
   maskSecrets,
   readPluginConfig,
-} from '../../src/kong/plugin-config.ts'
+} from '../../src/kong/config/plugin-config.ts'
+import { type FieldErrors, SchemaViolation } from '../../src/kong/model/errors.ts'
+import { renameKey } from '../../src/kong/model/keys.ts'
+import { kongSchema, optionsSchema, resolveOptions } from '../../src/options/consume-options.ts'
 
 const ID = '0b54e1c5-6c39-4d4c-8a3c-0c7bb0a44a6a'
 const LEAST = {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import type { Route } from '../../src/kong/entities.ts'
-import { SchemaViolation } from '../../src/kong/errors.ts'
-import { normalizePath } from '../../src/kong/normalize.ts'
-import { type RoutedRequest, Router } from '../../src/kong/router.ts'
+import type { Route } from '../../src/kong/model/entities.ts'
+import { SchemaViolation } from '../../src/kong/model/errors.ts'
+import { normalizePath } from '../../src/kong/model/normalize.ts'
+import { type RoutedRequest, Router } from '../../src/kong/routing/router.ts'
 
 let count = 0
 

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'bun:test'
-import { SchemaViolation } from '../../src/kong/errors.ts'
-import { MASK } from '../../src/kong/plugin-config.ts'
-import { readEntity } from '../../src/kong/schemas.ts'
-import { refuseMasks, restoreSecrets } from '../../src/kong/secrets.ts'
-import { openState } from '../../src/kong/state.ts'
-import { EMPTY, Store } from '../../src/kong/store.ts'
-import { Violation } from '../../src/kong/violations.ts'
+import { MASK } from '../../src/kong/config/plugin-config.ts'
+import { readEntity } from '../../src/kong/config/schemas.ts'
+import { refuseMasks, restoreSecrets } from '../../src/kong/config/secrets.ts'
+import { openState } from '../../src/kong/config/state.ts'
+import { EMPTY, Store } from '../../src/kong/config/store.ts'
+import { SchemaViolation } from '../../src/kong/model/errors.ts'
+import { Violation } from '../../src/kong/model/violations.ts'
 import { CERTIFICATE, PLUGIN } from './samples.ts'
 
 const route = (name: string) => ({ name, paths: [`/${name}`] })

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import type { Message } from '@confluentinc/kafka-javascript'
-import { headerEntry } from '../../src/stream/source.ts'
+import { headerEntry } from '../../src/port/kafka.ts'
 import { connectProducer, disconnectAll, type NewRecord, produce, read } from './clients.ts'
 import { type Cluster, clusters } from './clusters.ts'
 

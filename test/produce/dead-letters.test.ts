@@ -1,6 +1,6 @@
 /** Dead letters that their topic does not take as they are. Only a real Kafka refuses any. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { headerEntry, type KafkaRecord } from '../../src/stream/source.ts'
+import { headerEntry, type KafkaRecord } from '../../src/port/kafka.ts'
 import { TestKafka, type TestRecord } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { readAll } from '../support/read-all.ts'

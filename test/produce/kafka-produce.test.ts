@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { kafkaSide } from '../../kafka/index.ts'
-import { SCHEMAS } from '../../src/docs/schemas.ts'
 import {
   KafkaConsumeError,
   type KafkaProduceHandler,
@@ -11,6 +10,7 @@ import {
   kafkaMetrics,
   kafkaProduce,
 } from '../../src/index.ts'
+import { SCHEMAS } from '../../src/observability/openapi/schemas.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { Exposition } from '../support/metrics.ts'
 import { uniqueName } from '../support/names.ts'

@@ -6,7 +6,7 @@ import {
   type KafkaRecord,
   type ProducerRecord,
   type Source,
-} from '../../src/stream/source.ts'
+} from '../../src/port/kafka.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { within } from '../support/wait.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { reader } from '../../kafka/broker/credentials.ts'
+import { reader } from '../../tools/kafka/credentials.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { uniqueName } from '../support/names.ts'
 import { until } from '../support/wait.ts'

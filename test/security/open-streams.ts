@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { reader } from '../../kafka/broker/credentials.ts'
+import { reader } from '../../tools/kafka/credentials.ts'
 import { Recorder } from '../faults/support/recorder.ts'
 import { uncertainIn } from '../faults/support/uncertain.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
-import { reader } from '../../kafka/broker/credentials.ts'
 import { type KafkaProduceOptions, kafkaProduce } from '../../src/index.ts'
+import { reader } from '../../tools/kafka/credentials.ts'
 import { uniqueName } from '../support/names.ts'
 import { readAll } from '../support/read-all.ts'
 import { until, within } from '../support/wait.ts'

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { sign } from 'hono/jwt'
-import { reader } from '../../kafka/broker/credentials.ts'
+import { reader } from '../../tools/kafka/credentials.ts'
 
 /**
  * An OAuth 2 token endpoint (RFC 6749, 4.4) for one client, `reader`: its tokens are JWTs that the

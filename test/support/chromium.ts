@@ -7,7 +7,7 @@ import {
   chromium,
   type Page,
 } from 'playwright-core'
-import { canInstall, installPackages } from '../../kafka/broker/system.ts'
+import { canInstall, installPackages } from '../../tools/kafka/system.ts'
 
 const FLAGS = [
   '--no-sandbox',

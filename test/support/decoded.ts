@@ -1,5 +1,5 @@
 import { expect } from 'bun:test'
-import { headerEntry, type KafkaRecord } from '../../src/stream/source.ts'
+import { headerEntry, type KafkaRecord } from '../../src/port/kafka.ts'
 import type { StreamedRecord } from './sse.ts'
 
 interface Encoding {

@@ -1,5 +1,5 @@
 import { kafkaSide } from '../../kafka/index.ts'
-import type { KafkaRecord } from '../../src/stream/source.ts'
+import type { KafkaRecord } from '../../src/port/kafka.ts'
 import type { TestKafka } from './kafka.ts'
 
 /** All records of a topic, as Kafka has them. */

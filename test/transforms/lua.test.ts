@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { luaMistake } from '../../src/config/lua.ts'
 import { KafkaConsumeError, kafkaConsume } from '../../src/index.ts'
-import { LuaRunner } from '../../src/lua/runner.ts'
+import { luaMistake } from '../../src/options/lua-syntax.ts'
+import { LuaRunner } from '../../src/records/lua/runner.ts'
 import { within } from '../support/wait.ts'
 
 const MESSAGE = {

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { Hono } from 'hono'
-import { KafkaConsumeError } from '../../src/errors.ts'
-import { type MediaType, negotiate } from '../../src/plugin/accept.ts'
+import { KafkaConsumeError } from '../../src/core/errors.ts'
+import { type MediaType, negotiate } from '../../src/http/request/accept.ts'
 
 const JSON_TYPE = 'application/json'
 const LINES = 'application/x-ndjson'

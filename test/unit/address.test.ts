@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { Hono } from 'hono'
-import { addressFinder } from '../../src/auth/address.ts'
+import { addressFinder } from '../../src/gateway/auth/address.ts'
 
 /** What a client is known by that connects from an address, and what it says of itself. */
 async function found(peer: string | Error, trustedProxies = 0, forwarded?: string) {

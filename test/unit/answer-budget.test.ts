@@ -4,7 +4,7 @@ import {
   AnswerBudget,
   AnswerMemory,
   SMALL_ANSWER_BYTES as SMALL,
-} from '../../src/plugin/answer-budget.ts'
+} from '../../src/http/response/answer-budget.ts'
 
 const MIB = 1024 * 1024
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { AssignedReader, readerSettings } from '../../kafka/reader.ts'
-import type { KafkaRecord } from '../../src/stream/source.ts'
+import { AssignedReader, readerSettings } from '../../kafka/consumer/assigned-reader.ts'
+import type { KafkaRecord } from '../../src/port/kafka.ts'
 import { within } from '../support/wait.ts'
 import { FakeConsumer, recordAt } from './fakes.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import { banner } from '../../src/ops/banner.ts'
-import { COMMAND } from '../../src/ops/command.ts'
+import { banner } from '../../src/gateway/banner.ts'
+import { COMMAND } from '../../src/gateway/command.ts'
 
 test('the banner of the demo says how to read one’s own Kafka, by the command of this checkout', () => {
   const serves = { brokers: ['localhost:1'], topics: ['t'], isDemo: true }

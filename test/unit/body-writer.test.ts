@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { BodyWriter } from '../../src/plugin/body-writer.ts'
+import { BodyWriter } from '../../src/http/stream/body-writer.ts'
 import { settle } from './fakes.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
-import { ClientGroups } from '../../src/plugin/client-groups.ts'
-import { Memberships } from '../../src/plugin/memberships.ts'
-import type { GroupOptions, GroupSession } from '../../src/stream/source.ts'
+import { ClientGroups } from '../../src/http/route/client-groups.ts'
+import { Memberships } from '../../src/http/route/memberships.ts'
+import type { GroupOptions, GroupSession } from '../../src/port/kafka.ts'
 import { recordAt } from './fakes.ts'
 
 const LIMITS = { maxRecords: 1, maxBytes: 1, timeout: 0 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import { Commits } from '../../kafka/commits.ts'
-import { OwnedPartition } from '../../kafka/owned-partition.ts'
+import { Commits } from '../../kafka/group/commits.ts'
+import { OwnedPartition } from '../../kafka/group/owned-partition.ts'
 import { until, within } from '../support/wait.ts'
 import { FakeConsumer } from './fakes.ts'
 

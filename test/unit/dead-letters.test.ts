@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { KafkaConsumeError } from '../../src/errors.ts'
-import { deadLettersIn } from '../../src/record/dead-letters.ts'
-import type { Producer, ProducerRecord } from '../../src/stream/source.ts'
+import { KafkaConsumeError } from '../../src/core/errors.ts'
+import type { Producer, ProducerRecord } from '../../src/port/kafka.ts'
+import { deadLettersIn } from '../../src/records/dead-letters.ts'
 import { recordAt } from './fakes.ts'
 
 const REASON = { code: 'TRANSFORM_FAILED', message: 'Cannot transform: it is a test' } as const

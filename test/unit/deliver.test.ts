@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { deliver } from '../../src/plugin/deliver.ts'
-import type { Delivery } from '../../src/stream/source.ts'
+import { deliver } from '../../src/http/response/deliver.ts'
+import type { Delivery } from '../../src/port/kafka.ts'
 import { sleep, until, within } from '../support/wait.ts'
 import { settle } from './fakes.ts'
 

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import type { MessageDeserializer } from '../../src/record/encode.ts'
-import { expressionOf } from '../../src/record/expression.ts'
-import { viewsOf } from '../../src/record/views.ts'
-import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
-import { EncodedBatch } from '../../src/stream/encoded-batch.ts'
-import type { KafkaRecord } from '../../src/stream/source.ts'
+import type { KafkaRecord } from '../../src/port/kafka.ts'
+import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
+import type { MessageDeserializer } from '../../src/records/encode.ts'
+import { EncodedBatch } from '../../src/records/encoded-batch.ts'
+import { expressionOf } from '../../src/records/expression.ts'
+import { viewsOf } from '../../src/records/record-view.ts'
 import { randomOf } from './fakes.ts'
 
 const encoder = new TextEncoder()

@@ -1,7 +1,7 @@
 /** Stand-ins for Kafka where the real one cannot fail, lose or hurry on command. */
-import type { Consumer } from '../../kafka/client.ts'
-import { resolveOptions } from '../../src/config/options.ts'
-import { Route, type RouteStats } from '../../src/plugin/route.ts'
+import type { Consumer } from '../../kafka/client/client.ts'
+import { Route, type RouteStats } from '../../src/http/route/route.ts'
+import { resolveOptions } from '../../src/options/consume-options.ts'
 import type {
   Batch,
   GroupSession,
@@ -11,7 +11,7 @@ import type {
   Producer,
   Reader,
   Source,
-} from '../../src/stream/source.ts'
+} from '../../src/port/kafka.ts'
 
 const encoder = new TextEncoder()
 

@@ -1,15 +1,16 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import { KafkaConsumeError } from '../../src/errors.ts'
-import { parseCursor } from '../../src/stream/cursor.ts'
-import { Feed, type Position } from '../../src/stream/feed.ts'
+import { KafkaConsumeError } from '../../src/core/errors.ts'
+import { Feed, type Position } from '../../src/feed/feed.ts'
+import type { Subscription } from '../../src/feed/subscription.ts'
 import type {
   Batch,
   KafkaRecord,
   OffsetQuery,
   PartitionOffset,
   Reader,
-} from '../../src/stream/source.ts'
-import type { Filter, Subscription } from '../../src/stream/subscription.ts'
+} from '../../src/port/kafka.ts'
+import { parseCursor } from '../../src/records/cursor.ts'
+import type { Filter } from '../../src/records/filter.ts'
 import { sleep, until } from '../support/wait.ts'
 import { ReaderSource, recordAt } from './fakes.ts'
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import { filterFor, type Wanted } from '../../src/record/filter.ts'
-import { Cursor, PartitionTable } from '../../src/stream/cursor.ts'
-import { EncodedBatch } from '../../src/stream/encoded-batch.ts'
-import type { KafkaRecord } from '../../src/stream/source.ts'
+import type { KafkaRecord } from '../../src/port/kafka.ts'
+import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
+import { EncodedBatch } from '../../src/records/encoded-batch.ts'
+import { filterFor, type Wanted } from '../../src/records/filter.ts'
 
 const table = new PartitionTable([
   { topic: 'a', partition: 0 },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { fromClient, isPassing, isUnknownTopic } from '../../kafka/errors.ts'
+import { fromClient, isPassing, isUnknownTopic } from '../../kafka/client/errors.ts'
 
 /**
  * The codes that Kafka's protocol marks as retriable, by

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { configureSync, type LogRecord, resetSync } from '@logtape/logtape'
-import { Memberships } from '../../src/plugin/memberships.ts'
-import type { Delivery, GroupOptions, GroupSession } from '../../src/stream/source.ts'
+import { Memberships } from '../../src/http/route/memberships.ts'
+import type { Delivery, GroupOptions, GroupSession } from '../../src/port/kafka.ts'
 import { within } from '../support/wait.ts'
 
 const LIMITS = { maxRecords: 1, maxBytes: 1, timeout: 60_000 }

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import { Registry } from 'prom-client'
-import { brokerStates } from '../../kafka/statistics.ts'
+import { brokerStates } from '../../kafka/client/broker-statistics.ts'
+import { Histogram } from '../../src/core/histogram.ts'
+import { Figures } from '../../src/http/route/route-statistics.ts'
 import { kafkaMetrics, type RouteStats } from '../../src/index.ts'
-import { Histogram } from '../../src/ops/histogram.ts'
-import { Figures } from '../../src/plugin/figures.ts'
 import { Exposition } from '../support/metrics.ts'
 import { idleStats } from './fakes.ts'
 

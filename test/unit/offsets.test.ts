@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import { type KafkaConsumeOptions, kafkaConsume } from '../../src/index.ts'
-import { readPluginConfig } from '../../src/kong/plugin-config.ts'
+import { readPluginConfig } from '../../src/kong/config/plugin-config.ts'
 
 // Nobody listens there: what is looked at comes before Kafka.
 const LEAST = { bootstrapServers: '127.0.0.1:1', topics: ['orders'] }

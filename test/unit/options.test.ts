@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'bun:test'
-import type { KafkaConsumeOptions } from '../../src/config/option-types.ts'
-import { optionsSchema, type ResolvedOptions, resolveOptions } from '../../src/config/options.ts'
-import { KafkaConsumeError } from '../../src/errors.ts'
+import { KafkaConsumeError } from '../../src/core/errors.ts'
+import {
+  optionsSchema,
+  type ResolvedOptions,
+  resolveOptions,
+} from '../../src/options/consume-options.ts'
+import type { KafkaConsumeOptions } from '../../src/options/option-types.ts'
 
 const PEM = '-----BEGIN CERTIFICATE-----'
 const SASL = {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { EventEmitter } from 'node:events'
-import type { ProducerClient } from '../../kafka/client.ts'
+import type { ProducerClient } from '../../kafka/client/client.ts'
 import { ConfirmingProducer, type ProducerHost } from '../../kafka/producer.ts'
-import { KafkaConsumeError } from '../../src/errors.ts'
-import type { ProducerRecord } from '../../src/stream/source.ts'
+import { KafkaConsumeError } from '../../src/core/errors.ts'
+import type { ProducerRecord } from '../../src/port/kafka.ts'
 import { until, within } from '../support/wait.ts'
 
 /** The client's producer: it confirms what it is told to, and not before. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
-import { type ErrorCode, KafkaConsumeError } from '../../src/errors.ts'
-import { parseRead, parseSocket, parseStream } from '../../src/plugin/parameters.ts'
-import { parseCursor } from '../../src/stream/cursor.ts'
+import { type ErrorCode, KafkaConsumeError } from '../../src/core/errors.ts'
+import { parseRead, parseSocket, parseStream } from '../../src/http/request/parameters.ts'
+import { parseCursor } from '../../src/records/cursor.ts'
 
 const page = await Bun.file(join(import.meta.dirname, '../../docs/protocol.md')).text()
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { parseStart } from '../../src/plugin/start.ts'
+import { parseStart } from '../../src/http/request/start-position.ts'
 
 /** Milliseconds back from now, to the nearest 100. */
 function back(text: string): number {

@@ -1,6 +1,6 @@
 /** What `key-auth`, `basic-auth` and `jwt` have in common. */
-import { FOREIGN_PAGE, isForeignPage } from '../../auth/page-origin.ts'
-import * as f from '../fields.ts'
+import { FOREIGN_PAGE, isForeignPage } from '../../http/request/page-origin.ts'
+import * as f from '../model/fields.ts'
 import type { Credentials } from './credentials.ts'
 import { type Access, refuse, type Step } from './plugin.ts'
 

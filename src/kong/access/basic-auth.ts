@@ -1,7 +1,7 @@
 import { auth } from 'hono/utils/basic-auth'
 import { timingSafeEqual } from 'hono/utils/buffer'
 import * as v from 'valibot'
-import * as f from '../fields.ts'
+import * as f from '../model/fields.ts'
 import { anonymous, authentication, challenge, foreignPage } from './authentication.ts'
 import { accessPlugin } from './plugin.ts'
 

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import * as v from 'valibot'
-import * as f from '../fields.ts'
-import { checkPattern } from '../pattern.ts'
+import * as f from '../model/fields.ts'
+import { checkPattern } from '../model/pattern.ts'
 import { accessPlugin } from './plugin.ts'
 
 const METHODS = [

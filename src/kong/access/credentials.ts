@@ -4,9 +4,9 @@ import type {
   JwtSecret,
   KeyauthCredential,
   Snapshot,
-} from '../entities.ts'
-import { SchemaViolation } from '../errors.ts'
-import { type Environment, isVaultReference, resolveVault } from '../references.ts'
+} from '../model/entities.ts'
+import { SchemaViolation } from '../model/errors.ts'
+import { type Environment, isVaultReference, resolveVault } from '../model/references.ts'
 
 /** The consumers of a snapshot and what they are known by, vault references resolved. */
 export class Credentials {

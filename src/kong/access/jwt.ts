@@ -8,8 +8,8 @@ import {
   type JWTPayload,
 } from 'jose'
 import * as v from 'valibot'
-import type { JwtSecret } from '../entities.ts'
-import * as f from '../fields.ts'
+import type { JwtSecret } from '../model/entities.ts'
+import * as f from '../model/fields.ts'
 import {
   anonymous,
   authentication,

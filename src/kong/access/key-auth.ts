@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import * as f from '../fields.ts'
+import * as f from '../model/fields.ts'
 import { anonymous, authentication, challenge, type Verdict } from './authentication.ts'
 import { accessPlugin } from './plugin.ts'
 

@@ -2,8 +2,8 @@
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type * as v from 'valibot'
-import type { ErrorCode } from '../../errors.ts'
-import type { Consumer } from '../entities.ts'
+import type { ErrorCode } from '../../core/errors.ts'
+import type { Consumer } from '../model/entities.ts'
 import type { Credentials } from './credentials.ts'
 
 /** A request on its way through the plugins of its route. */

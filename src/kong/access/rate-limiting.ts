@@ -1,6 +1,12 @@
 import * as v from 'valibot'
-import { countedAs, PERIODS, type Period, rateLimitHeaders, Windows } from '../../auth/windows.ts'
-import * as f from '../fields.ts'
+import {
+  countedAs,
+  PERIODS,
+  type Period,
+  rateLimitHeaders,
+  Windows,
+} from '../../core/fixed-window-limiter.ts'
+import * as f from '../model/fields.ts'
 import { type Access, accessPlugin, refuse } from './plugin.ts'
 
 const KEPT = 'is not supported: counters are kept in memory'

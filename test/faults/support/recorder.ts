@@ -1,5 +1,5 @@
 import { EventSource } from 'eventsource'
-import type { Gap } from '../../../src/stream/source.ts'
+import type { Gap } from '../../../src/port/kafka.ts'
 import type { StreamedRecord } from '../../support/sse.ts'
 import { until } from '../../support/wait.ts'
 

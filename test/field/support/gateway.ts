@@ -1,4 +1,4 @@
-import { freePorts } from '../../../kafka/broker/ports.ts'
+import { freePorts } from '../../../tools/kafka/ports.ts'
 import { GatewayProcess } from '../../gateway/gateway-process.ts'
 
 /** A gateway that is killed and started again at the same port. */

@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePorts } from '../../../kafka/broker/ports.ts'
-import { canInstall, installPackages } from '../../../kafka/broker/system.ts'
+import { freePorts } from '../../../tools/kafka/ports.ts'
+import { canInstall, installPackages } from '../../../tools/kafka/system.ts'
 import { until, within } from '../../support/wait.ts'
 
 /** From and to ports of this machine; files go to the folder. */

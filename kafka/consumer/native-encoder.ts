@@ -1,0 +1,220 @@
+/** Reads whose frames are made in native code, off the main thread (`native/src/frame_reader.cc`). */
+import { createRequire } from 'node:module'
+import type {
+  Batch,
+  FrameShape,
+  Frames,
+  Framing,
+  Gap,
+  PartitionOffset,
+} from '../../src/port/kafka.ts'
+import type { Consumer } from '../client/client.ts'
+import { gapIn } from './gaps.ts'
+
+/** What `native/` adds to the client's addon. */
+interface Addon {
+  readonly LayoutReader: new (
+    layout: readonly [beforeJson: string, beforeCursor: string, afterCursor: string],
+    topics: readonly string[],
+    partitions: Float64Array,
+    labels: readonly string[],
+    prefixes: readonly string[],
+    valuesAreJson: boolean,
+  ) => NativeReader
+}
+
+interface NativeReader {
+  /** @param client The client's own native object. */
+  read(
+    client: unknown,
+    from: Float64Array,
+    records: number,
+    bytes: number,
+    wait: number,
+    done: Done,
+  ): void
+}
+
+/**
+ * @param error May come after records.
+ * @param places The first record's timestamp, offsets, the vector after the last record, starts,
+ * ends of JSON, partitions.
+ * @param ends Pairs: index of a partition, offset.
+ * @param jumps Fives: records before it, index of its partition, the offset that was due, the one
+ * that came, the first that the partition keeps.
+ */
+type Done = (
+  error: Error | null,
+  bytes: ArrayBuffer,
+  places: ArrayBuffer,
+  count: number,
+  ends: ArrayBuffer,
+  jumps: ArrayBuffer,
+) => void
+
+/** What one such read brought. */
+interface FramedRead {
+  /** Each has at most one gap, before its records. None where the read failed at once. */
+  readonly batches: readonly Batch[]
+  /** Why the read ended, after the batches. */
+  readonly error: Error | undefined
+}
+
+/** A gap, with how many records were read before it and the index of its partition. */
+interface PlacedGap {
+  readonly at: number
+  readonly index: number
+  readonly gap: Gap
+}
+
+/** Makes the frames of one subscription. */
+export class FrameReader {
+  readonly shape: FrameShape
+  readonly #native: NativeReader
+
+  constructor(shape: FrameShape) {
+    const { layout, partitions, labels, prefixes, valuesAreJson } = shape
+    this.shape = shape
+    this.#native = new (addon().LayoutReader)(
+      [layout.beforeJson, layout.beforeCursor, layout.afterCursor],
+      partitions.map(({ topic }) => topic),
+      Float64Array.from(partitions, ({ partition }) => partition),
+      labels,
+      prefixes,
+      valuesAreJson,
+    )
+  }
+
+  /**
+   * Waits for a first record, then takes what is there.
+   *
+   * @param limits Milliseconds, and bytes of frames, more or less.
+   */
+  read(
+    consumer: Consumer,
+    from: Framing['from'],
+    limits: { readonly records: number; readonly bytes: number; readonly wait: number },
+  ): Promise<FramedRead> {
+    return new Promise((resolve, reject) => {
+      const done: Done = (error, bytes, places, count, ends, jumps) => {
+        if (!bytes) return reject(error)
+        const frames = count > 0 ? this.#frames(from, bytes, places, count) : undefined
+        const gaps = this.#gaps(new Float64Array(jumps))
+        const batches = this.#batches(frames, new Float64Array(ends), gaps)
+        const isEmpty = count === 0 && ends.byteLength === 0
+        resolve({ batches: error && isEmpty ? [] : batches, error: error ?? undefined })
+      }
+      const { records, bytes, wait } = limits
+      this.#native.read(consumer.getClient(), from, records, bytes, wait, done)
+    })
+  }
+
+  #frames(from: Float64Array, bytes: ArrayBuffer, places: ArrayBuffer, count: number): Frames {
+    let at = 0
+    const floats = (length: number) => {
+      at += length * 8
+      return new Float64Array(places, at - length * 8, length)
+    }
+    const integers = (length: number) => {
+      at += length * 4
+      return new Uint32Array(places, at - length * 4, length)
+    }
+    return {
+      timestamp: floats(1)[0] as number,
+      bytes: new Uint8Array(bytes),
+      offsets: floats(count),
+      from,
+      to: floats(from.length),
+      starts: integers(count + 1),
+      jsonEnds: integers(count),
+      partitions: integers(count),
+    }
+  }
+
+  #batches(frames: Frames | undefined, pairs: Float64Array, gaps: readonly PlacedGap[]): Batch[] {
+    const ends: PartitionOffset[] = []
+    for (let i = 0; i < pairs.length; i += 2) {
+      ends.push({ ...this.#place(pairs[i] as number), offset: pairs[i + 1] as number })
+    }
+    if (frames && gaps.length > 0) return this.#split(frames, gaps, ends)
+    return [{ records: [], frames, gaps: gaps.map(({ gap }) => gap), ends }]
+  }
+
+  #gaps(jumps: Float64Array): PlacedGap[] {
+    const gaps: PlacedGap[] = []
+    for (let i = 0; i < jumps.length; i += 5) {
+      const index = jumps[i + 1] as number
+      const gap = gapIn({
+        ...this.#place(index),
+        from: jumps[i + 2] as number,
+        to: jumps[i + 3] as number,
+        low: jumps[i + 4] as number,
+      })
+      if (gap) gaps.push({ at: jumps[i] as number, index, gap })
+    }
+    return gaps
+  }
+
+  /** A gap goes before the records of its batch, so those before it go by themselves. */
+  #split(frames: Frames, gaps: readonly PlacedGap[], ends: readonly PartitionOffset[]): Batch[] {
+    const batches: Batch[] = []
+    const vector = frames.from.slice()
+    let begin = 0
+    let announced: Gap[] = []
+    const cut = (end: number) => {
+      if (end > begin || announced.length > 0) {
+        const part = slice(frames, begin, end, vector)
+        batches.push({ records: [], frames: part, gaps: announced, ends: [] })
+      }
+      begin = end
+    }
+    for (const { at, index, gap } of gaps) {
+      cut(at)
+      announced = [gap]
+      vector[index] = gap.to
+    }
+    cut(frames.offsets.length)
+    // An end lies behind all records.
+    const last = batches.pop() as Batch
+    return [...batches, { ...last, ends }]
+  }
+
+  #place(index: number) {
+    return this.shape.partitions[index] as FrameShape['partitions'][number]
+  }
+}
+
+/** Some of the frames; moves the vector over them. */
+function slice(frames: Frames, begin: number, end: number, vector: Float64Array): Frames {
+  const from = vector.slice()
+  for (let i = begin; i < end; i++) {
+    vector[frames.partitions[i] as number] = (frames.offsets[i] as number) + 1
+  }
+  const start = frames.starts[begin] as number
+  return {
+    bytes: frames.bytes.subarray(start, frames.starts[end]),
+    starts: frames.starts.subarray(begin, end + 1).map((at) => at - start),
+    jsonEnds: frames.jsonEnds.subarray(begin, end).map((at) => at - start),
+    partitions: frames.partitions.subarray(begin, end),
+    offsets: frames.offsets.subarray(begin, end),
+    from,
+    to: vector.slice(),
+    timestamp: frames.timestamp,
+  }
+}
+
+let loaded: Addon | undefined
+
+/** The addon itself, which the client's package has loaded before. */
+function addon(): Addon {
+  loaded ??= createRequire(import.meta.url)('@confluentinc/kafka-javascript/librdkafka') as Addon
+  return loaded
+}
+
+/**
+ * Whether the addon makes frames of a given layout. An older addon of this project does not: it has
+ * no such class, or one of another name that knows one layout only.
+ */
+export function canFrame(): boolean {
+  return 'LayoutReader' in addon()
+}

@@ -1,0 +1,47 @@
+import type { GroupOptions } from '../../src/port/kafka.ts'
+import type { Settings } from '../client/client.ts'
+
+/**
+ * Settings of a member of a group.
+ *
+ * @param quick Use the newer protocol (KIP-848): librdkafka's own broker holds the first member of
+ * a classic group for 3 s. Real clusters get the classic one, which those before Kafka 4 need.
+ */
+export function groupSettings(
+  { groupId, instanceId }: Pick<GroupOptions, 'groupId' | 'instanceId'>,
+  quick: boolean,
+): Settings {
+  const classic = {
+    // Partitions that stay with a member are not taken from it while others move.
+    'partition.assignment.strategy': 'cooperative-sticky',
+    // A static member keeps its partitions while its process is started again: it gets the time
+    // that Kafka gives by default. Others are missed soon.
+    'session.timeout.ms': instanceId === undefined ? 10_000 : 45_000,
+    'heartbeat.interval.ms': 1_000,
+    ...(instanceId !== undefined && { 'group.instance.id': instanceId }),
+  }
+  return {
+    ...(quick ? { 'group.protocol': 'consumer' } : classic),
+    'group.id': groupId,
+    'enable.auto.commit': false,
+    'enable.auto.offset.store': false,
+    // Also how long a group waits for a member that does not take part in a change; a process that
+    // lives asks for records several times a second.
+    'max.poll.interval.ms': 60_000,
+    // Commits are answered: see commitOffsets.
+    offset_commit_cb: true,
+    'enable.partition.eof': true,
+    'fetch.wait.max.ms': 100,
+    'queued.max.messages.kbytes': 16 * 1024,
+    'fetch.queue.backoff.ms': 5,
+    'fetch.error.backoff.ms': 100,
+    // How soon partitions that are added to a topic are read.
+    'topic.metadata.refresh.interval.ms': 5_000,
+  }
+}
+
+/**
+ * Where the client goes on when it finds that an offset is gone. Where a group begins we tell it
+ * ourselves.
+ */
+export const GROUP_TOPIC_SETTINGS: Settings = { 'auto.offset.reset': 'earliest' }

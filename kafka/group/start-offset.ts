@@ -1,0 +1,59 @@
+import type { Gap } from '../../src/port/kafka.ts'
+
+/** What Kafka and this process know of a partition that is about to be read as a group. */
+export interface Standing {
+  readonly topic: string
+  readonly partition: number
+  /** What the group has committed; -1 for nothing. */
+  readonly committed: number
+  /** The first offset that Kafka keeps. */
+  readonly first: number
+  /** The offset after the last. */
+  readonly end: number
+  /** What this process has seen committed before; -1 for nothing. */
+  readonly remembered: number
+  /**
+   * Where this process first read it, of a group that had committed nothing and begins at the end;
+   * -1 if it has not.
+   */
+  readonly started: number
+  /** Whether the partition was added since this process reads as the group. */
+  readonly isAdded: boolean
+}
+
+/** Where a group begins to read a partition. */
+export interface Beginning {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** What the group misses by that. */
+  readonly gap?: Gap
+  /** Whether the offset follows from this moment alone, so that it is lost if nobody keeps it. */
+  readonly isOfNow?: true
+}
+
+/**
+ * Where a group begins to read a partition: where it stopped, if Kafka still has that. If it does
+ * not, reading goes on with the first record that is kept, so that no more is missed than Kafka
+ * deleted; `auto.offset.reset: latest` of Kafka's own clients would skip that, too.
+ *
+ * @param reset Where a group that committed nothing begins. A partition that is added to a topic
+ * under way is read from its first record in any case.
+ */
+export function beginningOf(standing: Standing, reset: 'earliest' | 'latest'): Beginning {
+  const { topic, partition, committed, first, end, remembered, started, isAdded } = standing
+  const known = committed >= 0 ? committed : remembered
+  const from = known >= 0 ? known : started
+  // Kafka forgets what a group has committed when it deletes the topic.
+  const isAnew = from > end || (committed < 0 && remembered >= 0)
+  if (from === first || (from > first && !isAnew)) {
+    return { topic, partition, offset: from, ...(known < 0 && { isOfNow: true }) }
+  }
+  if (from < 0 && reset === 'latest' && !isAdded) {
+    return { topic, partition, offset: end, isOfNow: true }
+  }
+  const begin = { topic, partition, offset: first }
+  if (from < 0) return begin
+  const reason = isAnew ? 'out-of-range' : 'retention'
+  return { ...begin, gap: { topic, partition, from, to: first, reason } }
+}

@@ -1,0 +1,145 @@
+import { filterTurns } from '../core/turns.ts'
+import type { Cursor } from '../records/cursor.ts'
+import type { EncodedBatch } from '../records/encoded-batch.ts'
+import type { Filter } from '../records/filter.ts'
+
+/** Records between two looks at the clock: one where each takes long, some where they are quick. */
+const MAX_STRIDE = 16
+const QUICK_MS = 0.05
+/** Bytes of a batch that a quick filter looks at without a look at the clock, for each of many streams. */
+const SMALL_BYTES = 64 * 1024
+
+/**
+ * One reader's filter on its way through batches, in slices: a filter may take a millisecond for each
+ * record, and a batch has up to a thousand.
+ */
+export class FilterPass {
+  readonly #filter: Filter
+  #batch: EncodedBatch | undefined
+  #endsBeyond = false
+  /** Records that were looked at and pass, since the last selection. */
+  #passing: number[] = []
+  /** The first record that is not selected from yet, and the first that is not looked at yet. */
+  #begin = 0
+  #next = 0
+  #stride = 1
+  #time = 0
+
+  constructor(filter: Filter) {
+    this.#filter = filter
+  }
+
+  /**
+   * Begins with a batch.
+   *
+   * @param endsBeyond Whether the end of the batch lies behind offsets without a record, too.
+   */
+  start(batch: EncodedBatch, endsBeyond = false): void {
+    this.#batch = batch
+    this.#endsBeyond = endsBeyond
+    this.#begin = 0
+    this.#next = 0
+  }
+
+  /** Leaves the batch as it is. */
+  stop(): void {
+    this.#batch = undefined
+    this.#passing = []
+  }
+
+  /** The batch that it is in, until it leaves it. */
+  get batch(): EncodedBatch | undefined {
+    return this.#batch
+  }
+
+  /** See {@link start}. */
+  get endsBeyond(): boolean {
+    return this.#endsBeyond
+  }
+
+  /** Whether all records of the batch were looked at. */
+  get isThrough(): boolean {
+    return this.#next >= this.#in.length
+  }
+
+  get #in(): EncodedBatch {
+    if (!this.#batch) throw new Error('Cannot filter records: there is no batch')
+    return this.#batch
+  }
+
+  /** Milliseconds that the filter has taken, for all batches. */
+  get time(): number {
+    return this.#time
+  }
+
+  /**
+   * Looks at further records, as many as the turn has time for.
+   *
+   * @param vector Offsets below it are passed over without a look.
+   * @returns Whether any of the records since the last selection passes.
+   */
+  advance(vector: Float64Array): boolean {
+    const batch = this.#in
+    if (this.#filter.isQuick && isSmall(batch)) {
+      this.#look(batch, batch.length, vector)
+      return this.#passing.length > 0
+    }
+    let last = performance.now()
+    while (this.#next < batch.length && !filterTurns.isOver) {
+      this.#look(batch, Math.min(this.#next + this.#stride, batch.length), vector)
+      const now = performance.now()
+      const taken = now - last
+      last = now
+      this.#time += taken
+      filterTurns.count(taken)
+      this.#stride = taken < QUICK_MS ? Math.min(2 * this.#stride, MAX_STRIDE) : 1
+    }
+    return this.#passing.length > 0
+  }
+
+  #look(batch: EncodedBatch, end: number, vector: Float64Array): void {
+    for (let i = this.#next; i < end; i++) {
+      const due = vector[batch.partitions[i] as number] as number
+      if ((batch.offsets[i] as number) >= due && this.#filter(batch, i)) this.#passing.push(i)
+    }
+    this.#next = end
+  }
+
+  /**
+   * The records that pass, of those that were looked at since the last selection.
+   *
+   * @param cursor It moves over all of these, and gives the ids.
+   */
+  select(cursor: Cursor): EncodedBatch {
+    const passing = new Set(this.#passing)
+    const selected = this.#in.select(this.#begin, cursor, (i) => passing.has(i), this.#next)
+    this.#passing = []
+    this.#begin = this.#next
+    return selected
+  }
+}
+
+function isSmall(batch: EncodedBatch): boolean {
+  return batch.length <= MAX_STRIDE && batch.bytes.length <= SMALL_BYTES
+}
+
+/**
+ * The records of a batch that pass a filter, looked at in as many turns as it takes.
+ *
+ * @param cursor It moves over all of them, and gives the ids.
+ * @throws The signal's reason.
+ */
+export async function filterInTurns(
+  batch: EncodedBatch,
+  filter: Filter,
+  cursor: Cursor,
+  signal: AbortSignal,
+): Promise<EncodedBatch> {
+  const pass = new FilterPass(filter)
+  pass.start(batch)
+  while (!pass.isThrough) {
+    await filterTurns.whenDone(() => void pass.advance(cursor.vector))
+    signal.throwIfAborted()
+  }
+  return pass.select(cursor)
+}

@@ -1,0 +1,178 @@
+/** Who may read, as a file or the environment says. */
+import { sha256 } from 'hono/utils/crypto'
+import * as v from 'valibot'
+import { KafkaConsumeError } from '../../core/errors.ts'
+import type { KafkaClient } from '../../http/request/client.ts'
+import { parseAtOnce } from '../../kong/model/document.ts'
+import { type Environment, isVaultReference, resolveVault } from '../../kong/model/references.ts'
+import { list, record } from '../../options/fields.ts'
+import { expressionOf } from '../../records/expression.ts'
+import type { Wanted } from '../../records/filter.ts'
+
+/** A client that the gateway knows. */
+export interface KnownClient {
+  readonly name: string
+  /** A bearer key, or `sha256:` and its hash in hexadecimal. */
+  readonly key?: string | undefined
+  /** For basic authentication under its name; in the same forms. */
+  readonly password?: string | undefined
+  /** The records that it may see. Default: all. */
+  readonly only?: Partial<Wanted> | undefined
+}
+
+const HASH = /^sha256:([0-9a-f]{64})$/
+const MAX_CLIENTS = 10_000
+
+/** A key or a password: as it is, or its hash. The message never repeats it. */
+function secret(least: number) {
+  const message = `at least ${least} characters are required, or sha256: and 64 hexadecimal digits`
+  return v.pipe(
+    v.string(message),
+    v.check(
+      (text) => (text.startsWith('sha256:') ? HASH.test(text) : text.length >= least),
+      message,
+    ),
+  )
+}
+
+const name = v.pipe(
+  v.string('text is required'),
+  v.regex(/^[^:,=\p{Cc}]{1,255}$/u, '1 to 255 characters are required, none of : , ='),
+)
+
+const filter = v.pipe(
+  v.string('an expression is required'),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return
+    try {
+      expressionOf(dataset.value)
+    } catch (error) {
+      addIssue({ message: error instanceof Error ? error.message : String(error) })
+    }
+  }),
+)
+
+/** What a client may see: in a file, and in the claim of a token. */
+export const onlySchema = record({
+  topics: v.exactOptional(list(v.string('a name is required'))),
+  partitions: v.exactOptional(
+    list(v.pipe(v.number('a number is required'), v.integer('a whole number is required'))),
+  ),
+  keys: v.exactOptional(list(v.string('text is required'))),
+  filters: v.exactOptional(v.pipe(list(filter), v.maxLength(8, 'at most 8 filters are allowed'))),
+})
+
+const schema = record({
+  clients: v.pipe(
+    list(
+      v.pipe(
+        record({
+          name,
+          key: v.optional(secret(16)),
+          password: v.optional(secret(8)),
+          only: v.optional(onlySchema),
+        }),
+        v.check(
+          ({ key, password }) => key !== undefined || password !== undefined,
+          'a key or a password is required',
+        ),
+      ),
+    ),
+    v.maxLength(MAX_CLIENTS, `at most ${MAX_CLIENTS} clients are allowed`),
+    v.check(
+      (clients) => new Set(clients.map((client) => client.name)).size === clients.length,
+      'each name may stand only once',
+    ),
+  ),
+})
+
+/**
+ * Reads a file of clients: `clients: [{name, key, password, only}]`, in YAML or JSON.
+ *
+ * @param environment Where `{vault://env/NAME}` leads, in a key's or a password's place.
+ * @throws Error that names what is wrong, and no secret.
+ */
+export function readClients(text: string, environment: Environment): readonly KnownClient[] {
+  const parsed = parseAtOnce(text, 'yaml')
+  const result = v.safeParse(schema, withSecrets(parsed, environment))
+  if (result.success) return result.output.clients
+  throw new Error(result.issues.map(problem).join('; '))
+}
+
+/**
+ * Reads `name=key,name=key`.
+ *
+ * @throws KafkaConsumeError INVALID_OPTIONS
+ */
+export function parseKeys(text: string): readonly KnownClient[] {
+  const clients = text.split(',').map((pair) => {
+    const at = pair.indexOf('=')
+    return { name: pair.slice(0, Math.max(0, at)).trim(), key: pair.slice(at + 1).trim() }
+  })
+  const result = v.safeParse(schema, { clients })
+  if (result.success) return result.output.clients
+  throw new KafkaConsumeError('INVALID_OPTIONS', result.issues.map(problem).join('; '))
+}
+
+function problem(issue: v.BaseIssue<unknown>): string {
+  const unknown = issue.type === 'strict_object' && issue.expected === 'never'
+  return `${v.getDotPath(issue) ?? 'the file'}: ${unknown ? 'unknown field' : issue.message}`
+}
+
+function withSecrets(parsed: unknown, environment: Environment): unknown {
+  return JSON.parse(
+    JSON.stringify(parsed ?? null, (field, value) => {
+      if (field !== 'key' && field !== 'password') return value
+      if (typeof value !== 'string' || !isVaultReference(value)) return value
+      const found = resolveVault(value, environment)
+      if (found.problem !== undefined) throw new Error(found.problem)
+      return found.value
+    }),
+  )
+}
+
+/** Clients, found by what they show. Secrets are held and compared as hashes. */
+export class Clients {
+  readonly #byKey = new Map<string, KafkaClient>()
+  readonly #byName = new Map<string, { readonly client: KafkaClient; readonly hash: string }>()
+
+  private constructor() {}
+
+  static async of(clients: readonly KnownClient[]): Promise<Clients> {
+    const made = new Clients()
+    for (const { name, key, password, only } of clients) {
+      const client = { name, ...(only && { only }) }
+      if (key !== undefined) made.#byKey.set(await hashOf(key), client)
+      if (password !== undefined) {
+        made.#byName.set(name, { client, hash: await hashOf(password) })
+      }
+    }
+    return made
+  }
+
+  get havePasswords(): boolean {
+    return this.#byName.size > 0
+  }
+
+  /** Who has a key. It is looked up by its hash: how long that takes tells nothing of keys. */
+  async byKey(key: string): Promise<KafkaClient | undefined> {
+    return this.#byKey.get((await sha256(key)) ?? '')
+  }
+
+  async byPassword(name: string, password: string): Promise<KafkaClient | undefined> {
+    const given = (await sha256(password)) ?? ''
+    const held = this.#byName.get(name)
+    return held && isSame(held.hash, given) ? held.client : undefined
+  }
+}
+
+async function hashOf(text: string): Promise<string> {
+  return HASH.exec(text)?.[1] ?? (await sha256(text)) ?? ''
+}
+
+/** Takes as long for any two texts of one length. */
+function isSame(one: string, other: string): boolean {
+  let difference = one.length ^ other.length
+  for (let at = 0; at < one.length; at++) difference |= one.charCodeAt(at) ^ other.charCodeAt(at)
+  return difference === 0
+}

@@ -1,0 +1,97 @@
+/** The console: a page that shows what a gateway serves, live. */
+import { Hono } from 'hono'
+import { NONCE, secureHeaders } from 'hono/secure-headers'
+import { credentialQuery } from '../../http/request/client.ts'
+import { assetRoutes, MODULES } from '../../http/response/asset-routes.ts'
+import { page } from './page.ts'
+
+/** Options of `kafkaConsole`: addresses of the app, as the browser sees them. */
+export interface ConsoleOptions {
+  /**
+   * Address of `kafkaStatus`, which the page polls.
+   *
+   * @default '/status'
+   */
+  readonly status?: string | undefined
+  /**
+   * Address of `printMetrics` of `kafkaMetrics`, which the page polls.
+   *
+   * @default '/metrics'
+   */
+  readonly metrics?: string | undefined
+  /** Address of the page of `kafkaDocs`. Without it the console has no link to API docs. */
+  readonly docs?: string | undefined
+}
+
+/**
+ * A page that shows routes, topics, figures and a live tail. It has no access of its own: it asks
+ * `status` and `metrics` and reads routes as any client does, and loads nothing from elsewhere. It
+ * sends the credentials with which it was opened, also those of a query parameter that the client's
+ * `credentialParameters` name; no other page and no other server gets to see these.
+ *
+ * @param options Addresses, as the browser sees them. Default: `/status` and `/metrics`, no docs.
+ * @returns An app to mount by `app.route`.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { kafkaConsole, kafkaConsume, kafkaMetrics, kafkaStatus } from 'hono-kafka-consume'
+ *
+ * const orders = kafkaConsume({ bootstrapServers: 'localhost:9092', topics: ['orders'], mode: 'auto' })
+ * const app = new Hono()
+ *   .all('/orders', orders)
+ *   .get('/ops/status', kafkaStatus({ '/orders': orders }))
+ *   .get('/ops/metrics', kafkaMetrics({ '/orders': orders }).printMetrics)
+ *   .route('/ops', kafkaConsole({ status: '/ops/status', metrics: '/ops/metrics' }))
+ *
+ * const response = await app.request('/ops')
+ * if (!response.headers.get('content-security-policy')?.includes("default-src 'none'")) {
+ *   throw new Error('the page may load nothing but its own files')
+ * }
+ * await orders.close()
+ * ```
+ */
+export function kafkaConsole({
+  status = '/status',
+  metrics = '/metrics',
+  docs,
+}: ConsoleOptions = {}): Hono {
+  const app = new Hono()
+  // Records are whatever others have written: the page shows them as text, and runs nothing else
+  // than its own files even if it did not.
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'", NONCE],
+        styleSrc: ["'self'"],
+        imgSrc: ["'self'"],
+        connectSrc: ["'self'"],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+        requireTrustedTypesFor: ["'script'"],
+      },
+      strictTransportSecurity: false,
+      xFrameOptions: 'DENY',
+    }),
+  )
+  app.get('/', (c) => {
+    // Its files are named relative to the page, so that it works behind any prefix.
+    const last = new URL(c.req.url).pathname.split('/').at(-1)
+    const files = last ? `${last}/console` : 'console'
+    c.header('Cache-Control', 'no-store')
+    const credentials = credentialQuery(c)
+    const imports = credentials && importMap(files, credentials)
+    const nonce = c.get('secureHeadersNonce') ?? ''
+    return c.html(page({ status, metrics, docs }, { files, credentials, imports, nonce }))
+  })
+  app.route('/console', assetRoutes())
+  return app
+}
+
+/** An import in a file has no query: the map adds the one that the page was opened with. */
+function importMap(files: string, credentials: string): string {
+  const imports = MODULES.map((name) => [`./${files}/${name}`, `./${files}/${name}${credentials}`])
+  return JSON.stringify({ imports: Object.fromEntries(imports) })
+}

@@ -1,0 +1,52 @@
+import { type Context, Hono } from 'hono'
+import { KafkaConsumeError } from '../core/errors.ts'
+
+/** Why a gateway is not ready. */
+export interface NotReady {
+  /** A stable code: those of errors, and STARTING. */
+  readonly code: string
+  /** Safe to show to anyone. */
+  readonly message: string
+  /** Milliseconds since 1970. */
+  readonly since: number
+}
+
+/** Seconds after which to ask again. */
+const RETRY_AFTER = '2'
+
+/**
+ * `GET /healthz` answers while the process lives, so that an orchestrator does not restart it for
+ * Kafka's sake. `GET /readyz` answers 200 when requests can be served, else 503 with the reasons.
+ *
+ * @param notReady The reasons; empty when ready.
+ */
+export function healthRoutes(notReady: () => readonly NotReady[]): Hono {
+  const app = new Hono()
+  app.get('/healthz', (c) => {
+    c.header('Cache-Control', 'no-store')
+    return c.json({ status: 'alive' })
+  })
+  app.get('/readyz', (c) => {
+    c.header('Cache-Control', 'no-store')
+    const found = notReady()
+    if (found.length === 0) return c.json({ status: 'ready' })
+    c.header('Retry-After', RETRY_AFTER)
+    const reasons = found.map((reason) => ({
+      ...reason,
+      since: new Date(reason.since).toISOString(),
+    }))
+    return c.json({ status: 'unavailable', reasons }, 503)
+  })
+  app.all('/healthz', methodNotAllowed)
+  app.all('/readyz', methodNotAllowed)
+  return app
+}
+
+function methodNotAllowed(c: Context): Response {
+  const { status, code, message } = new KafkaConsumeError(
+    'METHOD_NOT_ALLOWED',
+    `Cannot answer ${c.req.method}: GET and HEAD are allowed`,
+  )
+  c.header('Allow', 'GET, HEAD')
+  return c.json({ message, code }, status)
+}

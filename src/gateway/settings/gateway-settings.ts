@@ -1,0 +1,396 @@
+import * as v from 'valibot'
+import { KafkaConsumeError } from '../../core/errors.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../../core/log.ts'
+import { optionsSchema } from '../../options/consume-options.ts'
+import { instanceId } from '../../options/fields.ts'
+import { COMMAND } from '../command.ts'
+import { guardProblems, guardSettings, withGuard } from './guard-settings.ts'
+import { connectionProblems, kafkaSettings, withConnection } from './kafka-settings.ts'
+
+const DEFAULT_PORT = '8000'
+const DEFAULT_HOST = '0.0.0.0'
+/** Where the Admin API listens, as Kong's does: it has no login. */
+export const DEFAULT_ADMIN_PORT = 8001
+const DEFAULT_ADMIN_HOST = '127.0.0.1'
+const DEFAULT_MAX_SUBSCRIBERS = '20000'
+const SUBSCRIBERS_RANGE = 'a whole number from 1 to 1000000 is required'
+const DEFAULT_MAX_ANSWER_BYTES = String(128 * 1024 * 1024)
+const ANSWER_BYTES_RANGE = 'a whole number from 1048576 to 68719476736 is required'
+const PORT_RANGE = 'a whole number from 0 to 65535 is required'
+const HOST = /^[\w.:-]{1,253}$/
+const HOST_REQUIRED = 'a host name or an IP address is required'
+
+/** What a setting is called on the command line and in the environment, and in the help. */
+interface Naming {
+  /** None for a secret: other processes see a command line. */
+  readonly flag?: string
+  readonly variable: string
+  /** What stands for its value in the help; none for a switch. */
+  readonly value?: string
+  readonly default?: string
+}
+
+const brokers: Naming = { flag: 'brokers', variable: 'KAFKA_BROKERS', value: 'host:port,…' }
+const topics: Naming = { flag: 'topics', variable: 'KAFKA_TOPICS', value: 'name,…' }
+const config: Naming = { flag: 'config', variable: 'KONG_DECLARATIVE_CONFIG', value: 'file' }
+const state: Naming = { flag: 'state', variable: 'STATE_FILE', value: 'file' }
+
+/**
+ * The one source of the gateway's settings: their names, defaults, messages and help. Every value
+ * comes as text.
+ */
+const settings = {
+  brokers: v.pipe(
+    v.optional(optionsSchema.entries.bootstrapServers),
+    v.description('Kafka brokers to ask first; without them a demo broker runs in this process'),
+    v.metadata({ ...brokers }),
+  ),
+  topics: v.pipe(
+    v.optional(
+      v.pipe(
+        optionsSchema.entries.topics,
+        v.transform((topics) => topics.map(({ name }) => name)),
+      ),
+    ),
+    v.description('Kafka topics to serve'),
+    v.metadata({ ...topics }),
+  ),
+  ...kafkaSettings,
+  config: v.pipe(
+    v.optional(v.string()),
+    v.description(
+      "Kong's declarative configuration to serve, YAML or JSON; never written, read again on SIGHUP",
+    ),
+    v.metadata({ ...config }),
+  ),
+  ignoreUnknown: v.pipe(
+    v.optional(v.picklist(['true', 'false'], 'true or false is required'), 'false'),
+    v.transform((text) => text === 'true'),
+    v.description('Skip what a configuration holds and this gateway does not serve'),
+    v.metadata({ flag: 'ignore-unknown', variable: 'IGNORE_UNKNOWN' }),
+  ),
+  state: v.pipe(
+    v.optional(v.string()),
+    v.description('Where to keep what the Admin API changed; default: in memory only'),
+    v.metadata({ ...state }),
+  ),
+  port: v.pipe(
+    v.optional(v.string(), DEFAULT_PORT),
+    v.regex(/^\d{1,5}$/, PORT_RANGE),
+    v.transform(Number),
+    v.maxValue(65_535, PORT_RANGE),
+    v.description('Port to listen on, 0 to 65535; 0 takes any that is free'),
+    v.metadata({ flag: 'port', variable: 'PORT', value: 'number', default: DEFAULT_PORT }),
+  ),
+  host: v.pipe(
+    v.optional(v.string(), DEFAULT_HOST),
+    v.regex(HOST, HOST_REQUIRED),
+    v.description('Address to listen on; 127.0.0.1 is for this machine only'),
+    v.metadata({ flag: 'host', variable: 'HOST', value: 'address', default: DEFAULT_HOST }),
+  ),
+  // Without a default here: whether it was given decides what a port that is taken means.
+  adminPort: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string(),
+        v.check((text) => text === 'off' || isPort(text), `${PORT_RANGE}, or off`),
+        v.transform((text): number | 'off' => (text === 'off' ? text : Number(text))),
+      ),
+    ),
+    v.description("Port of Kong's Admin API, or off for none"),
+    v.metadata({
+      flag: 'admin-port',
+      variable: 'ADMIN_PORT',
+      value: 'number',
+      default: String(DEFAULT_ADMIN_PORT),
+    }),
+  ),
+  adminHost: v.pipe(
+    v.optional(v.string(), DEFAULT_ADMIN_HOST),
+    v.regex(HOST, HOST_REQUIRED),
+    v.description('Address of the Admin API: whoever reaches it may change everything'),
+    v.metadata({
+      flag: 'admin-host',
+      variable: 'ADMIN_HOST',
+      value: 'address',
+      default: DEFAULT_ADMIN_HOST,
+    }),
+  ),
+  metrics: v.pipe(
+    v.optional(v.picklist(['on', 'off'], 'on or off is required'), 'on'),
+    v.transform((text) => text === 'on'),
+    v.description('Whether Prometheus metrics are at /metrics: on, off'),
+    v.metadata({ flag: 'metrics', variable: 'METRICS', value: 'switch', default: 'on' }),
+  ),
+  groupInstanceId: v.pipe(
+    // Routes add what tells members of one group apart.
+    v.optional(instanceId(200)),
+    v.description(
+      'Name of this node among those of the same groups: with it, it keeps its partitions while it is started again',
+    ),
+    v.metadata({ flag: 'group-instance-id', variable: 'GROUP_INSTANCE_ID', value: 'name' }),
+  ),
+  trustedProxies: v.pipe(
+    v.optional(v.string(), '0'),
+    v.regex(/^\d{1,2}$/, 'a whole number from 0 to 99 is required'),
+    v.transform(Number),
+    v.description('Proxies in front, whose X-Forwarded-For says which address a client has'),
+    v.metadata({
+      flag: 'trusted-proxies',
+      variable: 'TRUSTED_PROXIES',
+      value: 'number',
+      default: '0',
+    }),
+  ),
+  compression: v.pipe(
+    v.optional(v.picklist(['off', 'answers', 'all'], 'off, answers or all is required'), 'answers'),
+    v.description(
+      'What is compressed where a client asks for it: off, answers of single reads, all (streams, too)',
+    ),
+    v.metadata({
+      flag: 'compression',
+      variable: 'COMPRESSION',
+      value: 'what',
+      default: 'answers',
+    }),
+  ),
+  ...guardSettings,
+  maxSubscribers: v.pipe(
+    v.optional(v.string(), DEFAULT_MAX_SUBSCRIBERS),
+    v.regex(/^\d{1,7}$/, SUBSCRIBERS_RANGE),
+    v.transform(Number),
+    v.minValue(1, SUBSCRIBERS_RANGE),
+    v.maxValue(1_000_000, SUBSCRIBERS_RANGE),
+    v.description('Open streams of all routes together at most; one more is refused with 503'),
+    v.metadata({
+      flag: 'max-subscribers',
+      variable: 'MAX_SUBSCRIBERS',
+      value: 'number',
+      default: DEFAULT_MAX_SUBSCRIBERS,
+    }),
+  ),
+  maxAnswerBytes: v.pipe(
+    v.optional(v.string(), DEFAULT_MAX_ANSWER_BYTES),
+    v.regex(/^\d{1,11}$/, ANSWER_BYTES_RANGE),
+    v.transform(Number),
+    v.minValue(1_048_576, ANSWER_BYTES_RANGE),
+    v.maxValue(68_719_476_736, ANSWER_BYTES_RANGE),
+    v.description(
+      'Bytes of answers that clients have not read yet, of all routes together at most',
+    ),
+    v.metadata({
+      flag: 'max-answer-bytes',
+      variable: 'MAX_ANSWER_BYTES',
+      value: 'number',
+      default: DEFAULT_MAX_ANSWER_BYTES,
+    }),
+  ),
+  console: v.pipe(
+    v.optional(v.string(), '/'),
+    v.regex(/^(off|(\/[\w.~-]+)*\/?)$/, 'a path such as /console, or off, is required'),
+    v.minLength(1, 'a path such as /console, or off, is required'),
+    v.description('Path of the console page, or off for none; routes go before it'),
+    v.metadata({ flag: 'console', variable: 'CONSOLE', value: 'path', default: '/' }),
+  ),
+  docs: v.pipe(
+    v.optional(v.picklist(['on', 'off'], 'on or off is required'), 'on'),
+    v.transform((text) => text === 'on'),
+    v.description('Whether the API is described at /openapi.json and /docs: on, off'),
+    v.metadata({ flag: 'docs', variable: 'DOCS', value: 'switch', default: 'on' }),
+  ),
+  logLevel: v.pipe(
+    v.optional(v.picklist(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')} is required`), 'info'),
+    v.description(`Least important log lines to print: ${LOG_LEVELS.join(', ')}`),
+    v.metadata({ flag: 'log-level', variable: 'LOG_LEVEL', value: 'level', default: 'info' }),
+  ),
+  logFormat: v.pipe(
+    v.optional(v.picklist(LOG_FORMATS, `one of ${LOG_FORMATS.join(', ')} is required`), 'text'),
+    v.description(`How log lines look: ${LOG_FORMATS.join(', ')}`),
+    v.metadata({ flag: 'log-format', variable: 'LOG_FORMAT', value: 'format', default: 'text' }),
+  ),
+}
+
+type Setting = keyof typeof settings
+
+const namings = Object.fromEntries(
+  Object.entries(settings).map(([name, schema]) => [name, v.getMetadata(schema) as unknown]),
+) as Record<Setting, Naming>
+
+const SWITCHES = [
+  { flag: 'help', short: 'h', description: 'Show this text' },
+  { flag: 'version', short: 'v', description: 'Show the version' },
+] as const
+
+const gatewaySchema = v.pipe(
+  v.object(settings),
+  v.forward(
+    v.partialCheck(
+      [['brokers'], ['topics']],
+      (given) => given.brokers === undefined || given.topics !== undefined,
+      `required with ${called(brokers)}: the names of topics, separated by commas`,
+    ),
+    ['topics'],
+  ),
+  v.forward(
+    v.partialCheck(
+      [['brokers'], ['topics']],
+      (given) => given.topics === undefined || given.brokers !== undefined,
+      `required with ${called(topics)}: "host:port", separated by commas`,
+    ),
+    ['brokers'],
+  ),
+  v.forward(
+    v.partialCheck(
+      [['config'], ['brokers']],
+      (given) => given.config === undefined || given.brokers === undefined,
+      `not together with ${called(brokers)}: its plugins name their brokers`,
+    ),
+    ['config'],
+  ),
+  v.forward(
+    v.partialCheck(
+      [['config'], ['state']],
+      (given) => given.config === undefined || given.state === undefined,
+      `not together with ${called(config)}: the file is all there is after a start`,
+    ),
+    ['state'],
+  ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return
+    const { value } = dataset
+    const problems = [...guardProblems(value), ...connectionProblems(value, value.brokers)]
+    for (const [key, message] of problems) {
+      const item = { type: 'object', origin: 'value', input: value, key } as const
+      addIssue({ message, path: [{ ...item, value: undefined }] })
+    }
+  }),
+  v.transform(({ brokers, topics, ...rest }) => {
+    const { connection, ...others } = withConnection(withGuard(rest))
+    return {
+      ...others,
+      cluster: brokers && topics ? { brokers, topics, ...connection } : undefined,
+    }
+  }),
+)
+
+/** The gateway's settings, checked. Without `cluster` it is to bring its own broker. */
+export type GatewayConfig = v.InferOutput<typeof gatewaySchema>
+
+/** What the command line asks for. */
+export type CommandLine =
+  | { readonly show: 'help' | 'version' }
+  | { readonly show?: undefined; readonly flags: Readonly<Record<string, string>> }
+
+/** The flags as `parseArgs` of `node:util` takes them. */
+export const flagOptions: Record<string, { type: 'string' | 'boolean'; short?: string }> =
+  Object.fromEntries([
+    ...Object.values(namings).flatMap(({ flag, value }) =>
+      flag === undefined ? [] : [[flag, { type: value ? 'string' : 'boolean' }] as const],
+    ),
+    ...SWITCHES.map(({ flag, short }) => [flag, { type: 'boolean', short }] as const),
+  ])
+
+/** A token of `parseArgs`, as far as it matters here. */
+export interface ArgumentToken {
+  readonly kind: 'option' | 'positional' | 'option-terminator'
+  readonly name?: string
+  readonly rawName?: string
+  readonly value?: string | undefined
+  readonly inlineValue?: boolean | undefined
+}
+
+/**
+ * Reads the tokens of a command line. Help wins over whatever else is wrong.
+ *
+ * @throws KafkaConsumeError INVALID_OPTIONS for what is unknown and for values that are missing.
+ */
+export function readCommandLine(tokens: readonly ArgumentToken[]): CommandLine {
+  for (const { flag } of SWITCHES)
+    if (tokens.some(({ name }) => name === flag)) return { show: flag }
+  const flags: Record<string, string> = {}
+  const problems: string[] = []
+  let unexpected = false
+  for (const { kind, name, rawName, value, inlineValue } of tokens) {
+    if (kind === 'option-terminator') continue
+    const naming = Object.values(namings).find(({ flag }) => flag === name)
+    // Values of unknown flags are not repeated, nor what follows them: they may be passwords.
+    if (name === undefined) unexpected = true
+    else if (!naming) problems.push(`unknown option ${rawName}`)
+    else if (naming.value === undefined) flags[name] = value ?? 'true'
+    else if (!value || (!inlineValue && value.startsWith('-'))) {
+      problems.push(`${called(naming)}: a value is missing: --${name} <${naming.value}>`)
+    } else flags[name] = value
+  }
+  if (unexpected && problems.length === 0) {
+    problems.push('an argument without a flag is not expected; --help shows the flags')
+  }
+  if (problems.length > 0) throw cannotStart(problems)
+  return { flags }
+}
+
+/**
+ * The gateway's settings: a flag, else the environment, else the default. A variable that is set
+ * to nothing counts as not set.
+ *
+ * @param flags By the name of the flag, without dashes.
+ * @throws KafkaConsumeError INVALID_OPTIONS, whose message names flag, variable and what is allowed.
+ */
+export function readGatewayConfig(
+  flags: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): GatewayConfig {
+  const given = Object.entries(namings).map(
+    ([name, { flag, variable }]) =>
+      [name, (flag && flags[flag]) ?? (environment[variable] || undefined)] as const,
+  )
+  const result = v.safeParse(gatewaySchema, Object.fromEntries(given))
+  if (result.success) return result.output
+  throw cannotStart(
+    result.issues.map((issue) => {
+      const setting = String(issue.path?.[0]?.key) as Setting
+      return `${called(namings[setting])}: ${issue.message}`
+    }),
+  )
+}
+
+/** What `--help` prints. */
+export function gatewayHelp(): string {
+  const rows = [
+    ...Object.entries(settings).map(([name, schema]) => {
+      const { flag, variable, value, default: fallback } = namings[name as Setting]
+      const ending = fallback === undefined ? '' : ` (default: ${fallback})`
+      return [
+        flag === undefined ? '' : value ? `--${flag} <${value}>` : `--${flag}`,
+        variable,
+        `${v.getDescription(schema)}${ending}`,
+      ] as const
+    }),
+    ...SWITCHES.map(
+      ({ flag, short, description }) => [`-${short}, --${flag}`, '', description] as const,
+    ),
+  ]
+  const first = Math.max(...rows.map(([flag]) => flag.length)) + 2
+  const second = Math.max(...rows.map(([, variable]) => variable.length)) + 2
+  const lines = rows.map(([flag, variable, text]) => {
+    return `  ${flag.padEnd(first)}${variable.padEnd(second)}${text}`
+  })
+  return `Usage: ${COMMAND} [options]
+
+Serves Apache Kafka topics over HTTP: GET /messages reads once, GET /stream follows them as
+Server-Sent Events; or the routes of Kong's configuration, by --config or the Admin API. A flag
+goes before its environment variable.
+
+${lines.join('\n')}`
+}
+
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535
+}
+
+function called({ flag, variable }: Naming): string {
+  return flag === undefined ? variable : `--${flag} (${variable})`
+}
+
+function cannotStart(problems: readonly string[]): KafkaConsumeError {
+  return new KafkaConsumeError('INVALID_OPTIONS', `Cannot start: ${problems.join('; ')}`)
+}

@@ -1,0 +1,189 @@
+/** The gateway's settings for who is served, and how much. */
+import * as v from 'valibot'
+import { PERIODS, type Period } from '../../core/fixed-window-limiter.ts'
+import { parseKeys } from '../auth/clients.ts'
+import type { GuardOptions } from '../auth/guard.ts'
+
+const LIMIT = new RegExp(`^([1-9]\\d{0,8})/(${Object.keys(PERIODS).join('|')})$`)
+const LIMIT_FORM = `a number and a period are required, such as 100/minute,1000/hour (${Object.keys(PERIODS).join(', ')})`
+const NAME_FORM = 'a name of letters, digits, dots, dashes and underscores is required'
+const name = v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/, NAME_FORM))
+
+/** Plain HTTP only within this machine: on a network keys could be replaced on their way. */
+function isTrusted(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname } = new URL(text)
+  const isHere = ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
+  return protocol === 'https:' || (protocol === 'http:' && isHere)
+}
+
+function isOrigin(text: string): boolean {
+  return text === '*' || (URL.canParse(text) && new URL(text).origin === text)
+}
+
+/** Each with the name of its flag and variable, as the other settings. */
+export const guardSettings = {
+  clients: v.pipe(
+    v.optional(v.string()),
+    v.description('Who may read: a file of names, keys and passwords; read again on SIGHUP'),
+    v.metadata({ flag: 'clients', variable: 'CLIENTS_FILE', value: 'file' }),
+  ),
+  bearerKeys: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string(),
+        v.rawTransform(({ dataset, addIssue, NEVER }) => {
+          try {
+            return parseKeys(dataset.value)
+          } catch (error) {
+            addIssue({ message: error instanceof Error ? error.message : String(error) })
+            return NEVER
+          }
+        }),
+      ),
+    ),
+    v.description('Who may read: name=key,name=key; by the environment only, since it is secret'),
+    v.metadata({ variable: 'BEARER_KEYS' }),
+  ),
+  jwksUrl: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string(),
+        v.check(isTrusted, 'an https URL is required, or an http one of this machine'),
+      ),
+    ),
+    v.description('Takes the JSON Web Tokens of an issuer whose keys are there'),
+    v.metadata({ flag: 'jwks-url', variable: 'JWKS_URL', value: 'url' }),
+  ),
+  jwtIssuer: v.pipe(
+    v.optional(v.string()),
+    v.description('What the claim iss of a token must be'),
+    v.metadata({ flag: 'jwt-issuer', variable: 'JWT_ISSUER', value: 'text' }),
+  ),
+  jwtAudience: v.pipe(
+    v.optional(v.string()),
+    v.description('What the claim aud of a token must have'),
+    v.metadata({ flag: 'jwt-audience', variable: 'JWT_AUDIENCE', value: 'text' }),
+  ),
+  jwtClaim: v.pipe(
+    v.optional(v.string()),
+    v.description(
+      'Claim that says what a token\'s bearer may see, {"topics", "partitions", "keys", "filters"}; a token must have it',
+    ),
+    v.metadata({ flag: 'jwt-claim', variable: 'JWT_CLAIM', value: 'name' }),
+  ),
+  tokenCookie: v.pipe(
+    v.optional(name),
+    v.description("Cookie in which a key or token may come, for browsers' EventSource"),
+    v.metadata({ flag: 'token-cookie', variable: 'TOKEN_COOKIE', value: 'name' }),
+  ),
+  tokenQuery: v.pipe(
+    v.optional(name),
+    v.description('Query parameter in which it may come; proxies may log it'),
+    v.metadata({ flag: 'token-query', variable: 'TOKEN_QUERY', value: 'name' }),
+  ),
+  corsOrigins: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string(),
+        v.transform((text) => text.split(',').map((origin) => origin.trim())),
+        v.check(
+          (origins) => origins.every(isOrigin),
+          'origins are required, such as https://shop.example, or *',
+        ),
+      ),
+    ),
+    v.description('Origins whose pages may read (CORS), or *'),
+    v.metadata({ flag: 'cors-origins', variable: 'CORS_ORIGINS', value: 'origin,…' }),
+  ),
+  rateLimit: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string(),
+        v.check((text) => text.split(',').every((limit) => LIMIT.test(limit.trim())), LIMIT_FORM),
+        v.transform((text) =>
+          Object.fromEntries(
+            text.split(',').map((limit) => {
+              const [, count, period] = LIMIT.exec(limit.trim()) ?? []
+              return [period as Period, Number(count)]
+            }),
+          ),
+        ),
+      ),
+    ),
+    v.description('Requests of one client at most: a key, user or token, else an address'),
+    v.metadata({ flag: 'rate-limit', variable: 'RATE_LIMIT', value: 'number/period,…' }),
+  ),
+  maxClientStreams: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string(),
+        v.regex(/^[1-9]\d{0,5}$/, 'a whole number from 1 to 999999 is required'),
+        v.transform(Number),
+      ),
+    ),
+    v.description('Open streams of one client at most'),
+    v.metadata({ flag: 'max-client-streams', variable: 'MAX_CLIENT_STREAMS', value: 'number' }),
+  ),
+}
+
+type GuardSettings = v.InferOutput<v.ObjectSchema<typeof guardSettings, undefined>>
+
+/** What makes no sense together, by the setting that is wrong. */
+export function guardProblems(
+  given: GuardSettings,
+): Array<readonly [setting: keyof typeof guardSettings, problem: string]> {
+  const { jwksUrl, jwtIssuer, jwtAudience, tokenCookie, tokenQuery, corsOrigins } = given
+  const takesTokens = jwksUrl !== undefined
+  const asks = takesTokens || given.clients !== undefined || given.bearerKeys !== undefined
+  const problems: ReturnType<typeof guardProblems> = []
+  for (const setting of ['jwtIssuer', 'jwtAudience', 'jwtClaim'] as const) {
+    if (!takesTokens && given[setting] !== undefined)
+      problems.push([setting, 'of use with --jwks-url only'])
+  }
+  if (takesTokens && jwtIssuer === undefined && jwtAudience === undefined) {
+    problems.push([
+      'jwksUrl',
+      '--jwt-issuer or --jwt-audience is required with it: tokens for others would be taken',
+    ])
+  }
+  for (const [setting, value] of [
+    ['tokenCookie', tokenCookie],
+    ['tokenQuery', tokenQuery],
+  ] as const) {
+    if (!asks && value !== undefined) problems.push([setting, 'of use with keys or tokens only'])
+  }
+  if (tokenCookie !== undefined && corsOrigins?.includes('*')) {
+    problems.push([
+      'corsOrigins',
+      '* is not allowed with --token-cookie: any page could read as its visitor',
+    ])
+  }
+  return problems
+}
+
+/** The settings with those of the guard as it takes them; without any there is to be none. */
+export function withGuard<T extends GuardSettings>(given: T) {
+  const { bearerKeys, jwksUrl, jwtIssuer, jwtAudience, jwtClaim, ...others } = given
+  const { tokenCookie, tokenQuery, corsOrigins, rateLimit, maxClientStreams, ...rest } = others
+  const tokens =
+    jwksUrl === undefined
+      ? undefined
+      : {
+          jwksUrl,
+          issuer: jwtIssuer,
+          audience: jwtAudience,
+          claim: jwtClaim,
+        }
+  const options: GuardOptions = {
+    clients: bearerKeys,
+    tokens,
+    tokenCookie,
+    tokenQuery,
+    corsOrigins,
+    limits: rateLimit,
+    maxStreams: maxClientStreams,
+  }
+  const isAny = Object.values(options).some((option) => option !== undefined)
+  return { ...rest, guard: isAny || given.clients !== undefined ? options : undefined }
+}

@@ -1,0 +1,243 @@
+/** Mode `http-get`: one read, as the consumer group or from a position. */
+import type { Context } from 'hono'
+import { exchangeOf } from '../../core/request-statistics.ts'
+import type { Position } from '../../feed/feed.ts'
+import type { ResolvedOptions } from '../../options/consume-options.ts'
+import type { Gap, PartitionState } from '../../port/kafka.ts'
+import type { PartitionTable } from '../../records/cursor.ts'
+import { FORMATS, type Format } from '../../records/format.ts'
+import { shownIn } from '../../records/format-batch.ts'
+import { negotiate } from '../request/accept.ts'
+import {
+  assertMayUseGroup,
+  clientOf,
+  filterOf,
+  isNobody,
+  mayRead,
+  urlOf,
+} from '../request/client.ts'
+import { parseRead, type ReadPlan } from '../request/parameters.ts'
+import { SMALL_ANSWER_BYTES, tooManyAnswers } from '../response/answer-budget.ts'
+import { asWritten } from '../response/as-written.ts'
+import { arrayBody, flatBody, kongBody, linesOf, type Slice } from '../response/body.ts'
+import { shapeOf } from '../response/choose-format.ts'
+import { compressAnswer, tellCoding } from '../response/compress.ts'
+import { deliver, LARGE_PIECE } from '../response/deliver.ts'
+import type { KeptAnswer } from '../response/response-cache.ts'
+import type { Route } from '../route/route.ts'
+import type { Kind } from '../route/route-statistics.ts'
+import { type ReadTrace, traced } from '../route/trace.ts'
+import { takeAsGroup } from './poll-group.ts'
+import { readFrom } from './read-from-position.ts'
+
+/** How the answer is laid out, and what records are shown as. */
+interface Form {
+  readonly list: 'lines' | 'flat' | 'kong' | 'array'
+  readonly format: Format | undefined
+}
+
+/** @throws KafkaConsumeError */
+export function answerGet(c: Context, route: Route): Response | Promise<Response> {
+  const { moment } = route
+  const kept = moment && isNobody(clientOf(c)) ? route.kept.find(moment, c) : undefined
+  if (kept) return answerKept(c, route, kept)
+  const lines = chooseForm(c, route.options)
+  const plan = parseRead(urlOf(c).searchParams, route.options.topics)
+  const shape = shapeOf(plan.format, route.options)
+  const form = lines ? { ...shape, list: lines } : shape
+  const [kind, answer] = plan.position
+    ? (['read', answerFrom] as const)
+    : (['group', answerGroup] as const)
+  return traced(route, kind, (trace) => answer(c, route, plan, form, trace))
+}
+
+function answerKept(c: Context, route: Route, kept: KeptAnswer): Response {
+  count(c, route, 'read', kept.records, kept.size)
+  tellCoding(c, kept.coding, route.options.compression)
+  return c.body(kept.bytes, 200, kept.headers)
+}
+
+function chooseForm(c: Context, { mode }: ResolvedOptions): 'lines' | undefined {
+  const type = negotiate(
+    c,
+    mode === 'auto'
+      ? ['application/json', 'application/x-ndjson', 'text/event-stream']
+      : ['application/json', 'application/x-ndjson'],
+  )
+  return type === 'application/x-ndjson' ? 'lines' : undefined
+}
+
+/** Without a group: nothing is committed, and the answer says where to go on. */
+async function answerFrom(
+  c: Context,
+  route: Route,
+  plan: ReadPlan,
+  form: Form,
+  trace: ReadTrace | undefined,
+): Promise<Response> {
+  const client = clientOf(c)
+  const { feed } = await route.lease()
+  const memory = route.answerMemory()
+  const position = plan.position as NonNullable<ReadPlan['position']>
+  const subscription = await feed.subscribe(position, (table) =>
+    filterOf(plan.wanted, client, table),
+  )
+  try {
+    const { moment } = subscription
+    const { slices, gaps } = await readFrom(subscription, plan.limits, c.req.raw.signal, memory)
+    const isOfMoment = moment !== undefined && moment === subscription.moment
+    const cursor = subscription.cursor.toString()
+    announce(c, route, gaps)
+    const states = subscription.cursor.table
+      .offsets(subscription.ends)
+      .filter(({ topic, partition }) => mayRead(client, topic, partition))
+      .map(({ topic, partition, offset }) => ({
+        topic,
+        partition,
+        highWatermark: offset,
+        lastStableOffset: offset,
+      }))
+    const body = bodyOf(form, slices, states, cursor, gaps)
+    if (!memory.resize(body.length)) throw tooManyAnswers()
+    const records = countRecords(slices)
+    count(c, route, 'read', records, body.length)
+    trace?.add(slices)
+    const sent = await compress(c, route, body)
+    const { signal } = c.req.raw
+    if (signal.aborted) throw signal.reason
+    const headers = {
+      'Kafka-Cursor': cursor,
+      Link: `<${nextUrl(c, cursor)}>; rel="next"`,
+      ...contentType(form),
+    }
+    const isWhole = isNobody(client) && records > 0 && gaps.length === 0
+    if (isOfMoment && isWhole && namesAll(position, subscription.cursor.table)) {
+      route.kept.keep(moment, c, { ...sent, headers, records, size: body.length })
+    }
+    if (sent.bytes.length <= SMALL_ANSWER_BYTES) {
+      memory.release()
+      return c.body(sent.bytes, 200, headers)
+    }
+    memory.resize(sent.bytes.length)
+    const release = () => memory.release()
+    const ending = { done: release, giveBack: release }
+    const stream = deliver(sent.bytes, ending, signal, route.options.writeDeadline, LARGE_PIECE)
+    return c.body(stream, 200, { ...headers, ...asWritten('no-store') })
+  } catch (error) {
+    memory.release()
+    throw error
+  } finally {
+    feed.release(subscription)
+  }
+}
+
+/** Whether a position is offsets only: what it means does not change with time. */
+function namesAll(position: Position, { size }: PartitionTable): boolean {
+  if ('start' in position || position.cursor.length < size) return false
+  return position.cursor.every((entry) => 'offset' in entry)
+}
+
+function nextUrl(c: Context, cursor: string): string {
+  const url = urlOf(c)
+  url.searchParams.delete('start')
+  url.searchParams.delete('cursor')
+  // The marks of a cursor may stand in a query as they are; escaped, a long cursor of many
+  // partitions would be more than a request line may have.
+  const text = encodeURIComponent(cursor).replace(/%3A|%2C|%3B|%3D/g, decodeURIComponent)
+  return `${url.pathname}?${url.search && `${url.search.slice(1)}&`}cursor=${text}`
+}
+
+/** Reads as the group: committed when the answer is delivered, handed back when the client is gone. */
+async function answerGroup(
+  c: Context,
+  route: Route,
+  plan: ReadPlan,
+  form: Form,
+  trace: ReadTrace | undefined,
+): Promise<Response> {
+  const client = clientOf(c)
+  assertMayUseGroup(client, route.hasClientGroups)
+  const group = await route.group(client)
+  const { signal } = c.req.raw
+  const memory = route.answerMemory()
+  const taken = await takeAsGroup(group, route, { ...plan, client, signal, memory })
+  const { delivery, chunk } = taken
+  const ending = {
+    done: () => {
+      memory.release()
+      delivery.done()
+    },
+    giveBack: () => {
+      memory.release()
+      delivery.giveBack()
+    },
+  }
+  try {
+    const slices = [{ chunk, begin: 0, end: chunk.offsets.length }]
+    const states = delivery.partitions.filter(({ topic, partition }) =>
+      mayRead(client, topic, partition),
+    )
+    const { gaps } = delivery
+    announce(c, route, gaps)
+    const body = bodyOf(form, slices, states, undefined, gaps)
+    if (!memory.resize(body.length)) throw tooManyAnswers()
+    count(c, route, 'group', countRecords(slices), body.length)
+    trace?.add(slices)
+    const headers = { ...contentType(form), ...asWritten('no-store') }
+    const { writeDeadline } = route.options
+    const { bytes } = await compress(c, route, body)
+    if (signal.aborted) throw signal.reason
+    memory.resize(bytes.length)
+    return c.body(deliver(bytes, ending, signal, writeDeadline), 200, headers)
+  } catch (error) {
+    ending.giveBack()
+    throw error
+  }
+}
+
+function announce(c: Context, route: Route, gaps: readonly Gap[]): void {
+  route.figures.gaps += gaps.length
+  if (gaps.length > 0) c.header('Kafka-Gaps', JSON.stringify(gaps))
+}
+
+function bodyOf(
+  { list, format }: Form,
+  slices: readonly Slice[],
+  states: readonly PartitionState[],
+  cursor: string | undefined,
+  gaps: readonly Gap[],
+): Uint8Array<ArrayBuffer> {
+  const shown = slices.map((slice) => shownIn(slice, format))
+  let body: Uint8Array
+  if (list === 'lines') body = linesOf(shown)
+  else if (list === 'array') body = arrayBody(shown)
+  else if (list === 'flat') body = flatBody(shown, cursor, gaps)
+  else body = kongBody(shown, states)
+  return body as Uint8Array<ArrayBuffer>
+}
+
+function countRecords(slices: readonly Slice[]): number {
+  return slices.reduce((sum, { begin, end }) => sum + end - begin, 0)
+}
+
+function count(c: Context, { figures }: Route, kind: Kind, records: number, bytes: number): void {
+  for (const counted of [figures.sent[kind], exchangeOf(c)]) {
+    if (!counted) continue
+    counted.records += records
+    counted.bytes += bytes
+  }
+}
+
+function contentType({ list, format }: Form): Record<string, string> {
+  const isEvents = format === FORMATS.cloudevents
+  const json = isEvents ? 'application/cloudevents-batch+json' : 'application/json'
+  return {
+    'Content-Type': list === 'lines' ? 'application/x-ndjson' : json,
+    // Each answer is of its moment: a cache would hand records out twice.
+    'Cache-Control': 'no-store',
+  }
+}
+
+function compress(c: Context, { options, figures }: Route, body: Uint8Array<ArrayBuffer>) {
+  return compressAnswer(c, body, options.compression, () => figures.uncompressed++)
+}

@@ -1,0 +1,118 @@
+/** `POST …/offsets`: commits for the group of a route that does not commit by itself. */
+import type { Context } from 'hono'
+import { KafkaConsumeError } from '../../core/errors.ts'
+import type { ResolvedOptions } from '../../options/consume-options.ts'
+import type { PartitionOffset } from '../../port/kafka.ts'
+import { PartitionTable, parseCursor } from '../../records/cursor.ts'
+import { assertMayUseGroup, clientOf } from '../request/client.ts'
+import type { Route } from '../route/route.ts'
+
+/** Characters of a body at most: some thousand partitions. */
+const MAX_BODY = 64 * 1024
+
+export function isOffsets(c: Context): boolean {
+  return c.req.method === 'POST' && isOffsetsPath(c.req.path)
+}
+
+export function isOffsetsPath(path: string): boolean {
+  return path.endsWith('/offsets')
+}
+
+/** Whether a route leaves it to its clients to commit for the group. */
+export function isCommittedByPost({
+  commitStrategy,
+  mode,
+}: Pick<ResolvedOptions, 'commitStrategy' | 'mode'>): boolean {
+  return commitStrategy === 'off' && mode !== 'server-sent-events'
+}
+
+/**
+ * Takes `{"cursor":"…"}`, as an answer gave it, or `{"topic":{"0":42}}`: the next offset to read of
+ * each partition. Answers 204 when Kafka has it.
+ *
+ * @throws KafkaConsumeError
+ */
+export async function answerOffsets(c: Context, route: Route): Promise<Response> {
+  const { topics } = route.options
+  if (!isCommittedByPost(route.options)) {
+    throw new KafkaConsumeError(
+      'METHOD_NOT_ALLOWED',
+      'Cannot commit offsets: this route does so by itself, or reads without a group',
+    )
+  }
+  const client = clientOf(c)
+  assertMayUseGroup(client, route.hasClientGroups)
+  const offsets = parseOffsets(await readText(c.req.raw))
+  for (const { topic } of offsets) {
+    if (!topics.includes(topic)) {
+      throw invalid(`topic "${topic.slice(0, 249)}" is not one of ${topics.join(', ')}`)
+    }
+  }
+  const { source } = await route.lease()
+  const known = new PartitionTable(await source.partitions(topics))
+  for (const { topic, partition } of offsets) {
+    if (known.indexOf(topic, partition) < 0) {
+      throw invalid(`topic "${topic}" has no partition ${partition}`)
+    }
+  }
+  const group = await route.group(client)
+  await group.ready(c.req.raw.signal)
+  await group.commit(offsets)
+  return c.body(null, 204)
+}
+
+/** A body is not read further than it may go. */
+async function readText({ body }: Request): Promise<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let text = ''
+  try {
+    for await (const bytes of body ?? []) {
+      text += decoder.decode(bytes, { stream: true })
+      if (text.length > MAX_BODY) break
+    }
+    if (text.length <= MAX_BODY) text += decoder.decode()
+  } catch {
+    throw invalid('the body is no UTF-8, or did not arrive')
+  }
+  if (text.length > MAX_BODY) throw invalid(`the body must have at most ${MAX_BODY} characters`)
+  return text
+}
+
+function parseOffsets(text: string): PartitionOffset[] {
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch {
+    throw invalid('the body is no JSON; {"cursor":"…"} or {"topic":{"0":42}} is expected')
+  }
+  if (!isRecord(body)) throw invalid('the body must be {"cursor":"…"} or {"topic":{"0":42}}')
+  const { cursor } = body
+  if (typeof cursor === 'string' && Object.keys(body).length === 1) {
+    return parseCursor(cursor, 'cursor').map((entry) => {
+      if ('offset' in entry) return entry
+      throw invalid('a cursor with timestamps, or offsets below 0, names no offsets')
+    })
+  }
+  const offsets = Object.entries(body).flatMap(([topic, partitions]) => {
+    if (!isRecord(partitions)) throw invalid(`the partitions of topic "${topic}" are no object`)
+    return Object.entries(partitions).map(([partition, offset]): PartitionOffset => {
+      const isOffset = Number.isSafeInteger(offset) && (offset as number) >= 0
+      if (!/^(0|[1-9]\d{0,8})$/.test(partition) || !isOffset) {
+        throw invalid(
+          `${topic}:${partition} must be a partition and an offset, whole numbers from 0`,
+        )
+      }
+      return { topic, partition: Number(partition), offset: offset as number }
+    })
+  })
+  if (offsets.length === 0) throw invalid('the body names no offsets')
+  return offsets
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function invalid(state: string): KafkaConsumeError {
+  return new KafkaConsumeError('INVALID_PARAMETER', `Cannot commit offsets: ${state}`)
+}

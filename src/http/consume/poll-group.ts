@@ -1,0 +1,92 @@
+import { KafkaConsumeError } from '../../core/errors.ts'
+import { onNextTurn } from '../../core/turns.ts'
+import { filterInTurns } from '../../feed/filter-pass.ts'
+import type { Delivery, KafkaRecord, PollLimits } from '../../port/kafka.ts'
+import { Cursor, PartitionTable } from '../../records/cursor.ts'
+import { EncodedBatch } from '../../records/encoded-batch.ts'
+import type { Wanted } from '../../records/filter.ts'
+import type { PreparedRecord } from '../../records/pipeline.ts'
+import { filterOf, type KafkaClient } from '../request/client.ts'
+import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
+import type { GroupCalls } from '../route/memberships.ts'
+import type { Route } from '../route/route.ts'
+
+/** What is to be taken, and for whom. */
+interface Request {
+  readonly client: KafkaClient
+  readonly wanted: Wanted
+  readonly limits: PollLimits
+  readonly signal: AbortSignal
+  /** Where the records' bytes are counted; the caller releases it in the end. Default: nowhere. */
+  readonly memory?: AnswerMemory
+}
+
+/** Records that were taken as the group: the caller ends the delivery. */
+interface Taken {
+  readonly delivery: Delivery
+  /** Those of them that the client is to get. */
+  readonly chunk: EncodedBatch
+}
+
+/**
+ * Takes the next records from a group, prepared, encoded and filtered. A batch of which the
+ * preparation dropped everything counts as delivered, and the next one is taken while there is time.
+ *
+ * @throws KafkaConsumeError when Kafka cannot be read or records cannot be prepared now: then they
+ * are handed to the next caller.
+ */
+export async function takeAsGroup(
+  group: GroupCalls,
+  route: Route,
+  { client, wanted, limits, signal, memory }: Request,
+): Promise<Taken> {
+  const { preparation } = (await route.lease()).feed
+  const until = performance.now() + limits.timeout
+  const maxBytes = Math.min(limits.maxBytes, memory?.most ?? Infinity)
+  for (let timeout = limits.timeout; ; timeout = Math.max(0, until - performance.now())) {
+    const delivery = await group.poll({ ...limits, maxBytes, timeout }, signal)
+    try {
+      const { records, gaps, partitions } = delivery
+      if (memory && !memory.resize(sizeOf(records))) throw tooManyAnswers()
+      if (records.length > 0) await yieldToSocketEvents()
+      const prepared: readonly PreparedRecord[] = preparation
+        ? await preparation.once(records)
+        : records
+      if (signal.aborted)
+        throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
+      const isDropped = records.length > 0 && prepared.every(({ dropped }) => dropped)
+      // What the group has missed is to be told.
+      if (isDropped && gaps.length === 0 && performance.now() < until) {
+        delivery.done()
+        memory?.release()
+        continue
+      }
+      const table = new PartitionTable(partitions)
+      const filter = filterOf(wanted, client, table)
+      const cursor = new Cursor(table, new Float64Array(table.size))
+      const all = EncodedBatch.encode(prepared, cursor, route.options.messageDeserializer)
+      if (!filter) return { delivery, chunk: all }
+      const start = new Cursor(table, all.from)
+      return { delivery, chunk: await filterInTurns(all, filter, start, signal) }
+    } catch (error) {
+      memory?.release()
+      delivery.giveBack()
+      throw error
+    }
+  }
+}
+
+function sizeOf(records: readonly KafkaRecord[]): number {
+  return records.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0)
+}
+
+/**
+ * Whoever has left may not have been noticed yet, even before the request was read: a runtime tells
+ * of that only when it has looked at its sockets again. It takes two turns on Bun and Deno, three on
+ * Node.
+ */
+async function yieldToSocketEvents(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) {
+    await new Promise<void>((resolve) => onNextTurn(resolve))
+  }
+}

@@ -1,0 +1,313 @@
+import type { Context, MiddlewareHandler } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
+import { registerClosed, registerOpen } from '../../core/evaluation.ts'
+import type { HistogramState } from '../../core/histogram.ts'
+import { clusterOptions } from '../../options/connection.ts'
+import type { KafkaProduceOptions } from '../../options/option-types.ts'
+import {
+  type ResolvedProduceOptions,
+  resolveProduceOptions,
+} from '../../options/produce-options.ts'
+import type { KafkaProblem, Placed, ProducerRecord } from '../../port/kafka.ts'
+import { urlOf } from '../request/client.ts'
+import { describeError, errorAnswer } from '../response/error-response.ts'
+import { type Connection, connect } from '../route/cluster-registry.ts'
+import type { ClusterStats } from '../route/route.ts'
+import { type Defaults, invalid, recordsOfJson, recordsOfLines } from './parse-records.ts'
+import { type WriteOutcome, Written } from './write-statistics.ts'
+
+/** Bytes of bodies that a handler reads at a time; more requests are refused. A single one always may. */
+const MAX_READING = 64 * 1024 * 1024
+const HEADER_PREFIX = 'kafka-header-'
+/** The parameters of a request that writes. */
+export const WRITE = ['topic', 'partition', 'key'] as const
+const PARAMETERS: readonly string[] = WRITE
+
+/** Statistics of a handler of `kafkaProduce`, as they are now or since it was made. */
+export interface ProduceStats {
+  /** Tells these statistics from those of a handler that reads. */
+  readonly mode: 'produce'
+  /** The topics that may be written to. */
+  readonly topics: readonly string[]
+  /** Records that Kafka has confirmed. */
+  readonly records: number
+  /** Bytes of the confirmed records' keys and values. */
+  readonly bytes: number
+  /** Requests by their end: `OK`, `ABORTED` where the client left, or the code of their first error. */
+  readonly outcomes: Readonly<Partial<Record<WriteOutcome, number>>>
+  /** Seconds in which Kafka answered for all records of a request. */
+  readonly confirmation: HistogramState
+  /** The Kafka cluster; `undefined` before the first request. */
+  readonly cluster: ClusterStats | undefined
+}
+
+/** The Hono handler that `kafkaProduce` returns. It connects with its first request, and runs until `close`. */
+export interface KafkaProduceHandler extends MiddlewareHandler {
+  /**
+   * Connects, so that the first request is quick. Calling it is optional.
+   *
+   * @throws KafkaConsumeError when Kafka cannot be reached or refuses; later calls try again.
+   */
+  start(): Promise<void>
+  /** What keeps Kafka from being reached now; `undefined` while nothing does. Kafka is not asked. */
+  problem(): KafkaProblem | undefined
+  /** Statistics of the handler: numbers as they are now, or since it was made. */
+  stats(): ProduceStats
+  /**
+   * Waits some seconds for records on their way, and disconnects. Later requests are answered 503
+   * `SHUTTING_DOWN`.
+   */
+  close(): Promise<void>
+}
+
+/**
+ * Writes what is posted to Kafka topics, and answers when Kafka has it: the mirror of `kafkaConsume`
+ * (`docs/protocol.md`, "Writing").
+ *
+ * @param options See `KafkaProduceOptions`; `bootstrapServers` and `topics` are required.
+ * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { kafkaProduce } from 'hono-kafka-consume'
+ *
+ * const orders = kafkaProduce({ bootstrapServers: 'localhost:9092', topics: ['orders'] })
+ * const app = new Hono()
+ * app.post('/orders', orders)
+ *
+ * const response = await app.request('/orders', {
+ *   method: 'POST',
+ *   headers: { 'content-type': 'application/json' },
+ *   body: JSON.stringify({ records: [{ key: 'a' }] }),
+ * })
+ * if (response.status !== 400) throw new Error('a record without a value is refused before Kafka is asked')
+ * await orders.close()
+ * ```
+ */
+export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler {
+  const resolved = resolveProduceOptions(options)
+  const show = resolved.errorHandling.returnErrorMessage
+  let connecting: Promise<Connection> | undefined
+  let connection: Connection | undefined
+  let closed: Promise<void> | undefined
+  const reading = { bytes: 0 }
+  const written = new Written()
+
+  const producing = {
+    close: () => {
+      registerClosed(producing)
+      closed ??= (async () => {
+        await (await connecting?.catch(() => undefined))?.release()
+      })()
+      return closed
+    },
+  }
+
+  const connected = async (): Promise<Connection> => {
+    if (closed) {
+      throw new KafkaConsumeError(
+        'SHUTTING_DOWN',
+        'Cannot write to Kafka: the server is shutting down',
+      )
+    }
+    if (!connecting) registerOpen(producing)
+    connecting ??= connect(clusterOptions(resolved))
+    connection = await connecting.catch((error) => {
+      connecting = undefined
+      throw error
+    })
+    return connection
+  }
+
+  const handler: MiddlewareHandler = async (c) => {
+    try {
+      const records = await readRecords(c, resolved, reading)
+      const { source } = await connected()
+      const began = performance.now()
+      const results = await source.producer(resolved.acks).send(records)
+      written.answered(records, results, (performance.now() - began) / 1_000)
+      written.ended(results.find((result) => result instanceof KafkaConsumeError)?.code ?? 'OK')
+      return answer(c, results, show)
+    } catch (error) {
+      const isAborted = c.req.raw.signal.aborted
+      written.ended(isAborted ? 'ABORTED' : asKafkaConsumeError(error).code)
+      if (isAborted) return new Response(null, { status: 499 })
+      return errorAnswer(c, error, show, 'POST')
+    }
+  }
+
+  return Object.assign(handler, {
+    start: async () => (await connected()).source.connected(),
+    problem: () => connection?.source.problem(),
+    stats: (): ProduceStats => ({
+      mode: 'produce',
+      topics: resolved.topics,
+      records: written.records,
+      bytes: written.bytes,
+      outcomes: written.outcomes(),
+      confirmation: written.confirmation(),
+      cluster: connection && {
+        name: connection.source.name,
+        problem: connection.source.problem(),
+        brokers: connection.source.brokers(),
+      },
+    }),
+    close: producing.close,
+  })
+}
+
+function answer(
+  c: Context,
+  results: ReadonlyArray<Placed | KafkaConsumeError>,
+  show: boolean,
+): Response {
+  const records = results.map((result) =>
+    result instanceof KafkaConsumeError ? { failure: describeError(result, show) } : result,
+  )
+  const failures = results.filter((result) => result instanceof KafkaConsumeError)
+  const [first] = failures
+  if (!first) return c.json({ records })
+  const { code, status, retryAfter } = first
+  if (retryAfter !== undefined) c.header('Retry-After', String(retryAfter))
+  const retryable = failures.every((failure) => failure.retryable)
+  const state = first.message.slice(first.message.indexOf(': ') + 2)
+  const message = `Cannot write ${failures.length} of ${results.length} records: ${state}`
+  return c.json(
+    { message, code, ...(retryable && { retryable }), records },
+    status as ContentfulStatusCode,
+  )
+}
+
+/** @throws KafkaConsumeError for whatever cannot be written, before anything is. */
+async function readRecords(
+  c: Context,
+  options: ResolvedProduceOptions,
+  reading: { bytes: number },
+): Promise<ProducerRecord[]> {
+  if (c.req.method !== 'POST') {
+    throw new KafkaConsumeError(
+      'METHOD_NOT_ALLOWED',
+      `Cannot answer ${c.req.method}: this route allows POST`,
+    )
+  }
+  const encoding = c.req.header('Content-Encoding') ?? 'identity'
+  if (encoding !== 'identity') throw invalid('the body must not be compressed')
+  const defaults = defaultsOf(urlOf(c).searchParams, options.topics)
+  const body = await readBody(c, options.maxBytes, reading)
+  const type = c.req.header('Content-Type')?.split(';')[0]?.trim().toLowerCase()
+  let records: ProducerRecord[]
+  if (type === 'application/json') records = recordsOfJson(textOf(body), defaults)
+  else if (type === 'application/x-ndjson') records = recordsOfLines(textOf(body), defaults)
+  else records = [bareRecord(c, body, defaults)]
+  if (records.length === 0) throw invalid('there are none')
+  if (records.length > options.maxRecords) {
+    throw new KafkaConsumeError(
+      'RECORD_TOO_LARGE',
+      `Cannot write records: a request may have ${options.maxRecords} of them, and has ${records.length}`,
+    )
+  }
+  return records
+}
+
+function defaultsOf(query: URLSearchParams, topics: readonly string[]): Defaults {
+  for (const name of query.keys()) {
+    const isKnown = PARAMETERS.includes(name)
+    if (!isKnown || query.getAll(name).length > 1) {
+      const state = isKnown
+        ? 'it may be given only once'
+        : `it is unknown; the parameters here are ${PARAMETERS.join(', ')}`
+      throw parameterError(name, state)
+    }
+  }
+  const topic = query.get('topic') ?? (topics.length === 1 ? topics[0] : undefined)
+  if (topic !== undefined && !topics.includes(topic)) {
+    throw parameterError('topic', `it must be one of ${topics.join(', ')}`)
+  }
+  const partition = query.get('partition')
+  if (partition !== null && !/^\d{1,9}$/.test(partition)) {
+    throw parameterError('partition', 'it must be a whole number from 0')
+  }
+  return {
+    topic,
+    topics,
+    partition: partition === null ? undefined : Number(partition),
+    key: query.get('key') ?? undefined,
+  }
+}
+
+/** A body of any other type is a value; its headers are those of the request that begin with a prefix. */
+function bareRecord(
+  c: Context,
+  value: Uint8Array,
+  { topic, topics, partition, key }: Defaults,
+): ProducerRecord {
+  if (topic === undefined)
+    throw parameterError('topic', `it is required: one of ${topics.join(', ')}`)
+  const encoder = new TextEncoder()
+  const headers = Object.entries(c.req.header())
+    .filter(([name]) => name.length > HEADER_PREFIX.length && name.startsWith(HEADER_PREFIX))
+    .map(([name, text]) => ({ [name.slice(HEADER_PREFIX.length)]: encoder.encode(text) }))
+  return { topic, partition, key: key === undefined ? null : encoder.encode(key), value, headers }
+}
+
+/** A body is not read further than it may go. */
+async function readBody(
+  c: Context,
+  maxBytes: number,
+  reading: { bytes: number },
+): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  let length = 0
+  const tooLarge = () =>
+    new KafkaConsumeError(
+      'RECORD_TOO_LARGE',
+      `Cannot write records: a body may have ${maxBytes} bytes`,
+    )
+  if (Number(c.req.header('Content-Length') ?? 0) > maxBytes) throw tooLarge()
+  try {
+    for await (const bytes of c.req.raw.body ?? []) {
+      length += bytes.length
+      reading.bytes += bytes.length
+      if (length > maxBytes) throw tooLarge()
+      if (reading.bytes > MAX_READING && reading.bytes > length) {
+        throw new KafkaConsumeError(
+          'TOO_MANY_RECORDS',
+          'Cannot write records: too many arrive at a time',
+          {
+            retryAfter: 1,
+          },
+        )
+      }
+      parts.push(bytes)
+    }
+  } catch (error) {
+    if (error instanceof KafkaConsumeError) throw error
+    throw invalid('the body did not arrive')
+  } finally {
+    reading.bytes -= length
+  }
+  const body = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    body.set(part, at)
+    at += part.length
+  }
+  return body
+}
+
+function textOf(body: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(body)
+  } catch {
+    throw invalid('the body is no UTF-8')
+  }
+}
+
+function parameterError(name: string, state: string): KafkaConsumeError {
+  return new KafkaConsumeError(
+    'INVALID_PARAMETER',
+    `Cannot use parameter "${name.slice(0, 40)}": ${state}`,
+  )
+}

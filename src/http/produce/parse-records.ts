@@ -1,0 +1,144 @@
+/** Records that a client sends: what `format=records` gives can be sent back as it is. */
+import { fromBase64 } from '../../core/bytes.ts'
+import { KafkaConsumeError } from '../../core/errors.ts'
+import type { ProducerRecord } from '../../port/kafka.ts'
+
+/** What holds for records that do not say otherwise. */
+export interface Defaults {
+  /** Undefined where each record has to name its own. */
+  readonly topic: string | undefined
+  /** Those that may be named. */
+  readonly topics: readonly string[]
+  readonly partition: number | undefined
+  readonly key: string | undefined
+}
+
+const encoder = new TextEncoder()
+const MAX_PARTITION = 2 ** 31 - 1
+
+/** `offset` and `error` are what reading adds. */
+const KNOWN = [
+  'topic',
+  'partition',
+  'offset',
+  'timestamp',
+  'key',
+  'value',
+  'headers',
+  'encoding',
+  'error',
+]
+
+/** @throws KafkaConsumeError INVALID_RECORD for what is not `{"records":[…]}`. */
+export function recordsOfJson(text: string, defaults: Defaults): ProducerRecord[] {
+  const body = parse(text, 'the body')
+  const { records } = isObject(body) ? body : { records: undefined }
+  if (!Array.isArray(records)) {
+    throw invalid(
+      'the body must be {"records":[{"key":…,"value":…}]}; other types of content are one value',
+    )
+  }
+  return records.map((record: unknown, index) => recordOf(record, `record ${index + 1}`, defaults))
+}
+
+/** @throws KafkaConsumeError INVALID_RECORD for a line that is no record. */
+export function recordsOfLines(text: string, defaults: Defaults): ProducerRecord[] {
+  return text.split('\n').flatMap((line, index) => {
+    if (line.trim() === '') return []
+    const at = `line ${index + 1}`
+    return [recordOf(parse(line, at), at, defaults)]
+  })
+}
+
+/** @throws KafkaConsumeError INVALID_RECORD */
+function recordOf(given: unknown, at: string, defaults: Defaults): ProducerRecord {
+  if (!isObject(given)) throw invalid(`${at} is no object`)
+  const unknown = Object.keys(given).find((name) => !KNOWN.includes(name))
+  if (unknown !== undefined) {
+    throw invalid(
+      `${at} has a field "${unknown.slice(0, 40)}"; those of a record are ${KNOWN.join(', ')}`,
+    )
+  }
+  if (!('value' in given)) throw invalid(`${at} has no value; null is a tombstone`)
+  const { topic = defaults.topic, partition = defaults.partition, timestamp } = given
+  if (typeof topic !== 'string' || !defaults.topics.includes(topic)) {
+    throw invalid(`${at} needs a topic of ${defaults.topics.join(', ')}`)
+  }
+  if (partition !== undefined && !isWhole(partition, MAX_PARTITION)) {
+    throw invalid(`the partition of ${at} must be a whole number from 0`)
+  }
+  // What a topic without timestamps gives when it is read.
+  if (timestamp !== undefined && timestamp !== -1 && !isWhole(timestamp, Number.MAX_SAFE_INTEGER)) {
+    throw invalid(`the timestamp of ${at} must be milliseconds since 1970`)
+  }
+  const encoding = isObject(given['encoding']) ? given['encoding'] : {}
+  return {
+    topic,
+    partition,
+    timestamp,
+    key: bytesOf(given['key'] ?? defaults.key, encoding['key'], `the key of ${at}`),
+    value: bytesOf(given['value'], encoding['value'], `the value of ${at}`),
+    headers: headersOf(given['headers'] ?? {}, encoding['headers'], `of ${at}`),
+  }
+}
+
+function headersOf(
+  headers: unknown,
+  encoding: unknown,
+  at: string,
+): NonNullable<ProducerRecord['headers']> {
+  if (!isObject(headers)) throw invalid(`the headers ${at} must be an object of texts`)
+  const encodings = isObject(encoding) ? encoding : {}
+  return Object.entries(headers).flatMap(([name, given]) =>
+    (Array.isArray(given) ? given : [given]).map((value: unknown) => {
+      if (typeof value !== 'string' && value !== null) {
+        throw invalid(`the headers ${at} must be an object of texts`)
+      }
+      // A header may have the name of what every object inherits.
+      const encoding = Object.hasOwn(encodings, name) ? encodings[name] : undefined
+      return { [name]: bytesOf(value, encoding, `a header ${at}`) }
+    }),
+  )
+}
+
+/** Text as it is, other JSON as its text. */
+function bytesOf(value: unknown, encoding: unknown, what: string): Uint8Array | null {
+  if (value === null || value === undefined) return null
+  if (encoding === undefined) {
+    return encoder.encode(typeof value === 'string' ? value : JSON.stringify(value))
+  }
+  try {
+    if (encoding === 'base64' && typeof value === 'string') return fromBase64(value)
+  } catch {
+    // Told below.
+  }
+  throw invalid(`${what} is no base64, which its encoding must say`)
+}
+
+/** Numbers keep their digits: what is written is what was sent. */
+function parse(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) => {
+      const source = context?.source
+      const isExact = typeof value !== 'number' || source === undefined || String(value) === source
+      return isExact ? value : rawJson(source)
+    })
+  } catch {
+    throw invalid(`${what} is no JSON`)
+  }
+}
+
+/** Of the same proposal as the source of a number (ECMAScript 2026, "JSON.parse source text access"). */
+const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isWhole(value: unknown, max: number): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max
+}
+
+export function invalid(state: string): KafkaConsumeError {
+  return new KafkaConsumeError('INVALID_RECORD', `Cannot write records: ${state}`)
+}

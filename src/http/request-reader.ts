@@ -1,0 +1,347 @@
+import { getLogger } from '@logtape/logtape'
+import type { Context } from 'hono'
+import { asKafkaConsumeError, KafkaConsumeError } from '../core/errors.ts'
+import type { Feed, Position } from '../feed/feed.ts'
+import type { Subscription } from '../feed/subscription.ts'
+import type { Delivery, Gap, PartitionOffset } from '../port/kafka.ts'
+import type { ConsumedRecord } from '../records/consumed-record.ts'
+import { parseCursor } from '../records/cursor.ts'
+import { takeAsGroup } from './consume/poll-group.ts'
+import { readFrom } from './consume/read-from-position.ts'
+import { assertMayUseGroup, clientOf, filterOf } from './request/client.ts'
+import { LONGEST, NONE, setIdleTimeout } from './request/idle-timeout.ts'
+import type { Slice } from './response/body.ts'
+import type { GroupCalls } from './route/memberships.ts'
+import type { Route } from './route/route.ts'
+import type { Kind } from './route/route-statistics.ts'
+import { ReadTrace, traced } from './route/trace.ts'
+import { STALL_MS } from './stream/live-stream.ts'
+
+/**
+ * `AbortSignal`, by way of Hono's request: these types need no DOM library beyond what Hono's own need.
+ */
+type RequestSignal = Context['req']['raw']['signal']
+
+/** How much to read at once, and how long to wait for a first record. */
+export interface ReadLimits {
+  /**
+   * Records at most.
+   *
+   * @default 500
+   */
+  readonly maxRecords?: number
+  /**
+   * Bytes of the records at most; the first one may be larger.
+   *
+   * @default 1048576 (1 MiB)
+   */
+  readonly maxBytes?: number
+  /**
+   * Milliseconds to wait for a first record.
+   *
+   * @default 1000
+   */
+  readonly timeout?: number
+  /** Ends the waiting. Default: the signal of the request, which aborts when its client leaves. */
+  readonly signal?: RequestSignal
+}
+
+/** Where to read from: a cursor that an earlier read gave, or the start named. */
+export interface ReadFrom {
+  /**
+   * The oldest record that Kafka keeps, the end, or the first record at or after a time in
+   * milliseconds since 1970. A cursor takes precedence.
+   *
+   * @default 'latest'
+   */
+  readonly start?: 'earliest' | 'latest' | number
+  /** A cursor of an earlier read or record: reading continues exactly there. */
+  readonly cursor?: string
+}
+
+/** Where a stream begins, and how it ends. */
+export interface StreamFrom extends ReadFrom {
+  /** Ends the stream. Default: the signal of the request, which aborts when its client leaves. */
+  readonly signal?: RequestSignal
+  /** Called for offsets that Kafka no longer has. Default: they are logged. */
+  readonly onGap?: (gap: Gap) => void
+}
+
+/** Records that `poll` took as the consumer group. */
+export interface PolledRecords {
+  /** In the order of each partition; empty when the timeout ran out. */
+  readonly records: readonly ConsumedRecord[]
+  /** Offsets that the group has missed since the poll before. */
+  readonly gaps: readonly Gap[]
+  /** Commits the records now. With `commitStrategy: 'auto'` that happens when the handler has returned. */
+  commit(): void
+  /** Hands the records to the next caller; nothing is committed. */
+  giveBack(): void
+}
+
+/** What `read` found. */
+export interface ReadRecords {
+  /** In the order of each partition; empty when the timeout ran out. */
+  readonly records: readonly ConsumedRecord[]
+  /** Offsets that Kafka no longer has. */
+  readonly gaps: readonly Gap[]
+  /** The position after the records: the next read continues there. */
+  readonly cursor: string
+}
+
+/** A record of `stream`. */
+export interface StreamedRecord extends ConsumedRecord {
+  /** The position after the record: a stream from there continues with the next one. */
+  readonly cursor: string
+}
+
+/**
+ * Reads Kafka for one request: `c.var.kafka` where `kafkaConsume` is a middleware in front of a handler.
+ *
+ * Its methods throw a `KafkaConsumeError`: KAFKA_UNAVAILABLE and KAFKA_TIMEOUT while Kafka is away,
+ * FORBIDDEN for what the client may not read, INVALID_PARAMETER for a start that is not a time,
+ * INVALID_CURSOR, and others that docs/protocol.md lists.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { type KafkaConsumeEnv, kafkaConsume } from 'hono-kafka-consume'
+ * import { kafkaSide } from 'hono-kafka-consume/kafka'
+ *
+ * // A broker within the process, with a few records; yours is elsewhere.
+ * const broker = await kafkaSide.startEmbeddedBroker({ topic: 'orders', records: 3, recordsPerSecond: 0 })
+ * const orders = kafkaConsume({ bootstrapServers: broker.bootstrapServers, topics: ['orders'] })
+ * const app = new Hono<KafkaConsumeEnv>()
+ * app.get('/count', orders, async (c) => {
+ *   const { records, cursor } = await c.var.kafka.read({ start: 'earliest', maxRecords: 2 })
+ *   for await (const record of c.var.kafka.stream({ cursor })) {
+ *     return c.json({ count: records.length, next: record.offset })
+ *   }
+ *   return c.body(null, 204)
+ * })
+ *
+ * const { count } = await (await app.request('/count')).json()
+ * if (count !== 2) throw new Error('two records are read, and the third one is streamed')
+ * await orders.close()
+ * await broker.close()
+ * ```
+ */
+export interface KafkaReader {
+  /**
+   * Takes records as the consumer group. They are committed when the handler has returned, or
+   * earlier by `commit`; they go to the next caller after `giveBack`, or when the handler throws.
+   * With `commitStrategy: 'off'` only `commit` commits them.
+   *
+   * @throws KafkaConsumeError
+   */
+  poll(limits?: ReadLimits): Promise<PolledRecords>
+  /**
+   * Reads once from a position, without a group. Where expressions restrict what the client may
+   * see, a read ends when they have worked for a second, perhaps without a record.
+   *
+   * @throws KafkaConsumeError
+   */
+  read(from: ReadFrom & ReadLimits): Promise<ReadRecords>
+  /**
+   * Reads on and on from a position, without a group, until the signal or the loop ends it.
+   *
+   * @throws KafkaConsumeError
+   */
+  stream(from?: StreamFrom): AsyncIterableIterator<StreamedRecord>
+}
+
+const log = getLogger(['hono-kafka-consume', 'reader'])
+
+const NOTHING = { topics: [], partitions: [], keys: [], filters: [] }
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** The reader of one request, and what is to be done when its handler has ended. */
+export class RequestReader implements KafkaReader {
+  readonly #route: Route
+  readonly #c: Context
+  readonly #deliveries: Delivery[] = []
+  /** Reads that are going on. */
+  #reads = 0
+
+  constructor(route: Route, c: Context) {
+    this.#route = route
+    this.#c = c
+  }
+
+  /** The handler has ended: what it took is delivered, or goes to the next caller if it failed. */
+  settle(failed: boolean): void {
+    for (const delivery of this.#deliveries) failed ? delivery.giveBack() : delivery.done()
+  }
+
+  async poll(limits: ReadLimits = {}) {
+    const client = clientOf(this.#c)
+    assertMayUseGroup(client, this.#route.hasClientGroups)
+    const { group, delivery, slice } = await this.#traced('group', async (trace) => {
+      const group = await this.#route.group(client)
+      const { delivery, chunk } = await takeAsGroup(group, this.#route, {
+        client,
+        wanted: NOTHING,
+        limits: withDefaults(limits),
+        signal: limits.signal ?? this.#c.req.raw.signal,
+      })
+      const slice = { chunk, begin: 0, end: chunk.offsets.length }
+      trace?.add([slice])
+      return { group, delivery, slice }
+    })
+    this.#deliveries.push(delivery)
+    this.#route.figures.gaps += delivery.gaps.length
+    return {
+      records: recordsOf(slice),
+      gaps: delivery.gaps,
+      commit: () => {
+        if (this.#route.options.commitStrategy === 'off') this.#commit(group, delivery)
+        delivery.done()
+      },
+      giveBack: () => delivery.giveBack(),
+    }
+  }
+
+  /** By word of the handler, where nothing is committed by itself. */
+  #commit(group: GroupCalls, { records }: Delivery): void {
+    const next = new Map<string, PartitionOffset>()
+    for (const { topic, partition, offset } of records) {
+      next.set(`${topic}:${partition}`, { topic, partition, offset: offset + 1 })
+    }
+    group.commit([...next.values()]).catch((error: unknown) => {
+      log.warn('Cannot commit what a handler was given: {error}', {
+        error: asKafkaConsumeError(error).message,
+      })
+    })
+  }
+
+  read(from: ReadFrom & ReadLimits) {
+    return this.#traced('read', async (trace) => {
+      const { feed } = await this.#route.lease()
+      const subscription = await this.#subscribe(feed, from)
+      try {
+        const signal = from.signal ?? this.#c.req.raw.signal
+        const { slices, gaps } = await readFrom(subscription, withDefaults(from), signal)
+        trace?.add(slices)
+        const cursor = subscription.cursor.toString()
+        return { records: slices.flatMap(recordsOf), gaps, cursor }
+      } finally {
+        feed.release(subscription)
+      }
+    })
+  }
+
+  async *stream(from: StreamFrom = {}) {
+    this.#beginRead()
+    try {
+      yield* this.#records(from)
+    } finally {
+      this.#endRead()
+    }
+  }
+
+  async *#records({ onGap, ...from }: StreamFrom) {
+    const signal = from.signal ?? this.#c.req.raw.signal
+    const { feed } = await this.#route.lease()
+    const subscription = await this.#subscribe(feed, from)
+    const trace = ReadTrace.begin(this.#route, 'stream')
+    let failure: unknown
+    const stop = () => subscription.stop()
+    signal.addEventListener('abort', stop)
+    try {
+      while (!signal.aborted && !this.#route.isClosed) {
+        const part = await subscription.next({ records: 500, bytes: 1024 * 1024 })
+        if (!part) await subscription.wait(1_000)
+        else if ('gap' in part) this.#announce(part.gap, onGap)
+        else yield* eachRecord(part, subscription, signal, trace)
+      }
+    } catch (error) {
+      // What was cut short by the end is no failure.
+      if (signal.aborted || this.#route.isClosed) return
+      failure = error
+      throw error
+    } finally {
+      trace?.end(failure)
+      signal.removeEventListener('abort', stop)
+      await subscription.close()
+    }
+  }
+
+  async #traced<T>(kind: Kind, read: (trace: ReadTrace | undefined) => Promise<T>): Promise<T> {
+    this.#beginRead()
+    try {
+      return await traced(this.#route, kind, read)
+    } finally {
+      this.#endRead()
+    }
+  }
+
+  /** A read may wait for records as long as its caller likes, and no byte is sent meanwhile. */
+  #beginRead(): void {
+    this.#reads++
+    setIdleTimeout(this.#c, NONE)
+  }
+
+  #endRead(): void {
+    this.#reads--
+    if (this.#reads === 0) setIdleTimeout(this.#c, LONGEST)
+  }
+
+  #announce(gap: Gap, onGap: StreamFrom['onGap']): void {
+    this.#route.figures.gaps++
+    if (onGap) onGap(gap)
+    else log.warn('Skipped {from} to {to} of {topic}:{partition}: {reason}', { ...gap })
+  }
+
+  #subscribe(feed: Feed, { start, cursor }: ReadFrom) {
+    const position: Position =
+      cursor === undefined
+        ? { start: startOf(start) }
+        : { cursor: parseCursor(cursor, 'cursor'), parameter: 'cursor' }
+    return feed.subscribe(position, (table) => filterOf(NOTHING, clientOf(this.#c), table))
+  }
+}
+
+/** Gives a handler one record after another. */
+function* eachRecord(
+  { chunk, begin, end }: Slice,
+  subscription: Subscription,
+  signal: AbortSignal,
+  trace: ReadTrace | undefined,
+) {
+  // A handler that takes nothing for a while does not keep others from reading.
+  const stall = setTimeout(() => subscription.pause(), STALL_MS)
+  try {
+    for (let i = begin; i < end && !signal.aborted; i++) {
+      const slice = { chunk, begin: i, end: i + 1 }
+      const [record] = recordsOf(slice)
+      trace?.add([slice])
+      yield { ...(record as ConsumedRecord), cursor: chunk.id(i) }
+    }
+  } finally {
+    clearTimeout(stall)
+  }
+}
+
+function startOf(start: ReadFrom['start'] = 'latest'): NonNullable<ReadFrom['start']> {
+  if (start === 'earliest' || start === 'latest') return start
+  if (typeof start === 'number' && start >= 0 && start <= Number.MAX_SAFE_INTEGER) {
+    // Kafka has whole milliseconds: the first that is as late as the time, or later.
+    return Math.ceil(start)
+  }
+  throw new KafkaConsumeError(
+    'INVALID_PARAMETER',
+    'Cannot read: start must be "earliest", "latest" or milliseconds from 0 to 2^53-1',
+  )
+}
+
+function withDefaults({ maxRecords = 500, maxBytes = 1024 * 1024, timeout = 1_000 }: ReadLimits) {
+  return { maxRecords, maxBytes, timeout }
+}
+
+function recordsOf({ chunk, begin, end }: Slice): ConsumedRecord[] {
+  const records: ConsumedRecord[] = []
+  for (let i = begin; i < end; i++) {
+    records.push(JSON.parse(decoder.decode(chunk.json(i))) as ConsumedRecord)
+  }
+  return records
+}

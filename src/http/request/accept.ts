@@ -1,0 +1,49 @@
+import type { Context } from 'hono'
+import { accepts } from 'hono/accepts'
+import { KafkaConsumeError } from '../../core/errors.ts'
+
+/** The forms in which records can be sent. */
+export type MediaType = 'application/json' | 'application/x-ndjson' | 'text/event-stream'
+
+/**
+ * The form that a client likes best, by RFC 9110 section 12.5.1: the highest weight, then the most
+ * specific range, then the route's own order.
+ *
+ * @param offered What the route can send; the first one where the client does not say.
+ * @throws KafkaConsumeError NOT_ACCEPTABLE
+ */
+export function negotiate(c: Context, offered: readonly [MediaType, ...MediaType[]]): MediaType {
+  const chosen = accepts(c, {
+    header: 'Accept',
+    supports: [...offered],
+    default: offered[0],
+    match: (ranges) => {
+      const candidates = offered.map((type, order) => {
+        const matching = ranges
+          .map((range) => ({ q: range.q, specificity: specificity(range.type, type) }))
+          .filter((range) => range.specificity > 0)
+          .sort((a, b) => b.specificity - a.specificity)
+        return { type, order, q: matching[0]?.q ?? 0, specificity: matching[0]?.specificity ?? 0 }
+      })
+      const [best] = candidates
+        .filter(({ q }) => q > 0)
+        .sort((a, b) => b.q - a.q || b.specificity - a.specificity || a.order - b.order)
+      return best?.type ?? ''
+    },
+  })
+  if (chosen === '') {
+    throw new KafkaConsumeError(
+      'NOT_ACCEPTABLE',
+      `Cannot answer as "Accept" asks: this route sends ${offered.join(' or ')}`,
+    )
+  }
+  return chosen as MediaType
+}
+
+/** How exactly a media range names a type; 0 when it does not. */
+function specificity(range: string, type: string): number {
+  const lower = range.toLowerCase()
+  if (lower === type) return 3
+  if (lower === `${type.split('/')[0]}/*`) return 2
+  return lower === '*/*' || lower === '*' ? 1 : 0
+}

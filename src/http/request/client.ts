@@ -1,0 +1,193 @@
+/** The client of a request, as a middleware in front of `kafkaConsume` identified it. */
+import type { Context } from 'hono'
+import { KafkaConsumeError } from '../../core/errors.ts'
+import type { PartitionTable } from '../../records/cursor.ts'
+import type { Filter } from '../../records/filter.ts'
+import { filterFor, isPicky, type Wanted } from '../../records/filter.ts'
+import { absoluteUrl } from './request-url.ts'
+
+/**
+ * The client of a request, and what it may see. A middleware in front of `kafkaConsume` puts it on the
+ * context; without one a client may see all records of the route.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { kafkaConsume } from 'hono-kafka-consume'
+ * import { kafkaSide } from 'hono-kafka-consume/kafka'
+ *
+ * // A broker within the process, with a few records; yours is elsewhere.
+ * const broker = await kafkaSide.startEmbeddedBroker({ topic: 'orders', records: 3, recordsPerSecond: 0 })
+ * const orders = kafkaConsume({ bootstrapServers: broker.bootstrapServers, topics: ['orders'] })
+ * const app = new Hono()
+ * app.use(async (c, next) => {
+ *   c.set('kafkaClient', { name: 'shop', only: { partitions: [0] } })
+ *   await next()
+ * })
+ * app.get('/orders', orders)
+ *
+ * const response = await app.request('/orders?start=earliest&partition=1')
+ * if (response.status !== 403) throw new Error('another partition is refused')
+ * await orders.close()
+ * await broker.close()
+ * ```
+ */
+export interface KafkaClient {
+  /**
+   * Name of the client: a user, a consumer, the subject of a token. It is the id of the client's
+   * consumer group with `consumerGroup.mode` `kong_consumer`.
+   */
+  readonly name?: string
+  /**
+   * The records that the client may see, whatever it asks for: those of these topics, in these
+   * partitions, with these keys, for which these expressions of CEL are true. A list that is absent or
+   * empty restricts nothing.
+   */
+  readonly only?: Partial<Wanted>
+  /**
+   * When the client's credentials expire, in milliseconds since 1970. Streams end then, after a whole
+   * event, so that the client shows new ones. Default: they do not expire.
+   */
+  readonly until?: number
+  /** Query parameters that held the client's credentials: they are not parameters of the read. */
+  readonly credentialParameters?: readonly string[]
+  /**
+   * Called before a stream is opened; throws a `KafkaConsumeError` to refuse it. What it returns is
+   * called once when the stream has ended, however it did.
+   *
+   * @param end Ends the stream after a whole event, as when its client may not read any more.
+   */
+  readonly openStream?: (end: () => void) => () => void
+}
+
+declare module 'hono' {
+  // So that a middleware that knows no environment can set it, as Hono's own call theirs.
+  interface ContextVariableMap {
+    kafkaClient?: KafkaClient
+  }
+}
+
+const NOBODY: KafkaClient = {}
+
+export function clientOf(c: Context): KafkaClient {
+  return (c.get('kafkaClient') as KafkaClient | undefined) ?? NOBODY
+}
+
+/** How long a client may go on, in milliseconds. */
+export function timeLeft({ until = Infinity }: KafkaClient): number {
+  return until - Date.now()
+}
+
+/** Whether nothing is known of a client: what one such is given holds for all. */
+export function isNobody(client: KafkaClient): boolean {
+  return client === NOBODY
+}
+
+/** A request's address without its credentials. */
+export function urlOf(c: Context): URL {
+  const url = new URL(absoluteUrl(c.req.url))
+  for (const name of clientOf(c).credentialParameters ?? []) url.searchParams.delete(name)
+  return url
+}
+
+/** The credentials in a request's query, as a query of their own: `?token=…`, or empty. */
+export function credentialQuery(c: Context): string {
+  const given = new URL(c.req.url).searchParams
+  const names = clientOf(c).credentialParameters ?? []
+  const found = names.flatMap((name) => given.getAll(name).map((value) => [name, value]))
+  return found.length === 0 ? '' : `?${new URLSearchParams(found)}`
+}
+
+/** Whether a client may not see all records of a route. */
+export function isBound({ only }: KafkaClient): boolean {
+  return isPicky(complete(only))
+}
+
+/**
+ * Which records of a chunk pass: those that are asked for, and that the client may see. Undefined
+ * when all do.
+ *
+ * @throws KafkaConsumeError FORBIDDEN for a topic or partition that the client may not read,
+ *   INVALID_PARAMETER for one that there is not.
+ */
+export function filterOf(
+  wanted: Wanted,
+  client: KafkaClient,
+  table: PartitionTable,
+): Filter | undefined {
+  const { topics, partitions, keys, filters } = complete(client.only)
+  assertAllowed('topic', wanted.topics, topics)
+  assertAllowed('partition', wanted.partitions, partitions)
+  const asked = filterFor(wanted, table)
+  const bounds = {
+    topics,
+    // One that Kafka does not have is nobody's mistake who asks: nothing is in it.
+    partitions: partitions.filter((one) =>
+      table.partitions.some(
+        ({ topic, partition }) => partition === one && mayRead(client, topic, partition),
+      ),
+    ),
+    keys,
+    filters,
+  }
+  const hasNone =
+    (partitions.length > 0 && bounds.partitions.length === 0) ||
+    (topics.length > 0 && !topics.some((topic) => table.hasTopic(topic)))
+  const allowed = hasNone ? () => false : filterFor(bounds, table)
+  if (!asked || !allowed) return asked ?? allowed
+  return (chunk, index) => allowed(chunk, index) && asked(chunk, index)
+}
+
+const EVERYTHING = () => undefined
+
+/** {@link filterOf} for the partitions that there will be, which may change while a stream is open. */
+export function filtering(
+  wanted: Wanted,
+  client: KafkaClient,
+): (table: PartitionTable) => Filter | undefined {
+  // Most streams want everything: they share one function.
+  if (!isPicky(wanted) && !isBound(client)) return EVERYTHING
+  return (table) => filterOf(wanted, client, table)
+}
+
+/** Whether a client may know of a partition. */
+export function mayRead(client: KafkaClient, topic: string, partition: number): boolean {
+  const { topics, partitions } = complete(client.only)
+  return (
+    (topics.length === 0 || topics.includes(topic)) &&
+    (partitions.length === 0 || partitions.includes(partition))
+  )
+}
+
+/**
+ * A group that is others' as well loses what it hands to a client that may not see it.
+ *
+ * @param isOwn Whether the group is the client's alone.
+ * @throws KafkaConsumeError FORBIDDEN
+ */
+export function assertMayUseGroup(client: KafkaClient, isOwn: boolean): void {
+  if (isOwn || !isBound(client)) return
+  throw new KafkaConsumeError(
+    'FORBIDDEN',
+    'Cannot read as the consumer group: this client may see a part of the records only, and would take the rest from others; give start or cursor',
+  )
+}
+
+function assertAllowed<T extends string | number>(
+  what: string,
+  asked: readonly T[],
+  allowed: readonly T[],
+): void {
+  const other = allowed.length > 0 && asked.find((one) => !allowed.includes(one))
+  if (other === false || other === undefined) return
+  throw new KafkaConsumeError('FORBIDDEN', `Cannot read ${what} ${other}: this client may not`)
+}
+
+function complete({
+  topics = [],
+  partitions = [],
+  keys = [],
+  filters = [],
+}: Partial<Wanted> = {}): Wanted {
+  return { topics, partitions, keys, filters }
+}

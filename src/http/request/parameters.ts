@@ -1,0 +1,186 @@
+/** What a client may ask for in the query, and how it is read. Unknown parameters are errors. */
+import { KafkaConsumeError } from '../../core/errors.ts'
+import type { Position } from '../../feed/feed.ts'
+import type { PollLimits } from '../../port/kafka.ts'
+import { parseCursor } from '../../records/cursor.ts'
+import { expressionOf } from '../../records/expression.ts'
+import type { Wanted } from '../../records/filter.ts'
+import { STREAM_FORMATS } from '../../records/format.ts'
+import { parseStart } from './start-position.ts'
+
+const MIB = 1024 * 1024
+
+/** The formats that the query can name. */
+export type FormatName = 'kong' | (typeof STREAM_FORMATS)[number]
+
+/** A GET of mode `http-get`, understood. */
+export interface ReadPlan {
+  /** Absent: read as the consumer group. */
+  readonly position: Position | undefined
+  readonly limits: PollLimits
+  readonly format: FormatName | undefined
+  readonly wanted: Wanted
+}
+
+/** A GET of a stream, understood. */
+export interface StreamPlan {
+  readonly position: Position
+  readonly format: FormatName | undefined
+  readonly wanted: Wanted
+}
+
+/** A WebSocket, understood: everything from a position on, or as the group, by acknowledgement. */
+export type SocketPlan =
+  | (StreamPlan & { readonly acks: false })
+  | { readonly acks: true; readonly maxUnacked: number; readonly wanted: Wanted }
+
+const FILTERS = ['topic', 'partition', 'key', 'filter']
+/** What a GET of mode `http-get` knows. */
+export const READ = ['format', 'max_records', 'max_bytes', 'timeout', 'cursor', 'start', ...FILTERS]
+/** What a stream knows. */
+export const STREAM = ['format', 'start', 'cursor', 'last_event_id', ...FILTERS]
+const SOCKET = ['acks', ...STREAM]
+const ACKED = ['acks', 'max_unacked', ...FILTERS]
+/** What a WebSocket knows, with acknowledgements or without. */
+export const SOCKET_PARAMETERS = [...new Set([...SOCKET, ...ACKED])]
+
+/**
+ * @param query The request's query.
+ * @param topics The route's topics.
+ * @throws KafkaConsumeError INVALID_PARAMETER or INVALID_CURSOR, which names the parameter and the allowed values.
+ */
+export function parseRead(query: URLSearchParams, topics: readonly string[]): ReadPlan {
+  const parameters = new Parameters(query, READ)
+  return {
+    position: parsePosition(parameters, ['cursor', 'start']),
+    limits: {
+      maxRecords: parameters.whole('max_records', 1, 10_000, 500),
+      maxBytes: parameters.whole('max_bytes', 1, 16 * MIB, MIB),
+      timeout: parameters.whole('timeout', 0, 60_000, 1_000),
+    },
+    format: parseFormat(parameters, ['kong', ...STREAM_FORMATS]),
+    wanted: parseWanted(parameters, topics),
+  }
+}
+
+/**
+ * @param lastEventId The request's `Last-Event-ID`, which an `EventSource` sends when it reconnects.
+ * It goes before the query, which stays the same over all reconnects.
+ * @throws KafkaConsumeError INVALID_PARAMETER or INVALID_CURSOR
+ */
+export function parseStream(
+  query: URLSearchParams,
+  lastEventId: string | undefined,
+  topics: readonly string[],
+): StreamPlan {
+  const plan = streamPlan(new Parameters(query, STREAM), topics)
+  if (!lastEventId) return plan
+  const position = { cursor: parseCursor(lastEventId, 'Last-Event-ID'), parameter: 'Last-Event-ID' }
+  return { ...plan, position }
+}
+
+/** @throws KafkaConsumeError INVALID_PARAMETER or INVALID_CURSOR */
+export function parseSocket(query: URLSearchParams, topics: readonly string[]): SocketPlan {
+  const acks = query.get('acks') ?? 'false'
+  if (acks !== 'true' && acks !== 'false') throw invalid('acks', 'it must be "true" or "false"')
+  if (acks === 'false') {
+    return { acks: false, ...streamPlan(new Parameters(query, SOCKET), topics) }
+  }
+  const parameters = new Parameters(query, ACKED)
+  return {
+    acks: true,
+    maxUnacked: parameters.whole('max_unacked', 1, 10_000, 500),
+    wanted: parseWanted(parameters, topics),
+  }
+}
+
+function streamPlan(parameters: Parameters, topics: readonly string[]): StreamPlan {
+  const position = parsePosition(parameters, ['last_event_id', 'cursor', 'start'])
+  return {
+    position: position ?? { start: 'latest' },
+    format: parseFormat(parameters, STREAM_FORMATS),
+    wanted: parseWanted(parameters, topics),
+  }
+}
+
+function parseFormat(parameters: Parameters, names: readonly FormatName[]): FormatName | undefined {
+  const format = parameters.one('format')
+  const found = names.find((name) => name === format)
+  if (format !== undefined && !found) {
+    throw invalid('format', `it must be ${names.map((name) => `"${name}"`).join(' or ')}`)
+  }
+  return found
+}
+
+function parsePosition(parameters: Parameters, names: readonly string[]): Position | undefined {
+  const given = names.filter((name) => parameters.one(name) !== undefined)
+  const [name, other] = given
+  if (name === undefined) return undefined
+  if (other !== undefined) throw invalid(other, `it cannot be given together with ${name}`)
+  const text = parameters.one(name) as string
+  if (name === 'start') {
+    const start = parseStart(text)
+    if (start !== undefined) return { start }
+    throw invalid(
+      'start',
+      'it must be "earliest", "latest", an ISO 8601 time such as 2026-01-31T09:30:00Z, or a duration back from now such as -PT10M or -10m',
+    )
+  }
+  return { cursor: parseCursor(text, name), parameter: name }
+}
+
+function parseWanted(parameters: Parameters, topics: readonly string[]): Wanted {
+  const wanted = parameters.all('topic')
+  for (const topic of wanted) {
+    if (!topics.includes(topic)) {
+      throw invalid('topic', `"${clip(topic)}" is not one of ${topics.join(', ')}`)
+    }
+  }
+  const partitions = parameters.all('partition').map((text) => {
+    if (!/^\d{1,9}$/.test(text)) throw invalid('partition', 'it must be a whole number from 0')
+    return Number(text)
+  })
+  const filter = parameters.one('filter')
+  if (filter !== undefined) expressionOf(filter)
+  const filters = filter === undefined ? [] : [filter]
+  return { topics: wanted, partitions, keys: parameters.all('key'), filters }
+}
+
+class Parameters {
+  readonly #query: URLSearchParams
+
+  constructor(query: URLSearchParams, known: readonly string[]) {
+    this.#query = query
+    for (const name of query.keys()) {
+      if (!known.includes(name)) {
+        throw invalid(clip(name), `it is unknown; the parameters here are ${known.join(', ')}`)
+      }
+    }
+  }
+
+  one(name: string): string | undefined {
+    const values = this.#query.getAll(name)
+    if (values.length > 1) throw invalid(name, 'it may be given only once')
+    return values[0]
+  }
+
+  all(name: string): string[] {
+    return this.#query.getAll(name)
+  }
+
+  whole(name: string, min: number, max: number, otherwise: number): number {
+    const text = this.one(name)
+    if (text === undefined) return otherwise
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= min && value <= max) return value
+    throw invalid(name, `it must be a whole number from ${min} to ${max}`)
+  }
+}
+
+function invalid(name: string, state: string): KafkaConsumeError {
+  return new KafkaConsumeError('INVALID_PARAMETER', `Cannot use parameter "${name}": ${state}`)
+}
+
+function clip(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text
+}

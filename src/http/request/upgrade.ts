@@ -1,0 +1,76 @@
+/** A request becomes a WebSocket (RFC 6455), by the runtime's own means. */
+import type { Context } from 'hono'
+import { getRuntimeKey } from 'hono/adapter'
+import type { WSEvents } from 'hono/ws'
+import { KafkaConsumeError } from '../../core/errors.ts'
+
+/** Whether a request asks to become a WebSocket. */
+export function asksForSocket(c: Context): boolean {
+  return c.req.header('Upgrade')?.toLowerCase() === 'websocket'
+}
+
+/** 16 bytes in base64: https://www.rfc-editor.org/rfc/rfc6455#section-4.1 */
+const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/
+/** The one version of the protocol. */
+export const SOCKET_VERSION = '13'
+
+/**
+ * Checks the headers of an opening handshake, which the runtimes refuse in ways of their own.
+ *
+ * @throws KafkaConsumeError UPGRADE_REQUIRED for another version, INVALID_HANDSHAKE for the rest.
+ */
+export function assertHandshake(c: Context): void {
+  const version = c.req.header('Sec-WebSocket-Version')
+  if (version !== undefined && version !== SOCKET_VERSION) {
+    const message = `Cannot open a WebSocket: Sec-WebSocket-Version must be ${SOCKET_VERSION}`
+    throw new KafkaConsumeError('UPGRADE_REQUIRED', message)
+  }
+  const connection = c.req.header('Connection') ?? ''
+  const isUpgrade = connection
+    .split(',')
+    .some((option) => option.trim().toLowerCase() === 'upgrade')
+  const errors = [
+    isUpgrade ? undefined : 'Connection must name upgrade',
+    version === undefined ? `Sec-WebSocket-Version must be ${SOCKET_VERSION}` : undefined,
+    KEY.test(c.req.header('Sec-WebSocket-Key') ?? '')
+      ? undefined
+      : 'Sec-WebSocket-Key must be 16 bytes in base64',
+  ].filter((error) => error !== undefined)
+  if (errors.length === 0) return
+  throw new KafkaConsumeError('INVALID_HANDSHAKE', `Cannot open a WebSocket: ${errors.join(', ')}`)
+}
+
+/** @throws KafkaConsumeError INVALID_OPTIONS where the app's server takes no WebSockets. */
+export async function upgrade(c: Context, events: WSEvents): Promise<Response> {
+  const { upgradeWebSocket } = await helper()
+  try {
+    return await upgradeWebSocket(c, events)
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    const message = 'Cannot open a WebSocket: the server of this app does not take any'
+    throw new KafkaConsumeError('INVALID_OPTIONS', message, { cause, detail })
+  }
+}
+
+interface Helper {
+  upgradeWebSocket(c: Context, events: WSEvents): Promise<Response>
+}
+
+async function helper(): Promise<Helper> {
+  const runtime = getRuntimeKey()
+  if (runtime === 'bun') return import('hono/bun')
+  if (runtime === 'deno') return helperOfDeno()
+  // Who runs on Node has it, to serve a Hono app at all.
+  return (await import('@hono/node-server')) as Helper
+}
+
+/** Hono's helper for Deno knows `websocket` in lower case only. RFC 6455 has it in any case. */
+async function helperOfDeno(): Promise<Helper> {
+  const { upgradeWebSocket } = await import('hono/deno')
+  return {
+    upgradeWebSocket({ req }, events) {
+      const header = (name: string) => (name === 'upgrade' ? 'websocket' : req.header(name))
+      return upgradeWebSocket({ req: { raw: req.raw, header } } as unknown as Context, events)
+    },
+  }
+}

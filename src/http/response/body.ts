@@ -1,0 +1,108 @@
+/** The bodies of a GET, put together from the bytes of encoded records. */
+
+import type { Gap, PartitionState } from '../../port/kafka.ts'
+import type { EncodedBatch } from '../../records/encoded-batch.ts'
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+const NEWLINE = encoder.encode('\n')
+const COMMA = encoder.encode(',')
+const BRACE = encoder.encode('{')
+
+/** Records of a chunk from `begin` to before `end`. */
+export interface Slice {
+  readonly chunk: EncodedBatch
+  readonly begin: number
+  readonly end: number
+}
+
+/** Calls back with the bytes of each record's JSON. */
+function eachRecord({ chunk, begin, end }: Slice, visit: (json: Uint8Array) => void): void {
+  for (let i = begin; i < end; i++) visit(chunk.json(i))
+}
+
+/** Each record's JSON by itself. */
+export function textsOf(slice: Slice): string[] {
+  const texts: string[] = []
+  eachRecord(slice, (json) => texts.push(decoder.decode(json)))
+  return texts
+}
+
+/** One record a line. */
+export function linesOf(slices: readonly Slice[]): Uint8Array {
+  const parts: Uint8Array[] = []
+  for (const slice of slices) eachRecord(slice, (json) => parts.push(json, NEWLINE))
+  return concat(parts)
+}
+
+/** `[…]` */
+export function arrayBody(slices: readonly Slice[]): Uint8Array {
+  return concat([encoder.encode('['), ...listed(slices), encoder.encode(']')])
+}
+
+/** `{"records":[…],"cursor":"…"}`, and `gaps` if there are any. */
+export function flatBody(
+  slices: readonly Slice[],
+  cursor: string | undefined,
+  gaps: readonly Gap[],
+): Uint8Array {
+  const parts: Uint8Array[] = [encoder.encode('{"records":['), ...listed(slices)]
+  let tail = ']'
+  if (cursor !== undefined) tail += `,"cursor":${JSON.stringify(cursor)}`
+  if (gaps.length > 0) tail += `,"gaps":${JSON.stringify(gaps)}`
+  parts.push(encoder.encode(`${tail}}`))
+  return concat(parts)
+}
+
+/** All records, with commas between them. */
+function listed(slices: readonly Slice[]): Uint8Array[] {
+  const parts: Uint8Array[] = []
+  for (const slice of slices) {
+    eachRecord(slice, (json) => {
+      if (parts.length > 0) parts.push(COMMA)
+      parts.push(json)
+    })
+  }
+  return parts
+}
+
+/** Kong's form: by topic, then by partition. */
+export function kongBody(slices: readonly Slice[], states: readonly PartitionState[]): Uint8Array {
+  const records = new Map<string, Uint8Array[]>()
+  for (const { chunk, begin, end } of slices) {
+    for (let i = begin; i < end; i++) {
+      const place = chunk.table.partitions[chunk.partitions[i] as number]
+      const name = `${place?.topic}:${place?.partition}`
+      const list = records.get(name) ?? []
+      if (list.length > 0) list.push(COMMA)
+      list.push(BRACE, chunk.fields(i))
+      records.set(name, list)
+    }
+  }
+  const parts: Uint8Array[] = []
+  let topic: string | undefined
+  for (const state of states) {
+    let head: string
+    if (state.topic === topic) head = ','
+    else head = `${topic === undefined ? '{' : '}},'}${JSON.stringify(state.topic)}:{"partitions":{`
+    topic = state.topic
+    head += `"${state.partition}":{"errcode":0,"high_watermark":${state.highWatermark},"last_stable_offset":${state.lastStableOffset},"aborted_transactions":[],"records":[`
+    parts.push(encoder.encode(head))
+    parts.push(...(records.get(`${state.topic}:${state.partition}`) ?? []))
+    parts.push(encoder.encode(']}'))
+  }
+  parts.push(encoder.encode(topic === undefined ? '{}' : '}}}'))
+  return concat(parts)
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const part of parts) length += part.length
+  const all = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}

@@ -1,0 +1,146 @@
+/** Answers in fewer bytes, for clients that ask for it. */
+import type { Context } from 'hono'
+import { accepts } from 'hono/accepts'
+import type { ResolvedOptions } from '../../options/consume-options.ts'
+import { CODINGS, type Coding, compressors } from './compressors.ts'
+
+type Compression = ResolvedOptions['compression']
+/** Smaller answers gain nothing. */
+const LEAST_BYTES = 1_024
+
+/** An answer's bytes as they are sent, and how they are coded. */
+interface Compressed {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly coding: string | undefined
+}
+
+/**
+ * An answer as it is to be sent, with its headers set. It is compressed as a whole before it goes
+ * out: behind a compressor nobody would know what of it was delivered.
+ *
+ * @param onUncompressed Called when the client asked for a coding and too many answers are being
+ * compressed already, so that this one goes out as it is.
+ * @throws The reason of the request's signal when the client leaves.
+ */
+export async function compressAnswer(
+  c: Context,
+  bytes: Uint8Array<ArrayBuffer>,
+  compression: Compression,
+  onUncompressed: () => void,
+): Promise<Compressed> {
+  const isCandidate = compression !== 'off' && bytes.length >= LEAST_BYTES
+  const wanted = isCandidate ? chooseCoding(c, CODINGS) : undefined
+  const compressed = wanted && (await compressors.compress(bytes, wanted, c.req.raw.signal))
+  if (wanted && !compressed) onUncompressed()
+  const coding = compressed && wanted
+  tellCoding(c, coding, compression)
+  return { bytes: compressed ?? bytes, coding }
+}
+
+/** Sets the headers that say how an answer is coded, and what that depends on. */
+export function tellCoding(c: Context, coding: string | undefined, compression: Compression): void {
+  if (compression !== 'off') c.header('Vary', 'Accept-Encoding', { append: true })
+  if (coding !== undefined) c.header('Content-Encoding', coding)
+}
+
+/** By RFC 9110 section 12.5.3: the highest weight, then our own order. None: as it is. */
+function chooseCoding(c: Context, offered: readonly Coding[]): Coding | undefined {
+  const chosen = accepts(c, {
+    header: 'Accept-Encoding',
+    supports: [...offered],
+    default: '',
+    match: (asked) => {
+      const weight = (coding: string) =>
+        (
+          asked.find(({ type }) => type.toLowerCase() === coding) ??
+          asked.find(({ type }) => type === '*')
+        )?.q ?? 0
+      const [best] = offered
+        .map((coding) => ({ coding, q: weight(coding) }))
+        .filter(({ q }) => q > 0)
+        .sort((one, other) => other.q - one.q)
+      return best?.coding ?? ''
+    },
+  })
+  return chosen === '' ? undefined : (chosen as Coding)
+}
+
+/** What is used of `node:zlib`, which Bun, Deno and Node have. */
+interface Zlib {
+  deflateRawSync(bytes: Uint8Array, options: object): Uint8Array
+  crc32(bytes: Uint8Array, before: number): number
+  readonly constants: { readonly Z_SYNC_FLUSH: number }
+}
+
+interface Builtins {
+  readonly process?: { getBuiltinModule?(name: string): unknown }
+}
+
+// CompressionStream has no flush: what it was given stays in it until there is more.
+const zlib = (globalThis as Builtins).process?.getBuiltinModule?.('node:zlib') as Zlib | undefined
+
+/** Bytes of what was sent that the next write may refer to. */
+const WINDOW = 8_192
+const DEFLATE = { level: 6, memLevel: 5, windowBits: 13 }
+/** https://www.rfc-editor.org/rfc/rfc1952#section-2.3: deflate, no flags, no time, unknown system. */
+const GZIP_HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff)
+
+/** What compresses a stream, with its headers set; undefined where it is to go out as it is. */
+export function streamCompressor(c: Context, compression: Compression): GzipStream | undefined {
+  if (compression !== 'all' || !zlib?.crc32) return undefined
+  c.header('Vary', 'Accept-Encoding', { append: true })
+  if (!chooseCoding(c, ['gzip'])) return undefined
+  c.header('Content-Encoding', 'gzip')
+  return new GzipStream(zlib)
+}
+
+/**
+ * One gzip stream whose every write can be read as soon as it has arrived.
+ *
+ * Each write is compressed by itself, with the one before as its dictionary, and ends on a byte: for
+ * events of 300 bytes that comes to a seventh of them in 20 µs each, where a compressor per stream
+ * comes to an eighth in 60 µs and keeps 200 KB of memory (250 KB with its default settings), where this
+ * keeps less than 20. What it costs all the same is that
+ * clients no longer share the bytes of their frames: thus it is off unless asked for.
+ */
+export class GzipStream {
+  readonly #zlib: Zlib
+  #last: Uint8Array | undefined
+  #crc = 0
+  #length = 0
+
+  constructor(zlib: Zlib) {
+    this.#zlib = zlib
+  }
+
+  write(bytes: Uint8Array): Uint8Array {
+    const isFirst = this.#last === undefined
+    const block = this.#zlib.deflateRawSync(bytes, {
+      ...DEFLATE,
+      finishFlush: this.#zlib.constants.Z_SYNC_FLUSH,
+      ...(this.#last?.length ? { dictionary: this.#last } : {}),
+    })
+    this.#crc = this.#zlib.crc32(bytes, this.#crc)
+    this.#length = (this.#length + bytes.length) >>> 0
+    // A copy: a view would keep all of a chunk that the ring has let go.
+    this.#last = bytes.slice(-WINDOW)
+    return isFirst ? join(GZIP_HEADER, block) : block
+  }
+
+  /** The last bytes of a stream that ends well: an empty block, the checksum and the length. */
+  end(): Uint8Array {
+    const trailer = new Uint8Array(10)
+    trailer.set([3, 0])
+    const view = new DataView(trailer.buffer)
+    view.setUint32(2, this.#crc, true)
+    view.setUint32(6, this.#length, true)
+    return this.#last === undefined ? join(GZIP_HEADER, trailer) : trailer
+  }
+}
+
+function join(one: Uint8Array, other: Uint8Array): Uint8Array {
+  const both = new Uint8Array(one.length + other.length)
+  both.set(one)
+  both.set(other, one.length)
+  return both
+}

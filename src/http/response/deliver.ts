@@ -1,0 +1,62 @@
+import type { Delivery } from '../../port/kafka.ts'
+
+/** What is told of how a body ended: one of the two, once or more. */
+type Ending = Pick<Delivery, 'done' | 'giveBack'>
+
+/** Bytes handed to the runtime at a time: a client that leaves midway is noticed at the next. */
+const PIECE = 64 * 1024
+/** Larger pieces cost a tenth of the processor time less, where nothing hangs on the last byte. */
+export const LARGE_PIECE = 256 * 1024
+
+/**
+ * A body whose delivery is known: the records are done when the runtime has asked for more after
+ * the last byte, which it does once it has sent what it has, and given back when the client leaves
+ * before that or reads nothing for a while.
+ *
+ * @param deadline Milliseconds without progress after which the client counts as gone.
+ * @param piece Bytes handed to the runtime at a time.
+ */
+export function deliver(
+  bytes: Uint8Array,
+  delivery: Ending,
+  signal: AbortSignal,
+  deadline: number,
+  piece = PIECE,
+): ReadableStream<Uint8Array> {
+  let sent = 0
+  let given = false
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const giveUp = () => {
+    clearTimeout(timer)
+    given = true
+    delivery.giveBack()
+  }
+  if (signal.aborted) giveUp()
+  signal.addEventListener('abort', giveUp, { once: true })
+  const watch = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      giveUp()
+      controller.error(new Error('Cannot send records: the client reads nothing'))
+    }, deadline)
+  }
+  return new ReadableStream<Uint8Array>(
+    {
+      start: watch,
+      pull(controller) {
+        if (sent < bytes.length) {
+          watch(controller)
+          controller.enqueue(bytes.subarray(sent, sent + piece))
+          sent += piece
+          return
+        }
+        clearTimeout(timer)
+        signal.removeEventListener('abort', giveUp)
+        controller.close()
+        if (!given) delivery.done()
+      },
+      cancel: giveUp,
+    },
+    { highWaterMark: 0 },
+  )
+}

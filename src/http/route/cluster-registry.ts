@@ -1,0 +1,99 @@
+/**
+ * What routes of a process share: the connection to a cluster, the feeds of its topics and the
+ * memberships of its consumer groups. The registry is the map below, one for each evaluation of
+ * this module; what it holds is counted by the routes that use it.
+ */
+
+import { predecessorClosed } from '../../core/evaluation.ts'
+import { Feed } from '../../feed/feed.ts'
+import { clusterOptions } from '../../options/connection.ts'
+import type { ResolvedOptions } from '../../options/consume-options.ts'
+import type { ClusterOptions, Source } from '../../port/kafka.ts'
+import { loadKafkaSide } from './load-kafka.ts'
+import { Memberships } from './memberships.ts'
+import { preparationFor, preparedBy } from './pipeline-of-options.ts'
+
+/** What routes on the same cluster have in common. */
+interface Shared {
+  readonly source: Source
+  readonly feeds: Map<string, { readonly feed: Feed; routes: number }>
+  readonly memberships: Memberships
+  routes: number
+}
+
+const clusters = new Map<string, Shared>()
+
+/** A share in a cluster. */
+export interface Connection {
+  readonly source: Source
+  /** Gives it back; the last one closes what is behind it. */
+  release(): Promise<void>
+}
+
+/** A route's share in a cluster and in the feed of its topics. */
+export interface Lease extends Connection {
+  readonly feed: Feed
+  /** Those of the cluster: a share that a route takes is to be closed before the lease is released. */
+  readonly memberships: Memberships
+}
+
+/** Connects to a cluster, or joins those that are connected to it already. */
+export async function connect(connection: ClusterOptions): Promise<Connection> {
+  const { source, release } = await share(connection)
+  return { source, release }
+}
+
+/** A route's share of its cluster and of what it has in common with routes on the same topics. */
+export async function lease(options: ResolvedOptions): Promise<Lease> {
+  const { topics, messageDeserializer, ringBytes, maxReplays } = options
+  const { source, feeds, memberships, release } = await share(clusterOptions(options))
+  const feedOptions = { topics, messageDeserializer, ringBytes, maxReplays }
+  const name = JSON.stringify([feedOptions, preparedBy(options)])
+  const shareOfFeed = feeds.get(name) ?? {
+    feed: new Feed(source, { ...feedOptions, preparation: preparationFor(options, source) }),
+    routes: 0,
+  }
+  shareOfFeed.routes++
+  feeds.set(name, shareOfFeed)
+  return {
+    source,
+    feed: shareOfFeed.feed,
+    memberships,
+    release: async () => {
+      shareOfFeed.routes--
+      if (shareOfFeed.routes === 0) {
+        feeds.delete(name)
+        await shareOfFeed.feed.close()
+        await shareOfFeed.feed.preparation?.close()
+      }
+      await release()
+    },
+  }
+}
+
+async function share(
+  connection: ClusterOptions,
+): Promise<Connection & Pick<Shared, 'feeds' | 'memberships'>> {
+  const [kafka] = await Promise.all([loadKafkaSide(), predecessorClosed])
+  // Holds secrets: it goes nowhere but into the map.
+  const cluster = JSON.stringify(connection)
+  let shared = clusters.get(cluster)
+  if (!shared) {
+    const source = kafka.connect(connection)
+    shared = { source, feeds: new Map(), memberships: new Memberships(source), routes: 0 }
+    clusters.set(cluster, shared)
+  }
+  const found = shared
+  found.routes++
+  return {
+    source: found.source,
+    feeds: found.feeds,
+    memberships: found.memberships,
+    release: async () => {
+      found.routes--
+      if (found.routes > 0) return
+      if (clusters.get(cluster) === found) clusters.delete(cluster)
+      await found.source.close()
+    },
+  }
+}

@@ -1,0 +1,161 @@
+/** Consumer group memberships of one cluster: routes that read the same group share a member. */
+import { getLogger } from '@logtape/logtape'
+import { KafkaConsumeError } from '../../core/errors.ts'
+import type {
+  Delivery,
+  GroupOptions,
+  GroupSession,
+  MemberStats,
+  PartitionOffset,
+  PollLimits,
+  Source,
+} from '../../port/kafka.ts'
+
+const log = getLogger(['hono-kafka-consume', 'group'])
+
+/** A member of a group, and how many routes hold it. */
+interface SharedMember {
+  readonly number: number
+  readonly options: GroupOptions
+  readonly session: GroupSession
+  holders: number
+}
+
+/** Figures of a membership. */
+export interface MembershipStats extends MemberStats {
+  /** The group's id. */
+  readonly id: string
+  /** Tells members of this process apart: routes that share one show the same number. */
+  readonly member: number
+}
+
+/** What one request needs of its group. */
+export type GroupCalls = Pick<GroupSession, 'ready' | 'poll' | 'commit'>
+
+/** Counts up over all clusters of the process. */
+let members = 0
+
+/**
+ * One member for all routes that name the same group, topics (in any order), `autoOffsetReset`,
+ * `commitStrategy` and `groupInstanceId`. Routes that differ in one of these are members of their
+ * own: Kafka then divides the partitions of topics that they have in common, and a warning says so.
+ */
+export class Memberships {
+  readonly #source: Pick<Source, 'group'>
+  readonly #members = new Map<string, SharedMember>()
+
+  constructor(source: Pick<Source, 'group'>) {
+    this.#source = source
+  }
+
+  /** A share in a member, which is made if there is none; its `close` gives the share back. */
+  join(options: GroupOptions): Membership {
+    const key = keyOf(options)
+    const found = this.#members.get(key) ?? this.#make(options)
+    this.#members.set(key, found)
+    found.holders++
+    return new Membership(found, async () => {
+      found.holders--
+      if (found.holders > 0) return
+      if (this.#members.get(key) === found) this.#members.delete(key)
+      await found.session.close()
+    })
+  }
+
+  #make(options: GroupOptions): SharedMember {
+    for (const other of this.#members.values()) warnOfRival(options, other.options)
+    return { number: ++members, options, session: this.#source.group(options), holders: 0 }
+  }
+}
+
+/** One route's share in a member of a group. Its own calls end with it; those of others go on. */
+export class Membership implements GroupSession {
+  readonly #member: SharedMember
+  readonly #release: () => Promise<void>
+  readonly #pending = new Set<() => void>()
+  #closed: Promise<void> | undefined
+
+  constructor(member: SharedMember, release: () => Promise<void>) {
+    this.#member = member
+    this.#release = release
+  }
+
+  get isInUse(): boolean {
+    return this.#member.session.isInUse
+  }
+
+  ready(signal?: AbortSignal): Promise<void> {
+    return this.#untilClosed((ends) => this.#member.session.ready(ends), signal)
+  }
+
+  poll(limits: PollLimits, signal?: AbortSignal): Promise<Delivery> {
+    return this.#untilClosed((ends) => this.#member.session.poll(limits, ends), signal)
+  }
+
+  commit(offsets: readonly PartitionOffset[]): Promise<void> {
+    return this.#member.session.commit(offsets)
+  }
+
+  stats(): MembershipStats {
+    const { options, number, session } = this.#member
+    return { id: options.groupId, member: number, ...session.stats() }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    for (const end of this.#pending) end()
+    await this.#release()
+  }
+
+  /** Waits as long as neither the caller nor the route ends it. */
+  async #untilClosed<T>(
+    work: (ends: AbortSignal) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    if (this.#closed) throw shuttingDown()
+    const ending = new AbortController()
+    const end = () => ending.abort(signal?.reason)
+    if (signal?.aborted) end()
+    // A listener that stayed would be one more for each poll of a long stream.
+    signal?.addEventListener('abort', end)
+    this.#pending.add(end)
+    try {
+      return await work(ending.signal)
+    } catch (error) {
+      throw this.#closed ? shuttingDown() : error
+    } finally {
+      this.#pending.delete(end)
+      signal?.removeEventListener('abort', end)
+    }
+  }
+}
+
+/** What makes two members of a group the same one. */
+function keyOf({ groupId, topics, ...settings }: GroupOptions): string {
+  const { autoOffsetReset, commitStrategy, instanceId } = settings
+  return JSON.stringify([groupId, topics.toSorted(), autoOffsetReset, commitStrategy, instanceId])
+}
+
+/** Two members of one process divide what either of them is asked for. */
+function warnOfRival(options: GroupOptions, other: GroupOptions): void {
+  const { groupId, topics } = options
+  if (other.groupId !== groupId || !topics.some((topic) => other.topics.includes(topic))) return
+  const differing = (['topics', 'autoOffsetReset', 'commitStrategy', 'instanceId'] as const).filter(
+    (name) => JSON.stringify(options[name]) !== JSON.stringify(other[name]),
+  )
+  log.warn(
+    'Two routes of this process read group {group} with different {settings}, and so are two members: each is given a part of the partitions. Give them the same settings, or groups of their own',
+    { group: groupId, settings: differing.join(', ').replace('instanceId', 'groupInstanceId') },
+  )
+}
+
+function shuttingDown(): KafkaConsumeError {
+  return new KafkaConsumeError(
+    'SHUTTING_DOWN',
+    'Cannot read as a group: the server is shutting down',
+  )
+}

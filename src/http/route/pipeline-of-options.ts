@@ -1,0 +1,53 @@
+import type { ResolvedOptions } from '../../options/consume-options.ts'
+import type { Source } from '../../port/kafka.ts'
+import { deadLettersIn } from '../../records/dead-letters.ts'
+import { jsonStep } from '../../records/json-step.ts'
+import { luaStep } from '../../records/lua/step.ts'
+import { prepareBy, type Step } from '../../records/pipeline.ts'
+import { Preparation } from '../../records/record-processor.ts'
+import { transformStep } from '../../records/transform.ts'
+import { registrySteps } from '../../registry/step.ts'
+
+/** The options that {@link preparationFor} looks at; functions are compared by identity. */
+export function preparedBy(options: ResolvedOptions): readonly unknown[] {
+  const { registries, transform, messageByLuaFunctions = [] } = options
+  return [[...registries], idOf(transform), messageByLuaFunctions, dlqTopicOf(options)]
+}
+
+/** The preparation that a route's options ask for; undefined when records need none. */
+export function preparationFor(options: ResolvedOptions, source: Source): Preparation | undefined {
+  const { messageDeserializer, registries, messageByLuaFunctions = [], transform } = options
+  const dlqTopic = dlqTopicOf(options)
+  const changes: Step[] = []
+  if (messageByLuaFunctions.length > 0) changes.push(luaStep(messageByLuaFunctions))
+  if (transform) changes.push(transformStep(transform))
+  const steps: Step[] = []
+  if (registries.size > 0) steps.push(...registrySteps(registries))
+  if (messageDeserializer === 'json' && (changes.length > 0 || dlqTopic)) steps.push(jsonStep)
+  steps.push(...changes)
+  if (steps.length === 0) return undefined
+  const deadLetter = dlqTopic ? deadLettersIn(dlqTopic, () => source.producer('each')) : undefined
+  const counts = { failed: 0, deadLetters: 0, reducedDeadLetters: 0 }
+  const close = async () => {
+    await Promise.all(steps.map((step) => step.close?.()))
+  }
+  return new Preparation(prepareBy(steps, deadLetter, counts), close, counts)
+}
+
+function dlqTopicOf({ enableDlq, dlqTopic }: ResolvedOptions): string | undefined {
+  return enableDlq ? dlqTopic : undefined
+}
+
+const ids = new WeakMap<object, number>()
+let count = 0
+
+/** A number for a function, the same each time. */
+function idOf(value: object | undefined): number {
+  if (!value) return 0
+  let id = ids.get(value)
+  if (id === undefined) {
+    id = ++count
+    ids.set(value, id)
+  }
+  return id
+}

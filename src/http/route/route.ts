@@ -1,0 +1,384 @@
+import { toHex } from '../../core/bytes.ts'
+import { KafkaConsumeError } from '../../core/errors.ts'
+import { registerClosed, registerOpen } from '../../core/evaluation.ts'
+import type { HistogramState } from '../../core/histogram.ts'
+import type { FeedStats } from '../../feed/feed.ts'
+import type { ResolvedOptions } from '../../options/consume-options.ts'
+import type { KafkaConsumeOptions } from '../../options/option-types.ts'
+import type { BrokerState, KafkaProblem } from '../../port/kafka.ts'
+import type { KafkaClient } from '../request/client.ts'
+import { AnswerBudget, AnswerMemory } from '../response/answer-budget.ts'
+import { KeptAnswers } from '../response/response-cache.ts'
+import { ClientGroups } from './client-groups.ts'
+import { type Lease, lease } from './cluster-registry.ts'
+import type { GroupCalls, Membership, MembershipStats } from './memberships.ts'
+import { Figures, type Kind, type Sent } from './route-statistics.ts'
+import { Places } from './stream-limit.ts'
+
+/** Statistics of a handler of `kafkaConsume`, as they are now or since it was made. */
+export interface RouteStats {
+  /** How records are delivered. */
+  readonly mode: NonNullable<KafkaConsumeOptions['mode']>
+  /** Whether reads as the group are committed when they were delivered, or by `POST …/offsets` only. */
+  readonly commitStrategy: NonNullable<KafkaConsumeOptions['commitStrategy']>
+  /** The topics that are read. */
+  readonly topics: readonly string[]
+  /** Open streams, and those about to open. */
+  readonly subscribers: number
+  /** The option `maxSubscribers`. */
+  readonly maxSubscribers: number
+  /** Bytes of answers of single reads that clients have not read yet, and of those that are cached. */
+  readonly answerBytes: number
+  /** The option `maxAnswerBytes`, in bytes. */
+  readonly maxAnswerBytes: number
+  /** Open streams by their form. */
+  readonly openStreams: Readonly<Record<StreamForm, number>>
+  /** Catch-up reads in progress, each with a consumer of its own. */
+  readonly replays: number
+  /** Streams that fell behind the ring buffer and continued by a catch-up read, since the start. */
+  readonly fallenBehind: number
+  /** Streams closed because their client read or acknowledged nothing for `writeDeadline`, since the start. */
+  readonly silent: number
+  /** Gaps announced to clients, since the start. */
+  readonly gaps: number
+  /** Answers sent uncompressed because too many were being compressed, since the start. */
+  readonly uncompressed: number
+  /** Records and bytes sent, by the way they were read, since the start. */
+  readonly sent: Readonly<Record<Kind, Readonly<Sent>>>
+  /** Seconds from a record's timestamp to its write to a stream that was open by then. */
+  readonly latency: HistogramState
+  /** The Kafka cluster, which routes on it share; `undefined` before the first request. */
+  readonly cluster: ClusterStats | undefined
+  /** The live consumer that all routes of the topics share; `undefined` before the first request. */
+  readonly feed: FeedStats | undefined
+  /**
+   * This node's memberships of the route's consumer group, or of those of its clients. Routes that
+   * read the same group share one.
+   */
+  readonly groups: readonly GroupStats[]
+}
+
+/** What a partition holds just now. */
+export interface PartitionRange {
+  /** The topic of the partition. */
+  readonly topic: string
+  /** The number of the partition. */
+  readonly partition: number
+  /** The first offset that Kafka keeps. */
+  readonly start: number
+  /** The offset after the newest record. */
+  readonly end: number
+}
+
+/** A Kafka cluster as its clients see it. */
+export interface ClusterStats {
+  /** `clusterName`, or the bootstrap servers. */
+  readonly name: string
+  /** What keeps Kafka from being reached now; `undefined` while nothing does. */
+  readonly problem: KafkaProblem | undefined
+  /** The brokers that connections were made to. */
+  readonly brokers: readonly BrokerState[]
+}
+
+/** A membership of a consumer group. */
+export type GroupStats = MembershipStats
+
+/** Forms in which streams go out. */
+export type StreamForm = 'event-stream' | 'ndjson' | 'websocket'
+
+/** An open stream, to be ended from outside. */
+export interface OpenStream {
+  readonly form: StreamForm
+  /**
+   * Called every {@link Route.beatInterval}, for what is due by time: one timer serves all streams.
+   *
+   * @param now `performance.now()`.
+   */
+  onBeat?(now: number): void
+  /** Ends it after its last whole event; resolves when it has ended. */
+  end(): Promise<void>
+}
+
+/** Gives back a client's own place among its streams; none where the client has no limit. */
+export type ClientPlace = (() => void) | undefined
+
+/** A time in which records cannot be had. */
+export interface Outage {
+  readonly problem: KafkaProblem
+  /** In `performance.now()`'s time: the clock may be set while Kafka is away. */
+  readonly since: number
+}
+
+/** What all routes of a gateway have together. */
+export interface SharedLimits {
+  /** Room for streams. */
+  readonly places?: Places
+  /** Memory for answers. */
+  readonly answers?: AnswerBudget
+}
+
+const MAX_BEAT_MS = 250
+
+/** What one `kafkaConsume(options)` has: its shares of a cluster and of a group, and its streams. */
+export class Route {
+  readonly options: ResolvedOptions
+  readonly #streams = new Set<OpenStream>()
+  #lease: Promise<Lease> | undefined
+  #leased: Lease | undefined
+  #membership: Membership | undefined
+  #clientGroups: ClientGroups | undefined
+  #closed: Promise<void> | undefined
+  readonly #places: Places
+  readonly #allPlaces: Places | undefined
+  readonly #answers: readonly AnswerBudget[]
+  #beating: ReturnType<typeof setInterval> | undefined
+  #outage: Outage | undefined
+  readonly figures = new Figures()
+  readonly kept: KeptAnswers
+
+  /** @param shared What it has together with other routes. */
+  constructor(options: ResolvedOptions, { places, answers }: SharedLimits = {}) {
+    this.options = options
+    this.#places = new Places(options.maxSubscribers)
+    this.#allPlaces = places
+    this.#answers = [new AnswerBudget(options.maxAnswerBytes), ...(answers ? [answers] : [])]
+    this.kept = new KeptAnswers(this.answerMemory())
+  }
+
+  /**
+   * The route's share of its cluster.
+   *
+   * @throws KafkaConsumeError SHUTTING_DOWN, or at once what keeps Kafka from being read.
+   */
+  async lease(): Promise<Lease> {
+    if (this.#closed) throw closed()
+    if (!this.#lease) registerOpen(this)
+    this.#lease ??= lease(this.options)
+    try {
+      this.#leased = await this.#lease
+    } catch (error) {
+      this.#lease = undefined
+      throw error
+    }
+    const problem = this.#leased.source.problem()
+    if (problem) {
+      throw new KafkaConsumeError(problem.code, problem.message, { detail: problem.detail })
+    }
+    return this.#leased
+  }
+
+  /** Whether each client reads as a group of its own. */
+  get hasClientGroups(): boolean {
+    return this.options.consumerGroup.mode === 'kong_consumer'
+  }
+
+  /**
+   * The route's membership of its consumer group, or of the client's own; it joins with the first
+   * call.
+   *
+   * @throws KafkaConsumeError INVALID_OPTIONS where the client is to have its own and has no name.
+   */
+  async group(client: KafkaClient): Promise<GroupCalls> {
+    if (this.#membership && !this.#closed && !this.#leased?.source.problem())
+      return this.#membership
+    const { memberships } = await this.lease()
+    if (this.#closed) throw closed()
+    const { topics, autoOffsetReset, commitStrategy, consumerGroup, maxGroups } = this.options
+    const instanceId = consumerGroup.groupInstanceId
+    const join = (groupId: string) =>
+      memberships.join({ groupId, instanceId, topics, autoOffsetReset, commitStrategy })
+    if (this.hasClientGroups) {
+      this.#clientGroups ??= new ClientGroups(join, maxGroups)
+      return this.#clientGroups.of(groupNameOf(client))
+    }
+    const groupId = await groupIdOf(this.options)
+    if (this.#closed) throw closed()
+    this.#membership ??= join(groupId)
+    return this.#membership
+  }
+
+  /** See {@link Feed.moment}; undefined as well while records cannot be had. */
+  get moment(): object | undefined {
+    if (this.#closed || this.problem()) return undefined
+    return this.#leased?.feed.moment
+  }
+
+  /** Why records cannot be had: Kafka is away or refuses, or what preparing them needs is away. */
+  problem(): KafkaProblem | undefined {
+    return this.#leased?.source.problem() ?? this.#leased?.feed.problem()
+  }
+
+  /** That records cannot be had, as of the last beat of the open streams. */
+  get outage(): Outage | undefined {
+    return this.#outage
+  }
+
+  /** What a group read has failed for a moment ago, though Kafka was there. */
+  groupProblem(): KafkaProblem | undefined {
+    return this.#leased?.feed.preparation?.failure()
+  }
+
+  /**
+   * Takes a place among the route's streams, those of the process and the client's own, until
+   * {@link leave}. There is nothing per stream in it where the client has no limit of its own.
+   *
+   * @param end Ends the stream.
+   * @returns What gives back the client's own place.
+   * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS, or what the client's own limit throws.
+   */
+  enter({ openStream }: KafkaClient, end: () => void): ClientPlace {
+    this.#places.take()
+    try {
+      this.#allPlaces?.take()
+    } catch (error) {
+      this.#places.giveBack()
+      throw error
+    }
+    try {
+      return openStream?.(end)
+    } catch (error) {
+      this.leave(undefined)
+      throw error
+    }
+  }
+
+  /** Gives back the places that {@link enter} took. */
+  leave(place: ClientPlace): void {
+    this.#places.giveBack()
+    this.#allPlaces?.giveBack()
+    place?.()
+  }
+
+  /** Memory for one more answer; whoever has it releases it. */
+  answerMemory(): AnswerMemory {
+    return new AnswerMemory(this.#answers)
+  }
+
+  opened(stream: OpenStream): void {
+    this.#streams.add(stream)
+    this.#beating ??= setInterval(() => this.#beat(), this.beatInterval)
+  }
+
+  /** What is the same for all streams is looked at once: there may be as many beats as records. */
+  #beat(): void {
+    const now = performance.now()
+    const problem = this.problem()
+    this.#outage = problem && { problem, since: this.#outage?.since ?? now }
+    for (const open of this.#streams) open.onBeat?.(now)
+  }
+
+  ended(stream: OpenStream): void {
+    this.#streams.delete(stream)
+    if (this.#streams.size > 0) return
+    clearInterval(this.#beating)
+    this.#beating = undefined
+    this.#outage = undefined
+  }
+
+  /** Milliseconds between the beats of a stream. */
+  get beatInterval(): number {
+    const { heartbeat, writeDeadline } = this.options
+    return Math.min(MAX_BEAT_MS, heartbeat / 4, writeDeadline / 4)
+  }
+
+  get isClosed(): boolean {
+    return this.#closed !== undefined
+  }
+
+  /** @throws KafkaConsumeError when Kafka cannot be asked. */
+  async partitions(): Promise<PartitionRange[]> {
+    const { source } = await this.lease()
+    const all = await source.partitions(this.options.topics)
+    const [starts, ends] = await Promise.all([
+      source.offsets(all, 'earliest'),
+      source.offsets(all, 'latest'),
+    ])
+    return all.map(({ topic, partition }, index) => ({
+      topic,
+      partition,
+      start: starts[index]?.offset ?? -1,
+      end: ends[index]?.offset ?? -1,
+    }))
+  }
+
+  stats(): RouteStats {
+    const { source, feed } = this.#leased ?? {}
+    const feedStats = feed?.stats()
+    const openStreams = { 'event-stream': 0, ndjson: 0, websocket: 0 }
+    for (const { form } of this.#streams) openStreams[form]++
+    return {
+      mode: this.options.mode,
+      commitStrategy: this.options.commitStrategy,
+      topics: this.options.topics,
+      subscribers: this.#places.taken,
+      maxSubscribers: this.options.maxSubscribers,
+      answerBytes: this.#answers[0]?.used ?? 0,
+      maxAnswerBytes: this.options.maxAnswerBytes,
+      openStreams,
+      replays: feedStats?.replays ?? 0,
+      fallenBehind: feedStats?.fallenBehind ?? 0,
+      silent: this.figures.silent,
+      gaps: this.figures.gaps,
+      uncompressed: this.figures.uncompressed,
+      sent: this.figures.sent,
+      latency: this.figures.latency(),
+      cluster: source && {
+        name: source.name,
+        problem: source.problem(),
+        brokers: source.brokers(),
+      },
+      feed: feedStats,
+      groups: this.#groups(),
+    }
+  }
+
+  #groups(): GroupStats[] {
+    if (this.#clientGroups) return this.#clientGroups.stats()
+    return this.#membership ? [this.#membership.stats()] : []
+  }
+
+  /** Ends all streams and gives back the shares of the group and of the cluster. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.kept.clear()
+    registerClosed(this)
+    await Promise.all([...this.#streams].map((stream) => stream.end()))
+    await Promise.all([this.#membership?.close(), this.#clientGroups?.close()])
+    const leased = await this.#lease?.catch(() => undefined)
+    await leased?.release()
+  }
+}
+
+function closed(): KafkaConsumeError {
+  return new KafkaConsumeError(
+    'SHUTTING_DOWN',
+    'Cannot read from Kafka: the server is shutting down',
+  )
+}
+
+function groupNameOf({ name }: KafkaClient): string {
+  // Kafka's own limit is 32767; it is that of `consumerGroupId` here.
+  if (name !== undefined && name !== '' && name.length <= 255) return name
+  throw new KafkaConsumeError(
+    'INVALID_OPTIONS',
+    name
+      ? "Cannot read as the consumer group: it would have the client's name, which has more than 255 characters"
+      : 'Cannot read as the consumer group: the mode is kong_consumer, and no consumer is authenticated on this route',
+  )
+}
+
+/** The configured group, or one that is the same for the same brokers and topics after a restart. */
+async function groupIdOf({
+  consumerGroup,
+  bootstrapServers,
+  topics,
+}: ResolvedOptions): Promise<string> {
+  if (consumerGroup.consumerGroupId !== undefined) return consumerGroup.consumerGroupId
+  const text = JSON.stringify([[...bootstrapServers].sort(), [...topics].sort()])
+  const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
+  return `hono-kafka-consume-${toHex(new Uint8Array(hash)).slice(0, 16)}`
+}

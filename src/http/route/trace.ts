@@ -1,0 +1,105 @@
+/** Spans of reads, for whoever has set OpenTelemetry up; for others there is nothing. */
+import {
+  isSpanContextValid,
+  type Link,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api'
+import packageJson from '../../../package.json' with { type: 'json' }
+import { type Slice, textsOf } from '../response/body.ts'
+import type { Route } from './route.ts'
+import type { Kind } from './route-statistics.ts'
+
+/** Records of a span that are looked at, and so its links at most: a stream's are without number. */
+const MAX_LINKS = 32
+/** https://www.w3.org/TR/trace-context/#traceparent-header */
+const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/
+
+/**
+ * The span of one read or stream, from its beginning to its end. It links to the traces that its
+ * first records are part of, by their header `traceparent`; clients find the same in the records.
+ */
+export class ReadTrace {
+  readonly #span: Span
+  readonly #links = new Set<string>()
+  #records = 0
+  /** How many records are still looked at for their traces. */
+  #looks = MAX_LINKS
+
+  private constructor(span: Span) {
+    this.#span = span
+  }
+
+  /** Begins one; there is none where nobody records it. */
+  static begin({ options }: Route, kind: Kind): ReadTrace | undefined {
+    const { topics, clusterName } = options
+    // Asked each time: an app may set its provider after its routes.
+    const span = trace
+      .getTracer(packageJson.name, packageJson.version)
+      .startSpan(topics.length === 1 ? `receive ${topics[0]}` : `receive ${topics.length} topics`, {
+        kind: SpanKind.CONSUMER,
+        attributes: {
+          'messaging.system': 'kafka',
+          'messaging.operation.type': 'receive',
+          'messaging.operation.name': kind,
+          'messaging.destination.name': topics.join(','),
+          ...(clusterName === undefined ? {} : { 'messaging.kafka.cluster.name': clusterName }),
+        },
+      })
+    return span.isRecording() ? new ReadTrace(span) : undefined
+  }
+
+  add(slices: readonly Slice[]): void {
+    for (const slice of slices) {
+      this.#records += slice.end - slice.begin
+      const end = Math.min(slice.end, slice.begin + this.#looks)
+      this.#looks -= end - slice.begin
+      for (const text of textsOf({ ...slice, end })) {
+        const link = linkOf(text)
+        if (!link || this.#links.has(link.context.spanId)) continue
+        this.#links.add(link.context.spanId)
+        this.#span.addLink(link)
+      }
+    }
+  }
+
+  /** @param error What it failed with, if it did. */
+  end(error?: unknown): void {
+    this.#span.setAttribute('messaging.batch.message_count', this.#records)
+    if (error !== undefined) {
+      const message = error instanceof Error ? error.message : String(error)
+      this.#span.setStatus({ code: SpanStatusCode.ERROR, message })
+    }
+    this.#span.end()
+  }
+}
+
+/** Traces a read, whatever becomes of it. */
+export async function traced<T>(
+  route: Route,
+  kind: Kind,
+  read: (trace: ReadTrace | undefined) => Promise<T>,
+): Promise<T> {
+  const trace = ReadTrace.begin(route, kind)
+  if (!trace) return read(undefined)
+  try {
+    const result = await read(trace)
+    trace.end()
+    return result
+  } catch (error) {
+    trace.end(error)
+    throw error
+  }
+}
+
+/** The trace that a record is part of, if it says so. */
+function linkOf(json: string): Link | undefined {
+  if (!json.includes('"traceparent"')) return undefined
+  const { headers } = JSON.parse(json) as { headers?: Record<string, unknown> }
+  const [, traceId, spanId, flags] = TRACEPARENT.exec(String(headers?.['traceparent'])) ?? []
+  if (traceId === undefined || spanId === undefined) return undefined
+  const context = { traceId, spanId, traceFlags: Number.parseInt(flags ?? '', 16), isRemote: true }
+  return isSpanContextValid(context) ? { context } : undefined
+}

@@ -1,0 +1,281 @@
+import { getLogger } from '@logtape/logtape'
+import * as v from 'valibot'
+import { asKafkaConsumeError, type KafkaConsumeError } from '../../core/errors.ts'
+import type { Exchange } from '../../core/request-statistics.ts'
+import type { Delivery, KafkaRecord } from '../../port/kafka.ts'
+import type { EncodedBatch } from '../../records/encoded-batch.ts'
+import type { Wanted } from '../../records/filter.ts'
+import type { Format } from '../../records/format.ts'
+import { shownIn } from '../../records/format-batch.ts'
+import { takeAsGroup } from '../consume/poll-group.ts'
+import { assertMayUseGroup, type KafkaClient, timeLeft } from '../request/client.ts'
+import type { SocketPlan } from '../request/parameters.ts'
+import { textsOf } from '../response/body.ts'
+import { shapeOf } from '../response/choose-format.ts'
+import type { GroupCalls } from '../route/memberships.ts'
+import type { ClientPlace, OpenStream, Route } from '../route/route.ts'
+import { ReadTrace } from '../route/trace.ts'
+import { CLOSE, endOf, failureFrame, type SocketWriter } from './socket-writer.ts'
+
+const log = getLogger(['hono-kafka-consume', 'socket'])
+
+/** Bytes that a client may have without acknowledging them; a first record passes whatever its size. */
+const UNACKED_BYTES = 4 * 1024 * 1024
+const READ_BYTES = 256 * 1024
+/** How long a client that is told to go may still acknowledge what it has. */
+const LAST_ACKS_MS = 2_000
+
+const place = v.strictObject({
+  topic: v.string(),
+  partition: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  offset: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+})
+const message = v.strictObject({
+  ack: v.union([place, v.pipe(v.array(place), v.maxLength(10_000))]),
+})
+
+type Place = v.InferOutput<typeof place>
+
+/** A record that the client has and has not acknowledged. */
+interface Unacked {
+  readonly record: KafkaRecord
+  readonly bytes: number
+  readonly delivery: Delivery
+  /** `performance.now()` when it was sent. */
+  readonly since: number
+}
+
+/**
+ * Records of the route's consumer group to one client, each delivered when the client says so.
+ *
+ * Overflow policy: with so many records or bytes unacknowledged the client gets no more, and other
+ * callers of the group do. When it acknowledges nothing for `writeDeadline`, or is gone, others get
+ * what it had.
+ */
+export class AckedStream implements OpenStream {
+  readonly form = 'websocket'
+  readonly #route: Route
+  readonly #client: KafkaClient
+  readonly #place: ClientPlace
+  readonly #group: GroupCalls
+  readonly #exchange: Exchange | undefined
+  readonly #trace: ReadTrace | undefined
+  readonly #maxUnacked: number
+  readonly #wanted: Wanted
+  readonly #format: Format | undefined
+  #unacked: Unacked[] = []
+  #bytes = 0
+  /** The highest offset sent of each partition. */
+  readonly #sent = new Map<string, number>()
+  readonly #stop = new AbortController()
+  readonly #finished = Promise.withResolvers<void>()
+  #wake: (() => void) | undefined
+  #failure: KafkaConsumeError | undefined
+
+  /** @throws KafkaConsumeError when the group cannot be joined, or too many streams are open. */
+  static async open(
+    route: Route,
+    client: KafkaClient,
+    plan: SocketPlan & { acks: true },
+    exchange?: Exchange,
+  ): Promise<AckedStream> {
+    assertMayUseGroup(client, route.hasClientGroups)
+    const group = await route.group(client)
+    return new AckedStream(route, client, group, plan, exchange)
+  }
+
+  private constructor(
+    route: Route,
+    client: KafkaClient,
+    group: GroupCalls,
+    { maxUnacked, wanted }: SocketPlan & { acks: true },
+    exchange: Exchange | undefined,
+  ) {
+    // Acknowledgements name the place of a record: without a format of the app's own it is whole.
+    const { options } = route
+    this.#format = shapeOf(options.format ? undefined : 'records', options).format
+    this.#place = route.enter(client, () => void this.end())
+    this.#route = route
+    this.#client = client
+    this.#group = group
+    this.#maxUnacked = maxUnacked
+    this.#wanted = wanted
+    this.#exchange = exchange
+    if (exchange) exchange.ended = this.#finished.promise
+    route.opened(this)
+    this.#trace = ReadTrace.begin(route, 'group')
+  }
+
+  async run(writer: SocketWriter): Promise<void> {
+    writer.onAbort(() => this.#end())
+    try {
+      while (!this.#stop.signal.aborted && timeLeft(this.#client) > 0) await this.#next(writer)
+    } catch (thrown) {
+      if (!this.#stop.signal.aborted) this.#failure = asKafkaConsumeError(thrown)
+    }
+    const failure = this.#failure
+    const { returnErrorMessage } = this.#route.options.errorHandling
+    if (failure) await writer.write([failureFrame(failure, returnErrorMessage)])
+    await this.#lastAcks(writer)
+    writer.close(...endOf(failure))
+    this.#finish()
+  }
+
+  heard(text: string, writer: SocketWriter): void {
+    const ack = ackIn(text)
+    if (ack === undefined) {
+      writer.close(
+        CLOSE.invalidPayload,
+        'a message must be {"ack": {"topic", "partition", "offset"}}, or {"ack": [...]}',
+      )
+      return
+    }
+    for (const { topic, partition, offset } of ack) {
+      if (offset > (this.#sent.get(`${topic}:${partition}`) ?? -1)) {
+        writer.close(CLOSE.policyViolation, 'a record was acknowledged that was not sent')
+        return
+      }
+    }
+    this.#settle(ack)
+    if (this.#route.options.commitStrategy === 'off') this.#commit(ack)
+  }
+
+  async abandon(): Promise<void> {
+    this.#finish()
+  }
+
+  async end(): Promise<void> {
+    this.#end()
+    await this.#finished.promise
+  }
+
+  #end(): void {
+    this.#stop.abort()
+    this.#wake?.()
+  }
+
+  async #next(writer: SocketWriter): Promise<void> {
+    const { heartbeat, writeDeadline } = this.#route.options
+    const [oldest] = this.#unacked
+    const left = oldest ? oldest.since + writeDeadline - performance.now() : Infinity
+    if (left <= 0) {
+      this.#route.figures.silent++
+      writer.close(CLOSE.policyViolation, 'nothing was acknowledged for too long')
+      return
+    }
+    const patience = Math.min(heartbeat, left, Math.max(0, timeLeft(this.#client)))
+    const room = this.#maxUnacked - this.#unacked.length
+    if (room <= 0 || this.#bytes >= UNACKED_BYTES) {
+      await this.#acknowledged(patience)
+      await writer.write([])
+    } else {
+      const maxBytes = Math.min(READ_BYTES, UNACKED_BYTES - this.#bytes)
+      const taken = await takeAsGroup(this.#group, this.#route, {
+        client: this.#client,
+        wanted: this.#wanted,
+        limits: { maxRecords: room, maxBytes, timeout: patience },
+        signal: this.#stop.signal,
+      })
+      await this.#send(writer, taken.delivery, taken.chunk)
+    }
+  }
+
+  async #send(writer: SocketWriter, delivery: Delivery, chunk: EncodedBatch): Promise<void> {
+    const { table, partitions, offsets } = chunk
+    const slice = { chunk, begin: 0, end: offsets.length }
+    const texts = textsOf(shownIn(slice, this.#format))
+    this.#trace?.add([slice])
+    const gaps = delivery.gaps.map((gap) => JSON.stringify({ gap }))
+    this.#route.figures.gaps += gaps.length
+    let index = 0
+    let bytes = 0
+    for (const record of delivery.records) {
+      const { topic, partition, offset } = record
+      if (offset !== offsets[index] || table.indexOf(topic, partition) !== partitions[index]) {
+        // This client is not to get it.
+        delivery.confirm([record])
+        continue
+      }
+      const text = texts[index++] as string
+      this.#unacked.push({ record, delivery, bytes: text.length, since: performance.now() })
+      bytes += text.length
+      this.#sent.set(`${record.topic}:${record.partition}`, record.offset)
+    }
+    this.#bytes += bytes
+    for (const counted of [this.#route.figures.sent.group, this.#exchange]) {
+      if (!counted) continue
+      counted.records += texts.length
+      counted.bytes += bytes
+    }
+    // Without any it is a ping.
+    await writer.write([...gaps, ...texts])
+  }
+
+  /** An acknowledgement is of a record and of all before it in its partition. */
+  #settle(acks: readonly Place[]): void {
+    const upTo = new Map(acks.map((ack) => [`${ack.topic}:${ack.partition}`, ack.offset]))
+    const isSettled = ({ record: { topic, partition, offset } }: Unacked) =>
+      offset <= (upTo.get(`${topic}:${partition}`) ?? -1)
+    const settled = Map.groupBy(this.#unacked.filter(isSettled), ({ delivery }) => delivery)
+    for (const [delivery, unacked] of settled) {
+      delivery.confirm(unacked.map(({ record }) => record))
+      for (const { bytes } of unacked) this.#bytes -= bytes
+    }
+    this.#unacked = this.#unacked.filter((one) => !isSettled(one))
+    this.#wake?.()
+  }
+
+  /** By word of the client, where nothing is committed by itself. */
+  #commit(ack: readonly Place[]): void {
+    const next = ack.map((place) => ({ ...place, offset: place.offset + 1 }))
+    this.#group.commit(next).catch((error: unknown) => {
+      log.warn('Cannot commit what a client acknowledged: {error}', {
+        error: asKafkaConsumeError(error).message,
+      })
+    })
+  }
+
+  /** Resolves when something was acknowledged, or the stream is to end; after so long at the latest. */
+  #acknowledged(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#wake?.(), milliseconds)
+      this.#wake = () => {
+        clearTimeout(timer)
+        this.#wake = undefined
+        resolve()
+      }
+    })
+  }
+
+  /** A client that is told to go has a moment to acknowledge what it got. */
+  async #lastAcks(writer: SocketWriter): Promise<void> {
+    const until = performance.now() + LAST_ACKS_MS
+    while (!writer.isClosed && this.#unacked.length > 0) {
+      const left = until - performance.now()
+      if (left <= 0) break
+      await this.#acknowledged(left)
+    }
+  }
+
+  #finish(): void {
+    this.#end()
+    for (const delivery of new Set(this.#unacked.map((one) => one.delivery))) delivery.giveBack()
+    this.#unacked = []
+    this.#route.leave(this.#place)
+    this.#route.ended(this)
+    this.#trace?.end(this.#failure)
+    this.#finished.resolve()
+  }
+}
+
+function ackIn(text: string): readonly Place[] | undefined {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  const result = v.safeParse(message, json)
+  if (!result.success) return undefined
+  return [result.output.ack].flat()
+}

@@ -1,0 +1,409 @@
+import type { Context } from 'hono'
+import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
+import { type Exchange, exchangeOf } from '../../core/request-statistics.ts'
+import { filterTurns, type TurnTask, turns } from '../../core/turns.ts'
+import type { Part, Subscription, SubscriptionListener } from '../../feed/subscription.ts'
+import type { Gap } from '../../port/kafka.ts'
+import { isPicky } from '../../records/filter.ts'
+import type { Format } from '../../records/format.ts'
+import { shownIn } from '../../records/format-batch.ts'
+import { clientOf, filtering, isBound, timeLeft } from '../request/client.ts'
+import { LONGEST, NONE, setIdleTimeout } from '../request/idle-timeout.ts'
+import type { StreamPlan } from '../request/parameters.ts'
+import { shapeOf } from '../response/choose-format.ts'
+import type { ClientPlace, OpenStream, Route, StreamForm } from '../route/route.ts'
+import { ReadTrace } from '../route/trace.ts'
+
+/** Bytes per write: large enough to be cheap, small enough that a client's abort is noticed soon. */
+export const WRITE_BYTES = 256 * 1024
+const LIMITS = { records: Infinity, bytes: WRITE_BYTES }
+/** How long a write may take until its stream keeps its cursor only. */
+export const STALL_MS = 1_000
+/** How long a stream is quiet before a client is told of a cursor that has moved without a record. */
+const CURSOR_DELAY_MS = 1_000
+/** How long Kafka may be away before open streams are told; shorter outages they do not notice. */
+const OUTAGE_GRACE_MS = 10_000
+/** The share of `maxStreamAge` by which a stream may end sooner. */
+const AGE_JITTER = 0.2
+/** How long a stalled stream may hold up a shutdown. */
+const END_PATIENCE_MS = 2_000
+
+/** Where a stream's frames are written. */
+export interface StreamWriter<Frames> {
+  /** Resolves when more may be written; returns undefined where that is so at once. Never rejects. */
+  write(frames: Frames): Promise<unknown> | undefined
+  /** Ends the connection in the middle. */
+  abort(): void
+}
+
+/** How records, and what is told beside them, look to the client. */
+export interface StreamEncoder<Frames> {
+  /** @param cursor Where the stream begins; absent where a gap is announced first. */
+  preamble(cursor: string | undefined): Frames | undefined
+  records(part: Extract<Part, { chunk: unknown }>): Frames
+  /** @param cursor Where reading goes on: a client that resumes is not told of the gap again. */
+  gap(gap: Gap, cursor: string): Frames
+  error(error: KafkaConsumeError, show: boolean): Frames
+  /** @param cursor Given where a client has no other way to learn it: no frame has named it. */
+  heartbeat(cursor: string | undefined): Frames
+  /** The size of frames in bytes. */
+  bytes(frames: Frames): number
+}
+
+/**
+ * Opens a stream. The caller runs or abandons it, whatever comes.
+ *
+ * @throws KafkaConsumeError while a refusal can still be an HTTP status.
+ */
+export async function openStream<Frames>(
+  c: Context,
+  route: Route,
+  { position, wanted, format }: StreamPlan,
+  form: StreamForm,
+  encoder: StreamEncoder<Frames>,
+): Promise<LiveStream<Frames>> {
+  const client = clientOf(c)
+  const shape = shapeOf(format, route.options)
+  const { feed } = await route.lease()
+  let live: LiveStream<Frames> | undefined
+  let isOver = false
+  const place = route.enter(client, () => {
+    isOver = true
+    void live?.end()
+  })
+  // What is prepared may be dropped, too.
+  const filtered = feed.preparation !== undefined || isBound(client) || isPicky(wanted)
+  try {
+    const subscription = await feed.subscribe(position, filtering(wanted, client))
+    const refusal = route.isClosed
+      ? new KafkaConsumeError('SHUTTING_DOWN', 'Cannot open a stream: the server is shutting down')
+      : c.req.raw.signal.reason
+    if (refusal) {
+      await subscription.close()
+      throw refusal
+    }
+    live = new LiveStream(c, route, subscription, form, encoder, shape.format, filtered, place)
+  } catch (error) {
+    route.leave(place)
+    throw error
+  }
+  if (isOver) void live.end()
+  return live
+}
+
+/**
+ * One client's stream, from its first byte to its end. It has neither a loop nor a timer of its own:
+ * the live consumer calls it when there are records, the route's timer when time has passed, and
+ * the writer when the client has taken what was written. One write is under way at a time.
+ */
+export class LiveStream<Frames> implements OpenStream, SubscriptionListener, TurnTask {
+  readonly form: StreamForm
+  isQueued = false
+  readonly #c: Context
+  readonly #route: Route
+  readonly #subscription: Subscription
+  readonly #encoder: StreamEncoder<Frames>
+  readonly #format: Format | undefined
+  readonly #filtered: boolean
+  readonly #place: ClientPlace
+  readonly #exchange: Exchange | undefined
+  readonly #trace: ReadTrace | undefined
+  /** A promise of this stream alone: one that streams shared would keep all that have ended. */
+  readonly #finished: Promise<void>
+  #resolveFinished: (() => void) | undefined
+  readonly #opened = Date.now()
+  /** When the stream has gone on long enough, in `performance.now()`'s time. */
+  readonly #last: number
+  /** When the next heartbeat is due at the latest, in `performance.now()`'s time. */
+  #due = Infinity
+  /** When the last write was taken, in `performance.now()`'s time. */
+  #wroteAt = 0
+  #writer: StreamWriter<Frames> | undefined
+  /** When the write that is under way began, in `performance.now()`'s time. */
+  #writingSince: number | undefined
+  /** Whether records are being read from Kafka for this stream. */
+  #isReading = false
+  #isEnding = false
+  #hasEnded = false
+  #failure: KafkaConsumeError | undefined
+  /** Whether the client is still to be told of the failure. */
+  #owesError = false
+  /** Seconds that the connection may be idle once the stream has ended. */
+  #lastTimeout = LONGEST
+
+  constructor(
+    c: Context,
+    route: Route,
+    subscription: Subscription,
+    form: StreamForm,
+    encoder: StreamEncoder<Frames>,
+    format: Format | undefined,
+    filtered: boolean,
+    place: ClientPlace,
+  ) {
+    this.#c = c
+    this.#route = route
+    this.#subscription = subscription
+    this.form = form
+    this.#encoder = encoder
+    this.#format = format
+    this.#filtered = filtered
+    this.#place = place
+    this.#exchange = exchangeOf(c)
+    this.#trace = ReadTrace.begin(route, 'stream')
+    this.#finished = new Promise((resolve) => {
+      this.#resolveFinished = resolve
+    })
+    if (this.#exchange) this.#exchange.ended = this.#finished
+    const { maxStreamAge = Infinity } = route.options
+    // By chance somewhat sooner: clients that came at once are not to come back at once.
+    const age = maxStreamAge * (1 - AGE_JITTER * Math.random())
+    this.#last = performance.now() + Math.min(age, timeLeft(clientOf(c)))
+    route.opened(this)
+    // Bun closes a connection that is quiet for its `idleTimeout`; here quiet is normal, and a
+    // client that reads nothing has our own deadline.
+    setIdleTimeout(c, NONE)
+  }
+
+  /** Where the stream goes on. */
+  get cursor(): string {
+    return this.#subscription.cursor.toString()
+  }
+
+  /** Why the stream ended, if something went wrong. */
+  get failure(): KafkaConsumeError | undefined {
+    return this.#failure
+  }
+
+  /**
+   * Writes the stream.
+   *
+   * @returns Resolves at the end, whatever ends it.
+   */
+  run(writer: StreamWriter<Frames>): Promise<void> {
+    this.#writer = writer
+    this.#subscription.listen(this)
+    const { hasGaps } = this.#subscription
+    const preamble = this.#encoder.preamble(hasGaps ? undefined : this.cursor)
+    this.#putOffHeartbeat()
+    if (preamble !== undefined) this.#write(preamble)
+    this.onTurn()
+    return this.#finished
+  }
+
+  /** Ends a stream that will not be run. */
+  async abandon(): Promise<void> {
+    this.#stop()
+    this.#finish()
+    await this.#finished
+  }
+
+  async end(): Promise<void> {
+    this.#stop()
+    const patience = setTimeout(() => this.#giveUpWrite(), END_PATIENCE_MS)
+    await this.#finished
+    clearTimeout(patience)
+  }
+
+  onRecords(): void {
+    if (this.#writer && this.#writingSince === undefined) turns.run(this)
+  }
+
+  onBeat(now: number): void {
+    if (this.#writingSince !== undefined) this.#watchWrite(this.#writingSince, now)
+    else if (this.#isDue(now) || this.#route.outage) this.onTurn()
+  }
+
+  /** The client has gone. */
+  onAbort(): void {
+    this.#stop()
+    this.#giveUpWrite()
+  }
+
+  /** Sends what is at hand, until the client, Kafka or the turn has had enough. */
+  onTurn(): void {
+    try {
+      while (this.#writer && this.#writingSince === undefined && !this.#hasEnded) {
+        if (!this.#step()) break
+      }
+    } catch (thrown) {
+      this.#fail(thrown)
+    }
+  }
+
+  /** @returns Whether there may be more to do now. */
+  #step(): boolean {
+    const subscription = this.#subscription
+    const now = performance.now()
+    if (now >= this.#last && !this.#isEnding) this.#stop()
+    if (this.#isEnding) return this.#conclude()
+    const isDue = this.#isDue(now)
+    // Also before a heartbeat: the cursor follows the live consumer over offsets without a record.
+    if (!this.#isReading && (isDue || !subscription.isAtEnd)) {
+      if (turns.isOver) {
+        turns.queue(this)
+        return false
+      }
+      const part = subscription.take(LIMITS)
+      if (part) {
+        this.#send(part)
+        return true
+      }
+    }
+    this.#failInOutage(now)
+    if (isDue) {
+      // Where a gap is yet to be told the cursor lies behind it already. While records are read it
+      // is told: a filter may let none pass for long, and a client that comes back goes on there.
+      const isTold = !subscription.hasGaps && (this.#filtered || subscription.isBeyondFrames)
+      if (isTold) subscription.cursorTold()
+      this.#write(this.#encoder.heartbeat(isTold ? this.cursor : undefined))
+      return true
+    }
+    if (this.#isReading || subscription.isAtEnd) return false
+    if (subscription.isFiltering) filterTurns.queue(this)
+    else this.#read()
+    return false
+  }
+
+  /** Whether a heartbeat is due: after a while, or soon where it names a cursor that no frame has. */
+  #isDue(now: number): boolean {
+    if (now >= this.#due) return true
+    const namesCursor = this.form !== 'ndjson' && !this.#isReading && !this.#isEnding
+    if (!namesCursor || now < this.#wroteAt + CURSOR_DELAY_MS) return false
+    return this.#subscription.isBeyondFrames
+  }
+
+  #send(part: Part): void {
+    if ('gap' in part) {
+      this.#route.figures.gaps++
+      this.#write(this.#encoder.gap(part.gap, part.cursor))
+      return
+    }
+    this.#write(this.#encoder.records(shownIn(part, this.#format)))
+    this.#count(part)
+  }
+
+  #read(): void {
+    this.#isReading = true
+    void this.#subscription.fill(Infinity).then(
+      () => {
+        this.#isReading = false
+        turns.run(this)
+      },
+      (thrown: unknown) => {
+        this.#isReading = false
+        this.#fail(thrown)
+      },
+    )
+  }
+
+  /** Counts once for all records of a write: a client more must not cost more than that. */
+  #count({ chunk, begin, end }: Extract<Part, { chunk: unknown }>): void {
+    const { figures } = this.#route
+    figures.sent.stream.records += end - begin
+    figures.written(chunk.timestamp, this.#opened)
+    if (this.#exchange) this.#exchange.records += end - begin
+    this.#trace?.add([{ chunk, begin, end }])
+  }
+
+  #write(frames: Frames): void {
+    const bytes = this.#encoder.bytes(frames)
+    this.#route.figures.sent.stream.bytes += bytes
+    if (this.#exchange) this.#exchange.bytes += bytes
+    turns.count(bytes)
+    const writing = this.#writer?.write(frames)
+    if (!writing) {
+      this.#putOffHeartbeat()
+      return
+    }
+    this.#writingSince = performance.now()
+    const onWritten = () => this.#onWritten()
+    void writing.then(onWritten, onWritten)
+  }
+
+  #onWritten(): void {
+    this.#writingSince = undefined
+    this.#putOffHeartbeat()
+    this.onTurn()
+  }
+
+  #putOffHeartbeat(): void {
+    const { beatInterval, options } = this.#route
+    this.#wroteAt = performance.now()
+    // A beat sooner: the heartbeat is sent by the time that it is due.
+    this.#due = Math.min(this.#wroteAt + options.heartbeat - beatInterval, this.#last)
+  }
+
+  /** A stalled write is the only sign of a client that is there and does not read. */
+  #watchWrite(since: number, now: number): void {
+    if (now - since > STALL_MS && !this.#isReading) this.#subscription.pause()
+    if (now - since < this.#route.options.writeDeadline) return
+    this.#route.figures.silent++
+    this.#stop()
+    // Bun closes the connection when its timeout has passed, whatever is still queued for it.
+    this.#lastTimeout = 1
+    setIdleTimeout(this.#c, this.#lastTimeout)
+    this.#writer?.abort()
+    this.#giveUpWrite()
+  }
+
+  #giveUpWrite(): void {
+    this.#owesError = false
+    this.#writingSince = undefined
+    this.onTurn()
+  }
+
+  #stop(): void {
+    this.#isEnding = true
+    this.#subscription.stop()
+  }
+
+  #failInOutage(now: number): void {
+    const { outage } = this.#route
+    if (!outage || now - outage.since < OUTAGE_GRACE_MS) return
+    // It may have ended since the last beat.
+    if (!this.#route.problem()) return
+    const { code, message, detail } = outage.problem
+    throw new KafkaConsumeError(code, message, { detail, retryable: true })
+  }
+
+  #fail(thrown: unknown): void {
+    if (!this.#isEnding) {
+      this.#failure = asKafkaConsumeError(thrown)
+      this.#owesError = true
+      this.#stop()
+    }
+    this.onTurn()
+  }
+
+  /** @returns Whether there may be more to do now. */
+  #conclude(): boolean {
+    if (this.#owesError && this.#failure) {
+      this.#owesError = false
+      const show = this.#route.options.errorHandling.returnErrorMessage
+      this.#write(this.#encoder.error(this.#failure, show))
+      return true
+    }
+    this.#finish()
+    return false
+  }
+
+  #finish(): void {
+    // A read that goes on ends soon, since the subscription is stopped, and then comes back here.
+    if (this.#isReading || this.#hasEnded) return
+    this.#hasEnded = true
+    void this.#close()
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#subscription.close()
+    } finally {
+      this.#route.leave(this.#place)
+      this.#route.ended(this)
+      this.#trace?.end(this.#failure)
+      setIdleTimeout(this.#c, this.#lastTimeout)
+      this.#resolveFinished?.()
+    }
+  }
+}

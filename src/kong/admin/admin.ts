@@ -1,0 +1,46 @@
+import { Hono } from 'hono'
+import type { Store } from '../config/store.ts'
+import { errorAnswer, otherMethods } from './answers.ts'
+import { configRoutes, type Documents } from './config.ts'
+import { entityRoutes } from './entities.ts'
+import { guard } from './guard.ts'
+import { type Facts, informationRoutes } from './information.ts'
+
+export interface AdminOptions extends Facts, Documents {
+  readonly store: Store
+  /**
+   * Names under which the Admin API is reached. Addresses and localhost always are.
+   * Default: none.
+   */
+  readonly names?: readonly string[]
+}
+
+/**
+ * Kong's Admin API, as far as a gateway for Kafka needs it. It has no login: it is to listen where
+ * only those can reach it who may change everything.
+ */
+export function createAdmin(options: AdminOptions): Hono {
+  const { store, names = [] } = options
+  const app = new Hono({ strict: false })
+  app.use(guard(names))
+  app.use(async (c, next) => {
+    await next()
+    c.header('Cache-Control', 'no-store')
+  })
+  app.route('/', informationRoutes(store, options))
+  app.route('/config', configRoutes(store, options))
+  app.route('/', entityRoutes(store))
+  app.get('/endpoints', (c) => c.json({ data: endpoints(app) }))
+  app.all('/endpoints', otherMethods(['GET']))
+  app.notFound((c) => c.json({ message: 'Not found' }, 404))
+  app.onError(errorAnswer)
+  return app
+}
+
+/** All paths, as Kong writes them. */
+function endpoints(app: Hono): string[] {
+  const paths = app.routes
+    .map(({ path }) => path.replace(/(.)\/$/, '$1').replace(/:(\w+)/g, '{$1}'))
+    .filter((path) => !path.includes('*'))
+  return [...new Set(paths)].sort()
+}

@@ -1,0 +1,79 @@
+import { getLogger } from '@logtape/logtape'
+import type { Context, MiddlewareHandler } from 'hono'
+import { KafkaConsumeError } from '../../core/errors.ts'
+import { LOG_ROOT } from '../../core/log.ts'
+import { InvalidDeclarative } from '../config/declarative.ts'
+import { SchemaViolation } from '../model/errors.ts'
+import { Violation } from '../model/violations.ts'
+
+const log = getLogger([LOG_ROOT, 'admin'])
+
+/** A request that is answered with a message alone. */
+export class Refusal extends Error {
+  readonly status: 400 | 403 | 404 | 413 | 415 | 503
+
+  constructor(status: Refusal['status'], message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+export const notFound = () => new Refusal(404, 'Not found')
+
+/** Whatever was thrown, in Kong's shape. */
+export function errorAnswer(thrown: Error, c: Context): Response {
+  if (thrown instanceof Refusal) return c.json({ message: thrown.message }, thrown.status)
+  if (thrown instanceof SchemaViolation) return c.json(schemaViolation(thrown), 400)
+  if (thrown instanceof Violation) {
+    const { message, name, code, fields } = thrown
+    return c.json({ message, name, code, fields }, thrown.status)
+  }
+  // A plugin that its schema lets pass and that can't be made all the same.
+  if (thrown instanceof KafkaConsumeError && thrown.code === 'INVALID_OPTIONS') {
+    return c.json(schemaViolation(new SchemaViolation({ '@entity': thrown.message })), 400)
+  }
+  log.error('Cannot answer {method} {path}: {cause}', {
+    method: c.req.method,
+    path: c.req.path,
+    cause: thrown,
+  })
+  // The project's own messages say what can't be done; any other may hold anything.
+  const isOwn = thrown.message.startsWith('Cannot ')
+  return c.json({ message: isOwn ? thrown.message : 'An unexpected error occurred' }, 500)
+}
+
+function schemaViolation({ message, name, code, fields }: SchemaViolation) {
+  const entity = fields['@entity']
+  return { message, name, code, fields: entity ? { ...fields, '@entity': [entity] } : fields }
+}
+
+/** A declarative document that can't be loaded, in Kong's shape. */
+export function declarativeAnswer(thrown: unknown, c: Context): Response {
+  const isKnown =
+    thrown instanceof InvalidDeclarative ||
+    thrown instanceof SchemaViolation ||
+    thrown instanceof Violation ||
+    (thrown instanceof KafkaConsumeError && thrown.code === 'INVALID_OPTIONS')
+  if (!isKnown) throw thrown
+  const fields = 'fields' in thrown ? thrown.fields : { error: thrown.message }
+  const message = thrown.message.replace(/^declarative config is invalid: /, '')
+  return c.json(
+    {
+      message: `declarative config is invalid: ${message}`,
+      name: 'invalid declarative configuration',
+      code: 14,
+      fields,
+    },
+    400,
+  )
+}
+
+/** For methods that a path doesn't have; OPTIONS says which it has. No CORS: pages have no business here. */
+export function otherMethods(methods: readonly string[]): MiddlewareHandler {
+  const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS']
+  return async (c) => {
+    c.header('Allow', allowed.sort().join(', '))
+    if (c.req.method === 'OPTIONS') return c.body(null, 204)
+    return c.json({ message: 'Method not allowed' }, 405)
+  }
+}

@@ -1,0 +1,136 @@
+import { type Context, Hono } from 'hono'
+import { maskEntity } from '../config/secrets.ts'
+import type { Store } from '../config/store.ts'
+import type { EntityKinds, Kind } from '../model/entities.ts'
+import { fieldOf, KEYS, referenced } from '../model/integrity.ts'
+import { notFound, otherMethods } from './answers.ts'
+import { readBody } from './body.ts'
+import { page } from './paging.ts'
+
+/** Whose children a collection has: `/routes/{route}/plugins`. */
+interface Parent {
+  readonly kind: Kind
+  /** What children call it. */
+  readonly field: string
+}
+
+const CONSUMER: Parent = { kind: 'consumers', field: 'consumer' }
+
+interface Collection {
+  readonly kind: Kind
+  /** Where it is not the kind's name: Kong's own plural, or singular under its parent. */
+  readonly path?: string
+  readonly parent?: Parent
+}
+
+const COLLECTIONS: readonly Collection[] = [
+  { kind: 'services' },
+  { kind: 'routes' },
+  { kind: 'plugins' },
+  { kind: 'consumers' },
+  { kind: 'certificates' },
+  { kind: 'routes', parent: { kind: 'services', field: 'service' } },
+  { kind: 'plugins', parent: { kind: 'services', field: 'service' } },
+  { kind: 'plugins', parent: { kind: 'routes', field: 'route' } },
+  { kind: 'plugins', parent: CONSUMER },
+  { kind: 'keyauth_credentials', path: 'key-auths' },
+  { kind: 'keyauth_credentials', path: 'key-auth', parent: CONSUMER },
+  { kind: 'basicauth_credentials', path: 'basic-auths' },
+  { kind: 'basicauth_credentials', path: 'basic-auth', parent: CONSUMER },
+  { kind: 'jwt_secrets', path: 'jwts' },
+  { kind: 'jwt_secrets', path: 'jwt', parent: CONSUMER },
+]
+
+/** Entities and their collections: Kong's `/routes`, `/routes/{name or id}` and so on. */
+export function entityRoutes(store: Store): Hono {
+  const app = new Hono()
+  for (const { kind, path = kind, parent } of COLLECTIONS) {
+    const prefix = parent ? `/${parent.kind}/:parent` : ''
+    app.route(`${prefix}/${path}`, collection(store, kind, path, parent))
+  }
+  return app
+}
+
+function collection<K extends Kind>(
+  store: Store,
+  kind: K,
+  name: string,
+  parent: Parent | undefined,
+): Hono {
+  const app = new Hono({ strict: false })
+
+  /** The parent's id where there is one, from a path that may name it. */
+  const parentId = (c: Context): string | undefined => {
+    if (!parent) return undefined
+    const found = store.get(parent.kind, c.req.param('parent') ?? '')
+    if (!found) throw notFound()
+    return found.id
+  }
+  const isChild = (entity: EntityKinds[K], id: string | undefined) =>
+    !parent || referenced(entity, parent.field) === id
+  const key = (c: Context) => c.req.param('key') ?? ''
+  /** What a request gives, in its place under the parent. */
+  const body = async (c: Context, id: string | undefined) => {
+    const given = await readBody(c, kind)
+    return parent ? { ...given, [parent.field]: { id } } : given
+  }
+  const show = (entity: EntityKinds[K]) => maskEntity(kind, entity)
+  /** As it is held: a secret that was made here is shown to who asked for it, this once. */
+  const showNew = (
+    entity: EntityKinds[K],
+    given: Readonly<Record<string, unknown>>,
+    path?: string,
+  ) => {
+    const made = (KEYS[kind].secrets ?? []).filter(
+      (field) => given[field] === undefined && fieldOf(entity, field) !== path,
+    )
+    const secrets = made.map((field) => [field, fieldOf(entity, field)])
+    return { ...show(entity), ...Object.fromEntries(secrets) }
+  }
+  /** The entity that a path names; under a parent, only a child of it. */
+  const find = (c: Context): EntityKinds[K] => {
+    const id = parentId(c)
+    const entity = store.get(kind, key(c))
+    if (!entity || !isChild(entity, id)) throw notFound()
+    return entity
+  }
+
+  app.get('/', (c) => {
+    const id = parentId(c)
+    const path = parent ? `/${parent.kind}/${id}/${name}` : `/${name}`
+    const children = store.list(kind).filter((entity) => isChild(entity, id))
+    const found = page(children, new URL(c.req.url).searchParams, path)
+    if (!('data' in found)) return c.json(found, 400)
+    return c.json({ ...found, data: found.data.map(show) })
+  })
+  app.post('/', async (c) => {
+    const id = parentId(c)
+    const given = await body(c, id)
+    return c.json(showNew(store.insert(kind, given), given), 201)
+  })
+  app.all('/', otherMethods(['GET', 'POST']))
+
+  app.get('/:key', (c) => c.json(show(find(c))))
+  app.put('/:key', async (c) => {
+    const id = parentId(c)
+    const given = await body(c, id)
+    return c.json(showNew(store.replace(kind, key(c), given), given, key(c)))
+  })
+  app.patch('/:key', async (c) => {
+    const entity = find(c)
+    const plugin = kind === 'plugins' ? (entity as EntityKinds['plugins']).name : undefined
+    const changed = store.patch(kind, entity.id, await readBody(c, kind, plugin))
+    if (!changed) throw notFound()
+    return c.json(show(changed))
+  })
+  app.delete('/:key', (c) => {
+    const id = parentId(c)
+    const entity = store.get(kind, key(c))
+    if (parent && (!entity || !isChild(entity, id))) throw notFound()
+    // As in Kong, what is not there is gone.
+    if (entity) store.remove(kind, entity.id)
+    return c.body(null, 204)
+  })
+  app.all('/:key', otherMethods(['DELETE', 'GET', 'PATCH', 'PUT']))
+  return app
+}

@@ -1,0 +1,34 @@
+import type { MiddlewareHandler } from 'hono'
+import { isForeignPage } from '../../http/request/page-origin.ts'
+import { Refusal } from './answers.ts'
+
+const IP_ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/
+
+/**
+ * Keeps web pages out, which a browser on this machine may show. A page whose own name is made to
+ * lead here (DNS rebinding) is known by the Host header, which has that name; a page that sends a
+ * form here is known by its origin.
+ *
+ * @param names Under which the Admin API is reached, besides localhost and addresses.
+ */
+export function guard(names: readonly string[]): MiddlewareHandler {
+  const allowed = new Set(['localhost', ...names.map((name) => name.toLowerCase())])
+  return async (c, next) => {
+    const { hostname } = authority(c.req.header('host') || new URL(c.req.url).host)
+    if (!allowed.has(hostname) && !IP_ADDRESS.test(hostname)) {
+      throw new Refusal(403, 'Cannot answer: the Host header is not a name of the Admin API')
+    }
+    if (isForeignPage(c, () => false)) {
+      throw new Refusal(403, 'Cannot answer: requests of other origins are not served')
+    }
+    await next()
+  }
+}
+
+function authority(header: string): { readonly host: string; readonly hostname: string } {
+  const url = `http://${header}`
+  if (!/^[\w.\-:[\]]+$/.test(header) || !URL.canParse(url)) {
+    throw new Refusal(400, 'Cannot answer: the Host header is malformed')
+  }
+  return new URL(url)
+}

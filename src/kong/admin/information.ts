@@ -1,0 +1,44 @@
+import { Hono } from 'hono'
+import { configField, PLUGIN_NAMES } from '../config/plugins.ts'
+import { readEntity } from '../config/schemas.ts'
+import { refuseMasks } from '../config/secrets.ts'
+import type { Store } from '../config/store.ts'
+import { otherMethods } from './answers.ts'
+import { readBody } from './body.ts'
+
+export interface Facts {
+  readonly version: string
+  /** What `GET /status` answers. */
+  status(): object
+}
+
+/** What the gateway is, and what it takes. */
+export function informationRoutes(store: Store, { version, status }: Facts): Hono {
+  const app = new Hono({ strict: false })
+  app.get('/', (c) =>
+    c.json({
+      tagline: 'Welcome to hono-kafka-consume',
+      version,
+      plugins: {
+        available_on_server: Object.fromEntries(PLUGIN_NAMES.map((name) => [name, { version }])),
+        enabled_in_cluster: [...new Set(store.list('plugins').map(({ name }) => name))],
+      },
+    }),
+  )
+  app.get('/status', (c) => c.json(status()))
+  app.get('/plugins/enabled', (c) => c.json({ enabled_plugins: PLUGIN_NAMES }))
+  app.post('/schemas/plugins/validate', async (c) => {
+    refuseMasks('plugins', readEntity('plugins', await readBody(c, 'plugins')))
+    return c.json({ message: 'schema validation successful' })
+  })
+  app.all('/schemas/plugins/validate', otherMethods(['POST']))
+  app.get('/schemas/plugins/:name', (c) => {
+    const name = c.req.param('name')
+    const config = configField(name)
+    if (config) return c.json({ fields: [{ config }] })
+    return c.json({ message: `No plugin named '${name}'` }, 404)
+  })
+  for (const path of ['/', '/status', '/plugins/enabled']) app.all(path, otherMethods(['GET']))
+  app.all('/schemas/plugins/:name', otherMethods(['GET']))
+  return app
+}

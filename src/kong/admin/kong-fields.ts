@@ -1,0 +1,24 @@
+import { configField, PLUGIN_NAME } from '../config/plugins.ts'
+import { entitySchemas } from '../config/schemas.ts'
+import { describeFields, type KongFields } from '../model/describe.ts'
+import type { Kind } from '../model/entities.ts'
+
+/** References and what they lead to; a field that is none of these holds its own value. */
+const REFERENCES: Readonly<Record<string, Kind>> = {
+  service: 'services',
+  route: 'routes',
+  consumer: 'consumers',
+  client_certificate: 'certificates',
+}
+
+/**
+ * The fields of an entity, as its schema has them.
+ *
+ * @param plugin Which plugin's `config` is meant. Default: `kafka-consume`'s.
+ */
+export function entityFields(kind: Kind, plugin = PLUGIN_NAME): KongFields {
+  const fields = describeFields(entitySchemas[kind], REFERENCES)
+  if (kind !== 'plugins') return fields
+  const config = configField(plugin)
+  return fields.map((field) => ('config' in field && config ? { config } : field))
+}

@@ -1,0 +1,433 @@
+/** Kong's declarative configuration: one document that holds everything. */
+import { parseText } from '../model/document.ts'
+import type { Certificate, EntityKinds, Kind, Plugin, Route, Snapshot } from '../model/entities.ts'
+import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
+import { stableId } from '../model/ids.ts'
+import { checkIntegrity, fieldOf, KEYS, KINDS } from '../model/integrity.ts'
+import {
+  DeckReferences,
+  type Environment,
+  isVaultReference,
+  type MayShow,
+  mapTexts,
+  resolveVault,
+} from '../model/references.ts'
+import { Violation } from '../model/violations.ts'
+import { Router } from '../routing/router.ts'
+import { partsOf, pluginOptions } from './plugin-options.ts'
+import { PLUGIN_NAME, PLUGIN_NAMES } from './plugins.ts'
+import { isRecord, readEntity } from './schemas.ts'
+
+/** How a document is to be read. */
+export interface DeclarativeOptions {
+  /** Default: `yaml`, which includes most of JSON. */
+  readonly format?: 'yaml' | 'json'
+  /** Where vault references lead: they are checked, and stay references. */
+  readonly environment: Environment
+  /** Which variables may be read where they are shown. Default: all, as of a file of the operator's. */
+  readonly mayShow?: MayShow
+  /** Where decK's references lead, whose values become part of what is read. Default: the same. */
+  readonly deckEnvironment?: Environment
+  /** Skip plugins and entities that are not served, with a warning each, instead of refusing them. */
+  readonly ignoreUnknown: boolean
+}
+
+/** What a document holds, and what of it was skipped. */
+export type Declared = Snapshot & { readonly warnings: readonly string[] }
+
+/** A document that is refused, with everything that is wrong with it by place. */
+export class InvalidDeclarative extends Error {
+  override readonly name = 'invalid declarative configuration'
+  /** Kong's number for it. */
+  readonly code = 14
+  readonly status = 400
+  readonly fields: FieldErrors
+
+  constructor(fields: FieldErrors) {
+    const problems = lines(fields)
+    const count = problems.length === 1 ? '' : `${problems.length} problems: `
+    super(`declarative config is invalid: ${count}${problems.join('; ')}`)
+    this.fields = fields
+  }
+}
+
+function lines(fields: FieldErrors, path = ''): string[] {
+  return Object.entries(fields).flatMap(([field, problem]) => {
+    const place = field === '@entity' ? path : path === '' ? field : `${path}.${field}`
+    return typeof problem === 'string'
+      ? [place ? `${place}: ${problem}` : problem]
+      : lines(problem, place)
+  })
+}
+
+type Raw = Readonly<Record<string, unknown>>
+
+/** An entity as it stands in the document, with those around it. */
+interface Found {
+  readonly kind: Kind
+  readonly place: string
+  readonly raw: Raw
+  readonly parent: Found | undefined
+  id: string
+}
+
+/** What may stand within an entity and is read as entities of their own. */
+const CHILDREN: Readonly<Record<Kind, readonly Kind[]>> = {
+  services: ['routes', 'plugins'],
+  routes: ['plugins'],
+  plugins: [],
+  consumers: ['plugins', 'keyauth_credentials', 'basicauth_credentials', 'jwt_secrets'],
+  keyauth_credentials: [],
+  basicauth_credentials: [],
+  jwt_secrets: [],
+  certificates: [],
+}
+/** What an entity is called in a child of it. */
+const FIELD = { services: 'service', routes: 'route', consumers: 'consumer' } as const
+const NONE = /^(?!)/
+/** What Kong and its plugins keep within these, and is not served. */
+const NESTED_UNSERVED: Readonly<Record<Kind, RegExp>> = {
+  services: /^(?:document_objects|graphql_\w+|degraphql_routes)$/,
+  routes: /^(?:degraphql_routes|snis|sources|destinations)$/,
+  plugins: /^(?:ordering|partials|condition|consumer_group|_config)$/,
+  consumers: /^(?:\w+_credentials|\w+_secrets|acls|groups|consumer_group_consumers)$/,
+  keyauth_credentials: /^ttl$/,
+  basicauth_credentials: NONE,
+  jwt_secrets: NONE,
+  certificates: /^snis$/,
+}
+/** Kong's words to readers and tools, which change nothing that is served. */
+const REMARKS = ['_comment', '_ignore', '_transform', '_format_version']
+/** Those that name others come after them. */
+const BUILD_ORDER: readonly Kind[] = [
+  'services',
+  'certificates',
+  'consumers',
+  'routes',
+  'plugins',
+  'keyauth_credentials',
+  'basicauth_credentials',
+  'jwt_secrets',
+]
+/** Problems of one document that are told; the rest is a number. */
+const MAX_PROBLEMS = 1_000
+/** Milliseconds after which other requests have their turn. */
+const TURN_MS = 10
+const CREDENTIALS: readonly Kind[] = BUILD_ORDER.slice(-3)
+const UNSERVED = 'is not served by this gateway, remove it or pass --ignore-unknown'
+
+/**
+ * Reads a declarative configuration, as Kong's `declarative_config` and decK write it.
+ *
+ * Entities without an id get one that depends on their name, or on what they hold where they have
+ * none, so that reading the same document again yields the same.
+ *
+ * @throws InvalidDeclarative with all that is wrong.
+ */
+export async function readDeclarative(
+  text: string,
+  {
+    format = 'yaml',
+    environment,
+    mayShow = () => true,
+    deckEnvironment = environment,
+    ignoreUnknown,
+  }: DeclarativeOptions,
+): Promise<Declared> {
+  const references = new DeckReferences(text, deckEnvironment)
+  const document = new Document(references, environment, mayShow, ignoreUnknown)
+  let parsed: unknown
+  try {
+    parsed = await parseText(references.text, format)
+    parsed = mapTexts(parsed, (each, path) =>
+      references.resolve(each, (problem) => document.refuse(placeOf(path), problem)),
+    )
+  } catch (error) {
+    const state = error instanceof RangeError ? 'nested too deeply' : (error as Error).message
+    throw new InvalidDeclarative({ '@entity': `cannot be parsed: ${state}` })
+  }
+  return document.read(parsed)
+}
+
+/** A path whose elements are counted from one, as a place in the document, counted from nought. */
+function placeOf(path: readonly string[]): string {
+  return path
+    .map((key, index) => (index > 0 && /^\d+$/.test(key) ? `[${Number(key) - 1}]` : `.${key}`))
+    .join('')
+    .slice(1)
+}
+
+/** One reading of one document. */
+class Document {
+  readonly #references: DeckReferences
+  readonly #environment: Environment
+  readonly #mayShow: MayShow
+  readonly #ignoreUnknown: boolean
+  readonly #problems = new Map<string, FieldErrors>()
+  /** Problems beyond those that are told. */
+  #untold = 0
+  readonly #warnings: string[] = []
+  readonly #found: Found[] = []
+  /** By kind and what it is called: an id, or a name. */
+  readonly #called = new Map<string, Found>()
+
+  constructor(
+    references: DeckReferences,
+    environment: Environment,
+    mayShow: MayShow,
+    ignoreUnknown: boolean,
+  ) {
+    this.#references = references
+    this.#environment = environment
+    this.#mayShow = mayShow
+    this.#ignoreUnknown = ignoreUnknown
+  }
+
+  refuse(place: string, problem: string | FieldErrors): void {
+    if (this.#problems.size >= MAX_PROBLEMS && !this.#problems.has(place)) {
+      this.#untold++
+      return
+    }
+    const fields = this.#concealed(typeof problem === 'string' ? { '@entity': problem } : problem)
+    this.#problems.set(place, { ...this.#problems.get(place), ...fields })
+  }
+
+  #concealed(fields: FieldErrors): FieldErrors {
+    return Object.fromEntries(
+      Object.entries(fields).map(([field, problem]) => [
+        field,
+        typeof problem === 'string' ? this.#references.conceal(problem) : this.#concealed(problem),
+      ]),
+    )
+  }
+
+  async read(document: unknown): Promise<Declared> {
+    if (!isRecord(document)) throw new InvalidDeclarative({ '@entity': 'expected a record' })
+    this.#readRemarks(document)
+    for (const [key, value] of Object.entries(document)) {
+      if ((KINDS as readonly string[]).includes(key))
+        this.#collect(key as Kind, value, key, undefined)
+      else if (!REMARKS.includes(key)) this.#readUnknown(key, value)
+    }
+    const snapshot = await this.#build()
+    this.#throwProblems()
+    try {
+      checkIntegrity(snapshot)
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error
+      throw new InvalidDeclarative({ '@entity': error.message })
+    }
+    return { ...snapshot, warnings: this.#warnings }
+  }
+
+  #throwProblems(): void {
+    if (this.#problems.size === 0) return
+    const untold = this.#untold > 0 && { '@entity': `${this.#untold} further problems` }
+    throw new InvalidDeclarative({ ...Object.fromEntries(this.#problems), ...untold })
+  }
+
+  #readRemarks({ _format_version: version, _transform: transform }: Raw): void {
+    if (version === undefined || version === null) {
+      this.refuse('_format_version', 'required field missing')
+    } else if (version !== '3.0') {
+      const problem = typeof version === 'string' ? 'expected one of: 3.0' : 'expected a string'
+      this.refuse('_format_version', problem)
+    }
+    if (transform !== undefined && typeof transform !== 'boolean') {
+      this.refuse('_transform', 'expected a boolean')
+    }
+  }
+
+  #readUnknown(key: string, value: unknown): void {
+    if (key === '_workspace' && value === 'default') return
+    if (key === '_info' && isRecord(value) && !('defaults' in value)) return
+    if (Array.isArray(value) && value.length === 0) return
+    this.#unserved(key, `"${key}" ${UNSERVED}`)
+  }
+
+  /** @returns Whether it is skipped. */
+  #unserved(place: string, problem: string): void {
+    if (this.#ignoreUnknown) {
+      this.#warnings.push(`${place}: ${problem.replace(UNSERVED, 'is not served, skipped')}`)
+    } else this.refuse(place, problem)
+  }
+
+  #collect(kind: Kind, list: unknown, place: string, parent: Found | undefined): void {
+    if (list === null || list === undefined) return
+    if (!Array.isArray(list)) {
+      this.refuse(place, 'expected an array')
+      return
+    }
+    for (const [index, each] of list.entries()) {
+      const here = `${place}[${index}]`
+      if (!isRecord(each)) {
+        this.refuse(here, 'expected a record')
+        continue
+      }
+      if (kind === 'plugins' && this.#isUnservedPlugin(each, here)) continue
+      const children = CHILDREN[kind]
+      const own = Object.entries(each).filter(([key, value]) => {
+        if ((children as readonly string[]).includes(key)) return false
+        if (!NESTED_UNSERVED[kind].test(key) || value === null || value === undefined) return true
+        this.#unserved(`${here}.${key}`, `"${key}" ${UNSERVED}`)
+        return false
+      })
+      const found = { kind, place: here, raw: Object.fromEntries(own), parent, id: '' }
+      this.#found.push(found)
+      const { endpoint } = KEYS[kind]
+      for (const key of [found.raw['id'], endpoint && found.raw[endpoint]]) {
+        if (typeof key === 'string') this.#name(key, found)
+      }
+      for (const child of children) this.#collect(child, each[child], `${here}.${child}`, found)
+    }
+  }
+
+  #isUnservedPlugin({ name }: Raw, place: string): boolean {
+    if (typeof name === 'string' && !PLUGIN_NAMES.includes(name)) {
+      this.#unserved(place, `plugin "${name}" ${UNSERVED}`)
+      return true
+    }
+    return false
+  }
+
+  async #build(): Promise<Snapshot> {
+    const built = Object.fromEntries(KINDS.map((kind) => [kind, [] as unknown[]]))
+    let turn = performance.now()
+    for (const kind of BUILD_ORDER) {
+      for (const found of this.#found) {
+        if (found.kind !== kind) continue
+        if (performance.now() - turn > TURN_MS) {
+          await new Promise<void>((resolve) => setTimeout(resolve))
+          turn = performance.now()
+        }
+        const entity = await this.#entity(found, built['certificates'] as Certificate[])
+        if (entity) built[kind]?.push(entity)
+      }
+    }
+    return built as unknown as Snapshot
+  }
+
+  async #entity(
+    found: Found,
+    certificates: readonly Certificate[],
+  ): Promise<EntityKinds[Kind] | undefined> {
+    const { kind, place } = found
+    const raw = this.#withReferences(found)
+    const { id } = raw
+    found.id = typeof id === 'string' ? id : await stableId(nameOf(kind, raw, place))
+    const first = this.#name(found.id, found)
+    if (first !== found) {
+      this.refuse(place, `is in the file already: ${first.place}`)
+      return undefined
+    }
+    if (!this.#checkVaults(raw, place)) return undefined
+    try {
+      const entity = readEntity(kind, { ...raw, id: id ?? found.id })
+      // What the gateway makes of it may be refused, too: here the place is known.
+      if (kind === 'routes') new Router([entity as Route])
+      if (kind === 'plugins' && (entity as Plugin).name === PLUGIN_NAME) {
+        pluginOptions(partsOf(entity as Plugin, certificates, this.#environment, this.#mayShow))
+      }
+      return entity
+    } catch (error) {
+      if (!(error instanceof SchemaViolation)) throw error
+      this.refuse(place, error.fields)
+      return undefined
+    }
+  }
+
+  /** An entity's own fields, with what it belongs to by id. */
+  #withReferences({ kind, raw, parent, place }: Found): Raw {
+    const resolved: Record<string, unknown> = { ...raw }
+    for (const { field, parent: parentKind } of KEYS[kind].foreign) {
+      if (parent && FIELD[parent.kind as keyof typeof FIELD] === field) {
+        resolved[field] = { id: parent.id }
+        continue
+      }
+      const key = keyOf(raw[field], KEYS[parentKind].endpoint)
+      if (key === undefined) continue
+      const target = this.#called.get(JSON.stringify([parentKind, key]))
+      resolved[field] = target ? { id: target.id } : null
+      if (!target) {
+        this.refuse(place, { [field]: `no entity of '${parentKind}' is called '${key}'` })
+      }
+    }
+    return resolved
+  }
+
+  /** @returns The one that is called so, which is another one if it came first. */
+  #name(key: string, found: Found): Found {
+    const called = JSON.stringify([found.kind, key])
+    const first = this.#called.get(called) ?? found
+    this.#called.set(called, first)
+    return first
+  }
+
+  /** References stay as they are: what they stand for is looked up when it is needed. */
+  #checkVaults(raw: Raw, place: string): boolean {
+    let isComplete = true
+    mapTexts(raw, (text, path) => {
+      if (!isVaultReference(text)) return text
+      const { problem } = resolveVault(text, this.#environment)
+      if (problem !== undefined) {
+        isComplete = false
+        this.refuse(place, { [path.join('.')]: problem })
+      }
+      return text
+    })
+    return isComplete
+  }
+}
+
+/** A reference may be a name, an id, or a record of either. */
+function keyOf(value: unknown, endpoint: string | undefined): string | undefined {
+  if (typeof value === 'string') return value
+  if (!isRecord(value)) return undefined
+  const key = value['id'] ?? (endpoint === undefined ? undefined : value[endpoint])
+  return typeof key === 'string' ? key : undefined
+}
+
+/** What tells an entity from all others of its kind, as long as nothing else is known of it. */
+function nameOf(kind: Kind, raw: Raw, filePlace: string): string {
+  if (kind === 'plugins') {
+    // Not what it is configured with: its consumer group is to last when that changes.
+    const place = [raw['route'], raw['service'], raw['consumer']]
+    return JSON.stringify([kind, raw['name'], place])
+  }
+  // Its place among those beside it: an id that came of a secret could be used to guess it.
+  if (CREDENTIALS.includes(kind)) {
+    return JSON.stringify([kind, raw['consumer'], filePlace.replace(/^consumers\[\d+\]/, '')])
+  }
+  const { endpoint } = KEYS[kind]
+  const name = endpoint === undefined ? undefined : raw[endpoint]
+  return JSON.stringify([kind, name ?? sorted(raw)])
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (!isRecord(value)) return value
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return entries.map(([key, each]) => [key, sorted(each)])
+}
+
+/**
+ * A snapshot as a declarative configuration: read again, it has the same effect.
+ *
+ * @returns What to write as YAML or JSON.
+ */
+export function writeDeclarative(snapshot: Snapshot): Readonly<Record<string, unknown>> {
+  const kinds = KINDS.filter((kind) => snapshot[kind].length > 0).map(
+    (kind) => [kind, snapshot[kind].map((entity) => written(kind, entity))] as const,
+  )
+  return { _format_version: '3.0', _transform: false, ...Object.fromEntries(kinds) }
+}
+
+function written(kind: Kind, entity: EntityKinds[Kind]): unknown {
+  const foreign = KEYS[kind].foreign.map(({ field }) => field)
+  const fields = Object.keys(entity).flatMap((field): Array<[string, unknown]> => {
+    const value = fieldOf(entity, field)
+    if (value === null) return []
+    return [[field, foreign.includes(field) ? (value as { id: string }).id : value]]
+  })
+  return Object.fromEntries(fields)
+}

@@ -1,0 +1,153 @@
+/**
+ * `config` of Kong's `kafka-consume`: the fields, defaults and rules of `kafkaConsume`'s own schema,
+ * in Kong's names and words.
+ */
+import * as v from 'valibot'
+import { kongSchema } from '../../options/consume-options.ts'
+import type { KafkaConsumeOptions } from '../../options/option-types.ts'
+import { describeFields, type KongField } from '../model/describe.ts'
+import { SchemaViolation } from '../model/errors.ts'
+import { fieldErrors } from '../model/field-errors.ts'
+import { renameKey } from '../model/keys.ts'
+import { inKongsWords } from './messages.ts'
+
+/** What stands for a secret in answers. */
+export const MASK = '***'
+
+/** The description of `config`, as Kong has it. */
+export const kafkaConsumeField: KongField = {
+  type: 'record',
+  required: true,
+  fields: describeFields(kongSchema, {}, renameKey),
+}
+
+const SECRETS = new Set(secretsIn(kafkaConsumeField))
+
+/**
+ * Checks a plugin's `config` and fills in Kong's defaults. Null is as good as nothing, except where
+ * Kong refuses it.
+ *
+ * @param plugin Its id names the consumer group of `consumer_group.mode` `random`.
+ * @returns `config` complete and in Kong's names, and what `kafkaConsume` takes, but for the
+ *   certificate of `security.certificate_id`.
+ * @throws SchemaViolation with fields under `config`: what Kong would refuse, or what this gateway
+ *   does not serve yet.
+ */
+export function readPluginConfig(
+  config: unknown,
+  plugin: { readonly id: string },
+): { config: Record<string, unknown>; options: KafkaConsumeOptions } {
+  const result = v.safeParse(kongSchema, enter(config, kongSchema))
+  if (!result.success) {
+    const issues = result.issues.flatMap((issue) => inKongsWords(issue, kafkaConsumeField))
+    const fields = fieldErrors(issues)
+    throw new SchemaViolation({ config: fields['@entity'] ?? fields })
+  }
+  return {
+    config: complete(config, kafkaConsumeField) as Record<string, unknown>,
+    options: optionsOf(result.output, plugin.id),
+  }
+}
+
+/** Whether what stands at a path in a configuration is a secret, which nothing shows. */
+export function isSecret(path: readonly string[]): boolean {
+  return path.some((name) => SECRETS.has(name))
+}
+
+/** A configuration as it may be shown. References to a vault are no secrets. */
+export function maskSecrets(config: Record<string, unknown>): Record<string, unknown> {
+  return JSON.parse(
+    JSON.stringify(config, (name, value) => (SECRETS.has(name) ? maskAll(value) : value)),
+  )
+}
+
+function optionsOf(
+  { enforceLatestOffsetReset, ...options }: v.InferOutput<typeof kongSchema>,
+  id: string,
+): KafkaConsumeOptions {
+  const { autoOffsetReset, consumerGroup, security } = options
+  return {
+    ...options,
+    authentication: usedOf(options.authentication),
+    security: { ssl: security.ssl, sslVerify: security.sslVerify },
+    // In Kong `latest` is the end only when it is enforced.
+    autoOffsetReset: enforceLatestOffsetReset ? autoOffsetReset : 'earliest',
+    consumerGroup:
+      consumerGroup.mode === 'random'
+        ? { mode: 'manual', consumerGroupId: `hono-kafka-consume-${id}` }
+        : consumerGroup,
+  }
+}
+
+/** Kong lets stand what its strategy and mechanism do not use; `kafkaConsume` does not. */
+function usedOf({
+  strategy,
+  mechanism,
+  user,
+  password,
+  tokenauth,
+  oauthbearer,
+}: v.InferOutput<typeof kongSchema>['authentication']): KafkaConsumeOptions['authentication'] {
+  if (strategy === undefined) return {}
+  if (mechanism === 'OAUTHBEARER') return { strategy, mechanism, oauthbearer }
+  return { strategy, mechanism, user, password, tokenauth }
+}
+
+/** What is read of valibot's schemas here. */
+interface Schema {
+  readonly type: string
+  readonly wrapped?: Schema
+  readonly item?: Schema
+  readonly entries?: Readonly<Record<string, Schema>>
+}
+
+/** A document in our names, without what is null. */
+function enter(value: unknown, schema: unknown): unknown {
+  const { wrapped, item, entries } = schema as Schema
+  if (wrapped) return enter(value, wrapped)
+  if (item && Array.isArray(value)) return value.map((each) => enter(each, item))
+  if (!entries || !isRecord(value)) return value
+  const renamed = Object.entries(value).flatMap(([key, inner]) => {
+    const name = renameKey(key)
+    const field = Object.hasOwn(entries, name) ? entries[name] : undefined
+    if (!field) return [[name, inner] as const]
+    if (inner === null && !v.getMetadata(field as unknown as v.GenericSchema)['required']) return []
+    return [[name, enter(inner, field)] as const]
+  })
+  return Object.fromEntries(renamed)
+}
+
+/** A document that was accepted, with every field: its own value, the default, or null. */
+function complete(value: unknown, field: KongField): unknown {
+  if (field.fields) {
+    if (!isRecord(value) && !field.required) return null
+    const given = isRecord(value) ? value : {}
+    const fields = field.fields.flatMap((each) => Object.entries(each))
+    return Object.fromEntries(fields.map(([name, inner]) => [name, complete(given[name], inner)]))
+  }
+  if (value === null || value === undefined) return field.default ?? null
+  const { elements } = field
+  if (elements && Array.isArray(value)) {
+    return value.map((each) => complete(each, { ...elements, required: true }))
+  }
+  return value
+}
+
+/** Names of fields that hold secrets. They count as such wherever they stand. */
+function secretsIn(field: KongField, name = ''): string[] {
+  if (field.encrypted || field.values?.encrypted) return [name]
+  const fields = (field.elements ?? field).fields ?? []
+  return fields.flatMap((each) =>
+    Object.entries(each).flatMap(([name, inner]) => secretsIn(inner, name)),
+  )
+}
+
+function maskAll(value: unknown): unknown {
+  if (typeof value === 'string') return value.startsWith('{vault://') ? value : MASK
+  if (!isRecord(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, maskAll(inner)]))
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

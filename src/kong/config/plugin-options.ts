@@ -1,0 +1,155 @@
+import { KafkaConsumeError } from '../../core/errors.ts'
+import { resolveOptions } from '../../options/consume-options.ts'
+import type { KafkaConsumeOptions } from '../../options/option-types.ts'
+import type { Certificate, Plugin, Snapshot } from '../model/entities.ts'
+import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
+import {
+  type Environment,
+  isVaultReference,
+  type MayShow,
+  mapTexts,
+  resolveVault,
+  variableIn,
+} from '../model/references.ts'
+import { isSecret, readPluginConfig } from './plugin-config.ts'
+
+type Config = Plugin['config']
+
+const SHOWN =
+  'this field is shown, so it may only read variables that the file of --config reads in such fields'
+
+/** @throws SchemaViolation that names the vault reference which leads nowhere, or may not be read. */
+function resolve(
+  fields: Config,
+  environment: Environment,
+  place: readonly string[],
+  mayRead: (variable: string, path: readonly string[]) => boolean,
+): Config {
+  return mapTexts(fields, (text, path) => {
+    if (!isVaultReference(text)) return text
+    const variable = variableIn(text)
+    const found =
+      variable !== undefined && !mayRead(variable, path)
+        ? { problem: `cannot resolve '${text}': ${SHOWN}` }
+        : resolveVault(text, environment)
+    if (found.problem === undefined) return found.value
+    throw new SchemaViolation(nest([...place, ...path], found.problem))
+  }) as Config
+}
+
+/** Variables that fields of a snapshot's plugins read whose values are shown. */
+export function shownVariables({ plugins }: Pick<Snapshot, 'plugins'>): ReadonlySet<string> {
+  const variables = new Set<string>()
+  for (const { config } of plugins) {
+    mapTexts(config, (text, path) => {
+      const variable = isSecret(path) ? undefined : variableIn(text)
+      if (variable !== undefined) variables.add(variable)
+      return text
+    })
+  }
+  return variables
+}
+
+/** What a plugin's options are made of. */
+export interface PluginParts {
+  readonly plugin: Plugin
+  /** Its configuration without references. */
+  readonly config: Config
+  /** What it shows to Kafka, without references. */
+  readonly certificate: Pick<Certificate, 'cert' | 'key'> | undefined
+}
+
+/**
+ * Puts a plugin and what it refers to together.
+ *
+ * @param mayShow Asked for fields that hold no secrets.
+ * @throws SchemaViolation that names what leads nowhere.
+ */
+export function partsOf(
+  plugin: Plugin,
+  certificates: readonly Certificate[],
+  environment: Environment,
+  mayShow: MayShow,
+): PluginParts {
+  const config = resolve(
+    plugin.config,
+    environment,
+    ['config'],
+    (variable, path) => isSecret(path) || mayShow(variable),
+  )
+  const { ssl, certificate_id: id } = config['security'] as SecurityConfig
+  if (!ssl || id === null) return { plugin, config, certificate: undefined }
+  const certificate = certificates.find((each) => each.id === id)
+  if (!certificate) {
+    const problem = `there is no certificate with the id ${id}`
+    throw new SchemaViolation(nest(['config', 'security', 'certificate_id'], problem))
+  }
+  const { cert, key } = certificate
+  // A certificate goes to brokers only, and must be PEM.
+  const pair = resolve({ cert, key }, environment, ['certificates', id], () => true)
+  return { plugin, config, certificate: pair as Pick<Certificate, 'cert' | 'key'> }
+}
+
+interface SecurityConfig {
+  readonly ssl: boolean | null
+  readonly certificate_id: string | null
+}
+
+/**
+ * What `kafkaConsume` takes for a plugin.
+ *
+ * @param ca The file of the authorities that brokers are verified by. Default: the system's.
+ * @throws SchemaViolation, in which a secret is shown as what stands for it.
+ */
+export function pluginOptions(
+  { plugin: { id, config }, config: resolved, certificate }: PluginParts,
+  ca?: string,
+): KafkaConsumeOptions {
+  try {
+    const { options } = readPluginConfig(resolved, { id })
+    const { security } = options
+    const complete: KafkaConsumeOptions = {
+      ...options,
+      security: {
+        ...security,
+        ...(security?.ssl && ca !== undefined && { ca: { file: ca } }),
+        ...(certificate && { certificate: certificate.cert, key: certificate.key }),
+      },
+    }
+    resolveOptions(complete)
+    return complete
+  } catch (error) {
+    if (error instanceof KafkaConsumeError) {
+      throw new SchemaViolation({ config: { '@entity': error.message } })
+    }
+    if (!(error instanceof SchemaViolation)) throw error
+    throw new SchemaViolation(conceal(error.fields, secretsOf(config, resolved)))
+  }
+}
+
+type Secrets = ReadonlyArray<readonly [value: string, reference: string]>
+
+function secretsOf(written: unknown, resolved: unknown): Secrets {
+  if (typeof written === 'string' && typeof resolved === 'string') {
+    return written === resolved || resolved === '' ? [] : [[resolved, written]]
+  }
+  if (typeof written !== 'object' || written === null) return []
+  return Object.entries(written).flatMap(([key, inner]) =>
+    secretsOf(inner, (resolved as Readonly<Record<string, unknown>>)[key]),
+  )
+}
+
+function conceal(fields: FieldErrors, secrets: Secrets): FieldErrors {
+  return Object.fromEntries(
+    Object.entries(fields).map(([field, problem]) => [
+      field,
+      typeof problem === 'string'
+        ? secrets.reduce((text, [value, reference]) => text.replaceAll(value, reference), problem)
+        : conceal(problem, secrets),
+    ]),
+  )
+}
+
+function nest([field = '', ...rest]: readonly string[], problem: string): FieldErrors {
+  return { [field]: rest.length === 0 ? problem : nest(rest, problem) }
+}

@@ -1,0 +1,60 @@
+/** The plugins that are served: `kafka-consume`, and what stands in front of it. */
+import * as v from 'valibot'
+import { basicAuth } from '../access/basic-auth.ts'
+import { cors } from '../access/cors.ts'
+import { jwt } from '../access/jwt.ts'
+import { keyAuth } from '../access/key-auth.ts'
+import type { AccessPlugin } from '../access/plugin.ts'
+import { rateLimiting } from '../access/rate-limiting.ts'
+import { describeFields, type KongField } from '../model/describe.ts'
+import { SchemaViolation } from '../model/errors.ts'
+import { fieldErrors } from '../model/field-errors.ts'
+import { kafkaConsumeField, readPluginConfig } from './plugin-config.ts'
+
+/** The plugin that answers requests. */
+export const PLUGIN_NAME = 'kafka-consume'
+
+/** What requests go through before that, in Kong's order. */
+export const ACCESS_PLUGINS: readonly AccessPlugin[] = [cors, jwt, keyAuth, basicAuth, rateLimiting]
+
+export const PLUGIN_NAMES: readonly string[] = [
+  PLUGIN_NAME,
+  ...ACCESS_PLUGINS.map(({ name }) => name),
+]
+
+const accessPlugins = new Map(ACCESS_PLUGINS.map((plugin) => [plugin.name, plugin]))
+
+/** Whether a plugin can be for one consumer only. */
+export function isForConsumers(name: string): boolean {
+  return accessPlugins.get(name)?.isForConsumers ?? true
+}
+
+type Config = Readonly<Record<string, unknown>>
+
+/**
+ * Checks a plugin's `config` and fills in Kong's defaults.
+ *
+ * @param plugin One whose name is among {@link PLUGIN_NAMES}.
+ * @throws SchemaViolation with fields under `config`, or of the entity as a whole.
+ */
+export function readConfig(
+  plugin: { readonly name: string; readonly id: string },
+  config: unknown,
+): Config {
+  const access = accessPlugins.get(plugin.name)
+  if (!access) return readPluginConfig(config, plugin).config
+  const result = v.safeParse(access.schema as v.GenericSchema<unknown, Config>, config)
+  if (result.success) return result.output
+  const { '@entity': entity, ...fields } = fieldErrors(result.issues)
+  throw new SchemaViolation({
+    ...(Object.keys(fields).length > 0 ? { config: fields } : {}),
+    ...(entity === undefined ? {} : { '@entity': entity }),
+  })
+}
+
+/** The description of a plugin's `config`, as Kong has it. Undefined for one that is not served. */
+export function configField(name: string): KongField | undefined {
+  if (name === PLUGIN_NAME) return kafkaConsumeField
+  const access = accessPlugins.get(name)
+  return access && { type: 'record', required: true, fields: describeFields(access.schema) }
+}

@@ -1,0 +1,333 @@
+import * as v from 'valibot'
+import { toBase64 } from '../../core/bytes.ts'
+import type { EntityKinds, Kind, Plugin } from '../model/entities.ts'
+import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
+import { fieldErrors } from '../model/field-errors.ts'
+import * as f from '../model/fields.ts'
+import { MASK } from './plugin-config.ts'
+import { isForConsumers, PLUGIN_NAMES, readConfig } from './plugins.ts'
+
+/** Kong's default for what a plugin applies to. */
+const PLUGIN_PROTOCOLS = ['grpc', 'grpcs', 'http', 'https'] as const
+const PROTOCOLS = [
+  ...PLUGIN_PROTOCOLS,
+  'tcp',
+  'tls',
+  'tls_passthrough',
+  'udp',
+  'ws',
+  'wss',
+] as const
+/** Of tokens, as Kong knows them and the runtimes can check. */
+const JWT_ALGORITHMS = [
+  ...['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512'],
+  ...['PS256', 'PS384', 'PS512', 'EdDSA'],
+] as const
+/** Milliseconds, as Kong limits them. */
+const timeout = v.optional(f.integer(1, 2 ** 31 - 2), 60_000)
+
+/** These are replaced whole, as arrays are, or else nothing could leave a map again. */
+const MAPS_AND_REFERENCES = new Set([
+  'headers',
+  'extensions',
+  'route',
+  'service',
+  'consumer',
+  'client_certificate',
+])
+const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
+/** Kong's deepest field, in `schema_registry`, is at 6. */
+const MAX_DEPTH = 32
+
+const entity = {
+  id: f.uuid,
+  created_at: f.timestamp,
+  updated_at: f.timestamp,
+  tags: f.optional(f.tags),
+}
+
+const TLS_FIELDS = [
+  'client_certificate',
+  'tls_verify',
+  'tls_verify_depth',
+  'ca_certificates',
+] as const
+
+const services = v.pipe(
+  f.record({
+    ...entity,
+    name: f.optional(f.name),
+    protocol: v.optional(f.oneOf(...PROTOCOLS), 'http'),
+    host: f.host,
+    port: v.optional(f.integer(0, 65_535), 80),
+    path: f.optional(f.path),
+    enabled: v.optional(f.boolean, true),
+    // What follows shapes Kong's connection to an upstream; Kafka's is the plugin's to configure.
+    retries: v.optional(f.integer(0, 32_767), 5),
+    connect_timeout: timeout,
+    write_timeout: timeout,
+    read_timeout: timeout,
+    client_certificate: f.optional(f.reference),
+    tls_verify: f.optional(f.boolean),
+    tls_verify_depth: f.optional(f.integer(0, 64)),
+    ca_certificates: f.optional(f.array(f.uuid)),
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed || ['https', 'tls'].includes(dataset.value.protocol)) return
+    for (const field of TLS_FIELDS) {
+      if (dataset.value[field] === null) continue
+      addIssue({
+        message: "failed conditional validation given value of field 'protocol'",
+        path: [
+          { type: 'object', origin: 'value', input: dataset.value, key: field, value: undefined },
+        ],
+      })
+    }
+  }),
+)
+
+const NOT_SERVED = 'is not supported: routes match by hosts, paths, methods and headers'
+
+const routes = v.pipe(
+  f.record({
+    ...entity,
+    name: f.optional(f.name),
+    protocols: v.optional(
+      v.pipe(f.set(f.oneOf('http', 'https')), v.minLength(1, 'length must be at least 1')),
+      ['http', 'https'],
+    ),
+    methods: f.optional(f.set(f.method)),
+    hosts: f.optional(f.array(f.routeHost)),
+    paths: f.optional(f.array(f.routePath)),
+    headers: f.optional(v.record(f.headerName, f.array(f.string), 'expected a map')),
+    regex_priority: v.optional(f.integer(), 0),
+    strip_path: v.optional(f.boolean, true),
+    preserve_host: v.optional(f.boolean, false),
+    service: f.optional(f.reference),
+    snis: f.unserved(NOT_SERVED),
+    sources: f.unserved("cannot set 'sources' when 'protocols' is 'http' or 'https'"),
+    destinations: f.unserved("cannot set 'destinations' when 'protocols' is 'http' or 'https'"),
+    // What follows shapes requests to an upstream, which Kafka is none of.
+    https_redirect_status_code: v.optional(f.oneOf(426, 301, 302, 307, 308), 426),
+    path_handling: v.optional(f.oneOf('v0', 'v1'), 'v0'),
+    request_buffering: v.optional(f.boolean, true),
+    response_buffering: v.optional(f.boolean, true),
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return
+    const { methods, hosts, paths, headers, protocols } = dataset.value
+    if (methods?.length || hosts?.length || paths?.length) return
+    if (headers && Object.keys(headers).length > 0) return
+    const [sni, protocol] = protocols.includes('https') ? [", 'snis'", 'https'] : ['', 'http']
+    addIssue({
+      message: `must set one of 'methods', 'hosts', 'headers', 'paths'${sni} when 'protocols' is '${protocol}'`,
+    })
+  }),
+)
+
+const plugins = v.pipe(
+  f.record({
+    ...entity,
+    name: v.pipe(
+      f.string,
+      v.check(
+        (name) => PLUGIN_NAMES.includes(name),
+        ({ input }) =>
+          `plugin '${input}' not enabled; add it to the 'plugins' configuration property`,
+      ),
+    ),
+    instance_name: f.optional(f.name),
+    enabled: v.optional(f.boolean, true),
+    protocols: v.optional(
+      v.pipe(
+        f.set(f.oneOf(...PLUGIN_PROTOCOLS, 'ws', 'wss')),
+        v.minLength(1, 'length must be at least 1'),
+      ),
+      [...PLUGIN_PROTOCOLS],
+    ),
+    config: v.optional(v.unknown(), {}),
+    route: f.optional(f.reference),
+    service: f.optional(f.reference),
+    consumer: f.optional(f.reference),
+    consumer_group: f.unserved('is not supported: there are no consumer groups of Kong here'),
+    ordering: f.unserved('is not supported: plugins run in the order of their priorities'),
+    partials: f.unserved('is not supported'),
+    condition: f.unserved('is not supported'),
+  }),
+  v.forward(
+    v.partialCheck(
+      [['name'], ['consumer']],
+      ({ name, consumer }) => consumer === null || isForConsumers(name),
+      'value must be null',
+    ),
+    ['consumer'],
+  ),
+)
+
+const consumers = v.pipe(
+  f.record({ ...entity, username: f.optional(f.string), custom_id: f.optional(f.string) }),
+  v.check(
+    ({ username, custom_id }) => Boolean(username || custom_id),
+    "at least one of these fields must be non-empty: 'custom_id', 'username'",
+  ),
+)
+
+/** What names a credential that its owner has not named. */
+function generated(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(24))
+  return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_')
+}
+
+const credential = { ...entity, consumer: f.reference }
+
+const keyauth_credentials = f.record({
+  ...credential,
+  key: v.optional(f.secret, generated),
+  ttl: f.unserved('is not supported: a key is valid until it is removed'),
+})
+
+const basicauth_credentials = f.record({ ...credential, username: f.string, password: f.secret })
+
+const jwt_secrets = v.pipe(
+  f.record({
+    ...credential,
+    key: v.optional(v.pipe(f.string, v.minLength(1, 'length must be at least 1')), generated),
+    secret: v.optional(f.secret, generated),
+    rsa_public_key: f.optional(f.pem(/^PUBLIC KEY$/, 'key')),
+    algorithm: v.optional(f.oneOf(...JWT_ALGORITHMS), 'HS256'),
+  }),
+  v.forward(
+    v.partialCheck(
+      [['algorithm'], ['rsa_public_key']],
+      ({ algorithm, rsa_public_key }) => algorithm.startsWith('HS') || rsa_public_key !== null,
+      'required field missing',
+    ),
+    ['rsa_public_key'],
+  ),
+)
+
+const certificates = f.record({
+  ...entity,
+  cert: f.pem(/^CERTIFICATE$/, 'certificate'),
+  key: f.pem(/^(?:\w+ )*PRIVATE KEY$/, 'key', MASK),
+  cert_alt: f.unserved('is not supported: Kafka is shown one certificate'),
+  key_alt: f.unserved('is not supported: Kafka is shown one certificate'),
+  snis: f.unserved('is not supported: certificates are for connections to Kafka'),
+})
+
+/** One schema an entity: the source of defaults, messages and `GET /schemas/{entity}`. */
+export const entitySchemas = {
+  services,
+  routes,
+  plugins,
+  consumers,
+  keyauth_credentials,
+  basicauth_credentials,
+  jwt_secrets,
+  certificates,
+}
+
+/**
+ * Checks an entity and fills in what Kong fills in: defaults, `id`, `created_at`, `updated_at`.
+ *
+ * @param existing What `raw` changes: fields that it doesn't have stay, and records within are
+ *   merged, as Kong's PATCH does. Default: `raw` is the whole entity.
+ * @throws SchemaViolation in Kong's words.
+ */
+export function readEntity<K extends Kind>(
+  kind: K,
+  raw: unknown,
+  existing?: EntityKinds[K],
+): EntityKinds[K] {
+  if (!isRecord(raw)) throw new SchemaViolation({ '@entity': 'expected a record' })
+  refuseForbidden(raw)
+  const now = Math.floor(Date.now() / 1_000)
+  const given = kind === 'services' ? withoutUrl(raw) : raw
+  if (existing && 'id' in given && given['id'] !== existing.id) {
+    throw new SchemaViolation({ id: 'immutable field cannot be updated' })
+  }
+  const whole = existing
+    ? { ...merge({ ...existing }, given), updated_at: now }
+    : {
+        ...given,
+        id: given['id'] ?? crypto.randomUUID(),
+        created_at: given['created_at'] ?? now,
+        updated_at: given['updated_at'] ?? now,
+      }
+  const result = v.safeParse(entitySchemas[kind], whole)
+  const fields = result.success ? {} : fieldErrors(result.issues)
+  if (kind === 'plugins' && !('name' in fields)) {
+    const config = configOf(whole, fields)
+    return { ...(result.output as Plugin), config } as EntityKinds[Kind] as EntityKinds[K]
+  }
+  if (!result.success) throw new SchemaViolation(fields)
+  return result.output as EntityKinds[K]
+}
+
+type Raw = Readonly<Record<string, unknown>>
+
+export function isRecord(value: unknown): value is Raw {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** A plugin's configuration; what is wrong with it is told along with what is wrong beside it. */
+function configOf(plugin: Raw, fields: FieldErrors): Plugin['config'] {
+  let problems = fields
+  try {
+    const named = { name: String(plugin['name']), id: String(plugin['id']) }
+    const config = readConfig(named, plugin['config'] ?? {})
+    if (Object.keys(problems).length === 0) return config
+  } catch (error) {
+    if (!(error instanceof SchemaViolation)) throw error
+    problems = { ...fields, ...error.fields }
+  }
+  throw new SchemaViolation(problems)
+}
+
+/** Kong's `url` stands for four fields. */
+function withoutUrl({ url, ...rest }: Raw): Raw {
+  if (url === undefined || url === null) return rest
+  if (typeof url !== 'string') throw new SchemaViolation({ url: 'expected a string' })
+  if (!URL.canParse(url)) throw new SchemaViolation({ url: 'missing host in url' })
+  const { protocol, hostname, port, pathname } = new URL(url)
+  const scheme = protocol.slice(0, -1)
+  return {
+    ...rest,
+    protocol: scheme,
+    host: hostname,
+    port: Number(port) || (scheme === 'https' ? 443 : 80),
+    path: pathname === '' || (pathname === '/' && !url.endsWith('/')) ? null : pathname,
+  }
+}
+
+/** Records are merged, everything else is replaced. */
+function merge(old: Raw, change: Raw): Raw {
+  const merged: Record<string, unknown> = { ...old }
+  for (const [key, value] of Object.entries(change)) {
+    const before = merged[key]
+    const isMerged = isRecord(before) && isRecord(value) && !MAPS_AND_REFERENCES.has(key)
+    merged[key] = isMerged ? merge(before, value) : value
+  }
+  return merged
+}
+
+/**
+ * Names that code after this might take for something of the language: `__proto__` sets a
+ * prototype, and valibot leaves all three out of maps without a word.
+ *
+ * @throws SchemaViolation that names the first of them.
+ */
+function refuseForbidden(value: unknown, path: readonly string[] = []): void {
+  if (typeof value !== 'object' || value === null) return
+  if (path.length > MAX_DEPTH) throw new SchemaViolation({ '@entity': 'nested too deeply' })
+  const isArray = Array.isArray(value)
+  for (const [key, inner] of Object.entries(value)) {
+    const here = [...path, isArray ? String(Number(key) + 1) : key]
+    if (!isArray && FORBIDDEN.has(key)) throw new SchemaViolation(nest(here, 'unknown field'))
+    refuseForbidden(inner, here)
+  }
+}
+
+function nest([field, ...rest]: readonly string[], problem: string): FieldErrors {
+  return { [field ?? '']: rest.length === 0 ? problem : nest(rest, problem) }
+}

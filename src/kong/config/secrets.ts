@@ -1,0 +1,82 @@
+import type { EntityKinds, Kind, Plugin } from '../model/entities.ts'
+import { SchemaViolation } from '../model/errors.ts'
+import { fieldOf, KEYS } from '../model/integrity.ts'
+import { isVaultReference } from '../model/references.ts'
+import { MASK, maskSecrets } from './plugin-config.ts'
+import { isRecord } from './schemas.ts'
+
+const STANDS_FOR_NOTHING = `${MASK} stands for a secret that is not held here: give the secret itself, or a reference such as {vault://env/NAME}`
+
+/** An entity as it may be shown: `***` stands for its secrets. References to a vault are none. */
+export function maskEntity<K extends Kind>(kind: K, entity: EntityKinds[K]): EntityKinds[K] {
+  if (kind === 'plugins') {
+    const plugin = entity as Plugin
+    return { ...plugin, config: maskSecrets(plugin.config) } as EntityKinds[Kind] as EntityKinds[K]
+  }
+  const shown = (KEYS[kind].secrets ?? []).map((field) => {
+    const secret = String(fieldOf(entity, field))
+    return [field, isVaultReference(secret) ? secret : MASK]
+  })
+  return { ...entity, ...Object.fromEntries(shown) }
+}
+
+/** Puts the secrets that are held where an answer's masks came back. */
+export function restoreSecrets<K extends Kind>(
+  kind: K,
+  entity: EntityKinds[K],
+  held: EntityKinds[K],
+): EntityKinds[K] {
+  return restore(entity, held, maskEntity(kind, held)) as EntityKinds[K]
+}
+
+/** @throws SchemaViolation that names where a mask stands in a secret's place. */
+export function refuseMasks<K extends Kind>(kind: K, entity: EntityKinds[K]): void {
+  for (const field of KEYS[kind].secrets ?? []) {
+    if (fieldOf(entity, field) === MASK) throw new SchemaViolation({ [field]: STANDS_FOR_NOTHING })
+  }
+  if (kind !== 'plugins') return
+  const { config } = entity as Plugin
+  const problems = masked(config, maskSecrets(replaceMasks(config)))
+  if (problems) throw new SchemaViolation({ config: problems })
+}
+
+interface Problems {
+  [field: string]: string | Problems
+}
+
+function restore(value: unknown, held: unknown, shown: unknown): unknown {
+  if (value === shown && typeof value === 'string') return held
+  if (Array.isArray(value) && Array.isArray(held) && Array.isArray(shown)) {
+    return value.map((inner, index) => {
+      const at = whereShown(inner, index, shown)
+      return restore(inner, held[at], shown[at])
+    })
+  }
+  if (!isRecord(value) || !isRecord(held) || !isRecord(shown)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, restore(inner, held[key], shown[key])]),
+  )
+}
+
+/** Topics are told by their names: a secret must not go to another one when their order changes. */
+function whereShown(value: unknown, index: number, shown: readonly unknown[]): number {
+  if (!isRecord(value) || !('name' in value)) return index
+  return shown.findIndex((other) => isRecord(other) && other['name'] === value['name'])
+}
+
+/** A value in which what is masked is a secret, and no mask a user wrote elsewhere is. */
+function replaceMasks(value: unknown): Record<string, unknown> {
+  return JSON.parse(JSON.stringify(value, (_, inner) => (inner === MASK ? `not ${MASK}` : inner)))
+}
+
+function masked(value: unknown, shown: unknown): Problems | undefined {
+  const found: Problems = {}
+  if (typeof value !== 'object' || value === null) return undefined
+  const isArray = Array.isArray(value)
+  for (const [key, inner] of Object.entries(value)) {
+    const other = (shown as Record<string, unknown> | undefined)?.[key]
+    const problem = inner === MASK && other === MASK ? STANDS_FOR_NOTHING : masked(inner, other)
+    if (problem) found[isArray ? String(Number(key) + 1) : key] = problem
+  }
+  return Object.keys(found).length > 0 ? found : undefined
+}

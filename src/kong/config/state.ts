@@ -1,0 +1,82 @@
+import type { Kind, Snapshot } from '../model/entities.ts'
+import { KINDS } from '../model/integrity.ts'
+import { isRecord, readEntity } from './schemas.ts'
+import { EMPTY, Store } from './store.ts'
+
+/** A file as it is needed here; which runtime has it is not known here. */
+export interface StateFile {
+  /** For messages. */
+  readonly name: string
+  /** Nothing when there is no such file. */
+  read(): string | undefined
+  /** Whole or not at all, and readable to nobody else: a snapshot holds secrets. */
+  write(text: string): void
+}
+
+/** What the Admin API changed, kept across restarts. */
+export interface State {
+  /** What was kept; nothing is, before the first change. */
+  readonly snapshot: Snapshot | undefined
+  /** @throws Error that names the file. */
+  save(snapshot: Snapshot): void
+}
+
+const FORMAT = 1
+
+/**
+ * Reads a state file.
+ *
+ * @throws Error that names the file when it is broken. It is left as it is.
+ */
+export function openState(file: StateFile): State {
+  const text = file.read()
+  return {
+    snapshot: text === undefined ? undefined : parse(file.name, text),
+    save(snapshot) {
+      try {
+        file.write(`${JSON.stringify({ format: FORMAT, ...snapshot }, null, 2)}\n`)
+      } catch (error) {
+        throw new Error(`Cannot save state to ${file.name}: ${reason(error)}`, { cause: error })
+      }
+    },
+  }
+}
+
+function parse(name: string, text: string): Snapshot {
+  try {
+    const { format, ...kinds } = record(text)
+    if (format !== FORMAT) throw new Error(`its format is not ${FORMAT}`)
+    const unknown = Object.keys(kinds).find((kind) => !KINDS.includes(kind as Kind))
+    if (unknown !== undefined) throw new Error(`${unknown} is unknown`)
+    const read = KINDS.map((kind) => {
+      // A file of an earlier version lacks the kinds that have come since.
+      const entities = kinds[kind] ?? []
+      if (!Array.isArray(entities)) throw new Error(`${kind} is no array`)
+      return [kind, entities.map((entity) => readEntity(kind, entity))]
+    })
+    const snapshot: Snapshot = { ...EMPTY, ...Object.fromEntries(read) }
+    // A store refuses what does not fit together.
+    return new Store(snapshot).snapshot()
+  } catch (error) {
+    throw new Error(
+      `Cannot read state from ${name}: ${reason(error)}. It is left as it is: repair it, or move it away to begin anew`,
+      { cause: error },
+    )
+  }
+}
+
+/** Without the parser's words, which quote the file, and that holds secrets. */
+function record(text: string): Readonly<Record<string, unknown>> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    value = undefined
+  }
+  if (!isRecord(value)) throw new Error('it is no JSON object')
+  return value
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

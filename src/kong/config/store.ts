@@ -1,0 +1,218 @@
+import type { EntityKinds, Kind, Snapshot } from '../model/entities.ts'
+import { SchemaViolation } from '../model/errors.ts'
+import { isUuid } from '../model/fields.ts'
+import { checkIntegrity, fieldOf, KEYS, KINDS, referenced } from '../model/integrity.ts'
+import { referencedBy, unresolvedReference } from '../model/violations.ts'
+import { isRecord, readEntity } from './schemas.ts'
+import { refuseMasks, restoreSecrets } from './secrets.ts'
+
+export const EMPTY = Object.fromEntries(KINDS.map((kind) => [kind, []])) as unknown as Snapshot
+
+type Listener = (snapshot: Snapshot) => void
+type Entities<K extends Kind> = ReadonlyArray<EntityKinds[K]>
+
+/**
+ * What a gateway serves, and the way to change it. A change is whole or none: it is checked, then
+ * shown to the listeners, and a listener that throws makes it undone.
+ */
+export class Store {
+  #snapshot: Snapshot = EMPTY
+  readonly #listeners = new Set<Listener>()
+
+  /** @throws Violation, SchemaViolation as `replaceAll` does. */
+  constructor(initial: Snapshot = EMPTY) {
+    this.replaceAll(initial)
+  }
+
+  /** Never changes; a change makes another. */
+  snapshot(): Snapshot {
+    return this.#snapshot
+  }
+
+  list<K extends Kind>(kind: K): Entities<K> {
+    return this.#snapshot[kind]
+  }
+
+  /** @param key An id, or the name (services, routes), instance_name (plugins) or username. */
+  get<K extends Kind>(kind: K, key: string): EntityKinds[K] | undefined {
+    const { endpoint } = KEYS[kind]
+    if (isUuid(key)) return this.list(kind).find(({ id }) => id === key)
+    if (!endpoint) return undefined
+    return this.list(kind).find((entity) => fieldOf(entity, endpoint) === key)
+  }
+
+  /** @throws SchemaViolation, Violation, or what a listener throws. */
+  insert<K extends Kind>(kind: K, raw: unknown): EntityKinds[K] {
+    const entity = readEntity(kind, this.#resolve(kind, raw))
+    return this.#put(kind, entity)
+  }
+
+  /**
+   * Makes `raw` the whole entity, whether there is one or not.
+   *
+   * @throws SchemaViolation, Violation, or what a listener throws.
+   */
+  replace<K extends Kind>(kind: K, key: string, raw: unknown): EntityKinds[K] {
+    if (!isRecord(raw)) return this.insert(kind, raw)
+    const existing = this.get(kind, key)
+    const { endpoint } = KEYS[kind]
+    const isId = isUuid(key) || !endpoint
+    const name = isId ? undefined : { [endpoint]: key }
+    const id = existing?.id ?? (isId ? key : raw['id'])
+    if (raw['id'] !== undefined && raw['id'] !== id) {
+      throw new SchemaViolation({ id: 'immutable field cannot be updated' })
+    }
+    const created = raw['created_at'] ?? existing?.created_at
+    const whole = { ...raw, ...name, id, created_at: created, updated_at: undefined }
+    return this.#put(kind, readEntity(kind, this.#resolve(kind, whole)), existing)
+  }
+
+  /**
+   * Changes some fields. Nothing when there is no such entity.
+   *
+   * @throws SchemaViolation, Violation, or what a listener throws.
+   */
+  patch<K extends Kind>(kind: K, key: string, raw: unknown): EntityKinds[K] | undefined {
+    const existing = this.get(kind, key)
+    if (!existing) return undefined
+    return this.#put(kind, readEntity(kind, this.#resolve(kind, raw), existing), existing)
+  }
+
+  /**
+   * Removes an entity, and the plugins that are on it.
+   *
+   * @returns Whether there was one.
+   * @throws Violation when others that can't go with it need it, or what a listener throws.
+   */
+  remove(kind: Kind, key: string): boolean {
+    const entity = this.get(kind, key)
+    if (!entity) return false
+    let next: Snapshot = {
+      ...this.#snapshot,
+      [kind]: this.list(kind).filter((other) => other !== entity),
+    }
+    for (const child of KINDS) {
+      for (const { field, parent, onDelete } of KEYS[child].foreign) {
+        if (parent !== kind) continue
+        const isChild = (other: EntityKinds[Kind]) => referenced(other, field) === entity.id
+        const children = next[child] as Entities<Kind>
+        if (onDelete === 'restrict' && children.some(isChild)) throw referencedBy(kind, child)
+        next = { ...next, [child]: children.filter((other) => !isChild(other)) }
+      }
+    }
+    this.#commit(next)
+    return true
+  }
+
+  /**
+   * Makes `snapshot` everything that is held. Secrets that stand masked in it are those that are
+   * held under the same id.
+   *
+   * @throws SchemaViolation, Violation, or what a listener throws; then nothing changes.
+   */
+  replaceAll(snapshot: Snapshot): void {
+    const next = Object.fromEntries(
+      KINDS.map((kind) => [
+        kind,
+        (snapshot[kind] as Entities<Kind>).map((entity) =>
+          unmasked(kind, entity, this.get(kind, entity.id)),
+        ),
+      ]),
+    ) as unknown as Snapshot
+    checkIntegrity(next)
+    this.#commit(next)
+  }
+
+  /**
+   * Calls `listener` after each change, before it counts: when it throws, all listeners that were
+   * called are called again with what was before, and the change fails with what was thrown.
+   *
+   * @returns Ends it.
+   */
+  onChange(listener: Listener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #put<K extends Kind>(kind: K, read: EntityKinds[K], existing?: EntityKinds[K]): EntityKinds[K] {
+    const entity = unmasked(kind, read, existing)
+    if (kind === 'plugins') this.#checkProtocols(entity as EntityKinds['plugins'])
+    const list = this.list(kind)
+    const next = {
+      ...this.#snapshot,
+      [kind]: existing
+        ? list.map((other) => (other === existing ? entity : other))
+        : [...list, entity],
+    }
+    checkIntegrity(next)
+    this.#commit(next)
+    return entity
+  }
+
+  /** A plugin must be able to apply where it is. */
+  #checkProtocols({ protocols, route, service }: EntityKinds['plugins']): void {
+    const isCommon = (other: EntityKinds['routes']) =>
+      other.protocols.some((protocol) => protocols.includes(protocol))
+    if (route) {
+      const on = this.get('routes', route.id)
+      if (!on || isCommon(on)) return
+      throw new SchemaViolation({ protocols: "must match the associated route's protocols" })
+    }
+    const routes = this.list('routes').filter((other) => other.service?.id === service?.id)
+    if (!service || routes.length === 0 || routes.some(isCommon)) return
+    throw new SchemaViolation({
+      protocols: "must match the protocols of at least one route pointing to this Plugin's service",
+    })
+  }
+
+  /** References by name become references by id. */
+  #resolve(kind: Kind, raw: unknown): unknown {
+    if (!isRecord(raw)) return raw
+    const resolved: Record<string, unknown> = { ...raw }
+    for (const { field, parent } of KEYS[kind].foreign) {
+      const value = raw[field]
+      const { endpoint } = KEYS[parent]
+      if (!isRecord(value) || !endpoint || 'id' in value) continue
+      const name = value[endpoint]
+      if (typeof name !== 'string') continue
+      const found = this.list(parent).find((entity) => fieldOf(entity, endpoint) === name)
+      if (!found) throw unresolvedReference(field, { [endpoint]: name }, parent)
+      const { [endpoint]: _, ...rest } = value
+      resolved[field] = { ...rest, id: found.id }
+    }
+    return resolved
+  }
+
+  #commit(next: Snapshot): void {
+    const before = this.#snapshot
+    const called: Listener[] = []
+    this.#snapshot = next
+    try {
+      for (const listener of this.#listeners) {
+        called.push(listener)
+        listener(next)
+      }
+    } catch (error) {
+      this.#snapshot = before
+      for (const listener of called) {
+        try {
+          listener(before)
+        } catch {
+          // What was there before was served until now; the first error says what is wrong.
+        }
+      }
+      throw error
+    }
+  }
+}
+
+/** @throws SchemaViolation for masks that stand for nothing. */
+function unmasked<K extends Kind>(
+  kind: K,
+  entity: EntityKinds[K],
+  existing: EntityKinds[K] | undefined,
+): EntityKinds[K] {
+  const restored = existing ? restoreSecrets(kind, entity, existing) : entity
+  refuseMasks(kind, restored)
+  return restored
+}

@@ -1,0 +1,77 @@
+/** Where plugins are, and which of them a request goes through. */
+import type { Plugin, Route } from '../model/entities.ts'
+
+/** The enabled plugins of a snapshot by name and place. */
+export class Places {
+  readonly #byName = new Map<string, Map<string, Plugin>>()
+  /** Those of consumers, by name: few, where there may be a plugin for each of many routes. */
+  readonly #ofConsumers = new Map<string, Plugin[]>()
+
+  constructor(plugins: readonly Plugin[]) {
+    for (const plugin of plugins) {
+      const { name, enabled, protocols, consumer, route, service } = plugin
+      if (!enabled || !protocols.some((protocol) => /^https?$/.test(protocol))) continue
+      const places = this.#byName.get(name) ?? new Map<string, Plugin>()
+      places.set(place(consumer?.id, route?.id, service?.id), plugin)
+      this.#byName.set(name, places)
+      if (!consumer) continue
+      const own = this.#ofConsumers.get(name)
+      if (own) own.push(plugin)
+      else this.#ofConsumers.set(name, [plugin])
+    }
+  }
+
+  /**
+   * The one plugin of a name that applies: the most specific, by Kong's precedence.
+   *
+   * @param consumer The id of the consumer, where one is known.
+   */
+  find(
+    name: string,
+    { id, service }: Pick<Route, 'id' | 'service'>,
+    consumer: string | undefined,
+  ): Plugin | undefined {
+    const places = this.#byName.get(name)
+    if (!places) return undefined
+    const of = (consumer?: string) => ({
+      both: service ? places.get(place(consumer, id, service.id)) : undefined,
+      route: places.get(place(consumer, id, undefined)),
+      service: service ? places.get(place(consumer, undefined, service.id)) : undefined,
+      alone: places.get(place(consumer, undefined, undefined)),
+    })
+    const own = consumer === undefined ? undefined : of(consumer)
+    const common = of()
+    return (
+      own?.both ??
+      own?.route ??
+      own?.service ??
+      common.both ??
+      own?.alone ??
+      common.route ??
+      common.service ??
+      common.alone
+    )
+  }
+
+  /** All plugins of a name that some request to a route may go through. */
+  *on(name: string, route: Route): Generator<Plugin> {
+    const common = this.find(name, route, undefined)
+    if (common) yield common
+    for (const plugin of this.#ofConsumers.get(name) ?? []) {
+      if (this.find(name, route, plugin.consumer?.id) === plugin) yield plugin
+    }
+  }
+
+  /** All plugins of a name. */
+  all(name: string): Iterable<Plugin> {
+    return this.#byName.get(name)?.values() ?? []
+  }
+}
+
+function place(
+  consumer: string | undefined,
+  route: string | undefined,
+  service: string | undefined,
+) {
+  return `${consumer ?? ''}/${route ?? ''}/${service ?? ''}`
+}

@@ -1,0 +1,106 @@
+/** `/openapi.json`, and a page that shows it. */
+import { Hono } from 'hono'
+import { secureHeaders } from 'hono/secure-headers'
+import { credentialQuery } from '../../http/request/client.ts'
+import { fileRoutes } from '../../http/response/asset-routes.ts'
+import {
+  type DescribedHandler,
+  type DescribedRoute,
+  type OperationPath,
+  openApi,
+} from './openapi.ts'
+import { page } from './page.ts'
+
+const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
+const FILES = {
+  'docs.js': [() => own('docs.js')],
+  'scalar.js': [
+    // The published package brings a copy. In a checkout it is in a package of Scalar's, the only one
+    // that has it as a file without the 268 packages that it is made of.
+    () => own('scalar.js'),
+    () => new URL('js/standalone.js', import.meta.resolve('@scalar/fastify-api-reference')),
+  ],
+}
+
+/** Handlers by the paths at which an app has them; several where methods share a path. */
+export type DocumentedRoutes = Readonly<
+  Record<string, DescribedHandler | readonly DescribedHandler[]>
+>
+
+/**
+ * The API's description by OpenAPI 3.1 at `/openapi.json`, and at `/docs` a page to read and try it,
+ * which loads nothing from elsewhere.
+ *
+ * @param routes Handlers of `kafkaConsume` and `kafkaProduce`. A path that ends with `/offsets` is one to
+ *   commit at, where its handler has `commitStrategy: 'off'`.
+ * @returns An app to mount by `app.route`.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { kafkaConsume, kafkaDocs, kafkaProduce } from 'hono-kafka-consume'
+ *
+ * const cluster = { bootstrapServers: 'localhost:9092', topics: ['orders'] }
+ * const reading = kafkaConsume({ ...cluster, mode: 'auto' })
+ * const writing = kafkaProduce(cluster)
+ * const app = new Hono()
+ *   .get('/orders', reading)
+ *   .post('/orders', writing)
+ *   .route('/', kafkaDocs({ '/orders': [reading, writing] }))
+ *
+ * const { paths } = await (await app.request('/openapi.json')).json()
+ * if (!paths['/orders'].get || !paths['/orders'].post) throw new Error('both are described')
+ * await Promise.all([reading.close(), writing.close()])
+ * ```
+ */
+export function kafkaDocs(routes: DocumentedRoutes): Hono {
+  const described = Object.entries(routes).flatMap(([path, handlers]) =>
+    [handlers].flat().map((handler) => ({ name: path, paths: [path], hosts: [], handler })),
+  )
+  return docsApp(() => openApi(described))
+}
+
+/**
+ * The description and its page for a gateway.
+ *
+ * @param routes Asked at each request.
+ * @param operations The gateway's own paths that are served.
+ */
+export function docsRoutes(
+  routes: () => readonly DescribedRoute[],
+  operations: readonly OperationPath[],
+): Hono {
+  return docsApp(() => openApi(routes(), operations))
+}
+
+function docsApp(document: () => object): Hono {
+  const app = new Hono()
+  app.get('/openapi.json', (c) => {
+    c.header('Cache-Control', 'no-store')
+    return c.json(document())
+  })
+  app.use(
+    '/docs',
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        // Scalar writes styles into the page and its elements, not all of them by a nonce.
+        styleSrc: ["'unsafe-inline'"],
+        imgSrc: ["'self'", 'data:'],
+        connectSrc: ["'self'"],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+      strictTransportSecurity: false,
+      xFrameOptions: 'DENY',
+    }),
+  )
+  app.get('/docs', (c) => {
+    c.header('Cache-Control', 'no-store')
+    return c.html(page(credentialQuery(c)))
+  })
+  app.route('/docs', fileRoutes(FILES))
+  return app
+}

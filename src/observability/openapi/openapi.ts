@@ -1,0 +1,348 @@
+import { toJsonSchema } from '@valibot/to-json-schema'
+import packageJson from '../../../package.json' with { type: 'json' }
+import { ERROR_STATUSES } from '../../core/errors.ts'
+import { isCommittedByPost, isOffsetsPath } from '../../http/consume/offsets.ts'
+import { type ProduceStats, WRITE } from '../../http/produce/kafka-produce.ts'
+import { READ, SOCKET_PARAMETERS, STREAM } from '../../http/request/parameters.ts'
+import type { RouteStats } from '../../http/route/route.ts'
+import { PARAMETERS, SCHEMAS, WRITE_PARAMETERS } from './schemas.ts'
+
+type Described =
+  | Pick<RouteStats, 'mode' | 'topics' | 'commitStrategy'>
+  | Pick<ProduceStats, 'mode' | 'topics'>
+
+/** A handler of `kafkaConsume` or `kafkaProduce`, as far as it is described. */
+export interface DescribedHandler {
+  /** Statistics of the handler, of which its description needs mode and topics. */
+  stats(): Described
+}
+
+/** A route to describe. */
+export interface DescribedRoute {
+  readonly name: string
+  readonly paths: readonly string[]
+  /** Whether it is also served below its paths. Default: false. */
+  readonly isPrefix?: boolean
+  /** The only methods that it is served for. Default: all. */
+  readonly methods?: readonly string[] | undefined
+  readonly hosts: readonly string[]
+  readonly handler: DescribedHandler
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+const ref = (name: keyof typeof SCHEMAS) => ({ $ref: `#/components/schemas/${name}` })
+const json = (name: keyof typeof SCHEMAS) => ({ 'application/json': { schema: ref(name) } })
+const text = (description: string) => ({ schema: { type: 'string', description } })
+
+/**
+ * The OpenAPI 3.1 document of these routes. A route whose path is a regular expression is left out:
+ * OpenAPI cannot describe it.
+ *
+ * @param operations The paths of a gateway's own that are served beside the routes. Default: none.
+ */
+export function openApi(
+  routes: readonly DescribedRoute[],
+  operations: readonly OperationPath[] = [],
+): Json {
+  const paths: Record<string, Json> = {}
+  for (const path of operations) paths[path] = OPERATIONS[path]
+  for (const route of routes) {
+    const { topics } = route.handler.stats()
+    const about = { tags: ['Records'], description: describe(route, topics) }
+    for (const { path, method, operation } of operationsOf(route)) {
+      if (Object.hasOwn(paths[path] ?? {}, method)) continue
+      paths[path] = { ...paths[path], [method]: { ...about, ...operation } }
+    }
+  }
+  const schemas = Object.fromEntries(
+    Object.entries(SCHEMAS).map(([name, schema]) => [name, schemaOf(schema)]),
+  )
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Kafka over HTTP',
+      version: packageJson.version,
+      license: { name: packageJson.license, identifier: packageJson.license },
+      description:
+        'Apache Kafka topics over HTTP: records by GET, or streamed. Fields and headers that a client does not know are to be ignored.',
+    },
+    servers: [{ url: '/' }],
+    tags: [
+      { name: 'Records', description: 'What is in topics' },
+      { name: 'Operations', description: 'How the gateway is' },
+    ],
+    security: [{}, { bearer: [] }, { basic: [] }],
+    paths,
+    components: {
+      schemas,
+      responses: { Error: { description: 'What cannot be done', content: json('Error') } },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', description: 'A key, or a JSON Web Token' },
+        basic: { type: 'http', scheme: 'basic' },
+      },
+    },
+  }
+}
+
+interface FoundOperation {
+  readonly path: string
+  readonly method: 'get' | 'post'
+  readonly operation: Json
+}
+
+function operationsOf({ handler, paths, methods, isPrefix }: DescribedRoute): FoundOperation[] {
+  const described = handler.stats()
+  const isCommitted = 'commitStrategy' in described && isCommittedByPost(described)
+  const main = described.mode === 'produce' ? 'post' : 'get'
+  const found = paths
+    .filter((path) => !path.startsWith('~'))
+    .flatMap((path): FoundOperation[] => {
+      const commitAt = (at: string): FoundOperation => {
+        return { path: at, method: 'post', operation: commit(`post ${at}`) }
+      }
+      if (isCommitted && isOffsetsPath(path)) return [commitAt(path)]
+      const operation = operationOf(described.mode, `${main} ${path}`)
+      const read = { path, method: main, operation } as const
+      const isBelow = isCommitted && isPrefix
+      return isBelow ? [read, commitAt(`${path.replace(/\/$/, '')}/offsets`)] : [read]
+    })
+  return found.filter(({ method }) => methods?.includes(method.toUpperCase()) ?? true)
+}
+
+function describe({ name, hosts, paths }: DescribedRoute, topics: readonly string[]): string {
+  const parts = [
+    `Topics: ${topics.map((topic) => `\`${topic}\``).join(', ')}.`,
+    paths.includes(name) ? '' : `Route \`${name}\`.`,
+    hosts.length === 0 ? '' : `On ${hosts.map((host) => `\`${host}\``).join(', ')}.`,
+  ]
+  return parts.filter(Boolean).join(' ')
+}
+
+function operationOf(mode: (RouteStats | ProduceStats)['mode'], operationId: string): Json {
+  if (mode === 'produce') return { operationId, ...write }
+  if (mode === 'http-get') return { operationId, ...once }
+  if (mode === 'server-sent-events') return { operationId, ...streamed }
+  if (mode === 'websocket') return { operationId, ...socket }
+  return {
+    operationId,
+    summary: 'Read once, or as a stream',
+    parameters: parametersOf([...READ, ...STREAM, ...SOCKET_PARAMETERS], [LAST_EVENT_ID]),
+    responses: {
+      ...once.responses,
+      200: {
+        description: 'As `Accept` asks',
+        headers: once.responses[200].headers,
+        content: { ...once.responses[200].content, ...streamed.responses[200].content },
+      },
+      101: socket.responses[101],
+    },
+  }
+}
+
+function commit(operationId: string): Json {
+  return {
+    operationId,
+    summary: 'Commit for the consumer group',
+    requestBody: { required: true, content: json('Offsets') },
+    responses: { 204: { description: 'Kafka has them' }, ...refusals(400, 405, 502, 503, 504) },
+  }
+}
+
+/** Schemas in JSON Schema of 2020-12, which is what OpenAPI 3.1 has. */
+function schemaOf(schema: Parameters<typeof toJsonSchema>[0]): Json {
+  const { $schema: _, ...rest } = toJsonSchema(schema, {
+    target: 'draft-2020-12',
+    typeMode: 'input',
+  })
+  return rest
+}
+
+function parametersOf(
+  names: readonly string[],
+  more: readonly Json[] = [],
+  table = PARAMETERS,
+): readonly Json[] {
+  const query = [...new Set(names)].map((name) => {
+    const found = table[name]
+    if (!found) throw new Error(`Cannot describe parameter ${name}: it has no schema`)
+    const schema = schemaOf(found.schema)
+    return {
+      name,
+      in: 'query',
+      description: found.description,
+      schema: found.isRepeatable ? { type: 'array', items: schema } : schema,
+    }
+  })
+  return [...query, ...more]
+}
+
+/** Statuses by which a request is refused, each with its codes. */
+function refusals(...statuses: readonly number[]): Record<number, Json> {
+  return refusalsAs('Error', statuses)
+}
+
+function refusalsAs(
+  schema: keyof typeof SCHEMAS,
+  statuses: readonly number[],
+): Record<number, Json> {
+  return Object.fromEntries(
+    statuses.map((status) => {
+      const codes = Object.entries(ERROR_STATUSES).filter(([, found]) => found === status)
+      const description = codes.map(([code]) => `\`${code}\``).join(', ')
+      return [status, { description, content: json(schema) }]
+    }),
+  )
+}
+
+const LAST_EVENT_ID = {
+  name: 'Last-Event-ID',
+  in: 'header',
+  description: 'Resume exactly there; it goes before the query',
+  schema: ref('Cursor'),
+}
+
+const REFUSALS = refusals(400, 401, 403, 404, 405, 406, 429, 500, 502, 503, 504)
+
+const lines = {
+  schema: { type: 'string', description: 'One JSON a line, each a `Line`' },
+  example:
+    '{"topic":"orders","partition":0,"offset":42,"timestamp":1787305085262,"key":null,"value":"hello","headers":{}}\n',
+}
+
+const once = {
+  summary: 'Read once',
+  parameters: parametersOf(READ),
+  responses: {
+    200: {
+      description:
+        'Records, perhaps none. Without a position each goes to one caller of the consumer group, and is committed when it was delivered; from a position nothing is committed, and the headers say where to go on',
+      headers: {
+        'Kafka-Cursor': text('From a position: where to go on'),
+        Link: text('From a position: the next page, as `<…>; rel="next"`'),
+        'Kafka-Gaps': text('From a position: a JSON array of gaps, where there are any'),
+      },
+      content: {
+        'application/json': {
+          schema: { anyOf: [ref('KongRecords'), ref('Records'), { type: 'array', items: {} }] },
+        },
+        'application/x-ndjson': lines,
+      },
+    },
+    ...REFUSALS,
+  },
+} as const
+
+const streamed = {
+  summary: 'Follow as a stream',
+  parameters: parametersOf(STREAM, [LAST_EVENT_ID]),
+  responses: {
+    200: {
+      description:
+        'Records as they come, until either side ends it. In an event stream `id` is the cursor after the record. Events without a name carry records; `event: cursor` carries a position, `event: gap` a `Gap` and `event: error` an `Error`. Comments are heartbeats',
+      headers: { 'Kafka-Cursor': text('Where reading began') },
+      content: {
+        'text/event-stream': {
+          schema: {
+            type: 'string',
+            description: 'Server-Sent Events; the data of each without a name is a `Record`',
+          },
+          example:
+            'retry: 2258\nevent: cursor\ndata: {"cursor":"orders:0=42"}\nid: orders:0=42\n\ndata: {"topic":"orders","partition":0,"offset":42,"timestamp":1787305085262,"key":null,"value":"hello","headers":{}}\nid: orders:0=43\n\n',
+        },
+        'application/x-ndjson': lines,
+      },
+    },
+    ...REFUSALS,
+  },
+} as const
+
+const socket = {
+  summary: 'Open a WebSocket',
+  parameters: parametersOf(SOCKET_PARAMETERS),
+  responses: {
+    101: {
+      description:
+        'Text frames: each a `Record` with a `cursor`, the position after it, or `{"cursor"}`, `{"gap","cursor"}` or `{"failure"}`; with a format other than `records` it is `{"data","cursor"}`. With `acks=true` the client answers `{"ack":{"topic","partition","offset"}}`',
+    },
+    ...REFUSALS,
+    ...refusals(426),
+  },
+} as const
+
+const write = {
+  summary: 'Write records',
+  parameters: parametersOf(WRITE, [], WRITE_PARAMETERS),
+  requestBody: {
+    required: true,
+    content: {
+      ...json('NewRecords'),
+      'application/x-ndjson': {
+        schema: { type: 'string', description: 'One JSON a line, each a `NewRecord`' },
+        example: '{"key":"a","value":"hello"}\n',
+      },
+      '*/*': {
+        schema: {
+          description:
+            'The value of one record, byte for byte; request headers `Kafka-Header-NAME` are its headers',
+        },
+      },
+    },
+  },
+  responses: {
+    200: { description: 'Kafka has confirmed all of them', content: json('Written') },
+    ...refusalsAs('NotWritten', [400, 401, 403, 404, 405, 413, 429, 500, 502, 503, 504]),
+  },
+} as const
+
+/** The paths that a gateway has for operators, as far as they are not turned off. */
+export type OperationPath = '/healthz' | '/readyz' | '/metrics' | '/status'
+
+const OPERATIONS: Record<OperationPath, Json> = {
+  '/healthz': {
+    get: {
+      operationId: 'healthz',
+      tags: ['Operations'],
+      summary: 'Whether the process lives',
+      security: [{}],
+      responses: { 200: { description: 'It does', content: json('Health') } },
+    },
+  },
+  '/readyz': {
+    get: {
+      operationId: 'readyz',
+      tags: ['Operations'],
+      summary: 'Whether requests can be served',
+      security: [{}],
+      responses: {
+        200: { description: 'They can', content: json('Health') },
+        503: { description: 'They cannot, and why', content: json('Health') },
+      },
+    },
+  },
+  '/metrics': {
+    get: {
+      operationId: 'metrics',
+      tags: ['Operations'],
+      summary: "Metrics in Prometheus's text format",
+      responses: {
+        200: {
+          description: 'All of them',
+          content: { 'text/plain': { schema: { type: 'string' } } },
+        },
+        ...refusals(401, 403),
+      },
+    },
+  },
+  '/status': {
+    get: {
+      operationId: 'status',
+      tags: ['Operations'],
+      summary: 'Routes, topics and groups',
+      responses: {
+        200: { description: 'As of a second ago', content: json('Status') },
+        ...refusals(401, 403),
+      },
+    },
+  },
+}

@@ -1,0 +1,252 @@
+/** What goes over the wire, as schemas: the bodies, and the parameters of requests. */
+import * as v from 'valibot'
+import { ERROR_CODES } from '../../core/errors.ts'
+import type { WRITE } from '../../http/produce/kafka-produce.ts'
+
+const MIB = 1024 * 1024
+
+const offset = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+const base64 = v.literal('base64')
+
+const parts = {
+  offset: v.pipe(offset, v.description('Place in the partition, from 0')),
+  timestamp: v.pipe(
+    v.number(),
+    v.safeInteger(),
+    v.description('Milliseconds since 1970; -1 where the topic keeps none'),
+  ),
+  key: v.nullable(v.string()),
+  value: v.pipe(
+    v.unknown(),
+    v.description(
+      'A string, or null for a tombstone; JSON where the route or its schema registry makes it so',
+    ),
+  ),
+  headers: v.pipe(
+    v.record(v.string(), v.union([v.nullable(v.string()), v.array(v.nullable(v.string()))])),
+    v.description(
+      'A name that is given several times has an array; null is a header without a value',
+    ),
+  ),
+  encoding: v.pipe(
+    v.optional(
+      v.object({
+        key: v.optional(base64),
+        value: v.optional(base64),
+        headers: v.optional(v.record(v.string(), base64)),
+      }),
+    ),
+    v.description('What is base64, since its bytes are no UTF-8'),
+  ),
+  error: v.pipe(
+    v.optional(v.object({ code: v.string(), message: v.string() })),
+    v.description('What could not be done with the record; its value is then base64'),
+  ),
+}
+
+const record = v.object({
+  topic: v.string(),
+  partition: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  ...parts,
+})
+
+const gap = v.object({
+  topic: v.string(),
+  partition: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  from: v.pipe(offset, v.description('The offset that was due')),
+  to: v.pipe(offset, v.description('The offset that reading goes on with')),
+  reason: v.picklist(['retention', 'out-of-range']),
+})
+
+const cursor = v.pipe(
+  v.string(),
+  v.description('The next offset of each partition, as `topic:0=43,1=17`; topics separated by `;`'),
+)
+
+const error = v.object({
+  message: v.pipe(v.string(), v.description('For people; it may change')),
+  code: v.optional(v.pipe(v.picklist(ERROR_CODES), v.description('For programs'))),
+  retryable: v.pipe(
+    v.optional(v.boolean()),
+    v.description('Whether the same request may succeed later'),
+  ),
+  error: v.pipe(
+    v.optional(v.string()),
+    v.description("The Kafka client's own words, where the route shows them"),
+  ),
+})
+
+const kongPartition = v.object({
+  errcode: v.literal(0),
+  high_watermark: v.pipe(v.number(), v.description('-1 where it is not known')),
+  last_stable_offset: v.number(),
+  aborted_transactions: v.array(v.unknown()),
+  records: v.array(v.object(parts)),
+})
+
+const newRecord = v.pipe(
+  v.object({
+    ...v.partial(record).entries,
+    value: parts.value,
+  }),
+  v.description('A record to write; `offset` and `error`, which reading adds, have no effect'),
+)
+
+const written = v.object({
+  topic: v.string(),
+  partition: v.number(),
+  offset: v.pipe(
+    v.nullable(offset),
+    v.description('`null` where Kafka has the record and no longer says where'),
+  ),
+})
+
+const failure = v.object({
+  failure: v.pick(error, ['message', 'code', 'retryable', 'error']),
+})
+
+const place = v.object({ partition: v.number(), start: v.number(), end: v.number() })
+
+/** By their names in the document. */
+export const SCHEMAS = {
+  Record: record,
+  Gap: gap,
+  Cursor: cursor,
+  Error: error,
+  KongRecords: v.pipe(
+    v.record(v.string(), v.object({ partitions: v.record(v.string(), kongPartition) })),
+    v.description("Records by topic and partition, in the form of Kong's kafka-consume"),
+  ),
+  Records: v.object({
+    records: v.array(record),
+    cursor: v.optional(cursor),
+    gaps: v.optional(v.array(gap)),
+  }),
+  Line: v.pipe(
+    v.union([record, v.object({ gap }), v.object({ failure: error })]),
+    v.description('A line of NDJSON; an empty one is a heartbeat'),
+  ),
+  NewRecord: newRecord,
+  NewRecords: v.object({ records: v.array(newRecord) }),
+  Written: v.pipe(
+    v.object({ records: v.array(written) }),
+    v.description('Where each record is, in the order of the request'),
+  ),
+  NotWritten: v.pipe(
+    v.object({ ...error.entries, records: v.optional(v.array(v.union([written, failure]))) }),
+    v.description('As an `Error`; where some records were written, what became of each'),
+  ),
+  Offsets: v.union([
+    v.object({ cursor }),
+    v.pipe(
+      v.record(v.string(), v.record(v.string(), offset)),
+      v.description('By topic and partition, the next offset to read'),
+    ),
+  ]),
+  Health: v.object({
+    status: v.picklist(['alive', 'ready', 'unavailable']),
+    reasons: v.optional(
+      v.array(v.object({ code: v.string(), message: v.string(), since: v.string() })),
+    ),
+  }),
+  Status: v.object({
+    version: v.string(),
+    routes: v.array(
+      v.object({
+        name: v.string(),
+        paths: v.array(v.string()),
+        hosts: v.array(v.string()),
+        mode: v.string(),
+        topics: v.array(v.string()),
+        cluster: v.optional(v.string()),
+        streams: v.number(),
+        groups: v.array(v.string()),
+      }),
+    ),
+    clusters: v.array(
+      v.object({
+        name: v.string(),
+        problem: v.optional(v.object({ code: v.string(), message: v.string(), since: v.string() })),
+        brokers: v.array(v.object({ name: v.string(), up: v.boolean() })),
+        topics: v.array(v.object({ name: v.string(), partitions: v.array(place) })),
+      }),
+    ),
+    groups: v.array(
+      v.object({
+        id: v.string(),
+        cluster: v.optional(v.string()),
+        partitions: v.array(
+          v.object({ topic: v.string(), partition: v.number(), lag: v.optional(v.number()) }),
+        ),
+      }),
+    ),
+  }),
+} as const satisfies Record<string, v.GenericSchema>
+
+/** A parameter of a request's query. */
+interface Parameter {
+  readonly schema: v.GenericSchema
+  readonly description: string
+  /** Whether it may be given several times. */
+  readonly isRepeatable?: boolean
+}
+
+const whole = (min: number, max: number, otherwise: number) =>
+  v.optional(v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max)), otherwise)
+
+/** All parameters of queries by their names. */
+export const PARAMETERS: Readonly<Record<string, Parameter>> = {
+  format: {
+    schema: v.picklist(['kong', 'records', 'value', 'cloudevents']),
+    description:
+      'What is shown of each record; default: as the route says, `kong` for a GET and `records` for a stream unless told otherwise. `kong` is for a GET only',
+  },
+  max_records: { schema: whole(1, 10_000, 500), description: 'Records at most' },
+  max_bytes: {
+    schema: whole(1, 16 * MIB, MIB),
+    description: 'Bytes at most; a first record comes whatever its size',
+  },
+  timeout: {
+    schema: whole(0, 60_000, 1_000),
+    description: 'Milliseconds to wait for a first record; 0 does not wait',
+  },
+  cursor: {
+    schema: cursor,
+    description: 'Read on from there, without the group; one position may be given',
+  },
+  start: {
+    schema: v.string(),
+    description:
+      '`earliest`, `latest`, an ISO 8601 time, or a duration back from now such as `-PT10M` or `-10m`; without the group',
+  },
+  last_event_id: { schema: cursor, description: 'The same as `cursor`' },
+  topic: { schema: v.string(), description: 'Records of this topic only', isRepeatable: true },
+  partition: {
+    schema: v.pipe(v.number(), v.integer(), v.minValue(0)),
+    description: 'Records of this partition only',
+    isRepeatable: true,
+  },
+  key: { schema: v.string(), description: 'Records with this key only', isRepeatable: true },
+  filter: {
+    schema: v.string(),
+    description: 'Records for which this expression in CEL is true',
+  },
+  acks: {
+    schema: v.optional(v.picklist(['true', 'false']), 'false'),
+    description: 'Whether to read as the group, and acknowledge',
+  },
+  max_unacked: {
+    schema: whole(1, 10_000, 500),
+    description: 'Records that may be unacknowledged at a time',
+  },
+}
+
+/** Those of requests that write. */
+export const WRITE_PARAMETERS: Readonly<Record<(typeof WRITE)[number], Parameter>> = {
+  topic: { schema: v.string(), description: 'For records that name none' },
+  partition: {
+    schema: v.pipe(v.number(), v.integer(), v.minValue(0)),
+    description: "For records that name none; without it Kafka's is any, or goes by the key",
+  },
+  key: { schema: v.string(), description: 'For records that have none' },
+}

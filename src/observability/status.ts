@@ -1,0 +1,127 @@
+/** `GET /status`: what a gateway serves and how Kafka is, as JSON for programs and the console page. */
+import type { Handler } from 'hono'
+import packageJson from '../../package.json' with { type: 'json' }
+import type { PartitionRange, RouteStats } from '../http/route/route.ts'
+import { lagOf, type Observed, Offsets } from './partition-offsets.ts'
+
+/** A route to be told of. */
+export interface StatusRoute {
+  readonly name: string
+  /** Where it is: prefixes, or regular expressions that begin with `~`. */
+  readonly paths: readonly string[]
+  /** Hosts that it is bound to; any when there are none. */
+  readonly hosts: readonly string[]
+  readonly handler: Observed
+}
+
+/** Milliseconds for which an answer of Kafka is good. */
+const FRESH_MS = 1_000
+
+/**
+ * Answers with the routes, their topics, the clusters and the groups, as docs/protocol.md lists
+ * them. Kafka is asked for offsets at most once a second for each set of topics, whatever the
+ * number of requests.
+ *
+ * @param routes Asked at each request.
+ */
+export function statusHandler(routes: () => readonly StatusRoute[]): Handler {
+  const offsets = new Offsets(FRESH_MS)
+  return async (c) => {
+    c.header('Cache-Control', 'no-store')
+    const all = routes().map((route) => ({ ...route, stats: route.handler.stats() }))
+    const found = await offsets.of(all)
+    return c.json({
+      version: packageJson.version,
+      routes: all.map(({ name, paths, hosts, stats }) => ({
+        name,
+        paths,
+        hosts,
+        mode: stats.mode,
+        topics: stats.topics,
+        cluster: stats.cluster?.name,
+        streams: stats.subscribers,
+        groups: stats.groups.map(({ id }) => id),
+      })),
+      clusters: clustersOf(all.map(({ stats }) => stats)).map((cluster) => ({
+        name: cluster.name,
+        ...(cluster.problem ? { problem: describe(cluster.problem) } : {}),
+        brokers: cluster.brokers.map(({ name, isUp }) => ({ name, up: isUp })),
+        topics: topicsOf(found.get(cluster.name) ?? []),
+      })),
+      groups: membersOf(all.map(({ stats }) => stats)).map(({ id, cluster, partitions }) => ({
+        id,
+        cluster,
+        partitions: partitions.map((at) => {
+          const lag = lagOf(at, found.get(cluster ?? ''))
+          return {
+            topic: at.topic,
+            partition: at.partition,
+            ...(lag === undefined ? {} : { lag }),
+          }
+        }),
+      })),
+    })
+  }
+}
+
+/**
+ * `GET /status` for an app of your own: its routes, their topics, the clusters with offsets and
+ * brokers, and the groups with their lag, as JSON. The page of `kafkaConsole` reads it. Kafka is asked
+ * for offsets at most once a second for each set of topics, whatever the number of requests.
+ *
+ * @param handlers Handlers of `kafkaConsume` by the paths at which they are mounted.
+ * @returns A handler to mount by `app.get`.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { kafkaConsume, kafkaStatus } from 'hono-kafka-consume'
+ *
+ * const orders = kafkaConsume({ bootstrapServers: 'localhost:9092', topics: ['orders'] })
+ * const app = new Hono().all('/orders', orders).get('/status', kafkaStatus({ '/orders': orders }))
+ *
+ * const { routes } = await (await app.request('/status')).json()
+ * if (routes[0].topics[0] !== 'orders') throw new Error('the route is listed with its topics')
+ * await orders.close()
+ * ```
+ */
+export function kafkaStatus(handlers: Readonly<Record<string, Observed>>): Handler {
+  return statusHandler(() =>
+    Object.entries(handlers).map(([path, handler]) => {
+      return { name: path, paths: [path], hosts: [], handler }
+    }),
+  )
+}
+
+/** What several routes have in common is there once. */
+function clustersOf(all: readonly RouteStats[]) {
+  return [
+    ...new Map(all.flatMap(({ cluster }) => (cluster ? [[cluster.name, cluster]] : []))).values(),
+  ]
+}
+
+/** Memberships of groups: one that several routes share is there once. */
+function membersOf(all: readonly RouteStats[]) {
+  return [
+    ...new Map(
+      all.flatMap(({ groups, cluster }) =>
+        groups.map((group) => [group.member, { ...group, cluster: cluster?.name }] as const),
+      ),
+    ).values(),
+  ]
+}
+
+function describe({ code, message, since }: NonNullable<RouteStats['cluster']>['problem'] & {}) {
+  return { code, message, since: new Date(since).toISOString() }
+}
+
+function topicsOf(ranges: readonly PartitionRange[]) {
+  const topics = new Map<string, Map<number, { partition: number; start: number; end: number }>>()
+  for (const { topic, partition, start, end } of ranges) {
+    const partitions = topics.get(topic) ?? new Map()
+    topics.set(topic, partitions.set(partition, { partition, start, end }))
+  }
+  return [...topics]
+    .map(([name, partitions]) => ({ name, partitions: [...partitions.values()] }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}

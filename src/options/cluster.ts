@@ -1,0 +1,165 @@
+/** Brokers and topics: each as text, or as Kong writes it. */
+import * as v from 'valibot'
+import { list, record, text } from './fields.ts'
+import { schemaRegistry } from './registry-options.ts'
+
+const HOST = String.raw`[^\s:,/@[\]]+`
+const IPV6 = '[0-9a-fA-F]*(?::[0-9a-fA-F.]*){2,}'
+const BROKER = new RegExp(String.raw`^(?:\[${IPV6}\]|${HOST}):(\d{1,5})$`)
+// Kafka's own rule: kafka.common.internals.Topic (legal characters, 249 at most).
+const TOPIC = String.raw`(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}`
+/** Kong's documents may say where a value is kept instead; who looks it up checks it again. */
+const REFERENCE = String.raw`\{vault://[^{}]+\}`
+
+const PORT = 'a port must be a whole number from 0 to 65535'
+const TOPIC_FORM = 'a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -'
+
+const brokerText = v.pipe(
+  v.string('a broker must be text such as "localhost:9092"'),
+  v.trim(),
+  v.check((text) => {
+    const port = BROKER.exec(text)?.[1]
+    return port !== undefined && Number(port) <= 65_535
+  }, 'a broker must be "host:port", with a port from 0 to 65535'),
+)
+
+const brokerRecord = v.pipe(
+  record({
+    host: v.pipe(
+      v.string('a host must be text'),
+      v.minLength(1, 'a host must not be empty'),
+      v.regex(
+        new RegExp(String.raw`^(?:\[${IPV6}\]|${IPV6}|${HOST}|${REFERENCE})$`),
+        'a host must be a name or an IP address',
+      ),
+      v.description('Name or IP address of the broker'),
+    ),
+    port: v.pipe(
+      v.number(PORT),
+      v.integer(PORT),
+      v.minValue(0, PORT),
+      v.maxValue(65_535, PORT),
+      v.description('TCP port of the broker'),
+    ),
+  }),
+  v.title('BrokerAddress'),
+  v.description('Where a broker listens.'),
+)
+
+const isIpv6 = new RegExp(`^${IPV6}$`)
+
+function textOf(broker: string | v.InferOutput<typeof brokerRecord>): string {
+  if (typeof broker === 'string') return broker
+  const { host, port } = broker
+  return `${isIpv6.test(host) ? `[${host}]` : host}:${port}`
+}
+
+const topicText = v.pipe(
+  v.string('a topic must be text'),
+  v.regex(new RegExp(`^${TOPIC}$`), TOPIC_FORM),
+)
+
+/** A topic's name, or where it is kept. */
+export const topicName = v.pipe(
+  v.string('a topic must be text'),
+  v.minLength(1, TOPIC_FORM),
+  v.regex(new RegExp(`^(?:${TOPIC}|${REFERENCE})$`), TOPIC_FORM),
+)
+
+const topicRecord = v.pipe(
+  record({
+    name: v.pipe(topicName, v.description('Name of the topic')),
+    schemaRegistry: v.pipe(
+      schemaRegistry,
+      v.description('Schema registry of this topic, instead of that of the route'),
+    ),
+  }),
+  v.title('TopicOptions'),
+  v.description('A topic with options of its own.'),
+)
+
+/** A topic, and the registry of its own that it may have. */
+export type Topic = v.InferOutput<typeof topicRecord>
+
+/** A list of brokers of some form. */
+function brokersOf<T extends v.GenericSchema<unknown, string>>(element: T) {
+  return v.pipe(list(element), v.minLength(1, 'at least one broker is required'))
+}
+
+/** A list of topics of some form. */
+function topicsOf<T extends v.GenericSchema<unknown, Topic>>(element: T) {
+  return v.pipe(
+    list(element),
+    v.minLength(1, 'at least one topic is required'),
+    v.maxLength(100, 'at most 100 topics are allowed'),
+    v.check(
+      (given) => new Set(given.map(({ name }) => name)).size === given.length,
+      'each topic may be named only once',
+    ),
+  )
+}
+
+/** As Kong writes them. */
+export const kongBrokers = brokersOf(
+  v.pipe(
+    brokerRecord,
+    v.transform((broker) => textOf(broker)),
+  ),
+)
+/** As Kong writes them. */
+export const kongTopics = topicsOf(topicRecord)
+
+export const brokers = v.pipe(
+  v.union(
+    [
+      v.pipe(
+        v.string(),
+        v.transform((text) => text.split(',')),
+      ),
+      v.custom<ReadonlyArray<string | v.InferInput<typeof brokerRecord>>>(Array.isArray),
+    ],
+    'brokers are required: "host:port,host:port" or an array of them',
+  ),
+  brokersOf(
+    v.pipe(
+      v.union(
+        [brokerText, brokerRecord],
+        'a broker must be text such as "localhost:9092", or {host, port}',
+      ),
+      v.transform((broker) => textOf(broker)),
+      brokerText,
+    ),
+  ),
+  v.description(
+    'Brokers to connect to first: `"host:port,host:port"`, or an array of such texts or of `{host, port}`. Kafka tells of the others',
+  ),
+)
+
+export const clusterName = v.pipe(
+  v.optional(text),
+  v.description(
+    'Name of the Kafka cluster in logs, metrics and `stats()`; without it they show the brokers. Routes share connections where this, brokers, `authentication`, `security` and `librdkafka` are equal',
+  ),
+)
+
+export const topics = v.pipe(
+  v.union(
+    [
+      v.pipe(
+        v.string(),
+        v.transform((text) => text.split(',').map((name) => name.trim())),
+      ),
+      v.custom<ReadonlyArray<string | v.InferInput<typeof topicRecord>>>(Array.isArray),
+    ],
+    'topics are required: an array of names, or "name,name"',
+  ),
+  topicsOf(
+    v.pipe(
+      v.union([topicText, topicRecord], 'a topic must be text, or {name}'),
+      v.transform((topic) =>
+        typeof topic === 'string' ? { name: topic, schemaRegistry: {} } : topic,
+      ),
+      v.check(({ name }) => v.is(topicText, name), TOPIC_FORM),
+    ),
+  ),
+)

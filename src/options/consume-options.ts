@@ -1,0 +1,313 @@
+import * as v from 'valibot'
+import { type FormatRecord, STREAM_FORMATS } from '../records/format.ts'
+import type { Transform } from '../records/transform.ts'
+import { authentication, kongAuthentication, kongSecurity, security } from './authentication.ts'
+import {
+  brokers,
+  clusterName,
+  kongBrokers,
+  kongTopics,
+  type Topic,
+  topicName,
+  topics,
+} from './cluster.ts'
+import { errorHandling } from './error-handling.ts'
+import { flag, instanceId, list, oneOf, record, text, whole } from './fields.ts'
+import { librdkafka } from './librdkafka.ts'
+import { luaMistake } from './lua-syntax.ts'
+import type { KafkaConsumeOptions } from './option-types.ts'
+import { type RegistryOptions, schemaRegistry } from './registry-options.ts'
+import { resolveBy } from './resolve.ts'
+import { rules, unused } from './rules.ts'
+
+const MIB = 1024 * 1024
+
+const MODES = ['http-get', 'server-sent-events', 'websocket'] as const
+
+const group = {
+  mode: v.pipe(
+    v.optional(
+      v.picklist(
+        ['random', 'kong_consumer', 'manual'],
+        'mode must be "random", "kong_consumer" or "manual"',
+      ),
+      'random',
+    ),
+    v.description(
+      'Where the id of the group comes from: `random` derives a lasting one from brokers and topics, `manual` takes `consumerGroupId`, `kong_consumer` takes the name of the client (`c.var.kafkaClient`)',
+    ),
+  ),
+  consumerGroupId: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string('consumerGroupId must be text'),
+        v.minLength(1, 'consumerGroupId must not be empty'),
+        v.maxLength(255, 'consumerGroupId must have at most 255 characters'),
+      ),
+    ),
+    v.description('Id of the group. Required with `mode: "manual"`'),
+  ),
+}
+
+const luaFunction = v.pipe(
+  text,
+  v.rawCheck(({ dataset, addIssue }) => {
+    const mistake = dataset.typed ? luaMistake(dataset.value) : undefined
+    if (mistake !== undefined) addIssue({ message: mistake })
+  }),
+)
+
+/** Fields that Kong has too, in the same form. */
+const shared = {
+  messageDeserializer: v.pipe(
+    v.optional(
+      v.picklist(['noop', 'json'], 'messageDeserializer must be "noop" or "json"'),
+      'noop',
+    ),
+    v.description('How values are delivered: `noop` as strings, `json` as parsed JSON'),
+  ),
+  autoOffsetReset: v.pipe(
+    v.optional(
+      v.picklist(['earliest', 'latest'], 'autoOffsetReset must be "earliest" or "latest"'),
+      'latest',
+    ),
+    v.description(
+      'Where a consumer group without committed offsets starts: `earliest` at the oldest record that Kafka keeps, `latest` at the end',
+    ),
+  ),
+  commitStrategy: v.pipe(
+    v.optional(v.picklist(['auto', 'off'], 'commitStrategy must be "auto" or "off"'), 'auto'),
+    v.description(
+      '`auto` commits records once they were delivered; `off` commits only what clients post to `…/offsets`, or handlers commit by `commit()`',
+    ),
+  ),
+  clusterName,
+  schemaRegistry: v.pipe(
+    schemaRegistry,
+    v.description(
+      "Schema registry of keys and values: `{confluent: {url, …}}`, one with Confluent's API. A topic may have its own",
+    ),
+  ),
+  messageByLuaFunctions: v.pipe(
+    v.optional(list(luaFunction)),
+    v.description(
+      'Lua functions, `return function(message) … end`, called in turn with each record: each returns the record, changed or not, or nil to drop it',
+    ),
+  ),
+  enableDlq: v.pipe(
+    v.optional(flag),
+    v.description(
+      'Whether records that cannot be deserialized or transformed go to `dlqTopic` instead of to clients',
+    ),
+  ),
+  dlqTopic: v.pipe(
+    v.optional(topicName),
+    v.description(
+      'Topic of the dead letters. It must exist, and must not be one of `topics`. Required with `enableDlq`',
+    ),
+  ),
+  consumerGroup: v.pipe(
+    v.optional(record(group), { mode: 'random' }),
+    v.description(
+      'The consumer group of reads without a position: `random` derives a lasting id from brokers and topics, `manual` takes `consumerGroupId`, `kong_consumer` takes the name of the client (`c.var.kafkaClient`)',
+    ),
+  ),
+  errorHandling,
+}
+
+// Kong shows its fields in this order.
+const { messageDeserializer, autoOffsetReset, commitStrategy, clusterName: _, ...others } = shared
+
+/**
+ * What Kong's `kafka-consume` takes, by our names: of the same fields as {@link optionsSchema},
+ * with the forms and the values that Kong knows, and no others.
+ */
+export const kongSchema = v.pipe(
+  record({
+    bootstrapServers: kongBrokers,
+    topics: kongTopics,
+    // Kong has a default for it and yet refuses null.
+    mode: v.pipe(v.optional(oneOf(...MODES), 'http-get'), v.metadata({ required: true })),
+    messageDeserializer,
+    autoOffsetReset,
+    enforceLatestOffsetReset: v.optional(flag, false),
+    commitStrategy,
+    clusterName,
+    authentication: kongAuthentication,
+    security: kongSecurity,
+    ...others,
+  }),
+  rules(),
+)
+
+/**
+ * The one source of `kafkaConsume`'s types, defaults, docstrings and validation messages: each
+ * field's description is in the README's table and in `option-types.ts`, which is generated.
+ */
+export const optionsSchema = v.pipe(
+  v.strictObject({
+    bootstrapServers: brokers,
+    topics: v.pipe(
+      topics,
+      v.description(
+        'Topics to read, 1 to 100, in this order: `"name,name"`, or an array of names or of `{name, schemaRegistry}`',
+      ),
+    ),
+    mode: v.pipe(
+      v.optional(
+        v.picklist(
+          [...MODES, 'auto'],
+          'mode must be "http-get", "server-sent-events", "websocket" or "auto"',
+        ),
+        'http-get',
+      ),
+      v.description(
+        'How records are delivered: `http-get` as one answer to each GET, `server-sent-events` or `websocket` as a stream; `auto` chooses by the `Accept` and `Upgrade` headers',
+      ),
+    ),
+    ...shared,
+    consumerGroup: v.pipe(
+      v.optional(
+        v.pipe(
+          record({
+            ...group,
+            groupInstanceId: v.pipe(
+              v.optional(instanceId(249)),
+              v.description(
+                "Kafka's `group.instance.id`: makes this process a static member, which keeps its partitions while it restarts. Each process needs one of its own",
+              ),
+            ),
+          }),
+          v.title('ConsumerGroupOptions'),
+          v.description('The consumer group of reads without a position.'),
+        ),
+        { mode: 'random' },
+      ),
+      v.description(
+        'The consumer group of reads without a position: `random` derives a lasting id from brokers and topics, `manual` takes `consumerGroupId`, `kong_consumer` takes the name of the client (`c.var.kafkaClient`). `groupInstanceId` makes this process a static member, which keeps its partitions while it restarts',
+      ),
+    ),
+    authentication,
+    security,
+    librdkafka,
+    responseFormat: v.pipe(
+      v.optional(
+        v.picklist(
+          ['kong', ...STREAM_FORMATS],
+          'responseFormat must be "kong", "records", "value" or "cloudevents"',
+        ),
+        'kong',
+      ),
+      v.description(
+        'Form of answers: `kong` has records by topic and partition (streams: as `records`), `records` is a flat list, `value` has values alone, `cloudevents` has CloudEvents. Clients can ask for another by the parameter `format`',
+      ),
+    ),
+    format: v.pipe(
+      v.optional(
+        v.custom<FormatRecord>(
+          (given) => typeof given === 'function',
+          'format must be a function of a record',
+        ),
+      ),
+      v.title('FormatRecord'),
+      v.description(
+        'Called with each record, it returns the JSON that clients get instead of `responseFormat`; they cannot ask for another',
+      ),
+    ),
+    transform: v.pipe(
+      v.optional(
+        v.custom<Transform>(
+          (given) => typeof given === 'function',
+          'transform must be a function of a record',
+        ),
+      ),
+      v.title('Transform'),
+      v.description(
+        'Called with each record on its way to clients: returns it, changed or not, or `null` to drop it',
+      ),
+    ),
+    compression: v.pipe(
+      v.optional(
+        v.picklist(['off', 'answers', 'all'], 'compression must be "off", "answers" or "all"'),
+        'answers',
+      ),
+      v.description(
+        'What is compressed when a client accepts it: nothing (`off`), answers of single reads (`answers`), or streams as well (`all`)',
+      ),
+    ),
+    heartbeat: v.pipe(
+      v.optional(whole('milliseconds', 100, 3_600_000), 8_000),
+      v.description('Milliseconds of silence on a stream after which a heartbeat is sent'),
+    ),
+    writeDeadline: v.pipe(
+      v.optional(whole('milliseconds', 100, 3_600_000), 60_000),
+      v.description('Milliseconds for which a client may read nothing until its stream is closed'),
+    ),
+    maxStreamAge: v.pipe(
+      v.optional(whole('milliseconds', 1_000, 30 * 86_400_000)),
+      v.description(
+        'Milliseconds after which a stream ends, after a whole event and up to a fifth sooner at random, so that its client resumes on any node; without it streams do not end',
+      ),
+    ),
+    ringBytes: v.pipe(
+      v.optional(whole('bytes', 64 * 1024, 4096 * MIB), 64 * MIB),
+      v.description(
+        'Bytes of the ring buffer: the newest records, which all streams of the topics share. Older ones are read from Kafka',
+      ),
+    ),
+    maxSubscribers: v.pipe(
+      v.optional(whole('streams', 1, 1_000_000), 20_000),
+      v.description('Open streams at most; one more is refused with 503 `TOO_MANY_SUBSCRIBERS`'),
+    ),
+    maxAnswerBytes: v.pipe(
+      v.optional(whole('bytes', MIB, 65_536 * MIB), 128 * MIB),
+      v.description(
+        'Bytes of answers to single reads that clients have not read yet, at most. Answers become shorter as less is left; one that does not fit is refused with 503 `TOO_MANY_ANSWERS`',
+      ),
+    ),
+    maxReplays: v.pipe(
+      v.optional(whole('replays', 1, 48), 16),
+      v.description(
+        'Concurrent catch-up reads, of records older than the ring buffer, each with its own consumer; one more is refused with 503 `TOO_MANY_REPLAYS`',
+      ),
+    ),
+    maxGroups: v.pipe(
+      v.optional(whole('groups', 1, 1_000), 64),
+      v.description(
+        'Concurrent consumer groups of clients (`kong_consumer`), each with its own consumer; for one more the least recently used idle one is closed, else it is refused with 503 `TOO_MANY_GROUPS`',
+      ),
+    ),
+  }),
+  rules(),
+  unused(),
+  v.transform(({ topics, schemaRegistry, ...options }) => ({
+    ...options,
+    topics: topics.map(({ name }) => name),
+    registries: registriesOf(topics, schemaRegistry.confluent),
+  })),
+)
+
+/** The registry of each topic that has one: its own, or the route's. */
+function registriesOf(
+  topics: readonly Topic[],
+  common: RegistryOptions | undefined,
+): ReadonlyMap<string, RegistryOptions> {
+  return new Map(
+    topics.flatMap(({ name, schemaRegistry }) => {
+      const registry = schemaRegistry.confluent ?? common
+      return registry ? [[name, registry] as const] : []
+    }),
+  )
+}
+
+/** The options of `kafkaConsume` with every default filled in. */
+export type ResolvedOptions = v.InferOutput<typeof optionsSchema>
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
+ */
+export function resolveOptions(options: KafkaConsumeOptions): ResolvedOptions {
+  return resolveBy(optionsSchema, options, 'kafkaConsume')
+}

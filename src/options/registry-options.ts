@@ -1,0 +1,239 @@
+/** Where the schemas of messages are. */
+import * as v from 'valibot'
+import { flag, list, map, oneOf, record, secret, text, whole } from './fields.ts'
+import { issueOf, NOT_YET, type Problem } from './option-errors.ts'
+
+const ttlRange = 'a number of seconds from 0 to 3600 is required'
+
+/** Kong's documents may say where a value is kept instead. */
+const address = v.pipe(
+  text,
+  v.check(
+    (given) => given === '' || given.startsWith('{vault://') || isAddress(given),
+    'an http or https URL without a user in it is required',
+  ),
+)
+
+function isAddress(text: string): boolean {
+  const url = URL.parse(text)
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === ''
+}
+
+const oauth2 = v.pipe(
+  record({
+    tokenEndpoint: v.pipe(address, v.description('URL of the OAuth 2 token endpoint')),
+    grantType: v.pipe(
+      v.optional(oneOf('client_credentials', 'password'), 'client_credentials'),
+      v.description('OAuth 2 grant by which a token is requested'),
+    ),
+    clientId: v.pipe(
+      v.optional(text),
+      v.description('Client id. Required with the grant `client_credentials`'),
+    ),
+    clientSecret: v.pipe(
+      v.optional(secret),
+      v.description(
+        'Client secret. Required with the grant `client_credentials`, unless `authMethod` is `none`',
+      ),
+    ),
+    username: v.pipe(
+      v.optional(text),
+      v.description('User name. Required with the grant `password`'),
+    ),
+    password: v.pipe(
+      v.optional(secret),
+      v.description('Password. Required with the grant `password`'),
+    ),
+    scopes: v.pipe(v.optional(list(text), ['openid']), v.description('Scopes to request')),
+    audience: v.pipe(v.optional(list(text), []), v.description('Audiences to request')),
+    tokenHeaders: v.pipe(
+      v.optional(map(secret)),
+      v.description('Further headers of the token request, by name'),
+    ),
+    tokenPostArgs: v.pipe(
+      v.optional(map(secret)),
+      v.description('Further form fields of the token request, by name'),
+    ),
+  }),
+  v.title('RegistryOauth2Options'),
+  v.description('How a token for the schema registry is requested.'),
+)
+
+const oauth2Client = v.pipe(
+  record({
+    authMethod: v.pipe(
+      v.optional(
+        oneOf('client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'none'),
+        'client_secret_post',
+      ),
+      v.description('How the client authenticates at the token endpoint'),
+    ),
+    clientSecretJwtAlg: v.pipe(
+      v.optional(oneOf('HS256', 'HS512'), 'HS512'),
+      v.description('Algorithm of the JWT of `client_secret_jwt`'),
+    ),
+    httpProxy: v.pipe(
+      v.optional(text),
+      v.description("Kong's field for an HTTP proxy: not supported yet, and refused with `oauth2`"),
+    ),
+    httpProxyAuthorization: v.pipe(
+      v.optional(secret),
+      v.description("Kong's field for the credentials of `httpProxy`: without effect"),
+    ),
+    httpVersion: v.pipe(
+      v.optional(v.number('a number is required'), 1.1),
+      v.description('HTTP version of the token request; only 1.1 is supported'),
+    ),
+    httpsProxy: v.pipe(
+      v.optional(text),
+      v.description(
+        "Kong's field for an HTTPS proxy: not supported yet, and refused with `oauth2`",
+      ),
+    ),
+    httpsProxyAuthorization: v.pipe(
+      v.optional(secret),
+      v.description("Kong's field for the credentials of `httpsProxy`: without effect"),
+    ),
+    keepAlive: v.pipe(
+      v.optional(flag, true),
+      v.description("Kong's field for keeping connections open: without effect"),
+    ),
+    noProxy: v.pipe(
+      v.optional(text),
+      v.description("Kong's field for hosts without a proxy: without effect"),
+    ),
+    sslVerify: v.pipe(
+      v.optional(flag, true),
+      v.description('Whether the certificate of the token endpoint is verified'),
+    ),
+    timeout: v.pipe(
+      v.optional(whole('milliseconds', 0, 2 ** 31 - 2), 10_000),
+      v.description('Milliseconds that the token endpoint has for its answer'),
+    ),
+  }),
+  v.title('RegistryOauth2ClientOptions'),
+  v.description('How the client of the token endpoint behaves.'),
+)
+
+const basic = v.pipe(
+  record({
+    username: v.pipe(text, v.description('User name')),
+    password: v.pipe(secret, v.description('Password')),
+  }),
+  v.title('RegistryBasicOptions'),
+  v.description('Basic authentication at the schema registry.'),
+)
+
+const registryAuthentication = v.pipe(
+  record({
+    mode: v.pipe(
+      v.optional(oneOf('none', 'basic', 'oauth2'), 'none'),
+      v.description('Method of authentication'),
+    ),
+    basic: v.pipe(
+      v.optional(basic),
+      v.description('User and password. Required with `mode: "basic"`'),
+    ),
+    oauth2: v.pipe(
+      v.optional(oauth2),
+      v.description('Token endpoint and grant. Required with `mode: "oauth2"`'),
+    ),
+    oauth2Client: v.pipe(
+      v.optional(oauth2Client),
+      v.description('How the token is requested, with `mode: "oauth2"`'),
+    ),
+  }),
+  v.title('RegistryAuthenticationOptions'),
+  v.description('How to authenticate at the schema registry.'),
+)
+
+const confluentFields = v.pipe(
+  record({
+    url: v.pipe(v.optional(address), v.description('URL of the registry. Required')),
+    ttl: v.pipe(
+      v.optional(v.pipe(v.number(ttlRange), v.minValue(0, ttlRange), v.maxValue(3_600, ttlRange))),
+      v.description('Seconds for which a schema is cached; without it for ever'),
+    ),
+    sslVerify: v.pipe(
+      v.optional(flag, true),
+      v.description('Whether the certificate of the registry is verified'),
+    ),
+    authentication: v.pipe(
+      v.optional(registryAuthentication, {}),
+      v.description('How to authenticate at the registry'),
+    ),
+  }),
+  v.title('ConfluentRegistryOptions'),
+  v.description("A schema registry with Confluent's API."),
+)
+
+const confluent = v.pipe(
+  confluentFields,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed || dataset.issues) return
+    const missing = missingOf(dataset.value)
+    for (const problem of missing.length > 0 ? missing : notYetOf(dataset.value)) {
+      addIssue(issueOf(dataset.value, problem))
+    }
+  }),
+)
+
+/** How a registry of Confluent's API is reached. */
+export type RegistryOptions = v.InferOutput<typeof confluentFields>
+
+export const schemaRegistry = v.optional(
+  v.pipe(
+    record({
+      confluent: v.pipe(
+        v.optional(confluent),
+        v.description("The registry, one with Confluent's API"),
+      ),
+    }),
+    v.title('SchemaRegistryOptions'),
+    v.description('Where the schemas of keys and values are.'),
+  ),
+  {},
+)
+
+function missingOf({ url, authentication }: RegistryOptions): Problem[] {
+  const { mode, basic, oauth2: given, oauth2Client: client } = authentication
+  const isOAuth2 = mode === 'oauth2'
+  const isPassword = given?.grantType === 'password'
+  const hasSecret = !isPassword && client?.authMethod !== 'none'
+  const field = (name: string) => ['authentication', 'oauth2', name] as const
+  const needed: ReadonlyArray<readonly [isMissing: boolean, path: Problem['path'], when: string]> =
+    [
+      [url === undefined, ['url'], 'a schema registry is used'],
+      [mode === 'basic' && !basic, ['authentication', 'basic'], 'the mode is "basic"'],
+      [isOAuth2 && !given, ['authentication', 'oauth2'], 'the mode is "oauth2"'],
+    ]
+  const ofGrant: typeof needed =
+    isOAuth2 && given
+      ? [
+          [!isPassword && !given.clientId, field('clientId'), 'the grant is of client credentials'],
+          [hasSecret && !given.clientSecret, field('clientSecret'), 'the client has one'],
+          [isPassword && !given.username, field('username'), 'the grant is of a password'],
+          [isPassword && !given.password, field('password'), 'the grant is of a password'],
+        ]
+      : []
+  return [...needed, ...ofGrant]
+    .filter(([isMissing]) => isMissing)
+    .map(([, path, when]) => ({
+      path,
+      message: `${path.at(-1)} is required when ${when}`,
+      isMissing: true,
+    }))
+}
+
+function notYetOf({ authentication: { mode, oauth2Client } }: RegistryOptions): Problem[] {
+  if (mode !== 'oauth2' || !oauth2Client) return []
+  const { httpProxy, httpsProxy, httpVersion } = oauth2Client
+  const given: ReadonlyArray<readonly [isGiven: boolean, name: string]> = [
+    [httpProxy !== undefined, 'httpProxy'],
+    [httpsProxy !== undefined, 'httpsProxy'],
+    [httpVersion !== 1.1, 'httpVersion'],
+  ]
+  return given
+    .filter(([isGiven]) => isGiven)
+    .map(([, name]) => ({ path: ['authentication', 'oauth2Client', name], message: NOT_YET }))
+}

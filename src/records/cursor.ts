@@ -1,0 +1,222 @@
+/**
+ * A cursor is a vector: for every partition of a subscription, the next offset to read. As text it
+ * reads `orders:0=43,1=17;payments:0=5`. It holds nothing but Kafka offsets, so any node can serve it.
+ */
+import { KafkaConsumeError } from '../core/errors.ts'
+import type { OffsetQuery, PartitionOffset } from '../port/kafka.ts'
+
+/** Characters of a cursor at most: Bun refuses request headers that are much longer. */
+export const MAX_CURSOR_LENGTH = 16 * 1024
+
+/** An entry of a cursor that a client sent: an offset, or a query that Kafka is yet to resolve. */
+export type CursorEntry =
+  | PartitionOffset
+  | { readonly topic: string; readonly partition: number; readonly query: OffsetQuery }
+
+/** The partitions of a subscription, each with its index in every vector. */
+export class PartitionTable {
+  readonly partitions: ReadonlyArray<{ readonly topic: string; readonly partition: number }>
+  /** What stands before each offset in a cursor's text. Every cursor of a table shares them. */
+  readonly labels: readonly string[]
+  readonly #index = new Map<string, Map<number, number>>()
+
+  constructor(partitions: ReadonlyArray<{ readonly topic: string; readonly partition: number }>) {
+    this.partitions = partitions
+    this.labels = partitions.map(({ topic, partition }, index) => {
+      const previous = partitions[index - 1]
+      if (previous?.topic === topic) return `,${partition}=`
+      return `${previous ? ';' : ''}${topic}:${partition}=`
+    })
+    partitions.forEach(({ topic, partition }, index) => {
+      const ofTopic = this.#index.get(topic) ?? new Map<number, number>()
+      this.#index.set(topic, ofTopic.set(partition, index))
+    })
+  }
+
+  get size(): number {
+    return this.partitions.length
+  }
+
+  /** The index of a partition, or -1 for one that the subscription does not have. */
+  indexOf(topic: string, partition: number): number {
+    return this.#index.get(topic)?.get(partition) ?? -1
+  }
+
+  hasTopic(topic: string): boolean {
+    return this.#index.has(topic)
+  }
+
+  /** Offsets as a vector; a partition that is not among them gets `otherwise`. */
+  vector(offsets: readonly PartitionOffset[], otherwise = 0): Float64Array {
+    const vector = new Float64Array(this.size).fill(otherwise)
+    for (const { topic, partition, offset } of offsets) {
+      const index = this.indexOf(topic, partition)
+      if (index >= 0) vector[index] = offset
+    }
+    return vector
+  }
+
+  /** A vector as a list of offsets. */
+  offsets(vector: Float64Array): PartitionOffset[] {
+    return this.partitions.map(({ topic, partition }, index) => ({
+      topic,
+      partition,
+      offset: vector[index] as number,
+    }))
+  }
+}
+
+/**
+ * A position that moves, and its text. Moving within one partition costs one concatenation, since
+ * the text left and right of that partition's offset is kept: records come in runs of a partition.
+ */
+export class Cursor {
+  readonly table: PartitionTable
+  readonly vector: Float64Array
+  #run = -1
+  #before = ''
+  #after = ''
+
+  constructor(table: PartitionTable, vector: Float64Array) {
+    this.table = table
+    this.vector = vector.slice()
+  }
+
+  /** Moves one partition to its next offset and returns the text of the whole cursor. */
+  advance(index: number, next: number): string {
+    this.vector[index] = next
+    if (index !== this.#run) this.#enter(index)
+    return this.#before + next + this.#after
+  }
+
+  /** Moves the whole cursor. */
+  moveTo(vector: Float64Array): void {
+    this.vector.set(vector)
+    this.#run = -1
+  }
+
+  /** Moves one partition without asking for the text. */
+  set(index: number, next: number): void {
+    this.vector[index] = next
+    if (index !== this.#run) this.#run = -1
+  }
+
+  toString(): string {
+    let text = ''
+    for (let i = 0; i < this.table.labels.length; i++)
+      text += `${this.table.labels[i]}${this.vector[i]}`
+    return text
+  }
+
+  #enter(index: number): void {
+    this.#run = index
+    this.#before = ''
+    this.#after = ''
+    for (let i = 0; i < index; i++) this.#before += `${this.table.labels[i]}${this.vector[i]}`
+    this.#before += this.table.labels[index]
+    for (let i = index + 1; i < this.table.labels.length; i++) {
+      this.#after += `${this.table.labels[i]}${this.vector[i]}`
+    }
+  }
+}
+
+const TOPIC = /^[a-zA-Z0-9._-]{1,249}$/
+const PARTITION = /^(0|[1-9]\d{0,9})$/
+const OFFSET = /^(0|[1-9]\d{0,15})$/
+const FORM = 'topic:partition=offset,…;topic:…'
+
+/** What Kafka's clients mean by offsets below 0, as KafkaSSE writes them into its ids. */
+const LOGICAL_OFFSETS: ReadonlyMap<number, OffsetQuery> = new Map([
+  [-1, 'latest'],
+  [-2, 'earliest'],
+] as const)
+
+/**
+ * Reads a cursor's text: ours, or KafkaSSE's JSON array of `{topic, partition, offset}` and
+ * `{topic, partition, timestamp}` (ms since 1970). There, the offset -1 is the end, -2 is the
+ * beginning, and a timestamp counts where no offset from 0 is given.
+ *
+ * @param text At most {@link MAX_CURSOR_LENGTH} characters.
+ * @param parameter What the client called it, for the message: `cursor`, `Last-Event-ID`, …
+ * @throws KafkaConsumeError INVALID_CURSOR, whose message names the parameter and the form.
+ */
+export function parseCursor(text: string, parameter: string): CursorEntry[] {
+  const fail = (state: string): never => {
+    throw new KafkaConsumeError('INVALID_CURSOR', `Cannot parse ${parameter}: ${state}`)
+  }
+  if (text.length > MAX_CURSOR_LENGTH) {
+    fail(`it has ${text.length} characters, at most ${MAX_CURSOR_LENGTH} are allowed`)
+  }
+  const entries = text.trimStart().startsWith('[') ? parseArray(text, fail) : parseText(text, fail)
+  const seen = new Set<string>()
+  for (const { topic, partition } of entries) {
+    const name = `${topic}:${partition}`
+    if (seen.has(name)) fail(`partition ${partition} of topic "${topic}" is named twice`)
+    seen.add(name)
+  }
+  return entries
+}
+
+type Fail = (state: string) => never
+
+function parseText(text: string, fail: Fail): CursorEntry[] {
+  const entries: CursorEntry[] = []
+  for (const part of text.split(';')) {
+    const colon = part.indexOf(':')
+    const topic = part.slice(0, Math.max(colon, 0))
+    if (!TOPIC.test(topic)) fail(`"${FORM}" is expected, as an earlier answer gave it`)
+    for (const pair of part.slice(colon + 1).split(',')) {
+      const [partition = '', offset = '', ...more] = pair.split('=')
+      if (more.length > 0 || !PARTITION.test(partition)) {
+        fail(`a partition of topic "${topic}" is no whole number from 0; "${FORM}" is expected`)
+      }
+      if (!OFFSET.test(offset) || !Number.isSafeInteger(Number(offset))) {
+        fail(`the offset of ${topic}:${partition} must be a whole number from 0 to 2^53-1`)
+      }
+      entries.push({ topic, partition: Number(partition), offset: Number(offset) })
+    }
+  }
+  return entries
+}
+
+function parseArray(text: string, fail: Fail): CursorEntry[] {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch {
+    return fail('it begins like a JSON array, but is no JSON')
+  }
+  if (!Array.isArray(parsed) || parsed.length === 0) return fail('the array has no entries')
+  return parsed.map((entry: unknown) => parseEntry(entry, fail))
+}
+
+function parseEntry(entry: unknown, fail: Fail): CursorEntry {
+  if (typeof entry !== 'object' || entry === null) return fail('an entry is no object')
+  const { topic, partition, offset, timestamp } = entry as { [name: string]: unknown }
+  if (typeof topic !== 'string' || !TOPIC.test(topic)) return fail('an entry has no valid topic')
+  if (!isWhole(partition)) {
+    return fail(`the partition of topic "${topic}" must be a whole number from 0`)
+  }
+  if (isWhole(offset)) return { topic, partition, offset }
+  const name = `${topic}:${partition}`
+  const logical = typeof offset === 'number' ? LOGICAL_OFFSETS.get(offset) : undefined
+  if (isGiven(offset) && !logical) {
+    return fail(
+      `the offset of ${name} must be a whole number from 0 to 2^53-1, -1 for the end or -2 for the beginning`,
+    )
+  }
+  if (isWhole(timestamp)) return { topic, partition, query: timestamp }
+  if (isGiven(timestamp)) {
+    return fail(`the timestamp of ${name} must be a whole number from 0 to 2^53-1`)
+  }
+  if (!logical) return fail(`the entry of ${name} needs an offset or a timestamp`)
+  return { topic, partition, query: logical }
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}

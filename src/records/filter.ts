@@ -1,0 +1,69 @@
+import { KafkaConsumeError } from '../core/errors.ts'
+import type { PartitionTable } from './cursor.ts'
+import type { EncodedBatch } from './encoded-batch.ts'
+import { expressionOf } from './expression.ts'
+import { viewsOf } from './record-view.ts'
+
+/** Which records a reader wants. */
+export interface Filter {
+  (chunk: EncodedBatch, index: number): boolean
+  /** Whether it takes no time worth counting for a few small records. */
+  readonly isQuick?: boolean
+}
+
+/** Which records a client wants; an empty list wants all. */
+export interface Wanted {
+  /** Names of topics. */
+  readonly topics: readonly string[]
+  /** Numbers of partitions, of any topic. */
+  readonly partitions: readonly number[]
+  /** Keys of records, as text. */
+  readonly keys: readonly string[]
+  /** Expressions of CEL over a record's fields; all of them are to be true. */
+  readonly filters: readonly string[]
+}
+
+/** Whether anything in particular is wanted. */
+export function isPicky({ topics, partitions, keys, filters }: Wanted): boolean {
+  return topics.length + partitions.length + keys.length + filters.length > 0
+}
+
+/**
+ * Which records of a chunk pass; undefined when all do.
+ *
+ * @throws KafkaConsumeError INVALID_PARAMETER when a partition is named that no wanted topic has, or
+ * a filter is none.
+ */
+export function filterFor(wanted: Wanted, table: PartitionTable): Filter | undefined {
+  if (!isPicky(wanted)) return undefined
+  const asked = table.partitions.filter(
+    ({ topic }) => wanted.topics.length === 0 || wanted.topics.includes(topic),
+  )
+  for (const wantedPartition of wanted.partitions) {
+    if (!asked.some(({ partition }) => partition === wantedPartition)) {
+      const highest = Math.max(...asked.map(({ partition }) => partition))
+      throw new KafkaConsumeError(
+        'INVALID_PARAMETER',
+        `Cannot use parameter "partition": there is no partition ${wantedPartition}, they go from 0 to ${highest}`,
+      )
+    }
+  }
+  const passes = table.partitions.map(
+    ({ topic, partition }) =>
+      (wanted.topics.length === 0 || wanted.topics.includes(topic)) &&
+      (wanted.partitions.length === 0 || wanted.partitions.includes(partition)),
+  )
+  const wantedKeys = new Set<string | null>(wanted.keys)
+  const expressions = wanted.filters.map(expressionOf)
+  if (wantedKeys.size + expressions.length === 0) {
+    const filter: Filter = (chunk, index) => passes[chunk.partitions[index] as number] as boolean
+    return Object.assign(filter, { isQuick: true })
+  }
+  const filter: Filter = (chunk, index) => {
+    if (!passes[chunk.partitions[index] as number]) return false
+    const views = viewsOf(chunk)
+    if (wantedKeys.size > 0 && !wantedKeys.has(views.keyText(index))) return false
+    return expressions.every((expression) => views.passes(expression, index))
+  }
+  return Object.assign(filter, { isQuick: expressions.length === 0 })
+}

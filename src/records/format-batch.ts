@@ -1,0 +1,51 @@
+import type { EncodedBatch } from './encoded-batch.ts'
+import type { Format } from './format.ts'
+
+/** Bytes of chunks in one format, and of what they were made of. */
+const LIMIT = 16 * 1024 * 1024
+
+/**
+ * Chunks as one format shows them, made once for all who read them at about the same time.
+ *
+ * Overflow policy: the chunk goes that nobody has asked for the longest; who asks for it again has
+ * it made again.
+ */
+class Shown {
+  readonly #format: Format
+  /** In the order of their last use. */
+  readonly #made = new Map<EncodedBatch, EncodedBatch>()
+  #bytes = 0
+
+  constructor(format: Format) {
+    this.#format = format
+  }
+
+  of(chunk: EncodedBatch): EncodedBatch {
+    let made = this.#made.get(chunk)
+    if (made) this.#made.delete(chunk)
+    else {
+      made = chunk.reformat(this.#format)
+      this.#bytes += made.heldBytes + chunk.heldBytes
+    }
+    this.#made.set(chunk, made)
+    for (const [oldest, old] of this.#made) {
+      if (this.#bytes <= LIMIT || old === made) break
+      this.#made.delete(oldest)
+      this.#bytes -= old.heldBytes + oldest.heldBytes
+    }
+    return made
+  }
+}
+
+const all = new WeakMap<Format, Shown>()
+
+/** A part of a chunk as a format shows it; as it is without one. */
+export function shownIn<T extends { readonly chunk: EncodedBatch }>(part: T, format?: Format): T {
+  if (!format) return part
+  let shown = all.get(format)
+  if (!shown) {
+    shown = new Shown(format)
+    all.set(format, shown)
+  }
+  return { ...part, chunk: shown.of(part.chunk) }
+}

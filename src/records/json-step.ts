@@ -1,0 +1,14 @@
+import { jsonOf, NOT_JSON, textOf } from './encode.ts'
+import { RecordFailure, type Step } from './pipeline.ts'
+
+/** `messageDeserializer: 'json'` as a step, for the steps behind it; without any, encoding does it. */
+export const jsonStep: Step = {
+  code: 'DESERIALIZATION_FAILED',
+  run(record) {
+    if (record.value === null || record.valueJson !== undefined) return record
+    const text = textOf(record.value)
+    const valueJson = text === undefined ? undefined : jsonOf(text)
+    if (valueJson === undefined) throw new RecordFailure(NOT_JSON.message, ['value'])
+    return { ...record, valueJson }
+  },
+}

@@ -1,0 +1,171 @@
+// biome-ignore lint/style/noRestrictedImports: a type only
+import type { Worker } from 'node:worker_threads'
+import { getLogger } from '@logtape/logtape'
+import { KafkaConsumeError } from '../../core/errors.ts'
+import type { ThreadAnswer, ThreadData } from './thread.ts'
+
+const log = getLogger(['hono-kafka-consume', 'lua'])
+
+/** Milliseconds that all functions together may take for one message. A busy machine takes its time, too. */
+const LIMIT_MS = 5_000
+/** Milliseconds that a thread may take to start. */
+const START_MS = 30_000
+
+/** What became of a message. */
+export type LuaResult = Extract<
+  ThreadAnswer,
+  { status: 'done' | 'dropped' | 'failed' | 'violated' }
+>
+
+interface Call {
+  readonly json: string
+  resolve(result: LuaResult): void
+  reject(error: unknown): void
+}
+
+/**
+ * Runs messages through Lua functions, one after another in a thread of its own. A message for which
+ * they take too long or too much memory fails, and the thread is ended and started anew: neither a
+ * loop that catches all errors nor a pattern that backtracks for ever can prevent that.
+ */
+export class LuaRunner {
+  readonly #functions: readonly string[]
+  readonly #limit: number
+  /** Messages without an answer; the first is being worked on. */
+  #calls: Call[] = []
+  #thread: Worker | undefined
+  #starting: Promise<Worker> | undefined
+  #deadline: ReturnType<typeof setTimeout> | undefined
+  #closed = false
+
+  /** @param limit Milliseconds for one message. */
+  constructor(functions: readonly string[], limit = LIMIT_MS) {
+    this.#functions = functions
+    this.#limit = limit
+  }
+
+  /** @throws KafkaConsumeError when the functions cannot be run at all. */
+  async run(json: string): Promise<LuaResult> {
+    const { promise, resolve, reject } = Promise.withResolvers<LuaResult>()
+    this.#calls.push({ json, resolve, reject })
+    if (this.#thread) this.#post(this.#thread, json)
+    else void this.#begin()
+    return promise
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#starting?.catch(() => {})
+    this.#failAll(closed())
+    await this.#end()
+  }
+
+  /** Starts a thread and gives it all that waits. */
+  async #begin(): Promise<void> {
+    if (this.#starting) return
+    this.#starting = startThread(this.#functions)
+    try {
+      const thread = await this.#starting
+      if (this.#closed) {
+        await thread.terminate()
+        return
+      }
+      this.#thread = thread
+      thread.on('message', (answer: LuaResult) => this.#answered(thread, answer))
+      thread.on('error', (error: Error) => this.#violated(thread, error.message))
+      thread.on('exit', () => this.#violated(thread, 'their thread ended'))
+      // Whoever is closed without it being told ends all the same.
+      thread.unref()
+      for (const { json } of this.#calls) this.#post(thread, json)
+    } catch (error) {
+      this.#failAll(error)
+    } finally {
+      this.#starting = undefined
+    }
+  }
+
+  #post(thread: Worker, json: string): void {
+    thread.postMessage(json)
+    this.#deadline ??= this.#watch(thread)
+  }
+
+  #watch(thread: Worker): ReturnType<typeof setTimeout> {
+    return setTimeout(
+      () => this.#violated(thread, `they took more than ${this.#limit} ms`),
+      this.#limit,
+    )
+  }
+
+  #answered(thread: Worker, answer: LuaResult): void {
+    if (thread !== this.#thread) return
+    if (answer.status === 'violated') {
+      this.#violated(thread, answer.problem)
+      return
+    }
+    clearTimeout(this.#deadline)
+    this.#calls.shift()?.resolve(answer)
+    this.#deadline = this.#calls.length > 0 ? this.#watch(thread) : undefined
+  }
+
+  /** The first message is at fault; the others go to the next thread. */
+  #violated(thread: Worker, problem: string): void {
+    if (thread !== this.#thread) return
+    log.warn('Lua functions were stopped: {problem}', { problem })
+    void this.#end()
+    this.#calls.shift()?.resolve({ status: 'violated', problem })
+    if (this.#calls.length > 0 && !this.#closed) void this.#begin()
+  }
+
+  async #end(): Promise<void> {
+    clearTimeout(this.#deadline)
+    this.#deadline = undefined
+    const thread = this.#thread
+    this.#thread = undefined
+    await thread?.terminate()
+  }
+
+  #failAll(error: unknown): void {
+    for (const call of this.#calls.splice(0)) call.reject(error)
+  }
+}
+
+async function startThread(functions: readonly string[]): Promise<Worker> {
+  // biome-ignore lint/style/noRestrictedImports: threads are the runtime's own; loaded where Lua is used
+  const { Worker } = await import('node:worker_threads')
+  const { program } = await import('./thread.ts')
+  const workerData: ThreadData = { kind: 'message_by_lua_functions', functions }
+  // To Deno's types its own URL is not quite Node's.
+  const path = program as ConstructorParameters<typeof Worker>[0]
+  const thread = new Worker(path, { workerData })
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const late = setTimeout(() => reject(unable(`it was not ready within ${START_MS} ms`)), START_MS)
+  const onError = (error: Error) => reject(unable(error.message))
+  const onExit = () => reject(unable('its thread ended'))
+  const onMessage = (answer: ThreadAnswer) => {
+    if (answer.status === 'broken') reject(unable(answer.problem))
+    else resolve()
+  }
+  thread.on('error', onError).on('exit', onExit).once('message', onMessage)
+  try {
+    await promise
+    return thread
+  } catch (error) {
+    await thread.terminate()
+    throw error
+  } finally {
+    clearTimeout(late)
+    thread.off('error', onError).off('exit', onExit)
+  }
+}
+
+/** No record is at fault: all of them wait until it is mended. */
+function unable(detail: string): KafkaConsumeError {
+  return new KafkaConsumeError('INTERNAL', 'Cannot run Lua functions: their state did not start', {
+    detail,
+    retryable: true,
+  })
+}
+
+function closed(): KafkaConsumeError {
+  return new KafkaConsumeError('SHUTTING_DOWN', 'Cannot run Lua functions: the route is closing')
+}

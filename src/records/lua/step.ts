@@ -1,0 +1,29 @@
+import { encodeBody, encodePrefix } from '../encode.ts'
+import type { Step } from '../pipeline.ts'
+import { headersOf } from '../transform.ts'
+import { LuaRunner } from './runner.ts'
+
+/** Kong's `message_by_lua_functions` as a step; see `docs/protocol.md` for what they get and give. */
+export function luaStep(functions: readonly string[]): Step {
+  const runner = new LuaRunner(functions)
+  return {
+    code: 'TRANSFORM_FAILED',
+    async run(record) {
+      const { topic, partition } = record
+      const json = encodePrefix(topic, partition) + encodeBody(record, 'noop')
+      const result = await runner.run(json)
+      if (result.status === 'dropped') return undefined
+      // Its words are for the log: they may tell of the function's inside.
+      if (result.status !== 'done') throw new Error(result.problem)
+      const { key, value, headers, extra } = result
+      return {
+        ...record,
+        ...(key !== undefined && { keyJson: key }),
+        ...(value !== undefined && { valueJson: value }),
+        ...(headers !== undefined && { headers: headersOf(JSON.parse(headers)) }),
+        ...(extra !== '' && { extraJson: extra }),
+      }
+    },
+    close: () => runner.close(),
+  }
+}

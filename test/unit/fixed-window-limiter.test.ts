@@ -1,0 +1,61 @@
+import { describe, expect, test } from 'bun:test'
+import { countedAs, rateLimitHeaders, Windows } from '../../src/core/fixed-window-limiter.ts'
+
+/** The beginning of an hour. */
+const HOUR = 1_700_006_400_000
+
+describe('a limit of requests', () => {
+  test('holds in each period that it names, and begins anew with the next', () => {
+    const windows = new Windows({ second: 2, minute: 3 })
+    const at = (seconds: number) => windows.count('a', HOUR + seconds * 1_000).exceeded?.period
+    expect([at(0), at(0.5), at(0.9)]).toEqual([undefined, undefined, 'second'])
+    expect([at(1), at(1.1)]).toEqual([undefined, 'minute'])
+    expect([at(60), at(60.1), at(60.2)]).toEqual([undefined, undefined, 'second'])
+  })
+
+  test('a request that is refused is not counted, and the longest wait is named', () => {
+    const windows = new Windows({ second: 1, hour: 1 })
+    windows.count('a', HOUR + 10_500)
+    const { usages, exceeded } = windows.count('a', HOUR + 10_600)
+    expect(exceeded).toEqual({ period: 'hour', limit: 1, remaining: 0, reset: 3_590 })
+    expect(usages[0]).toEqual({ period: 'second', limit: 1, remaining: 0, reset: 1 })
+  })
+
+  test('clients have counts of their own; who was seen longest ago is forgotten first', () => {
+    const windows = new Windows({ day: 1 }, 2)
+    const isPassed = (client: string) => windows.count(client, HOUR).exceeded === undefined
+    expect(['a', 'b', 'a', 'c', 'a', 'b', 'a'].map(isPassed)).toEqual([
+      true,
+      true,
+      false,
+      true,
+      false,
+      true,
+      false,
+    ])
+  })
+
+  test('a name of any length is counted as a short one of its own', async () => {
+    const long = 'x'.repeat(12_000)
+    const names = await Promise.all([`${long}1`, `${long}2`, `${long}1`].map(countedAs))
+    for (const name of names) expect(name.length).toBeLessThanOrEqual(128)
+    expect(names[0]).toBe(names[2] as string)
+    expect(names[0]).not.toBe(names[1] as string)
+    expect(await countedAs('ip 10.0.0.1')).toBe('ip 10.0.0.1')
+  })
+
+  test('is told by the period with the least left', () => {
+    const windows = new Windows({ minute: 5, hour: 6 })
+    const { usages } = windows.count('a', HOUR)
+    expect(rateLimitHeaders(usages)).toEqual([
+      ['RateLimit-Limit', '5'],
+      ['RateLimit-Remaining', '4'],
+      ['RateLimit-Reset', '60'],
+      ['X-RateLimit-Limit-Minute', '5'],
+      ['X-RateLimit-Remaining-Minute', '4'],
+      ['X-RateLimit-Limit-Hour', '6'],
+      ['X-RateLimit-Remaining-Hour', '5'],
+    ])
+    expect(rateLimitHeaders([])).toEqual([])
+  })
+})

@@ -1,0 +1,288 @@
+import { afterEach, describe, expect, spyOn, test } from 'bun:test'
+import { isAtOrBelow, type RingReader, Tail } from '../../src/feed/live-consumer.ts'
+import type { KafkaRecord } from '../../src/port/kafka.ts'
+import { PartitionTable } from '../../src/records/cursor.ts'
+import { sleep, until, within } from '../support/wait.ts'
+import { recordAt, ScriptedSource, settle } from './fakes.ts'
+
+const table = new PartitionTable([
+  { topic: 't', partition: 0 },
+  { topic: 't', partition: 1 },
+])
+
+const tails: Array<{ tail: Tail; source: ScriptedSource }> = []
+afterEach(async () => {
+  for (const { tail, source } of tails.splice(0)) {
+    const stopped = tail.stop()
+    source.last.answer({}) // The read that it waits for need not take its time.
+    await within(stopped, 'a tail to stop', 3_000)
+  }
+})
+
+async function tailOn(source: ScriptedSource, budget: number, head = [0, 0]): Promise<Tail> {
+  const tail = new Tail(source, table, Float64Array.from(head), 'noop', budget)
+  tails.push({ tail, source })
+  await tail.start()
+  return tail
+}
+
+/** Records of partition 0, each with a value of so many bytes. */
+function some(from: number, count: number, bytes = 100): KafkaRecord[] {
+  return Array.from({ length: count }, (_, index) => recordAt(0, from + index, bytes))
+}
+
+/** What the ring holds, oldest first. */
+function offsetsOf(tail: Tail): number[][] {
+  const chunks: number[][] = []
+  for (let sequence = tail.end - 1; tail.chunk(sequence); sequence--) {
+    chunks.unshift([...(tail.chunk(sequence)?.offsets ?? [])])
+  }
+  return chunks
+}
+
+async function feed(source: ScriptedSource, ...batches: KafkaRecord[][]): Promise<void> {
+  for (const records of batches) source.last.answer({ records })
+  await until(() => source.last.unread === 0, 'the tail to read')
+  await settle()
+}
+
+describe('the ring of a tail', () => {
+  test('it keeps to its budget: the oldest chunk goes', async () => {
+    const source = new ScriptedSource()
+    const tail = await tailOn(source, 8_000)
+    for (let batch = 0; batch < 20; batch++) {
+      await feed(source, some(batch * 2, 2))
+      expect(tail.bytes).toBeLessThanOrEqual(8_000)
+    }
+    const kept = offsetsOf(tail)
+    expect(kept.length).toBeGreaterThan(1)
+    expect(kept.flat()).toEqual(
+      Array.from({ length: kept.length * 2 }, (_, index) => 40 - kept.length * 2 + index),
+    )
+    const held = kept.map((_, index) => tail.chunk(tail.end - 1 - index)?.heldBytes ?? 0)
+    expect(tail.bytes).toBe(held.reduce((sum, size) => sum + size, 0))
+  })
+
+  test('the newest chunk stays whatever its size', async () => {
+    const source = new ScriptedSource()
+    const tail = await tailOn(source, 500)
+    await feed(source, some(0, 1), some(1, 1, 10_000))
+    expect(offsetsOf(tail)).toEqual([[1]])
+    await feed(source, some(2, 1))
+    expect(offsetsOf(tail)).toEqual([[2]])
+  })
+
+  test('a position is located at the newest chunk from which nothing is missing', async () => {
+    const source = new ScriptedSource()
+    const tail = await tailOn(source, 1_000_000, [10, 0])
+    await feed(source, some(10, 2), [recordAt(1, 0), recordAt(1, 1)], some(12, 2))
+    expect(tail.locate(Float64Array.of(14, 2))).toBe(3)
+    expect(tail.locate(Float64Array.of(99, 99))).toBe(3)
+    expect(tail.locate(Float64Array.of(13, 2))).toBe(2)
+    expect(tail.locate(Float64Array.of(14, 1))).toBe(1)
+    expect(tail.locate(Float64Array.of(12, 0))).toBe(1)
+    expect(tail.locate(Float64Array.of(11, 2))).toBe(0)
+    expect(tail.locate(Float64Array.of(9, 2))).toBeUndefined()
+  })
+
+  test('ends that Kafka tells move the head, and never back', async () => {
+    const source = new ScriptedSource()
+    const tail = await tailOn(source, 1_000)
+    source.last.answer({
+      records: some(0, 2),
+      ends: [
+        { topic: 't', partition: 0, offset: 5 },
+        { topic: 't', partition: 1, offset: 3 },
+        { topic: 'other', partition: 0, offset: 9 },
+      ],
+    })
+    await until(() => tail.end === 1, 'a chunk')
+    expect([...tail.head]).toEqual([5, 3])
+    source.last.answer({ ends: [{ topic: 't', partition: 0, offset: 1 }] })
+    await until(() => source.last.unread === 0, 'the tail to read')
+    await settle()
+    expect([...tail.head]).toEqual([5, 3])
+  })
+
+  test('a gap is told to whoever reaches the chunk behind it, as long as that is kept', async () => {
+    const source = new ScriptedSource()
+    const tail = await tailOn(source, 1_000)
+    await feed(source, some(0, 1))
+    const gap = { topic: 't', partition: 0, from: 1, to: 50, reason: 'retention' } as const
+    source.last.answer({ gaps: [gap], records: some(50, 1) })
+    await until(() => tail.end === 2, 'a chunk')
+    expect(tail.gapsBefore(0)).toEqual([])
+    expect(tail.gapsBefore(1)).toEqual([gap])
+    expect([...(tail.chunk(1)?.from ?? [])]).toEqual([50, 0])
+    await feed(source, some(51, 1, 2_000))
+    expect(tail.gapsBefore(1)).toEqual([])
+  })
+})
+
+class WokenReader implements RingReader {
+  woken = 0
+
+  wake(): void {
+    this.woken++
+  }
+}
+
+describe('a tail and its readers', () => {
+  test('it waits while it is a quarter of its budget ahead of the foremost reader', async () => {
+    const source = new ScriptedSource()
+    const tail = await tailOn(source, 16_000)
+    const reader = new WokenReader()
+    tail.attach(reader)
+    for (let offset = 0; offset < 12; offset++) source.last.answer({ records: some(offset, 1) })
+    await sleep(50)
+    const reached = tail.end
+    expect(reached).toBeLessThan(12)
+    // Just beyond the quarter, by the chunk that took it there.
+    expect(tail.bytes).toBeGreaterThan(4_000)
+    expect(tail.bytes - (tail.chunk(reached - 1)?.heldBytes ?? 0)).toBeLessThanOrEqual(4_000)
+    tail.passed(2)
+    await until(() => tail.end > reached, 'the tail to go on', 500)
+    await sleep(50)
+    expect(tail.end).toBe(reached + 2)
+    tail.detach(reader)
+  })
+
+  for (const [readers, isHeld] of [
+    [1, false],
+    [9, true],
+  ] as const) {
+    test(`${readers} that stay a quarter behind ${isHeld ? 'hold' : 'do not hold'} it far behind Kafka`, async () => {
+      const source = new ScriptedSource()
+      const tail = await tailOn(source, 4_000)
+      for (let n = 0; n < readers; n++) tail.attach(new WokenReader())
+      const now = performance.now.bind(performance)
+      const clock = spyOn(performance, 'now').mockImplementation(() => now() + 11_000)
+      try {
+        for (let offset = 0; offset < 12; offset++) source.last.answer({ records: some(offset, 1) })
+        await sleep(200)
+        if (isHeld) expect(tail.end).toBeLessThan(12)
+        else expect(tail.end).toBe(12)
+      } finally {
+        clock.mockRestore()
+      }
+    })
+  }
+
+  test('a reader that is behind does not hold it back', async () => {
+    const source = new ScriptedSource()
+    const tail = await tailOn(source, 4_000)
+    const readers = [new WokenReader(), new WokenReader()]
+    for (const reader of readers) tail.attach(reader)
+    for (let offset = 0; offset < 30; offset++) {
+      source.last.answer({ records: some(offset, 1) })
+      await until(() => tail.end === offset + 1, 'the tail to read', 500)
+      tail.passed(offset + 1)
+    }
+    expect(tail.isGone(0)).toBe(true)
+    for (const reader of readers) tail.detach(reader)
+  })
+
+  test('a reader that has stopped holds it up once, for a second, and no longer', async () => {
+    const source = new ScriptedSource()
+    const tail = await tailOn(source, 4_000)
+    const reader = new WokenReader()
+    tail.attach(reader)
+    for (let offset = 0; offset < 40; offset++) source.last.answer({ records: some(offset, 1) })
+    await sleep(500)
+    expect(tail.end).toBeLessThan(40)
+    const began = performance.now()
+    await until(() => tail.end === 40, 'the tail to go on', 1_500)
+    expect(performance.now() - began).toBeLessThan(1_000)
+    expect(tail.isGone(0)).toBe(true)
+    tail.detach(reader)
+  })
+
+  test('it does not wait when nobody reads, or when the last reader leaves', async () => {
+    const source = new ScriptedSource()
+    const tail = await tailOn(source, 4_000)
+    await feed(source, ...Array.from({ length: 20 }, (_, offset) => some(offset, 1)))
+    expect(tail.end).toBe(20)
+    const reader = new WokenReader()
+    tail.attach(reader)
+    tail.passed(20)
+    for (let offset = 20; offset < 60; offset++) source.last.answer({ records: some(offset, 1) })
+    await sleep(30)
+    expect(tail.end).toBeLessThan(60)
+    tail.detach(reader)
+    await until(() => tail.end === 60, 'the tail to go on', 500)
+  })
+
+  test('readers are woken at each chunk, as long as they are there', async () => {
+    const source = new ScriptedSource()
+    const tail = await tailOn(source, 4_000)
+    const [there, left] = [new WokenReader(), new WokenReader()]
+    tail.attach(there)
+    tail.attach(left)
+    tail.detach(left)
+    await feed(source, some(0, 1), some(1, 1))
+    expect([there.woken, left.woken]).toEqual([2, 0])
+  })
+})
+
+describe('a tail that fails', () => {
+  test('it goes on with a new reader where it was, as soon as one can be had: nothing is lost or twice', async () => {
+    const source = new ScriptedSource()
+    const tail = await tailOn(source, 100_000, [5, 7])
+    await feed(source, some(5, 3), [recordAt(1, 7)])
+    const first = source.last
+    source.failure = new Error('no broker')
+    first.answer(new Error('the broker went away'))
+    await until(() => first.closed, 'the first reader to be closed', 500)
+    await sleep(1_050)
+    expect(source.opened).toHaveLength(1)
+    source.failure = undefined
+    await until(() => source.opened.length === 2, 'a second reader', 3_000)
+    expect(source.last.from).toEqual([
+      { topic: 't', partition: 0, offset: 8 },
+      { topic: 't', partition: 1, offset: 8 },
+    ])
+    await feed(source, some(8, 2))
+    expect(offsetsOf(tail)).toEqual([[5, 6, 7], [7], [8, 9]])
+    expect(source.purposes).toEqual(['tail', 'tail'])
+  })
+
+  test('one that cannot start says so', async () => {
+    const source = new ScriptedSource()
+    source.failure = new Error('no broker')
+    const tail = new Tail(source, table, new Float64Array(2), 'noop', 1_000)
+    await expect(tail.start()).rejects.toThrow('no broker')
+    await within(tail.stop(), 'a tail that never started to stop')
+  })
+})
+
+describe('a tail that is stopped', () => {
+  test('it closes its reader and wakes who waits, also while it waits for a reader', async () => {
+    const source = new ScriptedSource()
+    const tail = await tailOn(source, 400)
+    const reader = new WokenReader()
+    tail.attach(reader)
+    for (let offset = 0; offset < 9; offset++) source.last.answer({ records: some(offset, 1) })
+    await sleep(20)
+    expect(source.last.unread).toBeGreaterThan(0)
+    const { woken } = reader
+    await within(tail.stop(), 'the tail to stop', 500)
+    expect(source.last.closed).toBe(true)
+    expect(reader.woken).toBe(woken + 1)
+    const { end } = tail
+    await sleep(20)
+    expect(tail.end).toBe(end)
+  })
+
+  test('an idle one ends with its read', async () => {
+    const source = new ScriptedSource()
+    const tail = await tailOn(source, 1_000)
+    await within(tail.stop(), 'the tail to stop', 600)
+    expect(source.last.closed).toBe(true)
+  })
+})
+
+test('a vector is at or below another when it is so in every partition', () => {
+  expect(isAtOrBelow(Float64Array.of(1, 2), Float64Array.of(1, 3))).toBe(true)
+  expect(isAtOrBelow(Float64Array.of(1, 4), Float64Array.of(9, 3))).toBe(false)
+  expect(isAtOrBelow(Float64Array.of(), Float64Array.of())).toBe(true)
+})

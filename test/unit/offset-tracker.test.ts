@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { Ledger } from '../../kafka/group/offset-tracker.ts'
+
+describe('the ledger', () => {
+  test('a commit never passes an undelivered record, whatever the order of settling and giving back', () => {
+    const step = fc.record({
+      kind: fc.constantFrom('take', 'skip', 'settle', 'give back', 'commit', 'failing commit'),
+      pick: fc.nat(),
+      count: fc.integer({ min: 1, max: 4 }),
+      hole: fc.nat(2),
+    })
+    fc.assert(
+      fc.property(fc.nat(1_000), fc.array(step, { maxLength: 80 }), (begin, steps) => {
+        const ledger = new Ledger(begin)
+        // The model: what is out, what came back, what is done and what Kafka has committed.
+        let next = begin
+        let committed = begin
+        let told = begin
+        const out: number[] = []
+        const back: number[] = []
+        const done: number[] = []
+        for (const { kind, pick, count, hole } of steps) {
+          if (kind === 'take') {
+            for (let i = 0; i < count; i++) {
+              // What came back goes out first, as it lies before what is new.
+              const offset = back.shift() ?? next + hole
+              next = Math.max(next, offset + 1)
+              out.push(offset)
+              ledger.take(offset)
+            }
+          } else if (kind === 'skip') {
+            ledger.skip(next, next + count)
+            next += count
+          } else if (kind === 'settle' || kind === 'give back') {
+            const [offset] = out.splice(pick % Math.max(1, out.length), 1)
+            if (offset === undefined) continue
+            if (kind === 'give back') {
+              back.push(offset)
+              back.sort((a, b) => a - b)
+            } else {
+              ledger.settle(offset)
+              done.push(offset)
+            }
+          } else {
+            const expected = Math.min(next, ...out, ...back)
+            const claim = ledger.committable()
+            // It is told once, and only when it moved.
+            expect(claim?.offset).toBe(expected > told ? expected : undefined)
+            if (!claim) continue
+            if (kind === 'commit') {
+              ledger.committed(claim)
+              told = committed = expected
+            } else {
+              ledger.uncommitted()
+              told = begin
+            }
+          }
+          expect(ledger.uncertain).toBe(done.filter((offset) => offset >= committed).length)
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('a hole in the offsets holds no commit up', () => {
+    const ledger = new Ledger(3)
+    for (const offset of [3, 7, 8]) ledger.take(offset)
+    for (const offset of [3, 7]) ledger.settle(offset)
+    expect(ledger.committable()?.offset).toBe(8)
+    expect(ledger.committable()).toBeUndefined()
+  })
+
+  test('offsets without a record are passed once all records before them were delivered', () => {
+    const ledger = new Ledger(3)
+    // Of what was read, nothing was handed out yet.
+    ledger.skip(5, 9)
+    expect([ledger.next, ledger.committable()]).toEqual([undefined, undefined])
+    ledger.take(3)
+    ledger.settle(3)
+    expect([ledger.next, ledger.committable()?.offset]).toEqual([4, 4])
+    ledger.take(4)
+    expect(ledger.next).toBe(4)
+    ledger.settle(4)
+    expect([ledger.next, ledger.committable()]).toEqual([9, { offset: 9, records: 2 }])
+    // What a client commits by itself is told by records.
+    expect(ledger.delivered).toBe(5)
+  })
+
+  test('offsets without a record are committed where there was no record at all', () => {
+    const ledger = new Ledger(3)
+    ledger.skip(3, 5)
+    expect([ledger.next, ledger.committable()]).toEqual([5, { offset: 5, records: 0 }])
+  })
+
+  test('a record is settled once, and one that was not taken not at all', () => {
+    const ledger = new Ledger(0)
+    ledger.take(0)
+    for (const offset of [0, 0, 9]) ledger.settle(offset)
+    expect(ledger.uncertain).toBe(1)
+    expect(ledger.committable()).toEqual({ offset: 1, records: 1 })
+  })
+})

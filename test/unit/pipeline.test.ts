@@ -1,0 +1,259 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { KafkaConsumeError } from '../../src/core/errors.ts'
+import type { KafkaRecord } from '../../src/port/kafka.ts'
+import { consumedOf } from '../../src/records/consumed-record.ts'
+import { jsonStep } from '../../src/records/json-step.ts'
+import {
+  type PreparedRecord,
+  prepareBy,
+  RecordFailure,
+  type Step,
+} from '../../src/records/pipeline.ts'
+import { Preparation } from '../../src/records/record-processor.ts'
+import { type Transform, transformStep } from '../../src/records/transform.ts'
+import { recordAt, settle } from './fakes.ts'
+
+const away = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot prepare: something is away')
+
+function records(...values: readonly string[]): KafkaRecord[] {
+  return values.map((value, offset) => recordAt(0, offset, value))
+}
+
+function stepOf(run: Step['run']): Step {
+  return { code: 'TRANSFORM_FAILED', run }
+}
+
+/** What clients see of records that went through a transform. */
+async function transformed(transform: Transform, ...values: readonly string[]) {
+  const prepared = await prepareBy([jsonStep, transformStep(transform)])(records(...values))
+  return prepared.map((record) => (record.dropped ? 'dropped' : consumedOf(record)))
+}
+
+describe('steps', () => {
+  test('a record keeps its place, however long each takes', () =>
+    fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(4), { maxLength: 60 }), async (delays) => {
+        const step = stepOf(async (record) => {
+          for (let i = 0; i < (delays[record.offset] as number); i++) await Promise.resolve()
+          if (delays[record.offset] === 4) throw new Error('poison')
+          return delays[record.offset] === 3 ? undefined : record
+        })
+        const prepared = await prepareBy([step])(records(...delays.map(String)))
+        expect(prepared.map(({ offset }) => offset)).toEqual(delays.map((_, offset) => offset))
+        expect(prepared.map(({ dropped }) => dropped ?? false)).toEqual(delays.map((n) => n === 3))
+        expect(prepared.map(({ error }) => error?.code)).toEqual(
+          delays.map((n) => (n === 4 ? 'TRANSFORM_FAILED' : undefined)),
+        )
+      }),
+    ))
+
+  test('at most 16 records are under way', async () => {
+    let [now, most] = [0, 0]
+    const step = stepOf(async (record) => {
+      most = Math.max(most, ++now)
+      await settle()
+      now--
+      return record
+    })
+    await prepareBy([step])(records(...new Array(50).fill('x')))
+    expect(most).toBe(16)
+  })
+
+  test('later steps do not see what was dropped or failed', async () => {
+    const seen: number[] = []
+    const first = stepOf((record) => {
+      if (record.offset === 1) throw new RecordFailure('Cannot use it: it is poison', ['value'])
+      return record.offset === 2 ? undefined : record
+    })
+    const second = stepOf((record) => {
+      seen.push(record.offset)
+      return record
+    })
+    const prepared = await prepareBy([first, second])(records('a', 'b', 'c', 'd'))
+    expect(seen).toEqual([0, 3])
+    expect(consumedOf(prepared[1] as PreparedRecord)).toMatchObject({
+      value: btoa('b'),
+      encoding: { value: 'base64' },
+      error: { code: 'TRANSFORM_FAILED', message: 'Cannot use it: it is poison' },
+    })
+  })
+
+  test('the words of what was thrown do not reach clients', async () => {
+    const step = stepOf(() => {
+      throw new Error('password is hunter2')
+    })
+    const [record] = await prepareBy([step])(records('a'))
+    expect(JSON.stringify(consumedOf(record as PreparedRecord))).not.toContain('hunter2')
+  })
+
+  test('what is away fails the batch, and no further record is begun', async () => {
+    let begun = 0
+    const step = stepOf(async () => {
+      begun++
+      await settle()
+      throw away
+    })
+    await expect(prepareBy([step])(records(...new Array(100).fill('x')))).rejects.toBe(away)
+    await settle()
+    expect(begun).toBe(16)
+  })
+
+  test('a dead letter is kept as it was before its record is passed over', async () => {
+    const kept: Array<[KafkaRecord, string]> = []
+    const given = records('{"a":1}', 'poison', '{"b":2}')
+    const step = transformStep((record) => {
+      if ((record.value as { b?: number }).b) throw new Error('no')
+      return record
+    })
+    const prepared = await prepareBy([jsonStep, step], async (record, reason) => {
+      await settle()
+      kept.push([record, reason.code])
+      return true
+    })(given)
+    expect(kept).toEqual([
+      [given[1] as KafkaRecord, 'DESERIALIZATION_FAILED'],
+      [given[2] as KafkaRecord, 'TRANSFORM_FAILED'],
+    ])
+    expect(prepared.map(({ dropped }) => dropped)).toEqual([undefined, true, true])
+  })
+
+  test('a dead letter that cannot be kept fails the batch', async () => {
+    const prepare = prepareBy([jsonStep], async () => {
+      throw away
+    })
+    await expect(prepare(records('poison'))).rejects.toBe(away)
+  })
+})
+
+describe('a transform', () => {
+  test('fails at once on JSON that is too deep to be written again, and on that record only', async () => {
+    const deep = `${'['.repeat(60_000)}${']'.repeat(60_000)}`
+    const started = performance.now()
+    const step = transformStep((record) => record)
+    const prepared = await prepareBy([jsonStep, step])(records('1', deep, '2'))
+    // A runtime takes a second to find out by itself, each time.
+    expect(performance.now() - started).toBeLessThan(1_000)
+    expect(prepared.map(({ error }) => error?.code)).toEqual([
+      undefined,
+      'TRANSFORM_FAILED',
+      undefined,
+    ])
+  })
+
+  test('may change, replace, leave or drop a record, at once or later', async () => {
+    const change: Transform = (record) => {
+      const value = record.value as { do: string; n: number }
+      if (value.do === 'drop') return null
+      if (value.do === 'in place') value.n++
+      if (value.do === 'replace') return { key: ['k'], value: 7, headers: { a: ['1', '2'], b: '' } }
+      return record
+    }
+    const values = ['drop', 'in place', 'replace', 'leave'].map((what) =>
+      JSON.stringify({ do: what, n: 1 }),
+    )
+    const now = await transformed(change, ...values)
+    expect(now).toMatchObject([
+      'dropped',
+      { key: 'k1', value: { do: 'in place', n: 2 }, headers: {} },
+      { key: ['k'], value: 7, headers: { a: ['1', '2'], b: '' }, offset: 2 },
+      { key: 'k0', value: { do: 'leave', n: 1 } },
+    ])
+    const later = await transformed(
+      async (record) => {
+        await settle()
+        return change(record)
+      },
+      ...values,
+    )
+    expect(later).toEqual(now)
+  })
+
+  test('a field that it leaves alone keeps the digits of its numbers', async () => {
+    const prepare = prepareBy([
+      jsonStep,
+      transformStep((record) => ({ ...record, headers: { seen: 'yes' } })),
+    ])
+    const [record] = await prepare(records('{"id":12345678901234567890.0}'))
+    expect(record?.valueJson).toBe('{"id":12345678901234567890.0}')
+    expect(record && consumedOf(record).headers).toEqual({ seen: 'yes' })
+  })
+
+  test('a field that it leaves alone keeps its bytes, and says that they are base64', async () => {
+    const raw = { ...recordAt(0, 0), value: Uint8Array.of(0xff) }
+    const [record] = await prepareBy([transformStep((record) => ({ ...record, key: 'new' }))])([
+      raw,
+    ])
+    expect(record && consumedOf(record)).toMatchObject({
+      key: 'new',
+      value: '/w==',
+      encoding: { value: 'base64' },
+    })
+  })
+
+  test.each([
+    ['nothing', () => undefined, 'neither a record nor null'],
+    ['text', () => 'text', 'neither a record nor null'],
+    ['a value that is no JSON', () => ({ value: () => 1 }), 'the value that it got is no JSON'],
+    ['no value', () => ({ value: undefined }), 'the value that it got is no JSON'],
+    ['headers that are no text', () => ({ headers: { a: 1 } }), 'no object of texts'],
+    ['a list of headers', () => ({ headers: ['a'] }), 'no object of texts'],
+    ['a number without end', () => ({ value: 1n }), 'the transform failed'],
+  ])('%s is no record: it is delivered as it was, with the error', async (_, returned, words) => {
+    const [record] = await transformed(returned as unknown as Transform, '{"a":1}')
+    expect(record).toMatchObject({
+      value: { a: 1 },
+      error: { code: 'TRANSFORM_FAILED', message: expect.stringContaining(words) },
+    })
+  })
+
+  test('it is not called with what could not be deserialized', async () => {
+    let calls = 0
+    const seen = await transformed(
+      (record) => {
+        calls++
+        return record
+      },
+      '{"a":1}',
+      '{',
+      '2',
+    )
+    expect(calls).toBe(2)
+    expect(seen).toMatchObject([
+      { value: { a: 1 } },
+      { value: btoa('{'), error: { code: 'DESERIALIZATION_FAILED' } },
+      { value: 2 },
+    ])
+  })
+})
+
+describe('patience', () => {
+  test('a group read fails at once, and that is no lasting problem', async () => {
+    let isAway = true
+    const preparation = new Preparation(async (given) => {
+      if (isAway) throw away
+      return given
+    })
+    expect(preparation.failure()).toBeUndefined()
+    await expect(preparation.once(records('a'))).rejects.toBe(away)
+    expect(preparation.problem()).toBeUndefined()
+    preparation.assertAble()
+    const failure = preparation.failure()
+    expect(failure).toMatchObject({ code: away.code, message: away.message })
+    await expect(preparation.once(records('a'))).rejects.toBe(away)
+    expect(preparation.failure()).toEqual(failure)
+    isAway = false
+    await preparation.once(records('a'))
+    expect(preparation.failure()).toBeUndefined()
+  })
+
+  test('what is no error of ours is told as INTERNAL, without its words', async () => {
+    const preparation = new Preparation(async () => {
+      throw new Error('a bug')
+    })
+    await expect(preparation.once(records('a'))).rejects.toMatchObject({
+      code: 'INTERNAL',
+      message: expect.not.stringContaining('a bug'),
+    })
+  })
+})

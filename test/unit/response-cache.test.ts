@@ -1,0 +1,58 @@
+import { expect, test } from 'bun:test'
+import type { Context } from 'hono'
+import { AnswerBudget, AnswerMemory } from '../../src/http/response/answer-budget.ts'
+import { KeptAnswers } from '../../src/http/response/response-cache.ts'
+
+function asking(url: string, accept?: string): Context {
+  return {
+    req: { url, header: (name: string) => (name === 'Accept' ? accept : undefined) },
+  } as Context
+}
+
+function memory(limit = 128 * 1024 * 1024): AnswerMemory {
+  return new AnswerMemory([new AnswerBudget(limit)])
+}
+
+function answer(length = 10) {
+  const bytes = new Uint8Array(length)
+  return { bytes, coding: undefined, headers: {}, records: 1, size: length }
+}
+
+test('an answer is kept for the same question, as long as nothing has changed', () => {
+  const kept = new KeptAnswers(memory())
+  const [now, later] = [{}, {}]
+  kept.keep(now, asking('/a', 'application/json'), answer())
+  expect(kept.find(now, asking('/a', 'application/json'))).toBeDefined()
+  expect(kept.find(now, asking('/a', 'application/x-ndjson'))).toBeUndefined()
+  expect(kept.find(now, asking('/b', 'application/json'))).toBeUndefined()
+  expect(kept.find(later, asking('/a', 'application/json'))).toBeUndefined()
+  kept.keep(later, asking('/b'), answer())
+  expect(kept.find(now, asking('/a', 'application/json'))).toBeUndefined()
+})
+
+test('no more are kept than there is room for, and none that is large', () => {
+  const kept = new KeptAnswers(memory())
+  const now = {}
+  kept.keep(now, asking('/large'), answer(64 * 1024 + 1))
+  expect(kept.find(now, asking('/large'))).toBeUndefined()
+  for (let i = 0; i < 70; i++) kept.keep(now, asking(`/${i}`), answer(64 * 1024 - 100))
+  const found = Array.from({ length: 70 }, (_, i) => kept.find(now, asking(`/${i}`)))
+  expect(found.filter(Boolean)).toHaveLength(64)
+})
+
+test('what is kept counts as memory of answers, takes a quarter of it at most, and is let go with its moment', () => {
+  const budget = new AnswerBudget(1024 * 1024)
+  const kept = new KeptAnswers(new AnswerMemory([budget]))
+  const now = {}
+  const size = 50 * 1024
+  for (let i = 0; i < 10; i++) kept.keep(now, asking(`/${i}`), answer(size))
+  expect(budget.used).toBeGreaterThan(5 * size)
+  expect(budget.used).toBeLessThanOrEqual(256 * 1024)
+  kept.keep(now, asking('/0'), answer(size))
+  expect(budget.used).toBeLessThanOrEqual(256 * 1024)
+  expect(kept.find({}, asking('/0'))).toBeUndefined()
+  expect(budget.used).toBe(0)
+  kept.keep(now, asking('/0'), answer(size))
+  kept.clear()
+  expect(budget.used).toBe(0)
+})

@@ -1,0 +1,187 @@
+import { afterEach, describe, expect, test } from 'bun:test'
+import { Feed } from '../../src/feed/feed.ts'
+import type { Subscription } from '../../src/feed/subscription.ts'
+import type { KafkaRecord, PartitionOffset, Reader } from '../../src/port/kafka.ts'
+import { parseCursor } from '../../src/records/cursor.ts'
+import type { Filter } from '../../src/records/filter.ts'
+import { until } from '../support/wait.ts'
+import { ReaderSource, recordAt } from './fakes.ts'
+
+const SIZE = 100
+
+/** A topic of one partition with so many records, and who reads it. */
+class Log extends ReaderSource {
+  opened = 0
+  closed = 0
+
+  override async partitions() {
+    return [{ topic: 't', partition: 0 }]
+  }
+
+  override async offsets(_: unknown, query: unknown): Promise<PartitionOffset[]> {
+    return [{ topic: 't', partition: 0, offset: query === 'earliest' ? 0 : SIZE }]
+  }
+
+  async reader([from]: readonly PartitionOffset[]): Promise<Reader> {
+    this.opened++
+    let next = from?.offset ?? 0
+    return {
+      gaps: [],
+      read: async (limit) => {
+        const records: KafkaRecord[] = []
+        while (records.length < limit && next < SIZE)
+          records.push(recordAt(0, next++, undefined, 't'))
+        if (records.length === 0) await Bun.sleep(5)
+        return { records, gaps: [], ends: [] }
+      },
+      close: async () => {
+        this.closed++
+      },
+    }
+  }
+}
+
+const feeds: Feed[] = []
+afterEach(async () => {
+  for (const feed of feeds.splice(0)) await feed.close()
+})
+
+function feedOf(log: Log, { maxReplays = 4, page = 3_000 } = {}): Feed {
+  const options = { topics: ['t'], messageDeserializer: 'noop', ringBytes: 1e6 } as const
+  const feed = new Feed(log, { ...options, maxReplays }, { page })
+  feeds.push(feed)
+  return feed
+}
+
+function at(offset: number) {
+  return { cursor: parseCursor(`t:0=${offset}`, 'cursor'), parameter: 'cursor' }
+}
+
+function open(feed: Feed, offset: number, filter?: Filter): Promise<Subscription> {
+  return feed.subscribe(at(offset), () => filter)
+}
+
+/** Takes so many records. */
+async function take(subscription: Subscription, count: number): Promise<number[]> {
+  const taken: number[] = []
+  while (taken.length < count) {
+    const part = await subscription.next({ records: count - taken.length, bytes: Infinity })
+    if (!part || 'gap' in part) throw new Error('There is nothing to take')
+    for (let i = part.begin; i < part.end; i++) taken.push(part.chunk.offsets[i] as number)
+  }
+  return taken
+}
+
+async function page(feed: Feed, offset: number, count: number): Promise<number[]> {
+  const subscription = await open(feed, offset)
+  const taken = await take(subscription, count)
+  feed.release(subscription)
+  return taken
+}
+
+/** Readers beside the tail's. */
+const replays = (log: Log) => log.opened - 1
+
+describe('pages', () => {
+  test('all pages of a range are read by one consumer, each record once', async () => {
+    const log = new Log()
+    const feed = feedOf(log)
+    const taken: number[] = []
+    for (let offset = 0; offset < 70; offset += 7) taken.push(...(await page(feed, offset, 7)))
+    expect(taken).toEqual(Array.from({ length: 70 }, (_, offset) => offset))
+    expect(replays(log)).toBe(1)
+    expect(feed.stats()).toMatchObject({ replays: 1, readers: 1 })
+  })
+
+  test('who asks for another place, or for the same place again, has a consumer of his own', async () => {
+    const log = new Log()
+    const feed = feedOf(log)
+    expect(await page(feed, 0, 5)).toEqual([0, 1, 2, 3, 4])
+    expect(await page(feed, 0, 5)).toEqual([0, 1, 2, 3, 4])
+    expect(await page(feed, 4, 2)).toEqual([4, 5])
+    expect(replays(log)).toBe(3)
+    // Two were left at the same place: each goes on once.
+    const both = await Promise.all([open(feed, 5), open(feed, 5), open(feed, 5)])
+    expect(replays(log)).toBe(4)
+    expect(new Set(both).size).toBe(3)
+    for (const subscription of both) {
+      expect(await take(subscription, 2)).toEqual([5, 6])
+      await subscription.close()
+    }
+  })
+
+  test('what was read with a filter is kept for nobody, nor is a filter given what was read without', async () => {
+    const log = new Log()
+    const feed = feedOf(log)
+    const even: Filter = (chunk, index) => (chunk.offsets[index] as number) % 2 === 0
+    const filtered = await open(feed, 0, even)
+    expect(await take(filtered, 2)).toEqual([0, 2])
+    const end = filtered.cursor.vector[0] as number
+    feed.release(filtered)
+    await until(() => log.closed === 1, 'the filtered one to be closed')
+    expect(await page(feed, end, 3)).toEqual([end, end + 1, end + 2])
+    const other = await open(feed, end + 3, even)
+    expect(replays(log)).toBe(3)
+    for (const offset of await take(other, 3)) expect(offset % 2).toBe(0)
+    await other.close()
+  })
+
+  test('one that nobody comes back for is closed in time', async () => {
+    const log = new Log()
+    const feed = feedOf(log, { page: 20 })
+    await page(feed, 0, 5)
+    expect(feed.stats().replays).toBe(1)
+    await until(() => feed.stats().replays === 0, 'it to be closed')
+    expect(feed.stats().readers).toBe(0)
+    expect(log.closed).toBe(1)
+  })
+
+  test('those kept longest give way to whoever needs their place', async () => {
+    const log = new Log()
+    const feed = feedOf(log, { maxReplays: 2 })
+    await page(feed, 0, 5)
+    await page(feed, 0, 6)
+    const [one, two] = [await open(feed, 50), await open(feed, 60)]
+    expect(log.closed).toBe(2)
+    await expect(open(feed, 70)).rejects.toMatchObject({ code: 'TOO_MANY_REPLAYS' })
+    expect(await take(one, 1)).toEqual([50])
+    feed.release(one)
+    expect(await page(feed, 70, 1)).toEqual([70])
+    expect(feed.stats().replays).toBe(2)
+    await two.close()
+    expect(feed.stats().replays).toBe(1)
+  })
+
+  test('none is kept while a stream waits for a place', async () => {
+    const log = new Log()
+    const feed = feedOf(log, { maxReplays: 1 })
+    const one = await open(feed, 0)
+    await take(one, 1)
+    const waiting = feed.replays.open([{ topic: 't', partition: 0, offset: 0 }], true)
+    await until(() => feed.stats().waiting === 1, 'it to wait')
+    feed.release(one)
+    await (await waiting).close()
+    expect(feed.stats()).toMatchObject({ replays: 0, readers: 0 })
+  })
+
+  test('a read that was stopped, or is in the ring, is closed', async () => {
+    const log = new Log()
+    const feed = feedOf(log)
+    const stopped = await open(feed, 0)
+    await take(stopped, 1)
+    stopped.stop()
+    const atEnd = await open(feed, SIZE)
+    for (const subscription of [stopped, atEnd]) feed.release(subscription)
+    await until(() => feed.stats().readers === 0, 'both to be closed')
+    expect(feed.stats().replays).toBe(0)
+  })
+
+  test('the end of the feed closes those that are kept', async () => {
+    const log = new Log()
+    const feed = feedOf(log)
+    await page(feed, 0, 5)
+    await feed.close()
+    await until(() => feed.stats().replays === 0, 'it to be closed')
+    expect(log.closed).toBe(log.opened)
+  })
+})

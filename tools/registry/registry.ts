@@ -1,0 +1,72 @@
+/** Starts a real schema registry with Confluent's API on this machine, for tests. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type MavenFolder, provideFromMaven } from '../kafka/jars.ts'
+import { freePorts } from '../kafka/ports.ts'
+import { provideJava } from '../kafka/system.ts'
+
+const READY_LIMIT = 120_000
+const API = '/apis/ccompat/v7'
+
+const release: MavenFolder = {
+  name: 'apicurio',
+  title: 'Apicurio Registry',
+  pom: join(import.meta.dirname, 'pom.xml'),
+  goal: 'dependency:unpack',
+}
+
+/** Small and soon there, as a registry for tests does not live long. */
+const JVM_OPTIONS = ['-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+
+/** Ends the program when its own standard input ends: with the process that started it, however. */
+const BOUND = '"$@" </dev/null & child=$!; cat >/dev/null; kill $child; wait $child'
+
+/** A registry that runs. */
+export interface TestRegistry {
+  /** Where its API of Confluent's form is. */
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/** Resolves when the registry answers. It is empty, and ends with this process. */
+export async function startRegistry(): Promise<TestRegistry> {
+  const folder = mkdtempSync(join(tmpdir(), 'hono-kafka-consume-registry-'))
+  const log = join(folder, 'registry.log')
+  const [java, [port = 0]] = await Promise.all([provideJava(log), freePorts(1)])
+  const [jar = ''] = new Bun.Glob('*-runner.jar').scanSync({
+    cwd: await provideFromMaven(release, log),
+    absolute: true,
+  })
+  const child = Bun.spawn(['sh', '-c', BOUND, 'sh', java, ...JVM_OPTIONS, '-jar', jar], {
+    env: { ...process.env, QUARKUS_HTTP_HOST: '127.0.0.1', QUARKUS_HTTP_PORT: String(port) },
+    cwd: folder,
+    stdin: 'pipe',
+    stdout: Bun.file(log),
+    stderr: 'ignore',
+  })
+  const stop = async () => {
+    child.stdin.end()
+    await child.exited
+    rmSync(folder, { recursive: true, force: true })
+  }
+  const url = `http://127.0.0.1:${port}${API}`
+  const deadline = performance.now() + READY_LIMIT
+  while (!(await answers(`${url}/subjects`))) {
+    if (child.exitCode !== null || performance.now() > deadline) {
+      const output = readFileSync(log, 'utf8').split('\n').slice(-20).join('\n')
+      await stop()
+      throw new Error(`Cannot start the schema registry: it does not answer\n${output}`)
+    }
+    await Bun.sleep(100)
+  }
+  return { url, stop }
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url, { signal: AbortSignal.timeout(2_000) })).ok
+  } catch {
+    return false
+  }
+}
