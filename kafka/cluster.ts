@@ -1,18 +1,18 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../src/core/errors.ts'
 import type {
+  AssignedConsumer,
   BrokerState,
   ClusterOptions,
   Gap,
   GroupOptions,
   GroupSession,
-  KafkaProblem,
+  KafkaCluster,
+  KafkaOutage,
   OffsetQuery,
   PartitionOffset,
   Producer,
-  Reader,
-  Source,
-  Writing,
+  ProducerProfile,
 } from '../src/port/kafka.ts'
 import { whyUntrusted } from './client/broker-certificate.ts'
 import { brokerStates, STATISTICS_INTERVAL_MS } from './client/broker-statistics.ts'
@@ -32,22 +32,22 @@ import {
   whyWithoutPartitions,
 } from './client/client.ts'
 import {
+  type ClientTrouble,
   DOWN,
   isPassing,
   isUnknownTopic,
   notLoaded,
   REFUSED,
   REFUSED_DELEGATION_TOKEN,
-  type Trouble,
   troubleError,
   troubleIn,
   UNTRUSTED,
 } from './client/errors.ts'
 import { KnownTopics } from './client/known-topics.ts'
-import { Tokens } from './client/oauth-tokens.ts'
+import { OAuthTokens } from './client/oauth-tokens.ts'
 import { connectionSettings } from './client/security.ts'
 import {
-  AssignedReader,
+  ConfluentAssignedConsumer,
   READER_TOPIC_SETTINGS,
   readerSettings,
 } from './consumer/assigned-reader.ts'
@@ -92,26 +92,26 @@ const CONTROL_SETTINGS: Settings = {
   'statistics.interval.ms': STATISTICS_INTERVAL_MS,
 }
 
-type Partition = { readonly topic: string; readonly partition: number }
+type TopicPartition = { readonly topic: string; readonly partition: number }
 
 /**
  * One Kafka cluster: a client of its own for questions and for knowing whether Kafka can be
  * reached, and consumers for tails, replays and groups.
  */
-export class Cluster implements Source {
+export class ConfluentCluster implements KafkaCluster {
   readonly name: string
   readonly #options: ClusterOptions
   readonly #servers: string
-  readonly #tokens: Tokens | undefined
-  readonly #open = new Set<Reader | GroupSession>()
-  readonly #producers = new Map<Writing, ConfirmingProducer>()
+  readonly #tokens: OAuthTokens | undefined
+  readonly #open = new Set<AssignedConsumer | GroupSession>()
+  readonly #producers = new Map<ProducerProfile, ConfirmingProducer>()
   readonly #idle: Array<{ consumer: Consumer; timer: ReturnType<typeof setTimeout> }> = []
   #control: Consumer | undefined
   #connected = Promise.withResolvers<void>()
-  #problem: KafkaProblem | undefined
+  #problem: KafkaOutage | undefined
   #brokers: readonly BrokerState[] = []
   /** What the client for questions has last said of reaching Kafka. */
-  #trouble: Trouble | undefined
+  #trouble: ClientTrouble | undefined
   /** Resolves when Kafka has answered, or is known not to. */
   readonly #known = Promise.withResolvers<void>()
   #probing = false
@@ -126,12 +126,12 @@ export class Cluster implements Source {
     this.#options = options
     this.#servers = bootstrapServers.join(',')
     this.name = name ?? this.#servers
-    if (sasl?.mechanism === 'OAUTHBEARER') this.#tokens = new Tokens(sasl, tls?.ca)
+    if (sasl?.mechanism === 'OAUTHBEARER') this.#tokens = new OAuthTokens(sasl, tls?.ca)
     this.#connected.promise.catch(() => {})
     void this.#connect()
   }
 
-  problem(): KafkaProblem | undefined {
+  outage(): KafkaOutage | undefined {
     return this.#problem
   }
 
@@ -143,7 +143,7 @@ export class Cluster implements Source {
     await this.#client()
   }
 
-  async partitions(topics: readonly string[]): Promise<Partition[]> {
+  async partitions(topics: readonly string[]): Promise<TopicPartition[]> {
     const control = await this.#client()
     return this.#patiently(async () => {
       const found = await Promise.all(topics.map((topic) => this.#partitionsOf(topic, control)))
@@ -170,7 +170,10 @@ export class Cluster implements Source {
     }
   }
 
-  async offsets(partitions: readonly Partition[], query: OffsetQuery): Promise<PartitionOffset[]> {
+  async offsets(
+    partitions: readonly TopicPartition[],
+    query: OffsetQuery,
+  ): Promise<PartitionOffset[]> {
     if (query === 'earliest') return this.#listOffsets(partitions, EARLIEST)
     if (query === 'latest') return this.#listOffsets(partitions, LATEST)
     const found = await this.#listOffsets(partitions, query)
@@ -185,7 +188,10 @@ export class Cluster implements Source {
     )
   }
 
-  async reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<Reader> {
+  async reader(
+    from: readonly PartitionOffset[],
+    purpose: 'tail' | 'replay',
+  ): Promise<AssignedConsumer> {
     const gaps = purpose === 'replay' ? await this.#gaps(from) : []
     const begin = from.map((position) => {
       const gap = gaps.find(
@@ -194,7 +200,7 @@ export class Cluster implements Source {
       return gap ? { ...position, offset: gap.to } : position
     })
     const consumer = await this.#consumer(purpose)
-    const reader: Reader = new AssignedReader(consumer, begin, gaps, {
+    const reader: AssignedConsumer = new ConfluentAssignedConsumer(consumer, begin, gaps, {
       release: async (healthy) => {
         this.#open.delete(reader)
         await this.#release(consumer, healthy && purpose === 'replay')
@@ -243,7 +249,7 @@ export class Cluster implements Source {
     return group
   }
 
-  producer(writing: Writing): Producer {
+  producer(writing: ProducerProfile): Producer {
     const producer =
       this.#producers.get(writing) ??
       new ConfirmingProducer({
@@ -343,7 +349,7 @@ export class Cluster implements Source {
     this.#listening = setInterval(() => control.consume(1, () => {}), LISTEN_MS)
   }
 
-  #report({ code, state, detail }: Trouble): void {
+  #report({ code, state, detail }: ClientTrouble): void {
     const message = `Cannot read from Kafka: ${state}`
     if (this.#closed || this.#problem?.message === message) return
     this.#problem = { code, message, detail, since: this.#problem?.since ?? Date.now() }
@@ -354,7 +360,7 @@ export class Cluster implements Source {
   }
 
   /** What keeps a client from connecting. */
-  #troubleOf({ code, message, detail = 'no answer' }: KafkaConsumeError): Trouble {
+  #troubleOf({ code, message, detail = 'no answer' }: KafkaConsumeError): ClientTrouble {
     const isRefusal =
       code === 'KAFKA_AUTHENTICATION' || code === 'KAFKA_TLS' || code === 'KAFKA_TOKEN'
     if (!isRefusal) return { ...DOWN, detail }
@@ -406,7 +412,7 @@ export class Cluster implements Source {
    * The partitions of one topic, by Kafka's metadata: the only answer of Kafka that is believed when
    * it says that a topic does not exist.
    */
-  async #partitionsOf(topic: string, control: Consumer): Promise<Partition[]> {
+  async #partitionsOf(topic: string, control: Consumer): Promise<TopicPartition[]> {
     const action = `Cannot read topic "${topic}"`
     const metadata = await this.#metadata(control, action, { topic, allTopics: false })
     const partitions = metadata.topics.find(({ name }) => name === topic)?.partitions ?? []
@@ -441,7 +447,10 @@ export class Cluster implements Source {
     )
   }
 
-  async #listOffsets(partitions: readonly Partition[], time: number): Promise<PartitionOffset[]> {
+  async #listOffsets(
+    partitions: readonly TopicPartition[],
+    time: number,
+  ): Promise<PartitionOffset[]> {
     const control = await this.#client()
     const action = 'Cannot find offsets'
     // The client passes times on as they are, so the protocol's marks for both ends work too
@@ -467,7 +476,11 @@ export class Cluster implements Source {
    * Throws an error of a question about partitions; where that is one of an unknown topic, what
    * Kafka's metadata says of the topic decides.
    */
-  async #verify(thrown: unknown, partitions: readonly Partition[], action: string): Promise<never> {
+  async #verify(
+    thrown: unknown,
+    partitions: readonly TopicPartition[],
+    action: string,
+  ): Promise<never> {
     const error = asKafkaConsumeError(thrown)
     if (!isUnknownTopic(error)) throw error
     const control = await this.#client()
@@ -502,7 +515,7 @@ export class Cluster implements Source {
 
   /** Whether brokers answer questions by time: the embedded one finds nothing even for 1970. */
   async #knowsTimes(
-    partitions: readonly Partition[],
+    partitions: readonly TopicPartition[],
     ends: readonly PartitionOffset[],
   ): Promise<boolean> {
     const starts = await this.#listOffsets(partitions, EARLIEST)
@@ -510,7 +523,7 @@ export class Cluster implements Source {
       ({ offset }, index) => offset < (ends[index] as PartitionOffset).offset,
     )
     if (first < 0) return true
-    const [found] = await this.#listOffsets([partitions[first] as Partition], 0)
+    const [found] = await this.#listOffsets([partitions[first] as TopicPartition], 0)
     return found !== undefined && found.offset >= 0
   }
 
@@ -560,8 +573,8 @@ export class Cluster implements Source {
 
 /** Offsets in the order of what was asked; -1 where there is none. */
 function inOrder(
-  asked: readonly Partition[],
-  found: ReadonlyArray<Partition & { readonly offset?: number }>,
+  asked: readonly TopicPartition[],
+  found: ReadonlyArray<TopicPartition & { readonly offset?: number }>,
 ): PartitionOffset[] {
   const table = new Map(found.map((each) => [`${each.topic}:${each.partition}`, each.offset]))
   return asked.map(({ topic, partition }) => ({
@@ -571,7 +584,7 @@ function inOrder(
   }))
 }
 
-function problemError({ code, message, detail }: KafkaProblem): KafkaConsumeError {
+function problemError({ code, message, detail }: KafkaOutage): KafkaConsumeError {
   return new KafkaConsumeError(code, message, { detail })
 }
 

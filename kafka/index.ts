@@ -1,10 +1,10 @@
 import '../src/core/runtime.ts'
 import type { KafkaSide } from '../src/port/kafka.ts'
-import { Cluster } from './cluster.ts'
+import { ConfluentCluster } from './cluster.ts'
 import { startEmbeddedBroker } from './embedded/embedded.ts'
 
 /** The Kafka side of the project. */
 export const kafkaSide: KafkaSide = {
-  connect: (options) => new Cluster(options),
+  connect: (options) => new ConfluentCluster(options),
   startEmbeddedBroker,
 }

@@ -3,10 +3,10 @@ import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../src/core/errors.ts'
 import {
   headerEntry,
-  type Placed,
   type Producer,
+  type ProducerProfile,
   type ProducerRecord,
-  type Writing,
+  type RecordMetadata,
 } from '../src/port/kafka.ts'
 import { call, type Metadata, once, type ProducerClient, type Settings } from './client/client.ts'
 import {
@@ -37,13 +37,13 @@ const DISCONNECT_MS = 5_000
 /** What a client that is lost says of records that were not sent: librdkafka's `__PURGE_QUEUE`. */
 const OF_LOST = new Set([FATAL, -152])
 
-type Result = Placed | KafkaConsumeError
+type Result = RecordMetadata | KafkaConsumeError
 
 /**
  * Settings of a producer. But for `leader` it is idempotent: a retry neither doubles a record nor
  * changes the order within a partition.
  */
-export function producerSettings(writing: Writing): Settings {
+export function producerSettings(writing: ProducerProfile): Settings {
   const isForAll = writing !== 'leader'
   return {
     'enable.idempotence': isForAll,

@@ -53,7 +53,7 @@ export type {
   SecurityOptions,
   TopicOptions,
 } from './options/option-types.ts'
-export type { BrokerState, Gap, KafkaProblem } from './port/kafka.ts'
+export type { BrokerState, Gap, KafkaOutage } from './port/kafka.ts'
 export type { ConsumedRecord } from './records/consumed-record.ts'
 export type { FormatRecord } from './records/format.ts'
 export type { RecordError } from './records/pipeline.ts'

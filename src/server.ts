@@ -38,7 +38,7 @@ import { InvalidDeclarative, readDeclarative, writeDeclarative } from './kong/co
 import { shownVariables } from './kong/config/plugin-options.ts'
 import { openState, type StateFile } from './kong/config/state.ts'
 import { Store } from './kong/config/store.ts'
-import type { Snapshot } from './kong/model/entities.ts'
+import type { KongSnapshot } from './kong/model/entities.ts'
 import type { MayShow } from './kong/model/references.ts'
 import type { EmbeddedBroker } from './port/kafka.ts'
 
@@ -67,10 +67,10 @@ const DEMO = { topic: 'kong-test', records: 1_000, recordsPerSecond: 5 }
 
 const log = getLogger([LOG_ROOT, 'server'])
 
-type Listener = Bun.Server<BunWebSocketData>
+type HttpServer = Bun.Server<BunWebSocketData>
 
 interface Running {
-  readonly servers: ReadonlyArray<Listener>
+  readonly servers: ReadonlyArray<HttpServer>
   readonly gateway: Gateway
   readonly broker: EmbeddedBroker | undefined
   readonly tracing: Tracing | undefined
@@ -199,7 +199,7 @@ interface Address {
 }
 
 /** @param flags Where another address is chosen, for messages. */
-function listen({ port, host }: Address, flags: Flags, app: Hono): Listener {
+function listen({ port, host }: Address, flags: Flags, app: Hono): HttpServer {
   try {
     return Bun.serve({
       port,
@@ -226,7 +226,7 @@ function listenAdmin(
   store: Store,
   gateway: Gateway,
   mayShow: MayShow,
-): Listener | undefined {
+): HttpServer | undefined {
   if (adminPort === 'off') return undefined
   const { version } = packageJson
   const app = createAdmin({
@@ -264,7 +264,7 @@ function codeOf(error: unknown): unknown {
 }
 
 /** @throws Error that names the file. */
-async function loadFile({ ignoreUnknown }: GatewayConfig, path: string): Promise<Snapshot> {
+async function loadFile({ ignoreUnknown }: GatewayConfig, path: string): Promise<KongSnapshot> {
   let text: string
   try {
     text = readFileSync(path, 'utf8')

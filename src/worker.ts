@@ -13,11 +13,11 @@ import { addressFinder } from './gateway/auth/address.ts'
 import { readGatewayConfig } from './gateway/settings/gateway-settings.ts'
 import { withAbsoluteUrl } from './http/request/request-url.ts'
 
-type Environment = Readonly<Record<string, string | undefined>>
+type RuntimeEnvironment = Readonly<Record<string, string | undefined>>
 
-declare const Deno: { env: { toObject(): Environment } }
+declare const Deno: { env: { toObject(): RuntimeEnvironment } }
 
-const environment: Environment = globalThis.process?.env ?? Deno.env.toObject()
+const environment: RuntimeEnvironment = globalThis.process?.env ?? Deno.env.toObject()
 // A wrong configuration throws here, while loading: Bun and Deno then print the message and exit
 // with 1, so that a deployment fails at once and not request by request.
 const { cluster, logLevel, logFormat, trustedProxies, guard, clients, compression } =

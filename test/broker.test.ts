@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Broker, startBroker } from '../tools/kafka/broker.ts'
+import { type LocalBroker, startBroker } from '../tools/kafka/broker.ts'
 import { askForBrokers } from '../tools/kafka/metadata.ts'
 import { identify, isAlive } from '../tools/kafka/process.ts'
 import { tools } from '../tools/kafka/tools.ts'
@@ -181,7 +181,7 @@ test('records in a data folder outlive stop and start', async () => {
 
 test('single brokers of a cluster can be killed, frozen and started again', async () => {
   const name = `faults-${process.pid}`
-  let broker: Broker | undefined
+  let broker: LocalBroker | undefined
   try {
     broker = await startBroker({ name, brokers: 3, port: 0, owned: true })
     const { nodes, data } = broker.cluster

@@ -1,5 +1,6 @@
 /**
- * `bun run check`: types, lint with the import boundary and formatting, the graph of folders, unused code. All at once; only
+ * `bun run check`: types, lint with the import boundary and formatting, the graph of folders, unused
+ * code. All at once; only
  * a failing one shows its output. With `--fix`, lint and formatting are put right where that is safe.
  */
 import { dirname, join } from 'node:path'

@@ -7,10 +7,10 @@ export const STATISTICS_INTERVAL_MS = 10_000
 const MICROSECONDS = 1e-6
 
 interface Report {
-  readonly brokers?: Readonly<Record<string, Broker>>
+  readonly brokers?: Readonly<Record<string, LibrdkafkaBroker>>
 }
 
-interface Broker {
+interface LibrdkafkaBroker {
   readonly name: string
   /** -1 for an address that is only known from the configuration. */
   readonly nodeid: number

@@ -1,5 +1,5 @@
 import { type ErrorCode, KafkaConsumeError } from '../../src/core/errors.ts'
-import type { KafkaProblem } from '../../src/port/kafka.ts'
+import type { KafkaOutage } from '../../src/port/kafka.ts'
 
 /** What Confluent's client throws and calls back with. */
 export interface ClientError {
@@ -170,8 +170,8 @@ export function fromClient(error: ClientError, action: string): KafkaConsumeErro
 }
 
 /** What stands between us and a broker. */
-export interface Trouble {
-  readonly code: KafkaProblem['code']
+export interface ClientTrouble {
+  readonly code: KafkaOutage['code']
   /** Completes "Cannot …: ". */
   readonly state: string
   /** librdkafka's own words. */
@@ -185,7 +185,9 @@ export const UNTRUSTED = 'the certificate of the broker is not trusted'
 export const REFUSED_DELEGATION_TOKEN =
   'it refused the delegation token, which may have expired or been removed'
 
-const TROUBLES: ReadonlyArray<readonly [words: RegExp, code: Trouble['code'], state: string]> = [
+const TROUBLES: ReadonlyArray<
+  readonly [words: RegExp, code: ClientTrouble['code'], state: string]
+> = [
   [/certificate verify failed/i, 'KAFKA_TLS', UNTRUSTED],
   [
     /alert (?:(?:bad|no|unsupported) certificate|certificate|unknown ca|access denied)/i,
@@ -208,7 +210,7 @@ const TROUBLES: ReadonlyArray<readonly [words: RegExp, code: Trouble['code'], st
  * What a line of librdkafka's log says of reaching Kafka, if it does. Its errors come to us as
  * "ssl error" or "authentication failure", and their codes not at all: only its log has more.
  */
-export function troubleIn({ fac, message }: LogLine): Trouble | undefined {
+export function troubleIn({ fac, message }: LogLine): ClientTrouble | undefined {
   if (fac !== 'FAIL') return undefined
   const found = TROUBLES.find(([words]) => words.test(message))
   if (!found) return undefined
@@ -224,7 +226,10 @@ export function fatalIn({ fac, message }: LogLine): ClientError | undefined {
 }
 
 /** @param action "Cannot …": the beginning of the message. */
-export function troubleError({ code, state, detail }: Trouble, action: string): KafkaConsumeError {
+export function troubleError(
+  { code, state, detail }: ClientTrouble,
+  action: string,
+): KafkaConsumeError {
   return new KafkaConsumeError(code, `${action}: ${state}`, { detail })
 }
 

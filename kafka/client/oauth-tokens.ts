@@ -40,7 +40,7 @@ interface ClientToken {
  * and an identity provider counts requests. librdkafka could ask by itself (`oidc`), but for each
  * client, and it can neither leave an endpoint unverified nor take a token that is no JWT.
  */
-export class Tokens {
+export class OAuthTokens {
   readonly #options: TokenSasl
   readonly #ca: TextOrFile | undefined
   #token: Token | undefined

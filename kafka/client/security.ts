@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import type { ClusterOptions, PasswordSasl, TextOrFile, TlsOptions } from '../../src/port/kafka.ts'
 import type { Settings } from './client.ts'
-import type { Tokens } from './oauth-tokens.ts'
+import type { OAuthTokens } from './oauth-tokens.ts'
 
 /**
  * What connects a client of any kind: brokers, TLS and SASL, by librdkafka's names. Files are read
@@ -15,7 +15,7 @@ import type { Tokens } from './oauth-tokens.ts'
  */
 export function connectionSettings(
   { bootstrapServers, tls, sasl, librdkafka = {} }: ClusterOptions,
-  tokens: Tokens | undefined,
+  tokens: OAuthTokens | undefined,
 ): Settings {
   const base = sasl ? 'sasl_' : ''
   return {

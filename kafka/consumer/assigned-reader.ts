@@ -1,11 +1,11 @@
 import type { KafkaConsumeError } from '../../src/core/errors.ts'
 import type {
+  AssignedConsumer,
   Batch,
   Framing,
   Gap,
   KafkaRecord,
   PartitionOffset,
-  Reader,
 } from '../../src/port/kafka.ts'
 import { type Consumer, call, type Message, type Settings } from '../client/client.ts'
 import {
@@ -85,7 +85,7 @@ export interface ReaderHost {
 }
 
 /** A consumer at given offsets. Watches that no offset is skipped in silence. */
-export class AssignedReader implements Reader {
+export class ConfluentAssignedConsumer implements AssignedConsumer {
   readonly gaps: readonly Gap[]
   readonly #consumer: Consumer
   readonly #host: ReaderHost

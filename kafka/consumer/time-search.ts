@@ -1,4 +1,4 @@
-import type { PartitionOffset, Source } from '../../src/port/kafka.ts'
+import type { KafkaCluster, PartitionOffset } from '../../src/port/kafka.ts'
 
 /**
  * The first offsets at or after a time, found by reading: for brokers that do not answer questions
@@ -7,7 +7,7 @@ import type { PartitionOffset, Source } from '../../src/port/kafka.ts'
  * @param time Milliseconds since 1970.
  */
 export async function searchTime(
-  source: Source,
+  source: KafkaCluster,
   starts: readonly PartitionOffset[],
   ends: readonly PartitionOffset[],
   time: number,

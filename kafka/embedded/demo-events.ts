@@ -8,7 +8,7 @@ export interface DemoEvent {
   readonly headers: ReadonlyArray<{ readonly [name: string]: string }>
 }
 
-interface Visit {
+interface ShopVisit {
   readonly customer: string
   readonly country: string
   readonly traceId: string
@@ -62,7 +62,7 @@ const VISITS = 24
  */
 export class DemoShop {
   readonly #random: () => number
-  readonly #visits: Visit[] = []
+  readonly #visits: ShopVisit[] = []
   #orders = 20_417
 
   constructor(seed = 1) {
@@ -87,7 +87,7 @@ export class DemoShop {
     }
   }
 
-  #advance(visit: Visit): object {
+  #advance(visit: ShopVisit): object {
     if (visit.stage === 'ordered') return this.#pay(visit)
     if (visit.stage === 'paid') {
       visit.stage = 'done'
@@ -107,14 +107,14 @@ export class DemoShop {
     return { type: 'basket.item_added', ...item, currency: 'EUR' }
   }
 
-  #order(visit: Visit): object {
+  #order(visit: ShopVisit): object {
     visit.stage = 'ordered'
     visit.order = `ord-${this.#orders++}`
     const { order, basket: items, country } = visit
     return { type: 'order.placed', order, items, total: total(items), currency: 'EUR', country }
   }
 
-  #pay(visit: Visit): object {
+  #pay(visit: ShopVisit): object {
     const { order } = visit
     const payment = { order, method: this.#one(METHODS), amount: total(visit.basket) }
     // A payment that is declined is tried again, as in life.
@@ -125,7 +125,7 @@ export class DemoShop {
     return { type: 'payment.authorized', ...payment, currency: 'EUR' }
   }
 
-  #newVisit(): Visit {
+  #newVisit(): ShopVisit {
     return {
       customer: `cust-${this.#whole(1_000, 9_999)}`,
       country: this.#one(COUNTRIES),

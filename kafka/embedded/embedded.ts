@@ -20,7 +20,7 @@ const POLL_INTERVAL = 2
  * @throws Error when the client cannot be loaded, or the broker is not there within 10 s.
  */
 export async function startEmbeddedBroker(options: EmbeddedOptions): Promise<EmbeddedBroker> {
-  const feed = await Feed.connect(options.topic)
+  const feed = await DemoProducer.connect(options.topic)
   try {
     await feed.addHistory(options.records)
   } catch (error) {
@@ -45,7 +45,7 @@ export function isEmbedded(bootstrapServers: string): boolean {
 }
 
 /** The producer that owns the cluster and writes the events. */
-class Feed {
+class DemoProducer {
   readonly bootstrapServers: readonly string[]
   readonly #producer: ProducerClient
   readonly #topic: string
@@ -69,7 +69,7 @@ class Feed {
     })
   }
 
-  static async connect(topic: string): Promise<Feed> {
+  static async connect(topic: string): Promise<DemoProducer> {
     const settings = {
       // The client's type declarations leave out librdkafka's hidden settings, such as this one.
       'test.mock.num.brokers': 1,
@@ -83,7 +83,7 @@ class Feed {
       const brokers = metadata.brokers.map(({ host, port }) => `${host}:${port}`)
       if (brokers.length === 0)
         throw new Error('Cannot start the embedded broker: it has no address')
-      return new Feed(producer, topic, brokers)
+      return new DemoProducer(producer, topic, brokers)
     } catch (error) {
       await disconnect(producer)
       throw error

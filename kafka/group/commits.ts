@@ -3,7 +3,7 @@ import { asKafkaConsumeError, type KafkaConsumeError } from '../../src/core/erro
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { type Consumer, commitOffsets } from '../client/client.ts'
 import { isPassing } from '../client/errors.ts'
-import type { Claim } from './offset-tracker.ts'
+import type { CommittableOffset } from './offset-tracker.ts'
 import type { OwnedPartition } from './owned-partition.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
@@ -89,8 +89,8 @@ export class Commits {
   async #commitDelivered(
     partitions: Iterable<OwnedPartition>,
   ): Promise<KafkaConsumeError | undefined> {
-    const claims = [...partitions].flatMap((owned): Array<[OwnedPartition, Claim]> => {
-      const claim = owned.ledger.committable()
+    const claims = [...partitions].flatMap((owned): Array<[OwnedPartition, CommittableOffset]> => {
+      const claim = owned.offsets.committable()
       return claim ? [[owned, claim]] : []
     })
     const topics = [...Map.groupBy(claims, ([{ topic }]) => topic)]
@@ -100,16 +100,16 @@ export class Commits {
 
   async #commitClaims(
     topic: string,
-    claims: ReadonlyArray<readonly [OwnedPartition, Claim]>,
+    claims: ReadonlyArray<readonly [OwnedPartition, CommittableOffset]>,
   ): Promise<KafkaConsumeError | undefined> {
     try {
       await this.#commit(
         claims.map(([{ partition }, { offset }]) => ({ topic, partition, offset })),
       )
-      for (const [{ ledger }, claim] of claims) ledger.committed(claim)
+      for (const [{ offsets }, claim] of claims) offsets.committed(claim)
       return undefined
     } catch (error) {
-      for (const [{ ledger }] of claims) ledger.uncommitted()
+      for (const [{ offsets }] of claims) offsets.uncommitted()
       return this.#cannot(topic, error)
     }
   }

@@ -2,7 +2,7 @@ import type { Delivery, Gap, KafkaRecord, PartitionState } from '../../src/port/
 import type { OwnedPartition } from './owned-partition.ts'
 
 /** What a caller is handed. */
-export interface Hand {
+export interface DeliveryContents {
   /** By the partition that each belongs to, in the order in which they go out. */
   readonly records: ReadonlyMap<KafkaRecord, OwnedPartition>
   readonly gaps: readonly Gap[]
@@ -10,34 +10,34 @@ export interface Hand {
 }
 
 /** Who handed it out. */
-export interface Dealer {
+export interface DeliverySink {
   /** @param late How many of them belong to another member by now, which delivers them again. */
   delivered(late: number): void
   returned(records: readonly KafkaRecord[], gaps: readonly Gap[]): void
 }
 
 /** Records in one caller's hands. */
-export class HandedOut implements Delivery {
+export class GroupDelivery implements Delivery {
   readonly records: readonly KafkaRecord[]
   readonly gaps: readonly Gap[]
   readonly partitions: readonly PartitionState[]
   readonly #open: Map<KafkaRecord, OwnedPartition>
-  readonly #dealer: Dealer
+  readonly #dealer: DeliverySink
   #isOver = false
 
-  constructor({ records, gaps, partitions }: Hand, dealer: Dealer) {
+  constructor({ records, gaps, partitions }: DeliveryContents, dealer: DeliverySink) {
     this.records = [...records.keys()]
     this.gaps = gaps
     this.partitions = partitions
     this.#open = new Map(records)
     this.#dealer = dealer
     for (const [{ offset }, owned] of records) {
-      owned.ledger.take(offset)
+      owned.offsets.track(offset)
       owned.held++
     }
   }
 
-  confirm(records: readonly KafkaRecord[]): void {
+  ackRecords(records: readonly KafkaRecord[]): void {
     let settled = 0
     let late = 0
     for (const record of records) {
@@ -45,19 +45,19 @@ export class HandedOut implements Delivery {
       if (!owned) continue
       this.#open.delete(record)
       owned.held--
-      owned.ledger.settle(record.offset)
+      owned.offsets.markDelivered(record.offset)
       settled++
       if (owned.state === 'released') late++
     }
     if (settled > 0) this.#dealer.delivered(late)
   }
 
-  done(): void {
+  ack(): void {
     this.#isOver = true
-    this.confirm(this.records)
+    this.ackRecords(this.records)
   }
 
-  giveBack(): void {
+  requeue(): void {
     if (this.#isOver) return
     this.#isOver = true
     const open = [...this.#open]

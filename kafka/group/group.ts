@@ -11,13 +11,13 @@ import type {
   PollLimits,
 } from '../../src/port/kafka.ts'
 import type { ClientError } from '../client/errors.ts'
-import { type Dealer, HandedOut } from './group-delivery.ts'
-import { type GroupHost, Member } from './member.ts'
+import { type DeliverySink, GroupDelivery } from './group-delivery.ts'
+import { type GroupHost, GroupMember } from './member.ts'
 import type { OwnedPartition } from './owned-partition.ts'
-import { Callers } from './poll-queue.ts'
+import { PollQueue } from './poll-queue.ts'
 import { ReadyRecords } from './ready-records.ts'
-import { Changes } from './signal.ts'
-import { Progress } from './stall-detector.ts'
+import { Signal } from './signal.ts'
+import { StallDetector } from './stall-detector.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 
@@ -54,16 +54,16 @@ const FENCED = 82
 export class Group implements GroupSession {
   readonly #host: GroupHost
   readonly #options: GroupOptions
-  readonly #member: Member
-  readonly #changes = new Changes()
-  readonly #callers = new Callers(() => this.#serve())
+  readonly #member: GroupMember
+  readonly #changes = new Signal()
+  readonly #callers = new PollQueue(() => this.#serve())
   readonly #ready = new ReadyRecords()
-  readonly #dealer: Dealer = {
+  readonly #dealer: DeliverySink = {
     delivered: (late) => {
       this.#markUsed()
-      this.#changes.announce()
-      this.#member.doubt(late)
-      this.#member.settle()
+      this.#changes.notify()
+      this.#member.countUncertain(late)
+      this.#member.commitDelivered()
     },
     returned: (records, gaps) => this.#takeBack(records, gaps),
   }
@@ -97,7 +97,7 @@ export class Group implements GroupSession {
     this.#options = options
     this.#lookEvery = lookEvery
     this.#idleTimeout = options.idleTimeout ?? IDLE_TIMEOUT_MS
-    this.#member = new Member(host, options, this.#changes, this.#ready)
+    this.#member = new GroupMember(host, options, this.#changes, this.#ready)
     this.#loop = this.#run()
   }
 
@@ -216,7 +216,7 @@ export class Group implements GroupSession {
    * @throws Stall when nothing comes of it, though there is more.
    */
   async #readOn(): Promise<void> {
-    const progress = new Progress(this.#member)
+    const progress = new StallDetector(this.#member)
     let rounds = 0
     const looks = setInterval(() => {
       const look = progress.look(rounds).catch((error) => log.debug('{error}', { error }))
@@ -291,7 +291,7 @@ export class Group implements GroupSession {
     this.#told = error.code
     this.#failure = error
     this.#callers.reject(error)
-    this.#changes.announce()
+    this.#changes.notify()
   }
 
   async #read(): Promise<void> {
@@ -317,7 +317,7 @@ export class Group implements GroupSession {
       this.#told = undefined
     } else if (performance.now() - this.#readyAt > STUCK_MS) throw tooLate()
     this.#drained = !isPaused && read < limit
-    this.#changes.announce()
+    this.#changes.notify()
     this.#serve()
   }
 
@@ -352,17 +352,17 @@ export class Group implements GroupSession {
       if (!owned?.is(record)) owned = this.#member.ownerOf(record) as OwnedPartition
       records.set(record, owned)
     }
-    this.#changes.announce()
+    this.#changes.notify()
     // At once, not after the read that goes on: paused, that one waits for nothing.
     this.#member.pause(false)
     const gaps = this.#member.takeGaps()
-    return new HandedOut({ records, gaps, partitions: this.#member.states() }, this.#dealer)
+    return new GroupDelivery({ records, gaps, partitions: this.#member.states() }, this.#dealer)
   }
 
   #takeBack(records: readonly KafkaRecord[], gaps: readonly Gap[]): void {
     this.#markUsed()
     this.#member.returnGaps(gaps)
-    this.#changes.announce()
+    this.#changes.notify()
     if (records.length === 0 || this.#closing) return
     this.#handedBack += records.length
     this.#ready.putBack(records)

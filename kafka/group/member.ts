@@ -14,9 +14,9 @@ import { gapIn } from '../consumer/gaps.ts'
 import { Commits } from './commits.ts'
 import { nameOf, OwnedPartition, type Partition } from './owned-partition.ts'
 import type { ReadyRecords } from './ready-records.ts'
-import type { Changes } from './signal.ts'
-import type { Watched } from './stall-detector.ts'
-import { type Beginning, beginningOf } from './start-offset.ts'
+import type { Signal } from './signal.ts'
+import type { WatchedMember } from './stall-detector.ts'
+import { type StartOffset, startOffsetOf } from './start-offset.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 
@@ -66,7 +66,7 @@ export interface GroupHost {
 }
 
 /** A partition that was assigned: where it is read from, and what is known of its topic. */
-interface AssignedBeginning extends Beginning {
+interface AssignedBeginning extends StartOffset {
   readonly topicId: string | undefined
   /** Up to here its transactions are decided. */
   readonly stable: number
@@ -76,11 +76,11 @@ interface AssignedBeginning extends Beginning {
  * The consumer of a group's member: the partitions that it owns, where they are read and what is
  * committed of them. It is joined and left again and again; what it has committed it remembers.
  */
-export class Member implements Watched {
+export class GroupMember implements WatchedMember {
   readonly commits: Commits
   readonly #host: GroupHost
   readonly #options: GroupOptions
-  readonly #changes: Changes
+  readonly #changes: Signal
   readonly #ready: ReadyRecords
   readonly #owned = new Map<string, OwnedPartition>()
   #all: readonly Partition[] = []
@@ -105,7 +105,7 @@ export class Member implements Watched {
   /** Ends that the read under way has seen. */
   readonly #ends: PartitionOffset[] = []
   /** Why partitions that were assigned cannot be read. */
-  #obstacle: KafkaConsumeError | undefined
+  #assignmentError: KafkaConsumeError | undefined
   #left = Promise.withResolvers<undefined>()
   /** The change of membership that is under way. */
   #answering: Promise<void> | undefined
@@ -118,7 +118,7 @@ export class Member implements Watched {
    * @param ready Where records go that were read, and out of which they are taken when they are not
    * ours any more.
    */
-  constructor(host: GroupHost, options: GroupOptions, changes: Changes, ready: ReadyRecords) {
+  constructor(host: GroupHost, options: GroupOptions, changes: Signal, ready: ReadyRecords) {
     this.#host = host
     this.#options = options
     this.#changes = changes
@@ -160,9 +160,9 @@ export class Member implements Watched {
    */
   get isAheadOfCommits(): boolean {
     if (this.#options.commitStrategy === 'auto') return false
-    return this.owned().some(({ topic, partition, begin, ledger }) => {
+    return this.owned().some(({ topic, partition, begin, offsets }) => {
       const committed = Math.max(begin, this.commits.known(topic, partition))
-      return (ledger.delivered ?? -1) > committed
+      return (offsets.delivered ?? -1) > committed
     })
   }
 
@@ -192,7 +192,7 @@ export class Member implements Watched {
     })
     this.#consumer = consumer
     this.#left = Promise.withResolvers()
-    this.#obstacle = undefined
+    this.#assignmentError = undefined
     this.#answering = undefined
     this.#ends.length = 0
     consumer.on('partition.eof', (end) => {
@@ -243,12 +243,12 @@ export class Member implements Watched {
   }
 
   /** Commits what is delivered. */
-  settle(): void {
+  commitDelivered(): void {
     if (this.#options.commitStrategy === 'auto') this.commits.soon(() => this.#owned.values())
   }
 
   /** Records that were delivered and are not committed have gone to another member. */
-  doubt(records: number): void {
+  countUncertain(records: number): void {
     if (records === 0 || this.#options.commitStrategy === 'off') return
     this.#uncertain += records
     log.warn('{records} records of group {group} may be delivered again by another member', {
@@ -293,7 +293,7 @@ export class Member implements Watched {
   pause(pause: boolean): void {
     if (pause === this.#paused) return
     this.#setPaused(pause)
-    if (!pause) this.#rouse()
+    if (!pause) this.#wakeClient()
   }
 
   #setPaused(pause: boolean): void {
@@ -307,7 +307,7 @@ export class Member implements Watched {
    * The client's threads may sleep for up to a second while there is nothing to fetch, and `resume`
    * does not wake them; a question to the leaders of the partitions does.
    */
-  #rouse(): void {
+  #wakeClient(): void {
     const consumer = this.#consumer
     const asked = this.#places().map((place) => ({ ...place, offset: LATEST }))
     if (!consumer || asked.length === 0) return
@@ -348,15 +348,15 @@ export class Member implements Watched {
   positions(): PartitionPosition[] {
     const ready = this.#ready.first()
     return [...this.#owned.values()].map((owned) => {
-      const { topic, partition, position, ledger } = owned
+      const { topic, partition, position, offsets } = owned
       const end = Math.max(this.#highWatermark(owned), owned.end, -1)
-      const next = ledger.next ?? ready.get(nameOf(owned)) ?? position
+      const next = offsets.next ?? ready.get(nameOf(owned)) ?? position
       return { topic, partition, end, next }
     })
   }
 
   async #consume(consumer: Consumer, limit: number): Promise<readonly KafkaRecord[]> {
-    if (this.#obstacle) throw this.#obstacle
+    if (this.#assignmentError) throw this.#assignmentError
     try {
       // The client's messages have the shape of a record, and more that nobody looks at.
       return (await call<Message[]>('Cannot read from Kafka', (done) =>
@@ -390,9 +390,9 @@ export class Member implements Watched {
     owned.stable = Math.max(owned.stable, offset)
     if (offset <= owned.position) return
     this.#jump(owned, offset)
-    owned.ledger.skip(owned.position, offset)
+    owned.offsets.skip(owned.position, offset)
     owned.position = offset
-    this.settle()
+    this.commitDelivered()
   }
 
   /**
@@ -406,21 +406,21 @@ export class Member implements Watched {
     const gap = gapIn({ topic, partition, from, to: offset, low })
     if (!gap) return owned
     if (gap.reason === 'retention') {
-      this.#miss(gap)
+      this.#recordGap(gap)
       return owned
     }
-    return this.#beginAnew(owned, offset)
+    return this.#resetPartition(owned, offset)
   }
 
   /** What is at hand of the old topic, nobody can commit any more. */
-  #beginAnew(owned: OwnedPartition, to: number): OwnedPartition {
+  #resetPartition(owned: OwnedPartition, to: number): OwnedPartition {
     const { topic, partition, position } = owned
     const dropped = this.#ready.drop((record) => owned.is(record))
     owned.state = 'released'
     const anew = new OwnedPartition(topic, partition, to)
     this.#owned.set(nameOf(anew), anew)
     const from = Math.min(position, ...dropped.map(({ offset }) => offset))
-    if (from !== to) this.#miss({ topic, partition, from, to, reason: 'out-of-range' })
+    if (from !== to) this.#recordGap({ topic, partition, from, to, reason: 'out-of-range' })
     return anew
   }
 
@@ -453,14 +453,14 @@ export class Member implements Watched {
       if (owned.state !== 'owned') continue
       const { offset } = firsts[index] as PartitionOffset
       const place = { topic: owned.topic, partition: owned.partition, offset }
-      this.#beginAnew(owned, offset)
+      this.#resetPartition(owned, offset)
       await call('Cannot read from Kafka', (done) =>
         consumer.seek(place, SEEK_TIMEOUT_MS, (error) => done(error, undefined)),
       )
     }
   }
 
-  #miss(gap: Gap): void {
+  #recordGap(gap: Gap): void {
     log.warn('Group {group} missed {from} to {to} of {topic}:{partition}: {reason}', {
       group: this.#options.groupId,
       ...gap,
@@ -481,7 +481,7 @@ export class Member implements Watched {
   #obstruct(consumer: Consumer, cause: unknown): void {
     log.debug('A change of membership came to nothing: {cause}', { cause })
     if (consumer !== this.#consumer) return
-    this.#obstacle ??= new KafkaConsumeError(
+    this.#assignmentError ??= new KafkaConsumeError(
       'KAFKA_UNAVAILABLE',
       'Cannot read as a group: a change of its members failed',
       { cause },
@@ -496,14 +496,14 @@ export class Member implements Watched {
     // A consumer that is leaving takes them as well: it could not leave otherwise.
     const taken = [...(beginnings ?? partitions)]
     const isTaken = this.#change(consumer, () => consumer.incrementalAssign(taken))
-    if (!isTaken) void this.#letGo(consumer, taken)
-    if (!isTaken || this.#obstacle || !beginnings || consumer !== this.#consumer) return
+    if (!isTaken) void this.#retryUnassign(consumer, taken)
+    if (!isTaken || this.#assignmentError || !beginnings || consumer !== this.#consumer) return
     for (const { topic, partition, offset, topicId, stable, gap, isOfNow } of beginnings) {
       const owned = new OwnedPartition(topic, partition, offset, topicId)
       owned.stable = stable
       this.#owned.set(nameOf(owned), owned)
       if (isOfNow) this.#startOffsets.set(nameOf(owned), offset)
-      if (gap) this.#miss(gap)
+      if (gap) this.#recordGap(gap)
     }
     // The client keeps in mind what was paused when it was last taken from us.
     this.#setPaused(false)
@@ -515,7 +515,7 @@ export class Member implements Watched {
       )
     }
     this.#assigned = true
-    this.#changes.announce()
+    this.#changes.notify()
     // Other members' partitions may be new, too.
     this.#host.partitions().then(
       (all) => {
@@ -551,14 +551,14 @@ export class Member implements Watched {
             started: this.#startOffsets.get(name) ?? -1,
             isAdded: this.#first?.has(name) === false,
           }
-          const beginning = beginningOf(standing, this.#options.autoOffsetReset)
+          const beginning = startOffsetOf(standing, this.#options.autoOffsetReset)
           // Consumers read what is decided: to them a partition ends where that does.
           return { ...beginning, topicId: ids.get(topic), stable: standing.end }
         })
       } catch (thrown) {
         const error = asKafkaConsumeError(thrown)
         if (!isPassing(error)) {
-          this.#obstacle = error
+          this.#assignmentError = error
           return undefined
         }
         log.debug('{error}', { error: error.detail ?? error.message })
@@ -600,7 +600,7 @@ export class Member implements Watched {
    * this one: it does not end before, so that it is there to be asked. Without an answer it would
    * stay a member that reads nothing, and hold all others up when members change.
    */
-  async #letGo(consumer: Consumer, partitions: PartitionOffset[]): Promise<void> {
+  async #retryUnassign(consumer: Consumer, partitions: PartitionOffset[]): Promise<void> {
     const until = performance.now() + CLOSING_MS
     while (performance.now() < until) {
       try {
@@ -641,6 +641,6 @@ export class Member implements Watched {
     if (isLost || commitStrategy === 'off') await this.commits.settled()
     else await this.commits.finish(gone)
     for (const owned of gone) owned.state = 'released'
-    this.doubt(gone.reduce((sum, { ledger }) => sum + ledger.uncertain, 0))
+    this.countUncertain(gone.reduce((sum, { offsets }) => sum + offsets.uncertain, 0))
   }
 }

@@ -2,7 +2,7 @@
  * Which records of one partition are delivered, and up to where that may be committed: an offset is
  * committed only when every record below it was delivered.
  */
-export class Ledger {
+export class OffsetTracker {
   /** Offsets handed out or handed back and not delivered yet, with the count of records taken before. */
   readonly #undelivered = new Map<number, number>()
   /** Records handed out, each counted once. */
@@ -25,7 +25,7 @@ export class Ledger {
   }
 
   /** A record is handed out; again, if it was handed out before and came back. */
-  take(offset: number): void {
+  track(offset: number): void {
     if (this.#undelivered.has(offset)) return
     this.#undelivered.set(offset, this.#taken++)
     this.#next = offset + 1
@@ -38,7 +38,7 @@ export class Ledger {
   }
 
   /** A record was delivered. */
-  settle(offset: number): void {
+  markDelivered(offset: number): void {
     this.#undelivered.delete(offset)
   }
 
@@ -60,7 +60,7 @@ export class Ledger {
   }
 
   /** What may be committed, unless it was returned before. */
-  committable(): Claim | undefined {
+  committable(): CommittableOffset | undefined {
     // A map keeps the order of insertion, and offsets are first taken in ascending order: the first
     // one is the lowest.
     const [lowest] = this.#undelivered
@@ -71,7 +71,7 @@ export class Ledger {
   }
 
   /** Kafka has committed it. */
-  committed({ records }: Claim): void {
+  committed({ records }: CommittableOffset): void {
     this.#committed = Math.max(this.#committed, records)
   }
 
@@ -87,7 +87,7 @@ export class Ledger {
 }
 
 /** An offset to be committed. */
-export interface Claim {
+export interface CommittableOffset {
   readonly offset: number
   /** How many records were handed out below it. */
   readonly records: number

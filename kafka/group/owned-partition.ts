@@ -1,4 +1,4 @@
-import { Ledger } from './offset-tracker.ts'
+import { OffsetTracker } from './offset-tracker.ts'
 
 export interface Partition {
   readonly topic: string
@@ -14,7 +14,7 @@ export function nameOf({ topic, partition }: Partition): string {
 export class OwnedPartition {
   readonly topic: string
   readonly partition: number
-  readonly ledger: Ledger
+  readonly offsets: OffsetTracker
   /** The next offset that the client will give us. */
   position: number
   /** The offset at which reading began. */
@@ -41,7 +41,7 @@ export class OwnedPartition {
     this.partition = partition
     this.position = begin
     this.begin = begin
-    this.ledger = new Ledger(begin)
+    this.offsets = new OffsetTracker(begin)
     this.topicId = topicId
   }
 

@@ -5,7 +5,7 @@ import type { Delivery, PollLimits } from '../../src/port/kafka.ts'
 const MAX_CALLERS = 10_000
 
 /** Someone who waits for records. */
-export interface Caller {
+export interface WaitingPoll {
   readonly limits: PollLimits
   /** `performance.now()` when it asked. */
   readonly since: number
@@ -13,14 +13,14 @@ export interface Caller {
   reject(error: KafkaConsumeError): void
 }
 
-interface Waiting extends Caller {
+interface Waiting extends WaitingPoll {
   /** When an empty answer is due, in `performance.now()`'s time; unset until partitions have answered. */
   due: number | undefined
   timer: ReturnType<typeof setTimeout> | undefined
 }
 
 /** Those who wait for records of a group, in the order in which they are served. */
-export class Callers {
+export class PollQueue {
   readonly #waiting: Waiting[] = []
   readonly #onDue: () => void
 
@@ -30,7 +30,7 @@ export class Callers {
   }
 
   /** Who is served next. */
-  get first(): Caller | undefined {
+  get first(): WaitingPoll | undefined {
     return this.#waiting[0]
   }
 
@@ -76,7 +76,7 @@ export class Callers {
   }
 
   /** The first one whose timeout is over. */
-  takeDue(): Caller | undefined {
+  takeDue(): WaitingPoll | undefined {
     const now = performance.now()
     const index = this.#waiting.findIndex(({ due }) => due !== undefined && due <= now)
     return index < 0 ? undefined : this.#take(index, 1)[0]

@@ -2,11 +2,11 @@
 const MAX_WAIT_MS = 100
 
 /** Lets those who wait for something look again. */
-export class Changes {
+export class Signal {
   readonly #waiting = new Set<() => void>()
   #isOver = false
 
-  announce(): void {
+  notify(): void {
     for (const wake of this.#waiting) wake()
     this.#waiting.clear()
   }
@@ -14,7 +14,7 @@ export class Changes {
   /** From now on nobody rests. */
   end(): void {
     this.#isOver = true
-    this.announce()
+    this.notify()
   }
 
   /** Resolves at the next change, or soon in any case. */

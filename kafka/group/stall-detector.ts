@@ -2,7 +2,7 @@ import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { nameOf, type OwnedPartition } from './owned-partition.ts'
 
 /** What is watched. */
-export interface Watched {
+export interface WatchedMember {
   /** Whether it reads nothing just now for a reason that is known. */
   readonly isHeldUp: boolean
   /** The partitions that it reads. */
@@ -12,14 +12,14 @@ export interface Watched {
 }
 
 /** Compares from time to time what a member of a group has read with what Kafka has. */
-export class Progress {
-  readonly #watched: Watched
+export class StallDetector {
+  readonly #watched: WatchedMember
   #rounds = -1
   /** Where partitions stood at the last look, of those that had stood there before. */
   #behind = new Map<OwnedPartition, number>()
   #positions = new Map<OwnedPartition, number>()
 
-  constructor(watched: Watched) {
+  constructor(watched: WatchedMember) {
     this.#watched = watched
   }
 

@@ -22,7 +22,7 @@ export interface Standing {
 }
 
 /** Where a group begins to read a partition. */
-export interface Beginning {
+export interface StartOffset {
   readonly topic: string
   readonly partition: number
   readonly offset: number
@@ -40,7 +40,7 @@ export interface Beginning {
  * @param reset Where a group that committed nothing begins. A partition that is added to a topic
  * under way is read from its first record in any case.
  */
-export function beginningOf(standing: Standing, reset: 'earliest' | 'latest'): Beginning {
+export function startOffsetOf(standing: Standing, reset: 'earliest' | 'latest'): StartOffset {
   const { topic, partition, committed, first, end, remembered, started, isAdded } = standing
   const known = committed >= 0 ? committed : remembered
   const from = known >= 0 ? known : started

@@ -8,10 +8,10 @@ export const PERIODS = { second: 1_000, minute: 60_000, hour: 3_600_000, day: 86
 export type Period = keyof typeof PERIODS
 
 /** Requests at most in a period. */
-export type Limits = { readonly [P in Period]?: number | null }
+export type RateLimits = { readonly [P in Period]?: number | null }
 
 /** How a client stands in one period, this request included. */
-export interface Usage {
+export interface RateLimitUsage {
   readonly period: Period
   readonly limit: number
   readonly remaining: number
@@ -42,14 +42,14 @@ interface Counter {
 }
 
 /** The counters of one limit. */
-export class Windows {
+export class FixedWindowLimiter {
   readonly #limits: ReadonlyArray<readonly [Period, number]>
   readonly #maxClients: number
   /** The one that was seen last is the last. */
   readonly #clients = new Map<string, Counter[]>()
 
   /** @param maxClients Default: 100,000. */
-  constructor(limits: Limits, maxClients = MAX_CLIENTS) {
+  constructor(limits: RateLimits, maxClients = MAX_CLIENTS) {
     this.#limits = (Object.keys(PERIODS) as Period[]).flatMap((period) => {
       const limit = limits[period]
       return typeof limit === 'number' ? [[period, limit] as const] : []
@@ -64,7 +64,10 @@ export class Windows {
    * @param now Milliseconds since 1970.
    * @returns Usages in all periods, and the one whose limit is reached.
    */
-  count(client: string, now = Date.now()): { usages: Usage[]; exceeded: Usage | undefined } {
+  count(
+    client: string,
+    now = Date.now(),
+  ): { usages: RateLimitUsage[]; exceeded: RateLimitUsage | undefined } {
     const counters = this.#countersOf(client)
     const counts = this.#limits.map(([period], index) => {
       const counter = counters[index] as Counter
@@ -108,7 +111,9 @@ export class Windows {
 }
 
 /** `RateLimit-*`: those of the period with the least left. `X-RateLimit-*`: of each period. */
-export function rateLimitHeaders(usages: readonly Usage[]): Array<[name: string, value: string]> {
+export function rateLimitHeaders(
+  usages: readonly RateLimitUsage[],
+): Array<[name: string, value: string]> {
   const [tightest] = [...usages].sort((a, b) => a.remaining - b.remaining || b.reset - a.reset)
   if (!tightest) return []
   return [

@@ -1,5 +1,5 @@
 import type { Context, MiddlewareHandler } from 'hono'
-import { beginExchange } from './request-statistics.ts'
+import { beginRequestStatistics } from './request-statistics.ts'
 
 /** A request at its end; of a stream that is when the stream has ended. */
 export interface FinishedRequest {
@@ -25,7 +25,7 @@ export type RequestObserver = (request: FinishedRequest, c: Context) => void
 /** Tells observers of each request when it has ended. It goes in front of what it is to observe. */
 export function observeRequests(observers: readonly RequestObserver[]): MiddlewareHandler {
   return async (c, next) => {
-    const exchange = beginExchange(c)
+    const exchange = beginRequestStatistics(c)
     const began = performance.now()
     const finish = () => {
       const request = {

@@ -4,7 +4,7 @@ import type { Context } from 'hono'
  * A request and its answer, as far as counting and logging go. Whoever answers adds to it; what
  * goes on after the handler has returned says when it ends.
  */
-export interface Exchange {
+export interface RequestStatistics {
   /** Records put into the answer. */
   records: number
   /** Bytes of the answer that holds them. */
@@ -20,13 +20,13 @@ export interface Exchange {
 const VARIABLE = 'kafkaExchange'
 
 /** Begins to observe a request. */
-export function beginExchange(c: Context): Exchange {
+export function beginRequestStatistics(c: Context): RequestStatistics {
   const exchange = { records: 0, bytes: 0, ended: undefined, status: undefined, route: undefined }
   c.set(VARIABLE, exchange)
   return exchange
 }
 
 /** The exchange that a request belongs to; none where nobody observes it. */
-export function exchangeOf(c: Context): Exchange | undefined {
-  return c.get(VARIABLE) as Exchange | undefined
+export function requestStatisticsOf(c: Context): RequestStatistics | undefined {
+  return c.get(VARIABLE) as RequestStatistics | undefined
 }

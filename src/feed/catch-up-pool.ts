@@ -1,5 +1,5 @@
 import { KafkaConsumeError } from '../core/errors.ts'
-import type { PartitionOffset, Reader, Source } from '../port/kafka.ts'
+import type { AssignedConsumer, KafkaCluster, PartitionOffset } from '../port/kafka.ts'
 
 /** A catch-up read whose client takes nothing just now. */
 export interface SuspendedRead {
@@ -14,8 +14,8 @@ export interface SuspendedRead {
  * suspended the longest. Where there is neither, a new request is refused with TOO_MANY_REPLAYS,
  * while a stream that is already open waits in turn, since its client would lose its place otherwise.
  */
-export class Replays {
-  readonly #source: Source
+export class CatchUpPool {
+  readonly #source: KafkaCluster
   readonly #limit: number
   readonly #giveWay: () => boolean
   /** In the order in which they were suspended. */
@@ -26,7 +26,7 @@ export class Replays {
   #rebuilt = 0
 
   /** @param giveWay Closes one that nobody reads just now, and tells whether there was one. */
-  constructor(source: Source, limit: number, giveWay: () => boolean = () => false) {
+  constructor(source: KafkaCluster, limit: number, giveWay: () => boolean = () => false) {
     this.#source = source
     this.#limit = limit
     this.#giveWay = giveWay
@@ -58,12 +58,12 @@ export class Replays {
   }
 
   /** Counts one of those. */
-  gaveUp(): void {
+  countReplaced(): void {
     this.#rebuilt++
   }
 
   /** Counts a reader that the ring has left behind. */
-  fellBehind(): void {
+  countFallenBehind(): void {
     this.#fallenBehind++
   }
 
@@ -85,9 +85,9 @@ export class Replays {
     from: readonly PartitionOffset[],
     patient: boolean,
     signal?: AbortSignal,
-  ): Promise<Reader> {
+  ): Promise<AssignedConsumer> {
     await this.#enter(patient, signal)
-    let reader: Reader
+    let reader: AssignedConsumer
     try {
       reader = await this.#source.reader(from, 'replay')
     } catch (error) {

@@ -1,17 +1,17 @@
-import type { Source } from '../port/kafka.ts'
+import type { KafkaCluster } from '../port/kafka.ts'
 import type { PartitionTable } from '../records/cursor.ts'
 
 /**
  * Asks for the ends of all partitions, one request at a time for any number of callers. Each gets
  * an answer to a question that was put after the call, so that it is the end as of then.
  */
-export class Ends {
-  readonly #source: Source
+export class EndOffsets {
+  readonly #source: KafkaCluster
   readonly #table: PartitionTable
   #asking: Promise<unknown> | undefined
   #next: Promise<Float64Array> | undefined
 
-  constructor(source: Source, table: PartitionTable) {
+  constructor(source: KafkaCluster, table: PartitionTable) {
     this.#source = source
     this.#table = table
   }

@@ -1,16 +1,16 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../core/errors.ts'
-import type { KafkaProblem, OffsetQuery, Source } from '../port/kafka.ts'
+import type { KafkaCluster, KafkaOutage, OffsetQuery } from '../port/kafka.ts'
 import type { CursorEntry, PartitionTable } from '../records/cursor.ts'
 import type { MessageDeserializer } from '../records/encode.ts'
 import type { Filter } from '../records/filter.ts'
-import type { Preparation } from '../records/record-processor.ts'
-import { Replays } from './catch-up-pool.ts'
-import { Ends } from './end-offsets.ts'
-import { isAtOrBelow, Tail } from './live-consumer.ts'
+import type { RecordProcessor } from '../records/record-processor.ts'
+import { CatchUpPool } from './catch-up-pool.ts'
+import { EndOffsets } from './end-offsets.ts'
+import { isAtOrBelow, LiveConsumer } from './live-consumer.ts'
 import { Subscription } from './subscription.ts'
-import { Pages } from './suspended-reads.ts'
-import { type Finding, type Followed, Watch } from './topic-monitor.ts'
+import { SuspendedReads } from './suspended-reads.ts'
+import { type FollowedTopics, type TopicChange, TopicMonitor } from './topic-monitor.ts'
 
 /** Milliseconds that a feed keeps to. */
 const TIMES = {
@@ -40,7 +40,7 @@ export interface FeedOptions {
   readonly topics: readonly string[]
   readonly messageDeserializer: MessageDeserializer
   /** Absent: records are encoded as they are, without waiting. */
-  readonly preparation?: Preparation | undefined
+  readonly preparation?: RecordProcessor | undefined
   readonly ringBytes: number
   readonly maxReplays: number
 }
@@ -82,38 +82,38 @@ let feeds = 0
  * the first reader and stopped some time after the last, and the replays of readers behind it.
  */
 export class Feed {
-  readonly replays: Replays
-  readonly #source: Source
+  readonly catchUpPool: CatchUpPool
+  readonly #source: KafkaCluster
   readonly #options: FeedOptions
   readonly #times: typeof TIMES
-  readonly #watch: Watch
-  readonly #pages: Pages
+  readonly #watch: TopicMonitor
+  readonly #pages: SuspendedReads
   readonly #id = feeds++
-  #starting: Promise<Followed> | undefined
+  #starting: Promise<FollowedTopics> | undefined
   /** The same once it follows. */
-  #followed: Followed | undefined
+  #followed: FollowedTopics | undefined
   #readers = 0
   #rebuilt = 0
-  #linger: ReturnType<typeof setTimeout> | undefined
+  #idleTimer: ReturnType<typeof setTimeout> | undefined
   #looks: ReturnType<typeof setInterval> | undefined
   #looking: Promise<void> | undefined
   #looked = 0
   /** Until when it lingers at least, in `performance.now()`'s time. */
   #wantedUntil = 0
   /** Ends the time that readers have to take the rest of a tail that was succeeded. */
-  #letGo = () => {}
+  #releaseFormer = () => {}
 
   /** @param times Others for tests. */
-  constructor(source: Source, options: FeedOptions, times: Partial<typeof TIMES> = {}) {
+  constructor(source: KafkaCluster, options: FeedOptions, times: Partial<typeof TIMES> = {}) {
     this.#source = source
     this.#options = options
     this.#times = { ...TIMES, ...times }
-    this.#watch = new Watch(source, options.topics, this.#times.grace)
-    this.#pages = new Pages(this.#times.page)
-    this.replays = new Replays(source, options.maxReplays, () => this.#pages.giveWay())
+    this.#watch = new TopicMonitor(source, options.topics, this.#times.grace)
+    this.#pages = new SuspendedReads(this.#times.page)
+    this.catchUpPool = new CatchUpPool(source, options.maxReplays, () => this.#pages.evictOldest())
   }
 
-  get preparation(): Preparation | undefined {
+  get processor(): RecordProcessor | undefined {
     return this.#options.preparation
   }
 
@@ -133,11 +133,11 @@ export class Feed {
     position: Position,
     filter: (table: PartitionTable) => Filter | undefined,
   ): Promise<Subscription> {
-    this.preparation?.assertAble()
+    this.processor?.assertAble()
     const followed = await this.#enter()
-    if (followed.tail.problem) {
+    if (followed.tail.outage) {
       this.#leave()
-      const { code, message, detail } = followed.tail.problem
+      const { code, message, detail } = followed.tail.outage
       throw new KafkaConsumeError(code, message, { detail })
     }
     try {
@@ -145,7 +145,7 @@ export class Feed {
         // It may name a partition that is newer than what is known here.
         const { code } = asKafkaConsumeError(error)
         if (code !== 'INVALID_CURSOR' && code !== 'INVALID_PARAMETER') throw error
-        await this.#look(this.#times.lookAgain)
+        await this.#monitor(this.#times.lookAgain)
         const now = this.#followed
         if (!now || now === followed) throw error
         return this.#subscribe(now, position, filter)
@@ -161,13 +161,13 @@ export class Feed {
    * for whoever asks for the next page.
    */
   release(subscription: Subscription): void {
-    if (subscription.isResumable && this.replays.waiting === 0) this.#pages.keep(subscription)
+    if (subscription.isResumable && this.catchUpPool.waiting === 0) this.#pages.keep(subscription)
     else void subscription.close()
   }
 
   /** The reader counts already; once it is open, its end is what counts it out. */
   async #subscribe(
-    { tail, ends }: Followed,
+    { tail, ends }: FollowedTopics,
     position: Position,
     filter: (table: PartitionTable) => Filter | undefined,
   ): Promise<Subscription> {
@@ -180,14 +180,14 @@ export class Feed {
     }
     const subscription = new Subscription({
       tail,
-      replays: this.replays,
+      replays: this.catchUpPool,
       vector,
       isCertain:
         'start' in position ||
         isAtOrBelow(vector, tail.head) ||
         isAtOrBelow(vector, await ends.now()),
       deserializer: this.#options.messageDeserializer,
-      preparation: this.preparation,
+      preparation: this.processor,
       filter,
       onClose: this.#onClose,
     })
@@ -201,19 +201,19 @@ export class Feed {
   }
 
   /** What keeps its topics from being read, while the cluster can be reached. */
-  problem(): KafkaProblem | undefined {
-    return this.#followed?.tail.problem ?? this.preparation?.problem()
+  outage(): KafkaOutage | undefined {
+    return this.#followed?.tail.outage ?? this.processor?.outage()
   }
 
   /**
    * Stands for what can be read just now: another object when that has changed, undefined while it
    * is not known. Who asks counts as a reader that comes and goes.
    */
-  get moment(): object | undefined {
+  get version(): object | undefined {
     const tail = this.#followed?.tail
     // The timer itself stays: this is asked for each request that is answered from what is kept.
     if (tail) this.#wantedUntil = performance.now() + this.#times.linger
-    return tail?.moment
+    return tail?.version
   }
 
   stats(): FeedStats {
@@ -224,21 +224,21 @@ export class Feed {
       readers: this.#readers,
       ringBytes: tail?.bytes ?? 0,
       maxRingBytes: this.#options.ringBytes,
-      replays: this.replays.count,
-      maxReplays: this.replays.limit,
-      waiting: this.replays.waiting,
-      fallenBehind: this.replays.fallenBehind,
-      rebuilt: this.#rebuilt + this.replays.rebuilt,
-      failed: this.preparation?.counts.failed ?? 0,
-      deadLetters: this.preparation?.counts.deadLetters ?? 0,
-      reducedDeadLetters: this.preparation?.counts.reducedDeadLetters ?? 0,
+      replays: this.catchUpPool.count,
+      maxReplays: this.catchUpPool.limit,
+      waiting: this.catchUpPool.waiting,
+      fallenBehind: this.catchUpPool.fallenBehind,
+      rebuilt: this.#rebuilt + this.catchUpPool.rebuilt,
+      failed: this.processor?.counts.failed ?? 0,
+      deadLetters: this.processor?.counts.deadLetters ?? 0,
+      reducedDeadLetters: this.processor?.counts.reducedDeadLetters ?? 0,
     }
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#linger)
+    clearTimeout(this.#idleTimer)
     clearInterval(this.#looks)
-    this.#letGo()
+    this.#releaseFormer()
     this.#pages.clear()
     const starting = this.#starting
     this.#starting = undefined
@@ -246,8 +246,8 @@ export class Feed {
     await (await starting?.catch(() => undefined))?.tail.stop()
   }
 
-  async #enter(): Promise<Followed> {
-    clearTimeout(this.#linger)
+  async #enter(): Promise<FollowedTopics> {
+    clearTimeout(this.#idleTimer)
     this.#readers++
     this.#starting ??= this.#start()
     const starting = this.#starting
@@ -255,7 +255,7 @@ export class Feed {
       const followed = await starting
       if (this.#starting === starting && !this.#followed) {
         this.#followed = followed
-        this.#looks = setInterval(() => void this.#look(), this.#times.look)
+        this.#looks = setInterval(() => void this.#monitor(), this.#times.look)
       }
       return followed
     } catch (error) {
@@ -269,29 +269,36 @@ export class Feed {
 
   #leave(): void {
     this.#readers--
-    if (this.#readers === 0) this.#lingerOn()
+    if (this.#readers === 0) this.#restartIdleTimeout()
   }
 
-  #lingerOn(milliseconds = this.#times.linger): void {
-    clearTimeout(this.#linger)
-    this.#linger = setTimeout(() => {
+  #restartIdleTimeout(milliseconds = this.#times.linger): void {
+    clearTimeout(this.#idleTimer)
+    this.#idleTimer = setTimeout(() => {
       const left = this.#wantedUntil - performance.now()
-      if (left > 0) this.#lingerOn(left)
+      if (left > 0) this.#restartIdleTimeout(left)
       else void this.close()
     }, milliseconds)
   }
 
-  async #start(): Promise<Followed> {
+  async #start(): Promise<FollowedTopics> {
     const table = await this.#watch.begin()
-    const ends = new Ends(this.#source, table)
-    const tail = this.#tailOf(table, await ends.now())
+    const ends = new EndOffsets(this.#source, table)
+    const tail = this.#makeLiveConsumer(table, await ends.now())
     await tail.start()
     return { tail, ends }
   }
 
-  #tailOf(table: PartitionTable, head: Float64Array): Tail {
+  #makeLiveConsumer(table: PartitionTable, head: Float64Array): LiveConsumer {
     const { messageDeserializer, ringBytes } = this.#options
-    return new Tail(this.#source, table, head, messageDeserializer, ringBytes, this.preparation)
+    return new LiveConsumer(
+      this.#source,
+      table,
+      head,
+      messageDeserializer,
+      ringBytes,
+      this.processor,
+    )
   }
 
   /**
@@ -299,15 +306,15 @@ export class Feed {
    *
    * @param age Milliseconds that the last look may be old to do as well.
    */
-  #look(age = 0): Promise<void> {
+  #monitor(age = 0): Promise<void> {
     if (this.#looking) return this.#looking
     const followed = this.#followed
     if (!followed || this.#readers === 0 || performance.now() - this.#looked < age) {
       return Promise.resolve()
     }
     this.#looking = this.#watch
-      .look(followed)
-      .then((finding) => finding && this.#mend(followed, finding))
+      .compareWithKafka(followed)
+      .then((finding) => finding && this.#reconcile(followed, finding))
       .catch((error: unknown) => {
         log.warn('Cannot look after {topics}: {error}', { topics: this.#names, error })
       })
@@ -318,11 +325,11 @@ export class Feed {
     return this.#looking
   }
 
-  async #mend(followed: Followed, finding: Finding): Promise<void> {
+  async #reconcile(followed: FollowedTopics, finding: TopicChange): Promise<void> {
     if (this.#followed !== followed) return
     const topics = this.#names
     if (finding.kind === 'changed') {
-      await this.#succeed(followed, finding)
+      await this.#handOver(followed, finding)
     } else if (finding.kind === 'gone') {
       log.warn('Cannot follow {topics} any more: {error}', { topics, error: finding.error.message })
       clearInterval(this.#looks)
@@ -336,9 +343,9 @@ export class Feed {
   }
 
   /** Another tail for other partitions goes on where the one before has ended. */
-  async #succeed(
-    followed: Followed,
-    { table, anew, accept }: Extract<Finding, { kind: 'changed' }>,
+  async #handOver(
+    followed: FollowedTopics,
+    { table, anew, accept }: Extract<TopicChange, { kind: 'changed' }>,
   ): Promise<void> {
     const { tail } = followed
     const begun = table.partitions.filter(
@@ -347,7 +354,7 @@ export class Feed {
     const starts = await this.#source.offsets(begun, 'earliest')
     await tail.stop()
     if (this.#followed !== followed) return
-    const entered = new Set(tail.restarted)
+    const entered = new Set(tail.recreatedPartitions)
     const head = table.vector(starts)
     tail.table.partitions.forEach(({ topic, partition }, index) => {
       const next = table.indexOf(topic, partition)
@@ -360,18 +367,21 @@ export class Feed {
       count: table.size,
       anew: anew.size > 0 ? `: ${[...anew].join(', ')} was created anew` : '',
     })
-    const next = { tail: this.#tailOf(table, head), ends: new Ends(this.#source, table) }
+    const next = {
+      tail: this.#makeLiveConsumer(table, head),
+      ends: new EndOffsets(this.#source, table),
+    }
     this.#followed = next
     this.#starting = Promise.resolve(next)
     next.tail.startInTime()
-    tail.succeededBy({
+    tail.handOverTo({
       tail: next.tail,
       anew: starts.filter(({ topic }) => anew.has(topic)),
       entered,
     })
-    this.#letGo()
-    const drained = setTimeout(() => this.#letGo(), this.#times.drain)
-    this.#letGo = () => {
+    this.#releaseFormer()
+    const drained = setTimeout(() => this.#releaseFormer(), this.#times.drain)
+    this.#releaseFormer = () => {
       clearTimeout(drained)
       tail.clear()
     }
@@ -381,7 +391,11 @@ export class Feed {
     return this.#options.topics.join(', ')
   }
 
-  async #resolve(position: Position, table: PartitionTable, ends: Ends): Promise<Float64Array> {
+  async #resolve(
+    position: Position,
+    table: PartitionTable,
+    ends: EndOffsets,
+  ): Promise<Float64Array> {
     if ('start' in position) {
       if (position.start === 'latest') return ends.now()
       return table.vector(await this.#source.offsets(table.partitions, position.start))

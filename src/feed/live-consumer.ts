@@ -1,11 +1,18 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../core/errors.ts'
-import type { Batch, Gap, KafkaProblem, PartitionOffset, Reader, Source } from '../port/kafka.ts'
+import type {
+  AssignedConsumer,
+  Batch,
+  Gap,
+  KafkaCluster,
+  KafkaOutage,
+  PartitionOffset,
+} from '../port/kafka.ts'
 import { Cursor, type PartitionTable } from '../records/cursor.ts'
 import type { MessageDeserializer } from '../records/encode.ts'
 import { EncodedBatch } from '../records/encoded-batch.ts'
-import type { PreparedRecord } from '../records/pipeline.ts'
-import type { Preparation } from '../records/record-processor.ts'
+import type { ProcessedRecord } from '../records/pipeline.ts'
+import type { RecordProcessor } from '../records/record-processor.ts'
 
 const log = getLogger(['hono-kafka-consume', 'tail'])
 
@@ -23,8 +30,8 @@ const MAX_LAG_MS = 10_000
 const FEW = 8
 
 /** The tail that goes on where another one has ended, since the partitions are not the same any more. */
-export interface Succession {
-  readonly tail: Tail
+export interface Handover {
+  readonly tail: LiveConsumer
   /** Where topics that were created anew begin: their earlier offsets mean nothing. */
   readonly anew: readonly PartitionOffset[]
   /** Those of them, as `topic:partition`, that the former tail had begun to read before it ended. */
@@ -48,15 +55,15 @@ export interface RingReader {
  * waits while it is a quarter of the budget ahead of the foremost of them; those behind do not
  * hold it back.
  */
-export class Tail {
+export class LiveConsumer {
   readonly table: PartitionTable
-  readonly #source: Source
+  readonly #source: KafkaCluster
   readonly #deserializer: MessageDeserializer
-  readonly #preparation: Preparation | undefined
+  readonly #preparation: RecordProcessor | undefined
   readonly #budget: number
   readonly #cursor: Cursor
   /** What keeps it from following just now. */
-  #trouble: KafkaProblem | undefined
+  #outage: KafkaOutage | undefined
   /** The ring: the chunk with sequence number `#first + i` is `#chunks[i]`. */
   readonly #chunks: EncodedBatch[] = []
   #first = 0
@@ -81,7 +88,7 @@ export class Tail {
   readonly #restarted = new Set<string>()
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
-  #succession: Succession | undefined
+  #succession: Handover | undefined
   #failure: KafkaConsumeError | undefined
   /** Where it began. */
   readonly begin: Float64Array
@@ -91,12 +98,12 @@ export class Tail {
    * @param preparation Absent: records are encoded as they are.
    */
   constructor(
-    source: Source,
+    source: KafkaCluster,
     table: PartitionTable,
     head: Float64Array,
     deserializer: MessageDeserializer,
     budget: number,
-    preparation?: Preparation,
+    preparation?: RecordProcessor,
   ) {
     this.#source = source
     this.table = table
@@ -128,12 +135,12 @@ export class Tail {
   }
 
   /** What goes on after this one, once it was stopped and replaced. */
-  get succession(): Succession | undefined {
+  get handover(): Handover | undefined {
     return this.#succession
   }
 
   /** Sends readers that have come to its end to another one. */
-  succeededBy(succession: Succession): void {
+  handOverTo(succession: Handover): void {
     this.#succession = succession
     this.#wake()
   }
@@ -174,12 +181,12 @@ export class Tail {
   }
 
   /** Partitions, as `topic:partition`, whose offsets began anew while it read them. */
-  get restarted(): Set<string> {
+  get recreatedPartitions(): Set<string> {
     return this.#restarted
   }
 
   /** Stands for its ring and its head as they are: another object when either has changed. */
-  get moment(): object {
+  get version(): object {
     return this.#moment
   }
 
@@ -204,8 +211,8 @@ export class Tail {
   }
 
   /** Why these topics cannot be read, while Kafka can: ACLs do not allow it. */
-  get problem(): KafkaProblem | undefined {
-    return this.#trouble?.code === 'KAFKA_AUTHORIZATION' ? this.#trouble : undefined
+  get outage(): KafkaOutage | undefined {
+    return this.#outage?.code === 'KAFKA_AUTHORIZATION' ? this.#outage : undefined
   }
 
   /** A chunk of the ring, or undefined for one that is not there yet. */
@@ -247,11 +254,11 @@ export class Tail {
     if (this.#ahead <= this.#budget / 4) this.#progress?.()
   }
 
-  #open(): Promise<Reader> {
+  #open(): Promise<AssignedConsumer> {
     return this.#source.reader(this.table.offsets(this.head), 'tail')
   }
 
-  async #follow(reader: Reader | undefined): Promise<void> {
+  async #follow(reader: AssignedConsumer | undefined): Promise<void> {
     while (!this.#stop.signal.aborted) {
       try {
         reader ??= await this.#open()
@@ -282,7 +289,7 @@ export class Tail {
           this.#beyond = true
           this.#moment = {}
         }
-        if (this.#ahead > this.#budget / 4) await this.#untilCloser()
+        if (this.#ahead > this.#budget / 4) await this.#waitForSubscribers()
       } catch (error) {
         this.#failed(asKafkaConsumeError(error))
         await reader?.close().catch(() => {})
@@ -294,7 +301,7 @@ export class Tail {
   }
 
   /** @returns undefined when the reader was given up. */
-  async #read(reader: Reader): Promise<Batch | undefined> {
+  async #read(reader: AssignedConsumer): Promise<Batch | undefined> {
     const replaced = new Promise<undefined>((resolve) => {
       this.#replace = () => resolve(undefined)
     })
@@ -311,23 +318,23 @@ export class Tail {
 
   /** Says once what goes wrong, however often it is tried. */
   #failed({ code, message, detail = '' }: KafkaConsumeError): void {
-    if (this.#trouble?.message === message) return
+    if (this.#outage?.message === message) return
     const topics = this.#topics()
     log.error('Cannot follow {topics}: {message} ({detail}), trying again', {
       topics,
       message,
       detail,
     })
-    this.#trouble = { code, message, detail, since: Date.now() }
+    this.#outage = { code, message, detail, since: Date.now() }
   }
 
   #recover(): void {
-    if (!this.#trouble) return
-    this.#trouble = undefined
+    if (!this.#outage) return
+    this.#outage = undefined
     log.info('Following {topics} again', { topics: this.#topics() })
   }
 
-  #encode(records: readonly PreparedRecord[]): EncodedBatch {
+  #encode(records: readonly ProcessedRecord[]): EncodedBatch {
     // On a copy: should encoding fail, the records are read again, not passed over.
     return EncodedBatch.encode(records, new Cursor(this.table, this.head), this.#deserializer)
   }
@@ -376,7 +383,7 @@ export class Tail {
    * A few that are slow must not keep it far behind Kafka either, where whoever comes next would
    * have to wait for all that lies between; of many, each would need a consumer of its own.
    */
-  #untilCloser(): Promise<void> {
+  #waitForSubscribers(): Promise<void> {
     if (this.#readers.size === 0 || this.#stop.signal.aborted || !this.#moved)
       return Promise.resolve()
     const isLate = performance.now() - this.#caughtUp > MAX_LAG_MS

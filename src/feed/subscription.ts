@@ -1,15 +1,15 @@
 import { getLogger } from '@logtape/logtape'
 import { filterTurns } from '../core/turns.ts'
-import type { Batch, Gap, Reader } from '../port/kafka.ts'
+import type { AssignedConsumer, Batch, Gap } from '../port/kafka.ts'
 import { Cursor, type PartitionTable } from '../records/cursor.ts'
 import type { MessageDeserializer } from '../records/encode.ts'
 import { EncodedBatch } from '../records/encoded-batch.ts'
 import type { Filter } from '../records/filter.ts'
-import type { PreparedRecord } from '../records/pipeline.ts'
-import type { Preparation } from '../records/record-processor.ts'
-import type { Replays, SuspendedRead } from './catch-up-pool.ts'
+import type { ProcessedRecord } from '../records/pipeline.ts'
+import type { RecordProcessor } from '../records/record-processor.ts'
+import type { CatchUpPool, SuspendedRead } from './catch-up-pool.ts'
 import { FilterPass } from './filter-pass.ts'
-import { isAtOrBelow, type RingReader, type Succession, type Tail } from './live-consumer.ts'
+import { type Handover, isAtOrBelow, type LiveConsumer, type RingReader } from './live-consumer.ts'
 
 /** Records per read of a replay, and how long such a read waits for a first one. */
 const REPLAY_LIMIT = 1_000
@@ -23,7 +23,7 @@ const NOTHING: Batch = { records: [], gaps: [], ends: [] }
 const log = getLogger(['hono-kafka-consume', 'replay'])
 
 /** Whole frames of one chunk, or a gap to announce before what follows. */
-export type Part =
+export type SubscriptionPart =
   | { readonly chunk: EncodedBatch; readonly begin: number; readonly end: number }
   | { readonly gap: Gap; readonly cursor: string }
 
@@ -61,15 +61,15 @@ interface Rest {
 
 /** What a subscription is made of. */
 export interface SubscriptionSetup {
-  readonly tail: Tail
-  readonly replays: Replays
+  readonly tail: LiveConsumer
+  readonly replays: CatchUpPool
   /** Where reading begins. */
   readonly vector: Float64Array
   /** False for a cursor beyond the end: Kafka is to say where it goes on, and what the gap is. */
   readonly isCertain: boolean
   readonly deserializer: MessageDeserializer
   /** Absent: records are encoded as they are. */
-  readonly preparation?: Preparation | undefined
+  readonly preparation?: RecordProcessor | undefined
   /** Made for the partitions that there are; it may refuse one that does not exist. */
   readonly filter: (table: PartitionTable) => Filter | undefined
   /** Called once, when a subscription that was opened is closed. */
@@ -90,17 +90,17 @@ export interface SubscriptionSetup {
  */
 export class Subscription implements RingReader, SuspendedRead {
   #cursor: Cursor
-  #tail: Tail
-  readonly #replays: Replays
+  #tail: LiveConsumer
+  readonly #replays: CatchUpPool
   readonly #deserializer: MessageDeserializer
-  readonly #preparation: Preparation | undefined
+  readonly #preparation: RecordProcessor | undefined
   readonly #makeFilter: (table: PartitionTable) => Filter | undefined
   #filter: FilterPass | undefined
   /** The next chunk in the ring, while the reader is in it. */
   #sequence: number | undefined
   /** Whether the cursor is exactly where the chunk at `#sequence` begins. */
-  #inStep = false
-  #reader: Reader | undefined
+  #isInStep = false
+  #reader: AssignedConsumer | undefined
   /** When a replay last brought something, in `performance.now()`'s time. */
   #brought = 0
   /** Partitions, as `topic:partition`, whose offsets began anew in a replay. */
@@ -150,7 +150,7 @@ export class Subscription implements RingReader, SuspendedRead {
       !this.isFiltering &&
       this.#gaps.length === 0 &&
       this.#sequence === this.#tail.end &&
-      !this.#tail.succession &&
+      !this.#tail.handover &&
       !this.#tail.failure
     )
   }
@@ -171,9 +171,9 @@ export class Subscription implements RingReader, SuspendedRead {
     this.#isBeyond = false
   }
 
-  /** See {@link Tail.moment}; undefined while it does not read from the ring. */
-  get moment(): object | undefined {
-    return this.#sequence === undefined ? undefined : this.#tail.moment
+  /** See {@link LiveConsumer.version}; undefined while it does not read from the ring. */
+  get version(): object | undefined {
+    return this.#sequence === undefined ? undefined : this.#tail.version
   }
 
   /** Whether its filter is to go on in its turn, before {@link take} can have more. */
@@ -193,7 +193,7 @@ export class Subscription implements RingReader, SuspendedRead {
   }
 
   /** Whether it is at just this place, on its way to this tail. */
-  isAt(tail: Tail, vector: Float64Array): boolean {
+  isAt(tail: LiveConsumer, vector: Float64Array): boolean {
     return this.#tail === tail && this.cursor.vector.every((offset, i) => offset === vector[i])
   }
 
@@ -228,12 +228,12 @@ export class Subscription implements RingReader, SuspendedRead {
    *
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
-  async next(limits: PartLimits): Promise<Part | undefined> {
+  async next(limits: PartLimits): Promise<SubscriptionPart | undefined> {
     return (await this.fill(limits.records)) ? this.#takeReady(limits) : undefined
   }
 
   /** The same without asking Kafka: what the ring has, which is all that readers at its end need. */
-  take(limits: PartLimits): Part | undefined {
+  take(limits: PartLimits): SubscriptionPart | undefined {
     this.#resume()
     return this.#isReady() ? this.#takeReady(limits) : undefined
   }
@@ -255,27 +255,27 @@ export class Subscription implements RingReader, SuspendedRead {
         await filterTurns.whenDone(() => this.#isReady())
         continue
       }
-      const { succession, failure } = this.#tail
+      const { handover, failure } = this.#tail
       if (this.#sequence === undefined) {
         if (failure) throw failure
-        if (succession) {
-          this.#goOver(succession, this.#restarted ?? NONE)
+        if (handover) {
+          this.#followHandover(handover, this.#restarted ?? NONE)
           continue
         }
         const paused = this.#paused
         this.#paused = false
         if (this.#enterRing()) continue
-        if (paused) this.#replays.fellBehind()
+        if (paused) this.#replays.countFallenBehind()
         if (!(await this.#readReplay(records))) return false
       } else if (this.#tail.isGone(this.#sequence)) {
         this.#leaveRing()
-        this.#replays.fellBehind()
+        this.#replays.countFallenBehind()
       } else {
         if (failure) throw failure
-        if (!succession) return false
+        if (!handover) return false
         this.#skip(this.#gapsAt(this.#sequence))
         this.#leaveRing()
-        this.#goOver(succession, succession.entered)
+        this.#followHandover(handover, handover.entered)
       }
     }
     return false
@@ -296,7 +296,7 @@ export class Subscription implements RingReader, SuspendedRead {
     return false
   }
 
-  #takeReady(limits: PartLimits): Part | undefined {
+  #takeReady(limits: PartLimits): SubscriptionPart | undefined {
     const gap = this.#gaps.shift()
     if (gap) return { gap, cursor: this.cursor.toString() }
     return this.#rest && this.#takeFrom(this.#rest, limits)
@@ -387,7 +387,7 @@ export class Subscription implements RingReader, SuspendedRead {
     return this.#stopping.signal
   }
 
-  #takeFrom(rest: Rest, limits: PartLimits): Part {
+  #takeFrom(rest: Rest, limits: PartLimits): SubscriptionPart {
     const { chunk, begin, endsBeyond = false } = rest
     const last = chunk.length
     let end = Math.min(last, begin + limits.records)
@@ -412,7 +412,7 @@ export class Subscription implements RingReader, SuspendedRead {
     const sequence = this.#tail.locate(this.cursor.vector)
     if (sequence === undefined) return false
     this.#sequence = sequence
-    this.#inStep = false
+    this.#isInStep = false
     this.#tail.attach(this)
     // Nobody waits for what the replay had ready beyond this point.
     this.#dropReplay()
@@ -424,7 +424,7 @@ export class Subscription implements RingReader, SuspendedRead {
    *
    * @param entered Which of the topics created anew the cursor is in already, by partition.
    */
-  #goOver({ tail, anew }: Succession, entered: ReadonlySet<string>): void {
+  #followHandover({ tail, anew }: Handover, entered: ReadonlySet<string>): void {
     this.#dropReplay()
     const vector = tail.begin.slice()
     this.#cursor.table.partitions.forEach(({ topic, partition }, index) => {
@@ -463,8 +463,8 @@ export class Subscription implements RingReader, SuspendedRead {
     this.#skip(this.#gapsAt(sequence))
     this.#sequence = sequence + 1
     this.#tail.passed(sequence + 1)
-    this.#inStep ||= isAtOrBelow(this.cursor.vector, chunk.from)
-    if (this.#inStep && !this.#filter) {
+    this.#isInStep ||= isAtOrBelow(this.cursor.vector, chunk.from)
+    if (this.#isInStep && !this.#filter) {
       this.#rest = { chunk, begin: 0 }
     } else {
       this.#select(chunk)
@@ -482,11 +482,11 @@ export class Subscription implements RingReader, SuspendedRead {
 
   /** At the end of the ring the cursor moves with the tail, past offsets that no frame was made of. */
   #followHead(sequence: number): void {
-    const { moment, isBeyondChunks, head } = this.#tail
-    if (moment === this.#followed) return
+    const { version, isBeyondChunks, head } = this.#tail
+    if (version === this.#followed) return
     // A gap there is announced before what follows it.
     if (!isBeyondChunks || this.#tail.gapsBefore(sequence).length > 0) return
-    this.#followed = moment
+    this.#followed = version
     head.forEach((offset, index) => {
       if (offset <= (this.cursor.vector[index] as number)) return
       this.cursor.set(index, offset)
@@ -510,7 +510,7 @@ export class Subscription implements RingReader, SuspendedRead {
   /** Lets the filter go on, as far as its turn goes. */
   #advance(pass: FilterPass, batch: EncodedBatch): void {
     const isFound = pass.advance(this.cursor.vector)
-    const isPassed = pass.isThrough && this.#inStep
+    const isPassed = pass.isThrough && this.#isInStep
     if (isFound) {
       const ahead = new Cursor(this.cursor.table, this.cursor.vector)
       const selected = pass.select(ahead)
@@ -572,7 +572,7 @@ export class Subscription implements RingReader, SuspendedRead {
   }
 
   /** Reads from a replay, and gives it up when it has brought nothing for too long. */
-  async #readFrom(reader: Reader, limit: number): Promise<Batch> {
+  async #readFrom(reader: AssignedConsumer, limit: number): Promise<Batch> {
     const left = this.#brought + REPLAY_STALL_MS - performance.now()
     let timer: ReturnType<typeof setTimeout> | undefined
     const stalled = new Promise<Batch>((resolve) => {
@@ -592,7 +592,7 @@ export class Subscription implements RingReader, SuspendedRead {
       log.warn('A replay brought nothing for {seconds} s: going on with another consumer', {
         seconds: REPLAY_STALL_MS / 1_000,
       })
-      this.#replays.gaveUp()
+      this.#replays.countReplaced()
       this.#dropReplay()
     }
     return batch
@@ -606,7 +606,7 @@ export class Subscription implements RingReader, SuspendedRead {
     }
   }
 
-  #encode(records: readonly PreparedRecord[]): EncodedBatch {
+  #encode(records: readonly ProcessedRecord[]): EncodedBatch {
     const ahead = new Cursor(this.cursor.table, this.cursor.vector)
     return EncodedBatch.encode(records, ahead, this.#deserializer)
   }
@@ -617,7 +617,7 @@ export class Subscription implements RingReader, SuspendedRead {
    * @param endsBeyond Whether the end of the chunk lies behind offsets without a record, too.
    */
   #ready(chunk: EncodedBatch, endsBeyond: boolean): void {
-    this.#inStep = true
+    this.#isInStep = true
     if (chunk.length === 0) {
       this.cursor.moveTo(chunk.to)
       this.#isBeyond ||= endsBeyond
@@ -628,7 +628,7 @@ export class Subscription implements RingReader, SuspendedRead {
     }
   }
 
-  async #openReplay(patient: boolean): Promise<Reader> {
+  async #openReplay(patient: boolean): Promise<AssignedConsumer> {
     const offsets = this.cursor.table.offsets(this.cursor.vector)
     const reader = await this.#replays.open(offsets, patient, this.#signal)
     this.#reader = reader

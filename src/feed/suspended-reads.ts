@@ -1,4 +1,4 @@
-import type { Tail } from './live-consumer.ts'
+import type { LiveConsumer } from './live-consumer.ts'
 import type { Subscription } from './subscription.ts'
 
 /**
@@ -8,7 +8,7 @@ import type { Subscription } from './subscription.ts'
  * Overflow policy: they count among the replays, and the one kept longest gives way to whoever
  * needs its place.
  */
-export class Pages {
+export class SuspendedReads {
   readonly #milliseconds: number
   readonly #kept: Array<{
     readonly subscription: Subscription
@@ -26,20 +26,20 @@ export class Pages {
   }
 
   /** One that was left at just this place, no longer kept. */
-  take(tail: Tail, vector: Float64Array): Subscription | undefined {
+  take(tail: LiveConsumer, vector: Float64Array): Subscription | undefined {
     const found = this.#kept.find(({ subscription }) => subscription.isAt(tail, vector))
     return found && this.#remove(found.subscription)
   }
 
   /** @returns whether there was one, so that its place will be free. */
-  giveWay(): boolean {
+  evictOldest(): boolean {
     const [oldest] = this.#kept
     if (oldest) this.#drop(oldest.subscription)
     return oldest !== undefined
   }
 
   clear(): void {
-    while (this.giveWay());
+    while (this.evictOldest());
   }
 
   #drop(subscription: Subscription): void {

@@ -1,14 +1,14 @@
 import { asKafkaConsumeError, type KafkaConsumeError } from '../core/errors.ts'
-import type { Source } from '../port/kafka.ts'
+import type { KafkaCluster } from '../port/kafka.ts'
 import { PartitionTable } from '../records/cursor.ts'
-import type { Ends } from './end-offsets.ts'
-import type { Tail } from './live-consumer.ts'
+import type { EndOffsets } from './end-offsets.ts'
+import type { LiveConsumer } from './live-consumer.ts'
 
 /** Looks in a row that Kafka left without an answer, after which its silence is the tail's fault. */
 const UNANSWERED = 3
 
 /** What a tail does not see by itself. */
-export type Finding =
+export type TopicChange =
   /** There are other partitions than before, or other topics of the same names. */
   | {
       readonly kind: 'changed'
@@ -24,17 +24,17 @@ export type Finding =
   | { readonly kind: 'stuck' }
 
 /** What is followed, to be looked at. */
-export interface Followed {
-  readonly tail: Tail
-  readonly ends: Ends
+export interface FollowedTopics {
+  readonly tail: LiveConsumer
+  readonly ends: EndOffsets
 }
 
 /**
  * Compares what a tail has with what Kafka has: a consumer is told of neither new partitions nor
  * topics that are gone, and whatever silences it must not silence its readers.
  */
-export class Watch {
-  readonly #source: Source
+export class TopicMonitor {
+  readonly #source: KafkaCluster
   readonly #topics: readonly string[]
   readonly #grace: number
   /** The ids of the topics, and those that they had before: a broker may be late to know. */
@@ -44,13 +44,13 @@ export class Watch {
   #hasIds = true
   /** What the last look saw of the tail that it looked at. */
   #last:
-    | { readonly tail: Tail; readonly head: Float64Array; readonly ends: Float64Array }
+    | { readonly tail: LiveConsumer; readonly head: Float64Array; readonly ends: Float64Array }
     | undefined
   #goneSince: number | undefined
   #unanswered = 0
 
   /** @param grace Milliseconds for which topics may be away, as when they are created anew. */
-  constructor(source: Source, topics: readonly string[], grace: number) {
+  constructor(source: KafkaCluster, topics: readonly string[], grace: number) {
     this.#source = source
     this.#topics = topics
     this.#grace = grace
@@ -74,7 +74,7 @@ export class Watch {
     return table
   }
 
-  async look(followed: Followed): Promise<Finding | undefined> {
+  async compareWithKafka(followed: FollowedTopics): Promise<TopicChange | undefined> {
     const begun = performance.now()
     try {
       const finding = await this.#compare(followed)
@@ -86,18 +86,18 @@ export class Watch {
     }
   }
 
-  async #compare({ tail, ends }: Followed): Promise<Finding | undefined> {
-    const restarted = [...tail.restarted]
+  async #compare({ tail, ends }: FollowedTopics): Promise<TopicChange | undefined> {
+    const restarted = [...tail.recreatedPartitions]
     const asked = await this.#askIds()
     const table = new PartitionTable(await this.#source.partitions(this.#topics))
     this.#hasIds = asked !== undefined
     const ids = asked ?? new Map<string, string>()
-    const anew = this.#anew(ids)
+    const anew = this.#recreatedTopics(ids)
     if (anew.size > 0 || hasMore(table, tail.table)) {
       return { kind: 'changed', table, anew, accept: () => this.#accept(anew, ids) }
     }
     // Those were no topics created anew, as when a partition has lost its end.
-    for (const name of restarted) tail.restarted.delete(name)
+    for (const name of restarted) tail.recreatedPartitions.delete(name)
     const now = { tail, head: tail.head.slice(), ends: await ends.now() }
     const last = this.#last
     this.#last = now
@@ -116,7 +116,7 @@ export class Watch {
   }
 
   /** Topics that are others than before. */
-  #anew(ids: ReadonlyMap<string, string>): Set<string> {
+  #recreatedTopics(ids: ReadonlyMap<string, string>): Set<string> {
     const anew = new Set<string>()
     for (const [topic, id] of ids) {
       const former = this.#ids.get(topic)
@@ -132,13 +132,13 @@ export class Watch {
   }
 
   /** @param begun When the question was put, in `performance.now()`'s time: the answer may take seconds. */
-  #judge(error: KafkaConsumeError, begun: number): Finding | undefined {
+  #judge(error: KafkaConsumeError, begun: number): TopicChange | undefined {
     if (error.code === 'UNKNOWN_TOPIC' || error.code === 'KAFKA_AUTHORIZATION') {
       this.#goneSince ??= begun
       return performance.now() - this.#goneSince < this.#grace ? undefined : { kind: 'gone', error }
     }
     // What keeps Kafka from being read altogether is told otherwise.
-    if (this.#source.problem()) return undefined
+    if (this.#source.outage()) return undefined
     this.#unanswered++
     if (this.#unanswered < UNANSWERED) return undefined
     this.#unanswered = 0

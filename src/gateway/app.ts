@@ -3,12 +3,12 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { asKafkaConsumeError, KafkaConsumeError } from '../core/errors.ts'
 import { LOG_ROOT, logRequest } from '../core/log.ts'
 import { observeRequests } from '../core/request-observer.ts'
-import { exchangeOf } from '../core/request-statistics.ts'
+import { requestStatisticsOf } from '../core/request-statistics.ts'
 import { consumeWithin } from '../http/kafka-consume.ts'
-import { clientOf, isBound, type KafkaClient } from '../http/request/client.ts'
+import { clientOf, isRestricted, type KafkaClient } from '../http/request/client.ts'
 import { AnswerBudget } from '../http/response/answer-budget.ts'
-import { Places } from '../http/route/stream-limit.ts'
-import type { Snapshot } from '../kong/model/entities.ts'
+import { StreamLimit } from '../http/route/stream-limit.ts'
+import type { KongSnapshot } from '../kong/model/entities.ts'
 import type { Environment, MayShow } from '../kong/model/references.ts'
 import { kafkaMetrics } from '../observability/metrics.ts'
 import { docsRoutes } from '../observability/openapi/docs.ts'
@@ -19,8 +19,8 @@ import type { KnownClient } from './auth/clients.ts'
 import { type GuardOptions, guard } from './auth/guard.ts'
 import { kafkaConsole } from './console/console.ts'
 import { healthRoutes, type NotReady } from './health.ts'
-import { KongProxy, type MakeRoute, type ServedRoute } from './kong-routes.ts'
-import { type KafkaRoute, Lives } from './supervisor.ts'
+import { KongRoutes, type MakeRoute, type ServedRoute } from './kong-routes.ts'
+import { type KafkaRoute, Supervisor } from './supervisor.ts'
 
 const log = getLogger([LOG_ROOT, 'gateway'])
 
@@ -75,7 +75,7 @@ export interface Gateway {
    *
    * @throws SchemaViolation, and nothing changes.
    */
-  apply(snapshot: Snapshot): void
+  apply(snapshot: KongSnapshot): void
   /** Lets other clients in from now on, where the guard asks for any. */
   replaceClients(clients: readonly KnownClient[]): void
   /** Why requests cannot be served; empty when they can. */
@@ -118,13 +118,13 @@ export function createGateway(
   makeRoute?: MakeRoute,
 ): Gateway {
   const shared = {
-    places: new Places(maxSubscribers),
+    places: new StreamLimit(maxSubscribers),
     answers: new AnswerBudget(maxAnswerBytes),
   }
   const makeAny = makeRoute ?? ((options) => consumeWithin(shared, options))
   const make: MakeRoute = (options) => makeAny({ compression, ...options })
-  const lives = new Lives()
-  const proxy = new KongProxy({
+  const lives = new Supervisor()
+  const proxy = new KongRoutes({
     make,
     lives,
     groupInstanceId,
@@ -169,7 +169,7 @@ export function createGateway(
     const answer = proxy.handle(c)
     if (answer) return answer
     const route = Object.hasOwn(own, c.req.path) ? own[c.req.path] : undefined
-    const exchange = exchangeOf(c)
+    const exchange = requestStatisticsOf(c)
     if (!route) {
       const response = await pages.fetch(c.req.raw, { kafkaClient: clientOf(c) })
       if (response.status === 404) return response
@@ -201,7 +201,7 @@ export function createGateway(
 
 /** Who may see a part of the records only is not shown what there is in all. */
 function refuseBound(c: Context): Response | undefined {
-  if (!isBound(clientOf(c))) return undefined
+  if (!isRestricted(clientOf(c))) return undefined
   const message = 'Cannot show this: the client may see a part of the records only'
   const { status, code } = new KafkaConsumeError('FORBIDDEN', message)
   return c.json({ message, code }, status)

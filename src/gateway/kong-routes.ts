@@ -1,18 +1,18 @@
 /** Serves a snapshot: finds the route of a request, the plugins in front of it and the one that reads Kafka. */
 import type { Context } from 'hono'
-import { exchangeOf } from '../core/request-statistics.ts'
+import { requestStatisticsOf } from '../core/request-statistics.ts'
 import { clientOf, type KafkaClient } from '../http/request/client.ts'
 import { Credentials } from '../kong/access/credentials.ts'
-import type { Access, Step } from '../kong/access/plugin.ts'
+import type { AccessStep, KongAccess } from '../kong/access/plugin.ts'
 import { type PluginParts, partsOf, pluginOptions } from '../kong/config/plugin-options.ts'
 import { ACCESS_PLUGINS, PLUGIN_NAME } from '../kong/config/plugins.ts'
 import { EMPTY as NOTHING } from '../kong/config/store.ts'
-import type { Plugin, Route, Snapshot } from '../kong/model/entities.ts'
+import type { KongPlugin, KongRoute, KongSnapshot } from '../kong/model/entities.ts'
 import type { Environment, MayShow } from '../kong/model/references.ts'
-import { Places } from '../kong/routing/plugin-scopes.ts'
+import { PluginScopes } from '../kong/routing/plugin-scopes.ts'
 import { Router } from '../kong/routing/router.ts'
 import type { KafkaConsumeOptions } from '../options/option-types.ts'
-import type { KafkaRoute, Lives } from './supervisor.ts'
+import type { KafkaRoute, Supervisor } from './supervisor.ts'
 
 /** Makes a handler; a test has its own. */
 export type MakeRoute = (options: KafkaConsumeOptions) => KafkaRoute
@@ -21,7 +21,7 @@ export type MakeRoute = (options: KafkaConsumeOptions) => KafkaRoute
 export interface ProxyOptions {
   readonly make: MakeRoute
   /** Starts and ends handlers. */
-  readonly lives: Lives
+  readonly lives: Supervisor
   /** What `group.instance.id`s begin with; what tells members of one group apart follows. */
   readonly groupInstanceId?: string | undefined
   /** Where vault references lead. */
@@ -55,7 +55,7 @@ export interface ServedRoute {
 /** What is served at one moment. */
 interface Table {
   readonly router: Router
-  readonly places: Places
+  readonly places: PluginScopes
   readonly credentials: Credentials
   /** By what it is made of: the same key is the same handler. */
   readonly handlers: ReadonlyMap<string, Served>
@@ -66,16 +66,16 @@ interface Table {
   /** What routes are called in metrics and logs, by their ids. */
   readonly names: ReadonlyMap<string, string>
   /** By what it is made of: the same key is the same step, with what it has counted. */
-  readonly steps: ReadonlyMap<string, Step>
+  readonly steps: ReadonlyMap<string, AccessStep>
   /** By the plugin's id. */
-  readonly byPlugin: ReadonlyMap<string, Step>
+  readonly byPlugin: ReadonlyMap<string, AccessStep>
   /** Whether a plugin for all routes stands in front of what the gateway has beside them. */
   readonly hasGuard: boolean
 }
 
 const EMPTY: Table = {
   router: new Router([]),
-  places: new Places([]),
+  places: new PluginScopes([]),
   credentials: new Credentials(NOTHING, {}),
   handlers: new Map(),
   byPlace: new Map(),
@@ -87,12 +87,12 @@ const EMPTY: Table = {
 }
 
 /** What plugins are found by. */
-type Placed = Pick<Route, 'id' | 'service'>
+type Placed = Pick<KongRoute, 'id' | 'service'>
 
 /** No route has this id: only plugins for all of them apply to it. */
 const ANY_ROUTE: Placed = { id: '', service: null }
 
-export class KongProxy {
+export class KongRoutes {
   readonly #options: ProxyOptions
   #table = EMPTY
 
@@ -107,7 +107,7 @@ export class KongProxy {
    *
    * @throws SchemaViolation, and nothing changes.
    */
-  apply(snapshot: Snapshot): void {
+  apply(snapshot: KongSnapshot): void {
     const before = this.#table.handlers
     const next = this.#build(snapshot)
     this.#table = next
@@ -133,7 +133,7 @@ export class KongProxy {
       headers,
     })
     if (!route) return undefined
-    const exchange = exchangeOf(c)
+    const exchange = requestStatisticsOf(c)
     if (exchange) exchange.route = this.#table.names.get(route.id)
     if (scheme === 'http' && !route.protocols.includes('http')) {
       c.header('Connection', 'Upgrade')
@@ -144,7 +144,7 @@ export class KongProxy {
   }
 
   /** @param table That of the moment when the request came, for all of its way. */
-  async #answer(c: Context, route: Route, table: Table): Promise<Response> {
+  async #answer(c: Context, route: KongRoute, table: Table): Promise<Response> {
     const { places, byPlace } = table
     const access = this.#access(c, route)
     const refusal = await refusalOf(access, route, table)
@@ -175,7 +175,7 @@ export class KongProxy {
     return refusal
   }
 
-  #access(c: Context, { service }: Placed): Access {
+  #access(c: Context, { service }: Placed): KongAccess {
     return {
       c,
       address: this.#options.addressOf(c),
@@ -193,13 +193,13 @@ export class KongProxy {
     return [...this.#table.byName.values()]
   }
 
-  #build(snapshot: Snapshot): Table {
+  #build(snapshot: KongSnapshot): Table {
     const { environment, mayShow } = this.#options
     const { routes, services, plugins, certificates } = snapshot
     const disabled = new Set(services.filter(({ enabled }) => !enabled).map(({ id }) => id))
     const served = routes.filter(({ service }) => !service || !disabled.has(service.id))
     const router = new Router(served)
-    const places = new Places(plugins)
+    const places = new PluginScopes(plugins)
     const credentials = new Credentials(snapshot, environment)
     const handlers = new Map<string, Served>()
     const byPlace = new Map<string, KafkaRoute>()
@@ -226,8 +226,8 @@ export class KongProxy {
         })
       }
     }
-    const steps = new Map<string, Step>()
-    const byPlugin = new Map<string, Step>()
+    const steps = new Map<string, AccessStep>()
+    const byPlugin = new Map<string, AccessStep>()
     for (const access of ACCESS_PLUGINS) {
       for (const plugin of places.all(access.name)) {
         const key = JSON.stringify([plugin.id, plugin.config])
@@ -283,7 +283,7 @@ function memberName(options: KafkaConsumeOptions): string {
 }
 
 /** The answer of the first plugin that does not let a request pass. */
-async function refusalOf(access: Access, route: Placed, { places, byPlugin }: Table) {
+async function refusalOf(access: KongAccess, route: Placed, { places, byPlugin }: Table) {
   for (const { name } of ACCESS_PLUGINS) {
     const plugin = places.find(name, route, access.consumer?.id)
     const answer = plugin && (await byPlugin.get(plugin.id)?.(access))
@@ -293,7 +293,7 @@ async function refusalOf(access: Access, route: Placed, { places, byPlugin }: Ta
 }
 
 /** A route's own name, else its first path, else its id: each once. */
-function namesOf(routes: readonly Route[]): Map<string, string> {
+function namesOf(routes: readonly KongRoute[]): Map<string, string> {
   const taken = new Set(routes.flatMap(({ name }) => name ?? []))
   return new Map(
     routes.map((route) => {
@@ -306,7 +306,7 @@ function namesOf(routes: readonly Route[]): Map<string, string> {
 }
 
 /** The consumer as `kafkaConsume` knows it, beside what the gateway itself knows of the client. */
-function kafkaClient({ c, consumer, until, credentialParameters }: Access): KafkaClient {
+function kafkaClient({ c, consumer, until, credentialParameters }: KongAccess): KafkaClient {
   const before = clientOf(c)
   const name = consumer?.username ?? consumer?.custom_id ?? undefined
   return {
@@ -317,7 +317,7 @@ function kafkaClient({ c, consumer, until, credentialParameters }: Access): Kafk
   }
 }
 
-function placeKey(route: Route, plugin: Plugin): string {
+function placeKey(route: KongRoute, plugin: KongPlugin): string {
   return `${route.id}/${plugin.id}`
 }
 

@@ -4,7 +4,7 @@ import { asKafkaConsumeError, type ErrorCode, KafkaConsumeError } from '../core/
 import { registerClosed, registerOpen } from '../core/evaluation.ts'
 import { LOG_ROOT } from '../core/log.ts'
 import type { PartitionRange, RouteStats } from '../http/route/route.ts'
-import type { KafkaProblem } from '../port/kafka.ts'
+import type { KafkaOutage } from '../port/kafka.ts'
 import type { NotReady } from './health.ts'
 
 /** Milliseconds between two looks at Kafka's state, and between two attempts to start. */
@@ -22,13 +22,13 @@ const log = getLogger([LOG_ROOT, 'gateway'])
 /** A handler that reads Kafka: what `kafkaConsume` returns, as far as the gateway uses it. */
 export interface KafkaRoute extends Handler {
   start(): Promise<void>
-  problem(): KafkaProblem | undefined
+  outage(): KafkaOutage | undefined
   stats(): RouteStats
   partitions(): Promise<readonly PartitionRange[]>
   close(): Promise<void>
 }
 
-interface Life {
+interface SupervisedRoute {
   readonly route: KafkaRoute
   /** Its cluster, for the log. */
   readonly brokers: string
@@ -41,8 +41,8 @@ interface Life {
 }
 
 /** Starts handlers, watches Kafka for them and ends them, whichever come and go. */
-export class Lives {
-  readonly #lives = new Map<KafkaRoute, Life>()
+export class Supervisor {
+  readonly #lives = new Map<KafkaRoute, SupervisedRoute>()
   readonly #ending = new Set<Promise<void>>()
   readonly #waiting: Array<() => void> = []
   #starting = 0
@@ -146,7 +146,7 @@ export class Lives {
     await Promise.all([...this.#lives.values()].map((life) => this.#start(life)))
   }
 
-  async #start(life: Life): Promise<void> {
+  async #start(life: SupervisedRoute): Promise<void> {
     const since = Date.now()
     while (this.#lives.has(life.route) && this.#stage === 'running') {
       try {
@@ -228,8 +228,8 @@ export class Lives {
   }
 }
 
-function problemOf({ route, failure }: Life): NotReady | undefined {
-  const problem = route.problem()
+function problemOf({ route, failure }: SupervisedRoute): NotReady | undefined {
+  const problem = route.outage()
   if (!problem) return failure
   const { code, message, since } = problem
   return { code, message, since }

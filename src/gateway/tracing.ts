@@ -8,7 +8,7 @@ import { resourceFromAttributes } from '@opentelemetry/resources'
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import type { MiddlewareHandler } from 'hono'
 import packageJson from '../../package.json' with { type: 'json' }
-import { exchangeOf } from '../core/request-statistics.ts'
+import { requestStatisticsOf } from '../core/request-statistics.ts'
 
 /** What traces requests, and its end. */
 export interface Tracing {
@@ -37,7 +37,7 @@ export function startTracing(serviceName: string = packageJson.name): Tracing {
   return {
     middleware: [
       httpInstrumentationMiddleware({
-        spanNameFactory: (c) => `${c.req.method} ${exchangeOf(c)?.route ?? c.req.path}`,
+        spanNameFactory: (c) => `${c.req.method} ${requestStatisticsOf(c)?.route ?? c.req.path}`,
       }),
       withoutQuery,
     ],

@@ -1,7 +1,7 @@
 import type { Context, Handler, MiddlewareHandler, Next } from 'hono'
 import { type ResolvedOptions, resolveOptions } from '../options/consume-options.ts'
 import type { KafkaConsumeOptions } from '../options/option-types.ts'
-import type { KafkaProblem } from '../port/kafka.ts'
+import type { KafkaOutage } from '../port/kafka.ts'
 import { answerGet } from './consume/get.ts'
 import { answerOffsets, isOffsets } from './consume/offsets.ts'
 import { negotiate } from './request/accept.ts'
@@ -32,7 +32,7 @@ export interface KafkaConsumeHandler extends MiddlewareHandler<KafkaConsumeEnv> 
    */
   start(): Promise<void>
   /** What keeps Kafka from being read now; `undefined` while nothing does. Kafka is not asked. */
-  problem(): KafkaProblem | undefined
+  outage(): KafkaOutage | undefined
   /** Statistics of the route: numbers as they are now, or since the handler was made. */
   stats(): RouteStats
   /**
@@ -121,7 +121,7 @@ export function consumeWithin(
       if (joins) await (await route.group({})).ready()
       if (mode !== 'http-get') await feed.warm()
     },
-    problem: () => route.problem() ?? route.groupProblem(),
+    outage: () => route.outage() ?? route.groupOutage(),
     stats: () => route.stats(),
     partitions: () => route.partitions(),
     close: () => route.close(),

@@ -6,14 +6,14 @@ import type { Subscription } from '../feed/subscription.ts'
 import type { Delivery, Gap, PartitionOffset } from '../port/kafka.ts'
 import type { ConsumedRecord } from '../records/consumed-record.ts'
 import { parseCursor } from '../records/cursor.ts'
-import { takeAsGroup } from './consume/poll-group.ts'
-import { readFrom } from './consume/read-from-position.ts'
+import { pollGroup } from './consume/poll-group.ts'
+import { readFromPosition } from './consume/read-from-position.ts'
 import { assertMayUseGroup, clientOf, filterOf } from './request/client.ts'
 import { LONGEST, NONE, setIdleTimeout } from './request/idle-timeout.ts'
 import type { Slice } from './response/body.ts'
 import type { GroupCalls } from './route/memberships.ts'
 import type { Route } from './route/route.ts'
-import type { Kind } from './route/route-statistics.ts'
+import type { ReadKind } from './route/route-statistics.ts'
 import { ReadTrace, traced } from './route/trace.ts'
 import { STALL_MS } from './stream/live-stream.ts'
 
@@ -170,7 +170,7 @@ export class RequestReader implements KafkaReader {
 
   /** The handler has ended: what it took is delivered, or goes to the next caller if it failed. */
   settle(failed: boolean): void {
-    for (const delivery of this.#deliveries) failed ? delivery.giveBack() : delivery.done()
+    for (const delivery of this.#deliveries) failed ? delivery.requeue() : delivery.ack()
   }
 
   async poll(limits: ReadLimits = {}) {
@@ -178,7 +178,7 @@ export class RequestReader implements KafkaReader {
     assertMayUseGroup(client, this.#route.hasClientGroups)
     const { group, delivery, slice } = await this.#traced('group', async (trace) => {
       const group = await this.#route.group(client)
-      const { delivery, chunk } = await takeAsGroup(group, this.#route, {
+      const { delivery, chunk } = await pollGroup(group, this.#route, {
         client,
         wanted: NOTHING,
         limits: withDefaults(limits),
@@ -189,15 +189,15 @@ export class RequestReader implements KafkaReader {
       return { group, delivery, slice }
     })
     this.#deliveries.push(delivery)
-    this.#route.figures.gaps += delivery.gaps.length
+    this.#route.statistics.gaps += delivery.gaps.length
     return {
       records: recordsOf(slice),
       gaps: delivery.gaps,
       commit: () => {
         if (this.#route.options.commitStrategy === 'off') this.#commit(group, delivery)
-        delivery.done()
+        delivery.ack()
       },
-      giveBack: () => delivery.giveBack(),
+      giveBack: () => delivery.requeue(),
     }
   }
 
@@ -220,7 +220,7 @@ export class RequestReader implements KafkaReader {
       const subscription = await this.#subscribe(feed, from)
       try {
         const signal = from.signal ?? this.#c.req.raw.signal
-        const { slices, gaps } = await readFrom(subscription, withDefaults(from), signal)
+        const { slices, gaps } = await readFromPosition(subscription, withDefaults(from), signal)
         trace?.add(slices)
         const cursor = subscription.cursor.toString()
         return { records: slices.flatMap(recordsOf), gaps, cursor }
@@ -266,7 +266,7 @@ export class RequestReader implements KafkaReader {
     }
   }
 
-  async #traced<T>(kind: Kind, read: (trace: ReadTrace | undefined) => Promise<T>): Promise<T> {
+  async #traced<T>(kind: ReadKind, read: (trace: ReadTrace | undefined) => Promise<T>): Promise<T> {
     this.#beginRead()
     try {
       return await traced(this.#route, kind, read)
@@ -287,7 +287,7 @@ export class RequestReader implements KafkaReader {
   }
 
   #announce(gap: Gap, onGap: StreamFrom['onGap']): void {
-    this.#route.figures.gaps++
+    this.#route.statistics.gaps++
     if (onGap) onGap(gap)
     else log.warn('Skipped {from} to {to} of {topic}:{partition}: {reason}', { ...gap })
   }

@@ -6,8 +6,8 @@ import {
   FIGURES,
   type Labels,
   type MeasuredRoutes,
+  type MetricsState,
   type Sample,
-  type State,
   stateOf,
 } from './route-metrics.ts'
 
@@ -30,7 +30,7 @@ interface Printable {
  */
 export function addRouteFigures(register: Registry, routes: () => MeasuredRoutes): void {
   const offsets = new Offsets(FRESH_MS)
-  let state: Promise<State> | undefined
+  let state: Promise<MetricsState> | undefined
   // All figures of one answer are of one moment: they are asked for all at once.
   const now = () => {
     state ??= stateOf(routes(), offsets).finally(() => {
@@ -46,7 +46,7 @@ export function addRouteFigures(register: Registry, routes: () => MeasuredRoutes
   const histogram = (
     name: string,
     help: string,
-    states: (state: State) => ReadonlyArray<readonly [route: string, HistogramState]>,
+    states: (state: MetricsState) => ReadonlyArray<readonly [route: string, HistogramState]>,
   ) =>
     add(register, { name, help, type: 'histogram' }, async () =>
       states(await now()).flatMap(([route, state]) => {

@@ -24,11 +24,11 @@ interface Figure {
   readonly name: string
   readonly help: string
   readonly type: 'counter' | 'gauge'
-  readonly samples: (state: State) => Iterable<Sample>
+  readonly samples: (state: MetricsState) => Iterable<Sample>
 }
 
 /** The figures of all routes; what several of them share is there once. */
-export interface State {
+export interface MetricsState {
   readonly routes: ReadonlyArray<readonly [name: string, stats: RouteStats]>
   readonly writing: ReadonlyArray<readonly [name: string, stats: ProduceStats]>
   readonly feeds: ReadonlyArray<{ labels: Labels; feed: NonNullable<RouteStats['feed']> }>
@@ -38,7 +38,7 @@ export interface State {
   readonly ranges: ReadonlyMap<string, readonly PartitionRange[]>
 }
 
-export async function stateOf(routes: MeasuredRoutes, offsets: Offsets): Promise<State> {
+export async function stateOf(routes: MeasuredRoutes, offsets: Offsets): Promise<MetricsState> {
   const reading = Object.entries(routes).flatMap(([name, handler]) =>
     'partitions' in handler ? [[name, handler] as const] : [],
   )
@@ -49,9 +49,9 @@ export async function stateOf(routes: MeasuredRoutes, offsets: Offsets): Promise
   const writing = Object.entries(routes).flatMap(([name, handler]) =>
     'partitions' in handler ? [] : [[name, handler.stats()] as const],
   )
-  const feeds = new Map<number, State['feeds'][number]>()
-  const clusters = new Map<string, State['clusters'][number]>()
-  const groups = new Map<number, State['groups'][number]>()
+  const feeds = new Map<number, MetricsState['feeds'][number]>()
+  const clusters = new Map<string, MetricsState['clusters'][number]>()
+  const groups = new Map<number, MetricsState['groups'][number]>()
   for (const [, { cluster }] of writing) if (cluster) clusters.set(cluster.name, cluster)
   for (const [, { cluster, feed, groups: found }] of all) {
     if (!cluster) continue
@@ -101,19 +101,21 @@ function ofRouteBy<Name extends string>(
 }
 
 /** One sample for each set of topics. */
-function ofFeed(value: (feed: State['feeds'][number]['feed']) => number): Figure['samples'] {
+function ofFeed(value: (feed: MetricsState['feeds'][number]['feed']) => number): Figure['samples'] {
   return ({ feeds }) => feeds.map(({ labels, feed }) => ({ labels, value: value(feed) }))
 }
 
 /** One sample for each membership of a group. */
-function ofGroup(value: (group: State['groups'][number]['group']) => number): Figure['samples'] {
+function ofGroup(
+  value: (group: MetricsState['groups'][number]['group']) => number,
+): Figure['samples'] {
   return ({ groups }) => groups.map(({ labels, group }) => ({ labels, value: value(group) }))
 }
 
-type Broker = ClusterStats['brokers'][number]
+type MeasuredBroker = ClusterStats['brokers'][number]
 
 /** One sample for each broker for which there is a value. */
-function ofBroker(value: (broker: Broker) => number | undefined): Figure['samples'] {
+function ofBroker(value: (broker: MeasuredBroker) => number | undefined): Figure['samples'] {
   return ({ clusters }) =>
     clusters.flatMap(({ name: cluster, brokers }) =>
       brokers.flatMap((broker) => {

@@ -112,7 +112,7 @@ export interface Framing {
 }
 
 /** A consumer without a group, assigned at given offsets. One read at a time. */
-export interface Reader {
+export interface AssignedConsumer {
   /** What is missing at the offsets that were asked for: reading begins behind it. */
   readonly gaps: readonly Gap[]
   /**
@@ -181,11 +181,11 @@ export interface Delivery {
   readonly gaps: readonly Gap[]
   readonly partitions: readonly PartitionState[]
   /** The caller has some of them, the others are still open. */
-  confirm(records: readonly KafkaRecord[]): void
+  ackRecords(records: readonly KafkaRecord[]): void
   /** The caller has them: commits what is now delivered without a hole. */
-  done(): void
+  ack(): void
   /** The caller went away: the next one gets them. */
-  giveBack(): void
+  requeue(): void
 }
 
 /** Figures of a member of a group: as they are now, or since it was made. */
@@ -261,13 +261,13 @@ export type Acknowledgement = 'all' | 'leader'
  * How records are written: the acknowledgement, or `each`. That is `all` with a batch for each
  * record: a topic's limit of size is one of batches, and so none is refused for its neighbours.
  */
-export type Writing = Acknowledgement | 'each'
+export type ProducerProfile = Acknowledgement | 'each'
 
 /**
  * Where a record was written. Without an offset where Kafka says only that it has the record: an
  * answer was lost, as with a broker that fails, and the record was sent again.
  */
-export interface Placed extends Omit<PartitionOffset, 'offset'> {
+export interface RecordMetadata extends Omit<PartitionOffset, 'offset'> {
   readonly offset: number | null
 }
 
@@ -280,14 +280,14 @@ export interface Producer {
    * @throws KafkaConsumeError when none was taken: TOO_MANY_RECORDS where others wait already, or
    * why Kafka cannot be reached.
    */
-  send(records: readonly ProducerRecord[]): Promise<Array<Placed | KafkaConsumeError>>
+  send(records: readonly ProducerRecord[]): Promise<Array<RecordMetadata | KafkaConsumeError>>
 }
 
 /** Which offsets are asked for: the first kept, the end, or the first at or after a time (ms since 1970). */
 export type OffsetQuery = 'earliest' | 'latest' | number
 
 /** One Kafka cluster, as the HTTP side sees it. */
-export interface Source {
+export interface KafkaCluster {
   /** What the cluster is called in logs: its given name, or the bootstrap servers. */
   readonly name: string
   /**
@@ -308,13 +308,13 @@ export interface Source {
     query: OffsetQuery,
   ): Promise<PartitionOffset[]>
   /** A consumer that reads on from given offsets. */
-  reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<Reader>
+  reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<AssignedConsumer>
   /** A new member of a group; it joins at once, and leaves while nobody calls. */
   group(options: GroupOptions): GroupSession
   /** The cluster's producer: one for each way to write, which connects with its first record. */
-  producer(writing: Writing): Producer
+  producer(writing: ProducerProfile): Producer
   /** Why Kafka can't be read just now, or undefined while it can. */
-  problem(): KafkaProblem | undefined
+  outage(): KafkaOutage | undefined
   /** The brokers that have been spoken to, as of some seconds ago. */
   brokers(): readonly BrokerState[]
   /** Resolves when Kafka has answered once; rejects when it does not within some seconds. */
@@ -323,7 +323,7 @@ export interface Source {
 }
 
 /** A standing failure of a cluster. */
-export interface KafkaProblem {
+export interface KafkaOutage {
   /** The code that requests are answered with. */
   readonly code: ErrorCode
   /** Reads "Cannot <action>: <state>"; safe to show to a client. */
@@ -405,6 +405,6 @@ export interface EmbeddedOptions {
 
 /** What `kafka/index.ts` exports: all that `src/` imports of the Kafka side. */
 export interface KafkaSide {
-  connect(options: ClusterOptions): Source
+  connect(options: ClusterOptions): KafkaCluster
   startEmbeddedBroker(options: EmbeddedOptions): Promise<EmbeddedBroker>
 }

@@ -1,6 +1,6 @@
 import { encodeBody, encodePrefix } from './encode.ts'
 import { isTooDeep, MAX_DEPTH } from './json-fields.ts'
-import { type PreparedRecord, type RecordError, RecordFailure } from './pipeline.ts'
+import { type ProcessedRecord, type RecordError, RecordFailure } from './pipeline.ts'
 
 /** A record as a client sees it: what handlers and transforms get. */
 export interface ConsumedRecord {
@@ -36,7 +36,7 @@ export interface ConsumedRecord {
  *
  * @throws RecordFailure where its JSON is too deep to be compared and written again.
  */
-export function consumedOf(record: PreparedRecord): ConsumedRecord {
+export function consumedOf(record: ProcessedRecord): ConsumedRecord {
   const { topic, partition } = record
   const json = encodePrefix(topic, partition) + encodeBody(record, 'noop')
   if (isTooDeep(json)) {

@@ -12,12 +12,12 @@ const STAGES = {
 } as const
 
 /** What a dead letter goes without, in turn, where its topic does not take it as it is. */
-const REDUCTIONS: Partial<Record<ErrorCode, ReadonlyArray<readonly Part[]>>> = {
+const REDUCTIONS: Partial<Record<ErrorCode, ReadonlyArray<readonly DeadLetterPart[]>>> = {
   RECORD_TOO_LARGE: [['value'], ['key', 'headers']],
   INVALID_RECORD: [['timestamp']],
 }
 
-type Part = 'key' | 'value' | 'headers' | 'timestamp'
+type DeadLetterPart = 'key' | 'value' | 'headers' | 'timestamp'
 
 const encoder = new TextEncoder()
 
@@ -54,7 +54,7 @@ async function keep(
   record: KafkaRecord,
   reason: StepError,
 ): Promise<boolean> {
-  const omitted: Part[] = []
+  const omitted: DeadLetterPart[] = []
   while (true) {
     const refusal = await send(producer, letterOf(topic, record, reason, omitted))
     if (!refusal) return omitted.length === 0
@@ -91,7 +91,7 @@ function cannotKeep(topic: string, refusal: KafkaConsumeError): KafkaConsumeErro
   )
 }
 
-function has(record: KafkaRecord, part: Part): boolean {
+function has(record: KafkaRecord, part: DeadLetterPart): boolean {
   return record[part] !== null && record[part] !== undefined
 }
 
@@ -99,10 +99,10 @@ function letterOf(
   topic: string,
   record: KafkaRecord,
   reason: StepError,
-  omitted: readonly Part[],
+  omitted: readonly DeadLetterPart[],
 ): ProducerRecord {
   const { key, value, timestamp, headers = [] } = record
-  const isKept = (part: Part) => !omitted.includes(part)
+  const isKept = (part: DeadLetterPart) => !omitted.includes(part)
   return {
     topic,
     key: isKept('key') ? key : null,

@@ -1,6 +1,6 @@
 import { toBase64 } from '../core/bytes.ts'
 import { headerEntry, type KafkaRecord } from '../port/kafka.ts'
-import type { PreparedRecord, RecordError } from './pipeline.ts'
+import type { ProcessedRecord, RecordError } from './pipeline.ts'
 
 /** How a value becomes JSON: `noop` a string, `json` the JSON that it is. */
 export type MessageDeserializer = 'noop' | 'json'
@@ -28,7 +28,7 @@ export function textOf(bytes: Uint8Array): string | undefined {
  * Bytes that are no UTF-8 become base64, and the record says so. That is rare: what needs to be
  * said beside the fields is collected only then.
  */
-export function encodeBody(record: PreparedRecord, deserializer: MessageDeserializer): string {
+export function encodeBody(record: ProcessedRecord, deserializer: MessageDeserializer): string {
   const { key, value, headers, base64: asBase64 } = record
   let encoding = ''
   let { error } = record

@@ -2,7 +2,7 @@ import type { FrameLayout, FrameShape, Frames, Framing } from '../port/kafka.ts'
 import type { Cursor, PartitionTable } from './cursor.ts'
 import { encodeBody, encodePrefix, type MessageDeserializer } from './encode.ts'
 import type { Format } from './format.ts'
-import type { PreparedRecord } from './pipeline.ts'
+import type { ProcessedRecord } from './pipeline.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -65,7 +65,7 @@ export class EncodedBatch implements Frames {
    * cursor.
    */
   static encode(
-    records: readonly PreparedRecord[],
+    records: readonly ProcessedRecord[],
     cursor: Cursor,
     deserializer: MessageDeserializer,
   ): EncodedBatch {

@@ -1,7 +1,7 @@
 import { isTooDeep, MAX_DEPTH } from './json-fields.ts'
 
 /** What a reviver is told besides: where the runtime has it (ECMAScript 2026, "JSON.parse source text access"). */
-interface Source {
+interface JsonSource {
   readonly source?: string
 }
 
@@ -33,7 +33,7 @@ function asMaps(value: unknown): unknown {
 function parseNumbers(text: string): unknown {
   // A reviver is slow, and such a number has 16 digits at least.
   if (!/\d{16}/.test(text)) return JSON.parse(text)
-  return JSON.parse(text, (_key, value: unknown, context?: Source) => {
+  return JSON.parse(text, (_key, value: unknown, context?: JsonSource) => {
     if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
     if (!context?.source || !/^-?\d+$/.test(context.source)) return value
     const exact = BigInt(context.source)

@@ -65,7 +65,7 @@ class Expression implements RecordTest {
       if (checked.type !== 'bool' && checked.type !== 'dyn') {
         throw new Mistake(`it must be true or false, and is of type ${checked.type}`)
       }
-      meter(parsed.ast as unknown as Node, this.#run)
+      meter(parsed.ast as unknown as ExpressionNode, this.#run)
       this.#evaluate = parsed as unknown as (context: RecordView['fields']) => unknown
     } catch (error) {
       throw invalid(describe(error as Error, text))
@@ -128,13 +128,13 @@ class Run {
 const TOO_COSTLY = new Error('the expression costs too much')
 
 /** A node of the library's tree, as far as it is used here. */
-interface Node {
+interface ExpressionNode {
   readonly op: string
   readonly args: unknown
   readonly start?: number
   readonly meta: {
     readonly evaluate: Evaluate
-    readonly alternate?: Node
+    readonly alternate?: ExpressionNode
     readonly macro?: { evaluate: Evaluate }
   }
   evaluate: Evaluate
@@ -161,8 +161,8 @@ function shallow(evaluator: Evaluator): Evaluator {
  * Makes every node of a tree count what it costs. The library has limits of a tree's size and none
  * of the time that it takes, which macros within macros and growing texts make as long as one likes.
  */
-function meter(root: Node, run: Run): void {
-  const visit = (value: unknown, parent: Node | undefined, seen: Set<unknown>): void => {
+function meter(root: ExpressionNode, run: Run): void {
+  const visit = (value: unknown, parent: ExpressionNode | undefined, seen: Set<unknown>): void => {
     if (typeof value !== 'object' || value === null || seen.has(value)) return
     seen.add(value)
     const isNode = isNodeOf(root, value)
@@ -186,19 +186,19 @@ function meter(root: Node, run: Run): void {
   }
 }
 
-function isNodeOf(root: Node, value: object): value is Node {
+function isNodeOf(root: ExpressionNode, value: object): value is ExpressionNode {
   return Object.getPrototypeOf(value) === Object.getPrototypeOf(root)
 }
 
 /** A variable of a macro that hides a field would change what the field's name means within it. */
-function assertNameIsFree(node: Node): void {
+function assertNameIsFree(node: ExpressionNode): void {
   const iterVarName = (node.args as { iterVarName?: string } | null)?.iterVarName
   const bound = (node.meta.macro as { var?: string } | undefined)?.var
   const name = [iterVarName, bound].find((name) => name !== undefined && name in FIELDS)
   if (name !== undefined) throw new Mistake(`the variable "${name}" is a field's name`, node)
 }
 
-function metered(node: Node, parent: Node | undefined, run: Run): Evaluate {
+function metered(node: ExpressionNode, parent: ExpressionNode | undefined, run: Run): Evaluate {
   const evaluate = unmetered(node, parent, run)
   // Comparing and counting look at all of a list or a map, other operations at a part.
   const isScanned = parent !== undefined && !SELECTIONS.has(parent.op)
@@ -232,7 +232,7 @@ const PARSERS = new Map([
 ])
 
 /** How a node is evaluated: as the library does, but for texts that are JSON and regular expressions. */
-function unmetered(node: Node, parent: Node | undefined, run: Run): Evaluate {
+function unmetered(node: ExpressionNode, parent: ExpressionNode | undefined, run: Run): Evaluate {
   const { alternate, macro, evaluate } = node.meta
   if (alternate) {
     return (evaluator, _node, context) => alternate.evaluate(evaluator, alternate, context)
@@ -255,7 +255,7 @@ function unmetered(node: Node, parent: Node | undefined, run: Run): Evaluate {
 }
 
 /** Whether a node's parent asks for its fields or elements: only JSON has some. */
-function hasFields(parent: Node, node: Node): boolean {
+function hasFields(parent: ExpressionNode, node: ExpressionNode): boolean {
   const { op, args } = parent
   if (op === '.' || op === '[]') return (args as unknown[])[0] === node
   if (op === 'in') return (args as unknown[])[1] === node
@@ -263,8 +263,8 @@ function hasFields(parent: Node, node: Node): boolean {
 }
 
 /** The library makes an object of a map, and leaves out fields such as `constructor`. */
-function mapLiteral(node: Node): Evaluate {
-  const entries = node.args as ReadonlyArray<readonly [Node, Node]>
+function mapLiteral(node: ExpressionNode): Evaluate {
+  const entries = node.args as ReadonlyArray<readonly [ExpressionNode, ExpressionNode]>
   return (evaluator, _node, context) =>
     new Map(
       entries.map(([key, value]) => [
@@ -274,8 +274,8 @@ function mapLiteral(node: Node): Evaluate {
     )
 }
 
-function receiverCall(node: Node, run: Run): Evaluate {
-  const [name, receiver, given] = node.args as [string, Node, Node[]]
+function receiverCall(node: ExpressionNode, run: Run): Evaluate {
+  const [name, receiver, given] = node.args as [string, ExpressionNode, ExpressionNode[]]
   const [first] = given
   if (name === 'matches' && first) {
     const pattern = patternOf(first)
@@ -297,7 +297,7 @@ function receiverCall(node: Node, run: Run): Evaluate {
   }
 }
 
-function patternOf(node: Node): RE2JS {
+function patternOf(node: ExpressionNode): RE2JS {
   if (node.op !== 'value' || typeof node.args !== 'string') {
     throw new Mistake('matches takes a regular expression in quotes', node)
   }
@@ -321,7 +321,7 @@ class Mistake extends Error {
   readonly summary: string
   readonly range: { readonly start: number } | undefined
 
-  constructor(summary: string, node?: Node) {
+  constructor(summary: string, node?: ExpressionNode) {
     super(summary)
     this.summary = summary
     this.range = node?.start === undefined ? undefined : { start: node.start }

@@ -12,7 +12,7 @@ export interface Filter {
 }
 
 /** Which records a client wants; an empty list wants all. */
-export interface Wanted {
+export interface RequestedFilters {
   /** Names of topics. */
   readonly topics: readonly string[]
   /** Numbers of partitions, of any topic. */
@@ -24,7 +24,7 @@ export interface Wanted {
 }
 
 /** Whether anything in particular is wanted. */
-export function isPicky({ topics, partitions, keys, filters }: Wanted): boolean {
+export function isFiltered({ topics, partitions, keys, filters }: RequestedFilters): boolean {
   return topics.length + partitions.length + keys.length + filters.length > 0
 }
 
@@ -34,8 +34,8 @@ export function isPicky({ topics, partitions, keys, filters }: Wanted): boolean 
  * @throws KafkaConsumeError INVALID_PARAMETER when a partition is named that no wanted topic has, or
  * a filter is none.
  */
-export function filterFor(wanted: Wanted, table: PartitionTable): Filter | undefined {
-  if (!isPicky(wanted)) return undefined
+export function filterFor(wanted: RequestedFilters, table: PartitionTable): Filter | undefined {
+  if (!isFiltered(wanted)) return undefined
   const asked = table.partitions.filter(
     ({ topic }) => wanted.topics.length === 0 || wanted.topics.includes(topic),
   )

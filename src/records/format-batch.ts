@@ -10,7 +10,7 @@ const LIMIT = 16 * 1024 * 1024
  * Overflow policy: the chunk goes that nobody has asked for the longest; who asks for it again has
  * it made again.
  */
-class Shown {
+class FormattedBatches {
   readonly #format: Format
   /** In the order of their last use. */
   readonly #made = new Map<EncodedBatch, EncodedBatch>()
@@ -37,14 +37,17 @@ class Shown {
   }
 }
 
-const all = new WeakMap<Format, Shown>()
+const all = new WeakMap<Format, FormattedBatches>()
 
 /** A part of a chunk as a format shows it; as it is without one. */
-export function shownIn<T extends { readonly chunk: EncodedBatch }>(part: T, format?: Format): T {
+export function formatSlice<T extends { readonly chunk: EncodedBatch }>(
+  part: T,
+  format?: Format,
+): T {
   if (!format) return part
   let shown = all.get(format)
   if (!shown) {
-    shown = new Shown(format)
+    shown = new FormattedBatches(format)
     all.set(format, shown)
   }
   return { ...part, chunk: shown.of(part.chunk) }

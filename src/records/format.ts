@@ -1,7 +1,7 @@
 import { cloudEvent } from './cloud-event.ts'
 import type { ConsumedRecord } from './consumed-record.ts'
 import { fieldTexts, isTooDeep, MAX_DEPTH } from './json-fields.ts'
-import { quietly, type RecordError } from './pipeline.ts'
+import { type RecordError, throttledWarning } from './pipeline.ts'
 
 const FAILED: RecordError = {
   code: 'FORMAT_FAILED',
@@ -20,7 +20,7 @@ export const STREAM_FORMATS = ['records', 'value', 'cloudevents'] as const
  * FORMAT_FAILED. A batch that failed with it would come again and fail again, for ever.
  */
 function contained(format: Format): Format {
-  const complain = quietly()
+  const complain = throttledWarning()
   return (json) => {
     try {
       return format(json)

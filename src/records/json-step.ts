@@ -1,8 +1,8 @@
 import { jsonOf, NOT_JSON, textOf } from './encode.ts'
-import { RecordFailure, type Step } from './pipeline.ts'
+import { type PipelineStep, RecordFailure } from './pipeline.ts'
 
 /** `messageDeserializer: 'json'` as a step, for the steps behind it; without any, encoding does it. */
-export const jsonStep: Step = {
+export const jsonStep: PipelineStep = {
   code: 'DESERIALIZATION_FAILED',
   run(record) {
     if (record.value === null || record.valueJson !== undefined) return record

@@ -30,7 +30,7 @@ export interface StepError extends RecordError {
 export type RecordField = 'key' | 'value'
 
 /** A record as Kafka has it, and what the steps found out about it. */
-export interface PreparedRecord extends KafkaRecord {
+export interface ProcessedRecord extends KafkaRecord {
   /** JSON that stands for the key in place of its bytes, on one line. */
   readonly keyJson?: string
   /** The same for the value. */
@@ -51,7 +51,7 @@ export interface PreparedRecord extends KafkaRecord {
  * dead letters): then no record of the batch may be passed over, and who called tries again or
  * fails. What is wrong with a record itself is that record's `error` instead.
  */
-export type Prepare = (records: readonly KafkaRecord[]) => Promise<readonly PreparedRecord[]>
+export type ProcessBatch = (records: readonly KafkaRecord[]) => Promise<readonly ProcessedRecord[]>
 
 /** A step's word that a record is at fault. */
 export class RecordFailure extends Error {
@@ -66,7 +66,7 @@ export class RecordFailure extends Error {
 }
 
 /** One thing that is done with each record. Steps see only records that the steps before let pass. */
-export interface Step {
+export interface PipelineStep {
   /** The code of the error that a record gets when the step fails on it. */
   readonly code: StepCode
   /**
@@ -75,7 +75,7 @@ export interface Step {
    * had before this step. A retryable KafkaConsumeError where the record is not: the batch is
    * prepared again later, so that a step may see a record more than once.
    */
-  run(record: PreparedRecord): PreparedRecord | undefined | Promise<PreparedRecord | undefined>
+  run(record: ProcessedRecord): ProcessedRecord | undefined | Promise<ProcessedRecord | undefined>
   /** Frees what the step holds. */
   close?(): Promise<void>
 }
@@ -108,19 +108,19 @@ export interface FailureCounts {
  *
  * @param deadLetter Absent: failed records are delivered with their errors.
  */
-export function prepareBy(
-  steps: readonly Step[],
+export function pipelineOf(
+  steps: readonly PipelineStep[],
   deadLetter?: DeadLetter,
   counts: FailureCounts = { failed: 0, deadLetters: 0, reducedDeadLetters: 0 },
-): Prepare {
-  const complain = quietly()
+): ProcessBatch {
+  const complain = throttledWarning()
 
   async function failed(
     record: KafkaRecord,
-    current: PreparedRecord,
-    { code }: Step,
+    current: ProcessedRecord,
+    { code }: PipelineStep,
     thrown: unknown,
-  ): Promise<PreparedRecord> {
+  ): Promise<ProcessedRecord> {
     if (thrown instanceof KafkaConsumeError && thrown.retryable) throw thrown
     complain(record, thrown)
     const known = thrown instanceof RecordFailure
@@ -143,11 +143,11 @@ export function prepareBy(
   /** Runs the steps from one on; a promise only where a step has to wait, which costs far more. */
   function run(
     record: KafkaRecord,
-    current: PreparedRecord,
+    current: ProcessedRecord,
     first: number,
-  ): PreparedRecord | Promise<PreparedRecord> {
+  ): ProcessedRecord | Promise<ProcessedRecord> {
     for (let i = first; i < steps.length; i++) {
-      const step = steps[i] as Step
+      const step = steps[i] as PipelineStep
       const before = current
       try {
         const result = step.run(before)
@@ -167,7 +167,7 @@ export function prepareBy(
   }
 
   return async (records) => {
-    const prepared: PreparedRecord[] = new Array(records.length)
+    const prepared: ProcessedRecord[] = new Array(records.length)
     let next = 0
     const work = async () => {
       while (next < records.length) {
@@ -194,10 +194,10 @@ const UNKNOWN: Readonly<Record<StepCode, string>> = {
 }
 
 /** Where a record is. */
-type Place = Pick<KafkaRecord, 'topic' | 'partition' | 'offset'>
+type RecordLocation = Pick<KafkaRecord, 'topic' | 'partition' | 'offset'>
 
 /** Logs failures of records, one in a while: a topic may be full of them. */
-export function quietly(): (record: Place, thrown: unknown) => void {
+export function throttledWarning(): (record: RecordLocation, thrown: unknown) => void {
   let silent = 0
   let until = 0
   return ({ topic, partition, offset }, thrown) => {

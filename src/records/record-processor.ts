@@ -1,7 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../core/errors.ts'
-import type { KafkaProblem, KafkaRecord } from '../port/kafka.ts'
-import type { FailureCounts, Prepare, PreparedRecord } from './pipeline.ts'
+import type { KafkaOutage, KafkaRecord } from '../port/kafka.ts'
+import type { FailureCounts, ProcessBatch, ProcessedRecord } from './pipeline.ts'
 
 const log = getLogger(['hono-kafka-consume', 'record'])
 
@@ -18,20 +18,20 @@ const PATIENCE_MS = 10_000
  * handed back. What the tail waits for is the feed's problem, which streams are told like one of
  * Kafka's, with `event: error`.
  */
-export class Preparation {
-  readonly #prepare: Prepare
+export class RecordProcessor {
+  readonly #prepare: ProcessBatch
   readonly #close: () => Promise<void>
   /** What it could not prepare. */
   readonly counts: Readonly<FailureCounts>
   /** What is waited for now, and since when, in `performance.now()`'s time. */
-  readonly #waiting = new Map<KafkaProblem, number>()
+  readonly #waiting = new Map<KafkaOutage, number>()
   /** Of the last attempt, where it failed: since when that is so, and when it was, as above. */
-  #failed: { readonly problem: KafkaProblem; readonly at: number } | undefined
+  #failed: { readonly problem: KafkaOutage; readonly at: number } | undefined
   #logged = -Infinity
 
   /** @param close Frees what preparing holds. */
   constructor(
-    prepare: Prepare,
+    prepare: ProcessBatch,
     close: () => Promise<void> = async () => {},
     counts: Readonly<FailureCounts> = { failed: 0, deadLetters: 0, reducedDeadLetters: 0 },
   ) {
@@ -41,7 +41,7 @@ export class Preparation {
   }
 
   /** What records have been waiting for the longest. */
-  problem(): KafkaProblem | undefined {
+  outage(): KafkaOutage | undefined {
     return this.#waiting.keys().next().value
   }
 
@@ -49,19 +49,19 @@ export class Preparation {
    * What the last attempt failed for, a moment ago. Group reads do not wait for it: whether it
    * lasts, only the next one tells, and who is told of trouble may send no more.
    */
-  failure(): KafkaProblem | undefined {
+  failure(): KafkaOutage | undefined {
     const isRecent = performance.now() - (this.#failed?.at ?? -Infinity) < PATIENCE_MS
     return isRecent ? this.#failed?.problem : undefined
   }
 
   /** @throws KafkaConsumeError while records have been waiting for too long to promise any. */
   assertAble(): void {
-    const problem = this.problem()
+    const problem = this.outage()
     if (problem && this.#isLong(problem)) throw errorOf(problem)
   }
 
   /** @throws KafkaConsumeError when it is not possible now. */
-  async once(records: readonly KafkaRecord[]): Promise<readonly PreparedRecord[]> {
+  async once(records: readonly KafkaRecord[]): Promise<readonly ProcessedRecord[]> {
     try {
       const prepared = await this.#prepare(records)
       this.#failed = undefined
@@ -87,11 +87,11 @@ export class Preparation {
     records: readonly KafkaRecord[],
     signal: AbortSignal,
     patient: boolean,
-  ): Promise<readonly PreparedRecord[] | undefined> {
+  ): Promise<readonly ProcessedRecord[] | undefined> {
     const { promise: ended, resolve: end } = Promise.withResolvers<undefined>()
     const onAbort = () => end(undefined)
     signal.addEventListener('abort', onAbort)
-    let problem: KafkaProblem | undefined
+    let problem: KafkaOutage | undefined
     try {
       while (!signal.aborted) {
         try {
@@ -114,13 +114,13 @@ export class Preparation {
     return this.#close()
   }
 
-  #wait(error: KafkaConsumeError): KafkaProblem {
+  #wait(error: KafkaConsumeError): KafkaOutage {
     const problem = problemOf(error)
     this.#waiting.set(problem, performance.now())
     return problem
   }
 
-  #isLong(problem: KafkaProblem): boolean {
+  #isLong(problem: KafkaOutage): boolean {
     return performance.now() - (this.#waiting.get(problem) ?? Infinity) >= PATIENCE_MS
   }
 
@@ -136,10 +136,10 @@ export class Preparation {
 function problemOf(
   { code, message, detail = message }: KafkaConsumeError,
   since = Date.now(),
-): KafkaProblem {
+): KafkaOutage {
   return { code, message, detail, since }
 }
 
-function errorOf({ code, message, detail }: KafkaProblem): KafkaConsumeError {
+function errorOf({ code, message, detail }: KafkaOutage): KafkaConsumeError {
   return new KafkaConsumeError(code, message, { detail, retryable: true })
 }

@@ -33,7 +33,7 @@ export const FIELDS = {
  * The records of one chunk, and what filters have found out about them. A subscriber takes chunks
  * soon after one another with all others, so that only a few chunks are of interest at a time.
  */
-export interface ChunkViews {
+export interface BatchViews {
   at(index: number): RecordView
   /** A key as clients name it: the text that it is, or its JSON where a schema registry made it. */
   keyText(index: number): string | null
@@ -51,7 +51,7 @@ const kept = new Map<EncodedBatch, Views>()
 let keptBytes = 0
 
 /** Overflow policy: the chunk that was asked for first goes; its records would be parsed again. */
-export function viewsOf(chunk: EncodedBatch): ChunkViews {
+export function viewsOf(chunk: EncodedBatch): BatchViews {
   const found = kept.get(chunk)
   if (found) return found
   const views = new Views(chunk)
@@ -69,7 +69,7 @@ const UNKNOWN = 0
 const NO = 1
 const YES = 2
 
-class Views implements ChunkViews {
+class Views implements BatchViews {
   readonly #chunk: EncodedBatch
   readonly #records: Array<RecordView | undefined>
   readonly #answers = new Map<RecordTest, Uint8Array>()

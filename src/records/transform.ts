@@ -1,5 +1,5 @@
 import { type ConsumedRecord, consumedOf } from './consumed-record.ts'
-import { type PreparedRecord, RecordFailure, type Step } from './pipeline.ts'
+import { type PipelineStep, type ProcessedRecord, RecordFailure } from './pipeline.ts'
 
 /** Milliseconds that a transform may take for one record. */
 const LIMIT_MS = 30_000
@@ -49,7 +49,7 @@ export type Transform = (
 ) => RecordChange | null | Promise<RecordChange | null>
 
 /** A transform as a step. */
-export function transformStep(transform: Transform): Step {
+export function transformStep(transform: Transform): PipelineStep {
   return {
     code: 'TRANSFORM_FAILED',
     run(record) {
@@ -62,10 +62,10 @@ export function transformStep(transform: Transform): Step {
   }
 }
 
-type Snapshot = Readonly<Record<'key' | 'value' | 'headers', string | undefined>>
+type RecordSnapshot = Readonly<Record<'key' | 'value' | 'headers', string | undefined>>
 
 /** What a record's fields are, to be compared later: a transform may change them in place. */
-function snapshotOf({ key, value, headers }: RecordChange): Snapshot {
+function snapshotOf({ key, value, headers }: RecordChange): RecordSnapshot {
   return {
     key: JSON.stringify(key),
     value: JSON.stringify(value),
@@ -79,10 +79,10 @@ function snapshotOf({ key, value, headers }: RecordChange): Snapshot {
  * @throws RecordFailure when a field is nothing that a record can have.
  */
 function changed(
-  record: PreparedRecord,
-  before: Snapshot,
+  record: ProcessedRecord,
+  before: RecordSnapshot,
   change: RecordChange | null,
-): PreparedRecord | undefined {
+): ProcessedRecord | undefined {
   if (change === null) return undefined
   if (typeof change !== 'object' || Array.isArray(change)) {
     throw new RecordFailure(
@@ -90,7 +90,7 @@ function changed(
     )
   }
   const after = snapshotOf(change)
-  const next: { -readonly [K in keyof PreparedRecord]: PreparedRecord[K] } = { ...record }
+  const next: { -readonly [K in keyof ProcessedRecord]: ProcessedRecord[K] } = { ...record }
   for (const field of ['key', 'value'] as const) {
     if (!(field in change) || after[field] === before[field]) continue
     const json = after[field]
@@ -108,7 +108,7 @@ function changed(
 const encoder = new TextEncoder()
 
 /** @throws RecordFailure for what is not an object of texts, or of null for a header without a value. */
-export function headersOf(headers: unknown): NonNullable<PreparedRecord['headers']> {
+export function headersOf(headers: unknown): NonNullable<ProcessedRecord['headers']> {
   if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) throw noHeaders()
   return Object.entries(headers).flatMap(([name, given]: [string, unknown]) =>
     (Array.isArray(given) ? given : [given]).map((text: unknown) => {

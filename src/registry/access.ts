@@ -16,21 +16,21 @@ const DEFAULT_LIFE_S = 300
 const MARGIN_MS = 30_000
 
 /** What goes into the `Authorization` header. */
-export interface Access {
+export interface RegistryAccess {
   /** @throws KafkaConsumeError when no token can be had. */
   authorization(): Promise<string | undefined>
   /** Drops what was used. @returns whether the next may be another. */
   renew(): boolean
 }
 
-export function accessOf({ mode, basic, oauth2, oauth2Client }: Authentication): Access {
-  if (mode === 'oauth2' && oauth2) return new Tokens(oauth2, oauth2Client)
+export function accessOf({ mode, basic, oauth2, oauth2Client }: Authentication): RegistryAccess {
+  if (mode === 'oauth2' && oauth2) return new RegistryTokens(oauth2, oauth2Client)
   const header = mode === 'basic' && basic ? basicHeader(basic.username, basic.password) : undefined
   return { authorization: async () => header, renew: () => false }
 }
 
 /** Tokens of an OAuth2 server, each used until shortly before its end, whoever asks. */
-class Tokens implements Access {
+class RegistryTokens implements RegistryAccess {
   readonly #oauth2: OAuth2
   readonly #client: OAuth2Client | undefined
   #token: { readonly header: string; readonly until: number } | undefined

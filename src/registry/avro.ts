@@ -28,7 +28,7 @@ export function avroDecoder(text: string, referred: readonly string[]): Decode {
   if (type.typeName === 'bytes') return base64
   const read = readerOf(type, new Map())
   return (payload) => {
-    const source = new Source(payload)
+    const source = new AvroSource(payload)
     const json = read(source)
     if (source.left > 0)
       throw new Error(`${source.left} bytes are left behind what the schema says`)
@@ -63,20 +63,20 @@ function typeHook(schema: AvroSchema, options: ForSchemaOptions): Type | undefin
 }
 
 /** Reads one value and makes JSON of it. */
-type Read = (source: Source) => string
+type AvroReader = (source: AvroSource) => string
 
 /** @param made Readers of named types, which may hold themselves. */
-function readerOf(type: Type, made: Map<Type, Read>): Read {
+function readerOf(type: Type, made: Map<Type, AvroReader>): AvroReader {
   const known = made.get(type)
   if (known) return known
-  let read: Read | undefined
-  made.set(type, (source) => (read as Read)(source))
+  let read: AvroReader | undefined
+  made.set(type, (source) => (read as AvroReader)(source))
   read = makeReader(type, (inner) => readerOf(inner, made))
   made.set(type, read)
   return read
 }
 
-function makeReader(type: Type, of: (inner: Type) => Read): Read {
+function makeReader(type: Type, of: (inner: Type) => AvroReader): AvroReader {
   switch (type.typeName) {
     case 'null':
       return () => 'null'
@@ -107,7 +107,7 @@ function makeReader(type: Type, of: (inner: Type) => Read): Read {
     }
     case 'map': {
       const value = of((type as types.MapType).valuesType)
-      const entry: Read = (source) => `${JSON.stringify(source.text())}:${value(source)}`
+      const entry: AvroReader = (source) => `${JSON.stringify(source.text())}:${value(source)}`
       return (source) => `{${blocks(source, entry).join(',')}}`
     }
     case 'union:wrapped': {
@@ -133,7 +133,7 @@ function pick<T>(among: readonly T[], index: number, what: string): T {
 }
 
 /** Items come in blocks, each with its count; a negative one is followed by the block's bytes. */
-function blocks(source: Source, read: Read): string[] {
+function blocks(source: AvroSource, read: AvroReader): string[] {
   const items: string[] = []
   for (;;) {
     let count = Number(source.long())
@@ -152,7 +152,7 @@ function blocks(source: Source, read: Read): string[] {
   }
 }
 
-function bytesReader(type: Type, take: (source: Source) => Uint8Array): Read {
+function bytesReader(type: Type, take: (source: AvroSource) => Uint8Array): AvroReader {
   const scale = scales.get(type)
   return (source) => (scale === undefined ? base64(take(source)) : decimalText(take(source), scale))
 }
@@ -176,7 +176,7 @@ function decimalText(bytes: Uint8Array, scale: number): string {
 }
 
 /** Bytes that are read from their beginning on; reading beyond their end throws. */
-class Source {
+class AvroSource {
   readonly #bytes: Uint8Array
   #at = 0
 

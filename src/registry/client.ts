@@ -1,13 +1,13 @@
 import { KafkaConsumeError } from '../core/errors.ts'
 import type { RegistryOptions } from '../options/registry-options.ts'
-import { type Access, accessOf } from './access.ts'
+import { accessOf, type RegistryAccess } from './access.ts'
 import { ask, isRecord } from './http.ts'
 
 /** Formats that Confluent's API has. */
 type SchemaType = 'AVRO' | 'PROTOBUF' | 'JSON'
 
 /** Another schema that one is made of. */
-export interface Reference {
+export interface SchemaReference {
   /** How the schema calls it: a type's full name in Avro, a path in Protobuf. */
   readonly name: string
   readonly subject: string
@@ -15,10 +15,10 @@ export interface Reference {
 }
 
 /** A schema as a registry has it. */
-export interface Schema {
+export interface RegisteredSchema {
   readonly type: SchemaType
   readonly text: string
-  readonly references: readonly Reference[]
+  readonly references: readonly SchemaReference[]
 }
 
 /**
@@ -27,7 +27,7 @@ export interface Schema {
  */
 export class RegistryClient {
   readonly #options: RegistryOptions
-  readonly #access: Access
+  readonly #access: RegistryAccess
 
   constructor(options: RegistryOptions) {
     this.#options = options
@@ -38,16 +38,16 @@ export class RegistryClient {
    * @returns undefined when the registry does not have it.
    * @throws KafkaConsumeError SCHEMA_REGISTRY_UNAVAILABLE or SCHEMA_REGISTRY_REFUSED, both retryable.
    */
-  byId(id: number): Promise<Schema | undefined> {
+  byId(id: number): Promise<RegisteredSchema | undefined> {
     return this.#read(`schemas/ids/${id}`)
   }
 
   /** The same of a schema that another one refers to, also where it was deleted since. */
-  referred({ subject, version }: Reference): Promise<Schema | undefined> {
+  referred({ subject, version }: SchemaReference): Promise<RegisteredSchema | undefined> {
     return this.#read(`subjects/${encodeURIComponent(subject)}/versions/${version}?deleted=true`)
   }
 
-  async #read(path: string): Promise<Schema | undefined> {
+  async #read(path: string): Promise<RegisteredSchema | undefined> {
     const base = this.#options.url as string
     const url = new URL(path, base.endsWith('/') ? base : `${base}/`)
     let answer = await this.#ask(url)
@@ -92,9 +92,13 @@ function isUnknown(body: unknown): boolean {
   return isRecord(body) && [40401, 40402, 40403].includes(body['error_code'] as number)
 }
 
-function schemaOf(body: unknown): Schema | undefined {
+function schemaOf(body: unknown): RegisteredSchema | undefined {
   if (!isRecord(body) || typeof body['schema'] !== 'string') return undefined
   const { schema: text, schemaType: type = 'AVRO', references } = body
   if (type !== 'AVRO' && type !== 'PROTOBUF' && type !== 'JSON') return undefined
-  return { type, text, references: Array.isArray(references) ? (references as Reference[]) : [] }
+  return {
+    type,
+    text,
+    references: Array.isArray(references) ? (references as SchemaReference[]) : [],
+  }
 }

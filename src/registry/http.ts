@@ -4,7 +4,7 @@ const TIMEOUT_MS = 5_000
 /** Characters of an answer: Confluent's own registry takes schemas of up to 1 MB. */
 const LIMIT = 8 * 1024 * 1024
 
-interface Question {
+interface RegistryRequest {
   readonly method?: 'GET' | 'POST'
   readonly headers: Readonly<Record<string, string>>
   readonly body?: URLSearchParams
@@ -24,7 +24,7 @@ interface Question {
  */
 export async function ask(
   url: URL,
-  { sslVerify, of, timeout = TIMEOUT_MS, method = 'GET', headers, body }: Question,
+  { sslVerify, of, timeout = TIMEOUT_MS, method = 'GET', headers, body }: RegistryRequest,
 ): Promise<{ status: number; body: unknown }> {
   try {
     const response = await fetch(url, {

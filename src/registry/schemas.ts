@@ -1,6 +1,6 @@
 import type { RegistryOptions } from '../options/registry-options.ts'
 import { jsonOf, textOf } from '../records/encode.ts'
-import { RegistryClient, type Schema } from './client.ts'
+import { type RegisteredSchema, RegistryClient } from './client.ts'
 
 /** A payload without its schema id, as JSON on one line. Throws where it is not what it should be. */
 export type Decode = (payload: Uint8Array) => string
@@ -77,7 +77,7 @@ export class Schemas {
     return known
   }
 
-  async #parse(schema: Schema): Promise<Known> {
+  async #parse(schema: RegisteredSchema): Promise<Known> {
     const { type, text } = schema
     if (type === 'JSON') return { decode: decodeJson }
     const referred = new Map<string, string>()
@@ -96,7 +96,7 @@ export class Schemas {
 
   /** What a schema refers to, by name; each after what it refers to itself. */
   async #collect(
-    { references }: Schema,
+    { references }: RegisteredSchema,
     found: Map<string, string>,
     seen: Set<string>,
   ): Promise<void> {

@@ -1,9 +1,9 @@
 import type { RegistryOptions } from '../options/registry-options.ts'
 import {
-  type PreparedRecord,
+  type PipelineStep,
+  type ProcessedRecord,
   RecordFailure,
   type RecordField,
-  type Step,
 } from '../records/pipeline.ts'
 import { firstLine, type Known, Schemas } from './schemas.ts'
 
@@ -17,7 +17,7 @@ const HEADER = 5
  *
  * @param registries By topic.
  */
-export function registrySteps(registries: ReadonlyMap<string, RegistryOptions>): Step[] {
+export function registrySteps(registries: ReadonlyMap<string, RegistryOptions>): PipelineStep[] {
   const made = new Map<string, Schemas>()
   const schemas = new Map<string, Schemas>()
   for (const [topic, options] of registries) {
@@ -29,7 +29,7 @@ export function registrySteps(registries: ReadonlyMap<string, RegistryOptions>):
   return [stepOf('value', schemas), stepOf('key', schemas)]
 }
 
-function stepOf(field: RecordField, schemas: ReadonlyMap<string, Schemas>): Step {
+function stepOf(field: RecordField, schemas: ReadonlyMap<string, Schemas>): PipelineStep {
   return {
     code: 'DESERIALIZATION_FAILED',
     run(record) {
@@ -57,11 +57,11 @@ function schemaIdIn(bytes: Uint8Array): number | undefined {
 }
 
 function decoded(
-  record: PreparedRecord,
+  record: ProcessedRecord,
   field: RecordField,
   bytes: Uint8Array,
   known: Known,
-): PreparedRecord {
+): ProcessedRecord {
   if ('failure' in known) throw failure(field, known.failure)
   try {
     return { ...record, [`${field}Json`]: known.decode(bytes.subarray(HEADER)) }

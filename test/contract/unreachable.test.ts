@@ -27,7 +27,7 @@ async function answer(
       'an answer while no broker can be reached',
       15_000,
     )
-    return { response, text: await response.text(), problem: handler.problem() }
+    return { response, text: await response.text(), problem: handler.outage() }
   } finally {
     await within(handler.close(), 'a handler that never reached a broker to close')
   }

@@ -1,6 +1,6 @@
 /** Brokers of a cluster of three are killed and stopped: streams, a group and writers lose nothing. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { type Broker, startBroker } from '../../tools/kafka/broker.ts'
+import { type LocalBroker, startBroker } from '../../tools/kafka/broker.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { readAll } from '../support/read-all.ts'
@@ -27,7 +27,7 @@ const AWAY = sized(5_000, 10_000)
 const SILENCE = sized(3_000, 30_000)
 const LIMIT = sized(120_000, 900_000)
 
-let broker: Broker
+let broker: LocalBroker
 let kafka: TestKafka
 beforeAll(async () => {
   broker = await startBroker({

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import { kafkaSide } from '../../kafka/index.ts'
 import { kafkaProduce } from '../../src/index.ts'
-import { type Broker, startBroker } from '../../tools/kafka/broker.ts'
+import { type LocalBroker, startBroker } from '../../tools/kafka/broker.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { range } from '../support/route.ts'
@@ -20,7 +20,7 @@ const RESTARTS = sized(1, 4)
 const LIMIT = sized(120_000, 600_000)
 const EVENTS = { headers: { accept: 'text/event-stream' } }
 
-let broker: Broker
+let broker: LocalBroker
 let kafka: TestKafka
 let topic: string
 beforeAll(async () => {

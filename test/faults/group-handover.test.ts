@@ -1,7 +1,7 @@
 /** Members of a group come and go at unlucky moments: no partition is left unread. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { kafkaSide } from '../../kafka/index.ts'
-import type { GroupSession, Source } from '../../src/port/kafka.ts'
+import type { GroupSession, KafkaCluster } from '../../src/port/kafka.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { sleep, until, within } from '../support/wait.ts'
@@ -10,7 +10,7 @@ const LIMIT = 120_000
 const JOINED = 40_000
 
 let kafka: TestKafka
-let source: Source
+let source: KafkaCluster
 beforeAll(async () => {
   kafka = await TestKafka.real()
   source = kafkaSide.connect({ bootstrapServers: kafka.bootstrapServers.split(',') })
@@ -59,7 +59,7 @@ test(
       async () => {
         const delivery = await first.poll({ maxRecords: 500, maxBytes: 1e6, timeout: 500 })
         for (const { value } of delivery.records) seen.add(String(value))
-        delivery.done()
+        delivery.ack()
         return seen.size === records.length
       },
       () => `all records; ${seen.size} came`,
@@ -98,16 +98,16 @@ test(
       return delivery
     }
     await within(group.ready(), 'the member', JOINED)
-    ;(await poll(4)).done()
+    ;(await poll(4)).ack()
     const inHand = await poll(4)
     // Its other threads go on and tell Kafka that it lives.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 9_000)
-    inHand.done()
+    inHand.ack()
     await kafka.produce(topic, named(10))
     await until(
       async () => {
         const delivery = await poll().catch(() => undefined)
-        delivery?.done()
+        delivery?.ack()
         return new Set(came).size === 20
       },
       () => `20 records; ${new Set(came).size} came`,

@@ -1,7 +1,12 @@
 /** A member of a group that nobody calls leaves it, and comes back: nothing is lost, nothing doubled. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { kafkaSide } from '../../kafka/index.ts'
-import type { EmbeddedBroker, GroupOptions, GroupSession, Source } from '../../src/port/kafka.ts'
+import type {
+  EmbeddedBroker,
+  GroupOptions,
+  GroupSession,
+  KafkaCluster,
+} from '../../src/port/kafka.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { until, within } from '../support/wait.ts'
@@ -11,7 +16,7 @@ const JOINED = 40_000
 const IDLE_MS = 1_000
 
 let kafka: TestKafka
-let source: Source
+let source: KafkaCluster
 let embedded: TestKafka
 let broker: EmbeddedBroker
 beforeAll(async () => {
@@ -48,7 +53,7 @@ class Caller implements AsyncDisposable {
     const delivery = await this.session.poll({ maxRecords, maxBytes: 1e6, timeout: 500 })
     const decoder = new TextDecoder()
     for (const { value } of delivery.records) this.values.push(decoder.decode(value ?? undefined))
-    delivery.done()
+    delivery.ack()
   }
 
   get partitions(): number {

@@ -4,13 +4,13 @@ import { startEmbeddedBroker } from '../../kafka/embedded/embedded.ts'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { createGateway } from '../../src/gateway/app.ts'
 import type { KafkaRoute } from '../../src/gateway/supervisor.ts'
-import type { KafkaProblem } from '../../src/port/kafka.ts'
+import type { KafkaOutage } from '../../src/port/kafka.ts'
 import { until, within } from '../support/wait.ts'
 import { observed } from '../unit/fakes.ts'
 
 /** Kafka as the gateway's routes see it, in a test's hand. */
 class FakeKafka {
-  problem: KafkaProblem | undefined
+  problem: KafkaOutage | undefined
   startFails: KafkaConsumeError | undefined
   starts = 0
   closes = 0
@@ -21,7 +21,7 @@ class FakeKafka {
         this.starts++
         if (this.startFails) throw this.startFails
       },
-      problem: () => this.problem,
+      outage: () => this.problem,
       ...observed,
       close: async () => {
         this.closes++
@@ -29,7 +29,7 @@ class FakeKafka {
     })
 }
 
-const unavailable: KafkaProblem = {
+const unavailable: KafkaOutage = {
   code: 'KAFKA_UNAVAILABLE',
   message: 'Cannot read from Kafka: no broker answers',
   detail: 'secret.internal:9092: Connection refused',
@@ -197,7 +197,7 @@ describe('the gateway', () => {
     const make = (): KafkaRoute =>
       Object.assign(() => Promise.reject(new Error('inner secret')), {
         start: async () => undefined,
-        problem: () => undefined,
+        outage: () => undefined,
         ...observed,
         close: async () => undefined,
       })

@@ -23,7 +23,7 @@ const make = (): KafkaRoute =>
     },
     {
       start: async () => undefined,
-      problem: () => undefined,
+      outage: () => undefined,
       ...observed,
       close: async () => undefined,
     },

@@ -24,7 +24,7 @@ function telling(
   return (): KafkaRoute =>
     Object.assign(() => new Response('from Kafka'), {
       start: async () => undefined,
-      problem: () => undefined,
+      outage: () => undefined,
       stats: () => ({ ...idleStats(), ...stats }),
       partitions,
       close: async () => undefined,

@@ -19,7 +19,7 @@ function make(options: KafkaConsumeOptions): KafkaRoute {
     },
     {
       start: async () => undefined,
-      problem: () => undefined,
+      outage: () => undefined,
       ...observed,
       close: async () => undefined,
     },

@@ -3,7 +3,7 @@ import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { createGateway, type Gateway } from '../../src/gateway/app.ts'
 import type { KafkaRoute } from '../../src/gateway/supervisor.ts'
 import { readDeclarative } from '../../src/kong/config/declarative.ts'
-import type { Snapshot } from '../../src/kong/model/entities.ts'
+import type { KongSnapshot } from '../../src/kong/model/entities.ts'
 import { SchemaViolation } from '../../src/kong/model/errors.ts'
 import type { KafkaConsumeOptions } from '../../src/options/option-types.ts'
 import { until } from '../support/wait.ts'
@@ -30,7 +30,7 @@ function make(options: KafkaConsumeOptions): KafkaRoute {
       it.starts++
       if (name === missing) throw new KafkaConsumeError('UNKNOWN_TOPIC', 'Cannot read topic')
     },
-    problem: () =>
+    outage: () =>
       failing === name
         ? { code: 'KAFKA_UNAVAILABLE' as const, message: 'Cannot read', detail: '', since: 1 }
         : undefined,
@@ -45,7 +45,7 @@ function plugin(topic: string, rest = ''): string {
   return `{name: kafka-consume, config: {bootstrap_servers: [{host: k, port: 1}], topics: [{name: ${topic}}]}${rest}}`
 }
 
-function read(text: string, environment: Record<string, string> = {}): Promise<Snapshot> {
+function read(text: string, environment: Record<string, string> = {}): Promise<KongSnapshot> {
   const options = { environment, ignoreUnknown: false }
   return readDeclarative(`_format_version: "3.0"\n${text}`, options)
 }

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import type { Route } from '../../src/kong/model/entities.ts'
+import type { KongRoute } from '../../src/kong/model/entities.ts'
 import { SchemaViolation } from '../../src/kong/model/errors.ts'
 import { normalizePath } from '../../src/kong/model/normalize.ts'
 import { type RoutedRequest, Router } from '../../src/kong/routing/router.ts'
 
 let count = 0
 
-function route(name: string, fields: Partial<Route> = {}): Route {
+function route(name: string, fields: Partial<KongRoute> = {}): KongRoute {
   count += 1
   return {
     id: `00000000-0000-4000-8000-${String(count).padStart(12, '0')}`,
@@ -33,12 +33,12 @@ function request(url: string, fields: Partial<RoutedRequest> = {}): RoutedReques
   return { method: 'GET', host, path, scheme: 'http', headers: new Headers(), ...fields }
 }
 
-function matched(routes: readonly Route[], url: string, fields: Partial<RoutedRequest> = {}) {
+function matched(routes: readonly KongRoute[], url: string, fields: Partial<RoutedRequest> = {}) {
   return new Router(routes).match(request(url, fields))?.name
 }
 
 describe('what a route matches', () => {
-  test.each<[Partial<Route>, string, Partial<RoutedRequest>, boolean]>([
+  test.each<[Partial<KongRoute>, string, Partial<RoutedRequest>, boolean]>([
     [{ hosts: ['a.test'] }, 'a.test/any/path', {}, true],
     [{ hosts: ['a.test'] }, 'A.Test/', {}, true],
     [{ hosts: ['A.test'] }, 'a.test/', {}, true],
@@ -123,7 +123,7 @@ describe('what a route matches', () => {
 })
 
 describe('which of several routes goes first', () => {
-  test.each<[string, Partial<Route>, Partial<Route>]>([
+  test.each<[string, Partial<KongRoute>, Partial<KongRoute>]>([
     ['more criteria', { hosts: ['x'], paths: ['/a'] }, { hosts: ['x'] }],
     [
       'more criteria before a longer path',
@@ -166,7 +166,7 @@ describe('which of several routes goes first', () => {
 })
 
 describe('routes that are refused', () => {
-  test.each<[Partial<Route>, object]>([
+  test.each<[Partial<KongRoute>, object]>([
     [{}, { '@entity': "must set one of 'methods', 'hosts', 'headers', 'paths'" }],
     [{ hosts: [], paths: [] }, { '@entity': expect.stringContaining('must set one of') }],
     [
@@ -228,11 +228,11 @@ test.each([
 })
 
 /** The same rules, as they read in Kong's documentation: all routes, one after the other. */
-function naive(routes: readonly Route[], request: RoutedRequest): Route | undefined {
+function naive(routes: readonly KongRoute[], request: RoutedRequest): KongRoute | undefined {
   const name = request.host.toLowerCase().replace(/:\d+$/, '')
   const full = /:\d+$/.test(request.host) ? request.host.toLowerCase() : `${name}:80`
   const path = normalizePath(request.path)
-  const fits = ({ hosts, paths, methods, headers }: Route) =>
+  const fits = ({ hosts, paths, methods, headers }: KongRoute) =>
     (!hosts?.length ||
       hosts.some((host) => {
         const pattern = host.replaceAll('.', '\\.').replace('*', '.+')
@@ -246,7 +246,7 @@ function naive(routes: readonly Route[], request: RoutedRequest): Route | undefi
     Object.entries(headers ?? {}).every(([header, values]) =>
       values.includes(request.headers.get(header) ?? ''),
     )
-  const rank = ({ hosts, paths, methods, headers, regex_priority, created_at }: Route) => {
+  const rank = ({ hosts, paths, methods, headers, regex_priority, created_at }: KongRoute) => {
     const given = [hosts, Object.keys(headers ?? {}), paths, methods].map((each) => each?.length)
     const isWild = hosts?.some((host) => host.includes('*'))
     const isWildWithPort = hosts?.some((host) => host.includes('*') && host.includes(':'))
@@ -338,7 +338,7 @@ test('any routes, any request: the same route as when all are compared', () => {
 describe('10,000 routes', () => {
   const kinds: Record<
     string,
-    { route: (n: number) => Partial<Route>; url: (n: number) => string }
+    { route: (n: number) => Partial<KongRoute>; url: (n: number) => string }
   > = {
     'by host': { route: (n) => ({ hosts: [`h${n}.test`] }), url: (n) => `h${n}.test/messages` },
     'by wildcard': { route: (n) => ({ hosts: [`*.h${n}.test`] }), url: (n) => `x.h${n}.test/` },

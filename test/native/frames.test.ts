@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test
 import type { KafkaConsumer } from '@confluentinc/kafka-javascript'
 import fc from 'fast-check'
 import type { Consumer } from '../../kafka/client/client.ts'
-import { AssignedReader } from '../../kafka/consumer/assigned-reader.ts'
+import { ConfluentAssignedConsumer } from '../../kafka/consumer/assigned-reader.ts'
 import { FrameReader } from '../../kafka/consumer/native-encoder.ts'
 import type { Batch, Frames, Gap, KafkaRecord } from '../../src/port/kafka.ts'
 import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
@@ -88,7 +88,7 @@ for (const { name, start } of clusters) {
       from: Float64Array,
       count: number,
     ): Promise<KafkaRecord[]> {
-      const reader = new AssignedReader(consumer, table.offsets(from), [], {
+      const reader = new ConfluentAssignedConsumer(consumer, table.offsets(from), [], {
         release: async () => {},
         explain: (error) => error,
       })

@@ -3,9 +3,9 @@ import { kafkaSide } from '../../kafka/index.ts'
 import {
   type EmbeddedBroker,
   headerEntry,
+  type KafkaCluster,
   type KafkaRecord,
   type ProducerRecord,
-  type Source,
 } from '../../src/port/kafka.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
@@ -17,7 +17,7 @@ const decoder = new TextDecoder()
 function describeProducer(name: string, start: () => Promise<Setup>) {
   describe(`the producer, with ${name}`, () => {
     let setup: Setup
-    let source: Source
+    let source: KafkaCluster
     beforeAll(async () => {
       setup = await start()
       source = kafkaSide.connect({ bootstrapServers: setup.kafka.bootstrapServers.split(',') })

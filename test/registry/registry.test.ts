@@ -351,7 +351,7 @@ describe('the registry is away', () => {
     })
     const app = new Hono().get('/', handler)
     await handler.start()
-    const gateway = healthRoutes(() => [handler.problem() ?? []].flat())
+    const gateway = healthRoutes(() => [handler.outage() ?? []].flat())
     expect((await gateway.request('/readyz')).status).toBe(200)
     expect((await app.request('/')).status).toBe(503)
     const told = await gateway.request('/readyz')

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { KafkaConsumeOptions } from '../../src/index.ts'
-import { type Broker, startBroker } from '../../tools/kafka/broker.ts'
+import { type LocalBroker, startBroker } from '../../tools/kafka/broker.ts'
 import { runCommand } from '../../tools/kafka/command.ts'
 import { reader } from '../../tools/kafka/credentials.ts'
 import { toolCommand } from '../../tools/kafka/java.ts'
@@ -15,7 +15,7 @@ export const ALLOWED_GROUP = 'allowed-'
 
 /** A broker with locks on its doors, an endpoint for tokens, and a topic that `reader` may read. */
 export class Secured {
-  readonly broker: Broker
+  readonly broker: LocalBroker
   /** By the open door, whose users may do everything. */
   readonly kafka: TestKafka
   readonly tokens: TokenEndpoint
@@ -25,7 +25,7 @@ export class Secured {
   readonly visible: string
 
   private constructor(
-    broker: Broker,
+    broker: LocalBroker,
     kafka: TestKafka,
     tokens: TokenEndpoint,
     [topic, visible]: readonly [string, string],

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'bun:test'
-import { AssignedReader, readerSettings } from '../../kafka/consumer/assigned-reader.ts'
+import { ConfluentAssignedConsumer, readerSettings } from '../../kafka/consumer/assigned-reader.ts'
 import type { KafkaRecord } from '../../src/port/kafka.ts'
 import { within } from '../support/wait.ts'
 import { FakeConsumer, recordAt } from './fakes.ts'
 
 interface Setup {
   readonly consumer: FakeConsumer
-  readonly reader: AssignedReader
+  readonly reader: ConfluentAssignedConsumer
   readonly released: boolean[]
 }
 
@@ -14,7 +14,7 @@ function readerAt(offsets: readonly number[]): Setup {
   const consumer = new FakeConsumer()
   const released: boolean[] = []
   const from = offsets.map((offset, partition) => ({ topic: 't', partition, offset }))
-  const reader = new AssignedReader(consumer.asConsumer, from, [], {
+  const reader = new ConfluentAssignedConsumer(consumer.asConsumer, from, [], {
     release: async (healthy) => {
       released.push(healthy)
     },

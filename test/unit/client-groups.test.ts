@@ -37,9 +37,9 @@ class FakeMember implements GroupSession {
       records,
       gaps: [],
       partitions: [],
-      done: () => settle('done', this.#held),
-      giveBack: () => settle('give back', this.#held),
-      confirm: (confirmed: readonly unknown[]) => settle('confirm', confirmed.length),
+      ack: () => settle('done', this.#held),
+      requeue: () => settle('give back', this.#held),
+      ackRecords: (confirmed: readonly unknown[]) => settle('confirm', confirmed.length),
     }
   }
 
@@ -82,7 +82,7 @@ describe('groups of clients', () => {
 
   test('one more than may be takes the place of the one that rests longest', async () => {
     const groups = groupsOf(2)
-    for (const name of ['a', 'b', 'a', 'c']) (await groups.of(name).poll(LIMITS)).done()
+    for (const name of ['a', 'b', 'a', 'c']) (await groups.of(name).poll(LIMITS)).ack()
     expect(events.filter((event) => event !== 'done')).toEqual([
       'join a',
       'join b',
@@ -98,7 +98,7 @@ describe('groups of clients', () => {
     expect(() => groups.of('b')).toThrow(
       expect.objectContaining({ code: 'TOO_MANY_GROUPS', status: 503, retryAfter: 5 }),
     )
-    delivery.giveBack()
+    delivery.requeue()
     groups.of('b')
     expect(events).toEqual(['join a', 'give back', 'leave a', 'join b'])
     await groups.close()
@@ -106,10 +106,10 @@ describe('groups of clients', () => {
 
   test('a client that acknowledges one by one uses its group until the last', async () => {
     const groups = groupsOf(1)
-    const { records, confirm } = await groups.of('a').poll(LIMITS)
-    confirm(records.slice(1))
+    const { records, ackRecords } = await groups.of('a').poll(LIMITS)
+    ackRecords(records.slice(1))
     expect(() => groups.of('b')).toThrow('1 clients do so already')
-    confirm(records.slice(0, 1))
+    ackRecords(records.slice(0, 1))
     groups.of('b')
     expect(events).toEqual(['join a', 'confirm', 'confirm', 'leave a', 'join b'])
     await groups.close()

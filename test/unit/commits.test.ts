@@ -10,8 +10,8 @@ const REFUSED = { message: 'Broker: Unknown topic or partition', code: 3 }
 function delivered(topic: string, partition: number, count: number): OwnedPartition {
   const owned = new OwnedPartition(topic, partition, 0)
   for (let offset = 0; offset < count; offset++) {
-    owned.ledger.take(offset)
-    owned.ledger.settle(offset)
+    owned.offsets.track(offset)
+    owned.offsets.markDelivered(offset)
   }
   return owned
 }
@@ -30,7 +30,7 @@ test('a topic that cannot be committed does not hold up the others', async () =>
   await within(commits.finish([gone, kept]), 'the last commit')
   expect(consumer.commits).toEqual([[{ topic: 'kept', partition: 0, offset: 2 }]])
   // What may be delivered again is what is not committed, and no more.
-  expect([gone.ledger.uncertain, kept.ledger.uncertain]).toEqual([3, 0])
+  expect([gone.offsets.uncertain, kept.offsets.uncertain]).toEqual([3, 0])
   expect([commits.known('gone', 0), commits.known('kept', 0)]).toEqual([-1, 2])
 })
 
@@ -41,7 +41,7 @@ test('and is made up for when it can be', async () => {
   commits.soon(() => [late, kept])
   await until(() => consumer.commits.length === 1, 'the commit of one topic')
   consumer.commitError = undefined
-  await until(() => late.ledger.uncertain === 0, 'the other one to be made up for')
+  await until(() => late.offsets.uncertain === 0, 'the other one to be made up for')
   expect(consumer.commits).toEqual([
     [{ topic: 'kept', partition: 0, offset: 2 }],
     [{ topic: 'late', partition: 0, offset: 3 }],

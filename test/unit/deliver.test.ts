@@ -17,9 +17,9 @@ function ticket(): { delivery: Delivery; ended: string[] } {
     records: [],
     gaps: [],
     partitions: [],
-    confirm: () => {},
-    done: end('done'),
-    giveBack: end('given back'),
+    ackRecords: () => {},
+    ack: end('done'),
+    requeue: end('given back'),
   }
   return { delivery, ended }
 }

@@ -3,14 +3,14 @@ import type { Consumer } from '../../kafka/client/client.ts'
 import { Route, type RouteStats } from '../../src/http/route/route.ts'
 import { resolveOptions } from '../../src/options/consume-options.ts'
 import type {
+  AssignedConsumer,
   Batch,
   GroupSession,
+  KafkaCluster,
   KafkaRecord,
   OffsetQuery,
   PartitionOffset,
   Producer,
-  Reader,
-  Source,
 } from '../../src/port/kafka.ts'
 
 const encoder = new TextEncoder()
@@ -57,8 +57,8 @@ export function randomOf(seed: number): (below: number) => number {
 }
 
 /** A reader whose reads a test answers. */
-export class ScriptedReader implements Reader {
-  readonly gaps: Reader['gaps'] = []
+export class ScriptedReader implements AssignedConsumer {
+  readonly gaps: AssignedConsumer['gaps'] = []
   readonly from: readonly PartitionOffset[]
   closed = false
   readonly #answers: Array<Partial<Batch> | Error> = []
@@ -104,11 +104,14 @@ export class ScriptedReader implements Reader {
 }
 
 /** A source that has readers only. */
-export abstract class ReaderSource implements Source {
+export abstract class ReaderSource implements KafkaCluster {
   readonly name = 'fake'
-  abstract reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<Reader>
+  abstract reader(
+    from: readonly PartitionOffset[],
+    purpose: 'tail' | 'replay',
+  ): Promise<AssignedConsumer>
 
-  partitions(_topics: readonly string[]): ReturnType<Source['partitions']> {
+  partitions(_topics: readonly string[]): ReturnType<KafkaCluster['partitions']> {
     throw new Error('not asked for here')
   }
 
@@ -131,7 +134,7 @@ export abstract class ReaderSource implements Source {
     throw new Error('not asked for here')
   }
 
-  problem(): undefined {
+  outage(): undefined {
     return undefined
   }
 
@@ -150,7 +153,10 @@ export class ScriptedSource extends ReaderSource {
   readonly purposes: string[] = []
   failure: Error | undefined
 
-  async reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<Reader> {
+  async reader(
+    from: readonly PartitionOffset[],
+    purpose: 'tail' | 'replay',
+  ): Promise<AssignedConsumer> {
     if (this.failure) throw this.failure
     const reader = new ScriptedReader(from)
     this.opened.push(reader)

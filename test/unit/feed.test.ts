@@ -3,11 +3,11 @@ import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { Feed, type Position } from '../../src/feed/feed.ts'
 import type { Subscription } from '../../src/feed/subscription.ts'
 import type {
+  AssignedConsumer,
   Batch,
   KafkaRecord,
   OffsetQuery,
   PartitionOffset,
-  Reader,
 } from '../../src/port/kafka.ts'
 import { parseCursor } from '../../src/records/cursor.ts'
 import type { Filter } from '../../src/records/filter.ts'
@@ -70,7 +70,7 @@ class Topics extends ReaderSource {
     }))
   }
 
-  async reader(from: readonly PartitionOffset[]): Promise<Reader> {
+  async reader(from: readonly PartitionOffset[]): Promise<AssignedConsumer> {
     const number = this.opened++
     const due = from.map((position) => ({ ...position }))
     return {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { KafkaRecord } from '../../src/port/kafka.ts'
 import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
 import { EncodedBatch } from '../../src/records/encoded-batch.ts'
-import { filterFor, type Wanted } from '../../src/records/filter.ts'
+import { filterFor, type RequestedFilters } from '../../src/records/filter.ts'
 
 const table = new PartitionTable([
   { topic: 'a', partition: 0 },
@@ -25,7 +25,7 @@ const records = [
   record('a', 1, new Uint8Array([0xff, 0x00])),
 ]
 
-function passing(wanted: Partial<Wanted>): number[] | undefined {
+function passing(wanted: Partial<RequestedFilters>): number[] | undefined {
   const filter = filterFor({ topics: [], partitions: [], keys: [], filters: [], ...wanted }, table)
   if (!filter) return undefined
   const chunk = EncodedBatch.encode(records, new Cursor(table, new Float64Array(3)), 'noop')
@@ -33,7 +33,7 @@ function passing(wanted: Partial<Wanted>): number[] | undefined {
 }
 
 describe('filters', () => {
-  test.each<[Partial<Wanted>, number[]]>([
+  test.each<[Partial<RequestedFilters>, number[]]>([
     [{ topics: ['a'] }, [0, 1, 4, 5, 6]],
     [{ topics: ['a', 'b'] }, [0, 1, 2, 3, 4, 5, 6]],
     [{ partitions: [1] }, [1, 5, 6]],

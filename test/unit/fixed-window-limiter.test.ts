@@ -1,12 +1,16 @@
 import { describe, expect, test } from 'bun:test'
-import { countedAs, rateLimitHeaders, Windows } from '../../src/core/fixed-window-limiter.ts'
+import {
+  countedAs,
+  FixedWindowLimiter,
+  rateLimitHeaders,
+} from '../../src/core/fixed-window-limiter.ts'
 
 /** The beginning of an hour. */
 const HOUR = 1_700_006_400_000
 
 describe('a limit of requests', () => {
   test('holds in each period that it names, and begins anew with the next', () => {
-    const windows = new Windows({ second: 2, minute: 3 })
+    const windows = new FixedWindowLimiter({ second: 2, minute: 3 })
     const at = (seconds: number) => windows.count('a', HOUR + seconds * 1_000).exceeded?.period
     expect([at(0), at(0.5), at(0.9)]).toEqual([undefined, undefined, 'second'])
     expect([at(1), at(1.1)]).toEqual([undefined, 'minute'])
@@ -14,7 +18,7 @@ describe('a limit of requests', () => {
   })
 
   test('a request that is refused is not counted, and the longest wait is named', () => {
-    const windows = new Windows({ second: 1, hour: 1 })
+    const windows = new FixedWindowLimiter({ second: 1, hour: 1 })
     windows.count('a', HOUR + 10_500)
     const { usages, exceeded } = windows.count('a', HOUR + 10_600)
     expect(exceeded).toEqual({ period: 'hour', limit: 1, remaining: 0, reset: 3_590 })
@@ -22,7 +26,7 @@ describe('a limit of requests', () => {
   })
 
   test('clients have counts of their own; who was seen longest ago is forgotten first', () => {
-    const windows = new Windows({ day: 1 }, 2)
+    const windows = new FixedWindowLimiter({ day: 1 }, 2)
     const isPassed = (client: string) => windows.count(client, HOUR).exceeded === undefined
     expect(['a', 'b', 'a', 'c', 'a', 'b', 'a'].map(isPassed)).toEqual([
       true,
@@ -45,7 +49,7 @@ describe('a limit of requests', () => {
   })
 
   test('is told by the period with the least left', () => {
-    const windows = new Windows({ minute: 5, hour: 6 })
+    const windows = new FixedWindowLimiter({ minute: 5, hour: 6 })
     const { usages } = windows.count('a', HOUR)
     expect(rateLimitHeaders(usages)).toEqual([
       ['RateLimit-Limit', '5'],

@@ -5,9 +5,9 @@ import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
 import { encodeBody, encodePrefix } from '../../src/records/encode.ts'
 import { EncodedBatch } from '../../src/records/encoded-batch.ts'
 import { FORMATS, type FormatRecord, formatBy } from '../../src/records/format.ts'
-import { shownIn } from '../../src/records/format-batch.ts'
+import { formatSlice } from '../../src/records/format-batch.ts'
 import { fieldTexts } from '../../src/records/json-fields.ts'
-import type { PreparedRecord } from '../../src/records/pipeline.ts'
+import type { ProcessedRecord } from '../../src/records/pipeline.ts'
 import { recordAt } from './fakes.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -15,12 +15,12 @@ const headersOf = (headers: Record<string, string>) =>
   Object.entries(headers).map(([name, value]) => ({ [name]: bytes(value) }))
 
 /** A record's JSON, as it is made for clients. */
-function jsonOf(more: Partial<PreparedRecord>, deserializer: 'noop' | 'json' = 'noop'): string {
+function jsonOf(more: Partial<ProcessedRecord>, deserializer: 'noop' | 'json' = 'noop'): string {
   const record = { ...recordAt(1, 42, 'hi', 'orders'), ...more }
   return encodePrefix('orders', 1) + encodeBody(record, deserializer)
 }
 
-const event = (more: Partial<PreparedRecord>, deserializer: 'noop' | 'json' = 'noop') =>
+const event = (more: Partial<ProcessedRecord>, deserializer: 'noop' | 'json' = 'noop') =>
   JSON.parse(FORMATS.cloudevents(jsonOf(more, deserializer))) as unknown
 
 describe('fields of a JSON text', () => {
@@ -234,19 +234,19 @@ describe('a format of one’s own', () => {
     const chunkOf = (size: number) => chunk([recordAt(0, 0, size), recordAt(1, 0, size)])
     const first = chunkOf(10)
     for (let reader = 0; reader < 5; reader++) {
-      const { chunk } = shownIn({ chunk: first }, format)
+      const { chunk } = formatSlice({ chunk: first }, format)
       expect(new TextDecoder().decode(linesOf([{ chunk, begin: 0, end: 2 }]))).toBe('10\n10\n')
     }
     expect(calls).toBe(2)
-    for (let i = 0; i < 9; i++) shownIn({ chunk: chunkOf(1_000_000) }, format)
+    for (let i = 0; i < 9; i++) formatSlice({ chunk: chunkOf(1_000_000) }, format)
     calls = 0
-    shownIn({ chunk: first }, format)
+    formatSlice({ chunk: first }, format)
     expect(calls).toBe(2)
   })
 })
 
 const table = new PartitionTable([0, 1].map((partition) => ({ topic: 't', partition })))
-const chunk = (records: readonly PreparedRecord[]) =>
+const chunk = (records: readonly ProcessedRecord[]) =>
   EncodedBatch.encode(records, new Cursor(table, new Float64Array(2)), 'noop')
 
 describe('a chunk in another format', () => {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { Group } from '../../kafka/group/group.ts'
 import { groupSettings } from '../../kafka/group/group-settings.ts'
 import type { GroupHost } from '../../kafka/group/member.ts'
-import { beginningOf } from '../../kafka/group/start-offset.ts'
+import { startOffsetOf } from '../../kafka/group/start-offset.ts'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { lagOf } from '../../src/observability/partition-offsets.ts'
 import type { Delivery, GroupOptions, PollLimits } from '../../src/port/kafka.ts'
@@ -112,7 +112,7 @@ class Member implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = this.group.close()
     // A group waits some time for what is in its callers' hands.
-    for (const delivery of this.#deliveries) delivery.giveBack()
+    for (const delivery of this.#deliveries) delivery.requeue()
     await within(closed, 'the group to close')
   }
 }
@@ -156,10 +156,10 @@ describe('group reads', () => {
       [0, 1, 2, 3],
       [4, 5, 6, 7],
     ])
-    second.done()
+    second.ack()
     await sleep(10)
     expect(member.consumer.commits).toEqual([])
-    first.done()
+    first.ack()
     await until(() => member.consumer.commits.length > 0, 'a commit')
     expect(member.consumer.commits).toEqual([[{ topic: 't', partition: 0, offset: 8 }]])
   })
@@ -174,9 +174,9 @@ describe('group reads', () => {
       [1, 0],
     ])
     const second = await member.poll({ maxRecords: 4 })
-    second.done()
+    second.ack()
     expect(lags()[0]).toEqual([0, 12])
-    first.done()
+    first.ack()
     expect(lags()[0]).toEqual([0, 4])
     member.consumer.take(1)
     expect(lags()).toEqual([[0, 4]])
@@ -193,8 +193,8 @@ describe('group reads', () => {
     await using member = await new Member().with(...some(0, 9))
     const first = await member.poll({ maxRecords: 3 })
     const second = await member.poll({ maxRecords: 3 })
-    second.giveBack()
-    first.giveBack()
+    second.requeue()
+    first.requeue()
     expect(offsets(await member.poll({ maxRecords: 5 }))).toEqual([0, 1, 2, 3, 4])
     expect(offsets(await member.poll())).toEqual([5, 6, 7, 8])
   })
@@ -202,14 +202,14 @@ describe('group reads', () => {
   test('a delivery ends once: what comes later has no effect', async () => {
     await using member = await new Member().with(...some(0, 4))
     const delivery = await member.poll({ maxRecords: 2 })
-    delivery.giveBack()
-    delivery.done()
-    delivery.giveBack()
+    delivery.requeue()
+    delivery.ack()
+    delivery.requeue()
     const again = await member.poll()
     expect(offsets(again)).toEqual([0, 1, 2, 3])
     expect(member.consumer.commits).toEqual([])
-    again.done()
-    again.giveBack()
+    again.ack()
+    again.requeue()
     await until(() => member.consumer.committed(0) === 4, 'a commit')
     expect(offsets(await member.poll())).toEqual([])
   })
@@ -371,7 +371,7 @@ describe('the ready buffer of a group', () => {
     while (got.length < 5_000) {
       const delivery = await member.poll({ maxRecords: 700 })
       got.push(...offsets(delivery))
-      delivery.done()
+      delivery.ack()
     }
     expect(got).toEqual(Array.from({ length: 5_000 }, (_, offset) => offset))
     await until(() => consumer.committed(0) === 5_000, 'all to be committed')
@@ -392,7 +392,7 @@ describe('the ready buffer of a group', () => {
       const delivery = await member.poll({ maxRecords: 700 })
       got += delivery.records.length
       pauses.push(consumer.paused.size)
-      delivery.done()
+      delivery.ack()
     }
     expect(new Set(pauses)).toEqual(new Set([0]))
     expect(Math.max(...consumer.limits)).toBeLessThanOrEqual(1_000)
@@ -443,7 +443,7 @@ describe('a group whose members change', () => {
     const delivery = await member.poll()
     expect(delivery.records).toHaveLength(4)
     member.consumer.take(1)
-    delivery.giveBack()
+    delivery.requeue()
     expect((await member.poll()).records.map(({ partition }) => partition)).toEqual([0, 0])
   })
 
@@ -453,7 +453,7 @@ describe('a group whose members change', () => {
     member.consumer.take(1)
     await sleep(10)
     expect(member.consumer.calls).not.toContain('unassign')
-    delivery.done()
+    delivery.ack()
     await until(() => member.consumer.calls.includes('unassign'), 'the partition to go')
     expect(member.consumer.committed(1)).toBe(2)
     expect(member.group.stats().uncertain).toBe(0)
@@ -466,7 +466,7 @@ describe('a group whose members change', () => {
     await sleep(10)
     skip(4_000)
     await until(() => member.consumer.calls.includes('unassign'), 'the partition to go')
-    delivery.done()
+    delivery.ack()
     await until(() => member.consumer.committed(0) === 2, 'a commit')
     expect(member.consumer.committed(1)).toBeUndefined()
     expect(member.group.stats().uncertain).toBe(2)
@@ -478,21 +478,21 @@ describe('a group whose members change', () => {
     member.consumer.commitGate = gate.promise
     const first = await member.poll({ maxRecords: 3 })
     const second = await member.poll()
-    first.done()
+    first.ack()
     member.consumer.commitError = { message: 'Broker: Unknown member', code: 25 }
     member.consumer.lost = true
     member.consumer.take(0, 1)
     gate.resolve()
     await until(() => member.consumer.calls.includes('unassign'), 'the partitions to go')
     expect(member.group.stats().uncertain).toBe(3)
-    second.done()
+    second.ack()
     expect(member.group.stats().uncertain).toBe(5)
   })
 
   test('a last commit that meets a rebalance is tried again before the partition goes', async () => {
     await using member = await new Member().with(...some(0, 2))
     member.consumer.commitError = { message: 'Broker: Rebalance in progress', code: 27 }
-    ;(await member.poll()).done()
+    ;(await member.poll()).ack()
     member.consumer.take(0)
     await sleep(800)
     member.consumer.commitError = undefined
@@ -503,7 +503,7 @@ describe('a group whose members change', () => {
 
   test('what a group does not commit by itself is not counted as uncertain', async () => {
     await using member = await new Member([0], 'off').with(...some(0, 3))
-    ;(await member.poll()).done()
+    ;(await member.poll()).ack()
     member.consumer.take(0)
     await until(() => member.consumer.calls.includes('unassign'), 'the partition to go')
     expect(member.group.stats().uncertain).toBe(0)
@@ -511,7 +511,7 @@ describe('a group whose members change', () => {
 
   test('what was delivered is committed before its partition goes', async () => {
     await using member = await new Member().with(...some(0, 4))
-    ;(await member.poll()).done()
+    ;(await member.poll()).ack()
     await until(() => member.consumer.committed(0) === 4, 'a commit')
     member.consumer.take(0, 1)
     await until(() => member.consumer.calls.includes('unassign'), 'the partitions to go')
@@ -529,9 +529,9 @@ describe('a group whose members change', () => {
       await member.poll({ maxRecords: 2 }),
     ]
     member.consumer.commitGate = gate.promise
-    first.done()
+    first.ack()
     await settle()
-    second.done()
+    second.ack()
     member.consumer.take(0)
     gate.resolve()
     await until(() => member.consumer.calls.includes('unassign'), 'the partition to go')
@@ -543,7 +543,7 @@ describe('a group whose members change', () => {
     await using member = await new Member().with(...some(0, 2), ...some(0, 1, 1))
     const delivery = await member.poll()
     member.consumer.commitError = { message: 'broker: request timed out', code: 7 }
-    delivery.done()
+    delivery.ack()
     await sleep(10)
     member.consumer.commitError = undefined
     await within(member.group.close(), 'the group to close')
@@ -560,7 +560,7 @@ describe('a group whose members change', () => {
     member.consumer.queue.push(...some(0, 2))
     await until(() => member.consumer.queue.length === 0, 'the records to be read again')
     await sleep(5)
-    delivery.giveBack()
+    delivery.requeue()
     expect(offsets(await member.poll())).toEqual([0, 1])
   })
 
@@ -699,7 +699,7 @@ describe('a group that nobody calls', () => {
     await using member = new Member([0], 'auto', IDLE)
     member.kept.set(0, [0, 4])
     await member.with(...some(0, 4))
-    ;(await member.poll({ maxRecords: 2 })).done()
+    ;(await member.poll({ maxRecords: 2 })).ack()
     await until(() => member.disconnected === 1, 'the member to leave')
     expect(member.consumer.committed(0)).toBe(2)
     expect(member.group.stats().partitions).toEqual([])
@@ -716,7 +716,7 @@ describe('a group that nobody calls', () => {
     await sleep(200)
     expect([member.disconnected, member.group.isInUse]).toEqual([0, true])
     const waits = member.poll({ timeout: 300 })
-    delivery.done()
+    delivery.ack()
     await waits
     expect(member.disconnected).toBe(0)
     await until(() => member.disconnected === 1, 'the member to leave')
@@ -725,7 +725,7 @@ describe('a group that nobody calls', () => {
 
   test('stays until what it delivered is posted, where it does not commit by itself', async () => {
     await using member = await new Member([0], 'off', IDLE).with(...some(0, 2))
-    ;(await member.poll()).done()
+    ;(await member.poll()).ack()
     await sleep(200)
     expect(member.disconnected).toBe(0)
     await member.group.commit([{ topic: 't', partition: 0, offset: 2 }])
@@ -814,7 +814,7 @@ describe('where a group begins', () => {
     ['Kafka has forgotten', { remembered: 15 }, 'latest', gap(15, 'out-of-range')],
     ['forgotten, and nothing lost', { remembered: 10 }, 'latest', { offset: 10 }],
   ])('%s', (_, known, reset, expected) => {
-    const begin = beginningOf({ ...standing, ...known }, reset)
+    const begin = startOffsetOf({ ...standing, ...known }, reset)
     expect(begin).toMatchObject({ topic: 't', partition: 0, ...expected })
     expect('gap' in begin).toBe('gap' in expected)
   })
@@ -854,11 +854,11 @@ describe('where a group begins', () => {
     const gaps = [{ topic: 't', partition: 0, from: 4, to: 10, reason: 'retention' }]
     const lost = await member.poll({ maxRecords: 1 })
     expect(lost.gaps).toEqual(gaps as typeof lost.gaps)
-    lost.giveBack()
+    lost.requeue()
     const told = await member.poll({ maxRecords: 1 })
     expect([told.gaps, offsets(told)]).toEqual([gaps as typeof told.gaps, [10]])
-    told.done()
-    told.giveBack()
+    told.ack()
+    told.requeue()
     expect((await member.poll()).gaps).toEqual([])
     expect(member.group.stats().handedBack).toBe(1)
   })
@@ -881,26 +881,26 @@ describe('where a group begins', () => {
 
   test('a topic that is created anew is told, read from its beginning and committed', async () => {
     await using member = await new Member([0]).with(...some(0, 5))
-    ;(await member.poll({ maxRecords: 3 })).done()
+    ;(await member.poll({ maxRecords: 3 })).ack()
     await until(() => member.consumer.committed(0) === 3, 'a commit')
     const old = await member.poll({ maxRecords: 1 })
     member.consumer.queue.push(...some(0, 2))
     await until(() => member.consumer.queue.length === 0, 'the new records to be read')
     await sleep(5)
     // The last record of the old topic is gone, and the one before cannot be committed any more.
-    old.done()
+    old.ack()
     const anew = await member.poll()
     expect(anew.gaps).toEqual([
       { topic: 't', partition: 0, from: 4, to: 0, reason: 'out-of-range' },
     ])
     expect(offsets(anew)).toEqual([0, 1])
-    anew.done()
+    anew.ack()
     await until(() => member.consumer.committed(0) === 2, 'a commit')
   })
 
   test('as is one that has more records than the one before, of which the client knows nothing', async () => {
     await using member = await new Member([0]).with(...some(0, 5))
-    ;(await member.poll()).done()
+    ;(await member.poll()).ack()
     member.topicId = 'second'
     skip(6_000)
     await until(() => member.consumer.calls.includes('seek'), 'the new topic to be noticed')
@@ -923,7 +923,7 @@ describe('where a group begins', () => {
 
   test('as is one that is empty', async () => {
     await using member = await new Member([0]).with(...some(0, 5))
-    ;(await member.poll()).done()
+    ;(await member.poll()).ack()
     member.consumer.eof(0, 0)
     expect((await member.poll()).gaps).toEqual([
       { topic: 't', partition: 0, from: 5, to: 0, reason: 'out-of-range' },
@@ -965,7 +965,7 @@ describe('a group that fails', () => {
 
   test('a member whose instance id is taken says so, and joins when it is free', async () => {
     await using member = await new Member([0], 'auto', { instanceId: 'node-1' }).with(...some(0, 2))
-    ;(await member.poll()).done()
+    ;(await member.poll()).ack()
     const waiting = member.poll({ timeout: 5_000 })
     member.isInstanceTaken = true
     member.consumer.readError = { message: 'Local: Fatal error', code: -150 }
@@ -1022,7 +1022,7 @@ describe('a group that fails', () => {
     const member = await new Member().with(...some(0, 2))
     const gate = Promise.withResolvers<void>()
     member.consumer.commitGate = gate.promise
-    ;(await member.poll()).done()
+    ;(await member.poll()).ack()
     const closing = member.group.close()
     await sleep(10)
     expect(member.disconnected).toBe(0)
@@ -1033,7 +1033,7 @@ describe('a group that fails', () => {
 
   test('with commitStrategy off only what is asked for is committed, and close waits for it', async () => {
     const member = await new Member([0, 1], 'off').with(...some(0, 4))
-    ;(await member.poll()).done()
+    ;(await member.poll()).ack()
     const gate = Promise.withResolvers<void>()
     member.consumer.commitGate = gate.promise
     const committed = member.group.commit([{ topic: 't', partition: 0, offset: 2 }])
@@ -1063,8 +1063,8 @@ describe('a group that fails', () => {
     const closing = member.group.close()
     await sleep(10)
     expect(member.disconnected).toBe(0)
-    arrives.done()
-    fails.giveBack()
+    arrives.ack()
+    fails.requeue()
     await within(closing, 'the group to close')
     expect(member.consumer.committed(0)).toBe(2)
   })
@@ -1127,7 +1127,7 @@ test('whatever callers do, each record is delivered once, in order, and no commi
         for (const { partition, offset } of delivery?.records ?? []) {
           delivered.push(`${partition}/${offset}`)
         }
-        delivery?.done()
+        delivery?.ack()
       }
       const check = () => {
         for (const partition of [0, 1]) {
@@ -1149,12 +1149,12 @@ test('whatever callers do, each record is delivered once, in order, and no commi
         else {
           const [delivery] = open.splice(pick % Math.max(1, open.length), 1)
           if (kind === 'done') finish(delivery)
-          else delivery?.giveBack()
+          else delivery?.requeue()
         }
         check()
       }
       await Promise.all(waiting)
-      for (const delivery of open.splice(0)) delivery.giveBack()
+      for (const delivery of open.splice(0)) delivery.requeue()
       const total = (produced[0] as number) + (produced[1] as number)
       const rest: string[] = []
       while (delivered.length < total) {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, spyOn, test } from 'bun:test'
-import { isAtOrBelow, type RingReader, Tail } from '../../src/feed/live-consumer.ts'
+import { isAtOrBelow, LiveConsumer, type RingReader } from '../../src/feed/live-consumer.ts'
 import type { KafkaRecord } from '../../src/port/kafka.ts'
 import { PartitionTable } from '../../src/records/cursor.ts'
 import { sleep, until, within } from '../support/wait.ts'
@@ -10,7 +10,7 @@ const table = new PartitionTable([
   { topic: 't', partition: 1 },
 ])
 
-const tails: Array<{ tail: Tail; source: ScriptedSource }> = []
+const tails: Array<{ tail: LiveConsumer; source: ScriptedSource }> = []
 afterEach(async () => {
   for (const { tail, source } of tails.splice(0)) {
     const stopped = tail.stop()
@@ -19,8 +19,12 @@ afterEach(async () => {
   }
 })
 
-async function tailOn(source: ScriptedSource, budget: number, head = [0, 0]): Promise<Tail> {
-  const tail = new Tail(source, table, Float64Array.from(head), 'noop', budget)
+async function tailOn(
+  source: ScriptedSource,
+  budget: number,
+  head = [0, 0],
+): Promise<LiveConsumer> {
+  const tail = new LiveConsumer(source, table, Float64Array.from(head), 'noop', budget)
   tails.push({ tail, source })
   await tail.start()
   return tail
@@ -32,7 +36,7 @@ function some(from: number, count: number, bytes = 100): KafkaRecord[] {
 }
 
 /** What the ring holds, oldest first. */
-function offsetsOf(tail: Tail): number[][] {
+function offsetsOf(tail: LiveConsumer): number[][] {
   const chunks: number[][] = []
   for (let sequence = tail.end - 1; tail.chunk(sequence); sequence--) {
     chunks.unshift([...(tail.chunk(sequence)?.offsets ?? [])])
@@ -249,7 +253,7 @@ describe('a tail that fails', () => {
   test('one that cannot start says so', async () => {
     const source = new ScriptedSource()
     source.failure = new Error('no broker')
-    const tail = new Tail(source, table, new Float64Array(2), 'noop', 1_000)
+    const tail = new LiveConsumer(source, table, new Float64Array(2), 'noop', 1_000)
     await expect(tail.start()).rejects.toThrow('no broker')
     await within(tail.stop(), 'a tail that never started to stop')
   })

@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { Registry } from 'prom-client'
 import { brokerStates } from '../../kafka/client/broker-statistics.ts'
 import { Histogram } from '../../src/core/histogram.ts'
-import { Figures } from '../../src/http/route/route-statistics.ts'
+import { RouteStatistics } from '../../src/http/route/route-statistics.ts'
 import { kafkaMetrics, type RouteStats } from '../../src/index.ts'
 import { Exposition } from '../support/metrics.ts'
 import { idleStats } from './fakes.ts'
@@ -216,7 +216,7 @@ describe('statistics of brokers', () => {
 
 describe('the latency of events', () => {
   test('is told of timestamps that are milliseconds of this time, and of no others', () => {
-    const figures = new Figures()
+    const figures = new RouteStatistics()
     const now = Date.now()
     const counted = () => figures.latency().counts.reduce((sum, count) => sum + count, 0)
     for (const of of [-1, now - 1, now * 1_000, 1_795_875_915_705_000_000, 2 ** 63]) {

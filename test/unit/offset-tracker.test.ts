@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { Ledger } from '../../kafka/group/offset-tracker.ts'
+import { OffsetTracker } from '../../kafka/group/offset-tracker.ts'
 
 describe('the ledger', () => {
   test('a commit never passes an undelivered record, whatever the order of settling and giving back', () => {
@@ -12,7 +12,7 @@ describe('the ledger', () => {
     })
     fc.assert(
       fc.property(fc.nat(1_000), fc.array(step, { maxLength: 80 }), (begin, steps) => {
-        const ledger = new Ledger(begin)
+        const ledger = new OffsetTracker(begin)
         // The model: what is out, what came back, what is done and what Kafka has committed.
         let next = begin
         let committed = begin
@@ -27,7 +27,7 @@ describe('the ledger', () => {
               const offset = back.shift() ?? next + hole
               next = Math.max(next, offset + 1)
               out.push(offset)
-              ledger.take(offset)
+              ledger.track(offset)
             }
           } else if (kind === 'skip') {
             ledger.skip(next, next + count)
@@ -39,7 +39,7 @@ describe('the ledger', () => {
               back.push(offset)
               back.sort((a, b) => a - b)
             } else {
-              ledger.settle(offset)
+              ledger.markDelivered(offset)
               done.push(offset)
             }
           } else {
@@ -64,39 +64,39 @@ describe('the ledger', () => {
   })
 
   test('a hole in the offsets holds no commit up', () => {
-    const ledger = new Ledger(3)
-    for (const offset of [3, 7, 8]) ledger.take(offset)
-    for (const offset of [3, 7]) ledger.settle(offset)
+    const ledger = new OffsetTracker(3)
+    for (const offset of [3, 7, 8]) ledger.track(offset)
+    for (const offset of [3, 7]) ledger.markDelivered(offset)
     expect(ledger.committable()?.offset).toBe(8)
     expect(ledger.committable()).toBeUndefined()
   })
 
   test('offsets without a record are passed once all records before them were delivered', () => {
-    const ledger = new Ledger(3)
+    const ledger = new OffsetTracker(3)
     // Of what was read, nothing was handed out yet.
     ledger.skip(5, 9)
     expect([ledger.next, ledger.committable()]).toEqual([undefined, undefined])
-    ledger.take(3)
-    ledger.settle(3)
+    ledger.track(3)
+    ledger.markDelivered(3)
     expect([ledger.next, ledger.committable()?.offset]).toEqual([4, 4])
-    ledger.take(4)
+    ledger.track(4)
     expect(ledger.next).toBe(4)
-    ledger.settle(4)
+    ledger.markDelivered(4)
     expect([ledger.next, ledger.committable()]).toEqual([9, { offset: 9, records: 2 }])
     // What a client commits by itself is told by records.
     expect(ledger.delivered).toBe(5)
   })
 
   test('offsets without a record are committed where there was no record at all', () => {
-    const ledger = new Ledger(3)
+    const ledger = new OffsetTracker(3)
     ledger.skip(3, 5)
     expect([ledger.next, ledger.committable()]).toEqual([5, { offset: 5, records: 0 }])
   })
 
   test('a record is settled once, and one that was not taken not at all', () => {
-    const ledger = new Ledger(0)
-    ledger.take(0)
-    for (const offset of [0, 0, 9]) ledger.settle(offset)
+    const ledger = new OffsetTracker(0)
+    ledger.track(0)
+    for (const offset of [0, 0, 9]) ledger.markDelivered(offset)
     expect(ledger.uncertain).toBe(1)
     expect(ledger.committable()).toEqual({ offset: 1, records: 1 })
   })

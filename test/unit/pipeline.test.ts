@@ -5,12 +5,12 @@ import type { KafkaRecord } from '../../src/port/kafka.ts'
 import { consumedOf } from '../../src/records/consumed-record.ts'
 import { jsonStep } from '../../src/records/json-step.ts'
 import {
-  type PreparedRecord,
-  prepareBy,
+  type PipelineStep,
+  type ProcessedRecord,
+  pipelineOf,
   RecordFailure,
-  type Step,
 } from '../../src/records/pipeline.ts'
-import { Preparation } from '../../src/records/record-processor.ts'
+import { RecordProcessor } from '../../src/records/record-processor.ts'
 import { type Transform, transformStep } from '../../src/records/transform.ts'
 import { recordAt, settle } from './fakes.ts'
 
@@ -20,13 +20,13 @@ function records(...values: readonly string[]): KafkaRecord[] {
   return values.map((value, offset) => recordAt(0, offset, value))
 }
 
-function stepOf(run: Step['run']): Step {
+function stepOf(run: PipelineStep['run']): PipelineStep {
   return { code: 'TRANSFORM_FAILED', run }
 }
 
 /** What clients see of records that went through a transform. */
 async function transformed(transform: Transform, ...values: readonly string[]) {
-  const prepared = await prepareBy([jsonStep, transformStep(transform)])(records(...values))
+  const prepared = await pipelineOf([jsonStep, transformStep(transform)])(records(...values))
   return prepared.map((record) => (record.dropped ? 'dropped' : consumedOf(record)))
 }
 
@@ -39,7 +39,7 @@ describe('steps', () => {
           if (delays[record.offset] === 4) throw new Error('poison')
           return delays[record.offset] === 3 ? undefined : record
         })
-        const prepared = await prepareBy([step])(records(...delays.map(String)))
+        const prepared = await pipelineOf([step])(records(...delays.map(String)))
         expect(prepared.map(({ offset }) => offset)).toEqual(delays.map((_, offset) => offset))
         expect(prepared.map(({ dropped }) => dropped ?? false)).toEqual(delays.map((n) => n === 3))
         expect(prepared.map(({ error }) => error?.code)).toEqual(
@@ -56,7 +56,7 @@ describe('steps', () => {
       now--
       return record
     })
-    await prepareBy([step])(records(...new Array(50).fill('x')))
+    await pipelineOf([step])(records(...new Array(50).fill('x')))
     expect(most).toBe(16)
   })
 
@@ -70,9 +70,9 @@ describe('steps', () => {
       seen.push(record.offset)
       return record
     })
-    const prepared = await prepareBy([first, second])(records('a', 'b', 'c', 'd'))
+    const prepared = await pipelineOf([first, second])(records('a', 'b', 'c', 'd'))
     expect(seen).toEqual([0, 3])
-    expect(consumedOf(prepared[1] as PreparedRecord)).toMatchObject({
+    expect(consumedOf(prepared[1] as ProcessedRecord)).toMatchObject({
       value: btoa('b'),
       encoding: { value: 'base64' },
       error: { code: 'TRANSFORM_FAILED', message: 'Cannot use it: it is poison' },
@@ -83,8 +83,8 @@ describe('steps', () => {
     const step = stepOf(() => {
       throw new Error('password is hunter2')
     })
-    const [record] = await prepareBy([step])(records('a'))
-    expect(JSON.stringify(consumedOf(record as PreparedRecord))).not.toContain('hunter2')
+    const [record] = await pipelineOf([step])(records('a'))
+    expect(JSON.stringify(consumedOf(record as ProcessedRecord))).not.toContain('hunter2')
   })
 
   test('what is away fails the batch, and no further record is begun', async () => {
@@ -94,7 +94,7 @@ describe('steps', () => {
       await settle()
       throw away
     })
-    await expect(prepareBy([step])(records(...new Array(100).fill('x')))).rejects.toBe(away)
+    await expect(pipelineOf([step])(records(...new Array(100).fill('x')))).rejects.toBe(away)
     await settle()
     expect(begun).toBe(16)
   })
@@ -106,7 +106,7 @@ describe('steps', () => {
       if ((record.value as { b?: number }).b) throw new Error('no')
       return record
     })
-    const prepared = await prepareBy([jsonStep, step], async (record, reason) => {
+    const prepared = await pipelineOf([jsonStep, step], async (record, reason) => {
       await settle()
       kept.push([record, reason.code])
       return true
@@ -119,7 +119,7 @@ describe('steps', () => {
   })
 
   test('a dead letter that cannot be kept fails the batch', async () => {
-    const prepare = prepareBy([jsonStep], async () => {
+    const prepare = pipelineOf([jsonStep], async () => {
       throw away
     })
     await expect(prepare(records('poison'))).rejects.toBe(away)
@@ -131,7 +131,7 @@ describe('a transform', () => {
     const deep = `${'['.repeat(60_000)}${']'.repeat(60_000)}`
     const started = performance.now()
     const step = transformStep((record) => record)
-    const prepared = await prepareBy([jsonStep, step])(records('1', deep, '2'))
+    const prepared = await pipelineOf([jsonStep, step])(records('1', deep, '2'))
     // A runtime takes a second to find out by itself, each time.
     expect(performance.now() - started).toBeLessThan(1_000)
     expect(prepared.map(({ error }) => error?.code)).toEqual([
@@ -170,7 +170,7 @@ describe('a transform', () => {
   })
 
   test('a field that it leaves alone keeps the digits of its numbers', async () => {
-    const prepare = prepareBy([
+    const prepare = pipelineOf([
       jsonStep,
       transformStep((record) => ({ ...record, headers: { seen: 'yes' } })),
     ])
@@ -181,7 +181,7 @@ describe('a transform', () => {
 
   test('a field that it leaves alone keeps its bytes, and says that they are base64', async () => {
     const raw = { ...recordAt(0, 0), value: Uint8Array.of(0xff) }
-    const [record] = await prepareBy([transformStep((record) => ({ ...record, key: 'new' }))])([
+    const [record] = await pipelineOf([transformStep((record) => ({ ...record, key: 'new' }))])([
       raw,
     ])
     expect(record && consumedOf(record)).toMatchObject({
@@ -230,13 +230,13 @@ describe('a transform', () => {
 describe('patience', () => {
   test('a group read fails at once, and that is no lasting problem', async () => {
     let isAway = true
-    const preparation = new Preparation(async (given) => {
+    const preparation = new RecordProcessor(async (given) => {
       if (isAway) throw away
       return given
     })
     expect(preparation.failure()).toBeUndefined()
     await expect(preparation.once(records('a'))).rejects.toBe(away)
-    expect(preparation.problem()).toBeUndefined()
+    expect(preparation.outage()).toBeUndefined()
     preparation.assertAble()
     const failure = preparation.failure()
     expect(failure).toMatchObject({ code: away.code, message: away.message })
@@ -248,7 +248,7 @@ describe('patience', () => {
   })
 
   test('what is no error of ours is told as INTERNAL, without its words', async () => {
-    const preparation = new Preparation(async () => {
+    const preparation = new RecordProcessor(async () => {
       throw new Error('a bug')
     })
     await expect(preparation.once(records('a'))).rejects.toMatchObject({

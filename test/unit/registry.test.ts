@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import * as v from 'valibot'
 import { type RegistryOptions, schemaRegistry } from '../../src/options/registry-options.ts'
 import { consumedOf } from '../../src/records/consumed-record.ts'
-import { type PreparedRecord, prepareBy } from '../../src/records/pipeline.ts'
+import { type ProcessedRecord, pipelineOf } from '../../src/records/pipeline.ts'
 import { avroDecoder } from '../../src/registry/avro.ts'
 import { protobufDecoder } from '../../src/registry/protobuf.ts'
 import { registrySteps } from '../../src/registry/step.ts'
@@ -264,7 +264,7 @@ function optionsOf(more: object = {}): RegistryOptions {
 }
 
 function prepared(options = optionsOf()) {
-  const prepare = prepareBy(registrySteps(new Map([['t', options]])))
+  const prepare = pipelineOf(registrySteps(new Map([['t', options]])))
   asked.length = 0
   return async (
     ...values: ReadonlyArray<Uint8Array | { key: Uint8Array; value: Uint8Array | null }>
@@ -273,7 +273,7 @@ function prepared(options = optionsOf()) {
       ...recordAt(0, offset),
       ...(value instanceof Uint8Array ? { key: null, value } : value),
     }))
-    return (await prepare(records)).map((record: PreparedRecord) => consumedOf(record))
+    return (await prepare(records)).map((record: ProcessedRecord) => consumedOf(record))
   }
 }
 

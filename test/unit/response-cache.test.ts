@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import type { Context } from 'hono'
 import { AnswerBudget, AnswerMemory } from '../../src/http/response/answer-budget.ts'
-import { KeptAnswers } from '../../src/http/response/response-cache.ts'
+import { ResponseCache } from '../../src/http/response/response-cache.ts'
 
 function asking(url: string, accept?: string): Context {
   return {
@@ -19,7 +19,7 @@ function answer(length = 10) {
 }
 
 test('an answer is kept for the same question, as long as nothing has changed', () => {
-  const kept = new KeptAnswers(memory())
+  const kept = new ResponseCache(memory())
   const [now, later] = [{}, {}]
   kept.keep(now, asking('/a', 'application/json'), answer())
   expect(kept.find(now, asking('/a', 'application/json'))).toBeDefined()
@@ -31,7 +31,7 @@ test('an answer is kept for the same question, as long as nothing has changed', 
 })
 
 test('no more are kept than there is room for, and none that is large', () => {
-  const kept = new KeptAnswers(memory())
+  const kept = new ResponseCache(memory())
   const now = {}
   kept.keep(now, asking('/large'), answer(64 * 1024 + 1))
   expect(kept.find(now, asking('/large'))).toBeUndefined()
@@ -42,7 +42,7 @@ test('no more are kept than there is room for, and none that is large', () => {
 
 test('what is kept counts as memory of answers, takes a quarter of it at most, and is let go with its moment', () => {
   const budget = new AnswerBudget(1024 * 1024)
-  const kept = new KeptAnswers(new AnswerMemory([budget]))
+  const kept = new ResponseCache(new AnswerMemory([budget]))
   const now = {}
   const size = 50 * 1024
   for (let i = 0; i < 10; i++) kept.keep(now, asking(`/${i}`), answer(size))

@@ -2,14 +2,14 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { filterTurns } from '../../src/core/turns.ts'
-import { Replays } from '../../src/feed/catch-up-pool.ts'
-import { Tail } from '../../src/feed/live-consumer.ts'
-import { type Part, Subscription } from '../../src/feed/subscription.ts'
-import { readFrom } from '../../src/http/consume/read-from-position.ts'
-import type { Gap, KafkaRecord, PartitionOffset, Reader } from '../../src/port/kafka.ts'
+import { CatchUpPool } from '../../src/feed/catch-up-pool.ts'
+import { LiveConsumer } from '../../src/feed/live-consumer.ts'
+import { Subscription, type SubscriptionPart } from '../../src/feed/subscription.ts'
+import { readFromPosition } from '../../src/http/consume/read-from-position.ts'
+import type { AssignedConsumer, Gap, KafkaRecord, PartitionOffset } from '../../src/port/kafka.ts'
 import { PartitionTable, parseCursor } from '../../src/records/cursor.ts'
 import type { Filter } from '../../src/records/filter.ts'
-import { Preparation } from '../../src/records/record-processor.ts'
+import { RecordProcessor } from '../../src/records/record-processor.ts'
 import { sleep, until, within } from '../support/wait.ts'
 import { ReaderSource, randomOf, recordAt, ScriptedSource, settle } from './fakes.ts'
 
@@ -25,7 +25,7 @@ class Log extends ReaderSource {
   readonly ends: number[]
   readonly #random: (below: number) => number
   /** Drops each so many-th record of a partition, if there is one. */
-  readonly preparation: Preparation | undefined
+  readonly preparation: RecordProcessor | undefined
   readonly #dropped: (offset: number) => boolean
   /** Reads of the tail that may go through; everything does once it is Infinity. */
   tailReads = 0
@@ -36,7 +36,7 @@ class Log extends ReaderSource {
     super()
     this.#dropped = (offset) => dropped > 0 && offset % dropped === 0
     if (dropped > 0) {
-      this.preparation = new Preparation(async (records) => {
+      this.preparation = new RecordProcessor(async (records) => {
         if (random(3) === 0) await settle()
         return records.map((record) =>
           this.#dropped(record.offset) ? { ...record, dropped: true } : record,
@@ -75,7 +75,10 @@ class Log extends ReaderSource {
     this.#go?.()
   }
 
-  async reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<Reader> {
+  async reader(
+    from: readonly PartitionOffset[],
+    purpose: 'tail' | 'replay',
+  ): Promise<AssignedConsumer> {
     const next = this.table.vector(from)
     this.open++
     return {
@@ -127,7 +130,7 @@ interface Frame {
 }
 
 /** The frames of a part, as a client reads them. */
-function framesOf(part: Part): Frame[] {
+function framesOf(part: SubscriptionPart): Frame[] {
   if ('gap' in part) return []
   const { chunk, begin, end } = part
   const text = decoder.decode(chunk.events(begin, end))
@@ -157,8 +160,8 @@ class Client {
 
   constructor(
     log: Log,
-    tail: Tail,
-    replays: Replays,
+    tail: LiveConsumer,
+    replays: CatchUpPool,
     start: Float64Array,
     keys: readonly number[],
     isCertain: boolean,
@@ -272,9 +275,9 @@ describe('hand-over between replay and ring', () => {
           const log = new Log(partitions, random, dropped)
           for (let i = 0; i < before; i++) log.produce(random(partitions), 1 + random(3))
           const head = Float64Array.from(log.ends)
-          const tail = new Tail(log, log.table, head, 'noop', budget, log.preparation)
+          const tail = new LiveConsumer(log, log.table, head, 'noop', budget, log.preparation)
           await tail.start()
-          const replays = new Replays(log, maxReplays)
+          const replays = new CatchUpPool(log, maxReplays)
           const clients: Client[] = []
           const join = async (where: number) => {
             const start = Float64Array.from(log.ends, (end) =>
@@ -347,29 +350,29 @@ const two = new PartitionTable([
 /** A tail that is fed by hand, and readers of it. */
 class Scene implements AsyncDisposable {
   readonly source = new ScriptedSource()
-  readonly tail: Tail
-  readonly replays: Replays
+  readonly tail: LiveConsumer
+  readonly replays: CatchUpPool
   readonly #open: Subscription[] = []
 
-  readonly preparation: Preparation | undefined
+  readonly preparation: RecordProcessor | undefined
 
   constructor(
     head: readonly number[],
     budget = 1_000_000,
     maxReplays = 4,
-    preparation?: Preparation,
+    preparation?: RecordProcessor,
   ) {
     this.preparation = preparation
     const start = Float64Array.from(head)
-    this.tail = new Tail(this.source, two, start, 'noop', budget, preparation)
-    this.replays = new Replays(this.source, maxReplays)
+    this.tail = new LiveConsumer(this.source, two, start, 'noop', budget, preparation)
+    this.replays = new CatchUpPool(this.source, maxReplays)
   }
 
   static async at(
     head: readonly number[],
     budget?: number,
     maxReplays?: number,
-    preparation?: Preparation,
+    preparation?: RecordProcessor,
   ): Promise<Scene> {
     const scene = new Scene(head, budget, maxReplays, preparation)
     await scene.tail.start()
@@ -617,7 +620,7 @@ describe('a subscription', () => {
       const limits = { maxRecords: 1_000, maxBytes: 1e6, timeout: 5_000 }
       const [seen, read] = await Promise.all([
         take(stopped),
-        readFrom(aborted, limits, request.signal),
+        readFromPosition(aborted, limits, request.signal),
       ])
       await settle()
       expect(looks).toBeLessThan(100 + STRIDE)
@@ -639,7 +642,7 @@ describe('a subscription', () => {
       while ((vector[0] as number) < 400) {
         const reader = scene.reader(vector, slow)
         const limits = { maxRecords: 1_000, maxBytes: 1e6, timeout: 0 }
-        const { slices } = await readFrom(reader, limits, new AbortController().signal)
+        const { slices } = await readFromPosition(reader, limits, new AbortController().signal)
         for (const { chunk } of slices) found.push(...chunk.offsets)
         vector = [...reader.cursor.vector]
         pages.push(vector[0] as number)
@@ -750,7 +753,7 @@ describe('replays', () => {
 
   test('one more than the limit is refused at once, or waits in turn', async () => {
     const source = new ScriptedSource()
-    const replays = new Replays(source, 2)
+    const replays = new CatchUpPool(source, 2)
     const [one, two] = [await replays.open(FROM, false), await replays.open(FROM, true)]
     const refused = await replays.open(FROM, false).catch((error: unknown) => error)
     expect(refused).toBeInstanceOf(KafkaConsumeError)
@@ -778,7 +781,7 @@ describe('replays', () => {
   })
 
   test('a place that is given back is not handed to a newcomer before those who wait', async () => {
-    const replays = new Replays(new ScriptedSource(), 1)
+    const replays = new CatchUpPool(new ScriptedSource(), 1)
     const one = await replays.open(FROM, false)
     const waiting = replays.open(FROM, true)
     await one.close()
@@ -787,7 +790,7 @@ describe('replays', () => {
   })
 
   test('closing twice gives one place back', async () => {
-    const replays = new Replays(new ScriptedSource(), 2)
+    const replays = new CatchUpPool(new ScriptedSource(), 2)
     const [one, two] = [await replays.open(FROM, false), await replays.open(FROM, false)]
     await one.close()
     await one.close()
@@ -797,7 +800,7 @@ describe('replays', () => {
 
   test('an open that fails gives its place back, also to who waits', async () => {
     const source = new ScriptedSource()
-    const replays = new Replays(source, 1)
+    const replays = new CatchUpPool(source, 1)
     source.failure = new Error('no broker')
     await expect(replays.open(FROM, false)).rejects.toThrow('no broker')
     expect(replays.count).toBe(0)
@@ -814,7 +817,7 @@ describe('replays', () => {
 
   test('a close that fails gives its place back', async () => {
     const source = new ScriptedSource()
-    const replays = new Replays(source, 1)
+    const replays = new CatchUpPool(source, 1)
     const one = await replays.open(FROM, false)
     source.last.close = () => Promise.reject(new Error('broken'))
     await expect(one.close()).rejects.toThrow('broken')
@@ -828,7 +831,7 @@ describe('records that are prepared', () => {
   /** Prepares when it is allowed to; drops the offsets named. */
   function scripted(dropped: readonly number[] = []) {
     const script = { isAway: false, calls: 0 }
-    const preparation = new Preparation(async (records) => {
+    const preparation = new RecordProcessor(async (records) => {
       script.calls++
       if (script.isAway) throw away
       return records.map((record) =>
@@ -870,11 +873,11 @@ describe('records that are prepared', () => {
     script.isAway = true
     await scene.feed([recordAt(0, 10), recordAt(0, 11)])
     await until(() => script.calls > 1, 'another try', 5_000)
-    expect(preparation.problem()).toMatchObject({ code: 'KAFKA_UNAVAILABLE' })
+    expect(preparation.outage()).toMatchObject({ code: 'KAFKA_UNAVAILABLE' })
     expect(await take(reader)).toEqual([])
     expect(scene.source.opened).toHaveLength(1)
     script.isAway = false
-    await until(() => preparation.problem() === undefined, 'the next try', 5_000)
+    await until(() => preparation.outage() === undefined, 'the next try', 5_000)
     await settle()
     expect(await take(reader)).toEqual(['0/10 11,0', '0/11 12,0'])
   })
@@ -884,9 +887,9 @@ describe('records that are prepared', () => {
     script.isAway = true
     const scene = await Scene.at([10, 0], undefined, undefined, preparation)
     await scene.feed([recordAt(0, 10)])
-    await until(() => preparation.problem() !== undefined, 'the first try')
+    await until(() => preparation.outage() !== undefined, 'the first try')
     await within(scene.tail.stop(), 'the tail to stop', 500)
-    expect(preparation.problem()).toBeUndefined()
+    expect(preparation.outage()).toBeUndefined()
     expect(scene.source.last.closed).toBe(true)
   })
 

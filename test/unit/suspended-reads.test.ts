@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { Feed } from '../../src/feed/feed.ts'
 import type { Subscription } from '../../src/feed/subscription.ts'
-import type { KafkaRecord, PartitionOffset, Reader } from '../../src/port/kafka.ts'
+import type { AssignedConsumer, KafkaRecord, PartitionOffset } from '../../src/port/kafka.ts'
 import { parseCursor } from '../../src/records/cursor.ts'
 import type { Filter } from '../../src/records/filter.ts'
 import { until } from '../support/wait.ts'
@@ -22,7 +22,7 @@ class Log extends ReaderSource {
     return [{ topic: 't', partition: 0, offset: query === 'earliest' ? 0 : SIZE }]
   }
 
-  async reader([from]: readonly PartitionOffset[]): Promise<Reader> {
+  async reader([from]: readonly PartitionOffset[]): Promise<AssignedConsumer> {
     this.opened++
     let next = from?.offset ?? 0
     return {
@@ -157,7 +157,7 @@ describe('pages', () => {
     const feed = feedOf(log, { maxReplays: 1 })
     const one = await open(feed, 0)
     await take(one, 1)
-    const waiting = feed.replays.open([{ topic: 't', partition: 0, offset: 0 }], true)
+    const waiting = feed.catchUpPool.open([{ topic: 't', partition: 0, offset: 0 }], true)
     await until(() => feed.stats().waiting === 1, 'it to wait')
     feed.release(one)
     await (await waiting).close()

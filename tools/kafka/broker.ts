@@ -13,10 +13,10 @@ import { freePorts, isPortFree } from './ports.ts'
 import { identify, isAlive } from './process.ts'
 import { credentialsFolder, type SecurePorts, secureListeners } from './secure.ts'
 import {
+  type BrokerNode,
   type Cluster,
   clusterNames,
   lockPath,
-  type Node,
   readCluster,
   removeCluster,
   stateFolder,
@@ -49,7 +49,7 @@ export interface BrokerOptions {
   readonly owned?: boolean
 }
 
-export interface Broker {
+export interface LocalBroker {
   readonly bootstrapServers: string
   readonly cluster: Cluster
   /** False when a cluster of this name was there before. */
@@ -62,7 +62,7 @@ export interface Broker {
 }
 
 /** Resolves when every broker answers and knows of all others. */
-export async function startBroker(options: BrokerOptions): Promise<Broker> {
+export async function startBroker(options: BrokerOptions): Promise<LocalBroker> {
   await removeLeftovers()
   return withLock(lockPath(options.name), LOCK_LIMIT, async () => {
     const running = findCluster(options.name)
@@ -83,7 +83,7 @@ export function findCluster(name: string): Cluster | undefined {
   return undefined
 }
 
-export function runningNodes(cluster: Cluster): Node[] {
+export function runningNodes(cluster: Cluster): BrokerNode[] {
   return cluster.nodes.filter((node) => engineOf(cluster).isRunning(cluster, node))
 }
 
@@ -137,7 +137,7 @@ async function launch(cluster: Cluster): Promise<void> {
   }
 }
 
-async function makeNodes(count: number, first: number): Promise<Node[]> {
+async function makeNodes(count: number, first: number): Promise<BrokerNode[]> {
   const free = await freePorts(count * 2)
   const ports = first === 0 ? free.slice(count) : free.slice(count).map((_, i) => first + i)
   await expectFree(ports)
@@ -175,8 +175,8 @@ function expectDataOf(brokers: number, data: string): void {
 /** Waits until each of the asked brokers knows that all of the expected ones are up. */
 async function waitUntilReady(
   cluster: Cluster,
-  asked: readonly Node[],
-  expected: readonly Node[],
+  asked: readonly BrokerNode[],
+  expected: readonly BrokerNode[],
 ): Promise<void> {
   const deadline = performance.now() + READY_LIMIT
   await Promise.all(
@@ -195,7 +195,7 @@ async function waitUntilReady(
   )
 }
 
-async function isReady({ port }: Node, expected: readonly Node[]): Promise<boolean> {
+async function isReady({ port }: BrokerNode, expected: readonly BrokerNode[]): Promise<boolean> {
   try {
     const up = await askForBrokers(port, ASK_LIMIT)
     return expected.every(({ id }) => up.includes(id))
@@ -204,7 +204,7 @@ async function isReady({ port }: Node, expected: readonly Node[]): Promise<boole
   }
 }
 
-function notReady(cluster: Cluster, node: Node, state: string): Error {
+function notReady(cluster: Cluster, node: BrokerNode, state: string): Error {
   const log = engineOf(cluster).lastLog(cluster, node)
   return new Error(`Cannot start Kafka broker ${node.id}: ${state}. The end of its log:\n${log}`)
 }
@@ -229,9 +229,9 @@ async function removeLeftovers(): Promise<void> {
   }
 }
 
-function control(cluster: Cluster, isNew: boolean): Broker {
+function control(cluster: Cluster, isNew: boolean): LocalBroker {
   const engine = engineOf(cluster)
-  const find = (id: number): Node => {
+  const find = (id: number): BrokerNode => {
     const node = cluster.nodes.find((node) => node.id === id)
     if (node) return node
     throw new Error(`Cannot find broker ${id}: the cluster has 1 to ${cluster.nodes.length}`)

@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs'
 import { basename } from 'node:path'
 
-interface Command {
+interface ToolCommand {
   argv: string[]
   log: string
   /** Milliseconds. */
@@ -11,7 +11,7 @@ interface Command {
   onLine?: (line: string) => void
 }
 
-export async function runCommand({ argv, log, limit, env, onLine }: Command): Promise<void> {
+export async function runCommand({ argv, log, limit, env, onLine }: ToolCommand): Promise<void> {
   appendFileSync(log, `$ ${argv.join(' ')}\n`)
   const child = Bun.spawn(argv, {
     env: env ?? process.env,

@@ -5,7 +5,7 @@ import { say } from '../../native/progress.ts'
 import type { Engine } from './engine.ts'
 import { kafkaVersion } from './jars.ts'
 import { dataFolder } from './properties.ts'
-import type { Cluster, Node } from './state.ts'
+import type { BrokerNode, Cluster } from './state.ts'
 
 const ASK_LIMIT = 3000
 const PULL_LIMIT = 600_000
@@ -86,7 +86,7 @@ function composeCommand({ name, nodes }: Cluster, args: string[]): string[] {
   return ['docker', 'compose', ...project, '--profile', nodes.length > 1 ? 'three' : 'one', ...args]
 }
 
-function service({ nodes }: Cluster): (node: Node) => string {
+function service({ nodes }: Cluster): (node: BrokerNode) => string {
   return ({ id }) => (nodes.length > 1 ? `kafka-${id}` : 'only')
 }
 

@@ -8,7 +8,7 @@ import { provideJars } from './jars.ts'
 import { identify, isAlive, signalProcess, waitForEnd } from './process.ts'
 import { dataFolder, serverProperties } from './properties.ts'
 import { formatArguments, jvmOptions } from './secure.ts'
-import { type Cluster, type Node, stateFolder, writeCluster } from './state.ts'
+import { type BrokerNode, type Cluster, stateFolder, writeCluster } from './state.ts'
 import { provideJava } from './system.ts'
 
 const GRACE = 15_000 // A broker's own end may wait for a controller that has ended before.
@@ -79,7 +79,7 @@ export async function toolCommand(mainClass: string, args: string[], log: string
 }
 
 /** Gives the data folder the ids of cluster and node, unless it has them. */
-async function format(cluster: Cluster, node: Node, { java, jars }: Runtime, log: string) {
+async function format(cluster: Cluster, node: BrokerNode, { java, jars }: Runtime, log: string) {
   const properties = propertiesPath(cluster, node)
   writeFileSync(properties, serverProperties(cluster, node))
   const folder = dataFolder(cluster, node)
@@ -99,7 +99,7 @@ function clusterId({ name, data }: Cluster): string {
   return hash.subarray(0, 16).toString('base64url')
 }
 
-function launch(cluster: Cluster, node: Node, { java, jars }: Runtime): number {
+function launch(cluster: Cluster, node: BrokerNode, { java, jars }: Runtime): number {
   const settings = `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'log4j2.properties')}`
   const options = [...JVM_OPTIONS, ...jvmOptions(cluster), settings]
   const args = [...options, '-cp', jars, 'kafka.Kafka', propertiesPath(cluster, node)]
@@ -119,7 +119,7 @@ function launch(cluster: Cluster, node: Node, { java, jars }: Runtime): number {
   }
 }
 
-async function end(node: Node, temporary: boolean): Promise<void> {
+async function end(node: BrokerNode, temporary: boolean): Promise<void> {
   if (!node.process) return
   if (!temporary) {
     signalProcess(node.process, 'SIGCONT')
@@ -131,10 +131,10 @@ async function end(node: Node, temporary: boolean): Promise<void> {
   await waitForEnd(node.process, KILL_LIMIT)
 }
 
-function logPath({ name }: Cluster, { id }: Node): string {
+function logPath({ name }: Cluster, { id }: BrokerNode): string {
   return join(stateFolder(name), `broker-${id}.log`)
 }
 
-function propertiesPath({ name }: Cluster, { id }: Node): string {
+function propertiesPath({ name }: Cluster, { id }: BrokerNode): string {
   return join(stateFolder(name), `broker-${id}.properties`)
 }

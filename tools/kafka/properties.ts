@@ -1,9 +1,9 @@
 /** The settings of one broker, which is a controller of its cluster too. */
 import { join } from 'node:path'
 import { listenerLists, secureProperties } from './secure.ts'
-import type { Cluster, Node } from './state.ts'
+import type { BrokerNode, Cluster } from './state.ts'
 
-export function serverProperties(cluster: Cluster, node: Node): string {
+export function serverProperties(cluster: Cluster, node: BrokerNode): string {
   const { nodes } = cluster
   const replicas = nodes.length
   const minInSync = replicas > 1 ? 2 : 1
@@ -56,7 +56,7 @@ export function serverProperties(cluster: Cluster, node: Node): string {
   })
 }
 
-export function dataFolder({ data }: Cluster, { id }: Node): string {
+export function dataFolder({ data }: Cluster, { id }: BrokerNode): string {
   return join(data, `broker-${id}`)
 }
 

@@ -18,7 +18,7 @@ import { join } from 'node:path'
 import type { ProcessIdentity } from './process.ts'
 import type { SecurePorts } from './secure.ts'
 
-export interface Node {
+export interface BrokerNode {
   /** Counted from 1. */
   readonly id: number
   readonly port: number
@@ -30,7 +30,7 @@ export interface Node {
 export interface Cluster {
   readonly name: string
   readonly engine: 'java' | 'docker'
-  readonly nodes: readonly Node[]
+  readonly nodes: readonly BrokerNode[]
   readonly data: string
   /** Whether `data` is removed with the cluster. */
   readonly temporary: boolean

@@ -7,7 +7,7 @@ import { parseAtOnce } from '../../kong/model/document.ts'
 import { type Environment, isVaultReference, resolveVault } from '../../kong/model/references.ts'
 import { list, record } from '../../options/fields.ts'
 import { expressionOf } from '../../records/expression.ts'
-import type { Wanted } from '../../records/filter.ts'
+import type { RequestedFilters } from '../../records/filter.ts'
 
 /** A client that the gateway knows. */
 export interface KnownClient {
@@ -17,7 +17,7 @@ export interface KnownClient {
   /** For basic authentication under its name; in the same forms. */
   readonly password?: string | undefined
   /** The records that it may see. Default: all. */
-  readonly only?: Partial<Wanted> | undefined
+  readonly only?: Partial<RequestedFilters> | undefined
 }
 
 const HASH = /^sha256:([0-9a-f]{64})$/

@@ -6,9 +6,9 @@ import { auth as basicOf } from 'hono/utils/basic-auth'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import {
   countedAs,
-  type Limits,
+  FixedWindowLimiter,
+  type RateLimits,
   rateLimitHeaders,
-  Windows,
 } from '../../core/fixed-window-limiter.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
 import { FOREIGN_PAGE, isForeignPage } from '../../http/request/page-origin.ts'
@@ -29,7 +29,7 @@ export interface GuardOptions {
   /** Origins whose pages may read, or `*`. */
   readonly corsOrigins?: readonly string[] | undefined
   /** Requests of one client at most. */
-  readonly limits?: Limits | undefined
+  readonly limits?: RateLimits | undefined
   /** Open streams of one client at most. */
   readonly maxStreams?: number | undefined
 }
@@ -62,7 +62,7 @@ export function guard(options: GuardOptions, addressOf: (c: Context) => string):
   let known = options.clients ?? []
   let clients = Clients.of(known)
   const check = options.tokens && tokenChecker(options.tokens)
-  const windows = options.limits && new Windows(options.limits)
+  const windows = options.limits && new FixedWindowLimiter(options.limits)
   const streams = new Streams(options.maxStreams ?? Infinity)
   const isOpen = options.clients === undefined && check === undefined
 
@@ -157,13 +157,16 @@ function withCors(
   }
 }
 
-interface Shown {
+interface PresentedCredentials {
   readonly token: string
   readonly isCookie: boolean
 }
 
 /** A key or token: of the header, else of the query, else of the cookie, as far as those are asked for. */
-function tokenOf(c: Context, { tokenQuery, tokenCookie }: GuardOptions): Shown | undefined {
+function tokenOf(
+  c: Context,
+  { tokenQuery, tokenCookie }: GuardOptions,
+): PresentedCredentials | undefined {
   const [, bearer] = /^bearer +([\w.~+/-]+=*) *$/i.exec(c.req.header('Authorization') ?? '') ?? []
   const token = bearer ?? (tokenQuery === undefined ? undefined : c.req.query(tokenQuery))
   if (token) return { token, isCookie: false }

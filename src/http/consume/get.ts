@@ -1,18 +1,18 @@
 /** Mode `http-get`: one read, as the consumer group or from a position. */
 import type { Context } from 'hono'
-import { exchangeOf } from '../../core/request-statistics.ts'
+import { requestStatisticsOf } from '../../core/request-statistics.ts'
 import type { Position } from '../../feed/feed.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { Gap, PartitionState } from '../../port/kafka.ts'
 import type { PartitionTable } from '../../records/cursor.ts'
 import { FORMATS, type Format } from '../../records/format.ts'
-import { shownIn } from '../../records/format-batch.ts'
+import { formatSlice } from '../../records/format-batch.ts'
 import { negotiate } from '../request/accept.ts'
 import {
   assertMayUseGroup,
   clientOf,
   filterOf,
-  isNobody,
+  isAnonymous,
   mayRead,
   urlOf,
 } from '../request/client.ts'
@@ -20,15 +20,15 @@ import { parseRead, type ReadPlan } from '../request/parameters.ts'
 import { SMALL_ANSWER_BYTES, tooManyAnswers } from '../response/answer-budget.ts'
 import { asWritten } from '../response/as-written.ts'
 import { arrayBody, flatBody, kongBody, linesOf, type Slice } from '../response/body.ts'
-import { shapeOf } from '../response/choose-format.ts'
+import { chooseFormat } from '../response/choose-format.ts'
 import { compressAnswer, tellCoding } from '../response/compress.ts'
 import { deliver, LARGE_PIECE } from '../response/deliver.ts'
-import type { KeptAnswer } from '../response/response-cache.ts'
+import type { CachedResponse } from '../response/response-cache.ts'
 import type { Route } from '../route/route.ts'
-import type { Kind } from '../route/route-statistics.ts'
+import type { ReadKind } from '../route/route-statistics.ts'
 import { type ReadTrace, traced } from '../route/trace.ts'
-import { takeAsGroup } from './poll-group.ts'
-import { readFrom } from './read-from-position.ts'
+import { pollGroup } from './poll-group.ts'
+import { readFromPosition } from './read-from-position.ts'
 
 /** How the answer is laid out, and what records are shown as. */
 interface Form {
@@ -38,12 +38,13 @@ interface Form {
 
 /** @throws KafkaConsumeError */
 export function answerGet(c: Context, route: Route): Response | Promise<Response> {
-  const { moment } = route
-  const kept = moment && isNobody(clientOf(c)) ? route.kept.find(moment, c) : undefined
+  const { version } = route
+  const kept =
+    version && isAnonymous(clientOf(c)) ? route.responseCache.find(version, c) : undefined
   if (kept) return answerKept(c, route, kept)
   const lines = chooseForm(c, route.options)
   const plan = parseRead(urlOf(c).searchParams, route.options.topics)
-  const shape = shapeOf(plan.format, route.options)
+  const shape = chooseFormat(plan.format, route.options)
   const form = lines ? { ...shape, list: lines } : shape
   const [kind, answer] = plan.position
     ? (['read', answerFrom] as const)
@@ -51,7 +52,7 @@ export function answerGet(c: Context, route: Route): Response | Promise<Response
   return traced(route, kind, (trace) => answer(c, route, plan, form, trace))
 }
 
-function answerKept(c: Context, route: Route, kept: KeptAnswer): Response {
+function answerKept(c: Context, route: Route, kept: CachedResponse): Response {
   count(c, route, 'read', kept.records, kept.size)
   tellCoding(c, kept.coding, route.options.compression)
   return c.body(kept.bytes, 200, kept.headers)
@@ -83,9 +84,14 @@ async function answerFrom(
     filterOf(plan.wanted, client, table),
   )
   try {
-    const { moment } = subscription
-    const { slices, gaps } = await readFrom(subscription, plan.limits, c.req.raw.signal, memory)
-    const isOfMoment = moment !== undefined && moment === subscription.moment
+    const { version } = subscription
+    const { slices, gaps } = await readFromPosition(
+      subscription,
+      plan.limits,
+      c.req.raw.signal,
+      memory,
+    )
+    const isOfMoment = version !== undefined && version === subscription.version
     const cursor = subscription.cursor.toString()
     announce(c, route, gaps)
     const states = subscription.cursor.table
@@ -110,9 +116,9 @@ async function answerFrom(
       Link: `<${nextUrl(c, cursor)}>; rel="next"`,
       ...contentType(form),
     }
-    const isWhole = isNobody(client) && records > 0 && gaps.length === 0
+    const isWhole = isAnonymous(client) && records > 0 && gaps.length === 0
     if (isOfMoment && isWhole && namesAll(position, subscription.cursor.table)) {
-      route.kept.keep(moment, c, { ...sent, headers, records, size: body.length })
+      route.responseCache.keep(version, c, { ...sent, headers, records, size: body.length })
     }
     if (sent.bytes.length <= SMALL_ANSWER_BYTES) {
       memory.release()
@@ -120,7 +126,7 @@ async function answerFrom(
     }
     memory.resize(sent.bytes.length)
     const release = () => memory.release()
-    const ending = { done: release, giveBack: release }
+    const ending = { ack: release, requeue: release }
     const stream = deliver(sent.bytes, ending, signal, route.options.writeDeadline, LARGE_PIECE)
     return c.body(stream, 200, { ...headers, ...asWritten('no-store') })
   } catch (error) {
@@ -160,16 +166,16 @@ async function answerGroup(
   const group = await route.group(client)
   const { signal } = c.req.raw
   const memory = route.answerMemory()
-  const taken = await takeAsGroup(group, route, { ...plan, client, signal, memory })
+  const taken = await pollGroup(group, route, { ...plan, client, signal, memory })
   const { delivery, chunk } = taken
   const ending = {
-    done: () => {
+    ack: () => {
       memory.release()
-      delivery.done()
+      delivery.ack()
     },
-    giveBack: () => {
+    requeue: () => {
       memory.release()
-      delivery.giveBack()
+      delivery.requeue()
     },
   }
   try {
@@ -190,13 +196,13 @@ async function answerGroup(
     memory.resize(bytes.length)
     return c.body(deliver(bytes, ending, signal, writeDeadline), 200, headers)
   } catch (error) {
-    ending.giveBack()
+    ending.requeue()
     throw error
   }
 }
 
 function announce(c: Context, route: Route, gaps: readonly Gap[]): void {
-  route.figures.gaps += gaps.length
+  route.statistics.gaps += gaps.length
   if (gaps.length > 0) c.header('Kafka-Gaps', JSON.stringify(gaps))
 }
 
@@ -207,7 +213,7 @@ function bodyOf(
   cursor: string | undefined,
   gaps: readonly Gap[],
 ): Uint8Array<ArrayBuffer> {
-  const shown = slices.map((slice) => shownIn(slice, format))
+  const shown = slices.map((slice) => formatSlice(slice, format))
   let body: Uint8Array
   if (list === 'lines') body = linesOf(shown)
   else if (list === 'array') body = arrayBody(shown)
@@ -220,8 +226,14 @@ function countRecords(slices: readonly Slice[]): number {
   return slices.reduce((sum, { begin, end }) => sum + end - begin, 0)
 }
 
-function count(c: Context, { figures }: Route, kind: Kind, records: number, bytes: number): void {
-  for (const counted of [figures.sent[kind], exchangeOf(c)]) {
+function count(
+  c: Context,
+  { statistics }: Route,
+  kind: ReadKind,
+  records: number,
+  bytes: number,
+): void {
+  for (const counted of [statistics.sent[kind], requestStatisticsOf(c)]) {
     if (!counted) continue
     counted.records += records
     counted.bytes += bytes
@@ -238,6 +250,6 @@ function contentType({ list, format }: Form): Record<string, string> {
   }
 }
 
-function compress(c: Context, { options, figures }: Route, body: Uint8Array<ArrayBuffer>) {
-  return compressAnswer(c, body, options.compression, () => figures.uncompressed++)
+function compress(c: Context, { options, statistics }: Route, body: Uint8Array<ArrayBuffer>) {
+  return compressAnswer(c, body, options.compression, () => statistics.uncompressed++)
 }

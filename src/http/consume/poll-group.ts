@@ -4,17 +4,17 @@ import { filterInTurns } from '../../feed/filter-pass.ts'
 import type { Delivery, KafkaRecord, PollLimits } from '../../port/kafka.ts'
 import { Cursor, PartitionTable } from '../../records/cursor.ts'
 import { EncodedBatch } from '../../records/encoded-batch.ts'
-import type { Wanted } from '../../records/filter.ts'
-import type { PreparedRecord } from '../../records/pipeline.ts'
+import type { RequestedFilters } from '../../records/filter.ts'
+import type { ProcessedRecord } from '../../records/pipeline.ts'
 import { filterOf, type KafkaClient } from '../request/client.ts'
 import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
 import type { GroupCalls } from '../route/memberships.ts'
 import type { Route } from '../route/route.ts'
 
 /** What is to be taken, and for whom. */
-interface Request {
+interface PollRequest {
   readonly client: KafkaClient
-  readonly wanted: Wanted
+  readonly wanted: RequestedFilters
   readonly limits: PollLimits
   readonly signal: AbortSignal
   /** Where the records' bytes are counted; the caller releases it in the end. Default: nowhere. */
@@ -22,7 +22,7 @@ interface Request {
 }
 
 /** Records that were taken as the group: the caller ends the delivery. */
-interface Taken {
+interface GroupPoll {
   readonly delivery: Delivery
   /** Those of them that the client is to get. */
   readonly chunk: EncodedBatch
@@ -35,12 +35,12 @@ interface Taken {
  * @throws KafkaConsumeError when Kafka cannot be read or records cannot be prepared now: then they
  * are handed to the next caller.
  */
-export async function takeAsGroup(
+export async function pollGroup(
   group: GroupCalls,
   route: Route,
-  { client, wanted, limits, signal, memory }: Request,
-): Promise<Taken> {
-  const { preparation } = (await route.lease()).feed
+  { client, wanted, limits, signal, memory }: PollRequest,
+): Promise<GroupPoll> {
+  const { processor } = (await route.lease()).feed
   const until = performance.now() + limits.timeout
   const maxBytes = Math.min(limits.maxBytes, memory?.most ?? Infinity)
   for (let timeout = limits.timeout; ; timeout = Math.max(0, until - performance.now())) {
@@ -49,15 +49,15 @@ export async function takeAsGroup(
       const { records, gaps, partitions } = delivery
       if (memory && !memory.resize(sizeOf(records))) throw tooManyAnswers()
       if (records.length > 0) await yieldToSocketEvents()
-      const prepared: readonly PreparedRecord[] = preparation
-        ? await preparation.once(records)
+      const prepared: readonly ProcessedRecord[] = processor
+        ? await processor.once(records)
         : records
       if (signal.aborted)
         throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
       const isDropped = records.length > 0 && prepared.every(({ dropped }) => dropped)
       // What the group has missed is to be told.
       if (isDropped && gaps.length === 0 && performance.now() < until) {
-        delivery.done()
+        delivery.ack()
         memory?.release()
         continue
       }
@@ -70,7 +70,7 @@ export async function takeAsGroup(
       return { delivery, chunk: await filterInTurns(all, filter, start, signal) }
     } catch (error) {
       memory?.release()
-      delivery.giveBack()
+      delivery.requeue()
       throw error
     }
   }

@@ -11,7 +11,7 @@ const PATIENCE_MS = 10_000
 const FILTER_TIME_MS = 1_000
 
 /** What one read from a position brought. */
-export interface Read {
+export interface PositionRead {
   readonly slices: readonly Slice[]
   readonly gaps: readonly Gap[]
 }
@@ -24,12 +24,12 @@ export interface Read {
  * @param memory Where the records' bytes are counted; the caller releases it. Default: nowhere.
  * @throws KafkaConsumeError when Kafka cannot be read, or there is no memory for a first record.
  */
-export async function readFrom(
+export async function readFromPosition(
   subscription: Subscription,
   limits: PollLimits,
   signal: AbortSignal,
   memory?: AnswerMemory,
-): Promise<Read> {
+): Promise<PositionRead> {
   const slices: Slice[] = []
   const gaps: Gap[] = []
   let records = limits.maxRecords

@@ -9,13 +9,13 @@ import {
   type ResolvedProduceOptions,
   resolveProduceOptions,
 } from '../../options/produce-options.ts'
-import type { KafkaProblem, Placed, ProducerRecord } from '../../port/kafka.ts'
+import type { KafkaOutage, ProducerRecord, RecordMetadata } from '../../port/kafka.ts'
 import { urlOf } from '../request/client.ts'
 import { describeError, errorAnswer } from '../response/error-response.ts'
 import { type Connection, connect } from '../route/cluster-registry.ts'
 import type { ClusterStats } from '../route/route.ts'
 import { type Defaults, invalid, recordsOfJson, recordsOfLines } from './parse-records.ts'
-import { type WriteOutcome, Written } from './write-statistics.ts'
+import { type WriteOutcome, WriteStatistics } from './write-statistics.ts'
 
 /** Bytes of bodies that a handler reads at a time; more requests are refused. A single one always may. */
 const MAX_READING = 64 * 1024 * 1024
@@ -51,7 +51,7 @@ export interface KafkaProduceHandler extends MiddlewareHandler {
    */
   start(): Promise<void>
   /** What keeps Kafka from being reached now; `undefined` while nothing does. Kafka is not asked. */
-  problem(): KafkaProblem | undefined
+  problem(): KafkaOutage | undefined
   /** Statistics of the handler: numbers as they are now, or since it was made. */
   stats(): ProduceStats
   /**
@@ -93,7 +93,7 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
   let connection: Connection | undefined
   let closed: Promise<void> | undefined
   const reading = { bytes: 0 }
-  const written = new Written()
+  const written = new WriteStatistics()
 
   const producing = {
     close: () => {
@@ -140,7 +140,7 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
 
   return Object.assign(handler, {
     start: async () => (await connected()).source.connected(),
-    problem: () => connection?.source.problem(),
+    problem: () => connection?.source.outage(),
     stats: (): ProduceStats => ({
       mode: 'produce',
       topics: resolved.topics,
@@ -150,7 +150,7 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
       confirmation: written.confirmation(),
       cluster: connection && {
         name: connection.source.name,
-        problem: connection.source.problem(),
+        problem: connection.source.outage(),
         brokers: connection.source.brokers(),
       },
     }),
@@ -160,7 +160,7 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
 
 function answer(
   c: Context,
-  results: ReadonlyArray<Placed | KafkaConsumeError>,
+  results: ReadonlyArray<RecordMetadata | KafkaConsumeError>,
   show: boolean,
 ): Response {
   const records = results.map((result) =>

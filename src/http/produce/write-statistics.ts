@@ -1,6 +1,6 @@
 import { type ErrorCode, KafkaConsumeError } from '../../core/errors.ts'
 import { Histogram, type HistogramState } from '../../core/histogram.ts'
-import type { Placed, ProducerRecord } from '../../port/kafka.ts'
+import type { ProducerRecord, RecordMetadata } from '../../port/kafka.ts'
 
 /** How a request to write ended: all is confirmed, the client left, or the code of its first error. */
 export type WriteOutcome = 'OK' | 'ABORTED' | ErrorCode
@@ -11,7 +11,7 @@ const CONFIRMATION_SECONDS = [
 ]
 
 /** What a handler of `kafkaProduce` counts, since its start. */
-export class Written {
+export class WriteStatistics {
   /** Records that Kafka has confirmed. */
   records = 0
   /** Bytes of their keys and values. */
@@ -27,7 +27,7 @@ export class Written {
   /** Kafka has answered for all records of a request. */
   answered(
     records: readonly ProducerRecord[],
-    results: ReadonlyArray<Placed | KafkaConsumeError>,
+    results: ReadonlyArray<RecordMetadata | KafkaConsumeError>,
     seconds: number,
   ): void {
     this.#confirmation.observe(seconds)

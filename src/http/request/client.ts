@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import type { PartitionTable } from '../../records/cursor.ts'
 import type { Filter } from '../../records/filter.ts'
-import { filterFor, isPicky, type Wanted } from '../../records/filter.ts'
+import { filterFor, isFiltered, type RequestedFilters } from '../../records/filter.ts'
 import { absoluteUrl } from './request-url.ts'
 
 /**
@@ -43,7 +43,7 @@ export interface KafkaClient {
    * partitions, with these keys, for which these expressions of CEL are true. A list that is absent or
    * empty restricts nothing.
    */
-  readonly only?: Partial<Wanted>
+  readonly only?: Partial<RequestedFilters>
   /**
    * When the client's credentials expire, in milliseconds since 1970. Streams end then, after a whole
    * event, so that the client shows new ones. Default: they do not expire.
@@ -79,7 +79,7 @@ export function timeLeft({ until = Infinity }: KafkaClient): number {
 }
 
 /** Whether nothing is known of a client: what one such is given holds for all. */
-export function isNobody(client: KafkaClient): boolean {
+export function isAnonymous(client: KafkaClient): boolean {
   return client === NOBODY
 }
 
@@ -99,8 +99,8 @@ export function credentialQuery(c: Context): string {
 }
 
 /** Whether a client may not see all records of a route. */
-export function isBound({ only }: KafkaClient): boolean {
-  return isPicky(complete(only))
+export function isRestricted({ only }: KafkaClient): boolean {
+  return isFiltered(complete(only))
 }
 
 /**
@@ -111,7 +111,7 @@ export function isBound({ only }: KafkaClient): boolean {
  *   INVALID_PARAMETER for one that there is not.
  */
 export function filterOf(
-  wanted: Wanted,
+  wanted: RequestedFilters,
   client: KafkaClient,
   table: PartitionTable,
 ): Filter | undefined {
@@ -142,11 +142,11 @@ const EVERYTHING = () => undefined
 
 /** {@link filterOf} for the partitions that there will be, which may change while a stream is open. */
 export function filtering(
-  wanted: Wanted,
+  wanted: RequestedFilters,
   client: KafkaClient,
 ): (table: PartitionTable) => Filter | undefined {
   // Most streams want everything: they share one function.
-  if (!isPicky(wanted) && !isBound(client)) return EVERYTHING
+  if (!isFiltered(wanted) && !isRestricted(client)) return EVERYTHING
   return (table) => filterOf(wanted, client, table)
 }
 
@@ -166,7 +166,7 @@ export function mayRead(client: KafkaClient, topic: string, partition: number): 
  * @throws KafkaConsumeError FORBIDDEN
  */
 export function assertMayUseGroup(client: KafkaClient, isOwn: boolean): void {
-  if (isOwn || !isBound(client)) return
+  if (isOwn || !isRestricted(client)) return
   throw new KafkaConsumeError(
     'FORBIDDEN',
     'Cannot read as the consumer group: this client may see a part of the records only, and would take the rest from others; give start or cursor',
@@ -188,6 +188,6 @@ function complete({
   partitions = [],
   keys = [],
   filters = [],
-}: Partial<Wanted> = {}): Wanted {
+}: Partial<RequestedFilters> = {}): RequestedFilters {
   return { topics, partitions, keys, filters }
 }

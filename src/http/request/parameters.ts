@@ -4,7 +4,7 @@ import type { Position } from '../../feed/feed.ts'
 import type { PollLimits } from '../../port/kafka.ts'
 import { parseCursor } from '../../records/cursor.ts'
 import { expressionOf } from '../../records/expression.ts'
-import type { Wanted } from '../../records/filter.ts'
+import type { RequestedFilters } from '../../records/filter.ts'
 import { STREAM_FORMATS } from '../../records/format.ts'
 import { parseStart } from './start-position.ts'
 
@@ -19,20 +19,20 @@ export interface ReadPlan {
   readonly position: Position | undefined
   readonly limits: PollLimits
   readonly format: FormatName | undefined
-  readonly wanted: Wanted
+  readonly wanted: RequestedFilters
 }
 
 /** A GET of a stream, understood. */
 export interface StreamPlan {
   readonly position: Position
   readonly format: FormatName | undefined
-  readonly wanted: Wanted
+  readonly wanted: RequestedFilters
 }
 
 /** A WebSocket, understood: everything from a position on, or as the group, by acknowledgement. */
 export type SocketPlan =
   | (StreamPlan & { readonly acks: false })
-  | { readonly acks: true; readonly maxUnacked: number; readonly wanted: Wanted }
+  | { readonly acks: true; readonly maxUnacked: number; readonly wanted: RequestedFilters }
 
 const FILTERS = ['topic', 'partition', 'key', 'filter']
 /** What a GET of mode `http-get` knows. */
@@ -129,7 +129,7 @@ function parsePosition(parameters: Parameters, names: readonly string[]): Positi
   return { cursor: parseCursor(text, name), parameter: name }
 }
 
-function parseWanted(parameters: Parameters, topics: readonly string[]): Wanted {
+function parseWanted(parameters: Parameters, topics: readonly string[]): RequestedFilters {
   const wanted = parameters.all('topic')
   for (const topic of wanted) {
     if (!topics.includes(topic)) {

@@ -16,7 +16,7 @@ interface Shape {
  * @throws KafkaConsumeError INVALID_PARAMETER when the route has a format of its own: what it leaves
  *   out is not to be had otherwise.
  */
-export function shapeOf(asked: FormatName | undefined, options: ResolvedOptions): Shape {
+export function chooseFormat(asked: FormatName | undefined, options: ResolvedOptions): Shape {
   if (options.format) {
     if (asked === undefined) return { list: 'array', format: formatBy(options.format) }
     throw new KafkaConsumeError(

@@ -66,18 +66,20 @@ function chooseCoding(c: Context, offered: readonly Coding[]): Coding | undefine
 }
 
 /** What is used of `node:zlib`, which Bun, Deno and Node have. */
-interface Zlib {
+interface StreamZlib {
   deflateRawSync(bytes: Uint8Array, options: object): Uint8Array
   crc32(bytes: Uint8Array, before: number): number
   readonly constants: { readonly Z_SYNC_FLUSH: number }
 }
 
-interface Builtins {
+interface StreamBuiltins {
   readonly process?: { getBuiltinModule?(name: string): unknown }
 }
 
 // CompressionStream has no flush: what it was given stays in it until there is more.
-const zlib = (globalThis as Builtins).process?.getBuiltinModule?.('node:zlib') as Zlib | undefined
+const zlib = (globalThis as StreamBuiltins).process?.getBuiltinModule?.('node:zlib') as
+  | StreamZlib
+  | undefined
 
 /** Bytes of what was sent that the next write may refer to. */
 const WINDOW = 8_192
@@ -104,12 +106,12 @@ export function streamCompressor(c: Context, compression: Compression): GzipStre
  * clients no longer share the bytes of their frames: thus it is off unless asked for.
  */
 export class GzipStream {
-  readonly #zlib: Zlib
+  readonly #zlib: StreamZlib
   #last: Uint8Array | undefined
   #crc = 0
   #length = 0
 
-  constructor(zlib: Zlib) {
+  constructor(zlib: StreamZlib) {
     this.#zlib = zlib
   }
 

@@ -3,7 +3,7 @@
 export type Coding = 'zstd' | 'gzip' | 'br' | 'deflate'
 
 /** A stream of `node:zlib`, as far as it is used here. */
-interface Transform {
+interface ZlibTransform {
   on(event: 'data', listener: (bytes: Uint8Array<ArrayBuffer>) => void): unknown
   on(event: 'end' | 'close', listener: () => void): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
@@ -14,10 +14,10 @@ interface Transform {
 
 interface Zlib {
   readonly constants: Readonly<Record<string, number>>
-  createZstdCompress?(options: object): Transform
-  createGzip(options: object): Transform
-  createBrotliCompress(options: object): Transform
-  createDeflate(options: object): Transform
+  createZstdCompress?(options: object): ZlibTransform
+  createGzip(options: object): ZlibTransform
+  createBrotliCompress(options: object): ZlibTransform
+  createDeflate(options: object): ZlibTransform
 }
 
 interface Builtins {
@@ -38,7 +38,7 @@ export const CODINGS: readonly Coding[] = !zlib
     ? ['zstd', 'gzip', 'br', 'deflate']
     : ['gzip', 'br', 'deflate']
 
-function transformOf(coding: Coding, size: number): Transform {
+function transformOf(coding: Coding, size: number): ZlibTransform {
   const make = zlib as Required<Zlib>
   const { constants } = make
   switch (coding) {
@@ -170,7 +170,7 @@ async function compress(
   }
 }
 
-function written(transform: Transform, piece: Uint8Array): Promise<void> {
+function written(transform: ZlibTransform, piece: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     transform.write(piece, (error) => (error ? reject(error) : resolve()))
   })

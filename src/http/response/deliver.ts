@@ -1,7 +1,7 @@
 import type { Delivery } from '../../port/kafka.ts'
 
 /** What is told of how a body ended: one of the two, once or more. */
-type Ending = Pick<Delivery, 'done' | 'giveBack'>
+type Ending = Pick<Delivery, 'ack' | 'requeue'>
 
 /** Bytes handed to the runtime at a time: a client that leaves midway is noticed at the next. */
 const PIECE = 64 * 1024
@@ -29,7 +29,7 @@ export function deliver(
   const giveUp = () => {
     clearTimeout(timer)
     given = true
-    delivery.giveBack()
+    delivery.requeue()
   }
   if (signal.aborted) giveUp()
   signal.addEventListener('abort', giveUp, { once: true })
@@ -53,7 +53,7 @@ export function deliver(
         clearTimeout(timer)
         signal.removeEventListener('abort', giveUp)
         controller.close()
-        if (!given) delivery.done()
+        if (!given) delivery.ack()
       },
       cancel: giveUp,
     },

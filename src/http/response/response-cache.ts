@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import type { AnswerMemory } from './answer-budget.ts'
 
 /** An answer as it was sent. */
-export interface KeptAnswer {
+export interface CachedResponse {
   readonly bytes: Uint8Array<ArrayBuffer>
   readonly coding: string | undefined
   readonly headers: Readonly<Record<string, string>>
@@ -21,23 +21,23 @@ const MAX_BYTES = 64 * 1024
  * Overflow policy: what is too large, one too many, or finds no memory, is made anew for each who
  * asks.
  */
-export class KeptAnswers {
+export class ResponseCache {
   readonly #memory: AnswerMemory
   #moment: object | undefined
-  #answers = new Map<string, KeptAnswer>()
+  #answers = new Map<string, CachedResponse>()
 
   /** @param memory Where their bytes are counted, with those of answers on their way. */
   constructor(memory: AnswerMemory) {
     this.#memory = memory
   }
 
-  find(moment: object, c: Context): KeptAnswer | undefined {
+  find(moment: object, c: Context): CachedResponse | undefined {
     if (moment === this.#moment) return this.#answers.get(keyOf(c))
     if (this.#moment !== undefined) this.clear()
     return undefined
   }
 
-  keep(moment: object, c: Context, answer: KeptAnswer): void {
+  keep(moment: object, c: Context, answer: CachedResponse): void {
     if (moment !== this.#moment) {
       this.clear()
       this.#moment = moment

@@ -8,14 +8,14 @@ import { predecessorClosed } from '../../core/evaluation.ts'
 import { Feed } from '../../feed/feed.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
-import type { ClusterOptions, Source } from '../../port/kafka.ts'
+import type { ClusterOptions, KafkaCluster } from '../../port/kafka.ts'
 import { loadKafkaSide } from './load-kafka.ts'
 import { Memberships } from './memberships.ts'
-import { preparationFor, preparedBy } from './pipeline-of-options.ts'
+import { pipelineKey, processorFor } from './pipeline-of-options.ts'
 
 /** What routes on the same cluster have in common. */
 interface Shared {
-  readonly source: Source
+  readonly source: KafkaCluster
   readonly feeds: Map<string, { readonly feed: Feed; routes: number }>
   readonly memberships: Memberships
   routes: number
@@ -25,7 +25,7 @@ const clusters = new Map<string, Shared>()
 
 /** A share in a cluster. */
 export interface Connection {
-  readonly source: Source
+  readonly source: KafkaCluster
   /** Gives it back; the last one closes what is behind it. */
   release(): Promise<void>
 }
@@ -48,9 +48,9 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
   const { topics, messageDeserializer, ringBytes, maxReplays } = options
   const { source, feeds, memberships, release } = await share(clusterOptions(options))
   const feedOptions = { topics, messageDeserializer, ringBytes, maxReplays }
-  const name = JSON.stringify([feedOptions, preparedBy(options)])
+  const name = JSON.stringify([feedOptions, pipelineKey(options)])
   const shareOfFeed = feeds.get(name) ?? {
-    feed: new Feed(source, { ...feedOptions, preparation: preparationFor(options, source) }),
+    feed: new Feed(source, { ...feedOptions, preparation: processorFor(options, source) }),
     routes: 0,
   }
   shareOfFeed.routes++
@@ -64,7 +64,7 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
       if (shareOfFeed.routes === 0) {
         feeds.delete(name)
         await shareOfFeed.feed.close()
-        await shareOfFeed.feed.preparation?.close()
+        await shareOfFeed.feed.processor?.close()
       }
       await release()
     },

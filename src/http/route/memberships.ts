@@ -5,10 +5,10 @@ import type {
   Delivery,
   GroupOptions,
   GroupSession,
+  KafkaCluster,
   MemberStats,
   PartitionOffset,
   PollLimits,
-  Source,
 } from '../../port/kafka.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
@@ -41,10 +41,10 @@ let members = 0
  * own: Kafka then divides the partitions of topics that they have in common, and a warning says so.
  */
 export class Memberships {
-  readonly #source: Pick<Source, 'group'>
+  readonly #source: Pick<KafkaCluster, 'group'>
   readonly #members = new Map<string, SharedMember>()
 
-  constructor(source: Pick<Source, 'group'>) {
+  constructor(source: Pick<KafkaCluster, 'group'>) {
     this.#source = source
   }
 

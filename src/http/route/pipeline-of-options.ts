@@ -1,27 +1,30 @@
 import type { ResolvedOptions } from '../../options/consume-options.ts'
-import type { Source } from '../../port/kafka.ts'
+import type { KafkaCluster } from '../../port/kafka.ts'
 import { deadLettersIn } from '../../records/dead-letters.ts'
 import { jsonStep } from '../../records/json-step.ts'
 import { luaStep } from '../../records/lua/step.ts'
-import { prepareBy, type Step } from '../../records/pipeline.ts'
-import { Preparation } from '../../records/record-processor.ts'
+import { type PipelineStep, pipelineOf } from '../../records/pipeline.ts'
+import { RecordProcessor } from '../../records/record-processor.ts'
 import { transformStep } from '../../records/transform.ts'
 import { registrySteps } from '../../registry/step.ts'
 
-/** The options that {@link preparationFor} looks at; functions are compared by identity. */
-export function preparedBy(options: ResolvedOptions): readonly unknown[] {
+/** The options that {@link processorFor} looks at; functions are compared by identity. */
+export function pipelineKey(options: ResolvedOptions): readonly unknown[] {
   const { registries, transform, messageByLuaFunctions = [] } = options
   return [[...registries], idOf(transform), messageByLuaFunctions, dlqTopicOf(options)]
 }
 
 /** The preparation that a route's options ask for; undefined when records need none. */
-export function preparationFor(options: ResolvedOptions, source: Source): Preparation | undefined {
+export function processorFor(
+  options: ResolvedOptions,
+  source: KafkaCluster,
+): RecordProcessor | undefined {
   const { messageDeserializer, registries, messageByLuaFunctions = [], transform } = options
   const dlqTopic = dlqTopicOf(options)
-  const changes: Step[] = []
+  const changes: PipelineStep[] = []
   if (messageByLuaFunctions.length > 0) changes.push(luaStep(messageByLuaFunctions))
   if (transform) changes.push(transformStep(transform))
-  const steps: Step[] = []
+  const steps: PipelineStep[] = []
   if (registries.size > 0) steps.push(...registrySteps(registries))
   if (messageDeserializer === 'json' && (changes.length > 0 || dlqTopic)) steps.push(jsonStep)
   steps.push(...changes)
@@ -31,7 +34,7 @@ export function preparationFor(options: ResolvedOptions, source: Source): Prepar
   const close = async () => {
     await Promise.all(steps.map((step) => step.close?.()))
   }
-  return new Preparation(prepareBy(steps, deadLetter, counts), close, counts)
+  return new RecordProcessor(pipelineOf(steps, deadLetter, counts), close, counts)
 }
 
 function dlqTopicOf({ enableDlq, dlqTopic }: ResolvedOptions): string | undefined {

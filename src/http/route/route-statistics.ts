@@ -1,13 +1,13 @@
 import { Histogram, type HistogramState } from '../../core/histogram.ts'
 
 /** Ways in which records leave a route: a stream, a read from a position, a read as the group. */
-export const KINDS = ['stream', 'read', 'group'] as const
+export const READ_KINDS = ['stream', 'read', 'group'] as const
 
-/** One of {@link KINDS}. */
-export type Kind = (typeof KINDS)[number]
+/** One of {@link READ_KINDS}. */
+export type ReadKind = (typeof READ_KINDS)[number]
 
 /** What was sent, since the start. */
-export interface Sent {
+export interface SentTotals {
   /** Records, counted when they are put into an answer. */
   records: number
   /** Bytes of answers; of streams with their heartbeats. */
@@ -26,8 +26,8 @@ const MAX_CLOCK_SKEW_MS = 60_000
  * What a route counts, in plain fields: some of it at every write, so that counting has to cost
  * nothing. Whoever shows it asks for it.
  */
-export class Figures {
-  readonly sent: Readonly<Record<Kind, Sent>> = {
+export class RouteStatistics {
+  readonly sent: Readonly<Record<ReadKind, SentTotals>> = {
     stream: { records: 0, bytes: 0 },
     read: { records: 0, bytes: 0 },
     group: { records: 0, bytes: 0 },

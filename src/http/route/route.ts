@@ -5,15 +5,15 @@ import type { HistogramState } from '../../core/histogram.ts'
 import type { FeedStats } from '../../feed/feed.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { KafkaConsumeOptions } from '../../options/option-types.ts'
-import type { BrokerState, KafkaProblem } from '../../port/kafka.ts'
+import type { BrokerState, KafkaOutage } from '../../port/kafka.ts'
 import type { KafkaClient } from '../request/client.ts'
 import { AnswerBudget, AnswerMemory } from '../response/answer-budget.ts'
-import { KeptAnswers } from '../response/response-cache.ts'
+import { ResponseCache } from '../response/response-cache.ts'
 import { ClientGroups } from './client-groups.ts'
 import { type Lease, lease } from './cluster-registry.ts'
 import type { GroupCalls, Membership, MembershipStats } from './memberships.ts'
-import { Figures, type Kind, type Sent } from './route-statistics.ts'
-import { Places } from './stream-limit.ts'
+import { type ReadKind, RouteStatistics, type SentTotals } from './route-statistics.ts'
+import { StreamLimit } from './stream-limit.ts'
 
 /** Statistics of a handler of `kafkaConsume`, as they are now or since it was made. */
 export interface RouteStats {
@@ -44,7 +44,7 @@ export interface RouteStats {
   /** Answers sent uncompressed because too many were being compressed, since the start. */
   readonly uncompressed: number
   /** Records and bytes sent, by the way they were read, since the start. */
-  readonly sent: Readonly<Record<Kind, Readonly<Sent>>>
+  readonly sent: Readonly<Record<ReadKind, Readonly<SentTotals>>>
   /** Seconds from a record's timestamp to its write to a stream that was open by then. */
   readonly latency: HistogramState
   /** The Kafka cluster, which routes on it share; `undefined` before the first request. */
@@ -75,7 +75,7 @@ export interface ClusterStats {
   /** `clusterName`, or the bootstrap servers. */
   readonly name: string
   /** What keeps Kafka from being reached now; `undefined` while nothing does. */
-  readonly problem: KafkaProblem | undefined
+  readonly problem: KafkaOutage | undefined
   /** The brokers that connections were made to. */
   readonly brokers: readonly BrokerState[]
 }
@@ -103,8 +103,8 @@ export interface OpenStream {
 export type ClientPlace = (() => void) | undefined
 
 /** A time in which records cannot be had. */
-export interface Outage {
-  readonly problem: KafkaProblem
+export interface OngoingOutage {
+  readonly outage: KafkaOutage
   /** In `performance.now()`'s time: the clock may be set while Kafka is away. */
   readonly since: number
 }
@@ -112,7 +112,7 @@ export interface Outage {
 /** What all routes of a gateway have together. */
 export interface SharedLimits {
   /** Room for streams. */
-  readonly places?: Places
+  readonly places?: StreamLimit
   /** Memory for answers. */
   readonly answers?: AnswerBudget
 }
@@ -128,21 +128,21 @@ export class Route {
   #membership: Membership | undefined
   #clientGroups: ClientGroups | undefined
   #closed: Promise<void> | undefined
-  readonly #places: Places
-  readonly #allPlaces: Places | undefined
+  readonly #places: StreamLimit
+  readonly #allPlaces: StreamLimit | undefined
   readonly #answers: readonly AnswerBudget[]
   #beating: ReturnType<typeof setInterval> | undefined
-  #outage: Outage | undefined
-  readonly figures = new Figures()
-  readonly kept: KeptAnswers
+  #ongoingOutage: OngoingOutage | undefined
+  readonly statistics = new RouteStatistics()
+  readonly responseCache: ResponseCache
 
   /** @param shared What it has together with other routes. */
   constructor(options: ResolvedOptions, { places, answers }: SharedLimits = {}) {
     this.options = options
-    this.#places = new Places(options.maxSubscribers)
+    this.#places = new StreamLimit(options.maxSubscribers)
     this.#allPlaces = places
     this.#answers = [new AnswerBudget(options.maxAnswerBytes), ...(answers ? [answers] : [])]
-    this.kept = new KeptAnswers(this.answerMemory())
+    this.responseCache = new ResponseCache(this.answerMemory())
   }
 
   /**
@@ -160,9 +160,9 @@ export class Route {
       this.#lease = undefined
       throw error
     }
-    const problem = this.#leased.source.problem()
-    if (problem) {
-      throw new KafkaConsumeError(problem.code, problem.message, { detail: problem.detail })
+    const outage = this.#leased.source.outage()
+    if (outage) {
+      throw new KafkaConsumeError(outage.code, outage.message, { detail: outage.detail })
     }
     return this.#leased
   }
@@ -179,8 +179,7 @@ export class Route {
    * @throws KafkaConsumeError INVALID_OPTIONS where the client is to have its own and has no name.
    */
   async group(client: KafkaClient): Promise<GroupCalls> {
-    if (this.#membership && !this.#closed && !this.#leased?.source.problem())
-      return this.#membership
+    if (this.#membership && !this.#closed && !this.#leased?.source.outage()) return this.#membership
     const { memberships } = await this.lease()
     if (this.#closed) throw closed()
     const { topics, autoOffsetReset, commitStrategy, consumerGroup, maxGroups } = this.options
@@ -198,24 +197,24 @@ export class Route {
   }
 
   /** See {@link Feed.moment}; undefined as well while records cannot be had. */
-  get moment(): object | undefined {
-    if (this.#closed || this.problem()) return undefined
-    return this.#leased?.feed.moment
+  get version(): object | undefined {
+    if (this.#closed || this.outage()) return undefined
+    return this.#leased?.feed.version
   }
 
   /** Why records cannot be had: Kafka is away or refuses, or what preparing them needs is away. */
-  problem(): KafkaProblem | undefined {
-    return this.#leased?.source.problem() ?? this.#leased?.feed.problem()
+  outage(): KafkaOutage | undefined {
+    return this.#leased?.source.outage() ?? this.#leased?.feed.outage()
   }
 
   /** That records cannot be had, as of the last beat of the open streams. */
-  get outage(): Outage | undefined {
-    return this.#outage
+  get ongoingOutage(): OngoingOutage | undefined {
+    return this.#ongoingOutage
   }
 
   /** What a group read has failed for a moment ago, though Kafka was there. */
-  groupProblem(): KafkaProblem | undefined {
-    return this.#leased?.feed.preparation?.failure()
+  groupOutage(): KafkaOutage | undefined {
+    return this.#leased?.feed.processor?.failure()
   }
 
   /**
@@ -262,8 +261,8 @@ export class Route {
   /** What is the same for all streams is looked at once: there may be as many beats as records. */
   #beat(): void {
     const now = performance.now()
-    const problem = this.problem()
-    this.#outage = problem && { problem, since: this.#outage?.since ?? now }
+    const outage = this.outage()
+    this.#ongoingOutage = outage && { outage, since: this.#ongoingOutage?.since ?? now }
     for (const open of this.#streams) open.onBeat?.(now)
   }
 
@@ -272,7 +271,7 @@ export class Route {
     if (this.#streams.size > 0) return
     clearInterval(this.#beating)
     this.#beating = undefined
-    this.#outage = undefined
+    this.#ongoingOutage = undefined
   }
 
   /** Milliseconds between the beats of a stream. */
@@ -317,14 +316,14 @@ export class Route {
       openStreams,
       replays: feedStats?.replays ?? 0,
       fallenBehind: feedStats?.fallenBehind ?? 0,
-      silent: this.figures.silent,
-      gaps: this.figures.gaps,
-      uncompressed: this.figures.uncompressed,
-      sent: this.figures.sent,
-      latency: this.figures.latency(),
+      silent: this.statistics.silent,
+      gaps: this.statistics.gaps,
+      uncompressed: this.statistics.uncompressed,
+      sent: this.statistics.sent,
+      latency: this.statistics.latency(),
       cluster: source && {
         name: source.name,
-        problem: source.problem(),
+        problem: source.outage(),
         brokers: source.brokers(),
       },
       feed: feedStats,
@@ -344,7 +343,7 @@ export class Route {
   }
 
   async #close(): Promise<void> {
-    this.kept.clear()
+    this.responseCache.clear()
     registerClosed(this)
     await Promise.all([...this.#streams].map((stream) => stream.end()))
     await Promise.all([this.#membership?.close(), this.#clientGroups?.close()])

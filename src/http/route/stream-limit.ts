@@ -1,7 +1,7 @@
 import { KafkaConsumeError } from '../../core/errors.ts'
 
 /** Room for so many streams at a time, in a route or in a whole process. One more is refused. */
-export class Places {
+export class StreamLimit {
   readonly limit: number
   #taken = 0
 

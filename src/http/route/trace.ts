@@ -10,7 +10,7 @@ import {
 import packageJson from '../../../package.json' with { type: 'json' }
 import { type Slice, textsOf } from '../response/body.ts'
 import type { Route } from './route.ts'
-import type { Kind } from './route-statistics.ts'
+import type { ReadKind } from './route-statistics.ts'
 
 /** Records of a span that are looked at, and so its links at most: a stream's are without number. */
 const MAX_LINKS = 32
@@ -33,7 +33,7 @@ export class ReadTrace {
   }
 
   /** Begins one; there is none where nobody records it. */
-  static begin({ options }: Route, kind: Kind): ReadTrace | undefined {
+  static begin({ options }: Route, kind: ReadKind): ReadTrace | undefined {
     const { topics, clusterName } = options
     // Asked each time: an app may set its provider after its routes.
     const span = trace
@@ -79,7 +79,7 @@ export class ReadTrace {
 /** Traces a read, whatever becomes of it. */
 export async function traced<T>(
   route: Route,
-  kind: Kind,
+  kind: ReadKind,
   read: (trace: ReadTrace | undefined) => Promise<T>,
 ): Promise<T> {
   const trace = ReadTrace.begin(route, kind)

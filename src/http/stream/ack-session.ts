@@ -1,17 +1,17 @@
 import { getLogger } from '@logtape/logtape'
 import * as v from 'valibot'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../../core/errors.ts'
-import type { Exchange } from '../../core/request-statistics.ts'
+import type { RequestStatistics } from '../../core/request-statistics.ts'
 import type { Delivery, KafkaRecord } from '../../port/kafka.ts'
 import type { EncodedBatch } from '../../records/encoded-batch.ts'
-import type { Wanted } from '../../records/filter.ts'
+import type { RequestedFilters } from '../../records/filter.ts'
 import type { Format } from '../../records/format.ts'
-import { shownIn } from '../../records/format-batch.ts'
-import { takeAsGroup } from '../consume/poll-group.ts'
+import { formatSlice } from '../../records/format-batch.ts'
+import { pollGroup } from '../consume/poll-group.ts'
 import { assertMayUseGroup, type KafkaClient, timeLeft } from '../request/client.ts'
 import type { SocketPlan } from '../request/parameters.ts'
 import { textsOf } from '../response/body.ts'
-import { shapeOf } from '../response/choose-format.ts'
+import { chooseFormat } from '../response/choose-format.ts'
 import type { GroupCalls } from '../route/memberships.ts'
 import type { ClientPlace, OpenStream, Route } from '../route/route.ts'
 import { ReadTrace } from '../route/trace.ts'
@@ -34,7 +34,7 @@ const message = v.strictObject({
   ack: v.union([place, v.pipe(v.array(place), v.maxLength(10_000))]),
 })
 
-type Place = v.InferOutput<typeof place>
+type AckedRecord = v.InferOutput<typeof place>
 
 /** A record that the client has and has not acknowledged. */
 interface Unacked {
@@ -52,16 +52,16 @@ interface Unacked {
  * callers of the group do. When it acknowledges nothing for `writeDeadline`, or is gone, others get
  * what it had.
  */
-export class AckedStream implements OpenStream {
+export class AckSession implements OpenStream {
   readonly form = 'websocket'
   readonly #route: Route
   readonly #client: KafkaClient
   readonly #place: ClientPlace
   readonly #group: GroupCalls
-  readonly #exchange: Exchange | undefined
+  readonly #exchange: RequestStatistics | undefined
   readonly #trace: ReadTrace | undefined
   readonly #maxUnacked: number
-  readonly #wanted: Wanted
+  readonly #wanted: RequestedFilters
   readonly #format: Format | undefined
   #unacked: Unacked[] = []
   #bytes = 0
@@ -77,11 +77,11 @@ export class AckedStream implements OpenStream {
     route: Route,
     client: KafkaClient,
     plan: SocketPlan & { acks: true },
-    exchange?: Exchange,
-  ): Promise<AckedStream> {
+    exchange?: RequestStatistics,
+  ): Promise<AckSession> {
     assertMayUseGroup(client, route.hasClientGroups)
     const group = await route.group(client)
-    return new AckedStream(route, client, group, plan, exchange)
+    return new AckSession(route, client, group, plan, exchange)
   }
 
   private constructor(
@@ -89,11 +89,11 @@ export class AckedStream implements OpenStream {
     client: KafkaClient,
     group: GroupCalls,
     { maxUnacked, wanted }: SocketPlan & { acks: true },
-    exchange: Exchange | undefined,
+    exchange: RequestStatistics | undefined,
   ) {
     // Acknowledgements name the place of a record: without a format of the app's own it is whole.
     const { options } = route
-    this.#format = shapeOf(options.format ? undefined : 'records', options).format
+    this.#format = chooseFormat(options.format ? undefined : 'records', options).format
     this.#place = route.enter(client, () => void this.end())
     this.#route = route
     this.#client = client
@@ -121,7 +121,7 @@ export class AckedStream implements OpenStream {
     this.#finish()
   }
 
-  heard(text: string, writer: SocketWriter): void {
+  onMessage(text: string, writer: SocketWriter): void {
     const ack = ackIn(text)
     if (ack === undefined) {
       writer.close(
@@ -159,7 +159,7 @@ export class AckedStream implements OpenStream {
     const [oldest] = this.#unacked
     const left = oldest ? oldest.since + writeDeadline - performance.now() : Infinity
     if (left <= 0) {
-      this.#route.figures.silent++
+      this.#route.statistics.silent++
       writer.close(CLOSE.policyViolation, 'nothing was acknowledged for too long')
       return
     }
@@ -170,7 +170,7 @@ export class AckedStream implements OpenStream {
       await writer.write([])
     } else {
       const maxBytes = Math.min(READ_BYTES, UNACKED_BYTES - this.#bytes)
-      const taken = await takeAsGroup(this.#group, this.#route, {
+      const taken = await pollGroup(this.#group, this.#route, {
         client: this.#client,
         wanted: this.#wanted,
         limits: { maxRecords: room, maxBytes, timeout: patience },
@@ -183,17 +183,17 @@ export class AckedStream implements OpenStream {
   async #send(writer: SocketWriter, delivery: Delivery, chunk: EncodedBatch): Promise<void> {
     const { table, partitions, offsets } = chunk
     const slice = { chunk, begin: 0, end: offsets.length }
-    const texts = textsOf(shownIn(slice, this.#format))
+    const texts = textsOf(formatSlice(slice, this.#format))
     this.#trace?.add([slice])
     const gaps = delivery.gaps.map((gap) => JSON.stringify({ gap }))
-    this.#route.figures.gaps += gaps.length
+    this.#route.statistics.gaps += gaps.length
     let index = 0
     let bytes = 0
     for (const record of delivery.records) {
       const { topic, partition, offset } = record
       if (offset !== offsets[index] || table.indexOf(topic, partition) !== partitions[index]) {
         // This client is not to get it.
-        delivery.confirm([record])
+        delivery.ackRecords([record])
         continue
       }
       const text = texts[index++] as string
@@ -202,7 +202,7 @@ export class AckedStream implements OpenStream {
       this.#sent.set(`${record.topic}:${record.partition}`, record.offset)
     }
     this.#bytes += bytes
-    for (const counted of [this.#route.figures.sent.group, this.#exchange]) {
+    for (const counted of [this.#route.statistics.sent.group, this.#exchange]) {
       if (!counted) continue
       counted.records += texts.length
       counted.bytes += bytes
@@ -212,13 +212,13 @@ export class AckedStream implements OpenStream {
   }
 
   /** An acknowledgement is of a record and of all before it in its partition. */
-  #settle(acks: readonly Place[]): void {
+  #settle(acks: readonly AckedRecord[]): void {
     const upTo = new Map(acks.map((ack) => [`${ack.topic}:${ack.partition}`, ack.offset]))
     const isSettled = ({ record: { topic, partition, offset } }: Unacked) =>
       offset <= (upTo.get(`${topic}:${partition}`) ?? -1)
     const settled = Map.groupBy(this.#unacked.filter(isSettled), ({ delivery }) => delivery)
     for (const [delivery, unacked] of settled) {
-      delivery.confirm(unacked.map(({ record }) => record))
+      delivery.ackRecords(unacked.map(({ record }) => record))
       for (const { bytes } of unacked) this.#bytes -= bytes
     }
     this.#unacked = this.#unacked.filter((one) => !isSettled(one))
@@ -226,7 +226,7 @@ export class AckedStream implements OpenStream {
   }
 
   /** By word of the client, where nothing is committed by itself. */
-  #commit(ack: readonly Place[]): void {
+  #commit(ack: readonly AckedRecord[]): void {
     const next = ack.map((place) => ({ ...place, offset: place.offset + 1 }))
     this.#group.commit(next).catch((error: unknown) => {
       log.warn('Cannot commit what a client acknowledged: {error}', {
@@ -259,7 +259,7 @@ export class AckedStream implements OpenStream {
 
   #finish(): void {
     this.#end()
-    for (const delivery of new Set(this.#unacked.map((one) => one.delivery))) delivery.giveBack()
+    for (const delivery of new Set(this.#unacked.map((one) => one.delivery))) delivery.requeue()
     this.#unacked = []
     this.#route.leave(this.#place)
     this.#route.ended(this)
@@ -268,7 +268,7 @@ export class AckedStream implements OpenStream {
   }
 }
 
-function ackIn(text: string): readonly Place[] | undefined {
+function ackIn(text: string): readonly AckedRecord[] | undefined {
   let json: unknown
   try {
     json = JSON.parse(text)

@@ -1,16 +1,20 @@
 import type { Context } from 'hono'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
-import { type Exchange, exchangeOf } from '../../core/request-statistics.ts'
+import { type RequestStatistics, requestStatisticsOf } from '../../core/request-statistics.ts'
 import { filterTurns, type TurnTask, turns } from '../../core/turns.ts'
-import type { Part, Subscription, SubscriptionListener } from '../../feed/subscription.ts'
+import type {
+  Subscription,
+  SubscriptionListener,
+  SubscriptionPart,
+} from '../../feed/subscription.ts'
 import type { Gap } from '../../port/kafka.ts'
-import { isPicky } from '../../records/filter.ts'
+import { isFiltered } from '../../records/filter.ts'
 import type { Format } from '../../records/format.ts'
-import { shownIn } from '../../records/format-batch.ts'
-import { clientOf, filtering, isBound, timeLeft } from '../request/client.ts'
+import { formatSlice } from '../../records/format-batch.ts'
+import { clientOf, filtering, isRestricted, timeLeft } from '../request/client.ts'
 import { LONGEST, NONE, setIdleTimeout } from '../request/idle-timeout.ts'
 import type { StreamPlan } from '../request/parameters.ts'
-import { shapeOf } from '../response/choose-format.ts'
+import { chooseFormat } from '../response/choose-format.ts'
 import type { ClientPlace, OpenStream, Route, StreamForm } from '../route/route.ts'
 import { ReadTrace } from '../route/trace.ts'
 
@@ -40,7 +44,7 @@ export interface StreamWriter<Frames> {
 export interface StreamEncoder<Frames> {
   /** @param cursor Where the stream begins; absent where a gap is announced first. */
   preamble(cursor: string | undefined): Frames | undefined
-  records(part: Extract<Part, { chunk: unknown }>): Frames
+  records(part: Extract<SubscriptionPart, { chunk: unknown }>): Frames
   /** @param cursor Where reading goes on: a client that resumes is not told of the gap again. */
   gap(gap: Gap, cursor: string): Frames
   error(error: KafkaConsumeError, show: boolean): Frames
@@ -63,7 +67,7 @@ export async function openStream<Frames>(
   encoder: StreamEncoder<Frames>,
 ): Promise<LiveStream<Frames>> {
   const client = clientOf(c)
-  const shape = shapeOf(format, route.options)
+  const shape = chooseFormat(format, route.options)
   const { feed } = await route.lease()
   let live: LiveStream<Frames> | undefined
   let isOver = false
@@ -72,7 +76,7 @@ export async function openStream<Frames>(
     void live?.end()
   })
   // What is prepared may be dropped, too.
-  const filtered = feed.preparation !== undefined || isBound(client) || isPicky(wanted)
+  const filtered = feed.processor !== undefined || isRestricted(client) || isFiltered(wanted)
   try {
     const subscription = await feed.subscribe(position, filtering(wanted, client))
     const refusal = route.isClosed
@@ -106,7 +110,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   readonly #format: Format | undefined
   readonly #filtered: boolean
   readonly #place: ClientPlace
-  readonly #exchange: Exchange | undefined
+  readonly #exchange: RequestStatistics | undefined
   readonly #trace: ReadTrace | undefined
   /** A promise of this stream alone: one that streams shared would keep all that have ended. */
   readonly #finished: Promise<void>
@@ -149,7 +153,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     this.#format = format
     this.#filtered = filtered
     this.#place = place
-    this.#exchange = exchangeOf(c)
+    this.#exchange = requestStatisticsOf(c)
     this.#trace = ReadTrace.begin(route, 'stream')
     this.#finished = new Promise((resolve) => {
       this.#resolveFinished = resolve
@@ -211,7 +215,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
 
   onBeat(now: number): void {
     if (this.#writingSince !== undefined) this.#watchWrite(this.#writingSince, now)
-    else if (this.#isDue(now) || this.#route.outage) this.onTurn()
+    else if (this.#isDue(now) || this.#route.ongoingOutage) this.onTurn()
   }
 
   /** The client has gone. */
@@ -273,13 +277,13 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     return this.#subscription.isBeyondFrames
   }
 
-  #send(part: Part): void {
+  #send(part: SubscriptionPart): void {
     if ('gap' in part) {
-      this.#route.figures.gaps++
+      this.#route.statistics.gaps++
       this.#write(this.#encoder.gap(part.gap, part.cursor))
       return
     }
-    this.#write(this.#encoder.records(shownIn(part, this.#format)))
+    this.#write(this.#encoder.records(formatSlice(part, this.#format)))
     this.#count(part)
   }
 
@@ -298,17 +302,17 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   }
 
   /** Counts once for all records of a write: a client more must not cost more than that. */
-  #count({ chunk, begin, end }: Extract<Part, { chunk: unknown }>): void {
-    const { figures } = this.#route
-    figures.sent.stream.records += end - begin
-    figures.written(chunk.timestamp, this.#opened)
+  #count({ chunk, begin, end }: Extract<SubscriptionPart, { chunk: unknown }>): void {
+    const { statistics } = this.#route
+    statistics.sent.stream.records += end - begin
+    statistics.written(chunk.timestamp, this.#opened)
     if (this.#exchange) this.#exchange.records += end - begin
     this.#trace?.add([{ chunk, begin, end }])
   }
 
   #write(frames: Frames): void {
     const bytes = this.#encoder.bytes(frames)
-    this.#route.figures.sent.stream.bytes += bytes
+    this.#route.statistics.sent.stream.bytes += bytes
     if (this.#exchange) this.#exchange.bytes += bytes
     turns.count(bytes)
     const writing = this.#writer?.write(frames)
@@ -338,7 +342,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   #watchWrite(since: number, now: number): void {
     if (now - since > STALL_MS && !this.#isReading) this.#subscription.pause()
     if (now - since < this.#route.options.writeDeadline) return
-    this.#route.figures.silent++
+    this.#route.statistics.silent++
     this.#stop()
     // Bun closes the connection when its timeout has passed, whatever is still queued for it.
     this.#lastTimeout = 1
@@ -359,11 +363,11 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   }
 
   #failInOutage(now: number): void {
-    const { outage } = this.#route
-    if (!outage || now - outage.since < OUTAGE_GRACE_MS) return
+    const { ongoingOutage } = this.#route
+    if (!ongoingOutage || now - ongoingOutage.since < OUTAGE_GRACE_MS) return
     // It may have ended since the last beat.
-    if (!this.#route.problem()) return
-    const { code, message, detail } = outage.problem
+    if (!this.#route.outage()) return
+    const { code, message, detail } = ongoingOutage.outage
     throw new KafkaConsumeError(code, message, { detail, retryable: true })
   }
 

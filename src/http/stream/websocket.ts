@@ -1,16 +1,16 @@
 /** Mode `websocket`: records as text frames, each with one record and the cursor after it. */
 import type { Context } from 'hono'
 import { KafkaConsumeError } from '../../core/errors.ts'
-import { exchangeOf } from '../../core/request-statistics.ts'
+import { requestStatisticsOf } from '../../core/request-statistics.ts'
 import type { Gap } from '../../port/kafka.ts'
 import type { EncodedBatch } from '../../records/encoded-batch.ts'
 import { clientOf, urlOf } from '../request/client.ts'
 import { type FormatName, parseSocket } from '../request/parameters.ts'
 import { asksForSocket, assertHandshake, upgrade } from '../request/upgrade.ts'
 import type { Slice } from '../response/body.ts'
-import { shapeOf } from '../response/choose-format.ts'
+import { chooseFormat } from '../response/choose-format.ts'
 import type { Route } from '../route/route.ts'
-import { AckedStream } from './ack-session.ts'
+import { AckSession } from './ack-session.ts'
 import { type LiveStream, openStream, type StreamEncoder } from './live-stream.ts'
 import { CLOSE, endOf, failureFrame, SocketWriter } from './socket-writer.ts'
 
@@ -25,7 +25,7 @@ interface Conversation {
   /** Never fails; resolves when the writer is closed. */
   run(writer: SocketWriter): Promise<void>
   /** The client said something. */
-  heard(text: string, writer: SocketWriter): void
+  onMessage(text: string, writer: SocketWriter): void
   /** There will be no socket. */
   abandon(): Promise<void>
 }
@@ -40,9 +40,9 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
   }
   assertHandshake(c)
   const plan = parseSocket(urlOf(c).searchParams, route.options.topics)
-  const exchange = exchangeOf(c)
+  const exchange = requestStatisticsOf(c)
   const conversation = plan.acks
-    ? await AckedStream.open(route, clientOf(c), plan, exchange)
+    ? await AckSession.open(route, clientOf(c), plan, exchange)
     : liveOn(await openStream(c, route, plan, 'websocket', encoderOf(plan.format, route)))
   let writer: SocketWriter | undefined
   let isAbandoned = false
@@ -63,7 +63,7 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
         void conversation.run(writer)
       },
       onMessage: ({ data }) => {
-        if (typeof data === 'string') conversation.heard(data, writer as SocketWriter)
+        if (typeof data === 'string') conversation.onMessage(data, writer as SocketWriter)
         else writer?.close(CLOSE.unsupportedData, 'text frames are expected')
       },
       onClose: () => (writer ? writer.ended() : void abandon()),
@@ -84,7 +84,7 @@ function liveOn(live: LiveStream<readonly string[]>): Conversation {
       await live.run(writer)
       writer.close(...endOf(live.failure))
     },
-    heard: (_, writer) =>
+    onMessage: (_, writer) =>
       writer.close(CLOSE.policyViolation, 'messages are understood with acks=true only'),
     abandon: () => live.abandon(),
   }
@@ -159,5 +159,5 @@ const records = new SocketEncoder(withField)
 const formatted = new SocketEncoder(inEnvelope)
 
 function encoderOf(format: FormatName | undefined, { options }: Route): SocketEncoder {
-  return shapeOf(format, options).list === 'array' ? formatted : records
+  return chooseFormat(format, options).list === 'array' ? formatted : records
 }

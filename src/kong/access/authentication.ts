@@ -2,7 +2,7 @@
 import { FOREIGN_PAGE, isForeignPage } from '../../http/request/page-origin.ts'
 import * as f from '../model/fields.ts'
 import type { Credentials } from './credentials.ts'
-import { type Access, refuse, type Step } from './plugin.ts'
+import { type AccessStep, type KongAccess, refuse } from './plugin.ts'
 
 /** A credential that was found right, or why there is none. */
 export type Verdict =
@@ -32,8 +32,8 @@ interface Common {
 export function authentication(
   config: Common,
   credentials: () => Credentials,
-  judge: (access: Access) => Promise<Verdict> | Verdict,
-): Step {
+  judge: (access: KongAccess) => Promise<Verdict> | Verdict,
+): AccessStep {
   return async (access) => {
     const { c } = access
     if (config.run_on_preflight === false && c.req.method === 'OPTIONS') return undefined
@@ -61,7 +61,7 @@ export function authentication(
  * The verdict on a request whose credentials a browser may have added for a page of another origin.
  * Undefined where they count.
  */
-export function foreignPage({ c, credentialOrigin }: Access): Verdict | undefined {
+export function foreignPage({ c, credentialOrigin }: KongAccess): Verdict | undefined {
   const isForeign = isForeignPage(c, (origin) => origin === credentialOrigin)
   return isForeign ? { forbidden: FOREIGN_PAGE } : undefined
 }

@@ -38,7 +38,7 @@ const schema = f.record({
   allow_origin_absent: v.optional(f.boolean, true),
 })
 
-type Config = v.InferOutput<typeof schema>
+type CorsConfig = v.InferOutput<typeof schema>
 
 /** https://docs.konghq.com/hub/kong-inc/cors/ */
 export const cors = accessPlugin({
@@ -85,7 +85,7 @@ function originsOf(origins: readonly string[]): Allowed {
 
 function allowOrigin(
   c: Context,
-  { credentials }: Config,
+  { credentials }: CorsConfig,
   from: string | undefined,
   allowed: Allowed,
 ): void {
@@ -99,7 +99,7 @@ function allowOrigin(
   if (credentials) c.header('Access-Control-Allow-Credentials', 'true')
 }
 
-function answerPreflight(c: Context, config: Config): Response {
+function answerPreflight(c: Context, config: CorsConfig): Response {
   const asked = c.req.header('Access-Control-Request-Headers')
   const headers = config.headers?.length ? config.headers.join(',') : asked
   if (headers !== undefined) c.header('Access-Control-Allow-Headers', headers)

@@ -1,22 +1,22 @@
 import type {
   BasicauthCredential,
-  Consumer,
   JwtSecret,
   KeyauthCredential,
-  Snapshot,
+  KongConsumer,
+  KongSnapshot,
 } from '../model/entities.ts'
 import { SchemaViolation } from '../model/errors.ts'
 import { type Environment, isVaultReference, resolveVault } from '../model/references.ts'
 
 /** The consumers of a snapshot and what they are known by, vault references resolved. */
 export class Credentials {
-  readonly #consumers: ReadonlyMap<string, Consumer>
+  readonly #consumers: ReadonlyMap<string, KongConsumer>
   readonly #keys: ReadonlyMap<string, KeyauthCredential>
   readonly #basic: ReadonlyMap<string, BasicauthCredential>
   readonly #jwt: ReadonlyMap<string, JwtSecret>
 
   /** @throws SchemaViolation for a reference that leads nowhere. */
-  constructor(snapshot: Snapshot, environment: Environment) {
+  constructor(snapshot: KongSnapshot, environment: Environment) {
     const { consumers, keyauth_credentials, basicauth_credentials, jwt_secrets } = snapshot
     this.#consumers = new Map(
       consumers.flatMap((consumer) =>
@@ -38,7 +38,7 @@ export class Credentials {
   }
 
   /** @param name An id, a username or a custom id, in this order. */
-  consumer(name: string): Consumer | undefined {
+  consumer(name: string): KongConsumer | undefined {
     return this.#consumers.get(name)
   }
 

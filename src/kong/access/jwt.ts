@@ -17,7 +17,7 @@ import {
   foreignPage,
   type Verdict,
 } from './authentication.ts'
-import { type Access, accessPlugin } from './plugin.ts'
+import { accessPlugin, type KongAccess } from './plugin.ts'
 
 const schema = v.pipe(
   f.record({
@@ -43,7 +43,7 @@ const schema = v.pipe(
   ),
 )
 
-type Config = v.InferOutput<typeof schema>
+type JwtConfig = v.InferOutput<typeof schema>
 
 /** https://docs.konghq.com/hub/kong-inc/jwt/ */
 export const jwt = accessPlugin({
@@ -97,7 +97,7 @@ interface Shown {
 }
 
 /** In Kong's order: query, cookies, headers. */
-function tokensOf({ c, credentialParameters }: Access, config: Config): Shown {
+function tokensOf({ c, credentialParameters }: KongAccess, config: JwtConfig): Shown {
   const query = new URL(c.req.url).searchParams
   for (const name of config.uri_param_names) {
     if (!query.has(name)) continue
@@ -145,7 +145,7 @@ async function makeKey({ algorithm, secret, rsa_public_key }: JwtSecret, isBase6
 /** Only the claims that are to be verified are, as in Kong: then they must be there. */
 function problemsOf(
   claims: JWTPayload,
-  { claims_to_verify, maximum_expiration }: Config,
+  { claims_to_verify, maximum_expiration }: JwtConfig,
   now: number,
 ): Record<string, string> {
   const problems: Record<string, string> = {}

@@ -3,17 +3,17 @@ import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type * as v from 'valibot'
 import type { ErrorCode } from '../../core/errors.ts'
-import type { Consumer } from '../model/entities.ts'
+import type { KongConsumer } from '../model/entities.ts'
 import type { Credentials } from './credentials.ts'
 
 /** A request on its way through the plugins of its route. */
-export interface Access {
+export interface KongAccess {
   readonly c: Context
   /** The client's address. */
   readonly address: string
   /** The service of its route. */
   readonly serviceId: string | undefined
-  consumer: Consumer | undefined
+  consumer: KongConsumer | undefined
   /** The id of the credential by which the consumer is known. */
   credential: string | undefined
   /** When the credential ends, in milliseconds since 1970; undefined where it does not. */
@@ -25,7 +25,9 @@ export interface Access {
 }
 
 /** A configured plugin: it lets a request pass, or answers it. */
-export type Step = (access: Access) => Promise<Response | undefined> | Response | undefined
+export type AccessStep = (
+  access: KongAccess,
+) => Promise<Response | undefined> | Response | undefined
 
 /** A plugin of Kong's that is served beside `kafka-consume`. */
 export interface AccessPlugin<S extends v.GenericSchema = v.GenericSchema> {
@@ -35,7 +37,7 @@ export interface AccessPlugin<S extends v.GenericSchema = v.GenericSchema> {
   /** Whether it can be for one consumer only: those that find out who asks cannot. */
   readonly isForConsumers: boolean
   /** @param credentials Those of the moment, whenever they are asked for. */
-  make(config: v.InferOutput<S>, credentials: () => Credentials): Step
+  make(config: v.InferOutput<S>, credentials: () => Credentials): AccessStep
 }
 
 /** A plugin whose `make` gets what its schema yields. */

@@ -1,13 +1,13 @@
 import * as v from 'valibot'
 import {
   countedAs,
+  FixedWindowLimiter,
   PERIODS,
   type Period,
   rateLimitHeaders,
-  Windows,
 } from '../../core/fixed-window-limiter.ts'
 import * as f from '../model/fields.ts'
-import { type Access, accessPlugin, refuse } from './plugin.ts'
+import { accessPlugin, type KongAccess, refuse } from './plugin.ts'
 
 const KEPT = 'is not supported: counters are kept in memory'
 const LIMITS = Object.keys(PERIODS) as Period[]
@@ -67,7 +67,7 @@ const schema = v.pipe(
   }),
 )
 
-type Config = v.InferOutput<typeof schema>
+type RateLimitingConfig = v.InferOutput<typeof schema>
 
 /** https://docs.konghq.com/hub/kong-inc/rate-limiting/ */
 export const rateLimiting = accessPlugin({
@@ -75,7 +75,7 @@ export const rateLimiting = accessPlugin({
   schema,
   isForConsumers: true,
   make(config) {
-    const windows = new Windows(config)
+    const windows = new FixedWindowLimiter(config)
     return async (access) => {
       const { c } = access
       const { usages, exceeded } = windows.count(await countedAs(clientOf(access, config)))
@@ -90,7 +90,10 @@ export const rateLimiting = accessPlugin({
 })
 
 /** Whose counters a request adds to; the address where there is nothing else. */
-function clientOf({ c, consumer, credential, address, serviceId }: Access, config: Config): string {
+function clientOf(
+  { c, consumer, credential, address, serviceId }: KongAccess,
+  config: RateLimitingConfig,
+): string {
   const { limit_by: by, header_name: header, path } = config
   const found = {
     consumer: consumer?.id ?? credential,

@@ -4,9 +4,9 @@ import { errorAnswer, otherMethods } from './answers.ts'
 import { configRoutes, type Documents } from './config.ts'
 import { entityRoutes } from './entities.ts'
 import { guard } from './guard.ts'
-import { type Facts, informationRoutes } from './information.ts'
+import { informationRoutes, type NodeFacts } from './information.ts'
 
-export interface AdminOptions extends Facts, Documents {
+export interface AdminOptions extends NodeFacts, Documents {
   readonly store: Store
   /**
    * Names under which the Admin API is reached. Addresses and localhost always are.

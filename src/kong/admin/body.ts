@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { PLUGIN_NAMES } from '../config/plugins.ts'
 import type { KongFields } from '../model/describe.ts'
-import type { Kind } from '../model/entities.ts'
+import type { EntityKind } from '../model/entities.ts'
 import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
 import { Refusal } from './answers.ts'
 import { decodeForm, FormError } from './form.ts'
@@ -22,7 +22,7 @@ const YAML = ['application/yaml', 'text/yaml', 'application/x-yaml', 'text/x-yam
  */
 export async function readBody(
   c: Context,
-  kind: Kind,
+  kind: EntityKind,
   plugin?: string,
 ): Promise<Record<string, unknown>> {
   const { type, text, bytes } = await read(c, [...FORMS, 'application/json'])
@@ -38,13 +38,13 @@ export async function readBody(
 }
 
 /** A declarative document: the body, or its field `config`. */
-export interface Document {
+export interface AdminDocument {
   readonly text: string
   readonly type: string
 }
 
 /** @throws Refusal */
-export async function readDocument(c: Context): Promise<Document> {
+export async function readDocument(c: Context): Promise<AdminDocument> {
   const { type, text, bytes } = await read(c, [...FORMS, ...YAML, 'application/json'])
   const document = await inField(c, type, text, bytes)
   if (document !== undefined) return { text: document, type: 'application/yaml' }
@@ -117,14 +117,14 @@ function parseJson(text: string): unknown {
   }
 }
 
-type Fields = ReadonlyArray<readonly [name: string, value: string]>
+type BodyFields = ReadonlyArray<readonly [name: string, value: string]>
 
 async function formFields(
   c: Context,
   type: string,
   text: string,
   bytes: Uint8Array<ArrayBuffer>,
-): Promise<Fields> {
+): Promise<BodyFields> {
   try {
     if (type === 'application/x-www-form-urlencoded') return urlEncoded(text)
     const headers = { 'content-type': c.req.header('content-type') ?? '' }
@@ -140,7 +140,7 @@ async function formFields(
 }
 
 /** As URLSearchParams, which takes bytes that are no UTF-8 for something else. */
-function urlEncoded(text: string): Fields {
+function urlEncoded(text: string): BodyFields {
   const pairs = text.split('&').filter((pair) => pair !== '')
   return pairs.map((pair) => {
     const at = pair.indexOf('=')
@@ -155,7 +155,7 @@ function decode(text: string): string {
 
 const fieldsOf = new Map<string, KongFields>()
 
-function readForm(form: Fields, kind: Kind, plugin?: string): Record<string, unknown> {
+function readForm(form: BodyFields, kind: EntityKind, plugin?: string): Record<string, unknown> {
   const named = kind === 'plugins' ? form.find(([name]) => name === 'name')?.[1] : undefined
   const name = PLUGIN_NAMES.find((one) => one === (named ?? plugin))
   const key = `${kind} ${name}`

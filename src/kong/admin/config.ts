@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { maskEntity } from '../config/secrets.ts'
 import type { Store } from '../config/store.ts'
-import type { EntityKinds, Kind, Snapshot } from '../model/entities.ts'
+import type { EntityKind, EntityKinds, KongSnapshot } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
 import { declarativeAnswer, otherMethods, Refusal } from './answers.ts'
 import { readDocument } from './body.ts'
@@ -12,8 +12,8 @@ const MAX_READ = 4
 /** How declarative documents are read and written. */
 export interface Documents {
   /** @throws SchemaViolation, or KafkaConsumeError INVALID_OPTIONS. */
-  load(document: string, contentType: string): Promise<Snapshot>
-  dump(snapshot: Snapshot): object
+  load(document: string, contentType: string): Promise<KongSnapshot>
+  dump(snapshot: KongSnapshot): object
 }
 
 /**
@@ -46,16 +46,18 @@ export function configRoutes(store: Store, { load, dump }: Documents): Hono {
   return app
 }
 
-function masked(snapshot: Snapshot): Snapshot {
+function masked(snapshot: KongSnapshot): KongSnapshot {
   const kinds = KINDS.map((kind) => [
     kind,
-    (snapshot[kind] as ReadonlyArray<EntityKinds[Kind]>).map((entity) => maskEntity(kind, entity)),
+    (snapshot[kind] as ReadonlyArray<EntityKinds[EntityKind]>).map((entity) =>
+      maskEntity(kind, entity),
+    ),
   ])
-  return Object.fromEntries(kinds) as Snapshot
+  return Object.fromEntries(kinds) as KongSnapshot
 }
 
 /** Kong's answer to a document: each kind that there is, by id. */
-function byId(snapshot: Snapshot): object {
+function byId(snapshot: KongSnapshot): object {
   const kinds = KINDS.filter((kind) => snapshot[kind].length > 0).map((kind) => [
     kind,
     Object.fromEntries(snapshot[kind].map((entity) => [entity.id, entity])),

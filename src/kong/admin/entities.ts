@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono'
 import { maskEntity } from '../config/secrets.ts'
 import type { Store } from '../config/store.ts'
-import type { EntityKinds, Kind } from '../model/entities.ts'
+import type { EntityKind, EntityKinds } from '../model/entities.ts'
 import { fieldOf, KEYS, referenced } from '../model/integrity.ts'
 import { notFound, otherMethods } from './answers.ts'
 import { readBody } from './body.ts'
@@ -9,7 +9,7 @@ import { page } from './paging.ts'
 
 /** Whose children a collection has: `/routes/{route}/plugins`. */
 interface Parent {
-  readonly kind: Kind
+  readonly kind: EntityKind
   /** What children call it. */
   readonly field: string
 }
@@ -17,7 +17,7 @@ interface Parent {
 const CONSUMER: Parent = { kind: 'consumers', field: 'consumer' }
 
 interface Collection {
-  readonly kind: Kind
+  readonly kind: EntityKind
   /** Where it is not the kind's name: Kong's own plural, or singular under its parent. */
   readonly path?: string
   readonly parent?: Parent
@@ -51,7 +51,7 @@ export function entityRoutes(store: Store): Hono {
   return app
 }
 
-function collection<K extends Kind>(
+function collection<K extends EntityKind>(
   store: Store,
   kind: K,
   name: string,

@@ -19,16 +19,16 @@ const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
 
 /** Under construction: arrays have what was given an index apart from what was appended. */
 class ArrayNode {
-  readonly indexed = new Map<number, Node>()
+  readonly indexed = new Map<number, FormNode>()
   readonly appended: string[] = []
 }
 class RecordNode {
-  readonly fields = new Map<string, Node>()
+  readonly fields = new Map<string, FormNode>()
 }
-type Node = string | ArrayNode | RecordNode
+type FormNode = string | ArrayNode | RecordNode
 
 /** A step into a value: a field, an index from one, or the end of an array. */
-type Step = { readonly field: string } | { readonly index: number } | 'append'
+type FormPathStep = { readonly field: string } | { readonly index: number } | 'append'
 
 /**
  * Nests a form's fields as Kong does: `a.b=x` and `a[b]=x` are records, `a[1]=x` is an array,
@@ -53,8 +53,8 @@ const FIRST = { index: 1 }
 /** One step of a name, from where the last one ended. */
 const STEP = /(?:^|\.)([^.[\]]+)|\[([^\]]*)\]/y
 
-function steps(name: string): Step[] {
-  const found: Step[] = []
+function steps(name: string): FormPathStep[] {
+  const found: FormPathStep[] = []
   STEP.lastIndex = 0
   while (STEP.lastIndex < name.length) {
     const at = STEP.lastIndex
@@ -68,7 +68,7 @@ function steps(name: string): Step[] {
   return found
 }
 
-function step(dotted: string | undefined, bracketed: string, name: string): Step {
+function step(dotted: string | undefined, bracketed: string, name: string): FormPathStep {
   if (dotted === undefined) {
     if (bracketed === '') return 'append'
     if (/^-?\d+$/.test(bracketed)) return { index: Number(bracketed) }
@@ -78,8 +78,8 @@ function step(dotted: string | undefined, bracketed: string, name: string): Step
   return { field }
 }
 
-function put(root: RecordNode, path: readonly Step[], value: string, name: string): void {
-  let at: Node = root
+function put(root: RecordNode, path: readonly FormPathStep[], value: string, name: string): void {
+  let at: FormNode = root
   for (const [depth, here] of path.entries()) {
     const next = path[depth + 1]
     if (next === undefined) set(at, here, value, name)
@@ -88,7 +88,7 @@ function put(root: RecordNode, path: readonly Step[], value: string, name: strin
 }
 
 /** The array or record that `here` leads to, which is made where it is missing. */
-function enter(at: Node, here: Place, next: Step, name: string): Node {
+function enter(at: FormNode, here: FormPlace, next: FormPathStep, name: string): FormNode {
   const isArray = next === 'append' || 'index' in next
   const key = keyOf(here)
   const inner = children(at, here, name)
@@ -109,7 +109,7 @@ function enter(at: Node, here: Place, next: Step, name: string): Node {
   return present
 }
 
-function set(at: Node, here: Step, value: string, name: string): void {
+function set(at: FormNode, here: FormPathStep, value: string, name: string): void {
   if (here === 'append') {
     if (!(at instanceof ArrayNode)) throw clash(name)
     at.appended.push(value)
@@ -129,16 +129,16 @@ function set(at: Node, here: Step, value: string, name: string): void {
   }
 }
 
-type Place = Exclude<Step, 'append'>
+type FormPlace = Exclude<FormPathStep, 'append'>
 
-function keyOf(place: Place): string | number {
+function keyOf(place: FormPlace): string | number {
   return 'field' in place ? place.field : place.index
 }
 
-function children(at: Node, here: Place, name: string): Map<string | number, Node> {
+function children(at: FormNode, here: FormPlace, name: string): Map<string | number, FormNode> {
   const wantsField = 'field' in here
-  if (wantsField && at instanceof RecordNode) return at.fields as Map<string | number, Node>
-  if (!wantsField && at instanceof ArrayNode) return at.indexed as Map<string | number, Node>
+  if (wantsField && at instanceof RecordNode) return at.fields as Map<string | number, FormNode>
+  if (!wantsField && at instanceof ArrayNode) return at.indexed as Map<string | number, FormNode>
   throw clash(name)
 }
 
@@ -146,7 +146,7 @@ function clash(name: string): FormError {
   return new FormError(name, 'is given as a value, an array and a record at a time')
 }
 
-function finish(node: Node, name: string): FormValue {
+function finish(node: FormNode, name: string): FormValue {
   if (typeof node === 'string') return node
   if (node instanceof RecordNode) {
     const entries = [...node.fields].map(

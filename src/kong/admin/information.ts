@@ -6,14 +6,14 @@ import type { Store } from '../config/store.ts'
 import { otherMethods } from './answers.ts'
 import { readBody } from './body.ts'
 
-export interface Facts {
+export interface NodeFacts {
   readonly version: string
   /** What `GET /status` answers. */
   status(): object
 }
 
 /** What the gateway is, and what it takes. */
-export function informationRoutes(store: Store, { version, status }: Facts): Hono {
+export function informationRoutes(store: Store, { version, status }: NodeFacts): Hono {
   const app = new Hono({ strict: false })
   app.get('/', (c) =>
     c.json({

@@ -1,10 +1,10 @@
 import { configField, PLUGIN_NAME } from '../config/plugins.ts'
 import { entitySchemas } from '../config/schemas.ts'
 import { describeFields, type KongFields } from '../model/describe.ts'
-import type { Kind } from '../model/entities.ts'
+import type { EntityKind } from '../model/entities.ts'
 
 /** References and what they lead to; a field that is none of these holds its own value. */
-const REFERENCES: Readonly<Record<string, Kind>> = {
+const REFERENCES: Readonly<Record<string, EntityKind>> = {
   service: 'services',
   route: 'routes',
   consumer: 'consumers',
@@ -16,7 +16,7 @@ const REFERENCES: Readonly<Record<string, Kind>> = {
  *
  * @param plugin Which plugin's `config` is meant. Default: `kafka-consume`'s.
  */
-export function entityFields(kind: Kind, plugin = PLUGIN_NAME): KongFields {
+export function entityFields(kind: EntityKind, plugin = PLUGIN_NAME): KongFields {
   const fields = describeFields(entitySchemas[kind], REFERENCES)
   if (kind !== 'plugins') return fields
   const config = configField(plugin)

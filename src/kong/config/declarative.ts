@@ -1,6 +1,13 @@
 /** Kong's declarative configuration: one document that holds everything. */
 import { parseText } from '../model/document.ts'
-import type { Certificate, EntityKinds, Kind, Plugin, Route, Snapshot } from '../model/entities.ts'
+import type {
+  Certificate,
+  EntityKind,
+  EntityKinds,
+  KongPlugin,
+  KongRoute,
+  KongSnapshot,
+} from '../model/entities.ts'
 import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
 import { stableId } from '../model/ids.ts'
 import { checkIntegrity, fieldOf, KEYS, KINDS } from '../model/integrity.ts'
@@ -33,7 +40,7 @@ export interface DeclarativeOptions {
 }
 
 /** What a document holds, and what of it was skipped. */
-export type Declared = Snapshot & { readonly warnings: readonly string[] }
+export type Declared = KongSnapshot & { readonly warnings: readonly string[] }
 
 /** A document that is refused, with everything that is wrong with it by place. */
 export class InvalidDeclarative extends Error {
@@ -60,19 +67,19 @@ function lines(fields: FieldErrors, path = ''): string[] {
   })
 }
 
-type Raw = Readonly<Record<string, unknown>>
+type RawDocument = Readonly<Record<string, unknown>>
 
 /** An entity as it stands in the document, with those around it. */
 interface Found {
-  readonly kind: Kind
+  readonly kind: EntityKind
   readonly place: string
-  readonly raw: Raw
+  readonly raw: RawDocument
   readonly parent: Found | undefined
   id: string
 }
 
 /** What may stand within an entity and is read as entities of their own. */
-const CHILDREN: Readonly<Record<Kind, readonly Kind[]>> = {
+const CHILDREN: Readonly<Record<EntityKind, readonly EntityKind[]>> = {
   services: ['routes', 'plugins'],
   routes: ['plugins'],
   plugins: [],
@@ -86,7 +93,7 @@ const CHILDREN: Readonly<Record<Kind, readonly Kind[]>> = {
 const FIELD = { services: 'service', routes: 'route', consumers: 'consumer' } as const
 const NONE = /^(?!)/
 /** What Kong and its plugins keep within these, and is not served. */
-const NESTED_UNSERVED: Readonly<Record<Kind, RegExp>> = {
+const NESTED_UNSERVED: Readonly<Record<EntityKind, RegExp>> = {
   services: /^(?:document_objects|graphql_\w+|degraphql_routes)$/,
   routes: /^(?:degraphql_routes|snis|sources|destinations)$/,
   plugins: /^(?:ordering|partials|condition|consumer_group|_config)$/,
@@ -99,7 +106,7 @@ const NESTED_UNSERVED: Readonly<Record<Kind, RegExp>> = {
 /** Kong's words to readers and tools, which change nothing that is served. */
 const REMARKS = ['_comment', '_ignore', '_transform', '_format_version']
 /** Those that name others come after them. */
-const BUILD_ORDER: readonly Kind[] = [
+const BUILD_ORDER: readonly EntityKind[] = [
   'services',
   'certificates',
   'consumers',
@@ -113,7 +120,7 @@ const BUILD_ORDER: readonly Kind[] = [
 const MAX_PROBLEMS = 1_000
 /** Milliseconds after which other requests have their turn. */
 const TURN_MS = 10
-const CREDENTIALS: readonly Kind[] = BUILD_ORDER.slice(-3)
+const CREDENTIALS: readonly EntityKind[] = BUILD_ORDER.slice(-3)
 const UNSERVED = 'is not served by this gateway, remove it or pass --ignore-unknown'
 
 /**
@@ -135,7 +142,7 @@ export async function readDeclarative(
   }: DeclarativeOptions,
 ): Promise<Declared> {
   const references = new DeckReferences(text, deckEnvironment)
-  const document = new Document(references, environment, mayShow, ignoreUnknown)
+  const document = new DeclarativeDocument(references, environment, mayShow, ignoreUnknown)
   let parsed: unknown
   try {
     parsed = await parseText(references.text, format)
@@ -158,7 +165,7 @@ function placeOf(path: readonly string[]): string {
 }
 
 /** One reading of one document. */
-class Document {
+class DeclarativeDocument {
   readonly #references: DeckReferences
   readonly #environment: Environment
   readonly #mayShow: MayShow
@@ -206,7 +213,7 @@ class Document {
     this.#readRemarks(document)
     for (const [key, value] of Object.entries(document)) {
       if ((KINDS as readonly string[]).includes(key))
-        this.#collect(key as Kind, value, key, undefined)
+        this.#collect(key as EntityKind, value, key, undefined)
       else if (!REMARKS.includes(key)) this.#readUnknown(key, value)
     }
     const snapshot = await this.#build()
@@ -226,7 +233,7 @@ class Document {
     throw new InvalidDeclarative({ ...Object.fromEntries(this.#problems), ...untold })
   }
 
-  #readRemarks({ _format_version: version, _transform: transform }: Raw): void {
+  #readRemarks({ _format_version: version, _transform: transform }: RawDocument): void {
     if (version === undefined || version === null) {
       this.refuse('_format_version', 'required field missing')
     } else if (version !== '3.0') {
@@ -252,7 +259,7 @@ class Document {
     } else this.refuse(place, problem)
   }
 
-  #collect(kind: Kind, list: unknown, place: string, parent: Found | undefined): void {
+  #collect(kind: EntityKind, list: unknown, place: string, parent: Found | undefined): void {
     if (list === null || list === undefined) return
     if (!Array.isArray(list)) {
       this.refuse(place, 'expected an array')
@@ -282,7 +289,7 @@ class Document {
     }
   }
 
-  #isUnservedPlugin({ name }: Raw, place: string): boolean {
+  #isUnservedPlugin({ name }: RawDocument, place: string): boolean {
     if (typeof name === 'string' && !PLUGIN_NAMES.includes(name)) {
       this.#unserved(place, `plugin "${name}" ${UNSERVED}`)
       return true
@@ -290,7 +297,7 @@ class Document {
     return false
   }
 
-  async #build(): Promise<Snapshot> {
+  async #build(): Promise<KongSnapshot> {
     const built = Object.fromEntries(KINDS.map((kind) => [kind, [] as unknown[]]))
     let turn = performance.now()
     for (const kind of BUILD_ORDER) {
@@ -304,13 +311,13 @@ class Document {
         if (entity) built[kind]?.push(entity)
       }
     }
-    return built as unknown as Snapshot
+    return built as unknown as KongSnapshot
   }
 
   async #entity(
     found: Found,
     certificates: readonly Certificate[],
-  ): Promise<EntityKinds[Kind] | undefined> {
+  ): Promise<EntityKinds[EntityKind] | undefined> {
     const { kind, place } = found
     const raw = this.#withReferences(found)
     const { id } = raw
@@ -324,9 +331,9 @@ class Document {
     try {
       const entity = readEntity(kind, { ...raw, id: id ?? found.id })
       // What the gateway makes of it may be refused, too: here the place is known.
-      if (kind === 'routes') new Router([entity as Route])
-      if (kind === 'plugins' && (entity as Plugin).name === PLUGIN_NAME) {
-        pluginOptions(partsOf(entity as Plugin, certificates, this.#environment, this.#mayShow))
+      if (kind === 'routes') new Router([entity as KongRoute])
+      if (kind === 'plugins' && (entity as KongPlugin).name === PLUGIN_NAME) {
+        pluginOptions(partsOf(entity as KongPlugin, certificates, this.#environment, this.#mayShow))
       }
       return entity
     } catch (error) {
@@ -337,7 +344,7 @@ class Document {
   }
 
   /** An entity's own fields, with what it belongs to by id. */
-  #withReferences({ kind, raw, parent, place }: Found): Raw {
+  #withReferences({ kind, raw, parent, place }: Found): RawDocument {
     const resolved: Record<string, unknown> = { ...raw }
     for (const { field, parent: parentKind } of KEYS[kind].foreign) {
       if (parent && FIELD[parent.kind as keyof typeof FIELD] === field) {
@@ -364,7 +371,7 @@ class Document {
   }
 
   /** References stay as they are: what they stand for is looked up when it is needed. */
-  #checkVaults(raw: Raw, place: string): boolean {
+  #checkVaults(raw: RawDocument, place: string): boolean {
     let isComplete = true
     mapTexts(raw, (text, path) => {
       if (!isVaultReference(text)) return text
@@ -388,7 +395,7 @@ function keyOf(value: unknown, endpoint: string | undefined): string | undefined
 }
 
 /** What tells an entity from all others of its kind, as long as nothing else is known of it. */
-function nameOf(kind: Kind, raw: Raw, filePlace: string): string {
+function nameOf(kind: EntityKind, raw: RawDocument, filePlace: string): string {
   if (kind === 'plugins') {
     // Not what it is configured with: its consumer group is to last when that changes.
     const place = [raw['route'], raw['service'], raw['consumer']]
@@ -415,14 +422,14 @@ function sorted(value: unknown): unknown {
  *
  * @returns What to write as YAML or JSON.
  */
-export function writeDeclarative(snapshot: Snapshot): Readonly<Record<string, unknown>> {
+export function writeDeclarative(snapshot: KongSnapshot): Readonly<Record<string, unknown>> {
   const kinds = KINDS.filter((kind) => snapshot[kind].length > 0).map(
     (kind) => [kind, snapshot[kind].map((entity) => written(kind, entity))] as const,
   )
   return { _format_version: '3.0', _transform: false, ...Object.fromEntries(kinds) }
 }
 
-function written(kind: Kind, entity: EntityKinds[Kind]): unknown {
+function written(kind: EntityKind, entity: EntityKinds[EntityKind]): unknown {
   const foreign = KEYS[kind].foreign.map(({ field }) => field)
   const fields = Object.keys(entity).flatMap((field): Array<[string, unknown]> => {
     const value = fieldOf(entity, field)

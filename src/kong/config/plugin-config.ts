@@ -94,16 +94,16 @@ function usedOf({
 }
 
 /** What is read of valibot's schemas here. */
-interface Schema {
+interface PluginSchema {
   readonly type: string
-  readonly wrapped?: Schema
-  readonly item?: Schema
-  readonly entries?: Readonly<Record<string, Schema>>
+  readonly wrapped?: PluginSchema
+  readonly item?: PluginSchema
+  readonly entries?: Readonly<Record<string, PluginSchema>>
 }
 
 /** A document in our names, without what is null. */
 function enter(value: unknown, schema: unknown): unknown {
-  const { wrapped, item, entries } = schema as Schema
+  const { wrapped, item, entries } = schema as PluginSchema
   if (wrapped) return enter(value, wrapped)
   if (item && Array.isArray(value)) return value.map((each) => enter(each, item))
   if (!entries || !isRecord(value)) return value

@@ -1,7 +1,7 @@
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { resolveOptions } from '../../options/consume-options.ts'
 import type { KafkaConsumeOptions } from '../../options/option-types.ts'
-import type { Certificate, Plugin, Snapshot } from '../model/entities.ts'
+import type { Certificate, KongPlugin, KongSnapshot } from '../model/entities.ts'
 import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
 import {
   type Environment,
@@ -13,18 +13,18 @@ import {
 } from '../model/references.ts'
 import { isSecret, readPluginConfig } from './plugin-config.ts'
 
-type Config = Plugin['config']
+type ConsumePluginConfig = KongPlugin['config']
 
 const SHOWN =
   'this field is shown, so it may only read variables that the file of --config reads in such fields'
 
 /** @throws SchemaViolation that names the vault reference which leads nowhere, or may not be read. */
 function resolve(
-  fields: Config,
+  fields: ConsumePluginConfig,
   environment: Environment,
   place: readonly string[],
   mayRead: (variable: string, path: readonly string[]) => boolean,
-): Config {
+): ConsumePluginConfig {
   return mapTexts(fields, (text, path) => {
     if (!isVaultReference(text)) return text
     const variable = variableIn(text)
@@ -34,11 +34,11 @@ function resolve(
         : resolveVault(text, environment)
     if (found.problem === undefined) return found.value
     throw new SchemaViolation(nest([...place, ...path], found.problem))
-  }) as Config
+  }) as ConsumePluginConfig
 }
 
 /** Variables that fields of a snapshot's plugins read whose values are shown. */
-export function shownVariables({ plugins }: Pick<Snapshot, 'plugins'>): ReadonlySet<string> {
+export function shownVariables({ plugins }: Pick<KongSnapshot, 'plugins'>): ReadonlySet<string> {
   const variables = new Set<string>()
   for (const { config } of plugins) {
     mapTexts(config, (text, path) => {
@@ -52,9 +52,9 @@ export function shownVariables({ plugins }: Pick<Snapshot, 'plugins'>): Readonly
 
 /** What a plugin's options are made of. */
 export interface PluginParts {
-  readonly plugin: Plugin
+  readonly plugin: KongPlugin
   /** Its configuration without references. */
-  readonly config: Config
+  readonly config: ConsumePluginConfig
   /** What it shows to Kafka, without references. */
   readonly certificate: Pick<Certificate, 'cert' | 'key'> | undefined
 }
@@ -66,7 +66,7 @@ export interface PluginParts {
  * @throws SchemaViolation that names what leads nowhere.
  */
 export function partsOf(
-  plugin: Plugin,
+  plugin: KongPlugin,
   certificates: readonly Certificate[],
   environment: Environment,
   mayShow: MayShow,

@@ -29,7 +29,7 @@ export function isForConsumers(name: string): boolean {
   return accessPlugins.get(name)?.isForConsumers ?? true
 }
 
-type Config = Readonly<Record<string, unknown>>
+type AnyPluginConfig = Readonly<Record<string, unknown>>
 
 /**
  * Checks a plugin's `config` and fills in Kong's defaults.
@@ -40,10 +40,10 @@ type Config = Readonly<Record<string, unknown>>
 export function readConfig(
   plugin: { readonly name: string; readonly id: string },
   config: unknown,
-): Config {
+): AnyPluginConfig {
   const access = accessPlugins.get(plugin.name)
   if (!access) return readPluginConfig(config, plugin).config
-  const result = v.safeParse(access.schema as v.GenericSchema<unknown, Config>, config)
+  const result = v.safeParse(access.schema as v.GenericSchema<unknown, AnyPluginConfig>, config)
   if (result.success) return result.output
   const { '@entity': entity, ...fields } = fieldErrors(result.issues)
   throw new SchemaViolation({

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { toBase64 } from '../../core/bytes.ts'
-import type { EntityKinds, Kind, Plugin } from '../model/entities.ts'
+import type { EntityKind, EntityKinds, KongPlugin } from '../model/entities.ts'
 import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
 import { fieldErrors } from '../model/field-errors.ts'
 import * as f from '../model/fields.ts'
@@ -234,7 +234,7 @@ export const entitySchemas = {
  *   merged, as Kong's PATCH does. Default: `raw` is the whole entity.
  * @throws SchemaViolation in Kong's words.
  */
-export function readEntity<K extends Kind>(
+export function readEntity<K extends EntityKind>(
   kind: K,
   raw: unknown,
   existing?: EntityKinds[K],
@@ -258,20 +258,20 @@ export function readEntity<K extends Kind>(
   const fields = result.success ? {} : fieldErrors(result.issues)
   if (kind === 'plugins' && !('name' in fields)) {
     const config = configOf(whole, fields)
-    return { ...(result.output as Plugin), config } as EntityKinds[Kind] as EntityKinds[K]
+    return { ...(result.output as KongPlugin), config } as EntityKinds[EntityKind] as EntityKinds[K]
   }
   if (!result.success) throw new SchemaViolation(fields)
   return result.output as EntityKinds[K]
 }
 
-type Raw = Readonly<Record<string, unknown>>
+type RawEntity = Readonly<Record<string, unknown>>
 
-export function isRecord(value: unknown): value is Raw {
+export function isRecord(value: unknown): value is RawEntity {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** A plugin's configuration; what is wrong with it is told along with what is wrong beside it. */
-function configOf(plugin: Raw, fields: FieldErrors): Plugin['config'] {
+function configOf(plugin: RawEntity, fields: FieldErrors): KongPlugin['config'] {
   let problems = fields
   try {
     const named = { name: String(plugin['name']), id: String(plugin['id']) }
@@ -285,7 +285,7 @@ function configOf(plugin: Raw, fields: FieldErrors): Plugin['config'] {
 }
 
 /** Kong's `url` stands for four fields. */
-function withoutUrl({ url, ...rest }: Raw): Raw {
+function withoutUrl({ url, ...rest }: RawEntity): RawEntity {
   if (url === undefined || url === null) return rest
   if (typeof url !== 'string') throw new SchemaViolation({ url: 'expected a string' })
   if (!URL.canParse(url)) throw new SchemaViolation({ url: 'missing host in url' })
@@ -301,7 +301,7 @@ function withoutUrl({ url, ...rest }: Raw): Raw {
 }
 
 /** Records are merged, everything else is replaced. */
-function merge(old: Raw, change: Raw): Raw {
+function merge(old: RawEntity, change: RawEntity): RawEntity {
   const merged: Record<string, unknown> = { ...old }
   for (const [key, value] of Object.entries(change)) {
     const before = merged[key]

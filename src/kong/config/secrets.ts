@@ -1,4 +1,4 @@
-import type { EntityKinds, Kind, Plugin } from '../model/entities.ts'
+import type { EntityKind, EntityKinds, KongPlugin } from '../model/entities.ts'
 import { SchemaViolation } from '../model/errors.ts'
 import { fieldOf, KEYS } from '../model/integrity.ts'
 import { isVaultReference } from '../model/references.ts'
@@ -8,10 +8,13 @@ import { isRecord } from './schemas.ts'
 const STANDS_FOR_NOTHING = `${MASK} stands for a secret that is not held here: give the secret itself, or a reference such as {vault://env/NAME}`
 
 /** An entity as it may be shown: `***` stands for its secrets. References to a vault are none. */
-export function maskEntity<K extends Kind>(kind: K, entity: EntityKinds[K]): EntityKinds[K] {
+export function maskEntity<K extends EntityKind>(kind: K, entity: EntityKinds[K]): EntityKinds[K] {
   if (kind === 'plugins') {
-    const plugin = entity as Plugin
-    return { ...plugin, config: maskSecrets(plugin.config) } as EntityKinds[Kind] as EntityKinds[K]
+    const plugin = entity as KongPlugin
+    return {
+      ...plugin,
+      config: maskSecrets(plugin.config),
+    } as EntityKinds[EntityKind] as EntityKinds[K]
   }
   const shown = (KEYS[kind].secrets ?? []).map((field) => {
     const secret = String(fieldOf(entity, field))
@@ -21,7 +24,7 @@ export function maskEntity<K extends Kind>(kind: K, entity: EntityKinds[K]): Ent
 }
 
 /** Puts the secrets that are held where an answer's masks came back. */
-export function restoreSecrets<K extends Kind>(
+export function restoreSecrets<K extends EntityKind>(
   kind: K,
   entity: EntityKinds[K],
   held: EntityKinds[K],
@@ -30,12 +33,12 @@ export function restoreSecrets<K extends Kind>(
 }
 
 /** @throws SchemaViolation that names where a mask stands in a secret's place. */
-export function refuseMasks<K extends Kind>(kind: K, entity: EntityKinds[K]): void {
+export function refuseMasks<K extends EntityKind>(kind: K, entity: EntityKinds[K]): void {
   for (const field of KEYS[kind].secrets ?? []) {
     if (fieldOf(entity, field) === MASK) throw new SchemaViolation({ [field]: STANDS_FOR_NOTHING })
   }
   if (kind !== 'plugins') return
-  const { config } = entity as Plugin
+  const { config } = entity as KongPlugin
   const problems = masked(config, maskSecrets(replaceMasks(config)))
   if (problems) throw new SchemaViolation({ config: problems })
 }

@@ -1,4 +1,4 @@
-import type { Kind, Snapshot } from '../model/entities.ts'
+import type { EntityKind, KongSnapshot } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
 import { isRecord, readEntity } from './schemas.ts'
 import { EMPTY, Store } from './store.ts'
@@ -14,11 +14,11 @@ export interface StateFile {
 }
 
 /** What the Admin API changed, kept across restarts. */
-export interface State {
+export interface PersistedState {
   /** What was kept; nothing is, before the first change. */
-  readonly snapshot: Snapshot | undefined
+  readonly snapshot: KongSnapshot | undefined
   /** @throws Error that names the file. */
-  save(snapshot: Snapshot): void
+  save(snapshot: KongSnapshot): void
 }
 
 const FORMAT = 1
@@ -28,7 +28,7 @@ const FORMAT = 1
  *
  * @throws Error that names the file when it is broken. It is left as it is.
  */
-export function openState(file: StateFile): State {
+export function openState(file: StateFile): PersistedState {
   const text = file.read()
   return {
     snapshot: text === undefined ? undefined : parse(file.name, text),
@@ -42,11 +42,11 @@ export function openState(file: StateFile): State {
   }
 }
 
-function parse(name: string, text: string): Snapshot {
+function parse(name: string, text: string): KongSnapshot {
   try {
     const { format, ...kinds } = record(text)
     if (format !== FORMAT) throw new Error(`its format is not ${FORMAT}`)
-    const unknown = Object.keys(kinds).find((kind) => !KINDS.includes(kind as Kind))
+    const unknown = Object.keys(kinds).find((kind) => !KINDS.includes(kind as EntityKind))
     if (unknown !== undefined) throw new Error(`${unknown} is unknown`)
     const read = KINDS.map((kind) => {
       // A file of an earlier version lacks the kinds that have come since.
@@ -54,7 +54,7 @@ function parse(name: string, text: string): Snapshot {
       if (!Array.isArray(entities)) throw new Error(`${kind} is no array`)
       return [kind, entities.map((entity) => readEntity(kind, entity))]
     })
-    const snapshot: Snapshot = { ...EMPTY, ...Object.fromEntries(read) }
+    const snapshot: KongSnapshot = { ...EMPTY, ...Object.fromEntries(read) }
     // A store refuses what does not fit together.
     return new Store(snapshot).snapshot()
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { EntityKinds, Kind, Snapshot } from '../model/entities.ts'
+import type { EntityKind, EntityKinds, KongSnapshot } from '../model/entities.ts'
 import { SchemaViolation } from '../model/errors.ts'
 import { isUuid } from '../model/fields.ts'
 import { checkIntegrity, fieldOf, KEYS, KINDS, referenced } from '../model/integrity.ts'
@@ -6,35 +6,35 @@ import { referencedBy, unresolvedReference } from '../model/violations.ts'
 import { isRecord, readEntity } from './schemas.ts'
 import { refuseMasks, restoreSecrets } from './secrets.ts'
 
-export const EMPTY = Object.fromEntries(KINDS.map((kind) => [kind, []])) as unknown as Snapshot
+export const EMPTY = Object.fromEntries(KINDS.map((kind) => [kind, []])) as unknown as KongSnapshot
 
-type Listener = (snapshot: Snapshot) => void
-type Entities<K extends Kind> = ReadonlyArray<EntityKinds[K]>
+type StoreListener = (snapshot: KongSnapshot) => void
+type Entities<K extends EntityKind> = ReadonlyArray<EntityKinds[K]>
 
 /**
  * What a gateway serves, and the way to change it. A change is whole or none: it is checked, then
  * shown to the listeners, and a listener that throws makes it undone.
  */
 export class Store {
-  #snapshot: Snapshot = EMPTY
-  readonly #listeners = new Set<Listener>()
+  #snapshot: KongSnapshot = EMPTY
+  readonly #listeners = new Set<StoreListener>()
 
   /** @throws Violation, SchemaViolation as `replaceAll` does. */
-  constructor(initial: Snapshot = EMPTY) {
+  constructor(initial: KongSnapshot = EMPTY) {
     this.replaceAll(initial)
   }
 
   /** Never changes; a change makes another. */
-  snapshot(): Snapshot {
+  snapshot(): KongSnapshot {
     return this.#snapshot
   }
 
-  list<K extends Kind>(kind: K): Entities<K> {
+  list<K extends EntityKind>(kind: K): Entities<K> {
     return this.#snapshot[kind]
   }
 
   /** @param key An id, or the name (services, routes), instance_name (plugins) or username. */
-  get<K extends Kind>(kind: K, key: string): EntityKinds[K] | undefined {
+  get<K extends EntityKind>(kind: K, key: string): EntityKinds[K] | undefined {
     const { endpoint } = KEYS[kind]
     if (isUuid(key)) return this.list(kind).find(({ id }) => id === key)
     if (!endpoint) return undefined
@@ -42,7 +42,7 @@ export class Store {
   }
 
   /** @throws SchemaViolation, Violation, or what a listener throws. */
-  insert<K extends Kind>(kind: K, raw: unknown): EntityKinds[K] {
+  insert<K extends EntityKind>(kind: K, raw: unknown): EntityKinds[K] {
     const entity = readEntity(kind, this.#resolve(kind, raw))
     return this.#put(kind, entity)
   }
@@ -52,7 +52,7 @@ export class Store {
    *
    * @throws SchemaViolation, Violation, or what a listener throws.
    */
-  replace<K extends Kind>(kind: K, key: string, raw: unknown): EntityKinds[K] {
+  replace<K extends EntityKind>(kind: K, key: string, raw: unknown): EntityKinds[K] {
     if (!isRecord(raw)) return this.insert(kind, raw)
     const existing = this.get(kind, key)
     const { endpoint } = KEYS[kind]
@@ -72,7 +72,7 @@ export class Store {
    *
    * @throws SchemaViolation, Violation, or what a listener throws.
    */
-  patch<K extends Kind>(kind: K, key: string, raw: unknown): EntityKinds[K] | undefined {
+  patch<K extends EntityKind>(kind: K, key: string, raw: unknown): EntityKinds[K] | undefined {
     const existing = this.get(kind, key)
     if (!existing) return undefined
     return this.#put(kind, readEntity(kind, this.#resolve(kind, raw), existing), existing)
@@ -84,18 +84,18 @@ export class Store {
    * @returns Whether there was one.
    * @throws Violation when others that can't go with it need it, or what a listener throws.
    */
-  remove(kind: Kind, key: string): boolean {
+  remove(kind: EntityKind, key: string): boolean {
     const entity = this.get(kind, key)
     if (!entity) return false
-    let next: Snapshot = {
+    let next: KongSnapshot = {
       ...this.#snapshot,
       [kind]: this.list(kind).filter((other) => other !== entity),
     }
     for (const child of KINDS) {
       for (const { field, parent, onDelete } of KEYS[child].foreign) {
         if (parent !== kind) continue
-        const isChild = (other: EntityKinds[Kind]) => referenced(other, field) === entity.id
-        const children = next[child] as Entities<Kind>
+        const isChild = (other: EntityKinds[EntityKind]) => referenced(other, field) === entity.id
+        const children = next[child] as Entities<EntityKind>
         if (onDelete === 'restrict' && children.some(isChild)) throw referencedBy(kind, child)
         next = { ...next, [child]: children.filter((other) => !isChild(other)) }
       }
@@ -110,15 +110,15 @@ export class Store {
    *
    * @throws SchemaViolation, Violation, or what a listener throws; then nothing changes.
    */
-  replaceAll(snapshot: Snapshot): void {
+  replaceAll(snapshot: KongSnapshot): void {
     const next = Object.fromEntries(
       KINDS.map((kind) => [
         kind,
-        (snapshot[kind] as Entities<Kind>).map((entity) =>
+        (snapshot[kind] as Entities<EntityKind>).map((entity) =>
           unmasked(kind, entity, this.get(kind, entity.id)),
         ),
       ]),
-    ) as unknown as Snapshot
+    ) as unknown as KongSnapshot
     checkIntegrity(next)
     this.#commit(next)
   }
@@ -129,12 +129,16 @@ export class Store {
    *
    * @returns Ends it.
    */
-  onChange(listener: Listener): () => void {
+  onChange(listener: StoreListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
 
-  #put<K extends Kind>(kind: K, read: EntityKinds[K], existing?: EntityKinds[K]): EntityKinds[K] {
+  #put<K extends EntityKind>(
+    kind: K,
+    read: EntityKinds[K],
+    existing?: EntityKinds[K],
+  ): EntityKinds[K] {
     const entity = unmasked(kind, read, existing)
     if (kind === 'plugins') this.#checkProtocols(entity as EntityKinds['plugins'])
     const list = this.list(kind)
@@ -166,7 +170,7 @@ export class Store {
   }
 
   /** References by name become references by id. */
-  #resolve(kind: Kind, raw: unknown): unknown {
+  #resolve(kind: EntityKind, raw: unknown): unknown {
     if (!isRecord(raw)) return raw
     const resolved: Record<string, unknown> = { ...raw }
     for (const { field, parent } of KEYS[kind].foreign) {
@@ -183,9 +187,9 @@ export class Store {
     return resolved
   }
 
-  #commit(next: Snapshot): void {
+  #commit(next: KongSnapshot): void {
     const before = this.#snapshot
-    const called: Listener[] = []
+    const called: StoreListener[] = []
     this.#snapshot = next
     try {
       for (const listener of this.#listeners) {
@@ -207,7 +211,7 @@ export class Store {
 }
 
 /** @throws SchemaViolation for masks that stand for nothing. */
-function unmasked<K extends Kind>(
+function unmasked<K extends EntityKind>(
   kind: K,
   entity: EntityKinds[K],
   existing: EntityKinds[K] | undefined,

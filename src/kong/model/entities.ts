@@ -15,12 +15,12 @@ export interface Entity {
 }
 
 /** A reference to another entity. */
-export interface Reference {
+export interface EntityReference {
   readonly id: string
 }
 
 /** An upstream in Kong; here a name that groups routes, since Kafka is the upstream. */
-export interface Service extends Entity {
+export interface KongService extends Entity {
   readonly name: string | null
   readonly host: string
   readonly port: number
@@ -30,7 +30,7 @@ export interface Service extends Entity {
 }
 
 /** Which requests are meant. */
-export interface Route extends Entity {
+export interface KongRoute extends Entity {
   readonly name: string | null
   readonly protocols: readonly string[]
   readonly methods: readonly string[] | null
@@ -41,43 +41,43 @@ export interface Route extends Entity {
   readonly regex_priority: number
   readonly strip_path: boolean
   readonly preserve_host: boolean
-  readonly service: Reference | null
+  readonly service: EntityReference | null
 }
 
 /** `kafka-consume`, or what stands in front of it: on a route, a service, a consumer, or everywhere. */
-export interface Plugin extends Entity {
+export interface KongPlugin extends Entity {
   readonly name: string
   readonly instance_name: string | null
   readonly enabled: boolean
   readonly protocols: readonly string[]
   /** Complete: every field, defaults filled in, in Kong's names. */
   readonly config: Readonly<Record<string, unknown>>
-  readonly route: Reference | null
-  readonly service: Reference | null
-  readonly consumer: Reference | null
+  readonly route: EntityReference | null
+  readonly service: EntityReference | null
+  readonly consumer: EntityReference | null
 }
 
-export interface Consumer extends Entity {
+export interface KongConsumer extends Entity {
   readonly username: string | null
   readonly custom_id: string | null
 }
 
 /** What `key-auth` knows a consumer by. */
 export interface KeyauthCredential extends Entity {
-  readonly consumer: Reference
+  readonly consumer: EntityReference
   readonly key: string
 }
 
 /** What `basic-auth` knows a consumer by. */
 export interface BasicauthCredential extends Entity {
-  readonly consumer: Reference
+  readonly consumer: EntityReference
   readonly username: string
   readonly password: string
 }
 
 /** What `jwt` knows a consumer by. */
 export interface JwtSecret extends Entity {
-  readonly consumer: Reference
+  readonly consumer: EntityReference
   /** What tokens name it by, in the claim `iss` by default. */
   readonly key: string
   readonly secret: string
@@ -93,17 +93,17 @@ export interface Certificate extends Entity {
 
 /** All entities by kind. */
 export interface EntityKinds {
-  services: Service
-  routes: Route
-  plugins: Plugin
-  consumers: Consumer
+  services: KongService
+  routes: KongRoute
+  plugins: KongPlugin
+  consumers: KongConsumer
   keyauth_credentials: KeyauthCredential
   basicauth_credentials: BasicauthCredential
   jwt_secrets: JwtSecret
   certificates: Certificate
 }
 
-export type Kind = keyof EntityKinds
+export type EntityKind = keyof EntityKinds
 
 /** Everything that a gateway serves, at one moment. */
-export type Snapshot = { readonly [K in Kind]: ReadonlyArray<EntityKinds[K]> }
+export type KongSnapshot = { readonly [K in EntityKind]: ReadonlyArray<EntityKinds[K]> }

@@ -1,10 +1,10 @@
-import type { EntityKinds, Kind, Snapshot } from './entities.ts'
+import type { EntityKind, EntityKinds, KongSnapshot } from './entities.ts'
 import { missingReference, primaryKeyViolation, uniqueViolation } from './violations.ts'
 
 /** What another entity is called where it is referenced. */
 export interface ForeignKey {
   readonly field: string
-  readonly parent: Kind
+  readonly parent: EntityKind
   /** What becomes of the entity when the one that it references is removed. */
   readonly onDelete: 'cascade' | 'restrict'
 }
@@ -21,7 +21,7 @@ interface Keys {
 /** Whose a credential is. */
 const OWNER: ForeignKey = { field: 'consumer', parent: 'consumers', onDelete: 'cascade' }
 
-export const KEYS: Readonly<Record<Kind, Keys>> = {
+export const KEYS: Readonly<Record<EntityKind, Keys>> = {
   services: {
     endpoint: 'name',
     unique: ['name'],
@@ -65,12 +65,12 @@ export const KINDS = [
 ] as const
 
 /** A field whose name is known only at run time. */
-export function fieldOf(entity: EntityKinds[Kind], field: string): unknown {
+export function fieldOf(entity: EntityKinds[EntityKind], field: string): unknown {
   return (entity as unknown as Readonly<Record<string, unknown>>)[field]
 }
 
 /** The id in a reference, if there is one. */
-export function referenced(entity: EntityKinds[Kind], field: string): string | undefined {
+export function referenced(entity: EntityKinds[EntityKind], field: string): string | undefined {
   return (fieldOf(entity, field) as { readonly id: string } | null | undefined)?.id
 }
 
@@ -80,10 +80,10 @@ export function referenced(entity: EntityKinds[Kind], field: string): string | u
  *
  * @throws Violation
  */
-export function checkIntegrity(snapshot: Snapshot): void {
+export function checkIntegrity(snapshot: KongSnapshot): void {
   const ids = Object.fromEntries(
     KINDS.map((kind) => [kind, new Set(snapshot[kind].map(({ id }) => id))]),
-  ) as Record<Kind, Set<string>>
+  ) as Record<EntityKind, Set<string>>
   for (const kind of KINDS) {
     const { unique, foreign, secrets = [] } = KEYS[kind]
     if (ids[kind].size < snapshot[kind].length)
@@ -99,7 +99,7 @@ export function checkIntegrity(snapshot: Snapshot): void {
   checkPlaces(snapshot)
 }
 
-function repeatedId(entities: ReadonlyArray<EntityKinds[Kind]>): string {
+function repeatedId(entities: ReadonlyArray<EntityKinds[EntityKind]>): string {
   const seen = new Set<string>()
   for (const { id } of entities) {
     if (seen.has(id)) return id
@@ -109,7 +109,7 @@ function repeatedId(entities: ReadonlyArray<EntityKinds[Kind]>): string {
 }
 
 function checkUnique(
-  entities: ReadonlyArray<EntityKinds[Kind]>,
+  entities: ReadonlyArray<EntityKinds[EntityKind]>,
   field: string,
   isSecret: boolean,
 ): void {
@@ -122,7 +122,7 @@ function checkUnique(
   }
 }
 
-function checkPlaces({ plugins }: Snapshot): void {
+function checkPlaces({ plugins }: KongSnapshot): void {
   const seen = new Set<string>()
   for (const { consumer, name, route, service } of plugins) {
     const place = JSON.stringify([consumer?.id, name, route?.id, service?.id])

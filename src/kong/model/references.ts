@@ -67,10 +67,14 @@ function jsonField(text: string, key: string): string | undefined {
 }
 
 /** A text within a document, and where it stands there. */
-type Visit = (text: string, path: readonly string[]) => unknown
+type TextVisitor = (text: string, path: readonly string[]) => unknown
 
 /** A copy of a document with its texts replaced. Array elements are counted from one, as Kong does. */
-export function mapTexts(value: unknown, visit: Visit, path: readonly string[] = []): unknown {
+export function mapTexts(
+  value: unknown,
+  visit: TextVisitor,
+  path: readonly string[] = [],
+): unknown {
   if (typeof value === 'string') return visit(value, path)
   if (Array.isArray(value)) {
     return value.map((each, index) => mapTexts(each, visit, [...path, String(index + 1)]))
@@ -84,7 +88,7 @@ export function mapTexts(value: unknown, visit: Visit, path: readonly string[] =
 /** decK's spelling, in a file's text; the quotes are escaped inside of JSON. */
 const DECK = /\$\{\{\s*env\s+(\\?["'`])([A-Za-z_]\w*)\1\s*(?:\|\s*(toInt|toFloat|toBool)\s*)?\}\}/g
 
-interface Place {
+interface TextPlace {
   readonly name: string
   readonly filter: string | undefined
   /** Whether the text would be read as YAML reads what has no quotes. */
@@ -98,7 +102,7 @@ interface Place {
 export class DeckReferences {
   /** The file's text, to be parsed. */
   readonly text: string
-  readonly #places: Place[] = []
+  readonly #places: TextPlace[] = []
   readonly #names = new Set<string>()
   readonly #mark = `ENV${crypto.randomUUID().replaceAll('-', '')}`
   readonly #environment: Environment
@@ -128,7 +132,7 @@ export class DeckReferences {
     const mark = new RegExp(`${this.#mark}x(\\d+)x`, 'g')
     const whole = new RegExp(`^${mark.source}$`).exec(text)
     const find = (index: string) => {
-      const place = this.#places[Number(index)] as Place
+      const place = this.#places[Number(index)] as TextPlace
       const value = this.#environment[place.name]
       if (value === undefined) report(`environment variable ${place.name} is not set`)
       return { ...place, value: value ?? '' }

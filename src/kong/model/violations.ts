@@ -1,4 +1,4 @@
-import type { Kind } from './entities.ts'
+import type { EntityKind } from './entities.ts'
 
 /** A change that the store refuses, as Kong's data layer does: its name, number, words and status. */
 export class Violation extends Error {
@@ -40,7 +40,7 @@ export function uniqueViolation(fields: Fields): Violation {
   return new Violation('unique', `UNIQUE violation detected on '${luaTable(fields)}'`, fields)
 }
 
-export function missingReference(field: string, key: Fields, parent: Kind): Violation {
+export function missingReference(field: string, key: Fields, parent: EntityKind): Violation {
   return new Violation(
     'foreignKey',
     `the foreign key '${luaTable(key)}' does not reference an existing '${parent}' entity.`,
@@ -48,7 +48,7 @@ export function missingReference(field: string, key: Fields, parent: Kind): Viol
   )
 }
 
-export function referencedBy(parent: Kind, child: Kind): Violation {
+export function referencedBy(parent: EntityKind, child: EntityKind): Violation {
   return new Violation(
     'foreignKey',
     `an existing '${child}' entity references this '${parent}' entity`,
@@ -56,7 +56,7 @@ export function referencedBy(parent: Kind, child: Kind): Violation {
   )
 }
 
-export function unresolvedReference(field: string, key: Fields, parent: Kind): Violation {
+export function unresolvedReference(field: string, key: Fields, parent: EntityKind): Violation {
   const problem = `the foreign key cannot be resolved with '${luaTable(key)}' for an existing '${parent}' entity`
   const [name = ''] = Object.keys(key)
   return new Violation('unresolved', `foreign key unresolved (${field}.${name}: ${problem})`, {

@@ -5,21 +5,21 @@ import { parseYaml } from './yaml.ts'
 const LIMIT_MS = 20_000
 
 /** What a thread is started with; by it a thread knows that it is one of these. */
-interface ThreadData {
+interface YamlThreadData {
   readonly kind: 'yaml'
   readonly text: string
 }
 
-type ThreadAnswer = { readonly value: unknown } | { readonly problem: string }
+type YamlThreadAnswer = { readonly value: unknown } | { readonly problem: string }
 
 // biome-ignore lint/style/noRestrictedImports: threads are the runtime's own; loaded where YAML is large
 const { isMainThread, parentPort, Worker, workerData } = await import('node:worker_threads')
 
-if (!isMainThread && parentPort && (workerData as ThreadData | null)?.kind === 'yaml') {
-  parentPort.postMessage(answer((workerData as ThreadData).text))
+if (!isMainThread && parentPort && (workerData as YamlThreadData | null)?.kind === 'yaml') {
+  parentPort.postMessage(answer((workerData as YamlThreadData).text))
 }
 
-function answer(text: string): ThreadAnswer {
+function answer(text: string): YamlThreadAnswer {
   try {
     return { value: parseYaml(text) }
   } catch (error) {
@@ -33,11 +33,11 @@ function answer(text: string): ThreadAnswer {
  * @throws Error as {@link parseYaml} does.
  */
 export async function parseInThread(text: string, limit = LIMIT_MS): Promise<unknown> {
-  const workerData: ThreadData = { kind: 'yaml', text }
+  const workerData: YamlThreadData = { kind: 'yaml', text }
   // To Deno's types its own URL is not quite Node's.
   const program = new URL(import.meta.url) as ConstructorParameters<typeof Worker>[0]
   const thread = new Worker(program, { workerData })
-  const { promise, resolve, reject } = Promise.withResolvers<ThreadAnswer>()
+  const { promise, resolve, reject } = Promise.withResolvers<YamlThreadAnswer>()
   const late = setTimeout(() => reject(new Error(`it takes more than ${limit} ms to read`)), limit)
   thread.on('message', resolve).on('error', reject)
   thread.on('exit', () => reject(new Error('the thread that reads it ended')))

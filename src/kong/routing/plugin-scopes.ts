@@ -1,17 +1,17 @@
 /** Where plugins are, and which of them a request goes through. */
-import type { Plugin, Route } from '../model/entities.ts'
+import type { KongPlugin, KongRoute } from '../model/entities.ts'
 
 /** The enabled plugins of a snapshot by name and place. */
-export class Places {
-  readonly #byName = new Map<string, Map<string, Plugin>>()
+export class PluginScopes {
+  readonly #byName = new Map<string, Map<string, KongPlugin>>()
   /** Those of consumers, by name: few, where there may be a plugin for each of many routes. */
-  readonly #ofConsumers = new Map<string, Plugin[]>()
+  readonly #ofConsumers = new Map<string, KongPlugin[]>()
 
-  constructor(plugins: readonly Plugin[]) {
+  constructor(plugins: readonly KongPlugin[]) {
     for (const plugin of plugins) {
       const { name, enabled, protocols, consumer, route, service } = plugin
       if (!enabled || !protocols.some((protocol) => /^https?$/.test(protocol))) continue
-      const places = this.#byName.get(name) ?? new Map<string, Plugin>()
+      const places = this.#byName.get(name) ?? new Map<string, KongPlugin>()
       places.set(place(consumer?.id, route?.id, service?.id), plugin)
       this.#byName.set(name, places)
       if (!consumer) continue
@@ -28,9 +28,9 @@ export class Places {
    */
   find(
     name: string,
-    { id, service }: Pick<Route, 'id' | 'service'>,
+    { id, service }: Pick<KongRoute, 'id' | 'service'>,
     consumer: string | undefined,
-  ): Plugin | undefined {
+  ): KongPlugin | undefined {
     const places = this.#byName.get(name)
     if (!places) return undefined
     const of = (consumer?: string) => ({
@@ -54,7 +54,7 @@ export class Places {
   }
 
   /** All plugins of a name that some request to a route may go through. */
-  *on(name: string, route: Route): Generator<Plugin> {
+  *on(name: string, route: KongRoute): Generator<KongPlugin> {
     const common = this.find(name, route, undefined)
     if (common) yield common
     for (const plugin of this.#ofConsumers.get(name) ?? []) {
@@ -63,7 +63,7 @@ export class Places {
   }
 
   /** All plugins of a name. */
-  all(name: string): Iterable<Plugin> {
+  all(name: string): Iterable<KongPlugin> {
     return this.#byName.get(name)?.values() ?? []
   }
 }

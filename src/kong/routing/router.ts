@@ -1,5 +1,5 @@
 /** Which route a request belongs to: as Kong's traditional router decides it. */
-import type { Route } from '../model/entities.ts'
+import type { KongRoute } from '../model/entities.ts'
 import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
 import { normalizePath } from '../model/normalize.ts'
 import { compilePathPattern } from '../model/path-pattern.ts'
@@ -27,7 +27,7 @@ type Rank = readonly number[]
 
 /** A route, ready to be compared with requests. */
 interface Compiled {
-  readonly route: Route
+  readonly route: KongRoute
   readonly rank: Rank
   readonly hosts: readonly HostRule[]
   readonly prefixes: readonly string[]
@@ -55,7 +55,7 @@ interface HeaderRule {
 }
 
 /** A request, taken apart once. */
-interface Facts {
+interface RequestFacts {
   readonly request: RoutedRequest
   readonly host: string
   readonly hostWithPort: string
@@ -73,7 +73,7 @@ export class Router {
   readonly #anyHost = new Bucket()
 
   /** @throws SchemaViolation for a route without criteria, and for expressions that don't compile. */
-  constructor(routes: readonly Route[]) {
+  constructor(routes: readonly KongRoute[]) {
     const compiled = routes.filter(isHttp).map(compile)
     compiled.sort((a, b) => compareRanks(a.rank, b.rank))
     compiled.forEach((each, place) => {
@@ -97,7 +97,7 @@ export class Router {
   }
 
   /** The route that serves a request, or undefined. */
-  match(request: RoutedRequest): Route | undefined {
+  match(request: RoutedRequest): KongRoute | undefined {
     const { host, hostWithPort } = splitHost(request)
     const facts = { request, host, hostWithPort, path: normalizePath(request.path) }
     let best: Compiled | undefined
@@ -105,7 +105,7 @@ export class Router {
     return best?.route
   }
 
-  *#buckets({ host, hostWithPort }: Facts): Generator<Bucket> {
+  *#buckets({ host, hostWithPort }: RequestFacts): Generator<Bucket> {
     yield this.#anyHost
     for (const name of host === hostWithPort ? [host] : [host, hostWithPort]) {
       const plain = this.#plain.get(name)
@@ -144,7 +144,7 @@ class Bucket {
   }
 
   /** The first that matches, if it goes before the best so far; else that one. */
-  first(facts: Facts, best: Compiled | undefined): Compiled | undefined {
+  first(facts: RequestFacts, best: Compiled | undefined): Compiled | undefined {
     let found = firstOf(this.#others, facts, best)
     for (const length of this.#lengths) {
       if (length > facts.path.length) continue
@@ -157,7 +157,7 @@ class Bucket {
 
 function firstOf(
   routes: readonly Compiled[],
-  facts: Facts,
+  facts: RequestFacts,
   best: Compiled | undefined,
 ): Compiled | undefined {
   for (const route of routes) {
@@ -170,7 +170,7 @@ function firstOf(
 /** Cheap criteria first. */
 function matches(
   { hosts, methods, prefixes, patterns, headers }: Compiled,
-  { request, host, hostWithPort, path }: Facts,
+  { request, host, hostWithPort, path }: RequestFacts,
 ): boolean {
   if (methods && !methods.has(request.method)) return false
   if (hosts.length > 0 && !hosts.some((rule) => hostMatches(rule, host, hostWithPort))) return false
@@ -211,12 +211,12 @@ function splitHost({ host, scheme }: RoutedRequest): { host: string; hostWithPor
   }
 }
 
-function isHttp({ protocols }: Route): boolean {
+function isHttp({ protocols }: KongRoute): boolean {
   return protocols.some((protocol) => HTTP_PROTOCOLS.includes(protocol))
 }
 
 /** @throws SchemaViolation for criteria that cannot be served, by field and one-based as Kong's. */
-function check({ hosts, paths, methods, headers }: Route): void {
+function check({ hosts, paths, methods, headers }: KongRoute): void {
   const criteria = [hosts, paths, methods, headers && Object.keys(headers)]
   if (!criteria.some((values) => values && values.length > 0)) {
     throw new SchemaViolation({
@@ -243,7 +243,7 @@ function headerPattern([first, ...others]: readonly string[]): CheckedPattern | 
   return checkPattern(first.slice(2), undefined, true)
 }
 
-function compile(route: Route): Compiled {
+function compile(route: KongRoute): Compiled {
   check(route)
   const hosts = (route.hosts ?? []).map(hostRule)
   const paths = route.paths ?? []

@@ -7,14 +7,14 @@ import { READ, SOCKET_PARAMETERS, STREAM } from '../../http/request/parameters.t
 import type { RouteStats } from '../../http/route/route.ts'
 import { PARAMETERS, SCHEMAS, WRITE_PARAMETERS } from './schemas.ts'
 
-type Described =
+type DescribedOperation =
   | Pick<RouteStats, 'mode' | 'topics' | 'commitStrategy'>
   | Pick<ProduceStats, 'mode' | 'topics'>
 
 /** A handler of `kafkaConsume` or `kafkaProduce`, as far as it is described. */
 export interface DescribedHandler {
   /** Statistics of the handler, of which its description needs mode and topics. */
-  stats(): Described
+  stats(): DescribedOperation
 }
 
 /** A route to describe. */

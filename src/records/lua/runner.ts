@@ -2,7 +2,7 @@
 import type { Worker } from 'node:worker_threads'
 import { getLogger } from '@logtape/logtape'
 import { KafkaConsumeError } from '../../core/errors.ts'
-import type { ThreadAnswer, ThreadData } from './thread.ts'
+import type { LuaThreadAnswer, LuaThreadData } from './thread.ts'
 
 const log = getLogger(['hono-kafka-consume', 'lua'])
 
@@ -13,7 +13,7 @@ const START_MS = 30_000
 
 /** What became of a message. */
 export type LuaResult = Extract<
-  ThreadAnswer,
+  LuaThreadAnswer,
   { status: 'done' | 'dropped' | 'failed' | 'violated' }
 >
 
@@ -133,7 +133,7 @@ async function startThread(functions: readonly string[]): Promise<Worker> {
   // biome-ignore lint/style/noRestrictedImports: threads are the runtime's own; loaded where Lua is used
   const { Worker } = await import('node:worker_threads')
   const { program } = await import('./thread.ts')
-  const workerData: ThreadData = { kind: 'message_by_lua_functions', functions }
+  const workerData: LuaThreadData = { kind: 'message_by_lua_functions', functions }
   // To Deno's types its own URL is not quite Node's.
   const path = program as ConstructorParameters<typeof Worker>[0]
   const thread = new Worker(path, { workerData })
@@ -141,7 +141,7 @@ async function startThread(functions: readonly string[]): Promise<Worker> {
   const late = setTimeout(() => reject(unable(`it was not ready within ${START_MS} ms`)), START_MS)
   const onError = (error: Error) => reject(unable(error.message))
   const onExit = () => reject(unable('its thread ended'))
-  const onMessage = (answer: ThreadAnswer) => {
+  const onMessage = (answer: LuaThreadAnswer) => {
     if (answer.status === 'broken') reject(unable(answer.problem))
     else resolve()
   }

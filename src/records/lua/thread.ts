@@ -6,13 +6,13 @@ import { SANDBOX } from './sandbox.ts'
 export const program = new URL(import.meta.url)
 
 /** What a thread is started with; by it a thread knows that it is one of these. */
-export interface ThreadData {
+export interface LuaThreadData {
   readonly kind: 'message_by_lua_functions'
   readonly functions: readonly string[]
 }
 
 /** What a thread says: first whether it is ready, then what became of each message, in turn. */
-export type ThreadAnswer =
+export type LuaThreadAnswer =
   | { readonly status: 'ready' }
   | { readonly status: 'broken'; readonly problem: string }
   | { readonly status: 'dropped' }
@@ -35,9 +35,9 @@ const MAX_MEMORY = 64 * 1024 * 1024
 // biome-ignore lint/style/noRestrictedImports: threads are the runtime's own; loaded where Lua is used
 const { isMainThread, parentPort, workerData } = await import('node:worker_threads')
 
-if (!isMainThread && parentPort && (workerData as ThreadData | null)?.kind) {
+if (!isMainThread && parentPort && (workerData as LuaThreadData | null)?.kind) {
   const port = parentPort
-  const { kind, functions } = workerData as ThreadData
+  const { kind, functions } = workerData as LuaThreadData
   if (kind === 'message_by_lua_functions') {
     const state = await start(functions)
     if (typeof state === 'string') port.postMessage({ status: 'broken', problem: state })
@@ -80,7 +80,7 @@ async function start(functions: readonly string[]): Promise<LuaEngine | string> 
   return engine
 }
 
-function run(engine: LuaEngine, json: string): ThreadAnswer {
+function run(engine: LuaEngine, json: string): LuaThreadAnswer {
   try {
     const [status, first, value, headers, extra] = call(engine, 'run', json) as [
       'done' | 'dropped' | 'failed' | 'violated',
