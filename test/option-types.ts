@@ -12,8 +12,8 @@ const ROOT = join(import.meta.dir, '..')
 const NAME = 'src/options/option-types.ts'
 const WIDTH = 95
 const HEAD = `/** Made by \`bun test/option-types.ts\` of the schemas, whose types and words these are: do not edit. */
-import type { FormatRecord } from '../record/format.ts'
-import type { Transform } from '../record/transform.ts'
+import type { FormatRecord } from '../records/format.ts'
+import type { Transform } from '../records/transform.ts'
 `
 
 /** What is read of valibot's schemas here. */

@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { NONCE, secureHeaders } from 'hono/secure-headers'
 import { credentialQuery } from '../../http/request/client.ts'
-import { assetRoutes, MODULES } from '../../http/response/asset-routes.ts'
+import { assetRoutes, MODULES } from './assets.ts'
 import { page } from './page.ts'
 
 /** Options of `kafkaConsole`: addresses of the app, as the browser sees them. */

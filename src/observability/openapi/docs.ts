@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import { credentialQuery } from '../../http/request/client.ts'
-import { fileRoutes } from '../../http/response/asset-routes.ts'
+import { fileRoutes } from '../../http/response/file-routes.ts'
 import {
   type DescribedHandler,
   type DescribedRoute,

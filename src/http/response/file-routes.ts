@@ -2,48 +2,13 @@ import { Hono } from 'hono'
 import { etag } from 'hono/etag'
 import { readPackageFile } from './package-file.ts'
 
-const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
-
 /** Files by the names that a page asks for, each with the places where it may be. */
 export type Files = Readonly<Record<string, ReadonlyArray<() => string | URL>>>
-
-/** What the page loads. Nothing comes from elsewhere. */
-const FILES = {
-  'console.css': [() => own('console.css')],
-  'console.js': [() => own('console.js')],
-  'charts.js': [() => own('charts.js')],
-  'credentials.js': [() => own('credentials.js')],
-  'dom.js': [() => own('dom.js')],
-  'format.js': [() => own('format.js')],
-  'overview.js': [() => own('overview.js')],
-  'record.js': [() => own('record.js')],
-  'tail.js': [() => own('tail.js')],
-  'theme.js': [() => own('theme.js')],
-  'icon.svg': [() => own('icon.svg')],
-  'uplot.js': [() => import.meta.resolve('uplot/dist/uPlot.iife.min.js')],
-  'uplot.css': [() => import.meta.resolve('uplot/dist/uPlot.min.css')],
-} satisfies Files
-
-/** The files that others of them import. */
-export const MODULES = [
-  'charts.js',
-  'credentials.js',
-  'dom.js',
-  'format.js',
-  'overview.js',
-  'record.js',
-  'tail.js',
-] satisfies Array<keyof typeof FILES>
 
 const TYPES: Readonly<Record<string, string>> = {
   css: 'text/css; charset=utf-8',
   js: 'text/javascript; charset=utf-8',
   svg: 'image/svg+xml',
-}
-
-/** The files of the console page. */
-export function assetRoutes(): Hono {
-  return fileRoutes(FILES)
 }
 
 /** Serves files, each read once. */
