@@ -50,7 +50,7 @@ const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 const STREAM_SECONDS = [0.1, 1, 10, 60, 300, 900, 3_600, 14_400, 86_400]
 
 /**
- * Metrics of handlers of `kafkaConsume` and `kafkaProduce`, in Prometheus's text format. docs/protocol.md
+ * Metrics of handlers of `kafkaConsume` and `kafkaProduce`, in Prometheus's text format. docs/operations.md
  * lists their names. They are collected when they are printed: nothing runs in between.
  *
  * @param routes Handlers by the name that they have as the label `route`, or a function that returns

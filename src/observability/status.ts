@@ -18,7 +18,7 @@ export interface StatusRoute {
 const FRESH_MS = 1_000
 
 /**
- * Answers with the routes, their topics, the clusters and the groups, as docs/protocol.md lists
+ * Answers with the routes, their topics, the clusters and the groups, as docs/operations.md lists
  * them. Kafka is asked for offsets at most once a second for each set of topics, whatever the
  * number of requests.
  *

@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { ReconnectingClient } from '../support/eventsource.ts'
 import { PARTITIONS, type Produced } from '../support/kafka.ts'
 import { freePort } from '../support/port.ts'
+import { readProtocol } from '../support/protocol-pages.ts'
 import { RawClient, sendRaw } from '../support/raw.ts'
 import { offsetsByPartition, places, Route, range, type Target } from '../support/route.ts'
 import { SseClient, type StreamedRecord } from '../support/sse.ts'
@@ -40,9 +39,10 @@ interface RuleOfLines {
   cursorOf(positions: Map<string, number>): string
 }
 
-async function ruleOfLines(): Promise<RuleOfLines> {
-  const page = await readFile(join(import.meta.dirname, '../../docs/protocol.md'), 'utf8')
-  const code = /```js\n(\/\/ The positions of a cursor[\s\S]*?)```/.exec(page)?.[1]
+function ruleOfLines(): RuleOfLines {
+  const code = /```js\n(\/\/ The positions of a cursor[\s\S]*?)```/.exec(
+    readProtocol('streams'),
+  )?.[1]
   return new Function(`${code}; return { positionsOf, follow, cursorOf }`)() as RuleOfLines
 }
 
@@ -530,7 +530,7 @@ export function describeStreams(target: () => Target): void {
         ...STREAM,
         heartbeat: 200,
       })
-      const rule = await ruleOfLines()
+      const rule = ruleOfLines()
       // Partition 3 begins with a gap, which is told once.
       const positions = rule.positionsOf(cursorOf(topic, [0, 0, 0, 9_999]))
       const seen: Array<{ partition: number; offset: number }> = []

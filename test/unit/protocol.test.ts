@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { join } from 'node:path'
 import { type ErrorCode, KafkaConsumeError } from '../../src/core/errors.ts'
 import { parseRead, parseSocket, parseStream } from '../../src/http/request/parameters.ts'
 import { parseCursor } from '../../src/records/cursor.ts'
+import { readProtocol } from '../support/protocol-pages.ts'
 
-const page = await Bun.file(join(import.meta.dirname, '../../docs/protocol.md')).text()
+const page = readProtocol()
 
 /** All codes: the compiler refuses one that is missing here, or no code. */
 const codes: Record<ErrorCode, true> = {
@@ -43,8 +43,8 @@ const codes: Record<ErrorCode, true> = {
   SHUTTING_DOWN: true,
 }
 
-describe('the protocol page', () => {
-  test('lists every error code with its status, and no other', () => {
+describe('the pages of the protocol', () => {
+  test('they list every error code with its status, and no other', () => {
     const listed = [...page.matchAll(/^\| `([A-Z_]+)` \| (\d{3}) \|/gm)].map(([, code, status]) => [
       code,
       Number(status),
@@ -56,7 +56,7 @@ describe('the protocol page', () => {
     expect(listed.sort()).toEqual(all.sort())
   })
 
-  test('gives the ranges and defaults of a read as they are', () => {
+  test('they give the ranges and defaults of a read as they are', () => {
     const { limits } = parseRead(new URLSearchParams(), ['t'])
     const socket = parseSocket(new URLSearchParams({ acks: 'true' }), ['t'])
     const rows = new Map(
@@ -84,7 +84,7 @@ describe('the protocol page', () => {
     ])
   })
 
-  test('every start, cursor and duration that it shows is understood', () => {
+  test('every start, cursor and duration that they show is understood', () => {
     const positions = page.slice(page.indexOf('## Positions'), page.indexOf('## Cursors'))
     const starts = [...positions.matchAll(/`((?:-|\d{4}|earliest|latest)[^`]*)`/g)].map(
       ([, start]) => start as string,

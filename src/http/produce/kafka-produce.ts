@@ -63,7 +63,7 @@ export interface KafkaProduceHandler extends MiddlewareHandler {
 
 /**
  * Writes what is posted to Kafka topics, and answers when Kafka has it: the mirror of `kafkaConsume`
- * (`docs/protocol.md`, "Writing").
+ * (`docs/writing.md`).
  *
  * @param options See `KafkaProduceOptions`; `bootstrapServers` and `topics` are required.
  * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.

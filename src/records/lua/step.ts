@@ -3,7 +3,7 @@ import type { PipelineStep } from '../pipeline.ts'
 import { headersOf } from '../transform.ts'
 import { LuaRunner } from './runner.ts'
 
-/** Kong's `message_by_lua_functions` as a step; see `docs/protocol.md` for what they get and give. */
+/** Kong's `message_by_lua_functions` as a step; see `docs/records.md` for what they get and give. */
 export function luaStep(functions: readonly string[]): PipelineStep {
   const runner = new LuaRunner(functions)
   return {

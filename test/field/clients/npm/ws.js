@@ -1,6 +1,6 @@
 /**
  * https://www.npmjs.com/package/ws, which has no way of its own to come back: this one is that of
- * docs/protocol.md.
+ * docs/websocket.md.
  */
 import WebSocket from 'ws'
 import { print, url } from './record.js'

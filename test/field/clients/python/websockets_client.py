@@ -1,4 +1,4 @@
-"""https://pypi.org/project/websockets/, coming back as docs/protocol.md says: with the newest cursor."""
+"""https://pypi.org/project/websockets/, coming back as docs/websocket.md says: with the newest cursor."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-// https://github.com/coder/websocket, coming back as docs/protocol.md says: with the newest cursor.
+// https://github.com/coder/websocket, coming back as docs/websocket.md says: with the newest cursor.
 package main
 
 import (
