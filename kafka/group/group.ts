@@ -131,7 +131,14 @@ export class Group implements GroupSession {
     const delivery = this.#callers.add(limits, signal)
     this.#markUsed()
     this.#serve()
+    if (this.#callers.first) this.#readSooner()
     return delivery
+  }
+
+  /** A poll that wants more than is ready must not wait for reading that rests with a full buffer. */
+  #readSooner(): void {
+    this.#member.pause(false)
+    this.#changes.notify()
   }
 
   commit(offsets: readonly PartitionOffset[]): Promise<void> {

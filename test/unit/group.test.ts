@@ -418,6 +418,25 @@ describe('the ready buffer of a group', () => {
   })
 })
 
+test('a poll that wants more than the full buffer holds wakes the reading loop', async () => {
+  await using member = await new Member().with(...some(0, 20_000))
+  member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 20_000 })
+  await until(() => member.consumer.queue.length === 19_000, 'the buffer to be full')
+  // A loop that nobody wakes looks again after 100 ms: not here.
+  const { setTimeout } = globalThis
+  const timers = spyOn(globalThis, 'setTimeout').mockImplementation(((
+    callback: () => void,
+    milliseconds: number,
+  ) => (milliseconds === 100 ? 0 : setTimeout(callback, milliseconds))) as never)
+  restore = () => timers.mockRestore()
+  await settle()
+  for (let end = 3_000; end <= 15_000; end += 3_000) {
+    const { records } = await member.poll({ maxRecords: 3_000 })
+    expect(records).toHaveLength(3_000)
+    await until(() => member.consumer.queue.length === 19_000 - end, 'the buffer to be full')
+  }
+})
+
 describe('a group whose members change', () => {
   test('records of a partition that was taken away are not delivered', async () => {
     await using member = await new Member().with(...some(0, 3, 0), ...some(0, 3, 1))
