@@ -1,5 +1,6 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../src/core/errors.ts'
+import { partitionKey, type TopicPartition } from '../src/core/topic-partition.ts'
 import type {
   AssignedConsumer,
   BrokerState,
@@ -91,8 +92,6 @@ const CONTROL_SETTINGS: Settings = {
   'group.id': 'hono-kafka-consume-control',
   'statistics.interval.ms': STATISTICS_INTERVAL_MS,
 }
-
-type TopicPartition = { readonly topic: string; readonly partition: number }
 
 /**
  * One Kafka cluster: a client of its own for questions and for knowing whether Kafka can be
@@ -576,11 +575,11 @@ function inOrder(
   asked: readonly TopicPartition[],
   found: ReadonlyArray<TopicPartition & { readonly offset?: number }>,
 ): PartitionOffset[] {
-  const table = new Map(found.map((each) => [`${each.topic}:${each.partition}`, each.offset]))
+  const table = new Map(found.map((each) => [partitionKey(each), each.offset]))
   return asked.map(({ topic, partition }) => ({
     topic,
     partition,
-    offset: table.get(`${topic}:${partition}`) ?? -1,
+    offset: table.get(partitionKey({ topic, partition })) ?? -1,
   }))
 }
 

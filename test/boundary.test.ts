@@ -30,6 +30,7 @@ const allowed = {
   'src/worker.ts': "import { LiveConsumer } from './feed/live-consumer.ts'",
   'kafka/port.ts': "import type { KafkaCluster } from '../src/port/kafka.ts'",
   'kafka/client/errors.ts': "import { KafkaConsumeError } from '../src/core/errors.ts'",
+  'kafka/client/key.ts': "import { partitionKey } from '../../src/core/topic-partition.ts'",
   'kafka/client/client.ts': "import client from '@confluentinc/kafka-javascript'",
   'tools/kafka/broker.ts': "import { readFileSync } from 'node:fs'",
   'test/native/client.ts': "import client from '@confluentinc/kafka-javascript'",

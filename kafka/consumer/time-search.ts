@@ -1,3 +1,4 @@
+import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { KafkaCluster, PartitionOffset } from '../../src/port/kafka.ts'
 
 /**
@@ -16,26 +17,26 @@ export async function searchTime(
   const open = new Map<string, number>()
   ends.forEach(({ topic, partition, offset }, index) => {
     if ((starts[index] as PartitionOffset).offset < offset)
-      open.set(`${topic}:${partition}`, offset)
+      open.set(partitionKey({ topic, partition }), offset)
   })
   const reader = await source.reader(starts, 'replay')
   try {
     while (open.size > 0) {
       const { records, ends: reached } = await reader.read(1_000, 100)
       for (const { topic, partition, offset, timestamp } of records) {
-        const name = `${topic}:${partition}`
+        const name = partitionKey({ topic, partition })
         const end = open.get(name)
         if (end === undefined) continue
         if (timestamp >= time) found.set(name, offset)
         if (timestamp >= time || offset + 1 >= end) open.delete(name)
       }
-      for (const { topic, partition } of reached) open.delete(`${topic}:${partition}`)
+      for (const { topic, partition } of reached) open.delete(partitionKey({ topic, partition }))
     }
   } finally {
     await reader.close()
   }
   return ends.map((end) => ({
     ...end,
-    offset: found.get(`${end.topic}:${end.partition}`) ?? end.offset,
+    offset: found.get(partitionKey(end)) ?? end.offset,
   }))
 }

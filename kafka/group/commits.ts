@@ -1,5 +1,6 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../../src/core/errors.ts'
+import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { type Consumer, commitOffsets } from '../client/client.ts'
 import { isPassing } from '../client/errors.ts'
@@ -33,7 +34,7 @@ export class Commits {
 
   /** What was committed last of a partition; -1 for nothing. */
   known(topic: string, partition: number): number {
-    return this.#known.get(`${topic}:${partition}`) ?? -1
+    return this.#known.get(partitionKey({ topic, partition })) ?? -1
   }
 
   /** Resolves when the commits that were asked for before are done, or take too long. */
@@ -119,7 +120,7 @@ export class Commits {
     await commitOffsets(this.#consumer(), offsets, TIMEOUT_MS)
     for (const { topic, partition, offset } of offsets) {
       this.#failing.delete(topic)
-      this.#known.set(`${topic}:${partition}`, offset)
+      this.#known.set(partitionKey({ topic, partition }), offset)
     }
   }
 

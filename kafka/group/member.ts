@@ -1,5 +1,6 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
+import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
 import type {
   Gap,
   GroupOptions,
@@ -12,7 +13,7 @@ import { type Consumer, call, type Message } from '../client/client.ts'
 import { isPassing, isUnknownTopic } from '../client/errors.ts'
 import { gapIn } from '../consumer/gaps.ts'
 import { Commits } from './commits.ts'
-import { nameOf, OwnedPartition, type Partition } from './owned-partition.ts'
+import { OwnedPartition } from './owned-partition.ts'
 import type { ReadyRecords } from './ready-records.ts'
 import type { Signal } from './signal.ts'
 import type { WatchedMember } from './stall-detector.ts'
@@ -51,12 +52,12 @@ export interface GroupHost {
   /** Leaves the group and frees the consumer. */
   disconnect(consumer: Consumer): Promise<void>
   /** All partitions of the topics. */
-  partitions(): Promise<readonly Partition[]>
+  partitions(): Promise<readonly TopicPartition[]>
   /** What the group has committed; -1 where it has nothing. In the order of what was asked. */
-  committed(consumer: Consumer, partitions: readonly Partition[]): Promise<PartitionOffset[]>
+  committed(consumer: Consumer, partitions: readonly TopicPartition[]): Promise<PartitionOffset[]>
   /** The first offsets that are kept, or the ends; in the order of what was asked. */
   offsets(
-    partitions: readonly Partition[],
+    partitions: readonly TopicPartition[],
     query: 'earliest' | 'latest',
   ): Promise<PartitionOffset[]>
   /** The ids of topics that exist, by their names; of none where brokers know no ids. */
@@ -83,7 +84,7 @@ export class GroupMember implements WatchedMember {
   readonly #changes: Signal
   readonly #ready: ReadyRecords
   readonly #owned = new Map<string, OwnedPartition>()
-  #all: readonly Partition[] = []
+  #all: readonly TopicPartition[] = []
   /** The partitions that there were when the group was first joined. */
   #first: ReadonlySet<string> | undefined
   /**
@@ -179,13 +180,13 @@ export class GroupMember implements WatchedMember {
     return [...this.#owned.values()]
   }
 
-  ends(partitions: readonly Partition[]): Promise<PartitionOffset[]> {
+  ends(partitions: readonly TopicPartition[]): Promise<PartitionOffset[]> {
     return this.#host.offsets(partitions, 'latest')
   }
 
   async join(): Promise<void> {
     this.#all = await this.#host.partitions()
-    this.#first ??= new Set(this.#all.map(nameOf))
+    this.#first ??= new Set(this.#all.map(partitionKey))
     const consumer = await this.#host.connect((error, partitions) => {
       if (error.code === ASSIGN) this.#answer(consumer, this.#assign(consumer, partitions))
       else if (error.code === REVOKE) this.#answer(consumer, this.#revoke(consumer, partitions))
@@ -228,8 +229,8 @@ export class GroupMember implements WatchedMember {
   }
 
   /** The partition of a record, while it is ours. */
-  ownerOf(record: Partition): OwnedPartition | undefined {
-    return this.#owned.get(nameOf(record))
+  ownerOf(record: TopicPartition): OwnedPartition | undefined {
+    return this.#owned.get(partitionKey(record))
   }
 
   /** What is to be told with the next answer. */
@@ -239,7 +240,7 @@ export class GroupMember implements WatchedMember {
 
   /** It was not told. */
   returnGaps(gaps: readonly Gap[]): void {
-    this.#gaps.unshift(...gaps.filter((gap) => this.#owned.has(nameOf(gap))))
+    this.#gaps.unshift(...gaps.filter((gap) => this.#owned.has(partitionKey(gap))))
   }
 
   /** Commits what is delivered. */
@@ -277,7 +278,7 @@ export class GroupMember implements WatchedMember {
     if (consumer !== this.#consumer) return 0
     let owned: OwnedPartition | undefined
     for (const record of records) {
-      if (!owned?.is(record)) owned = this.#owned.get(nameOf(record))
+      if (!owned?.is(record)) owned = this.#owned.get(partitionKey(record))
       // What was on its way when its partition was taken from us, others deliver.
       if (!owned) continue
       if (record.offset !== owned.position) owned = this.#jump(owned, record.offset)
@@ -318,7 +319,7 @@ export class GroupMember implements WatchedMember {
     })
   }
 
-  #places(): Partition[] {
+  #places(): TopicPartition[] {
     return [...this.#owned.values()].map(({ topic, partition }) => ({ topic, partition }))
   }
 
@@ -337,7 +338,7 @@ export class GroupMember implements WatchedMember {
   /** Of all partitions of the topics, whoever owns them. */
   states(): PartitionState[] {
     return this.#all.map(({ topic, partition }) => {
-      const owned = this.#owned.get(nameOf({ topic, partition }))
+      const owned = this.#owned.get(partitionKey({ topic, partition }))
       if (!owned) return { topic, partition, highWatermark: -1, lastStableOffset: -1 }
       const highWatermark = Math.max(this.#highWatermark(owned), owned.end, -1)
       const lastStableOffset = owned.lastStableOffset(highWatermark)
@@ -350,7 +351,7 @@ export class GroupMember implements WatchedMember {
     return [...this.#owned.values()].map((owned) => {
       const { topic, partition, position, offsets } = owned
       const end = Math.max(this.#highWatermark(owned), owned.end, -1)
-      const next = offsets.next ?? ready.get(nameOf(owned)) ?? position
+      const next = offsets.next ?? ready.get(partitionKey(owned)) ?? position
       return { topic, partition, end, next }
     })
   }
@@ -376,14 +377,14 @@ export class GroupMember implements WatchedMember {
 
   /** Ends are told before the records of their batch, which they may lie behind. */
   #onEnd(end: PartitionOffset): void {
-    const owned = this.#owned.get(nameOf(end))
+    const owned = this.#owned.get(partitionKey(end))
     if (owned && end.offset < owned.position) this.#jump(owned, end.offset)
     this.#ends.push(end)
   }
 
   /** The client has seen the end of a partition. */
   #reach({ topic, partition, offset }: PartitionOffset): void {
-    const owned = this.#owned.get(nameOf({ topic, partition }))
+    const owned = this.#owned.get(partitionKey({ topic, partition }))
     if (!owned) return
     owned.answered = true
     owned.end = offset
@@ -418,7 +419,7 @@ export class GroupMember implements WatchedMember {
     const dropped = this.#ready.drop((record) => owned.is(record))
     owned.state = 'released'
     const anew = new OwnedPartition(topic, partition, to)
-    this.#owned.set(nameOf(anew), anew)
+    this.#owned.set(partitionKey(anew), anew)
     const from = Math.min(position, ...dropped.map(({ offset }) => offset))
     if (from !== to) this.#recordGap({ topic, partition, from, to, reason: 'out-of-range' })
     return anew
@@ -501,8 +502,8 @@ export class GroupMember implements WatchedMember {
     for (const { topic, partition, offset, topicId, stable, gap, isOfNow } of beginnings) {
       const owned = new OwnedPartition(topic, partition, offset, topicId)
       owned.stable = stable
-      this.#owned.set(nameOf(owned), owned)
-      if (isOfNow) this.#startOffsets.set(nameOf(owned), offset)
+      this.#owned.set(partitionKey(owned), owned)
+      if (isOfNow) this.#startOffsets.set(partitionKey(owned), offset)
       if (gap) this.#recordGap(gap)
     }
     // The client keeps in mind what was paused when it was last taken from us.
@@ -528,7 +529,7 @@ export class GroupMember implements WatchedMember {
   /** @returns nothing when the member left meanwhile, or cannot read them. */
   async #findBeginnings(
     consumer: Consumer,
-    partitions: readonly Partition[],
+    partitions: readonly TopicPartition[],
   ): Promise<AssignedBeginning[] | undefined> {
     if (partitions.length === 0) return []
     while (consumer === this.#consumer) {
@@ -540,7 +541,7 @@ export class GroupMember implements WatchedMember {
         const firsts = await this.#host.offsets(partitions, 'earliest')
         const ends = await this.#host.offsets(partitions, 'latest')
         return partitions.map(({ topic, partition }, index) => {
-          const name = nameOf({ topic, partition })
+          const name = partitionKey({ topic, partition })
           const standing = {
             topic,
             partition,
@@ -613,15 +614,15 @@ export class GroupMember implements WatchedMember {
   }
 
   /** These partitions are no longer ours: what is at hand of them, their next owner delivers. */
-  #disown(partitions: readonly Partition[]): OwnedPartition[] {
-    const gone = partitions.flatMap((partition) => this.#owned.get(nameOf(partition)) ?? [])
+  #disown(partitions: readonly TopicPartition[]): OwnedPartition[] {
+    const gone = partitions.flatMap((partition) => this.#owned.get(partitionKey(partition)) ?? [])
     for (const owned of gone) {
       owned.state = 'leaving'
-      this.#owned.delete(nameOf(owned))
+      this.#owned.delete(partitionKey(owned))
     }
     // They are found again by whoever reads the partition next.
-    this.#gaps = this.#gaps.filter((gap) => this.#owned.has(nameOf(gap)))
-    this.#ready.drop((record) => !this.#owned.has(nameOf(record)))
+    this.#gaps = this.#gaps.filter((gap) => this.#owned.has(partitionKey(gap)))
+    this.#ready.drop((record) => !this.#owned.has(partitionKey(record)))
     return gone
   }
 

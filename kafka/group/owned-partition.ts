@@ -1,14 +1,5 @@
+import type { TopicPartition } from '../../src/core/topic-partition.ts'
 import { OffsetTracker } from './offset-tracker.ts'
-
-export interface Partition {
-  readonly topic: string
-  readonly partition: number
-}
-
-/** What a partition is called where partitions are kept by name. */
-export function nameOf({ topic, partition }: Partition): string {
-  return `${topic}:${partition}`
-}
 
 /** One partition for as long as this member of a group owns it. */
 export class OwnedPartition {
@@ -56,7 +47,7 @@ export class OwnedPartition {
   }
 
   /** Whether it is the same partition. */
-  is({ topic, partition }: Partition): boolean {
+  is({ topic, partition }: TopicPartition): boolean {
     return partition === this.partition && topic === this.topic
   }
 }

@@ -1,3 +1,4 @@
+import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { KafkaRecord, PollLimits } from '../../src/port/kafka.ts'
 
 /**
@@ -21,7 +22,7 @@ export class ReadyRecords {
   first(): Map<string, number> {
     const offsets = new Map<string, number>()
     for (const { topic, partition, offset } of this.#records) {
-      const name = `${topic}:${partition}`
+      const name = partitionKey({ topic, partition })
       if (!offsets.has(name)) offsets.set(name, offset)
     }
     return offsets

@@ -1,5 +1,6 @@
+import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
-import { nameOf, type OwnedPartition } from './owned-partition.ts'
+import type { OwnedPartition } from './owned-partition.ts'
 
 /** What is watched. */
 export interface WatchedMember {
@@ -42,7 +43,7 @@ export class StallDetector {
     const still = owned.filter((each) => before.get(each) === each.position)
     for (const each of owned) this.#positions.set(each, each.position)
     const stuck = still.filter((each) => behindBefore.get(each) === each.position)
-    if (stuck.length > 0) return `nothing comes of ${stuck.map(nameOf).join(', ')}`
+    if (stuck.length > 0) return `nothing comes of ${stuck.map(partitionKey).join(', ')}`
     if (still.length === 0) return undefined
     const positions = still.map(({ position }) => position)
     const ends = await this.#watched.ends(still)

@@ -1,5 +1,6 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../core/errors.ts'
+import { partitionKey, type TopicPartition } from '../core/topic-partition.ts'
 import type { KafkaCluster, KafkaOutage, OffsetQuery } from '../port/kafka.ts'
 import type { CursorEntry, PartitionTable } from '../records/cursor.ts'
 import type { MessageDeserializer } from '../records/encode.ts'
@@ -358,7 +359,7 @@ export class Feed {
     const head = table.vector(starts)
     tail.table.partitions.forEach(({ topic, partition }, index) => {
       const next = table.indexOf(topic, partition)
-      if (next < 0 || (anew.has(topic) && !entered.has(`${topic}:${partition}`))) return
+      if (next < 0 || (anew.has(topic) && !entered.has(partitionKey({ topic, partition })))) return
       head[next] = tail.head[index] as number
     })
     accept()
@@ -402,7 +403,7 @@ export class Feed {
     }
     const { cursor, parameter } = position
     const vector = new Float64Array(table.size).fill(-1)
-    const queries = new Map<OffsetQuery, Array<{ topic: string; partition: number }>>()
+    const queries = new Map<OffsetQuery, TopicPartition[]>()
     for (const entry of cursor) {
       const { topic, partition } = entry
       const index = table.indexOf(topic, partition)

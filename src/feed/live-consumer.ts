@@ -1,5 +1,6 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../core/errors.ts'
+import { partitionKey } from '../core/topic-partition.ts'
 import type {
   AssignedConsumer,
   Batch,
@@ -405,7 +406,7 @@ export class LiveConsumer {
   #skip(gap: Gap): void {
     log.warn('Skipped {from} to {to} of {topic}:{partition}: {reason}', { ...gap })
     this.#gaps.push({ sequence: this.end, gap })
-    if (gap.reason === 'out-of-range') this.#restarted.add(`${gap.topic}:${gap.partition}`)
+    if (gap.reason === 'out-of-range') this.#restarted.add(partitionKey(gap))
     const index = this.table.indexOf(gap.topic, gap.partition)
     if (index >= 0) this.#cursor.set(index, gap.to)
     this.#moment = {}

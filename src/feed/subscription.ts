@@ -1,4 +1,5 @@
 import { getLogger } from '@logtape/logtape'
+import { partitionKey } from '../core/topic-partition.ts'
 import { filterTurns } from '../core/turns.ts'
 import type { AssignedConsumer, Batch, Gap } from '../port/kafka.ts'
 import { Cursor, type PartitionTable } from '../records/cursor.ts'
@@ -432,7 +433,7 @@ export class Subscription implements RingReader, SuspendedRead {
       if (next >= 0) vector[next] = this.#cursor.vector[index] as number
     })
     for (const { topic, partition, offset } of anew) {
-      if (entered.has(`${topic}:${partition}`)) continue
+      if (entered.has(partitionKey({ topic, partition }))) continue
       const index = tail.table.indexOf(topic, partition)
       const isNew = this.#cursor.table.indexOf(topic, partition) < 0
       const from = vector[index] as number
@@ -540,7 +541,7 @@ export class Subscription implements RingReader, SuspendedRead {
     for (const { topic, partition, reason } of gaps) {
       if (reason !== 'out-of-range') continue
       this.#restarted ??= new Set()
-      this.#restarted.add(`${topic}:${partition}`)
+      this.#restarted.add(partitionKey({ topic, partition }))
     }
     const prepared =
       this.#preparation && records.length > 0

@@ -1,6 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import { asKafkaConsumeError, KafkaConsumeError } from '../core/errors.ts'
+import { partitionKey } from '../core/topic-partition.ts'
 import type { Feed, Position } from '../feed/feed.ts'
 import type { Subscription } from '../feed/subscription.ts'
 import type { Delivery, Gap, PartitionOffset } from '../port/kafka.ts'
@@ -205,7 +206,7 @@ export class RequestReader implements KafkaReader {
   #commit(group: GroupCalls, { records }: Delivery): void {
     const next = new Map<string, PartitionOffset>()
     for (const { topic, partition, offset } of records) {
-      next.set(`${topic}:${partition}`, { topic, partition, offset: offset + 1 })
+      next.set(partitionKey({ topic, partition }), { topic, partition, offset: offset + 1 })
     }
     group.commit([...next.values()]).catch((error: unknown) => {
       log.warn('Cannot commit what a handler was given: {error}', {

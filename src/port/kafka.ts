@@ -3,6 +3,7 @@
  * other. Nothing here knows of HTTP, and nothing here knows of Confluent's client.
  */
 import type { ErrorCode, KafkaConsumeError } from '../core/errors.ts'
+import type { TopicPartition } from '../core/topic-partition.ts'
 
 /** One record, as Kafka holds it: bytes are not decoded yet. */
 export interface KafkaRecord {
@@ -70,7 +71,7 @@ export interface Batch {
 /** What the frames of a subscription have in common, an entry for each of its partitions. */
 export interface FrameShape {
   readonly layout: FrameLayout
-  readonly partitions: ReadonlyArray<{ readonly topic: string; readonly partition: number }>
+  readonly partitions: readonly TopicPartition[]
   /** What stands before the partition's offset in the text of a cursor. */
   readonly labels: readonly string[]
   /** The beginning of a record's JSON, up to its offset. */
@@ -294,19 +295,14 @@ export interface KafkaCluster {
    * The partitions of topics, in topic and partition order, asked of Kafka each time.
    * @throws KafkaConsumeError UNKNOWN_TOPIC when one does not exist.
    */
-  partitions(
-    topics: readonly string[],
-  ): Promise<ReadonlyArray<{ topic: string; partition: number }>>
+  partitions(topics: readonly string[]): Promise<readonly TopicPartition[]>
   /**
    * What Kafka tells topics of the same name apart by, asked each time; without those that have no
    * id or do not exist.
    */
   topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string>>
   /** Offsets of partitions, asked of Kafka each time. */
-  offsets(
-    partitions: ReadonlyArray<{ topic: string; partition: number }>,
-    query: OffsetQuery,
-  ): Promise<PartitionOffset[]>
+  offsets(partitions: readonly TopicPartition[], query: OffsetQuery): Promise<PartitionOffset[]>
   /** A consumer that reads on from given offsets. */
   reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<AssignedConsumer>
   /** A new member of a group; it joins at once, and leaves while nobody calls. */

@@ -2,25 +2,25 @@
  * A cursor is a vector: for every partition of a subscription, the next offset to read. As text it
  * reads `orders:0=43,1=17;payments:0=5`. It holds nothing but Kafka offsets, so any node can serve it.
  */
+
 import { KafkaConsumeError } from '../core/errors.ts'
+import { partitionKey, type TopicPartition } from '../core/topic-partition.ts'
 import type { OffsetQuery, PartitionOffset } from '../port/kafka.ts'
 
 /** Characters of a cursor at most: Bun refuses request headers that are much longer. */
 export const MAX_CURSOR_LENGTH = 16 * 1024
 
 /** An entry of a cursor that a client sent: an offset, or a query that Kafka is yet to resolve. */
-export type CursorEntry =
-  | PartitionOffset
-  | { readonly topic: string; readonly partition: number; readonly query: OffsetQuery }
+export type CursorEntry = PartitionOffset | (TopicPartition & { readonly query: OffsetQuery })
 
 /** The partitions of a subscription, each with its index in every vector. */
 export class PartitionTable {
-  readonly partitions: ReadonlyArray<{ readonly topic: string; readonly partition: number }>
+  readonly partitions: readonly TopicPartition[]
   /** What stands before each offset in a cursor's text. Every cursor of a table shares them. */
   readonly labels: readonly string[]
   readonly #index = new Map<string, Map<number, number>>()
 
-  constructor(partitions: ReadonlyArray<{ readonly topic: string; readonly partition: number }>) {
+  constructor(partitions: readonly TopicPartition[]) {
     this.partitions = partitions
     this.labels = partitions.map(({ topic, partition }, index) => {
       const previous = partitions[index - 1]
@@ -150,7 +150,7 @@ export function parseCursor(text: string, parameter: string): CursorEntry[] {
   const entries = text.trimStart().startsWith('[') ? parseArray(text, fail) : parseText(text, fail)
   const seen = new Set<string>()
   for (const { topic, partition } of entries) {
-    const name = `${topic}:${partition}`
+    const name = partitionKey({ topic, partition })
     if (seen.has(name)) fail(`partition ${partition} of topic "${topic}" is named twice`)
     seen.add(name)
   }
@@ -198,7 +198,7 @@ function parseEntry(entry: unknown, fail: Fail): CursorEntry {
     return fail(`the partition of topic "${topic}" must be a whole number from 0`)
   }
   if (isWhole(offset)) return { topic, partition, offset }
-  const name = `${topic}:${partition}`
+  const name = partitionKey({ topic, partition })
   const logical = typeof offset === 'number' ? LOGICAL_OFFSETS.get(offset) : undefined
   if (isGiven(offset) && !logical) {
     return fail(

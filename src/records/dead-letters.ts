@@ -1,4 +1,5 @@
 import { asKafkaConsumeError, type ErrorCode, KafkaConsumeError } from '../core/errors.ts'
+import { partitionKey } from '../core/topic-partition.ts'
 import type { KafkaRecord, Producer, ProducerRecord } from '../port/kafka.ts'
 import type { DeadLetter, StepError } from './pipeline.ts'
 
@@ -36,7 +37,7 @@ const encoder = new TextEncoder()
 export function deadLettersIn(topic: string, producer: () => Producer): DeadLetter {
   const kept = new Map<string, Promise<boolean>>()
   return (record, reason) => {
-    const place = `${record.topic}:${record.partition}:${record.offset}`
+    const place = `${partitionKey(record)}:${record.offset}`
     const known = kept.get(place)
     if (known) return known
     const keeping = keep(topic, producer(), record, reason)

@@ -1,3 +1,4 @@
+import type { TopicPartition } from '../core/topic-partition.ts'
 import type { FrameLayout, FrameShape, Frames, Framing } from '../port/kafka.ts'
 import type { Cursor, PartitionTable } from './cursor.ts'
 import { encodeBody, encodePrefix, type MessageDeserializer } from './encode.ts'
@@ -129,6 +130,11 @@ export class EncodedBatch implements Frames {
     return OVERHEAD_BYTES + this.bytes.length + this.length * 20 + this.from.length * 16
   }
 
+  /** The partition of a record. */
+  partitionOf(index: number): TopicPartition {
+    return this.table.partitions[this.partitions[index] as number] as TopicPartition
+  }
+
   /** The JSON of a record. */
   json(index: number): Uint8Array {
     const start = this.starts[index] as number
@@ -137,8 +143,7 @@ export class EncodedBatch implements Frames {
 
   /** A record's JSON from its offset on, without the brace: what a list by partition shows. */
   fields(index: number): Uint8Array {
-    const place = this.table.partitions[this.partitions[index] as number]
-    const { topic, partition } = place as PartitionTable['partitions'][number]
+    const { topic, partition } = this.partitionOf(index)
     return this.json(index).subarray(encodePrefix(topic, partition).length)
   }
 

@@ -1,5 +1,6 @@
 /** The bodies of a GET, put together from the bytes of encoded records. */
 
+import { partitionKey } from '../../core/topic-partition.ts'
 import type { Gap, PartitionState } from '../../port/kafka.ts'
 import type { EncodedBatch } from '../../records/encoded-batch.ts'
 
@@ -71,8 +72,7 @@ export function kongBody(slices: readonly Slice[], states: readonly PartitionSta
   const records = new Map<string, Uint8Array[]>()
   for (const { chunk, begin, end } of slices) {
     for (let i = begin; i < end; i++) {
-      const place = chunk.table.partitions[chunk.partitions[i] as number]
-      const name = `${place?.topic}:${place?.partition}`
+      const name = partitionKey(chunk.partitionOf(i))
       const list = records.get(name) ?? []
       if (list.length > 0) list.push(COMMA)
       list.push(BRACE, chunk.fields(i))
@@ -88,7 +88,7 @@ export function kongBody(slices: readonly Slice[], states: readonly PartitionSta
     topic = state.topic
     head += `"${state.partition}":{"errcode":0,"high_watermark":${state.highWatermark},"last_stable_offset":${state.lastStableOffset},"aborted_transactions":[],"records":[`
     parts.push(encoder.encode(head))
-    parts.push(...(records.get(`${state.topic}:${state.partition}`) ?? []))
+    parts.push(...(records.get(partitionKey(state)) ?? []))
     parts.push(encoder.encode(']}'))
   }
   parts.push(encoder.encode(topic === undefined ? '{}' : '}}}'))

@@ -2,6 +2,7 @@ import { getLogger } from '@logtape/logtape'
 import * as v from 'valibot'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../../core/errors.ts'
 import type { RequestStatistics } from '../../core/request-statistics.ts'
+import { partitionKey } from '../../core/topic-partition.ts'
 import type { Delivery, KafkaRecord } from '../../port/kafka.ts'
 import type { EncodedBatch } from '../../records/encoded-batch.ts'
 import type { RequestedFilters } from '../../records/filter.ts'
@@ -131,7 +132,7 @@ export class AckSession implements OpenStream {
       return
     }
     for (const { topic, partition, offset } of ack) {
-      if (offset > (this.#sent.get(`${topic}:${partition}`) ?? -1)) {
+      if (offset > (this.#sent.get(partitionKey({ topic, partition })) ?? -1)) {
         writer.close(CLOSE.policyViolation, 'a record was acknowledged that was not sent')
         return
       }
@@ -199,7 +200,7 @@ export class AckSession implements OpenStream {
       const text = texts[index++] as string
       this.#unacked.push({ record, delivery, bytes: text.length, since: performance.now() })
       bytes += text.length
-      this.#sent.set(`${record.topic}:${record.partition}`, record.offset)
+      this.#sent.set(partitionKey(record), record.offset)
     }
     this.#bytes += bytes
     for (const counted of [this.#route.statistics.sent.group, this.#exchange]) {
@@ -213,9 +214,9 @@ export class AckSession implements OpenStream {
 
   /** An acknowledgement is of a record and of all before it in its partition. */
   #settle(acks: readonly AckedRecord[]): void {
-    const upTo = new Map(acks.map((ack) => [`${ack.topic}:${ack.partition}`, ack.offset]))
+    const upTo = new Map(acks.map((ack) => [partitionKey(ack), ack.offset]))
     const isSettled = ({ record: { topic, partition, offset } }: Unacked) =>
-      offset <= (upTo.get(`${topic}:${partition}`) ?? -1)
+      offset <= (upTo.get(partitionKey({ topic, partition })) ?? -1)
     const settled = Map.groupBy(this.#unacked.filter(isSettled), ({ delivery }) => delivery)
     for (const [delivery, unacked] of settled) {
       delivery.ackRecords(unacked.map(({ record }) => record))
