@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'bun:test'
+import { Hono } from 'hono'
 import { type ErrorCode, KafkaConsumeError } from '../../src/core/errors.ts'
 import { parseRead, parseSocket, parseStream } from '../../src/http/request/parameters.ts'
+import { kafkaMetrics } from '../../src/observability/metrics.ts'
 import { parseCursor } from '../../src/records/cursor.ts'
 import { readProtocol } from '../support/protocol-pages.ts'
 
@@ -82,6 +84,16 @@ describe('the pages of the protocol', () => {
       limits.timeout,
       socket.acks ? socket.maxUnacked : undefined,
     ])
+  })
+
+  test('they list every metric with its type, and no other', async () => {
+    const app = new Hono().get('/metrics', kafkaMetrics({}).printMetrics)
+    const text = await (await app.request('/metrics')).text()
+    const printed = [...text.matchAll(/^# TYPE (hono_kafka_\w+) (\w+)$/gm)].map(([, ...row]) => row)
+    const listed = [...page.matchAll(/^\| `(hono_kafka_\w+)` \| (\w+) \|/gm)].map(
+      ([, ...row]) => row,
+    )
+    expect(listed.sort()).toEqual(printed.sort())
   })
 
   test('every start, cursor and duration that they show is understood', () => {
