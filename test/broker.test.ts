@@ -78,8 +78,8 @@ describe('command line', () => {
   })
 })
 
-describe('nothing runs', () => {
-  test('status says so, with exit code 1', async () => {
+describe('where no broker of that name runs', () => {
+  test('kafka status says that it is not running, with exit code 1', async () => {
     const { exitCode, output } = await kafka(['status', '--name', 'nobody'])
     expect({ exitCode, output }).toEqual({
       exitCode: 1,
@@ -87,7 +87,7 @@ describe('nothing runs', () => {
     })
   })
 
-  test('stop says so, with exit code 0', async () => {
+  test('kafka stop says that it is not running, with exit code 0', async () => {
     const { exitCode, output } = await kafka(['stop', '--name', 'nobody'])
     expect({ exitCode, output }).toEqual({
       exitCode: 0,
@@ -95,7 +95,7 @@ describe('nothing runs', () => {
     })
   })
 
-  test('there are no logs to show', async () => {
+  test('kafka logs says that it is not running, with exit code 1', async () => {
     const { exitCode, errors } = await kafka(['logs', '--name', 'nobody'])
     expect(exitCode).toBe(1)
     expect(errors).toStartWith('Cannot show logs: Kafka "nobody" is not running')
@@ -115,7 +115,7 @@ describe('nothing runs', () => {
     }
   })
 
-  test('a port that is taken is named', async () => {
+  test('kafka start names a port that is taken', async () => {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const address = server.address()
@@ -130,7 +130,7 @@ describe('nothing runs', () => {
     }
   })
 
-  test('data of one broker is not for three', async () => {
+  test('kafka start refuses to run three brokers on the data of one', async () => {
     const data = join(folder, 'one')
     mkdirSync(join(data, 'broker-1'), { recursive: true })
     const args = ['--name', 'grown', '--port', '0', '--brokers', '3', '--data', data]

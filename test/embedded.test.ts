@@ -111,7 +111,7 @@ describe('the embedded broker', () => {
     await broker.close()
   })
 
-  test('two live side by side', async () => {
+  test('lives beside a second one in the same process', async () => {
     const options = { topic: 'shop', records: 10, recordsPerSecond: 0 }
     const [one, two] = await Promise.all([
       startEmbeddedBroker(options),

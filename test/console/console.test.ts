@@ -97,7 +97,7 @@ describe('behind a guard', () => {
     expect(gateway.stdout + gateway.stderr).not.toContain('planted')
   }, 90_000)
 
-  test('a browser asks for a name and a password', async () => {
+  test('a browser asks its user for a name and a password', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'console-'))
     const clients = join(folder, 'clients.yaml')
     writeFileSync(clients, 'clients: [{name: ann, password: planted-of-ann}]')
@@ -172,7 +172,7 @@ describe('the console page', () => {
     expect(browser.problems).toEqual([])
   }, 45_000)
 
-  test('begins where it is told, in the partition that it is told', async () => {
+  test('begins at the chosen start, in the chosen partition', async () => {
     await produce({ partition: 3, value: 'in partition 3' })
     const { page } = browser
     await page.selectOption('#start', 'earliest')
@@ -269,7 +269,7 @@ describe('the console page', () => {
     expect(browser.problems).toEqual([])
   }, 45_000)
 
-  test('says it when Kafka is away', async () => {
+  test('says that Kafka is away', async () => {
     // A port that nobody listens on.
     const away = await GatewayProcess.listening(['--brokers', '127.0.0.1:1', '--topics', 't'])
     await using _ = away.gateway

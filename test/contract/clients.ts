@@ -113,7 +113,7 @@ export function describeClients(target: () => Target): void {
       }
     })
 
-    test('that sees a part only takes none from a group that is others’ too', async () => {
+    test('that may see only some records may not read from a group shared with others, nor commit for it', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = new Guarded(target(), { topics: [topic], commitStrategy: 'off' })
@@ -140,7 +140,7 @@ export function describeClients(target: () => Target): void {
       expect(answer.headers.get('link')).toStartWith('</messages?timeout=0&cursor=')
     })
 
-    test('has its place among streams back, however the stream ends', async () => {
+    test('gets its place among streams back, however the stream ends', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = new Guarded(target(), { topics: [topic] })
@@ -162,7 +162,7 @@ export function describeClients(target: () => Target): void {
       expect(route.open).toBe(0)
     })
 
-    test('is read to until its credentials end, and no longer', async () => {
+    test('gets its stream until its credentials end, and no longer', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(4))
@@ -175,7 +175,7 @@ export function describeClients(target: () => Target): void {
       expect(Date.now()).toBeGreaterThanOrEqual(client.until)
     })
 
-    test('reads as a group of its own name, and gets all of the records', async () => {
+    test('reads as a group of its own name, and gets all records', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const written = await kafka.produce(topic, spread(8))

@@ -60,7 +60,7 @@ export function describeCompression(target: () => Target): void {
       }
     })
 
-    test('is not of what is small, nor where it is off', async () => {
+    test('is left out where an answer is small, and where it is switched off', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(60))
@@ -120,7 +120,7 @@ export function describeCompression(target: () => Target): void {
       expect(bytes.length).toBeLessThan(text.length / 3)
     })
 
-    test('of a stream is not unless asked for, and a client may leave it', async () => {
+    test('of a stream is left out unless asked for, and its client may leave', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const mode = 'server-sent-events'

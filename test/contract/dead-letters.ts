@@ -47,7 +47,7 @@ export function describeDeadLetters(target: () => Target): void {
   }
 
   describe.concurrent('dead letters', () => {
-    test('are kept as they were, once, with why and whence; their neighbours arrive', async () => {
+    test('are written as the records were, once, with error and origin; neighbours arrive', async () => {
       const { kafka } = target()
       const dlqTopic = await kafka.createTopic()
       const options = await optionsOf(dlqTopic)
@@ -90,7 +90,7 @@ export function describeDeadLetters(target: () => Target): void {
       expect((await route.stats()).feed).toMatchObject({ failed: 6, deadLetters: 6 })
     })
 
-    test('without them a record is delivered with its error', async () => {
+    test('are not written where there is no topic for them: the record is delivered with its error', async () => {
       const { enableDlq, dlqTopic, ...options } = await optionsOf('unused')
       await using route = await Route.mount(target(), { ...options, enableDlq: false })
       const records = await route.records({ start: 'earliest' })
@@ -104,7 +104,7 @@ export function describeDeadLetters(target: () => Target): void {
       expect(JSON.stringify(records)).not.toContain('function 1')
     })
 
-    test('that cannot be kept are waited for; nothing is passed over or committed', async () => {
+    test('that cannot be written are waited for; nothing is passed over or committed', async () => {
       const { kafka } = target()
       const dlqTopic = uniqueName('dead')
       const options = await optionsOf(dlqTopic)

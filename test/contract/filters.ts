@@ -45,7 +45,7 @@ export function describeFilters(target: () => Target): void {
       }
     })
 
-    test('that nothing passes moves the client’s last event id all the same', async () => {
+    test('that no record passes still moves the client’s last event id', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = await Route.mount(target(), {
@@ -62,7 +62,7 @@ export function describeFilters(target: () => Target): void {
       expect(stream.records()).toEqual([])
     })
 
-    test('of a group read takes the others, too', async () => {
+    test('of a group read: the records that it leaves out count as delivered', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const written = await kafka.produce(topic, orders(40))
@@ -75,7 +75,7 @@ export function describeFilters(target: () => Target): void {
       expect(await route.records({ timeout: 300 })).toEqual([])
     })
 
-    test('that is none is refused, and told where it is wrong', async () => {
+    test('that is not an expression is refused, and the error says where it is wrong', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = await Route.mount(target(), { topics: [topic], mode: 'auto' })

@@ -79,7 +79,7 @@ export function describeFormats(target: () => Target): void {
       expect(stream.records<unknown>()).toEqual(events)
     })
 
-    test('no record keeps its neighbours, a group or a stream from going on', async () => {
+    test('whatever a record holds, its neighbours arrive, and the group and the stream go on', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic(4, 1, undefined, {
         'message.timestamp.after.max.ms': String(2n ** 63n - 1n),
@@ -156,7 +156,7 @@ export function describeFormats(target: () => Target): void {
       })
     })
 
-    test('on a WebSocket', async () => {
+    test('on a WebSocket each frame has the event as its data, beside the cursor', async () => {
       await using route = await written(target, { mode: 'websocket' })()
       const query = { format: 'cloudevents', start: 'earliest' }
       await using socket = await SocketClient.open(route.url(query))
@@ -172,7 +172,7 @@ export function describeFormats(target: () => Target): void {
 /** A format of the app's own. */
 export function describeOwnFormat(target: () => Target): void {
   describe.concurrent('a format of the app’s own', () => {
-    test('is what clients are shown, and all that they are shown', async () => {
+    test('is all that clients are shown', async () => {
       const mounted = written(target, {
         format: ({ offset, key, error }) => {
           if (offset === 1) throw new Error('no')

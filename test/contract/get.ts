@@ -52,7 +52,7 @@ function next(response: Response, base: string): string {
 
 export function describeGet(target: () => Target): void {
   describe.concurrent('GET, what a response says', () => {
-    test('who asks the same again is told the same, until there is more', async () => {
+    test('the same request gets the same answer until there are more records', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = await Route.mount(target(), { topics: [topic] })
@@ -399,7 +399,7 @@ export function describeGet(target: () => Target): void {
   })
 
   describe.concurrent('GET, reading as a group', () => {
-    test('of many callers at the same time none starves, whatever another one asks for', async () => {
+    test('of many callers at the same time none starves, however much another one asks for', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const callers = 20
@@ -493,7 +493,7 @@ export function describeGet(target: () => Target): void {
       expect(places([...first, ...rest])).toEqual(places(written))
     })
 
-    test('what was delivered is committed, and nothing more', async () => {
+    test('records that were delivered are committed, and no others', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(10, 1))
@@ -635,7 +635,7 @@ export function describeGet(target: () => Target): void {
   })
 
   describe.concurrent('GET, reading from a cursor', () => {
-    test('it can be repeated, and commits nothing', async () => {
+    test('a read from a cursor can be repeated, and commits nothing', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const written = await kafka.produce(topic, spread(12))
@@ -695,7 +695,7 @@ export function describeGet(target: () => Target): void {
       })
     })
 
-    test('pages are read by the consumer of the page before; in turn with others, with one place for all', async () => {
+    test('each page is read by the consumer of the page before, also by two clients in turn with one place for all', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(60))

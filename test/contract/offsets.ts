@@ -50,7 +50,7 @@ export function describeOffsets(target: () => Target): void {
       expect(await valuesOf(options)).toEqual(['d'])
     })
 
-    test('what does not name offsets of the route is a 400 that says why', async () => {
+    test('a body that does not name offsets of the route is a 400 that says why', async () => {
       const options = await four()
       const [topic] = options.topics
       await using route = await Route.mount(target(), options)
@@ -75,7 +75,7 @@ export function describeOffsets(target: () => Target): void {
       }
     })
 
-    test('a handler commits what it says, and nothing else', async () => {
+    test('a handler commits the offsets that it names, and no others', async () => {
       const { bootstrapServers } = target().kafka
       const options = await four()
       const values = async (limit: number, commits: boolean) => {
@@ -98,7 +98,7 @@ export function describeOffsets(target: () => Target): void {
       expect(await values(9, false)).toEqual([])
     })
 
-    test('a route that commits by itself takes none', async () => {
+    test('a route that commits by itself takes no offsets', async () => {
       const options = await four()
       await using route = await Route.mount(target(), { ...options, commitStrategy: 'auto' })
       const response = await post(route, '{}')

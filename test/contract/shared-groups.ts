@@ -134,7 +134,7 @@ export function describeSharedGroups(target: () => Target): void {
       expect(socket.records().length).toBeGreaterThan(0)
     })
 
-    test('of one partition, a GET takes some and a WebSocket the rest', async () => {
+    test('a GET takes some records of one partition and a WebSocket the rest', async () => {
       await using app = await App.with(target(), 1, 100)
       const got = await drain(app, ({ length }) => length > 0)
       await using socket = await app.open(1_000)
@@ -142,7 +142,7 @@ export function describeSharedGroups(target: () => Target): void {
       expectEachOnce([...got, ...socket.records()], 100)
     })
 
-    test('a WebSocket at its limit holds up nobody, and what it had goes to the next GET', async () => {
+    test('a WebSocket at its limit holds up nobody, and the records that it had go to the next GET', async () => {
       await using app = await App.with(target(), 6, 600)
       const socket = await app.open(1)
       await socket.until(1)

@@ -25,7 +25,7 @@ export function describeSocket(target: () => Target): void {
   }
 
   describe.concurrent('WebSocket', () => {
-    test('it brings the records that an event stream brings, one a frame', async () => {
+    test('brings the records that an event stream brings, one a frame', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, [
@@ -46,7 +46,7 @@ export function describeSocket(target: () => Target): void {
       expect(sorted(socket.withoutCursors())).toEqual(sorted(events.records()))
     })
 
-    test('it begins at the end, says where that is, and goes on with what comes', async () => {
+    test('begins at the end, says where that is, and goes on with the records that come', async () => {
       const { kafka } = target()
       const topic = await topicWith(8)
       await using route = await Route.mount(target(), { topics: [topic], ...SOCKET })
@@ -115,7 +115,7 @@ export function describeSocket(target: () => Target): void {
       }, 60_000)
     }
 
-    test('filters apply, and the cursor moves past what they leave out', async () => {
+    test('filters apply, and the cursor moves past records that they leave out', async () => {
       const topic = await topicWith(40)
       await using route = await Route.mount(target(), {
         topics: [topic],
@@ -131,7 +131,7 @@ export function describeSocket(target: () => Target): void {
       expect(socket.records()).toEqual([])
     })
 
-    test('what cannot be opened is an HTTP status', async () => {
+    test('a WebSocket that cannot be opened gets an HTTP status', async () => {
       const topic = await topicWith(0)
       await using route = await Route.mount(target(), { topics: [topic], ...SOCKET })
       const plain = await route.fetch()
@@ -212,7 +212,7 @@ export function describeSocket(target: () => Target): void {
       expect(await route.records({ start: 'earliest' })).toHaveLength(4)
     })
 
-    test('clients that leave, and those that say what is not understood, leave nothing behind', async () => {
+    test('clients that leave, and those whose messages are not understood, leave nothing behind', async () => {
       const topic = await topicWith(40)
       await using route = await Route.mount(target(), { topics: [topic], ...SOCKET })
       const url = route.url({ start: 'earliest' })
@@ -288,7 +288,7 @@ export function describeSocket(target: () => Target): void {
     const committed = async ({ topics, consumerGroup }: RouteOptions) =>
       target().kafka.committed(String(consumerGroup?.consumerGroupId), String(topics))
 
-    test('what is acknowledged is committed, what is not goes to the next caller', async () => {
+    test('acknowledged records are committed, others go to the next caller', async () => {
       const options = await grouped(40)
       const [topic] = options.topics as string[]
       {

@@ -65,7 +65,7 @@ export function describeStreams(target: () => Target): void {
   }
 
   describe.concurrent('SSE, what a stream says', () => {
-    test('it begins with its headers and a jittered retry, before there is any record', async () => {
+    test('a stream begins with its headers and a jittered retry, before there is any record', async () => {
       const topic = await topicWith(8)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       const retries: number[] = []
@@ -107,7 +107,7 @@ export function describeStreams(target: () => Target): void {
       },
     )
 
-    test('it says where it begins, for who leaves before the first record', async () => {
+    test('a stream says where it begins, for clients that leave before the first record', async () => {
       const { kafka } = target()
       const topic = await topicWith(8)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
@@ -189,7 +189,7 @@ export function describeStreams(target: () => Target): void {
       ])
     })
 
-    test('live records have the same form as replayed ones', async () => {
+    test('live records have the same form as those of a catch-up read', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = await Route.mount(target(), {
@@ -212,7 +212,7 @@ export function describeStreams(target: () => Target): void {
       ])
     })
 
-    test('a record with odd headers is streamed like any other, live and replayed', async () => {
+    test('a record with odd headers is streamed like any other, live and by a catch-up read', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
@@ -303,7 +303,7 @@ export function describeStreams(target: () => Target): void {
   })
 
   describe.concurrent('SSE, where a stream begins', () => {
-    test('without a position it begins at the end as of the response', async () => {
+    test('without a position a stream begins at the end as of the response', async () => {
       const { kafka } = target()
       const topic = await topicWith(400)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
@@ -316,7 +316,7 @@ export function describeStreams(target: () => Target): void {
       }
     })
 
-    test('start=earliest replays and goes live without a gap or a duplicate, while records keep coming', async () => {
+    test('start=earliest catches up and goes live without a gap or a duplicate, while records keep coming', async () => {
       const { kafka } = target()
       const topic = await topicWith(4_000)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
@@ -345,7 +345,7 @@ export function describeStreams(target: () => Target): void {
       }
     }, 40_000)
 
-    test('start takes times and durations, as in a GET', async () => {
+    test('start takes times and durations, as a GET does', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const now = Date.now()
@@ -365,7 +365,7 @@ export function describeStreams(target: () => Target): void {
       }
     })
 
-    test('cursor= begins there, as in a GET', async () => {
+    test('cursor= is where a stream begins, as with a GET', async () => {
       const topic = await topicWith(20)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       await using stream = await route.stream({ cursor: cursorOf(topic, [5, 4, 5, 3]) })
@@ -376,7 +376,7 @@ export function describeStreams(target: () => Target): void {
   })
 
   describe.concurrent('SSE, resuming', () => {
-    test('Last-Event-ID and last_event_id resume exactly there, after any event', async () => {
+    test('Last-Event-ID and last_event_id resume exactly behind the event that they name', async () => {
       const { kafka } = target()
       const topic = await topicWith(24)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
@@ -638,7 +638,7 @@ export function describeStreams(target: () => Target): void {
   })
 
   describe('SSE, many and slow clients', () => {
-    test('fifty subscribers of one tail get every record once, each partition in order', async () => {
+    test('fifty subscribers of one live consumer get every record once, each partition in order', async () => {
       const { kafka } = target()
       const topic = await topicWith(40)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
@@ -654,7 +654,7 @@ export function describeStreams(target: () => Target): void {
       await route.untilSubscribers(0)
     })
 
-    test('a slow client that falls off a tiny ring loses nothing and gets nothing twice, and holds nobody up', async () => {
+    test('a slow client that falls behind a tiny ring buffer loses nothing and gets nothing twice, and holds nobody up', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = await Route.mount(target(), {
@@ -724,7 +724,7 @@ export function describeStreams(target: () => Target): void {
       for (const offsets of Object.values(got)) expect(offsets).toEqual(range(0, offsets.length))
     }, 45_000)
 
-    test('clients that leave are forgotten, whether they wait, replay or are written to', async () => {
+    test('clients that leave are forgotten, whether they wait, catch up or are written to', async () => {
       const { kafka } = target()
       const topic = await topicWith(2_000)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
@@ -741,7 +741,7 @@ export function describeStreams(target: () => Target): void {
       await until(async () => (await route.stats()).replays === 0, 'no replay to be left')
     })
 
-    test('one read of older records more than maxReplays is refused with 503; who resumes is told to wait', async () => {
+    test('one catch-up read more than maxReplays is refused with 503; a client that resumes is told to wait', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const value = 'x'.repeat(100_000)
@@ -778,7 +778,7 @@ export function describeStreams(target: () => Target): void {
       expect(places(served.records())).toEqual(['0/0000039'])
     }, 45_000)
 
-    test('one stream more than maxSubscribers is refused with 503, and a place that is left is free', async () => {
+    test('one stream more than maxSubscribers is refused with 503, and the place of a client that left is free', async () => {
       const topic = await topicWith(0)
       await using route = await Route.mount(target(), {
         topics: [topic],
@@ -856,7 +856,7 @@ export function describeStreams(target: () => Target): void {
       expect(offsetsByPartition(client.records)).toEqual(whole(written))
     }, 30_000)
 
-    test('close is quick, whatever is open', async () => {
+    test('close is quick, whatever requests are open', async () => {
       const topic = await topicWith(8)
       const route = await Route.mount(target(), { topics: [topic], mode: 'auto' })
       await route.records({ timeout: 0 })

@@ -42,7 +42,7 @@ export function describeTransform(target: () => Target): void {
   } as const
 
   describe.concurrent('a transform', () => {
-    test('by GET, from a position: what is dropped moves the cursor', async () => {
+    test('by GET, from a position: dropped records move the cursor', async () => {
       const topic = await written()
       await using route = await Route.mount(target(), { ...options, topics: [topic] })
       const { records, cursor } = await route.flat({ start: 'earliest' })
@@ -51,7 +51,7 @@ export function describeTransform(target: () => Target): void {
       expect(await route.records({ cursor: `${topic}:0=8,1=0,2=0,3=0` })).toHaveLength(1)
     })
 
-    test('by GET, as the group: what is dropped counts as delivered', async () => {
+    test('by GET, as the group: dropped records count as delivered', async () => {
       const topic = await written()
       const consumerGroupId = uniqueName('group')
       await using route = await Route.mount(target(), {
@@ -76,7 +76,7 @@ export function describeTransform(target: () => Target): void {
       }
     })
 
-    test('on a stream: ids lie behind what was dropped before them, and resume there', async () => {
+    test('on a stream: ids lie behind the records that were dropped before them, and resume there', async () => {
       const topic = await written()
       await using route = await Route.mount(target(), {
         ...options,
@@ -106,7 +106,7 @@ export function describeTransform(target: () => Target): void {
       expect(stream.records()).toEqual([])
     })
 
-    test('for a handler behind the middleware', async () => {
+    test('by poll and read of a handler behind the middleware: records are changed and dropped', async () => {
       const topic = await written()
       const middleware = kafkaConsume({
         bootstrapServers: target().kafka.bootstrapServers,

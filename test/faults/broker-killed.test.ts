@@ -135,7 +135,7 @@ test.each<[string, Fault[]]>(
 )('%s', survive, LIMIT)
 
 test(
-  'what is posted while the leader is killed is there once where it was confirmed',
+  'records that are posted while the leader is killed are there once where they were confirmed',
   async () => {
     const topic = await kafka.createTopic(PARTITIONS, BROKERS)
     await using posters = new Posters(broker.bootstrapServers, topic, POSTERS)

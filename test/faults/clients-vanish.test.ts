@@ -83,7 +83,7 @@ class Wanderer {
 }
 
 test(
-  'clients vanish by FIN, by RST and in silence, and resume',
+  'clients that vanish by FIN, by RST and in silence resume without a loss',
   async () => {
     const topic = await kafka.createTopic(PARTITIONS)
     await using writer = await Writer.connect(kafka.bootstrapServers, topic, PARTITIONS)

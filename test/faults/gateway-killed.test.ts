@@ -72,6 +72,14 @@ async function killWhileFollowed(gateways: number): Promise<void> {
   })
 }
 
-test('a gateway is killed and started again', () => killWhileFollowed(1), LIMIT)
+test(
+  'clients of a gateway that is killed and started again lose and double nothing',
+  () => killWhileFollowed(1),
+  LIMIT,
+)
 
-test('one of two gateways behind one address is killed', () => killWhileFollowed(2), LIMIT)
+test(
+  'clients of two gateways behind one address, of which one is killed, lose and double nothing',
+  () => killWhileFollowed(2),
+  LIMIT,
+)

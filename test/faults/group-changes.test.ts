@@ -92,7 +92,7 @@ test(
 )
 
 test(
-  'what is deleted before the group has read it is told',
+  'records that are deleted before the group has read them are told as a gap',
   async () => {
     const topic = await kafka.createTopic(1)
     const group = { mode: 'manual', consumerGroupId: uniqueName('retention') } as const

@@ -87,7 +87,7 @@ function untilRead(count: number, ...callers: Caller[]): Promise<void> {
 }
 
 test(
-  'what it read ahead goes to the members that are called, and what comes later to both',
+  'records that an idle member read ahead go to the members that are called, later ones to both',
   async () => {
     const topic = await kafka.createTopic(4)
     const group = { groupId: uniqueName('idle'), topics: [topic] }

@@ -98,13 +98,13 @@ async function churn(ends: readonly End[]): Promise<void> {
 }
 
 test(
-  'members leave in good order and come back',
+  'members that leave in good order and come back lose nothing',
   () => churn(sized<End[]>(['SIGTERM', 'SIGTERM'], Array(12).fill('SIGTERM'))),
   sized(90_000, 600_000),
 )
 
 test(
-  'members are killed, or do not answer for a while',
+  'members that are killed, or do not answer for a while, lose nothing',
   () => churn(sized<End[]>(['SIGKILL'], ['SIGKILL', 'SIGSTOP', 'SIGKILL', 'SIGSTOP', 'SIGKILL'])),
   sized(90_000, 600_000),
 )

@@ -61,7 +61,7 @@ async function gapsOf(route: Route): Promise<number> {
 
 describe('a topic with transactions', () => {
   test(
-    'has no lag once a group has read all, and the group no gap when Kafka deletes all of that',
+    'has no lag once a group has read all, and the group has no gap when Kafka deletes all that it read',
     async () => {
       const topic = await topicWithHoles()
       const groupId = uniqueName('group')

@@ -61,7 +61,7 @@ async function whileHealthy(what: string, attack: () => Promise<void>): Promise<
 }
 
 test(
-  'clients that read none of the largest answers',
+  'clients that read none of the largest answers keep nobody waiting, and cost bounded memory',
   async () => {
     await using stack = new AsyncDisposableStack()
     const before = memoryOf(gateway.pid)
@@ -87,7 +87,7 @@ test(
 )
 
 test(
-  'clients that ask for the dearest compression, of whom half do not wait',
+  'clients that ask for the most expensive compression, of which half do not wait, keep nobody waiting',
   async () => {
     await whileHealthy('40 clients that ask for brotli', async () => {
       const ask = async (n: number) => {
@@ -104,7 +104,7 @@ test(
 )
 
 test(
-  'expressions and documents that take other engines minutes',
+  'expressions and documents that take other engines minutes keep nobody waiting',
   async () => {
     const admin = gateway.adminUrl
     const post = (path: string, type: string, body: string) =>
@@ -139,7 +139,7 @@ test(
 )
 
 test(
-  'values of a header by which requests are limited',
+  'many values of a header by which requests are limited keep nobody waiting',
   async () => {
     const admin = gateway.adminUrl
     const plugins = {

@@ -42,7 +42,7 @@ async function write(topic: string, life: number, partitions: number, from: numb
   await writer.close()
 }
 
-describe.concurrent('topics change while they are followed', () => {
+describe.concurrent('topics that change while clients follow them', () => {
   test(
     'partitions are added: none of their records is missed, and streams go on',
     async () => {

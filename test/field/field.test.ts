@@ -137,7 +137,7 @@ test.if(isLong)(
   LIMIT,
 )
 
-test('a WebSocket through nginx as it is installed is told what it lacks', async () => {
+test('a WebSocket through nginx in its default configuration is refused, and told which headers it lacks', async () => {
   const topic = await FieldTopic.create(kafka)
   await using gateway = await gatewayOf(topic)
   await using proxy = await ReverseProxy.start('nginx', gateway.port)

@@ -104,7 +104,7 @@ const value = fc.oneof(
 )
 
 describe('whatever is sent as a filter', () => {
-  test('it is refused as the client’s error, or answers every record with yes or no', () => {
+  test('is refused as the client’s error, or answers every record with yes or no', () => {
     let compiled = 0
     fc.assert(
       fc.property(hostile, value, (filter, json) => {

@@ -105,7 +105,7 @@ describe('the gateway', () => {
     await gateway.close()
   })
 
-  test('goes on starting until Kafka can be reached, and says so once each', async () => {
+  test('goes on starting until Kafka can be reached, and logs outage and recovery once each', async () => {
     const kafka = new FakeKafka()
     kafka.problem = unavailable
     kafka.startFails = new KafkaConsumeError('KAFKA_UNAVAILABLE', unavailable.message)
@@ -123,7 +123,7 @@ describe('the gateway', () => {
     await gateway.close()
   })
 
-  test('says it when Kafka goes away later', async () => {
+  test('says when Kafka goes away later', async () => {
     const kafka = new FakeKafka()
     const gateway = createGateway(options, kafka.make)
     await gateway.start()
@@ -157,7 +157,7 @@ describe('the gateway', () => {
     await broker.close()
   })
 
-  test('does not wait for what waiting does not mend', async () => {
+  test('does not wait for Kafka after an error that waiting does not fix', async () => {
     const kafka = new FakeKafka()
     kafka.startFails = new KafkaConsumeError('INTERNAL', 'Cannot answer: broken')
     const gateway = createGateway(options, kafka.make)

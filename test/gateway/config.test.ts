@@ -77,7 +77,7 @@ describe('what the gateway is told', () => {
     })
   })
 
-  test('what comes of Kong: a file, a state, the Admin API', () => {
+  test('Kong’s configuration: a file, a state, the Admin API', () => {
     expect(
       read(['--config', 'kong.yaml', '--ignore-unknown', '--admin-port', 'off']),
     ).toMatchObject({
@@ -154,7 +154,7 @@ describe('what the gateway is told', () => {
     expect(() => read(args)).toThrow(/^(?!.*hunter2)Cannot start: /)
   })
 
-  test('help and version win over mistakes', () => {
+  test('--help and --version win over wrong flags', () => {
     expect(read(['--port', 'x', '--help'])).toBe('help')
     expect(read(['-h'])).toBe('help')
     expect(read(['--unknown', '-v'])).toBe('version')

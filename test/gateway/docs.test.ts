@@ -44,7 +44,7 @@ const paths = openApi(routes, OPERATIONS)['paths'] as Record<string, Record<stri
 const get = (path: string) => paths[path]?.['get'] as Operation
 const post = (path: string) => paths[path]?.['post'] as Operation
 
-describe('the document', () => {
+describe('the OpenAPI document', () => {
   test.each([{ of: routes }, { of: [] }])(
     'is valid by the schema of OpenAPI 3.1',
     async ({ of }) => {
@@ -59,7 +59,7 @@ describe('the document', () => {
     },
   )
 
-  test('every reference leads somewhere, every operation has an id of its own', () => {
+  test('resolves every reference, and has an id for every operation', () => {
     const document = openApi(routes, OPERATIONS)
     const text = JSON.stringify(document)
     const { schemas } = document['components'] as { schemas: object }
@@ -116,7 +116,7 @@ describe('the document', () => {
     expect(new Set(described?.map(({ name }) => name))).toEqual(new Set(known))
   })
 
-  test('describes what is written, beside what is read at the same path', () => {
+  test('describes writing beside reading at the same path', () => {
     for (const path of ['/write', '/auto']) {
       const { responses, parameters } = post(path)
       expect(parameters?.map(({ name }) => name)).toEqual([...WRITE])
@@ -129,7 +129,7 @@ describe('the document', () => {
     expect(get('/write')).toBeUndefined()
   })
 
-  test('of an app it has the routes of the app alone', async () => {
+  test('of an app has the routes of the app alone', async () => {
     const [reading, writing] = [routes[0], routes.at(-1)].map((route) => route?.handler)
     if (!reading || !writing) throw new Error('Cannot test: there are no routes')
     const app = new Hono().route(
@@ -165,7 +165,7 @@ describe('the document', () => {
     },
   )
 
-  test('off, it is not there', async () => {
+  test('is not served where it is switched off', async () => {
     const { app } = createGateway({ docs: false, metrics: false })
     for (const path of ['/docs', '/openapi.json', '/docs/docs.js']) {
       expect((await app.request(path)).status).toBe(404)
@@ -259,7 +259,7 @@ describe('every path and method that is described is served', () => {
   })
 })
 
-test('what a gateway sends is what is described', async () => {
+test('the answers of a gateway are as the OpenAPI document describes them', async () => {
   const { gateway, url } = await GatewayProcess.listening()
   await using _ = gateway
   await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'readiness', 20_000)

@@ -87,7 +87,7 @@ describe('keys and passwords', () => {
     expect((await ask(gateway, basic('ann', 'planted-of-ann'))).body.name).toBe('ann')
   })
 
-  test('that are missing or wrong are 401, with what is taken', async () => {
+  test('that are missing or wrong are 401, with the schemes that are taken', async () => {
     const gateway = guarded({ clients: CLIENTS })
     const none = await ask(gateway)
     expect(none).toMatchObject({ status: 401, body: { code: 'UNAUTHENTICATED' } })
@@ -110,7 +110,7 @@ describe('keys and passwords', () => {
     expect((await ask(gateway, { cookie: 'token=planted-and-hashed' })).status).toBe(401)
   })
 
-  test('guard all but health', async () => {
+  test('are required for all paths but health', async () => {
     const gateway = guarded({ clients: CLIENTS })
     for (const path of ['/stream', '/metrics', '/nothing', '/messages/offsets']) {
       expect((await ask(gateway, {}, path)).status).toBe(401)
@@ -119,7 +119,7 @@ describe('keys and passwords', () => {
     expect((await ask(gateway, {}, '/readyz')).status).toBe(503)
   })
 
-  test('come in the query or a cookie where that is asked for, and go no further', async () => {
+  test('come in the query or a cookie where that is switched on, and go no further', async () => {
     const gateway = guarded({ clients: CLIENTS, tokenQuery: 'token', tokenCookie: 'session' })
     const path = '/messages?token=planted-and-hashed&start=latest'
     expect((await ask(gateway, {}, path)).body).toMatchObject({
@@ -182,7 +182,7 @@ describe('keys and passwords', () => {
     expect(await scheme(keys, navigation)).toStartWith('Bearer')
   })
 
-  test('may be replaced', async () => {
+  test('can be replaced while the gateway runs', async () => {
     const gateway = guarded({ clients: CLIENTS })
     gateway.replaceClients(parseKeys('other=planted-another-key'))
     expect((await ask(gateway, bearer('planted-and-hashed'))).status).toBe(401)
@@ -300,7 +300,7 @@ describe('tokens', () => {
     }
   })
 
-  test('may say what their bearer sees, and then must', async () => {
+  test('may say what their bearer sees, and must where the claim is configured', async () => {
     const gateway = guarded(options({ claim: 'kafka' }))
     const only = { topics: ['t'], partitions: [1] }
     expect((await ask(gateway, bearer(await token({ kafka: only })))).body.only).toEqual(only)
@@ -312,7 +312,7 @@ describe('tokens', () => {
     }
   })
 
-  test('cannot be checked without keys: that is nobody’s mistake who asks', async () => {
+  test('that cannot be checked without keys are not the client’s error', async () => {
     const gateway = guarded(options({ jwksUrl: 'http://127.0.0.1:1/' }))
     const answer = await ask(gateway, bearer(await token({})))
     expect(answer).toMatchObject({
@@ -324,7 +324,7 @@ describe('tokens', () => {
 })
 
 describe('limits', () => {
-  test('of requests are by client, else by address', async () => {
+  test('count requests by client, else by address', async () => {
     const gateway = guarded({ clients: CLIENTS, limits: { hour: 2 } })
     const shop = bearer('planted-key-of-the-shop')
     const from = (address: string) => ({ 'x-from': address })
@@ -342,7 +342,7 @@ describe('limits', () => {
     expect((await ask(gateway, { ...bearer('guess'), ...from('e') })).status).toBe(401)
   })
 
-  test('need no keys', async () => {
+  test('work without client keys', async () => {
     const gateway = guarded({ limits: { hour: 1 } })
     expect((await ask(gateway)).status).toBe(200)
     expect((await ask(gateway)).status).toBe(429)
@@ -393,7 +393,7 @@ describe('a gateway process', () => {
   const folder = mkdtempSync(join(tmpdir(), 'guard-'))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  test('lets in who has a key, by EventSource too, and tells nobody of it', async () => {
+  test('lets in clients that have a key, by EventSource too, and shows the key nowhere', async () => {
     const path = join(folder, 'clients.yaml')
     const write = (key: string) =>
       writeFileSync(path, `clients: [{name: web, key: ${key}, only: {partitions: [0]}}]`)
@@ -446,7 +446,7 @@ describe('a gateway process', () => {
     expect(gateway.stdout + gateway.stderr).not.toContain('planted')
   }, 60_000)
 
-  test('that is to guard and cannot does not start', async () => {
+  test('does not start where it is told to guard and cannot', async () => {
     for (const [flags, environment, problem] of [
       [['--clients', '/nowhere'], {}, 'Cannot use /nowhere'],
       [[], { BEARER_KEYS: 'a=planted' }, 'BEARER_KEYS: clients.0.key: at least 16'],

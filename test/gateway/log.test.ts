@@ -11,7 +11,7 @@ afterEach(() => {
   setSystemTime()
 })
 
-test('one line for each request at its end, without its address', async () => {
+test('the log has one line for each request at its end, without its query', async () => {
   const { gateway, url } = await GatewayProcess.listening(['--log-format', 'json'])
   await using _ = gateway
   const lines = () =>
@@ -45,7 +45,7 @@ test('one line for each request at its end, without its address', async () => {
   expect(lines()[4]?.properties).toMatchObject({ route: '/messages' })
 }, 30_000)
 
-test('the same line comes a few times, then a count of the rest; requests have a line each', () => {
+test('the log has the same line a few times, then a count of the rest; requests have a line each', () => {
   const printed: string[] = []
   const spy = spyOn(console, 'error').mockImplementation((line: string) => {
     printed.push(line)

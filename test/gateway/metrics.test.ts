@@ -82,7 +82,7 @@ test('requests, records, streams, lag and latency are counted; the dashboard ask
   for (const name of asked) expect(metrics.names).toContain(name)
 }, 60_000)
 
-test('--metrics off: there are none', async () => {
+test('--metrics off: there are no metrics', async () => {
   const { gateway, url } = await GatewayProcess.listening(['--metrics', 'off'])
   await using _ = gateway
   expect((await fetch(`${url}/metrics`)).status).toBe(404)

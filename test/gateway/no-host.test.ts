@@ -6,7 +6,7 @@ import { GatewayProcess } from './gateway-process.ts'
 
 const status = (answer: string) => Number(/^HTTP\/1\.\d (\d{3}) /.exec(answer)?.[1])
 
-test('a request that names no host, or a malformed one, is served as others are', async () => {
+test('a request without a host, or with a malformed one, is served as others are', async () => {
   const { gateway, url } = await GatewayProcess.listening()
   await using _ = gateway
   await using stream = await SseClient.open(`${url}/stream?start=earliest`)
@@ -52,7 +52,7 @@ test('a request that names no host, or a malformed one, is served as others are'
   expect(gateway.stderr).not.toContain(' ERROR ')
 }, 30_000)
 
-test('health without a host is served without credentials, the rest is not', async () => {
+test('a health request without a host is served without credentials, other requests are not', async () => {
   const { gateway, url } = await GatewayProcess.listening([], {
     BEARER_KEYS: 'probe=planted-key-of-a-probe',
   })

@@ -63,13 +63,13 @@ describe('the console page', () => {
     '/console/nothing.js',
     '/console/..%2fconsole.ts',
     '/console/constructor',
-  ])('%s is no file of it', async (path) => {
+  ])('%s is not one of its files', async (path) => {
     const response = await createGateway(options, telling({})).app.request(path)
     expect(response.status).toBe(404)
     expect(await response.json()).toEqual({ message: 'no Route matched with those values' })
   })
 
-  test('elsewhere it is found with and without a slash; off it is not there', async () => {
+  test('is found at another path with and without a slash, and nowhere where it is off', async () => {
     const { app } = createGateway({ ...options, console: '/ops/console' }, telling({}))
     expect((await app.request('/')).status).toBe(404)
     for (const path of ['/ops/console', '/ops/console/']) {
@@ -86,7 +86,7 @@ describe('the console page', () => {
     }
   })
 
-  test('a route goes before it', async () => {
+  test('gives way to a route of the same path', async () => {
     const gateway = createGateway({}, telling({}))
     const config = 'config: {bootstrap_servers: [{host: k, port: 1}], topics: [{name: t}]}'
     const document = `_format_version: "3.0"
@@ -101,7 +101,7 @@ routes:
 })
 
 describe('the status', () => {
-  test('tells routes, topics, brokers and groups; what routes share is there once', async () => {
+  test('tells routes, topics, brokers and groups, and each of those that routes share once', async () => {
     const next = { topic: 't', partition: 0, end: 5, next: 4 }
     const figures = { handedBack: 0, uncertain: 0, rebuilt: 0 }
     const groups = [{ id: 'g', member: 1, partitions: [next], ...figures }]
@@ -142,7 +142,7 @@ describe('the status', () => {
     expect(asked).toBe(1)
   })
 
-  test('does not wait for a Kafka that does not answer, and tells a problem without its inner words', async () => {
+  test('does not wait for a Kafka that does not answer, and tells an error without its inner words', async () => {
     const problem = {
       code: 'KAFKA_UNAVAILABLE',
       message: 'Cannot read from Kafka: all brokers are down',

@@ -69,7 +69,7 @@ function expectWithoutGaps(client: SseClient): void {
 }
 
 describe('reloading', () => {
-  test('100 times drops no stream of a route that did not change', async () => {
+  test('100 times ends no stream of a route that did not change', async () => {
     const path = join(folder, 'kong.yaml')
     writeFileSync(path, document(0))
     const { gateway, url } = await GatewayProcess.listening(['--config', path])
@@ -158,7 +158,7 @@ describe('reloading', () => {
   }, 30_000)
 })
 
-test('what the Admin API holds is downloaded, and served again from the file and by POST', async () => {
+test('the configuration of the Admin API is downloaded, and served again from the file and by POST', async () => {
   const [host = ''] = broker.address.split(':')
   const environment = { KAFKA_HOST: host }
   const source = document(0).replaceAll(`host: ${host}`, 'host: "{vault://env/kafka-host}"')
@@ -209,7 +209,7 @@ describe('at the start', () => {
     expect(lenient.stderr).toContain('plugins[0]: plugin "acl" is not served, skipped')
   })
 
-  test('a file that is not there', async () => {
+  test('a file that does not exist: one line that says why, exit code 1', async () => {
     await using gateway = GatewayProcess.spawn(['--config', join(folder, 'none.yaml')])
     expect(await gateway.exited()).toBe(1)
     expect(gateway.stderr).toContain('Cannot read ')
@@ -223,7 +223,7 @@ describe('the Admin API', () => {
     expect(gateway.stdout).not.toContain('/routes')
   })
 
-  test('on a port that is taken: the flag is named; a demo takes another port', async () => {
+  test('on a port that is taken: the error names the flag, and a demo takes another port', async () => {
     using other = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
     await using gateway = GatewayProcess.spawn(['--port', '0', '--admin-port', String(other.port)])
     expect(await gateway.exited()).toBe(1)
@@ -240,7 +240,7 @@ describe('the Admin API', () => {
     expect(one.adminUrl).not.toBe(two.adminUrl)
   }, 30_000)
 
-  test('its state is written to a file of its own, through no link that lies in the way', async () => {
+  test('writes its state to a file of its own, through no link that lies in the way', async () => {
     const path = join(folder, 'linked.json')
     const victim = join(folder, 'victim')
     writeFileSync(victim, 'as it was', { mode: 0o644 })
@@ -255,7 +255,7 @@ describe('the Admin API', () => {
     expect(readFileSync(path, 'utf8')).toContain('r.test')
   }, 30_000)
 
-  test('it shows no variable of the environment', async () => {
+  test('shows no variable of the environment', async () => {
     const environment = { PLANTED: 'planted-in-the-environment', KAFKA_HOST: 'localhost' }
     const { gateway, url } = await GatewayProcess.listening([], environment)
     await using _ = gateway
@@ -282,7 +282,7 @@ describe('the Admin API', () => {
     expect(texts.join() + gateway.stdout + gateway.stderr).not.toContain('planted-in')
   }, 30_000)
 
-  test('its changes outlast the process with --state, and are served beside the demo', async () => {
+  test('keeps its changes over a restart with --state, and serves them beside the demo', async () => {
     const path = join(folder, 'state.json')
     for (const run of [1, 2]) {
       const { gateway, url } = await GatewayProcess.listening(['--state', path])

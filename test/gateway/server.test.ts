@@ -116,7 +116,7 @@ describe('SIGHUP', () => {
   }, 30_000)
 })
 
-describe('what ends at once', () => {
+describe('a gateway process that ends at once', () => {
   test.each(['--help', '-h'])('%s', async (flag) => {
     await using gateway = GatewayProcess.spawn([flag])
     expect(await gateway.exited()).toBe(0)
@@ -124,7 +124,7 @@ describe('what ends at once', () => {
     expect(gateway.stderr).toBe('')
   })
 
-  test('--version', async () => {
+  test('with --version prints the version', async () => {
     await using gateway = GatewayProcess.spawn(['--version'])
     expect(await gateway.exited()).toBe(0)
     expect(gateway.stdout).toBe(`${packageJson.version}\n`)
@@ -133,7 +133,7 @@ describe('what ends at once', () => {
   test.each<[string, string[], Record<string, string>]>([
     ['a wrong flag', ['--port', '65536'], {}],
     ['a wrong variable', [], { PORT: '65536' }],
-  ])('%s: one line, exit code 2', async (_, flags, environment) => {
+  ])('with %s: one line, exit code 2', async (_, flags, environment) => {
     await using gateway = GatewayProcess.spawn(flags, environment)
     expect(await gateway.exited()).toBe(2)
     expect(gateway.stdout).toBe('')
@@ -142,7 +142,7 @@ describe('what ends at once', () => {
     )
   })
 
-  test('a port that is taken: a line that says what to do, exit code 1', async () => {
+  test('with a port that is taken: a line that says what to do, exit code 1', async () => {
     using other = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
     const flags = ['--host', '127.0.0.1', '--port', String(other.port)]
     await using gateway = GatewayProcess.spawn(flags)
@@ -154,14 +154,14 @@ describe('what ends at once', () => {
     )
   })
 
-  test('an address of another machine: exit code 1', async () => {
+  test('with an address of another machine: exit code 1', async () => {
     await using gateway = GatewayProcess.spawn(['--host', '192.0.2.1', '--port', '0'])
     expect(await gateway.exited()).toBe(1)
     expect(gateway.stderr).toContain('Cannot listen on 192.0.2.1')
   })
 })
 
-describe('the end', () => {
+describe('the end of a gateway process', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)(
     '%s ends streams after a whole event, and exits with 0',
     async (signal) => {
@@ -187,7 +187,7 @@ describe('the end', () => {
     30_000,
   )
 
-  test('what was delivered is committed and the group is left: the next gateway goes on', async () => {
+  test('delivered records are committed and the group is left: the next gateway goes on', async () => {
     const { TEST_KAFKA_BROKERS: real } = process.env
     await using embedded = real ? undefined : await BrokerProcess.start('unused')
     const brokers = real ?? embedded?.address ?? ''
@@ -223,7 +223,7 @@ describe('the end', () => {
     }
   }, 60_000)
 
-  test('no connection is accepted once it has been told to end', async () => {
+  test('no connection is accepted once the gateway has been told to end', async () => {
     const { gateway, url } = await GatewayProcess.listening()
     await using _ = gateway
     gateway.signal('SIGTERM')
@@ -232,7 +232,7 @@ describe('the end', () => {
     expect(await gateway.exited()).toBe(0)
   })
 
-  test('a GET that waits for records is answered', async () => {
+  test('a GET that waits for records is answered before the process ends', async () => {
     const { gateway, url } = await GatewayProcess.listening()
     await using _ = gateway
     const answer = get(`${url}/messages?timeout=60000&max_records=10000`)
@@ -243,7 +243,7 @@ describe('the end', () => {
   }, 30_000)
 
   test.each([1, 2])(
-    'a Kafka that answers nothing more, %d signals',
+    '%d signals end it although Kafka does not answer any more',
     async (signals) => {
       await using broker = await BrokerProcess.start('frozen')
       const flags = ['--brokers', broker.address, '--topics', 'frozen']
@@ -268,7 +268,7 @@ describe('the end', () => {
   )
 
   test.each(['SIGTERM', 'SIGINT'] as const)(
-    '%s through `bun run server`',
+    '%s ends a gateway that `bun run server` started',
     async (signal) => {
       await using gateway = GatewayProcess.spawnScript(['--port', '0', '--host', '127.0.0.1'])
       await gateway.url()
@@ -279,7 +279,7 @@ describe('the end', () => {
     30_000,
   )
 
-  test('Ctrl-C at `bun run server`, which signals the server twice', async () => {
+  test('Ctrl-C at `bun run server`, which signals the server twice, ends it once', async () => {
     await using gateway = GatewayProcess.spawnScript(['--port', '0', '--host', '127.0.0.1'])
     await gateway.url()
     gateway.interrupt()

@@ -115,7 +115,7 @@ consumers:
     expect(await ask(wrong)).toMatchObject({ status: 500, body: { code: 'INVALID_OPTIONS' } })
   })
 
-  test('knows the credentials of the moment', async () => {
+  test('knows credentials as they are at the time of a request', async () => {
     const gateway = await served(document(), environment)
     await gateway.load(document().replace('planted-ann', 'another'))
     expect((await ask(gateway, { headers: { apikey: 'planted-ann' } })).status).toBe(401)
@@ -195,7 +195,7 @@ consumers: [{username: ann, jwt_secrets: [${credential}]}]`
     },
   )
 
-  test('takes it from the query, a cookie or a header, and hands none on', async () => {
+  test('takes a token from the query, a cookie or a header, and hands none on', async () => {
     const gateway = await served(document('{cookie_names: [token]}'))
     const token = await sign({ iss: 'shop' })
     const found = await ask(gateway, { path: `/?jwt=${token}&start=latest` })
@@ -207,7 +207,7 @@ consumers: [{username: ann, jwt_secrets: [${credential}]}]`
     expect(two.headers.get('www-authenticate')).toBe('Bearer error="invalid_token"')
   })
 
-  describe('in a cookie counts for pages that may use it only', () => {
+  describe('in a cookie counts only for pages that may use it', () => {
     const cors = (config: string) =>
       document('{cookie_names: [token]}').replace(
         'name: jwt',
@@ -240,7 +240,7 @@ consumers: [{username: ann, jwt_secrets: [${credential}]}]`
     })
   })
 
-  test('a secret may be base64, and the issuer in another claim', async () => {
+  test('takes a secret in base64, and the issuer in another claim', async () => {
     const config = '{secret_is_base64: true, key_claim_name: kid}'
     const gateway = await served(document(config, `{key: shop, secret: ${hs.toBase64()}}`))
     expect((await ask(gateway, bearer(await sign({ kid: 'shop' })))).status).toBe(200)
@@ -264,7 +264,7 @@ consumers: [{username: ann, jwt_secrets: [${credential}]}]`
     expect(answer).toMatchObject({ status: 401, body: { message, code: 'UNAUTHENTICATED' } })
   })
 
-  test('of an algorithm that asks for no key is refused', async () => {
+  test('refuses an algorithm that asks for no key', async () => {
     const none = `${btoa('{"alg":"none"}').replaceAll('=', '')}.${btoa('{"iss":"shop"}').replaceAll('=', '')}.`
     expect((await ask(await served(document()), bearer(none))).status).toBe(401)
   })
@@ -300,7 +300,7 @@ consumers:
     expect((await ask(either)).body.name).toBe('guest')
   })
 
-  test('the most specific of a name applies, by Kong’s precedence', async () => {
+  test('of one name: the most specific applies, by Kong’s precedence', async () => {
     const key = { headers: { apikey: 'k-ann' } }
     const document = (...places: string[]) => `
 services: [{name: s, url: 'http://k', routes: [{name: r, hosts: [a]}]}]
@@ -324,7 +324,7 @@ plugins: [{name: key-auth}, ${places.map((place, n) => kafka(`t${n}`, place)).jo
     }
   })
 
-  test('one of a consumer is for that consumer’s requests', async () => {
+  test('that are a consumer’s apply to that consumer’s requests', async () => {
     const gateway = await served(
       `routes: [{hosts: [a]}]\nplugins: [{name: key-auth}, ${kafka('common')}]${consumers}`,
     )
@@ -388,7 +388,7 @@ describe('rate-limiting', () => {
     expect((await ask(gateway, { headers: other })).status).toBe(200)
   })
 
-  test('by path or service is one count for all', async () => {
+  test('by path or service is one count for all clients', async () => {
     for (const config of ['{hour: 1, limit_by: path, path: /}', '{hour: 1, limit_by: service}']) {
       const gateway = await served(
         `services: [{name: s, url: 'http://k', routes: [{hosts: [a]}]}]\nplugins: [${kafka('t')}, {name: rate-limiting, config: ${config}}]`,
@@ -421,7 +421,7 @@ describe('cors', () => {
     },
   }
 
-  test('answers what a browser asks before, without credentials', async () => {
+  test('answers a browser’s preflight without credentials', async () => {
     const gateway = await served(document('{max_age: 60}'))
     const answer = await ask(gateway, preflight)
     expect(answer).toMatchObject({ status: 200, text: '' })
@@ -504,7 +504,7 @@ describe('a configuration', () => {
     expect(await refusal(name, config)).toContain(problem)
   })
 
-  test('as Kong dumps it is taken', async () => {
+  test('is taken as Kong dumps it', async () => {
     const config =
       '{hour: 5, minute: null, policy: local, redis: {host: null, port: 6379}, sync_rate: -1, limit_by: consumer, error_code: 429}'
     expect(await refusal('rate-limiting', config)).toBe('taken')

@@ -81,7 +81,7 @@ const body = fc.oneof(
   },
 )
 
-test('whatever comes, the answer is JSON, no 5xx, and what is held fits together', async () => {
+test('whatever requests the Admin API gets, its answers are JSON, never 5xx, and its entities fit together', async () => {
   const store = new Store()
   const admin = createAdmin({
     store,

@@ -60,7 +60,7 @@ const curl = (path: string, ...data: string[]) =>
   send('POST', path, data.join('&'), { 'content-type': FORM })
 
 describe('the quickstart', () => {
-  test('its commands make two routes and their plugins', async () => {
+  test('makes two routes and their plugins by its commands', async () => {
     const first = await curl('/routes', 'name=kafka-consume', 'hosts[]=kafka-consume.test')
     expect(first.status).toBe(201)
     expect(first.body).toMatchObject({
@@ -135,7 +135,7 @@ describe('entities', () => {
     expect(await send('DELETE', '/routes/a')).toMatchObject({ status: 204 })
   })
 
-  test('PUT makes what is missing, under the name or the id of its path', async () => {
+  test('PUT makes an entity that is missing, under the name or the id of its path', async () => {
     expect(await json('PUT', '/routes/a', { hosts: ['a.test'], name: 'b' })).toMatchObject({
       status: 200,
       body: { name: 'a' },
@@ -225,7 +225,7 @@ describe('pages', () => {
     }
   })
 
-  test('lead to all entities, whatever is removed on the way', async () => {
+  test('lead to all entities, also when some are removed on the way', async () => {
     const names: string[] = []
     let next: string | null = '/routes?size=2'
     while (next !== null) {
@@ -239,7 +239,7 @@ describe('pages', () => {
     expect(names.sort()).toEqual(['r1', 'r2', 'r3', 'r4', 'r5'])
   })
 
-  test('hold those with tags only', async () => {
+  test('by tags hold only the entities that have them', async () => {
     const count = async (tags: string) => (await get(`/routes?tags=${tags}`)).body.data.length
     expect(await count('odd')).toBe(3)
     expect(await count('odd,x')).toBe(3)
@@ -248,7 +248,7 @@ describe('pages', () => {
     expect(await get('/routes?tags=')).toMatchObject({ status: 400, body: { code: 11 } })
   })
 
-  test('have a size within limits, and an offset that was given out', async () => {
+  test('take a size within limits, and an offset that the server gave out', async () => {
     expect((await get('/routes?size=1000')).body.data).toHaveLength(5)
     for (const size of ['0', '1001', '-1', '1.5', 'x', '']) {
       expect(await get(`/routes?size=${size}`)).toMatchObject({
@@ -331,7 +331,7 @@ describe('refusals', () => {
     })
   })
 
-  test('references to nothing', async () => {
+  test('references to entities that do not exist', async () => {
     const id = crypto.randomUUID()
     expect(await curl('/routes', 'hosts=a', `service.id=${id}`)).toMatchObject({
       status: 400,
@@ -362,7 +362,7 @@ describe('refusals', () => {
     expect(await get('/upstreams')).toMatchObject({ status: 404, body: { message: 'Not found' } })
   })
 
-  test('bodies that are none', async () => {
+  test('bodies that cannot be read', async () => {
     const bad = new Uint8Array([0x7b, 0xff, 0x7d])
     const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`
     const type = 'application/json'
@@ -406,7 +406,7 @@ describe('refusals', () => {
     expect(({} as Record<string, unknown>)['hosts']).toBeUndefined()
   })
 
-  test('a change that cannot be made is none, and says why', async () => {
+  test('a change that cannot be served changes nothing, and its answer says why', async () => {
     store.onChange(({ plugins }) => {
       if (plugins.length > 0) {
         throw new KafkaConsumeError('INVALID_OPTIONS', 'Cannot use these options: topics')
@@ -422,7 +422,7 @@ describe('refusals', () => {
     expect(store.list('plugins')).toEqual([])
   })
 
-  test('a state that cannot be saved is told, anything unknown is not', async () => {
+  test('a state that cannot be saved is told, an unexpected error is not', async () => {
     let thrown = new Error('Cannot save state to /state: disk full')
     store.onChange(() => {
       throw thrown
@@ -445,7 +445,7 @@ describe('secrets', () => {
   const plugin = { ...PLUGIN, config: { ...PLUGIN.config, authentication } }
   const held = () => store.list('plugins')[0]?.config['authentication'] as typeof authentication
 
-  test('are in no answer', async () => {
+  test('are left out of every answer', async () => {
     const { body } = await post('/plugins', plugin)
     const certificate = await post('/certificates', CERTIFICATE)
     expect(certificate.body).toMatchObject({ cert: CERTIFICATE.cert, key: '***' })
@@ -466,7 +466,7 @@ describe('secrets', () => {
     expect(JSON.stringify(answers)).not.toMatch(/hunter2|MIIE/)
   })
 
-  test('stay when their mask comes back', async () => {
+  test('stay when a client sends their mask back', async () => {
     const { body } = await post('/plugins', plugin)
     expect(body.config.authentication.password).toBe('***')
     for (const method of ['PATCH', 'PUT']) {
@@ -483,7 +483,7 @@ describe('secrets', () => {
     expect(store.list('certificates')[0]?.key).toBe(CERTIFICATE.key)
   })
 
-  test('a mask is no secret', async () => {
+  test('a mask is not taken as a secret', async () => {
     const masked = { ...authentication, password: '***' }
     const config = { ...PLUGIN.config, authentication: masked }
     for (const path of ['/plugins', '/schemas/plugins/validate']) {
@@ -529,7 +529,7 @@ routes:
   const load = (body: BodyInit, type: string) =>
     send('POST', '/config', body, { 'content-type': type })
 
-  test('takes a document in every way', async () => {
+  test('takes a document in each form that Kong takes', async () => {
     const parsed = Bun.YAML.parse(YAML)
     const form = new FormData()
     form.set('config', new Blob([YAML]), 'kong.yaml')
@@ -552,7 +552,7 @@ routes:
     expect(body.routes[id ?? '']).toMatchObject({ id, name: 'a' })
   })
 
-  test('gives out what has the same effect', async () => {
+  test('gives out a document that has the same effect', async () => {
     await load(YAML, 'text/yaml')
     await post('/services', { name: 's', url: 'http://kafka.test' })
     await post('/services/s/routes', { name: 'b', paths: ['~/b/\\d+'], headers: { x: ['1'] } })
@@ -605,7 +605,7 @@ routes:
 })
 
 describe('information', () => {
-  test('what this is', async () => {
+  test('tells version, plugins, connections and endpoints', async () => {
     await post('/plugins', PLUGIN)
     expect(await get('/')).toMatchObject({
       status: 200,
@@ -642,7 +642,7 @@ describe('information', () => {
   })
 })
 
-describe('pages of the web are kept out', () => {
+describe('web pages are kept out of the Admin API', () => {
   const hosts: ReadonlyArray<readonly [string, number]> = [
     ['localhost:8001', 200],
     ['LOCALHOST', 200],
@@ -662,7 +662,7 @@ describe('pages of the web are kept out', () => {
     })
   }
 
-  test('by their origin, with no leave to read', async () => {
+  test('a request with another origin is refused, and may not be read', async () => {
     const own = { host: 'localhost:8001' }
     for (const [headers, status] of [
       [{ origin: 'http://evil.test' }, 403],

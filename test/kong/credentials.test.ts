@@ -71,7 +71,7 @@ describe.each([
     expect(store.snapshot()).toEqual(EMPTY)
   })
 
-  test('go through a document, and are found again under their id', async () => {
+  test('keep their ids through a document', async () => {
     await send('POST', '/consumers', { username: 'ann' })
     await send('POST', `/consumers/ann/${path}`, credential)
     const { body } = await send('GET', '/config')
@@ -84,7 +84,7 @@ describe.each([
     expect(refused.body.message).toContain('*** stands for a secret that is not held here')
   })
 
-  test('in a file have ids that last, and tell nothing of the secret', async () => {
+  test('in a file have ids that last, and that reveal nothing of the secret', async () => {
     const read = (secretText: string, options = {}) =>
       readDeclarative(
         JSON.stringify({
@@ -101,7 +101,7 @@ describe.each([
     await expect(read('{vault://env/NONE}')).rejects.toThrow('NONE is not set')
   })
 
-  test('are kept in a state file, which may be older than they are', async () => {
+  test('are saved in a state file, and a state file from before them is read', async () => {
     await send('POST', '/consumers', { username: 'ann' })
     await send('POST', `/consumers/ann/${path}`, credential)
     let text = ''
@@ -119,7 +119,7 @@ describe.each([
   })
 })
 
-test('a secret that is made here is shown once, to who asked for it', async () => {
+test('a secret that the Admin API makes up is shown once, to the client that asked for it', async () => {
   await send('POST', '/consumers', { username: 'ann' })
   for (const [path, secret] of [
     ['key-auth', 'key'],
@@ -153,7 +153,7 @@ test('a credential must have what its kind needs', async () => {
   expect(alone.body.fields).toEqual({ consumer: 'required field missing' })
 })
 
-test('forms are read by the fields of the plugin that they name, or change', async () => {
+test('a form is read by the fields of the plugin that it names or changes', async () => {
   const form = async (method: string, path: string, data: string) => {
     const headers = { 'content-type': 'application/x-www-form-urlencoded' }
     const response = await admin.request(path, { method, headers, body: data })

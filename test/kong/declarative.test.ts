@@ -62,7 +62,7 @@ consumers:
 `
 
 describe('a file as decK writes it', () => {
-  test('nested and flat entities, references by name', async () => {
+  test('may nest entities or refer to them by name', async () => {
     const { services, routes, plugins, consumers, warnings } = await read(DECK)
     expect(warnings).toEqual([])
     expect(services).toMatchObject([{ name: 'kafka', host: 'kafka.internal', port: 80 }])
@@ -84,7 +84,7 @@ describe('a file as decK writes it', () => {
     expect(consumers).toMatchObject([{ username: 'reader' }])
   })
 
-  test('ids last: over another reading, another order, another configuration', async () => {
+  test('gives ids that last over another reading, another order, another configuration', async () => {
     const ids = ({ plugins, routes, services }: Declared) =>
       [...plugins, ...routes, ...services].map(({ id }) => id)
     const first = ids(await read(DECK))
@@ -94,7 +94,7 @@ describe('a file as decK writes it', () => {
     expect(ids(await read(DECK.replaceAll('name: orders}', 'name: payments}')))).toEqual(first)
   })
 
-  test('an id that is given stays', async () => {
+  test('keeps ids that it gives', async () => {
     const id = '5b4a6b0e-7f41-4f0e-9c8b-0f6d7ad1c001'
     const { routes, plugins } = await read(
       `routes:\n- {id: ${id}, hosts: [a]}\nplugins:\n- {name: kafka-consume, route: ${id}, config: ${CONFIG}}`,
@@ -103,7 +103,7 @@ describe('a file as decK writes it', () => {
     expect(plugins[0]?.route).toEqual({ id })
   })
 
-  test('JSON', async () => {
+  test('may be JSON', async () => {
     const document = { _format_version: '3.0', routes: [{ name: 'a', hosts: ['a'] }] }
     const given = { format: 'json', whole: true } as const
     const { routes } = await read(JSON.stringify(document), given)
@@ -111,7 +111,7 @@ describe('a file as decK writes it', () => {
     expect((await read(JSON.stringify(document), { whole: true })).routes).toHaveLength(1)
   })
 
-  test('anchors and merge keys', async () => {
+  test('may use anchors and merge keys', async () => {
     const { plugins } = await read(`
 routes:
 - {name: a, hosts: [a], plugins: [{name: kafka-consume, config: &c ${CONFIG}}]}
@@ -120,12 +120,12 @@ routes:
     expect(plugins.map(({ config }) => config['mode'])).toEqual(['http-get', 'server-sent-events'])
   })
 
-  test('`off` and `yes` without quotes are words, as decK reads them', async () => {
+  test('has words in `off` and `yes` without quotes, as decK reads them', async () => {
     const { routes } = await read('routes: [{hosts: [a], tags: [off, yes]}]')
     expect(routes[0]?.tags).toEqual(['off', 'yes'])
   })
 
-  test('what is written has the same effect when it is read', async () => {
+  test('is read again with the same effect after it was written', async () => {
     const { warnings: _, ...snapshot } = await read(DECK)
     const written = JSON.stringify(writeDeclarative(snapshot))
     const { warnings, ...again } = await read(written, { format: 'json', whole: true })
@@ -134,7 +134,7 @@ routes:
   })
 })
 
-describe('what is refused', () => {
+describe('a document that is refused', () => {
   test.each<[string, Record<string, unknown>]>([
     [
       'routes: [{name: a}]',
@@ -226,17 +226,17 @@ describe('what is refused', () => {
     [Array.from({ length: 40_000 }, (_, n) => `k${n}: v`).join('\n'), '39001 further problems'],
     [Array.from({ length: 20_000 }, (_, n) => `- &a${n} x\n- *a${n}`).join('\n'), 'a record'],
     [`a: "${'${{ env "X" }} '.repeat(40_000)}"`, 'format_version'],
-  ])('%#: a document without sense', async (text, problem) => {
+  ])('%#: it has no sense', async (text, problem) => {
     expect((await refusal(text, { whole: true })).message).toContain(problem)
   })
 
-  test('a broken line is named, not shown: a secret may stand in it', async () => {
+  test('names a broken line and does not show it: a secret may stand in it', async () => {
     const { message } = await refusal('a: b\npassword: "hunter2\nc: d')
     expect(message).toMatch(/line \d/)
     expect(message).not.toContain('hunter2')
   })
 
-  test('all of it at once', async () => {
+  test('names all errors at once', async () => {
     const { message, fields, code, name } = await refusal(
       'upstreams: [{}]\nroutes: [{name: "a b", hosts: [x]}, {plugins: [{name: acl}]}]',
     )
@@ -251,7 +251,7 @@ describe('what is refused', () => {
     expect(message).toContain('routes[1].plugins[0]: plugin "acl" is not served')
   })
 
-  test('unless it is to be skipped: then with a warning each', async () => {
+  test('is served with ignoreUnknown: entities that are not served are skipped with a warning each', async () => {
     const { routes, plugins, warnings } = await read(
       `upstreams: [{}]\nroutes: [{name: a, hosts: [x], plugins: [{name: acl}, ${PLUGIN}]}]`,
       { ignoreUnknown: true },
@@ -263,7 +263,7 @@ describe('what is refused', () => {
     ])
   })
 
-  test('what is wrong is not skipped', async () => {
+  test('is refused with ignoreUnknown, too, where a field is wrong', async () => {
     const { fields } = await refusal('routes: [{hots: [x]}]', { ignoreUnknown: true })
     expect(fields).toHaveProperty(['routes[0]', 'hots'], 'unknown field')
   })
@@ -308,7 +308,7 @@ plugins:
     expect(fields).toHaveProperty(['routes[0]', 'name'])
   })
 
-  test('of vaults stay references: what they stand for is looked up when it is needed', async () => {
+  test('of vaults stay references, which are resolved when their value is needed', async () => {
     for (const host of ['"{vault://env/kafka-host}"', '"{vault://env/SECRETS/host}"']) {
       const found = servers(await read(plugin(host), { environment }))
       expect(found).toMatchObject([{ host: JSON.parse(host) as string }])
@@ -322,7 +322,7 @@ plugins:
     ['"{vault://env}"', 'not a vault reference'],
     ['${{ env "KAFKA_HOST" }}', 'environment variable KAFKA_HOST is not set'],
     ['${{ env "TEXT" | toInt }}', 'environment variable TEXT is not fit for toInt'],
-  ])('%s: what is missing is named, with its place', async (host, problem) => {
+  ])('%s: a missing variable is named, with its place', async (host, problem) => {
     const { message } = await refusal(plugin(host), { environment: { TEXT: 'hunter2' } })
     expect(message).toContain(problem)
     expect(message).toContain('plugins[0]')
@@ -330,7 +330,7 @@ plugins:
     expect(message).not.toContain('hunter2')
   })
 
-  test('what a vault holds is refused with its place, and not repeated', async () => {
+  test('a vault’s value that is refused is named by its place, and not repeated', async () => {
     const { message } = await refusal(plugin('"{vault://env/SECRET}"'), {
       environment: { SECRET: 'hunter two' },
     })

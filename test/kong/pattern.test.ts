@@ -43,7 +43,7 @@ describe('expressions of a configuration', () => {
     )
   })
 
-  test('any expression that is taken has read the longest texts by the end of this test', () => {
+  test('any expression that is taken reads the longest texts to their end', () => {
     const texts = ['a', 'ab', '/a', 'aab1'].map((part) =>
       `${part.repeat(MAX_TEXT)}`.slice(0, MAX_TEXT - 1).concat('!'),
     )
@@ -56,7 +56,7 @@ describe('expressions of a configuration', () => {
     )
   }, 60_000)
 
-  test('longer texts match nothing', () => {
+  test('texts longer than the limit match nothing', () => {
     const pattern = checkPattern('a*', 'whole')
     expect(pattern.test?.('a'.repeat(MAX_TEXT))).toBe(true)
     expect(pattern.test?.('a'.repeat(MAX_TEXT + 1))).toBe(false)
@@ -79,7 +79,7 @@ describe('expressions of a configuration', () => {
     },
   )
 
-  test('what expressions remember of texts is forgotten once it is too much, and they match on', () => {
+  test('the states that expressions cache are dropped once they are too many, and matching goes on', () => {
     const sources = Array.from({ length: 40 }, (_, n) => `.*a.{13}x${n}`)
     const texts = (n: number) => {
       let seed = n

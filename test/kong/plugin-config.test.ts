@@ -235,7 +235,7 @@ describe('a config of kafka-consume', () => {
     }
   })
 
-  test('null is as good as nothing', () => {
+  test('with null for a field is read as without it', () => {
     const nulls = (value: unknown): unknown =>
       isRecord(value)
         ? Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, nulls(inner)]))
@@ -261,7 +261,7 @@ describe('a config of kafka-consume', () => {
     expect(fields).toEqual({ config: { bootstrap_servers: required, topics: required } })
   })
 
-  test.each([[[1]], ['text'], [7], [true]])('%j is no config', (config) => {
+  test.each([[[1]], ['text'], [7], [true]])('%j is refused', (config) => {
     expect(violation(config).fields['config']).toBeDefined()
     if (!Array.isArray(config)) {
       expect(violation(config).message).toBe('schema violation (config: expected a record)')
@@ -420,7 +420,7 @@ describe('every field takes what it is for and refuses the rest', () => {
     expect(refusal(withField(path, '1'))).toBe(`${path}: expected ${kind}`)
   })
 
-  test('the rest', () => {
+  test('other fields: number, UUID, required ones and the longest id', () => {
     expect(complaint(at(`${CLIENT}.http_version`, 1.1))).toMatch(NOT_YET)
     expect(refusal(at(`${CLIENT}.http_version`, '1.1'))).toBe(
       `${CLIENT}.http_version: expected a number`,
@@ -439,7 +439,7 @@ describe('every field takes what it is for and refuses the rest', () => {
     )
   })
 
-  test('no field is left out here', () => {
+  test('each field of the schema is tested in this group', () => {
     const leaves = (schema: unknown, path: string): string[] => {
       const { wrapped, entries } = schema as { wrapped?: unknown; entries?: object }
       if (wrapped) return leaves(wrapped, path)
@@ -457,7 +457,7 @@ describe('every field takes what it is for and refuses the rest', () => {
   })
 
   test.each(['bootstrapServers', 'messageDeserializer', 'responseFormat', 'heartbeat', 'toString'])(
-    '%s is none of Kong’s',
+    '%s is not one of Kong’s names',
     (key) => {
       expect(refusal({ [key]: 'x' })).toBe(`${key}: unknown field`)
     },
@@ -560,7 +560,7 @@ describe('rules between fields', () => {
     ],
   ])('%j is refused', (config, problem) => expect(refusal(config)).toBe(problem))
 
-  test('what is missing or wrong goes before what does not work yet', () => {
+  test('missing and wrong fields are named before those that do not work yet', () => {
     const config = { enable_dlq: true, dlq_topic: 'x', authentication: { ...SASL, user: null } }
     expect(refusal(config)).toBe('authentication.user: required field missing')
     expect(refusal({ dlq_topic: 'x', commit_strategy: 'x' })).toBe(
@@ -569,7 +569,7 @@ describe('rules between fields', () => {
   })
 })
 
-describe('what does not work yet is refused by name, not ignored', () => {
+describe('fields that do not work yet are refused by name, not ignored', () => {
   const cases: ReadonlyArray<readonly [config: object, problem: string]> = [
     [
       registryOf({ mode: 'oauth2', ...OAUTH, oauth2_client: { http_proxy: 'http://p' } }),
@@ -607,7 +607,7 @@ describe('what does not work yet is refused by name, not ignored', () => {
     )
   })
 
-  test('what says no to them is accepted', () => {
+  test('values that switch them off are accepted', () => {
     read({ security: { ssl: false, ssl_verify: false }, enable_dlq: false })
     read({ message_by_lua_functions: [], schema_registry: {}, consumer_group: { mode: 'random' } })
   })
@@ -681,7 +681,7 @@ describe('options', () => {
     })
   })
 
-  test('what a strategy or a mechanism does not use is no option, as it has no effect in Kong', () => {
+  test('fields that a strategy or a mechanism does not use are left out, as they have no effect in Kong', () => {
     const { options, config } = read({
       authentication: { mechanism: 'PLAIN', user: 'u', password: 'p' },
       security: { certificate_id: ID },
@@ -729,7 +729,7 @@ describe('options', () => {
     }
   })
 
-  test('have the same fields here and there, but for what one alone has', () => {
+  test('of kafkaConsume and of Kong have the same fields, but for those of one alone', () => {
     const own = new Set(Object.keys(optionsSchema.entries))
     const kongs = Object.keys(kongSchema.entries)
     expect(kongs.filter((name) => !own.has(name))).toEqual(['enforceLatestOffsetReset'])
@@ -755,7 +755,7 @@ describe('secrets', () => {
     expect(masked(path, null)).toBe(null)
   })
 
-  test('values of maps that hold them are not shown, the other maps are', () => {
+  test('values of maps that hold secrets are not shown, other maps are', () => {
     expect(masked(`${OAUTH2}.token_headers`, { a: 'x', b: '{vault://env/B}' })).toEqual({
       a: MASK,
       b: '{vault://env/B}',
@@ -763,7 +763,7 @@ describe('secrets', () => {
     expect(masked(`${BEARER}.extensions`, { a: 'x' })).toEqual({ a: 'x' })
   })
 
-  test('of topics are not shown either, and nothing else is hidden', () => {
+  test('of topics are not shown, and no other field is hidden', () => {
     const confluent = { authentication: { basic: { username: 'u', password: 'p' } } }
     const config = { ...COMPLETE, topics: [{ name: 'password', schema_registry: { confluent } }] }
     const shown = maskSecrets(config)
@@ -825,7 +825,7 @@ describe('names', () => {
     expect(renameKey(ours)).toBe(kongs)
   })
 
-  test('renaming twice is nothing, for any text, and no two names become one', () => {
+  test('any text renamed there and back is as before, and no two names become one', () => {
     const name = fc.oneof(
       fc.string(),
       fc.string({ unit: fc.constantFrom('_', 'a', 'A', 'z', 'Z', '1', '-', 'é') }),

@@ -126,14 +126,14 @@ routes:
     }
   })
 
-  test('to a route of a service that is switched off finds none', async () => {
+  test('to a route of a service that is switched off finds no route', async () => {
     const gateway = await served(
       `services: [{name: s, url: 'http://k', enabled: false, routes: [{hosts: [a]}]}]`,
     )
     expect(await topic(gateway, 'http://a/')).toBe('404')
   })
 
-  test('without TLS to a route for https only is told so', async () => {
+  test('without TLS to a route for https only is told to use https', async () => {
     const gateway = await served(
       `routes: [{hosts: [a], protocols: [https], plugins: [${plugin('a')}]}]`,
     )
@@ -259,7 +259,7 @@ describe('vault references', () => {
     expect(made[1]?.closes).toBe(0)
   })
 
-  test('that lead nowhere are refused', async () => {
+  test('that cannot be resolved are refused', async () => {
     const gateway = createGateway({ environment: {}, mayShow: () => true }, make)
     const snapshot = await read(text, { BROKER: 'x' })
     expect(() => gateway.apply(snapshot)).toThrow('environment variable BROKER is not set')

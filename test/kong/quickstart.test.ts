@@ -186,10 +186,10 @@ async function quickstart(ports: Ports): Promise<void> {
 describe.skipIf(!brokers)("Kong's quickstart", () => {
   beforeAll(createTopic)
 
-  test('on ports that are free', () => quickstart({ proxy: 18_600, admin: 18_601 }), 90_000)
+  test('works on ports that are free', () => quickstart({ proxy: 18_600, admin: 18_601 }), 90_000)
 
   test.skipIf(!isFree(KONG.proxy) || !isFree(KONG.admin))(
-    'as it stands, on the ports that are its own',
+    'works word for word, on its own ports',
     () => quickstart(KONG),
     90_000,
   )

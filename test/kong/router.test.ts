@@ -348,7 +348,7 @@ describe('10,000 routes', () => {
       url: (n) => `h${n}.test/o/${n}`,
     },
   }
-  test.each(Object.keys(kinds))('%s: each is found', (name) => {
+  test.each(Object.keys(kinds))('%s: each route is found', (name) => {
     const kind = kinds[name]
     if (!kind) throw new Error(name)
     const routes = Array.from({ length: 10_000 }, (_, n) => route(String(n), kind.route(n)))

@@ -26,7 +26,7 @@ describe('a store', () => {
     expect(store.get('certificates', 'x')).toBeUndefined()
   })
 
-  test('a snapshot never changes', () => {
+  test('gives snapshots that never change', () => {
     const store = new Store()
     const before = store.snapshot()
     store.insert('routes', route('a'))
@@ -34,7 +34,7 @@ describe('a store', () => {
     expect(store.snapshot().routes).toHaveLength(1)
   })
 
-  test('names are unique among entities of a kind, and one plugin is in one place', () => {
+  test('has unique names among entities of a kind, and one plugin in one place', () => {
     const store = new Store()
     store.insert('routes', route('a'))
     store.insert('services', { name: 'a', host: 'kafka' })
@@ -48,7 +48,7 @@ describe('a store', () => {
     store.insert('plugins', { ...PLUGIN, route: { name: 'a' } })
   })
 
-  test('references lead somewhere, and what is needed stays', () => {
+  test('resolves every reference, and keeps entities that others need', () => {
     const store = new Store()
     const id = crypto.randomUUID()
     expect(() => store.insert('routes', { ...route('a'), service: { id } })).toThrow(
@@ -64,7 +64,7 @@ describe('a store', () => {
     expect(store.remove('services', 's')).toBeTrue()
   })
 
-  test('plugins go with what they are on', () => {
+  test('removes plugins with the entity that they are on', () => {
     for (const [kind, field, raw] of [
       ['routes', 'route', route('a')],
       ['services', 'service', { host: 'kafka' }],
@@ -79,7 +79,7 @@ describe('a store', () => {
     }
   })
 
-  test('a plugin applies to some protocol of its route', () => {
+  test('refuses a plugin that applies to no protocol of its route', () => {
     const store = new Store()
     store.insert('routes', { ...route('a'), protocols: ['https'] })
     expect(() =>
@@ -87,7 +87,7 @@ describe('a store', () => {
     ).toThrow("protocols: must match the associated route's protocols")
   })
 
-  test('a change that a listener refuses is undone everywhere', () => {
+  test('undoes a change everywhere that a listener refuses', () => {
     const store = new Store()
     store.insert('routes', route('a'))
     const before = store.snapshot()
@@ -111,7 +111,7 @@ describe('a store', () => {
     expect(store.list('routes')).toHaveLength(2)
   })
 
-  test('everything at once is checked as one', () => {
+  test('checks a replacement of everything as one change', () => {
     const store = new Store()
     const twice = readEntity('routes', route('a'))
     expect(() => store.replaceAll({ ...EMPTY, routes: [twice, twice] })).toThrow(Violation)
@@ -149,7 +149,7 @@ describe('state', () => {
     }
   }
 
-  test('keeps everything, secrets too', () => {
+  test('is saved with everything, secrets too', () => {
     const store = new Store()
     store.insert('routes', route('a'))
     store.insert('plugins', { ...PLUGIN, route: { name: 'a' } })
@@ -161,7 +161,7 @@ describe('state', () => {
     expect(openState(disk).snapshot).toEqual(store.snapshot())
   })
 
-  test('a broken file is named, not quoted and left alone', () => {
+  test('in a broken file is refused: the file is named, not quoted, and left alone', () => {
     const broken = [
       '',
       'secret',
@@ -182,7 +182,7 @@ describe('state', () => {
     }
   })
 
-  test('a change that cannot be saved is none', () => {
+  test('a change that cannot be saved changes nothing', () => {
     const { save } = openState({
       ...file(),
       write: () => {
@@ -329,7 +329,7 @@ describe('entities as Kong has them', () => {
     })
   }
 
-  test('nesting beyond measure is refused, not followed', () => {
+  test('nesting beyond a limit is refused, not followed', () => {
     const deep: unknown = JSON.parse(`${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}`)
     expect(refusal('routes', deep)).toBe('schema violation (nested too deeply)')
   })

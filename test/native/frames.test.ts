@@ -283,7 +283,7 @@ for (const { name, start } of clusters) {
   })
 }
 
-test('records that are gone are a gap to where the partition begins', async () => {
+test('deleted records are a gap to where the partition begins', async () => {
   const cluster = await startMockCluster()
   try {
     const topic = await cluster.createTopic()
@@ -311,7 +311,7 @@ test('records that are gone are a gap to where the partition begins', async () =
   }
 }, 30_000)
 
-test('what is no consumer is refused', async () => {
+test('an object that is not a consumer is refused', async () => {
   const table = new PartitionTable([{ topic: 't', partition: 0 }])
   const reader = frameReader(table, 'noop')
   const consumer = { getClient: () => ({}) } as unknown as Consumer

@@ -21,13 +21,13 @@ describe('the package', () => {
   }, 600_000)
   afterAll(() => packed?.[Symbol.dispose]())
 
-  test('says of itself what is in it: publint and attw find nothing', async () => {
+  test('describes its content: publint and attw find nothing', async () => {
     const said = await run([await npmTool('publint'), packed.tarball, '--strict'], app)
     expect(said).toContain('All good')
     await run([await npmTool('attw'), '--profile', 'esm-only', packed.tarball], app)
   })
 
-  test("the README's app reads Kafka, in an empty folder", async () => {
+  test("runs the README's app in an empty folder", async () => {
     const kafka = await TestKafka.real()
     const topic = await kafka.createTopic()
     await kafka.produce(topic, [{ partition: 0, value: 'hello' }])
@@ -71,7 +71,7 @@ describe('the package', () => {
     }
   })
 
-  test('its types are known to the app, and its Kafka side can be had by itself', async () => {
+  test('gives its types to an app, and its Kafka side by itself', async () => {
     writeFileSync(
       join(app, 'typed.ts'),
       `import { kafkaConsume, type KafkaConsumeOptions } from 'hono-kafka-consume'
@@ -93,7 +93,7 @@ process.exit()
     expect(await run([bun, 'typed.ts'], app)).toContain('brokers 1')
   })
 
-  test('it brings what its pages load', async () => {
+  test('brings the files that its pages load', async () => {
     writeFileSync(
       join(app, 'pages.ts'),
       `import { Hono } from 'hono'
@@ -113,7 +113,7 @@ for (const page of ['/', '/docs']) {
     for (const line of said) expect(line).toEndWith(' 200')
   })
 
-  test('its command explains itself and serves', async () => {
+  test('has a command that explains itself and serves', async () => {
     const command = [bun, 'x', 'hono-kafka-consume']
     expect(await run([...command, '--help'], app)).toContain('setup')
     const help = await run([...command, 'server', '--help'], app)

@@ -81,7 +81,7 @@ kafkaConsume({
     expect(editor.hover('ttl').description).toContain('a number of seconds from 0 to 3,600')
   })
 
-  test('an editor shows what every export is', () => {
+  test('an editor shows a docstring of every export', () => {
     const names = namesOf(/^export (?:type )?\{(.*?)\}/gms)
     expect(names.length).toBeGreaterThan(40)
     editor.write(

@@ -112,7 +112,7 @@ test.each(['start=earliest', ''])(
   60_000,
 )
 
-test('a record that is larger than all memory for answers is delivered', async () => {
+test('a record that is larger than all memory for answers is delivered all the same', async () => {
   const large = await kafka.createTopic(1)
   await kafka.produce(large, [{ partition: 0, value: 'x'.repeat(900_000) }])
   await using route = served({ topics: [large], maxAnswerBytes: MIB })

@@ -113,7 +113,7 @@ describe('a client that reads nothing', () => {
     ['lines', 'application/x-ndjson', 'identity'],
   ] as const
   test.each(forms)(
-    'of %s is held at most two writes, and gets all that follows when it reads again',
+    'of %s is sent at most two writes ahead, and gets all that follows when it reads again',
     async (_, accept, coding) => {
       const topic = await topicWith(RECORDS)
       await using mount = new Mount(topic, { compression: 'all' })
@@ -197,7 +197,7 @@ test('a stream that waits for its turn to read older records sends heartbeats', 
   await late.cancel()
 })
 
-test('a handler that takes nothing keeps nobody from older records, and goes on where it was', async () => {
+test('a handler that reads nothing keeps nobody from older records, and goes on where it was', async () => {
   const topic = await topicWith(RECORDS)
   const route = kafkaConsume({
     bootstrapServers: kafka.bootstrapServers,
@@ -228,7 +228,7 @@ test('a handler that takes nothing keeps nobody from older records, and goes on 
   expect(offsets).toEqual(range(0, RECORDS))
 })
 
-test('many that catch up write in turns: others are served in between', async () => {
+test('many streams that catch up write in turns: other requests are served in between', async () => {
   const STREAMS = 40
   const topic = await kafka.createTopic(1)
   await using mount = new Mount(topic)

@@ -97,7 +97,7 @@ test('records that etag and compress could have read for a client that left go t
   expect(records[0]?.offset).toBe(0)
 })
 
-test('an answer from a position keeps its tag: the same again is 304', async () => {
+test('an answer from a position keeps its ETag: the same request again is 304', async () => {
   const topic = await kafka.createTopic(1)
   await kafka.produce(topic, [{ value: 'one' }])
   await using mount = new Mount(topic, 'http-get')

@@ -49,7 +49,7 @@ describe('a dead letter that its topic does not take', () => {
     return { letters: Object.fromEntries(letters), reduced }
   }
 
-  test('goes without its value, then without key and headers; neighbours are whole', async () => {
+  test('is written without its value, then without key and headers; neighbours are whole', async () => {
     const long = 'x'.repeat(5_000)
     const few: TestRecord = { key: 'k', value: 'no JSON', headers: [['trace', 'a']] }
     const { letters, reduced } = await lettersOf(
@@ -88,7 +88,7 @@ describe('a dead letter that its topic does not take', () => {
     expect(reduced).toBe(6)
   }, 60_000)
 
-  test('goes without a timestamp that is out of range', async () => {
+  test('is written without a timestamp that is out of range', async () => {
     const timestamp = Date.now() + 500 * HOUR
     const { letters } = await lettersOf([{ value: 'no JSON', timestamp }, { value: '{}' }], [1], {
       'message.timestamp.after.max.ms': String(HOUR),

@@ -79,7 +79,7 @@ function describeProducing(
     const producing = async (options: Partial<KafkaProduceOptions> = {}) =>
       new Producing(setup.kafka, [await setup.kafka.createTopic()], options)
 
-    test('records of JSON are written with all that they say, and their places are told', async () => {
+    test('records of JSON are written with all their fields, and the answer names their offsets', async () => {
       await using route = await producing()
       const [topic] = route.topics
       const response = await route.post(
@@ -127,7 +127,7 @@ function describeProducing(
       )
     })
 
-    test('lines are records, too, and keep their order within a key', async () => {
+    test('records as lines of JSON are written, and keep their order within a key', async () => {
       await using route = await producing()
       const lines = Array.from({ length: 500 }, (_, n) =>
         JSON.stringify({ key: 'same', value: `${n}` }),
@@ -167,7 +167,7 @@ function describeProducing(
       ])
     })
 
-    test('of several topics a request says which', async () => {
+    test('with several topics a request says to which it writes', async () => {
       const { kafka } = setup
       await using route = new Producing(
         kafka,
@@ -244,7 +244,7 @@ function describeProducing(
       expect(metrics.value('hono_kafka_cluster_up')).toBe(1)
     })
 
-    test('answers, and what is taken, are as they are described', async () => {
+    test('bodies and answers are as the OpenAPI document describes them', async () => {
       await using route = await producing()
       const strict = (value: unknown, schema: v.GenericSchema) =>
         expect(v.parse(schema, value)).toEqual(value)
@@ -256,7 +256,7 @@ function describeProducing(
       strict(await (await route.records()).json(), SCHEMAS.NotWritten)
     })
 
-    test('what is wrong is refused before anything is written', async () => {
+    test('a request that is wrong is refused before anything is written', async () => {
       await using route = await producing({ maxRecords: 3, maxBytes: 2_000 })
       const json = (body: string) => route.post(body, JSON_TYPE)
       const cases: ReadonlyArray<readonly [Response, number, string]> = [
@@ -302,7 +302,7 @@ function describeProducing(
       expect(await route.read()).toEqual([])
     })
 
-    test('a body that is streamed is read no further than it may go', async () => {
+    test('a body that is streamed is read no further than its limit', async () => {
       await using route = await producing({ maxBytes: 100_000 })
       let sent = 0
       const body = new ReadableStream<Uint8Array>({
@@ -347,7 +347,7 @@ describeProducing('the embedded broker', async () => {
 })
 
 describe('kafkaProduce', () => {
-  test('says that Kafka is away, or that it is ending', async () => {
+  test('says that Kafka is away, or that the server is ending', async () => {
     const handler = kafkaProduce({ bootstrapServers: '127.0.0.1:1', topics: ['t'] })
     const app = new Hono().post('/', handler)
     const away = await app.request('/', { method: 'POST', body: 'x' })
@@ -358,7 +358,7 @@ describe('kafkaProduce', () => {
     expect(await ending.json()).toMatchObject({ code: 'SHUTTING_DOWN' })
   })
 
-  test('a client that left is counted as that, and not as an error of ours', async () => {
+  test('counts a client that left as such, and not as a server error', async () => {
     const handler = kafkaProduce({ bootstrapServers: '127.0.0.1:1', topics: ['t'] })
     const app = new Hono().post('/', handler)
     const signal = AbortSignal.abort()

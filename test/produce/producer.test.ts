@@ -42,7 +42,7 @@ function describeProducer(name: string, start: () => Promise<Setup>) {
       return read.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
     }
 
-    test('a record arrives as it was sent, and its place is told', async () => {
+    test('a record arrives as it was sent, and the producer tells its offset', async () => {
       const topic = await setup.kafka.createTopic()
       const sent: ProducerRecord[] = [
         {
@@ -130,7 +130,7 @@ function describeProducer(name: string, start: () => Promise<Setup>) {
       expect(values).toEqual(Array.from({ length: count }, (_, n) => `${n}`))
     })
 
-    test('the leader alone may confirm', async () => {
+    test('a record that the leader alone confirms is written', async () => {
       const topic = await setup.kafka.createTopic()
       const record = { topic, partition: 0, key: null, value: encoder.encode('x') }
       expect(await source.producer('leader').send([record])).toEqual([
@@ -138,7 +138,7 @@ function describeProducer(name: string, start: () => Promise<Setup>) {
       ])
     })
 
-    test('a partition that is not there fails alone', async () => {
+    test('a record to a partition that does not exist fails alone', async () => {
       const topic = await setup.kafka.createTopic()
       const record = { topic, key: null, value: encoder.encode('x') }
       const [good, bad] = await source.producer('all').send([
@@ -196,7 +196,7 @@ describeProducer('the embedded broker', async () => {
   }
 })
 
-test('brokers that cannot be reached are told of at once', async () => {
+test('a producer reports brokers that cannot be reached at once', async () => {
   const source = kafkaSide.connect({ bootstrapServers: ['127.0.0.1:1'] })
   const record = { topic: 't', key: null, value: null }
   await expect(source.producer('all').send([record])).rejects.toMatchObject({ status: 503 })

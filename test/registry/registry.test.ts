@@ -150,7 +150,7 @@ describe.each(formats)('$name', ({ write }) => {
 })
 
 describe('registries of topics', () => {
-  test('one topic has one, another has none; numbers keep their digits', async () => {
+  test('one topic has a registry, another has none; numbers keep their digits', async () => {
     const [plain, typed] = [await target.kafka.createTopic(), await target.kafka.createTopic()]
     const id = await register(registry.url, `${typed}-value`, '"long"')
     const long = Uint8Array.of(0xfe, ...new Array(8).fill(0xff), 0x01)
@@ -166,7 +166,7 @@ describe('registries of topics', () => {
     expect(text).toContain('"value":9223372036854775807')
   })
 
-  test('poison in the middle: its neighbours are intact, the group goes on', async () => {
+  test('a record that cannot be deserialized leaves its neighbours intact, and the group goes on', async () => {
     const topic = await target.kafka.createTopic()
     const id = await register(registry.url, `${topic}-value`, '"string"')
     const good = framed(id, Uint8Array.of(2, 0x61))
@@ -201,7 +201,7 @@ describe('registries of topics', () => {
 })
 
 describe('dead letters', () => {
-  test('what its schema does not fit is kept as it was, and no client gets it', async () => {
+  test('a record that does not fit its schema is written as it was, and no client gets it', async () => {
     const topic = await target.kafka.createTopic()
     const dead = await target.kafka.createTopic(1)
     const id = await register(registry.url, `${topic}-value`, '"string"')
@@ -245,7 +245,7 @@ async function behindDoor() {
 }
 
 describe('authentication', () => {
-  test('basic', async () => {
+  test('by name and password', async () => {
     const { door, topic } = await behindDoor()
     door.guard = ({ headers }) =>
       headers.get('authorization') === `Basic ${btoa('ann:s3cret')}`
@@ -340,7 +340,7 @@ describe('the registry is away', () => {
     await door.shut()
   })
 
-  test('for a group, that is the problem of its route until a read succeeds', async () => {
+  test('while a group reads: the route has an error until a read succeeds', async () => {
     const { door, topic } = await behindDoor()
     await door.shut()
     const handler = kafkaConsume({
@@ -364,7 +364,7 @@ describe('the registry is away', () => {
     await door.shut()
   })
 
-  test('later: what is known is served on, what is not waits, is announced, and comes', async () => {
+  test('later: known schemas are served on; a stream with an unknown one waits, says so, and goes on', async () => {
     const { door, topic, value, unseen } = await behindDoor()
     await using route = await Route.mount(target, {
       topics: [topic],
@@ -400,7 +400,7 @@ describe('the registry is away', () => {
     await door.shut()
   })
 
-  test('a stream that waits for it ends when its client leaves', async () => {
+  test('a stream that waits for the registry ends when its client leaves', async () => {
     const { door, topic } = await behindDoor()
     await door.shut()
     await using route = await Route.mount(target, {

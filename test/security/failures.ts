@@ -88,7 +88,7 @@ export function describeFailures(secured: () => Secured): void {
     },
   })
 
-  describe('each failure says what it is', () => {
+  describe('each way into Kafka that fails says why', () => {
     for (const [listener, mechanism] of [
       ['SASL_PLAINTEXT', 'PLAIN'],
       ['SASL_SSL', 'SCRAM-SHA-256'],
@@ -108,9 +108,12 @@ export function describeFailures(secured: () => Secured): void {
       await expectRefused(secured().options(listener), 'KAFKA_TLS', state)
     })
 
-    test.each(['foreign-client', 'expired-client'])('our certificate: %s', async (name) => {
-      await expectRefused(withCertificate(name), 'KAFKA_TLS', 'it refused our certificate')
-    })
+    test.each(['foreign-client', 'expired-client'])(
+      'a certificate of ours that is refused: %s',
+      async (name) => {
+        await expectRefused(withCertificate(name), 'KAFKA_TLS', 'it refused our certificate')
+      },
+    )
 
     test('no certificate of ours where the broker asks for one', async () => {
       const state = 'it refused our certificate, or that there is none'
@@ -145,7 +148,7 @@ export function describeFailures(secured: () => Secured): void {
       }
     })
 
-    test('a token endpoint that refuses us, whose certificate is foreign, or whose answer is none', async () => {
+    test('a token endpoint that refuses us, whose certificate is foreign, or whose answer is not a token', async () => {
       const { authentication, ...options } = secured().options('SASL_SSL', 'OAUTHBEARER')
       const oauthbearer = authentication?.oauthbearer
       const other = (change: object) => ({
@@ -169,7 +172,7 @@ export function describeFailures(secured: () => Secured): void {
       }
     })
 
-    test("the client's own words come only where they are asked for", async () => {
+    test("librdkafka's own words come only where they are asked for", async () => {
       await using route = await mount({
         ...secured().options('EXPIRED'),
         errorHandling: { returnErrorMessage: true },
@@ -179,7 +182,7 @@ export function describeFailures(secured: () => Secured): void {
     })
   })
 
-  describe('each failure is logged once, and ends with its cause', () => {
+  describe('an outage is logged once, and ends with its cause', () => {
     // At once, since they wait for Kafka's tools and for graces to pass.
     test.concurrent('a password that is put right on the broker', async () => {
       const name = uniqueName('password')
@@ -200,7 +203,7 @@ export function describeFailures(secured: () => Secured): void {
       expect(record?.value).toBe('for those who may')
     })
 
-    test.concurrent('a certificate of ours that is renewed in its file', async () => {
+    test.concurrent('a certificate of ours that was wrong, and is renewed in its file', async () => {
       for (const part of ['pem', 'key']) {
         copyFileSync(secured().file(`expired-client.${part}`), secured().file(`renewed.${part}`))
       }

@@ -89,7 +89,7 @@ export function describeMatrix(secured: () => Secured): void {
       })
     })
 
-    test('and connections are shared only where all that makes them is the same', async () => {
+    test('connections are shared only where all their settings are the same', async () => {
       const options = {
         ...secured().options('SASL_SSL', 'PLAIN'),
         topics: [secured().topic],

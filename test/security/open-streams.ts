@@ -14,7 +14,7 @@ const STEP = 20
 export function describeOpenStreams(secured: () => Secured): void {
   describe('streams and a group that are open', () => {
     test(
-      'when a password is changed on the broker, and changed back: told, and nothing is lost',
+      'report a password that is changed on the broker, and lose nothing when it is changed back',
       async () => {
         const { broker, kafka } = secured()
         const topic = await kafka.createTopic(1)

@@ -38,7 +38,7 @@ export function describeTokens(secured: () => Secured): void {
       ])
     })
 
-    test('are asked for again before they expire; without one all ends, until there is one', async () => {
+    test('are asked for again before they expire; without one reading ends, until there is one', async () => {
       const { tokens, kafka, topic } = secured()
       const before = tokens.requests.length
       tokens.lifetime = 4

@@ -89,7 +89,7 @@ describe('Lua functions', () => {
     expect(await run(filter)).toEqual({ status: 'done', extra: '' })
   })
 
-  test('what is no message becomes the value', async () => {
+  test('return values that are not messages become the value', async () => {
     const decoded = 'return function(m) return require("cjson").decode(m.value).list end'
     expect(await run(decoded)).toMatchObject({ value: '[1,2.5,"é\\u000a"]' })
     expect(await run('return function() return 5 end')).toMatchObject({ value: '5' })
@@ -116,7 +116,7 @@ describe('Lua functions', () => {
     })
   })
 
-  test('nothing is there that leads out', async () => {
+  test('have no way out of their sandbox', async () => {
     const tried: ReadonlyArray<readonly [expression: string, words: string]> = [
       ['os.time()', "global 'os'"],
       ['io.open("/etc/passwd")', "global 'io'"],
@@ -160,7 +160,7 @@ describe('Lua functions', () => {
     ['a pattern that backtracks', '(("a"):rep(5000)):find((".-"):rep(20) .. "b")'],
     ['a list that grows for ever', 'local t = {} while true do t[#t + 1] = ("x"):rep(1000) end'],
     ['a function that calls itself', 'local function f() return f() + 1 end f()'],
-  ])('%s is stopped, and its neighbours are not', async (_, code) => {
+  ])('%s is stopped, and neighbouring records go on', async (_, code) => {
     // Long enough for a busy machine to answer the neighbours.
     const runner = runnerOf(
       [`return function(m) if m.offset == 5 then ${code} end return m end`],
@@ -174,7 +174,7 @@ describe('Lua functions', () => {
     expect(last).toEqual({ status: 'done', extra: '' })
   })
 
-  test('what cannot be JSON fails', async () => {
+  test('a result that cannot be JSON fails', async () => {
     const values = ['function() end', '0/0', '1/0', '"\\xff"', '{[{}] = 1}', 'math', 'loop']
     const runner = runnerOf([
       `local loop = {} loop.loop = loop
@@ -186,7 +186,7 @@ describe('Lua functions', () => {
     }
   })
 
-  test('a text that gives no function when it is run is nobody’s record at fault', async () => {
+  test('a text that gives no function when it is run is not the fault of a record', async () => {
     const runner = runnerOf(['return nowhere'])
     for (let i = 0; i < 2; i++) {
       await expect(runner.run(JSON.stringify(MESSAGE))).rejects.toMatchObject({
@@ -197,7 +197,7 @@ describe('Lua functions', () => {
     }
   })
 
-  test('closing fails what is not answered', async () => {
+  test('closing fails records that are not answered', async () => {
     const runner = runnerOf(['return function(m) while true do end end'])
     const waiting = runner.run(JSON.stringify(MESSAGE))
     await within(runner.close(), 'the runner to close', 20_000)

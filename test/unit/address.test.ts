@@ -24,7 +24,7 @@ test.each([
   expect(await found(peer)).toBe(expected)
 })
 
-test('what a client says of itself counts only as far as proxies are trusted', async () => {
+test('a client’s own X-Forwarded-For counts only as far as proxies are trusted', async () => {
   const forwarded = '1.1.1.1, 2.2.2.2, [2001:db8::7]:443'
   expect(await found('10.0.0.1', 0, forwarded)).toBe('10.0.0.1')
   expect(await found('10.0.0.1', 1, forwarded)).toBe('2001:db8:0:0::/64')
@@ -34,6 +34,6 @@ test('what a client says of itself counts only as far as proxies are trusted', a
   expect(await found('10.0.0.1', 1, 'x'.repeat(5_000))).toHaveLength(64)
 })
 
-test('a request without a connection has an address of its own', async () => {
+test('a request without a connection has the address "unknown"', async () => {
   expect(await found(new Error('none'))).toBe('unknown')
 })

@@ -14,7 +14,7 @@ function answers(limit: number) {
 }
 
 describe('the memory of answers', () => {
-  test('an answer gets what it asks for while there is much, and less the less is left', () => {
+  test('an answer gets all the memory that it asks for while much is left, and less the less is left', () => {
     const { budget, answer } = answers(128 * MIB)
     expect(answer().claim(16 * MIB, 100)).toBe(16 * MIB)
     const sizes = Array.from({ length: 60 }, () => answer().claim(16 * MIB, 100))
@@ -24,7 +24,7 @@ describe('the memory of answers', () => {
     expect(budget.used).toBeLessThanOrEqual(128 * MIB)
   })
 
-  test('small answers go on where large ones have taken all they may', () => {
+  test('small answers go on where large ones have taken their whole share', () => {
     const { budget, answer } = answers(16 * MIB)
     const large = Array.from({ length: 100 }, answer)
     for (const each of large) each.resize(MIB)
@@ -37,7 +37,7 @@ describe('the memory of answers', () => {
     expect(small.at(-1)).toBe(0)
   })
 
-  test('a record larger than all of it goes out alone, and others wait until it has', () => {
+  test('a record larger than the whole budget goes out alone, and other answers wait until it has', () => {
     const { budget, answer } = answers(MIB)
     const one = answer()
     expect(one.claim(16 * MIB, 5 * MIB)).toBe(5 * MIB)
@@ -47,7 +47,7 @@ describe('the memory of answers', () => {
     expect(answer().claim(MIB, 5 * MIB)).toBe(5 * MIB)
   })
 
-  test('counts in all of its budgets, or in none', () => {
+  test('an answer counts in all of its budgets, or in none', () => {
     const [own, all] = [new AnswerBudget(8 * MIB), new AnswerBudget(2 * MIB)]
     const first = new AnswerMemory([own, all])
     expect(first.resize(MIB)).toBe(true)

@@ -80,7 +80,7 @@ describe('groups of clients', () => {
     expect(events.slice(2)).toEqual(['leave a', 'leave b'])
   })
 
-  test('one more than may be takes the place of the one that rests longest', async () => {
+  test('one group more than the limit takes the place of the least recently used idle one', async () => {
     const groups = groupsOf(2)
     for (const name of ['a', 'b', 'a', 'c']) (await groups.of(name).poll(LIMITS)).ack()
     expect(events.filter((event) => event !== 'done')).toEqual([
@@ -92,7 +92,7 @@ describe('groups of clients', () => {
     await groups.close()
   })
 
-  test('one more is refused while all of them have records on their way', async () => {
+  test('one group more than the limit is refused while all others have records on their way', async () => {
     const groups = groupsOf(1)
     const delivery = await groups.of('a').poll(LIMITS)
     expect(() => groups.of('b')).toThrow(
@@ -147,7 +147,7 @@ describe('groups of clients', () => {
     expect(events.at(-1)).toBe('leave b')
   })
 
-  test('nobody joins once they are closed', async () => {
+  test('no client joins once they are closed', async () => {
     const groups = groupsOf(1)
     const a = groups.of('a')
     await groups.close()

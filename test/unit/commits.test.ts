@@ -34,7 +34,7 @@ test('a topic that cannot be committed does not hold up the others', async () =>
   expect([commits.known('gone', 0), commits.known('kept', 0)]).toEqual([-1, 2])
 })
 
-test('and is made up for when it can be', async () => {
+test('a topic that could not be committed is committed with the next commit that succeeds', async () => {
   const { consumer, commits } = failing('late')
   const late = delivered('late', 0, 3)
   const kept = delivered('kept', 0, 2)
@@ -48,7 +48,7 @@ test('and is made up for when it can be', async () => {
   ])
 })
 
-test('of offsets that are posted, those are committed that can be, and the failure is told', async () => {
+test('posted offsets are committed where that is possible, and the error of the others is told', async () => {
   const { consumer, commits } = failing('gone')
   const posted = ['gone', 'kept'].map((topic) => ({ topic, partition: 0, offset: 7 }))
   await expect(commits.commit(posted)).rejects.toMatchObject({ code: 'UNKNOWN_TOPIC' })

@@ -33,7 +33,7 @@ describe('compression of answers', () => {
     }
   })
 
-  test('what costs least comes first', () => {
+  test('the coding that costs least is preferred', () => {
     expect(CODINGS).toEqual(['zstd', 'gzip', 'br', 'deflate'])
   })
 
@@ -43,7 +43,7 @@ describe('compression of answers', () => {
     expect(compressed?.length).toBeLessThan(8 * MIB)
   }, 10_000)
 
-  test('few run at once, others wait in turn, and one more is not compressed', async () => {
+  test('few compressions run at once, some more wait in turn, and answers beyond are not compressed', async () => {
     const compressors = new Compressors(2, 3)
     const ended: number[] = []
     const all = [0, 1, 2, 3, 4].map(async (n) => {

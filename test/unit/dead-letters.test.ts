@@ -20,7 +20,7 @@ function producerThat(answer: () => unknown) {
 }
 
 describe('dead letters', () => {
-  test('a record that many readers come by is written once', async () => {
+  test('a record that many clients read is written once', async () => {
     const { sent, keep } = producerThat(() => ({ topic: 'dead', partition: 0, offset: 0 }))
     await Promise.all(Array.from({ length: 20 }, () => keep(recordAt(1, 7), REASON)))
     await keep(recordAt(1, 7), REASON)
@@ -29,7 +29,7 @@ describe('dead letters', () => {
     expect(sent).toHaveLength(2)
   })
 
-  test('the one kept first is forgotten first', async () => {
+  test('the record that was written first is forgotten first', async () => {
     const { sent, keep } = producerThat(() => ({ topic: 'dead', partition: 0, offset: 0 }))
     for (let offset = 0; offset <= 65_536; offset++) await keep(recordAt(0, offset), REASON)
     await keep(recordAt(0, 65_536), REASON)
@@ -56,7 +56,7 @@ describe('dead letters', () => {
     expect(sent).toHaveLength(2)
   })
 
-  test('a topic that takes it in no form is tried again, too', async () => {
+  test('a record that its topic takes in no form is tried again', async () => {
     const tooLarge = new KafkaConsumeError('RECORD_TOO_LARGE', 'Cannot write to Kafka: too large')
     const { sent, keep } = producerThat(() => tooLarge)
     const failure = { code: 'KAFKA_ERROR', message: 'Cannot keep a dead letter: too large' }

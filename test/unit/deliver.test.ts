@@ -49,14 +49,14 @@ describe('the delivery of a body', () => {
     },
   )
 
-  test('nothing is taken from it before it is asked for', async () => {
+  test('does not begin before the client reads', async () => {
     const { delivery, ended } = ticket()
     deliver(bytes(1), delivery, new AbortController().signal, LONG)
     await sleep(10)
     expect(ended).toEqual([])
   })
 
-  test('a client that cancels, before or midway, gives it back', async () => {
+  test('is given back by a client that cancels, before or midway', async () => {
     for (const pieces of [0, 1, 2]) {
       const { delivery, ended } = ticket()
       const body = deliver(bytes(3 * PIECE), delivery, new AbortController().signal, LONG)
@@ -67,7 +67,7 @@ describe('the delivery of a body', () => {
     }
   })
 
-  test('a request that is aborted gives it back, whatever is still read', async () => {
+  test('is given back by a request that is aborted, whatever is still read', async () => {
     const { delivery, ended } = ticket()
     const abort = new AbortController()
     const reader = deliver(bytes(2 * PIECE), delivery, abort.signal, LONG).getReader()
@@ -79,7 +79,7 @@ describe('the delivery of a body', () => {
     expect(ended).toEqual(['given back'])
   })
 
-  test('an abort after the end changes nothing', async () => {
+  test('is not changed by an abort after its end', async () => {
     const { delivery, ended } = ticket()
     const abort = new AbortController()
     await new Response(deliver(bytes(10), delivery, abort.signal, LONG)).bytes()
@@ -87,7 +87,7 @@ describe('the delivery of a body', () => {
     expect(ended).toEqual(['done'])
   })
 
-  test('a client that reads nothing for the deadline gives it back, and its body fails', async () => {
+  test('is given back by a client that reads nothing for the deadline, and the body fails', async () => {
     const { delivery, ended } = ticket()
     const body = deliver(bytes(2 * PIECE), delivery, new AbortController().signal, 40)
     const reader = body.getReader()
@@ -97,14 +97,14 @@ describe('the delivery of a body', () => {
     await expect(reader.read()).rejects.toThrow('the client reads nothing')
   })
 
-  test('also one that never begins to read', async () => {
+  test('is given back by a client that never begins to read', async () => {
     const { delivery, ended } = ticket()
     deliver(bytes(1), delivery, new AbortController().signal, 20)
     await until(() => ended.length > 0, 'the deadline', 500)
     expect(ended).toEqual(['given back'])
   })
 
-  test('a client that reads slowly, but reads, gets all of it', async () => {
+  test('is completed by a client that reads slowly, but reads', async () => {
     const { delivery, ended } = ticket()
     const body = deliver(bytes(6 * PIECE), delivery, new AbortController().signal, 300)
     let got = 0

@@ -92,7 +92,7 @@ describe('an expression', () => {
     // True only where it is true.
     'value.count',
     'value',
-  ])('%s is not', (text) => {
+  ])('%s is not true of an order', (text) => {
     expect(matches(text)).toBe(false)
   })
 
@@ -216,7 +216,7 @@ describe('an expression', () => {
     expect(performance.now() - started).toBeLessThan(10_000)
   })
 
-  test('values as deep as filters look, of any shape, are compared without a type of each', () => {
+  test('values as deep as filters look, of any shape, are compared without a compiled type for each', () => {
     const random = randomOf(12)
     const started = performance.now()
     for (let shape = 0; shape < 200; shape++) {
@@ -237,7 +237,7 @@ describe('an expression', () => {
     expect(performance.now() - started).toBeLessThan(20_000)
   }, 30_000)
 
-  test('nothing of JSON that is deeper matches, and the record’s other fields do', () => {
+  test('JSON deeper than filters look matches nothing, and the record’s other fields do', () => {
     for (const depth of [2_000, 60_000]) {
       const value = `{"a":${'['.repeat(depth)}12345678901234567${']'.repeat(depth)}}`
       for (const mode of ['noop', 'json'] as const) {
@@ -262,7 +262,7 @@ describe('an expression', () => {
     expect(matches(`${fifty}.all(n, [1, 2].all(m, "2026" > "2025"))`)).toBe(true)
   })
 
-  test('what it may cost grows with the record', () => {
+  test('may cost more with a larger record', () => {
     const numbers = JSON.stringify({ list: Array.from({ length: 5_000 }, (_, n) => n) })
     expect(matches('value.list.exists(n, n == 4999)', numbers)).toBe(true)
     expect(matches('value.list.all(a, value.list.exists(b, a == b))', numbers)).toBe(false)
@@ -279,7 +279,7 @@ describe('an expression', () => {
     expect(viewsOf(chunk).at(0)).toBe(viewsOf(chunk).at(0))
   })
 
-  test('of the expressions the 500 used last are kept', () => {
+  test('the 500 expressions used last are cached', () => {
     const first = expressionOf('offset > 0')
     for (let n = 1; n <= 499; n++) expressionOf(`offset > ${n}`)
     expect(expressionOf('offset > 0')).toBe(first)
@@ -289,7 +289,7 @@ describe('an expression', () => {
     expect(expressionOf('offset > 0')).not.toBe(first)
   })
 
-  test('records are kept parsed for the newest chunks only', () => {
+  test('records are cached in parsed form for the newest chunks only', () => {
     const text = JSON.stringify({ pad: 'x'.repeat(3 * 1024 * 1024) })
     const old = chunkOf(text, 'json')
     const view = viewsOf(old).at(0)

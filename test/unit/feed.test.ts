@@ -189,7 +189,7 @@ function offsets(place: string, from: number, to: number): string[] {
 }
 
 describe('partitions that are added', () => {
-  test('open streams go on, with all records of the new ones, and ids that name them', async () => {
+  test('open streams go on, with all records of the new partitions, and ids that name them', async () => {
     const source = new Topics()
     source.create('a', 1)
     source.create('b', 1)
@@ -218,7 +218,7 @@ describe('partitions that are added', () => {
     for (const taker of takers) await taker.close()
   })
 
-  test('again and again under load: each record once and in order', async () => {
+  test('again and again under load bring each record once and in order', async () => {
     const source = new Topics()
     source.create('a', 1)
     const feed = feedOf(source, ['a'], 4, 64 * 1024)
@@ -252,7 +252,7 @@ describe('partitions that are added', () => {
     for (const taker of takers) await taker.close()
   })
 
-  test('a cursor that names one that is not known here yet is served, not refused', async () => {
+  test('a cursor that names a partition that is not known here yet is served, not refused', async () => {
     const source = new Topics()
     source.create('a', 1)
     const feed = feedOf(source, ['a'])
@@ -306,7 +306,7 @@ describe('topics that are created anew', () => {
 })
 
 describe('topics that are gone', () => {
-  test('streams are told after a grace, and who comes next is refused', async () => {
+  test('streams are told after a grace period, and the next client is refused', async () => {
     const source = new Topics()
     source.create('a', 1)
     source.produce('a', 0, 2)
@@ -350,7 +350,7 @@ describe('a reader that falls silent', () => {
     })
   }
 
-  test('one with nothing to bring is left alone', async () => {
+  test('is left alone where Kafka has no records for it', async () => {
     const source = new Topics()
     source.create('a', 2)
     source.produce('a', 0, 3)
@@ -364,7 +364,7 @@ describe('a reader that falls silent', () => {
     await taker.close()
   })
 
-  test('Kafka that leaves looks unanswered, and is not known to be away, counts as silence', async () => {
+  test('of Kafka counts where it leaves queries unanswered and is not known to be away', async () => {
     const source = new Topics()
     source.create('a', 1)
     const feed = feedOf(source, ['a'])
@@ -377,7 +377,7 @@ describe('a reader that falls silent', () => {
     await taker.close()
   })
 
-  test('nobody looks while nobody reads', async () => {
+  test('is not looked for while no stream is open', async () => {
     const source = new Topics()
     source.create('a', 1)
     const feed = new Feed(

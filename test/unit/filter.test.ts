@@ -68,7 +68,7 @@ describe('filters', () => {
     }
   })
 
-  test('nothing wanted in particular is no filter, which costs nothing', () => {
+  test('a request that asks for nothing in particular has no filter, which costs nothing', () => {
     expect(passing({})).toBeUndefined()
   })
 
@@ -79,7 +79,7 @@ describe('filters', () => {
   })
 
   // It never passes a record, and the client is not told why.
-  test('so is one that none of the wanted topics has', () => {
+  test('a partition that none of the wanted topics has is refused', () => {
     expect(() => passing({ topics: ['b'], partitions: [1] })).toThrow('partition')
   })
 })

@@ -9,7 +9,7 @@ import {
 const HOUR = 1_700_006_400_000
 
 describe('a limit of requests', () => {
-  test('holds in each period that it names, and begins anew with the next', () => {
+  test('holds in each period that it names, and starts again with the next', () => {
     const windows = new FixedWindowLimiter({ second: 2, minute: 3 })
     const at = (seconds: number) => windows.count('a', HOUR + seconds * 1_000).exceeded?.period
     expect([at(0), at(0.5), at(0.9)]).toEqual([undefined, undefined, 'second'])
@@ -25,7 +25,7 @@ describe('a limit of requests', () => {
     expect(usages[0]).toEqual({ period: 'second', limit: 1, remaining: 0, reset: 1 })
   })
 
-  test('clients have counts of their own; who was seen longest ago is forgotten first', () => {
+  test('counts by client, and forgets the client first that was seen longest ago', () => {
     const windows = new FixedWindowLimiter({ day: 1 }, 2)
     const isPassed = (client: string) => windows.count(client, HOUR).exceeded === undefined
     expect(['a', 'b', 'a', 'c', 'a', 'b', 'a'].map(isPassed)).toEqual([
@@ -39,7 +39,7 @@ describe('a limit of requests', () => {
     ])
   })
 
-  test('a name of any length is counted as a short one of its own', async () => {
+  test('counts a client name of any length under a short key of its own', async () => {
     const long = 'x'.repeat(12_000)
     const names = await Promise.all([`${long}1`, `${long}2`, `${long}1`].map(countedAs))
     for (const name of names) expect(name.length).toBeLessThanOrEqual(128)
@@ -48,7 +48,7 @@ describe('a limit of requests', () => {
     expect(await countedAs('ip 10.0.0.1')).toBe('ip 10.0.0.1')
   })
 
-  test('is told by the period with the least left', () => {
+  test('is reported by the period with the fewest requests left', () => {
     const windows = new FixedWindowLimiter({ minute: 5, hour: 6 })
     const { usages } = windows.count('a', HOUR)
     expect(rateLimitHeaders(usages)).toEqual([

@@ -43,7 +43,7 @@ describe('fields of a JSON text', () => {
   })
 })
 
-describe('value', () => {
+describe('format value', () => {
   test('is the value alone, with its digits', () => {
     const { value } = FORMATS
     expect(value(jsonOf({}))).toBe('"hi"')
@@ -56,13 +56,13 @@ describe('value', () => {
     expect(value(jsonOf({ key: bytes('"value":'), headers }))).toBe('"hi"')
   })
 
-  test('a record with an error is shown whole', () => {
+  test('shows a record with an error whole', () => {
     const json = jsonOf({ value: bytes('{') }, 'json')
     expect(FORMATS.value(json)).toBe(json)
   })
 })
 
-describe('cloudevents', () => {
+describe('format cloudevents', () => {
   const place = { specversion: '1.0', id: '1:42', source: '/topics/orders' }
 
   test('of a plain record', () => {
@@ -166,7 +166,7 @@ describe('cloudevents', () => {
     })
   })
 
-  test('whatever a record holds, it is JSON on one line with what CloudEvents requires', () =>
+  test('of any record is JSON on one line with what CloudEvents requires', () =>
     fc.assert(
       fc.property(
         fc.option(fc.uint8Array()),
@@ -225,7 +225,7 @@ describe('a format of one’s own', () => {
     expect(shown).not.toContain('hunter2')
   })
 
-  test('is asked once for each record, whoever reads the chunk, and again when it was long ago', () => {
+  test('is called once for each record of a cached chunk, and again when the chunk is no longer cached', () => {
     let calls = 0
     const format = formatBy(({ value }) => {
       calls++

@@ -148,7 +148,7 @@ function skip(milliseconds: number): void {
 }
 
 describe('group reads', () => {
-  test('what is delivered is committed, what is not is not', async () => {
+  test('records that are delivered are committed, others are not', async () => {
     await using member = await new Member().with(...some(0, 10))
     const first = await member.poll({ maxRecords: 4 })
     const second = await member.poll({ maxRecords: 4 })
@@ -164,7 +164,7 @@ describe('group reads', () => {
     expect(member.consumer.commits).toEqual([[{ topic: 't', partition: 0, offset: 8 }]])
   })
 
-  test('the lag of a partition is what is not delivered, whether read or handed out', async () => {
+  test('the lag of a partition counts the records that are not delivered, whether read or handed out', async () => {
     await using member = await new Member().with(...some(0, 10))
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 12 })
     const lags = () => member.group.stats().partitions.map((at) => [at.partition, lagOf(at)])
@@ -226,7 +226,7 @@ describe('group reads', () => {
     expect((await member.poll()).records).toHaveLength(6)
   })
 
-  test('more at hand in Kafka than in the buffer is brought by one more read', async () => {
+  test('records that Kafka has beyond the buffer are brought by one more read', async () => {
     await using member = await new Member().with()
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 2_500 })
     member.consumer.queue.push(...some(0, 2_500))
@@ -300,7 +300,7 @@ describe('group reads', () => {
     expect(await refused).toBe('KAFKA_TIMEOUT')
   })
 
-  test('a member that gets nothing at all for long tries it as another one', async () => {
+  test('a member that is given no partitions for a minute joins again with another consumer', async () => {
     await using member = new Member(null)
     await until(() => member.consumers.length === 1, 'a consumer')
     await sleep(60)
@@ -317,7 +317,7 @@ describe('group reads', () => {
     expect(delivery.partitions.map(({ highWatermark }) => highWatermark)).toEqual([-1, -1, -1])
   })
 
-  test('every partition of the topics is told of, whoever owns it', async () => {
+  test('every partition of the topics is reported, whoever owns it', async () => {
     await using member = await new Member().with()
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 3 })
     member.consumer.queue.push(...some(0, 3))
@@ -331,7 +331,7 @@ describe('group reads', () => {
 })
 
 describe('the last stable offset', () => {
-  test('is told only where it is certain', async () => {
+  test('is reported only where it is certain', async () => {
     await using member = new Member([0])
     // Decided up to 4 when it was assigned; Kafka has 9 records by now.
     member.kept.set(0, [0, 4])
@@ -359,7 +359,7 @@ describe('the last stable offset', () => {
 })
 
 describe('the ready buffer of a group', () => {
-  test('it is bounded: partitions are paused when it is full, and resumed when it is not', async () => {
+  test('is bounded in records: partitions are paused when it is full, and resumed when it is not', async () => {
     await using member = await new Member().with(...some(0, 5_000))
     const { consumer } = member
     await until(() => consumer.paused.size === 2, 'the partitions to be paused')
@@ -382,7 +382,7 @@ describe('the ready buffer of a group', () => {
     expect(Math.max(...consumer.limits)).toBeLessThanOrEqual(1_000)
   })
 
-  test('while callers come, nothing is paused: what is fetched ahead would be lost', async () => {
+  test('pauses no partition while callers come, since records fetched ahead would be lost', async () => {
     await using member = await new Member().with(...some(0, 20_000))
     const { consumer } = member
     const pauses: number[] = []
@@ -398,7 +398,7 @@ describe('the ready buffer of a group', () => {
     expect(Math.max(...consumer.limits)).toBeLessThanOrEqual(1_000)
   })
 
-  test('it is bounded in bytes, too', async () => {
+  test('is bounded in bytes', async () => {
     await using member = await new Member().with()
     const { consumer } = member
     for (let batch = 0; batch < 6; batch++) {
@@ -410,7 +410,7 @@ describe('the ready buffer of a group', () => {
     expect(120 - consumer.queue.length).toBeLessThanOrEqual(100)
   })
 
-  test('a caller that wants more than it holds gets it', async () => {
+  test('gives a caller more records than it holds', async () => {
     await using member = await new Member().with(...some(0, 5_000))
     await until(() => member.consumer.paused.size === 2, 'the partitions to be paused')
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 5_000 })
@@ -447,7 +447,7 @@ describe('a group whose members change', () => {
     expect(delivery.records.map(({ partition }) => partition)).toEqual([0, 0, 0])
   })
 
-  test('nor are those that were on their way when it was taken', async () => {
+  test('records that were on their way when their partition was taken away are not delivered', async () => {
     await using member = await new Member().with()
     member.consumer.onRead = (records) => {
       if (records.length > 0) member.consumer.take(1)
@@ -478,7 +478,7 @@ describe('a group whose members change', () => {
     expect(member.group.stats().uncertain).toBe(0)
   })
 
-  test('a partition does not wait for ever; what is delivered later is not committed, but counted', async () => {
+  test('a partition that is taken does not wait for ever; records delivered later are not committed, but counted', async () => {
     await using member = await new Member().with(...some(0, 2, 0), ...some(0, 2, 1))
     const delivery = await member.poll()
     member.consumer.take(1)
@@ -491,7 +491,7 @@ describe('a group whose members change', () => {
     expect(member.group.stats().uncertain).toBe(2)
   })
 
-  test('partitions that Kafka has given away go at once, and what was delivered is counted', async () => {
+  test('partitions that Kafka has given away go at once, and delivered records are counted', async () => {
     await using member = await new Member().with(...some(0, 5))
     const gate = Promise.withResolvers<void>()
     member.consumer.commitGate = gate.promise
@@ -520,7 +520,7 @@ describe('a group whose members change', () => {
     expect(member.group.stats().uncertain).toBe(0)
   })
 
-  test('what a group does not commit by itself is not counted as uncertain', async () => {
+  test('records are not counted as uncertain with commitStrategy off', async () => {
     await using member = await new Member([0], 'off').with(...some(0, 3))
     ;(await member.poll()).ack()
     member.consumer.take(0)
@@ -528,7 +528,7 @@ describe('a group whose members change', () => {
     expect(member.group.stats().uncertain).toBe(0)
   })
 
-  test('what was delivered is committed before its partition goes', async () => {
+  test('delivered records are committed before their partition goes', async () => {
     await using member = await new Member().with(...some(0, 4))
     ;(await member.poll()).ack()
     await until(() => member.consumer.committed(0) === 4, 'a commit')
@@ -540,7 +540,7 @@ describe('a group whose members change', () => {
   })
 
   // The ledger has forgotten the partition by the time that the commit asks it what to commit.
-  test('what was delivered while a commit was under way is committed before its partition goes', async () => {
+  test('records delivered while a commit was under way are committed before their partition goes', async () => {
     await using member = await new Member().with(...some(0, 4))
     const gate = Promise.withResolvers<void>()
     const [first, second] = [
@@ -558,7 +558,7 @@ describe('a group whose members change', () => {
   })
 
   // Its offsets count as committed, so that nothing asks for them again until more is delivered.
-  test('a commit that failed is made up for', async () => {
+  test('a commit that failed is made up for when the group closes', async () => {
     await using member = await new Member().with(...some(0, 2), ...some(0, 1, 1))
     const delivery = await member.poll()
     member.consumer.commitError = { message: 'broker: request timed out', code: 7 }
@@ -570,7 +570,7 @@ describe('a group whose members change', () => {
   })
 
   // The record comes from Kafka again, since it was not committed, and back from its first caller.
-  test('a record that comes back after its partition went and returned is not doubled', async () => {
+  test('a record that is requeued after its partition went and returned is not doubled', async () => {
     await using member = await new Member().with(...some(0, 2))
     const delivery = await member.poll()
     member.consumer.take(0)
@@ -600,7 +600,7 @@ describe('a group whose members change', () => {
   })
 })
 
-describe('a member of which nothing comes', () => {
+describe('a member that brings nothing', () => {
   test('partitions that were taken while they were paused flow when they come back', async () => {
     await using member = await new Member().with(...some(0, 1_500))
     await until(() => member.consumer.paused.size === 2, 'partitions to be paused')
@@ -611,7 +611,7 @@ describe('a member of which nothing comes', () => {
     await until(() => member.consumer.paused.size === 0, 'them to flow')
   })
 
-  test('what a consumer that was left gives up is not taken from the one after it', async () => {
+  test('partitions that a former consumer gives up are not taken from the one after it', async () => {
     await using member = await new Member().with()
     const former = member.consumer
     former.readError = { message: 'broken', code: 30 }
@@ -650,7 +650,7 @@ describe('a member of which nothing comes', () => {
     await within(member.group.ready(), 'the group to be ready')
   })
 
-  test('a change of membership that is not answered for long ends in joining again', async () => {
+  test('a rebalance that is not answered for a minute ends in joining again', async () => {
     await using member = await new Member().with()
     member.offsetsError = new KafkaConsumeError('KAFKA_TIMEOUT', 'Cannot: it is late')
     member.consumer.give(2)
@@ -670,7 +670,7 @@ describe('a member of which nothing comes', () => {
     expect(member.group.stats().rebuilt).toBe(1)
   })
 
-  test('and so is one beside others that flow', async () => {
+  test('a partition that brings nothing beside others that flow is read by another consumer', async () => {
     await using member = await Member.watched().with()
     member.kept.set(0, [0, 5]).set(1, [0, 1_000])
     let next = 0
@@ -684,7 +684,7 @@ describe('a member of which nothing comes', () => {
     }
   })
 
-  test('a read that does not come back is given up', async () => {
+  test('a read that does not return is given up, and another consumer reads on', async () => {
     await using member = await Member.watched().with()
     const waiting = member.poll({ timeout: 10_000 })
     const consume = spyOn(member.consumer, 'consume').mockImplementation(() => {})
@@ -695,7 +695,7 @@ describe('a member of which nothing comes', () => {
     expect(offsets(await waiting)).toEqual([0])
   })
 
-  test('what waits for callers, or for Kafka, is no stop', async () => {
+  test('records that wait for callers, or for Kafka, do not count as a stop', async () => {
     await using member = await Member.watched().with(...some(0, 1_500))
     member.kept.set(0, [0, 1_500])
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 1_500 })
@@ -742,7 +742,7 @@ describe('a group that nobody calls', () => {
     expect(member.group.isInUse).toBe(false)
   })
 
-  test('stays until what it delivered is posted, where it does not commit by itself', async () => {
+  test('stays until the offsets of its deliveries are posted, with commitStrategy off', async () => {
     await using member = await new Member([0], 'off', IDLE).with(...some(0, 2))
     ;(await member.poll()).ack()
     await sleep(200)
@@ -761,7 +761,7 @@ describe('a group that nobody calls', () => {
     expect(member.consumer.positions).toMatchObject([{ partition: 0, offset: 7 }])
   })
 
-  test('reads partitions that were added meanwhile from their first record', async () => {
+  test('reads partitions that were added while it was away from their first record', async () => {
     await using member = new Member([0], 'auto', { ...IDLE, autoOffsetReset: 'latest' })
     await member.with()
     await until(() => member.disconnected === 1, 'the member to leave')
@@ -773,7 +773,7 @@ describe('a group that nobody calls', () => {
     expect(member.consumer.positions[1]).toMatchObject({ partition: 3, offset: 0 })
   })
 
-  test('joins again to commit what is posted', async () => {
+  test('joins again to commit posted offsets', async () => {
     await using member = await new Member([0], 'off', IDLE).with()
     await until(() => member.disconnected === 1, 'the member to leave')
     await within(member.group.commit([{ topic: 't', partition: 0, offset: 2 }]), 'the commit')
@@ -816,29 +816,59 @@ describe('where a group begins', () => {
   })
 
   test.each<[string, Partial<typeof standing>, 'earliest' | 'latest', object]>([
-    ['where it stopped', { committed: 15 }, 'latest', { offset: 15 }],
+    ['at the committed offset', { committed: 15 }, 'latest', { offset: 15 }],
     ['at the end', { committed: 20 }, 'earliest', { offset: 20 }],
-    ['what it has not read is deleted', { committed: 4 }, 'latest', gap(4, 'retention')],
-    ['the topic is another one', { committed: 21 }, 'latest', gap(21, 'out-of-range')],
-    ['nothing committed: earliest', {}, 'earliest', { offset: 10 }],
-    ['nothing committed: latest', {}, 'latest', { offset: 20, isOfNow: true }],
     [
-      'nothing committed, and read before',
+      'at the first record, where those after the committed offset are deleted',
+      { committed: 4 },
+      'latest',
+      gap(4, 'retention'),
+    ],
+    [
+      'at the first record, where the committed offset is beyond the end',
+      { committed: 21 },
+      'latest',
+      gap(21, 'out-of-range'),
+    ],
+    ['at the first record, with nothing committed and earliest', {}, 'earliest', { offset: 10 }],
+    ['at the end, with nothing committed and latest', {}, 'latest', { offset: 20, isOfNow: true }],
+    [
+      'where it began before, with nothing committed and latest',
       { started: 15 },
       'latest',
       { offset: 15, isOfNow: true },
     ],
-    ['and deleted since', { started: 4 }, 'latest', gap(4, 'retention')],
-    ['a partition that was added', { isAdded: true }, 'latest', { offset: 10 }],
-    ['Kafka has forgotten', { remembered: 15 }, 'latest', gap(15, 'out-of-range')],
-    ['forgotten, and nothing lost', { remembered: 10 }, 'latest', { offset: 10 }],
+    [
+      'at the first record, where those from its former start are deleted',
+      { started: 4 },
+      'latest',
+      gap(4, 'retention'),
+    ],
+    [
+      'at the first record of a partition that was added',
+      { isAdded: true },
+      'latest',
+      { offset: 10 },
+    ],
+    [
+      'at the first record, where Kafka has forgotten the committed offset',
+      { remembered: 15 },
+      'latest',
+      gap(15, 'out-of-range'),
+    ],
+    [
+      'at the first record without a gap, where Kafka has forgotten a commit of that offset',
+      { remembered: 10 },
+      'latest',
+      { offset: 10 },
+    ],
   ])('%s', (_, known, reset, expected) => {
     const begin = startOffsetOf({ ...standing, ...known }, reset)
     expect(begin).toMatchObject({ topic: 't', partition: 0, ...expected })
     expect('gap' in begin).toBe('gap' in expected)
   })
 
-  test('latest is the end as of the first assignment, kept for whoever reads it next', async () => {
+  test('latest is the end as of the first assignment, which is committed for the next reader', async () => {
     await using member = new Member([0], 'auto', { autoOffsetReset: 'latest' })
     member.kept.set(0, [0, 7])
     await member.with()
@@ -846,7 +876,7 @@ describe('where a group begins', () => {
     await until(() => member.consumer.committed(0) === 7, 'the end to be committed')
   })
 
-  test('unless the group commits only what is posted', async () => {
+  test('latest is not committed with commitStrategy off', async () => {
     await using member = new Member([0], 'off', { autoOffsetReset: 'latest' })
     member.kept.set(0, [0, 7])
     await member.with()
@@ -854,7 +884,7 @@ describe('where a group begins', () => {
     expect(member.consumer.commits).toEqual([])
   })
 
-  test('a partition that is added is read from its first record, and shown', async () => {
+  test('a partition that is added is read from its first record, and appears in answers', async () => {
     await using member = new Member([0], 'auto', { autoOffsetReset: 'latest' })
     await member.with()
     member.partitions = [...PARTITIONS, 3]
@@ -865,7 +895,7 @@ describe('where a group begins', () => {
     await until(async () => (await member.poll()).partitions.length === 4, 'it to be shown')
   })
 
-  test('what the group misses is told to one caller, and to the next if that one is gone', async () => {
+  test('a gap is told to one caller, and to the next if that one is gone', async () => {
     await using member = new Member([0])
     member.committed.set(0, 4)
     member.kept.set(0, [10, 12])
@@ -882,7 +912,7 @@ describe('where a group begins', () => {
     expect(member.group.stats().handedBack).toBe(1)
   })
 
-  test('retention that overtakes a group under way is told', async () => {
+  test('retention that overtakes a group under way is told as a gap', async () => {
     await using member = await new Member([0]).with(...some(0, 3))
     expect((await member.poll()).gaps).toEqual([])
     member.consumer.watermarks.set('t:0', { lowOffset: 8, highOffset: 10 })
@@ -898,7 +928,7 @@ describe('where a group begins', () => {
     expect([gaps, records.length]).toEqual([[], 5])
   })
 
-  test('a topic that is created anew is told, read from its beginning and committed', async () => {
+  test('a topic that is re-created is told, read from its beginning and committed', async () => {
     await using member = await new Member([0]).with(...some(0, 5))
     ;(await member.poll({ maxRecords: 3 })).ack()
     await until(() => member.consumer.committed(0) === 3, 'a commit')
@@ -917,7 +947,7 @@ describe('where a group begins', () => {
     await until(() => member.consumer.committed(0) === 2, 'a commit')
   })
 
-  test('as is one that has more records than the one before, of which the client knows nothing', async () => {
+  test('a topic that is re-created with more records than before is noticed by its id, told and read from its beginning', async () => {
     await using member = await new Member([0]).with(...some(0, 5))
     ;(await member.poll()).ack()
     member.topicId = 'second'
@@ -940,7 +970,7 @@ describe('where a group begins', () => {
     expect(member.consumer.calls.filter((call) => call === 'seek')).toHaveLength(1)
   })
 
-  test('as is one that is empty', async () => {
+  test('a topic that is re-created and empty is told', async () => {
     await using member = await new Member([0]).with(...some(0, 5))
     ;(await member.poll()).ack()
     member.consumer.eof(0, 0)
@@ -949,7 +979,7 @@ describe('where a group begins', () => {
     ])
   })
 
-  test('a question that Kafka refuses is told to callers', async () => {
+  test('a query of offsets that Kafka refuses is told to callers', async () => {
     await using member = new Member([0])
     member.offsetsError = new KafkaConsumeError('KAFKA_AUTHORIZATION', 'Cannot: it is not allowed')
     expect(await codeOf(member.poll())).toBe('KAFKA_AUTHORIZATION')
@@ -957,7 +987,7 @@ describe('where a group begins', () => {
     await until(() => member.consumer.calls.includes('assign'), 'the assignment to be taken')
   })
 
-  test('a question that Kafka cannot answer now is put again', async () => {
+  test('a query of offsets that Kafka cannot answer now is repeated', async () => {
     await using member = new Member([0])
     member.offsetsError = new KafkaConsumeError('KAFKA_TIMEOUT', 'Cannot: it is late')
     await sleep(30)
@@ -998,7 +1028,7 @@ describe('a group that fails', () => {
     await within(member.group.ready(), 'the group to be ready again')
   })
 
-  test('callers are told why, and it joins again by itself', async () => {
+  test('a member whose consumer fails tells callers why, and joins again by itself', async () => {
     await using member = await new Member().with()
     const waiting = codeOf(member.poll({ timeout: 5_000 }))
     member.consumer.readError = { message: 'broken', code: 30 }
@@ -1011,7 +1041,7 @@ describe('a group that fails', () => {
     expect(offsets(await member.poll({ timeout: 1_000 }))).toEqual([0])
   })
 
-  test('a change of membership that the client does not take is no end: it joins again', async () => {
+  test('a member whose client does not take a rebalance joins again', async () => {
     for (const change of ['incrementalAssign', 'incrementalUnassign'] as const) {
       await using member = await new Member().with()
       spyOn(member.consumer, change).mockImplementation(() => {
@@ -1026,7 +1056,7 @@ describe('a group that fails', () => {
     }
   })
 
-  test('close rejects those who wait, and whoever comes later', async () => {
+  test('close rejects callers that wait, and those that come later', async () => {
     const member = await new Member().with()
     const waiting = codeOf(member.poll({ timeout: 5_000 }))
     await within(member.group.close(), 'the group to close')
@@ -1037,7 +1067,7 @@ describe('a group that fails', () => {
     await within(member.group.close(), 'the group to close again')
   })
 
-  test('close waits for the commit of what was delivered', async () => {
+  test('close waits for the commit of delivered records', async () => {
     const member = await new Member().with(...some(0, 2))
     const gate = Promise.withResolvers<void>()
     member.consumer.commitGate = gate.promise
@@ -1050,7 +1080,7 @@ describe('a group that fails', () => {
     expect(member.consumer.committed(0)).toBe(2)
   })
 
-  test('with commitStrategy off only what is asked for is committed, and close waits for it', async () => {
+  test('with commitStrategy off only posted offsets are committed, and close waits for their commit', async () => {
     const member = await new Member([0, 1], 'off').with(...some(0, 4))
     ;(await member.poll()).ack()
     const gate = Promise.withResolvers<void>()
@@ -1075,7 +1105,7 @@ describe('a group that fails', () => {
     await within(member.group.commit(wanted), 'a commit')
   })
 
-  test('close waits for what is in callers’ hands, and commits it when it arrives', async () => {
+  test('close waits for records in callers’ hands, and commits those that arrive', async () => {
     const member = await new Member().with(...some(0, 4))
     const arrives = await member.poll({ maxRecords: 2 })
     const fails = await member.poll()
@@ -1088,7 +1118,7 @@ describe('a group that fails', () => {
     expect(member.consumer.committed(0)).toBe(2)
   })
 
-  test('close does not wait for ever for a caller that neither takes nor leaves', async () => {
+  test('close does not wait for ever for a caller that neither reads its answer nor leaves', async () => {
     const member = await new Member().with(...some(0, 4))
     await member.poll()
     const closing = member.group.close()

@@ -38,7 +38,7 @@ describe('an error of Kafka', () => {
     }
   })
 
-  test('that a topic or partition is unknown is told apart from others', () => {
+  test('that names an unknown topic or partition is told apart from others', () => {
     for (const code of [...DENIALS, -188, -190]) {
       expect([code, isUnknownTopic(errorOf(code)), errorOf(code).status]).toEqual([code, true, 404])
     }

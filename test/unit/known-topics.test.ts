@@ -28,7 +28,7 @@ describe('a topic that Kafka had and denies', () => {
     expect(topics.isGone('t', 3_600_000)).toBe(false)
   })
 
-  test('says nothing of other topics', () => {
+  test('is not gone by a denial of another topic', () => {
     const topics = new KnownTopics()
     topics.isGone('t', 0)
     expect(topics.isGone('u', 5_000)).toBe(false)

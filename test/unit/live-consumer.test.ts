@@ -50,8 +50,8 @@ async function feed(source: ScriptedSource, ...batches: KafkaRecord[][]): Promis
   await settle()
 }
 
-describe('the ring of a tail', () => {
-  test('it keeps to its budget: the oldest chunk goes', async () => {
+describe('the ring buffer of a live consumer', () => {
+  test('keeps to its budget: the oldest chunk goes', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 8_000)
     for (let batch = 0; batch < 20; batch++) {
@@ -67,7 +67,7 @@ describe('the ring of a tail', () => {
     expect(tail.bytes).toBe(held.reduce((sum, size) => sum + size, 0))
   })
 
-  test('the newest chunk stays whatever its size', async () => {
+  test('keeps the newest chunk whatever its size', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 500)
     await feed(source, some(0, 1), some(1, 1, 10_000))
@@ -76,7 +76,7 @@ describe('the ring of a tail', () => {
     expect(offsetsOf(tail)).toEqual([[2]])
   })
 
-  test('a position is located at the newest chunk from which nothing is missing', async () => {
+  test('locates a position at the newest chunk from which no record is missing', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 1_000_000, [10, 0])
     await feed(source, some(10, 2), [recordAt(1, 0), recordAt(1, 1)], some(12, 2))
@@ -89,7 +89,7 @@ describe('the ring of a tail', () => {
     expect(tail.locate(Float64Array.of(9, 2))).toBeUndefined()
   })
 
-  test('ends that Kafka tells move the head, and never back', async () => {
+  test('moves its head to ends that Kafka tells, and never back', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 1_000)
     source.last.answer({
@@ -108,7 +108,7 @@ describe('the ring of a tail', () => {
     expect([...tail.head]).toEqual([5, 3])
   })
 
-  test('a gap is told to whoever reaches the chunk behind it, as long as that is kept', async () => {
+  test('tells a gap to each subscriber that reaches the chunk behind it, as long as that chunk is there', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 1_000)
     await feed(source, some(0, 1))
@@ -131,8 +131,8 @@ class WokenReader implements RingReader {
   }
 }
 
-describe('a tail and its readers', () => {
-  test('it waits while it is a quarter of its budget ahead of the foremost reader', async () => {
+describe('a live consumer and its subscribers', () => {
+  test('the live consumer waits while it is a quarter of its budget ahead of the foremost subscriber', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 16_000)
     const reader = new WokenReader()
@@ -172,7 +172,7 @@ describe('a tail and its readers', () => {
     })
   }
 
-  test('a reader that is behind does not hold it back', async () => {
+  test('a subscriber that has fallen behind does not hold the live consumer back', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 4_000)
     const readers = [new WokenReader(), new WokenReader()]
@@ -186,7 +186,7 @@ describe('a tail and its readers', () => {
     for (const reader of readers) tail.detach(reader)
   })
 
-  test('a reader that has stopped holds it up once, for a second, and no longer', async () => {
+  test('a subscriber that has stopped holds the live consumer up once, for a second, and no longer', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 4_000)
     const reader = new WokenReader()
@@ -201,7 +201,7 @@ describe('a tail and its readers', () => {
     tail.detach(reader)
   })
 
-  test('it does not wait when nobody reads, or when the last reader leaves', async () => {
+  test('the live consumer does not wait when nobody subscribes, or when the last subscriber leaves', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 4_000)
     await feed(source, ...Array.from({ length: 20 }, (_, offset) => some(offset, 1)))
@@ -216,7 +216,7 @@ describe('a tail and its readers', () => {
     await until(() => tail.end === 60, 'the tail to go on', 500)
   })
 
-  test('readers are woken at each chunk, as long as they are there', async () => {
+  test('subscribers are woken at each chunk, as long as they are there', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 4_000)
     const [there, left] = [new WokenReader(), new WokenReader()]
@@ -228,8 +228,8 @@ describe('a tail and its readers', () => {
   })
 })
 
-describe('a tail that fails', () => {
-  test('it goes on with a new reader where it was, as soon as one can be had: nothing is lost or twice', async () => {
+describe('a live consumer that fails', () => {
+  test('goes on with a new Kafka consumer where it was, as soon as one can be had: nothing is lost or doubled', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 100_000, [5, 7])
     await feed(source, some(5, 3), [recordAt(1, 7)])
@@ -250,7 +250,7 @@ describe('a tail that fails', () => {
     expect(source.purposes).toEqual(['tail', 'tail'])
   })
 
-  test('one that cannot start says so', async () => {
+  test('says why it cannot start', async () => {
     const source = new ScriptedSource()
     source.failure = new Error('no broker')
     const tail = new LiveConsumer(source, table, new Float64Array(2), 'noop', 1_000)
@@ -259,8 +259,8 @@ describe('a tail that fails', () => {
   })
 })
 
-describe('a tail that is stopped', () => {
-  test('it closes its reader and wakes who waits, also while it waits for a reader', async () => {
+describe('a live consumer that is stopped', () => {
+  test('closes its Kafka consumer and wakes subscribers, also while it waits for a Kafka consumer', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 400)
     const reader = new WokenReader()
@@ -277,7 +277,7 @@ describe('a tail that is stopped', () => {
     expect(tail.end).toBe(end)
   })
 
-  test('an idle one ends with its read', async () => {
+  test('ends with its read when it is idle', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 1_000)
     await within(tail.stop(), 'the tail to stop', 600)

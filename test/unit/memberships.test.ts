@@ -101,7 +101,7 @@ describe('memberships of groups', () => {
     },
   )
 
-  test('topics that have none in common are no reason to warn, nor are other groups', () => {
+  test('members with other topics, or of another group, are not warned of', () => {
     memberships.join(OPTIONS)
     memberships.join({ ...OPTIONS, topics: ['v'] })
     memberships.join({ ...OPTIONS, groupId: 'h', autoOffsetReset: 'latest' })

@@ -58,7 +58,7 @@ describe('metrics', () => {
     }
   })
 
-  test('what routes share is there once, and rings of the same topics are added up', async () => {
+  test('what routes share is counted once, and ring buffers of the same topics are added up', async () => {
     const exposition = await scrape(
       appOf({
         one: { cluster, feed },
@@ -77,14 +77,14 @@ describe('metrics', () => {
     expect(exposition.value('hono_kafka_cluster_up')).toBe(1)
   })
 
-  test('a cluster that cannot be read is down', async () => {
+  test('a cluster that cannot be read is shown as down', async () => {
     const problem = { code: 'KAFKA_UNAVAILABLE', message: '', detail: 'secret', since: 1 } as const
     const app = appOf({ one: { cluster: { ...cluster, problem } } })
     expect((await scrape(app)).value('hono_kafka_cluster_up')).toBe(0)
     expect(await (await app.request('/metrics')).text()).not.toContain('secret')
   })
 
-  test('the lag is counted from the end that Kafka tells; one that is not known yet is not shown', async () => {
+  test('the lag is counted from the end that Kafka tells; a lag that is not known yet is not shown', async () => {
     // A member that nobody asks does not see the end move: what Kafka says of it counts.
     const first = { topic: 'a', partition: 0, end: 5, next: -1 }
     const group = {
@@ -171,7 +171,7 @@ describe('metrics', () => {
 })
 
 describe('a histogram', () => {
-  test('a bound belongs to its own bucket, what is larger to the last', () => {
+  test('a value at a bound belongs to the bucket of that bound, larger values to the last', () => {
     const histogram = new Histogram([1, 10])
     for (const value of [0, 1, 1.5, 10, 11]) histogram.observe(value)
     expect(histogram.state()).toEqual({ bounds: [1, 10], counts: [2, 2, 1], sum: 23.5 })
@@ -191,7 +191,7 @@ describe('statistics of brokers', () => {
     rtt: { avg: 1_500, p99: 20_000, cnt: 4 },
   }
 
-  test('are those that were spoken to, in base units', () => {
+  test('name the brokers that were connected to, in base units', () => {
     const report = {
       brokers: {
         a: broker,
@@ -215,7 +215,7 @@ describe('statistics of brokers', () => {
 })
 
 describe('the latency of events', () => {
-  test('is told of timestamps that are milliseconds of this time, and of no others', () => {
+  test('is measured for timestamps that are milliseconds of our time, and for no others', () => {
     const figures = new RouteStatistics()
     const now = Date.now()
     const counted = () => figures.latency().counts.reduce((sum, count) => sum + count, 0)

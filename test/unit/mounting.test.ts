@@ -22,7 +22,7 @@ function app(): Hono<KafkaConsumeEnv> {
 const behind: Handler<KafkaConsumeEnv> = (c) =>
   c.text((c.var as Partial<KafkaConsumeEnv['Variables']>).kafka ? 'reader' : 'no reader')
 
-describe('mounted as a handler it answers by itself', () => {
+describe('kafkaConsume mounted as a handler answers by itself', () => {
   test.each<[string, () => Hono<KafkaConsumeEnv>]>([
     ['app.get', () => app().get('/orders', kafka)],
     ['app.all', () => app().all('/orders', kafka)],
@@ -55,7 +55,7 @@ describe('mounted as a handler it answers by itself', () => {
   })
 })
 
-describe('followed by a handler it is a middleware', () => {
+describe('kafkaConsume followed by a handler is a middleware', () => {
   test.each<[string, () => Hono<KafkaConsumeEnv>]>([
     ['app.get with a following handler', () => app().get('/orders', kafka, behind)],
     ['app.all with a following handler', () => app().all('/orders', kafka, behind)],
@@ -75,19 +75,19 @@ describe('followed by a handler it is a middleware', () => {
     expect(await roleIn(app().route('/api', alone), '/api/orders')).toBe('answers')
   })
 
-  test('a path that only the wildcard matches is still a 404 of the app, not of Kafka', async () => {
+  test('and a path that only the wildcard matches is a 404 of the app, not of Kafka', async () => {
     const other = app().use('/api/*', kafka).get('/api/orders', behind)
     expect((await other.request('/other')).status).toBe(404)
   })
 })
 
-test('options that are wrong are refused when it is made, not when it is asked', () => {
+test('kafkaConsume refuses wrong options when it is called, not at a request', () => {
   expect(() => kafkaConsume({ bootstrapServers: 'nowhere', topics: ['t'] })).toThrow(
     KafkaConsumeError,
   )
 })
 
-test('closed before it was ever used, it closes, and answers 503 from then on', async () => {
+test('kafkaConsume that is closed before its first request answers 503 from then on', async () => {
   const handler = kafkaConsume({ bootstrapServers: '127.0.0.1:1', topics: ['t'] })
   await handler.close()
   await handler.close()

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { OffsetTracker } from '../../kafka/group/offset-tracker.ts'
 
-describe('the ledger', () => {
-  test('a commit never passes an undelivered record, whatever the order of settling and giving back', () => {
+describe('the offset tracker', () => {
+  test('a commit never passes an undelivered record, whatever the order of acks and requeues', () => {
     const step = fc.record({
       kind: fc.constantFrom('take', 'skip', 'settle', 'give back', 'commit', 'failing commit'),
       pick: fc.nat(),
@@ -93,7 +93,7 @@ describe('the ledger', () => {
     expect([ledger.next, ledger.committable()]).toEqual([5, { offset: 5, records: 0 }])
   })
 
-  test('a record is settled once, and one that was not taken not at all', () => {
+  test('a record is settled once, and a record that was not polled not at all', () => {
     const ledger = new OffsetTracker(0)
     ledger.track(0)
     for (const offset of [0, 0, 9]) ledger.markDelivered(offset)

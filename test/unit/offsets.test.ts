@@ -17,7 +17,7 @@ async function post(app: Hono, body: BodyInit, path = '/messages/offsets') {
 }
 
 describe('POST offsets', () => {
-  test('is for the path that ends so, where nothing is committed by itself', async () => {
+  test('is served at a path that ends in /offsets, with commitStrategy off and no streams', async () => {
     const off = mounted({ commitStrategy: 'off' })
     expect((await post(off, ''))[0]).toBe(400)
     expect((await post(off, '', '/messages'))[0]).toBe(405)

@@ -227,7 +227,7 @@ describe('options', () => {
     expect(message).not.toContain('not-to-be-shown')
   })
 
-  test('all that is wrong is named at once', () => {
+  test('all wrong options are named at once', () => {
     const message = refusal({ ...REQUIRED, mode: 'x', heartbeat: 1, typo: true })
     for (const name of ['mode: ', 'heartbeat: ', 'typo: unknown option']) {
       expect(message).toContain(name)
@@ -235,13 +235,13 @@ describe('options', () => {
   })
 
   test.each([[undefined], [null], ['localhost:9092'], [7], [[]]])(
-    'options that are %p are refused, not choked on',
+    '%p in place of options is refused with an error',
     (options) => {
       refusal(options)
     },
   )
 
-  test('each limit may be reached', () => {
+  test('numbers at the ends of their ranges are taken', () => {
     for (const at of [100, 3_600_000]) {
       expect(resolve({ heartbeat: at, writeDeadline: at })).toMatchObject({ heartbeat: at })
     }

@@ -30,7 +30,7 @@ async function transformed(transform: Transform, ...values: readonly string[]) {
   return prepared.map((record) => (record.dropped ? 'dropped' : consumedOf(record)))
 }
 
-describe('steps', () => {
+describe('the steps of a pipeline', () => {
   test('a record keeps its place, however long each takes', () =>
     fc.assert(
       fc.asyncProperty(fc.array(fc.nat(4), { maxLength: 60 }), async (delays) => {
@@ -60,7 +60,7 @@ describe('steps', () => {
     expect(most).toBe(16)
   })
 
-  test('later steps do not see what was dropped or failed', async () => {
+  test('later steps do not see records that were dropped or failed', async () => {
     const seen: number[] = []
     const first = stepOf((record) => {
       if (record.offset === 1) throw new RecordFailure('Cannot use it: it is poison', ['value'])
@@ -79,7 +79,7 @@ describe('steps', () => {
     })
   })
 
-  test('the words of what was thrown do not reach clients', async () => {
+  test('the message of an error that a step throws does not reach clients', async () => {
     const step = stepOf(() => {
       throw new Error('password is hunter2')
     })
@@ -87,7 +87,7 @@ describe('steps', () => {
     expect(JSON.stringify(consumedOf(record as ProcessedRecord))).not.toContain('hunter2')
   })
 
-  test('what is away fails the batch, and no further record is begun', async () => {
+  test('an outage fails the batch, and no further record is begun', async () => {
     let begun = 0
     const step = stepOf(async () => {
       begun++
@@ -99,7 +99,7 @@ describe('steps', () => {
     expect(begun).toBe(16)
   })
 
-  test('a dead letter is kept as it was before its record is passed over', async () => {
+  test('a dead letter is written as the record was before that is passed over', async () => {
     const kept: Array<[KafkaRecord, string]> = []
     const given = records('{"a":1}', 'poison', '{"b":2}')
     const step = transformStep((record) => {
@@ -118,7 +118,7 @@ describe('steps', () => {
     expect(prepared.map(({ dropped }) => dropped)).toEqual([undefined, true, true])
   })
 
-  test('a dead letter that cannot be kept fails the batch', async () => {
+  test('a dead letter that cannot be written fails the batch', async () => {
     const prepare = pipelineOf([jsonStep], async () => {
       throw away
     })
@@ -207,7 +207,7 @@ describe('a transform', () => {
     })
   })
 
-  test('it is not called with what could not be deserialized', async () => {
+  test('is not called with a value that could not be deserialized', async () => {
     let calls = 0
     const seen = await transformed(
       (record) => {
@@ -227,8 +227,8 @@ describe('a transform', () => {
   })
 })
 
-describe('patience', () => {
-  test('a group read fails at once, and that is no lasting problem', async () => {
+describe('an outage of a pipeline', () => {
+  test('fails a group read at once, and does not last beyond it', async () => {
     let isAway = true
     const preparation = new RecordProcessor(async (given) => {
       if (isAway) throw away
@@ -247,7 +247,7 @@ describe('patience', () => {
     expect(preparation.failure()).toBeUndefined()
   })
 
-  test('what is no error of ours is told as INTERNAL, without its words', async () => {
+  test('by an unexpected error is told as INTERNAL, without its message', async () => {
     const preparation = new RecordProcessor(async () => {
       throw new Error('a bug')
     })

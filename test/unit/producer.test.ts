@@ -60,7 +60,7 @@ describe('the producer', () => {
     expect(await sending).toEqual([{ topic: 't', partition: 0, offset: null }])
   })
 
-  test('tells of every record of a batch by itself', async () => {
+  test('tells the outcome of each record of a batch', async () => {
     const { producer, clients } = producerWith()
     const sending = producer.send([record, record, record])
     await until(() => clients[0]?.produced.length === 3, 'the records to be handed over')
@@ -134,7 +134,7 @@ describe('the producer', () => {
     await producer.close()
   })
 
-  test('closing waits for what is on its way, and takes nothing more', async () => {
+  test('closing waits for records on their way, and takes no more', async () => {
     const { producer, clients } = producerWith()
     const sending = producer.send([record])
     await until(() => clients[0]?.produced.length === 1, 'the record to be handed over')
@@ -146,7 +146,7 @@ describe('the producer', () => {
     expect(clients[0]?.connected).toBe(false)
   })
 
-  test('what cannot be sent since Kafka is away takes no place', async () => {
+  test('records that cannot be sent since Kafka is away take no place in the buffer', async () => {
     let away = true
     const client = new FakeClient()
     const producer = new ConfirmingProducer({

@@ -103,7 +103,7 @@ describe('Avro', () => {
       '{"n":1,"more":{"n":2,"more":null}}',
     ],
   ]
-  test.each(cases)('%j', (schema, payload, json) => {
+  test.each(cases)('%j as the specification encodes it', (schema, payload, json) => {
     expect(avroDecoder(JSON.stringify(schema), [])(Uint8Array.from(payload))).toBe(json)
   })
 
@@ -201,7 +201,7 @@ describe('Protobuf', () => {
   })
 })
 
-describe('whatever bytes come', () => {
+describe('of any bytes', () => {
   const decoders = [
     { decode: avroDecoder(ORDER, []), good: [CONFLUENT.avro] },
     {
@@ -210,7 +210,7 @@ describe('whatever bytes come', () => {
     },
   ]
 
-  test('they are JSON on one line, or an error', () =>
+  test('a value is JSON on one line, or an error', () =>
     fc.assert(
       fc.property(
         fc.constantFrom(...decoders),
@@ -277,12 +277,12 @@ function prepared(options = optionsOf()) {
   }
 }
 
-describe('a registry as steps', () => {
+describe('a registry as a step of the pipeline', () => {
   schemas.set(1, { schema: '"int"' })
   schemas.set(2, { schema: '{}', schemaType: 'JSON' })
   schemas.set(3, { schema: 'nonsense', schemaType: 'PROTOBUF' })
 
-  test('poison of every kind, in the middle of a batch', async () => {
+  test('records that cannot be deserialized, of every kind, in the middle of a batch', async () => {
     const good = framed(1, Uint8Array.of(2))
     const poison: ReadonlyArray<readonly [value: Uint8Array, message: string]> = [
       [Uint8Array.of(), 'it does not begin with the id of a schema'],
@@ -339,14 +339,14 @@ describe('a registry as steps', () => {
     expect(asked).toEqual(['/schemas/ids/1'])
   })
 
-  test('an id that is not known is not asked for with each of its records', async () => {
+  test('a schema id that the registry does not know is not asked for with each of its records', async () => {
     const read = prepared()
     await read(...new Array(40).fill(framed(998)))
     await read(framed(998))
     expect(asked).toHaveLength(1)
   })
 
-  test('with a ttl it is asked for again after that time, and still serves when nobody answers', async () => {
+  test('a schema with a ttl is asked for again after that time, and still serves when the registry does not answer', async () => {
     const read = prepared(optionsOf({ ttl: 1 }))
     await read(framed(1, Uint8Array.of(2)))
     await sleep(1_050)
@@ -371,7 +371,7 @@ describe('a registry as steps', () => {
     answer = undefined
   })
 
-  test('the parsed schemas are a bounded number', async () => {
+  test('the number of parsed schemas is bounded', async () => {
     const read = prepared()
     for (let id = 1_000; id < 2_100; id++) schemas.set(id, { schema: '"int"' })
     await read(...Array.from({ length: 1_100 }, (_, n) => framed(1_000 + n, Uint8Array.of(2))))
@@ -402,7 +402,7 @@ describe('a registry as steps', () => {
     expect(await read(framed(1, Uint8Array.of(2)))).toMatchObject([{ value: 1 }])
   })
 
-  test('a certificate that nobody vouches for: refused, unless it is not to be verified', async () => {
+  test('a self-signed certificate is refused, unless it is not to be verified', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'registry-tls-'))
     const [key, cert] = ['key', 'cert'].map((name) => join(folder, `${name}.pem`)) as [
       string,
@@ -440,7 +440,7 @@ describe('a registry as steps', () => {
     rmSync(folder, { recursive: true })
   })
 
-  test('nobody there', async () => {
+  test('a registry at which nobody listens is an outage', async () => {
     const read = prepared(optionsOf({ url: 'http://127.0.0.1:1' }))
     await expect(read(framed(1))).rejects.toMatchObject({
       code: 'SCHEMA_REGISTRY_UNAVAILABLE',
@@ -449,10 +449,10 @@ describe('a registry as steps', () => {
   })
 })
 
-describe('who asks is shown', () => {
+describe('authentication at the registry', () => {
   const record = framed(1, Uint8Array.of(2))
 
-  test('basic', async () => {
+  test('by name and password', async () => {
     const seen: Array<string | null> = []
     answer = (request) => {
       seen.push(request.headers.get('authorization'))
@@ -522,7 +522,7 @@ describe('who asks is shown', () => {
     })
   })
 
-  test('OAuth2: the client shows itself as it is told to', async () => {
+  test('OAuth2: the client authenticates by the method that is configured', async () => {
     const basic = await tokensAsked(client, { authMethod: 'client_secret_basic' })
     expect(basic.forms[0]?.headers.get('authorization')).toBe(`Basic ${btoa('me:s3cret')}`)
     expect(basic.forms[0]?.form.has('client_secret')).toBe(false)

@@ -18,7 +18,7 @@ function answer(length = 10) {
   return { bytes, coding: undefined, headers: {}, records: 1, size: length }
 }
 
-test('an answer is kept for the same question, as long as nothing has changed', () => {
+test('the response cache answers the same request as long as nothing has changed', () => {
   const kept = new ResponseCache(memory())
   const [now, later] = [{}, {}]
   kept.keep(now, asking('/a', 'application/json'), answer())
@@ -30,7 +30,7 @@ test('an answer is kept for the same question, as long as nothing has changed', 
   expect(kept.find(now, asking('/a', 'application/json'))).toBeUndefined()
 })
 
-test('no more are kept than there is room for, and none that is large', () => {
+test('the response cache holds no more answers than it has room for, and no large ones', () => {
   const kept = new ResponseCache(memory())
   const now = {}
   kept.keep(now, asking('/large'), answer(64 * 1024 + 1))
@@ -40,7 +40,7 @@ test('no more are kept than there is room for, and none that is large', () => {
   expect(found.filter(Boolean)).toHaveLength(64)
 })
 
-test('what is kept counts as memory of answers, takes a quarter of it at most, and is let go with its moment', () => {
+test('cached answers count as memory of answers, take a quarter of it at most, and go when they are out of date', () => {
   const budget = new AnswerBudget(1024 * 1024)
   const kept = new ResponseCache(new AnswerMemory([budget]))
   const now = {}

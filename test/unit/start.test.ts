@@ -40,7 +40,7 @@ describe('a start', () => {
     expect(parseStart('2026-01-31T12:00:00.999000001Z')).toBe(second + 1_000)
   })
 
-  test('that names a day or a time of day that does not exist is none', () => {
+  test('that names a day or a time of day that does not exist is refused', () => {
     for (const text of [
       ...['2026-02-29', '2026-02-30', '2026-02-30T09:30:00Z', '2100-02-29', '2026-04-31'],
       ...['2026-13-01', '2026-00-01', '2026-01-00', '2026-01-32', '2026-1-1', '26-01-01'],

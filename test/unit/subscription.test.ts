@@ -255,8 +255,8 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('leave'), at: fc.nat(), n: fc.nat() }) },
 )
 
-describe('hand-over between replay and ring', () => {
-  test('every reader gets every record from its cursor on once, in order, and every id resumes exactly there', async () => {
+describe('handover between catch-up read and ring buffer', () => {
+  test('every subscription gets every record from its cursor on once, in order, and every id resumes exactly there', async () => {
     let [fallen, frames] = [0, 0]
     const scenario = fc.record({
       partitions: fc.integer({ min: 1, max: 4 }),
@@ -427,7 +427,7 @@ const RETENTION: Gap = { topic: 't', partition: 0, from: 12, to: 50, reason: 're
 const ANEW: Gap = { topic: 't', partition: 0, from: 10, to: 0, reason: 'out-of-range' }
 
 describe('gaps', () => {
-  test('a gap is announced to every reader of the ring before what follows it', async () => {
+  test('a gap is announced to every subscription in the ring buffer before the records that follow it', async () => {
     await using scene = await Scene.at([10, 0])
     const readers = [scene.reader([10, 0]), scene.reader([10, 0])]
     await scene.feed([recordAt(0, 10), recordAt(0, 11)])
@@ -438,7 +438,7 @@ describe('gaps', () => {
     }
   })
 
-  test('a gap that a replay finds is announced, and its cursor lies behind it', async () => {
+  test('a gap that a catch-up read finds is announced, and its cursor lies behind the gap', async () => {
     await using scene = await Scene.at([60, 0])
     const reader = scene.reader([12, 0])
     const taken = take(reader)
@@ -452,7 +452,7 @@ describe('gaps', () => {
   })
 
   // Who resumes there asks Kafka for what it no longer has, and is told of the gap again.
-  test('the cursor of a gap in the ring lies behind it', async () => {
+  test('the cursor of a gap in the ring buffer lies behind the gap', async () => {
     await using scene = await Scene.at([10, 0])
     const reader = scene.reader([10, 0])
     await scene.feed([recordAt(0, 10), recordAt(0, 11)])
@@ -466,7 +466,7 @@ describe('gaps', () => {
   })
 
   // What lies below its cursor is skipped: all of the new topic's records, up to the old offset.
-  test('a reader that waits at the end gets the records of a topic that is created anew', async () => {
+  test('a subscription that waits at the end gets the records of a topic that is re-created', async () => {
     await using scene = await Scene.at([10, 0])
     const reader = scene.reader([10, 0])
     await scene.feed([recordAt(0, 0), recordAt(0, 1)], [ANEW])
@@ -476,7 +476,7 @@ describe('gaps', () => {
     ])
   })
 
-  test('so does a reader with a filter', async () => {
+  test('a subscription with a filter gets the records of a topic that is re-created', async () => {
     await using scene = await Scene.at([9, 0])
     const reader = scene.reader([9, 0], () => true)
     await scene.feed([recordAt(0, 9)])
@@ -524,7 +524,7 @@ describe('a subscription', () => {
     expect(reader.cursor.toString()).toBe('t:0=5,1=0')
   })
 
-  test('what a filter holds back moves the cursor, in the ring and behind it', async () => {
+  test('moves its cursor past records that a filter leaves out, in the ring buffer and by a catch-up read', async () => {
     await using scene = await Scene.at([3, 0])
     const readers = [scene.reader([3, 0], () => false), scene.reader([0, 0], () => false)]
     await scene.feed([recordAt(0, 3), recordAt(1, 0)])
@@ -565,7 +565,7 @@ describe('a subscription', () => {
 
     const many = Array.from({ length: 400 }, (_, offset) => recordAt(0, offset))
 
-    test('the event loop has a turn between slices, in the ring and behind it', async () => {
+    test('the event loop has a turn between slices, in the ring buffer and by a catch-up read', async () => {
       for (const start of [100, 0]) {
         await using scene = await Scene.at([100, 0])
         using loop = new Loop()
@@ -586,7 +586,7 @@ describe('a subscription', () => {
       }
     })
 
-    test('readers have their turns one after another', async () => {
+    test('subscriptions have their turns one after another', async () => {
       await using scene = await Scene.at([0, 0])
       const looks: number[] = []
       const readers = [0, 1, 2].map((n) =>
@@ -606,7 +606,7 @@ describe('a subscription', () => {
       }
     })
 
-    test('the filter rests once its reader is stopped, or its request has ended', async () => {
+    test('the filter rests once its subscription is stopped, or its request has ended', async () => {
       await using scene = await Scene.at([0, 0])
       const request = new AbortController()
       let looks = 0
@@ -655,7 +655,7 @@ describe('a subscription', () => {
     })
   })
 
-  test('a reader that was left behind by the ring goes on from Kafka, and is counted', async () => {
+  test('goes on by a catch-up read when the ring buffer left it behind, and is counted', async () => {
     await using scene = await Scene.at([0, 0], 500)
     const reader = scene.reader([0, 0])
     await scene.feed([recordAt(0, 0, 400)])
@@ -669,7 +669,7 @@ describe('a subscription', () => {
     await until(() => scene.replays.count === 0, 'the replay to be closed')
   })
 
-  test('one that pauses keeps its place and no records, and goes on in the ring or from Kafka', async () => {
+  test('keeps its position and no records when it pauses, and goes on in the ring buffer or by a catch-up read', async () => {
     await using scene = await Scene.at([0, 0], 700)
     const reader = scene.reader([0, 0])
     await scene.feed([recordAt(0, 0, 100), recordAt(0, 1, 100), recordAt(1, 0, 100)])
@@ -689,7 +689,7 @@ describe('a subscription', () => {
     expect(scene.replays.fallenBehind).toBe(1)
   })
 
-  test('catch-up reads that are paused give their places to those who wait, and lose and double nothing', async () => {
+  test('gives the place of its paused catch-up read to one that waits, and loses and doubles nothing', async () => {
     await using scene = await Scene.at([9, 0], undefined, 2)
     const stalled = [scene.reader([0, 0]), scene.reader([0, 0])]
     for (const reader of stalled) await reader.open()
@@ -734,7 +734,7 @@ describe('a subscription', () => {
   })
 
   // Its place among the route's subscribers stays taken until another's replay ends.
-  test('one that is closed while it waits for a replay in turn stops waiting', async () => {
+  test('stops waiting for its turn to catch up when it is closed', async () => {
     await using scene = await Scene.at([9, 0], 500, 1)
     const first = scene.reader([0, 0])
     await first.open()
@@ -748,10 +748,10 @@ describe('a subscription', () => {
   })
 })
 
-describe('replays', () => {
+describe('catch-up reads', () => {
   const FROM = [{ topic: 't', partition: 0, offset: 0 }]
 
-  test('one more than the limit is refused at once, or waits in turn', async () => {
+  test('one catch-up read more than the limit is refused at once, or waits in turn', async () => {
     const source = new ScriptedSource()
     const replays = new CatchUpPool(source, 2)
     const [one, two] = [await replays.open(FROM, false), await replays.open(FROM, true)]
@@ -780,7 +780,7 @@ describe('replays', () => {
     expect(replays.count).toBe(0)
   })
 
-  test('a place that is given back is not handed to a newcomer before those who wait', async () => {
+  test('a place that is given back goes to those that wait before a newcomer', async () => {
     const replays = new CatchUpPool(new ScriptedSource(), 1)
     const one = await replays.open(FROM, false)
     const waiting = replays.open(FROM, true)
@@ -798,7 +798,7 @@ describe('replays', () => {
     await two.close()
   })
 
-  test('an open that fails gives its place back, also to who waits', async () => {
+  test('an open that fails gives its place back, also to one that waits', async () => {
     const source = new ScriptedSource()
     const replays = new CatchUpPool(source, 1)
     source.failure = new Error('no broker')
@@ -825,7 +825,7 @@ describe('replays', () => {
   })
 })
 
-describe('records that are prepared', () => {
+describe('records that are processed', () => {
   const away = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot prepare: the registry is away')
 
   /** Prepares when it is allowed to; drops the offsets named. */
@@ -841,7 +841,7 @@ describe('records that are prepared', () => {
     return { script, preparation }
   }
 
-  test('dropped ones move the cursor of a reader at the end, and that of frames after them', async () => {
+  test('dropped records move the cursor of a subscription at the end, and that of frames after them', async () => {
     const { preparation } = scripted([10, 12, 13])
     await using scene = await Scene.at([10, 0], undefined, undefined, preparation)
     const reader = scene.reader([10, 0])
@@ -855,7 +855,7 @@ describe('records that are prepared', () => {
     expect(reader.isAtEnd).toBe(true)
   })
 
-  test('a reader at the end is not moved past a gap that was not announced to it', async () => {
+  test('a subscription at the end is not moved past a gap that was not announced to it', async () => {
     const { preparation } = scripted([50])
     await using scene = await Scene.at([12, 0], undefined, undefined, preparation)
     const reader = scene.reader([12, 0])
@@ -866,7 +866,7 @@ describe('records that are prepared', () => {
     expect((await take(reader)).map((each) => each.split(' ')[0])).toEqual(['gap', '0/51'])
   })
 
-  test('while preparing is not possible the tail waits, says so, and passes nothing over', async () => {
+  test('during an outage of processing the live consumer waits, says so, and passes nothing over', async () => {
     const { script, preparation } = scripted()
     await using scene = await Scene.at([10, 0], undefined, undefined, preparation)
     const reader = scene.reader([10, 0])
@@ -882,7 +882,7 @@ describe('records that are prepared', () => {
     expect(await take(reader)).toEqual(['0/10 11,0', '0/11 12,0'])
   })
 
-  test('a tail that waits for it can be stopped', async () => {
+  test('a live consumer that waits for the end of an outage can be stopped', async () => {
     const { script, preparation } = scripted()
     script.isAway = true
     const scene = await Scene.at([10, 0], undefined, undefined, preparation)
@@ -893,7 +893,7 @@ describe('records that are prepared', () => {
     expect(scene.source.last.closed).toBe(true)
   })
 
-  test('a replay that waits for it ends when its reader stops', async () => {
+  test('a catch-up read that waits for the end of an outage ends when its subscription stops', async () => {
     const { script, preparation } = scripted()
     script.isAway = true
     await using scene = await Scene.at([60, 0], undefined, undefined, preparation)
@@ -906,7 +906,7 @@ describe('records that are prepared', () => {
     expect(await within(next, 'the reader to end', 500)).toBeUndefined()
   })
 
-  test('a replay of which everything is dropped goes on', async () => {
+  test('a catch-up read of which everything is dropped goes on', async () => {
     const { preparation } = scripted([12, 13])
     await using scene = await Scene.at([60, 0], undefined, undefined, preparation)
     const reader = scene.reader([12, 0])

@@ -82,7 +82,7 @@ async function page(feed: Feed, offset: number, count: number): Promise<number[]
 /** Readers beside the tail's. */
 const replays = (log: Log) => log.opened - 1
 
-describe('pages', () => {
+describe('suspended reads', () => {
   test('all pages of a range are read by one consumer, each record once', async () => {
     const log = new Log()
     const feed = feedOf(log)
@@ -93,7 +93,7 @@ describe('pages', () => {
     expect(feed.stats()).toMatchObject({ replays: 1, readers: 1 })
   })
 
-  test('who asks for another place, or for the same place again, has a consumer of his own', async () => {
+  test('a request for another position, or for the same position again, has a consumer of its own', async () => {
     const log = new Log()
     const feed = feedOf(log)
     expect(await page(feed, 0, 5)).toEqual([0, 1, 2, 3, 4])
@@ -110,7 +110,7 @@ describe('pages', () => {
     }
   })
 
-  test('what was read with a filter is kept for nobody, nor is a filter given what was read without', async () => {
+  test('a read with a filter is not suspended, and does not resume a read without one', async () => {
     const log = new Log()
     const feed = feedOf(log)
     const even: Filter = (chunk, index) => (chunk.offsets[index] as number) % 2 === 0
@@ -126,7 +126,7 @@ describe('pages', () => {
     await other.close()
   })
 
-  test('one that nobody comes back for is closed in time', async () => {
+  test('a read that no request resumes is closed in time', async () => {
     const log = new Log()
     const feed = feedOf(log, { page: 20 })
     await page(feed, 0, 5)
@@ -136,7 +136,7 @@ describe('pages', () => {
     expect(log.closed).toBe(1)
   })
 
-  test('those kept longest give way to whoever needs their place', async () => {
+  test('the reads suspended longest give way to requests that need their places', async () => {
     const log = new Log()
     const feed = feedOf(log, { maxReplays: 2 })
     await page(feed, 0, 5)
@@ -152,7 +152,7 @@ describe('pages', () => {
     expect(feed.stats().replays).toBe(1)
   })
 
-  test('none is kept while a stream waits for a place', async () => {
+  test('no read is suspended while a stream waits for a place', async () => {
     const log = new Log()
     const feed = feedOf(log, { maxReplays: 1 })
     const one = await open(feed, 0)
@@ -164,7 +164,7 @@ describe('pages', () => {
     expect(feed.stats()).toMatchObject({ replays: 0, readers: 0 })
   })
 
-  test('a read that was stopped, or is in the ring, is closed', async () => {
+  test('a read that was stopped, or is in the ring buffer, is closed, not suspended', async () => {
     const log = new Log()
     const feed = feedOf(log)
     const stopped = await open(feed, 0)
@@ -176,7 +176,7 @@ describe('pages', () => {
     expect(feed.stats().replays).toBe(0)
   })
 
-  test('the end of the feed closes those that are kept', async () => {
+  test('the end of the feed closes suspended reads', async () => {
     const log = new Log()
     const feed = feedOf(log)
     await page(feed, 0, 5)

@@ -50,7 +50,7 @@ describe('YAML', () => {
     await expect(parseText(`a: [${'x'.repeat(100_000)}`, 'yaml')).rejects.toThrow('at line 1')
   })
 
-  test('one that takes too long is given up, and its thread ended', async () => {
+  test('a document that takes too long is given up, and its thread ended', async () => {
     await expect(parseInThread(large, 1)).rejects.toThrow('it takes more than 1 ms to read')
     await sleep(0)
   })
