@@ -8,7 +8,7 @@ import { Hono } from 'hono'
 import { deleteCookie, getSignedCookie, setSignedCookie } from 'hono/cookie'
 import { csrf } from 'hono/csrf'
 import { timingSafeEqual } from 'hono/utils/buffer'
-import { type KafkaConsumeEnv, kafkaConsume } from 'hono-kafka-consume'
+import { kafkaConsume } from 'hono-kafka-consume'
 import page from './browser.html' with { type: 'text' }
 
 const { KAFKA_BROKERS = 'localhost:9092', KAFKA_TOPICS = 'orders', PORT = '3000' } = process.env
@@ -24,7 +24,7 @@ const orders = kafkaConsume({
   compression: 'all',
 })
 
-const app = new Hono<KafkaConsumeEnv>()
+const app = new Hono()
 app.use(csrf())
 app.get('/', (c) => c.html(String(page)))
 app.post('/session', async (c) => {

@@ -9,7 +9,7 @@
 import { Hono } from 'hono'
 import { bearerAuth } from 'hono/bearer-auth'
 import { timingSafeEqual } from 'hono/utils/buffer'
-import { type KafkaClient, type KafkaConsumeEnv, kafkaConsume } from 'hono-kafka-consume'
+import { type KafkaClient, kafkaConsume } from 'hono-kafka-consume'
 
 const { KAFKA_BROKERS = 'localhost:9092', KAFKA_TOPICS = 'orders', PORT = '3000' } = process.env
 const { SWEDEN_KEY = '', ALL_KEY = '' } = process.env
@@ -30,7 +30,7 @@ const orders = kafkaConsume({
   responseFormat: 'records',
 })
 
-const app = new Hono<KafkaConsumeEnv>()
+const app = new Hono()
 app.use(
   '/orders/*',
   bearerAuth({

@@ -5,11 +5,12 @@ export type { HistogramState } from './core/histogram.ts'
 export type { FinishedRequest, RequestObserver } from './core/request-observer.ts'
 export type { FeedStats } from './feed/feed.ts'
 export { type ConsoleOptions, kafkaConsole } from './gateway/console/console.ts'
+export { type KafkaConsumeHandler, kafkaConsume } from './http/kafka-consume.ts'
 export {
-  type KafkaConsumeEnv,
-  type KafkaConsumeHandler,
-  kafkaConsume,
-} from './http/kafka-consume.ts'
+  type KafkaReaderEnv,
+  type KafkaReaderMiddleware,
+  kafkaReader,
+} from './http/kafka-reader.ts'
 export {
   type KafkaProduceHandler,
   kafkaProduce,
@@ -25,6 +26,7 @@ export type {
   StreamedRecord,
   StreamFrom,
 } from './http/request-reader.ts'
+export type { KafkaControls } from './http/route/handler-controls.ts'
 export type { ClusterStats, GroupStats, PartitionRange, RouteStats } from './http/route/route.ts'
 export {
   type KafkaMetrics,

@@ -1,59 +1,27 @@
-import type { Context, Handler, MiddlewareHandler, Next } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
+import { KafkaConsumeError } from '../core/errors.ts'
 import { type ResolvedOptions, resolveOptions } from '../options/consume-options.ts'
 import type { KafkaConsumeOptions } from '../options/option-types.ts'
-import type { KafkaOutage } from '../port/kafka.ts'
 import { answerGet } from './consume/get.ts'
 import { answerOffsets, isOffsets } from './consume/offsets.ts'
 import { negotiate } from './request/accept.ts'
 import { LONGEST, setIdleTimeout } from './request/idle-timeout.ts'
 import { asksForSocket } from './request/upgrade.ts'
-import { type KafkaReader, RequestReader } from './request-reader.ts'
 import { assertGet, errorAnswer } from './response/error-response.ts'
-import { type PartitionRange, Route, type RouteStats, type SharedLimits } from './route/route.ts'
+import { controlsOf, type KafkaControls } from './route/handler-controls.ts'
+import { Route, type SharedLimits } from './route/route.ts'
 import { answerStream } from './stream/stream.ts'
 import { answerSocket } from './stream/websocket.ts'
 
-/** The environment of a handler behind `kafkaConsume`: `new Hono<KafkaConsumeEnv>()`. */
-export interface KafkaConsumeEnv {
-  /** What a handler finds on its context. */
-  Variables: {
-    /** Reads Kafka for the request: `c.var.kafka`. */
-    kafka: KafkaReader
-  }
-}
-
-/** The Hono handler that `kafkaConsume` returns. It starts with its first request, and runs until `close`. */
-export interface KafkaConsumeHandler extends MiddlewareHandler<KafkaConsumeEnv> {
-  /**
-   * Connects, and joins the consumer group if the mode reads as one, so that the first request is
-   * quick. Calling it is optional: the first request does the same.
-   *
-   * @throws KafkaConsumeError when Kafka cannot be reached or refuses; later calls try again.
-   */
-  start(): Promise<void>
-  /** What keeps Kafka from being read now; `undefined` while nothing does. Kafka is not asked. */
-  outage(): KafkaOutage | undefined
-  /** Statistics of the route: numbers as they are now, or since the handler was made. */
-  stats(): RouteStats
-  /**
-   * Asks Kafka for the first and the end offset of each partition of the topics.
-   *
-   * @throws KafkaConsumeError when Kafka cannot be asked.
-   */
-  partitions(): Promise<readonly PartitionRange[]>
-  /**
-   * Ends streams after their last whole event, commits what was delivered and leaves the consumer
-   * group. Later requests are answered 503 `SHUTTING_DOWN`.
-   */
-  close(): Promise<void>
-}
+/** The Hono handler that `kafkaConsume` returns. It connects with its first request, and runs until `close`. */
+export interface KafkaConsumeHandler extends MiddlewareHandler, KafkaControls {}
 
 /**
  * Serves Kafka topics over HTTP: records by GET, or streamed as Server-Sent Events.
  *
- * Mounted as a handler it answers by itself. Where a further handler follows on the same path, or
- * where it is mounted on a wildcard in front of one, it is a middleware: it puts a typed reader on
- * the context (`c.var.kafka`) and leaves the answer to that handler.
+ * The handler always answers. To read Kafka in a handler of your own, put `kafkaReader` in front of
+ * it. A request for which a further handler is mounted on the same path, or on a narrower one behind
+ * a wildcard, is answered 500 `INVALID_OPTIONS`, since that handler could never be called.
  *
  * @param options See `KafkaConsumeOptions`; `bootstrapServers` and `topics` are required.
  * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
@@ -77,69 +45,42 @@ export function kafkaConsume(options: KafkaConsumeOptions): KafkaConsumeHandler 
 }
 
 /**
- * The same, for a gateway.
+ * Makes a `kafkaConsume` handler for a gateway.
  *
- * @param shared What all its routes have together.
+ * @param shared Limits that all routes of the gateway share.
  */
 export function consumeWithin(
   shared: SharedLimits | undefined,
   options: KafkaConsumeOptions,
 ): KafkaConsumeHandler {
   const route = new Route(resolveOptions(options), shared)
-  const { mode, errorHandling } = route.options
-
-  const answer = (c: Context) => {
-    if (isOffsets(c)) return answerOffsets(c, route)
-    assertGet(c)
-    if (mode === 'websocket' || (mode === 'auto' && asksForSocket(c))) return answerSocket(c, route)
-    return isStream(c, mode) ? answerStream(c, route) : answerGet(c, route)
-  }
-  const fail = (c: Context, error: unknown) => {
-    // Nobody is there to read an answer, and nothing went wrong: 499 is what proxies log for it.
+  const { returnErrorMessage } = route.options.errorHandling
+  const onError = (c: Context, error: unknown) => {
+    // Proxies log status 499 for a client that disconnected; no client reads this response.
     if (c.req.raw.signal.aborted) return new Response(null, { status: 499 })
-    return errorAnswer(c, error, errorHandling.returnErrorMessage)
+    return errorAnswer(c, error, returnErrorMessage)
   }
-  // What is at hand goes out at once: runtimes answer sooner with a response than with a promise.
-  const handler: Handler<KafkaConsumeEnv> = (c, next) => {
-    if (isFollowed(c)) return lend(route, c, next)
+  // Answer synchronously when possible: runtimes are faster with a Response than with a Promise.
+  const handler = (c: Context) => {
     setIdleTimeout(c, LONGEST)
     try {
-      const answered = answer(c)
-      return answered instanceof Promise ? answered.catch((error) => fail(c, error)) : answered
+      const answered = answer(c, route)
+      return answered instanceof Promise ? answered.catch((error) => onError(c, error)) : answered
     } catch (error) {
-      return fail(c, error)
+      return onError(c, error)
     }
   }
-
-  return Object.assign(handler as MiddlewareHandler<KafkaConsumeEnv>, {
-    start: async () => {
-      const { source, feed } = await route.lease()
-      await source.connected()
-      // A WebSocket joins the group when a client wants to acknowledge: members without callers keep
-      // records from others. The groups of clients are joined when they come.
-      const joins = (mode === 'http-get' || mode === 'auto') && !route.hasClientGroups
-      if (joins) await (await route.group({})).ready()
-      if (mode !== 'http-get') await feed.warm()
-    },
-    outage: () => route.outage() ?? route.groupOutage(),
-    stats: () => route.stats(),
-    partitions: () => route.partitions(),
-    close: () => route.close(),
-  })
+  return Object.assign(handler as MiddlewareHandler, controlsOf(route))
 }
 
-/** Gives the handler that follows a reader, and settles what it has taken. */
-async function lend(route: Route, c: Context<KafkaConsumeEnv>, next: Next): Promise<undefined> {
-  const reader = new RequestReader(route, c)
-  c.set('kafka', reader)
-  let failed = true
-  try {
-    await next()
-    failed = c.error !== undefined
-  } finally {
-    // Also when what was thrown is no Error, which Hono passes on as it is.
-    reader.settle(failed)
-  }
+/** @throws KafkaConsumeError */
+function answer(c: Context, route: Route): Response | Promise<Response> {
+  assertNotFollowed(c)
+  if (isOffsets(c)) return answerOffsets(c, route)
+  assertGet(c)
+  const { mode } = route.options
+  if (mode === 'websocket' || (mode === 'auto' && asksForSocket(c))) return answerSocket(c, route)
+  return isStream(c, mode) ? answerStream(c, route) : answerGet(c, route)
 }
 
 function isStream(c: Context, mode: ResolvedOptions['mode']): boolean {
@@ -148,14 +89,26 @@ function isStream(c: Context, mode: ResolvedOptions['mode']): boolean {
   return negotiate(c, [...offered]) === 'text/event-stream'
 }
 
-/** Whether another handler is there to answer: one on the same path, or any behind a wildcard. */
-function isFollowed(c: Context): boolean {
+/**
+ * Refuses to hide a handler that the app has mounted behind this one, as an app for an earlier
+ * version does that expects `c.var.kafka`. A wildcard that follows, such as the app's page for
+ * paths without a handler, is a fallback and may be hidden.
+ *
+ * @throws KafkaConsumeError INVALID_OPTIONS
+ */
+function assertNotFollowed(c: Context): void {
   // The request's own list: `hono/route` finds it only for requests of the same copy of Hono, and
   // an app may have another one than this package.
   const routes = c.req.matchedRoutes
   const index = c.req.routeIndex
   const path = routes[index]?.path
-  if (path === undefined) return false
-  const later = routes.slice(index + 1)
-  return path.endsWith('*') ? later.length > 0 : later.some((route) => route.path === path)
+  for (let i = index + 1; i < routes.length; i++) {
+    const later = routes[i]?.path
+    const isHidden = later === path || (path?.endsWith('*') && !later?.endsWith('*'))
+    if (!isHidden) continue
+    throw new KafkaConsumeError(
+      'INVALID_OPTIONS',
+      `Cannot answer: kafkaConsume is mounted in front of the handler of ${later}, which it would hide; kafkaReader lends c.var.kafka to a handler`,
+    )
+  }
 }

@@ -97,7 +97,7 @@ export interface StreamedRecord extends ConsumedRecord {
 }
 
 /**
- * Reads Kafka for one request: `c.var.kafka` where `kafkaConsume` is a middleware in front of a handler.
+ * Reads Kafka for one request: `c.var.kafka` of handlers behind `kafkaReader`.
  *
  * Its methods throw a `KafkaConsumeError`: KAFKA_UNAVAILABLE and KAFKA_TIMEOUT while Kafka is away,
  * FORBIDDEN for what the client may not read, INVALID_PARAMETER for a start that is not a time,
@@ -106,13 +106,13 @@ export interface StreamedRecord extends ConsumedRecord {
  * @example
  * ```ts
  * import { Hono } from 'hono'
- * import { type KafkaConsumeEnv, kafkaConsume } from 'hono-kafka-consume'
+ * import { type KafkaReaderEnv, kafkaReader } from 'hono-kafka-consume'
  * import { kafkaSide } from 'hono-kafka-consume/kafka'
  *
  * // A broker within the process, with a few records; yours is elsewhere.
  * const broker = await kafkaSide.startEmbeddedBroker({ topic: 'orders', records: 3, recordsPerSecond: 0 })
- * const orders = kafkaConsume({ bootstrapServers: broker.bootstrapServers, topics: ['orders'] })
- * const app = new Hono<KafkaConsumeEnv>()
+ * const orders = kafkaReader({ bootstrapServers: broker.bootstrapServers, topics: ['orders'] })
+ * const app = new Hono<KafkaReaderEnv>()
  * app.get('/count', orders, async (c) => {
  *   const { records, cursor } = await c.var.kafka.read({ start: 'earliest', maxRecords: 2 })
  *   for await (const record of c.var.kafka.stream({ cursor })) {

@@ -2,10 +2,12 @@ import { describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import {
   type KafkaClient,
-  type KafkaConsumeEnv,
   KafkaConsumeError,
   type KafkaConsumeHandler,
+  type KafkaReaderEnv,
+  type KafkaReaderMiddleware,
   kafkaConsume,
+  kafkaReader,
 } from '../../src/index.ts'
 import { uniqueName } from '../support/names.ts'
 import { places, type RouteOptions, type Target } from '../support/route.ts'
@@ -17,18 +19,21 @@ import { spread } from './get.ts'
 /** A route whose clients say themselves who they are: `?as={…}` is their `KafkaClient`. */
 class Guarded implements AsyncDisposable {
   readonly handler: KafkaConsumeHandler
+  readonly reader: KafkaReaderMiddleware
   readonly #server: TestServer
   /** Streams that were opened and have not ended. */
   open = 0
 
   constructor(target: Target, options: RouteOptions) {
-    this.handler = kafkaConsume({
+    const all = {
       bootstrapServers: target.kafka.bootstrapServers,
       mode: 'auto',
       autoOffsetReset: 'earliest',
       ...options,
-    })
-    const app = new Hono<KafkaConsumeEnv>()
+    } as const
+    this.handler = kafkaConsume(all)
+    this.reader = kafkaReader(all)
+    const app = new Hono<KafkaReaderEnv>()
     app.use(async (c, next) => {
       const openStream = () => {
         if (this.open === 1) throw new KafkaConsumeError('TOO_MANY_STREAMS', 'Cannot: one is open')
@@ -42,7 +47,7 @@ class Guarded implements AsyncDisposable {
       await next()
     })
     app.all('/messages', this.handler).all('/messages/offsets', this.handler)
-    app.use('/read', this.handler)
+    app.use('/read', this.reader)
     app.get('/read', async (c) => {
       const { records } = await c.var.kafka.read({ start: 'earliest', timeout: 5_000 })
       return c.json({ records })
@@ -66,7 +71,8 @@ class Guarded implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await within(this.handler.close(), 'the handler to close', 15_000)
+    const closed = Promise.all([this.handler.close(), this.reader.close()])
+    await within(closed, 'handler and reader to close', 15_000)
     await this.#server.close()
   }
 }

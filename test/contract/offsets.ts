@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
-import { type KafkaConsumeEnv, type KafkaConsumeOptions, kafkaConsume } from '../../src/index.ts'
+import { type KafkaConsumeOptions, type KafkaReaderEnv, kafkaReader } from '../../src/index.ts'
 import { uniqueName } from '../support/names.ts'
 import { Route, type RouteOptions, type Target } from '../support/route.ts'
 
@@ -79,8 +79,8 @@ export function describeOffsets(target: () => Target): void {
       const { bootstrapServers } = target().kafka
       const options = await four()
       const values = async (limit: number, commits: boolean) => {
-        const kafka = kafkaConsume({ ...options, bootstrapServers } as KafkaConsumeOptions)
-        const app = new Hono<KafkaConsumeEnv>().get('/orders', kafka, async (c) => {
+        const kafka = kafkaReader({ ...options, bootstrapServers } as KafkaConsumeOptions)
+        const app = new Hono<KafkaReaderEnv>().get('/orders', kafka, async (c) => {
           const { records, commit } = await c.var.kafka.poll({ maxRecords: limit, timeout: 500 })
           if (commits) commit()
           return c.json(records.map(({ value }) => value))

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
-import { type KafkaConsumeEnv, type KafkaConsumeHandler, kafkaConsume } from '../../src/index.ts'
+import { type KafkaReaderEnv, type KafkaReaderMiddleware, kafkaReader } from '../../src/index.ts'
 import { uniqueName } from '../support/names.ts'
 import { places, range, type Target } from '../support/route.ts'
 import { serve, type TestServer } from '../support/server.ts'
@@ -10,20 +10,20 @@ import { spread } from './get.ts'
 
 /** What a handler behind the middleware is asked for over HTTP. */
 class Behind implements AsyncDisposable {
-  readonly middleware: KafkaConsumeHandler
+  readonly middleware: KafkaReaderMiddleware
   readonly #server: TestServer
   /** How many records loops over streams have taken, and how many loops have ended. */
   taken = 0
   ended = 0
 
   constructor(target: Target, topic: string) {
-    this.middleware = kafkaConsume({
+    this.middleware = kafkaReader({
       bootstrapServers: target.kafka.bootstrapServers,
       topics: [topic],
       autoOffsetReset: 'earliest',
       consumerGroup: { mode: 'manual', consumerGroupId: uniqueName('group') },
     })
-    const app = new Hono<KafkaConsumeEnv>()
+    const app = new Hono<KafkaReaderEnv>()
     app.use('/*', this.middleware)
     app.get('/poll/:then', async (c) => {
       const { records, commit, giveBack } = await c.var.kafka.poll({

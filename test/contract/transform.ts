@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
-import { type KafkaConsumeEnv, kafkaConsume, type Transform } from '../../src/index.ts'
+import { type KafkaReaderEnv, kafkaReader, type Transform } from '../../src/index.ts'
 import { uniqueName } from '../support/names.ts'
 import { Route, range, type Target } from '../support/route.ts'
 import { sleep, until } from '../support/wait.ts'
@@ -108,13 +108,13 @@ export function describeTransform(target: () => Target): void {
 
     test('by poll and read of a handler behind the middleware: records are changed and dropped', async () => {
       const topic = await written()
-      const middleware = kafkaConsume({
+      const middleware = kafkaReader({
         bootstrapServers: target().kafka.bootstrapServers,
         topics: [topic],
         ...options,
         consumerGroup: { mode: 'manual', consumerGroupId: uniqueName('group') },
       })
-      const app = new Hono<KafkaConsumeEnv>()
+      const app = new Hono<KafkaReaderEnv>()
         .use('/*', middleware)
         .get('/poll', async (c) => c.json((await c.var.kafka.poll({ timeout: 5_000 })).records))
         .get('/read', async (c) =>

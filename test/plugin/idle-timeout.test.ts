@@ -3,7 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import { websocket } from 'hono/bun'
 import { streamSSE } from 'hono/streaming'
-import { type KafkaConsumeEnv, kafkaConsume, kafkaProduce } from '../../src/index.ts'
+import {
+  type KafkaControls,
+  type KafkaReaderEnv,
+  kafkaConsume,
+  kafkaProduce,
+  kafkaReader,
+} from '../../src/index.ts'
 import { BrokerProcess } from '../gateway/broker-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { SocketClient } from '../support/socket.ts'
@@ -17,7 +23,7 @@ describe('on a server with an idle timeout of one second', () => {
   let kafka: TestKafka
   let topic: string
   let server: Bun.Server<unknown>
-  const handlers: ReturnType<typeof kafkaConsume>[] = []
+  const handlers: KafkaControls[] = []
 
   beforeAll(async () => {
     kafka = await TestKafka.real()
@@ -33,14 +39,19 @@ describe('on a server with an idle timeout of one second', () => {
       return handler
     }
     const wait = { timeout: QUIET }
-    const app = new Hono<KafkaConsumeEnv>()
+    const app = new Hono<KafkaReaderEnv>()
       .all('/messages', route({ consumerGroup: { mode: 'manual', consumerGroupId: `${topic}-1` } }))
       .get('/stream', route({ mode: 'server-sent-events' }))
       .get('/socket', route({ mode: 'websocket' }))
-    const lent = route({ consumerGroup: { mode: 'manual', consumerGroupId: `${topic}-2` } })
-    app.get('/poll', lent, async (c) => c.json(await c.var.kafka.poll(wait)))
-    app.get('/read', lent, async (c) => c.json(await c.var.kafka.read(wait)))
-    app.get('/iterate', lent, (c) =>
+    const reader = kafkaReader({
+      bootstrapServers: kafka.bootstrapServers,
+      topics: [topic],
+      consumerGroup: { mode: 'manual', consumerGroupId: `${topic}-2` },
+    })
+    handlers.push(reader)
+    app.get('/poll', reader, async (c) => c.json(await c.var.kafka.poll(wait)))
+    app.get('/read', reader, async (c) => c.json(await c.var.kafka.read(wait)))
+    app.get('/iterate', reader, (c) =>
       streamSSE(c, async (stream) => {
         await stream.write(': Bun sends the head of an answer with its first byte\n\n')
         for await (const record of c.var.kafka.stream()) {
@@ -93,21 +104,21 @@ test.concurrent('a write that Kafka does not confirm for a while is answered', a
 test.concurrent('no connection is left without an idle timeout, however its request was read', async () => {
   const kafka = await TestKafka.real()
   const topic = await kafka.createTopic()
-  const lent = kafkaConsume({ bootstrapServers: kafka.bootstrapServers, topics: [topic] })
+  const options = { bootstrapServers: kafka.bootstrapServers, topics: [topic] }
+  const [single, reader] = [kafkaConsume(options), kafkaReader(options)]
   const wait = { timeout: 100 }
-  const app = new Hono<KafkaConsumeEnv>().get('/messages', lent).get('/reader', lent, async (c) => {
-    const { kafka } = c.var
-    const abort = new AbortController()
-    const streamed = kafka.stream({ signal: abort.signal }).next()
-    await Promise.all([kafka.poll(wait), kafka.read(wait)])
-    abort.abort()
-    await streamed
-    return c.text('read')
-  })
-  const streamed = kafkaConsume({
-    ...{ bootstrapServers: kafka.bootstrapServers, topics: [topic] },
-    mode: 'server-sent-events',
-  })
+  const app = new Hono<KafkaReaderEnv>()
+    .get('/messages', single)
+    .get('/reader', reader, async (c) => {
+      const { kafka } = c.var
+      const abort = new AbortController()
+      const streamed = kafka.stream({ signal: abort.signal }).next()
+      await Promise.all([kafka.poll(wait), kafka.read(wait)])
+      abort.abort()
+      await streamed
+      return c.text('read')
+    })
+  const streamed = kafkaConsume({ ...options, mode: 'server-sent-events' })
   app.get('/stream', streamed)
   const ask = async (path: string, end: () => Promise<void> = async () => {}) => {
     const timeouts: number[] = []
@@ -124,6 +135,6 @@ test.concurrent('no connection is left without an idle timeout, however its requ
   const ofStream = await ask('/stream', () => streamed.close())
   expect(ofStream).toContain(0)
   expect(ofStream.at(-1)).toBe(255)
-  await lent.close()
+  await Promise.all([single.close(), reader.close()])
   await kafka.close()
 })

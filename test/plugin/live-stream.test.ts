@@ -6,6 +6,7 @@ import {
   type KafkaConsumeHandler,
   type KafkaConsumeOptions,
   kafkaConsume,
+  kafkaReader,
 } from '../../src/index.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { range } from '../support/route.ts'
@@ -199,16 +200,22 @@ test('a stream that waits for its turn to read older records sends heartbeats', 
 
 test('a handler that reads nothing keeps nobody from older records, and goes on where it was', async () => {
   const topic = await topicWith(RECORDS)
-  const route = kafkaConsume({
+  const options = {
     bootstrapServers: kafka.bootstrapServers,
     topics: [topic],
     ringBytes: 64 * KIB,
     maxReplays: 1,
-  })
-  await using _ = { [Symbol.asyncDispose]: () => route.close() }
+  }
+  const reader = kafkaReader(options)
+  const route = kafkaConsume(options)
+  await using _ = {
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([reader.close(), route.close()])
+    },
+  }
   const { promise: goesOn, resolve: goOn } = Promise.withResolvers<void>()
   const offsets: number[] = []
-  const app = new Hono().get('/', route, async (c) => {
+  const app = new Hono().get('/', reader, async (c) => {
     for await (const { offset } of c.var.kafka.stream({ start: 'earliest' })) {
       offsets.push(offset)
       if (offsets.length === 1) await goesOn

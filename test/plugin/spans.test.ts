@@ -7,7 +7,7 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base'
 import { Hono } from 'hono'
-import { type KafkaConsumeEnv, kafkaConsume } from '../../src/index.ts'
+import { type KafkaReaderEnv, kafkaReader } from '../../src/index.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { until } from '../support/wait.ts'
 
@@ -22,12 +22,12 @@ test('polls, reads and streams of a handler are spans, linked to the traces of r
   const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
   const traceparent = `00-${traceId}-00f067aa0ba902b7-01`
   await kafka.produce(topic, [{ value: 'a', headers: [['traceparent', traceparent]] }])
-  const reading = kafkaConsume({
+  const reading = kafkaReader({
     bootstrapServers: kafka.bootstrapServers,
     topics: [topic],
     autoOffsetReset: 'earliest',
   })
-  const app = new Hono<KafkaConsumeEnv>().get('/:how', reading, async (c) => {
+  const app = new Hono<KafkaReaderEnv>().get('/:how', reading, async (c) => {
     const { poll, read, stream } = {
       poll: () => c.var.kafka.poll({ timeout: 15_000 }),
       read: () => c.var.kafka.read({ start: 'earliest' }),

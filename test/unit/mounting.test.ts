@@ -1,33 +1,44 @@
-import { describe, expect, test } from 'bun:test'
+import { afterAll, describe, expect, test } from 'bun:test'
 import { type Handler, Hono } from 'hono'
-import { type KafkaConsumeEnv, KafkaConsumeError, kafkaConsume } from '../../src/index.ts'
+import {
+  KafkaConsumeError,
+  type KafkaReaderEnv,
+  kafkaConsume,
+  kafkaReader,
+} from '../../src/index.ts'
 
-// Nobody listens there, and nobody is asked: what is looked at comes before Kafka.
-const kafka = kafkaConsume({ bootstrapServers: '127.0.0.1:1', topics: ['t'], mode: 'auto' })
+// No broker listens there, and none is asked: these answers come before Kafka is needed.
+const options = { bootstrapServers: '127.0.0.1:1', topics: ['t'], mode: 'auto' } as const
+const kafka = kafkaConsume(options)
+const reader = kafkaReader(options)
+afterAll(async () => {
+  await Promise.all([kafka.close(), reader.close()])
+})
 
-/** `answers` where the handler answers by itself, `passes` where it leaves that to the next one. */
-async function roleIn(app: Hono<KafkaConsumeEnv>, path = '/orders'): Promise<string> {
-  // A limit of 0 is refused by whoever reads the query.
+/** `answers` where `kafkaConsume` answers, `lends` where the handler behind has a reader. */
+async function roleIn(app: Hono<KafkaReaderEnv>, path = '/orders'): Promise<string> {
+  // Whatever reads the query refuses a limit of 0.
   const response = await app.request(`${path}?max_records=0`)
   const body = await response.text()
   if (response.status === 400 && body.includes('max_records')) return 'answers'
-  if (response.status === 200 && body === 'reader') return 'passes'
+  if (response.status === 500 && body.includes('kafkaReader')) return 'refuses'
+  if (response.status === 200 && body === 'reader') return 'lends'
   return `${response.status}: ${body}`
 }
 
-function app(): Hono<KafkaConsumeEnv> {
-  return new Hono<KafkaConsumeEnv>()
+function app(): Hono<KafkaReaderEnv> {
+  return new Hono<KafkaReaderEnv>()
 }
 
-const behind: Handler<KafkaConsumeEnv> = (c) =>
-  c.text((c.var as Partial<KafkaConsumeEnv['Variables']>).kafka ? 'reader' : 'no reader')
+const behind: Handler<KafkaReaderEnv> = (c) =>
+  c.text((c.var as Partial<KafkaReaderEnv['Variables']>).kafka ? 'reader' : 'no reader')
 
-describe('kafkaConsume mounted as a handler answers by itself', () => {
-  test.each<[string, () => Hono<KafkaConsumeEnv>]>([
+describe('kafkaConsume answers', () => {
+  test.each<[string, () => Hono<KafkaReaderEnv>]>([
     ['app.get', () => app().get('/orders', kafka)],
     ['app.all', () => app().all('/orders', kafka)],
     ['app.on', () => app().on(['GET', 'POST'], '/orders', kafka)],
-    ['app.use without a wildcard and a follower', () => app().use('/orders', kafka)],
+    ['app.use without a wildcard', () => app().use('/orders', kafka)],
     ['a parameter in the path', () => app().get('/:name', kafka)],
     ['a sub-app', () => app().route('/', app().get('/orders', kafka))],
     [
@@ -37,11 +48,13 @@ describe('kafkaConsume mounted as a handler answers by itself', () => {
           .use('*', (_, next) => next())
           .get('/orders', kafka),
     ],
+    ['kafkaReader before it', () => app().use(reader).get('/orders', kafka)],
     ['a wildcard fallback after it', () => app().get('/orders', kafka).get('*', behind)],
     ['a wildcard middleware after it', () => app().get('/orders', kafka).use('*', behind)],
     ['another method after it', () => app().get('/orders', kafka).post('/orders', behind)],
     ['another path after it', () => app().get('/orders', kafka).get('/others', behind)],
     ['a wildcard with nothing behind it', () => app().get('/*', kafka)],
+    ['a wildcard with a wider one behind it', () => app().get('/orders/*', kafka).get('*', behind)],
   ])('%s', async (_, make) => {
     expect(await roleIn(make())).toBe('answers')
   })
@@ -55,36 +68,67 @@ describe('kafkaConsume mounted as a handler answers by itself', () => {
   })
 })
 
-describe('kafkaConsume followed by a handler is a middleware', () => {
-  test.each<[string, () => Hono<KafkaConsumeEnv>]>([
-    ['app.get with a following handler', () => app().get('/orders', kafka, behind)],
-    ['app.all with a following handler', () => app().all('/orders', kafka, behind)],
-    ['app.use on a wildcard', () => app().use('*', kafka).get('/orders', behind)],
-    ['app.use on everything', () => app().use(kafka).get('/orders', behind)],
-    ['app.use on the same path', () => app().use('/orders', kafka).get('/orders', behind)],
-    ['in a sub-app', () => app().route('/', app().use('*', kafka).get('/orders', behind))],
-    ['in front of a sub-app', () => app().use('*', kafka).route('/', app().get('/orders', behind))],
-  ])('%s', async (_, make) => {
-    expect(await roleIn(make())).toBe('passes')
+/** Ways to put something in front of the handler `behind`. */
+const inFront: ReadonlyArray<
+  [string, (handler: typeof reader | typeof kafka) => Hono<KafkaReaderEnv>]
+> = [
+  ['app.get with a following handler', (handler) => app().get('/orders', handler, behind)],
+  ['app.all with a following handler', (handler) => app().all('/orders', handler, behind)],
+  ['app.use on a wildcard', (handler) => app().use('*', handler).get('/orders', behind)],
+  ['app.use on everything', (handler) => app().use(handler).get('/orders', behind)],
+  ['app.use on one path', (handler) => app().use('/orders', handler).get('/orders', behind)],
+  [
+    'app.use in a sub-app',
+    (handler) => app().route('/', app().use('*', handler).get('/orders', behind)),
+  ],
+  [
+    'app.use in front of a sub-app',
+    (handler) => app().use('*', handler).route('/', app().get('/orders', behind)),
+  ],
+]
+
+describe('kafkaReader lends its reader to the handler behind it', () => {
+  test.each([...inFront])('%s', async (_, make) => {
+    expect(await roleIn(make(reader))).toBe('lends')
+  })
+
+  test('in a sub-app with a base path', async () => {
+    const sub = app().use('/*', reader).get('/orders', behind)
+    expect(await roleIn(app().route('/api', sub), '/api/orders')).toBe('lends')
+  })
+
+  test('it never answers: a path without a handler is a 404 of the app', async () => {
+    const alone = app().use('/api/*', reader).get('/api/orders', behind)
+    expect((await alone.request('/api/other')).status).toBe(404)
+    expect((await app().get('/orders', reader).request('/orders')).status).toBe(404)
+  })
+
+  test('a fallback that is mounted later changes nothing', async () => {
+    const fallback = app()
+      .use('/orders', reader)
+      .get('/orders', behind)
+      .get('*', (c) => c.text('fallback'))
+    expect(await roleIn(fallback)).toBe('lends')
+  })
+})
+
+describe('kafkaConsume in front of a handler that it would hide names kafkaReader', () => {
+  test.each([...inFront])('%s', async (_, make) => {
+    expect(await roleIn(make(kafka))).toBe('refuses')
   })
 
   test('in a sub-app with a base path', async () => {
     const sub = app().use('/*', kafka).get('/orders', behind)
-    expect(await roleIn(app().route('/api', sub), '/api/orders')).toBe('passes')
+    expect(await roleIn(app().route('/api', sub), '/api/orders')).toBe('refuses')
     const alone = app().get('/orders', kafka)
     expect(await roleIn(app().route('/api', alone), '/api/orders')).toBe('answers')
   })
-
-  test('and a path that only the wildcard matches is a 404 of the app, not of Kafka', async () => {
-    const other = app().use('/api/*', kafka).get('/api/orders', behind)
-    expect((await other.request('/other')).status).toBe(404)
-  })
 })
 
-test('kafkaConsume refuses wrong options when it is called, not at a request', () => {
-  expect(() => kafkaConsume({ bootstrapServers: 'nowhere', topics: ['t'] })).toThrow(
-    KafkaConsumeError,
-  )
+test('kafkaConsume and kafkaReader refuse wrong options when they are called, not at a request', () => {
+  for (const make of [kafkaConsume, kafkaReader]) {
+    expect(() => make({ bootstrapServers: 'nowhere', topics: ['t'] })).toThrow(KafkaConsumeError)
+  }
 })
 
 test('kafkaConsume that is closed before its first request answers 503 from then on', async () => {

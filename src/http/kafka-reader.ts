@@ -1,0 +1,67 @@
+import type { MiddlewareHandler } from 'hono'
+import { resolveOptions } from '../options/consume-options.ts'
+import type { KafkaConsumeOptions } from '../options/option-types.ts'
+import { type KafkaReader, RequestReader } from './request-reader.ts'
+import { controlsOf, type KafkaControls } from './route/handler-controls.ts'
+import { Route } from './route/route.ts'
+
+/** The environment of a handler behind `kafkaReader`: `new Hono<KafkaReaderEnv>()`. */
+export interface KafkaReaderEnv {
+  /** Variables of the context. */
+  Variables: {
+    /** Reads Kafka for the request: `c.var.kafka`. */
+    kafka: KafkaReader
+  }
+}
+
+/** The Hono middleware that `kafkaReader` returns. It connects with its first request, and runs until `close`. */
+export interface KafkaReaderMiddleware extends MiddlewareHandler<KafkaReaderEnv>, KafkaControls {}
+
+/**
+ * Lends a typed Kafka reader, `c.var.kafka`, to the handlers behind it. It never answers a request
+ * itself; `kafkaConsume` does that.
+ *
+ * Records that a handler polls are committed when the handler has returned, and requeued when it
+ * throws.
+ *
+ * @param options See `KafkaConsumeOptions`; `bootstrapServers` and `topics` are required.
+ * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { type KafkaReaderEnv, kafkaReader } from 'hono-kafka-consume'
+ * import { kafkaSide } from 'hono-kafka-consume/kafka'
+ *
+ * // A broker within the process, with a few records; yours is elsewhere.
+ * const broker = await kafkaSide.startEmbeddedBroker({ topic: 'orders', records: 3, recordsPerSecond: 0 })
+ * const reader = kafkaReader({ bootstrapServers: broker.bootstrapServers, topics: ['orders'] })
+ * const app = new Hono<KafkaReaderEnv>()
+ * app.use(reader)
+ * app.get('/count', async (c) => {
+ *   const { records } = await c.var.kafka.read({ start: 'earliest' })
+ *   return c.json({ count: records.length })
+ * })
+ *
+ * const { count } = await (await app.request('/count')).json()
+ * if (count !== 3) throw new Error('the handler reads all records')
+ * await reader.close()
+ * await broker.close()
+ * ```
+ */
+export function kafkaReader(options: KafkaConsumeOptions): KafkaReaderMiddleware {
+  const route = new Route(resolveOptions(options))
+  const middleware: MiddlewareHandler<KafkaReaderEnv> = async (c, next) => {
+    const reader = new RequestReader(route, c)
+    c.set('kafka', reader)
+    let failed = true
+    try {
+      await next()
+      failed = c.error !== undefined
+    } finally {
+      // In a `finally`, because Hono passes on a thrown value that is not an Error.
+      reader.settle(failed)
+    }
+  }
+  return Object.assign(middleware, controlsOf(route))
+}

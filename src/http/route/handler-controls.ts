@@ -1,0 +1,48 @@
+import type { KafkaOutage } from '../../port/kafka.ts'
+import type { PartitionRange, Route, RouteStats } from './route.ts'
+
+/** What `kafkaConsume` and `kafkaReader` return beside the function that Hono calls. */
+export interface KafkaControls {
+  /**
+   * Connects, and joins the consumer group if the mode reads as one, so that the first request is
+   * quick. Calling it is optional: the first request does the same.
+   *
+   * @throws KafkaConsumeError when Kafka cannot be reached or refuses; later calls try again.
+   */
+  start(): Promise<void>
+  /** The reason why Kafka cannot be read now; `undefined` while it can. Kafka is not asked. */
+  outage(): KafkaOutage | undefined
+  /** Statistics of the route: numbers as they are now, or since the handler was made. */
+  stats(): RouteStats
+  /**
+   * Asks Kafka for the first and the end offset of each partition of the topics.
+   *
+   * @throws KafkaConsumeError when Kafka cannot be asked.
+   */
+  partitions(): Promise<readonly PartitionRange[]>
+  /**
+   * Ends streams after their last whole event, commits what was delivered and leaves the consumer
+   * group. Later requests are answered 503 `SHUTTING_DOWN`.
+   */
+  close(): Promise<void>
+}
+
+/** The controls of a route. */
+export function controlsOf(route: Route): KafkaControls {
+  const { mode } = route.options
+  return {
+    start: async () => {
+      const { source, feed } = await route.lease()
+      await source.connected()
+      // A WebSocket joins the group when a client wants to acknowledge: a member without polls keeps
+      // records from the other members. With `kong_consumer` a client's first request joins its group.
+      const joins = (mode === 'http-get' || mode === 'auto') && !route.hasClientGroups
+      if (joins) await (await route.group({})).ready()
+      if (mode !== 'http-get') await feed.warm()
+    },
+    outage: () => route.outage() ?? route.groupOutage(),
+    stats: () => route.stats(),
+    partitions: () => route.partitions(),
+    close: () => route.close(),
+  }
+}
