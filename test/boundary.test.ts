@@ -17,6 +17,9 @@ const forbidden = {
   'src/options/bun.ts': "import { serve } from 'bun'",
   'src/options/sqlite.ts': "import { Database } from 'bun:sqlite'",
   'src/server.ts': "import { kafkaSide } from '../kafka/index.ts'",
+  'src/gateway/process/kafka.ts': "import { kafkaSide } from '../../../kafka/index.ts'",
+  'src/gateway/app.ts': "import { listen } from './process/listen.ts'",
+  'src/worker.ts': "import { listen } from './gateway/process/listen.ts'",
   'kafka/hono.ts': "import { Hono } from 'hono'",
   'kafka/streaming.ts': "import { stream } from 'hono/streaming'",
   'kafka/tail.ts': "import { LiveConsumer } from '../src/feed/live-consumer.ts'",
@@ -27,7 +30,8 @@ const forbidden = {
 
 const allowed = {
   'src/options/hono.ts': "import { Hono } from 'hono'",
-  'src/worker.ts': "import { LiveConsumer } from './feed/live-consumer.ts'",
+  'src/node.ts': "import { LiveConsumer } from './feed/live-consumer.ts'",
+  'src/gateway/process/node.ts': "import { readFileSync } from 'node:fs'",
   'kafka/port.ts': "import type { KafkaCluster } from '../src/port/kafka.ts'",
   'kafka/client/errors.ts': "import { KafkaConsumeError } from '../src/core/errors.ts'",
   'kafka/client/key.ts': "import { partitionKey } from '../../src/core/topic-partition.ts'",

@@ -1,0 +1,86 @@
+/** What a gateway process serves by Kong's configuration: read from files, changed by the Admin API. */
+import { readFileSync } from 'node:fs'
+import { getLogger } from '@logtape/logtape'
+import { LOG_ROOT } from '../../core/log.ts'
+import { InvalidDeclarative, readDeclarative } from '../../kong/config/declarative.ts'
+import { shownVariables } from '../../kong/config/plugin-options.ts'
+import { openState } from '../../kong/config/state.ts'
+import { Store } from '../../kong/config/store.ts'
+import type { KongSnapshot } from '../../kong/model/entities.ts'
+import type { MayShow } from '../../kong/model/references.ts'
+import type { Gateway } from '../app.ts'
+import type { GatewayConfig } from '../settings/gateway-settings.ts'
+import { stateFile } from './state-file.ts'
+
+const log = getLogger([LOG_ROOT, 'server'])
+
+/** Kong's entities, and where they are read from and saved to. */
+export interface Configuration {
+  readonly store: Store
+  /** Allows the variables that `--config` has read into fields which `/status` and logs show. */
+  readonly mayShow: MayShow
+  /**
+   * Reads the file of `--config` again.
+   *
+   * @throws Error that names the file, and nothing changes.
+   */
+  reload(path: string): Promise<void>
+  /** Has a gateway serve the entities now and after each change, and saves each change. */
+  serveBy(gateway: Gateway): void
+}
+
+/**
+ * Reads the files of `--config` and `--state`, where they are set.
+ *
+ * @throws Error that names the file.
+ */
+export async function openConfiguration(config: GatewayConfig): Promise<Configuration> {
+  const store = new Store()
+  const shown = new Set<string>()
+  const reload = async (path: string) => {
+    const declared = await readDeclarativeFile(path, config.ignoreUnknown)
+    for (const variable of shownVariables(declared)) shown.add(variable)
+    store.replaceAll(declared)
+  }
+  if (config.config !== undefined) await reload(config.config)
+  const state = config.state === undefined ? undefined : openState(stateFile(config.state))
+  if (state?.snapshot) store.replaceAll(state.snapshot)
+  return {
+    store,
+    mayShow: (variable) => shown.has(variable),
+    reload,
+    serveBy(gateway) {
+      gateway.apply(store.snapshot())
+      store.onChange((snapshot) => gateway.apply(snapshot))
+      // Saving comes second: a snapshot that the gateway refuses must not be saved.
+      if (state) store.onChange((snapshot) => state.save(snapshot))
+    },
+  }
+}
+
+/** @throws Error that names the file. */
+async function readDeclarativeFile(path: string, ignoreUnknown: boolean): Promise<KongSnapshot> {
+  const text = readTextFile(path)
+  try {
+    const declared = await readDeclarative(text, {
+      format: path.endsWith('.json') ? 'json' : 'yaml',
+      environment: process.env,
+      ignoreUnknown,
+    })
+    for (const warning of declared.warnings) log.warning('{path}: {warning}', { path, warning })
+    return declared
+  } catch (error) {
+    if (!(error instanceof InvalidDeclarative)) throw error
+    throw new Error(`Cannot use ${path}: ${error.message}`, { cause: error })
+  }
+}
+
+function readTextFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(`Cannot read ${path}: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    })
+  }
+}

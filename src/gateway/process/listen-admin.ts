@@ -1,0 +1,55 @@
+import packageJson from '../../../package.json' with { type: 'json' }
+import { createAdmin } from '../../kong/admin/admin.ts'
+import { readDeclarative, writeDeclarative } from '../../kong/config/declarative.ts'
+import type { Gateway } from '../app.ts'
+import { DEFAULT_ADMIN_PORT, type GatewayConfig } from '../settings/gateway-settings.ts'
+import type { Configuration } from './configuration.ts'
+import { type HttpServer, isPortTaken, listen } from './listen.ts'
+
+const FLAGS = { port: '--admin-port', host: '--admin-host' }
+
+/**
+ * Serves Kong's Admin API. Where the default port is taken, a demo uses any free port, so that
+ * several demos run side by side: the banner shows the port.
+ *
+ * @returns undefined with `--admin-port off`.
+ */
+export function listenAdmin(
+  { adminPort, adminHost }: GatewayConfig,
+  isDemo: boolean,
+  configuration: Configuration,
+  gateway: Gateway,
+): HttpServer | undefined {
+  if (adminPort === 'off') return undefined
+  const app = adminApp(adminHost, configuration, gateway)
+  const port = adminPort ?? DEFAULT_ADMIN_PORT
+  try {
+    return listen({ port, host: adminHost }, FLAGS, app)
+  } catch (error) {
+    if (!isDemo || adminPort !== undefined || !isPortTaken(error)) throw error
+    return listen({ port: 0, host: adminHost }, FLAGS, app)
+  }
+}
+
+function adminApp(adminHost: string, { store, mayShow }: Configuration, gateway: Gateway) {
+  return createAdmin({
+    store,
+    version: packageJson.version,
+    status: () => {
+      const reasons = gateway.notReady()
+      return { database: { reachable: true }, kafka: { ready: reasons.length === 0, reasons } }
+    },
+    names: [adminHost],
+    load: (document, contentType) =>
+      readDeclarative(document, {
+        format: contentType.includes('json') ? 'json' : 'yaml',
+        // A client that posts a document must not read our environment back from an entity's name.
+        // References to a vault stay references, and are looked up when they are served.
+        deckEnvironment: {},
+        environment: process.env,
+        mayShow,
+        ignoreUnknown: false,
+      }),
+    dump: writeDeclarative,
+  })
+}

@@ -1,0 +1,66 @@
+import type { Hono } from 'hono'
+import { type BunWebSocketData, websocket } from 'hono/bun'
+import { withAbsoluteUrl } from '../../http/request/request-url.ts'
+
+/**
+ * Seconds without a byte after which Bun closes a connection. It is longer than the longest wait of
+ * a GET (60 s) and than a stream's heartbeat interval (8 s); Bun's default, 10 s, would end a GET
+ * that waits.
+ */
+const IDLE_TIMEOUT_SECONDS = 120
+/**
+ * Settings of WebSockets. A client sends short messages, hence the limit of 1 MiB. Streams bound by
+ * themselves what waits for a client, so that Bun must pass a record of any size.
+ */
+const WEBSOCKET_LIMITS = {
+  maxPayloadLength: 1024 * 1024,
+  backpressureLimit: 0,
+  idleTimeout: IDLE_TIMEOUT_SECONDS,
+}
+
+export type HttpServer = Bun.Server<BunWebSocketData>
+
+interface Address {
+  readonly port: number
+  readonly host: string
+}
+
+/** The command-line flags that choose another address, for messages. */
+interface AddressFlags {
+  readonly port: string
+  readonly host: string
+}
+
+/**
+ * Serves an app.
+ *
+ * @throws Error that says why the address cannot be used and which flag chooses another.
+ */
+export function listen({ port, host }: Address, flags: AddressFlags, app: Hono): HttpServer {
+  try {
+    return Bun.serve({
+      port,
+      hostname: host,
+      idleTimeout: IDLE_TIMEOUT_SECONDS,
+      fetch: (request, server) => app.fetch(withAbsoluteUrl(request), server),
+      websocket: { ...websocket, ...WEBSOCKET_LIMITS },
+    })
+  } catch (error) {
+    const messages: Record<string, string> = {
+      EADDRINUSE: `Cannot listen on port ${port}: another process does, choose another with ${flags.port}`,
+      EACCES: `Cannot listen on port ${port}: it requires more rights, choose another with ${flags.port}`,
+      EADDRNOTAVAIL: `Cannot listen on ${host}: it is not an address of this machine, choose another with ${flags.host}`,
+    }
+    const message = messages[String(errorCode(error))]
+    throw message === undefined ? error : new Error(message, { cause: error })
+  }
+}
+
+/** Whether {@link listen} failed because another process listens on the port. */
+export function isPortTaken(error: unknown): boolean {
+  return error instanceof Error && errorCode(error.cause) === 'EADDRINUSE'
+}
+
+function errorCode(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}
