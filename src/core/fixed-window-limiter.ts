@@ -1,16 +1,16 @@
+/** Rate limiting: counts the requests of each client in fixed windows of a second, minute, hour and day. */
 import { toHex } from './bytes.ts'
+import { LruMap } from './lru-map.ts'
 
-/** Counts requests by client and by the second, minute, hour and day that they come in. */
-
-/** Milliseconds. Windows begin at whole multiples of them, by the clock, as Kong's do. */
+/** The length of each window in milliseconds. A window begins at a whole multiple of its length, as in Kong. */
 export const PERIODS = { second: 1_000, minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
 
 export type Period = keyof typeof PERIODS
 
-/** Requests at most in a period. */
+/** The requests that a client may send in each period. */
 export type RateLimits = { readonly [P in Period]?: number | null }
 
-/** How a client stands in one period, this request included. */
+/** A client's usage in one period, the current request included. */
 export interface RateLimitUsage {
   readonly period: Period
   readonly limit: number
@@ -19,15 +19,15 @@ export interface RateLimitUsage {
   readonly reset: number
 }
 
-/** Clients that are counted at a time. Overflow policy: who was seen longest ago is forgotten. */
+/** Clients that are counted at a time. Overflow policy: the least recently seen client is forgotten. */
 const MAX_CLIENTS = 100_000
 
-/** Longer names are counted by their hash: clients choose some of them, as by a header. */
-const MAX_NAME = 128
+/** Characters of a client's key. A longer name becomes a hash, since clients choose some names, as by a header. */
+const MAX_KEY_LENGTH = 128
 
-/** What a client is counted as: its name, or the hash of a name that is too long to keep. */
-export function countedAs(name: string): string | Promise<string> {
-  return name.length > MAX_NAME ? hashOf(name) : name
+/** The key that a client is counted under: its name, or the hash of a long name. */
+export function limiterKey(name: string): string | Promise<string> {
+  return name.length > MAX_KEY_LENGTH ? hashOf(name) : name
 }
 
 async function hashOf(name: string): Promise<string> {
@@ -36,17 +36,15 @@ async function hashOf(name: string): Promise<string> {
 }
 
 interface Counter {
-  /** When its window began; a window that is over counts as empty. */
+  /** When the window began, in milliseconds since 1970. A window that is over counts as empty. */
   begin: number
   count: number
 }
 
-/** The counters of one limit. */
+/** Counts the requests of clients against one set of limits. */
 export class FixedWindowLimiter {
   readonly #limits: ReadonlyArray<readonly [Period, number]>
-  readonly #maxClients: number
-  /** The one that was seen last is the last. */
-  readonly #clients = new Map<string, Counter[]>()
+  readonly #clients: LruMap<string, Counter[]>
 
   /** @param maxClients Default: 100,000. */
   constructor(limits: RateLimits, maxClients = MAX_CLIENTS) {
@@ -54,15 +52,15 @@ export class FixedWindowLimiter {
       const limit = limits[period]
       return typeof limit === 'number' ? [[period, limit] as const] : []
     })
-    this.#maxClients = maxClients
+    this.#clients = new LruMap(maxClients)
   }
 
   /**
    * Counts a request, unless a limit is reached.
    *
-   * @param client Who sent it, as {@link countedAs} names it: it is kept.
+   * @param client The client's {@link limiterKey}.
    * @param now Milliseconds since 1970.
-   * @returns Usages in all periods, and the one whose limit is reached.
+   * @returns The usage in each period, and the one whose limit is exceeded.
    */
   count(
     client: string,
@@ -93,24 +91,20 @@ export class FixedWindowLimiter {
     const reached = usages.filter(
       ({ limit }, index) => isExceeded && (counts[index] as number) >= limit,
     )
-    // The longest wait: what helps before that does not help.
+    // The longest period: a retry succeeds only after all exceeded limits are reset.
     return { usages, exceeded: reached.at(-1) }
   }
 
   #countersOf(client: string): Counter[] {
     const found = this.#clients.get(client)
-    if (found) this.#clients.delete(client)
-    else if (this.#clients.size >= this.#maxClients) {
-      const [oldest] = this.#clients.keys()
-      if (oldest !== undefined) this.#clients.delete(oldest)
-    }
-    const counters = found ?? this.#limits.map(() => ({ begin: 0, count: 0 }))
+    if (found) return found
+    const counters = this.#limits.map(() => ({ begin: 0, count: 0 }))
     this.#clients.set(client, counters)
     return counters
   }
 }
 
-/** `RateLimit-*`: those of the period with the least left. `X-RateLimit-*`: of each period. */
+/** Headers of an answer: `RateLimit-*` for the period with the fewest remaining requests, `X-RateLimit-*` for each period. */
 export function rateLimitHeaders(
   usages: readonly RateLimitUsage[],
 ): Array<[name: string, value: string]> {

@@ -1,4 +1,4 @@
-import { filterTurns } from '../core/turns.ts'
+import { filterTurns } from '../core/turn-queue.ts'
 import type { Cursor } from '../records/cursor.ts'
 import type { EncodedBatch } from '../records/encoded-batch.ts'
 import type { Filter } from '../records/filter.ts'

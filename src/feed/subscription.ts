@@ -1,6 +1,6 @@
 import { getLogger } from '@logtape/logtape'
 import { partitionKey } from '../core/topic-partition.ts'
-import { filterTurns } from '../core/turns.ts'
+import { filterTurns } from '../core/turn-queue.ts'
 import type { AssignedConsumer, Batch, Gap } from '../port/kafka.ts'
 import { Cursor, type PartitionTable } from '../records/cursor.ts'
 import type { MessageDeserializer } from '../records/encode.ts'

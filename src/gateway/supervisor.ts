@@ -1,25 +1,31 @@
+/** Starts and closes the gateway's handlers, whichever come and go, and watches Kafka for them. */
 import { getLogger } from '@logtape/logtape'
 import type { Handler } from 'hono'
-import { asKafkaConsumeError, type ErrorCode, KafkaConsumeError } from '../core/errors.ts'
-import { registerClosed, registerOpen } from '../core/evaluation.ts'
+import { settledWithin } from '../core/deadline.ts'
+import { asKafkaConsumeError } from '../core/errors.ts'
+import { registerClosed, registerOpen } from '../core/hot-reload.ts'
 import { LOG_ROOT } from '../core/log.ts'
+import { Semaphore } from '../core/semaphore.ts'
 import type { PartitionRange, RouteStats } from '../http/route/route.ts'
 import type { KafkaOutage } from '../port/kafka.ts'
 import type { NotReady } from './health.ts'
+import { isOfOneRoute, OutageLog } from './outage-log.ts'
 
-/** Milliseconds between two looks at Kafka's state, and between two attempts to start. */
-const WATCH_INTERVAL = 1_000
-/** Milliseconds for which a handler goes on at most until those in its place have started. */
+/** Milliseconds between two polls of the outages, and between two attempts to start a handler. */
+const POLL_INTERVAL_MS = 1_000
+/**
+ * Milliseconds between two reports while handlers start. A report asks all handlers: one for each
+ * start would be quadratic, and block the process for seconds with thousands of routes.
+ */
+const REPORT_INTERVAL_MS = 100
+/** Milliseconds that a replaced handler stays open at most until its successors have started. */
 const HANDOVER_MS = 5_000
 /** Handlers that start at a time: each may connect and join a group. */
-const STARTS_AT_ONCE = 16
-
-/** What is wrong with one route, while others on the same cluster may be served. */
-const OF_ONE_ROUTE = new Set(['UNKNOWN_TOPIC', 'KAFKA_AUTHORIZATION'])
+const MAX_CONCURRENT_STARTS = 16
 
 const log = getLogger([LOG_ROOT, 'gateway'])
 
-/** A handler that reads Kafka: what `kafkaConsume` returns, as far as the gateway uses it. */
+/** A handler that reads Kafka: the part of `kafkaConsume`'s result that the gateway uses. */
 export interface KafkaRoute extends Handler {
   start(): Promise<void>
   outage(): KafkaOutage | undefined
@@ -30,59 +36,68 @@ export interface KafkaRoute extends Handler {
 
 interface SupervisedRoute {
   readonly route: KafkaRoute
-  /** Its cluster, for the log. */
+  /** The brokers of its cluster, for the log. */
   readonly brokers: string
   isStarted: boolean
-  /** Resolves when the first attempt to start has ended, or there is none. */
-  readonly tried: PromiseWithResolvers<void>
-  /** What the last attempt to start ended with. */
-  failure: NotReady | undefined
-  readonly gone: PromiseWithResolvers<void>
+  /** Resolves when the first attempt to start has ended, or the route is removed before. */
+  readonly attempted: PromiseWithResolvers<void>
+  /** The error of the last attempt to start. */
+  startError: NotReady | undefined
+  readonly removed: PromiseWithResolvers<void>
 }
 
-/** Starts handlers, watches Kafka for them and ends them, whichever come and go. */
 export class Supervisor {
-  readonly #lives = new Map<KafkaRoute, SupervisedRoute>()
+  readonly #supervised = new Map<KafkaRoute, SupervisedRoute>()
+  /** Removed handlers that are not closed yet. */
   readonly #ending = new Set<Promise<void>>()
-  readonly #waiting: Array<() => void> = []
-  #starting = 0
+  readonly #starts = new Semaphore(MAX_CONCURRENT_STARTS)
+  readonly #outages = new OutageLog()
   #stage: 'new' | 'running' | 'closing' = 'new'
+  /** Milliseconds since 1970 at which the present stage began, but for `running`. */
   #since = Date.now()
-  /** What the log was last told of each cluster. */
-  readonly #told = new Map<string, string>()
   #timer: ReturnType<typeof setInterval> | undefined
+  #isReportDue = false
+  #reportedAt = Number.NEGATIVE_INFINITY
   #started: Promise<void> | undefined
   #closed: Promise<void> | undefined
   readonly #closing = Promise.withResolvers<void>()
 
   /**
-   * Takes a handler over. It starts in the background once `start` was called.
+   * Supervises a handler from now on. It starts in the background once {@link start} was called.
    *
-   * @returns resolves when it has started, or could not at the first attempt.
+   * @returns resolves when the first attempt to start it has ended, successfully or not.
    */
   add(route: KafkaRoute, brokers: string): Promise<void> {
-    const [gone, tried] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-    const life = { route, brokers, isStarted: false, failure: undefined, gone, tried }
-    this.#lives.set(route, life)
+    const supervised: SupervisedRoute = {
+      route,
+      brokers,
+      isStarted: false,
+      startError: undefined,
+      removed: Promise.withResolvers<void>(),
+      attempted: Promise.withResolvers<void>(),
+    }
+    this.#supervised.set(route, supervised)
     if (this.#stage !== 'running') return Promise.resolve()
-    this.#start(life).catch((error: unknown) => {
+    this.#start(supervised).catch((error: unknown) => {
       log.error('Cannot start a route: {error}', { error })
     })
-    return tried.promise
+    return supervised.attempted.promise
   }
 
   /**
-   * Ends a handler: its streams after their last whole event.
+   * Closes a handler: its streams end after their last whole event.
    *
-   * @param successors Resolves when those in its place have started; it is not waited for long.
+   * @param successors Resolves when the handlers that replace it have started. The handler stays
+   *   open until then, but for {@link HANDOVER_MS} at most.
    */
   remove(route: KafkaRoute, successors: Promise<unknown> = Promise.resolve()): void {
-    const life = this.#lives.get(route)
-    if (!life) return
-    this.#lives.delete(route)
-    life.gone.resolve()
-    life.tried.resolve()
-    const ended = this.#handover(successors)
+    const supervised = this.#supervised.get(route)
+    if (!supervised) return
+    this.#supervised.delete(route)
+    supervised.removed.resolve()
+    supervised.attempted.resolve()
+    const handover = Promise.race([successors, this.#closing.promise])
+    const ended = settledWithin(handover, HANDOVER_MS)
       .then(() => route.close())
       .catch((error: unknown) => log.error('Cannot end a route: {error}', { error }))
       .finally(() => this.#ending.delete(ended))
@@ -90,7 +105,7 @@ export class Supervisor {
   }
 
   /**
-   * Starts all; resolves when those that are there by now have started or are gone.
+   * Starts all handlers; resolves when the present ones have started or are removed.
    *
    * @throws KafkaConsumeError INTERNAL or INVALID_OPTIONS, for which waiting does not help.
    */
@@ -100,137 +115,124 @@ export class Supervisor {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close()
+    this.#closed ??= this.#closeAll()
     return this.#closed
   }
 
   /**
-   * Why requests cannot be served, one reason each; empty when they can. A topic that is missing is
-   * no reason while another route is served: to take that one away as well would help nobody.
+   * Why requests cannot be served, each reason once; empty when they can. A missing topic does not
+   * count while another route is served: reporting "not ready" would take that route away as well.
    */
   notReady(): readonly NotReady[] {
     if (this.#stage === 'closing') {
-      return [
-        { code: 'SHUTTING_DOWN', message: 'The gateway is shutting down', since: this.#since },
-      ]
+      const message = 'The gateway is shutting down'
+      return [{ code: 'SHUTTING_DOWN', message, since: this.#since }]
     }
-    const lives = [...this.#lives.values()]
-    const isServing = lives.some((life) => life.isStarted)
-    const reasons = lives
-      .flatMap((life) => problemOf(life) ?? [])
-      .filter(({ code }) => !(isServing && OF_ONE_ROUTE.has(code)))
-    const isStarting = lives.some((life) => !life.isStarted && !life.failure)
-    if (reasons.length === 0 && (this.#stage === 'new' || isStarting)) {
-      const message = 'The gateway is joining its consumer group'
-      return [{ code: 'STARTING', message, since: this.#since }]
+    const all = [...this.#supervised.values()]
+    const isServing = all.some(({ isStarted }) => isStarted)
+    const reasons = new Map<string, NotReady>()
+    for (const supervised of all) {
+      const reason = outageOf(supervised)
+      if (!reason || (isServing && isOfOneRoute(reason.code))) continue
+      if (!reasons.has(reason.message)) reasons.set(reason.message, reason)
     }
-    return reasons.filter(
-      ({ message }, index) => reasons.findIndex((other) => other.message === message) === index,
-    )
-  }
-
-  async #handover(successors: Promise<unknown>): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, HANDOVER_MS)
-    })
-    await Promise.race([successors, late, this.#closing.promise])
-    clearTimeout(timer)
+    if (reasons.size > 0) return [...reasons.values()]
+    const isStarting = all.some(({ isStarted, startError }) => !isStarted && !startError)
+    if (this.#stage !== 'new' && !isStarting) return []
+    const message = 'The gateway is joining its consumer group'
+    return [{ code: 'STARTING', message, since: this.#since }]
   }
 
   async #startAll(): Promise<void> {
     if (this.#stage === 'closing') return
     this.#stage = 'running'
     registerOpen(this)
-    this.#timer = setInterval(() => this.#tell(), WATCH_INTERVAL)
-    await Promise.all([...this.#lives.values()].map((life) => this.#start(life)))
+    this.#timer = setInterval(() => this.#report(), POLL_INTERVAL_MS)
+    await Promise.all([...this.#supervised.values()].map((each) => this.#start(each)))
+    this.#report()
   }
 
-  async #start(life: SupervisedRoute): Promise<void> {
+  /** Tries to start a handler until that succeeds, or waiting does not help. */
+  async #start(supervised: SupervisedRoute): Promise<void> {
     const since = Date.now()
-    while (this.#lives.has(life.route) && this.#stage === 'running') {
+    while (this.#isWanted(supervised)) {
+      const thrown = await this.#attempt(supervised)
+      const { isStarted, attempted } = supervised
+      if (isStarted || !this.#isWanted(supervised)) return attempted.resolve()
+      const { code, message } = asKafkaConsumeError(thrown)
+      supervised.startError = { code, message, since }
+      attempted.resolve()
+      this.#reportSoon()
+      if (code === 'INTERNAL' || code === 'INVALID_OPTIONS') throw asKafkaConsumeError(thrown)
+      await settledWithin(supervised.removed.promise, POLL_INTERVAL_MS)
+    }
+  }
+
+  /** @returns what the handler's `start` throws. */
+  #attempt(supervised: SupervisedRoute): Promise<unknown> {
+    return this.#starts.run(async () => {
+      // Its turn may come after it was removed.
+      if (!this.#isWanted(supervised)) return
       try {
-        await this.#inTurn(() => life.route.start())
-        life.isStarted = true
-        life.failure = undefined
-        life.tried.resolve()
-        this.#tell()
+        await supervised.route.start()
+        supervised.isStarted = true
+        supervised.startError = undefined
+        this.#reportSoon()
         return
       } catch (thrown) {
-        life.tried.resolve()
-        if (!this.#lives.has(life.route) || this.#stage !== 'running') return
-        const { code, message } = asKafkaConsumeError(thrown)
-        life.failure = { code, message, since }
-        this.#tell()
-        if (code === 'INTERNAL' || code === 'INVALID_OPTIONS') throw asKafkaConsumeError(thrown)
+        return thrown
       }
-      await Promise.race([
-        new Promise((resolve) => setTimeout(resolve, WATCH_INTERVAL)),
-        life.gone.promise,
-      ])
-    }
+    })
   }
 
-  async #inTurn(work: () => Promise<void>): Promise<void> {
-    if (this.#starting >= STARTS_AT_ONCE) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    }
-    this.#starting++
-    try {
-      await work()
-    } finally {
-      this.#starting--
-      this.#waiting.shift()?.()
-    }
+  #isWanted({ route }: SupervisedRoute): boolean {
+    return this.#supervised.has(route) && this.#stage === 'running'
   }
 
-  async #close(): Promise<void> {
+  async #closeAll(): Promise<void> {
     this.#stage = 'closing'
     registerClosed(this)
     this.#closing.resolve()
     this.#since = Date.now()
     clearInterval(this.#timer)
-    const lives = [...this.#lives.values()]
-    for (const { gone } of lives) gone.resolve()
-    for (const proceed of this.#waiting.splice(0)) proceed()
-    const results = await Promise.allSettled(lives.map(({ route }) => route.close()))
+    const all = [...this.#supervised.values()]
+    for (const { removed } of all) removed.resolve()
+    const results = await Promise.allSettled(all.map(({ route }) => route.close()))
     await Promise.all(this.#ending)
     const failed = results.find((result) => result.status === 'rejected')
     if (failed) throw failed.reason
   }
 
-  /** Logs when Kafka goes and when it comes back, not each time that it is still away. */
-  #tell(): void {
-    const now = new Map<string, NotReady | undefined>()
-    for (const life of this.#lives.values()) {
-      now.set(life.brokers, now.get(life.brokers) ?? problemOf(life))
+  /** Reports now, or once for all handlers that start in the next {@link REPORT_INTERVAL_MS}. */
+  #reportSoon(): void {
+    if (this.#isReportDue) return
+    const wait = this.#reportedAt + REPORT_INTERVAL_MS - performance.now()
+    if (wait <= 0) {
+      this.#report()
+      return
     }
-    for (const [brokers, problem] of now) {
-      if (problem?.code === this.#told.get(brokers)) continue
-      if (problem) {
-        this.#told.set(brokers, problem.code)
-        const { message, code } = problem
-        if (OF_ONE_ROUTE.has(code)) {
-          log.warning('{message}. Its route waits for that, at {brokers}', { message, brokers })
-        } else {
-          const { status } = new KafkaConsumeError(code as ErrorCode, message)
-          log.warning(
-            '{message}. Waiting for Kafka at {brokers}; requests are answered with {status}',
-            { message, brokers, status },
-          )
-        }
-      } else {
-        this.#told.delete(brokers)
-        log.info('Kafka at {brokers} can be read again', { brokers })
-      }
+    this.#isReportDue = true
+    setTimeout(() => {
+      this.#isReportDue = false
+      this.#report()
+    }, wait)
+  }
+
+  #report(): void {
+    if (this.#stage !== 'running') return
+    this.#reportedAt = performance.now()
+    const outages = new Map<string, NotReady | undefined>()
+    for (const supervised of this.#supervised.values()) {
+      const { brokers } = supervised
+      outages.set(brokers, outages.get(brokers) ?? outageOf(supervised))
     }
-    for (const brokers of this.#told.keys()) if (!now.has(brokers)) this.#told.delete(brokers)
+    this.#outages.report(outages)
   }
 }
 
-function problemOf({ route, failure }: SupervisedRoute): NotReady | undefined {
-  const problem = route.outage()
-  if (!problem) return failure
-  const { code, message, since } = problem
+function outageOf({ route, startError }: SupervisedRoute): NotReady | undefined {
+  const outage = route.outage()
+  if (!outage) return startError
+  const { code, message, since } = outage
   return { code, message, since }
 }

@@ -3,8 +3,9 @@
 import { sign } from 'hono/jwt'
 import { toBase64 } from '../core/bytes.ts'
 import { KafkaConsumeError } from '../core/errors.ts'
+import { isJsonObject } from '../core/json-object.ts'
 import type { RegistryOptions } from '../options/registry-options.ts'
-import { ask, isRecord } from './http.ts'
+import { ask } from './http.ts'
 
 type Authentication = RegistryOptions['authentication']
 type OAuth2 = NonNullable<Authentication['oauth2']>
@@ -87,9 +88,10 @@ class RegistryTokens implements RegistryAccess {
         { detail: `it answered with status ${status}` },
       )
     }
-    const token = isRecord(answer) ? answer['access_token'] : undefined
+    const token = isJsonObject(answer) ? answer['access_token'] : undefined
     if (status !== 200 || typeof token !== 'string') {
-      const reason = isRecord(answer) && typeof answer['error'] === 'string' ? answer['error'] : ''
+      const reason =
+        isJsonObject(answer) && typeof answer['error'] === 'string' ? answer['error'] : ''
       throw new KafkaConsumeError(
         'SCHEMA_REGISTRY_REFUSED',
         'Cannot read schemas: the token endpoint of the schema registry gave no token',

@@ -1,7 +1,8 @@
 import { KafkaConsumeError } from '../core/errors.ts'
+import { isJsonObject } from '../core/json-object.ts'
 import type { RegistryOptions } from '../options/registry-options.ts'
 import { accessOf, type RegistryAccess } from './access.ts'
-import { ask, isRecord } from './http.ts'
+import { ask } from './http.ts'
 
 /** Formats that Confluent's API has. */
 type SchemaType = 'AVRO' | 'PROTOBUF' | 'JSON'
@@ -89,11 +90,11 @@ function fail(detail: string): never {
 
 /** Codes of a subject, a version and a schema that are not there; another 404 is a wrong URL. */
 function isUnknown(body: unknown): boolean {
-  return isRecord(body) && [40401, 40402, 40403].includes(body['error_code'] as number)
+  return isJsonObject(body) && [40401, 40402, 40403].includes(body['error_code'] as number)
 }
 
 function schemaOf(body: unknown): RegisteredSchema | undefined {
-  if (!isRecord(body) || typeof body['schema'] !== 'string') return undefined
+  if (!isJsonObject(body) || typeof body['schema'] !== 'string') return undefined
   const { schema: text, schemaType: type = 'AVRO', references } = body
   if (type !== 'AVRO' && type !== 'PROTOBUF' && type !== 'JSON') return undefined
   return {

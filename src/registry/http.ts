@@ -61,7 +61,3 @@ function jsonIn(text: string): unknown {
     return undefined
   }
 }
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import {
-  countedAs,
   FixedWindowLimiter,
+  limiterKey,
   rateLimitHeaders,
 } from '../../src/core/fixed-window-limiter.ts'
 
@@ -41,11 +41,11 @@ describe('a limit of requests', () => {
 
   test('counts a client name of any length under a short key of its own', async () => {
     const long = 'x'.repeat(12_000)
-    const names = await Promise.all([`${long}1`, `${long}2`, `${long}1`].map(countedAs))
+    const names = await Promise.all([`${long}1`, `${long}2`, `${long}1`].map(limiterKey))
     for (const name of names) expect(name.length).toBeLessThanOrEqual(128)
     expect(names[0]).toBe(names[2] as string)
     expect(names[0]).not.toBe(names[1] as string)
-    expect(await countedAs('ip 10.0.0.1')).toBe('ip 10.0.0.1')
+    expect(await limiterKey('ip 10.0.0.1')).toBe('ip 10.0.0.1')
   })
 
   test('is reported by the period with the fewest requests left', () => {

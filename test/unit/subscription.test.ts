@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
-import { filterTurns } from '../../src/core/turns.ts'
+import { filterTurns } from '../../src/core/turn-queue.ts'
 import { CatchUpPool } from '../../src/feed/catch-up-pool.ts'
 import { LiveConsumer } from '../../src/feed/live-consumer.ts'
 import { Subscription, type SubscriptionPart } from '../../src/feed/subscription.ts'

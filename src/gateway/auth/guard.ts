@@ -5,8 +5,8 @@ import { cors } from 'hono/cors'
 import { auth as basicOf } from 'hono/utils/basic-auth'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import {
-  countedAs,
   FixedWindowLimiter,
+  limiterKey,
   type RateLimits,
   rateLimitHeaders,
 } from '../../core/fixed-window-limiter.ts'
@@ -94,7 +94,7 @@ export function guard(options: GuardOptions, addressOf: (c: Context) => string):
 
   const limit = async (c: Context, client: string) => {
     if (!windows) return
-    const { usages, exceeded } = windows.count(await countedAs(client))
+    const { usages, exceeded } = windows.count(await limiterKey(client))
     for (const [name, value] of rateLimitHeaders(usages)) c.header(name, value)
     if (!exceeded) return
     throw new KafkaConsumeError(

@@ -1,6 +1,8 @@
 /** `POST …/offsets`: commits for the group of a route that does not commit by itself. */
+
 import type { Context } from 'hono'
 import { KafkaConsumeError } from '../../core/errors.ts'
+import { isJsonObject } from '../../core/json-object.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { PartitionOffset } from '../../port/kafka.ts'
 import { PartitionTable, parseCursor } from '../../records/cursor.ts'
@@ -85,7 +87,7 @@ function parseOffsets(text: string): PartitionOffset[] {
   } catch {
     throw invalid('the body is no JSON; {"cursor":"…"} or {"topic":{"0":42}} is expected')
   }
-  if (!isRecord(body)) throw invalid('the body must be {"cursor":"…"} or {"topic":{"0":42}}')
+  if (!isJsonObject(body)) throw invalid('the body must be {"cursor":"…"} or {"topic":{"0":42}}')
   const { cursor } = body
   if (typeof cursor === 'string' && Object.keys(body).length === 1) {
     return parseCursor(cursor, 'cursor').map((entry) => {
@@ -94,7 +96,7 @@ function parseOffsets(text: string): PartitionOffset[] {
     })
   }
   const offsets = Object.entries(body).flatMap(([topic, partitions]) => {
-    if (!isRecord(partitions)) throw invalid(`the partitions of topic "${topic}" are no object`)
+    if (!isJsonObject(partitions)) throw invalid(`the partitions of topic "${topic}" are no object`)
     return Object.entries(partitions).map(([partition, offset]): PartitionOffset => {
       const isOffset = Number.isSafeInteger(offset) && (offset as number) >= 0
       if (!/^(0|[1-9]\d{0,8})$/.test(partition) || !isOffset) {
@@ -107,10 +109,6 @@ function parseOffsets(text: string): PartitionOffset[] {
   })
   if (offsets.length === 0) throw invalid('the body names no offsets')
   return offsets
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function invalid(state: string): KafkaConsumeError {

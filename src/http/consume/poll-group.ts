@@ -1,5 +1,5 @@
 import { KafkaConsumeError } from '../../core/errors.ts'
-import { onNextTurn } from '../../core/turns.ts'
+import { onNextTurn } from '../../core/turn-queue.ts'
 import { filterInTurns } from '../../feed/filter-pass.ts'
 import type { Delivery, KafkaRecord, PollLimits } from '../../port/kafka.ts'
 import { Cursor, PartitionTable } from '../../records/cursor.ts'

@@ -1,8 +1,8 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
-import { registerClosed, registerOpen } from '../../core/evaluation.ts'
 import type { HistogramState } from '../../core/histogram.ts'
+import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { KafkaProduceOptions } from '../../options/option-types.ts'
 import {

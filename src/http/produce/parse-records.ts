@@ -1,6 +1,8 @@
 /** Records that a client sends: what `format=records` gives can be sent back as it is. */
+
 import { fromBase64 } from '../../core/bytes.ts'
 import { KafkaConsumeError } from '../../core/errors.ts'
+import { isJsonObject } from '../../core/json-object.ts'
 import type { ProducerRecord } from '../../port/kafka.ts'
 
 /** What holds for records that do not say otherwise. */
@@ -32,7 +34,7 @@ const KNOWN = [
 /** @throws KafkaConsumeError INVALID_RECORD for what is not `{"records":[…]}`. */
 export function recordsOfJson(text: string, defaults: Defaults): ProducerRecord[] {
   const body = parse(text, 'the body')
-  const { records } = isObject(body) ? body : { records: undefined }
+  const { records } = isJsonObject(body) ? body : { records: undefined }
   if (!Array.isArray(records)) {
     throw invalid(
       'the body must be {"records":[{"key":…,"value":…}]}; other types of content are one value',
@@ -52,7 +54,7 @@ export function recordsOfLines(text: string, defaults: Defaults): ProducerRecord
 
 /** @throws KafkaConsumeError INVALID_RECORD */
 function recordOf(given: unknown, at: string, defaults: Defaults): ProducerRecord {
-  if (!isObject(given)) throw invalid(`${at} is no object`)
+  if (!isJsonObject(given)) throw invalid(`${at} is no object`)
   const unknown = Object.keys(given).find((name) => !KNOWN.includes(name))
   if (unknown !== undefined) {
     throw invalid(
@@ -71,7 +73,7 @@ function recordOf(given: unknown, at: string, defaults: Defaults): ProducerRecor
   if (timestamp !== undefined && timestamp !== -1 && !isWhole(timestamp, Number.MAX_SAFE_INTEGER)) {
     throw invalid(`the timestamp of ${at} must be milliseconds since 1970`)
   }
-  const encoding = isObject(given['encoding']) ? given['encoding'] : {}
+  const encoding = isJsonObject(given['encoding']) ? given['encoding'] : {}
   return {
     topic,
     partition,
@@ -87,8 +89,8 @@ function headersOf(
   encoding: unknown,
   at: string,
 ): NonNullable<ProducerRecord['headers']> {
-  if (!isObject(headers)) throw invalid(`the headers ${at} must be an object of texts`)
-  const encodings = isObject(encoding) ? encoding : {}
+  if (!isJsonObject(headers)) throw invalid(`the headers ${at} must be an object of texts`)
+  const encodings = isJsonObject(encoding) ? encoding : {}
   return Object.entries(headers).flatMap(([name, given]) =>
     (Array.isArray(given) ? given : [given]).map((value: unknown) => {
       if (typeof value !== 'string' && value !== null) {
@@ -130,10 +132,6 @@ function parse(text: string, what: string): unknown {
 
 /** Of the same proposal as the source of a number (ECMAScript 2026, "JSON.parse source text access"). */
 const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 function isWhole(value: unknown, max: number): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max

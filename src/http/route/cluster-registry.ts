@@ -4,7 +4,7 @@
  * this module; what it holds is counted by the routes that use it.
  */
 
-import { predecessorClosed } from '../../core/evaluation.ts'
+import { previousEvaluationClosed } from '../../core/hot-reload.ts'
 import { Feed } from '../../feed/feed.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
@@ -74,7 +74,7 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
 async function share(
   connection: ClusterOptions,
 ): Promise<Connection & Pick<Shared, 'feeds' | 'memberships'>> {
-  const [kafka] = await Promise.all([loadKafkaSide(), predecessorClosed])
+  const [kafka] = await Promise.all([loadKafkaSide(), previousEvaluationClosed])
   // Holds secrets: it goes nowhere but into the map.
   const cluster = JSON.stringify(connection)
   let shared = clusters.get(cluster)

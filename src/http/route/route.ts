@@ -1,7 +1,7 @@
 import { toHex } from '../../core/bytes.ts'
 import { KafkaConsumeError } from '../../core/errors.ts'
-import { registerClosed, registerOpen } from '../../core/evaluation.ts'
 import type { HistogramState } from '../../core/histogram.ts'
+import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import type { FeedStats } from '../../feed/feed.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { KafkaConsumeOptions } from '../../options/option-types.ts'

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
 import { type RequestStatistics, requestStatisticsOf } from '../../core/request-statistics.ts'
-import { filterTurns, type TurnTask, turns } from '../../core/turns.ts'
+import { filterTurns, type TurnTask, writeTurns } from '../../core/turn-queue.ts'
 import type {
   Subscription,
   SubscriptionListener,
@@ -210,7 +210,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   }
 
   onRecords(): void {
-    if (this.#writer && this.#writingSince === undefined) turns.run(this)
+    if (this.#writer && this.#writingSince === undefined) writeTurns.run(this)
   }
 
   onBeat(now: number): void {
@@ -244,8 +244,8 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     const isDue = this.#isDue(now)
     // Also before a heartbeat: the cursor follows the live consumer over offsets without a record.
     if (!this.#isReading && (isDue || !subscription.isAtEnd)) {
-      if (turns.isOver) {
-        turns.queue(this)
+      if (writeTurns.isOver) {
+        writeTurns.queue(this)
         return false
       }
       const part = subscription.take(LIMITS)
@@ -292,7 +292,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     void this.#subscription.fill(Infinity).then(
       () => {
         this.#isReading = false
-        turns.run(this)
+        writeTurns.run(this)
       },
       (thrown: unknown) => {
         this.#isReading = false
@@ -314,7 +314,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     const bytes = this.#encoder.bytes(frames)
     this.#route.statistics.sent.stream.bytes += bytes
     if (this.#exchange) this.#exchange.bytes += bytes
-    turns.count(bytes)
+    writeTurns.count(bytes)
     const writing = this.#writer?.write(frames)
     if (!writing) {
       this.#putOffHeartbeat()

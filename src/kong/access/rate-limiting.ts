@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import {
-  countedAs,
   FixedWindowLimiter,
+  limiterKey,
   PERIODS,
   type Period,
   rateLimitHeaders,
@@ -78,7 +78,7 @@ export const rateLimiting = accessPlugin({
     const windows = new FixedWindowLimiter(config)
     return async (access) => {
       const { c } = access
-      const { usages, exceeded } = windows.count(await countedAs(clientOf(access, config)))
+      const { usages, exceeded } = windows.count(await limiterKey(clientOf(access, config)))
       if (!config.hide_client_headers) {
         for (const [name, value] of rateLimitHeaders(usages)) c.header(name, value)
       }

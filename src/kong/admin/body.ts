@@ -1,4 +1,6 @@
 import type { Context } from 'hono'
+import { isJsonObject } from '../../core/json-object.ts'
+import { readLimited } from '../../core/read-limited.ts'
 import { PLUGIN_NAMES } from '../config/plugins.ts'
 import type { KongFields } from '../model/describe.ts'
 import type { EntityKind } from '../model/entities.ts'
@@ -31,10 +33,10 @@ export async function readBody(
     return readForm(await formFields(c, type, text, bytes), kind, plugin)
   }
   const value = parseJson(text)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isJsonObject(value)) {
     throw new Refusal(400, 'Cannot parse JSON body')
   }
-  return value as Record<string, unknown>
+  return { ...value }
 }
 
 /** A declarative document: the body, or its field `config`. */
@@ -96,17 +98,10 @@ function unsupported(): Refusal {
 }
 
 async function readBytes({ body, headers }: Request): Promise<Uint8Array<ArrayBuffer>> {
-  const tooLarge = new Refusal(413, `Cannot read body: it has more than ${MAX_BYTES} bytes`)
-  if (Number(headers.get('content-length')) > MAX_BYTES) throw tooLarge
-  if (!body) return new Uint8Array()
-  const chunks: Uint8Array<ArrayBuffer>[] = []
-  let length = 0
-  for await (const chunk of body) {
-    length += chunk.length
-    if (length > MAX_BYTES) throw tooLarge
-    chunks.push(chunk)
-  }
-  return new Uint8Array(await new Blob(chunks).arrayBuffer())
+  const isTooLong = Number(headers.get('content-length')) > MAX_BYTES
+  const bytes = isTooLong ? undefined : await readLimited(body, MAX_BYTES)
+  if (!bytes) throw new Refusal(413, `Cannot read body: it has more than ${MAX_BYTES} bytes`)
+  return bytes
 }
 
 function parseJson(text: string): unknown {

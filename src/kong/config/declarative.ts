@@ -1,4 +1,5 @@
 /** Kong's declarative configuration: one document that holds everything. */
+import { isJsonObject } from '../../core/json-object.ts'
 import { parseText } from '../model/document.ts'
 import type {
   Certificate,
@@ -23,7 +24,7 @@ import { Violation } from '../model/violations.ts'
 import { Router } from '../routing/router.ts'
 import { partsOf, pluginOptions } from './plugin-options.ts'
 import { PLUGIN_NAME, PLUGIN_NAMES } from './plugins.ts'
-import { isRecord, readEntity } from './schemas.ts'
+import { readEntity } from './schemas.ts'
 
 /** How a document is to be read. */
 export interface DeclarativeOptions {
@@ -209,7 +210,7 @@ class DeclarativeDocument {
   }
 
   async read(document: unknown): Promise<Declared> {
-    if (!isRecord(document)) throw new InvalidDeclarative({ '@entity': 'expected a record' })
+    if (!isJsonObject(document)) throw new InvalidDeclarative({ '@entity': 'expected a record' })
     this.#readRemarks(document)
     for (const [key, value] of Object.entries(document)) {
       if ((KINDS as readonly string[]).includes(key))
@@ -247,7 +248,7 @@ class DeclarativeDocument {
 
   #readUnknown(key: string, value: unknown): void {
     if (key === '_workspace' && value === 'default') return
-    if (key === '_info' && isRecord(value) && !('defaults' in value)) return
+    if (key === '_info' && isJsonObject(value) && !('defaults' in value)) return
     if (Array.isArray(value) && value.length === 0) return
     this.#unserved(key, `"${key}" ${UNSERVED}`)
   }
@@ -267,7 +268,7 @@ class DeclarativeDocument {
     }
     for (const [index, each] of list.entries()) {
       const here = `${place}[${index}]`
-      if (!isRecord(each)) {
+      if (!isJsonObject(each)) {
         this.refuse(here, 'expected a record')
         continue
       }
@@ -389,7 +390,7 @@ class DeclarativeDocument {
 /** A reference may be a name, an id, or a record of either. */
 function keyOf(value: unknown, endpoint: string | undefined): string | undefined {
   if (typeof value === 'string') return value
-  if (!isRecord(value)) return undefined
+  if (!isJsonObject(value)) return undefined
   const key = value['id'] ?? (endpoint === undefined ? undefined : value[endpoint])
   return typeof key === 'string' ? key : undefined
 }
@@ -412,7 +413,7 @@ function nameOf(kind: EntityKind, raw: RawDocument, filePlace: string): string {
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)
-  if (!isRecord(value)) return value
+  if (!isJsonObject(value)) return value
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
   return entries.map(([key, each]) => [key, sorted(each)])
 }

@@ -2,7 +2,9 @@
  * `config` of Kong's `kafka-consume`: the fields, defaults and rules of `kafkaConsume`'s own schema,
  * in Kong's names and words.
  */
+
 import * as v from 'valibot'
+import { isJsonObject } from '../../core/json-object.ts'
 import { kongSchema } from '../../options/consume-options.ts'
 import type { KafkaConsumeOptions } from '../../options/option-types.ts'
 import { describeFields, type KongField } from '../model/describe.ts'
@@ -106,7 +108,7 @@ function enter(value: unknown, schema: unknown): unknown {
   const { wrapped, item, entries } = schema as PluginSchema
   if (wrapped) return enter(value, wrapped)
   if (item && Array.isArray(value)) return value.map((each) => enter(each, item))
-  if (!entries || !isRecord(value)) return value
+  if (!entries || !isJsonObject(value)) return value
   const renamed = Object.entries(value).flatMap(([key, inner]) => {
     const name = renameKey(key)
     const field = Object.hasOwn(entries, name) ? entries[name] : undefined
@@ -120,8 +122,8 @@ function enter(value: unknown, schema: unknown): unknown {
 /** A document that was accepted, with every field: its own value, the default, or null. */
 function complete(value: unknown, field: KongField): unknown {
   if (field.fields) {
-    if (!isRecord(value) && !field.required) return null
-    const given = isRecord(value) ? value : {}
+    if (!isJsonObject(value) && !field.required) return null
+    const given = isJsonObject(value) ? value : {}
     const fields = field.fields.flatMap((each) => Object.entries(each))
     return Object.fromEntries(fields.map(([name, inner]) => [name, complete(given[name], inner)]))
   }
@@ -144,10 +146,6 @@ function secretsIn(field: KongField, name = ''): string[] {
 
 function maskAll(value: unknown): unknown {
   if (typeof value === 'string') return value.startsWith('{vault://') ? value : MASK
-  if (!isRecord(value)) return value
+  if (!isJsonObject(value)) return value
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, maskAll(inner)]))
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

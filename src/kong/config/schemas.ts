@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { toBase64 } from '../../core/bytes.ts'
+import { isJsonObject } from '../../core/json-object.ts'
 import type { EntityKind, EntityKinds, KongPlugin } from '../model/entities.ts'
 import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
 import { fieldErrors } from '../model/field-errors.ts'
@@ -239,7 +240,7 @@ export function readEntity<K extends EntityKind>(
   raw: unknown,
   existing?: EntityKinds[K],
 ): EntityKinds[K] {
-  if (!isRecord(raw)) throw new SchemaViolation({ '@entity': 'expected a record' })
+  if (!isJsonObject(raw)) throw new SchemaViolation({ '@entity': 'expected a record' })
   refuseForbidden(raw)
   const now = Math.floor(Date.now() / 1_000)
   const given = kind === 'services' ? withoutUrl(raw) : raw
@@ -265,10 +266,6 @@ export function readEntity<K extends EntityKind>(
 }
 
 type RawEntity = Readonly<Record<string, unknown>>
-
-export function isRecord(value: unknown): value is RawEntity {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 /** A plugin's configuration; what is wrong with it is told along with what is wrong beside it. */
 function configOf(plugin: RawEntity, fields: FieldErrors): KongPlugin['config'] {
@@ -305,7 +302,7 @@ function merge(old: RawEntity, change: RawEntity): RawEntity {
   const merged: Record<string, unknown> = { ...old }
   for (const [key, value] of Object.entries(change)) {
     const before = merged[key]
-    const isMerged = isRecord(before) && isRecord(value) && !MAPS_AND_REFERENCES.has(key)
+    const isMerged = isJsonObject(before) && isJsonObject(value) && !MAPS_AND_REFERENCES.has(key)
     merged[key] = isMerged ? merge(before, value) : value
   }
   return merged

@@ -1,9 +1,9 @@
+import { isJsonObject } from '../../core/json-object.ts'
 import type { EntityKind, EntityKinds, KongPlugin } from '../model/entities.ts'
 import { SchemaViolation } from '../model/errors.ts'
 import { fieldOf, KEYS } from '../model/integrity.ts'
 import { isVaultReference } from '../model/references.ts'
 import { MASK, maskSecrets } from './plugin-config.ts'
-import { isRecord } from './schemas.ts'
 
 const STANDS_FOR_NOTHING = `${MASK} stands for a secret that is not held here: give the secret itself, or a reference such as {vault://env/NAME}`
 
@@ -55,7 +55,7 @@ function restore(value: unknown, held: unknown, shown: unknown): unknown {
       return restore(inner, held[at], shown[at])
     })
   }
-  if (!isRecord(value) || !isRecord(held) || !isRecord(shown)) return value
+  if (!isJsonObject(value) || !isJsonObject(held) || !isJsonObject(shown)) return value
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [key, restore(inner, held[key], shown[key])]),
   )
@@ -63,8 +63,8 @@ function restore(value: unknown, held: unknown, shown: unknown): unknown {
 
 /** Topics are told by their names: a secret must not go to another one when their order changes. */
 function whereShown(value: unknown, index: number, shown: readonly unknown[]): number {
-  if (!isRecord(value) || !('name' in value)) return index
-  return shown.findIndex((other) => isRecord(other) && other['name'] === value['name'])
+  if (!isJsonObject(value) || !('name' in value)) return index
+  return shown.findIndex((other) => isJsonObject(other) && other['name'] === value['name'])
 }
 
 /** A value in which what is masked is a secret, and no mask a user wrote elsewhere is. */

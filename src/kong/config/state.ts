@@ -1,6 +1,7 @@
+import { isJsonObject } from '../../core/json-object.ts'
 import type { EntityKind, KongSnapshot } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
-import { isRecord, readEntity } from './schemas.ts'
+import { readEntity } from './schemas.ts'
 import { EMPTY, Store } from './store.ts'
 
 /** A file as it is needed here; which runtime has it is not known here. */
@@ -73,7 +74,7 @@ function record(text: string): Readonly<Record<string, unknown>> {
   } catch {
     value = undefined
   }
-  if (!isRecord(value)) throw new Error('it is no JSON object')
+  if (!isJsonObject(value)) throw new Error('it is no JSON object')
   return value
 }
 

@@ -1,9 +1,10 @@
+import { isJsonObject } from '../../core/json-object.ts'
 import type { EntityKind, EntityKinds, KongSnapshot } from '../model/entities.ts'
 import { SchemaViolation } from '../model/errors.ts'
 import { isUuid } from '../model/fields.ts'
 import { checkIntegrity, fieldOf, KEYS, KINDS, referenced } from '../model/integrity.ts'
 import { referencedBy, unresolvedReference } from '../model/violations.ts'
-import { isRecord, readEntity } from './schemas.ts'
+import { readEntity } from './schemas.ts'
 import { refuseMasks, restoreSecrets } from './secrets.ts'
 
 export const EMPTY = Object.fromEntries(KINDS.map((kind) => [kind, []])) as unknown as KongSnapshot
@@ -53,7 +54,7 @@ export class Store {
    * @throws SchemaViolation, Violation, or what a listener throws.
    */
   replace<K extends EntityKind>(kind: K, key: string, raw: unknown): EntityKinds[K] {
-    if (!isRecord(raw)) return this.insert(kind, raw)
+    if (!isJsonObject(raw)) return this.insert(kind, raw)
     const existing = this.get(kind, key)
     const { endpoint } = KEYS[kind]
     const isId = isUuid(key) || !endpoint
@@ -171,12 +172,12 @@ export class Store {
 
   /** References by name become references by id. */
   #resolve(kind: EntityKind, raw: unknown): unknown {
-    if (!isRecord(raw)) return raw
+    if (!isJsonObject(raw)) return raw
     const resolved: Record<string, unknown> = { ...raw }
     for (const { field, parent } of KEYS[kind].foreign) {
       const value = raw[field]
       const { endpoint } = KEYS[parent]
-      if (!isRecord(value) || !endpoint || 'id' in value) continue
+      if (!isJsonObject(value) || !endpoint || 'id' in value) continue
       const name = value[endpoint]
       if (typeof name !== 'string') continue
       const found = this.list(parent).find((entity) => fieldOf(entity, endpoint) === name)

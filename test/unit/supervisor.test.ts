@@ -1,0 +1,81 @@
+/** The gateway's supervisor with very many handlers. */
+import { afterEach, expect, test } from 'bun:test'
+import { KafkaConsumeError } from '../../src/core/errors.ts'
+import { type KafkaRoute, Supervisor } from '../../src/gateway/supervisor.ts'
+import { within } from '../support/wait.ts'
+import { idleStats } from './fakes.ts'
+
+const ROUTES = 500
+const supervisors: Supervisor[] = []
+
+afterEach(async () => {
+  for (const supervisor of supervisors.splice(0)) await supervisor.close()
+})
+
+function manyRoutes(start: () => Promise<void>) {
+  const counts = { outages: 0, starting: 0, maxStarting: 0 }
+  const routes = Array.from({ length: ROUTES }, () => {
+    const handler: KafkaRoute = Object.assign(() => new Response(), {
+      start: async () => {
+        counts.maxStarting = Math.max(counts.maxStarting, ++counts.starting)
+        try {
+          await start()
+        } finally {
+          counts.starting--
+        }
+      },
+      outage: () => {
+        counts.outages++
+        return undefined
+      },
+      stats: idleStats,
+      partitions: async () => [],
+      close: async () => undefined,
+    })
+    return handler
+  })
+  const supervisor = new Supervisor()
+  supervisors.push(supervisor)
+  return { supervisor, routes, counts }
+}
+
+const asIo = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+test('handlers start 16 at a time, and each start costs a share of the handlers at most', async () => {
+  const { supervisor, routes, counts } = manyRoutes(asIo)
+  for (const route of routes) void supervisor.add(route, 'a:1')
+  await within(supervisor.start(), 'the start of all handlers')
+  expect(supervisor.notReady()).toEqual([])
+  expect(counts.maxStarting).toBe(16)
+  // Asking all handlers for their outage at each start would be 250,000 calls, in the event loop.
+  expect(counts.outages).toBeLessThan((ROUTES * ROUTES) / 4)
+})
+
+test('handlers that cannot start: the reason once, after each has been tried once', async () => {
+  const { supervisor, routes, counts } = manyRoutes(async () => {
+    await asIo()
+    throw new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot read from Kafka: unreachable')
+  })
+  await supervisor.start()
+  await within(
+    Promise.all(routes.map((route) => supervisor.add(route, 'a:1'))),
+    'the first attempts of all handlers',
+  )
+  expect(supervisor.notReady().map(({ code }) => code)).toEqual(['KAFKA_UNAVAILABLE'])
+  expect(counts.outages).toBeLessThan((ROUTES * ROUTES) / 4)
+})
+
+test('a supervisor that is closed starts no handler that still waits for its turn', async () => {
+  const release = Promise.withResolvers<void>()
+  let started = 0
+  const { supervisor, routes } = manyRoutes(() => {
+    started++
+    return release.promise
+  })
+  for (const route of routes) void supervisor.add(route, 'a:1')
+  const starting = supervisor.start()
+  await supervisor.close()
+  release.resolve()
+  await within(starting, 'the end of the start')
+  expect(started).toBe(16)
+})
