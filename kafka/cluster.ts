@@ -187,11 +187,11 @@ export class ConfluentCluster implements KafkaCluster {
     )
   }
 
-  async reader(
+  async openConsumer(
     from: readonly PartitionOffset[],
-    purpose: 'tail' | 'replay',
+    purpose: 'live' | 'catch-up',
   ): Promise<AssignedConsumer> {
-    const gaps = purpose === 'replay' ? await this.#gaps(from) : []
+    const gaps = purpose === 'catch-up' ? await this.#gaps(from) : []
     const begin = from.map((position) => {
       const gap = gaps.find(
         ({ topic, partition }) => topic === position.topic && partition === position.partition,
@@ -202,7 +202,7 @@ export class ConfluentCluster implements KafkaCluster {
     const reader: AssignedConsumer = new ConfluentAssignedConsumer(consumer, begin, gaps, {
       release: async (healthy) => {
         this.#open.delete(reader)
-        await this.#release(consumer, healthy && purpose === 'replay')
+        await this.#release(consumer, healthy && purpose === 'catch-up')
       },
       explain: (error) => this.#orProblem(error),
     })
@@ -543,9 +543,9 @@ export class ConfluentCluster implements KafkaCluster {
     })
   }
 
-  async #consumer(purpose: 'tail' | 'replay'): Promise<Consumer> {
+  async #consumer(purpose: 'live' | 'catch-up'): Promise<Consumer> {
     await this.#client()
-    const idle = purpose === 'replay' ? this.#idle.pop() : undefined
+    const idle = purpose === 'catch-up' ? this.#idle.pop() : undefined
     if (idle) {
       clearTimeout(idle.timer)
       return idle.consumer

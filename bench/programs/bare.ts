@@ -32,7 +32,7 @@ let reading: { consumer: Consumer; from: Reading['from'] } | undefined
 const commands = {
   /** Connects; `live` readers begin to fetch at once, since what they wait for is yet to come. */
   async open({ brokers, settings, from, live }: Reading & { live: boolean }) {
-    const consumer = createBare(brokers, settings, live ? 'tail' : 'replay')
+    const consumer = createBare(brokers, settings, live ? 'live' : 'catch-up')
     await connectClient(consumer, CONNECT_MS)
     if (live) consumer.assign([...from])
     reading = { consumer, from: live ? [] : from }
@@ -74,7 +74,11 @@ const commands = {
 
 serveCommands(commands)
 
-function createBare(brokers: string, settings: BareSettings, purpose: 'tail' | 'replay'): Consumer {
+function createBare(
+  brokers: string,
+  settings: BareSettings,
+  purpose: 'live' | 'catch-up',
+): Consumer {
   if (settings === 'ours') {
     const consumer = createConsumer(
       { 'bootstrap.servers': brokers, ...readerSettings(purpose) },

@@ -1,8 +1,8 @@
 import type { KafkaConsumeError } from '../../src/core/errors.ts'
+import type { EncodingRequest } from '../../src/port/encoding.ts'
 import type {
   AssignedConsumer,
   Batch,
-  Framing,
   Gap,
   KafkaRecord,
   PartitionOffset,
@@ -16,7 +16,7 @@ import {
   notLoaded,
 } from '../client/errors.ts'
 import { gapIn } from './gaps.ts'
-import { canFrame, FrameReader } from './native-encoder.ts'
+import { canEncode, NativeEncoder } from './native-encoder.ts'
 
 const MIB = 1024 * 1024
 const ACTION = 'Cannot read from Kafka'
@@ -24,10 +24,10 @@ const ACTION = 'Cannot read from Kafka'
 /** Bytes of one read, more or less: what bounds memory where single records are large. */
 const READ_BYTES = 4 * MIB
 /**
- * The same of frames. Streams copy out of anything above 512 KiB, each for itself
+ * Bytes of one read of encoded records. Streams copy out of anything above 512 KiB, each for itself
  * (`src/http/stream/stream.ts`): with 100 of them that took twice the processor time.
  */
-const FRAMES_BYTES = 384 * 1024
+const ENCODED_BYTES = 384 * 1024
 /** How long the end of a reader waits for a read that goes on. */
 const CLOSE_LIMIT_MS = 5_000
 /** Records of the first read, before their size is known. */
@@ -39,7 +39,7 @@ const FIRST_LIMIT = 64
  * @param embedded Whether the broker is the embedded one, which answers a waiting fetch only when
  * its time is over, new records or not.
  */
-export function readerSettings(purpose: 'tail' | 'replay', embedded = false): Settings {
+export function readerSettings(purpose: 'live' | 'catch-up', embedded = false): Settings {
   return {
     // librdkafka wants a name even where no group is joined.
     'group.id': 'hono-kafka-consume-reader',
@@ -48,13 +48,13 @@ export function readerSettings(purpose: 'tail' | 'replay', embedded = false): Se
     'enable.partition.eof': true,
     // How long the broker holds an empty answer, and so how soon the end of a partition is known. A
     // replay's consumer that is used again waits for the last of these first. Of the embedded one a
-    // replay is not to learn before the tail what is new: a read would end between them.
-    'fetch.wait.max.ms': embedded ? 50 : purpose === 'tail' ? 500 : 10,
+    // catch-up read must not learn of new records before the live consumer: a read would end between them.
+    'fetch.wait.max.ms': embedded ? 50 : purpose === 'live' ? 500 : 10,
     // What is fetched ahead. A record at hand costs the client some 400 bytes beside its own, and
     // there is one consumer for each replay.
-    'queued.max.messages.kbytes': purpose === 'tail' ? 32 * 1024 : 4 * 1024,
-    'queued.min.messages': purpose === 'tail' ? 50_000 : 5_000,
-    'fetch.max.bytes': purpose === 'tail' ? 32 * MIB : 4 * MIB,
+    'queued.max.messages.kbytes': purpose === 'live' ? 32 * 1024 : 4 * 1024,
+    'queued.min.messages': purpose === 'live' ? 50_000 : 5_000,
+    'fetch.max.bytes': purpose === 'live' ? 32 * MIB : 4 * MIB,
     // With the default of 1 s a full queue, once emptied, would stay empty for up to a second.
     'fetch.queue.backoff.ms': 5,
     'fetch.error.backoff.ms': 100,
@@ -94,10 +94,10 @@ export class ConfluentAssignedConsumer implements AssignedConsumer {
   /** Read, but behind a gap that is yet to be announced. */
   #held: readonly KafkaRecord[] = []
   #ends: PartitionOffset[] = []
-  #frames: FrameReader | undefined
-  /** Read, but behind a gap, as frames. */
-  #framed: Batch[] = []
-  /** What ended the last read of frames. */
+  #encoder: NativeEncoder | undefined
+  /** Encoded batches that were read, and are behind a gap that is yet to be announced. */
+  #encoded: Batch[] = []
+  /** The error that ended the last encoded read. */
   #failure: KafkaConsumeError | undefined
   #recordBytes = READ_BYTES / FIRST_LIMIT
   #reading: Promise<unknown> = Promise.resolve()
@@ -122,8 +122,8 @@ export class ConfluentAssignedConsumer implements AssignedConsumer {
     consumer.assign([...from])
   }
 
-  async read(limit: number, wait: number, framing?: Framing): Promise<Batch> {
-    if (framing && canFrame()) return this.#readFrames(limit, wait, framing)
+  async read(limit: number, wait: number, encoding?: EncodingRequest): Promise<Batch> {
+    if (encoding && canEncode()) return this.#readEncoded(limit, wait, encoding)
     // A gap at the end of the last batch is announced at once.
     const hasRead = this.#held.length > 0 || this.#pending.length > 0
     const read = hasRead ? this.#held : await this.#consume(limit, wait)
@@ -157,13 +157,13 @@ export class ConfluentAssignedConsumer implements AssignedConsumer {
     }
   }
 
-  async #readFrames(limit: number, wait: number, framing: Framing): Promise<Batch> {
-    const ready = this.#framed.shift()
+  async #readEncoded(limit: number, wait: number, { spec, from }: EncodingRequest): Promise<Batch> {
+    const ready = this.#encoded.shift()
     if (ready) return ready
     if (this.#failure) throw this.#failure
-    if (this.#frames?.shape !== framing.shape) this.#frames = new FrameReader(framing.shape)
-    const limits = { records: limit, bytes: FRAMES_BYTES, wait }
-    const reading = this.#frames.read(this.#consumer, framing.from, limits)
+    if (this.#encoder?.spec !== spec) this.#encoder = new NativeEncoder(spec)
+    const limits = { records: limit, bytes: ENCODED_BYTES, wait }
+    const reading = this.#encoder.read(this.#consumer, from, limits)
     this.#reading = reading.catch(() => {
       this.#healthy = false
     })
@@ -175,7 +175,7 @@ export class ConfluentAssignedConsumer implements AssignedConsumer {
       this.#failure = failure
     }
     const [first, ...more] = batches
-    this.#framed = more
+    this.#encoded = more
     if (first) return first
     if (this.#failure) throw this.#failure
     return { records: [], gaps: [], ends: [] }

@@ -1,13 +1,7 @@
-/** Reads whose frames are made in native code, off the main thread (`native/src/frame_reader.cc`). */
+/** Reads whose records are encoded in native code, off the main thread (`native/src/frame_reader.cc`). */
 import { createRequire } from 'node:module'
-import type {
-  Batch,
-  FrameShape,
-  Frames,
-  Framing,
-  Gap,
-  PartitionOffset,
-} from '../../src/port/kafka.ts'
+import type { EncodedRecords, EncodingRequest, EncodingSpec } from '../../src/port/encoding.ts'
+import type { Batch, Gap, PartitionOffset } from '../../src/port/kafka.ts'
 import type { Consumer } from '../client/client.ts'
 import { gapIn } from './gaps.ts'
 
@@ -53,7 +47,7 @@ type Done = (
 ) => void
 
 /** What one such read brought. */
-interface FramedRead {
+interface EncodedRead {
   /** Each has at most one gap, before its records. None where the read failed at once. */
   readonly batches: readonly Batch[]
   /** Why the read ended, after the batches. */
@@ -67,14 +61,14 @@ interface PlacedGap {
   readonly gap: Gap
 }
 
-/** Makes the frames of one subscription. */
-export class FrameReader {
-  readonly shape: FrameShape
+/** Reads and encodes the records of one subscription. */
+export class NativeEncoder {
+  readonly spec: EncodingSpec
   readonly #native: NativeReader
 
-  constructor(shape: FrameShape) {
-    const { layout, partitions, labels, prefixes, valuesAreJson } = shape
-    this.shape = shape
+  constructor(spec: EncodingSpec) {
+    const { layout, partitions, labels, prefixes, valuesAreJson } = spec
+    this.spec = spec
     this.#native = new (addon().LayoutReader)(
       [layout.beforeJson, layout.beforeCursor, layout.afterCursor],
       partitions.map(({ topic }) => topic),
@@ -88,19 +82,19 @@ export class FrameReader {
   /**
    * Waits for a first record, then takes what is there.
    *
-   * @param limits Milliseconds, and bytes of frames, more or less.
+   * @param limits Milliseconds, and bytes of encoded records, more or less.
    */
   read(
     consumer: Consumer,
-    from: Framing['from'],
+    from: EncodingRequest['from'],
     limits: { readonly records: number; readonly bytes: number; readonly wait: number },
-  ): Promise<FramedRead> {
+  ): Promise<EncodedRead> {
     return new Promise((resolve, reject) => {
       const done: Done = (error, bytes, places, count, ends, jumps) => {
         if (!bytes) return reject(error)
-        const frames = count > 0 ? this.#frames(from, bytes, places, count) : undefined
+        const encoded = count > 0 ? this.#recordsIn(from, bytes, places, count) : undefined
         const gaps = this.#gaps(new Float64Array(jumps))
-        const batches = this.#batches(frames, new Float64Array(ends), gaps)
+        const batches = this.#batches(encoded, new Float64Array(ends), gaps)
         const isEmpty = count === 0 && ends.byteLength === 0
         resolve({ batches: error && isEmpty ? [] : batches, error: error ?? undefined })
       }
@@ -109,7 +103,12 @@ export class FrameReader {
     })
   }
 
-  #frames(from: Float64Array, bytes: ArrayBuffer, places: ArrayBuffer, count: number): Frames {
+  #recordsIn(
+    from: Float64Array,
+    bytes: ArrayBuffer,
+    places: ArrayBuffer,
+    count: number,
+  ): EncodedRecords {
     let at = 0
     const floats = (length: number) => {
       at += length * 8
@@ -131,13 +130,17 @@ export class FrameReader {
     }
   }
 
-  #batches(frames: Frames | undefined, pairs: Float64Array, gaps: readonly PlacedGap[]): Batch[] {
+  #batches(
+    encoded: EncodedRecords | undefined,
+    pairs: Float64Array,
+    gaps: readonly PlacedGap[],
+  ): Batch[] {
     const ends: PartitionOffset[] = []
     for (let i = 0; i < pairs.length; i += 2) {
       ends.push({ ...this.#place(pairs[i] as number), offset: pairs[i + 1] as number })
     }
-    if (frames && gaps.length > 0) return this.#split(frames, gaps, ends)
-    return [{ records: [], frames, gaps: gaps.map(({ gap }) => gap), ends }]
+    if (encoded && gaps.length > 0) return this.#split(encoded, gaps, ends)
+    return [{ records: [], encoded, gaps: gaps.map(({ gap }) => gap), ends }]
   }
 
   #gaps(jumps: Float64Array): PlacedGap[] {
@@ -156,15 +159,19 @@ export class FrameReader {
   }
 
   /** A gap goes before the records of its batch, so those before it go by themselves. */
-  #split(frames: Frames, gaps: readonly PlacedGap[], ends: readonly PartitionOffset[]): Batch[] {
+  #split(
+    encoded: EncodedRecords,
+    gaps: readonly PlacedGap[],
+    ends: readonly PartitionOffset[],
+  ): Batch[] {
     const batches: Batch[] = []
-    const vector = frames.from.slice()
+    const vector = encoded.from.slice()
     let begin = 0
     let announced: Gap[] = []
     const cut = (end: number) => {
       if (end > begin || announced.length > 0) {
-        const part = slice(frames, begin, end, vector)
-        batches.push({ records: [], frames: part, gaps: announced, ends: [] })
+        const part = slice(encoded, begin, end, vector)
+        batches.push({ records: [], encoded: part, gaps: announced, ends: [] })
       }
       begin = end
     }
@@ -173,33 +180,38 @@ export class FrameReader {
       announced = [gap]
       vector[index] = gap.to
     }
-    cut(frames.offsets.length)
+    cut(encoded.offsets.length)
     // An end lies behind all records.
     const last = batches.pop() as Batch
     return [...batches, { ...last, ends }]
   }
 
   #place(index: number) {
-    return this.shape.partitions[index] as FrameShape['partitions'][number]
+    return this.spec.partitions[index] as EncodingSpec['partitions'][number]
   }
 }
 
-/** Some of the frames; moves the vector over them. */
-function slice(frames: Frames, begin: number, end: number, vector: Float64Array): Frames {
+/** A part of encoded records. Moves the vector over them. */
+function slice(
+  encoded: EncodedRecords,
+  begin: number,
+  end: number,
+  vector: Float64Array,
+): EncodedRecords {
   const from = vector.slice()
   for (let i = begin; i < end; i++) {
-    vector[frames.partitions[i] as number] = (frames.offsets[i] as number) + 1
+    vector[encoded.partitions[i] as number] = (encoded.offsets[i] as number) + 1
   }
-  const start = frames.starts[begin] as number
+  const start = encoded.starts[begin] as number
   return {
-    bytes: frames.bytes.subarray(start, frames.starts[end]),
-    starts: frames.starts.subarray(begin, end + 1).map((at) => at - start),
-    jsonEnds: frames.jsonEnds.subarray(begin, end).map((at) => at - start),
-    partitions: frames.partitions.subarray(begin, end),
-    offsets: frames.offsets.subarray(begin, end),
+    bytes: encoded.bytes.subarray(start, encoded.starts[end]),
+    starts: encoded.starts.subarray(begin, end + 1).map((at) => at - start),
+    jsonEnds: encoded.jsonEnds.subarray(begin, end).map((at) => at - start),
+    partitions: encoded.partitions.subarray(begin, end),
+    offsets: encoded.offsets.subarray(begin, end),
     from,
     to: vector.slice(),
-    timestamp: frames.timestamp,
+    timestamp: encoded.timestamp,
   }
 }
 
@@ -212,9 +224,9 @@ function addon(): Addon {
 }
 
 /**
- * Whether the addon makes frames of a given layout. An older addon of this project does not: it has
+ * Whether the addon encodes records in a given layout. An older addon of this project does not: it has
  * no such class, or one of another name that knows one layout only.
  */
-export function canFrame(): boolean {
+export function canEncode(): boolean {
   return 'LayoutReader' in addon()
 }

@@ -19,7 +19,7 @@ export async function searchTime(
     if ((starts[index] as PartitionOffset).offset < offset)
       open.set(partitionKey({ topic, partition }), offset)
   })
-  const reader = await source.reader(starts, 'replay')
+  const reader = await source.openConsumer(starts, 'catch-up')
   try {
     while (open.size > 0) {
       const { records, ends: reached } = await reader.read(1_000, 100)

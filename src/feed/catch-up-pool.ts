@@ -89,7 +89,7 @@ export class CatchUpPool {
     await this.#enter(patient, signal)
     let reader: AssignedConsumer
     try {
-      reader = await this.#source.reader(from, 'replay')
+      reader = await this.#source.openConsumer(from, 'catch-up')
     } catch (error) {
       this.#leave()
       throw error

@@ -256,7 +256,7 @@ export class LiveConsumer {
   }
 
   #open(): Promise<AssignedConsumer> {
-    return this.#source.reader(this.table.offsets(this.head), 'tail')
+    return this.#source.openConsumer(this.table.offsets(this.head), 'live')
   }
 
   async #follow(reader: AssignedConsumer | undefined): Promise<void> {
@@ -270,12 +270,13 @@ export class LiveConsumer {
           reader = undefined
           continue
         }
-        const { records, frames, gaps, ends } = batch
+        const { records, encoded, gaps, ends } = batch
         // An empty answer says nothing: the broker's own may be on its way.
-        if (records.length > 0 || frames || ends.length > 0) this.#recover()
-        if ((records.length === 0 && !frames) || ends.length > 0) this.#caughtUp = performance.now()
+        if (records.length > 0 || encoded || ends.length > 0) this.#recover()
+        if ((records.length === 0 && !encoded) || ends.length > 0)
+          this.#caughtUp = performance.now()
         for (const gap of gaps) this.#skip(gap)
-        if (frames) this.#append(new EncodedBatch(this.table, frames))
+        if (encoded) this.#append(new EncodedBatch(this.table, encoded))
         else if (records.length > 0) {
           const prepared = this.#preparation
             ? await this.#preparation.insist(records, this.#stop.signal, true)
@@ -309,7 +310,7 @@ export class LiveConsumer {
     // Records that are to be prepared come as they are.
     const frames = this.#preparation
       ? undefined
-      : EncodedBatch.framing(this.#cursor, this.#deserializer)
+      : EncodedBatch.encodingRequest(this.#cursor, this.#deserializer)
     try {
       return await Promise.race([reader.read(READ_LIMIT, READ_WAIT_MS, frames), replaced])
     } finally {

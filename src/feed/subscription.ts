@@ -537,7 +537,7 @@ export class Subscription implements RingReader, SuspendedRead {
       }
       return true
     }
-    const { records, frames, gaps, ends } = await this.#readFrom(this.#reader, limit)
+    const { records, encoded, gaps, ends } = await this.#readFrom(this.#reader, limit)
     for (const { topic, partition, reason } of gaps) {
       if (reason !== 'out-of-range') continue
       this.#restarted ??= new Set()
@@ -549,8 +549,8 @@ export class Subscription implements RingReader, SuspendedRead {
         : records
     if (this.#closed || !prepared) return false
     this.#skip(gaps)
-    const chunk = frames
-      ? new EncodedBatch(this.cursor.table, frames)
+    const chunk = encoded
+      ? new EncodedBatch(this.cursor.table, encoded)
       : prepared.length > 0
         ? this.#encode(prepared)
         : undefined
@@ -569,7 +569,7 @@ export class Subscription implements RingReader, SuspendedRead {
       }
     }
     if (chunk) this.#ready(chunk, endsBeyond)
-    return frames !== undefined || records.length > 0 || gaps.length > 0 || ends.length > 0
+    return encoded !== undefined || records.length > 0 || gaps.length > 0 || ends.length > 0
   }
 
   /** Reads from a replay, and gives it up when it has brought nothing for too long. */
@@ -582,12 +582,12 @@ export class Subscription implements RingReader, SuspendedRead {
     // Records that are to be prepared come as they are.
     const frames = this.#preparation
       ? undefined
-      : EncodedBatch.framing(this.cursor, this.#deserializer)
+      : EncodedBatch.encodingRequest(this.cursor, this.#deserializer)
     const reading = reader.read(Math.min(REPLAY_LIMIT, limit), REPLAY_WAIT_MS, frames)
     const batch = await Promise.race([reading, stalled]).finally(() => clearTimeout(timer))
     const now = performance.now()
     const isEmpty = batch.records.length + batch.gaps.length + batch.ends.length === 0
-    if (batch.frames || !isEmpty) this.#brought = now
+    if (batch.encoded || !isEmpty) this.#brought = now
     // By the clock a timer may come a moment early: a read that goes on is never passed over.
     else if ((batch === NOTHING || now - this.#brought >= REPLAY_STALL_MS) && !this.#closed) {
       log.warn('A replay brought nothing for {seconds} s: going on with another consumer', {

@@ -1,11 +1,12 @@
 /**
- * The seam between the HTTP side (`src/`) and the Kafka side (`kafka/`): what the one asks of the
- * other. Nothing here knows of HTTP, and nothing here knows of Confluent's client.
+ * The port between the HTTP side (`src/`) and the Kafka side (`kafka/`): what the HTTP side asks of
+ * Kafka, in records and offsets. This file knows neither HTTP nor Confluent's client.
  */
 import type { ErrorCode, KafkaConsumeError } from '../core/errors.ts'
 import type { TopicPartition } from '../core/topic-partition.ts'
+import type { EncodedRecords, EncodingRequest } from './encoding.ts'
 
-/** One record, as Kafka holds it: bytes are not decoded yet. */
+/** One record as Kafka holds it, with its bytes not yet decoded. */
 export interface KafkaRecord {
   readonly topic: string
   readonly partition: number
@@ -16,15 +17,15 @@ export interface KafkaRecord {
   /** `null` is a tombstone; an empty value has length 0. */
   readonly value: Uint8Array | null
   /**
-   * In the record's own order, one name each; names may repeat. Absent when there are none. `null` is
-   * the value of a header that has none; an empty value has length 0.
+   * Headers in the record's own order, each an object with one name; names may repeat. Absent when
+   * the record has none. A header without a value has `null`; an empty value has length 0.
    */
   readonly headers?: ReadonlyArray<{ readonly [name: string]: Uint8Array | null }>
 }
 
 /**
- * A header's name and value. One named `__proto__` is no property of its object: the client sets
- * headers by assignment, which makes the value the object's prototype instead.
+ * A header's name and value. A header named `__proto__` is not a property of its object: Confluent's
+ * client sets headers by assignment, which makes the value the object's prototype instead.
  */
 export function headerEntry(header: {
   readonly [name: string]: Uint8Array | null
@@ -42,13 +43,13 @@ export interface PartitionOffset {
   readonly offset: number
 }
 
-/** Offsets that will never be delivered, announced to whoever was to get them. */
+/** Offsets that will never be delivered, announced to the client that was to get them. */
 export interface Gap {
   /** The topic in which offsets are missing. */
   readonly topic: string
   /** The partition in which offsets are missing. */
   readonly partition: number
-  /** The first missing offset: the one that was asked for. */
+  /** The first missing offset, which is the offset that was asked for. */
   readonly from: number
   /** The offset with which reading continues. */
   readonly to: number
@@ -56,72 +57,29 @@ export interface Gap {
   readonly reason: 'retention' | 'out-of-range'
 }
 
-/** What one read of a reader brought. */
+/** The result of one read. */
 export interface Batch {
   /** In partition order; empty when the wait ran out. */
   readonly records: readonly KafkaRecord[]
-  /** What was read, in place of `records`, by a reader that made the frames that were asked for. */
-  readonly frames?: Frames | undefined
-  /** Partitions seen to have no more records at hand, with the offset that reading goes on with. */
+  /** The records already encoded, in place of `records`, by a consumer that can encode them. */
+  readonly encoded?: EncodedRecords | undefined
+  /** Partitions whose end was reached, each with the offset at which reading goes on. */
   readonly ends: readonly PartitionOffset[]
-  /** To be announced before the records. */
+  /** Missing offsets, to be announced before the records. */
   readonly gaps: readonly Gap[]
 }
 
-/** What the frames of a subscription have in common, an entry for each of its partitions. */
-export interface FrameShape {
-  readonly layout: FrameLayout
-  readonly partitions: readonly TopicPartition[]
-  /** What stands before the partition's offset in the text of a cursor. */
-  readonly labels: readonly string[]
-  /** The beginning of a record's JSON, up to its offset. */
-  readonly prefixes: readonly string[]
-  /** Values are the JSON that they are, not strings. */
-  readonly valuesAreJson: boolean
-}
-
-/** What stands around a record's JSON and the cursor after it in its frame. All of it is ASCII. */
-export interface FrameLayout {
-  readonly beforeJson: string
-  readonly beforeCursor: string
-  readonly afterCursor: string
-}
-
-/** Records as frames, one after another, and where each lies. */
-export interface Frames {
-  /** `<beforeJson><json><beforeCursor><cursor><afterCursor>` for each record. */
-  readonly bytes: Uint8Array
-  /** Where each frame begins, and at the end where the last one ends. */
-  readonly starts: Uint32Array
-  /** Where each record's JSON ends. */
-  readonly jsonEnds: Uint32Array
-  /** Index of each record's partition among those of the subscription. */
-  readonly partitions: Uint32Array
-  readonly offsets: Float64Array
-  /** What was due next in each partition before the first record, and is after the last. */
-  readonly from: Float64Array
-  readonly to: Float64Array
-  /** Of the first record, which is the oldest of them or nearly so; -1 where there is none. */
-  readonly timestamp: number
-}
-
-/** Frames that are wanted in place of records. A reader that cannot make them brings records. */
-export interface Framing {
-  readonly shape: FrameShape
-  /** What is due next in each partition: where reading goes on. The frames keep it. */
-  readonly from: Float64Array
-}
-
-/** A consumer without a group, assigned at given offsets. One read at a time. */
+/** A consumer outside of any group, assigned at given offsets. It serves one read at a time. */
 export interface AssignedConsumer {
-  /** What is missing at the offsets that were asked for: reading begins behind it. */
+  /** Offsets that were asked for and are missing: reading begins behind them. */
   readonly gaps: readonly Gap[]
   /**
    * @param limit Records at most.
    * @param wait Milliseconds to wait for a first record.
+   * @param encoding How records are to be encoded. A consumer that cannot encode them brings records.
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
-  read(limit: number, wait: number, framing?: Framing): Promise<Batch>
+  read(limit: number, wait: number, encoding?: EncodingRequest): Promise<Batch>
   close(): Promise<void>
 }
 
@@ -135,7 +93,7 @@ export interface PartitionState {
   readonly lastStableOffset: number
 }
 
-/** How far a member of a group is in a partition that it owns. */
+/** The progress of a group's member in a partition that it owns. */
 export interface PartitionPosition {
   /** The topic of the partition. */
   readonly topic: string
@@ -147,107 +105,107 @@ export interface PartitionPosition {
   readonly next: number
 }
 
-/** A broker, as a client's connection to it shows. */
+/** A broker, as seen through the connection to it. */
 export interface BrokerState {
   /** `host:port/id`, as the cluster names it. */
   readonly name: string
   /** Whether the connection is up. */
   readonly isUp: boolean
-  /** Seconds from a request to its answer, of late; `undefined` without a request. */
+  /** Seconds from a request to its answer, over the last seconds; `undefined` without a request. */
   readonly roundTrip: { readonly average: number; readonly p99: number } | undefined
   /** Requests that wait to be sent. */
   readonly queued: number
   /** Requests that wait for their answer. */
   readonly inFlight: number
-  /** Requests that failed or were not answered in time, since the connection was first made. */
+  /** Requests that failed or were not answered in time, since the first connection. */
   readonly failed: number
 }
 
 /** Limits of one poll. */
 export interface PollLimits {
   readonly maxRecords: number
-  /** Bytes of keys, values and headers; a first record is delivered whatever its size. */
+  /** Bytes of keys, values and headers. A first record is delivered whatever its size. */
   readonly maxBytes: number
   /** Milliseconds to wait for a first record. */
   readonly timeout: number
 }
 
 /**
- * Records handed to one caller of a group. Exactly one of `done` and `giveBack` is to be called in
- * the end, for what was not confirmed before.
+ * Records given to one client of a group. In the end exactly one of `ack` and `requeue` must be
+ * called, for the records that `ackRecords` has not named before.
  */
 export interface Delivery {
   readonly records: readonly KafkaRecord[]
-  /** What the group has missed since the last delivery; each is told to one caller. */
+  /** Offsets that the group has missed since the last delivery. Each gap goes to one client. */
   readonly gaps: readonly Gap[]
   readonly partitions: readonly PartitionState[]
-  /** The caller has some of them, the others are still open. */
+  /** Acknowledges some of the records; the others stay open. */
   ackRecords(records: readonly KafkaRecord[]): void
-  /** The caller has them: commits what is now delivered without a hole. */
+  /** Acknowledges all records, and commits up to the first record that is not yet delivered. */
   ack(): void
-  /** The caller went away: the next one gets them. */
+  /** Gives the records to the next client, since their client left before it had them. */
   requeue(): void
 }
 
-/** Figures of a member of a group: as they are now, or since it was made. */
+/** Statistics of a group's member, as they are now or since it was created. */
 export interface MemberStats {
-  /** The partitions that it owns, and how far it is in them. */
+  /** The partitions that the member owns, and its progress in them. */
   readonly partitions: readonly PartitionPosition[]
-  /** Records whose caller went away before they were delivered: the next one got them. */
+  /** Records that went to the next client, since their client left before it had them. */
   readonly handedBack: number
   /**
-   * Records that were delivered, and not committed when their partition went to another member,
+   * Records that were delivered but not yet committed when their partition moved to another member,
    * which may deliver them again. 0 where the group does not commit by itself.
    */
   readonly uncertain: number
-  /** Consumers given up for another one since they brought nothing although Kafka had more. */
+  /** Consumers replaced because they brought nothing although Kafka had more. */
   readonly rebuilt: number
 }
 
-/** A member of a consumer group, shared by all of its callers in this process. */
+/** A member of a consumer group, shared by all clients of the group in this process. */
 export interface GroupSession {
-  /** Whether a caller waits, or has records that are neither delivered nor given back. */
+  /** Whether a client waits, or has records that are neither acknowledged nor requeued. */
   readonly isInUse: boolean
-  /** Resolves when partitions were assigned; rejects when Kafka refuses or does not answer in time. */
+  /** Resolves once partitions were assigned; rejects when Kafka refuses or does not answer in time. */
   ready(signal?: AbortSignal): Promise<void>
   /**
-   * Takes the next records. Calls are served in turn.
+   * Polls the next records. Calls are served in turn.
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
   poll(limits: PollLimits, signal?: AbortSignal): Promise<Delivery>
   /**
-   * Commits given offsets for the group.
+   * Commits the given offsets for the group.
    * @throws KafkaConsumeError when Kafka refuses or cannot be reached.
    */
   commit(offsets: readonly PartitionOffset[]): Promise<void>
   stats(): MemberStats
-  /** Commits what was delivered and leaves the group. */
+  /** Commits what was acknowledged, and leaves the group. */
   close(): Promise<void>
 }
 
-/** How a group reads. */
+/** The settings of a group's member. */
 export interface GroupOptions {
   readonly groupId: string
-  /** Kafka's `group.instance.id`: makes a static member. Default: a dynamic one. */
+  /** Kafka's `group.instance.id`, which makes a static member. Default: a dynamic member. */
   readonly instanceId?: string | undefined
   readonly topics: readonly string[]
-  /** Where a group without committed offsets begins. */
+  /** Where reading begins in partitions without a committed offset. */
   readonly autoOffsetReset: 'earliest' | 'latest'
-  /** `off`: nothing is committed but by {@link GroupSession.commit}. */
+  /** `off`: only {@link GroupSession.commit} commits. */
   readonly commitStrategy: 'auto' | 'off'
   /**
-   * Milliseconds without a caller after which the member leaves the group; it joins again with the
-   * next caller. Default: five minutes.
+   * Milliseconds without a client after which the member leaves the group; it joins again with the
+   * next client. Default: five minutes.
    */
   readonly idleTimeout?: number
 }
 
-/** A record to be written. */
+/** A record to write. */
 export interface ProducerRecord {
   readonly topic: string
-  /** Absent: chosen by the key, as Java's clients do, or by chance where there is none. */
+  /** Absent: chosen by the key as Java's clients do, or at random for a record without a key. */
   readonly partition?: number | undefined
-  /** Milliseconds since 1970. Absent, or not above 0: now. */
+  /** Milliseconds since 1970. Absent or not above 0: now. */
   readonly timestamp?: number | undefined
   readonly key: Uint8Array | null
   /** `null` is a tombstone. */
@@ -255,70 +213,73 @@ export interface ProducerRecord {
   readonly headers?: KafkaRecord['headers']
 }
 
-/** Who has a record when it counts as written: all replicas that are in sync, or their leader. */
+/** The `acks` level: all in-sync replicas have the record, or their leader has it. */
 export type Acknowledgement = 'all' | 'leader'
 
 /**
- * How records are written: the acknowledgement, or `each`. That is `all` with a batch for each
- * record: a topic's limit of size is one of batches, and so none is refused for its neighbours.
+ * How records are written: the `acks` level, or `each`, which is `all` with a batch for each record.
+ * A topic limits the size of batches, so that with `each` no record is rejected for its neighbours.
  */
 export type ProducerProfile = Acknowledgement | 'each'
 
 /**
- * Where a record was written. Without an offset where Kafka says only that it has the record: an
- * answer was lost, as with a broker that fails, and the record was sent again.
+ * Where a record was written. The offset is null when Kafka says only that it has the record: its
+ * first answer was lost, as when a broker fails, and the record was sent again.
  */
 export interface RecordMetadata extends Omit<PartitionOffset, 'offset'> {
   readonly offset: number | null
 }
 
-/** Writes records. But for `leader` each is written once, and in the order given within a partition. */
+/** Writes records: each once and in the given order within its partition, except with `leader`. */
 export interface Producer {
   /**
-   * Resolves when Kafka has answered for every record: with where it is, or with why it was not
-   * confirmed. One that was not confirmed in time may have been written all the same.
+   * Resolves when Kafka has answered for every record: with its place, or with why it was not
+   * confirmed. A record that was not confirmed in time may have been written all the same.
    *
-   * @throws KafkaConsumeError when none was taken: TOO_MANY_RECORDS where others wait already, or
-   * why Kafka cannot be reached.
+   * @throws KafkaConsumeError when no record was accepted: TOO_MANY_RECORDS while too many others
+   * wait, or why Kafka cannot be reached.
    */
   send(records: readonly ProducerRecord[]): Promise<Array<RecordMetadata | KafkaConsumeError>>
 }
 
-/** Which offsets are asked for: the first kept, the end, or the first at or after a time (ms since 1970). */
+/** Asks for the log start offset, the end, or the first offset at or after a time (ms since 1970). */
 export type OffsetQuery = 'earliest' | 'latest' | number
 
-/** One Kafka cluster, as the HTTP side sees it. */
+/** One Kafka cluster. */
 export interface KafkaCluster {
-  /** What the cluster is called in logs: its given name, or the bootstrap servers. */
+  /** The cluster's name in logs: the configured name, or the bootstrap servers. */
   readonly name: string
   /**
-   * The partitions of topics, in topic and partition order, asked of Kafka each time.
-   * @throws KafkaConsumeError UNKNOWN_TOPIC when one does not exist.
+   * The partitions of topics, in topic and partition order. Each call asks Kafka.
+   * @throws KafkaConsumeError UNKNOWN_TOPIC when a topic does not exist.
    */
   partitions(topics: readonly string[]): Promise<readonly TopicPartition[]>
   /**
-   * What Kafka tells topics of the same name apart by, asked each time; without those that have no
-   * id or do not exist.
+   * Topic ids (KIP-516) by topic name, without topics that have no id or do not exist. Each call
+   * asks Kafka.
    */
   topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string>>
-  /** Offsets of partitions, asked of Kafka each time. */
+  /** Offsets of partitions. Each call asks Kafka. */
   offsets(partitions: readonly TopicPartition[], query: OffsetQuery): Promise<PartitionOffset[]>
-  /** A consumer that reads on from given offsets. */
-  reader(from: readonly PartitionOffset[], purpose: 'tail' | 'replay'): Promise<AssignedConsumer>
-  /** A new member of a group; it joins at once, and leaves while nobody calls. */
+  /** A consumer that reads from given offsets on: the live consumer's, or a catch-up read's. */
+  openConsumer(
+    from: readonly PartitionOffset[],
+    purpose: 'live' | 'catch-up',
+  ): Promise<AssignedConsumer>
+  /** A new member of a group. It joins at once, and leaves while it has no clients. */
   group(options: GroupOptions): GroupSession
-  /** The cluster's producer: one for each way to write, which connects with its first record. */
-  producer(writing: ProducerProfile): Producer
-  /** Why Kafka can't be read just now, or undefined while it can. */
+  /** The cluster's producer of a profile. It connects with its first record. */
+  producer(profile: ProducerProfile): Producer
+  /** Why Kafka cannot be read now; undefined while it can. */
   outage(): KafkaOutage | undefined
-  /** The brokers that have been spoken to, as of some seconds ago. */
+  /** The brokers that a connection was made to, as of some seconds ago. */
   brokers(): readonly BrokerState[]
   /** Resolves when Kafka has answered once; rejects when it does not within some seconds. */
   connected(): Promise<void>
   close(): Promise<void>
 }
 
-/** A standing failure of a cluster. */
+/** An ongoing outage of a cluster, or of what records are processed with. */
 export interface KafkaOutage {
   /** The code that requests are answered with. */
   readonly code: ErrorCode
@@ -326,7 +287,7 @@ export interface KafkaOutage {
   readonly message: string
   /** The Kafka client's own words, for logs. */
   readonly detail: string
-  /** When it began, in milliseconds since 1970. */
+  /** When the outage began, in milliseconds since 1970. */
   readonly since: number
 }
 
@@ -334,42 +295,43 @@ export interface KafkaOutage {
 export interface ClusterOptions {
   /** `host:port` pairs. */
   readonly bootstrapServers: readonly string[]
-  /** What logs call it. Default: the bootstrap servers. */
+  /** The cluster's name in logs. Default: the bootstrap servers. */
   readonly name?: string | undefined
   /** Default: no TLS. */
   readonly tls?: TlsOptions | undefined
-  /** Default: nobody is named to Kafka. */
+  /** Default: no authentication. */
   readonly sasl?: SaslOptions | undefined
-  /** Further settings of librdkafka, by its own names; none of those that are ours. */
+  /** Further settings by librdkafka's names, without those that this package sets. */
   readonly librdkafka?: Readonly<Record<string, string | number | boolean>> | undefined
 }
 
-/** Text, or a file that holds it, which is read anew for each connection. */
+/** Text, or a file that holds the text and is read again for each connection. */
 export type TextOrFile = string | { readonly file: string }
 
 /** How connections are encrypted. All certificates and keys are PEM. */
 export interface TlsOptions {
   /** Whether the broker's certificate and its host name are verified. */
   readonly verify: boolean
-  /** The authorities that brokers' certificates are verified by. Default: the system's. */
+  /** The certificate authorities that verify brokers' certificates. Default: the system's. */
   readonly ca?: TextOrFile | undefined
-  /** What is shown to brokers that ask for a certificate, and its key. */
+  /** The client certificate, for brokers that ask for one. */
   readonly certificate?: TextOrFile | undefined
+  /** The private key of `certificate`. */
   readonly key?: TextOrFile | undefined
 }
 
-/** Who we are to Kafka, by SASL. */
+/** The SASL authentication with Kafka. */
 export type SaslOptions = PasswordSasl | TokenSasl
 
 export interface PasswordSasl {
   readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
   readonly user: string
   readonly password: TextOrFile
-  /** User and password are the id and the HMAC of a delegation token (KIP-48). SCRAM only. */
+  /** Whether `user` and `password` are the id and the HMAC of a delegation token (KIP-48). SCRAM only. */
   readonly isDelegationToken?: boolean | undefined
 }
 
-/** A token of an OAuth 2 token endpoint, asked for with client credentials (RFC 6749, 4.4). */
+/** Authentication by a token of an OAuth 2 endpoint, got with client credentials (RFC 6749, 4.4). */
 export interface TokenSasl {
   readonly mechanism: 'OAUTHBEARER'
   /** An http or https URL. */
@@ -379,27 +341,27 @@ export interface TokenSasl {
   readonly scopes: readonly string[]
   /** Sent to the broker along with the token (RFC 7628, 3.1). */
   readonly extensions: Readonly<Record<string, string>>
-  /** Whether the endpoint's certificate is verified: by the authorities of `tls.ca`, too. */
+  /** Whether the endpoint's certificate is verified, by the authorities of `tls.ca` too. */
   readonly verify: boolean
 }
 
-/** A Kafka cluster inside this process, in memory, for the first minute and for tests. */
+/** A Kafka cluster in the memory of this process, for a first try and for tests. */
 export interface EmbeddedBroker {
   readonly bootstrapServers: readonly string[]
   close(): Promise<void>
 }
 
-/** What the embedded broker begins with. */
+/** What the embedded broker starts with. */
 export interface EmbeddedOptions {
   /** The topic to create. */
   readonly topic: string
   /** Records put into the topic before the promise resolves. */
   readonly records: number
-  /** Records added each second from then on; 0 for none. */
+  /** Records added each second after that; 0 for none. */
   readonly recordsPerSecond: number
 }
 
-/** What `kafka/index.ts` exports: all that `src/` imports of the Kafka side. */
+/** The exports of `kafka/index.ts`: all that `src/` imports from the Kafka side. */
 export interface KafkaSide {
   connect(options: ClusterOptions): KafkaCluster
   startEmbeddedBroker(options: EmbeddedOptions): Promise<EmbeddedBroker>

@@ -1,5 +1,10 @@
 import type { TopicPartition } from '../core/topic-partition.ts'
-import type { FrameLayout, FrameShape, Frames, Framing } from '../port/kafka.ts'
+import type {
+  EncodedRecordLayout,
+  EncodedRecords,
+  EncodingRequest,
+  EncodingSpec,
+} from '../port/encoding.ts'
 import type { Cursor, PartitionTable } from './cursor.ts'
 import { encodeBody, encodePrefix, type MessageDeserializer } from './encode.ts'
 import type { Format } from './format.ts'
@@ -9,35 +14,35 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /**
- * The layout of a record's frame: an event of an event stream. The `id` comes last, since many
- * clients keep an id as soon as they have read its line: where a connection breaks inside such a
- * frame, they resume at the record before it, whose event was whole.
+ * The layout of an encoded record: an event of an event stream. The `id` comes last, since many
+ * clients keep an id as soon as they have read its line. When a connection breaks inside an event,
+ * such a client resumes behind the last record whose event was whole.
  *
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
-const LAYOUT: FrameLayout = {
+const LAYOUT: EncodedRecordLayout = {
   beforeJson: 'data: ',
   beforeCursor: '\nid: ',
   afterCursor: '\n\n',
 }
-// All of the layout is ASCII: characters are bytes.
+// The layout is ASCII: its characters are bytes.
 const BEFORE_JSON = LAYOUT.beforeJson.length
 const BEFORE_CURSOR = LAYOUT.beforeCursor.length
 const AFTER_CURSOR = LAYOUT.afterCursor.length
 
 /**
- * Bytes of objects and array headers that each batch has beside its content, as measured. Where
- * every record is a batch of its own, they are most of what the ring holds.
+ * Bytes of objects and array headers that each batch has beside its content, as measured. When
+ * every record is a batch of its own, they are most of what the ring buffer holds.
  */
 const OVERHEAD_BYTES = 1_500
 
 /**
- * Records of one read, encoded once: the bytes of their event stream frames one after another, and
- * where each part lies. All subscribers are sent ranges of the same bytes; other forms (lines, the
- * JSON of a GET) are made of slices of them, since a frame holds its record's JSON whole. Nothing
- * else knows how the bytes are laid out.
+ * Records of one read, encoded once: the bytes of their events one after another, and the place of
+ * each part. All subscribers are sent ranges of these bytes. Other forms (lines, the JSON of a GET)
+ * are made of slices of them, since an event holds its record's JSON whole. Only this class knows the
+ * layout of the bytes.
  */
-export class EncodedBatch implements Frames {
+export class EncodedBatch implements EncodedRecords {
   readonly table: PartitionTable
   readonly bytes: Uint8Array
   readonly starts: Uint32Array
@@ -48,21 +53,21 @@ export class EncodedBatch implements Frames {
   readonly to: Float64Array
   readonly timestamp: number
 
-  constructor(table: PartitionTable, frames: Frames) {
+  constructor(table: PartitionTable, encoded: EncodedRecords) {
     this.table = table
-    this.bytes = frames.bytes
-    this.starts = frames.starts
-    this.jsonEnds = frames.jsonEnds
-    this.partitions = frames.partitions
-    this.offsets = frames.offsets
-    this.from = frames.from
-    this.to = frames.to
-    this.timestamp = frames.timestamp
+    this.bytes = encoded.bytes
+    this.starts = encoded.starts
+    this.jsonEnds = encoded.jsonEnds
+    this.partitions = encoded.partitions
+    this.offsets = encoded.offsets
+    this.from = encoded.from
+    this.to = encoded.to
+    this.timestamp = encoded.timestamp
   }
 
   /**
-   * Encodes records and moves the cursor over them; the ids of the frames are the cursor's texts.
-   * Records of partitions that the table does not have are left out; dropped ones only move the
+   * Encodes records and moves the cursor over them; the ids of the events are the cursor's texts.
+   * Records of partitions that the table does not have are left out. Dropped records only move the
    * cursor.
    */
   static encode(
@@ -72,8 +77,8 @@ export class EncodedBatch implements Frames {
   ): EncodedBatch {
     const { table } = cursor
     const from = cursor.vector.slice()
-    const frames: string[] = new Array(records.length)
-    const tails = new Uint32Array(records.length)
+    const texts: string[] = new Array(records.length)
+    const suffixes = new Uint32Array(records.length)
     const partitions = new Uint32Array(records.length)
     const offsets = new Float64Array(records.length)
     let lastTopic = ''
@@ -93,16 +98,16 @@ export class EncodedBatch implements Frames {
         cursor.set(index, record.offset + 1)
         continue
       }
-      const tail = tailOf(cursor.advance(index, record.offset + 1))
-      frames[count] = prefix + encodeBody(record, deserializer) + tail
-      tails[count] = tail.length
+      const suffix = suffixOf(cursor.advance(index, record.offset + 1))
+      texts[count] = prefix + encodeBody(record, deserializer) + suffix
+      suffixes[count] = suffix.length
       partitions[count] = index
       offsets[count] = record.offset
       count++
     }
-    frames.length = count
+    texts.length = count
     return new EncodedBatch(table, {
-      ...encodeFrames(frames, tails.subarray(0, count)),
+      ...encodeTexts(texts, suffixes.subarray(0, count)),
       partitions: partitions.subarray(0, count),
       offsets: offsets.subarray(0, count),
       from,
@@ -111,16 +116,19 @@ export class EncodedBatch implements Frames {
     })
   }
 
-  /** How a reader is to make frames, so that they are those of {@link encode}; cached by table. */
-  static framing({ table, vector }: Cursor, deserializer: MessageDeserializer): Framing {
-    const ofTable = shapes.get(table) ?? new Map<MessageDeserializer, FrameShape>()
-    shapes.set(table, ofTable)
-    const shape = ofTable.get(deserializer) ?? shapeOf(table, deserializer)
-    ofTable.set(deserializer, shape)
-    return { shape, from: vector.slice() }
+  /** Asks a consumer for the bytes that {@link encode} would make. The spec is cached by table. */
+  static encodingRequest(
+    { table, vector }: Cursor,
+    deserializer: MessageDeserializer,
+  ): EncodingRequest {
+    const ofTable = specs.get(table) ?? new Map<MessageDeserializer, EncodingSpec>()
+    specs.set(table, ofTable)
+    const spec = ofTable.get(deserializer) ?? specOf(table, deserializer)
+    ofTable.set(deserializer, spec)
+    return { spec, from: vector.slice() }
   }
 
-  /** How many records there are. */
+  /** The number of records. */
   get length(): number {
     return this.offsets.length
   }
@@ -141,7 +149,7 @@ export class EncodedBatch implements Frames {
     return this.bytes.subarray(start + BEFORE_JSON, this.jsonEnds[index])
   }
 
-  /** A record's JSON from its offset on, without the brace: what a list by partition shows. */
+  /** A record's JSON from its offset on, without the opening brace, for a list by partition. */
   fields(index: number): Uint8Array {
     const { topic, partition } = this.partitionOf(index)
     return this.json(index).subarray(encodePrefix(topic, partition).length)
@@ -154,40 +162,40 @@ export class EncodedBatch implements Frames {
     return decoder.decode(this.bytes.subarray(begin, end))
   }
 
-  /** The frames of records from `begin` to before `end`. All callers get the same object for all. */
+  /** The events of records from `begin` to before `end`. The whole batch is one shared Uint8Array. */
   events(begin: number, end: number): Uint8Array {
     const from = this.starts[begin] as number
     const to = this.starts[end] as number
     return from === 0 && to === this.bytes.length ? this.bytes : this.bytes.subarray(from, to)
   }
 
-  /** Bytes of the frames of records from `begin` to before `end`. */
+  /** Bytes of the events of records from `begin` to before `end`. */
   eventBytes(begin: number, end: number): number {
     return (this.starts[end] as number) - (this.starts[begin] as number)
   }
 
-  /** The same records with the same ids, shown in another format. */
+  /** These records with their ids, in another format. */
   reformat(format: Format): EncodedBatch {
     const { bytes, starts, jsonEnds } = this
-    const tails = new Uint32Array(this.length)
-    const frames: string[] = new Array(this.length)
+    const suffixes = new Uint32Array(this.length)
+    const texts: string[] = new Array(this.length)
     for (let i = 0; i < this.length; i++) {
       const end = jsonEnds[i] as number
-      const tail = decoder.decode(bytes.subarray(end, starts[i + 1]))
-      frames[i] = LAYOUT.beforeJson + format(decoder.decode(this.json(i))) + tail
-      tails[i] = tail.length
+      const suffix = decoder.decode(bytes.subarray(end, starts[i + 1]))
+      texts[i] = LAYOUT.beforeJson + format(decoder.decode(this.json(i))) + suffix
+      suffixes[i] = suffix.length
     }
-    return new EncodedBatch(this.table, { ...this, ...encodeFrames(frames, tails) })
+    return new EncodedBatch(this.table, { ...this, ...encodeTexts(texts, suffixes) })
   }
 
   /**
-   * The records of the batch, or of a part of it, that one reader is to get, with that reader's own
-   * ids: for readers whose cursor is ahead of the batch in some partitions, and for filters. Moves
-   * the cursor over all of them, wanted or not.
+   * The records of the batch, or of a part of it, that one subscriber is to get, with the ids of that
+   * subscriber's cursor: for cursors that are ahead of the batch in some partitions, and for filters.
+   * Moves the cursor over all records of the part, whether they pass or not.
    *
-   * @param begin Index of the first record to look at.
-   * @param wanted Which records pass; all that are not below the cursor when it is absent.
-   * @param end Index after the last record to look at.
+   * @param begin Index of the first record of the part.
+   * @param wanted Whether a record passes. Absent: all records that are not below the cursor pass.
+   * @param end Index after the last record of the part.
    */
   select(
     begin: number,
@@ -197,7 +205,7 @@ export class EncodedBatch implements Frames {
   ): EncodedBatch {
     const from = cursor.vector.slice()
     const picked: Uint32Array = new Uint32Array(end - begin)
-    const tails: Uint8Array[] = []
+    const suffixes: Uint8Array[] = []
     let count = 0
     let length = 0
     for (let i = begin; i < end; i++) {
@@ -208,9 +216,9 @@ export class EncodedBatch implements Frames {
         cursor.set(index, offset + 1)
         continue
       }
-      const tail = encoder.encode(tailOf(cursor.advance(index, offset + 1)))
-      tails.push(tail)
-      length += (this.jsonEnds[i] as number) - (this.starts[i] as number) + tail.length
+      const suffix = encoder.encode(suffixOf(cursor.advance(index, offset + 1)))
+      suffixes.push(suffix)
+      length += (this.jsonEnds[i] as number) - (this.starts[i] as number) + suffix.length
       picked[count++] = i
     }
     const bytes = new Uint8Array(length)
@@ -221,13 +229,13 @@ export class EncodedBatch implements Frames {
     let at = 0
     for (let k = 0; k < count; k++) {
       const i = picked[k] as number
-      const tail = tails[k] as Uint8Array
+      const suffix = suffixes[k] as Uint8Array
       const head = this.bytes.subarray(this.starts[i] as number, this.jsonEnds[i] as number)
       bytes.set(head, at)
       at += head.length
       jsonEnds[k] = at
-      bytes.set(tail, at)
-      at += tail.length
+      bytes.set(suffix, at)
+      at += suffix.length
       starts[k + 1] = at
       partitions[k] = this.partitions[i] as number
       offsets[k] = this.offsets[i] as number
@@ -239,9 +247,9 @@ export class EncodedBatch implements Frames {
   }
 }
 
-const shapes = new WeakMap<PartitionTable, Map<MessageDeserializer, FrameShape>>()
+const specs = new WeakMap<PartitionTable, Map<MessageDeserializer, EncodingSpec>>()
 
-function shapeOf(table: PartitionTable, deserializer: MessageDeserializer): FrameShape {
+function specOf(table: PartitionTable, deserializer: MessageDeserializer): EncodingSpec {
   const { partitions, labels } = table
   return {
     layout: LAYOUT,
@@ -252,28 +260,28 @@ function shapeOf(table: PartitionTable, deserializer: MessageDeserializer): Fram
   }
 }
 
-/** What follows the JSON in a frame. */
-function tailOf(id: string): string {
+/** The text after a record's JSON. */
+function suffixOf(id: string): string {
   return LAYOUT.beforeCursor + id + LAYOUT.afterCursor
 }
 
-/** @param tails Characters of each frame after its JSON, all ASCII. */
-function encodeFrames(
-  frames: readonly string[],
-  tails: Uint32Array,
-): Pick<Frames, 'bytes' | 'starts' | 'jsonEnds'> {
-  const text = frames.join('')
+/** @param suffixes Characters of each event after its JSON, all ASCII. */
+function encodeTexts(
+  events: readonly string[],
+  suffixes: Uint32Array,
+): Pick<EncodedRecords, 'bytes' | 'starts' | 'jsonEnds'> {
+  const text = events.join('')
   const bytes = encoder.encode(text)
-  const starts = new Uint32Array(frames.length + 1)
-  const jsonEnds = new Uint32Array(frames.length)
-  // Where all is ASCII, a character is a byte, and no frame need be measured.
+  const starts = new Uint32Array(events.length + 1)
+  const jsonEnds = new Uint32Array(events.length)
+  // In ASCII a character is a byte, and no event need be measured.
   const isAscii = bytes.length === text.length
   let end = 0
-  for (let i = 0; i < frames.length; i++) {
-    const frame = frames[i] as string
-    end += isAscii ? frame.length : utf8Length(frame)
+  for (let i = 0; i < events.length; i++) {
+    const event = events[i] as string
+    end += isAscii ? event.length : utf8Length(event)
     starts[i + 1] = end
-    jsonEnds[i] = end - (tails[i] as number)
+    jsonEnds[i] = end - (suffixes[i] as number)
   }
   return { bytes, starts, jsonEnds }
 }
@@ -284,7 +292,7 @@ function utf8Length(text: string): number {
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i)
     if (unit < 0x80) continue
-    // A surrogate pair is two units and four bytes: two more for the pair, one for each half.
+    // A surrogate pair is two units and four bytes: each of its halves adds one.
     length += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2
   }
   return length

@@ -168,14 +168,14 @@ test.each([
     const table = new PartitionTable([{ topic, partition: 0 }])
     const start = new Cursor(table, new Float64Array([3]))
     // A live consumer is not compared with what there is when it begins.
-    const reader = await cluster.reader(table.offsets(start.vector), 'tail')
+    const reader = await cluster.openConsumer(table.offsets(start.vector), 'live')
     const gaps: Gap[] = []
     const ends: number[] = []
     await until(async () => {
       const batch = await reader.read(
         10,
         100,
-        asFrames ? EncodedBatch.framing(start, 'noop') : undefined,
+        asFrames ? EncodedBatch.encodingRequest(start, 'noop') : undefined,
       )
       gaps.push(...batch.gaps)
       ends.push(...batch.ends.map(({ offset }) => offset))

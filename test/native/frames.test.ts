@@ -3,8 +3,9 @@ import type { KafkaConsumer } from '@confluentinc/kafka-javascript'
 import fc from 'fast-check'
 import type { Consumer } from '../../kafka/client/client.ts'
 import { ConfluentAssignedConsumer } from '../../kafka/consumer/assigned-reader.ts'
-import { FrameReader } from '../../kafka/consumer/native-encoder.ts'
-import type { Batch, Frames, Gap, KafkaRecord } from '../../src/port/kafka.ts'
+import { NativeEncoder } from '../../kafka/consumer/native-encoder.ts'
+import type { EncodedRecords } from '../../src/port/encoding.ts'
+import type { Batch, Gap, KafkaRecord } from '../../src/port/kafka.ts'
 import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
 import { EncodedBatch } from '../../src/records/encoded-batch.ts'
 import { record } from '../fuzz/arbitraries.ts'
@@ -16,12 +17,12 @@ function asConsumer(consumer: KafkaConsumer): Consumer {
   return consumer as unknown as Consumer
 }
 
-function frameReader(table: PartitionTable, deserializer: 'noop' | 'json'): FrameReader {
-  const { shape } = EncodedBatch.framing(
+function frameReader(table: PartitionTable, deserializer: 'noop' | 'json'): NativeEncoder {
+  const { spec } = EncodedBatch.encodingRequest(
     new Cursor(table, new Float64Array(table.size)),
     deserializer,
   )
-  return new FrameReader(shape)
+  return new NativeEncoder(spec)
 }
 
 const PARTITIONS = [0, 1, 2]
@@ -105,20 +106,20 @@ for (const { name, start } of clusters) {
       count: number,
       deserializer: 'noop' | 'json',
       limits = UNLIMITED,
-    ): Promise<Frames[]> {
+    ): Promise<EncodedRecords[]> {
       consumer.assign(table.offsets(from))
       const reader = frameReader(table, deserializer)
-      const all: Frames[] = []
+      const all: EncodedRecords[] = []
       let due = from
       for (let read = 0; read < count; ) {
         const { batches, error } = await reader.read(consumer, due.slice(), limits)
         expect(error).toBeUndefined()
-        for (const { frames } of batches) {
-          if (!frames) continue
-          expect(frames.from).toEqual(due)
-          all.push(frames)
-          read += frames.offsets.length
-          due = frames.to
+        for (const { encoded } of batches) {
+          if (!encoded) continue
+          expect(encoded.from).toEqual(due)
+          all.push(encoded)
+          read += encoded.offsets.length
+          due = encoded.to
         }
       }
       return all
@@ -126,7 +127,7 @@ for (const { name, start } of clusters) {
 
     /** What `EncodedBatch.encode` makes of the same records in the same order. */
     function expected(
-      frames: Frames,
+      frames: EncodedRecords,
       records: readonly KafkaRecord[],
       deserializer: 'noop' | 'json',
     ): EncodedBatch {
@@ -140,9 +141,9 @@ for (const { name, start } of clusters) {
       return EncodedBatch.encode(inOrder, new Cursor(table, frames.from), deserializer)
     }
 
-    function expectAlike(frames: Frames, chunk: EncodedBatch): void {
+    function expectAlike(frames: EncodedRecords, chunk: EncodedBatch): void {
       for (let i = 0; i < frames.offsets.length; i++) {
-        const at = (of: Frames) =>
+        const at = (of: EncodedRecords) =>
           Buffer.from(of.bytes.subarray(of.starts[i], of.starts[i + 1])).toString('latin1')
         expect(at(frames)).toBe(at(chunk))
       }
@@ -190,7 +191,7 @@ for (const { name, start } of clusters) {
           const records = await readRecords(consumer, from, given.length)
           const chunks = await readFrames(consumer, from, given.length, deserializer)
           for (const frames of chunks) expectAlike(frames, expected(frames, records, deserializer))
-          from = (chunks.at(-1) as Frames).to
+          from = (chunks.at(-1) as EncodedRecords).to
         }),
         { numRuns: 15, endOnFailure: true },
       )
@@ -233,18 +234,18 @@ for (const { name, start } of clusters) {
       let due: Float64Array = Float64Array.of(9, 0, 7)
       const seen: Array<string | Gap> = []
       while (seen.length < values.length + 2) {
-        for (const { frames, gaps } of (await reader.read(consumer, due, UNLIMITED)).batches) {
+        for (const { encoded, gaps } of (await reader.read(consumer, due, UNLIMITED)).batches) {
           seen.push(...gaps)
           expect(gaps.length).toBeLessThan(2)
-          if (!frames) continue
-          for (const { partition, to } of gaps) expect(frames.from[partition]).toBe(to)
-          frames.offsets.forEach((offset, i) => {
-            seen.push(`${frames.partitions[i]}:${offset}`)
-            const json = new EncodedBatch(table, frames).json(i)
+          if (!encoded) continue
+          for (const { partition, to } of gaps) expect(encoded.from[partition]).toBe(to)
+          encoded.offsets.forEach((offset, i) => {
+            seen.push(`${encoded.partitions[i]}:${offset}`)
+            const json = new EncodedBatch(table, encoded).json(i)
             const { partition, offset: own } = JSON.parse(Buffer.from(json).toString())
-            expect({ partition, own }).toEqual({ partition: frames.partitions[i], own: offset })
+            expect({ partition, own }).toEqual({ partition: encoded.partitions[i], own: offset })
           })
-          due = frames.to
+          due = encoded.to
         }
       }
       for (const [partition, from] of [
@@ -297,14 +298,14 @@ test('deleted records are a gap to where the partition begins', async () => {
     consumer.assign(table.offsets(new Float64Array(1)))
     const reader = frameReader(table, 'noop')
     let first: Batch | undefined
-    for (const due = new Float64Array(1); !first?.frames; ) {
+    for (const due = new Float64Array(1); !first?.encoded; ) {
       const { batches } = await reader.read(consumer, due, UNLIMITED)
       first = batches[0]
     }
-    const begin = first.frames.offsets[0] as number
+    const begin = first.encoded.offsets[0] as number
     expect(begin).toBeGreaterThan(0)
     expect(first.gaps).toEqual([{ topic, partition: 0, from: 0, to: begin, reason: 'retention' }])
-    expect(first.frames.from[0]).toBe(begin)
+    expect(first.encoded.from[0]).toBe(begin)
   } finally {
     await disconnectAll()
     await cluster.close()

@@ -30,7 +30,10 @@ function describeProducer(name: string, start: () => Promise<Setup>) {
     /** Reads a topic back, in the order of its offsets. */
     async function recordsOf(topic: string, count: number): Promise<KafkaRecord[]> {
       const partitions = await source.partitions([topic])
-      const reader = await source.reader(await source.offsets(partitions, 'earliest'), 'replay')
+      const reader = await source.openConsumer(
+        await source.offsets(partitions, 'earliest'),
+        'catch-up',
+      )
       const read: KafkaRecord[] = []
       try {
         while (read.length < count) {

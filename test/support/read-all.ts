@@ -9,7 +9,10 @@ export async function readAll(kafka: TestKafka, topic: string): Promise<KafkaRec
     const partitions = await source.partitions([topic])
     const ends = await source.offsets(partitions, 'latest')
     const total = ends.reduce((sum, { offset }) => sum + offset, 0)
-    const reader = await source.reader(await source.offsets(partitions, 'earliest'), 'replay')
+    const reader = await source.openConsumer(
+      await source.offsets(partitions, 'earliest'),
+      'catch-up',
+    )
     const records: KafkaRecord[] = []
     while (records.length < total) records.push(...(await reader.read(100, 1_000)).records)
     await reader.close()

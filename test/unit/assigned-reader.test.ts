@@ -167,7 +167,7 @@ describe('an assigned reader', () => {
   })
 
   test('nothing is committed, and the ends are told', () => {
-    for (const purpose of ['tail', 'replay'] as const) {
+    for (const purpose of ['live', 'catch-up'] as const) {
       expect(readerSettings(purpose)).toMatchObject({
         'enable.auto.commit': false,
         'enable.auto.offset.store': false,

@@ -106,9 +106,9 @@ export class ScriptedReader implements AssignedConsumer {
 /** A source that has readers only. */
 export abstract class ReaderSource implements KafkaCluster {
   readonly name = 'fake'
-  abstract reader(
+  abstract openConsumer(
     from: readonly PartitionOffset[],
-    purpose: 'tail' | 'replay',
+    purpose: 'live' | 'catch-up',
   ): Promise<AssignedConsumer>
 
   partitions(_topics: readonly string[]): ReturnType<KafkaCluster['partitions']> {
@@ -153,9 +153,9 @@ export class ScriptedSource extends ReaderSource {
   readonly purposes: string[] = []
   failure: Error | undefined
 
-  async reader(
+  async openConsumer(
     from: readonly PartitionOffset[],
-    purpose: 'tail' | 'replay',
+    purpose: 'live' | 'catch-up',
   ): Promise<AssignedConsumer> {
     if (this.failure) throw this.failure
     const reader = new ScriptedReader(from)

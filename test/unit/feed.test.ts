@@ -70,7 +70,7 @@ class Topics extends ReaderSource {
     }))
   }
 
-  async reader(from: readonly PartitionOffset[]): Promise<AssignedConsumer> {
+  async openConsumer(from: readonly PartitionOffset[]): Promise<AssignedConsumer> {
     const number = this.opened++
     const due = from.map((position) => ({ ...position }))
     return {

@@ -247,7 +247,7 @@ describe('a live consumer that fails', () => {
     ])
     await feed(source, some(8, 2))
     expect(offsetsOf(tail)).toEqual([[5, 6, 7], [7], [8, 9]])
-    expect(source.purposes).toEqual(['tail', 'tail'])
+    expect(source.purposes).toEqual(['live', 'live'])
   })
 
   test('says why it cannot start', async () => {

@@ -75,16 +75,16 @@ class Log extends ReaderSource {
     this.#go?.()
   }
 
-  async reader(
+  async openConsumer(
     from: readonly PartitionOffset[],
-    purpose: 'tail' | 'replay',
+    purpose: 'live' | 'catch-up',
   ): Promise<AssignedConsumer> {
     const next = this.table.vector(from)
     this.open++
     return {
       gaps: [],
       read: async (limit) => {
-        if (purpose === 'tail') {
+        if (purpose === 'live') {
           while (this.tailReads <= 0) {
             await new Promise<void>((resolve) => {
               this.#go = resolve

@@ -22,7 +22,7 @@ class Log extends ReaderSource {
     return [{ topic: 't', partition: 0, offset: query === 'earliest' ? 0 : SIZE }]
   }
 
-  async reader([from]: readonly PartitionOffset[]): Promise<AssignedConsumer> {
+  async openConsumer([from]: readonly PartitionOffset[]): Promise<AssignedConsumer> {
     this.opened++
     let next = from?.offset ?? 0
     return {

@@ -1,0 +1,51 @@
+/**
+ * What the HTTP side asks of a consumer that encodes records itself: the texts around each record,
+ * handed over as data, and the bytes that come back. This file knows no format of its own.
+ */
+import type { TopicPartition } from '../core/topic-partition.ts'
+
+/** The request that a read bring encoded records. */
+export interface EncodingRequest {
+  /** How records are encoded. Reads of one subscription share one object. */
+  readonly spec: EncodingSpec
+  /** The next offset of each partition, at which reading goes on. {@link EncodedRecords} keeps it. */
+  readonly from: Float64Array
+}
+
+/** How the records of a subscription are encoded, with one entry for each of its partitions. */
+export interface EncodingSpec {
+  readonly layout: EncodedRecordLayout
+  readonly partitions: readonly TopicPartition[]
+  /** The text before each partition's offset in a cursor. */
+  readonly labels: readonly string[]
+  /** The beginning of a record's JSON, up to its offset. */
+  readonly prefixes: readonly string[]
+  /** Whether a value is inserted as the JSON that it is, instead of as a string. */
+  readonly valuesAreJson: boolean
+}
+
+/** The texts around a record's JSON and around the cursor that follows it. All of them are ASCII. */
+export interface EncodedRecordLayout {
+  readonly beforeJson: string
+  readonly beforeCursor: string
+  readonly afterCursor: string
+}
+
+/** Encoded records one after another, and the place of each. */
+export interface EncodedRecords {
+  /** `<beforeJson><json><beforeCursor><cursor><afterCursor>` for each record. */
+  readonly bytes: Uint8Array
+  /** The index of each record's first byte, and at the end the number of bytes. */
+  readonly starts: Uint32Array
+  /** The index after the last byte of each record's JSON. */
+  readonly jsonEnds: Uint32Array
+  /** The index of each record's partition in {@link EncodingSpec.partitions}. */
+  readonly partitions: Uint32Array
+  readonly offsets: Float64Array
+  /** The next offset of each partition before the first record. */
+  readonly from: Float64Array
+  /** The next offset of each partition after the last record. */
+  readonly to: Float64Array
+  /** The first record's timestamp, which is the oldest or nearly so; -1 where it has none. */
+  readonly timestamp: number
+}
