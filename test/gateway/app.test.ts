@@ -171,7 +171,7 @@ describe('the gateway', () => {
     const gateway = createGateway(options, kafka.make)
     const started = gateway.start()
     await Promise.all([gateway.close(), gateway.close()])
-    await within(started, 'the start to give up', 500)
+    await within(started, 'the start to give up')
     expect(kafka.closes).toBe(3)
     const response = await gateway.app.request('/readyz')
     expect(response.status).toBe(503)

@@ -1,7 +1,10 @@
 /** How long a test waits for what ought to happen at once. */
 export const SOON = 10_000
 
-/** Resolves after some milliseconds. */
+/**
+ * Resolves after some milliseconds: for tests about time, and to space out what they do. What is to
+ * happen is waited for with {@link until}, what must not happen is watched with {@link stays}.
+ */
 export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }
@@ -48,4 +51,23 @@ export async function until(
     }
     await sleep(10)
   }
+}
+
+/**
+ * Asks again and again for some time whether something holds on: where a thing must not happen, and
+ * no other event marks that it would have happened by then.
+ *
+ * @param what Completes "It did not stay so that …".
+ * @throws Error at the first answer that is false.
+ */
+export async function stays(
+  holds: () => boolean | Promise<boolean>,
+  what: string,
+  milliseconds: number,
+): Promise<void> {
+  const end = performance.now() + milliseconds
+  do {
+    if (!(await holds())) throw new Error(`It did not stay so that ${what}`)
+    await sleep(5)
+  } while (performance.now() < end)
 }

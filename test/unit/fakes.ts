@@ -152,12 +152,17 @@ export class ScriptedSource extends ReaderSource {
   readonly opened: ScriptedReader[] = []
   readonly purposes: string[] = []
   failure: Error | undefined
+  /** How often it failed to open a reader. */
+  failed = 0
 
   async openConsumer(
     from: readonly PartitionOffset[],
     purpose: 'live' | 'catch-up',
   ): Promise<AssignedConsumer> {
-    if (this.failure) throw this.failure
+    if (this.failure) {
+      this.failed++
+      throw this.failure
+    }
     const reader = new ScriptedReader(from)
     this.opened.push(reader)
     this.purposes.push(purpose)
@@ -188,6 +193,8 @@ export class FakeConsumer {
   /** Commits wait for this. */
   commitGate: Promise<unknown> = Promise.resolve()
   commitError: { message: string; code: number } | undefined
+  /** Commits that failed. */
+  failedCommits = 0
   /** The topic whose commits fail by that; of all when unset. */
   commitErrorTopic: string | undefined
   readError: { message: string; code: number } | undefined
@@ -312,7 +319,10 @@ export class FakeConsumer {
     }
     void this.commitGate.then(() => {
       const isFailing = offsets.some(({ topic }) => topic === (this.commitErrorTopic ?? topic))
-      if (this.commitError && isFailing) return tell(this.commitError)
+      if (this.commitError && isFailing) {
+        this.failedCommits++
+        return tell(this.commitError)
+      }
       this.commits.push(offsets)
       this.calls.push('commit')
       tell()

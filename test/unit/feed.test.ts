@@ -11,7 +11,7 @@ import type {
 } from '../../src/port/kafka.ts'
 import { parseCursor } from '../../src/records/cursor.ts'
 import type { Filter } from '../../src/records/filter.ts'
-import { sleep, until } from '../support/wait.ts'
+import { sleep, stays, until } from '../support/wait.ts'
 import { ReaderSource, recordAt } from './fakes.ts'
 
 type Places = ReadonlyArray<{ readonly topic: string; readonly partition: number }>
@@ -29,6 +29,8 @@ class Topics extends ReaderSource {
   silenced = 0
   isDeaf = false
   failure: Error | undefined
+  /** How often it was asked for the ids of topics. */
+  asked = 0
   #ids = 0
 
   create(topic: string, partitions: number): void {
@@ -59,6 +61,7 @@ class Topics extends ReaderSource {
   }
 
   override async topicIds(): Promise<ReadonlyMap<string, string>> {
+    this.asked++
     return new Map([...this.topics].map(([topic, { id }]) => [topic, id]))
   }
 
@@ -111,7 +114,7 @@ class Topics extends ReaderSource {
 
 const NOTHING: Batch = { records: [], gaps: [], ends: [] }
 const ALL = { records: Infinity, bytes: Infinity }
-const TIMES = { look: 20, lookAgain: 0, grace: 100, linger: 0, page: 3_000, drain: 1_000 }
+const TIMES = { look: 20, lookAgain: 0, grace: 1_000, linger: 0, page: 3_000, drain: 1_000 }
 
 const feeds: Feed[] = []
 afterEach(async () => {
@@ -233,6 +236,7 @@ describe('partitions that are added', () => {
         source.produce('a', partition, 3)
         counts[partition] = count + 3
       })
+      // Time for reads between the rounds.
       await sleep(5)
     }
     const total = counts.reduce((sum, count) => sum + count, 0)
@@ -284,9 +288,10 @@ describe('topics that are created anew', () => {
       const feed = feedOf(source, ['a', 'b'])
       const taker = await Taker.of(feed, { start: 'earliest' })
       await taker.untilTaken(5)
-      await sleep(50)
+      const { asked } = source
+      await until(() => source.asked > asked, 'the topic to be looked at')
       source.topics.delete('a')
-      await sleep(50)
+      await until(() => source.asked > asked + 2, 'the topic to be missed')
       source.create('a', partitions)
       source.produce('a', 0, records)
       if (partitions === 2) source.produce('a', 1, 1)
@@ -314,8 +319,8 @@ describe('topics that are gone', () => {
     const takers = [await Taker.of(feed), await Taker.of(feed, { start: 'earliest' })]
     await takers[1]?.untilTaken(2)
     source.topics.delete('a')
-    await sleep(TIMES.grace / 2)
-    expect(takers.map(({ failure }) => failure)).toEqual([undefined, undefined])
+    const isQuiet = () => takers.every(({ failure }) => failure === undefined)
+    await stays(isQuiet, 'no stream is told of the topic', TIMES.grace / 2)
     for (const taker of takers) {
       await until(() => taker.failure !== undefined, 'an error')
       expect(taker.failure).toMatchObject({ code: 'UNKNOWN_TOPIC', status: 404 })
@@ -358,9 +363,8 @@ describe('a reader that falls silent', () => {
     const taker = await Taker.of(feed)
     source.produce('a', 0, 3)
     await taker.untilTaken(3)
-    await sleep(200)
-    expect(feed.stats().rebuilt).toBe(0)
-    expect(source.opened).toBe(1)
+    const isTheFirst = () => feed.stats().rebuilt === 0 && source.opened === 1
+    await stays(isTheFirst, 'the first reader is kept', 200)
     await taker.close()
   })
 
@@ -387,12 +391,7 @@ describe('a reader that falls silent', () => {
     )
     feeds.push(feed)
     await feed.warm()
-    let asked = 0
-    source.topicIds = async () => {
-      asked++
-      return new Map()
-    }
-    await sleep(100)
-    expect(asked).toBe(0)
+    const { asked } = source
+    await stays(() => source.asked === asked, 'nothing is asked', 100)
   })
 })

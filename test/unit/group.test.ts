@@ -7,7 +7,8 @@ import { startOffsetOf } from '../../kafka/group/start-offset.ts'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { lagOf } from '../../src/observability/partition-offsets.ts'
 import type { Delivery, GroupOptions, PollLimits } from '../../src/port/kafka.ts'
-import { sleep, until, within } from '../support/wait.ts'
+import { skip as skipTime } from '../support/clock.ts'
+import { sleep, stays, until, within } from '../support/wait.ts'
 import { FakeConsumer, recordAt, settle } from './fakes.ts'
 
 const LIMITS: PollLimits = { maxRecords: 500, maxBytes: 1024 * 1024, timeout: 20 }
@@ -140,11 +141,10 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 let restore: (() => void) | undefined
 afterEach(() => restore?.())
 
-/** Moves the clock on. */
+/** Moves the clock on until the end of the test. */
 function skip(milliseconds: number): void {
-  const now = performance.now.bind(performance)
-  const spy = spyOn(performance, 'now').mockImplementation(() => now() + milliseconds)
-  restore = () => spy.mockRestore()
+  const clock = skipTime(milliseconds)
+  restore = () => clock[Symbol.dispose]()
 }
 
 describe('group reads', () => {
@@ -157,8 +157,7 @@ describe('group reads', () => {
       [4, 5, 6, 7],
     ])
     second.ack()
-    await sleep(10)
-    expect(member.consumer.commits).toEqual([])
+    await stays(() => member.consumer.commits.length === 0, 'nothing is committed', 10)
     first.ack()
     await until(() => member.consumer.commits.length > 0, 'a commit')
     expect(member.consumer.commits).toEqual([[{ topic: 't', partition: 0, offset: 8 }]])
@@ -294,8 +293,11 @@ describe('group reads', () => {
 
   test('a group that gets no partitions refuses after 30 s and not before', async () => {
     await using member = new Member(null)
-    const refused = codeOf(member.poll())
-    await sleep(60)
+    let isRefused = false
+    const refused = codeOf(member.poll()).finally(() => {
+      isRefused = true
+    })
+    await stays(() => !isRefused, 'the poll waits', 60)
     skip(31_000)
     expect(await refused).toBe('KAFKA_TIMEOUT')
   })
@@ -303,10 +305,9 @@ describe('group reads', () => {
   test('a member that is given no partitions for a minute joins again with another consumer', async () => {
     await using member = new Member(null)
     await until(() => member.consumers.length === 1, 'a consumer')
-    await sleep(60)
-    expect(member.consumers).toHaveLength(1)
+    await stays(() => member.consumers.length === 1, 'there is one consumer', 60)
     skip(61_000)
-    await until(() => member.consumers.length === 2, 'a second consumer', 5_000)
+    await until(() => member.consumers.length === 2, 'a second consumer')
     expect(member.disconnected).toBe(1)
   })
 
@@ -365,8 +366,7 @@ describe('the ready buffer of a group', () => {
     await until(() => consumer.paused.size === 2, 'the partitions to be paused')
     const unread = consumer.queue.length
     expect(unread).toBe(4_000)
-    await sleep(20)
-    expect(consumer.queue.length).toBe(unread)
+    await stays(() => consumer.queue.length === unread, 'nothing more is read', 20)
     const got: number[] = []
     while (got.length < 5_000) {
       const delivery = await member.poll({ maxRecords: 700 })
@@ -403,7 +403,7 @@ describe('the ready buffer of a group', () => {
     const { consumer } = member
     for (let batch = 0; batch < 6; batch++) {
       consumer.queue.push(...some(batch * 20, batch * 20 + 20, 0, 100_000))
-      await until(() => consumer.queue.length === 0 || consumer.paused.size > 0, 'a read', 2_000)
+      await until(() => consumer.queue.length === 0 || consumer.paused.size > 0, 'a read')
     }
     expect(consumer.paused.size).toBe(2)
     // 8 MiB at which it stops, and the batch that took it there.
@@ -441,7 +441,7 @@ describe('a group whose members change', () => {
   test('records of a partition that was taken away are not delivered', async () => {
     await using member = await new Member().with(...some(0, 3, 0), ...some(0, 3, 1))
     await until(() => member.consumer.queue.length === 0, 'the records to be read ahead')
-    await sleep(5)
+    await settle()
     member.consumer.take(1)
     const delivery = await member.poll()
     expect(delivery.records.map(({ partition }) => partition)).toEqual([0, 0, 0])
@@ -470,8 +470,7 @@ describe('a group whose members change', () => {
     await using member = await new Member().with(...some(0, 2, 0), ...some(0, 2, 1))
     const delivery = await member.poll()
     member.consumer.take(1)
-    await sleep(10)
-    expect(member.consumer.calls).not.toContain('unassign')
+    await stays(() => !member.consumer.calls.includes('unassign'), 'the partition is kept', 10)
     delivery.ack()
     await until(() => member.consumer.calls.includes('unassign'), 'the partition to go')
     expect(member.consumer.committed(1)).toBe(2)
@@ -482,7 +481,7 @@ describe('a group whose members change', () => {
     await using member = await new Member().with(...some(0, 2, 0), ...some(0, 2, 1))
     const delivery = await member.poll()
     member.consumer.take(1)
-    await sleep(10)
+    await stays(() => !member.consumer.calls.includes('unassign'), 'the partition is kept', 10)
     skip(4_000)
     await until(() => member.consumer.calls.includes('unassign'), 'the partition to go')
     delivery.ack()
@@ -513,7 +512,7 @@ describe('a group whose members change', () => {
     member.consumer.commitError = { message: 'Broker: Rebalance in progress', code: 27 }
     ;(await member.poll()).ack()
     member.consumer.take(0)
-    await sleep(800)
+    await until(() => member.consumer.failedCommits > 1, 'another try')
     member.consumer.commitError = undefined
     await until(() => member.consumer.calls.includes('unassign'), 'the partition to go')
     expect(member.consumer.committed(0)).toBe(2)
@@ -563,7 +562,7 @@ describe('a group whose members change', () => {
     const delivery = await member.poll()
     member.consumer.commitError = { message: 'broker: request timed out', code: 7 }
     delivery.ack()
-    await sleep(10)
+    await until(() => member.consumer.failedCommits > 0, 'the commit to fail')
     member.consumer.commitError = undefined
     await within(member.group.close(), 'the group to close')
     expect(member.consumer.committed(0)).toBe(2)
@@ -578,7 +577,7 @@ describe('a group whose members change', () => {
     member.consumer.give(0)
     member.consumer.queue.push(...some(0, 2))
     await until(() => member.consumer.queue.length === 0, 'the records to be read again')
-    await sleep(5)
+    await settle()
     delivery.requeue()
     expect(offsets(await member.poll())).toEqual([0, 1])
   })
@@ -615,7 +614,7 @@ describe('a member that brings nothing', () => {
     await using member = await new Member().with()
     const former = member.consumer
     former.readError = { message: 'broken', code: 30 }
-    await until(() => member.consumers.length === 2, 'another consumer', 5_000)
+    await until(() => member.consumers.length === 2, 'another consumer')
     await within(member.group.ready(), 'the group to be ready again')
     former.take(0, 1)
     former.eof(0, 7)
@@ -654,17 +653,16 @@ describe('a member that brings nothing', () => {
     await using member = await new Member().with()
     member.offsetsError = new KafkaConsumeError('KAFKA_TIMEOUT', 'Cannot: it is late')
     member.consumer.give(2)
-    await sleep(60)
-    expect(member.consumers).toHaveLength(1)
+    await stays(() => member.consumers.length === 1, 'there is one consumer', 60)
     skip(61_000)
-    await until(() => member.disconnected === 1, 'the member to leave', 5_000)
+    await until(() => member.disconnected === 1, 'the member to leave')
   })
 
   test('a partition that brings nothing although Kafka has more is read by another consumer', async () => {
     await using member = await Member.watched().with()
     const waiting = member.poll({ timeout: 10_000 })
     member.kept.set(0, [0, 5])
-    await until(() => member.consumers.length === 2, 'another consumer', 5_000)
+    await until(() => member.consumers.length === 2, 'another consumer')
     member.consumer.queue.push(...some(0, 5))
     expect(offsets(await waiting)).toEqual([0, 1, 2, 3, 4])
     expect(member.group.stats().rebuilt).toBe(1)
@@ -678,7 +676,7 @@ describe('a member that brings nothing', () => {
       if (member.consumers.length === 1) member.consumer.queue.push(recordAt(1, next++))
     }, 5)
     try {
-      await until(() => member.consumers.length === 2, 'another consumer', 5_000)
+      await until(() => member.consumers.length === 2, 'another consumer')
     } finally {
       clearInterval(flow)
     }
@@ -688,7 +686,7 @@ describe('a member that brings nothing', () => {
     await using member = await Member.watched().with()
     const waiting = member.poll({ timeout: 10_000 })
     const consume = spyOn(member.consumer, 'consume').mockImplementation(() => {})
-    await until(() => member.consumers.length === 2, 'another consumer', 5_000)
+    await until(() => member.consumers.length === 2, 'another consumer')
     consume.mockRestore()
     await within(member.group.ready(), 'the group to be ready again')
     member.consumer.queue.push(...some(0, 1))
@@ -699,15 +697,15 @@ describe('a member that brings nothing', () => {
     await using member = await Member.watched().with(...some(0, 1_500))
     member.kept.set(0, [0, 1_500])
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 1_500 })
+    const isTheFirst = () => member.consumers.length === 1 && member.group.stats().rebuilt === 0
     await until(() => member.consumer.paused.size === 2, 'a full buffer')
-    await sleep(800)
+    await stays(isTheFirst, 'the first consumer is kept while callers are waited for', 800)
     member.offsetsError = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot: no broker')
     const [first, second] = [await member.poll({ maxRecords: 1_000 }), await member.poll()]
-    await sleep(800)
+    await stays(isTheFirst, 'the first consumer is kept while Kafka does not answer', 800)
     expect([...offsets(first), ...offsets(second)]).toHaveLength(1_500)
     member.offsetsError = undefined
-    await sleep(800)
-    expect([member.consumers.length, member.group.stats().rebuilt]).toEqual([1, 0])
+    await stays(isTheFirst, 'the first consumer is kept when all was read', 800)
   })
 })
 
@@ -732,8 +730,8 @@ describe('a group that nobody calls', () => {
   test('stays while a caller waits, or has records that are not delivered', async () => {
     await using member = await new Member([0], 'auto', IDLE).with(...some(0, 1))
     const delivery = await member.poll()
-    await sleep(200)
-    expect([member.disconnected, member.group.isInUse]).toEqual([0, true])
+    const isThere = () => member.disconnected === 0 && member.group.isInUse
+    await stays(isThere, 'the member is there, and in use', 200)
     const waits = member.poll({ timeout: 300 })
     delivery.ack()
     await waits
@@ -745,8 +743,7 @@ describe('a group that nobody calls', () => {
   test('stays until the offsets of its deliveries are posted, with commitStrategy off', async () => {
     await using member = await new Member([0], 'off', IDLE).with(...some(0, 2))
     ;(await member.poll()).ack()
-    await sleep(200)
-    expect(member.disconnected).toBe(0)
+    await stays(() => member.disconnected === 0, 'the member is there', 200)
     await member.group.commit([{ topic: 't', partition: 0, offset: 2 }])
     await until(() => member.disconnected === 1, 'the member to leave')
   })
@@ -784,8 +781,7 @@ describe('a group that nobody calls', () => {
     await using member = new Member([0], 'auto', IDLE)
     member.joinError = new KafkaConsumeError('KAFKA_AUTHORIZATION', 'refused')
     expect(await codeOf(member.poll({ timeout: 5_000 }))).toBe('KAFKA_AUTHORIZATION')
-    await sleep(1_300)
-    expect(member.attempts).toBe(1)
+    await stays(() => member.attempts === 1, 'it does not try to join again', 1_300)
     member.joinError = undefined
     expect(offsets(await member.poll())).toEqual([])
     expect(member.attempts).toBe(2)
@@ -794,7 +790,7 @@ describe('a group that nobody calls', () => {
   test('closes at once while it has left', async () => {
     const member = await new Member([0], 'auto', IDLE).with()
     await until(() => member.disconnected === 1, 'the member to leave')
-    await within(member.group.close(), 'the group to close', 500)
+    await within(member.group.close(), 'the group to close')
     expect(await codeOf(member.group.poll(LIMITS))).toBe('SHUTTING_DOWN')
   })
 })
@@ -880,8 +876,7 @@ describe('where a group begins', () => {
     await using member = new Member([0], 'off', { autoOffsetReset: 'latest' })
     member.kept.set(0, [0, 7])
     await member.with()
-    await sleep(20)
-    expect(member.consumer.commits).toEqual([])
+    await stays(() => member.consumer.commits.length === 0, 'nothing is committed', 20)
   })
 
   test('a partition that is added is read from its first record, and appears in answers', async () => {
@@ -935,7 +930,7 @@ describe('where a group begins', () => {
     const old = await member.poll({ maxRecords: 1 })
     member.consumer.queue.push(...some(0, 2))
     await until(() => member.consumer.queue.length === 0, 'the new records to be read')
-    await sleep(5)
+    await settle()
     // The last record of the old topic is gone, and the one before cannot be committed any more.
     old.ack()
     const anew = await member.poll()
@@ -990,8 +985,8 @@ describe('where a group begins', () => {
   test('a query of offsets that Kafka cannot answer now is repeated', async () => {
     await using member = new Member([0])
     member.offsetsError = new KafkaConsumeError('KAFKA_TIMEOUT', 'Cannot: it is late')
-    await sleep(30)
-    expect(member.consumer.calls).not.toContain('assign')
+    await until(() => member.consumers.length === 1, 'a consumer')
+    await stays(() => !member.consumer.calls.includes('assign'), 'nothing is assigned', 30)
     member.offsetsError = undefined
     await within(member.group.ready(), 'the group to be ready')
     expect(member.consumers).toHaveLength(1)
@@ -1004,7 +999,8 @@ describe('a group that fails', () => {
     const waiting = member.poll({ timeout: 5_000 })
     for (const code of [-195, 15, 16, -147]) {
       member.consumer.readError = { message: 'passing', code }
-      await sleep(20)
+      const { length } = member.consumer.limits
+      await until(() => member.consumer.limits.length > length + 1, 'reads that fail')
     }
     member.consumer.readError = undefined
     member.consumer.queue.push(...some(0, 1))
@@ -1020,11 +1016,10 @@ describe('a group that fails', () => {
     member.consumer.readError = { message: 'Local: Fatal error', code: -150 }
     const refused = await codeOf(waiting)
     expect(refused).toBe('GROUP_MEMBER_FENCED')
-    await sleep(1_200)
-    expect(member.consumers).toHaveLength(1)
+    await stays(() => member.consumers.length === 1, 'it does not join again', 1_200)
     expect(await codeOf(member.poll())).toBe('GROUP_MEMBER_FENCED')
     member.isInstanceTaken = false
-    await until(() => member.consumers.length === 2, 'a second consumer', 5_000)
+    await until(() => member.consumers.length === 2, 'a second consumer')
     await within(member.group.ready(), 'the group to be ready again')
   })
 
@@ -1034,7 +1029,7 @@ describe('a group that fails', () => {
     member.consumer.readError = { message: 'broken', code: 30 }
     expect(await waiting).toBe('KAFKA_AUTHORIZATION')
     expect(await codeOf(member.poll())).toBe('KAFKA_AUTHORIZATION')
-    await until(() => member.consumers.length === 2, 'a second consumer', 3_000)
+    await until(() => member.consumers.length === 2, 'a second consumer')
     await within(member.group.ready(), 'the group to be ready again')
     expect(member.disconnected).toBe(1)
     member.consumer.queue.push(...some(0, 1))
@@ -1049,7 +1044,7 @@ describe('a group that fails', () => {
       })
       if (change === 'incrementalAssign') member.consumer.give(2)
       else member.consumer.take(0)
-      await until(() => member.consumers.length === 2, `another consumer after ${change}`, 5_000)
+      await until(() => member.consumers.length === 2, `another consumer after ${change}`)
       await within(member.group.ready(), 'the group to be ready again')
       member.consumer.queue.push(...some(0, 1))
       expect(offsets(await member.poll({ timeout: 1_000 }))).toEqual([0])
@@ -1073,8 +1068,7 @@ describe('a group that fails', () => {
     member.consumer.commitGate = gate.promise
     ;(await member.poll()).ack()
     const closing = member.group.close()
-    await sleep(10)
-    expect(member.disconnected).toBe(0)
+    await stays(() => member.disconnected === 0, 'the member is there', 10)
     gate.resolve()
     await within(closing, 'the group to close')
     expect(member.consumer.committed(0)).toBe(2)
@@ -1087,8 +1081,7 @@ describe('a group that fails', () => {
     member.consumer.commitGate = gate.promise
     const committed = member.group.commit([{ topic: 't', partition: 0, offset: 2 }])
     const closing = member.group.close()
-    await sleep(10)
-    expect(member.disconnected).toBe(0)
+    await stays(() => member.disconnected === 0, 'the member is there', 10)
     gate.resolve()
     await within(Promise.all([committed, closing]), 'the group to close')
     expect(member.consumer.commits).toEqual([[{ topic: 't', partition: 0, offset: 2 }]])
@@ -1110,8 +1103,7 @@ describe('a group that fails', () => {
     const arrives = await member.poll({ maxRecords: 2 })
     const fails = await member.poll()
     const closing = member.group.close()
-    await sleep(10)
-    expect(member.disconnected).toBe(0)
+    await stays(() => member.disconnected === 0, 'the member is there', 10)
     arrives.ack()
     fails.requeue()
     await within(closing, 'the group to close')
@@ -1122,9 +1114,9 @@ describe('a group that fails', () => {
     const member = await new Member().with(...some(0, 4))
     await member.poll()
     const closing = member.group.close()
-    await sleep(10)
+    await stays(() => member.disconnected === 0, 'the member is there', 10)
     skip(4_000)
-    await within(closing, 'the group to close', 1_000)
+    await within(closing, 'the group to close')
     expect(member.consumer.commits).toEqual([])
   })
 
@@ -1222,7 +1214,6 @@ test('whatever callers do, each record is delivered once, in order, and no commi
           (consumer.committed(0) ?? 0) === produced[0] &&
           (consumer.committed(1) ?? 0) === produced[1],
         'all to be committed',
-        1_000,
       )
       check()
     }),

@@ -1,0 +1,8 @@
+import { spyOn } from 'bun:test'
+
+/** Moves `performance.now()` on by some milliseconds, until it is disposed. One at a time. */
+export function skip(milliseconds: number): Disposable {
+  const now = performance.now.bind(performance)
+  const spy = spyOn(performance, 'now').mockImplementation(() => now() + milliseconds)
+  return { [Symbol.dispose]: () => spy.mockRestore() }
+}
