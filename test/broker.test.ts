@@ -9,7 +9,7 @@ import { askForBrokers } from '../tools/kafka/metadata.ts'
 import { identify, isAlive } from '../tools/kafka/process.ts'
 import { tools } from '../tools/kafka/tools.ts'
 
-const cli = join(import.meta.dirname, '..', 'kafka', 'broker', 'cli.ts')
+const cli = join(import.meta.dirname, '..', 'tools', 'kafka', 'cli.ts')
 const folder = mkdtempSync(join(tmpdir(), 'broker-test-'))
 const states = join(folder, 'hono-kafka-consume', 'kafka')
 

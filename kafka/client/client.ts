@@ -4,15 +4,7 @@ import { getLogger } from '@logtape/logtape'
 import { assertAddon } from '../../native/addon.ts'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
-import {
-  type ClientError,
-  fromClient,
-  isPassing,
-  type LogLine,
-  notLoaded,
-  troubleError,
-  troubleIn,
-} from './errors.ts'
+import { type ClientError, connectionErrorIn, fromClient, type LogLine } from './errors.ts'
 
 export type Client = typeof Confluent
 export type Metadata = Confluent.Metadata
@@ -155,10 +147,10 @@ export async function connectClient(consumer: Consumer, timeout: number): Promis
   let timer: ReturnType<typeof setTimeout> | undefined
   const refusal = Promise.withResolvers<never>()
   const listen = (line: LogLine) => {
-    const trouble = troubleIn(line)
-    // A broker that is away may come back while there is time.
-    if (!trouble || trouble.code === 'KAFKA_UNAVAILABLE') return
-    timer ??= setTimeout(() => refusal.reject(troubleError(trouble, action)), REFUSAL_GRACE_MS)
+    const error = connectionErrorIn(line)
+    // A broker that is away may come back before the timeout.
+    if (!error || error.code === 'KAFKA_UNAVAILABLE') return
+    timer ??= setTimeout(() => refusal.reject(error), REFUSAL_GRACE_MS)
   }
   consumer.on('event.log', listen)
   const connecting = call<Metadata>(action, (done) =>
@@ -248,43 +240,6 @@ export function commitOffsets(
 function textOf(offsets: readonly PartitionOffset[]): string {
   const texts = offsets.map(({ topic, partition, offset }) => `${topic}:${partition}=${offset}`)
   return texts.sort().join(',')
-}
-
-export function unknownTopic(topic: string): KafkaConsumeError {
-  return new KafkaConsumeError(
-    'UNKNOWN_TOPIC',
-    `Cannot read topic "${topic}": Kafka does not have it`,
-  )
-}
-
-/**
- * Why a topic has no partitions: the client's metadata does not tell one that does not exist from
- * one that we may not see.
- *
- * @param client Any connected one.
- */
-export async function whyWithoutPartitions(
-  topic: string,
-  client: Consumer,
-): Promise<KafkaConsumeError> {
-  const action = `Cannot read topic "${topic}"`
-  // Brokers that do not know this question are no worse for it.
-  const whyWithout = (thrown: unknown) => {
-    const error = fromClient(thrown as ClientError, action)
-    return isPassing(error) || error.code === 'KAFKA_AUTHORIZATION' ? error : unknownTopic(topic)
-  }
-  const admin = adminOf(client)
-  try {
-    const [description] = await call<TopicDescription[]>(action, (done) =>
-      admin.describeTopics([topic], { timeout: REQUEST_TIMEOUT_MS }, done as never),
-    )
-    if (description && !description.error) return notLoaded(action, unknownTopic(topic))
-    return description?.error ? whyWithout(description.error) : unknownTopic(topic)
-  } catch (thrown) {
-    return whyWithout(thrown)
-  } finally {
-    admin.disconnect()
-  }
 }
 
 /**

@@ -1,5 +1,4 @@
 import { type ErrorCode, KafkaConsumeError } from '../../src/core/errors.ts'
-import type { KafkaOutage } from '../../src/port/kafka.ts'
 
 /** What Confluent's client throws and calls back with. */
 export interface ClientError {
@@ -17,28 +16,31 @@ export interface LogLine {
 
 const TOPIC_AUTHORIZATION_FAILED = 29
 export const GROUP_AUTHORIZATION_FAILED = 30
-/** Of a producer: no ACL allows it to write to any topic. */
+/** A producer gets this code when no ACL allows it to write to any topic. */
 const CLUSTER_AUTHORIZATION_FAILED = 31
 /** librdkafka's `RD_KAFKA_RESP_ERR__FATAL`. */
 export const FATAL = -150
 
-/** Every broker is away. */
-export const DOWN = { code: 'KAFKA_UNAVAILABLE', state: 'all brokers are down' } as const
-
-/** What is said of a user and a password. */
+export const ALL_BROKERS_DOWN = 'all brokers are down'
+/** The state when Kafka refuses a user and a password. */
 export const REFUSED = 'it refused the credentials'
+/** The state when a broker's certificate cannot be verified and no more is known. */
+export const UNTRUSTED = 'the certificate of the broker is not trusted'
+/** The state when Kafka refuses a delegation token: it answers an unknown id like a wrong HMAC. */
+export const REFUSED_DELEGATION_TOKEN =
+  'it refused the delegation token, which may have expired or been removed'
 
 /**
- * What the error codes of Kafka's protocol (https://kafka.apache.org/protocol#protocol_error_codes)
- * and of librdkafka (`rd_kafka_resp_err_t` in its `rdkafka.h`; these are negative) mean to a client
- * of ours: the code of the answer, and the text that completes "Cannot …: ".
+ * The error codes of Kafka's protocol (https://kafka.apache.org/protocol#protocol_error_codes) and of
+ * librdkafka (`rd_kafka_resp_err_t` in its `rdkafka.h`, which are negative) as the code of our answer
+ * and the state that completes "Cannot <action>: ".
  *
- * Every code that the protocol marks as retriable passes by itself, as while a broker starts or
- * ends, so it is KAFKA_UNAVAILABLE or KAFKA_TIMEOUT. Three are exceptions:
- * - UNKNOWN_TOPIC_OR_PARTITION (3), UNKNOWN_TOPIC_ID (100) and librdkafka's own two: see
- *   {@link isUnknownTopic}, which tells how to find out whether that passes.
- * - CORRUPT_MESSAGE (2): older brokers say so of a record without a key in a compacted topic.
- * - SHARE_SESSION_… (122, 123, 133): librdkafka reads no share groups here.
+ * The protocol marks some codes as retriable: such an error passes by itself, as while a broker
+ * starts or ends, so it becomes KAFKA_UNAVAILABLE or KAFKA_TIMEOUT. Three are exceptions:
+ * - UNKNOWN_TOPIC_OR_PARTITION (3), UNKNOWN_TOPIC_ID (100) and librdkafka's own two:
+ *   {@link isUnknownTopic} explains how to find out whether the error passes.
+ * - CORRUPT_MESSAGE (2): older brokers answer a record without a key in a compacted topic with it.
+ * - SHARE_SESSION_… (122, 123, 133): the project does not read as a share group.
  */
 const MEANINGS: ReadonlyArray<readonly [code: ErrorCode, state: string, codes: readonly number[]]> =
   [
@@ -57,10 +59,10 @@ const MEANINGS: ReadonlyArray<readonly [code: ErrorCode, state: string, codes: r
     // __UNKNOWN_PARTITION
     ['UNKNOWN_TOPIC', 'the topic has no such partition', [-190]],
     ['RECORD_TOO_LARGE', 'the record is larger than the topic allows', [10]],
-    // INVALID_RECORD; INVALID_TIMESTAMP is of a timestamp that is too far from now.
+    // INVALID_RECORD, and INVALID_TIMESTAMP: the timestamp is too far from now.
     ['INVALID_RECORD', 'the topic does not take such a record', [87, 32]],
     // __ALL_BROKERS_DOWN
-    [DOWN.code, DOWN.state, [-187]],
+    ['KAFKA_UNAVAILABLE', ALL_BROKERS_DOWN, [-187]],
     [
       'KAFKA_UNAVAILABLE',
       'its brokers are not reachable',
@@ -122,7 +124,7 @@ const MEANINGS: ReadonlyArray<readonly [code: ErrorCode, state: string, codes: r
       'KAFKA_UNAVAILABLE',
       'the members of the group are changing',
       [
-        -147, // __MAX_POLL_EXCEEDED: the group has given up a member that was away for long
+        -147, // __MAX_POLL_EXCEEDED: the group has removed a member that did not poll for long
         -142, // __ASSIGNMENT_LOST
         22, // ILLEGAL_GENERATION
         25, // UNKNOWN_MEMBER_ID
@@ -151,7 +153,7 @@ const MEANINGS: ReadonlyArray<readonly [code: ErrorCode, state: string, codes: r
     ['KAFKA_TIMEOUT', 'it did not answer in time', [-185, -192]],
   ]
 
-/** What other codes mean: nothing that a client could act upon, but the log has more. */
+/** All other codes: a client of ours cannot act upon them; the log has the details. */
 const UNCLASSIFIED = ['KAFKA_ERROR', 'it answered with an error'] as const
 
 const MEANING_BY_CODE = new Map(
@@ -159,7 +161,7 @@ const MEANING_BY_CODE = new Map(
 )
 
 /**
- * An error of the client, in our terms. Its own words become `detail`, which is for logs.
+ * Translates an error of Confluent's client. Its message becomes `detail`, which is for logs.
  *
  * @param action "Cannot …": the beginning of the message.
  */
@@ -169,25 +171,12 @@ export function fromClient(error: ClientError, action: string): KafkaConsumeErro
   return new KafkaConsumeError(code, `${action}: ${state}`, { cause: error, detail: error.message })
 }
 
-/** What stands between us and a broker. */
-export interface ClientTrouble {
-  readonly code: KafkaOutage['code']
-  /** Completes "Cannot …: ". */
-  readonly state: string
-  /** librdkafka's own words. */
-  readonly detail: string
+/** An error of connecting to Kafka. */
+export function connectionError(code: ErrorCode, state: string, detail: string): KafkaConsumeError {
+  return new KafkaConsumeError(code, `Cannot connect to Kafka: ${state}`, { detail })
 }
 
-/** What a broker's certificate is when no more is known. */
-export const UNTRUSTED = 'the certificate of the broker is not trusted'
-
-/** What Kafka says of a token's id that it does not know is the same as of a wrong HMAC. */
-export const REFUSED_DELEGATION_TOKEN =
-  'it refused the delegation token, which may have expired or been removed'
-
-const TROUBLES: ReadonlyArray<
-  readonly [words: RegExp, code: ClientTrouble['code'], state: string]
-> = [
+const CONNECTION_LOG: ReadonlyArray<readonly [line: RegExp, code: ErrorCode, state: string]> = [
   [/certificate verify failed/i, 'KAFKA_TLS', UNTRUSTED],
   [
     /alert (?:(?:bad|no|unsupported) certificate|certificate|unknown ca|access denied)/i,
@@ -203,52 +192,44 @@ const TROUBLES: ReadonlyArray<
   ],
   [/invalid_token/, 'KAFKA_AUTHENTICATION', 'it refused the token'],
   [/authentication (?:error|fail)/i, 'KAFKA_AUTHENTICATION', REFUSED],
-  [/Connection refused|Failed to resolve/i, DOWN.code, DOWN.state],
+  [/Connection refused|Failed to resolve/i, 'KAFKA_UNAVAILABLE', ALL_BROKERS_DOWN],
 ]
 
 /**
- * What a line of librdkafka's log says of reaching Kafka, if it does. Its errors come to us as
- * "ssl error" or "authentication failure", and their codes not at all: only its log has more.
+ * The error of connecting that a line of librdkafka's log reports, if it reports one. The client's
+ * own error says only "ssl error" or "authentication failure", without a code.
  */
-export function troubleIn({ fac, message }: LogLine): ClientTrouble | undefined {
+export function connectionErrorIn({ fac, message }: LogLine): KafkaConsumeError | undefined {
   if (fac !== 'FAIL') return undefined
-  const found = TROUBLES.find(([words]) => words.test(message))
+  const found = CONNECTION_LOG.find(([line]) => line.test(message))
   if (!found) return undefined
   const [, code, state] = found
-  return { code, state, detail: message.replace(/^\[thrd:.*?\]: /, '') }
+  return connectionError(code, state, message.replace(/^\[thrd:.*?\]: /, ''))
 }
 
-/** What a line of librdkafka's log says has ended the life of a producer, if it does. */
+/** The fatal error of a producer that a line of librdkafka's log reports, if it reports one. */
 export function fatalIn({ fac, message }: LogLine): ClientError | undefined {
   if (fac !== 'FATAL') return undefined
   const isUnauthorized = /: Broker: Cluster authorization failed/.test(message)
   return { code: isUnauthorized ? CLUSTER_AUTHORIZATION_FAILED : FATAL, message }
 }
 
-/** @param action "Cannot …": the beginning of the message. */
-export function troubleError(
-  { code, state, detail }: ClientTrouble,
-  action: string,
-): KafkaConsumeError {
-  return new KafkaConsumeError(code, `${action}: ${state}`, { detail })
-}
-
-/** Whether the client gets over it without our help. */
+/** Whether an error passes by itself: the client goes on trying. */
 export function isPassing({ code }: KafkaConsumeError): boolean {
   return code === 'KAFKA_UNAVAILABLE' || code === 'KAFKA_TIMEOUT'
 }
 
 /**
- * Whether Kafka says that a topic or a partition does not exist. Only its metadata is to be believed
- * in this (`Cluster.partitions`): a broker that has just started says so of every partition that it
- * has not loaded yet, for seconds where there are many.
+ * Whether Kafka answered that a topic or a partition does not exist. Only its metadata can be
+ * believed in this (`kafka/cluster/topics.ts`): a broker that has just started gives this answer for
+ * every partition that it has not loaded yet, for seconds where there are many.
  */
 export function isUnknownTopic({ code }: KafkaConsumeError): boolean {
   return code === 'UNKNOWN_TOPIC'
 }
 
 /**
- * What a broker means that says that a topic does not exist which Kafka's metadata has.
+ * The error in place of {@link isUnknownTopic} for a topic that exists by Kafka's metadata.
  *
  * @param action "Cannot …": the beginning of the message.
  */

@@ -4,6 +4,7 @@ import { rootCertificates } from 'node:tls'
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
 import type { TextOrFile, TokenSasl } from '../../src/port/kafka.ts'
+import { connectionError } from './errors.ts'
 import { textOf } from './security.ts'
 
 const log = getLogger(['hono-kafka-consume', 'tokens'])
@@ -45,7 +46,7 @@ export class OAuthTokens {
   readonly #ca: TextOrFile | undefined
   #token: Token | undefined
   #asking: Promise<Token> | undefined
-  #failure: KafkaConsumeError | undefined
+  #error: KafkaConsumeError | undefined
   #closed = false
 
   /** @param ca Authorities, beside the usual ones, that the endpoint's certificate may be of. */
@@ -55,8 +56,8 @@ export class OAuthTokens {
   }
 
   /** Why the last request brought no token. */
-  get failure(): KafkaConsumeError | undefined {
-    return this.#failure
+  get error(): KafkaConsumeError | undefined {
+    return this.#error
   }
 
   /**
@@ -105,16 +106,16 @@ export class OAuthTokens {
   async #ask(): Promise<Token> {
     try {
       const token = await this.#request()
-      if (this.#failure) log.info('The token endpoint gives tokens again')
-      this.#failure = undefined
+      if (this.#error) log.info('The token endpoint gives tokens again')
+      this.#error = undefined
       this.#token = token
       return token
     } catch (thrown) {
       const error = asKafkaConsumeError(thrown)
-      if (error.message !== this.#failure?.message) {
+      if (error.message !== this.#error?.message) {
         log.warn('{message}: {detail}', { message: error.message, detail: error.detail ?? '' })
       }
-      this.#failure = error
+      this.#error = error
       throw error
     }
   }
@@ -226,5 +227,5 @@ function expiryOf(token: string): number | undefined {
 }
 
 function noToken(state: string, detail: string): KafkaConsumeError {
-  return new KafkaConsumeError('KAFKA_TOKEN', `Cannot connect to Kafka: ${state}`, { detail })
+  return connectionError('KAFKA_TOKEN', state, detail)
 }

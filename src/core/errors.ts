@@ -93,6 +93,11 @@ export class KafkaConsumeError extends Error {
     this.retryAfter = details.retryAfter ?? ([503, 504].includes(this.status) ? 2 : undefined)
     this.detail = details.detail
   }
+
+  /** The message without its action: "<state>" of "Cannot <action>: <state>". */
+  get state(): string {
+    return this.message.slice(this.message.indexOf(': ') + 2)
+  }
 }
 
 /** Any thrown value as a `KafkaConsumeError`; what is unknown becomes INTERNAL, its text kept from clients. */

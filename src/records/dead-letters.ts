@@ -81,8 +81,7 @@ async function send(
 }
 
 function cannotKeep(topic: string, refusal: KafkaConsumeError): KafkaConsumeError {
-  const { code, message, detail = message } = refusal
-  const state = message.slice(message.indexOf(': ') + 2)
+  const { code, message, state, detail = message } = refusal
   // Whatever it is, it may be mended, and until then the record is not passed over.
   const isOurs = code.startsWith('KAFKA_') || code === 'SHUTTING_DOWN'
   return new KafkaConsumeError(

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { fromClient, isPassing, isUnknownTopic } from '../../kafka/client/errors.ts'
+import {
+  connectionErrorIn,
+  fromClient,
+  isPassing,
+  isUnknownTopic,
+} from '../../kafka/client/errors.ts'
 
 /**
  * The codes that Kafka's protocol marks as retriable, by
@@ -23,6 +28,17 @@ const LOCAL = [
 const errorOf = (code: number) => fromClient({ code, message: 'a test' }, 'Cannot test')
 
 describe('an error of Kafka', () => {
+  test('has the state of its message as a field, whatever the action is', () => {
+    expect(errorOf(3).message).toBe('Cannot test: the topic does not exist')
+    expect(errorOf(3).state).toBe('the topic does not exist')
+    const line = { fac: 'FAIL', message: '[thrd:a]: b: Connection refused' }
+    expect(connectionErrorIn(line)).toMatchObject({
+      message: 'Cannot connect to Kafka: all brokers are down',
+      state: 'all brokers are down',
+      detail: 'b: Connection refused',
+    })
+  })
+
   test('passes, and is told as retryable, where the protocol says that it is retriable', () => {
     const passing = [...RETRIABLE, ...LOCAL].filter(
       (code) => !DENIALS.includes(code) && !NOT_PASSING.includes(code),

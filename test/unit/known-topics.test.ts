@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { KnownTopics } from '../../kafka/client/known-topics.ts'
+import { KnownTopics } from '../../kafka/cluster/known-topics.ts'
 
 describe('a topic that Kafka had and denies', () => {
   test('is gone once the denial has lasted for 4 s', () => {

@@ -169,10 +169,9 @@ function answer(
   const failures = results.filter((result) => result instanceof KafkaConsumeError)
   const [first] = failures
   if (!first) return c.json({ records })
-  const { code, status, retryAfter } = first
+  const { code, state, status, retryAfter } = first
   if (retryAfter !== undefined) c.header('Retry-After', String(retryAfter))
   const retryable = failures.every((failure) => failure.retryable)
-  const state = first.message.slice(first.message.indexOf(': ') + 2)
   const message = `Cannot write ${failures.length} of ${results.length} records: ${state}`
   return c.json(
     { message, code, ...(retryable && { retryable }), records },

@@ -1,0 +1,150 @@
+import type { TopicPartition } from '../../src/core/topic-partition.ts'
+import type {
+  AssignedConsumer,
+  BrokerState,
+  ClusterOptions,
+  GroupOptions,
+  GroupSession,
+  KafkaCluster,
+  KafkaOutage,
+  OffsetQuery,
+  PartitionOffset,
+  Producer,
+  ProducerProfile,
+} from '../../src/port/kafka.ts'
+import { disconnectClient, membersOf } from '../client/client.ts'
+import { ConfluentAssignedConsumer } from '../consumer/assigned-reader.ts'
+import { isEmbedded } from '../embedded/embedded.ts'
+import { Group } from '../group/group.ts'
+import { GROUP_TOPIC_SETTINGS, groupSettings } from '../group/group-settings.ts'
+import type { GroupHost } from '../group/member.ts'
+import { ConfirmingProducer, producerSettings } from '../producer.ts'
+import { ClientFactory } from './client-factory.ts'
+import { ClusterConnection } from './connection.ts'
+import { ConsumerPool } from './consumer-pool.ts'
+import { OffsetQueries } from './offsets.ts'
+import { Topics } from './topics.ts'
+
+/** One Kafka cluster: makes its consumers, groups and producers, and closes them. */
+export class ConfluentCluster implements KafkaCluster {
+  readonly name: string
+  readonly #isEmbedded: boolean
+  readonly #clients: ClientFactory
+  readonly #connection: ClusterConnection
+  readonly #topics: Topics
+  readonly #offsets: OffsetQueries
+  readonly #consumers: ConsumerPool
+  readonly #open = new Set<AssignedConsumer | GroupSession>()
+  readonly #producers = new Map<ProducerProfile, ConfirmingProducer>()
+
+  constructor(options: ClusterOptions) {
+    const servers = options.bootstrapServers.join(',')
+    this.name = options.name ?? servers
+    this.#isEmbedded = isEmbedded(servers)
+    this.#clients = new ClientFactory(options)
+    this.#connection = new ClusterConnection(this.name, this.#clients, () => {
+      this.#topics.onOutage()
+    })
+    this.#topics = new Topics(this.#connection, this.#isEmbedded)
+    this.#consumers = new ConsumerPool(this.#connection, this.#isEmbedded)
+    this.#offsets = new OffsetQueries(this.#connection, this.#topics, (from) =>
+      this.openConsumer(from, 'catch-up'),
+    )
+  }
+
+  outage(): KafkaOutage | undefined {
+    return this.#connection.outage
+  }
+
+  brokers(): readonly BrokerState[] {
+    return this.#connection.brokers
+  }
+
+  async connected(): Promise<void> {
+    await this.#connection.client()
+  }
+
+  partitions(topics: readonly string[]): Promise<TopicPartition[]> {
+    return this.#topics.partitions(topics)
+  }
+
+  topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return this.#topics.ids(topics)
+  }
+
+  offsets(partitions: readonly TopicPartition[], query: OffsetQuery): Promise<PartitionOffset[]> {
+    return this.#offsets.find(partitions, query)
+  }
+
+  async openConsumer(
+    from: readonly PartitionOffset[],
+    purpose: 'live' | 'catch-up',
+  ): Promise<AssignedConsumer> {
+    const gaps = purpose === 'catch-up' ? await this.#offsets.gaps(from) : []
+    const start = from.map((position) => {
+      const gap = gaps.find(
+        ({ topic, partition }) => topic === position.topic && partition === position.partition,
+      )
+      return gap ? { ...position, offset: gap.to } : position
+    })
+    const consumer = await this.#consumers.acquire(purpose)
+    const reader: AssignedConsumer = new ConfluentAssignedConsumer(consumer, start, gaps, {
+      release: async (isHealthy) => {
+        this.#open.delete(reader)
+        await this.#consumers.release(consumer, isHealthy && purpose === 'catch-up')
+      },
+      explain: (error) => this.#connection.outageOr(error),
+    })
+    this.#open.add(reader)
+    return reader
+  }
+
+  group(options: GroupOptions): GroupSession {
+    const group = new Group(this.#groupHost(options), options)
+    this.#open.add(group)
+    void group.ended.then(() => this.#open.delete(group))
+    return group
+  }
+
+  producer(profile: ProducerProfile): Producer {
+    const producer =
+      this.#producers.get(profile) ??
+      new ConfirmingProducer({
+        reachable: () => this.connected(),
+        partitions: (topic) => this.partitions([topic]),
+        create: () => this.#clients.createProducer(producerSettings(profile)),
+      })
+    this.#producers.set(profile, producer)
+    return producer
+  }
+
+  async close(): Promise<void> {
+    if (this.#connection.isStopped) return
+    this.#connection.stop()
+    await Promise.all([...this.#open].map((open) => open.close()))
+    await Promise.all([...this.#producers.values()].map((producer) => producer.close()))
+    await this.#consumers.close()
+    this.#clients.close()
+    await this.#connection.disconnect()
+  }
+
+  #groupHost(options: GroupOptions): GroupHost {
+    const { groupId, instanceId, topics } = options
+    return {
+      connect: (rebalance) =>
+        this.#connection.connectConsumer(
+          { ...groupSettings(options, this.#isEmbedded), rebalance_cb: rebalance },
+          GROUP_TOPIC_SETTINGS,
+        ),
+      disconnect: disconnectClient,
+      partitions: () => this.partitions(topics),
+      committed: (consumer, partitions) => this.#offsets.committed(consumer, partitions),
+      offsets: (partitions, query) => this.offsets(partitions, query),
+      topicIds: () => this.topicIds(topics),
+      isInstanceTaken: async () => {
+        const members = await membersOf(groupId, await this.#connection.client())
+        return members.some(({ groupInstanceId }) => groupInstanceId === instanceId)
+      },
+    }
+  }
+}

@@ -1,0 +1,265 @@
+/** What happens when a cluster's brokers go away, and when they come back. */
+import { getLogger } from '@logtape/logtape'
+import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
+import type { BrokerState, KafkaOutage } from '../../src/port/kafka.ts'
+import { brokerStates, STATISTICS_INTERVAL_MS } from '../client/broker-statistics.ts'
+import {
+  type Consumer,
+  call,
+  disconnectClient,
+  type Metadata,
+  type Settings,
+} from '../client/client.ts'
+import {
+  ALL_BROKERS_DOWN,
+  connectionError,
+  connectionErrorIn,
+  isPassing,
+} from '../client/errors.ts'
+import { type ClientFactory, CONNECT_TIMEOUT_MS } from './client-factory.ts'
+
+const log = getLogger(['hono-kafka-consume', 'cluster'])
+
+/** Milliseconds that brokers may take to answer a request. */
+export const REQUEST_TIMEOUT_MS = 5_000
+const PROBE_TIMEOUT_MS = 2_000
+/** Milliseconds between two attempts to reach Kafka during an outage. */
+const RECONNECT_MS = 1_000
+/** Milliseconds between two polls of the control client, which reports errors only while it is polled. */
+const POLL_INTERVAL_MS = 500
+/** Milliseconds before a request that a broker cannot answer yet is sent again: at first, and at most. */
+const RETRY_MS = 50
+const MAX_RETRY_MS = 500
+
+/** The control client never joins a group, but librdkafka wants the name of one. */
+const CONTROL_SETTINGS: Settings = {
+  'group.id': 'hono-kafka-consume-control',
+  'statistics.interval.ms': STATISTICS_INTERVAL_MS,
+}
+
+/**
+ * Keeps one control client connected to a cluster, which answers requests about topics and offsets,
+ * and knows from it whether Kafka can be reached.
+ *
+ * An outage begins when the control client cannot connect, or when it reports an error and then gets
+ * no answer to a request for metadata. It ends with the first answer. While it lasts, requests are
+ * rejected with its error at once.
+ */
+export class ClusterConnection {
+  readonly #name: string
+  readonly #clients: ClientFactory
+  readonly #onOutage: () => void
+  #control: Consumer | undefined
+  /** Settles when the control client is connected, or never can be. */
+  readonly #connected = Promise.withResolvers<void>()
+  /** Resolves when Kafka has answered once, or the first outage has begun. */
+  readonly #firstResult = Promise.withResolvers<void>()
+  #outage: KafkaOutage | undefined
+  #brokers: readonly BrokerState[] = []
+  /** What the control client's log has last said about reaching Kafka. */
+  #lastError: KafkaConsumeError | undefined
+  #isProbing = false
+  #polling: ReturnType<typeof setInterval> | undefined
+  #isStopped = false
+
+  /** @param onOutage Called when an outage begins, and when its cause changes. */
+  constructor(name: string, clients: ClientFactory, onOutage: () => void) {
+    this.#name = name
+    this.#clients = clients
+    this.#onOutage = onOutage
+    this.#connected.promise.catch(() => {})
+    void this.#connect()
+  }
+
+  /** Why Kafka cannot be reached now; undefined while it can. */
+  get outage(): KafkaOutage | undefined {
+    return this.#outage
+  }
+
+  get brokers(): readonly BrokerState[] {
+    return this.#brokers
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped
+  }
+
+  /**
+   * The control client.
+   *
+   * @throws KafkaConsumeError at once during an outage, and when Kafka does not answer within some
+   * seconds.
+   */
+  async client(): Promise<Consumer> {
+    if (this.#isStopped) throw shuttingDown()
+    if (this.#outage) throw outageError(this.#outage)
+    if (!this.#control) {
+      const late = sleep(CONNECT_TIMEOUT_MS + 1_000)
+      await Promise.race([this.#connected.promise, this.#firstResult.promise, late])
+      if (this.#outage) throw outageError(this.#outage)
+    }
+    if (!this.#control) {
+      throw new KafkaConsumeError(
+        'KAFKA_UNAVAILABLE',
+        'Cannot read from Kafka: no broker answered yet',
+      )
+    }
+    return this.#control
+  }
+
+  /**
+   * Connects a consumer for another purpose.
+   *
+   * @throws KafkaConsumeError
+   */
+  async connectConsumer(purpose: Settings, topicSettings: Settings = {}): Promise<Consumer> {
+    try {
+      return await this.#clients.connectConsumer(purpose, topicSettings)
+    } catch (error) {
+      throw await this.#clients.explain(this.outageOr(asKafkaConsumeError(error)))
+    }
+  }
+
+  /** The outage's error in place of one that only says that a broker did not answer. */
+  outageOr(error: KafkaConsumeError): KafkaConsumeError {
+    return this.#outage && isPassing(error) ? outageError(this.#outage) : error
+  }
+
+  /**
+   * Repeats a request for some seconds while brokers cannot answer it yet: a broker that has just
+   * started loads its topics, and a partition of a new topic may have no leader. An outage ends that
+   * at once.
+   */
+  async retry<T>(request: () => Promise<T>): Promise<T> {
+    const until = performance.now() + REQUEST_TIMEOUT_MS
+    for (let pause = RETRY_MS; ; pause = Math.min(2 * pause, MAX_RETRY_MS)) {
+      try {
+        return await request()
+      } catch (thrown) {
+        const error = this.outageOr(asKafkaConsumeError(thrown))
+        if (this.#outage) throw error
+        const mayRetry = error.code === 'KAFKA_UNAVAILABLE' && !this.#isStopped
+        if (!mayRetry || performance.now() > until) throw error
+        await sleep(pause)
+      }
+    }
+  }
+
+  /** From now on requests are rejected; those under way may end. */
+  stop(): void {
+    this.#isStopped = true
+    this.#connected.reject(shuttingDown())
+  }
+
+  /** Disconnects the control client. */
+  async disconnect(): Promise<void> {
+    clearInterval(this.#polling)
+    if (this.#control) await disconnectClient(this.#control)
+  }
+
+  /** Tries to connect the control client until that succeeds. */
+  async #connect(): Promise<void> {
+    while (!this.#isStopped) {
+      try {
+        const control = await this.connectConsumer(CONTROL_SETTINGS)
+        if (this.#isStopped) return disconnectClient(control)
+        this.#control = control
+        this.#outage = undefined
+        this.#watch(control)
+        this.#connected.resolve()
+        this.#firstResult.resolve()
+        return
+      } catch (thrown) {
+        const error = asKafkaConsumeError(thrown)
+        // An error of this process, as a missing addon, does not pass: requests are rejected with it.
+        if (error.status === 500) return this.#connected.reject(error)
+        this.#report(outageCause(error))
+        await sleep(RECONNECT_MS)
+      }
+    }
+  }
+
+  /** Listens for errors and statistics of the control client. */
+  #watch(control: Consumer): void {
+    control.on('event.log', (line) => {
+      const error = connectionErrorIn(line)
+      if (!error) return
+      this.#lastError = error
+      void this.#probe(control)
+    })
+    control.on('event.error', ({ message }) => {
+      if (/all broker connections are down/i.test(message)) void this.#probe(control)
+    })
+    control.on('event.stats', ({ message }) => {
+      this.#brokers = brokerStates(message)
+    })
+    // A client reports errors only while it is polled. This one has no partitions, so no records.
+    control.setDefaultConsumeTimeout(0)
+    this.#polling = setInterval(() => control.consume(1, () => {}), POLL_INTERVAL_MS)
+  }
+
+  /**
+   * Asks for metadata until brokers answer, since a reported error alone does not make an outage: the
+   * client reports a single closed idle connection, too.
+   */
+  async #probe(control: Consumer): Promise<void> {
+    if (this.#isProbing) return
+    this.#isProbing = true
+    while (!this.#isStopped) {
+      try {
+        await call<Metadata>('Cannot read from Kafka', (done) =>
+          control.getMetadata({ allTopics: false, timeout: PROBE_TIMEOUT_MS } as object, done),
+        )
+        this.#outage = undefined
+        this.#lastError = undefined
+        break
+      } catch (thrown) {
+        const { detail } = asKafkaConsumeError(thrown)
+        const error = this.#clients.tokenError ?? this.#lastError ?? allBrokersDown(detail)
+        this.#report(outageCause(await this.#clients.explain(error)))
+        await sleep(RECONNECT_MS)
+      }
+    }
+    this.#isProbing = false
+  }
+
+  /** Begins an outage, or gives the present one another cause. */
+  #report({ code, state, detail = 'no answer' }: KafkaConsumeError): void {
+    const message = `Cannot read from Kafka: ${state}`
+    if (this.#isStopped || this.#outage?.message === message) return
+    this.#outage = { code, message, detail, since: this.#outage?.since ?? Date.now() }
+    this.#onOutage()
+    this.#firstResult.resolve()
+    log.warn('{cluster}: {message}: {detail}', { cluster: this.#name, message, detail })
+  }
+}
+
+/**
+ * What an error of connecting says about the cluster: brokers refuse our credentials or certificate,
+ * or else no broker answers.
+ */
+function outageCause(error: KafkaConsumeError): KafkaConsumeError {
+  const { code, detail } = error
+  const isRefusal =
+    code === 'KAFKA_AUTHENTICATION' || code === 'KAFKA_TLS' || code === 'KAFKA_TOKEN'
+  return isRefusal ? error : allBrokersDown(detail)
+}
+
+function allBrokersDown(detail = 'no answer'): KafkaConsumeError {
+  return connectionError('KAFKA_UNAVAILABLE', ALL_BROKERS_DOWN, detail)
+}
+
+function outageError({ code, message, detail }: KafkaOutage): KafkaConsumeError {
+  return new KafkaConsumeError(code, message, { detail })
+}
+
+function shuttingDown(): KafkaConsumeError {
+  return new KafkaConsumeError(
+    'SHUTTING_DOWN',
+    'Cannot read from Kafka: the server is shutting down',
+  )
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}

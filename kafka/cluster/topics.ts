@@ -1,0 +1,161 @@
+import { KafkaConsumeError } from '../../src/core/errors.ts'
+import type { TopicPartition } from '../../src/core/topic-partition.ts'
+import {
+  adminOf,
+  type Consumer,
+  call,
+  type Metadata,
+  type TopicDescription,
+} from '../client/client.ts'
+import {
+  type ClientError,
+  fromClient,
+  isPassing,
+  isUnknownTopic,
+  notLoaded,
+} from '../client/errors.ts'
+import { type ClusterConnection, REQUEST_TIMEOUT_MS } from './connection.ts'
+import { KnownTopics } from './known-topics.ts'
+
+const TOPIC_IDS_TIMEOUT_MS = 2_000
+/** The topic id that brokers without topic ids (KIP-516) answer with. */
+const NO_TOPIC_ID = '0 0'
+
+/**
+ * Topics by Kafka's metadata, the only answer of Kafka that is believed when it says that a topic
+ * does not exist.
+ */
+export class Topics {
+  readonly #connection: ClusterConnection
+  readonly #isEmbedded: boolean
+  readonly #known = new KnownTopics()
+  /** Whether brokers have named any topic since the last outage. */
+  #hasAny = false
+
+  constructor(connection: ClusterConnection, isEmbedded: boolean) {
+    this.#connection = connection
+    this.#isEmbedded = isEmbedded
+  }
+
+  /** Brokers that come back from an outage may not have loaded their topics yet. */
+  onOutage(): void {
+    this.#known.forgetDenials()
+    this.#hasAny = false
+  }
+
+  /**
+   * The partitions of topics, in topic and partition order.
+   *
+   * @throws KafkaConsumeError UNKNOWN_TOPIC when a topic does not exist.
+   */
+  async partitions(topics: readonly string[]): Promise<TopicPartition[]> {
+    const control = await this.#connection.client()
+    return this.#connection.retry(async () => {
+      const found = await Promise.all(topics.map((topic) => this.#partitionsOf(topic, control)))
+      return found.flat()
+    })
+  }
+
+  /** Topic ids (KIP-516) by topic name, without topics that have no id or do not exist. */
+  async ids(topics: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    // The embedded broker does not answer this request, and its topics last as long as the broker.
+    if (this.#isEmbedded) return new Map()
+    const admin = adminOf(await this.#connection.client())
+    try {
+      const found = await call<TopicDescription[]>('Cannot read topics', (done) =>
+        admin.describeTopics([...topics], { timeout: TOPIC_IDS_TIMEOUT_MS }, done),
+      )
+      return new Map(
+        found.flatMap(({ name, topicId: { mostSignificantBits, leastSignificantBits }, error }) => {
+          const id = `${mostSignificantBits} ${leastSignificantBits}`
+          return error || id === NO_TOPIC_ID ? [] : [[name, id] as const]
+        }),
+      )
+    } finally {
+      admin.disconnect()
+    }
+  }
+
+  /**
+   * Decides what an error of a request about partitions means. A broker's answer that a topic does
+   * not exist counts only if the metadata says so, too.
+   */
+  async verify(
+    error: KafkaConsumeError,
+    partitions: readonly TopicPartition[],
+    action: string,
+  ): Promise<KafkaConsumeError> {
+    if (!isUnknownTopic(error)) return error
+    const control = await this.#connection.client()
+    const topics = new Set(partitions.map(({ topic }) => topic))
+    await Promise.all([...topics].map((topic) => this.#partitionsOf(topic, control)))
+    return notLoaded(action, error)
+  }
+
+  async #partitionsOf(topic: string, control: Consumer): Promise<TopicPartition[]> {
+    const action = `Cannot read topic "${topic}"`
+    const metadata = await readMetadata(control, action, { topic, allTopics: false })
+    const partitions = metadata.topics.find(({ name }) => name === topic)?.partitions ?? []
+    if (partitions.length > 0) {
+      this.#known.found(topic)
+      return partitions
+        .map(({ id }) => ({ topic, partition: id }))
+        .sort((a, b) => a.partition - b.partition)
+    }
+    // The embedded broker gives no reason, has no ACLs and never restarts.
+    if (this.#isEmbedded) throw unknownTopic(topic)
+    const reason = await whyWithoutPartitions(topic, control)
+    if (!isUnknownTopic(reason)) throw reason
+    const isDoubtful = this.#known.has(topic) || !(await this.#hasTopics(control))
+    throw isDoubtful && !this.#known.isGone(topic) ? notLoaded(action, reason) : reason
+  }
+
+  /** Whether brokers know any topic: a broker that has just started may not know its own yet. */
+  async #hasTopics(control: Consumer): Promise<boolean> {
+    if (this.#hasAny) return true
+    const { topics } = await readMetadata(control, 'Cannot read topics', { allTopics: true })
+    // A topic that was asked for is named without partitions; the broker's own begin with "__".
+    this.#hasAny = topics.some(
+      ({ name, partitions }) => partitions.length > 0 && !name.startsWith('__'),
+    )
+    return this.#hasAny
+  }
+}
+
+function readMetadata(control: Consumer, action: string, query: object): Promise<Metadata> {
+  return call<Metadata>(action, (done) =>
+    control.getMetadata({ ...query, timeout: REQUEST_TIMEOUT_MS } as object, done),
+  )
+}
+
+/**
+ * Why a topic has no partitions: the client's metadata does not distinguish a topic that does not
+ * exist from one that ACLs hide from us.
+ */
+async function whyWithoutPartitions(topic: string, client: Consumer): Promise<KafkaConsumeError> {
+  const action = `Cannot read topic "${topic}"`
+  // Older brokers do not support this request: then the metadata alone decides.
+  const reasonOf = (thrown: unknown) => {
+    const error = fromClient(thrown as ClientError, action)
+    return isPassing(error) || error.code === 'KAFKA_AUTHORIZATION' ? error : unknownTopic(topic)
+  }
+  const admin = adminOf(client)
+  try {
+    const [description] = await call<TopicDescription[]>(action, (done) =>
+      admin.describeTopics([topic], { timeout: REQUEST_TIMEOUT_MS }, done as never),
+    )
+    if (description && !description.error) return notLoaded(action, unknownTopic(topic))
+    return description?.error ? reasonOf(description.error) : unknownTopic(topic)
+  } catch (thrown) {
+    return reasonOf(thrown)
+  } finally {
+    admin.disconnect()
+  }
+}
+
+function unknownTopic(topic: string): KafkaConsumeError {
+  return new KafkaConsumeError(
+    'UNKNOWN_TOPIC',
+    `Cannot read topic "${topic}": Kafka does not have it`,
+  )
+}
