@@ -49,9 +49,9 @@ export interface RingReader {
 
 /**
  * Follows the end of topics with one consumer, for any number of readers, and keeps the newest
- * records in a ring of chunks with a byte budget.
+ * records in a ring of batches with a byte budget.
  *
- * Overflow policy of the ring: the oldest chunk goes. A reader that still needed it reads on from
+ * Overflow policy of the ring: the oldest batch goes. A reader that still needed it reads on from
  * Kafka with a consumer of its own. So that readers who keep up are never pushed off, the tail
  * waits while it is a quarter of the budget ahead of the foremost of them; those behind do not
  * hold it back.
@@ -65,13 +65,13 @@ export class LiveConsumer {
   readonly #cursor: Cursor
   /** What keeps it from following just now. */
   #outage: KafkaOutage | undefined
-  /** The ring: the chunk with sequence number `#first + i` is `#chunks[i]`. */
-  readonly #chunks: EncodedBatch[] = []
+  /** The ring: the batch with sequence number `#first + i` is `#batches[i]`. */
+  readonly #batches: EncodedBatch[] = []
   #first = 0
   #moment = {}
   #beyond = false
   #bytes = 0
-  /** Bytes of the chunks that the foremost reader has not taken yet. */
+  /** Bytes of the batches that the foremost reader has not taken yet. */
   #ahead = 0
   #foremost = 0
   readonly #gaps: Array<{ readonly sequence: number; readonly gap: Gap }> = []
@@ -160,7 +160,7 @@ export class LiveConsumer {
 
   /** Lets go of the ring: whoever is still in it reads on from Kafka. */
   clear(): void {
-    while (this.#chunks.length > 0) this.#drop()
+    while (this.#batches.length > 0) this.#drop()
     this.#wake()
   }
 
@@ -191,18 +191,18 @@ export class LiveConsumer {
     return this.#moment
   }
 
-  /** The sequence number after the newest chunk. */
+  /** The sequence number after the newest batch. */
   get end(): number {
-    return this.#first + this.#chunks.length
+    return this.#first + this.#batches.length
   }
 
-  /** Where the next chunk will begin. */
+  /** Where the next batch will begin. */
   get head(): Float64Array {
     return this.#cursor.vector
   }
 
-  /** Whether it has come further than its newest chunk: over offsets that no frame was made of. */
-  get isBeyondChunks(): boolean {
+  /** Whether it has come further than its newest batch: over offsets that no frame was made of. */
+  get isBeyondBatches(): boolean {
     return this.#beyond
   }
 
@@ -216,39 +216,39 @@ export class LiveConsumer {
     return this.#outage?.code === 'KAFKA_AUTHORIZATION' ? this.#outage : undefined
   }
 
-  /** A chunk of the ring, or undefined for one that is not there yet. */
-  chunk(sequence: number): EncodedBatch | undefined {
-    return this.#chunks[sequence - this.#first]
+  /** A batch of the ring, or undefined for one that is not there yet. */
+  batch(sequence: number): EncodedBatch | undefined {
+    return this.#batches[sequence - this.#first]
   }
 
-  /** Whether a chunk has been dropped from the ring. */
+  /** Whether a batch has been dropped from the ring. */
   isGone(sequence: number): boolean {
     return sequence < this.#first
   }
 
-  /** What was lost before a chunk: announced to the readers that reach it. */
+  /** What was lost before a batch: announced to the readers that reach it. */
   gapsBefore(sequence: number): readonly Gap[] {
     if (this.#gaps.length === 0) return NO_GAPS
     return this.#gaps.filter((entry) => entry.sequence === sequence).map((entry) => entry.gap)
   }
 
   /**
-   * The newest position from which nothing is missing for a reader at `vector`: the last chunk that
+   * The newest position from which nothing is missing for a reader at `vector`: the last batch that
    * begins at or below it in every partition. Undefined where the ring no longer goes back so far.
    */
   locate(vector: Float64Array): number | undefined {
     if (isAtOrBelow(this.head, vector)) return this.end
-    for (let i = this.#chunks.length - 1; i >= 0; i--) {
-      if (isAtOrBelow((this.#chunks[i] as EncodedBatch).from, vector)) return this.#first + i
+    for (let i = this.#batches.length - 1; i >= 0; i--) {
+      if (isAtOrBelow((this.#batches[i] as EncodedBatch).from, vector)) return this.#first + i
     }
     return undefined
   }
 
-  /** A reader has taken all chunks before this one. */
+  /** A reader has taken all batches before this one. */
   passed(sequence: number): void {
     if (sequence <= this.#foremost) return
     for (let i = Math.max(this.#foremost, this.#first); i < sequence; i++) {
-      this.#ahead -= (this.#chunks[i - this.#first] as EncodedBatch).heldBytes
+      this.#ahead -= (this.#batches[i - this.#first] as EncodedBatch).heldBytes
     }
     this.#foremost = sequence
     this.#moved = true
@@ -341,22 +341,22 @@ export class LiveConsumer {
     return EncodedBatch.encode(records, new Cursor(this.table, this.head), this.#deserializer)
   }
 
-  #append(chunk: EncodedBatch): void {
-    this.#cursor.moveTo(chunk.to)
+  #append(batch: EncodedBatch): void {
+    this.#cursor.moveTo(batch.to)
     this.#moment = {}
-    this.#beyond = chunk.length === 0
+    this.#beyond = batch.length === 0
     if (this.#beyond) return
-    const size = chunk.heldBytes
-    this.#chunks.push(chunk)
+    const size = batch.heldBytes
+    this.#batches.push(batch)
     this.#bytes += size
     this.#ahead += size
-    // The newest chunk stays whatever its size: records of any size pass.
-    while (this.#bytes > this.#budget && this.#chunks.length > 1) this.#drop()
+    // The newest batch stays whatever its size: records of any size pass.
+    while (this.#bytes > this.#budget && this.#batches.length > 1) this.#drop()
     this.#wake()
   }
 
   #drop(): void {
-    const size = (this.#chunks.shift() as EncodedBatch).heldBytes
+    const size = (this.#batches.shift() as EncodedBatch).heldBytes
     this.#bytes -= size
     if (this.#foremost <= this.#first) {
       this.#ahead -= size

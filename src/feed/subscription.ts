@@ -23,12 +23,12 @@ const NOTHING: Batch = { records: [], gaps: [], ends: [] }
 
 const log = getLogger(['hono-kafka-consume', 'replay'])
 
-/** Whole frames of one chunk, or a gap to announce before what follows. */
+/** Whole frames of one batch, or a gap to announce before what follows. */
 export type SubscriptionPart =
-  | { readonly chunk: EncodedBatch; readonly begin: number; readonly end: number }
+  | { readonly batch: EncodedBatch; readonly begin: number; readonly end: number }
   | { readonly gap: Gap; readonly cursor: string }
 
-/** How much of a chunk to take at once. */
+/** How much of a batch to take at once. */
 export interface PartLimits {
   readonly records: number
   /** Bytes of frames; a first record is taken whatever its size. */
@@ -53,10 +53,10 @@ export interface SubscriptionListener {
 
 /** Records that were read and are yet to be taken. */
 interface Rest {
-  readonly chunk: EncodedBatch
+  readonly batch: EncodedBatch
   /** The index of the first of them. */
   readonly begin: number
-  /** Whether the end of the chunk lies behind offsets without a record, too. */
+  /** Whether the end of the batch lies behind offsets without a record, too. */
   endsBeyond?: boolean
 }
 
@@ -81,8 +81,8 @@ export interface SubscriptionSetup {
  * One reader's way through the topics, from its cursor on: in the tail's ring where the ring goes
  * back far enough, otherwise with a consumer of its own until it has caught up with the ring.
  *
- * Hand-over: the reader goes on at the newest chunk that begins at or below its cursor in all
- * partitions, skipping what is below the cursor. Until the chunks have caught up with the cursor
+ * Hand-over: the reader goes on at the newest batch that begins at or below its cursor in all
+ * partitions, skipping what is below the cursor. Until the batches have caught up with the cursor
  * in every partition, frames get the reader's own ids, since the shared ones name positions that
  * it has already left behind; from then on the shared bytes serve it as they are.
  *
@@ -97,9 +97,9 @@ export class Subscription implements RingReader, SuspendedRead {
   readonly #preparation: RecordProcessor | undefined
   readonly #makeFilter: (table: PartitionTable) => Filter | undefined
   #filter: FilterPass | undefined
-  /** The next chunk in the ring, while the reader is in it. */
+  /** The next batch in the ring, while the reader is in it. */
   #sequence: number | undefined
-  /** Whether the cursor is exactly where the chunk at `#sequence` begins. */
+  /** Whether the cursor is exactly where the batch at `#sequence` begins. */
   #isInStep = false
   #reader: AssignedConsumer | undefined
   /** When a replay last brought something, in `performance.now()`'s time. */
@@ -213,8 +213,8 @@ export class Subscription implements RingReader, SuspendedRead {
   /** Bytes of the next frame, if it is at hand; otherwise 0. */
   get nextBytes(): number {
     if (!this.#rest) return 0
-    const { chunk, begin } = this.#rest
-    return chunk.eventBytes(begin, begin + 1)
+    const { batch, begin } = this.#rest
+    return batch.eventBytes(begin, begin + 1)
   }
 
   /** Opens a consumer now if the reader will need one, so that a refusal can still be an HTTP status. */
@@ -389,24 +389,24 @@ export class Subscription implements RingReader, SuspendedRead {
   }
 
   #takeFrom(rest: Rest, limits: PartLimits): SubscriptionPart {
-    const { chunk, begin, endsBeyond = false } = rest
-    const last = chunk.length
+    const { batch, begin, endsBeyond = false } = rest
+    const last = batch.length
     let end = Math.min(last, begin + limits.records)
-    while (end > begin + 1 && chunk.eventBytes(begin, end) > limits.bytes) {
+    while (end > begin + 1 && batch.eventBytes(begin, end) > limits.bytes) {
       end = Math.max(begin + 1, end - Math.ceil((end - begin) / 8))
     }
     this.#isBeyond = false
     if (end === last) {
-      this.cursor.moveTo(chunk.to)
+      this.cursor.moveTo(batch.to)
       this.#rest = undefined
       this.#isBeyond = endsBeyond
     } else {
       for (let i = begin; i < end; i++) {
-        this.cursor.set(chunk.partitions[i] as number, (chunk.offsets[i] as number) + 1)
+        this.cursor.set(batch.partitions[i] as number, (batch.offsets[i] as number) + 1)
       }
       this.#rest = { ...rest, begin: end }
     }
-    return { chunk, begin, end }
+    return { batch, begin, end }
   }
 
   #enterRing(): boolean {
@@ -455,8 +455,8 @@ export class Subscription implements RingReader, SuspendedRead {
 
   /** @returns false when the reader has reached the end of the ring. */
   #readRing(sequence: number): boolean {
-    const chunk = this.#tail.chunk(sequence)
-    if (!chunk) {
+    const batch = this.#tail.batch(sequence)
+    if (!batch) {
       this.#tail.passed(sequence)
       this.#followHead(sequence)
       return false
@@ -464,16 +464,16 @@ export class Subscription implements RingReader, SuspendedRead {
     this.#skip(this.#gapsAt(sequence))
     this.#sequence = sequence + 1
     this.#tail.passed(sequence + 1)
-    this.#isInStep ||= isAtOrBelow(this.cursor.vector, chunk.from)
+    this.#isInStep ||= isAtOrBelow(this.cursor.vector, batch.from)
     if (this.#isInStep && !this.#filter) {
-      this.#rest = { chunk, begin: 0 }
+      this.#rest = { batch, begin: 0 }
     } else {
-      this.#select(chunk)
+      this.#select(batch)
     }
     return true
   }
 
-  /** What was lost before a chunk, as far as it concerns this reader. */
+  /** What was lost before a batch, as far as it concerns this reader. */
   #gapsAt(sequence: number): readonly Gap[] {
     return this.#tail.gapsBefore(sequence).filter(({ topic, partition, to, reason }) => {
       const index = this.cursor.table.indexOf(topic, partition)
@@ -483,10 +483,10 @@ export class Subscription implements RingReader, SuspendedRead {
 
   /** At the end of the ring the cursor moves with the tail, past offsets that no frame was made of. */
   #followHead(sequence: number): void {
-    const { version, isBeyondChunks, head } = this.#tail
+    const { version, isBeyondBatches, head } = this.#tail
     if (version === this.#followed) return
     // A gap there is announced before what follows it.
-    if (!isBeyondChunks || this.#tail.gapsBefore(sequence).length > 0) return
+    if (!isBeyondBatches || this.#tail.gapsBefore(sequence).length > 0) return
     this.#followed = version
     head.forEach((offset, index) => {
       if (offset <= (this.cursor.vector[index] as number)) return
@@ -496,15 +496,15 @@ export class Subscription implements RingReader, SuspendedRead {
   }
 
   /** What of a batch this reader is to get. */
-  #select(chunk: EncodedBatch): void {
+  #select(batch: EncodedBatch): void {
     if (this.#filter) {
-      this.#filter.start(chunk)
+      this.#filter.start(batch)
       return
     }
     // The cursor itself moves when the frames are taken, not when they are made ready.
     const ahead = new Cursor(this.cursor.table, this.cursor.vector)
-    const selected = chunk.select(0, ahead)
-    if (selected.length > 0) this.#rest = { chunk: selected, begin: 0 }
+    const selected = batch.select(0, ahead)
+    if (selected.length > 0) this.#rest = { batch: selected, begin: 0 }
     else this.cursor.moveTo(selected.to)
   }
 
@@ -516,7 +516,7 @@ export class Subscription implements RingReader, SuspendedRead {
       const ahead = new Cursor(this.cursor.table, this.cursor.vector)
       const selected = pass.select(ahead)
       if (isPassed) selected.to.set(batch.to)
-      this.#rest = { chunk: selected, begin: 0, endsBeyond: isPassed && pass.endsBeyond }
+      this.#rest = { batch: selected, begin: 0, endsBeyond: isPassed && pass.endsBeyond }
     } else if (isPassed) {
       // Most of what comes is for others: a cursor that is in step goes by it as it is.
       this.cursor.moveTo(batch.to)
@@ -549,26 +549,26 @@ export class Subscription implements RingReader, SuspendedRead {
         : records
     if (this.#closed || !prepared) return false
     this.#skip(gaps)
-    const chunk = encoded
+    const batch = encoded
       ? new EncodedBatch(this.cursor.table, encoded)
       : prepared.length > 0
         ? this.#encode(prepared)
         : undefined
     // A partition's end lies behind what was read of it: only when that is taken does it count.
-    const base = chunk ? chunk.to : this.cursor.vector
+    const base = batch ? batch.to : this.cursor.vector
     let endsBeyond = false
     for (const { topic, partition, offset } of ends) {
       const index = this.cursor.table.indexOf(topic, partition)
       if (index < 0 || offset <= (base[index] as number)) continue
-      if (chunk) {
-        chunk.to[index] = offset
+      if (batch) {
+        batch.to[index] = offset
         endsBeyond = true
       } else {
         this.cursor.set(index, offset)
         this.#isBeyond = true
       }
     }
-    if (chunk) this.#ready(chunk, endsBeyond)
+    if (batch) this.#ready(batch, endsBeyond)
     return encoded !== undefined || records.length > 0 || gaps.length > 0 || ends.length > 0
   }
 
@@ -615,17 +615,17 @@ export class Subscription implements RingReader, SuspendedRead {
   /**
    * What a replay has read, from just where the cursor is.
    *
-   * @param endsBeyond Whether the end of the chunk lies behind offsets without a record, too.
+   * @param endsBeyond Whether the end of the batch lies behind offsets without a record, too.
    */
-  #ready(chunk: EncodedBatch, endsBeyond: boolean): void {
+  #ready(batch: EncodedBatch, endsBeyond: boolean): void {
     this.#isInStep = true
-    if (chunk.length === 0) {
-      this.cursor.moveTo(chunk.to)
+    if (batch.length === 0) {
+      this.cursor.moveTo(batch.to)
       this.#isBeyond ||= endsBeyond
     } else if (this.#filter) {
-      this.#filter.start(chunk, endsBeyond)
+      this.#filter.start(batch, endsBeyond)
     } else {
-      this.#rest = { chunk, begin: 0, endsBeyond }
+      this.#rest = { batch, begin: 0, endsBeyond }
     }
   }
 

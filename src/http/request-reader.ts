@@ -179,13 +179,13 @@ export class RequestReader implements KafkaReader {
     assertMayUseGroup(client, this.#route.hasClientGroups)
     const { group, delivery, slice } = await this.#traced('group', async (trace) => {
       const group = await this.#route.group(client)
-      const { delivery, chunk } = await pollGroup(group, this.#route, {
+      const { delivery, batch } = await pollGroup(group, this.#route, {
         client,
         wanted: NOTHING,
         limits: withDefaults(limits),
         signal: limits.signal ?? this.#c.req.raw.signal,
       })
-      const slice = { chunk, begin: 0, end: chunk.offsets.length }
+      const slice = { batch, begin: 0, end: batch.offsets.length }
       trace?.add([slice])
       return { group, delivery, slice }
     })
@@ -304,7 +304,7 @@ export class RequestReader implements KafkaReader {
 
 /** Gives a handler one record after another. */
 function* eachRecord(
-  { chunk, begin, end }: Slice,
+  { batch, begin, end }: Slice,
   subscription: Subscription,
   signal: AbortSignal,
   trace: ReadTrace | undefined,
@@ -313,10 +313,10 @@ function* eachRecord(
   const stall = setTimeout(() => subscription.pause(), STALL_MS)
   try {
     for (let i = begin; i < end && !signal.aborted; i++) {
-      const slice = { chunk, begin: i, end: i + 1 }
+      const slice = { batch, begin: i, end: i + 1 }
       const [record] = recordsOf(slice)
       trace?.add([slice])
-      yield { ...(record as ConsumedRecord), cursor: chunk.id(i) }
+      yield { ...(record as ConsumedRecord), cursor: batch.id(i) }
     }
   } finally {
     clearTimeout(stall)
@@ -339,10 +339,10 @@ function withDefaults({ maxRecords = 500, maxBytes = 1024 * 1024, timeout = 1_00
   return { maxRecords, maxBytes, timeout }
 }
 
-function recordsOf({ chunk, begin, end }: Slice): ConsumedRecord[] {
+function recordsOf({ batch, begin, end }: Slice): ConsumedRecord[] {
   const records: ConsumedRecord[] = []
   for (let i = begin; i < end; i++) {
-    records.push(JSON.parse(decoder.decode(chunk.json(i))) as ConsumedRecord)
+    records.push(JSON.parse(decoder.decode(batch.json(i))) as ConsumedRecord)
   }
   return records
 }

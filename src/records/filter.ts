@@ -6,7 +6,7 @@ import { viewsOf } from './record-view.ts'
 
 /** Which records a reader wants. */
 export interface Filter {
-  (chunk: EncodedBatch, index: number): boolean
+  (batch: EncodedBatch, index: number): boolean
   /** Whether it takes no time worth counting for a few small records. */
   readonly isQuick?: boolean
 }
@@ -29,7 +29,7 @@ export function isFiltered({ topics, partitions, keys, filters }: RequestedFilte
 }
 
 /**
- * Which records of a chunk pass; undefined when all do.
+ * Which records of a batch pass; undefined when all do.
  *
  * @throws KafkaConsumeError INVALID_PARAMETER when a partition is named that no wanted topic has, or
  * a filter is none.
@@ -56,12 +56,12 @@ export function filterFor(wanted: RequestedFilters, table: PartitionTable): Filt
   const wantedKeys = new Set<string | null>(wanted.keys)
   const expressions = wanted.filters.map(expressionOf)
   if (wantedKeys.size + expressions.length === 0) {
-    const filter: Filter = (chunk, index) => passes[chunk.partitions[index] as number] as boolean
+    const filter: Filter = (batch, index) => passes[batch.partitions[index] as number] as boolean
     return Object.assign(filter, { isQuick: true })
   }
-  const filter: Filter = (chunk, index) => {
-    if (!passes[chunk.partitions[index] as number]) return false
-    const views = viewsOf(chunk)
+  const filter: Filter = (batch, index) => {
+    if (!passes[batch.partitions[index] as number]) return false
+    const views = viewsOf(batch)
     if (wantedKeys.size > 0 && !wantedKeys.has(views.keyText(index))) return false
     return expressions.every((expression) => views.passes(expression, index))
   }

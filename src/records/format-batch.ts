@@ -1,13 +1,13 @@
 import type { EncodedBatch } from './encoded-batch.ts'
 import type { Format } from './format.ts'
 
-/** Bytes of chunks in one format, and of what they were made of. */
+/** Bytes of batches in one format, and of what they were made of. */
 const LIMIT = 16 * 1024 * 1024
 
 /**
  * Chunks as one format shows them, made once for all who read them at about the same time.
  *
- * Overflow policy: the chunk goes that nobody has asked for the longest; who asks for it again has
+ * Overflow policy: the batch goes that nobody has asked for the longest; who asks for it again has
  * it made again.
  */
 class FormattedBatches {
@@ -20,14 +20,14 @@ class FormattedBatches {
     this.#format = format
   }
 
-  of(chunk: EncodedBatch): EncodedBatch {
-    let made = this.#made.get(chunk)
-    if (made) this.#made.delete(chunk)
+  of(batch: EncodedBatch): EncodedBatch {
+    let made = this.#made.get(batch)
+    if (made) this.#made.delete(batch)
     else {
-      made = chunk.reformat(this.#format)
-      this.#bytes += made.heldBytes + chunk.heldBytes
+      made = batch.reformat(this.#format)
+      this.#bytes += made.heldBytes + batch.heldBytes
     }
-    this.#made.set(chunk, made)
+    this.#made.set(batch, made)
     for (const [oldest, old] of this.#made) {
       if (this.#bytes <= LIMIT || old === made) break
       this.#made.delete(oldest)
@@ -39,8 +39,8 @@ class FormattedBatches {
 
 const all = new WeakMap<Format, FormattedBatches>()
 
-/** A part of a chunk as a format shows it; as it is without one. */
-export function formatSlice<T extends { readonly chunk: EncodedBatch }>(
+/** A part of a batch as a format shows it; as it is without one. */
+export function formatSlice<T extends { readonly batch: EncodedBatch }>(
   part: T,
   format?: Format,
 ): T {
@@ -50,5 +50,5 @@ export function formatSlice<T extends { readonly chunk: EncodedBatch }>(
     shown = new FormattedBatches(format)
     all.set(format, shown)
   }
-  return { ...part, chunk: shown.of(part.chunk) }
+  return { ...part, batch: shown.of(part.batch) }
 }

@@ -1,11 +1,11 @@
-/** Records of chunks as filters look at them: parsed once for all filters, and for the newest chunks only. */
+/** Records of batches as filters look at them: parsed once for all filters, and for the newest batches only. */
 
 import type { ConsumedRecord } from './consumed-record.ts'
 import type { EncodedBatch } from './encoded-batch.ts'
 import { parseExact } from './exact-json.ts'
 import { fieldTexts, isTooDeep } from './json-fields.ts'
 
-/** Bytes of the chunks whose records are kept parsed, besides those of the newest one. */
+/** Bytes of the batches whose records are kept parsed, besides those of the newest one. */
 const KEPT_BYTES = 8 * 1024 * 1024
 
 /** A record's fields as a client sees them. */
@@ -30,8 +30,8 @@ export const FIELDS = {
 } as const
 
 /**
- * The records of one chunk, and what filters have found out about them. A subscriber takes chunks
- * soon after one another with all others, so that only a few chunks are of interest at a time.
+ * The records of one batch, and what filters have found out about them. A subscriber takes batches
+ * soon after one another with all others, so that only a few batches are of interest at a time.
  */
 export interface BatchViews {
   at(index: number): RecordView
@@ -50,15 +50,15 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const kept = new Map<EncodedBatch, Views>()
 let keptBytes = 0
 
-/** Overflow policy: the chunk that was asked for first goes; its records would be parsed again. */
-export function viewsOf(chunk: EncodedBatch): BatchViews {
-  const found = kept.get(chunk)
+/** Overflow policy: the batch that was asked for first goes; its records would be parsed again. */
+export function viewsOf(batch: EncodedBatch): BatchViews {
+  const found = kept.get(batch)
   if (found) return found
-  const views = new Views(chunk)
-  kept.set(chunk, views)
-  keptBytes += chunk.bytes.length
+  const views = new Views(batch)
+  kept.set(batch, views)
+  keptBytes += batch.bytes.length
   for (const oldest of kept.keys()) {
-    if (keptBytes <= KEPT_BYTES || oldest === chunk) break
+    if (keptBytes <= KEPT_BYTES || oldest === batch) break
     kept.delete(oldest)
     keptBytes -= oldest.bytes.length
   }
@@ -70,13 +70,13 @@ const NO = 1
 const YES = 2
 
 class Views implements BatchViews {
-  readonly #chunk: EncodedBatch
+  readonly #batch: EncodedBatch
   readonly #records: Array<RecordView | undefined>
   readonly #answers = new Map<RecordTest, Uint8Array>()
 
-  constructor(chunk: EncodedBatch) {
-    this.#chunk = chunk
-    this.#records = new Array(chunk.length)
+  constructor(batch: EncodedBatch) {
+    this.#batch = batch
+    this.#records = new Array(batch.length)
   }
 
   at(index: number): RecordView {
@@ -107,7 +107,7 @@ class Views implements BatchViews {
   }
 
   #textOf(index: number): string {
-    return decoder.decode(this.#chunk.json(index))
+    return decoder.decode(this.#batch.json(index))
   }
 }
 

@@ -129,8 +129,8 @@ describe('whatever is sent as a filter', () => {
           value: encoder.encode(json),
         }
         for (const mode of ['noop', 'json'] as const) {
-          const chunk = EncodedBatch.encode([record], new Cursor(table, new Float64Array(1)), mode)
-          expect(viewsOf(chunk).passes(test, 0)).toBeBoolean()
+          const batch = EncodedBatch.encode([record], new Cursor(table, new Float64Array(1)), mode)
+          expect(viewsOf(batch).passes(test, 0)).toBeBoolean()
         }
       }),
       { numRuns: 4_000 },

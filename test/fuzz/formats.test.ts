@@ -79,9 +79,9 @@ const formats: Record<string, Format> = {
 }
 
 function shownBy(format: Format, written: readonly KafkaRecord[], deserializer: 'noop' | 'json') {
-  const chunk = EncodedBatch.encode(written, new Cursor(table, new Float64Array(1)), deserializer)
+  const batch = EncodedBatch.encode(written, new Cursor(table, new Float64Array(1)), deserializer)
   const end = written.length
-  const lines = linesOf([{ chunk: chunk.reformat(format), begin: 0, end }])
+  const lines = linesOf([{ batch: batch.reformat(format), begin: 0, end }])
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(lines).split('\n')
 }
 

@@ -44,8 +44,8 @@ function parse(bytes: Uint8Array, cuts: readonly number[] = []): Parsed {
   return parsed
 }
 
-function frame(chunk: EncodedBatch, index: number): Uint8Array {
-  return chunk.events(index, index + 1)
+function frame(batch: EncodedBatch, index: number): Uint8Array {
+  return batch.events(index, index + 1)
 }
 
 /** The ids that a client has which keeps each as soon as its line has ended. */
@@ -58,8 +58,8 @@ describe('whatever bytes a record holds', () => {
   test('a client gets one event for each record, with every byte intact, however the stream is cut', () => {
     fc.assert(
       fc.property(records, fc.array(fc.nat(), { maxLength: 5 }), (written, cuts) => {
-        const chunk = EncodedBatch.encode(written, cursor(), 'noop')
-        const { events, strays } = parse(chunk.bytes, cuts)
+        const batch = EncodedBatch.encode(written, cursor(), 'noop')
+        const { events, strays } = parse(batch.bytes, cuts)
         expect(strays).toEqual([])
         expect(events).toHaveLength(written.length)
         events.forEach((event, index) => {
@@ -114,16 +114,16 @@ describe('whatever bytes a record holds', () => {
     )
   })
 
-  test('frames and lines lie where the chunk says, and a line is one line', () => {
+  test('frames and lines lie where the batch says, and a line is one line', () => {
     fc.assert(
       fc.property(records, fc.constantFrom('noop', 'json'), (written, deserializer) => {
-        const chunk = EncodedBatch.encode(written, cursor(), deserializer)
-        expect(chunk.starts.at(-1)).toBe(chunk.bytes.length)
+        const batch = EncodedBatch.encode(written, cursor(), deserializer)
+        expect(batch.starts.at(-1)).toBe(batch.bytes.length)
         written.forEach((original, index) => {
-          const { events } = parse(frame(chunk, index))
+          const { events } = parse(frame(batch, index))
           expect(events).toHaveLength(1)
           const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-          const line = strict.decode(chunk.json(index))
+          const line = strict.decode(batch.json(index))
           expect(line).not.toMatch(/[\r\n]/)
           expect(line).toBe(events[0]?.data ?? '')
           expect(JSON.parse(line)).toMatchObject({ offset: original.offset })
@@ -133,12 +133,12 @@ describe('whatever bytes a record holds', () => {
     )
   })
 
-  test('a reader that is ahead of a chunk gets only what it lacks, with ids of its own', () => {
+  test('a reader that is ahead of a batch gets only what it lacks, with ids of its own', () => {
     fc.assert(
       fc.property(records, fc.nat(4), fc.nat(4), fc.nat(6), (written, zero, one, begin) => {
-        const chunk = EncodedBatch.encode(written, cursor(), 'noop')
+        const batch = EncodedBatch.encode(written, cursor(), 'noop')
         const reader = cursor(Float64Array.of(zero, one))
-        const selected = chunk.select(begin, reader)
+        const selected = batch.select(begin, reader)
         const expected = written
           .slice(begin)
           .filter(({ partition, offset }) => offset >= (partition === 0 ? zero : one))
@@ -161,10 +161,10 @@ describe('whatever bytes a record holds', () => {
   test('an id that is read names no event that is still to be dispatched, wherever the stream is cut', () => {
     fc.assert(
       fc.property(records, (written) => {
-        const chunk = EncodedBatch.encode(written, cursor(), 'noop')
-        const dispatched = parse(chunk.bytes).events
+        const batch = EncodedBatch.encode(written, cursor(), 'noop')
+        const dispatched = parse(batch.bytes).events
         written.forEach((_, index) => {
-          const bytes = frame(chunk, index)
+          const bytes = frame(batch, index)
           // Before its last byte, the frame's end, comes that of the line of its id.
           for (let cut = 0; cut < bytes.length - 1; cut++) {
             const [id] = idsRead(bytes.subarray(0, cut))

@@ -141,13 +141,13 @@ for (const { name, start } of clusters) {
       return EncodedBatch.encode(inOrder, new Cursor(table, frames.from), deserializer)
     }
 
-    function expectAlike(frames: EncodedRecords, chunk: EncodedBatch): void {
+    function expectAlike(frames: EncodedRecords, batch: EncodedBatch): void {
       for (let i = 0; i < frames.offsets.length; i++) {
         const at = (of: EncodedRecords) =>
           Buffer.from(of.bytes.subarray(of.starts[i], of.starts[i + 1])).toString('latin1')
-        expect(at(frames)).toBe(at(chunk))
+        expect(at(frames)).toBe(at(batch))
       }
-      expect(new EncodedBatch(table, frames)).toEqual(chunk)
+      expect(new EncodedBatch(table, frames)).toEqual(batch)
     }
 
     test('are those of EncodedBatch, byte for byte: chosen cases', async () => {
@@ -167,8 +167,8 @@ for (const { name, start } of clusters) {
       const consumer = await openConsumer()
       const records = await readRecords(consumer, from, all.length)
       for (const deserializer of ['noop', 'json'] as const) {
-        const chunks = await readFrames(consumer, from, all.length, deserializer)
-        for (const frames of chunks) expectAlike(frames, expected(frames, records, deserializer))
+        const batches = await readFrames(consumer, from, all.length, deserializer)
+        for (const frames of batches) expectAlike(frames, expected(frames, records, deserializer))
       }
     }, 60_000)
 
@@ -189,9 +189,9 @@ for (const { name, start } of clusters) {
         fc.asyncProperty(anything, fc.constantFrom('noop', 'json'), async (given, deserializer) => {
           await produce(producer, topic, given as never)
           const records = await readRecords(consumer, from, given.length)
-          const chunks = await readFrames(consumer, from, given.length, deserializer)
-          for (const frames of chunks) expectAlike(frames, expected(frames, records, deserializer))
-          from = (chunks.at(-1) as EncodedRecords).to
+          const batches = await readFrames(consumer, from, given.length, deserializer)
+          for (const frames of batches) expectAlike(frames, expected(frames, records, deserializer))
+          from = (batches.at(-1) as EncodedRecords).to
         }),
         { numRuns: 15, endOnFailure: true },
       )

@@ -25,7 +25,7 @@ function celText(text: string): string {
   return JSON.stringify(text)
 }
 
-function chunkOf(
+function batchOf(
   value: string | null,
   mode: MessageDeserializer,
   key: string | null = 'k1',
@@ -44,7 +44,7 @@ function chunkOf(
 }
 
 function matches(text: string, value: string | null = ORDER, mode: MessageDeserializer = 'json') {
-  return viewsOf(chunkOf(value, mode)).passes(expressionOf(text), 0)
+  return viewsOf(batchOf(value, mode)).passes(expressionOf(text), 0)
 }
 
 describe('an expression', () => {
@@ -108,7 +108,7 @@ describe('an expression', () => {
     }
     expect(matches('value.total > 10', 'no JSON', 'noop')).toBe(false)
     expect(matches('value == "no JSON"', 'no JSON', 'noop')).toBe(true)
-    const key = viewsOf(chunkOf(ORDER, 'json', '{"id":7}'))
+    const key = viewsOf(batchOf(ORDER, 'json', '{"id":7}'))
     expect(key.passes(expressionOf('key.id == 7 && key.startsWith("{")'), 0)).toBe(true)
   })
 
@@ -151,7 +151,7 @@ describe('an expression', () => {
 
   test('a header may have any name', () => {
     const names = ['constructor', '__proto__', 'toString']
-    const chunk = chunkOf(
+    const batch = batchOf(
       '1',
       'noop',
       'k',
@@ -159,7 +159,7 @@ describe('an expression', () => {
     )
     for (const name of names) {
       for (const text of [`headers.${name} == "x"`, `headers["${name}"] == "x" && value == "1"`]) {
-        expect([text, viewsOf(chunk).passes(expressionOf(text), 0)]).toEqual([text, true])
+        expect([text, viewsOf(batch).passes(expressionOf(text), 0)]).toEqual([text, true])
       }
     }
     expect(matches('"constructor" in headers')).toBe(false)
@@ -168,7 +168,7 @@ describe('an expression', () => {
   test('a tombstone and a record without a key are null', () => {
     expect(matches('value == null', null)).toBe(true)
     expect(matches('value.total > 1', null)).toBe(false)
-    expect(viewsOf(chunkOf(null, 'noop', null)).passes(expressionOf('key == null'), 0)).toBe(true)
+    expect(viewsOf(batchOf(null, 'noop', null)).passes(expressionOf('key == null'), 0)).toBe(true)
   })
 
   test.each([
@@ -273,10 +273,10 @@ describe('an expression', () => {
     expect(expressionOf('value.total > 10')).toBe(expression)
     let asked = 0
     const counted = { matches: () => ++asked > 0 }
-    const chunk = chunkOf(ORDER, 'json')
-    for (let i = 0; i < 1_000; i++) expect(viewsOf(chunk).passes(counted, 0)).toBe(true)
+    const batch = batchOf(ORDER, 'json')
+    for (let i = 0; i < 1_000; i++) expect(viewsOf(batch).passes(counted, 0)).toBe(true)
     expect(asked).toBe(1)
-    expect(viewsOf(chunk).at(0)).toBe(viewsOf(chunk).at(0))
+    expect(viewsOf(batch).at(0)).toBe(viewsOf(batch).at(0))
   })
 
   test('the 500 expressions used last are cached', () => {
@@ -289,13 +289,13 @@ describe('an expression', () => {
     expect(expressionOf('offset > 0')).not.toBe(first)
   })
 
-  test('records are cached in parsed form for the newest chunks only', () => {
+  test('records are cached in parsed form for the newest batches only', () => {
     const text = JSON.stringify({ pad: 'x'.repeat(3 * 1024 * 1024) })
-    const old = chunkOf(text, 'json')
+    const old = batchOf(text, 'json')
     const view = viewsOf(old).at(0)
-    viewsOf(chunkOf(text, 'json'))
+    viewsOf(batchOf(text, 'json'))
     expect(viewsOf(old).at(0)).toBe(view)
-    for (let i = 0; i < 3; i++) viewsOf(chunkOf(text, 'json'))
+    for (let i = 0; i < 3; i++) viewsOf(batchOf(text, 'json'))
     expect(viewsOf(old).at(0)).not.toBe(view)
   })
 })

@@ -161,10 +161,10 @@ class Taker {
           const { topic, partition, from, to } = part.gap
           this.taken.push(`gap ${topic}:${partition} ${from}-${to}`)
         } else {
-          const { partitions } = part.chunk.table
+          const { partitions } = part.batch.table
           for (let i = part.begin; i < part.end; i++) {
-            const place = partitions[part.chunk.partitions[i] as number]
-            this.taken.push(`${place?.topic}:${place?.partition}/${part.chunk.offsets[i]}`)
+            const place = partitions[part.batch.partitions[i] as number]
+            this.taken.push(`${place?.topic}:${place?.partition}/${part.batch.offsets[i]}`)
           }
         }
       }

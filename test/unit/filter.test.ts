@@ -28,8 +28,8 @@ const records = [
 function passing(wanted: Partial<RequestedFilters>): number[] | undefined {
   const filter = filterFor({ topics: [], partitions: [], keys: [], filters: [], ...wanted }, table)
   if (!filter) return undefined
-  const chunk = EncodedBatch.encode(records, new Cursor(table, new Float64Array(3)), 'noop')
-  return records.flatMap((_, index) => (filter(chunk, index) ? [index] : []))
+  const batch = EncodedBatch.encode(records, new Cursor(table, new Float64Array(3)), 'noop')
+  return records.flatMap((_, index) => (filter(batch, index) ? [index] : []))
 }
 
 describe('filters', () => {
@@ -57,13 +57,13 @@ describe('filters', () => {
     const deep = `${'['.repeat(60_000)}${']'.repeat(60_000)}`
     for (const keyJson of ['{"id":9007199254740993}', '9007199254740993', 'true', deep]) {
       const made = { ...record('a', 0, 'bytes of it'), keyJson }
-      const chunk = EncodedBatch.encode([made], new Cursor(table, new Float64Array(3)), 'noop')
+      const batch = EncodedBatch.encode([made], new Cursor(table, new Float64Array(3)), 'noop')
       for (const [key, passes] of [
         [keyJson, true],
         ['bytes of it', false],
       ] as const) {
         const filter = filterFor({ topics: [], partitions: [], keys: [key], filters: [] }, table)
-        expect(filter?.(chunk, 0)).toBe(passes)
+        expect(filter?.(batch, 0)).toBe(passes)
       }
     }
   })

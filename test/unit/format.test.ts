@@ -225,34 +225,34 @@ describe('a format of one’s own', () => {
     expect(shown).not.toContain('hunter2')
   })
 
-  test('is called once for each record of a cached chunk, and again when the chunk is no longer cached', () => {
+  test('is called once for each record of a cached batch, and again when the batch is no longer cached', () => {
     let calls = 0
     const format = formatBy(({ value }) => {
       calls++
       return (value as string).length
     })
-    const chunkOf = (size: number) => chunk([recordAt(0, 0, size), recordAt(1, 0, size)])
+    const chunkOf = (size: number) => batch([recordAt(0, 0, size), recordAt(1, 0, size)])
     const first = chunkOf(10)
     for (let reader = 0; reader < 5; reader++) {
-      const { chunk } = formatSlice({ chunk: first }, format)
-      expect(new TextDecoder().decode(linesOf([{ chunk, begin: 0, end: 2 }]))).toBe('10\n10\n')
+      const { batch } = formatSlice({ batch: first }, format)
+      expect(new TextDecoder().decode(linesOf([{ batch, begin: 0, end: 2 }]))).toBe('10\n10\n')
     }
     expect(calls).toBe(2)
-    for (let i = 0; i < 9; i++) formatSlice({ chunk: chunkOf(1_000_000) }, format)
+    for (let i = 0; i < 9; i++) formatSlice({ batch: chunkOf(1_000_000) }, format)
     calls = 0
-    formatSlice({ chunk: first }, format)
+    formatSlice({ batch: first }, format)
     expect(calls).toBe(2)
   })
 })
 
 const table = new PartitionTable([0, 1].map((partition) => ({ topic: 't', partition })))
-const chunk = (records: readonly ProcessedRecord[]) =>
+const batch = (records: readonly ProcessedRecord[]) =>
   EncodedBatch.encode(records, new Cursor(table, new Float64Array(2)), 'noop')
 
-describe('a chunk in another format', () => {
+describe('a batch in another format', () => {
   test('has the same records and ids, and may be selected from', () => {
     const records = [recordAt(0, 0, 'a'), recordAt(1, 0, 'ü☃'), recordAt(0, 1, 'c')]
-    const shown = chunk(records).reformat(FORMATS.value)
+    const shown = batch(records).reformat(FORMATS.value)
     const text = (from: typeof shown) => new TextDecoder().decode(from.bytes)
     expect(text(shown)).toBe(
       'data: "a"\nid: t:0=1,1=0\n\ndata: "ü☃"\nid: t:0=1,1=1\n\ndata: "c"\nid: t:0=2,1=1\n\n',

@@ -38,11 +38,11 @@ function some(from: number, count: number, bytes = 100): KafkaRecord[] {
 
 /** What the ring holds, oldest first. */
 function offsetsOf(tail: LiveConsumer): number[][] {
-  const chunks: number[][] = []
-  for (let sequence = tail.end - 1; tail.chunk(sequence); sequence--) {
-    chunks.unshift([...(tail.chunk(sequence)?.offsets ?? [])])
+  const batches: number[][] = []
+  for (let sequence = tail.end - 1; tail.batch(sequence); sequence--) {
+    batches.unshift([...(tail.batch(sequence)?.offsets ?? [])])
   }
-  return chunks
+  return batches
 }
 
 async function feed(source: ScriptedSource, ...batches: KafkaRecord[][]): Promise<void> {
@@ -52,7 +52,7 @@ async function feed(source: ScriptedSource, ...batches: KafkaRecord[][]): Promis
 }
 
 describe('the ring buffer of a live consumer', () => {
-  test('keeps to its budget: the oldest chunk goes', async () => {
+  test('keeps to its budget: the oldest batch goes', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 8_000)
     for (let batch = 0; batch < 20; batch++) {
@@ -64,11 +64,11 @@ describe('the ring buffer of a live consumer', () => {
     expect(kept.flat()).toEqual(
       Array.from({ length: kept.length * 2 }, (_, index) => 40 - kept.length * 2 + index),
     )
-    const held = kept.map((_, index) => tail.chunk(tail.end - 1 - index)?.heldBytes ?? 0)
+    const held = kept.map((_, index) => tail.batch(tail.end - 1 - index)?.heldBytes ?? 0)
     expect(tail.bytes).toBe(held.reduce((sum, size) => sum + size, 0))
   })
 
-  test('keeps the newest chunk whatever its size', async () => {
+  test('keeps the newest batch whatever its size', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 500)
     await feed(source, some(0, 1), some(1, 1, 10_000))
@@ -77,7 +77,7 @@ describe('the ring buffer of a live consumer', () => {
     expect(offsetsOf(tail)).toEqual([[2]])
   })
 
-  test('locates a position at the newest chunk from which no record is missing', async () => {
+  test('locates a position at the newest batch from which no record is missing', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 1_000_000, [10, 0])
     await feed(source, some(10, 2), [recordAt(1, 0), recordAt(1, 1)], some(12, 2))
@@ -101,7 +101,7 @@ describe('the ring buffer of a live consumer', () => {
         { topic: 'other', partition: 0, offset: 9 },
       ],
     })
-    await until(() => tail.end === 1, 'a chunk')
+    await until(() => tail.end === 1, 'a batch')
     expect([...tail.head]).toEqual([5, 3])
     source.last.answer({ ends: [{ topic: 't', partition: 0, offset: 1 }] })
     await until(() => source.last.unread === 0, 'the tail to read')
@@ -109,16 +109,16 @@ describe('the ring buffer of a live consumer', () => {
     expect([...tail.head]).toEqual([5, 3])
   })
 
-  test('tells a gap to each subscriber that reaches the chunk behind it, as long as that chunk is there', async () => {
+  test('tells a gap to each subscriber that reaches the batch behind it, as long as that batch is there', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 1_000)
     await feed(source, some(0, 1))
     const gap = { topic: 't', partition: 0, from: 1, to: 50, reason: 'retention' } as const
     source.last.answer({ gaps: [gap], records: some(50, 1) })
-    await until(() => tail.end === 2, 'a chunk')
+    await until(() => tail.end === 2, 'a batch')
     expect(tail.gapsBefore(0)).toEqual([])
     expect(tail.gapsBefore(1)).toEqual([gap])
-    expect([...(tail.chunk(1)?.from ?? [])]).toEqual([50, 0])
+    expect([...(tail.batch(1)?.from ?? [])]).toEqual([50, 0])
     await feed(source, some(51, 1, 2_000))
     expect(tail.gapsBefore(1)).toEqual([])
   })
@@ -143,9 +143,9 @@ describe('a live consumer and its subscribers', () => {
     const reached = tail.end
     expect(reached).toBeLessThan(12)
     await stays(() => tail.end === reached, 'the live consumer waits', 50)
-    // Just beyond the quarter, by the chunk that took it there.
+    // Just beyond the quarter, by the batch that took it there.
     expect(tail.bytes).toBeGreaterThan(4_000)
-    expect(tail.bytes - (tail.chunk(reached - 1)?.heldBytes ?? 0)).toBeLessThanOrEqual(4_000)
+    expect(tail.bytes - (tail.batch(reached - 1)?.heldBytes ?? 0)).toBeLessThanOrEqual(4_000)
     tail.passed(2)
     await until(() => tail.end > reached, 'the live consumer to go on')
     await until(() => tail.end === reached + 2, 'the live consumer to be ahead again')
@@ -211,7 +211,7 @@ describe('a live consumer and its subscribers', () => {
     await until(() => tail.end === 60, 'the live consumer to go on')
   })
 
-  test('subscribers are woken at each chunk, as long as they are there', async () => {
+  test('subscribers are woken at each batch, as long as they are there', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 4_000)
     const [there, left] = [new WokenReader(), new WokenReader()]
@@ -261,7 +261,7 @@ describe('a live consumer that is stopped', () => {
     const reader = new WokenReader()
     tail.attach(reader)
     for (let offset = 0; offset < 9; offset++) source.last.answer({ records: some(offset, 1) })
-    await until(() => tail.end > 0, 'a first chunk')
+    await until(() => tail.end > 0, 'a first batch')
     await stays(() => source.last.unread > 0, 'the live consumer waits', 20)
     const { woken } = reader
     await within(tail.stop(), 'the tail to stop')

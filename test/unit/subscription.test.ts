@@ -132,8 +132,8 @@ interface Frame {
 /** The frames of a part, as a client reads them. */
 function framesOf(part: SubscriptionPart): Frame[] {
   if ('gap' in part) return []
-  const { chunk, begin, end } = part
-  const text = decoder.decode(chunk.events(begin, end))
+  const { batch, begin, end } = part
+  const text = decoder.decode(batch.events(begin, end))
   return text
     .split('\n\n')
     .slice(0, -1)
@@ -171,11 +171,11 @@ class Client {
     this.#next = start.slice()
     this.#passes = (partition, offset) =>
       keys.length === 0 || keys.includes((partition + offset) % 3)
-    const filter: Filter = (chunk, index) => {
-      const offset = chunk.offsets[index] as number
-      // Now and then its turn is over in the middle of a chunk.
+    const filter: Filter = (batch, index) => {
+      const offset = batch.offsets[index] as number
+      // Now and then its turn is over in the middle of a batch.
       if (offset % 4 === 0) filterTurns.count(Infinity)
-      return this.#passes(chunk.partitions[index] as number, offset)
+      return this.#passes(batch.partitions[index] as number, offset)
     }
     this.subscription = new Subscription({
       tail,
@@ -487,7 +487,7 @@ describe('gaps', () => {
 })
 
 describe('a subscription', () => {
-  test('waits until the next chunk, at most as long as it is told, and not after it was stopped', async () => {
+  test('waits until the next batch, at most as long as it is told, and not after it was stopped', async () => {
     await using scene = await Scene.at([0, 0])
     const reader = scene.reader([0, 0])
     let began = performance.now()
@@ -518,7 +518,7 @@ describe('a subscription', () => {
       { records: 9, bytes: 1_100 },
     ]) {
       const part = await reader.next(limits)
-      counts.push(part && 'chunk' in part ? part.end - part.begin : 0)
+      counts.push(part && 'batch' in part ? part.end - part.begin : 0)
     }
     expect(counts).toEqual([2, 1, 2])
     expect(reader.cursor.toString()).toBe('t:0=5,1=0')
@@ -557,10 +557,10 @@ describe('a subscription', () => {
     /** A filter that uses up a turn at once, and tells of each look. */
     const greedy =
       (look: (offset: number) => void): Filter =>
-      (chunk, index) => {
+      (batch, index) => {
         filterTurns.count(Infinity)
-        look(chunk.offsets[index] as number)
-        return chunk.offsets[index] === 399
+        look(batch.offsets[index] as number)
+        return batch.offsets[index] === 399
       }
 
     const many = Array.from({ length: 400 }, (_, offset) => recordAt(0, offset))
@@ -630,10 +630,10 @@ describe('a subscription', () => {
 
     test('a single read ends when the filter has taken its time, and the next goes on there', async () => {
       await using scene = await Scene.at([0, 0])
-      const slow: Filter = (chunk, index) => {
+      const slow: Filter = (batch, index) => {
         const until = performance.now() + 5
         while (performance.now() < until);
-        return (chunk.offsets[index] as number) % 100 === 99
+        return (batch.offsets[index] as number) % 100 === 99
       }
       await scene.feed(many)
       let vector = [0, 0]
@@ -643,7 +643,7 @@ describe('a subscription', () => {
         const reader = scene.reader(vector, slow)
         const limits = { maxRecords: 1_000, maxBytes: 1e6, timeout: 0 }
         const { slices } = await readFromPosition(reader, limits, new AbortController().signal)
-        for (const { chunk } of slices) found.push(...chunk.offsets)
+        for (const { batch } of slices) found.push(...batch.offsets)
         vector = [...reader.cursor.vector]
         pages.push(vector[0] as number)
         await reader.close()
@@ -674,7 +674,7 @@ describe('a subscription', () => {
     const reader = scene.reader([0, 0])
     await scene.feed([recordAt(0, 0, 100), recordAt(0, 1, 100), recordAt(1, 0, 100)])
     const first = await reader.next({ records: 1, bytes: 1e6 })
-    expect(first && 'chunk' in first && framesOf(first).length).toBe(1)
+    expect(first && 'batch' in first && framesOf(first).length).toBe(1)
     reader.pause()
     expect(reader.nextBytes).toBe(0)
     expect(await take(reader)).toEqual(['0/1 2,0', '1/0 2,1'])
@@ -698,7 +698,7 @@ describe('a subscription', () => {
     for (const [index, reader] of stalled.entries()) {
       consumers[index]?.answer({ records: [0, 1, 2].map((offset) => recordAt(0, offset)) })
       const part = await reader.next({ records: 1, bytes: 1e6 })
-      taken.push(part && 'chunk' in part ? framesOf(part).map(nameOf) : [])
+      taken.push(part && 'batch' in part ? framesOf(part).map(nameOf) : [])
     }
     // Nobody waits: both go on with the consumers that they have.
     for (const reader of stalled) reader.pause()
@@ -730,7 +730,7 @@ describe('a subscription', () => {
     expect(scene.source.last.from.map(({ offset }) => offset)).toEqual([3, 0])
     scene.source.last.answer({ records: [recordAt(0, 3)] })
     const last = await waiting
-    expect(last && 'chunk' in last && framesOf(last).map(nameOf)).toEqual(['0/3 4,0'])
+    expect(last && 'batch' in last && framesOf(last).map(nameOf)).toEqual(['0/3 4,0'])
   })
 
   // Its place among the route's subscribers stays taken until another's replay ends.

@@ -67,7 +67,7 @@ async function take(subscription: Subscription, count: number): Promise<number[]
   while (taken.length < count) {
     const part = await subscription.next({ records: count - taken.length, bytes: Infinity })
     if (!part || 'gap' in part) throw new Error('There is nothing to take')
-    for (let i = part.begin; i < part.end; i++) taken.push(part.chunk.offsets[i] as number)
+    for (let i = part.begin; i < part.end; i++) taken.push(part.batch.offsets[i] as number)
   }
   return taken
 }
@@ -113,7 +113,7 @@ describe('suspended reads', () => {
   test('a read with a filter is not suspended, and does not resume a read without one', async () => {
     const log = new Log()
     const feed = feedOf(log)
-    const even: Filter = (chunk, index) => (chunk.offsets[index] as number) % 2 === 0
+    const even: Filter = (batch, index) => (batch.offsets[index] as number) % 2 === 0
     const filtered = await open(feed, 0, even)
     expect(await take(filtered, 2)).toEqual([0, 2])
     const end = filtered.cursor.vector[0] as number

@@ -167,7 +167,7 @@ async function answerGroup(
   const { signal } = c.req.raw
   const memory = route.answerMemory()
   const taken = await pollGroup(group, route, { ...plan, client, signal, memory })
-  const { delivery, chunk } = taken
+  const { delivery, batch } = taken
   const ending = {
     ack: () => {
       memory.release()
@@ -179,7 +179,7 @@ async function answerGroup(
     },
   }
   try {
-    const slices = [{ chunk, begin: 0, end: chunk.offsets.length }]
+    const slices = [{ batch, begin: 0, end: batch.offsets.length }]
     const states = delivery.partitions.filter(({ topic, partition }) =>
       mayRead(client, topic, partition),
     )

@@ -25,7 +25,7 @@ interface PollRequest {
 interface GroupPoll {
   readonly delivery: Delivery
   /** Those of them that the client is to get. */
-  readonly chunk: EncodedBatch
+  readonly batch: EncodedBatch
 }
 
 /**
@@ -65,9 +65,9 @@ export async function pollGroup(
       const filter = filterOf(wanted, client, table)
       const cursor = new Cursor(table, new Float64Array(table.size))
       const all = EncodedBatch.encode(prepared, cursor, route.options.messageDeserializer)
-      if (!filter) return { delivery, chunk: all }
+      if (!filter) return { delivery, batch: all }
       const start = new Cursor(table, all.from)
-      return { delivery, chunk: await filterInTurns(all, filter, start, signal) }
+      return { delivery, batch: await filterInTurns(all, filter, start, signal) }
     } catch (error) {
       memory?.release()
       delivery.requeue()

@@ -71,7 +71,7 @@ export async function readFromPosition(
       } else if (part) {
         slices.push(part)
         records -= part.end - part.begin
-        taken = part.chunk.eventBytes(part.begin, part.end)
+        taken = part.batch.eventBytes(part.begin, part.end)
         bytes -= taken
       }
       memory?.resize(memory.bytes - room + taken)

@@ -104,7 +104,7 @@ export function isRestricted({ only }: KafkaClient): boolean {
 }
 
 /**
- * Which records of a chunk pass: those that are asked for, and that the client may see. Undefined
+ * Which records of a batch pass: those that are asked for, and that the client may see. Undefined
  * when all do.
  *
  * @throws KafkaConsumeError FORBIDDEN for a topic or partition that the client may not read,
@@ -135,7 +135,7 @@ export function filterOf(
     (topics.length > 0 && !topics.some((topic) => table.hasTopic(topic)))
   const allowed = hasNone ? () => false : filterFor(bounds, table)
   if (!asked || !allowed) return asked ?? allowed
-  return (chunk, index) => allowed(chunk, index) && asked(chunk, index)
+  return (batch, index) => allowed(batch, index) && asked(batch, index)
 }
 
 const EVERYTHING = () => undefined

@@ -10,16 +10,16 @@ const NEWLINE = encoder.encode('\n')
 const COMMA = encoder.encode(',')
 const BRACE = encoder.encode('{')
 
-/** Records of a chunk from `begin` to before `end`. */
+/** Records of a batch from `begin` to before `end`. */
 export interface Slice {
-  readonly chunk: EncodedBatch
+  readonly batch: EncodedBatch
   readonly begin: number
   readonly end: number
 }
 
 /** Calls back with the bytes of each record's JSON. */
-function eachRecord({ chunk, begin, end }: Slice, visit: (json: Uint8Array) => void): void {
-  for (let i = begin; i < end; i++) visit(chunk.json(i))
+function eachRecord({ batch, begin, end }: Slice, visit: (json: Uint8Array) => void): void {
+  for (let i = begin; i < end; i++) visit(batch.json(i))
 }
 
 /** Each record's JSON by itself. */
@@ -70,12 +70,12 @@ function listed(slices: readonly Slice[]): Uint8Array[] {
 /** Kong's form: by topic, then by partition. */
 export function kongBody(slices: readonly Slice[], states: readonly PartitionState[]): Uint8Array {
   const records = new Map<string, Uint8Array[]>()
-  for (const { chunk, begin, end } of slices) {
+  for (const { batch, begin, end } of slices) {
     for (let i = begin; i < end; i++) {
-      const name = partitionKey(chunk.partitionOf(i))
+      const name = partitionKey(batch.partitionOf(i))
       const list = records.get(name) ?? []
       if (list.length > 0) list.push(COMMA)
-      list.push(BRACE, chunk.fields(i))
+      list.push(BRACE, batch.fields(i))
       records.set(name, list)
     }
   }

@@ -124,7 +124,7 @@ export class GzipStream {
     })
     this.#crc = this.#zlib.crc32(bytes, this.#crc)
     this.#length = (this.#length + bytes.length) >>> 0
-    // A copy: a view would keep all of a chunk that the ring has let go.
+    // A copy: a view would keep a whole encoded batch that the ring buffer has dropped.
     this.#last = bytes.slice(-WINDOW)
     return isFirst ? join(GZIP_HEADER, block) : block
   }

@@ -177,13 +177,13 @@ export class AckSession implements OpenStream {
         limits: { maxRecords: room, maxBytes, timeout: patience },
         signal: this.#stop.signal,
       })
-      await this.#send(writer, taken.delivery, taken.chunk)
+      await this.#send(writer, taken.delivery, taken.batch)
     }
   }
 
-  async #send(writer: SocketWriter, delivery: Delivery, chunk: EncodedBatch): Promise<void> {
-    const { table, partitions, offsets } = chunk
-    const slice = { chunk, begin: 0, end: offsets.length }
+  async #send(writer: SocketWriter, delivery: Delivery, batch: EncodedBatch): Promise<void> {
+    const { table, partitions, offsets } = batch
+    const slice = { batch, begin: 0, end: offsets.length }
     const texts = textsOf(formatSlice(slice, this.#format))
     this.#trace?.add([slice])
     const gaps = delivery.gaps.map((gap) => JSON.stringify({ gap }))

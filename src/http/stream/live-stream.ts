@@ -44,7 +44,7 @@ export interface StreamWriter<Frames> {
 export interface StreamEncoder<Frames> {
   /** @param cursor Where the stream begins; absent where a gap is announced first. */
   preamble(cursor: string | undefined): Frames | undefined
-  records(part: Extract<SubscriptionPart, { chunk: unknown }>): Frames
+  records(part: Extract<SubscriptionPart, { batch: unknown }>): Frames
   /** @param cursor Where reading goes on: a client that resumes is not told of the gap again. */
   gap(gap: Gap, cursor: string): Frames
   error(error: KafkaConsumeError, show: boolean): Frames
@@ -302,12 +302,12 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   }
 
   /** Counts once for all records of a write: a client more must not cost more than that. */
-  #count({ chunk, begin, end }: Extract<SubscriptionPart, { chunk: unknown }>): void {
+  #count({ batch, begin, end }: Extract<SubscriptionPart, { batch: unknown }>): void {
     const { statistics } = this.#route
     statistics.sent.stream.records += end - begin
-    statistics.written(chunk.timestamp, this.#opened)
+    statistics.written(batch.timestamp, this.#opened)
     if (this.#exchange) this.#exchange.records += end - begin
-    this.#trace?.add([{ chunk, begin, end }])
+    this.#trace?.add([{ batch, begin, end }])
   }
 
   #write(frames: Frames): void {

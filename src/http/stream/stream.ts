@@ -19,7 +19,7 @@ import {
   WRITE_BYTES,
 } from './live-stream.ts'
 
-/** What waits to be sent is a part of a chunk and holds all of it in memory: larger ones are copied. */
+/** Bytes that wait to be sent are a part of an encoded batch and keep all of it in memory: larger parts are copied. */
 const MAX_HELD_BYTES = 2 * WRITE_BYTES
 
 /** What Kafka refuses a server for, and what may be mended on the server while clients wait. */
@@ -69,7 +69,7 @@ function answerEvents(
 /** Corrects the headers that Hono's helper has set by the time that it calls back. */
 function correctHeaders(c: Context): void {
   // The runtime sets what its connection needs. HTTP/2 forbids both of these headers, and HTTP/1.0
-  // does not know of chunks.
+  // does not know of encoded batches.
   c.header('Transfer-Encoding', undefined)
   c.header('Connection', undefined)
   setAsWritten(c)
@@ -140,8 +140,8 @@ const events: StreamEncoder<Uint8Array> = {
   // still resume. Without one the `retry` is a line of the frame that follows.
   preamble: (cursor) =>
     encoder.encode(retryField(1_000) + (cursor === undefined ? '' : cursorEvent(cursor))),
-  records: ({ chunk, begin, end }) => {
-    const frames = chunk.events(begin, end)
+  records: ({ batch, begin, end }) => {
+    const frames = batch.events(begin, end)
     return frames.buffer.byteLength > MAX_HELD_BYTES ? frames.slice() : frames
   },
   gap: (gap, cursor) =>

@@ -125,14 +125,14 @@ class SocketEncoder implements StreamEncoder<readonly string[]> {
     return cursor === undefined ? undefined : [JSON.stringify({ cursor })]
   }
 
-  records({ chunk, begin, end }: Slice): readonly string[] {
-    const isWhole = begin === 0 && end === chunk.length
-    if (isWhole && this.#last?.batch === chunk) return this.#last.frames
+  records({ batch, begin, end }: Slice): readonly string[] {
+    const isWhole = begin === 0 && end === batch.length
+    if (isWhole && this.#last?.batch === batch) return this.#last.frames
     const frames: string[] = []
     for (let i = begin; i < end; i++) {
-      frames.push(this.#frame(decoder.decode(chunk.json(i)), chunk.id(i)))
+      frames.push(this.#frame(decoder.decode(batch.json(i)), batch.id(i)))
     }
-    if (isWhole && chunk.heldBytes <= MAX_SHARED_BYTES) this.#last = { batch: chunk, frames }
+    if (isWhole && batch.heldBytes <= MAX_SHARED_BYTES) this.#last = { batch, frames }
     return frames
   }
 
