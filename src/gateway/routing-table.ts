@@ -1,0 +1,219 @@
+/** Builds what the gateway serves of one snapshot of Kong's entities, reusing what has not changed. */
+import { Credentials } from '../kong/access/credentials.ts'
+import type { AccessStep } from '../kong/access/plugin.ts'
+import { type PluginParts, partsOf, pluginOptions } from '../kong/config/plugin-options.ts'
+import { ACCESS_PLUGINS, PLUGIN_NAME } from '../kong/config/plugins.ts'
+import { EMPTY as EMPTY_SNAPSHOT } from '../kong/config/store.ts'
+import type { KongPlugin, KongRoute, KongSnapshot } from '../kong/model/entities.ts'
+import type { Environment, MayShow } from '../kong/model/references.ts'
+import { PluginScopes } from '../kong/routing/plugin-scopes.ts'
+import { Router } from '../kong/routing/router.ts'
+import type { KafkaConsumeOptions } from '../options/option-types.ts'
+import type { KafkaRoute } from './supervisor.ts'
+
+/** Makes a handler; a test has its own. */
+export type MakeRoute = (options: KafkaConsumeOptions) => KafkaRoute
+
+/** What handlers are made of, besides their plugins. */
+export interface TableOptions {
+  readonly make: MakeRoute
+  /** Prefix of `group.instance.id`s; a suffix tells members of one group apart. */
+  readonly groupInstanceId?: string | undefined
+  /** The variables that vault references read. */
+  readonly environment: Environment
+  /** Which variables may be read into fields that are shown. */
+  readonly mayShow: MayShow
+  /** The file of the authorities that brokers are verified by. Default: the system's. */
+  readonly ca?: string | undefined
+}
+
+/** The handler of a `kafka-consume` plugin on a route. */
+interface PluginHandler {
+  readonly handler: KafkaRoute
+  readonly brokers: string
+}
+
+/** A route and its handler, for `/status`, metrics and the API docs. */
+export interface ServedRoute {
+  readonly name: string
+  readonly paths: readonly string[]
+  /** Whether it also serves the paths below its own. Default: false. */
+  readonly isPrefix?: boolean
+  /** The methods that it serves. Default: all. */
+  readonly methods?: readonly string[] | undefined
+  readonly hosts: readonly string[]
+  readonly handler: KafkaRoute
+}
+
+/** What is served at one moment. */
+export interface RoutingTable {
+  readonly router: Router
+  readonly scopes: PluginScopes
+  readonly credentials: Credentials
+  /** Handlers by a key of all that they are made of, so that an equal plugin keeps its handler. */
+  readonly handlers: ReadonlyMap<string, PluginHandler>
+  /** Handlers by {@link scopeKey}. */
+  readonly byScope: ReadonlyMap<string, KafkaRoute>
+  /** Served routes by the name that metrics give them. */
+  readonly byName: ReadonlyMap<string, ServedRoute>
+  /** The names of routes in metrics and logs, by route id. */
+  readonly names: ReadonlyMap<string, string>
+  /** Access steps by a key of all that they are made of: an equal plugin keeps what it has counted. */
+  readonly steps: ReadonlyMap<string, AccessStep>
+  /** Access steps by plugin id. */
+  readonly stepsByPlugin: ReadonlyMap<string, AccessStep>
+  /** Whether a global plugin guards `/metrics`, `/status` and the gateway's other own pages. */
+  readonly hasGuard: boolean
+}
+
+export const EMPTY_TABLE: RoutingTable = {
+  router: new Router([]),
+  scopes: new PluginScopes([]),
+  credentials: new Credentials(EMPTY_SNAPSHOT, {}),
+  handlers: new Map(),
+  byScope: new Map(),
+  byName: new Map(),
+  names: new Map(),
+  steps: new Map(),
+  stepsByPlugin: new Map(),
+  hasGuard: false,
+}
+
+/** The fields of a route by which its plugins are found. */
+export type PluginTarget = Pick<KongRoute, 'id' | 'service'>
+
+/** Finds global plugins only, since no route has this id. */
+export const ANY_ROUTE: PluginTarget = { id: '', service: null }
+
+/** The key of a plugin on a route in {@link RoutingTable.byScope}. */
+export function scopeKey(route: KongRoute, plugin: KongPlugin): string {
+  return `${route.id}/${plugin.id}`
+}
+
+/**
+ * @param previous The table whose handlers and access steps are reused where nothing has changed.
+ * @param credentials The credentials of the moment at which an access step asks for them.
+ * @throws SchemaViolation
+ */
+export function buildTable(
+  snapshot: KongSnapshot,
+  previous: RoutingTable,
+  options: TableOptions,
+  credentials: () => Credentials,
+): RoutingTable {
+  const { routes, services, plugins } = snapshot
+  const disabled = new Set(services.filter(({ enabled }) => !enabled).map(({ id }) => id))
+  const enabled = routes.filter(({ service }) => !service || !disabled.has(service.id))
+  const router = new Router(enabled)
+  const scopes = new PluginScopes(plugins)
+  return {
+    router,
+    scopes,
+    credentials: new Credentials(snapshot, options.environment),
+    ...handlersOf(enabled, scopes, snapshot, previous, options),
+    ...stepsOf(scopes, previous, credentials),
+    hasGuard: ACCESS_PLUGINS.some(({ name }) => scopes.find(name, ANY_ROUTE, undefined)),
+  }
+}
+
+function handlersOf(
+  routes: readonly KongRoute[],
+  scopes: PluginScopes,
+  { certificates }: KongSnapshot,
+  previous: RoutingTable,
+  options: TableOptions,
+): Pick<RoutingTable, 'handlers' | 'byScope' | 'byName' | 'names'> {
+  const handlers = new Map<string, PluginHandler>()
+  const byScope = new Map<string, KafkaRoute>()
+  const byName = new Map<string, ServedRoute>()
+  const names = namesOf(routes)
+  for (const route of routes) {
+    for (const plugin of scopes.on(PLUGIN_NAME, route)) {
+      const parts = partsOf(plugin, certificates, options.environment, options.mayShow)
+      // The key holds secrets: it must not leave this map.
+      const key = JSON.stringify([route.id, plugin.id, parts.config, parts.certificate])
+      const found = handlers.get(key) ?? previous.handlers.get(key) ?? makeHandler(parts, options)
+      handlers.set(key, found)
+      byScope.set(scopeKey(route, plugin), found.handler)
+      const served = servedRoute(route, plugin, names.get(route.id) ?? route.id, found.handler)
+      byName.set(served.name, served)
+    }
+  }
+  return { handlers, byScope, byName, names }
+}
+
+function servedRoute(
+  { paths, methods, hosts }: KongRoute,
+  { consumer }: KongPlugin,
+  name: string,
+  handler: KafkaRoute,
+): ServedRoute {
+  return {
+    name: consumer ? `${name} of ${consumer.id}` : name,
+    paths: paths ?? ['/'],
+    isPrefix: true,
+    methods: methods ?? undefined,
+    hosts: hosts ?? [],
+    handler,
+  }
+}
+
+function stepsOf(
+  scopes: PluginScopes,
+  previous: RoutingTable,
+  credentials: () => Credentials,
+): Pick<RoutingTable, 'steps' | 'stepsByPlugin'> {
+  const steps = new Map<string, AccessStep>()
+  const stepsByPlugin = new Map<string, AccessStep>()
+  for (const access of ACCESS_PLUGINS) {
+    for (const plugin of scopes.all(access.name)) {
+      const key = JSON.stringify([plugin.id, plugin.config])
+      const step = previous.steps.get(key) ?? access.make(plugin.config, credentials)
+      steps.set(key, step)
+      stepsByPlugin.set(plugin.id, step)
+    }
+  }
+  return { steps, stepsByPlugin }
+}
+
+function makeHandler(parts: PluginParts, options: TableOptions): PluginHandler {
+  const { groupInstanceId, ca, make } = options
+  const given = pluginOptions(parts, ca)
+  const ownId = groupInstanceId && {
+    groupInstanceId: `${groupInstanceId}.${memberSuffix(given)}`,
+  }
+  const complete = ownId ? { ...given, consumerGroup: { ...given.consumerGroup, ...ownId } } : given
+  return { handler: make(complete), brokers: [complete.bootstrapServers].flat().join(', ') }
+}
+
+/**
+ * A hash of all that routes which share one member of a group have in common, as 8 hexadecimal
+ * digits: it is equal after a restart, in whatever order the routes come. It is FNV-1a, since names
+ * need no secrecy.
+ */
+function memberSuffix(options: KafkaConsumeOptions): string {
+  const { bootstrapServers, clusterName, topics, autoOffsetReset, commitStrategy } = options
+  const names = [topics]
+    .flat()
+    .map((topic) => (typeof topic === 'string' ? topic : topic.name))
+    .sort()
+  const settings = [bootstrapServers, clusterName, names, autoOffsetReset, commitStrategy]
+  let hash = 0x811c9dc5
+  for (const byte of new TextEncoder().encode(JSON.stringify(settings))) {
+    hash = Math.imul(hash ^ byte, 0x01000193)
+  }
+  return (hash >>> 0).toString(16).padStart(8, '0')
+}
+
+/** Unique names of routes by id: a route's own name, else its first path, else its id. */
+function namesOf(routes: readonly KongRoute[]): Map<string, string> {
+  const taken = new Set(routes.flatMap(({ name }) => name ?? []))
+  return new Map(
+    routes.map((route) => {
+      const path = route.paths?.[0]
+      const name = route.name ?? (path === undefined || taken.has(path) ? route.id : path)
+      taken.add(name)
+      return [route.id, name]
+    }),
+  )
+}
