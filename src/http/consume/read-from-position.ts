@@ -4,24 +4,24 @@ import type { Gap, PollLimits } from '../../port/kafka.ts'
 import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
 import type { Slice } from '../response/body.ts'
 
-/** How long Kafka may bring nothing although there are records. */
-const PATIENCE_MS = 10_000
+/** Milliseconds without a record, although there are records, after which Kafka counts as stalled. */
+const STALL_MS = 10_000
 
-/** Milliseconds that the filter of one request may take: what is left is for the next page. */
+/** Milliseconds that the filter of one request may take: the next page continues with the rest. */
 const FILTER_TIME_MS = 1_000
 
-/** What one read from a position brought. */
+/** The result of one read from a position. */
 export interface PositionRead {
   readonly slices: readonly Slice[]
   readonly gaps: readonly Gap[]
 }
 
 /**
- * Reads until a limit is reached or nothing more is at hand, waiting for a first record as long as
- * the limits allow. The subscription's cursor tells where to go on; where a filter has taken long, it
- * has come so far as the filter, and there may be no record.
+ * Reads until a limit is reached or no more records are available, and waits for a first record as
+ * long as the limits allow. The next read continues at the subscription's cursor. A slow filter ends
+ * the read early, perhaps without a record; the cursor is then where the filter stopped.
  *
- * @param memory Where the records' bytes are counted; the caller releases it. Default: nowhere.
+ * @param memory Counts the bytes of the records; the caller releases it. Default: they are not counted.
  * @throws KafkaConsumeError when Kafka cannot be read, or there is no memory for a first record.
  */
 export async function readFromPosition(
@@ -30,58 +30,102 @@ export async function readFromPosition(
   signal: AbortSignal,
   memory?: AnswerMemory,
 ): Promise<PositionRead> {
-  const slices: Slice[] = []
-  const gaps: Gap[] = []
-  let records = limits.maxRecords
-  let bytes = limits.maxBytes
-  const until = performance.now() + limits.timeout
-  const search = { filterTime: FILTER_TIME_MS, until: until + PATIENCE_MS }
-  const begin = subscription.cursor.vector.slice()
-  const hasMoved = () => subscription.cursor.vector.some((offset, i) => offset !== begin[i])
+  const read = new BoundedRead(subscription, limits, memory)
   const stop = () => subscription.stop()
   signal.addEventListener('abort', stop)
   try {
-    while (records > 0 && bytes > 0 && !signal.aborted) {
-      const ready = await subscription.fill(records, search)
-      // A first record passes whatever its size; a further one must fit.
-      if (slices.length > 0 && subscription.nextBytes > bytes) break
-      if (!ready) {
-        if (subscription.isAtEnd && slices.length > 0) break
-        if (subscription.hasSpent(search) && hasMoved()) break
-        const left = until - performance.now()
-        if (left <= 0 && subscription.isAtEnd) break
-        // Behind the ring there is more to come, which the timeout for a first record is not for.
-        if (left < -PATIENCE_MS) {
-          if (slices.length > 0) break
-          throw new KafkaConsumeError(
-            'KAFKA_TIMEOUT',
-            'Cannot read from Kafka: it did not answer in time',
-          )
-        }
-        await subscription.wait(left)
-        continue
-      }
-      const room = memory ? memory.claim(bytes, subscription.nextBytes) : bytes
-      if (room === 0 && slices.length > 0) break
-      if (room === 0) throw tooManyAnswers()
-      const part = await subscription.next({ records, bytes: room })
-      let taken = 0
-      if (part && 'gap' in part) {
-        gaps.push(part.gap)
-      } else if (part) {
-        slices.push(part)
-        records -= part.end - part.begin
-        taken = part.batch.eventBytes(part.begin, part.end)
-        bytes -= taken
-      }
-      memory?.resize(memory.bytes - room + taken)
-    }
+    let goesOn = true
+    while (goesOn && !signal.aborted) goesOn = await read.step()
   } catch (error) {
-    // Nobody is to go on with what has failed.
+    // Stopped, so that no later read continues with a failed subscription.
     subscription.stop()
     throw error
   } finally {
     signal.removeEventListener('abort', stop)
   }
-  return { slices, gaps }
+  return read
+}
+
+/** A read in progress, and what its limits still allow. */
+class BoundedRead implements PositionRead {
+  readonly slices: Slice[] = []
+  readonly gaps: Gap[] = []
+  readonly #subscription: Subscription
+  readonly #memory: AnswerMemory | undefined
+  #records: number
+  #bytes: number
+  /** When the wait for a first record ends, in `performance.now()`'s time. */
+  readonly #until: number
+  readonly #search: { readonly filterTime: number; readonly until: number }
+  readonly #startOffsets: Float64Array
+
+  constructor(subscription: Subscription, limits: PollLimits, memory: AnswerMemory | undefined) {
+    this.#subscription = subscription
+    this.#memory = memory
+    this.#records = limits.maxRecords
+    this.#bytes = limits.maxBytes
+    this.#until = performance.now() + limits.timeout
+    this.#search = { filterTime: FILTER_TIME_MS, until: this.#until + STALL_MS }
+    this.#startOffsets = subscription.cursor.vector.slice()
+  }
+
+  /**
+   * Takes a part that is available, or waits for one.
+   *
+   * @returns Whether the read goes on.
+   */
+  async step(): Promise<boolean> {
+    if (this.#records <= 0 || this.#bytes <= 0) return false
+    const isReady = await this.#subscription.fill(this.#records, this.#search)
+    // A first record passes whatever its size; a further one must fit.
+    if (this.slices.length > 0 && this.#subscription.nextBytes > this.#bytes) return false
+    if (isReady) return this.#take()
+    if (this.#isComplete()) return false
+    await this.#subscription.wait(this.#until - performance.now())
+    return true
+  }
+
+  /** @throws KafkaConsumeError KAFKA_TIMEOUT when Kafka has stalled before a first record. */
+  #isComplete(): boolean {
+    const { isAtEnd } = this.#subscription
+    const hasRecords = this.slices.length > 0
+    if (isAtEnd && hasRecords) return true
+    if (this.#subscription.hasSpent(this.#search) && this.#hasMoved()) return true
+    const left = this.#until - performance.now()
+    if (isAtEnd && left <= 0) return true
+    // Before the end there are records to come: the timeout for a first record does not apply.
+    if (left >= -STALL_MS) return false
+    if (hasRecords) return true
+    throw new KafkaConsumeError(
+      'KAFKA_TIMEOUT',
+      'Cannot read from Kafka: it did not answer in time',
+    )
+  }
+
+  #hasMoved(): boolean {
+    return this.#subscription.cursor.vector.some((offset, i) => offset !== this.#startOffsets[i])
+  }
+
+  async #take(): Promise<boolean> {
+    const memory = this.#memory
+    const room = memory ? memory.claim(this.#bytes, this.#subscription.nextBytes) : this.#bytes
+    if (room === 0) {
+      if (this.slices.length > 0) return false
+      throw tooManyAnswers()
+    }
+    const part = await this.#subscription.next({ records: this.#records, bytes: room })
+    const bytes = part && 'batch' in part ? this.#add(part) : 0
+    if (part && 'gap' in part) this.gaps.push(part.gap)
+    memory?.resize(memory.bytes - room + bytes)
+    return true
+  }
+
+  /** @returns The bytes of the slice. */
+  #add(slice: Slice): number {
+    const bytes = slice.batch.eventBytes(slice.begin, slice.end)
+    this.slices.push(slice)
+    this.#records -= slice.end - slice.begin
+    this.#bytes -= bytes
+    return bytes
+  }
 }

@@ -1,5 +1,6 @@
 /** The bodies of a GET, put together from the bytes of encoded records. */
 
+import { concatBytes } from '../../core/bytes.ts'
 import { partitionKey } from '../../core/topic-partition.ts'
 import type { Gap, PartitionState } from '../../port/kafka.ts'
 import type { EncodedBatch } from '../../records/encoded-batch.ts'
@@ -33,12 +34,12 @@ export function textsOf(slice: Slice): string[] {
 export function linesOf(slices: readonly Slice[]): Uint8Array {
   const parts: Uint8Array[] = []
   for (const slice of slices) eachRecord(slice, (json) => parts.push(json, NEWLINE))
-  return concat(parts)
+  return concatBytes(parts)
 }
 
 /** `[…]` */
 export function arrayBody(slices: readonly Slice[]): Uint8Array {
-  return concat([encoder.encode('['), ...listed(slices), encoder.encode(']')])
+  return concatBytes([encoder.encode('['), ...listed(slices), encoder.encode(']')])
 }
 
 /** `{"records":[…],"cursor":"…"}`, and `gaps` if there are any. */
@@ -52,7 +53,7 @@ export function flatBody(
   if (cursor !== undefined) tail += `,"cursor":${JSON.stringify(cursor)}`
   if (gaps.length > 0) tail += `,"gaps":${JSON.stringify(gaps)}`
   parts.push(encoder.encode(`${tail}}`))
-  return concat(parts)
+  return concatBytes(parts)
 }
 
 /** All records, with commas between them. */
@@ -69,16 +70,7 @@ function listed(slices: readonly Slice[]): Uint8Array[] {
 
 /** Kong's form: by topic, then by partition. */
 export function kongBody(slices: readonly Slice[], states: readonly PartitionState[]): Uint8Array {
-  const records = new Map<string, Uint8Array[]>()
-  for (const { batch, begin, end } of slices) {
-    for (let i = begin; i < end; i++) {
-      const name = partitionKey(batch.partitionOf(i))
-      const list = records.get(name) ?? []
-      if (list.length > 0) list.push(COMMA)
-      list.push(BRACE, batch.fields(i))
-      records.set(name, list)
-    }
-  }
+  const records = recordsByPartition(slices)
   const parts: Uint8Array[] = []
   let topic: string | undefined
   for (const state of states) {
@@ -92,17 +84,20 @@ export function kongBody(slices: readonly Slice[], states: readonly PartitionSta
     parts.push(encoder.encode(']}'))
   }
   parts.push(encoder.encode(topic === undefined ? '{}' : '}}}'))
-  return concat(parts)
+  return concatBytes(parts)
 }
 
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  let length = 0
-  for (const part of parts) length += part.length
-  const all = new Uint8Array(length)
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
+/** The JSON of each record without its first brace, after one of our own; with commas between them. */
+function recordsByPartition(slices: readonly Slice[]): ReadonlyMap<string, Uint8Array[]> {
+  const records = new Map<string, Uint8Array[]>()
+  for (const { batch, begin, end } of slices) {
+    for (let i = begin; i < end; i++) {
+      const key = partitionKey(batch.partitionOf(i))
+      const list = records.get(key) ?? []
+      if (list.length > 0) list.push(COMMA)
+      list.push(BRACE, batch.fields(i))
+      records.set(key, list)
+    }
   }
-  return all
+  return records
 }

@@ -256,17 +256,28 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     }
     this.#failInOutage(now)
     if (isDue) {
-      // Where a gap is yet to be told the cursor lies behind it already. While records are read it
-      // is told: a filter may let none pass for long, and a client that comes back goes on there.
-      const isTold = !subscription.hasGaps && (this.#filtered || subscription.isBeyondFrames)
-      if (isTold) subscription.cursorTold()
-      this.#write(this.#encoder.heartbeat(isTold ? this.cursor : undefined))
+      this.#sendHeartbeat()
       return true
     }
-    if (this.#isReading || subscription.isAtEnd) return false
-    if (subscription.isFiltering) filterTurns.queue(this)
-    else this.#read()
+    this.#readOlder()
     return false
+  }
+
+  #sendHeartbeat(): void {
+    const subscription = this.#subscription
+    // The cursor lies behind a gap that is not reported yet, so such a heartbeat names none. While
+    // records are read the cursor is named: a filter may pass none for long, and a client that
+    // resumes then continues there.
+    const namesCursor = !subscription.hasGaps && (this.#filtered || subscription.isBeyondFrames)
+    if (namesCursor) subscription.cursorTold()
+    this.#write(this.#encoder.heartbeat(namesCursor ? this.cursor : undefined))
+  }
+
+  /** Reads records that the ring buffer does not hold, or that a filter has yet to look at. */
+  #readOlder(): void {
+    if (this.#isReading || this.#subscription.isAtEnd) return
+    if (this.#subscription.isFiltering) filterTurns.queue(this)
+    else this.#read()
   }
 
   /** Whether a heartbeat is due: after a while, or soon where it names a cursor that no frame has. */
