@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
-import { CODINGS, Compressors } from '../../src/http/response/compressors.ts'
+import { CODINGS, Compressors } from '../../src/http/response/compress.ts'
 import { until } from '../support/wait.ts'
 
 const MIB = 1024 * 1024

@@ -16,13 +16,11 @@ import {
   mayRead,
   urlOf,
 } from '../request/client.ts'
-import { parseRead, type ReadPlan } from '../request/parameters.ts'
+import { chooseFormat, parseRead, type ReadPlan } from '../request/parameters.ts'
 import { SMALL_ANSWER_BYTES, tooManyAnswers } from '../response/answer-budget.ts'
-import { asWritten } from '../response/as-written.ts'
 import { arrayBody, flatBody, kongBody, linesOf, type Slice } from '../response/body.ts'
-import { chooseFormat } from '../response/choose-format.ts'
 import { compressAnswer, tellCoding } from '../response/compress.ts'
-import { deliver, LARGE_PIECE } from '../response/deliver.ts'
+import { asWritten, deliver, LARGE_PIECE } from '../response/deliver.ts'
 import type { CachedResponse } from '../response/response-cache.ts'
 import type { Route } from '../route/route.ts'
 import type { ReadKind } from '../route/route-statistics.ts'

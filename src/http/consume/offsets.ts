@@ -3,13 +3,14 @@
 import type { Context } from 'hono'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { isJsonObject } from '../../core/json-object.ts'
+import { readLimited } from '../../core/read-limited.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { PartitionOffset } from '../../port/kafka.ts'
 import { PartitionTable, parseCursor } from '../../records/cursor.ts'
 import { assertMayUseGroup, clientOf } from '../request/client.ts'
 import type { Route } from '../route/route.ts'
 
-/** Characters of a body at most: some thousand partitions. */
+/** Bytes of a body at most, which are characters in a valid one: some thousand partitions. */
 const MAX_BODY = 64 * 1024
 
 export function isOffsets(c: Context): boolean {
@@ -63,21 +64,14 @@ export async function answerOffsets(c: Context, route: Route): Promise<Response>
   return c.body(null, 204)
 }
 
-/** A body is not read further than it may go. */
 async function readText({ body }: Request): Promise<string> {
-  const decoder = new TextDecoder('utf-8', { fatal: true })
-  let text = ''
   try {
-    for await (const bytes of body ?? []) {
-      text += decoder.decode(bytes, { stream: true })
-      if (text.length > MAX_BODY) break
-    }
-    if (text.length <= MAX_BODY) text += decoder.decode()
+    const bytes = await readLimited(body, MAX_BODY)
+    if (bytes) return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
     throw invalid('the body is no UTF-8, or did not arrive')
   }
-  if (text.length > MAX_BODY) throw invalid(`the body must have at most ${MAX_BODY} characters`)
-  return text
+  throw invalid(`the body must have at most ${MAX_BODY} characters`)
 }
 
 function parseOffsets(text: string): PartitionOffset[] {

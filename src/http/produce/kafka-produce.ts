@@ -3,6 +3,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
 import type { HistogramState } from '../../core/histogram.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
+import { readLimited } from '../../core/read-limited.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { KafkaProduceOptions } from '../../options/option-types.ts'
 import {
@@ -251,49 +252,39 @@ function bareRecord(
   return { topic, partition, key: key === undefined ? null : encoder.encode(key), value, headers }
 }
 
-/** A body is not read further than it may go. */
 async function readBody(
   c: Context,
   maxBytes: number,
   reading: { bytes: number },
 ): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  let length = 0
   const tooLarge = () =>
     new KafkaConsumeError(
       'RECORD_TOO_LARGE',
       `Cannot write records: a body may have ${maxBytes} bytes`,
     )
   if (Number(c.req.header('Content-Length') ?? 0) > maxBytes) throw tooLarge()
+  let length = 0
+  const count = (bytes: number) => {
+    length += bytes
+    reading.bytes += bytes
+    const isAlone = reading.bytes === length
+    if (length > maxBytes || reading.bytes <= MAX_READING || isAlone) return
+    throw new KafkaConsumeError(
+      'TOO_MANY_RECORDS',
+      'Cannot write records: too many arrive at a time',
+      { retryAfter: 1 },
+    )
+  }
   try {
-    for await (const bytes of c.req.raw.body ?? []) {
-      length += bytes.length
-      reading.bytes += bytes.length
-      if (length > maxBytes) throw tooLarge()
-      if (reading.bytes > MAX_READING && reading.bytes > length) {
-        throw new KafkaConsumeError(
-          'TOO_MANY_RECORDS',
-          'Cannot write records: too many arrive at a time',
-          {
-            retryAfter: 1,
-          },
-        )
-      }
-      parts.push(bytes)
-    }
+    const body = await readLimited(c.req.raw.body, maxBytes, count)
+    if (body) return body
   } catch (error) {
     if (error instanceof KafkaConsumeError) throw error
     throw invalid('the body did not arrive')
   } finally {
     reading.bytes -= length
   }
-  const body = new Uint8Array(length)
-  let at = 0
-  for (const part of parts) {
-    body.set(part, at)
-    at += part.length
-  }
-  return body
+  throw tooLarge()
 }
 
 function textOf(body: Uint8Array): string {

@@ -1,3 +1,4 @@
+/** Content negotiation: the media type and the coding that a client accepts. */
 import type { Context } from 'hono'
 import { accepts } from 'hono/accepts'
 import { KafkaConsumeError } from '../../core/errors.ts'
@@ -46,4 +47,32 @@ function specificity(range: string, type: string): number {
   if (lower === type) return 3
   if (lower === `${type.split('/')[0]}/*`) return 2
   return lower === '*/*' || lower === '*' ? 1 : 0
+}
+
+/** Codings of answers; RFC 9110 section 8.4.1 and RFC 8878 define them. */
+export type Coding = 'zstd' | 'gzip' | 'br' | 'deflate'
+
+/**
+ * The coding that a client accepts with the highest weight, by RFC 9110 section 12.5.3; then the
+ * first one offered. Undefined where the client accepts none of them.
+ */
+export function chooseCoding(c: Context, offered: readonly Coding[]): Coding | undefined {
+  const chosen = accepts(c, {
+    header: 'Accept-Encoding',
+    supports: [...offered],
+    default: '',
+    match: (asked) => {
+      const weight = (coding: string) =>
+        (
+          asked.find(({ type }) => type.toLowerCase() === coding) ??
+          asked.find(({ type }) => type === '*')
+        )?.q ?? 0
+      const [best] = offered
+        .map((coding) => ({ coding, q: weight(coding) }))
+        .filter(({ q }) => q > 0)
+        .sort((one, other) => other.q - one.q)
+      return best?.coding ?? ''
+    },
+  })
+  return chosen === '' ? undefined : (chosen as Coding)
 }

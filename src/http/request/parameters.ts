@@ -1,11 +1,12 @@
 /** What a client may ask for in the query, and how it is read. Unknown parameters are errors. */
 import { KafkaConsumeError } from '../../core/errors.ts'
 import type { Position } from '../../feed/feed.ts'
+import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { PollLimits } from '../../port/kafka.ts'
 import { parseCursor } from '../../records/cursor.ts'
 import { expressionOf } from '../../records/expression.ts'
 import type { RequestedFilters } from '../../records/filter.ts'
-import { STREAM_FORMATS } from '../../records/format.ts'
+import { FORMATS, type Format, formatBy, STREAM_FORMATS } from '../../records/format.ts'
 import { parseStart } from './start-position.ts'
 
 const MIB = 1024 * 1024
@@ -144,6 +145,33 @@ function parseWanted(parameters: Parameters, topics: readonly string[]): Request
   if (filter !== undefined) expressionOf(filter)
   const filters = filter === undefined ? [] : [filter]
   return { topics: wanted, partitions, keys: parameters.all('key'), filters }
+}
+
+/** What a client is shown. */
+interface Shape {
+  /** `array`: what the format makes of records, and nothing around it. */
+  readonly list: 'kong' | 'flat' | 'array'
+  /** Absent: records are shown whole. */
+  readonly format: Format | undefined
+}
+
+/**
+ * @param asked What the query names.
+ * @throws KafkaConsumeError INVALID_PARAMETER when the route has a format of its own: what it leaves
+ *   out is not to be had otherwise.
+ */
+export function chooseFormat(asked: FormatName | undefined, options: ResolvedOptions): Shape {
+  if (options.format) {
+    if (asked === undefined) return { list: 'array', format: formatBy(options.format) }
+    throw new KafkaConsumeError(
+      'INVALID_PARAMETER',
+      'Cannot use parameter "format": this route has a format of its own',
+    )
+  }
+  const name = asked ?? options.responseFormat
+  if (name === 'kong') return { list: 'kong', format: undefined }
+  if (name === 'records') return { list: 'flat', format: undefined }
+  return { list: 'array', format: FORMATS[name] }
 }
 
 class Parameters {

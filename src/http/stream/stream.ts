@@ -5,12 +5,12 @@ import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
 import { negotiate } from '../request/accept.ts'
 import { urlOf } from '../request/client.ts'
 import { parseStream } from '../request/parameters.ts'
-import { asWritten } from '../response/as-written.ts'
 import { linesOf } from '../response/body.ts'
-import { type GzipStream, streamCompressor } from '../response/compress.ts'
+import { asWritten } from '../response/deliver.ts'
 import { describeError } from '../response/error-response.ts'
 import type { Route } from '../route/route.ts'
 import { BodyWriter } from './body-writer.ts'
+import { type GzipStream, streamCompressor } from './gzip-stream.ts'
 import {
   type LiveStream,
   openStream,
@@ -69,7 +69,7 @@ function answerEvents(
 /** Corrects the headers that Hono's helper has set by the time that it calls back. */
 function correctHeaders(c: Context): void {
   // The runtime sets what its connection needs. HTTP/2 forbids both of these headers, and HTTP/1.0
-  // does not know of encoded batches.
+  // has no chunked transfer coding.
   c.header('Transfer-Encoding', undefined)
   c.header('Connection', undefined)
   setAsWritten(c)

@@ -1,0 +1,83 @@
+/** Streams in fewer bytes, for clients that accept gzip, with `compression: 'all'`. */
+import type { Context } from 'hono'
+import { concatBytes } from '../../core/bytes.ts'
+import type { ResolvedOptions } from '../../options/consume-options.ts'
+import { chooseCoding } from '../request/accept.ts'
+
+/** What is used of `node:zlib`, which Bun, Deno and Node have. */
+interface StreamZlib {
+  deflateRawSync(bytes: Uint8Array, options: object): Uint8Array
+  crc32(bytes: Uint8Array, before: number): number
+  readonly constants: { readonly Z_SYNC_FLUSH: number }
+}
+
+interface StreamBuiltins {
+  readonly process?: { getBuiltinModule?(name: string): unknown }
+}
+
+// CompressionStream has no flush: what it was given stays in it until there is more.
+const zlib = (globalThis as StreamBuiltins).process?.getBuiltinModule?.('node:zlib') as
+  | StreamZlib
+  | undefined
+
+/** Bytes of what was sent that the next write may refer to. */
+const WINDOW = 8_192
+const DEFLATE = { level: 6, memLevel: 5, windowBits: 13 }
+/** https://www.rfc-editor.org/rfc/rfc1952#section-2.3: deflate, no flags, no time, unknown system. */
+const GZIP_HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff)
+
+/** What compresses a stream, with its headers set; undefined where it is to go out as it is. */
+export function streamCompressor(
+  c: Context,
+  compression: ResolvedOptions['compression'],
+): GzipStream | undefined {
+  if (compression !== 'all' || !zlib?.crc32) return undefined
+  c.header('Vary', 'Accept-Encoding', { append: true })
+  if (!chooseCoding(c, ['gzip'])) return undefined
+  c.header('Content-Encoding', 'gzip')
+  return new GzipStream(zlib)
+}
+
+/**
+ * One gzip stream whose every write can be read as soon as it has arrived.
+ *
+ * Each write is compressed by itself, with the one before as its dictionary, and ends on a byte: for
+ * events of 300 bytes that comes to a seventh of them in 20 µs each, where a compressor per stream
+ * comes to an eighth in 60 µs and keeps 200 KB of memory (250 KB with its default settings), where this
+ * keeps less than 20. What it costs all the same is that
+ * clients no longer share the bytes of their frames: thus it is off unless asked for.
+ */
+export class GzipStream {
+  readonly #zlib: StreamZlib
+  #last: Uint8Array | undefined
+  #crc = 0
+  #length = 0
+
+  constructor(zlib: StreamZlib) {
+    this.#zlib = zlib
+  }
+
+  write(bytes: Uint8Array): Uint8Array {
+    const isFirst = this.#last === undefined
+    const block = this.#zlib.deflateRawSync(bytes, {
+      ...DEFLATE,
+      finishFlush: this.#zlib.constants.Z_SYNC_FLUSH,
+      ...(this.#last?.length ? { dictionary: this.#last } : {}),
+    })
+    this.#crc = this.#zlib.crc32(bytes, this.#crc)
+    this.#length = (this.#length + bytes.length) >>> 0
+    // A copy: a view would keep a whole encoded batch that the ring buffer has dropped.
+    this.#last = bytes.slice(-WINDOW)
+    return isFirst ? concatBytes([GZIP_HEADER, block]) : block
+  }
+
+  /** The last bytes of a stream that ends well: an empty block, the checksum and the length. */
+  end(): Uint8Array {
+    const trailer = new Uint8Array(10)
+    trailer.set([3, 0])
+    const view = new DataView(trailer.buffer)
+    view.setUint32(2, this.#crc, true)
+    view.setUint32(6, this.#length, true)
+    return this.#last === undefined ? concatBytes([GZIP_HEADER, trailer]) : trailer
+  }
+}
