@@ -5,7 +5,7 @@ import { partitionKey } from '../core/topic-partition.ts'
 import type { Feed, Position } from '../feed/feed.ts'
 import type { Subscription } from '../feed/subscription.ts'
 import type { Delivery, Gap, PartitionOffset } from '../port/kafka.ts'
-import type { ConsumedRecord } from '../records/consumed-record.ts'
+import { type ConsumedRecord, consumedRecordOf } from '../records/consumed-record.ts'
 import { parseCursor } from '../records/cursor.ts'
 import { pollGroup } from './consume/poll-group.ts'
 import { readFromPosition } from './consume/read-from-position.ts'
@@ -177,22 +177,22 @@ export class RequestReader implements KafkaReader {
   async poll(limits: ReadLimits = {}) {
     const client = clientOf(this.#c)
     assertMayUseGroup(client, this.#route.hasClientGroups)
-    const { group, delivery, slice } = await this.#traced('group', async (trace) => {
+    const { group, delivery, taken } = await this.#traced('group', async (trace) => {
       const group = await this.#route.group(client)
-      const { delivery, batch } = await pollGroup(group, this.#route, {
+      const { delivery, records } = await pollGroup(group, this.#route, {
         client,
         wanted: NOTHING,
         limits: withDefaults(limits),
         signal: limits.signal ?? this.#c.req.raw.signal,
       })
-      const slice = { batch, begin: 0, end: batch.offsets.length }
-      trace?.add([slice])
-      return { group, delivery, slice }
+      trace?.addRecords(records)
+      return { group, delivery, taken: records }
     })
     this.#deliveries.push(delivery)
     this.#route.statistics.gaps += delivery.gaps.length
+    const { messageDeserializer } = this.#route.options
     return {
-      records: recordsOf(slice),
+      records: taken.map((record) => consumedRecordOf(record, messageDeserializer)),
       gaps: delivery.gaps,
       commit: () => {
         if (this.#route.options.commitStrategy === 'off') this.#commit(group, delivery)

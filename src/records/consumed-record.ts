@@ -1,4 +1,11 @@
-import { encodeBody, encodePrefix } from './encode.ts'
+import { toBase64 } from '../core/bytes.ts'
+import {
+  encodeRecords,
+  headerValues,
+  type MessageDeserializer,
+  NOT_JSON,
+  textOf,
+} from './encode.ts'
 import { isTooDeep, MAX_DEPTH } from './json-fields.ts'
 import { type ProcessedRecord, type RecordError, RecordFailure } from './pipeline.ts'
 
@@ -31,18 +38,101 @@ export interface ConsumedRecord {
   readonly error?: RecordError
 }
 
+/** A record's `encoding`, while it is made. */
+interface Encoding {
+  key?: 'base64'
+  value?: 'base64'
+  headers?: Readonly<Record<string, 'base64'>>
+}
+
 /**
- * A record that is not encoded yet as a client would see it; deserializing was a step of its own, if any.
+ * A record as a client would see it, made of its bytes: what `JSON.parse` makes of its JSON.
+ *
+ * @param deserializer What becomes of values that no step has deserialized.
+ */
+export function consumedRecordOf(
+  record: ProcessedRecord,
+  deserializer: MessageDeserializer,
+): ConsumedRecord {
+  // Fields that Lua functions add may have any name, and take the place of others.
+  if (record.extraJson !== undefined) {
+    const [json] = encodeRecords([record], deserializer)
+    return JSON.parse(json as string) as ConsumedRecord
+  }
+  const { topic, partition, offset, timestamp } = record
+  const encoding: Encoding = {}
+  const key = keyOf(record, encoding)
+  const { value, isNotJson } = deserializedValueOf(record, deserializer, encoding)
+  const headers = headersOf(record, encoding)
+  const error = record.error ?? (isNotJson ? NOT_JSON : undefined)
+  const isEncoded = Object.keys(encoding).length > 0
+  return {
+    topic,
+    partition,
+    offset,
+    timestamp,
+    key,
+    value,
+    headers,
+    ...(isEncoded && { encoding }),
+    ...(error && { error: { ...error } }),
+  }
+}
+
+function keyOf({ key, keyJson, base64 }: ProcessedRecord, encoding: Encoding): string | null {
+  if (keyJson !== undefined) return JSON.parse(keyJson) as string | null
+  if (key === null) return null
+  const text = base64?.includes('key') ? undefined : textOf(key)
+  if (text !== undefined) return text
+  encoding.key = 'base64'
+  return toBase64(key)
+}
+
+function deserializedValueOf(
+  { value, valueJson, base64 }: ProcessedRecord,
+  deserializer: MessageDeserializer,
+  encoding: Encoding,
+): { value: unknown; isNotJson?: true } {
+  if (valueJson !== undefined) return { value: JSON.parse(valueJson) }
+  if (value === null) return { value }
+  const text = base64?.includes('value') ? undefined : textOf(value)
+  if (text !== undefined && deserializer === 'noop') return { value: text }
+  try {
+    if (text !== undefined) return { value: JSON.parse(text) }
+  } catch {
+    // Shown as base64, with an error.
+  }
+  encoding.value = 'base64'
+  return { value: toBase64(value), ...(deserializer === 'json' && { isNotJson: true }) }
+}
+
+function headersOf({ headers }: ProcessedRecord, encoding: Encoding): ConsumedRecord['headers'] {
+  if (headers === undefined || headers.length === 0) return {}
+  const byName = [...headerValues(headers)]
+  const inBase64 = byName.filter(([, { isBase64 }]) => isBase64)
+  if (inBase64.length > 0) {
+    encoding.headers = Object.fromEntries(inBase64.map(([name]) => [name, 'base64' as const]))
+  }
+  // Entries become properties of the object's own, also one named `__proto__`.
+  return Object.fromEntries(
+    byName.map(([name, { values }]) => [
+      name,
+      values.length === 1 ? (values[0] as string | null) : values,
+    ]),
+  )
+}
+
+/**
+ * A record as a transform sees it; deserializing was a step of its own, if any.
  *
  * @throws RecordFailure where its JSON is too deep to be compared and written again.
  */
 export function consumedOf(record: ProcessedRecord): ConsumedRecord {
-  const { topic, partition } = record
-  const json = encodePrefix(topic, partition) + encodeBody(record, 'noop')
-  if (isTooDeep(json)) {
+  const { keyJson = '0', valueJson = '0', extraJson = '' } = record
+  if (isTooDeep(`{"key":${keyJson},"value":${valueJson}${extraJson}}`)) {
     throw new RecordFailure(
       `Cannot transform the record: its JSON is more than ${MAX_DEPTH} levels deep`,
     )
   }
-  return JSON.parse(json) as ConsumedRecord
+  return consumedRecordOf(record, 'noop')
 }

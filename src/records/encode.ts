@@ -22,6 +22,22 @@ export function textOf(bytes: Uint8Array): string | undefined {
   }
 }
 
+/** The JSON of each record, on one line. */
+export function encodeRecords(
+  records: readonly ProcessedRecord[],
+  deserializer: MessageDeserializer,
+): string[] {
+  let last: ProcessedRecord | undefined
+  let prefix = ''
+  return records.map((record) => {
+    if (record.partition !== last?.partition || record.topic !== last.topic) {
+      prefix = encodePrefix(record.topic, record.partition)
+    }
+    last = record
+    return prefix + encodeBody(record, deserializer)
+  })
+}
+
 /**
  * The JSON of one record from its offset on: what follows the topic and the partition.
  *
@@ -90,31 +106,47 @@ export function jsonOf(text: string): string | undefined {
   return text.replace(/[\r\n]/g, ' ')
 }
 
+/** The values of one header name, in the record's order. */
+export interface HeaderValues {
+  readonly values: ReadonlyArray<string | null>
+  /** Whether the values are base64: all values of a name are alike, so that clients need not guess. */
+  readonly isBase64: boolean
+}
+
+/** Texts of the values of each header name. */
+export function headerValues(
+  headers: NonNullable<KafkaRecord['headers']>,
+): Map<string, HeaderValues> {
+  const bytes = new Map<string, Array<Uint8Array | null>>()
+  for (const header of headers) {
+    const [name, value] = headerEntry(header)
+    const others = bytes.get(name)
+    if (others) others.push(value)
+    else bytes.set(name, [value])
+  }
+  const found = new Map<string, HeaderValues>()
+  for (const [name, all] of bytes) {
+    const texts = all.map((value) => value && textOf(value))
+    found.set(
+      name,
+      texts.includes(undefined)
+        ? { values: all.map((value) => value && toBase64(value)), isBase64: true }
+        : { values: texts as Array<string | null>, isBase64: false },
+    )
+  }
+  return found
+}
+
 function encodeHeaders(headers: NonNullable<KafkaRecord['headers']>): {
   json: string
   base64: string
 } {
-  const values = new Map<string, Array<Uint8Array | null>>()
-  for (const header of headers) {
-    const [name, bytes] = headerEntry(header)
-    const same = values.get(name)
-    if (same) same.push(bytes)
-    else values.set(name, [bytes])
-  }
   const fields: string[] = []
   const inBase64: string[] = []
-  for (const [name, all] of values) {
+  for (const [name, { values, isBase64 }] of headerValues(headers)) {
     const nameJson = JSON.stringify(name)
-    const texts = all.map((bytes) => bytes && textOf(bytes))
-    let encoded: string[]
-    if (texts.includes(undefined)) {
-      // All values of the name alike, so that a reader need not guess which of them are base64.
-      inBase64.push(`${nameJson}:"base64"`)
-      encoded = all.map((bytes) => (bytes ? base64(bytes) : 'null'))
-    } else {
-      encoded = texts.map((text) => JSON.stringify(text))
-    }
-    fields.push(`${nameJson}:${encoded.length === 1 ? encoded[0] : `[${encoded.join(',')}]`}`)
+    if (isBase64) inBase64.push(`${nameJson}:"base64"`)
+    fields.push(`${nameJson}:${JSON.stringify(values.length === 1 ? values[0] : values)}`)
   }
   return { json: `{${fields.join(',')}}`, base64: inBase64.join(',') }
 }

@@ -5,8 +5,10 @@ import type { Position } from '../../feed/feed.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { Gap, PartitionState } from '../../port/kafka.ts'
 import type { PartitionTable } from '../../records/cursor.ts'
+import { encodeBody, encodeRecords } from '../../records/encode.ts'
 import { FORMATS, type Format } from '../../records/format.ts'
 import { formatSlice } from '../../records/format-batch.ts'
+import type { ProcessedRecord } from '../../records/pipeline.ts'
 import { negotiate } from '../request/accept.ts'
 import {
   assertMayUseGroup,
@@ -18,7 +20,17 @@ import {
 } from '../request/client.ts'
 import { chooseFormat, parseRead, type ReadPlan } from '../request/parameters.ts'
 import { SMALL_ANSWER_BYTES, tooManyAnswers } from '../response/answer-budget.ts'
-import { arrayBody, flatBody, kongBody, linesOf, type Slice } from '../response/body.ts'
+import {
+  arrayBody,
+  type BodyPart,
+  fieldsOfSlices,
+  flatBody,
+  jsonOfSlices,
+  kongBody,
+  linesOf,
+  type RecordFields,
+  type Slice,
+} from '../response/body.ts'
 import { compressAnswer, tellCoding } from '../response/compress.ts'
 import { asWritten, deliver, LARGE_PIECE } from '../response/deliver.ts'
 import type { CachedResponse } from '../response/response-cache.ts'
@@ -101,7 +113,7 @@ async function answerFrom(
         highWatermark: offset,
         lastStableOffset: offset,
       }))
-    const body = bodyOf(form, slices, states, cursor, gaps)
+    const body = bodyOf(form, contentsOfSlices(slices, form), () => states, cursor, gaps)
     if (!memory.resize(body.length)) throw tooManyAnswers()
     const records = countRecords(slices)
     count(c, route, 'read', records, body.length)
@@ -165,7 +177,7 @@ async function answerGroup(
   const { signal } = c.req.raw
   const memory = route.answerMemory()
   const taken = await pollGroup(group, route, { ...plan, client, signal, memory })
-  const { delivery, batch } = taken
+  const { delivery, records } = taken
   const ending = {
     ack: () => {
       memory.release()
@@ -177,16 +189,15 @@ async function answerGroup(
     },
   }
   try {
-    const slices = [{ batch, begin: 0, end: batch.offsets.length }]
-    const states = delivery.partitions.filter(({ topic, partition }) =>
-      mayRead(client, topic, partition),
-    )
+    const states = () =>
+      delivery.partitions.filter(({ topic, partition }) => mayRead(client, topic, partition))
     const { gaps } = delivery
     announce(c, route, gaps)
-    const body = bodyOf(form, slices, states, undefined, gaps)
+    const contents = contentsOfRecords(records, route.options, form)
+    const body = bodyOf(form, contents, states, undefined, gaps)
     if (!memory.resize(body.length)) throw tooManyAnswers()
-    count(c, route, 'group', countRecords(slices), body.length)
-    trace?.add(slices)
+    count(c, route, 'group', records.length, body.length)
+    trace?.addRecords(records)
     const headers = { ...contentType(form), ...asWritten('no-store') }
     const { writeDeadline } = route.options
     const { bytes } = await compress(c, route, body)
@@ -204,19 +215,54 @@ function announce(c: Context, route: Route, gaps: readonly Gap[]): void {
   if (gaps.length > 0) c.header('Kafka-Gaps', JSON.stringify(gaps))
 }
 
+/** The records of an answer, made as its form needs them. */
+interface Contents {
+  /** The JSON of each record. */
+  json(): readonly BodyPart[]
+  /** Each record by its partition. */
+  fields(): readonly RecordFields[]
+}
+
+function contentsOfSlices(slices: readonly Slice[], { format }: Form): Contents {
+  return {
+    json: () => jsonOfSlices(slices.map((slice) => formatSlice(slice, format))),
+    fields: () => fieldsOfSlices(slices),
+  }
+}
+
+/** Records that nobody else is shown: their JSON is made for this answer. */
+function contentsOfRecords(
+  records: readonly ProcessedRecord[],
+  { messageDeserializer }: ResolvedOptions,
+  { format }: Form,
+): Contents {
+  return {
+    json() {
+      const texts = encodeRecords(records, messageDeserializer)
+      return format ? texts.map(format) : texts
+    },
+    fields: () =>
+      records.map((record) => ({
+        topic: record.topic,
+        partition: record.partition,
+        fields: encodeBody(record, messageDeserializer),
+      })),
+  }
+}
+
+/** @param states Asked only by the form that shows them. */
 function bodyOf(
-  { list, format }: Form,
-  slices: readonly Slice[],
-  states: readonly PartitionState[],
+  { list }: Form,
+  contents: Contents,
+  states: () => readonly PartitionState[],
   cursor: string | undefined,
   gaps: readonly Gap[],
 ): Uint8Array<ArrayBuffer> {
-  const shown = slices.map((slice) => formatSlice(slice, format))
   let body: Uint8Array
-  if (list === 'lines') body = linesOf(shown)
-  else if (list === 'array') body = arrayBody(shown)
-  else if (list === 'flat') body = flatBody(shown, cursor, gaps)
-  else body = kongBody(shown, states)
+  if (list === 'lines') body = linesOf(contents.json())
+  else if (list === 'array') body = arrayBody(contents.json())
+  else if (list === 'flat') body = flatBody(contents.json(), cursor, gaps)
+  else body = kongBody(contents.fields(), states())
   return body as Uint8Array<ArrayBuffer>
 }
 

@@ -4,9 +4,9 @@ import { filterInTurns } from '../../feed/filter-pass.ts'
 import type { Delivery, KafkaRecord, PollLimits } from '../../port/kafka.ts'
 import { Cursor, PartitionTable } from '../../records/cursor.ts'
 import { EncodedBatch } from '../../records/encoded-batch.ts'
-import type { RequestedFilters } from '../../records/filter.ts'
+import { isFiltered, type RequestedFilters } from '../../records/filter.ts'
 import type { ProcessedRecord } from '../../records/pipeline.ts'
-import { filterOf, type KafkaClient } from '../request/client.ts'
+import { filterOf, isRestricted, type KafkaClient } from '../request/client.ts'
 import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
 import type { GroupCalls } from '../route/memberships.ts'
 import type { Route } from '../route/route.ts'
@@ -24,12 +24,12 @@ interface PollRequest {
 /** Records that were taken as the group: the caller ends the delivery. */
 interface GroupPoll {
   readonly delivery: Delivery
-  /** Those of them that the client is to get. */
-  readonly batch: EncodedBatch
+  /** The records that the client is to get: processed, and in the order of the delivery. */
+  readonly records: readonly ProcessedRecord[]
 }
 
 /**
- * Takes the next records from a group, prepared, encoded and filtered. A batch of which the
+ * Takes the next records from a group, processed and filtered. A batch of which the
  * preparation dropped everything counts as delivered, and the next one is taken while there is time.
  *
  * @throws KafkaConsumeError when Kafka cannot be read or records cannot be prepared now: then they
@@ -46,7 +46,7 @@ export async function pollGroup(
   for (let timeout = limits.timeout; ; timeout = Math.max(0, until - performance.now())) {
     const delivery = await group.poll({ ...limits, maxBytes, timeout }, signal)
     try {
-      const { records, gaps, partitions } = delivery
+      const { records, gaps } = delivery
       if (memory && !memory.resize(sizeOf(records))) throw tooManyAnswers()
       if (records.length > 0) await yieldToSocketEvents()
       const prepared: readonly ProcessedRecord[] = processor
@@ -61,19 +61,34 @@ export async function pollGroup(
         memory?.release()
         continue
       }
-      const table = new PartitionTable(partitions)
+      const kept = prepared.filter(({ dropped }) => !dropped)
+      if (!isFiltered(wanted) && !isRestricted(client)) return { delivery, records: kept }
+      const table = new PartitionTable(delivery.partitions)
       const filter = filterOf(wanted, client, table)
-      const cursor = new Cursor(table, new Float64Array(table.size))
-      const all = EncodedBatch.encode(prepared, cursor, route.options.messageDeserializer)
-      if (!filter) return { delivery, batch: all }
-      const start = new Cursor(table, all.from)
-      return { delivery, batch: await filterInTurns(all, filter, start, signal) }
+      if (!filter) return { delivery, records: kept }
+      const start = () => new Cursor(table, new Float64Array(table.size))
+      const all = EncodedBatch.encode(kept, start(), route.options.messageDeserializer)
+      const passing = await filterInTurns(all, filter, start(), signal)
+      return { delivery, records: recordsIn(passing, kept) }
     } catch (error) {
       memory?.release()
       delivery.requeue()
       throw error
     }
   }
+}
+
+/** The records of a batch that was made of some of them, in their order. */
+function recordsIn(
+  { table, partitions, offsets }: EncodedBatch,
+  records: readonly ProcessedRecord[],
+): ProcessedRecord[] {
+  let index = 0
+  return records.filter(({ topic, partition, offset }) => {
+    const isIn = offset === offsets[index] && table.indexOf(topic, partition) === partitions[index]
+    if (isIn) index++
+    return isIn
+  })
 }
 
 function sizeOf(records: readonly KafkaRecord[]): number {

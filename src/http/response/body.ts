@@ -1,15 +1,20 @@
-/** The bodies of a GET, put together from the bytes of encoded records. */
+/** The bodies of a GET, put together from records: texts, or the bytes of records that are encoded already. */
 
 import { concatBytes } from '../../core/bytes.ts'
-import { partitionKey } from '../../core/topic-partition.ts'
+import { partitionKey, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Gap, PartitionState } from '../../port/kafka.ts'
 import type { EncodedBatch } from '../../records/encoded-batch.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-const NEWLINE = encoder.encode('\n')
-const COMMA = encoder.encode(',')
-const BRACE = encoder.encode('{')
+
+/** A part of a body: text, or its UTF-8. */
+export type BodyPart = string | Uint8Array
+
+/** What stands between records, encoded once: there is one for each record. */
+const SEPARATORS: ReadonlyMap<string, Uint8Array> = new Map(
+  [',', '\n', '{'].map((text) => [text, encoder.encode(text)]),
+)
 
 /** Records of a batch from `begin` to before `end`. */
 export interface Slice {
@@ -18,60 +23,83 @@ export interface Slice {
   readonly end: number
 }
 
-/** Calls back with the bytes of each record's JSON. */
-function eachRecord({ batch, begin, end }: Slice, visit: (json: Uint8Array) => void): void {
-  for (let i = begin; i < end; i++) visit(batch.json(i))
+/** A record in the list of its partition, as Kong's form has it. */
+export interface RecordFields extends TopicPartition {
+  /** The record's JSON from its offset on, without the opening brace. */
+  readonly fields: BodyPart
 }
 
-/** Each record's JSON by itself. */
+/** The bytes of each record's JSON. */
+export function jsonOfSlices(slices: readonly Slice[]): Uint8Array[] {
+  const parts: Uint8Array[] = []
+  for (const { batch, begin, end } of slices) {
+    for (let i = begin; i < end; i++) parts.push(batch.json(i))
+  }
+  return parts
+}
+
+/** The bytes of each record's fields, for Kong's form. */
+export function fieldsOfSlices(slices: readonly Slice[]): RecordFields[] {
+  const records: RecordFields[] = []
+  for (const { batch, begin, end } of slices) {
+    for (let i = begin; i < end; i++) {
+      records.push({ ...batch.partitionOf(i), fields: batch.fields(i) })
+    }
+  }
+  return records
+}
+
+/** Each record's JSON as text. */
 export function textsOf(slice: Slice): string[] {
-  const texts: string[] = []
-  eachRecord(slice, (json) => texts.push(decoder.decode(json)))
-  return texts
+  return jsonOfSlices([slice]).map((json) => decoder.decode(json))
 }
 
 /** One record a line. */
-export function linesOf(slices: readonly Slice[]): Uint8Array {
-  const parts: Uint8Array[] = []
-  for (const slice of slices) eachRecord(slice, (json) => parts.push(json, NEWLINE))
-  return concatBytes(parts)
+export function linesOf(records: readonly BodyPart[]): Uint8Array {
+  return concat(records.flatMap((json) => [json, '\n']))
 }
 
 /** `[…]` */
-export function arrayBody(slices: readonly Slice[]): Uint8Array {
-  return concatBytes([encoder.encode('['), ...listed(slices), encoder.encode(']')])
+export function arrayBody(records: readonly BodyPart[]): Uint8Array {
+  return concat(['[', ...listed(records), ']'])
 }
 
 /** `{"records":[…],"cursor":"…"}`, and `gaps` if there are any. */
 export function flatBody(
-  slices: readonly Slice[],
+  records: readonly BodyPart[],
   cursor: string | undefined,
   gaps: readonly Gap[],
 ): Uint8Array {
-  const parts: Uint8Array[] = [encoder.encode('{"records":['), ...listed(slices)]
   let tail = ']'
   if (cursor !== undefined) tail += `,"cursor":${JSON.stringify(cursor)}`
   if (gaps.length > 0) tail += `,"gaps":${JSON.stringify(gaps)}`
-  parts.push(encoder.encode(`${tail}}`))
-  return concatBytes(parts)
+  return concat(['{"records":[', ...listed(records), `${tail}}`])
 }
 
 /** All records, with commas between them. */
-function listed(slices: readonly Slice[]): Uint8Array[] {
-  const parts: Uint8Array[] = []
-  for (const slice of slices) {
-    eachRecord(slice, (json) => {
-      if (parts.length > 0) parts.push(COMMA)
-      parts.push(json)
-    })
+function listed(records: readonly BodyPart[]): BodyPart[] {
+  const parts: BodyPart[] = []
+  for (const json of records) {
+    if (parts.length > 0) parts.push(',')
+    parts.push(json)
   }
   return parts
 }
 
 /** Kong's form: by topic, then by partition. */
-export function kongBody(slices: readonly Slice[], states: readonly PartitionState[]): Uint8Array {
-  const records = recordsByPartition(slices)
-  const parts: Uint8Array[] = []
+export function kongBody(
+  records: readonly RecordFields[],
+  states: readonly PartitionState[],
+): Uint8Array {
+  const lists = new Map<string, BodyPart[]>()
+  for (const { topic, partition, fields } of records) {
+    const key = partitionKey({ topic, partition })
+    const list = lists.get(key) ?? []
+    if (list.length > 0) list.push(',')
+    list.push('{', fields)
+    lists.set(key, list)
+  }
+  const parts: BodyPart[] = []
   let topic: string | undefined
   for (const state of states) {
     let head: string
@@ -79,25 +107,18 @@ export function kongBody(slices: readonly Slice[], states: readonly PartitionSta
     else head = `${topic === undefined ? '{' : '}},'}${JSON.stringify(state.topic)}:{"partitions":{`
     topic = state.topic
     head += `"${state.partition}":{"errcode":0,"high_watermark":${state.highWatermark},"last_stable_offset":${state.lastStableOffset},"aborted_transactions":[],"records":[`
-    parts.push(encoder.encode(head))
-    parts.push(...(records.get(partitionKey(state)) ?? []))
-    parts.push(encoder.encode(']}'))
+    parts.push(head, ...(lists.get(partitionKey(state)) ?? []), ']}')
   }
-  parts.push(encoder.encode(topic === undefined ? '{}' : '}}}'))
-  return concatBytes(parts)
+  parts.push(topic === undefined ? '{}' : '}}}')
+  return concat(parts)
 }
 
-/** The JSON of each record without its first brace, after one of our own; with commas between them. */
-function recordsByPartition(slices: readonly Slice[]): ReadonlyMap<string, Uint8Array[]> {
-  const records = new Map<string, Uint8Array[]>()
-  for (const { batch, begin, end } of slices) {
-    for (let i = begin; i < end; i++) {
-      const key = partitionKey(batch.partitionOf(i))
-      const list = records.get(key) ?? []
-      if (list.length > 0) list.push(COMMA)
-      list.push(BRACE, batch.fields(i))
-      records.set(key, list)
-    }
-  }
-  return records
+function concat(parts: readonly BodyPart[]): Uint8Array {
+  // Texts alone are encoded at once, which is the quickest by far.
+  if (parts.every((part) => typeof part === 'string')) return encoder.encode(parts.join(''))
+  return concatBytes(
+    parts.map((part) =>
+      typeof part === 'string' ? (SEPARATORS.get(part) ?? encoder.encode(part)) : part,
+    ),
+  )
 }

@@ -8,6 +8,9 @@ import {
   trace,
 } from '@opentelemetry/api'
 import packageJson from '../../../package.json' with { type: 'json' }
+import { headerEntry } from '../../port/kafka.ts'
+import { textOf } from '../../records/encode.ts'
+import type { ProcessedRecord } from '../../records/pipeline.ts'
 import { type Slice, textsOf } from '../response/body.ts'
 import type { Route } from './route.ts'
 import type { ReadKind } from './route-statistics.ts'
@@ -56,13 +59,22 @@ export class ReadTrace {
       this.#records += slice.end - slice.begin
       const end = Math.min(slice.end, slice.begin + this.#looks)
       this.#looks -= end - slice.begin
-      for (const text of textsOf({ ...slice, end })) {
-        const link = linkOf(text)
-        if (!link || this.#links.has(link.context.spanId)) continue
-        this.#links.add(link.context.spanId)
-        this.#span.addLink(link)
-      }
+      for (const text of textsOf({ ...slice, end })) this.#addLink(linkOf(text))
     }
+  }
+
+  /** Like {@link add}, for records that are not encoded. */
+  addRecords(records: readonly ProcessedRecord[]): void {
+    this.#records += records.length
+    const looked = records.slice(0, this.#looks)
+    this.#looks -= looked.length
+    for (const { headers } of looked) this.#addLink(headers && linkIn(headers))
+  }
+
+  #addLink(link: Link | undefined): void {
+    if (!link || this.#links.has(link.context.spanId)) return
+    this.#links.add(link.context.spanId)
+    this.#span.addLink(link)
   }
 
   /** @param error What it failed with, if it did. */
@@ -98,7 +110,18 @@ export async function traced<T>(
 function linkOf(json: string): Link | undefined {
   if (!json.includes('"traceparent"')) return undefined
   const { headers } = JSON.parse(json) as { headers?: Record<string, unknown> }
-  const [, traceId, spanId, flags] = TRACEPARENT.exec(String(headers?.['traceparent'])) ?? []
+  return linkTo(String(headers?.['traceparent']))
+}
+
+/** The trace that a record's headers name; none where they name several. */
+function linkIn(headers: NonNullable<ProcessedRecord['headers']>): Link | undefined {
+  const named = headers.map(headerEntry).filter(([name]) => name === 'traceparent')
+  const [value] = named.map(([, bytes]) => bytes && textOf(bytes))
+  return named.length === 1 && value ? linkTo(value) : undefined
+}
+
+function linkTo(traceparent: string): Link | undefined {
+  const [, traceId, spanId, flags] = TRACEPARENT.exec(traceparent) ?? []
   if (traceId === undefined || spanId === undefined) return undefined
   const context = { traceId, spanId, traceFlags: Number.parseInt(flags ?? '', 16), isRemote: true }
   return isSpanContextValid(context) ? { context } : undefined

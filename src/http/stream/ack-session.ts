@@ -4,14 +4,13 @@ import { asKafkaConsumeError, type KafkaConsumeError } from '../../core/errors.t
 import type { RequestStatistics } from '../../core/request-statistics.ts'
 import { partitionKey } from '../../core/topic-partition.ts'
 import type { Delivery, KafkaRecord } from '../../port/kafka.ts'
-import type { EncodedBatch } from '../../records/encoded-batch.ts'
+import { encodeRecords } from '../../records/encode.ts'
 import type { RequestedFilters } from '../../records/filter.ts'
 import type { Format } from '../../records/format.ts'
-import { formatSlice } from '../../records/format-batch.ts'
+import type { ProcessedRecord } from '../../records/pipeline.ts'
 import { pollGroup } from '../consume/poll-group.ts'
 import { assertMayUseGroup, type KafkaClient, timeLeft } from '../request/client.ts'
 import { chooseFormat, type SocketPlan } from '../request/parameters.ts'
-import { textsOf } from '../response/body.ts'
 import type { GroupCalls } from '../route/memberships.ts'
 import type { ClientPlace, OpenStream, Route } from '../route/route.ts'
 import { ReadTrace } from '../route/trace.ts'
@@ -176,22 +175,26 @@ export class AckSession implements OpenStream {
         limits: { maxRecords: room, maxBytes, timeout: patience },
         signal: this.#stop.signal,
       })
-      await this.#send(writer, taken.delivery, taken.batch)
+      await this.#send(writer, taken.delivery, taken.records)
     }
   }
 
-  async #send(writer: SocketWriter, delivery: Delivery, batch: EncodedBatch): Promise<void> {
-    const { table, partitions, offsets } = batch
-    const slice = { batch, begin: 0, end: offsets.length }
-    const texts = textsOf(formatSlice(slice, this.#format))
-    this.#trace?.add([slice])
+  /** @param shown The records of the delivery that the client is to get. */
+  async #send(
+    writer: SocketWriter,
+    delivery: Delivery,
+    shown: readonly ProcessedRecord[],
+  ): Promise<void> {
+    const jsons = encodeRecords(shown, this.#route.options.messageDeserializer)
+    const texts = this.#format ? jsons.map(this.#format) : jsons
+    this.#trace?.addRecords(shown)
     const gaps = delivery.gaps.map((gap) => JSON.stringify({ gap }))
     this.#route.statistics.gaps += gaps.length
     let index = 0
     let bytes = 0
     for (const record of delivery.records) {
-      const { topic, partition, offset } = record
-      if (offset !== offsets[index] || table.indexOf(topic, partition) !== partitions[index]) {
+      const next = shown[index]
+      if (!next || !isSamePlace(record, next)) {
         // This client is not to get it.
         delivery.ackRecords([record])
         continue
@@ -278,4 +281,8 @@ function ackIn(text: string): readonly AckedRecord[] | undefined {
   const result = v.safeParse(message, json)
   if (!result.success) return undefined
   return [result.output.ack].flat()
+}
+
+function isSamePlace(a: KafkaRecord, b: KafkaRecord): boolean {
+  return a.offset === b.offset && a.partition === b.partition && a.topic === b.topic
 }

@@ -5,7 +5,7 @@ import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
 import { negotiate } from '../request/accept.ts'
 import { urlOf } from '../request/client.ts'
 import { parseStream } from '../request/parameters.ts'
-import { linesOf } from '../response/body.ts'
+import { jsonOfSlices, linesOf } from '../response/body.ts'
 import { asWritten } from '../response/deliver.ts'
 import { describeError } from '../response/error-response.ts'
 import type { Route } from '../route/route.ts'
@@ -174,7 +174,7 @@ function errorEvent(error: KafkaConsumeError, show: boolean): string {
 /** Lines of JSON; what is no record has a field that no record has. A heartbeat is an empty line. */
 const lines: StreamEncoder<Uint8Array> = {
   preamble: () => undefined,
-  records: (part) => linesOf([part]),
+  records: (part) => linesOf(jsonOfSlices([part])),
   gap: (gap) => line({ gap }),
   error: (error, show) =>
     line({ failure: { ...describeError(error, show), retryable: error.retryable } }),
