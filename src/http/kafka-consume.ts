@@ -5,9 +5,9 @@ import type { KafkaConsumeOptions } from '../options/option-types.ts'
 import { answerGet } from './consume/get.ts'
 import { answerOffsets, isOffsets } from './consume/offsets.ts'
 import { negotiate } from './request/accept.ts'
-import { LONGEST, setIdleTimeout } from './request/idle-timeout.ts'
-import { asksForSocket } from './request/upgrade.ts'
-import { assertGet, errorAnswer } from './response/error-response.ts'
+import { MAX_IDLE_SECONDS, setIdleTimeout } from './request/idle-timeout.ts'
+import { isUpgradeRequest } from './request/upgrade.ts'
+import { assertGet, errorResponse } from './response/error-response.ts'
 import { controlsOf, type KafkaControls } from './route/handler-controls.ts'
 import { Route, type SharedLimits } from './route/route.ts'
 import { answerStream } from './stream/stream.ts'
@@ -58,11 +58,11 @@ export function consumeWithin(
   const onError = (c: Context, error: unknown) => {
     // Proxies log status 499 for a client that disconnected; no client reads this response.
     if (c.req.raw.signal.aborted) return new Response(null, { status: 499 })
-    return errorAnswer(c, error, returnErrorMessage)
+    return errorResponse(c, error, returnErrorMessage)
   }
   // Answer synchronously when possible: runtimes are faster with a Response than with a Promise.
   const handler = (c: Context) => {
-    setIdleTimeout(c, LONGEST)
+    setIdleTimeout(c, MAX_IDLE_SECONDS)
     try {
       const answered = answer(c, route)
       return answered instanceof Promise ? answered.catch((error) => onError(c, error)) : answered
@@ -79,7 +79,8 @@ function answer(c: Context, route: Route): Response | Promise<Response> {
   if (isOffsets(c)) return answerOffsets(c, route)
   assertGet(c)
   const { mode } = route.options
-  if (mode === 'websocket' || (mode === 'auto' && asksForSocket(c))) return answerSocket(c, route)
+  if (mode === 'websocket' || (mode === 'auto' && isUpgradeRequest(c)))
+    return answerSocket(c, route)
   return isStream(c, mode) ? answerStream(c, route) : answerGet(c, route)
 }
 

@@ -10,7 +10,7 @@ import { parseCursor } from '../records/cursor.ts'
 import { pollGroup } from './consume/poll-group.ts'
 import { readFromPosition } from './consume/read-from-position.ts'
 import { assertMayUseGroup, clientOf, filterOf } from './request/client.ts'
-import { LONGEST, NONE, setIdleTimeout } from './request/idle-timeout.ts'
+import { MAX_IDLE_SECONDS, NO_IDLE_TIMEOUT, setIdleTimeout } from './request/idle-timeout.ts'
 import type { Slice } from './response/body.ts'
 import type { GroupCalls } from './route/memberships.ts'
 import type { Route } from './route/route.ts'
@@ -279,12 +279,12 @@ export class RequestReader implements KafkaReader {
   /** A read may wait for records as long as its caller likes, and no byte is sent meanwhile. */
   #beginRead(): void {
     this.#reads++
-    setIdleTimeout(this.#c, NONE)
+    setIdleTimeout(this.#c, NO_IDLE_TIMEOUT)
   }
 
   #endRead(): void {
     this.#reads--
-    if (this.#reads === 0) setIdleTimeout(this.#c, LONGEST)
+    if (this.#reads === 0) setIdleTimeout(this.#c, MAX_IDLE_SECONDS)
   }
 
   #announce(gap: Gap, onGap: StreamFrom['onGap']): void {

@@ -344,7 +344,7 @@ export const FIGURES: readonly Figure[] = [
     help: 'Whether Kafka can be read: 1, or 0',
     type: 'gauge',
     samples: ({ clusters }) =>
-      clusters.map(({ name, problem }) => ({ labels: { cluster: name }, value: problem ? 0 : 1 })),
+      clusters.map(({ name, outage }) => ({ labels: { cluster: name }, value: outage ? 0 : 1 })),
   },
   {
     name: 'broker_up',

@@ -44,7 +44,7 @@ export function statusHandler(routes: () => readonly StatusRoute[]): Handler {
       })),
       clusters: clustersOf(all.map(({ stats }) => stats)).map((cluster) => ({
         name: cluster.name,
-        ...(cluster.problem ? { problem: describe(cluster.problem) } : {}),
+        ...(cluster.outage ? { problem: describe(cluster.outage) } : {}),
         brokers: cluster.brokers.map(({ name, isUp }) => ({ name, up: isUp })),
         topics: topicsOf(found.get(cluster.name) ?? []),
       })),
@@ -111,7 +111,7 @@ function membersOf(all: readonly RouteStats[]) {
   ]
 }
 
-function describe({ code, message, since }: NonNullable<RouteStats['cluster']>['problem'] & {}) {
+function describe({ code, message, since }: NonNullable<RouteStats['cluster']>['outage'] & {}) {
   return { code, message, since: new Date(since).toISOString() }
 }
 

@@ -5,7 +5,7 @@ import { Hono } from 'hono'
 import * as v from 'valibot'
 import { ERROR_STATUSES, KafkaConsumeError } from '../../src/core/errors.ts'
 import { createGateway } from '../../src/gateway/app.ts'
-import { WRITE } from '../../src/http/produce/kafka-produce.ts'
+import { WRITE_NAMES } from '../../src/http/produce/kafka-produce.ts'
 import { parseRead, parseSocket, parseStream } from '../../src/http/request/parameters.ts'
 import { kafkaConsume, kafkaProduce } from '../../src/index.ts'
 import { readDeclarative } from '../../src/kong/config/declarative.ts'
@@ -119,7 +119,7 @@ describe('the OpenAPI document', () => {
   test('describes writing beside reading at the same path', () => {
     for (const path of ['/write', '/auto']) {
       const { responses, parameters } = post(path)
-      expect(parameters?.map(({ name }) => name)).toEqual([...WRITE])
+      expect(parameters?.map(({ name }) => name)).toEqual([...WRITE_NAMES])
       const text = JSON.stringify(responses)
       for (const code of ['INVALID_RECORD', 'RECORD_TOO_LARGE', 'TOO_MANY_RECORDS']) {
         expect(text).toContain(code)

@@ -11,7 +11,7 @@ const options: GatewayOptions = { cluster: { brokers: ['a:1'], topics: ['t'] } }
 
 const cluster = {
   name: 'c',
-  problem: undefined,
+  outage: undefined,
   brokers: [{ name: 'a:1/1', isUp: true, roundTrip: undefined, queued: 0, inFlight: 0, failed: 0 }],
 }
 const ranges = [{ topic: 't', partition: 0, start: 2, end: 9 }]
@@ -143,17 +143,17 @@ describe('the status', () => {
   })
 
   test('does not wait for a Kafka that does not answer, and tells an error without its inner words', async () => {
-    const problem = {
+    const outage = {
       code: 'KAFKA_UNAVAILABLE',
       message: 'Cannot read from Kafka: all brokers are down',
       detail: 'secret',
       since: Date.UTC(2026, 0, 2),
     } as const
-    const never = telling({ cluster: { ...cluster, problem } }, () => new Promise(() => undefined))
+    const never = telling({ cluster: { ...cluster, outage } }, () => new Promise(() => undefined))
     const response = await createGateway(options, never).app.request('/status')
     const text = await response.text()
     expect(JSON.parse(text).clusters[0]).toMatchObject({
-      problem: { code: problem.code, message: problem.message, since: '2026-01-02T00:00:00.000Z' },
+      problem: { code: outage.code, message: outage.message, since: '2026-01-02T00:00:00.000Z' },
       topics: [],
     })
     expect(text).not.toContain('secret')

@@ -73,8 +73,8 @@ beforeEach(() => {
 describe('groups of clients', () => {
   test('a client has one membership, whatever the number of its requests', async () => {
     const groups = groupsOf(2)
-    await Promise.all([groups.of('a').poll(LIMITS), groups.of('a').poll(LIMITS)])
-    await groups.of('b').ready()
+    await Promise.all([groups.forClient('a').poll(LIMITS), groups.forClient('a').poll(LIMITS)])
+    await groups.forClient('b').ready()
     expect(events).toEqual(['join a', 'join b'])
     await groups.close()
     expect(events.slice(2)).toEqual(['leave a', 'leave b'])
@@ -82,7 +82,7 @@ describe('groups of clients', () => {
 
   test('one group more than the limit takes the place of the least recently used idle one', async () => {
     const groups = groupsOf(2)
-    for (const name of ['a', 'b', 'a', 'c']) (await groups.of(name).poll(LIMITS)).ack()
+    for (const name of ['a', 'b', 'a', 'c']) (await groups.forClient(name).poll(LIMITS)).ack()
     expect(events.filter((event) => event !== 'done')).toEqual([
       'join a',
       'join b',
@@ -94,31 +94,31 @@ describe('groups of clients', () => {
 
   test('one group more than the limit is refused while all others have records on their way', async () => {
     const groups = groupsOf(1)
-    const delivery = await groups.of('a').poll(LIMITS)
-    expect(() => groups.of('b')).toThrow(
+    const delivery = await groups.forClient('a').poll(LIMITS)
+    expect(() => groups.forClient('b')).toThrow(
       expect.objectContaining({ code: 'TOO_MANY_GROUPS', status: 503, retryAfter: 5 }),
     )
     delivery.requeue()
-    groups.of('b')
+    groups.forClient('b')
     expect(events).toEqual(['join a', 'give back', 'leave a', 'join b'])
     await groups.close()
   })
 
   test('a client that acknowledges one by one uses its group until the last', async () => {
     const groups = groupsOf(1)
-    const { records, ackRecords } = await groups.of('a').poll(LIMITS)
+    const { records, ackRecords } = await groups.forClient('a').poll(LIMITS)
     ackRecords(records.slice(1))
-    expect(() => groups.of('b')).toThrow('1 clients do so already')
+    expect(() => groups.forClient('b')).toThrow('1 clients do so already')
     ackRecords(records.slice(0, 1))
-    groups.of('b')
+    groups.forClient('b')
     expect(events).toEqual(['join a', 'confirm', 'confirm', 'leave a', 'join b'])
     await groups.close()
   })
 
   test('a client whose place was taken between two calls joins anew with the second', async () => {
     const groups = groupsOf(1)
-    const a = groups.of('a')
-    groups.of('b')
+    const a = groups.forClient('a')
+    groups.forClient('b')
     await a.ready()
     expect(events).toEqual(['join a', 'leave a', 'join b', 'leave b', 'join a'])
     await groups.close()
@@ -127,8 +127,8 @@ describe('groups of clients', () => {
   test('a group that cannot be joined holds no place', async () => {
     const groups = groupsOf(1)
     failure = new Error('down')
-    await expect(groups.of('a').poll(LIMITS)).rejects.toThrow('down')
-    groups.of('b')
+    await expect(groups.forClient('a').poll(LIMITS)).rejects.toThrow('down')
+    groups.forClient('b')
     expect(events).toEqual(['join a', 'leave a', 'join b'])
     await groups.close()
   })
@@ -136,10 +136,10 @@ describe('groups of clients', () => {
   test('a client of two routes has one member; a route that makes room leaves it to the other', async () => {
     const memberships = new Memberships(source)
     const [one, other] = [groupsOf(1, memberships), groupsOf(1, memberships)]
-    one.of('a')
-    other.of('a')
+    one.forClient('a')
+    other.forClient('a')
     expect(one.stats()).toEqual(other.stats())
-    one.of('b')
+    one.forClient('b')
     expect(events).toEqual(['join a', 'join b'])
     await other.close()
     expect(events).toEqual(['join a', 'join b', 'leave a'])
@@ -149,7 +149,7 @@ describe('groups of clients', () => {
 
   test('no client joins once they are closed', async () => {
     const groups = groupsOf(1)
-    const a = groups.of('a')
+    const a = groups.forClient('a')
     await groups.close()
     await expect(a.ready()).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
     expect(events).toEqual(['join a', 'leave a'])

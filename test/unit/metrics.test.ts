@@ -28,7 +28,7 @@ async function scrape(app: Hono): Promise<Exposition> {
   return new Exposition(await response.text())
 }
 
-const cluster = { name: 'c', problem: undefined, brokers: [] }
+const cluster = { name: 'c', outage: undefined, brokers: [] }
 const feed = {
   id: 1,
   topics: ['a', 'b'],
@@ -78,8 +78,8 @@ describe('metrics', () => {
   })
 
   test('a cluster that cannot be read is shown as down', async () => {
-    const problem = { code: 'KAFKA_UNAVAILABLE', message: '', detail: 'secret', since: 1 } as const
-    const app = appOf({ one: { cluster: { ...cluster, problem } } })
+    const outage = { code: 'KAFKA_UNAVAILABLE', message: '', detail: 'secret', since: 1 } as const
+    const app = appOf({ one: { cluster: { ...cluster, outage } } })
     expect((await scrape(app)).value('hono_kafka_cluster_up')).toBe(0)
     expect(await (await app.request('/metrics')).text()).not.toContain('secret')
   })
@@ -220,11 +220,11 @@ describe('the latency of events', () => {
     const now = Date.now()
     const counted = () => figures.latency().counts.reduce((sum, count) => sum + count, 0)
     for (const of of [-1, now - 1, now * 1_000, 1_795_875_915_705_000_000, 2 ** 63]) {
-      figures.written(of, now)
+      figures.observeLatency(of, now)
     }
     expect(counted()).toBe(0)
     // As by a clock that is ahead.
-    for (const of of [now, now + 2_000]) figures.written(of, now)
+    for (const of of [now, now + 2_000]) figures.observeLatency(of, now)
     expect(counted()).toBe(2)
   })
 })

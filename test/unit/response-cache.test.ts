@@ -21,21 +21,21 @@ function answer(length = 10) {
 test('the response cache answers the same request as long as nothing has changed', () => {
   const kept = new ResponseCache(memory())
   const [now, later] = [{}, {}]
-  kept.keep(now, asking('/a', 'application/json'), answer())
+  kept.add(now, asking('/a', 'application/json'), answer())
   expect(kept.find(now, asking('/a', 'application/json'))).toBeDefined()
   expect(kept.find(now, asking('/a', 'application/x-ndjson'))).toBeUndefined()
   expect(kept.find(now, asking('/b', 'application/json'))).toBeUndefined()
   expect(kept.find(later, asking('/a', 'application/json'))).toBeUndefined()
-  kept.keep(later, asking('/b'), answer())
+  kept.add(later, asking('/b'), answer())
   expect(kept.find(now, asking('/a', 'application/json'))).toBeUndefined()
 })
 
 test('the response cache holds no more answers than it has room for, and no large ones', () => {
   const kept = new ResponseCache(memory())
   const now = {}
-  kept.keep(now, asking('/large'), answer(64 * 1024 + 1))
+  kept.add(now, asking('/large'), answer(64 * 1024 + 1))
   expect(kept.find(now, asking('/large'))).toBeUndefined()
-  for (let i = 0; i < 70; i++) kept.keep(now, asking(`/${i}`), answer(64 * 1024 - 100))
+  for (let i = 0; i < 70; i++) kept.add(now, asking(`/${i}`), answer(64 * 1024 - 100))
   const found = Array.from({ length: 70 }, (_, i) => kept.find(now, asking(`/${i}`)))
   expect(found.filter(Boolean)).toHaveLength(64)
 })
@@ -45,14 +45,14 @@ test('cached answers count as memory of answers, take a quarter of it at most, a
   const kept = new ResponseCache(new AnswerMemory([budget]))
   const now = {}
   const size = 50 * 1024
-  for (let i = 0; i < 10; i++) kept.keep(now, asking(`/${i}`), answer(size))
+  for (let i = 0; i < 10; i++) kept.add(now, asking(`/${i}`), answer(size))
   expect(budget.used).toBeGreaterThan(5 * size)
   expect(budget.used).toBeLessThanOrEqual(256 * 1024)
-  kept.keep(now, asking('/0'), answer(size))
+  kept.add(now, asking('/0'), answer(size))
   expect(budget.used).toBeLessThanOrEqual(256 * 1024)
   expect(kept.find({}, asking('/0'))).toBeUndefined()
   expect(budget.used).toBe(0)
-  kept.keep(now, asking('/0'), answer(size))
+  kept.add(now, asking('/0'), answer(size))
   kept.clear()
   expect(budget.used).toBe(0)
 })

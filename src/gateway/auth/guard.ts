@@ -12,7 +12,7 @@ import {
 } from '../../core/fixed-window-limiter.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
 import { FOREIGN_PAGE, isForeignPage } from '../../http/request/page-origin.ts'
-import { errorAnswer } from '../../http/response/error-response.ts'
+import { errorResponse } from '../../http/response/error-response.ts'
 import { Clients, type KnownClient } from './clients.ts'
 import { type TokenOptions, tokenChecker } from './tokens.ts'
 
@@ -114,7 +114,7 @@ export function guard(options: GuardOptions, addressOf: (c: Context) => string):
       const openStream = (end: () => void) => streams.open(who, end)
       c.set('kafkaClient', { ...client, openStream } satisfies KafkaClient)
     } catch (error) {
-      return errorAnswer(c, error, false)
+      return errorResponse(c, error, false)
     }
     return next()
   }

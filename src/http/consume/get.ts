@@ -31,8 +31,8 @@ import {
   type RecordFields,
   type Slice,
 } from '../response/body.ts'
-import { compressAnswer, tellCoding } from '../response/compress.ts'
-import { asWritten, deliver, LARGE_PIECE } from '../response/deliver.ts'
+import { compressAnswer, setCodingHeaders } from '../response/compress.ts'
+import { deliver, LARGE_PIECE_BYTES, untransformed } from '../response/deliver.ts'
 import type { CachedResponse } from '../response/response-cache.ts'
 import type { Route } from '../route/route.ts'
 import type { ReadKind } from '../route/route-statistics.ts'
@@ -51,20 +51,20 @@ export function answerGet(c: Context, route: Route): Response | Promise<Response
   const { version } = route
   const kept =
     version && isAnonymous(clientOf(c)) ? route.responseCache.find(version, c) : undefined
-  if (kept) return answerKept(c, route, kept)
+  if (kept) return answerCached(c, route, kept)
   const lines = chooseForm(c, route.options)
   const plan = parseRead(urlOf(c).searchParams, route.options.topics)
   const shape = chooseFormat(plan.format, route.options)
   const form = lines ? { ...shape, list: lines } : shape
   const [kind, answer] = plan.position
-    ? (['read', answerFrom] as const)
+    ? (['read', answerPosition] as const)
     : (['group', answerGroup] as const)
   return traced(route, kind, (trace) => answer(c, route, plan, form, trace))
 }
 
-function answerKept(c: Context, route: Route, kept: CachedResponse): Response {
-  count(c, route, 'read', kept.records, kept.size)
-  tellCoding(c, kept.coding, route.options.compression)
+function answerCached(c: Context, route: Route, kept: CachedResponse): Response {
+  countSent(c, route, 'read', kept.records, kept.size)
+  setCodingHeaders(c, kept.coding, route.options.compression)
   return c.body(kept.bytes, 200, kept.headers)
 }
 
@@ -79,7 +79,7 @@ function chooseForm(c: Context, { mode }: ResolvedOptions): 'lines' | undefined 
 }
 
 /** Without a group: nothing is committed, and the answer says where to go on. */
-async function answerFrom(
+async function answerPosition(
   c: Context,
   route: Route,
   plan: ReadPlan,
@@ -103,7 +103,7 @@ async function answerFrom(
     )
     const isOfMoment = version !== undefined && version === subscription.version
     const cursor = subscription.cursor.toString()
-    announce(c, route, gaps)
+    announceGaps(c, route, gaps)
     const states = subscription.cursor.table
       .offsets(subscription.ends)
       .filter(({ topic, partition }) => mayRead(client, topic, partition))
@@ -116,9 +116,9 @@ async function answerFrom(
     const body = bodyOf(form, contentsOfSlices(slices, form), () => states, cursor, gaps)
     if (!memory.resize(body.length)) throw tooManyAnswers()
     const records = countRecords(slices)
-    count(c, route, 'read', records, body.length)
+    countSent(c, route, 'read', records, body.length)
     trace?.add(slices)
-    const sent = await compress(c, route, body)
+    const sent = await compressBody(c, route, body)
     const { signal } = c.req.raw
     if (signal.aborted) throw signal.reason
     const headers = {
@@ -128,7 +128,7 @@ async function answerFrom(
     }
     const isWhole = isAnonymous(client) && records > 0 && gaps.length === 0
     if (isOfMoment && isWhole && namesAll(position, subscription.cursor.table)) {
-      route.responseCache.keep(version, c, { ...sent, headers, records, size: body.length })
+      route.responseCache.add(version, c, { ...sent, headers, records, size: body.length })
     }
     if (sent.bytes.length <= SMALL_ANSWER_BYTES) {
       memory.release()
@@ -137,8 +137,14 @@ async function answerFrom(
     memory.resize(sent.bytes.length)
     const release = () => memory.release()
     const ending = { ack: release, requeue: release }
-    const stream = deliver(sent.bytes, ending, signal, route.options.writeDeadline, LARGE_PIECE)
-    return c.body(stream, 200, { ...headers, ...asWritten('no-store') })
+    const stream = deliver(
+      sent.bytes,
+      ending,
+      signal,
+      route.options.writeDeadline,
+      LARGE_PIECE_BYTES,
+    )
+    return c.body(stream, 200, { ...headers, ...untransformed('no-store') })
   } catch (error) {
     memory.release()
     throw error
@@ -192,15 +198,15 @@ async function answerGroup(
     const states = () =>
       delivery.partitions.filter(({ topic, partition }) => mayRead(client, topic, partition))
     const { gaps } = delivery
-    announce(c, route, gaps)
+    announceGaps(c, route, gaps)
     const contents = contentsOfRecords(records, route.options, form)
     const body = bodyOf(form, contents, states, undefined, gaps)
     if (!memory.resize(body.length)) throw tooManyAnswers()
-    count(c, route, 'group', records.length, body.length)
+    countSent(c, route, 'group', records.length, body.length)
     trace?.addRecords(records)
-    const headers = { ...contentType(form), ...asWritten('no-store') }
+    const headers = { ...contentType(form), ...untransformed('no-store') }
     const { writeDeadline } = route.options
-    const { bytes } = await compress(c, route, body)
+    const { bytes } = await compressBody(c, route, body)
     if (signal.aborted) throw signal.reason
     memory.resize(bytes.length)
     return c.body(deliver(bytes, ending, signal, writeDeadline), 200, headers)
@@ -210,7 +216,7 @@ async function answerGroup(
   }
 }
 
-function announce(c: Context, route: Route, gaps: readonly Gap[]): void {
+function announceGaps(c: Context, route: Route, gaps: readonly Gap[]): void {
   route.statistics.gaps += gaps.length
   if (gaps.length > 0) c.header('Kafka-Gaps', JSON.stringify(gaps))
 }
@@ -270,7 +276,7 @@ function countRecords(slices: readonly Slice[]): number {
   return slices.reduce((sum, { begin, end }) => sum + end - begin, 0)
 }
 
-function count(
+function countSent(
   c: Context,
   { statistics }: Route,
   kind: ReadKind,
@@ -294,6 +300,6 @@ function contentType({ list, format }: Form): Record<string, string> {
   }
 }
 
-function compress(c: Context, { options, statistics }: Route, body: Uint8Array<ArrayBuffer>) {
+function compressBody(c: Context, { options, statistics }: Route, body: Uint8Array<ArrayBuffer>) {
   return compressAnswer(c, body, options.compression, () => statistics.uncompressed++)
 }

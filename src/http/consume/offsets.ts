@@ -11,7 +11,7 @@ import { assertMayUseGroup, clientOf } from '../request/client.ts'
 import type { Route } from '../route/route.ts'
 
 /** Bytes of a body at most, which are characters in a valid one: some thousand partitions. */
-const MAX_BODY = 64 * 1024
+const MAX_BODY_BYTES = 64 * 1024
 
 export function isOffsets(c: Context): boolean {
   return c.req.method === 'POST' && isOffsetsPath(c.req.path)
@@ -48,14 +48,14 @@ export async function answerOffsets(c: Context, route: Route): Promise<Response>
   const offsets = parseOffsets(await readText(c.req.raw))
   for (const { topic } of offsets) {
     if (!topics.includes(topic)) {
-      throw invalid(`topic "${topic.slice(0, 249)}" is not one of ${topics.join(', ')}`)
+      throw invalidOffsets(`topic "${topic.slice(0, 249)}" is not one of ${topics.join(', ')}`)
     }
   }
-  const { source } = await route.lease()
-  const known = new PartitionTable(await source.partitions(topics))
+  const { cluster } = await route.lease()
+  const known = new PartitionTable(await cluster.partitions(topics))
   for (const { topic, partition } of offsets) {
     if (known.indexOf(topic, partition) < 0) {
-      throw invalid(`topic "${topic}" has no partition ${partition}`)
+      throw invalidOffsets(`topic "${topic}" has no partition ${partition}`)
     }
   }
   const group = await route.group(client)
@@ -66,12 +66,12 @@ export async function answerOffsets(c: Context, route: Route): Promise<Response>
 
 async function readText({ body }: Request): Promise<string> {
   try {
-    const bytes = await readLimited(body, MAX_BODY)
+    const bytes = await readLimited(body, MAX_BODY_BYTES)
     if (bytes) return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
-    throw invalid('the body is no UTF-8, or did not arrive')
+    throw invalidOffsets('the body is no UTF-8, or did not arrive')
   }
-  throw invalid(`the body must have at most ${MAX_BODY} characters`)
+  throw invalidOffsets(`the body must have at most ${MAX_BODY_BYTES} characters`)
 }
 
 function parseOffsets(text: string): PartitionOffset[] {
@@ -79,32 +79,34 @@ function parseOffsets(text: string): PartitionOffset[] {
   try {
     body = JSON.parse(text)
   } catch {
-    throw invalid('the body is no JSON; {"cursor":"…"} or {"topic":{"0":42}} is expected')
+    throw invalidOffsets('the body is no JSON; {"cursor":"…"} or {"topic":{"0":42}} is expected')
   }
-  if (!isJsonObject(body)) throw invalid('the body must be {"cursor":"…"} or {"topic":{"0":42}}')
+  if (!isJsonObject(body))
+    throw invalidOffsets('the body must be {"cursor":"…"} or {"topic":{"0":42}}')
   const { cursor } = body
   if (typeof cursor === 'string' && Object.keys(body).length === 1) {
     return parseCursor(cursor, 'cursor').map((entry) => {
       if ('offset' in entry) return entry
-      throw invalid('a cursor with timestamps, or offsets below 0, names no offsets')
+      throw invalidOffsets('a cursor with timestamps, or offsets below 0, names no offsets')
     })
   }
   const offsets = Object.entries(body).flatMap(([topic, partitions]) => {
-    if (!isJsonObject(partitions)) throw invalid(`the partitions of topic "${topic}" are no object`)
+    if (!isJsonObject(partitions))
+      throw invalidOffsets(`the partitions of topic "${topic}" are no object`)
     return Object.entries(partitions).map(([partition, offset]): PartitionOffset => {
       const isOffset = Number.isSafeInteger(offset) && (offset as number) >= 0
       if (!/^(0|[1-9]\d{0,8})$/.test(partition) || !isOffset) {
-        throw invalid(
+        throw invalidOffsets(
           `${topic}:${partition} must be a partition and an offset, whole numbers from 0`,
         )
       }
       return { topic, partition: Number(partition), offset: offset as number }
     })
   })
-  if (offsets.length === 0) throw invalid('the body names no offsets')
+  if (offsets.length === 0) throw invalidOffsets('the body names no offsets')
   return offsets
 }
 
-function invalid(state: string): KafkaConsumeError {
+function invalidOffsets(state: string): KafkaConsumeError {
   return new KafkaConsumeError('INVALID_PARAMETER', `Cannot commit offsets: ${state}`)
 }

@@ -42,7 +42,7 @@ export async function pollGroup(
 ): Promise<GroupPoll> {
   const { processor } = (await route.lease()).feed
   const until = performance.now() + limits.timeout
-  const maxBytes = Math.min(limits.maxBytes, memory?.most ?? Infinity)
+  const maxBytes = Math.min(limits.maxBytes, memory?.maxBytes ?? Infinity)
   for (let timeout = limits.timeout; ; timeout = Math.max(0, until - performance.now())) {
     const delivery = await group.poll({ ...limits, maxBytes, timeout }, signal)
     try {

@@ -12,18 +12,23 @@ import {
 } from '../../options/produce-options.ts'
 import type { KafkaOutage, ProducerRecord, RecordMetadata } from '../../port/kafka.ts'
 import { urlOf } from '../request/client.ts'
-import { describeError, errorAnswer } from '../response/error-response.ts'
+import { describeError, errorResponse } from '../response/error-response.ts'
 import { type Connection, connect } from '../route/cluster-registry.ts'
 import type { ClusterStats } from '../route/route.ts'
-import { type Defaults, invalid, recordsOfJson, recordsOfLines } from './parse-records.ts'
+import {
+  invalidRecord,
+  type RecordDefaults,
+  recordsOfJson,
+  recordsOfLines,
+} from './parse-records.ts'
 import { type WriteOutcome, WriteStatistics } from './write-statistics.ts'
 
 /** Bytes of bodies that a handler reads at a time; more requests are refused. A single one always may. */
-const MAX_READING = 64 * 1024 * 1024
+const MAX_READING_BYTES = 64 * 1024 * 1024
 const HEADER_PREFIX = 'kafka-header-'
 /** The parameters of a request that writes. */
-export const WRITE = ['topic', 'partition', 'key'] as const
-const PARAMETERS: readonly string[] = WRITE
+export const WRITE_NAMES = ['topic', 'partition', 'key'] as const
+const KNOWN_NAMES: readonly string[] = WRITE_NAMES
 
 /** Statistics of a handler of `kafkaProduce`, as they are now or since it was made. */
 export interface ProduceStats {
@@ -52,7 +57,7 @@ export interface KafkaProduceHandler extends MiddlewareHandler {
    */
   start(): Promise<void>
   /** What keeps Kafka from being reached now; `undefined` while nothing does. Kafka is not asked. */
-  problem(): KafkaOutage | undefined
+  outage(): KafkaOutage | undefined
   /** Statistics of the handler: numbers as they are now, or since it was made. */
   stats(): ProduceStats
   /**
@@ -125,23 +130,25 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
   const handler: MiddlewareHandler = async (c) => {
     try {
       const records = await readRecords(c, resolved, reading)
-      const { source } = await connected()
+      const { cluster } = await connected()
       const began = performance.now()
-      const results = await source.producer(resolved.acks).send(records)
-      written.answered(records, results, (performance.now() - began) / 1_000)
-      written.ended(results.find((result) => result instanceof KafkaConsumeError)?.code ?? 'OK')
+      const results = await cluster.producer(resolved.acks).send(records)
+      written.countRecords(records, results, (performance.now() - began) / 1_000)
+      written.countRequest(
+        results.find((result) => result instanceof KafkaConsumeError)?.code ?? 'OK',
+      )
       return answer(c, results, show)
     } catch (error) {
       const isAborted = c.req.raw.signal.aborted
-      written.ended(isAborted ? 'ABORTED' : asKafkaConsumeError(error).code)
+      written.countRequest(isAborted ? 'ABORTED' : asKafkaConsumeError(error).code)
       if (isAborted) return new Response(null, { status: 499 })
-      return errorAnswer(c, error, show, 'POST')
+      return errorResponse(c, error, show, 'POST')
     }
   }
 
   return Object.assign(handler, {
-    start: async () => (await connected()).source.connected(),
-    problem: () => connection?.source.outage(),
+    start: async () => (await connected()).cluster.connected(),
+    outage: () => connection?.cluster.outage(),
     stats: (): ProduceStats => ({
       mode: 'produce',
       topics: resolved.topics,
@@ -150,9 +157,9 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
       outcomes: written.outcomes(),
       confirmation: written.confirmation(),
       cluster: connection && {
-        name: connection.source.name,
-        problem: connection.source.outage(),
-        brokers: connection.source.brokers(),
+        name: connection.cluster.name,
+        outage: connection.cluster.outage(),
+        brokers: connection.cluster.brokers(),
       },
     }),
     close: producing.close,
@@ -193,15 +200,15 @@ async function readRecords(
     )
   }
   const encoding = c.req.header('Content-Encoding') ?? 'identity'
-  if (encoding !== 'identity') throw invalid('the body must not be compressed')
+  if (encoding !== 'identity') throw invalidRecord('the body must not be compressed')
   const defaults = defaultsOf(urlOf(c).searchParams, options.topics)
   const body = await readBody(c, options.maxBytes, reading)
   const type = c.req.header('Content-Type')?.split(';')[0]?.trim().toLowerCase()
   let records: ProducerRecord[]
-  if (type === 'application/json') records = recordsOfJson(textOf(body), defaults)
-  else if (type === 'application/x-ndjson') records = recordsOfLines(textOf(body), defaults)
+  if (type === 'application/json') records = recordsOfJson(decodeUtf8(body), defaults)
+  else if (type === 'application/x-ndjson') records = recordsOfLines(decodeUtf8(body), defaults)
   else records = [bareRecord(c, body, defaults)]
-  if (records.length === 0) throw invalid('there are none')
+  if (records.length === 0) throw invalidRecord('there are none')
   if (records.length > options.maxRecords) {
     throw new KafkaConsumeError(
       'RECORD_TOO_LARGE',
@@ -211,13 +218,13 @@ async function readRecords(
   return records
 }
 
-function defaultsOf(query: URLSearchParams, topics: readonly string[]): Defaults {
+function defaultsOf(query: URLSearchParams, topics: readonly string[]): RecordDefaults {
   for (const name of query.keys()) {
-    const isKnown = PARAMETERS.includes(name)
+    const isKnown = KNOWN_NAMES.includes(name)
     if (!isKnown || query.getAll(name).length > 1) {
       const state = isKnown
         ? 'it may be given only once'
-        : `it is unknown; the parameters here are ${PARAMETERS.join(', ')}`
+        : `it is unknown; the parameters here are ${KNOWN_NAMES.join(', ')}`
       throw parameterError(name, state)
     }
   }
@@ -241,7 +248,7 @@ function defaultsOf(query: URLSearchParams, topics: readonly string[]): Defaults
 function bareRecord(
   c: Context,
   value: Uint8Array,
-  { topic, topics, partition, key }: Defaults,
+  { topic, topics, partition, key }: RecordDefaults,
 ): ProducerRecord {
   if (topic === undefined)
     throw parameterError('topic', `it is required: one of ${topics.join(', ')}`)
@@ -268,7 +275,7 @@ async function readBody(
     length += bytes
     reading.bytes += bytes
     const isAlone = reading.bytes === length
-    if (length > maxBytes || reading.bytes <= MAX_READING || isAlone) return
+    if (length > maxBytes || reading.bytes <= MAX_READING_BYTES || isAlone) return
     throw new KafkaConsumeError(
       'TOO_MANY_RECORDS',
       'Cannot write records: too many arrive at a time',
@@ -280,18 +287,18 @@ async function readBody(
     if (body) return body
   } catch (error) {
     if (error instanceof KafkaConsumeError) throw error
-    throw invalid('the body did not arrive')
+    throw invalidRecord('the body did not arrive')
   } finally {
     reading.bytes -= length
   }
   throw tooLarge()
 }
 
-function textOf(body: Uint8Array): string {
+function decodeUtf8(body: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(body)
   } catch {
-    throw invalid('the body is no UTF-8')
+    throw invalidRecord('the body is no UTF-8')
   }
 }
 

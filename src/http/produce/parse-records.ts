@@ -6,7 +6,7 @@ import { isJsonObject } from '../../core/json-object.ts'
 import type { ProducerRecord } from '../../port/kafka.ts'
 
 /** What holds for records that do not say otherwise. */
-export interface Defaults {
+export interface RecordDefaults {
   /** Undefined where each record has to name its own. */
   readonly topic: string | undefined
   /** Those that may be named. */
@@ -19,7 +19,7 @@ const encoder = new TextEncoder()
 const MAX_PARTITION = 2 ** 31 - 1
 
 /** `offset` and `error` are what reading adds. */
-const KNOWN = [
+const RECORD_FIELDS = [
   'topic',
   'partition',
   'offset',
@@ -32,11 +32,11 @@ const KNOWN = [
 ]
 
 /** @throws KafkaConsumeError INVALID_RECORD for what is not `{"records":[…]}`. */
-export function recordsOfJson(text: string, defaults: Defaults): ProducerRecord[] {
+export function recordsOfJson(text: string, defaults: RecordDefaults): ProducerRecord[] {
   const body = parse(text, 'the body')
   const { records } = isJsonObject(body) ? body : { records: undefined }
   if (!Array.isArray(records)) {
-    throw invalid(
+    throw invalidRecord(
       'the body must be {"records":[{"key":…,"value":…}]}; other types of content are one value',
     )
   }
@@ -44,7 +44,7 @@ export function recordsOfJson(text: string, defaults: Defaults): ProducerRecord[
 }
 
 /** @throws KafkaConsumeError INVALID_RECORD for a line that is no record. */
-export function recordsOfLines(text: string, defaults: Defaults): ProducerRecord[] {
+export function recordsOfLines(text: string, defaults: RecordDefaults): ProducerRecord[] {
   return text.split('\n').flatMap((line, index) => {
     if (line.trim() === '') return []
     const at = `line ${index + 1}`
@@ -53,25 +53,25 @@ export function recordsOfLines(text: string, defaults: Defaults): ProducerRecord
 }
 
 /** @throws KafkaConsumeError INVALID_RECORD */
-function recordOf(given: unknown, at: string, defaults: Defaults): ProducerRecord {
-  if (!isJsonObject(given)) throw invalid(`${at} is no object`)
-  const unknown = Object.keys(given).find((name) => !KNOWN.includes(name))
+function recordOf(given: unknown, at: string, defaults: RecordDefaults): ProducerRecord {
+  if (!isJsonObject(given)) throw invalidRecord(`${at} is no object`)
+  const unknown = Object.keys(given).find((name) => !RECORD_FIELDS.includes(name))
   if (unknown !== undefined) {
-    throw invalid(
-      `${at} has a field "${unknown.slice(0, 40)}"; those of a record are ${KNOWN.join(', ')}`,
+    throw invalidRecord(
+      `${at} has a field "${unknown.slice(0, 40)}"; those of a record are ${RECORD_FIELDS.join(', ')}`,
     )
   }
-  if (!('value' in given)) throw invalid(`${at} has no value; null is a tombstone`)
+  if (!('value' in given)) throw invalidRecord(`${at} has no value; null is a tombstone`)
   const { topic = defaults.topic, partition = defaults.partition, timestamp } = given
   if (typeof topic !== 'string' || !defaults.topics.includes(topic)) {
-    throw invalid(`${at} needs a topic of ${defaults.topics.join(', ')}`)
+    throw invalidRecord(`${at} needs a topic of ${defaults.topics.join(', ')}`)
   }
   if (partition !== undefined && !isWhole(partition, MAX_PARTITION)) {
-    throw invalid(`the partition of ${at} must be a whole number from 0`)
+    throw invalidRecord(`the partition of ${at} must be a whole number from 0`)
   }
   // What a topic without timestamps gives when it is read.
   if (timestamp !== undefined && timestamp !== -1 && !isWhole(timestamp, Number.MAX_SAFE_INTEGER)) {
-    throw invalid(`the timestamp of ${at} must be milliseconds since 1970`)
+    throw invalidRecord(`the timestamp of ${at} must be milliseconds since 1970`)
   }
   const encoding = isJsonObject(given['encoding']) ? given['encoding'] : {}
   return {
@@ -89,12 +89,12 @@ function headersOf(
   encoding: unknown,
   at: string,
 ): NonNullable<ProducerRecord['headers']> {
-  if (!isJsonObject(headers)) throw invalid(`the headers ${at} must be an object of texts`)
+  if (!isJsonObject(headers)) throw invalidRecord(`the headers ${at} must be an object of texts`)
   const encodings = isJsonObject(encoding) ? encoding : {}
   return Object.entries(headers).flatMap(([name, given]) =>
     (Array.isArray(given) ? given : [given]).map((value: unknown) => {
       if (typeof value !== 'string' && value !== null) {
-        throw invalid(`the headers ${at} must be an object of texts`)
+        throw invalidRecord(`the headers ${at} must be an object of texts`)
       }
       // A header may have the name of what every object inherits.
       const encoding = Object.hasOwn(encodings, name) ? encodings[name] : undefined
@@ -114,7 +114,7 @@ function bytesOf(value: unknown, encoding: unknown, what: string): Uint8Array | 
   } catch {
     // Told below.
   }
-  throw invalid(`${what} is no base64, which its encoding must say`)
+  throw invalidRecord(`${what} is no base64, which its encoding must say`)
 }
 
 /** Numbers keep their digits: what is written is what was sent. */
@@ -126,7 +126,7 @@ function parse(text: string, what: string): unknown {
       return isExact ? value : rawJson(source)
     })
   } catch {
-    throw invalid(`${what} is no JSON`)
+    throw invalidRecord(`${what} is no JSON`)
   }
 }
 
@@ -137,6 +137,6 @@ function isWhole(value: unknown, max: number): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max
 }
 
-export function invalid(state: string): KafkaConsumeError {
+export function invalidRecord(state: string): KafkaConsumeError {
   return new KafkaConsumeError('INVALID_RECORD', `Cannot write records: ${state}`)
 }

@@ -20,12 +20,12 @@ export class WriteStatistics {
   readonly #confirmation = new Histogram(CONFIRMATION_SECONDS)
 
   /** A request has ended so. */
-  ended(outcome: WriteOutcome): void {
+  countRequest(outcome: WriteOutcome): void {
     this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1)
   }
 
   /** Kafka has answered for all records of a request. */
-  answered(
+  countRecords(
     records: readonly ProducerRecord[],
     results: ReadonlyArray<RecordMetadata | KafkaConsumeError>,
     seconds: number,

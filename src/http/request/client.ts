@@ -67,10 +67,10 @@ declare module 'hono' {
   }
 }
 
-const NOBODY: KafkaClient = {}
+const ANONYMOUS: KafkaClient = {}
 
 export function clientOf(c: Context): KafkaClient {
-  return (c.get('kafkaClient') as KafkaClient | undefined) ?? NOBODY
+  return (c.get('kafkaClient') as KafkaClient | undefined) ?? ANONYMOUS
 }
 
 /** How long a client may go on, in milliseconds. */
@@ -80,7 +80,7 @@ export function timeLeft({ until = Infinity }: KafkaClient): number {
 
 /** Whether nothing is known of a client: what one such is given holds for all. */
 export function isAnonymous(client: KafkaClient): boolean {
-  return client === NOBODY
+  return client === ANONYMOUS
 }
 
 /** A request's address without its credentials. */
@@ -100,7 +100,7 @@ export function credentialQuery(c: Context): string {
 
 /** Whether a client may not see all records of a route. */
 export function isRestricted({ only }: KafkaClient): boolean {
-  return isFiltered(complete(only))
+  return isFiltered(scopeOf(only))
 }
 
 /**
@@ -115,7 +115,7 @@ export function filterOf(
   client: KafkaClient,
   table: PartitionTable,
 ): Filter | undefined {
-  const { topics, partitions, keys, filters } = complete(client.only)
+  const { topics, partitions, keys, filters } = scopeOf(client.only)
   assertAllowed('topic', wanted.topics, topics)
   assertAllowed('partition', wanted.partitions, partitions)
   const asked = filterFor(wanted, table)
@@ -138,21 +138,21 @@ export function filterOf(
   return (batch, index) => allowed(batch, index) && asked(batch, index)
 }
 
-const EVERYTHING = () => undefined
+const NO_FILTER = () => undefined
 
 /** {@link filterOf} for the partitions that there will be, which may change while a stream is open. */
-export function filtering(
+export function filterOfTable(
   wanted: RequestedFilters,
   client: KafkaClient,
 ): (table: PartitionTable) => Filter | undefined {
   // Most streams want everything: they share one function.
-  if (!isFiltered(wanted) && !isRestricted(client)) return EVERYTHING
+  if (!isFiltered(wanted) && !isRestricted(client)) return NO_FILTER
   return (table) => filterOf(wanted, client, table)
 }
 
 /** Whether a client may know of a partition. */
 export function mayRead(client: KafkaClient, topic: string, partition: number): boolean {
-  const { topics, partitions } = complete(client.only)
+  const { topics, partitions } = scopeOf(client.only)
   return (
     (topics.length === 0 || topics.includes(topic)) &&
     (partitions.length === 0 || partitions.includes(partition))
@@ -183,7 +183,7 @@ function assertAllowed<T extends string | number>(
   throw new KafkaConsumeError('FORBIDDEN', `Cannot read ${what} ${other}: this client may not`)
 }
 
-function complete({
+function scopeOf({
   topics = [],
   partitions = [],
   keys = [],

@@ -2,9 +2,9 @@
 import type { Context } from 'hono'
 
 /** Seconds: the longest that Bun knows, and longer than an answer of ours may be waited for. */
-export const LONGEST = 255
+export const MAX_IDLE_SECONDS = 255
 /** While records are waited for without a limit. */
-export const NONE = 0
+export const NO_IDLE_TIMEOUT = 0
 
 /**
  * Sets the seconds without a byte after which Bun closes the connection of this request. It holds

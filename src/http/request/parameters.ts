@@ -37,13 +37,21 @@ export type SocketPlan =
 
 const FILTERS = ['topic', 'partition', 'key', 'filter']
 /** What a GET of mode `http-get` knows. */
-export const READ = ['format', 'max_records', 'max_bytes', 'timeout', 'cursor', 'start', ...FILTERS]
+export const READ_NAMES = [
+  'format',
+  'max_records',
+  'max_bytes',
+  'timeout',
+  'cursor',
+  'start',
+  ...FILTERS,
+]
 /** What a stream knows. */
-export const STREAM = ['format', 'start', 'cursor', 'last_event_id', ...FILTERS]
-const SOCKET = ['acks', ...STREAM]
-const ACKED = ['acks', 'max_unacked', ...FILTERS]
+export const STREAM_NAMES = ['format', 'start', 'cursor', 'last_event_id', ...FILTERS]
+const PLAIN_SOCKET_NAMES = ['acks', ...STREAM_NAMES]
+const ACK_SOCKET_NAMES = ['acks', 'max_unacked', ...FILTERS]
 /** What a WebSocket knows, with acknowledgements or without. */
-export const SOCKET_PARAMETERS = [...new Set([...SOCKET, ...ACKED])]
+export const SOCKET_NAMES = [...new Set([...PLAIN_SOCKET_NAMES, ...ACK_SOCKET_NAMES])]
 
 /**
  * @param query The request's query.
@@ -51,7 +59,7 @@ export const SOCKET_PARAMETERS = [...new Set([...SOCKET, ...ACKED])]
  * @throws KafkaConsumeError INVALID_PARAMETER or INVALID_CURSOR, which names the parameter and the allowed values.
  */
 export function parseRead(query: URLSearchParams, topics: readonly string[]): ReadPlan {
-  const parameters = new Parameters(query, READ)
+  const parameters = new Parameters(query, READ_NAMES)
   return {
     position: parsePosition(parameters, ['cursor', 'start']),
     limits: {
@@ -60,7 +68,7 @@ export function parseRead(query: URLSearchParams, topics: readonly string[]): Re
       timeout: parameters.whole('timeout', 0, 60_000, 1_000),
     },
     format: parseFormat(parameters, ['kong', ...STREAM_FORMATS]),
-    wanted: parseWanted(parameters, topics),
+    wanted: parseFilters(parameters, topics),
   }
 }
 
@@ -74,7 +82,7 @@ export function parseStream(
   lastEventId: string | undefined,
   topics: readonly string[],
 ): StreamPlan {
-  const plan = streamPlan(new Parameters(query, STREAM), topics)
+  const plan = streamPlan(new Parameters(query, STREAM_NAMES), topics)
   if (!lastEventId) return plan
   const position = { cursor: parseCursor(lastEventId, 'Last-Event-ID'), parameter: 'Last-Event-ID' }
   return { ...plan, position }
@@ -85,13 +93,13 @@ export function parseSocket(query: URLSearchParams, topics: readonly string[]): 
   const acks = query.get('acks') ?? 'false'
   if (acks !== 'true' && acks !== 'false') throw invalid('acks', 'it must be "true" or "false"')
   if (acks === 'false') {
-    return { acks: false, ...streamPlan(new Parameters(query, SOCKET), topics) }
+    return { acks: false, ...streamPlan(new Parameters(query, PLAIN_SOCKET_NAMES), topics) }
   }
-  const parameters = new Parameters(query, ACKED)
+  const parameters = new Parameters(query, ACK_SOCKET_NAMES)
   return {
     acks: true,
     maxUnacked: parameters.whole('max_unacked', 1, 10_000, 500),
-    wanted: parseWanted(parameters, topics),
+    wanted: parseFilters(parameters, topics),
   }
 }
 
@@ -100,7 +108,7 @@ function streamPlan(parameters: Parameters, topics: readonly string[]): StreamPl
   return {
     position: position ?? { start: 'latest' },
     format: parseFormat(parameters, STREAM_FORMATS),
-    wanted: parseWanted(parameters, topics),
+    wanted: parseFilters(parameters, topics),
   }
 }
 
@@ -130,7 +138,7 @@ function parsePosition(parameters: Parameters, names: readonly string[]): Positi
   return { cursor: parseCursor(text, name), parameter: name }
 }
 
-function parseWanted(parameters: Parameters, topics: readonly string[]): RequestedFilters {
+function parseFilters(parameters: Parameters, topics: readonly string[]): RequestedFilters {
   const wanted = parameters.all('topic')
   for (const topic of wanted) {
     if (!topics.includes(topic)) {
@@ -148,7 +156,7 @@ function parseWanted(parameters: Parameters, topics: readonly string[]): Request
 }
 
 /** What a client is shown. */
-interface Shape {
+interface RecordForm {
   /** `array`: what the format makes of records, and nothing around it. */
   readonly list: 'kong' | 'flat' | 'array'
   /** Absent: records are shown whole. */
@@ -160,7 +168,7 @@ interface Shape {
  * @throws KafkaConsumeError INVALID_PARAMETER when the route has a format of its own: what it leaves
  *   out is not to be had otherwise.
  */
-export function chooseFormat(asked: FormatName | undefined, options: ResolvedOptions): Shape {
+export function chooseFormat(asked: FormatName | undefined, options: ResolvedOptions): RecordForm {
   if (options.format) {
     if (asked === undefined) return { list: 'array', format: formatBy(options.format) }
     throw new KafkaConsumeError(

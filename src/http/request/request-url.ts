@@ -1,5 +1,5 @@
 /** The host of a request that names none. */
-const NO_HOST = 'http://localhost'
+const FALLBACK_ORIGIN = 'http://localhost'
 
 /**
  * A request's URL, absolute and well-formed. HTTP/1.0 asks for no `Host` header, which the runtimes
@@ -10,7 +10,7 @@ const NO_HOST = 'http://localhost'
 export function absoluteUrl(url: string): string {
   if (URL.canParse(url)) return url
   const begin = url.startsWith('/') ? 0 : url.indexOf('/', url.indexOf('://') + '://'.length)
-  return `${NO_HOST}${begin < 0 ? '/' : url.slice(begin)}`
+  return `${FALLBACK_ORIGIN}${begin < 0 ? '/' : url.slice(begin)}`
 }
 
 /**

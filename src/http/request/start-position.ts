@@ -14,11 +14,11 @@ const TIME =
  */
 export function parseStart(text: string): 'earliest' | 'latest' | number | undefined {
   if (text === 'earliest' || text === 'latest') return text
-  const at = durationIn(text) ?? timeIn(text)
+  const at = parseDuration(text) ?? parseTime(text)
   return at === undefined ? undefined : Math.max(0, at)
 }
 
-function durationIn(text: string): number | undefined {
+function parseDuration(text: string): number | undefined {
   const [, count, unit] = SHORT_DURATION.exec(text) ?? []
   if (unit) return Date.now() - Number(count) * UNITS[unit as keyof typeof UNITS]
   const iso = ISO_DURATION.exec(text)
@@ -31,7 +31,7 @@ function durationIn(text: string): number | undefined {
 }
 
 /** A time without a zone is UTC, as Kafka's own tools read it. */
-function timeIn(text: string): number | undefined {
+function parseTime(text: string): number | undefined {
   const found = TIME.exec(text)
   if (!found) return undefined
   const [, date, time = '00:00', seconds = '00', fraction = '', sign, zoneHours, zoneMinutes] =

@@ -5,14 +5,14 @@ import type { WSEvents } from 'hono/ws'
 import { KafkaConsumeError } from '../../core/errors.ts'
 
 /** Whether a request asks to become a WebSocket. */
-export function asksForSocket(c: Context): boolean {
+export function isUpgradeRequest(c: Context): boolean {
   return c.req.header('Upgrade')?.toLowerCase() === 'websocket'
 }
 
 /** 16 bytes in base64: https://www.rfc-editor.org/rfc/rfc6455#section-4.1 */
 const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/
 /** The one version of the protocol. */
-export const SOCKET_VERSION = '13'
+export const WEBSOCKET_VERSION = '13'
 
 /**
  * Checks the headers of an opening handshake, which the runtimes refuse in ways of their own.
@@ -21,8 +21,8 @@ export const SOCKET_VERSION = '13'
  */
 export function assertHandshake(c: Context): void {
   const version = c.req.header('Sec-WebSocket-Version')
-  if (version !== undefined && version !== SOCKET_VERSION) {
-    const message = `Cannot open a WebSocket: Sec-WebSocket-Version must be ${SOCKET_VERSION}`
+  if (version !== undefined && version !== WEBSOCKET_VERSION) {
+    const message = `Cannot open a WebSocket: Sec-WebSocket-Version must be ${WEBSOCKET_VERSION}`
     throw new KafkaConsumeError('UPGRADE_REQUIRED', message)
   }
   const connection = c.req.header('Connection') ?? ''
@@ -31,7 +31,7 @@ export function assertHandshake(c: Context): void {
     .some((option) => option.trim().toLowerCase() === 'upgrade')
   const errors = [
     isUpgrade ? undefined : 'Connection must name upgrade',
-    version === undefined ? `Sec-WebSocket-Version must be ${SOCKET_VERSION}` : undefined,
+    version === undefined ? `Sec-WebSocket-Version must be ${WEBSOCKET_VERSION}` : undefined,
     KEY.test(c.req.header('Sec-WebSocket-Key') ?? '')
       ? undefined
       : 'Sec-WebSocket-Key must be 16 bytes in base64',
@@ -42,7 +42,7 @@ export function assertHandshake(c: Context): void {
 
 /** @throws KafkaConsumeError INVALID_OPTIONS where the app's server takes no WebSockets. */
 export async function upgrade(c: Context, events: WSEvents): Promise<Response> {
-  const { upgradeWebSocket } = await helper()
+  const { upgradeWebSocket } = await loadHelper()
   try {
     return await upgradeWebSocket(c, events)
   } catch (cause) {
@@ -52,20 +52,20 @@ export async function upgrade(c: Context, events: WSEvents): Promise<Response> {
   }
 }
 
-interface Helper {
+interface WebSocketHelper {
   upgradeWebSocket(c: Context, events: WSEvents): Promise<Response>
 }
 
-async function helper(): Promise<Helper> {
+async function loadHelper(): Promise<WebSocketHelper> {
   const runtime = getRuntimeKey()
   if (runtime === 'bun') return import('hono/bun')
-  if (runtime === 'deno') return helperOfDeno()
+  if (runtime === 'deno') return denoHelper()
   // Who runs on Node has it, to serve a Hono app at all.
-  return (await import('@hono/node-server')) as Helper
+  return (await import('@hono/node-server')) as WebSocketHelper
 }
 
 /** Hono's helper for Deno knows `websocket` in lower case only. RFC 6455 has it in any case. */
-async function helperOfDeno(): Promise<Helper> {
+async function denoHelper(): Promise<WebSocketHelper> {
   const { upgradeWebSocket } = await import('hono/deno')
   return {
     upgradeWebSocket({ req }, events) {

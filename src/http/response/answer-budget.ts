@@ -59,7 +59,7 @@ export class AnswerBudget {
 export class AnswerMemory {
   readonly #budgets: readonly AnswerBudget[]
   #bytes = 0
-  #most: number | undefined
+  #maxBytes: number | undefined
 
   constructor(budgets: readonly AnswerBudget[]) {
     this.#budgets = budgets
@@ -70,9 +70,9 @@ export class AnswerMemory {
   }
 
   /** Bytes that it may have in all, as of the first time that this is asked for. */
-  get most(): number {
-    this.#most ??= Math.min(...this.#budgets.map(({ share }) => share))
-    return this.#most
+  get maxBytes(): number {
+    this.#maxBytes ??= Math.min(...this.#budgets.map(({ share }) => share))
+    return this.#maxBytes
   }
 
   /**
@@ -85,7 +85,7 @@ export class AnswerMemory {
    */
   claim(wanted: number, least: number): number {
     const before = this.#bytes
-    const allowed = Math.min(wanted, this.most - before)
+    const allowed = Math.min(wanted, this.maxBytes - before)
     const small = Math.min(allowed, SMALL_ANSWER_BYTES - before)
     for (const more of before === 0 ? [allowed, small, least] : [allowed, small]) {
       if (more > 0 && more >= least && this.resize(before + more)) return more

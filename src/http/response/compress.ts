@@ -6,7 +6,7 @@ import { type Coding, chooseCoding } from '../request/accept.ts'
 
 type Compression = ResolvedOptions['compression']
 /** Smaller answers gain nothing. */
-const LEAST_BYTES = 1_024
+const MIN_BYTES = 1_024
 
 /** An answer's bytes as they are sent, and how they are coded. */
 interface Compressed {
@@ -28,17 +28,21 @@ export async function compressAnswer(
   compression: Compression,
   onUncompressed: () => void,
 ): Promise<Compressed> {
-  const isCandidate = compression !== 'off' && bytes.length >= LEAST_BYTES
+  const isCandidate = compression !== 'off' && bytes.length >= MIN_BYTES
   const wanted = isCandidate ? chooseCoding(c, CODINGS) : undefined
   const compressed = wanted && (await compressors.compress(bytes, wanted, c.req.raw.signal))
   if (wanted && !compressed) onUncompressed()
   const coding = compressed && wanted
-  tellCoding(c, coding, compression)
+  setCodingHeaders(c, coding, compression)
   return { bytes: compressed ?? bytes, coding }
 }
 
 /** Sets the headers that say how an answer is coded, and what that depends on. */
-export function tellCoding(c: Context, coding: string | undefined, compression: Compression): void {
+export function setCodingHeaders(
+  c: Context,
+  coding: string | undefined,
+  compression: Compression,
+): void {
   if (compression !== 'off') c.header('Vary', 'Accept-Encoding', { append: true })
   if (coding !== undefined) c.header('Content-Encoding', coding)
 }
@@ -141,14 +145,14 @@ export class Compressors {
     signal: AbortSignal,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     if (this.#semaphore.isFull) return undefined
-    return this.#semaphore.run(() => compress(bytes, coding, signal), signal)
+    return this.#semaphore.run(() => compressBytes(bytes, coding, signal), signal)
   }
 }
 
 /** One for the process: its processors are what answers share. */
 const compressors = new Compressors()
 
-async function compress(
+async function compressBytes(
   bytes: Uint8Array,
   coding: Coding,
   signal: AbortSignal,

@@ -1,12 +1,12 @@
 import type { Delivery } from '../../port/kafka.ts'
 
 /** What is told of how a body ended: one of the two, once or more. */
-type Ending = Pick<Delivery, 'ack' | 'requeue'>
+type DeliveryEnd = Pick<Delivery, 'ack' | 'requeue'>
 
 /** Bytes handed to the runtime at a time: a client that leaves midway is noticed at the next. */
-const PIECE = 64 * 1024
+const PIECE_BYTES = 64 * 1024
 /** Larger pieces cost a tenth of the processor time less, where nothing hangs on the last byte. */
-export const LARGE_PIECE = 256 * 1024
+export const LARGE_PIECE_BYTES = 256 * 1024
 
 /**
  * A body whose delivery is known: the records are done when the runtime has asked for more after
@@ -18,10 +18,10 @@ export const LARGE_PIECE = 256 * 1024
  */
 export function deliver(
   bytes: Uint8Array,
-  delivery: Ending,
+  delivery: DeliveryEnd,
   signal: AbortSignal,
   deadline: number,
-  piece = PIECE,
+  piece = PIECE_BYTES,
 ): ReadableStream<Uint8Array> {
   let sent = 0
   let given = false
@@ -73,7 +73,7 @@ let answers = 0
  *
  * @param caching What else `Cache-Control` says.
  */
-export function asWritten(caching: 'no-cache' | 'no-store') {
+export function untransformed(caching: 'no-cache' | 'no-store') {
   return {
     'Cache-Control': `${caching}, no-transform`,
     // A tag that came twice would be answered 304 by `etag`, though each answer is another one.

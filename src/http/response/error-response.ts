@@ -2,7 +2,7 @@ import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
-import { SOCKET_VERSION } from '../request/upgrade.ts'
+import { WEBSOCKET_VERSION } from '../request/upgrade.ts'
 
 const log = getLogger(['hono-kafka-consume', 'http'])
 
@@ -13,7 +13,7 @@ const log = getLogger(['hono-kafka-consume', 'http'])
  * @param show Whether the Kafka client's own words may be shown.
  * @param allow The method that the route has.
  */
-export function errorAnswer(c: Context, thrown: unknown, show: boolean, allow = 'GET'): Response {
+export function errorResponse(c: Context, thrown: unknown, show: boolean, allow = 'GET'): Response {
   const error = asKafkaConsumeError(thrown)
   if (error.code === 'INTERNAL')
     log.error('Cannot answer {path}: {error}', { path: c.req.path, error: thrown })
@@ -21,7 +21,7 @@ export function errorAnswer(c: Context, thrown: unknown, show: boolean, allow = 
   if (error.code === 'METHOD_NOT_ALLOWED') c.header('Allow', allow)
   if (error.code === 'UPGRADE_REQUIRED') {
     c.header('Upgrade', 'websocket')
-    c.header('Sec-WebSocket-Version', SOCKET_VERSION)
+    c.header('Sec-WebSocket-Version', WEBSOCKET_VERSION)
   }
   return c.json(describeError(error, show), error.status as ContentfulStatusCode)
 }

@@ -23,7 +23,7 @@ const MAX_BYTES = 64 * 1024
  */
 export class ResponseCache {
   readonly #memory: AnswerMemory
-  #moment: object | undefined
+  #version: object | undefined
   #answers = new Map<string, CachedResponse>()
 
   /** @param memory Where their bytes are counted, with those of answers on their way. */
@@ -32,15 +32,15 @@ export class ResponseCache {
   }
 
   find(moment: object, c: Context): CachedResponse | undefined {
-    if (moment === this.#moment) return this.#answers.get(keyOf(c))
-    if (this.#moment !== undefined) this.clear()
+    if (moment === this.#version) return this.#answers.get(keyOf(c))
+    if (this.#version !== undefined) this.clear()
     return undefined
   }
 
-  keep(moment: object, c: Context, answer: CachedResponse): void {
-    if (moment !== this.#moment) {
+  add(moment: object, c: Context, answer: CachedResponse): void {
+    if (moment !== this.#version) {
       this.clear()
-      this.#moment = moment
+      this.#version = moment
     }
     const key = keyOf(c)
     const bytes = answer.bytes.length + key.length
@@ -49,7 +49,7 @@ export class ResponseCache {
   }
 
   clear(): void {
-    this.#moment = undefined
+    this.#version = undefined
     this.#answers = new Map()
     this.#memory.release()
   }

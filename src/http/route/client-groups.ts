@@ -29,8 +29,8 @@ export class ClientGroups {
    *
    * @throws KafkaConsumeError TOO_MANY_GROUPS when as many clients as may are reading.
    */
-  of(name: string): GroupCalls {
-    const membership = () => this.#use(name)
+  forClient(name: string): GroupCalls {
+    const membership = () => this.#membershipOf(name)
     membership()
     return {
       ready: async (signal) => membership().ready(signal),
@@ -51,7 +51,7 @@ export class ClientGroups {
   }
 
   /** The membership of this moment. */
-  #use(name: string): Membership {
+  #membershipOf(name: string): Membership {
     const found = this.#memberships.get(name)
     if (!found) this.#makeRoom()
     const membership = found ?? this.#join(name)

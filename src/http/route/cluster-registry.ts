@@ -14,18 +14,18 @@ import { Memberships } from './memberships.ts'
 import { pipelineKey, processorFor } from './pipeline-of-options.ts'
 
 /** What routes on the same cluster have in common. */
-interface Shared {
-  readonly source: KafkaCluster
+interface SharedCluster {
+  readonly cluster: KafkaCluster
   readonly feeds: Map<string, { readonly feed: Feed; routes: number }>
   readonly memberships: Memberships
   routes: number
 }
 
-const clusters = new Map<string, Shared>()
+const clusters = new Map<string, SharedCluster>()
 
 /** A share in a cluster. */
 export interface Connection {
-  readonly source: KafkaCluster
+  readonly cluster: KafkaCluster
   /** Gives it back; the last one closes what is behind it. */
   release(): Promise<void>
 }
@@ -39,24 +39,24 @@ export interface Lease extends Connection {
 
 /** Connects to a cluster, or joins those that are connected to it already. */
 export async function connect(connection: ClusterOptions): Promise<Connection> {
-  const { source, release } = await share(connection)
-  return { source, release }
+  const { cluster, release } = await acquireCluster(connection)
+  return { cluster, release }
 }
 
 /** A route's share of its cluster and of what it has in common with routes on the same topics. */
 export async function lease(options: ResolvedOptions): Promise<Lease> {
   const { topics, messageDeserializer, ringBytes, maxReplays } = options
-  const { source, feeds, memberships, release } = await share(clusterOptions(options))
+  const { cluster, feeds, memberships, release } = await acquireCluster(clusterOptions(options))
   const feedOptions = { topics, messageDeserializer, ringBytes, maxReplays }
   const name = JSON.stringify([feedOptions, pipelineKey(options)])
   const shareOfFeed = feeds.get(name) ?? {
-    feed: new Feed(source, { ...feedOptions, preparation: processorFor(options, source) }),
+    feed: new Feed(cluster, { ...feedOptions, preparation: processorFor(options, cluster) }),
     routes: 0,
   }
   shareOfFeed.routes++
   feeds.set(name, shareOfFeed)
   return {
-    source,
+    cluster,
     feed: shareOfFeed.feed,
     memberships,
     release: async () => {
@@ -71,29 +71,30 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
   }
 }
 
-async function share(
+async function acquireCluster(
   connection: ClusterOptions,
-): Promise<Connection & Pick<Shared, 'feeds' | 'memberships'>> {
+): Promise<Connection & Pick<SharedCluster, 'feeds' | 'memberships'>> {
   const [kafka] = await Promise.all([loadKafkaSide(), previousEvaluationClosed])
-  // Holds secrets: it goes nowhere but into the map.
-  const cluster = JSON.stringify(connection)
-  let shared = clusters.get(cluster)
-  if (!shared) {
-    const source = kafka.connect(connection)
-    shared = { source, feeds: new Map(), memberships: new Memberships(source), routes: 0 }
-    clusters.set(cluster, shared)
-  }
-  const found = shared
-  found.routes++
+  // The key holds secrets, so it is used for nothing but the map.
+  const key = JSON.stringify(connection)
+  const shared = clusters.get(key) ?? connectFirst(key, kafka.connect(connection))
+  shared.routes++
+  const { cluster, feeds, memberships } = shared
   return {
-    source: found.source,
-    feeds: found.feeds,
-    memberships: found.memberships,
+    cluster,
+    feeds,
+    memberships,
     release: async () => {
-      found.routes--
-      if (found.routes > 0) return
-      if (clusters.get(cluster) === found) clusters.delete(cluster)
-      await found.source.close()
+      shared.routes--
+      if (shared.routes > 0) return
+      if (clusters.get(key) === shared) clusters.delete(key)
+      await cluster.close()
     },
   }
+}
+
+function connectFirst(key: string, cluster: KafkaCluster): SharedCluster {
+  const shared = { cluster, feeds: new Map(), memberships: new Memberships(cluster), routes: 0 }
+  clusters.set(key, shared)
+  return shared
 }

@@ -32,8 +32,8 @@ export function controlsOf(route: Route): KafkaControls {
   const { mode } = route.options
   return {
     start: async () => {
-      const { source, feed } = await route.lease()
-      await source.connected()
+      const { cluster, feed } = await route.lease()
+      await cluster.connected()
       // A WebSocket joins the group when a client wants to acknowledge: a member without polls keeps
       // records from the other members. With `kong_consumer` a client's first request joins its group.
       const joins = (mode === 'http-get' || mode === 'auto') && !route.hasClientGroups

@@ -33,7 +33,7 @@ export interface MembershipStats extends MemberStats {
 export type GroupCalls = Pick<GroupSession, 'ready' | 'poll' | 'commit'>
 
 /** Counts up over all clusters of the process. */
-let members = 0
+let memberCount = 0
 
 /**
  * One member for all routes that name the same group, topics (in any order), `autoOffsetReset`,
@@ -41,11 +41,11 @@ let members = 0
  * own: Kafka then divides the partitions of topics that they have in common, and a warning says so.
  */
 export class Memberships {
-  readonly #source: Pick<KafkaCluster, 'group'>
+  readonly #cluster: Pick<KafkaCluster, 'group'>
   readonly #members = new Map<string, SharedMember>()
 
   constructor(source: Pick<KafkaCluster, 'group'>) {
-    this.#source = source
+    this.#cluster = source
   }
 
   /** A share in a member, which is made if there is none; its `close` gives the share back. */
@@ -63,8 +63,8 @@ export class Memberships {
   }
 
   #make(options: GroupOptions): SharedMember {
-    for (const other of this.#members.values()) warnOfRival(options, other.options)
-    return { number: ++members, options, session: this.#source.group(options), holders: 0 }
+    for (const other of this.#members.values()) warnOfSplitGroup(options, other.options)
+    return { number: ++memberCount, options, session: this.#cluster.group(options), holders: 0 }
   }
 }
 
@@ -141,7 +141,7 @@ function keyOf({ groupId, topics, ...settings }: GroupOptions): string {
 }
 
 /** Two members of one process divide what either of them is asked for. */
-function warnOfRival(options: GroupOptions, other: GroupOptions): void {
+function warnOfSplitGroup(options: GroupOptions, other: GroupOptions): void {
   const { groupId, topics } = options
   if (other.groupId !== groupId || !topics.some((topic) => other.topics.includes(topic))) return
   const differing = (['topics', 'autoOffsetReset', 'commitStrategy', 'instanceId'] as const).filter(

@@ -47,7 +47,7 @@ export class RouteStatistics {
    * @param timestamp Of the oldest of them, in milliseconds since 1970.
    * @param opened When the stream was opened, the same.
    */
-  written(timestamp: number, opened: number): void {
+  observeLatency(timestamp: number, opened: number): void {
     if (timestamp < opened) return
     const latency = Date.now() - timestamp
     // A clock may be a little ahead of this one; further ahead the number is not milliseconds.

@@ -75,7 +75,7 @@ export interface ClusterStats {
   /** `clusterName`, or the bootstrap servers. */
   readonly name: string
   /** What keeps Kafka from being reached now; `undefined` while nothing does. */
-  readonly problem: KafkaOutage | undefined
+  readonly outage: KafkaOutage | undefined
   /** The brokers that connections were made to. */
   readonly brokers: readonly BrokerState[]
 }
@@ -90,17 +90,17 @@ export type StreamForm = 'event-stream' | 'ndjson' | 'websocket'
 export interface OpenStream {
   readonly form: StreamForm
   /**
-   * Called every {@link Route.beatInterval}, for what is due by time: one timer serves all streams.
+   * Called every {@link Route.tickInterval}, for what is due by time: one timer serves all streams.
    *
    * @param now `performance.now()`.
    */
-  onBeat?(now: number): void
+  onTick?(now: number): void
   /** Ends it after its last whole event; resolves when it has ended. */
   end(): Promise<void>
 }
 
 /** Gives back a client's own place among its streams; none where the client has no limit. */
-export type ClientPlace = (() => void) | undefined
+export type ClientRelease = (() => void) | undefined
 
 /** A time in which records cannot be had. */
 export interface OngoingOutage {
@@ -112,12 +112,12 @@ export interface OngoingOutage {
 /** What all routes of a gateway have together. */
 export interface SharedLimits {
   /** Room for streams. */
-  readonly places?: StreamLimit
+  readonly streams?: StreamLimit
   /** Memory for answers. */
   readonly answers?: AnswerBudget
 }
 
-const MAX_BEAT_MS = 250
+const MAX_TICK_MS = 250
 
 /** What one `kafkaConsume(options)` has: its shares of a cluster and of a group, and its streams. */
 export class Route {
@@ -128,20 +128,20 @@ export class Route {
   #membership: Membership | undefined
   #clientGroups: ClientGroups | undefined
   #closed: Promise<void> | undefined
-  readonly #places: StreamLimit
-  readonly #allPlaces: StreamLimit | undefined
-  readonly #answers: readonly AnswerBudget[]
-  #beating: ReturnType<typeof setInterval> | undefined
+  readonly #streamLimit: StreamLimit
+  readonly #sharedStreamLimit: StreamLimit | undefined
+  readonly #answerBudgets: readonly AnswerBudget[]
+  #ticking: ReturnType<typeof setInterval> | undefined
   #ongoingOutage: OngoingOutage | undefined
   readonly statistics = new RouteStatistics()
   readonly responseCache: ResponseCache
 
   /** @param shared What it has together with other routes. */
-  constructor(options: ResolvedOptions, { places, answers }: SharedLimits = {}) {
+  constructor(options: ResolvedOptions, { streams, answers }: SharedLimits = {}) {
     this.options = options
-    this.#places = new StreamLimit(options.maxSubscribers)
-    this.#allPlaces = places
-    this.#answers = [new AnswerBudget(options.maxAnswerBytes), ...(answers ? [answers] : [])]
+    this.#streamLimit = new StreamLimit(options.maxSubscribers)
+    this.#sharedStreamLimit = streams
+    this.#answerBudgets = [new AnswerBudget(options.maxAnswerBytes), ...(answers ? [answers] : [])]
     this.responseCache = new ResponseCache(this.answerMemory())
   }
 
@@ -151,7 +151,7 @@ export class Route {
    * @throws KafkaConsumeError SHUTTING_DOWN, or at once what keeps Kafka from being read.
    */
   async lease(): Promise<Lease> {
-    if (this.#closed) throw closed()
+    if (this.#closed) throw shuttingDown()
     if (!this.#lease) registerOpen(this)
     this.#lease ??= lease(this.options)
     try {
@@ -160,7 +160,7 @@ export class Route {
       this.#lease = undefined
       throw error
     }
-    const outage = this.#leased.source.outage()
+    const outage = this.#leased.cluster.outage()
     if (outage) {
       throw new KafkaConsumeError(outage.code, outage.message, { detail: outage.detail })
     }
@@ -179,19 +179,20 @@ export class Route {
    * @throws KafkaConsumeError INVALID_OPTIONS where the client is to have its own and has no name.
    */
   async group(client: KafkaClient): Promise<GroupCalls> {
-    if (this.#membership && !this.#closed && !this.#leased?.source.outage()) return this.#membership
+    if (this.#membership && !this.#closed && !this.#leased?.cluster.outage())
+      return this.#membership
     const { memberships } = await this.lease()
-    if (this.#closed) throw closed()
+    if (this.#closed) throw shuttingDown()
     const { topics, autoOffsetReset, commitStrategy, consumerGroup, maxGroups } = this.options
     const instanceId = consumerGroup.groupInstanceId
     const join = (groupId: string) =>
       memberships.join({ groupId, instanceId, topics, autoOffsetReset, commitStrategy })
     if (this.hasClientGroups) {
       this.#clientGroups ??= new ClientGroups(join, maxGroups)
-      return this.#clientGroups.of(groupNameOf(client))
+      return this.#clientGroups.forClient(groupIdOfClient(client))
     }
     const groupId = await groupIdOf(this.options)
-    if (this.#closed) throw closed()
+    if (this.#closed) throw shuttingDown()
     this.#membership ??= join(groupId)
     return this.#membership
   }
@@ -204,7 +205,7 @@ export class Route {
 
   /** Why records cannot be had: Kafka is away or refuses, or what preparing them needs is away. */
   outage(): KafkaOutage | undefined {
-    return this.#leased?.source.outage() ?? this.#leased?.feed.outage()
+    return this.#leased?.cluster.outage() ?? this.#leased?.feed.outage()
   }
 
   /** That records cannot be had, as of the last beat of the open streams. */
@@ -219,65 +220,65 @@ export class Route {
 
   /**
    * Takes a place among the route's streams, those of the process and the client's own, until
-   * {@link leave}. There is nothing per stream in it where the client has no limit of its own.
+   * {@link releaseStream}. There is nothing per stream in it where the client has no limit of its own.
    *
    * @param end Ends the stream.
    * @returns What gives back the client's own place.
    * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS, or what the client's own limit throws.
    */
-  enter({ openStream }: KafkaClient, end: () => void): ClientPlace {
-    this.#places.take()
+  acquireStream({ openStream }: KafkaClient, end: () => void): ClientRelease {
+    this.#streamLimit.acquire()
     try {
-      this.#allPlaces?.take()
+      this.#sharedStreamLimit?.acquire()
     } catch (error) {
-      this.#places.giveBack()
+      this.#streamLimit.release()
       throw error
     }
     try {
       return openStream?.(end)
     } catch (error) {
-      this.leave(undefined)
+      this.releaseStream(undefined)
       throw error
     }
   }
 
-  /** Gives back the places that {@link enter} took. */
-  leave(place: ClientPlace): void {
-    this.#places.giveBack()
-    this.#allPlaces?.giveBack()
+  /** Gives back the places that {@link acquireStream} took. */
+  releaseStream(place: ClientRelease): void {
+    this.#streamLimit.release()
+    this.#sharedStreamLimit?.release()
     place?.()
   }
 
   /** Memory for one more answer; whoever has it releases it. */
   answerMemory(): AnswerMemory {
-    return new AnswerMemory(this.#answers)
+    return new AnswerMemory(this.#answerBudgets)
   }
 
-  opened(stream: OpenStream): void {
+  addStream(stream: OpenStream): void {
     this.#streams.add(stream)
-    this.#beating ??= setInterval(() => this.#beat(), this.beatInterval)
+    this.#ticking ??= setInterval(() => this.#tick(), this.tickInterval)
   }
 
   /** What is the same for all streams is looked at once: there may be as many beats as records. */
-  #beat(): void {
+  #tick(): void {
     const now = performance.now()
     const outage = this.outage()
     this.#ongoingOutage = outage && { outage, since: this.#ongoingOutage?.since ?? now }
-    for (const open of this.#streams) open.onBeat?.(now)
+    for (const open of this.#streams) open.onTick?.(now)
   }
 
-  ended(stream: OpenStream): void {
+  removeStream(stream: OpenStream): void {
     this.#streams.delete(stream)
     if (this.#streams.size > 0) return
-    clearInterval(this.#beating)
-    this.#beating = undefined
+    clearInterval(this.#ticking)
+    this.#ticking = undefined
     this.#ongoingOutage = undefined
   }
 
   /** Milliseconds between the beats of a stream. */
-  get beatInterval(): number {
+  get tickInterval(): number {
     const { heartbeat, writeDeadline } = this.options
-    return Math.min(MAX_BEAT_MS, heartbeat / 4, writeDeadline / 4)
+    return Math.min(MAX_TICK_MS, heartbeat / 4, writeDeadline / 4)
   }
 
   get isClosed(): boolean {
@@ -286,11 +287,11 @@ export class Route {
 
   /** @throws KafkaConsumeError when Kafka cannot be asked. */
   async partitions(): Promise<PartitionRange[]> {
-    const { source } = await this.lease()
-    const all = await source.partitions(this.options.topics)
+    const { cluster } = await this.lease()
+    const all = await cluster.partitions(this.options.topics)
     const [starts, ends] = await Promise.all([
-      source.offsets(all, 'earliest'),
-      source.offsets(all, 'latest'),
+      cluster.offsets(all, 'earliest'),
+      cluster.offsets(all, 'latest'),
     ])
     return all.map(({ topic, partition }, index) => ({
       topic,
@@ -301,7 +302,7 @@ export class Route {
   }
 
   stats(): RouteStats {
-    const { source, feed } = this.#leased ?? {}
+    const { cluster, feed } = this.#leased ?? {}
     const feedStats = feed?.stats()
     const openStreams = { 'event-stream': 0, ndjson: 0, websocket: 0 }
     for (const { form } of this.#streams) openStreams[form]++
@@ -309,9 +310,9 @@ export class Route {
       mode: this.options.mode,
       commitStrategy: this.options.commitStrategy,
       topics: this.options.topics,
-      subscribers: this.#places.taken,
+      subscribers: this.#streamLimit.open,
       maxSubscribers: this.options.maxSubscribers,
-      answerBytes: this.#answers[0]?.used ?? 0,
+      answerBytes: this.#answerBudgets[0]?.used ?? 0,
       maxAnswerBytes: this.options.maxAnswerBytes,
       openStreams,
       replays: feedStats?.replays ?? 0,
@@ -321,10 +322,10 @@ export class Route {
       uncompressed: this.statistics.uncompressed,
       sent: this.statistics.sent,
       latency: this.statistics.latency(),
-      cluster: source && {
-        name: source.name,
-        problem: source.outage(),
-        brokers: source.brokers(),
+      cluster: cluster && {
+        name: cluster.name,
+        outage: cluster.outage(),
+        brokers: cluster.brokers(),
       },
       feed: feedStats,
       groups: this.#groups(),
@@ -352,14 +353,14 @@ export class Route {
   }
 }
 
-function closed(): KafkaConsumeError {
+function shuttingDown(): KafkaConsumeError {
   return new KafkaConsumeError(
     'SHUTTING_DOWN',
     'Cannot read from Kafka: the server is shutting down',
   )
 }
 
-function groupNameOf({ name }: KafkaClient): string {
+function groupIdOfClient({ name }: KafkaClient): string {
   // Kafka's own limit is 32767; it is that of `consumerGroupId` here.
   if (name !== undefined && name !== '' && name.length <= 255) return name
   throw new KafkaConsumeError(

@@ -3,14 +3,14 @@ import { KafkaConsumeError } from '../../core/errors.ts'
 /** Room for so many streams at a time, in a route or in a whole process. One more is refused. */
 export class StreamLimit {
   readonly limit: number
-  #taken = 0
+  #open = 0
 
   constructor(limit: number) {
     this.limit = limit
   }
 
-  get taken(): number {
-    return this.#taken
+  get open(): number {
+    return this.#open
   }
 
   /**
@@ -18,18 +18,18 @@ export class StreamLimit {
    *
    * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS
    */
-  take(): void {
-    if (this.#taken >= this.limit) {
+  acquire(): void {
+    if (this.#open >= this.limit) {
       throw new KafkaConsumeError(
         'TOO_MANY_SUBSCRIBERS',
         `Cannot open a stream: ${this.limit} are open already`,
         { retryAfter: 5 },
       )
     }
-    this.#taken++
+    this.#open++
   }
 
-  giveBack(): void {
-    this.#taken--
+  release(): void {
+    this.#open--
   }
 }

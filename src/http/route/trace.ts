@@ -29,7 +29,7 @@ export class ReadTrace {
   readonly #links = new Set<string>()
   #records = 0
   /** How many records are still looked at for their traces. */
-  #looks = MAX_LINKS
+  #unlinked = MAX_LINKS
 
   private constructor(span: Span) {
     this.#span = span
@@ -57,8 +57,8 @@ export class ReadTrace {
   add(slices: readonly Slice[]): void {
     for (const slice of slices) {
       this.#records += slice.end - slice.begin
-      const end = Math.min(slice.end, slice.begin + this.#looks)
-      this.#looks -= end - slice.begin
+      const end = Math.min(slice.end, slice.begin + this.#unlinked)
+      this.#unlinked -= end - slice.begin
       for (const text of textsOf({ ...slice, end })) this.#addLink(linkOf(text))
     }
   }
@@ -66,8 +66,8 @@ export class ReadTrace {
   /** Like {@link add}, for records that are not encoded. */
   addRecords(records: readonly ProcessedRecord[]): void {
     this.#records += records.length
-    const looked = records.slice(0, this.#looks)
-    this.#looks -= looked.length
+    const looked = records.slice(0, this.#unlinked)
+    this.#unlinked -= looked.length
     for (const { headers } of looked) this.#addLink(headers && linkIn(headers))
   }
 

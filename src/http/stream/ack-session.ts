@@ -12,9 +12,9 @@ import { pollGroup } from '../consume/poll-group.ts'
 import { assertMayUseGroup, type KafkaClient, timeLeft } from '../request/client.ts'
 import { chooseFormat, type SocketPlan } from '../request/parameters.ts'
 import type { GroupCalls } from '../route/memberships.ts'
-import type { ClientPlace, OpenStream, Route } from '../route/route.ts'
+import type { ClientRelease, OpenStream, Route } from '../route/route.ts'
 import { ReadTrace } from '../route/trace.ts'
-import { CLOSE, endOf, failureFrame, type SocketWriter } from './socket-writer.ts'
+import { CLOSE, closeFrameFor, errorFrame, type SocketWriter } from './socket-writer.ts'
 
 const log = getLogger(['hono-kafka-consume', 'socket'])
 
@@ -24,16 +24,16 @@ const READ_BYTES = 256 * 1024
 /** How long a client that is told to go may still acknowledge what it has. */
 const LAST_ACKS_MS = 2_000
 
-const place = v.strictObject({
+const recordPosition = v.strictObject({
   topic: v.string(),
   partition: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   offset: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
 })
 const message = v.strictObject({
-  ack: v.union([place, v.pipe(v.array(place), v.maxLength(10_000))]),
+  ack: v.union([recordPosition, v.pipe(v.array(recordPosition), v.maxLength(10_000))]),
 })
 
-type AckedRecord = v.InferOutput<typeof place>
+type AckedRecord = v.InferOutput<typeof recordPosition>
 
 /** A record that the client has and has not acknowledged. */
 interface Unacked {
@@ -55,9 +55,9 @@ export class AckSession implements OpenStream {
   readonly form = 'websocket'
   readonly #route: Route
   readonly #client: KafkaClient
-  readonly #place: ClientPlace
+  readonly #releaseClient: ClientRelease
   readonly #group: GroupCalls
-  readonly #exchange: RequestStatistics | undefined
+  readonly #requestStatistics: RequestStatistics | undefined
   readonly #trace: ReadTrace | undefined
   readonly #maxUnacked: number
   readonly #wanted: RequestedFilters
@@ -69,7 +69,7 @@ export class AckSession implements OpenStream {
   readonly #stop = new AbortController()
   readonly #finished = Promise.withResolvers<void>()
   #wake: (() => void) | undefined
-  #failure: KafkaConsumeError | undefined
+  #error: KafkaConsumeError | undefined
 
   /** @throws KafkaConsumeError when the group cannot be joined, or too many streams are open. */
   static async open(
@@ -93,15 +93,15 @@ export class AckSession implements OpenStream {
     // Acknowledgements name the place of a record: without a format of the app's own it is whole.
     const { options } = route
     this.#format = chooseFormat(options.format ? undefined : 'records', options).format
-    this.#place = route.enter(client, () => void this.end())
+    this.#releaseClient = route.acquireStream(client, () => void this.end())
     this.#route = route
     this.#client = client
     this.#group = group
     this.#maxUnacked = maxUnacked
     this.#wanted = wanted
-    this.#exchange = exchange
+    this.#requestStatistics = exchange
     if (exchange) exchange.ended = this.#finished.promise
-    route.opened(this)
+    route.addStream(this)
     this.#trace = ReadTrace.begin(route, 'group')
   }
 
@@ -110,13 +110,13 @@ export class AckSession implements OpenStream {
     try {
       while (!this.#stop.signal.aborted && timeLeft(this.#client) > 0) await this.#next(writer)
     } catch (thrown) {
-      if (!this.#stop.signal.aborted) this.#failure = asKafkaConsumeError(thrown)
+      if (!this.#stop.signal.aborted) this.#error = asKafkaConsumeError(thrown)
     }
-    const failure = this.#failure
+    const failure = this.#error
     const { returnErrorMessage } = this.#route.options.errorHandling
-    if (failure) await writer.write([failureFrame(failure, returnErrorMessage)])
+    if (failure) await writer.write([errorFrame(failure, returnErrorMessage)])
     await this.#lastAcks(writer)
-    writer.close(...endOf(failure))
+    writer.close(...closeFrameFor(failure))
     this.#finish()
   }
 
@@ -205,7 +205,7 @@ export class AckSession implements OpenStream {
       this.#sent.set(partitionKey(record), record.offset)
     }
     this.#bytes += bytes
-    for (const counted of [this.#route.statistics.sent.group, this.#exchange]) {
+    for (const counted of [this.#route.statistics.sent.group, this.#requestStatistics]) {
       if (!counted) continue
       counted.records += texts.length
       counted.bytes += bytes
@@ -264,9 +264,9 @@ export class AckSession implements OpenStream {
     this.#end()
     for (const delivery of new Set(this.#unacked.map((one) => one.delivery))) delivery.requeue()
     this.#unacked = []
-    this.#route.leave(this.#place)
-    this.#route.ended(this)
-    this.#trace?.end(this.#failure)
+    this.#route.releaseStream(this.#releaseClient)
+    this.#route.removeStream(this)
+    this.#trace?.end(this.#error)
     this.#finished.resolve()
   }
 }

@@ -6,9 +6,9 @@ export class BodyWriter implements UnderlyingDefaultSource<Uint8Array> {
   readonly body: ReadableStream<Uint8Array>
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
   /** Whether the runtime waits for bytes. */
-  #wanted = false
+  #isPulled = false
   /** Gives the runtime the bytes of the write that waits to be asked for. */
-  #give: (() => void) | undefined
+  #flush: (() => void) | undefined
   #listener: (() => void) | undefined
 
   constructor() {
@@ -16,12 +16,12 @@ export class BodyWriter implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   write(bytes: Uint8Array): Promise<void> | undefined {
-    if (this.#wanted) {
+    if (this.#isPulled) {
       this.#enqueue(bytes)
       return undefined
     }
     return new Promise((resolve) => {
-      this.#give = () => {
+      this.#flush = () => {
         this.#enqueue(bytes)
         resolve()
       }
@@ -50,9 +50,9 @@ export class BodyWriter implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   pull(): void {
-    this.#wanted = true
-    const give = this.#give
-    this.#give = undefined
+    this.#isPulled = true
+    const give = this.#flush
+    this.#flush = undefined
     give?.()
   }
 
@@ -62,7 +62,7 @@ export class BodyWriter implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   #enqueue(bytes: Uint8Array): void {
-    this.#wanted = false
+    this.#isPulled = false
     this.#controller?.enqueue(bytes)
   }
 }

@@ -11,10 +11,10 @@ import type { Gap } from '../../port/kafka.ts'
 import { isFiltered } from '../../records/filter.ts'
 import type { Format } from '../../records/format.ts'
 import { formatSlice } from '../../records/format-batch.ts'
-import { clientOf, filtering, isRestricted, timeLeft } from '../request/client.ts'
-import { LONGEST, NONE, setIdleTimeout } from '../request/idle-timeout.ts'
+import { clientOf, filterOfTable, isRestricted, timeLeft } from '../request/client.ts'
+import { MAX_IDLE_SECONDS, NO_IDLE_TIMEOUT, setIdleTimeout } from '../request/idle-timeout.ts'
 import { chooseFormat, type StreamPlan } from '../request/parameters.ts'
-import type { ClientPlace, OpenStream, Route, StreamForm } from '../route/route.ts'
+import type { ClientRelease, OpenStream, Route, StreamForm } from '../route/route.ts'
 import { ReadTrace } from '../route/trace.ts'
 
 /** Bytes per write: large enough to be cheap, small enough that a client's abort is noticed soon. */
@@ -29,7 +29,7 @@ const OUTAGE_GRACE_MS = 10_000
 /** The share of `maxStreamAge` by which a stream may end sooner. */
 const AGE_JITTER = 0.2
 /** How long a stalled stream may hold up a shutdown. */
-const END_PATIENCE_MS = 2_000
+const END_TIMEOUT_MS = 2_000
 
 /** Where a stream's frames are written. */
 export interface StreamWriter<Frames> {
@@ -70,14 +70,14 @@ export async function openStream<Frames>(
   const { feed } = await route.lease()
   let live: LiveStream<Frames> | undefined
   let isOver = false
-  const place = route.enter(client, () => {
+  const place = route.acquireStream(client, () => {
     isOver = true
     void live?.end()
   })
   // What is prepared may be dropped, too.
   const filtered = feed.processor !== undefined || isRestricted(client) || isFiltered(wanted)
   try {
-    const subscription = await feed.subscribe(position, filtering(wanted, client))
+    const subscription = await feed.subscribe(position, filterOfTable(wanted, client))
     const refusal = route.isClosed
       ? new KafkaConsumeError('SHUTTING_DOWN', 'Cannot open a stream: the server is shutting down')
       : c.req.raw.signal.reason
@@ -87,7 +87,7 @@ export async function openStream<Frames>(
     }
     live = new LiveStream(c, route, subscription, form, encoder, shape.format, filtered, place)
   } catch (error) {
-    route.leave(place)
+    route.releaseStream(place)
     throw error
   }
   if (isOver) void live.end()
@@ -107,18 +107,18 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   readonly #subscription: Subscription
   readonly #encoder: StreamEncoder<Frames>
   readonly #format: Format | undefined
-  readonly #filtered: boolean
-  readonly #place: ClientPlace
-  readonly #exchange: RequestStatistics | undefined
+  readonly #isFiltered: boolean
+  readonly #releaseClient: ClientRelease
+  readonly #requestStatistics: RequestStatistics | undefined
   readonly #trace: ReadTrace | undefined
   /** A promise of this stream alone: one that streams shared would keep all that have ended. */
   readonly #finished: Promise<void>
   #resolveFinished: (() => void) | undefined
   readonly #opened = Date.now()
   /** When the stream has gone on long enough, in `performance.now()`'s time. */
-  readonly #last: number
+  readonly #endsAt: number
   /** When the next heartbeat is due at the latest, in `performance.now()`'s time. */
-  #due = Infinity
+  #heartbeatDue = Infinity
   /** When the last write was taken, in `performance.now()`'s time. */
   #wroteAt = 0
   #writer: StreamWriter<Frames> | undefined
@@ -128,11 +128,11 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   #isReading = false
   #isEnding = false
   #hasEnded = false
-  #failure: KafkaConsumeError | undefined
+  #error: KafkaConsumeError | undefined
   /** Whether the client is still to be told of the failure. */
-  #owesError = false
+  #mustSendError = false
   /** Seconds that the connection may be idle once the stream has ended. */
-  #lastTimeout = LONGEST
+  #finalTimeout = MAX_IDLE_SECONDS
 
   constructor(
     c: Context,
@@ -142,7 +142,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     encoder: StreamEncoder<Frames>,
     format: Format | undefined,
     filtered: boolean,
-    place: ClientPlace,
+    place: ClientRelease,
   ) {
     this.#c = c
     this.#route = route
@@ -150,22 +150,22 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     this.form = form
     this.#encoder = encoder
     this.#format = format
-    this.#filtered = filtered
-    this.#place = place
-    this.#exchange = requestStatisticsOf(c)
+    this.#isFiltered = filtered
+    this.#releaseClient = place
+    this.#requestStatistics = requestStatisticsOf(c)
     this.#trace = ReadTrace.begin(route, 'stream')
     this.#finished = new Promise((resolve) => {
       this.#resolveFinished = resolve
     })
-    if (this.#exchange) this.#exchange.ended = this.#finished
+    if (this.#requestStatistics) this.#requestStatistics.ended = this.#finished
     const { maxStreamAge = Infinity } = route.options
     // By chance somewhat sooner: clients that came at once are not to come back at once.
     const age = maxStreamAge * (1 - AGE_JITTER * Math.random())
-    this.#last = performance.now() + Math.min(age, timeLeft(clientOf(c)))
-    route.opened(this)
+    this.#endsAt = performance.now() + Math.min(age, timeLeft(clientOf(c)))
+    route.addStream(this)
     // Bun closes a connection that is quiet for its `idleTimeout`; here quiet is normal, and a
     // client that reads nothing has our own deadline.
-    setIdleTimeout(c, NONE)
+    setIdleTimeout(c, NO_IDLE_TIMEOUT)
   }
 
   /** Where the stream goes on. */
@@ -174,8 +174,8 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   }
 
   /** Why the stream ended, if something went wrong. */
-  get failure(): KafkaConsumeError | undefined {
-    return this.#failure
+  get error(): KafkaConsumeError | undefined {
+    return this.#error
   }
 
   /**
@@ -188,7 +188,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     this.#subscription.listen(this)
     const { hasGaps } = this.#subscription
     const preamble = this.#encoder.preamble(hasGaps ? undefined : this.cursor)
-    this.#putOffHeartbeat()
+    this.#postponeHeartbeat()
     if (preamble !== undefined) this.#write(preamble)
     this.onTurn()
     return this.#finished
@@ -203,7 +203,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
 
   async end(): Promise<void> {
     this.#stop()
-    const patience = setTimeout(() => this.#giveUpWrite(), END_PATIENCE_MS)
+    const patience = setTimeout(() => this.#abandonWrite(), END_TIMEOUT_MS)
     await this.#finished
     clearTimeout(patience)
   }
@@ -212,15 +212,15 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     if (this.#writer && this.#writingSince === undefined) writeTurns.run(this)
   }
 
-  onBeat(now: number): void {
-    if (this.#writingSince !== undefined) this.#watchWrite(this.#writingSince, now)
-    else if (this.#isDue(now) || this.#route.ongoingOutage) this.onTurn()
+  onTick(now: number): void {
+    if (this.#writingSince !== undefined) this.#checkWrite(this.#writingSince, now)
+    else if (this.#isHeartbeatDue(now) || this.#route.ongoingOutage) this.onTurn()
   }
 
   /** The client has gone. */
   onAbort(): void {
     this.#stop()
-    this.#giveUpWrite()
+    this.#abandonWrite()
   }
 
   /** Sends what is at hand, until the client, Kafka or the turn has had enough. */
@@ -238,9 +238,9 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   #step(): boolean {
     const subscription = this.#subscription
     const now = performance.now()
-    if (now >= this.#last && !this.#isEnding) this.#stop()
+    if (now >= this.#endsAt && !this.#isEnding) this.#stop()
     if (this.#isEnding) return this.#conclude()
-    const isDue = this.#isDue(now)
+    const isDue = this.#isHeartbeatDue(now)
     // Also before a heartbeat: the cursor follows the live consumer over offsets without a record.
     if (!this.#isReading && (isDue || !subscription.isAtEnd)) {
       if (writeTurns.isOver) {
@@ -267,7 +267,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     // The cursor lies behind a gap that is not reported yet, so such a heartbeat names none. While
     // records are read the cursor is named: a filter may pass none for long, and a client that
     // resumes then continues there.
-    const namesCursor = !subscription.hasGaps && (this.#filtered || subscription.isBeyondFrames)
+    const namesCursor = !subscription.hasGaps && (this.#isFiltered || subscription.isBeyondFrames)
     if (namesCursor) subscription.cursorTold()
     this.#write(this.#encoder.heartbeat(namesCursor ? this.cursor : undefined))
   }
@@ -280,8 +280,8 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   }
 
   /** Whether a heartbeat is due: after a while, or soon where it names a cursor that no frame has. */
-  #isDue(now: number): boolean {
-    if (now >= this.#due) return true
+  #isHeartbeatDue(now: number): boolean {
+    if (now >= this.#heartbeatDue) return true
     const namesCursor = this.form !== 'ndjson' && !this.#isReading && !this.#isEnding
     if (!namesCursor || now < this.#wroteAt + CURSOR_DELAY_MS) return false
     return this.#subscription.isBeyondFrames
@@ -315,19 +315,19 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   #count({ batch, begin, end }: Extract<SubscriptionPart, { batch: unknown }>): void {
     const { statistics } = this.#route
     statistics.sent.stream.records += end - begin
-    statistics.written(batch.timestamp, this.#opened)
-    if (this.#exchange) this.#exchange.records += end - begin
+    statistics.observeLatency(batch.timestamp, this.#opened)
+    if (this.#requestStatistics) this.#requestStatistics.records += end - begin
     this.#trace?.add([{ batch, begin, end }])
   }
 
   #write(frames: Frames): void {
     const bytes = this.#encoder.bytes(frames)
     this.#route.statistics.sent.stream.bytes += bytes
-    if (this.#exchange) this.#exchange.bytes += bytes
+    if (this.#requestStatistics) this.#requestStatistics.bytes += bytes
     writeTurns.count(bytes)
     const writing = this.#writer?.write(frames)
     if (!writing) {
-      this.#putOffHeartbeat()
+      this.#postponeHeartbeat()
       return
     }
     this.#writingSince = performance.now()
@@ -337,32 +337,32 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
 
   #onWritten(): void {
     this.#writingSince = undefined
-    this.#putOffHeartbeat()
+    this.#postponeHeartbeat()
     this.onTurn()
   }
 
-  #putOffHeartbeat(): void {
-    const { beatInterval, options } = this.#route
+  #postponeHeartbeat(): void {
+    const { tickInterval, options } = this.#route
     this.#wroteAt = performance.now()
     // A beat sooner: the heartbeat is sent by the time that it is due.
-    this.#due = Math.min(this.#wroteAt + options.heartbeat - beatInterval, this.#last)
+    this.#heartbeatDue = Math.min(this.#wroteAt + options.heartbeat - tickInterval, this.#endsAt)
   }
 
   /** A stalled write is the only sign of a client that is there and does not read. */
-  #watchWrite(since: number, now: number): void {
+  #checkWrite(since: number, now: number): void {
     if (now - since > STALL_MS && !this.#isReading) this.#subscription.pause()
     if (now - since < this.#route.options.writeDeadline) return
     this.#route.statistics.silent++
     this.#stop()
     // Bun closes the connection when its timeout has passed, whatever is still queued for it.
-    this.#lastTimeout = 1
-    setIdleTimeout(this.#c, this.#lastTimeout)
+    this.#finalTimeout = 1
+    setIdleTimeout(this.#c, this.#finalTimeout)
     this.#writer?.abort()
-    this.#giveUpWrite()
+    this.#abandonWrite()
   }
 
-  #giveUpWrite(): void {
-    this.#owesError = false
+  #abandonWrite(): void {
+    this.#mustSendError = false
     this.#writingSince = undefined
     this.onTurn()
   }
@@ -383,8 +383,8 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
 
   #fail(thrown: unknown): void {
     if (!this.#isEnding) {
-      this.#failure = asKafkaConsumeError(thrown)
-      this.#owesError = true
+      this.#error = asKafkaConsumeError(thrown)
+      this.#mustSendError = true
       this.#stop()
     }
     this.onTurn()
@@ -392,10 +392,10 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
 
   /** @returns Whether there may be more to do now. */
   #conclude(): boolean {
-    if (this.#owesError && this.#failure) {
-      this.#owesError = false
+    if (this.#mustSendError && this.#error) {
+      this.#mustSendError = false
       const show = this.#route.options.errorHandling.returnErrorMessage
-      this.#write(this.#encoder.error(this.#failure, show))
+      this.#write(this.#encoder.error(this.#error, show))
       return true
     }
     this.#finish()
@@ -413,10 +413,10 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     try {
       await this.#subscription.close()
     } finally {
-      this.#route.leave(this.#place)
-      this.#route.ended(this)
-      this.#trace?.end(this.#failure)
-      setIdleTimeout(this.#c, this.#lastTimeout)
+      this.#route.releaseStream(this.#releaseClient)
+      this.#route.removeStream(this)
+      this.#trace?.end(this.#error)
+      setIdleTimeout(this.#c, this.#finalTimeout)
       this.#resolveFinished?.()
     }
   }

@@ -18,13 +18,15 @@ export const CLOSE = {
 } as const
 
 /** How a connection ends that the server has had enough of: with what it could not do, or just so. */
-export function endOf(failure: KafkaConsumeError | undefined): [code: number, reason: string] {
+export function closeFrameFor(
+  failure: KafkaConsumeError | undefined,
+): [code: number, reason: string] {
   if (!failure) return [CLOSE.goingAway, 'the stream ends here, come back for more']
   return [failure.retryable ? CLOSE.tryAgainLater : CLOSE.internalError, failure.code]
 }
 
 /** The last frame before such an end. */
-export function failureFrame(error: KafkaConsumeError, show: boolean): string {
+export function errorFrame(error: KafkaConsumeError, show: boolean): string {
   return JSON.stringify({ failure: { ...describeError(error, show), retryable: error.retryable } })
 }
 

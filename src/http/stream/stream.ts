@@ -6,7 +6,7 @@ import { negotiate } from '../request/accept.ts'
 import { urlOf } from '../request/client.ts'
 import { parseStream } from '../request/parameters.ts'
 import { jsonOfSlices, linesOf } from '../response/body.ts'
-import { asWritten } from '../response/deliver.ts'
+import { untransformed } from '../response/deliver.ts'
 import { describeError } from '../response/error-response.ts'
 import type { Route } from '../route/route.ts'
 import { BodyWriter } from './body-writer.ts'
@@ -23,7 +23,11 @@ import {
 const MAX_HELD_BYTES = 2 * WRITE_BYTES
 
 /** What Kafka refuses a server for, and what may be mended on the server while clients wait. */
-const REFUSALS: ReadonlySet<string> = new Set(['KAFKA_AUTHENTICATION', 'KAFKA_TLS', 'KAFKA_TOKEN'])
+const SERVER_REFUSALS: ReadonlySet<string> = new Set([
+  'KAFKA_AUTHENTICATION',
+  'KAFKA_TLS',
+  'KAFKA_TOKEN',
+])
 
 const encoder = new TextEncoder()
 
@@ -44,8 +48,8 @@ export async function answerStream(c: Context, route: Route): Promise<Response> 
     live = await openStream(c, route, plan, form, encoder)
   } catch (thrown) {
     const error = asKafkaConsumeError(thrown)
-    if (!isEvents || !isToComeBack(c, error)) throw error
-    return answerComeBack(c, error, route.options.errorHandling.returnErrorMessage)
+    if (!isEvents || !shouldAnswerAsEvent(c, error)) throw error
+    return answerErrorEvent(c, error, route.options.errorHandling.returnErrorMessage)
   }
   c.header('Kafka-Cursor', live.cursor)
   // Some proxies collect small writes; this asks them not to.
@@ -72,11 +76,11 @@ function correctHeaders(c: Context): void {
   // has no chunked transfer coding.
   c.header('Transfer-Encoding', undefined)
   c.header('Connection', undefined)
-  setAsWritten(c)
+  setUntransformed(c)
 }
 
-function setAsWritten(c: Context): void {
-  for (const [name, value] of Object.entries(asWritten('no-cache'))) c.header(name, value)
+function setUntransformed(c: Context): void {
+  for (const [name, value] of Object.entries(untransformed('no-cache'))) c.header(name, value)
 }
 
 function answerLines(
@@ -85,7 +89,7 @@ function answerLines(
   gzip: GzipStream | undefined,
 ): Response {
   c.header('Content-Type', 'application/x-ndjson')
-  setAsWritten(c)
+  setUntransformed(c)
   const writer = new BodyWriter()
   writer.onAbort(() => live.onAbort())
   // Not waited for: a client that reads nothing must not hold up the end.
@@ -111,17 +115,17 @@ async function runCompressed(
  * its client would have resumed; this one is to ask again while Kafka is away, and whenever it
  * resumes, as long as waiting helps. Who does not name the media type reads statuses.
  */
-function isToComeBack(c: Context, { code, retryable }: KafkaConsumeError): boolean {
+function shouldAnswerAsEvent(c: Context, { code, retryable }: KafkaConsumeError): boolean {
   if (!/text\/event-stream/i.test(c.req.header('Accept') ?? '')) return false
   if (c.req.raw.signal.aborted) return false
   if (code === 'KAFKA_UNAVAILABLE' || code === 'KAFKA_TIMEOUT') return true
   // Credentials are mended on the server, under the same clients.
   const isResumed = Boolean(c.req.header('Last-Event-ID'))
-  return isResumed && (retryable || REFUSALS.has(code))
+  return isResumed && (retryable || SERVER_REFUSALS.has(code))
 }
 
 /** A stream that consists of the error, and of when to ask again. */
-function answerComeBack(c: Context, error: KafkaConsumeError, show: boolean): Response {
+function answerErrorEvent(c: Context, error: KafkaConsumeError, show: boolean): Response {
   const { code, message, detail } = error
   const told = new KafkaConsumeError(code, message, {
     retryable: true,

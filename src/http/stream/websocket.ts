@@ -6,12 +6,12 @@ import type { Gap } from '../../port/kafka.ts'
 import type { EncodedBatch } from '../../records/encoded-batch.ts'
 import { clientOf, urlOf } from '../request/client.ts'
 import { chooseFormat, type FormatName, parseSocket } from '../request/parameters.ts'
-import { asksForSocket, assertHandshake, upgrade } from '../request/upgrade.ts'
+import { assertHandshake, isUpgradeRequest, upgrade } from '../request/upgrade.ts'
 import type { Slice } from '../response/body.ts'
 import type { Route } from '../route/route.ts'
 import { AckSession } from './ack-session.ts'
 import { type LiveStream, openStream, type StreamEncoder } from './live-stream.ts'
-import { CLOSE, endOf, failureFrame, SocketWriter } from './socket-writer.ts'
+import { CLOSE, closeFrameFor, errorFrame, SocketWriter } from './socket-writer.ts'
 
 /**
  * Milliseconds that a socket has to open after the answer. On Node the server may refuse a handshake
@@ -20,7 +20,7 @@ import { CLOSE, endOf, failureFrame, SocketWriter } from './socket-writer.ts'
 const OPEN_DEADLINE_MS = 5_000
 
 /** What runs on a socket from its beginning to its end. */
-interface Conversation {
+interface SocketSession {
   /** Never fails; resolves when the writer is closed. */
   run(writer: SocketWriter): Promise<void>
   /** The client said something. */
@@ -31,7 +31,7 @@ interface Conversation {
 
 /** @throws KafkaConsumeError whatever fails before the connection is a WebSocket. */
 export async function answerSocket(c: Context, route: Route): Promise<Response> {
-  if (!asksForSocket(c)) {
+  if (!isUpgradeRequest(c)) {
     throw new KafkaConsumeError(
       'UPGRADE_REQUIRED',
       'Cannot answer a plain request: this route speaks WebSocket',
@@ -42,7 +42,7 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
   const exchange = requestStatisticsOf(c)
   const conversation = plan.acks
     ? await AckSession.open(route, clientOf(c), plan, exchange)
-    : liveOn(await openStream(c, route, plan, 'websocket', encoderOf(plan.format, route)))
+    : sessionOf(await openStream(c, route, plan, 'websocket', encoderOf(plan.format, route)))
   let writer: SocketWriter | undefined
   let isAbandoned = false
   const abandon = async () => {
@@ -76,12 +76,12 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
 }
 
 /** Every record from a position on, to everyone who asks. */
-function liveOn(live: LiveStream<readonly string[]>): Conversation {
+function sessionOf(live: LiveStream<readonly string[]>): SocketSession {
   return {
     async run(writer) {
       writer.onAbort(() => live.onAbort())
       await live.run(writer)
-      writer.close(...endOf(live.failure))
+      writer.close(...closeFrameFor(live.error))
     },
     onMessage: (_, writer) =>
       writer.close(CLOSE.policyViolation, 'messages are understood with acks=true only'),
@@ -140,7 +140,7 @@ class SocketEncoder implements StreamEncoder<readonly string[]> {
   }
 
   error(error: KafkaConsumeError, show: boolean): readonly string[] {
-    return [failureFrame(error, show)]
+    return [errorFrame(error, show)]
   }
 
   /** An empty list is a ping. */

@@ -2,8 +2,8 @@ import { toJsonSchema } from '@valibot/to-json-schema'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { ERROR_STATUSES } from '../../core/errors.ts'
 import { isCommittedByPost, isOffsetsPath } from '../../http/consume/offsets.ts'
-import { type ProduceStats, WRITE } from '../../http/produce/kafka-produce.ts'
-import { READ, SOCKET_PARAMETERS, STREAM } from '../../http/request/parameters.ts'
+import { type ProduceStats, WRITE_NAMES } from '../../http/produce/kafka-produce.ts'
+import { READ_NAMES, SOCKET_NAMES, STREAM_NAMES } from '../../http/request/parameters.ts'
 import type { RouteStats } from '../../http/route/route.ts'
 import { PARAMETERS, SCHEMAS, WRITE_PARAMETERS } from './schemas.ts'
 
@@ -127,7 +127,7 @@ function operationOf(mode: (RouteStats | ProduceStats)['mode'], operationId: str
   return {
     operationId,
     summary: 'Read once, or as a stream',
-    parameters: parametersOf([...READ, ...STREAM, ...SOCKET_PARAMETERS], [LAST_EVENT_ID]),
+    parameters: parametersOf([...READ_NAMES, ...STREAM_NAMES, ...SOCKET_NAMES], [LAST_EVENT_ID]),
     responses: {
       ...once.responses,
       200: {
@@ -212,7 +212,7 @@ const lines = {
 
 const once = {
   summary: 'Read once',
-  parameters: parametersOf(READ),
+  parameters: parametersOf(READ_NAMES),
   responses: {
     200: {
       description:
@@ -235,7 +235,7 @@ const once = {
 
 const streamed = {
   summary: 'Follow as a stream',
-  parameters: parametersOf(STREAM, [LAST_EVENT_ID]),
+  parameters: parametersOf(STREAM_NAMES, [LAST_EVENT_ID]),
   responses: {
     200: {
       description:
@@ -259,7 +259,7 @@ const streamed = {
 
 const socket = {
   summary: 'Open a WebSocket',
-  parameters: parametersOf(SOCKET_PARAMETERS),
+  parameters: parametersOf(SOCKET_NAMES),
   responses: {
     101: {
       description:
@@ -272,7 +272,7 @@ const socket = {
 
 const write = {
   summary: 'Write records',
-  parameters: parametersOf(WRITE, [], WRITE_PARAMETERS),
+  parameters: parametersOf(WRITE_NAMES, [], WRITE_PARAMETERS),
   requestBody: {
     required: true,
     content: {

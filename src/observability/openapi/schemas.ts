@@ -1,7 +1,7 @@
 /** What goes over the wire, as schemas: the bodies, and the parameters of requests. */
 import * as v from 'valibot'
 import { ERROR_CODES } from '../../core/errors.ts'
-import type { WRITE } from '../../http/produce/kafka-produce.ts'
+import type { WRITE_NAMES } from '../../http/produce/kafka-produce.ts'
 
 const MIB = 1024 * 1024
 
@@ -242,7 +242,7 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
 }
 
 /** Those of requests that write. */
-export const WRITE_PARAMETERS: Readonly<Record<(typeof WRITE)[number], Parameter>> = {
+export const WRITE_PARAMETERS: Readonly<Record<(typeof WRITE_NAMES)[number], Parameter>> = {
   topic: { schema: v.string(), description: 'For records that name none' },
   partition: {
     schema: v.pipe(v.number(), v.integer(), v.minValue(0)),
