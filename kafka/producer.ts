@@ -1,5 +1,6 @@
 import type { MessageHeader } from '@confluentinc/kafka-javascript'
 import { getLogger } from '@logtape/logtape'
+import { settledWithin } from '../src/core/deadline.ts'
 import { asKafkaConsumeError, KafkaConsumeError } from '../src/core/errors.ts'
 import {
   headerEntry,
@@ -8,7 +9,13 @@ import {
   type ProducerRecord,
   type RecordMetadata,
 } from '../src/port/kafka.ts'
-import { call, type Metadata, once, type ProducerClient, type Settings } from './client/client.ts'
+import {
+  call,
+  type Metadata,
+  type ProducerClient,
+  type Settings,
+  withoutRepetition,
+} from './client/client.ts'
 import {
   type ClientError,
   FATAL,
@@ -24,48 +31,50 @@ const log = getLogger(['hono-kafka-consume', 'producer'])
 const MIB = 1024 * 1024
 const ACTION = 'Cannot write to Kafka'
 
-/** What waits for Kafka at a time; more is refused. A batch is taken whole where nothing waits. */
-const MAX_WAITING = 20_000
-const MAX_WAITING_BYTES = 32 * MIB
+/** Records that wait for Kafka at most, and their bytes. When none waits, a batch of any size is accepted. */
+const MAX_PENDING = 20_000
+const MAX_PENDING_BYTES = 32 * MIB
 const CONNECT_TIMEOUT_MS = 5_000
-/** How long Kafka may take to confirm a record, with all retries. */
+/** Milliseconds for Kafka to confirm a record, all retries included. */
 const DELIVERY_TIMEOUT_MS = 10_000
-/** How long closing waits for what is on its way. */
+/** Milliseconds for which closing waits for records that were sent. */
 const FLUSH_MS = 5_000
 const DISCONNECT_MS = 5_000
 
-/** What a client that is lost says of records that were not sent: librdkafka's `__PURGE_QUEUE`. */
-const OF_LOST = new Set([FATAL, -152])
+/** librdkafka's `__PURGE_QUEUE`, for records that were not sent before the client was disconnected. */
+const PURGED = -152
+/** Errors of the records of a client after its fatal error. */
+const AFTER_FATAL = new Set([FATAL, PURGED])
 
 type Result = RecordMetadata | KafkaConsumeError
 
 /**
- * Settings of a producer. But for `leader` it is idempotent: a retry neither doubles a record nor
+ * Settings of a producer. It is idempotent except with `leader`: a retry neither doubles a record nor
  * changes the order within a partition.
  */
-export function producerSettings(writing: ProducerProfile): Settings {
-  const isForAll = writing !== 'leader'
+export function producerSettings(profile: ProducerProfile): Settings {
+  const needsAll = profile !== 'leader'
   return {
-    'enable.idempotence': isForAll,
-    acks: isForAll ? -1 : 1,
-    ...(writing === 'each' && { 'batch.num.messages': 1 }),
+    'enable.idempotence': needsAll,
+    acks: needsAll ? -1 : 1,
+    ...(profile === 'each' && { 'batch.num.messages': 1 }),
     'message.timeout.ms': DELIVERY_TIMEOUT_MS,
     'request.timeout.ms': DELIVERY_TIMEOUT_MS / 2,
-    // The client's default is the CRC32 of the key; other clients' records with the same key would
-    // go to another partition.
+    // Java clients choose partitions in this way. librdkafka's default, the CRC32 of the key, would
+    // put records of one key into two partitions where both kinds of clients write.
     partitioner: 'murmur2_random',
     'linger.ms': 2,
-    // For how long a topic that is unknown may be a new one.
+    // Milliseconds for which an unknown topic may be new.
     'topic.metadata.propagation.max.ms': 2_000,
-    // The broker's own limit decides, and a topic may have a higher one than the client's default.
+    // The topic's limit decides, which may be higher than the client's default.
     'message.max.bytes': 512 * MIB,
     dr_cb: true,
   }
 }
 
-/** How the cluster makes the client of a producer. */
+/** The cluster, as a producer sees it. */
 export interface ProducerHost {
-  /** Rejects at once while Kafka is known to be away. */
+  /** Rejects at once during an outage. */
   reachable(): Promise<unknown>
   /**
    * The partitions of a topic, by Kafka's metadata.
@@ -76,35 +85,37 @@ export interface ProducerHost {
   create(): ProducerClient
 }
 
-/** A record on its way. */
+/** A record that Kafka has not confirmed yet. */
 interface Pending {
   readonly bytes: number
   readonly result: Promise<Result>
-  /** Where the record is to go; no partition where its key chooses one. */
+  /** The record's topic and partition; no partition where its key chooses one. */
   readonly topic: string
   readonly partition: number | undefined
   settle(result: Result): void
-  /** Who is to report of it; unset until it was handed over. */
+  /** The client that is to report its delivery; unset until `produce` was called. */
   client: ProducerClient | undefined
 }
 
 /**
- * Writes records and learns of each whether Kafka has it. Its client is made with the first
- * record, and anew after an error that ends the life of a client.
+ * Writes records and reports for each whether Kafka has it. The first record creates the client; after
+ * a fatal error the next record creates another one.
  *
- * Overflow policy: a batch that does not fit beside what waits already is refused whole.
+ * Overflow policy: a batch that does not fit beside the waiting records is refused whole.
  */
 export class ConfirmingProducer implements Producer {
   readonly #host: ProducerHost
   #connecting: Promise<ProducerClient> | undefined
-  /** The one that is to be used, or will be when it is connected. */
+  /** The client for new records, connected or about to be. */
   #current: ProducerClient | undefined
-  /** Those that will never write again, and why. */
+  /** Clients after a fatal error, which never write again, with that error. */
   readonly #lost = new WeakMap<ProducerClient, ClientError>()
   readonly #pending = new Set<Pending>()
-  readonly #asked = new Map<string, ReturnType<ProducerHost['partitions']>>()
+  readonly #requests = new Map<string, ReturnType<ProducerHost['partitions']>>()
   #bytes = 0
-  readonly #tellLoss = once((error) => log.warn('The producer is made anew: {error}', { error }))
+  readonly #reportLoss = withoutRepetition((error) =>
+    log.warn('The producer is replaced after a fatal error: {error}', { error }),
+  )
   #closed: Promise<void> | undefined
 
   constructor(host: ProducerHost) {
@@ -116,7 +127,7 @@ export class ConfirmingProducer implements Producer {
     const sizes = records.map(sizeOf)
     const bytes = sizes.reduce((sum, size) => sum + size, 0)
     const isFull =
-      this.#pending.size + records.length > MAX_WAITING || this.#bytes + bytes > MAX_WAITING_BYTES
+      this.#pending.size + records.length > MAX_PENDING || this.#bytes + bytes > MAX_PENDING_BYTES
     if (isFull && this.#pending.size > 0) {
       throw new KafkaConsumeError(
         'TOO_MANY_RECORDS',
@@ -124,8 +135,8 @@ export class ConfirmingProducer implements Producer {
         { retryAfter: 1 },
       )
     }
-    // A place is taken before anything is waited for: others see it.
-    const places = records.map((record, index) => this.#place(record, sizes[index] as number))
+    // Records are counted before the first await, so that concurrent calls respect the limit.
+    const pending = records.map((record, index) => this.#add(record, sizes[index] as number))
     try {
       await this.#host.reachable()
       const client = await this.#connected()
@@ -133,13 +144,13 @@ export class ConfirmingProducer implements Producer {
       const loss = this.#lost.get(client)
       if (loss) throw fromClient(loss, ACTION)
       for (let i = 0; i < records.length; i++) {
-        this.#produce(client, records[i] as ProducerRecord, places[i] as Pending)
+        this.#produce(client, records[i] as ProducerRecord, pending[i] as Pending)
       }
     } catch (error) {
-      for (const place of places) this.#free(place)
+      for (const each of pending) this.#remove(each)
       throw error
     }
-    return Promise.all(places.map(({ result }) => result))
+    return Promise.all(pending.map(({ result }) => result))
   }
 
   close(): Promise<void> {
@@ -147,7 +158,7 @@ export class ConfirmingProducer implements Producer {
     return this.#closed
   }
 
-  #place({ topic, partition }: ProducerRecord, bytes: number): Pending {
+  #add({ topic, partition }: ProducerRecord, bytes: number): Pending {
     const { promise, resolve } = Promise.withResolvers<Result>()
     const pending: Pending = {
       bytes,
@@ -155,7 +166,7 @@ export class ConfirmingProducer implements Producer {
       topic,
       partition,
       settle: (result) => {
-        this.#free(pending)
+        this.#remove(pending)
         resolve(result)
       },
       client: undefined,
@@ -165,7 +176,7 @@ export class ConfirmingProducer implements Producer {
     return pending
   }
 
-  #free(pending: Pending): void {
+  #remove(pending: Pending): void {
     if (this.#pending.delete(pending)) this.#bytes -= pending.bytes
   }
 
@@ -178,9 +189,9 @@ export class ConfirmingProducer implements Producer {
         partition,
         value && bufferOf(value),
         key && bufferOf(key),
-        Math.max(0, timestamp), // 0 is now
+        Math.max(0, timestamp), // 0 means now
         pending,
-        // The client's type leaves out null, which our addon takes for a header without a value.
+        // The client's type leaves out null, which our addon writes as a header without a value.
         headers.map((header) => {
           const [name, bytes] = headerEntry(header)
           return { [name]: bytes && bufferOf(bytes) } as MessageHeader
@@ -194,17 +205,17 @@ export class ConfirmingProducer implements Producer {
   #fail(pending: Pending, error: ClientError): void {
     const { client } = pending
     if (client && error.code === FATAL) this.#abandon(client, error)
-    // Why that is so comes by the client's log: its records are told of when it is given up.
-    const isOfLost = client && this.#lost.has(client) && OF_LOST.has(error.code ?? 0)
-    if (isOfLost) return
-    const failure = fromClient(error, ACTION)
-    if (isUnknownTopic(failure)) void this.#verify(failure, pending).then(pending.settle)
-    else pending.settle(failure)
+    // The client's log has the reason of a fatal error; #settleLost settles the records with it.
+    const isLost = client && this.#lost.has(client) && AFTER_FATAL.has(error.code ?? 0)
+    if (isLost) return
+    const translated = fromClient(error, ACTION)
+    if (isUnknownTopic(translated)) void this.#verify(translated, pending).then(pending.settle)
+    else pending.settle(translated)
   }
 
   /**
-   * That a topic or a partition does not exist is for Kafka's metadata to say: a broker that has just
-   * started has yet to load its topics.
+   * Asks Kafka's metadata whether a topic or partition exists: a broker that has just started denies
+   * topics that it has yet to load.
    */
   async #verify(error: KafkaConsumeError, { topic, partition = -1 }: Pending): Promise<Result> {
     try {
@@ -217,28 +228,28 @@ export class ConfirmingProducer implements Producer {
     }
   }
 
-  /** One question for all records of a topic that fail together. */
+  /** Records of a topic that fail together share one request. */
   #partitionsOf(topic: string): ReturnType<ProducerHost['partitions']> {
-    const asked =
-      this.#asked.get(topic) ??
-      this.#host.partitions(topic).finally(() => this.#asked.delete(topic))
-    this.#asked.set(topic, asked)
-    return asked
+    const request =
+      this.#requests.get(topic) ??
+      this.#host.partitions(topic).finally(() => this.#requests.delete(topic))
+    this.#requests.set(topic, request)
+    return request
   }
 
-  /** A client that will never write again: the next record gets a new one. */
+  /** Gives up a client after a fatal error: the next record gets a new one. */
   #abandon(client: ProducerClient, error: ClientError): void {
     if (error.code !== FATAL || !this.#lost.has(client)) this.#lost.set(client, error)
     if (this.#current !== client) return
     this.#current = undefined
     this.#connecting = undefined
-    void disconnect(client).then(() => this.#giveUp(client))
+    void disconnect(client).then(() => this.#settleLost(client))
   }
 
-  /** Nobody reports any more of what the client still had. */
-  #giveUp(client: ProducerClient): void {
+  /** Settles the records of a lost client, which will not report them any more. */
+  #settleLost(client: ProducerClient): void {
     const error = this.#lost.get(client) as ClientError
-    this.#tellLoss(error.message)
+    this.#reportLoss(error.message)
     for (const pending of this.#pending) {
       if (pending.client === client) pending.settle(fromClient(error, ACTION))
     }
@@ -256,7 +267,7 @@ export class ConfirmingProducer implements Producer {
   async #connect(): Promise<ProducerClient> {
     const client = this.#host.create()
     this.#current = client
-    // Of what is on its way no report would come.
+    // After a fatal error the client reports nothing about records that were sent: its log has the error.
     client.on('event.log', (line) => {
       const loss = fatalIn(line)
       if (loss) this.#abandon(client, loss)
@@ -283,22 +294,17 @@ export class ConfirmingProducer implements Producer {
 
   async #close(): Promise<void> {
     const client = await this.#connecting?.catch(() => undefined)
-    // A report that comes while the client goes away would be lost, though Kafka has the record.
-    const arrived = Promise.all(
+    // A delivery report that comes while the client disconnects is lost, although Kafka has the record.
+    const delivered = Promise.all(
       [...this.#pending].filter(({ client }) => client).map(({ result }) => result),
     )
-    let late: ReturnType<typeof setTimeout> | undefined
-    const patience = new Promise((resolve) => {
-      late = setTimeout(resolve, FLUSH_MS)
-    })
-    if (client) await Promise.race([arrived, patience])
-    clearTimeout(late)
+    if (client) await settledWithin(delivered, FLUSH_MS)
     if (client) await disconnect(client)
     for (const pending of this.#pending) pending.settle(closing())
   }
 }
 
-/** Never fails; takes at most some seconds. */
+/** Disconnects a client. Never rejects; takes at most 5 s. */
 function disconnect(client: ProducerClient): Promise<void> {
   return new Promise((resolve) => {
     const late = setTimeout(resolve, DISCONNECT_MS)
@@ -311,7 +317,7 @@ function disconnect(client: ProducerClient): Promise<void> {
   })
 }
 
-/** Bytes that a record holds in the queue, more or less. */
+/** Bytes of a pending record in memory, more or less. */
 function sizeOf({ key, value, headers = [] }: ProducerRecord): number {
   let bytes = 128 + (key?.length ?? 0) + (value?.length ?? 0)
   for (const header of headers) {

@@ -9,7 +9,10 @@ import {
   type Message,
   type Settings,
 } from '../../kafka/client/client.ts'
-import { READER_TOPIC_SETTINGS, readerSettings } from '../../kafka/consumer/assigned-reader.ts'
+import {
+  CONSUMER_TOPIC_SETTINGS,
+  consumerSettings,
+} from '../../kafka/consumer/consumer-settings.ts'
 import { serveCommands } from './serve.ts'
 
 export type Bare = typeof commands
@@ -81,8 +84,8 @@ function createBare(
 ): Consumer {
   if (settings === 'ours') {
     const consumer = createConsumer(
-      { 'bootstrap.servers': brokers, ...readerSettings(purpose) },
-      READER_TOPIC_SETTINGS,
+      { 'bootstrap.servers': brokers, ...consumerSettings(purpose) },
+      CONSUMER_TOPIC_SETTINGS,
     )
     consumer.setDefaultConsumeTimeout(100)
     return consumer

@@ -1,9 +1,9 @@
 import { connect } from 'node:tls'
 import type { TlsOptions } from '../../src/port/kafka.ts'
 import { UNTRUSTED } from './errors.ts'
-import { textOf } from './security.ts'
+import { readText } from './security.ts'
 
-const ASK_LIMIT_MS = 3_000
+const TIMEOUT_MS = 3_000
 
 const STATES: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'the certificate of the broker has expired',
@@ -13,11 +13,11 @@ const STATES: Readonly<Record<string, string>> = {
 }
 
 /**
- * Why a broker's certificate cannot be verified. librdkafka does not tell an old one from a foreign
- * one, so we look at it ourselves; nothing is sent.
+ * Why a broker's certificate cannot be verified. librdkafka does not distinguish an expired certificate
+ * from an unknown authority, so this opens a TLS connection of its own and sends nothing on it.
  *
- * @param detail What librdkafka says, which names the broker.
- * @returns What completes "Cannot …: ".
+ * @param detail librdkafka's message, which names the broker.
+ * @returns The state that completes "Cannot <action>: ".
  */
 export function whyUntrusted(detail: string, { ca }: TlsOptions): Promise<string> {
   const [, address = '', port = ''] = /ssl:\/\/(\S+):(\d+)\//.exec(detail) ?? []
@@ -27,16 +27,16 @@ export function whyUntrusted(detail: string, { ca }: TlsOptions): Promise<string
     const socket = connect({
       host,
       port: Number(port),
-      // By RFC 6066, 3, an address is no server name.
+      // RFC 6066, 3: an IP address is not a server name.
       ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
-      ...(ca !== undefined && { ca: textOf(ca, 'ca') }),
+      ...(ca !== undefined && { ca: readText(ca, 'ca') }),
     })
-    const tell = (state = UNTRUSTED) => {
+    const finish = (state = UNTRUSTED) => {
       socket.destroy()
       resolve(state)
     }
-    socket.setTimeout(ASK_LIMIT_MS, () => tell())
-    socket.on('secureConnect', () => tell())
-    socket.on('error', ({ code = '' }: NodeJS.ErrnoException) => tell(STATES[code]))
+    socket.setTimeout(TIMEOUT_MS, () => finish())
+    socket.on('secureConnect', () => finish())
+    socket.on('error', ({ code = '' }: NodeJS.ErrnoException) => finish(STATES[code]))
   })
 }

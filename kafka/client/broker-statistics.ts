@@ -1,7 +1,7 @@
-/** What librdkafka tells of its connections every some seconds (its STATISTICS.md). */
+/** librdkafka's statistics of its connections (its STATISTICS.md). */
 import type { BrokerState } from '../../src/port/kafka.ts'
 
-/** Milliseconds between two reports: as often as Prometheus usually asks. */
+/** Milliseconds between two reports. Prometheus usually scrapes about as often. */
 export const STATISTICS_INTERVAL_MS = 10_000
 
 const MICROSECONDS = 1e-6
@@ -12,7 +12,7 @@ interface Report {
 
 interface LibrdkafkaBroker {
   readonly name: string
-  /** -1 for an address that is only known from the configuration. */
+  /** -1 for an address that librdkafka knows only from the configuration. */
   readonly nodeid: number
   readonly state: string
   readonly outbuf_cnt: number
@@ -20,18 +20,18 @@ interface LibrdkafkaBroker {
   readonly txerrs: number
   readonly rxerrs: number
   readonly req_timeouts: number
-  /** In microseconds, over the time since the last report. */
+  /** Microseconds, over the time since the last report. */
   readonly rtt: { readonly avg: number; readonly p99: number; readonly cnt: number }
 }
 
-/** The brokers that the client has spoken to. */
+/** The brokers that the client has connected to. */
 export function brokerStates(report: string): BrokerState[] {
   const { brokers = {} } = JSON.parse(report) as Report
   return Object.values(brokers)
     .filter(({ nodeid, state }) => nodeid >= 0 && state !== 'INIT')
     .map(({ name, state, outbuf_cnt, waitresp_cnt, txerrs, rxerrs, req_timeouts, rtt }) => ({
       name,
-      // UPDATE: connected, and asking again which versions the broker speaks.
+      // UPDATE: the connection is up, and the client asks again for the broker's API versions.
       isUp: state === 'UP' || state === 'UPDATE',
       roundTrip:
         rtt.cnt > 0 ? { average: rtt.avg * MICROSECONDS, p99: rtt.p99 * MICROSECONDS } : undefined,

@@ -3,6 +3,7 @@ import type * as Confluent from '@confluentinc/kafka-javascript'
 import { getLogger } from '@logtape/logtape'
 import { assertAddon } from '../../native/addon.ts'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
+import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { type ClientError, connectionErrorIn, fromClient, type LogLine } from './errors.ts'
 
@@ -11,13 +12,13 @@ export type Metadata = Confluent.Metadata
 export type Message = Confluent.Message
 export type TopicDescription = Confluent.TopicDescription
 
-/** The part of the client's consumer that its declarations keep private, and that we need. */
+/** Methods of the client's consumer that its declarations leave out. */
 interface Unlisted {
-  /** Makes `consume(n)` wait for a first record only, and then take what is there. */
+  /** Makes `consume(n)` wait for a first record only, and then take the records that were fetched. */
   setDefaultIsTimeoutOnlyForFirstMessage(only: boolean): void
   incrementalAssign(partitions: PartitionOffset[]): void
   incrementalUnassign(partitions: PartitionOffset[]): void
-  /** Whether the partitions were taken without waiting for us, as after a pause that was too long. */
+  /** Whether the group has given our partitions to others without our consent, as after a pause that was too long. */
   assignmentLost(): boolean
 }
 export type Consumer = Confluent.KafkaConsumer & Unlisted
@@ -29,9 +30,9 @@ const log = getLogger(['hono-kafka-consume', 'client'])
 const REQUEST_TIMEOUT_MS = 5_000
 /** Milliseconds for which another broker may still accept what one has refused. */
 const REFUSAL_GRACE_MS = 500
-/** The same line of a client is logged once in this time. */
-const SAME_LINE_MS = 30_000
-/** Different lines that are remembered for that. */
+/** Milliseconds in which a repeated line of a client is logged once. */
+const REPEATED_LINE_MS = 30_000
+/** Different lines that are remembered, to recognize repeated ones. */
 const MAX_LINES = 100
 /** librdkafka's `RD_KAFKA_RESP_ERR_UNKNOWN`. */
 const UNKNOWN = -1
@@ -41,9 +42,9 @@ const TIMED_OUT = -185
 let loaded: Client | undefined
 
 /**
- * Confluent's client. It is required, not imported, so that a missing addon is an error to catch.
+ * Loads Confluent's client. `require` instead of `import` makes a missing addon an error to catch.
  *
- * @throws KafkaConsumeError INTERNAL, whose message names the command that mends it.
+ * @throws KafkaConsumeError INTERNAL, whose message names the command that compiles the addon.
  */
 export function loadClient(): Client {
   if (loaded) return loaded
@@ -56,11 +57,11 @@ export function loadClient(): Client {
   return loaded
 }
 
-/** Settings of librdkafka by their own names (its CONFIGURATION.md). */
+/** librdkafka's settings by name (its CONFIGURATION.md). */
 export type Settings = Record<string, unknown>
 
 /**
- * A consumer that is not connected yet. What its client reports goes to the log.
+ * A consumer that is not connected yet. Its messages and errors go to the log.
  *
  * @throws KafkaConsumeError INVALID_OPTIONS for settings that librdkafka does not know or take.
  */
@@ -70,19 +71,23 @@ export function createConsumer(settings: Settings, topicSettings: Settings = {})
     () => new KafkaConsumer(settings as Confluent.ConsumerGlobalConfig, topicSettings) as Consumer,
   )
   consumer.setDefaultIsTimeoutOnlyForFirstMessage(true)
-  const tell = once((message) => log.debug('{message}', { message }))
-  consumer.on('event.log', ({ message }) => tell(message))
-  consumer.on('event.error', ({ message }) => tell(message))
+  const report = withoutRepetition((message) => log.debug('{message}', { message }))
+  consumer.on('event.log', ({ message }) => report(message))
+  consumer.on('event.error', ({ message }) => report(message))
   return consumer
 }
 
-/** A producer that is not connected yet. What its client reports goes to the log. */
+/**
+ * A producer that is not connected yet. Its messages and errors go to the log.
+ *
+ * @throws KafkaConsumeError INVALID_OPTIONS for settings that librdkafka does not know or take.
+ */
 export function createProducer(settings: Settings): ProducerClient {
   const { Producer } = loadClient()
   const producer = create(() => new Producer(settings as Confluent.ProducerGlobalConfig))
-  const tell = once((message) => log.debug('{message}', { message }))
-  producer.on('event.log', ({ message }) => tell(message))
-  producer.on('event.error', ({ message }) => tell(message))
+  const report = withoutRepetition((message) => log.debug('{message}', { message }))
+  producer.on('event.log', ({ message }) => report(message))
+  producer.on('event.error', ({ message }) => report(message))
   return producer
 }
 
@@ -91,43 +96,46 @@ function create<T>(make: () => T): T {
   try {
     return make()
   } catch (error) {
-    throw refusedSettings(error as ClientError)
+    throw settingsError(error as ClientError)
   }
 }
 
-/** librdkafka repeats itself, some hundred times a second where TLS fails. */
-export function once(tell: (message: string) => void): (message: string) => void {
-  const told = new Map<string, number>()
+/**
+ * Passes a message on, unless it was passed on within the last 30 s: librdkafka repeats itself, some
+ * hundred times a second where TLS fails.
+ */
+export function withoutRepetition(report: (message: string) => void): (message: string) => void {
+  const reported = new Map<string, number>()
   return (message) => {
-    // How long the connection lasted differs each time.
+    // The time for which the connection lasted differs each time.
     const line = message.replace(/ \(after .*\)$/, '')
     const now = performance.now()
-    if (now - (told.get(line) ?? -SAME_LINE_MS) < SAME_LINE_MS) return
-    if (told.size >= MAX_LINES) told.clear()
-    told.set(line, now)
-    tell(message)
+    if (now - (reported.get(line) ?? -REPEATED_LINE_MS) < REPEATED_LINE_MS) return
+    if (reported.size >= MAX_LINES) reported.clear()
+    reported.set(line, now)
+    report(message)
   }
 }
 
-/** Its words repeat values, which may be secrets, so only the name is taken from them. */
-function refusedSettings({ message }: ClientError): KafkaConsumeError {
+/** librdkafka's message repeats the value, which may be a secret, so only the name is taken from it. */
+function settingsError({ message }: ClientError): KafkaConsumeError {
   const unknown = /^No such configuration property: "([^"]*)"/.exec(message)?.[1]
   const name = unknown ?? /property:? "([^"]*)"/.exec(message)?.[1]
   const state = unknown === undefined ? 'does not take this value' : 'has no such property'
-  if (name === undefined) return refusedTogether(message)
+  if (name === undefined) return conflictingSettings(message)
   return new KafkaConsumeError(
     'INVALID_OPTIONS',
     `Cannot use librdkafka option "${name}": librdkafka ${state}`,
   )
 }
 
-/** Whether no client came about: a code that librdkafka gives for nothing else. */
-function isOfSettings(error: unknown): error is KafkaConsumeError {
+/** Whether librdkafka could not create a client: it uses this code for nothing else. */
+function isSettingsError(error: unknown): error is KafkaConsumeError {
   if (!(error instanceof KafkaConsumeError)) return false
   return (error.cause as ClientError | undefined)?.code === UNKNOWN
 }
 
-function refusedTogether(detail: string | undefined): KafkaConsumeError {
+function conflictingSettings(detail: string | undefined): KafkaConsumeError {
   return new KafkaConsumeError(
     'INVALID_OPTIONS',
     'Cannot connect to Kafka: librdkafka does not take these settings together',
@@ -136,8 +144,8 @@ function refusedTogether(detail: string | undefined): KafkaConsumeError {
 }
 
 /**
- * Connects, which ends when the first broker has told which brokers there are, or soon after one
- * has refused us.
+ * Connects a consumer. Resolves when the first broker has sent the cluster's metadata; rejects soon
+ * after a broker has refused us.
  *
  * @param timeout Milliseconds.
  * @throws KafkaConsumeError
@@ -160,19 +168,19 @@ export async function connectClient(consumer: Consumer, timeout: number): Promis
   try {
     await Promise.race([connecting, refusal.promise])
   } catch (error) {
-    throw isOfSettings(error) ? refusedTogether(error.detail) : error
+    throw isSettingsError(error) ? conflictingSettings(error.detail) : error
   } finally {
     clearTimeout(timer)
     consumer.off('event.log', listen)
   }
 }
 
-/** For questions that only an administrator's client asks, on the connections of a consumer. */
+/** An admin client on the connections of a consumer. */
 export function adminOf(consumer: Consumer): Confluent.IAdminClient {
   return loadClient().AdminClient.createFrom(consumer)
 }
 
-/** Leaves whatever the consumer is in, and frees it. Never fails; takes at most some seconds. */
+/** Disconnects and frees a consumer, which leaves its group. Never rejects; takes at most 5 s. */
 export function disconnectClient(consumer: Consumer): Promise<void> {
   return new Promise((resolve) => {
     const late = setTimeout(resolve, 5_000)
@@ -184,7 +192,7 @@ export function disconnectClient(consumer: Consumer): Promise<void> {
 }
 
 /**
- * A call of the client that ends in a callback, as a promise.
+ * Turns a call of the client with a callback into a promise.
  *
  * @param action "Cannot …": the beginning of the error's message.
  * @throws KafkaConsumeError
@@ -204,11 +212,11 @@ export function call<T>(
 }
 
 /**
- * Commits, and resolves when Kafka has. The answer comes only while the consumer is asked for
- * records, and only with `offset_commit_cb: true` among its settings. (The client's own `commitCb`
- * calls back when the commit was queued.)
+ * Commits offsets; resolves when Kafka has committed them. The answer comes only while the consumer is
+ * polled, and only with `offset_commit_cb: true` among its settings. (The client's own `commitCb`
+ * calls back when the commit is queued.)
  *
- * @param offsets Of one topic: the client tells of an error only if no partition was committed.
+ * @param offsets Offsets of one topic: the client reports an error only if no partition was committed.
  * @param timeout Milliseconds.
  * @throws KafkaConsumeError
  */
@@ -217,18 +225,18 @@ export function commitOffsets(
   offsets: readonly PartitionOffset[],
   timeout: number,
 ): Promise<void> {
-  const asked = textOf(offsets)
+  const wanted = keyOf(offsets)
   return call('Cannot commit offsets', (done) => {
     const finish = (error?: ClientError | null) => {
       clearTimeout(timer)
-      consumer.off('offset.commit', heard as never)
+      consumer.off('offset.commit', onCommit as never)
       done(error, undefined)
     }
-    const heard = (error: ClientError | undefined, answered: readonly PartitionOffset[]) => {
-      if (textOf(answered) === asked) finish(error)
+    const onCommit = (error: ClientError | undefined, answered: readonly PartitionOffset[]) => {
+      if (keyOf(answered) === wanted) finish(error)
     }
     const timer = setTimeout(() => finish({ code: TIMED_OUT, message: 'no answer' }), timeout)
-    consumer.on('offset.commit', heard as never)
+    consumer.on('offset.commit', onCommit as never)
     try {
       consumer.commit([...offsets])
     } catch (error) {
@@ -237,15 +245,16 @@ export function commitOffsets(
   })
 }
 
-function textOf(offsets: readonly PartitionOffset[]): string {
-  const texts = offsets.map(({ topic, partition, offset }) => `${topic}:${partition}=${offset}`)
-  return texts.sort().join(',')
+/** Recognizes the answer to a commit: the client passes on nothing else that identifies it. */
+function keyOf(offsets: readonly PartitionOffset[]): string {
+  const keys = offsets.map((position) => `${partitionKey(position)}=${position.offset}`)
+  return keys.sort().join(',')
 }
 
 /**
  * The members of a consumer group, as its coordinator knows them.
  *
- * @param client Any connected one.
+ * @param client Any connected consumer.
  * @throws KafkaConsumeError
  */
 export async function membersOf(
@@ -254,7 +263,7 @@ export async function membersOf(
 ): Promise<readonly Confluent.MemberDescription[]> {
   const admin = adminOf(client)
   try {
-    const { groups } = await call<Described>('Cannot read the members of a group', (done) =>
+    const { groups } = await call<DescribedGroups>('Cannot read the members of a group', (done) =>
       admin.describeGroups([groupId], { timeout: REQUEST_TIMEOUT_MS }, done as never),
     )
     return groups[0]?.members ?? []
@@ -263,7 +272,7 @@ export async function membersOf(
   }
 }
 
-/** What `describeGroups` calls back with; its declarations leave that open. */
-interface Described {
+/** The result of `describeGroups`, which its declarations leave open. */
+interface DescribedGroups {
   readonly groups: readonly Confluent.GroupDescription[]
 }

@@ -1,15 +1,15 @@
 import { type ErrorCode, KafkaConsumeError } from '../../src/core/errors.ts'
 
-/** What Confluent's client throws and calls back with. */
+/** An error that Confluent's client throws or calls back with. */
 export interface ClientError {
   readonly message: string
-  /** librdkafka's `rd_kafka_resp_err_t`: negative ones are its own, positive ones the broker's. */
+  /** librdkafka's `rd_kafka_resp_err_t`: its own codes are negative, a broker's positive. */
   readonly code?: number
 }
 
 /** A line of librdkafka's log, as the client passes it on. */
 export interface LogLine {
-  /** What the line is about: FAIL is the end of a connection. */
+  /** librdkafka's facility: FAIL reports the end of a connection, FATAL the end of a producer. */
   readonly fac: string
   readonly message: string
 }

@@ -3,32 +3,34 @@ import { request as requestHttps } from 'node:https'
 import { rootCertificates } from 'node:tls'
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
+import { isJsonObject } from '../../src/core/json-object.ts'
 import type { TextOrFile, TokenSasl } from '../../src/port/kafka.ts'
 import { connectionError } from './errors.ts'
-import { textOf } from './security.ts'
+import { readText } from './security.ts'
 
 const log = getLogger(['hono-kafka-consume', 'tokens'])
 
 const REQUEST_TIMEOUT_MS = 10_000
 const RETRY_MS = 1_000
-/** Bytes of an answer of the endpoint; more is refused. */
+/** Characters of an answer of the token endpoint; a longer answer is an error. */
 const MAX_ANSWER = 64 * 1024
-/** Milliseconds that a token lasts whose endpoint does not say. */
-const DEFAULT_LIFETIME = 300_000
+/** Lifetime of a token when neither the endpoint nor the token says when it expires. */
+const DEFAULT_LIFETIME_MS = 300_000
 /**
- * The part of its life after which a token is no longer handed out. librdkafka asks for the next
- * after 80 % of what was left of it.
+ * The fraction of its lifetime after which a token is not given to clients any more. librdkafka asks
+ * for the next token after 80 % of the lifetime that was left.
  */
-const HANDED_OUT = 0.75
+const FRESH_FRACTION = 0.75
 
-interface Token {
+interface AccessToken {
   readonly value: string
   /** Milliseconds since 1970. */
   readonly issued: number
+  /** Milliseconds since 1970. */
   readonly expires: number
 }
 
-/** What Confluent's client takes for a token. */
+/** A token in the form that Confluent's client expects. */
 interface ClientToken {
   readonly tokenValue: string
   readonly lifetime: number
@@ -37,50 +39,48 @@ interface ClientToken {
 }
 
 /**
- * Tokens for OAUTHBEARER: one at a time for all clients of a cluster, as each replay has a client
- * and an identity provider counts requests. librdkafka could ask by itself (`oidc`), but for each
- * client, and it can neither leave an endpoint unverified nor take a token that is no JWT.
+ * Tokens for OAUTHBEARER. All clients of a cluster share one token, since each catch-up read has a
+ * client and identity providers limit requests. librdkafka's own `oidc` method requests a token for
+ * each client, cannot skip the verification of the endpoint, and accepts only JWTs.
  */
 export class OAuthTokens {
   readonly #options: TokenSasl
   readonly #ca: TextOrFile | undefined
-  #token: Token | undefined
-  #asking: Promise<Token> | undefined
+  #token: AccessToken | undefined
+  #requesting: Promise<AccessToken> | undefined
   #error: KafkaConsumeError | undefined
   #closed = false
 
-  /** @param ca Authorities, beside the usual ones, that the endpoint's certificate may be of. */
+  /** @param ca Authorities that the endpoint's certificate may be signed by, besides the runtime's. */
   constructor(options: TokenSasl, ca: TextOrFile | undefined) {
     this.#options = options
     this.#ca = ca
   }
 
-  /** Why the last request brought no token. */
+  /** Why the last request for a token failed; undefined after one that succeeded. */
   get error(): KafkaConsumeError | undefined {
     return this.#error
   }
 
   /**
-   * The token at hand, or a new one.
+   * The present token while it is fresh, or else a new one.
    *
    * @throws KafkaConsumeError KAFKA_TOKEN, or INVALID_OPTIONS for a file that cannot be read.
    */
-  async get(): Promise<Token> {
+  async get(): Promise<AccessToken> {
     const token = this.#token
-    if (token && Date.now() < token.issued + (token.expires - token.issued) * HANDED_OUT) {
-      return token
-    }
-    this.#asking ??= this.#ask().finally(() => {
-      this.#asking = undefined
+    if (token && isFresh(token)) return token
+    this.#requesting ??= this.#renew().finally(() => {
+      this.#requesting = undefined
     })
-    return this.#asking
+    return this.#requesting
   }
 
   close(): void {
     this.#closed = true
   }
 
-  /** A client needs a token, now or soon: it gets one as soon as there is one. */
+  /** librdkafka's callback for the next token. It is answered when there is one, however long that takes. */
   readonly refresh = (
     _config: string,
     done: (error: Error | null, token: ClientToken) => void,
@@ -96,14 +96,14 @@ export class OAuthTokens {
         done(null, { tokenValue: value, lifetime: expires, principal: '', extensions })
         return
       } catch (error) {
-        // The client may be gone by now, and not want a token any more.
+        // Any other error comes from a client that was disconnected meanwhile: it needs no token.
         if (!(error instanceof KafkaConsumeError)) return
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS).unref())
       }
     }
   }
 
-  async #ask(): Promise<Token> {
+  async #renew(): Promise<AccessToken> {
     try {
       const token = await this.#request()
       if (this.#error) log.info('The token endpoint gives tokens again')
@@ -120,9 +120,9 @@ export class OAuthTokens {
     }
   }
 
-  async #request(): Promise<Token> {
+  async #request(): Promise<AccessToken> {
     const { clientId, clientSecret, scopes, tokenEndpoint, verify } = this.#options
-    const secret = textOf(clientSecret, 'clientSecret')
+    const secret = readText(clientSecret, 'clientSecret')
     const form = new URLSearchParams({ grant_type: 'client_credentials' })
     if (scopes.length > 0) form.set('scope', scopes.join(' '))
     const issued = Date.now()
@@ -130,11 +130,11 @@ export class OAuthTokens {
       body: form.toString(),
       authorization: `Basic ${btoa(`${encode(clientId)}:${encode(secret)}`)}`,
       verify,
-      ca: this.#ca === undefined ? [] : [textOf(this.#ca, 'ca')],
+      ca: this.#ca === undefined ? [] : [readText(this.#ca, 'ca')],
     })
     const answer = parse(text)
     if (status !== 200) {
-      // Of what it says, only the code of RFC 6749, 5.2: the rest may repeat what was sent.
+      // Only the error code (RFC 6749, 5.2) is safe to log: the rest may repeat the secret.
       const { error } = answer
       const detail = typeof error === 'string' ? `${status}, ${error.slice(0, 100)}` : `${status}`
       throw noToken(`the token endpoint answered ${status}`, detail)
@@ -143,7 +143,7 @@ export class OAuthTokens {
     if (typeof value !== 'string' || value === '') {
       throw noToken('the token endpoint answered without a token', 'access_token is missing')
     }
-    const lifetime = Number(seconds) > 0 ? Number(seconds) * 1_000 : DEFAULT_LIFETIME
+    const lifetime = Number(seconds) > 0 ? Number(seconds) * 1_000 : DEFAULT_LIFETIME_MS
     const expires = expiryOf(value) ?? issued + lifetime
     if (expires <= Date.now()) {
       const detail = `expired at ${new Date(expires).toISOString()}`
@@ -153,6 +153,10 @@ export class OAuthTokens {
   }
 }
 
+function isFresh({ issued, expires }: AccessToken): boolean {
+  return Date.now() < issued + (expires - issued) * FRESH_FRACTION
+}
+
 interface TokenRequest {
   readonly body: string
   readonly authorization: string
@@ -160,7 +164,7 @@ interface TokenRequest {
   readonly ca: readonly string[]
 }
 
-/** Redirections are not followed: they would be told the secret. */
+/** Does not follow redirects: the request to another server would contain the secret. */
 function post(
   url: string,
   { body, authorization, verify, ca }: TokenRequest,
@@ -204,7 +208,7 @@ function post(
   })
 }
 
-/** RFC 6749, 2.3.1: as in forms, before they are joined by a colon. */
+/** Encodes a client id or secret as in forms, before a colon joins both (RFC 6749, 2.3.1). */
 function encode(text: string): string {
   return new URLSearchParams({ text }).toString().slice('text='.length)
 }
@@ -212,13 +216,13 @@ function encode(text: string): string {
 function parse(text: string): Readonly<Record<string, unknown>> {
   try {
     const answer: unknown = JSON.parse(text)
-    return typeof answer === 'object' && answer !== null ? { ...answer } : {}
+    return isJsonObject(answer) ? answer : {}
   } catch {
     return {}
   }
 }
 
-/** What a JWT says of its end (RFC 7519, 4.1.4), in milliseconds since 1970. */
+/** The expiry of a JWT (`exp`, RFC 7519, 4.1.4) in milliseconds since 1970; undefined if it has none. */
 function expiryOf(token: string): number | undefined {
   const payload = token.split('.')[1]
   if (payload === undefined) return undefined

@@ -1,4 +1,4 @@
-/** The one place where a cluster's options become settings of librdkafka. */
+/** Translates the connection options of a cluster into librdkafka's settings. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
@@ -7,11 +7,11 @@ import type { Settings } from './client.ts'
 import type { OAuthTokens } from './oauth-tokens.ts'
 
 /**
- * What connects a client of any kind: brokers, TLS and SASL, by librdkafka's names. Files are read
- * anew, so that a later connection has what was renewed meanwhile.
+ * The settings that every client connects with: brokers, TLS and SASL. Files are read each time, so
+ * that a later connection uses a renewed certificate or password.
  *
- * @param tokens Where tokens come from, for OAUTHBEARER.
- * @throws KafkaConsumeError INVALID_OPTIONS for a file that cannot be read and for what is no PEM.
+ * @param tokens The source of tokens for OAUTHBEARER.
+ * @throws KafkaConsumeError INVALID_OPTIONS for a file that cannot be read or that is not valid PEM.
  */
 export function connectionSettings(
   { bootstrapServers, tls, sasl, librdkafka = {} }: ClusterOptions,
@@ -31,11 +31,11 @@ export function connectionSettings(
 }
 
 /**
- * What an option holds, or its file. White space around a file's content is no part of it.
+ * The text of an option, or the content of its file without white space around it.
  *
  * @throws KafkaConsumeError INVALID_OPTIONS that names the file.
  */
-export function textOf(given: TextOrFile, name: string): string {
+export function readText(given: TextOrFile, name: string): string {
   if (typeof given === 'string') return given
   try {
     return readFileSync(given.file, 'utf8').trim()
@@ -50,7 +50,7 @@ function passwordSettings(sasl: PasswordSasl): Settings {
   return {
     'sasl.mechanisms': mechanism,
     'sasl.username': user,
-    'sasl.password': textOf(password, 'the password'),
+    'sasl.password': readText(password, 'the password'),
     ...(isDelegationToken && { 'sasl.scram.tokenauth': true }), // native/delegation-tokens.ts
   }
 }
@@ -64,16 +64,16 @@ function tlsSettings({ verify, ca, certificate, key }: TlsOptions, passphrase: u
   }
 }
 
-/** librdkafka says of a mistake in PEM only that there is one: we look first, and say where. */
+/** Checks the PEM first, since librdkafka's error does not say which file is wrong. */
 function authorities(ca: TextOrFile): string {
-  const pem = textOf(ca, 'ca')
+  const pem = readText(ca, 'ca')
   readCertificate(pem, 'ca')
   return pem
 }
 
 function pair(certificate: TextOrFile, key: TextOrFile, passphrase: unknown): Settings {
-  const certificatePem = textOf(certificate, 'certificate')
-  const keyPem = textOf(key, 'key')
+  const certificatePem = readText(certificate, 'certificate')
+  const keyPem = readText(key, 'key')
   const parsed = readCertificate(certificatePem, 'certificate')
   if (!parsed.checkPrivateKey(readKey(keyPem, passphrase))) {
     throw cannotUse('key', 'it is not the key of the certificate')

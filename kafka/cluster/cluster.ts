@@ -13,7 +13,7 @@ import type {
   ProducerProfile,
 } from '../../src/port/kafka.ts'
 import { disconnectClient, membersOf } from '../client/client.ts'
-import { ConfluentAssignedConsumer } from '../consumer/assigned-reader.ts'
+import { ConfluentAssignedConsumer } from '../consumer/assigned-consumer.ts'
 import { isEmbedded } from '../embedded/embedded.ts'
 import { Group } from '../group/group.ts'
 import { GROUP_TOPIC_SETTINGS, groupSettings } from '../group/group-settings.ts'
@@ -88,15 +88,15 @@ export class ConfluentCluster implements KafkaCluster {
       return gap ? { ...position, offset: gap.to } : position
     })
     const consumer = await this.#consumers.acquire(purpose)
-    const reader: AssignedConsumer = new ConfluentAssignedConsumer(consumer, start, gaps, {
+    const assigned: AssignedConsumer = new ConfluentAssignedConsumer(consumer, start, gaps, {
       release: async (isHealthy) => {
-        this.#open.delete(reader)
+        this.#open.delete(assigned)
         await this.#consumers.release(consumer, isHealthy && purpose === 'catch-up')
       },
       explain: (error) => this.#connection.outageOr(error),
     })
-    this.#open.add(reader)
-    return reader
+    this.#open.add(assigned)
+    return assigned
   }
 
   group(options: GroupOptions): GroupSession {

@@ -1,5 +1,5 @@
 import { type Consumer, disconnectClient } from '../client/client.ts'
-import { READER_TOPIC_SETTINGS, readerSettings } from '../consumer/assigned-reader.ts'
+import { CONSUMER_TOPIC_SETTINGS, consumerSettings } from '../consumer/consumer-settings.ts'
 import type { ClusterConnection } from './connection.ts'
 
 /** Consumers of ended catch-up reads that stay connected for the next one; more are disconnected. */
@@ -31,8 +31,8 @@ export class ConsumerPool {
       clearTimeout(idle.timer)
       return idle.consumer
     }
-    const settings = readerSettings(purpose, this.#isEmbedded)
-    return this.#connection.connectConsumer(settings, READER_TOPIC_SETTINGS)
+    const settings = consumerSettings(purpose, this.#isEmbedded)
+    return this.#connection.connectConsumer(settings, CONSUMER_TOPIC_SETTINGS)
   }
 
   /** @param isReusable Whether it is a catch-up read's, and no read of it has failed. */

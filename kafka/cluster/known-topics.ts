@@ -1,35 +1,35 @@
-/** How long Kafka must go on denying a topic until that is believed of one that it may have. */
+/** Milliseconds for which Kafka must go on denying a topic that it had before until that is believed. */
 const BELIEVED_AFTER_MS = 4_000
-/** A denial that is older than this says nothing about what Kafka has said since. */
+/** Milliseconds after which a denial is forgotten: Kafka may have had the topic since. */
 const STALE_MS = 30_000
 
-/** A time during which Kafka has denied a topic, in `performance.now()`'s time. */
+/** When Kafka has first and last denied a topic, in `performance.now()` milliseconds. */
 interface Denial {
   readonly since: number
   readonly last: number
 }
 
 /**
- * Decides when to believe Kafka that it does not have a topic. A broker that has just started, or
- * that is late to hear of a change, may deny a topic that exists; so of a topic that Kafka had
- * before the denial counts only once it has lasted.
+ * Decides when to believe Kafka's answer that a topic does not exist. A broker that has just started,
+ * or that is late to learn of a change, may deny a topic that exists. So the denial of a topic that
+ * Kafka had before counts only when it has lasted.
  */
 export class KnownTopics {
   readonly #known = new Set<string>()
   readonly #denials = new Map<string, Denial>()
 
-  /** Kafka has the topic. */
+  /** Records that Kafka has the topic. */
   found(topic: string): void {
     this.#known.add(topic)
     this.#denials.delete(topic)
   }
 
-  /** Whether Kafka had the topic, and the end of it was not believed since. */
+  /** Whether Kafka had the topic, and its deletion was not believed since. */
   has(topic: string): boolean {
     return this.#known.has(topic)
   }
 
-  /** Kafka denies the topic. @returns whether it has done so for long enough. */
+  /** Records that Kafka denies the topic. @returns Whether it has done so for long enough. */
   isGone(topic: string, now = performance.now()): boolean {
     const before = this.#denials.get(topic)
     const isSame = before !== undefined && now - before.last < STALE_MS
@@ -40,7 +40,7 @@ export class KnownTopics {
     return true
   }
 
-  /** Kafka was away: what it denied before that, it may have been too early to know. */
+  /** Called after an outage: brokers may have denied topics because they had not loaded them. */
   forgetDenials(): void {
     this.#denials.clear()
   }

@@ -15,11 +15,11 @@ export async function searchTime(
   time: number,
 ): Promise<PartitionOffset[]> {
   const search = new TimeSearch(starts, ends, time)
-  const reader = await openConsumer(starts)
+  const consumer = await openConsumer(starts)
   try {
-    while (!search.isOver) search.add(await reader.read(1_000, 100))
+    while (!search.isOver) search.add(await consumer.read(1_000, 100))
   } finally {
-    await reader.close()
+    await consumer.close()
   }
   return search.offsets()
 }

@@ -1,10 +1,10 @@
 import type { Gap } from '../../src/port/kafka.ts'
 
-/** A partition goes on at another offset than the one that was due, with a record or its end. */
-export interface Jump {
+/** A partition goes on at another offset than the expected one, with a record or with its end. */
+export interface OffsetJump {
   readonly topic: string
   readonly partition: number
-  /** The offset that was due. */
+  /** The expected offset. */
   readonly from: number
   /** The offset that came. */
   readonly to: number
@@ -13,12 +13,12 @@ export interface Jump {
 }
 
 /**
- * What is lost by a jump, if anything is. Offsets may jump without a loss: compaction removes
- * records, and transactions leave control records and aborted ones, which no client is given. It is
- * a loss where the partition now begins behind the offset that was due, or goes back, as when its
- * topic was created anew.
+ * The gap that a jump leaves, if records are lost by it. Offsets may jump without a loss: compaction
+ * removes records, and transactions leave control records and aborted records, which Kafka gives to
+ * no client. Records are lost where the partition's first offset is now behind the expected one, and
+ * where offsets go back, as when the topic was re-created.
  */
-export function gapIn({ topic, partition, from, to, low }: Jump): Gap | undefined {
+export function gapIn({ topic, partition, from, to, low }: OffsetJump): Gap | undefined {
   if (to < from) return { topic, partition, from, to, reason: 'out-of-range' }
   if (low <= from) return undefined
   return { topic, partition, from, to: Math.min(low, to), reason: 'retention' }

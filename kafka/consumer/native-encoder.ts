@@ -5,7 +5,7 @@ import type { Batch, Gap, PartitionOffset } from '../../src/port/kafka.ts'
 import type { Consumer } from '../client/client.ts'
 import { gapIn } from './gaps.ts'
 
-/** What `native/` adds to the client's addon. */
+/** The class that `native/` adds to the client's addon. */
 interface Addon {
   readonly LayoutReader: new (
     layout: readonly [beforeJson: string, beforeCursor: string, afterCursor: string],
@@ -30,12 +30,14 @@ interface NativeReader {
 }
 
 /**
- * @param error May come after records.
- * @param places The first record's timestamp, offsets, the vector after the last record, starts,
- * ends of JSON, partitions.
- * @param ends Pairs: index of a partition, offset.
- * @param jumps Fives: records before it, index of its partition, the offset that was due, the one
- * that came, the first that the partition keeps.
+ * Calls back with one read.
+ *
+ * @param error Why the read ended; records may come with it.
+ * @param places The first record's timestamp, the offsets, the next offset of each partition after
+ * the last record, the starts, the ends of JSON and the partitions.
+ * @param ends Two numbers for each end: the index of its partition, and the offset.
+ * @param jumps Five numbers for each jump: how many records come before it, the index of its
+ * partition, the expected offset, the offset that came, and the first offset that the partition keeps.
  */
 type Done = (
   error: Error | null,
@@ -46,15 +48,15 @@ type Done = (
   jumps: ArrayBuffer,
 ) => void
 
-/** What one such read brought. */
+/** The result of one encoded read. */
 interface EncodedRead {
-  /** Each has at most one gap, before its records. None where the read failed at once. */
+  /** Each batch has at most one gap, before its records. Empty if the read failed at once. */
   readonly batches: readonly Batch[]
-  /** Why the read ended, after the batches. */
+  /** The error that ended the read, after the batches. */
   readonly error: Error | undefined
 }
 
-/** A gap, with how many records were read before it and the index of its partition. */
+/** A gap, with the number of records before it and the index of its partition. */
 interface PlacedGap {
   readonly at: number
   readonly index: number
@@ -80,9 +82,9 @@ export class NativeEncoder {
   }
 
   /**
-   * Waits for a first record, then takes what is there.
+   * Waits for a first record, then takes the records that have been fetched.
    *
-   * @param limits Milliseconds, and bytes of encoded records, more or less.
+   * @param limits `wait` in milliseconds, and `bytes` of encoded records, more or less.
    */
   read(
     consumer: Consumer,
@@ -158,7 +160,7 @@ export class NativeEncoder {
     return gaps
   }
 
-  /** A gap goes before the records of its batch, so those before it go by themselves. */
+  /** A batch announces its gap before its records, so records before a gap are a batch of their own. */
   #split(
     encoded: EncodedRecords,
     gaps: readonly PlacedGap[],
@@ -181,7 +183,7 @@ export class NativeEncoder {
       vector[index] = gap.to
     }
     cut(encoded.offsets.length)
-    // An end lies behind all records.
+    // The ends lie behind all records.
     const last = batches.pop() as Batch
     return [...batches, { ...last, ends }]
   }
@@ -191,7 +193,7 @@ export class NativeEncoder {
   }
 }
 
-/** A part of encoded records. Moves the vector over them. */
+/** A part of encoded records. Moves the next offsets in `vector` past them. */
 function slice(
   encoded: EncodedRecords,
   begin: number,
@@ -217,15 +219,15 @@ function slice(
 
 let loaded: Addon | undefined
 
-/** The addon itself, which the client's package has loaded before. */
+/** The addon, which the client's package has loaded before. */
 function addon(): Addon {
   loaded ??= createRequire(import.meta.url)('@confluentinc/kafka-javascript/librdkafka') as Addon
   return loaded
 }
 
 /**
- * Whether the addon encodes records in a given layout. An older addon of this project does not: it has
- * no such class, or one of another name that knows one layout only.
+ * Whether the addon encodes records in a given layout. An older addon of this project does not: it
+ * lacks the class, or has one of another name with a fixed layout.
  */
 export function canEncode(): boolean {
   return 'LayoutReader' in addon()

@@ -1,10 +1,10 @@
-/** One event of the demo shop, as it goes into Kafka. */
+/** One event of the demo shop, as a Kafka record. */
 export interface DemoEvent {
-  /** The customer: the events of one customer stay in order, in one partition. */
+  /** The customer, so that the events of one customer stay in order in one partition. */
   readonly key: string
   /** JSON. */
   readonly value: string
-  /** In this order. */
+  /** Objects of one header each, in the record's order. */
   readonly headers: ReadonlyArray<{ readonly [name: string]: string }>
 }
 
@@ -53,12 +53,12 @@ const PAGES = [
 const METHODS = ['card', 'paypal', 'invoice', 'apple_pay'] as const
 const CARRIERS = ['DHL', 'PostNL', 'InPost', 'GLS'] as const
 
-/** Customers in the shop at a time: as many as are remembered, so memory stays the same. */
+/** Customers in the shop at a time, which bounds the memory of the shop. */
 const VISITS = 24
 
 /**
- * The events of a small online shop, without end: customers look around, fill baskets, order, pay
- * and get parcels. The same seed tells the same story.
+ * An endless series of events of a small online shop: customers look around, fill baskets, order, pay
+ * and get parcels. Two shops with one seed have equal events.
  */
 export class DemoShop {
   readonly #random: () => number
@@ -70,7 +70,7 @@ export class DemoShop {
     for (let index = 0; index < VISITS; index++) this.#visits.push(this.#newVisit())
   }
 
-  /** @param at When it happens: milliseconds since 1970. */
+  /** @param at When the event happens, in milliseconds since 1970. */
   next(at: number): DemoEvent {
     const index = Math.floor(this.#random() * VISITS)
     const visit = this.#visits[index] ?? this.#newVisit()
@@ -81,7 +81,7 @@ export class DemoShop {
       value: JSON.stringify({ ...body, customer: visit.customer, at: new Date(at).toISOString() }),
       headers: [
         { 'content-type': 'application/json' },
-        // W3C Trace Context: one trace for each visit, one span for each event.
+        // W3C Trace Context: one trace for each visit, and one span for each event.
         { traceparent: `00-${visit.traceId}-${this.#hex(16)}-01` },
       ],
     }
@@ -117,7 +117,7 @@ export class DemoShop {
   #pay(visit: ShopVisit): object {
     const { order } = visit
     const payment = { order, method: this.#one(METHODS), amount: total(visit.basket) }
-    // A payment that is declined is tried again, as in life.
+    // The customer tries a declined payment again.
     if (this.#random() < 0.12) {
       return { type: 'payment.declined', ...payment, currency: 'EUR', reason: 'insufficient_funds' }
     }
@@ -156,7 +156,7 @@ function total(items: readonly Item[]): number {
   return cents / 100
 }
 
-/** Mulberry32: small, fast and the same everywhere, which `Math.random` is not. */
+/** Mulberry32, a small and fast generator of random numbers that takes a seed, unlike `Math.random`. */
 function mulberry32(seed: number): () => number {
   let state = seed
   return () => {

@@ -2,56 +2,56 @@ import type { EmbeddedBroker, EmbeddedOptions } from '../../src/port/kafka.ts'
 import { createProducer, type Metadata, type ProducerClient } from '../client/client.ts'
 import { DemoShop } from './demo-events.ts'
 
-/** The first records are as if they had come in over this time, in milliseconds. */
-const HISTORY = 3_600_000
-/** Milliseconds that starting may take, and that the first records may take. */
-const DEADLINE = 10_000
-/** Records that wait for the broker at a time; the client's own queue holds 100,000. */
-const MAX_WAITING = 10_000
-/** Milliseconds between two looks at the client's delivery reports while records are waited for. */
-const POLL_INTERVAL = 2
+/** The timestamps of the first records are spread over this time before the start. */
+const HISTORY_MS = 3_600_000
+/** Milliseconds for starting, and again for writing the first records. */
+const TIMEOUT_MS = 10_000
+/** Records that wait for the broker at most; the client's own queue holds 100,000. */
+const MAX_PENDING = 10_000
+/** Milliseconds between two polls for delivery reports. */
+const POLL_INTERVAL_MS = 2
 
 /**
  * Starts librdkafka's mock cluster in this process, with one topic of demo events: one broker on a
- * port of its own on 127.0.0.1, everything in memory. Topics come into being when a producer names
- * them and have 4 partitions, which librdkafka fixes for every client but those in C. A partition
- * keeps its newest 5 MB and drops what is older, so memory stays bounded.
+ * free port of 127.0.0.1, with all records in memory. A topic is created when a producer names it, and
+ * has 4 partitions, since only C programs can change librdkafka's default. A partition keeps its newest
+ * 5 MB and drops older records, which bounds memory.
  *
- * @throws Error when the client cannot be loaded, or the broker is not there within 10 s.
+ * @throws Error when the client cannot be loaded, or the broker does not answer within 10 s.
  */
 export async function startEmbeddedBroker(options: EmbeddedOptions): Promise<EmbeddedBroker> {
-  const feed = await DemoProducer.connect(options.topic)
+  const producer = await DemoProducer.connect(options.topic)
   try {
-    await feed.addHistory(options.records)
+    await producer.addHistory(options.records)
   } catch (error) {
-    await feed.close()
+    await producer.close()
     throw error
   }
-  feed.keepAdding(options.recordsPerSecond)
-  const name = feed.bootstrapServers.join(',')
+  producer.keepAdding(options.recordsPerSecond)
+  const name = producer.bootstrapServers.join(',')
   running.add(name)
   const close = () => {
     running.delete(name)
-    return feed.close()
+    return producer.close()
   }
-  return { bootstrapServers: feed.bootstrapServers, close }
+  return { bootstrapServers: producer.bootstrapServers, close }
 }
 
 const running = new Set<string>()
 
-/** Whether these brokers are an embedded one of this process, which is quicker in some ways. */
+/** Whether these bootstrap servers are an embedded broker of this process, which needs other settings. */
 export function isEmbedded(bootstrapServers: string): boolean {
   return running.has(bootstrapServers)
 }
 
-/** The producer that owns the cluster and writes the events. */
+/** The producer that owns the mock cluster and writes the demo events. */
 class DemoProducer {
   readonly bootstrapServers: readonly string[]
   readonly #producer: ProducerClient
   readonly #topic: string
   readonly #shop = new DemoShop()
-  #waiting = 0
-  #failure: Error | undefined
+  #pending = 0
+  #error: Error | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #closed: Promise<void> | undefined
 
@@ -64,8 +64,8 @@ class DemoProducer {
     this.#topic = topic
     this.bootstrapServers = bootstrapServers
     producer.on('delivery-report', (error) => {
-      this.#waiting--
-      if (error) this.#failure = new Error(error.message, { cause: error })
+      this.#pending--
+      if (error) this.#error = new Error(error.message, { cause: error })
     })
   }
 
@@ -90,30 +90,30 @@ class DemoProducer {
     }
   }
 
-  /** Events over the last hour, in order; resolves when the broker has them all. */
+  /** Adds events of the last hour, in order; resolves when the broker has all of them. */
   async addHistory(records: number): Promise<void> {
-    const deadline = performance.now() + DEADLINE
-    const step = HISTORY / Math.max(records, 1)
-    const first = Date.now() - HISTORY
+    const deadline = performance.now() + TIMEOUT_MS
+    const step = HISTORY_MS / Math.max(records, 1)
+    const first = Date.now() - HISTORY_MS
     for (let index = 0; index < records; index++) {
       this.#add(Math.floor(first + index * step))
-      if (this.#waiting >= MAX_WAITING) await this.#delivered(deadline)
+      if (this.#pending >= MAX_PENDING) await this.#delivered(deadline)
     }
     await this.#delivered(deadline)
   }
 
-  /** Adds events from now on, at uneven times as real ones come, on a timer that holds no process up. */
+  /** Adds events from now on, at uneven intervals like real ones. Its timer does not keep a process alive. */
   keepAdding(recordsPerSecond: number): void {
     if (recordsPerSecond <= 0) return
     let last = performance.now()
     let due = 0
     const tick = () => {
       const now = performance.now()
-      // A process that was stopped for a while goes on; it does not catch up.
+      // A process that was suspended for a while does not make up for the events of that time.
       due += (Math.min(now - last, 1_000) / 1_000) * recordsPerSecond
       last = now
       this.#producer.poll()
-      for (; due >= 1 && this.#waiting < MAX_WAITING; due--) this.#add(Date.now())
+      for (; due >= 1 && this.#pending < MAX_PENDING; due--) this.#add(Date.now())
       schedule()
     }
     const schedule = () => {
@@ -132,39 +132,42 @@ class DemoProducer {
 
   #add(at: number): void {
     const { key, value, headers } = this.#shop.next(at)
-    this.#waiting++
+    this.#pending++
     this.#producer.produce(this.#topic, null, Buffer.from(value), key, at, undefined, [...headers])
   }
 
   async #delivered(deadline: number): Promise<void> {
-    while (this.#waiting > 0) {
-      if (this.#failure || performance.now() > deadline) {
-        const state = this.#failure?.message ?? `${this.#waiting} events were not taken in time`
-        throw new Error(`Cannot fill the embedded broker: ${state}`, { cause: this.#failure })
+    while (this.#pending > 0) {
+      if (this.#error || performance.now() > deadline) {
+        const state = this.#error?.message ?? `${this.#pending} events were not taken in time`
+        throw new Error(`Cannot fill the embedded broker: ${state}`, { cause: this.#error })
       }
-      await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL))
+      await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS))
       this.#producer.poll()
     }
   }
 }
 
-/** Connects, which starts the cluster, and asks for the topic, which creates it. */
+/** Connects, which starts the mock cluster, and requests the topic's metadata, which creates the topic. */
 function start(producer: ProducerClient, topic: string): Promise<Metadata> {
   return new Promise((resolve, reject) => {
-    const fail = (state: string, cause?: unknown) =>
+    const rejectWith = (state: string, cause?: unknown) =>
       reject(new Error(`Cannot start the embedded broker: ${state}`, { cause }))
-    setTimeout(() => fail(`it did not answer within ${DEADLINE / 1_000} s`), DEADLINE).unref()
-    producer.connect({ timeout: DEADLINE }, (error) => {
-      if (error) return fail(error.message, error)
-      producer.getMetadata({ topic, timeout: DEADLINE }, (error, metadata) => {
-        if (error) fail(error.message, error)
+    setTimeout(
+      () => rejectWith(`it did not answer within ${TIMEOUT_MS / 1_000} s`),
+      TIMEOUT_MS,
+    ).unref()
+    producer.connect({ timeout: TIMEOUT_MS }, (error) => {
+      if (error) return rejectWith(error.message, error)
+      producer.getMetadata({ topic, timeout: TIMEOUT_MS }, (error, metadata) => {
+        if (error) rejectWith(error.message, error)
         else resolve(metadata)
       })
     })
   })
 }
 
-/** Does not wait for records that are still on their way: their broker ends too. */
+/** Disconnects without waiting for pending records: their broker ends, too. */
 function disconnect(producer: ProducerClient): Promise<void> {
   return new Promise((resolve) => {
     if (!producer.isConnected()) return resolve()

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test
 import type { KafkaConsumer } from '@confluentinc/kafka-javascript'
 import fc from 'fast-check'
 import type { Consumer } from '../../kafka/client/client.ts'
-import { ConfluentAssignedConsumer } from '../../kafka/consumer/assigned-reader.ts'
+import { ConfluentAssignedConsumer } from '../../kafka/consumer/assigned-consumer.ts'
 import { NativeEncoder } from '../../kafka/consumer/native-encoder.ts'
 import type { EncodedRecords } from '../../src/port/encoding.ts'
 import type { Batch, Gap, KafkaRecord } from '../../src/port/kafka.ts'

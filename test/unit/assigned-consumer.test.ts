@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { ConfluentAssignedConsumer, readerSettings } from '../../kafka/consumer/assigned-reader.ts'
+import { ConfluentAssignedConsumer } from '../../kafka/consumer/assigned-consumer.ts'
+import { consumerSettings } from '../../kafka/consumer/consumer-settings.ts'
 import type { KafkaRecord } from '../../src/port/kafka.ts'
 import { within } from '../support/wait.ts'
 import { FakeConsumer, recordAt } from './fakes.ts'
@@ -27,7 +28,7 @@ function offsetsOf(records: readonly KafkaRecord[]): number[] {
   return records.map(({ offset }) => offset)
 }
 
-describe('an assigned reader watches that no offset is skipped in silence', () => {
+describe('an assigned consumer watches that no offset is skipped in silence', () => {
   test('what retention removed is a gap, to where the partition now begins', async () => {
     const { consumer, reader } = readerAt([5, 0])
     consumer.watermarks.set('t:0', { lowOffset: 40, highOffset: 60 })
@@ -168,7 +169,7 @@ describe('an assigned reader', () => {
 
   test('nothing is committed, and the ends are told', () => {
     for (const purpose of ['live', 'catch-up'] as const) {
-      expect(readerSettings(purpose)).toMatchObject({
+      expect(consumerSettings(purpose)).toMatchObject({
         'enable.auto.commit': false,
         'enable.auto.offset.store': false,
         'enable.partition.eof': true,
