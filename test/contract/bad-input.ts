@@ -15,7 +15,7 @@ interface BadRequest {
 /** What the query of each mode knows, filters aside. */
 const PARAMETERS = {
   'http-get': ['format', 'max_records', 'max_bytes', 'timeout', 'cursor', 'start'],
-  'server-sent-events': ['format', 'cursor', 'start', 'last_event_id'],
+  'server-sent-events': ['format', 'cursor', 'start', 'last_event_id', 'lastEventId'],
 } as const
 const FILTERS = ['topic', 'partition', 'key', 'filter']
 

@@ -442,6 +442,29 @@ export function describeStreams(target: () => Target): void {
       }
     })
 
+    test('lastEventId wins over every position in the query, and the Last-Event-ID header over it', async () => {
+      const topic = await topicWith(20)
+      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
+      const id = cursorOf(topic, [5, 5, 5, 4])
+      const older = cursorOf(topic, [0, 0, 0, 0])
+      for (const query of [
+        {},
+        { start: 'earliest' },
+        { last_event_id: older },
+        { cursor: older },
+      ]) {
+        await using stream = await route.stream({ ...query, lastEventId: id })
+        expect(stream.response.headers.get('kafka-cursor')).toBe(id)
+        await using resumed = await route.stream(
+          { ...query, lastEventId: older },
+          { 'last-event-id': id },
+        )
+        expect(resumed.response.headers.get('kafka-cursor')).toBe(id)
+      }
+      await using first = await route.stream({ start: 'earliest', lastEventId: '' })
+      expect(first.response.headers.get('kafka-cursor')).toBe(older)
+    })
+
     test('a client that comes back again and again loses nothing and gets nothing twice', async () => {
       const { kafka } = target()
       const topic = await topicWith(400)

@@ -13,6 +13,7 @@ const KNOWN = [
   'cursor',
   'start',
   'last_event_id',
+  'lastEventId',
   'topic',
   'partition',
   'key',

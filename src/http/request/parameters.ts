@@ -46,9 +46,10 @@ export const READ_NAMES = [
   'start',
   ...FILTERS,
 ]
+const POSITION_NAMES = ['start', 'cursor', 'last_event_id']
 /** What a stream knows. */
-export const STREAM_NAMES = ['format', 'start', 'cursor', 'last_event_id', ...FILTERS]
-const PLAIN_SOCKET_NAMES = ['acks', ...STREAM_NAMES]
+export const STREAM_NAMES = ['format', ...POSITION_NAMES, 'lastEventId', ...FILTERS]
+const PLAIN_SOCKET_NAMES = ['acks', 'format', ...POSITION_NAMES, ...FILTERS]
 const ACK_SOCKET_NAMES = ['acks', 'max_unacked', ...FILTERS]
 /** What a WebSocket knows, with acknowledgements or without. */
 export const SOCKET_NAMES = [...new Set([...PLAIN_SOCKET_NAMES, ...ACK_SOCKET_NAMES])]
@@ -82,10 +83,15 @@ export function parseStream(
   lastEventId: string | undefined,
   topics: readonly string[],
 ): StreamPlan {
-  const plan = streamPlan(new Parameters(query, STREAM_NAMES), topics)
-  if (!lastEventId) return plan
-  const position = { cursor: parseCursor(lastEventId, 'Last-Event-ID'), parameter: 'Last-Event-ID' }
-  return { ...plan, position }
+  const parameters = new Parameters(query, STREAM_NAMES)
+  const plan = streamPlan(parameters, topics)
+  // Clients that open a new stream by themselves append `lastEventId` to the URL that they were
+  // given, with its `start`. Within that stream the header is newer.
+  const [parameter, id] = lastEventId
+    ? ['Last-Event-ID', lastEventId]
+    : ['lastEventId', parameters.one('lastEventId')]
+  if (!id) return plan
+  return { ...plan, position: { cursor: parseCursor(id, parameter), parameter } }
 }
 
 /** @throws KafkaConsumeError INVALID_PARAMETER or INVALID_CURSOR */

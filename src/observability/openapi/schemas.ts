@@ -220,6 +220,11 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
       '`earliest`, `latest`, an ISO 8601 time, or a duration back from now such as `-PT10M` or `-10m`; without the group',
   },
   last_event_id: { schema: cursor, description: 'The same as `cursor`' },
+  lastEventId: {
+    schema: cursor,
+    description:
+      'A cursor that goes before any other position in the query: some clients append it to their URL when they reconnect',
+  },
   topic: { schema: v.string(), description: 'Records of this topic only', isRepeatable: true },
   partition: {
     schema: v.pipe(v.number(), v.integer(), v.minValue(0)),
