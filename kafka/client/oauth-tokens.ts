@@ -12,6 +12,8 @@ const log = getLogger(['hono-kafka-consume', 'tokens'])
 
 const REQUEST_TIMEOUT_MS = 10_000
 const RETRY_MS = 1_000
+/** The latest `Date`, in milliseconds since 1970; in microseconds it still fits librdkafka's 64 bits. */
+const MAX_DATE_MS = 8.64e15
 /** Characters of an answer of the token endpoint; a longer answer is an error. */
 const MAX_ANSWER = 64 * 1024
 /** Lifetime of a token when neither the endpoint nor the token says when it expires. */
@@ -144,7 +146,7 @@ export class OAuthTokens {
       throw noToken('the token endpoint answered without a token', 'access_token is missing')
     }
     const lifetime = Number(seconds) > 0 ? Number(seconds) * 1_000 : DEFAULT_LIFETIME_MS
-    const expires = expiryOf(value) ?? issued + lifetime
+    const expires = asDate(expiryOf(value) ?? issued + lifetime)
     if (expires <= Date.now()) {
       const detail = `expired at ${new Date(expires).toISOString()}`
       throw noToken('the token endpoint gave a token that has expired', detail)
@@ -228,6 +230,11 @@ function expiryOf(token: string): number | undefined {
   if (payload === undefined) return undefined
   const { exp } = parse(Buffer.from(payload, 'base64url').toString())
   return typeof exp === 'number' ? exp * 1_000 : undefined
+}
+
+/** The time itself, or the nearest one that a `Date` can hold: an endpoint may name any number. */
+function asDate(time: number): number {
+  return Math.min(Math.max(time, -MAX_DATE_MS), MAX_DATE_MS)
 }
 
 function noToken(state: string, detail: string): KafkaConsumeError {
