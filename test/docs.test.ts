@@ -1,4 +1,4 @@
-/** The Markdown files: what they link to is there, file and heading. */
+/** The Markdown files: the files and headings that they link to exist, and so do the types of the glossary. */
 import { describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
@@ -63,4 +63,16 @@ describe('the Markdown files', () => {
     const alone = pages.filter((path) => path.startsWith('docs/') && !linked.has(path))
     expect(alone).toEqual([])
   })
+})
+
+test('every type that the glossary names is declared in the code', () => {
+  const sources = [...new Bun.Glob('{src,kafka}/**/*.ts').scanSync({ cwd: root })]
+  const code = sources.map((path) => readFileSync(join(root, path), 'utf8')).join('\n')
+  const glossary = readFileSync(join(root, 'docs/glossary.md'), 'utf8')
+  const names = [...glossary.matchAll(/\| `([A-Z]\w+)` \|$/gm)].map(([, name]) => name)
+  expect(names.length).toBeGreaterThan(20)
+  const missing = names.filter(
+    (name) => !new RegExp(`\\b(?:class|interface|type) ${name}\\b`).test(code),
+  )
+  expect(missing).toEqual([])
 })
