@@ -2,14 +2,14 @@ import type { Context } from 'hono'
 import type { GetConnInfo } from 'hono/conninfo'
 
 /**
- * Finds the address of a request's client: that of the connection, or with proxies in front the one
- * that the outermost of them has written into `X-Forwarded-For`. What stands to the left of it the
- * client may have written itself.
+ * Finds the address of a request's client: that of the connection. With proxies in front it is the
+ * entry of `X-Forwarded-For` that the outermost trusted proxy wrote; entries to the left of it may
+ * come from the client itself.
  *
- * Of an IPv6 address the first 64 bits are taken: the rest is the client's to choose.
+ * Of an IPv6 address only the first 64 bits count, since a client can choose the others.
  *
  * @param connInfo The runtime's own, of `hono/bun` or `hono/deno`.
- * @param trustedProxies How many proxies there are.
+ * @param trustedProxies The number of proxies in front.
  */
 export function addressFinder(
   connInfo: GetConnInfo,
@@ -26,7 +26,7 @@ function peerOf(c: Context, connInfo: GetConnInfo): string {
   try {
     return connInfo(c).remote.address ?? 'unknown'
   } catch {
-    // A request that came by no connection: `app.request()`.
+    // A request without a connection, as by `app.request()`.
     return 'unknown'
   }
 }

@@ -1,4 +1,4 @@
-/** Who may read, as a file or the environment says. */
+/** The clients that may read, by a file (`--clients`) or by BEARER_KEYS. */
 import { sha256 } from 'hono/utils/crypto'
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../../core/errors.ts'
@@ -9,27 +9,27 @@ import { list, record } from '../../options/fields.ts'
 import { expressionOf } from '../../records/expression.ts'
 import type { RequestedFilters } from '../../records/filter.ts'
 
-/** A client that the gateway knows. */
+/** A client of the gateway's settings. */
 export interface KnownClient {
   readonly name: string
   /** A bearer key, or `sha256:` and its hash in hexadecimal. */
   readonly key?: string | undefined
-  /** For basic authentication under its name; in the same forms. */
+  /** The password of basic authentication with `name` as the user, or `sha256:` and its hash in hexadecimal. */
   readonly password?: string | undefined
-  /** The records that it may see. Default: all. */
+  /** The scope: which records the client may see. Default: all. */
   readonly only?: Partial<RequestedFilters> | undefined
 }
 
 const HASH = /^sha256:([0-9a-f]{64})$/
 const MAX_CLIENTS = 10_000
 
-/** A key or a password: as it is, or its hash. The message never repeats it. */
-function secret(least: number) {
-  const message = `at least ${least} characters are required, or sha256: and 64 hexadecimal digits`
+/** A key or password, in plain text or as a hash. The error message never repeats it. */
+function secret(minLength: number) {
+  const message = `at least ${minLength} characters are required, or sha256: and 64 hexadecimal digits`
   return v.pipe(
     v.string(message),
     v.check(
-      (text) => (text.startsWith('sha256:') ? HASH.test(text) : text.length >= least),
+      (text) => (text.startsWith('sha256:') ? HASH.test(text) : text.length >= minLength),
       message,
     ),
   )
@@ -52,8 +52,8 @@ const filter = v.pipe(
   }),
 )
 
-/** What a client may see: in a file, and in the claim of a token. */
-export const onlySchema = record({
+/** What a client may see: the field `only` of the file, and the claim of a token. */
+export const scopeSchema = record({
   topics: v.exactOptional(list(v.string('a name is required'))),
   partitions: v.exactOptional(
     list(v.pipe(v.number('a number is required'), v.integer('a whole number is required'))),
@@ -70,7 +70,7 @@ const schema = record({
           name,
           key: v.optional(secret(16)),
           password: v.optional(secret(8)),
-          only: v.optional(onlySchema),
+          only: v.optional(scopeSchema),
         }),
         v.check(
           ({ key, password }) => key !== undefined || password !== undefined,
@@ -89,14 +89,14 @@ const schema = record({
 /**
  * Reads a file of clients: `clients: [{name, key, password, only}]`, in YAML or JSON.
  *
- * @param environment Where `{vault://env/NAME}` leads, in a key's or a password's place.
- * @throws Error that names what is wrong, and no secret.
+ * @param environment The variables that `{vault://env/NAME}` reads in place of a key or password.
+ * @throws Error that names the field and never a secret.
  */
 export function readClients(text: string, environment: Environment): readonly KnownClient[] {
   const parsed = parseAtOnce(text, 'yaml')
   const result = v.safeParse(schema, withSecrets(parsed, environment))
   if (result.success) return result.output.clients
-  throw new Error(result.issues.map(problem).join('; '))
+  throw new Error(result.issues.map(describeIssue).join('; '))
 }
 
 /**
@@ -111,10 +111,10 @@ export function parseKeys(text: string): readonly KnownClient[] {
   })
   const result = v.safeParse(schema, { clients })
   if (result.success) return result.output.clients
-  throw new KafkaConsumeError('INVALID_OPTIONS', result.issues.map(problem).join('; '))
+  throw new KafkaConsumeError('INVALID_OPTIONS', result.issues.map(describeIssue).join('; '))
 }
 
-function problem(issue: v.BaseIssue<unknown>): string {
+function describeIssue(issue: v.BaseIssue<unknown>): string {
   const unknown = issue.type === 'strict_object' && issue.expected === 'never'
   return `${v.getDotPath(issue) ?? 'the file'}: ${unknown ? 'unknown field' : issue.message}`
 }
@@ -131,7 +131,7 @@ function withSecrets(parsed: unknown, environment: Environment): unknown {
   )
 }
 
-/** Clients, found by what they show. Secrets are held and compared as hashes. */
+/** Finds clients by their credentials. Secrets are held and compared as hashes. */
 export class Clients {
   readonly #byKey = new Map<string, KafkaClient>()
   readonly #byName = new Map<string, { readonly client: KafkaClient; readonly hash: string }>()
@@ -154,7 +154,7 @@ export class Clients {
     return this.#byName.size > 0
   }
 
-  /** Who has a key. It is looked up by its hash: how long that takes tells nothing of keys. */
+  /** Finds a client by its key. The key is looked up by its hash, so that the time reveals nothing of other keys. */
   async byKey(key: string): Promise<KafkaClient | undefined> {
     return this.#byKey.get((await sha256(key)) ?? '')
   }
@@ -170,7 +170,7 @@ async function hashOf(text: string): Promise<string> {
   return HASH.exec(text)?.[1] ?? (await sha256(text)) ?? ''
 }
 
-/** Takes as long for any two texts of one length. */
+/** Compares in constant time for texts of one length. */
 function isSame(one: string, other: string): boolean {
   let difference = one.length ^ other.length
   for (let at = 0; at < one.length; at++) difference |= one.charCodeAt(at) ^ other.charCodeAt(at)

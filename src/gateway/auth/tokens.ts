@@ -4,40 +4,41 @@ import * as v from 'valibot'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { LOG_ROOT } from '../../core/log.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
-import { onlySchema } from './clients.ts'
+import { scopeSchema } from './clients.ts'
 
 const log = getLogger([LOG_ROOT, 'auth'])
 
-/** Whose tokens are taken. */
+/** The issuer whose tokens are accepted. */
 export interface TokenOptions {
-  /** Where the issuer's keys are. */
+  /** The URL of the issuer's key set (JWKS). */
   readonly jwksUrl: string
-  /** What `iss` must be. Default: anything. */
+  /** The required value of the claim `iss`. Default: any. */
   readonly issuer?: string | undefined
-  /** What `aud` must be or hold. Default: anything. */
+  /** The required value, or element, of the claim `aud`. Default: any. */
   readonly audience?: string | undefined
   /**
    * The claim that says what a token's bearer may see, `{topics, partitions, keys, filters}`; a
-   * token must have it. Default: all bearers see all.
+   * token must have it. Default: all bearers may see all records.
    */
   readonly claim?: string | undefined
 }
 
-/** With a key that is public: one that both sides have would be no key set's. */
+/** Algorithms with a public key. A symmetric key would be secret, and not part of a public key set. */
 const ALGORITHMS = [
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
   ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
 ]
-/** Seconds by which clocks may differ. */
-const CLOCK_TOLERANCE = 5
-const FETCH_TIMEOUT = 5_000
-/** Milliseconds for which keys are used, and for which a key that is missing is not asked for again. */
-const KEYS_LAST = 600_000
-const KEYS_COOLDOWN = 30_000
-/** Milliseconds between two lines in the log about keys that cannot be had. */
-const LOG_INTERVAL = 60_000
-/** What a token can be that is one, and not to be taken. */
-const OF_THE_TOKEN = new Set([
+/** Seconds by which the issuer's clock and ours may differ. */
+const CLOCK_TOLERANCE_SECONDS = 5
+const FETCH_TIMEOUT_MS = 5_000
+/** Milliseconds for which fetched keys are used. */
+const KEYS_MAX_AGE_MS = 600_000
+/** Milliseconds after a fetch in which an unknown key does not cause another one. */
+const KEYS_COOLDOWN_MS = 30_000
+/** Milliseconds between two log lines about keys that cannot be fetched. */
+const LOG_INTERVAL_MS = 60_000
+/** Errors of `jose` that are the token's: it is refused. All other errors concern the key set. */
+const TOKEN_ERRORS = new Set([
   'ERR_JWT_CLAIM_VALIDATION_FAILED',
   'ERR_JWT_EXPIRED',
   'ERR_JWT_INVALID',
@@ -49,59 +50,73 @@ const OF_THE_TOKEN = new Set([
   'ERR_JWKS_MULTIPLE_MATCHING_KEYS',
 ])
 
+type Claims = Readonly<Record<string, unknown>>
+
 /**
- * Checks JSON Web Tokens (RFC 7519) by the keys of their issuer, which are fetched when they are
- * needed, kept for ten minutes, and asked for again when a token has one that is new.
+ * Checks JSON Web Tokens (RFC 7519) by the keys of their issuer. Keys are fetched when they are
+ * needed, cached for ten minutes, and fetched again when a token names an unknown one.
  *
- * @returns Who has a token; undefined for one that is not to be taken.
+ * @returns The bearer of a token; undefined for a token that is not accepted.
  */
-export function tokenChecker({
-  jwksUrl,
-  issuer,
-  audience,
-  claim,
-}: TokenOptions): (token: string) => Promise<KafkaClient | undefined> {
-  const keys = createRemoteJWKSet(new URL(jwksUrl), {
-    timeoutDuration: FETCH_TIMEOUT,
-    cacheMaxAge: KEYS_LAST,
-    cooldownDuration: KEYS_COOLDOWN,
-  })
-  let logged = Number.NEGATIVE_INFINITY
+export function tokenChecker(
+  options: TokenOptions,
+): (token: string) => Promise<KafkaClient | undefined> {
+  const verify = verifier(options)
   return async (token) => {
-    let claims: Readonly<Record<string, unknown>>
+    const claims = await verify(token)
+    return claims && bearerOf(claims, options.claim)
+  }
+}
+
+/** @returns The claims of a token; undefined for a token that is not accepted. */
+function verifier({ jwksUrl, issuer, audience }: TokenOptions) {
+  const keys = createRemoteJWKSet(new URL(jwksUrl), {
+    timeoutDuration: FETCH_TIMEOUT_MS,
+    cacheMaxAge: KEYS_MAX_AGE_MS,
+    cooldownDuration: KEYS_COOLDOWN_MS,
+  })
+  let loggedAt = Number.NEGATIVE_INFINITY
+  const logOutage = (error: unknown) => {
+    if (performance.now() - loggedAt <= LOG_INTERVAL_MS) return
+    loggedAt = performance.now()
+    const cause = error instanceof Error ? error.message : String(error)
+    log.error('Cannot get the keys of tokens from {jwksUrl}: {cause}', { jwksUrl, cause })
+  }
+  /** @throws KafkaConsumeError AUTHENTICATION_UNAVAILABLE */
+  return async (token: string): Promise<Claims | undefined> => {
     try {
       const { payload } = await jwtVerify(token, keys, {
         algorithms: ALGORITHMS,
-        clockTolerance: CLOCK_TOLERANCE,
-        // Without an end a token that was lost would be good for ever.
+        clockTolerance: CLOCK_TOLERANCE_SECONDS,
+        // A stolen token without an expiry would be valid for ever.
         requiredClaims: ['sub', 'exp'],
         ...(issuer === undefined ? {} : { issuer }),
         ...(audience === undefined ? {} : { audience }),
       })
-      claims = payload
+      return payload
     } catch (error) {
-      if (error instanceof errors.JOSEError && OF_THE_TOKEN.has(error.code)) return undefined
-      if (performance.now() - logged > LOG_INTERVAL) {
-        logged = performance.now()
-        const cause = error instanceof Error ? error.message : String(error)
-        log.error('Cannot get the keys of tokens from {jwksUrl}: {cause}', { jwksUrl, cause })
-      }
+      if (error instanceof errors.JOSEError && TOKEN_ERRORS.has(error.code)) return undefined
+      logOutage(error)
       throw new KafkaConsumeError(
         'AUTHENTICATION_UNAVAILABLE',
         'Cannot authenticate: the keys of tokens cannot be had',
         { retryAfter: 5, cause: error },
       )
     }
-    const { sub } = claims
-    // A subject is a client's name, in limits and groups: "[object Object]" would be many clients.
-    if (typeof sub !== 'string' || sub === '') return undefined
-    const bearer = { name: sub, until: Number(claims['exp']) * 1_000 }
-    if (claim === undefined) return bearer
-    const only = v.safeParse(onlySchema, claims[claim])
-    if (only.success) return { ...bearer, only: only.output }
-    throw new KafkaConsumeError(
-      'FORBIDDEN',
-      `Cannot read: the token's claim "${claim}" does not say what its bearer may see`,
-    )
   }
+}
+
+/** @throws KafkaConsumeError FORBIDDEN for a token without a valid claim of what its bearer may see. */
+function bearerOf(claims: Claims, claim: string | undefined): KafkaClient | undefined {
+  const { sub } = claims
+  // A subject is a client's name in limits and groups: "[object Object]" would be many clients.
+  if (typeof sub !== 'string' || sub === '') return undefined
+  const bearer = { name: sub, until: Number(claims['exp']) * 1_000 }
+  if (claim === undefined) return bearer
+  const scope = v.safeParse(scopeSchema, claims[claim])
+  if (scope.success) return { ...bearer, only: scope.output }
+  throw new KafkaConsumeError(
+    'FORBIDDEN',
+    `Cannot read: the token's claim "${claim}" does not say what its bearer may see`,
+  )
 }
