@@ -4,12 +4,12 @@ import { LOG_FORMATS, LOG_LEVELS } from '../../core/log.ts'
 import { optionsSchema } from '../../options/consume-options.ts'
 import { instanceId } from '../../options/fields.ts'
 import { COMMAND } from '../command.ts'
-import { guardProblems, guardSettings, withGuard } from './guard-settings.ts'
-import { connectionProblems, kafkaSettings, withConnection } from './kafka-settings.ts'
+import { guardErrors, guardSettings, withGuard } from './guard-settings.ts'
+import { connectionErrors, kafkaSettings, withConnection } from './kafka-settings.ts'
 
 const DEFAULT_PORT = '8000'
 const DEFAULT_HOST = '0.0.0.0'
-/** Where the Admin API listens, as Kong's does: it has no login. */
+/** The port of the Admin API, as in Kong. The API has no login, hence the loopback address by default. */
 export const DEFAULT_ADMIN_PORT = 8001
 const DEFAULT_ADMIN_HOST = '127.0.0.1'
 const DEFAULT_MAX_SUBSCRIBERS = '20000'
@@ -20,12 +20,12 @@ const PORT_RANGE = 'a whole number from 0 to 65535 is required'
 const HOST = /^[\w.:-]{1,253}$/
 const HOST_REQUIRED = 'a host name or an IP address is required'
 
-/** What a setting is called on the command line and in the environment, and in the help. */
+/** The names of a setting on the command line, in the environment and in the help. */
 interface Naming {
-  /** None for a secret: other processes see a command line. */
+  /** Absent for a secret, since other processes see a command line. */
   readonly flag?: string
   readonly variable: string
-  /** What stands for its value in the help; none for a switch. */
+  /** The placeholder of its value in the help; absent for a switch. */
   readonly value?: string
   readonly default?: string
 }
@@ -66,12 +66,12 @@ const settings = {
   ignoreUnknown: v.pipe(
     v.optional(v.picklist(['true', 'false'], 'true or false is required'), 'false'),
     v.transform((text) => text === 'true'),
-    v.description('Skip what a configuration holds and this gateway does not serve'),
+    v.description('Skip the parts of a configuration that this gateway does not serve'),
     v.metadata({ flag: 'ignore-unknown', variable: 'IGNORE_UNKNOWN' }),
   ),
   state: v.pipe(
     v.optional(v.string()),
-    v.description('Where to keep what the Admin API changed; default: in memory only'),
+    v.description('File that keeps the changes of the Admin API; default: in memory only'),
     v.metadata({ ...state }),
   ),
   port: v.pipe(
@@ -88,7 +88,8 @@ const settings = {
     v.description('Address to listen on; 127.0.0.1 is for this machine only'),
     v.metadata({ flag: 'host', variable: 'HOST', value: 'address', default: DEFAULT_HOST }),
   ),
-  // Without a default here: whether it was given decides what a port that is taken means.
+  // No default here: a port that was given and is taken is an error, where a demo may use another
+  // one in place of the default.
   adminPort: v.pipe(
     v.optional(
       v.pipe(
@@ -97,7 +98,7 @@ const settings = {
         v.transform((text): number | 'off' => (text === 'off' ? text : Number(text))),
       ),
     ),
-    v.description("Port of Kong's Admin API, or off for none"),
+    v.description("Port of Kong's Admin API, or off"),
     v.metadata({
       flag: 'admin-port',
       variable: 'ADMIN_PORT',
@@ -108,7 +109,7 @@ const settings = {
   adminHost: v.pipe(
     v.optional(v.string(), DEFAULT_ADMIN_HOST),
     v.regex(HOST, HOST_REQUIRED),
-    v.description('Address of the Admin API: whoever reaches it may change everything'),
+    v.description('Address of the Admin API: any client that reaches it may change everything'),
     v.metadata({
       flag: 'admin-host',
       variable: 'ADMIN_HOST',
@@ -123,10 +124,10 @@ const settings = {
     v.metadata({ flag: 'metrics', variable: 'METRICS', value: 'switch', default: 'on' }),
   ),
   groupInstanceId: v.pipe(
-    // Routes add what tells members of one group apart.
+    // 200 characters, since routes add a suffix that tells members of one group apart.
     v.optional(instanceId(200)),
     v.description(
-      'Name of this node among those of the same groups: with it, it keeps its partitions while it is started again',
+      'Name of this node in its consumer groups (static membership): a restarted node keeps its partitions',
     ),
     v.metadata({ flag: 'group-instance-id', variable: 'GROUP_INSTANCE_ID', value: 'name' }),
   ),
@@ -134,7 +135,9 @@ const settings = {
     v.optional(v.string(), '0'),
     v.regex(/^\d{1,2}$/, 'a whole number from 0 to 99 is required'),
     v.transform(Number),
-    v.description('Proxies in front, whose X-Forwarded-For says which address a client has'),
+    v.description(
+      "Number of proxies in front whose X-Forwarded-For is trusted for the client's address",
+    ),
     v.metadata({
       flag: 'trusted-proxies',
       variable: 'TRUSTED_PROXIES',
@@ -145,7 +148,7 @@ const settings = {
   compression: v.pipe(
     v.optional(v.picklist(['off', 'answers', 'all'], 'off, answers or all is required'), 'answers'),
     v.description(
-      'What is compressed where a client asks for it: off, answers of single reads, all (streams, too)',
+      'What is compressed for clients that accept it: off, answers (of single reads), all (streams, too)',
     ),
     v.metadata({
       flag: 'compression',
@@ -161,7 +164,9 @@ const settings = {
     v.transform(Number),
     v.minValue(1, SUBSCRIBERS_RANGE),
     v.maxValue(1_000_000, SUBSCRIBERS_RANGE),
-    v.description('Open streams of all routes together at most; one more is refused with 503'),
+    v.description(
+      'Open streams of all routes together, at most; a further one is refused with 503',
+    ),
     v.metadata({
       flag: 'max-subscribers',
       variable: 'MAX_SUBSCRIBERS',
@@ -176,7 +181,7 @@ const settings = {
     v.minValue(1_048_576, ANSWER_BYTES_RANGE),
     v.maxValue(68_719_476_736, ANSWER_BYTES_RANGE),
     v.description(
-      'Bytes of answers that clients have not read yet, of all routes together at most',
+      'Bytes of answers that clients have not read yet, of all routes together, at most',
     ),
     v.metadata({
       flag: 'max-answer-bytes',
@@ -189,7 +194,7 @@ const settings = {
     v.optional(v.string(), '/'),
     v.regex(/^(off|(\/[\w.~-]+)*\/?)$/, 'a path such as /console, or off, is required'),
     v.minLength(1, 'a path such as /console, or off, is required'),
-    v.description('Path of the console page, or off for none; routes go before it'),
+    v.description('Path of the console page, or off; a route of that path takes precedence'),
     v.metadata({ flag: 'console', variable: 'CONSOLE', value: 'path', default: '/' }),
   ),
   docs: v.pipe(
@@ -200,12 +205,12 @@ const settings = {
   ),
   logLevel: v.pipe(
     v.optional(v.picklist(LOG_LEVELS, `one of ${LOG_LEVELS.join(', ')} is required`), 'info'),
-    v.description(`Least important log lines to print: ${LOG_LEVELS.join(', ')}`),
+    v.description(`Lowest level of log lines to print: ${LOG_LEVELS.join(', ')}`),
     v.metadata({ flag: 'log-level', variable: 'LOG_LEVEL', value: 'level', default: 'info' }),
   ),
   logFormat: v.pipe(
     v.optional(v.picklist(LOG_FORMATS, `one of ${LOG_FORMATS.join(', ')} is required`), 'text'),
-    v.description(`How log lines look: ${LOG_FORMATS.join(', ')}`),
+    v.description(`Format of log lines: ${LOG_FORMATS.join(', ')}`),
     v.metadata({ flag: 'log-format', variable: 'LOG_FORMAT', value: 'format', default: 'text' }),
   ),
 }
@@ -258,8 +263,8 @@ const gatewaySchema = v.pipe(
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return
     const { value } = dataset
-    const problems = [...guardProblems(value), ...connectionProblems(value, value.brokers)]
-    for (const [key, message] of problems) {
+    const errors = [...guardErrors(value), ...connectionErrors(value, value.brokers)]
+    for (const [key, message] of errors) {
       const item = { type: 'object', origin: 'value', input: value, key } as const
       addIssue({ message, path: [{ ...item, value: undefined }] })
     }
@@ -273,10 +278,10 @@ const gatewaySchema = v.pipe(
   }),
 )
 
-/** The gateway's settings, checked. Without `cluster` it is to bring its own broker. */
+/** The gateway's settings, checked. Without `cluster` and `config` the gateway runs a demo broker. */
 export type GatewayConfig = v.InferOutput<typeof gatewaySchema>
 
-/** What the command line asks for. */
+/** The result of reading the command line. */
 export type CommandLine =
   | { readonly show: 'help' | 'version' }
   | { readonly show?: undefined; readonly flags: Readonly<Record<string, string>> }
@@ -290,7 +295,7 @@ export const flagOptions: Record<string, { type: 'string' | 'boolean'; short?: s
     ...SWITCHES.map(({ flag, short }) => [flag, { type: 'boolean', short }] as const),
   ])
 
-/** A token of `parseArgs`, as far as it matters here. */
+/** A token of `parseArgs` of `node:util`. */
 export interface ArgumentToken {
   readonly kind: 'option' | 'positional' | 'option-terminator'
   readonly name?: string
@@ -300,37 +305,46 @@ export interface ArgumentToken {
 }
 
 /**
- * Reads the tokens of a command line. Help wins over whatever else is wrong.
+ * Reads the tokens of a command line. `--help` and `--version` take precedence over any error.
  *
- * @throws KafkaConsumeError INVALID_OPTIONS for what is unknown and for values that are missing.
+ * @throws KafkaConsumeError INVALID_OPTIONS for unknown flags and missing values.
  */
 export function readCommandLine(tokens: readonly ArgumentToken[]): CommandLine {
   for (const { flag } of SWITCHES)
     if (tokens.some(({ name }) => name === flag)) return { show: flag }
   const flags: Record<string, string> = {}
-  const problems: string[] = []
-  let unexpected = false
-  for (const { kind, name, rawName, value, inlineValue } of tokens) {
-    if (kind === 'option-terminator') continue
-    const naming = Object.values(namings).find(({ flag }) => flag === name)
-    // Values of unknown flags are not repeated, nor what follows them: they may be passwords.
-    if (name === undefined) unexpected = true
-    else if (!naming) problems.push(`unknown option ${rawName}`)
-    else if (naming.value === undefined) flags[name] = value ?? 'true'
-    else if (!value || (!inlineValue && value.startsWith('-'))) {
-      problems.push(`${called(naming)}: a value is missing: --${name} <${naming.value}>`)
-    } else flags[name] = value
+  const errors: string[] = []
+  const given = tokens.filter(({ kind }) => kind !== 'option-terminator')
+  for (const token of given) {
+    if (token.name === undefined) continue
+    const result = readFlag(token, token.name)
+    if ('error' in result) errors.push(result.error)
+    else flags[token.name] = result.value
   }
-  if (unexpected && problems.length === 0) {
-    problems.push('an argument without a flag is not expected; --help shows the flags')
+  // An argument is not repeated in the message, since it may be a password. After another error it
+  // is not reported: it may be the value of an unknown flag.
+  if (errors.length === 0 && given.some(({ name }) => name === undefined)) {
+    errors.push('an argument without a flag is not expected; --help shows the flags')
   }
-  if (problems.length > 0) throw cannotStart(problems)
+  if (errors.length > 0) throw cannotStart(errors)
   return { flags }
 }
 
+function readFlag(
+  { rawName, value, inlineValue }: ArgumentToken,
+  name: string,
+): { readonly value: string } | { readonly error: string } {
+  const naming = Object.values(namings).find(({ flag }) => flag === name)
+  if (!naming) return { error: `unknown option ${rawName}` }
+  if (naming.value === undefined) return { value: value ?? 'true' }
+  const isMissing = !value || (!inlineValue && value.startsWith('-'))
+  if (!isMissing) return { value }
+  return { error: `${called(naming)}: a value is missing: --${name} <${naming.value}>` }
+}
+
 /**
- * The gateway's settings: a flag, else the environment, else the default. A variable that is set
- * to nothing counts as not set.
+ * The gateway's settings: each from its flag, else its variable, else its default. An empty variable
+ * counts as not set.
  *
  * @param flags By the name of the flag, without dashes.
  * @throws KafkaConsumeError INVALID_OPTIONS, whose message names flag, variable and what is allowed.
@@ -377,8 +391,8 @@ export function gatewayHelp(): string {
   return `Usage: ${COMMAND} [options]
 
 Serves Apache Kafka topics over HTTP: GET /messages reads once, GET /stream follows them as
-Server-Sent Events; or the routes of Kong's configuration, by --config or the Admin API. A flag
-goes before its environment variable.
+Server-Sent Events; or serves the routes of Kong's configuration, by --config or the Admin API. A
+flag takes precedence over its environment variable.
 
 ${lines.join('\n')}`
 }
@@ -391,6 +405,6 @@ function called({ flag, variable }: Naming): string {
   return flag === undefined ? variable : `--${flag} (${variable})`
 }
 
-function cannotStart(problems: readonly string[]): KafkaConsumeError {
-  return new KafkaConsumeError('INVALID_OPTIONS', `Cannot start: ${problems.join('; ')}`)
+function cannotStart(errors: readonly string[]): KafkaConsumeError {
+  return new KafkaConsumeError('INVALID_OPTIONS', `Cannot start: ${errors.join('; ')}`)
 }

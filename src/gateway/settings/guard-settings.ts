@@ -1,4 +1,4 @@
-/** The gateway's settings for who is served, and how much. */
+/** The gateway's settings for its guard: which clients are served, and how much. */
 import * as v from 'valibot'
 import { PERIODS, type Period } from '../../core/fixed-window-limiter.ts'
 import { parseKeys } from '../auth/clients.ts'
@@ -9,7 +9,7 @@ const LIMIT_FORM = `a number and a period are required, such as 100/minute,1000/
 const NAME_FORM = 'a name of letters, digits, dots, dashes and underscores is required'
 const name = v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/, NAME_FORM))
 
-/** Plain HTTP only within this machine: on a network keys could be replaced on their way. */
+/** Allows plain HTTP within this machine only: on a network an attacker could replace the keys. */
 function isTrusted(text: string): boolean {
   if (!URL.canParse(text)) return false
   const { protocol, hostname } = new URL(text)
@@ -21,11 +21,13 @@ function isOrigin(text: string): boolean {
   return text === '*' || (URL.canParse(text) && new URL(text).origin === text)
 }
 
-/** Each with the name of its flag and variable, as the other settings. */
+/** Each setting with the names of its flag and variable. */
 export const guardSettings = {
   clients: v.pipe(
     v.optional(v.string()),
-    v.description('Who may read: a file of names, keys and passwords; read again on SIGHUP'),
+    v.description(
+      'Clients that may read: a file of names, keys and passwords; read again on SIGHUP',
+    ),
     v.metadata({ flag: 'clients', variable: 'CLIENTS_FILE', value: 'file' }),
   ),
   bearerKeys: v.pipe(
@@ -42,7 +44,7 @@ export const guardSettings = {
         }),
       ),
     ),
-    v.description('Who may read: name=key,name=key; by the environment only, since it is secret'),
+    v.description('Clients that may read: name=key,name=key; no flag, since keys are secret'),
     v.metadata({ variable: 'BEARER_KEYS' }),
   ),
   jwksUrl: v.pipe(
@@ -52,17 +54,17 @@ export const guardSettings = {
         v.check(isTrusted, 'an https URL is required, or an http one of this machine'),
       ),
     ),
-    v.description('Takes the JSON Web Tokens of an issuer whose keys are there'),
+    v.description('Key set (JWKS) of the issuer whose JSON Web Tokens are accepted'),
     v.metadata({ flag: 'jwks-url', variable: 'JWKS_URL', value: 'url' }),
   ),
   jwtIssuer: v.pipe(
     v.optional(v.string()),
-    v.description('What the claim iss of a token must be'),
+    v.description('Required value of the claim iss of a token'),
     v.metadata({ flag: 'jwt-issuer', variable: 'JWT_ISSUER', value: 'text' }),
   ),
   jwtAudience: v.pipe(
     v.optional(v.string()),
-    v.description('What the claim aud of a token must have'),
+    v.description('Required value, or element, of the claim aud of a token'),
     v.metadata({ flag: 'jwt-audience', variable: 'JWT_AUDIENCE', value: 'text' }),
   ),
   jwtClaim: v.pipe(
@@ -74,12 +76,12 @@ export const guardSettings = {
   ),
   tokenCookie: v.pipe(
     v.optional(name),
-    v.description("Cookie in which a key or token may come, for browsers' EventSource"),
+    v.description("Cookie that may hold a key or token, for browsers' EventSource"),
     v.metadata({ flag: 'token-cookie', variable: 'TOKEN_COOKIE', value: 'name' }),
   ),
   tokenQuery: v.pipe(
     v.optional(name),
-    v.description('Query parameter in which it may come; proxies may log it'),
+    v.description('Query parameter that may hold a key or token; proxies may log it'),
     v.metadata({ flag: 'token-query', variable: 'TOKEN_QUERY', value: 'name' }),
   ),
   corsOrigins: v.pipe(
@@ -111,7 +113,7 @@ export const guardSettings = {
         ),
       ),
     ),
-    v.description('Requests of one client at most: a key, user or token, else an address'),
+    v.description('Requests of one client (a key, user or token, else an address), at most'),
     v.metadata({ flag: 'rate-limit', variable: 'RATE_LIMIT', value: 'number/period,…' }),
   ),
   maxClientStreams: v.pipe(
@@ -122,27 +124,27 @@ export const guardSettings = {
         v.transform(Number),
       ),
     ),
-    v.description('Open streams of one client at most'),
+    v.description('Open streams of one client, at most'),
     v.metadata({ flag: 'max-client-streams', variable: 'MAX_CLIENT_STREAMS', value: 'number' }),
   ),
 }
 
 type GuardSettings = v.InferOutput<v.ObjectSchema<typeof guardSettings, undefined>>
 
-/** What makes no sense together, by the setting that is wrong. */
-export function guardProblems(
+/** Errors of settings that do not fit together, each with the setting to change. */
+export function guardErrors(
   given: GuardSettings,
-): Array<readonly [setting: keyof typeof guardSettings, problem: string]> {
+): Array<readonly [setting: keyof typeof guardSettings, error: string]> {
   const { jwksUrl, jwtIssuer, jwtAudience, tokenCookie, tokenQuery, corsOrigins } = given
   const takesTokens = jwksUrl !== undefined
   const asks = takesTokens || given.clients !== undefined || given.bearerKeys !== undefined
-  const problems: ReturnType<typeof guardProblems> = []
+  const errors: ReturnType<typeof guardErrors> = []
   for (const setting of ['jwtIssuer', 'jwtAudience', 'jwtClaim'] as const) {
     if (!takesTokens && given[setting] !== undefined)
-      problems.push([setting, 'of use with --jwks-url only'])
+      errors.push([setting, 'of use with --jwks-url only'])
   }
   if (takesTokens && jwtIssuer === undefined && jwtAudience === undefined) {
-    problems.push([
+    errors.push([
       'jwksUrl',
       '--jwt-issuer or --jwt-audience is required with it: tokens for others would be taken',
     ])
@@ -151,18 +153,18 @@ export function guardProblems(
     ['tokenCookie', tokenCookie],
     ['tokenQuery', tokenQuery],
   ] as const) {
-    if (!asks && value !== undefined) problems.push([setting, 'of use with keys or tokens only'])
+    if (!asks && value !== undefined) errors.push([setting, 'of use with keys or tokens only'])
   }
   if (tokenCookie !== undefined && corsOrigins?.includes('*')) {
-    problems.push([
+    errors.push([
       'corsOrigins',
       '* is not allowed with --token-cookie: any page could read as its visitor',
     ])
   }
-  return problems
+  return errors
 }
 
-/** The settings with those of the guard as it takes them; without any there is to be none. */
+/** Replaces the guard's settings by its options; without any of them `guard` is undefined. */
 export function withGuard<T extends GuardSettings>(given: T) {
   const { bearerKeys, jwksUrl, jwtIssuer, jwtAudience, jwtClaim, ...others } = given
   const { tokenCookie, tokenQuery, corsOrigins, rateLimit, maxClientStreams, ...rest } = others

@@ -1,11 +1,11 @@
-/** How the gateway gets into Kafka: settings that become the options `authentication` and `security`. */
+/** How the gateway connects to Kafka: settings that become the options `authentication` and `security`. */
 import * as v from 'valibot'
 import { optionsSchema } from '../../options/consume-options.ts'
 import type { KafkaConsumeOptions } from '../../options/option-types.ts'
 
 const mechanism = v.unwrap(v.unwrap(optionsSchema.entries.authentication).entries.mechanism)
 
-/** Every value comes as text; the names are those of `gateway.ts`. */
+/** Each setting with the names of its flag and variable; every value comes as text. */
 export const kafkaSettings = {
   kafkaTls: v.pipe(
     v.optional(v.picklist(['true', 'false'], 'true or false is required')),
@@ -25,18 +25,18 @@ export const kafkaSettings = {
   kafkaCa: v.pipe(
     v.optional(v.string()),
     v.description(
-      "Certificates of the authorities that brokers are verified by, in PEM, also for Kong's plugins; default: the system's",
+      "Certificates of the authorities by which brokers are verified, in PEM, also for Kong's plugins; default: the system's",
     ),
     v.metadata({ flag: 'kafka-ca', variable: 'KAFKA_CA', value: 'file' }),
   ),
   kafkaCertificate: v.pipe(
     v.optional(v.string()),
-    v.description('Certificate to show to --brokers, in PEM'),
+    v.description('Client certificate for --brokers, in PEM'),
     v.metadata({ flag: 'kafka-certificate', variable: 'KAFKA_CERTIFICATE', value: 'file' }),
   ),
   kafkaKey: v.pipe(
     v.optional(v.string()),
-    v.description('Its private key, in PEM'),
+    v.description('Private key of the client certificate, in PEM'),
     v.metadata({ flag: 'kafka-key', variable: 'KAFKA_KEY', value: 'file' }),
   ),
   kafkaMechanism: v.pipe(
@@ -46,17 +46,17 @@ export const kafkaSettings = {
   ),
   kafkaUser: v.pipe(
     v.optional(v.string()),
-    v.description('User of SASL; with OAUTHBEARER the id of the client'),
+    v.description('User of SASL; with OAUTHBEARER the client id'),
     v.metadata({ flag: 'kafka-user', variable: 'KAFKA_USER', value: 'name' }),
   ),
   kafkaPassword: v.pipe(
     v.optional(v.string()),
-    v.description('Its password, or secret; no flag, since others see command lines'),
+    v.description('Password, or client secret; no flag, since other users see command lines'),
     v.metadata({ variable: 'KAFKA_PASSWORD', value: 'secret' }),
   ),
   kafkaPasswordFile: v.pipe(
     v.optional(v.string()),
-    v.description('The file that holds it, read anew for each connection'),
+    v.description('File with the password or client secret, read again for each connection'),
     v.metadata({ flag: 'kafka-password-file', variable: 'KAFKA_PASSWORD_FILE', value: 'file' }),
   ),
   kafkaDelegationToken: v.pipe(
@@ -71,17 +71,17 @@ export const kafkaSettings = {
   ),
   kafkaScopes: v.pipe(
     v.optional(v.string()),
-    v.description('Scopes to ask it for'),
+    v.description('Scopes to request from the token endpoint'),
     v.metadata({ flag: 'kafka-scopes', variable: 'KAFKA_SCOPES', value: 'name,…' }),
   ),
 }
 
 type Given = v.InferOutput<v.ObjectSchema<typeof kafkaSettings, undefined>>
-/** A setting of these. */
+/** The name of one of these settings. */
 export type KafkaSetting = keyof typeof kafkaSettings
 type Options = Pick<KafkaConsumeOptions, 'authentication' | 'security'>
 
-/** The options' fields by what sets them. */
+/** The option field that each setting sets. */
 const FIELDS: ReadonlyArray<readonly [setting: KafkaSetting, field: string]> = [
   ['kafkaTls', 'security.ssl'],
   ['kafkaTlsVerify', 'security.sslVerify'],
@@ -98,7 +98,7 @@ const FIELDS: ReadonlyArray<readonly [setting: KafkaSetting, field: string]> = [
   ['kafkaScopes', 'authentication.oauthbearer.scopes'],
 ]
 
-/** The settings as options of a cluster. What they were goes no further: a password is part of it. */
+/** Replaces the settings by a cluster's options; the settings, with the password, go no further. */
 export function withConnection<T extends Given>(given: T) {
   const { kafkaTls, kafkaTlsVerify, kafkaCertificate, kafkaKey, kafkaMechanism, ...others } = given
   const { kafkaUser, kafkaPassword, kafkaPasswordFile, kafkaDelegationToken, ...withoutUser } =
@@ -152,11 +152,11 @@ function authenticationOf(given: Given): Options['authentication'] {
 }
 
 /**
- * What is wrong with the settings together.
+ * Errors of settings that do not fit together, each with the setting to change.
  *
- * @param brokers Those that they are for, if any.
+ * @param brokers The value of `--brokers`, if any.
  */
-export function connectionProblems(
+export function connectionErrors(
   given: Given,
   brokers: readonly string[] | undefined,
 ): ReadonlyArray<readonly [setting: KafkaSetting, message: string]> {
