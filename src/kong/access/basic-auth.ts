@@ -7,7 +7,7 @@ import { accessPlugin } from './plugin.ts'
 
 const schema = f.record({
   anonymous,
-  // Nothing is sent on to where credentials would have to be hidden from.
+  // Accepted without effect: there is no upstream from which credentials could be hidden.
   hide_credentials: v.optional(f.boolean, false),
   realm: v.optional(f.string, 'service'),
 })
@@ -23,7 +23,7 @@ export const basicAuth = accessPlugin({
       const foreign = given && foreignPage(access)
       if (foreign) return foreign
       const held = given && credentials().byUsername(given.username)
-      // Compared as well where nobody has the name, so that time does not tell who there is.
+      // Passwords are compared for unknown names, too: the time must not reveal which names exist.
       const isRight = given && (await timingSafeEqual(held?.password ?? '', given.password))
       if (held && isRight) return held
       return { message: 'Unauthorized', challenge: challenge('Basic', config.realm) }

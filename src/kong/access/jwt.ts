@@ -17,6 +17,7 @@ import {
   foreignPage,
   type Verdict,
 } from './authentication.ts'
+import type { Credentials } from './credentials.ts'
 import { accessPlugin, type KongAccess } from './plugin.ts'
 
 const schema = v.pipe(
@@ -43,6 +44,8 @@ const schema = v.pipe(
   ),
 )
 
+const NO_TOKEN = 'Unauthorized'
+
 type JwtConfig = v.InferOutput<typeof schema>
 
 /** https://docs.konghq.com/hub/kong-inc/jwt/ */
@@ -51,53 +54,112 @@ export const jwt = accessPlugin({
   schema,
   isForConsumers: false,
   make(config, credentials) {
-    const wrong = (message: string, rest: Readonly<Record<string, string>> = {}): Verdict => {
-      const error = message === 'Unauthorized' ? '' : 'error="invalid_token"'
-      const why = [challenge('Bearer', config.realm), error].filter((text) => text !== '')
-      return { message, challenge: why.join(config.realm === null ? ' ' : ', '), rest }
-    }
     const keyOf = keysBy(config.secret_is_base64)
     return authentication(config, credentials, async (access) => {
       const { tokens, isCookie } = tokensOf(access, config)
       const foreign = isCookie ? foreignPage(access) : undefined
       if (foreign) return foreign
-      const [token, another] = tokens
-      if (token === undefined) return wrong('Unauthorized')
-      if (another !== undefined) return wrong('Multiple tokens provided')
-      const parts = decode(token)
-      if (!parts) return wrong('Bad token; invalid JSON')
-      const { header, claims } = parts
-      const name = config.key_claim_name
-      const issuer = claims[name] ?? header[name]
-      if (typeof issuer !== 'string' || issuer === '') {
-        return wrong(`No mandatory '${name}' in claims`)
-      }
-      const held = credentials().byIssuer(issuer)
-      if (!held) return wrong(`No credentials found for given '${name}'`)
-      if (header['alg'] !== held.algorithm) return wrong('Invalid algorithm')
-      const key = await keyOf(held)
-      if (!key) return wrong('Invalid key/secret')
       try {
-        await compactVerify(token, key, { algorithms: [held.algorithm] })
-      } catch {
-        return wrong('Invalid signature')
+        const { claims, header, text } = soleToken(tokens)
+        const held = credentialOf(claims, header, config, credentials())
+        await verifySignature(text, header, held, keyOf)
+        verifyClaims(claims, config)
+        if (config.claims_to_verify?.includes('exp')) access.until = Number(claims.exp) * 1_000
+        return held
+      } catch (error) {
+        if (error instanceof InvalidToken) return refusalVerdict(error, config.realm)
+        throw error
       }
-      const problems = problemsOf(claims, config, Date.now() / 1_000)
-      const [problem] = Object.values(problems)
-      if (problem !== undefined) return wrong(problem, problems)
-      if (config.claims_to_verify?.includes('exp')) access.until = Number(claims.exp) * 1_000
-      return held
     })
   },
 })
 
-interface Shown {
+/** A token that is not accepted, in Kong's words. */
+class InvalidToken extends Error {
+  /** The message of each claim that is wrong: more fields of the answer. */
+  readonly claims: Readonly<Record<string, string>>
+
+  constructor(message: string, claims: Readonly<Record<string, string>> = {}) {
+    super(message)
+    this.claims = claims
+  }
+}
+
+function refusalVerdict({ message, claims }: InvalidToken, realm: string | null): Verdict {
+  const error = message === NO_TOKEN ? [] : ['error="invalid_token"']
+  const separator = realm === null ? ' ' : ', '
+  return {
+    message,
+    challenge: [challenge('Bearer', realm), ...error].join(separator),
+    rest: claims,
+  }
+}
+
+interface DecodedToken {
+  readonly text: string
+  readonly header: Readonly<Record<string, unknown>>
+  readonly claims: JWTPayload
+}
+
+/** @throws InvalidToken where there is not exactly one token, or it is malformed. */
+function soleToken([text, another]: readonly string[]): DecodedToken {
+  if (text === undefined) throw new InvalidToken(NO_TOKEN)
+  if (another !== undefined) throw new InvalidToken('Multiple tokens provided')
+  try {
+    const header = decodeProtectedHeader(text) as Readonly<Record<string, unknown>>
+    return { text, header, claims: decodeJwt(text) }
+  } catch {
+    throw new InvalidToken('Bad token; invalid JSON')
+  }
+}
+
+/** @throws InvalidToken where no credential has the token's issuer. */
+function credentialOf(
+  claims: JWTPayload,
+  header: DecodedToken['header'],
+  { key_claim_name: name }: JwtConfig,
+  credentials: Credentials,
+): JwtSecret {
+  const issuer = claims[name] ?? header[name]
+  if (typeof issuer !== 'string' || issuer === '') {
+    throw new InvalidToken(`No mandatory '${name}' in claims`)
+  }
+  const held = credentials.byIssuer(issuer)
+  if (!held) throw new InvalidToken(`No credentials found for given '${name}'`)
+  return held
+}
+
+/** @throws InvalidToken */
+async function verifySignature(
+  text: string,
+  header: DecodedToken['header'],
+  held: JwtSecret,
+  keyOf: ReturnType<typeof keysBy>,
+): Promise<void> {
+  if (header['alg'] !== held.algorithm) throw new InvalidToken('Invalid algorithm')
+  const key = await keyOf(held)
+  if (!key) throw new InvalidToken('Invalid key/secret')
+  try {
+    await compactVerify(text, key, { algorithms: [held.algorithm] })
+  } catch {
+    throw new InvalidToken('Invalid signature')
+  }
+}
+
+/** @throws InvalidToken that names each wrong claim. */
+function verifyClaims(claims: JWTPayload, config: JwtConfig): void {
+  const errors = claimErrors(claims, config, Date.now() / 1_000)
+  const [first] = Object.values(errors)
+  if (first !== undefined) throw new InvalidToken(first, errors)
+}
+
+interface PresentedJwts {
   readonly tokens: readonly string[]
   readonly isCookie: boolean
 }
 
-/** In Kong's order: query, cookies, headers. */
-function tokensOf({ c, credentialParameters }: KongAccess, config: JwtConfig): Shown {
+/** The tokens of a request, looked for in Kong's order: query, cookies, headers. */
+function tokensOf({ c, credentialParameters }: KongAccess, config: JwtConfig): PresentedJwts {
   const query = new URL(c.req.url).searchParams
   for (const name of config.uri_param_names) {
     if (!query.has(name)) continue
@@ -115,16 +177,7 @@ function tokensOf({ c, credentialParameters }: KongAccess, config: JwtConfig): S
   return { tokens: [], isCookie: false }
 }
 
-function decode(token: string) {
-  try {
-    const header = decodeProtectedHeader(token) as Readonly<Record<string, unknown>>
-    return { header, claims: decodeJwt(token) }
-  } catch {
-    return undefined
-  }
-}
-
-/** What a credential's tokens are checked with, made once. Undefined where it is of no use. */
+/** The key that verifies a credential's tokens, made once; undefined where it is not valid. */
 function keysBy(isBase64: boolean) {
   const keys = new WeakMap<JwtSecret, Promise<CryptoKey | Uint8Array | undefined>>()
   return (held: JwtSecret) => {
@@ -142,23 +195,23 @@ async function makeKey({ algorithm, secret, rsa_public_key }: JwtSecret, isBase6
   return plain.length === 0 ? undefined : plain
 }
 
-/** Only the claims that are to be verified are, as in Kong: then they must be there. */
-function problemsOf(
+/** The errors of `claims_to_verify`. As in Kong, other claims are not checked, and these are required. */
+function claimErrors(
   claims: JWTPayload,
   { claims_to_verify, maximum_expiration }: JwtConfig,
   now: number,
 ): Record<string, string> {
-  const problems: Record<string, string> = {}
+  const errors: Record<string, string> = {}
   const { exp, nbf } = claims
   for (const claim of claims_to_verify ?? []) {
-    if (typeof claims[claim] !== 'number') problems[claim] = 'must be a number'
+    if (typeof claims[claim] !== 'number') errors[claim] = 'must be a number'
   }
   const verifies = (claim: 'exp' | 'nbf') =>
-    claims_to_verify?.includes(claim) && problems[claim] === undefined
-  if (verifies('exp') && (exp as number) <= now) problems['exp'] = 'token expired'
-  if (verifies('nbf') && (nbf as number) > now) problems['nbf'] = 'token not valid yet'
+    claims_to_verify?.includes(claim) && errors[claim] === undefined
+  if (verifies('exp') && (exp as number) <= now) errors['exp'] = 'token expired'
+  if (verifies('nbf') && (nbf as number) > now) errors['nbf'] = 'token not valid yet'
   if (maximum_expiration > 0 && verifies('exp') && (exp as number) - now > maximum_expiration) {
-    problems['exp'] = 'exceeds maximum allowed expiration'
+    errors['exp'] = 'exceeds maximum allowed expiration'
   }
-  return problems
+  return errors
 }

@@ -1,11 +1,11 @@
 import * as v from 'valibot'
 import * as f from '../model/fields.ts'
 import { anonymous, authentication, challenge, type Verdict } from './authentication.ts'
-import { accessPlugin } from './plugin.ts'
+import { accessPlugin, type KongAccess } from './plugin.ts'
 
 const schema = f.record({
   key_names: v.optional(f.array(f.headerName), ['apikey']),
-  // Nothing is sent on to where credentials would have to be hidden from.
+  // Accepted without effect: there is no upstream from which credentials could be hidden.
   hide_credentials: v.optional(f.boolean, false),
   anonymous,
   key_in_header: v.optional(f.boolean, true),
@@ -16,23 +16,39 @@ const schema = f.record({
   identity_realms: f.unserved('is not supported: credentials are those of this gateway'),
 })
 
+type KeyAuthConfig = v.InferOutput<typeof schema>
+
 /** https://docs.konghq.com/hub/kong-inc/key-auth/ */
 export const keyAuth = accessPlugin({
   name: 'key-auth',
   schema,
   isForConsumers: false,
   make: (config, credentials) =>
-    authentication(config, credentials, ({ c, credentialParameters }): Verdict => {
-      const why = challenge('Key', config.realm)
-      const query = new URL(c.req.url).searchParams
-      for (const name of config.key_names) {
-        const asked = config.key_in_query ? query.getAll(name) : []
-        if (asked.length > 0) credentialParameters.push(name)
-        const given = (config.key_in_header && c.req.header(name)) || asked[0]
-        if (!given) continue
-        if (asked.length > 1) return { message: 'Duplicate API key found', challenge: why }
-        return credentials().byKey(given) ?? { message: 'Unauthorized', challenge: why }
-      }
-      return { message: 'No API key found in request', challenge: why }
+    authentication(config, credentials, (access): Verdict => {
+      const refusal = (message: string) => ({ message, challenge: challenge('Key', config.realm) })
+      const { key, isDuplicate } = presentedKey(access, config)
+      if (key === undefined) return refusal('No API key found in request')
+      if (isDuplicate) return refusal('Duplicate API key found')
+      return credentials().byKey(key) ?? refusal('Unauthorized')
     }),
 })
+
+interface PresentedKey {
+  readonly key: string | undefined
+  readonly isDuplicate: boolean
+}
+
+/** The key of a request under the first of `key_names` that has one: in its header, else in the query. */
+function presentedKey(
+  { c, credentialParameters }: KongAccess,
+  { key_names, key_in_header, key_in_query }: KeyAuthConfig,
+): PresentedKey {
+  const query = new URL(c.req.url).searchParams
+  for (const name of key_names) {
+    const inQuery = key_in_query ? query.getAll(name) : []
+    if (inQuery.length > 0) credentialParameters.push(name)
+    const key = (key_in_header && c.req.header(name)) || inQuery[0]
+    if (key) return { key, isDuplicate: inQuery.length > 1 }
+  }
+  return { key: undefined, isDuplicate: false }
+}

@@ -2,9 +2,9 @@ import type { KongField, KongFields } from '../model/describe.ts'
 import type { FormValue } from './form.ts'
 
 /**
- * Gives a form's text the types that fields have, as Kong does: nothing becomes null, `9092` a
- * number where one is wanted, a single value an array where one is wanted. What doesn't fit stays
- * text, which the schema then refuses.
+ * Converts the text of a form to the types of an entity's fields, as Kong does: empty text becomes
+ * null, `9092` a number in a field of numbers, a single value an array in a field of arrays. Text
+ * that does not fit stays text, which the schema then refuses.
  */
 export function infer(
   values: Readonly<Record<string, FormValue>>,
@@ -23,29 +23,37 @@ function inferValue(value: FormValue, field: KongField | undefined): unknown {
     case 'integer':
       return typeof value === 'string' ? number(value) : value
     case 'boolean':
-      return value === 'true' ? true : value === 'false' ? false : value
+      return BOOLEANS.get(value) ?? value
     case 'array':
-    case 'set': {
-      const elements = Array.isArray(value) ? value : [value]
-      return elements.map((element) => inferValue(element, field.elements))
-    }
+    case 'set':
+      return [value].flat().map((element) => inferValue(element, field.elements))
     case 'map':
-      if (!isRecord(value)) return value
-      return Object.fromEntries(
-        Object.entries(value).map(([key, inner]) => [key, inferValue(inner, field.values)]),
-      )
+      return isFormRecord(value) ? inferMap(value, field.values) : value
     case 'record':
-      return isRecord(value) ? infer(value, field.fields ?? []) : value
+      return isFormRecord(value) ? infer(value, field.fields ?? []) : value
     default:
       return value
   }
 }
 
-/** Digits only: `Number` would take `0x10` and blanks too. */
+const BOOLEANS = new Map<FormValue, boolean>([
+  ['true', true],
+  ['false', false],
+])
+
+function inferMap(map: FormRecord, values: KongField | undefined): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(map).map(([key, value]) => [key, inferValue(value, values)]),
+  )
+}
+
+/** Accepts decimal numbers only: `Number` would accept `0x10` and blanks, too. */
 function number(text: string): number | string {
   return /^-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?$/.test(text) ? Number(text) : text
 }
 
-function isRecord(value: FormValue): value is { [field: string]: FormValue } {
+type FormRecord = { [field: string]: FormValue }
+
+function isFormRecord(value: FormValue): value is FormRecord {
   return typeof value === 'object' && !Array.isArray(value)
 }

@@ -272,22 +272,38 @@ class DeclarativeDocument {
         this.refuse(here, 'expected a record')
         continue
       }
-      if (kind === 'plugins' && this.#isUnservedPlugin(each, here)) continue
-      const children = CHILDREN[kind]
-      const own = Object.entries(each).filter(([key, value]) => {
-        if ((children as readonly string[]).includes(key)) return false
-        if (!NESTED_UNSERVED[kind].test(key) || value === null || value === undefined) return true
-        this.#unserved(`${here}.${key}`, `"${key}" ${UNSERVED}`)
-        return false
-      })
-      const found = { kind, place: here, raw: Object.fromEntries(own), parent, id: '' }
-      this.#found.push(found)
-      const { endpoint } = KEYS[kind]
-      for (const key of [found.raw['id'], endpoint && found.raw[endpoint]]) {
-        if (typeof key === 'string') this.#name(key, found)
-      }
-      for (const child of children) this.#collect(child, each[child], `${here}.${child}`, found)
+      this.#collectEntity(kind, each, here, parent)
     }
+  }
+
+  #collectEntity(
+    kind: EntityKind,
+    entity: RawDocument,
+    place: string,
+    parent: Found | undefined,
+  ): void {
+    if (kind === 'plugins' && this.#isUnservedPlugin(entity, place)) return
+    const found = { kind, place, raw: this.#ownFields(kind, entity, place), parent, id: '' }
+    this.#found.push(found)
+    const { endpoint } = KEYS[kind]
+    for (const key of [found.raw['id'], endpoint && found.raw[endpoint]]) {
+      if (typeof key === 'string') this.#name(key, found)
+    }
+    for (const child of CHILDREN[kind]) {
+      this.#collect(child, entity[child], `${place}.${child}`, found)
+    }
+  }
+
+  /** An entity's fields without its nested entities, and without fields that are not served. */
+  #ownFields(kind: EntityKind, entity: RawDocument, place: string): RawDocument {
+    const children: readonly string[] = CHILDREN[kind]
+    const own = Object.entries(entity).filter(([key, value]) => {
+      if (children.includes(key)) return false
+      if (!NESTED_UNSERVED[kind].test(key) || value === null || value === undefined) return true
+      this.#unserved(`${place}.${key}`, `"${key}" ${UNSERVED}`)
+      return false
+    })
+    return Object.fromEntries(own)
   }
 
   #isUnservedPlugin({ name }: RawDocument, place: string): boolean {

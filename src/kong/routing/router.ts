@@ -1,23 +1,23 @@
-/** Which route a request belongs to: as Kong's traditional router decides it. */
+/** Finds the route of a request, as Kong's traditional router does. */
 import type { KongRoute } from '../model/entities.ts'
 import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
 import { normalizePath } from '../model/normalize.ts'
 import { compilePathPattern } from '../model/path-pattern.ts'
 import { type CheckedPattern, checkPattern, MAX_TEXT, type Pattern } from '../model/pattern.ts'
 
-/** What of a request decides. */
+/** The parts of a request that decide its route. */
 export interface RoutedRequest {
   readonly method: string
   /** The `Host` header, with its port if it has one. */
   readonly host: string
-  /** Without the query; percent-encoded as it came. */
+  /** The path without the query, percent-encoded as the client sent it. */
   readonly path: string
   readonly scheme: 'http' | 'https'
   readonly headers: Headers
 }
 
 const HTTP_PROTOCOLS = ['http', 'https']
-/** The weights of a route's criteria where two routes have the same number: Kong's bits. */
+/** Kong's weights of criteria, which rank routes that have equally many. */
 const HOST = 8
 const HEADER = 4
 const URI = 2
@@ -25,26 +25,26 @@ const METHOD = 1
 
 type Rank = readonly number[]
 
-/** A route, ready to be compared with requests. */
+/** A route, prepared for matching. */
 interface Compiled {
   readonly route: KongRoute
   readonly rank: Rank
   readonly hosts: readonly HostRule[]
   readonly prefixes: readonly string[]
   readonly patterns: ReadonlyArray<(path: string) => boolean>
-  /** What paths that match begin with: prefixes, and those of patterns. None: any path may. */
+  /** The prefixes that a matching path begins with, those of patterns included. Empty: any path may match. */
   readonly beginnings: readonly string[]
   readonly methods: ReadonlySet<string> | undefined
   readonly headers: readonly HeaderRule[]
-  /** Its place among all routes; lower goes first. */
-  place: number
+  /** The route's position among all routes by rank; the lowest that matches wins. */
+  position: number
 }
 
 interface HostRule {
-  /** For a wildcard: what is left of it without the `*`. */
+  /** The host; of a wildcard the part without the `*`. */
   readonly text: string
   readonly wildcard: 'leading' | 'trailing' | undefined
-  /** With its colon, where the rule has one. */
+  /** The port with its colon; empty where the rule has none. */
   readonly port: string
 }
 
@@ -54,7 +54,7 @@ interface HeaderRule {
   readonly pattern: Pattern | undefined
 }
 
-/** A request, taken apart once. */
+/** A request with its host and path prepared for all comparisons. */
 interface RequestFacts {
   readonly request: RoutedRequest
   readonly host: string
@@ -63,8 +63,8 @@ interface RequestFacts {
 }
 
 /**
- * Finds the route of a request among any number of them. Routes are indexed by host and by path
- * prefix; of the few that are left the one that Kong ranks first is taken.
+ * Finds the route of a request among any number of routes. An index by host and by path prefix leaves
+ * a few candidates, of which Kong's first by rank is chosen.
  */
 export class Router {
   readonly #plain = new Map<string, Bucket>()
@@ -72,28 +72,24 @@ export class Router {
   readonly #trailing = new Map<string, Bucket>()
   readonly #anyHost = new Bucket()
 
-  /** @throws SchemaViolation for a route without criteria, and for expressions that don't compile. */
+  /** @throws SchemaViolation for a route without criteria, and for expressions that do not compile. */
   constructor(routes: readonly KongRoute[]) {
     const compiled = routes.filter(isHttp).map(compile)
     compiled.sort((a, b) => compareRanks(a.rank, b.rank))
-    compiled.forEach((each, place) => {
-      each.place = place
+    compiled.forEach((each, position) => {
+      each.position = position
       if (each.hosts.length === 0) this.#anyHost.add(each)
-      for (const { text, wildcard } of each.hosts) {
-        const index =
-          wildcard === undefined
-            ? this.#plain
-            : wildcard === 'leading'
-              ? this.#leading
-              : this.#trailing
-        let bucket = index.get(text)
-        if (!bucket) {
-          bucket = new Bucket()
-          index.set(text, bucket)
-        }
-        bucket.add(each)
-      }
+      for (const rule of each.hosts) this.#bucketOf(rule).add(each)
     })
+  }
+
+  #bucketOf({ text, wildcard }: HostRule): Bucket {
+    const index = { none: this.#plain, leading: this.#leading, trailing: this.#trailing }[
+      wildcard ?? 'none'
+    ]
+    const bucket = index.get(text) ?? new Bucket()
+    index.set(text, bucket)
+    return bucket
   }
 
   /** The route that serves a request, or undefined. */
@@ -106,17 +102,21 @@ export class Router {
   }
 
   *#buckets({ host, hostWithPort }: RequestFacts): Generator<Bucket> {
+    const hasWildcards = this.#leading.size > 0 || this.#trailing.size > 0
     yield this.#anyHost
     for (const name of host === hostWithPort ? [host] : [host, hostWithPort]) {
       const plain = this.#plain.get(name)
       if (plain) yield plain
-      if (this.#leading.size === 0 && this.#trailing.size === 0) continue
-      for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
-        const leading = this.#leading.get(name.slice(dot))
-        if (leading) yield leading
-        const trailing = this.#trailing.get(name.slice(0, dot + 1))
-        if (trailing) yield trailing
-      }
+      if (hasWildcards) yield* this.#wildcardBuckets(name)
+    }
+  }
+
+  *#wildcardBuckets(host: string): Generator<Bucket> {
+    for (let dot = host.indexOf('.'); dot >= 0; dot = host.indexOf('.', dot + 1)) {
+      const leading = this.#leading.get(host.slice(dot))
+      if (leading) yield leading
+      const trailing = this.#trailing.get(host.slice(0, dot + 1))
+      if (trailing) yield trailing
     }
   }
 }
@@ -125,10 +125,10 @@ export class Router {
 class Bucket {
   readonly #byPrefix = new Map<string, Compiled[]>()
   readonly #lengths: number[] = []
-  /** Those that any path may belong to. */
+  /** Routes that may match any path. */
   readonly #others: Compiled[] = []
 
-  /** In the order of their ranks. */
+  /** Adds a route. Routes come in the order of their ranks. */
   add(route: Compiled): void {
     const { beginnings } = route
     if (beginnings.length === 0 || beginnings.includes('')) {
@@ -143,7 +143,7 @@ class Bucket {
     }
   }
 
-  /** The first that matches, if it goes before the best so far; else that one. */
+  /** The first route that matches, if it ranks before the best so far; else the best so far. */
   first(facts: RequestFacts, best: Compiled | undefined): Compiled | undefined {
     let found = firstOf(this.#others, facts, best)
     for (const length of this.#lengths) {
@@ -161,13 +161,13 @@ function firstOf(
   best: Compiled | undefined,
 ): Compiled | undefined {
   for (const route of routes) {
-    if (best && route.place >= best.place) return best
+    if (best && route.position >= best.position) return best
     if (matches(route, facts)) return route
   }
   return best
 }
 
-/** Cheap criteria first. */
+/** Whether a route matches: compares the cheap criteria first. */
 function matches(
   { hosts, methods, prefixes, patterns, headers }: Compiled,
   { request, host, hostWithPort, path }: RequestFacts,
@@ -194,15 +194,15 @@ function headerMatches({ name, values, pattern }: HeaderRule, headers: Headers):
   const found = headers.get(name)?.toLowerCase()
   if (found === undefined) return false
   if (values.has(found) || pattern?.test(found)) return true
-  // Fetch joins a header given several times: each is a value of its own here. A header that is too
-  // long for an expression is too long in parts as well, which would cost as much together.
+  // Fetch joins the values of a repeated header: each is compared on its own here. A joined header
+  // that is too long for an expression is not tested in parts: together they would cost as much.
   if (!found.includes(',')) return false
   const each = found.split(',').map((value) => value.trim())
   const tested = found.length <= MAX_TEXT ? pattern : undefined
   return each.some((value) => values.has(value) || tested?.test(value))
 }
 
-/** The name, and the name with the port that the client means, as Kong completes it. */
+/** The host, and the host with its port, which is the scheme's default where the client names none. */
 function splitHost({ host, scheme }: RoutedRequest): { host: string; hostWithPort: string } {
   const [, name = '', port] = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(host.toLowerCase()) ?? []
   return {
@@ -215,7 +215,7 @@ function isHttp({ protocols }: KongRoute): boolean {
   return protocols.some((protocol) => HTTP_PROTOCOLS.includes(protocol))
 }
 
-/** @throws SchemaViolation for criteria that cannot be served, by field and one-based as Kong's. */
+/** @throws SchemaViolation for criteria that cannot be served; elements are counted from one, as in Kong. */
 function check({ hosts, paths, methods, headers }: KongRoute): void {
   const criteria = [hosts, paths, methods, headers && Object.keys(headers)]
   if (!criteria.some((values) => values && values.length > 0)) {
@@ -237,7 +237,7 @@ function check({ hosts, paths, methods, headers }: KongRoute): void {
   if (Object.keys(fields).length > 0) throw new SchemaViolation(fields)
 }
 
-/** The expression that a header's values are, or undefined where they are plain. */
+/** The expression in a header's values (`~*…`); undefined where the values are plain. */
 function headerPattern([first, ...others]: readonly string[]): CheckedPattern | undefined {
   if (first === undefined || others.length > 0 || !first.startsWith('~*')) return undefined
   return checkPattern(first.slice(2), undefined, true)
@@ -287,11 +287,11 @@ function compile(route: KongRoute): Compiled {
     beginnings: [...prefixes, ...patterns.map(({ prefix }) => prefix)],
     methods,
     headers,
-    place: 0,
+    position: 0,
   }
 }
 
-/** A wildcard with a port goes before plain hosts only, and these before others. */
+/** Kong's rank: a wildcard with a port, then plain hosts only, then other hosts. */
 function hostRank(hosts: readonly HostRule[]): number {
   if (hosts.length === 0) return 0
   const wild = hosts.filter(({ wildcard }) => wildcard !== undefined)
