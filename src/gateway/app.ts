@@ -5,6 +5,7 @@ import { LOG_ROOT, logRequest } from '../core/log.ts'
 import { observeRequests } from '../core/request-observer.ts'
 import { consumeWithin } from '../http/kafka-consume.ts'
 import { AnswerBudget } from '../http/response/answer-budget.ts'
+import type { SharedLimits } from '../http/route/route.ts'
 import { StreamLimit } from '../http/route/stream-limit.ts'
 import type { KongSnapshot } from '../kong/model/entities.ts'
 import type { Environment, MayShow } from '../kong/model/references.ts'
@@ -151,8 +152,8 @@ function routeMaker(
   { compression, maxSubscribers = Infinity, maxAnswerBytes = Infinity }: GatewayOptions,
   makeRoute: MakeRoute | undefined,
 ): MakeRoute {
-  const shared = {
-    places: new StreamLimit(maxSubscribers),
+  const shared: SharedLimits = {
+    streams: new StreamLimit(maxSubscribers),
     answers: new AnswerBudget(maxAnswerBytes),
   }
   const make = makeRoute ?? ((options) => consumeWithin(shared, options))

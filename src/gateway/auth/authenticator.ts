@@ -8,7 +8,7 @@ import { Clients, type KnownClient } from './clients.ts'
 import { type TokenOptions, tokenChecker } from './tokens.ts'
 
 /** How clients authenticate. Without `clients` and `tokens` no credentials are required. */
-export interface AuthenticationOptions {
+export interface ClientAuthenticationOptions {
   /** The clients that may read, with a key or a password. */
   readonly clients?: readonly KnownClient[] | undefined
   /** The issuer whose tokens are accepted. */
@@ -32,12 +32,12 @@ const REALM = 'hono-kafka-consume'
 
 /** Finds the client of a request by its credentials. */
 export class Authenticator {
-  readonly #options: AuthenticationOptions
+  readonly #options: ClientAuthenticationOptions
   readonly #checkToken: ((token: string) => Promise<KafkaClient | undefined>) | undefined
   readonly #credentialParameters: readonly string[]
   #clients: Promise<Clients>
 
-  constructor(options: AuthenticationOptions) {
+  constructor(options: ClientAuthenticationOptions) {
     const { clients = [], tokens, tokenQuery } = options
     this.#options = options
     this.#checkToken = tokens && tokenChecker(tokens)
@@ -102,7 +102,7 @@ interface PresentedToken {
 /** A key or token: from the `Authorization` header, else the query, else the cookie, where these are allowed. */
 function tokenOf(
   c: Context,
-  { tokenQuery, tokenCookie }: AuthenticationOptions,
+  { tokenQuery, tokenCookie }: ClientAuthenticationOptions,
 ): PresentedToken | undefined {
   const [, bearer] = /^bearer +([\w.~+/-]+=*) *$/i.exec(c.req.header('Authorization') ?? '') ?? []
   const token = bearer ?? (tokenQuery === undefined ? undefined : c.req.query(tokenQuery))

@@ -10,12 +10,12 @@ import {
 } from '../../core/fixed-window-limiter.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
 import { errorResponse } from '../../http/response/error-response.ts'
-import { type AuthenticationOptions, Authenticator, clientKey } from './authenticator.ts'
+import { Authenticator, type ClientAuthenticationOptions, clientKey } from './authenticator.ts'
 import { ClientStreams } from './client-streams.ts'
 import type { KnownClient } from './clients.ts'
 
 /** Which clients are served, and how much. */
-export interface GuardOptions extends AuthenticationOptions {
+export interface GuardOptions extends ClientAuthenticationOptions {
   /** Requests of one client at most. Default: no limit. */
   readonly limits?: RateLimits | undefined
   /** Open streams of one client at most. Default: no limit. */
