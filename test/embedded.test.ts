@@ -3,7 +3,7 @@ import { KafkaConsumer } from '@confluentinc/kafka-javascript'
 import { DemoShop } from '../kafka/embedded/demo-events.ts'
 import { startEmbeddedBroker } from '../kafka/embedded/embedded.ts'
 import type { EmbeddedBroker } from '../src/port/kafka.ts'
-import { SOON, sleep, until, within } from './support/wait.ts'
+import { SOON, stays, until, within } from './support/wait.ts'
 
 type Message = import('@confluentinc/kafka-javascript').Message
 type Metadata = import('@confluentinc/kafka-javascript').Metadata
@@ -76,8 +76,7 @@ describe('the embedded broker', () => {
       await using reader = await Reader.open(broker, 'shop')
       expect(await reader.partitions('shop')).toEqual([0, 1, 2, 3])
       await reader.until(1_000)
-      await sleep(100)
-      expect(reader.messages).toHaveLength(1_000)
+      await stays(() => reader.messages.length === 1_000, 'there are 1,000 events', 100)
       for (const partition of [0, 1, 2, 3]) {
         const messages = reader.messages.filter((message) => message.partition === partition)
         expect(messages.length).toBeGreaterThan(100)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { places, type Query, Route, type Target } from '../support/route.ts'
-import { sleep } from '../support/wait.ts'
+import { until } from '../support/wait.ts'
 import { spread } from './get.ts'
 
 interface BadRequest {
@@ -167,9 +167,8 @@ export function describeBadInput(target: () => Target): void {
           }
         }
         expect(findings).toEqual([])
-        await sleep(100)
-        expect((await route.stats()).subscribers).toBe(0)
-        expect((await route.stats()).replays).toBe(0)
+        await route.untilSubscribers(0)
+        await until(async () => (await route.stats()).replays === 0, 'no catch-up reads')
         if (streaming) {
           await using stream = await route.stream({ start: 'earliest' })
           await stream.until(40)

@@ -173,7 +173,13 @@ export function describeClients(target: () => Target): void {
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(4))
       await using route = new Guarded(target(), { topics: [topic] })
-      const client = { until: Date.now() + 2_000 }
+      // The first read takes its time to connect to Kafka, which may be longer than the credentials last.
+      await until(
+        async () => (await route.records({}, { start: 'earliest' })).length === 4,
+        'all records in one answer',
+        20_000,
+      )
+      const client = { until: Date.now() + 3_000 }
       const stream = await SseClient.open(route.url(client, { start: 'earliest' }))
       await within(stream.ended, 'the stream to end')
       expect(stream.records()).toHaveLength(4)

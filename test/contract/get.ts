@@ -12,7 +12,7 @@ import {
   type Target,
 } from '../support/route.ts'
 import type { StreamedRecord } from '../support/sse.ts'
-import { sleep, until, within } from '../support/wait.ts'
+import { sleep, stays, until, within } from '../support/wait.ts'
 
 const MINUTE = 60_000
 
@@ -370,8 +370,11 @@ export function describeGet(target: () => Target): void {
       for (const read of [{}, { start: 'latest' }]) {
         // The first read takes its time to connect; the end is that of when it has.
         await route.records({ ...read, timeout: 0 })
-        const waiting = route.records({ ...read, timeout: 15_000 })
-        await sleep(1_000)
+        let isAnswered = false
+        const waiting = route.records({ ...read, timeout: 15_000 }).finally(() => {
+          isAnswered = true
+        })
+        await stays(() => !isAnswered, 'the GET waits', 1_000)
         const began = performance.now()
         await kafka.produce(topic, [{ value: 'now' }])
         expect({ read, records: await waiting }).toMatchObject({
@@ -460,6 +463,7 @@ export function describeGet(target: () => Target): void {
       await route.records({ timeout: 0 })
       const leaver = new AbortController()
       const left = route.fetch({ timeout: 20_000 }, { signal: leaver.signal })
+      // No event marks that the server has begun to wait, or has noticed that its client left.
       await sleep(300)
       leaver.abort()
       await expect(left).rejects.toThrow()
@@ -484,9 +488,11 @@ export function describeGet(target: () => Target): void {
       })
       // The group has joined and read ahead, so that the next response is more than sockets hold.
       const first = await route.records({ max_records: 1 })
+      // No event marks that it has.
       await sleep(1_000)
       const limits = { max_bytes: 16 * 1024 * 1024 }
       const client = await RawClient.open(route.url({ ...limits, format: 'records' }))
+      // The server writes until the socket takes no more.
       await sleep(700)
       client.reset()
       const rest = await route.drain(15, limits)
@@ -599,6 +605,7 @@ export function describeGet(target: () => Target): void {
       await route.records({ timeout: 0 })
       for (const n of range(0, 15)) {
         const leaver = await RawClient.open(route.url({ timeout: 5_000 }))
+        // Each client leaves a little later in the life of its request.
         await sleep(20 + n)
         leaver.reset()
         // What the runtime has not been told yet, nobody can know.

@@ -158,6 +158,7 @@ export function describeSharedGroups(target: () => Target): void {
       await using app = await App.with(target(), 6, 600)
       const socket = await app.open(1)
       await socket.until(1)
+      // Longer than records fetched ahead for the WebSocket may be held back.
       await sleep(4_000)
       await socket.close()
       expectEachOnce(await drain(app, ({ length }) => length >= 600), 600)

@@ -4,7 +4,7 @@ import { RawClient, sendRaw } from '../support/raw.ts'
 import { places, Route, type RouteOptions, type Target } from '../support/route.ts'
 import { SocketClient } from '../support/socket.ts'
 import { SseClient } from '../support/sse.ts'
-import { sleep, until, within } from '../support/wait.ts'
+import { sleep, stays, until, within } from '../support/wait.ts'
 import { spread } from './get.ts'
 
 const SOCKET = { mode: 'websocket' } as const
@@ -251,6 +251,7 @@ export function describeSocket(target: () => Target): void {
           const each = Array.from({ length: 40 }, (_, n) => ({ partition: n % 4, value }))
           await kafka.produce(topic, each)
           written += each.length
+          // The deadline passes while the other client reads.
           await sleep(200)
           return (await route.stats()).subscribers === 1
         },
@@ -330,8 +331,8 @@ export function describeSocket(target: () => Target): void {
       while (seen.size < 40) {
         const wanted = Math.min(40, seen.size + 3)
         await socket.until(wanted)
-        if (waited++ < 2) await new Promise((resolve) => setTimeout(resolve, 500))
-        expect(socket.records()).toHaveLength(wanted)
+        const isHeld = () => socket.records().length === wanted
+        await stays(isHeld, 'no record beyond those unacknowledged comes', waited++ < 2 ? 500 : 0)
         for (const { partition, offset } of socket.records()) seen.add(`${partition}/${offset}`)
         const last = new Map(socket.records().map((record) => [record.partition, record.offset]))
         socket.say({ ack: [...last].map(([partition, offset]) => ({ topic, partition, offset })) })

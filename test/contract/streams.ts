@@ -6,7 +6,7 @@ import { readProtocol } from '../support/protocol-pages.ts'
 import { RawClient, sendRaw } from '../support/raw.ts'
 import { offsetsByPartition, places, Route, range, type Target } from '../support/route.ts'
 import { SseClient, type StreamedRecord } from '../support/sse.ts'
-import { sleep, until, within } from '../support/wait.ts'
+import { sleep, stays, until, within } from '../support/wait.ts'
 import { ODD_HEADERS, SHOWN_ODD_HEADERS, spread } from './get.ts'
 
 const MINUTE = 60_000
@@ -30,6 +30,21 @@ function recordsOf(text: string): StreamedRecord[] {
     .split('\n')
     .filter((line) => line.startsWith('data: {"topic"'))
     .map((line) => JSON.parse(line.slice(6)) as StreamedRecord)
+}
+
+/**
+ * What a client got before a last record of each partition, which is written now: with it, all has
+ * come that was to come.
+ */
+async function recordsBeforeMark(
+  { kafka }: Target,
+  topic: string,
+  got: () => readonly StreamedRecord[],
+): Promise<StreamedRecord[]> {
+  const marks = places(await kafka.produce(topic, spread(PARTITIONS)))
+  const isMark = (record: StreamedRecord) => marks.includes(places([record])[0] as string)
+  await until(() => got().filter(isMark).length >= PARTITIONS, 'a last record of each partition')
+  return got().filter((record) => !isMark(record))
 }
 
 /** What a client of lines does, by the code of the docs. */
@@ -293,7 +308,9 @@ export function describeStreams(target: () => Target): void {
       await until(() => lines().length === 8, '8 lines')
       await kafka.produce(topic, spread(4))
       await until(() => lines().length === 12, '4 more lines')
-      await sleep(500)
+      const heartbeats = () => text.split('\n').length - lines().length
+      const before = heartbeats()
+      await until(() => heartbeats() > before + 1, 'two heartbeats')
       abort.abort()
       await reading
       const records = lines().map((line) => JSON.parse(line) as StreamedRecord)
@@ -311,8 +328,8 @@ export function describeStreams(target: () => Target): void {
         await using stream = await route.stream(round === 3 ? { start: 'latest' } : {})
         const written = await kafka.produce(topic, spread(40))
         await stream.until(40)
-        await sleep(100)
-        expect(places(stream.records())).toEqual(places(written))
+        const records = await recordsBeforeMark(target(), topic, () => stream.records())
+        expect(places(records)).toEqual(places(written))
       }
     })
 
@@ -330,11 +347,16 @@ export function describeStreams(target: () => Target): void {
       })()
       const streams = await Promise.all(
         range(0, 3).map(async (n) => {
-          await sleep(n * 150)
+          await until(() => written >= 4_000 + n * 400, 'more records')
           return route.stream({ start: 'earliest' })
         }),
       )
-      await sleep(1_200)
+      const live = written
+      await until(
+        () => streams.every(({ events }) => events.length > live + 400),
+        'all streams to get records that were written since they are open',
+        20_000,
+      )
       writing = false
       await writer
       for (const stream of streams) {
@@ -347,21 +369,21 @@ export function describeStreams(target: () => Target): void {
 
     test('start takes times and durations, as a GET does', async () => {
       const { kafka } = target()
-      const topic = await kafka.createTopic()
       const now = Date.now()
-      for (const age of [90, 20, 5]) {
-        await kafka.produce(topic, [{ value: `${age}`, timestamp: now - age * MINUTE }])
-      }
-      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       for (const [start, expected] of [
         ['-PT10M', ['5']],
         ['-1h', ['20', '5']],
         [new Date(now - 90 * MINUTE).toISOString(), ['90', '20', '5']],
       ] as const) {
+        const topic = await kafka.createTopic()
+        for (const age of [90, 20, 5]) {
+          await kafka.produce(topic, [{ value: `${age}`, timestamp: now - age * MINUTE }])
+        }
+        await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
         await using stream = await route.stream({ start })
         await stream.until(expected.length)
-        await sleep(50)
-        expect(stream.records().map(({ value }) => value)).toEqual([...expected])
+        const records = await recordsBeforeMark(target(), topic, () => stream.records())
+        expect(records.map(({ value }) => value)).toEqual([...expected])
       }
     })
 
@@ -370,8 +392,8 @@ export function describeStreams(target: () => Target): void {
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       await using stream = await route.stream({ cursor: cursorOf(topic, [5, 4, 5, 3]) })
       await stream.until(3)
-      await sleep(50)
-      expect(places(stream.records())).toEqual(['1/0000004', '3/0000003', '3/0000004'])
+      const records = await recordsBeforeMark(target(), topic, () => stream.records())
+      expect(places(records)).toEqual(['1/0000004', '3/0000003', '3/0000004'])
     })
   })
 
@@ -427,18 +449,19 @@ export function describeStreams(target: () => Target): void {
     })
 
     test('the Last-Event-ID header wins over last_event_id and start: a reconnect repeats its URL', async () => {
-      const topic = await topicWith(20)
-      await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
-      const id = cursorOf(topic, [5, 5, 5, 4])
-      for (const query of [
-        { start: 'earliest' },
-        { last_event_id: cursorOf(topic, [0, 0, 0, 0]) },
-        { cursor: cursorOf(topic, [0, 0, 0, 0]) },
+      for (const queryOf of [
+        () => ({ start: 'earliest' }),
+        (first: string) => ({ last_event_id: first }),
+        (first: string) => ({ cursor: first }),
       ]) {
+        const topic = await topicWith(20)
+        await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
+        const id = cursorOf(topic, [5, 5, 5, 4])
+        const query = queryOf(cursorOf(topic, [0, 0, 0, 0]))
         await using stream = await route.stream(query, { 'last-event-id': id })
         await stream.until(1)
-        await sleep(50)
-        expect(places(stream.records())).toEqual(['3/0000004'])
+        const records = await recordsBeforeMark(target(), topic, () => stream.records())
+        expect(places(records)).toEqual(['3/0000004'])
       }
     })
 
@@ -479,6 +502,7 @@ export function describeStreams(target: () => Target): void {
         while (writing) {
           await kafka.produce(topic, spread(40))
           written += 40
+          // The pace of the writer: some thousand records a second.
           await sleep(10)
         }
       })()
@@ -513,8 +537,8 @@ export function describeStreams(target: () => Target): void {
       await client.untilOpened(2)
       await kafka.produce(topic, spread(40))
       await client.until(120)
-      await sleep(50)
-      expect(offsetsByPartition(client.records)).toEqual(whole(120))
+      const records = await recordsBeforeMark(target(), topic, () => client.records)
+      expect(offsetsByPartition(records)).toEqual(whole(120))
     }, 40_000)
 
     test("KafkaSSE's JSON array resumes, by offset and by timestamp", async () => {
@@ -537,8 +561,8 @@ export function describeStreams(target: () => Target): void {
       ].map((entry) => ({ topic, ...entry }))
       await using stream = await route.stream({}, { 'last-event-id': JSON.stringify(ids) })
       await stream.until(6)
-      await sleep(50)
-      expect(offsetsByPartition(stream.records())).toEqual({ 0: [3, 4], 1: [3, 4], 2: [3, 4] })
+      const records = await recordsBeforeMark(target(), topic, () => stream.records())
+      expect(offsetsByPartition(records)).toEqual({ 0: [3, 4], 1: [3, 4], 2: [3, 4] })
       expect(stream.response.headers.get('kafka-cursor')).toBe(cursorOf(topic, [3, 3, 3, 5]))
     })
   })
@@ -593,8 +617,8 @@ export function describeStreams(target: () => Target): void {
       expect(to).toBeWithin(0, 4)
       await kafka.produce(topic, spread(4))
       await stream.until(4 + 3 - to)
-      await sleep(50)
-      expect(offsetsByPartition(stream.records())).toEqual({
+      const records = await recordsBeforeMark(target(), topic, () => stream.records())
+      expect(offsetsByPartition(records)).toEqual({
         0: [3],
         1: range(to, 4),
         2: [3],
@@ -640,7 +664,7 @@ export function describeStreams(target: () => Target): void {
       expect(stream.lastEventId).toBeString()
       expect(stream.lastEventId).not.toContain('1000')
       await using again = await route.stream({}, { 'last-event-id': stream.lastEventId ?? '' })
-      await sleep(500)
+      await recordsBeforeMark(target(), topic, () => again.records())
       expect(again.named('gap')).toEqual([])
     })
 
@@ -707,8 +731,9 @@ export function describeStreams(target: () => Target): void {
         20_000,
       )
       await kafka.produce(topic, spread(4))
-      await sleep(500)
-      expect(offsetsByPartition(recordsOf(slow.body().toString()))).toEqual(whole(2_804))
+      const records = () => recordsOf(slow.body().toString())
+      await until(() => records().length >= 2_804, 'the last records of the slow client')
+      expect(offsetsByPartition(records())).toEqual(whole(2_804))
     }, 45_000)
 
     test('a client that reads nothing for writeDeadline is closed, and others are not', async () => {
@@ -732,6 +757,7 @@ export function describeStreams(target: () => Target): void {
             range(0, 40).map((n) => ({ partition: n % 4, value })),
           )
           written += 40
+          // The deadline passes while the other client reads.
           await sleep(200)
           return (await route.stats()).subscribers === 1
         },
@@ -870,6 +896,7 @@ export function describeStreams(target: () => Target): void {
       while (client.opened < 3) {
         await kafka.produce(topic, spread(40))
         written += 40
+        // The pace of the writer, while the streams grow old.
         await sleep(20)
       }
       await within(idle.ended, 'an old stream to end')
@@ -885,7 +912,11 @@ export function describeStreams(target: () => Target): void {
       await route.records({ timeout: 0 })
       const stream = await route.stream()
       const waiting = route.fetch({ timeout: 30_000 })
-      await sleep(200)
+      let isAnswered = false
+      void waiting.finally(() => {
+        isAnswered = true
+      })
+      await stays(() => !isAnswered, 'the GET waits', 200)
       const began = performance.now()
       await route.end()
       expect(performance.now() - began).toBeLessThan(8_000)

@@ -310,6 +310,7 @@ function describeProducing(
           sent += 10_000
           if (sent > 50_000_000) controller.close()
           else controller.enqueue(new Uint8Array(10_000))
+          // The pace of a client, which gives the server time to refuse.
           await Bun.sleep(1)
         },
       })

@@ -28,12 +28,16 @@ export class SseClient implements AsyncDisposable {
   lastEventId: string | undefined
   /** Resolves when the stream has ended, whether by the server or by `close`. */
   readonly ended: Promise<void>
+  /** Whether the stream has ended. */
+  hasEnded = false
   readonly #abort: AbortController
 
   private constructor(response: Response, abort: AbortController) {
     this.response = response
     this.#abort = abort
-    this.ended = this.#read()
+    this.ended = this.#read().finally(() => {
+      this.hasEnded = true
+    })
   }
 
   /**
@@ -96,7 +100,11 @@ export class SseClient implements AsyncDisposable {
     return this.events.filter(({ event }) => event === name)
   }
 
-  /** Waits for a number of records in all. */
+  /**
+   * Waits for a number of records in all.
+   *
+   * @throws Error when they do not come in time, or when the stream ends before.
+   */
   async until(records: number, milliseconds?: number): Promise<void> {
     let seen = 0
     let looked = 0
@@ -107,7 +115,14 @@ export class SseClient implements AsyncDisposable {
       return seen
     }
     await until(
-      () => count() >= records,
+      () => {
+        const { hasEnded } = this
+        if (count() >= records) return true
+        if (!hasEnded) return false
+        throw new Error(
+          `The stream ended after ${seen} records, ${records} were to come; it ends with ${JSON.stringify(this.text.slice(-300))}`,
+        )
+      },
       () => `${records} records on a stream that brought ${seen}`,
       milliseconds,
     )
