@@ -43,6 +43,16 @@ function findBrokenTargets(path: string): string[] {
   })
 }
 
+/** Characters of a table's cell: longer texts belong under the table. */
+const MAX_CELL = 200
+/** The README's table of options is made of the schema's descriptions. */
+const GENERATED = /<!-- options -->[\s\S]*<!-- \/options -->/
+
+function cellsOf(text: string): string[] {
+  const rows = text.split('\n').filter((line) => line.startsWith('|'))
+  return rows.flatMap((row) => row.split(/(?<!\\)\|/)).map((cell) => cell.trim())
+}
+
 describe('the Markdown files', () => {
   test('the README, the protocol and the glossary are among them', () => {
     expect(pages).toContain('README.md')
@@ -52,6 +62,11 @@ describe('the Markdown files', () => {
 
   test.each(pages)('%s: every relative link and anchor resolves', (path) => {
     expect(findBrokenTargets(path)).toEqual([])
+  })
+
+  test.each(pages)('%s: no cell of a table holds a paragraph', (path) => {
+    const text = readFileSync(join(root, path), 'utf8').replace(GENERATED, '')
+    expect(cellsOf(text).filter((cell) => cell.length > MAX_CELL)).toEqual([])
   })
 
   test('every page of docs/ is linked from another page', () => {
