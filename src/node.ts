@@ -14,10 +14,10 @@ type Sockets = NonNullable<AdapterOptions['websocket']>['server']
 const { host, port } = readGatewayConfig({}, process.env)
 const server = createAdaptorServer({
   fetch: worker.fetch,
-  // The host of requests that name none, as those of HTTP/1.0.
+  // The host of requests that name no host, such as those of HTTP/1.0.
   hostname: 'localhost',
   serverOptions: {
-    // The adapter answers no other upgrade, as to h2c: such a request is served as it is.
+    // The adapter leaves other upgrades, such as h2c, unanswered: such a request is served without one.
     shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
   },
   // The adapter's declaration of a WebSocket server is narrower than that of `ws`.

@@ -1,7 +1,7 @@
 /**
  * The gateway as a module for `bun src/worker.ts` and `deno serve -A src/worker.ts`, configured by
  * KAFKA_BROKERS, KAFKA_TOPICS and LOG_LEVEL; `node.ts` serves it on Node. It has no demo broker: a
- * deployment without brokers is a mistake, not a demonstration.
+ * deployment without brokers is an error, not a demo.
  */
 import './core/runtime.ts'
 import { getRuntimeKey } from 'hono/adapter'
@@ -18,8 +18,8 @@ type RuntimeEnvironment = Readonly<Record<string, string | undefined>>
 declare const Deno: { env: { toObject(): RuntimeEnvironment } }
 
 const environment: RuntimeEnvironment = globalThis.process?.env ?? Deno.env.toObject()
-// A wrong configuration throws here, while loading: Bun and Deno then print the message and exit
-// with 1, so that a deployment fails at once and not request by request.
+// An invalid configuration throws here, while loading: Bun and Deno then print the message and exit
+// with 1, so that a deployment fails at once rather than at each request.
 const { cluster, logLevel, logFormat, trustedProxies, guard, clients, compression } =
   readGatewayConfig({}, environment)
 if (!cluster) {
@@ -45,11 +45,11 @@ const gateway = createGateway({
 
 interface Adapter {
   readonly getConnInfo: GetConnInfo
-  /** What Bun's server does with WebSockets. Deno and Node upgrade requests by themselves. */
+  /** The WebSocket handlers of Bun's server. Deno and Node upgrade requests by themselves. */
   readonly websocket?: typeof import('hono/bun').websocket
 }
 
-/** Each runtime has an adapter of its own, which may load on no other. */
+/** Each runtime has its own adapter, which may not load on another one. */
 async function adapter(): Promise<Adapter> {
   const runtime = getRuntimeKey()
   if (runtime === 'bun') return import('hono/bun')
@@ -58,18 +58,18 @@ async function adapter(): Promise<Adapter> {
 }
 
 export default {
-  /** Seconds without a byte after which Bun closes a connection; see `server.ts`. */
+  /** Seconds without a byte after which Bun closes a connection; see `gateway/process/listen.ts`. */
   idleTimeout: 120,
   ...(websocket && { websocket }),
   fetch(request: Request, env?: object): Response | Promise<Response> {
-    // Not while loading: a platform that loads a module to check it does not join a group.
-    // A failure that stays is logged there and shows in every answer.
+    // It starts with the first request, not while loading: a platform may load a module only to check
+    // it. An error that persists is logged by `start` and shows in every answer.
     gateway.start().catch(() => undefined)
     return gateway.app.fetch(withAbsoluteUrl(request), env)
   },
 }
 
-/** Ends streams, commits and leaves the group: for a host that says when it is about to end. */
+/** Ends streams, commits and leaves the group: for a host that announces its end. */
 export function close(): Promise<void> {
   return gateway.close()
 }

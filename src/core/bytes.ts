@@ -1,7 +1,7 @@
-/** Bytes as text. Bun and Deno have these as methods of `Uint8Array`; Node has them from 26 on. */
+/** Bytes as hexadecimal and Base64 text. Bun and Deno have methods of `Uint8Array` for it; Node has them since 26. */
 
-/** Characters that `String.fromCharCode` is given at a time: engines limit arguments. */
-const PIECE = 8_192
+/** Arguments of one call of `String.fromCharCode`: engines limit their number. */
+const CHUNK_LENGTH = 8_192
 
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
@@ -18,8 +18,8 @@ export const toBase64: (bytes: Uint8Array) => string =
     ? (bytes) => bytes.toBase64()
     : (bytes) => {
         let text = ''
-        for (let at = 0; at < bytes.length; at += PIECE) {
-          text += String.fromCharCode(...bytes.subarray(at, at + PIECE))
+        for (let at = 0; at < bytes.length; at += CHUNK_LENGTH) {
+          text += String.fromCharCode(...bytes.subarray(at, at + CHUNK_LENGTH))
         }
         return btoa(text)
       }

@@ -1,6 +1,6 @@
 /**
- * Every failure that this project reports, by a stable code. Codes and statuses are promises:
- * they are listed in `docs/protocol.md`.
+ * The HTTP status of every error that this project reports, by its stable code. Codes and statuses
+ * are promises: `docs/protocol.md` lists them.
  */
 const STATUS = {
   INVALID_OPTIONS: 500,
@@ -46,13 +46,13 @@ export const ERROR_CODES = Object.keys(STATUS) as readonly ErrorCode[]
 /** A stable error code; an exhaustive `switch` over it is safe. */
 export type ErrorCode = keyof typeof STATUS
 
-/** What an error is made of, besides its code and message. */
+/** The fields of an error besides its code and message. */
 export interface ErrorDetails {
-  /** What went wrong below, for logs. */
+  /** The underlying error, for logs. */
   readonly cause?: unknown
   /** The Kafka client's own words: shown to HTTP clients only with `errorHandling.returnErrorMessage`. */
   readonly detail?: string
-  /** Seconds after which a retry may succeed. Default: 2 for 503 and 504, else none is named. */
+  /** Seconds after which a retry may succeed. Default: 2 for 503 and 504, else undefined. */
   readonly retryAfter?: number
   /** Whether the same request may succeed later. Default: true for 429, 503, 504 and KAFKA_TOKEN. */
   readonly retryable?: boolean
@@ -100,7 +100,7 @@ export class KafkaConsumeError extends Error {
   }
 }
 
-/** Any thrown value as a `KafkaConsumeError`; what is unknown becomes INTERNAL, its text kept from clients. */
+/** Any thrown value as a `KafkaConsumeError`. An unexpected error becomes INTERNAL, and its text is kept from clients. */
 export function asKafkaConsumeError(thrown: unknown): KafkaConsumeError {
   if (thrown instanceof KafkaConsumeError) return thrown
   return new KafkaConsumeError('INTERNAL', 'Cannot answer: an unexpected error occurred', {

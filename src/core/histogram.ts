@@ -1,23 +1,23 @@
-/** A histogram as it stands: what Prometheus needs of one. */
+/** The values of a histogram at one moment. */
 export interface HistogramState {
-  /** Upper bounds of the buckets but the last, which has none; ascending. */
+  /** Upper bounds of the buckets, ascending; the last bucket has no bound. */
   readonly bounds: readonly number[]
-  /** Observations of each bucket alone, one more than there are bounds. */
+  /** Observations in each bucket (not cumulative), one element more than `bounds`. */
   readonly counts: readonly number[]
-  /** Of all that was observed. */
+  /** The sum of all observed values. */
   readonly sum: number
 }
 
 /**
- * Counts observations by size. Where a library's histogram looks its labels up, this one adds to an
- * array: it is on the way of every write to every client.
+ * Counts observations by size. It adds to an array, where a library's histogram looks labels up, since
+ * it observes every write to every client.
  */
 export class Histogram {
   readonly #bounds: readonly number[]
   readonly #counts: Float64Array
   #sum = 0
 
-  /** @param bounds Upper bounds of the buckets, ascending; what is larger has a bucket of its own. */
+  /** @param bounds Upper bounds of the buckets, ascending; larger values have a bucket of their own. */
   constructor(bounds: readonly number[]) {
     this.#bounds = bounds
     this.#counts = new Float64Array(bounds.length + 1)

@@ -10,33 +10,33 @@ import {
 import type { FinishedRequest } from './request-observer.ts'
 
 /**
- * The root of all log categories: modules call `getLogger(['hono-kafka-consume', 'tail'])`.
- * A library logs nowhere until its embedder configures LogTape.
+ * The root of all log categories: a module calls `getLogger(['hono-kafka-consume', 'feed'])`. The
+ * library logs nothing until the app that uses it configures LogTape.
  */
 export const LOG_ROOT = 'hono-kafka-consume'
 
-/** Levels that a gateway's log can be cut at, from all to little. */
+/** The levels of a gateway's log, lowest first. */
 export const LOG_LEVELS = ['debug', 'info', 'warning', 'error'] as const
 
 /** One of `LOG_LEVELS`. */
 export type GatewayLogLevel = (typeof LOG_LEVELS)[number]
 
-/** How a gateway's log looks: a line each for people, or JSON for programs. */
+/** The formats of a gateway's log: plain lines for people, or JSON lines for programs. */
 export const LOG_FORMATS = ['text', 'json'] as const
 
 /** One of `LOG_FORMATS`. */
 export type LogFormat = (typeof LOG_FORMATS)[number]
 
-/** The same line comes so many times in so many milliseconds at most; then it is told how many more there were. */
+/** An identical line is printed at most so many times in the window; then one line says how many more there were. */
 const REPEATS = { limit: 10, windowMs: 10_000 }
 
 const requests = getLogger([LOG_ROOT, 'request'])
 
 /**
- * Prints this project's log on stderr, a line each, so that stdout is free for a program's output.
- * For gateways; an embedder configures LogTape itself.
+ * Prints this project's log to stderr, one record a line, so that stdout is free for a program's
+ * output. For gateways: an app that uses the library configures LogTape itself.
  *
- * @param lowestLevel What is less important than this is dropped.
+ * @param lowestLevel Records below this level are dropped.
  */
 export function logToConsole(lowestLevel: GatewayLogLevel, format: LogFormat = 'text'): void {
   const console = getConsoleSink({
@@ -56,7 +56,7 @@ export function logToConsole(lowestLevel: GatewayLogLevel, format: LogFormat = '
     summary: {
       logger: getLogger([LOG_ROOT, 'log']),
       message: ({ suppressed, lastRecord }) =>
-        `${suppressed} more in ${REPEATS.windowMs / 1_000} s: ${plain(lastRecord.message.join(''))}`,
+        `${suppressed} more in ${REPEATS.windowMs / 1_000} s: ${escapeTemplate(lastRecord.message.join(''))}`,
     },
   })
   configureSync({
@@ -64,15 +64,15 @@ export function logToConsole(lowestLevel: GatewayLogLevel, format: LogFormat = '
     sinks: { console, unrepeated: withFilter(console, unrepeated) },
     loggers: [
       { category: [LOG_ROOT], lowestLevel, sinks: ['unrepeated'] },
-      // Requests may well be alike; each has its line.
+      // Each request has its own line, however many are alike.
       { category: [LOG_ROOT, 'request'], lowestLevel, sinks: ['console'], parentSinks: 'override' },
       { category: ['logtape', 'meta'], lowestLevel: 'warning', sinks: ['console'] },
     ],
   })
 }
 
-/** Text that is no template, whatever is in it. */
-function plain(text: string): string {
+/** Escapes the braces of a message, so that LogTape does not read it as a template. */
+function escapeTemplate(text: string): string {
   return text.replaceAll(/[{}]/g, '$&$&')
 }
 
@@ -81,7 +81,7 @@ function textFormatter() {
     timestamp: 'rfc3339',
     level: 'FULL',
     value: 'bare',
-    // What clients and brokers send may end up in a message: it must not forge a second line.
+    // Text of clients and brokers may end up in a message: it must not forge a second line.
     sanitize: { newlines: 'escape' },
     format: ({ timestamp, level, category, message }) =>
       `${timestamp} ${level.padEnd(7)} ${category}: ${message}`,
@@ -89,15 +89,15 @@ function textFormatter() {
   })
 }
 
-/** What orchestrators and pages ask for again and again. */
-const OFTEN = new Set(['/healthz', '/readyz', '/metrics', '(console)'])
+/** Routes that orchestrators and pages poll: their requests are logged as `debug`. */
+const POLLED_ROUTES = new Set(['/healthz', '/readyz', '/metrics', '(console)'])
 
 /**
- * One line for a request at its end. It says which route was meant and nothing of the address: a
- * query may hold credentials, and a path what its client pleases.
+ * Logs one line for a request at its end. It names the route but not the URL: a query may hold
+ * credentials, and a client chooses the path.
  */
 export function logRequest({ seconds, isStream, ...request }: FinishedRequest): void {
-  requests[OFTEN.has(request.route) ? 'debug' : 'info'](
+  requests[POLLED_ROUTES.has(request.route) ? 'debug' : 'info'](
     '{method} {route} {status} in {milliseconds} ms, {records} records, {bytes} bytes',
     { ...request, milliseconds: Math.round(seconds * 1_000_000) / 1_000, isStream },
   )

@@ -1,11 +1,11 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { beginRequestStatistics } from './request-statistics.ts'
 
-/** A request at its end; of a stream that is when the stream has ended. */
+/** A request at its end. The request of a stream ends with the stream. */
 export interface FinishedRequest {
   /** The HTTP method. */
   readonly method: string
-  /** A route's name, or a path as it is mounted: one of few, and never a client's text. */
+  /** The name of the route, or the path by which its handler is mounted: never text of a client. */
   readonly route: string
   /** The HTTP status of the answer. */
   readonly status: number
@@ -19,41 +19,41 @@ export interface FinishedRequest {
   readonly bytes: number
 }
 
-/** Told of every request. */
+/** Called with each finished request. */
 export type RequestObserver = (request: FinishedRequest, c: Context) => void
 
-/** Tells observers of each request when it has ended. It goes in front of what it is to observe. */
+/** Calls observers with each request when it has ended. Mount it before the handlers to observe. */
 export function observeRequests(observers: readonly RequestObserver[]): MiddlewareHandler {
   return async (c, next) => {
-    const exchange = beginRequestStatistics(c)
+    const statistics = beginRequestStatistics(c)
     const began = performance.now()
     const finish = () => {
       const request = {
         method: c.req.method,
-        route: exchange.route ?? routeOf(c),
-        status: exchange.status ?? c.res.status,
+        route: statistics.route ?? routeOf(c),
+        status: statistics.status ?? c.res.status,
         seconds: (performance.now() - began) / 1_000,
-        isStream: exchange.ended !== undefined,
-        records: exchange.records,
-        bytes: exchange.bytes,
+        isStream: statistics.ended !== undefined,
+        records: statistics.records,
+        bytes: statistics.bytes,
       }
       for (const observe of observers) observe(request, c)
     }
     try {
       await next()
     } finally {
-      if (exchange.ended) void exchange.ended.then(finish)
+      if (statistics.ended) void statistics.ended.then(finish)
       else finish()
     }
   }
 }
 
-/** What requests without a route count as. */
+/** The route of requests that no route matched. */
 const NO_ROUTE = '(none)'
 
-/** The pattern by which the handler was mounted that was called last. */
+/** The path by which the last called handler is mounted. */
 function routeOf(c: Context): string {
-  // The request's own list: `hono/route` finds it only for requests of the same copy of Hono.
+  // `hono/route` finds this list only for requests of its own copy of Hono.
   const path = c.req.matchedRoutes[c.req.routeIndex]?.path
   return path === undefined || path === '*' || path === '/*' ? NO_ROUTE : path
 }

@@ -1,32 +1,32 @@
 import type { Context } from 'hono'
 
 /**
- * A request and its answer, as far as counting and logging go. Whoever answers adds to it; what
- * goes on after the handler has returned says when it ends.
+ * Statistics of one request and its answer, for metrics and the request log. Handlers add to them;
+ * a stream, which continues after its handler has returned, says when it ends.
  */
 export interface RequestStatistics {
   /** Records put into the answer. */
   records: number
   /** Bytes of the answer that holds them. */
   bytes: number
-  /** Of a stream, which goes on when its handler has returned. */
+  /** Resolves at the end of a stream; undefined for an answer that is not a stream. */
   ended: Promise<void> | undefined
-  /** Where it is not the response's: a runtime upgrades a connection behind its back. */
+  /** The HTTP status where the response has another, as after an upgrade by the runtime. */
   status: number | undefined
-  /** What the request counts as. Default: the path by which its handler is mounted. */
+  /** The route in metrics and logs. Default: the path by which the handler is mounted. */
   route: string | undefined
 }
 
-const VARIABLE = 'kafkaExchange'
+const VARIABLE = 'kafkaRequestStatistics'
 
-/** Begins to observe a request. */
+/** Starts the statistics of a request. */
 export function beginRequestStatistics(c: Context): RequestStatistics {
-  const exchange = { records: 0, bytes: 0, ended: undefined, status: undefined, route: undefined }
-  c.set(VARIABLE, exchange)
-  return exchange
+  const statistics = { records: 0, bytes: 0, ended: undefined, status: undefined, route: undefined }
+  c.set(VARIABLE, statistics)
+  return statistics
 }
 
-/** The exchange that a request belongs to; none where nobody observes it. */
+/** The statistics of a request; undefined where no middleware observes requests. */
 export function requestStatisticsOf(c: Context): RequestStatistics | undefined {
   return c.get(VARIABLE) as RequestStatistics | undefined
 }

@@ -1,6 +1,6 @@
 /**
- * Fails while it is loaded where the runtime lacks what the rest needs: a program that is too old for
- * it ends at once and says why, and does not answer each request with an error.
+ * Throws while it is loaded where the runtime lacks a function that other modules need: on a runtime
+ * that is too old a program ends at once with the reason, rather than answer each request with an error.
  */
 const NEEDED: Readonly<Record<string, unknown>> = {
   'Promise.withResolvers': Promise.withResolvers,

@@ -1,6 +1,6 @@
 import { COMMAND } from './command.ts'
 
-/** What a gateway's banner tells. */
+/** The facts of a gateway's banner. */
 export interface BannerFacts {
   readonly version: string
   /** The address listened on. */
@@ -18,13 +18,13 @@ export interface BannerFacts {
         readonly config: string
         readonly routes: number
       }
-  /** Path of the console page; none when it is off. */
+  /** The path of the console page; undefined when it is off. */
   readonly console: string | undefined
-  /** The Admin API's address; none when it is off. */
+  /** The address of the Admin API; undefined when it is off. */
   readonly admin: { readonly host: string; readonly port: number } | undefined
 }
 
-/** What the gateway prints when it listens: what it serves, and lines to copy into a shell. */
+/** The banner that a gateway prints when it listens: what it serves, and commands to try. */
 export function banner({ version, host, port, serves, console, admin }: BannerFacts): string {
   const address = `${reachable(host)}:${port}`
   const isDemo = 'isDemo' in serves && serves.isDemo

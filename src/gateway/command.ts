@@ -1,4 +1,4 @@
-/** How this gateway is started: by a script of the checkout, or by the package's command. */
+/** The command that starts this gateway: a script of the checkout, or the package's command. */
 export const COMMAND = import.meta.url.includes('/node_modules/')
   ? 'bunx hono-kafka-consume server'
   : 'bun run server'

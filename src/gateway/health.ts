@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono'
 import { KafkaConsumeError } from '../core/errors.ts'
 
-/** Why a gateway is not ready. */
+/** A reason why a gateway is not ready. */
 export interface NotReady {
   /** A stable code: those of errors, and STARTING. */
   readonly code: string
@@ -11,12 +11,12 @@ export interface NotReady {
   readonly since: number
 }
 
-/** Seconds after which to ask again. */
-const RETRY_AFTER = '2'
+/** `Retry-After` of a 503, in seconds. */
+const RETRY_AFTER_SECONDS = '2'
 
 /**
- * `GET /healthz` answers while the process lives, so that an orchestrator does not restart it for
- * Kafka's sake. `GET /readyz` answers 200 when requests can be served, else 503 with the reasons.
+ * `GET /healthz` answers 200 while the process runs, so that an orchestrator does not restart it when
+ * Kafka is unreachable. `GET /readyz` answers 200 when requests can be served, else 503 with the reasons.
  *
  * @param notReady The reasons; empty when ready.
  */
@@ -30,7 +30,7 @@ export function healthRoutes(notReady: () => readonly NotReady[]): Hono {
     c.header('Cache-Control', 'no-store')
     const found = notReady()
     if (found.length === 0) return c.json({ status: 'ready' })
-    c.header('Retry-After', RETRY_AFTER)
+    c.header('Retry-After', RETRY_AFTER_SECONDS)
     const reasons = found.map((reason) => ({
       ...reason,
       since: new Date(reason.since).toISOString(),

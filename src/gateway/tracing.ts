@@ -10,16 +10,16 @@ import type { MiddlewareHandler } from 'hono'
 import packageJson from '../../package.json' with { type: 'json' }
 import { requestStatisticsOf } from '../core/request-statistics.ts'
 
-/** What traces requests, and its end. */
+/** Middleware that traces requests, and its shutdown. */
 export interface Tracing {
   readonly middleware: readonly MiddlewareHandler[]
-  /** Sends what is not sent yet. */
+  /** Sends the remaining spans. */
   close(): Promise<void>
 }
 
 /**
- * Sets OpenTelemetry up for this process. Where spans go, and how many of them, its own variables
- * say (`OTEL_EXPORTER_OTLP_…`, `OTEL_TRACES_SAMPLER`).
+ * Sets OpenTelemetry up for this process. Its own variables set the collector and the sampling
+ * (`OTEL_EXPORTER_OTLP_…`, `OTEL_TRACES_SAMPLER`).
  *
  * @param serviceName `OTEL_SERVICE_NAME`. Default: the package's name.
  */
@@ -45,7 +45,7 @@ export function startTracing(serviceName: string = packageJson.name): Tracing {
   }
 }
 
-/** A query may hold credentials, and a span goes to others. */
+/** Removes the query from spans: it may hold credentials, and spans leave this process. */
 const withoutQuery: MiddlewareHandler = (c, next) => {
   const { origin, pathname } = new URL(c.req.url)
   trace.getActiveSpan()?.setAttribute('url.full', origin + pathname)

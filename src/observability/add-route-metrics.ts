@@ -1,22 +1,22 @@
-/** The figures of routes in a registry of Prometheus's client. */
+/** Registers the metrics of routes in a registry of prom-client. */
 import type { Metric, Registry } from 'prom-client'
 import type { HistogramState } from '../core/histogram.ts'
-import { Offsets } from './partition-offsets.ts'
+import { PartitionOffsets } from './partition-offsets.ts'
 import {
-  FIGURES,
   type Labels,
   type MeasuredRoutes,
   type MetricsState,
+  ROUTE_METRICS,
   type Sample,
   stateOf,
 } from './route-metrics.ts'
 
 export const METRIC_PREFIX = 'hono_kafka_'
-/** Milliseconds for which offsets are good that Kafka was asked for. */
-const FRESH_MS = 5_000
+/** Milliseconds for which offsets from Kafka are reused. */
+const OFFSETS_MAX_AGE_MS = 5_000
 
-/** A metric as a registry takes it: it asks for this when it is printed. */
-interface Printable {
+/** A metric as a registry uses it: `get` is called at each scrape. */
+interface ScrapedMetric {
   readonly name: string
   readonly help: string
   readonly type: string
@@ -25,20 +25,20 @@ interface Printable {
 }
 
 /**
- * Adds what routes count by themselves. The library's own counters hold their values; these only
- * show values that are held elsewhere.
+ * Adds the metrics of routes. They read the routes' statistics at each scrape, where prom-client's own
+ * counters would hold values of their own.
  */
-export function addRouteFigures(register: Registry, routes: () => MeasuredRoutes): void {
-  const offsets = new Offsets(FRESH_MS)
+export function addRouteMetrics(register: Registry, routes: () => MeasuredRoutes): void {
+  const offsets = new PartitionOffsets(OFFSETS_MAX_AGE_MS)
   let state: Promise<MetricsState> | undefined
-  // All figures of one answer are of one moment: they are asked for all at once.
+  // All metrics of one scrape share one state, so that their values are of one moment.
   const now = () => {
     state ??= stateOf(routes(), offsets).finally(() => {
       state = undefined
     })
     return state
   }
-  for (const { name, help, type, samples } of FIGURES) {
+  for (const { name, help, type, samples } of ROUTE_METRICS) {
     add(register, { name: METRIC_PREFIX + name, help, type }, async () =>
       merged(samples(await now())),
     )
@@ -50,18 +50,18 @@ export function addRouteFigures(register: Registry, routes: () => MeasuredRoutes
   ) =>
     add(register, { name, help, type: 'histogram' }, async () =>
       states(await now()).flatMap(([route, state]) => {
-        const isNone = state.counts.every((count) => count === 0)
-        return isNone ? [] : buckets(name, { route }, state)
+        const isEmpty = state.counts.every((count) => count === 0)
+        return isEmpty ? [] : buckets(name, { route }, state)
       }),
     )
   histogram(
     `${METRIC_PREFIX}event_latency_seconds`,
-    "Time from a record's timestamp to its write to a stream, once for each write",
+    "Time from a record's timestamp to its write to a stream, observed once for each write",
     ({ routes }) => routes.map(([route, { latency }]) => [route, latency]),
   )
   histogram(
     `${METRIC_PREFIX}write_confirmation_seconds`,
-    'Time in which Kafka answered for all records of a request',
+    'Time until Kafka had answered for all records of a request to write',
     ({ writing }) => writing.map(([route, { confirmation }]) => [route, confirmation]),
   )
 }
@@ -71,7 +71,7 @@ function add(
   description: { readonly name: string; readonly help: string; readonly type: string },
   values: () => Promise<readonly Sample[]>,
 ): void {
-  const metric: Printable = {
+  const metric: ScrapedMetric = {
     ...description,
     aggregator: 'sum',
     get: async () => ({ ...description, aggregator: 'sum', values: await values() }),
@@ -79,7 +79,7 @@ function add(
   register.registerMetric(metric as unknown as Metric)
 }
 
-/** What has the same labels becomes one sample: two rings of the same topics are both in memory. */
+/** Sums samples with equal labels: two ring buffers of the same topics are both in memory. */
 function merged(samples: Iterable<Sample>): Sample[] {
   const found = new Map<string, Sample>()
   for (const { labels, value } of samples) {

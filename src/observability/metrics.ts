@@ -6,7 +6,7 @@ import {
   observeRequests,
   type RequestObserver,
 } from '../core/request-observer.ts'
-import { addRouteFigures, METRIC_PREFIX } from './add-route-metrics.ts'
+import { addRouteMetrics, METRIC_PREFIX } from './add-route-metrics.ts'
 import type { MeasuredRoutes } from './route-metrics.ts'
 
 /**
@@ -41,7 +41,7 @@ export interface KafkaMetrics {
   readonly observe: RequestObserver
 }
 
-/** Routes that have figures of their own; those after them are counted as one. */
+/** Values of the label `route`. Overflow policy: further routes are counted together as `(other)`. */
 const MAX_ROUTES = 2_000
 const OTHER_ROUTES = '(other)'
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
@@ -79,10 +79,10 @@ export function kafkaMetrics(
   { registry }: MetricsOptions = {},
 ): KafkaMetrics {
   const register = (registry as Registry | undefined) ?? new Registry()
-  if (!registry) addProcess(register)
-  addBuild(register)
-  addRouteFigures(register, typeof routes === 'function' ? routes : () => routes)
-  const observe = addRequests(register)
+  if (!registry) addProcessMetrics(register)
+  addBuildInfo(register)
+  addRouteMetrics(register, typeof routes === 'function' ? routes : () => routes)
+  const observe = addRequestMetrics(register)
   return {
     registerMetrics: observeRequests([observe]),
     printMetrics: async (c) => {
@@ -93,17 +93,17 @@ export function kafkaMetrics(
   }
 }
 
-/** What V8 keeps apart in its heap, other engines do not: they would show zeros. */
+/** Metrics of heap spaces, which only V8 has: other engines would show zeros. */
 const ENGINE_SPECIFIC = ['total', 'used', 'available'].map(
   (state) => `nodejs_heap_space_size_${state}_bytes`,
 )
 
-function addProcess(register: Registry): void {
+function addProcessMetrics(register: Registry): void {
   collectDefaultMetrics({ register })
   for (const name of ENGINE_SPECIFIC) register.removeSingleMetric(name)
 }
 
-function addBuild(register: Registry): void {
+function addBuildInfo(register: Registry): void {
   new Gauge({
     name: `${METRIC_PREFIX}build_info`,
     help: 'Always 1; the version is a label',
@@ -112,24 +112,24 @@ function addBuild(register: Registry): void {
   }).set({ version: packageJson.version }, 1)
 }
 
-function addRequests(register: Registry): RequestObserver {
+function addRequestMetrics(register: Registry): RequestObserver {
   const registers = [register]
   const requests = new Counter({
     name: `${METRIC_PREFIX}http_requests_total`,
-    help: 'Requests that were answered; a stream counts when it has ended',
+    help: 'Answered requests; a stream counts when it has ended',
     labelNames: ['route', 'method', 'status'],
     registers,
   })
   const duration = new Histogram({
     name: `${METRIC_PREFIX}http_request_duration_seconds`,
-    help: 'Time until a request was answered, streams left out',
+    help: 'Time until a request was answered, without streams',
     labelNames: ['route'],
     buckets: REQUEST_SECONDS,
     registers,
   })
   const streams = new Histogram({
     name: `${METRIC_PREFIX}stream_duration_seconds`,
-    help: 'Time from the beginning of a stream to its end, measured at its end',
+    help: 'Time from the start of a stream to its end, observed at its end',
     labelNames: ['route'],
     buckets: STREAM_SECONDS,
     registers,

@@ -1,7 +1,8 @@
+import { settledWithin } from '../core/deadline.ts'
 import type { PartitionRange, RouteStats } from '../http/route/route.ts'
 import type { PartitionPosition } from '../port/kafka.ts'
 
-/** A handler of `kafkaConsume`, as far as it tells of itself. */
+/** The part of a handler of `kafkaConsume` that metrics and `/status` need. */
 export interface Observed {
   /** Statistics of the route. */
   stats(): RouteStats
@@ -9,15 +10,16 @@ export interface Observed {
   partitions(): Promise<readonly PartitionRange[]>
 }
 
-/** A handler, and what it just told of itself. */
-export interface Asked {
+/** A handler with its present statistics. */
+export interface ObservedStats {
   readonly handler: Observed
   readonly stats: RouteStats
 }
 
 /**
- * Records that a group has not delivered yet. A member that nobody asks fetches nothing, and so
- * does not see the end move: what Kafka says of it counts.
+ * Records of a partition that a group has not delivered yet; undefined while that is not known. A
+ * member fetches nothing while no client polls, and so does not see new records: the end offset that
+ * Kafka reports counts, too.
  */
 export function lagOf(
   { topic, partition, next, end }: PartitionPosition,
@@ -28,77 +30,78 @@ export function lagOf(
   return next < 0 || last < 0 ? undefined : Math.max(0, last - next)
 }
 
-/** Milliseconds that a caller waits for Kafka at most: then it is told what was known before. */
-const PATIENCE_MS = 1_500
+/** Milliseconds that a caller waits for Kafka at most; then it gets the offsets known before. */
+const QUERY_TIMEOUT_MS = 1_500
 
-interface Question {
+/** The offsets of one set of topics, with the query for them if one is open. */
+interface CachedRanges {
   readonly cluster: string
   ranges: readonly PartitionRange[]
-  asked: number
-  answer: Promise<void> | undefined
+  queriedAt: number
+  query: Promise<void> | undefined
 }
 
 /**
- * What partitions hold, asked of Kafka at most every so often for each set of topics, whatever the
- * number of callers. It is remembered for as long as a route has the topics.
+ * The offsets of partitions, cached for each set of topics: however many callers there are, Kafka is
+ * asked at most once in `maxAge`. A set is forgotten when no route has it any more.
  */
-export class Offsets {
-  readonly #fresh: number
-  #questions = new Map<string, Question>()
+export class PartitionOffsets {
+  readonly #maxAge: number
+  #cache = new Map<string, CachedRanges>()
 
-  /** @param fresh Milliseconds for which an answer is good. */
-  constructor(fresh: number) {
-    this.#fresh = fresh
+  /** @param maxAge Milliseconds for which offsets are reused. */
+  constructor(maxAge: number) {
+    this.#maxAge = maxAge
   }
 
-  /** By the names of clusters. */
-  async of(routes: readonly Asked[]): Promise<Map<string, PartitionRange[]>> {
-    const before = this.#questions
-    this.#questions = new Map()
-    const pending: Array<Promise<void>> = []
-    for (const { handler, stats } of routes) {
-      if (!stats.cluster) continue
-      const cluster = stats.cluster.name
-      const key = JSON.stringify([cluster, stats.topics])
-      if (this.#questions.has(key)) continue
-      const question = before.get(key) ?? {
-        cluster,
-        ranges: [],
-        asked: -Infinity,
-        answer: undefined,
-      }
-      this.#questions.set(key, question)
-      pending.push(this.#ask(question, handler))
-    }
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, PATIENCE_MS)
-    })
-    await Promise.race([Promise.all(pending), late])
-    clearTimeout(timer)
+  /** The offsets of all partitions that routes read, by the name of the cluster. */
+  async of(routes: readonly ObservedStats[]): Promise<Map<string, PartitionRange[]>> {
+    const queries = this.#refresh(routes)
+    await settledWithin(Promise.all(queries), QUERY_TIMEOUT_MS)
     const found = new Map<string, PartitionRange[]>()
-    for (const { cluster, ranges } of this.#questions.values()) {
+    for (const { cluster, ranges } of this.#cache.values()) {
       found.set(cluster, [...(found.get(cluster) ?? []), ...ranges])
     }
     return found
   }
 
-  /** One question at a time; while Kafka cannot be asked, what was known stays. */
-  #ask(question: Question, handler: Observed): Promise<void> {
-    if (question.answer) return question.answer
-    if (performance.now() - question.asked < this.#fresh) return Promise.resolve()
-    question.asked = performance.now()
-    question.answer = handler
+  #refresh(routes: readonly ObservedStats[]): Array<Promise<void>> {
+    const previous = this.#cache
+    this.#cache = new Map()
+    const queries: Array<Promise<void>> = []
+    for (const { handler, stats } of routes) {
+      if (!stats.cluster) continue
+      const cluster = stats.cluster.name
+      const key = JSON.stringify([cluster, stats.topics])
+      if (this.#cache.has(key)) continue
+      const cached = previous.get(key) ?? {
+        cluster,
+        ranges: [],
+        queriedAt: Number.NEGATIVE_INFINITY,
+        query: undefined,
+      }
+      this.#cache.set(key, cached)
+      queries.push(this.#query(cached, handler))
+    }
+    return queries
+  }
+
+  /** Starts a query where none is open and the offsets are too old. A failed query leaves them as they are. */
+  #query(cached: CachedRanges, handler: Observed): Promise<void> {
+    if (cached.query) return cached.query
+    if (performance.now() - cached.queriedAt < this.#maxAge) return Promise.resolve()
+    cached.queriedAt = performance.now()
+    cached.query = handler
       .partitions()
       .then(
         (ranges) => {
-          question.ranges = ranges
+          cached.ranges = ranges
         },
         () => undefined,
       )
       .finally(() => {
-        question.answer = undefined
+        cached.query = undefined
       })
-    return question.answer
+    return cached.query
   }
 }

@@ -1,16 +1,16 @@
-/** What handlers tell of themselves, as figures for metrics. */
+/** The metrics of handlers: their names, HELP texts and samples, taken from the handlers' statistics. */
 import type { ProduceStats } from '../http/produce/kafka-produce.ts'
 import type { ClusterStats, PartitionRange, RouteStats } from '../http/route/route.ts'
-import { lagOf, type Observed, type Offsets } from './partition-offsets.ts'
+import { lagOf, type Observed, type PartitionOffsets } from './partition-offsets.ts'
 
-/** A handler of `kafkaProduce`, as far as it tells of itself. */
-interface Writing {
+/** The part of a handler of `kafkaProduce` that metrics need. */
+interface MeasuredProducer {
   /** Statistics of the handler. */
   stats(): ProduceStats
 }
 
-/** Handlers by the name that their figures bear as `route`. */
-export type MeasuredRoutes = Readonly<Record<string, Observed | Writing>>
+/** Handlers by the value of the label `route`. */
+export type MeasuredRoutes = Readonly<Record<string, Observed | MeasuredProducer>>
 
 export type Labels = Readonly<Record<string, string | number>>
 
@@ -19,26 +19,29 @@ export interface Sample {
   readonly value: number
 }
 
-/** A figure: what it is called, and what it is for all routes. */
-interface Figure {
+/** A metric of all routes. */
+interface RouteMetric {
   readonly name: string
   readonly help: string
   readonly type: 'counter' | 'gauge'
   readonly samples: (state: MetricsState) => Iterable<Sample>
 }
 
-/** The figures of all routes; what several of them share is there once. */
+/** The statistics of all handlers. Feeds, groups and clusters that several routes share are listed once. */
 export interface MetricsState {
   readonly routes: ReadonlyArray<readonly [name: string, stats: RouteStats]>
   readonly writing: ReadonlyArray<readonly [name: string, stats: ProduceStats]>
   readonly feeds: ReadonlyArray<{ labels: Labels; feed: NonNullable<RouteStats['feed']> }>
   readonly groups: ReadonlyArray<{ labels: Labels; group: RouteStats['groups'][number] }>
   readonly clusters: readonly ClusterStats[]
-  /** What partitions hold, by clusters. */
+  /** The offsets of partitions, by the name of the cluster. */
   readonly ranges: ReadonlyMap<string, readonly PartitionRange[]>
 }
 
-export async function stateOf(routes: MeasuredRoutes, offsets: Offsets): Promise<MetricsState> {
+export async function stateOf(
+  routes: MeasuredRoutes,
+  offsets: PartitionOffsets,
+): Promise<MetricsState> {
   const reading = Object.entries(routes).flatMap(([name, handler]) =>
     'partitions' in handler ? [[name, handler] as const] : [],
   )
@@ -75,22 +78,22 @@ export async function stateOf(routes: MeasuredRoutes, offsets: Offsets): Promise
 }
 
 /** One sample for each route. */
-function ofRoute(value: (stats: RouteStats) => number): Figure['samples'] {
+function ofRoute(value: (stats: RouteStats) => number): RouteMetric['samples'] {
   return ({ routes }) =>
     routes.map(([route, stats]) => ({ labels: { route }, value: value(stats) }))
 }
 
-/** One sample for each handler that writes. */
-function ofWriting(value: (stats: ProduceStats) => number): Figure['samples'] {
+/** One sample for each handler of `kafkaProduce`. */
+function ofWriting(value: (stats: ProduceStats) => number): RouteMetric['samples'] {
   return ({ writing }) =>
     writing.map(([route, stats]) => ({ labels: { route }, value: value(stats) }))
 }
 
-/** Several samples for each route. */
+/** One sample for each route and name. */
 function ofRouteBy<Name extends string>(
   label: string,
   values: (stats: RouteStats) => Readonly<Record<Name, number>>,
-): Figure['samples'] {
+): RouteMetric['samples'] {
   return ({ routes }) =>
     routes.flatMap(([route, stats]) =>
       Object.entries<number>(values(stats)).map(([name, value]) => ({
@@ -101,21 +104,23 @@ function ofRouteBy<Name extends string>(
 }
 
 /** One sample for each set of topics. */
-function ofFeed(value: (feed: MetricsState['feeds'][number]['feed']) => number): Figure['samples'] {
+function ofFeed(
+  value: (feed: MetricsState['feeds'][number]['feed']) => number,
+): RouteMetric['samples'] {
   return ({ feeds }) => feeds.map(({ labels, feed }) => ({ labels, value: value(feed) }))
 }
 
 /** One sample for each membership of a group. */
 function ofGroup(
   value: (group: MetricsState['groups'][number]['group']) => number,
-): Figure['samples'] {
+): RouteMetric['samples'] {
   return ({ groups }) => groups.map(({ labels, group }) => ({ labels, value: value(group) }))
 }
 
 type MeasuredBroker = ClusterStats['brokers'][number]
 
-/** One sample for each broker for which there is a value. */
-function ofBroker(value: (broker: MeasuredBroker) => number | undefined): Figure['samples'] {
+/** One sample for each broker that has a value. */
+function ofBroker(value: (broker: MeasuredBroker) => number | undefined): RouteMetric['samples'] {
   return ({ clusters }) =>
     clusters.flatMap(({ name: cluster, brokers }) =>
       brokers.flatMap((broker) => {
@@ -126,8 +131,8 @@ function ofBroker(value: (broker: MeasuredBroker) => number | undefined): Figure
     )
 }
 
-/** One sample for each partition of each topic, though several routes may have it. */
-function ofPartition(value: (range: PartitionRange) => number): Figure['samples'] {
+/** One sample for each partition of each topic, however many routes read it. */
+function ofPartition(value: (range: PartitionRange) => number): RouteMetric['samples'] {
   return ({ ranges }) => {
     const found = new Map<string, Sample>()
     for (const [cluster, all] of ranges) {
@@ -140,7 +145,7 @@ function ofPartition(value: (range: PartitionRange) => number): Figure['samples'
   }
 }
 
-export const FIGURES: readonly Figure[] = [
+export const ROUTE_METRICS: readonly RouteMetric[] = [
   {
     name: 'records_total',
     help: 'Records put into answers, by the way they were read',
@@ -153,7 +158,7 @@ export const FIGURES: readonly Figure[] = [
   },
   {
     name: 'sent_bytes_total',
-    help: 'Bytes of answers with records, by the way they were read; of streams with heartbeats',
+    help: 'Bytes of answers with records, by the way they were read; streams with their heartbeats',
     type: 'counter',
     samples: ofRouteBy('kind', ({ sent: { stream, read, group } }) => ({
       stream: stream.bytes,
@@ -169,31 +174,31 @@ export const FIGURES: readonly Figure[] = [
   },
   {
     name: 'subscribers',
-    help: 'Streams that are open or about to be',
+    help: 'Streams that are open or about to open',
     type: 'gauge',
     samples: ofRoute(({ subscribers }) => subscribers),
   },
   {
     name: 'max_subscribers',
-    help: 'Streams that may be open; one more is refused',
+    help: 'Streams that may be open; a further one is refused',
     type: 'gauge',
     samples: ofRoute(({ maxSubscribers }) => maxSubscribers),
   },
   {
     name: 'answer_bytes',
-    help: 'Bytes of answers of single reads that clients have not read yet, and of cached ones',
+    help: 'Bytes of answers of single reads that clients have not read yet, and of cached answers',
     type: 'gauge',
     samples: ofRoute(({ answerBytes }) => answerBytes),
   },
   {
     name: 'max_answer_bytes',
-    help: 'Bytes that answers of single reads may have in memory',
+    help: 'Bytes that answers of single reads may take in memory',
     type: 'gauge',
     samples: ofRoute(({ maxAnswerBytes }) => maxAnswerBytes),
   },
   {
     name: 'gaps_total',
-    help: 'Gaps announced: offsets that Kafka no longer had',
+    help: 'Gaps announced to clients: ranges of offsets that Kafka no longer had',
     type: 'counter',
     samples: ofRoute(({ gaps }) => gaps),
   },
@@ -211,85 +216,85 @@ export const FIGURES: readonly Figure[] = [
   },
   {
     name: 'fallen_behind_clients_total',
-    help: 'Streams that were slower than the ring and went on from Kafka',
+    help: 'Streams that fell behind the ring buffer and continued by a catch-up read',
     type: 'counter',
     samples: ofFeed(({ fallenBehind }) => fallenBehind),
   },
   {
     name: 'failed_records_total',
-    help: 'Records that could not be deserialized or transformed, at each reading of them',
+    help: 'Records that could not be deserialized or transformed, counted at each read',
     type: 'counter',
     samples: ofFeed(({ failed }) => failed),
   },
   {
     name: 'dead_letters_total',
-    help: 'Those of them that went to the dead letter topic instead of to clients',
+    help: 'Failed records written to the dead letter topic instead of sent to clients',
     type: 'counter',
     samples: ofFeed(({ deadLetters }) => deadLetters),
   },
   {
     name: 'reduced_dead_letters_total',
-    help: 'Those of these that went without all that they had, since the topic did not take it',
+    help: 'Dead letters written with parts left out, because the topic rejected them',
     type: 'counter',
     samples: ofFeed(({ reducedDeadLetters }) => reducedDeadLetters),
   },
   {
     name: 'readers',
-    help: 'Readers of a set of topics: streams, and single reads from a position',
+    help: 'Open reads of a set of topics: streams, and single reads from a position',
     type: 'gauge',
     samples: ofFeed(({ readers }) => readers),
   },
   {
     name: 'ring_bytes',
-    help: 'Bytes of the newest records that readers share',
+    help: 'Bytes of records in the ring buffer',
     type: 'gauge',
     samples: ofFeed(({ ringBytes }) => ringBytes),
   },
   {
     name: 'ring_max_bytes',
-    help: 'Bytes that the newest records may take',
+    help: 'Bytes that the ring buffer may take',
     type: 'gauge',
     samples: ofFeed(({ maxRingBytes }) => maxRingBytes),
   },
   {
     name: 'replays',
-    help: 'Reads behind the ring, each with a consumer of its own; those kept for a next page, too',
+    help: 'Catch-up reads, each with its own consumer, and those suspended for a next page',
     type: 'gauge',
     samples: ofFeed(({ replays }) => replays),
   },
   {
     name: 'max_replays',
-    help: 'Reads behind the ring that there may be',
+    help: 'Catch-up reads that may be open',
     type: 'gauge',
     samples: ofFeed(({ maxReplays }) => maxReplays),
   },
   {
     name: 'waiting_replays',
-    help: 'Streams that wait to read behind the ring',
+    help: 'Streams that wait for a catch-up read',
     type: 'gauge',
     samples: ofFeed(({ waiting }) => waiting),
   },
   {
     name: 'rebuilt_consumers_total',
-    help: 'Consumers given up for another one since they brought nothing although Kafka had more',
+    help: 'Consumers replaced because they stalled: they returned nothing although Kafka had more records',
     type: 'counter',
     samples: ofFeed(({ rebuilt }) => rebuilt),
   },
   {
     name: 'partition_start_offset',
-    help: 'The first offset that Kafka keeps, of the topics of routes',
+    help: 'First offset that Kafka keeps in a partition',
     type: 'gauge',
     samples: ofPartition(({ start }) => start),
   },
   {
     name: 'partition_end_offset',
-    help: 'The offset after the newest record, of the topics of routes',
+    help: 'Offset after the newest record of a partition',
     type: 'gauge',
     samples: ofPartition(({ end }) => end),
   },
   {
     name: 'group_lag_records',
-    help: 'Records that a consumer group has not delivered yet, of partitions that this node reads',
+    help: 'Records that a consumer group has not delivered yet, in partitions assigned to this node',
     type: 'gauge',
     samples: ({ groups, ranges }) =>
       groups.flatMap(({ labels, group }) =>
@@ -302,37 +307,37 @@ export const FIGURES: readonly Figure[] = [
   },
   {
     name: 'group_handed_back_records_total',
-    help: 'Records of a group that went to another caller, since the first one went away',
+    help: 'Records of a group that were requeued, because their client disconnected before it had them',
     type: 'counter',
     samples: ofGroup(({ handedBack }) => handedBack),
   },
   {
     name: 'group_uncertain_records_total',
-    help: 'Records delivered and not committed when their partition went to another member of the group, which may deliver them again',
+    help: 'Records delivered but not committed when their partition moved to another member, which may deliver them again',
     type: 'counter',
     samples: ofGroup(({ uncertain }) => uncertain),
   },
   {
     name: 'group_rebuilt_consumers_total',
-    help: 'Consumers of a group given up for another one since they brought nothing although Kafka had more',
+    help: 'Consumers of a group replaced because they stalled: they returned nothing although Kafka had more records',
     type: 'counter',
     samples: ofGroup(({ rebuilt }) => rebuilt),
   },
   {
     name: 'written_records_total',
-    help: 'Records that were posted and that Kafka has confirmed',
+    help: 'Posted records that Kafka has confirmed',
     type: 'counter',
     samples: ofWriting(({ records }) => records),
   },
   {
     name: 'written_bytes_total',
-    help: 'Bytes of their keys and values',
+    help: 'Bytes of keys and values of posted records that Kafka has confirmed',
     type: 'counter',
     samples: ofWriting(({ bytes }) => bytes),
   },
   {
     name: 'write_requests_total',
-    help: 'Requests to write by their end: OK, ABORTED where the client left, or the code of their first error',
+    help: 'Requests to write, by code: OK, ABORTED where the client disconnected, or the first error',
     type: 'counter',
     samples: ({ writing }) =>
       writing.flatMap(([route, { outcomes }]) =>
@@ -341,26 +346,26 @@ export const FIGURES: readonly Figure[] = [
   },
   {
     name: 'cluster_up',
-    help: 'Whether Kafka can be read: 1, or 0',
+    help: '1 while Kafka can be read, else 0',
     type: 'gauge',
     samples: ({ clusters }) =>
       clusters.map(({ name, outage }) => ({ labels: { cluster: name }, value: outage ? 0 : 1 })),
   },
   {
     name: 'broker_up',
-    help: 'Whether a broker is connected: 1, or 0; of those that were spoken to',
+    help: '1 while a broker is connected, else 0; brokers that were never connected to are not listed',
     type: 'gauge',
     samples: ofBroker(({ isUp }) => (isUp ? 1 : 0)),
   },
   {
     name: 'broker_rtt_seconds',
-    help: "Time from a request to a broker to its answer, on average over librdkafka's last report",
+    help: "Average round-trip time of requests to a broker in librdkafka's last report",
     type: 'gauge',
     samples: ofBroker(({ roundTrip }) => roundTrip?.average),
   },
   {
     name: 'broker_rtt_p99_seconds',
-    help: 'The same, at worst but for 1 in 100',
+    help: "99th percentile of the round-trip time of requests to a broker in librdkafka's last report",
     type: 'gauge',
     samples: ofBroker(({ roundTrip }) => roundTrip?.p99),
   },
@@ -372,7 +377,7 @@ export const FIGURES: readonly Figure[] = [
   },
   {
     name: 'broker_inflight_requests',
-    help: 'Requests that wait for an answer of a broker',
+    help: 'Requests to a broker that wait for its answer',
     type: 'gauge',
     samples: ofBroker(({ inFlight }) => inFlight),
   },

@@ -1,31 +1,31 @@
-/** `GET /status`: what a gateway serves and how Kafka is, as JSON for programs and the console page. */
+/** `GET /status`: the routes of a gateway and the state of Kafka, as JSON for programs and the console page. */
 import type { Handler } from 'hono'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { PartitionRange, RouteStats } from '../http/route/route.ts'
-import { lagOf, type Observed, Offsets } from './partition-offsets.ts'
+import { lagOf, type Observed, PartitionOffsets } from './partition-offsets.ts'
 
-/** A route to be told of. */
+/** A route that `/status` lists. */
 export interface StatusRoute {
   readonly name: string
-  /** Where it is: prefixes, or regular expressions that begin with `~`. */
+  /** The paths of the route: prefixes, or regular expressions that begin with `~`. */
   readonly paths: readonly string[]
-  /** Hosts that it is bound to; any when there are none. */
+  /** The hosts of the route; empty for any host. */
   readonly hosts: readonly string[]
   readonly handler: Observed
 }
 
-/** Milliseconds for which an answer of Kafka is good. */
-const FRESH_MS = 1_000
+/** Milliseconds for which offsets from Kafka are reused. */
+const OFFSETS_MAX_AGE_MS = 1_000
 
 /**
  * Answers with the routes, their topics, the clusters and the groups, as docs/operations.md lists
  * them. Kafka is asked for offsets at most once a second for each set of topics, whatever the
  * number of requests.
  *
- * @param routes Asked at each request.
+ * @param routes Returns the routes; called at each request.
  */
 export function statusHandler(routes: () => readonly StatusRoute[]): Handler {
-  const offsets = new Offsets(FRESH_MS)
+  const offsets = new PartitionOffsets(OFFSETS_MAX_AGE_MS)
   return async (c) => {
     c.header('Cache-Control', 'no-store')
     const all = routes().map((route) => ({ ...route, stats: route.handler.stats() }))
@@ -93,14 +93,14 @@ export function kafkaStatus(handlers: Readonly<Record<string, Observed>>): Handl
   )
 }
 
-/** What several routes have in common is there once. */
+/** The clusters of all routes, each once. */
 function clustersOf(all: readonly RouteStats[]) {
   return [
     ...new Map(all.flatMap(({ cluster }) => (cluster ? [[cluster.name, cluster]] : []))).values(),
   ]
 }
 
-/** Memberships of groups: one that several routes share is there once. */
+/** The group memberships of all routes, each once. */
 function membersOf(all: readonly RouteStats[]) {
   return [
     ...new Map(
