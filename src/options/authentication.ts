@@ -1,8 +1,8 @@
-/** How Kafka is to know us, and we it. */
+/** The options of SASL and TLS. */
 import * as v from 'valibot'
 import { flag, list, map, oneOf, record, secret, text } from './fields.ts'
 
-/** A path is no part of the schema's messages: what is given may be the secret itself. */
+/** The messages do not repeat the path, since a user may have put the secret itself there. */
 const file = v.pipe(
   record({ file: v.pipe(text, v.description('Path of the file')) }),
   v.title('FileReference'),
@@ -35,7 +35,7 @@ const tokenEndpoint = v.pipe(
   ),
 )
 
-/** RFC 7628, 3.1: a name has letters only, and `auth` is the token itself. */
+/** RFC 7628, 3.1: the name of an extension consists of letters; `auth` is reserved for the token. */
 const EXTENSIONS =
   'names of letters only, but not "auth", are required, and values without control characters'
 
@@ -45,14 +45,14 @@ const extensions = v.pipe(
     (extensions) =>
       Object.entries(extensions).every(
         ([name, value]) =>
-          // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
+          // biome-ignore lint/suspicious/noControlCharactersInRegex: the rule refuses these characters
           /^(?!auth$)[A-Za-z]+$/.test(name) && !/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/.test(value),
       ),
     EXTENSIONS,
   ),
 )
 
-/** What differs between Kong's schema, which looks at types only, and ours. */
+/** The fields that differ between Kong's schema, which checks types only, and ours. */
 interface Forms {
   readonly secret: v.GenericSchema<string | { file: string }>
   readonly url: v.GenericSchema<string>
@@ -128,7 +128,7 @@ export const authentication = v.pipe(
     'SASL: `strategy: "sasl"` and a `mechanism`, with `user` and `password`, or with `oauthbearer`. Secrets are text, or `{file}`',
   ),
 )
-/** As Kong has it: a secret is text. */
+/** Kong's form: a secret is text. */
 export const kongAuthentication = v.optional(
   authenticationBy({ secret, url: text, extensions: map(text) }),
   {},
@@ -149,7 +149,7 @@ export const security = v.pipe(
         ca: v.pipe(
           v.optional(pem),
           v.description(
-            "Certificates of the authorities that the brokers' are verified by, as PEM; without it the system's",
+            "Certificates of the authorities by which brokers are verified, as PEM; without it the system's",
           ),
         ),
         certificate: v.pipe(
@@ -168,7 +168,7 @@ export const security = v.pipe(
   ),
 )
 
-/** As Kong has it: certificates are entities of their own. */
+/** Kong's form: certificates are entities of their own. */
 export const kongSecurity = v.optional(
   record({
     ssl,

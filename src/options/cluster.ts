@@ -1,4 +1,4 @@
-/** Brokers and topics: each as text, or as Kong writes it. */
+/** The options of brokers and topics, as text and in Kong's form. */
 import * as v from 'valibot'
 import { list, record, text } from './fields.ts'
 import { schemaRegistry } from './registry-options.ts'
@@ -8,7 +8,7 @@ const IPV6 = '[0-9a-fA-F]*(?::[0-9a-fA-F.]*){2,}'
 const BROKER = new RegExp(String.raw`^(?:\[${IPV6}\]|${HOST}):(\d{1,5})$`)
 // Kafka's own rule: kafka.common.internals.Topic (legal characters, 249 at most).
 const TOPIC = String.raw`(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}`
-/** Kong's documents may say where a value is kept instead; who looks it up checks it again. */
+/** A vault reference in place of a value in Kong's documents. The value is checked again when it is resolved. */
 const REFERENCE = String.raw`\{vault://[^{}]+\}`
 
 const PORT = 'a port must be a whole number from 0 to 65535'
@@ -59,7 +59,7 @@ const topicText = v.pipe(
   v.regex(new RegExp(`^${TOPIC}$`), TOPIC_FORM),
 )
 
-/** A topic's name, or where it is kept. */
+/** A topic's name, or a vault reference to it. */
 export const topicName = v.pipe(
   v.string('a topic must be text'),
   v.minLength(1, TOPIC_FORM),
@@ -78,15 +78,15 @@ const topicRecord = v.pipe(
   v.description('A topic with options of its own.'),
 )
 
-/** A topic, and the registry of its own that it may have. */
+/** A topic, with its own schema registry if it has one. */
 export type Topic = v.InferOutput<typeof topicRecord>
 
-/** A list of brokers of some form. */
+/** A list of brokers in a given form. */
 function brokersOf<T extends v.GenericSchema<unknown, string>>(element: T) {
   return v.pipe(list(element), v.minLength(1, 'at least one broker is required'))
 }
 
-/** A list of topics of some form. */
+/** A list of topics in a given form. */
 function topicsOf<T extends v.GenericSchema<unknown, Topic>>(element: T) {
   return v.pipe(
     list(element),
@@ -99,14 +99,14 @@ function topicsOf<T extends v.GenericSchema<unknown, Topic>>(element: T) {
   )
 }
 
-/** As Kong writes them. */
+/** Brokers in Kong's form: `{host, port}`. */
 export const kongBrokers = brokersOf(
   v.pipe(
     brokerRecord,
     v.transform((broker) => textOf(broker)),
   ),
 )
-/** As Kong writes them. */
+/** Topics in Kong's form: `{name, schema_registry}`. */
 export const kongTopics = topicsOf(topicRecord)
 
 export const brokers = v.pipe(
@@ -131,7 +131,7 @@ export const brokers = v.pipe(
     ),
   ),
   v.description(
-    'Brokers to connect to first: `"host:port,host:port"`, or an array of such texts or of `{host, port}`. Kafka tells of the others',
+    'Brokers to connect to first: `"host:port,host:port"`, or an array of such texts or of `{host, port}`. They name the other brokers',
   ),
 )
 

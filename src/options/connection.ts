@@ -1,4 +1,4 @@
-/** From options to what the Kafka side connects by. */
+/** Converts options to the settings by which the Kafka side connects. */
 import type { ClusterOptions, SaslOptions, TlsOptions } from '../port/kafka.ts'
 import type { ResolvedOptions } from './consume-options.ts'
 
@@ -8,7 +8,7 @@ type ConnectionOptions = Pick<
   'bootstrapServers' | 'clusterName' | 'authentication' | 'security' | 'librdkafka'
 >
 
-/** All of a route's options that its connections depend on: where they are equal, routes share them. */
+/** The options on which a route's connections depend: routes with equal ones share connections. */
 export function clusterOptions(options: ConnectionOptions): ClusterOptions {
   const { bootstrapServers, clusterName, librdkafka } = options
   return {
@@ -26,7 +26,7 @@ function tlsOptions({ security }: ConnectionOptions): TlsOptions | undefined {
   return { verify: sslVerify, ca, certificate, key }
 }
 
-/** The rules between fields hold that what a mechanism needs is there. */
+/** The rules between fields guarantee the fields that a mechanism requires. */
 function saslOptions({ authentication }: ConnectionOptions): SaslOptions | undefined {
   const { strategy, mechanism, user = '', password = '', tokenauth, oauthbearer } = authentication
   if (strategy === undefined || mechanism === undefined) return undefined

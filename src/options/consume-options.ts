@@ -14,7 +14,7 @@ import {
 import { errorHandling } from './error-handling.ts'
 import { flag, instanceId, list, oneOf, record, text, whole } from './fields.ts'
 import { librdkafka } from './librdkafka.ts'
-import { luaMistake } from './lua-syntax.ts'
+import { luaSyntaxError } from './lua-syntax.ts'
 import type { KafkaConsumeOptions } from './option-types.ts'
 import { type RegistryOptions, schemaRegistry } from './registry-options.ts'
 import { resolveBy } from './resolve.ts'
@@ -52,12 +52,12 @@ const group = {
 const luaFunction = v.pipe(
   text,
   v.rawCheck(({ dataset, addIssue }) => {
-    const mistake = dataset.typed ? luaMistake(dataset.value) : undefined
-    if (mistake !== undefined) addIssue({ message: mistake })
+    const error = dataset.typed ? luaSyntaxError(dataset.value) : undefined
+    if (error !== undefined) addIssue({ message: error })
   }),
 )
 
-/** Fields that Kong has too, in the same form. */
+/** Fields that Kong's plugin has, too, in an equal form. */
 const shared = {
   messageDeserializer: v.pipe(
     v.optional(
@@ -115,18 +115,18 @@ const shared = {
   errorHandling,
 }
 
-// Kong shows its fields in this order.
+// The order of fields in Kong's schema.
 const { messageDeserializer, autoOffsetReset, commitStrategy, clusterName: _, ...others } = shared
 
 /**
- * What Kong's `kafka-consume` takes, by our names: of the same fields as {@link optionsSchema},
- * with the forms and the values that Kong knows, and no others.
+ * The fields of Kong's plugin `kafka-consume` under our names, with the forms and values that Kong
+ * accepts. {@link optionsSchema} has them, too, and more.
  */
 export const kongSchema = v.pipe(
   record({
     bootstrapServers: kongBrokers,
     topics: kongTopics,
-    // Kong has a default for it and yet refuses null.
+    // Kong has a default for it, but refuses null.
     mode: v.pipe(v.optional(oneOf(...MODES), 'http-get'), v.metadata({ required: true })),
     messageDeserializer,
     autoOffsetReset,

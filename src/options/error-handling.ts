@@ -1,4 +1,4 @@
-/** What HTTP clients are told of errors. */
+/** The options of error messages for HTTP clients. */
 import * as v from 'valibot'
 import { record } from './fields.ts'
 

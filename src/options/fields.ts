@@ -1,13 +1,13 @@
-/** What fields of options are made of. */
+/** The schemas of which the options' fields are made. */
 import * as v from 'valibot'
 
-/** Kafka's `group.instance.id`, of which it allows 249 characters. */
+/** Kafka's `group.instance.id`. Kafka allows 249 characters. */
 export function instanceId(max: number) {
   const message = `1 to ${max} letters, digits, dots, dashes and underscores are required`
   return v.pipe(v.string(message), v.regex(/^[\w.-]+$/, message), v.maxLength(max, message))
 }
 
-/** A whole number of a unit within a range, whose message names the range. */
+/** A whole number within a range. Its message names the unit and the range. */
 export function whole(unit: string, min: number, max: number) {
   const message = `a whole number of ${unit} from ${min} to ${max} is required`
   return v.pipe(
@@ -20,12 +20,12 @@ export function whole(unit: string, min: number, max: number) {
 
 export const text = v.pipe(v.string('text is required'), v.minLength(1, 'it must not be empty'))
 
-/** Text that is never shown again: the Admin API answers `***` in its place. */
+/** A secret text: the Admin API answers `***` in its place. */
 export const secret = v.pipe(text, v.metadata({ secret: true }))
 
 export const flag = v.boolean('it must be true or false')
 
-/** One of some words; the message lists them. */
+/** One of these words; the message lists them. */
 export function oneOf<const T extends readonly [string, ...string[]]>(...words: T) {
   return v.picklist(words, `it must be ${words.map((word) => `"${word}"`).join(' or ')}`)
 }
@@ -34,12 +34,12 @@ export function list<T extends v.GenericSchema>(elements: T) {
   return v.array(elements, 'an array is required')
 }
 
-/** Text by name; the names are the user's own. */
+/** An object of texts with names that the user chooses. */
 export function map<T extends v.GenericSchema<string>>(values: T) {
   return v.record(v.string(), values, 'an object of text is required')
 }
 
-/** Fields by name, and no others. */
+/** An object of these fields, without any other. */
 export function record<const T extends v.ObjectEntries>(entries: T) {
   return v.strictObject(entries, 'an object is required')
 }

@@ -1,7 +1,7 @@
-/** Settings of librdkafka that go through as they are. */
+/** The option `librdkafka`: properties that are passed on unchanged. */
 import * as v from 'valibot'
 
-/** Those that options of ours decide, and by which. Further names with these beginnings are, too. */
+/** Properties that our options set, by name or prefix, with the option that sets each. */
 const OURS: ReadonlyArray<readonly [name: RegExp, option: string]> = [
   [/^(?:bootstrap\.servers|metadata\.broker\.list)$/, 'bootstrapServers'],
   [/^group\.(?:id|instance\.id|protocol|remote\.assignor)$/, 'consumerGroup'],
@@ -17,7 +17,7 @@ const OURS: ReadonlyArray<readonly [name: RegExp, option: string]> = [
   [/^ssl\.(?:certificate|key)\.(?:location|pem)$/, 'security.certificate and security.key'],
 ]
 
-/** What reading, writing or the metrics rest on: another value would lose or double records. */
+/** Properties on which reading, writing or metrics depend: another value would lose or duplicate records. */
 const FIXED = new RegExp(
   [
     'enable\\.partition\\.eof$',

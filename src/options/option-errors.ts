@@ -1,19 +1,19 @@
-/** What schemas say of a field that is wrong only beside others. */
+/** Errors of a field that depend on other fields. */
 import type * as v from 'valibot'
 
-/** A field that is understood and of no effect yet: it is refused, since it must not be ignored. */
+/** The error of a field of Kong's that has no effect here yet: it is refused rather than ignored. */
 export const NOT_YET = 'not supported yet'
 
-/** One of them. */
-export interface Problem {
+/** An error of one field. */
+export interface OptionError {
   readonly path: readonly [string, ...string[]]
   readonly message: string
   /** The field is missing, rather than wrong. */
   readonly isMissing?: true
 }
 
-/** A problem as valibot has it. */
-export function issueOf(value: object, { path, message, isMissing }: Problem) {
+/** A field's error as an issue of valibot. */
+export function issueOf(value: object, { path, message, isMissing }: OptionError) {
   const items: v.ObjectPathItem[] = []
   let input = value as Record<string, unknown>
   for (const key of path) {
@@ -22,7 +22,7 @@ export function issueOf(value: object, { path, message, isMissing }: Problem) {
   }
   return {
     message,
-    // By this, too, a missing field is told from a wrong one.
+    // Kong's error of a missing field differs: an undefined input marks it.
     input: isMissing ? undefined : items.at(-1)?.value,
     path: items as [v.ObjectPathItem, ...v.ObjectPathItem[]],
   }

@@ -6,7 +6,7 @@ import type { Transform } from '../records/transform.ts'
 export interface KafkaConsumeOptions {
   /**
    * Brokers to connect to first: `"host:port,host:port"`, or an array of such texts or of
-   * `{host, port}`. Kafka tells of the others.
+   * `{host, port}`. They name the other brokers.
    *
    * `INVALID_OPTIONS` otherwise: a broker must be "host:port", with a port from 0 to 65,535; at
    * least one broker is required.
@@ -596,10 +596,7 @@ export interface SecurityOptions {
    */
   readonly sslVerify?: boolean | undefined
 
-  /**
-   * Certificates of the authorities that the brokers' are verified by, as PEM; without it the
-   * system's.
-   */
+  /** Certificates of the authorities by which brokers are verified, as PEM; without it the system's. */
   readonly ca?: string | FileReference | undefined
 
   /** Client certificate to show to brokers, as PEM. It needs `key`. */
@@ -613,7 +610,7 @@ export interface SecurityOptions {
 export interface KafkaProduceOptions {
   /**
    * Brokers to connect to first: `"host:port,host:port"`, or an array of such texts or of
-   * `{host, port}`. Kafka tells of the others.
+   * `{host, port}`. They name the other brokers.
    *
    * `INVALID_OPTIONS` otherwise: a broker must be "host:port", with a port from 0 to 65,535; at
    * least one broker is required.

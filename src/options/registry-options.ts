@@ -1,11 +1,11 @@
-/** Where the schemas of messages are. */
+/** The options of a schema registry. */
 import * as v from 'valibot'
 import { flag, list, map, oneOf, record, secret, text, whole } from './fields.ts'
-import { issueOf, NOT_YET, type Problem } from './option-errors.ts'
+import { issueOf, NOT_YET, type OptionError } from './option-errors.ts'
 
 const ttlRange = 'a number of seconds from 0 to 3600 is required'
 
-/** Kong's documents may say where a value is kept instead. */
+/** A URL, or a vault reference of Kong's documents. */
 const address = v.pipe(
   text,
   v.check(
@@ -172,13 +172,13 @@ const confluent = v.pipe(
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed || dataset.issues) return
     const missing = missingOf(dataset.value)
-    for (const problem of missing.length > 0 ? missing : notYetOf(dataset.value)) {
-      addIssue(issueOf(dataset.value, problem))
+    for (const error of missing.length > 0 ? missing : notYetOf(dataset.value)) {
+      addIssue(issueOf(dataset.value, error))
     }
   }),
 )
 
-/** How a registry of Confluent's API is reached. */
+/** The options of a registry with Confluent's API. */
 export type RegistryOptions = v.InferOutput<typeof confluentFields>
 
 export const schemaRegistry = v.optional(
@@ -195,18 +195,19 @@ export const schemaRegistry = v.optional(
   {},
 )
 
-function missingOf({ url, authentication }: RegistryOptions): Problem[] {
+function missingOf({ url, authentication }: RegistryOptions): OptionError[] {
   const { mode, basic, oauth2: given, oauth2Client: client } = authentication
   const isOAuth2 = mode === 'oauth2'
   const isPassword = given?.grantType === 'password'
   const hasSecret = !isPassword && client?.authMethod !== 'none'
   const field = (name: string) => ['authentication', 'oauth2', name] as const
-  const needed: ReadonlyArray<readonly [isMissing: boolean, path: Problem['path'], when: string]> =
-    [
-      [url === undefined, ['url'], 'a schema registry is used'],
-      [mode === 'basic' && !basic, ['authentication', 'basic'], 'the mode is "basic"'],
-      [isOAuth2 && !given, ['authentication', 'oauth2'], 'the mode is "oauth2"'],
-    ]
+  const needed: ReadonlyArray<
+    readonly [isMissing: boolean, path: OptionError['path'], when: string]
+  > = [
+    [url === undefined, ['url'], 'a schema registry is used'],
+    [mode === 'basic' && !basic, ['authentication', 'basic'], 'the mode is "basic"'],
+    [isOAuth2 && !given, ['authentication', 'oauth2'], 'the mode is "oauth2"'],
+  ]
   const ofGrant: typeof needed =
     isOAuth2 && given
       ? [
@@ -225,7 +226,7 @@ function missingOf({ url, authentication }: RegistryOptions): Problem[] {
     }))
 }
 
-function notYetOf({ authentication: { mode, oauth2Client } }: RegistryOptions): Problem[] {
+function notYetOf({ authentication: { mode, oauth2Client } }: RegistryOptions): OptionError[] {
   if (mode !== 'oauth2' || !oauth2Client) return []
   const { httpProxy, httpsProxy, httpVersion } = oauth2Client
   const given: ReadonlyArray<readonly [isGiven: boolean, name: string]> = [

@@ -1,9 +1,9 @@
-/** What holds between fields. */
+/** Rules between fields: which fields others require, and which do not go together. */
 import * as v from 'valibot'
-import { issueOf, type Problem } from './option-errors.ts'
+import { issueOf, type OptionError } from './option-errors.ts'
 
-/** The fields that the rules are about. */
-interface Ruled {
+/** The fields that the rules read. */
+interface RuledFields {
   readonly authentication: {
     readonly strategy?: string | undefined
     readonly mechanism?: string | undefined
@@ -27,42 +27,42 @@ interface Ruled {
   readonly topics?: ReadonlyArray<{ readonly name: string }>
   readonly enableDlq?: boolean | undefined
   readonly dlqTopic?: string | undefined
-  /** Absent where nothing is read. */
+  /** Absent in the options of `kafkaProduce`. */
   readonly consumerGroup?: {
     readonly mode: string
     readonly consumerGroupId?: string | undefined
   }
 }
 
-type Path = Problem['path']
+type Path = OptionError['path']
 
 /**
- * The rules between fields, to stand behind the schema of them. What does not go together is told
- * where nothing else is wrong: it does not help to mend it first.
+ * The rules between fields, for the pipe behind their schema. Fields that do not go together are
+ * reported only where nothing else is wrong, since other corrections may resolve that.
  */
-export function rules<T extends Ruled>() {
+export function rules<T extends RuledFields>() {
   return v.rawCheck<T>(({ dataset, addIssue }) => {
     if (!dataset.typed) return
     const missing = missingOf(dataset.value)
     const isWrong = dataset.issues !== undefined || missing.length > 0
-    for (const problem of isWrong ? missing : clashesOf(dataset.value)) {
-      addIssue(issueOf(dataset.value, problem))
+    for (const error of isWrong ? missing : clashesOf(dataset.value)) {
+      addIssue(issueOf(dataset.value, error))
     }
   })
 }
 
 /**
- * What nothing would use. Kong lets it stand; but who gives a password and no strategy takes
- * connections for secured that are not.
+ * Refuses fields without effect. Kong accepts them; but a user who sets a password without a strategy
+ * would believe that connections are secured.
  */
-export function unused<T extends Ruled>() {
+export function unused<T extends RuledFields>() {
   return v.rawCheck<T>(({ dataset, addIssue }) => {
     if (!dataset.typed) return
-    for (const problem of unusedOf(dataset.value)) addIssue(issueOf(dataset.value, problem))
+    for (const error of unusedOf(dataset.value)) addIssue(issueOf(dataset.value, error))
   })
 }
 
-function unusedOf({ authentication, security, consumerGroup }: Ruled): Problem[] {
+function unusedOf({ authentication, security, consumerGroup }: RuledFields): OptionError[] {
   const { strategy, mechanism, user, password, tokenauth, oauthbearer } = authentication
   const isUnnamed = strategy === undefined
   const hasToken = mechanism === 'OAUTHBEARER'
@@ -94,8 +94,8 @@ function unusedOf({ authentication, security, consumerGroup }: Ruled): Problem[]
     .map(([, path, , when]) => ({ path, message: `${path.at(-1)} is of use when ${when} only` }))
 }
 
-/** Fields that others make necessary. */
-function missingOf(options: Ruled): Problem[] {
+/** Fields that other fields require, and that are missing. */
+function missingOf(options: RuledFields): OptionError[] {
   const { authentication, security, consumerGroup, enableDlq, dlqTopic } = options
   const { strategy, mechanism, user, password, oauthbearer } = authentication
   const hasToken = strategy === 'sasl' && mechanism === 'OAUTHBEARER'
@@ -152,7 +152,7 @@ function missingOf(options: Ruled): Problem[] {
 }
 
 /** Fields that do not go together. */
-function clashesOf({ authentication, topics, enableDlq, dlqTopic }: Ruled): Problem[] {
+function clashesOf({ authentication, topics, enableDlq, dlqTopic }: RuledFields): OptionError[] {
   const { strategy, mechanism, tokenauth } = authentication
   const isScram = mechanism?.startsWith('SCRAM-')
   const isLoop = enableDlq === true && topics?.some(({ name }) => name === dlqTopic)
@@ -163,7 +163,7 @@ function clashesOf({ authentication, topics, enableDlq, dlqTopic }: Ruled): Prob
         ['authentication', 'tokenauth'],
         'Kafka takes delegation tokens by "SCRAM-SHA-256" and "SCRAM-SHA-512" only',
       ],
-      // A dead letter that is read again would be one again, for ever.
+      // A dead letter that is read again would become a dead letter again, for ever.
       [isLoop, ['dlqTopic'], 'it must not be one of the topics that are read'],
     ]
   return given.filter(([isGiven]) => isGiven).map(([, path, message]) => ({ path, message }))

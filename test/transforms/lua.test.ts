@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { KafkaConsumeError, kafkaConsume } from '../../src/index.ts'
-import { luaMistake } from '../../src/options/lua-syntax.ts'
+import { luaSyntaxError } from '../../src/options/lua-syntax.ts'
 import { LuaRunner } from '../../src/records/lua/runner.ts'
 import { within } from '../support/wait.ts'
 
@@ -211,7 +211,7 @@ describe('the text of a Lua function', () => {
     'function(m) return m end',
     'local n = 1 return function(m) return m end',
     'local function f(m) return m end\nreturn f',
-  ])('%s is taken', (text) => expect(luaMistake(text)).toBeUndefined())
+  ])('%s is taken', (text) => expect(luaSyntaxError(text)).toBeUndefined())
 
   test.each([
     ['return functio(m) return m end', 'it is no Lua'],
@@ -220,7 +220,7 @@ describe('the text of a Lua function', () => {
     ['local x = 1', 'return function(message)'],
     ['return 5', 'return function(message)'],
   ])('%s is refused when the route is made', (text, words) => {
-    expect(luaMistake(text)).toContain(words)
+    expect(luaSyntaxError(text)).toContain(words)
     const make = () =>
       kafkaConsume({
         bootstrapServers: 'localhost:9092',
