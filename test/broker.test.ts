@@ -8,6 +8,7 @@ import { type LocalBroker, startBroker } from '../tools/kafka/broker.ts'
 import { askForBrokers } from '../tools/kafka/metadata.ts'
 import { identify, isAlive } from '../tools/kafka/process.ts'
 import { tools } from '../tools/kafka/tools.ts'
+import { until } from './support/wait.ts'
 
 const cli = join(import.meta.dirname, '..', 'tools', 'kafka', 'cli.ts')
 const folder = mkdtempSync(join(tmpdir(), 'broker-test-'))
@@ -190,14 +191,14 @@ test('single brokers of a cluster can be killed, frozen and started again', asyn
     expect(broker.bootstrapServers.split(',')).toHaveLength(3)
 
     await broker.kill(2, 'SIGKILL')
-    await until(async () => (await askForBrokers(first, 2000)).length === 2)
+    await untilBrokers(first, 2)
     await broker.restart(2)
-    await until(async () => (await askForBrokers(first, 2000)).length === 3)
+    await untilBrokers(first, 3)
 
     await broker.kill(3, 'SIGSTOP')
     await expect(askForBrokers(third, 500)).rejects.toThrow('no answer in time')
     await broker.kill(3, 'SIGCONT')
-    await until(async () => (await askForBrokers(third, 2000)).length === 3)
+    await untilBrokers(third, 3)
 
     const processes = nodes.flatMap((node) => node.process ?? [])
     await broker.stop()
@@ -219,10 +220,8 @@ function writeState(name: string, state: object): void {
   writeFileSync(join(states, name, 'state.json'), JSON.stringify({ ...rest, ...state }))
 }
 
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 30_000
-  while (!(await condition().catch(() => false))) {
-    if (performance.now() > deadline) throw new Error('The condition did not come true in 30 s')
-    await Bun.sleep(100)
-  }
+/** Waits until a broker knows of so many. */
+function untilBrokers(port: number, count: number): Promise<void> {
+  const known = () => askForBrokers(port, 2_000).catch(() => [])
+  return until(async () => (await known()).length === count, `${count} brokers`, 30_000)
 }

@@ -48,6 +48,7 @@ class Wanderer {
       const isTired = await this.#visit(leave, 1 + Math.floor(Math.random() * PATIENCE), total)
       if (isTired) this.vanished[leave]++
       else this.sentAway++
+      // Clients come back after a while of their own, later when they were sent away.
       await sleep(Math.random() * (isTired ? 50 : 1_000))
     }
     for (const stream of this.#silent) stream.end()

@@ -48,6 +48,7 @@ test(
       'it to read',
       JOINED,
     )
+    // No event marks that the buffer is full and the partitions are paused.
     await sleep(1_000)
     const second = join(topic, groupId)
     await until(() => owned() === 1, 'the second member to have its share', JOINED)

@@ -104,6 +104,7 @@ test(
         40_000,
       ).catch(async () => expect(await open()).toEqual(expected))
       Bun.gc(true)
+      // Timers and sockets of connections that have ended go within two seconds.
       await sleep(2_500)
       return usageOf(gateway)
     }

@@ -51,6 +51,7 @@ async function whileHealthy(what: string, attack: () => Promise<void>): Promise<
     const begin = performance.now()
     expect((await fetch(`${url}/healthz`)).status).toBe(200)
     worst = Math.max(worst, performance.now() - begin)
+    // The pace of a health check.
     await Bun.sleep(10)
   }
   await over

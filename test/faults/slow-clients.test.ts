@@ -163,8 +163,10 @@ test(
         await open()
         await write(topic, written, written + 20)
         written += 20
+        // Not all at the same instant.
         if (at % 50 === 0) await sleep(100)
       }
+      // Time for what is written to them to pile up, if nothing bounds it.
       await sleep(2_500)
       const after = memory()
       report(`${STREAMS} clients that stop reading`, {

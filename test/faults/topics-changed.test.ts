@@ -61,6 +61,7 @@ describe.concurrent('topics that change while clients follow them', () => {
       for (const _ of range(0, 5)) {
         await write(topic, 1, 5, written, written + 100)
         written += 100
+        // Spread over the seconds in which the gateways learn of the partitions.
         await sleep(500)
       }
       const total = 2 * 100 + 5 * 500
@@ -234,6 +235,7 @@ describe.concurrent('topics that change while clients follow them', () => {
       const text = () => slow.body().toString()
       await until(
         async () => {
+          // The text is long: not to look at it more often.
           await sleep(100)
           return text().includes(`"offset":${written - 1},`)
         },

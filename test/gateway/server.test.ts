@@ -255,6 +255,7 @@ describe('the end of a gateway process', () => {
       broker.freeze()
       gateway.signal('SIGTERM')
       if (signals === 2) {
+        // Signals within half a second count as one, as a terminal's Ctrl-C comes twice.
         await sleep(600)
         gateway.signal('SIGTERM')
         expect(await gateway.exited(1_000)).toBe(1)

@@ -117,7 +117,3 @@ export async function read(
   await disconnect(consumer)
   return messages
 }
-
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await Bun.sleep(20)
-}

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import type { EofEvent, TopicPartition } from '@confluentinc/kafka-javascript'
+import { until } from '../support/wait.ts'
 import {
   connectConsumer,
   connectProducer,
@@ -8,7 +9,6 @@ import {
   disconnect,
   disconnectAll,
   produce,
-  until,
 } from './clients.ts'
 import { type Cluster, clusters, newName } from './clusters.ts'
 
@@ -78,7 +78,7 @@ for (const { name, start } of clusters) {
       await until(async () => {
         count += (await consume(consumer, 100)).length
         return ends.length === 4
-      })
+      }, 'the end of each partition')
       expect(count).toBe(12)
       expect(ends.map(({ partition, offset }) => `${partition}@${offset}`).sort()).toEqual([
         '0@3',
@@ -104,24 +104,32 @@ for (const { name, start } of clusters) {
       await until(async () => {
         await poll(first)
         return seen.size === 20
-      })
+      }, 'all records')
       expect(first.assignments()).toHaveLength(4)
 
       const second = await connectConsumer(cluster.brokers, options)
       second.subscribe([topic])
-      await until(async () => {
-        await Promise.all([poll(first), poll(second)])
-        return first.assignments().length === 2 && second.assignments().length === 2
-      })
+      await until(
+        async () => {
+          await Promise.all([poll(first), poll(second)])
+          return first.assignments().length === 2 && second.assignments().length === 2
+        },
+        'two partitions each',
+        20_000,
+      )
       const owned = (consumer: typeof first) =>
         (consumer.assignments() as TopicPartition[]).map(({ partition }) => partition)
       expect([...owned(first), ...owned(second)].sort()).toEqual(partitions)
 
       await disconnect(second)
-      await until(async () => {
-        await poll(first)
-        return first.assignments().length === 4
-      })
+      await until(
+        async () => {
+          await poll(first)
+          return first.assignments().length === 4
+        },
+        'all partitions to come back',
+        20_000,
+      )
     }, 40_000)
 
     test('goes on where its group has committed', async () => {

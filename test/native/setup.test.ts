@@ -83,6 +83,7 @@ test('Two set-ups at once work one after the other', async () => {
   const events: string[] = []
   const work = (name: string) => async () => {
     events.push(`${name} begins`)
+    // Work that takes its time: the other set-up would begin meanwhile.
     await Bun.sleep(50)
     events.push(`${name} ends`)
   }

@@ -1,6 +1,6 @@
 /** `bun --hot` evaluates an app again whenever one of its files is saved, in the same process. */
 import { expect, test } from 'bun:test'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { TestKafka } from '../support/kafka.ts'
 import type { FlatBody } from '../support/route.ts'
@@ -32,7 +32,12 @@ test('an app under bun --hot reads its group, its streams and its sockets on aft
   mkdirSync(parent, { recursive: true })
   const folder = mkdtempSync(join(parent, 'hot-'))
   const path = join(folder, 'index.ts')
-  const save = (version: number) => writeFileSync(path, app(kafka.bootstrapServers, topic, version))
+  // Renamed, since a busy `bun --hot` evaluates a file twice that is truncated and then written: the
+  // second evaluation would end what clients have opened since the first.
+  const save = (version: number) => {
+    writeFileSync(`${path}.new`, app(kafka.bootstrapServers, topic, version))
+    renameSync(`${path}.new`, path)
+  }
   save(1)
   const child = Bun.spawn([process.execPath, '--hot', path], {
     env: { ...process.env, PORT: '0' },

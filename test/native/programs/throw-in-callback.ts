@@ -1,4 +1,5 @@
-import { connectProducer, disconnect, until } from '../clients.ts'
+import { until } from '../../support/wait.ts'
+import { connectProducer, disconnect } from '../clients.ts'
 import { startMockCluster } from '../clusters.ts'
 
 let reports = 0
@@ -15,7 +16,7 @@ producer.on('delivery-report', () => {
 })
 const topic = await cluster.createTopic()
 for (let i = 0; i < 5; i++) producer.produce(topic, 0, Buffer.from('x'))
-await until(() => reports === 5 && uncaught === 5)
+await until(() => reports === 5 && uncaught === 5, 'five reports and errors')
 await disconnect(producer)
 await cluster.close()
 console.log(`reports ${reports}, uncaught ${uncaught}`)
