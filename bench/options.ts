@@ -18,8 +18,9 @@ export interface Options {
 
 const KNOWN = '--only NAME, --quick, --json FILE, --help'
 
+/** @throws UsageError that names the argument and what is known instead. */
 export function readOptions(args: string[], scenarios: readonly string[]): Options {
-  const { tokens } = parseArgs({
+  const { values, tokens } = parseArgs({
     args,
     options: {
       only: { type: 'string', multiple: true },
@@ -31,33 +32,38 @@ export function readOptions(args: string[], scenarios: readonly string[]): Optio
     allowPositionals: true,
     tokens: true,
   })
-  const only: string[] = []
-  let quick = false
-  let help = false
-  let json: string | undefined
-  for (const token of tokens) {
-    if (token.kind !== 'option') {
-      const argument = token.kind === 'positional' ? token.value : '--'
-      throw new UsageError(`Cannot run bench: unexpected argument "${argument}"; it knows ${KNOWN}`)
-    }
-    const { name, rawName, value } = token
-    if (name === 'quick' || name === 'help') {
-      if (value !== undefined) throw new UsageError(`Cannot run bench: ${rawName} takes no value`)
-      if (name === 'quick') quick = true
-      else help = true
-    } else if (name === 'only' || name === 'json') {
-      if (!value) throw new UsageError(`Cannot run bench: ${rawName} needs a value`)
-      if (name === 'json') json = writable(value)
-      else only.push(...value.split(','))
-    } else {
-      throw new UsageError(`Cannot run bench: unknown option ${rawName}; it knows ${KNOWN}`)
-    }
-  }
+  for (const token of tokens) checkToken(token)
+  const only = (values.only ?? []).flatMap((names) => String(names).split(','))
   const unknown = only.find((name) => !scenarios.includes(name))
   if (unknown !== undefined) {
     throw new UsageError(`Cannot run scenario "${unknown}": there are ${scenarios.join(', ')}`)
   }
-  return { help, quick, only, json }
+  const json = values.json === undefined ? undefined : writable(String(values.json))
+  return { help: values.help === true, quick: values.quick === true, only, json }
+}
+
+/** What `parseArgs` makes of one argument. */
+interface Token {
+  readonly kind: 'option' | 'positional' | 'option-terminator'
+  readonly name?: string
+  readonly rawName?: string
+  readonly value?: string | undefined
+}
+
+function checkToken(token: Token): void {
+  if (token.kind !== 'option') {
+    const argument = token.value ?? '--'
+    throw new UsageError(`Cannot run bench: unexpected argument "${argument}"; it knows ${KNOWN}`)
+  }
+  const { name, rawName, value } = token
+  const takesValue = name === 'only' || name === 'json'
+  if (!takesValue && name !== 'quick' && name !== 'help') {
+    throw new UsageError(`Cannot run bench: unknown option ${rawName}; it knows ${KNOWN}`)
+  }
+  if (takesValue && !value) throw new UsageError(`Cannot run bench: ${rawName} needs a value`)
+  if (!takesValue && value !== undefined) {
+    throw new UsageError(`Cannot run bench: ${rawName} takes no value`)
+  }
 }
 
 /** Better to know now than after minutes of measuring. */
