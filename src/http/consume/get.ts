@@ -40,7 +40,7 @@ import { type ReadTrace, traced } from '../route/trace.ts'
 import { pollGroup } from './poll-group.ts'
 import { readFromPosition } from './read-from-position.ts'
 
-/** How the answer is laid out, and what records are shown as. */
+/** The layout of the answer and the format of its records. */
 interface Form {
   readonly list: 'lines' | 'flat' | 'kong' | 'array'
   readonly format: Format | undefined
@@ -49,23 +49,23 @@ interface Form {
 /** @throws KafkaConsumeError */
 export function answerGet(c: Context, route: Route): Response | Promise<Response> {
   const { version } = route
-  const kept =
+  const cached =
     version && isAnonymous(clientOf(c)) ? route.responseCache.find(version, c) : undefined
-  if (kept) return answerCached(c, route, kept)
+  if (cached) return answerCached(c, route, cached)
   const lines = chooseForm(c, route.options)
   const plan = parseRead(urlOf(c).searchParams, route.options.topics)
-  const shape = chooseFormat(plan.format, route.options)
-  const form = lines ? { ...shape, list: lines } : shape
+  const ofQuery = chooseFormat(plan.format, route.options)
+  const form = lines ? { ...ofQuery, list: lines } : ofQuery
   const [kind, answer] = plan.position
     ? (['read', answerPosition] as const)
     : (['group', answerGroup] as const)
   return traced(route, kind, (trace) => answer(c, route, plan, form, trace))
 }
 
-function answerCached(c: Context, route: Route, kept: CachedResponse): Response {
-  countSent(c, route, 'read', kept.records, kept.size)
-  setCodingHeaders(c, kept.coding, route.options.compression)
-  return c.body(kept.bytes, 200, kept.headers)
+function answerCached(c: Context, route: Route, cached: CachedResponse): Response {
+  countSent(c, route, 'read', cached.records, cached.size)
+  setCodingHeaders(c, cached.coding, route.options.compression)
+  return c.body(cached.bytes, 200, cached.headers)
 }
 
 function chooseForm(c: Context, { mode }: ResolvedOptions): 'lines' | undefined {
@@ -78,7 +78,7 @@ function chooseForm(c: Context, { mode }: ResolvedOptions): 'lines' | undefined 
   return type === 'application/x-ndjson' ? 'lines' : undefined
 }
 
-/** Without a group: nothing is committed, and the answer says where to go on. */
+/** Reads from a position, without a group: the answer has the cursor of the next read. */
 async function answerPosition(
   c: Context,
   route: Route,
@@ -101,7 +101,7 @@ async function answerPosition(
       c.req.raw.signal,
       memory,
     )
-    const isOfMoment = version !== undefined && version === subscription.version
+    const isCurrent = version !== undefined && version === subscription.version
     const cursor = subscription.cursor.toString()
     announceGaps(c, route, gaps)
     const states = subscription.cursor.table
@@ -127,7 +127,7 @@ async function answerPosition(
       ...contentType(form),
     }
     const isWhole = isAnonymous(client) && records > 0 && gaps.length === 0
-    if (isOfMoment && isWhole && namesAll(position, subscription.cursor.table)) {
+    if (isCurrent && isWhole && isComplete(position, subscription.cursor.table)) {
       route.responseCache.add(version, c, { ...sent, headers, records, size: body.length })
     }
     if (sent.bytes.length <= SMALL_ANSWER_BYTES) {
@@ -153,8 +153,8 @@ async function answerPosition(
   }
 }
 
-/** Whether a position is offsets only: what it means does not change with time. */
-function namesAll(position: Position, { size }: PartitionTable): boolean {
+/** Whether a position has an offset for each partition, so that its meaning does not change with time. */
+function isComplete(position: Position, { size }: PartitionTable): boolean {
   if ('start' in position || position.cursor.length < size) return false
   return position.cursor.every((entry) => 'offset' in entry)
 }
@@ -163,13 +163,16 @@ function nextUrl(c: Context, cursor: string): string {
   const url = urlOf(c)
   url.searchParams.delete('start')
   url.searchParams.delete('cursor')
-  // The marks of a cursor may stand in a query as they are; escaped, a long cursor of many
-  // partitions would be more than a request line may have.
+  // A query may have the punctuation of a cursor as it is. Escaped, the cursor of many partitions
+  // would exceed the limit of a request line.
   const text = encodeURIComponent(cursor).replace(/%3A|%2C|%3B|%3D/g, decodeURIComponent)
   return `${url.pathname}?${url.search && `${url.search.slice(1)}&`}cursor=${text}`
 }
 
-/** Reads as the group: committed when the answer is delivered, handed back when the client is gone. */
+/**
+ * Reads as the consumer group: the records are acked when the answer is delivered, and requeued when
+ * the client disconnects before.
+ */
 async function answerGroup(
   c: Context,
   route: Route,
@@ -182,8 +185,8 @@ async function answerGroup(
   const group = await route.group(client)
   const { signal } = c.req.raw
   const memory = route.answerMemory()
-  const taken = await pollGroup(group, route, { ...plan, client, signal, memory })
-  const { delivery, records } = taken
+  const polled = await pollGroup(group, route, { ...plan, client, signal, memory })
+  const { delivery, records } = polled
   const ending = {
     ack: () => {
       memory.release()
@@ -221,7 +224,7 @@ function announceGaps(c: Context, route: Route, gaps: readonly Gap[]): void {
   if (gaps.length > 0) c.header('Kafka-Gaps', JSON.stringify(gaps))
 }
 
-/** The records of an answer, made as its form needs them. */
+/** The records of an answer, encoded on demand as its form needs them. */
 interface Contents {
   /** The JSON of each record. */
   json(): readonly BodyPart[]
@@ -236,7 +239,7 @@ function contentsOfSlices(slices: readonly Slice[], { format }: Form): Contents 
   }
 }
 
-/** Records that nobody else is shown: their JSON is made for this answer. */
+/** Records of a group go to one client, so their JSON is made for this answer. */
 function contentsOfRecords(
   records: readonly ProcessedRecord[],
   { messageDeserializer }: ResolvedOptions,
@@ -256,7 +259,7 @@ function contentsOfRecords(
   }
 }
 
-/** @param states Asked only by the form that shows them. */
+/** @param states Called only for Kong's form, which has them. */
 function bodyOf(
   { list }: Form,
   contents: Contents,
@@ -295,7 +298,7 @@ function contentType({ list, format }: Form): Record<string, string> {
   const json = isEvents ? 'application/cloudevents-batch+json' : 'application/json'
   return {
     'Content-Type': list === 'lines' ? 'application/x-ndjson' : json,
-    // Each answer is of its moment: a cache would hand records out twice.
+    // A cache would deliver records twice.
     'Cache-Control': 'no-store',
   }
 }

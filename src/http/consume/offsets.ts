@@ -1,5 +1,4 @@
-/** `POST …/offsets`: commits for the group of a route that does not commit by itself. */
-
+/** `POST …/offsets`: commits offsets for the group of a route with `commitStrategy: 'off'`. */
 import type { Context } from 'hono'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { isJsonObject } from '../../core/json-object.ts'
@@ -21,7 +20,7 @@ export function isOffsetsPath(path: string): boolean {
   return path.endsWith('/offsets')
 }
 
-/** Whether a route leaves it to its clients to commit for the group. */
+/** Whether clients commit for the group of a route. */
 export function isCommittedByPost({
   commitStrategy,
   mode,
@@ -30,8 +29,8 @@ export function isCommittedByPost({
 }
 
 /**
- * Takes `{"cursor":"…"}`, as an answer gave it, or `{"topic":{"0":42}}`: the next offset to read of
- * each partition. Answers 204 when Kafka has it.
+ * Commits `{"cursor":"…"}`, a cursor of an earlier answer, or `{"topic":{"0":42}}`, the next offset to
+ * read of each partition. Answers 204 when Kafka has committed.
  *
  * @throws KafkaConsumeError
  */

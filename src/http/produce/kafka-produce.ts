@@ -23,16 +23,16 @@ import {
 } from './parse-records.ts'
 import { type WriteOutcome, WriteStatistics } from './write-statistics.ts'
 
-/** Bytes of bodies that a handler reads at a time; more requests are refused. A single one always may. */
+/** Bytes of bodies that a handler reads at a time: more requests are refused, but a single one is read. */
 const MAX_READING_BYTES = 64 * 1024 * 1024
 const HEADER_PREFIX = 'kafka-header-'
-/** The parameters of a request that writes. */
+/** Parameters of a request that writes. */
 export const WRITE_NAMES = ['topic', 'partition', 'key'] as const
 const KNOWN_NAMES: readonly string[] = WRITE_NAMES
 
 /** Statistics of a handler of `kafkaProduce`, as they are now or since it was made. */
 export interface ProduceStats {
-  /** Tells these statistics from those of a handler that reads. */
+  /** Distinguishes these statistics from those of a handler that reads. */
   readonly mode: 'produce'
   /** The topics that may be written to. */
   readonly topics: readonly string[]
@@ -40,7 +40,7 @@ export interface ProduceStats {
   readonly records: number
   /** Bytes of the confirmed records' keys and values. */
   readonly bytes: number
-  /** Requests by their end: `OK`, `ABORTED` where the client left, or the code of their first error. */
+  /** Requests by their outcome: `OK`, `ABORTED` if the client disconnected, or the code of their first error. */
   readonly outcomes: Readonly<Partial<Record<WriteOutcome, number>>>
   /** Seconds in which Kafka answered for all records of a request. */
   readonly confirmation: HistogramState
@@ -56,20 +56,20 @@ export interface KafkaProduceHandler extends MiddlewareHandler {
    * @throws KafkaConsumeError when Kafka cannot be reached or refuses; later calls try again.
    */
   start(): Promise<void>
-  /** What keeps Kafka from being reached now; `undefined` while nothing does. Kafka is not asked. */
+  /** The reason why Kafka cannot be reached now; `undefined` while it can. Kafka is not asked. */
   outage(): KafkaOutage | undefined
   /** Statistics of the handler: numbers as they are now, or since it was made. */
   stats(): ProduceStats
   /**
-   * Waits some seconds for records on their way, and disconnects. Later requests are answered 503
+   * Waits some seconds for records in flight, and disconnects. Later requests are answered 503
    * `SHUTTING_DOWN`.
    */
   close(): Promise<void>
 }
 
 /**
- * Writes what is posted to Kafka topics, and answers when Kafka has it: the mirror of `kafkaConsume`
- * (`docs/writing.md`).
+ * Writes posted records to Kafka topics, and answers when Kafka has confirmed them: the mirror of
+ * `kafkaConsume` * (`docs/writing.md`).
  *
  * @param options See `KafkaProduceOptions`; `bootstrapServers` and `topics` are required.
  * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
@@ -94,16 +94,16 @@ export interface KafkaProduceHandler extends MiddlewareHandler {
  */
 export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler {
   const resolved = resolveProduceOptions(options)
-  const show = resolved.errorHandling.returnErrorMessage
+  const showDetail = resolved.errorHandling.returnErrorMessage
   let connecting: Promise<Connection> | undefined
   let connection: Connection | undefined
   let closed: Promise<void> | undefined
   const reading = { bytes: 0 }
-  const written = new WriteStatistics()
+  const statistics = new WriteStatistics()
 
-  const producing = {
+  const closable = {
     close: () => {
-      registerClosed(producing)
+      registerClosed(closable)
       closed ??= (async () => {
         await (await connecting?.catch(() => undefined))?.release()
       })()
@@ -118,7 +118,7 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
         'Cannot write to Kafka: the server is shutting down',
       )
     }
-    if (!connecting) registerOpen(producing)
+    if (!connecting) registerOpen(closable)
     connecting ??= connect(clusterOptions(resolved))
     connection = await connecting.catch((error) => {
       connecting = undefined
@@ -133,16 +133,16 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
       const { cluster } = await connected()
       const began = performance.now()
       const results = await cluster.producer(resolved.acks).send(records)
-      written.countRecords(records, results, (performance.now() - began) / 1_000)
-      written.countRequest(
+      statistics.countRecords(records, results, (performance.now() - began) / 1_000)
+      statistics.countRequest(
         results.find((result) => result instanceof KafkaConsumeError)?.code ?? 'OK',
       )
-      return answer(c, results, show)
+      return answer(c, results, showDetail)
     } catch (error) {
       const isAborted = c.req.raw.signal.aborted
-      written.countRequest(isAborted ? 'ABORTED' : asKafkaConsumeError(error).code)
+      statistics.countRequest(isAborted ? 'ABORTED' : asKafkaConsumeError(error).code)
       if (isAborted) return new Response(null, { status: 499 })
-      return errorResponse(c, error, show, 'POST')
+      return errorResponse(c, error, showDetail, 'POST')
     }
   }
 
@@ -152,42 +152,42 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
     stats: (): ProduceStats => ({
       mode: 'produce',
       topics: resolved.topics,
-      records: written.records,
-      bytes: written.bytes,
-      outcomes: written.outcomes(),
-      confirmation: written.confirmation(),
+      records: statistics.records,
+      bytes: statistics.bytes,
+      outcomes: statistics.outcomes(),
+      confirmation: statistics.confirmation(),
       cluster: connection && {
         name: connection.cluster.name,
         outage: connection.cluster.outage(),
         brokers: connection.cluster.brokers(),
       },
     }),
-    close: producing.close,
+    close: closable.close,
   })
 }
 
 function answer(
   c: Context,
   results: ReadonlyArray<RecordMetadata | KafkaConsumeError>,
-  show: boolean,
+  showDetail: boolean,
 ): Response {
   const records = results.map((result) =>
-    result instanceof KafkaConsumeError ? { failure: describeError(result, show) } : result,
+    result instanceof KafkaConsumeError ? { failure: describeError(result, showDetail) } : result,
   )
-  const failures = results.filter((result) => result instanceof KafkaConsumeError)
-  const [first] = failures
+  const errors = results.filter((result) => result instanceof KafkaConsumeError)
+  const [first] = errors
   if (!first) return c.json({ records })
   const { code, state, status, retryAfter } = first
   if (retryAfter !== undefined) c.header('Retry-After', String(retryAfter))
-  const retryable = failures.every((failure) => failure.retryable)
-  const message = `Cannot write ${failures.length} of ${results.length} records: ${state}`
+  const retryable = errors.every((error) => error.retryable)
+  const message = `Cannot write ${errors.length} of ${results.length} records: ${state}`
   return c.json(
     { message, code, ...(retryable && { retryable }), records },
     status as ContentfulStatusCode,
   )
 }
 
-/** @throws KafkaConsumeError for whatever cannot be written, before anything is. */
+/** @throws KafkaConsumeError for a request that cannot be written, before any record is. */
 async function readRecords(
   c: Context,
   options: ResolvedProduceOptions,
@@ -207,7 +207,7 @@ async function readRecords(
   let records: ProducerRecord[]
   if (type === 'application/json') records = recordsOfJson(decodeUtf8(body), defaults)
   else if (type === 'application/x-ndjson') records = recordsOfLines(decodeUtf8(body), defaults)
-  else records = [bareRecord(c, body, defaults)]
+  else records = [recordOfBody(c, body, defaults)]
   if (records.length === 0) throw invalidRecord('there are none')
   if (records.length > options.maxRecords) {
     throw new KafkaConsumeError(
@@ -244,8 +244,8 @@ function defaultsOf(query: URLSearchParams, topics: readonly string[]): RecordDe
   }
 }
 
-/** A body of any other type is a value; its headers are those of the request that begin with a prefix. */
-function bareRecord(
+/** A body of any other type is a record's value; request headers with a prefix are the record's headers. */
+function recordOfBody(
   c: Context,
   value: Uint8Array,
   { topic, topics, partition, key }: RecordDefaults,

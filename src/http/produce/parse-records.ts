@@ -1,15 +1,14 @@
-/** Records that a client sends: what `format=records` gives can be sent back as it is. */
-
+/** Parses the records that a client sends: answers with `format=records` can be sent back unchanged. */
 import { fromBase64 } from '../../core/bytes.ts'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { isJsonObject } from '../../core/json-object.ts'
 import type { ProducerRecord } from '../../port/kafka.ts'
 
-/** What holds for records that do not say otherwise. */
+/** Values for records that do not name their own. */
 export interface RecordDefaults {
-  /** Undefined where each record has to name its own. */
+  /** Undefined: each record must name its topic. */
   readonly topic: string | undefined
-  /** Those that may be named. */
+  /** Topics that records may name. */
   readonly topics: readonly string[]
   readonly partition: number | undefined
   readonly key: string | undefined
@@ -18,7 +17,7 @@ export interface RecordDefaults {
 const encoder = new TextEncoder()
 const MAX_PARTITION = 2 ** 31 - 1
 
-/** `offset` and `error` are what reading adds. */
+/** Fields of a record; `offset` and `error` are accepted because answers have them. */
 const RECORD_FIELDS = [
   'topic',
   'partition',
@@ -31,7 +30,7 @@ const RECORD_FIELDS = [
   'error',
 ]
 
-/** @throws KafkaConsumeError INVALID_RECORD for what is not `{"records":[…]}`. */
+/** @throws KafkaConsumeError INVALID_RECORD for a text that is not `{"records":[…]}`. */
 export function recordsOfJson(text: string, defaults: RecordDefaults): ProducerRecord[] {
   const body = parse(text, 'the body')
   const { records } = isJsonObject(body) ? body : { records: undefined }
@@ -43,7 +42,7 @@ export function recordsOfJson(text: string, defaults: RecordDefaults): ProducerR
   return records.map((record: unknown, index) => recordOf(record, `record ${index + 1}`, defaults))
 }
 
-/** @throws KafkaConsumeError INVALID_RECORD for a line that is no record. */
+/** @throws KafkaConsumeError INVALID_RECORD for a line that is not a record. */
 export function recordsOfLines(text: string, defaults: RecordDefaults): ProducerRecord[] {
   return text.split('\n').flatMap((line, index) => {
     if (line.trim() === '') return []
@@ -69,7 +68,7 @@ function recordOf(given: unknown, at: string, defaults: RecordDefaults): Produce
   if (partition !== undefined && !isWhole(partition, MAX_PARTITION)) {
     throw invalidRecord(`the partition of ${at} must be a whole number from 0`)
   }
-  // What a topic without timestamps gives when it is read.
+  // Kafka returns the timestamp -1 for a record without one.
   if (timestamp !== undefined && timestamp !== -1 && !isWhole(timestamp, Number.MAX_SAFE_INTEGER)) {
     throw invalidRecord(`the timestamp of ${at} must be milliseconds since 1970`)
   }
@@ -96,14 +95,14 @@ function headersOf(
       if (typeof value !== 'string' && value !== null) {
         throw invalidRecord(`the headers ${at} must be an object of texts`)
       }
-      // A header may have the name of what every object inherits.
+      // A header's name may be that of an inherited property.
       const encoding = Object.hasOwn(encodings, name) ? encodings[name] : undefined
       return { [name]: bytesOf(value, encoding, `a header ${at}`) }
     }),
   )
 }
 
-/** Text as it is, other JSON as its text. */
+/** Encodes a text as it is, and other JSON as its JSON text. */
 function bytesOf(value: unknown, encoding: unknown, what: string): Uint8Array | null {
   if (value === null || value === undefined) return null
   if (encoding === undefined) {
@@ -112,12 +111,12 @@ function bytesOf(value: unknown, encoding: unknown, what: string): Uint8Array | 
   try {
     if (encoding === 'base64' && typeof value === 'string') return fromBase64(value)
   } catch {
-    // Told below.
+    // The error is thrown below.
   }
   throw invalidRecord(`${what} is no base64, which its encoding must say`)
 }
 
-/** Numbers keep their digits: what is written is what was sent. */
+/** Parses JSON. Numbers keep all their digits, so that the record has the value that was sent. */
 function parse(text: string, what: string): unknown {
   try {
     return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) => {
@@ -130,7 +129,7 @@ function parse(text: string, what: string): unknown {
   }
 }
 
-/** Of the same proposal as the source of a number (ECMAScript 2026, "JSON.parse source text access"). */
+/** `JSON.rawJSON` of ECMAScript 2026, from the proposal "JSON.parse source text access". */
 const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON
 
 function isWhole(value: unknown, max: number): value is number {

@@ -2,15 +2,15 @@ import { type ErrorCode, KafkaConsumeError } from '../../core/errors.ts'
 import { Histogram, type HistogramState } from '../../core/histogram.ts'
 import type { ProducerRecord, RecordMetadata } from '../../port/kafka.ts'
 
-/** How a request to write ended: all is confirmed, the client left, or the code of its first error. */
+/** The outcome of a request: all is confirmed, the client disconnected, or the code of its first error. */
 export type WriteOutcome = 'OK' | 'ABORTED' | ErrorCode
 
-// From what a broker beside us takes to beyond the 10 s after which a record counts as not confirmed.
+// From the time of a broker on this machine to beyond the 10 s after which a write has failed.
 const CONFIRMATION_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15,
 ]
 
-/** What a handler of `kafkaProduce` counts, since its start. */
+/** Statistics of a handler of `kafkaProduce`, since its start. */
 export class WriteStatistics {
   /** Records that Kafka has confirmed. */
   records = 0
@@ -19,12 +19,12 @@ export class WriteStatistics {
   readonly #outcomes = new Map<WriteOutcome, number>()
   readonly #confirmation = new Histogram(CONFIRMATION_SECONDS)
 
-  /** A request has ended so. */
+  /** Counts a request by its outcome. */
   countRequest(outcome: WriteOutcome): void {
     this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1)
   }
 
-  /** Kafka has answered for all records of a request. */
+  /** Counts the records of a request, when Kafka has answered for all of them. */
   countRecords(
     records: readonly ProducerRecord[],
     results: ReadonlyArray<RecordMetadata | KafkaConsumeError>,

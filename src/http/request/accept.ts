@@ -3,14 +3,14 @@ import type { Context } from 'hono'
 import { accepts } from 'hono/accepts'
 import { KafkaConsumeError } from '../../core/errors.ts'
 
-/** The forms in which records can be sent. */
+/** The media types of records. */
 export type MediaType = 'application/json' | 'application/x-ndjson' | 'text/event-stream'
 
 /**
- * The form that a client likes best, by RFC 9110 section 12.5.1: the highest weight, then the most
+ * The media type that a client prefers, by RFC 9110 section 12.5.1: the highest weight, then the most
  * specific range, then the route's own order.
  *
- * @param offered What the route can send; the first one where the client does not say.
+ * @param offered The types that the route can send. The first one is sent to a client without `Accept`.
  * @throws KafkaConsumeError NOT_ACCEPTABLE
  */
 export function negotiate(c: Context, offered: readonly [MediaType, ...MediaType[]]): MediaType {
@@ -41,7 +41,7 @@ export function negotiate(c: Context, offered: readonly [MediaType, ...MediaType
   return chosen as MediaType
 }
 
-/** How exactly a media range names a type; 0 when it does not. */
+/** The specificity of a media range for a type; 0 when the range does not include it. */
 function specificity(range: string, type: string): number {
   const lower = range.toLowerCase()
   if (lower === type) return 3

@@ -7,8 +7,8 @@ import { filterFor, isFiltered, type RequestedFilters } from '../../records/filt
 import { absoluteUrl } from './request-url.ts'
 
 /**
- * The client of a request, and what it may see. A middleware in front of `kafkaConsume` puts it on the
- * context; without one a client may see all records of the route.
+ * The client of a request, and the records that it may see. A middleware in front of `kafkaConsume`
+ * puts it on the context; without one a client may see all records of the route.
  *
  * @example
  * ```ts
@@ -61,7 +61,7 @@ export interface KafkaClient {
 }
 
 declare module 'hono' {
-  // So that a middleware that knows no environment can set it, as Hono's own call theirs.
+  // Declared for all apps, so that a middleware of any environment can set it, as Hono's own do.
   interface ContextVariableMap {
     kafkaClient?: KafkaClient
   }
@@ -73,17 +73,17 @@ export function clientOf(c: Context): KafkaClient {
   return (c.get('kafkaClient') as KafkaClient | undefined) ?? ANONYMOUS
 }
 
-/** How long a client may go on, in milliseconds. */
+/** Milliseconds until the client's credentials expire. */
 export function timeLeft({ until = Infinity }: KafkaClient): number {
   return until - Date.now()
 }
 
-/** Whether nothing is known of a client: what one such is given holds for all. */
+/** Whether no middleware has identified the client. Anonymous clients all get equal answers. */
 export function isAnonymous(client: KafkaClient): boolean {
   return client === ANONYMOUS
 }
 
-/** A request's address without its credentials. */
+/** A request's URL without its credentials. */
 export function urlOf(c: Context): URL {
   const url = new URL(absoluteUrl(c.req.url))
   for (const name of clientOf(c).credentialParameters ?? []) url.searchParams.delete(name)
@@ -104,11 +104,11 @@ export function isRestricted({ only }: KafkaClient): boolean {
 }
 
 /**
- * Which records of a batch pass: those that are asked for, and that the client may see. Undefined
- * when all do.
+ * Makes the filter of a read: a record passes if the client asks for it and may see it. Undefined when
+ * all records pass.
  *
  * @throws KafkaConsumeError FORBIDDEN for a topic or partition that the client may not read,
- *   INVALID_PARAMETER for one that there is not.
+ *   INVALID_PARAMETER for one that does not exist.
  */
 export function filterOf(
   wanted: RequestedFilters,
@@ -118,10 +118,10 @@ export function filterOf(
   const { topics, partitions, keys, filters } = scopeOf(client.only)
   assertAllowed('topic', wanted.topics, topics)
   assertAllowed('partition', wanted.partitions, partitions)
-  const asked = filterFor(wanted, table)
-  const bounds = {
+  const requested = filterFor(wanted, table)
+  const scope = {
     topics,
-    // One that Kafka does not have is nobody's mistake who asks: nothing is in it.
+    // Partitions that do not exist are left out: the client did not ask for them.
     partitions: partitions.filter((one) =>
       table.partitions.some(
         ({ topic, partition }) => partition === one && mayRead(client, topic, partition),
@@ -130,27 +130,27 @@ export function filterOf(
     keys,
     filters,
   }
-  const hasNone =
-    (partitions.length > 0 && bounds.partitions.length === 0) ||
+  const isEmpty =
+    (partitions.length > 0 && scope.partitions.length === 0) ||
     (topics.length > 0 && !topics.some((topic) => table.hasTopic(topic)))
-  const allowed = hasNone ? () => false : filterFor(bounds, table)
-  if (!asked || !allowed) return asked ?? allowed
-  return (batch, index) => allowed(batch, index) && asked(batch, index)
+  const allowed = isEmpty ? () => false : filterFor(scope, table)
+  if (!requested || !allowed) return requested ?? allowed
+  return (batch, index) => allowed(batch, index) && requested(batch, index)
 }
 
 const NO_FILTER = () => undefined
 
-/** {@link filterOf} for the partitions that there will be, which may change while a stream is open. */
+/** {@link filterOf} for streams, whose partitions may change while they are open. */
 export function filterOfTable(
   wanted: RequestedFilters,
   client: KafkaClient,
 ): (table: PartitionTable) => Filter | undefined {
-  // Most streams want everything: they share one function.
+  // Most streams have no filter: they share one function.
   if (!isFiltered(wanted) && !isRestricted(client)) return NO_FILTER
   return (table) => filterOf(wanted, client, table)
 }
 
-/** Whether a client may know of a partition. */
+/** Whether a client may read a partition. */
 export function mayRead(client: KafkaClient, topic: string, partition: number): boolean {
   const { topics, partitions } = scopeOf(client.only)
   return (
@@ -160,9 +160,10 @@ export function mayRead(client: KafkaClient, topic: string, partition: number): 
 }
 
 /**
- * A group that is others' as well loses what it hands to a client that may not see it.
+ * Keeps a restricted client from a shared group: the group would skip records that this client polls
+ * and may not see.
  *
- * @param isOwn Whether the group is the client's alone.
+ * @param isOwn Whether the group belongs to this client alone.
  * @throws KafkaConsumeError FORBIDDEN
  */
 export function assertMayUseGroup(client: KafkaClient, isOwn: boolean): void {

@@ -1,16 +1,16 @@
 /** Bun's idle timeout of a request, where Bun serves it: 10 s by default, less than a read may wait. */
 import type { Context } from 'hono'
 
-/** Seconds: the longest that Bun knows, and longer than an answer of ours may be waited for. */
+/** Seconds: the longest timeout of Bun, and longer than any answer takes. */
 export const MAX_IDLE_SECONDS = 255
-/** While records are waited for without a limit. */
+/** For requests that may wait for records without a limit. */
 export const NO_IDLE_TIMEOUT = 0
 
 /**
- * Sets the seconds without a byte after which Bun closes the connection of this request. It holds
- * until the connection's next request: whoever sets none sets another one later, or idle connections
- * stay open for ever. On other runtimes, and where an app does not pass its server on
- * (`app.fetch(request, server)`), nothing happens.
+ * Sets the seconds without a byte after which Bun closes the connection of this request. The timeout
+ * holds until the connection's next request, so a caller that sets none must set another one at the
+ * end, or idle connections stay open for ever. On other runtimes, and in an app that does not pass
+ * its server on (`app.fetch(request, server)`), this does nothing.
  */
 export function setIdleTimeout(c: Context, seconds: number): void {
   const server: unknown = c.env?.server ?? c.env

@@ -1,19 +1,19 @@
 /** Keeps pages of other origins from using credentials that a browser sends on its own. */
 import type { Context } from 'hono'
 
-/** The message of the 403 that such a page gets. */
+/** The message of the 403 response to a page of another origin. */
 export const FOREIGN_PAGE = 'Cannot answer: pages of this origin may not read'
 
 /**
- * Whether a page of another origin sent a request. A browser adds cookies and passwords to whatever
- * any page asks for, an image and a WebSocket included, so such credentials prove nothing alone.
+ * Whether a page of another origin sent a request. A browser adds cookies and passwords to each request
+ * of any page, also for an image or a WebSocket, so such credentials alone prove nothing.
  *
- * - `Sec-Fetch-Site` tells where the page is from, whatever proxies made of the address. A browser
+ * - `Sec-Fetch-Site` tells where the page is from, even if proxies have changed the URL. A browser
  *   sends it over HTTPS and to this machine, by most browsers not for WebSockets.
  * - `Origin` comes with WebSockets, and with requests that a page wants to read across origins.
  * - `Referer` can be left out by a page, but not forged.
  *
- * A request with none of them is from a program, or from a browser over plain HTTP.
+ * A request with none of these headers is from a program, or from a browser over plain HTTP.
  *
  * @param isAllowed Other origins whose pages may use such credentials.
  */
@@ -26,8 +26,8 @@ export function isForeignPage(c: Context, isAllowed: (origin: string) => boolean
 }
 
 /**
- * The origin of the address that the client asked. `X-Forwarded-Proto` is taken from everybody: a
- * page cannot set it on a request that a browser sends without asking first.
+ * The origin of the URL that the client requested. `X-Forwarded-Proto` is trusted from every client: a
+ * page cannot set it on a request without a CORS preflight.
  */
 function ownOrigin(c: Context): string | undefined {
   const { host, protocol } = new URL(c.req.url)

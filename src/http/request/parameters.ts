@@ -1,4 +1,4 @@
-/** What a client may ask for in the query, and how it is read. Unknown parameters are errors. */
+/** Parses the query of a request. Unknown parameters are errors. */
 import { KafkaConsumeError } from '../../core/errors.ts'
 import type { Position } from '../../feed/feed.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
@@ -14,29 +14,29 @@ const MIB = 1024 * 1024
 /** The formats that the query can name. */
 export type FormatName = 'kong' | (typeof STREAM_FORMATS)[number]
 
-/** A GET of mode `http-get`, understood. */
+/** A parsed GET of mode `http-get`. */
 export interface ReadPlan {
-  /** Absent: read as the consumer group. */
+  /** Undefined: read as the consumer group. */
   readonly position: Position | undefined
   readonly limits: PollLimits
   readonly format: FormatName | undefined
   readonly wanted: RequestedFilters
 }
 
-/** A GET of a stream, understood. */
+/** A parsed GET of a stream. */
 export interface StreamPlan {
   readonly position: Position
   readonly format: FormatName | undefined
   readonly wanted: RequestedFilters
 }
 
-/** A WebSocket, understood: everything from a position on, or as the group, by acknowledgement. */
+/** A parsed request for a WebSocket: from a position, or as the group with acknowledgements. */
 export type SocketPlan =
   | (StreamPlan & { readonly acks: false })
   | { readonly acks: true; readonly maxUnacked: number; readonly wanted: RequestedFilters }
 
 const FILTERS = ['topic', 'partition', 'key', 'filter']
-/** What a GET of mode `http-get` knows. */
+/** Parameters of a GET of mode `http-get`. */
 export const READ_NAMES = [
   'format',
   'max_records',
@@ -47,11 +47,11 @@ export const READ_NAMES = [
   ...FILTERS,
 ]
 const POSITION_NAMES = ['start', 'cursor', 'last_event_id']
-/** What a stream knows. */
+/** Parameters of a stream. */
 export const STREAM_NAMES = ['format', ...POSITION_NAMES, 'lastEventId', ...FILTERS]
 const PLAIN_SOCKET_NAMES = ['acks', 'format', ...POSITION_NAMES, ...FILTERS]
 const ACK_SOCKET_NAMES = ['acks', 'max_unacked', ...FILTERS]
-/** What a WebSocket knows, with acknowledgements or without. */
+/** Parameters of a WebSocket, with acknowledgements or without. */
 export const SOCKET_NAMES = [...new Set([...PLAIN_SOCKET_NAMES, ...ACK_SOCKET_NAMES])]
 
 /**
@@ -75,7 +75,7 @@ export function parseRead(query: URLSearchParams, topics: readonly string[]): Re
 
 /**
  * @param lastEventId The request's `Last-Event-ID`, which an `EventSource` sends when it reconnects.
- * It goes before the query, which stays the same over all reconnects.
+ * It takes precedence over the query, which does not change over reconnects.
  * @throws KafkaConsumeError INVALID_PARAMETER or INVALID_CURSOR
  */
 export function parseStream(
@@ -161,18 +161,18 @@ function parseFilters(parameters: Parameters, topics: readonly string[]): Reques
   return { topics: wanted, partitions, keys: parameters.all('key'), filters }
 }
 
-/** What a client is shown. */
+/** The layout of an answer's records, and the format of each. */
 interface RecordForm {
-  /** `array`: what the format makes of records, and nothing around it. */
+  /** `array`: an array of formatted records. */
   readonly list: 'kong' | 'flat' | 'array'
-  /** Absent: records are shown whole. */
+  /** Undefined: records are sent whole. */
   readonly format: Format | undefined
 }
 
 /**
- * @param asked What the query names.
- * @throws KafkaConsumeError INVALID_PARAMETER when the route has a format of its own: what it leaves
- *   out is not to be had otherwise.
+ * @param asked The format that the query names.
+ * @throws KafkaConsumeError INVALID_PARAMETER when the route has a format of its own, because clients
+ *   must not get what that format leaves out.
  */
 export function chooseFormat(asked: FormatName | undefined, options: ResolvedOptions): RecordForm {
   if (options.format) {
@@ -210,9 +210,9 @@ class Parameters {
     return this.#query.getAll(name)
   }
 
-  whole(name: string, min: number, max: number, otherwise: number): number {
+  whole(name: string, min: number, max: number, fallback: number): number {
     const text = this.one(name)
-    if (text === undefined) return otherwise
+    if (text === undefined) return fallback
     const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
     if (value >= min && value <= max) return value
     throw invalid(name, `it must be a whole number from ${min} to ${max}`)

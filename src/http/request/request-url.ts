@@ -2,10 +2,11 @@
 const FALLBACK_ORIGIN = 'http://localhost'
 
 /**
- * A request's URL, absolute and well-formed. HTTP/1.0 asks for no `Host` header, which the runtimes
- * make the URL of: without it, or where it is malformed, Bun's is a path, and Deno's cannot be parsed.
+ * A request's URL, absolute and well-formed. Runtimes build it from the `Host` header, which HTTP/1.0
+ * does not require. If the header is missing or malformed, Bun's URL is a path, and Deno's cannot be
+ * parsed.
  *
- * @param url As the runtime has it.
+ * @param url The URL of the runtime.
  */
 export function absoluteUrl(url: string): string {
   if (URL.canParse(url)) return url
@@ -14,8 +15,8 @@ export function absoluteUrl(url: string): string {
 }
 
 /**
- * The request with an absolute URL, for Hono's router and whatever else parses it. It stays the
- * runtime's own object: Bun's server knows its connection by that.
+ * The request with an absolute URL, which Hono's router needs. It remains the runtime's own object,
+ * because Bun's server finds the connection by it.
  */
 export function withAbsoluteUrl(request: Request): Request {
   const { url } = request

@@ -30,7 +30,7 @@ function parseDuration(text: string): number | undefined {
   return Date.now() - back
 }
 
-/** A time without a zone is UTC, as Kafka's own tools read it. */
+/** Parses a time. Without a zone it is UTC, as in Kafka's own tools. */
 function parseTime(text: string): number | undefined {
   const found = TIME.exec(text)
   if (!found) return undefined
@@ -42,7 +42,7 @@ function parseTime(text: string): number | undefined {
   if (!Number.isFinite(at) || new Date(at).toISOString().slice(0, -5) !== plain) return undefined
   if (Number(zoneHours ?? 0) > 23 || Number(zoneMinutes ?? 0) > 59) return undefined
   const zone = Number(zoneHours ?? 0) * UNITS.h + Number(zoneMinutes ?? 0) * UNITS.m
-  // Kafka has whole milliseconds: the first that is as late as the time, or later.
+  // Kafka's timestamps are whole milliseconds: round up to the first one that is not before the time.
   const milliseconds = Math.ceil(Number(fraction.padEnd(9, '0')) / 1e6)
   return at + milliseconds - (sign === '-' ? -zone : zone)
 }

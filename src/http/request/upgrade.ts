@@ -1,4 +1,4 @@
-/** A request becomes a WebSocket (RFC 6455), by the runtime's own means. */
+/** Upgrades a request to a WebSocket (RFC 6455) with the runtime's own API. */
 import type { Context } from 'hono'
 import { getRuntimeKey } from 'hono/adapter'
 import type { WSEvents } from 'hono/ws'
@@ -11,11 +11,11 @@ export function isUpgradeRequest(c: Context): boolean {
 
 /** 16 bytes in base64: https://www.rfc-editor.org/rfc/rfc6455#section-4.1 */
 const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/
-/** The one version of the protocol. */
+/** The only version of the protocol. */
 export const WEBSOCKET_VERSION = '13'
 
 /**
- * Checks the headers of an opening handshake, which the runtimes refuse in ways of their own.
+ * Validates the headers of an opening handshake, because each runtime would refuse them differently.
  *
  * @throws KafkaConsumeError UPGRADE_REQUIRED for another version, INVALID_HANDSHAKE for the rest.
  */
@@ -40,7 +40,7 @@ export function assertHandshake(c: Context): void {
   throw new KafkaConsumeError('INVALID_HANDSHAKE', `Cannot open a WebSocket: ${errors.join(', ')}`)
 }
 
-/** @throws KafkaConsumeError INVALID_OPTIONS where the app's server takes no WebSockets. */
+/** @throws KafkaConsumeError INVALID_OPTIONS when the app's server does not accept WebSockets. */
 export async function upgrade(c: Context, events: WSEvents): Promise<Response> {
   const { upgradeWebSocket } = await loadHelper()
   try {
@@ -60,11 +60,11 @@ async function loadHelper(): Promise<WebSocketHelper> {
   const runtime = getRuntimeKey()
   if (runtime === 'bun') return import('hono/bun')
   if (runtime === 'deno') return denoHelper()
-  // Who runs on Node has it, to serve a Hono app at all.
+  // On Node this package serves the Hono app, so it is installed.
   return (await import('@hono/node-server')) as WebSocketHelper
 }
 
-/** Hono's helper for Deno knows `websocket` in lower case only. RFC 6455 has it in any case. */
+/** Hono's helper for Deno accepts `websocket` in lower case only; RFC 6455 allows any case. */
 async function denoHelper(): Promise<WebSocketHelper> {
   const { upgradeWebSocket } = await import('hono/deno')
   return {

@@ -1,22 +1,22 @@
-/** Memory of the answers that clients have not read yet. */
+/** Limits the memory of answers that clients have not read yet. */
 import { KafkaConsumeError } from '../../core/errors.ts'
 
-/** Answers of this size go out at once: a kernel takes as much for a client that reads nothing. */
+/** Bytes of an answer that is sent at once: kernels buffer as much for a client that does not read. */
 export const SMALL_ANSWER_BYTES = 64 * 1024
-/** The part of a budget that small answers have for themselves. */
+/** The share of a budget that is reserved for small answers. */
 const SMALL_SHARE = 1 / 4
-/** How much of what is left one answer may take, so that no number of clients takes all of it. */
+/** The share of the remaining budget that one answer may take, so that clients cannot exhaust it. */
 const ANSWER_SHARE = 1 / 4
-/** The part of a budget below which answers are cached. */
+/** The share of a budget up to which answers are cached. */
 const CACHE_SHARE = 1 / 4
 
 /**
- * Bytes that answers may have in memory together, in a route or in a whole process, from their
- * first record until they are delivered.
+ * The bytes that all answers of a route or of a process may have in memory, from their first record
+ * until they are delivered.
  *
- * Overflow policy: the less is left, the less one answer may take, down to 64 KiB; what does not
- * fit even so is refused. An answer that is alone but for cached ones may be of any size, or its
- * record would never go out.
+ * Overflow policy: the less of the budget remains, the less one answer may take, down to 64 KiB; an
+ * answer that does not fit then is refused. If there is no other answer except cached ones, an answer
+ * may have any size, because a large record could not be delivered otherwise.
  */
 export class AnswerBudget {
   readonly limit: number
@@ -30,13 +30,13 @@ export class AnswerBudget {
     return this.#used
   }
 
-  /** Bytes that one more answer may have. */
+  /** Bytes that a further answer may have. */
   get share(): number {
     const left = this.limit * (1 - SMALL_SHARE) - this.#used
     return Math.max(SMALL_ANSWER_BYTES, Math.floor(left * ANSWER_SHARE))
   }
 
-  /** Whether an answer may grow from its bytes to others. */
+  /** Whether an answer may change its size from `before` to `after` bytes. */
   hasRoom(before: number, after: number): boolean {
     const others = this.#used - before
     const limit = after <= SMALL_ANSWER_BYTES ? this.limit : this.limit * (1 - SMALL_SHARE)
@@ -44,18 +44,18 @@ export class AnswerBudget {
     return after <= before || others + after <= limit || isAlone
   }
 
-  /** Whether so many bytes more may be cached: answers on their way go first. */
+  /** Whether so many further bytes may be cached: answers in delivery have precedence. */
   hasCacheRoom(bytes: number): boolean {
     return this.#used + bytes <= this.limit * CACHE_SHARE
   }
 
-  /** Counts an answer that has changed its size. */
+  /** Counts an answer whose size has changed. */
   move(before: number, after: number): void {
     this.#used += after - before
   }
 }
 
-/** The bytes of one answer, counted in every budget that it belongs to. */
+/** Counts the bytes of one answer in all its budgets. */
 export class AnswerMemory {
   readonly #budgets: readonly AnswerBudget[]
   #bytes = 0
@@ -69,19 +69,19 @@ export class AnswerMemory {
     return this.#bytes
   }
 
-  /** Bytes that it may have in all, as of the first time that this is asked for. */
+  /** Bytes that the answer may have in all, fixed at the first call. */
   get maxBytes(): number {
     this.#maxBytes ??= Math.min(...this.#budgets.map(({ share }) => share))
     return this.#maxBytes
   }
 
   /**
-   * Takes room for more bytes.
+   * Reserves further bytes.
    *
-   * @param wanted It gets as many as it may have.
-   * @param least It gets as many or none, for a record that cannot be divided; a first record may be
-   * larger than all that the answer may have.
-   * @returns How many further bytes it has now; 0 where there is no room.
+   * @param wanted The bytes to reserve, if the answer may have them.
+   * @param least The size of a record, which cannot be divided: fewer bytes are not reserved. A first
+   * record may be larger than the limit of the answer.
+   * @returns The number of bytes that were reserved; 0 where there is no room.
    */
   claim(wanted: number, least: number): number {
     const before = this.#bytes
@@ -93,21 +93,21 @@ export class AnswerMemory {
     return 0
   }
 
-  /** @returns Whether there is room; if not, it keeps the bytes that it has. */
+  /** @returns Whether there is room; if not, the reserved bytes do not change. */
   resize(bytes: number): boolean {
     if (!this.#budgets.every((budget) => budget.hasRoom(this.#bytes, bytes))) return false
     this.#move(bytes)
     return true
   }
 
-  /** Takes room for bytes that are cached. */
+  /** Reserves bytes of a cached answer. */
   cache(bytes: number): boolean {
     if (!this.#budgets.every((budget) => budget.hasCacheRoom(bytes))) return false
     this.#move(this.#bytes + bytes)
     return true
   }
 
-  /** The answer is delivered, or given up. */
+  /** Releases all bytes, when the answer is delivered or abandoned. */
   release(): void {
     this.#move(0)
   }
@@ -118,7 +118,7 @@ export class AnswerMemory {
   }
 }
 
-/** That an answer does not fit into what other answers have left. */
+/** The error of an answer that does not fit into the remaining memory. */
 export function tooManyAnswers(): KafkaConsumeError {
   return new KafkaConsumeError(
     'TOO_MANY_ANSWERS',

@@ -5,22 +5,22 @@ import type { ResolvedOptions } from '../../options/consume-options.ts'
 import { type Coding, chooseCoding } from '../request/accept.ts'
 
 type Compression = ResolvedOptions['compression']
-/** Smaller answers gain nothing. */
+/** Smaller answers would not become shorter. */
 const MIN_BYTES = 1_024
 
-/** An answer's bytes as they are sent, and how they are coded. */
+/** The bytes of an answer as they are sent, and their coding. */
 interface Compressed {
   readonly bytes: Uint8Array<ArrayBuffer>
   readonly coding: string | undefined
 }
 
 /**
- * An answer as it is to be sent, with its headers set. It is compressed as a whole before it goes
- * out: behind a compressor nobody would know what of it was delivered.
+ * Compresses an answer if its client accepts that, and sets its headers. The answer is compressed as a
+ * whole before it is sent, because the delivery of bytes behind a compressor cannot be observed.
  *
- * @param onUncompressed Called when the client asked for a coding and too many answers are being
- * compressed already, so that this one goes out as it is.
- * @throws The reason of the request's signal when the client leaves.
+ * @param onUncompressed Called when the client accepts a coding and the answer is sent uncompressed,
+ * because too many answers are being compressed.
+ * @throws The reason of the request's signal when the client disconnects.
  */
 export async function compressAnswer(
   c: Context,
@@ -37,7 +37,7 @@ export async function compressAnswer(
   return { bytes: compressed ?? bytes, coding }
 }
 
-/** Sets the headers that say how an answer is coded, and what that depends on. */
+/** Sets `Content-Encoding` and `Vary`. */
 export function setCodingHeaders(
   c: Context,
   coding: string | undefined,
@@ -47,7 +47,7 @@ export function setCodingHeaders(
   if (coding !== undefined) c.header('Content-Encoding', coding)
 }
 
-/** A stream of `node:zlib`, as far as it is used here. */
+/** The used part of a stream of `node:zlib`. */
 interface ZlibTransform {
   on(event: 'data', listener: (bytes: Uint8Array<ArrayBuffer>) => void): unknown
   on(event: 'end' | 'close', listener: () => void): unknown
@@ -69,13 +69,13 @@ interface Builtins {
   readonly process?: { getBuiltinModule?(name: string): unknown }
 }
 
-// Bun, Deno and Node have it. CompressionStream compresses brotli at its best quality, which takes
-// a hundred times as long and 80 MB, and gzip on the main thread.
+// Bun, Deno and Node have `node:zlib`. CompressionStream compresses brotli at its best quality, which
+// takes a hundred times as long and 80 MB, and gzip on the main thread.
 const zlib = (globalThis as Builtins).process?.getBuiltinModule?.('node:zlib') as Zlib | undefined
 
 /**
- * The codings of this runtime, the cheaper ones first. For a MiB of records in JSON zstd takes 7 ms,
- * gzip 13 ms, brotli at quality 4 some 20 ms, and each comes to a fifth of it.
+ * The codings of this runtime, the fastest one first. A MiB of records in JSON shrinks to a fifth, by
+ * zstd in 7 ms, by gzip in 13 ms, by brotli at quality 4 in some 20 ms.
  */
 export const CODINGS: readonly Coding[] = !zlib
   ? []
@@ -105,11 +105,11 @@ function transformOf(coding: Coding, size: number): ZlibTransform {
   }
 }
 
-/** Bytes compressed at a time: a client that leaves stops its compression after them. */
+/** Bytes compressed at a time: the compression for a client that disconnects ends after them. */
 const PIECE_BYTES = 64 * 1024
-/** Bytes after which other requests have their turn, also where a runtime calls back at once. */
+/** Bytes after which other requests get a turn, since some runtimes call back without one. */
 const TURN_BYTES = 1024 * 1024
-/** Answers compressed at a time: each takes a thread of the runtime's pool, which has four. */
+/** Answers compressed at a time: each occupies a thread of the runtime's pool, which has four. */
 const MAX_RUNNING = 2
 /** Answers that wait for their turn. */
 const MAX_WAITING = 16
@@ -164,7 +164,7 @@ async function compressBytes(
     transform.on('end', resolve)
     transform.on('error', reject)
   })
-  // A write fails of the same.
+  // A failed write reports this error, too.
   ended.catch(() => undefined)
   try {
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) {

@@ -1,19 +1,19 @@
 import type { Delivery } from '../../port/kafka.ts'
 
-/** What is told of how a body ended: one of the two, once or more. */
+/** Called when a body has ended: one of the two, once or more often. */
 type DeliveryEnd = Pick<Delivery, 'ack' | 'requeue'>
 
-/** Bytes handed to the runtime at a time: a client that leaves midway is noticed at the next. */
+/** Bytes handed to the runtime at a time: a client that disconnects is noticed at the next piece. */
 const PIECE_BYTES = 64 * 1024
-/** Larger pieces cost a tenth of the processor time less, where nothing hangs on the last byte. */
+/** Larger pieces take a tenth less processor time, for bodies whose delivery need not be known. */
 export const LARGE_PIECE_BYTES = 256 * 1024
 
 /**
- * A body whose delivery is known: the records are done when the runtime has asked for more after
- * the last byte, which it does once it has sent what it has, and given back when the client leaves
- * before that or reads nothing for a while.
+ * A body whose delivery is known. The records are acked when the runtime pulls after the last byte,
+ * which it does once it has sent its bytes. They are requeued when the client disconnects before, or
+ * reads nothing until the deadline.
  *
- * @param deadline Milliseconds without progress after which the client counts as gone.
+ * @param deadline Milliseconds without progress after which the client counts as disconnected.
  * @param piece Bytes handed to the runtime at a time.
  */
 export function deliver(
@@ -24,59 +24,59 @@ export function deliver(
   piece = PIECE_BYTES,
 ): ReadableStream<Uint8Array> {
   let sent = 0
-  let given = false
+  let isRequeued = false
   let timer: ReturnType<typeof setTimeout> | undefined
-  const giveUp = () => {
+  const requeue = () => {
     clearTimeout(timer)
-    given = true
+    isRequeued = true
     delivery.requeue()
   }
-  if (signal.aborted) giveUp()
-  signal.addEventListener('abort', giveUp, { once: true })
-  const watch = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+  if (signal.aborted) requeue()
+  signal.addEventListener('abort', requeue, { once: true })
+  const restartDeadline = (controller: ReadableStreamDefaultController<Uint8Array>) => {
     clearTimeout(timer)
     timer = setTimeout(() => {
-      giveUp()
+      requeue()
       controller.error(new Error('Cannot send records: the client reads nothing'))
     }, deadline)
   }
   return new ReadableStream<Uint8Array>(
     {
-      start: watch,
+      start: restartDeadline,
       pull(controller) {
         if (sent < bytes.length) {
-          watch(controller)
+          restartDeadline(controller)
           controller.enqueue(bytes.subarray(sent, sent + piece))
           sent += piece
           return
         }
         clearTimeout(timer)
-        signal.removeEventListener('abort', giveUp)
+        signal.removeEventListener('abort', requeue)
         controller.close()
-        if (!given) delivery.ack()
+        if (!isRequeued) delivery.ack()
       },
-      cancel: giveUp,
+      cancel: requeue,
     },
     { highWaterMark: 0 },
   )
 }
 
-/** Tells this process from others, in tags that never come twice. */
+/** Distinguishes the tags of this process from those of others. */
 const PROCESS = crypto.randomUUID().slice(0, 8)
 let answers = 0
 
 /**
- * Headers of a body that is to reach its client as it is written: a stream, an answer whose records
- * count as delivered when its client has them, or one that is too large to be held twice. Hono's
- * `etag` would read the body to its end before the first byte goes out, and its `compress` would
- * hold bytes back. Both leave an answer alone that has a tag of its own and must not be transformed.
+ * Headers of a body that must reach its client as it is written: a stream, an answer whose delivery
+ * acks its records, or an answer that is too large to be held twice. Hono's `etag` would read the body
+ * to its end before the first byte is sent, and its `compress` would hold bytes back. Both skip an
+ * answer that has an `ETag` and `no-transform`.
  *
- * @param caching What else `Cache-Control` says.
+ * @param caching A further directive of `Cache-Control`.
  */
 export function untransformed(caching: 'no-cache' | 'no-store') {
   return {
     'Cache-Control': `${caching}, no-transform`,
-    // A tag that came twice would be answered 304 by `etag`, though each answer is another one.
+    // Each answer has another tag: `etag` would answer 304 to a tag that the client has seen.
     ETag: `W/"${PROCESS}-${answers++}"`,
   }
 }

@@ -7,13 +7,18 @@ import { WEBSOCKET_VERSION } from '../request/upgrade.ts'
 const log = getLogger(['hono-kafka-consume', 'http'])
 
 /**
- * An error as an HTTP answer: `{message, code}`, `retryable` where it is, and `Retry-After` where
- * waiting helps.
+ * Answers with an error: `{message, code}`, `retryable` if it is, and `Retry-After` if the error names a
+ * time.
  *
- * @param show Whether the Kafka client's own words may be shown.
- * @param allow The method that the route has.
+ * @param showDetail Whether clients may see the Kafka client's own message.
+ * @param allow The method of the route.
  */
-export function errorResponse(c: Context, thrown: unknown, show: boolean, allow = 'GET'): Response {
+export function errorResponse(
+  c: Context,
+  thrown: unknown,
+  showDetail: boolean,
+  allow = 'GET',
+): Response {
   const error = asKafkaConsumeError(thrown)
   if (error.code === 'INTERNAL')
     log.error('Cannot answer {path}: {error}', { path: c.req.path, error: thrown })
@@ -23,20 +28,20 @@ export function errorResponse(c: Context, thrown: unknown, show: boolean, allow 
     c.header('Upgrade', 'websocket')
     c.header('Sec-WebSocket-Version', WEBSOCKET_VERSION)
   }
-  return c.json(describeError(error, show), error.status as ContentfulStatusCode)
+  return c.json(describeError(error, showDetail), error.status as ContentfulStatusCode)
 }
 
-/** What a client is told of an error, as a body or as the data of `event: error`. */
-export function describeError(error: KafkaConsumeError, show: boolean) {
+/** An error as JSON for clients: a body, or the data of `event: error`. */
+export function describeError(error: KafkaConsumeError, showDetail: boolean) {
   return {
     message: error.message,
     code: error.code,
     ...(error.retryable ? { retryable: true } : {}),
-    ...(show && error.detail !== undefined ? { error: error.detail } : {}),
+    ...(showDetail && error.detail !== undefined ? { error: error.detail } : {}),
   }
 }
 
-/** @throws KafkaConsumeError METHOD_NOT_ALLOWED for anything but GET: a HEAD would take records too. */
+/** @throws KafkaConsumeError METHOD_NOT_ALLOWED for all methods but GET: a HEAD would poll records, too. */
 export function assertGet(c: Context): void {
   if (c.req.method === 'GET') return
   throw new KafkaConsumeError(

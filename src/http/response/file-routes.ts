@@ -2,7 +2,7 @@ import { Hono } from 'hono'
 import { etag } from 'hono/etag'
 import { readPackageFile } from './package-file.ts'
 
-/** Files by the names that a page asks for, each with the places where it may be. */
+/** Files by the names that a page requests, each with the URLs where it may be. */
 export type Files = Readonly<Record<string, ReadonlyArray<() => string | URL>>>
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -11,18 +11,18 @@ const TYPES: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',
 }
 
-/** Serves files, each read once. */
+/** Serves files. Each is read once. */
 export function fileRoutes(files: Files): Hono {
   const contents = new Map<string, Promise<Uint8Array<ArrayBuffer>>>()
   const app = new Hono()
   app.use(etag())
   app.get('/:name', async (c) => {
     const name = c.req.param('name')
-    const places = Object.hasOwn(files, name) ? files[name] : undefined
-    if (!places) return c.notFound()
-    const reading = contents.get(name) ?? firstOf(places)
+    const urls = Object.hasOwn(files, name) ? files[name] : undefined
+    if (!urls) return c.notFound()
+    const reading = contents.get(name) ?? readFirst(urls)
     contents.set(name, reading)
-    // Asked for again each time, and not sent again: a page never has files of another version.
+    // Browsers revalidate each time, so that a page never has files of another version.
     c.header('Cache-Control', 'no-cache')
     c.header('Content-Type', TYPES[name.slice(name.lastIndexOf('.') + 1)])
     return c.body(await reading)
@@ -30,11 +30,11 @@ export function fileRoutes(files: Files): Hono {
   return app
 }
 
-async function firstOf([place, ...others]: Files[string]): Promise<Uint8Array<ArrayBuffer>> {
+async function readFirst([url, ...others]: Files[string]): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    return await readPackageFile(place?.() ?? '')
+    return await readPackageFile(url?.() ?? '')
   } catch (error) {
     if (others.length === 0) throw error
-    return firstOf(others)
+    return readFirst(others)
   }
 }

@@ -1,7 +1,6 @@
 /**
- * Reads a file of this package or of one that it depends on. The console and the API docs send
- * files to browsers; nothing else in `src/` needs a file system, and where there is none they alone
- * are missing.
+ * Reads a file of this package or of a dependency. The console and the API docs send such files to
+ * browsers. Nothing else in `src/` needs a file system, so a runtime without one lacks only these.
  */
 export async function readPackageFile(url: string | URL): Promise<Uint8Array<ArrayBuffer>> {
   // biome-ignore lint/style/noRestrictedImports: Bun, Deno and Node all have it, and fetch() reads no file: URLs on Node

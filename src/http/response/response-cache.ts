@@ -1,13 +1,13 @@
 import type { Context } from 'hono'
 import type { AnswerMemory } from './answer-budget.ts'
 
-/** An answer as it was sent. */
+/** A cached answer, as it is sent. */
 export interface CachedResponse {
   readonly bytes: Uint8Array<ArrayBuffer>
   readonly coding: string | undefined
   readonly headers: Readonly<Record<string, string>>
   readonly records: number
-  /** Of the body before it was compressed. */
+  /** Bytes of the body before compression. */
   readonly size: number
 }
 
@@ -15,32 +15,32 @@ const MAX_ANSWERS = 64
 const MAX_BYTES = 64 * 1024
 
 /**
- * Answers that hold as long as nothing has come: clients that wait at the end of topics ask the
- * same thing when there is more, all of them at once.
+ * Caches answers until a further record arrives. Clients that wait at the end of topics all send equal
+ * requests when there is a record.
  *
- * Overflow policy: what is too large, one too many, or finds no memory, is made anew for each who
- * asks.
+ * Overflow policy: an answer is not cached if it is larger than {@link MAX_BYTES}, if
+ * {@link MAX_ANSWERS} are cached, or if there is no memory for it.
  */
 export class ResponseCache {
   readonly #memory: AnswerMemory
   #version: object | undefined
   #answers = new Map<string, CachedResponse>()
 
-  /** @param memory Where their bytes are counted, with those of answers on their way. */
+  /** @param memory Counts the cached bytes, in the budgets of the answers in delivery. */
   constructor(memory: AnswerMemory) {
     this.#memory = memory
   }
 
-  find(moment: object, c: Context): CachedResponse | undefined {
-    if (moment === this.#version) return this.#answers.get(keyOf(c))
+  find(version: object, c: Context): CachedResponse | undefined {
+    if (version === this.#version) return this.#answers.get(keyOf(c))
     if (this.#version !== undefined) this.clear()
     return undefined
   }
 
-  add(moment: object, c: Context, answer: CachedResponse): void {
-    if (moment !== this.#version) {
+  add(version: object, c: Context, answer: CachedResponse): void {
+    if (version !== this.#version) {
       this.clear()
-      this.#version = moment
+      this.#version = version
     }
     const key = keyOf(c)
     const bytes = answer.bytes.length + key.length
@@ -55,7 +55,7 @@ export class ResponseCache {
   }
 }
 
-/** All of a request that its answer depends on. */
+/** The parts of a request on which its answer depends. */
 function keyOf({ req }: Context): string {
   return `${req.url}\n${req.header('Accept') ?? ''}\n${req.header('Accept-Encoding') ?? ''}`
 }

@@ -1,22 +1,25 @@
-/** Consumer groups of clients: mode `kong_consumer` reads as the group that has the client's name. */
+/** Consumer groups of clients: in mode `kong_consumer` each client reads as the group of its name. */
 import { KafkaConsumeError } from '../../core/errors.ts'
 import type { GroupCalls, Membership, MembershipStats } from './memberships.ts'
 
 /**
- * A route's memberships, one for each client that reads. They are made on demand, leave their group
- * while the client does not call, and end when another client needs the place.
+ * A route's memberships, one for each client that reads. A membership is made with the client's first
+ * request and leaves its group while the client is idle.
+ *
+ * Overflow policy: the least recently used idle membership is closed; if none is idle, the client is
+ * refused.
  */
 export class ClientGroups {
   readonly #join: (groupId: string) => Membership
   readonly #limit: number
-  /** In the order of their last use. */
+  /** By client, the least recently used one first. */
   readonly #memberships = new Map<string, Membership>()
   readonly #closing = new Set<Promise<void>>()
   #isClosed = false
 
   /**
-   * @param join Gives a share in the membership of the group with this id.
-   * @param limit Memberships at a time.
+   * @param join Makes a share in the membership of a group.
+   * @param limit Memberships that exist at a time.
    */
   constructor(join: (groupId: string) => Membership, limit: number) {
     this.#join = join
@@ -24,10 +27,10 @@ export class ClientGroups {
   }
 
   /**
-   * A client's membership of its group, for one request. Between two calls another client may have
-   * taken its place: then the next call joins anew.
+   * A client's membership of its group, for one request. If it is closed between two calls, because
+   * another client needed room, the next call joins again.
    *
-   * @throws KafkaConsumeError TOO_MANY_GROUPS when as many clients as may are reading.
+   * @throws KafkaConsumeError TOO_MANY_GROUPS when no membership is idle.
    */
   forClient(name: string): GroupCalls {
     const membership = () => this.#membershipOf(name)
@@ -39,7 +42,7 @@ export class ClientGroups {
     }
   }
 
-  /** How far each is. */
+  /** Statistics of each membership. */
   stats(): MembershipStats[] {
     return [...this.#memberships.values()].map((membership) => membership.stats())
   }
@@ -50,7 +53,7 @@ export class ClientGroups {
     await Promise.all(this.#closing)
   }
 
-  /** The membership of this moment. */
+  /** The client's open membership, which counts as used. */
   #membershipOf(name: string): Membership {
     const found = this.#memberships.get(name)
     if (!found) this.#makeRoom()
@@ -69,9 +72,9 @@ export class ClientGroups {
       )
     }
     if (this.#memberships.size < this.#limit) return
-    const resting = [...this.#memberships].find(([, { isInUse }]) => !isInUse)
-    if (resting) {
-      this.#end(resting[0])
+    const idle = [...this.#memberships].find(([, { isInUse }]) => !isInUse)
+    if (idle) {
+      this.#end(idle[0])
       return
     }
     throw new KafkaConsumeError(

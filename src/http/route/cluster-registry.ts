@@ -1,7 +1,7 @@
 /**
- * What routes of a process share: the connection to a cluster, the feeds of its topics and the
- * memberships of its consumer groups. The registry is the map below, one for each evaluation of
- * this module; what it holds is counted by the routes that use it.
+ * Routes of a process share the connection to a cluster, the feeds of its topics and the memberships
+ * of its consumer groups. The registry counts the routes that use each, and closes it with the last.
+ * Each evaluation of this module has a registry of its own.
  */
 
 import { previousEvaluationClosed } from '../../core/hot-reload.ts'
@@ -13,7 +13,7 @@ import { loadKafkaSide } from './load-kafka.ts'
 import { Memberships } from './memberships.ts'
 import { pipelineKey, processorFor } from './pipeline-of-options.ts'
 
-/** What routes on the same cluster have in common. */
+/** A connected cluster, and what its routes share. */
 interface SharedCluster {
   readonly cluster: KafkaCluster
   readonly feeds: Map<string, { readonly feed: Feed; routes: number }>
@@ -23,48 +23,48 @@ interface SharedCluster {
 
 const clusters = new Map<string, SharedCluster>()
 
-/** A share in a cluster. */
+/** A share in a connected cluster. */
 export interface Connection {
   readonly cluster: KafkaCluster
-  /** Gives it back; the last one closes what is behind it. */
+  /** Releases the share; the last release disconnects. */
   release(): Promise<void>
 }
 
 /** A route's share in a cluster and in the feed of its topics. */
 export interface Lease extends Connection {
   readonly feed: Feed
-  /** Those of the cluster: a share that a route takes is to be closed before the lease is released. */
+  /** Memberships of the cluster. A route closes its own before it releases the lease. */
   readonly memberships: Memberships
 }
 
-/** Connects to a cluster, or joins those that are connected to it already. */
+/** Connects to a cluster, or shares the connection that exists. */
 export async function connect(connection: ClusterOptions): Promise<Connection> {
   const { cluster, release } = await acquireCluster(connection)
   return { cluster, release }
 }
 
-/** A route's share of its cluster and of what it has in common with routes on the same topics. */
+/** A route's share in its cluster, and in the feed that routes with equal topics and options share. */
 export async function lease(options: ResolvedOptions): Promise<Lease> {
   const { topics, messageDeserializer, ringBytes, maxReplays } = options
   const { cluster, feeds, memberships, release } = await acquireCluster(clusterOptions(options))
   const feedOptions = { topics, messageDeserializer, ringBytes, maxReplays }
-  const name = JSON.stringify([feedOptions, pipelineKey(options)])
-  const shareOfFeed = feeds.get(name) ?? {
+  const key = JSON.stringify([feedOptions, pipelineKey(options)])
+  const shared = feeds.get(key) ?? {
     feed: new Feed(cluster, { ...feedOptions, preparation: processorFor(options, cluster) }),
     routes: 0,
   }
-  shareOfFeed.routes++
-  feeds.set(name, shareOfFeed)
+  shared.routes++
+  feeds.set(key, shared)
   return {
     cluster,
-    feed: shareOfFeed.feed,
+    feed: shared.feed,
     memberships,
     release: async () => {
-      shareOfFeed.routes--
-      if (shareOfFeed.routes === 0) {
-        feeds.delete(name)
-        await shareOfFeed.feed.close()
-        await shareOfFeed.feed.processor?.close()
+      shared.routes--
+      if (shared.routes === 0) {
+        feeds.delete(key)
+        await shared.feed.close()
+        await shared.feed.processor?.close()
       }
       await release()
     },

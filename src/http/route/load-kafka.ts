@@ -3,8 +3,8 @@ import type { KafkaSide } from '../../port/kafka.ts'
 let loading: Promise<KafkaSide> | undefined
 
 /**
- * The Kafka side of the project: the one place where `src/` reaches it, and only when it is needed,
- * so that options can be checked and help be shown without a native addon.
+ * Imports `kafka/`. It is imported nowhere else in `src/`, and not before it is needed, so that
+ * options can be validated and help be printed without the native addon.
  */
 export function loadKafkaSide(): Promise<KafkaSide> {
   // biome-ignore lint/style/noRestrictedImports: the one way from src/ to kafka/

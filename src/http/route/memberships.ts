@@ -13,7 +13,7 @@ import type {
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 
-/** A member of a group, and how many routes hold it. */
+/** A member of a group, and the number of routes that hold it. */
 interface SharedMember {
   readonly number: number
   readonly options: GroupOptions
@@ -21,24 +21,24 @@ interface SharedMember {
   holders: number
 }
 
-/** Figures of a membership. */
+/** Statistics of a membership. */
 export interface MembershipStats extends MemberStats {
   /** The group's id. */
   readonly id: string
-  /** Tells members of this process apart: routes that share one show the same number. */
+  /** The member's number in this process: routes that share a member have one number. */
   readonly member: number
 }
 
-/** What one request needs of its group. */
+/** The calls that a request makes to its group. */
 export type GroupCalls = Pick<GroupSession, 'ready' | 'poll' | 'commit'>
 
-/** Counts up over all clusters of the process. */
+/** The number of the newest member, counted over all clusters of the process. */
 let memberCount = 0
 
 /**
- * One member for all routes that name the same group, topics (in any order), `autoOffsetReset`,
- * `commitStrategy` and `groupInstanceId`. Routes that differ in one of these are members of their
- * own: Kafka then divides the partitions of topics that they have in common, and a warning says so.
+ * Members of groups. Routes share a member if their groups, topics (in any order),
+ * `autoOffsetReset`, `commitStrategy` and `groupInstanceId` are equal. Otherwise each has a member of
+ * its own: Kafka then divides the partitions of their common topics, and a warning says so.
  */
 export class Memberships {
   readonly #cluster: Pick<KafkaCluster, 'group'>
@@ -48,7 +48,7 @@ export class Memberships {
     this.#cluster = source
   }
 
-  /** A share in a member, which is made if there is none; its `close` gives the share back. */
+  /** A share in a member, which is made if there is none; `close` releases the share. */
   join(options: GroupOptions): Membership {
     const key = keyOf(options)
     const found = this.#members.get(key) ?? this.#make(options)
@@ -68,7 +68,7 @@ export class Memberships {
   }
 }
 
-/** One route's share in a member of a group. Its own calls end with it; those of others go on. */
+/** One route's share in a member of a group. `close` ends the route's own calls only. */
 export class Membership implements GroupSession {
   readonly #member: SharedMember
   readonly #release: () => Promise<void>
@@ -111,7 +111,7 @@ export class Membership implements GroupSession {
     await this.#release()
   }
 
-  /** Waits as long as neither the caller nor the route ends it. */
+  /** Runs a call until it settles, the caller's signal aborts it or the membership is closed. */
   async #untilClosed<T>(
     work: (ends: AbortSignal) => Promise<T>,
     signal: AbortSignal | undefined,
@@ -120,7 +120,7 @@ export class Membership implements GroupSession {
     const ending = new AbortController()
     const end = () => ending.abort(signal?.reason)
     if (signal?.aborted) end()
-    // A listener that stayed would be one more for each poll of a long stream.
+    // Removed after the call: otherwise each poll of a long stream would leave a listener.
     signal?.addEventListener('abort', end)
     this.#pending.add(end)
     try {
@@ -134,13 +134,13 @@ export class Membership implements GroupSession {
   }
 }
 
-/** What makes two members of a group the same one. */
+/** Routes with equal keys share a member. */
 function keyOf({ groupId, topics, ...settings }: GroupOptions): string {
   const { autoOffsetReset, commitStrategy, instanceId } = settings
   return JSON.stringify([groupId, topics.toSorted(), autoOffsetReset, commitStrategy, instanceId])
 }
 
-/** Two members of one process divide what either of them is asked for. */
+/** Warns that two members of one process divide the partitions of their common topics. */
 function warnOfSplitGroup(options: GroupOptions, other: GroupOptions): void {
   const { groupId, topics } = options
   if (other.groupId !== groupId || !topics.some((topic) => other.topics.includes(topic))) return
@@ -148,7 +148,7 @@ function warnOfSplitGroup(options: GroupOptions, other: GroupOptions): void {
     (name) => JSON.stringify(options[name]) !== JSON.stringify(other[name]),
   )
   log.warn(
-    'Two routes of this process read group {group} with different {settings}, and so are two members: each is given a part of the partitions. Give them the same settings, or groups of their own',
+    'Two routes of this process read group {group} with different {settings}, so each is a member of its own and gets a part of the partitions. Give the routes equal settings, or different groups',
     { group: groupId, settings: differing.join(', ').replace('instanceId', 'groupInstanceId') },
   )
 }

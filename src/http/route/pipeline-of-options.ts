@@ -8,16 +8,16 @@ import { RecordProcessor } from '../../records/record-processor.ts'
 import { transformStep } from '../../records/transform.ts'
 import { registrySteps } from '../../registry/step.ts'
 
-/** The options that {@link processorFor} looks at; functions are compared by identity. */
+/** Routes with equal keys can share a processor. Functions are compared by identity. */
 export function pipelineKey(options: ResolvedOptions): readonly unknown[] {
   const { registries, transform, messageByLuaFunctions = [] } = options
   return [[...registries], idOf(transform), messageByLuaFunctions, dlqTopicOf(options)]
 }
 
-/** The preparation that a route's options ask for; undefined when records need none. */
+/** The processor of a route's records; undefined when its options leave records as they are. */
 export function processorFor(
   options: ResolvedOptions,
-  source: KafkaCluster,
+  cluster: KafkaCluster,
 ): RecordProcessor | undefined {
   const { messageDeserializer, registries, messageByLuaFunctions = [], transform } = options
   const dlqTopic = dlqTopicOf(options)
@@ -29,7 +29,7 @@ export function processorFor(
   if (messageDeserializer === 'json' && (changes.length > 0 || dlqTopic)) steps.push(jsonStep)
   steps.push(...changes)
   if (steps.length === 0) return undefined
-  const deadLetter = dlqTopic ? deadLettersIn(dlqTopic, () => source.producer('each')) : undefined
+  const deadLetter = dlqTopic ? deadLettersIn(dlqTopic, () => cluster.producer('each')) : undefined
   const counts = { failed: 0, deadLetters: 0, reducedDeadLetters: 0 }
   const close = async () => {
     await Promise.all(steps.map((step) => step.close?.()))
@@ -44,7 +44,7 @@ function dlqTopicOf({ enableDlq, dlqTopic }: ResolvedOptions): string | undefine
 const ids = new WeakMap<object, number>()
 let count = 0
 
-/** A number for a function, the same each time. */
+/** A number that identifies a function. */
 function idOf(value: object | undefined): number {
   if (!value) return 0
   let id = ids.get(value)

@@ -6,25 +6,25 @@ export const READ_KINDS = ['stream', 'read', 'group'] as const
 /** One of {@link READ_KINDS}. */
 export type ReadKind = (typeof READ_KINDS)[number]
 
-/** What was sent, since the start. */
+/** Records and bytes sent since the start. */
 export interface SentTotals {
   /** Records, counted when they are put into an answer. */
   records: number
-  /** Bytes of answers; of streams with their heartbeats. */
+  /** Bytes of answers and streams; heartbeats included. */
   bytes: number
 }
 
-// From what a client on the same machine sees to what an outage makes of it.
+// From the latency on one machine to that of an outage.
 const LATENCY_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ]
 
-/** By how much the clock of a record's producer may be ahead of this one. */
+/** How far the clock of a record's producer may be ahead of this one. */
 const MAX_CLOCK_SKEW_MS = 60_000
 
 /**
- * What a route counts, in plain fields: some of it at every write, so that counting has to cost
- * nothing. Whoever shows it asks for it.
+ * Counters of a route. They are plain fields, because each write to each stream increments some of
+ * them; metrics read them when they are asked for.
  */
 export class RouteStatistics {
   readonly sent: Readonly<Record<ReadKind, SentTotals>> = {
@@ -41,16 +41,16 @@ export class RouteStatistics {
   readonly #latency = new Histogram(LATENCY_SECONDS)
 
   /**
-   * Records that came while their stream was open are written now. Older ones say nothing of how
-   * quick we are.
+   * Observes the latency of records that are written now. Records from before their stream was opened
+   * are left out, because their age says nothing about latency.
    *
-   * @param timestamp Of the oldest of them, in milliseconds since 1970.
-   * @param opened When the stream was opened, the same.
+   * @param timestamp The timestamp of the oldest record, in milliseconds since 1970.
+   * @param opened When the stream was opened, in milliseconds since 1970.
    */
   observeLatency(timestamp: number, opened: number): void {
     if (timestamp < opened) return
     const latency = Date.now() - timestamp
-    // A clock may be a little ahead of this one; further ahead the number is not milliseconds.
+    // A clock may be somewhat ahead of this one; a larger number is not in milliseconds.
     if (latency > -MAX_CLOCK_SKEW_MS) this.#latency.observe(Math.max(0, latency) / 1_000)
   }
 

@@ -58,7 +58,7 @@ export interface RouteStats {
   readonly groups: readonly GroupStats[]
 }
 
-/** What a partition holds just now. */
+/** The offsets that a partition has now. */
 export interface PartitionRange {
   /** The topic of the partition. */
   readonly topic: string
@@ -74,7 +74,7 @@ export interface PartitionRange {
 export interface ClusterStats {
   /** `clusterName`, or the bootstrap servers. */
   readonly name: string
-  /** What keeps Kafka from being reached now; `undefined` while nothing does. */
+  /** The reason why Kafka cannot be reached now; `undefined` while it can. */
   readonly outage: KafkaOutage | undefined
   /** The brokers that connections were made to. */
   readonly brokers: readonly BrokerState[]
@@ -86,40 +86,43 @@ export type GroupStats = MembershipStats
 /** Forms in which streams go out. */
 export type StreamForm = 'event-stream' | 'ndjson' | 'websocket'
 
-/** An open stream, to be ended from outside. */
+/** An open stream, as the route sees it. */
 export interface OpenStream {
   readonly form: StreamForm
   /**
-   * Called every {@link Route.tickInterval}, for what is due by time: one timer serves all streams.
+   * Called every {@link Route.tickInterval}: one timer serves all streams.
    *
    * @param now `performance.now()`.
    */
   onTick?(now: number): void
-  /** Ends it after its last whole event; resolves when it has ended. */
+  /** Ends the stream after its last whole event; resolves when it has ended. */
   end(): Promise<void>
 }
 
-/** Gives back a client's own place among its streams; none where the client has no limit. */
+/** Releases a stream from the client's own limit; undefined where the client has none. */
 export type ClientRelease = (() => void) | undefined
 
-/** A time in which records cannot be had. */
+/** An outage that lasts. */
 export interface OngoingOutage {
   readonly outage: KafkaOutage
-  /** In `performance.now()`'s time: the clock may be set while Kafka is away. */
+  /** In `performance.now()`'s time, because the clock may be set during the outage. */
   readonly since: number
 }
 
-/** What all routes of a gateway have together. */
+/** Limits that all routes of a gateway share. */
 export interface SharedLimits {
-  /** Room for streams. */
+  /** Limits the open streams. */
   readonly streams?: StreamLimit
-  /** Memory for answers. */
+  /** Limits the memory of answers. */
   readonly answers?: AnswerBudget
 }
 
 const MAX_TICK_MS = 250
 
-/** What one `kafkaConsume(options)` has: its shares of a cluster and of a group, and its streams. */
+/**
+ * The state behind one `kafkaConsume(options)` or `kafkaReader(options)`: its shares of a cluster and
+ * of a consumer group, its limits, its statistics and its open streams.
+ */
 export class Route {
   readonly options: ResolvedOptions
   readonly #streams = new Set<OpenStream>()
@@ -136,7 +139,7 @@ export class Route {
   readonly statistics = new RouteStatistics()
   readonly responseCache: ResponseCache
 
-  /** @param shared What it has together with other routes. */
+  /** @param shared Limits that it shares with other routes. */
   constructor(options: ResolvedOptions, { streams, answers }: SharedLimits = {}) {
     this.options = options
     this.#streamLimit = new StreamLimit(options.maxSubscribers)
@@ -148,7 +151,7 @@ export class Route {
   /**
    * The route's share of its cluster.
    *
-   * @throws KafkaConsumeError SHUTTING_DOWN, or at once what keeps Kafka from being read.
+   * @throws KafkaConsumeError SHUTTING_DOWN, or the error of an outage, without a wait for its end.
    */
   async lease(): Promise<Lease> {
     if (this.#closed) throw shuttingDown()
@@ -167,16 +170,17 @@ export class Route {
     return this.#leased
   }
 
-  /** Whether each client reads as a group of its own. */
+  /** Whether each client has a consumer group of its own. */
   get hasClientGroups(): boolean {
     return this.options.consumerGroup.mode === 'kong_consumer'
   }
 
   /**
-   * The route's membership of its consumer group, or of the client's own; it joins with the first
-   * call.
+   * The route's membership of its consumer group, or of the client's own group. Its first call joins
+   * the group.
    *
-   * @throws KafkaConsumeError INVALID_OPTIONS where the client is to have its own and has no name.
+   * @throws KafkaConsumeError INVALID_OPTIONS when the group is the client's own and the client has no
+   *   name.
    */
   async group(client: KafkaClient): Promise<GroupCalls> {
     if (this.#membership && !this.#closed && !this.#leased?.cluster.outage())
@@ -203,28 +207,28 @@ export class Route {
     return this.#leased?.feed.version
   }
 
-  /** Why records cannot be had: Kafka is away or refuses, or what preparing them needs is away. */
+  /** The outage of Kafka, or of a service that processing needs, such as a schema registry. */
   outage(): KafkaOutage | undefined {
     return this.#leased?.cluster.outage() ?? this.#leased?.feed.outage()
   }
 
-  /** That records cannot be had, as of the last beat of the open streams. */
+  /** The outage as of the last tick; undefined while no stream is open. */
   get ongoingOutage(): OngoingOutage | undefined {
     return this.#ongoingOutage
   }
 
-  /** What a group read has failed for a moment ago, though Kafka was there. */
+  /** The outage of a service that processing needs, as of a recent group read. */
   groupOutage(): KafkaOutage | undefined {
     return this.#leased?.feed.processor?.failure()
   }
 
   /**
-   * Takes a place among the route's streams, those of the process and the client's own, until
-   * {@link releaseStream}. There is nothing per stream in it where the client has no limit of its own.
+   * Counts a stream in the limits of the route, of the process and of the client, until
+   * {@link releaseStream}. It allocates nothing where the client has no limit of its own.
    *
    * @param end Ends the stream.
-   * @returns What gives back the client's own place.
-   * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS, or what the client's own limit throws.
+   * @returns Releases the stream from the client's own limit.
+   * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS, or the error of the client's own limit.
    */
   acquireStream({ openStream }: KafkaClient, end: () => void): ClientRelease {
     this.#streamLimit.acquire()
@@ -242,14 +246,14 @@ export class Route {
     }
   }
 
-  /** Gives back the places that {@link acquireStream} took. */
-  releaseStream(place: ClientRelease): void {
+  /** Releases a stream from the limits that {@link acquireStream} counted it in. */
+  releaseStream(releaseClient: ClientRelease): void {
     this.#streamLimit.release()
     this.#sharedStreamLimit?.release()
-    place?.()
+    releaseClient?.()
   }
 
-  /** Memory for one more answer; whoever has it releases it. */
+  /** Memory for one more answer; the caller releases it. */
   answerMemory(): AnswerMemory {
     return new AnswerMemory(this.#answerBudgets)
   }
@@ -259,7 +263,7 @@ export class Route {
     this.#ticking ??= setInterval(() => this.#tick(), this.tickInterval)
   }
 
-  /** What is the same for all streams is looked at once: there may be as many beats as records. */
+  /** Computes once what is equal for all streams: there may be as many ticks as records. */
   #tick(): void {
     const now = performance.now()
     const outage = this.outage()
@@ -275,7 +279,7 @@ export class Route {
     this.#ongoingOutage = undefined
   }
 
-  /** Milliseconds between the beats of a stream. */
+  /** Milliseconds between ticks. */
   get tickInterval(): number {
     const { heartbeat, writeDeadline } = this.options
     return Math.min(MAX_TICK_MS, heartbeat / 4, writeDeadline / 4)
@@ -285,7 +289,11 @@ export class Route {
     return this.#closed !== undefined
   }
 
-  /** @throws KafkaConsumeError when Kafka cannot be asked. */
+  /**
+   * Asks Kafka for the first and the end offset of each partition.
+   *
+   * @throws KafkaConsumeError when Kafka cannot be asked.
+   */
   async partitions(): Promise<PartitionRange[]> {
     const { cluster } = await this.lease()
     const all = await cluster.partitions(this.options.topics)
@@ -337,7 +345,7 @@ export class Route {
     return this.#membership ? [this.#membership.stats()] : []
   }
 
-  /** Ends all streams and gives back the shares of the group and of the cluster. */
+  /** Ends all streams, then releases the shares of the group and of the cluster. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -361,7 +369,7 @@ function shuttingDown(): KafkaConsumeError {
 }
 
 function groupIdOfClient({ name }: KafkaClient): string {
-  // Kafka's own limit is 32767; it is that of `consumerGroupId` here.
+  // Kafka allows 32767 characters; the option `consumerGroupId` allows 255.
   if (name !== undefined && name !== '' && name.length <= 255) return name
   throw new KafkaConsumeError(
     'INVALID_OPTIONS',
@@ -371,7 +379,7 @@ function groupIdOfClient({ name }: KafkaClient): string {
   )
 }
 
-/** The configured group, or one that is the same for the same brokers and topics after a restart. */
+/** The configured group id, or one derived from brokers and topics, which a restart does not change. */
 async function groupIdOf({
   consumerGroup,
   bootstrapServers,

@@ -1,6 +1,6 @@
 import { KafkaConsumeError } from '../../core/errors.ts'
 
-/** Room for so many streams at a time, in a route or in a whole process. One more is refused. */
+/** Limits the streams that are open at a time, in a route or in a process. One more is refused. */
 export class StreamLimit {
   readonly limit: number
   #open = 0
@@ -14,7 +14,7 @@ export class StreamLimit {
   }
 
   /**
-   * Takes a place, which is to be given back once.
+   * Counts a stream until {@link release}.
    *
    * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS
    */

@@ -1,4 +1,4 @@
-/** Spans of reads, for whoever has set OpenTelemetry up; for others there is nothing. */
+/** OpenTelemetry spans of reads. Without a tracer provider there are none. */
 import {
   isSpanContextValid,
   type Link,
@@ -15,30 +15,30 @@ import { type Slice, textsOf } from '../response/body.ts'
 import type { Route } from './route.ts'
 import type { ReadKind } from './route-statistics.ts'
 
-/** Records of a span that are looked at, and so its links at most: a stream's are without number. */
+/** Records of a span that are searched for links, since a stream has no last record. */
 const MAX_LINKS = 32
 /** https://www.w3.org/TR/trace-context/#traceparent-header */
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/
 
 /**
- * The span of one read or stream, from its beginning to its end. It links to the traces that its
- * first records are part of, by their header `traceparent`; clients find the same in the records.
+ * The span of one read or stream. It links to the traces of its first records, which their headers
+ * `traceparent` name.
  */
 export class ReadTrace {
   readonly #span: Span
   readonly #links = new Set<string>()
   #records = 0
-  /** How many records are still looked at for their traces. */
+  /** Records that may still be searched for links. */
   #unlinked = MAX_LINKS
 
   private constructor(span: Span) {
     this.#span = span
   }
 
-  /** Begins one; there is none where nobody records it. */
+  /** Starts a span; undefined where none is recorded. */
   static begin({ options }: Route, kind: ReadKind): ReadTrace | undefined {
     const { topics, clusterName } = options
-    // Asked each time: an app may set its provider after its routes.
+    // Get the tracer each time: an app may register its provider after it has made its routes.
     const span = trace
       .getTracer(packageJson.name, packageJson.version)
       .startSpan(topics.length === 1 ? `receive ${topics[0]}` : `receive ${topics.length} topics`, {
@@ -77,7 +77,7 @@ export class ReadTrace {
     this.#span.addLink(link)
   }
 
-  /** @param error What it failed with, if it did. */
+  /** @param error The error that ended the read, if one did. */
   end(error?: unknown): void {
     this.#span.setAttribute('messaging.batch.message_count', this.#records)
     if (error !== undefined) {
@@ -88,7 +88,7 @@ export class ReadTrace {
   }
 }
 
-/** Traces a read, whatever becomes of it. */
+/** Runs a read in a span, which ends as the read does. */
 export async function traced<T>(
   route: Route,
   kind: ReadKind,
@@ -106,7 +106,7 @@ export async function traced<T>(
   }
 }
 
-/** The trace that a record is part of, if it says so. */
+/** The trace that a record's header names, if any. */
 function linkOf(json: string): Link | undefined {
   if (!json.includes('"traceparent"')) return undefined
   const { headers } = JSON.parse(json) as { headers?: Record<string, unknown> }

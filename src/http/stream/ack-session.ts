@@ -18,10 +18,10 @@ import { CLOSE, closeFrameFor, errorFrame, type SocketWriter } from './socket-wr
 
 const log = getLogger(['hono-kafka-consume', 'socket'])
 
-/** Bytes that a client may have without acknowledging them; a first record passes whatever its size. */
+/** Bytes that a client may leave unacknowledged; a first record passes whatever its size. */
 const UNACKED_BYTES = 4 * 1024 * 1024
 const READ_BYTES = 256 * 1024
-/** How long a client that is told to go may still acknowledge what it has. */
+/** Milliseconds for which a client may acknowledge records after the server has ended the stream. */
 const LAST_ACKS_MS = 2_000
 
 const recordPosition = v.strictObject({
@@ -35,7 +35,7 @@ const message = v.strictObject({
 
 type AckedRecord = v.InferOutput<typeof recordPosition>
 
-/** A record that the client has and has not acknowledged. */
+/** A record that was sent and is not acknowledged. */
 interface Unacked {
   readonly record: KafkaRecord
   readonly bytes: number
@@ -45,11 +45,12 @@ interface Unacked {
 }
 
 /**
- * Records of the route's consumer group to one client, each delivered when the client says so.
+ * Sends records of the route's consumer group to one client. A record is acked in the group when the
+ * client acknowledges it.
  *
- * Overflow policy: with so many records or bytes unacknowledged the client gets no more, and other
- * callers of the group do. When it acknowledges nothing for `writeDeadline`, or is gone, others get
- * what it had.
+ * Overflow policy: a client with `maxUnacked` records or {@link UNACKED_BYTES} unacknowledged gets no
+ * more, and other clients of the group do. Its records are requeued when it disconnects, or
+ * acknowledges none for `writeDeadline`.
  */
 export class AckSession implements OpenStream {
   readonly form = 'websocket'
@@ -76,11 +77,11 @@ export class AckSession implements OpenStream {
     route: Route,
     client: KafkaClient,
     plan: SocketPlan & { acks: true },
-    exchange?: RequestStatistics,
+    requestStatistics?: RequestStatistics,
   ): Promise<AckSession> {
     assertMayUseGroup(client, route.hasClientGroups)
     const group = await route.group(client)
-    return new AckSession(route, client, group, plan, exchange)
+    return new AckSession(route, client, group, plan, requestStatistics)
   }
 
   private constructor(
@@ -88,9 +89,10 @@ export class AckSession implements OpenStream {
     client: KafkaClient,
     group: GroupCalls,
     { maxUnacked, wanted }: SocketPlan & { acks: true },
-    exchange: RequestStatistics | undefined,
+    requestStatistics: RequestStatistics | undefined,
   ) {
-    // Acknowledgements name the place of a record: without a format of the app's own it is whole.
+    // Acknowledgements name topic, partition and offset, so records are sent whole unless the app has
+    // a format of its own.
     const { options } = route
     this.#format = chooseFormat(options.format ? undefined : 'records', options).format
     this.#releaseClient = route.acquireStream(client, () => void this.end())
@@ -99,8 +101,8 @@ export class AckSession implements OpenStream {
     this.#group = group
     this.#maxUnacked = maxUnacked
     this.#wanted = wanted
-    this.#requestStatistics = exchange
-    if (exchange) exchange.ended = this.#finished.promise
+    this.#requestStatistics = requestStatistics
+    if (requestStatistics) requestStatistics.ended = this.#finished.promise
     route.addStream(this)
     this.#trace = ReadTrace.begin(route, 'group')
   }
@@ -112,11 +114,11 @@ export class AckSession implements OpenStream {
     } catch (thrown) {
       if (!this.#stop.signal.aborted) this.#error = asKafkaConsumeError(thrown)
     }
-    const failure = this.#error
+    const error = this.#error
     const { returnErrorMessage } = this.#route.options.errorHandling
-    if (failure) await writer.write([errorFrame(failure, returnErrorMessage)])
+    if (error) await writer.write([errorFrame(error, returnErrorMessage)])
     await this.#lastAcks(writer)
-    writer.close(...closeFrameFor(failure))
+    writer.close(...closeFrameFor(error))
     this.#finish()
   }
 
@@ -162,17 +164,17 @@ export class AckSession implements OpenStream {
       writer.close(CLOSE.policyViolation, 'nothing was acknowledged for too long')
       return
     }
-    const patience = Math.min(heartbeat, left, Math.max(0, timeLeft(this.#client)))
+    const timeout = Math.min(heartbeat, left, Math.max(0, timeLeft(this.#client)))
     const room = this.#maxUnacked - this.#unacked.length
     if (room <= 0 || this.#bytes >= UNACKED_BYTES) {
-      await this.#acknowledged(patience)
+      await this.#acknowledged(timeout)
       await writer.write([])
     } else {
       const maxBytes = Math.min(READ_BYTES, UNACKED_BYTES - this.#bytes)
       const taken = await pollGroup(this.#group, this.#route, {
         client: this.#client,
         wanted: this.#wanted,
-        limits: { maxRecords: room, maxBytes, timeout: patience },
+        limits: { maxRecords: room, maxBytes, timeout },
         signal: this.#stop.signal,
       })
       await this.#send(writer, taken.delivery, taken.records)
@@ -195,7 +197,7 @@ export class AckSession implements OpenStream {
     for (const record of delivery.records) {
       const next = shown[index]
       if (!next || !isSamePlace(record, next)) {
-        // This client is not to get it.
+        // Filtered out: this client does not get the record.
         delivery.ackRecords([record])
         continue
       }
@@ -210,11 +212,11 @@ export class AckSession implements OpenStream {
       counted.records += texts.length
       counted.bytes += bytes
     }
-    // Without any it is a ping.
+    // An empty list is a ping.
     await writer.write([...gaps, ...texts])
   }
 
-  /** An acknowledgement is of a record and of all before it in its partition. */
+  /** Acks the records in the group: an acknowledgement covers all records before it in its partition. */
   #settle(acks: readonly AckedRecord[]): void {
     const upTo = new Map(acks.map((ack) => [partitionKey(ack), ack.offset]))
     const isSettled = ({ record: { topic, partition, offset } }: Unacked) =>
@@ -228,9 +230,9 @@ export class AckSession implements OpenStream {
     this.#wake?.()
   }
 
-  /** By word of the client, where nothing is committed by itself. */
+  /** Commits what the client acknowledged, with `commitStrategy: 'off'`. */
   #commit(ack: readonly AckedRecord[]): void {
-    const next = ack.map((place) => ({ ...place, offset: place.offset + 1 }))
+    const next = ack.map((position) => ({ ...position, offset: position.offset + 1 }))
     this.#group.commit(next).catch((error: unknown) => {
       log.warn('Cannot commit what a client acknowledged: {error}', {
         error: asKafkaConsumeError(error).message,
@@ -238,7 +240,7 @@ export class AckSession implements OpenStream {
     })
   }
 
-  /** Resolves when something was acknowledged, or the stream is to end; after so long at the latest. */
+  /** Resolves at the next acknowledgement, at the end of the stream, or after so many milliseconds. */
   #acknowledged(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#wake?.(), milliseconds)
@@ -250,7 +252,7 @@ export class AckSession implements OpenStream {
     })
   }
 
-  /** A client that is told to go has a moment to acknowledge what it got. */
+  /** Waits until the client has acknowledged all it got, or for {@link LAST_ACKS_MS}. */
   async #lastAcks(writer: SocketWriter): Promise<void> {
     const until = performance.now() + LAST_ACKS_MS
     while (!writer.isClosed && this.#unacked.length > 0) {

@@ -1,13 +1,13 @@
-/** Nothing is taken before it is asked for: what waits in it would be held for each client. */
+/** No queue in the stream: queued bytes would be held for each client. */
 const ON_DEMAND = { highWaterMark: 0 }
 
-/** The body of a response that is written while it is read. */
+/** A response body that is written while the client reads it. */
 export class BodyWriter implements UnderlyingDefaultSource<Uint8Array> {
   readonly body: ReadableStream<Uint8Array>
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
-  /** Whether the runtime waits for bytes. */
+  /** Whether the runtime has pulled and waits for bytes. */
   #isPulled = false
-  /** Gives the runtime the bytes of the write that waits to be asked for. */
+  /** Enqueues the bytes of the waiting write. */
   #flush: (() => void) | undefined
   #listener: (() => void) | undefined
 
@@ -32,13 +32,13 @@ export class BodyWriter implements UnderlyingDefaultSource<Uint8Array> {
     this.#listener = listener
   }
 
-  /** Ends the body in the middle. */
+  /** Ends the body before its end, and calls the listener. */
   abort(): void {
     this.close()
     this.#listener?.()
   }
 
-  /** Ends the body after what was taken. */
+  /** Ends the body after the bytes that the runtime has pulled. */
   close(): void {
     this.#controller?.close()
     this.#controller = undefined
@@ -51,9 +51,9 @@ export class BodyWriter implements UnderlyingDefaultSource<Uint8Array> {
 
   pull(): void {
     this.#isPulled = true
-    const give = this.#flush
+    const flush = this.#flush
     this.#flush = undefined
-    give?.()
+    flush?.()
   }
 
   cancel(): void {

@@ -4,7 +4,7 @@ import { concatBytes } from '../../core/bytes.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import { chooseCoding } from '../request/accept.ts'
 
-/** What is used of `node:zlib`, which Bun, Deno and Node have. */
+/** The used part of `node:zlib`, which Bun, Deno and Node have. */
 interface StreamZlib {
   deflateRawSync(bytes: Uint8Array, options: object): Uint8Array
   crc32(bytes: Uint8Array, before: number): number
@@ -15,18 +15,18 @@ interface StreamBuiltins {
   readonly process?: { getBuiltinModule?(name: string): unknown }
 }
 
-// CompressionStream has no flush: what it was given stays in it until there is more.
+// CompressionStream cannot flush: it would hold an event back until further events fill its buffer.
 const zlib = (globalThis as StreamBuiltins).process?.getBuiltinModule?.('node:zlib') as
   | StreamZlib
   | undefined
 
-/** Bytes of what was sent that the next write may refer to. */
+/** Bytes of the last write that the next one may refer to. */
 const WINDOW = 8_192
 const DEFLATE = { level: 6, memLevel: 5, windowBits: 13 }
 /** https://www.rfc-editor.org/rfc/rfc1952#section-2.3: deflate, no flags, no time, unknown system. */
 const GZIP_HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff)
 
-/** What compresses a stream, with its headers set; undefined where it is to go out as it is. */
+/** Makes the compressor of a stream and sets its headers; undefined when it is sent uncompressed. */
 export function streamCompressor(
   c: Context,
   compression: ResolvedOptions['compression'],
@@ -39,13 +39,13 @@ export function streamCompressor(
 }
 
 /**
- * One gzip stream whose every write can be read as soon as it has arrived.
+ * One gzip stream. A client can decompress each write as soon as it has arrived.
  *
- * Each write is compressed by itself, with the one before as its dictionary, and ends on a byte: for
- * events of 300 bytes that comes to a seventh of them in 20 µs each, where a compressor per stream
- * comes to an eighth in 60 µs and keeps 200 KB of memory (250 KB with its default settings), where this
- * keeps less than 20. What it costs all the same is that
- * clients no longer share the bytes of their frames: thus it is off unless asked for.
+ * Each write is compressed separately, with the previous write as its dictionary, and ends on a byte.
+ * Events of 300 bytes shrink to a seventh in 20 µs each, and a stream keeps less than 20 KB. A
+ * compressor per stream would shrink them to an eighth in 60 µs and keep 200 KB (250 KB with its
+ * default settings). Clients with compressed streams do not share the bytes of their frames, so
+ * compression is off by default.
  */
 export class GzipStream {
   readonly #zlib: StreamZlib
@@ -71,7 +71,7 @@ export class GzipStream {
     return isFirst ? concatBytes([GZIP_HEADER, block]) : block
   }
 
-  /** The last bytes of a stream that ends well: an empty block, the checksum and the length. */
+  /** The last bytes of a complete stream: an empty block, the checksum and the length. */
   end(): Uint8Array {
     const trailer = new Uint8Array(10)
     trailer.set([3, 0])

@@ -7,7 +7,6 @@ import type {
   SubscriptionListener,
   SubscriptionPart,
 } from '../../feed/subscription.ts'
-import type { Gap } from '../../port/kafka.ts'
 import { isFiltered } from '../../records/filter.ts'
 import type { Format } from '../../records/format.ts'
 import { formatSlice } from '../../records/format-batch.ts'
@@ -16,47 +15,26 @@ import { MAX_IDLE_SECONDS, NO_IDLE_TIMEOUT, setIdleTimeout } from '../request/id
 import { chooseFormat, type StreamPlan } from '../request/parameters.ts'
 import type { ClientRelease, OpenStream, Route, StreamForm } from '../route/route.ts'
 import { ReadTrace } from '../route/trace.ts'
+import type { StreamEncoder, StreamWriter } from './stream-encoder.ts'
 
 /** Bytes per write: large enough to be cheap, small enough that a client's abort is noticed soon. */
 export const WRITE_BYTES = 256 * 1024
 const LIMITS = { records: Infinity, bytes: WRITE_BYTES }
-/** How long a write may take until its stream keeps its cursor only. */
+/** Milliseconds after which a write counts as stalled: the stream then keeps only its cursor. */
 export const STALL_MS = 1_000
-/** How long a stream is quiet before a client is told of a cursor that has moved without a record. */
+/** Milliseconds without a write after which a client gets a cursor that has moved without a record. */
 const CURSOR_DELAY_MS = 1_000
-/** How long Kafka may be away before open streams are told; shorter outages they do not notice. */
+/** Milliseconds of an outage after which open streams end. Shorter outages end none. */
 const OUTAGE_GRACE_MS = 10_000
 /** The share of `maxStreamAge` by which a stream may end sooner. */
 const AGE_JITTER = 0.2
-/** How long a stalled stream may hold up a shutdown. */
+/** Milliseconds for which a stalled stream may delay a shutdown. */
 const END_TIMEOUT_MS = 2_000
 
-/** Where a stream's frames are written. */
-export interface StreamWriter<Frames> {
-  /** Resolves when more may be written; returns undefined where that is so at once. Never rejects. */
-  write(frames: Frames): Promise<unknown> | undefined
-  /** Ends the connection in the middle. */
-  abort(): void
-}
-
-/** How records, and what is told beside them, look to the client. */
-export interface StreamEncoder<Frames> {
-  /** @param cursor Where the stream begins; absent where a gap is announced first. */
-  preamble(cursor: string | undefined): Frames | undefined
-  records(part: Extract<SubscriptionPart, { batch: unknown }>): Frames
-  /** @param cursor Where reading goes on: a client that resumes is not told of the gap again. */
-  gap(gap: Gap, cursor: string): Frames
-  error(error: KafkaConsumeError, show: boolean): Frames
-  /** @param cursor Given where a client has no other way to learn it: no frame has named it. */
-  heartbeat(cursor: string | undefined): Frames
-  /** The size of frames in bytes. */
-  bytes(frames: Frames): number
-}
-
 /**
- * Opens a stream. The caller runs or abandons it, whatever comes.
+ * Opens a stream. The caller must run or abandon it.
  *
- * @throws KafkaConsumeError while a refusal can still be an HTTP status.
+ * @throws KafkaConsumeError before the first byte, so that it can be an HTTP status.
  */
 export async function openStream<Frames>(
   c: Context,
@@ -66,15 +44,15 @@ export async function openStream<Frames>(
   encoder: StreamEncoder<Frames>,
 ): Promise<LiveStream<Frames>> {
   const client = clientOf(c)
-  const shape = chooseFormat(format, route.options)
+  const { format: recordFormat } = chooseFormat(format, route.options)
   const { feed } = await route.lease()
   let live: LiveStream<Frames> | undefined
-  let isOver = false
-  const place = route.acquireStream(client, () => {
-    isOver = true
+  let hasEnded = false
+  const releaseClient = route.acquireStream(client, () => {
+    hasEnded = true
     void live?.end()
   })
-  // What is prepared may be dropped, too.
+  // A processor may drop records.
   const filtered = feed.processor !== undefined || isRestricted(client) || isFiltered(wanted)
   try {
     const subscription = await feed.subscribe(position, filterOfTable(wanted, client))
@@ -85,19 +63,28 @@ export async function openStream<Frames>(
       await subscription.close()
       throw refusal
     }
-    live = new LiveStream(c, route, subscription, form, encoder, shape.format, filtered, place)
+    live = new LiveStream(
+      c,
+      route,
+      subscription,
+      form,
+      encoder,
+      recordFormat,
+      filtered,
+      releaseClient,
+    )
   } catch (error) {
-    route.releaseStream(place)
+    route.releaseStream(releaseClient)
     throw error
   }
-  if (isOver) void live.end()
+  if (hasEnded) void live.end()
   return live
 }
 
 /**
  * One client's stream, from its first byte to its end. It has neither a loop nor a timer of its own:
- * the live consumer calls it when there are records, the route's timer when time has passed, and
- * the writer when the client has taken what was written. One write is under way at a time.
+ * the live consumer calls it when there are records, the route's timer calls it at each tick, and
+ * the writer when the client has taken a write. There is one write at a time.
  */
 export class LiveStream<Frames> implements OpenStream, SubscriptionListener, TurnTask {
   readonly form: StreamForm
@@ -111,27 +98,27 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   readonly #releaseClient: ClientRelease
   readonly #requestStatistics: RequestStatistics | undefined
   readonly #trace: ReadTrace | undefined
-  /** A promise of this stream alone: one that streams shared would keep all that have ended. */
+  /** A promise of its own: a shared promise would keep all streams that have ended. */
   readonly #finished: Promise<void>
   #resolveFinished: (() => void) | undefined
   readonly #opened = Date.now()
-  /** When the stream has gone on long enough, in `performance.now()`'s time. */
+  /** When the stream has reached its maximal age, in `performance.now()`'s time. */
   readonly #endsAt: number
   /** When the next heartbeat is due at the latest, in `performance.now()`'s time. */
   #heartbeatDue = Infinity
   /** When the last write was taken, in `performance.now()`'s time. */
   #wroteAt = 0
   #writer: StreamWriter<Frames> | undefined
-  /** When the write that is under way began, in `performance.now()`'s time. */
+  /** When the present write began, in `performance.now()`'s time; undefined between writes. */
   #writingSince: number | undefined
   /** Whether records are being read from Kafka for this stream. */
   #isReading = false
   #isEnding = false
   #hasEnded = false
   #error: KafkaConsumeError | undefined
-  /** Whether the client is still to be told of the failure. */
+  /** Whether the error is still to be sent to the client. */
   #mustSendError = false
-  /** Seconds that the connection may be idle once the stream has ended. */
+  /** Seconds for which the connection may be idle after the stream. */
   #finalTimeout = MAX_IDLE_SECONDS
 
   constructor(
@@ -142,7 +129,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     encoder: StreamEncoder<Frames>,
     format: Format | undefined,
     filtered: boolean,
-    place: ClientRelease,
+    releaseClient: ClientRelease,
   ) {
     this.#c = c
     this.#route = route
@@ -151,7 +138,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     this.#encoder = encoder
     this.#format = format
     this.#isFiltered = filtered
-    this.#releaseClient = place
+    this.#releaseClient = releaseClient
     this.#requestStatistics = requestStatisticsOf(c)
     this.#trace = ReadTrace.begin(route, 'stream')
     this.#finished = new Promise((resolve) => {
@@ -159,21 +146,21 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     })
     if (this.#requestStatistics) this.#requestStatistics.ended = this.#finished
     const { maxStreamAge = Infinity } = route.options
-    // By chance somewhat sooner: clients that came at once are not to come back at once.
+    // Somewhat sooner at random, so that clients that connected together do not reconnect together.
     const age = maxStreamAge * (1 - AGE_JITTER * Math.random())
     this.#endsAt = performance.now() + Math.min(age, timeLeft(clientOf(c)))
     route.addStream(this)
-    // Bun closes a connection that is quiet for its `idleTimeout`; here quiet is normal, and a
-    // client that reads nothing has our own deadline.
+    // Bun closes a connection without traffic after its `idleTimeout`, but a quiet stream is normal,
+    // and `writeDeadline` ends the stream of a client that does not read.
     setIdleTimeout(c, NO_IDLE_TIMEOUT)
   }
 
-  /** Where the stream goes on. */
+  /** Where the stream continues. */
   get cursor(): string {
     return this.#subscription.cursor.toString()
   }
 
-  /** Why the stream ended, if something went wrong. */
+  /** The error that ended the stream, if one did. */
   get error(): KafkaConsumeError | undefined {
     return this.#error
   }
@@ -181,7 +168,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   /**
    * Writes the stream.
    *
-   * @returns Resolves at the end, whatever ends it.
+   * @returns Resolves when the stream has ended; never rejects.
    */
   run(writer: StreamWriter<Frames>): Promise<void> {
     this.#writer = writer
@@ -194,7 +181,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     return this.#finished
   }
 
-  /** Ends a stream that will not be run. */
+  /** Ends a stream that was not run. */
   async abandon(): Promise<void> {
     this.#stop()
     this.#finish()
@@ -217,13 +204,13 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     else if (this.#isHeartbeatDue(now) || this.#route.ongoingOutage) this.onTurn()
   }
 
-  /** The client has gone. */
+  /** The client has disconnected. */
   onAbort(): void {
     this.#stop()
     this.#abandonWrite()
   }
 
-  /** Sends what is at hand, until the client, Kafka or the turn has had enough. */
+  /** Sends until the client must be waited for, no more is available or the turn is over. */
   onTurn(): void {
     try {
       while (this.#writer && this.#writingSince === undefined && !this.#hasEnded) {
@@ -234,14 +221,15 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     }
   }
 
-  /** @returns Whether there may be more to do now. */
+  /** @returns Whether a further step may follow now. */
   #step(): boolean {
     const subscription = this.#subscription
     const now = performance.now()
     if (now >= this.#endsAt && !this.#isEnding) this.#stop()
     if (this.#isEnding) return this.#conclude()
     const isDue = this.#isHeartbeatDue(now)
-    // Also before a heartbeat: the cursor follows the live consumer over offsets without a record.
+    // Taken before a heartbeat, too: the cursor then follows the live consumer over offsets without a
+    // record.
     if (!this.#isReading && (isDue || !subscription.isAtEnd)) {
       if (writeTurns.isOver) {
         writeTurns.queue(this)
@@ -279,7 +267,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     else this.#read()
   }
 
-  /** Whether a heartbeat is due: after a while, or soon where it names a cursor that no frame has. */
+  /** Whether a heartbeat is due: sooner when it names a cursor that no frame has named. */
   #isHeartbeatDue(now: number): boolean {
     if (now >= this.#heartbeatDue) return true
     const namesCursor = this.form !== 'ndjson' && !this.#isReading && !this.#isEnding
@@ -311,7 +299,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     )
   }
 
-  /** Counts once for all records of a write: a client more must not cost more than that. */
+  /** Counts all records of a write at once, because this runs for each write to each client. */
   #count({ batch, begin, end }: Extract<SubscriptionPart, { batch: unknown }>): void {
     const { statistics } = this.#route
     statistics.sent.stream.records += end - begin
@@ -344,17 +332,17 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   #postponeHeartbeat(): void {
     const { tickInterval, options } = this.#route
     this.#wroteAt = performance.now()
-    // A beat sooner: the heartbeat is sent by the time that it is due.
+    // One tick sooner, because the heartbeat waits for a tick.
     this.#heartbeatDue = Math.min(this.#wroteAt + options.heartbeat - tickInterval, this.#endsAt)
   }
 
-  /** A stalled write is the only sign of a client that is there and does not read. */
+  /** A stalled write is the only sign of a connected client that does not read. */
   #checkWrite(since: number, now: number): void {
     if (now - since > STALL_MS && !this.#isReading) this.#subscription.pause()
     if (now - since < this.#route.options.writeDeadline) return
     this.#route.statistics.silent++
     this.#stop()
-    // Bun closes the connection when its timeout has passed, whatever is still queued for it.
+    // After this timeout Bun closes the connection although bytes are queued for it.
     this.#finalTimeout = 1
     setIdleTimeout(this.#c, this.#finalTimeout)
     this.#writer?.abort()
@@ -375,7 +363,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   #failInOutage(now: number): void {
     const { ongoingOutage } = this.#route
     if (!ongoingOutage || now - ongoingOutage.since < OUTAGE_GRACE_MS) return
-    // It may have ended since the last beat.
+    // The outage may have ended since the last tick.
     if (!this.#route.outage()) return
     const { code, message, detail } = ongoingOutage.outage
     throw new KafkaConsumeError(code, message, { detail, retryable: true })
@@ -390,12 +378,12 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     this.onTurn()
   }
 
-  /** @returns Whether there may be more to do now. */
+  /** @returns Whether a further step may follow now. */
   #conclude(): boolean {
     if (this.#mustSendError && this.#error) {
       this.#mustSendError = false
-      const show = this.#route.options.errorHandling.returnErrorMessage
-      this.#write(this.#encoder.error(this.#error, show))
+      const showDetail = this.#route.options.errorHandling.returnErrorMessage
+      this.#write(this.#encoder.error(this.#error, showDetail))
       return true
     }
     this.#finish()
@@ -403,7 +391,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   }
 
   #finish(): void {
-    // A read that goes on ends soon, since the subscription is stopped, and then comes back here.
+    // A read in progress ends soon, because the subscription is stopped, and then calls this again.
     if (this.#isReading || this.#hasEnded) return
     this.#hasEnded = true
     void this.#close()

@@ -1,13 +1,13 @@
 import type { WSContext } from 'hono/ws'
 import type { KafkaConsumeError } from '../../core/errors.ts'
 import { describeError } from '../response/error-response.ts'
-import type { StreamWriter } from './live-stream.ts'
+import type { StreamWriter } from './stream-encoder.ts'
 
-/** Bytes that may wait in the runtime for a client before it is given more. */
+/** Bytes that may be buffered for a client; more is written when the buffer has drained. */
 const HIGH_WATER_BYTES = 256 * 1024
 const DRAIN_MS = 20
 
-/** Why a connection ends; see https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 */
+/** Close codes of RFC 6455, https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 */
 export const CLOSE = {
   goingAway: 1001,
   unsupportedData: 1003,
@@ -17,20 +17,22 @@ export const CLOSE = {
   tryAgainLater: 1013,
 } as const
 
-/** How a connection ends that the server has had enough of: with what it could not do, or just so. */
+/** The close frame of a connection that the server ends: after an error, or in good order. */
 export function closeFrameFor(
-  failure: KafkaConsumeError | undefined,
+  error: KafkaConsumeError | undefined,
 ): [code: number, reason: string] {
-  if (!failure) return [CLOSE.goingAway, 'the stream ends here, come back for more']
-  return [failure.retryable ? CLOSE.tryAgainLater : CLOSE.internalError, failure.code]
+  if (!error) return [CLOSE.goingAway, 'the stream ends here, come back for more']
+  return [error.retryable ? CLOSE.tryAgainLater : CLOSE.internalError, error.code]
 }
 
-/** The last frame before such an end. */
-export function errorFrame(error: KafkaConsumeError, show: boolean): string {
-  return JSON.stringify({ failure: { ...describeError(error, show), retryable: error.retryable } })
+/** The text frame that reports an error, before the close frame. */
+export function errorFrame(error: KafkaConsumeError, showDetail: boolean): string {
+  return JSON.stringify({
+    failure: { ...describeError(error, showDetail), retryable: error.retryable },
+  })
 }
 
-/** What the runtimes' own sockets have beside Hono's: Bun's, and the web's of Deno and of `ws`. */
+/** Members of the runtimes' sockets that Hono does not expose: Bun's, and those of Deno and `ws`. */
 interface RawSocket {
   send(text: string): number | undefined
   getBufferedAmount?(): number
@@ -39,7 +41,7 @@ interface RawSocket {
   terminate?(): void
 }
 
-/** Text frames to one client. An empty list of them is a ping, where the runtime lets us send one. */
+/** Writes text frames to one client. An empty list is a ping, where the runtime can send one. */
 export class SocketWriter implements StreamWriter<readonly string[]> {
   readonly #ws: WSContext
   readonly #raw: RawSocket
@@ -59,7 +61,7 @@ export class SocketWriter implements StreamWriter<readonly string[]> {
     if (this.#closed) return
     if (texts.length === 0) this.#raw.ping?.()
     for (const text of texts) {
-      // Bun answers 0 for what it has dropped, over the server's limit of buffered bytes.
+      // Bun returns 0 for a frame that it dropped, because it exceeds the server's buffer limit.
       if (this.#raw.send(text) === 0 && text !== '') {
         this.close(CLOSE.internalError, 'a record is larger than the server may send')
         return
@@ -75,14 +77,14 @@ export class SocketWriter implements StreamWriter<readonly string[]> {
     else this.#abort = listener
   }
 
-  /** The connection has ended, by whomever. */
+  /** The connection has ended. */
   ended(): void {
     this.#closed = true
     this.#abort?.()
   }
 
   abort(): void {
-    // A client that reads nothing would not read a close frame either.
+    // A client that does not read would not read a close frame either.
     if (this.#raw.terminate) this.#raw.terminate()
     else this.#ws.close(CLOSE.policyViolation, 'nothing was read for too long')
     this.ended()

@@ -1,4 +1,4 @@
-/** Streams: Server-Sent Events, and the same records as lines. */
+/** Streams over HTTP: Server-Sent Events, and NDJSON. */
 import type { Context } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
@@ -11,18 +11,13 @@ import { describeError } from '../response/error-response.ts'
 import type { Route } from '../route/route.ts'
 import { BodyWriter } from './body-writer.ts'
 import { type GzipStream, streamCompressor } from './gzip-stream.ts'
-import {
-  type LiveStream,
-  openStream,
-  type StreamEncoder,
-  type StreamWriter,
-  WRITE_BYTES,
-} from './live-stream.ts'
+import { type LiveStream, openStream, WRITE_BYTES } from './live-stream.ts'
+import type { StreamEncoder, StreamWriter } from './stream-encoder.ts'
 
 /** Bytes that wait to be sent are a part of an encoded batch and keep all of it in memory: larger parts are copied. */
 const MAX_HELD_BYTES = 2 * WRITE_BYTES
 
-/** What Kafka refuses a server for, and what may be mended on the server while clients wait. */
+/** Errors of this server's credentials for Kafka, which an operator may fix while clients wait. */
 const SERVER_REFUSALS: ReadonlySet<string> = new Set([
   'KAFKA_AUTHENTICATION',
   'KAFKA_TLS',
@@ -31,7 +26,7 @@ const SERVER_REFUSALS: ReadonlySet<string> = new Set([
 
 const encoder = new TextEncoder()
 
-/** @throws KafkaConsumeError whatever fails before the first byte. */
+/** @throws KafkaConsumeError before the first byte, so that it can be an HTTP status. */
 export async function answerStream(c: Context, route: Route): Promise<Response> {
   const type = negotiate(c, ['text/event-stream', 'application/x-ndjson'])
   const plan = parseStream(
@@ -52,7 +47,7 @@ export async function answerStream(c: Context, route: Route): Promise<Response> 
     return answerErrorEvent(c, error, route.options.errorHandling.returnErrorMessage)
   }
   c.header('Kafka-Cursor', live.cursor)
-  // Some proxies collect small writes; this asks them not to.
+  // nginx and others buffer small writes unless this header is set.
   c.header('X-Accel-Buffering', 'no')
   const gzip = streamCompressor(c, route.options.compression)
   return isEvents ? answerEvents(c, live, gzip) : answerLines(c, live, gzip)
@@ -70,7 +65,7 @@ function answerEvents(
   })
 }
 
-/** Corrects the headers that Hono's helper has set by the time that it calls back. */
+/** Corrects headers that Hono's `streamSSE` has set before it calls back. */
 function correctHeaders(c: Context): void {
   // The runtime sets what its connection needs. HTTP/2 forbids both of these headers, and HTTP/1.0
   // has no chunked transfer coding.
@@ -92,7 +87,7 @@ function answerLines(
   setUntransformed(c)
   const writer = new BodyWriter()
   writer.onAbort(() => live.onAbort())
-  // Not waited for: a client that reads nothing must not hold up the end.
+  // Not awaited: a client that does not read must not delay the end.
   const running = gzip ? runCompressed(live, writer, gzip) : live.run(writer)
   void running.finally(() => writer.close())
   return c.body(writer.body)
@@ -111,27 +106,26 @@ async function runCompressed(
 }
 
 /**
- * Whether an error is told as an event. A status ends an `EventSource` for good, and with it what
- * its client would have resumed; this one is to ask again while Kafka is away, and whenever it
- * resumes, as long as waiting helps. Who does not name the media type reads statuses.
+ * Whether an error is sent as an event, after which an `EventSource` reconnects. An HTTP status would
+ * end it for good. This holds during an outage, and for each retryable error of a client that
+ * resumes. A client whose `Accept` does not name `text/event-stream` gets the status.
  */
 function shouldAnswerAsEvent(c: Context, { code, retryable }: KafkaConsumeError): boolean {
   if (!/text\/event-stream/i.test(c.req.header('Accept') ?? '')) return false
   if (c.req.raw.signal.aborted) return false
   if (code === 'KAFKA_UNAVAILABLE' || code === 'KAFKA_TIMEOUT') return true
-  // Credentials are mended on the server, under the same clients.
   const isResumed = Boolean(c.req.header('Last-Event-ID'))
   return isResumed && (retryable || SERVER_REFUSALS.has(code))
 }
 
-/** A stream that consists of the error, and of when to ask again. */
-function answerErrorEvent(c: Context, error: KafkaConsumeError, show: boolean): Response {
+/** Answers with a stream of one error event, and the time after which the client reconnects. */
+function answerErrorEvent(c: Context, error: KafkaConsumeError, showDetail: boolean): Response {
   const { code, message, detail } = error
-  const told = new KafkaConsumeError(code, message, {
+  const retryable = new KafkaConsumeError(code, message, {
     retryable: true,
     ...(detail !== undefined && { detail }),
   })
-  const text = retryField((error.retryAfter ?? 2) * 1_000) + errorEvent(told, show)
+  const text = retryField((error.retryAfter ?? 2) * 1_000) + errorEvent(retryable, showDetail)
   return streamSSE(c, async (stream) => {
     correctHeaders(c)
     await stream.write(text)
@@ -150,38 +144,38 @@ const events: StreamEncoder<Uint8Array> = {
   },
   gap: (gap, cursor) =>
     encoder.encode(`event: gap\ndata: ${JSON.stringify(gap)}\nid: ${cursor}\n\n`),
-  error: (error, show) => encoder.encode(errorEvent(error, show)),
+  error: (error, showDetail) => encoder.encode(errorEvent(error, showDetail)),
   bytes: (frames) => frames.length,
-  // A comment is a line without a frame: many clients dispatch an event at any empty line.
+  // A comment line without an empty line after it: many clients dispatch an event at each empty line.
   heartbeat: (cursor) => encoder.encode(cursor === undefined ? ':\n' : cursorEvent(cursor)),
 }
 
 /**
- * Moves the client's last event id. A frame with an `id` alone would do by the standard, but several
- * clients take ids of dispatched events only, and others dispatch that frame as an empty message.
+ * Moves the client's last event id. By the standard a frame with only an `id` does so, but several
+ * clients keep ids of dispatched events only, and others dispatch that frame as an empty message.
  */
 function cursorEvent(cursor: string): string {
   return `event: cursor\ndata: ${JSON.stringify({ cursor })}\nid: ${cursor}\n\n`
 }
 
-/** By chance, so that clients that lose their streams at once do not come back at once. */
+/** A random time, so that clients that are disconnected together do not reconnect together. */
 function retryField(milliseconds: number): string {
   return `retry: ${Math.floor(milliseconds * (1 + 2 * Math.random()))}\n`
 }
 
-function errorEvent(error: KafkaConsumeError, show: boolean): string {
-  const { code, message, ...rest } = describeError(error, show)
+function errorEvent(error: KafkaConsumeError, showDetail: boolean): string {
+  const { code, message, ...rest } = describeError(error, showDetail)
   const data = { code, message, ...rest, retryable: error.retryable }
   return `event: error\ndata: ${JSON.stringify(data)}\n\n`
 }
 
-/** Lines of JSON; what is no record has a field that no record has. A heartbeat is an empty line. */
+/** NDJSON. Gaps and errors are lines with a field that records do not have; a heartbeat is an empty line. */
 const lines: StreamEncoder<Uint8Array> = {
   preamble: () => undefined,
   records: (part) => linesOf(jsonOfSlices([part])),
   gap: (gap) => line({ gap }),
-  error: (error, show) =>
-    line({ failure: { ...describeError(error, show), retryable: error.retryable } }),
+  error: (error, showDetail) =>
+    line({ failure: { ...describeError(error, showDetail), retryable: error.retryable } }),
   heartbeat: () => encoder.encode('\n'),
   bytes: (frames) => frames.length,
 }

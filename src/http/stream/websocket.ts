@@ -1,4 +1,4 @@
-/** Mode `websocket`: records as text frames, each with one record and the cursor after it. */
+/** Mode `websocket`: each text frame has one record and the cursor after it. */
 import type { Context } from 'hono'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
@@ -10,26 +10,28 @@ import { assertHandshake, isUpgradeRequest, upgrade } from '../request/upgrade.t
 import type { Slice } from '../response/body.ts'
 import type { Route } from '../route/route.ts'
 import { AckSession } from './ack-session.ts'
-import { type LiveStream, openStream, type StreamEncoder } from './live-stream.ts'
+import { type LiveStream, openStream } from './live-stream.ts'
 import { CLOSE, closeFrameFor, errorFrame, SocketWriter } from './socket-writer.ts'
+import type { StreamEncoder } from './stream-encoder.ts'
 
 /**
- * Milliseconds that a socket has to open after the answer. On Node the server may refuse a handshake
- * that this handler has accepted, and does not report it, nor that the client left before.
+ * Milliseconds after the response within which a socket must open. On Node the server may refuse a
+ * handshake that this handler has accepted. It reports neither that, nor that the client has
+ * disconnected before.
  */
 const OPEN_DEADLINE_MS = 5_000
 
-/** What runs on a socket from its beginning to its end. */
+/** The exchange with a client on one socket. */
 interface SocketSession {
-  /** Never fails; resolves when the writer is closed. */
+  /** Resolves when the writer is closed; never rejects. */
   run(writer: SocketWriter): Promise<void>
-  /** The client said something. */
+  /** The client has sent a text message. */
   onMessage(text: string, writer: SocketWriter): void
-  /** There will be no socket. */
+  /** The socket did not open. */
   abandon(): Promise<void>
 }
 
-/** @throws KafkaConsumeError whatever fails before the connection is a WebSocket. */
+/** @throws KafkaConsumeError before the connection is a WebSocket, so that it can be an HTTP status. */
 export async function answerSocket(c: Context, route: Route): Promise<Response> {
   if (!isUpgradeRequest(c)) {
     throw new KafkaConsumeError(
@@ -39,9 +41,9 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
   }
   assertHandshake(c)
   const plan = parseSocket(urlOf(c).searchParams, route.options.topics)
-  const exchange = requestStatisticsOf(c)
-  const conversation = plan.acks
-    ? await AckSession.open(route, clientOf(c), plan, exchange)
+  const statistics = requestStatisticsOf(c)
+  const session = plan.acks
+    ? await AckSession.open(route, clientOf(c), plan, statistics)
     : sessionOf(await openStream(c, route, plan, 'websocket', encoderOf(plan.format, route)))
   let writer: SocketWriter | undefined
   let isAbandoned = false
@@ -49,7 +51,7 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
     clearTimeout(deadline)
     if (writer || isAbandoned) return
     isAbandoned = true
-    await conversation.abandon()
+    await session.abandon()
   }
   const deadline = setTimeout(() => void abandon(), OPEN_DEADLINE_MS)
   try {
@@ -59,15 +61,15 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
         if (isAbandoned)
           return ws.close(CLOSE.tryAgainLater, 'the connection took too long to open')
         writer = new SocketWriter(ws)
-        void conversation.run(writer)
+        void session.run(writer)
       },
       onMessage: ({ data }) => {
-        if (typeof data === 'string') conversation.onMessage(data, writer as SocketWriter)
+        if (typeof data === 'string') session.onMessage(data, writer as SocketWriter)
         else writer?.close(CLOSE.unsupportedData, 'text frames are expected')
       },
       onClose: () => (writer ? writer.ended() : void abandon()),
     })
-    if (exchange) exchange.status = 101
+    if (statistics) statistics.status = 101
     return response
   } catch (error) {
     await abandon()
@@ -75,7 +77,7 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
   }
 }
 
-/** Every record from a position on, to everyone who asks. */
+/** Streams every record from a position on; each client gets all of them. */
 function sessionOf(live: LiveStream<readonly string[]>): SocketSession {
   return {
     async run(writer) {
@@ -92,27 +94,27 @@ function sessionOf(live: LiveStream<readonly string[]>): SocketSession {
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /**
- * A record as a frame, with the cursor after it: the client knows its position by each frame, so that
- * it loses nothing and gets nothing twice wherever the connection is cut.
+ * Makes the frame of a record, with the cursor after it. Each frame tells the client its position, so
+ * that it loses no record and gets none twice wherever the connection is cut.
  *
- * @param json What the route's format makes of the record.
- * @param cursor Its characters stand for themselves in JSON.
+ * @param json The formatted record.
+ * @param cursor Needs no escaping in JSON.
  */
 type RecordFrame = (json: string, cursor: string) => string
 
 /** The cursor is a field of the record. */
 const withField: RecordFrame = (json, cursor) => `${json.slice(0, -1)},"cursor":"${cursor}"}`
-/** Other formats may make anything of a record, also texts, and fields of any name. */
+/** A formatted record may be any JSON: a text, or an object that has a field `cursor`. */
 const inEnvelope: RecordFrame = (json, cursor) => `{"data":${json},"cursor":"${cursor}"}`
 
-/** Bytes of a batch whose frames are kept for further sockets; larger batches go to few at a time. */
+/** Bytes of a batch up to which its frames are cached for further sockets. */
 const MAX_SHARED_BYTES = 1024 * 1024
 
 class SocketEncoder implements StreamEncoder<readonly string[]> {
   readonly #frame: RecordFrame
   /**
-   * The frames of the whole batch that was sent last, since all sockets at the end of the ring send
-   * it. Overflow policy: the next batch takes its place, and a large one is not kept.
+   * The frames of the batch that was sent last as a whole: all sockets at the end of the ring buffer
+   * send that batch. Overflow policy: the next batch replaces it, and a large batch is not cached.
    */
   #last: { readonly batch: EncodedBatch; readonly frames: readonly string[] } | undefined
 
@@ -139,8 +141,8 @@ class SocketEncoder implements StreamEncoder<readonly string[]> {
     return [JSON.stringify({ gap, cursor })]
   }
 
-  error(error: KafkaConsumeError, show: boolean): readonly string[] {
-    return [errorFrame(error, show)]
+  error(error: KafkaConsumeError, showDetail: boolean): readonly string[] {
+    return [errorFrame(error, showDetail)]
   }
 
   /** An empty list is a ping. */
@@ -148,7 +150,7 @@ class SocketEncoder implements StreamEncoder<readonly string[]> {
     return cursor === undefined ? [] : [JSON.stringify({ cursor })]
   }
 
-  /** Characters, which are bytes where they are ASCII: to encode them twice is not worth it. */
+  /** Counts characters, which are bytes where the text is ASCII, to save a second encoding. */
   bytes(frames: readonly string[]): number {
     return frames.reduce((sum, text) => sum + text.length, 0)
   }
