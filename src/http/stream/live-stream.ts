@@ -7,12 +7,10 @@ import type {
   SubscriptionListener,
   SubscriptionPart,
 } from '../../feed/subscription.ts'
-import { isFiltered } from '../../records/filter.ts'
 import type { Format } from '../../records/format.ts'
 import { formatSlice } from '../../records/format-batch.ts'
-import { clientOf, filterOfTable, isRestricted, timeLeft } from '../request/client.ts'
+import { clientOf, timeLeft } from '../request/client.ts'
 import { MAX_IDLE_SECONDS, NO_IDLE_TIMEOUT, setIdleTimeout } from '../request/idle-timeout.ts'
-import { chooseFormat, type StreamPlan } from '../request/parameters.ts'
 import type { ClientRelease, OpenStream, Route, StreamForm } from '../route/route.ts'
 import { ReadTrace } from '../route/trace.ts'
 import type { StreamEncoder, StreamWriter } from './stream-encoder.ts'
@@ -30,56 +28,6 @@ const OUTAGE_GRACE_MS = 10_000
 const AGE_JITTER = 0.2
 /** Milliseconds for which a stalled stream may delay a shutdown. */
 const END_TIMEOUT_MS = 2_000
-
-/**
- * Opens a stream. The caller must run or abandon it.
- *
- * @throws KafkaConsumeError before the first byte, so that it can be an HTTP status.
- */
-export async function openStream<Frames>(
-  c: Context,
-  route: Route,
-  { position, wanted, format }: StreamPlan,
-  form: StreamForm,
-  encoder: StreamEncoder<Frames>,
-): Promise<LiveStream<Frames>> {
-  const client = clientOf(c)
-  const { format: recordFormat } = chooseFormat(format, route.options)
-  const { feed } = await route.lease()
-  let live: LiveStream<Frames> | undefined
-  let hasEnded = false
-  const releaseClient = route.acquireStream(client, () => {
-    hasEnded = true
-    void live?.end()
-  })
-  // A processor may drop records.
-  const filtered = feed.processor !== undefined || isRestricted(client) || isFiltered(wanted)
-  try {
-    const subscription = await feed.subscribe(position, filterOfTable(wanted, client))
-    const refusal = route.isClosed
-      ? new KafkaConsumeError('SHUTTING_DOWN', 'Cannot open a stream: the server is shutting down')
-      : c.req.raw.signal.reason
-    if (refusal) {
-      await subscription.close()
-      throw refusal
-    }
-    live = new LiveStream(
-      c,
-      route,
-      subscription,
-      form,
-      encoder,
-      recordFormat,
-      filtered,
-      releaseClient,
-    )
-  } catch (error) {
-    route.releaseStream(releaseClient)
-    throw error
-  }
-  if (hasEnded) void live.end()
-  return live
-}
 
 /**
  * One client's stream, from its first byte to its end. It has neither a loop nor a timer of its own:

@@ -11,7 +11,8 @@ import { describeError } from '../response/error-response.ts'
 import type { Route } from '../route/route.ts'
 import { BodyWriter } from './body-writer.ts'
 import { type GzipStream, streamCompressor } from './gzip-stream.ts'
-import { type LiveStream, openStream, WRITE_BYTES } from './live-stream.ts'
+import { type LiveStream, WRITE_BYTES } from './live-stream.ts'
+import { openStream } from './open-stream.ts'
 import type { StreamEncoder, StreamWriter } from './stream-encoder.ts'
 
 /** Bytes that wait to be sent are a part of an encoded batch and keep all of it in memory: larger parts are copied. */

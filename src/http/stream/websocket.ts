@@ -10,7 +10,8 @@ import { assertHandshake, isUpgradeRequest, upgrade } from '../request/upgrade.t
 import type { Slice } from '../response/body.ts'
 import type { Route } from '../route/route.ts'
 import { AckSession } from './ack-session.ts'
-import { type LiveStream, openStream } from './live-stream.ts'
+import type { LiveStream } from './live-stream.ts'
+import { openStream } from './open-stream.ts'
 import { CLOSE, closeFrameFor, errorFrame, SocketWriter } from './socket-writer.ts'
 import type { StreamEncoder } from './stream-encoder.ts'
 

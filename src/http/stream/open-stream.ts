@@ -1,0 +1,58 @@
+import type { Context } from 'hono'
+import { KafkaConsumeError } from '../../core/errors.ts'
+import { isFiltered } from '../../records/filter.ts'
+import { clientOf, filterOfTable, isRestricted } from '../request/client.ts'
+import { chooseFormat, type StreamPlan } from '../request/parameters.ts'
+import type { Route, StreamForm } from '../route/route.ts'
+import { LiveStream } from './live-stream.ts'
+import type { StreamEncoder } from './stream-encoder.ts'
+
+/**
+ * Opens a stream. The caller must run or abandon it.
+ *
+ * @throws KafkaConsumeError before the first byte, so that it can be an HTTP status.
+ */
+export async function openStream<Frames>(
+  c: Context,
+  route: Route,
+  { position, wanted, format }: StreamPlan,
+  form: StreamForm,
+  encoder: StreamEncoder<Frames>,
+): Promise<LiveStream<Frames>> {
+  const client = clientOf(c)
+  const { format: recordFormat } = chooseFormat(format, route.options)
+  const { feed } = await route.lease()
+  let live: LiveStream<Frames> | undefined
+  let hasEnded = false
+  const releaseClient = route.acquireStream(client, () => {
+    hasEnded = true
+    void live?.end()
+  })
+  // A processor may drop records.
+  const filtered = feed.processor !== undefined || isRestricted(client) || isFiltered(wanted)
+  try {
+    const subscription = await feed.subscribe(position, filterOfTable(wanted, client))
+    const refusal = route.isClosed
+      ? new KafkaConsumeError('SHUTTING_DOWN', 'Cannot open a stream: the server is shutting down')
+      : c.req.raw.signal.reason
+    if (refusal) {
+      await subscription.close()
+      throw refusal
+    }
+    live = new LiveStream(
+      c,
+      route,
+      subscription,
+      form,
+      encoder,
+      recordFormat,
+      filtered,
+      releaseClient,
+    )
+  } catch (error) {
+    route.releaseStream(releaseClient)
+    throw error
+  }
+  if (hasEnded) void live.end()
+  return live
+}
