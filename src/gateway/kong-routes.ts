@@ -2,7 +2,7 @@
 import type { Context } from 'hono'
 import { requestStatisticsOf } from '../core/request-statistics.ts'
 import { clientOf, type KafkaClient } from '../http/request/client.ts'
-import type { KongAccess } from '../kong/access/plugin.ts'
+import type { KongAccess } from '../kong/access/access-plugin.ts'
 import { ACCESS_PLUGINS, PLUGIN_NAME } from '../kong/config/plugins.ts'
 import type { KongRoute, KongSnapshot } from '../kong/model/entities.ts'
 import {

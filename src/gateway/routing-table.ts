@@ -1,6 +1,7 @@
 /** Builds what the gateway serves of one snapshot of Kong's entities, reusing what has not changed. */
+
+import type { AccessStep } from '../kong/access/access-plugin.ts'
 import { Credentials } from '../kong/access/credentials.ts'
-import type { AccessStep } from '../kong/access/plugin.ts'
 import { type PluginParts, partsOf, pluginOptions } from '../kong/config/plugin-options.ts'
 import { ACCESS_PLUGINS, PLUGIN_NAME } from '../kong/config/plugins.ts'
 import { EMPTY as EMPTY_SNAPSHOT } from '../kong/config/store.ts'

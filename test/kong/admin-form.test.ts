@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { decodeForm, FormError } from '../../src/kong/admin/form.ts'
-import { infer } from '../../src/kong/admin/infer.ts'
-import type { KongFields } from '../../src/kong/model/describe.ts'
+import { infer } from '../../src/kong/admin/infer-types.ts'
+import type { KongFields } from '../../src/kong/model/field-description.ts'
 
 const decode = (form: string) => decodeForm(new URLSearchParams(form))
 

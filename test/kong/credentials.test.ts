@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'bun:test'
 import type { Hono } from 'hono'
 import { createAdmin } from '../../src/kong/admin/admin.ts'
 import { readDeclarative, writeDeclarative } from '../../src/kong/config/declarative.ts'
-import { openState } from '../../src/kong/config/state.ts'
+import { openState } from '../../src/kong/config/persisted-state.ts'
 import { EMPTY, Store } from '../../src/kong/config/store.ts'
 
 const SECRET = 'planted-4f1c'

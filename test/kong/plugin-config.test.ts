@@ -7,8 +7,8 @@ import {
   maskSecrets,
   readPluginConfig,
 } from '../../src/kong/config/plugin-config.ts'
-import { type FieldErrors, SchemaViolation } from '../../src/kong/model/errors.ts'
-import { renameKey } from '../../src/kong/model/keys.ts'
+import { renameKey } from '../../src/kong/model/field-names.ts'
+import { type FieldErrors, SchemaViolation } from '../../src/kong/model/schema-violation.ts'
 import { kongSchema, optionsSchema, resolveOptions } from '../../src/options/consume-options.ts'
 
 const ID = '0b54e1c5-6c39-4d4c-8a3c-0c7bb0a44a6a'

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import type { KongRoute } from '../../src/kong/model/entities.ts'
-import { SchemaViolation } from '../../src/kong/model/errors.ts'
-import { normalizePath } from '../../src/kong/model/normalize.ts'
+import { normalizePath } from '../../src/kong/model/normalize-path.ts'
+import { SchemaViolation } from '../../src/kong/model/schema-violation.ts'
 import { type RoutedRequest, Router } from '../../src/kong/routing/router.ts'
 
 let count = 0

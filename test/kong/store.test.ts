@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'bun:test'
+import { readEntity } from '../../src/kong/config/entity-schemas.ts'
+import { refuseMasks, restoreSecrets } from '../../src/kong/config/masked-secrets.ts'
+import { openState } from '../../src/kong/config/persisted-state.ts'
 import { MASK } from '../../src/kong/config/plugin-config.ts'
-import { readEntity } from '../../src/kong/config/schemas.ts'
-import { refuseMasks, restoreSecrets } from '../../src/kong/config/secrets.ts'
-import { openState } from '../../src/kong/config/state.ts'
 import { EMPTY, Store } from '../../src/kong/config/store.ts'
-import { SchemaViolation } from '../../src/kong/model/errors.ts'
-import { Violation } from '../../src/kong/model/violations.ts'
+import { Violation } from '../../src/kong/model/constraint-violations.ts'
+import { SchemaViolation } from '../../src/kong/model/schema-violation.ts'
 import { CERTIFICATE, PLUGIN } from './samples.ts'
 
 const route = (name: string) => ({ name, paths: [`/${name}`] })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { parseText } from '../../src/kong/model/document.ts'
+import { parseText } from '../../src/kong/model/parse-document.ts'
 import { parseYaml } from '../../src/kong/model/yaml.ts'
 import { parseInThread } from '../../src/kong/model/yaml-thread.ts'
 import { sleep } from '../support/wait.ts'

@@ -8,7 +8,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs'
-import type { StateFile } from '../../kong/config/state.ts'
+import type { StateFile } from '../../kong/config/persisted-state.ts'
 
 /**
  * A file that is replaced whole: a process that reads it sees the old content or the new one, also

@@ -1,8 +1,8 @@
 /** What `key-auth`, `basic-auth` and `jwt` have in common. */
 import { FOREIGN_PAGE, isForeignPage } from '../../http/request/page-origin.ts'
 import * as f from '../model/fields.ts'
+import { type AccessStep, type KongAccess, refuse } from './access-plugin.ts'
 import type { Credentials } from './credentials.ts'
-import { type AccessStep, type KongAccess, refuse } from './plugin.ts'
 
 /** A credential that was found right, or why there is none. */
 export type Verdict =

@@ -1,9 +1,13 @@
+/**
+ * Kong's plugin `basic-auth`: identifies a consumer by a user name and a password. Its options and
+ * messages are Kong's.
+ */
 import { auth } from 'hono/utils/basic-auth'
 import { timingSafeEqual } from 'hono/utils/buffer'
 import * as v from 'valibot'
 import * as f from '../model/fields.ts'
+import { accessPlugin } from './access-plugin.ts'
 import { anonymous, authentication, challenge, foreignPage } from './authentication.ts'
-import { accessPlugin } from './plugin.ts'
 
 const schema = f.record({
   anonymous,

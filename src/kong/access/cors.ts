@@ -1,8 +1,12 @@
+/**
+ * Kong's plugin `cors`: answers preflights, and allows pages of other origins to read answers.
+ * Origins may be regular expressions, in RE2's syntax.
+ */
 import type { Context } from 'hono'
 import * as v from 'valibot'
 import * as f from '../model/fields.ts'
 import { checkPattern } from '../model/pattern.ts'
-import { accessPlugin } from './plugin.ts'
+import { accessPlugin } from './access-plugin.ts'
 
 const METHODS = [
   'GET',

@@ -1,3 +1,7 @@
+/**
+ * The credentials of a snapshot, indexed by key, user name and issuer. Access plugins look them up
+ * for each request.
+ */
 import type {
   BasicauthCredential,
   JwtSecret,
@@ -5,8 +9,8 @@ import type {
   KongConsumer,
   KongSnapshot,
 } from '../model/entities.ts'
-import { SchemaViolation } from '../model/errors.ts'
 import { type Environment, isVaultReference, resolveVault } from '../model/references.ts'
+import { SchemaViolation } from '../model/schema-violation.ts'
 
 /** The consumers of a snapshot and what they are known by, vault references resolved. */
 export class Credentials {

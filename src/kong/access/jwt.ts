@@ -1,3 +1,7 @@
+/**
+ * Kong's plugin `jwt`: identifies a consumer by a JSON Web Token of one of its issuers. Its options
+ * and messages are Kong's.
+ */
 import { getCookie } from 'hono/cookie'
 import {
   base64url,
@@ -10,6 +14,7 @@ import {
 import * as v from 'valibot'
 import type { JwtSecret } from '../model/entities.ts'
 import * as f from '../model/fields.ts'
+import { accessPlugin, type KongAccess } from './access-plugin.ts'
 import {
   anonymous,
   authentication,
@@ -18,7 +23,6 @@ import {
   type Verdict,
 } from './authentication.ts'
 import type { Credentials } from './credentials.ts'
-import { accessPlugin, type KongAccess } from './plugin.ts'
 
 const schema = v.pipe(
   f.record({

@@ -1,7 +1,11 @@
+/**
+ * Kong's plugin `key-auth`: identifies a consumer by a key in a header or in the query. Its options
+ * and messages are Kong's.
+ */
 import * as v from 'valibot'
 import * as f from '../model/fields.ts'
+import { accessPlugin, type KongAccess } from './access-plugin.ts'
 import { anonymous, authentication, challenge, type Verdict } from './authentication.ts'
-import { accessPlugin, type KongAccess } from './plugin.ts'
 
 const schema = f.record({
   key_names: v.optional(f.array(f.headerName), ['apikey']),

@@ -1,3 +1,7 @@
+/**
+ * Kong's plugin `rate-limiting` with the policy `local`: counts requests in this process. Further
+ * policies of Kong's are refused by name.
+ */
 import * as v from 'valibot'
 import {
   FixedWindowLimiter,
@@ -7,7 +11,7 @@ import {
   rateLimitHeaders,
 } from '../../core/fixed-window-limiter.ts'
 import * as f from '../model/fields.ts'
-import { accessPlugin, type KongAccess, refuse } from './plugin.ts'
+import { accessPlugin, type KongAccess, refuse } from './access-plugin.ts'
 
 const KEPT = 'is not supported: counters are kept in memory'
 const LIMITS = Object.keys(PERIODS) as Period[]

@@ -1,3 +1,7 @@
+/**
+ * Kong's Admin API as an app: it puts the routes of the other files in this folder together. A
+ * gateway process serves it on a port of its own.
+ */
 import { Hono } from 'hono'
 import type { Store } from '../config/store.ts'
 import { errorAnswer, otherMethods } from './answers.ts'

@@ -1,10 +1,14 @@
+/**
+ * Answers of the Admin API that are errors, in Kong's form. Routes throw; the error handler of the
+ * app makes the answer.
+ */
 import { getLogger } from '@logtape/logtape'
 import type { Context, MiddlewareHandler } from 'hono'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { LOG_ROOT } from '../../core/log.ts'
 import { InvalidDeclarative } from '../config/declarative.ts'
-import { SchemaViolation } from '../model/errors.ts'
-import { Violation } from '../model/violations.ts'
+import { Violation } from '../model/constraint-violations.ts'
+import { SchemaViolation } from '../model/schema-violation.ts'
 
 const log = getLogger([LOG_ROOT, 'admin'])
 

@@ -1,10 +1,11 @@
+/** `/config` of the Admin API: reads and replaces all entities as one declarative document. */
 import { Hono } from 'hono'
-import { maskEntity } from '../config/secrets.ts'
+import { maskEntity } from '../config/masked-secrets.ts'
 import type { Store } from '../config/store.ts'
 import type { EntityKind, EntityKinds, KongSnapshot } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
 import { declarativeAnswer, otherMethods, Refusal } from './answers.ts'
-import { readDocument } from './body.ts'
+import { readDocument } from './request-body.ts'
 
 /** Documents that are read at a time, each by a thread. One more is refused. */
 const MAX_READ = 4

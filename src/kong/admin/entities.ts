@@ -1,11 +1,15 @@
+/**
+ * `/services`, `/routes`, `/plugins` and the other collections of the Admin API: lists, creates,
+ * changes and removes entities.
+ */
 import { type Context, Hono } from 'hono'
-import { maskEntity } from '../config/secrets.ts'
+import { maskEntity } from '../config/masked-secrets.ts'
 import type { Store } from '../config/store.ts'
 import type { EntityKind, EntityKinds } from '../model/entities.ts'
 import { fieldOf, KEYS, referenced } from '../model/integrity.ts'
 import { notFound, otherMethods } from './answers.ts'
-import { readBody } from './body.ts'
 import { page } from './paging.ts'
+import { readBody } from './request-body.ts'
 
 /** Whose children a collection has: `/routes/{route}/plugins`. */
 interface Parent {

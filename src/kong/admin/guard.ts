@@ -1,3 +1,7 @@
+/**
+ * The guard of the Admin API, which has no login. It refuses requests that a browser sends for a
+ * page of another origin.
+ */
 import type { MiddlewareHandler } from 'hono'
 import { isForeignPage } from '../../http/request/page-origin.ts'
 import { Refusal } from './answers.ts'

@@ -1,10 +1,11 @@
+/** The information routes of the Admin API: the node, its status, its plugins and their schemas. */
 import { Hono } from 'hono'
+import { readEntity } from '../config/entity-schemas.ts'
+import { refuseMasks } from '../config/masked-secrets.ts'
 import { configField, PLUGIN_NAMES } from '../config/plugins.ts'
-import { readEntity } from '../config/schemas.ts'
-import { refuseMasks } from '../config/secrets.ts'
 import type { Store } from '../config/store.ts'
 import { otherMethods } from './answers.ts'
-import { readBody } from './body.ts'
+import { readBody } from './request-body.ts'
 
 export interface NodeFacts {
   readonly version: string

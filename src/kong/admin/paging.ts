@@ -1,3 +1,4 @@
+/** Pages of a collection of the Admin API, with Kong's parameters `size`, `offset` and `tags`. */
 import type { Entity } from '../model/entities.ts'
 
 const DEFAULT_SIZE = 100

@@ -1,6 +1,6 @@
 /** Kong's declarative configuration: one document that holds everything. */
 import { isJsonObject } from '../../core/json-object.ts'
-import { parseText } from '../model/document.ts'
+import { Violation } from '../model/constraint-violations.ts'
 import type {
   Certificate,
   EntityKind,
@@ -9,9 +9,8 @@ import type {
   KongRoute,
   KongSnapshot,
 } from '../model/entities.ts'
-import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
-import { stableId } from '../model/ids.ts'
 import { checkIntegrity, fieldOf, KEYS, KINDS } from '../model/integrity.ts'
+import { parseText } from '../model/parse-document.ts'
 import {
   DeckReferences,
   type Environment,
@@ -20,11 +19,12 @@ import {
   mapTexts,
   resolveVault,
 } from '../model/references.ts'
-import { Violation } from '../model/violations.ts'
+import { type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
+import { stableId } from '../model/stable-id.ts'
 import { Router } from '../routing/router.ts'
+import { readEntity } from './entity-schemas.ts'
 import { partsOf, pluginOptions } from './plugin-options.ts'
 import { PLUGIN_NAME, PLUGIN_NAMES } from './plugins.ts'
-import { readEntity } from './schemas.ts'
 
 /** How a document is to be read. */
 export interface DeclarativeOptions {

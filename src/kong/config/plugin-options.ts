@@ -1,8 +1,11 @@
+/**
+ * Converts a `kafka-consume` plugin to options of `kafkaConsume`. Vault references and certificates
+ * are resolved on the way.
+ */
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { resolveOptions } from '../../options/consume-options.ts'
 import type { KafkaConsumeOptions } from '../../options/option-types.ts'
 import type { Certificate, KongPlugin, KongSnapshot } from '../model/entities.ts'
-import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
 import {
   type Environment,
   isVaultReference,
@@ -11,6 +14,7 @@ import {
   resolveVault,
   variableIn,
 } from '../model/references.ts'
+import { type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
 import { isSecret, readPluginConfig } from './plugin-config.ts'
 
 type ConsumePluginConfig = KongPlugin['config']

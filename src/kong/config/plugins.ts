@@ -1,14 +1,14 @@
 /** The plugins that are served: `kafka-consume`, and what stands in front of it. */
 import * as v from 'valibot'
+import type { AccessPlugin } from '../access/access-plugin.ts'
 import { basicAuth } from '../access/basic-auth.ts'
 import { cors } from '../access/cors.ts'
 import { jwt } from '../access/jwt.ts'
 import { keyAuth } from '../access/key-auth.ts'
-import type { AccessPlugin } from '../access/plugin.ts'
 import { rateLimiting } from '../access/rate-limiting.ts'
-import { describeFields, type KongField } from '../model/describe.ts'
-import { SchemaViolation } from '../model/errors.ts'
+import { describeFields, type KongField } from '../model/field-description.ts'
 import { fieldErrors } from '../model/field-errors.ts'
+import { SchemaViolation } from '../model/schema-violation.ts'
 import { kafkaConsumeField, readPluginConfig } from './plugin-config.ts'
 
 /** The plugin that answers requests. */

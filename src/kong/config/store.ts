@@ -1,11 +1,14 @@
+/**
+ * The store of Kong's entities: each change is checked as a whole, and is served before it counts.
+ */
 import { isJsonObject } from '../../core/json-object.ts'
+import { referencedBy, unresolvedReference } from '../model/constraint-violations.ts'
 import type { EntityKind, EntityKinds, KongSnapshot } from '../model/entities.ts'
-import { SchemaViolation } from '../model/errors.ts'
 import { isUuid } from '../model/fields.ts'
 import { checkIntegrity, fieldOf, KEYS, KINDS, referenced } from '../model/integrity.ts'
-import { referencedBy, unresolvedReference } from '../model/violations.ts'
-import { readEntity } from './schemas.ts'
-import { refuseMasks, restoreSecrets } from './secrets.ts'
+import { SchemaViolation } from '../model/schema-violation.ts'
+import { readEntity } from './entity-schemas.ts'
+import { refuseMasks, restoreSecrets } from './masked-secrets.ts'
 
 export const EMPTY = Object.fromEntries(KINDS.map((kind) => [kind, []])) as unknown as KongSnapshot
 

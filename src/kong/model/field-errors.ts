@@ -1,5 +1,6 @@
+/** Converts the issues of valibot to Kong's nested errors of fields. */
 import type * as v from 'valibot'
-import type { FieldErrors } from './errors.ts'
+import type { FieldErrors } from './schema-violation.ts'
 
 /** Of an object under construction. */
 interface Nested {

@@ -1,11 +1,10 @@
-import * as v from 'valibot'
-import { normalizePath } from './normalize.ts'
-import { compilePathPattern } from './path-pattern.ts'
-
 /**
- * Kong's own field types, with its messages. A missing or null value of a required field is named
- * by `fieldErrors`, so no message here speaks of it.
+ * The types of fields in Kong's schemas, as schemas of valibot with Kong's messages. A missing or
+ * null value of a required field is reported by `fieldErrors`, so that no message here covers it.
  */
+import * as v from 'valibot'
+import { normalizePath } from './normalize-path.ts'
+import { compilePathPattern } from './path-pattern.ts'
 
 export const boolean = v.boolean('expected a boolean')
 export const string = v.string('expected a string')

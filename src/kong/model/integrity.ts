@@ -1,5 +1,6 @@
+/** The integrity of a snapshot: unique keys, and foreign keys that lead to an entity. */
+import { missingReference, primaryKeyViolation, uniqueViolation } from './constraint-violations.ts'
 import type { EntityKind, EntityKinds, KongSnapshot } from './entities.ts'
-import { missingReference, primaryKeyViolation, uniqueViolation } from './violations.ts'
 
 /** What another entity is called where it is referenced. */
 export interface ForeignKey {

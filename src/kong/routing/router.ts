@@ -1,9 +1,9 @@
 /** Finds the route of a request, as Kong's traditional router does. */
 import type { KongRoute } from '../model/entities.ts'
-import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
-import { normalizePath } from '../model/normalize.ts'
+import { normalizePath } from '../model/normalize-path.ts'
 import { compilePathPattern } from '../model/path-pattern.ts'
 import { type CheckedPattern, checkPattern, MAX_TEXT, type Pattern } from '../model/pattern.ts'
+import { type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
 
 /** The parts of a request that decide its route. */
 export interface RoutedRequest {

@@ -1,4 +1,8 @@
-import type { KongField, KongFields } from '../model/describe.ts'
+/**
+ * Types for the texts of a form. A form has texts only, and an entity has numbers, booleans and
+ * arrays.
+ */
+import type { KongField, KongFields } from '../model/field-description.ts'
 import type { FormValue } from './form.ts'
 
 /**

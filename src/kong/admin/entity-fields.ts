@@ -1,7 +1,8 @@
+/** The description of an entity's fields, which `GET /schemas` shows. Forms are read by it, too. */
+import { entitySchemas } from '../config/entity-schemas.ts'
 import { configField, PLUGIN_NAME } from '../config/plugins.ts'
-import { entitySchemas } from '../config/schemas.ts'
-import { describeFields, type KongFields } from '../model/describe.ts'
 import type { EntityKind } from '../model/entities.ts'
+import { describeFields, type KongFields } from '../model/field-description.ts'
 
 /** References and what they lead to; a field that is none of these holds its own value. */
 const REFERENCES: Readonly<Record<string, EntityKind>> = {

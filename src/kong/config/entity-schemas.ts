@@ -1,10 +1,14 @@
+/**
+ * The schemas of Kong's entities, with Kong's defaults and messages. `readEntity` checks a raw
+ * entity and completes it.
+ */
 import * as v from 'valibot'
 import { toBase64 } from '../../core/bytes.ts'
 import { isJsonObject } from '../../core/json-object.ts'
 import type { EntityKind, EntityKinds, KongPlugin } from '../model/entities.ts'
-import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
 import { fieldErrors } from '../model/field-errors.ts'
 import * as f from '../model/fields.ts'
+import { type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
 import { MASK } from './plugin-config.ts'
 import { isForConsumers, PLUGIN_NAMES, readConfig } from './plugins.ts'
 

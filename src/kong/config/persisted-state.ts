@@ -1,7 +1,8 @@
+/** The state file of a gateway: the entities that the Admin API changed, kept across restarts. */
 import { isJsonObject } from '../../core/json-object.ts'
 import type { EntityKind, KongSnapshot } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
-import { readEntity } from './schemas.ts'
+import { readEntity } from './entity-schemas.ts'
 import { EMPTY, Store } from './store.ts'
 
 /** A file as it is needed here; which runtime has it is not known here. */

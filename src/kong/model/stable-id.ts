@@ -1,3 +1,4 @@
+/** Ids for entities that have none in their file. */
 import { fromHex, toHex } from '../../core/bytes.ts'
 
 /** The namespace of ids of entities that have none of their own: chosen once, for ever. */

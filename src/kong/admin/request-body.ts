@@ -1,14 +1,18 @@
+/**
+ * Bodies of requests to the Admin API: entities as JSON or as a form, and declarative documents. A
+ * body has at most 8 MiB.
+ */
 import type { Context } from 'hono'
 import { isJsonObject } from '../../core/json-object.ts'
 import { readLimited } from '../../core/read-limited.ts'
 import { PLUGIN_NAMES } from '../config/plugins.ts'
-import type { KongFields } from '../model/describe.ts'
 import type { EntityKind } from '../model/entities.ts'
-import { type FieldErrors, SchemaViolation } from '../model/errors.ts'
+import type { KongFields } from '../model/field-description.ts'
+import { type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
 import { Refusal } from './answers.ts'
+import { entityFields } from './entity-fields.ts'
 import { decodeForm, FormError } from './form.ts'
-import { infer } from './infer.ts'
-import { entityFields } from './kong-fields.ts'
+import { infer } from './infer-types.ts'
 
 /** Bytes of a body: some thousand routes. */
 const MAX_BYTES = 8 * 1024 * 1024

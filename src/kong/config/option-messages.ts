@@ -1,8 +1,8 @@
 /** What valibot finds, in Kong's words. */
 import type * as v from 'valibot'
 import { NOT_YET } from '../../options/option-errors.ts'
-import type { KongField } from '../model/describe.ts'
-import { renameKey } from '../model/keys.ts'
+import type { KongField } from '../model/field-description.ts'
+import { renameKey } from '../model/field-names.ts'
 
 type Issue = v.BaseIssue<unknown>
 

@@ -1,3 +1,7 @@
+/**
+ * Violations of unique and foreign keys, in Kong's words. The store throws them; the Admin API
+ * answers with them.
+ */
 import type { EntityKind } from './entities.ts'
 
 /** A change that the store refuses, as Kong's data layer does: its name, number, words and status. */

@@ -1,8 +1,12 @@
+/**
+ * Masks in place of secrets: the Admin API shows `***`. A client that sends the mask back keeps the
+ * secret.
+ */
 import { isJsonObject } from '../../core/json-object.ts'
 import type { EntityKind, EntityKinds, KongPlugin } from '../model/entities.ts'
-import { SchemaViolation } from '../model/errors.ts'
 import { fieldOf, KEYS } from '../model/integrity.ts'
 import { isVaultReference } from '../model/references.ts'
+import { SchemaViolation } from '../model/schema-violation.ts'
 import { MASK, maskSecrets } from './plugin-config.ts'
 
 const STANDS_FOR_NOTHING = `${MASK} stands for a secret that is not held here: give the secret itself, or a reference such as {vault://env/NAME}`

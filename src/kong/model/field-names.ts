@@ -1,3 +1,4 @@
+/** Converts field names between Kong's spelling (`dlq_topic`) and ours (`dlqTopic`). */
 const MARKED = /_([a-z])|([A-Z])/g
 
 /**

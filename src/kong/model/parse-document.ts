@@ -1,3 +1,7 @@
+/**
+ * Parses a declarative document, YAML or JSON. Large YAML is parsed in a thread of its own, since
+ * it takes long.
+ */
 import { parseYaml } from './yaml.ts'
 
 /** Characters of a document at most: reading takes up to a microsecond and some 100 bytes for each. */
