@@ -1,8 +1,8 @@
-/** Processes of their own for whatever is measured, so that each has its own event loop and heap. */
+/** Runs each measured program in its own process, so that it has its own event loop and heap. */
 import { join } from 'node:path'
 import type { Commands, Reply, Usage } from './programs/serve.ts'
 
-/** How long a process may take for one command, unless the caller knows better. */
+/** Milliseconds for a process to answer one command, unless the call names another limit. */
 const LIMIT_MS = 30_000
 const KILL_AFTER_MS = 2_000
 
@@ -11,14 +11,14 @@ interface Pending {
   reject(error: Error): void
 }
 
-/** A program of `programs/` in its own process, and what it can be asked for. */
+/** A program of `programs/` in its own process, which takes commands. */
 export class Child<C extends Commands> {
   readonly #name: string
   readonly #process: Bun.Subprocess
   readonly #pending = new Map<number, Pending>()
   #count = 0
 
-  /** @param runtime The path of what runs it: Bun or Node. */
+  /** @param runtime The path of the runtime: Bun or Node. */
   constructor(name: string, runtime = process.execPath) {
     this.#name = name
     this.#process = Bun.spawn([runtime, join(import.meta.dirname, 'programs', `${name}.ts`)], {
@@ -38,8 +38,8 @@ export class Child<C extends Commands> {
   }
 
   /**
-   * @param limit Milliseconds after which it is a failure.
-   * @throws Error what the program threw, or that it ended or took too long.
+   * @param limit Milliseconds for the answer.
+   * @throws Error that the program threw, or if the program ended or exceeded the limit.
    */
   async ask<K extends string & keyof C>(
     command: K,

@@ -1,26 +1,26 @@
-/** What is measured, and how it is written down. */
+/** Figures, and the table and JSON that they are written as. */
 
-/** One figure, beside what it is compared with in the same run. */
+/** One figure, beside the figure that it is compared with in the same run. */
 export interface Figure {
   readonly name: string
   readonly value: number
   readonly unit: string
-  /** The same of what it is held against. */
+  /** The figure that `value` is compared with; null if there is none. */
   readonly beside: number | null
   readonly ratio: number | null
-  /** What the ratio should be at least, or at most; null where there is none. */
+  /** The lowest or highest ratio that is good enough; null without a goal. */
   readonly goal: number | null
   readonly ok: boolean | null
-  /** Which of both; of no meaning without a goal. */
+  /** Whether the goal is the highest ratio instead of the lowest. */
   readonly isLimit: boolean
 }
 
-/** What `--json` writes of each. */
+/** The fields of a figure that `--json` writes. */
 export const WRITTEN = ['name', 'value', 'unit', 'beside', 'ratio', 'goal', 'ok']
 
 /**
- * @param beside Undefined for a figure that stands for itself.
- * @param goal What the ratio should be at least.
+ * @param beside The figure to compare with; undefined if there is none.
+ * @param goal The lowest ratio that is good enough.
  */
 export function figure(
   name: string,
@@ -34,7 +34,7 @@ export function figure(
   return { name, value, unit, beside: beside ?? null, ratio, goal, ok, isLimit: false }
 }
 
-/** @param goal What the ratio should be at most. */
+/** @param goal The highest ratio that is good enough. */
 export function limited(
   name: string,
   unit: string,
@@ -48,7 +48,7 @@ export function limited(
 
 const HEADINGS = ['figure', 'value', 'unit', 'beside', 'ratio', 'goal', '']
 
-/** As a table of Markdown, so that it goes into the documentation as it is. */
+/** The figures as a table of Markdown, for the documentation. */
 export function tableOf(figures: readonly Figure[]): string {
   const rows = figures.map(({ name, value, unit, beside, ratio, goal, ok, isLimit }) => [
     name,
@@ -72,7 +72,7 @@ function isText(column: number): boolean {
   return column === 0 || column === 2 || column === 6
 }
 
-/** Three digits say all that a noisy machine knows. */
+/** Three digits: a noisy machine does not measure more. */
 function short(value: number): string {
   if (value >= 1000) return Math.round(value).toLocaleString('en-US')
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3)

@@ -1,4 +1,4 @@
-/** The Kafka that is measured against, and topics in it. */
+/** The Kafka cluster of the benchmark, and topics in it. */
 
 import {
   type Consumer,
@@ -15,11 +15,11 @@ const CONNECT_MS = 10_000
 const ADMIN_MS = 10_000
 const LEADERS_MS = 20_000
 
-/** Runs work beside the Kafka of BENCH_KAFKA_BROKERS, or one that is started for it and stopped after it. */
+/** Runs work with the Kafka of BENCH_KAFKA_BROKERS, or with one that is started before and stopped after it. */
 export async function withKafka<T>(work: (brokers: string) => Promise<T>): Promise<T> {
   const given = process.env['BENCH_KAFKA_BROKERS']
   if (given) return work(given)
-  // Should this process be killed, the next start of any cluster removes this one.
+  // If this process is killed, the next start of any cluster removes this one.
   const broker = await startBroker({ name: `bench-${process.pid}`, port: 0, owned: true })
   try {
     return await work(broker.bootstrapServers)
@@ -50,7 +50,7 @@ export class Topic {
     this.leaders = leaders
   }
 
-  /** To be called when records were written, evenly over the partitions. */
+  /** Must be called after records were written, evenly over the partitions. */
   grew(records: number): void {
     this.#records += records
   }
@@ -69,10 +69,10 @@ export class Topic {
   }
 }
 
-/** How a broker is to store batches, however they were sent. */
+/** The compression with which a broker stores batches, however they were sent. */
 export type Compression = 'lz4'
 
-/** Makes topics, and removes them at the end. */
+/** Creates topics, and deletes them at the end. */
 export class Topics {
   readonly #brokers: string
   readonly #made: string[] = []
@@ -81,7 +81,7 @@ export class Topics {
     this.#brokers = brokers
   }
 
-  /** @param compression Default: as batches are sent, without. */
+  /** @param compression Default: none, as batches are sent. */
   async create(partitions: number, valueBytes: number, compression?: Compression): Promise<Topic> {
     const name = `bench-${crypto.randomUUID()}`
     await this.#admin((admin) =>
@@ -102,7 +102,7 @@ export class Topics {
     return new Topic(name, partitions, valueBytes, await this.#leaders(name, partitions))
   }
 
-  /** Never fails: the figures are worth more than a clean cluster. */
+  /** Deletes the topics. Never rejects: the figures are worth more than a clean cluster. */
   async remove(): Promise<void> {
     const names = this.#made.splice(0)
     if (names.length === 0) return
@@ -128,7 +128,7 @@ export class Topics {
     }
   }
 
-  /** Asks until every partition has a leader. */
+  /** Waits until every partition has a leader that answers. */
   async #leaders(name: string, partitions: number): Promise<Leader[]> {
     const consumer = createConsumer({ 'bootstrap.servers': this.#brokers, 'group.id': 'bench' })
     await connectClient(consumer, CONNECT_MS)
@@ -137,7 +137,7 @@ export class Topics {
       for (;;) {
         const leaders = await askForLeaders(consumer, name)
         const led = leaders.flatMap((leader) => leader.partitions).length
-        // A leader that has just been named refuses until it knows of it.
+        // A broker refuses requests to a partition until it learns that it is the leader.
         if (led === partitions && (await areLed(consumer, name, partitions))) return leaders
         if (performance.now() > deadline) {
           throw new Error(
@@ -152,7 +152,7 @@ export class Topics {
   }
 }
 
-/** Whether the leader of every partition answers as such. */
+/** Whether the leader of every partition answers. */
 function areLed(consumer: Consumer, name: string, partitions: number): Promise<boolean> {
   const asked = Array.from({ length: partitions }, (_, partition) =>
     call<unknown>(`Cannot read partition ${partition} of ${name}`, (done) =>

@@ -3,23 +3,23 @@ import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
-/** A command line that cannot be read: exit code 2. */
+/** The command line is not valid: exit code 2. */
 export class UsageError extends Error {}
 
-export interface Options {
+export interface BenchOptions {
   readonly help: boolean
   /** Fewer records and rounds: a few minutes in all. */
   readonly quick: boolean
   /** The scenarios to run; empty for all. */
   readonly only: readonly string[]
-  /** Where to write the figures. */
+  /** The file for the figures. */
   readonly json: string | undefined
 }
 
 const KNOWN = '--only NAME, --quick, --json FILE, --help'
 
-/** @throws UsageError that names the argument and what is known instead. */
-export function readOptions(args: string[], scenarios: readonly string[]): Options {
+/** @throws UsageError that names the argument and the known options. */
+export function readOptions(args: string[], scenarios: readonly string[]): BenchOptions {
   const { values, tokens } = parseArgs({
     args,
     options: {
@@ -42,7 +42,7 @@ export function readOptions(args: string[], scenarios: readonly string[]): Optio
   return { help: values.help === true, quick: values.quick === true, only, json }
 }
 
-/** What `parseArgs` makes of one argument. */
+/** One argument, as `parseArgs` returns it. */
 interface Token {
   readonly kind: 'option' | 'positional' | 'option-terminator'
   readonly name?: string
@@ -66,7 +66,7 @@ function checkToken(token: Token): void {
   }
 }
 
-/** Better to know now than after minutes of measuring. */
+/** Checks the folder of a file now rather than after minutes of measuring. */
 function writable(file: string): string {
   const folder = dirname(resolve(file))
   if (!existsSync(folder)) {

@@ -1,4 +1,4 @@
-/** Rounds in which all sides take turns, so that what disturbs the machine disturbs them alike. */
+/** Rounds in which all sides take turns, so that other load of the machine affects them alike. */
 
 /** Runs one side once and measures it. */
 export type Side<M> = () => Promise<M>
@@ -6,12 +6,12 @@ export type Side<M> = () => Promise<M>
 /**
  * Measures sides in turn, A B C A B C …, after one unmeasured round that warms them up.
  *
- * @param told Called with each measurement.
+ * @param onMeasured Called with each measurement.
  */
 export async function alternate<K extends string, M>(
   sides: Readonly<Record<K, Side<M>>>,
   rounds: number,
-  told: (side: NoInfer<K>, round: number, measured: M) => void,
+  onMeasured: (side: NoInfer<K>, round: number, measured: M) => void,
 ): Promise<Record<K, M[]>> {
   const names = Object.keys(sides) as K[]
   const all = Object.fromEntries(names.map((name) => [name, [] as M[]])) as Record<K, M[]>
@@ -20,7 +20,7 @@ export async function alternate<K extends string, M>(
       const measured = await sides[name]()
       if (round === 0) continue
       all[name].push(measured)
-      told(name, round, measured)
+      onMeasured(name, round, measured)
     }
   }
   return all

@@ -1,12 +1,12 @@
 /**
- * `bun run bench`: measures this project side by side with what bounds it, on a real Kafka. What it
- * measures and how is told in docs/benchmarks.md.
+ * `bun run bench`: measures this project side by side with the programs that bound its speed, on a real
+ * Kafka. docs/benchmarks.md describes the scenarios and their method.
  */
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { type Figure, tableOf, WRITTEN } from './figure.ts'
 import { Topics, withKafka } from './kafka.ts'
-import { type Options, readOptions, UsageError } from './options.ts'
+import { type BenchOptions, readOptions, UsageError } from './options.ts'
 import { Bench, type Scenario } from './scenario.ts'
 import { crowd } from './scenarios/crowd.ts'
 import { fanOut } from './scenarios/fan-out.ts'
@@ -64,11 +64,11 @@ async function main(args: string[]): Promise<number> {
 
 interface Result {
   readonly figures: readonly Figure[]
-  /** What stands below the table. */
+  /** Notes below the table. */
   readonly notes: readonly string[]
 }
 
-async function runAll(brokers: string, options: Options, ended: AbortSignal): Promise<Result> {
+async function runAll(brokers: string, options: BenchOptions, ended: AbortSignal): Promise<Result> {
   ended.throwIfAborted()
   const topics = new Topics(brokers)
   const bench = new Bench(brokers, topics, options.quick)
@@ -94,7 +94,7 @@ async function runAll(brokers: string, options: Options, ended: AbortSignal): Pr
   }
 }
 
-/** Whoever interrupts it still gets processes, topics and Kafka removed. */
+/** Ctrl-C still ends the processes, deletes the topics and stops Kafka. */
 function catchSignals(): AbortSignal {
   const controller = new AbortController()
   const end = (reason: string) =>

@@ -1,4 +1,4 @@
-/** What a scenario is, and what it works with. */
+/** A scenario, and the bench that it runs on. */
 import { Child } from './child.ts'
 import type { Figure } from './figure.ts'
 import type { Compression, Topic, Topics } from './kafka.ts'

@@ -1,6 +1,6 @@
 /**
- * A page that follows a topic by `EventSource`. A browser's EventSource sends no headers of ours,
- * so that who may read is known by a cookie, which the page gets for a password.
+ * A page that follows a topic with `EventSource`. A page cannot add headers to the requests of
+ * EventSource, so a cookie identifies the client; the page gets the cookie for a password.
  *
  *   KAFKA_BROKERS=localhost:9092 KAFKA_TOPICS=orders PASSWORD=… bun examples/browser.ts
  */
@@ -14,7 +14,7 @@ import page from './browser.html' with { type: 'text' }
 const { KAFKA_BROKERS = 'localhost:9092', KAFKA_TOPICS = 'orders', PORT = '3000' } = process.env
 const { PASSWORD } = process.env
 if (!PASSWORD) throw new Error('PASSWORD is required')
-/** Made anew at each start: sessions end with the process. */
+/** The secret is new at each start, so that sessions end with the process. */
 const secret = crypto.getRandomValues(new Uint8Array(32)).toHex()
 
 const orders = kafkaConsume({

@@ -1,5 +1,5 @@
 /**
- * Behind Hono's own bearer authentication: each client has a key, and sees its part of the records.
+ * Hono's own bearer authentication in front: each client has a key, and sees its part of the records.
  *
  *   KAFKA_BROKERS=localhost:9092 KAFKA_TOPICS=orders SWEDEN_KEY=… ALL_KEY=… bun examples/clients.ts
  *

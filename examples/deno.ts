@@ -1,9 +1,9 @@
 /**
- * The same on Deno, with the addon that `bun run setup` has compiled:
+ * An app on Deno, with the addon that `bun run setup` has compiled:
  *
  *   KAFKA_BROKERS=localhost:9092 KAFKA_TOPICS=orders deno serve --allow-all examples/deno.ts
  *
- * Deno does not say to a handler when it is to end, but to the process, by a signal.
+ * Deno does not notify a handler of the end. The process gets a signal.
  */
 import process from 'node:process'
 import { Hono } from 'hono'

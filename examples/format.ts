@@ -1,5 +1,5 @@
 /**
- * A format of one's own: clients see what `format` makes of a record, whichever way they read.
+ * A custom format: clients see the result of `format` for each record, however they read.
  *
  *   KAFKA_BROKERS=localhost:9092 KAFKA_TOPICS=orders bun examples/format.ts
  *
@@ -11,7 +11,7 @@ import { type FormatRecord, kafkaConsume } from 'hono-kafka-consume'
 
 const { KAFKA_BROKERS = 'localhost:9092', KAFKA_TOPICS = 'orders', PORT = '3000' } = process.env
 
-/** GeoJSON for a map, of records such as {"country":"SE"}. What it throws is told with the record. */
+/** Makes GeoJSON from records such as {"country":"SE"}. An error that it throws becomes the record's `error`. */
 const feature: FormatRecord = ({ partition, offset, timestamp, value }) => {
   const { country } = value as { country: string }
   const place = PLACES[country]

@@ -1,6 +1,6 @@
 /**
- * Two nodes share the work: both read as one consumer group, so Kafka spreads the partitions over
- * them, and no record is handed out twice while both are there.
+ * Two nodes share the work: both are members of one consumer group, so Kafka assigns each of them a part
+ * of the partitions, and no record is delivered twice while both run.
  *
  *   KAFKA_BROKERS=localhost:9092 KAFKA_TOPICS=orders bun examples/two-gateways.ts
  */
@@ -10,8 +10,8 @@ import { kafkaConsume } from 'hono-kafka-consume'
 const { KAFKA_BROKERS = 'localhost:9092', KAFKA_TOPICS = 'orders' } = process.env
 
 /**
- * What runs on one machine: an app, and its place in the group. Handlers of one process share a member
- * where their cluster has the same name, so here each node gives it a name of its own.
+ * The app of one machine. Handlers of one process share a member of the group if they name the cluster
+ * alike, so each node here gives the cluster another name.
  */
 function node(clusterName: string) {
   const orders = kafkaConsume({
@@ -29,7 +29,7 @@ function node(clusterName: string) {
 const nodes = [node('first'), node('second')]
 await Promise.all(nodes.map(({ orders }) => orders.start()))
 
-// A load balancer would choose; here both are asked until neither has more.
+// In production a load balancer would choose a node. Here both are asked until neither has more records.
 const taken = [0, 0]
 for (let empty = 0; empty < 3; ) {
   const counts = await Promise.all(
@@ -45,6 +45,6 @@ for (let empty = 0; empty < 3; ) {
 console.log(`the first node took ${taken[0]} records, the second ${taken[1]}`)
 
 for (const { orders, server } of nodes) {
-  await orders.close() // commits, and leaves the group: the other one goes on at once
+  await orders.close() // Commits and leaves the group, so that the other node takes over at once.
   await server.stop()
 }

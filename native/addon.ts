@@ -1,14 +1,14 @@
-/** Where the compiled addon is, and whether this runtime can load it. */
+/** Finds the compiled addon, and checks whether this runtime can load it. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
-/** Lies beside the addon and says what it is. */
+/** The JSON file beside the addon that describes it. */
 export interface AddonManifest {
-  /** Changes with anything that goes into the addon. */
+  /** A hash of everything that goes into the addon. */
   key: string
   target: string
-  /** Tells the file from another one put in its place, such as the stock build. */
+  /** The addon's bytes. Another size shows that another file was put in its place, such as the stock build. */
   size: number
 }
 
@@ -32,7 +32,7 @@ export function currentTarget(): string {
   return `${platform}-${arch}-${isMusl ? 'musl' : 'glibc'}`
 }
 
-/** Undefined when the addon is missing or is not one that setup.ts has put there. */
+/** The manifest; undefined if the addon is missing or does not come from setup.ts. */
 export function readManifest(addon: string): AddonManifest | undefined {
   try {
     const manifest: AddonManifest = JSON.parse(readFileSync(manifestPath(addon), 'utf8'))
@@ -43,8 +43,10 @@ export function readManifest(addon: string): AddonManifest | undefined {
 }
 
 /**
- * Throws an error that says what to do when requiring Confluent's client would fail, or would
- * stop the process, as the build that `npm install` fetches does.
+ * Checks that Confluent's client can be loaded. Loading the stock build, which `npm install` fetches,
+ * would end the process.
+ *
+ * @throws Error whose message names the command that compiles the addon.
  */
 export function assertAddon(): void {
   const require = createRequire(import.meta.url)
@@ -65,7 +67,7 @@ export function assertAddon(): void {
   try {
     require(addon)
   } catch (error) {
-    // Some runtimes add lines of details.
+    // Some runtimes add lines with details.
     const [reason] = (error instanceof Error ? error.message : String(error)).split('\n')
     throw cannotLoad(reason ?? 'it cannot be opened', error)
   }
@@ -75,7 +77,7 @@ function cannotLoad(state: string, cause?: unknown): Error {
   return new Error(`Cannot load the Kafka client: ${state}. Run \`${setupCommand()}\``, { cause })
 }
 
-/** Where we are a dependency, our scripts are not those of the app. */
+/** The command for the set-up: an app that depends on this package does not have its scripts. */
 export function setupCommand(): string {
   const isInstalled = import.meta.dirname.includes('node_modules')
   return isInstalled ? 'bunx hono-kafka-consume setup' : 'bun run setup'

@@ -1,4 +1,4 @@
-/** Compiles the addon: librdkafka by its own configure and make, then ours by ./Makefile. */
+/** Compiles the addon: librdkafka with its own configure and make, then the addon's sources with ./Makefile. */
 import {
   cpSync,
   existsSync,
@@ -19,7 +19,7 @@ import { step } from './progress.ts'
 const native = import.meta.dirname
 const makefile = join(native, 'Makefile')
 
-/** What librdkafka must be able to do; its configure leaves out what it finds no library for. */
+/** Features that librdkafka must have; its configure leaves out features whose libraries it does not find. */
 const requiredFeatures = [
   'ssl',
   'sasl_plain',
@@ -38,7 +38,7 @@ const configureFlags = [
   '--disable-debug-symbols',
 ]
 
-/** The variables of the environment that change what the compilers make. */
+/** Environment variables that change the compilers' output. */
 const compilerVariables = ['CC', 'CXX', 'CFLAGS', 'CPPFLAGS', 'CXXFLAGS', 'LDFLAGS', 'LIBS']
 
 export interface Sources {
@@ -49,9 +49,9 @@ export interface Sources {
 }
 
 /**
- * Wherever they were installed: beside us in a checkout, or with the app that depends on us.
+ * The folders of the sources: beside this package in a checkout, or with the app that depends on it.
  *
- * @throws Error when they are not.
+ * @throws Error if a package is not installed.
  */
 export function sources(): Sources {
   return {
@@ -61,8 +61,8 @@ export function sources(): Sources {
 }
 
 /**
- * Looked for by hand: where there was no node_modules when this process began, Bun's own resolution
- * goes on to find none after the packages have been installed.
+ * Searches parent folders itself: if node_modules did not exist when this process began, Bun's own
+ * resolution does not find packages that were installed since.
  */
 function folderOf(name: string): string {
   for (let folder = native; folder !== dirname(folder); folder = dirname(folder)) {
@@ -77,10 +77,10 @@ function versionOf(name: string): string {
   return (JSON.parse(manifest) as { version: string }).version
 }
 
-/** A hash of all that goes into the addon, led by what a person wants to know of it. */
+/** The package's version, the target and a hash of everything that goes into the addon. */
 export function addonKey(): string {
   const hash = new Bun.CryptoHasher('sha256')
-  // A published version never changes; what we change of it is part of the key.
+  // A published version never changes; our changes of it are hashed below.
   const version = versionOf('@confluentinc/kafka-javascript')
   hash.update(`${version} ${versionOf('node-api-headers')}`)
   for (const folder of ['include', 'src']) {
@@ -94,11 +94,11 @@ export function addonKey(): string {
   return `${version}-${currentTarget()}-${hash.digest('hex').slice(0, 16)}`
 }
 
-/** Returns the addon's content. The caller holds the lock. */
+/** Compiles the addon and returns its content. The caller holds the lock. */
 export async function buildAddon(log: string): Promise<Uint8Array> {
   const found = sources()
   const folder = join(cacheFolder(), 'build')
-  rmSync(folder, { recursive: true, force: true }) // what an interrupted build has left
+  rmSync(folder, { recursive: true, force: true }) // An interrupted build may have left files.
   mkdirSync(folder, { recursive: true })
   try {
     await configureLibrdkafka(found, folder, log)
@@ -111,7 +111,7 @@ export async function buildAddon(log: string): Promise<Uint8Array> {
   }
 }
 
-/** In another process, since a damaged addon can stop the one that loads it. */
+/** Loads the addon in another process, since a damaged addon can end the process that loads it. */
 export async function checkAddon(addon: string, log: string): Promise<void> {
   const features = new Set<string>()
   await run({
@@ -152,7 +152,7 @@ async function configureLibrdkafka(from: Sources, folder: string, log: string): 
 }
 
 async function compile(from: Sources, folder: string, log: string): Promise<void> {
-  // The compiler's flags now come from configure's Makefile.config.
+  // The compiler's flags now come from Makefile.config, which configure wrote.
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !compilerVariables.includes(name)),
   )

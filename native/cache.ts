@@ -1,6 +1,6 @@
 /**
- * Where compiled addons are kept, so that a second checkout or a fresh node_modules need not
- * compile again. An entry's name is a hash of all that goes into it.
+ * A cache of compiled addons, so that another checkout or a fresh node_modules need not compile again.
+ * The name of an entry is a hash of everything that goes into the addon.
  */
 import { Database } from 'bun:sqlite'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -15,7 +15,7 @@ export function cacheFolder(): string {
   return join(caches || join(homedir(), '.cache'), 'hono-kafka-consume')
 }
 
-/** The addon stored under this key; undefined when there is none or it is damaged. */
+/** The addon stored under this key; undefined if there is none or if it is damaged. */
 export function cachedAddon(key: string): Uint8Array | undefined {
   const addon = join(cacheFolder(), `${key}.node`)
   const checksum = `${addon}.sha256`
@@ -34,14 +34,14 @@ export function dropAddon(key: string): void {
   rmSync(join(cacheFolder(), `${key}.node`), { force: true })
 }
 
-/** Readers see the old file or the new one, never a part. */
+/** Writes a file atomically: other processes see the old content or the new one, never a part. */
 export function writeWhole(path: string, content: string | Uint8Array): void {
   const passing = `${path}.${process.pid}`
   writeFileSync(passing, content)
   renameSync(passing, path)
 }
 
-/** One set-up works at a time. */
+/** Lets one set-up work at a time. */
 export async function withLock<T>(work: () => Promise<T>): Promise<T> {
   try {
     mkdirSync(cacheFolder(), { recursive: true })

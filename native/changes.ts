@@ -1,4 +1,4 @@
-/** What is changed in a copy of librdkafka's sources before it is compiled. */
+/** Changes a copy of librdkafka's sources before it is compiled. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DELEGATION_TOKENS } from './delegation-tokens.ts'
@@ -7,12 +7,12 @@ import type { LibrdkafkaChange } from './librdkafka-change.ts'
 
 const CHANGES: readonly LibrdkafkaChange[] = [...DELEGATION_TOKENS, ...HEADER_NAMES]
 
-/** All changes as text, for the key of what is compiled with them. */
+/** All changes as text, which goes into the key of the compiled addon. */
 export const librdkafkaChanges = JSON.stringify(CHANGES)
 
 /**
- * @param librdkafka The folder of a copy of its sources.
- * @throws Error where they are not the ones that the changes were made for.
+ * @param librdkafka The folder of a copy of librdkafka's sources.
+ * @throws Error if the changes were made for other sources.
  */
 export function changeLibrdkafka(librdkafka: string): void {
   for (const { file, from, to } of CHANGES) {

@@ -1,4 +1,4 @@
-/** Runs a program, its output going to a log file and, line by line, to a listener. */
+/** Runs a program. Its output goes to a log file and, line by line, to a listener. */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 
 export interface Command {
@@ -26,7 +26,7 @@ export async function run({ argv, cwd, log, env, onLine }: Command): Promise<voi
       stdout: 'pipe',
       stderr: 'pipe',
     })
-    // Else make would go on by itself, in the folder of the next set-up.
+    // Without this, make would go on alone, in the folder that the next set-up uses.
     const stop = (signal: NodeJS.Signals) => {
       child.kill(signal)
       process.exit(1)

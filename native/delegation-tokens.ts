@@ -1,8 +1,7 @@
 /**
- * What librdkafka lacks for Kafka's delegation tokens (KIP-48): with a token's id and HMAC as user
- * and password, the first message of SCRAM must end in an extension that says so (RFC 5802, 5.1;
- * Kafka's `ScramExtensions`). Its sources get a property of their own, `sasl.scram.tokenauth`,
- * before they are compiled.
+ * Adds Kafka's delegation tokens (KIP-48) to librdkafka. If user and password are the id and HMAC of a
+ * token, the first message of SCRAM must end in an extension that says so (RFC 5802, 5.1; Kafka's
+ * `ScramExtensions`). The new property `sasl.scram.tokenauth` adds this extension.
  */
 import type { LibrdkafkaChange } from './librdkafka-change.ts'
 
@@ -19,7 +18,7 @@ const FIRST_MESSAGE = `        out->size =
                     (int)state->cnonce.size, state->cnonce.ptr);
 `
 
-/** The message is kept as it is sent, so that the proof, which is made of it, covers the extension. */
+/** librdkafka keeps the message as it is sent and computes the proof from it, so the proof covers the extension. */
 const EXTENDED_MESSAGE = `        const char *extensions =
             conf->sasl.scram_tokenauth ? ",tokenauth=true" : "";
         out->size = strlen("n,,n=,r=") + strlen(sasl_username) +

@@ -1,7 +1,7 @@
 /**
- * What librdkafka lacks for names of headers with bytes that are 0: it keeps the length of a name,
- * and its public functions do not tell it. One more does, and its C++ layer, which the client makes
- * objects of records with, copies names by it.
+ * Makes librdkafka keep names of headers that contain a byte 0. librdkafka knows the length of a name,
+ * but none of its public functions returns it. One more function does, and librdkafka's C++ layer, which
+ * the client creates record objects with, uses it to copy names.
  */
 import type { LibrdkafkaChange } from './librdkafka-change.ts'
 

@@ -1,6 +1,6 @@
-/** Text of one of librdkafka's sources, which stands there once, and what takes its place. */
+/** The replacement of a text that occurs once in one of librdkafka's sources. */
 export interface LibrdkafkaChange {
-  /** Its path in librdkafka's folder. */
+  /** The source's path in librdkafka's folder. */
   readonly file: string
   readonly from: string
   readonly to: string

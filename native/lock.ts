@@ -1,10 +1,10 @@
 import type { Database } from 'bun:sqlite'
 
 /**
- * Takes a lock between processes: SQLite's on an empty database. The system releases it when its
- * holder dies, however that happens, so no stale one is left behind; closing the database does too.
+ * Takes a lock between processes: SQLite's lock of an empty database. The system releases it when its
+ * holder dies, so that no stale lock is left behind. Closing the database releases it, too.
  *
- * @returns false while another process has it.
+ * @returns False while another process holds the lock.
  */
 export function tryLock(database: Database): boolean {
   try {

@@ -7,8 +7,8 @@ import { step } from './progress.ts'
 const stampName = '.hono-kafka-consume-setup'
 
 /**
- * Whether node_modules is what this package.json and lockfile say. Without a lockfile this is no
- * checkout but an installed package, whose dependencies came with it.
+ * Whether node_modules agrees with package.json and the lockfile. Without a lockfile this is not a
+ * checkout but an installed package, whose dependencies were installed with it.
  */
 export function packagesAreInstalled(root: string): boolean {
   if (!existsSync(join(root, 'bun.lock'))) return true
@@ -20,7 +20,7 @@ export async function installPackages(root: string, log: string): Promise<void> 
   const wanted = fingerprint(root)
   await step('Installing npm packages', ({ update }) =>
     run({
-      // No scripts: that of Confluent's client would fetch a build Bun cannot load.
+      // Scripts are off: the script of Confluent's client fetches a build that Bun cannot load.
       argv: [process.execPath, 'install', '--frozen-lockfile', '--ignore-scripts'],
       cwd: root,
       log,

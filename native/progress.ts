@@ -1,10 +1,10 @@
-/** Says on standard error what is being done, how far it is and how long it took. */
+/** Shows steps on standard error: their progress, and how long they took. */
 
 const isTerminal = process.stderr.isTTY === true
 const intervalMs = isTerminal ? 100 : 5000
 
 export interface Step {
-  /** What is at work now, e.g. the file being compiled. */
+  /** Shows the present work, such as the file that is being compiled. */
   update(detail: string, done?: number, total?: number): void
 }
 
@@ -37,7 +37,7 @@ export function say(text: string): void {
   write(text, false)
 }
 
-/** On a terminal a passing line is overwritten by the next one. */
+/** Writes a line. On a terminal the next line overwrites a passing one. */
 function write(text: string, passing: boolean): void {
   if (!isTerminal) {
     process.stderr.write(`${text}\n`)

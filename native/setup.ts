@@ -1,4 +1,4 @@
-/** `bun run setup`: npm packages, system packages and the compiled Kafka client, where missing. */
+/** `bun run setup`: installs npm packages and system packages and compiles the Kafka client, if missing. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import {
@@ -17,12 +17,12 @@ import { provideSystem } from './system.ts'
 
 const usage = `Usage: ${setupCommand()} [options]
 
-Installs the npm packages of the lockfile, what is missing of the compiler and libraries that the
-Kafka client needs, and compiles that client. Does nothing where all is there.
+Installs the npm packages of the lockfile, installs the compiler and libraries that the Kafka client
+needs, and compiles that client. Does only what is missing.
 
-  --packages-only  install the npm packages only
+  --packages-only  install only the npm packages
   --force          compile the Kafka client again
-  --quiet          say nothing when there is nothing to do
+  --quiet          print nothing if everything is set up
   --help           show this text`
 
 const flags = ['--packages-only', '--force', '--quiet', '--help'] as const
@@ -72,7 +72,7 @@ function place(content: Uint8Array, key: string): void {
   writeWhole(manifestPath(addon), `${JSON.stringify(manifest)}\n`)
 }
 
-/** One from the cache may not, as when the system's libraries have changed since. */
+/** Whether the addon loads. An addon of the cache may not, if the system's libraries have changed since. */
 async function loads(key: string): Promise<boolean> {
   const addon = addonPath(sources().package)
   try {

@@ -1,9 +1,8 @@
 /**
- * Consumes five million records and watches the memory: `bun native/soak.ts [RECORDS]`.
+ * Consumes five million records and checks that memory levels off: `bun native/soak.ts [RECORDS]`.
  *
- * The brokers are those of TEST_KAFKA_BROKERS, or a mock cluster in a process of its own, the
- * producer's. That one keeps only the newest 5 MB of a partition, so the producer stays ahead by a
- * fixed number of records.
+ * The brokers are those of TEST_KAFKA_BROKERS, or a mock cluster in the process of the producer. The mock
+ * cluster keeps only the newest 5 MB of a partition, so the producer stays a fixed number of records ahead.
  */
 import {
   KafkaConsumer,
@@ -22,7 +21,7 @@ const { TEST_KAFKA_BROKERS: realBrokers, SOAK_TOPIC: topicOfParent } = process.e
 if (topicOfParent) await produceWanted(topicOfParent)
 else process.exit((await soak()) ? 0 : 1)
 
-/** Runs in the child. Says where the brokers are once the topic is there, then produces what is wanted. */
+/** Runs in the child: prints the brokers when the topic exists, then produces as many records as the parent wants. */
 async function produceWanted(topic: string): Promise<void> {
   const config: ProducerGlobalConfig & Record<string, unknown> = {
     'bootstrap.servers': realBrokers ?? 'unused:1',
@@ -55,7 +54,7 @@ async function produceWanted(topic: string): Promise<void> {
   for (;;) {
     for (; wanted > 0; wanted--, sequence++) {
       const headers = [{ source: 'soak' }, { sequence: String(sequence) }]
-      // No opaque, not even null: without delivery reports the package would never free it.
+      // There is no opaque, not even null: without delivery reports the package would never free it.
       const key = `key ${sequence}`
       producer.produce(topic, sequence % partitions, value, key, 0, undefined, headers)
     }
@@ -97,7 +96,7 @@ async function soak(): Promise<boolean> {
   }
 }
 
-/** Returns the resident memory after each sample's worth of records, in MB. */
+/** Returns the resident memory in MB after each `sampleEvery` records. */
 async function consume(
   brokers: string,
   topic: string,

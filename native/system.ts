@@ -1,4 +1,4 @@
-/** Finds what the machine lacks to compile the addon, and installs it where that is possible. */
+/** Finds missing compilers and libraries for the addon, and installs them on Debian as root. */
 import { existsSync, readFileSync } from 'node:fs'
 import { setupCommand } from './addon.ts'
 import { run } from './command.ts'
@@ -42,7 +42,11 @@ const distributionName: Record<Distribution, string> = {
   macos: 'macOS',
 }
 
-/** Throws an error that says how to install by hand what cannot be installed here. */
+/**
+ * Installs missing compilers and libraries.
+ *
+ * @throws Error whose message says how to install them by hand, where we cannot.
+ */
 export async function provideSystem(log: string): Promise<void> {
   const lacking = requirements.filter((requirement) => !requirement.isMet())
   if (lacking.length === 0) return
@@ -61,7 +65,7 @@ export async function provideSystem(log: string): Promise<void> {
     try {
       await run(install)
     } catch {
-      // The usual cause: package lists that are missing (fresh images) or out of date.
+      // Package lists are probably missing, as in fresh images, or out of date.
       await run({ ...command, argv: ['apt-get', 'update'] })
       await run(install)
     }

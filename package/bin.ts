@@ -1,11 +1,11 @@
 #!/usr/bin/env bun
-/** What `bunx hono-kafka-consume` runs. */
+/** The command `bunx hono-kafka-consume`. */
 import packageJson from '../package.json' with { type: 'json' }
 
 const usage = `Usage: bunx hono-kafka-consume <command>
 
-  setup [options]   compiles the Kafka client for this machine, where that is not done
-  server [options]  sets up, and starts the gateway
+  setup [options]   compiles the Kafka client for this machine, if that is not done
+  server [options]  runs the set-up, then starts the gateway
 
 Both take --help. Version ${packageJson.version}.`
 
@@ -25,6 +25,6 @@ if (command === 'setup') {
 } else if (command === '--version' || command === '-v') {
   console.log(packageJson.version)
 } else {
-  console.error(`Cannot run "${command}": it is no command\n\n${usage}`)
+  console.error(`Cannot run "${command}": it is not a command\n\n${usage}`)
   process.exit(2)
 }

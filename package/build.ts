@@ -1,7 +1,6 @@
 /**
- * `bun run package [FOLDER]`: the folder, `dist/` by default, from which the npm package is packed.
- * Published are JavaScript and declarations, since neither Node nor Deno reads TypeScript of a
- * dependency.
+ * `bun run package [FOLDER]` fills the folder, `dist/` by default, that the npm package is packed from. The
+ * package has JavaScript and declarations, since neither Node nor Deno runs TypeScript of a dependency.
  */
 import { cpSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -20,11 +19,11 @@ compile()
 await bundleDeclarations()
 for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE'])
   cpSync(join(root, name), join(dist, name))
-// What the addon is compiled from.
+// The sources of the addon.
 for (const name of ['Makefile', 'include', 'src']) {
   cpSync(join(root, 'native', name), join(dist, 'native', name), { recursive: true })
 }
-// What pages load.
+// The files that pages load.
 const OPENAPI_ASSETS = 'src/observability/openapi/assets'
 for (const assets of ['src/gateway/console/assets', OPENAPI_ASSETS]) {
   cpSync(join(root, assets), join(dist, assets), { recursive: true })
@@ -55,8 +54,8 @@ function compile(): void {
 }
 
 /**
- * Leaves one file of declarations for each entry, of what can be had by it: an app's compiler and
- * editor would read those of all modules behind it otherwise, and of the packages that they import.
+ * Bundles the declarations of each entry into one file. Without that, an app's compiler and editor would
+ * read the declarations of all modules, and of the packages that they import.
  */
 async function bundleDeclarations(): Promise<void> {
   const declarations = (path: string) => join(dist, `${path}.d.ts`)
@@ -75,7 +74,7 @@ async function bundleDeclarations(): Promise<void> {
   for (const [path, code] of bundles) writeFileSync(declarations(path), code)
 }
 
-/** The checkout's own, with what only a published package has. */
+/** The checkout's package.json, with the fields that only a published package has. */
 function manifest(): object {
   const { name, version, description, license, type, engines, dependencies, devDependencies } =
     packageJson
@@ -99,7 +98,7 @@ function manifest(): object {
     bin: { [name]: './package/bin.js' },
     sideEffects: ['./src/core/runtime.js', './src/node.js'],
     dependencies: { ...own, 'node-api-headers': devDependencies['node-api-headers'] },
-    // The app's own, so that there is one Hono in it; Node needs a server for it and for WebSockets.
+    // The app installs Hono, so that it has one. Node needs a server for Hono and one for WebSockets.
     peerDependencies: {
       hono: `^${hono}`,
       '@hono/node-server': `^${devDependencies['@hono/node-server']}`,

@@ -1,4 +1,4 @@
-/** Who takes part: processes that serve a topic to many streams, each in its own way. */
+/** The measured servers: processes that serve a topic to many streams, each in its own way. */
 import type { Child } from '../child.ts'
 import type { Topic } from '../kafka.ts'
 import type { Gateway } from '../programs/gateway.ts'
@@ -7,27 +7,27 @@ import type { InstalledName, InstalledPeer } from '../programs/peer-installed.ts
 import { type Bench, PARTITIONS, type Size } from '../scenario.ts'
 import { buildBenthos, compileNodeRdkafka, installPackages } from './install.ts'
 
-/** One side: who serves, how many streams, and of what. */
+/** One side: a server, its number of streams, and their topic. */
 export interface Entrant {
   readonly name: string
   readonly kind: 'gateway' | 'written' | 'installed'
   readonly size: Size
   readonly streams: number
-  /** Of one round. */
+  /** Records of one round. */
   readonly records: number
   readonly port: number
-  /** The topic that it reads all the time; undefined when each stream has a consumer of its own. */
+  /** The topic of the server's one consumer; undefined if each stream has its own consumer. */
   readonly topic: Topic | undefined
   path(stream: number, topic: string): string
-  /** When records may be written: most have to know a stream before, others keep them for it. */
+  /** When records may be written: most servers must know the streams first, others store records for them. */
   readonly until: 'asked' | 'answered'
-  /** Its process. */
+  /** The server's process. */
   readonly child: Child<never>
-  /** Seconds of processor time since it began; undefined where that is not known. */
+  /** Seconds of processor time since the start; undefined if unknown. */
   cpu(): Promise<number | undefined>
 }
 
-/** What the slow ones deliver in some seconds. */
+/** Records of a round for slow servers, which take some seconds for them. */
 const RECORDS = 1_000
 
 export async function enterGateway(
@@ -48,7 +48,7 @@ export async function enterGateway(
   }
 }
 
-/** What is written by hand. @param consumers One for all streams, or one for each. */
+/** The handwritten servers. @param consumers One consumer for all streams, or one for each. */
 export async function enterWritten(
   bench: Bench,
   name: PeerName,
@@ -80,7 +80,7 @@ export async function enterKafkaSse(bench: Bench, size: Size, streams: number): 
 
 export async function enterBenthos(bench: Bench, size: Size, streams: number): Promise<Entrant> {
   const entrant = await enterInstalled(bench, 'benthos', await buildBenthos(), size, streams)
-  // Its answer begins with the first record.
+  // The server's answer begins with the first record.
   return { ...entrant, path: (stream) => `/stream/${stream}`, until: 'asked' }
 }
 

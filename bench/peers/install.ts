@@ -1,4 +1,4 @@
-/** Peers are no dependencies of the project: they come into the cache when they are to be measured. */
+/** Installs the peers into the cache when they are measured: they are not dependencies of the project. */
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { cacheFolder } from '../../native/cache.ts'
@@ -19,9 +19,9 @@ export function installPackages(): Promise<string> {
 }
 
 /**
- * node-rdkafka, which KafkaSSE reads with, compiled for Node with its own librdkafka.
+ * Compiles node-rdkafka, which KafkaSSE reads with, for Node and with its own librdkafka.
  *
- * @param packages What `installPackages` returned.
+ * @param packages The folder that `installPackages` returned.
  */
 export async function compileNodeRdkafka(packages: string): Promise<void> {
   const addon = join(packages, 'node_modules/node-rdkafka/build/Release/node-librdkafka.node')
@@ -34,16 +34,16 @@ export async function compileNodeRdkafka(packages: string): Promise<void> {
   })
 }
 
-/** @returns The program. */
+/** @returns The path of the compiled program. */
 export async function buildBenthos(): Promise<string> {
   const folder = await provide('benthos', ['go.mod', 'go.sum', 'main.go'], (into) =>
-    // Two at a time: a compiler of Go's takes up to 1 GB.
+    // At most two compilers run at a time: each Go compiler takes up to 1 GB.
     run('Compiling Benthos', [tool('go'), '-C', into, 'build', '-p', '2', '-o', 'benthos', '.']),
   )
   return join(folder, 'benthos')
 }
 
-/** A folder of the cache made from files that are named after it; it appears whole or not at all. */
+/** A folder of the cache, named by a hash of the files that it is made from. It appears only when complete. */
 async function provide(
   name: 'packages' | 'benthos',
   files: readonly string[],

@@ -1,4 +1,4 @@
-/** The limit of reading: `KafkaConsumer.consume(1000, cb)` in a loop that only counts. */
+/** The upper bound for reading: `KafkaConsumer.consume(1000, cb)` in a loop that only counts. */
 import {
   type Consumer,
   call,
@@ -20,20 +20,20 @@ export type Bare = typeof commands
 const BATCH = 1_000
 const CONNECT_MS = 5_000
 
-/** `ours`: the settings of the gateway's own readers. `defaults`: librdkafka's and the client's. */
+/** `ours`: the settings of the gateway's consumers. `defaults`: those of librdkafka and the client. */
 export type BareSettings = 'ours' | 'defaults'
 
 interface Reading {
   readonly brokers: string
   readonly settings: BareSettings
-  /** Where to begin, for every partition of the topic. */
+  /** The start offset of each partition of the topic. */
   readonly from: ReadonlyArray<{ topic: string; partition: number; offset: number }>
 }
 
 let reading: { consumer: Consumer; from: Reading['from'] } | undefined
 
 const commands = {
-  /** Connects; `live` readers begin to fetch at once, since what they wait for is yet to come. */
+  /** Connects. A `live` consumer begins to fetch at once, since its records are not written yet. */
   async open({ brokers, settings, from, live }: Reading & { live: boolean }) {
     const consumer = createBare(brokers, settings, live ? 'live' : 'catch-up')
     await connectClient(consumer, CONNECT_MS)
@@ -41,7 +41,7 @@ const commands = {
     reading = { consumer, from: live ? [] : from }
   },
 
-  /** Reads so many records. Times are seconds since the command, or since the first records. */
+  /** Reads a number of records. Times are seconds since the command, or since the first records. */
   async read({ records }: { records: number }) {
     if (!reading) throw new Error('Cannot read: no consumer is open')
     const { consumer, from } = reading

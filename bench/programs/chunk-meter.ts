@@ -1,4 +1,4 @@
-/** Learns the sizes of the chunks of an HTTP/1.1 response, by jumping from one to the next. */
+/** Measures the chunks of an HTTP/1.1 response, by jumping from one chunk's head to the next. */
 export class ChunkMeter {
   readonly sizes: number[] = []
   #skip = 0

@@ -1,23 +1,23 @@
-/** Many event stream clients that cost little: raw sockets that look for the newest time sent. */
+/** Many event stream clients that cost little: raw sockets that look for the newest send time. */
 import { Delays } from './delays.ts'
 import { keyOf } from './pacer-key.ts'
 import { serveCommands } from './serve.ts'
 
 export type Crowd = typeof commands
 
-/** Connections under way at a time. */
+/** Connections that are opened at the same time. */
 const OPENING = 200
 
 let sockets: Bun.Socket[] = []
-/** Of all clients together. */
+/** The delays of all clients together. */
 const delays = new Delays()
 let closed = 0
 
 const commands = {
   /**
-   * Opens more streams; resolves when all of them have their answer's head.
+   * Opens more streams; resolves when all of them have received their answer's head.
    *
-   * @param keys How many keys there are, where each stream wants the records of one only.
+   * @param keys The number of different keys, if each stream filters by one key.
    */
   async open(opening: { port: number; path: string; count: number; keys?: number }) {
     const { port, path, count, keys } = opening
@@ -32,7 +32,7 @@ const commands = {
     return { open: sockets.length - closed }
   },
 
-  /** What came since the last time it was asked. */
+  /** The delays since the last call. */
   take: () => ({ ...delays.take(), closed }),
 
   close() {
@@ -44,7 +44,7 @@ const commands = {
 
 serveCommands(commands)
 
-/** @param number Spreads connections over addresses: one has no more than 28,000 ports. */
+/** @param number Spreads connections over loopback addresses, since each has only 28,000 ports. */
 function connect(port: number, path: string, number: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let isOpen = false

@@ -1,6 +1,6 @@
-/** Counts the records of a stream whose ids are no cursors, however it writes them. */
+/** Counts the records of a stream whose ids are not cursors, whatever its format is. */
 
-/** Comes once in every value (`producer.ts`), whether it is escaped or not. */
+/** A text that every value contains once (`producer.ts`), escaped or not. */
 const MARK = Buffer.from('customer')
 
 export class DataCounter {
@@ -18,7 +18,7 @@ export class DataCounter {
       this.#count++
       end = at + MARK.length
     }
-    // A mark may be cut in two.
+    // A chunk's end may cut a mark in two.
     this.#tail = Buffer.from(all.subarray(Math.max(end, all.length - MARK.length + 1)))
   }
 }

@@ -1,13 +1,13 @@
-/** How late values came that begin with the time at which they were sent (`pacer.ts`). */
+/** The delays of values that begin with the time at which they were sent (`pacer.ts`). */
 export class Delays {
   #all: number[] = []
 
-  /** @param sent Milliseconds since 1970; anything else is passed over. */
+  /** @param sent Milliseconds since 1970; any other text is ignored. */
   push(sent: number): void {
     if (sent > 0) this.#all.push(performance.timeOrigin + performance.now() - sent)
   }
 
-  /** Milliseconds, of all since the last time. */
+  /** Milliseconds, of all values since the last call. */
   take() {
     const all = Float64Array.from(this.#all).sort()
     this.#all = []

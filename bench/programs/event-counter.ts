@@ -1,10 +1,10 @@
 /**
- * Counts the events of a stream at next to no cost: an event's id is a cursor, that is the next
- * offset of every partition, so the sum of the last one's offsets tells how many there were.
+ * Counts the events of a stream at almost no cost: an event's id is a cursor with the next offset of
+ * every partition, so the sum of the last cursor's offsets is the number of events.
  */
 
 const ID = '\nid: '
-/** Bytes before the end of a block in which the last whole id must lie: more than one event has. */
+/** Bytes at the end of a block that contain its last complete id: more than one event has. */
 const WINDOW = 8 * 1024
 
 export class EventCounter {
@@ -12,7 +12,7 @@ export class EventCounter {
   #tail: Buffer = Buffer.alloc(0)
   #count = 0
 
-  /** @param cursor Where the stream begins. */
+  /** @param cursor The stream's start. */
   constructor(cursor: string) {
     this.#start = sumOf(cursor)
   }
@@ -22,7 +22,7 @@ export class EventCounter {
   }
 
   push(block: Buffer): void {
-    // Only where the block is short does the end of the one before matter.
+    // The end of the block before matters only if this block is short.
     const window =
       block.length >= WINDOW ? block.subarray(-WINDOW) : Buffer.concat([this.#tail, block])
     this.#tail = Buffer.from(window.subarray(-WINDOW))
@@ -31,7 +31,7 @@ export class EventCounter {
       if (at < 0) return
       const end = window.indexOf(10, at + ID.length)
       if (end < 0) continue
-      // An id that the framing of HTTP has cut in two is passed over: the one before will do.
+      // An id that HTTP's chunk framing has cut in two is skipped: the id before it is good enough.
       const sum = sumOf(window.toString('latin1', at + ID.length, end))
       if (Number.isNaN(sum)) continue
       this.#count = sum - this.#start
@@ -40,7 +40,7 @@ export class EventCounter {
   }
 }
 
-/** The next offsets of all partitions together; NaN for what is no cursor of ours. */
+/** The sum of the next offsets of all partitions; NaN if the text is not a cursor. */
 export function sumOf(cursor: string): number {
   let sum = 0
   for (const entry of cursor.split(/[,;]/)) {

@@ -1,4 +1,4 @@
-/** The measured thing: `kafkaConsume` on a Hono app, served by Bun with the gateway's own settings. */
+/** The measured gateway: `kafkaConsume` on a Hono app, served by Bun with the gateway's own settings. */
 import { Hono } from 'hono'
 import { kafkaConsume } from '../../src/index.ts'
 import { serveCommands } from './serve.ts'

@@ -1,4 +1,4 @@
-/** The least that anybody starts: a Hono app that says hello, on the port after `--port`. */
+/** The smallest server: a Hono app that says hello, on the port after `--port`. */
 import { Hono } from 'hono'
 
 const app = new Hono().get('/', (c) => c.text('hello'))

@@ -1,17 +1,17 @@
-/** kcat at the end of a topic, and how late it prints what was sent. */
+/** kcat at the end of a topic, and the delay with which it prints records. */
 import { Delays } from './delays.ts'
 import { serveCommands } from './serve.ts'
 
 export type Kcat = typeof commands
 
-/** Until it has found the end of all partitions. */
+/** Milliseconds for kcat to find the end of all partitions. */
 const START_MS = 3_000
 
 const delays = new Delays()
 let child: Bun.Subprocess<'ignore', 'pipe', 'ignore'> | undefined
 
 const commands = {
-  /** Resolves with false where kcat is not installed. */
+  /** Resolves with false if kcat is not installed. */
   async open({ brokers, topic }: { brokers: string; topic: string }) {
     if (!Bun.which('kcat')) return false
     const argv = ['kcat', '-C', '-u', '-q', '-b', brokers, '-t', topic, '-o', 'end', '-f', '%s\n']

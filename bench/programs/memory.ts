@@ -1,4 +1,4 @@
-/** The limit of a stream and of an answer: Hono handlers that have the same bytes in memory. */
+/** The upper bound for streams and answers: Hono handlers that send the gateway's bytes from memory. */
 import { Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import { serveCommands } from './serve.ts'
@@ -7,11 +7,11 @@ export type Memory = typeof commands
 
 let kept: { readonly body: Uint8Array<ArrayBuffer>; readonly headers: Record<string, string> }
 
-/** What says how an answer was sent, not what it is: `fetch` has undone its coding. */
+/** Headers about the transfer, which do not apply to the copy: `fetch` has decoded the body. */
 const OWN_HEADERS = ['date', 'content-length', 'transfer-encoding', 'content-encoding']
 
 const commands = {
-  /** Keeps an answer, to return it from `/kept`. */
+  /** Stores an answer, which `/kept` then returns. */
   async keep({ url }: { url: string }) {
     const response = await fetch(url)
     if (!response.ok) throw new Error(`Cannot keep an answer: ${await response.text()}`)

@@ -1,4 +1,4 @@
-/** A producer that keeps a pace. Its values begin with the time at which they were sent. */
+/** A producer at a steady rate. Its values begin with the time at which they were sent. */
 
 import { type Client, call, loadClient } from '../../kafka/client/client.ts'
 import { keyOf } from './pacer-key.ts'
@@ -22,7 +22,7 @@ const commands = {
   /**
    * Sends records one by one, as evenly as timers allow.
    *
-   * @param keys How many keys they have in turn; none have any without it.
+   * @param keys The number of different keys, used in turn. Default: records have no keys.
    */
   async send(sending: {
     topic: string

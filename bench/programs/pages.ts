@@ -1,11 +1,11 @@
-/** A client that reads a topic by pages: each answer's `Link` is its next request. */
+/** A client that reads a topic page by page: each answer's `Link` is its next request. */
 import { sumOf } from './event-counter.ts'
 import { serveCommands } from './serve.ts'
 
 export type Pages = typeof commands
 
 const commands = {
-  /** Reads so many records of a topic whose offsets begin at 0. */
+  /** Reads a number of records of a topic whose offsets begin at 0. */
   async read({ port, path, records }: { port: number; path: string; records: number }) {
     const begun = performance.now()
     let url = new URL(path, `http://127.0.0.1:${port}`)

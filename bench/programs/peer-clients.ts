@@ -1,4 +1,4 @@
-/** Clients of whoever is measured: raw sockets that count records and keep nothing. */
+/** Clients of any measured server: raw sockets that count records. */
 import { DataCounter } from './data-counter.ts'
 import { EventCounter } from './event-counter.ts'
 import { serveCommands } from './serve.ts'
@@ -14,16 +14,16 @@ interface Opening {
 let clients: Client[] = []
 
 const commands = {
-  /** Asks, once for each path; resolves when all answers have begun, or when all are `asked`. */
+  /** Sends a request for each path; resolves when all answers have begun, or when all requests are `asked`. */
   async open({ port, paths, until }: Opening) {
     clients = paths.map((path) => new Client(port, path))
     await Promise.all(clients.map((client) => client[until]))
   },
 
   /**
-   * Resolves when every client has received so many records more.
+   * Resolves when every client has received a number of further records.
    *
-   * @returns Seconds from the first of them at any client to the last.
+   * @returns Seconds from the first of these records at any client to the last.
    */
   async receive({ records, limitMs }: { records: number; limitMs: number }) {
     const late = setTimeout(() => {
@@ -54,7 +54,7 @@ serveCommands(commands)
 
 const HEAD_END = '\r\n\r\n'
 
-/** When a client had the first and the last of the records that were asked for. */
+/** When a client received the first and the last of the awaited records. */
 interface Times {
   readonly first: number
   readonly last: number
@@ -65,7 +65,7 @@ class Client {
   readonly answered: Promise<void>
   #head = ''
   #counter: EventCounter | DataCounter | undefined
-  /** Of earlier goals: what has come since counts for the next, whether it was told yet or not. */
+  /** Records of earlier goals. Records that came since count for the next goal, even if it was set later. */
   #before = 0
   #firstAt = 0
   #wanted = Number.POSITIVE_INFINITY
@@ -92,7 +92,7 @@ class Client {
     }).then(() => {})
   }
 
-  /** Of the records that are asked for now. */
+  /** The number of records that count for the present goal. */
   get received(): number {
     return (this.#counter?.count ?? 0) - this.#before
   }

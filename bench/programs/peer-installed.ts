@@ -1,4 +1,4 @@
-/** What people would install, run as it comes, with the least configuration that serves a topic. */
+/** An installed server, as people would run it, with the smallest configuration that serves a topic. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -12,7 +12,7 @@ export type InstalledName = 'kafka-sse' | 'benthos'
 
 interface Serving {
   readonly name: InstalledName
-  /** What `peers/install.ts` made: the folder of packages, or the program. */
+  /** The result of `peers/install.ts`: the folder of packages, or the program. */
   readonly installed: string
   readonly brokers: string
   readonly topic: string
@@ -26,7 +26,7 @@ const TICKS_PER_SECOND = 100
 let child: Bun.Subprocess | undefined
 let configuration: string | undefined
 
-// However this process ends, the other one ends with it.
+// The server's process ends whenever this one exits.
 process.on('SIGTERM', () => process.exit(0))
 process.on('exit', () => {
   child?.kill('SIGKILL')
@@ -34,7 +34,7 @@ process.on('exit', () => {
 })
 
 const commands = {
-  /** Resolves when the program takes connections. */
+  /** Resolves when the program accepts connections. */
   async serve(serving: Serving) {
     const [port = 0] = await freePorts(1)
     const { argv, env } = programs[serving.name](serving, port)
@@ -54,7 +54,7 @@ const commands = {
     return { port }
   },
 
-  /** Seconds of processor time that the program has used; undefined where the system does not tell. */
+  /** Seconds of processor time of the program; undefined if the system does not say. */
   cpu(): number | undefined {
     try {
       const stat = readFileSync(`/proc/${child?.pid}/stat`, 'utf8')
@@ -79,13 +79,13 @@ const programs: Record<InstalledName, Program> = {
     const module_ = join(installed, 'node_modules/kafka-sse')
     return {
       argv: [node, server, module_, String(port), brokers, String(partitions)],
-      // Each of its consumers waits in a thread of Node's pool. So its own tests have it.
+      // Each of KafkaSSE's consumers waits in a thread of Node's pool. KafkaSSE's own tests set this, too.
       env: { UV_THREADPOOL_SIZE: '128' },
     }
   },
 
   benthos: ({ installed, brokers, topic, streams }, port) => {
-    // Clients of one output share its records: for all to get all, each needs an output of its own.
+    // Clients of one output share its records, so each client needs an output of its own to get all.
     const outputs = Array.from({ length: streams }, (_, stream) => ({
       http_server: {
         path: `/one/${stream}`,

@@ -1,4 +1,4 @@
-/** What people would write: a consumer, a set of streams, and an event to each of them. */
+/** A handwritten server, as people would write it: a consumer, a set of streams, and an event to each. */
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { Hono } from 'hono'
@@ -8,13 +8,13 @@ import { serveCommands } from './serve.ts'
 
 export type Peer = typeof commands
 
-/** Clients for Kafka, as their documentation shows them. */
+/** Kafka clients, used as their documentation shows. */
 export const PEERS = ['confluent', 'kafkajs', 'platformatic', 'kafka-crab'] as const
 export type PeerName = (typeof PEERS)[number]
 
 interface Serving {
   readonly name: PeerName
-  /** The folder whose `node_modules` has the peers, which are no dependencies of the project. */
+  /** The folder whose `node_modules` has the peers, which are not dependencies of the project. */
   readonly packages: string
   readonly brokers: string
   readonly topic: string
@@ -27,7 +27,7 @@ interface Received {
   readonly value: Buffer | null
 }
 
-/** Reads a topic from its beginning; resolves when it does, with what ends it. */
+/** Reads a topic from its beginning; resolves when it reads, with a function that ends it. */
 type Follow = (
   serving: Serving,
   each: (record: Received) => Promise<unknown>,
@@ -36,7 +36,7 @@ type Follow = (
 const streams = new Set<SSEStreamingApi>()
 
 const commands = {
-  /** Serves a topic at `/stream`, by one consumer for all, and any topic at `/own/TOPIC`, by one for each stream. */
+  /** Serves a topic at `/stream` with one consumer for all streams, and any topic at `/own/TOPIC` with one for each stream. */
   async serve(serving: Serving) {
     const followOne = follow[serving.name]
     const app = new Hono()
@@ -160,7 +160,7 @@ const follow: Record<PeerName, Follow> = {
   },
 }
 
-/** What is used of the peers, which are not installed where types are checked. */
+/** The used types of the peers, which are not installed where types are checked. */
 interface KafkaJs {
   readonly logLevel: { readonly NOTHING: number }
   readonly Kafka: new (

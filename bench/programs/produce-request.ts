@@ -4,7 +4,7 @@ const PRODUCE = 0 // The API's key.
 const VERSION = 7
 const TIMEOUT_MS = 10_000
 
-/** One batch for each of some partitions, to be acknowledged by their leader. */
+/** A request with one batch for each of some partitions, with `acks` of the leader. */
 export function produceRequest(
   topic: string,
   partitions: readonly number[],
@@ -28,9 +28,9 @@ export function produceRequest(
   return Buffer.concat([int32(request.length), request])
 }
 
-/** @throws Error when a partition refused its batch. */
+/** Checks the response. @throws Error if a partition refused its batch. */
 export function expectProduced(response: Buffer): void {
-  // Behind the correlation id and the count of topics, there is the topic's name.
+  // The topic's name follows the correlation id and the count of topics.
   let at = 8
   at += 2 + response.readInt16BE(at)
   const partitions = response.readInt32BE(at)

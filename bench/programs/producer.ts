@@ -1,6 +1,6 @@
 /**
- * A producer that leaves the processors to what is measured: it sends the same batches, made
- * beforehand, again and again. A producer by way of the client costs as much as its consumer.
+ * A producer that leaves the processors to the measured programs: it repeats batches that it has made
+ * beforehand. A producer of the Kafka client would cost as much as a consumer.
  */
 import { expectProduced, produceRequest } from './produce-request.ts'
 import { recordBatch } from './record-batch.ts'
@@ -8,7 +8,7 @@ import { serveCommands } from './serve.ts'
 
 export type Producer = typeof commands
 
-/** Bytes of one batch, more or less, where nothing else is asked for: what a busy producer's batches have. */
+/** Default bytes of one batch, more or less, like those of a busy producer. */
 const BATCH_BYTES = 100_000
 
 interface Leader {
@@ -24,7 +24,7 @@ interface Target {
 }
 
 const commands = {
-  /** Sends records, evenly over the partitions, as fast as the brokers take them. */
+  /** Sends records, evenly over the partitions, as fast as the brokers accept them. */
   async produce({
     topic,
     leaders,
@@ -53,13 +53,13 @@ const commands = {
 
 serveCommands(commands)
 
-/** JSON, as most values are: its quotes have to be escaped where it becomes a string in JSON. */
+/** JSON, as most values are: its quotes must be escaped where the value becomes a JSON string. */
 function makeValue(index: number, bytes: number): Uint8Array {
   const head = `{"order":${10_000 + index},"customer":"c-${(index * 7919) % 1000}","state":"paid","note":"`
   return Buffer.from(`${head.padEnd(bytes - 2, 'lorem ipsum dolor ')}"}`)
 }
 
-/** One request at a time: the broker's speed is the producer's. */
+/** A connection with one request at a time, which makes the producer as fast as the broker. */
 async function send(host: string, port: number, request: Buffer, times: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   let left = times

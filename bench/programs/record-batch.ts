@@ -2,13 +2,13 @@
 import { crc32c } from './crc32c.ts'
 
 const HEADER = 61
-/** The checksum covers what follows it. */
+/** The checksum covers the bytes from this index on. */
 const CRC_AT = 17
 
-/** Records without keys and headers, all of the same time. */
+/** A batch of records without keys and headers, with one timestamp. */
 export function recordBatch(values: readonly Uint8Array[], time: number): Buffer {
   const records = values.map((value, index) => {
-    // Attributes, time and offset relative to the batch's, no key, the value, no headers.
+    // Attributes, timestamp and offset relative to the batch, no key, the value, no headers.
     const body = [0, ...varint(0), ...varint(index), ...varint(-1), ...varint(value.length)]
     const length = varint(body.length + value.length + 1)
     return Buffer.concat([Uint8Array.from([...length, ...body]), value, Uint8Array.of(0)])
@@ -27,7 +27,7 @@ export function recordBatch(values: readonly Uint8Array[], time: number): Buffer
   return batch
 }
 
-/** A small number in zigzag form, seven bits a byte. */
+/** A small number as a varint in zigzag encoding. */
 function varint(value: number): number[] {
   const bytes: number[] = []
   let rest = (value << 1) ^ (value >> 31)

@@ -1,4 +1,4 @@
-/** Clients that ask again as soon as they are answered: raw sockets, a request at a time on each. */
+/** Clients that send a request as soon as the last one is answered: raw sockets with one request at a time. */
 import { serveCommands } from './serve.ts'
 
 export type Requests = typeof commands
@@ -11,7 +11,7 @@ interface Asking {
 }
 
 const commands = {
-  /** Asks for so long; milliseconds of all answers together. */
+  /** Sends requests for some seconds. Percentiles are milliseconds, over the answers of all clients. */
   async ask({ port, path, connections, seconds }: Asking) {
     const begun = performance.now()
     const until = begun + seconds * 1_000
@@ -27,10 +27,10 @@ const commands = {
 
 serveCommands(commands)
 
-/** One client of HTTP/1.1 that asks once at a time. */
+/** A client of HTTP/1.1 that sends one request at a time. */
 class Connection {
   readonly done: Promise<number[]>
-  /** Of the bodies of all answers, with the sizes of their chunks. */
+  /** Bytes of the bodies of all answers, chunk sizes included. */
   bytes = 0
   readonly #times: number[] = []
   readonly #request: string
@@ -38,7 +38,7 @@ class Connection {
   #asked = 0
   #head: Buffer = Buffer.alloc(0)
   #isBody = false
-  /** Bytes of the answer that are still to come; NaN where it is chunked. */
+  /** Bytes of the answer that have not arrived yet; NaN for a chunked answer. */
   #left = 0
   /** The last characters of a chunked answer. */
   #tail = ''
@@ -78,7 +78,7 @@ class Connection {
         socket.terminate()
         return
       }
-      // Chunked where there is none: its last chunk is what ends it.
+      // An answer without a length is chunked: its last chunk ends it.
       this.#left = Number(/^content-length: (\d+)\r$/im.exec(head)?.[1] ?? Number.NaN)
       this.#isBody = true
       body = this.#head.subarray(end + 4)

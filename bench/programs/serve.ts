@@ -1,6 +1,6 @@
-/** The end of a measured process: it does what `bench/child.ts` asks for, one message each. */
+/** The measured process's end of the connection: runs the commands of `bench/child.ts`, one message each. */
 
-/** What a program can be asked for, by name. */
+/** The commands of a program, by name. */
 export type Commands = { readonly [name: string]: (argument: never) => unknown }
 
 export interface Question {
@@ -14,9 +14,9 @@ export type Reply = { readonly id: number } & (
   | { readonly error: string }
 )
 
-/** What a process has used since it began. */
+/** The resources that a process has used since its start. */
 export interface Usage {
-  /** Seconds of all its threads, in user and system mode. */
+  /** Seconds of processor time of all threads, in user and system mode. */
   readonly cpu: number
   /** Bytes resident now. */
   readonly rss: number
@@ -35,9 +35,9 @@ export function serveCommands(commands: Commands): void {
     }
     process.send?.(reply)
   })
-  // Nobody is left to ask: the benchmark ended, however it did.
+  // The benchmark has ended, even if it was killed.
   process.on('disconnect', () => process.exit(0))
-  // Ctrl-C reaches the whole group; the benchmark decides when its processes end.
+  // Ctrl-C reaches the whole process group, but the benchmark decides when its processes end.
   process.on('SIGINT', () => {})
 }
 

@@ -1,4 +1,4 @@
-/** Clients that cost next to nothing: raw sockets that count what they receive and keep none of it. */
+/** Clients that cost almost nothing: raw sockets that count the bytes or events they receive. */
 import { ChunkMeter } from './chunk-meter.ts'
 import { DataCounter } from './data-counter.ts'
 import { EventCounter } from './event-counter.ts'
@@ -16,7 +16,7 @@ interface Opening {
   readonly accept?: 'application/x-ndjson'
 }
 
-/** When a client has all: at so many events, or at so many bytes. */
+/** The goal of a client: a number of events, or a number of bytes. */
 interface Goal {
   readonly events?: number
   readonly bytes?: number
@@ -26,7 +26,7 @@ let streams: Stream[] = []
 let openedAt = 0
 
 const commands = {
-  /** Opens streams; resolves with their common beginning when all have their response's head. */
+  /** Opens streams; resolves with their common start when all have received their response's head. */
   async open({ port, path, count, accept }: Opening) {
     openedAt = performance.now()
     streams = Array.from({ length: count }, () => new Stream(port, path, accept))
@@ -34,7 +34,7 @@ const commands = {
     return { cursor: streams[0]?.cursor ?? '' }
   },
 
-  /** Resolves when every stream has received its share. Seconds count from `open`, or from the first body bytes of any. */
+  /** Resolves when every stream has reached its goal. Seconds count from `open`, or from the first body bytes of any stream. */
   async receive(goal: Goal) {
     await Promise.all(streams.map((stream) => stream.reach(goal)))
     const end = Math.max(...streams.map((stream) => stream.lastAt))
@@ -47,7 +47,7 @@ const commands = {
       events: sum((stream) => stream.events),
       eventsFromFirst: sum((stream) => stream.events - stream.firstEvents),
       bytes: sum((stream) => stream.bytes),
-      /** Mean bytes of the first stream's chunks, large ones only: small ones are the odd rest. */
+      /** Mean bytes of the first stream's large chunks; small chunks are remainders. */
       block: meanOf(streams[0]?.meter.sizes ?? []),
     }
   },
@@ -81,7 +81,7 @@ class Stream {
   readonly #reached = Promise.withResolvers<void>()
 
   constructor(port: number, path: string, accept?: Opening['accept']) {
-    // Lines have no ids.
+    // NDJSON has no ids.
     if (accept) this.#counter = new DataCounter()
     this.opened = this.#opening.promise
     this.#reached.promise.catch(() => {})
@@ -141,7 +141,7 @@ class Stream {
     this.bytes += bytes.length
     this.meter.push(bytes)
     this.#counter?.push(bytes)
-    // A stream of events begins with a `retry:` line, long before the first event may come.
+    // An event stream begins with a `retry:` line, possibly long before its first event.
     if (this.firstAt === 0 && (this.#counter === undefined || this.#counter.count > 0)) {
       this.firstAt = performance.now()
       this.firstEvents = this.events

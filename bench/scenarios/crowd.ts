@@ -1,4 +1,4 @@
-/** A few records a second to very many subscribers: what they cost, and how late they get them. */
+/** A few records per second to very many subscribers: their cost, and the delay of their events. */
 import { type Figure, figure, limited } from '../figure.ts'
 import type { Crowd } from '../programs/crowd.ts'
 import type { Gateway } from '../programs/gateway.ts'
@@ -8,11 +8,11 @@ import { type Bench, PARTITIONS, type Scenario } from '../scenario.ts'
 const VALUE_BYTES = 1_000
 const PER_SECOND = 4
 const OPEN_LIMIT_MS = 120_000
-/** What Lightstreamer publishes for 20,000 on 4 processors. */
+/** The figure that Lightstreamer publishes for 20,000 subscribers on 4 processors. */
 const MEAN_MS = 128
 const IDLE_KB = 12
 
-/** The largest crowd, for which both are goals. */
+/** The largest number of subscribers, which has goals for cost and delay. */
 const GOAL_COUNT = 15_000
 
 export const crowd: Scenario = {
@@ -26,7 +26,7 @@ export const crowd: Scenario = {
   },
 }
 
-/** In a gateway of its own: streams that have been sent records hold more than idle ones. */
+/** Measures idle streams in another gateway: streams that have been sent records hold more memory. */
 async function runCount(bench: Bench, count: number): Promise<Figure[]> {
   const seconds = bench.quick ? 10 : 20
   const topic = await bench.topics.create(PARTITIONS, VALUE_BYTES)
@@ -41,7 +41,7 @@ async function runCount(bench: Bench, count: number): Promise<Figure[]> {
     bytes: VALUE_BYTES,
     perSecond: PER_SECOND,
   }
-  // Warms up what only the first records need.
+  // The first records do work that later ones do not need.
   await clients.ask('open', { port, path: '/stream', count: 10 })
   await pacer.ask('send', { ...sending, seconds: 3 })
   await clients.ask('close')
@@ -50,7 +50,7 @@ async function runCount(bench: Bench, count: number): Promise<Figure[]> {
 
   const empty = await gateway.usage()
   await clients.ask('open', { port, path: '/stream', count }, OPEN_LIMIT_MS)
-  // Beyond the first heartbeats.
+  // This is longer than the first heartbeats take.
   await Bun.sleep(10_000)
   const idle = await gateway.usage()
   await pacer.ask('send', { ...sending, seconds }, 90_000)

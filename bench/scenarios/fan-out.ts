@@ -1,4 +1,4 @@
-/** Many subscribers of the same records, beside a handler that has nothing to do but write. */
+/** Many subscribers of one topic, beside a handler that only writes. */
 import type { Child } from '../child.ts'
 import { type Figure, figure } from '../figure.ts'
 import type { Topic } from '../kafka.ts'
@@ -8,15 +8,15 @@ import type { Subscribers } from '../programs/subscribers.ts'
 import { alternate, medianOf } from '../rounds.ts'
 import { type Bench, PARTITIONS, type Scenario, SIZES, type Size } from '../scenario.ts'
 
-/** What has a goal, and what shows how it grows. */
+/** The number of subscribers that has a goal, and others that show growth. */
 const SUBSCRIBERS = 100
 const OTHERS = [1, 10, 1_000]
-/** Of the producer, where few records are to reach all partitions. */
+/** Records of the producer's batches, if few records must reach all partitions. */
 const PER_BATCH = 100
 const LIMIT_MS = 180_000
 const GOAL = 0.8
 
-/** Compression costs once for all streams, so one size will do. */
+/** Compression costs once for all streams, so one size of values is enough. */
 const LZ4: Size = { label: '1 KB, lz4', bytes: 1000, compression: 'lz4' }
 
 export const fanOut: Scenario = {
@@ -37,15 +37,15 @@ interface Delivery {
   readonly seconds: number
   readonly events: number
   readonly bytes: number
-  /** Bytes of one write, on average. */
+  /** Mean bytes of one write. */
   readonly block: number
-  /** Seconds of processor time of the server. */
+  /** Seconds of the server's processor time. */
   readonly cpu: number
 }
 
 async function runSize(bench: Bench, { label, bytes, compression }: Size): Promise<Figure[]> {
   const large = bytes > 500
-  // What a ring of 64 MiB holds whole, as frames: a subscriber may begin at its first record.
+  // The ring buffer of 64 MiB holds all records as frames, so a subscriber may begin at the first one.
   const records = (large ? 20_000 : 80_000) / (bench.quick ? 2 : 1)
   const topic = await bench.topics.create(PARTITIONS, bytes, compression)
   bench.say(`fan-out ${label}: ${records.toLocaleString('en-US')} records a round`)
@@ -56,7 +56,7 @@ async function runSize(bench: Bench, { label, bytes, compression }: Size): Promi
   const { port } = await gateway.ask('serve', { brokers: bench.brokers, topic: topic.name })
   const { port: memoryPort } = await memory.ask('serve')
 
-  /** What the gateway sent last, which memory is to send too. */
+  /** The bytes that the gateway sent last, which `memory` then sends, too. */
   let model = { bytes: 0, block: 0 }
 
   const fromTail = async (): Promise<Delivery> => {
@@ -108,13 +108,13 @@ interface Live {
   readonly client: Child<Subscribers>
   readonly port: number
   readonly topic: Topic
-  /** Of subscribers. */
+  /** Number of subscribers. */
   readonly count: number
   readonly records: number
   readonly perBatch?: number
 }
 
-/** Streams at the end of a topic while records are written as fast as the broker takes them. */
+/** Streams at the end of a topic while records are written as fast as the broker accepts them. */
 async function live(bench: Bench, setting: Live): Promise<Delivery> {
   const { gateway, client, port, topic, count, records, perBatch } = setting
   await client.ask('open', { port, path: '/stream', count })
@@ -128,9 +128,9 @@ async function live(bench: Bench, setting: Live): Promise<Delivery> {
   return { ...received, seconds: received.secondsFromFirst, cpu: after.cpu - before.cpu }
 }
 
-/** At the end of the topic only, by another number of subscribers. */
+/** Streams at the end of the topic only, with another number of subscribers. */
 async function runLive(bench: Bench, { label, bytes }: Size, count: number): Promise<Figure[]> {
-  // A thousand get a tenth each, so that a round takes no longer.
+  // Each of a thousand subscribers gets a tenth of the records, so that a round does not take longer.
   const records = (bytes > 500 ? 20_000 : 80_000) / (count > SUBSCRIBERS ? 10 : 1)
   const topic = await bench.topics.create(PARTITIONS, bytes)
   const gateway = bench.spawn<Gateway>('gateway')

@@ -1,4 +1,4 @@
-/** Many subscribers of one key each, beside as many events to subscribers without a filter. */
+/** Many subscribers that filter by one key each, beside subscribers without a filter that get as many events. */
 import { type Figure, figure } from '../figure.ts'
 import type { Crowd } from '../programs/crowd.ts'
 import type { Gateway } from '../programs/gateway.ts'
@@ -9,7 +9,7 @@ const KEYS = 40
 const SUBSCRIBERS = 1_000
 const PER_SECOND = 100
 const VALUE_BYTES = 100
-/** How many of the subscribers want a record. */
+/** The number of subscribers that a record passes to. */
 const WANTING = SUBSCRIBERS / KEYS
 const OPEN_LIMIT_MS = 60_000
 

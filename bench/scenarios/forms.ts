@@ -1,4 +1,4 @@
-/** A replay in the other forms that a record comes in: as lines, as pages, and from lz4 batches. */
+/** A replay in other forms: as NDJSON, as pages, and from lz4 batches. */
 import { type Figure, figure } from '../figure.ts'
 import type { Bare } from '../programs/bare.ts'
 import type { Gateway } from '../programs/gateway.ts'
@@ -8,7 +8,7 @@ import { alternate, medianOf } from '../rounds.ts'
 import { type Bench, PARTITIONS, type Scenario, SIZES, type Size } from '../scenario.ts'
 import { measure, READ_LIMIT_MS, type Reading, teller } from './reading.ts'
 
-/** Wide enough for 1,000 records of 1 KB. */
+/** Bytes of a page, enough for 1,000 records of 1 KB. */
 const PAGES = '/messages?start=earliest&max_records=1000&max_bytes=4194304'
 const STREAM = '/stream?start=earliest'
 

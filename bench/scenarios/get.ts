@@ -1,4 +1,4 @@
-/** Small answers: records at the end of a topic, beside a handler that has the same bytes at hand. */
+/** Small answers: records at the end of a topic, beside a handler that has the answer's bytes in memory. */
 import { type Figure, figure } from '../figure.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Memory } from '../programs/memory.ts'
@@ -6,7 +6,7 @@ import type { Requests } from '../programs/requests.ts'
 import { alternate, medianOf } from '../rounds.ts'
 import { PARTITIONS, type Scenario } from '../scenario.ts'
 
-/** Records in the topic, and in an answer: the last of each partition. */
+/** Records in the topic, and in an answer: the last record of each partition. */
 const FILLING = 10_000
 const RECORDS = PARTITIONS
 const VALUE_BYTES = 100

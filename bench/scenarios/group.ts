@@ -1,4 +1,4 @@
-/** Small polls as a consumer group, each of which takes the next records of a full topic. */
+/** Small polls as a consumer group, each of which gets the next records of a full topic. */
 import { type Figure, figure } from '../figure.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Memory } from '../programs/memory.ts'
@@ -9,9 +9,9 @@ import { PARTITIONS, type Scenario } from '../scenario.ts'
 const RECORDS = 10
 const VALUE_BYTES = 100
 const CONNECTIONS = [1, 64]
-/** What no round takes in a second, so that it does not come to the end of the topic. */
+/** Requests per second that no round reaches, so that it does not come to the end of the topic. */
 const MAX_REQUESTS = 20_000
-/** What can be produced at once: a batch for each partition. */
+/** Records of one command of the producer: a batch for each partition. */
 const STEP = 10_000
 
 export const group: Scenario = {
@@ -26,7 +26,7 @@ export const group: Scenario = {
     const { port: memoryPort } = await memory.ask('serve')
     const path = `/messages?max_records=${RECORDS}`
     const url = `http://127.0.0.1:${port}${path}`
-    // A new group begins at the end of the topic, where it has to be before the first record is.
+    // A new group begins at the end of the topic, so it must join before the first record is written.
     await memory.ask('keep', { url })
 
     const seconds = bench.quick ? 1 : 3

@@ -1,4 +1,4 @@
-/** What more subscribers, more partitions and more topics cost. */
+/** The cost of more subscribers, more partitions and more topics. */
 import { type Figure, figure, limited } from '../figure.ts'
 import type { Topic } from '../kafka.ts'
 import type { Crowd } from '../programs/crowd.ts'
@@ -12,11 +12,11 @@ import { measure, READ_LIMIT_MS, type Reading } from './reading.ts'
 const VALUE_BYTES = 100
 const SUBSCRIBERS = [1, 10, 100, 1_000]
 const PER_SECOND = 100
-/** Times what an event costs with a tenth of the subscribers. */
+/** The highest cost of an event, as a multiple of the cost with a tenth of the subscribers. */
 const FLAT = 1.2
 const MANY_PARTITIONS = [1, 10, 50, 200]
 const MANY_TOPICS = [1, 5, 20]
-/** Of each replay; the same number goes to every partition. */
+/** Records of each replay, evenly over the partitions. */
 const RECORDS = 200_000
 const OPEN_LIMIT_MS = 60_000
 

@@ -1,4 +1,4 @@
-/** From a record's production to its event at the client, beside kcat on the same topic at the same time. */
+/** The delay from producing a record to its event at the client, beside kcat on the same topic at the same time. */
 import { type Figure, figure, limited } from '../figure.ts'
 import type { Crowd } from '../programs/crowd.ts'
 import type { Gateway } from '../programs/gateway.ts'
@@ -9,7 +9,7 @@ import { PARTITIONS, type Scenario } from '../scenario.ts'
 const VALUE_BYTES = 100
 const RATES = [100, 1_000, 5_000]
 const SUBSCRIBERS = [1, 100]
-/** Times kcat's. */
+/** The highest delay, as a multiple of kcat's. */
 const LIMIT = 1.5
 
 /** Delays in milliseconds. */

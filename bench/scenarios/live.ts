@@ -1,4 +1,4 @@
-/** One subscriber at the end of a topic, while a producer writes faster than anybody reads. */
+/** One subscriber at the end of a topic, while a producer writes faster than the subscriber reads. */
 import type { Figure } from '../figure.ts'
 import type { Bare, BareSettings } from '../programs/bare.ts'
 import type { Gateway } from '../programs/gateway.ts'
@@ -30,7 +30,7 @@ async function runSize(bench: Bench, { label, bytes }: Size): Promise<Figure[]> 
   const { brokers } = bench
   const { port } = await gateway.ask('serve', { brokers, topic: topic.name })
 
-  // The clock runs from the first records on: before them everybody waits for the producer.
+  // The time counts from the first records on: before them every reader waits for the producer.
   const subscribe = async () => {
     await client.ask('open', { port, path: '/stream', count: 1 })
     const reading = await measure(gateway, async () => {

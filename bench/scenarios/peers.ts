@@ -1,4 +1,4 @@
-/** Fan-out by what people would write or install, beside the gateway. */
+/** Fan-out by servers that people would write or install, beside the gateway. */
 import type { Child } from '../child.ts'
 import { type Figure, figure } from '../figure.ts'
 import {
@@ -15,18 +15,18 @@ import { alternate, medianOf } from '../rounds.ts'
 import { type Bench, type Scenario, SIZES, type Size } from '../scenario.ts'
 
 const MANY = 100
-/** What a consumer for each stream is sure to bear. */
+/** Streams that a server with a consumer for each of them can serve. */
 const FEW = 10
-/** Until all consumers read and all streams flow. */
+/** The first records, after which all consumers read and all streams are open. */
 const WARM_UP = { records: 200, perBatch: 20 }
-/** Whatever the size of values: few records have to reach all partitions too. */
+/** Records of a batch for any size of values: few records must reach all partitions, too. */
 const PER_BATCH = 100
 const LIMIT_MS = 60_000
-/** Between two commands to a process. */
+/** Milliseconds by which a command's limit exceeds the limit that the process itself has. */
 const SPARE_MS = 5_000
-/** For the consumers of streams that were closed to leave. */
+/** Milliseconds for the consumers of closed streams to leave. */
 const LEAVE_MS = 1_000
-/** Times the best of them. */
+/** The lowest rate of the gateway, as a multiple of the best peer's. */
 const GOAL = 20
 
 export const peers: Scenario = {
@@ -34,7 +34,7 @@ export const peers: Scenario = {
   summary: `events/s to ${MANY} subscribers, to what people would write (Hono, a client for Kafka, writeSSE) or install`,
   async run(bench) {
     const race = new Race(bench)
-    // The gateway gets more records: a few would be over before they are measured.
+    // The gateway gets more records: with fewer, a round would be over before it is measured.
     const ours = bench.quick ? 10_000 : 20_000
     for (const size of SIZES) {
       race.add(await enterGateway(bench, size, MANY, ours))
@@ -43,7 +43,7 @@ export const peers: Scenario = {
       }
       await race.invite('benthos', () => enterBenthos(bench, size, MANY))
     }
-    // What has a consumer for each stream takes long: one size is enough.
+    // A server with a consumer for each stream takes long, so one size of values is enough.
     const large = SIZES.at(-1) as Size
     await race.invite('kafka-sse', () => enterKafkaSse(bench, large, MANY))
     race.add(await enterGateway(bench, large, FEW, 4 * ours))
@@ -52,7 +52,7 @@ export const peers: Scenario = {
     }
     await race.run(bench.quick ? 1 : 3)
     if (!bench.quick) {
-      // Once, when nobody else is there: it may overcharge the machine.
+      // This server runs alone and once, since it may overload the machine.
       for (const name of PEERS) {
         await race.invite(name, () => enterWritten(bench, name, large, MANY, 'each'))
         await race.run(0)
@@ -63,18 +63,18 @@ export const peers: Scenario = {
 }
 
 interface Measured {
-  /** Events a second, to all streams together. */
+  /** Events per second to all streams together. */
   readonly rate: number
-  /** Microseconds of processor time of the server for an event; NaN where that is not known. */
+  /** Microseconds of processor time of the server for each event; NaN if unknown. */
   readonly cpu: number
 }
 
 class Race {
   readonly #bench: Bench
   readonly #clients: Child<PeerClients>
-  /** Those who are to be measured. */
+  /** The servers of the next rounds. */
   readonly #entrants: Entrant[] = []
-  /** Without those who failed. */
+  /** The measurements, without those of servers that failed. */
   readonly #measured = new Map<Entrant, Measured[]>()
 
   constructor(bench: Bench) {
@@ -87,7 +87,7 @@ class Race {
     this.#measured.set(entrant, [])
   }
 
-  /** A peer that cannot take part is told of, and stops nobody. */
+  /** Starts a server. A peer that cannot start is reported, and the others go on. */
   async invite(name: string, enter: () => Promise<Entrant>): Promise<void> {
     try {
       this.add(await enter())
@@ -96,7 +96,7 @@ class Race {
     }
   }
 
-  /** Measures those who were added, after a round that warms them up; then they end. @param rounds 0 for that one alone. */
+  /** Measures the added servers after a round that warms them up, then ends them. @param rounds 0 for the warm-up only. */
   async run(rounds: number): Promise<void> {
     const entrants = this.#entrants.splice(0)
     const sides = entrants.map((entrant) => [titleOf(entrant), () => this.#take(entrant)] as const)
@@ -143,7 +143,7 @@ class Race {
     return medianOf(this.#measured.get(entrant) ?? [], (one) => one[of])
   }
 
-  /** One round; who fails one is out. */
+  /** Runs one round. A server that fails is left out from then on. */
   async #take(entrant: Entrant): Promise<void> {
     const measured = this.#measured.get(entrant)
     if (!measured) return

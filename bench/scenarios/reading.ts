@@ -1,4 +1,4 @@
-/** What replay and live have in common: one reader's speed and cost, and the figures made of them. */
+/** The speed and cost of one reader, and their figures, for the scenarios `replay` and `live`. */
 import type { Child } from '../child.ts'
 import { type Figure, figure } from '../figure.ts'
 import type { BareSettings } from '../programs/bare.ts'
@@ -6,18 +6,18 @@ import type { Commands } from '../programs/serve.ts'
 import { medianOf } from '../rounds.ts'
 import type { Bench } from '../scenario.ts'
 
-/** How long one reader may take for one round. */
+/** Milliseconds for one round of one reader. */
 export const READ_LIMIT_MS = 120_000
 
 /** One round of one reader. */
 export interface Reading {
-  /** Records a second. */
+  /** Records per second. */
   readonly rate: number
-  /** Seconds of processor time of its process for a million records. */
+  /** Seconds of processor time of the reader's process for a million records. */
   readonly cpu: number
 }
 
-/** Measures what a process uses while it reads. */
+/** Measures the resources that a process uses while it reads. */
 export async function measure<C extends Commands>(
   child: Child<C>,
   read: () => Promise<{ records: number; rate: number }>,
@@ -37,7 +37,7 @@ export function teller(bench: Bench, title: string) {
 
 /**
  * @param measured The rounds of the gateway and of both bare loops.
- * @param goal What the gateway's rate should be at least, in those of the bare loop.
+ * @param goal The lowest rate of the gateway, as a multiple of the bare loop's.
  */
 export function readingFigures(
   name: string,

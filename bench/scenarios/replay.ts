@@ -88,7 +88,7 @@ async function runSize(bench: Bench, { label, bytes }: Size): Promise<Figure[]> 
   ]
 }
 
-/** Its default settings; what it prints goes nowhere. */
+/** Default settings; the output is discarded. */
 async function readByKcat(brokers: string, topic: Topic, records: number): Promise<Reading> {
   const argv = [
     'kcat',
@@ -110,7 +110,7 @@ async function readByKcat(brokers: string, topic: Topic, records: number): Promi
   clearTimeout(late)
   if (code !== 0) throw new Error(`Cannot read by kcat: it ended with ${code}`)
   const seconds = (performance.now() - begun) / 1_000
-  // In microseconds, as a bigint in Bun's newer versions.
+  // Microseconds, which newer versions of Bun return as a bigint.
   const cpu = Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1e6
   return { rate: records / seconds, cpu: (cpu / records) * 1e6 }
 }

@@ -1,4 +1,4 @@
-/** From nothing to a first record: of the demo, of a Kafka, and as a group that nobody has read as yet. */
+/** The time from the start to a first record: of the demo, of a real Kafka, and as a new group. */
 import { join } from 'node:path'
 import { type Figure, figure } from '../figure.ts'
 import { alternate, medianOf } from '../rounds.ts'
@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, '..', '..')
 const RECORDS = 10_000
 const VALUE_BYTES = 100
 const LIMIT_MS = 30_000
-/** What every record has. */
+/** A text that every record contains. */
 const RECORD = '"offset":'
 const HONO = join(root, 'bench', 'programs', 'hello.ts')
 const SERVER = [join(root, 'src', 'server.ts'), '--admin-port', 'off', '--log-level', 'error']
@@ -40,14 +40,14 @@ export const start: Scenario = {
   },
 }
 
-/** Each time another topic, which no group has read. */
+/** Each time another topic, which no group has read yet. */
 async function serverOf(bench: Bench): Promise<string[]> {
   const topic = await bench.topics.create(PARTITIONS, VALUE_BYTES)
   await bench.produce(topic, RECORDS)
   return [...SERVER, '--brokers', bench.brokers, '--topics', topic.name]
 }
 
-/** Starts a server and asks it until it answers with a record. */
+/** Starts a server, and sends requests until it answers with a record. */
 async function firstRecord(
   command: readonly string[],
   path: string,
@@ -63,7 +63,7 @@ async function firstRecord(
   try {
     const { body } = await answer(`http://127.0.0.1:${port}${path}`)
     let text = ''
-    // A stream begins with a line that tells how soon to come back, before any record.
+    // A stream begins with a `retry:` line, before any record.
     for await (const bytes of body ?? []) {
       text += Buffer.from(bytes).toString()
       if (path === '/' || text.includes(RECORD)) break
@@ -75,7 +75,7 @@ async function firstRecord(
   }
 }
 
-/** The first answer that is one; a process that has just been started does not listen yet. */
+/** The first successful answer: a process that has just been started does not listen yet. */
 async function answer(url: string): Promise<Response> {
   const until = performance.now() + LIMIT_MS
   for (;;) {

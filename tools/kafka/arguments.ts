@@ -1,7 +1,7 @@
-/** Reads the command line of one command; what it does not know is an error that says what it knows. */
+/** Parses the options of one command. The error of an unknown option lists the known ones. */
 import { parseArgs } from 'node:util'
 
-/** A command line that cannot be read: exit code 2. */
+/** The command line is not valid: exit code 2. */
 export class UsageError extends Error {}
 
 type Kind = 'string' | 'boolean'
@@ -28,27 +28,41 @@ export function readOptions<const T extends Record<string, Kind>>(
       const text = token.kind === 'positional' ? token.value : '--'
       throw new UsageError(`Cannot run kafka ${command}: unexpected argument "${text}"`)
     }
-    const { rawName, name, value } = token
-    const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined
-    if (!kind) {
-      const known = Object.keys(kinds).map((name) => `--${name}`)
-      throw new UsageError(
-        `Cannot run kafka ${command}: unknown option ${rawName}; it knows ${known.join(', ')}`,
-      )
-    }
-    if (kind === 'string' && !value) {
-      throw new UsageError(`Cannot run kafka ${command}: ${rawName} needs a value`)
-    }
-    if (kind === 'boolean' && value !== undefined) {
-      throw new UsageError(`Cannot run kafka ${command}: ${rawName} takes no value`)
-    }
-    values[name] = value ?? true
+    values[token.name] = readValue(command, kinds, token)
   }
   return values as Values<T>
 }
 
+interface OptionToken {
+  readonly name: string
+  /** The option as it was given, such as "-n". */
+  readonly rawName: string
+  readonly value?: string | undefined
+}
+
+function readValue(
+  command: string,
+  kinds: Readonly<Record<string, Kind>>,
+  { name, rawName, value }: OptionToken,
+): string | true {
+  const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined
+  if (!kind) {
+    const known = Object.keys(kinds).map((name) => `--${name}`)
+    throw new UsageError(
+      `Cannot run kafka ${command}: unknown option ${rawName}; it knows ${known.join(', ')}`,
+    )
+  }
+  if (kind === 'string' && !value) {
+    throw new UsageError(`Cannot run kafka ${command}: ${rawName} needs a value`)
+  }
+  if (kind === 'boolean' && value !== undefined) {
+    throw new UsageError(`Cannot run kafka ${command}: ${rawName} takes no value`)
+  }
+  return value ?? true
+}
+
 export function readName(text = 'default'): string {
-  // What Docker Compose allows in a project's name, and short enough for a folder's.
+  // Docker Compose allows these characters in a project's name; 40 of them are short enough for a folder.
   if (/^[a-z0-9][a-z0-9_-]{0,39}$/.test(text)) return text
   throw new UsageError(
     `Cannot use the name "${text}": allowed are a-z, 0-9, - and _, 40 characters at most`,

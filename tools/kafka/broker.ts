@@ -23,48 +23,48 @@ import {
   writeCluster,
 } from './state.ts'
 
-const READY_LIMIT = 120_000
-const ASK_LIMIT = 2000
-const LOCK_LIMIT = 20 * 60_000 // Longer than the first start, which downloads.
+const READY_TIMEOUT_MS = 120_000
+const REQUEST_TIMEOUT_MS = 2000
+const LOCK_TIMEOUT_MS = 20 * 60_000 // Longer than the first start, which downloads Kafka.
 
 const engines = { java, docker } satisfies Record<Cluster['engine'], Engine>
 
 export interface BrokerOptions {
-  /** Several clusters can run at once, by different names. */
+  /** Clusters with different names can run at the same time. */
   readonly name: string
   /** One broker, or a cluster of three with replication 3. Default: 1. */
   readonly brokers?: 1 | 3
-  /** The first broker's port, the others' follow; 0 for free ones. Default: 9092. */
+  /** The first broker's port, which the ports of the others follow; 0 for free ports. Default: 9092. */
   readonly port?: number
-  /** Where records are kept. Default: a temporary folder, removed at the end. */
+  /** The folder of the records. Default: a temporary folder, removed when the cluster is stopped. */
   readonly data?: string
-  /** Default: Docker where an engine runs, else Java. */
+  /** Default: Docker if a container engine runs, else Java. */
   readonly engine?: Cluster['engine']
   /**
-   * Listeners for SASL and TLS beside the open one, and ACLs: of one broker, by Java.
-   * Default: only the open one.
+   * Whether there are listeners for SASL and TLS besides the open one, and ACLs. This needs one broker
+   * and Java. Default: only the open listener.
    */
   readonly secure?: boolean
-  /** Whether the cluster is to end with this process, however that ends. Default: it lives on. */
+  /** Whether the cluster ends with this process, even if that is killed. Default: the cluster goes on. */
   readonly owned?: boolean
 }
 
 export interface LocalBroker {
   readonly bootstrapServers: string
   readonly cluster: Cluster
-  /** False when a cluster of this name was there before. */
+  /** False if a cluster of this name was running before. */
   readonly isNew: boolean
   stop(): Promise<void>
-  /** Sends a signal to one broker, counted from 1; resolves after its end if the signal ends it. */
+  /** Sends a signal to one broker, counted from 1; resolves after the broker's end if the signal ends it. */
   kill(id: number, signal: NodeJS.Signals): Promise<void>
-  /** Starts one broker again, on its port and data, and waits until it is ready. */
+  /** Starts one broker again with its port and data, and waits until it is ready. */
   restart(id: number): Promise<void>
 }
 
-/** Resolves when every broker answers and knows of all others. */
+/** Starts a cluster; resolves when every broker answers and knows all others. */
 export async function startBroker(options: BrokerOptions): Promise<LocalBroker> {
   await removeLeftovers()
-  return withLock(lockPath(options.name), LOCK_LIMIT, async () => {
+  return withLock(lockPath(options.name), LOCK_TIMEOUT_MS, async () => {
     const running = findCluster(options.name)
     if (running) {
       await expectAllUp(running)
@@ -74,7 +74,7 @@ export async function startBroker(options: BrokerOptions): Promise<LocalBroker> 
   })
 }
 
-/** The cluster of this name if any of its brokers runs; the traces of a dead one are removed. */
+/** The cluster of this name if any of its brokers runs. The state of a dead cluster is removed. */
 export function findCluster(name: string): Cluster | undefined {
   const cluster = readCluster(name)
   if (!cluster) return undefined
@@ -153,7 +153,7 @@ async function expectFree(ports: readonly number[]): Promise<void> {
   }
 }
 
-/** Those that follow the open port, or free ones. */
+/** The ports of the secure listeners: those that follow the open port, or free ports. */
 async function securePorts(first: number): Promise<SecurePorts> {
   const following = secureListeners.map((_, i) => first + 1 + i)
   const ports = first === 0 ? await freePorts(secureListeners.length) : following
@@ -161,7 +161,7 @@ async function securePorts(first: number): Promise<SecurePorts> {
   return Object.fromEntries(secureListeners.map((name, i) => [name, ports[i]])) as SecurePorts
 }
 
-/** Brokers cannot be added to a cluster by starting more of them on its data. */
+/** Throws if a data folder is for another number of brokers: data of one broker is not enough for three. */
 function expectDataOf(brokers: number, data: string): void {
   if (!existsSync(data)) return
   const found = readdirSync(data).filter((name) => /^broker-\d+$/.test(name)).length
@@ -172,22 +172,22 @@ function expectDataOf(brokers: number, data: string): void {
   )
 }
 
-/** Waits until each of the asked brokers knows that all of the expected ones are up. */
+/** Waits until each of the asked brokers knows that all expected brokers are up. */
 async function waitUntilReady(
   cluster: Cluster,
   asked: readonly BrokerNode[],
   expected: readonly BrokerNode[],
 ): Promise<void> {
-  const deadline = performance.now() + READY_LIMIT
+  const deadline = performance.now() + READY_TIMEOUT_MS
   await Promise.all(
     asked.map(async (node) => {
       for (let tries = 0; !(await isReady(node, expected)); tries++) {
-        // Asking a container engine takes long, hence not each time.
+        // A request to a container engine takes long, so only every tenth try makes one.
         if (tries % 10 === 9 && !engineOf(cluster).isRunning(cluster, node)) {
           throw notReady(cluster, node, 'it ended')
         }
         if (performance.now() > deadline) {
-          throw notReady(cluster, node, `it is not ready after ${READY_LIMIT / 1000} s`)
+          throw notReady(cluster, node, `it is not ready after ${READY_TIMEOUT_MS / 1000} s`)
         }
         await Bun.sleep(100)
       }
@@ -197,7 +197,7 @@ async function waitUntilReady(
 
 async function isReady({ port }: BrokerNode, expected: readonly BrokerNode[]): Promise<boolean> {
   try {
-    const up = await askForBrokers(port, ASK_LIMIT)
+    const up = await askForBrokers(port, REQUEST_TIMEOUT_MS)
     return expected.every(({ id }) => up.includes(id))
   } catch {
     return false // It does not listen yet.
@@ -221,7 +221,7 @@ async function expectAllUp(cluster: Cluster): Promise<void> {
   )
 }
 
-/** Ends clusters whose owner died without ending them. */
+/** Stops clusters whose owner died without stopping them. */
 async function removeLeftovers(): Promise<void> {
   for (const name of clusterNames()) {
     const cluster = readCluster(name)

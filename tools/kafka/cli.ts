@@ -22,22 +22,24 @@ const HELP = `A real Apache Kafka ${kafkaVersion} on this machine, for developme
 
 Usage: bun run kafka <command>
 
-  start [options]     starts it, and returns when it is ready
-    --brokers 3       a cluster of three, replication 3 (default: 1)
-    --port PORT       the first broker's port, the others' follow; 0: free ones (default: 9092)
-    --data DIR        keeps the records there (default: a temporary folder, removed by stop)
-    --secure          listeners for SASL and TLS, too, on the ports that follow, with
-                      certificates of its own, and ACLs: one broker, as a Java process
-    --docker, --java  in containers, or as Java processes
-                      (default: in containers where a container engine runs)
-  stop                stops it
-  status              says what runs; exit code 1 when nothing does
+  start [options]     starts Kafka, and returns when it is ready
+    --brokers 3       three brokers, with replication factor 3 (default: 1)
+    --port PORT       the first broker's port, which those of the others follow;
+                      0 for free ports (default: 9092)
+    --data DIR        keeps the records in this folder
+                      (default: a temporary folder, which stop removes)
+    --secure          adds listeners for SASL and TLS on the ports that follow, with
+                      certificates of its own, and ACLs; needs one broker and Java
+    --docker, --java  runs brokers in containers, or as Java processes
+                      (default: in containers if a container engine runs)
+  stop                stops Kafka
+  status              shows whether Kafka runs; the exit code is 1 if it does not
   logs [--follow]     prints the brokers' logs
-  tool [NAME [ARGS]]  runs one of Kafka's own tools; lists them without a name,
+  tool [NAME [ARGS]]  runs one of Kafka's own tools; without a name, lists them,
                       e.g. tool kafka-topics --create --topic orders
 
-Every command takes --name NAME (before a tool's name): several can run at once, "default" is
-the default. What is known of them is kept in ${stateFolder('<name>')}
+Every command takes --name NAME (before a tool's name), so that several clusters can run at the
+same time; the default is "default". Their state is kept in ${stateFolder('<name>')}
 `
 
 const commands: Record<string, (args: string[]) => Promise<number>> = {
@@ -171,7 +173,7 @@ async function tool(args: string[]): Promise<number> {
     throw new UsageError(`Cannot run kafka tool ${toolName ?? ''}: unknown tool; it knows ${known}`)
   }
   const cluster = findCluster(name)
-  // In a container, the host's ports lead nowhere: tools use the network between the brokers.
+  // The host's ports do not exist inside a container: tools use the network between the brokers.
   const servers =
     cluster?.engine === 'docker' ? 'kafka-1:29092' : cluster && bootstrapServers(cluster)
   const complete = servers ? withBootstrapServer(found, toolArgs, servers) : toolArgs
@@ -183,14 +185,14 @@ async function tool(args: string[]): Promise<number> {
   return run(await toolCommand(found.mainClass, complete, setupLog))
 }
 
-/** Hands the terminal to another program, and its exit code back. */
+/** Gives the terminal to another program; resolves with its exit code. */
 async function run(argv: string[], env: Record<string, string | undefined> = process.env) {
   const child = Bun.spawn(argv, { env, stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
   return child.exited
 }
 
-/** Half a start would leave brokers that nobody waited for. */
+/** Stops the brokers that were started before Ctrl-C interrupts the start. */
 function stopWhenInterrupted(name: string): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, async () => {

@@ -1,11 +1,11 @@
-/** Runs a program to its end, with all of its output in a log file and a limit in time. */
+/** Runs a program to its end, with its output in a log file and a time limit. */
 import { appendFileSync } from 'node:fs'
 import { basename } from 'node:path'
 
 interface ToolCommand {
   argv: string[]
   log: string
-  /** Milliseconds. */
+  /** Milliseconds after which the program is ended. */
   limit: number
   env?: Record<string, string | undefined>
   onLine?: (line: string) => void

@@ -1,23 +1,23 @@
 /**
- * What a secured broker and its clients show each other, made anew for each cluster by OpenSSL:
- * certificates of an authority of its own, some that must be refused, and a key to sign tokens.
+ * The credentials of a secured broker and its clients, which OpenSSL makes for each cluster: certificates
+ * signed by an authority of its own, some that must be refused, and a key that signs tokens.
  */
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** A user of SASL and of client certificates; what it may do, ACLs say. */
+/** A user of SASL and of client certificates. ACLs define what the user may do. */
 interface User {
   readonly name: string
   readonly password: string
 }
 
-/** May everything. */
+/** The superuser. */
 export const admin: User = { name: 'admin', password: 'admin-secret' }
-/** May nothing that ACLs do not allow. */
+/** A user who may do only what ACLs allow. */
 export const reader: User = { name: 'reader', password: 'reader-secret' }
 
-/** The same key pair for all certificates of brokers: what they say is what matters. */
+/** Certificates of brokers, by file name. Clients must refuse all but `broker`. */
 const brokerCertificates = {
   broker: { issuer: 'ca', name: 'localhost', days: 30 },
   expired: { issuer: 'ca', name: 'localhost', days: -1 },
@@ -25,7 +25,7 @@ const brokerCertificates = {
   'other-host': { issuer: 'ca', name: 'kafka.example', days: 30 },
 } as const
 
-/** `foreign-client` and `expired-client` are what a broker must refuse. */
+/** Certificates of clients, by file name. A broker must refuse `foreign-client` and `expired-client`. */
 const clientCertificates = {
   [reader.name]: { issuer: 'ca', days: 30 },
   'foreign-client': { issuer: 'foreign-ca', days: 30 },
@@ -33,8 +33,8 @@ const clientCertificates = {
 } as const
 
 /**
- * Makes the files `NAME.pem` (a certificate), `NAME.key` and, for brokers, `NAME.both` with the two;
- * `jwks.json`, by which a broker checks tokens, and `token-key.json`, which signs them.
+ * Makes the files `NAME.pem` (a certificate), `NAME.key` and `NAME.both` with both of them; `jwks.json`,
+ * with which a broker verifies tokens; and `token-key.json`, which signs tokens.
  */
 export async function makeCredentials(folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -64,9 +64,9 @@ interface Request {
   readonly file: string
   readonly issuer: string
   readonly name: string
-  /** Below 0 it has expired already. */
+  /** Days of validity. A negative number makes a certificate that has expired. */
   readonly days: number
-  /** Subject alternative names, as OpenSSL writes them. */
+  /** Subject alternative names in OpenSSL's notation. */
   readonly names?: string
 }
 

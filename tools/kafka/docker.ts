@@ -1,4 +1,4 @@
-/** Brokers in containers, by Docker Compose. */
+/** Runs brokers in containers, with Docker Compose. */
 import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { say } from '../../native/progress.ts'
@@ -7,15 +7,15 @@ import { kafkaVersion } from './jars.ts'
 import { dataFolder } from './properties.ts'
 import type { BrokerNode, Cluster } from './state.ts'
 
-const ASK_LIMIT = 3000
-const PULL_LIMIT = 600_000
-const STOP_LIMIT = 60_000
+const REQUEST_TIMEOUT_MS = 3000
+const PULL_TIMEOUT_MS = 600_000
+const STOP_TIMEOUT_MS = 60_000
 
-/** Whether an engine runs here and Compose is there to speak to it. */
+/** Whether a container engine runs and Docker Compose is installed. */
 export function isDockerUsable(): boolean {
   if (Bun.which('docker') === null) return false
   return [['info'], ['compose', 'version']].every((args) => {
-    const options = { stdout: 'ignore', stderr: 'ignore', timeout: ASK_LIMIT } as const
+    const options = { stdout: 'ignore', stderr: 'ignore', timeout: REQUEST_TIMEOUT_MS } as const
     return Bun.spawnSync(['docker', ...args], options).exitCode === 0
   })
 }
@@ -26,10 +26,14 @@ export const docker: Engine = {
     if (!cluster.temporary) {
       for (const node of nodes) {
         mkdirSync(dataFolder(cluster, node), { recursive: true })
-        chmodSync(dataFolder(cluster, node), 0o777) // The image's user is another one.
+        chmodSync(dataFolder(cluster, node), 0o777) // The image runs Kafka as another user.
       }
     }
-    await run(cluster, ['up', '--detach', '--no-deps', ...nodes.map(service(cluster))], PULL_LIMIT)
+    await run(
+      cluster,
+      ['up', '--detach', '--no-deps', ...nodes.map(service(cluster))],
+      PULL_TIMEOUT_MS,
+    )
   },
 
   isRunning(cluster, node) {
@@ -37,23 +41,23 @@ export const docker: Engine = {
     const { stdout, exitCode } = Bun.spawnSync(composeCommand(cluster, args), {
       env: environment(cluster),
       stderr: 'ignore',
-      timeout: ASK_LIMIT,
+      timeout: REQUEST_TIMEOUT_MS,
     })
     return exitCode === 0 && stdout.toString().trim() !== ''
   },
 
   async signal(cluster, node, signal) {
-    await run(cluster, ['kill', '--signal', signal, service(cluster)(node)], STOP_LIMIT)
+    await run(cluster, ['kill', '--signal', signal, service(cluster)(node)], STOP_TIMEOUT_MS)
   },
 
   async stop(cluster) {
     const quick = cluster.temporary ? ['--volumes', '--timeout', '0'] : []
-    await run(cluster, ['down', ...quick], STOP_LIMIT)
+    await run(cluster, ['down', ...quick], STOP_TIMEOUT_MS)
   },
 
   lastLog(cluster, node) {
     const args = ['logs', '--no-log-prefix', '--tail', '20', service(cluster)(node)]
-    const options = { env: environment(cluster), timeout: ASK_LIMIT }
+    const options = { env: environment(cluster), timeout: REQUEST_TIMEOUT_MS }
     return Bun.spawnSync(composeCommand(cluster, args), options).stdout.toString().trimEnd()
   },
 
@@ -69,7 +73,7 @@ export function containerToolCommand(cluster: Cluster, tool: string, args: strin
   return composeCommand(cluster, ['exec', '--no-TTY', service(cluster)(first), script, ...args])
 }
 
-/** Compose fills in the file by these, whatever the command. */
+/** The environment that Docker Compose needs for `compose.yaml`, whatever the command. */
 export function environment({ nodes, temporary, ...cluster }: Cluster) {
   const own: Record<string, string> = { KAFKA_VERSION: kafkaVersion }
   for (const node of nodes) {

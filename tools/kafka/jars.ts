@@ -1,4 +1,4 @@
-/** Kafka's jars, in a cache folder that all checkouts share. */
+/** Provides Kafka's jars in a cache folder that all checkouts share. */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -12,14 +12,14 @@ const pom = join(import.meta.dirname, 'pom.xml')
 
 export const kafkaVersion = readVersion()
 
-/** What Maven resolves into a folder of the cache. */
+/** A folder of the cache that Maven fills. */
 export interface MavenFolder {
-  /** Of the folder and its lock. */
+  /** The name of the folder and of its lock. */
   readonly name: string
-  /** What it is, for the line that tells of its download. */
+  /** The title of the line that shows the download's progress. */
   readonly title: string
   readonly pom: string
-  /** The goal of Maven's dependency plugin that fills it. */
+  /** The goal of Maven's dependency plugin that fills the folder. */
   readonly goal: 'dependency:copy-dependencies' | 'dependency:unpack'
 }
 
@@ -30,12 +30,12 @@ const kafka: MavenFolder = {
   goal: 'dependency:copy-dependencies',
 }
 
-/** The class path of broker and tools; resolves them by Maven when they are not in the cache. */
+/** The class path of broker and tools. Maven downloads the jars if the cache does not have them. */
 export async function provideJars(log: string): Promise<string> {
   return join(await provideFromMaven(kafka, log), '*')
 }
 
-/** The folder of what a pom names, from the cache or by Maven; it appears whole or not at all. */
+/** The folder of a pom's artifacts, from the cache or filled by Maven. It appears only when complete. */
 export async function provideFromMaven(wanted: MavenFolder, log: string): Promise<string> {
   const hash = new Bun.CryptoHasher('sha256').update(readFileSync(wanted.pom)).digest('hex')
   const folder = join(cacheFolder(), `${wanted.name}-${hash.slice(0, 12)}`)
@@ -57,7 +57,7 @@ async function download({ title, pom, goal }: MavenFolder, folder: string, log: 
     await runCommand({
       argv: [
         ...[maven, '--batch-mode', '--file', pom, goal, `-DoutputDirectory=${passing}`],
-        // It remembers beside the pom what it has unpacked before, wherever that went.
+        // Maven notes beside the pom what it has unpacked before, even into another folder.
         '-Dmdep.overWriteReleases=true',
       ],
       log,

@@ -1,4 +1,4 @@
-/** Brokers as Java processes of this machine, which live on when the process that started them ends. */
+/** Runs brokers as Java processes, which go on when the process that started them ends. */
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,13 +11,13 @@ import { formatArguments, jvmOptions } from './secure.ts'
 import { type BrokerNode, type Cluster, stateFolder, writeCluster } from './state.ts'
 import { provideJava } from './system.ts'
 
-const GRACE = 15_000 // A broker's own end may wait for a controller that has ended before.
-/** How long a broker may take to end in good order, with many partitions on a busy machine. */
-const END_LIMIT = 60_000
-const KILL_LIMIT = 10_000
-const FORMAT_LIMIT = 60_000
+const GRACE_MS = 15_000 // A broker that shuts down may wait for a controller that has ended before it.
+/** Milliseconds for a broker to shut down by itself, with many partitions on a busy machine. */
+const END_TIMEOUT_MS = 60_000
+const KILL_TIMEOUT_MS = 10_000
+const FORMAT_TIMEOUT_MS = 60_000
 
-/** Small and soon there, as a broker for development does not live long. */
+/** A small heap and a fast start, since a broker for development does not run for long. */
 const JVM_OPTIONS = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 export const java: Engine = {
@@ -37,7 +37,7 @@ export const java: Engine = {
     if (!node.process) return
     signalProcess(node.process, signal)
     if (signal === 'SIGSTOP' || signal === 'SIGCONT') return
-    const limit = signal === 'SIGKILL' ? KILL_LIMIT : END_LIMIT
+    const limit = signal === 'SIGKILL' ? KILL_TIMEOUT_MS : END_TIMEOUT_MS
     if (!(await waitForEnd(node.process, limit))) {
       throw new Error(`Cannot end broker ${node.id} by ${signal}: it runs after ${limit / 1000} s`)
     }
@@ -87,13 +87,13 @@ async function format(cluster: Cluster, node: BrokerNode, { java, jars }: Runtim
   mkdirSync(folder, { recursive: true })
   const settings = `-Dlog4j2.configurationFile=${join(import.meta.dirname, 'log4j2.properties')}`
   const tool = [java, ...JVM_OPTIONS, settings, '-cp', jars, 'kafka.tools.StorageTool']
-  // Joined by "=", since one in 64 ids begins with a dash.
+  // "=" joins option and id, since one in 64 ids begins with a dash.
   const args = ['format', `--cluster-id=${clusterId(cluster)}`, '--config', properties]
   args.push(...formatArguments(cluster))
-  await runCommand({ argv: [...tool, ...args], log, limit: FORMAT_LIMIT })
+  await runCommand({ argv: [...tool, ...args], log, limit: FORMAT_TIMEOUT_MS })
 }
 
-/** The same for all nodes, as it is made of what they share. */
+/** The cluster id: all nodes compute one id from the cluster's name and data folder. */
 function clusterId({ name, data }: Cluster): string {
   const hash = new Bun.CryptoHasher('sha256').update(`${name} ${data}`).digest()
   return hash.subarray(0, 16).toString('base64url')
@@ -105,7 +105,7 @@ function launch(cluster: Cluster, node: BrokerNode, { java, jars }: Runtime): nu
   const args = [...options, '-cp', jars, 'kafka.Kafka', propertiesPath(cluster, node)]
   const log = openSync(logPath(cluster, node), 'a')
   try {
-    // Of its own process group: Ctrl-C in a terminal is not meant for it.
+    // `detached` gives the broker its own process group, which Ctrl-C in a terminal does not reach.
     const child = spawn(java, args, {
       cwd: stateFolder(cluster.name),
       detached: true,
@@ -124,11 +124,11 @@ async function end(node: BrokerNode, temporary: boolean): Promise<void> {
   if (!temporary) {
     signalProcess(node.process, 'SIGCONT')
     signalProcess(node.process, 'SIGTERM')
-    if (await waitForEnd(node.process, GRACE)) return
+    if (await waitForEnd(node.process, GRACE_MS)) return
   }
-  // Also right for data that is removed anyway: there is nothing to save.
+  // A broker with temporary data is killed at once: its data is removed anyway.
   signalProcess(node.process, 'SIGKILL')
-  await waitForEnd(node.process, KILL_LIMIT)
+  await waitForEnd(node.process, KILL_TIMEOUT_MS)
 }
 
 function logPath({ name }: Cluster, { id }: BrokerNode): string {

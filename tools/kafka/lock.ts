@@ -1,10 +1,10 @@
-/** One process at a time works on a folder. */
+/** A lock file that lets one process at a time work on a folder. */
 import { Database } from 'bun:sqlite'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { tryLock } from '../../native/lock.ts'
 
-/** Waits for its turn at most so long. */
+/** Waits for the lock, at most for the given time, and runs the work while it holds the lock. */
 export async function withLock<T>(path: string, milliseconds: number, work: () => Promise<T>) {
   mkdirSync(dirname(path), { recursive: true })
   const database = new Database(path)

@@ -1,12 +1,12 @@
 /**
- * Asks a broker which brokers its cluster has. A few bytes of Kafka's protocol, so that a broker can
- * be waited for without any client installed.
+ * Asks a broker which brokers its cluster has, by a Metadata request of Kafka's protocol, so that
+ * `bun run kafka` works without the compiled client.
  */
 
-const METADATA = 3 // The API's key.
-const VERSION = 1 // The oldest with an empty list of topics, and plain fixed-size fields.
+const METADATA = 3 // The API key.
+const VERSION = 1 // The oldest version that takes an empty list of topics; all its fields are plain.
 
-/** The ids of the brokers that are up, as the broker on this port sees it. */
+/** The ids of the brokers that are up, according to the broker on this port. */
 export async function askForBrokers(port: number, milliseconds: number): Promise<number[]> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const timer = setTimeout(() => reject(new Error('no answer in time')), milliseconds)
@@ -53,7 +53,7 @@ function request(): Buffer {
 }
 
 function brokerIds(response: Buffer): number[] {
-  let at = 4 // Behind the correlation id.
+  let at = 4 // After the correlation id.
   const count = response.readInt32BE(at)
   at += 4
   const ids: number[] = []

@@ -2,13 +2,13 @@
 import { createServer } from 'node:net'
 
 /**
- * Below the ports that systems give to outgoing connections: a broker that was stopped must find its
- * port free when it starts again.
+ * A range below the ports that systems give to outgoing connections: a stopped broker must find its port
+ * free when it starts again.
  */
 const FIRST = 20_000
 const LAST = 32_000
 
-/** Ports that are free now, all different ones. */
+/** Different ports that are free now. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>()
   for (let tries = 0; ports.size < count && tries < 1000; tries++) {

@@ -1,7 +1,7 @@
-/** Processes that outlive the one that started them, and how to know them again. */
+/** Identifies processes that go on after the process that started them. */
 import { existsSync, readFileSync } from 'node:fs'
 
-/** A process id alone may have been given to another process since: the start time tells. */
+/** A process by id and start time, since the system may give the id of a dead process to another one. */
 export interface ProcessIdentity {
   readonly pid: number
   readonly started: string
@@ -15,7 +15,7 @@ export function isAlive({ pid, started }: ProcessIdentity): boolean {
   return started !== '' && startTime(pid) === started
 }
 
-/** Signals the process if it is still the same one. */
+/** Signals the process unless its id now belongs to another one. */
 export function signalProcess(process_: ProcessIdentity, signal: NodeJS.Signals): void {
   if (!isAlive(process_)) return
   try {
@@ -25,7 +25,7 @@ export function signalProcess(process_: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
-/** Whether the process has ended before the time was over. */
+/** Waits until the process has ended. @returns Whether it ended within the time. */
 export async function waitForEnd(process_: ProcessIdentity, milliseconds: number) {
   const deadline = performance.now() + milliseconds
   while (isAlive(process_)) {
@@ -35,7 +35,7 @@ export async function waitForEnd(process_: ProcessIdentity, milliseconds: number
   return true
 }
 
-/** Undefined when there is no such process, or only what its parent has not collected yet. */
+/** The start time of a process; undefined if it does not exist or is a zombie. */
 function startTime(pid: number): string | undefined {
   if (process.platform === 'linux') return startTimeFromProc(pid)
   const ps = Bun.spawnSync(['ps', '-o', 'stat=,lstart=', '-p', String(pid)])
@@ -47,13 +47,13 @@ function startTimeFromProc(pid: number): string | undefined {
   const path = `/proc/${pid}/stat`
   if (!existsSync(path)) return undefined
   try {
-    // The second field is the program's name in parentheses, which may hold spaces itself.
+    // The second field is the program's name in parentheses, which may contain spaces.
     const content = readFileSync(path, 'utf8')
     const fields = content.slice(content.lastIndexOf(')') + 2).split(' ')
     const [state, ticksSinceBoot] = [fields[0], fields[19]]
     return state === 'Z' || state === 'X' ? undefined : `${bootId()} ${ticksSinceBoot}`
   } catch {
-    return undefined // It ended between the two calls.
+    return undefined // The process ended between the two calls.
   }
 }
 

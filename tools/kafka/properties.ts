@@ -1,4 +1,4 @@
-/** The settings of one broker, which is a controller of its cluster too. */
+/** The settings of one node, which is both a broker and a controller. */
 import { join } from 'node:path'
 import { listenerLists, secureProperties } from './secure.ts'
 import type { BrokerNode, Cluster } from './state.ts'
@@ -27,13 +27,13 @@ export function serverProperties(cluster: Cluster, node: BrokerNode): string {
     ].join(','),
     'log.dirs': dataFolder(cluster, node),
 
-    // A topic that nobody created is unknown, as in most production clusters.
+    // As in most production clusters, a topic must be created before it is used.
     'auto.create.topics.enable': false,
     'num.partitions': 4,
     'default.replication.factor': replicas,
     'min.insync.replicas': minInSync,
 
-    // Internal topics, small: each partition costs files and time at the first use.
+    // Internal topics have few partitions: each costs files, and time at the first use.
     'offsets.topic.num.partitions': 4,
     'offsets.topic.replication.factor': replicas,
     'transaction.state.log.num.partitions': 4,
@@ -43,7 +43,7 @@ export function serverProperties(cluster: Cluster, node: BrokerNode): string {
     'share.coordinator.state.topic.replication.factor': replicas,
     'share.coordinator.state.topic.min.isr': minInSync,
 
-    // Nobody waits: groups start at once, and a dead broker is noticed soon.
+    // Groups start at once, and the cluster soon notices a dead broker.
     'group.initial.rebalance.delay.ms': 0,
     'group.min.session.timeout.ms': 1000,
     ...(replicas > 1 && {
@@ -51,7 +51,7 @@ export function serverProperties(cluster: Cluster, node: BrokerNode): string {
       'broker.session.timeout.ms': 4000,
     }),
 
-    'log.cleaner.dedupe.buffer.size': 8 * 1024 * 1024, // 128 MiB otherwise, of a small heap.
+    'log.cleaner.dedupe.buffer.size': 8 * 1024 * 1024, // The default of 128 MiB is too much for a small heap.
     ...secureProperties(cluster),
   })
 }

@@ -1,14 +1,14 @@
-/** Listeners that ask who is there, and an authorizer that allows only what ACLs say. */
+/** Listeners that authenticate clients, and an authorizer that applies ACLs. */
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { admin, reader } from './credentials.ts'
 import { type Cluster, stateFolder } from './state.ts'
 
-/** By its name in Kafka's settings. The last three show certificates that clients must refuse. */
+/** Listeners by their names in Kafka's settings. Clients must refuse the certificates of the last three. */
 const listeners = {
   SASL_PLAINTEXT: { protocol: 'SASL_PLAINTEXT', certificate: undefined },
   SASL_SSL: { protocol: 'SASL_SSL', certificate: 'broker' },
-  /** Asks for a certificate of the client. */
+  /** Requires a certificate of the client. */
   SSL: { protocol: 'SSL', certificate: 'broker' },
   EXPIRED: { protocol: 'SSL', certificate: 'expired' },
   FOREIGN: { protocol: 'SSL', certificate: 'foreign' },
@@ -21,35 +21,35 @@ export const secureListeners = Object.keys(listeners) as SecureListener[]
 
 export type SecurePorts = Readonly<Record<SecureListener, number>>
 
-/** Where the certificates and the key of tokens are. */
+/** The folder of the certificates and of the key that signs tokens. */
 export function credentialsFolder({ name }: Pick<Cluster, 'name'>): string {
   return join(stateFolder(name), 'credentials')
 }
 
-/** What somebody needs to know to get in. */
+/** The listeners, users and certificates, for the terminal. */
 export function describeSecure(cluster: Cluster): string {
   const users = [admin, reader].map(({ name, password }) => `${name} (password ${password})`)
-  const doors = Object.entries(cluster.secure ?? {}).map(
+  const listed = Object.entries(cluster.secure ?? {}).map(
     ([name, port]) => `  ${name.padEnd(16)}localhost:${port}`,
   )
-  return `${doors.join('\n')}
-Users: ${users.join(', ')}; what ${reader.name} may do, ACLs say
+  return `${listed.join('\n')}
+Users: ${users.join(', ')}; ACLs define what ${reader.name} may do
 Certificates: ${credentialsFolder(cluster)}`
 }
 
-/** Settings of a broker, beside those of an open one. */
+/** The settings that a secured broker has besides those of an open one. */
 export function secureProperties(cluster: Cluster): Record<string, string | number | boolean> {
   const { secure } = cluster
   if (!secure) return {}
   const folder = credentialsFolder(cluster)
   return {
-    // Who comes without a name comes to the open listener: tools and tests behind the scenes.
+    // Clients of the open listener have no name: tools, and the tests' own set-up.
     'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
     'super.users': `User:ANONYMOUS;User:${admin.name}`,
     'inter.broker.listener.name': 'PLAINTEXT',
     'ssl.principal.mapping.rules': 'RULE:^CN=([^,]+).*$/$1/,DEFAULT',
     'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
-    // There are delegation tokens only with one.
+    // Brokers issue delegation tokens only with a secret key.
     'delegation.token.secret.key': 'of-no-use-elsewhere',
     ...Object.assign(
       {},
@@ -66,7 +66,7 @@ export function secureProperties(cluster: Cluster): Record<string, string | numb
   }
 }
 
-/** For Kafka's `listeners` and what belongs to it. */
+/** The parts of Kafka's `listeners`, `advertised.listeners` and `listener.security.protocol.map`. */
 export function listenerLists({ secure }: Cluster) {
   const open = secureListeners.map((name) => ({ name, port: secure?.[name] }))
   const of = (write: (name: SecureListener, port: number) => string) =>
@@ -78,7 +78,7 @@ export function listenerLists({ secure }: Cluster) {
   }
 }
 
-/** Arguments of Kafka's storage tool: users of SCRAM are part of the metadata. */
+/** Arguments of Kafka's storage tool that create the users of SCRAM, which are part of the metadata. */
 export function formatArguments({ secure }: Cluster): string[] {
   if (!secure) return []
   return ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) =>
@@ -89,7 +89,7 @@ export function formatArguments({ secure }: Cluster): string[] {
   )
 }
 
-/** Kafka reads keys of tokens only from where its process was told to. */
+/** JVM options that allow Kafka to read the keys of tokens from their URL. */
 export function jvmOptions(cluster: Cluster): string[] {
   if (!cluster.secure) return []
   const property = 'org.apache.kafka.sasl.oauthbearer.allowed.urls'
@@ -123,7 +123,7 @@ function sasl(prefix: string, folder: string) {
     [`${oauth}.sasl.server.callback.handler.class`]: `${MODULES}.oauthbearer.OAuthBearerValidatorCallbackHandler`,
     [`${oauth}.sasl.oauthbearer.jwks.endpoint.url`]: jwksUrl(folder),
     [`${oauth}.sasl.oauthbearer.expected.audience`]: 'kafka',
-    // Who holds a connection beyond the end of its token must show a new one (KIP-368).
+    // A client that stays connected beyond the expiry of its token must send a new one (KIP-368).
     [`${oauth}.connections.max.reauth.ms`]: 3_600_000,
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What is known of running clusters, for later commands: one folder for each name, with `state.json`
- * and the brokers' settings and logs, below `$XDG_STATE_HOME/hono-kafka-consume/kafka`, or below
+ * The state of running clusters, for later commands: one folder for each name, with `state.json` and the
+ * brokers' settings and logs, below `$XDG_STATE_HOME/hono-kafka-consume/kafka`, or below
  * `hono-kafka-consume-kafka-<user id>` in the system's temporary folder.
  */
 import {
@@ -34,9 +34,9 @@ export interface Cluster {
   readonly data: string
   /** Whether `data` is removed with the cluster. */
   readonly temporary: boolean
-  /** The ports of listeners that ask who is there; absent where the only listener is open. */
+  /** The ports of listeners that authenticate clients; absent if the only listener is open. */
   readonly secure?: SecurePorts
-  /** The process that is to stop the cluster: when it is gone, the cluster is a leftover. */
+  /** The process that must stop the cluster. When that process is dead, the next start stops the cluster. */
   readonly owner?: ProcessIdentity
 }
 
@@ -59,13 +59,13 @@ export function readCluster(name: string): Cluster | undefined {
 
 export function writeCluster(cluster: Cluster): void {
   mkdirSync(stateFolder(cluster.name), { recursive: true })
-  // Readers see the old state or the new one, never a part.
+  // The rename is atomic: other processes see the old state or the new one, never a part.
   const passing = `${statePath(cluster.name)}.${process.pid}`
   writeFileSync(passing, `${JSON.stringify(cluster, null, 2)}\n`)
   renameSync(passing, statePath(cluster.name))
 }
 
-/** Logs are kept until the next start, except where nobody would look at them. */
+/** Removes the state and temporary data. The logs of a cluster without an owner stay until the next start. */
 export function removeCluster({ name, data, temporary, owner }: Cluster): void {
   if (temporary) rmSync(data, { recursive: true, force: true })
   rmSync(statePath(name), { force: true })
@@ -85,7 +85,7 @@ function root(): string {
     ? join(own, 'hono-kafka-consume', 'kafka')
     : join(tmpdir(), `hono-kafka-consume-kafka-${uid}`)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  // The state names processes to end: it must not be another user's.
+  // The state names processes to end, so it must not belong to another user.
   if (statSync(folder).uid !== uid) {
     throw new Error(`Cannot use ${folder}: it belongs to another user; set XDG_STATE_HOME`)
   }

@@ -1,9 +1,9 @@
-/** Finds Java and Maven, and installs them where that is possible without asking. */
+/** Finds Java and Maven, and installs them on Debian as root. */
 import { join } from 'node:path'
 import { step } from '../../native/progress.ts'
 import { runCommand } from './command.ts'
 
-const OLDEST_JAVA = 17 // Kafka 4 asks for it.
+const OLDEST_JAVA = 17 // Kafka 4 requires it.
 const MINUTES = 60_000
 
 const ADVICE = `
@@ -11,7 +11,7 @@ const ADVICE = `
   Fedora: dnf install java-21-openjdk-headless maven
   Alpine: apk add openjdk21-jre-headless maven
   macOS: brew install openjdk maven
-Or start a container engine, such as Docker with Compose: it is used when it runs`
+Or start a container engine, such as Docker with Compose, which is used instead if it runs`
 
 export async function provideJava(log: string): Promise<string> {
   return findJava() ?? (await install(`Java ${OLDEST_JAVA} or newer`, findJava, log))
@@ -50,12 +50,12 @@ async function install(name: string, find: () => string | undefined, log: string
   throw new Error(`Cannot start Kafka: apt-get ran, but ${name} is still missing`)
 }
 
-/** Whether this machine takes Debian's packages from us. */
+/** Whether we can install Debian packages on this machine. */
 export function canInstall(): boolean {
   return Bun.which('apt-get') !== null && process.getuid?.() === 0
 }
 
-/** @param title What they are, for the line that tells of the progress. */
+/** @param title The title of the line that shows the progress. */
 export async function installPackages(
   title: string,
   packages: readonly string[],
@@ -74,7 +74,7 @@ export async function installPackages(
     try {
       await installThem()
     } catch {
-      // The usual cause: package lists that are missing (fresh images) or out of date.
+      // Package lists are probably missing, as in fresh images, or out of date.
       await apt('update')
       await installThem()
     }

@@ -1,8 +1,8 @@
-/** Kafka's own command line tools, by the names that they have in Kafka's `bin` folder. */
+/** Kafka's own command line tools, by their names in Kafka's `bin` folder. */
 
 interface Tool {
   readonly mainClass: string
-  /** Whether it speaks to brokers, hence takes --bootstrap-server. */
+  /** Whether the tool connects to brokers, so that it takes --bootstrap-server. */
   readonly remote: boolean
 }
 
@@ -33,7 +33,7 @@ export const tools: Readonly<Record<string, Tool>> = {
   'kafka-transactions': remote('org.apache.kafka.tools.TransactionsCommand'),
 }
 
-/** Names the running cluster, unless the arguments do or ask for help only. */
+/** Adds --bootstrap-server for the running cluster, unless the arguments name one or ask for help. */
 export function withBootstrapServer({ remote }: Tool, args: string[], servers: string): string[] {
   const own = ['--bootstrap-server', '--bootstrap-controller', '--help', '--version']
   const isComplete = args.some((arg) => own.includes(arg.split('=')[0] ?? ''))

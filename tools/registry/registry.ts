@@ -6,7 +6,7 @@ import { type MavenFolder, provideFromMaven } from '../kafka/jars.ts'
 import { freePorts } from '../kafka/ports.ts'
 import { provideJava } from '../kafka/system.ts'
 
-const READY_LIMIT = 120_000
+const READY_TIMEOUT_MS = 120_000
 const API = '/apis/ccompat/v7'
 
 const release: MavenFolder = {
@@ -16,20 +16,20 @@ const release: MavenFolder = {
   goal: 'dependency:unpack',
 }
 
-/** Small and soon there, as a registry for tests does not live long. */
+/** A small heap and a fast start, since a registry for tests does not run for long. */
 const JVM_OPTIONS = ['-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
-/** Ends the program when its own standard input ends: with the process that started it, however. */
+/** Ends the program when standard input ends, which it does with the process that started it. */
 const BOUND = '"$@" </dev/null & child=$!; cat >/dev/null; kill $child; wait $child'
 
-/** A registry that runs. */
+/** A running registry. */
 export interface TestRegistry {
-  /** Where its API of Confluent's form is. */
+  /** The base URL of its Confluent-compatible API. */
   readonly url: string
   stop(): Promise<void>
 }
 
-/** Resolves when the registry answers. It is empty, and ends with this process. */
+/** Starts an empty registry, which ends with this process; resolves when it answers. */
 export async function startRegistry(): Promise<TestRegistry> {
   const folder = mkdtempSync(join(tmpdir(), 'hono-kafka-consume-registry-'))
   const log = join(folder, 'registry.log')
@@ -51,7 +51,7 @@ export async function startRegistry(): Promise<TestRegistry> {
     rmSync(folder, { recursive: true, force: true })
   }
   const url = `http://127.0.0.1:${port}${API}`
-  const deadline = performance.now() + READY_LIMIT
+  const deadline = performance.now() + READY_TIMEOUT_MS
   while (!(await answers(`${url}/subjects`))) {
     if (child.exitCode !== null || performance.now() > deadline) {
       const output = readFileSync(log, 'utf8').split('\n').slice(-20).join('\n')
