@@ -34,7 +34,8 @@ interface Case {
   readonly skipped?: unknown
 }
 
-const EMPTY: TestReport = { passed: 0, skipped: 0, failures: [] }
+/** The report of a run that tested nothing. */
+export const NOTHING: TestReport = { passed: 0, skipped: 0, failures: [] }
 
 const parser = new XMLParser({
   ignoreAttributes: false,
@@ -46,9 +47,12 @@ const parser = new XMLParser({
   isArray: (name) => name === 'testsuite' || name === 'testcase',
 })
 
-/** @param path The report. A run that crashed leaves none, and counts as empty. */
-export async function readReport(path: string): Promise<TestReport> {
-  if (!existsSync(path)) return EMPTY
+/**
+ * @param path The report.
+ * @returns undefined where there is none, as after a run that crashed.
+ */
+export async function readReport(path: string): Promise<TestReport | undefined> {
+  if (!existsSync(path)) return undefined
   const { testsuites } = parser.parse(await Bun.file(path).text()) as { testsuites?: Suite }
   const files = testsuites?.testsuite ?? []
   const cases = files.flatMap((file) => casesOf(file, []))

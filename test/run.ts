@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startBroker } from '../tools/kafka/broker.ts'
-import { readReport, type TestFailure, type TestReport } from './report.ts'
+import { NOTHING, readReport, type TestFailure, type TestReport } from './report.ts'
 
 // The long forms of test/faults and test/field take longer than all the rest.
 const isLong = process.env['FAULTS'] === 'long' || process.env['FIELD'] === 'long'
@@ -22,14 +22,14 @@ const WORKERS = ['--parallel=2', '--no-isolate']
 process.exit(await main(process.argv.slice(2)))
 
 async function main(args: string[]): Promise<number> {
+  const interruption = catchSignals()
   const withCheck = args.includes('--with-check')
-  const failedChecks = withCheck && !(await check()) ? 1 : 0
+  const failedChecks = withCheck && !(await check(interruption)) ? 1 : 0
   const folder = mkdtempSync(join(tmpdir(), 'test-report-'))
   const file = join(folder, 'junit.xml')
-  const interruption = catchSignals()
   let exitCode = 1
   try {
-    exitCode = await withKafka((brokers) => {
+    exitCode = await withKafka(interruption, (brokers) => {
       const testArgs = args.filter((arg) => arg !== '--with-check')
       return runTests(testArgs, file, brokers, interruption)
     })
@@ -41,21 +41,29 @@ async function main(args: string[]): Promise<number> {
   return conclude(exitCode, report, withCheck ? 1 : 0, failedChecks)
 }
 
-/** Prints the failures once more, and as the last line the count. */
+/**
+ * Prints the failures once more, and as the last line the count.
+ *
+ * @param report Undefined where `bun test` wrote none.
+ * @returns 0 when nothing failed, else 1.
+ */
 function conclude(
   exitCode: number,
-  { passed, skipped, failures }: TestReport,
+  report: TestReport | undefined,
   checks: number,
   failedChecks: number,
 ): number {
+  const { passed, skipped, failures } = report ?? NOTHING
   for (const failure of failures) console.log(describe(failure))
   if (failedChecks > 0) console.log('Failed: bun run check (its output is at the beginning)')
-  // A crash, a time limit, or an error outside of all tests is in no report.
-  const uncounted = exitCode !== 0 && failures.length === 0 ? 1 : 0
+  // A crash, a time limit, or an error outside of all tests is in no report; and a test that calls
+  // process.exit(0) ends `bun test` with neither a report nor an error.
+  const isUncounted = failures.length === 0 && (exitCode !== 0 || report === undefined)
+  const uncounted = isUncounted ? 1 : 0
   const failed = failures.length + uncounted + failedChecks
   const note = skipped > 0 ? `, ${skipped} skipped` : ''
   console.log(`${passed + checks - failedChecks} passed, ${failed} failed${note}`)
-  return exitCode === 0 && failed > 0 ? 1 : exitCode
+  return failed > 0 ? 1 : 0
 }
 
 function describe({ name, place, message }: TestFailure): string {
@@ -63,16 +71,21 @@ function describe({ name, place, message }: TestFailure): string {
 }
 
 /** @returns whether `bun run check` passes. */
-async function check(): Promise<boolean> {
+async function check(interruption: AbortSignal): Promise<boolean> {
   const child = Bun.spawn([process.execPath, join(import.meta.dirname, 'check.ts')], {
     stdin: 'ignore',
     stdout: 'inherit',
     stderr: 'inherit',
   })
+  interruption.addEventListener('abort', () => child.kill('SIGTERM'))
   return (await child.exited) === 0
 }
 
-async function withKafka(work: (brokers: string) => Promise<number>): Promise<number> {
+async function withKafka(
+  interruption: AbortSignal,
+  work: (brokers: string) => Promise<number>,
+): Promise<number> {
+  interruption.throwIfAborted()
   const given = process.env['TEST_KAFKA_BROKERS']
   if (given) return work(given)
   // Should this process be killed, the next start of any cluster removes this one.

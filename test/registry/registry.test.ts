@@ -409,6 +409,7 @@ describe('the registry is away', () => {
       schemaRegistry: { confluent: { url: door.url } },
     })
     const client = await route.stream({ start: 'earliest' })
+    // Time to ask the registry in vain: nothing tells a client so.
     await sleep(300)
     await client.close()
     await route.untilSubscribers(0)

@@ -1,0 +1,69 @@
+/** `bun run test` ends with the count of all tests, however they end. */
+import { afterAll, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { until } from './support/wait.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'run-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const PASSES = "test('passes', () => {})"
+
+test.each<[what: string, source: string, last: string, code: number]>([
+  ['that pass', PASSES, '1 passed, 0 failed', 0],
+  ['that are skipped', `${PASSES}\ntest.skip('is skipped')`, '1 passed, 0 failed, 1 skipped', 0],
+  [
+    'that fail',
+    `${PASSES}\ntest('fails', () => { throw new Error('no') })`,
+    '1 passed, 1 failed',
+    1,
+  ],
+  ['that end their process', "test('exits', () => process.exit(0))", '0 passed, 1 failed', 1],
+  [
+    'that crash',
+    "test('crashes', () => process.kill(process.pid, 'SIGSEGV'))",
+    '0 passed, 1 failed',
+    1,
+  ],
+  [
+    'beside an error outside of all',
+    `${PASSES}\nthrow new Error('outside')`,
+    '0 passed, 1 failed',
+    1,
+  ],
+])('tests %s are counted in the last line', async (_, source, last, code) => {
+  const path = join(folder, `${crypto.randomUUID()}.test.ts`)
+  writeFileSync(path, `import { test } from 'bun:test'\n${source}\n`)
+  expect(await run(path)).toEqual({ last, code })
+})
+
+test('a file of tests that does not exist counts as a failure', async () => {
+  expect(await run(join(folder, 'none.test.ts'))).toEqual({ last: '0 passed, 1 failed', code: 1 })
+})
+
+test('tests that are interrupted count as a failure', async () => {
+  const path = join(folder, 'slow.test.ts')
+  const begun = join(folder, 'begun')
+  writeFileSync(
+    path,
+    `import { test } from 'bun:test'\ntest('waits', async () => {\n  await Bun.write('${begun}', '')\n  await Bun.sleep(60_000)\n}, 60_000)\n`,
+  )
+  const running = run(path, async (child) => {
+    await until(() => Bun.file(begun).exists(), 'the test to begin')
+    child.kill('SIGINT')
+  })
+  expect(await running).toEqual({ last: '0 passed, 1 failed', code: 1 })
+})
+
+/** Runs a file of tests as `bun run test` does. */
+async function run(path: string, meanwhile?: (child: Bun.Subprocess) => Promise<void>) {
+  const child = Bun.spawn([process.execPath, join(import.meta.dirname, 'run.ts'), path], {
+    env: { ...process.env, TEST_KAFKA_BROKERS: 'localhost:1' },
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'ignore',
+  })
+  const [text] = await Promise.all([new Response(child.stdout).text(), meanwhile?.(child)])
+  return { last: text.trimEnd().split('\n').at(-1), code: await child.exited }
+}
