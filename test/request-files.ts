@@ -1,0 +1,98 @@
+/**
+ * `bun test/request-files.ts` prints the files that a `GET /messages` passes, from Bun's server to
+ * Kafka's client and back. Each function of src/ and kafka/ reports its file when it is called. A
+ * file with a star also works without a request, for example for the loop that reads ahead. The
+ * broker in this process is not listed.
+ */
+import { dirname, relative } from 'node:path'
+import { plugin } from 'bun'
+import { npmTool } from './support/npm-tool.ts'
+
+/** A node of TypeScript's syntax tree. */
+interface SyntaxNode {
+  readonly body?: SyntaxNode
+  getStart(): number
+  getEnd(): number
+}
+
+/** The part of TypeScript's API that is used here: the project's own version of TypeScript has none. */
+interface TypeScript {
+  readonly ScriptTarget: { readonly ESNext: number }
+  createSourceFile(name: string, text: string, target: number, setParents: boolean): SyntaxNode
+  forEachChild(node: SyntaxNode, visit: (node: SyntaxNode) => void): void
+  isFunctionLike(node: SyntaxNode): boolean
+  isConstructorDeclaration(node: SyntaxNode): boolean
+  isBlock(node: SyntaxNode): boolean
+}
+
+const root = dirname(import.meta.dirname)
+const INTERVAL_MS = 300
+
+const called = new Set<string>()
+Object.assign(globalThis, { reportCall: (file: string) => called.add(file) })
+
+await instrumentSources()
+const { loadKafkaSide } = await import('../src/http/route/load-kafka.ts')
+const { createGateway } = await import('../src/gateway/app.ts')
+const { listen } = await import('../src/gateway/process/listen.ts')
+
+const kafka = await loadKafkaSide()
+const broker = await kafka.startEmbeddedBroker({ topic: 'demo', records: 100, recordsPerSecond: 0 })
+const cluster = { brokers: [...broker.bootstrapServers], topics: ['demo'] }
+const gateway = createGateway({ cluster })
+const flags = { port: '--port', host: '--host' }
+const server = listen({ port: 0, host: '127.0.0.1' }, flags, gateway.app)
+await gateway.start()
+
+const get = () => fetch(new URL('/messages?max_records=2&timeout=5000', server.url))
+await (await get()).text()
+await Bun.sleep(INTERVAL_MS)
+const idle = await collectCalls(() => Promise.resolve())
+const busy = await collectCalls(async () => void (await (await get()).text()))
+for (const file of [...busy].sort()) console.log(`${idle.has(file) ? '*' : ' '} ${file}`)
+console.log(`${busy.size} files, ${[...busy].filter((file) => idle.has(file)).length} with a star`)
+process.exit(0)
+
+/** The files of the functions that are called while `work` runs, and shortly after for the commit. */
+async function collectCalls(work: () => Promise<void>): Promise<Set<string>> {
+  called.clear()
+  await work()
+  await Bun.sleep(INTERVAL_MS)
+  return new Set(called)
+}
+
+/** Has each function of src/ and kafka/ report its file. Constructors are left as they are. */
+async function instrumentSources(): Promise<void> {
+  const ts = ((await import(await npmTool('typescript'))) as { default: TypeScript }).default
+  plugin({
+    name: 'report calls',
+    setup(build) {
+      build.onLoad({ filter: /\/(?:src|kafka)\/.*\.tsx?$/ }, async ({ path }) => {
+        const text = await Bun.file(path).text()
+        const loader = path.endsWith('x') ? 'tsx' : 'ts'
+        const file = relative(root, path)
+        const isOurs = /^(?:src|kafka)\/(?!embedded\/)/.test(file)
+        return { contents: isOurs ? withReports(ts, file, text) : text, loader }
+      })
+    },
+  })
+}
+
+function withReports(ts: TypeScript, file: string, text: string): string {
+  const call = `reportCall(${JSON.stringify(file)})`
+  const insertions: Array<readonly [at: number, text: string]> = []
+  const visit = (node: SyntaxNode): void => {
+    ts.forEachChild(node, visit)
+    if (!ts.isFunctionLike(node) || ts.isConstructorDeclaration(node)) return
+    const { body } = node
+    if (!body) return
+    if (ts.isBlock(body)) insertions.push([body.getStart() + 1, `${call};`])
+    else insertions.push([body.getStart(), `(${call}, `], [body.getEnd(), ')'])
+  }
+  visit(ts.createSourceFile(file, text, ts.ScriptTarget.ESNext, true))
+  let result = text
+  for (const [at, inserted] of insertions.sort(([a], [b]) => b - a)) {
+    result = result.slice(0, at) + inserted + result.slice(at)
+  }
+  return result
+}
