@@ -1,6 +1,6 @@
 /** What happens when a cluster's brokers go away, and when they come back. */
 import { getLogger } from '@logtape/logtape'
-import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
+import { asKafkaConsumeError, KafkaConsumeError, outageError } from '../../src/core/errors.ts'
 import type { BrokerState, KafkaOutage } from '../../src/port/kafka.ts'
 import { brokerStates, STATISTICS_INTERVAL_MS } from '../client/broker-statistics.ts'
 import {
@@ -247,10 +247,6 @@ function outageCause(error: KafkaConsumeError): KafkaConsumeError {
 
 function allBrokersDown(detail = 'no answer'): KafkaConsumeError {
   return connectionError('KAFKA_UNAVAILABLE', ALL_BROKERS_DOWN, detail)
-}
-
-function outageError({ code, message, detail }: KafkaOutage): KafkaConsumeError {
-  return new KafkaConsumeError(code, message, { detail })
 }
 
 function shuttingDown(): KafkaConsumeError {

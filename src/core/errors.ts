@@ -108,3 +108,18 @@ export function asKafkaConsumeError(thrown: unknown): KafkaConsumeError {
     detail: thrown instanceof Error ? thrown.message : String(thrown),
   })
 }
+
+/**
+ * The error of an outage.
+ *
+ * @param retryable Whether the same request may succeed later. Default: depends on the code.
+ */
+export function outageError(
+  { code, message, detail }: Pick<KafkaConsumeError, 'code' | 'message' | 'detail'>,
+  retryable?: boolean,
+): KafkaConsumeError {
+  return new KafkaConsumeError(code, message, {
+    ...(detail !== undefined && { detail }),
+    ...(retryable !== undefined && { retryable }),
+  })
+}

@@ -1,5 +1,5 @@
 import { getLogger } from '@logtape/logtape'
-import { asKafkaConsumeError, KafkaConsumeError } from '../core/errors.ts'
+import { asKafkaConsumeError, KafkaConsumeError, outageError } from '../core/errors.ts'
 import { partitionKey, type TopicPartition } from '../core/topic-partition.ts'
 import type { KafkaCluster, KafkaOutage, OffsetQuery } from '../port/kafka.ts'
 import type { CursorEntry, PartitionTable } from '../records/cursor.ts'
@@ -138,8 +138,7 @@ export class Feed {
     const followed = await this.#enter()
     if (followed.tail.outage) {
       this.#leave()
-      const { code, message, detail } = followed.tail.outage
-      throw new KafkaConsumeError(code, message, { detail })
+      throw outageError(followed.tail.outage)
     }
     try {
       return await this.#subscribe(followed, position, filter).catch(async (error: unknown) => {

@@ -1,5 +1,5 @@
 import { getLogger } from '@logtape/logtape'
-import { asKafkaConsumeError, KafkaConsumeError } from '../core/errors.ts'
+import { asKafkaConsumeError, type KafkaConsumeError, outageError } from '../core/errors.ts'
 import type { KafkaOutage, KafkaRecord } from '../port/kafka.ts'
 import type { FailureCounts, ProcessBatch, ProcessedRecord } from './pipeline.ts'
 
@@ -57,7 +57,7 @@ export class RecordProcessor {
   /** @throws KafkaConsumeError while records have been waiting for too long to promise any. */
   assertAble(): void {
     const problem = this.outage()
-    if (problem && this.#isLong(problem)) throw errorOf(problem)
+    if (problem && this.#isLong(problem)) throw outageError(problem, true)
   }
 
   /** @throws KafkaConsumeError when it is not possible now. */
@@ -138,8 +138,4 @@ function problemOf(
   since = Date.now(),
 ): KafkaOutage {
   return { code, message, detail, since }
-}
-
-function errorOf({ code, message, detail }: KafkaOutage): KafkaConsumeError {
-  return new KafkaConsumeError(code, message, { detail, retryable: true })
 }

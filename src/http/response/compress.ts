@@ -29,12 +29,12 @@ export async function compressAnswer(
   onUncompressed: () => void,
 ): Promise<Compressed> {
   const isCandidate = compression !== 'off' && bytes.length >= MIN_BYTES
-  const wanted = isCandidate ? chooseCoding(c, CODINGS) : undefined
-  const compressed = wanted && (await compressors.compress(bytes, wanted, c.req.raw.signal))
-  if (wanted && !compressed) onUncompressed()
-  const coding = compressed && wanted
-  setCodingHeaders(c, coding, compression)
-  return { bytes: compressed ?? bytes, coding }
+  const coding = isCandidate ? chooseCoding(c, CODINGS) : undefined
+  const compressed = coding && (await compressors.compress(bytes, coding, c.req.raw.signal))
+  if (coding && !compressed) onUncompressed()
+  const used = compressed && coding
+  setCodingHeaders(c, used, compression)
+  return { bytes: compressed ?? bytes, coding: used }
 }
 
 /** Sets `Content-Encoding` and `Vary`. */

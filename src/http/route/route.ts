@@ -1,5 +1,5 @@
 import { toHex } from '../../core/bytes.ts'
-import { KafkaConsumeError } from '../../core/errors.ts'
+import { KafkaConsumeError, outageError } from '../../core/errors.ts'
 import type { HistogramState } from '../../core/histogram.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import type { FeedStats } from '../../feed/feed.ts'
@@ -164,9 +164,7 @@ export class Route {
       throw error
     }
     const outage = this.#leased.cluster.outage()
-    if (outage) {
-      throw new KafkaConsumeError(outage.code, outage.message, { detail: outage.detail })
-    }
+    if (outage) throw outageError(outage)
     return this.#leased
   }
 

@@ -29,7 +29,7 @@ export class ReadTrace {
   readonly #links = new Set<string>()
   #records = 0
   /** Records that may still be searched for links. */
-  #unlinked = MAX_LINKS
+  #unsearched = MAX_LINKS
 
   private constructor(span: Span) {
     this.#span = span
@@ -57,8 +57,8 @@ export class ReadTrace {
   add(slices: readonly Slice[]): void {
     for (const slice of slices) {
       this.#records += slice.end - slice.begin
-      const end = Math.min(slice.end, slice.begin + this.#unlinked)
-      this.#unlinked -= end - slice.begin
+      const end = Math.min(slice.end, slice.begin + this.#unsearched)
+      this.#unsearched -= end - slice.begin
       for (const text of textsOf({ ...slice, end })) this.#addLink(linkOf(text))
     }
   }
@@ -66,9 +66,9 @@ export class ReadTrace {
   /** Like {@link add}, for records that are not encoded. */
   addRecords(records: readonly ProcessedRecord[]): void {
     this.#records += records.length
-    const looked = records.slice(0, this.#unlinked)
-    this.#unlinked -= looked.length
-    for (const { headers } of looked) this.#addLink(headers && linkIn(headers))
+    const searched = records.slice(0, this.#unsearched)
+    this.#unsearched -= searched.length
+    for (const { headers } of searched) this.#addLink(headers && linkIn(headers))
   }
 
   #addLink(link: Link | undefined): void {

@@ -171,32 +171,32 @@ export class AckSession implements OpenStream {
       await writer.write([])
     } else {
       const maxBytes = Math.min(READ_BYTES, UNACKED_BYTES - this.#bytes)
-      const taken = await pollGroup(this.#group, this.#route, {
+      const polled = await pollGroup(this.#group, this.#route, {
         client: this.#client,
         wanted: this.#wanted,
         limits: { maxRecords: room, maxBytes, timeout },
         signal: this.#stop.signal,
       })
-      await this.#send(writer, taken.delivery, taken.records)
+      await this.#send(writer, polled.delivery, polled.records)
     }
   }
 
-  /** @param shown The records of the delivery that the client is to get. */
+  /** @param records The records of the delivery that the client gets. */
   async #send(
     writer: SocketWriter,
     delivery: Delivery,
-    shown: readonly ProcessedRecord[],
+    records: readonly ProcessedRecord[],
   ): Promise<void> {
-    const jsons = encodeRecords(shown, this.#route.options.messageDeserializer)
+    const jsons = encodeRecords(records, this.#route.options.messageDeserializer)
     const texts = this.#format ? jsons.map(this.#format) : jsons
-    this.#trace?.addRecords(shown)
+    this.#trace?.addRecords(records)
     const gaps = delivery.gaps.map((gap) => JSON.stringify({ gap }))
     this.#route.statistics.gaps += gaps.length
     let index = 0
     let bytes = 0
     for (const record of delivery.records) {
-      const next = shown[index]
-      if (!next || !isSamePlace(record, next)) {
+      const next = records[index]
+      if (!next || !isSameRecord(record, next)) {
         // Filtered out: this client does not get the record.
         delivery.ackRecords([record])
         continue
@@ -219,8 +219,8 @@ export class AckSession implements OpenStream {
   /** Acks the records in the group: an acknowledgement covers all records before it in its partition. */
   #settle(acks: readonly AckedRecord[]): void {
     const upTo = new Map(acks.map((ack) => [partitionKey(ack), ack.offset]))
-    const isSettled = ({ record: { topic, partition, offset } }: Unacked) =>
-      offset <= (upTo.get(partitionKey({ topic, partition })) ?? -1)
+    const isSettled = ({ record }: Unacked) =>
+      record.offset <= (upTo.get(partitionKey(record)) ?? -1)
     const settled = Map.groupBy(this.#unacked.filter(isSettled), ({ delivery }) => delivery)
     for (const [delivery, unacked] of settled) {
       delivery.ackRecords(unacked.map(({ record }) => record))
@@ -285,6 +285,6 @@ function ackIn(text: string): readonly AckedRecord[] | undefined {
   return [result.output.ack].flat()
 }
 
-function isSamePlace(a: KafkaRecord, b: KafkaRecord): boolean {
+function isSameRecord(a: KafkaRecord, b: KafkaRecord): boolean {
   return a.offset === b.offset && a.partition === b.partition && a.topic === b.topic
 }

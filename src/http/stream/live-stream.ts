@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
+import { asKafkaConsumeError, type KafkaConsumeError, outageError } from '../../core/errors.ts'
 import { type RequestStatistics, requestStatisticsOf } from '../../core/request-statistics.ts'
 import { filterTurns, type TurnTask, writeTurns } from '../../core/turn-queue.ts'
 import type {
@@ -313,8 +313,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     if (!ongoingOutage || now - ongoingOutage.since < OUTAGE_GRACE_MS) return
     // The outage may have ended since the last tick.
     if (!this.#route.outage()) return
-    const { code, message, detail } = ongoingOutage.outage
-    throw new KafkaConsumeError(code, message, { detail, retryable: true })
+    throw outageError(ongoingOutage.outage, true)
   }
 
   #fail(thrown: unknown): void {

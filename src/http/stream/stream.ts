@@ -1,7 +1,7 @@
 /** Streams over HTTP: Server-Sent Events, and NDJSON. */
 import type { Context } from 'hono'
 import { streamSSE } from 'hono/streaming'
-import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
+import { asKafkaConsumeError, type KafkaConsumeError, outageError } from '../../core/errors.ts'
 import { negotiate } from '../request/accept.ts'
 import { urlOf } from '../request/client.ts'
 import { parseStream } from '../request/parameters.ts'
@@ -121,12 +121,8 @@ function shouldAnswerAsEvent(c: Context, { code, retryable }: KafkaConsumeError)
 
 /** Answers with a stream of one error event, and the time after which the client reconnects. */
 function answerErrorEvent(c: Context, error: KafkaConsumeError, showDetail: boolean): Response {
-  const { code, message, detail } = error
-  const retryable = new KafkaConsumeError(code, message, {
-    retryable: true,
-    ...(detail !== undefined && { detail }),
-  })
-  const text = retryField((error.retryAfter ?? 2) * 1_000) + errorEvent(retryable, showDetail)
+  const event = errorEvent(outageError(error, true), showDetail)
+  const text = retryField((error.retryAfter ?? 2) * 1_000) + event
   return streamSSE(c, async (stream) => {
     correctHeaders(c)
     await stream.write(text)
