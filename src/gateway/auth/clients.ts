@@ -125,7 +125,7 @@ function withSecrets(parsed: unknown, environment: Environment): unknown {
       if (field !== 'key' && field !== 'password') return value
       if (typeof value !== 'string' || !isVaultReference(value)) return value
       const found = resolveVault(value, environment)
-      if (found.problem !== undefined) throw new Error(found.problem)
+      if (found.error !== undefined) throw new Error(found.error)
       return found.value
     }),
   )

@@ -25,8 +25,8 @@ const PLAIN = /^[\w.:/-]+$/
 const origin = v.pipe(
   f.string,
   v.check(
-    (text) => text === '*' || PLAIN.test(text) || patternOf(text).problem === undefined,
-    ({ input }) => `'${input}' is not a valid regex: ${patternOf(input).problem}`,
+    (text) => text === '*' || PLAIN.test(text) || patternOf(text).error === undefined,
+    ({ input }) => `'${input}' is not a valid regex: ${patternOf(input).error}`,
   ),
 )
 

@@ -64,6 +64,6 @@ function resolved<T extends object>(credential: T, field: string, environment: E
   const text = (credential as Readonly<Record<string, unknown>>)[field]
   if (typeof text !== 'string' || !isVaultReference(text)) return credential
   const found = resolveVault(text, environment)
-  if (found.problem !== undefined) throw new SchemaViolation({ [field]: found.problem })
+  if (found.error !== undefined) throw new SchemaViolation({ [field]: found.error })
   return { ...credential, [field]: found.value }
 }

@@ -6,8 +6,8 @@ export class FormError extends Error {
   /** The name of the field. */
   readonly field: string
 
-  constructor(field: string, problem: string) {
-    super(problem)
+  constructor(field: string, error: string) {
+    super(error)
     this.field = field
   }
 }

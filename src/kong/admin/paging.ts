@@ -5,7 +5,7 @@ const DEFAULT_SIZE = 100
 const MAX_SIZE = 1_000
 
 /** A query for a page that Kong refuses so. */
-export interface PagingProblem {
+export interface PagingError {
   readonly message: string
   readonly name: 'invalid size' | 'invalid offset' | 'invalid options'
   readonly code: 7 | 9 | 11
@@ -29,7 +29,7 @@ export function page<E extends Entity>(
   entities: readonly E[],
   query: URLSearchParams,
   path: string,
-): Page<E> | PagingProblem {
+): Page<E> | PagingError {
   const size = readSize(query.get('size'))
   if (size === undefined) {
     const message = `size must be an integer between 1 and ${MAX_SIZE}`

@@ -168,6 +168,6 @@ function readForm(form: BodyFields, kind: EntityKind, plugin?: string): Record<s
   }
 }
 
-function nest([field, ...rest]: readonly string[], problem: string): FieldErrors {
-  return { [field ?? '']: rest.length === 0 ? problem : nest(rest, problem) }
+function nest([field, ...rest]: readonly string[], error: string): FieldErrors {
+  return { [field ?? '']: rest.length === 0 ? error : nest(rest, error) }
 }

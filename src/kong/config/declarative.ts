@@ -52,19 +52,17 @@ export class InvalidDeclarative extends Error {
   readonly fields: FieldErrors
 
   constructor(fields: FieldErrors) {
-    const problems = lines(fields)
-    const count = problems.length === 1 ? '' : `${problems.length} problems: `
-    super(`declarative config is invalid: ${count}${problems.join('; ')}`)
+    const errors = lines(fields)
+    const count = errors.length === 1 ? '' : `${errors.length} problems: `
+    super(`declarative config is invalid: ${count}${errors.join('; ')}`)
     this.fields = fields
   }
 }
 
 function lines(fields: FieldErrors, path = ''): string[] {
-  return Object.entries(fields).flatMap(([field, problem]) => {
+  return Object.entries(fields).flatMap(([field, error]) => {
     const place = field === '@entity' ? path : path === '' ? field : `${path}.${field}`
-    return typeof problem === 'string'
-      ? [place ? `${place}: ${problem}` : problem]
-      : lines(problem, place)
+    return typeof error === 'string' ? [place ? `${place}: ${error}` : error] : lines(error, place)
   })
 }
 
@@ -117,8 +115,8 @@ const BUILD_ORDER: readonly EntityKind[] = [
   'basicauth_credentials',
   'jwt_secrets',
 ]
-/** Problems of one document that are told; the rest is a number. */
-const MAX_PROBLEMS = 1_000
+/** Errors of one document that are reported; further ones are only counted. */
+const MAX_ERRORS = 1_000
 /** Milliseconds after which other requests have their turn. */
 const TURN_MS = 10
 const CREDENTIALS: readonly EntityKind[] = BUILD_ORDER.slice(-3)
@@ -148,7 +146,7 @@ export async function readDeclarative(
   try {
     parsed = await parseText(references.text, format)
     parsed = mapTexts(parsed, (each, path) =>
-      references.resolve(each, (problem) => document.refuse(placeOf(path), problem)),
+      references.resolve(each, (error) => document.refuse(placeOf(path), error)),
     )
   } catch (error) {
     const state = error instanceof RangeError ? 'nested too deeply' : (error as Error).message
@@ -171,9 +169,9 @@ class DeclarativeDocument {
   readonly #environment: Environment
   readonly #mayShow: MayShow
   readonly #ignoreUnknown: boolean
-  readonly #problems = new Map<string, FieldErrors>()
-  /** Problems beyond those that are told. */
-  #untold = 0
+  readonly #errors = new Map<string, FieldErrors>()
+  /** Errors beyond those that are reported. */
+  #unreported = 0
   readonly #warnings: string[] = []
   readonly #found: Found[] = []
   /** By kind and what it is called: an id, or a name. */
@@ -191,20 +189,20 @@ class DeclarativeDocument {
     this.#ignoreUnknown = ignoreUnknown
   }
 
-  refuse(place: string, problem: string | FieldErrors): void {
-    if (this.#problems.size >= MAX_PROBLEMS && !this.#problems.has(place)) {
-      this.#untold++
+  refuse(place: string, error: string | FieldErrors): void {
+    if (this.#errors.size >= MAX_ERRORS && !this.#errors.has(place)) {
+      this.#unreported++
       return
     }
-    const fields = this.#concealed(typeof problem === 'string' ? { '@entity': problem } : problem)
-    this.#problems.set(place, { ...this.#problems.get(place), ...fields })
+    const fields = this.#concealed(typeof error === 'string' ? { '@entity': error } : error)
+    this.#errors.set(place, { ...this.#errors.get(place), ...fields })
   }
 
   #concealed(fields: FieldErrors): FieldErrors {
     return Object.fromEntries(
-      Object.entries(fields).map(([field, problem]) => [
+      Object.entries(fields).map(([field, error]) => [
         field,
-        typeof problem === 'string' ? this.#references.conceal(problem) : this.#concealed(problem),
+        typeof error === 'string' ? this.#references.conceal(error) : this.#concealed(error),
       ]),
     )
   }
@@ -218,7 +216,7 @@ class DeclarativeDocument {
       else if (!REMARKS.includes(key)) this.#readUnknown(key, value)
     }
     const snapshot = await this.#build()
-    this.#throwProblems()
+    this.#throwErrors()
     try {
       checkIntegrity(snapshot)
     } catch (error) {
@@ -228,18 +226,18 @@ class DeclarativeDocument {
     return { ...snapshot, warnings: this.#warnings }
   }
 
-  #throwProblems(): void {
-    if (this.#problems.size === 0) return
-    const untold = this.#untold > 0 && { '@entity': `${this.#untold} further problems` }
-    throw new InvalidDeclarative({ ...Object.fromEntries(this.#problems), ...untold })
+  #throwErrors(): void {
+    if (this.#errors.size === 0) return
+    const unreported = this.#unreported > 0 && { '@entity': `${this.#unreported} further problems` }
+    throw new InvalidDeclarative({ ...Object.fromEntries(this.#errors), ...unreported })
   }
 
   #readRemarks({ _format_version: version, _transform: transform }: RawDocument): void {
     if (version === undefined || version === null) {
       this.refuse('_format_version', 'required field missing')
     } else if (version !== '3.0') {
-      const problem = typeof version === 'string' ? 'expected one of: 3.0' : 'expected a string'
-      this.refuse('_format_version', problem)
+      const error = typeof version === 'string' ? 'expected one of: 3.0' : 'expected a string'
+      this.refuse('_format_version', error)
     }
     if (transform !== undefined && typeof transform !== 'boolean') {
       this.refuse('_transform', 'expected a boolean')
@@ -254,10 +252,10 @@ class DeclarativeDocument {
   }
 
   /** @returns Whether it is skipped. */
-  #unserved(place: string, problem: string): void {
+  #unserved(place: string, error: string): void {
     if (this.#ignoreUnknown) {
-      this.#warnings.push(`${place}: ${problem.replace(UNSERVED, 'is not served, skipped')}`)
-    } else this.refuse(place, problem)
+      this.#warnings.push(`${place}: ${error.replace(UNSERVED, 'is not served, skipped')}`)
+    } else this.refuse(place, error)
   }
 
   #collect(kind: EntityKind, list: unknown, place: string, parent: Found | undefined): void {
@@ -392,10 +390,10 @@ class DeclarativeDocument {
     let isComplete = true
     mapTexts(raw, (text, path) => {
       if (!isVaultReference(text)) return text
-      const { problem } = resolveVault(text, this.#environment)
-      if (problem !== undefined) {
+      const { error } = resolveVault(text, this.#environment)
+      if (error !== undefined) {
         isComplete = false
-        this.refuse(place, { [path.join('.')]: problem })
+        this.refuse(place, { [path.join('.')]: error })
       }
       return text
     })

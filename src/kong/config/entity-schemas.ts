@@ -273,16 +273,16 @@ type RawEntity = Readonly<Record<string, unknown>>
 
 /** A plugin's configuration; what is wrong with it is told along with what is wrong beside it. */
 function configOf(plugin: RawEntity, fields: FieldErrors): KongPlugin['config'] {
-  let problems = fields
+  let errors = fields
   try {
     const named = { name: String(plugin['name']), id: String(plugin['id']) }
     const config = readConfig(named, plugin['config'] ?? {})
-    if (Object.keys(problems).length === 0) return config
+    if (Object.keys(errors).length === 0) return config
   } catch (error) {
     if (!(error instanceof SchemaViolation)) throw error
-    problems = { ...fields, ...error.fields }
+    errors = { ...fields, ...error.fields }
   }
-  throw new SchemaViolation(problems)
+  throw new SchemaViolation(errors)
 }
 
 /** Kong's `url` stands for four fields. */
@@ -329,6 +329,6 @@ function refuseForbidden(value: unknown, path: readonly string[] = []): void {
   }
 }
 
-function nest([field, ...rest]: readonly string[], problem: string): FieldErrors {
-  return { [field ?? '']: rest.length === 0 ? problem : nest(rest, problem) }
+function nest([field, ...rest]: readonly string[], error: string): FieldErrors {
+  return { [field ?? '']: rest.length === 0 ? error : nest(rest, error) }
 }

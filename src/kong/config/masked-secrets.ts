@@ -43,8 +43,8 @@ export function refuseMasks<K extends EntityKind>(kind: K, entity: EntityKinds[K
   }
   if (kind !== 'plugins') return
   const { config } = entity as KongPlugin
-  const problems = masked(config, maskSecrets(replaceMasks(config)))
-  if (problems) throw new SchemaViolation({ config: problems })
+  const errors = masked(config, maskSecrets(replaceMasks(config)))
+  if (errors) throw new SchemaViolation({ config: errors })
 }
 
 interface Problems {
@@ -82,8 +82,8 @@ function masked(value: unknown, shown: unknown): Problems | undefined {
   const isArray = Array.isArray(value)
   for (const [key, inner] of Object.entries(value)) {
     const other = (shown as Record<string, unknown> | undefined)?.[key]
-    const problem = inner === MASK && other === MASK ? STANDS_FOR_NOTHING : masked(inner, other)
-    if (problem) found[isArray ? String(Number(key) + 1) : key] = problem
+    const error = inner === MASK && other === MASK ? STANDS_FOR_NOTHING : masked(inner, other)
+    if (error) found[isArray ? String(Number(key) + 1) : key] = error
   }
   return Object.keys(found).length > 0 ? found : undefined
 }

@@ -34,10 +34,10 @@ function resolve(
     const variable = variableIn(text)
     const found =
       variable !== undefined && !mayRead(variable, path)
-        ? { problem: `cannot resolve '${text}': ${SHOWN}` }
+        ? { error: `cannot resolve '${text}': ${SHOWN}` }
         : resolveVault(text, environment)
-    if (found.problem === undefined) return found.value
-    throw new SchemaViolation(nest([...place, ...path], found.problem))
+    if (found.error === undefined) return found.value
+    throw new SchemaViolation(nest([...place, ...path], found.error))
   }) as ConsumePluginConfig
 }
 
@@ -85,8 +85,8 @@ export function partsOf(
   if (!ssl || id === null) return { plugin, config, certificate: undefined }
   const certificate = certificates.find((each) => each.id === id)
   if (!certificate) {
-    const problem = `there is no certificate with the id ${id}`
-    throw new SchemaViolation(nest(['config', 'security', 'certificate_id'], problem))
+    const error = `there is no certificate with the id ${id}`
+    throw new SchemaViolation(nest(['config', 'security', 'certificate_id'], error))
   }
   const { cert, key } = certificate
   // A certificate goes to brokers only, and must be PEM.
@@ -145,15 +145,15 @@ function secretsOf(written: unknown, resolved: unknown): Secrets {
 
 function conceal(fields: FieldErrors, secrets: Secrets): FieldErrors {
   return Object.fromEntries(
-    Object.entries(fields).map(([field, problem]) => [
+    Object.entries(fields).map(([field, error]) => [
       field,
-      typeof problem === 'string'
-        ? secrets.reduce((text, [value, reference]) => text.replaceAll(value, reference), problem)
-        : conceal(problem, secrets),
+      typeof error === 'string'
+        ? secrets.reduce((text, [value, reference]) => text.replaceAll(value, reference), error)
+        : conceal(error, secrets),
     ]),
   )
 }
 
-function nest([field = '', ...rest]: readonly string[], problem: string): FieldErrors {
-  return { [field]: rest.length === 0 ? problem : nest(rest, problem) }
+function nest([field = '', ...rest]: readonly string[], error: string): FieldErrors {
+  return { [field]: rest.length === 0 ? error : nest(rest, error) }
 }

@@ -61,10 +61,10 @@ export function referencedBy(parent: EntityKind, child: EntityKind): Violation {
 }
 
 export function unresolvedReference(field: string, key: Fields, parent: EntityKind): Violation {
-  const problem = `the foreign key cannot be resolved with '${luaTable(key)}' for an existing '${parent}' entity`
+  const error = `the foreign key cannot be resolved with '${luaTable(key)}' for an existing '${parent}' entity`
   const [name = ''] = Object.keys(key)
-  return new Violation('unresolved', `foreign key unresolved (${field}.${name}: ${problem})`, {
-    [field]: { [name]: problem },
+  return new Violation('unresolved', `foreign key unresolved (${field}.${name}: ${error})`, {
+    [field]: { [name]: error },
   })
 }
 

@@ -9,7 +9,7 @@ interface Nested {
 
 /**
  * What valibot found, in Kong's words and nesting: array elements are counted from one, and each
- * field has its first problem only.
+ * field has its first error only.
  */
 export function fieldErrors(issues: ReadonlyArray<v.BaseIssue<unknown>>): FieldErrors {
   const root: Nested = Object.create(null)
@@ -17,7 +17,7 @@ export function fieldErrors(issues: ReadonlyArray<v.BaseIssue<unknown>>): FieldE
     const path = (issue.path ?? []).map(({ key }) =>
       typeof key === 'number' ? String(key + 1) : String(key),
     )
-    add(root, path.length > 0 ? path : ['@entity'], problem(issue))
+    add(root, path.length > 0 ? path : ['@entity'], messageOf(issue))
   }
   return root
 }
@@ -32,7 +32,7 @@ function add(at: Nested, [field = '', ...rest]: readonly string[], text: string)
   } else if (typeof present !== 'string') add(present, rest, text)
 }
 
-function problem(issue: v.BaseIssue<unknown>): string {
+function messageOf(issue: v.BaseIssue<unknown>): string {
   if (issue.type === 'strict_object' && issue.expected === 'never') return 'unknown field'
   if (issue.kind === 'schema' && (issue.input === null || issue.input === undefined)) {
     return 'required field missing'

@@ -189,8 +189,8 @@ export const routePath = v.pipe(
     ({ input }) => `non-normalized path, consider use '${normalizePath(input)}' instead`,
   ),
   v.check(
-    (text) => !text.startsWith('~') || compilePathPattern(text.slice(1)).problem === undefined,
-    ({ input }) => compilePathPattern(input.slice(1)).problem ?? '',
+    (text) => !text.startsWith('~') || compilePathPattern(text.slice(1)).error === undefined,
+    ({ input }) => compilePathPattern(input.slice(1)).error ?? '',
   ),
 )
 

@@ -7,9 +7,9 @@ export type PathPattern =
       readonly matches: (path: string) => boolean
       /** What every path that matches begins with: an index needs no more. */
       readonly prefix: string
-      readonly problem?: undefined
+      readonly error?: undefined
     }
-  | { readonly problem: string; readonly matches?: undefined }
+  | { readonly error: string; readonly matches?: undefined }
 
 /**
  * Compiles what follows the `~` of a path. It is anchored at the path's beginning and not at its
@@ -17,7 +17,7 @@ export type PathPattern =
  */
 export function compilePathPattern(source: string): PathPattern {
   const pattern = checkPattern(source, 'start')
-  if (!pattern.test) return { problem: pattern.problem }
+  if (!pattern.test) return { error: pattern.error }
   return { prefix: literalPrefix(source), matches: (path) => pattern.test(path) }
 }
 

@@ -26,7 +26,7 @@ const UNSUPPORTED: ReadonlyArray<readonly [RegExp, string]> = [
 ]
 
 /** A checked expression, or why it cannot be served. */
-export type CheckedPattern = Pattern | { readonly problem: string; readonly test?: undefined }
+export type CheckedPattern = Pattern | { readonly error: string; readonly test?: undefined }
 
 /** How much of a text an expression must match. Default: any part. */
 export type Anchor = 'start' | 'whole' | undefined
@@ -57,18 +57,18 @@ export function checkPattern(
 
 function check(source: string, anchor: Anchor, isCaseInsensitive: boolean): CheckedPattern {
   if (source.length > MAX_SOURCE) {
-    return { problem: `invalid regex: more than ${MAX_SOURCE} characters` }
+    return { error: `invalid regex: more than ${MAX_SOURCE} characters` }
   }
   const text = source.replaceAll('\\h', '[\\t ]')
-  const problem = problemOf(source, text)
-  if (problem !== undefined) return { problem: `invalid regex: '${source}' ${problem}` }
+  const error = errorOf(source, text)
+  if (error !== undefined) return { error: `invalid regex: '${source}' ${error}` }
   const begin = anchor === undefined ? '' : '^'
   const end = anchor === 'whole' ? '$' : ''
   const flags = isCaseInsensitive ? RE2JS.CASE_INSENSITIVE : 0
   return new Pattern(`${begin}(?:${text})${end}`, flags)
 }
 
-function problemOf(source: string, text: string): string | undefined {
+function errorOf(source: string, text: string): string | undefined {
   const tooLarge = `is too large: it becomes more than ${MAX_STATES} states`
   // Compiling takes a microsecond for each state: 1,024 characters can become 160,000 of them.
   if (estimateStates(text) > MAX_ESTIMATE) return tooLarge
@@ -117,7 +117,7 @@ export function rememberedBytes(): number {
 
 /** A regular expression whose test takes time linear in the text. */
 export class Pattern {
-  readonly problem = undefined
+  readonly error = undefined
   readonly #source: string
   readonly #flags: number
   #compiled: RE2JS | undefined

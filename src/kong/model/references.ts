@@ -10,9 +10,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 export type MayShow = (variable: string) => boolean
 
 /** A value, or why there is none; never with the value in it. */
-type Resolved =
-  | { readonly value: string; readonly problem?: undefined }
-  | { readonly problem: string }
+type Resolved = { readonly value: string; readonly error?: undefined } | { readonly error: string }
 
 const VAULT = /^\{vault:\/\/([^/{}?]+)\/([^/{}?]+)(?:\/([^{}?]+))?(\?[^{}]*)?\}$/
 
@@ -24,23 +22,22 @@ export function isVaultReference(text: string): boolean {
 /** Kong's `env` vault: names in capitals with `_` for `-`, and `/key` for a field of JSON. */
 export function resolveVault(reference: string, environment: Environment): Resolved {
   const [, vault, resource = '', key, query] = VAULT.exec(reference) ?? []
-  if (vault === undefined)
-    return { problem: `cannot resolve '${reference}': not a vault reference` }
+  if (vault === undefined) return { error: `cannot resolve '${reference}': not a vault reference` }
   if (vault !== 'env' || query !== undefined) {
     const state =
       vault === 'env' ? 'options are not supported' : `vault '${vault}' is not supported`
-    return { problem: `cannot resolve '${reference}': ${state}, {vault://env/NAME} is` }
+    return { error: `cannot resolve '${reference}': ${state}, {vault://env/NAME} is` }
   }
   const name = variableOf(resource)
   const value = environment[name]
   if (value === undefined) {
-    return { problem: `cannot resolve '${reference}': environment variable ${name} is not set` }
+    return { error: `cannot resolve '${reference}': environment variable ${name} is not set` }
   }
   if (key === undefined) return { value }
   const field = jsonField(value, key)
   if (field !== undefined) return { value: field }
   return {
-    problem: `cannot resolve '${reference}': environment variable ${name} has no text under the JSON key '${key}'`,
+    error: `cannot resolve '${reference}': environment variable ${name} has no text under the JSON key '${key}'`,
   }
 }
 
@@ -127,7 +124,7 @@ export class DeckReferences {
   }
 
   /** @param report Called with the name of each variable that is missing or is not what it is to be. */
-  resolve(text: string, report: (problem: string) => void): unknown {
+  resolve(text: string, report: (error: string) => void): unknown {
     if (!text.includes(this.#mark)) return text
     const mark = new RegExp(`${this.#mark}x(\\d+)x`, 'g')
     const whole = new RegExp(`^${mark.source}$`).exec(text)

@@ -14,19 +14,18 @@ export class SchemaViolation extends Error {
   readonly fields: FieldErrors
 
   constructor(fields: FieldErrors) {
-    const problems = flatten(fields)
-    const count =
-      problems.length === 1 ? 'schema violation' : `${problems.length} schema violations`
-    super(`${count} (${problems.join('; ')})`)
+    const errors = flatten(fields)
+    const count = errors.length === 1 ? 'schema violation' : `${errors.length} schema violations`
+    super(`${count} (${errors.join('; ')})`)
     this.fields = fields
   }
 }
 
 function flatten(fields: FieldErrors, path = ''): string[] {
-  return Object.entries(fields).flatMap(([field, problem]) => {
+  return Object.entries(fields).flatMap(([field, error]) => {
     const name = path + field
     // What is wrong with an entity as a whole has no name, as in Kong.
-    if (typeof problem === 'string') return [field === '@entity' ? problem : `${name}: ${problem}`]
-    return flatten(problem, `${name}.`)
+    if (typeof error === 'string') return [field === '@entity' ? error : `${name}: ${error}`]
+    return flatten(error, `${name}.`)
   })
 }

@@ -10,7 +10,7 @@ interface YamlThreadData {
   readonly text: string
 }
 
-type YamlThreadAnswer = { readonly value: unknown } | { readonly problem: string }
+type YamlThreadAnswer = { readonly value: unknown } | { readonly error: string }
 
 // biome-ignore lint/style/noRestrictedImports: threads are the runtime's own; loaded where YAML is large
 const { isMainThread, parentPort, Worker, workerData } = await import('node:worker_threads')
@@ -23,7 +23,7 @@ function answer(text: string): YamlThreadAnswer {
   try {
     return { value: parseYaml(text) }
   } catch (error) {
-    return { problem: error instanceof Error ? error.message : String(error) }
+    return { error: error instanceof Error ? error.message : String(error) }
   }
 }
 
@@ -43,7 +43,7 @@ export async function parseInThread(text: string, limit = LIMIT_MS): Promise<unk
   thread.on('exit', () => reject(new Error('the thread that reads it ended')))
   try {
     const answer = await promise
-    if ('problem' in answer) throw new Error(answer.problem)
+    if ('error' in answer) throw new Error(answer.error)
     return answer.value
   } finally {
     clearTimeout(late)

@@ -224,12 +224,12 @@ function check({ hosts, paths, methods, headers }: KongRoute): void {
     })
   }
   const wrongPaths = (paths ?? []).flatMap((path, index) => {
-    const problem = path.startsWith('~') ? compilePathPattern(path.slice(1)).problem : undefined
-    return problem ? [[String(index + 1), problem] as const] : []
+    const error = path.startsWith('~') ? compilePathPattern(path.slice(1)).error : undefined
+    return error ? [[String(index + 1), error] as const] : []
   })
   const wrongHeaders = Object.entries(headers ?? {}).flatMap(([name, values]) => {
-    const problem = headerPattern(values)?.problem
-    return problem ? [[name, problem] as const] : []
+    const error = headerPattern(values)?.error
+    return error ? [[name, error] as const] : []
   })
   const fields: Record<string, FieldErrors> = {}
   if (wrongPaths.length > 0) fields['paths'] = Object.fromEntries(wrongPaths)
