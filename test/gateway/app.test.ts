@@ -1,10 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { configureSync, type LogRecord, resetSync } from '@logtape/logtape'
+import { describe, expect, test } from 'bun:test'
 import { startEmbeddedBroker } from '../../kafka/embedded/embedded.ts'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { createGateway } from '../../src/gateway/app.ts'
 import type { KafkaRoute } from '../../src/gateway/supervisor.ts'
 import type { KafkaOutage } from '../../src/port/kafka.ts'
+import { collectLog, messagesOf } from '../support/log.ts'
 import { until, within } from '../support/wait.ts'
 import { observed } from '../unit/fakes.ts'
 
@@ -37,20 +37,8 @@ const unavailable: KafkaOutage = {
 }
 
 const options = { cluster: { brokers: ['a:1'], topics: ['t'] } }
-const logged: LogRecord[] = []
-const messages = () => logged.map(({ message }) => message.join(''))
-
-beforeEach(() => {
-  logged.length = 0
-  configureSync({
-    sinks: { memory: (record) => logged.push(record) },
-    loggers: [
-      { category: 'hono-kafka-consume', sinks: ['memory'] },
-      { category: ['logtape', 'meta'], sinks: [] },
-    ],
-  })
-})
-afterEach(() => resetSync())
+const logged = collectLog()
+const messages = () => messagesOf(logged)
 
 describe('the gateway', () => {
   test('serves two routes and answers 404 as Kong does elsewhere', async () => {

@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { configureSync, type LogRecord, resetSync } from '@logtape/logtape'
+import { beforeEach, describe, expect, test } from 'bun:test'
 import { Memberships } from '../../src/http/route/memberships.ts'
 import type { Delivery, GroupOptions, GroupSession } from '../../src/port/kafka.ts'
+import { collectLog, messagesOf } from '../support/log.ts'
 import { within } from '../support/wait.ts'
 
 const LIMITS = { maxRecords: 1, maxBytes: 1, timeout: 60_000 }
@@ -42,7 +42,6 @@ function untilAborted(signal?: AbortSignal): Promise<never> {
   })
 }
 
-const logged: LogRecord[] = []
 let made: WaitingMember[] = []
 let memberships: Memberships
 
@@ -55,18 +54,10 @@ beforeEach(() => {
       return member
     },
   })
-  logged.length = 0
-  configureSync({
-    sinks: { memory: (record) => logged.push(record) },
-    loggers: [
-      { category: 'hono-kafka-consume', sinks: ['memory'] },
-      { category: ['logtape', 'meta'], sinks: [] },
-    ],
-  })
 })
-afterEach(() => resetSync())
 
-const warnings = () => logged.map(({ message }) => message.join(''))
+const logged = collectLog()
+const warnings = () => messagesOf(logged)
 
 describe('memberships of groups', () => {
   test('routes with the same settings share a member, which ends with the last of them', async () => {

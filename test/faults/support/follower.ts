@@ -17,13 +17,18 @@ export interface Tally {
   gaps: number
 }
 
+/** The tally of clients that lose and double nothing. */
+export function tallyOf(received: number): Tally {
+  return { received, lost: 0, doubled: 0, wrong: 0, gaps: 0 }
+}
+
 /**
  * A client of a stream as a careful program writes it, on the `eventsource` package: it resumes with
  * its last id, also after an answer that ends an `EventSource` for good. Holds every record against
  * the one that was due.
  */
 export class Follower implements Disposable {
-  readonly tally: Tally = { received: 0, lost: 0, doubled: 0, wrong: 0, gaps: 0 }
+  readonly tally = tallyOf(0)
   /** Connections that were opened. */
   opened = 0
   /** The next offset of each partition. */
@@ -103,7 +108,7 @@ export class Followers implements Disposable {
 
   /** All their tallies in one. */
   get tally(): Tally {
-    const sum: Tally = { received: 0, lost: 0, doubled: 0, wrong: 0, gaps: 0 }
+    const sum = tallyOf(0)
     for (const { tally } of this.#followers) {
       for (const name of Object.keys(sum) as (keyof Tally)[]) sum[name] += tally[name]
     }
