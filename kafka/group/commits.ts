@@ -11,7 +11,7 @@ const log = getLogger(['hono-kafka-consume', 'group'])
 
 const TIMEOUT_MS = 5_000
 const RETRY_MS = 1_000
-/** How long who gives partitions up waits for commits, and tries them again while Kafka cannot take them. */
+/** Milliseconds for which partitions that are given up wait for their last commit, which is tried again. */
 const LAST_COMMIT_MS = 3_000
 const LAST_RETRY_MS = 100
 
@@ -23,16 +23,16 @@ export class Commits {
   readonly #known = new Map<string, number>()
   #last: Promise<void> = Promise.resolve()
   #isAsked = false
-  /** Topics of which the log knows that nothing can be committed. */
+  /** Topics whose failed commits were logged already. */
   readonly #failing = new Set<string>()
 
-  /** @param consumer The member; throws when there is none. */
+  /** @param consumer Returns the joined consumer; throws when there is none. */
   constructor(groupId: string, consumer: () => Consumer) {
     this.#groupId = groupId
     this.#consumer = consumer
   }
 
-  /** What was committed last of a partition; -1 for nothing. */
+  /** The last committed offset of a partition; -1 if there is none. */
   known(topic: string, partition: number): number {
     return this.#known.get(partitionKey({ topic, partition })) ?? -1
   }
@@ -43,29 +43,29 @@ export class Commits {
   }
 
   /**
-   * Commits each topic by itself: one that cannot be does not hold up the others.
+   * Commits each topic by itself, so that one that fails does not hold up the others.
    *
    * @throws KafkaConsumeError
    */
   commit(offsets: readonly PartitionOffset[]): Promise<void> {
-    return this.#inLine(async () => {
+    return this.#enqueue(async () => {
       const topics = [...Map.groupBy(offsets, ({ topic }) => topic).values()]
       const done = await Promise.allSettled(topics.map((ofTopic) => this.#commit(ofTopic)))
       for (const each of done) if (each.status === 'rejected') throw each.reason
     })
   }
 
-  /** The same, of what nobody waits for: a failure is logged. */
+  /** Commits offsets that no client waits for: an error is logged. */
   async tryCommit(offsets: readonly PartitionOffset[]): Promise<void> {
     const [first] = offsets
-    if (first) await this.commit(offsets).catch((error) => this.#cannot(first.topic, error))
+    if (first) await this.commit(offsets).catch((error) => this.#logError(first.topic, error))
   }
 
   /** Commits what is delivered of the partitions by then, and tries again while that fails. */
   soon(partitions: () => Iterable<OwnedPartition>): void {
     if (this.#isAsked) return
     this.#isAsked = true
-    void this.#inLine(async () => {
+    void this.#enqueue(async () => {
       this.#isAsked = false
       if (await this.#commitDelivered(partitions())) {
         setTimeout(() => this.soon(partitions), RETRY_MS)
@@ -73,10 +73,10 @@ export class Commits {
     })
   }
 
-  /** Commits what is delivered of partitions that are given up; resolves also when it cannot. */
+  /** Commits what is delivered of partitions that are given up; resolves also when that fails. */
   finish(gone: readonly OwnedPartition[]): Promise<void> {
     const until = performance.now() + LAST_COMMIT_MS
-    const finished = this.#inLine(async () => {
+    const finished = this.#enqueue(async () => {
       let error = await this.#commitDelivered(gone)
       while (error && isPassing(error) && performance.now() < until) {
         await new Promise((resolve) => setTimeout(resolve, LAST_RETRY_MS))
@@ -86,36 +86,38 @@ export class Commits {
     return withinLimit(finished)
   }
 
-  /** @returns why something could not be committed, what may pass first: it goes with the next commit. */
+  /** @returns an error of the commit, if any, and rather one that passes: the next commit succeeds then. */
   async #commitDelivered(
     partitions: Iterable<OwnedPartition>,
   ): Promise<KafkaConsumeError | undefined> {
-    const claims = [...partitions].flatMap((owned): Array<[OwnedPartition, CommittableOffset]> => {
-      const claim = owned.offsets.committable()
-      return claim ? [[owned, claim]] : []
-    })
-    const topics = [...Map.groupBy(claims, ([{ topic }]) => topic)]
-    const errors = await Promise.all(topics.map((ofTopic) => this.#commitClaims(...ofTopic)))
+    const committable = [...partitions].flatMap(
+      (owned): Array<[OwnedPartition, CommittableOffset]> => {
+        const offset = owned.offsets.committable()
+        return offset ? [[owned, offset]] : []
+      },
+    )
+    const topics = [...Map.groupBy(committable, ([{ topic }]) => topic)]
+    const errors = await Promise.all(topics.map((ofTopic) => this.#commitTopic(...ofTopic)))
     return errors.find((error) => error && isPassing(error)) ?? errors.find(Boolean)
   }
 
-  async #commitClaims(
+  async #commitTopic(
     topic: string,
-    claims: ReadonlyArray<readonly [OwnedPartition, CommittableOffset]>,
+    committable: ReadonlyArray<readonly [OwnedPartition, CommittableOffset]>,
   ): Promise<KafkaConsumeError | undefined> {
     try {
       await this.#commit(
-        claims.map(([{ partition }, { offset }]) => ({ topic, partition, offset })),
+        committable.map(([{ partition }, { offset }]) => ({ topic, partition, offset })),
       )
-      for (const [{ offsets }, claim] of claims) offsets.committed(claim)
+      for (const [{ offsets }, offset] of committable) offsets.committed(offset)
       return undefined
     } catch (error) {
-      for (const [{ offsets }] of claims) offsets.uncommitted()
-      return this.#cannot(topic, error)
+      for (const [{ offsets }] of committable) offsets.uncommitted()
+      return this.#logError(topic, error)
     }
   }
 
-  /** @param offsets Of one topic. */
+  /** @param offsets Offsets of one topic. */
   async #commit(offsets: readonly PartitionOffset[]): Promise<void> {
     await commitOffsets(this.#consumer(), offsets, TIMEOUT_MS)
     for (const { topic, partition, offset } of offsets) {
@@ -124,8 +126,8 @@ export class Commits {
     }
   }
 
-  /** Told once, until a commit succeeds; what passes by itself, as a change of members, not at all. */
-  #cannot(topic: string, thrown: unknown): KafkaConsumeError {
+  /** Logs an error once until a commit succeeds, and errors that pass not at all, as those of a change of members. */
+  #logError(topic: string, thrown: unknown): KafkaConsumeError {
     const error = asKafkaConsumeError(thrown)
     if (isPassing(error) || this.#failing.has(topic)) return error
     log.warn('Cannot commit offsets of {topic} for group {group}: {error}', {
@@ -137,7 +139,7 @@ export class Commits {
     return error
   }
 
-  #inLine(work: () => Promise<void>): Promise<void> {
+  #enqueue(work: () => Promise<void>): Promise<void> {
     const done = this.#last.then(work)
     this.#last = done.catch(() => {})
     return done

@@ -9,36 +9,36 @@ export class OwnedPartition {
   /** The next offset that the client will give us. */
   position: number
   /** The offset at which reading began. */
-  readonly begin: number
-  /** Where its end was seen; -1 if it was not. */
+  readonly start: number
+  /** The end of the partition, as the client last saw it; -1 if it has not. */
   end = -1
   /** All transactions below this offset are known to be decided; -1 if nothing is known. */
   stable = -1
-  /** Whether it has answered: with a record, or that it has none. */
+  /** Whether Kafka has answered for the partition: with a record, or with its end. */
   answered = false
-  /** Records in callers' hands: neither delivered nor given back. */
+  /** Records that clients have: neither delivered nor requeued. */
   held = 0
-  /** The id of the topic that is read; of none while that is not known. */
+  /** The id of the topic that is read; undefined while it is not known. */
   topicId: string | undefined
-  /** What is delivered when it is `released`, its next owner delivers again. */
+  /** Records that are acked after `released` are delivered again by the partition's next owner. */
   state: 'owned' | 'leaving' | 'released' = 'owned'
 
   /**
-   * @param begin The offset at which reading begins.
+   * @param start The offset at which reading begins.
    * @param topicId The id of the topic, as of then.
    */
-  constructor(topic: string, partition: number, begin: number, topicId?: string) {
+  constructor(topic: string, partition: number, start: number, topicId?: string) {
     this.topic = topic
     this.partition = partition
-    this.position = begin
-    this.begin = begin
-    this.offsets = new OffsetTracker(begin)
+    this.position = start
+    this.start = start
+    this.offsets = new OffsetTracker(start)
     this.topicId = topicId
   }
 
   /**
    * Where the first undecided transaction begins, as far as it is certain; -1 where it is not. The
-   * client tells it by the end that it sees, since it gives decided records only. Before that it
+   * client shows it by the end that it sees, since it brings decided records only. Before that it
    * lies anywhere from what is known to be decided up to the high watermark.
    */
   lastStableOffset(highWatermark: number): number {
@@ -46,7 +46,7 @@ export class OwnedPartition {
     return Math.max(this.position, this.stable) >= highWatermark ? highWatermark : -1
   }
 
-  /** Whether it is the same partition. */
+  /** Whether a record or a place is of this partition. */
   is({ topic, partition }: TopicPartition): boolean {
     return partition === this.partition && topic === this.topic
   }

@@ -1,60 +1,60 @@
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import type { Delivery, PollLimits } from '../../src/port/kafka.ts'
 
-/** Callers waiting at a time; one more is refused. */
-const MAX_CALLERS = 10_000
+/** Polls that wait at a time; one more is refused. */
+const MAX_POLLS = 10_000
 
-/** Someone who waits for records. */
+/** A client's poll that waits for records. */
 export interface WaitingPoll {
   readonly limits: PollLimits
-  /** `performance.now()` when it asked. */
+  /** `performance.now()` when the poll came. */
   readonly since: number
   resolve(delivery: Delivery): void
   reject(error: KafkaConsumeError): void
 }
 
 interface Waiting extends WaitingPoll {
-  /** When an empty answer is due, in `performance.now()`'s time; unset until partitions have answered. */
+  /** When an empty delivery is due, in `performance.now()`'s time; unset until partitions have answered. */
   due: number | undefined
   timer: ReturnType<typeof setTimeout> | undefined
 }
 
-/** Those who wait for records of a group, in the order in which they are served. */
+/** The polls that wait for records of a group, in the order in which they are served. */
 export class PollQueue {
   readonly #waiting: Waiting[] = []
   readonly #onDue: () => void
 
-  /** @param onDue Called when an empty answer is due. */
+  /** @param onDue Called when an empty delivery is due. */
   constructor(onDue: () => void) {
     this.#onDue = onDue
   }
 
-  /** Who is served next. */
+  /** The poll that is served next. */
   get first(): WaitingPoll | undefined {
     return this.#waiting[0]
   }
 
   /** @throws KafkaConsumeError TOO_MANY_POLLS, or what it is rejected with. */
   add(limits: PollLimits, signal?: AbortSignal): Promise<Delivery> {
-    if (this.#waiting.length >= MAX_CALLERS) {
+    if (this.#waiting.length >= MAX_POLLS) {
       return Promise.reject(
         new KafkaConsumeError(
           'TOO_MANY_POLLS',
-          `Cannot read as a group: ${MAX_CALLERS} callers are waiting already`,
+          `Cannot read as a group: ${MAX_POLLS} callers are waiting already`,
         ),
       )
     }
     if (signal?.aborted) return Promise.reject(wentAway())
     return new Promise((resolve, reject) => {
       const since = performance.now()
-      const caller: Waiting = { limits, resolve, reject, since, due: undefined, timer: undefined }
-      // Those in front may have long been counting; this one's time begins with its own call.
-      if (this.#waiting[0]?.due !== undefined) this.#count(caller)
-      this.#waiting.push(caller)
+      const poll: Waiting = { limits, resolve, reject, since, due: undefined, timer: undefined }
+      // The timeouts of earlier polls may have begun long ago; this poll's begins with itself.
+      if (this.#waiting[0]?.due !== undefined) this.#startTimeout(poll)
+      this.#waiting.push(poll)
       signal?.addEventListener(
         'abort',
         () => {
-          const index = this.#waiting.indexOf(caller)
+          const index = this.#waiting.indexOf(poll)
           if (index < 0) return
           this.#take(index, 1)
           reject(wentAway())
@@ -68,14 +68,14 @@ export class PollQueue {
     this.#take(0, 1)
   }
 
-  /** Everybody's timeout begins, unless it has begun before. */
-  count(): void {
-    // Those behind one that is counting count since they came.
+  /** The timeout of every poll begins, unless it has begun before. */
+  startTimeouts(): void {
+    // Polls behind one whose timeout has begun started theirs when they came.
     if (this.#waiting[0]?.due !== undefined) return
-    for (const caller of this.#waiting) this.#count(caller)
+    for (const poll of this.#waiting) this.#startTimeout(poll)
   }
 
-  /** The first one whose timeout is over. */
+  /** Removes and returns the first poll whose timeout is over. */
   takeDue(): WaitingPoll | undefined {
     const now = performance.now()
     const index = this.#waiting.findIndex(({ due }) => due !== undefined && due <= now)
@@ -83,16 +83,16 @@ export class PollQueue {
   }
 
   reject(error: KafkaConsumeError): void {
-    for (const caller of this.#take(0, this.#waiting.length)) caller.reject(error)
+    for (const poll of this.#take(0, this.#waiting.length)) poll.reject(error)
   }
 
-  #count(caller: Waiting): void {
-    if (caller.due !== undefined) return
-    caller.due = performance.now() + caller.limits.timeout
-    caller.timer = setTimeout(this.#onDue, caller.limits.timeout + 1)
+  #startTimeout(poll: Waiting): void {
+    if (poll.due !== undefined) return
+    poll.due = performance.now() + poll.limits.timeout
+    poll.timer = setTimeout(this.#onDue, poll.limits.timeout + 1)
   }
 
-  /** They wait no more. */
+  /** Removes polls from the queue. */
   #take(index: number, count: number): Waiting[] {
     const taken = this.#waiting.splice(index, count)
     for (const { timer } of taken) clearTimeout(timer)

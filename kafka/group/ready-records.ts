@@ -2,7 +2,7 @@ import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { KafkaRecord, PollLimits } from '../../src/port/kafka.ts'
 
 /**
- * Records of a group that were read and not handed out yet, in the order in which they go out:
+ * Records of a group that were read and not delivered yet, in the order in which they go out:
  * within a partition by offset. Its owner stops reading when it is full enough.
  */
 export class ReadyRecords {
@@ -47,7 +47,7 @@ export class ReadyRecords {
     return this.#records.splice(0, count)
   }
 
-  /** Records that were taken go out again, before those of their partitions that follow them. */
+  /** Requeues records: they go out again, before the later records of their partitions. */
   putBack(records: readonly KafkaRecord[]): void {
     this.#records = [...records, ...this.#records].sort(
       (a, b) =>
@@ -58,7 +58,7 @@ export class ReadyRecords {
     for (const record of records) this.#bytes += bytesOf(record)
   }
 
-  /** @returns the records that are no longer there. */
+  /** @returns the dropped records. */
   drop(isUnwanted: (record: KafkaRecord) => boolean): KafkaRecord[] {
     const dropped = this.#records.filter(isUnwanted)
     if (dropped.length === 0) return dropped

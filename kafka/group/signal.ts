@@ -1,7 +1,7 @@
-/** How long who waits for a change sleeps at most: not each one is announced. */
+/** Milliseconds after which a waiter goes on without a notification: not every change is notified. */
 const MAX_WAIT_MS = 100
 
-/** Lets those who wait for something look again. */
+/** Wakes waiters, which then check what they wait for. */
 export class Signal {
   readonly #waiting = new Set<() => void>()
   #isOver = false
@@ -11,13 +11,13 @@ export class Signal {
     this.#waiting.clear()
   }
 
-  /** From now on nobody rests. */
+  /** Ends all waiting: from now on `rest` resolves at once. */
   end(): void {
     this.#isOver = true
     this.notify()
   }
 
-  /** Resolves at the next change, or soon in any case. */
+  /** Resolves at the next notification, or after 100 ms. */
   next(signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
@@ -32,7 +32,7 @@ export class Signal {
     })
   }
 
-  /** Waits, but not beyond the end. */
+  /** Waits for some time, but not beyond {@link end}. */
   async rest(milliseconds: number): Promise<void> {
     const until = performance.now() + milliseconds
     while (!this.#isOver && performance.now() < until) await this.next()

@@ -2,13 +2,13 @@ import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import type { OwnedPartition } from './owned-partition.ts'
 
-/** What is watched. */
+/** What a stall detector asks of the member that it watches. */
 export interface WatchedMember {
-  /** Whether it reads nothing just now for a reason that is known. */
+  /** Whether the member reads nothing for a known reason, such as a pause. */
   readonly isHeldUp: boolean
-  /** The partitions that it reads. */
+  /** The partitions that the member reads. */
   owned(): readonly OwnedPartition[]
-  /** Their ends, asked of Kafka; in the order of what was asked. */
+  /** The ends of partitions, asked of Kafka; in the order of the question. */
   ends(partitions: readonly OwnedPartition[]): Promise<PartitionOffset[]>
 }
 
@@ -16,7 +16,7 @@ export interface WatchedMember {
 export class StallDetector {
   readonly #watched: WatchedMember
   #rounds = -1
-  /** Where partitions stood at the last look, of those that had stood there before. */
+  /** Positions of partitions that had not moved at the last check and were behind Kafka. */
   #behind = new Map<OwnedPartition, number>()
   #positions = new Map<OwnedPartition, number>()
 
@@ -26,15 +26,15 @@ export class StallDetector {
 
   /**
    * @param rounds How often the member has tried to read.
-   * @returns what stands still, though it was behind Kafka when it was last looked at: partitions,
-   * or reading itself; undefined where all is well, or Kafka does not answer.
+   * @returns what stands still although it was behind Kafka at the last check: partitions, or reading
+   * itself; undefined where there is no stall, or Kafka does not answer.
    */
-  async look(rounds: number): Promise<string | undefined> {
+  async check(rounds: number): Promise<string | undefined> {
     if (rounds === this.#rounds) return 'no read comes back'
     this.#rounds = rounds
     const before = this.#positions
     const behindBefore = this.#behind
-    // A later look has one of its own: an answer that comes so late is of no use.
+    // A later check has a map of its own: an answer of Kafka that comes after it is of no use.
     const behind = new Map<OwnedPartition, number>()
     this.#behind = behind
     this.#positions = new Map()

@@ -1,6 +1,6 @@
 import type { Gap } from '../../src/port/kafka.ts'
 
-/** What Kafka and this process know of a partition that is about to be read as a group. */
+/** What Kafka and this process know about a partition that the group is about to read. */
 export interface Standing {
   readonly topic: string
   readonly partition: number

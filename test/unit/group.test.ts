@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, spyOn, test } from 'bun:test'
 import fc from 'fast-check'
 import { Group } from '../../kafka/group/group.ts'
+import type { GroupHost } from '../../kafka/group/group-host.ts'
 import { groupSettings } from '../../kafka/group/group-settings.ts'
-import type { GroupHost } from '../../kafka/group/member.ts'
 import { startOffsetOf } from '../../kafka/group/start-offset.ts'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { lagOf } from '../../src/observability/partition-offsets.ts'
@@ -41,7 +41,7 @@ class Member implements AsyncDisposable {
     owned: readonly number[] | null = [0, 1],
     commitStrategy: GroupOptions['commitStrategy'] = 'auto',
     options: Partial<GroupOptions> = {},
-    lookEvery?: number,
+    checkEvery?: number,
   ) {
     const host: GroupHost = {
       connect: async (rebalance) => {
@@ -80,7 +80,7 @@ class Member implements AsyncDisposable {
       isInstanceTaken: async () => this.isInstanceTaken,
     }
     const defaults = { groupId: 'g', topics: ['t'], autoOffsetReset: 'earliest' } as const
-    this.group = new Group(host, { ...defaults, commitStrategy, ...options }, lookEvery)
+    this.group = new Group(host, { ...defaults, commitStrategy, ...options }, checkEvery)
   }
 
   /** One that is soon noticed when it reads nothing. */
@@ -416,6 +416,15 @@ describe('the ready buffer of a group', () => {
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 5_000 })
     expect((await member.poll({ maxRecords: 3_000, timeout: 2_000 })).records).toHaveLength(3_000)
   })
+})
+
+test('a partition that is assigned before the list of partitions has it is reported with the others', async () => {
+  await using member = new Member([0, 3])
+  await member.with(recordAt(3, 0))
+  await until(() => member.consumer.queue.length === 0, 'the record to be read')
+  const { records, partitions } = await member.poll()
+  expect(records).toHaveLength(1)
+  expect(partitions.map(({ partition }) => partition)).toEqual([0, 1, 2, 3])
 })
 
 test('a poll that wants more than the full buffer holds wakes the reading loop', async () => {

@@ -1,0 +1,305 @@
+import { getLogger } from '@logtape/logtape'
+import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
+import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
+import type { GroupOptions, PartitionOffset } from '../../src/port/kafka.ts'
+import type { Consumer } from '../client/client.ts'
+import { isPassing } from '../client/errors.ts'
+import type { Commits } from './commits.ts'
+import type { GroupHost } from './group-host.ts'
+import { OwnedPartition } from './owned-partition.ts'
+import type { OwnedPartitions } from './owned-partitions.ts'
+import type { Signal } from './signal.ts'
+import { type StartOffset, startOffsetOf } from './start-offset.ts'
+
+const log = getLogger(['hono-kafka-consume', 'group'])
+
+const RETRY_MS = 1_000
+/** Milliseconds for which answers on their way may hold up the release of their partitions. */
+const LAST_DELIVERIES_MS = 3_000
+/** Milliseconds for which a client that closes is offered the answer that it waits for. */
+const CLOSING_MS = 5_000
+
+const NO_IDS: ReadonlyMap<string, string> = new Map()
+
+/** librdkafka's `rd_kafka_resp_err_t`. */
+const ASSIGN = -175
+const REVOKE = -174
+
+/** Where an assigned partition is read from, and what is known of its topic. */
+interface AssignedStart extends StartOffset {
+  readonly topicId: string | undefined
+  /** All transactions below this offset are decided. */
+  readonly stable: number
+}
+
+/** What an assignment works on. */
+interface AssignmentContext {
+  readonly host: GroupHost
+  readonly options: GroupOptions
+  readonly owned: OwnedPartitions
+  readonly commits: Commits
+  /** Notified when partitions come; waited for by partitions that go. */
+  readonly signal: Signal
+  /** Called when partitions were added. */
+  onAssigned(): void
+}
+
+/** Answers the group's changes of members: takes assigned partitions, and gives revoked ones up. */
+export class Assignment {
+  readonly #context: AssignmentContext
+  /** The consumer that has joined: a former one may still be leaving. */
+  #consumer: Consumer | undefined
+  #isAssigned = false
+  /** Why assigned partitions cannot be read. */
+  #error: KafkaConsumeError | undefined
+  #left = Promise.withResolvers<undefined>()
+  /** The change of members that the client waits for. */
+  #answering: Promise<void> | undefined
+  /** Partitions that are being given up. */
+  #releasing: Promise<unknown> = Promise.resolve()
+  /** The partitions that existed when the group was first joined. */
+  #first: ReadonlySet<string> | undefined
+  /**
+   * Start offsets of partitions for which the group had committed nothing, by partition: a later
+   * end would skip the records in between.
+   */
+  readonly #firstStarts = new Map<string, number>()
+  #uncertain = 0
+
+  constructor(context: AssignmentContext) {
+    this.#context = context
+  }
+
+  /** Whether partitions have been assigned since the consumer joined. */
+  get isAssigned(): boolean {
+    return this.#isAssigned
+  }
+
+  /** Whether the client waits for the answer to a change of members. */
+  get isChanging(): boolean {
+    return this.#answering !== undefined
+  }
+
+  /** Why assigned partitions cannot be read: the member must leave. */
+  get error(): KafkaConsumeError | undefined {
+    return this.#error
+  }
+
+  /** Records that were delivered, and may be delivered again by another member. */
+  get uncertain(): number {
+    return this.#uncertain
+  }
+
+  /** Records that were delivered and not committed belong to another member now. */
+  countUncertain(records: number): void {
+    const { groupId, commitStrategy } = this.#context.options
+    if (records === 0 || commitStrategy === 'off') return
+    this.#uncertain += records
+    log.warn('{records} records of group {group} may be delivered again by another member', {
+      records,
+      group: groupId,
+    })
+  }
+
+  /** Partitions that do not exist at the first call were added later. */
+  noteExisting(all: readonly TopicPartition[]): void {
+    this.#first ??= new Set(all.map(partitionKey))
+  }
+
+  /** The consumer is to join: the group is about to assign partitions. */
+  begin(consumer: Consumer): void {
+    this.#consumer = consumer
+    this.#left = Promise.withResolvers()
+    this.#error = undefined
+    this.#answering = undefined
+  }
+
+  /**
+   * Gives all partitions up, before the consumer leaves.
+   *
+   * @param isLost Whether Kafka has given them to other members already.
+   */
+  async release(isLost: boolean): Promise<void> {
+    const { owned } = this.#context
+    this.#left.resolve(undefined)
+    const released = this.#release(owned.remove([...owned]), isLost)
+    await Promise.all([released, this.#releasing])
+  }
+
+  /** The consumer leaves: its partitions are other members' from here on. */
+  end(): void {
+    this.#consumer = undefined
+    this.#isAssigned = false
+  }
+
+  /** The client reports a change of members, and waits for an answer. */
+  onRebalance(consumer: Consumer, code: number, partitions: readonly PartitionOffset[]): void {
+    if (code === ASSIGN) this.#answer(consumer, this.#assign(consumer, partitions))
+    else if (code === REVOKE) this.#answer(consumer, this.#revoke(consumer, partitions))
+  }
+
+  #answer(consumer: Consumer, answer: Promise<void>): void {
+    const answered = answer
+      .catch((cause) => this.#fail(consumer, cause))
+      .finally(() => {
+        if (this.#answering === answered) this.#answering = undefined
+      })
+    this.#answering = answered
+  }
+
+  /** Makes the next read fail, so that the member leaves. */
+  #fail(consumer: Consumer, cause: unknown): void {
+    log.debug('Cannot complete a change of members: {cause}', { cause })
+    if (consumer !== this.#consumer) return
+    this.#error ??= new KafkaConsumeError(
+      'KAFKA_UNAVAILABLE',
+      'Cannot read as a group: a change of its members failed',
+      { cause },
+    )
+  }
+
+  async #assign(consumer: Consumer, partitions: readonly PartitionOffset[]): Promise<void> {
+    const found = this.#findStarts(consumer, partitions)
+    const starts = await Promise.race([found, this.#left.promise])
+    // A consumer that is leaving takes the partitions as well: it could not leave otherwise.
+    const taken = [...(starts ?? partitions)]
+    const isTaken = this.#tell(consumer, () => consumer.incrementalAssign(taken))
+    if (!isTaken) void this.#retryUnassign(consumer, taken)
+    if (!isTaken || this.#error || !starts || consumer !== this.#consumer) return
+    this.#add(starts)
+    this.#isAssigned = true
+    this.#context.signal.notify()
+  }
+
+  #add(starts: readonly AssignedStart[]): void {
+    const { owned, commits, options } = this.#context
+    for (const { topic, partition, offset, topicId, stable, gap, isOfNow } of starts) {
+      const added = new OwnedPartition(topic, partition, offset, topicId)
+      added.stable = stable
+      owned.add(added)
+      if (isOfNow) this.#firstStarts.set(partitionKey(added), offset)
+      if (gap) owned.recordGap(gap)
+    }
+    this.#context.onAssigned()
+    if (options.commitStrategy !== 'auto') return
+    // If this process crashes, the next owner of the partition must start here, too.
+    const ofNow = starts.filter(({ isOfNow }) => isOfNow)
+    void commits.tryCommit(
+      ofNow.map(({ topic, partition, offset }) => ({ topic, partition, offset })),
+    )
+  }
+
+  /** @returns nothing when the member left meanwhile, or cannot read the partitions. */
+  async #findStarts(
+    consumer: Consumer,
+    partitions: readonly TopicPartition[],
+  ): Promise<AssignedStart[] | undefined> {
+    if (partitions.length === 0) return []
+    while (consumer === this.#consumer) {
+      try {
+        return await this.#askForStarts(consumer, partitions)
+      } catch (thrown) {
+        const error = asKafkaConsumeError(thrown)
+        if (!isPassing(error)) {
+          this.#error = error
+          return undefined
+        }
+        log.debug('{error}', { error: error.detail ?? error.message })
+        await this.#context.signal.rest(RETRY_MS)
+      }
+    }
+    return undefined
+  }
+
+  async #askForStarts(
+    consumer: Consumer,
+    partitions: readonly TopicPartition[],
+  ): Promise<AssignedStart[]> {
+    const { host, commits, options } = this.#context
+    // Reading starts without topic ids as well: a later comparison learns them.
+    const ids = await host.topicIds().catch(() => NO_IDS)
+    // Ends are asked for last, so that no committed offset lies behind them.
+    const committed = await host.committed(consumer, partitions)
+    const firsts = await host.offsets(partitions, 'earliest')
+    const ends = await host.offsets(partitions, 'latest')
+    return partitions.map(({ topic, partition }, index) => {
+      const key = partitionKey({ topic, partition })
+      const standing = {
+        topic,
+        partition,
+        committed: (committed[index] as PartitionOffset).offset,
+        first: (firsts[index] as PartitionOffset).offset,
+        end: (ends[index] as PartitionOffset).offset,
+        remembered: commits.known(topic, partition),
+        started: this.#firstStarts.get(key) ?? -1,
+        isAdded: this.#first?.has(key) === false,
+      }
+      const start = startOffsetOf(standing, options.autoOffsetReset)
+      // Consumers read decided records only: to them a partition ends where the decided ones do.
+      return { ...start, topicId: ids.get(topic), stable: standing.end }
+    })
+  }
+
+  async #revoke(consumer: Consumer, partitions: readonly PartitionOffset[]): Promise<void> {
+    // A former consumer has given everything up: the present one may own these partitions by now.
+    if (consumer === this.#consumer) {
+      const gone = this.#context.owned.remove(partitions)
+      const released = this.#release(gone, consumer.assignmentLost())
+      this.#releasing = Promise.all([this.#releasing, released])
+      await released
+    }
+    // A consumer that is leaving waits for this answer, too.
+    this.#tell(consumer, () => consumer.incrementalUnassign([...partitions]))
+  }
+
+  /**
+   * Answers a change of members. A client that does not take the answer would wait for it without
+   * partitions, for ever.
+   *
+   * @returns whether the client took the answer.
+   */
+  #tell(consumer: Consumer, answer: () => void): boolean {
+    try {
+      answer()
+      return true
+    } catch (cause) {
+      this.#fail(consumer, cause)
+      return false
+    }
+  }
+
+  /**
+   * A client that was told to close waits for an answer to its last assignment as well, and takes
+   * only this one. It does not close before, so that it is there to be asked. Without an answer it
+   * would stay a member that reads nothing, and hold up all others when members change.
+   */
+  async #retryUnassign(consumer: Consumer, partitions: PartitionOffset[]): Promise<void> {
+    const until = performance.now() + CLOSING_MS
+    while (performance.now() < until) {
+      try {
+        consumer.incrementalUnassign(partitions)
+        return
+      } catch {
+        await this.#context.signal.next()
+      }
+    }
+  }
+
+  /**
+   * Gives partitions up. Their next owner goes on from the committed offset, so that answers on
+   * their way get some time to arrive, and what is delivered is committed first.
+   *
+   * @param isLost Whether Kafka has given the partitions to another member already.
+   */
+  async #release(gone: readonly OwnedPartition[], isLost: boolean): Promise<void> {
+    const { commits, options, signal } = this.#context
+    if (!isLost) {
+      const until = performance.now() + LAST_DELIVERIES_MS
+      while (gone.some(({ held }) => held > 0) && performance.now() < until) await signal.next()
+    }
+    if (isLost || options.commitStrategy === 'off') await commits.settled()
+    else await commits.finish(gone)
+    for (const owned of gone) owned.state = 'released'
+    this.countUncertain(gone.reduce((sum, { offsets }) => sum + offsets.uncertain, 0))
+  }
+}

@@ -1,0 +1,26 @@
+import type { TopicPartition } from '../../src/core/topic-partition.ts'
+import type { PartitionOffset } from '../../src/port/kafka.ts'
+import type { Consumer } from '../client/client.ts'
+
+/** What a group needs of its cluster. */
+export interface GroupHost {
+  /** A connected consumer. */
+  connect(
+    rebalance: (error: { code: number }, partitions: PartitionOffset[]) => void,
+  ): Promise<Consumer>
+  /** Leaves the group and frees the consumer. */
+  disconnect(consumer: Consumer): Promise<void>
+  /** All partitions of the topics. */
+  partitions(): Promise<readonly TopicPartition[]>
+  /** What the group has committed; -1 where it has nothing. In the order of what was asked. */
+  committed(consumer: Consumer, partitions: readonly TopicPartition[]): Promise<PartitionOffset[]>
+  /** The first offsets that are kept, or the ends; in the order of what was asked. */
+  offsets(
+    partitions: readonly TopicPartition[],
+    query: 'earliest' | 'latest',
+  ): Promise<PartitionOffset[]>
+  /** The ids of topics that exist, by their names; brokers that know no ids answer with none. */
+  topicIds(): Promise<ReadonlyMap<string, string>>
+  /** Whether a member of the group has the group instance id of this one. */
+  isInstanceTaken(): Promise<boolean>
+}

@@ -1,0 +1,75 @@
+import { getLogger } from '@logtape/logtape'
+import type { PartitionOffset } from '../../src/port/kafka.ts'
+import { type Consumer, call } from '../client/client.ts'
+import type { GroupHost } from './group-host.ts'
+import type { OwnedPartition } from './owned-partition.ts'
+import type { OwnedPartitions } from './owned-partitions.ts'
+
+const log = getLogger(['hono-kafka-consume', 'group'])
+
+/** Milliseconds between two comparisons of topic ids. */
+const COMPARE_MS = 5_000
+const SEEK_TIMEOUT_MS = 2_000
+
+/**
+ * Finds topics that were re-created. The client does not look at topic ids: where the new topic has
+ * more records than the old one had, the client reads on at the old offset.
+ */
+export class RecreatedTopics {
+  readonly #host: GroupHost
+  readonly #owned: OwnedPartitions
+  /** Ids of topics that were replaced: a broker may be late to know the new ones. */
+  readonly #formerIds = new Set<string>()
+  /** Partitions of re-created topics that are yet to be read from their first record. */
+  #outdated: OwnedPartition[] = []
+  /** When topic ids are compared next, in `performance.now()`'s time. */
+  #compareAt = 0
+
+  constructor(host: GroupHost, owned: OwnedPartitions) {
+    this.#host = host
+    this.#owned = owned
+  }
+
+  /**
+   * Restarts the partitions of re-created topics that are known, and looks for others from time to
+   * time. To be called between two reads, so that no read brings records of the old position.
+   */
+  async check(consumer: Consumer): Promise<void> {
+    if (performance.now() > this.#compareAt) {
+      this.#compareAt = performance.now() + COMPARE_MS
+      void this.#compare()
+    }
+    if (this.#outdated.length > 0) await this.#restart(consumer)
+  }
+
+  async #compare(): Promise<void> {
+    try {
+      const ids = await this.#host.topicIds()
+      for (const owned of this.#owned) {
+        const id = ids.get(owned.topic)
+        if (id === undefined || id === owned.topicId || this.#formerIds.has(id)) continue
+        if (owned.topicId === undefined) owned.topicId = id
+        else this.#outdated.push(owned)
+      }
+      for (const { topicId } of this.#outdated) this.#formerIds.add(topicId as string)
+    } catch (error) {
+      log.debug('Cannot compare topics: {error}', { error })
+    }
+  }
+
+  async #restart(consumer: Consumer): Promise<void> {
+    const outdated = this.#outdated.filter(({ state }) => state === 'owned')
+    this.#outdated = []
+    const firsts = await this.#host.offsets(outdated, 'earliest')
+    for (const [index, owned] of outdated.entries()) {
+      // The partition may have been revoked meanwhile.
+      if (owned.state !== 'owned') continue
+      const { offset } = firsts[index] as PartitionOffset
+      const place = { topic: owned.topic, partition: owned.partition, offset }
+      this.#owned.reset(owned, offset)
+      await call('Cannot read from Kafka', (done) =>
+        consumer.seek(place, SEEK_TIMEOUT_MS, (error) => done(error, undefined)),
+      )
+    }
+  }
+}
