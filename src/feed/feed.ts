@@ -1,47 +1,45 @@
 import { getLogger } from '@logtape/logtape'
-import { asKafkaConsumeError, KafkaConsumeError, outageError } from '../core/errors.ts'
-import { partitionKey, type TopicPartition } from '../core/topic-partition.ts'
-import type { KafkaCluster, KafkaOutage, OffsetQuery } from '../port/kafka.ts'
-import type { CursorEntry, PartitionTable } from '../records/cursor.ts'
+import { asKafkaConsumeError, outageError } from '../core/errors.ts'
+import { partitionKey } from '../core/topic-partition.ts'
+import type { KafkaCluster, KafkaOutage } from '../port/kafka.ts'
+import type { PartitionTable } from '../records/cursor.ts'
 import type { MessageDeserializer } from '../records/encode.ts'
 import type { Filter } from '../records/filter.ts'
 import type { RecordProcessor } from '../records/record-processor.ts'
 import { CatchUpPool } from './catch-up-pool.ts'
 import { EndOffsets } from './end-offsets.ts'
-import { isAtOrBelow, LiveConsumer } from './live-consumer.ts'
+import { IdleTimer } from './idle-timer.ts'
+import { LiveConsumer } from './live-consumer.ts'
+import { type Position, resolvePosition } from './position.ts'
+import { isAtOrBelow } from './ring-buffer.ts'
 import { Subscription } from './subscription.ts'
 import { SuspendedReads } from './suspended-reads.ts'
 import { type FollowedTopics, type TopicChange, TopicMonitor } from './topic-monitor.ts'
 
-/** Milliseconds that a feed keeps to. */
+/** Durations of a feed, in milliseconds. */
 const TIMES = {
-  /** How long a tail goes on without readers: a client that reconnects or polls finds it warm. */
-  linger: 30_000,
-  /** Between two looks at what Kafka has, while there are readers. */
-  look: 10_000,
-  /** How soon a request may have a look of its own after the last one. */
-  lookAgain: 1_000,
-  /** For how long topics may be gone before the next look tells readers. */
+  /** How long a live consumer goes on without subscribers, for clients that reconnect or poll. */
+  idleTimeout: 30_000,
+  /** Between two checks of the topics, while there are subscribers. */
+  checkInterval: 10_000,
+  /** The least time between a check and the next one that a request asks for. */
+  minCheckInterval: 1_000,
+  /** How long topics may be missing before a check reports them gone. */
   grace: 8_000,
-  /** For how long a read that broke off behind the ring is kept for whoever asks for the next page. */
-  page: 3_000,
-  /** For how long the ring of a tail that was succeeded is kept for those who read it. */
+  /** How long a catch-up read is kept for a client that asks for its next page. */
+  suspendedRead: 3_000,
+  /** How long the ring buffer of a live consumer is kept for its subscribers after a handover. */
   drain: 30_000,
 }
 
 const log = getLogger(['hono-kafka-consume', 'feed'])
 
-/** Where reading begins. */
-export type Position =
-  | { readonly start: OffsetQuery }
-  | { readonly cursor: readonly CursorEntry[]; readonly parameter: string }
-
-/** What makes the frames of two routes the same, so that they can share a tail. */
+/** What two routes must have in common to share a feed. */
 export interface FeedOptions {
   readonly topics: readonly string[]
   readonly messageDeserializer: MessageDeserializer
   /** Absent: records are encoded as they are, without waiting. */
-  readonly preparation?: RecordProcessor | undefined
+  readonly processor?: RecordProcessor | undefined
   readonly ringBytes: number
   readonly maxReplays: number
 }
@@ -79,55 +77,57 @@ export interface FeedStats {
 let feeds = 0
 
 /**
- * The records of a set of topics on one cluster, for any number of readers: one tail, started with
- * the first reader and stopped some time after the last, and the replays of readers behind it.
+ * The records of a set of topics on one cluster, for any number of subscribers: one live consumer,
+ * started with the first subscriber and stopped some time after the last one, and the catch-up reads
+ * of subscribers behind its ring buffer.
  */
 export class Feed {
   readonly catchUpPool: CatchUpPool
-  readonly #source: KafkaCluster
+  readonly #cluster: KafkaCluster
   readonly #options: FeedOptions
   readonly #times: typeof TIMES
-  readonly #watch: TopicMonitor
-  readonly #pages: SuspendedReads
+  readonly #monitor: TopicMonitor
+  readonly #suspendedReads: SuspendedReads
+  readonly #subscribers: IdleTimer
   readonly #id = feeds++
   #starting: Promise<FollowedTopics> | undefined
-  /** The same once it follows. */
+  /** The result of `#starting`, once it is there. */
   #followed: FollowedTopics | undefined
-  #readers = 0
-  #rebuilt = 0
-  #idleTimer: ReturnType<typeof setTimeout> | undefined
-  #looks: ReturnType<typeof setInterval> | undefined
-  #looking: Promise<void> | undefined
-  #looked = 0
-  /** Until when it lingers at least, in `performance.now()`'s time. */
-  #wantedUntil = 0
-  /** Ends the time that readers have to take the rest of a tail that was succeeded. */
-  #releaseFormer = () => {}
+  #replaced = 0
+  #checks: ReturnType<typeof setInterval> | undefined
+  #checking: Promise<void> | undefined
+  /** When the last check ended, in `performance.now()`'s time. */
+  #checkedAt = 0
+  /** Empties the ring buffer of the former live consumer, after a handover. */
+  #dropFormerRing = () => {}
 
-  /** @param times Others for tests. */
-  constructor(source: KafkaCluster, options: FeedOptions, times: Partial<typeof TIMES> = {}) {
-    this.#source = source
+  /** @param times Shorter durations for tests. */
+  constructor(cluster: KafkaCluster, options: FeedOptions, times: Partial<typeof TIMES> = {}) {
+    this.#cluster = cluster
     this.#options = options
     this.#times = { ...TIMES, ...times }
-    this.#watch = new TopicMonitor(source, options.topics, this.#times.grace)
-    this.#pages = new SuspendedReads(this.#times.page)
-    this.catchUpPool = new CatchUpPool(source, options.maxReplays, () => this.#pages.evictOldest())
+    this.#monitor = new TopicMonitor(cluster, options.topics, this.#times.grace)
+    this.#suspendedReads = new SuspendedReads(this.#times.suspendedRead)
+    this.#subscribers = new IdleTimer(this.#times.idleTimeout, () => void this.close())
+    this.catchUpPool = new CatchUpPool(cluster, options.maxReplays, () =>
+      this.#suspendedReads.evictOldest(),
+    )
   }
 
   get processor(): RecordProcessor | undefined {
-    return this.#options.preparation
+    return this.#options.processor
   }
 
-  /** Starts the tail, so that the first reader finds it running. */
+  /** Starts the live consumer, so that the first subscriber finds it running. */
   async warm(): Promise<void> {
     await this.#enter()
-    this.#leave()
+    this.#subscribers.leave()
   }
 
   /**
-   * A reader from a position on. The caller closes it.
+   * A subscription from a position on, which is to be closed or {@link release}d.
    *
-   * @param filter Made when the partitions are known; it may refuse one that does not exist.
+   * @param filter Called with the present partitions. It throws for a partition that does not exist.
    * @throws KafkaConsumeError UNKNOWN_TOPIC, INVALID_CURSOR, TOO_MANY_REPLAYS, or why Kafka cannot be read.
    */
   async subscribe(
@@ -136,58 +136,58 @@ export class Feed {
   ): Promise<Subscription> {
     this.processor?.assertAble()
     const followed = await this.#enter()
-    if (followed.tail.outage) {
-      this.#leave()
-      throw outageError(followed.tail.outage)
-    }
     try {
+      const { outage } = followed.liveConsumer
+      if (outage) throw outageError(outage)
       return await this.#subscribe(followed, position, filter).catch(async (error: unknown) => {
-        // It may name a partition that is newer than what is known here.
+        // The client may name a partition that was added since the last check.
         const { code } = asKafkaConsumeError(error)
         if (code !== 'INVALID_CURSOR' && code !== 'INVALID_PARAMETER') throw error
-        await this.#monitor(this.#times.lookAgain)
+        await this.#check(this.#times.minCheckInterval)
         const now = this.#followed
         if (!now || now === followed) throw error
         return this.#subscribe(now, position, filter)
       })
     } catch (error) {
-      this.#leave()
+      this.#subscribers.leave()
       throw error
     }
   }
 
   /**
-   * Ends a read in place of its caller: one that broke off behind the ring stays open for a while,
-   * for whoever asks for the next page.
+   * Ends a subscription. A catch-up read that is not finished stays open for a while, for a client
+   * that asks for its next page.
    */
   release(subscription: Subscription): void {
-    if (subscription.isResumable && this.catchUpPool.waiting === 0) this.#pages.keep(subscription)
+    const isKept = subscription.isResumable && this.catchUpPool.waiting === 0
+    if (isKept) this.#suspendedReads.keep(subscription)
     else void subscription.close()
   }
 
-  /** The reader counts already; once it is open, its end is what counts it out. */
+  /** The caller has counted the subscriber. Once the subscription is open, its end counts it out. */
   async #subscribe(
-    { tail, ends }: FollowedTopics,
+    { liveConsumer, ends }: FollowedTopics,
     position: Position,
     filter: (table: PartitionTable) => Filter | undefined,
   ): Promise<Subscription> {
-    const vector = await this.#resolve(position, tail.table, ends)
-    const kept = filter(tail.table) ? undefined : this.#pages.take(tail, vector)
+    const { table } = liveConsumer
+    const vector = await resolvePosition(position, table, ends, this.#cluster)
+    const kept = filter(table) ? undefined : this.#suspendedReads.take(liveConsumer, vector)
     if (kept) {
-      // It has been counted all the while.
-      this.#leave()
+      // A suspended read is counted while it is kept.
+      this.#subscribers.leave()
       return kept
     }
     const subscription = new Subscription({
-      tail,
-      replays: this.catchUpPool,
+      liveConsumer,
+      catchUpPool: this.catchUpPool,
       vector,
       isCertain:
         'start' in position ||
-        isAtOrBelow(vector, tail.head) ||
+        isAtOrBelow(vector, liveConsumer.head) ||
         isAtOrBelow(vector, await ends.now()),
       deserializer: this.#options.messageDeserializer,
-      preparation: this.processor,
+      processor: this.processor,
       filter,
       onClose: this.#onClose,
     })
@@ -200,99 +200,84 @@ export class Feed {
     }
   }
 
-  /** What keeps its topics from being read, while the cluster can be reached. */
+  /** Why the topics cannot be read although the cluster can be reached. */
   outage(): KafkaOutage | undefined {
-    return this.#followed?.tail.outage ?? this.processor?.outage()
+    return this.#followed?.liveConsumer.outage ?? this.processor?.outage()
   }
 
   /**
-   * Stands for what can be read just now: another object when that has changed, undefined while it
-   * is not known. Who asks counts as a reader that comes and goes.
+   * Stands for what can be read now: another object when that has changed, undefined while it is not
+   * known. Asking for it postpones the idle timeout, as a subscriber would.
    */
   get version(): object | undefined {
-    const tail = this.#followed?.tail
-    // The timer itself stays: this is asked for each request that is answered from what is kept.
-    if (tail) this.#wantedUntil = performance.now() + this.#times.linger
-    return tail?.version
+    const liveConsumer = this.#followed?.liveConsumer
+    if (liveConsumer) this.#subscribers.touch()
+    return liveConsumer?.version
   }
 
   stats(): FeedStats {
-    const tail = this.#followed?.tail
+    const { catchUpPool, processor } = this
     return {
       id: this.#id,
       topics: this.#options.topics,
-      readers: this.#readers,
-      ringBytes: tail?.bytes ?? 0,
+      readers: this.#subscribers.users,
+      ringBytes: this.#followed?.liveConsumer.ring.bytes ?? 0,
       maxRingBytes: this.#options.ringBytes,
-      replays: this.catchUpPool.count,
-      maxReplays: this.catchUpPool.limit,
-      waiting: this.catchUpPool.waiting,
-      fallenBehind: this.catchUpPool.fallenBehind,
-      rebuilt: this.#rebuilt + this.catchUpPool.rebuilt,
-      failed: this.processor?.counts.failed ?? 0,
-      deadLetters: this.processor?.counts.deadLetters ?? 0,
-      reducedDeadLetters: this.processor?.counts.reducedDeadLetters ?? 0,
+      replays: catchUpPool.count,
+      maxReplays: catchUpPool.limit,
+      waiting: catchUpPool.waiting,
+      fallenBehind: catchUpPool.fallenBehind,
+      rebuilt: this.#replaced + catchUpPool.rebuilt,
+      failed: processor?.counts.failed ?? 0,
+      deadLetters: processor?.counts.deadLetters ?? 0,
+      reducedDeadLetters: processor?.counts.reducedDeadLetters ?? 0,
     }
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#idleTimer)
-    clearInterval(this.#looks)
-    this.#releaseFormer()
-    this.#pages.clear()
+    this.#subscribers.stop()
+    clearInterval(this.#checks)
+    this.#dropFormerRing()
+    this.#suspendedReads.clear()
     const starting = this.#starting
     this.#starting = undefined
     this.#followed = undefined
-    await (await starting?.catch(() => undefined))?.tail.stop()
+    await (await starting?.catch(() => undefined))?.liveConsumer.stop()
   }
 
+  /** Counts a subscriber, and starts the live consumer if it does not run. */
   async #enter(): Promise<FollowedTopics> {
-    clearTimeout(this.#idleTimer)
-    this.#readers++
+    this.#subscribers.enter()
     this.#starting ??= this.#start()
     const starting = this.#starting
     try {
       const followed = await starting
       if (this.#starting === starting && !this.#followed) {
         this.#followed = followed
-        this.#looks = setInterval(() => void this.#monitor(), this.#times.look)
+        this.#checks = setInterval(() => void this.#check(), this.#times.checkInterval)
       }
       return followed
     } catch (error) {
       if (this.#starting === starting) this.#starting = undefined
-      this.#leave()
+      this.#subscribers.leave()
       throw error
     }
   }
 
-  readonly #onClose = () => this.#leave()
-
-  #leave(): void {
-    this.#readers--
-    if (this.#readers === 0) this.#restartIdleTimeout()
-  }
-
-  #restartIdleTimeout(milliseconds = this.#times.linger): void {
-    clearTimeout(this.#idleTimer)
-    this.#idleTimer = setTimeout(() => {
-      const left = this.#wantedUntil - performance.now()
-      if (left > 0) this.#restartIdleTimeout(left)
-      else void this.close()
-    }, milliseconds)
-  }
+  readonly #onClose = () => this.#subscribers.leave()
 
   async #start(): Promise<FollowedTopics> {
-    const table = await this.#watch.begin()
-    const ends = new EndOffsets(this.#source, table)
-    const tail = this.#makeLiveConsumer(table, await ends.now())
-    await tail.start()
-    return { tail, ends }
+    const table = await this.#monitor.begin()
+    const ends = new EndOffsets(this.#cluster, table)
+    const liveConsumer = this.#newLiveConsumer(table, await ends.now())
+    await liveConsumer.start()
+    return { liveConsumer, ends }
   }
 
-  #makeLiveConsumer(table: PartitionTable, head: Float64Array): LiveConsumer {
+  #newLiveConsumer(table: PartitionTable, head: Float64Array): LiveConsumer {
     const { messageDeserializer, ringBytes } = this.#options
     return new LiveConsumer(
-      this.#source,
+      this.#cluster,
       table,
       head,
       messageDeserializer,
@@ -302,134 +287,94 @@ export class Feed {
   }
 
   /**
-   * Compares the tail with Kafka, and mends what differs.
+   * Compares the live consumer with Kafka, and reconciles them. Concurrent callers share one check.
    *
-   * @param age Milliseconds that the last look may be old to do as well.
+   * @param maxAge Milliseconds: no check is made when the last one is more recent.
    */
-  #monitor(age = 0): Promise<void> {
-    if (this.#looking) return this.#looking
+  #check(maxAge = 0): Promise<void> {
+    if (this.#checking) return this.#checking
     const followed = this.#followed
-    if (!followed || this.#readers === 0 || performance.now() - this.#looked < age) {
-      return Promise.resolve()
-    }
-    this.#looking = this.#watch
+    const isRecent = performance.now() - this.#checkedAt < maxAge
+    if (!followed || this.#subscribers.users === 0 || isRecent) return Promise.resolve()
+    this.#checking = this.#monitor
       .compareWithKafka(followed)
-      .then((finding) => finding && this.#reconcile(followed, finding))
+      .then((change) => change && this.#reconcile(followed, change))
       .catch((error: unknown) => {
-        log.warn('Cannot look after {topics}: {error}', { topics: this.#names, error })
+        log.warn('Cannot compare {topics} with Kafka: {error}', { topics: this.#topics, error })
       })
       .finally(() => {
-        this.#looked = performance.now()
-        this.#looking = undefined
+        this.#checkedAt = performance.now()
+        this.#checking = undefined
       })
-    return this.#looking
+    return this.#checking
   }
 
-  async #reconcile(followed: FollowedTopics, finding: TopicChange): Promise<void> {
+  async #reconcile(followed: FollowedTopics, change: TopicChange): Promise<void> {
     if (this.#followed !== followed) return
-    const topics = this.#names
-    if (finding.kind === 'changed') {
-      await this.#handOver(followed, finding)
-    } else if (finding.kind === 'gone') {
-      log.warn('Cannot follow {topics} any more: {error}', { topics, error: finding.error.message })
-      clearInterval(this.#looks)
+    const topics = this.#topics
+    if (change.kind === 'changed') {
+      await this.#handOver(followed, change)
+    } else if (change.kind === 'gone') {
+      log.warn('Cannot follow {topics} any more: {error}', { topics, error: change.error.message })
+      clearInterval(this.#checks)
       this.#starting = undefined
       this.#followed = undefined
-      followed.tail.fail(finding.error)
-    } else if (followed.tail.replaceReader()) {
-      this.#rebuilt++
-      log.warn('Following {topics} has come to a stop: going on with another consumer', { topics })
+      followed.liveConsumer.fail(change.error)
+    } else if (followed.liveConsumer.replaceConsumer()) {
+      this.#replaced++
+      log.warn('Following {topics} has stalled: going on with another consumer', { topics })
     }
   }
 
-  /** Another tail for other partitions goes on where the one before has ended. */
+  /** Lets another live consumer for the changed partitions go on where the former one has ended. */
   async #handOver(
     followed: FollowedTopics,
-    { table, anew, accept }: Extract<TopicChange, { kind: 'changed' }>,
+    { table, recreated, accept }: Extract<TopicChange, { kind: 'changed' }>,
   ): Promise<void> {
-    const { tail } = followed
+    const former = followed.liveConsumer
     const begun = table.partitions.filter(
-      ({ topic, partition }) => anew.has(topic) || tail.table.indexOf(topic, partition) < 0,
+      ({ topic, partition }) => recreated.has(topic) || former.table.indexOf(topic, partition) < 0,
     )
-    const starts = await this.#source.offsets(begun, 'earliest')
-    await tail.stop()
+    const starts = await this.#cluster.offsets(begun, 'earliest')
+    await former.stop()
     if (this.#followed !== followed) return
-    const entered = new Set(tail.recreatedPartitions)
+    const entered = new Set(former.recreatedPartitions)
     const head = table.vector(starts)
-    tail.table.partitions.forEach(({ topic, partition }, index) => {
-      const next = table.indexOf(topic, partition)
-      if (next < 0 || (anew.has(topic) && !entered.has(partitionKey({ topic, partition })))) return
-      head[next] = tail.head[index] as number
+    former.table.partitions.forEach((place, index) => {
+      const next = table.indexOf(place.topic, place.partition)
+      if (next < 0 || (recreated.has(place.topic) && !entered.has(partitionKey(place)))) return
+      head[next] = former.head[index] as number
     })
     accept()
-    log.info('Following {topics} with {count} partitions from now on{anew}', {
-      topics: this.#names,
+    log.info('Following {topics} with {count} partitions from now on{recreated}', {
+      topics: this.#topics,
       count: table.size,
-      anew: anew.size > 0 ? `: ${[...anew].join(', ')} was created anew` : '',
+      recreated: recreated.size > 0 ? `: ${[...recreated].join(', ')} was re-created` : '',
     })
-    const next = {
-      tail: this.#makeLiveConsumer(table, head),
-      ends: new EndOffsets(this.#source, table),
-    }
+    const liveConsumer = this.#newLiveConsumer(table, head)
+    const next = { liveConsumer, ends: new EndOffsets(this.#cluster, table) }
     this.#followed = next
     this.#starting = Promise.resolve(next)
-    next.tail.startInTime()
-    tail.handOverTo({
-      tail: next.tail,
-      anew: starts.filter(({ topic }) => anew.has(topic)),
+    liveConsumer.startWhenPossible()
+    former.handOverTo({
+      liveConsumer,
+      recreated: starts.filter(({ topic }) => recreated.has(topic)),
       entered,
     })
-    this.#releaseFormer()
-    const drained = setTimeout(() => this.#releaseFormer(), this.#times.drain)
-    this.#releaseFormer = () => {
+    this.#drain(former)
+  }
+
+  /** Keeps the ring buffer of a former live consumer for a while, for its subscribers. */
+  #drain(former: LiveConsumer): void {
+    this.#dropFormerRing()
+    const drained = setTimeout(() => this.#dropFormerRing(), this.#times.drain)
+    this.#dropFormerRing = () => {
       clearTimeout(drained)
-      tail.clear()
+      former.clear()
     }
   }
 
-  get #names(): string {
+  get #topics(): string {
     return this.#options.topics.join(', ')
-  }
-
-  async #resolve(
-    position: Position,
-    table: PartitionTable,
-    ends: EndOffsets,
-  ): Promise<Float64Array> {
-    if ('start' in position) {
-      if (position.start === 'latest') return ends.now()
-      return table.vector(await this.#source.offsets(table.partitions, position.start))
-    }
-    const { cursor, parameter } = position
-    const vector = new Float64Array(table.size).fill(-1)
-    const queries = new Map<OffsetQuery, TopicPartition[]>()
-    for (const entry of cursor) {
-      const { topic, partition } = entry
-      const index = table.indexOf(topic, partition)
-      if (index < 0) {
-        const known = table.hasTopic(topic)
-        throw new KafkaConsumeError(
-          'INVALID_CURSOR',
-          known
-            ? `Cannot use ${parameter}: topic "${topic}" has no partition ${partition}`
-            : `Cannot use ${parameter}: topic "${topic}" is not among those of this route`,
-        )
-      }
-      if ('offset' in entry) vector[index] = entry.offset
-      else queries.set(entry.query, [...(queries.get(entry.query) ?? []), entry])
-    }
-    for (const [query, partitions] of queries) {
-      for (const { topic, partition, offset } of await this.#source.offsets(partitions, query)) {
-        vector[table.indexOf(topic, partition)] = offset
-      }
-    }
-    // A partition that a cursor does not name is newer than the cursor: all of it is still to come.
-    const unnamed = table.partitions.filter((_, index) => vector[index] === -1)
-    if (unnamed.length > 0) {
-      for (const { topic, partition, offset } of await this.#source.offsets(unnamed, 'earliest')) {
-        vector[table.indexOf(topic, partition)] = offset
-      }
-    }
-    return vector
   }
 }

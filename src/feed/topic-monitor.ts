@@ -4,54 +4,59 @@ import { PartitionTable } from '../records/cursor.ts'
 import type { EndOffsets } from './end-offsets.ts'
 import type { LiveConsumer } from './live-consumer.ts'
 
-/** Looks in a row that Kafka left without an answer, after which its silence is the tail's fault. */
-const UNANSWERED = 3
+/** Checks in a row without an answer, after which the live consumer is taken to be stalled. */
+const MAX_UNANSWERED = 3
 
-/** What a tail does not see by itself. */
+/** A change that a live consumer does not see by itself. */
 export type TopicChange =
-  /** There are other partitions than before, or other topics of the same names. */
+  /** Partitions were added, or topics were re-created. */
   | {
       readonly kind: 'changed'
       readonly table: PartitionTable
-      /** The latter. */
-      readonly anew: ReadonlySet<string>
-      /** Takes note that it was acted upon: it is not found again. */
+      /** Names of topics that were re-created. */
+      readonly recreated: ReadonlySet<string>
+      /** Confirms that the change was handled: it is not reported again. */
       accept(): void
     }
-  /** The topics cannot be read any more, and have not been for a while. */
+  /** The topics have not been readable for a while. */
   | { readonly kind: 'gone'; readonly error: KafkaConsumeError }
-  /** Kafka has had more for a while, and the tail brings none of it. */
-  | { readonly kind: 'stuck' }
+  /** Kafka has had more records for a while, and the live consumer brings none of them. */
+  | { readonly kind: 'stalled' }
 
-/** What is followed, to be looked at. */
+/** A live consumer to compare with Kafka. */
 export interface FollowedTopics {
-  readonly tail: LiveConsumer
+  readonly liveConsumer: LiveConsumer
   readonly ends: EndOffsets
 }
 
 /**
- * Compares what a tail has with what Kafka has: a consumer is told of neither new partitions nor
- * topics that are gone, and whatever silences it must not silence its readers.
+ * Compares a live consumer with Kafka: Kafka's client reports neither added partitions nor deleted
+ * topics, and a stalled consumer must be detected, because its streams would only go quiet.
  */
 export class TopicMonitor {
-  readonly #source: KafkaCluster
+  readonly #cluster: KafkaCluster
   readonly #topics: readonly string[]
   readonly #grace: number
-  /** The ids of the topics, and those that they had before: a broker may be late to know. */
+  /** Topic ids by topic name. */
   #ids: ReadonlyMap<string, string> = new Map()
-  readonly #former = new Set<string>()
-  /** False once brokers that answer otherwise have left that question unanswered. */
+  /** Ids that topics had before they were re-created: a broker may still answer with one of them. */
+  readonly #formerIds = new Set<string>()
+  /** False once a request for topic ids got no answer from brokers that answer other requests. */
   #hasIds = true
-  /** What the last look saw of the tail that it looked at. */
+  /** What the last check saw. */
   #last:
-    | { readonly tail: LiveConsumer; readonly head: Float64Array; readonly ends: Float64Array }
+    | {
+        readonly liveConsumer: LiveConsumer
+        readonly head: Float64Array
+        readonly ends: Float64Array
+      }
     | undefined
   #goneSince: number | undefined
   #unanswered = 0
 
-  /** @param grace Milliseconds for which topics may be away, as when they are created anew. */
-  constructor(source: KafkaCluster, topics: readonly string[], grace: number) {
-    this.#source = source
+  /** @param grace Milliseconds for which topics may be missing, as while they are re-created. */
+  constructor(cluster: KafkaCluster, topics: readonly string[], grace: number) {
+    this.#cluster = cluster
     this.#topics = topics
     this.#grace = grace
   }
@@ -63,8 +68,8 @@ export class TopicMonitor {
    */
   async begin(): Promise<PartitionTable> {
     const asking = this.#askIds()
-    const table = new PartitionTable(await this.#source.partitions(this.#topics))
-    // Nobody waits for what only matters later.
+    const table = new PartitionTable(await this.#cluster.partitions(this.#topics))
+    // Topic ids matter for later checks only, so nobody waits for them here.
     void asking.then((ids) => {
       this.#ids = ids ?? new Map()
       this.#hasIds = ids !== undefined
@@ -77,76 +82,75 @@ export class TopicMonitor {
   async compareWithKafka(followed: FollowedTopics): Promise<TopicChange | undefined> {
     const begun = performance.now()
     try {
-      const finding = await this.#compare(followed)
+      const change = await this.#compare(followed)
       this.#goneSince = undefined
       this.#unanswered = 0
-      return finding
+      return change
     } catch (thrown) {
       return this.#judge(asKafkaConsumeError(thrown), begun)
     }
   }
 
-  async #compare({ tail, ends }: FollowedTopics): Promise<TopicChange | undefined> {
-    const restarted = [...tail.recreatedPartitions]
-    const asked = await this.#askIds()
-    const table = new PartitionTable(await this.#source.partitions(this.#topics))
-    this.#hasIds = asked !== undefined
-    const ids = asked ?? new Map<string, string>()
-    const anew = this.#recreatedTopics(ids)
-    if (anew.size > 0 || hasMore(table, tail.table)) {
-      return { kind: 'changed', table, anew, accept: () => this.#accept(anew, ids) }
+  async #compare({ liveConsumer, ends }: FollowedTopics): Promise<TopicChange | undefined> {
+    const suspected = [...liveConsumer.recreatedPartitions]
+    const answer = await this.#askIds()
+    const table = new PartitionTable(await this.#cluster.partitions(this.#topics))
+    this.#hasIds = answer !== undefined
+    const ids = answer ?? new Map<string, string>()
+    const recreated = this.#recreatedTopics(ids)
+    if (recreated.size > 0 || hasMore(table, liveConsumer.table)) {
+      return { kind: 'changed', table, recreated, accept: () => this.#accept(recreated, ids) }
     }
-    // Those were no topics created anew, as when a partition has lost its end.
-    for (const name of restarted) tail.recreatedPartitions.delete(name)
-    const now = { tail, head: tail.head.slice(), ends: await ends.now() }
+    // The topics were not re-created after all, as when a partition has lost its newest records.
+    for (const key of suspected) liveConsumer.recreatedPartitions.delete(key)
+    const now = { liveConsumer, head: liveConsumer.head.slice(), ends: await ends.now() }
     const last = this.#last
     this.#last = now
-    // Who waits for its readers is not stuck.
-    if (tail.takeWaited() || last?.tail !== tail) return undefined
-    const isStuck = now.head.some(
+    // A live consumer that waits for its subscribers has not stalled.
+    if (liveConsumer.pacing.takeHasWaited() || last?.liveConsumer !== liveConsumer) return undefined
+    const isStalled = now.head.some(
       (head, index) => head === last.head[index] && head < (last.ends[index] as number),
     )
-    return isStuck ? { kind: 'stuck' } : undefined
+    return isStalled ? { kind: 'stalled' } : undefined
   }
 
-  /** @returns undefined where brokers do not tell, though they may answer other questions. */
+  /** @returns undefined when brokers do not tell topic ids, though they may answer other requests. */
   async #askIds(): Promise<ReadonlyMap<string, string> | undefined> {
     if (!this.#hasIds) return undefined
-    return this.#source.topicIds(this.#topics).catch(() => undefined)
+    return this.#cluster.topicIds(this.#topics).catch(() => undefined)
   }
 
-  /** Topics that are others than before. */
   #recreatedTopics(ids: ReadonlyMap<string, string>): Set<string> {
-    const anew = new Set<string>()
+    const recreated = new Set<string>()
     for (const [topic, id] of ids) {
       const former = this.#ids.get(topic)
-      if (former === undefined || former === id || this.#former.has(id)) continue
-      anew.add(topic)
+      if (former === undefined || former === id || this.#formerIds.has(id)) continue
+      recreated.add(topic)
     }
-    return anew
+    return recreated
   }
 
-  #accept(anew: ReadonlySet<string>, ids: ReadonlyMap<string, string>): void {
-    for (const topic of anew) this.#former.add(this.#ids.get(topic) as string)
+  #accept(recreated: ReadonlySet<string>, ids: ReadonlyMap<string, string>): void {
+    for (const topic of recreated) this.#formerIds.add(this.#ids.get(topic) as string)
     this.#ids = new Map([...this.#ids, ...ids])
   }
 
-  /** @param begun When the question was put, in `performance.now()`'s time: the answer may take seconds. */
+  /** @param begun When the request was sent, in `performance.now()`'s time: it may take seconds. */
   #judge(error: KafkaConsumeError, begun: number): TopicChange | undefined {
     if (error.code === 'UNKNOWN_TOPIC' || error.code === 'KAFKA_AUTHORIZATION') {
       this.#goneSince ??= begun
       return performance.now() - this.#goneSince < this.#grace ? undefined : { kind: 'gone', error }
     }
-    // What keeps Kafka from being read altogether is told otherwise.
-    if (this.#source.outage()) return undefined
+    // The cluster itself reports an outage of Kafka.
+    if (this.#cluster.outage()) return undefined
     this.#unanswered++
-    if (this.#unanswered < UNANSWERED) return undefined
+    if (this.#unanswered < MAX_UNANSWERED) return undefined
     this.#unanswered = 0
-    return { kind: 'stuck' }
+    return { kind: 'stalled' }
   }
 }
 
-/** Whether there are new partitions. Fewer are an answer of a broker that is late to know of them. */
+/** Whether there are added partitions. A broker that is late to know of them answers with fewer. */
 function hasMore(table: PartitionTable, before: PartitionTable): boolean {
   return table.partitions.some(({ topic, partition }) => before.indexOf(topic, partition) < 0)
 }

@@ -2,7 +2,8 @@ import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import { asKafkaConsumeError, KafkaConsumeError } from '../core/errors.ts'
 import { partitionKey } from '../core/topic-partition.ts'
-import type { Feed, Position } from '../feed/feed.ts'
+import type { Feed } from '../feed/feed.ts'
+import type { Position } from '../feed/position.ts'
 import type { Subscription } from '../feed/subscription.ts'
 import type { Delivery, Gap, PartitionOffset } from '../port/kafka.ts'
 import { type ConsumedRecord, consumedRecordOf } from '../records/consumed-record.ts'
@@ -151,6 +152,9 @@ export interface KafkaReader {
   stream(from?: StreamFrom): AsyncIterableIterator<StreamedRecord>
 }
 
+/** How much a handler's stream takes at once. */
+const STREAM_LIMITS = { records: 500, bytes: 1024 * 1024 }
+
 const log = getLogger(['hono-kafka-consume', 'reader'])
 
 const NOTHING = { topics: [], partitions: [], keys: [], filters: [] }
@@ -250,7 +254,8 @@ export class RequestReader implements KafkaReader {
     signal.addEventListener('abort', stop)
     try {
       while (!signal.aborted && !this.#route.isClosed) {
-        const part = await subscription.next({ records: 500, bytes: 1024 * 1024 })
+        const isReady = await subscription.fill(STREAM_LIMITS.records)
+        const part = isReady ? subscription.take(STREAM_LIMITS) : undefined
         if (!part) await subscription.wait(1_000)
         else if ('gap' in part) this.#announce(part.gap, onGap)
         else yield* eachRecord(part, subscription, signal, trace)

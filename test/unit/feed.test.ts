@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
-import { Feed, type Position } from '../../src/feed/feed.ts'
+import { Feed } from '../../src/feed/feed.ts'
+import type { Position } from '../../src/feed/position.ts'
 import type { Subscription } from '../../src/feed/subscription.ts'
 import type {
   AssignedConsumer,
@@ -11,6 +12,7 @@ import type {
 } from '../../src/port/kafka.ts'
 import { parseCursor } from '../../src/records/cursor.ts'
 import type { Filter } from '../../src/records/filter.ts'
+import { pull } from '../support/pull.ts'
 import { sleep, stays, until } from '../support/wait.ts'
 import { ReaderSource, recordAt } from './fakes.ts'
 
@@ -114,7 +116,14 @@ class Topics extends ReaderSource {
 
 const NOTHING: Batch = { records: [], gaps: [], ends: [] }
 const ALL = { records: Infinity, bytes: Infinity }
-const TIMES = { look: 20, lookAgain: 0, grace: 1_000, linger: 0, page: 3_000, drain: 1_000 }
+const TIMES = {
+  checkInterval: 20,
+  minCheckInterval: 0,
+  grace: 1_000,
+  idleTimeout: 0,
+  suspendedRead: 3_000,
+  drain: 1_000,
+}
 
 const feeds: Feed[] = []
 afterEach(async () => {
@@ -155,7 +164,7 @@ class Taker {
   async #run(): Promise<void> {
     try {
       while (!this.#ended) {
-        const part = await this.subscription.next(ALL)
+        const part = await pull(this.subscription, ALL)
         if (!part) await this.subscription.wait(1_000)
         else if ('gap' in part) {
           const { topic, partition, from, to } = part.gap
@@ -387,7 +396,7 @@ describe('a reader that falls silent', () => {
     const feed = new Feed(
       source,
       { topics: ['a'], messageDeserializer: 'noop', ringBytes: 1e6, maxReplays: 1 },
-      { ...TIMES, linger: 10_000 },
+      { ...TIMES, idleTimeout: 10_000 },
     )
     feeds.push(feed)
     await feed.warm()

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import { isAtOrBelow, LiveConsumer, type RingReader } from '../../src/feed/live-consumer.ts'
+import { LiveConsumer } from '../../src/feed/live-consumer.ts'
+import type { RingBufferReader } from '../../src/feed/pacing.ts'
+import { isAtOrBelow } from '../../src/feed/ring-buffer.ts'
 import type { KafkaRecord } from '../../src/port/kafka.ts'
 import { PartitionTable } from '../../src/records/cursor.ts'
 import { skip } from '../support/clock.ts'
@@ -39,8 +41,8 @@ function some(from: number, count: number, bytes = 100): KafkaRecord[] {
 /** What the ring holds, oldest first. */
 function offsetsOf(tail: LiveConsumer): number[][] {
   const batches: number[][] = []
-  for (let sequence = tail.end - 1; tail.batch(sequence); sequence--) {
-    batches.unshift([...(tail.batch(sequence)?.offsets ?? [])])
+  for (let sequence = tail.ring.end - 1; tail.ring.batch(sequence); sequence--) {
+    batches.unshift([...(tail.ring.batch(sequence)?.offsets ?? [])])
   }
   return batches
 }
@@ -57,15 +59,15 @@ describe('the ring buffer of a live consumer', () => {
     const tail = await tailOn(source, 8_000)
     for (let batch = 0; batch < 20; batch++) {
       await feed(source, some(batch * 2, 2))
-      expect(tail.bytes).toBeLessThanOrEqual(8_000)
+      expect(tail.ring.bytes).toBeLessThanOrEqual(8_000)
     }
     const kept = offsetsOf(tail)
     expect(kept.length).toBeGreaterThan(1)
     expect(kept.flat()).toEqual(
       Array.from({ length: kept.length * 2 }, (_, index) => 40 - kept.length * 2 + index),
     )
-    const held = kept.map((_, index) => tail.batch(tail.end - 1 - index)?.heldBytes ?? 0)
-    expect(tail.bytes).toBe(held.reduce((sum, size) => sum + size, 0))
+    const held = kept.map((_, index) => tail.ring.batch(tail.ring.end - 1 - index)?.heldBytes ?? 0)
+    expect(tail.ring.bytes).toBe(held.reduce((sum, size) => sum + size, 0))
   })
 
   test('keeps the newest batch whatever its size', async () => {
@@ -101,7 +103,7 @@ describe('the ring buffer of a live consumer', () => {
         { topic: 'other', partition: 0, offset: 9 },
       ],
     })
-    await until(() => tail.end === 1, 'a batch')
+    await until(() => tail.ring.end === 1, 'a batch')
     expect([...tail.head]).toEqual([5, 3])
     source.last.answer({ ends: [{ topic: 't', partition: 0, offset: 1 }] })
     await until(() => source.last.unread === 0, 'the tail to read')
@@ -115,16 +117,16 @@ describe('the ring buffer of a live consumer', () => {
     await feed(source, some(0, 1))
     const gap = { topic: 't', partition: 0, from: 1, to: 50, reason: 'retention' } as const
     source.last.answer({ gaps: [gap], records: some(50, 1) })
-    await until(() => tail.end === 2, 'a batch')
-    expect(tail.gapsBefore(0)).toEqual([])
-    expect(tail.gapsBefore(1)).toEqual([gap])
-    expect([...(tail.batch(1)?.from ?? [])]).toEqual([50, 0])
+    await until(() => tail.ring.end === 2, 'a batch')
+    expect(tail.ring.gapsBefore(0)).toEqual([])
+    expect(tail.ring.gapsBefore(1)).toEqual([gap])
+    expect([...(tail.ring.batch(1)?.from ?? [])]).toEqual([50, 0])
     await feed(source, some(51, 1, 2_000))
-    expect(tail.gapsBefore(1)).toEqual([])
+    expect(tail.ring.gapsBefore(1)).toEqual([])
   })
 })
 
-class WokenReader implements RingReader {
+class WokenReader implements RingBufferReader {
   woken = 0
 
   wake(): void {
@@ -137,20 +139,22 @@ describe('a live consumer and its subscribers', () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 16_000)
     const reader = new WokenReader()
-    tail.attach(reader)
+    tail.pacing.attach(reader)
     for (let offset = 0; offset < 12; offset++) source.last.answer({ records: some(offset, 1) })
-    await until(() => tail.bytes > 4_000, 'the live consumer to be ahead')
-    const reached = tail.end
+    await until(() => tail.ring.bytes > 4_000, 'the live consumer to be ahead')
+    const reached = tail.ring.end
     expect(reached).toBeLessThan(12)
-    await stays(() => tail.end === reached, 'the live consumer waits', 50)
+    await stays(() => tail.ring.end === reached, 'the live consumer waits', 50)
     // Just beyond the quarter, by the batch that took it there.
-    expect(tail.bytes).toBeGreaterThan(4_000)
-    expect(tail.bytes - (tail.batch(reached - 1)?.heldBytes ?? 0)).toBeLessThanOrEqual(4_000)
-    tail.passed(2)
-    await until(() => tail.end > reached, 'the live consumer to go on')
-    await until(() => tail.end === reached + 2, 'the live consumer to be ahead again')
-    await stays(() => tail.end === reached + 2, 'the live consumer waits', 50)
-    tail.detach(reader)
+    expect(tail.ring.bytes).toBeGreaterThan(4_000)
+    expect(tail.ring.bytes - (tail.ring.batch(reached - 1)?.heldBytes ?? 0)).toBeLessThanOrEqual(
+      4_000,
+    )
+    tail.pacing.markTaken(2)
+    await until(() => tail.ring.end > reached, 'the live consumer to go on')
+    await until(() => tail.ring.end === reached + 2, 'the live consumer to be ahead again')
+    await stays(() => tail.ring.end === reached + 2, 'the live consumer waits', 50)
+    tail.pacing.detach(reader)
   })
 
   for (const [readers, isHeld] of [
@@ -160,11 +164,11 @@ describe('a live consumer and its subscribers', () => {
     test(`${readers} that stay a quarter behind ${isHeld ? 'hold' : 'do not hold'} it far behind Kafka`, async () => {
       const source = new ScriptedSource()
       const tail = await tailOn(source, 4_000)
-      for (let n = 0; n < readers; n++) tail.attach(new WokenReader())
+      for (let n = 0; n < readers; n++) tail.pacing.attach(new WokenReader())
       using _ = skip(11_000)
       for (let offset = 0; offset < 12; offset++) source.last.answer({ records: some(offset, 1) })
-      if (isHeld) await stays(() => tail.end < 12, 'the live consumer waits', 200)
-      else await until(() => tail.end === 12, 'the live consumer to read all')
+      if (isHeld) await stays(() => tail.ring.end < 12, 'the live consumer waits', 200)
+      else await until(() => tail.ring.end === 12, 'the live consumer to read all')
     })
   }
 
@@ -172,52 +176,52 @@ describe('a live consumer and its subscribers', () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 4_000)
     const readers = [new WokenReader(), new WokenReader()]
-    for (const reader of readers) tail.attach(reader)
+    for (const reader of readers) tail.pacing.attach(reader)
     for (let offset = 0; offset < 30; offset++) {
       source.last.answer({ records: some(offset, 1) })
-      await until(() => tail.end === offset + 1, 'the live consumer to read')
-      tail.passed(offset + 1)
+      await until(() => tail.ring.end === offset + 1, 'the live consumer to read')
+      tail.pacing.markTaken(offset + 1)
     }
-    expect(tail.isGone(0)).toBe(true)
-    for (const reader of readers) tail.detach(reader)
+    expect(tail.ring.isDropped(0)).toBe(true)
+    for (const reader of readers) tail.pacing.detach(reader)
   })
 
   test('a subscriber that has stopped holds the live consumer up once, for a second, and no longer', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 4_000)
     const reader = new WokenReader()
-    tail.attach(reader)
+    tail.pacing.attach(reader)
     for (let offset = 0; offset < 40; offset++) source.last.answer({ records: some(offset, 1) })
     const began = performance.now()
-    await stays(() => tail.end < 40, 'the live consumer waits', 500)
-    await until(() => tail.end === 40, 'the live consumer to go on')
+    await stays(() => tail.ring.end < 40, 'the live consumer waits', 500)
+    await until(() => tail.ring.end === 40, 'the live consumer to go on')
     // A second for each quarter of its budget would be 16 s and more.
     expect(performance.now() - began).toBeLessThan(8_000)
-    expect(tail.isGone(0)).toBe(true)
-    tail.detach(reader)
+    expect(tail.ring.isDropped(0)).toBe(true)
+    tail.pacing.detach(reader)
   })
 
   test('the live consumer does not wait when nobody subscribes, or when the last subscriber leaves', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 4_000)
     await feed(source, ...Array.from({ length: 20 }, (_, offset) => some(offset, 1)))
-    expect(tail.end).toBe(20)
+    expect(tail.ring.end).toBe(20)
     const reader = new WokenReader()
-    tail.attach(reader)
-    tail.passed(20)
+    tail.pacing.attach(reader)
+    tail.pacing.markTaken(20)
     for (let offset = 20; offset < 60; offset++) source.last.answer({ records: some(offset, 1) })
-    await stays(() => tail.end < 60, 'the live consumer waits', 30)
-    tail.detach(reader)
-    await until(() => tail.end === 60, 'the live consumer to go on')
+    await stays(() => tail.ring.end < 60, 'the live consumer waits', 30)
+    tail.pacing.detach(reader)
+    await until(() => tail.ring.end === 60, 'the live consumer to go on')
   })
 
   test('subscribers are woken at each batch, as long as they are there', async () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 4_000)
     const [there, left] = [new WokenReader(), new WokenReader()]
-    tail.attach(there)
-    tail.attach(left)
-    tail.detach(left)
+    tail.pacing.attach(there)
+    tail.pacing.attach(left)
+    tail.pacing.detach(left)
     await feed(source, some(0, 1), some(1, 1))
     expect([there.woken, left.woken]).toEqual([2, 0])
   })
@@ -259,16 +263,16 @@ describe('a live consumer that is stopped', () => {
     const source = new ScriptedSource()
     const tail = await tailOn(source, 400)
     const reader = new WokenReader()
-    tail.attach(reader)
+    tail.pacing.attach(reader)
     for (let offset = 0; offset < 9; offset++) source.last.answer({ records: some(offset, 1) })
-    await until(() => tail.end > 0, 'a first batch')
+    await until(() => tail.ring.end > 0, 'a first batch')
     await stays(() => source.last.unread > 0, 'the live consumer waits', 20)
     const { woken } = reader
     await within(tail.stop(), 'the tail to stop')
     expect(source.last.closed).toBe(true)
     expect(reader.woken).toBe(woken + 1)
-    const { end } = tail
-    await stays(() => tail.end === end, 'nothing more is read', 20)
+    const { end } = tail.ring
+    await stays(() => tail.ring.end === end, 'nothing more is read', 20)
   })
 
   test('ends with its read when it is idle', async () => {

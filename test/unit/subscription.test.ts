@@ -4,12 +4,14 @@ import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { filterTurns } from '../../src/core/turn-queue.ts'
 import { CatchUpPool } from '../../src/feed/catch-up-pool.ts'
 import { LiveConsumer } from '../../src/feed/live-consumer.ts'
-import { Subscription, type SubscriptionPart } from '../../src/feed/subscription.ts'
+import type { SubscriptionPart } from '../../src/feed/pending-records.ts'
+import { Subscription } from '../../src/feed/subscription.ts'
 import { readFromPosition } from '../../src/http/consume/read-from-position.ts'
 import type { AssignedConsumer, Gap, KafkaRecord, PartitionOffset } from '../../src/port/kafka.ts'
 import { PartitionTable, parseCursor } from '../../src/records/cursor.ts'
 import type { Filter } from '../../src/records/filter.ts'
 import { RecordProcessor } from '../../src/records/record-processor.ts'
+import { pull } from '../support/pull.ts'
 import { sleep, until, within } from '../support/wait.ts'
 import { ReaderSource, randomOf, recordAt, ScriptedSource, settle } from './fakes.ts'
 
@@ -178,12 +180,12 @@ class Client {
       return this.#passes(batch.partitions[index] as number, offset)
     }
     this.subscription = new Subscription({
-      tail,
-      replays,
+      liveConsumer: tail,
+      catchUpPool: replays,
       vector: start,
       isCertain,
       deserializer: 'noop',
-      preparation: log.preparation,
+      processor: log.preparation,
       filter: () => (keys.length === 0 ? undefined : filter),
       onClose: () => {},
     })
@@ -205,7 +207,7 @@ class Client {
   }
 
   async #step(records: number, bytes: number): Promise<boolean> {
-    const part = await this.subscription.next({ records, bytes })
+    const part = await pull(this.subscription, { records, bytes })
     if (!part) return false
     const frames = framesOf(part)
     expect(frames.length).toBeWithin(1, records + 1)
@@ -381,12 +383,12 @@ class Scene implements AsyncDisposable {
 
   reader(vector: readonly number[], filter?: Filter): Subscription {
     const subscription = new Subscription({
-      tail: this.tail,
-      replays: this.replays,
+      liveConsumer: this.tail,
+      catchUpPool: this.replays,
       vector: Float64Array.from(vector),
       isCertain: true,
       deserializer: 'noop',
-      preparation: this.preparation,
+      processor: this.preparation,
       filter: () => filter,
       onClose: () => {},
     })
@@ -412,7 +414,7 @@ class Scene implements AsyncDisposable {
 
 async function take(reader: Subscription): Promise<string[]> {
   const seen: string[] = []
-  for (let part = await reader.next(EVERYTHING); part; part = await reader.next(EVERYTHING)) {
+  for (let part = await pull(reader, EVERYTHING); part; part = await pull(reader, EVERYTHING)) {
     if ('gap' in part) seen.push(`gap ${part.gap.from}-${part.gap.to} ${part.cursor}`)
     else seen.push(...framesOf(part).map(nameOf))
   }
@@ -504,7 +506,7 @@ describe('a subscription', () => {
     const closed = reader.wait(60_000)
     await reader.close()
     await within(closed, 'a closed reader to be woken')
-    expect(await reader.next(EVERYTHING)).toBeUndefined()
+    expect(await pull(reader, EVERYTHING)).toBeUndefined()
   })
 
   test('takes no more than its limits, but a first record whatever its size', async () => {
@@ -517,7 +519,7 @@ describe('a subscription', () => {
       { records: 9, bytes: 1 },
       { records: 9, bytes: 1_100 },
     ]) {
-      const part = await reader.next(limits)
+      const part = await pull(reader, limits)
       counts.push(part && 'batch' in part ? part.end - part.begin : 0)
     }
     expect(counts).toEqual([2, 1, 2])
@@ -673,7 +675,7 @@ describe('a subscription', () => {
     await using scene = await Scene.at([0, 0], 700)
     const reader = scene.reader([0, 0])
     await scene.feed([recordAt(0, 0, 100), recordAt(0, 1, 100), recordAt(1, 0, 100)])
-    const first = await reader.next({ records: 1, bytes: 1e6 })
+    const first = await pull(reader, { records: 1, bytes: 1e6 })
     expect(first && 'batch' in first && framesOf(first).length).toBe(1)
     reader.pause()
     expect(reader.nextBytes).toBe(0)
@@ -697,7 +699,7 @@ describe('a subscription', () => {
     const taken: string[][] = []
     for (const [index, reader] of stalled.entries()) {
       consumers[index]?.answer({ records: [0, 1, 2].map((offset) => recordAt(0, offset)) })
-      const part = await reader.next({ records: 1, bytes: 1e6 })
+      const part = await pull(reader, { records: 1, bytes: 1e6 })
       taken.push(part && 'batch' in part ? framesOf(part).map(nameOf) : [])
     }
     // Nobody waits: both go on with the consumers that they have.
@@ -722,7 +724,7 @@ describe('a subscription', () => {
     expect(scene.replays.count).toBe(2)
 
     // The third and the one that came back read: whoever pauses while another waits gives way at once.
-    const waiting = other.next(EVERYTHING)
+    const waiting = pull(other, EVERYTHING)
     await settle()
     expect(scene.replays.waiting).toBe(1)
     third.pause()
@@ -741,7 +743,7 @@ describe('a subscription', () => {
     const second = scene.reader([9, 0])
     await scene.feed([recordAt(0, 9, 400)])
     await scene.feed([recordAt(0, 10, 400)])
-    const waiting = second.next(EVERYTHING)
+    const waiting = pull(second, EVERYTHING)
     await settle()
     await second.close()
     await within(waiting, 'the reader to end')
@@ -898,7 +900,7 @@ describe('records that are processed', () => {
     script.isAway = true
     await using scene = await Scene.at([60, 0], undefined, undefined, preparation)
     const reader = scene.reader([12, 0])
-    const next = reader.next(EVERYTHING)
+    const next = pull(reader, EVERYTHING)
     await until(() => scene.source.opened.length === 2, 'a replay')
     scene.source.last.answer({ records: [recordAt(0, 12)] })
     await until(() => script.calls > 0, 'a try')
@@ -910,7 +912,7 @@ describe('records that are processed', () => {
     const { preparation } = scripted([12, 13])
     await using scene = await Scene.at([60, 0], undefined, undefined, preparation)
     const reader = scene.reader([12, 0])
-    const next = reader.next(EVERYTHING)
+    const next = pull(reader, EVERYTHING)
     await until(() => scene.source.opened.length === 2, 'a replay')
     scene.source.last.answer({ records: [recordAt(0, 12), recordAt(0, 13)] })
     scene.source.last.answer({ records: [recordAt(0, 14)] })

@@ -4,6 +4,7 @@ import type { Subscription } from '../../src/feed/subscription.ts'
 import type { AssignedConsumer, KafkaRecord, PartitionOffset } from '../../src/port/kafka.ts'
 import { parseCursor } from '../../src/records/cursor.ts'
 import type { Filter } from '../../src/records/filter.ts'
+import { pull } from '../support/pull.ts'
 import { until } from '../support/wait.ts'
 import { ReaderSource, recordAt } from './fakes.ts'
 
@@ -48,7 +49,7 @@ afterEach(async () => {
 
 function feedOf(log: Log, { maxReplays = 4, page = 3_000 } = {}): Feed {
   const options = { topics: ['t'], messageDeserializer: 'noop', ringBytes: 1e6 } as const
-  const feed = new Feed(log, { ...options, maxReplays }, { page })
+  const feed = new Feed(log, { ...options, maxReplays }, { suspendedRead: page })
   feeds.push(feed)
   return feed
 }
@@ -65,7 +66,7 @@ function open(feed: Feed, offset: number, filter?: Filter): Promise<Subscription
 async function take(subscription: Subscription, count: number): Promise<number[]> {
   const taken: number[] = []
   while (taken.length < count) {
-    const part = await subscription.next({ records: count - taken.length, bytes: Infinity })
+    const part = await pull(subscription, { records: count - taken.length, bytes: Infinity })
     if (!part || 'gap' in part) throw new Error('There is nothing to take')
     for (let i = part.begin; i < part.end; i++) taken.push(part.batch.offsets[i] as number)
   }

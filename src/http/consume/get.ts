@@ -1,7 +1,7 @@
 /** Mode `http-get`: one read, as the consumer group or from a position. */
 import type { Context } from 'hono'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
-import type { Position } from '../../feed/feed.ts'
+import type { Position } from '../../feed/position.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { Gap, PartitionState } from '../../port/kafka.ts'
 import type { PartitionTable } from '../../records/cursor.ts'

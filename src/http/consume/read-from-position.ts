@@ -106,14 +106,14 @@ class BoundedRead implements PositionRead {
     return this.#subscription.cursor.vector.some((offset, i) => offset !== this.#startOffsets[i])
   }
 
-  async #take(): Promise<boolean> {
+  #take(): boolean {
     const memory = this.#memory
     const room = memory ? memory.claim(this.#bytes, this.#subscription.nextBytes) : this.#bytes
     if (room === 0) {
       if (this.slices.length > 0) return false
       throw tooManyAnswers()
     }
-    const part = await this.#subscription.next({ records: this.#records, bytes: room })
+    const part = this.#subscription.take({ records: this.#records, bytes: room })
     const bytes = part && 'batch' in part ? this.#add(part) : 0
     if (part && 'gap' in part) this.gaps.push(part.gap)
     memory?.resize(memory.bytes - room + bytes)

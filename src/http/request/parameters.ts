@@ -1,6 +1,6 @@
 /** Parses the query of a request. Unknown parameters are errors. */
 import { KafkaConsumeError } from '../../core/errors.ts'
-import type { Position } from '../../feed/feed.ts'
+import type { Position } from '../../feed/position.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { PollLimits } from '../../port/kafka.ts'
 import { parseCursor } from '../../records/cursor.ts'

@@ -50,7 +50,7 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
   const feedOptions = { topics, messageDeserializer, ringBytes, maxReplays }
   const key = JSON.stringify([feedOptions, pipelineKey(options)])
   const shared = feeds.get(key) ?? {
-    feed: new Feed(cluster, { ...feedOptions, preparation: processorFor(options, cluster) }),
+    feed: new Feed(cluster, { ...feedOptions, processor: processorFor(options, cluster) }),
     routes: 0,
   }
   shared.routes++

@@ -2,11 +2,8 @@ import type { Context } from 'hono'
 import { asKafkaConsumeError, type KafkaConsumeError, outageError } from '../../core/errors.ts'
 import { type RequestStatistics, requestStatisticsOf } from '../../core/request-statistics.ts'
 import { filterTurns, type TurnTask, writeTurns } from '../../core/turn-queue.ts'
-import type {
-  Subscription,
-  SubscriptionListener,
-  SubscriptionPart,
-} from '../../feed/subscription.ts'
+import type { SubscriptionPart } from '../../feed/pending-records.ts'
+import type { Subscription, SubscriptionListener } from '../../feed/subscription.ts'
 import type { Format } from '../../records/format.ts'
 import { formatSlice } from '../../records/format-batch.ts'
 import { clientOf, timeLeft } from '../request/client.ts'
@@ -203,8 +200,8 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     // The cursor lies behind a gap that is not reported yet, so such a heartbeat names none. While
     // records are read the cursor is named: a filter may pass none for long, and a client that
     // resumes then continues there.
-    const namesCursor = !subscription.hasGaps && (this.#isFiltered || subscription.isBeyondFrames)
-    if (namesCursor) subscription.cursorTold()
+    const namesCursor = !subscription.hasGaps && (this.#isFiltered || subscription.hasUnsentCursor)
+    if (namesCursor) subscription.cursorSent()
     this.#write(this.#encoder.heartbeat(namesCursor ? this.cursor : undefined))
   }
 
@@ -220,7 +217,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     if (now >= this.#heartbeatDue) return true
     const namesCursor = this.form !== 'ndjson' && !this.#isReading && !this.#isEnding
     if (!namesCursor || now < this.#wroteAt + CURSOR_DELAY_MS) return false
-    return this.#subscription.isBeyondFrames
+    return this.#subscription.hasUnsentCursor
   }
 
   #send(part: SubscriptionPart): void {

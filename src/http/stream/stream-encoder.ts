@@ -1,6 +1,6 @@
 /** The two sides of a stream that depend on its form: what encodes frames, and what writes them. */
 import type { KafkaConsumeError } from '../../core/errors.ts'
-import type { SubscriptionPart } from '../../feed/subscription.ts'
+import type { SubscriptionPart } from '../../feed/pending-records.ts'
 import type { Gap } from '../../port/kafka.ts'
 
 /** Where a stream's frames are written. */

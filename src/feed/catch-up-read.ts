@@ -1,0 +1,209 @@
+import { getLogger } from '@logtape/logtape'
+import { partitionKey } from '../core/topic-partition.ts'
+import type { AssignedConsumer, Batch, PartitionOffset } from '../port/kafka.ts'
+import type { Cursor } from '../records/cursor.ts'
+import type { MessageDeserializer } from '../records/encode.ts'
+import { EncodedBatch } from '../records/encoded-batch.ts'
+import type { ProcessedRecord } from '../records/pipeline.ts'
+import type { RecordProcessor } from '../records/record-processor.ts'
+import type { CatchUpPool, SuspendedRead } from './catch-up-pool.ts'
+import type { PendingRecords } from './pending-records.ts'
+
+/** Records of one read at most. */
+const READ_LIMIT = 1_000
+/** How long a read waits for a first record. */
+const READ_WAIT_MS = 100
+/** How long a consumer may bring nothing before another one replaces it. */
+const STALL_MS = 20_000
+
+const NOTHING: Batch = { records: [], gaps: [], ends: [] }
+
+const log = getLogger(['hono-kafka-consume', 'catch-up'])
+
+/** A batch whose records were processed. */
+interface ProcessedBatch extends Batch {
+  readonly records: readonly ProcessedRecord[]
+}
+
+/**
+ * One subscription's read behind the ring buffer, with a consumer of its own from the pool. The
+ * consumer can be closed at any time: the next read opens another one, at the cursor.
+ */
+export class CatchUpRead {
+  readonly kind = 'catchUp'
+  readonly #pool: CatchUpPool
+  readonly #deserializer: MessageDeserializer
+  readonly #processor: RecordProcessor | undefined
+  #consumer: AssignedConsumer | undefined
+  /** When the consumer last brought something, in `performance.now()`'s time. */
+  #broughtAt = 0
+  #isClosed = false
+  /** What the pool may take the consumer from, while the client takes nothing. */
+  #suspended: SuspendedRead | undefined
+
+  /** @param processor Absent: records are encoded as they are. */
+  constructor(
+    pool: CatchUpPool,
+    deserializer: MessageDeserializer,
+    processor: RecordProcessor | undefined,
+  ) {
+    this.#pool = pool
+    this.#deserializer = deserializer
+    this.#processor = processor
+  }
+
+  /** Whether there is a consumer. */
+  get isOpen(): boolean {
+    return this.#consumer !== undefined
+  }
+
+  /**
+   * Opens a consumer at the cursor, which moves behind gaps there.
+   *
+   * @param patient Whether to wait for a place in the pool.
+   * @throws KafkaConsumeError TOO_MANY_REPLAYS, or why Kafka cannot be read; the signal's reason.
+   */
+  async open(pending: PendingRecords, patient: boolean, signal: AbortSignal): Promise<void> {
+    const { cursor } = pending
+    const offsets = cursor.table.offsets(cursor.vector)
+    const consumer = await this.#pool.open(offsets, patient, signal)
+    this.#consumer = consumer
+    this.#broughtAt = performance.now()
+    pending.skip(consumer.gaps)
+    if (this.#isClosed) await this.#closeConsumer()
+  }
+
+  /**
+   * Reads and processes the next records.
+   *
+   * @param recreated Gets the partitions, as `topic:partition`, that are found to be re-created.
+   * @returns false when Kafka had nothing at hand, or when the signal or {@link close} came first.
+   * @throws KafkaConsumeError when Kafka cannot be read, or records cannot be processed.
+   */
+  async read(
+    pending: PendingRecords,
+    limit: number,
+    signal: AbortSignal,
+    recreated: Set<string>,
+  ): Promise<boolean> {
+    if (!this.#consumer) return false
+    const batch = await this.#readFrom(this.#consumer, pending.cursor, limit)
+    for (const gap of batch.gaps) {
+      if (gap.reason === 'out-of-range') recreated.add(partitionKey(gap))
+    }
+    const processed = await this.#process(batch, signal)
+    if (this.#isClosed || !processed) return false
+    this.#add(pending, processed)
+    return !isEmpty(batch)
+  }
+
+  async #process(batch: Batch, signal: AbortSignal): Promise<ProcessedBatch | undefined> {
+    if (!this.#processor || batch.records.length === 0) return batch
+    const records = await this.#processor.insist(batch.records, signal, false)
+    return records && { ...batch, records }
+  }
+
+  #add(pending: PendingRecords, { records, encoded, gaps, ends }: ProcessedBatch): void {
+    pending.skip(gaps)
+    if (encoded) {
+      addWithEnds(pending, new EncodedBatch(pending.cursor.table, encoded), ends)
+    } else if (records.length > 0) {
+      const batch = EncodedBatch.encode(records, pending.cursorAhead(), this.#deserializer)
+      addWithEnds(pending, batch, ends)
+    } else {
+      for (const { topic, partition, offset } of ends) {
+        const index = pending.cursor.table.indexOf(topic, partition)
+        if (index >= 0) pending.moveOver(index, offset)
+      }
+    }
+  }
+
+  /** Reads, and gives the consumer up when it has brought nothing for too long. */
+  async #readFrom(consumer: AssignedConsumer, cursor: Cursor, limit: number): Promise<Batch> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const stalled = new Promise<Batch>((resolve) => {
+      const left = this.#broughtAt + STALL_MS - performance.now()
+      timer = setTimeout(() => resolve(NOTHING), left)
+    })
+    // The processor needs records that are not encoded yet.
+    const encoding = this.#processor
+      ? undefined
+      : EncodedBatch.encodingRequest(cursor, this.#deserializer)
+    const reading = consumer.read(Math.min(READ_LIMIT, limit), READ_WAIT_MS, encoding)
+    const batch = await Promise.race([reading, stalled]).finally(() => clearTimeout(timer))
+    const now = performance.now()
+    if (!isEmpty(batch)) this.#broughtAt = now
+    // A timer may fire slightly early by the clock. A read that was given up is never awaited again.
+    else if ((batch === NOTHING || now - this.#broughtAt >= STALL_MS) && !this.#isClosed) {
+      this.#replaceStalledConsumer()
+    }
+    return batch
+  }
+
+  #replaceStalledConsumer(): void {
+    log.warn('A catch-up read brought nothing for {seconds} s: going on with another consumer', {
+      seconds: STALL_MS / 1_000,
+    })
+    this.#pool.countReplaced()
+    this.closeConsumer()
+  }
+
+  /** Lets others have the consumer's place in the pool, until {@link resume}. */
+  suspend(read: SuspendedRead): void {
+    if (!this.#consumer || this.#suspended) return
+    this.#suspended = read
+    this.#pool.suspend(read)
+  }
+
+  resume(): void {
+    if (!this.#suspended) return
+    this.#pool.resume(this.#suspended)
+    this.#suspended = undefined
+  }
+
+  /** Closes the consumer of a suspended read, since its place in the pool is needed. */
+  giveWay(): void {
+    this.#suspended = undefined
+    this.closeConsumer()
+  }
+
+  /** Closes the consumer without waiting for it. */
+  closeConsumer(): void {
+    this.#closeConsumer().catch((error: unknown) => {
+      log.warn('Cannot close a consumer: {error}', { error })
+    })
+  }
+
+  /** Ends this read. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#closeConsumer()
+  }
+
+  async #closeConsumer(): Promise<void> {
+    const consumer = this.#consumer
+    this.#consumer = undefined
+    await consumer?.close()
+  }
+}
+
+/** Adds a batch whose end is moved to the ends of partitions: they count once the batch is taken. */
+function addWithEnds(
+  pending: PendingRecords,
+  batch: EncodedBatch,
+  ends: readonly PartitionOffset[],
+): void {
+  let endsBeyond = false
+  for (const { topic, partition, offset } of ends) {
+    const index = batch.table.indexOf(topic, partition)
+    if (index < 0 || offset <= (batch.to[index] as number)) continue
+    batch.to[index] = offset
+    endsBeyond = true
+  }
+  pending.add(batch, true, endsBeyond)
+}
+
+/** Whether a read brought neither records nor gaps nor ends. */
+function isEmpty({ records, encoded, gaps, ends }: Batch): boolean {
+  return !encoded && records.length + gaps.length + ends.length === 0
+}

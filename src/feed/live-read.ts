@@ -1,0 +1,100 @@
+import type { Cursor } from '../records/cursor.ts'
+import type { LiveConsumer } from './live-consumer.ts'
+import type { RingBufferReader } from './pacing.ts'
+import type { PendingRecords } from './pending-records.ts'
+import { isAtOrBelow } from './ring-buffer.ts'
+
+/** One subscription's way through the ring buffer of a live consumer. */
+export class LiveRead {
+  readonly kind = 'live'
+  readonly #liveConsumer: LiveConsumer
+  readonly #subscriber: RingBufferReader
+  /** The sequence number of the next batch to take. */
+  #sequence: number
+  #isInStep = false
+  /** The live consumer's version when the cursor last moved to its head. */
+  #followedVersion: object | undefined
+
+  private constructor(liveConsumer: LiveConsumer, subscriber: RingBufferReader, sequence: number) {
+    this.#liveConsumer = liveConsumer
+    this.#subscriber = subscriber
+    this.#sequence = sequence
+    liveConsumer.pacing.attach(subscriber)
+  }
+
+  /** Enters the ring buffer at a cursor; undefined when the ring buffer does not go back so far. */
+  static enter(
+    liveConsumer: LiveConsumer,
+    subscriber: RingBufferReader,
+    { vector }: Cursor,
+  ): LiveRead | undefined {
+    const sequence = liveConsumer.locate(vector)
+    return sequence === undefined ? undefined : new LiveRead(liveConsumer, subscriber, sequence)
+  }
+
+  /** Whether the cursor was exactly where the batch begins that was read last. */
+  get isInStep(): boolean {
+    return this.#isInStep
+  }
+
+  /** Whether all batches of the ring buffer have been read. */
+  get isAtEnd(): boolean {
+    return this.#sequence === this.#liveConsumer.ring.end
+  }
+
+  /** Whether the ring buffer has dropped the next batch. */
+  get isBehind(): boolean {
+    return this.#liveConsumer.ring.isDropped(this.#sequence)
+  }
+
+  /**
+   * Reads the next batch, and the gaps before it.
+   *
+   * @returns false when the ring buffer has no next batch, or has dropped it.
+   */
+  read(pending: PendingRecords): boolean {
+    const { ring, pacing } = this.#liveConsumer
+    const sequence = this.#sequence
+    if (ring.isDropped(sequence)) return false
+    const batch = ring.batch(sequence)
+    if (!batch) {
+      pacing.markTaken(sequence)
+      this.followHead(pending)
+      return false
+    }
+    this.readGaps(pending)
+    this.#sequence = sequence + 1
+    pacing.markTaken(sequence + 1)
+    this.#isInStep ||= isAtOrBelow(pending.cursor.vector, batch.from)
+    pending.add(batch, this.#isInStep)
+    return true
+  }
+
+  /** Reads the gaps before the next batch that the cursor is not behind yet. */
+  readGaps(pending: PendingRecords): void {
+    const gaps = this.#liveConsumer.ring.gapsBefore(this.#sequence)
+    if (gaps.length === 0) return
+    const { table, vector } = pending.cursor
+    const unread = gaps.filter(({ topic, partition, to, reason }) => {
+      const index = table.indexOf(topic, partition)
+      return reason === 'out-of-range' || to > (vector[index] as number)
+    })
+    pending.skip(unread)
+  }
+
+  /** Moves the cursor with the head at the end of the ring buffer, over offsets without a record. */
+  followHead(pending: PendingRecords): void {
+    const { version, isBeyondBatches, head, ring } = this.#liveConsumer
+    if (version === this.#followedVersion) return
+    // A gap at the end is announced before the records that follow it.
+    if (!isBeyondBatches || ring.gapsBefore(this.#sequence).length > 0) return
+    this.#followedVersion = version
+    head.forEach((offset, index) => {
+      pending.moveOver(index, offset)
+    })
+  }
+
+  leave(): void {
+    this.#liveConsumer.pacing.detach(this.#subscriber)
+  }
+}

@@ -1,0 +1,210 @@
+import type { Gap } from '../port/kafka.ts'
+import { Cursor, type PartitionTable } from '../records/cursor.ts'
+import type { EncodedBatch } from '../records/encoded-batch.ts'
+import type { Filter } from '../records/filter.ts'
+import { FilterPass } from './filter-pass.ts'
+
+/** Records of one encoded batch, from `begin` to before `end`. */
+export interface RecordsPart {
+  readonly batch: EncodedBatch
+  readonly begin: number
+  readonly end: number
+}
+
+/** Records of one encoded batch, or a gap to announce before the records that follow. */
+export type SubscriptionPart = RecordsPart | { readonly gap: Gap; readonly cursor: string }
+
+/** How much to take at once. */
+export interface PartLimits {
+  readonly records: number
+  /** Bytes of events. A first record is taken whatever its size. */
+  readonly bytes: number
+}
+
+/** Records that pass and are yet to be taken. */
+interface Remainder {
+  readonly batch: EncodedBatch
+  /** The index of the first of them. */
+  readonly begin: number
+  /** Whether the end of the batch lies behind offsets without a record. */
+  readonly endsBeyond: boolean
+}
+
+/**
+ * The gaps and records that one subscription has read and not taken yet, and its cursor. The cursor
+ * moves when a gap is read, and when records are taken or do not pass the filter.
+ */
+export class PendingRecords {
+  readonly cursor: Cursor
+  readonly #filter: FilterPass | undefined
+  readonly #gaps: Gap[] = []
+  #remainder: Remainder | undefined
+  #hasUnsentCursor = false
+
+  constructor(table: PartitionTable, vector: Float64Array, filter: Filter | undefined) {
+    this.cursor = new Cursor(table, vector)
+    this.#filter = filter && new FilterPass(filter)
+  }
+
+  /** What replaces this object when the partitions change, at a position in the new ones. */
+  movedTo(table: PartitionTable, vector: Float64Array, filter: Filter | undefined): PendingRecords {
+    const moved = new PendingRecords(table, vector, filter)
+    moved.#gaps.push(...this.#gaps)
+    moved.#hasUnsentCursor = this.#hasUnsentCursor
+    return moved
+  }
+
+  /** Whether there is something to take. */
+  get isReady(): boolean {
+    return this.#remainder !== undefined || this.#gaps.length > 0
+  }
+
+  /** Whether gaps are to be announced before anything else. The cursor lies behind them already. */
+  get hasGaps(): boolean {
+    return this.#gaps.length > 0
+  }
+
+  /** Whether the filter is in the middle of a batch. */
+  get isFiltering(): boolean {
+    return this.#filter?.batch !== undefined
+  }
+
+  get isFiltered(): boolean {
+    return this.#filter !== undefined
+  }
+
+  /** Milliseconds that the filter has taken, for all batches. */
+  get filterTime(): number {
+    return this.#filter?.time ?? 0
+  }
+
+  /** Bytes of the next event, if it is at hand; otherwise 0. */
+  get nextBytes(): number {
+    if (!this.#remainder) return 0
+    const { batch, begin } = this.#remainder
+    return batch.eventBytes(begin, begin + 1)
+  }
+
+  /**
+   * Whether the cursor has moved over offsets without a record, as a transaction's control records,
+   * since the client was last sent an id.
+   */
+  get hasUnsentCursor(): boolean {
+    return this.#hasUnsentCursor
+  }
+
+  /** Notes that the client was sent the cursor. */
+  cursorSent(): void {
+    this.#hasUnsentCursor = false
+  }
+
+  /** A cursor at this one's position, to move ahead of it. */
+  cursorAhead(): Cursor {
+    return new Cursor(this.cursor.table, this.cursor.vector)
+  }
+
+  /** Moves the cursor over offsets without a record, never back. */
+  moveOver(index: number, offset: number): void {
+    if (offset <= (this.cursor.vector[index] as number)) return
+    this.cursor.set(index, offset)
+    this.#hasUnsentCursor = true
+  }
+
+  /** Adds gaps to announce. */
+  announce(gaps: readonly Gap[]): void {
+    this.#gaps.push(...gaps)
+  }
+
+  /** Adds gaps to announce, and moves the cursor behind them. */
+  skip(gaps: readonly Gap[]): void {
+    this.announce(gaps)
+    for (const { topic, partition, to } of gaps) {
+      const index = this.cursor.table.indexOf(topic, partition)
+      if (index >= 0) this.cursor.set(index, to)
+    }
+  }
+
+  /**
+   * Adds a batch when none is pending.
+   *
+   * @param isInStep Whether the cursor is exactly where the batch begins. Otherwise the cursor is ahead
+   * of the batch in some partitions: records below it are left out, and the others get new ids.
+   * @param endsBeyond Whether the end of the batch lies behind offsets without a record.
+   */
+  add(batch: EncodedBatch, isInStep: boolean, endsBeyond = false): void {
+    if (isInStep && batch.length === 0) this.#moveTo(batch, endsBeyond)
+    else if (this.#filter) this.#filter.start(batch, endsBeyond)
+    else if (isInStep) this.#remainder = { batch, begin: 0, endsBeyond }
+    else this.#addUnread(batch)
+  }
+
+  #addUnread(batch: EncodedBatch): void {
+    const unread = batch.select(0, this.cursorAhead())
+    if (unread.length > 0) this.#remainder = { batch: unread, begin: 0, endsBeyond: false }
+    else this.cursor.moveTo(unread.to)
+  }
+
+  /**
+   * Lets the filter go on with its batch, as far as its turn goes.
+   *
+   * @param isInStep Whether the cursor was exactly where the batch begins.
+   */
+  advanceFilter(isInStep: boolean): void {
+    const pass = this.#filter
+    const batch = pass?.batch
+    if (!pass || !batch) return
+    const hasFound = pass.advance(this.cursor.vector)
+    const isOver = pass.isThrough && isInStep
+    if (hasFound) {
+      const passing = pass.select(this.cursorAhead())
+      if (isOver) passing.to.set(batch.to)
+      const endsBeyond = isOver && pass.endsBeyond
+      this.#remainder = { batch: passing, begin: 0, endsBeyond }
+    } else if (isOver) {
+      // Most records are for other subscribers: a cursor in step moves over the whole batch at once.
+      this.#moveTo(batch, pass.endsBeyond)
+    } else {
+      pass.select(this.cursor)
+    }
+    if (pass.isThrough) pass.stop()
+  }
+
+  /** Takes a gap or records that are at hand, and moves the cursor behind them. */
+  take(limits: PartLimits): SubscriptionPart | undefined {
+    if (this.#gaps.length > 0) {
+      return { gap: this.#gaps.shift() as Gap, cursor: this.cursor.toString() }
+    }
+    return this.#remainder && this.#takeRecords(this.#remainder, limits)
+  }
+
+  #takeRecords({ batch, begin, endsBeyond }: Remainder, limits: PartLimits): RecordsPart {
+    const last = batch.length
+    let end = Math.min(last, begin + limits.records)
+    while (end > begin + 1 && batch.eventBytes(begin, end) > limits.bytes) {
+      end = Math.max(begin + 1, end - Math.ceil((end - begin) / 8))
+    }
+    if (end === last) {
+      this.cursor.moveTo(batch.to)
+      this.#remainder = undefined
+      this.#hasUnsentCursor = endsBeyond
+    } else {
+      for (let i = begin; i < end; i++) {
+        this.cursor.set(batch.partitions[i] as number, (batch.offsets[i] as number) + 1)
+      }
+      this.#remainder = { batch, begin: end, endsBeyond }
+      this.#hasUnsentCursor = false
+    }
+    return { batch, begin, end }
+  }
+
+  /** Drops the records that were not taken, to be read again from the cursor. Gaps stay. */
+  discard(): void {
+    this.#remainder = undefined
+    this.#filter?.stop()
+  }
+
+  #moveTo(batch: EncodedBatch, endsBeyond: boolean): void {
+    this.cursor.moveTo(batch.to)
+    this.#hasUnsentCursor ||= endsBeyond
+  }
+}
