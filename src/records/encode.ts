@@ -9,11 +9,11 @@ export type MessageDeserializer = 'noop' | 'json'
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const strictDecoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true })
 
-/** Text of bytes, or undefined where they are not UTF-8. */
+/** The text of bytes; undefined when they are not UTF-8. */
 export function textOf(bytes: Uint8Array): string | undefined {
   const text = decoder.decode(bytes)
-  // U+FFFD stands for bytes that are no UTF-8, unless it was there itself: only then look closer,
-  // since a fatal decoder throws, which costs far more than decoding.
+  // U+FFFD replaces bytes that are not UTF-8, and may be in the text itself. Only then decode again
+  // with a fatal decoder: it throws, which costs far more than decoding.
   if (!text.includes('\uFFFD')) return text
   try {
     return strictDecoder.decode(bytes)
@@ -39,31 +39,25 @@ export function encodeRecords(
 }
 
 /**
- * The JSON of one record from its offset on: what follows the topic and the partition.
+ * The JSON of one record from its offset on: all fields after the topic and the partition.
  *
- * Bytes that are no UTF-8 become base64, and the record says so. That is rare: what needs to be
- * said beside the fields is collected only then.
+ * Bytes that are not UTF-8 become base64, and the record's field `encoding` names them. That is rare,
+ * so the field is made only then.
  */
 export function encodeBody(record: ProcessedRecord, deserializer: MessageDeserializer): string {
-  const { key, value, headers, base64: asBase64 } = record
-  let encoding = ''
+  const { offset, timestamp, headers, extraJson = '' } = record
   let { error } = record
-  let keyJson = record.keyJson ?? 'null'
-  if (key !== null && record.keyJson === undefined) {
-    const text = asBase64?.includes('key') ? undefined : textOf(key)
-    if (text === undefined) encoding += ',"key":"base64"'
-    keyJson = text === undefined ? base64(key) : JSON.stringify(text)
+  let encoding = ''
+  let keyJson = keyJsonOf(record)
+  if (keyJson === undefined) {
+    keyJson = base64(record.key as Uint8Array)
+    encoding += ',"key":"base64"'
   }
-  let valueJson = record.valueJson ?? 'null'
-  if (value !== null && record.valueJson === undefined) {
-    const text = asBase64?.includes('value') ? undefined : textOf(value)
-    const json = text === undefined || deserializer === 'noop' ? quote(text) : jsonOf(text)
-    if (json !== undefined) valueJson = json
-    else {
-      valueJson = base64(value)
-      encoding += ',"value":"base64"'
-      if (deserializer === 'json') error ??= NOT_JSON
-    }
+  let valueJson = valueJsonOf(record, deserializer)
+  if (valueJson === undefined) {
+    valueJson = base64(record.value as Uint8Array)
+    encoding += ',"value":"base64"'
+    if (deserializer === 'json') error ??= NOT_JSON
   }
   let headersJson = '{}'
   if (headers !== undefined && headers.length > 0) {
@@ -73,7 +67,25 @@ export function encodeBody(record: ProcessedRecord, deserializer: MessageDeseria
   }
   let notes = encoding && `,"encoding":{${encoding.slice(1)}}`
   if (error) notes += `,"error":${JSON.stringify(error)}`
-  return `"offset":${record.offset},"timestamp":${record.timestamp},"key":${keyJson},"value":${valueJson},"headers":${headersJson}${record.extraJson ?? ''}${notes}}`
+  return `"offset":${offset},"timestamp":${timestamp},"key":${keyJson},"value":${valueJson},"headers":${headersJson}${extraJson}${notes}}`
+}
+
+/** The JSON of a key; undefined when its bytes must be base64. */
+function keyJsonOf({ key, keyJson, base64: asBase64 }: ProcessedRecord): string | undefined {
+  if (keyJson !== undefined) return keyJson
+  if (key === null) return 'null'
+  return asBase64?.includes('key') ? undefined : quote(textOf(key))
+}
+
+/** The JSON of a value; undefined when its bytes must be base64. */
+function valueJsonOf(
+  { value, valueJson, base64: asBase64 }: ProcessedRecord,
+  deserializer: MessageDeserializer,
+): string | undefined {
+  if (valueJson !== undefined) return valueJson
+  if (value === null) return 'null'
+  const text = asBase64?.includes('value') ? undefined : textOf(value)
+  return text === undefined || deserializer === 'noop' ? quote(text) : jsonOf(text)
 }
 
 /** The beginning of a record's JSON, up to its offset. */
@@ -94,15 +106,15 @@ function quote(text: string | undefined): string | undefined {
   return text === undefined ? undefined : JSON.stringify(text)
 }
 
-/** A text as the JSON that it is, on one line; undefined where it is none. */
+/** A text that is JSON, on one line; undefined for other texts. */
 export function jsonOf(text: string): string | undefined {
   try {
     JSON.parse(text)
   } catch {
     return undefined
   }
-  // The text itself, not its parsed form: numbers keep their digits. Line ends can only stand
-  // between tokens here; as spaces they cannot end a line of an event stream.
+  // The text itself instead of its parsed form, so that numbers keep their digits. In valid JSON line
+  // ends stand between tokens only; as spaces they cannot end a line of an event stream.
   return text.replace(/[\r\n]/g, ' ')
 }
 

@@ -1,4 +1,4 @@
-/** How a schema registry is shown who asks. */
+/** Authentication with a schema registry. */
 
 import { sign } from 'hono/jwt'
 import { toBase64 } from '../core/bytes.ts'
@@ -11,16 +11,16 @@ type Authentication = RegistryOptions['authentication']
 type OAuth2 = NonNullable<Authentication['oauth2']>
 type OAuth2Client = NonNullable<Authentication['oauth2Client']>
 
-/** How long a token is used whose server does not say how long it lives. */
-const DEFAULT_LIFE_S = 300
-/** A token is renewed so long before its end, or at half of its life if that is shorter. */
+/** The lifetime of a token when its server does not tell it. */
+const DEFAULT_LIFETIME_S = 300
+/** The time before its end at which a token is renewed; half of its lifetime when that is shorter. */
 const MARGIN_MS = 30_000
 
-/** What goes into the `Authorization` header. */
+/** Makes `Authorization` headers. */
 export interface RegistryAccess {
-  /** @throws KafkaConsumeError when no token can be had. */
+  /** @throws KafkaConsumeError when the token endpoint gives no token. */
   authorization(): Promise<string | undefined>
-  /** Drops what was used. @returns whether the next may be another. */
+  /** Drops the present header. @returns Whether the next header may differ. */
   renew(): boolean
 }
 
@@ -30,7 +30,7 @@ export function accessOf({ mode, basic, oauth2, oauth2Client }: Authentication):
   return { authorization: async () => header, renew: () => false }
 }
 
-/** Tokens of an OAuth2 server, each used until shortly before its end, whoever asks. */
+/** Tokens of an OAuth2 server. All requests share a token until shortly before its end. */
 class RegistryTokens implements RegistryAccess {
   readonly #oauth2: OAuth2
   readonly #client: OAuth2Client | undefined
@@ -55,56 +55,45 @@ class RegistryTokens implements RegistryAccess {
     return true
   }
 
-  /** RFC 6749, sections 4.3 and 4.4; how the client shows itself: section 2.3.1 and RFC 7523. */
+  /** Asks for a token by RFC 6749, sections 4.3 and 4.4. */
   async #ask(): Promise<string> {
-    const { tokenEndpoint, grantType, username, password, scopes, audience } = this.#oauth2
-    const body = new URLSearchParams({ grant_type: grantType })
-    if (grantType === 'password') {
-      body.set('username', username ?? '')
-      body.set('password', password ?? '')
-    }
-    if (scopes.length > 0) body.set('scope', scopes.join(' '))
-    for (const one of audience) body.append('audience', one)
     const headers: Record<string, string> = {
       accept: 'application/json',
       ...this.#oauth2.tokenHeaders,
     }
-    await this.#identify(body, headers)
-    for (const [name, value] of Object.entries(this.#oauth2.tokenPostArgs ?? {})) {
-      body.set(name, value)
-    }
-    const { status, body: answer } = await ask(new URL(tokenEndpoint), {
+    const body = await this.#form(headers)
+    const { status, body: answer } = await ask(new URL(this.#oauth2.tokenEndpoint), {
       method: 'POST',
       headers,
       body,
       sslVerify: this.#client?.sslVerify ?? true,
       ...(this.#client?.timeout && { timeout: this.#client.timeout }),
-      of: 'the token endpoint of the schema registry',
+      server: 'the token endpoint of the schema registry',
     })
-    if (status >= 500) {
-      throw new KafkaConsumeError(
-        'SCHEMA_REGISTRY_UNAVAILABLE',
-        'Cannot read schemas: the token endpoint of the schema registry is out of order',
-        { detail: `it answered with status ${status}` },
-      )
-    }
-    const token = isJsonObject(answer) ? answer['access_token'] : undefined
-    if (status !== 200 || typeof token !== 'string') {
-      const reason =
-        isJsonObject(answer) && typeof answer['error'] === 'string' ? answer['error'] : ''
-      throw new KafkaConsumeError(
-        'SCHEMA_REGISTRY_REFUSED',
-        'Cannot read schemas: the token endpoint of the schema registry gave no token',
-        { detail: `it answered with status ${status} ${reason}`.trim(), retryable: true },
-      )
-    }
-    const life = Number((answer as Record<string, unknown>)['expires_in'] ?? DEFAULT_LIFE_S) * 1_000
+    const { token, lifetimeMs } = tokenIn(status, answer)
     const header = `Bearer ${token}`
-    const margin = Math.min(MARGIN_MS, life / 2)
-    this.#token = { header, until: performance.now() + (life > 0 ? life - margin : 0) }
+    const margin = Math.min(MARGIN_MS, lifetimeMs / 2)
+    const usableMs = lifetimeMs > 0 ? lifetimeMs - margin : 0
+    this.#token = { header, until: performance.now() + usableMs }
     return header
   }
 
+  /** The form of a token request. The client's credentials may go into the headers instead. */
+  async #form(headers: Record<string, string>): Promise<URLSearchParams> {
+    const { grantType, username, password, scopes, audience, tokenPostArgs } = this.#oauth2
+    const form = new URLSearchParams({ grant_type: grantType })
+    if (grantType === 'password') {
+      form.set('username', username ?? '')
+      form.set('password', password ?? '')
+    }
+    if (scopes.length > 0) form.set('scope', scopes.join(' '))
+    for (const one of audience) form.append('audience', one)
+    await this.#identify(form, headers)
+    for (const [name, value] of Object.entries(tokenPostArgs ?? {})) form.set(name, value)
+    return form
+  }
+
+  /** Adds the client's credentials by RFC 6749, section 2.3.1, or RFC 7523. */
   async #identify(body: URLSearchParams, headers: Record<string, string>): Promise<void> {
     const { clientId, clientSecret = '', tokenEndpoint } = this.#oauth2
     if (clientId === undefined) return
@@ -136,6 +125,28 @@ class RegistryTokens implements RegistryAccess {
     }
     body.set('client_id', clientId)
   }
+}
+
+/** @throws KafkaConsumeError when the answer of a token endpoint has no token. */
+function tokenIn(status: number, answer: unknown): { token: string; lifetimeMs: number } {
+  if (status >= 500) {
+    throw new KafkaConsumeError(
+      'SCHEMA_REGISTRY_UNAVAILABLE',
+      'Cannot read schemas: the token endpoint of the schema registry is out of order',
+      { detail: `it answered with status ${status}` },
+    )
+  }
+  const fields = isJsonObject(answer) ? answer : {}
+  const { access_token: token, error, expires_in: seconds } = fields
+  if (status !== 200 || typeof token !== 'string') {
+    const reason = typeof error === 'string' ? error : ''
+    throw new KafkaConsumeError(
+      'SCHEMA_REGISTRY_REFUSED',
+      'Cannot read schemas: the token endpoint of the schema registry gave no token',
+      { detail: `it answered with status ${status} ${reason}`.trim(), retryable: true },
+    )
+  }
+  return { token, lifetimeMs: Number(seconds ?? DEFAULT_LIFETIME_S) * 1_000 }
 }
 
 function basicHeader(user: string, password: string): string {

@@ -3,21 +3,21 @@ import { toBase64 } from '../core/bytes.ts'
 import { textOf } from '../records/encode.ts'
 import type { Decode } from './schemas.ts'
 
-/** Items of an array that may take no bytes at all: a count alone must not make work without end. */
+/** The most items without bytes in an array: a count alone must not cause endless work. */
 const MAX_EMPTY_ITEMS = 10_000
 
 /**
- * A decoder of Avro's binary encoding by the schema that a record was written with. Its JSON is
+ * A decoder of Avro's binary encoding by the schema that a record was written with. The JSON is
  * plain: unions are the value of their branch, `bytes` and `fixed` are base64, `decimal` is text such
  * as "12.50", other logical types stay the numbers or texts that they are, and numbers have all
  * their digits. NaN and the infinities are texts.
  *
- * avsc reads the schema; the bytes are read here, since avsc loses or refuses digits of longs, and
- * believes a count that the bytes have no items for.
+ * avsc parses the schema. The bytes are decoded here, because avsc loses digits of longs or refuses
+ * them, and trusts a count for which there are no items.
  *
  * @param text The schema.
- * @param referred Schemas that it refers to by name, in an order in which each follows what it needs.
- * @throws whatever the schema is no Avro schema by.
+ * @param referred Schemas that it refers to by name, each after the schemas that it refers to itself.
+ * @throws Error when the text is not a valid Avro schema.
  */
 export function avroDecoder(text: string, referred: readonly string[]): Decode {
   const registry: Record<string, Type> = {}
@@ -36,7 +36,7 @@ export function avroDecoder(text: string, referred: readonly string[]): Decode {
   }
 }
 
-/** A schema may be a bare name, with or without quotes. */
+/** Parses a schema, which may be a bare name with or without quotes. */
 function parse(text: string): AvroSchema {
   try {
     return JSON.parse(text) as AvroSchema
@@ -48,7 +48,7 @@ function parse(text: string): AvroSchema {
 /** Digits after the point of decimals, by the type that holds their bytes. */
 const scales = new WeakMap<Type, number>()
 
-/** Makes the types of decimals, and remembers that they are; avsc makes the rest. */
+/** Creates the types of decimals and keeps their scale; avsc creates all other types. */
 function typeHook(schema: AvroSchema, options: ForSchemaOptions): Type | undefined {
   if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) return undefined
   const { logicalType, ...plain } = schema as Record<string, unknown>
@@ -62,10 +62,10 @@ function typeHook(schema: AvroSchema, options: ForSchemaOptions): Type | undefin
   return made
 }
 
-/** Reads one value and makes JSON of it. */
+/** Decodes one value into JSON. */
 type AvroReader = (source: AvroSource) => string
 
-/** @param made Readers of named types, which may hold themselves. */
+/** @param made Readers by type: named types may contain themselves. */
 function readerOf(type: Type, made: Map<Type, AvroReader>): AvroReader {
   const known = made.get(type)
   if (known) return known
@@ -132,7 +132,7 @@ function pick<T>(among: readonly T[], index: number, what: string): T {
   return found
 }
 
-/** Items come in blocks, each with its count; a negative one is followed by the block's bytes. */
+/** Reads items, which come in blocks with a count each. The block's size in bytes follows a negative count. */
 function blocks(source: AvroSource, read: AvroReader): string[] {
   const items: string[] = []
   for (;;) {
@@ -165,7 +165,7 @@ function base64(bytes: Uint8Array): string {
   return `"${toBase64(bytes)}"`
 }
 
-/** Two's complement, the highest byte first, as text with so many digits after the point. */
+/** A big-endian two's complement number as text with `scale` digits after the point. */
 function decimalText(bytes: Uint8Array, scale: number): string {
   let unscaled = bytes.length > 0 && (bytes[0] as number) > 0x7f ? -1n : 0n
   for (const byte of bytes) unscaled = (unscaled << 8n) | BigInt(byte)
@@ -175,7 +175,7 @@ function decimalText(bytes: Uint8Array, scale: number): string {
   return `"${sign}${digits.slice(0, point)}${scale > 0 ? `.${digits.slice(point)}` : ''}"`
 }
 
-/** Bytes that are read from their beginning on; reading beyond their end throws. */
+/** Reads bytes in order. Reading beyond the end throws. */
 class AvroSource {
   readonly #bytes: Uint8Array
   #at = 0
@@ -184,7 +184,7 @@ class AvroSource {
     this.#bytes = bytes
   }
 
-  /** Bytes that were not read. */
+  /** The number of bytes that are left to read. */
   get left(): number {
     return this.#bytes.length - this.#at
   }
@@ -207,7 +207,7 @@ class AvroSource {
     return new DataView(buffer, byteOffset, count)
   }
 
-  /** A zigzag varint: a number where it is small, since most are. */
+  /** Reads a zigzag varint. A small one is a number instead of a bigint, since most are small. */
   long(): number | bigint {
     let value = 0
     for (let shift = 0; shift < 28; shift += 7) {
@@ -224,7 +224,7 @@ class AvroSource {
     throw new Error('a number has more than 10 bytes')
   }
 
-  /** A long that counts or points. */
+  /** Reads a long that is a count or an index. */
   count(): number {
     const count = this.long()
     if (count < 0) throw new Error(`a length is ${count}`)

@@ -4,18 +4,18 @@ import type { RegistryOptions } from '../options/registry-options.ts'
 import { accessOf, type RegistryAccess } from './access.ts'
 import { ask } from './http.ts'
 
-/** Formats that Confluent's API has. */
+/** The schema formats of Confluent's API. */
 type SchemaType = 'AVRO' | 'PROTOBUF' | 'JSON'
 
-/** Another schema that one is made of. */
+/** A schema that another schema refers to. */
 export interface SchemaReference {
-  /** How the schema calls it: a type's full name in Avro, a path in Protobuf. */
+  /** The name in the referring schema: a type's full name in Avro, a path in Protobuf. */
   readonly name: string
   readonly subject: string
   readonly version: number
 }
 
-/** A schema as a registry has it. */
+/** A schema of a registry. */
 export interface RegisteredSchema {
   readonly type: SchemaType
   readonly text: string
@@ -24,7 +24,7 @@ export interface RegisteredSchema {
 
 /**
  * Reads schemas by the API of Confluent's Schema Registry, which Karapace, Apicurio and Redpanda
- * have, too (https://docs.confluent.io/platform/current/schema-registry/develop/api.html).
+ * offer, too (https://docs.confluent.io/platform/current/schema-registry/develop/api.html).
  */
 export class RegistryClient {
   readonly #options: RegistryOptions
@@ -36,14 +36,14 @@ export class RegistryClient {
   }
 
   /**
-   * @returns undefined when the registry does not have it.
+   * @returns undefined when the registry does not have the schema.
    * @throws KafkaConsumeError SCHEMA_REGISTRY_UNAVAILABLE or SCHEMA_REGISTRY_REFUSED, both retryable.
    */
   byId(id: number): Promise<RegisteredSchema | undefined> {
     return this.#read(`schemas/ids/${id}`)
   }
 
-  /** The same of a schema that another one refers to, also where it was deleted since. */
+  /** A schema that another schema refers to, even when it was deleted since; otherwise as {@link byId}. */
   referred({ subject, version }: SchemaReference): Promise<RegisteredSchema | undefined> {
     return this.#read(`subjects/${encodeURIComponent(subject)}/versions/${version}?deleted=true`)
   }
@@ -52,7 +52,7 @@ export class RegistryClient {
     const base = this.#options.url as string
     const url = new URL(path, base.endsWith('/') ? base : `${base}/`)
     let answer = await this.#ask(url)
-    // A token may be revoked before its time.
+    // A token may be revoked before it expires.
     if (answer.status === 401 && this.#access.renew()) answer = await this.#ask(url)
     const { status, body } = answer
     if (status === 200) return schemaOf(body) ?? fail(`it answered ${path} with no schema`)
@@ -75,7 +75,7 @@ export class RegistryClient {
         ...(authorization && { authorization }),
       },
       sslVerify: this.#options.sslVerify,
-      of: 'the schema registry',
+      server: 'the schema registry',
     })
   }
 }
@@ -88,7 +88,7 @@ function fail(detail: string): never {
   )
 }
 
-/** Codes of a subject, a version and a schema that are not there; another 404 is a wrong URL. */
+/** Whether the code is that of an unknown subject, version or schema. Other 404s are a wrong URL. */
 function isUnknown(body: unknown): boolean {
   return isJsonObject(body) && [40401, 40402, 40403].includes(body['error_code'] as number)
 }

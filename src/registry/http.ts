@@ -8,23 +8,23 @@ interface RegistryRequest {
   readonly method?: 'GET' | 'POST'
   readonly headers: Readonly<Record<string, string>>
   readonly body?: URLSearchParams
-  /** Whether a certificate must be one that is trusted. To switch it off works on Bun only. */
+  /** Whether the server's certificate is verified. `false` works on Bun only. */
   readonly sslVerify: boolean
   /** Milliseconds. Default: 5,000. */
   readonly timeout?: number
-  /** Who is asked, for the message. */
-  readonly of: string
+  /** The server's name in messages. */
+  readonly server: string
 }
 
 /**
- * Asks for JSON.
+ * Requests JSON.
  *
- * @returns its status, and its body where that is JSON.
+ * @returns The status, and the body when it is JSON.
  * @throws KafkaConsumeError SCHEMA_REGISTRY_UNAVAILABLE when there is no answer.
  */
 export async function ask(
   url: URL,
-  { sslVerify, of, timeout = TIMEOUT_MS, method = 'GET', headers, body }: RegistryRequest,
+  { sslVerify, server, timeout = TIMEOUT_MS, method = 'GET', headers, body }: RegistryRequest,
 ): Promise<{ status: number; body: unknown }> {
   try {
     const response = await fetch(url, {
@@ -38,7 +38,7 @@ export async function ask(
   } catch (cause) {
     throw new KafkaConsumeError(
       'SCHEMA_REGISTRY_UNAVAILABLE',
-      `Cannot read schemas: ${of} does not answer`,
+      `Cannot read schemas: ${server} does not answer`,
       { cause, detail: cause instanceof Error ? cause.message : String(cause) },
     )
   }

@@ -3,13 +3,13 @@ import protojson from 'protobufjs/ext/protojson.js'
 import type { Decode } from './schemas.ts'
 
 /**
- * A decoder of Protobuf messages. Their JSON is ProtoJSON
+ * A decoder of Protobuf messages into ProtoJSON
  * (https://protobuf.dev/programming-guides/json/): names in lowerCamelCase, 64-bit numbers as text,
- * bytes as base64, and no field that has its default.
+ * bytes as base64, without fields that have their default.
  *
  * @param text The .proto file.
- * @param referred Files that it imports, by the path that it imports them by.
- * @throws whatever the file is no .proto file by.
+ * @param referred The files that it imports, by the path in the import.
+ * @throws Error when the text is not a valid .proto file.
  */
 export function protobufDecoder(text: string, referred: ReadonlyMap<string, string>): Decode {
   const root = new protobuf.Root()
@@ -31,7 +31,7 @@ export function protobufDecoder(text: string, referred: ReadonlyMap<string, stri
       }
     }
   }
-  // What is declared so far is the file's own; message indexes count in its order.
+  // The declarations so far are the file's own; message indexes count in their order.
   const scope = main.package ? root.lookup(main.package) : root
   const messages = messagesIn(scope as protobuf.NamespaceBase)
   include(main.imports)
@@ -48,10 +48,10 @@ function messagesIn(scope: protobuf.NamespaceBase): protobuf.Type[] {
   return scope.nestedArray.filter((nested) => nested instanceof protobuf.Type)
 }
 
-/** Messages nested deeper than this are no sensible schema. */
+/** The deepest nesting of messages: deeper schemas are not sensible. */
 const MAX_DEPTH = 100
 
-/** Which message it is: a count and so many indexes, as zigzag varints; a single 0 is the first. */
+/** Reads which message a payload holds: a count and that many indexes as zigzag varints, or a single 0 for the first message. */
 function readIndexes(payload: Uint8Array): { indexes: number[]; length: number } {
   const reader = protobuf.Reader.create(payload)
   const count = reader.sint32()

@@ -2,47 +2,47 @@ import type { RegistryOptions } from '../options/registry-options.ts'
 import { jsonOf, textOf } from '../records/encode.ts'
 import { type RegisteredSchema, RegistryClient } from './client.ts'
 
-/** A payload without its schema id, as JSON on one line. Throws where it is not what it should be. */
+/** Decodes a payload without its schema id into JSON on one line. Throws for an invalid payload. */
 export type Decode = (payload: Uint8Array) => string
 
-/** What is known of an id: how to decode what was written with it, or why that is not possible. */
-export type Known = { readonly decode: Decode } | { readonly failure: string }
+/** The result of looking up a schema id: its decoder, or why there is none. */
+export type SchemaLookup = { readonly decode: Decode } | { readonly failure: string }
 
 /**
- * Ids that are remembered. Overflow policy: the one that was not used for the longest time goes, and
- * is asked for again.
+ * The most schema ids that are cached. Overflow policy: the least recently used id goes, and is looked
+ * up again.
  */
 const CAPACITY = 1_000
-/** When an id is asked for again that the registry does not have yet, or could not tell just now. */
-const AGAIN_MS = 10_000
-/** Schemas that one may be made of. */
+/** The time after which a failed lookup is tried again. */
+const RETRY_MS = 10_000
+/** The most schemas that one schema may refer to, directly or indirectly. */
 const MAX_REFERENCES = 200
 
 interface Entry {
-  readonly known: Known
+  readonly known: SchemaLookup
   readonly until: number
 }
 
-/** The schemas of a registry, parsed, by their ids. */
+/** The decoders of a registry's schemas by schema id. */
 export class Schemas {
   readonly #client: RegistryClient
   readonly #life: number
-  /** In the order of their last use. */
+  /** In the order of last use. */
   readonly #entries = new Map<number, Entry>()
-  readonly #asking = new Map<number, Promise<Known>>()
+  readonly #asking = new Map<number, Promise<SchemaLookup>>()
 
   constructor(options: RegistryOptions) {
     this.#client = new RegistryClient(options)
-    // Without a `ttl` they do not age: a registry never changes what an id stands for.
+    // Without a `ttl` entries do not expire: a registry never changes the schema of an id.
     this.#life = options.ttl === undefined ? Infinity : options.ttl * 1_000
   }
 
   /**
-   * What an id stands for; at once where it is known.
+   * The decoder of a schema id. A cached one is returned without a promise.
    *
-   * @throws KafkaConsumeError when the registry cannot be asked and nothing was known before.
+   * @throws KafkaConsumeError when the registry does not answer and no decoder is cached.
    */
-  get(id: number): Known | Promise<Known> {
+  get(id: number): SchemaLookup | Promise<SchemaLookup> {
     const entry = this.#entries.get(id)
     if (entry) {
       this.#entries.delete(id)
@@ -56,18 +56,18 @@ export class Schemas {
     return asked
   }
 
-  async #ask(id: number, old: Entry | undefined): Promise<Known> {
-    let known: Known
+  async #ask(id: number, old: Entry | undefined): Promise<SchemaLookup> {
+    let known: SchemaLookup
     let life = this.#life
     try {
       const schema = await this.#client.byId(id)
       known = schema ? await this.#parse(schema) : { failure: `the registry has no schema ${id}` }
-      if ('failure' in known) life = AGAIN_MS
+      if ('failure' in known) life = RETRY_MS
     } catch (error) {
       if (!old || 'failure' in old.known) throw error
-      // What it stood for it still stands for.
+      // An expired decoder is still right: the schema of an id never changes.
       known = old.known
-      life = AGAIN_MS
+      life = RETRY_MS
     }
     this.#entries.set(id, { known, until: performance.now() + life })
     if (this.#entries.size > CAPACITY) {
@@ -77,7 +77,7 @@ export class Schemas {
     return known
   }
 
-  async #parse(schema: RegisteredSchema): Promise<Known> {
+  async #parse(schema: RegisteredSchema): Promise<SchemaLookup> {
     const { type, text } = schema
     if (type === 'JSON') return { decode: decodeJson }
     const referred = new Map<string, string>()
@@ -94,7 +94,7 @@ export class Schemas {
     }
   }
 
-  /** What a schema refers to, by name; each after what it refers to itself. */
+  /** The schemas that a schema refers to, by name. Each comes after the schemas that it refers to itself. */
   async #collect(
     { references }: RegisteredSchema,
     found: Map<string, string>,
@@ -105,7 +105,7 @@ export class Schemas {
       if (seen.has(name) || seen.size >= MAX_REFERENCES) continue
       seen.add(name)
       const schema = await this.#client.referred(reference)
-      if (!schema) continue // Parsing will name it.
+      if (!schema) continue // The parser's error will name it.
       await this.#collect(schema, found, seen)
       found.set(name, schema.text)
     }
@@ -119,7 +119,7 @@ function decodeJson(payload: Uint8Array): string {
   return json
 }
 
-/** The first line of what an error says, cut: parsers quote what they read. */
+/** The first 200 characters of an error's first line: parsers quote their input. */
 export function firstLine(error: unknown): string {
   const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n')
   return line.slice(0, 200)

@@ -5,15 +5,15 @@ import {
   RecordFailure,
   type RecordField,
 } from '../records/pipeline.ts'
-import { firstLine, type Known, Schemas } from './schemas.ts'
+import { firstLine, type SchemaLookup, Schemas } from './schemas.ts'
 
-/** A magic byte, and the id of a schema in four bytes, the highest first. */
-const HEADER = 5
+/** Bytes before the payload: a magic byte, and the schema id in four bytes, big-endian. */
+const HEADER_BYTES = 5
 
 /**
- * Registries as steps: one for values, one for keys. Values of topics that have a registry must name
- * their schema; a key that names none is taken as it is, since many topics have registry values and
- * plain keys.
+ * Steps that deserialize by schema registries: one for values, one for keys. A value of a topic with
+ * a registry must begin with a schema id. A key without one stays as it is, since many topics have
+ * plain keys beside values of a registry.
  *
  * @param registries By topic.
  */
@@ -41,17 +41,17 @@ function stepOf(field: RecordField, schemas: ReadonlyMap<string, Schemas>): Pipe
         if (field === 'key') return record
         throw failure(field, 'it does not begin with the id of a schema')
       }
-      const known = from.get(id)
-      return known instanceof Promise
-        ? known.then((late) => decoded(record, field, bytes, late))
-        : decoded(record, field, bytes, known)
+      const lookup = from.get(id)
+      return lookup instanceof Promise
+        ? lookup.then((late) => decoded(record, field, bytes, late))
+        : decoded(record, field, bytes, lookup)
     },
   }
 }
 
-/** Ids count from 1: what begins with five zeros is a number in binary, as keys may be. */
+/** Schema ids count from 1. Bytes that begin with five zeros are a binary number, as keys may be. */
 function schemaIdIn(bytes: Uint8Array): number | undefined {
-  if (bytes.length < HEADER || bytes[0] !== 0) return undefined
+  if (bytes.length < HEADER_BYTES || bytes[0] !== 0) return undefined
   const id = new DataView(bytes.buffer, bytes.byteOffset + 1, 4).getUint32(0)
   return id === 0 ? undefined : id
 }
@@ -60,11 +60,11 @@ function decoded(
   record: ProcessedRecord,
   field: RecordField,
   bytes: Uint8Array,
-  known: Known,
+  lookup: SchemaLookup,
 ): ProcessedRecord {
-  if ('failure' in known) throw failure(field, known.failure)
+  if ('failure' in lookup) throw failure(field, lookup.failure)
   try {
-    return { ...record, [`${field}Json`]: known.decode(bytes.subarray(HEADER)) }
+    return { ...record, [`${field}Json`]: lookup.decode(bytes.subarray(HEADER_BYTES)) }
   } catch (error) {
     throw failure(field, firstLine(error))
   }
