@@ -1,73 +1,73 @@
 import { KafkaConsumeError } from '../core/errors.ts'
 import type { AssignedConsumer, KafkaCluster, PartitionOffset } from '../port/kafka.ts'
 
-/** A catch-up read whose client takes nothing just now. */
+/** A catch-up read whose client takes nothing now. */
 export interface SuspendedRead {
-  /** Closes the consumer of the read. It goes on from its cursor with another one. */
+  /** Closes the consumer of the read, which continues at its cursor with another one. */
   giveWay(): void
 }
 
 /**
- * The consumers of catch-up reads, at most so many at a time.
+ * The consumers of catch-up reads, up to a limit.
  *
- * Overflow policy: a consumer that is kept for a next page gives way, then the read that has been
- * suspended the longest. Where there is neither, a new request is refused with TOO_MANY_REPLAYS,
- * while a stream that is already open waits in turn, since its client would lose its place otherwise.
+ * Overflow policy: a consumer that is kept for a next page gives way first, then the read that has been
+ * suspended the longest. When there is neither, a new request is refused with TOO_MANY_REPLAYS. An
+ * open stream waits in turn instead, since its client would lose its place.
  */
 export class CatchUpPool {
-  readonly #source: KafkaCluster
+  readonly #cluster: KafkaCluster
   readonly #limit: number
-  readonly #giveWay: () => boolean
-  /** In the order in which they were suspended. */
+  readonly #evictKept: () => boolean
+  /** Suspended reads, the longest suspended first. */
   readonly #suspended = new Set<SuspendedRead>()
   readonly #queue: Array<() => void> = []
   #open = 0
   #fallenBehind = 0
-  #rebuilt = 0
+  #replaced = 0
 
-  /** @param giveWay Closes one that nobody reads just now, and tells whether there was one. */
-  constructor(source: KafkaCluster, limit: number, giveWay: () => boolean = () => false) {
-    this.#source = source
+  /** @param evictKept Closes a consumer that is kept for a next page. Returns whether there was one. */
+  constructor(cluster: KafkaCluster, limit: number, evictKept: () => boolean = () => false) {
+    this.#cluster = cluster
     this.#limit = limit
-    this.#giveWay = giveWay
+    this.#evictKept = evictKept
   }
 
-  /** Consumers that are open now. */
+  /** The number of open consumers. */
   get count(): number {
     return this.#open
   }
 
-  /** Consumers that may be open. */
+  /** The most consumers that may be open. */
   get limit(): number {
     return this.#limit
   }
 
-  /** Streams that wait for a free place. */
+  /** The number of streams that wait for a consumer. */
   get waiting(): number {
     return this.#queue.length
   }
 
-  /** Streams that were slower than the ring, since the start. */
+  /** The number of streams that fell behind the ring buffer, since the start. */
   get fallenBehind(): number {
     return this.#fallenBehind
   }
 
-  /** Replays given up for another one since they brought nothing, since the start. */
-  get rebuilt(): number {
-    return this.#rebuilt
+  /** The number of stalled consumers that were replaced, since the start. */
+  get replaced(): number {
+    return this.#replaced
   }
 
-  /** Counts one of those. */
+  /** Counts a stalled consumer that is replaced. */
   countReplaced(): void {
-    this.#rebuilt++
+    this.#replaced++
   }
 
-  /** Counts a reader that the ring has left behind. */
+  /** Counts a stream that has fallen behind the ring buffer. */
   countFallenBehind(): void {
     this.#fallenBehind++
   }
 
-  /** Lets others have the place of a read, until {@link resume}. */
+  /** Offers the place of a read to others, until {@link resume}. */
   suspend(read: SuspendedRead): void {
     if (this.#queue.length > 0) read.giveWay()
     else this.#suspended.add(read)
@@ -78,7 +78,7 @@ export class CatchUpPool {
   }
 
   /**
-   * @param patient Wait for a free place instead of being refused, until the signal ends the wait.
+   * @param patient Whether to wait for a place instead of being refused. The signal ends the wait.
    * @throws KafkaConsumeError TOO_MANY_REPLAYS, or why Kafka cannot be read.
    */
   async open(
@@ -87,22 +87,22 @@ export class CatchUpPool {
     signal?: AbortSignal,
   ): Promise<AssignedConsumer> {
     await this.#enter(patient, signal)
-    let reader: AssignedConsumer
+    let consumer: AssignedConsumer
     try {
-      reader = await this.#source.openConsumer(from, 'catch-up')
+      consumer = await this.#cluster.openConsumer(from, 'catch-up')
     } catch (error) {
       this.#leave()
       throw error
     }
     let closed = false
     return {
-      gaps: reader.gaps,
-      read: (limit, wait, framing) => reader.read(limit, wait, framing),
+      gaps: consumer.gaps,
+      read: (limit, wait, encoding) => consumer.read(limit, wait, encoding),
       close: async () => {
         if (closed) return
         closed = true
         try {
-          await reader.close()
+          await consumer.close()
         } finally {
           this.#leave()
         }
@@ -122,7 +122,7 @@ export class CatchUpPool {
         { retryAfter: 5 },
       )
     }
-    // The place is handed over by whoever leaves, so the count stays as it is.
+    // A read that ends hands its place over to the next in the queue, so the count does not change.
     await new Promise<void>((resolve, reject) => {
       const enter = () => {
         signal?.removeEventListener('abort', leave)
@@ -138,9 +138,9 @@ export class CatchUpPool {
     })
   }
 
-  /** @returns Whether a place will be free. */
+  /** @returns Whether a place will become free. */
   #makeRoom(): boolean {
-    if (this.#giveWay()) return true
+    if (this.#evictKept()) return true
     const [longest] = this.#suspended
     if (!longest) return false
     this.#suspended.delete(longest)

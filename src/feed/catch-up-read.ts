@@ -99,7 +99,7 @@ export class CatchUpRead {
 
   async #process(batch: Batch, signal: AbortSignal): Promise<ProcessedBatch | undefined> {
     if (!this.#processor || batch.records.length === 0) return batch
-    const records = await this.#processor.insist(batch.records, signal, false)
+    const records = await this.#processor.processWithRetries(batch.records, signal, false)
     return records && { ...batch, records }
   }
 

@@ -2,17 +2,17 @@ import type { KafkaCluster } from '../port/kafka.ts'
 import type { PartitionTable } from '../records/cursor.ts'
 
 /**
- * Asks for the ends of all partitions, one request at a time for any number of callers. Each gets
- * an answer to a question that was put after the call, so that it is the end as of then.
+ * Asks Kafka for the ends of all partitions, with one request at a time for any number of callers. A
+ * caller gets the answer to a request that was sent after its call.
  */
 export class EndOffsets {
-  readonly #source: KafkaCluster
+  readonly #cluster: KafkaCluster
   readonly #table: PartitionTable
   #asking: Promise<unknown> | undefined
   #next: Promise<Float64Array> | undefined
 
-  constructor(source: KafkaCluster, table: PartitionTable) {
-    this.#source = source
+  constructor(cluster: KafkaCluster, table: PartitionTable) {
+    this.#cluster = cluster
     this.#table = table
   }
 
@@ -22,9 +22,9 @@ export class EndOffsets {
   }
 
   async #askAfter(asking: Promise<unknown> | undefined): Promise<Float64Array> {
-    // Also a moment when nobody asks: callers of the same instant share one question.
+    // Wait one turn, so that concurrent callers share one ListOffsets request.
     await asking?.catch(() => undefined)
-    const answer = this.#source.offsets(this.#table.partitions, 'latest')
+    const answer = this.#cluster.offsets(this.#table.partitions, 'latest')
     this.#asking = answer
     this.#next = undefined
     return this.#table.vector(await answer)

@@ -134,7 +134,7 @@ export class Feed {
     position: Position,
     filter: (table: PartitionTable) => Filter | undefined,
   ): Promise<Subscription> {
-    this.processor?.assertAble()
+    this.processor?.assertAvailable()
     const followed = await this.#enter()
     try {
       const { outage } = followed.liveConsumer
@@ -227,7 +227,7 @@ export class Feed {
       maxReplays: catchUpPool.limit,
       waiting: catchUpPool.waiting,
       fallenBehind: catchUpPool.fallenBehind,
-      rebuilt: this.#replaced + catchUpPool.rebuilt,
+      rebuilt: this.#replaced + catchUpPool.replaced,
       failed: processor?.counts.failed ?? 0,
       deadLetters: processor?.counts.deadLetters ?? 0,
       reducedDeadLetters: processor?.counts.reducedDeadLetters ?? 0,

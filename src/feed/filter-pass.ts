@@ -3,24 +3,26 @@ import type { Cursor } from '../records/cursor.ts'
 import type { EncodedBatch } from '../records/encoded-batch.ts'
 import type { Filter } from '../records/filter.ts'
 
-/** Records between two looks at the clock: one where each takes long, some where they are quick. */
+/** The most records between two looks at the clock, when each record is quick. */
 const MAX_STRIDE = 16
+/** The time for the records between two looks at the clock below which they are quick. */
 const QUICK_MS = 0.05
-/** Bytes of a batch that a quick filter looks at without a look at the clock, for each of many streams. */
+/** The most bytes of a batch that a quick filter tests without a look at the clock. */
 const SMALL_BYTES = 64 * 1024
 
 /**
- * One reader's filter on its way through batches, in slices: a filter may take a millisecond for each
- * record, and a batch has up to a thousand.
+ * Runs one subscription's filter over batches in slices: a filter may take a millisecond for each
+ * record, and a batch has up to a thousand records.
  */
 export class FilterPass {
   readonly #filter: Filter
   #batch: EncodedBatch | undefined
   #endsBeyond = false
-  /** Records that were looked at and pass, since the last selection. */
+  /** Indexes of records that were tested and pass, since the last selection. */
   #passing: number[] = []
-  /** The first record that is not selected from yet, and the first that is not looked at yet. */
+  /** The index after the records of the last selection. */
   #begin = 0
+  /** The index of the next record to test. */
   #next = 0
   #stride = 1
   #time = 0
@@ -32,7 +34,7 @@ export class FilterPass {
   /**
    * Begins with a batch.
    *
-   * @param endsBeyond Whether the end of the batch lies behind offsets without a record, too.
+   * @param endsBeyond Whether the end of the batch lies behind offsets without a record.
    */
   start(batch: EncodedBatch, endsBeyond = false): void {
     this.#batch = batch
@@ -41,23 +43,23 @@ export class FilterPass {
     this.#next = 0
   }
 
-  /** Leaves the batch as it is. */
+  /** Leaves the batch. */
   stop(): void {
     this.#batch = undefined
     this.#passing = []
   }
 
-  /** The batch that it is in, until it leaves it. */
+  /** The present batch; undefined when there is none. */
   get batch(): EncodedBatch | undefined {
     return this.#batch
   }
 
-  /** See {@link start}. */
+  /** Whether the end of the batch lies behind offsets without a record. */
   get endsBeyond(): boolean {
     return this.#endsBeyond
   }
 
-  /** Whether all records of the batch were looked at. */
+  /** Whether all records of the batch were tested. */
   get isThrough(): boolean {
     return this.#next >= this.#in.length
   }
@@ -73,20 +75,20 @@ export class FilterPass {
   }
 
   /**
-   * Looks at further records, as many as the turn has time for.
+   * Tests further records, as many as the turn has time for.
    *
-   * @param vector Offsets below it are passed over without a look.
-   * @returns Whether any of the records since the last selection passes.
+   * @param vector Records below these offsets are passed over without a test.
+   * @returns Whether a record passes that is not selected yet.
    */
   advance(vector: Float64Array): boolean {
     const batch = this.#in
     if (this.#filter.isQuick && isSmall(batch)) {
-      this.#look(batch, batch.length, vector)
+      this.#test(batch, batch.length, vector)
       return this.#passing.length > 0
     }
     let last = performance.now()
     while (this.#next < batch.length && !filterTurns.isOver) {
-      this.#look(batch, Math.min(this.#next + this.#stride, batch.length), vector)
+      this.#test(batch, Math.min(this.#next + this.#stride, batch.length), vector)
       const now = performance.now()
       const taken = now - last
       last = now
@@ -97,7 +99,7 @@ export class FilterPass {
     return this.#passing.length > 0
   }
 
-  #look(batch: EncodedBatch, end: number, vector: Float64Array): void {
+  #test(batch: EncodedBatch, end: number, vector: Float64Array): void {
     for (let i = this.#next; i < end; i++) {
       const due = vector[batch.partitions[i] as number] as number
       if ((batch.offsets[i] as number) >= due && this.#filter(batch, i)) this.#passing.push(i)
@@ -106,9 +108,9 @@ export class FilterPass {
   }
 
   /**
-   * The records that pass, of those that were looked at since the last selection.
+   * The records that pass, among those that were tested since the last selection.
    *
-   * @param cursor It moves over all of these, and gives the ids.
+   * @param cursor The cursor, which moves over all tested records and gives the ids.
    */
   select(cursor: Cursor): EncodedBatch {
     const passing = new Set(this.#passing)
@@ -124,9 +126,9 @@ function isSmall(batch: EncodedBatch): boolean {
 }
 
 /**
- * The records of a batch that pass a filter, looked at in as many turns as it takes.
+ * The records of a batch that pass a filter, tested in as many turns as needed.
  *
- * @param cursor It moves over all of them, and gives the ids.
+ * @param cursor The cursor, which moves over all records and gives the ids.
  * @throws The signal's reason.
  */
 export async function filterInTurns(

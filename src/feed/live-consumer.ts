@@ -231,7 +231,9 @@ export class LiveConsumer {
 
   /** @returns undefined when this live consumer was stopped first. */
   async #process(records: Batch['records']): Promise<readonly ProcessedRecord[] | undefined> {
-    return this.#processor ? this.#processor.insist(records, this.#stop.signal, true) : records
+    return this.#processor
+      ? this.#processor.processWithRetries(records, this.#stop.signal, true)
+      : records
   }
 
   #encode(records: readonly ProcessedRecord[]): EncodedBatch {

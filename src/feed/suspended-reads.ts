@@ -2,11 +2,11 @@ import type { LiveConsumer } from './live-consumer.ts'
 import type { Subscription } from './subscription.ts'
 
 /**
- * Reads that ended in the middle of a replay, kept open for whoever asks for the next page: there a
- * consumer has records at hand, while another one would have to be made and to fetch them again.
+ * Catch-up reads that are kept open for a client that asks for the next page: their consumer has
+ * fetched records, which a new consumer would have to fetch again.
  *
- * Overflow policy: they count among the replays, and the one kept longest gives way to whoever
- * needs its place.
+ * Overflow policy: suspended reads count among the catch-up reads, and the one kept longest gives way
+ * to a read that needs its place.
  */
 export class SuspendedReads {
   readonly #milliseconds: number
@@ -15,7 +15,7 @@ export class SuspendedReads {
     readonly timer: ReturnType<typeof setTimeout>
   }> = []
 
-  /** @param milliseconds That the next page may be in coming. */
+  /** @param milliseconds How long to wait for a request of the next page. */
   constructor(milliseconds: number) {
     this.#milliseconds = milliseconds
   }
@@ -25,13 +25,13 @@ export class SuspendedReads {
     this.#kept.push({ subscription, timer })
   }
 
-  /** One that was left at just this place, no longer kept. */
-  take(tail: LiveConsumer, vector: Float64Array): Subscription | undefined {
-    const found = this.#kept.find(({ subscription }) => subscription.isAt(tail, vector))
+  /** A read that was suspended at exactly this position. It is no longer kept. */
+  take(liveConsumer: LiveConsumer, vector: Float64Array): Subscription | undefined {
+    const found = this.#kept.find(({ subscription }) => subscription.isAt(liveConsumer, vector))
     return found && this.#remove(found.subscription)
   }
 
-  /** @returns whether there was one, so that its place will be free. */
+  /** @returns Whether there was a read, so that its place will become free. */
   evictOldest(): boolean {
     const [oldest] = this.#kept
     if (oldest) this.#drop(oldest.subscription)

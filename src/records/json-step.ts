@@ -1,7 +1,7 @@
 import { jsonOf, NOT_JSON, textOf } from './encode.ts'
 import { type PipelineStep, RecordFailure } from './pipeline.ts'
 
-/** `messageDeserializer: 'json'` as a step, for the steps behind it; without any, encoding does it. */
+/** The step of `messageDeserializer: 'json'` in a pipeline with further steps. Otherwise encoding parses the JSON. */
 export const jsonStep: PipelineStep = {
   code: 'DESERIALIZATION_FAILED',
   run(record) {

@@ -1,16 +1,16 @@
-/** What is done with records between Kafka and their frames: nothing by default, otherwise steps. */
+/** The steps that records pass between Kafka and their JSON. There are none by default. */
 import { getLogger } from '@logtape/logtape'
 import { KafkaConsumeError } from '../core/errors.ts'
 import type { KafkaRecord } from '../port/kafka.ts'
 
 const log = getLogger(['hono-kafka-consume', 'record'])
 
-/** Records of a batch that are under way at a time, where a step has to wait for something. */
+/** The most records of a batch in progress at a time, when a step is asynchronous. */
 const CONCURRENCY = 16
-/** Milliseconds of silence after a failure of a record was logged; all of them are counted. */
+/** Milliseconds after a logged failure without further log lines; all failures are counted. */
 const QUIET_MS = 10_000
 
-/** Why a record is not what it should be. It is delivered with this, or is a dead letter. */
+/** Why a record could not be processed. The record is delivered with this error, or is a dead letter. */
 export interface RecordError {
   /** The step that failed on the record. */
   readonly code: StepCode | 'FORMAT_FAILED'
@@ -21,90 +21,89 @@ export interface RecordError {
 /** The codes with which steps fail. */
 type StepCode = 'DESERIALIZATION_FAILED' | 'TRANSFORM_FAILED'
 
-/** The same of a step. */
+/** The error of a step. */
 export interface StepError extends RecordError {
   readonly code: StepCode
 }
 
-/** The parts of a record that are bytes in Kafka and JSON outside. */
+/** The fields of a record that are bytes in Kafka and JSON for clients. */
 export type RecordField = 'key' | 'value'
 
-/** A record as Kafka has it, and what the steps found out about it. */
+/** A record as Kafka has it, with the results of the steps. */
 export interface ProcessedRecord extends KafkaRecord {
-  /** JSON that stands for the key in place of its bytes, on one line. */
+  /** The key's JSON in place of its bytes, on one line. */
   readonly keyJson?: string
-  /** The same for the value. */
+  /** The value's JSON in place of its bytes, on one line. */
   readonly valueJson?: string
-  /** JSON of further fields, each with a comma before it: Lua functions may add some. */
+  /** The JSON of fields that Lua functions added, each with a comma before it. */
   readonly extraJson?: string
-  /** Fields that are to be shown as base64 of their bytes, since they could not be understood. */
+  /** Fields to encode as base64, since their bytes could not be deserialized. */
   readonly base64?: readonly RecordField[]
   readonly error?: RecordError
-  /** Its offset counts, and moves cursors; no client gets it. */
+  /** A dropped record moves cursors by its offset, and no client gets it. */
   readonly dropped?: true
 }
 
 /**
- * Prepares one batch. The answer has the same records in the same order.
+ * Processes one batch. The result has one entry for each record, in order.
  *
- * @throws KafkaConsumeError when something that is needed is away (a schema registry, the broker of
- * dead letters): then no record of the batch may be passed over, and who called tries again or
- * fails. What is wrong with a record itself is that record's `error` instead.
+ * @throws KafkaConsumeError during an outage, as of a schema registry or of the dead letters' broker.
+ * Then no record of the batch may be passed over: the caller tries again or fails. The failure of a
+ * single record is that record's `error` instead.
  */
 export type ProcessBatch = (records: readonly KafkaRecord[]) => Promise<readonly ProcessedRecord[]>
 
-/** A step's word that a record is at fault. */
+/** Thrown by a step that fails on a record. */
 export class RecordFailure extends Error {
-  /** Fields that are to be shown as base64. */
+  /** Fields to encode as base64. */
   readonly base64: readonly RecordField[]
 
-  /** @param message Reads "Cannot <action>: <state>"; clients see it. */
+  /** @param message Reads "Cannot <action>: <state>"; it is shown to clients. */
   constructor(message: string, base64: readonly RecordField[] = [], cause?: unknown) {
     super(message, { cause })
     this.base64 = base64
   }
 }
 
-/** One thing that is done with each record. Steps see only records that the steps before let pass. */
+/** One step of a pipeline. It gets the records that the steps before it have not dropped. */
 export interface PipelineStep {
   /** The code of the error that a record gets when the step fails on it. */
   readonly code: StepCode
   /**
-   * @returns The record as it is from here on, or undefined to drop it.
-   * @throws RecordFailure, or anything else, where the record is at fault: it keeps the form that it
-   * had before this step. A retryable KafkaConsumeError where the record is not: the batch is
-   * prepared again later, so that a step may see a record more than once.
+   * @returns The record for the next step, or undefined to drop it.
+   * @throws RecordFailure, or anything else, when it fails on the record, which keeps the form that it
+   * had before this step. A retryable KafkaConsumeError during an outage: the batch is processed
+   * again later, so that a step may get a record more than once.
    */
   run(record: ProcessedRecord): ProcessedRecord | undefined | Promise<ProcessedRecord | undefined>
-  /** Frees what the step holds. */
+  /** Frees the step's resources. */
   close?(): Promise<void>
 }
 
 /**
- * Keeps a record that failed, so that no client needs to get it.
+ * Writes a failed record to the dead letter topic, so that no client needs to get it.
  *
- * @param record As Kafka has it.
- * @returns when it is kept for certain: only then does its offset move on. False where the topic did
- * not take all of it.
- * @throws KafkaConsumeError when it cannot be kept now: the batch is prepared again later.
+ * @param record The record as Kafka has it.
+ * @returns Resolves once the dead letter is written: false when parts of it were left out.
+ * @throws KafkaConsumeError when it cannot be written now: the batch is processed again later.
  */
 export type DeadLetter = (record: KafkaRecord, reason: StepError) => Promise<boolean>
 
-/** Records that could not be prepared, since the start; once for each reading of them. */
+/** Records that could not be processed since the start, counted at each reading of them. */
 export interface FailureCounts {
   failed: number
-  /** Those of them that are kept as dead letters. */
+  /** Failed records that became dead letters. */
   deadLetters: number
-  /** Those of these that are kept without all that they had. */
+  /** Dead letters written with parts left out. */
   reducedDeadLetters: number
 }
 
 /**
- * Steps as one preparation. They run in their order: deserialize, by a schema registry or as JSON;
- * Lua functions, or `transform`. Formats come later, when frames are shown to a client.
+ * Makes a pipeline of steps, which run in order: deserialize by a schema registry or as JSON, then Lua
+ * functions or `transform`. Formats are applied later, when records are sent to a client.
  *
- * A record that a step fails on is delivered with its error, or is kept as a dead letter and
- * dropped; its neighbours do not notice.
+ * A record that a step fails on is delivered with its error, or becomes a dead letter and is dropped.
+ * Other records of the batch are not affected.
  *
  * @param deadLetter Absent: failed records are delivered with their errors.
  */
@@ -140,7 +139,7 @@ export function pipelineOf(
     }
   }
 
-  /** Runs the steps from one on; a promise only where a step has to wait, which costs far more. */
+  /** Runs the steps from `first` on. A promise, which costs far more, is returned only for an asynchronous step. */
   function run(
     record: KafkaRecord,
     current: ProcessedRecord,
@@ -167,7 +166,7 @@ export function pipelineOf(
   }
 
   return async (records) => {
-    const prepared: ProcessedRecord[] = new Array(records.length)
+    const processed: ProcessedRecord[] = new Array(records.length)
     let next = 0
     const work = async () => {
       while (next < records.length) {
@@ -175,28 +174,28 @@ export function pipelineOf(
         try {
           const record = records[index] as KafkaRecord
           const made = run(record, record, 0)
-          prepared[index] = made instanceof Promise ? await made : made
+          processed[index] = made instanceof Promise ? await made : made
         } catch (thrown) {
-          next = records.length // The batch has failed: no more of it is begun.
+          next = records.length // The batch has failed, so no further record is started.
           throw thrown
         }
       }
     }
     await Promise.all(Array.from({ length: Math.min(CONCURRENCY, records.length) }, work))
-    return prepared
+    return processed
   }
 }
 
-/** What is said of a failure whose own words are not meant for clients. */
+/** Messages for clients of failures whose own messages may tell internals. */
 const UNKNOWN: Readonly<Record<StepCode, string>> = {
   DESERIALIZATION_FAILED: 'Cannot deserialize the record: it is not in the form that was expected',
   TRANSFORM_FAILED: 'Cannot transform the record: the transform failed',
 }
 
-/** Where a record is. */
+/** The place of a record. */
 type RecordLocation = Pick<KafkaRecord, 'topic' | 'partition' | 'offset'>
 
-/** Logs failures of records, one in a while: a topic may be full of them. */
+/** Logs failures of records at a limited rate: a topic may be full of them. */
 export function throttledWarning(): (record: RecordLocation, thrown: unknown) => void {
   let silent = 0
   let until = 0
@@ -204,7 +203,7 @@ export function throttledWarning(): (record: RecordLocation, thrown: unknown) =>
     silent++
     if (performance.now() < until) return
     log.warn(
-      'Cannot prepare {topic}:{partition} offset {offset}: {error} ({count} since the last)',
+      'Cannot process {topic}:{partition} offset {offset}: {error} ({count} since the last)',
       {
         topic,
         partition,

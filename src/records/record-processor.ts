@@ -6,84 +6,85 @@ import type { FailureCounts, ProcessBatch, ProcessedRecord } from './pipeline.ts
 const log = getLogger(['hono-kafka-consume', 'record'])
 
 const RETRY_MS = 1_000
-/** How long what preparing needs may be away before those who wait for records are told. */
+/** How long an outage may last before clients that wait for records get an error. */
 const PATIENCE_MS = 10_000
 
 /**
- * The preparation of a feed's records, shared by its tail, its replays and the group reads of its
- * routes; a feed that needs none has none, and its records are encoded without waiting.
+ * Processes the records of a feed, for its live consumer, its catch-up reads and the group reads of
+ * its routes. A feed whose pipeline has no steps has no processor: its records are encoded as they are.
  *
- * While something that it needs is away, nothing is passed over: the tail waits until it is back,
- * replays wait {@link PATIENCE_MS} and then fail, group reads fail at once and their records are
- * handed back. What the tail waits for is the feed's problem, which streams are told like one of
- * Kafka's, with `event: error`.
+ * During an outage, as of a schema registry, no record is passed over. The live consumer waits for
+ * the end of the outage. Catch-up reads wait {@link PATIENCE_MS} and then fail. Group reads fail at
+ * once, and their records are requeued. Streams are told of the live consumer's outage as of an outage
+ * of Kafka, with `event: error`.
  */
 export class RecordProcessor {
-  readonly #prepare: ProcessBatch
+  readonly #processBatch: ProcessBatch
   readonly #close: () => Promise<void>
-  /** What it could not prepare. */
+  /** Records that could not be processed. */
   readonly counts: Readonly<FailureCounts>
-  /** What is waited for now, and since when, in `performance.now()`'s time. */
+  /** Outages that reads wait for, with the start of the wait in `performance.now()`'s time. */
   readonly #waiting = new Map<KafkaOutage, number>()
-  /** Of the last attempt, where it failed: since when that is so, and when it was, as above. */
-  #failed: { readonly problem: KafkaOutage; readonly at: number } | undefined
+  /** The outage that the last attempt failed by, and the time of that attempt. */
+  #failed: { readonly outage: KafkaOutage; readonly at: number } | undefined
   #logged = -Infinity
 
-  /** @param close Frees what preparing holds. */
+  /** @param close Frees the resources of the steps. */
   constructor(
-    prepare: ProcessBatch,
+    processBatch: ProcessBatch,
     close: () => Promise<void> = async () => {},
     counts: Readonly<FailureCounts> = { failed: 0, deadLetters: 0, reducedDeadLetters: 0 },
   ) {
-    this.#prepare = prepare
+    this.#processBatch = processBatch
     this.#close = close
     this.counts = counts
   }
 
-  /** What records have been waiting for the longest. */
+  /** The outage that records have been waiting for the longest. */
   outage(): KafkaOutage | undefined {
     return this.#waiting.keys().next().value
   }
 
   /**
-   * What the last attempt failed for, a moment ago. Group reads do not wait for it: whether it
-   * lasts, only the next one tells, and who is told of trouble may send no more.
+   * The outage that the last attempt failed by, when that was within the last seconds. Group reads do
+   * not wait for its end, and only the next one shows whether it lasts: clients that are told of an
+   * outage may send no more requests.
    */
   failure(): KafkaOutage | undefined {
     const isRecent = performance.now() - (this.#failed?.at ?? -Infinity) < PATIENCE_MS
-    return isRecent ? this.#failed?.problem : undefined
+    return isRecent ? this.#failed?.outage : undefined
   }
 
-  /** @throws KafkaConsumeError while records have been waiting for too long to promise any. */
-  assertAble(): void {
-    const problem = this.outage()
-    if (problem && this.#isLong(problem)) throw outageError(problem, true)
+  /** @throws KafkaConsumeError while an outage has lasted too long to promise records. */
+  assertAvailable(): void {
+    const outage = this.outage()
+    if (outage && this.#isLong(outage)) throw outageError(outage, true)
   }
 
-  /** @throws KafkaConsumeError when it is not possible now. */
-  async once(records: readonly KafkaRecord[]): Promise<readonly ProcessedRecord[]> {
+  /** @throws KafkaConsumeError during an outage. */
+  async process(records: readonly KafkaRecord[]): Promise<readonly ProcessedRecord[]> {
     try {
-      const prepared = await this.#prepare(records)
+      const processed = await this.#processBatch(records)
       this.#failed = undefined
-      return prepared
+      return processed
     } catch (thrown) {
       const error = asKafkaConsumeError(thrown)
       const since = this.failure()?.since
-      this.#failed = { problem: problemOf(error, since), at: performance.now() }
+      this.#failed = { outage: outageOf(error, since), at: performance.now() }
       this.#report(error)
       throw error
     }
   }
 
   /**
-   * Tries until it is possible.
+   * Processes records, again and again during an outage.
    *
-   * @param signal Ends the waiting.
-   * @param patient Whether to wait for ever.
+   * @param signal Ends the wait.
+   * @param patient Whether to wait however long an outage lasts.
    * @returns undefined when the signal came first.
-   * @throws KafkaConsumeError when patience is over.
+   * @throws KafkaConsumeError when an outage lasts too long and `patient` is false.
    */
-  async insist(
+  async processWithRetries(
     records: readonly KafkaRecord[],
     signal: AbortSignal,
     patient: boolean,
@@ -91,22 +92,22 @@ export class RecordProcessor {
     const { promise: ended, resolve: end } = Promise.withResolvers<undefined>()
     const onAbort = () => end(undefined)
     signal.addEventListener('abort', onAbort)
-    let problem: KafkaOutage | undefined
+    let outage: KafkaOutage | undefined
     try {
       while (!signal.aborted) {
         try {
-          return await Promise.race([this.once(records), ended])
+          return await Promise.race([this.process(records), ended])
         } catch (thrown) {
           const error = asKafkaConsumeError(thrown)
-          problem ??= this.#wait(error)
-          if (!patient && this.#isLong(problem)) throw error
+          outage ??= this.#wait(error)
+          if (!patient && this.#isLong(outage)) throw error
         }
         await Promise.race([new Promise((resolve) => setTimeout(resolve, RETRY_MS)), ended])
       }
       return undefined
     } finally {
       signal.removeEventListener('abort', onAbort)
-      if (problem) this.#waiting.delete(problem)
+      if (outage) this.#waiting.delete(outage)
     }
   }
 
@@ -115,25 +116,25 @@ export class RecordProcessor {
   }
 
   #wait(error: KafkaConsumeError): KafkaOutage {
-    const problem = problemOf(error)
-    this.#waiting.set(problem, performance.now())
-    return problem
+    const outage = outageOf(error)
+    this.#waiting.set(outage, performance.now())
+    return outage
   }
 
-  #isLong(problem: KafkaOutage): boolean {
-    return performance.now() - (this.#waiting.get(problem) ?? Infinity) >= PATIENCE_MS
+  #isLong(outage: KafkaOutage): boolean {
+    return performance.now() - (this.#waiting.get(outage) ?? Infinity) >= PATIENCE_MS
   }
 
   #report(error: KafkaConsumeError): void {
     if (performance.now() - this.#logged < PATIENCE_MS) return
     this.#logged = performance.now()
-    log.error('Cannot prepare records, trying again: {error}', {
+    log.error('Cannot process records, trying again: {error}', {
       error: error.detail ?? error.message,
     })
   }
 }
 
-function problemOf(
+function outageOf(
   { code, message, detail = message }: KafkaConsumeError,
   since = Date.now(),
 ): KafkaOutage {

@@ -235,15 +235,15 @@ describe('an outage of a pipeline', () => {
       return given
     })
     expect(preparation.failure()).toBeUndefined()
-    await expect(preparation.once(records('a'))).rejects.toBe(away)
+    await expect(preparation.process(records('a'))).rejects.toBe(away)
     expect(preparation.outage()).toBeUndefined()
-    preparation.assertAble()
+    preparation.assertAvailable()
     const failure = preparation.failure()
     expect(failure).toMatchObject({ code: away.code, message: away.message })
-    await expect(preparation.once(records('a'))).rejects.toBe(away)
+    await expect(preparation.process(records('a'))).rejects.toBe(away)
     expect(preparation.failure()).toEqual(failure)
     isAway = false
-    await preparation.once(records('a'))
+    await preparation.process(records('a'))
     expect(preparation.failure()).toBeUndefined()
   })
 
@@ -251,7 +251,7 @@ describe('an outage of a pipeline', () => {
     const preparation = new RecordProcessor(async () => {
       throw new Error('a bug')
     })
-    await expect(preparation.once(records('a'))).rejects.toMatchObject({
+    await expect(preparation.process(records('a'))).rejects.toMatchObject({
       code: 'INTERNAL',
       message: expect.not.stringContaining('a bug'),
     })

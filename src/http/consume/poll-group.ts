@@ -50,7 +50,7 @@ export async function pollGroup(
       if (memory && !memory.resize(sizeOf(records))) throw tooManyAnswers()
       if (records.length > 0) await yieldToSocketEvents()
       const prepared: readonly ProcessedRecord[] = processor
-        ? await processor.once(records)
+        ? await processor.process(records)
         : records
       if (signal.aborted)
         throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
