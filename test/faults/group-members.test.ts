@@ -15,6 +15,7 @@ const CLIENTS_OF_EACH = 4
 const PARTITIONS = 8
 const MAX_RECORDS = 100
 const RATE = sized(500, 2_000)
+/** Between two faults: the group reads on with the members that are left. */
 const PAUSE = sized(500, 4_000)
 /** Beyond the 10 s after which Kafka gives the partitions of a silent member to others. */
 const SILENCE = 14_000

@@ -89,7 +89,7 @@ test('of two nodes with one instance id the younger one reads; the older one say
     code: 'GROUP_MEMBER_FENCED',
     message: 'Cannot read as a group: another member has the group instance id "a"',
   })
-  // It does not fence the younger one in turn.
+  // Time in which the older one could fence the younger one in turn.
   await sleep(sized(3_000, 10_000))
   expect(await partitionsOf(younger)).toHaveLength(2)
   expect((await a.fetch({ timeout: 100 })).status).toBe(503)

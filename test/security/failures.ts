@@ -191,6 +191,7 @@ export function describeFailures(secured: () => Secured): void {
         clusterName: name,
       })
       expect((await refusal(route)).body.code).toBe('KAFKA_AUTHENTICATION')
+      // Meanwhile the client tries again, and fails: one line of the log stands for all.
       await sleep(4_000)
       expect((await refusal(route)).body.code).toBe('KAFKA_AUTHENTICATION')
       expect(logged(`${name}: Cannot`)).toBe(1)
@@ -279,6 +280,7 @@ export function describeFailures(secured: () => Secured): void {
       const { status, body } = await refusal(ofGroup)
       expect({ status, code: body.code }).toEqual({ status: 502, code: 'KAFKA_AUTHORIZATION' })
       expect(body.message).toContain('allow us the consumer group')
+      // Meanwhile the client tries again, and fails: one line of the log stands for all.
       await sleep(3_000)
       // Once for each of the two members.
       expect(logged(group)).toBeLessThanOrEqual(2)
@@ -304,6 +306,7 @@ export function describeFailures(secured: () => Secured): void {
         code: 'KAFKA_TOKEN',
         retryable: true,
       })
+      // Meanwhile the client tries again, and fails: one line of the log stands for all.
       await sleep(3_000)
       secured().tokens.open()
       expect(await drained(route)).not.toHaveLength(0)
