@@ -1,8 +1,9 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { createAdmin } from '../../src/kong/admin/admin.ts'
-import { readDeclarative, writeDeclarative } from '../../src/kong/config/declarative.ts'
+import { readDeclarative } from '../../src/kong/config/declarative.ts'
 import { Store } from '../../src/kong/config/store.ts'
+import { writeDeclarative } from '../../src/kong/config/write-declarative.ts'
 import { PLUGIN } from './samples.ts'
 
 const PATHS = [

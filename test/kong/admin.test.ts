@@ -2,9 +2,10 @@ import { beforeEach, describe, expect, test } from 'bun:test'
 import type { Hono } from 'hono'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { createAdmin } from '../../src/kong/admin/admin.ts'
-import { readDeclarative, writeDeclarative } from '../../src/kong/config/declarative.ts'
+import { readDeclarative } from '../../src/kong/config/declarative.ts'
 import { PLUGIN_NAMES } from '../../src/kong/config/plugins.ts'
 import { Store } from '../../src/kong/config/store.ts'
+import { writeDeclarative } from '../../src/kong/config/write-declarative.ts'
 import { CERTIFICATE, PLUGIN } from './samples.ts'
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/

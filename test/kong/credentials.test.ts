@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
 import type { Hono } from 'hono'
 import { createAdmin } from '../../src/kong/admin/admin.ts'
-import { readDeclarative, writeDeclarative } from '../../src/kong/config/declarative.ts'
+import { readDeclarative } from '../../src/kong/config/declarative.ts'
 import { openState } from '../../src/kong/config/persisted-state.ts'
 import { EMPTY, Store } from '../../src/kong/config/store.ts'
+import { writeDeclarative } from '../../src/kong/config/write-declarative.ts'
 
 const SECRET = 'planted-4f1c'
 

@@ -1,10 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import {
-  type Declared,
-  InvalidDeclarative,
-  readDeclarative,
-  writeDeclarative,
-} from '../../src/kong/config/declarative.ts'
+import { type Declared, readDeclarative } from '../../src/kong/config/declarative.ts'
+import { InvalidDeclarative } from '../../src/kong/config/invalid-declarative.ts'
+import { writeDeclarative } from '../../src/kong/config/write-declarative.ts'
 
 const CONFIG = `{bootstrap_servers: [{host: kafka, port: 9092}], topics: [{name: orders}]}`
 const PLUGIN = `{name: kafka-consume, config: ${CONFIG}}`

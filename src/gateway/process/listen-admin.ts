@@ -1,6 +1,7 @@
 import packageJson from '../../../package.json' with { type: 'json' }
 import { createAdmin } from '../../kong/admin/admin.ts'
-import { readDeclarative, writeDeclarative } from '../../kong/config/declarative.ts'
+import { readDeclarative } from '../../kong/config/declarative.ts'
+import { writeDeclarative } from '../../kong/config/write-declarative.ts'
 import type { Gateway } from '../app.ts'
 import { DEFAULT_ADMIN_PORT, type GatewayConfig } from '../settings/gateway-settings.ts'
 import type { Configuration } from './configuration.ts'

@@ -1,3 +1,7 @@
+/**
+ * The gateway's settings, from flags and environment variables. The file has more than 400 lines
+ * because it is one table: each setting has its name, default, message and help in one place.
+ */
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../../core/log.ts'

@@ -6,7 +6,7 @@ import { getLogger } from '@logtape/logtape'
 import type { Context, MiddlewareHandler } from 'hono'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { LOG_ROOT } from '../../core/log.ts'
-import { InvalidDeclarative } from '../config/declarative.ts'
+import { InvalidDeclarative } from '../config/invalid-declarative.ts'
 import { Violation } from '../model/constraint-violations.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
 

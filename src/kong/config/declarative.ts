@@ -1,4 +1,4 @@
-/** Kong's declarative configuration: one document that holds everything. */
+/** Reads Kong's declarative configuration: one document that holds all entities. */
 import { isJsonObject } from '../../core/json-object.ts'
 import { Violation } from '../model/constraint-violations.ts'
 import type {
@@ -9,7 +9,7 @@ import type {
   KongRoute,
   KongSnapshot,
 } from '../model/entities.ts'
-import { checkIntegrity, fieldOf, KEYS, KINDS } from '../model/integrity.ts'
+import { checkIntegrity, KEYS, KINDS } from '../model/integrity.ts'
 import { parseText } from '../model/parse-document.ts'
 import {
   DeckReferences,
@@ -22,53 +22,32 @@ import {
 import { type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
 import { stableId } from '../model/stable-id.ts'
 import { Router } from '../routing/router.ts'
+import { nameOf } from './entity-name.ts'
 import { readEntity } from './entity-schemas.ts'
+import { InvalidDeclarative } from './invalid-declarative.ts'
 import { partsOf, pluginOptions } from './plugin-options.ts'
 import { PLUGIN_NAME, PLUGIN_NAMES } from './plugins.ts'
 
-/** How a document is to be read. */
+/** How to read a document. */
 export interface DeclarativeOptions {
   /** Default: `yaml`, which includes most of JSON. */
   readonly format?: 'yaml' | 'json'
-  /** Where vault references lead: they are checked, and stay references. */
+  /** The variables that vault references read. References are checked here, and stay references. */
   readonly environment: Environment
-  /** Which variables may be read where they are shown. Default: all, as of a file of the operator's. */
+  /** Which variables may be read into fields that are shown. Default: all, as for a file of the operator. */
   readonly mayShow?: MayShow
-  /** Where decK's references lead, whose values become part of what is read. Default: the same. */
+  /** The variables that decK's references read; their values become part of the entities. Default: `environment`. */
   readonly deckEnvironment?: Environment
   /** Skip plugins and entities that are not served, with a warning each, instead of refusing them. */
   readonly ignoreUnknown: boolean
 }
 
-/** What a document holds, and what of it was skipped. */
+/** The entities of a document, with a warning for each part that was skipped. */
 export type Declared = KongSnapshot & { readonly warnings: readonly string[] }
-
-/** A document that is refused, with everything that is wrong with it by place. */
-export class InvalidDeclarative extends Error {
-  override readonly name = 'invalid declarative configuration'
-  /** Kong's number for it. */
-  readonly code = 14
-  readonly status = 400
-  readonly fields: FieldErrors
-
-  constructor(fields: FieldErrors) {
-    const errors = lines(fields)
-    const count = errors.length === 1 ? '' : `${errors.length} problems: `
-    super(`declarative config is invalid: ${count}${errors.join('; ')}`)
-    this.fields = fields
-  }
-}
-
-function lines(fields: FieldErrors, path = ''): string[] {
-  return Object.entries(fields).flatMap(([field, error]) => {
-    const place = field === '@entity' ? path : path === '' ? field : `${path}.${field}`
-    return typeof error === 'string' ? [place ? `${place}: ${error}` : error] : lines(error, place)
-  })
-}
 
 type RawDocument = Readonly<Record<string, unknown>>
 
-/** An entity as it stands in the document, with those around it. */
+/** An entity of the document, with the entity that it is nested in. */
 interface Found {
   readonly kind: EntityKind
   readonly place: string
@@ -77,7 +56,7 @@ interface Found {
   id: string
 }
 
-/** What may stand within an entity and is read as entities of their own. */
+/** The kinds of entities that may be nested in an entity. */
 const CHILDREN: Readonly<Record<EntityKind, readonly EntityKind[]>> = {
   services: ['routes', 'plugins'],
   routes: ['plugins'],
@@ -88,10 +67,10 @@ const CHILDREN: Readonly<Record<EntityKind, readonly EntityKind[]>> = {
   jwt_secrets: [],
   certificates: [],
 }
-/** What an entity is called in a child of it. */
+/** The field by which a nested entity refers to its parent. */
 const FIELD = { services: 'service', routes: 'route', consumers: 'consumer' } as const
 const NONE = /^(?!)/
-/** What Kong and its plugins keep within these, and is not served. */
+/** Nested fields of Kong and its plugins that are not served. */
 const NESTED_UNSERVED: Readonly<Record<EntityKind, RegExp>> = {
   services: /^(?:document_objects|graphql_\w+|degraphql_routes)$/,
   routes: /^(?:degraphql_routes|snis|sources|destinations)$/,
@@ -102,9 +81,9 @@ const NESTED_UNSERVED: Readonly<Record<EntityKind, RegExp>> = {
   jwt_secrets: NONE,
   certificates: /^snis$/,
 }
-/** Kong's words to readers and tools, which change nothing that is served. */
+/** Fields for readers and tools, which change nothing that is served. */
 const REMARKS = ['_comment', '_ignore', '_transform', '_format_version']
-/** Those that name others come after them. */
+/** Entities are built after those that they refer to. */
 const BUILD_ORDER: readonly EntityKind[] = [
   'services',
   'certificates',
@@ -117,18 +96,17 @@ const BUILD_ORDER: readonly EntityKind[] = [
 ]
 /** Errors of one document that are reported; further ones are only counted. */
 const MAX_ERRORS = 1_000
-/** Milliseconds after which other requests have their turn. */
+/** Milliseconds of work after which reading a document yields to the event loop. */
 const TURN_MS = 10
-const CREDENTIALS: readonly EntityKind[] = BUILD_ORDER.slice(-3)
 const UNSERVED = 'is not served by this gateway, remove it or pass --ignore-unknown'
 
 /**
  * Reads a declarative configuration, as Kong's `declarative_config` and decK write it.
  *
- * Entities without an id get one that depends on their name, or on what they hold where they have
- * none, so that reading the same document again yields the same.
+ * Entities without an id get one that depends on their name, or without a name on their fields, so
+ * that a document yields equal ids whenever it is read.
  *
- * @throws InvalidDeclarative with all that is wrong.
+ * @throws InvalidDeclarative with all errors.
  */
 export async function readDeclarative(
   text: string,
@@ -163,7 +141,7 @@ function placeOf(path: readonly string[]): string {
     .slice(1)
 }
 
-/** One reading of one document. */
+/** A document while it is being read. */
 class DeclarativeDocument {
   readonly #references: DeckReferences
   readonly #environment: Environment
@@ -174,7 +152,7 @@ class DeclarativeDocument {
   #unreported = 0
   readonly #warnings: string[] = []
   readonly #found: Found[] = []
-  /** By kind and what it is called: an id, or a name. */
+  /** Entities by kind and by each of their ids and names. */
   readonly #called = new Map<string, Found>()
 
   constructor(
@@ -358,7 +336,7 @@ class DeclarativeDocument {
     }
   }
 
-  /** An entity's own fields, with what it belongs to by id. */
+  /** An entity's own fields, with references to other entities resolved to ids. */
   #withReferences({ kind, raw, parent, place }: Found): RawDocument {
     const resolved: Record<string, unknown> = { ...raw }
     for (const { field, parent: parentKind } of KEYS[kind].foreign) {
@@ -377,7 +355,7 @@ class DeclarativeDocument {
     return resolved
   }
 
-  /** @returns The one that is called so, which is another one if it came first. */
+  /** Registers a name of an entity. @returns The first entity of that name, which may be another one. */
   #name(key: string, found: Found): Found {
     const called = JSON.stringify([found.kind, key])
     const first = this.#called.get(called) ?? found
@@ -385,7 +363,7 @@ class DeclarativeDocument {
     return first
   }
 
-  /** References stay as they are: what they stand for is looked up when it is needed. */
+  /** Checks vault references, which stay in place: they are resolved when they are used. */
   #checkVaults(raw: RawDocument, place: string): boolean {
     let isComplete = true
     mapTexts(raw, (text, path) => {
@@ -401,55 +379,10 @@ class DeclarativeDocument {
   }
 }
 
-/** A reference may be a name, an id, or a record of either. */
+/** The key of a reference, which is a name, an id, or a record of either. */
 function keyOf(value: unknown, endpoint: string | undefined): string | undefined {
   if (typeof value === 'string') return value
   if (!isJsonObject(value)) return undefined
   const key = value['id'] ?? (endpoint === undefined ? undefined : value[endpoint])
   return typeof key === 'string' ? key : undefined
-}
-
-/** What tells an entity from all others of its kind, as long as nothing else is known of it. */
-function nameOf(kind: EntityKind, raw: RawDocument, filePlace: string): string {
-  if (kind === 'plugins') {
-    // Not what it is configured with: its consumer group is to last when that changes.
-    const place = [raw['route'], raw['service'], raw['consumer']]
-    return JSON.stringify([kind, raw['name'], place])
-  }
-  // Its place among those beside it: an id that came of a secret could be used to guess it.
-  if (CREDENTIALS.includes(kind)) {
-    return JSON.stringify([kind, raw['consumer'], filePlace.replace(/^consumers\[\d+\]/, '')])
-  }
-  const { endpoint } = KEYS[kind]
-  const name = endpoint === undefined ? undefined : raw[endpoint]
-  return JSON.stringify([kind, name ?? sorted(raw)])
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (!isJsonObject(value)) return value
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return entries.map(([key, each]) => [key, sorted(each)])
-}
-
-/**
- * A snapshot as a declarative configuration: read again, it has the same effect.
- *
- * @returns What to write as YAML or JSON.
- */
-export function writeDeclarative(snapshot: KongSnapshot): Readonly<Record<string, unknown>> {
-  const kinds = KINDS.filter((kind) => snapshot[kind].length > 0).map(
-    (kind) => [kind, snapshot[kind].map((entity) => written(kind, entity))] as const,
-  )
-  return { _format_version: '3.0', _transform: false, ...Object.fromEntries(kinds) }
-}
-
-function written(kind: EntityKind, entity: EntityKinds[EntityKind]): unknown {
-  const foreign = KEYS[kind].foreign.map(({ field }) => field)
-  const fields = Object.keys(entity).flatMap((field): Array<[string, unknown]> => {
-    const value = fieldOf(entity, field)
-    if (value === null) return []
-    return [[field, foreign.includes(field) ? (value as { id: string }).id : value]]
-  })
-  return Object.fromEntries(fields)
 }
