@@ -7,7 +7,7 @@ import { answerOffsets, isOffsets } from './consume/offsets.ts'
 import { negotiate } from './request/accept.ts'
 import { MAX_IDLE_SECONDS, setIdleTimeout } from './request/idle-timeout.ts'
 import { isUpgradeRequest } from './request/upgrade.ts'
-import { assertGet, errorResponse } from './response/error-response.ts'
+import { errorResponse } from './response/error-response.ts'
 import { controlsOf, type KafkaControls } from './route/handler-controls.ts'
 import { Route, type SharedLimits } from './route/route.ts'
 import { answerStream } from './stream/stream.ts'
@@ -82,6 +82,15 @@ function answer(c: Context, route: Route): Response | Promise<Response> {
   if (mode === 'websocket' || (mode === 'auto' && isUpgradeRequest(c)))
     return answerSocket(c, route)
   return isStream(c, mode) ? answerStream(c, route) : answerGet(c, route)
+}
+
+/** @throws KafkaConsumeError METHOD_NOT_ALLOWED for all methods but GET: a HEAD would poll records, too. */
+function assertGet(c: Context): void {
+  if (c.req.method === 'GET') return
+  throw new KafkaConsumeError(
+    'METHOD_NOT_ALLOWED',
+    `Cannot answer ${c.req.method}: this route allows GET`,
+  )
 }
 
 function isStream(c: Context, mode: ResolvedOptions['mode']): boolean {

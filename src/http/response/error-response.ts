@@ -1,7 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
+import { asKafkaConsumeError, type KafkaConsumeError } from '../../core/errors.ts'
 import { WEBSOCKET_VERSION } from '../request/upgrade.ts'
 
 const log = getLogger(['hono-kafka-consume', 'http'])
@@ -39,13 +39,4 @@ export function describeError(error: KafkaConsumeError, showDetail: boolean) {
     ...(error.retryable ? { retryable: true } : {}),
     ...(showDetail && error.detail !== undefined ? { error: error.detail } : {}),
   }
-}
-
-/** @throws KafkaConsumeError METHOD_NOT_ALLOWED for all methods but GET: a HEAD would poll records, too. */
-export function assertGet(c: Context): void {
-  if (c.req.method === 'GET') return
-  throw new KafkaConsumeError(
-    'METHOD_NOT_ALLOWED',
-    `Cannot answer ${c.req.method}: this route allows GET`,
-  )
 }
