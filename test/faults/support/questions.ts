@@ -19,7 +19,11 @@ export class Questions implements AsyncDisposable {
 
   /** Of an event stream, only the beginning is read. */
   ask(name: string, url: string, request: RequestInit = {}): void {
-    this.#loops.push(this.#loop(name, url, request))
+    const loop = this.#loop(name, url, request)
+    // Told where the loops are waited for. After a test that ran out of time nobody waits for them,
+    // and without this the tests after it would fail for it.
+    loop.catch(() => undefined)
+    this.#loops.push(loop)
   }
 
   get count(): number {
