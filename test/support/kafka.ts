@@ -40,6 +40,8 @@ export const PARTITIONS = 4
 
 /** How long a new topic may take until it can be written and read. */
 const READY_MS = 20_000
+/** How much longer that may be for each of its partitions, of which some tests have a thousand. */
+const READY_EACH_MS = 40
 
 interface Pending {
   resolve(produced: Produced): void
@@ -189,22 +191,25 @@ export class TestKafka {
   }
 
   async #ready(topic: string, partitions: number): Promise<void> {
+    const limit = READY_MS + READY_EACH_MS * partitions
     await this.#untilTrue(
       async () => (await this.leaders(topic)).filter((id) => id >= 0).length === partitions,
       `a leader of each partition of ${topic}`,
+      limit,
     )
     // A broker may still refuse, for some milliseconds, to be the leader that it was named as.
     for (let partition = 0; partition < partitions; partition += 1) {
       await this.#untilTrue(
         async () => (await this.watermarks(topic, partition)).highOffset >= 0,
         `an answer of ${topic}/${partition}`,
+        limit,
       )
     }
   }
 
   /** Asks a broker that may not know yet, or be too busy to answer in time. */
-  #untilTrue(holds: () => Promise<boolean>, what: string): Promise<void> {
-    return until(() => holds().catch(() => false), what, READY_MS)
+  #untilTrue(holds: () => Promise<boolean>, what: string, milliseconds = READY_MS): Promise<void> {
+    return until(() => holds().catch(() => false), what, milliseconds)
   }
 
   /** The ids of the brokers that lead the partitions, in their order; -1 for none. */
