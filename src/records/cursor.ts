@@ -16,7 +16,7 @@ export type CursorEntry = PartitionOffset | (TopicPartition & { readonly query: 
 /** The partitions of a subscription, each with its index in every vector. */
 export class PartitionTable {
   readonly partitions: readonly TopicPartition[]
-  /** What stands before each offset in a cursor's text. Every cursor of a table shares them. */
+  /** The text before each offset in a cursor. All cursors of a table share the labels. */
   readonly labels: readonly string[]
   readonly #index = new Map<string, Map<number, number>>()
 
@@ -37,7 +37,7 @@ export class PartitionTable {
     return this.partitions.length
   }
 
-  /** The index of a partition, or -1 for one that the subscription does not have. */
+  /** The index of a partition; -1 when the subscription does not have it. */
   indexOf(topic: string, partition: number): number {
     return this.#index.get(topic)?.get(partition) ?? -1
   }
@@ -46,7 +46,7 @@ export class PartitionTable {
     return this.#index.has(topic)
   }
 
-  /** Offsets as a vector; a partition that is not among them gets `otherwise`. */
+  /** Offsets as a vector. A partition without an offset gets `otherwise`. */
   vector(offsets: readonly PartitionOffset[], otherwise = 0): Float64Array {
     const vector = new Float64Array(this.size).fill(otherwise)
     for (const { topic, partition, offset } of offsets) {
@@ -125,7 +125,7 @@ const PARTITION = /^(0|[1-9]\d{0,9})$/
 const OFFSET = /^(0|[1-9]\d{0,15})$/
 const FORM = 'topic:partition=offset,…;topic:…'
 
-/** What Kafka's clients mean by offsets below 0, as KafkaSSE writes them into its ids. */
+/** The meaning of offsets below 0 in Kafka's clients, which KafkaSSE writes into its ids. */
 const LOGICAL_OFFSETS: ReadonlyMap<number, OffsetQuery> = new Map([
   [-1, 'latest'],
   [-2, 'earliest'],

@@ -3,16 +3,16 @@ import { partitionKey } from '../core/topic-partition.ts'
 import type { KafkaRecord, Producer, ProducerRecord } from '../port/kafka.ts'
 import type { DeadLetter, StepError } from './pipeline.ts'
 
-/** Records that are known to be kept already. Overflow policy: the one kept first is forgotten. */
+/** The most records that are remembered as written. Overflow policy: the oldest is forgotten. */
 const MAX_KEPT = 65_536
 
-/** Which of Kafka Connect's stages an error belongs to. */
+/** Kafka Connect's stage of each error. */
 const STAGES = {
   DESERIALIZATION_FAILED: 'VALUE_CONVERTER',
   TRANSFORM_FAILED: 'TRANSFORMATION',
 } as const
 
-/** What a dead letter goes without, in turn, where its topic does not take it as it is. */
+/** The parts to leave out, in turn, when the topic rejects a dead letter. */
 const REDUCTIONS: Partial<Record<ErrorCode, ReadonlyArray<readonly DeadLetterPart[]>>> = {
   RECORD_TOO_LARGE: [['value'], ['key', 'headers']],
   INVALID_RECORD: [['timestamp']],
@@ -27,12 +27,12 @@ const encoder = new TextEncoder()
  * of Kafka Connect, which its tools know
  * (https://kafka.apache.org/documentation/#connect_errorreporting).
  *
- * Several readers may come by the same record: it is written once, as long as it is remembered.
+ * A record that several reads fail on is written once, as long as it is remembered.
  *
- * No record is to stand in the way of all behind it for ever: of one that the topic does not take, as
- * for its size, as much is kept as the topic takes.
+ * A record must not hold up all records behind it for ever. When the topic rejects a dead letter, as
+ * for its size, it is written with parts left out.
  *
- * @param producer Asked for with the first record.
+ * @param producer Called with the first failed record.
  */
 export function deadLettersIn(topic: string, producer: () => Producer): DeadLetter {
   const kept = new Map<string, Promise<boolean>>()
@@ -67,7 +67,7 @@ async function keep(
   }
 }
 
-/** @returns Why it was not written, if it was not. */
+/** @returns Why the dead letter was not written; undefined when it was. */
 async function send(
   producer: Producer,
   letter: ProducerRecord,
@@ -82,7 +82,7 @@ async function send(
 
 function cannotKeep(topic: string, refusal: KafkaConsumeError): KafkaConsumeError {
   const { code, message, state, detail = message } = refusal
-  // Whatever it is, it may be mended, and until then the record is not passed over.
+  // The cause may be fixed later. Until then the record is not passed over.
   const isOurs = code.startsWith('KAFKA_') || code === 'SHUTTING_DOWN'
   return new KafkaConsumeError(
     isOurs ? code : 'KAFKA_ERROR',

@@ -7,11 +7,11 @@ import { viewsOf } from './record-view.ts'
 /** Which records a reader wants. */
 export interface Filter {
   (batch: EncodedBatch, index: number): boolean
-  /** Whether it takes no time worth counting for a few small records. */
+  /** Whether the time for a few small records is not worth measuring. */
   readonly isQuick?: boolean
 }
 
-/** Which records a client wants; an empty list wants all. */
+/** The records that a client asks for. An empty list asks for all. */
 export interface RequestedFilters {
   /** Names of topics. */
   readonly topics: readonly string[]
@@ -19,11 +19,11 @@ export interface RequestedFilters {
   readonly partitions: readonly number[]
   /** Keys of records, as text. */
   readonly keys: readonly string[]
-  /** Expressions of CEL over a record's fields; all of them are to be true. */
+  /** CEL expressions over a record's fields, which must all be true. */
   readonly filters: readonly string[]
 }
 
-/** Whether anything in particular is wanted. */
+/** Whether a client asks for less than all records. */
 export function isFiltered({ topics, partitions, keys, filters }: RequestedFilters): boolean {
   return topics.length + partitions.length + keys.length + filters.length > 0
 }

@@ -1,18 +1,17 @@
 import type { EncodedBatch } from './encoded-batch.ts'
 import type { Format } from './format.ts'
 
-/** Bytes of batches in one format, and of what they were made of. */
+/** The most bytes of batches in one format, together with the batches that they were made of. */
 const LIMIT = 16 * 1024 * 1024
 
 /**
- * Chunks as one format shows them, made once for all who read them at about the same time.
+ * Batches in one format, made once for all subscribers that read them at about the same time.
  *
- * Overflow policy: the batch goes that nobody has asked for the longest; who asks for it again has
- * it made again.
+ * Overflow policy: the least recently used batch goes. It is formatted again for the next subscriber.
  */
 class FormattedBatches {
   readonly #format: Format
-  /** In the order of their last use. */
+  /** In the order of last use. */
   readonly #made = new Map<EncodedBatch, EncodedBatch>()
   #bytes = 0
 
@@ -39,7 +38,7 @@ class FormattedBatches {
 
 const all = new WeakMap<Format, FormattedBatches>()
 
-/** A part of a batch as a format shows it; as it is without one. */
+/** A part of a batch in a format. Without a format it is returned as it is. */
 export function formatSlice<T extends { readonly batch: EncodedBatch }>(
   part: T,
   format?: Format,

@@ -8,13 +8,13 @@ import { fieldTexts, isTooDeep } from './json-fields.ts'
 /** Bytes of the batches whose records are kept parsed, besides those of the newest one. */
 const KEPT_BYTES = 8 * 1024 * 1024
 
-/** A record's fields as a client sees them. */
+/** A record's fields in the form that clients get. */
 export interface RecordView {
   /** Whole numbers that stand for themselves are `bigint`; those within JSON only where they must. */
   readonly fields: Readonly<Record<keyof typeof FIELDS, unknown>>
   /** Characters of its JSON. */
   readonly length: number
-  /** A field's text as the JSON that it is; undefined where it is none. */
+  /** A field's text parsed as JSON; undefined when the text is not JSON. */
   jsonOf(field: 'key' | 'value'): unknown
 }
 
@@ -37,11 +37,11 @@ export interface BatchViews {
   at(index: number): RecordView
   /** A key as clients name it: the text that it is, or its JSON where a schema registry made it. */
   keyText(index: number): string | null
-  /** Whether a record passes a test, asked once for all who ask by the same test. */
+  /** Whether a record passes a test. Subscribers with one test share its result. */
   passes(test: RecordTest, index: number): boolean
 }
 
-/** What can be asked of a record. */
+/** A condition on a record. */
 export interface RecordTest {
   matches(view: RecordView): boolean
 }
@@ -143,7 +143,7 @@ function parsedRecord(text: string): ConsumedRecord {
   return (record instanceof Map ? Object.fromEntries(record) : record) as ConsumedRecord
 }
 
-/** A record of which a field is too deep: that field is left out, so that nothing of it matches. */
+/** A record with a field that is nested too deep: the field is left out, so that it never matches. */
 function parsedByField(text: string): ConsumedRecord {
   const fields = [...fieldTexts(text)].map(([name, json]) => [name, parsedOrUndefined(json)])
   return Object.fromEntries(fields) as ConsumedRecord

@@ -6,12 +6,12 @@ import type { LuaThreadAnswer, LuaThreadData } from './thread.ts'
 
 const log = getLogger(['hono-kafka-consume', 'lua'])
 
-/** Milliseconds that all functions together may take for one message. A busy machine takes its time, too. */
+/** Milliseconds that all functions together may take for one message, on a busy machine too. */
 const LIMIT_MS = 5_000
 /** Milliseconds that a thread may take to start. */
 const START_MS = 30_000
 
-/** What became of a message. */
+/** The result of running a message through the functions. */
 export type LuaResult = Extract<
   LuaThreadAnswer,
   { status: 'done' | 'dropped' | 'failed' | 'violated' }
@@ -24,14 +24,14 @@ interface Call {
 }
 
 /**
- * Runs messages through Lua functions, one after another in a thread of its own. A message for which
- * they take too long or too much memory fails, and the thread is ended and started anew: neither a
- * loop that catches all errors nor a pattern that backtracks for ever can prevent that.
+ * Runs messages through Lua functions, one after another in a thread of its own. When the functions
+ * take too much time or memory, the message fails and the thread is replaced: neither a loop that
+ * catches all errors nor a pattern that backtracks for ever can prevent that.
  */
 export class LuaRunner {
   readonly #functions: readonly string[]
   readonly #limit: number
-  /** Messages without an answer; the first is being worked on. */
+  /** Messages without an answer. The first one is in progress. */
   #calls: Call[] = []
   #thread: Worker | undefined
   #starting: Promise<Worker> | undefined
@@ -60,7 +60,7 @@ export class LuaRunner {
     await this.#end()
   }
 
-  /** Starts a thread and gives it all that waits. */
+  /** Starts a thread, and sends it all messages without an answer. */
   async #begin(): Promise<void> {
     if (this.#starting) return
     this.#starting = startThread(this.#functions)
@@ -74,7 +74,7 @@ export class LuaRunner {
       thread.on('message', (answer: LuaResult) => this.#answered(thread, answer))
       thread.on('error', (error: Error) => this.#violated(thread, error.message))
       thread.on('exit', () => this.#violated(thread, 'their thread ended'))
-      // Whoever is closed without it being told ends all the same.
+      // The thread must not keep a process alive that ends without closing this runner.
       thread.unref()
       for (const { json } of this.#calls) this.#post(thread, json)
     } catch (error) {
@@ -107,7 +107,7 @@ export class LuaRunner {
     this.#deadline = this.#calls.length > 0 ? this.#watch(thread) : undefined
   }
 
-  /** The first message is at fault; the others go to the next thread. */
+  /** Fails the first message, and leaves the others to the next thread. */
   #violated(thread: Worker, problem: string): void {
     if (thread !== this.#thread) return
     log.warn('Lua functions were stopped: {problem}', { problem })
@@ -158,7 +158,7 @@ async function startThread(functions: readonly string[]): Promise<Worker> {
   }
 }
 
-/** No record is at fault: all of them wait until it is mended. */
+/** The error of a thread that did not start. It is retryable: records wait until the cause is fixed. */
 function unable(detail: string): KafkaConsumeError {
   return new KafkaConsumeError('INTERNAL', 'Cannot run Lua functions: their state did not start', {
     detail,

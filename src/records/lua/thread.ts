@@ -1,26 +1,26 @@
-/** The thread that runs Lua functions: what they do, the rest of the process does not notice. */
+/** The thread that runs Lua functions, so that they cannot block the rest of the process. */
 import type { LuaEngine } from 'wasmoon'
 import { SANDBOX } from './sandbox.ts'
 
-/** This file, as the program of a thread. */
+/** The URL of this file, which is the program of the thread. */
 export const program = new URL(import.meta.url)
 
-/** What a thread is started with; by it a thread knows that it is one of these. */
+/** The data that a thread is started with. Its `kind` tells the thread that it runs Lua functions. */
 export interface LuaThreadData {
   readonly kind: 'message_by_lua_functions'
   readonly functions: readonly string[]
 }
 
-/** What a thread says: first whether it is ready, then what became of each message, in turn. */
+/** The messages of a thread: first whether it is ready, then the result of each message in turn. */
 export type LuaThreadAnswer =
   | { readonly status: 'ready' }
   | { readonly status: 'broken'; readonly problem: string }
   | { readonly status: 'dropped' }
-  /** `violated`: of a limit, so that the state must not be used any more. */
+  /** `violated`: a limit was exceeded, so that the Lua state must not be used any more. */
   | { readonly status: 'failed' | 'violated'; readonly problem: string }
   | {
       readonly status: 'done'
-      /** JSON of what has changed. */
+      /** The JSON of each changed field. */
       readonly key?: string
       readonly value?: string
       readonly headers?: string
@@ -28,7 +28,7 @@ export type LuaThreadAnswer =
       readonly extra: string
     }
 
-/** Bytes that the Lua state may hold. */
+/** The most bytes that the Lua state may hold. */
 const MAX_MEMORY = 64 * 1024 * 1024
 
 // Where there are no threads, this file is imported for its names only.
