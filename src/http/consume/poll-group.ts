@@ -11,7 +11,7 @@ import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
 import type { GroupCalls } from '../route/memberships.ts'
 import type { Route } from '../route/route.ts'
 
-/** What is to be taken, and for whom. */
+/** What to poll, and the client that gets it. */
 interface PollRequest {
   readonly client: KafkaClient
   readonly wanted: RequestedFilters
@@ -21,7 +21,7 @@ interface PollRequest {
   readonly memory?: AnswerMemory
 }
 
-/** Records that were taken as the group: the caller ends the delivery. */
+/** Records that were polled as the group. The handler acks or requeues their delivery. */
 interface GroupPoll {
   readonly delivery: Delivery
   /** The records that the client is to get: processed, and in the order of the delivery. */
@@ -29,53 +29,71 @@ interface GroupPoll {
 }
 
 /**
- * Takes the next records from a group, processed and filtered. A batch of which the
- * preparation dropped everything counts as delivered, and the next one is taken while there is time.
+ * Polls the next records of a group, and processes and filters them. A batch of which the pipeline
+ * dropped every record counts as delivered, and the next one is polled while there is time.
  *
- * @throws KafkaConsumeError when Kafka cannot be read or records cannot be prepared now: then they
- * are handed to the next caller.
+ * @throws KafkaConsumeError when Kafka cannot be read or records cannot be processed now. Their
+ * delivery is requeued: the next client gets them.
  */
 export async function pollGroup(
   group: GroupCalls,
   route: Route,
-  { client, wanted, limits, signal, memory }: PollRequest,
+  request: PollRequest,
 ): Promise<GroupPoll> {
-  const { processor } = (await route.lease()).feed
+  const { limits, signal, memory } = request
   const until = performance.now() + limits.timeout
   const maxBytes = Math.min(limits.maxBytes, memory?.maxBytes ?? Infinity)
   for (let timeout = limits.timeout; ; timeout = Math.max(0, until - performance.now())) {
     const delivery = await group.poll({ ...limits, maxBytes, timeout }, signal)
     try {
-      const { records, gaps } = delivery
-      if (memory && !memory.resize(sizeOf(records))) throw tooManyAnswers()
-      if (records.length > 0) await yieldToSocketEvents()
-      const prepared: readonly ProcessedRecord[] = processor
-        ? await processor.process(records)
-        : records
-      if (signal.aborted)
-        throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
-      const isDropped = records.length > 0 && prepared.every(({ dropped }) => dropped)
-      // What the group has missed is to be told.
-      if (isDropped && gaps.length === 0 && performance.now() < until) {
-        delivery.ack()
-        memory?.release()
-        continue
+      const records = await process(delivery, route, request)
+      const hasDroppedAll = delivery.records.length > 0 && records.length === 0
+      // A gap that the group has met must be reported to this client, even without a record.
+      if (!hasDroppedAll || delivery.gaps.length > 0 || performance.now() >= until) {
+        return { delivery, records: await select(records, delivery, route, request) }
       }
-      const kept = prepared.filter(({ dropped }) => !dropped)
-      if (!isFiltered(wanted) && !isRestricted(client)) return { delivery, records: kept }
-      const table = new PartitionTable(delivery.partitions)
-      const filter = filterOf(wanted, client, table)
-      if (!filter) return { delivery, records: kept }
-      const start = () => new Cursor(table, new Float64Array(table.size))
-      const all = EncodedBatch.encode(kept, start(), route.options.messageDeserializer)
-      const passing = await filterInTurns(all, filter, start(), signal)
-      return { delivery, records: recordsIn(passing, kept) }
+      delivery.ack()
+      memory?.release()
     } catch (error) {
       memory?.release()
       delivery.requeue()
       throw error
     }
   }
+}
+
+/** @returns The records that the pipeline did not drop. */
+async function process(
+  { records }: Delivery,
+  route: Route,
+  { signal, memory }: PollRequest,
+): Promise<readonly ProcessedRecord[]> {
+  if (memory && !memory.resize(sizeOf(records))) throw tooManyAnswers()
+  if (records.length > 0) await yieldToSocketEvents()
+  const { processor } = (await route.lease()).feed
+  const processed: readonly ProcessedRecord[] = processor
+    ? await processor.process(records)
+    : records
+  if (signal.aborted) {
+    throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
+  }
+  return processed.filter(({ dropped }) => !dropped)
+}
+
+/** @returns The records that the client asks for and may read. */
+async function select(
+  records: readonly ProcessedRecord[],
+  delivery: Delivery,
+  route: Route,
+  { client, wanted, signal }: PollRequest,
+): Promise<readonly ProcessedRecord[]> {
+  if (!isFiltered(wanted) && !isRestricted(client)) return records
+  const table = new PartitionTable(delivery.partitions)
+  const filter = filterOf(wanted, client, table)
+  if (!filter) return records
+  const start = () => new Cursor(table, new Float64Array(table.size))
+  const all = EncodedBatch.encode(records, start(), route.options.messageDeserializer)
+  return recordsIn(await filterInTurns(all, filter, start(), signal), records)
 }
 
 /** The records of a batch that was made of some of them, in their order. */
@@ -96,9 +114,8 @@ function sizeOf(records: readonly KafkaRecord[]): number {
 }
 
 /**
- * Whoever has left may not have been noticed yet, even before the request was read: a runtime tells
- * of that only when it has looked at its sockets again. It takes two turns on Bun and Deno, three on
- * Node.
+ * Waits until the runtime has looked at its sockets again. Only then does it report a client that has
+ * left, even one that left before its request was read. Bun and Deno take two turns, Node three.
  */
 async function yieldToSocketEvents(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) {
