@@ -120,7 +120,7 @@ class Object : public Value {
 };
 class Array : public Object {
  public:
-  // 0 for what is no array: the sources cast a null to one, when a message has no headers.
+  // 0 for a value that is not an array: the sources cast null to one if a message has no headers.
   uint32_t Length() const;
 };
 class Function : public Object {};
@@ -175,7 +175,7 @@ class ObjectTemplate {
   void SetInternalFieldCount(int) {}
 };
 
-// Collects what napi_define_class wants to be told at once.
+// Collects the properties that napi_define_class takes in one call.
 class FunctionTemplate {
  public:
   struct Definition {
@@ -184,7 +184,7 @@ class FunctionTemplate {
     std::vector<std::pair<std::string, FunctionCallback>> methods;
     napi_value function = nullptr;  // used only while the addon is being loaded
   };
-  Definition* handle = nullptr;  // never freed: there is a handful
+  Definition* handle = nullptr;  // Never freed: there are only a few.
 
   void SetClassName(Local<String> name);
   Local<ObjectTemplate> InstanceTemplate() { return Local<ObjectTemplate>(); }

@@ -1,5 +1,5 @@
-// Runs AsyncWorkers on threads of its own. Not by napi_async_work: jobs block inside librdkafka for
-// seconds, and the runtimes' pools have as few as four threads, which file access needs, too.
+// Runs AsyncWorkers on a thread pool of its own instead of napi_async_work: jobs block inside librdkafka
+// for seconds, and the runtimes' pools have as few as four threads, which file access needs, too.
 #include <nan.h>
 
 #ifdef __GLIBC__
@@ -17,8 +17,8 @@ namespace Nan {
 
 namespace {
 
-// glibc gives memory back to the system only from the end of an arena: below what is in use it
-// keeps what is free. Of a consumer that has fetched ahead that is some MiB, each time.
+// glibc returns memory to the system only from the end of an arena, and keeps free memory below used
+// memory. A consumer that has fetched ahead leaves some MiB of it, each time.
 void GiveMemoryBack() {
 #ifdef __GLIBC__
   using Clock = std::chrono::steady_clock;
@@ -54,7 +54,7 @@ class WorkerPool {
       std::thread([this] { Work(); }).detach();
       threads_++;
     } catch (const std::system_error&) {
-      // The system has no more threads: the work waits for one of those at hand.
+      // The system has no more threads: the work waits for an existing one.
       if (threads_ == 0) {
         queue_.pop_back();
         throw;
@@ -92,7 +92,7 @@ class WorkerPool {
 };
 
 void AsyncQueueWorker(AsyncWorker* worker) {
-  static auto* pool = new WorkerPool();  // never freed: its threads are detached
+  static auto* pool = new WorkerPool();  // Never freed, since its threads are detached.
   worker->completion_.environment = host::current_environment;
   host::current_environment->Ref();
   pool->Run(worker);

@@ -1,5 +1,5 @@
-// The JavaScript environment (the main thread's or a worker's) that has loaded the addon, and what
-// all other parts of this folder stand on: exceptions, and tasks run on the JavaScript thread.
+// The JavaScript environment (the main thread's or a worker's) that has loaded the addon. It gives all
+// other files of this folder exceptions, and tasks that run on the JavaScript thread.
 #pragma once
 
 #include <node_api.h>
@@ -8,7 +8,7 @@
 
 namespace host {
 
-// Something to do on the JavaScript thread. Not owned by the queue.
+// A task for the JavaScript thread. The queue does not own it.
 class Task {
  public:
   virtual ~Task() = default;
@@ -25,8 +25,8 @@ class Environment {
 
   napi_env napi() const { return napi_; }
 
-  // False once the environment is being torn down: nothing of it may be touched any more. The
-  // object itself is never freed, since librdkafka's threads may hold on to it for longer.
+  // False once the environment is being torn down: from then on nothing of it may be used. The object
+  // itself is never freed, since librdkafka's threads may keep a pointer to it for longer.
   bool alive() const { return alive_; }
 
   // Any thread. Tasks run in the order they were posted; those of a dead environment are dropped.
@@ -46,9 +46,9 @@ class Environment {
   napi_env napi_;
   napi_threadsafe_function queue_ = nullptr;
   int references_ = 0;
-  int depth_ = 0;                   // entries that are open
-  napi_value exception_ = nullptr;  // parked by the innermost of them
-  std::mutex mutex_;                // held to use queue_ off the JavaScript thread
+  int depth_ = 0;                   // The number of open entries.
+  napi_value exception_ = nullptr;  // The exception that the innermost entry has parked.
+  std::mutex mutex_;                // Must be held to use queue_ on any other thread.
   bool alive_ = true;
 };
 
@@ -94,12 +94,12 @@ class Entry {
 
 // The first exception wins, as the later ones are mostly its consequences.
 void Park(napi_value exception);
-// Takes over what is pending after a failed call. Always false.
+// Parks the exception that is pending after a failed call. Always returns false.
 bool ParkPending();
 
 inline bool Succeeded(napi_status status) { return status == napi_ok ? true : ParkPending(); }
 
-// Calls a JavaScript function from the event loop's side: nobody is there to catch what it throws.
+// Calls a JavaScript function from the event loop, where no JavaScript could catch its exceptions.
 void ReportUncaught(napi_value exception);
 
 // Thrown where V8 would abort the process: FromJust() and ToLocalChecked() on nothing.

@@ -17,7 +17,7 @@ void AppendNumber(Output& out, int64_t number) {
 constexpr std::string_view kNotJson =
     R"(,"error":{"code":"DESERIALIZATION_FAILED","message":"Cannot deserialize the value: it is no JSON"})";
 
-// All values of a name.
+// A header's name and all of its values.
 struct Field {
   std::string_view name;
   std::vector<Bytes> values;
@@ -38,14 +38,14 @@ void AppendValues(Output& out, const std::vector<Bytes>& values, bool as_base64)
   if (values.size() > 1) out.Append("]");
 }
 
-// An object; a name that is given several times has an array. The names whose values are base64 go
-// into `notes`.
+// Writes headers as an object, with an array for a name that occurs several times. `notes` receives the
+// names whose values are base64.
 void AppendHeaders(Output& out, const std::vector<Header>& headers, std::string& notes) {
   std::list<std::string> replaced;
   std::vector<Field> fields;
   std::unordered_map<std::string_view, size_t> places;
   for (auto [name, value] : headers) {
-    // A name is text in any case, as the client shows it.
+    // A name is always text, as the client decodes it.
     if (!IsUtf8(name)) name = replaced.emplace_back(ReplaceInvalid(name));
     const auto [place, is_new] = places.try_emplace(name, fields.size());
     if (is_new) fields.push_back({name, {}});
@@ -58,7 +58,7 @@ void AppendHeaders(Output& out, const std::vector<Header>& headers, std::string&
     AppendString(out, name);
     const std::string quoted(out.data() + begin, out.size() - begin);
     out.Append(":");
-    // All values of the name alike, so that a reader need not guess which of them are base64.
+    // All values of a name have one encoding, so that a client need not guess which are base64.
     bool is_text = true;
     for (const Bytes& value : values) is_text = is_text && (!value || IsUtf8(*value));
     if (!is_text) notes += (notes.empty() ? "" : ",") + quoted + ":\"base64\"";
@@ -70,7 +70,7 @@ void AppendHeaders(Output& out, const std::vector<Header>& headers, std::string&
 }  // namespace
 
 void AppendBody(Output& out, const Record& record, bool value_is_json) {
-  // Rare: what is base64, and why. Each begins with a comma.
+  // Rare fields: which parts are base64, and why. Each begins with a comma.
   std::string encoding;
   std::string_view error;
   out.Append(R"("offset":)");

@@ -1,4 +1,4 @@
-// One record's JSON and the cursor after it, byte for byte as src/records/encoded-batch.ts makes them.
+// Encodes a record's JSON and the cursor after it, with the bytes of src/records/encoded-batch.ts.
 #pragma once
 
 #include <stdint.h>
@@ -45,7 +45,7 @@ class Cursor {
   const std::vector<std::string>& labels_;
   std::vector<double> vector_;
   std::string text_;
-  std::vector<size_t> ends_;  // of each number
+  std::vector<size_t> ends_;  // Where each number ends.
 };
 
 }  // namespace frames

@@ -1,7 +1,7 @@
-// Reads records and makes frames of them, all on another thread: JavaScript is handed the bytes.
+// Reads and encodes records on another thread; JavaScript gets the bytes.
 //
-// The client's own way makes objects of every record on JavaScript's thread. Here, that thread does
-// the same little work for any number of records.
+// The client's own reads create objects for every record on JavaScript's thread. These reads cost that
+// thread equally little for any number of records.
 #include "frame_reader.h"
 
 #include <nan.h>
@@ -17,16 +17,16 @@
 #include "rdkafka.h"
 #include "src/kafka-consumer.h"
 
-// Ours (native/header-names.ts): names may hold bytes that are 0.
+// Added by native/header-names.ts, since names may contain a byte 0.
 extern "C" size_t rd_kafka_header_name_size(const char* name);
 
 namespace frames {
 
 namespace {
 
-// What the frames of a subscription have in common. Does not change, so any thread may read it.
+// The encoding of a subscription's records. It does not change, so any thread may read it.
 struct Plan {
-  // What stands around a record's JSON and the cursor after it.
+  // The texts around a record's JSON and the cursor that follows it.
   std::string before_json;
   std::string before_cursor;
   std::string after_cursor;
@@ -49,8 +49,8 @@ struct End {
   int64_t offset;
 };
 
-// A partition goes on at another offset than the one that was due, before the record at `at`. Whether
-// records are lost by that, JavaScript decides (kafka/consumer/gaps.ts).
+// A partition goes on at another offset than the expected one, before the record at `at`. JavaScript
+// decides whether records are lost by that (kafka/consumer/gaps.ts).
 struct Jump {
   size_t at;
   size_t index;
@@ -59,7 +59,8 @@ struct Jump {
   double low;  // the first offset that the partition keeps
 };
 
-// Held while the consumer is used, as the client's own reads do: it is not closed before.
+// Holds the client's lock while the consumer is used, as the client's own reads do, so that the consumer
+// is not closed meanwhile.
 class Connection : NodeKafka::KafkaConsumer {
  public:
   static uv_rwlock_t& LockOf(NodeKafka::KafkaConsumer& consumer) {
@@ -76,7 +77,7 @@ struct MessageDeleter {
 using Queue = std::unique_ptr<rd_kafka_queue_t, QueueDeleter>;
 using Message = std::unique_ptr<rd_kafka_message_t, MessageDeleter>;
 
-// One read: what it brings, and the means to bring it.
+// One read and its result.
 class Read {
  public:
   Read(std::shared_ptr<const Plan> plan, std::vector<double> from, Limits limits)
@@ -86,7 +87,7 @@ class Read {
         cursor_(plan_->labels, std::move(from)) {}
 
   Output bytes;
-  double timestamp = -1;  // of the first record
+  double timestamp = -1;  // The first record's.
   std::vector<double> offsets;
   std::vector<uint32_t> starts{0};
   std::vector<uint32_t> json_ends;
@@ -109,8 +110,8 @@ class Read {
       error = RdKafka::ERR__STATE;
       return;
     }
-    // The first is waited for; then what is there is taken, more of it each time: how large records
-    // are is only known by then, and what was taken cannot be put back.
+    // Waits for a first record, then takes fetched records in growing steps: the size of records is known
+    // only then, and a consumed record cannot be put back.
     int wait = limits_.wait;
     for (size_t step = 1; consumer.IsConnected(); step = step < kMaxStep ? step * 2 : kMaxStep) {
       const size_t wanted = Wanted(step);
@@ -123,7 +124,7 @@ class Read {
  private:
   static constexpr size_t kMaxStep = 256;
 
-  // How many of the next records fit, by the size of those so far.
+  // How many more records fit, by the mean size of those so far.
   size_t Wanted(size_t step) const {
     const size_t count = offsets.size();
     if (count >= limits_.records || bytes.size() >= limits_.bytes) return 0;
@@ -154,7 +155,7 @@ class Read {
     return static_cast<size_t>(count);
   }
 
-  // Sets index_; records come in runs of a partition.
+  // Sets index_. Consecutive records are mostly of one partition.
   bool Find(const rd_kafka_message_t& message) {
     if (message.rkt && message.rkt == topic_ && message.partition == partition_) return true;
     if (!message.rkt) return false;
@@ -215,8 +216,8 @@ class Read {
     }
   }
 
-  // The end may lie behind offsets that hold no record for us, as a transaction's control records:
-  // they are not due any more.
+  // The end may lie behind offsets without records for us, as those of a transaction's control records:
+  // these offsets are not expected any more.
   void AddEnd(int64_t end) {
     const auto offset = static_cast<double>(end);
     if (offset > due_[index_]) {
@@ -246,7 +247,7 @@ class Read {
 
 // ---- results
 
-// Below this, an own copy is cheaper than to be told when the bytes are no longer used.
+// Below this size, a copy is cheaper than a finalizer that reports when the bytes are no longer used.
 constexpr size_t kCopied = 16 * 1024;
 
 napi_value CopiedBuffer(const char* data, size_t length) {
@@ -269,7 +270,7 @@ napi_value BufferOf(Output& out) {
       napi_ok) {
     return buffer;
   }
-  // Not every runtime allows buffers over memory of others.
+  // Not every runtime allows buffers over external memory.
   const std::unique_ptr<char, decltype(&free)> owner(data, free);
   return CopiedBuffer(data, length);
 }
@@ -301,7 +302,7 @@ class ReadWorker : public Nan::AsyncWorker {
   }
 
  protected:
-  // done(error, bytes, places, count, ends, jumps); an error may come after records.
+  // Calls done(error, bytes, places, count, ends, jumps). An error may come with records.
   void HandleOKCallback() override {
     Read& read = *read_;
     std::vector<double> ends;
@@ -334,7 +335,7 @@ class ReadWorker : public Nan::AsyncWorker {
   }
 
  private:
-  Nan::Persistent<v8::Object> client_;  // keeps the consumer from being collected
+  Nan::Persistent<v8::Object> client_;  // Keeps the consumer from being collected.
   NodeKafka::KafkaConsumer& consumer_;
   std::unique_ptr<Read> read_;
 };

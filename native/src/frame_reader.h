@@ -1,11 +1,11 @@
-// Reading records as frames: what JavaScript sees of it.
+// Reads of encoded records, as JavaScript sees them.
 #pragma once
 
 #include <v8.h>
 
 namespace frames {
 
-// Adds the class LayoutReader to what the addon exports (kafka/consumer/native-encoder.ts says how it is used).
+// Adds the class LayoutReader to the addon's exports; kafka/consumer/native-encoder.ts uses it.
 void Initialize(v8::Local<v8::Object> exports);
 
 }  // namespace frames

@@ -21,7 +21,7 @@ napi_value CallMethod(napi_env napi, napi_callback_info napi_info) {
   return entry.Throw() ? nullptr : info.result();
 }
 
-// As long-lived as the function it belongs to, which is as long as the environment.
+// The method lives as long as its function, which lives as long as the environment.
 Method* NewMethod(Nan::FunctionCallback callback) {
   return new Method{host::current_environment, callback};
 }
@@ -30,7 +30,7 @@ std::vector<napi_value> Handles(int count, v8::Local<v8::Value> arguments[]) {
   std::vector<napi_value> handles;
   handles.reserve(static_cast<size_t>(count));
   for (int i = 0; i < count; i++) {
-    // The sources leave arguments empty that they have no value for.
+    // The sources leave an argument empty if they have no value for it.
     const v8::Local<v8::Value> argument = arguments[i];
     handles.push_back(argument.IsEmpty() ? Nan::Undefined().handle() : argument.handle());
   }
@@ -89,7 +89,7 @@ MaybeLocal<v8::Object> NewInstance(v8::Local<v8::Function> constructor, int coun
   return v8::Local<v8::Object>(instance);
 }
 
-// As with NAN's, what the function throws is an uncaught exception, and the caller goes on.
+// As in NAN, an exception of the function is uncaught, and the caller goes on.
 v8::Local<v8::Value> Callback::Call(int count, v8::Local<v8::Value> arguments[]) const {
   if (IsEmpty()) return Undefined();
   const auto handles = Handles(count, arguments);

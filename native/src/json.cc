@@ -23,9 +23,9 @@ uint64_t Load(const Byte* at) {
   return word;
 }
 
-// Of eight bytes, how many come before the first that does not stand for itself within a string: a
-// quote, a backslash, a control character, or no ASCII. (Borrows make bits wrong only behind the
-// first one. https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord)
+// Counts those of eight bytes that come before the first one that a JSON string must escape (a quote, a
+// backslash or a control character) or that is not ASCII. (Borrows make bits wrong only behind the first
+// one. https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord)
 size_t PlainBytes(uint64_t word) {
   static_assert(std::endian::native == std::endian::little);
   const uint64_t quote = word ^ (kOnes * '"');
@@ -218,13 +218,13 @@ class Parser {
   const Byte* at_;
   const Byte* const end_;
   bool has_line_ends_ = false;
-  std::vector<bool> is_object_;  // what the value is in, from the outside in
+  std::vector<bool> is_object_;  // Whether each container of the value is an object, from the outside in.
 };
 
 }  // namespace
 
 bool AppendString(Output& out, std::string_view text) {
-  // Room is asked for by the piece: a byte may take six.
+  // Reserves room for one piece at a time, since a byte may become six.
   constexpr size_t kPiece = 4096;
   const size_t begin = out.size();
   const auto* at = reinterpret_cast<const Byte*>(text.data());
@@ -271,7 +271,7 @@ bool AppendJson(Output& out, std::string_view text) {
   char* const to = out.Room(text.size());
   memcpy(to, text.data(), text.size());
   out.Written(to + text.size());
-  // They can only stand between tokens here; as spaces they cannot end a line of an event stream.
+  // In valid JSON, line ends occur only between tokens. As spaces they cannot end a line of an event stream.
   if (parser.has_line_ends()) {
     for (size_t i = 0; i < text.size(); i++) {
       if (to[i] == '\n' || to[i] == '\r') to[i] = ' ';

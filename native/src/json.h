@@ -1,4 +1,4 @@
-// Bytes as JSON, byte for byte as src/records/encode.ts makes it of them.
+// Encodes bytes as JSON, with the bytes of src/records/encode.ts.
 #pragma once
 
 #include <stdint.h>
@@ -9,17 +9,18 @@
 
 namespace frames {
 
-// As JSON.stringify makes a string of the text. False, with nothing written, where it is no UTF-8.
+// Writes text as a JSON string, like JSON.stringify. Returns false and writes nothing if the text is not
+// valid UTF-8.
 bool AppendString(Output& out, std::string_view text);
 
-// Text that is JSON, as it is, with spaces for line ends. False, with nothing written, where
-// JSON.parse would refuse it or it is no UTF-8.
+// Writes text that is JSON unchanged, but for spaces in place of line ends. Returns false and writes
+// nothing if JSON.parse would refuse the text or it is not valid UTF-8.
 bool AppendJson(Output& out, std::string_view text);
 
-// In quotes.
+// Writes bytes as base64 in quotes.
 void AppendBase64(Output& out, std::string_view bytes);
 
-// As JavaScript shows the number nearest to it, in at most kNumberLength bytes. Returns their end.
+// Writes the nearest double as JavaScript prints it, in at most kNumberLength bytes. Returns their end.
 constexpr size_t kNumberLength = 24;
 char* WriteNumber(char* to, int64_t number);
 

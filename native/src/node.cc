@@ -13,9 +13,10 @@ namespace node {
 
 namespace {
 
-// librdkafka has a dozen threads, and frees in one what it has allocated in another. glibc gives
-// each an arena of its own, and each keeps the holes that are left: a gateway whose clients come and
-// go held 900 MiB after half an hour, of which 60 were in use. Two arenas have as few holes as need be.
+// librdkafka has a dozen threads, and frees memory in another thread than it was allocated in. By default
+// glibc gives each thread an arena, and each arena keeps the holes that this leaves: a gateway whose
+// clients came and went held 900 MiB after half an hour, of which 60 MiB were in use. Two arenas have
+// few holes.
 void ShareArenas() {
 #ifdef __GLIBC__
   if (!std::getenv("MALLOC_ARENA_MAX")) mallopt(M_ARENA_MAX, 2);

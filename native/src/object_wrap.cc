@@ -15,8 +15,8 @@ ObjectWrap* ObjectWrap::Wrapped(v8::Local<v8::Object> object) {
 
 void ObjectWrap::Finalize(napi_env, void* object, void* environment_pointer) {
   auto* environment = static_cast<host::Environment*>(environment_pointer);
-  // Unlike V8, Node-API finalizes at exit whatever is left. The destructors would then wait for
-  // consumers to close, for seconds, and free what callbacks on other threads still use.
+  // Unlike V8, Node-API finalizes all remaining objects at exit. The destructors would then wait for
+  // seconds until consumers are closed, and free memory that callbacks on other threads still use.
   if (!environment->alive()) return;
   host::Entry entry(environment);
   delete static_cast<ObjectWrap*>(object);

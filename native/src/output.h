@@ -1,4 +1,4 @@
-// Bytes that are being written, from malloc, so that JavaScript can take them over.
+// A growing buffer from malloc, so that JavaScript can take over its bytes.
 #pragma once
 
 #include <stdlib.h>
@@ -20,7 +20,7 @@ class Output {
   size_t size() const { return size_; }
   const char* data() const { return data_; }
 
-  // Where so many bytes more may be written; Written() tells where they ended.
+  // Returns a pointer for a number of further bytes; Written() then sets where they end.
   char* Room(size_t bytes) {
     if (capacity_ - size_ < bytes) Grow(bytes);
     return data_ + size_;
@@ -35,7 +35,7 @@ class Output {
   }
   void Append(std::string_view text) { Append(text.data(), text.size()); }
 
-  // The caller frees it.
+  // The caller frees the returned memory.
   char* Release() {
     if (void* fitting = realloc(data_, size_ ? size_ : 1)) data_ = static_cast<char*>(fitting);
     size_ = capacity_ = 0;

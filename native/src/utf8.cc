@@ -8,7 +8,7 @@ const unsigned char* Begin(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
-// Bytes that were the beginning of a character, until one came that does not continue it.
+// Counts the bytes that begin a character before a byte that does not continue it.
 size_t BrokenLength(const unsigned char* at, const unsigned char* end) {
   const unsigned char first = at[0];
   if (first < 0xc2 || first > 0xf4) return 1;

@@ -16,7 +16,7 @@ int uv_thread_create(uv_thread_t* thread, uv_thread_cb entry, void* argument) {
     return nullptr;
   };
   const int error = pthread_create(thread, nullptr, run, start.get());
-  if (error == 0) start.release();  // the thread has it now
+  if (error == 0) start.release();  // The thread owns it now.
   return -error;
 }
 
@@ -27,7 +27,7 @@ int uv_async_init(uv_loop_t* loop, uv_async_t* async, uv_async_cb callback) {
   return 0;
 }
 
-// Many sends before the callback runs are one call, as in libuv.
+// As in libuv, several sends before the callback runs cause one call.
 int uv_async_send(uv_async_t* async) {
   std::lock_guard<std::mutex> lock(async->mutex);
   if (!async->closing && !async->sent) {
@@ -37,7 +37,7 @@ int uv_async_send(uv_async_t* async) {
   return 0;
 }
 
-// Posted behind any send that is still in the queue, so that the handle outlives it.
+// The close is posted after any send that is still in the queue, so that the handle outlives that send.
 void uv_close(uv_handle_t* handle, uv_close_cb callback) {
   std::lock_guard<std::mutex> lock(handle->mutex);
   if (handle->closing) return;
