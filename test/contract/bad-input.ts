@@ -17,6 +17,7 @@ const PARAMETERS = {
   'http-get': ['format', 'max_records', 'max_bytes', 'timeout', 'cursor', 'start'],
   'server-sent-events': ['format', 'cursor', 'start', 'last_event_id', 'lastEventId'],
 } as const
+type Mode = keyof typeof PARAMETERS
 const FILTERS = ['topic', 'partition', 'key', 'filter']
 
 /** Nothing of the inside may reach a client. */
@@ -132,6 +133,40 @@ async function expectRefusal(response: Response, says: readonly (string | RegExp
   return body
 }
 
+/** What the message of a refusal must say in this mode. */
+function expectedWords(mode: Mode, bad: BadRequest): readonly (string | RegExp)[] {
+  // A parameter that this mode does not have is unknown, and the message lists those it has.
+  const own: readonly string[] = PARAMETERS[mode]
+  const [name] = Object.keys(bad.query ?? {})
+  const isUnknown = name !== undefined && ![...own, ...FILTERS].includes(name)
+  return isUnknown ? [name, ...own] : bad.says
+}
+
+/** Sends a bad request, and says what is wrong with its answer, if anything is. */
+async function findingOf(route: Route, mode: Mode, bad: BadRequest): Promise<string | undefined> {
+  const init = bad.headers === undefined ? {} : { headers: bad.headers }
+  const abort = new AbortController()
+  const response = await route.fetch(bad.query, { ...init, signal: abort.signal })
+  try {
+    if (response.status === 431 && /17 KB/.test(bad.what)) return undefined
+    expect(response.status).toBeOneOf([400, 404])
+    await expectRefusal(response, expectedWords(mode, bad))
+    return undefined
+  } catch (error) {
+    return `${bad.what}: ${response.status}: ${String(error)}`
+  } finally {
+    abort.abort()
+  }
+}
+
+/** The places of the records that a client reads from the beginning on. */
+async function placesRead(route: Route, mode: Mode, count: number): Promise<string[]> {
+  if (mode === 'http-get') return places(await route.drain(count))
+  await using stream = await route.stream({ start: 'earliest' })
+  await stream.until(count)
+  return places(stream.records())
+}
+
 export function describeBadInput(target: () => Target): void {
   for (const mode of ['http-get', 'server-sent-events'] as const) {
     describe(`bad input, mode ${mode}`, () => {
@@ -144,38 +179,17 @@ export function describeBadInput(target: () => Target): void {
           mode,
           autoOffsetReset: 'earliest',
         })
-        const streaming = mode === 'server-sent-events'
         const findings: string[] = []
         for (const bad of [...badPositions(topic), ...badParameters()]) {
           // A GET has no event ids.
-          if (!streaming && bad.what.includes('Last-Event-ID')) continue
-          const init = bad.headers === undefined ? {} : { headers: bad.headers }
-          const abort = new AbortController()
-          const response = await route.fetch(bad.query, { ...init, signal: abort.signal })
-          try {
-            if (response.status === 431 && /17 KB/.test(bad.what)) continue
-            expect(response.status).toBeOneOf([400, 404])
-            // A parameter that this mode does not have is unknown, and the message lists those it has.
-            const own: readonly string[] = PARAMETERS[mode]
-            const [name] = Object.keys(bad.query ?? {})
-            const unknown = name !== undefined && ![...own, ...FILTERS].includes(name)
-            await expectRefusal(response, unknown ? [name, ...own] : bad.says)
-          } catch (error) {
-            findings.push(`${bad.what}: ${response.status}: ${String(error)}`)
-          } finally {
-            abort.abort()
-          }
+          if (mode === 'http-get' && bad.what.includes('Last-Event-ID')) continue
+          const finding = await findingOf(route, mode, bad)
+          if (finding !== undefined) findings.push(finding)
         }
         expect(findings).toEqual([])
         await route.untilSubscribers(0)
         await until(async () => (await route.stats()).replays === 0, 'no catch-up reads')
-        if (streaming) {
-          await using stream = await route.stream({ start: 'earliest' })
-          await stream.until(40)
-          expect(places(stream.records())).toEqual(places(written))
-        } else {
-          expect(places(await route.drain(40))).toEqual(places(written))
-        }
+        expect(await placesRead(route, mode, 40)).toEqual(places(written))
       }, 60_000)
 
       test('a cursor of 16 KB is judged, not choked on', async () => {

@@ -16,6 +16,13 @@ const HANDSHAKE: Readonly<Record<string, string>> = {
   'sec-websocket-version': '13',
 }
 
+/** The cursor of a frame of any format, and the text of its record if it has one. */
+function readFrame(frame: unknown): { cursor: string; text: string | undefined } {
+  const { cursor, value, data = value } = frame as { [name: string]: unknown }
+  const isText = data === undefined || typeof data === 'string'
+  return { cursor: cursor as string, text: isText ? data : (data as { data: string }).data }
+}
+
 export function describeSocket(target: () => Target): void {
   async function topicWith(count: number): Promise<string> {
     const { kafka } = target()
@@ -104,10 +111,9 @@ export function describeSocket(target: () => Target): void {
           const frames = socket.frames.slice(0, wanted)
           await socket.close()
           for (const frame of frames) {
-            const { cursor, value, data = value } = frame as { [name: string]: unknown }
-            query = { cursor: cursor as string }
-            if (data === undefined) continue
-            seen.push(typeof data === 'string' ? data : (data as { data: string }).data)
+            const { cursor, text } = readFrame(frame)
+            query = { cursor }
+            if (text !== undefined) seen.push(text)
           }
         }
         expect(seen.length).toBe(2_000)

@@ -61,6 +61,20 @@ function ruleOfLines(): RuleOfLines {
   return new Function(`${code}; return { positionsOf, follow, cursorOf }`)() as RuleOfLines
 }
 
+/** Moves positions on by the whole lines of a text; gives the records and the gaps of these lines. */
+function followLines(rule: RuleOfLines, positions: Map<string, number>, text: string) {
+  const records: Array<{ partition: number; offset: number }> = []
+  const gaps: unknown[] = []
+  for (const line of text.split('\n').slice(0, -1)) {
+    rule.follow(positions, line)
+    if (line === '') continue
+    const { gap, partition, offset } = JSON.parse(line)
+    if (gap) gaps.push(gap)
+    else records.push({ partition, offset })
+  }
+  return { records, gaps }
+}
+
 /** So many bytes of a body at most; fewer where a heartbeat says that there are no more. */
 async function firstBytes(response: Response, bytes: number): Promise<string> {
   const decoder = new TextDecoder()
@@ -591,13 +605,9 @@ export function describeStreams(target: () => Target): void {
         if (written.length < 2_000) written.push(...(await kafka.produce(topic, spread(100))))
         const text = await firstBytes(response, 1 + Math.floor(Math.random() * 30_000))
         abort.abort()
-        for (const line of text.split('\n').slice(0, -1)) {
-          rule.follow(positions, line)
-          if (line === '') continue
-          const { gap, partition, offset } = JSON.parse(line)
-          if (gap) gaps.push(gap)
-          else seen.push({ partition, offset })
-        }
+        const told = followLines(rule, positions, text)
+        seen.push(...told.records)
+        gaps.push(...told.gaps)
       }
       expect(places(seen)).toEqual(places(written))
       expect(gaps).toEqual([{ topic, partition: 3, from: 9_999, to: 0, reason: 'out-of-range' }])

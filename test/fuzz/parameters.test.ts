@@ -51,6 +51,8 @@ const query = fc
   .array(fc.tuple(name, value), { maxLength: 4 })
   .map((pairs) => new URLSearchParams(pairs))
 
+type ReadPlan = ReturnType<typeof parseRead>
+
 function expectClientError(run: () => void): void {
   try {
     run()
@@ -62,25 +64,41 @@ function expectClientError(run: () => void): void {
   }
 }
 
+function expectLimits({ limits }: ReadPlan): void {
+  expect(limits.maxRecords).toBeWithin(1, 10_001)
+  expect(limits.maxBytes).toBeWithin(1, 16 * 1024 * 1024 + 1)
+  expect(limits.timeout).toBeWithin(0, 60_001)
+}
+
+function expectWholeNumbers(parameters: URLSearchParams): void {
+  for (const whole of ['max_records', 'max_bytes', 'timeout', 'partition']) {
+    for (const given of parameters.getAll(whole)) expect(given).toMatch(/^[0-9]+$/)
+  }
+}
+
+function expectStartTime({ position }: ReadPlan): void {
+  if (position === undefined || !('start' in position)) return
+  if (typeof position.start !== 'number') return
+  expect(Number.isFinite(position.start)).toBe(true)
+  expect(position.start).toBeGreaterThanOrEqual(0)
+}
+
+function expectWanted({ wanted }: ReadPlan): void {
+  for (const topic of wanted.topics) expect(TOPICS).toContain(topic)
+  for (const partition of wanted.partitions) expect(partition).toBeGreaterThanOrEqual(0)
+}
+
 describe('whatever stands in a query', () => {
   test('a read is understood, within its limits, or refused as the client’s error', () => {
     fc.assert(
       fc.property(query, (parameters) =>
         expectClientError(() => {
-          const { limits, position, format, wanted } = parseRead(parameters, TOPICS)
-          expect(limits.maxRecords).toBeWithin(1, 10_001)
-          expect(limits.maxBytes).toBeWithin(1, 16 * 1024 * 1024 + 1)
-          expect(limits.timeout).toBeWithin(0, 60_001)
-          for (const whole of ['max_records', 'max_bytes', 'timeout', 'partition']) {
-            for (const given of parameters.getAll(whole)) expect(given).toMatch(/^[0-9]+$/)
-          }
-          expect(format).toBeOneOf([undefined, 'kong', 'records'])
-          if (position !== undefined && 'start' in position && typeof position.start === 'number') {
-            expect(Number.isFinite(position.start)).toBe(true)
-            expect(position.start).toBeGreaterThanOrEqual(0)
-          }
-          for (const topic of wanted.topics) expect(TOPICS).toContain(topic)
-          for (const partition of wanted.partitions) expect(partition).toBeGreaterThanOrEqual(0)
+          const read = parseRead(parameters, TOPICS)
+          expectLimits(read)
+          expectWholeNumbers(parameters)
+          expect(read.format).toBeOneOf([undefined, 'kong', 'records'])
+          expectStartTime(read)
+          expectWanted(read)
         }),
       ),
       { numRuns: 5_000 },

@@ -36,6 +36,64 @@ export function describeGateway(secured: () => Secured): void {
     }
   }
 
+  /** Configurations of Kong that get in and that do not, by the name of their route. */
+  function configsOf(certificateId: string): Record<string, object> {
+    const sasl = { strategy: 'sasl', user: reader.name, password: PLANTED.password }
+    const oauthbearer = {
+      token_endpoint_url: secured().tokens.url,
+      client_id: reader.name,
+      client_secret: PLANTED.clientSecret,
+    }
+    return {
+      scram: {
+        security: { ssl: true },
+        authentication: { ...sasl, mechanism: 'SCRAM-SHA-256' },
+      },
+      token: {
+        security: { ssl: true },
+        authentication: { strategy: 'sasl', mechanism: 'OAUTHBEARER', oauthbearer },
+      },
+      accepted: {
+        security: { ssl: true },
+        authentication: {
+          strategy: 'sasl',
+          mechanism: 'OAUTHBEARER',
+          oauthbearer: { ...oauthbearer, client_secret: reader.password },
+        },
+      },
+      certificate: { security: { ssl: true, certificate_id: certificateId } },
+      // What is wrong with a configuration is told, and not what is in it.
+      wrong: { authentication: { ...sasl, mechanism: 'NONE', client: PLANTED.clientSecret } },
+    }
+  }
+
+  /** Makes a route with the plugin for each configuration; gives the texts of the answers. */
+  async function makeRoutes(admin: string, configs: Record<string, object>): Promise<string[]> {
+    const texts: string[] = []
+    for (const [name, config] of Object.entries(configs)) {
+      const route = await post(`${admin}/routes`, { name, hosts: [`${name}.test`] })
+      const listener = name === 'certificate' ? 'SSL' : 'SASL_SSL'
+      const made = await post(`${admin}/routes/${name}/plugins`, plugin(listener, config))
+      texts.push(route.text, made.text)
+    }
+    return texts
+  }
+
+  async function readRoutes(url: string, names: readonly string[]): Promise<string[]> {
+    const texts: string[] = []
+    for (const name of names) {
+      const answer = await fetch(`${url}/x?timeout=200`, { headers: { host: `${name}.test` } })
+      texts.push(await answer.text())
+    }
+    return texts
+  }
+
+  async function textsAt(url: string, paths: readonly string[]): Promise<string[]> {
+    const texts: string[] = []
+    for (const path of paths) texts.push(await (await fetch(`${url}${path}`)).text())
+    return texts
+  }
+
   describe('the gateway', () => {
     test('gets in by its flags, and its routes of Kong by certificates of the Admin API', async () => {
       const [key, cert] = await Promise.all([
@@ -98,56 +156,20 @@ export function describeGateway(secured: () => Secured): void {
       const certificate = await post(`${admin}/certificates`, { cert, key })
       seen.push(certificate.text)
       const { id } = JSON.parse(certificate.text) as { id: string }
-      const sasl = { strategy: 'sasl', user: reader.name, password: PLANTED.password }
-      const oauthbearer = {
-        token_endpoint_url: secured().tokens.url,
-        client_id: reader.name,
-        client_secret: PLANTED.clientSecret,
-      }
-      const configs: Record<string, object> = {
-        scram: {
-          security: { ssl: true },
-          authentication: { ...sasl, mechanism: 'SCRAM-SHA-256' },
-        },
-        token: {
-          security: { ssl: true },
-          authentication: { strategy: 'sasl', mechanism: 'OAUTHBEARER', oauthbearer },
-        },
-        accepted: {
-          security: { ssl: true },
-          authentication: {
-            strategy: 'sasl',
-            mechanism: 'OAUTHBEARER',
-            oauthbearer: { ...oauthbearer, client_secret: reader.password },
-          },
-        },
-        certificate: { security: { ssl: true, certificate_id: id } },
-        // What is wrong with a configuration is told, and not what is in it.
-        wrong: { authentication: { ...sasl, mechanism: 'NONE', client: PLANTED.clientSecret } },
-      }
-      for (const [name, config] of Object.entries(configs)) {
-        const route = await post(`${admin}/routes`, { name, hosts: [`${name}.test`] })
-        const listener = name === 'certificate' ? 'SSL' : 'SASL_SSL'
-        const made = await post(`${admin}/routes/${name}/plugins`, plugin(listener, config))
-        seen.push(route.text, made.text)
-      }
-      for (const name of Object.keys(configs)) {
-        const answer = await fetch(`${url}/x?timeout=200`, { headers: { host: `${name}.test` } })
-        seen.push(await answer.text())
-      }
-      for (const path of ['/messages', '/stream', '/readyz', '/metrics', '/healthz']) {
-        seen.push(await (await fetch(`${url}${path}`)).text())
-      }
-      for (const path of [
+      const configs = configsOf(id)
+      seen.push(...(await makeRoutes(admin, configs)))
+      seen.push(...(await readRoutes(url, Object.keys(configs))))
+      const ofGateway = ['/messages', '/stream', '/readyz', '/metrics', '/healthz']
+      seen.push(...(await textsAt(url, ofGateway)))
+      const ofAdmin = [
         '/',
         '/plugins',
         '/certificates',
         `/certificates/${id}`,
         '/config',
         '/status',
-      ]) {
-        seen.push(await (await fetch(`${admin}${path}`)).text())
-      }
+      ]
+      seen.push(...(await textsAt(admin, ofAdmin)))
       await until(() => gateway.logged('refused the credentials') > 0, 'the log of a refusal')
       // Each cluster says once what is wrong with it.
       expect(gateway.logged('WARNING')).toBeLessThan(20)

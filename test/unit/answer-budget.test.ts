@@ -13,6 +13,13 @@ function answers(limit: number) {
   return { budget, answer: () => new AnswerMemory([budget]) }
 }
 
+function expectClaim(answer: AnswerMemory, wanted: number, least: number): void {
+  const before = answer.bytes
+  const got = answer.claim(wanted, least)
+  expect(answer.bytes).toBe(before + got)
+  if (got > 0) expect(got).toBeGreaterThanOrEqual(least)
+}
+
 describe('the memory of answers', () => {
   test('an answer gets all the memory that it asks for while much is left, and less the less is left', () => {
     const { budget, answer } = answers(128 * MIB)
@@ -72,12 +79,8 @@ describe('the memory of answers', () => {
         const all = Array.from({ length: 10 }, answer)
         for (const { who, what, wanted, least } of steps) {
           const one = all[who] as AnswerMemory
-          const before = one.bytes
-          if (what === 'claim') {
-            const got = one.claim(wanted, least)
-            expect(one.bytes).toBe(before + got)
-            if (got > 0) expect(got).toBeGreaterThanOrEqual(least)
-          } else if (what === 'resize') one.resize(wanted)
+          if (what === 'claim') expectClaim(one, wanted, least)
+          else if (what === 'resize') one.resize(wanted)
           else one.release()
           expect(budget.used).toBe(all.reduce((sum, { bytes }) => sum + bytes, 0))
           // One may be of any size beside a quarter.

@@ -1148,83 +1148,135 @@ describe('a group that fails', () => {
   })
 })
 
+/** Callers of a group of partitions 0 and 1, and what they got. */
+class Callers {
+  readonly delivered: string[] = []
+  readonly #member: Member
+  readonly #produced: [number, number] = [0, 0]
+  /** Deliveries that are neither acknowledged nor given back. */
+  readonly #open: Delivery[] = []
+  readonly #waiting = new Set<Promise<void>>()
+
+  constructor(member: Member) {
+    this.#member = member
+  }
+
+  get total(): number {
+    return this.#produced[0] + this.#produced[1]
+  }
+
+  produce(partition: 0 | 1, count: number): void {
+    const from = this.#produced[partition]
+    this.#produced[partition] = from + count
+    this.#member.consumer.queue.push(...some(from, from + count, partition))
+  }
+
+  poll(maxRecords: number, leave: boolean): void {
+    const leaver = new AbortController()
+    const polling = this.#member
+      .poll({ maxRecords, timeout: 1 }, leaver.signal)
+      .then((delivery) => void this.#open.push(delivery))
+      .catch(() => {})
+      .finally(() => this.#waiting.delete(polling))
+    this.#waiting.add(polling)
+    if (leave) setTimeout(() => leaver.abort(), 0)
+  }
+
+  ack(delivery: Delivery | undefined): void {
+    for (const { partition, offset } of delivery?.records ?? []) {
+      this.delivered.push(`${partition}/${offset}`)
+    }
+    delivery?.ack()
+  }
+
+  async take({ kind, count, partition, pick }: CallerStep): Promise<void> {
+    switch (kind) {
+      case 'produce':
+        this.produce(partition, count)
+        break
+      case 'poll':
+      case 'leave':
+        this.poll(count, kind === 'leave')
+        break
+      case 'wait':
+        await settle()
+        break
+      case 'done':
+        this.ack(this.#pickOpen(pick))
+        break
+      case 'give back':
+        this.#pickOpen(pick)?.requeue()
+        break
+    }
+  }
+
+  #pickOpen(pick: number): Delivery | undefined {
+    return this.#open.splice(pick % Math.max(1, this.#open.length), 1)[0]
+  }
+
+  async giveAllBack(): Promise<void> {
+    await Promise.all(this.#waiting)
+    for (const delivery of this.#open.splice(0)) delivery.requeue()
+  }
+
+  /** Takes what was not delivered yet; gives the places of its records. */
+  async takeRest(): Promise<string[]> {
+    const rest: string[] = []
+    while (this.delivered.length < this.total) {
+      const delivery = await this.#member.poll({ timeout: 5 })
+      rest.push(...delivery.records.map(({ partition, offset }) => `${partition}/${offset}`))
+      this.ack(delivery)
+    }
+    return rest
+  }
+
+  get isAllCommitted(): boolean {
+    const { consumer } = this.#member
+    return this.#produced.every((end, partition) => (consumer.committed(partition) ?? 0) === end)
+  }
+
+  checkCommits(): void {
+    for (const partition of [0, 1]) {
+      const committed = this.#member.consumer.committed(partition) ?? 0
+      for (let offset = 0; offset < committed; offset++) {
+        if (!this.delivered.includes(`${partition}/${offset}`)) {
+          throw new Error(`${partition}/${offset} was committed and never delivered`)
+        }
+      }
+    }
+  }
+}
+
+function expectInOrder(places: readonly string[]): void {
+  for (const partition of [0, 1]) {
+    const inOrder = places.filter((place) => place.startsWith(`${partition}/`))
+    expect(inOrder).toEqual(inOrder.toSorted((a, b) => Number(a.slice(2)) - Number(b.slice(2))))
+  }
+}
+
+const callerStep = fc.record({
+  kind: fc.constantFrom('produce', 'poll', 'done', 'give back', 'leave', 'wait'),
+  count: fc.integer({ min: 1, max: 6 }),
+  partition: fc.constantFrom(0, 1),
+  pick: fc.nat(),
+})
+type CallerStep = typeof callerStep extends fc.Arbitrary<infer Step> ? Step : never
+
 test('whatever callers do, each record is delivered once, in order, and no commit passes an undelivered one', async () => {
-  const step = fc.record({
-    kind: fc.constantFrom('produce', 'poll', 'done', 'give back', 'leave', 'wait'),
-    count: fc.integer({ min: 1, max: 6 }),
-    partition: fc.nat(1),
-    pick: fc.nat(),
-  })
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+    fc.asyncProperty(fc.array(callerStep, { minLength: 5, maxLength: 40 }), async (steps) => {
       await using member = await new Member().with()
-      const { consumer } = member
-      const produced = [0, 0]
-      const open: Delivery[] = []
-      const waiting = new Set<Promise<void>>()
-      const delivered: string[] = []
-      const poll = (maxRecords: number, leave: boolean) => {
-        const leaver = new AbortController()
-        const polling = member
-          .poll({ maxRecords, timeout: 1 }, leaver.signal)
-          .then((delivery) => void open.push(delivery))
-          .catch(() => {})
-          .finally(() => waiting.delete(polling))
-        waiting.add(polling)
-        if (leave) setTimeout(() => leaver.abort(), 0)
+      const callers = new Callers(member)
+      for (const each of steps) {
+        await callers.take(each)
+        callers.checkCommits()
       }
-      const finish = (delivery: Delivery | undefined) => {
-        for (const { partition, offset } of delivery?.records ?? []) {
-          delivered.push(`${partition}/${offset}`)
-        }
-        delivery?.ack()
-      }
-      const check = () => {
-        for (const partition of [0, 1]) {
-          const committed = consumer.committed(partition) ?? 0
-          for (let offset = 0; offset < committed; offset++) {
-            if (!delivered.includes(`${partition}/${offset}`)) {
-              throw new Error(`${partition}/${offset} was committed and never delivered`)
-            }
-          }
-        }
-      }
-      for (const { kind, count, partition, pick } of steps) {
-        if (kind === 'produce') {
-          const from = produced[partition] as number
-          produced[partition] = from + count
-          consumer.queue.push(...some(from, from + count, partition))
-        } else if (kind === 'poll' || kind === 'leave') poll(count, kind === 'leave')
-        else if (kind === 'wait') await settle()
-        else {
-          const [delivery] = open.splice(pick % Math.max(1, open.length), 1)
-          if (kind === 'done') finish(delivery)
-          else delivery?.requeue()
-        }
-        check()
-      }
-      await Promise.all(waiting)
-      for (const delivery of open.splice(0)) delivery.requeue()
-      const total = (produced[0] as number) + (produced[1] as number)
-      const rest: string[] = []
-      while (delivered.length < total) {
-        const delivery = await member.poll({ timeout: 5 })
-        rest.push(...delivery.records.map(({ partition, offset }) => `${partition}/${offset}`))
-        finish(delivery)
-      }
-      for (const partition of [0, 1]) {
-        const inOrder = rest.filter((place) => place.startsWith(`${partition}/`))
-        expect(inOrder).toEqual(inOrder.toSorted((a, b) => Number(a.slice(2)) - Number(b.slice(2))))
-      }
-      expect(new Set(delivered).size).toBe(total)
-      expect(delivered).toHaveLength(total)
-      await until(
-        () =>
-          (consumer.committed(0) ?? 0) === produced[0] &&
-          (consumer.committed(1) ?? 0) === produced[1],
-        'all to be committed',
-      )
-      check()
+      await callers.giveAllBack()
+      expectInOrder(await callers.takeRest())
+      expect(new Set(callers.delivered).size).toBe(callers.total)
+      expect(callers.delivered).toHaveLength(callers.total)
+      await until(() => callers.isAllCommitted, 'all to be committed')
+      callers.checkCommits()
     }),
     { numRuns: 40 },
   )

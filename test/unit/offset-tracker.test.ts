@@ -2,79 +2,137 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { OffsetTracker } from '../../kafka/group/offset-tracker.ts'
 
+const step = fc.record({
+  kind: fc.constantFrom(
+    'take',
+    'skip',
+    'settle',
+    'settle a run',
+    'give back',
+    'commit',
+    'failing commit',
+  ),
+  pick: fc.nat(),
+  count: fc.integer({ min: 1, max: 4 }),
+  hole: fc.nat(2),
+})
+type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never
+
+/** A tracker beside a model: what is out, what came back, what is done and what Kafka has committed. */
+class TrackerModel {
+  readonly #tracker: OffsetTracker
+  readonly #begin: number
+  #next: number
+  #committed: number
+  #told: number
+  readonly #out: number[] = []
+  readonly #back: number[] = []
+  readonly #done: number[] = []
+  readonly #runs: number[][] = []
+
+  constructor(begin: number) {
+    this.#tracker = new OffsetTracker(begin)
+    this.#begin = begin
+    this.#next = begin
+    this.#committed = begin
+    this.#told = begin
+  }
+
+  apply({ kind, pick, count, hole }: Step): void {
+    switch (kind) {
+      case 'take':
+        this.#take(count, hole)
+        break
+      case 'skip':
+        this.#skip(count)
+        break
+      case 'settle':
+        this.#settle(pick)
+        break
+      case 'settle a run':
+        this.#settleRun(pick)
+        break
+      case 'give back':
+        this.#giveBack(pick)
+        break
+      default:
+        this.#commit(kind === 'commit')
+    }
+  }
+
+  checkUncertain(): void {
+    const uncertain = this.#done.filter((offset) => offset >= this.#committed)
+    expect(this.#tracker.uncertain).toBe(uncertain.length)
+  }
+
+  #take(count: number, hole: number): void {
+    const run: number[] = []
+    for (let i = 0; i < count; i++) {
+      // What came back goes out first, as it lies before what is new.
+      const offset = this.#back.shift() ?? this.#next + hole
+      this.#next = Math.max(this.#next, offset + 1)
+      run.push(offset)
+    }
+    this.#out.push(...run)
+    this.#runs.push(run)
+    this.#tracker.track(run)
+  }
+
+  #skip(count: number): void {
+    this.#tracker.skip(this.#next, this.#next + count)
+    this.#next += count
+  }
+
+  #settle(pick: number): void {
+    const offset = this.#pickOut(pick)
+    if (offset === undefined) return
+    this.#tracker.markDelivered([offset])
+    this.#done.push(offset)
+  }
+
+  #settleRun(pick: number): void {
+    const [run] = this.#runs.splice(pick % Math.max(1, this.#runs.length), 1)
+    if (!run?.every((offset) => this.#out.includes(offset))) return
+    for (const offset of run) this.#out.splice(this.#out.indexOf(offset), 1)
+    this.#tracker.markDelivered(run)
+    this.#done.push(...run)
+  }
+
+  #giveBack(pick: number): void {
+    const offset = this.#pickOut(pick)
+    if (offset === undefined) return
+    this.#back.push(offset)
+    this.#back.sort((a, b) => a - b)
+  }
+
+  #pickOut(pick: number): number | undefined {
+    return this.#out.splice(pick % Math.max(1, this.#out.length), 1)[0]
+  }
+
+  #commit(succeeds: boolean): void {
+    const expected = Math.min(this.#next, ...this.#out, ...this.#back)
+    const claim = this.#tracker.committable()
+    // It is told once, and only when it moved.
+    expect(claim?.offset).toBe(expected > this.#told ? expected : undefined)
+    if (!claim) return
+    if (succeeds) {
+      this.#tracker.committed(claim)
+      this.#told = this.#committed = expected
+    } else {
+      this.#tracker.uncommitted()
+      this.#told = this.#begin
+    }
+  }
+}
+
 describe('the offset tracker', () => {
   test('a commit never passes an undelivered record, whatever the order of acks and requeues', () => {
-    const step = fc.record({
-      kind: fc.constantFrom(
-        'take',
-        'skip',
-        'settle',
-        'settle a run',
-        'give back',
-        'commit',
-        'failing commit',
-      ),
-      pick: fc.nat(),
-      count: fc.integer({ min: 1, max: 4 }),
-      hole: fc.nat(2),
-    })
     fc.assert(
       fc.property(fc.nat(1_000), fc.array(step, { maxLength: 80 }), (begin, steps) => {
-        const ledger = new OffsetTracker(begin)
-        // The model: what is out, what came back, what is done and what Kafka has committed.
-        let next = begin
-        let committed = begin
-        let told = begin
-        const out: number[] = []
-        const back: number[] = []
-        const done: number[] = []
-        const runs: number[][] = []
-        for (const { kind, pick, count, hole } of steps) {
-          if (kind === 'take') {
-            const run: number[] = []
-            for (let i = 0; i < count; i++) {
-              // What came back goes out first, as it lies before what is new.
-              const offset = back.shift() ?? next + hole
-              next = Math.max(next, offset + 1)
-              run.push(offset)
-            }
-            out.push(...run)
-            runs.push(run)
-            ledger.track(run)
-          } else if (kind === 'settle a run') {
-            const [run] = runs.splice(pick % Math.max(1, runs.length), 1)
-            if (!run?.every((offset) => out.includes(offset))) continue
-            for (const offset of run) out.splice(out.indexOf(offset), 1)
-            ledger.markDelivered(run)
-            done.push(...run)
-          } else if (kind === 'skip') {
-            ledger.skip(next, next + count)
-            next += count
-          } else if (kind === 'settle' || kind === 'give back') {
-            const [offset] = out.splice(pick % Math.max(1, out.length), 1)
-            if (offset === undefined) continue
-            if (kind === 'give back') {
-              back.push(offset)
-              back.sort((a, b) => a - b)
-            } else {
-              ledger.markDelivered([offset])
-              done.push(offset)
-            }
-          } else {
-            const expected = Math.min(next, ...out, ...back)
-            const claim = ledger.committable()
-            // It is told once, and only when it moved.
-            expect(claim?.offset).toBe(expected > told ? expected : undefined)
-            if (!claim) continue
-            if (kind === 'commit') {
-              ledger.committed(claim)
-              told = committed = expected
-            } else {
-              ledger.uncommitted()
-              told = begin
-            }
-          }
-          expect(ledger.uncertain).toBe(done.filter((offset) => offset >= committed).length)
+        const model = new TrackerModel(begin)
+        for (const each of steps) {
+          model.apply(each)
+          model.checkUncertain()
         }
       }),
       { numRuns: 500 },
