@@ -56,7 +56,7 @@ export class ClusterConnection {
   readonly #firstResult = Promise.withResolvers<void>()
   #outage: KafkaOutage | undefined
   #brokers: readonly BrokerState[] = []
-  /** What the control client's log has last said about reaching Kafka. */
+  /** The last log line of the control client about reaching Kafka. */
   #lastError: KafkaConsumeError | undefined
   #isProbing = false
   #polling: ReturnType<typeof setInterval> | undefined

@@ -32,7 +32,7 @@ interface AssignedStart extends StartOffset {
   readonly stable: number
 }
 
-/** What an assignment works on. */
+/** The parts of a member that an assignment changes. */
 interface AssignmentContext {
   readonly host: GroupHost
   readonly options: GroupOptions

@@ -1,4 +1,5 @@
 import { getLogger } from '@logtape/logtape'
+import { settledWithin } from '../../src/core/deadline.ts'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../../src/core/errors.ts'
 import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
@@ -38,8 +39,8 @@ export class Commits {
   }
 
   /** Resolves when the commits that were asked for before are done, or take too long. */
-  settled(): Promise<void> {
-    return withinLimit(this.#last)
+  async settled(): Promise<void> {
+    await settledWithin(this.#last, LAST_COMMIT_MS)
   }
 
   /**
@@ -74,7 +75,7 @@ export class Commits {
   }
 
   /** Commits what is delivered of partitions that are given up; resolves also when that fails. */
-  finish(gone: readonly OwnedPartition[]): Promise<void> {
+  async finish(gone: readonly OwnedPartition[]): Promise<void> {
     const until = performance.now() + LAST_COMMIT_MS
     const finished = this.#enqueue(async () => {
       let error = await this.#commitDelivered(gone)
@@ -83,7 +84,7 @@ export class Commits {
         error = await this.#commitDelivered(gone)
       }
     })
-    return withinLimit(finished)
+    await settledWithin(finished, LAST_COMMIT_MS)
   }
 
   /** @returns an error of the commit, if any, and rather one that passes: the next commit succeeds then. */
@@ -144,13 +145,4 @@ export class Commits {
     this.#last = done.catch(() => {})
     return done
   }
-}
-
-async function withinLimit(commits: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, LAST_COMMIT_MS)
-  })
-  await Promise.race([commits, late])
-  clearTimeout(timer)
 }

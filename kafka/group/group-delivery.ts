@@ -1,7 +1,7 @@
 import type { Delivery, Gap, KafkaRecord, PartitionState } from '../../src/port/kafka.ts'
 import type { OwnedPartition } from './owned-partition.ts'
 
-/** What a waiting poll is given. */
+/** The records and gaps that a waiting poll is given. */
 export interface DeliveryContents {
   /** In the order in which they go out. */
   readonly records: readonly KafkaRecord[]
@@ -21,7 +21,7 @@ export interface DeliveryRun {
   readonly offsets: readonly number[]
 }
 
-/** What a delivery reports its end to. */
+/** The owner of a delivery, to which the delivery reports its end. */
 export interface DeliverySink {
   /** @param late How many of the records belong to another member by now, which delivers them again. */
   delivered(late: number): void

@@ -2,7 +2,7 @@ import type { TopicPartition } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import type { Consumer } from '../client/client.ts'
 
-/** What a group needs of its cluster. */
+/** The services of a cluster that a group uses. */
 export interface GroupHost {
   /** A connected consumer. */
   connect(
@@ -12,7 +12,7 @@ export interface GroupHost {
   disconnect(consumer: Consumer): Promise<void>
   /** All partitions of the topics. */
   partitions(): Promise<readonly TopicPartition[]>
-  /** What the group has committed; -1 where it has nothing. In the order of what was asked. */
+  /** The group's committed offsets, in the order of `partitions`; -1 where there is none. */
   committed(consumer: Consumer, partitions: readonly TopicPartition[]): Promise<PartitionOffset[]>
   /** The first offsets that are kept, or the ends; in the order of what was asked. */
   offsets(

@@ -29,7 +29,7 @@ const READ_WAIT_MS = 100
 const PAUSED_WAIT_MS = 250
 const WAKE_TIMEOUT_MS = 1_000
 
-/** What the protocol's ListOffsets calls the end. */
+/** The value by which Kafka's ListOffsets request asks for the end. */
 const LATEST = -1
 
 /**

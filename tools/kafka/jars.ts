@@ -1,7 +1,7 @@
 /** Provides Kafka's jars in a cache folder that all checkouts share. */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
+import { cacheFolder } from '../../native/cache.ts'
 import { step } from '../../native/progress.ts'
 import { runCommand } from './command.ts'
 import { withLock } from './lock.ts'
@@ -69,12 +69,6 @@ async function download({ title, pom, goal }: MavenFolder, folder: string, log: 
     })
   })
   renameSync(passing, folder)
-}
-
-function cacheFolder(): string {
-  const own = process.env['HONO_KAFKA_CONSUME_CACHE']
-  if (own) return resolve(own)
-  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'hono-kafka-consume')
 }
 
 function readVersion(): string {
