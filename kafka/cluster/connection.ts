@@ -56,7 +56,7 @@ export class ClusterConnection {
   readonly #firstResult = Promise.withResolvers<void>()
   #outage: KafkaOutage | undefined
   #brokers: readonly BrokerState[] = []
-  /** The last log line of the control client about reaching Kafka. */
+  /** The last error about reaching Kafka in the log of the control client. */
   #lastError: KafkaConsumeError | undefined
   #isProbing = false
   #polling: ReturnType<typeof setInterval> | undefined
