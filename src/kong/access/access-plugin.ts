@@ -1,4 +1,6 @@
-/** What stands between a route and Kafka: plugins that say who asks, and who is to wait. */
+/**
+ * Access plugins run before a request reaches Kafka: they identify its consumer, and limit requests.
+ */
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type * as v from 'valibot'
@@ -32,11 +34,11 @@ export type AccessStep = (
 /** A plugin of Kong's that is served beside `kafka-consume`. */
 export interface AccessPlugin<S extends v.GenericSchema = v.GenericSchema> {
   readonly name: string
-  /** Of `config`, in Kong's names. */
+  /** The schema of `config`, in Kong's names. */
   readonly schema: S
-  /** Whether it can be for one consumer only: those that find out who asks cannot. */
+  /** Whether the plugin can be for one consumer only. Plugins that identify the consumer cannot. */
   readonly isForConsumers: boolean
-  /** @param credentials Those of the moment, whenever they are asked for. */
+  /** @param credentials Returns the present credentials: they change with the configuration. */
   make(config: v.InferOutput<S>, credentials: () => Credentials): AccessStep
 }
 
@@ -45,7 +47,7 @@ export function accessPlugin<S extends v.GenericSchema>(plugin: AccessPlugin<S>)
   return plugin as unknown as AccessPlugin
 }
 
-/** An answer in a request's place. */
+/** Answers a request with an error, so that it does not reach Kafka. */
 export function refuse(
   c: Context,
   status: number,

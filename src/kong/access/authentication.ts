@@ -1,4 +1,7 @@
-/** What `key-auth`, `basic-auth` and `jwt` have in common. */
+/**
+ * The common part of `key-auth`, `basic-auth` and `jwt`: a verdict, and the answer or consumer it
+ * leads to.
+ */
 import { FOREIGN_PAGE, isForeignPage } from '../../http/request/page-origin.ts'
 import * as f from '../model/fields.ts'
 import { type AccessStep, type KongAccess, refuse } from './access-plugin.ts'
@@ -10,13 +13,13 @@ export type Verdict =
   | { readonly forbidden: string }
   | {
       readonly message: string
-      /** What `WWW-Authenticate` says. */
+      /** The value of `WWW-Authenticate`. */
       readonly challenge: string
       /** More fields of the answer. */
       readonly rest?: Readonly<Record<string, string>>
     }
 
-/** The consumer that a request without credentials counts as: an id or a name. */
+/** The consumer as which a request without credentials is served: an id or a name. */
 export const anonymous = f.optional(f.string)
 
 interface Common {
@@ -26,8 +29,8 @@ interface Common {
 }
 
 /**
- * A plugin that finds out who asks. With several of them on a route a request needs all; with
- * `anonymous` one is enough, as in Kong.
+ * A plugin that identifies the consumer of a request. If a route has several, a request must pass
+ * all of them; if they have `anonymous`, one is enough, as in Kong.
  */
 export function authentication(
   config: Common,
@@ -58,8 +61,8 @@ export function authentication(
 }
 
 /**
- * The verdict on a request whose credentials a browser may have added for a page of another origin.
- * Undefined where they count.
+ * The verdict on credentials that a browser may have added for a page of another origin. Undefined
+ * when the credentials count.
  */
 export function foreignPage({ c, credentialOrigin }: KongAccess): Verdict | undefined {
   const isForeign = isForeignPage(c, (origin) => origin === credentialOrigin)

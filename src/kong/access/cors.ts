@@ -19,7 +19,7 @@ const METHODS = [
   'TRACE',
   'CONNECT',
 ] as const
-/** What Kong takes for an address; anything else is a regular expression. */
+/** The texts that Kong takes for an address; anything else is a regular expression. */
 const PLAIN = /^[\w.:/-]+$/
 
 const origin = v.pipe(
@@ -60,7 +60,8 @@ export const cors = accessPlugin({
         c.req.header('Access-Control-Request-Method') !== undefined
       if (from === undefined && !config.allow_origin_absent) return undefined
       allowOrigin(c, config, from, isAllowed)
-      // Any page at all is not a name: its visitor's credentials would be everybody's.
+      // Credentials need an origin that is named: with `*` any page could use its visitor's
+      // credentials.
       if (from !== undefined && config.credentials && isAllowed !== 'any' && isAllowed(from)) {
         access.credentialOrigin = from
       }
@@ -73,7 +74,7 @@ export const cors = accessPlugin({
   },
 })
 
-/** `any`, or whether an origin is among those that are allowed. */
+/** `any`, or a function that tells whether an origin is allowed. */
 type Allowed = 'any' | ((origin: string) => boolean)
 
 function originsOf(origins: readonly string[]): Allowed {
@@ -115,12 +116,12 @@ function answerPreflight(c: Context, config: CorsConfig): Response {
   return c.body(null, 200)
 }
 
-/** An expression must match an origin as a whole, also where it does not say so. */
+/** An expression must match the whole origin, even without `^` and `$`. */
 function patternOf(entry: string) {
   return checkPattern(entry, 'whole')
 }
 
-/** Without a port that is the scheme's own. */
+/** An origin without its scheme's default port. */
 function normal(origin: string): string {
   return URL.canParse(origin) ? new URL(origin).origin : origin
 }

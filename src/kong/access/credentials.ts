@@ -12,14 +12,14 @@ import type {
 import { type Environment, isVaultReference, resolveVault } from '../model/references.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
 
-/** The consumers of a snapshot and what they are known by, vault references resolved. */
+/** The consumers of a snapshot and their credentials, with vault references resolved. */
 export class Credentials {
   readonly #consumers: ReadonlyMap<string, KongConsumer>
   readonly #keys: ReadonlyMap<string, KeyauthCredential>
   readonly #basic: ReadonlyMap<string, BasicauthCredential>
   readonly #jwt: ReadonlyMap<string, JwtSecret>
 
-  /** @throws SchemaViolation for a reference that leads nowhere. */
+  /** @throws SchemaViolation for a vault reference that cannot be resolved. */
   constructor(snapshot: KongSnapshot, environment: Environment) {
     const { consumers, keyauth_credentials, basicauth_credentials, jwt_secrets } = snapshot
     this.#consumers = new Map(
@@ -54,7 +54,7 @@ export class Credentials {
     return this.#basic.get(username)
   }
 
-  /** @param key What a token names its issuer by. */
+  /** @param key The issuer as a token names it. */
   byIssuer(key: string): JwtSecret | undefined {
     return this.#jwt.get(key)
   }

@@ -93,7 +93,7 @@ export const rateLimiting = accessPlugin({
   },
 })
 
-/** Whose counters a request adds to; the address where there is nothing else. */
+/** The client whose counters a request adds to: its address, if `limit_by` finds nothing else. */
 function clientOf(
   { c, consumer, credential, address, serviceId }: KongAccess,
   config: RateLimitingConfig,
@@ -107,6 +107,6 @@ function clientOf(
     header: header === null ? undefined : c.req.header(header),
     path: c.req.path === path ? path : undefined,
   }[by]
-  // An address is told from a header's value that looks like one.
+  // The prefix keeps an address apart from a header's value that looks like one.
   return found === undefined ? `ip ${address}` : `${by} ${found}`
 }

@@ -13,15 +13,15 @@ import { informationRoutes, type NodeFacts } from './information.ts'
 export interface AdminOptions extends NodeFacts, Documents {
   readonly store: Store
   /**
-   * Names under which the Admin API is reached. Addresses and localhost always are.
+   * Host names under which the Admin API may be called, besides addresses and localhost.
    * Default: none.
    */
   readonly names?: readonly string[]
 }
 
 /**
- * Kong's Admin API, as far as a gateway for Kafka needs it. It has no login: it is to listen where
- * only those can reach it who may change everything.
+ * Kong's Admin API, as far as a gateway for Kafka needs it. It has no login: everybody who reaches its
+ * port may change everything.
  */
 export function createAdmin(options: AdminOptions): Hono {
   const { store, names = [] } = options
@@ -41,7 +41,7 @@ export function createAdmin(options: AdminOptions): Hono {
   return app
 }
 
-/** All paths, as Kong writes them. */
+/** The paths of all routes, as Kong lists them. */
 function endpoints(app: Hono): string[] {
   const paths = app.routes
     .map(({ path }) => path.replace(/(.)\/$/, '$1').replace(/:(\w+)/g, '{$1}'))

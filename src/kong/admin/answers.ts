@@ -12,7 +12,7 @@ import { SchemaViolation } from '../model/schema-violation.ts'
 
 const log = getLogger([LOG_ROOT, 'admin'])
 
-/** A request that is answered with a message alone. */
+/** An error whose answer has a status and a message, and no further fields. */
 export class Refusal extends Error {
   readonly status: 400 | 403 | 404 | 413 | 415 | 503
 
@@ -24,7 +24,7 @@ export class Refusal extends Error {
 
 export const notFound = () => new Refusal(404, 'Not found')
 
-/** Whatever was thrown, in Kong's shape. */
+/** Converts anything thrown to an error answer in Kong's form. */
 export function errorAnswer(thrown: Error, c: Context): Response {
   if (thrown instanceof Refusal) return c.json({ message: thrown.message }, thrown.status)
   if (thrown instanceof SchemaViolation) return c.json(schemaViolation(thrown), 400)
@@ -32,7 +32,7 @@ export function errorAnswer(thrown: Error, c: Context): Response {
     const { message, name, code, fields } = thrown
     return c.json({ message, name, code, fields }, thrown.status)
   }
-  // A plugin that its schema lets pass and that can't be made all the same.
+  // The plugin fits its schema, and `kafkaConsume` refuses its options.
   if (thrown instanceof KafkaConsumeError && thrown.code === 'INVALID_OPTIONS') {
     return c.json(schemaViolation(new SchemaViolation({ '@entity': thrown.message })), 400)
   }
@@ -41,7 +41,7 @@ export function errorAnswer(thrown: Error, c: Context): Response {
     path: c.req.path,
     cause: thrown,
   })
-  // The project's own messages say what can't be done; any other may hold anything.
+  // Only the project's own messages are shown: any other may hold secrets.
   const isOwn = thrown.message.startsWith('Cannot ')
   return c.json({ message: isOwn ? thrown.message : 'An unexpected error occurred' }, 500)
 }
@@ -51,7 +51,7 @@ function schemaViolation({ message, name, code, fields }: SchemaViolation) {
   return { message, name, code, fields: entity ? { ...fields, '@entity': [entity] } : fields }
 }
 
-/** A declarative document that can't be loaded, in Kong's shape. */
+/** Answers for a declarative document that cannot be loaded, in Kong's form. */
 export function declarativeAnswer(thrown: unknown, c: Context): Response {
   const isKnown =
     thrown instanceof InvalidDeclarative ||
@@ -72,7 +72,10 @@ export function declarativeAnswer(thrown: unknown, c: Context): Response {
   )
 }
 
-/** For methods that a path doesn't have; OPTIONS says which it has. No CORS: pages have no business here. */
+/**
+ * Answers methods that a path does not have with 405, and OPTIONS with a list. There is no CORS:
+ * pages may not call the Admin API.
+ */
 export function otherMethods(methods: readonly string[]): MiddlewareHandler {
   const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS']
   return async (c) => {

@@ -7,7 +7,10 @@ import { KINDS } from '../model/integrity.ts'
 import { declarativeAnswer, otherMethods, Refusal } from './answers.ts'
 import { readDocument } from './request-body.ts'
 
-/** Documents that are read at a time, each by a thread. One more is refused. */
+/**
+ * The most documents that are read at a time, each by a thread. Overflow policy: a further one is
+ * refused.
+ */
 const MAX_READ = 4
 
 /** How declarative documents are read and written. */
@@ -18,9 +21,8 @@ export interface Documents {
 }
 
 /**
- * `/config`: all that is held, as one declarative document. Secrets don't leave, in a document
- * either: `***` stands for them, which is taken for the secret where that is held under the same
- * id, and refused by name where it is not.
+ * `/config`: all entities as one declarative document. An answer has `***` in place of each secret. In
+ * a request, `***` keeps the secret of the entity with that id; without such an entity it is refused.
  */
 export function configRoutes(store: Store, { load, dump }: Documents): Hono {
   const app = new Hono({ strict: false })
@@ -57,7 +59,7 @@ function masked(snapshot: KongSnapshot): KongSnapshot {
   return Object.fromEntries(kinds) as KongSnapshot
 }
 
-/** Kong's answer to a document: each kind that there is, by id. */
+/** Kong's answer to a document: the entities of each kind by id. */
 function byId(snapshot: KongSnapshot): object {
   const kinds = KINDS.filter((kind) => snapshot[kind].length > 0).map((kind) => [
     kind,

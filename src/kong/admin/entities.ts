@@ -11,10 +11,10 @@ import { notFound, otherMethods } from './answers.ts'
 import { page } from './paging.ts'
 import { readBody } from './request-body.ts'
 
-/** Whose children a collection has: `/routes/{route}/plugins`. */
+/** The parent in a path such as `/routes/{route}/plugins`. */
 interface Parent {
   readonly kind: EntityKind
-  /** What children call it. */
+  /** The field by which a child refers to its parent. */
   readonly field: string
 }
 
@@ -22,7 +22,7 @@ const CONSUMER: Parent = { kind: 'consumers', field: 'consumer' }
 
 interface Collection {
   readonly kind: EntityKind
-  /** Where it is not the kind's name: Kong's own plural, or singular under its parent. */
+  /** Kong's name in paths. Default: the name of the kind. */
   readonly path?: string
   readonly parent?: Parent
 }
@@ -63,7 +63,7 @@ function collection<K extends EntityKind>(
 ): Hono {
   const app = new Hono({ strict: false })
 
-  /** The parent's id where there is one, from a path that may name it. */
+  /** The id of the path's parent, which the path may name; undefined without a parent. */
   const parentId = (c: Context): string | undefined => {
     if (!parent) return undefined
     const found = store.get(parent.kind, c.req.param('parent') ?? '')
@@ -73,22 +73,25 @@ function collection<K extends EntityKind>(
   const isChild = (entity: EntityKinds[K], id: string | undefined) =>
     !parent || referenced(entity, parent.field) === id
   const key = (c: Context) => c.req.param('key') ?? ''
-  /** What a request gives, in its place under the parent. */
+  /** The entity in a request's body, with the path's parent as its reference. */
   const body = async (c: Context, id: string | undefined) => {
     const given = await readBody(c, kind)
     return parent ? { ...given, [parent.field]: { id } } : given
   }
   const show = (entity: EntityKinds[K]) => maskEntity(kind, entity)
-  /** As it is held: a secret that was made here is shown to who asked for it, this once. */
+  /**
+   * A new entity, with the secrets that the gateway generated: only the answer that creates them
+   * shows them.
+   */
   const showNew = (
     entity: EntityKinds[K],
     given: Readonly<Record<string, unknown>>,
     path?: string,
   ) => {
-    const made = (KEYS[kind].secrets ?? []).filter(
+    const generated = (KEYS[kind].secrets ?? []).filter(
       (field) => given[field] === undefined && fieldOf(entity, field) !== path,
     )
-    const secrets = made.map((field) => [field, fieldOf(entity, field)])
+    const secrets = generated.map((field) => [field, fieldOf(entity, field)])
     return { ...show(entity), ...Object.fromEntries(secrets) }
   }
   /** The entity that a path names; under a parent, only a child of it. */
@@ -131,7 +134,7 @@ function collection<K extends EntityKind>(
     const id = parentId(c)
     const entity = store.get(kind, key(c))
     if (parent && (!entity || !isChild(entity, id))) throw notFound()
-    // As in Kong, what is not there is gone.
+    // As in Kong, removing an entity that does not exist succeeds.
     if (entity) store.remove(kind, entity.id)
     return c.body(null, 204)
   })

@@ -4,7 +4,7 @@ import { configField, PLUGIN_NAME } from '../config/plugins.ts'
 import type { EntityKind } from '../model/entities.ts'
 import { describeFields, type KongFields } from '../model/field-description.ts'
 
-/** References and what they lead to; a field that is none of these holds its own value. */
+/** The kind of entity that each reference leads to. Other fields hold a value of their own. */
 const REFERENCES: Readonly<Record<string, EntityKind>> = {
   service: 'services',
   route: 'routes',
@@ -15,7 +15,7 @@ const REFERENCES: Readonly<Record<string, EntityKind>> = {
 /**
  * The fields of an entity, as its schema has them.
  *
- * @param plugin Which plugin's `config` is meant. Default: `kafka-consume`'s.
+ * @param plugin The plugin whose `config` is described. Default: `kafka-consume`.
  */
 export function entityFields(kind: EntityKind, plugin = PLUGIN_NAME): KongFields {
   const fields = describeFields(entitySchemas[kind], REFERENCES)

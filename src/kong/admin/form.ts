@@ -1,9 +1,12 @@
-/** A value that a form can hold: text, and what names such as `config.topics[1].name` nest it in. */
+/**
+ * A value of a form: a text, or an array or record that names such as `config.topics[1].name`
+ * describe.
+ */
 export type FormValue = string | FormValue[] | { [field: string]: FormValue }
 
-/** A form that says something that can't be. */
+/** A form whose names contradict each other or are not valid. */
 export class FormError extends Error {
-  /** The name of the field. */
+  /** The name of the form's field. */
   readonly field: string
 
   constructor(field: string, error: string) {
@@ -12,12 +15,12 @@ export class FormError extends Error {
   }
 }
 
-/** More fields than a person would write, and fewer than would hurt; it is Kong's limit too. */
+/** The most fields of a form, as in Kong. */
 const MAX_FIELDS = 1_000
 const MAX_DEPTH = 32
 const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
 
-/** Under construction: arrays have what was given an index apart from what was appended. */
+/** An array while a form is read: elements with an index, and elements that were appended. */
 class ArrayNode {
   readonly indexed = new Map<number, FormNode>()
   readonly appended: string[] = []
@@ -48,9 +51,9 @@ export function decodeForm(fields: Iterable<readonly [name: string, value: strin
   return finish(root, '') as { [field: string]: FormValue }
 }
 
-/** Kong takes `topics[].name` for `topics[1].name`. */
+/** The step for `[]` in the middle of a name: Kong reads `topics[].name` as `topics[1].name`. */
 const FIRST = { index: 1 }
-/** One step of a name, from where the last one ended. */
+/** One step of a name; sticky, so that it continues where the last match ended. */
 const STEP = /(?:^|\.)([^.[\]]+)|\[([^\]]*)\]/y
 
 function steps(name: string): FormPathStep[] {
@@ -87,7 +90,7 @@ function put(root: RecordNode, path: readonly FormPathStep[], value: string, nam
   }
 }
 
-/** The array or record that `here` leads to, which is made where it is missing. */
+/** The array or record that `here` leads to. It is created if it is missing. */
 function enter(at: FormNode, here: FormPlace, next: FormPathStep, name: string): FormNode {
   const isArray = next === 'append' || 'index' in next
   const key = keyOf(here)

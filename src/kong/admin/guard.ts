@@ -9,11 +9,11 @@ import { Refusal } from './answers.ts'
 const IP_ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/
 
 /**
- * Keeps web pages out, which a browser on this machine may show. A page whose own name is made to
- * lead here (DNS rebinding) is known by the Host header, which has that name; a page that sends a
- * form here is known by its origin.
+ * Keeps out web pages that a browser on this machine shows. A page whose host name resolves to this
+ * machine (DNS rebinding) is recognized by the Host header, which has that name. A page that sends a
+ * form is recognized by its origin.
  *
- * @param names Under which the Admin API is reached, besides localhost and addresses.
+ * @param names Host names under which the Admin API may be called, besides localhost and addresses.
  */
 export function guard(names: readonly string[]): MiddlewareHandler {
   const allowed = new Set(['localhost', ...names.map((name) => name.toLowerCase())])

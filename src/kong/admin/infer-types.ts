@@ -1,6 +1,6 @@
 /**
- * Types for the texts of a form. A form has texts only, and an entity has numbers, booleans and
- * arrays.
+ * Converts the texts of a form to the types of an entity's fields: a form has texts only, and an
+ * entity has numbers, booleans and arrays.
  */
 import type { KongField, KongFields } from '../model/field-description.ts'
 import type { FormValue } from './form.ts'

@@ -9,11 +9,11 @@ import { readBody } from './request-body.ts'
 
 export interface NodeFacts {
   readonly version: string
-  /** What `GET /status` answers. */
+  /** The answer to `GET /status`. */
   status(): object
 }
 
-/** What the gateway is, and what it takes. */
+/** Routes that describe the gateway, its plugins and their schemas. */
 export function informationRoutes(store: Store, { version, status }: NodeFacts): Hono {
   const app = new Hono({ strict: false })
   app.get('/', (c) =>

@@ -4,7 +4,7 @@ import type { Entity } from '../model/entities.ts'
 const DEFAULT_SIZE = 100
 const MAX_SIZE = 1_000
 
-/** A query for a page that Kong refuses so. */
+/** Kong's error for an invalid query of a page. */
 export interface PagingError {
   readonly message: string
   readonly name: 'invalid size' | 'invalid offset' | 'invalid options'
@@ -13,17 +13,17 @@ export interface PagingError {
 
 export interface Page<E> {
   readonly data: readonly E[]
-  /** Where the next page begins. */
+  /** The offset at which the next page begins. */
   readonly offset?: string
   /** The next page's path; null after the last. */
   readonly next: string | null
 }
 
 /**
- * A page of entities, in the order of their ids: an offset then stays where it is, whatever is
- * added or removed meanwhile.
+ * A page of entities in the order of their ids, so that an offset stays valid while entities are added
+ * and removed.
  *
- * @param path The collection's.
+ * @param path The path of the collection.
  */
 export function page<E extends Entity>(
   entities: readonly E[],
@@ -75,7 +75,7 @@ function readOffset(text: string | null): string | undefined {
   }
 }
 
-/** `a,b` wants both, `a/b` one of them. */
+/** A filter by tags: `a,b` requires both, `a/b` one of them. */
 function tagFilter(text: string | null): ((tags: readonly string[]) => boolean) | undefined {
   if (text === null) return () => true
   const isAny = text.includes('/')

@@ -14,16 +14,16 @@ import { entityFields } from './entity-fields.ts'
 import { decodeForm, FormError } from './form.ts'
 import { infer } from './infer-types.ts'
 
-/** Bytes of a body: some thousand routes. */
+/** The most bytes of a body: some thousand routes. */
 const MAX_BYTES = 8 * 1024 * 1024
 const FORMS = ['application/x-www-form-urlencoded', 'multipart/form-data']
 const YAML = ['application/yaml', 'text/yaml', 'application/x-yaml', 'text/x-yaml']
 
 /**
- * An entity that a request has, as JSON or as a form whose text is read as the entity's fields
- * are. A request without a body has an empty one.
+ * Reads the entity of a request: JSON, or a form, whose texts are converted to the types of the
+ * entity's fields. A request without a body has an empty entity.
  *
- * @param plugin Which plugin the fields of `config` are of, where the request does not name it.
+ * @param plugin The plugin whose `config` it is, if the request does not name the plugin.
  * @throws Refusal, SchemaViolation
  */
 export async function readBody(
@@ -60,7 +60,7 @@ export async function readDocument(c: Context): Promise<AdminDocument> {
   return { text, type }
 }
 
-/** The document in `config`; JSON may have it there too, as text. */
+/** The document in the field `config` of a form, or of JSON, which has it as text. */
 async function inField(
   c: Context,
   type: string | undefined,
@@ -78,7 +78,7 @@ async function inField(
 }
 
 interface Body {
-  /** Without parameters; nothing when there is no body. */
+  /** The media type without parameters; undefined without a body. */
   readonly type: string | undefined
   readonly text: string
   readonly bytes: Uint8Array<ArrayBuffer>
@@ -138,7 +138,7 @@ async function formFields(
   }
 }
 
-/** As URLSearchParams, which takes bytes that are no UTF-8 for something else. */
+/** Decodes a URL-encoded form. `URLSearchParams` would replace bytes that are not valid UTF-8. */
 function urlEncoded(text: string): BodyFields {
   const pairs = text.split('&').filter((pair) => pair !== '')
   return pairs.map((pair) => {

@@ -34,9 +34,15 @@ export interface DeclarativeOptions {
   readonly format?: 'yaml' | 'json'
   /** The variables that vault references read. References are checked here, and stay references. */
   readonly environment: Environment
-  /** Which variables may be read into fields that are shown. Default: all, as for a file of the operator. */
+  /**
+   * Tells which variables may be read into fields that answers show. Default: all, as for the
+   * operator's own file.
+   */
   readonly mayShow?: MayShow
-  /** The variables that decK's references read; their values become part of the entities. Default: `environment`. */
+  /**
+   * The variables that decK's references read; their values become part of the entities. Default:
+   * `environment`.
+   */
   readonly deckEnvironment?: Environment
   /** Skip plugins and entities that are not served, with a warning each, instead of refusing them. */
   readonly ignoreUnknown: boolean
@@ -81,7 +87,7 @@ const NESTED_UNSERVED: Readonly<Record<EntityKind, RegExp>> = {
   jwt_secrets: NONE,
   certificates: /^snis$/,
 }
-/** Fields for readers and tools, which change nothing that is served. */
+/** Fields for readers and tools, which have no effect on the gateway. */
 const REMARKS = ['_comment', '_ignore', '_transform', '_format_version']
 /** Entities are built after those that they refer to. */
 const BUILD_ORDER: readonly EntityKind[] = [
@@ -133,7 +139,7 @@ export async function readDeclarative(
   return document.read(parsed)
 }
 
-/** A path whose elements are counted from one, as a place in the document, counted from nought. */
+/** Converts a path with elements counted from one to a place in the document, counted from zero. */
 function placeOf(path: readonly string[]): string {
   return path
     .map((key, index) => (index > 0 && /^\d+$/.test(key) ? `[${Number(key) - 1}]` : `.${key}`))
@@ -148,7 +154,7 @@ class DeclarativeDocument {
   readonly #mayShow: MayShow
   readonly #ignoreUnknown: boolean
   readonly #errors = new Map<string, FieldErrors>()
-  /** Errors beyond those that are reported. */
+  /** The number of errors beyond {@link MAX_ERRORS}. */
   #unreported = 0
   readonly #warnings: string[] = []
   readonly #found: Found[] = []
@@ -229,7 +235,7 @@ class DeclarativeDocument {
     this.#unserved(key, `"${key}" ${UNSERVED}`)
   }
 
-  /** @returns Whether it is skipped. */
+  /** Reports an unsupported part: as a warning with `ignoreUnknown`, otherwise as an error. */
   #unserved(place: string, error: string): void {
     if (this.#ignoreUnknown) {
       this.#warnings.push(`${place}: ${error.replace(UNSERVED, 'is not served, skipped')}`)
@@ -323,7 +329,7 @@ class DeclarativeDocument {
     if (!this.#checkVaults(raw, place)) return undefined
     try {
       const entity = readEntity(kind, { ...raw, id: id ?? found.id })
-      // What the gateway makes of it may be refused, too: here the place is known.
+      // The router may refuse the route, too. Checking it here names its place in the document.
       if (kind === 'routes') new Router([entity as KongRoute])
       if (kind === 'plugins' && (entity as KongPlugin).name === PLUGIN_NAME) {
         pluginOptions(partsOf(entity as KongPlugin, certificates, this.#environment, this.#mayShow))
@@ -355,7 +361,9 @@ class DeclarativeDocument {
     return resolved
   }
 
-  /** Registers a name of an entity. @returns The first entity of that name, which may be another one. */
+  /**
+   * Registers a name of an entity. @returns The first entity of that name, which may be another one.
+   */
   #name(key: string, found: Found): Found {
     const called = JSON.stringify([found.kind, key])
     const first = this.#called.get(called) ?? found

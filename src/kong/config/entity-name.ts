@@ -1,4 +1,4 @@
-/** Names of entities that have no id in their document: their ids are made from these. */
+/** Names entities that have no id in their document. Their ids are derived from these names. */
 import { isJsonObject } from '../../core/json-object.ts'
 import type { EntityKind } from '../model/entities.ts'
 import { KEYS } from '../model/integrity.ts'
@@ -14,11 +14,12 @@ const CREDENTIALS: readonly EntityKind[] = [
 /** A text that identifies an entity without an id among all of its kind. */
 export function nameOf(kind: EntityKind, raw: RawEntityFields, filePlace: string): string {
   if (kind === 'plugins') {
-    // Without its configuration: the consumer group must survive a change of it.
+    // The configuration is left out, so that a change of it keeps the id, and the consumer group.
     const place = [raw['route'], raw['service'], raw['consumer']]
     return JSON.stringify([kind, raw['name'], place])
   }
-  // By its place among its siblings: an id made from a secret could be used to guess the secret.
+  // Credentials are named by their place among their siblings: an id derived from a secret would help
+  // to guess it.
   if (CREDENTIALS.includes(kind)) {
     return JSON.stringify([kind, raw['consumer'], filePlace.replace(/^consumers\[\d+\]/, '')])
   }

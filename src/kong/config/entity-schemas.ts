@@ -12,7 +12,7 @@ import { type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
 import { MASK } from './plugin-config.ts'
 import { isForConsumers, PLUGIN_NAMES, readConfig } from './plugins.ts'
 
-/** Kong's default for what a plugin applies to. */
+/** Kong's default of a plugin's protocols. */
 const PLUGIN_PROTOCOLS = ['grpc', 'grpcs', 'http', 'https'] as const
 const PROTOCOLS = [
   ...PLUGIN_PROTOCOLS,
@@ -23,15 +23,18 @@ const PROTOCOLS = [
   'ws',
   'wss',
 ] as const
-/** Of tokens, as Kong knows them and the runtimes can check. */
+/** The algorithms of tokens that Kong knows and the runtimes can verify. */
 const JWT_ALGORITHMS = [
   ...['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512'],
   ...['PS256', 'PS384', 'PS512', 'EdDSA'],
 ] as const
-/** Milliseconds, as Kong limits them. */
+/** A timeout in milliseconds, with Kong's limits. */
 const timeout = v.optional(f.integer(1, 2 ** 31 - 2), 60_000)
 
-/** These are replaced whole, as arrays are, or else nothing could leave a map again. */
+/**
+ * A change replaces these fields whole, as it does arrays: otherwise no key of a map could be
+ * removed.
+ */
 const MAPS_AND_REFERENCES = new Set([
   'headers',
   'extensions',
@@ -41,7 +44,9 @@ const MAPS_AND_REFERENCES = new Set([
   'client_certificate',
 ])
 const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
-/** Kong's deepest field, in `schema_registry`, is at 6. */
+/**
+ * The most levels of a request's entity. Kong's deepest field, in `schema_registry`, is at level 6.
+ */
 const MAX_DEPTH = 32
 
 const entity = {
@@ -67,7 +72,8 @@ const services = v.pipe(
     port: v.optional(f.integer(0, 65_535), 80),
     path: f.optional(f.path),
     enabled: v.optional(f.boolean, true),
-    // What follows shapes Kong's connection to an upstream; Kafka's is the plugin's to configure.
+    // The fields below configure Kong's connection to an upstream. Here the plugin configures
+    // Kafka's.
     retries: v.optional(f.integer(0, 32_767), 5),
     connect_timeout: timeout,
     write_timeout: timeout,
@@ -112,7 +118,7 @@ const routes = v.pipe(
     snis: f.unserved(NOT_SERVED),
     sources: f.unserved("cannot set 'sources' when 'protocols' is 'http' or 'https'"),
     destinations: f.unserved("cannot set 'destinations' when 'protocols' is 'http' or 'https'"),
-    // What follows shapes requests to an upstream, which Kafka is none of.
+    // The fields below change requests to an HTTP upstream. Kafka is not one.
     https_redirect_status_code: v.optional(f.oneOf(426, 301, 302, 307, 308), 426),
     path_handling: v.optional(f.oneOf('v0', 'v1'), 'v0'),
     request_buffering: v.optional(f.boolean, true),
@@ -177,7 +183,7 @@ const consumers = v.pipe(
   ),
 )
 
-/** What names a credential that its owner has not named. */
+/** A random key or secret for a credential that was created without one. */
 function generated(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(24))
   return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_')
@@ -220,7 +226,7 @@ const certificates = f.record({
   snis: f.unserved('is not supported: certificates are for connections to Kafka'),
 })
 
-/** One schema an entity: the source of defaults, messages and `GET /schemas/{entity}`. */
+/** The schema of each kind: the source of defaults, messages and `GET /schemas/{entity}`. */
 export const entitySchemas = {
   services,
   routes,
@@ -233,10 +239,10 @@ export const entitySchemas = {
 }
 
 /**
- * Checks an entity and fills in what Kong fills in: defaults, `id`, `created_at`, `updated_at`.
+ * Checks an entity and completes it as Kong does: defaults, `id`, `created_at`, `updated_at`.
  *
- * @param existing What `raw` changes: fields that it doesn't have stay, and records within are
- *   merged, as Kong's PATCH does. Default: `raw` is the whole entity.
+ * @param existing The entity that `raw` changes: absent fields stay, and nested records are merged, as
+ *   in Kong's PATCH. Default: `raw` is the whole entity.
  * @throws SchemaViolation in Kong's words.
  */
 export function readEntity<K extends EntityKind>(
@@ -271,7 +277,9 @@ export function readEntity<K extends EntityKind>(
 
 type RawEntity = Readonly<Record<string, unknown>>
 
-/** A plugin's configuration; what is wrong with it is told along with what is wrong beside it. */
+/**
+ * A plugin's configuration. Its errors are thrown together with those of the plugin's other fields.
+ */
 function configOf(plugin: RawEntity, fields: FieldErrors): KongPlugin['config'] {
   let errors = fields
   try {
@@ -285,7 +293,7 @@ function configOf(plugin: RawEntity, fields: FieldErrors): KongPlugin['config'] 
   throw new SchemaViolation(errors)
 }
 
-/** Kong's `url` stands for four fields. */
+/** Replaces Kong's shorthand `url` by its four fields. */
 function withoutUrl({ url, ...rest }: RawEntity): RawEntity {
   if (url === undefined || url === null) return rest
   if (typeof url !== 'string') throw new SchemaViolation({ url: 'expected a string' })
@@ -301,7 +309,7 @@ function withoutUrl({ url, ...rest }: RawEntity): RawEntity {
   }
 }
 
-/** Records are merged, everything else is replaced. */
+/** Merges a change into a record: nested records are merged, all else is replaced. */
 function merge(old: RawEntity, change: RawEntity): RawEntity {
   const merged: Record<string, unknown> = { ...old }
   for (const [key, value] of Object.entries(change)) {
@@ -313,10 +321,10 @@ function merge(old: RawEntity, change: RawEntity): RawEntity {
 }
 
 /**
- * Names that code after this might take for something of the language: `__proto__` sets a
- * prototype, and valibot leaves all three out of maps without a word.
+ * Refuses field names with a meaning in JavaScript: `__proto__` sets a prototype, and valibot silently
+ * leaves out all three of them.
  *
- * @throws SchemaViolation that names the first of them.
+ * @throws SchemaViolation that names the first such field.
  */
 function refuseForbidden(value: unknown, path: readonly string[] = []): void {
   if (typeof value !== 'object' || value === null) return

@@ -11,7 +11,7 @@ import { MASK, maskSecrets } from './plugin-config.ts'
 
 const STANDS_FOR_NOTHING = `${MASK} stands for a secret that is not held here: give the secret itself, or a reference such as {vault://env/NAME}`
 
-/** An entity as it may be shown: `***` stands for its secrets. References to a vault are none. */
+/** An entity for an answer: `***` replaces its secrets. Vault references are not secrets. */
 export function maskEntity<K extends EntityKind>(kind: K, entity: EntityKinds[K]): EntityKinds[K] {
   if (kind === 'plugins') {
     const plugin = entity as KongPlugin
@@ -27,7 +27,7 @@ export function maskEntity<K extends EntityKind>(kind: K, entity: EntityKinds[K]
   return { ...entity, ...Object.fromEntries(shown) }
 }
 
-/** Puts the secrets that are held where an answer's masks came back. */
+/** Replaces masks that a client sent back by the secrets of the existing entity. */
 export function restoreSecrets<K extends EntityKind>(
   kind: K,
   entity: EntityKinds[K],
@@ -47,8 +47,8 @@ export function refuseMasks<K extends EntityKind>(kind: K, entity: EntityKinds[K
   if (errors) throw new SchemaViolation({ config: errors })
 }
 
-interface Problems {
-  [field: string]: string | Problems
+interface MaskErrors {
+  [field: string]: string | MaskErrors
 }
 
 function restore(value: unknown, held: unknown, shown: unknown): unknown {
@@ -65,19 +65,19 @@ function restore(value: unknown, held: unknown, shown: unknown): unknown {
   )
 }
 
-/** Topics are told by their names: a secret must not go to another one when their order changes. */
+/** Topics are compared by name, so that a secret stays with its topic when their order changes. */
 function whereShown(value: unknown, index: number, shown: readonly unknown[]): number {
   if (!isJsonObject(value) || !('name' in value)) return index
   return shown.findIndex((other) => isJsonObject(other) && other['name'] === value['name'])
 }
 
-/** A value in which what is masked is a secret, and no mask a user wrote elsewhere is. */
+/** Changes the masks that a user wrote, so that after masking only secrets have the mask. */
 function replaceMasks(value: unknown): Record<string, unknown> {
   return JSON.parse(JSON.stringify(value, (_, inner) => (inner === MASK ? `not ${MASK}` : inner)))
 }
 
-function masked(value: unknown, shown: unknown): Problems | undefined {
-  const found: Problems = {}
+function masked(value: unknown, shown: unknown): MaskErrors | undefined {
+  const found: MaskErrors = {}
   if (typeof value !== 'object' || value === null) return undefined
   const isArray = Array.isArray(value)
   for (const [key, inner] of Object.entries(value)) {

@@ -1,4 +1,4 @@
-/** What valibot finds, in Kong's words. */
+/** Converts valibot's issues about options to Kong's words. */
 import type * as v from 'valibot'
 import { NOT_YET } from '../../options/option-errors.ts'
 import type { KongField } from '../model/field-description.ts'
@@ -7,10 +7,10 @@ import { renameKey } from '../model/field-names.ts'
 type Issue = v.BaseIssue<unknown>
 
 /**
- * An issue of the options' schema as Kong has it: in its words and with the names of its fields.
+ * Converts an issue of the options' schema to Kong's words and field names.
  *
  * @param root The description of the fields that the issue's path leads through.
- * @returns One, or one for each unknown field, of which valibot names the first only.
+ * @returns One issue, or one for each unknown field: valibot names only the first.
  */
 export function inKongsWords(issue: Issue, root: KongField): Issue[] {
   let record: KongField | undefined

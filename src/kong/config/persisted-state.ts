@@ -5,19 +5,21 @@ import { KINDS } from '../model/integrity.ts'
 import { readEntity } from './entity-schemas.ts'
 import { EMPTY, Store } from './store.ts'
 
-/** A file as it is needed here; which runtime has it is not known here. */
+/**
+ * The file that holds the state. The process provides it, so that this folder needs no file system.
+ */
 export interface StateFile {
-  /** For messages. */
+  /** The name of the file in messages. */
   readonly name: string
-  /** Nothing when there is no such file. */
+  /** Undefined when the file does not exist. */
   read(): string | undefined
-  /** Whole or not at all, and readable to nobody else: a snapshot holds secrets. */
+  /** Writes the whole file or nothing, readable for this user only: a snapshot holds secrets. */
   write(text: string): void
 }
 
-/** What the Admin API changed, kept across restarts. */
+/** The entities that the Admin API changed, kept across restarts. */
 export interface PersistedState {
-  /** What was kept; nothing is, before the first change. */
+  /** The snapshot at the time of reading; undefined before the first change. */
   readonly snapshot: KongSnapshot | undefined
   /** @throws Error that names the file. */
   save(snapshot: KongSnapshot): void
@@ -28,7 +30,7 @@ const FORMAT = 1
 /**
  * Reads a state file.
  *
- * @throws Error that names the file when it is broken. It is left as it is.
+ * @throws Error that names the file when it is not valid. The file is left unchanged.
  */
 export function openState(file: StateFile): PersistedState {
   const text = file.read()
@@ -51,13 +53,13 @@ function parse(name: string, text: string): KongSnapshot {
     const unknown = Object.keys(kinds).find((kind) => !KINDS.includes(kind as EntityKind))
     if (unknown !== undefined) throw new Error(`${unknown} is unknown`)
     const read = KINDS.map((kind) => {
-      // A file of an earlier version lacks the kinds that have come since.
+      // A file of an earlier version lacks kinds that were added later.
       const entities = kinds[kind] ?? []
-      if (!Array.isArray(entities)) throw new Error(`${kind} is no array`)
+      if (!Array.isArray(entities)) throw new Error(`${kind} is not an array`)
       return [kind, entities.map((entity) => readEntity(kind, entity))]
     })
     const snapshot: KongSnapshot = { ...EMPTY, ...Object.fromEntries(read) }
-    // A store refuses what does not fit together.
+    // The store checks that the entities fit together.
     return new Store(snapshot).snapshot()
   } catch (error) {
     throw new Error(
@@ -67,7 +69,9 @@ function parse(name: string, text: string): KongSnapshot {
   }
 }
 
-/** Without the parser's words, which quote the file, and that holds secrets. */
+/**
+ * Parses a JSON object. The parser's message is left out: it quotes the file, which holds secrets.
+ */
 function record(text: string): Readonly<Record<string, unknown>> {
   let value: unknown
   try {
@@ -75,7 +79,7 @@ function record(text: string): Readonly<Record<string, unknown>> {
   } catch {
     value = undefined
   }
-  if (!isJsonObject(value)) throw new Error('it is no JSON object')
+  if (!isJsonObject(value)) throw new Error('it is not a JSON object')
   return value
 }
 

@@ -13,10 +13,10 @@ import { renameKey } from '../model/field-names.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
 import { inKongsWords } from './option-messages.ts'
 
-/** What stands for a secret in answers. */
+/** Replaces a secret in answers. */
 export const MASK = '***'
 
-/** The description of `config`, as Kong has it. */
+/** Kong's description of `config`. */
 export const kafkaConsumeField: KongField = {
   type: 'record',
   required: true,
@@ -26,14 +26,14 @@ export const kafkaConsumeField: KongField = {
 const SECRETS = new Set(secretsIn(kafkaConsumeField))
 
 /**
- * Checks a plugin's `config` and fills in Kong's defaults. Null is as good as nothing, except where
- * Kong refuses it.
+ * Checks a plugin's `config` and fills in Kong's defaults. Null counts as absent, except where Kong
+ * refuses it.
  *
  * @param plugin Its id names the consumer group of `consumer_group.mode` `random`.
- * @returns `config` complete and in Kong's names, and what `kafkaConsume` takes, but for the
+ * @returns The complete `config` in Kong's names, and the options of `kafkaConsume` without the
  *   certificate of `security.certificate_id`.
- * @throws SchemaViolation with fields under `config`: what Kong would refuse, or what this gateway
- *   does not serve yet.
+ * @throws SchemaViolation with fields under `config` that Kong would refuse, or that this gateway does
+ *   not support.
  */
 export function readPluginConfig(
   config: unknown,
@@ -51,12 +51,12 @@ export function readPluginConfig(
   }
 }
 
-/** Whether what stands at a path in a configuration is a secret, which nothing shows. */
+/** Whether the value at a path of a configuration is a secret, which no answer shows. */
 export function isSecret(path: readonly string[]): boolean {
   return path.some((name) => SECRETS.has(name))
 }
 
-/** A configuration as it may be shown. References to a vault are no secrets. */
+/** A configuration for an answer: `***` replaces its secrets. Vault references are not secrets. */
 export function maskSecrets(config: Record<string, unknown>): Record<string, unknown> {
   return JSON.parse(
     JSON.stringify(config, (name, value) => (SECRETS.has(name) ? maskAll(value) : value)),
@@ -81,7 +81,10 @@ function optionsOf(
   }
 }
 
-/** Kong lets stand what its strategy and mechanism do not use; `kafkaConsume` does not. */
+/**
+ * Leaves out fields that the strategy and mechanism do not use: Kong accepts them, `kafkaConsume`
+ * does not.
+ */
 function usedOf({
   strategy,
   mechanism,
@@ -95,7 +98,7 @@ function usedOf({
   return { strategy, mechanism, user, password, tokenauth }
 }
 
-/** What is read of valibot's schemas here. */
+/** The part of valibot's schemas that is read here. */
 interface PluginSchema {
   readonly type: string
   readonly wrapped?: PluginSchema
@@ -103,7 +106,7 @@ interface PluginSchema {
   readonly entries?: Readonly<Record<string, PluginSchema>>
 }
 
-/** A document in our names, without what is null. */
+/** Renames the fields of a document to ours, and leaves out those that are null. */
 function enter(value: unknown, schema: unknown): unknown {
   const { wrapped, item, entries } = schema as PluginSchema
   if (wrapped) return enter(value, wrapped)
@@ -119,7 +122,7 @@ function enter(value: unknown, schema: unknown): unknown {
   return Object.fromEntries(renamed)
 }
 
-/** A document that was accepted, with every field: its own value, the default, or null. */
+/** Completes a valid document: each field has its value, its default, or null. */
 function complete(value: unknown, field: KongField): unknown {
   if (field.fields) {
     if (!isJsonObject(value) && !field.required) return null
@@ -135,7 +138,7 @@ function complete(value: unknown, field: KongField): unknown {
   return value
 }
 
-/** Names of fields that hold secrets. They count as such wherever they stand. */
+/** The names of fields that hold secrets. A field of such a name is secret at any depth. */
 function secretsIn(field: KongField, name = ''): string[] {
   if (field.encrypted || field.values?.encrypted) return [name]
   const fields = (field.elements ?? field).fields ?? []

@@ -22,7 +22,9 @@ type ConsumePluginConfig = KongPlugin['config']
 const SHOWN =
   'this field is shown, so it may only read variables that the file of --config reads in such fields'
 
-/** @throws SchemaViolation that names the vault reference which leads nowhere, or may not be read. */
+/**
+ * @throws SchemaViolation that names a vault reference that cannot be resolved or may not be read.
+ */
 function resolve(
   fields: ConsumePluginConfig,
   environment: Environment,
@@ -41,7 +43,7 @@ function resolve(
   }) as ConsumePluginConfig
 }
 
-/** Variables that fields of a snapshot's plugins read whose values are shown. */
+/** The variables that a snapshot's plugins read into fields that answers show. */
 export function shownVariables({ plugins }: Pick<KongSnapshot, 'plugins'>): ReadonlySet<string> {
   const variables = new Set<string>()
   for (const { config } of plugins) {
@@ -54,20 +56,20 @@ export function shownVariables({ plugins }: Pick<KongSnapshot, 'plugins'>): Read
   return variables
 }
 
-/** What a plugin's options are made of. */
+/** A plugin with its references resolved. */
 export interface PluginParts {
   readonly plugin: KongPlugin
-  /** Its configuration without references. */
+  /** The configuration, with vault references resolved. */
   readonly config: ConsumePluginConfig
-  /** What it shows to Kafka, without references. */
+  /** The client certificate for Kafka, with vault references resolved. */
   readonly certificate: Pick<Certificate, 'cert' | 'key'> | undefined
 }
 
 /**
- * Puts a plugin and what it refers to together.
+ * Resolves the references of a plugin: variables and its certificate.
  *
- * @param mayShow Asked for fields that hold no secrets.
- * @throws SchemaViolation that names what leads nowhere.
+ * @param mayShow Called for fields that are not secrets.
+ * @throws SchemaViolation that names a reference that cannot be resolved.
  */
 export function partsOf(
   plugin: KongPlugin,
@@ -89,7 +91,7 @@ export function partsOf(
     throw new SchemaViolation(nest(['config', 'security', 'certificate_id'], error))
   }
   const { cert, key } = certificate
-  // A certificate goes to brokers only, and must be PEM.
+  // A certificate may read any variable: it is sent to brokers only, and must be PEM.
   const pair = resolve({ cert, key }, environment, ['certificates', id], () => true)
   return { plugin, config, certificate: pair as Pick<Certificate, 'cert' | 'key'> }
 }
@@ -100,10 +102,10 @@ interface SecurityConfig {
 }
 
 /**
- * What `kafkaConsume` takes for a plugin.
+ * The options of `kafkaConsume` for a plugin.
  *
- * @param ca The file of the authorities that brokers are verified by. Default: the system's.
- * @throws SchemaViolation, in which a secret is shown as what stands for it.
+ * @param ca The file of certificate authorities for brokers. Default: the system's authorities.
+ * @throws SchemaViolation, which shows a secret as its reference or mask.
  */
 export function pluginOptions(
   { plugin: { id, config }, config: resolved, certificate }: PluginParts,

@@ -1,4 +1,6 @@
-/** The plugins that are served: `kafka-consume`, and what stands in front of it. */
+/**
+ * The plugins that this gateway supports: `kafka-consume`, and the access plugins that run before it.
+ */
 import * as v from 'valibot'
 import type { AccessPlugin } from '../access/access-plugin.ts'
 import { basicAuth } from '../access/basic-auth.ts'
@@ -14,7 +16,7 @@ import { kafkaConsumeField, readPluginConfig } from './plugin-config.ts'
 /** The plugin that answers requests. */
 export const PLUGIN_NAME = 'kafka-consume'
 
-/** What requests go through before that, in Kong's order. */
+/** The access plugins, which run before `kafka-consume`, in Kong's order. */
 export const ACCESS_PLUGINS: readonly AccessPlugin[] = [cors, jwt, keyAuth, basicAuth, rateLimiting]
 
 export const PLUGIN_NAMES: readonly string[] = [
@@ -52,7 +54,7 @@ export function readConfig(
   })
 }
 
-/** The description of a plugin's `config`, as Kong has it. Undefined for one that is not served. */
+/** Kong's description of a plugin's `config`. Undefined for a plugin that is not supported. */
 export function configField(name: string): KongField | undefined {
   if (name === PLUGIN_NAME) return kafkaConsumeField
   const access = accessPlugins.get(name)

@@ -1,5 +1,6 @@
 /**
- * The store of Kong's entities: each change is checked as a whole, and is served before it counts.
+ * The store of Kong's entities. Each change is checked against all entities, and takes effect before
+ * it is answered.
  */
 import { isJsonObject } from '../../core/json-object.ts'
 import { referencedBy, unresolvedReference } from '../model/constraint-violations.ts'
@@ -16,8 +17,8 @@ type StoreListener = (snapshot: KongSnapshot) => void
 type Entities<K extends EntityKind> = ReadonlyArray<EntityKinds[K]>
 
 /**
- * What a gateway serves, and the way to change it. A change is whole or none: it is checked, then
- * shown to the listeners, and a listener that throws makes it undone.
+ * The entities of a gateway. A change is atomic: it is checked, then passed to the listeners, and
+ * undone if a listener throws.
  */
 export class Store {
   #snapshot: KongSnapshot = EMPTY
@@ -28,7 +29,7 @@ export class Store {
     this.replaceAll(initial)
   }
 
-  /** Never changes; a change makes another. */
+  /** All entities now. A snapshot never changes: each change makes another one. */
   snapshot(): KongSnapshot {
     return this.#snapshot
   }
@@ -37,7 +38,7 @@ export class Store {
     return this.#snapshot[kind]
   }
 
-  /** @param key An id, or the name (services, routes), instance_name (plugins) or username. */
+  /** @param key The id, or the `name` (services, routes), `instance_name` (plugins) or `username`. */
   get<K extends EntityKind>(kind: K, key: string): EntityKinds[K] | undefined {
     const { endpoint } = KEYS[kind]
     if (isUuid(key)) return this.list(kind).find(({ id }) => id === key)
@@ -52,7 +53,7 @@ export class Store {
   }
 
   /**
-   * Makes `raw` the whole entity, whether there is one or not.
+   * Replaces an entity, or inserts it if it does not exist.
    *
    * @throws SchemaViolation, Violation, or what a listener throws.
    */
@@ -72,7 +73,7 @@ export class Store {
   }
 
   /**
-   * Changes some fields. Nothing when there is no such entity.
+   * Changes some fields of an entity. Returns undefined if it does not exist.
    *
    * @throws SchemaViolation, Violation, or what a listener throws.
    */
@@ -83,10 +84,10 @@ export class Store {
   }
 
   /**
-   * Removes an entity, and the plugins that are on it.
+   * Removes an entity, and the entities that belong to it, such as its plugins.
    *
-   * @returns Whether there was one.
-   * @throws Violation when others that can't go with it need it, or what a listener throws.
+   * @returns Whether it existed.
+   * @throws Violation when entities that do not belong to it refer to it, or what a listener throws.
    */
   remove(kind: EntityKind, key: string): boolean {
     const entity = this.get(kind, key)
@@ -109,8 +110,7 @@ export class Store {
   }
 
   /**
-   * Makes `snapshot` everything that is held. Secrets that stand masked in it are those that are
-   * held under the same id.
+   * Replaces all entities. A masked secret keeps the value of the present entity with that id.
    *
    * @throws SchemaViolation, Violation, or what a listener throws; then nothing changes.
    */
@@ -128,10 +128,10 @@ export class Store {
   }
 
   /**
-   * Calls `listener` after each change, before it counts: when it throws, all listeners that were
-   * called are called again with what was before, and the change fails with what was thrown.
+   * Calls `listener` with each change before the change is answered. If it throws, the change fails
+   * with that error, and listeners that were called already are called again with the snapshot before.
    *
-   * @returns Ends it.
+   * @returns A function that ends the calls.
    */
   onChange(listener: StoreListener): () => void {
     this.#listeners.add(listener)
@@ -157,13 +157,13 @@ export class Store {
     return entity
   }
 
-  /** A plugin must be able to apply where it is. */
+  /** A plugin must have a protocol in common with its route, or with a route of its service. */
   #checkProtocols({ protocols, route, service }: EntityKinds['plugins']): void {
     const isCommon = (other: EntityKinds['routes']) =>
       other.protocols.some((protocol) => protocols.includes(protocol))
     if (route) {
-      const on = this.get('routes', route.id)
-      if (!on || isCommon(on)) return
+      const own = this.get('routes', route.id)
+      if (!own || isCommon(own)) return
       throw new SchemaViolation({ protocols: "must match the associated route's protocols" })
     }
     const routes = this.list('routes').filter((other) => other.service?.id === service?.id)
@@ -173,7 +173,7 @@ export class Store {
     })
   }
 
-  /** References by name become references by id. */
+  /** Converts references by name to references by id. */
   #resolve(kind: EntityKind, raw: unknown): unknown {
     if (!isJsonObject(raw)) return raw
     const resolved: Record<string, unknown> = { ...raw }
@@ -206,7 +206,7 @@ export class Store {
         try {
           listener(before)
         } catch {
-          // What was there before was served until now; the first error says what is wrong.
+          // The snapshot before was accepted already. Only the first error is reported.
         }
       }
       throw error
@@ -214,7 +214,7 @@ export class Store {
   }
 }
 
-/** @throws SchemaViolation for masks that stand for nothing. */
+/** @throws SchemaViolation for a mask without a secret that it could stand for. */
 function unmasked<K extends EntityKind>(
   kind: K,
   entity: EntityKinds[K],

@@ -4,10 +4,13 @@
  */
 import type { EntityKind } from './entities.ts'
 
-/** A change that the store refuses, as Kong's data layer does: its name, number, words and status. */
+/**
+ * A change that the store refuses as Kong's data layer does, with Kong's name, number, message and
+ * status.
+ */
 export class Violation extends Error {
   override readonly name: string
-  /** Kong's number for it. */
+  /** Kong's number of this error. */
   readonly code: number
   readonly status: 400 | 409
   readonly fields: Readonly<Record<string, unknown>>
@@ -68,7 +71,7 @@ export function unresolvedReference(field: string, key: Fields, parent: EntityKi
   })
 }
 
-/** As Kong prints keys in its messages: `{name="x",route={id="…"},service=null}`. */
+/** Prints keys as Kong's messages do: `{name="x",route={id="…"},service=null}`. */
 function luaTable(value: unknown): string {
   if (value === null || typeof value === 'number') return String(value)
   if (typeof value !== 'object') return JSON.stringify(value)

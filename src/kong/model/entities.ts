@@ -3,7 +3,7 @@
  * Admin API's answers (snake_case, Kong's own names).
  */
 
-/** What every entity has. */
+/** The fields of every entity. */
 export interface Entity {
   /** A UUID. */
   readonly id: string
@@ -29,7 +29,7 @@ export interface KongService extends Entity {
   readonly enabled: boolean
 }
 
-/** Which requests are meant. */
+/** A route: the criteria by which requests match. */
 export interface KongRoute extends Entity {
   readonly name: string | null
   readonly protocols: readonly string[]
@@ -44,13 +44,13 @@ export interface KongRoute extends Entity {
   readonly service: EntityReference | null
 }
 
-/** `kafka-consume`, or what stands in front of it: on a route, a service, a consumer, or everywhere. */
+/** `kafka-consume` or an access plugin: on a route, a service or a consumer, or global. */
 export interface KongPlugin extends Entity {
   readonly name: string
   readonly instance_name: string | null
   readonly enabled: boolean
   readonly protocols: readonly string[]
-  /** Complete: every field, defaults filled in, in Kong's names. */
+  /** The configuration with every field, in Kong's names, defaults included. */
   readonly config: Readonly<Record<string, unknown>>
   readonly route: EntityReference | null
   readonly service: EntityReference | null
@@ -62,26 +62,26 @@ export interface KongConsumer extends Entity {
   readonly custom_id: string | null
 }
 
-/** What `key-auth` knows a consumer by. */
+/** A key by which `key-auth` identifies a consumer. */
 export interface KeyauthCredential extends Entity {
   readonly consumer: EntityReference
   readonly key: string
 }
 
-/** What `basic-auth` knows a consumer by. */
+/** A user name and a password by which `basic-auth` identifies a consumer. */
 export interface BasicauthCredential extends Entity {
   readonly consumer: EntityReference
   readonly username: string
   readonly password: string
 }
 
-/** What `jwt` knows a consumer by. */
+/** An issuer of tokens by which `jwt` identifies a consumer. */
 export interface JwtSecret extends Entity {
   readonly consumer: EntityReference
-  /** What tokens name it by, in the claim `iss` by default. */
+  /** The issuer as tokens name it, in the claim `iss` by default. */
   readonly key: string
   readonly secret: string
-  /** PEM, for algorithms that have one; of any kind, whatever its name. */
+  /** A public key in PEM for asymmetric algorithms, of any kind in spite of Kong's name. */
   readonly rsa_public_key: string | null
   readonly algorithm: string
 }
@@ -105,5 +105,5 @@ export interface EntityKinds {
 
 export type EntityKind = keyof EntityKinds
 
-/** Everything that a gateway serves, at one moment. */
+/** All entities of a gateway at one time. A change makes another snapshot. */
 export type KongSnapshot = { readonly [K in EntityKind]: ReadonlyArray<EntityKinds[K]> }

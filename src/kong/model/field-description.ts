@@ -1,4 +1,6 @@
-/** Kong's description of fields, as `GET /schemas/…` gives it, made of the schemas that check them. */
+/**
+ * Kong's description of fields, as `GET /schemas/…` gives it, made of the schemas that check them.
+ */
 import * as v from 'valibot'
 
 /** A field as Kong describes it. */
@@ -10,9 +12,9 @@ export interface KongField {
   readonly between?: readonly [number, number]
   readonly len_min?: number
   readonly uuid?: true
-  /** Made by the gateway where it is not given. */
+  /** The gateway generates the field when a request does not give it. */
   readonly auto?: true
-  /** A secret: never shown. */
+  /** The field is a secret, which no answer shows. */
   readonly encrypted?: true
   readonly elements?: KongField
   readonly keys?: KongField
@@ -21,10 +23,10 @@ export interface KongField {
   readonly fields?: KongFields
 }
 
-/** In Kong's order: one object a field. */
+/** Fields in Kong's order: one object for each field. */
 export type KongFields = ReadonlyArray<Readonly<Record<string, KongField>>>
 
-/** What is read of valibot's schemas here. */
+/** The part of valibot's schemas that is read here. */
 interface Schema {
   readonly type: string
   readonly default?: unknown
@@ -37,7 +39,7 @@ interface Schema {
   readonly pipe?: readonly { readonly type: string; readonly requirement?: unknown }[]
 }
 
-/** From a schema's names to Kong's. */
+/** Converts a name of a schema to Kong's. */
 type Rename = (name: string) => string
 
 /**
@@ -69,7 +71,7 @@ function describe(schema: Schema, rename: Rename): KongField {
   const { required, ...field } = describe(schema.wrapped, rename)
   const fallback = schema.default
   if (fallback === undefined || fallback === null) return field
-  // Made when it is needed.
+  // A default that is a function generates the value.
   if (typeof fallback === 'function') return { ...field, auto: true }
   // A record that is not given has the defaults of its fields.
   return { ...field, required: true, ...(field.fields ? {} : { default: fallback }) }

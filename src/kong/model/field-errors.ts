@@ -2,13 +2,13 @@
 import type * as v from 'valibot'
 import type { FieldErrors } from './schema-violation.ts'
 
-/** Of an object under construction. */
+/** Errors by field, while they are collected. */
 interface Nested {
   [field: string]: string | Nested
 }
 
 /**
- * What valibot found, in Kong's words and nesting: array elements are counted from one, and each
+ * Converts valibot's issues to Kong's errors by field: array elements are counted from one, and each
  * field has its first error only.
  */
 export function fieldErrors(issues: ReadonlyArray<v.BaseIssue<unknown>>): FieldErrors {

@@ -29,7 +29,7 @@ export const positive = v.pipe(
   v.gtValue(0, 'value must be greater than 0'),
 )
 
-/** Text that is never shown again: the Admin API answers `***` in its place. */
+/** A secret text: the Admin API answers `***` in its place. */
 export const secret = v.pipe(
   string,
   v.minLength(1, 'length must be at least 1'),
@@ -44,7 +44,7 @@ export function array<T extends v.GenericSchema>(elements: T) {
   return v.array(elements, 'expected an array')
 }
 
-/** An array in which nothing stands twice, as Kong's sets. */
+/** An array without repeated elements, which Kong calls a set. */
 export function set<T extends v.GenericSchema<string>>(elements: T) {
   return v.pipe(
     v.array(elements, 'expected a set'),
@@ -52,7 +52,7 @@ export function set<T extends v.GenericSchema<string>>(elements: T) {
   )
 }
 
-/** A record, which has these fields only. */
+/** A record that may have these fields only. */
 export function record<const T extends v.ObjectEntries>(entries: T) {
   return v.strictObject(entries, 'expected a record')
 }
@@ -62,7 +62,7 @@ export function optional<T extends v.GenericSchema>(schema: T) {
   return v.optional(v.nullable(schema), null)
 }
 
-/** A field of Kong's that would change what is served, and that we don't serve: it may be empty. */
+/** A field of Kong that this gateway does not support: only null and an empty array are accepted. */
 export function unserved(message: string) {
   return v.pipe(
     v.optional(v.unknown(), null),
@@ -71,7 +71,7 @@ export function unserved(message: string) {
   )
 }
 
-/** A field of Kong's of which one value is served, its default. */
+/** A field of Kong of which one value is supported, its default. */
 export function only<T extends v.GenericSchema>(schema: T, value: v.InferInput<T>) {
   return v.pipe(
     v.optional(schema, value as v.Default<T, undefined>),
@@ -82,7 +82,9 @@ export function only<T extends v.GenericSchema>(schema: T, value: v.InferInput<T
   )
 }
 
-/** Where a server is: of no effect, and taken, while it names none. */
+/**
+ * The address of a server that this gateway does not use. It is accepted as long as it names no host.
+ */
 export function withoutHost(message: string) {
   return v.pipe(
     v.optional(v.unknown(), null),
@@ -126,7 +128,7 @@ export const tags = set(
 
 export const reference = record({ id: uuid })
 
-/** Labels of letters, digits, `-` and `_` (Kong allows the latter), or an IP address; maybe a port. */
+/** Labels of letters, digits, `-` and, as in Kong, `_`; or an IP address; perhaps with a port. */
 const HOST =
   /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\]|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F.]*)$/
 const HOST_WITH_PORT = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\])(?::(\d{1,5}))?$/
@@ -138,7 +140,7 @@ export const host = v.pipe(
   ),
 )
 
-/** A host that a route matches: at most one `*`, which is a whole label at either end. */
+/** A host that a route matches. It may have one `*`, as its whole first or last label. */
 export const routeHost = v.pipe(
   string,
   v.regex(/^[^*]*\*?[^*]*$/, 'invalid wildcard: must have at most one wildcard'),
@@ -174,7 +176,7 @@ export const path = v.pipe(
   v.regex(PATH, hasOnlyPathCharacters),
 )
 
-/** A prefix, or after `~` a regular expression. */
+/** A prefix, or a regular expression after `~`. */
 export const routePath = v.pipe(
   string,
   v.regex(/^~?\//, 'should start with: / (fixed path) or ~/ (regex path)'),
@@ -211,10 +213,12 @@ export const headerName = v.pipe(
   ),
 )
 
-/** `{vault://env/NAME}`: a secret that is kept elsewhere. */
+/** `{vault://env/NAME}`: a reference to a secret. */
 const VAULT_REFERENCE = /^\{vault:\/\/[^{}]+\}$/
 
-/** PEM text whose first block has one of these labels, a vault reference, or what stands for a secret. */
+/**
+ * PEM text whose first block has one of these labels; or a vault reference; or the mask of a secret.
+ */
 export function pem(labels: RegExp, what: string, mask?: string) {
   return v.pipe(
     string,

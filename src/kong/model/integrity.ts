@@ -2,24 +2,24 @@
 import { missingReference, primaryKeyViolation, uniqueViolation } from './constraint-violations.ts'
 import type { EntityKind, EntityKinds, KongSnapshot } from './entities.ts'
 
-/** What another entity is called where it is referenced. */
+/** A field of an entity that refers to another entity. */
 export interface ForeignKey {
   readonly field: string
   readonly parent: EntityKind
-  /** What becomes of the entity when the one that it references is removed. */
+  /** Whether the removal of the referenced entity removes this one, or is refused. */
   readonly onDelete: 'cascade' | 'restrict'
 }
 
 interface Keys {
-  /** What an entity may be called instead of its id. */
+  /** The field that may name an entity in place of its id. */
   readonly endpoint: string | undefined
   readonly unique: readonly string[]
   readonly foreign: readonly ForeignKey[]
-  /** Fields that are never shown. */
+  /** Fields that answers never show. */
   readonly secrets?: readonly string[]
 }
 
-/** Whose a credential is. */
+/** The consumer that a credential or a plugin belongs to. */
 const OWNER: ForeignKey = { field: 'consumer', parent: 'consumers', onDelete: 'cascade' }
 
 export const KEYS: Readonly<Record<EntityKind, Keys>> = {
@@ -76,8 +76,8 @@ export function referenced(entity: EntityKinds[EntityKind], field: string): stri
 }
 
 /**
- * Checks what entities promise each other: ids and names that are unique, references that lead
- * somewhere, and one plugin of a name for each place.
+ * Checks all entities against each other: ids and names are unique, references lead to an entity, and
+ * a combination of route, service and consumer has one plugin of a name.
  *
  * @throws Violation
  */
@@ -97,7 +97,7 @@ export function checkIntegrity(snapshot: KongSnapshot): void {
       }
     }
   }
-  checkPlaces(snapshot)
+  checkPluginScopes(snapshot)
 }
 
 function repeatedId(entities: ReadonlyArray<EntityKinds[EntityKind]>): string {
@@ -123,11 +123,11 @@ function checkUnique(
   }
 }
 
-function checkPlaces({ plugins }: KongSnapshot): void {
+function checkPluginScopes({ plugins }: KongSnapshot): void {
   const seen = new Set<string>()
   for (const { consumer, name, route, service } of plugins) {
-    const place = JSON.stringify([consumer?.id, name, route?.id, service?.id])
-    if (seen.has(place)) throw uniqueViolation({ consumer, name, route, service })
-    seen.add(place)
+    const scope = JSON.stringify([consumer?.id, name, route?.id, service?.id])
+    if (seen.has(scope)) throw uniqueViolation({ consumer, name, route, service })
+    seen.add(scope)
   }
 }

@@ -1,12 +1,12 @@
-/** Reserved characters, which mean something else when they are not encoded: RFC 3986, 2.2. */
+/** Reserved characters: decoding one would change the meaning of a URL (RFC 3986, 2.2). */
 const RESERVED = new Set(Array.from("!*'();:@&=+$,/?%#[]", (char) => char.charCodeAt(0)))
 const ENCODED = /(?:%[0-9a-f]{2})+/gi
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * A path as Kong compares it: what is percent-encoded without need is decoded, the rest of it in
- * capitals; without `.` and `..` segments, and with one slash where there are several.
+ * Converts a path to the form in which Kong compares it: percent-encoding is removed where it is not
+ * needed and in capitals elsewhere, `.` and `..` segments are resolved, repeated slashes become one.
  */
 export function normalizePath(path: string): string {
   const decoded = path.includes('%') ? path.replace(ENCODED, decodeRun) : path
@@ -48,7 +48,7 @@ function decodeBytes(bytes: readonly number[]): string {
   }
 }
 
-/** RFC 3986, 5.2.4, on a path that begins with a slash. */
+/** Removes `.` and `..` segments (RFC 3986, 5.2.4) from a path that begins with a slash. */
 function removeDotSegments(path: string): string {
   const segments = path.split('/')
   const kept: string[] = []

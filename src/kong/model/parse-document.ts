@@ -4,9 +4,9 @@
  */
 import { parseYaml } from './yaml.ts'
 
-/** Characters of a document at most: reading takes up to a microsecond and some 100 bytes for each. */
+/** The most characters of a document: parsing takes up to 1 µs and some 100 bytes for each. */
 const MAX_CHARACTERS = 8 * 1024 * 1024
-/** YAML of more characters is read in a thread of its own: this many take some 20 ms. */
+/** The most characters of YAML that are parsed on this thread: they take some 20 ms. */
 const MAX_AT_ONCE = 32 * 1024
 
 /** @throws Error that says where the text is wrong. */
@@ -18,7 +18,7 @@ export async function parseText(text: string, format: 'yaml' | 'json'): Promise<
 }
 
 /**
- * Reads a text on this thread, as suits a file of the operator's.
+ * Parses a text on this thread. It is for files of the operator, which are read before requests come.
  *
  * @throws Error that says where the text is wrong.
  */

@@ -5,7 +5,7 @@ import { checkPattern } from './pattern.ts'
 export type PathPattern =
   | {
       readonly matches: (path: string) => boolean
-      /** What every path that matches begins with: an index needs no more. */
+      /** The text with which every matching path begins. The router's index uses it. */
       readonly prefix: string
       readonly error?: undefined
     }
@@ -24,6 +24,6 @@ export function compilePathPattern(source: string): PathPattern {
 function literalPrefix(pattern: string): string {
   if (pattern.includes('|')) return ''
   const [literal = ''] = /^[\w/~%-]*/.exec(pattern) ?? []
-  // What is repeated may be absent.
+  // A repeated character may be absent: `/ab*` matches `/a`, too.
   return /^[*?{]/.test(pattern.slice(literal.length)) ? literal.slice(0, -1) : literal
 }

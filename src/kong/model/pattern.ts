@@ -1,23 +1,27 @@
-/** Regular expressions of a configuration: they take linear time, and bounded memory. */
+/**
+ * Regular expressions of a configuration, in RE2's syntax: they take linear time and bounded memory.
+ */
 import { RE2JS } from 're2js'
+import { LruMap } from '../../core/lru-map.ts'
 
-/** Characters of an expression. */
+/** The most characters of an expression. */
 const MAX_SOURCE = 1_024
-/** States of the machine that an expression becomes: each character of a text costs as many steps. */
+/** The most states of a compiled expression: each character of a text costs as many steps. */
 const MAX_STATES = 500
-/** The estimate knows less of syntax than the compiler, which decides below this. */
+/** The most states by our estimate, which is rough: below this the compiler counts exactly. */
 const MAX_ESTIMATE = 8 * MAX_STATES
 /** Longer texts match no expression. 1,024 characters take the worst expression some 30 ms. */
 export const MAX_TEXT = 1_024
 /**
- * Bytes, by the engine's own estimate, that all expressions together may remember of the texts
- * that they have read. Overflow policy: all of them forget, and are compiled again when used.
+ * The most bytes, by the engine's own estimate, that all expressions together may cache about the
+ * texts that they have tested. Overflow policy: all caches are dropped, and an expression is compiled
+ * again with its next use.
  */
 const MAX_MEMORY_BYTES = 32 * 1024 * 1024
-/** Sources whose checked expression is cached. Overflow policy: the one checked first goes. */
+/** The most checked expressions that are cached. Overflow policy: {@link LruMap}'s. */
 const MAX_CACHED = 20_000
 
-/** Syntax of PCRE that no engine of linear time has; RE2's own words for it say less. */
+/** Syntax of PCRE that engines of linear time lack. RE2's own messages do not name it. */
 const UNSUPPORTED: ReadonlyArray<readonly [RegExp, string]> = [
   [/\(\?<?[=!]/, 'has a look-around'],
   [/\\(?:[1-9]|k[<{'])|\(\?P=/, 'has a back reference'],
@@ -31,12 +35,12 @@ export type CheckedPattern = Pattern | { readonly error: string; readonly test?:
 /** How much of a text an expression must match. Default: any part. */
 export type Anchor = 'start' | 'whole' | undefined
 
-const cached = new Map<string, CheckedPattern>()
+const cached = new LruMap<string, CheckedPattern>(MAX_CACHED)
 
 /**
  * Checks an expression in RE2's syntax, plus `\h`.
  *
- * @param source The expression as it was given, without anchors of ours.
+ * @param source The expression as the configuration has it, without the anchor.
  * @param isCaseInsensitive Default: false.
  */
 export function checkPattern(
@@ -45,14 +49,11 @@ export function checkPattern(
   isCaseInsensitive = false,
 ): CheckedPattern {
   const key = `${anchor} ${isCaseInsensitive} ${source}`
-  let found = cached.get(key)
-  if (!found) {
-    found = check(source, anchor, isCaseInsensitive)
-    const [first] = cached.keys()
-    if (cached.size >= MAX_CACHED) cached.delete(first as string)
-    cached.set(key, found)
-  }
-  return found
+  const known = cached.get(key)
+  if (known) return known
+  const checked = check(source, anchor, isCaseInsensitive)
+  cached.set(key, checked)
+  return checked
 }
 
 function check(source: string, anchor: Anchor, isCaseInsensitive: boolean): CheckedPattern {
@@ -73,14 +74,14 @@ function errorOf(source: string, text: string): string | undefined {
   // Compiling takes a microsecond for each state: 1,024 characters can become 160,000 of them.
   if (estimateStates(text) > MAX_ESTIMATE) return tooLarge
   try {
-    // By itself first: the anchors' group must not complete what is incomplete.
+    // Compiled without the anchors first: their group must not complete an incomplete expression.
     return RE2JS.compile(text).programSize() > MAX_STATES ? tooLarge : undefined
   } catch (error) {
     return reason(source, error as Error)
   }
 }
 
-/** About as many states as an expression becomes: its characters, times their repeats. */
+/** Estimates the states of an expression: its characters, times their repeats. */
 function estimateStates(text: string): number {
   const tokens = /\\.|\[(?:\\.|[^\]\\])*\]|\{(\d+)(?:,(\d*))?\}|./gs
   const groups = [0]
@@ -107,10 +108,10 @@ function reason(source: string, { message }: Error): string {
   return `does not compile: ${message.replace(/^error parsing regexp: /, '')}`
 }
 
-/** Memory of all expressions, as far as it grows with the texts that they read. */
+/** The caches of all expressions. A new generation drops them. */
 const memory = { bytes: 0, generation: 0 }
 
-/** Bytes that all expressions remember just now, by the engine's own estimate. */
+/** The bytes that the caches of all expressions have now, by the engine's own estimate. */
 export function rememberedBytes(): number {
   return memory.bytes
 }
@@ -143,7 +144,7 @@ export class Pattern {
 
   #account(compiled: RE2JS): void {
     const engine = compiled.re2()
-    // A one-pass expression remembers nothing.
+    // A one-pass expression has no cache.
     if (engine.onepass !== null) return
     const { stateBudget, memBudget } = engine.dfa
     const bytes = stateBudget - memBudget

@@ -1,25 +1,31 @@
-/** Values that stand elsewhere: `{vault://env/NAME}` in entities, `${{ env "NAME" }}` in files. */
+/**
+ * References to environment variables: `{vault://env/NAME}` in entities, `${{ env "NAME" }}` in
+ * files.
+ */
 
-/** The variables of the process. */
+/** The environment variables of the process. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * Whether a field whose value is shown, such as a topic's name, may read a variable by a vault
- * reference. Fields that hold secrets may read any: nothing shows those.
+ * reference. Fields that hold secrets may read any variable, since no answer shows them.
  */
 export type MayShow = (variable: string) => boolean
 
-/** A value, or why there is none; never with the value in it. */
+/** A value, or an error, which never contains the value. */
 type Resolved = { readonly value: string; readonly error?: undefined } | { readonly error: string }
 
 const VAULT = /^\{vault:\/\/([^/{}?]+)\/([^/{}?]+)(?:\/([^{}?]+))?(\?[^{}]*)?\}$/
 
-/** Whether a text is a reference as a whole: Kong knows no others. */
+/** Whether a whole text is a vault reference: Kong does not resolve references within a text. */
 export function isVaultReference(text: string): boolean {
   return text.startsWith('{vault://') && text.endsWith('}')
 }
 
-/** Kong's `env` vault: names in capitals with `_` for `-`, and `/key` for a field of JSON. */
+/**
+ * Resolves a reference to Kong's `env` vault: `-` in a name becomes `_`, and `/key` reads a field of
+ * JSON.
+ */
 export function resolveVault(reference: string, environment: Environment): Resolved {
   const [, vault, resource = '', key, query] = VAULT.exec(reference) ?? []
   if (vault === undefined) return { error: `cannot resolve '${reference}': not a vault reference` }
@@ -41,7 +47,7 @@ export function resolveVault(reference: string, environment: Environment): Resol
   }
 }
 
-/** The variable that a vault reference reads; undefined where it reads none. */
+/** The variable that a vault reference reads; undefined for another vault. */
 export function variableIn(reference: string): string | undefined {
   const [, vault, resource = ''] = VAULT.exec(reference) ?? []
   return vault === 'env' ? variableOf(resource) : undefined
@@ -63,10 +69,10 @@ function jsonField(text: string, key: string): string | undefined {
   }
 }
 
-/** A text within a document, and where it stands there. */
+/** Called with a text of a document, and its path there. */
 type TextVisitor = (text: string, path: readonly string[]) => unknown
 
-/** A copy of a document with its texts replaced. Array elements are counted from one, as Kong does. */
+/** Copies a document with its texts replaced. Paths count array elements from one, as Kong does. */
 export function mapTexts(
   value: unknown,
   visit: TextVisitor,
@@ -82,22 +88,26 @@ export function mapTexts(
   )
 }
 
-/** decK's spelling, in a file's text; the quotes are escaped inside of JSON. */
+/** decK's references in the text of a file. Inside of JSON their quotes are escaped. */
 const DECK = /\$\{\{\s*env\s+(\\?["'`])([A-Za-z_]\w*)\1\s*(?:\|\s*(toInt|toFloat|toBool)\s*)?\}\}/g
 
 interface TextPlace {
   readonly name: string
   readonly filter: string | undefined
-  /** Whether the text would be read as YAML reads what has no quotes. */
+  /**
+   * Whether the reference is a YAML scalar without quotes, so that its value may become a number or
+   * boolean.
+   */
   readonly plain: boolean
 }
 
 /**
- * decK's references of one file. They are set aside before the file is parsed, since they may stand
- * within quotes of the same kind, and put in after that, so that no value can change its structure.
+ * decK's references of one file. Before the file is parsed, a mark replaces each of them, since its
+ * quotes may close those around it. Values are inserted after parsing, so that no value can change the
+ * structure of the file.
  */
 export class DeckReferences {
-  /** The file's text, to be parsed. */
+  /** The text of the file with a mark for each reference, to be parsed. */
   readonly text: string
   readonly #places: TextPlace[] = []
   readonly #names = new Set<string>()
@@ -109,13 +119,16 @@ export class DeckReferences {
     this.text = text.replace(DECK, (match, _quote, name: string, filter, offset: number) => {
       const plain = isPlain(text, offset, match.length)
       this.#places.push({ name, filter, plain })
-      // A variable that is not set has no value that a message could show.
+      // Values of these variables must be concealed in messages. A variable that is not set has none.
       if (environment[name]) this.#names.add(name)
       return `${this.#mark}x${this.#places.length - 1}x`
     })
   }
 
-  /** A message with the variables' values taken out again: it may repeat what it refuses. */
+  /**
+   * Replaces values of variables in a message by their references: a message may quote what it
+   * refuses.
+   */
   conceal(message: string): string {
     return [...this.#names].reduce((text, name) => {
       const value = this.#environment[name]
@@ -123,7 +136,10 @@ export class DeckReferences {
     }, message)
   }
 
-  /** @param report Called with the name of each variable that is missing or is not what it is to be. */
+  /**
+   * @param report Called with an error for each variable that is not set, or that its filter cannot
+   * convert.
+   */
   resolve(text: string, report: (error: string) => void): unknown {
     if (!text.includes(this.#mark)) return text
     const mark = new RegExp(`${this.#mark}x(\\d+)x`, 'g')
@@ -142,17 +158,20 @@ export class DeckReferences {
   }
 }
 
-/** Characters beside a reference that may be white space. */
+/** The characters before and after a reference that are searched for white space. */
 const NEAR = 100
 
 function isPlain(text: string, offset: number, length: number): boolean {
-  // Of a line no more than is looked at: a document of one line may have 100,000 references.
+  // The search is limited, since a document of one line may have 100,000 references.
   const before = text.slice(Math.max(0, offset - NEAR), offset)
   const after = text.slice(offset + length, offset + length + NEAR)
   return /[:-][^\S\n]+$/.test(before) && /^[^\S\n]*(?:#|\n|$)/.test(after)
 }
 
-/** Without a filter: what YAML makes of a text without quotes. Undefined where a filter finds nothing. */
+/**
+ * Converts a value by a filter, or as YAML reads it without quotes. Undefined if the filter does not
+ * fit.
+ */
 function convert(value: string, filter: string | undefined): unknown {
   const isBoolean = value === 'true' || value === 'false'
   const isNumber = /^[-+]?(?:0|[1-9]\d*)(?:\.\d+)?$/.test(value)

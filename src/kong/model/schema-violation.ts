@@ -1,4 +1,4 @@
-/** What is wrong with fields of an entity, nested as the fields are: `{config: {topics: '…'}}`. */
+/** Errors of an entity, nested as its fields are: `{config: {topics: '…'}}`. */
 export interface FieldErrors {
   readonly [field: string]: string | FieldErrors
 }
@@ -9,7 +9,7 @@ export interface FieldErrors {
  */
 export class SchemaViolation extends Error {
   override readonly name = 'schema violation'
-  /** Kong's number for it. */
+  /** Kong's number of this error. */
   readonly code = 2
   readonly fields: FieldErrors
 
@@ -24,7 +24,7 @@ export class SchemaViolation extends Error {
 function flatten(fields: FieldErrors, path = ''): string[] {
   return Object.entries(fields).flatMap(([field, error]) => {
     const name = path + field
-    // What is wrong with an entity as a whole has no name, as in Kong.
+    // An error of the whole entity has no field name, as in Kong.
     if (typeof error === 'string') return [field === '@entity' ? error : `${name}: ${error}`]
     return flatten(error, `${name}.`)
   })

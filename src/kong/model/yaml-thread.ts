@@ -4,7 +4,7 @@ import { parseYaml } from './yaml.ts'
 /** Milliseconds that a document may take: 8 Mi characters take some 3 s. */
 const LIMIT_MS = 20_000
 
-/** What a thread is started with; by it a thread knows that it is one of these. */
+/** The data that a thread is started with. Its `kind` tells the thread that it parses YAML. */
 interface YamlThreadData {
   readonly kind: 'yaml'
   readonly text: string
@@ -34,7 +34,7 @@ function answer(text: string): YamlThreadAnswer {
  */
 export async function parseInThread(text: string, limit = LIMIT_MS): Promise<unknown> {
   const workerData: YamlThreadData = { kind: 'yaml', text }
-  // To Deno's types its own URL is not quite Node's.
+  // Deno's type of URL differs from Node's.
   const program = new URL(import.meta.url) as ConstructorParameters<typeof Worker>[0]
   const thread = new Worker(program, { workerData })
   const { promise, resolve, reject } = Promise.withResolvers<YamlThreadAnswer>()

@@ -2,10 +2,12 @@
 import { CORE_SCHEMA, loadAll, mergeTag, YAMLException } from 'js-yaml'
 
 const schema = CORE_SCHEMA.withTags(mergeTag)
-/** Values that a document may have, those counted again that its aliases repeat. */
+/** The most values of a document. A value that aliases repeat counts each time. */
 const MAX_VALUES = 1_000_000
 
-/** @throws Error that says where the text is wrong, and repeats nothing of it: it may hold secrets. */
+/**
+ * @throws Error that says where the text is wrong, and repeats nothing of it: it may hold secrets.
+ */
 export function parseYaml(text: string): unknown {
   let documents: unknown[]
   try {
@@ -25,12 +27,12 @@ export function parseYaml(text: string): unknown {
   return value
 }
 
-/** How many values there are in a value; each is looked at once, however often it is repeated. */
+/** Counts the values within a value. Each is visited once, however often aliases repeat it. */
 function countValues(value: unknown, known: Map<object, number>): number {
   if (typeof value !== 'object' || value === null) return 1
   const found = known.get(value)
   if (found !== undefined) return found
-  // A value within itself has no end.
+  // A value that contains itself has infinitely many values.
   known.set(value, Number.POSITIVE_INFINITY)
   let count = 1
   for (const each of Object.values(value)) count += countValues(each, known)

@@ -1,19 +1,19 @@
-/** Where plugins are, and which of them a request goes through. */
+/** Finds the plugins that apply to a request, by Kong's precedence. */
 import type { KongPlugin, KongRoute } from '../model/entities.ts'
 
-/** The enabled plugins of a snapshot by name and place. */
+/** The enabled plugins of a snapshot, by name and scope. */
 export class PluginScopes {
   readonly #byName = new Map<string, Map<string, KongPlugin>>()
-  /** Those of consumers, by name: few, where there may be a plugin for each of many routes. */
+  /** Plugins of consumers, by name: they are few, while each of many routes may have a plugin. */
   readonly #ofConsumers = new Map<string, KongPlugin[]>()
 
   constructor(plugins: readonly KongPlugin[]) {
     for (const plugin of plugins) {
       const { name, enabled, protocols, consumer, route, service } = plugin
       if (!enabled || !protocols.some((protocol) => /^https?$/.test(protocol))) continue
-      const places = this.#byName.get(name) ?? new Map<string, KongPlugin>()
-      places.set(place(consumer?.id, route?.id, service?.id), plugin)
-      this.#byName.set(name, places)
+      const scopes = this.#byName.get(name) ?? new Map<string, KongPlugin>()
+      scopes.set(scopeKey(consumer?.id, route?.id, service?.id), plugin)
+      this.#byName.set(name, scopes)
       if (!consumer) continue
       const own = this.#ofConsumers.get(name)
       if (own) own.push(plugin)
@@ -31,13 +31,13 @@ export class PluginScopes {
     { id, service }: Pick<KongRoute, 'id' | 'service'>,
     consumer: string | undefined,
   ): KongPlugin | undefined {
-    const places = this.#byName.get(name)
-    if (!places) return undefined
+    const scopes = this.#byName.get(name)
+    if (!scopes) return undefined
     const of = (consumer?: string) => ({
-      both: service ? places.get(place(consumer, id, service.id)) : undefined,
-      route: places.get(place(consumer, id, undefined)),
-      service: service ? places.get(place(consumer, undefined, service.id)) : undefined,
-      alone: places.get(place(consumer, undefined, undefined)),
+      both: service ? scopes.get(scopeKey(consumer, id, service.id)) : undefined,
+      route: scopes.get(scopeKey(consumer, id, undefined)),
+      service: service ? scopes.get(scopeKey(consumer, undefined, service.id)) : undefined,
+      alone: scopes.get(scopeKey(consumer, undefined, undefined)),
     })
     const own = consumer === undefined ? undefined : of(consumer)
     const common = of()
@@ -68,7 +68,7 @@ export class PluginScopes {
   }
 }
 
-function place(
+function scopeKey(
   consumer: string | undefined,
   route: string | undefined,
   service: string | undefined,

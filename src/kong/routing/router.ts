@@ -25,15 +25,18 @@ const METHOD = 1
 
 type Rank = readonly number[]
 
-/** A route, prepared for matching. */
+/** A route with its criteria compiled. */
 interface Compiled {
   readonly route: KongRoute
   readonly rank: Rank
   readonly hosts: readonly HostRule[]
   readonly prefixes: readonly string[]
   readonly patterns: ReadonlyArray<(path: string) => boolean>
-  /** The prefixes that a matching path begins with, those of patterns included. Empty: any path may match. */
-  readonly beginnings: readonly string[]
+  /**
+   * The prefixes that a matching path begins with, those of patterns included. Empty: any path may
+   * match.
+   */
+  readonly pathPrefixes: readonly string[]
   readonly methods: ReadonlySet<string> | undefined
   readonly headers: readonly HeaderRule[]
   /** The route's position among all routes by rank; the lowest that matches wins. */
@@ -41,7 +44,7 @@ interface Compiled {
 }
 
 interface HostRule {
-  /** The host; of a wildcard the part without the `*`. */
+  /** The host; for a wildcard, the part without the `*`. */
   readonly text: string
   readonly wildcard: 'leading' | 'trailing' | undefined
   /** The port with its colon; empty where the rule has none. */
@@ -54,7 +57,7 @@ interface HeaderRule {
   readonly pattern: Pattern | undefined
 }
 
-/** A request with its host and path prepared for all comparisons. */
+/** A request with its host and path in the forms that are compared. */
 interface RequestFacts {
   readonly request: RoutedRequest
   readonly host: string
@@ -72,7 +75,9 @@ export class Router {
   readonly #trailing = new Map<string, Bucket>()
   readonly #anyHost = new Bucket()
 
-  /** @throws SchemaViolation for a route without criteria, and for expressions that do not compile. */
+  /**
+   * @throws SchemaViolation for a route without criteria, and for expressions that do not compile.
+   */
   constructor(routes: readonly KongRoute[]) {
     const compiled = routes.filter(isHttp).map(compile)
     compiled.sort((a, b) => compareRanks(a.rank, b.rank))
@@ -130,12 +135,12 @@ class Bucket {
 
   /** Adds a route. Routes come in the order of their ranks. */
   add(route: Compiled): void {
-    const { beginnings } = route
-    if (beginnings.length === 0 || beginnings.includes('')) {
+    const { pathPrefixes } = route
+    if (pathPrefixes.length === 0 || pathPrefixes.includes('')) {
       this.#others.push(route)
       return
     }
-    for (const prefix of new Set(beginnings)) {
+    for (const prefix of new Set(pathPrefixes)) {
       const found = this.#byPrefix.get(prefix)
       if (found) found.push(route)
       else this.#byPrefix.set(prefix, [route])
@@ -202,7 +207,9 @@ function headerMatches({ name, values, pattern }: HeaderRule, headers: Headers):
   return each.some((value) => values.has(value) || tested?.test(value))
 }
 
-/** The host, and the host with its port, which is the scheme's default where the client names none. */
+/**
+ * The host, and the host with its port, which is the scheme's default where the client names none.
+ */
 function splitHost({ host, scheme }: RoutedRequest): { host: string; hostWithPort: string } {
   const [, name = '', port] = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(host.toLowerCase()) ?? []
   return {
@@ -215,7 +222,10 @@ function isHttp({ protocols }: KongRoute): boolean {
   return protocols.some((protocol) => HTTP_PROTOCOLS.includes(protocol))
 }
 
-/** @throws SchemaViolation for criteria that cannot be served; elements are counted from one, as in Kong. */
+/**
+ * @throws SchemaViolation for criteria that cannot be served; elements are counted from one, as in
+ * Kong.
+ */
 function check({ hosts, paths, methods, headers }: KongRoute): void {
   const criteria = [hosts, paths, methods, headers && Object.keys(headers)]
   if (!criteria.some((values) => values && values.length > 0)) {
@@ -284,7 +294,7 @@ function compile(route: KongRoute): Compiled {
     hosts,
     prefixes,
     patterns: patterns.map(({ matches }) => matches),
-    beginnings: [...prefixes, ...patterns.map(({ prefix }) => prefix)],
+    pathPrefixes: [...prefixes, ...patterns.map(({ prefix }) => prefix)],
     methods,
     headers,
     position: 0,
