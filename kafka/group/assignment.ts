@@ -1,14 +1,14 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
+import type { Signal } from '../../src/core/signal.ts'
 import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
 import type { GroupOptions, PartitionOffset } from '../../src/port/kafka.ts'
 import type { Consumer } from '../client/client.ts'
 import { isPassing } from '../client/errors.ts'
 import type { Commits } from './commits.ts'
 import type { GroupHost } from './group-host.ts'
-import { OwnedPartition } from './owned-partition.ts'
-import type { OwnedPartitions } from './owned-partitions.ts'
-import type { Signal } from './signal.ts'
+import type { OwnedPartitions } from './partitions.ts'
+import { OwnedPartition } from './partitions.ts'
 import { type StartOffset, startOffsetOf } from './start-offset.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
@@ -49,9 +49,6 @@ export class Assignment {
   readonly #context: AssignmentContext
   /** The consumer that has joined: a former one may still be leaving. */
   #consumer: Consumer | undefined
-  #isAssigned = false
-  /** Why assigned partitions cannot be read. */
-  #error: KafkaConsumeError | undefined
   #left = Promise.withResolvers<undefined>()
   /** The change of members that the client waits for. */
   #answering: Promise<void> | undefined
@@ -68,21 +65,6 @@ export class Assignment {
 
   constructor(context: AssignmentContext) {
     this.#context = context
-  }
-
-  /** Whether partitions have been assigned since the consumer joined. */
-  get isAssigned(): boolean {
-    return this.#isAssigned
-  }
-
-  /** Whether the client waits for the answer to a change of members. */
-  get isChanging(): boolean {
-    return this.#answering !== undefined
-  }
-
-  /** Why assigned partitions cannot be read: the member must leave. */
-  get error(): KafkaConsumeError | undefined {
-    return this.#error
   }
 
   /** Records that were delivered, and may be delivered again by another member. */
@@ -110,8 +92,8 @@ export class Assignment {
   begin(consumer: Consumer): void {
     this.#consumer = consumer
     this.#left = Promise.withResolvers()
-    this.#error = undefined
-    this.#answering = undefined
+    this.#context.owned.error = undefined
+    this.#setAnswering(undefined)
   }
 
   /**
@@ -129,7 +111,7 @@ export class Assignment {
   /** The consumer leaves: its partitions are other members' from here on. */
   end(): void {
     this.#consumer = undefined
-    this.#isAssigned = false
+    this.#context.owned.isAssigned = false
   }
 
   /** The client reports a change of members, and waits for an answer. */
@@ -142,16 +124,21 @@ export class Assignment {
     const answered = answer
       .catch((cause) => this.#fail(consumer, cause))
       .finally(() => {
-        if (this.#answering === answered) this.#answering = undefined
+        if (this.#answering === answered) this.#setAnswering(undefined)
       })
-    this.#answering = answered
+    this.#setAnswering(answered)
+  }
+
+  #setAnswering(answer: Promise<void> | undefined): void {
+    this.#answering = answer
+    this.#context.owned.isChanging = answer !== undefined
   }
 
   /** Makes the next read fail, so that the member leaves. */
   #fail(consumer: Consumer, cause: unknown): void {
     log.debug('Cannot complete a change of members: {cause}', { cause })
     if (consumer !== this.#consumer) return
-    this.#error ??= new KafkaConsumeError(
+    this.#context.owned.error ??= new KafkaConsumeError(
       'KAFKA_UNAVAILABLE',
       'Cannot read as a group: a change of its members failed',
       { cause },
@@ -165,10 +152,11 @@ export class Assignment {
     const taken = [...(starts ?? partitions)]
     const isTaken = this.#tell(consumer, () => consumer.incrementalAssign(taken))
     if (!isTaken) void this.#retryUnassign(consumer, taken)
-    if (!isTaken || this.#error || !starts || consumer !== this.#consumer) return
+    const { owned, signal } = this.#context
+    if (!isTaken || owned.error || !starts || consumer !== this.#consumer) return
     this.#add(starts)
-    this.#isAssigned = true
-    this.#context.signal.notify()
+    owned.isAssigned = true
+    signal.notify()
   }
 
   #add(starts: readonly AssignedStart[]): void {
@@ -201,7 +189,7 @@ export class Assignment {
       } catch (thrown) {
         const error = asKafkaConsumeError(thrown)
         if (!isPassing(error)) {
-          this.#error = error
+          this.#context.owned.error = error
           return undefined
         }
         log.debug('{error}', { error: error.detail ?? error.message })

@@ -5,8 +5,7 @@ import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { type Consumer, commitOffsets } from '../client/client.ts'
 import { isPassing } from '../client/errors.ts'
-import type { CommittableOffset } from './offset-tracker.ts'
-import type { OwnedPartition } from './owned-partition.ts'
+import type { CommittableOffset, OwnedPartition } from './partitions.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 

@@ -1,5 +1,6 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, type ErrorCode, KafkaConsumeError } from '../../src/core/errors.ts'
+import { Signal } from '../../src/core/signal.ts'
 import type {
   Delivery,
   Gap,
@@ -11,13 +12,11 @@ import type {
   PollLimits,
 } from '../../src/port/kafka.ts'
 import type { ClientError } from '../client/errors.ts'
-import { type DeliverySink, GroupDelivery, runsOf } from './group-delivery.ts'
+import { type DeliverySink, GroupDelivery, ReadyRecords, runsOf } from './deliveries.ts'
 import type { GroupHost } from './group-host.ts'
 import { GroupMember } from './member.ts'
-import type { OwnedPartition } from './owned-partition.ts'
+import type { OwnedPartition } from './partitions.ts'
 import { PollQueue } from './poll-queue.ts'
-import { ReadyRecords } from './ready-records.ts'
-import { Signal } from './signal.ts'
 import { StallDetector } from './stall-detector.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])

@@ -1,5 +1,6 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
+import type { Signal } from '../../src/core/signal.ts'
 import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
 import type {
   Gap,
@@ -13,12 +14,11 @@ import { type Consumer, call, type Message } from '../client/client.ts'
 import { isPassing, isUnknownTopic } from '../client/errors.ts'
 import { Assignment } from './assignment.ts'
 import { Commits } from './commits.ts'
+import type { ReadyRecords } from './deliveries.ts'
 import type { GroupHost } from './group-host.ts'
-import type { OwnedPartition } from './owned-partition.ts'
-import { OwnedPartitions } from './owned-partitions.ts'
-import type { ReadyRecords } from './ready-records.ts'
+import type { OwnedPartition } from './partitions.ts'
+import { OwnedPartitions } from './partitions.ts'
 import { RecreatedTopics } from './recreated-topics.ts'
-import type { Signal } from './signal.ts'
 import type { WatchedMember } from './stall-detector.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
@@ -84,7 +84,7 @@ export class GroupMember implements WatchedMember {
 
   /** Whether partitions are assigned, and each has answered; a paused member has plenty of records. */
   get isReady(): boolean {
-    if (!this.#assignment.isAssigned) return false
+    if (!this.#owned.isAssigned) return false
     if (this.#isPaused) return true
     for (const owned of this.#owned) if (!owned.answered) return false
     return true
@@ -92,7 +92,7 @@ export class GroupMember implements WatchedMember {
 
   /** Whether the client waits for our answer to a change of members. */
   get isChanging(): boolean {
-    return this.#assignment.isChanging
+    return this.#owned.isChanging
   }
 
   get isHeldUp(): boolean {
@@ -217,7 +217,7 @@ export class GroupMember implements WatchedMember {
   }
 
   async #consume(consumer: Consumer, limit: number): Promise<readonly KafkaRecord[]> {
-    if (this.#assignment.error) throw this.#assignment.error
+    if (this.#owned.error) throw this.#owned.error
     try {
       // The client's messages have the shape of a record, and fields that are not used.
       return (await call<Message[]>('Cannot read from Kafka', (done) =>

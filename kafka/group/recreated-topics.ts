@@ -2,8 +2,7 @@ import { getLogger } from '@logtape/logtape'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { type Consumer, call } from '../client/client.ts'
 import type { GroupHost } from './group-host.ts'
-import type { OwnedPartition } from './owned-partition.ts'
-import type { OwnedPartitions } from './owned-partitions.ts'
+import type { OwnedPartition, OwnedPartitions } from './partitions.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 

@@ -1,6 +1,6 @@
 import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
-import type { OwnedPartition } from './owned-partition.ts'
+import type { OwnedPartition } from './partitions.ts'
 
 /** What a stall detector asks of the member that it watches. */
 export interface WatchedMember {

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { Commits } from '../../kafka/group/commits.ts'
-import { OwnedPartition } from '../../kafka/group/owned-partition.ts'
+import { OwnedPartition } from '../../kafka/group/partitions.ts'
 import { until, within } from '../support/wait.ts'
 import { FakeConsumer } from './fakes.ts'
 

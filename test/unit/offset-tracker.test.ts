@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { OffsetTracker } from '../../kafka/group/offset-tracker.ts'
+import { OffsetTracker } from '../../kafka/group/partitions.ts'
 
 const step = fc.record({
   kind: fc.constantFrom(

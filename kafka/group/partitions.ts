@@ -1,0 +1,339 @@
+import { getLogger } from '@logtape/logtape'
+import type { KafkaConsumeError } from '../../src/core/errors.ts'
+import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
+import type { Gap, KafkaRecord } from '../../src/port/kafka.ts'
+import { gapIn } from '../consumer/gaps.ts'
+import type { ReadyRecords } from './deliveries.ts'
+
+const log = getLogger(['hono-kafka-consume', 'group'])
+
+/** The partitions that a member owns: how far each is read, and the gaps that the group missed. */
+export class OwnedPartitions {
+  readonly #groupId: string
+  readonly #ready: ReadyRecords
+  readonly #byKey = new Map<string, OwnedPartition>()
+  /** Gaps to be reported with the next delivery. */
+  #gaps: Gap[] = []
+  /** Whether partitions have been assigned since the consumer joined. */
+  isAssigned = false
+  /** Whether the client waits for our answer to a change of members. */
+  isChanging = false
+  /** Why assigned partitions cannot be read: the member must leave. */
+  error: KafkaConsumeError | undefined
+
+  /** @param ready Where records of the partitions wait to be delivered. */
+  constructor(groupId: string, ready: ReadyRecords) {
+    this.#groupId = groupId
+    this.#ready = ready
+  }
+
+  get(partition: TopicPartition): OwnedPartition | undefined {
+    return this.#byKey.get(partitionKey(partition))
+  }
+
+  [Symbol.iterator](): IterableIterator<OwnedPartition> {
+    return this.#byKey.values()
+  }
+
+  /** The partitions' names only, as the client takes them. */
+  places(): TopicPartition[] {
+    return [...this].map(({ topic, partition }) => ({ topic, partition }))
+  }
+
+  /** Whether clients have records that are neither delivered nor requeued. */
+  get isHeld(): boolean {
+    for (const { held } of this) if (held > 0) return true
+    return false
+  }
+
+  add(owned: OwnedPartition): void {
+    this.#byKey.set(partitionKey(owned), owned)
+  }
+
+  /**
+   * Gives partitions up: their records that wait, and their gaps, are left to the next owner.
+   *
+   * @returns the partitions among them that were owned.
+   */
+  remove(partitions: readonly TopicPartition[]): OwnedPartition[] {
+    const gone = partitions.flatMap((partition) => this.get(partition) ?? [])
+    for (const owned of gone) {
+      owned.state = 'leaving'
+      this.#byKey.delete(partitionKey(owned))
+    }
+    this.#gaps = this.#gaps.filter((gap) => this.get(gap))
+    this.#ready.drop((record) => !this.get(record))
+    return gone
+  }
+
+  /** Takes in records that the client has read, in the client's order. */
+  push(records: readonly KafkaRecord[], lowOffset: (of: OwnedPartition) => number): void {
+    let owned: OwnedPartition | undefined
+    for (const record of records) {
+      if (!owned?.is(record)) owned = this.get(record)
+      // Records that were on their way when their partition was revoked are delivered by its next owner.
+      if (!owned) continue
+      if (record.offset !== owned.position)
+        owned = this.jump(owned, record.offset, lowOffset(owned))
+      owned.answered = true
+      owned.position = record.offset + 1
+      this.#ready.push(record)
+    }
+  }
+
+  /**
+   * The client goes on at another offset than the expected one.
+   *
+   * @param low The first offset that the partition keeps; -1 if unknown.
+   * @returns the partition to go on with: a new one where its topic was re-created.
+   */
+  jump(owned: OwnedPartition, offset: number, low: number): OwnedPartition {
+    const { topic, partition, position: from } = owned
+    const gap = gapIn({ topic, partition, from, to: offset, low })
+    if (!gap) return owned
+    if (gap.reason === 'out-of-range') return this.reset(owned, offset)
+    this.recordGap(gap)
+    return owned
+  }
+
+  /** Begins with a partition whose topic was re-created: records of the old topic cannot be committed. */
+  reset(owned: OwnedPartition, to: number): OwnedPartition {
+    const { topic, partition, position } = owned
+    const dropped = this.#ready.drop((record) => owned.is(record))
+    owned.state = 'released'
+    const recreated = new OwnedPartition(topic, partition, to)
+    this.add(recreated)
+    const from = Math.min(position, ...dropped.map(({ offset }) => offset))
+    if (from !== to) this.recordGap({ topic, partition, from, to, reason: 'out-of-range' })
+    return recreated
+  }
+
+  recordGap(gap: Gap): void {
+    log.warn('Group {group} missed {from} to {to} of {topic}:{partition}: {reason}', {
+      group: this.#groupId,
+      ...gap,
+    })
+    this.#gaps.push(gap)
+  }
+
+  /** The gaps to be reported with the next delivery. */
+  takeGaps(): readonly Gap[] {
+    return this.#gaps.splice(0)
+  }
+
+  /** Gaps that did not reach their client. */
+  returnGaps(gaps: readonly Gap[]): void {
+    this.#gaps.unshift(...gaps.filter((gap) => this.get(gap)))
+  }
+}
+
+/** One partition for as long as this member of a group owns it. */
+export class OwnedPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly offsets: OffsetTracker
+  /** The next offset that the client will give us. */
+  position: number
+  /** The offset at which reading began. */
+  readonly start: number
+  /** The end of the partition, as the client last saw it; -1 if it has not. */
+  end = -1
+  /** All transactions below this offset are known to be decided; -1 if nothing is known. */
+  stable = -1
+  /** Whether Kafka has answered for the partition: with a record, or with its end. */
+  answered = false
+  /** Records that clients have: neither delivered nor requeued. */
+  held = 0
+  /** The id of the topic that is read; undefined while it is not known. */
+  topicId: string | undefined
+  /** Records that are acked after `released` are delivered again by the partition's next owner. */
+  state: 'owned' | 'leaving' | 'released' = 'owned'
+
+  /**
+   * @param start The offset at which reading begins.
+   * @param topicId The id of the topic, as of then.
+   */
+  constructor(topic: string, partition: number, start: number, topicId?: string) {
+    this.topic = topic
+    this.partition = partition
+    this.position = start
+    this.start = start
+    this.offsets = new OffsetTracker(start)
+    this.topicId = topicId
+  }
+
+  /**
+   * Where the first undecided transaction begins, as far as it is certain; -1 where it is not. The
+   * client shows it by the end that it sees, since it brings decided records only. Before that it
+   * lies anywhere from what is known to be decided up to the high watermark.
+   */
+  lastStableOffset(highWatermark: number): number {
+    if (this.end === this.position) return this.end
+    return Math.max(this.position, this.stable) >= highWatermark ? highWatermark : -1
+  }
+
+  /** Whether a record or a place is of this partition. */
+  is({ topic, partition }: TopicPartition): boolean {
+    return partition === this.partition && topic === this.topic
+  }
+}
+
+/**
+ * Which records of one partition are delivered, and up to where that may be committed: an offset is
+ * committed only when every record below it was delivered.
+ */
+export class OffsetTracker {
+  /**
+   * Records that clients have, or had before they were requeued, by offset. Spans and not records:
+   * most answers are delivered whole, and cost one span for each partition.
+   */
+  readonly #undelivered: Span[] = []
+  /** Records in these spans. */
+  #open = 0
+  /** Records given to clients, each counted once. */
+  #taken = 0
+  /** Records given to clients that lie below the committed offset. */
+  #committed = 0
+  readonly #start: number
+  /** The offset after the last record given to a client. */
+  #next: number
+  /** The last offset that was returned to be committed. */
+  #reported: number
+  /** Offsets that hold no record, behind all that have been read. */
+  #hole = { from: -1, to: -1 }
+
+  /** @param start The offset at which reading began. */
+  constructor(start: number) {
+    this.#start = start
+    this.#next = start
+    this.#reported = start
+  }
+
+  /**
+   * Records are given to a client; again, where they were requeued.
+   *
+   * @param offsets Ascending; kept as they are.
+   */
+  track(offsets: readonly number[]): void {
+    const first = lowerBound(offsets, this.#next)
+    const count = offsets.length - first
+    if (count === 0) return
+    this.#undelivered.push({ offsets, begin: first, end: offsets.length, taken: this.#taken })
+    this.#open += count
+    this.#taken += count
+    this.#next = (offsets.at(-1) as number) + 1
+  }
+
+  /** There is no record from one offset up to another: all that was read lies below them. */
+  skip(from: number, to: number): void {
+    const begin = from === this.#hole.to ? this.#hole.from : from
+    this.#hole = { from: begin, to }
+  }
+
+  /**
+   * Records were delivered; those that are delivered already do not count.
+   *
+   * @param offsets Ascending.
+   */
+  markDelivered(offsets: readonly number[]): void {
+    const whole = this.#undelivered.findIndex((span) => span.offsets === offsets)
+    const span = this.#undelivered[whole]
+    if (span && span.end - span.begin === offsets.length) {
+      this.#undelivered.splice(whole, 1)
+      this.#open -= offsets.length
+      return
+    }
+    for (const offset of offsets) this.#remove(offset)
+  }
+
+  #remove(offset: number): void {
+    const at = this.#undelivered.findIndex((span) => offset <= lastOf(span))
+    const span = this.#undelivered[at]
+    if (!span) return
+    const index = lowerBound(span.offsets, offset, span.begin)
+    if (span.offsets[index] !== offset) return
+    const rest = [
+      { ...span, end: index },
+      { ...span, begin: index + 1, taken: span.taken + index + 1 - span.begin },
+    ]
+    this.#undelivered.splice(at, 1, ...rest.filter(({ begin, end }) => begin < end))
+    this.#open--
+  }
+
+  /** The offset below which every record was delivered; none is known before the first. */
+  get delivered(): number | undefined {
+    if (this.#taken === 0) return undefined
+    const [lowest] = this.#undelivered
+    return lowest ? firstOf(lowest) : this.#next
+  }
+
+  /**
+   * Where reading goes on once all records are delivered: over offsets that hold no record, too,
+   * since a lag would be counted there, and a gap once Kafka deletes them.
+   */
+  get next(): number | undefined {
+    const hasRead = this.#next === this.#hole.from
+    if (this.#open === 0 && hasRead) return this.#hole.to
+    return this.delivered
+  }
+
+  /** What may be committed, unless it was returned before. */
+  committable(): CommittableOffset | undefined {
+    const [lowest] = this.#undelivered
+    const offset = lowest ? firstOf(lowest) : (this.next ?? this.#start)
+    if (offset <= this.#reported) return undefined
+    this.#reported = offset
+    return { offset, records: lowest?.taken ?? this.#taken }
+  }
+
+  /** Kafka has committed it. */
+  committed({ records }: CommittableOffset): void {
+    this.#committed = Math.max(this.#committed, records)
+  }
+
+  /** It could not be committed: it is returned again. */
+  uncommitted(): void {
+    this.#reported = this.#start
+  }
+
+  /** Records that were delivered, and that Kafka would deliver again if this member ended now. */
+  get uncertain(): number {
+    return this.#taken - this.#open - this.#committed
+  }
+}
+
+/** Undelivered records between two indexes of a list of offsets. */
+interface Span {
+  readonly offsets: readonly number[]
+  readonly begin: number
+  readonly end: number
+  /** How many records were given to clients before the first one of the span. */
+  readonly taken: number
+}
+
+/** An offset to be committed. */
+export interface CommittableOffset {
+  readonly offset: number
+  /** How many records below the offset were given to clients. */
+  readonly records: number
+}
+
+function firstOf({ offsets, begin }: Span): number {
+  return offsets[begin] as number
+}
+
+function lastOf({ offsets, end }: Span): number {
+  return offsets[end - 1] as number
+}
+
+/** Index of the first offset that is not below a limit. */
+function lowerBound(offsets: readonly number[], limit: number, begin = 0): number {
+  let low = begin
+  let high = offsets.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((offsets[middle] as number) < limit) low = middle + 1
+    else high = middle
+  }
+  return low
+}
