@@ -8,7 +8,7 @@ import { PLUGIN } from './samples.ts'
 
 const PATHS = [
   ...['/', '/status', '/config', '/endpoints', '/schemas/plugins/validate'],
-  ...['routes', 'services', 'plugins', 'consumers', 'certificates'].flatMap((kind) => [
+  ...['routes', 'services', 'plugins', 'consumers', 'certificates', 'snis'].flatMap((kind) => [
     `/${kind}`,
     `/${kind}/a`,
     `/${kind}/8f0b0a62-0b0f-4b93-8f5c-0a4a7a3c4f5e`,
@@ -17,6 +17,7 @@ const PATHS = [
     `/${kind}?offset=%00&tags=%2C`,
   ]),
   ...['/routes/a/plugins', '/services/a/routes', '/services/a/plugins/a', '/consumers/a/plugins'],
+  ...['/certificates/a/snis', '/certificates/a/snis/a'],
   ...['key-auth', 'basic-auth', 'jwt'].flatMap((name) => [
     `/${name}s`,
     `/${name}s/a`,
@@ -35,7 +36,16 @@ const key = fc.oneof(
     ...['config', 'topics', 'bootstrap_servers', 'authentication', 'url', 'host', 'port', 'tags'],
     ...['username', 'cert', 'key', 'snis', '_format_version', 'routes', 'plugins', '@entity'],
     ...['__proto__', 'constructor', 'toString', 'created_at', 'instance_name', 'consumer', ''],
-    ...['password', 'secret', 'algorithm', 'rsa_public_key', 'minute', 'origins', 'key_names'],
+    ...[
+      'certificate',
+      'password',
+      'secret',
+      'algorithm',
+      'rsa_public_key',
+      'minute',
+      'origins',
+      'key_names',
+    ],
   ),
   fc.string({ unit: 'binary', maxLength: 5 }),
 )

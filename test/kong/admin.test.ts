@@ -219,6 +219,77 @@ describe('entities', () => {
   })
 })
 
+describe('server names', () => {
+  const names = () => store.list('snis').map(({ name, certificate }) => [name, certificate.id])
+
+  test('are entities, and a field of their certificate', async () => {
+    const { body: certificate } = await post('/certificates', {
+      ...CERTIFICATE,
+      snis: ['b.test', '*.a.test'],
+    })
+    expect(certificate).toMatchObject({ key: '***', snis: ['*.a.test', 'b.test'] })
+    const sni = await post('/snis', { name: 'c.*', certificate: { id: certificate.id } })
+    expect(sni).toMatchObject({ status: 201, body: { name: 'c.*', tags: null } })
+    expect((await get('/snis/c.*')).body).toEqual(sni.body)
+    expect((await get(`/snis/${sni.body.id}`)).body).toEqual(sni.body)
+    expect((await get('/snis')).body.data).toHaveLength(3)
+    expect((await get(`/certificates/${certificate.id}/snis`)).body.data).toHaveLength(3)
+    expect((await get('/certificates/b.test')).body).toMatchObject({
+      id: certificate.id,
+      snis: ['*.a.test', 'b.test', 'c.*'],
+    })
+    expect((await get('/certificates')).body.data).toMatchObject([
+      { snis: ['*.a.test', 'b.test', 'c.*'] },
+    ])
+    expect((await get('/schemas/certificates')).status).not.toBe(500)
+  })
+
+  test('given with a certificate replace the names that it had, and the others stay', async () => {
+    const form = `cert=${encodeURIComponent(CERTIFICATE.cert)}&key=${encodeURIComponent(CERTIFICATE.key)}`
+    const type = { 'content-type': FORM }
+    const first = await send('POST', '/certificates', `${form}&snis[]=a.test&snis[]=b.test`, type)
+    const { id } = first.body
+    const kept = store.get('snis', 'b.test')?.id
+    const path = `/certificates/${id}`
+    expect(await json('PATCH', path, { tags: ['x'] })).toMatchObject({
+      body: { snis: ['a.test', 'b.test'] },
+    })
+    expect(await json('PATCH', path, { snis: ['b.test', 'c.test'] })).toMatchObject({
+      body: { snis: ['b.test', 'c.test'] },
+    })
+    expect(store.get('snis', 'b.test')?.id).toBe(kept)
+    expect(await json('PUT', path, { ...CERTIFICATE, snis: null })).toMatchObject({
+      body: { snis: [] },
+    })
+    expect(names()).toEqual([])
+  })
+
+  test('belong to one certificate each, and go with it', async () => {
+    const { body: first } = await post('/certificates', { ...CERTIFICATE, snis: ['a.test'] })
+    const error = `a.test already associated with existing certificate '${first.id}'`
+    expect(await post('/certificates', { ...CERTIFICATE, snis: ['a.test'] })).toMatchObject({
+      status: 400,
+      body: { fields: { snis: error } },
+    })
+    expect(store.list('certificates')).toHaveLength(1)
+    const again = { name: 'a.test', certificate: { id: first.id } }
+    expect(await post('/snis', again)).toMatchObject({ status: 409 })
+    const nowhere = { name: 'b.test', certificate: { id: crypto.randomUUID() } }
+    expect(await post('/snis', nowhere)).toMatchObject({ status: 400, body: { code: 4 } })
+    await send('DELETE', `/certificates/${first.id}`)
+    expect(names()).toEqual([])
+  })
+
+  test('of a document read what it had written', async () => {
+    await post('/certificates', { ...CERTIFICATE, snis: ['a.test'] })
+    const before = names()
+    const { body: document } = await get('/config')
+    expect(document.snis).toMatchObject([{ name: 'a.test' }])
+    expect(await post('/config', document)).toMatchObject({ status: 201 })
+    expect(names()).toEqual(before)
+  })
+})
+
 describe('pages', () => {
   beforeEach(async () => {
     for (let n = 1; n <= 5; n++) {

@@ -131,6 +131,29 @@ routes:
   })
 })
 
+test('server names stand in their certificate or refer to it', async () => {
+  const pem = (label: string) => `"-----BEGIN ${label}-----\\nMIIB\\n-----END ${label}-----"`
+  const certificate = `cert: ${pem('CERTIFICATE')}, key: ${pem('PRIVATE KEY')}`
+  const id = crypto.randomUUID()
+  const { certificates, snis } = await read(`
+certificates:
+- {${certificate}, snis: [{name: a.test}, {name: "*.b.test"}]}
+- {${certificate}, id: ${id}, tags: [x]}
+snis:
+- {name: c.test, certificate: {id: ${id}}}
+- {name: d.test, certificate: ${id}}
+`)
+  expect(snis.map(({ name, certificate }) => [name, certificate.id])).toEqual([
+    ['a.test', certificates[0]?.id],
+    ['*.b.test', certificates[0]?.id],
+    ['c.test', id],
+    ['d.test', id],
+  ] as [string, string][])
+  expect((await refusal('snis: [{name: a.test}]')).message).toContain('certificate')
+  const twice = `certificates: [{${certificate}, snis: [{name: a.test}, {name: a.test}]}]`
+  expect((await refusal(twice)).message).toContain('certificates[0].snis[1]')
+})
+
 describe('a document that is refused', () => {
   test.each<[string, Record<string, unknown>]>([
     [

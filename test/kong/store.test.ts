@@ -8,6 +8,8 @@ import { Violation } from '../../src/kong/model/constraint-violations.ts'
 import { SchemaViolation } from '../../src/kong/model/schema-violation.ts'
 import { CERTIFICATE, PLUGIN } from './samples.ts'
 
+/** An SNI of some certificate. */
+const sni = (name: string) => ({ name, certificate: { id: crypto.randomUUID() } })
 const route = (name: string) => ({ name, paths: [`/${name}`] })
 
 describe('a store', () => {
@@ -322,6 +324,20 @@ describe('entities as Kong has them', () => {
       { ...CERTIFICATE, cert: CERTIFICATE.key },
       'cert: invalid certificate: PEM is expected',
     ],
+    ['certificates', { ...CERTIFICATE, snis: ['a.test', 'a.test'] }, 'snis: a.test is duplicated'],
+    [
+      'certificates',
+      { ...CERTIFICATE, cert_alt: CERTIFICATE.cert },
+      'cert_alt: is not supported: an entity holds one certificate',
+    ],
+    ['snis', sni('a.*.test'), 'name: wildcard must be leftmost or rightmost character'],
+    ['snis', sni('*.a.*'), 'name: only one wildcard must be specified'],
+    ['snis', sni('10.0.0.1'), 'name: must not be an IP'],
+    ['snis', sni('::1'), 'name: must not be an IP'],
+    ['snis', sni('a.test:443'), 'name: must not have a port'],
+    ['snis', sni('a b'), 'name: invalid value: a b'],
+    ['snis', sni(`${'a'.repeat(64)}.test`), `name: invalid value: ${'a'.repeat(64)}.test`],
+    ['snis', { name: 'a.test' }, 'certificate: required field missing'],
   ]
   for (const [kind, raw, problem] of cases) {
     test(`${kind} ${JSON.stringify(raw).slice(0, 60)}: ${problem}`, () => {

@@ -4,6 +4,7 @@
  */
 import { type Context, Hono } from 'hono'
 import { maskEntity } from '../config/masked-secrets.ts'
+import { serverNames } from '../config/server-names.ts'
 import type { Store } from '../config/store.ts'
 import type { EntityKind, EntityKinds } from '../model/entities.ts'
 import { fieldOf, KEYS, referenced } from '../model/integrity.ts'
@@ -33,10 +34,12 @@ const COLLECTIONS: readonly Collection[] = [
   { kind: 'plugins' },
   { kind: 'consumers' },
   { kind: 'certificates' },
+  { kind: 'snis' },
   { kind: 'routes', parent: { kind: 'services', field: 'service' } },
   { kind: 'plugins', parent: { kind: 'services', field: 'service' } },
   { kind: 'plugins', parent: { kind: 'routes', field: 'route' } },
   { kind: 'plugins', parent: CONSUMER },
+  { kind: 'snis', parent: { kind: 'certificates', field: 'certificate' } },
   { kind: 'keyauth_credentials', path: 'key-auths' },
   { kind: 'keyauth_credentials', path: 'key-auth', parent: CONSUMER },
   { kind: 'basicauth_credentials', path: 'basic-auths' },
@@ -78,7 +81,11 @@ function collection<K extends EntityKind>(
     const given = await readBody(c, kind)
     return parent ? { ...given, [parent.field]: { id } } : given
   }
-  const show = (entity: EntityKinds[K]) => maskEntity(kind, entity)
+  const show = (entity: EntityKinds[K]) => {
+    const shown = maskEntity(kind, entity)
+    if (kind !== 'certificates') return shown
+    return { ...shown, snis: serverNames(store.snapshot(), entity.id) }
+  }
   /**
    * A new entity, with the secrets that the gateway generated: only the answer that creates them
    * shows them.

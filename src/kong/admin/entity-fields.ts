@@ -9,6 +9,7 @@ const REFERENCES: Readonly<Record<string, EntityKind>> = {
   service: 'services',
   route: 'routes',
   consumer: 'consumers',
+  certificate: 'certificates',
   client_certificate: 'certificates',
 }
 

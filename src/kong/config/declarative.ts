@@ -71,10 +71,16 @@ const CHILDREN: Readonly<Record<EntityKind, readonly EntityKind[]>> = {
   keyauth_credentials: [],
   basicauth_credentials: [],
   jwt_secrets: [],
-  certificates: [],
+  certificates: ['snis'],
+  snis: [],
 }
 /** The field by which a nested entity refers to its parent. */
-const FIELD = { services: 'service', routes: 'route', consumers: 'consumer' } as const
+const FIELD = {
+  services: 'service',
+  routes: 'route',
+  consumers: 'consumer',
+  certificates: 'certificate',
+} as const
 const NONE = /^(?!)/
 /** Nested fields of Kong and its plugins that are not served. */
 const NESTED_UNSERVED: Readonly<Record<EntityKind, RegExp>> = {
@@ -85,7 +91,8 @@ const NESTED_UNSERVED: Readonly<Record<EntityKind, RegExp>> = {
   keyauth_credentials: /^ttl$/,
   basicauth_credentials: NONE,
   jwt_secrets: NONE,
-  certificates: /^snis$/,
+  certificates: NONE,
+  snis: NONE,
 }
 /** Fields for readers and tools, which have no effect on the gateway. */
 const REMARKS = ['_comment', '_ignore', '_transform', '_format_version']
@@ -93,6 +100,7 @@ const REMARKS = ['_comment', '_ignore', '_transform', '_format_version']
 const BUILD_ORDER: readonly EntityKind[] = [
   'services',
   'certificates',
+  'snis',
   'consumers',
   'routes',
   'plugins',

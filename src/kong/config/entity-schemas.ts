@@ -42,6 +42,7 @@ const MAPS_AND_REFERENCES = new Set([
   'service',
   'consumer',
   'client_certificate',
+  'certificate',
 ])
 const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
 /**
@@ -217,14 +218,30 @@ const jwt_secrets = v.pipe(
   ),
 )
 
+const ONE_CERTIFICATE = 'is not supported: an entity holds one certificate'
+
 const certificates = f.record({
   ...entity,
   cert: f.pem(/^CERTIFICATE$/, 'certificate'),
   key: f.pem(/^(?:\w+ )*PRIVATE KEY$/, 'key', MASK),
-  cert_alt: f.unserved('is not supported: Kafka is shown one certificate'),
-  key_alt: f.unserved('is not supported: Kafka is shown one certificate'),
-  snis: f.unserved('is not supported: certificates are for connections to Kafka'),
+  cert_alt: f.unserved(ONE_CERTIFICATE),
+  key_alt: f.unserved(ONE_CERTIFICATE),
+  snis: f.optional(
+    v.pipe(
+      f.array(f.serverName),
+      v.check(
+        (names) => repeated(names) === undefined,
+        ({ input }) => `${repeated(input)} is duplicated`,
+      ),
+    ),
+  ),
 })
+
+function repeated(names: readonly string[]): string | undefined {
+  return names.find((name, index) => names.indexOf(name) !== index)
+}
+
+const snis = f.record({ ...entity, name: f.serverName, certificate: f.reference })
 
 /** The schema of each kind: the source of defaults, messages and `GET /schemas/{entity}`. */
 export const entitySchemas = {
@@ -236,6 +253,7 @@ export const entitySchemas = {
   basicauth_credentials,
   jwt_secrets,
   certificates,
+  snis,
 }
 
 /**
@@ -272,6 +290,8 @@ export function readEntity<K extends EntityKind>(
     return { ...(result.output as KongPlugin), config } as EntityKinds[EntityKind] as EntityKinds[K]
   }
   if (!result.success) throw new SchemaViolation(fields)
+  // The names of a certificate are entities of their own.
+  if (kind === 'certificates') delete (result.output as { snis?: unknown }).snis
   return result.output as EntityKinds[K]
 }
 

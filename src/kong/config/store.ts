@@ -10,6 +10,7 @@ import { checkIntegrity, fieldOf, KEYS, KINDS, referenced } from '../model/integ
 import { SchemaViolation } from '../model/schema-violation.ts'
 import { readEntity } from './entity-schemas.ts'
 import { refuseMasks, restoreSecrets } from './masked-secrets.ts'
+import { givenNames, withServerNames } from './server-names.ts'
 
 export const EMPTY = Object.fromEntries(KINDS.map((kind) => [kind, []])) as unknown as KongSnapshot
 
@@ -38,18 +39,24 @@ export class Store {
     return this.#snapshot[kind]
   }
 
-  /** @param key The id, or the `name` (services, routes), `instance_name` (plugins) or `username`. */
+  /**
+   * @param key An id, or the name (services, routes, SNIs), `instance_name` (plugins) or username; for
+   *   certificates also the name of an SNI.
+   */
   get<K extends EntityKind>(kind: K, key: string): EntityKinds[K] | undefined {
     const { endpoint } = KEYS[kind]
     if (isUuid(key)) return this.list(kind).find(({ id }) => id === key)
+    if (kind === 'certificates') {
+      const id = this.get('snis', key)?.certificate.id
+      return this.list(kind).find((entity) => entity.id === id)
+    }
     if (!endpoint) return undefined
     return this.list(kind).find((entity) => fieldOf(entity, endpoint) === key)
   }
 
   /** @throws SchemaViolation, Violation, or what a listener throws. */
   insert<K extends EntityKind>(kind: K, raw: unknown): EntityKinds[K] {
-    const entity = readEntity(kind, this.#resolve(kind, raw))
-    return this.#put(kind, entity)
+    return this.#put(kind, raw, readEntity(kind, this.#resolve(kind, raw)))
   }
 
   /**
@@ -69,7 +76,7 @@ export class Store {
     }
     const created = raw['created_at'] ?? existing?.created_at
     const whole = { ...raw, ...name, id, created_at: created, updated_at: undefined }
-    return this.#put(kind, readEntity(kind, this.#resolve(kind, whole)), existing)
+    return this.#put(kind, raw, readEntity(kind, this.#resolve(kind, whole)), existing)
   }
 
   /**
@@ -80,7 +87,7 @@ export class Store {
   patch<K extends EntityKind>(kind: K, key: string, raw: unknown): EntityKinds[K] | undefined {
     const existing = this.get(kind, key)
     if (!existing) return undefined
-    return this.#put(kind, readEntity(kind, this.#resolve(kind, raw), existing), existing)
+    return this.#put(kind, raw, readEntity(kind, this.#resolve(kind, raw), existing), existing)
   }
 
   /**
@@ -140,18 +147,21 @@ export class Store {
 
   #put<K extends EntityKind>(
     kind: K,
+    raw: unknown,
     read: EntityKinds[K],
     existing?: EntityKinds[K],
   ): EntityKinds[K] {
     const entity = unmasked(kind, read, existing)
     if (kind === 'plugins') this.#checkProtocols(entity as EntityKinds['plugins'])
     const list = this.list(kind)
-    const next = {
+    const changed: KongSnapshot = {
       ...this.#snapshot,
       [kind]: existing
         ? list.map((other) => (other === existing ? entity : other))
         : [...list, entity],
     }
+    const names = kind === 'certificates' ? givenNames(raw) : undefined
+    const next = names ? withServerNames(changed, entity.id, names) : changed
     checkIntegrity(next)
     this.#commit(next)
     return entity

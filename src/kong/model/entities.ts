@@ -86,9 +86,17 @@ export interface JwtSecret extends Entity {
   readonly algorithm: string
 }
 
+/** A certificate for connections to Kafka, or by its {@link KongSni}s for clients of HTTPS. */
 export interface Certificate extends Entity {
   readonly cert: string
   readonly key: string
+}
+
+/** A server name (TLS's SNI) for which HTTPS clients are shown a certificate. */
+export interface KongSni extends Entity {
+  /** May begin or end with the label `*`; `*` alone is any name. */
+  readonly name: string
+  readonly certificate: EntityReference
 }
 
 /** All entities by kind. */
@@ -101,6 +109,7 @@ export interface EntityKinds {
   basicauth_credentials: BasicauthCredential
   jwt_secrets: JwtSecret
   certificates: Certificate
+  snis: KongSni
 }
 
 export type EntityKind = keyof EntityKinds

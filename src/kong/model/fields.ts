@@ -128,6 +128,9 @@ export const tags = set(
 
 export const reference = record({ id: uuid })
 
+/** Labels of letters, digits, `-` and `_`, in 253 characters at most. */
+const SERVER_NAME = /^(?=.{1,253}$)[\w-]{1,63}(?:\.[\w-]{1,63})*$/
+
 /** Labels of letters, digits, `-` and, as in Kong, `_`; or an IP address; perhaps with a port. */
 const HOST =
   /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\]|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F.]*)$/
@@ -154,6 +157,19 @@ export const routeHost = v.pipe(
       return match !== null && Number(match[1] ?? 0) <= 65_535
     },
     ({ input }) => `invalid hostname: ${input}`,
+  ),
+)
+
+/** A host name of TLS: `*` alone, or as a whole label at either end. */
+export const serverName = v.pipe(
+  string,
+  v.regex(/^[^*]*\*?[^*]*$/, 'only one wildcard must be specified'),
+  v.regex(/^\*$|^\*\.|\.\*$|^[^*]*$/, 'wildcard must be leftmost or rightmost character'),
+  v.check((text) => !/^\[|:.*:|^\d+(?:\.\d+){3}$/.test(text), 'must not be an IP'),
+  v.check((text) => !/:\d*$/.test(text), 'must not have a port'),
+  v.check(
+    (text) => SERVER_NAME.test(text.replace('*', 'abc')),
+    ({ input }) => `invalid value: ${input}`,
   ),
 )
 

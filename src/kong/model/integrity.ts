@@ -52,6 +52,11 @@ export const KEYS: Readonly<Record<EntityKind, Keys>> = {
   },
   jwt_secrets: { endpoint: 'key', unique: ['key'], foreign: [OWNER], secrets: ['secret'] },
   certificates: { endpoint: undefined, unique: [], foreign: [], secrets: ['key'] },
+  snis: {
+    endpoint: 'name',
+    unique: ['name'],
+    foreign: [{ field: 'certificate', parent: 'certificates', onDelete: 'cascade' }],
+  },
 }
 
 export const KINDS = [
@@ -63,6 +68,7 @@ export const KINDS = [
   'basicauth_credentials',
   'jwt_secrets',
   'certificates',
+  'snis',
 ] as const
 
 /** A field whose name is known only at run time. */
