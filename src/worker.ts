@@ -11,7 +11,7 @@ import { logToConsole } from './core/log.ts'
 import { createGateway } from './gateway/app.ts'
 import { addressFinder } from './gateway/auth/address.ts'
 import { readGatewayConfig } from './gateway/settings/gateway-settings.ts'
-import { withAbsoluteUrl } from './http/request/request-url.ts'
+import { withAbsoluteUrl } from './http/request/runtime.ts'
 
 type RuntimeEnvironment = Readonly<Record<string, string | undefined>>
 

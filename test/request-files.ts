@@ -1,10 +1,17 @@
 /**
  * `bun test/request-files.ts` prints the files that a `GET /messages` passes, from Bun's server to
- * Kafka's client and back. Each function of src/ and kafka/ reports its file when it is called. A
- * file with a star also works without a request, for example for the loop that reads ahead. The
- * broker in this process is not listed.
+ * Kafka's client and back. Each function of src/ and kafka/ reports its file when it is called.
+ *
+ * The request is a plain one, as curl sends it: as the consumer group, without `Accept-Encoding`, to a
+ * gateway without routes of Kong. It is not the first one, so that connections and memberships exist.
+ * The group's loop reads ahead, before the request comes and after it: the files of that loop count,
+ * since the records pass them, and have a star. The gateway is not told to `start`: its route joins
+ * the group with the first request, and nothing runs that only serves other requests, such as the
+ * live consumer of `/stream`. The broker in this process is not listed.
  */
+import { get } from 'node:http'
 import { dirname, relative } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { plugin } from 'bun'
 import { npmTool } from './support/npm-tool.ts'
 
@@ -35,6 +42,8 @@ await instrumentSources()
 const { loadKafkaSide } = await import('../src/http/route/load-kafka.ts')
 const { createGateway } = await import('../src/gateway/app.ts')
 const { listen } = await import('../src/gateway/process/listen.ts')
+const { logToConsole } = await import('../src/core/log.ts')
+logToConsole('info')
 
 const kafka = await loadKafkaSide()
 const broker = await kafka.startEmbeddedBroker({ topic: 'demo', records: 100, recordsPerSecond: 0 })
@@ -42,13 +51,16 @@ const cluster = { brokers: [...broker.bootstrapServers], topics: ['demo'] }
 const gateway = createGateway({ cluster })
 const flags = { port: '--port', host: '--host' }
 const server = listen({ port: 0, host: '127.0.0.1' }, flags, gateway.app)
-await gateway.start()
 
-const get = () => fetch(new URL('/messages?max_records=2&timeout=5000', server.url))
-await (await get()).text()
+const getMessages = () =>
+  new Promise<void>((resolve, reject) => {
+    const path = '/messages?max_records=2&timeout=5000'
+    get(new URL(path, server.url), (response) => void text(response).then(() => resolve(), reject))
+  })
+await getMessages()
 await Bun.sleep(INTERVAL_MS)
 const idle = await collectCalls(() => Promise.resolve())
-const busy = await collectCalls(async () => void (await (await get()).text()))
+const busy = await collectCalls(getMessages)
 for (const file of [...busy].sort()) console.log(`${idle.has(file) ? '*' : ' '} ${file}`)
 console.log(`${busy.size} files, ${[...busy].filter((file) => idle.has(file)).length} with a star`)
 process.exit(0)

@@ -7,7 +7,6 @@ import {
   getThrottlingFilter,
   withFilter,
 } from '@logtape/logtape'
-import type { FinishedRequest } from './request-observer.ts'
 
 /**
  * The root of all log categories: a module calls `getLogger(['hono-kafka-consume', 'feed'])`. The
@@ -29,8 +28,6 @@ export type LogFormat = (typeof LOG_FORMATS)[number]
 
 /** An identical line is printed at most so many times in the window; then one line says how many more there were. */
 const REPEATS = { limit: 10, windowMs: 10_000 }
-
-const requests = getLogger([LOG_ROOT, 'request'])
 
 /**
  * Prints this project's log to stderr, one record a line, so that stdout is free for a program's
@@ -87,18 +84,4 @@ function textFormatter() {
       `${timestamp} ${level.padEnd(7)} ${category}: ${message}`,
     category: (names) => names.slice(1).join('.') || names.join('.'),
   })
-}
-
-/** Routes that orchestrators and pages poll: their requests are logged as `debug`. */
-const POLLED_ROUTES = new Set(['/healthz', '/readyz', '/metrics', '(console)'])
-
-/**
- * Logs one line for a request at its end. It names the route but not the URL: a query may hold
- * credentials, and a client chooses the path.
- */
-export function logRequest({ seconds, isStream, ...request }: FinishedRequest): void {
-  requests[POLLED_ROUTES.has(request.route) ? 'debug' : 'info'](
-    '{method} {route} {status} in {milliseconds} ms, {records} records, {bytes} bytes',
-    { ...request, milliseconds: Math.round(seconds * 1_000_000) / 1_000, isStream },
-  )
 }

@@ -1,4 +1,7 @@
-import type { Context } from 'hono'
+/** Statistics of requests: what handlers add to them, and the observers that get them at the end. */
+import { getLogger } from '@logtape/logtape'
+import type { Context, MiddlewareHandler } from 'hono'
+import { LOG_ROOT } from './log.ts'
 
 /**
  * Statistics of one request and its answer, for metrics and the request log. Handlers add to them;
@@ -20,7 +23,7 @@ export interface RequestStatistics {
 const VARIABLE = 'kafkaRequestStatistics'
 
 /** Starts the statistics of a request. */
-export function beginRequestStatistics(c: Context): RequestStatistics {
+function beginRequestStatistics(c: Context): RequestStatistics {
   const statistics = { records: 0, bytes: 0, ended: undefined, status: undefined, route: undefined }
   c.set(VARIABLE, statistics)
   return statistics
@@ -29,4 +32,77 @@ export function beginRequestStatistics(c: Context): RequestStatistics {
 /** The statistics of a request; undefined where no middleware observes requests. */
 export function requestStatisticsOf(c: Context): RequestStatistics | undefined {
   return c.get(VARIABLE) as RequestStatistics | undefined
+}
+
+/** A request at its end. The request of a stream ends with the stream. */
+export interface FinishedRequest {
+  /** The HTTP method. */
+  readonly method: string
+  /** The name of the route, or the path by which its handler is mounted: never text of a client. */
+  readonly route: string
+  /** The HTTP status of the answer. */
+  readonly status: number
+  /** Seconds from the request to the end of its answer. */
+  readonly seconds: number
+  /** Whether the answer was a stream of records. */
+  readonly isStream: boolean
+  /** Records put into the answer. */
+  readonly records: number
+  /** Bytes of an answer that has records. */
+  readonly bytes: number
+}
+
+/** Called with each finished request. */
+export type RequestObserver = (request: FinishedRequest, c: Context) => void
+
+/** Calls observers with each request when it has ended. Mount it before the handlers to observe. */
+export function observeRequests(observers: readonly RequestObserver[]): MiddlewareHandler {
+  return async (c, next) => {
+    const statistics = beginRequestStatistics(c)
+    const began = performance.now()
+    const finish = () => {
+      const request = {
+        method: c.req.method,
+        route: statistics.route ?? routeOf(c),
+        status: statistics.status ?? c.res.status,
+        seconds: (performance.now() - began) / 1_000,
+        isStream: statistics.ended !== undefined,
+        records: statistics.records,
+        bytes: statistics.bytes,
+      }
+      for (const observe of observers) observe(request, c)
+    }
+    try {
+      await next()
+    } finally {
+      if (statistics.ended) void statistics.ended.then(finish)
+      else finish()
+    }
+  }
+}
+
+/** The route of requests that no route matched. */
+const NO_ROUTE = '(none)'
+
+/** The path by which the last called handler is mounted. */
+function routeOf(c: Context): string {
+  // `hono/route` finds this list only for requests of its own copy of Hono.
+  const path = c.req.matchedRoutes[c.req.routeIndex]?.path
+  return path === undefined || path === '*' || path === '/*' ? NO_ROUTE : path
+}
+
+const log = getLogger([LOG_ROOT, 'request'])
+
+/** Routes that orchestrators and pages poll: their requests are logged as `debug`. */
+const POLLED_ROUTES = new Set(['/healthz', '/readyz', '/metrics', '(console)'])
+
+/**
+ * Logs one line for a request at its end. It names the route but not the URL: a query may hold
+ * credentials, and a client chooses the path.
+ */
+export function logRequest({ seconds, isStream, ...request }: FinishedRequest): void {
+  log[POLLED_ROUTES.has(request.route) ? 'debug' : 'info'](
+    '{method} {route} {status} in {milliseconds} ms, {records} records, {bytes} bytes',
+    { ...request, milliseconds: Math.round(seconds * 1_000_000) / 1_000, isStream },
+  )
 }

@@ -1,8 +1,8 @@
 import { getLogger } from '@logtape/logtape'
-import { type Context, Hono, type MiddlewareHandler } from 'hono'
+import { type Context, Hono, type MiddlewareHandler, type Next } from 'hono'
 import { asKafkaConsumeError } from '../core/errors.ts'
-import { LOG_ROOT, logRequest } from '../core/log.ts'
-import { observeRequests } from '../core/request-observer.ts'
+import { LOG_ROOT } from '../core/log.ts'
+import { logRequest, observeRequests, requestStatisticsOf } from '../core/request-statistics.ts'
 import { consumeWithin } from '../http/kafka-consume.ts'
 import { AnswerBudget } from '../http/response/answer-budget.ts'
 import type { SharedLimits } from '../http/route/route.ts'
@@ -15,12 +15,18 @@ import type { KnownClient } from './auth/clients.ts'
 import { type GuardOptions, guard } from './auth/guard.ts'
 import { healthRoutes, type NotReady } from './health.ts'
 import { KongRoutes } from './kong-routes.ts'
-import { type OwnCluster, OwnRoutes } from './own-routes.ts'
 import { Pages, refuseRestricted } from './pages.ts'
 import type { MakeRoute, ServedRoute } from './routing-table.ts'
 import { type KafkaRoute, Supervisor } from './supervisor.ts'
 
 const log = getLogger([LOG_ROOT, 'gateway'])
+
+/** The cluster of the gateway's own routes. */
+type OwnCluster = {
+  /** `host:port` pairs. */
+  readonly brokers: readonly string[]
+  readonly topics: readonly string[]
+} & Pick<KafkaConsumeOptions, 'authentication' | 'security'>
 
 /** Settings of a gateway. */
 export interface GatewayOptions {
@@ -106,9 +112,12 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     addressOf,
     ca: options.kafkaCa,
   })
-  const own = new OwnRoutes(cluster, groupInstanceId, make)
-  for (const { handler } of own.served()) supervisor.add(handler, cluster?.brokers.join(', ') ?? '')
-  const served = () => [...own.served(), ...kong.served()]
+  const own = cluster ? ownHandlers(cluster, groupInstanceId, make) : new Map<string, KafkaRoute>()
+  for (const handler of own.values()) supervisor.add(handler, cluster?.brokers.join(', ') ?? '')
+  const ownServed = [...own].map(([path, handler]) => {
+    return { name: path, paths: [path], hosts: [], handler }
+  })
+  const served = () => [...ownServed, ...kong.served()]
   const metrics = options.metrics === false ? undefined : kafkaMetrics(() => byName(served()))
   const pages = new Pages({
     served,
@@ -133,7 +142,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
   app.all(
     '*',
     (c, next) =>
-      kong.handle(c) ?? own.handle(c, next, () => kong.guard(c)) ?? pages.handle(c, pageGuard),
+      kong.handle(c) ?? answerOwn(c, next, own, (c) => kong.guard(c)) ?? pages.handle(c, pageGuard),
   )
   app.onError(answerError)
 
@@ -158,6 +167,47 @@ function routeMaker(
   }
   const make = makeRoute ?? ((options) => consumeWithin(shared, options))
   return (options) => make({ compression, ...options })
+}
+
+/** The handlers of `/messages`, `/stream` and `/socket`, by their paths. */
+function ownHandlers(
+  { brokers, topics, ...connection }: OwnCluster,
+  groupInstanceId: string | undefined,
+  make: MakeRoute,
+): Map<string, KafkaRoute> {
+  const cluster = { bootstrapServers: [...brokers], topics: [...topics], ...connection }
+  const group = {
+    // A new gateway shows the records that the topics hold; the default would show new ones only.
+    autoOffsetReset: 'earliest',
+    consumerGroup: { mode: 'random', groupInstanceId },
+  } as const
+  return new Map([
+    ['/messages', make({ ...cluster, ...group, mode: 'http-get' })],
+    ['/stream', make({ ...cluster, mode: 'server-sent-events' })],
+    // Its settings are those of `/messages`, so that both share one member of the group.
+    ['/socket', make({ ...cluster, ...group, mode: 'websocket' })],
+  ])
+}
+
+/**
+ * Answers a request by one of the gateway's own routes; undefined where it is for another path.
+ *
+ * @param guard Answers in the route's place where the client may not read.
+ */
+function answerOwn(
+  c: Context,
+  next: Next,
+  handlers: ReadonlyMap<string, KafkaRoute>,
+  guard: (c: Context) => Promise<Response | undefined> | undefined,
+): Promise<Response> | undefined {
+  const { path } = c.req
+  const handler = handlers.get(path)
+  if (!handler) return undefined
+  const statistics = requestStatisticsOf(c)
+  if (statistics) statistics.route = path
+  const refusal = guard(c)
+  const answer = () => handler(c, next) as Promise<Response>
+  return refusal ? refusal.then((refused) => refused ?? answer()) : answer()
 }
 
 function byName(routes: readonly ServedRoute[]): Record<string, KafkaRoute> {

@@ -60,6 +60,7 @@ export class KongRoutes {
 
   /** Answers a request; undefined where no route matches. */
   handle(c: Context): Promise<Response> | Response | undefined {
+    if (this.#table.names.size === 0) return undefined
     const { url, method, headers } = c.req.raw
     const { host, path, scheme } = splitUrl(url)
     const route = this.#table.router.match({

@@ -5,7 +5,7 @@ import type { KafkaConsumeOptions } from '../options/option-types.ts'
 import { answerGet } from './consume/get.ts'
 import { answerOffsets, isOffsets } from './consume/offsets.ts'
 import { negotiate } from './request/accept.ts'
-import { MAX_IDLE_SECONDS, setIdleTimeout } from './request/idle-timeout.ts'
+import { MAX_IDLE_SECONDS, setIdleTimeout } from './request/runtime.ts'
 import { isUpgradeRequest } from './request/upgrade.ts'
 import { errorResponse } from './response/error-response.ts'
 import { controlsOf, type KafkaControls } from './route/handler-controls.ts'
@@ -76,17 +76,16 @@ export function consumeWithin(
 /** @throws KafkaConsumeError */
 function answer(c: Context, route: Route): Response | Promise<Response> {
   assertNotFollowed(c)
-  if (isOffsets(c)) return answerOffsets(c, route)
-  assertGet(c)
+  if (c.req.method !== 'GET') return answerOtherMethod(c, route)
   const { mode } = route.options
   if (mode === 'websocket' || (mode === 'auto' && isUpgradeRequest(c)))
     return answerSocket(c, route)
   return isStream(c, mode) ? answerStream(c, route) : answerGet(c, route)
 }
 
-/** @throws KafkaConsumeError METHOD_NOT_ALLOWED for all methods but GET: a HEAD would poll records, too. */
-function assertGet(c: Context): void {
-  if (c.req.method === 'GET') return
+/** @throws KafkaConsumeError METHOD_NOT_ALLOWED, also for HEAD, which would poll records, too. */
+function answerOtherMethod(c: Context, route: Route): Promise<Response> {
+  if (isOffsets(c)) return answerOffsets(c, route)
   throw new KafkaConsumeError(
     'METHOD_NOT_ALLOWED',
     `Cannot answer ${c.req.method}: this route allows GET`,

@@ -11,7 +11,7 @@ import { parseCursor } from '../records/cursor.ts'
 import { pollGroup } from './consume/poll-group.ts'
 import { readFromPosition } from './consume/read-from-position.ts'
 import { assertMayUseGroup, clientOf, filterOf } from './request/client.ts'
-import { MAX_IDLE_SECONDS, NO_IDLE_TIMEOUT, setIdleTimeout } from './request/idle-timeout.ts'
+import { MAX_IDLE_SECONDS, NO_IDLE_TIMEOUT, setIdleTimeout } from './request/runtime.ts'
 import type { Slice } from './response/body.ts'
 import type { GroupCalls } from './route/memberships.ts'
 import type { Route } from './route/route.ts'
@@ -157,7 +157,6 @@ const STREAM_LIMITS = { records: 500, bytes: 1024 * 1024 }
 
 const log = getLogger(['hono-kafka-consume', 'reader'])
 
-const NOTHING = { topics: [], partitions: [], keys: [], filters: [] }
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** The reader of one request, and what is to be done when its handler has ended. */
@@ -185,7 +184,7 @@ export class RequestReader implements KafkaReader {
       const group = await this.#route.group(client)
       const { delivery, records } = await pollGroup(group, this.#route, {
         client,
-        wanted: NOTHING,
+        wanted: undefined,
         limits: withDefaults(limits),
         signal: limits.signal ?? this.#c.req.raw.signal,
       })
@@ -303,7 +302,7 @@ export class RequestReader implements KafkaReader {
       cursor === undefined
         ? { start: startOf(start) }
         : { cursor: parseCursor(cursor, 'cursor'), parameter: 'cursor' }
-    return feed.subscribe(position, (table) => filterOf(NOTHING, clientOf(this.#c), table))
+    return feed.subscribe(position, (table) => filterOf(undefined, clientOf(this.#c), table))
   }
 }
 

@@ -5,7 +5,7 @@ import {
   type FinishedRequest,
   observeRequests,
   type RequestObserver,
-} from '../core/request-observer.ts'
+} from '../core/request-statistics.ts'
 import { addRouteMetrics, METRIC_PREFIX } from './add-route-metrics.ts'
 import type { MeasuredRoutes } from './route-metrics.ts'
 

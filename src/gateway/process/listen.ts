@@ -1,6 +1,6 @@
 import type { Hono } from 'hono'
 import { type BunWebSocketData, websocket } from 'hono/bun'
-import { withAbsoluteUrl } from '../../http/request/request-url.ts'
+import { withAbsoluteUrl } from '../../http/request/runtime.ts'
 
 /**
  * Seconds without a byte after which Bun closes a connection. It is longer than the longest wait of

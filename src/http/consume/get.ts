@@ -31,7 +31,7 @@ import {
   type RecordFields,
   type Slice,
 } from '../response/body.ts'
-import { compressAnswer, setCodingHeaders } from '../response/compress.ts'
+import { type Compressed, compressAnswer, MIN_COMPRESSED_BYTES } from '../response/compress.ts'
 import { deliver, LARGE_PIECE_BYTES, untransformed } from '../response/deliver.ts'
 import type { CachedResponse } from '../response/response-cache.ts'
 import type { Route } from '../route/route.ts'
@@ -48,9 +48,7 @@ interface Form {
 
 /** @throws KafkaConsumeError */
 export function answerGet(c: Context, route: Route): Response | Promise<Response> {
-  const { version } = route
-  const cached =
-    version && isAnonymous(clientOf(c)) ? route.responseCache.find(version, c) : undefined
+  const cached = NAMES_POSITION.test(c.req.url) ? findCached(c, route) : undefined
   if (cached) return answerCached(c, route, cached)
   const lines = chooseForm(c, route.options)
   const plan = parseRead(urlOf(c).searchParams, route.options.topics)
@@ -62,9 +60,17 @@ export function answerGet(c: Context, route: Route): Response | Promise<Response
   return traced(route, kind, (trace) => answer(c, route, plan, form, trace))
 }
 
+/** Most reads from a position name it literally, and the others are only not answered from the cache. */
+const NAMES_POSITION = /[?&](?:cursor|start)=/
+
+function findCached(c: Context, route: Route): CachedResponse | undefined {
+  const { version } = route
+  return version && isAnonymous(clientOf(c)) ? route.responseCache.find(version, c) : undefined
+}
+
 function answerCached(c: Context, route: Route, cached: CachedResponse): Response {
   countSent(c, route, 'read', cached.records, cached.size)
-  setCodingHeaders(c, cached.coding, route.options.compression)
+  setCodingHeaders(c, cached.coding, route.options)
   return c.body(cached.bytes, 200, cached.headers)
 }
 
@@ -303,6 +309,29 @@ function contentType({ list, format }: Form): Record<string, string> {
   }
 }
 
-function compressBody(c: Context, { options, statistics }: Route, body: Uint8Array<ArrayBuffer>) {
-  return compressAnswer(c, body, options.compression, () => statistics.uncompressed++)
+/** Compresses a body if its client accepts that, and sets the headers that say so. */
+async function compressBody(
+  c: Context,
+  { options, statistics }: Route,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<Compressed> {
+  const isCandidate =
+    options.compression !== 'off' &&
+    bytes.length >= MIN_COMPRESSED_BYTES &&
+    c.req.raw.headers.has('Accept-Encoding')
+  const sent = isCandidate
+    ? await compressAnswer(c, bytes, () => statistics.uncompressed++)
+    : { bytes, coding: undefined }
+  setCodingHeaders(c, sent.coding, options)
+  return sent
+}
+
+/** Sets `Content-Encoding` and `Vary`. */
+function setCodingHeaders(
+  c: Context,
+  coding: string | undefined,
+  { compression }: ResolvedOptions,
+): void {
+  if (compression !== 'off') c.header('Vary', 'Accept-Encoding', { append: true })
+  if (coding !== undefined) c.header('Content-Encoding', coding)
 }

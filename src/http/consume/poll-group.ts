@@ -4,7 +4,7 @@ import { filterInTurns } from '../../feed/filter-pass.ts'
 import type { Delivery, KafkaRecord, PollLimits } from '../../port/kafka.ts'
 import { Cursor, PartitionTable } from '../../records/cursor.ts'
 import { EncodedBatch } from '../../records/encoded-batch.ts'
-import { isFiltered, type RequestedFilters } from '../../records/filter.ts'
+import type { RequestedFilters } from '../../records/filter.ts'
 import type { ProcessedRecord } from '../../records/pipeline.ts'
 import { filterOf, isRestricted, type KafkaClient } from '../request/client.ts'
 import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
@@ -14,7 +14,8 @@ import type { Route } from '../route/route.ts'
 /** What to poll, and the client that gets it. */
 interface PollRequest {
   readonly client: KafkaClient
-  readonly wanted: RequestedFilters
+  /** Undefined: all records. */
+  readonly wanted: RequestedFilters | undefined
   readonly limits: PollLimits
   readonly signal: AbortSignal
   /** Where the records' bytes are counted; the caller releases it in the end. Default: nowhere. */
@@ -70,7 +71,7 @@ async function process(
 ): Promise<readonly ProcessedRecord[]> {
   if (memory && !memory.resize(sizeOf(records))) throw tooManyAnswers()
   if (records.length > 0) await yieldToSocketEvents()
-  const { processor } = (await route.lease()).feed
+  const { processor } = route
   const processed: readonly ProcessedRecord[] = processor
     ? await processor.process(records)
     : records
@@ -87,7 +88,7 @@ async function select(
   route: Route,
   { client, wanted, signal }: PollRequest,
 ): Promise<readonly ProcessedRecord[]> {
-  if (!isFiltered(wanted) && !isRestricted(client)) return records
+  if (!wanted && !isRestricted(client)) return records
   const table = new PartitionTable(delivery.partitions)
   const filter = filterOf(wanted, client, table)
   if (!filter) return records

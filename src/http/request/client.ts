@@ -4,7 +4,7 @@ import { KafkaConsumeError } from '../../core/errors.ts'
 import type { PartitionTable } from '../../records/cursor.ts'
 import type { Filter } from '../../records/filter.ts'
 import { filterFor, isFiltered, type RequestedFilters } from '../../records/filter.ts'
-import { absoluteUrl } from './request-url.ts'
+import { absoluteUrl } from './runtime.ts'
 
 /**
  * The client of a request, and the records that it may see. A middleware in front of `kafkaConsume`
@@ -100,25 +100,26 @@ export function credentialQuery(c: Context): string {
 
 /** Whether a client may not see all records of a route. */
 export function isRestricted({ only }: KafkaClient): boolean {
-  return isFiltered(scopeOf(only))
+  return only !== undefined && isFiltered(scopeOf(only))
 }
 
 /**
  * Makes the filter of a read: a record passes if the client asks for it and may see it. Undefined when
  * all records pass.
  *
+ * @param wanted Undefined: the client asks for all records.
  * @throws KafkaConsumeError FORBIDDEN for a topic or partition that the client may not read,
  *   INVALID_PARAMETER for one that does not exist.
  */
 export function filterOf(
-  wanted: RequestedFilters,
+  wanted: RequestedFilters | undefined,
   client: KafkaClient,
   table: PartitionTable,
 ): Filter | undefined {
   const { topics, partitions, keys, filters } = scopeOf(client.only)
-  assertAllowed('topic', wanted.topics, topics)
-  assertAllowed('partition', wanted.partitions, partitions)
-  const requested = filterFor(wanted, table)
+  assertAllowed('topic', wanted?.topics ?? [], topics)
+  assertAllowed('partition', wanted?.partitions ?? [], partitions)
+  const requested = wanted && filterFor(wanted, table)
   const scope = {
     topics,
     // Partitions that do not exist are left out: the client did not ask for them.
@@ -142,11 +143,11 @@ const NO_FILTER = () => undefined
 
 /** {@link filterOf} for streams, whose partitions may change while they are open. */
 export function filterOfTable(
-  wanted: RequestedFilters,
+  wanted: RequestedFilters | undefined,
   client: KafkaClient,
 ): (table: PartitionTable) => Filter | undefined {
   // Most streams have no filter: they share one function.
-  if (!isFiltered(wanted) && !isRestricted(client)) return NO_FILTER
+  if (!wanted && !isRestricted(client)) return NO_FILTER
   return (table) => filterOf(wanted, client, table)
 }
 

@@ -20,20 +20,26 @@ export interface ReadPlan {
   readonly position: Position | undefined
   readonly limits: PollLimits
   readonly format: FormatName | undefined
-  readonly wanted: RequestedFilters
+  /** Undefined: all records. */
+  readonly wanted: RequestedFilters | undefined
 }
 
 /** A parsed GET of a stream. */
 export interface StreamPlan {
   readonly position: Position
   readonly format: FormatName | undefined
-  readonly wanted: RequestedFilters
+  /** Undefined: all records. */
+  readonly wanted: RequestedFilters | undefined
 }
 
 /** A parsed request for a WebSocket: from a position, or as the group with acknowledgements. */
 export type SocketPlan =
   | (StreamPlan & { readonly acks: false })
-  | { readonly acks: true; readonly maxUnacked: number; readonly wanted: RequestedFilters }
+  | {
+      readonly acks: true
+      readonly maxUnacked: number
+      readonly wanted: RequestedFilters | undefined
+    }
 
 const FILTERS = ['topic', 'partition', 'key', 'filter']
 /** Parameters of a GET of mode `http-get`. */
@@ -144,7 +150,11 @@ function parsePosition(parameters: Parameters, names: readonly string[]): Positi
   return { cursor: parseCursor(text, name), parameter: name }
 }
 
-function parseFilters(parameters: Parameters, topics: readonly string[]): RequestedFilters {
+function parseFilters(
+  parameters: Parameters,
+  topics: readonly string[],
+): RequestedFilters | undefined {
+  if (!parameters.hasAny(FILTERS)) return undefined
   const wanted = parameters.all('topic')
   for (const topic of wanted) {
     if (!topics.includes(topic)) {
@@ -204,6 +214,10 @@ class Parameters {
     const values = this.#query.getAll(name)
     if (values.length > 1) throw invalid(name, 'it may be given only once')
     return values[0]
+  }
+
+  hasAny(names: readonly string[]): boolean {
+    return names.some((name) => this.#query.has(name))
   }
 
   all(name: string): string[] {

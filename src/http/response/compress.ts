@@ -1,23 +1,22 @@
 /** Compresses whole answers: off the main thread, few at a time, and no longer than a client waits. */
 import type { Context } from 'hono'
 import { Semaphore } from '../../core/semaphore.ts'
-import type { ResolvedOptions } from '../../options/consume-options.ts'
 import { type Coding, chooseCoding } from '../request/accept.ts'
 
-type Compression = ResolvedOptions['compression']
-/** Smaller answers would not become shorter. */
-const MIN_BYTES = 1_024
+/** Bytes of an answer that is worth compressing: smaller ones would hardly become shorter. */
+export const MIN_COMPRESSED_BYTES = 1_024
 
 /** The bytes of an answer as they are sent, and their coding. */
-interface Compressed {
+export interface Compressed {
   readonly bytes: Uint8Array<ArrayBuffer>
   readonly coding: string | undefined
 }
 
 /**
- * Compresses an answer if its client accepts that, and sets its headers. The answer is compressed as a
+ * Compresses an answer if its client accepts that. The answer is compressed as a
  * whole before it is sent, because the delivery of bytes behind a compressor cannot be observed.
  *
+ * @param bytes The answer, of at least {@link MIN_COMPRESSED_BYTES}.
  * @param onUncompressed Called when the client accepts a coding and the answer is sent uncompressed,
  * because too many answers are being compressed.
  * @throws The reason of the request's signal when the client disconnects.
@@ -25,26 +24,12 @@ interface Compressed {
 export async function compressAnswer(
   c: Context,
   bytes: Uint8Array<ArrayBuffer>,
-  compression: Compression,
   onUncompressed: () => void,
 ): Promise<Compressed> {
-  const isCandidate = compression !== 'off' && bytes.length >= MIN_BYTES
-  const coding = isCandidate ? chooseCoding(c, CODINGS) : undefined
+  const coding = chooseCoding(c, CODINGS)
   const compressed = coding && (await compressors.compress(bytes, coding, c.req.raw.signal))
   if (coding && !compressed) onUncompressed()
-  const used = compressed && coding
-  setCodingHeaders(c, used, compression)
-  return { bytes: compressed ?? bytes, coding: used }
-}
-
-/** Sets `Content-Encoding` and `Vary`. */
-export function setCodingHeaders(
-  c: Context,
-  coding: string | undefined,
-  compression: Compression,
-): void {
-  if (compression !== 'off') c.header('Vary', 'Accept-Encoding', { append: true })
-  if (coding !== undefined) c.header('Content-Encoding', coding)
+  return { bytes: compressed ?? bytes, coding: compressed && coding }
 }
 
 /** The used part of a stream of `node:zlib`. */

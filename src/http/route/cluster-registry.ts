@@ -9,6 +9,7 @@ import { Feed } from '../../feed/feed.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { ClusterOptions, KafkaCluster } from '../../port/kafka.ts'
+import type { RecordProcessor } from '../../records/record-processor.ts'
 import { loadKafkaSide } from './load-kafka.ts'
 import { Memberships } from './memberships.ts'
 import { pipelineKey, processorFor } from './pipeline-of-options.ts'
@@ -33,6 +34,8 @@ export interface Connection {
 /** A route's share in a cluster and in the feed of its topics. */
 export interface Lease extends Connection {
   readonly feed: Feed
+  /** Processes the feed's records and those of groups; undefined where records are encoded as they are. */
+  readonly processor: RecordProcessor | undefined
   /** Memberships of the cluster. A route closes its own before it releases the lease. */
   readonly memberships: Memberships
 }
@@ -58,6 +61,7 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
   return {
     cluster,
     feed: shared.feed,
+    processor: shared.feed.processor,
     memberships,
     release: async () => {
       shared.routes--

@@ -6,6 +6,7 @@ import type { FeedStats } from '../../feed/feed.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { KafkaConsumeOptions } from '../../options/option-types.ts'
 import type { BrokerState, KafkaOutage } from '../../port/kafka.ts'
+import type { RecordProcessor } from '../../records/record-processor.ts'
 import type { KafkaClient } from '../request/client.ts'
 import { AnswerBudget, AnswerMemory } from '../response/answer-budget.ts'
 import { ResponseCache } from '../response/response-cache.ts'
@@ -217,7 +218,12 @@ export class Route {
 
   /** The outage of a service that processing needs, as of a recent group read. */
   groupOutage(): KafkaOutage | undefined {
-    return this.#leased?.feed.processor?.failure()
+    return this.processor?.failure()
+  }
+
+  /** Processes records; undefined where they are encoded as they are, and before the first lease. */
+  get processor(): RecordProcessor | undefined {
+    return this.#leased?.processor
   }
 
   /**

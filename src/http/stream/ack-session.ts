@@ -61,7 +61,7 @@ export class AckSession implements OpenStream {
   readonly #requestStatistics: RequestStatistics | undefined
   readonly #trace: ReadTrace | undefined
   readonly #maxUnacked: number
-  readonly #wanted: RequestedFilters
+  readonly #wanted: RequestedFilters | undefined
   readonly #format: Format | undefined
   #unacked: Unacked[] = []
   #bytes = 0

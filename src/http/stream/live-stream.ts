@@ -7,7 +7,7 @@ import type { Subscription, SubscriptionListener } from '../../feed/subscription
 import type { Format } from '../../records/format.ts'
 import { formatSlice } from '../../records/format-batch.ts'
 import { clientOf, timeLeft } from '../request/client.ts'
-import { MAX_IDLE_SECONDS, NO_IDLE_TIMEOUT, setIdleTimeout } from '../request/idle-timeout.ts'
+import { MAX_IDLE_SECONDS, NO_IDLE_TIMEOUT, setIdleTimeout } from '../request/runtime.ts'
 import type { ClientRelease, OpenStream, Route, StreamForm } from '../route/route.ts'
 import { ReadTrace } from '../route/trace.ts'
 import type { StreamEncoder, StreamWriter } from './stream-encoder.ts'

@@ -1,6 +1,5 @@
 import type { Context } from 'hono'
 import { KafkaConsumeError } from '../../core/errors.ts'
-import { isFiltered } from '../../records/filter.ts'
 import { clientOf, filterOfTable, isRestricted } from '../request/client.ts'
 import { chooseFormat, type StreamPlan } from '../request/parameters.ts'
 import type { Route, StreamForm } from '../route/route.ts'
@@ -29,7 +28,7 @@ export async function openStream<Frames>(
     void live?.end()
   })
   // A processor may drop records.
-  const filtered = feed.processor !== undefined || isRestricted(client) || isFiltered(wanted)
+  const filtered = feed.processor !== undefined || isRestricted(client) || wanted !== undefined
   try {
     const subscription = await feed.subscribe(position, filterOfTable(wanted, client))
     const refusal = route.isClosed
