@@ -6,7 +6,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { optionsSchema } from '../src/options/consume-options.ts'
+import { logSchema } from '../src/options/log-options.ts'
 import { produceSchema } from '../src/options/produce-options.ts'
+import { upstreamSchema } from '../src/options/upstream-options.ts'
 
 const ROOT = join(import.meta.dir, '..')
 const NAME = 'src/options/option-types.ts'
@@ -40,6 +42,8 @@ export function optionTypes(): string {
   const interfaces = new Map<string, string>()
   declare(interfaces, 'KafkaConsumeOptions', 'Options of `kafkaConsume`.', optionsSchema)
   declare(interfaces, 'KafkaProduceOptions', 'Options of `kafkaProduce`.', produceSchema)
+  declare(interfaces, 'KafkaUpstreamOptions', 'Options of `kafkaUpstream`.', upstreamSchema)
+  declare(interfaces, 'KafkaLogOptions', 'Options of `kafkaLog`.', logSchema)
   const text = `${HEAD}\n${[...interfaces.values()].join('\n')}`
   const biome = [join(ROOT, 'node_modules/.bin/biome'), 'format', `--stdin-file-path=${NAME}`]
   const formatted = Bun.spawnSync([process.execPath, ...biome], {

@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import { requestStatisticsOf } from '../core/request-statistics.ts'
 import { clientOf, type KafkaClient } from '../http/request/client.ts'
 import type { KongAccess } from '../kong/access/access-plugin.ts'
-import { ACCESS_PLUGINS, PLUGIN_NAME } from '../kong/config/plugins.ts'
+import { ACCESS_PLUGINS, ANSWERING_PLUGINS } from '../kong/config/plugins.ts'
 import type { KongRoute, KongSnapshot } from '../kong/model/entities.ts'
 import {
   ANY_ROUTE,
@@ -86,10 +86,10 @@ export class KongRoutes {
     const access = this.#access(c, route)
     const refusal = await refusalOf(access, route, table)
     if (refusal) return refusal
-    const plugin = table.scopes.find(PLUGIN_NAME, route, access.consumer?.id)
-    const handler = plugin && table.byScope.get(scopeKey(route, plugin))
+    const handler = answeringHandler(route, access.consumer?.id, table)
     if (!handler) {
-      const message = `no ${PLUGIN_NAME} plugin is enabled on this Route, and Kafka is the only upstream`
+      const message =
+        'no kafka-consume plugin, nor another one for Kafka, is enabled on this Route, and Kafka is the only upstream'
       return c.json({ message }, 503)
     }
     c.set('kafkaClient', kafkaClient(access))
@@ -126,6 +126,15 @@ export class KongRoutes {
       credentialParameters: [],
     }
   }
+}
+
+/** The handler of the first plugin, in Kong's order, that answers a consumer's requests to a route. */
+function answeringHandler(route: KongRoute, consumer: string | undefined, table: RoutingTable) {
+  for (const { name } of ANSWERING_PLUGINS) {
+    const plugin = table.scopes.find(name, route, consumer)
+    if (plugin) return table.byScope.get(scopeKey(route, plugin))
+  }
+  return undefined
 }
 
 /** The answer of the first access plugin that does not let a request pass. */

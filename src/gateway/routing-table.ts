@@ -3,7 +3,7 @@
 import type { AccessStep } from '../kong/access/access-plugin.ts'
 import { Credentials } from '../kong/access/credentials.ts'
 import { type PluginParts, partsOf, pluginOptions } from '../kong/config/plugin-options.ts'
-import { ACCESS_PLUGINS, PLUGIN_NAME } from '../kong/config/plugins.ts'
+import { ACCESS_PLUGINS, ANSWERING_PLUGINS } from '../kong/config/plugins.ts'
 import { EMPTY as EMPTY_SNAPSHOT } from '../kong/config/store.ts'
 import type { KongPlugin, KongRoute, KongSnapshot } from '../kong/model/entities.ts'
 import type { Environment, MayShow } from '../kong/model/references.ts'
@@ -129,7 +129,7 @@ function handlersOf(
   const byName = new Map<string, ServedRoute>()
   const names = namesOf(routes)
   for (const route of routes) {
-    for (const plugin of scopes.on(PLUGIN_NAME, route)) {
+    for (const plugin of ANSWERING_PLUGINS.flatMap(({ name }) => [...scopes.on(name, route)])) {
       const parts = partsOf(plugin, certificates, options.environment, options.mayShow)
       // The key holds secrets: it must not leave this map.
       const key = JSON.stringify([route.id, plugin.id, parts.config, parts.certificate])
@@ -179,7 +179,8 @@ function stepsOf(
 
 function makeHandler(parts: PluginParts, options: TableOptions): PluginHandler {
   const { groupInstanceId, ca, make } = options
-  const given = pluginOptions(parts, ca)
+  const { middleware, options: given } = pluginOptions(parts, { ca })
+  if (middleware !== 'kafkaConsume') throw new Error(`${middleware} is not served`)
   const ownId = groupInstanceId && {
     groupInstanceId: `${groupInstanceId}.${memberSuffix(given)}`,
   }

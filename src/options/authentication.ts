@@ -59,6 +59,36 @@ interface Forms {
   readonly extensions: v.GenericSchema<Record<string, string>>
 }
 
+function oauthBearerBy<const T extends Forms>({ secret, url, extensions }: T) {
+  return v.pipe(
+    record({
+      tokenEndpointUrl: v.pipe(
+        v.optional(url),
+        v.description('URL of the OAuth 2 token endpoint. Required'),
+      ),
+      clientId: v.pipe(
+        v.optional(text),
+        v.description('Client id at the token endpoint. Required'),
+      ),
+      clientSecret: v.pipe(
+        v.optional(secret),
+        v.description('Client secret at the token endpoint. Required'),
+      ),
+      scopes: v.pipe(v.optional(list(text)), v.description('Scopes to request')),
+      extensions: v.pipe(
+        v.optional(extensions),
+        v.description('SASL extensions (RFC 7628) to send to the broker, by name'),
+      ),
+      tokenEndpointTlsVerify: v.pipe(
+        v.optional(flag, true),
+        v.description('Whether the certificate of the token endpoint is verified'),
+      ),
+    }),
+    v.title('OauthBearerOptions'),
+    v.description('How a token for SASL OAUTHBEARER is requested (client credentials).'),
+  )
+}
+
 function authenticationBy<const T extends Forms>({ secret: password, url, extensions }: T) {
   return v.pipe(
     record({
@@ -85,35 +115,7 @@ function authenticationBy<const T extends Forms>({ secret: password, url, extens
         ),
       ),
       oauthbearer: v.pipe(
-        v.optional(
-          v.pipe(
-            record({
-              tokenEndpointUrl: v.pipe(
-                v.optional(url),
-                v.description('URL of the OAuth 2 token endpoint. Required'),
-              ),
-              clientId: v.pipe(
-                v.optional(text),
-                v.description('Client id at the token endpoint. Required'),
-              ),
-              clientSecret: v.pipe(
-                v.optional(password),
-                v.description('Client secret at the token endpoint. Required'),
-              ),
-              scopes: v.pipe(v.optional(list(text)), v.description('Scopes to request')),
-              extensions: v.pipe(
-                v.optional(extensions),
-                v.description('SASL extensions (RFC 7628) to send to the broker, by name'),
-              ),
-              tokenEndpointTlsVerify: v.pipe(
-                v.optional(flag, true),
-                v.description('Whether the certificate of the token endpoint is verified'),
-              ),
-            }),
-            v.title('OauthBearerOptions'),
-            v.description('How a token for SASL OAUTHBEARER is requested (client credentials).'),
-          ),
-        ),
+        v.optional(oauthBearerBy({ secret: password, url, extensions })),
         v.description('Token endpoint and client. Required with `mechanism: "OAUTHBEARER"`'),
       ),
     }),
@@ -129,10 +131,9 @@ export const authentication = v.pipe(
   ),
 )
 /** Kong's form: a secret is text. */
-export const kongAuthentication = v.optional(
-  authenticationBy({ secret, url: text, extensions: map(text) }),
-  {},
-)
+const kongForms = { secret, url: text, extensions: map(text) }
+export const kongAuthentication = v.optional(authenticationBy(kongForms), {})
+export const kongOauthBearer = v.optional(oauthBearerBy(kongForms))
 
 const ssl = v.optional(flag)
 const sslVerify = v.optional(flag, true)

@@ -99,13 +99,14 @@ function topicsOf<T extends v.GenericSchema<unknown, Topic>>(element: T) {
   )
 }
 
-/** Brokers in Kong's form: `{host, port}`. */
-export const kongBrokers = brokersOf(
-  v.pipe(
-    brokerRecord,
-    v.transform((broker) => textOf(broker)),
-  ),
+const kongBroker = v.pipe(
+  brokerRecord,
+  v.transform((broker) => textOf(broker)),
 )
+/** Brokers in Kong's form: `{host, port}`. */
+export const kongBrokers = brokersOf(kongBroker)
+/** Brokers in Kong's form, for plugins that Kong accepts without any. */
+export const optionalKongBrokers = v.optional(list(kongBroker))
 /** Topics in Kong's form: `{name, schema_registry}`. */
 export const kongTopics = topicsOf(topicRecord)
 

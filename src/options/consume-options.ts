@@ -7,15 +7,18 @@ import {
   clusterName,
   kongBrokers,
   kongTopics,
+  optionalKongBrokers,
   type Topic,
   topicName,
   topics,
 } from './cluster.ts'
+import { confluentCloud, confluentRules, confluentSecurity } from './confluent-cloud.ts'
 import { errorHandling } from './error-handling.ts'
 import { flag, instanceId, list, oneOf, record, text, whole } from './fields.ts'
 import { librdkafka } from './librdkafka.ts'
-import { luaSyntaxError } from './lua-syntax.ts'
+import { luaFunction } from './lua-syntax.ts'
 import type { KafkaConsumeOptions } from './option-types.ts'
+import { kongSocket } from './producer-options.ts'
 import { type RegistryOptions, schemaRegistry } from './registry-options.ts'
 import { resolveBy } from './resolve.ts'
 import { rules, unused } from './rules.ts'
@@ -48,14 +51,6 @@ const group = {
     v.description('Id of the group. Required with `mode: "manual"`'),
   ),
 }
-
-const luaFunction = v.pipe(
-  text,
-  v.rawCheck(({ dataset, addIssue }) => {
-    const error = dataset.typed ? luaSyntaxError(dataset.value) : undefined
-    if (error !== undefined) addIssue({ message: error })
-  }),
-)
 
 /** Fields that Kong's plugin has, too, in an equal form. */
 const shared = {
@@ -117,6 +112,8 @@ const shared = {
 
 // The order of fields in Kong's schema.
 const { messageDeserializer, autoOffsetReset, commitStrategy, clusterName: _, ...others } = shared
+// Kong has a default for it, but refuses null.
+const mode = v.pipe(v.optional(oneOf(...MODES), 'http-get'), v.metadata({ required: true }))
 
 /**
  * The fields of Kong's plugin `kafka-consume` under our names, with the forms and values that Kong
@@ -126,8 +123,7 @@ export const kongSchema = v.pipe(
   record({
     bootstrapServers: kongBrokers,
     topics: kongTopics,
-    // Kong has a default for it, but refuses null.
-    mode: v.pipe(v.optional(oneOf(...MODES), 'http-get'), v.metadata({ required: true })),
+    mode,
     messageDeserializer,
     autoOffsetReset,
     enforceLatestOffsetReset: v.optional(flag, false),
@@ -138,6 +134,26 @@ export const kongSchema = v.pipe(
     ...others,
   }),
   rules(),
+)
+
+/** The fields of Kong's plugin `confluent-consume` under our names. */
+export const confluentConsumeSchema = v.pipe(
+  record({
+    bootstrapServers: optionalKongBrokers,
+    topics: kongTopics,
+    mode,
+    messageDeserializer,
+    autoOffsetReset: v.optional(autoOffsetReset.wrapped, 'earliest'),
+    enforceLatestOffsetReset: v.optional(flag, false),
+    commitStrategy,
+    clusterName,
+    ...kongSocket,
+    ...confluentCloud,
+    security: confluentSecurity,
+    ...others,
+  }),
+  rules(),
+  confluentRules(),
 )
 
 /**

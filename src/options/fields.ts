@@ -30,6 +30,11 @@ export function oneOf<const T extends readonly [string, ...string[]]>(...words: 
   return v.picklist(words, `it must be ${words.map((word) => `"${word}"`).join(' or ')}`)
 }
 
+/** One of these numbers; the message lists them. */
+export function oneOfNumbers<const T extends readonly [number, ...number[]]>(...numbers: T) {
+  return v.picklist(numbers, `it must be ${numbers.join(' or ')}`)
+}
+
 export function list<T extends v.GenericSchema>(elements: T) {
   return v.array(elements, 'an array is required')
 }

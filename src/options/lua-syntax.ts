@@ -1,4 +1,7 @@
+/** The syntax of Lua functions and expressions in options. */
 import { type Node, parse } from 'luaparse'
+import * as v from 'valibot'
+import { text } from './fields.ts'
 
 /**
  * The syntax error of a Lua function: `return function(message) … end`, or the function alone.
@@ -24,3 +27,21 @@ function bodyOf(text: string): readonly Node[] | string {
     return (error as Error).message
   }
 }
+
+/** A Lua function of a message. */
+export const luaFunction = v.pipe(
+  text,
+  v.rawCheck(({ dataset, addIssue }) => {
+    const error = dataset.typed ? luaSyntaxError(dataset.value) : undefined
+    if (error !== undefined) addIssue({ message: error })
+  }),
+)
+
+/** Lua that returns a value: `return kong.request.get_header("traceparent")`. */
+export const luaChunk = v.pipe(
+  text,
+  v.rawCheck(({ dataset, addIssue }) => {
+    const body = dataset.typed ? bodyOf(dataset.value) : []
+    if (typeof body === 'string') addIssue({ message: `it is not valid Lua: ${body}` })
+  }),
+)

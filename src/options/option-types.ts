@@ -692,3 +692,496 @@ export interface KafkaProduceOptions {
    */
   readonly errorHandling?: ErrorHandlingOptions | undefined
 }
+
+/** Options of `kafkaUpstream`. */
+export interface KafkaUpstreamOptions {
+  /**
+   * Brokers to connect to first: `"host:port,host:port"`, or an array of such texts or of
+   * `{host, port}`. They name the other brokers.
+   *
+   * `INVALID_OPTIONS` otherwise: a broker must be "host:port", with a port from 0 to 65,535; at
+   * least one broker is required.
+   */
+  readonly bootstrapServers: string | ReadonlyArray<string | BrokerAddress>
+
+  /**
+   * Topic of the records, or of those whose request names none.
+   *
+   * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -.
+   */
+  readonly topic: string
+
+  /**
+   * Name of the Kafka cluster in logs, metrics and `stats()`; without it they show the brokers.
+   * Routes share connections where this, brokers, `authentication`, `security` and `librdkafka` are
+   * equal.
+   */
+  readonly clusterName?: string | undefined
+
+  /**
+   * SASL: `strategy: "sasl"` and a `mechanism`, with `user` and `password`, or with `oauthbearer`.
+   * Secrets are text, or `{file}`.
+   *
+   * @default {}
+   */
+  readonly authentication?: AuthenticationOptions | undefined
+
+  /**
+   * TLS: `ssl: true`, verified by `ca` or the system's authorities unless `sslVerify` is false;
+   * `certificate` and `key` are the client's. Each is PEM text, or `{file}`.
+   *
+   * @default {}
+   */
+  readonly security?: SecurityOptions | undefined
+
+  /**
+   * Further properties of librdkafka, by name. Those that other options set are refused, and so are
+   * those that reading and writing depend on.
+   */
+  readonly librdkafka?: Readonly<Record<string, string | number | boolean>> | undefined
+
+  /**
+   * Milliseconds after which an unanswered request to a broker fails: the socket's.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
+   * required.
+   *
+   * @default 10000
+   */
+  readonly timeout?: number | undefined
+
+  /** Name of the query parameter that holds the record's key; without it there is none. */
+  readonly keyQueryArg?: string | undefined
+
+  /**
+   * Name of the query parameter by which a request names its topics, separated by commas; without
+   * it, or without the parameter, records go to `topic`.
+   */
+  readonly topicsQueryArg?: string | undefined
+
+  /**
+   * Topics that requests may name, besides `topic`.
+   *
+   * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -.
+   */
+  readonly allowedTopics?: ReadonlyArray<string> | undefined
+
+  /**
+   * When a record counts as written: `-1` once all in-sync replicas have it, and exactly once
+   * whatever connections do meanwhile; `1` once the leader of its partition has it; `0` once it is
+   * sent.
+   *
+   * `INVALID_OPTIONS` otherwise: it must be -1 or 0 or 1.
+   *
+   * @default 1
+   */
+  readonly producerRequestAcks?: -1 | 0 | 1 | undefined
+
+  /**
+   * Milliseconds in which a broker must answer a Produce request.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
+   * required.
+   *
+   * @default 2000
+   */
+  readonly producerRequestTimeout?: number | undefined
+
+  /**
+   * Records of one Produce request to a partition at most.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of records from 1 to 2,147,483,647 is required.
+   *
+   * @default 200
+   */
+  readonly producerRequestLimitsMessagesPerRequest?: number | undefined
+
+  /**
+   * Bytes of one Produce request to a partition at most; a larger record goes alone.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of bytes from 1 to 2,147,483,647 is required.
+   *
+   * @default 1048576 (1 MiB)
+   */
+  readonly producerRequestLimitsBytesPerRequest?: number | undefined
+
+  /**
+   * How often a Produce request is sent again at most.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of attempts from 0 to 2,147,483,647 is required.
+   *
+   * @default 10
+   */
+  readonly producerRequestRetriesMaxAttempts?: number | undefined
+
+  /**
+   * Milliseconds before a Produce request is sent again.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
+   * required.
+   *
+   * @default 100
+   */
+  readonly producerRequestRetriesBackoffTimeout?: number | undefined
+
+  /**
+   * Whether records are buffered, and not waited for. With `false` each is sent at once.
+   *
+   * @default true
+   */
+  readonly producerAsync?: boolean | undefined
+
+  /**
+   * Milliseconds for which a buffered record waits for others to be sent with.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
+   * required.
+   *
+   * @default 1000
+   */
+  readonly producerAsyncFlushTimeout?: number | undefined
+
+  /**
+   * Records that wait for Kafka at most, and 64 MiB of them; one more is refused, and counted as
+   * lost where its request was answered before.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of records from 1 to 2,147,483,647 is required.
+   *
+   * @default 50000
+   */
+  readonly producerAsyncBufferingLimitsMessagesInMemory?: number | undefined
+
+  /**
+   * Schema registry by which values and keys are validated and encoded, as Avro or by JSON Schema:
+   * `{confluent: {url, valueSchema, keySchema}}`.
+   *
+   * @default {}
+   */
+  readonly schemaRegistry?: ProducerRegistryOptions | undefined
+
+  /**
+   * Whether values have the request's method.
+   *
+   * @default false
+   */
+  readonly forwardMethod?: boolean | undefined
+
+  /**
+   * Whether values have the request's path and query.
+   *
+   * @default false
+   */
+  readonly forwardUri?: boolean | undefined
+
+  /**
+   * Whether values have the request's headers.
+   *
+   * @default false
+   */
+  readonly forwardHeaders?: boolean | undefined
+
+  /**
+   * Whether values have the request's body.
+   *
+   * @default true
+   */
+  readonly forwardBody?: boolean | undefined
+
+  /**
+   * Which headers of a request become headers of its records; none by default.
+   *
+   * @default {}
+   */
+  readonly headers?: RecordHeadersOptions | undefined
+
+  /**
+   * Lua functions, `return function(message) … end`, called in turn: each returns the message,
+   * changed or not, or what is sent in its place, or nil to send nothing.
+   */
+  readonly messageByLuaFunctions?: ReadonlyArray<string> | undefined
+
+  /**
+   * `returnErrorMessage` shows the Kafka client's own words to HTTP clients.
+   *
+   * @default {}
+   */
+  readonly errorHandling?: ErrorHandlingOptions | undefined
+}
+
+/** Where the schemas are by which records are encoded. */
+export interface ProducerRegistryOptions {
+  /** The registry, one with Confluent's API. */
+  readonly confluent?: ProducerConfluentRegistryOptions | undefined
+}
+
+/** A schema registry with Confluent's API, and the schemas of what is written. */
+export interface ProducerConfluentRegistryOptions {
+  /**
+   * URL of the registry. Required.
+   *
+   * `INVALID_OPTIONS` otherwise: an http or https URL without a user in it is required.
+   */
+  readonly url?: string | undefined
+
+  /**
+   * Seconds for which a schema is cached; without it for ever.
+   *
+   * `INVALID_OPTIONS` otherwise: a number of seconds from 0 to 3,600 is required.
+   */
+  readonly ttl?: number | undefined
+
+  /**
+   * Whether the certificate of the registry is verified.
+   *
+   * @default true
+   */
+  readonly sslVerify?: boolean | undefined
+
+  /**
+   * How to authenticate at the registry.
+   *
+   * @default {}
+   */
+  readonly authentication?: RegistryAuthenticationOptions | undefined
+
+  /**
+   * Schema of values; without it they are not encoded.
+   *
+   * `INVALID_OPTIONS` otherwise: subjectName is required when there is a version.
+   */
+  readonly valueSchema?: RegistrySubjectOptions | undefined
+
+  /**
+   * Schema of keys; without it they are not encoded.
+   *
+   * `INVALID_OPTIONS` otherwise: subjectName is required when there is a version.
+   */
+  readonly keySchema?: RegistrySubjectOptions | undefined
+}
+
+/** The schema by which keys or values are encoded. */
+export interface RegistrySubjectOptions {
+  /** Subject of the schema. Required. */
+  readonly subjectName?: string | undefined
+
+  /**
+   * Version of the schema: a number as text, or `latest`, which it is by default.
+   *
+   * `INVALID_OPTIONS` otherwise: it must be "latest", or a whole number from 1 as text.
+   */
+  readonly schemaVersion?: string | undefined
+}
+
+/** Which headers of a request become headers of its records. */
+export interface RecordHeadersOptions {
+  /**
+   * Whether headers of requests become headers of records at all.
+   *
+   * @default true
+   */
+  readonly forwardHttpHeadersAsRecordHeaders?: boolean | undefined
+
+  /**
+   * `true`: all headers but `excludeHeaders`; `false`: only `includeHeaders`.
+   *
+   * @default false
+   */
+  readonly forwardAllByDefault?: boolean | undefined
+
+  /**
+   * Names of the headers that become headers of records.
+   *
+   * @default []
+   */
+  readonly includeHeaders?: ReadonlyArray<string> | undefined
+
+  /**
+   * Names of the headers that do not, with `forwardAllByDefault`.
+   *
+   * @default []
+   */
+  readonly excludeHeaders?: ReadonlyArray<string> | undefined
+
+  /**
+   * From a header's name in the request to its name in the record.
+   *
+   * @default {}
+   */
+  readonly nameMappings?: Readonly<Record<string, string>> | undefined
+
+  /**
+   * What becomes of a header that a request repeats: a header of the record for each value, for the
+   * first value, or for all of them with commas between.
+   *
+   * `INVALID_OPTIONS` otherwise: it must be "retain_duplicates" or "take_first" or
+   * "concatenate_by_comma".
+   *
+   * @default 'retain_duplicates'
+   */
+  readonly repeatedHeadersBehavior?:
+    | 'retain_duplicates'
+    | 'take_first'
+    | 'concatenate_by_comma'
+    | undefined
+}
+
+/** Options of `kafkaLog`. */
+export interface KafkaLogOptions {
+  /**
+   * Brokers to connect to first: `"host:port,host:port"`, or an array of such texts or of
+   * `{host, port}`. They name the other brokers.
+   *
+   * `INVALID_OPTIONS` otherwise: a broker must be "host:port", with a port from 0 to 65,535; at
+   * least one broker is required.
+   */
+  readonly bootstrapServers: string | ReadonlyArray<string | BrokerAddress>
+
+  /**
+   * Topic of the records, or of those whose request names none.
+   *
+   * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -.
+   */
+  readonly topic: string
+
+  /**
+   * Name of the Kafka cluster in logs, metrics and `stats()`; without it they show the brokers.
+   * Routes share connections where this, brokers, `authentication`, `security` and `librdkafka` are
+   * equal.
+   */
+  readonly clusterName?: string | undefined
+
+  /**
+   * SASL: `strategy: "sasl"` and a `mechanism`, with `user` and `password`, or with `oauthbearer`.
+   * Secrets are text, or `{file}`.
+   *
+   * @default {}
+   */
+  readonly authentication?: AuthenticationOptions | undefined
+
+  /**
+   * TLS: `ssl: true`, verified by `ca` or the system's authorities unless `sslVerify` is false;
+   * `certificate` and `key` are the client's. Each is PEM text, or `{file}`.
+   *
+   * @default {}
+   */
+  readonly security?: SecurityOptions | undefined
+
+  /**
+   * Further properties of librdkafka, by name. Those that other options set are refused, and so are
+   * those that reading and writing depend on.
+   */
+  readonly librdkafka?: Readonly<Record<string, string | number | boolean>> | undefined
+
+  /**
+   * Milliseconds after which an unanswered request to a broker fails: the socket's.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
+   * required.
+   *
+   * @default 10000
+   */
+  readonly timeout?: number | undefined
+
+  /** Name of the query parameter that holds the record's key; without it there is none. */
+  readonly keyQueryArg?: string | undefined
+
+  /**
+   * When a record counts as written: `-1` once all in-sync replicas have it, and exactly once
+   * whatever connections do meanwhile; `1` once the leader of its partition has it; `0` once it is
+   * sent.
+   *
+   * `INVALID_OPTIONS` otherwise: it must be -1 or 0 or 1.
+   *
+   * @default 1
+   */
+  readonly producerRequestAcks?: -1 | 0 | 1 | undefined
+
+  /**
+   * Milliseconds in which a broker must answer a Produce request.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
+   * required.
+   *
+   * @default 2000
+   */
+  readonly producerRequestTimeout?: number | undefined
+
+  /**
+   * Records of one Produce request to a partition at most.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of records from 1 to 2,147,483,647 is required.
+   *
+   * @default 200
+   */
+  readonly producerRequestLimitsMessagesPerRequest?: number | undefined
+
+  /**
+   * Bytes of one Produce request to a partition at most; a larger record goes alone.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of bytes from 1 to 2,147,483,647 is required.
+   *
+   * @default 1048576 (1 MiB)
+   */
+  readonly producerRequestLimitsBytesPerRequest?: number | undefined
+
+  /**
+   * How often a Produce request is sent again at most.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of attempts from 0 to 2,147,483,647 is required.
+   *
+   * @default 10
+   */
+  readonly producerRequestRetriesMaxAttempts?: number | undefined
+
+  /**
+   * Milliseconds before a Produce request is sent again.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
+   * required.
+   *
+   * @default 100
+   */
+  readonly producerRequestRetriesBackoffTimeout?: number | undefined
+
+  /**
+   * Whether records are buffered, and not waited for. With `false` each is sent at once.
+   *
+   * @default true
+   */
+  readonly producerAsync?: boolean | undefined
+
+  /**
+   * Milliseconds for which a buffered record waits for others to be sent with.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
+   * required.
+   *
+   * @default 1000
+   */
+  readonly producerAsyncFlushTimeout?: number | undefined
+
+  /**
+   * Records that wait for Kafka at most, and 64 MiB of them; one more is refused, and counted as
+   * lost where its request was answered before.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of records from 1 to 2,147,483,647 is required.
+   *
+   * @default 50000
+   */
+  readonly producerAsyncBufferingLimitsMessagesInMemory?: number | undefined
+
+  /**
+   * Schema registry by which values and keys are validated and encoded, as Avro or by JSON Schema:
+   * `{confluent: {url, valueSchema, keySchema}}`.
+   *
+   * @default {}
+   */
+  readonly schemaRegistry?: ProducerRegistryOptions | undefined
+
+  /**
+   * Lua by the field of the entry that it returns:
+   * `{"trace": "return kong.request.get_header(\"traceparent\")"}`. A dot in a name makes nested
+   * fields; nil removes the field.
+   */
+  readonly customFieldsByLua?: Readonly<Record<string, string>> | undefined
+}

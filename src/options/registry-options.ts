@@ -167,16 +167,18 @@ const confluentFields = v.pipe(
   v.description("A schema registry with Confluent's API."),
 )
 
-const confluent = v.pipe(
-  confluentFields,
-  v.rawCheck(({ dataset, addIssue }) => {
+/** Checks what the fields of a registry require of each other. */
+function registryRules<T extends RegistryOptions>() {
+  return v.rawCheck<T>(({ dataset, addIssue }) => {
     if (!dataset.typed || dataset.issues) return
     const missing = missingOf(dataset.value)
     for (const error of missing.length > 0 ? missing : notYetOf(dataset.value)) {
       addIssue(issueOf(dataset.value, error))
     }
-  }),
-)
+  })
+}
+
+const confluent = v.pipe(confluentFields, registryRules())
 
 /** The options of a registry with Confluent's API. */
 export type RegistryOptions = v.InferOutput<typeof confluentFields>
@@ -194,6 +196,71 @@ export const schemaRegistry = v.optional(
   ),
   {},
 )
+
+const subject = v.optional(
+  v.pipe(
+    record({
+      subjectName: v.pipe(v.optional(text), v.description('Subject of the schema. Required')),
+      schemaVersion: v.pipe(
+        v.optional(
+          v.pipe(
+            text,
+            v.regex(
+              /^(?:latest|[1-9]\d{0,8}|\{vault:\/\/[^{}]+\})$/,
+              'it must be "latest", or a whole number from 1 as text',
+            ),
+          ),
+        ),
+        v.description(
+          'Version of the schema: a number as text, or `latest`, which it is by default',
+        ),
+      ),
+    }),
+    v.title('RegistrySubjectOptions'),
+    v.description('The schema by which keys or values are encoded.'),
+    v.forward(
+      v.partialCheck(
+        [['subjectName'], ['schemaVersion']],
+        ({ subjectName, schemaVersion }) =>
+          subjectName !== undefined || schemaVersion === undefined,
+        'subjectName is required when there is a version',
+      ),
+      ['subjectName'],
+    ),
+  ),
+)
+
+const producerConfluent = v.pipe(
+  record({
+    ...confluentFields.entries,
+    valueSchema: v.pipe(
+      subject,
+      v.description('Schema of values; without it they are not encoded'),
+    ),
+    keySchema: v.pipe(subject, v.description('Schema of keys; without it they are not encoded')),
+  }),
+  v.title('ProducerConfluentRegistryOptions'),
+  v.description("A schema registry with Confluent's API, and the schemas of what is written."),
+  registryRules(),
+)
+
+/** The schema registry of a producer. */
+export const producerRegistry = v.optional(
+  v.pipe(
+    record({
+      confluent: v.pipe(
+        v.optional(producerConfluent),
+        v.description("The registry, one with Confluent's API"),
+      ),
+    }),
+    v.title('ProducerRegistryOptions'),
+    v.description('Where the schemas are by which records are encoded.'),
+  ),
+  {},
+)
+
+/** The options of a registry, and the schemas of what is written. */
+export type ProducerRegistry = v.InferOutput<typeof producerConfluent>
 
 function missingOf({ url, authentication }: RegistryOptions): OptionError[] {
   const { mode, basic, oauth2: given, oauth2Client: client } = authentication

@@ -4,7 +4,8 @@ import { issueOf, type OptionError } from './option-errors.ts'
 
 /** The fields that the rules read. */
 interface RuledFields {
-  readonly authentication: {
+  /** Absent in the fields of plugins for Confluent Cloud. */
+  readonly authentication?: {
     readonly strategy?: string | undefined
     readonly mechanism?: string | undefined
     readonly user?: string | undefined
@@ -20,6 +21,7 @@ interface RuledFields {
   }
   readonly security: {
     readonly ssl?: boolean | undefined
+    readonly sslVerify?: boolean | undefined
     readonly ca?: unknown
     readonly certificate?: unknown
     readonly key?: unknown
@@ -62,7 +64,7 @@ export function unused<T extends RuledFields>() {
   })
 }
 
-function unusedOf({ authentication, security, consumerGroup }: RuledFields): OptionError[] {
+function unusedOf({ authentication = {}, security, consumerGroup }: RuledFields): OptionError[] {
   const { strategy, mechanism, user, password, tokenauth, oauthbearer } = authentication
   const isUnnamed = strategy === undefined
   const hasToken = mechanism === 'OAUTHBEARER'
@@ -96,7 +98,7 @@ function unusedOf({ authentication, security, consumerGroup }: RuledFields): Opt
 
 /** Fields that other fields require, and that are missing. */
 function missingOf(options: RuledFields): OptionError[] {
-  const { authentication, security, consumerGroup, enableDlq, dlqTopic } = options
+  const { authentication = {}, security, consumerGroup, enableDlq, dlqTopic } = options
   const { strategy, mechanism, user, password, oauthbearer } = authentication
   const hasToken = strategy === 'sasl' && mechanism === 'OAUTHBEARER'
   const inToken = ['authentication', 'oauthbearer'] as const
@@ -152,7 +154,12 @@ function missingOf(options: RuledFields): OptionError[] {
 }
 
 /** Fields that do not go together. */
-function clashesOf({ authentication, topics, enableDlq, dlqTopic }: RuledFields): OptionError[] {
+function clashesOf({
+  authentication = {},
+  topics,
+  enableDlq,
+  dlqTopic,
+}: RuledFields): OptionError[] {
   const { strategy, mechanism, tokenauth } = authentication
   const isScram = mechanism?.startsWith('SCRAM-')
   const isLoop = enableDlq === true && topics?.some(({ name }) => name === dlqTopic)

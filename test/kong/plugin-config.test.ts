@@ -1,15 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import * as v from 'valibot'
-import {
-  kafkaConsumeField,
-  MASK,
-  maskSecrets,
-  readPluginConfig,
-} from '../../src/kong/config/plugin-config.ts'
+import { kafkaPluginOf } from '../../src/kong/config/kafka-plugins.ts'
+import { MASK, maskSecrets, readPluginConfig } from '../../src/kong/config/plugin-config.ts'
+import type { KongField } from '../../src/kong/model/field-description.ts'
 import { renameKey } from '../../src/kong/model/field-names.ts'
 import { type FieldErrors, SchemaViolation } from '../../src/kong/model/schema-violation.ts'
 import { kongSchema, optionsSchema, resolveOptions } from '../../src/options/consume-options.ts'
+import type { KafkaConsumeOptions } from '../../src/options/option-types.ts'
 
 const ID = '0b54e1c5-6c39-4d4c-8a3c-0c7bb0a44a6a'
 const LEAST = {
@@ -18,13 +16,21 @@ const LEAST = {
 }
 const SASL = { strategy: 'sasl', mechanism: 'PLAIN', user: 'u', password: 'p' }
 
+const PLUGIN = { name: 'kafka-consume', id: ID }
+const kafkaConsumeField = kafkaPluginOf('kafka-consume')?.field as KongField
+
+function readWhole(config: unknown) {
+  const { config: complete, made } = readPluginConfig(config, PLUGIN)
+  return { config: complete, options: made.options as KafkaConsumeOptions }
+}
+
 function read(config: object) {
-  return readPluginConfig({ ...LEAST, ...config }, { id: ID })
+  return readWhole({ ...LEAST, ...config })
 }
 
 function violation(config: unknown): SchemaViolation {
   try {
-    readPluginConfig(config, { id: ID })
+    readWhole(config)
   } catch (error) {
     if (error instanceof SchemaViolation) return error
     throw error
@@ -867,8 +873,8 @@ describe('names', () => {
       fc.property(fc.dictionary(whole, value, { maxKeys: 3 }), (given) => {
         const config = { ...LEAST, ...given }
         try {
-          const first = readPluginConfig(config, { id: ID })
-          expect(readPluginConfig(first.config, { id: ID })).toEqual(first)
+          const first = readWhole(config)
+          expect(readWhole(first.config)).toEqual(first)
           expect(v.is(optionsSchema, first.options)).toBe(true)
         } catch (error) {
           if (!(error instanceof SchemaViolation)) throw error

@@ -31,14 +31,15 @@ describe('POST offsets', () => {
   })
 
   test('is there for a plugin of Kong whose commit_strategy is off', async () => {
-    const { options } = readPluginConfig(
+    const { made } = readPluginConfig(
       {
         bootstrap_servers: [{ host: '127.0.0.1', port: 1 }],
         topics: [{ name: 'orders' }],
         commit_strategy: 'off',
       },
-      { id: crypto.randomUUID() },
+      { name: 'kafka-consume', id: crypto.randomUUID() },
     )
+    const options = made.options as KafkaConsumeOptions
     expect(await post(mounted(options), '[]')).toEqual([400, expect.stringContaining('cursor')])
   })
 

@@ -1,6 +1,6 @@
 /** The description of an entity's fields, which `GET /schemas` shows. Forms are read by it, too. */
 import { entitySchemas } from '../config/entity-schemas.ts'
-import { configField, PLUGIN_NAME } from '../config/plugins.ts'
+import { configField } from '../config/plugins.ts'
 import type { EntityKind } from '../model/entities.ts'
 import { describeFields, type KongFields } from '../model/field-description.ts'
 
@@ -18,7 +18,7 @@ const REFERENCES: Readonly<Record<string, EntityKind>> = {
  *
  * @param plugin The plugin whose `config` is described. Default: `kafka-consume`.
  */
-export function entityFields(kind: EntityKind, plugin = PLUGIN_NAME): KongFields {
+export function entityFields(kind: EntityKind, plugin = 'kafka-consume'): KongFields {
   const fields = describeFields(entitySchemas[kind], REFERENCES)
   if (kind !== 'plugins') return fields
   const config = configField(plugin)

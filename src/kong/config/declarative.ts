@@ -25,8 +25,9 @@ import { Router } from '../routing/router.ts'
 import { nameOf } from './entity-name.ts'
 import { readEntity } from './entity-schemas.ts'
 import { InvalidDeclarative } from './invalid-declarative.ts'
+import { kafkaPluginOf } from './kafka-plugins.ts'
 import { partsOf, pluginOptions } from './plugin-options.ts'
-import { PLUGIN_NAME, PLUGIN_NAMES } from './plugins.ts'
+import { PLUGIN_NAMES } from './plugins.ts'
 
 /** How to read a document. */
 export interface DeclarativeOptions {
@@ -339,7 +340,7 @@ class DeclarativeDocument {
       const entity = readEntity(kind, { ...raw, id: id ?? found.id })
       // The router may refuse the route, too. Checking it here names its place in the document.
       if (kind === 'routes') new Router([entity as KongRoute])
-      if (kind === 'plugins' && (entity as KongPlugin).name === PLUGIN_NAME) {
+      if (kind === 'plugins' && kafkaPluginOf((entity as KongPlugin).name)) {
         pluginOptions(partsOf(entity as KongPlugin, certificates, this.#environment, this.#mayShow))
       }
       return entity

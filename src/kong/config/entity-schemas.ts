@@ -36,14 +36,19 @@ const timeout = v.optional(f.integer(1, 2 ** 31 - 2), 60_000)
  * removed.
  */
 const MAPS_AND_REFERENCES = new Set([
-  'headers',
   'extensions',
+  'token_headers',
+  'token_post_args',
+  'name_mappings',
+  'custom_fields_by_lua',
   'route',
   'service',
   'consumer',
   'client_certificate',
   'certificate',
 ])
+/** A route's `headers` are a map; those of the plugins that write are a record. */
+const MAPS_OF_ROUTES = new Set([...MAPS_AND_REFERENCES, 'headers'])
 const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
 /**
  * The most levels of a request's entity. Kong's deepest field, in `schema_registry`, is at level 6.
@@ -276,7 +281,10 @@ export function readEntity<K extends EntityKind>(
     throw new SchemaViolation({ id: 'immutable field cannot be updated' })
   }
   const whole = existing
-    ? { ...merge({ ...existing }, given), updated_at: now }
+    ? {
+        ...merge({ ...existing }, given, kind === 'routes' ? MAPS_OF_ROUTES : MAPS_AND_REFERENCES),
+        updated_at: now,
+      }
     : {
         ...given,
         id: given['id'] ?? crypto.randomUUID(),
@@ -330,12 +338,12 @@ function withoutUrl({ url, ...rest }: RawEntity): RawEntity {
 }
 
 /** Merges a change into a record: nested records are merged, all else is replaced. */
-function merge(old: RawEntity, change: RawEntity): RawEntity {
+function merge(old: RawEntity, change: RawEntity, replaced: ReadonlySet<string>): RawEntity {
   const merged: Record<string, unknown> = { ...old }
   for (const [key, value] of Object.entries(change)) {
     const before = merged[key]
-    const isMerged = isJsonObject(before) && isJsonObject(value) && !MAPS_AND_REFERENCES.has(key)
-    merged[key] = isMerged ? merge(before, value) : value
+    const isMerged = isJsonObject(before) && isJsonObject(value) && !replaced.has(key)
+    merged[key] = isMerged ? merge(before, value, replaced) : value
   }
   return merged
 }

@@ -65,7 +65,8 @@ function messageOf({ type, input, requirement, message }: Issue, field?: KongFie
     case 'record':
       return 'expected a map'
     case 'picklist':
-      if (typeof input !== 'string') return 'expected a string'
+      if (field?.type === 'integer' && typeof input !== 'number') return 'expected an integer'
+      if (field?.type !== 'integer' && typeof input !== 'string') return 'expected a string'
       return `expected one of: ${field?.one_of?.join(', ')}`
     case 'min_value':
     case 'max_value':

@@ -1,53 +1,51 @@
-/**
- * `config` of Kong's `kafka-consume`: the fields, defaults and rules of `kafkaConsume`'s own schema,
- * in Kong's names and words.
- */
+/** `config` of Kong's plugins that read and write Kafka: checked, completed and masked. */
 
 import * as v from 'valibot'
 import { isJsonObject } from '../../core/json-object.ts'
-import { kongSchema } from '../../options/consume-options.ts'
-import type { KafkaConsumeOptions } from '../../options/option-types.ts'
-import { describeFields, type KongField } from '../model/field-description.ts'
+import type { KongField } from '../model/field-description.ts'
 import { fieldErrors } from '../model/field-errors.ts'
 import { renameKey } from '../model/field-names.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
+import {
+  KAFKA_PLUGINS,
+  type KafkaPluginOptions,
+  kafkaPluginOf,
+  ownClusterName,
+} from './kafka-plugins.ts'
 import { inKongsWords } from './option-messages.ts'
 
 /** Replaces a secret in answers. */
 export const MASK = '***'
 
-/** Kong's description of `config`. */
-export const kafkaConsumeField: KongField = {
-  type: 'record',
-  required: true,
-  fields: describeFields(kongSchema, {}, renameKey),
-}
-
-const SECRETS = new Set(secretsIn(kafkaConsumeField))
+const SECRETS = new Set(KAFKA_PLUGINS.flatMap(({ field }) => secretsIn(field)))
 
 /**
  * Checks a plugin's `config` and fills in Kong's defaults. Null counts as absent, except where Kong
  * refuses it.
  *
- * @param plugin Its id names the consumer group of `consumer_group.mode` `random`.
- * @returns The complete `config` in Kong's names, and the options of `kafkaConsume` without the
+ * @param plugin Its name is among {@link KAFKA_PLUGINS}. Its id names the consumer group of
+ *   `consumer_group.mode` `random`, and a cluster that is given no name.
+ * @returns The complete `config` in Kong's names, and the options that are made of it, without the
  *   certificate of `security.certificate_id`.
  * @throws SchemaViolation with fields under `config` that Kong would refuse, or that this gateway does
  *   not support.
  */
 export function readPluginConfig(
   config: unknown,
-  plugin: { readonly id: string },
-): { config: Record<string, unknown>; options: KafkaConsumeOptions } {
-  const result = v.safeParse(kongSchema, enter(config, kongSchema))
+  { name, id }: { readonly name: string; readonly id: string },
+): { config: Record<string, unknown>; made: KafkaPluginOptions } {
+  const plugin = kafkaPluginOf(name)
+  if (!plugin) throw new Error(`${name} does not read or write Kafka`)
+  const { schema, field } = plugin
+  const result = v.safeParse(schema, enter(config, schema))
   if (!result.success) {
-    const issues = result.issues.flatMap((issue) => inKongsWords(issue, kafkaConsumeField))
+    const issues = result.issues.flatMap((issue) => inKongsWords(issue, field))
     const fields = fieldErrors(issues)
     throw new SchemaViolation({ config: fields['@entity'] ?? fields })
   }
   return {
-    config: complete(config, kafkaConsumeField) as Record<string, unknown>,
-    options: optionsOf(result.output, plugin.id),
+    config: complete(config, field, ownClusterName(id)) as Record<string, unknown>,
+    made: plugin.optionsOf(result.output, id),
   }
 }
 
@@ -61,41 +59,6 @@ export function maskSecrets(config: Record<string, unknown>): Record<string, unk
   return JSON.parse(
     JSON.stringify(config, (name, value) => (SECRETS.has(name) ? maskAll(value) : value)),
   )
-}
-
-function optionsOf(
-  { enforceLatestOffsetReset, ...options }: v.InferOutput<typeof kongSchema>,
-  id: string,
-): KafkaConsumeOptions {
-  const { autoOffsetReset, consumerGroup, security } = options
-  return {
-    ...options,
-    authentication: usedOf(options.authentication),
-    security: { ssl: security.ssl, sslVerify: security.sslVerify },
-    // In Kong `latest` is the end only when it is enforced.
-    autoOffsetReset: enforceLatestOffsetReset ? autoOffsetReset : 'earliest',
-    consumerGroup:
-      consumerGroup.mode === 'random'
-        ? { mode: 'manual', consumerGroupId: `hono-kafka-consume-${id}` }
-        : consumerGroup,
-  }
-}
-
-/**
- * Leaves out fields that the strategy and mechanism do not use: Kong accepts them, `kafkaConsume`
- * does not.
- */
-function usedOf({
-  strategy,
-  mechanism,
-  user,
-  password,
-  tokenauth,
-  oauthbearer,
-}: v.InferOutput<typeof kongSchema>['authentication']): KafkaConsumeOptions['authentication'] {
-  if (strategy === undefined) return {}
-  if (mechanism === 'OAUTHBEARER') return { strategy, mechanism, oauthbearer }
-  return { strategy, mechanism, user, password, tokenauth }
 }
 
 /** The part of valibot's schemas that is read here. */
@@ -122,18 +85,24 @@ function enter(value: unknown, schema: unknown): unknown {
   return Object.fromEntries(renamed)
 }
 
-/** Completes a valid document: each field has its value, its default, or null. */
-function complete(value: unknown, field: KongField): unknown {
+/**
+ * Completes a valid document: each field has its value, its default, or null.
+ *
+ * @param made The value of fields that Kong makes up.
+ */
+function complete(value: unknown, field: KongField, made: string): unknown {
   if (field.fields) {
     if (!isJsonObject(value) && !field.required) return null
     const given = isJsonObject(value) ? value : {}
     const fields = field.fields.flatMap((each) => Object.entries(each))
-    return Object.fromEntries(fields.map(([name, inner]) => [name, complete(given[name], inner)]))
+    return Object.fromEntries(
+      fields.map(([name, inner]) => [name, complete(given[name], inner, made)]),
+    )
   }
-  if (value === null || value === undefined) return field.default ?? null
+  if (value === null || value === undefined) return field.auto ? made : (field.default ?? null)
   const { elements } = field
   if (elements && Array.isArray(value)) {
-    return value.map((each) => complete(each, { ...elements, required: true }))
+    return value.map((each) => complete(each, { ...elements, required: true }, made))
   }
   return value
 }

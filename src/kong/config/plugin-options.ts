@@ -1,10 +1,11 @@
 /**
- * Converts a `kafka-consume` plugin to options of `kafkaConsume`. Vault references and certificates
- * are resolved on the way.
+ * Converts plugins for Kafka to options of the middlewares that serve them. Vault references and
+ * certificates are resolved on the way.
  */
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { resolveOptions } from '../../options/consume-options.ts'
-import type { KafkaConsumeOptions } from '../../options/option-types.ts'
+import { resolveLogOptions } from '../../options/log-options.ts'
+import { resolveUpstreamOptions } from '../../options/upstream-options.ts'
 import type { Certificate, KongPlugin, KongSnapshot } from '../model/entities.ts'
 import {
   type Environment,
@@ -15,9 +16,10 @@ import {
   variableIn,
 } from '../model/references.ts'
 import { type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
+import type { KafkaPluginOptions } from './kafka-plugins.ts'
 import { isSecret, readPluginConfig } from './plugin-config.ts'
 
-type ConsumePluginConfig = KongPlugin['config']
+type PluginConfig = KongPlugin['config']
 
 const SHOWN =
   'this field is shown, so it may only read variables that the file of --config reads in such fields'
@@ -26,11 +28,11 @@ const SHOWN =
  * @throws SchemaViolation that names a vault reference that cannot be resolved or may not be read.
  */
 function resolve(
-  fields: ConsumePluginConfig,
+  fields: PluginConfig,
   environment: Environment,
   place: readonly string[],
   mayRead: (variable: string, path: readonly string[]) => boolean,
-): ConsumePluginConfig {
+): PluginConfig {
   return mapTexts(fields, (text, path) => {
     if (!isVaultReference(text)) return text
     const variable = variableIn(text)
@@ -40,7 +42,7 @@ function resolve(
         : resolveVault(text, environment)
     if (found.error === undefined) return found.value
     throw new SchemaViolation(nest([...place, ...path], found.error))
-  }) as ConsumePluginConfig
+  }) as PluginConfig
 }
 
 /** The variables that a snapshot's plugins read into fields that answers show. */
@@ -60,7 +62,7 @@ export function shownVariables({ plugins }: Pick<KongSnapshot, 'plugins'>): Read
 export interface PluginParts {
   readonly plugin: KongPlugin
   /** The configuration, with vault references resolved. */
-  readonly config: ConsumePluginConfig
+  readonly config: PluginConfig
   /** The client certificate for Kafka, with vault references resolved. */
   readonly certificate: Pick<Certificate, 'cert' | 'key'> | undefined
 }
@@ -84,7 +86,7 @@ export function partsOf(
     (variable, path) => isSecret(path) || mayShow(variable),
   )
   const { ssl, certificate_id: id } = config['security'] as SecurityConfig
-  if (!ssl || id === null) return { plugin, config, certificate: undefined }
+  if (!ssl || !id) return { plugin, config, certificate: undefined }
   const certificate = certificates.find((each) => each.id === id)
   if (!certificate) {
     const error = `there is no certificate with the id ${id}`
@@ -97,32 +99,44 @@ export function partsOf(
 }
 
 interface SecurityConfig {
-  readonly ssl: boolean | null
-  readonly certificate_id: string | null
+  /** Absent in plugins for Confluent Cloud, as is `certificate_id`. */
+  readonly ssl?: boolean | null
+  readonly certificate_id?: string | null
 }
 
+/** Settings of the gateway that plugins fall back to. */
+export interface PluginSurroundings {
+  /** The file of the authorities that brokers are verified by. Default: the system's. */
+  readonly ca?: string | undefined
+  /** The brokers of plugins that name none, as `host:port`. Default: a name that never resolves. */
+  readonly brokers?: readonly string[] | undefined
+}
+
+/** Kong accepts plugins without brokers, which fail with each request. RFC 2606 reserves the domain. */
+const NO_BROKERS = ['no-bootstrap-servers.invalid:9092']
+
 /**
- * The options of `kafkaConsume` for a plugin.
+ * The options of the middleware that serves a plugin.
  *
- * @param ca The file of certificate authorities for brokers. Default: the system's authorities.
  * @throws SchemaViolation, which shows a secret as its reference or mask.
  */
 export function pluginOptions(
-  { plugin: { id, config }, config: resolved, certificate }: PluginParts,
-  ca?: string,
-): KafkaConsumeOptions {
+  { plugin: { name, id, config }, config: resolved, certificate }: PluginParts,
+  { ca, brokers = NO_BROKERS }: PluginSurroundings = {},
+): KafkaPluginOptions {
   try {
-    const { options } = readPluginConfig(resolved, { id })
-    const { security } = options
-    const complete: KafkaConsumeOptions = {
-      ...options,
+    const { made } = readPluginConfig(resolved, { name, id })
+    const { bootstrapServers, security } = made.options
+    const surroundings = {
+      bootstrapServers: bootstrapServers.length > 0 ? bootstrapServers : brokers,
       security: {
         ...security,
         ...(security?.ssl && ca !== undefined && { ca: { file: ca } }),
         ...(certificate && { certificate: certificate.cert, key: certificate.key }),
       },
     }
-    resolveOptions(complete)
+    const complete = { ...made, options: { ...made.options, ...surroundings } } as typeof made
+    check(complete)
     return complete
   } catch (error) {
     if (error instanceof KafkaConsumeError) {
@@ -131,6 +145,13 @@ export function pluginOptions(
     if (!(error instanceof SchemaViolation)) throw error
     throw new SchemaViolation(conceal(error.fields, secretsOf(config, resolved)))
   }
+}
+
+/** @throws KafkaConsumeError INVALID_OPTIONS */
+function check({ middleware, options }: KafkaPluginOptions): void {
+  if (middleware === 'kafkaConsume') resolveOptions(options)
+  else if (middleware === 'kafkaUpstream') resolveUpstreamOptions(options)
+  else resolveLogOptions(options)
 }
 
 type Secrets = ReadonlyArray<readonly [value: string, reference: string]>

@@ -1,5 +1,6 @@
 /**
- * The plugins that this gateway supports: `kafka-consume`, and the access plugins that run before it.
+ * The plugins that this gateway supports: those that read and write Kafka, and the access plugins
+ * that run before them.
  */
 import * as v from 'valibot'
 import type { AccessPlugin } from '../access/access-plugin.ts'
@@ -11,16 +12,17 @@ import { rateLimiting } from '../access/rate-limiting.ts'
 import { describeFields, type KongField } from '../model/field-description.ts'
 import { fieldErrors } from '../model/field-errors.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
-import { kafkaConsumeField, readPluginConfig } from './plugin-config.ts'
+import { KAFKA_PLUGINS, kafkaPluginOf } from './kafka-plugins.ts'
+import { readPluginConfig } from './plugin-config.ts'
 
-/** The plugin that answers requests. */
-export const PLUGIN_NAME = 'kafka-consume'
+/** The plugins that answer requests, in Kong's order. */
+export const ANSWERING_PLUGINS = KAFKA_PLUGINS.filter(({ name }) => name.endsWith('-consume'))
 
-/** The access plugins, which run before `kafka-consume`, in Kong's order. */
+/** The access plugins, which run before the answering ones, in Kong's order. */
 export const ACCESS_PLUGINS: readonly AccessPlugin[] = [cors, jwt, keyAuth, basicAuth, rateLimiting]
 
 export const PLUGIN_NAMES: readonly string[] = [
-  PLUGIN_NAME,
+  ...ANSWERING_PLUGINS.map(({ name }) => name),
   ...ACCESS_PLUGINS.map(({ name }) => name),
 ]
 
@@ -56,7 +58,8 @@ export function readConfig(
 
 /** Kong's description of a plugin's `config`. Undefined for a plugin that is not supported. */
 export function configField(name: string): KongField | undefined {
-  if (name === PLUGIN_NAME) return kafkaConsumeField
+  const kafka = kafkaPluginOf(name)
+  if (kafka) return kafka.field
   const access = accessPlugins.get(name)
   return access && { type: 'record', required: true, fields: describeFields(access.schema) }
 }

@@ -1,0 +1,194 @@
+/**
+ * Kong's plugins that read and write Kafka: the fields, defaults and rules of this package's own
+ * options, in Kong's names, and the options that are made of them.
+ */
+import type * as v from 'valibot'
+import { confluentConsumeSchema, kongSchema } from '../../options/consume-options.ts'
+import { kongLogSchema } from '../../options/log-options.ts'
+import type {
+  AuthenticationOptions,
+  KafkaConsumeOptions,
+  KafkaLogOptions,
+  KafkaUpstreamOptions,
+} from '../../options/option-types.ts'
+import { confluentSchema, kongUpstreamSchema } from '../../options/upstream-options.ts'
+import { describeFields, type KongField } from '../model/field-description.ts'
+import { renameKey } from '../model/field-names.ts'
+
+/** The options of a plugin by the middleware that they are for. */
+export type KafkaPluginOptions =
+  | { readonly middleware: 'kafkaConsume'; readonly options: KafkaConsumeOptions }
+  | { readonly middleware: 'kafkaUpstream'; readonly options: KafkaUpstreamOptions }
+  | { readonly middleware: 'kafkaLog'; readonly options: KafkaLogOptions }
+
+/** A plugin of Kong's that reads or writes Kafka. */
+export interface KafkaPlugin<S extends v.GenericSchema = v.GenericSchema> {
+  readonly name: string
+  /** Kong's priority: plugins of a higher one run earlier. */
+  readonly priority: number
+  /** Whether Kong has it on services. */
+  readonly isForServices: boolean
+  /** Whether it answers requests, in Kong's phase `access`; else it only sees their end. */
+  readonly isAnswering: boolean
+  /** The fields of `config` in this package's names. */
+  readonly schema: S
+  /** The description of `config`, as Kong has it. */
+  readonly field: KongField
+  /** The options, but for certificates and for brokers that the plugin does not name. */
+  optionsOf(fields: v.InferOutput<S>, id: string): KafkaPluginOptions
+}
+
+function kafkaPlugin<S extends v.GenericSchema>(
+  plugin: Omit<KafkaPlugin<S>, 'field'>,
+): KafkaPlugin {
+  const fields = describeFields(plugin.schema, {}, renameKey)
+  const field: KongField = { type: 'record', required: true, fields }
+  return { ...plugin, field } as unknown as KafkaPlugin
+}
+
+/** The cluster's name of a plugin that is given none. Kong makes up 32 characters. */
+export function ownClusterName(id: string): string {
+  return id.replaceAll('-', '')
+}
+
+/** The plugins in Kong's order. */
+export const KAFKA_PLUGINS: readonly KafkaPlugin[] = [
+  kafkaPlugin({
+    name: 'confluent-consume',
+    priority: 754,
+    isForServices: true,
+    isAnswering: true,
+    schema: confluentConsumeSchema,
+    optionsOf: ({ keepalive: _, keepaliveEnabled, timeout, ...fields }, id) =>
+      consumeOptions({ ...fields, ...confluentConnection(fields) }, id),
+  }),
+  kafkaPlugin({
+    name: 'kafka-consume',
+    priority: 753,
+    isForServices: false,
+    isAnswering: true,
+    schema: kongSchema,
+    optionsOf: (fields, id) => consumeOptions({ ...fields, ...connection(fields) }, id),
+  }),
+  kafkaPlugin({
+    name: 'confluent',
+    priority: 752,
+    isForServices: true,
+    isAnswering: true,
+    schema: confluentSchema,
+    optionsOf: (fields, id) => ({
+      middleware: 'kafkaUpstream',
+      options: { ...producerOptions(fields, id), ...confluentConnection(fields) },
+    }),
+  }),
+  kafkaPlugin({
+    name: 'kafka-upstream',
+    priority: 751,
+    isForServices: true,
+    isAnswering: true,
+    schema: kongUpstreamSchema,
+    optionsOf: (fields, id) => ({
+      middleware: 'kafkaUpstream',
+      options: { ...producerOptions(fields, id), ...connection(fields) },
+    }),
+  }),
+  kafkaPlugin({
+    name: 'kafka-log',
+    priority: 5,
+    isForServices: true,
+    isAnswering: false,
+    schema: kongLogSchema,
+    optionsOf: (fields, id) => ({
+      middleware: 'kafkaLog',
+      options: { ...producerOptions(fields, id), ...connection(fields) },
+    }),
+  }),
+]
+
+const byName = new Map(KAFKA_PLUGINS.map((plugin) => [plugin.name, plugin]))
+
+/** The plugin of a name; undefined for a plugin that does not read or write Kafka. */
+export function kafkaPluginOf(name: string): KafkaPlugin | undefined {
+  return byName.get(name)
+}
+
+type ConsumeFields = Omit<
+  v.InferOutput<typeof kongSchema>,
+  'authentication' | 'security' | 'bootstrapServers'
+> &
+  Pick<KafkaConsumeOptions, 'authentication' | 'security'> & {
+    readonly bootstrapServers?: readonly string[] | undefined
+  }
+
+function consumeOptions(fields: ConsumeFields, id: string): KafkaPluginOptions {
+  const { enforceLatestOffsetReset, autoOffsetReset, consumerGroup, bootstrapServers = [] } = fields
+  const { enforceLatestOffsetReset: _, ...options } = fields
+  return {
+    middleware: 'kafkaConsume',
+    options: {
+      ...options,
+      bootstrapServers,
+      // In Kong `latest` is the end only when it is enforced.
+      autoOffsetReset: enforceLatestOffsetReset ? autoOffsetReset : 'earliest',
+      consumerGroup:
+        consumerGroup.mode === 'random'
+          ? { mode: 'manual', consumerGroupId: `hono-kafka-consume-${id}` }
+          : consumerGroup,
+    },
+  }
+}
+
+interface ProducerFields {
+  readonly bootstrapServers?: readonly string[] | undefined
+  readonly clusterName?: string | undefined
+  readonly keepalive: number
+  readonly keepaliveEnabled: boolean
+}
+
+/** The fields that have an effect here, apart from those of the connection. */
+function producerOptions<T extends ProducerFields>(fields: T, id: string) {
+  const { keepalive, keepaliveEnabled, bootstrapServers = [], clusterName, ...options } = fields
+  // A made-up name would keep plugins of one cluster from sharing connections.
+  const isOwn = clusterName === ownClusterName(id)
+  return { ...options, bootstrapServers, ...(isOwn ? {} : { clusterName }) }
+}
+
+type Connection = Pick<KafkaConsumeOptions, 'authentication' | 'security'>
+
+function connection({
+  authentication,
+  security: { ssl, sslVerify },
+}: Pick<v.InferOutput<typeof kongSchema>, 'authentication' | 'security'>): Connection {
+  return { authentication: usedOf(authentication), security: { ssl, sslVerify } }
+}
+
+/** Kong allows fields that its strategy and mechanism do not use; the middlewares do not. */
+function usedOf({
+  strategy,
+  mechanism,
+  user,
+  password,
+  tokenauth,
+  oauthbearer,
+}: v.InferOutput<typeof kongSchema>['authentication']): AuthenticationOptions {
+  if (strategy === undefined) return {}
+  if (mechanism === 'OAUTHBEARER') return { strategy, mechanism, oauthbearer }
+  return { strategy, mechanism, user, password, tokenauth }
+}
+
+/** Confluent Cloud: TLS always, and SASL by a token, or else by the key of the cluster. */
+function confluentConnection({
+  clusterApiKey: user,
+  clusterApiSecret: password,
+  oauthbearer,
+  security: { sslVerify },
+}: Pick<
+  v.InferOutput<typeof confluentSchema>,
+  'clusterApiKey' | 'clusterApiSecret' | 'oauthbearer' | 'security'
+>): Connection {
+  const sasl = oauthbearer
+    ? ({ strategy: 'sasl', mechanism: 'OAUTHBEARER', oauthbearer } as const)
+    : ({ strategy: 'sasl', mechanism: 'PLAIN', user, password } as const)
+  const isAnonymous = !oauthbearer && user === undefined
+  return { authentication: isAnonymous ? {} : sasl, security: { ssl: true, sslVerify } }
+}
