@@ -111,6 +111,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     mayShow: options.mayShow ?? (() => false),
     addressOf,
     ca: options.kafkaCa,
+    brokers: cluster?.brokers,
   })
   const own = cluster ? ownHandlers(cluster, groupInstanceId, make) : new Map<string, KafkaRoute>()
   for (const handler of own.values()) supervisor.add(handler, cluster?.brokers.join(', ') ?? '')

@@ -26,6 +26,8 @@ export interface TableOptions {
   readonly mayShow: MayShow
   /** The file of the authorities that brokers are verified by. Default: the system's. */
   readonly ca?: string | undefined
+  /** The brokers of plugins that name none, as `host:port`. Default: such plugins reach no broker. */
+  readonly brokers?: readonly string[] | undefined
 }
 
 /** The handler of a `kafka-consume` plugin on a route. */
@@ -178,8 +180,8 @@ function stepsOf(
 }
 
 function makeHandler(parts: PluginParts, options: TableOptions): PluginHandler {
-  const { groupInstanceId, ca, make } = options
-  const { middleware, options: given } = pluginOptions(parts, { ca })
+  const { groupInstanceId, ca, brokers, make } = options
+  const { middleware, options: given } = pluginOptions(parts, { ca, brokers })
   if (middleware !== 'kafkaConsume') throw new Error(`${middleware} is not served`)
   const ownId = groupInstanceId && {
     groupInstanceId: `${groupInstanceId}.${memberSuffix(given)}`,

@@ -14,7 +14,7 @@ import {
 } from './cluster.ts'
 import { confluentCloud, confluentRules, confluentSecurity } from './confluent-cloud.ts'
 import { errorHandling } from './error-handling.ts'
-import { flag, instanceId, list, oneOf, record, text, whole } from './fields.ts'
+import { flag, instanceId, list, oneOf, record, whole } from './fields.ts'
 import { librdkafka } from './librdkafka.ts'
 import { luaFunction } from './lua-syntax.ts'
 import type { KafkaConsumeOptions } from './option-types.ts'
