@@ -259,9 +259,6 @@ export const producerRegistry = v.optional(
   {},
 )
 
-/** The options of a registry, and the schemas of what is written. */
-export type ProducerRegistry = v.InferOutput<typeof producerConfluent>
-
 function missingOf({ url, authentication }: RegistryOptions): OptionError[] {
   const { mode, basic, oauth2: given, oauth2Client: client } = authentication
   const isOAuth2 = mode === 'oauth2'

@@ -153,12 +153,12 @@ function producerOptions<T extends ProducerFields>(fields: T, id: string) {
   return { ...options, bootstrapServers, ...(isOwn ? {} : { clusterName }) }
 }
 
-type Connection = Pick<KafkaConsumeOptions, 'authentication' | 'security'>
+type SecuredBy = Pick<KafkaConsumeOptions, 'authentication' | 'security'>
 
 function connection({
   authentication,
   security: { ssl, sslVerify },
-}: Pick<v.InferOutput<typeof kongSchema>, 'authentication' | 'security'>): Connection {
+}: Pick<v.InferOutput<typeof kongSchema>, 'authentication' | 'security'>): SecuredBy {
   return { authentication: usedOf(authentication), security: { ssl, sslVerify } }
 }
 
@@ -185,7 +185,7 @@ function confluentConnection({
 }: Pick<
   v.InferOutput<typeof confluentSchema>,
   'clusterApiKey' | 'clusterApiSecret' | 'oauthbearer' | 'security'
->): Connection {
+>): SecuredBy {
   const sasl = oauthbearer
     ? ({ strategy: 'sasl', mechanism: 'OAUTHBEARER', oauthbearer } as const)
     : ({ strategy: 'sasl', mechanism: 'PLAIN', user, password } as const)
