@@ -15,7 +15,7 @@ void AppendNumber(Output& out, int64_t number) {
 }
 
 constexpr std::string_view kNotJson =
-    R"(,"error":{"code":"DESERIALIZATION_FAILED","message":"Cannot deserialize the value: it is no JSON"})";
+    R"(,"error":{"code":"DESERIALIZATION_FAILED","message":"Cannot deserialize the value: it is not valid JSON"})";
 
 // A header's name and all of its values.
 struct Field {

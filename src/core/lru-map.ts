@@ -26,6 +26,10 @@ export class LruMap<K, V extends NonNullable<unknown>> {
     return value
   }
 
+  delete(key: K): void {
+    this.#entries.delete(key)
+  }
+
   set(key: K, value: V): void {
     if (!this.#entries.delete(key) && this.#entries.size >= this.#max) {
       const [oldest] = this.#entries.keys()

@@ -10,7 +10,7 @@ import { text } from './fields.ts'
 export function luaSyntaxError(text: string): string | undefined {
   const expression = bodyOf(`return ${text}`)
   const body = typeof expression === 'string' ? bodyOf(text) : expression
-  if (typeof body === 'string') return `it is no Lua: ${body}`
+  if (typeof body === 'string') return `it is not valid Lua: ${body}`
   const last = body.at(-1)
   if (last?.type !== 'ReturnStatement' || last.arguments.length !== 1) return NO_FUNCTION
   // A name or a call may yield a function; a literal does not.

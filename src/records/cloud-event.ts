@@ -3,24 +3,24 @@ import { fieldTexts } from './json-fields.ts'
 
 const STRUCTURED = /^application\/cloudevents\+json\b/i
 const JSON_TYPE = /^[a-z]+\/(?:[\w.-]+\+)?json\b/i
-/** What CloudEvents allows in names of attributes. */
+/** A header with an attribute of a CloudEvent, whose name may have letters and digits only. */
 const ATTRIBUTE = /^ce_([a-z0-9]+)$/
 /**
  * The newest timestamp that a `time` may have, the end of the year 9999: RFC 3339 has four digits for
  * a year. Topics whose timestamps are microseconds or nanoseconds have later ones.
  */
 const MAX_TIME_MS = Date.UTC(10_000, 0) - 1
-/** Attributes of ours, and those that the data decide. */
-const OWN = ['data', 'data_base64', 'datacontenttype']
+/** Attributes that are derived from the value, and never from headers. */
+const DATA_ATTRIBUTES = ['data', 'data_base64', 'datacontenttype']
 
 interface Headers {
   readonly [name: string]: string | readonly string[]
 }
 
 /**
- * A record's JSON as an event's. One that is a CloudEvent itself, by the Kafka protocol binding, in
- * either of its modes, is shown as that event; of the others the source is the topic, the id the
- * place in it, and the subject the key. Numbers keep their digits.
+ * Converts a record's JSON to a CloudEvent. A record that is a CloudEvent already, by either mode of
+ * CloudEvents' Kafka protocol binding, becomes that event. For other records the source is the topic,
+ * the id is partition and offset, and the subject is the key. Numbers keep their digits.
  */
 export function cloudEvent(json: string): string {
   const fields = fieldTexts(json)
@@ -30,11 +30,11 @@ export function cloudEvent(json: string): string {
   const isFaulty = fields.has('error')
   const isBinary = isValueBase64(fields)
   if (!isFaulty && !isBinary && STRUCTURED.test(contentType ?? '')) {
-    const event = structured(value)
+    const event = structuredModeEvent(value)
     if (event !== undefined) return event
   }
-  const attributes = isFaulty ? undefined : bound(headers)
-  const event = attributes ?? synthesized(fields, headers)
+  const attributes = isFaulty ? undefined : binaryModeAttributes(headers)
+  const event = attributes ?? recordAttributes(fields, headers)
   if (isFaulty) {
     const { code, message } = JSON.parse(fields.get('error') as string) as Record<string, string>
     event['errorcode'] = code
@@ -44,8 +44,8 @@ export function cloudEvent(json: string): string {
   return `${head}${dataOf(value, contentType, isBinary)}}`
 }
 
-/** The event that a record in structured mode holds; its value is text, or JSON already. */
-function structured(value: string): string | undefined {
+/** The event in the value of a record in structured mode, which is text, or JSON if it was deserialized. */
+function structuredModeEvent(value: string): string | undefined {
   const text = value.startsWith('"') ? (JSON.parse(value) as string) : value
   try {
     const event: unknown = JSON.parse(text)
@@ -57,17 +57,18 @@ function structured(value: string): string | undefined {
 }
 
 /** The attributes of a record in binary mode: headers whose names begin with `ce_`. */
-function bound(headers: Headers): Record<string, unknown> | undefined {
+function binaryModeAttributes(headers: Headers): Record<string, unknown> | undefined {
   const attributes: Record<string, unknown> = {}
   for (const [name, given] of Object.entries(headers)) {
     const attribute = ATTRIBUTE.exec(name)?.[1]
-    if (attribute && !OWN.includes(attribute)) attributes[attribute] = one(given)
+    if (attribute && !DATA_ATTRIBUTES.includes(attribute)) attributes[attribute] = one(given)
   }
   const isEvent = ['specversion', 'id', 'source', 'type'].every((name) => attributes[name])
   return isEvent ? attributes : undefined
 }
 
-function synthesized(fields: ReadonlyMap<string, string>, headers: Headers) {
+/** The attributes of a record that is not a CloudEvent. */
+function recordAttributes(fields: ReadonlyMap<string, string>, headers: Headers) {
   const read = (name: string): unknown => JSON.parse(fields.get(name) as string)
   const [topic, partition, offset] = [read('topic'), read('partition'), fields.get('offset')]
   const timestamp = read('timestamp') as number
@@ -81,7 +82,7 @@ function synthesized(fields: ReadonlyMap<string, string>, headers: Headers) {
   if (timestamp >= 0 && timestamp <= MAX_TIME_MS) event['time'] = new Date(timestamp).toISOString()
   if (key !== null) {
     const text = typeof key === 'string' ? key : (fields.get('key') as string)
-    // A subject must not be empty. The Kafka binding calls a record's key so.
+    // CloudEvents allows no empty subject. `partitionkey` is the Kafka binding's name of a record's key.
     if (text !== '') event['subject'] = text
     event['partitionkey'] = text
   }
@@ -96,7 +97,7 @@ function dataOf(value: string, contentType: string | undefined, isBinary: boolea
   if (value === 'null') return ''
   const type = (name: string) => `,"datacontenttype":${JSON.stringify(contentType ?? name)}`
   if (isBinary) return `${type('application/octet-stream')},"data_base64":${value}`
-  // What was deserialized is JSON, whatever a header says of its bytes.
+  // A deserialized value is JSON, whatever `content-type` says about its bytes.
   if (!value.startsWith('"')) return `,"datacontenttype":"application/json","data":${value}`
   const inner = JSON_TYPE.test(contentType ?? '') ? jsonIn(JSON.parse(value) as string) : undefined
   if (inner !== undefined) return `${type('')},"data":${inner}`
@@ -117,7 +118,7 @@ function isValueBase64(fields: ReadonlyMap<string, string>): boolean {
   return encoding !== undefined && 'value' in (JSON.parse(encoding) as object)
 }
 
-/** The text of a header; the first one where the name is given several times. */
+/** The text of a header, or the first of several. */
 function one(given: string | readonly string[] | undefined): string | undefined {
   const first: unknown = Array.isArray(given) ? given[0] : given
   return typeof first === 'string' ? first : undefined

@@ -9,7 +9,7 @@ import {
 import { isTooDeep, MAX_DEPTH } from './json-fields.ts'
 import { type ProcessedRecord, type RecordError, RecordFailure } from './pipeline.ts'
 
-/** A record as a client sees it: what handlers and transforms get. */
+/** A record as clients see it, which handlers, transforms and formats get. */
 export interface ConsumedRecord {
   /** Name of the topic. */
   readonly topic: string
@@ -17,28 +17,28 @@ export interface ConsumedRecord {
   readonly partition: number
   /** Offset in the partition. */
   readonly offset: number
-  /** Milliseconds since 1970; -1 where the topic keeps no timestamps. */
+  /** Milliseconds since 1970; -1 if the record has no timestamp. */
   readonly timestamp: number
-  /** Text, or base64 where `encoding` says so; `null` for a record without a key. */
+  /** Text, or base64 if `encoding` has the key; `null` for a record without a key. */
   readonly key: string | null
   /**
-   * Text (or base64 where `encoding` says so), parsed JSON with `messageDeserializer: 'json'` or a
-   * schema registry, or `null` for a tombstone.
+   * Text, or base64 if `encoding` has the value; parsed JSON with `messageDeserializer: 'json'` or a
+   * schema registry; `null` for a tombstone.
    */
   readonly value: unknown
   /** Texts by name. A repeated name has an array; `null` stands for a header without a value. */
   readonly headers: Readonly<Record<string, string | null | ReadonlyArray<string | null>>>
-  /** The fields that are base64, since their bytes are not UTF-8. */
+  /** The fields that are base64, since their bytes are not valid UTF-8. */
   readonly encoding?: {
     readonly key?: 'base64'
     readonly value?: 'base64'
     readonly headers?: Readonly<Record<string, 'base64'>>
   }
-  /** Why the record is not what it should be; absent where it is. */
+  /** The error of a record that could not be deserialized or transformed. */
   readonly error?: RecordError
 }
 
-/** A record's `encoding`, while it is made. */
+/** A record's `encoding`, while it is built. */
 interface Encoding {
   key?: 'base64'
   value?: 'base64'
@@ -46,9 +46,9 @@ interface Encoding {
 }
 
 /**
- * A record as a client would see it, made of its bytes: what `JSON.parse` makes of its JSON.
+ * Converts a record's bytes to the value that `JSON.parse` would make of the record's JSON.
  *
- * @param deserializer What becomes of values that no step has deserialized.
+ * @param deserializer Applied to values that no pipeline step has deserialized.
  */
 export function consumedRecordOf(
   record: ProcessedRecord,
@@ -100,7 +100,7 @@ function deserializedValueOf(
   try {
     if (text !== undefined) return { value: JSON.parse(text) }
   } catch {
-    // Shown as base64, with an error.
+    // The value is returned as base64, with an error.
   }
   encoding.value = 'base64'
   return { value: toBase64(value), ...(deserializer === 'json' && { isNotJson: true }) }
@@ -113,7 +113,7 @@ function headersOf({ headers }: ProcessedRecord, encoding: Encoding): ConsumedRe
   if (inBase64.length > 0) {
     encoding.headers = Object.fromEntries(inBase64.map(([name]) => [name, 'base64' as const]))
   }
-  // Entries become properties of the object's own, also one named `__proto__`.
+  // `fromEntries` defines own properties, even one named `__proto__`.
   return Object.fromEntries(
     byName.map(([name, { values }]) => [
       name,
@@ -123,9 +123,9 @@ function headersOf({ headers }: ProcessedRecord, encoding: Encoding): ConsumedRe
 }
 
 /**
- * A record as a transform sees it; deserializing was a step of its own, if any.
+ * The record that a transform gets. An earlier step of the pipeline may have deserialized it.
  *
- * @throws RecordFailure where its JSON is too deep to be compared and written again.
+ * @throws RecordFailure when its JSON is too deep to be compared and written again.
  */
 export function consumedOf(record: ProcessedRecord): ConsumedRecord {
   const { keyJson = '0', valueJson = '0', extraJson = '' } = record

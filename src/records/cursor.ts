@@ -7,7 +7,7 @@ import { KafkaConsumeError } from '../core/errors.ts'
 import { partitionKey, type TopicPartition } from '../core/topic-partition.ts'
 import type { OffsetQuery, PartitionOffset } from '../port/kafka.ts'
 
-/** Characters of a cursor at most: Bun refuses request headers that are much longer. */
+/** The most characters of a cursor: Bun refuses request headers that are much longer. */
 export const MAX_CURSOR_LENGTH = 16 * 1024
 
 /** An entry of a cursor that a client sent: an offset, or a query that Kafka is yet to resolve. */
@@ -67,8 +67,8 @@ export class PartitionTable {
 }
 
 /**
- * A position that moves, and its text. Moving within one partition costs one concatenation, since
- * the text left and right of that partition's offset is kept: records come in runs of a partition.
+ * A position that moves, and its text. Records come in runs of one partition. During a run, the text
+ * before and after the partition's offset is kept, so that each move costs one concatenation.
  */
 export class Cursor {
   readonly table: PartitionTable
@@ -132,12 +132,12 @@ const LOGICAL_OFFSETS: ReadonlyMap<number, OffsetQuery> = new Map([
 ] as const)
 
 /**
- * Reads a cursor's text: ours, or KafkaSSE's JSON array of `{topic, partition, offset}` and
- * `{topic, partition, timestamp}` (ms since 1970). There, the offset -1 is the end, -2 is the
- * beginning, and a timestamp counts where no offset from 0 is given.
+ * Parses a cursor's text: ours, or KafkaSSE's JSON array of `{topic, partition, offset}` and
+ * `{topic, partition, timestamp}` (ms since 1970). In KafkaSSE's, the offset -1 is the end, -2 is the
+ * beginning, and a timestamp counts only without an offset from 0.
  *
  * @param text At most {@link MAX_CURSOR_LENGTH} characters.
- * @param parameter What the client called it, for the message: `cursor`, `Last-Event-ID`, …
+ * @param parameter The name of the client's parameter, for messages: `cursor`, `Last-Event-ID`, …
  * @throws KafkaConsumeError INVALID_CURSOR, whose message names the parameter and the form.
  */
 export function parseCursor(text: string, parameter: string): CursorEntry[] {
@@ -168,7 +168,7 @@ function parseText(text: string, fail: Fail): CursorEntry[] {
     for (const pair of part.slice(colon + 1).split(',')) {
       const [partition = '', offset = '', ...more] = pair.split('=')
       if (more.length > 0 || !PARTITION.test(partition)) {
-        fail(`a partition of topic "${topic}" is no whole number from 0; "${FORM}" is expected`)
+        fail(`a partition of topic "${topic}" is not a whole number from 0; "${FORM}" is expected`)
       }
       if (!OFFSET.test(offset) || !Number.isSafeInteger(Number(offset))) {
         fail(`the offset of ${topic}:${partition} must be a whole number from 0 to 2^53-1`)
@@ -184,14 +184,14 @@ function parseArray(text: string, fail: Fail): CursorEntry[] {
   try {
     parsed = JSON.parse(text)
   } catch {
-    return fail('it begins like a JSON array, but is no JSON')
+    return fail('it begins like a JSON array, but is not valid JSON')
   }
   if (!Array.isArray(parsed) || parsed.length === 0) return fail('the array has no entries')
   return parsed.map((entry: unknown) => parseEntry(entry, fail))
 }
 
 function parseEntry(entry: unknown, fail: Fail): CursorEntry {
-  if (typeof entry !== 'object' || entry === null) return fail('an entry is no object')
+  if (typeof entry !== 'object' || entry === null) return fail('an entry is not an object')
   const { topic, partition, offset, timestamp } = entry as { [name: string]: unknown }
   if (typeof topic !== 'string' || !TOPIC.test(topic)) return fail('an entry has no valid topic')
   if (!isWhole(partition)) {

@@ -1,10 +1,11 @@
 import { asKafkaConsumeError, type ErrorCode, KafkaConsumeError } from '../core/errors.ts'
+import { LruMap } from '../core/lru-map.ts'
 import { partitionKey } from '../core/topic-partition.ts'
 import type { KafkaRecord, Producer, ProducerRecord } from '../port/kafka.ts'
 import type { DeadLetter, StepError } from './pipeline.ts'
 
-/** The most records that are remembered as written. Overflow policy: the oldest is forgotten. */
-const MAX_KEPT = 65_536
+/** The most records that are remembered as written. Overflow policy: {@link LruMap}'s. */
+const MAX_REMEMBERED = 65_536
 
 /** Kafka Connect's stage of each error. */
 const STAGES = {
@@ -23,11 +24,10 @@ type DeadLetterPart = 'key' | 'value' | 'headers' | 'timestamp'
 const encoder = new TextEncoder()
 
 /**
- * Keeps records that failed in a topic, as they were, with headers that say why and whence: those
- * of Kafka Connect, which its tools know
- * (https://kafka.apache.org/documentation/#connect_errorreporting).
+ * Writes failed records to a topic unchanged, with Kafka Connect's headers for the error and the
+ * record's position (https://kafka.apache.org/documentation/#connect_errorreporting).
  *
- * A record that several reads fail on is written once, as long as it is remembered.
+ * A record that fails in several reads is written once, as long as it is remembered.
  *
  * A record must not hold up all records behind it for ever. When the topic rejects a dead letter, as
  * for its size, it is written with parts left out.
@@ -35,21 +35,19 @@ const encoder = new TextEncoder()
  * @param producer Called with the first failed record.
  */
 export function deadLettersIn(topic: string, producer: () => Producer): DeadLetter {
-  const kept = new Map<string, Promise<boolean>>()
+  const writes = new LruMap<string, Promise<boolean>>(MAX_REMEMBERED)
   return (record, reason) => {
-    const place = `${partitionKey(record)}:${record.offset}`
-    const known = kept.get(place)
+    const key = `${partitionKey(record)}:${record.offset}`
+    const known = writes.get(key)
     if (known) return known
-    const keeping = keep(topic, producer(), record, reason)
-    kept.set(place, keeping)
-    keeping.catch(() => kept.delete(place))
-    const [oldest] = kept.keys()
-    if (kept.size > MAX_KEPT) kept.delete(oldest as string)
-    return keeping
+    const write = writeLetter(topic, producer(), record, reason)
+    writes.set(key, write)
+    write.catch(() => writes.delete(key))
+    return write
   }
 }
 
-async function keep(
+async function writeLetter(
   topic: string,
   producer: Producer,
   record: KafkaRecord,
@@ -62,7 +60,7 @@ async function keep(
     const [next] = (REDUCTIONS[refusal.code] ?? [])
       .map((parts) => parts.filter((part) => has(record, part) && !omitted.includes(part)))
       .filter((parts) => parts.length > 0)
-    if (!next) throw cannotKeep(topic, refusal)
+    if (!next) throw cannotWrite(topic, refusal)
     omitted.push(...next)
   }
 }
@@ -80,14 +78,18 @@ async function send(
   }
 }
 
-function cannotKeep(topic: string, refusal: KafkaConsumeError): KafkaConsumeError {
+function cannotWrite(topic: string, refusal: KafkaConsumeError): KafkaConsumeError {
   const { code, message, state, detail = message } = refusal
-  // The cause may be fixed later. Until then the record is not passed over.
+  // Retryable: the cause may be fixed later, and until then the record must not be skipped.
   const isOurs = code.startsWith('KAFKA_') || code === 'SHUTTING_DOWN'
   return new KafkaConsumeError(
     isOurs ? code : 'KAFKA_ERROR',
-    `Cannot keep a dead letter: ${state}`,
-    { cause: refusal, detail: `Cannot keep a dead letter in ${topic}: ${detail}`, retryable: true },
+    `Cannot write a dead letter: ${state}`,
+    {
+      cause: refusal,
+      detail: `Cannot write a dead letter in ${topic}: ${detail}`,
+      retryable: true,
+    },
   )
 }
 
@@ -102,14 +104,14 @@ function letterOf(
   omitted: readonly DeadLetterPart[],
 ): ProducerRecord {
   const { key, value, timestamp, headers = [] } = record
-  const isKept = (part: DeadLetterPart) => !omitted.includes(part)
+  const isIncluded = (part: DeadLetterPart) => !omitted.includes(part)
   return {
     topic,
-    key: isKept('key') ? key : null,
-    value: isKept('value') ? value : null,
-    timestamp: isKept('timestamp') ? timestamp : undefined,
+    key: isIncluded('key') ? key : null,
+    value: isIncluded('value') ? value : null,
+    timestamp: isIncluded('timestamp') ? timestamp : undefined,
     headers: [
-      ...(isKept('headers') ? headers : []),
+      ...(isIncluded('headers') ? headers : []),
       ...headersOf(record, reason),
       ...(omitted.length > 0
         ? [{ 'hono-kafka-consume.omitted': encoder.encode(omitted.join(',')) }]

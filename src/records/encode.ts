@@ -95,7 +95,7 @@ export function encodePrefix(topic: string, partition: number): string {
 
 export const NOT_JSON: RecordError = {
   code: 'DESERIALIZATION_FAILED',
-  message: 'Cannot deserialize the value: it is no JSON',
+  message: 'Cannot deserialize the value: it is not valid JSON',
 }
 
 function base64(bytes: Uint8Array): string {

@@ -1,6 +1,6 @@
 import { isTooDeep, MAX_DEPTH } from './json-fields.ts'
 
-/** What a reviver is told besides: where the runtime has it (ECMAScript 2026, "JSON.parse source text access"). */
+/** The third argument of a reviver: ECMAScript 2026, "JSON.parse source text access". Some runtimes lack it. */
 interface JsonSource {
   readonly source?: string
 }
@@ -9,11 +9,11 @@ const MAX_INT64 = 2n ** 63n - 1n
 const MIN_INT64 = -(2n ** 63n)
 
 /**
- * JSON as data of expressions: whole numbers that a double cannot hold are `bigint`, as far as 64
- * bits go, and objects are Maps where one of them has a field by which JavaScript tells classes:
- * `constructor` and `__proto__` are names like all others.
+ * Parses JSON for expressions. Integers of up to 64 bits that a double cannot hold become `bigint`. If
+ * a field is named `constructor` or `__proto__`, all objects become Maps: cel-js would take the objects
+ * for instances of classes.
  *
- * @throws SyntaxError, also where it is deeper than {@link MAX_DEPTH}.
+ * @throws SyntaxError, also for JSON that is deeper than {@link MAX_DEPTH}.
  */
 export function parseExact(text: string): unknown {
   if (isTooDeep(text)) throw new SyntaxError(`JSON is more than ${MAX_DEPTH} levels deep`)
@@ -21,7 +21,7 @@ export function parseExact(text: string): unknown {
   return CLASS_NAMES.test(text) ? asMaps(value) : value
 }
 
-/** Such names, perhaps with letters that are written as escapes. */
+/** The names `constructor` and `__proto__`, perhaps with escaped letters. */
 const CLASS_NAMES = /constructor|__proto__|\\u00[567]/i
 
 function asMaps(value: unknown): unknown {
@@ -31,7 +31,7 @@ function asMaps(value: unknown): unknown {
 }
 
 function parseNumbers(text: string): unknown {
-  // A reviver is slow, and such a number has 16 digits at least.
+  // A reviver is slow, and only numbers of 16 or more digits need it.
   if (!/\d{16}/.test(text)) return JSON.parse(text)
   return JSON.parse(text, (_key, value: unknown, context?: JsonSource) => {
     if (typeof value !== 'number' || Number.isSafeInteger(value)) return value

@@ -1,71 +1,70 @@
 /**
- * Filters in the Common Expression Language (https://github.com/google/cel-spec): compiled once,
- * and bounded in what they may cost, since anybody who may read may send one.
+ * Filters in the Common Expression Language (https://github.com/google/cel-spec). An expression is
+ * compiled once, and its cost is limited, since every client may send one.
  */
 import { Environment } from '@marcbachmann/cel-js'
 import { RE2JS } from 're2js'
 import { KafkaConsumeError } from '../core/errors.ts'
+import { LruMap } from '../core/lru-map.ts'
 import { parseExact } from './exact-json.ts'
 import { FIELDS, type RecordTest, type RecordView } from './record-view.ts'
 
-/** Characters of an expression. */
+/** The most characters of an expression. */
 const MAX_LENGTH = 4_096
 const LIMITS = { maxAstNodes: 500, maxDepth: 50, maxListElements: 200, maxMapEntries: 100 }
-/** States of the machine that a regular expression becomes. */
-const MAX_REGEX = 1_000
+/** The most states of a compiled regular expression. */
+const MAX_REGEX_STATES = 1_000
 /**
- * Steps that an expression may take for a record, besides one for each character of it. What costs most
- * for its steps, hours in named time zones, came to 0.2 ms for a record of 400 bytes, all else to
- * 0.05 to 0.12 ms.
+ * The most steps of an evaluation, besides one for each character of the record. With a record of 400
+ * bytes these steps take 0.05 to 0.12 ms, and 0.2 ms for hours in named time zones.
  */
 const MAX_STEPS = 2_000
-/** Of a larger record no more characters count: one evaluation is not interrupted. */
+/** The most characters of a record that allow a step each, since an evaluation is not interrupted. */
 const MAX_LENGTH_STEPS = 100_000
-/** Expressions that are kept compiled. Overflow policy: the one that was not used for longest goes. */
+/** The most expressions that stay compiled. Overflow policy: {@link LruMap}'s. */
 const MAX_COMPILED = 500
-/** Compilations after which the environment is made anew: it remembers every name that it was asked for. */
-const MAX_REMEMBERED = 1_000
+/** The compilations after which the environment is replaced: it keeps each name that it has looked up. */
+const MAX_COMPILATIONS = 1_000
 
-const compiled = new Map<string, Expression>()
+const expressions = new LruMap<string, Expression>(MAX_COMPILED)
 let environment: Environment | undefined
-let remembered = 0
+let compilations = 0
 
 /**
- * An expression that was used before, or a new one.
+ * Compiles an expression, or returns the compiled one.
  *
  * @param text CEL over the fields of a record.
- * @throws KafkaConsumeError INVALID_PARAMETER, which tells where the mistake is.
+ * @throws KafkaConsumeError INVALID_PARAMETER, which names the position of the error.
  */
 export function expressionOf(text: string): RecordTest {
-  const expression = compiled.get(text) ?? new Expression(text)
-  compiled.delete(text)
-  compiled.set(text, expression)
-  const [oldest] = compiled.keys()
-  if (compiled.size > MAX_COMPILED) compiled.delete(oldest as string)
+  const known = expressions.get(text)
+  if (known) return known
+  const expression = new Expression(text)
+  expressions.set(text, expression)
   return expression
 }
 
-/** A record passes where the expression is true; where it is false, fails or costs too much, not. */
+/** A compiled expression. A record passes only if it is true, not if it fails or costs too much. */
 class Expression implements RecordTest {
   readonly #evaluate: (context: RecordView['fields']) => unknown
-  readonly #run = new Run()
+  readonly #budget = new StepBudget()
 
   constructor(text: string) {
     if (text.length > MAX_LENGTH) {
       throw invalid(`it must have at most ${MAX_LENGTH} characters, and has ${text.length}`)
     }
-    if (!environment || ++remembered > MAX_REMEMBERED) {
+    if (!environment || ++compilations > MAX_COMPILATIONS) {
       environment = environmentOf()
-      remembered = 0
+      compilations = 0
     }
     try {
       const parsed = environment.parse(text)
       const checked = parsed.check()
       if (!checked.valid) throw checked.error
       if (checked.type !== 'bool' && checked.type !== 'dyn') {
-        throw new Mistake(`it must be true or false, and is of type ${checked.type}`)
+        throw new InvalidExpression(`it must be true or false, and is of type ${checked.type}`)
       }
-      meter(parsed.ast as unknown as ExpressionNode, this.#run)
+      meter(parsed.ast as unknown as ExpressionNode, this.#budget)
       this.#evaluate = parsed as unknown as (context: RecordView['fields']) => unknown
     } catch (error) {
       throw invalid(describe(error as Error, text))
@@ -74,19 +73,19 @@ class Expression implements RecordTest {
 
   matches(view: RecordView): boolean {
     try {
-      this.#run.begin(view)
-      return this.#evaluate(view.fields) === true && !this.#run.isOver
+      this.#budget.begin(view)
+      return this.#evaluate(view.fields) === true && !this.#budget.isExceeded
     } catch {
-      // A field that is not there, an operation on what it is not made for: no match.
+      // The record lacks a field, or a field has another type: it does not match.
       return false
     }
   }
 }
 
 function environmentOf(): Environment {
-  const made = new Environment({ homogeneousAggregateLiterals: false, limits: LIMITS })
-  for (const [name, type] of Object.entries(FIELDS)) made.registerVariable(name, type)
-  // A number of JSON is a double, and a number in an expression is an int: they calculate together.
+  const created = new Environment({ homogeneousAggregateLiterals: false, limits: LIMITS })
+  for (const [name, type] of Object.entries(FIELDS)) created.registerVariable(name, type)
+  // CEL does not mix types, but a number in JSON is a double, and `1` in an expression is an int.
   const calculations: Record<string, (a: number, b: number) => number> = {
     '+': (a, b) => a + b,
     '-': (a, b) => a - b,
@@ -96,16 +95,16 @@ function environmentOf(): Environment {
   }
   for (const [operator, calculate] of Object.entries(calculations)) {
     const mixed = (a: number | bigint, b: number | bigint) => calculate(Number(a), Number(b))
-    made.registerOperator(`double ${operator} int`, mixed)
-    made.registerOperator(`int ${operator} double: double`, mixed)
+    created.registerOperator(`double ${operator} int`, mixed)
+    created.registerOperator(`int ${operator} double: double`, mixed)
   }
-  made.registerOperator('double % double', (a: number, b: number) => a % b)
-  made.registerFunction('json(string): dyn', parseExact)
-  return made
+  created.registerOperator('double % double', (a: number, b: number) => a % b)
+  created.registerFunction('json(string): dyn', parseExact)
+  return created
 }
 
-/** One evaluation, and what it has cost. */
-class Run {
+/** The steps that one evaluation has left. */
+class StepBudget {
   view: RecordView | undefined
   #left = 0
 
@@ -114,8 +113,8 @@ class Run {
     this.#left = MAX_STEPS + Math.min(view.length, MAX_LENGTH_STEPS)
   }
 
-  /** What stops an evaluation may be caught within it, as by `||`: it is over all the same. */
-  get isOver(): boolean {
+  /** Whether the steps are used up. The error may have been caught within the expression, as by `||`. */
+  get isExceeded(): boolean {
     return this.#left < 0
   }
 
@@ -127,7 +126,7 @@ class Run {
 
 const TOO_COSTLY = new Error('the expression costs too much')
 
-/** A node of the library's tree, as far as it is used here. */
+/** The part that is used here of a node of cel-js's syntax tree. */
 interface ExpressionNode {
   readonly op: string
   readonly args: unknown
@@ -141,47 +140,47 @@ interface ExpressionNode {
 }
 type Evaluate = (evaluator: Evaluator, node: unknown, context: unknown) => unknown
 
-/** The library's evaluator, as far as it is used here. */
+/** The part that is used here of cel-js's evaluator. */
 interface Evaluator {
   debugType(value: unknown): unknown
 }
 
 /**
- * An evaluator that takes the type of a value to be list or map, whatever is in it. The library's
- * own makes a type of all that lies within the first element or field, level by level, in a time that
- * grows by the square of the depth, and keeps each for ever: types of what records happen to hold.
+ * An evaluator for which a value is a list or a map, whatever it contains. The evaluator of cel-js
+ * derives a type from the first element or field of each level, in time that grows by the square of
+ * the depth, and keeps each type for ever.
  */
-function shallow(evaluator: Evaluator): Evaluator {
+function withShallowTypes(evaluator: Evaluator): Evaluator {
   return Object.create(evaluator, {
     debugTypeDeep: { value: (value: unknown) => evaluator.debugType(value) },
   })
 }
 
 /**
- * Makes every node of a tree count what it costs. The library has limits of a tree's size and none
- * of the time that it takes, which macros within macros and growing texts make as long as one likes.
+ * Makes each node of a tree spend steps. cel-js limits the size of a tree, but not the time of an
+ * evaluation: nested macros and growing texts can take any time.
  */
-function meter(root: ExpressionNode, run: Run): void {
+function meter(root: ExpressionNode, budget: StepBudget): void {
   const visit = (value: unknown, parent: ExpressionNode | undefined, seen: Set<unknown>): void => {
     if (typeof value !== 'object' || value === null || seen.has(value)) return
     seen.add(value)
     const isNode = isNodeOf(root, value)
     if (isNode) {
       assertNameIsFree(value)
-      // What macros become comes before the tree that they were written as.
+      // The expansion of a macro is visited before the macro itself.
       for (const child of [value.meta.alternate, value.meta.macro]) visit(child, value, seen)
     }
     for (const child of Object.values(value)) visit(child, isNode ? value : parent, seen)
     if (!isNode) return
-    value.evaluate = metered(value, parent, run)
-    // Errors that nobody reads would show the place in the text that they find by it, each time.
+    value.evaluate = metered(value, parent, budget)
+    // Without the input an error does not quote the text around its position: nobody reads that.
     Object.defineProperty(value, 'input', { value: undefined })
   }
   visit(root, undefined, new Set())
   const evaluate = root.evaluate
   let own: Evaluator | undefined
   root.evaluate = (evaluator, node, context) => {
-    own ??= shallow(evaluator)
+    own ??= withShallowTypes(evaluator)
     return evaluate(own, node, context)
   }
 }
@@ -190,34 +189,40 @@ function isNodeOf(root: ExpressionNode, value: object): value is ExpressionNode 
   return Object.getPrototypeOf(value) === Object.getPrototypeOf(root)
 }
 
-/** A variable of a macro that hides a field would change what the field's name means within it. */
+/** Refuses a macro's variable with the name of a field: it would hide the field. */
 function assertNameIsFree(node: ExpressionNode): void {
   const iterVarName = (node.args as { iterVarName?: string } | null)?.iterVarName
   const bound = (node.meta.macro as { var?: string } | undefined)?.var
   const name = [iterVarName, bound].find((name) => name !== undefined && name in FIELDS)
-  if (name !== undefined) throw new Mistake(`the variable "${name}" is a field's name`, node)
+  if (name === undefined) return
+  throw new InvalidExpression(`the variable "${name}" has the name of a field`, node)
 }
 
-function metered(node: ExpressionNode, parent: ExpressionNode | undefined, run: Run): Evaluate {
-  const evaluate = unmetered(node, parent, run)
-  // Comparing and counting look at all of a list or a map, other operations at a part.
+/** Evaluates a node as {@link evaluationOf} does, and spends steps by the size of its result. */
+function metered(
+  node: ExpressionNode,
+  parent: ExpressionNode | undefined,
+  budget: StepBudget,
+): Evaluate {
+  const evaluate = evaluationOf(node, parent, budget)
+  // Comparing and counting read a whole map, other operations a part.
   const isScanned = parent !== undefined && !SELECTIONS.has(parent.op)
   return (evaluator, _node, context) => {
-    run.spend(1)
+    budget.spend(1)
     let result: unknown
     try {
       result = evaluate(evaluator, node, context)
     } catch (error) {
-      // Making one takes its time, and macros go on after it.
-      run.spend(20)
+      // Errors are costly to create, and macros continue after one.
+      budget.spend(20)
       throw error
     }
     if (typeof result === 'string') {
-      if (result.length > 256) run.spend(result.length >> 8)
+      if (result.length > 256) budget.spend(result.length >> 8)
     } else if (Array.isArray(result)) {
-      run.spend(result.length >> 4)
+      budget.spend(result.length >> 4)
     } else if (isScanned && typeof result === 'object' && result !== null) {
-      run.spend((run.view as RecordView).length >> 6)
+      budget.spend((budget.view as RecordView).length >> 6)
     }
     return result
   }
@@ -225,36 +230,41 @@ function metered(node: ExpressionNode, parent: ExpressionNode | undefined, run: 
 
 const SELECTIONS = new Set(['.', '[]', 'accuPush', '?:', '&&', '||'])
 
-/** Functions that read a text, and what they cost. */
+/** The steps that functions spend which parse a text. */
 const PARSERS = new Map([
   ['timestamp', 15],
   ['duration', 15],
 ])
 
-/** How a node is evaluated: as the library does, but for texts that are JSON and regular expressions. */
-function unmetered(node: ExpressionNode, parent: ExpressionNode | undefined, run: Run): Evaluate {
+/** The evaluation of a node: cel-js's own, except for texts that are JSON, maps and regular expressions. */
+function evaluationOf(
+  node: ExpressionNode,
+  parent: ExpressionNode | undefined,
+  budget: StepBudget,
+): Evaluate {
   const { alternate, macro, evaluate } = node.meta
   if (alternate) {
     return (evaluator, _node, context) => alternate.evaluate(evaluator, alternate, context)
   }
   if (macro) return (evaluator, _node, context) => macro.evaluate(evaluator, macro, context)
-  if (node.op === 'rcall') return receiverCall(node, run)
+  if (node.op === 'rcall') return methodCall(node, budget)
   if (node.op === 'map' && (node.args as unknown[]).length > 0) return mapLiteral(node)
   if (node.op === 'call') {
     const [name] = node.args as [string]
     return (evaluator, _node, context) => {
-      run.spend(name === 'json' ? (run.view as RecordView).length >> 3 : (PARSERS.get(name) ?? 0))
+      const { length } = budget.view as RecordView
+      budget.spend(name === 'json' ? length >> 3 : (PARSERS.get(name) ?? 0))
       return evaluate(evaluator, node, context)
     }
   }
   const field = node.op === 'id' && (node.args === 'key' || node.args === 'value') && node.args
   if (field && parent && hasFields(parent, node)) {
-    return () => (run.view as RecordView).jsonOf(field)
+    return () => (budget.view as RecordView).jsonOf(field)
   }
   return evaluate
 }
 
-/** Whether a node's parent asks for its fields or elements: only JSON has some. */
+/** Whether a node's parent reads its fields or elements. Then its text is parsed as JSON. */
 function hasFields(parent: ExpressionNode, node: ExpressionNode): boolean {
   const { op, args } = parent
   if (op === '.' || op === '[]') return (args as unknown[])[0] === node
@@ -262,7 +272,7 @@ function hasFields(parent: ExpressionNode, node: ExpressionNode): boolean {
   return op === 'comprehension' && (args as { iterable: unknown }).iterable === node
 }
 
-/** The library makes an object of a map, and leaves out fields such as `constructor`. */
+/** A map literal as a Map. cel-js would make an object, and leave out fields such as `constructor`. */
 function mapLiteral(node: ExpressionNode): Evaluate {
   const entries = node.args as ReadonlyArray<readonly [ExpressionNode, ExpressionNode]>
   return (evaluator, _node, context) =>
@@ -274,50 +284,50 @@ function mapLiteral(node: ExpressionNode): Evaluate {
     )
 }
 
-function receiverCall(node: ExpressionNode, run: Run): Evaluate {
+function methodCall(node: ExpressionNode, budget: StepBudget): Evaluate {
   const [name, receiver, given] = node.args as [string, ExpressionNode, ExpressionNode[]]
   const [first] = given
   if (name === 'matches' && first) {
     const pattern = patternOf(first)
     return (evaluator, _node, context) => {
       const text = receiver.evaluate(evaluator, receiver, context)
-      if (typeof text !== 'string') throw new Mistake('only a text can match', node)
-      // RE2 takes linear time; how long for each character goes by the size of the expression.
-      run.spend((text.length * pattern.programSize()) >> 6)
+      if (typeof text !== 'string') throw new InvalidExpression('only a text can match', node)
+      // The time of RE2 is linear in the text and in the size of the expression.
+      budget.spend((text.length * pattern.programSize()) >> 6)
       return pattern.test(text)
     }
   }
-  // With the name of a time zone the library asks for a date's text and reads it again.
+  // With the name of a time zone, cel-js formats the date as a text and parses it again.
   const cost = first && /^get[A-Z]/.test(name) ? 500 : 0
   return (evaluator, _node, context) => {
-    run.spend(cost)
+    budget.spend(cost)
     const result = node.meta.evaluate(evaluator, node, context)
-    if (name === 'split' && Array.isArray(result)) run.spend(result.length >> 2)
+    if (name === 'split' && Array.isArray(result)) budget.spend(result.length >> 2)
     return result
   }
 }
 
 function patternOf(node: ExpressionNode): RE2JS {
   if (node.op !== 'value' || typeof node.args !== 'string') {
-    throw new Mistake('matches takes a regular expression in quotes', node)
+    throw new InvalidExpression('matches takes a regular expression in quotes', node)
   }
   let pattern: RE2JS
   try {
     pattern = RE2JS.compile(node.args)
   } catch {
-    throw new Mistake(
-      'it is no regular expression (RE2 has no look-around, no back reference)',
+    throw new InvalidExpression(
+      'it is not a valid regular expression (RE2 has no look-around and no back reference)',
       node,
     )
   }
-  if (pattern.programSize() > MAX_REGEX) {
-    throw new Mistake('the regular expression is too large', node)
+  if (pattern.programSize() > MAX_REGEX_STATES) {
+    throw new InvalidExpression('the regular expression is too large', node)
   }
   return pattern
 }
 
-/** What is wrong with an expression by our own rules, in the form of the library's errors. */
-class Mistake extends Error {
+/** An expression that our own rules refuse, in the form of cel-js's errors. */
+class InvalidExpression extends Error {
   readonly summary: string
   readonly range: { readonly start: number } | undefined
 
@@ -328,8 +338,11 @@ class Mistake extends Error {
   }
 }
 
-/** A mistake in words for whoever sent the expression. Some errors of the library say no more. */
-function describe({ message, summary = message, range }: Partial<Mistake>, text: string): string {
+/** Describes an error for the client that sent the expression. Some errors of cel-js have no position. */
+function describe(
+  { message, summary = message, range }: Partial<InvalidExpression>,
+  text: string,
+): string {
   const state = (summary as string).replace(/\s+/g, ' ').slice(0, 200)
   return range ? `${state}, at character ${Math.min(range.start, text.length) + 1}` : state
 }

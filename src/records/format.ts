@@ -9,18 +9,18 @@ const FAILED: RecordError = {
 }
 const FAILED_JSON = JSON.stringify(FAILED)
 
-/** Makes what a client is shown of a record, JSON on one line, of the record's own JSON. */
+/** Converts a record's JSON to the JSON that clients get, on one line. */
 export type Format = (json: string) => string
 
-/** What a client can ask for by name, wherever records come one by one. */
+/** The formats that a client can choose for records that come one by one. */
 export const STREAM_FORMATS = ['records', 'value', 'cloudevents'] as const
 
 /**
- * A format whose failure is the record's alone: the record is shown whole then, with the error
- * FORMAT_FAILED. A batch that failed with it would come again and fail again, for ever.
+ * A format that shows a record whole, with the error FORMAT_FAILED, when the format fails on it. If the
+ * whole batch failed, it would be read and fail again for ever.
  */
-function contained(format: Format): Format {
-  const complain = throttledWarning()
+function withFallback(format: Format): Format {
+  const warn = throttledWarning()
   return (json) => {
     try {
       return format(json)
@@ -28,38 +28,38 @@ function contained(format: Format): Format {
       const fields = fieldTexts(json)
       const read = (name: string) => JSON.parse(fields.get(name) as string)
       const [topic, partition, offset] = [read('topic'), read('partition'), read('offset')]
-      complain({ topic, partition, offset }, thrown)
+      warn({ topic, partition, offset }, thrown)
       return wholeWithError(fields)
     }
   }
 }
 
-/** Made of the fields' texts: what a format failed on may be more than a parser takes. */
+/** The record's JSON with the error. It is built of the fields' texts: the JSON may be too deep to be parsed. */
 function wholeWithError(fields: Map<string, string>): string {
   fields.set('error', FAILED_JSON)
   return `{${[...fields].map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(',')}}`
 }
 
-/** The formats among them; without one a record is shown whole. */
+/** The conversion of each format. `records` has none: a record is shown whole. */
 export const FORMATS = {
-  /** The value alone. A record with an error is shown whole, so that it is noticed. */
-  value: contained((json) => {
+  /** The value alone. A record with an error is shown whole, so that clients notice it. */
+  value: withFallback((json) => {
     const fields = fieldTexts(json)
     return fields.has('error') ? json : (fields.get('value') as string)
   }),
-  cloudevents: contained(cloudEvent),
+  cloudevents: withFallback(cloudEvent),
 } as const satisfies Readonly<Record<string, Format>>
 
 /**
- * Makes what clients are shown of a record, instead of `responseFormat`: as an element of a JSON
- * array by GET, as a line, as the data of an event, or as a frame of a WebSocket.
+ * Converts a record to the JSON value that clients get, in place of `responseFormat`: an element of a
+ * JSON array by GET, a line, the data of an event, or a frame of a WebSocket.
  *
- * It is called once for each record and all clients that read it at about the same time, and must
- * not wait for anything; use `transform` for that. Numbers beyond 2^53 have lost digits by then.
+ * It is called once for each record and all clients that read the record at about that time. It must be
+ * synchronous; a `transform` may wait. Numbers beyond 2^53 have lost digits before it is called.
  *
- * @returns any JSON value; a text is shown as a JSON string.
- * @throws Anything, or returns what is not JSON: the record is shown whole, with the error
- * FORMAT_FAILED. So is a record whose JSON is more than 1,000 deep.
+ * @returns Any JSON value. A string becomes a JSON string.
+ * @throws Anything: the record is shown whole, with the error FORMAT_FAILED, as it is when the result is
+ * not valid JSON, or the record's JSON is more than 1,000 levels deep.
  *
  * @example
  * ```ts
@@ -72,28 +72,27 @@ export const FORMATS = {
  */
 export type FormatRecord = (record: ConsumedRecord) => unknown
 
-const custom = new WeakMap<FormatRecord, Format>()
+const formats = new WeakMap<FormatRecord, Format>()
 
-/** A function of an embedder as a format, the same each time. */
-export function formatBy(format: FormatRecord): Format {
-  let made = custom.get(format)
-  if (!made) {
-    made = contained((json) => shownBy(format, json))
-    custom.set(format, made)
-  }
-  return made
+/** The format of an embedder's function. A function always has one format, so that batches are shared. */
+export function customFormat(format: FormatRecord): Format {
+  const known = formats.get(format)
+  if (known) return known
+  const created = withFallback((json) => applyCustom(format, json))
+  formats.set(format, created)
+  return created
 }
 
 /** @throws Error where the embedder's function throws, or returns what is not JSON. */
-function shownBy(format: FormatRecord, json: string): string {
-  if (isTooDeep(json)) throw new Error(`its JSON is more than ${MAX_DEPTH} deep`)
-  const made = format(JSON.parse(json) as ConsumedRecord)
-  if (made instanceof Promise) {
-    // Nobody waits for it: its own failure must not end the process as an unhandled rejection.
-    made.catch(() => {})
+function applyCustom(format: FormatRecord, json: string): string {
+  if (isTooDeep(json)) throw new Error(`its JSON is more than ${MAX_DEPTH} levels deep`)
+  const result = format(JSON.parse(json) as ConsumedRecord)
+  if (result instanceof Promise) {
+    // Nothing awaits the promise: its rejection must not end the process as an unhandled one.
+    result.catch(() => {})
     throw new Error('the format returned a promise')
   }
-  const shown = JSON.stringify(made)
-  if (shown === undefined) throw new Error('the format returned what is not JSON')
-  return shown
+  const formatted = JSON.stringify(result)
+  if (formatted === undefined) throw new Error('the format returned a value that is not valid JSON')
+  return formatted
 }

@@ -1,20 +1,19 @@
-/** Records of batches as filters look at them: parsed once for all filters, and for the newest batches only. */
-
+/** Records as filters see them: parsed once for all filters, and cached for the newest batches only. */
 import type { ConsumedRecord } from './consumed-record.ts'
 import type { EncodedBatch } from './encoded-batch.ts'
 import { parseExact } from './exact-json.ts'
 import { fieldTexts, isTooDeep } from './json-fields.ts'
 
-/** Bytes of the batches whose records are kept parsed, besides those of the newest one. */
-const KEPT_BYTES = 8 * 1024 * 1024
+/** The most bytes of batches whose parsed records are cached, besides the newest batch. */
+const MAX_CACHED_BYTES = 8 * 1024 * 1024
 
-/** A record's fields in the form that clients get. */
+/** A record with its fields in the form that clients get. */
 export interface RecordView {
-  /** Whole numbers that stand for themselves are `bigint`; those within JSON only where they must. */
+  /** Partition, offset and timestamp are `bigint`; integers within JSON only if a double cannot hold them. */
   readonly fields: Readonly<Record<keyof typeof FIELDS, unknown>>
-  /** Characters of its JSON. */
+  /** The number of characters of the record's JSON. */
   readonly length: number
-  /** A field's text parsed as JSON; undefined when the text is not JSON. */
+  /** A field's text parsed as JSON; undefined when the text is not valid JSON. */
   jsonOf(field: 'key' | 'value'): unknown
 }
 
@@ -30,12 +29,12 @@ export const FIELDS = {
 } as const
 
 /**
- * The records of one batch, and what filters have found out about them. A subscriber takes batches
- * soon after one another with all others, so that only a few batches are of interest at a time.
+ * The parsed records of one batch, and the results of filters on them. All subscribers read a batch at
+ * about one time, so that only a few batches are in use at a time.
  */
 export interface BatchViews {
   at(index: number): RecordView
-  /** A key as clients name it: the text that it is, or its JSON where a schema registry made it. */
+  /** A key as clients name it: its text, or its JSON if a schema registry deserialized it. */
   keyText(index: number): string | null
   /** Whether a record passes a test. Subscribers with one test share its result. */
   passes(test: RecordTest, index: number): boolean
@@ -47,20 +46,24 @@ export interface RecordTest {
 }
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-const kept = new Map<EncodedBatch, Views>()
-let keptBytes = 0
+const cached = new Map<EncodedBatch, Views>()
+let cachedBytes = 0
 
-/** Overflow policy: the batch that was asked for first goes; its records would be parsed again. */
+/**
+ * The parsed records of a batch.
+ *
+ * Overflow policy: the batch that was cached first is dropped. Its records would be parsed again.
+ */
 export function viewsOf(batch: EncodedBatch): BatchViews {
-  const found = kept.get(batch)
-  if (found) return found
+  const known = cached.get(batch)
+  if (known) return known
   const views = new Views(batch)
-  kept.set(batch, views)
-  keptBytes += batch.bytes.length
-  for (const oldest of kept.keys()) {
-    if (keptBytes <= KEPT_BYTES || oldest === batch) break
-    kept.delete(oldest)
-    keptBytes -= oldest.bytes.length
+  cached.set(batch, views)
+  cachedBytes += batch.bytes.length
+  for (const oldest of cached.keys()) {
+    if (cachedBytes <= MAX_CACHED_BYTES || oldest === batch) break
+    cached.delete(oldest)
+    cachedBytes -= oldest.bytes.length
   }
   return views
 }
@@ -72,7 +75,8 @@ const YES = 2
 class Views implements BatchViews {
   readonly #batch: EncodedBatch
   readonly #records: Array<RecordView | undefined>
-  readonly #answers = new Map<RecordTest, Uint8Array>()
+  /** For each test, a byte for each record: `UNKNOWN`, `NO` or `YES`. */
+  readonly #results = new Map<RecordTest, Uint8Array>()
 
   constructor(batch: EncodedBatch) {
     this.#batch = batch
@@ -92,13 +96,13 @@ class Views implements BatchViews {
   }
 
   passes(test: RecordTest, index: number): boolean {
-    let answers = this.#answers.get(test)
-    if (!answers) {
-      answers = new Uint8Array(this.#records.length)
-      this.#answers.set(test, answers)
+    let results = this.#results.get(test)
+    if (!results) {
+      results = new Uint8Array(this.#records.length)
+      this.#results.set(test, results)
     }
-    if (answers[index] === UNKNOWN) answers[index] = test.matches(this.at(index)) ? YES : NO
-    return answers[index] === YES
+    if (results[index] === UNKNOWN) results[index] = test.matches(this.at(index)) ? YES : NO
+    return results[index] === YES
   }
 
   #parse(index: number): RecordView {
@@ -143,7 +147,7 @@ function parsedRecord(text: string): ConsumedRecord {
   return (record instanceof Map ? Object.fromEntries(record) : record) as ConsumedRecord
 }
 
-/** A record with a field that is nested too deep: the field is left out, so that it never matches. */
+/** Parses a record whose JSON is too deep by field. A field that is too deep is undefined, and never matches. */
 function parsedByField(text: string): ConsumedRecord {
   const fields = [...fieldTexts(text)].map(([name, json]) => [name, parsedOrUndefined(json)])
   return Object.fromEntries(fields) as ConsumedRecord

@@ -1,31 +1,30 @@
 import { type ConsumedRecord, consumedOf } from './consumed-record.ts'
 import { type PipelineStep, type ProcessedRecord, RecordFailure } from './pipeline.ts'
 
-/** Milliseconds that a transform may take for one record. */
+/** The time that a transform may take for one record. */
 const LIMIT_MS = 30_000
 
-/** What may be changed of a record. A field that is left out stays as it is. */
+/** The fields of a record that a transform may change. An absent field stays as it is. */
 export interface RecordChange {
-  /** The new key, any JSON value; a string is text. */
+  /** The new key: any JSON value. A string is written as text. */
   readonly key?: unknown
-  /** The new value, any JSON value; a string is text, `null` a tombstone. */
+  /** The new value: any JSON value. A string is written as text, `null` is a tombstone. */
   readonly value?: unknown
-  /** Text, or an array where a name is to be given several times. */
+  /** Texts by name. An array repeats the name; `null` stands for a header without a value. */
   readonly headers?: Readonly<Record<string, string | null | ReadonlyArray<string | null>>>
 }
 
 /**
  * Changes each record on its way to clients.
  *
- * It is called with every record once per reading of it, up to 16 of them at a time where it is
- * asynchronous; clients get the records in Kafka's order all the same. What it returns may be the
- * record that it was given, changed in place or not, or a new one; of that `key`, `value` and
- * `headers` count, and the rest stays Kafka's. A number beyond 2^53 keeps its digits in a field that
- * is not changed.
+ * It is called once each time a record is read. An asynchronous transform is called with up to 16
+ * records at a time; clients still get the records in Kafka's order. It may change its record in place
+ * and return it, or return a new one. Only `key`, `value` and `headers` are taken from the result. In a
+ * field that does not change, numbers beyond 2^53 keep their digits.
  *
  * @returns The record, or null to drop it: no client gets it, and its offset counts as delivered.
- * @throws Anything: the record is delivered as it was, with the error TRANSFORM_FAILED, or becomes a
- * dead letter where the route keeps those. So it does when it takes more than 30 s.
+ * @throws Anything: the record is delivered unchanged with the error TRANSFORM_FAILED, or becomes a
+ * dead letter if the route has a topic for them. A transform that takes more than 30 s fails, too.
  *
  * @example
  * ```ts
@@ -48,7 +47,7 @@ export type Transform = (
   record: ConsumedRecord,
 ) => RecordChange | null | Promise<RecordChange | null>
 
-/** A transform as a step. */
+/** The pipeline step that calls a transform. */
 export function transformStep(transform: Transform): PipelineStep {
   return {
     code: 'TRANSFORM_FAILED',
@@ -57,14 +56,14 @@ export function transformStep(transform: Transform): PipelineStep {
       const before = snapshotOf(view)
       const result = transform(view)
       if (!(result instanceof Promise)) return changed(record, before, result)
-      return inTime(result).then((late) => changed(record, before, late))
+      return withinLimit(result).then((change) => changed(record, before, change))
     },
   }
 }
 
 type RecordSnapshot = Readonly<Record<'key' | 'value' | 'headers', string | undefined>>
 
-/** What a record's fields are, to be compared later: a transform may change them in place. */
+/** Copies a record's fields as JSON, to be compared later: a transform may change them in place. */
 function snapshotOf({ key, value, headers }: RecordChange): RecordSnapshot {
   return {
     key: JSON.stringify(key),
@@ -74,9 +73,10 @@ function snapshotOf({ key, value, headers }: RecordChange): RecordSnapshot {
 }
 
 /**
- * A record with what was changed of it.
+ * Applies the result of a transform to a record.
  *
- * @throws RecordFailure when a field is nothing that a record can have.
+ * @returns undefined for a dropped record.
+ * @throws RecordFailure when the result is not a record, or a field of it is not valid.
  */
 function changed(
   record: ProcessedRecord,
@@ -95,7 +95,9 @@ function changed(
     if (!(field in change) || after[field] === before[field]) continue
     const json = after[field]
     if (json === undefined) {
-      throw new RecordFailure(`Cannot transform the record: the ${field} that it got is no JSON`)
+      throw new RecordFailure(
+        `Cannot transform the record: the ${field} that the transform returned is not valid JSON`,
+      )
     }
     next[`${field}Json`] = json
   }
@@ -107,25 +109,31 @@ function changed(
 
 const encoder = new TextEncoder()
 
-/** @throws RecordFailure for what is not an object of texts, or of null for a header without a value. */
+/**
+ * Converts headers that a transform or a Lua function returned.
+ *
+ * @throws RecordFailure unless they are an object of texts, arrays of texts, or nulls.
+ */
 export function headersOf(headers: unknown): NonNullable<ProcessedRecord['headers']> {
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) throw noHeaders()
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) {
+    throw invalidHeaders()
+  }
   return Object.entries(headers).flatMap(([name, given]: [string, unknown]) =>
     (Array.isArray(given) ? given : [given]).map((text: unknown) => {
-      if (typeof text !== 'string' && text !== null) throw noHeaders()
+      if (typeof text !== 'string' && text !== null) throw invalidHeaders()
       return { [name]: text === null ? null : encoder.encode(text) }
     }),
   )
 }
 
-function noHeaders(): RecordFailure {
+function invalidHeaders(): RecordFailure {
   return new RecordFailure(
-    'Cannot transform the record: the headers that it got are no object of texts',
+    'Cannot transform the record: the headers that were returned are not an object of texts',
   )
 }
 
-/** @throws RecordFailure when it takes too long; what comes later is of no effect. */
-async function inTime<T>(result: Promise<T>): Promise<T> {
+/** @throws RecordFailure when a transform takes longer than {@link LIMIT_MS}. A later result is ignored. */
+async function withinLimit<T>(result: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(

@@ -233,7 +233,7 @@ class AvroSource {
 
   text(): string {
     const text = textOf(this.take(this.count()))
-    if (text === undefined) throw new Error('a text is no UTF-8')
+    if (text === undefined) throw new Error('a text is not valid UTF-8')
     return text
   }
 }

@@ -1,8 +1,9 @@
 import { KafkaConsumeError } from '../core/errors.ts'
+import { readLimited } from '../core/read-limited.ts'
 
 const TIMEOUT_MS = 5_000
-/** Characters of an answer: Confluent's own registry takes schemas of up to 1 MB. */
-const LIMIT = 8 * 1024 * 1024
+/** The most bytes of an answer: Confluent's own registry takes schemas of up to 1 MB. */
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024
 
 interface RegistryRequest {
   readonly method?: 'GET' | 'POST'
@@ -34,7 +35,9 @@ export async function ask(
       signal: AbortSignal.timeout(timeout),
       ...(!sslVerify && { tls: { rejectUnauthorized: false } }),
     } as RequestInit)
-    return { status: response.status, body: jsonIn(await textOf(response)) }
+    const bytes = await readLimited(response.body, MAX_ANSWER_BYTES)
+    if (!bytes) throw new Error(`the answer has more than ${MAX_ANSWER_BYTES} bytes`)
+    return { status: response.status, body: jsonIn(new TextDecoder().decode(bytes)) }
   } catch (cause) {
     throw new KafkaConsumeError(
       'SCHEMA_REGISTRY_UNAVAILABLE',
@@ -42,16 +45,6 @@ export async function ask(
       { cause, detail: cause instanceof Error ? cause.message : String(cause) },
     )
   }
-}
-
-async function textOf(response: Response): Promise<string> {
-  const decoder = new TextDecoder()
-  let text = ''
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true })
-    if (text.length > LIMIT) throw new Error(`the answer has more than ${LIMIT} characters`)
-  }
-  return text + decoder.decode()
 }
 
 function jsonIn(text: string): unknown {

@@ -1,3 +1,4 @@
+import { LruMap } from '../core/lru-map.ts'
 import type { RegistryOptions } from '../options/registry-options.ts'
 import { jsonOf, textOf } from '../records/encode.ts'
 import { type RegisteredSchema, RegistryClient } from './client.ts'
@@ -8,11 +9,8 @@ export type Decode = (payload: Uint8Array) => string
 /** The result of looking up a schema id: its decoder, or why there is none. */
 export type SchemaLookup = { readonly decode: Decode } | { readonly failure: string }
 
-/**
- * The most schema ids that are cached. Overflow policy: the least recently used id goes, and is looked
- * up again.
- */
-const CAPACITY = 1_000
+/** The most schema ids that are cached. Overflow policy: {@link LruMap}'s. */
+const MAX_CACHED = 1_000
 /** The time after which a failed lookup is tried again. */
 const RETRY_MS = 10_000
 /** The most schemas that one schema may refer to, directly or indirectly. */
@@ -27,8 +25,7 @@ interface Entry {
 export class Schemas {
   readonly #client: RegistryClient
   readonly #life: number
-  /** In the order of last use. */
-  readonly #entries = new Map<number, Entry>()
+  readonly #entries = new LruMap<number, Entry>(MAX_CACHED)
   readonly #asking = new Map<number, Promise<SchemaLookup>>()
 
   constructor(options: RegistryOptions) {
@@ -44,11 +41,7 @@ export class Schemas {
    */
   get(id: number): SchemaLookup | Promise<SchemaLookup> {
     const entry = this.#entries.get(id)
-    if (entry) {
-      this.#entries.delete(id)
-      this.#entries.set(id, entry)
-      if (performance.now() < entry.until) return entry.known
-    }
+    if (entry && performance.now() < entry.until) return entry.known
     const asking = this.#asking.get(id)
     if (asking) return asking
     const asked = this.#ask(id, entry).finally(() => this.#asking.delete(id))
@@ -70,10 +63,7 @@ export class Schemas {
       life = RETRY_MS
     }
     this.#entries.set(id, { known, until: performance.now() + life })
-    if (this.#entries.size > CAPACITY) {
-      const [oldest] = this.#entries.keys()
-      this.#entries.delete(oldest as number)
-    }
+
     return known
   }
 
@@ -115,7 +105,7 @@ export class Schemas {
 function decodeJson(payload: Uint8Array): string {
   const text = textOf(payload)
   const json = text === undefined ? undefined : jsonOf(text)
-  if (json === undefined) throw new Error('it is no JSON')
+  if (json === undefined) throw new Error('it is not valid JSON')
   return json
 }
 

@@ -10,7 +10,7 @@ const decoder = new TextDecoder()
 const TIMESTAMP = 1_787_305_085_262
 const NOT_JSON = Uint8Array.from([0xff, 0x00, 0x7b])
 
-/** Good ones, one that is no JSON and one that the Lua function does not like. */
+/** Valid records, one that is not valid JSON, and one that the Lua function refuses. */
 const RECORDS: readonly TestRecord[] = [
   { value: '{"n":0}' },
   {
@@ -77,7 +77,10 @@ export function describeDeadLetters(target: () => Target): void {
         ['__connect.errors.connector.name', 'hono-kafka-consume'],
         ['__connect.errors.stage', 'VALUE_CONVERTER'],
         ['__connect.errors.exception.class.name', 'DESERIALIZATION_FAILED'],
-        ['__connect.errors.exception.message', 'Cannot deserialize the value: it is no JSON'],
+        [
+          '__connect.errors.exception.message',
+          'Cannot deserialize the value: it is not valid JSON',
+        ],
       ])
       const failed = letters.find(({ key }) => key === null) as KafkaRecord
       expect(decoder.decode(failed.value as Uint8Array)).toBe('{"n":"three"}')
@@ -116,7 +119,7 @@ export function describeDeadLetters(target: () => Target): void {
       const refusal = await refused.json()
       expect(refusal).toMatchObject({
         code: 'KAFKA_ERROR',
-        message: 'Cannot keep a dead letter: the topic does not exist',
+        message: 'Cannot write a dead letter: the topic does not exist',
         retryable: true,
       })
       expect((await kafka.committed(consumerGroupId, topic as string))[0]).toBe(-1)

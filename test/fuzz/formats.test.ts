@@ -4,7 +4,7 @@ import { jsonOfSlices, linesOf } from '../../src/http/response/body.ts'
 import type { KafkaRecord } from '../../src/port/kafka.ts'
 import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
 import { EncodedBatch } from '../../src/records/encoded-batch.ts'
-import { FORMATS, type Format, formatBy } from '../../src/records/format.ts'
+import { customFormat, FORMATS, type Format } from '../../src/records/format.ts'
 import { record } from './arbitraries.ts'
 
 const table = new PartitionTable([{ topic: 'fuzz', partition: 0 }])
@@ -71,8 +71,8 @@ const records = fc
 const formats: Record<string, Format> = {
   value: FORMATS.value,
   cloudevents: FORMATS.cloudevents,
-  'an own one': formatBy(({ offset, value, headers }) => ({ offset, value, headers })),
-  'one that fails': formatBy(({ value }) => {
+  'an own one': customFormat(({ offset, value, headers }) => ({ offset, value, headers })),
+  'one that fails': customFormat(({ value }) => {
     if (typeof value !== 'string') throw new Error('hunter2')
     return value
   }),

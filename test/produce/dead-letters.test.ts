@@ -82,7 +82,7 @@ describe('a dead letter that its topic does not take', () => {
     expect(shapeOf(44)).toEqual(rest)
     expect(headersOf(letters[43] as KafkaRecord)).toMatchObject({
       '__connect.errors.exception.class.name': 'DESERIALIZATION_FAILED',
-      '__connect.errors.exception.message': 'Cannot deserialize the value: it is no JSON',
+      '__connect.errors.exception.message': 'Cannot deserialize the value: it is not valid JSON',
     })
     // At each reading: as the group, and by the stream.
     expect(reduced).toBe(6)

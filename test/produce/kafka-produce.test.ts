@@ -260,10 +260,10 @@ function describeProducing(
       await using route = await producing({ maxRecords: 3, maxBytes: 2_000 })
       const json = (body: string) => route.post(body, JSON_TYPE)
       const cases: ReadonlyArray<readonly [Response, number, string]> = [
-        [await json('{'), 400, 'the body is no JSON'],
+        [await json('{'), 400, 'the body is not valid JSON'],
         [await json('[]'), 400, 'the body must be {"records":[…'.slice(0, 20)],
-        [await json('{"records":[]}'), 400, 'there are none'],
-        [await json('{"records":[1]}'), 400, 'record 1 is no object'],
+        [await json('{"records":[]}'), 400, 'the body has no records'],
+        [await json('{"records":[1]}'), 400, 'record 1 is not an object'],
         [await route.records({ value: 'a' }, { key: 'k' }), 400, 'record 2 has no value'],
         [await route.records({ value: 'a', extra: 1 }), 400, 'a field "extra"'],
         [await route.records({ value: 'a', partition: -1 }), 400, 'the partition of record 1'],
@@ -287,7 +287,7 @@ function describeProducing(
           400,
           'line 2',
         ],
-        [await route.post(Uint8Array.from([0xff]), JSON_TYPE), 400, 'no UTF-8'],
+        [await route.post(Uint8Array.from([0xff]), JSON_TYPE), 400, 'the body is not valid UTF-8'],
         [await route.post('x', { 'content-encoding': 'gzip' }), 400, 'compressed'],
         [await route.post('x', {}, '?partition=x'), 400, '"partition"'],
         [await route.post('x', {}, '?acks=0'), 400, '"acks"'],

@@ -214,8 +214,8 @@ describe('the text of a Lua function', () => {
   ])('%s is taken', (text) => expect(luaSyntaxError(text)).toBeUndefined())
 
   test.each([
-    ['return functio(m) return m end', 'it is no Lua'],
-    ['return function(m) return m', 'it is no Lua'],
+    ['return functio(m) return m end', 'it is not valid Lua'],
+    ['return function(m) return m', 'it is not valid Lua'],
     ['return nil', 'return function(message)'],
     ['local x = 1', 'return function(message)'],
     ['return 5', 'return function(message)'],

@@ -79,13 +79,22 @@ describe('LruMap', () => {
     expect(map.size).toBe(2)
   })
 
-  test('an entry that is set again counts as used, and takes no other place', () => {
+  test('an entry that is set again counts as used, and does not make another entry leave', () => {
     const map = new LruMap<string, number>(2)
     map.set('a', 1)
     map.set('b', 2)
     map.set('a', 3)
     map.set('c', 4)
     expect([map.get('a'), map.get('b'), map.get('c')]).toEqual([3, undefined, 4])
+  })
+
+  test('a deleted entry makes room for another one', () => {
+    const map = new LruMap<string, number>(2)
+    map.set('a', 1)
+    map.set('b', 2)
+    map.delete('a')
+    map.set('c', 3)
+    expect([map.get('a'), map.get('b'), map.get('c')]).toEqual([undefined, 2, 3])
   })
 })
 

@@ -59,7 +59,7 @@ describe('dead letters', () => {
   test('a record that its topic takes in no form is tried again', async () => {
     const tooLarge = new KafkaConsumeError('RECORD_TOO_LARGE', 'Cannot write to Kafka: too large')
     const { sent, keep } = producerThat(() => tooLarge)
-    const failure = { code: 'KAFKA_ERROR', message: 'Cannot keep a dead letter: too large' }
+    const failure = { code: 'KAFKA_ERROR', message: 'Cannot write a dead letter: too large' }
     await expect(keep(recordAt(0, 1), REASON)).rejects.toMatchObject(failure)
     const forms = sent.length
     expect(forms).toBeGreaterThan(1)

@@ -191,7 +191,7 @@ describe('an expression', () => {
     ['topic == 1', 'no such overload: string == int'],
     ['offset + 1', 'it must be true or false, and is of type int'],
     ['now() > 1', "found no matching overload for 'now()'"],
-    ['value.x.matches("(?=a)")', 'it is no regular expression'],
+    ['value.x.matches("(?=a)")', 'it is not a valid regular expression'],
     ['value.x.matches(value.y)', 'matches takes a regular expression in quotes, at character 17'],
     [`value.x.matches("${'(a{30}){30}'.repeat(30)}")`, 'the regular expression is too large'],
     ['value.list.exists(key, key > 1)', 'the variable "key" is a field\'s name'],

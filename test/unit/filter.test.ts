@@ -44,7 +44,7 @@ describe('filters', () => {
     [{ keys: [''] }, [4]],
     [{ keys: ['żółw'] }, [5]],
     [{ keys: ['null'] }, []],
-    // A key that is no UTF-8 is asked for as it is shown.
+    // A client names a key that is not valid UTF-8 by its base64, as answers show it.
     [{ keys: ['/wA='] }, [6]],
     [{ filters: ['key == "x"'] }, [0, 2]],
     [{ filters: ['topic == "a"', 'partition > 0'], keys: ['y', 'x'] }, [1]],

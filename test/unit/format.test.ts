@@ -4,7 +4,7 @@ import { jsonOfSlices, linesOf } from '../../src/http/response/body.ts'
 import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
 import { encodeBody, encodePrefix } from '../../src/records/encode.ts'
 import { EncodedBatch } from '../../src/records/encoded-batch.ts'
-import { FORMATS, type FormatRecord, formatBy } from '../../src/records/format.ts'
+import { customFormat, FORMATS, type FormatRecord } from '../../src/records/format.ts'
 import { formatSlice } from '../../src/records/format-batch.ts'
 import { fieldTexts } from '../../src/records/json-fields.ts'
 import type { ProcessedRecord } from '../../src/records/pipeline.ts'
@@ -161,7 +161,7 @@ describe('format cloudevents', () => {
     expect(event({ value: bytes('{') }, 'json')).toMatchObject({
       ...place,
       errorcode: 'DESERIALIZATION_FAILED',
-      errormessage: 'Cannot deserialize the value: it is no JSON',
+      errormessage: 'Cannot deserialize the value: it is not valid JSON',
       data_base64: btoa('{'),
     })
   })
@@ -197,7 +197,7 @@ describe('format cloudevents', () => {
 
 describe('a format of one’s own', () => {
   test('returns any JSON value', () => {
-    const of = (format: FormatRecord) => formatBy(format)(jsonOf({}))
+    const of = (format: FormatRecord) => customFormat(format)(jsonOf({}))
     expect(of(({ offset, value }) => [offset, value])).toBe('[42,"hi"]')
     expect(of(() => 'a\nb')).toBe('"a\\nb"')
     expect(of(() => null)).toBe('null')
@@ -211,12 +211,12 @@ describe('a format of one’s own', () => {
       },
     ],
     ['returns nothing', () => undefined],
-    ['returns what is no JSON', () => 1n],
+    ['returns a value that is not valid JSON', () => 1n],
     ['returns a function', () => () => 1],
     ['returns a promise', async () => 1],
   ]
   test.each(failing)('where it %s, the record is shown whole, with an error', (_, format) => {
-    const shown = formatBy(format)(jsonOf({}))
+    const shown = customFormat(format)(jsonOf({}))
     expect(JSON.parse(shown)).toMatchObject({
       topic: 'orders',
       value: 'hi',
@@ -227,7 +227,7 @@ describe('a format of one’s own', () => {
 
   test('is called once for each record of a cached batch, and again when the batch is no longer cached', () => {
     let calls = 0
-    const format = formatBy(({ value }) => {
+    const format = customFormat(({ value }) => {
       calls++
       return (value as string).length
     })

@@ -44,7 +44,7 @@ describe('POST offsets', () => {
   })
 
   test.each<[what: string, body: () => BodyInit, says: string]>([
-    ['bytes that are no UTF-8', () => new Uint8Array([123, 0xff, 125]), 'UTF-8'],
+    ['bytes that are not valid UTF-8', () => new Uint8Array([123, 0xff, 125]), 'UTF-8'],
     ['a character that is cut off', () => new Uint8Array([123, 0xe2, 0x82]), 'UTF-8'],
     ['a body without an end', endless, '65536'],
     ['a body that breaks off', broken, 'did not arrive'],

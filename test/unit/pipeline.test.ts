@@ -194,10 +194,18 @@ describe('a transform', () => {
   test.each([
     ['nothing', () => undefined, 'neither a record nor null'],
     ['text', () => 'text', 'neither a record nor null'],
-    ['a value that is no JSON', () => ({ value: () => 1 }), 'the value that it got is no JSON'],
-    ['no value', () => ({ value: undefined }), 'the value that it got is no JSON'],
-    ['headers that are no text', () => ({ headers: { a: 1 } }), 'no object of texts'],
-    ['a list of headers', () => ({ headers: ['a'] }), 'no object of texts'],
+    [
+      'a value that is not valid JSON',
+      () => ({ value: () => 1 }),
+      'the value that the transform returned is not valid JSON',
+    ],
+    [
+      'no value',
+      () => ({ value: undefined }),
+      'the value that the transform returned is not valid JSON',
+    ],
+    ['headers that are not text', () => ({ headers: { a: 1 } }), 'not an object of texts'],
+    ['a list of headers', () => ({ headers: ['a'] }), 'not an object of texts'],
     ['a number without end', () => ({ value: 1n }), 'the transform failed'],
   ])('%s is no record: it is delivered as it was, with the error', async (_, returned, words) => {
     const [record] = await transformed(returned as unknown as Transform, '{"a":1}')

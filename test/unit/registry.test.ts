@@ -157,7 +157,7 @@ describe('Avro', () => {
     ['a map', { type: 'map', values: 'int' }, endless, 'too early'],
     ['a string', 'string', endless, 'too early'],
     ['a negative length', 'string', [1], 'a length is -1'],
-    ['a string that is no UTF-8', 'string', [2, 0xff], 'no UTF-8'],
+    ['a string that is not valid UTF-8', 'string', [2, 0xff], 'a text is not valid UTF-8'],
     ['a branch that there is not', ['null', 'int'], [4], 'no branch 2'],
     ['a number without end', 'long', new Array(11).fill(0xff), 'more than 10 bytes'],
   ])('%s that promises too much is refused at once', (_, schema, payload, words) => {
@@ -263,8 +263,8 @@ function optionsOf(more: object = {}): RegistryOptions {
   return confluent as RegistryOptions
 }
 
-function prepared(options = optionsOf()) {
-  const prepare = pipelineOf(registrySteps(new Map([['t', options]])))
+function readerOf(options = optionsOf()) {
+  const pipeline = pipelineOf(registrySteps(new Map([['t', options]])))
   asked.length = 0
   return async (
     ...values: ReadonlyArray<Uint8Array | { key: Uint8Array; value: Uint8Array | null }>
@@ -273,7 +273,7 @@ function prepared(options = optionsOf()) {
       ...recordAt(0, offset),
       ...(value instanceof Uint8Array ? { key: null, value } : value),
     }))
-    return (await prepare(records)).map((record: ProcessedRecord) => consumedOf(record))
+    return (await pipeline(records)).map((record: ProcessedRecord) => consumedOf(record))
   }
 }
 
@@ -292,11 +292,11 @@ describe('a registry as a step of the pipeline', () => {
       [framed(999, '1'), 'the registry has no schema 999'],
       [framed(1), 'it ends 1 byte too early'],
       [framed(1, Uint8Array.of(2, 2)), '1 bytes are left'],
-      [framed(2, '{"a":'), 'it is no JSON'],
-      [framed(2, Uint8Array.of(0xff)), 'it is no JSON'],
+      [framed(2, '{"a":'), 'it is not valid JSON'],
+      [framed(2, Uint8Array.of(0xff)), 'it is not valid JSON'],
       [framed(3, '1'), 'its schema cannot be used: illegal token'],
     ]
-    const all = await prepared()(...poison.flatMap(([value]) => [good, value]), good)
+    const all = await readerOf()(...poison.flatMap(([value]) => [good, value]), good)
     expect(all.filter(({ offset }) => offset % 2 === 0).map(({ value }) => value)).toEqual(
       new Array(poison.length + 1).fill(1),
     )
@@ -316,7 +316,7 @@ describe('a registry as a step of the pipeline', () => {
     const value = framed(1, Uint8Array.of(4))
     const key = (bytes: Uint8Array | string) => ({ key: Buffer.from(bytes as string), value })
     const binary = Buffer.from('000000000000002a', 'hex')
-    const seen = await prepared()(
+    const seen = await readerOf()(
       key(framed(2, '{"k":1}')),
       key('plain'),
       key(binary),
@@ -333,21 +333,21 @@ describe('a registry as a step of the pipeline', () => {
   })
 
   test('a schema is asked for once, whatever the number of its records', async () => {
-    const read = prepared()
+    const read = readerOf()
     await read(...new Array(40).fill(framed(1, Uint8Array.of(2))))
     await read(framed(1, Uint8Array.of(2)))
     expect(asked).toEqual(['/schemas/ids/1'])
   })
 
   test('a schema id that the registry does not know is not asked for with each of its records', async () => {
-    const read = prepared()
+    const read = readerOf()
     await read(...new Array(40).fill(framed(998)))
     await read(framed(998))
     expect(asked).toHaveLength(1)
   })
 
   test('a schema with a ttl is asked for again after that time, and still serves when the registry does not answer', async () => {
-    const read = prepared(optionsOf({ ttl: 1 }))
+    const read = readerOf(optionsOf({ ttl: 1 }))
     await read(framed(1, Uint8Array.of(2)))
     {
       using _ = skip(1_050)
@@ -366,7 +366,7 @@ describe('a registry as a step of the pipeline', () => {
   test('schemas that refer to each other are asked for once', async () => {
     const schema = '{"type":"record","name":"A","fields":[{"name":"b","type":"B"}]}'
     answer = () => Response.json({ schema, references: [{ name: 'B', subject: 'b', version: 1 }] })
-    expect(await prepared()(framed(7))).toMatchObject([
+    expect(await readerOf()(framed(7))).toMatchObject([
       { error: { message: expect.stringContaining('its schema cannot be used') } },
     ])
     expect(asked).toEqual(['/schemas/ids/7', '/subjects/b/versions/1'])
@@ -374,7 +374,7 @@ describe('a registry as a step of the pipeline', () => {
   })
 
   test('the number of parsed schemas is bounded', async () => {
-    const read = prepared()
+    const read = readerOf()
     for (let id = 1_000; id < 2_100; id++) schemas.set(id, { schema: '"int"' })
     await read(...Array.from({ length: 1_100 }, (_, n) => framed(1_000 + n, Uint8Array.of(2))))
     asked.length = 0
@@ -383,26 +383,36 @@ describe('a registry as a step of the pipeline', () => {
   })
 
   const outages: ReadonlyArray<readonly [string, () => Response, string]> = [
-    ['500', () => new Response('', { status: 500 }), 'SCHEMA_REGISTRY_UNAVAILABLE'],
-    ['429', () => new Response('', { status: 429 }), 'SCHEMA_REGISTRY_UNAVAILABLE'],
+    ['status 500', () => new Response('', { status: 500 }), 'SCHEMA_REGISTRY_UNAVAILABLE'],
+    ['status 429', () => new Response('', { status: 429 }), 'SCHEMA_REGISTRY_UNAVAILABLE'],
     [
-      'a 404 of something else',
+      'status 404 from another server',
       () => new Response('<html>', { status: 404 }),
       'SCHEMA_REGISTRY_UNAVAILABLE',
     ],
-    ['no JSON', () => new Response('<html>'), 'SCHEMA_REGISTRY_UNAVAILABLE'],
-    ['no schema', () => Response.json({ a: 1 }), 'SCHEMA_REGISTRY_UNAVAILABLE'],
-    ['too much', () => new Response('x'.repeat(9 * 1024 * 1024)), 'SCHEMA_REGISTRY_UNAVAILABLE'],
-    ['401', () => new Response('', { status: 401 }), 'SCHEMA_REGISTRY_REFUSED'],
-    ['403', () => new Response('', { status: 403 }), 'SCHEMA_REGISTRY_REFUSED'],
+    ['an answer that is not JSON', () => new Response('<html>'), 'SCHEMA_REGISTRY_UNAVAILABLE'],
+    ['an answer without a schema', () => Response.json({ a: 1 }), 'SCHEMA_REGISTRY_UNAVAILABLE'],
+    [
+      'an answer of more than 8 MiB',
+      () => Response.json({ schema: '"int"', doc: 'x'.repeat(8 * 1024 * 1024) }),
+      'SCHEMA_REGISTRY_UNAVAILABLE',
+    ],
+    ['status 401', () => new Response('', { status: 401 }), 'SCHEMA_REGISTRY_REFUSED'],
+    ['status 403', () => new Response('', { status: 403 }), 'SCHEMA_REGISTRY_REFUSED'],
   ]
-  test.each(outages)('%s is no fault of the record: it is tried again', async (_, given, code) => {
-    const read = prepared()
-    answer = given
-    await expect(read(framed(1, Uint8Array.of(2)))).rejects.toMatchObject({ code, retryable: true })
-    answer = undefined
-    expect(await read(framed(1, Uint8Array.of(2)))).toMatchObject([{ value: 1 }])
-  })
+  test.each(outages)(
+    'a record is read again later when the registry answers with %s',
+    async (_, given, code) => {
+      const read = readerOf()
+      answer = given
+      await expect(read(framed(1, Uint8Array.of(2)))).rejects.toMatchObject({
+        code,
+        retryable: true,
+      })
+      answer = undefined
+      expect(await read(framed(1, Uint8Array.of(2)))).toMatchObject([{ value: 1 }])
+    },
+  )
 
   test('a self-signed certificate is refused, unless it is not to be verified', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'registry-tls-'))
@@ -432,18 +442,18 @@ describe('a registry as a step of the pipeline', () => {
     })
     const url = `https://localhost:${locked.port}`
     const record = framed(1, Uint8Array.of(2))
-    await expect(prepared(optionsOf({ url }))(record)).rejects.toMatchObject({
+    await expect(readerOf(optionsOf({ url }))(record)).rejects.toMatchObject({
       code: 'SCHEMA_REGISTRY_UNAVAILABLE',
       detail: expect.stringContaining('self signed certificate'),
     })
-    const trusting = prepared(optionsOf({ url, sslVerify: false }))
+    const trusting = readerOf(optionsOf({ url, sslVerify: false }))
     expect(await trusting(record)).toMatchObject([{ value: 1 }])
     await locked.stop(true)
     rmSync(folder, { recursive: true })
   })
 
   test('a registry at which nobody listens is an outage', async () => {
-    const read = prepared(optionsOf({ url: 'http://127.0.0.1:1' }))
+    const read = readerOf(optionsOf({ url: 'http://127.0.0.1:1' }))
     await expect(read(framed(1))).rejects.toMatchObject({
       code: 'SCHEMA_REGISTRY_UNAVAILABLE',
       message: 'Cannot read schemas: the schema registry does not answer',
@@ -461,7 +471,7 @@ describe('authentication at the registry', () => {
       return undefined
     }
     const basic = { username: 'ann', password: 's3cret:ü' }
-    await prepared(optionsOf({ authentication: { mode: 'basic', basic } }))(record)
+    await readerOf(optionsOf({ authentication: { mode: 'basic', basic } }))(record)
     expect(seen).toEqual([`Basic ${Buffer.from('ann:s3cret:ü').toString('base64')}`])
     answer = undefined
   })
@@ -479,7 +489,7 @@ describe('authentication at the registry', () => {
       return Response.json({ access_token: `token-${forms.length}`, expires_in: life })
     }
     const tokenEndpoint = `${registry.url}token`
-    const read = prepared(
+    const read = readerOf(
       optionsOf({
         ttl: 0,
         authentication: { mode: 'oauth2', oauth2: { tokenEndpoint, ...oauth2 }, oauth2Client },
@@ -563,7 +573,7 @@ describe('authentication at the registry', () => {
       return isGood ? undefined : new Response('', { status: 401 })
     }
     const oauth2 = { tokenEndpoint: `${registry.url}token`, ...client }
-    const read = prepared(optionsOf({ authentication: { mode: 'oauth2', oauth2 } }))
+    const read = readerOf(optionsOf({ authentication: { mode: 'oauth2', oauth2 } }))
     expect(await read(record)).toMatchObject([{ value: 1 }])
     answer = undefined
   })
@@ -575,7 +585,7 @@ describe('authentication at the registry', () => {
   ] as const)('OAuth2: no token, status %d', async (status, code) => {
     answer = () => Response.json({ error: 'invalid_client' }, { status })
     const oauth2 = { tokenEndpoint: `${registry.url}token`, ...client }
-    const read = prepared(optionsOf({ authentication: { mode: 'oauth2', oauth2 } }))
+    const read = readerOf(optionsOf({ authentication: { mode: 'oauth2', oauth2 } }))
     const error: unknown = await read(record).catch((error: unknown) => error)
     expect(error).toMatchObject({ code, retryable: true })
     expect(JSON.stringify(error) + String(error)).not.toContain('s3cret')

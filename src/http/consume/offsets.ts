@@ -9,7 +9,7 @@ import { PartitionTable, parseCursor } from '../../records/cursor.ts'
 import { assertMayUseGroup, clientOf } from '../request/client.ts'
 import type { Route } from '../route/route.ts'
 
-/** Bytes of a body at most, which are characters in a valid one: some thousand partitions. */
+/** The most bytes of a body: some thousand partitions. */
 const MAX_BODY_BYTES = 64 * 1024
 
 export function isOffsets(c: Context): boolean {
@@ -20,7 +20,7 @@ export function isOffsetsPath(path: string): boolean {
   return path.endsWith('/offsets')
 }
 
-/** Whether clients commit for the group of a route. */
+/** Whether clients of a route commit for its group, by `POST …/offsets`. */
 export function isCommittedByPost({
   commitStrategy,
   mode,
@@ -39,7 +39,7 @@ export async function answerOffsets(c: Context, route: Route): Promise<Response>
   if (!isCommittedByPost(route.options)) {
     throw new KafkaConsumeError(
       'METHOD_NOT_ALLOWED',
-      'Cannot commit offsets: this route does so by itself, or reads without a group',
+      'Cannot commit offsets: this route commits by itself, or reads without a group',
     )
   }
   const client = clientOf(c)
@@ -68,9 +68,9 @@ async function readText({ body }: Request): Promise<string> {
     const bytes = await readLimited(body, MAX_BODY_BYTES)
     if (bytes) return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
-    throw invalidOffsets('the body is no UTF-8, or did not arrive')
+    throw invalidOffsets('the body is not valid UTF-8, or did not arrive')
   }
-  throw invalidOffsets(`the body must have at most ${MAX_BODY_BYTES} characters`)
+  throw invalidOffsets(`the body must have at most ${MAX_BODY_BYTES} bytes`)
 }
 
 function parseOffsets(text: string): PartitionOffset[] {
@@ -78,7 +78,9 @@ function parseOffsets(text: string): PartitionOffset[] {
   try {
     body = JSON.parse(text)
   } catch {
-    throw invalidOffsets('the body is no JSON; {"cursor":"…"} or {"topic":{"0":42}} is expected')
+    throw invalidOffsets(
+      'the body is not valid JSON; {"cursor":"…"} or {"topic":{"0":42}} is expected',
+    )
   }
   if (!isJsonObject(body))
     throw invalidOffsets('the body must be {"cursor":"…"} or {"topic":{"0":42}}')
@@ -91,7 +93,7 @@ function parseOffsets(text: string): PartitionOffset[] {
   }
   const offsets = Object.entries(body).flatMap(([topic, partitions]) => {
     if (!isJsonObject(partitions))
-      throw invalidOffsets(`the partitions of topic "${topic}" are no object`)
+      throw invalidOffsets(`the partitions of topic "${topic}" are not an object`)
     return Object.entries(partitions).map(([partition, offset]): PartitionOffset => {
       const isOffset = Number.isSafeInteger(offset) && (offset as number) >= 0
       if (!/^(0|[1-9]\d{0,8})$/.test(partition) || !isOffset) {

@@ -208,7 +208,7 @@ async function readRecords(
   if (type === 'application/json') records = recordsOfJson(decodeUtf8(body), defaults)
   else if (type === 'application/x-ndjson') records = recordsOfLines(decodeUtf8(body), defaults)
   else records = [recordOfBody(c, body, defaults)]
-  if (records.length === 0) throw invalidRecord('there are none')
+  if (records.length === 0) throw invalidRecord('the body has no records')
   if (records.length > options.maxRecords) {
     throw new KafkaConsumeError(
       'RECORD_TOO_LARGE',
@@ -298,7 +298,7 @@ function decodeUtf8(body: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(body)
   } catch {
-    throw invalidRecord('the body is no UTF-8')
+    throw invalidRecord('the body is not valid UTF-8')
   }
 }
 

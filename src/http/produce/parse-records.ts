@@ -53,7 +53,7 @@ export function recordsOfLines(text: string, defaults: RecordDefaults): Producer
 
 /** @throws KafkaConsumeError INVALID_RECORD */
 function recordOf(given: unknown, at: string, defaults: RecordDefaults): ProducerRecord {
-  if (!isJsonObject(given)) throw invalidRecord(`${at} is no object`)
+  if (!isJsonObject(given)) throw invalidRecord(`${at} is not an object`)
   const unknown = Object.keys(given).find((name) => !RECORD_FIELDS.includes(name))
   if (unknown !== undefined) {
     throw invalidRecord(
@@ -113,7 +113,7 @@ function bytesOf(value: unknown, encoding: unknown, what: string): Uint8Array | 
   } catch {
     // The error is thrown below.
   }
-  throw invalidRecord(`${what} is no base64, which its encoding must say`)
+  throw invalidRecord(`${what} is not base64, as its encoding says`)
 }
 
 /** Parses JSON. Numbers keep all their digits, so that the record has the value that was sent. */
@@ -125,7 +125,7 @@ function parse(text: string, what: string): unknown {
       return isExact ? value : rawJson(source)
     })
   } catch {
-    throw invalidRecord(`${what} is no JSON`)
+    throw invalidRecord(`${what} is not valid JSON`)
   }
 }
 

@@ -6,7 +6,7 @@ import type { PollLimits } from '../../port/kafka.ts'
 import { parseCursor } from '../../records/cursor.ts'
 import { expressionOf } from '../../records/expression.ts'
 import type { RequestedFilters } from '../../records/filter.ts'
-import { FORMATS, type Format, formatBy, STREAM_FORMATS } from '../../records/format.ts'
+import { customFormat, FORMATS, type Format, STREAM_FORMATS } from '../../records/format.ts'
 import { parseStart } from './start-position.ts'
 
 const MIB = 1024 * 1024
@@ -186,7 +186,7 @@ interface RecordForm {
  */
 export function chooseFormat(asked: FormatName | undefined, options: ResolvedOptions): RecordForm {
   if (options.format) {
-    if (asked === undefined) return { list: 'array', format: formatBy(options.format) }
+    if (asked === undefined) return { list: 'array', format: customFormat(options.format) }
     throw new KafkaConsumeError(
       'INVALID_PARAMETER',
       'Cannot use parameter "format": this route has a format of its own',

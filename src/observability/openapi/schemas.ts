@@ -36,7 +36,7 @@ const parts = {
         headers: v.optional(v.record(v.string(), base64)),
       }),
     ),
-    v.description('What is base64, since its bytes are no UTF-8'),
+    v.description('The fields that are base64, since their bytes are not valid UTF-8'),
   ),
   error: v.pipe(
     v.optional(v.object({ code: v.string(), message: v.string() })),

@@ -6,10 +6,10 @@ import type { LuaThreadAnswer, LuaThreadData } from './thread.ts'
 
 const log = getLogger(['hono-kafka-consume', 'lua'])
 
-/** Milliseconds that all functions together may take for one message, on a busy machine too. */
+/** The time that all functions together may take for one message, on a busy machine, too. */
 const LIMIT_MS = 5_000
-/** Milliseconds that a thread may take to start. */
-const START_MS = 30_000
+/** The time that a thread may take to start. */
+const START_LIMIT_MS = 30_000
 
 /** The result of running a message through the functions. */
 export type LuaResult = Extract<
@@ -134,11 +134,14 @@ async function startThread(functions: readonly string[]): Promise<Worker> {
   const { Worker } = await import('node:worker_threads')
   const { program } = await import('./thread.ts')
   const workerData: LuaThreadData = { kind: 'message_by_lua_functions', functions }
-  // To Deno's types its own URL is not quite Node's.
+  // Deno's type of URL differs from Node's.
   const path = program as ConstructorParameters<typeof Worker>[0]
   const thread = new Worker(path, { workerData })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const late = setTimeout(() => reject(unable(`it was not ready within ${START_MS} ms`)), START_MS)
+  const late = setTimeout(
+    () => reject(unable(`it was not ready within ${START_LIMIT_MS} ms`)),
+    START_LIMIT_MS,
+  )
   const onError = (error: Error) => reject(unable(error.message))
   const onExit = () => reject(unable('its thread ended'))
   const onMessage = (answer: LuaThreadAnswer) => {

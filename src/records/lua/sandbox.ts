@@ -1,6 +1,7 @@
 /**
- * What runs inside the Lua state before anything else: JSON, the few libraries that functions get,
- * and how they are called. It is Lua from end to end, so that nothing of JavaScript can be reached.
+ * The Lua program that prepares a state for the functions of a route: a JSON parser and writer, the
+ * libraries that functions may use, and the call of a function. All of it is Lua, so that functions
+ * cannot reach JavaScript.
  */
 export const SANDBOX = String.raw`
 local find, sub, byte, char, format, gsub = string.find, string.sub, string.byte, string.char, string.format, string.gsub
@@ -8,7 +9,7 @@ local concat, sort, utf8char, utf8len, tointeger = table.concat, table.sort, utf
 local type, pairs, ipairs, tonumber, tostring, select, pcall, load, rawequal, error, next, setmetatable, getmetatable =
   type, pairs, ipairs, tonumber, tostring, select, pcall, load, rawequal, error, next, setmetatable, getmetatable
 
--- As in lua-cjson, which Kong has: a null of JSON, and a mark that keeps an empty array one.
+-- As in Kong's lua-cjson: the null of JSON, and a metatable that tells an empty array from an object.
 local null = setmetatable({}, { __tostring = function() return "null" end, __metatable = false })
 local array_mt = {}
 local MAX_DEPTH = 100
@@ -108,14 +109,14 @@ end
 local function escaped(c) return format("\\u%04x", byte(c)) end
 
 local function encode_string(s)
-  if not utf8len(s) then error("a text is no UTF-8", 0) end
+  if not utf8len(s) then error("a text is not valid UTF-8", 0) end
   return '"' .. gsub(gsub(s, '["\\]', "\\%0"), "%c", escaped) .. '"'
 end
 
 local function encode_number(n)
   local whole = tointeger(n)
   if whole then return format("%d", whole) end
-  if n ~= n or n == 1 / 0 or n == -1 / 0 then error("a number is no JSON", 0) end
+  if n ~= n or n == 1 / 0 or n == -1 / 0 then error("JSON has no NaN and no infinity", 0) end
   for digits = 15, 17 do
     local text = format("%." .. digits .. "g", n)
     if tonumber(text) == n then return text end
@@ -137,7 +138,7 @@ local function encode(v, depth)
   if kind == "number" then return encode_number(v) end
   if kind == "boolean" then return tostring(v) end
   if v == nil or rawequal(v, null) then return "null" end
-  if kind ~= "table" then error("a " .. kind .. " is no JSON", 0) end
+  if kind ~= "table" then error("JSON has no " .. kind, 0) end
   depth = (depth or 0) + 1
   if depth > MAX_DEPTH then error("a table is more than " .. MAX_DEPTH .. " deep", 0) end
   local parts = {}
@@ -192,7 +193,7 @@ env.require = function(name)
   if modules[name] then return modules[name] end
   error("module '" .. tostring(name) .. "' is not there: cjson and cjson.safe are", 2)
 end
--- A text's methods are those of its metatable, which must be no way out to the rest.
+-- Methods of texts come from their metatable, which must not lead to other libraries.
 getmetatable("").__index = env.string
 getmetatable("").__metatable = false
 
@@ -211,7 +212,8 @@ end
 local OWN = { topic = true, partition = true, offset = true, timestamp = true, key = true, value = true,
   headers = true, encoding = true, error = true }
 
--- A table that a function made anew: it is a message if it has a value, else it is the value.
+-- The message after a function. A table that the function created is a message if it has a field "value",
+-- otherwise it is the value.
 local function message_of(result, message)
   if type(result) ~= "table" or rawequal(result, null) or (not rawequal(result, message) and result.value == nil) then
     result = { value = result }

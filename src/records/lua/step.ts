@@ -3,7 +3,7 @@ import type { PipelineStep } from '../pipeline.ts'
 import { headersOf } from '../transform.ts'
 import { LuaRunner } from './runner.ts'
 
-/** Kong's `message_by_lua_functions` as a step; see `docs/records.md` for what they get and give. */
+/** The pipeline step of Kong's `message_by_lua_functions`. `docs/records.md` describes the functions. */
 export function luaStep(functions: readonly string[]): PipelineStep {
   const runner = new LuaRunner(functions)
   return {
@@ -13,7 +13,7 @@ export function luaStep(functions: readonly string[]): PipelineStep {
       const json = encodePrefix(topic, partition) + encodeBody(record, 'noop')
       const result = await runner.run(json)
       if (result.status === 'dropped') return undefined
-      // Its words are for the log: they may tell of the function's inside.
+      // The message goes to the log only: it may tell internals of the function.
       if (result.status !== 'done') throw new Error(result.problem)
       const { key, value, headers, extra } = result
       return {

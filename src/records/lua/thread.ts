@@ -51,7 +51,7 @@ if (!isMainThread && parentPort && (workerData as LuaThreadData | null)?.kind) {
 /** A state with its functions, or what is wrong with one of them. */
 async function start(functions: readonly string[]): Promise<LuaEngine | string> {
   const { LuaFactory, LuaLibraries } = await import('wasmoon')
-  // Left to itself it looks beside the program of the thread on some runtimes.
+  // By default, some runtimes look for the file beside the program of the thread.
   const wasm = new URL('glue.wasm', import.meta.resolve('wasmoon'))
   const engine = await new LuaFactory(wasm.href).createEngine({
     openStandardLibs: false,
@@ -68,7 +68,7 @@ async function start(functions: readonly string[]): Promise<LuaEngine | string> 
   ]) {
     engine.global.loadLibrary(library)
   }
-  // `loadLibrary` of wasmoon 1.16 takes the library of strings for this one.
+  // `loadLibrary` of wasmoon 1.16 loads the library of strings in place of `utf8`.
   const { lua, address } = engine.global
   lua.luaopen_utf8(address)
   lua.lua_setglobal(address, LuaLibraries.UTF8)
