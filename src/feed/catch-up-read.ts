@@ -1,5 +1,4 @@
 import { getLogger } from '@logtape/logtape'
-import { partitionKey } from '../core/topic-partition.ts'
 import type { AssignedConsumer, Batch, PartitionOffset } from '../port/kafka.ts'
 import type { Cursor } from '../records/cursor.ts'
 import type { MessageDeserializer } from '../records/encode.ts'
@@ -76,21 +75,12 @@ export class CatchUpRead {
   /**
    * Reads and processes the next records.
    *
-   * @param recreated Gets the partitions, as `topic:partition`, that are found to be re-created.
    * @returns false when Kafka had nothing at hand, or when the signal or {@link close} came first.
    * @throws KafkaConsumeError when Kafka cannot be read, or records cannot be processed.
    */
-  async read(
-    pending: PendingRecords,
-    limit: number,
-    signal: AbortSignal,
-    recreated: Set<string>,
-  ): Promise<boolean> {
+  async read(pending: PendingRecords, limit: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#consumer) return false
     const batch = await this.#readFrom(this.#consumer, pending.cursor, limit)
-    for (const gap of batch.gaps) {
-      if (gap.reason === 'out-of-range') recreated.add(partitionKey(gap))
-    }
     const processed = await this.#process(batch, signal)
     if (this.#isClosed || !processed) return false
     this.#add(pending, processed)

@@ -10,10 +10,17 @@ export class EndOffsets {
   readonly #table: PartitionTable
   #asking: Promise<unknown> | undefined
   #next: Promise<Float64Array> | undefined
+  /** When Kafka last answered, in `performance.now()`'s time. */
+  #answeredAt = -Infinity
 
   constructor(cluster: KafkaCluster, table: PartitionTable) {
     this.#cluster = cluster
     this.#table = table
+  }
+
+  /** Milliseconds since Kafka last answered. */
+  get age(): number {
+    return performance.now() - this.#answeredAt
   }
 
   now(): Promise<Float64Array> {
@@ -27,6 +34,8 @@ export class EndOffsets {
     const answer = this.#cluster.offsets(this.#table.partitions, 'latest')
     this.#asking = answer
     this.#next = undefined
-    return this.#table.vector(await answer)
+    const vector = this.#table.vector(await answer)
+    this.#answeredAt = performance.now()
+    return vector
   }
 }

@@ -1,6 +1,5 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, outageError } from '../core/errors.ts'
-import { partitionKey } from '../core/topic-partition.ts'
 import type { KafkaCluster, KafkaOutage } from '../port/kafka.ts'
 import type { PartitionTable } from '../records/cursor.ts'
 import type { MessageDeserializer } from '../records/encode.ts'
@@ -8,6 +7,8 @@ import type { Filter } from '../records/filter.ts'
 import type { RecordProcessor } from '../records/record-processor.ts'
 import { CatchUpPool } from './catch-up-pool.ts'
 import { EndOffsets } from './end-offsets.ts'
+import type { FeedStats } from './feed-stats.ts'
+import { headAfter } from './handover.ts'
 import { IdleTimer } from './idle-timer.ts'
 import { LiveConsumer } from './live-consumer.ts'
 import { type Position, resolvePosition } from './position.ts'
@@ -20,6 +21,8 @@ import { type FollowedTopics, type TopicChange, TopicMonitor } from './topic-mon
 const TIMES = {
   /** How long a live consumer goes on without subscribers, for clients that reconnect or poll. */
   idleTimeout: 30_000,
+  /** How old end offsets may be for a read of old records while no live consumer follows. */
+  maxEndsAge: 1_000,
   /** Between two checks of the topics, while there are subscribers. */
   checkInterval: 10_000,
   /** The least time between a check and the next one that a request asks for. */
@@ -44,42 +47,15 @@ export interface FeedOptions {
   readonly maxReplays: number
 }
 
-/** Statistics of a live consumer and its ring buffer, as they are now or since its start. */
-export interface FeedStats {
-  /** Number of the live consumer within this process: routes that share one show one number. */
-  readonly id: number
-  /** The topics that it reads. */
-  readonly topics: readonly string[]
-  /** Streams, single reads from a position, and reads kept for a next page. */
-  readonly readers: number
-  /** Bytes of records in the ring buffer; 0 while nobody reads. */
-  readonly ringBytes: number
-  /** The option `ringBytes`. */
-  readonly maxRingBytes: number
-  /** Catch-up reads in progress, each with a consumer of its own. */
-  readonly replays: number
-  /** The option `maxReplays`. */
-  readonly maxReplays: number
-  /** Streams that wait for a catch-up read to end. */
-  readonly waiting: number
-  /** Streams that fell behind the ring buffer, since the start. */
-  readonly fallenBehind: number
-  /** Consumers replaced because they brought nothing although Kafka had more, since the start. */
-  readonly rebuilt: number
-  /** Records that could not be deserialized or transformed, at each reading of them, since the start. */
-  readonly failed: number
-  /** Failed records that went to the dead letter topic instead of to clients, since the start. */
-  readonly deadLetters: number
-  /** Dead letters written with parts left out, because the topic rejected them, since the start. */
-  readonly reducedDeadLetters: number
-}
-
 let feeds = 0
+
+/** Whether a subscriber waits for new records, as a stream does, or may leave before any is due. */
+export type SubscriptionPurpose = 'follow' | 'read'
 
 /**
  * The records of a set of topics on one cluster, for any number of subscribers: one live consumer,
- * started with the first subscriber and stopped some time after the last one, and the catch-up reads
- * of subscribers behind its ring buffer.
+ * started with the first subscriber that waits for new records and stopped some time after the last
+ * subscriber, and the catch-up reads of subscribers behind its ring buffer.
  */
 export class Feed {
   readonly catchUpPool: CatchUpPool
@@ -98,6 +74,8 @@ export class Feed {
   #checking: Promise<void> | undefined
   /** When the last check ended, in `performance.now()`'s time. */
   #checkedAt = 0
+  /** When a read last came to the end, in `performance.now()`'s time. */
+  #endReachedAt = -Infinity
   /** Empties the ring buffer of the former live consumer, after a handover. */
   #dropFormerRing = () => {}
 
@@ -120,23 +98,31 @@ export class Feed {
 
   /** Starts the live consumer, so that the first subscriber finds it running. */
   async warm(): Promise<void> {
-    await this.#enter()
-    this.#subscribers.leave()
+    const { liveConsumer } = await this.#enter()
+    try {
+      await liveConsumer.start()
+    } finally {
+      this.#subscribers.leave()
+    }
   }
 
   /**
    * A subscription from a position on, which is to be closed or {@link release}d.
    *
    * @param filter Called with the present partitions. It throws for a partition that does not exist.
+   * @param purpose `follow` starts the live consumer at once. With `read` it starts when the
+   * subscription must wait for new records.
    * @throws KafkaConsumeError UNKNOWN_TOPIC, INVALID_CURSOR, TOO_MANY_REPLAYS, or why Kafka cannot be read.
    */
   async subscribe(
     position: Position,
     filter: (table: PartitionTable) => Filter | undefined,
+    purpose: SubscriptionPurpose = 'follow',
   ): Promise<Subscription> {
     this.processor?.assertAvailable()
     const followed = await this.#enter()
     try {
+      if (purpose === 'follow') await followed.liveConsumer.start()
       const { outage } = followed.liveConsumer
       if (outage) throw outageError(outage)
       return await this.#subscribe(followed, position, filter).catch(async (error: unknown) => {
@@ -159,19 +145,33 @@ export class Feed {
    * that asks for its next page.
    */
   release(subscription: Subscription): void {
+    if (subscription.isAtEnd) this.#onEndReached()
     const isKept = subscription.isResumable && this.catchUpPool.waiting === 0
     if (isKept) this.#suspendedReads.keep(subscription)
     else void subscription.close()
   }
 
+  /**
+   * Starts the live consumer for clients that read to the end again and again without waiting there:
+   * the ring buffer then has what they ask for. A single read of old records does not start it.
+   */
+  #onEndReached(): void {
+    const now = performance.now()
+    const isRepeated = now - this.#endReachedAt < this.#times.idleTimeout
+    this.#endReachedAt = now
+    if (isRepeated) this.#followed?.liveConsumer.startWhenPossible()
+  }
+
   /** The caller has counted the subscriber. Once the subscription is open, its end counts it out. */
   async #subscribe(
-    { liveConsumer, ends }: FollowedTopics,
+    followed: FollowedTopics,
     position: Position,
     filter: (table: PartitionTable) => Filter | undefined,
   ): Promise<Subscription> {
+    const { liveConsumer, ends } = followed
     const { table } = liveConsumer
     const vector = await resolvePosition(position, table, ends, this.#cluster)
+    await this.#updateHead(followed, position, vector)
     const kept = filter(table) ? undefined : this.#suspendedReads.take(liveConsumer, vector)
     if (kept) {
       // A suspended read is counted while it is kept.
@@ -200,6 +200,23 @@ export class Feed {
     }
   }
 
+  /**
+   * Tells the live consumer the present ends while it does not follow them: from time to time, and
+   * when a subscriber begins at the end as it was known. A catch-up read ends where they were.
+   */
+  async #updateHead(
+    { liveConsumer, ends }: FollowedTopics,
+    position: Position,
+    vector: Float64Array,
+  ): Promise<void> {
+    if (liveConsumer.isFollowing) return
+    const isBeforeEnd =
+      isAtOrBelow(vector, liveConsumer.head) && liveConsumer.locate(vector) === undefined
+    if (isBeforeEnd && ends.age < this.#times.maxEndsAge) return
+    const isEnd = 'start' in position && position.start === 'latest'
+    liveConsumer.moveHead(isEnd ? vector : await ends.now())
+  }
+
   /** Why the topics cannot be read although the cluster can be reached. */
   outage(): KafkaOutage | undefined {
     return this.#followed?.liveConsumer.outage ?? this.processor?.outage()
@@ -207,12 +224,14 @@ export class Feed {
 
   /**
    * Stands for what can be read now: another object when that has changed, undefined while it is not
-   * known. Asking for it postpones the idle timeout, as a subscriber would.
+   * known, as while no live consumer follows. Asking for it postpones the idle timeout, as a subscriber
+   * would.
    */
   get version(): object | undefined {
     const liveConsumer = this.#followed?.liveConsumer
-    if (liveConsumer) this.#subscribers.touch()
-    return liveConsumer?.version
+    if (!liveConsumer?.isFollowing) return undefined
+    this.#subscribers.touch()
+    return liveConsumer.version
   }
 
   stats(): FeedStats {
@@ -221,6 +240,7 @@ export class Feed {
       id: this.#id,
       topics: this.#options.topics,
       readers: this.#subscribers.users,
+      liveConsumers: this.#followed?.liveConsumer.isFollowing ? 1 : 0,
       ringBytes: this.#followed?.liveConsumer.ring.bytes ?? 0,
       maxRingBytes: this.#options.ringBytes,
       replays: catchUpPool.count,
@@ -245,7 +265,7 @@ export class Feed {
     await (await starting?.catch(() => undefined))?.liveConsumer.stop()
   }
 
-  /** Counts a subscriber, and starts the live consumer if it does not run. */
+  /** Counts a subscriber, and asks Kafka for the partitions and their ends if they are not known. */
   async #enter(): Promise<FollowedTopics> {
     this.#subscribers.enter()
     this.#starting ??= this.#start()
@@ -270,7 +290,6 @@ export class Feed {
     const table = await this.#monitor.begin()
     const ends = new EndOffsets(this.#cluster, table)
     const liveConsumer = this.#newLiveConsumer(table, await ends.now())
-    await liveConsumer.start()
     return { liveConsumer, ends }
   }
 
@@ -339,12 +358,7 @@ export class Feed {
     await former.stop()
     if (this.#followed !== followed) return
     const entered = new Set(former.recreatedPartitions)
-    const head = table.vector(starts)
-    former.table.partitions.forEach((place, index) => {
-      const next = table.indexOf(place.topic, place.partition)
-      if (next < 0 || (recreated.has(place.topic) && !entered.has(partitionKey(place)))) return
-      head[next] = former.head[index] as number
-    })
+    const head = headAfter(former, table, recreated, starts)
     accept()
     log.info('Following {topics} with {count} partitions from now on{recreated}', {
       topics: this.#topics,
@@ -355,7 +369,7 @@ export class Feed {
     const next = { liveConsumer, ends: new EndOffsets(this.#cluster, table) }
     this.#followed = next
     this.#starting = Promise.resolve(next)
-    liveConsumer.startWhenPossible()
+    if (former.isFollowing) liveConsumer.startWhenPossible()
     former.handOverTo({
       liveConsumer,
       recreated: starts.filter(({ topic }) => recreated.has(topic)),

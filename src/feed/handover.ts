@@ -1,6 +1,6 @@
 import { partitionKey } from '../core/topic-partition.ts'
 import type { Gap, PartitionOffset } from '../port/kafka.ts'
-import type { Cursor } from '../records/cursor.ts'
+import type { Cursor, PartitionTable } from '../records/cursor.ts'
 import type { LiveConsumer } from './live-consumer.ts'
 
 /** The live consumer that takes over from another one, since the partitions have changed. */
@@ -10,6 +10,29 @@ export interface Handover {
   readonly recreated: readonly PartitionOffset[]
   /** Re-created partitions, as `topic:partition`, of which the former live consumer had read already. */
   readonly entered: ReadonlySet<string>
+}
+
+/**
+ * Where the next live consumer begins: where the former one has ended, and at the first record of
+ * added partitions and of re-created topics that the former one has not read yet.
+ *
+ * @param recreated Names of re-created topics.
+ * @param starts The first offsets of added and of re-created partitions.
+ */
+export function headAfter(
+  former: LiveConsumer,
+  table: PartitionTable,
+  recreated: ReadonlySet<string>,
+  starts: readonly PartitionOffset[],
+): Float64Array {
+  const head = table.vector(starts)
+  former.table.partitions.forEach((place, index) => {
+    const next = table.indexOf(place.topic, place.partition)
+    const isEntered = former.recreatedPartitions.has(partitionKey(place))
+    if (next < 0 || (recreated.has(place.topic) && !isEntered)) return
+    head[next] = former.head[index] as number
+  })
+  return head
 }
 
 /**

@@ -32,6 +32,9 @@ const STOP_LIMIT_MS = 2_000
  * Follows the end of topics with one Kafka consumer for any number of subscribers, and keeps the
  * newest records in a ring buffer. A subscriber that needs a batch which the ring buffer has dropped
  * continues with a catch-up read.
+ *
+ * It begins to follow when it is started, which the first subscriber does that waits for new records.
+ * Until then it only says where following will begin, so that catch-up reads know where they end.
  */
 export class LiveConsumer {
   readonly table: PartitionTable
@@ -51,6 +54,7 @@ export class LiveConsumer {
   #replaceConsumer: (() => void) | undefined
   readonly #recreatedPartitions = new Set<string>()
   readonly #stop = new AbortController()
+  #starting: Promise<void> | undefined
   #running: Promise<void> | undefined
   #handover: Handover | undefined
   #failure: KafkaConsumeError | undefined
@@ -78,15 +82,42 @@ export class LiveConsumer {
     this.#processor = processor
   }
 
-  /** Begins to follow. Resolves once the first read can be made. */
-  async start(): Promise<void> {
-    const consumer = await this.#openConsumer()
-    this.#running = this.#follow(consumer)
+  /** Whether it follows, or has been told to as soon as Kafka can be reached. */
+  get isFollowing(): boolean {
+    return this.#running !== undefined
   }
 
-  /** Begins to follow as soon as Kafka can be reached. */
+  /**
+   * Begins to follow, unless it does so already. Resolves once the first read can be made.
+   *
+   * @throws KafkaConsumeError why Kafka cannot be read. A later call tries again.
+   */
+  async start(): Promise<void> {
+    if (this.isFollowing) return
+    this.#starting ??= this.#openConsumer()
+      .then((consumer) => {
+        // While the consumer was opened, a subscriber may have started following by another one.
+        if (this.isFollowing) void consumer.close().catch(() => {})
+        else this.#running = this.#follow(consumer)
+      })
+      .finally(() => {
+        this.#starting = undefined
+      })
+    await this.#starting
+  }
+
+  /** Begins to follow as soon as Kafka can be reached, unless it does so already. */
   startWhenPossible(): void {
-    this.#running = this.#follow(undefined)
+    this.#running ??= this.#follow(undefined)
+  }
+
+  /**
+   * Moves the place where following will begin to the present ends. It stays where it is once this live
+   * consumer follows, and while a subscriber has come to it.
+   */
+  moveHead(ends: Float64Array): void {
+    if (this.isFollowing || this.#starting || this.pacing.hasSubscribers) return
+    this.#cursor.moveTo(ends)
   }
 
   async stop(): Promise<void> {
@@ -94,6 +125,7 @@ export class LiveConsumer {
     this.pacing.endWait()
     this.#notify()
     const late = setTimeout(() => this.#replaceConsumer?.(), STOP_LIMIT_MS)
+    await this.#starting?.catch(() => undefined)
     await this.#running
     clearTimeout(late)
   }
@@ -140,6 +172,16 @@ export class LiveConsumer {
   /** Partitions, as `topic:partition`, that were re-created while this live consumer read them. */
   get recreatedPartitions(): Set<string> {
     return this.#recreatedPartitions
+  }
+
+  /**
+   * Partitions, as `topic:partition`, in whose re-created topic this live consumer was before a batch;
+   * undefined when there are none.
+   */
+  recreatedBefore(sequence: number): Set<string> | undefined {
+    if (this.#recreatedPartitions.size === 0) return undefined
+    const ahead = new Set(this.ring.gapsFrom(sequence).map(partitionKey))
+    return this.#recreatedPartitions.difference(ahead)
   }
 
   /** Stands for the ring buffer and the head: another object when either has changed. */

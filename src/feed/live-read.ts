@@ -1,8 +1,9 @@
-import type { Cursor } from '../records/cursor.ts'
 import type { LiveConsumer } from './live-consumer.ts'
 import type { RingBufferReader } from './pacing.ts'
 import type { PendingRecords } from './pending-records.ts'
 import { isAtOrBelow } from './ring-buffer.ts'
+
+const NONE: ReadonlySet<string> = new Set()
 
 /** One subscription's way through the ring buffer of a live consumer. */
 export class LiveRead {
@@ -22,14 +23,21 @@ export class LiveRead {
     liveConsumer.pacing.attach(subscriber)
   }
 
-  /** Enters the ring buffer at a cursor; undefined when the ring buffer does not go back so far. */
+  /**
+   * Enters the ring buffer at a cursor; undefined when the ring buffer does not go back so far, or has
+   * entered a re-created topic there that the cursor is not in: its offsets are not comparable.
+   */
   static enter(
     liveConsumer: LiveConsumer,
     subscriber: RingBufferReader,
-    { vector }: Cursor,
+    pending: PendingRecords,
   ): LiveRead | undefined {
-    const sequence = liveConsumer.locate(vector)
-    return sequence === undefined ? undefined : new LiveRead(liveConsumer, subscriber, sequence)
+    const sequence = liveConsumer.locate(pending.cursor.vector)
+    if (sequence === undefined) return undefined
+    const recreated = liveConsumer.recreatedBefore(sequence)
+    if (recreated && !recreated.isSubsetOf(pending.recreated ?? NONE)) return undefined
+    pending.recreated = recreated
+    return new LiveRead(liveConsumer, subscriber, sequence)
   }
 
   /** Whether the cursor was exactly where the batch begins that was read last. */

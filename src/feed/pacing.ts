@@ -36,6 +36,10 @@ export class Pacing {
     this.#ring = ring
   }
 
+  get hasSubscribers(): boolean {
+    return this.#subscribers.size > 0
+  }
+
   /** Adds a subscriber: the live consumer waits for it, and wakes it whenever there is more. */
   attach(subscriber: RingBufferReader): void {
     this.#subscribers.add(subscriber)

@@ -1,3 +1,4 @@
+import { partitionKey } from '../core/topic-partition.ts'
 import type { Gap } from '../port/kafka.ts'
 import { Cursor, type PartitionTable } from '../records/cursor.ts'
 import type { EncodedBatch } from '../records/encoded-batch.ts'
@@ -36,6 +37,11 @@ interface Remainder {
  */
 export class PendingRecords {
   readonly cursor: Cursor
+  /**
+   * Partitions, as `topic:partition`, in whose re-created topic the cursor is: a handover must not
+   * announce the gap before it again. Undefined while there are none.
+   */
+  recreated: Set<string> | undefined
   readonly #filter: FilterPass | undefined
   readonly #gaps: Gap[] = []
   #remainder: Remainder | undefined
@@ -118,7 +124,11 @@ export class PendingRecords {
   /** Adds gaps to announce, and moves the cursor behind them. */
   skip(gaps: readonly Gap[]): void {
     this.announce(gaps)
-    for (const { topic, partition, to } of gaps) {
+    for (const { topic, partition, to, reason } of gaps) {
+      if (reason === 'out-of-range') {
+        this.recreated ??= new Set()
+        this.recreated.add(partitionKey({ topic, partition }))
+      }
       const index = this.cursor.table.indexOf(topic, partition)
       if (index >= 0) this.cursor.set(index, to)
     }

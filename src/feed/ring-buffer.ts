@@ -74,6 +74,11 @@ export class RingBuffer {
     return this.#gaps.filter((entry) => entry.sequence === sequence).map((entry) => entry.gap)
   }
 
+  /** Gaps before a batch, and before all that follow it. */
+  gapsFrom(sequence: number): readonly Gap[] {
+    return this.#gaps.filter((entry) => entry.sequence >= sequence).map(({ gap }) => gap)
+  }
+
   /** The newest batch that begins at or below a vector in every partition, if there is one. */
   locate(vector: Float64Array): number | undefined {
     for (let i = this.#batches.length - 1; i >= 0; i--) {

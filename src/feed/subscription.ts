@@ -72,8 +72,6 @@ export class Subscription implements RingBufferReader, SuspendedRead {
   #liveConsumer: LiveConsumer
   #phase: LiveRead | CatchUpRead | Parked
   #pending: PendingRecords
-  /** Partitions, as `topic:partition`, that catch-up reads have found to be re-created. */
-  #recreatedPartitions: Set<string> | undefined
   #listener: SubscriptionListener | undefined
   /** Ends the wait in progress. */
   #endWait: (() => void) | undefined
@@ -88,7 +86,8 @@ export class Subscription implements RingBufferReader, SuspendedRead {
     this.#setup = setup
     this.#liveConsumer = liveConsumer
     this.#pending = new PendingRecords(liveConsumer.table, vector, filter(liveConsumer.table))
-    const live = isCertain ? LiveRead.enter(liveConsumer, this, this.cursor) : undefined
+    this.#pending.recreated = liveConsumer.recreatedBefore(Infinity)
+    const live = isCertain ? LiveRead.enter(liveConsumer, this, this.#pending) : undefined
     this.#phase = live ?? this.#newCatchUp()
   }
 
@@ -126,7 +125,8 @@ export class Subscription implements RingBufferReader, SuspendedRead {
 
   /** See {@link LiveConsumer.version}. Undefined while the subscription is not in the ring buffer. */
   get version(): object | undefined {
-    return this.#phase.kind === 'live' ? this.#liveConsumer.version : undefined
+    const isFollowing = this.#phase.kind === 'live' && this.#liveConsumer.isFollowing
+    return isFollowing ? this.#liveConsumer.version : undefined
   }
 
   /** Whether the filter must have its turn before {@link take} can give more. */
@@ -214,12 +214,14 @@ export class Subscription implements RingBufferReader, SuspendedRead {
   }
 
   /**
-   * Resolves when {@link fill} may have something.
+   * Resolves when {@link fill} may have something. At the end this starts the live consumer, if it does
+   * not follow yet.
    *
    * @param milliseconds The longest wait.
    */
   wait(milliseconds: number): Promise<void> {
     if (this.#isStopped || !this.isAtEnd) return Promise.resolve()
+    this.#liveConsumer.startWhenPossible()
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.wake(), milliseconds)
       this.#endWait = () => {
@@ -337,10 +339,10 @@ export class Subscription implements RingBufferReader, SuspendedRead {
     if (failure) throw failure
     if (handover) {
       if (this.#phase.kind === 'catchUp') this.#phase.closeConsumer()
-      this.#followHandover(handover, this.#recreatedPartitions)
+      this.#followHandover(handover, this.#pending.recreated)
       return true
     }
-    const live = LiveRead.enter(this.#liveConsumer, this, this.cursor)
+    const live = LiveRead.enter(this.#liveConsumer, this, this.#pending)
     if (live) {
       // The subscription needs nothing more that the consumer has fetched.
       if (this.#phase.kind === 'catchUp') this.#phase.closeConsumer()
@@ -353,8 +355,7 @@ export class Subscription implements RingBufferReader, SuspendedRead {
 
   async #readCatchUp(read: CatchUpRead, limit: number): Promise<boolean> {
     if (read.isOpen) {
-      this.#recreatedPartitions ??= new Set()
-      return read.read(this.#pending, limit, this.#signal, this.#recreatedPartitions)
+      return read.read(this.#pending, limit, this.#signal)
     }
     try {
       await read.open(this.#pending, true, this.#signal)
@@ -365,6 +366,9 @@ export class Subscription implements RingBufferReader, SuspendedRead {
   }
 
   #fallBehind(): void {
+    // Where a topic was not re-created after all, the live consumer has been told so meanwhile.
+    const { recreatedPartitions } = this.#liveConsumer
+    this.#pending.recreated = this.#pending.recreated?.intersection(recreatedPartitions)
     this.#setup.catchUpPool.countFallenBehind()
     this.#phase = this.#newCatchUp()
   }
@@ -385,6 +389,5 @@ export class Subscription implements RingBufferReader, SuspendedRead {
     const { table } = handover.liveConsumer
     this.#pending = this.#pending.movedTo(table, vector, this.#setup.filter(table))
     this.#pending.announce(gaps)
-    this.#recreatedPartitions = undefined
   }
 }

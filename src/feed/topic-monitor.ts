@@ -103,6 +103,7 @@ export class TopicMonitor {
     }
     // The topics were not re-created after all, as when a partition has lost its newest records.
     for (const key of suspected) liveConsumer.recreatedPartitions.delete(key)
+    if (!liveConsumer.isFollowing) return undefined
     const now = { liveConsumer, head: liveConsumer.head.slice(), ends: await ends.now() }
     const last = this.#last
     this.#last = now

@@ -2,12 +2,12 @@ import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import { asKafkaConsumeError, KafkaConsumeError } from '../core/errors.ts'
 import { partitionKey } from '../core/topic-partition.ts'
-import type { Feed } from '../feed/feed.ts'
+import type { Feed, SubscriptionPurpose } from '../feed/feed.ts'
 import type { Position } from '../feed/position.ts'
 import type { Subscription } from '../feed/subscription.ts'
 import type { Delivery, Gap, PartitionOffset } from '../port/kafka.ts'
 import { type ConsumedRecord, consumedRecordOf } from '../records/consumed-record.ts'
-import { parseCursor } from '../records/cursor.ts'
+import { type PartitionTable, parseCursor } from '../records/cursor.ts'
 import { pollGroup } from './consume/poll-group.ts'
 import { readFromPosition } from './consume/read-from-position.ts'
 import { assertMayUseGroup, clientOf, filterOf } from './request/client.ts'
@@ -221,7 +221,7 @@ export class RequestReader implements KafkaReader {
   read(from: ReadFrom & ReadLimits) {
     return this.#traced('read', async (trace) => {
       const { feed } = await this.#route.lease()
-      const subscription = await this.#subscribe(feed, from)
+      const subscription = await this.#subscribe(feed, from, 'read')
       try {
         const signal = from.signal ?? this.#c.req.raw.signal
         const { slices, gaps } = await readFromPosition(subscription, withDefaults(from), signal)
@@ -246,7 +246,7 @@ export class RequestReader implements KafkaReader {
   async *#records({ onGap, ...from }: StreamFrom) {
     const signal = from.signal ?? this.#c.req.raw.signal
     const { feed } = await this.#route.lease()
-    const subscription = await this.#subscribe(feed, from)
+    const subscription = await this.#subscribe(feed, from, 'follow')
     const trace = ReadTrace.begin(this.#route, 'stream')
     let failure: unknown
     const stop = () => subscription.stop()
@@ -297,12 +297,13 @@ export class RequestReader implements KafkaReader {
     else log.warn('Skipped {from} to {to} of {topic}:{partition}: {reason}', { ...gap })
   }
 
-  #subscribe(feed: Feed, { start, cursor }: ReadFrom) {
+  #subscribe(feed: Feed, { start, cursor }: ReadFrom, purpose: SubscriptionPurpose) {
     const position: Position =
       cursor === undefined
         ? { start: startOf(start) }
         : { cursor: parseCursor(cursor, 'cursor'), parameter: 'cursor' }
-    return feed.subscribe(position, (table) => filterOf(undefined, clientOf(this.#c), table))
+    const filter = (table: PartitionTable) => filterOf(undefined, clientOf(this.#c), table)
+    return feed.subscribe(position, filter, purpose)
   }
 }
 

@@ -245,6 +245,12 @@ export const ROUTE_METRICS: readonly RouteMetric[] = [
     samples: ofFeed(({ readers }) => readers),
   },
   {
+    name: 'live_consumers',
+    help: 'Live consumers that run: none while only old records are read',
+    type: 'gauge',
+    samples: ofFeed(({ liveConsumers }) => liveConsumers),
+  },
+  {
     name: 'ring_bytes',
     help: 'Bytes of records in the ring buffer',
     type: 'gauge',

@@ -58,14 +58,15 @@ export function randomOf(seed: number): (below: number) => number {
 
 /** A reader whose reads a test answers. */
 export class ScriptedReader implements AssignedConsumer {
-  readonly gaps: AssignedConsumer['gaps'] = []
+  readonly gaps: AssignedConsumer['gaps']
   readonly from: readonly PartitionOffset[]
   closed = false
   readonly #answers: Array<Partial<Batch> | Error> = []
   #waiting: PromiseWithResolvers<Batch> | undefined
 
-  constructor(from: readonly PartitionOffset[]) {
+  constructor(from: readonly PartitionOffset[], gaps: AssignedConsumer['gaps'] = []) {
     this.from = from
+    this.gaps = gaps
   }
 
   /** Answers the read that waits, or the next one. */
@@ -152,6 +153,8 @@ export class ScriptedSource extends ReaderSource {
   readonly opened: ScriptedReader[] = []
   readonly purposes: string[] = []
   failure: Error | undefined
+  /** Gaps where the next catch-up read is opened. */
+  gaps: AssignedConsumer['gaps'] = []
   /** How often it failed to open a reader. */
   failed = 0
 
@@ -163,7 +166,8 @@ export class ScriptedSource extends ReaderSource {
       this.failed++
       throw this.failure
     }
-    const reader = new ScriptedReader(from)
+    const reader = new ScriptedReader(from, this.gaps)
+    this.gaps = []
     this.opened.push(reader)
     this.purposes.push(purpose)
     return reader

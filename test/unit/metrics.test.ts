@@ -33,6 +33,7 @@ const feed = {
   id: 1,
   topics: ['a', 'b'],
   readers: 2,
+  liveConsumers: 1,
   ringBytes: 10,
   maxRingBytes: 100,
   replays: 1,
@@ -71,6 +72,7 @@ describe('metrics', () => {
     )
     const labels = { cluster: 'c', topics: 'a,b' }
     expect(exposition.value('hono_kafka_ring_bytes', labels)).toBe(20)
+    expect(exposition.value('hono_kafka_live_consumers', labels)).toBe(2)
     expect(exposition.value('hono_kafka_replays', labels)).toBe(2)
     expect(exposition.value('hono_kafka_partition_end_offset', { partition: '0' })).toBe(9)
     expect(exposition.value('hono_kafka_partition_start_offset', { partition: '0' })).toBe(2)

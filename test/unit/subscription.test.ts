@@ -420,12 +420,12 @@ class Scene implements AsyncDisposable {
     return scene
   }
 
-  reader(vector: readonly number[], filter?: Filter): Subscription {
+  reader(vector: readonly number[], filter?: Filter, isCertain = true): Subscription {
     const subscription = new Subscription({
       liveConsumer: this.tail,
       catchUpPool: this.replays,
       vector: Float64Array.from(vector),
-      isCertain: true,
+      isCertain,
       deserializer: 'noop',
       processor: this.preparation,
       filter: () => filter,
@@ -524,6 +524,81 @@ describe('gaps', () => {
     expect(await take(reader)).toEqual(['0/9 10,0'])
     await scene.feed([recordAt(0, 0)], [ANEW])
     expect((await take(reader)).at(-1)).toBe('0/0 1,0')
+  })
+})
+
+describe('a topic that is re-created', () => {
+  /** What the feed does when it has found out, once the live consumer has stopped. */
+  async function handOver(scene: Scene, entered: readonly string[]): Promise<void> {
+    const next = new LiveConsumer(scene.source, two, scene.tail.head, 'noop', 1_000_000)
+    await scene.tail.stop()
+    scene.tail.handOverTo({
+      liveConsumer: next,
+      recreated: [{ topic: 't', partition: 0, offset: 0 }],
+      entered: new Set(entered),
+    })
+  }
+
+  /** Takes until a record of partition 0 with this offset has come. */
+  async function takeTo(reader: Subscription, offset: number): Promise<string[]> {
+    const seen: string[] = []
+    await until(
+      async () => {
+        for (const each of await take(reader)) seen.push(each.split(' ').slice(0, 2).join(' '))
+        return seen.some((each) => each.startsWith(`0/${offset} `))
+      },
+      () => `offset ${offset} after ${seen.join(', ')}`,
+    )
+    return seen
+  }
+
+  test('its gap is announced once to a subscription that passed it in the ring buffer and meets the handover in a catch-up read', async () => {
+    await using scene = await Scene.at([10, 0], 500)
+    const reader = scene.reader([10, 0])
+    await scene.feed([recordAt(0, 0, 400)], [ANEW])
+    expect(await takeTo(reader, 0)).toEqual(['gap 10-0', '0/0 1,0'])
+    await scene.feed([recordAt(0, 1, 400)])
+    await scene.feed([recordAt(0, 2, 400)])
+    await scene.feed([recordAt(0, 3, 400)])
+    const taken = takeTo(reader, 2)
+    await until(() => scene.source.opened.length === 2, 'a catch-up read')
+    expect(scene.source.last.from.map(({ offset }) => offset)).toEqual([1, 0])
+    scene.source.last.answer({ records: [recordAt(0, 1, 400)] })
+    await handOver(scene, ['t:0'])
+    await until(() => scene.source.opened.length === 3, 'a catch-up read after the handover')
+    expect(scene.source.last.from.map(({ offset }) => offset)).toEqual([2, 0])
+    scene.source.last.answer({ records: [recordAt(0, 2, 400)] })
+    expect(await taken).toEqual(['0/1 2,0', '0/2 3,0'])
+  })
+
+  test('its gap is announced once to a subscription that met it when its catch-up read was opened', async () => {
+    await using scene = await Scene.at([5, 0])
+    const reader = scene.reader([20, 0], undefined, false)
+    scene.source.gaps = [{ ...ANEW, from: 20 }]
+    await reader.open()
+    const taken = takeTo(reader, 4)
+    scene.source.last.answer({ records: [0, 1, 2].map((offset) => recordAt(0, offset)) })
+    await handOver(scene, [])
+    await until(() => scene.source.opened.length === 3, 'a catch-up read after the handover')
+    expect(scene.source.last.from.map(({ offset }) => offset)).toEqual([3, 0])
+    scene.source.last.answer({ records: [3, 4].map((offset) => recordAt(0, offset)) })
+    const ids = [0, 1, 2, 3, 4].map((offset) => `0/${offset} ${offset + 1},0`)
+    expect(await taken).toEqual(['gap 20-0', ...ids])
+  })
+
+  test('its gap is announced to a subscription that fell behind before it came to the gap', async () => {
+    await using scene = await Scene.at([10, 0], 500)
+    const reader = scene.reader([10, 0])
+    await scene.feed([recordAt(0, 10, 400)])
+    await scene.feed([recordAt(0, 0, 400)], [ANEW])
+    // The new topic's offsets are smaller, and yet the cursor does not lie behind its records.
+    const taken = takeTo(reader, 0)
+    await until(() => scene.source.opened.length === 2, 'a catch-up read')
+    await handOver(scene, ['t:0'])
+    await until(() => scene.source.opened.length === 3, 'a catch-up read after the handover')
+    expect(scene.source.last.from.map(({ offset }) => offset)).toEqual([0, 0])
+    scene.source.last.answer({ records: [recordAt(0, 0, 400)] })
+    expect(await taken).toEqual(['gap 10-0', '0/0 1,0'])
   })
 })
 

@@ -13,18 +13,27 @@ const SIZE = 100
 /** A topic of one partition with so many records, and who reads it. */
 class Log extends ReaderSource {
   opened = 0
+  /** Consumers that were opened to follow the end. */
+  live = 0
   closed = 0
+  /** How often it was asked for the ends. */
+  asked = 0
 
   override async partitions() {
     return [{ topic: 't', partition: 0 }]
   }
 
   override async offsets(_: unknown, query: unknown): Promise<PartitionOffset[]> {
+    if (query === 'latest') this.asked++
     return [{ topic: 't', partition: 0, offset: query === 'earliest' ? 0 : SIZE }]
   }
 
-  async openConsumer([from]: readonly PartitionOffset[]): Promise<AssignedConsumer> {
+  async openConsumer(
+    [from]: readonly PartitionOffset[],
+    purpose: 'live' | 'catch-up',
+  ): Promise<AssignedConsumer> {
     this.opened++
+    if (purpose === 'live') this.live++
     let next = from?.offset ?? 0
     return {
       gaps: [],
@@ -59,7 +68,7 @@ function at(offset: number) {
 }
 
 function open(feed: Feed, offset: number, filter?: Filter): Promise<Subscription> {
-  return feed.subscribe(at(offset), () => filter)
+  return feed.subscribe(at(offset), () => filter, 'read')
 }
 
 /** Takes so many records. */
@@ -80,9 +89,6 @@ async function page(feed: Feed, offset: number, count: number): Promise<number[]
   return taken
 }
 
-/** Readers beside the tail's. */
-const replays = (log: Log) => log.opened - 1
-
 describe('suspended reads', () => {
   test('all pages of a range are read by one consumer, each record once', async () => {
     const log = new Log()
@@ -90,7 +96,7 @@ describe('suspended reads', () => {
     const taken: number[] = []
     for (let offset = 0; offset < 70; offset += 7) taken.push(...(await page(feed, offset, 7)))
     expect(taken).toEqual(Array.from({ length: 70 }, (_, offset) => offset))
-    expect(replays(log)).toBe(1)
+    expect(log.opened).toBe(1)
     expect(feed.stats()).toMatchObject({ replays: 1, readers: 1 })
   })
 
@@ -100,10 +106,10 @@ describe('suspended reads', () => {
     expect(await page(feed, 0, 5)).toEqual([0, 1, 2, 3, 4])
     expect(await page(feed, 0, 5)).toEqual([0, 1, 2, 3, 4])
     expect(await page(feed, 4, 2)).toEqual([4, 5])
-    expect(replays(log)).toBe(3)
+    expect(log.opened).toBe(3)
     // Two were left at the same place: each goes on once.
     const both = await Promise.all([open(feed, 5), open(feed, 5), open(feed, 5)])
-    expect(replays(log)).toBe(4)
+    expect(log.opened).toBe(4)
     expect(new Set(both).size).toBe(3)
     for (const subscription of both) {
       expect(await take(subscription, 2)).toEqual([5, 6])
@@ -122,7 +128,7 @@ describe('suspended reads', () => {
     await until(() => log.closed === 1, 'the filtered one to be closed')
     expect(await page(feed, end, 3)).toEqual([end, end + 1, end + 2])
     const other = await open(feed, end + 3, even)
-    expect(replays(log)).toBe(3)
+    expect(log.opened).toBe(3)
     for (const offset of await take(other, 3)) expect(offset % 2).toBe(0)
     await other.close()
   })
@@ -184,5 +190,52 @@ describe('suspended reads', () => {
     await feed.close()
     await until(() => feed.stats().replays === 0, 'it to be closed')
     expect(log.closed).toBe(log.opened)
+  })
+})
+
+describe('the live consumer', () => {
+  test('is not started by reads of old records, page after page up to the end', async () => {
+    const log = new Log()
+    const feed = feedOf(log)
+    const taken: number[] = []
+    for (let offset = 0; offset < SIZE; offset += 10) taken.push(...(await page(feed, offset, 10)))
+    expect(taken).toEqual(Array.from({ length: SIZE }, (_, offset) => offset))
+    expect(log.live).toBe(0)
+    expect(feed.stats().liveConsumers).toBe(0)
+    // The ends are asked for once, and not for each page.
+    expect(log.asked).toBe(1)
+  })
+
+  test('is started by a read that waits at the end for new records', async () => {
+    const log = new Log()
+    const feed = feedOf(log)
+    const subscription = await open(feed, SIZE)
+    expect(await subscription.fill(1)).toBe(false)
+    expect(subscription.isAtEnd).toBe(true)
+    expect(log.live).toBe(0)
+    await subscription.wait(1)
+    await until(() => log.live === 1, 'a live consumer')
+    expect(feed.stats().liveConsumers).toBe(1)
+    await subscription.close()
+  })
+
+  test('is started by the second read in a row that comes to the end, as when clients poll', async () => {
+    const log = new Log()
+    const feed = feedOf(log)
+    for (const live of [0, 1]) {
+      const subscription = await open(feed, SIZE - 1)
+      expect(await take(subscription, 1)).toEqual([SIZE - 1])
+      expect(await subscription.fill(1)).toBe(false)
+      feed.release(subscription)
+      await until(() => feed.stats().liveConsumers === live, `${live} live consumers`)
+    }
+  })
+
+  test('is started at once by a subscription that follows', async () => {
+    const log = new Log()
+    const feed = feedOf(log)
+    const subscription = await feed.subscribe(at(0), () => undefined, 'follow')
+    expect(log.live).toBe(1)
+    await subscription.close()
   })
 })

@@ -96,9 +96,8 @@ async function answerPosition(
   const { feed } = await route.lease()
   const memory = route.answerMemory()
   const position = plan.position as NonNullable<ReadPlan['position']>
-  const subscription = await feed.subscribe(position, (table) =>
-    filterOf(plan.wanted, client, table),
-  )
+  const filter = (table: PartitionTable) => filterOf(plan.wanted, client, table)
+  const subscription = await feed.subscribe(position, filter, 'read')
   try {
     const { version } = subscription
     const { slices, gaps } = await readFromPosition(
