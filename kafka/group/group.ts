@@ -15,9 +15,9 @@ import type { ClientError } from '../client/errors.ts'
 import { type DeliverySink, GroupDelivery, ReadyRecords, runsOf } from './deliveries.ts'
 import type { GroupHost } from './group-host.ts'
 import { GroupMember } from './member.ts'
+import { MemberProgress } from './member-progress.ts'
 import type { OwnedPartition } from './partitions.ts'
 import { PollQueue } from './poll-queue.ts'
-import { StallDetector } from './stall-detector.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 
@@ -223,10 +223,10 @@ export class Group implements GroupSession {
    * @throws Stall when reading brings nothing although Kafka has more.
    */
   async #readOn(): Promise<void> {
-    const detector = new StallDetector(this.#member)
+    const progress = new MemberProgress(this.#member)
     let rounds = 0
     const checks = setInterval(() => {
-      const checked = detector.check(rounds).catch((error) => log.debug('{error}', { error }))
+      const checked = progress.check(rounds).catch((error) => log.debug('{error}', { error }))
       void checked.then((stall) => stall && this.#endRead?.(new Stall(stall)))
     }, this.#checkEvery)
     try {

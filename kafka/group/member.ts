@@ -16,10 +16,10 @@ import { Assignment } from './assignment.ts'
 import { Commits } from './commits.ts'
 import type { ReadyRecords } from './deliveries.ts'
 import type { GroupHost } from './group-host.ts'
+import type { WatchedMember } from './member-progress.ts'
 import type { OwnedPartition } from './partitions.ts'
 import { OwnedPartitions } from './partitions.ts'
 import { RecreatedTopics } from './recreated-topics.ts'
-import type { WatchedMember } from './stall-detector.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 

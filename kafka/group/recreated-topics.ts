@@ -1,4 +1,5 @@
 import { getLogger } from '@logtape/logtape'
+import { TopicIds } from '../../src/core/topic-ids.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { type Consumer, call } from '../client/client.ts'
 import type { GroupHost } from './group-host.ts'
@@ -10,15 +11,11 @@ const log = getLogger(['hono-kafka-consume', 'group'])
 const COMPARE_MS = 5_000
 const SEEK_TIMEOUT_MS = 2_000
 
-/**
- * Finds topics that were re-created. The client does not look at topic ids: where the new topic has
- * more records than the old one had, the client reads on at the old offset.
- */
+/** Finds topics that were re-created, and reads their partitions from the first record. */
 export class RecreatedTopics {
   readonly #host: GroupHost
   readonly #owned: OwnedPartitions
-  /** Ids of topics that were replaced: a broker may be late to know the new ones. */
-  readonly #formerIds = new Set<string>()
+  readonly #topicIds = new TopicIds()
   /** Partitions of re-created topics that are yet to be read from their first record. */
   #outdated: OwnedPartition[] = []
   /** When topic ids are compared next, in `performance.now()`'s time. */
@@ -46,11 +43,10 @@ export class RecreatedTopics {
       const ids = await this.#host.topicIds()
       for (const owned of this.#owned) {
         const id = ids.get(owned.topic)
-        if (id === undefined || id === owned.topicId || this.#formerIds.has(id)) continue
-        if (owned.topicId === undefined) owned.topicId = id
-        else this.#outdated.push(owned)
+        if (this.#topicIds.isRecreated(owned.topicId, id)) this.#outdated.push(owned)
+        else if (id !== undefined && !this.#topicIds.isRetired(id)) owned.topicId = id
       }
-      for (const { topicId } of this.#outdated) this.#formerIds.add(topicId as string)
+      for (const { topicId } of this.#outdated) this.#topicIds.retire(topicId)
     } catch (error) {
       log.debug('Cannot compare topics: {error}', { error })
     }

@@ -1,4 +1,6 @@
 import { asKafkaConsumeError, type KafkaConsumeError } from '../core/errors.ts'
+import { StallDetector } from '../core/stall-detector.ts'
+import { TopicIds } from '../core/topic-ids.ts'
 import type { KafkaCluster } from '../port/kafka.ts'
 import { PartitionTable } from '../records/cursor.ts'
 import type { EndOffsets } from './end-offsets.ts'
@@ -39,18 +41,12 @@ export class TopicMonitor {
   readonly #grace: number
   /** Topic ids by topic name. */
   #ids: ReadonlyMap<string, string> = new Map()
-  /** Ids that topics had before they were re-created: a broker may still answer with one of them. */
-  readonly #formerIds = new Set<string>()
+  readonly #topicIds = new TopicIds()
   /** False once a request for topic ids got no answer from brokers that answer other requests. */
   #hasIds = true
-  /** What the last check saw. */
-  #last:
-    | {
-        readonly liveConsumer: LiveConsumer
-        readonly head: Float64Array
-        readonly ends: Float64Array
-      }
-    | undefined
+  readonly #stallDetector = new StallDetector<number>()
+  /** The live consumer of the last check. */
+  #checked: LiveConsumer | undefined
   #goneSince: number | undefined
   #unanswered = 0
 
@@ -104,14 +100,16 @@ export class TopicMonitor {
     // The topics were not re-created after all, as when a partition has lost its newest records.
     for (const key of suspected) liveConsumer.recreatedPartitions.delete(key)
     if (!liveConsumer.isFollowing) return undefined
-    const now = { liveConsumer, head: liveConsumer.head.slice(), ends: await ends.now() }
-    const last = this.#last
-    this.#last = now
+    const head = liveConsumer.head.slice()
+    const endsNow = await ends.now()
     // A live consumer that waits for its subscribers has not stalled.
-    if (liveConsumer.pacing.takeHasWaited() || last?.liveConsumer !== liveConsumer) return undefined
-    const isStalled = now.head.some(
-      (head, index) => head === last.head[index] && head < (last.ends[index] as number),
-    )
+    const hasWaited = liveConsumer.pacing.takeHasWaited()
+    if (hasWaited || this.#checked !== liveConsumer) this.#stallDetector.reset()
+    this.#checked = liveConsumer
+    const progress = Array.from(head, (position, index) => {
+      return [index, { position, end: endsNow[index] as number }] as const
+    })
+    const isStalled = this.#stallDetector.check(new Map(progress)).length > 0
     return isStalled ? { kind: 'stalled' } : undefined
   }
 
@@ -122,17 +120,13 @@ export class TopicMonitor {
   }
 
   #recreatedTopics(ids: ReadonlyMap<string, string>): Set<string> {
-    const recreated = new Set<string>()
-    for (const [topic, id] of ids) {
-      const former = this.#ids.get(topic)
-      if (former === undefined || former === id || this.#formerIds.has(id)) continue
-      recreated.add(topic)
-    }
-    return recreated
+    const isRecreated = ([topic, id]: readonly [string, string]) =>
+      this.#topicIds.isRecreated(this.#ids.get(topic), id)
+    return new Set([...ids].filter(isRecreated).map(([topic]) => topic))
   }
 
   #accept(recreated: ReadonlySet<string>, ids: ReadonlyMap<string, string>): void {
-    for (const topic of recreated) this.#formerIds.add(this.#ids.get(topic) as string)
+    for (const topic of recreated) this.#topicIds.retire(this.#ids.get(topic))
     this.#ids = new Map([...this.#ids, ...ids])
   }
 

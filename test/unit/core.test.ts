@@ -5,6 +5,8 @@ import { isJsonObject } from '../../src/core/json-object.ts'
 import { LruMap } from '../../src/core/lru-map.ts'
 import { readLimited } from '../../src/core/read-limited.ts'
 import { Semaphore } from '../../src/core/semaphore.ts'
+import { StallDetector } from '../../src/core/stall-detector.ts'
+import { TopicIds } from '../../src/core/topic-ids.ts'
 
 describe('settledWithin', () => {
   test('a promise that is fulfilled in time: true, and no timer stays behind', async () => {
@@ -146,4 +148,35 @@ describe('readLimited', () => {
 test('isJsonObject: objects, but no arrays, null and scalars', () => {
   const values = [{}, { a: 1 }, [], null, undefined, 'text', 1, true]
   expect(values.map(isJsonObject)).toEqual([true, true, ...Array<boolean>(6).fill(false)])
+})
+
+describe('StallDetector', () => {
+  test('names what has not moved although it was behind at the last check', () => {
+    const detector = new StallDetector<string>()
+    const check = (...progress: Array<[string, number, number]>) =>
+      detector.check(new Map(progress.map(([key, position, end]) => [key, { position, end }])))
+    expect(check(['stuck', 3, 5], ['at its end', 5, 5], ['moving', 1, 9])).toEqual([])
+    expect(check(['stuck', 3, 5], ['at its end', 5, 8], ['moving', 2, 9])).toEqual(['stuck'])
+    expect(check(['stuck', 4, 5], ['at its end', 5, 8], ['moving', 3, 9])).toEqual(['at its end'])
+    detector.reset()
+    expect(check(['stuck', 4, 5], ['at its end', 5, 8])).toEqual([])
+  })
+})
+
+describe('TopicIds', () => {
+  test('a topic with a new id was re-created, and with an id that it had before was not', () => {
+    const ids = new TopicIds()
+    expect(ids.isRecreated('a', 'a')).toBe(false)
+    expect(ids.isRecreated('a', 'b')).toBe(true)
+    ids.retire('a')
+    expect(ids.isRetired('a')).toBe(true)
+    expect(ids.isRecreated('b', 'a')).toBe(false)
+    expect(ids.isRecreated('b', 'c')).toBe(true)
+  })
+
+  test('nothing is said of a topic whose id is not known', () => {
+    const ids = new TopicIds()
+    expect(ids.isRecreated(undefined, 'a')).toBe(false)
+    expect(ids.isRecreated('a', undefined)).toBe(false)
+  })
 })

@@ -1,0 +1,53 @@
+import { StallDetector } from '../../src/core/stall-detector.ts'
+import { partitionKey } from '../../src/core/topic-partition.ts'
+import type { PartitionOffset } from '../../src/port/kafka.ts'
+import type { OwnedPartition } from './partitions.ts'
+
+/** The parts of a group's member that its progress is seen by. */
+export interface WatchedMember {
+  /** Whether the member reads nothing for a known reason, such as a pause. */
+  readonly isHeldUp: boolean
+  /** The partitions that the member reads. */
+  owned(): readonly OwnedPartition[]
+  /** The ends of partitions, asked of Kafka; in the order of the question. */
+  ends(partitions: readonly OwnedPartition[]): Promise<PartitionOffset[]>
+}
+
+/** Compares from time to time what a member of a group has read with what Kafka has. */
+export class MemberProgress {
+  readonly #watched: WatchedMember
+  readonly #stallDetector = new StallDetector<OwnedPartition>()
+  /** What stood still at the last check: the member may have paused since the check before. */
+  #suspected: ReadonlySet<OwnedPartition> = new Set()
+  #rounds = -1
+
+  constructor(watched: WatchedMember) {
+    this.#watched = watched
+  }
+
+  /**
+   * @param rounds How often the member has tried to read.
+   * @returns what has stood still for two checks although it was behind Kafka: partitions, or reading
+   * itself; undefined where there is no stall, or Kafka does not answer.
+   */
+  async check(rounds: number): Promise<string | undefined> {
+    if (rounds === this.#rounds) return 'no read comes back'
+    this.#rounds = rounds
+    if (this.#watched.isHeldUp) {
+      this.#stallDetector.reset()
+      this.#suspected = new Set()
+      return undefined
+    }
+    const owned = this.#watched.owned()
+    const positions = owned.map(({ position }) => position)
+    const ends = await this.#watched.ends(owned)
+    const progress = owned.map((each, index) => {
+      const { offset } = ends[index] as PartitionOffset
+      return [each, { position: positions[index] as number, end: offset }] as const
+    })
+    const still = this.#stallDetector.check(new Map(progress))
+    const stuck = still.filter((each) => this.#suspected.has(each))
+    this.#suspected = new Set(still)
+    return stuck.length > 0 ? `nothing comes of ${stuck.map(partitionKey).join(', ')}` : undefined
+  }
+}
