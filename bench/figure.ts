@@ -13,10 +13,12 @@ export interface Figure {
   readonly ok: boolean | null
   /** Whether the goal is the highest ratio instead of the lowest. */
   readonly isLimit: boolean
+  /** The largest round less the smallest, as a share of the median; the larger one of both sides. */
+  readonly spread?: number
 }
 
 /** The fields of a figure that `--json` writes. */
-export const WRITTEN = ['name', 'value', 'unit', 'beside', 'ratio', 'goal', 'ok']
+export const WRITTEN = ['name', 'value', 'unit', 'beside', 'ratio', 'goal', 'ok', 'spread']
 
 /**
  * @param beside The figure to compare with; undefined if there is none.
@@ -46,26 +48,39 @@ export function limited(
   return { name, value, unit, beside, ratio, goal, ok: ratio <= goal, isLimit: true }
 }
 
-const HEADINGS = ['figure', 'value', 'unit', 'beside', 'ratio', 'goal', '']
+const HEADINGS = ['figure', 'value', 'unit', 'beside', 'ratio', 'goal', '', 'spread']
 
 /** The figures as a table of Markdown, for the documentation. */
 export function tableOf(figures: readonly Figure[]): string {
-  const rows = figures.map(({ name, value, unit, beside, ratio, goal, ok, isLimit }) => [
+  const hasSpread = figures.some(({ spread }) => spread !== undefined)
+  const headings = hasSpread ? HEADINGS : HEADINGS.slice(0, -1)
+  const rows = figures.map((one) => cellsOf(one).slice(0, headings.length))
+  const widths = headings.map((heading, column) =>
+    Math.max(...[heading, ...rows.map((row) => row[column] ?? '')].map((cell) => cell.length)),
+  )
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, column) => (isText(column) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`
+  const rule = `|${widths.map((width, column) => (isText(column) ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`
+  return [line(headings), rule, ...rows.map(line)].join('\n')
+}
+
+function cellsOf(one: Figure): string[] {
+  const { name, value, unit, beside, ratio, goal, ok, isLimit, spread } = one
+  return [
     name,
     short(value),
     unit,
     beside === null ? '' : short(beside),
     ratio === null ? '' : ratio.toFixed(2),
     goal === null ? '' : `${isLimit ? '≤' : '≥'} ${goal}`,
-    ok === null ? '' : ok ? 'ok' : 'short',
-  ])
-  const widths = HEADINGS.map((heading, column) =>
-    Math.max(...[heading, ...rows.map((row) => row[column] ?? '')].map((cell) => cell.length)),
-  )
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, column) => (isText(column) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`
-  const rule = `|${widths.map((width, column) => (isText(column) ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`
-  return [line(HEADINGS), rule, ...rows.map(line)].join('\n')
+    verdictOf(ok),
+    spread === undefined ? '' : `${(spread * 100).toFixed(0)} %`,
+  ]
+}
+
+function verdictOf(ok: boolean | null): string {
+  if (ok === null) return ''
+  return ok ? 'ok' : 'short'
 }
 
 function isText(column: number): boolean {

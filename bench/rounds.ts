@@ -36,3 +36,9 @@ function median(values: readonly number[]): number {
 export function medianOf<M>(measured: readonly M[], of: (one: M) => number): number {
   return median(measured.map(of))
 }
+
+/** The largest value less the smallest, as a share of the median. */
+export function spreadOf<M>(measured: readonly M[], of: (one: M) => number): number {
+  const values = measured.map(of)
+  return (Math.max(...values) - Math.min(...values)) / median(values)
+}

@@ -13,12 +13,12 @@ import { fanOut } from './scenarios/fan-out.ts'
 import { filters } from './scenarios/filters.ts'
 import { forms } from './scenarios/forms.ts'
 import { get } from './scenarios/get.ts'
-import { group } from './scenarios/group.ts'
 import { growth } from './scenarios/growth.ts'
 import { latency } from './scenarios/latency.ts'
 import { live } from './scenarios/live.ts'
 import { peers } from './scenarios/peers.ts'
 import { replay } from './scenarios/replay.ts'
+import { rest } from './scenarios/rest.ts'
 import { start } from './scenarios/start.ts'
 
 const LIMIT_MS = 60 * 60_000
@@ -29,7 +29,7 @@ const scenarios: readonly Scenario[] = [
   live,
   fanOut,
   get,
-  group,
+  rest,
   latency,
   crowd,
   filters,

@@ -1,6 +1,12 @@
 /** The measured gateway: `kafkaConsume` on a Hono app, served by Bun with the gateway's own settings. */
 import { Hono } from 'hono'
-import { kafkaConsume } from '../../src/index.ts'
+import { websocket } from 'hono/bun'
+import {
+  type KafkaConsumeOptions,
+  type KafkaReaderEnv,
+  kafkaConsume,
+  kafkaReader,
+} from '../../src/index.ts'
 import { serveCommands } from './serve.ts'
 
 export type Gateway = typeof commands
@@ -25,6 +31,49 @@ const commands = {
     await route.start()
     return { port: server.port as number }
   },
+
+  /**
+   * Serves a topic as a group that begins at the first record: `/messages`, `/socket`, and `/count`,
+   * whose handler counts the records of one poll.
+   */
+  async serveGroup({ brokers, topic, group }: { brokers: string; topic: string; group: string }) {
+    await closeGroup?.()
+    const options: KafkaConsumeOptions = {
+      bootstrapServers: brokers,
+      topics: [topic],
+      autoOffsetReset: 'earliest',
+      consumerGroup: { mode: 'manual', consumerGroupId: group },
+    }
+    const messages = kafkaConsume(options)
+    const socket = kafkaConsume({ ...options, mode: 'websocket' })
+    const reader = kafkaReader(options)
+    const app = new Hono<KafkaReaderEnv>()
+    app.all('/messages', messages)
+    app.all('/socket', socket)
+    app.use('/count', reader)
+    app.get('/count', async (c) => {
+      const maxRecords = Number(c.req.query('max_records'))
+      const { records } = await c.var.kafka.poll({ maxRecords, timeout: 5_000 })
+      return c.text(String(records.length))
+    })
+    const server = Bun.serve({
+      port: 0,
+      hostname: '127.0.0.1',
+      fetch: (request, server) => app.fetch(request, server),
+      websocket,
+    })
+    closeGroup = async () => {
+      closeGroup = undefined
+      await Promise.all([messages, socket, reader].map((handler) => handler.close()))
+      await server.stop(true)
+    }
+    return { port: server.port as number }
+  },
+
+  /** Leaves the group of `serveGroup`. */
+  closeGroup: async () => closeGroup?.(),
 }
+
+let closeGroup: (() => Promise<void>) | undefined
 
 serveCommands(commands)

@@ -1,9 +1,10 @@
 /** An installed server, as people would run it, with the smallest configuration that serves a topic. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePorts } from '../../tools/kafka/ports.ts'
+import { usageOf } from './process-usage.ts'
 import { serveCommands } from './serve.ts'
 
 export type InstalledPeer = typeof commands
@@ -21,7 +22,6 @@ interface Serving {
 }
 
 const READY_MS = 20_000
-const TICKS_PER_SECOND = 100
 
 let child: Bun.Subprocess | undefined
 let configuration: string | undefined
@@ -56,13 +56,7 @@ const commands = {
 
   /** Seconds of processor time of the program; undefined if the system does not say. */
   cpu(): number | undefined {
-    try {
-      const stat = readFileSync(`/proc/${child?.pid}/stat`, 'utf8')
-      const [user, system] = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12, 14)
-      return (Number(user) + Number(system)) / TICKS_PER_SECOND
-    } catch {
-      return undefined
-    }
+    return usageOf(child?.pid)?.cpu
   },
 }
 

@@ -1,14 +1,17 @@
 /** Small polls as a consumer group, each of which gets the next records of a full topic. */
-import { type Figure, figure } from '../figure.ts'
+import { type Figure, figure, limited } from '../figure.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Memory } from '../programs/memory.ts'
 import type { Requests } from '../programs/requests.ts'
-import { alternate, medianOf } from '../rounds.ts'
+import { alternate, medianOf, spreadOf } from '../rounds.ts'
 import { PARTITIONS, type Scenario } from '../scenario.ts'
 
 const RECORDS = 10
 const VALUE_BYTES = 100
 const CONNECTIONS = [1, 64]
+/** The lowest rates by connections, and the highest p99, as multiples of the handler's. */
+const GOALS: Readonly<Record<number, number>> = { 1: 0.6, 64: 0.5 }
+const P99_GOAL = 2
 /** Requests per second that no round reaches, so that it does not come to the end of the topic. */
 const MAX_REQUESTS = 20_000
 /** Records of one command of the producer: a batch for each partition. */
@@ -67,10 +70,16 @@ export const group: Scenario = {
       type Answered = (typeof measured.gateway)[number]
       const pair = (of: (one: Answered) => number) =>
         [medianOf(measured.gateway, of), medianOf(measured.memory, of)] as const
+      const spread = (of: (one: Answered) => number) => ({
+        spread: Math.max(spreadOf(measured.gateway, of), spreadOf(measured.memory, of)),
+      })
+      const rate = (one: Answered) => one.requests / one.seconds
+      const p99 = (one: Answered) => one.p99
+      const cpu = (one: Answered) => (one.cpu / one.requests) * 1e6
       figures.push(
-        figure(name, 'requests/s', ...pair((one) => one.requests / one.seconds)),
-        figure(`${name}, p99`, 'ms', ...pair((one) => one.p99)),
-        figure(`${name}, CPU`, 'µs/request', ...pair((one) => (one.cpu / one.requests) * 1e6)),
+        { ...figure(name, 'requests/s', ...pair(rate), GOALS[connections]), ...spread(rate) },
+        { ...limited(`${name}, p99`, 'ms', ...pair(p99), P99_GOAL), ...spread(p99) },
+        { ...figure(`${name}, CPU`, 'µs/request', ...pair(cpu)), ...spread(cpu) },
         figure(`${name}, answer`, 'B', ...pair((one) => one.bytes / one.requests)),
       )
     }

@@ -5,7 +5,7 @@ import type { Crowd } from '../programs/crowd.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Pacer } from '../programs/pacer.ts'
 import type { Subscribers } from '../programs/subscribers.ts'
-import { alternate, medianOf } from '../rounds.ts'
+import { alternate, medianOf, spreadOf } from '../rounds.ts'
 import { type Bench, PARTITIONS, type Scenario } from '../scenario.ts'
 import { measure, READ_LIMIT_MS, type Reading } from './reading.ts'
 
@@ -15,7 +15,10 @@ const PER_SECOND = 100
 /** The highest cost of an event, as a multiple of the cost with a tenth of the subscribers. */
 const FLAT = 1.2
 const MANY_PARTITIONS = [1, 10, 50, 200]
-const MANY_TOPICS = [1, 5, 20]
+const MANY_TOPICS = [5, 20]
+/** The highest cost of a record of 20 topics, as a multiple of the cost in one topic. */
+const TOPICS_GOAL = 1.5
+const GOAL_TOPICS = 20
 /** Records of each replay, evenly over the partitions. */
 const RECORDS = 200_000
 const OPEN_LIMIT_MS = 60_000
@@ -73,27 +76,27 @@ async function bySubscribers(bench: Bench): Promise<Figure[]> {
 }
 
 async function byPartitions(bench: Bench): Promise<Figure[]> {
+  return compareReplays(bench, [
+    ...MANY_PARTITIONS.map((partitions) => [1, partitions] as const),
+    ...MANY_TOPICS.map((topics) => [topics, PARTITIONS] as const),
+  ])
+}
+
+/** The cost of a record of many topics, beside that in one topic. */
+export async function byTopics(bench: Bench): Promise<Figure[]> {
+  return compareReplays(bench, [
+    [1, PARTITIONS],
+    [GOAL_TOPICS, PARTITIONS],
+  ])
+}
+
+/** @param shapes Numbers of topics, and of partitions of each topic; one shape is one topic of 10. */
+async function compareReplays(
+  bench: Bench,
+  shapes: ReadonlyArray<readonly [topics: number, partitions: number]>,
+): Promise<Figure[]> {
   const records = RECORDS * (bench.quick ? 1 : 3)
   bench.say(`growth: filling topics with ${records.toLocaleString('en-US')} records each way`)
-  const sides: Record<string, readonly Topic[]> = {}
-  const fill = async (topics: number, partitions: number) => {
-    const made: Topic[] = []
-    for (let i = 0; i < topics; i++) {
-      const topic = await bench.topics.create(partitions, VALUE_BYTES)
-      await bench.produce(topic, records / topics)
-      made.push(topic)
-    }
-    return made
-  }
-  for (const partitions of MANY_PARTITIONS) {
-    sides[`replay of ${partitions} partition${partitions > 1 ? 's' : ''}`] = await fill(
-      1,
-      partitions,
-    )
-  }
-  for (const topics of MANY_TOPICS.slice(1)) {
-    sides[`replay of ${topics} topics`] = await fill(topics, PARTITIONS)
-  }
   const gateway = bench.spawn<Gateway>('gateway')
   const client = bench.spawn<Subscribers>('subscribers')
   const replay = async (topics: readonly Topic[]): Promise<() => Promise<Reading>> => {
@@ -108,20 +111,38 @@ async function byPartitions(bench: Bench): Promise<Figure[]> {
       })
   }
   const readers: Record<string, () => Promise<Reading>> = {}
-  for (const [name, topics] of Object.entries(sides)) readers[name] = await replay(topics)
+  for (const [topics, partitions] of shapes) {
+    const made: Topic[] = []
+    for (let i = 0; i < topics; i++) {
+      const topic = await bench.topics.create(partitions, VALUE_BYTES)
+      await bench.produce(topic, records / topics)
+      made.push(topic)
+    }
+    readers[nameOf(topics, partitions)] = await replay(made)
+  }
   const measured = await alternate(readers, bench.quick ? 2 : 3, (name, round, { rate, cpu }) =>
     bench.say(
       `  ${name} ${round}: ${Math.round(rate / 1000)} K records/s, ${cpu.toFixed(2)} s of CPU for 1 M`,
     ),
   )
   await bench.stop(gateway, client)
-  const ten = medianOf(measured[`replay of ${PARTITIONS} partitions`] ?? [], (one) => one.cpu)
-  return Object.entries(measured).map(([name, rounds]) =>
-    figure(
-      `${name}, CPU`,
-      's/1 M records',
-      medianOf(rounds, (one) => one.cpu),
-      ten,
-    ),
-  )
+  const cpu = (one: Reading) => one.cpu
+  const ten = measured[nameOf(1, PARTITIONS)] ?? []
+  return shapes.map(([topics, partitions]) => {
+    const name = nameOf(topics, partitions)
+    const rounds = measured[name] ?? []
+    const pair = [medianOf(rounds, cpu), medianOf(ten, cpu)] as const
+    const title = `${name}, CPU`
+    const unit = 's/1 M records'
+    const compared =
+      topics === GOAL_TOPICS
+        ? limited(title, unit, ...pair, TOPICS_GOAL)
+        : figure(title, unit, ...pair)
+    return { ...compared, spread: Math.max(spreadOf(rounds, cpu), spreadOf(ten, cpu)) }
+  })
+}
+
+function nameOf(topics: number, partitions: number): string {
+  if (topics > 1) return `replay of ${topics} topics`
+  return `replay of ${partitions} partition${partitions > 1 ? 's' : ''}`
 }
