@@ -5,8 +5,10 @@ import { logToConsole } from './core/log.ts'
 import { createGateway, type Gateway, type GatewayOptions } from './gateway/app.ts'
 import { addressFinder } from './gateway/auth/address.ts'
 import { banner } from './gateway/banner.ts'
+import { redirectToHttps, STANDARD_HTTPS_PORT, strictTransportSecurity } from './gateway/https.ts'
 import { loadClients } from './gateway/process/clients-file.ts'
 import { type Configuration, openConfiguration } from './gateway/process/configuration.ts'
+import { HttpsServer } from './gateway/process/https-server.ts'
 import { listen } from './gateway/process/listen.ts'
 import { listenAdmin } from './gateway/process/listen-admin.ts'
 import { loadTracing } from './gateway/process/load-tracing.ts'
@@ -31,22 +33,28 @@ async function main(): Promise<void> {
     ...gatewayOptions(config),
     ...(cluster && { cluster }),
     mayShow: configuration.mayShow,
-    middleware: tracing?.middleware ?? [],
+    middleware: [...(tracing?.middleware ?? []), ...strictTransportSecurity(config.https?.hsts)],
+    ...(config.https && { httpsPort: () => https?.port ?? STANDARD_HTTPS_PORT }),
   })
-  configuration.serveBy(gateway)
+  const https: HttpsServer | undefined =
+    config.https && new HttpsServer(config.host, config.https, gateway.app, process.env)
+  configuration.serveBy(gateway, ...(https ? [https] : []))
 
   const isDemo = broker !== undefined
-  const server = listen(config, { port: '--port', host: '--host' }, gateway.app)
+  https?.listen()
+  const plainApp = https?.isRedirectedTo ? redirectToHttps(gateway.app, https.port) : gateway.app
+  const server = listen(config, { port: '--port', host: '--host' }, plainApp)
   const admin = listenAdmin(config, isDemo, configuration, gateway)
-  const servers = admin ? [server, admin] : [server]
+  const servers = [server, https, admin].filter((each) => each !== undefined)
   const onSignal = shutDownOnSignal({ servers, gateway, broker, tracing })
-  reloadOnHangUp(reloadedFiles(config, configuration, gateway), () => onSignal('SIGHUP'))
+  reloadOnHangUp(reloadedFiles(config, configuration, gateway, https), () => onSignal('SIGHUP'))
 
   console.log(
     banner({
       version: packageJson.version,
       host: config.host,
       port: server.port ?? config.port,
+      https,
       serves: cluster
         ? { brokers: cluster.brokers, topics: cluster.topics, isDemo }
         : { config: config.config ?? '', routes: configuration.store.list('routes').length },
@@ -93,6 +101,7 @@ function reloadedFiles(
   config: GatewayConfig,
   configuration: Configuration,
   gateway: Gateway,
+  https: HttpsServer | undefined,
 ): ReloadedFile[] {
   const files: ReloadedFile[] = []
   const { config: configPath, clients: clientsPath } = config
@@ -110,6 +119,9 @@ function reloadedFiles(
       return `${clients.length} clients`
     }
     files.push({ path: clientsPath, read })
+  }
+  if (https && config.https) {
+    files.push({ path: config.https.cert, read: async () => https.reload() })
   }
   return files
 }

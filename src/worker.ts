@@ -10,6 +10,7 @@ import { KafkaConsumeError } from './core/errors.ts'
 import { logToConsole } from './core/log.ts'
 import { createGateway } from './gateway/app.ts'
 import { addressFinder } from './gateway/auth/address.ts'
+import { strictTransportSecurity } from './gateway/https.ts'
 import { readGatewayConfig } from './gateway/settings/gateway-settings.ts'
 import { withAbsoluteUrl } from './http/request/runtime.ts'
 
@@ -20,7 +21,7 @@ declare const Deno: { env: { toObject(): RuntimeEnvironment } }
 const environment: RuntimeEnvironment = globalThis.process?.env ?? Deno.env.toObject()
 // An invalid configuration throws here, while loading: Bun and Deno then print the message and exit
 // with 1, so that a deployment fails at once rather than at each request.
-const { cluster, logLevel, logFormat, trustedProxies, guard, clients, compression } =
+const { cluster, logLevel, logFormat, trustedProxies, guard, clients, compression, https } =
   readGatewayConfig({}, environment)
 if (!cluster) {
   throw new KafkaConsumeError(
@@ -34,6 +35,12 @@ if (clients !== undefined) {
     'Cannot start: CLIENTS_FILE is not read here, give BEARER_KEYS or JWKS_URL',
   )
 }
+if (https && getRuntimeKey() !== 'node') {
+  throw new KafkaConsumeError(
+    'INVALID_OPTIONS',
+    'Cannot start: TLS_CERT is not read here; `bun run server` and `node src/node.ts` serve HTTPS',
+  )
+}
 logToConsole(logLevel, logFormat)
 const { getConnInfo, websocket } = await adapter()
 const gateway = createGateway({
@@ -41,6 +48,7 @@ const gateway = createGateway({
   guard,
   compression,
   addressOf: addressFinder(getConnInfo, trustedProxies),
+  middleware: strictTransportSecurity(https?.hsts),
 })
 
 interface Adapter {

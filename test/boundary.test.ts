@@ -30,7 +30,7 @@ const forbidden = {
 
 const allowed = {
   'src/options/hono.ts': "import { Hono } from 'hono'",
-  'src/node.ts': "import { LiveConsumer } from './feed/live-consumer.ts'",
+  'src/node.ts': "import { readKeyPair } from './gateway/process/key-pair.ts'",
   'src/gateway/process/node.ts': "import { readFileSync } from 'node:fs'",
   'kafka/port.ts': "import type { KafkaCluster } from '../src/port/kafka.ts'",
   'kafka/client/errors.ts': "import { KafkaConsumeError } from '../src/core/errors.ts'",

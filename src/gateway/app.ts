@@ -14,6 +14,7 @@ import type { KafkaConsumeOptions } from '../options/option-types.ts'
 import type { KnownClient } from './auth/clients.ts'
 import { type GuardOptions, guard } from './auth/guard.ts'
 import { healthRoutes, type NotReady } from './health.ts'
+import { STANDARD_HTTPS_PORT } from './https.ts'
 import { KongRoutes } from './kong-routes.ts'
 import { Pages, refuseRestricted } from './pages.ts'
 import type { MakeRoute, ServedRoute } from './routing-table.ts'
@@ -39,6 +40,8 @@ export interface GatewayOptions {
    * group apart. Default: dynamic members.
    */
   readonly groupInstanceId?: string | undefined
+  /** The port of HTTPS, to which routes for HTTPS alone may redirect. Default: that of URLs without a port. */
+  readonly httpsPort?: () => number
   /** The variables that vault references read. Default: none. */
   readonly environment?: Environment
   /**
@@ -112,6 +115,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     addressOf,
     ca: options.kafkaCa,
     brokers: cluster?.brokers,
+    httpsPort: options.httpsPort ?? (() => STANDARD_HTTPS_PORT),
   })
   const own = cluster ? ownHandlers(cluster, groupInstanceId, make) : new Map<string, KafkaRoute>()
   for (const handler of own.values()) supervisor.add(handler, cluster?.brokers.join(', ') ?? '')

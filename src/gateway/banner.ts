@@ -6,6 +6,8 @@ export interface BannerFacts {
   /** The address listened on. */
   readonly host: string
   readonly port: number
+  /** HTTPS; undefined without it. */
+  readonly https: { readonly port: number; readonly isRedirectedTo: boolean } | undefined
   readonly serves:
     | {
         readonly brokers: readonly string[]
@@ -25,8 +27,10 @@ export interface BannerFacts {
 }
 
 /** The banner that a gateway prints when it listens: what it serves, and commands to try. */
-export function banner({ version, host, port, serves, console, admin }: BannerFacts): string {
+export function banner(facts: BannerFacts): string {
+  const { version, host, port, https, serves, console, admin } = facts
   const address = `${reachable(host)}:${port}`
+  const secure = https && `https://${reachable(host)}:${https.port}`
   const isDemo = 'isDemo' in serves && serves.isDemo
   const own = isDemo
     ? `
@@ -36,13 +40,13 @@ export function banner({ version, host, port, serves, console, admin }: BannerFa
 `
     : ''
   return `
-  hono-kafka-consume ${version}: Apache Kafka over HTTP, on http://${address}
+  hono-kafka-consume ${version}: Apache Kafka over HTTP, on http://${address}${secure ? ` and ${secure}` : ''}
 
   ${whatIsServed(serves)}
 
   Try it:
 
-${commands(address, 'topics' in serves, console, admin)}
+${commands(https?.isRedirectedTo && secure ? secure : address, 'topics' in serves, console, admin)}
 ${own}
   Ctrl-C ends it; --help shows the settings.
 `
@@ -77,7 +81,8 @@ function commands(
       [`curl -N '${address}/stream?start=earliest'`, 'the same from the oldest on'],
     )
   }
-  if (console !== undefined) lines.push([`http://${address}${console}`, 'all of it in a browser'])
+  const page = address.startsWith('https:') ? address : `http://${address}`
+  if (console !== undefined) lines.push([`${page}${console}`, 'all of it in a browser'])
   lines.push([`curl ${address}/readyz`, 'whether Kafka can be read'])
   if (admin) {
     lines.push([

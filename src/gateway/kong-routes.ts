@@ -5,6 +5,7 @@ import { clientOf, type KafkaClient } from '../http/request/client.ts'
 import type { KongAccess } from '../kong/access/access-plugin.ts'
 import { ACCESS_PLUGINS, ANSWERING_PLUGINS } from '../kong/config/plugins.ts'
 import type { KongRoute, KongSnapshot } from '../kong/model/entities.ts'
+import { httpsUrl } from './https.ts'
 import {
   ANY_ROUTE,
   buildTable,
@@ -20,6 +21,8 @@ import type { Supervisor } from './supervisor.ts'
 export interface KongRoutesOptions extends TableOptions {
   /** Starts and closes handlers. */
   readonly supervisor: Supervisor
+  /** The port of HTTPS. */
+  readonly httpsPort: () => number
   /** Finds the address of a request's client. */
   readonly addressOf: (c: Context) => string
 }
@@ -74,11 +77,16 @@ export class KongRoutes {
     const statistics = requestStatisticsOf(c)
     if (statistics) statistics.route = this.#table.names.get(route.id)
     if (scheme === 'http' && !route.protocols.includes('http')) {
-      c.header('Connection', 'Upgrade')
-      c.header('Upgrade', 'TLS/1.2, HTTP/1.1')
-      return c.json({ message: 'Please use HTTPS protocol' }, 426)
+      return this.#requireHttps(c, route)
     }
     return this.#answer(c, route, this.#table)
+  }
+
+  #requireHttps(c: Context, { https_redirect_status_code: status }: KongRoute): Response {
+    if (status !== 426) return c.redirect(httpsUrl(c.req.url, this.#options.httpsPort()), status)
+    c.header('Connection', 'Upgrade')
+    c.header('Upgrade', 'TLS/1.2, HTTP/1.1')
+    return c.json({ message: 'Please use HTTPS protocol' }, 426)
   }
 
   /** @param table The table at the arrival of the request, which is used until its answer. */

@@ -38,6 +38,7 @@ describe('what the gateway is told', () => {
       ignoreUnknown: false,
       trustedProxies: 0,
       guard: undefined,
+      https: undefined,
       compression: 'answers',
       cluster: undefined,
     })
@@ -72,6 +73,7 @@ describe('what the gateway is told', () => {
       ignoreUnknown: false,
       trustedProxies: 0,
       guard: undefined,
+      https: undefined,
       compression: 'answers',
       cluster: { brokers: ['a:1', 'b:2'], topics: ['x', 'y'] },
     })

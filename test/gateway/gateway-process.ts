@@ -80,6 +80,13 @@ export class GatewayProcess implements AsyncDisposable {
     }
   }
 
+  /** The address of HTTPS, as the banner says it. */
+  get httpsUrl(): string {
+    const address = / and (https:\/\/[\w.]+:\d+)/.exec(this.stdout)?.[1]
+    if (address === undefined) throw new Error(`The banner names no HTTPS: ${this.stdout}`)
+    return address
+  }
+
   /** The address of the Admin API, as the banner says it. */
   get adminUrl(): string {
     const address = /curl ([\w.]+:\d+)\/routes/.exec(this.stdout)?.[1]

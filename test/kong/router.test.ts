@@ -23,6 +23,7 @@ function route(name: string, fields: Partial<KongRoute> = {}): KongRoute {
     regex_priority: 0,
     strip_path: true,
     preserve_host: false,
+    https_redirect_status_code: 426,
     service: null,
     ...fields,
   }

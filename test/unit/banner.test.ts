@@ -4,7 +4,10 @@ import { COMMAND } from '../../src/gateway/command.ts'
 
 test('the banner of the demo says how to read one’s own Kafka, by the command of this checkout', () => {
   const serves = { brokers: ['localhost:1'], topics: ['t'], isDemo: true }
-  const facts = { version: '0', host: '0.0.0.0', port: 8000, console: '/', admin: undefined }
+  const none = { https: undefined, admin: undefined }
+  const facts = { version: '0', host: '0.0.0.0', port: 8000, console: '/' }
   expect(COMMAND).toBe('bun run server')
-  expect(banner({ ...facts, serves })).toContain('    bun run server --brokers localhost:9092')
+  expect(banner({ ...facts, ...none, serves })).toContain(
+    '    bun run server --brokers localhost:9092',
+  )
 })

@@ -9,11 +9,17 @@ import { shownVariables } from '../../kong/config/plugin-options.ts'
 import { Store } from '../../kong/config/store.ts'
 import type { KongSnapshot } from '../../kong/model/entities.ts'
 import type { MayShow } from '../../kong/model/references.ts'
-import type { Gateway } from '../app.ts'
+import { SchemaViolation } from '../../kong/model/schema-violation.ts'
 import type { GatewayConfig } from '../settings/gateway-settings.ts'
 import { stateFile } from './state-file.ts'
 
 const log = getLogger([LOG_ROOT, 'server'])
+
+/** A part of the gateway that follows Kong's entities. */
+interface EntityFollower {
+  /** @throws SchemaViolation, and nothing changes. */
+  apply(snapshot: KongSnapshot): void
+}
 
 /** Kong's entities, and where they are read from and saved to. */
 export interface Configuration {
@@ -26,8 +32,12 @@ export interface Configuration {
    * @throws Error that names the file, and nothing changes.
    */
   reload(path: string): Promise<void>
-  /** Has a gateway serve the entities now and after each change, and saves each change. */
-  serveBy(gateway: Gateway): void
+  /**
+   * Has parts of the gateway follow the entities, now and after each change, and saves each change.
+   *
+   * @throws SchemaViolation when a part refuses the entities.
+   */
+  serveBy(...parts: readonly EntityFollower[]): void
 }
 
 /**
@@ -41,7 +51,7 @@ export async function openConfiguration(config: GatewayConfig): Promise<Configur
   const reload = async (path: string) => {
     const declared = await readDeclarativeFile(path, config.ignoreUnknown)
     for (const variable of shownVariables(declared)) shown.add(variable)
-    store.replaceAll(declared)
+    inFile(path, () => store.replaceAll(declared))
   }
   if (config.config !== undefined) await reload(config.config)
   const state = config.state === undefined ? undefined : openState(stateFile(config.state))
@@ -50,12 +60,24 @@ export async function openConfiguration(config: GatewayConfig): Promise<Configur
     store,
     mayShow: (variable) => shown.has(variable),
     reload,
-    serveBy(gateway) {
-      gateway.apply(store.snapshot())
-      store.onChange((snapshot) => gateway.apply(snapshot))
-      // Saving comes second: a snapshot that the gateway refuses must not be saved.
+    serveBy(...parts) {
+      for (const part of parts) {
+        inFile(config.config ?? config.state ?? '', () => part.apply(store.snapshot()))
+        store.onChange((snapshot) => part.apply(snapshot))
+      }
+      // Saving comes second: a snapshot that a part refuses must not be saved.
       if (state) store.onChange((snapshot) => state.save(snapshot))
     },
+  }
+}
+
+/** @throws Error that names the file, where entities are refused that are right each on its own. */
+function inFile(path: string, apply: () => void): void {
+  try {
+    apply()
+  } catch (error) {
+    if (!(error instanceof SchemaViolation)) throw error
+    throw new Error(`Cannot use ${path}: ${error.message}`, { cause: error })
   }
 }
 

@@ -31,12 +31,26 @@ interface AddressFlags {
   readonly host: string
 }
 
+/** How a listener serves HTTPS. */
+interface Tls {
+  /** The first one is for names that no other one is for. */
+  readonly tls: Bun.TLSOptions[]
+  readonly http2: boolean
+  readonly http3: boolean
+}
+
 /**
  * Serves an app.
  *
+ * @param https Default: plain HTTP. A listener of HTTPS shares its port with others of this user.
  * @throws Error that says why the address cannot be used and which flag chooses another.
  */
-export function listen({ port, host }: Address, flags: AddressFlags, app: Hono): HttpServer {
+export function listen(
+  { port, host }: Address,
+  flags: AddressFlags,
+  app: Hono,
+  https?: Tls,
+): HttpServer {
   try {
     return Bun.serve({
       port,
@@ -44,6 +58,7 @@ export function listen({ port, host }: Address, flags: AddressFlags, app: Hono):
       idleTimeout: IDLE_TIMEOUT_SECONDS,
       fetch: (request, server) => app.fetch(withAbsoluteUrl(request), server),
       websocket: { ...websocket, ...WEBSOCKET_LIMITS },
+      ...(https && { reusePort: true, ...https }),
     })
   } catch (error) {
     const messages: Record<string, string> = {

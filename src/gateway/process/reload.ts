@@ -28,7 +28,7 @@ export function reloadOnHangUp(files: readonly ReloadedFile[], shutDown: () => v
     // port. `nohup` and process supervisors give the process no terminal to read from.
     if (hadTerminal && !isatty(STDIN)) shutDown()
     else if (files.length === 0) {
-      log.info('SIGHUP: ignored, there is no file to read again (--config, --clients)')
+      log.info('SIGHUP: ignored, there is no file to read again (--config, --clients, --tls-cert)')
     }
     for (const file of files) last = last.then(() => reload(file))
   })

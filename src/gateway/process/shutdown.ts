@@ -23,7 +23,7 @@ const log = getLogger([LOG_ROOT, 'server'])
 
 /** What a process closes before it exits. */
 interface RunningParts {
-  readonly servers: readonly HttpServer[]
+  readonly servers: ReadonlyArray<Pick<HttpServer, 'stop'>>
   readonly gateway: Gateway
   readonly broker: EmbeddedBroker | undefined
   readonly tracing: Tracing | undefined

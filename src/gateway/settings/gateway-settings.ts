@@ -9,6 +9,7 @@ import { optionsSchema } from '../../options/consume-options.ts'
 import { instanceId } from '../../options/fields.ts'
 import { COMMAND } from '../command.ts'
 import { guardErrors, guardSettings, withGuard } from './guard-settings.ts'
+import { httpsErrors, httpsSettings, withHttps } from './https-settings.ts'
 import { connectionErrors, kafkaSettings, withConnection } from './kafka-settings.ts'
 
 const DEFAULT_PORT = '8000'
@@ -161,6 +162,7 @@ const settings = {
       default: 'answers',
     }),
   ),
+  ...httpsSettings,
   ...guardSettings,
   maxSubscribers: v.pipe(
     v.optional(v.string(), DEFAULT_MAX_SUBSCRIBERS),
@@ -267,14 +269,18 @@ const gatewaySchema = v.pipe(
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return
     const { value } = dataset
-    const errors = [...guardErrors(value), ...connectionErrors(value, value.brokers)]
+    const errors = [
+      ...httpsErrors(value),
+      ...guardErrors(value),
+      ...connectionErrors(value, value.brokers),
+    ]
     for (const [key, message] of errors) {
       const item = { type: 'object', origin: 'value', input: value, key } as const
       addIssue({ message, path: [{ ...item, value: undefined }] })
     }
   }),
   v.transform(({ brokers, topics, ...rest }) => {
-    const { connection, ...others } = withConnection(withGuard(rest))
+    const { connection, ...others } = withConnection(withGuard(withHttps(rest)))
     return {
       ...others,
       cluster: brokers && topics ? { brokers, topics, ...connection } : undefined,

@@ -41,6 +41,8 @@ export interface KongRoute extends Entity {
   readonly regex_priority: number
   readonly strip_path: boolean
   readonly preserve_host: boolean
+  /** The status with which plain HTTP is answered by a route for HTTPS alone. */
+  readonly https_redirect_status_code: 426 | 301 | 302 | 307 | 308
   readonly service: EntityReference | null
 }
 

@@ -1,0 +1,49 @@
+/**
+ * One HTTP/2 connection of Node's own client, which Http2Client of http2.ts drives. It reads commands
+ * as lines of JSON, and writes what happens as such.
+ */
+import { connect, constants } from 'node:http2'
+import { createInterface } from 'node:readline'
+
+const [, , url, window = '65535'] = process.argv
+const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`)
+const session = connect(url, {
+  rejectUnauthorized: false,
+  settings: { initialWindowSize: Number(window) },
+})
+const streams = new Map()
+session.on('connect', () => {
+  if (Number(window) > 65_535) session.setLocalWindowSize(Number(window))
+  const { subject } = session.socket.getPeerCertificate()
+  say({ connected: session.alpnProtocol, subject: subject.CN })
+})
+session.on('goaway', (code) => say({ goaway: code }))
+session.on('error', ({ code }) => say({ error: code }))
+session.on('close', () => say({ closed: true }))
+
+const commands = {
+  open({ id, path, headers, isPaused }) {
+    const stream = session.request({ ':path': path, ...headers })
+    streams.set(id, stream)
+    stream.setEncoding('utf8')
+    stream.on('response', (answered) => say({ id, headers: answered }))
+    stream.on('error', ({ code }) => say({ id, error: code }))
+    stream.on('end', () => say({ id, ended: true }))
+    stream.on('close', () => say({ id, code: stream.rstCode }))
+    if (isPaused) stream.pause()
+    else stream.on('data', (data) => say({ id, data }))
+  },
+  resume({ id }) {
+    streams.get(id).on('data', (data) => say({ id, data }))
+    streams.get(id).resume()
+  },
+  reset({ id }) {
+    streams.get(id).close(constants.NGHTTP2_CANCEL)
+  },
+}
+createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    const { command, ...rest } = JSON.parse(line)
+    commands[command](rest)
+  })
+  .on('close', () => process.exit())
