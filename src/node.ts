@@ -69,7 +69,8 @@ function reloadOnHangUp(server: Http2SecureServer | HttpsServer, https: HttpsCon
     try {
       const { validTo, ...pair } = readKeyPair(https)
       server.setSecureContext({ ...pair, minVersion: 'TLSv1.2' })
-      log.info('SIGHUP: certificates valid until {until} are served', {
+      log.info('SIGHUP: certificates valid until {until} of {path} are served', {
+        path: https.cert,
         until: validTo.toISOString(),
       })
     } catch (error) {

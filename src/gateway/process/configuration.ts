@@ -10,16 +10,11 @@ import { Store } from '../../kong/config/store.ts'
 import type { KongSnapshot } from '../../kong/model/entities.ts'
 import type { MayShow } from '../../kong/model/references.ts'
 import { SchemaViolation } from '../../kong/model/schema-violation.ts'
+import type { Gateway } from '../app.ts'
 import type { GatewayConfig } from '../settings/gateway-settings.ts'
 import { stateFile } from './state-file.ts'
 
 const log = getLogger([LOG_ROOT, 'server'])
-
-/** A part of the gateway that follows Kong's entities. */
-interface EntityFollower {
-  /** @throws SchemaViolation, and nothing changes. */
-  apply(snapshot: KongSnapshot): void
-}
 
 /** Kong's entities, and where they are read from and saved to. */
 export interface Configuration {
@@ -37,7 +32,7 @@ export interface Configuration {
    *
    * @throws SchemaViolation when a part refuses the entities.
    */
-  serveBy(...parts: readonly EntityFollower[]): void
+  serveBy(...parts: ReadonlyArray<Pick<Gateway, 'apply'>>): void
 }
 
 /**
