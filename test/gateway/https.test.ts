@@ -162,7 +162,7 @@ describe('HTTPS', () => {
     const { out } = await curl(
       ...['--resolve', `b.test:${port}:127.0.0.1`, `https://b.test:${port}/x`],
     )
-    expect(out).toContain('no kafka-consume plugin is enabled on this Route')
+    expect(out).toContain('is enabled on this Route')
   })
 })
 
