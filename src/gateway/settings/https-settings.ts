@@ -81,7 +81,7 @@ export const httpsSettings = {
   ),
 }
 
-type Given = v.InferOutput<v.ObjectSchema<typeof httpsSettings, undefined>>
+type GivenHttps = v.InferOutput<v.ObjectSchema<typeof httpsSettings, undefined>>
 /** The name of one of these settings. */
 export type HttpsSetting = keyof typeof httpsSettings
 
@@ -102,7 +102,7 @@ export interface HttpsConfig {
 
 /** Errors of settings that do not fit together, each with the setting to change. */
 export function httpsErrors(
-  given: Given,
+  given: GivenHttps,
 ): ReadonlyArray<readonly [setting: HttpsSetting, message: string]> {
   const { tlsCert, tlsKey } = given
   if (tlsCert === undefined && tlsKey !== undefined) return [['tlsCert', 'required with --tls-key']]
@@ -115,7 +115,7 @@ export function httpsErrors(
 }
 
 /** Replaces the settings by those of HTTPS, `https`; undefined without a certificate. */
-export function withHttps<T extends Given>(given: T) {
+export function withHttps<T extends GivenHttps>(given: T) {
   const { tlsCert, tlsKey, httpsPort, httpsRedirect, hsts, http2, http3, ...rest } = given
   if (tlsCert === undefined || tlsKey === undefined) return { ...rest, https: undefined }
   const https: HttpsConfig = {
