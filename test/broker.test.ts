@@ -37,7 +37,7 @@ async function kafka(args: string[], input = ''): Promise<Result> {
   return { exitCode: await child.exited, output, errors: errors.trim() }
 }
 
-describe('command line', () => {
+describe('the command line of `bun run kafka`', () => {
   for (const args of [[], ['--help'], ['help'], ['start', '--help']]) {
     test(`kafka ${args.join(' ')} shows the commands`, async () => {
       const { exitCode, output } = await kafka(args)
@@ -79,8 +79,8 @@ describe('command line', () => {
   })
 })
 
-describe('where no broker of that name runs', () => {
-  test('kafka status says that it is not running, with exit code 1', async () => {
+describe('a broker name under which nothing runs', () => {
+  test('kafka status reports that it is not running, with exit code 1', async () => {
     const { exitCode, output } = await kafka(['status', '--name', 'nobody'])
     expect({ exitCode, output }).toEqual({
       exitCode: 1,
@@ -88,7 +88,7 @@ describe('where no broker of that name runs', () => {
     })
   })
 
-  test('kafka stop says that it is not running, with exit code 0', async () => {
+  test('kafka stop reports that it is not running, with exit code 0', async () => {
     const { exitCode, output } = await kafka(['stop', '--name', 'nobody'])
     expect({ exitCode, output }).toEqual({
       exitCode: 0,
@@ -96,7 +96,7 @@ describe('where no broker of that name runs', () => {
     })
   })
 
-  test('kafka logs says that it is not running, with exit code 1', async () => {
+  test('kafka logs reports that it is not running, with exit code 1', async () => {
     const { exitCode, errors } = await kafka(['logs', '--name', 'nobody'])
     expect(exitCode).toBe(1)
     expect(errors).toStartWith('Cannot show logs: Kafka "nobody" is not running')

@@ -53,8 +53,8 @@ function cellsOf(text: string): string[] {
   return rows.flatMap((row) => row.split(/(?<!\\)\|/)).map((cell) => cell.trim())
 }
 
-describe('the Markdown files', () => {
-  test('the README, the protocol and the glossary are among them', () => {
+describe('pages of Markdown', () => {
+  test('include the README, the protocol and the glossary', () => {
     expect(pages).toContain('README.md')
     expect(pages).toContain('docs/protocol.md')
     expect(pages).toContain('docs/glossary.md')

@@ -69,7 +69,7 @@ function call<T>(run: (done: (error: unknown, result: T) => void) => unknown): P
 }
 
 describe('the embedded broker', () => {
-  test('begins with events of the last hour, in order, as a shop would send them', async () => {
+  test('begins with a shop’s events of the last hour, in order', async () => {
     const started = Date.now()
     const broker = await startEmbeddedBroker({ topic: 'shop', records: 1_000, recordsPerSecond: 0 })
     try {
@@ -110,7 +110,7 @@ describe('the embedded broker', () => {
     await broker.close()
   })
 
-  test('lives beside a second one in the same process', async () => {
+  test('runs beside a second one in the same process', async () => {
     const options = { topic: 'shop', records: 10, recordsPerSecond: 0 }
     const [one, two] = await Promise.all([
       startEmbeddedBroker(options),
@@ -120,7 +120,7 @@ describe('the embedded broker', () => {
     await within(Promise.all([one.close(), two.close()]), 'both brokers to close', 2_000)
   })
 
-  test('a topic that nobody produced to is not created by those who read', async () => {
+  test('a reader does not create a topic to which nothing was produced', async () => {
     const broker = await startEmbeddedBroker({ topic: 'shop', records: 1, recordsPerSecond: 0 })
     try {
       await using reader = await Reader.open(broker, 'shop')
@@ -132,7 +132,7 @@ describe('the embedded broker', () => {
 })
 
 describe('the demo shop', () => {
-  test('tells the same story for the same seed', () => {
+  test('has equal events for equal seeds', () => {
     const story = (seed: number) => {
       const shop = new DemoShop(seed)
       return Array.from({ length: 200 }, (_, index) => shop.next(index))

@@ -16,7 +16,7 @@ const LIMIT_MS = (isLong ? 90 : 26) * 60_000
 const TEST_LIMIT_MS = 30_000 // For a single test, unless it sets its own.
 const KILL_AFTER_MS = 10_000
 // Most of the time a test waits for Kafka. More at a time would make them wait for each other; and
-// the addon cannot be loaded anew for each file, as isolation would have it.
+// the addon cannot be loaded again for each file, as `--isolate` would require.
 const WORKERS = ['--parallel=2', '--no-isolate']
 
 process.exit(await main(process.argv.slice(2)))

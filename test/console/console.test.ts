@@ -64,7 +64,7 @@ afterAll(async () => {
   await gateway?.kill()
 }, 30_000)
 
-describe('behind a guard', () => {
+describe('the console page behind a guard', () => {
   const { TEST_KAFKA_BROKERS: brokers = '' } = process.env
   const open = async (flags: readonly string[]) => {
     const started = await GatewayProcess.listening(
@@ -76,7 +76,7 @@ describe('behind a guard', () => {
     return started
   }
 
-  test('a page that is opened with a token in its address works, and tells nobody of it', async () => {
+  test('a page that is opened with a token in its address works, and its requests do not send the token on', async () => {
     const { gateway, url } = await open(['--token-query', 'token', '--log-level', 'debug'])
     await using _ = gateway
     await using other = await Browser.start()
@@ -181,7 +181,7 @@ describe('the console page', () => {
     expect(browser.problems).toEqual([])
   }, 45_000)
 
-  test('what records hold is text, never a part of the page', async () => {
+  test('contents of records are shown as text, and never become a part of the page', async () => {
     const hostile = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
     await produce({
       key: hostile,
@@ -214,7 +214,7 @@ describe('the console page', () => {
     expect(browser.problems).toEqual([])
   }, 45_000)
 
-  test('a copied command reads from its record on', async () => {
+  test('a copied command reads from the record on which it was copied', async () => {
     await produce({ value: 'a' }, { value: "it's b" }, { value: 'c' })
     await untilShown(['c', "it's b", 'a'])
     const { page } = browser
@@ -230,7 +230,7 @@ describe('the console page', () => {
     expect(values.map(({ value }) => value)).toEqual(["it's b", 'c'])
   }, 45_000)
 
-  test('goes on by itself when the gateway is back, and has each record once', async () => {
+  test('reconnects by itself when the gateway is back, and shows each record once', async () => {
     await produce({ value: 'first' })
     await untilShown(['first'])
     const { port } = new URL(url)
@@ -268,7 +268,7 @@ describe('the console page', () => {
     expect(browser.problems).toEqual([])
   }, 45_000)
 
-  test('says that Kafka is away', async () => {
+  test('reports that Kafka cannot be reached', async () => {
     // A port that nobody listens on.
     const away = await GatewayProcess.listening(['--brokers', '127.0.0.1:1', '--topics', 't'])
     await using _ = away.gateway

@@ -78,8 +78,8 @@ class Guarded implements AsyncDisposable {
 }
 
 export function describeClients(target: () => Target): void {
-  describe.concurrent('a client that a middleware names', () => {
-    test('sees the records that it may see, by whichever way it reads', async () => {
+  describe.concurrent('a client that a middleware identifies', () => {
+    test('gets only the records of its scope, by every kind of read', async () => {
       const { kafka } = target()
       const [own, other] = [await kafka.createTopic(), await kafka.createTopic()]
       const written = await kafka.produce(own, spread(8))
@@ -119,7 +119,7 @@ export function describeClients(target: () => Target): void {
       }
     })
 
-    test('that may see only some records may not read from a group shared with others, nor commit for it', async () => {
+    test('with a scope may not read from a group that it shares with others, nor commit for it', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = new Guarded(target(), { topics: [topic], commitStrategy: 'off' })
@@ -146,7 +146,7 @@ export function describeClients(target: () => Target): void {
       expect(answer.headers.get('link')).toStartWith('</messages?timeout=0&cursor=')
     })
 
-    test('gets its place among streams back, however the stream ends', async () => {
+    test('may open another stream once its stream has ended in any way', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = new Guarded(target(), { topics: [topic] })

@@ -33,7 +33,7 @@ const recordsIn = (bytes: Uint8Array) =>
 
 export function describeCompression(target: () => Target): void {
   describe.concurrent('compression', () => {
-    test('of a single read is as the client asks', async () => {
+    test('of a single read is the one that the client accepts', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const written = await kafka.produce(topic, spread(60))
@@ -68,7 +68,7 @@ export function describeCompression(target: () => Target): void {
       }
     })
 
-    test('is left out where an answer is small, and where it is switched off', async () => {
+    test('is left out for small answers, and where it is switched off', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(60))
@@ -80,7 +80,7 @@ export function describeCompression(target: () => Target): void {
       expect([coding, response.headers.get('vary')]).toEqual([null, null])
     })
 
-    test('of a group’s records goes before their delivery', async () => {
+    test('of a group’s records is complete before their delivery begins', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const written = await kafka.produce(topic, spread(60))
@@ -128,7 +128,7 @@ export function describeCompression(target: () => Target): void {
       expect(bytes.length).toBeLessThan(text.length / 3)
     })
 
-    test('of a stream is left out unless asked for, and its client may leave', async () => {
+    test('of a stream is off by default, and a client of a compressed stream may leave', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const mode = 'server-sent-events'

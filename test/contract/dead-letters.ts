@@ -93,7 +93,7 @@ export function describeDeadLetters(target: () => Target): void {
       expect((await route.stats()).feed).toMatchObject({ failed: 6, deadLetters: 6 })
     })
 
-    test('are not written where there is no topic for them: the record is delivered with its error', async () => {
+    test('are not written without a dead letter topic: the record is delivered with its error', async () => {
       const { enableDlq, dlqTopic, ...options } = await optionsOf('unused')
       await using route = await Route.mount(target(), { ...options, enableDlq: false })
       const records = await route.records({ start: 'earliest' })
@@ -107,7 +107,7 @@ export function describeDeadLetters(target: () => Target): void {
       expect(JSON.stringify(records)).not.toContain('function 1')
     })
 
-    test('that cannot be written are waited for; nothing is passed over or committed', async () => {
+    test('that cannot be written hold up the reads: no record is skipped or committed', async () => {
       const { kafka } = target()
       const dlqTopic = uniqueName('dead')
       const options = await optionsOf(dlqTopic)

@@ -21,7 +21,7 @@ function wanted(records: ReadonlyArray<{ partition: number; offset: number }>) {
 
 export function describeFilters(target: () => Target): void {
   describe.concurrent('a filter', () => {
-    test('lets pass what it is true of, by GET, page by page, and by stream', async () => {
+    test('passes the records for which it is true, by GET, page by page, and by stream', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const written = await kafka.produce(topic, orders(40))

@@ -145,7 +145,7 @@ export function describeFormats(target: () => Target): void {
       expect(whole.records()[0]).toMatchObject({ offset: 0, key: 'k' })
     })
 
-    test('on a stream there is no form of Kong’s', async () => {
+    test('Kong’s form is refused on a stream', async () => {
       await using route = await mounted()
       const accept = { headers: { accept: 'text/event-stream' } }
       const response = await route.fetch({ format: 'kong' }, accept)
@@ -172,7 +172,7 @@ export function describeFormats(target: () => Target): void {
 /** A format of the app's own. */
 export function describeOwnFormat(target: () => Target): void {
   describe.concurrent('a format of the app’s own', () => {
-    test('is all that clients are shown', async () => {
+    test('decides all that clients get of a record', async () => {
       const mounted = written(target, {
         format: ({ offset, key, error }) => {
           if (offset === 1) throw new Error('no')

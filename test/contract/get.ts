@@ -51,7 +51,7 @@ function next(response: Response, base: string): string {
 }
 
 export function describeGet(target: () => Target): void {
-  describe.concurrent('GET, what a response says', () => {
+  describe.concurrent('GET, the content of an answer', () => {
     test('the same request gets the same answer until there are more records', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
@@ -117,7 +117,7 @@ export function describeGet(target: () => Target): void {
       })
     })
 
-    test('a cursor read has the same form as a group read', async () => {
+    test('a read from a cursor has the form of a group read', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, [{ partition: 3, value: 'hello' }])
@@ -135,7 +135,7 @@ export function describeGet(target: () => Target): void {
       })
     })
 
-    test('format=records and responseFormat: "records" give the flat form', async () => {
+    test('format=records and responseFormat: "records" answer a flat list', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const timestamp = Date.now() - MINUTE
@@ -347,7 +347,7 @@ export function describeGet(target: () => Target): void {
       expect(after.map(({ offset }) => offset)).toEqual(range(2, 11))
     })
 
-    test('timeout is how long a response waits for a first record', async () => {
+    test('timeout limits how long an answer waits for a first record', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = await Route.mount(target(), { topics: [topic], consumerGroup: manual() })
@@ -385,7 +385,7 @@ export function describeGet(target: () => Target): void {
       }
     })
 
-    test('the first GET of a cold group does not answer [] while records are there', async () => {
+    test('the first GET of a new group does not answer [] while the topic has records', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(4))
@@ -402,10 +402,10 @@ export function describeGet(target: () => Target): void {
   })
 
   describe.concurrent('GET, reading as a group', () => {
-    test('of many callers at the same time none starves, however much another one asks for', async () => {
+    test('of many clients at the same time none starves, however much another one asks for', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
-      const callers = 20
+      const clients = 20
       // Some thirty rounds, so that a connection that opens late does not weigh.
       await kafka.produce(topic, spread(6_000))
       await using route = await Route.mount(target(), {
@@ -413,24 +413,24 @@ export function describeGet(target: () => Target): void {
         consumerGroup: manual(),
         autoOffsetReset: 'earliest',
       })
-      const answers = Array.from({ length: callers }, () => 0)
+      const answers = Array.from({ length: clients }, () => 0)
       let left = 6_000
       // One of them takes twenty times as much as each of the others.
-      const limitOf = (caller: number) => (caller === 0 ? 100 : 5)
-      const read = async (caller: number) => {
+      const limitOf = (client: number) => (client === 0 ? 100 : 5)
+      const read = async (client: number) => {
         while (left > 0) {
-          const records = await route.records({ max_records: limitOf(caller), timeout: 200 })
+          const records = await route.records({ max_records: limitOf(client), timeout: 200 })
           left -= records.length
-          if (records.length > 0) answers[caller] = (answers[caller] ?? 0) + 1
+          if (records.length > 0) answers[client] = (answers[client] ?? 0) + 1
         }
       }
-      await Promise.all(answers.map((_, caller) => read(caller)))
+      await Promise.all(answers.map((_, client) => read(client)))
       expect(left).toBe(0)
-      const mean = answers.reduce((sum, count) => sum + count, 0) / callers
+      const mean = answers.reduce((sum, count) => sum + count, 0) / clients
       expect(Math.min(...answers)).toBeGreaterThanOrEqual(Math.floor(mean / 3))
     })
 
-    test('each record goes to one caller, however many ask at a time', async () => {
+    test('each record goes to one client, however many ask at a time', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const written = await kafka.produce(topic, spread(600))
@@ -440,19 +440,19 @@ export function describeGet(target: () => Target): void {
         consumerGroup: manual(),
       })
       const got: StreamedRecord[] = []
-      const caller = async () => {
+      const client = async () => {
         while (got.length < 600)
           got.push(...(await route.records({ max_records: 7, timeout: 300 })))
       }
       await within(
-        Promise.all(range(0, 8).map(caller)),
-        'eight callers to share 600 records',
+        Promise.all(range(0, 8).map(client)),
+        'eight clients to share 600 records',
         20_000,
       )
       expect(places(got)).toEqual(places(written))
     })
 
-    test('a record that a caller did not wait for is handed to the next', async () => {
+    test('a record that comes after its client left goes to the next client', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = await Route.mount(target(), {
@@ -472,7 +472,7 @@ export function describeGet(target: () => Target): void {
       expect(places(await route.drain(8))).toEqual(places(written))
     })
 
-    test('records of a response that its caller did not read are handed to the next', async () => {
+    test('records of an answer that its client did not read go to the next client', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const value = 'x'.repeat(900_000)
@@ -551,7 +551,7 @@ export function describeGet(target: () => Target): void {
       expect(places([...before, ...after])).toEqual(places(written))
     })
 
-    test('autoOffsetReset: latest begins at the end as of the first GET', async () => {
+    test('autoOffsetReset: latest begins at the end at the time of the first GET', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(8))
@@ -577,13 +577,13 @@ export function describeGet(target: () => Target): void {
       await using two = await Route.mount(target(), options)
       const got = [...(await one.records({ timeout: 0 })), ...(await two.records({ timeout: 0 }))]
       const written = await kafka.produce(topic, spread(200))
-      const caller = async (route: Route) => {
+      const client = async (route: Route) => {
         while (new Set(places(got)).size < 200) {
           got.push(...(await route.records({ max_records: 20, timeout: 300 })))
         }
       }
       await within(
-        Promise.all([caller(one), caller(two)]),
+        Promise.all([client(one), client(two)]),
         'two handlers to read 200 records',
         20_000,
       )
@@ -592,9 +592,9 @@ export function describeGet(target: () => Target): void {
     })
   })
 
-  // By itself: a process that is busy learns late that a caller left.
-  describe('GET, as a group, with callers that leave', () => {
-    test('records that come just after their caller left are handed to the next', async () => {
+  // By itself: a process that is busy learns late that a client left.
+  describe('GET, as a group, with clients that leave', () => {
+    test('records that come just after their client left go to the next client', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = await Route.mount(target(), {
@@ -615,7 +615,7 @@ export function describeGet(target: () => Target): void {
       }
     })
 
-    test('a caller that leaves before its request was read takes no records', async () => {
+    test('a client that leaves before its request was read gets no records', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = await Route.mount(target(), {
@@ -702,7 +702,7 @@ export function describeGet(target: () => Target): void {
       })
     })
 
-    test('each page is read by the consumer of the page before, also by two clients in turn with one place for all', async () => {
+    test('each page is read by the consumer of the page before, also by two clients in turn that share one catch-up read', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(60))
@@ -732,10 +732,13 @@ export function describeGet(target: () => Target): void {
           3: range(0, 15),
         })
       }
-      await until(async () => (await route.stats()).replays === 0, 'what was kept to be closed')
+      await until(
+        async () => (await route.stats()).replays === 0,
+        'the suspended read to be closed',
+      )
     })
 
-    test('start=latest holds the place of the end until records come', async () => {
+    test('start=latest answers a cursor of the end, which stays until records come', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(8))

@@ -50,7 +50,7 @@ export function describeOffsets(target: () => Target): void {
       expect(await valuesOf(options)).toEqual(['d'])
     })
 
-    test('a body that does not name offsets of the route is a 400 that says why', async () => {
+    test('a body that does not name offsets of the route is a 400 that gives the reason', async () => {
       const options = await four()
       const [topic] = options.topics
       await using route = await Route.mount(target(), options)
@@ -98,7 +98,7 @@ export function describeOffsets(target: () => Target): void {
       expect(await values(9, false)).toEqual([])
     })
 
-    test('a route that commits by itself takes no offsets', async () => {
+    test('a route that commits by itself refuses offsets', async () => {
       const options = await four()
       await using route = await Route.mount(target(), { ...options, commitStrategy: 'auto' })
       const response = await post(route, '{}')

@@ -80,8 +80,8 @@ class Behind implements AsyncDisposable {
 }
 
 export function describeReader(target: () => Target): void {
-  describe.concurrent('as middleware, with a handler behind', () => {
-    test('a start that is not a time is refused, and says what it must be', async () => {
+  describe.concurrent('kafkaReader, with a handler behind it', () => {
+    test('a start that is not a time is refused by an error that names the form', async () => {
       const { kafka } = target()
       await using behind = new Behind(target(), await kafka.createTopic())
       for (const message of await behind.json<string[]>('/refused')) {
@@ -89,7 +89,7 @@ export function describeReader(target: () => Target): void {
       }
     })
 
-    test('poll takes records as the group, each once, and hands back those of a handler that failed', async () => {
+    test('poll gets each record once as the group, and requeues those of a handler that failed', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const written = await kafka.produce(topic, spread(12, 1))

@@ -106,7 +106,7 @@ function expectEachOnce(records: readonly StreamedRecord[], count: number): void
 
 export function describeSharedGroups(target: () => Target): void {
   describe('routes of one group', () => {
-    test('all records of all partitions come by WebSocket alone', async () => {
+    test('a WebSocket alone gets all records of all partitions', async () => {
       await using app = await App.with(target(), 6, 600)
       await using socket = await app.open()
       const acks = acknowledging(socket)
@@ -118,12 +118,12 @@ export function describeSharedGroups(target: () => Target): void {
       expect(app.socket.stats().groups).toMatchObject([{ id: member?.id, member: member?.member }])
     })
 
-    test('all records of all partitions come by GET alone', async () => {
+    test('GETs alone get all records of all partitions', async () => {
       await using app = await App.with(target(), 6, 600)
       expectEachOnce(await drain(app, ({ length }) => length >= 600), 600)
     })
 
-    test('by GET and WebSocket at once each record comes once, and both get some', async () => {
+    test('GET and WebSocket at a time get each record once, and both get some', async () => {
       await using app = await App.with(target(), 6, 600)
       await using socket = await app.open()
       const acks = acknowledging(socket)
@@ -142,7 +142,7 @@ export function describeSharedGroups(target: () => Target): void {
       expectEachOnce([...got, ...socket.records()], 100)
     })
 
-    test('a WebSocket at its limit holds up nobody, and the records that it had go to the next GET', async () => {
+    test('a WebSocket at its limit does not hold up others, and its records go to the next GET', async () => {
       await using app = await App.with(target(), 6, 600)
       const socket = await app.open(1)
       await socket.until(1)

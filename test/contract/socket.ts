@@ -53,7 +53,7 @@ export function describeSocket(target: () => Target): void {
       expect(sorted(socket.withoutCursors())).toEqual(sorted(events.records()))
     })
 
-    test('begins at the end, says where that is, and goes on with the records that come', async () => {
+    test('begins at the end, sends its position, and goes on with the records that come', async () => {
       const { kafka } = target()
       const topic = await topicWith(8)
       await using route = await Route.mount(target(), { topics: [topic], ...SOCKET })
@@ -295,7 +295,7 @@ export function describeSocket(target: () => Target): void {
     const committed = async ({ topics, consumerGroup }: RouteOptions) =>
       target().kafka.committed(String(consumerGroup?.consumerGroupId), String(topics))
 
-    test('acknowledged records are committed, others go to the next caller', async () => {
+    test('acknowledged records are committed, others go to the next client', async () => {
       const options = await grouped(40)
       const [topic] = options.topics as string[]
       {
@@ -364,7 +364,7 @@ export function describeSocket(target: () => Target): void {
       await next.until(8)
     })
 
-    test('an acknowledgement that makes no sense ends the connection, and says why', async () => {
+    test('an invalid acknowledgement ends the connection with a reason', async () => {
       const options = await grouped(8)
       const [topic] = options.topics as string[]
       await using route = await Route.mount(target(), options)

@@ -93,7 +93,7 @@ export function describeStreams(target: () => Target): void {
     return topic
   }
 
-  describe.concurrent('SSE, what a stream says', () => {
+  describe.concurrent('SSE, the frames of a stream', () => {
     test('a stream begins with its headers and a jittered retry, before there is any record', async () => {
       const topic = await topicWith(8)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
@@ -136,7 +136,7 @@ export function describeStreams(target: () => Target): void {
       },
     )
 
-    test('a stream says where it begins, for clients that leave before the first record', async () => {
+    test('a stream sends its position first, for clients that leave before the first record', async () => {
       const { kafka } = target()
       const topic = await topicWith(8)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
@@ -232,9 +232,9 @@ export function describeStreams(target: () => Target): void {
         { value: 'no JSON' },
       ])
       await live.until(2)
-      await using replay = await route.stream({ start: 'earliest' })
-      await replay.until(2)
-      expect(live.events).toEqual(replay.events)
+      await using catchUp = await route.stream({ start: 'earliest' })
+      await catchUp.until(2)
+      expect(live.events).toEqual(catchUp.events)
       expect(live.records()).toMatchObject([
         { value: { a: 1 } },
         { encoding: { value: 'base64' }, error: { code: 'DESERIALIZATION_FAILED' } },
@@ -252,9 +252,9 @@ export function describeStreams(target: () => Target): void {
         { value: 'after' },
       ])
       await live.until(3)
-      await using replay = await route.stream({ start: 'earliest' })
-      await replay.until(3)
-      for (const stream of [live, replay]) {
+      await using catchUp = await route.stream({ start: 'earliest' })
+      await catchUp.until(3)
+      for (const stream of [live, catchUp]) {
         expect(stream.records().map(({ value }) => value)).toEqual(['before', 'odd', 'after'])
         expect(JSON.stringify(stream.records()[1]?.headers)).toBe(SHOWN_ODD_HEADERS)
       }
@@ -333,8 +333,8 @@ export function describeStreams(target: () => Target): void {
     })
   })
 
-  describe.concurrent('SSE, where a stream begins', () => {
-    test('without a position a stream begins at the end as of the response', async () => {
+  describe.concurrent('SSE, the start of a stream', () => {
+    test('without a position a stream begins at the end at the time of the answer', async () => {
       const { kafka } = target()
       const topic = await topicWith(400)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
@@ -401,7 +401,7 @@ export function describeStreams(target: () => Target): void {
       }
     })
 
-    test('cursor= is where a stream begins, as with a GET', async () => {
+    test('a stream begins at cursor=, as a GET does', async () => {
       const topic = await topicWith(20)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       await using stream = await route.stream({ cursor: cursorOf(topic, [5, 4, 5, 3]) })
@@ -502,7 +502,7 @@ export function describeStreams(target: () => Target): void {
       expect(first.response.headers.get('kafka-cursor')).toBe(older)
     })
 
-    test('a client that comes back again and again loses nothing and gets nothing twice', async () => {
+    test('a client that reconnects again and again loses nothing and gets nothing twice', async () => {
       const { kafka } = target()
       const topic = await topicWith(400)
       await using route = await Route.mount(target(), {
@@ -615,7 +615,7 @@ export function describeStreams(target: () => Target): void {
   })
 
   describe.concurrent('SSE, gaps', () => {
-    test('an offset beyond the end is announced, and reading goes on from where it says', async () => {
+    test('an offset beyond the end is announced as a gap, and reading goes on from the gap’s end', async () => {
       const { kafka } = target()
       const topic = await topicWith(12)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
@@ -664,7 +664,7 @@ export function describeStreams(target: () => Target): void {
       expect(stream.events.findIndex(({ event }) => event === 'gap')).toBeLessThan(firstOfTwo)
     })
 
-    test('a client that leaves right after a gap is not told of it again', async () => {
+    test('a client that leaves right after a gap does not get it again', async () => {
       const topic = await topicWith(12)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       const id = cursorOf(topic, [3, 1000, 3, 3])
@@ -678,7 +678,7 @@ export function describeStreams(target: () => Target): void {
       expect(again.named('gap')).toEqual([])
     })
 
-    test('start=earliest after retention is no gap', async () => {
+    test('start=earliest after retention has deleted records has no gap', async () => {
       const { kafka } = target()
       const topic = await topicWith(40)
       await kafka.expire(topic, 0, 6)
@@ -711,7 +711,7 @@ export function describeStreams(target: () => Target): void {
       await route.untilSubscribers(0)
     })
 
-    test('a slow client that falls behind a tiny ring buffer loses nothing and gets nothing twice, and holds nobody up', async () => {
+    test('a slow client that falls behind a tiny ring buffer loses nothing and gets nothing twice, and does not hold up others', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await using route = await Route.mount(target(), {
@@ -783,21 +783,21 @@ export function describeStreams(target: () => Target): void {
       for (const offsets of Object.values(got)) expect(offsets).toEqual(range(0, offsets.length))
     }, 45_000)
 
-    test('clients that leave are forgotten, whether they wait, catch up or are written to', async () => {
+    test('clients that leave free their streams, whether they wait, catch up or are being written to', async () => {
       const { kafka } = target()
       const topic = await topicWith(2_000)
       await using route = await Route.mount(target(), { topics: [topic], ...STREAM })
       const waiting = await Promise.all(range(0, 10).map(() => route.stream()))
-      const replaying = await Promise.all(
+      const catchingUp = await Promise.all(
         range(0, 5).map(() => RawClient.open(route.url({ start: 'earliest' }))),
       )
       await route.untilSubscribers(15)
       const writing = kafka.produce(topic, spread(2_000))
       await Promise.all(waiting.map((stream) => stream.close()))
-      for (const client of replaying) client.reset()
+      for (const client of catchingUp) client.reset()
       await writing
       await route.untilSubscribers(0)
-      await until(async () => (await route.stats()).replays === 0, 'no replay to be left')
+      await until(async () => (await route.stats()).replays === 0, 'no catch-up read')
     })
 
     test('one catch-up read more than maxReplays is refused with 503; a client that resumes is told to wait', async () => {
@@ -814,7 +814,7 @@ export function describeStreams(target: () => Target): void {
       })
       const event = { accept: 'text/event-stream' }
       await using slow = await RawClient.open(route.url({ start: 'earliest' }), event)
-      await until(async () => (await route.stats()).replays === 1, 'a replay')
+      await until(async () => (await route.stats()).replays === 1, 'a catch-up read')
       for (const headers of [event, { accept: 'application/json' }]) {
         const refused = await route.fetch({ start: 'earliest' }, { headers })
         expect(refused.status).toBe(503)
@@ -831,13 +831,13 @@ export function describeStreams(target: () => Target): void {
       ])
       await (await route.stream()).close()
       slow.reset()
-      await until(async () => (await route.stats()).replays === 0, 'the replay to end')
+      await until(async () => (await route.stats()).replays === 0, 'the catch-up read to end')
       await using served = await route.stream({}, { 'last-event-id': id })
       await served.until(1)
       expect(places(served.records())).toEqual(['0/0000039'])
     }, 45_000)
 
-    test('one stream more than maxSubscribers is refused with 503, and the place of a client that left is free', async () => {
+    test('one stream more than maxSubscribers is refused with 503, until a client has left', async () => {
       const topic = await topicWith(0)
       await using route = await Route.mount(target(), {
         topics: [topic],
@@ -855,7 +855,7 @@ export function describeStreams(target: () => Target): void {
     })
   })
 
-  describe.concurrent('SSE, the end', () => {
+  describe.concurrent('SSE, the end of streams', () => {
     test('close ends streams after a whole event, and they resume on another handler', async () => {
       const { kafka } = target()
       const topic = await topicWith(400)
@@ -938,7 +938,7 @@ export function describeStreams(target: () => Target): void {
   })
 
   describe('mode auto', () => {
-    test('Accept chooses between a stream and a response', async () => {
+    test('Accept chooses between a stream and a single read', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const written: Produced[] = await kafka.produce(topic, spread(8))

@@ -83,9 +83,9 @@ export function describeTransform(target: () => Target): void {
         topics: [topic],
         heartbeat: 200,
       })
-      await using replay = await route.stream({ start: 'earliest' })
-      await replay.until(6)
-      expect(replay.records()).toMatchObject(EXPECTED)
+      await using catchUp = await route.stream({ start: 'earliest' })
+      await catchUp.until(6)
+      expect(catchUp.records()).toMatchObject(EXPECTED)
       await using live = await route.stream()
       await target().kafka.produce(topic, [{ value: '{"n":1}' }, { value: '{"n":8}' }])
       await live.until(1)

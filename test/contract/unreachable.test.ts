@@ -35,7 +35,7 @@ async function answer(
 
 describe.concurrent('while no broker can be reached', () => {
   for (const mode of ['http-get', 'server-sent-events'] as const) {
-    test(`${mode} answers 503 with a reason of ours, and says when to ask again`, async () => {
+    test(`${mode} answers 503 with our own reason and a Retry-After`, async () => {
       const { response, text, problem } = await answer(mode, false)
       expect(response.status).toBe(503)
       expect(response.headers.get('content-type')).toStartWith('application/json')
@@ -50,7 +50,7 @@ describe.concurrent('while no broker can be reached', () => {
   }
 
   // An `EventSource` that is answered 503 gives up for good, and loses its place.
-  test('an EventSource is told by an event, and to ask again', async () => {
+  test('an EventSource gets an event with the error, and the time to reconnect', async () => {
     const accept = { accept: 'text/event-stream' }
     const { response, text } = await answer('server-sent-events', false, accept)
     expect(response.status).toBe(200)
@@ -64,7 +64,7 @@ describe.concurrent('while no broker can be reached', () => {
     })
   }, 30_000)
 
-  test("returnErrorMessage shows the client's own words", async () => {
+  test('returnErrorMessage shows the Kafka client’s own message', async () => {
     const { response, text } = await answer('http-get', true)
     expect(response.status).toBe(503)
     expect(text).toMatch(CLIENT_WORDS)

@@ -129,7 +129,7 @@ test.each<[string, Fault[]]>(
 )('%s', survive, LIMIT)
 
 test(
-  'records that are posted while the leader is killed are there once where they were confirmed',
+  'records that were confirmed while the leader was killed are in the topic once',
   async () => {
     const topic = await kafka.createTopic(PARTITIONS, BROKERS)
     await using posters = new Posters(broker.bootstrapServers, topic, POSTERS)

@@ -65,7 +65,7 @@ function askAll(questions: Questions, url: string): void {
 }
 
 test(
-  'while the broker stops and starts, no answer is for good: 200, or a 503 or 504 that names when to ask again',
+  'while the broker stops and starts, every answer is 200, or a 503 or 504 with a Retry-After',
   async () => {
     const { gateway, url } = await gatewayOf(topic)
     await using _ = gateway
@@ -135,7 +135,7 @@ test(
   LIMIT,
 )
 
-test('a topic that does not exist is 404 at the first request, where Kafka is well', async () => {
+test('a topic that does not exist is 404 at the first request while Kafka works', async () => {
   const { gateway, url } = await gatewayOf(`missing-${crypto.randomUUID()}`)
   await using _ = gateway
   const response = await fetch(`${url}/stream`, EVENTS)

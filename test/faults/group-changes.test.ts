@@ -92,7 +92,7 @@ test(
 )
 
 test(
-  'records that are deleted before the group has read them are told as a gap',
+  'records that are deleted before the group has read them are announced as a gap',
   async () => {
     const topic = await kafka.createTopic(1)
     const group = { mode: 'manual', consumerGroupId: uniqueName('retention') } as const
@@ -120,25 +120,25 @@ test.each([
   ['fewer', 10, 5],
   ['more', 5, 50],
 ])(
-  'a topic that is created anew with %s records is told, and read from its beginning',
+  'a topic that is re-created with %s records is announced, and read from its beginning',
   async (_, before, after) => {
     const topic = await kafka.createTopic(1)
     await kafka.produce(topic, named('old', before))
     await using member = await Member.join(topic)
     await member.reads(before)
     await kafka.createAnew(topic, 1)
-    const anew = named('new', after)
-    await kafka.produce(topic, anew)
+    const newValues = named('new', after)
+    await kafka.produce(topic, newValues)
     // A part may come twice: what was read before the change was noticed.
     await until(
       async () => {
         await member.poll()
-        return values(anew).every((value) => member.values.includes(value))
+        return values(newValues).every((value) => member.values.includes(value))
       },
       () => `all records of the new topic; ${member.values.length - before} came`,
       NOTICED,
     )
-    expect(member.values.slice(-after)).toEqual(values(anew))
+    expect(member.values.slice(-after)).toEqual(values(newValues))
     expect(member.gaps).toEqual([
       { topic, partition: 0, from: expect.any(Number), to: 0, reason: 'out-of-range' },
     ] as unknown as Gap[])

@@ -32,8 +32,8 @@ afterAll(async () => {
   await broker?.close()
 }, 30_000)
 
-/** A member, and the values that its callers got. */
-class Caller implements AsyncDisposable {
+/** A member, and the values that its clients got. */
+class GroupClient implements AsyncDisposable {
   readonly session: GroupSession
   readonly values: string[] = []
 
@@ -74,11 +74,11 @@ function named(name: string, count: number) {
 }
 
 /** Reads until the members have had so many values together. */
-function untilRead(count: number, ...callers: Caller[]): Promise<void> {
-  const sum = () => callers.reduce((sum, { values }) => sum + values.length, 0)
+function untilRead(count: number, ...clients: GroupClient[]): Promise<void> {
+  const sum = () => clients.reduce((sum, { values }) => sum + values.length, 0)
   return until(
     async () => {
-      for (const caller of callers) await caller.poll()
+      for (const client of clients) await client.poll()
       return sum() >= count
     },
     () => `${count} values; ${sum()} came`,
@@ -92,11 +92,11 @@ test(
     const topic = await kafka.createTopic(4)
     const group = { groupId: uniqueName('idle'), topics: [topic] }
     await kafka.produce(topic, named('a', 400))
-    await using quiet = new Caller(group)
+    await using quiet = new GroupClient(group)
     await within(quiet.session.ready(), 'the first member', JOINED)
     await quiet.poll(10)
     await quiet.untilLeft()
-    await using busy = new Caller(group)
+    await using busy = new GroupClient(group)
     await within(busy.session.ready(), 'the second member', JOINED)
     await untilRead(390, busy)
     expect(new Set([...quiet.values, ...busy.values]).size).toBe(400)
@@ -122,7 +122,7 @@ test.each([['a real Kafka'], ['the embedded broker']])(
       autoOffsetReset: 'latest',
     } as const
     {
-      await using member = new Caller(group, cluster)
+      await using member = new GroupClient(group, cluster)
       await within(member.session.ready(), 'the member', JOINED)
       const written: string[] = []
       for (const name of ['a', 'b', 'c']) {
@@ -145,9 +145,9 @@ test(
   async () => {
     const topic = await kafka.createTopic(4)
     const group = { groupId: uniqueName('idle'), topics: [topic] }
-    await using busy = new Caller({ ...group, instanceId: 'busy', idleTimeout: 60_000 })
-    await using quiet = new Caller({ ...group, instanceId: 'quiet' })
-    const share = (member: Caller) =>
+    await using busy = new GroupClient({ ...group, instanceId: 'busy', idleTimeout: 60_000 })
+    await using quiet = new GroupClient({ ...group, instanceId: 'quiet' })
+    const share = (member: GroupClient) =>
       member.session
         .stats()
         .partitions.map(({ partition }) => partition)

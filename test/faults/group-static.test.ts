@@ -51,7 +51,7 @@ async function twoNodes(topic: string, group: string): Promise<[Route, Route]> {
   return [a, b]
 }
 
-test('a node that is started again has its partitions, and the other one does not notice', async () => {
+test('a node that is started again keeps its partitions, and the other node has no rebalance', async () => {
   const topic = await kafka.createTopic(PARTITIONS)
   const group = uniqueName('static')
   const [a, b] = await twoNodes(topic, group)
@@ -72,7 +72,7 @@ test('a node that is started again has its partitions, and the other one does no
   expect(await b.drain(20)).toHaveLength(20)
 }, 90_000)
 
-test('of two nodes with one instance id the younger one reads; the older one says why it does not, and waits', async () => {
+test('of two nodes with one instance id the newer one reads; the older one reports the reason, and waits', async () => {
   const topic = await kafka.createTopic(PARTITIONS)
   const group = uniqueName('static')
   const [a, b] = await twoNodes(topic, group)

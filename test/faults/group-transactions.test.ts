@@ -64,7 +64,7 @@ test('last_stable_offset is never beyond an open transaction, from the first ans
   expect(seen).toEqual([4, 5, 6, 7, 8])
 })
 
-test('last_stable_offset is the high watermark where no transaction is open, also of a part that is not read yet', async () => {
+test('last_stable_offset is the high watermark while no transaction is open, also before the records are read', async () => {
   const topic = await kafka.createTopic(1)
   await kafka.produce(
     topic,

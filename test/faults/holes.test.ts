@@ -127,7 +127,7 @@ describe('a topic with transactions', () => {
   )
 
   test(
-    'tells a WebSocket and a GET of its end as well',
+    'lets a WebSocket and a GET reach its end, too',
     async () => {
       const topic = await topicWithHoles()
       const end = `${topic}:0=${END}`

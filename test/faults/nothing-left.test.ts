@@ -14,7 +14,7 @@ const CONNECTS = sized(800, 5_000)
 /** Until the runtime's pools have the size that they keep; a short run ends before that. */
 const WARM_UP = sized(300, 4_000)
 const AT_ONCE = 40
-/** What may differ: consumers of replays that are kept for the next one; memory in MiB. */
+/** The allowed differences: consumers of catch-up reads, which stay for the next one, and memory in MiB. */
 const MARGIN = { files: 20, timers: 10, threads: sized(60, 20), memory: sized(250, 64) }
 const LIMIT = sized(120_000, 900_000)
 

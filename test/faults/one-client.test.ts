@@ -1,4 +1,4 @@
-/** What one client may ask for to stop the others: they are answered, and all of it is given back. */
+/** The costliest requests of one client: other clients are answered, and all memory is freed. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'

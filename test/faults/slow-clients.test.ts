@@ -19,7 +19,7 @@ const SLOW = sized(3, 10)
 const STOPPED = sized(12, 40)
 const RECORDS = sized(3_000, 12_000)
 const VALUE = 'x'.repeat(10_000)
-/** MiB that a gateway may grow by: the ring (64), consumers of replays, and 1 for each that stopped. */
+/** The MiB by which a gateway may grow: the ring buffer (64), consumers of catch-up reads, and 1 for each client that stopped reading. */
 const GROWTH = 64 + 250 + STOPPED
 const LIMIT = sized(120_000, 600_000)
 

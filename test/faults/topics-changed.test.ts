@@ -1,4 +1,4 @@
-/** Topics change while they are followed: partitions are added, topics are created anew, records are deleted. */
+/** Topics change while streams follow them: partitions are added, topics are re-created, records are deleted. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Gap } from '../../src/port/kafka.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
@@ -52,7 +52,7 @@ describe.concurrent('topics that change while clients follow them', () => {
       stack.use(one.gateway)
       stack.use(two.gateway)
       const clients = range(0, CLIENTS).map(() => stack.use(new Recorder(one.url)))
-      // Keeps the other gateway's tail as it is before the change.
+      // A stream keeps the live consumer of the other gateway as it was before the change.
       const other = stack.use(new Recorder(two.url))
       for (const client of [...clients, other]) await client.untilOpened()
       await write(topic, 1, 2, 0, 100)
@@ -112,7 +112,7 @@ describe.concurrent('topics that change while clients follow them', () => {
     ['longer', 160],
   ] as const) {
     test(
-      `a topic is created anew, ${form} than before: a gap, then all of it`,
+      `a topic is re-created, ${form} than before: a gap, then all of it`,
       async () => {
         const topic = await kafka.createTopic(1)
         const { gateway, url } = await gatewayOf(topic)
@@ -134,7 +134,7 @@ describe.concurrent('topics that change while clients follow them', () => {
         const early = client.offsets(0).slice(100, after)
         expect(early).toEqual(range(100, from))
         expect([client.opened, client.errors]).toEqual([1, []])
-        report(`topic created anew, ${form}`, {
+        report(`topic re-created, ${form}`, {
           sent: 100 + count,
           lost: 0,
           'doubled before it was noticed': early.length,
@@ -146,7 +146,7 @@ describe.concurrent('topics that change while clients follow them', () => {
   }
 
   test(
-    'a topic is created anew with more partitions, while clients are away and while they are there',
+    'a topic is re-created with more partitions, while clients are away and while they are connected',
     async () => {
       const topic = await kafka.createTopic(1)
       const { gateway, url } = await gatewayOf(topic)
@@ -175,7 +175,7 @@ describe.concurrent('topics that change while clients follow them', () => {
   )
 
   test(
-    'a topic that is deleted is told as an error, not by silence',
+    'a topic that is deleted is announced as an error, not by silence',
     async () => {
       const topic = await kafka.createTopic(1)
       const { gateway, url } = await gatewayOf(topic)
@@ -211,7 +211,7 @@ describe.concurrent('topics that change while clients follow them', () => {
   )
 
   test(
-    'records are deleted before a slow stream has read them: a gap where it is, and the rest',
+    'records are deleted before a slow stream has read them: a gap at their place, and the rest',
     async () => {
       const topic = await kafka.createTopic(1)
       const options = { topics: [topic], mode: 'server-sent-events', ringBytes: 64 * 1024 } as const

@@ -34,7 +34,7 @@ function expectClientError(run: () => unknown, parameter: string): void {
 }
 
 describe('a cursor', () => {
-  test('reads back what it wrote', () => {
+  test('that was written is read back equal', () => {
     fc.assert(
       fc.property(subscription, (offsets) => {
         const table = new PartitionTable(offsets)
@@ -46,7 +46,7 @@ describe('a cursor', () => {
     )
   })
 
-  test('has the same text however it came to its place', () => {
+  test('has one text for a position, however it moved there', () => {
     const moves = fc.array(fc.tuple(fc.nat(), fc.nat(1_000), fc.nat(2)), { maxLength: 30 })
     fc.assert(
       fc.property(subscription, moves, (offsets, steps) => {

@@ -103,7 +103,7 @@ const value = fc.oneof(
   text,
 )
 
-describe('whatever is sent as a filter', () => {
+describe('any text as a filter', () => {
   test('is refused as the client’s error, or answers every record with yes or no', () => {
     let compiled = 0
     fc.assert(

@@ -54,7 +54,7 @@ function idsRead(bytes: Uint8Array): string[] {
   return lines.filter((line) => line.startsWith('id: ')).map((line) => line.slice(4))
 }
 
-describe('whatever bytes a record holds', () => {
+describe('records of any bytes', () => {
   test('a client gets one event for each record, with every byte intact, however the stream is cut', () => {
     fc.assert(
       fc.property(records, fc.array(fc.nat(), { maxLength: 5 }), (written, cuts) => {
@@ -114,7 +114,7 @@ describe('whatever bytes a record holds', () => {
     )
   })
 
-  test('frames and lines lie where the batch says, and a line is one line', () => {
+  test('frames and lines have the places that the batch gives, and each line is one line', () => {
     fc.assert(
       fc.property(records, fc.constantFrom('noop', 'json'), (written, deserializer) => {
         const batch = EncodedBatch.encode(written, cursor(), deserializer)

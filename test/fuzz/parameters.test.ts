@@ -88,7 +88,7 @@ function expectWanted({ wanted }: ReadPlan): void {
   for (const partition of wanted?.partitions ?? []) expect(partition).toBeGreaterThanOrEqual(0)
 }
 
-describe('whatever stands in a query', () => {
+describe('any query', () => {
   test('a read is understood, within its limits, or refused as the client’s error', () => {
     fc.assert(
       fc.property(query, (parameters) =>

@@ -70,7 +70,7 @@ describe('the gateway', () => {
     await gateway.close()
   })
 
-  test('tells why it is not ready, once for both routes and without internal names', async () => {
+  test('gives the reason while it is not ready, once for both routes and without internal names', async () => {
     const kafka = new FakeKafka()
     const gateway = createGateway(options, kafka.make)
     await gateway.start()
@@ -111,7 +111,7 @@ describe('the gateway', () => {
     await gateway.close()
   })
 
-  test('says when Kafka goes away later', async () => {
+  test('reports when Kafka cannot be reached any more', async () => {
     const kafka = new FakeKafka()
     const gateway = createGateway(options, kafka.make)
     await gateway.start()
@@ -123,7 +123,7 @@ describe('the gateway', () => {
     await gateway.close()
   })
 
-  test('has room for so many streams of all its routes together', async () => {
+  test('limits the streams of all its routes together', async () => {
     const broker = await startEmbeddedBroker({ topic: 't', records: 0, recordsPerSecond: 0 })
     const cluster = { brokers: broker.bootstrapServers, topics: ['t'] }
     const gateway = createGateway({ cluster, maxSubscribers: 2 })

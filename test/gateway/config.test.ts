@@ -22,7 +22,7 @@ function read(args: readonly string[], environment: Environment = {}) {
 
 const cluster = ['--brokers', 'a:1', '--topics', 't']
 
-describe('what the gateway is told', () => {
+describe('settings of the gateway', () => {
   test('defaults: a demo on port 8000 of every interface', () => {
     expect(read([])).toEqual({
       port: 8000,
@@ -103,7 +103,7 @@ describe('what the gateway is told', () => {
     expect(read(['--state', 'state.json'])).toMatchObject({ state: 'state.json' })
   })
 
-  test('a variable that is set to nothing is not set', () => {
+  test('an empty variable counts as not set', () => {
     const environment = { KAFKA_BROKERS: '', KAFKA_TOPICS: '', PORT: '', HOST: '', LOG_LEVEL: '' }
     expect(read([], environment)).toEqual(read([]))
   })
@@ -156,7 +156,7 @@ describe('what the gateway is told', () => {
     expect(() => read(args)).toThrow(/^(?!.*hunter2)Cannot start: /)
   })
 
-  test('--help and --version win over wrong flags', () => {
+  test('--help and --version take precedence over wrong flags', () => {
     expect(read(['--port', 'x', '--help'])).toBe('help')
     expect(read(['-h'])).toBe('help')
     expect(read(['--unknown', '-v'])).toBe('version')
@@ -182,7 +182,7 @@ describe('what the gateway is told', () => {
   })
 })
 
-describe('how the gateway gets into Kafka', () => {
+describe('Kafka settings of the gateway', () => {
   const secret = 'not-to-be-seen'
 
   test('TLS and a password, by flags and environment', () => {
@@ -242,7 +242,7 @@ describe('how the gateway gets into Kafka', () => {
     })
   })
 
-  test("authorities are for Kong's plugins, too", () => {
+  test('certificate authorities apply to Kong’s plugins, too', () => {
     expect(read(['--config', 'kong.yaml', '--kafka-ca', '/ca.pem'])).toMatchObject({
       kafkaCa: '/ca.pem',
     })

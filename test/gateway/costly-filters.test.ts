@@ -54,7 +54,7 @@ function urlOf(path: string, n: number, from: Record<string, string>): string {
   return `${base}/${path}?${query}`
 }
 
-test('while costly filters work other requests are answered, and none works for a client that has left', async () => {
+test('other requests are answered while costly filters run, and no filter runs for a client that has left', async () => {
   const clients = new AbortController()
   let answered = 0
   for (const n of range(0, 3)) {
@@ -80,7 +80,7 @@ test('while costly filters work other requests are answered, and none works for 
   await until(async () => (await readers()) === 1, 'their reads to end')
 }, 60_000)
 
-test('a GET with a costly filter answers in pieces, which bring each record that passes once', async () => {
+test('a GET with a costly filter answers page by page, and each record that passes comes once', async () => {
   const found: string[] = []
   let pages = 0
   let from: Record<string, string> = { cursor: begin }
@@ -105,7 +105,7 @@ test('a GET with a costly filter answers in pieces, which bring each record that
   expect(pages).toBeGreaterThan(2)
 }, 120_000)
 
-test('a stream whose filter no record passes tells at its heartbeats how far it has come', async () => {
+test('a stream whose filter no record passes sends its position at its heartbeats', async () => {
   const options = { topics: [topic], mode: 'server-sent-events', heartbeat: 200 } as const
   await using route = await Route.mount({ kafka, close: async () => {} }, options)
   await using stream = await route.stream({

@@ -62,9 +62,9 @@ const basic = (name: string, password: string) => ({
   authorization: `Basic ${btoa(`${name}:${password}`)}`,
 })
 
-describe('what the gateway has beside its routes', () => {
+describe('pages of the gateway beside its routes', () => {
   test.each(['/metrics', '/status', '/', '/console/console.js'])(
-    '%s is for clients that may see all',
+    '%s is open to clients without a scope only',
     async (path) => {
       const gateway = guarded({ clients: CLIENTS })
       expect((await ask(gateway, {}, path)).status).toBe(401)
@@ -77,7 +77,7 @@ describe('what the gateway has beside its routes', () => {
 })
 
 describe('keys and passwords', () => {
-  test('name a client, and what it may see', async () => {
+  test('identify a client and its scope', async () => {
     const gateway = guarded({ clients: CLIENTS })
     expect(await ask(gateway, bearer('planted-key-of-the-shop'))).toMatchObject({
       status: 200,
@@ -87,7 +87,7 @@ describe('keys and passwords', () => {
     expect((await ask(gateway, basic('ann', 'planted-of-ann'))).body.name).toBe('ann')
   })
 
-  test('that are missing or wrong are 401, with the schemes that are taken', async () => {
+  test('that are missing or wrong are 401, with the schemes that are accepted', async () => {
     const gateway = guarded({ clients: CLIENTS })
     const none = await ask(gateway)
     expect(none).toMatchObject({ status: 401, body: { code: 'UNAUTHENTICATED' } })
@@ -119,7 +119,7 @@ describe('keys and passwords', () => {
     expect((await ask(gateway, {}, '/readyz')).status).toBe(503)
   })
 
-  test('come in the query or a cookie where that is switched on, and go no further', async () => {
+  test('are accepted in the query or a cookie where that is switched on, and are not passed on', async () => {
     const gateway = guarded({ clients: CLIENTS, tokenQuery: 'token', tokenCookie: 'session' })
     const path = '/messages?token=planted-and-hashed&start=latest'
     expect((await ask(gateway, {}, path)).body).toMatchObject({
@@ -170,7 +170,7 @@ describe('keys and passwords', () => {
     })
   })
 
-  test('an unproved browser is asked for the one scheme that it knows', async () => {
+  test('a browser without credentials is asked for the one scheme that it supports', async () => {
     const navigation = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
     const scheme = async (gateway: Gateway, headers: Record<string, string>) =>
       (await ask(gateway, headers, '/')).headers.get('www-authenticate')
@@ -212,7 +212,7 @@ describe('keys and passwords', () => {
     throw new Error('it was taken')
   })
 
-  test('of the environment must have their form', () => {
+  test('in environment variables must have the right form', () => {
     expect(parseKeys('a=planted-key-one-1, b=planted=key=two=2')).toEqual([
       { name: 'a', key: 'planted-key-one-1' },
       { name: 'b', key: 'planted=key=two=2' },
@@ -260,7 +260,7 @@ describe('tokens', () => {
     tokens: { jwksUrl: String(issuer.url), issuer: 'us', audience: 'gateway', ...rest },
   })
 
-  test('are taken by their issuer’s keys, which are asked for once', async () => {
+  test('are verified by their issuer’s keys, which are fetched once', async () => {
     const gateway = guarded(options())
     asked = 0
     for (let run = 0; run < 3; run++) {
@@ -300,7 +300,7 @@ describe('tokens', () => {
     }
   })
 
-  test('may say what their bearer sees, and must where the claim is configured', async () => {
+  test('may contain the client’s scope, and must if the claim is configured', async () => {
     const gateway = guarded(options({ claim: 'kafka' }))
     const only = { topics: ['t'], partitions: [1] }
     expect((await ask(gateway, bearer(await token({ kafka: only })))).body.only).toEqual(only)
@@ -358,7 +358,7 @@ describe('pages of other origins', () => {
     'access-control-request-headers': 'authorization',
   }
 
-  test('may ask what is allowed without credentials, and read answers and refusals', async () => {
+  test('get preflights answered without credentials, and may read answers and refusals', async () => {
     const gateway = guarded({ clients: CLIENTS, corsOrigins: [origin] })
     const asked = await ask(gateway, preflight, '/stream', 'OPTIONS')
     expect(asked.status).toBe(204)
@@ -377,7 +377,7 @@ describe('pages of other origins', () => {
     expect((await ask(gateway, {}, '/stream', 'OPTIONS')).status).toBe(401)
   })
 
-  test('send the cookie only where one is taken', async () => {
+  test('send the cookie only to a gateway that accepts one', async () => {
     for (const [tokenCookie, allowed] of [
       [undefined, null],
       ['session', 'true'],
@@ -393,7 +393,7 @@ describe('a gateway process', () => {
   const folder = mkdtempSync(join(tmpdir(), 'guard-'))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  test('lets in clients that have a key, by EventSource too, and shows the key nowhere', async () => {
+  test('serves clients that have a key, by EventSource, too, and shows the key nowhere', async () => {
     const path = join(folder, 'clients.yaml')
     const write = (key: string) =>
       writeFileSync(path, `clients: [{name: web, key: ${key}, only: {partitions: [0]}}]`)
@@ -432,9 +432,9 @@ describe('a gateway process', () => {
 
     write('planted-in-its-place')
     gateway.signal('SIGHUP')
-    const anew = bearer('planted-in-its-place')
+    const replacing = bearer('planted-in-its-place')
     const ask = async () =>
-      (await fetch(`${url}/messages?start=latest&timeout=0`, { headers: anew })).status
+      (await fetch(`${url}/messages?start=latest&timeout=0`, { headers: replacing })).status
     await until(async () => (await ask()) === 200, 'the new key')
     expect((await fetch(streamUrl)).status).toBe(401)
     // What the old key had opened ends; it comes back, is refused, and stays away.
@@ -446,7 +446,7 @@ describe('a gateway process', () => {
     expect(gateway.stdout + gateway.stderr).not.toContain('planted')
   }, 60_000)
 
-  test('does not start where it is told to guard and cannot', async () => {
+  test('does not start when its guard cannot be set up', async () => {
     for (const [flags, environment, problem] of [
       [['--clients', '/nowhere'], {}, 'Cannot use /nowhere'],
       [[], { BEARER_KEYS: 'a=planted' }, 'BEARER_KEYS: clients.0.key: at least 16'],

@@ -53,7 +53,7 @@ test('the log has the same line a few times, then a count of the rest; requests 
   try {
     setSystemTime(1_800_000_000_000)
     logToConsole('info')
-    const log = getLogger([LOG_ROOT, 'tail'])
+    const log = getLogger([LOG_ROOT, 'live-consumer'])
     for (let index = 0; index < 25; index++) {
       log.error('Cannot follow {topic}: {error}', { topic: 't{x}', error: 'away' })
       getLogger([LOG_ROOT, 'request']).info('GET')

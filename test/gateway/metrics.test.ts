@@ -20,7 +20,7 @@ function metricsOf(query: string): string[] {
   return names.map((name) => name.replace(/_(bucket|count|sum)$/, ''))
 }
 
-test('requests, records, streams, lag and latency are counted; the dashboard asks for nothing else', async () => {
+test('requests, records, streams, lag and latency are counted; the dashboard uses only these metrics', async () => {
   const { gateway, url } = await GatewayProcess.listening()
   await using _ = gateway
   await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'readiness')
@@ -82,7 +82,7 @@ test('requests, records, streams, lag and latency are counted; the dashboard ask
   for (const name of asked) expect(metrics.names).toContain(name)
 }, 60_000)
 
-test('--metrics off: there are no metrics', async () => {
+test('--metrics off: /metrics is not found', async () => {
   const { gateway, url } = await GatewayProcess.listening(['--metrics', 'off'])
   await using _ = gateway
   expect((await fetch(`${url}/metrics`)).status).toBe(404)

@@ -69,7 +69,7 @@ describe('the console page', () => {
     expect(await response.json()).toEqual({ message: 'no Route matched with those values' })
   })
 
-  test('is found at another path with and without a slash, and nowhere where it is off', async () => {
+  test('is served at another path with and without a slash, and not at all when it is off', async () => {
     const { app } = createGateway({ ...options, console: '/ops/console' }, telling({}))
     expect((await app.request('/')).status).toBe(404)
     for (const path of ['/ops/console', '/ops/console/']) {
@@ -101,7 +101,7 @@ routes:
 })
 
 describe('the status', () => {
-  test('tells routes, topics, brokers and groups, and each of those that routes share once', async () => {
+  test('lists routes, topics, brokers and groups, and each once that several routes share', async () => {
     const next = { topic: 't', partition: 0, end: 5, next: 4 }
     const figures = { handedBack: 0, uncertain: 0, rebuilt: 0 }
     const groups = [{ id: 'g', member: 1, partitions: [next], ...figures }]
@@ -131,7 +131,7 @@ describe('the status', () => {
     ])
   })
 
-  test('asks Kafka once for many who ask', async () => {
+  test('queries Kafka once for many concurrent requests', async () => {
     let asked = 0
     const make = telling({ cluster }, async () => {
       asked++
@@ -142,7 +142,7 @@ describe('the status', () => {
     expect(asked).toBe(1)
   })
 
-  test('does not wait for a Kafka that does not answer, and tells an error without its inner words', async () => {
+  test('does not wait for a Kafka that does not answer, and reports an error without its inner message', async () => {
     const outage = {
       code: 'KAFKA_UNAVAILABLE',
       message: 'Cannot read from Kafka: all brokers are down',

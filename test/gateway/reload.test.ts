@@ -68,8 +68,8 @@ function expectWithoutGaps(client: SseClient): void {
   }
 }
 
-describe('reloading', () => {
-  test('100 times ends no stream of a route that did not change', async () => {
+describe('a reload', () => {
+  test('does not end streams of a route that did not change, 100 times', async () => {
     const path = join(folder, 'kong.yaml')
     writeFileSync(path, document(0))
     const { gateway, url } = await GatewayProcess.listening(['--config', path])
@@ -180,8 +180,8 @@ test('the configuration of the Admin API is downloaded, and served again from th
   }
 }, 40_000)
 
-describe('at the start', () => {
-  test('with a file, the demo’s routes are not there, and no broker of its own', async () => {
+describe('a start of the gateway', () => {
+  test('with a file has neither the demo’s routes nor a broker of its own', async () => {
     const path = join(folder, 'start.yaml')
     writeFileSync(path, document(0))
     const { gateway, url } = await GatewayProcess.listening(['--config', path])
@@ -194,7 +194,7 @@ describe('at the start', () => {
     await until(async () => (await status(`${url}/readyz`, 'any')) === 200, 'readiness')
   })
 
-  test('a file that is wrong: one line that says why, exit code 1', async () => {
+  test('with an invalid file ends with one line that gives the reason, and exit code 1', async () => {
     const path = join(folder, 'wrong.yaml')
     writeFileSync(path, `${document(0)}plugins: [{name: acl}]\n`)
     await using gateway = GatewayProcess.spawn(['--config', path, '--port', '0'])
@@ -209,7 +209,7 @@ describe('at the start', () => {
     expect(lenient.stderr).toContain('plugins[0]: plugin "acl" is not served, skipped')
   })
 
-  test('a file that does not exist: one line that says why, exit code 1', async () => {
+  test('with a file that does not exist ends with one line that gives the reason, and exit code 1', async () => {
     await using gateway = GatewayProcess.spawn(['--config', join(folder, 'none.yaml')])
     expect(await gateway.exited()).toBe(1)
     expect(gateway.stderr).toContain('Cannot read ')
@@ -217,7 +217,7 @@ describe('at the start', () => {
 })
 
 describe('the Admin API', () => {
-  test('off: nothing listens, and the banner names none', async () => {
+  test('switched off does not listen, and the banner does not name it', async () => {
     const { gateway } = await GatewayProcess.listening(['--admin-port', 'off'])
     await using _ = gateway
     expect(gateway.stdout).not.toContain('/routes')
@@ -240,7 +240,7 @@ describe('the Admin API', () => {
     expect(one.adminUrl).not.toBe(two.adminUrl)
   }, 30_000)
 
-  test('writes its state to a file of its own, through no link that lies in the way', async () => {
+  test('writes its state to a new file, and does not follow a link in its place', async () => {
     const path = join(folder, 'linked.json')
     const victim = join(folder, 'victim')
     writeFileSync(victim, 'as it was', { mode: 0o644 })

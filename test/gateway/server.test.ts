@@ -21,7 +21,7 @@ function expectWholeFrames(client: SseClient): void {
 }
 
 describe('the demo', () => {
-  test('says what it is and where, and serves a shop’s events by GET and SSE', async () => {
+  test('prints its addresses, and serves a shop’s events by GET and SSE', async () => {
     const { gateway, url } = await GatewayProcess.listening()
     await using _ = gateway
     expect(gateway.stdout).toContain('in memory')
@@ -49,8 +49,8 @@ describe('the demo', () => {
 
     await using live = await SseClient.open(`${url}/stream`)
     await live.until(2)
-    await using replay = await SseClient.open(`${url}/stream?start=earliest`)
-    await replay.until(1_000)
+    await using catchUp = await SseClient.open(`${url}/stream?start=earliest`)
+    await catchUp.until(1_000)
 
     await until(async () => (await get(`${url}/readyz`)).status === 200, 'readiness')
     expect((await get(`${url}/healthz`)).status).toBe(200)
@@ -60,7 +60,7 @@ describe('the demo', () => {
 })
 
 describe('the folder that a gateway is started from', () => {
-  test('does not matter, whatever its own settings for Bun and TypeScript are', async () => {
+  test('may have any settings of Bun and TypeScript, which have no effect on the gateway', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'elsewhere-'))
     writeFileSync(
       join(folder, 'tsconfig.json'),
@@ -77,7 +77,7 @@ describe('the folder that a gateway is started from', () => {
 })
 
 describe('SIGHUP', () => {
-  test('without a file to read again is ignored, and logged', async () => {
+  test('is ignored and logged when there is no file to read again', async () => {
     const { gateway, url } = await GatewayProcess.listening()
     await using _ = gateway
     await using stream = await SseClient.open(`${url}/stream?start=earliest`)
@@ -142,7 +142,7 @@ describe('a gateway process that ends at once', () => {
     )
   })
 
-  test('with a port that is taken: a line that says what to do, exit code 1', async () => {
+  test('with a port that is taken prints what to do, with exit code 1', async () => {
     using other = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
     const flags = ['--host', '127.0.0.1', '--port', String(other.port)]
     await using gateway = GatewayProcess.spawn(flags)
@@ -154,7 +154,7 @@ describe('a gateway process that ends at once', () => {
     )
   })
 
-  test('with an address of another machine: exit code 1', async () => {
+  test('with an address of another machine has exit code 1', async () => {
     await using gateway = GatewayProcess.spawn(['--host', '192.0.2.1', '--port', '0'])
     expect(await gateway.exited()).toBe(1)
     expect(gateway.stderr).toContain('Cannot listen on 192.0.2.1')

@@ -98,7 +98,7 @@ test('reads and streams are spans with links to the traces of records, and no qu
   expect(await gateway.exited()).toBe(0)
 }, 60_000)
 
-test('a collector that is away keeps nobody waiting, not even at the end', async () => {
+test('a collector that cannot be reached delays no request, and not the end of the process', async () => {
   const { gateway, url } = await GatewayProcess.listening([], {
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
   })

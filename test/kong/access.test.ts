@@ -69,7 +69,7 @@ consumers:
 - {custom_id: "7", keyauth_credentials: [{key: "{vault://env/KEY}"}]}`
   const environment = { KEY: 'planted-7' }
 
-  test('knows a consumer by its key, in a header or in the query', async () => {
+  test('identifies a consumer by its key, in a header or in the query', async () => {
     const gateway = await served(document(), environment)
     const byHeader = await ask(gateway, { headers: { apikey: 'planted-ann' } })
     expect(byHeader).toMatchObject({ status: 200, body: { name: 'ann' } })
@@ -108,14 +108,14 @@ consumers:
     expect(answer.text).not.toContain('planted')
   })
 
-  test('lets others pass as an anonymous consumer, where there is one', async () => {
+  test('serves other requests as the anonymous consumer, if one is configured', async () => {
     const gateway = await served(document('{anonymous: ann}'), environment)
     expect(await ask(gateway)).toMatchObject({ status: 200, body: { name: 'ann' } })
     const wrong = await served(document('{anonymous: nobody}'), environment)
     expect(await ask(wrong)).toMatchObject({ status: 500, body: { code: 'INVALID_OPTIONS' } })
   })
 
-  test('knows credentials as they are at the time of a request', async () => {
+  test('uses the credentials that exist at the time of a request', async () => {
     const gateway = await served(document(), environment)
     await gateway.load(document().replace('planted-ann', 'another'))
     expect((await ask(gateway, { headers: { apikey: 'planted-ann' } })).status).toBe(401)
@@ -128,7 +128,7 @@ describe('basic-auth', () => {
 routes: [{hosts: [a], plugins: [${kafka('t')}, {name: basic-auth, config: ${config}}]}]
 consumers: [{username: ann, basicauth_credentials: [{username: aé, password: "planted:ü"}]}]`
 
-  test('knows a consumer by name and password', async () => {
+  test('identifies a consumer by name and password', async () => {
     const gateway = await served(document())
     const bytes = new TextEncoder().encode('aé:planted:ü')
     const authorization = `Basic ${bytes.toBase64()}`
@@ -168,7 +168,7 @@ consumers: [{username: ann, jwt_secrets: [${credential}]}]`
   const soon = Math.floor(Date.now() / 1_000) + 600
 
   test.each(['RS256', 'RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA'])(
-    'knows a consumer by a token of %s',
+    'identifies a consumer by a token of %s',
     async (algorithm) => {
       const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true })
       const pem = JSON.stringify(await exportSPKI(publicKey))
@@ -195,7 +195,7 @@ consumers: [{username: ann, jwt_secrets: [${credential}]}]`
     },
   )
 
-  test('takes a token from the query, a cookie or a header, and hands none on', async () => {
+  test('accepts a token in the query, a cookie or a header, and passes none on', async () => {
     const gateway = await served(document('{cookie_names: [token]}'))
     const token = await sign({ iss: 'shop' })
     const found = await ask(gateway, { path: `/?jwt=${token}&start=latest` })
@@ -207,7 +207,7 @@ consumers: [{username: ann, jwt_secrets: [${credential}]}]`
     expect(two.headers.get('www-authenticate')).toBe('Bearer error="invalid_token"')
   })
 
-  describe('in a cookie counts only for pages that may use it', () => {
+  describe('a token in a cookie counts only for pages that may use it', () => {
     const cors = (config: string) =>
       document('{cookie_names: [token]}').replace(
         'name: jwt',
@@ -240,7 +240,7 @@ consumers: [{username: ann, jwt_secrets: [${credential}]}]`
     })
   })
 
-  test('takes a secret in base64, and the issuer in another claim', async () => {
+  test('accepts a secret in base64, and the issuer in another claim', async () => {
     const config = '{secret_is_base64: true, key_claim_name: kid}'
     const gateway = await served(document(config, `{key: shop, secret: ${hs.toBase64()}}`))
     expect((await ask(gateway, bearer(await sign({ kid: 'shop' })))).status).toBe(200)
@@ -264,7 +264,7 @@ consumers: [{username: ann, jwt_secrets: [${credential}]}]`
     expect(answer).toMatchObject({ status: 401, body: { message, code: 'UNAUTHENTICATED' } })
   })
 
-  test('refuses an algorithm that asks for no key', async () => {
+  test('refuses an algorithm that needs no key', async () => {
     const none = `${btoa('{"alg":"none"}').replaceAll('=', '')}.${btoa('{"iss":"shop"}').replaceAll('=', '')}.`
     expect((await ask(await served(document()), bearer(none))).status).toBe(401)
   })
@@ -282,7 +282,7 @@ consumers:
   plugins: [{name: rate-limiting, config: {hour: 1}}]
 - {username: guest}`
 
-  test('are all to be passed, or one of them where others may be anonymous', async () => {
+  test('must all accept a request, or one of them if they allow anonymous requests', async () => {
     const both = await served(
       `routes: [{hosts: [a], plugins: [${kafka('t')}, {name: key-auth}, {name: basic-auth}]}]${consumers}`,
     )
@@ -324,7 +324,7 @@ plugins: [{name: key-auth}, ${places.map((place, n) => kafka(`t${n}`, place)).jo
     }
   })
 
-  test('that are a consumer’s apply to that consumer’s requests', async () => {
+  test('of a consumer apply to the requests of that consumer', async () => {
     const gateway = await served(
       `routes: [{hosts: [a]}]\nplugins: [{name: key-auth}, ${kafka('common')}]${consumers}`,
     )
@@ -335,7 +335,7 @@ plugins: [{name: key-auth}, ${places.map((place, n) => kafka(`t${n}`, place)).jo
     expect((await ask(gateway, { headers: { apikey: 'k-ann' } })).status).toBe(200)
   })
 
-  test('stand in front of a route without kafka-consume, too, and never of health', async () => {
+  test('run on a route without kafka-consume, too, and never for health', async () => {
     const gateway = await served(`routes: [{hosts: [a]}]\nplugins: [{name: key-auth}]${consumers}`)
     expect((await ask(gateway)).status).toBe(401)
     expect((await ask(gateway, { headers: { apikey: 'k-bob' } })).status).toBe(503)
@@ -347,7 +347,7 @@ describe('rate-limiting', () => {
   const document = (config: string, rest = '') =>
     `routes: [{hosts: [a], plugins: [${kafka('t')}, {name: rate-limiting, config: ${config}}]}]${rest}`
 
-  test('counts by consumer, else by address, and says how much is left', async () => {
+  test('counts by consumer, else by address, and answers with the requests left', async () => {
     const gateway = await served(document('{hour: 2}'))
     const first = await ask(gateway)
     expect(first.status).toBe(200)
@@ -388,7 +388,7 @@ describe('rate-limiting', () => {
     expect((await ask(gateway, { headers: other })).status).toBe(200)
   })
 
-  test('by path or service is one count for all clients', async () => {
+  test('by path or service counts all clients together', async () => {
     for (const config of ['{hour: 1, limit_by: path, path: /}', '{hour: 1, limit_by: service}']) {
       const gateway = await served(
         `services: [{name: s, url: 'http://k', routes: [{hosts: [a]}]}]\nplugins: [${kafka('t')}, {name: rate-limiting, config: ${config}}]`,
@@ -398,7 +398,7 @@ describe('rate-limiting', () => {
     }
   })
 
-  test('has its own words and status, and hides its headers', async () => {
+  test('answers with the configured message and status, and may hide its headers', async () => {
     const config = '{hour: 1, error_code: 403, error_message: no, hide_client_headers: true}'
     const gateway = await served(document(config))
     await ask(gateway)
@@ -504,7 +504,7 @@ describe('a configuration', () => {
     expect(await refusal(name, config)).toContain(problem)
   })
 
-  test('is taken as Kong dumps it', async () => {
+  test('is accepted as Kong dumps it', async () => {
     const config =
       '{hour: 5, minute: null, policy: local, redis: {host: null, port: 6379}, sync_rate: -1, limit_by: consumer, error_code: 429}'
     expect(await refusal('rate-limiting', config)).toBe('taken')
@@ -544,12 +544,12 @@ describe('a configuration', () => {
   })
 })
 
-describe('what the gateway has beside its routes', () => {
+describe('pages of the gateway beside its routes', () => {
   const closed = `consumers: [{username: u, basicauth_credentials: [{username: n, password: p}]}]
 plugins: [{name: basic-auth}]`
 
   test.each(['/metrics', '/status', '/', '/console/console.js'])(
-    '%s is for those that a plugin for all routes lets pass',
+    '%s is open to clients that the global plugins accept',
     async (path) => {
       const gateway = await served(closed)
       const refused = await gateway.app.request(path)
@@ -563,7 +563,7 @@ plugins: [{name: basic-auth}]`
   )
 
   test.each(['/messages', '/stream', '/socket'])(
-    '%s of the gateway’s own topics is for the same clients',
+    '%s of the gateway’s own topics is open to these clients only',
     async (path) => {
       const cluster = { brokers: ['k:1'], topics: ['own'] }
       const gateway = createGateway({ cluster }, make)
@@ -584,7 +584,7 @@ plugins: [{name: basic-auth}]`
     },
   )
 
-  test('a plugin of one route is for that route, and health is for everyone', async () => {
+  test('a plugin of one route applies to that route only, and health is open to everyone', async () => {
     const route = `{name: r, paths: [/r], plugins: [${kafka('t')}, {name: basic-auth}]}`
     const gateway = await served(`routes: [${route}]`)
     expect((await gateway.app.request('/r')).status).toBe(401)

@@ -67,7 +67,7 @@ describe('a form', () => {
     { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 20 }) },
   )
 
-  test('with any names is read or refused, and nothing else changes', () => {
+  test('with any names is parsed or refused, without side effects', () => {
     const before = Object.getOwnPropertyNames(Object.prototype).length
     fc.assert(
       fc.property(fc.array(fc.tuple(name, fc.string()), { maxLength: 8 }), (fields) => {

@@ -110,7 +110,7 @@ describe('the quickstart', () => {
 })
 
 describe('entities', () => {
-  test('are made, shown, changed, replaced and removed', async () => {
+  test('are created, shown, changed, replaced and removed', async () => {
     const made = await post('/routes', { name: 'a', hosts: ['a.test'] })
     expect(made.status).toBe(201)
     expect(await get('/routes/a')).toMatchObject({ status: 200, body: made.body })
@@ -136,7 +136,7 @@ describe('entities', () => {
     expect(await send('DELETE', '/routes/a')).toMatchObject({ status: 204 })
   })
 
-  test('PUT makes an entity that is missing, under the name or the id of its path', async () => {
+  test('PUT creates a missing entity under the name or the id of its path', async () => {
     expect(await json('PUT', '/routes/a', { hosts: ['a.test'], name: 'b' })).toMatchObject({
       status: 200,
       body: { name: 'a' },
@@ -174,7 +174,7 @@ describe('entities', () => {
     })
   })
 
-  test('are found where they belong', async () => {
+  test('are found under their parents', async () => {
     const service = await post('/services', { name: 's', url: 'http://kafka.test' })
     const route = await post('/services/s/routes', { name: 'r', paths: ['/'] })
     expect(route.body.service).toEqual({ id: service.body.id })
@@ -200,7 +200,7 @@ describe('entities', () => {
     })
   })
 
-  test('a route takes its plugins along, a service stays while it has routes', async () => {
+  test('removing a route removes its plugins; a service cannot be removed while it has routes', async () => {
     await post('/services', { name: 's', host: 'kafka' })
     await post('/services/s/routes', { name: 'r', paths: ['/'] })
     await post('/routes/r/plugins', PLUGIN)
@@ -339,8 +339,8 @@ describe('pages', () => {
   })
 })
 
-describe('refusals', () => {
-  test('a name that is taken', async () => {
+describe('requests that are refused', () => {
+  test('a name that another entity has', async () => {
     await post('/routes', { name: 'x', hosts: ['a'] })
     expect(await post('/routes', { name: 'x', hosts: ['a'] })).toMatchObject({
       status: 409,
@@ -365,7 +365,7 @@ describe('refusals', () => {
     })
   })
 
-  test('fields that are wrong, in Kong’s shape', async () => {
+  test('invalid fields, in Kong’s form', async () => {
     expect(await post('/routes/', { hosts: 'a', nope: 1 })).toMatchObject({
       status: 400,
       body: {
@@ -415,7 +415,7 @@ describe('refusals', () => {
     })
   })
 
-  test('methods that a path does not have', async () => {
+  test('methods that a path does not support', async () => {
     for (const [method, path, allow] of [
       ['PUT', '/routes', 'GET, HEAD, OPTIONS, POST'],
       ['POST', '/routes/a', 'DELETE, GET, HEAD, OPTIONS, PATCH, PUT'],
@@ -478,7 +478,7 @@ describe('refusals', () => {
     expect(({} as Record<string, unknown>)['hosts']).toBeUndefined()
   })
 
-  test('a change that cannot be served changes nothing, and its answer says why', async () => {
+  test('a change that cannot be served changes nothing, and its answer gives the reason', async () => {
     store.onChange(({ plugins }) => {
       if (plugins.length > 0) {
         throw new KafkaConsumeError('INVALID_OPTIONS', 'Cannot use these options: topics')
@@ -494,7 +494,7 @@ describe('refusals', () => {
     expect(store.list('plugins')).toEqual([])
   })
 
-  test('a state that cannot be saved is told, an unexpected error is not', async () => {
+  test('the answer names a state that cannot be saved, and hides an unexpected error', async () => {
     let thrown = new Error('Cannot save state to /state: disk full')
     store.onChange(() => {
       throw thrown
@@ -555,7 +555,7 @@ describe('secrets', () => {
     expect(store.list('certificates')[0]?.key).toBe(CERTIFICATE.key)
   })
 
-  test('a mask is not taken as a secret', async () => {
+  test('a mask is never stored as a secret', async () => {
     const masked = { ...authentication, password: '***' }
     const config = { ...PLUGIN.config, authentication: masked }
     for (const path of ['/plugins', '/schemas/plugins/validate']) {
@@ -601,7 +601,7 @@ routes:
   const load = (body: BodyInit, type: string) =>
     send('POST', '/config', body, { 'content-type': type })
 
-  test('takes a document in each form that Kong takes', async () => {
+  test('accepts a document in each form that Kong accepts', async () => {
     const parsed = Bun.YAML.parse(YAML)
     const form = new FormData()
     form.set('config', new Blob([YAML]), 'kong.yaml')
@@ -624,7 +624,7 @@ routes:
     expect(body.routes[id ?? '']).toMatchObject({ id, name: 'a' })
   })
 
-  test('gives out a document that has the same effect', async () => {
+  test('writes a document that has an equal effect when it is read', async () => {
     await load(YAML, 'text/yaml')
     await post('/services', { name: 's', url: 'http://kafka.test' })
     await post('/services/s/routes', { name: 'b', paths: ['~/b/\\d+'], headers: { x: ['1'] } })
@@ -676,8 +676,8 @@ routes:
   })
 })
 
-describe('information', () => {
-  test('tells version, plugins, connections and endpoints', async () => {
+describe('information routes', () => {
+  test('show version, plugins, connections and endpoints', async () => {
     await post('/plugins', PLUGIN)
     expect(await get('/')).toMatchObject({
       status: 200,
@@ -696,7 +696,7 @@ describe('information', () => {
     expect(head).toMatchObject({ status: 200, body: undefined })
   })
 
-  test('the plugin’s schema, and whether a plugin fits it', async () => {
+  test('show the plugin’s schema, and check a plugin against it', async () => {
     expect((await get('/schemas/plugins/kafka-consume')).body.fields).toBeArray()
     expect(await get('/schemas/plugins/acl')).toMatchObject({
       status: 404,
@@ -714,7 +714,7 @@ describe('information', () => {
   })
 })
 
-describe('web pages are kept out of the Admin API', () => {
+describe('a web page that calls the Admin API', () => {
   const hosts: ReadonlyArray<readonly [string, number]> = [
     ['localhost:8001', 200],
     ['LOCALHOST', 200],

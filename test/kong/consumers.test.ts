@@ -11,7 +11,7 @@ import { places } from '../support/route.ts'
 import type { StreamedRecord } from '../support/sse.ts'
 import { until } from '../support/wait.ts'
 
-test('each consumer reads as the group of its own name, and nobody else reads', async () => {
+test('each consumer reads as the group of its own name, and other clients are refused', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'consumers-'))
   const kafka = await TestKafka.real()
   const topic = await kafka.createTopic()

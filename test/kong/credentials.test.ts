@@ -63,7 +63,7 @@ describe.each([
     expect(store.list(kind)).toEqual([])
   })
 
-  test('are unique, and go with their consumer', async () => {
+  test('are unique, and are removed with their consumer', async () => {
     await send('POST', '/consumers', { username: 'ann' })
     await send('POST', `/consumers/ann/${path}`, credential)
     const again = await send('POST', `/consumers/ann/${path}`, credential)
@@ -72,7 +72,7 @@ describe.each([
     expect(store.snapshot()).toEqual(EMPTY)
   })
 
-  test('keep their ids through a document', async () => {
+  test('keep their ids when a document is written and read', async () => {
     await send('POST', '/consumers', { username: 'ann' })
     await send('POST', `/consumers/ann/${path}`, credential)
     const { body } = await send('GET', '/config')
@@ -85,7 +85,7 @@ describe.each([
     expect(refused.body.message).toContain('*** stands for a secret that is not held here')
   })
 
-  test('in a file have ids that last, and that reveal nothing of the secret', async () => {
+  test('in a file have lasting ids, which reveal nothing of the secret', async () => {
     const read = (secretText: string, options = {}) =>
       readDeclarative(
         JSON.stringify({
@@ -120,7 +120,7 @@ describe.each([
   })
 })
 
-test('a secret that the Admin API makes up is shown once, to the client that asked for it', async () => {
+test('a secret that the Admin API generates is shown once, in the answer that creates it', async () => {
   await send('POST', '/consumers', { username: 'ann' })
   for (const [path, secret] of [
     ['key-auth', 'key'],
@@ -133,7 +133,7 @@ test('a secret that the Admin API makes up is shown once, to the client that ask
   }
 })
 
-test('a credential must have what its kind needs', async () => {
+test('a credential must have the fields that its kind needs', async () => {
   await send('POST', '/consumers', { username: 'ann' })
   for (const [path, body, field] of [
     ['basic-auth', { username: 'a' }, 'password'],

@@ -81,7 +81,7 @@ describe('a file as decK writes it', () => {
     expect(consumers).toMatchObject([{ username: 'reader' }])
   })
 
-  test('gives ids that last over another reading, another order, another configuration', async () => {
+  test('gives ids that do not change by another reading, order or configuration', async () => {
     const ids = ({ plugins, routes, services }: Declared) =>
       [...plugins, ...routes, ...services].map(({ id }) => id)
     const first = ids(await read(DECK))
@@ -91,7 +91,7 @@ describe('a file as decK writes it', () => {
     expect(ids(await read(DECK.replaceAll('name: orders}', 'name: payments}')))).toEqual(first)
   })
 
-  test('keeps ids that it gives', async () => {
+  test('keeps ids that it contains', async () => {
     const id = '5b4a6b0e-7f41-4f0e-9c8b-0f6d7ad1c001'
     const { routes, plugins } = await read(
       `routes:\n- {id: ${id}, hosts: [a]}\nplugins:\n- {name: kafka-consume, route: ${id}, config: ${CONFIG}}`,
@@ -117,12 +117,12 @@ routes:
     expect(plugins.map(({ config }) => config['mode'])).toEqual(['http-get', 'server-sent-events'])
   })
 
-  test('has words in `off` and `yes` without quotes, as decK reads them', async () => {
+  test('has texts in `off` and `yes` without quotes, as decK reads them', async () => {
     const { routes } = await read('routes: [{hosts: [a], tags: [off, yes]}]')
     expect(routes[0]?.tags).toEqual(['off', 'yes'])
   })
 
-  test('is read again with the same effect after it was written', async () => {
+  test('has an equal effect after it was written and read again', async () => {
     const { warnings: _, ...snapshot } = await read(DECK)
     const written = JSON.stringify(writeDeclarative(snapshot))
     const { warnings, ...again } = await read(written, { format: 'json', whole: true })
@@ -250,7 +250,7 @@ describe('a document that is refused', () => {
     expect((await refusal(text, { whole: true })).message).toContain(problem)
   })
 
-  test('names a broken line and does not show it: a secret may stand in it', async () => {
+  test('names an invalid line and does not show it, since the line may contain a secret', async () => {
     const { message } = await refusal('a: b\npassword: "hunter2\nc: d')
     expect(message).toMatch(/line \d/)
     expect(message).not.toContain('hunter2')
@@ -283,7 +283,7 @@ describe('a document that is refused', () => {
     ])
   })
 
-  test('is refused with ignoreUnknown, too, where a field is wrong', async () => {
+  test('is refused for an invalid field even with ignoreUnknown', async () => {
     const { fields } = await refusal('routes: [{hots: [x]}]', { ignoreUnknown: true })
     expect(fields).toHaveProperty(['routes[0]', 'hots'], 'unknown field')
   })
@@ -312,7 +312,7 @@ plugins:
     ])
   })
 
-  test('of decK, as a part of a text, and in JSON', async () => {
+  test('of decK are replaced within a text, and in JSON', async () => {
     const text = plugin('"${{ env "KAFKA_HOST" }}.internal"')
     expect(servers(await read(text, { environment }))).toMatchObject([
       { host: 'broker-7.internal' },
@@ -322,13 +322,13 @@ plugins:
     expect(routes[0]?.hosts).toEqual(['broker-7'])
   })
 
-  test('a value changes nothing but its place', async () => {
+  test('have values that cannot change the structure of the document', async () => {
     const text = 'routes: [{name: "${{ env "N" }}", hosts: [a]}]'
     const { fields } = await refusal(text, { environment: { N: 'x", hosts: [b], name: "y' } })
     expect(fields).toHaveProperty(['routes[0]', 'name'])
   })
 
-  test('of vaults stay references, which are resolved when their value is needed', async () => {
+  test('of vaults stay references until their value is needed', async () => {
     for (const host of ['"{vault://env/kafka-host}"', '"{vault://env/SECRETS/host}"']) {
       const found = servers(await read(plugin(host), { environment }))
       expect(found).toMatchObject([{ host: JSON.parse(host) as string }])
@@ -350,7 +350,7 @@ plugins:
     expect(message).not.toContain('hunter2')
   })
 
-  test('a vault’s value that is refused is named by its place, and not repeated', async () => {
+  test('of a vault with an invalid value are named by their place, and the value is not shown', async () => {
     const { message } = await refusal(plugin('"{vault://env/SECRET}"'), {
       environment: { SECRET: 'hunter two' },
     })
@@ -359,7 +359,7 @@ plugins:
     expect(message).not.toContain('hunter')
   })
 
-  test('a value that is refused is not repeated', async () => {
+  test('with an invalid value are refused without showing the value', async () => {
     const text = 'routes: [{hosts: ["${{ env "SECRET" }}"]}]'
     const { message } = await refusal(text, { environment: { SECRET: 'hunter two' } })
     expect(message).toContain('${{ env "SECRET" }}')

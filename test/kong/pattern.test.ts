@@ -43,7 +43,7 @@ describe('expressions of a configuration', () => {
     )
   })
 
-  test('any expression that is taken reads the longest texts to their end', () => {
+  test('any accepted expression is matched against the longest texts to their end', () => {
     const texts = ['a', 'ab', '/a', 'aab1'].map((part) =>
       `${part.repeat(MAX_TEXT)}`.slice(0, MAX_TEXT - 1).concat('!'),
     )

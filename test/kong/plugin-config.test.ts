@@ -213,7 +213,7 @@ describe('a config of kafka-consume', () => {
     expect(read({}).config).toEqual(COMPLETE)
   })
 
-  test('that is complete reads as itself', () => {
+  test('that is complete is read unchanged', () => {
     for (const given of [{}, { mode: 'server-sent-events', cluster_name: 'eu' }]) {
       const { config } = read(given)
       expect(read(config)).toEqual(read(given))
@@ -241,7 +241,7 @@ describe('a config of kafka-consume', () => {
     }
   })
 
-  test('with null for a field is read as without it', () => {
+  test('with null for a field is read as without the field', () => {
     const nulls = (value: unknown): unknown =>
       isRecord(value)
         ? Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, nulls(inner)]))
@@ -290,7 +290,7 @@ describe('brokers and topics', () => {
     expect(resolveOptions(options).bootstrapServers).toEqual([expected])
   })
 
-  test('a host may be a reference to a vault, to be looked up later', () => {
+  test('a host may be a vault reference, which is resolved later', () => {
     read({ bootstrap_servers: [{ host: '{vault://env/HOST}', port: 1 }] })
     read({ topics: [{ name: '{vault://env/TOPIC}' }] })
   })
@@ -362,7 +362,7 @@ describe('brokers and topics', () => {
   })
 })
 
-describe('every field takes what it is for and refuses the rest', () => {
+describe('the values that each field accepts and refuses', () => {
   const NOT_YET = /not supported yet by this gateway|required field missing|^$/
 
   test.each(FIELDS.boolean)('%s: boolean', (path) => {
@@ -478,7 +478,7 @@ describe('every field takes what it is for and refuses the rest', () => {
     })
   })
 
-  test('names that mean something to the language are unknown fields like others', () => {
+  test('names with a meaning in JavaScript are unknown fields like others', () => {
     for (const key of ['__proto__', '_Proto__', 'constructor', 'hasOwnProperty']) {
       const text = `{"authentication":{"${key}":{"user":"x"}}}`
       expect(refusal(JSON.parse(text) as object)).toBe(`authentication.${key}: unknown field`)
@@ -566,7 +566,7 @@ describe('rules between fields', () => {
     ],
   ])('%j is refused', (config, problem) => expect(refusal(config)).toBe(problem))
 
-  test('missing and wrong fields are named before those that do not work yet', () => {
+  test('missing and invalid fields are named before those that are not supported yet', () => {
     const config = { enable_dlq: true, dlq_topic: 'x', authentication: { ...SASL, user: null } }
     expect(refusal(config)).toBe('authentication.user: required field missing')
     expect(refusal({ dlq_topic: 'x', commit_strategy: 'x' })).toBe(
@@ -575,7 +575,7 @@ describe('rules between fields', () => {
   })
 })
 
-describe('fields that do not work yet are refused by name, not ignored', () => {
+describe('fields that are not supported yet are refused by name, not ignored', () => {
   const cases: ReadonlyArray<readonly [config: object, problem: string]> = [
     [
       registryOf({ mode: 'oauth2', ...OAUTH, oauth2_client: { http_proxy: 'http://p' } }),
@@ -613,14 +613,14 @@ describe('fields that do not work yet are refused by name, not ignored', () => {
     )
   })
 
-  test('values that switch them off are accepted', () => {
+  test('with values that switch them off are accepted', () => {
     read({ security: { ssl: false, ssl_verify: false }, enable_dlq: false })
     read({ message_by_lua_functions: [], schema_registry: {}, consumer_group: { mode: 'random' } })
   })
 })
 
 describe('options', () => {
-  test('registries of a document are those of its topics', () => {
+  test('assign the registries of a document to its topics', () => {
     const own = { confluent: { url: 'https://own', ttl: 60, ssl_verify: false } }
     const { options } = read({
       topics: [{ name: 'one' }, { name: 'two', schema_registry: own }],
@@ -638,7 +638,7 @@ describe('options', () => {
     expect(registries.get('two')).toMatchObject({ url: 'https://own', ttl: 60, sslVerify: false })
   })
 
-  test('of a document are those of kafkaConsume', () => {
+  test('made of a document are options of kafkaConsume', () => {
     const { options } = read({
       bootstrap_servers: [
         { host: 'a', port: 1 },
@@ -675,7 +675,7 @@ describe('options', () => {
     expect(resolveOptions({ bootstrapServers: 'a:1', topics: 't' }).autoOffsetReset).toBe('latest')
   })
 
-  test('a random group lasts with its plugin; a manual one is the one that is given', () => {
+  test('have a lasting group for mode random, and the given group for mode manual', () => {
     const ofPlugin = { mode: 'manual', consumerGroupId: `hono-kafka-consume-${ID}` } as const
     expect(read({}).options.consumerGroup).toEqual(ofPlugin)
     const unused = { consumer_group: { consumer_group_id: 'unused' } }
@@ -687,7 +687,7 @@ describe('options', () => {
     })
   })
 
-  test('fields that a strategy or a mechanism does not use are left out, as they have no effect in Kong', () => {
+  test('leave out fields that a strategy or a mechanism does not use, which have no effect in Kong', () => {
     const { options, config } = read({
       authentication: { mechanism: 'PLAIN', user: 'u', password: 'p' },
       security: { certificate_id: ID },
@@ -714,7 +714,7 @@ describe('options', () => {
     })
   })
 
-  test('in our own API take Kong’s form of brokers and topics, too', () => {
+  test('of kafkaConsume accept Kong’s form of brokers and topics, too', () => {
     const options = {
       bootstrapServers: ['a:1', { host: '::1', port: 2 }],
       topics: ['one', { name: 'two' }],
@@ -735,7 +735,7 @@ describe('options', () => {
     }
   })
 
-  test('of kafkaConsume and of Kong have the same fields, but for those of one alone', () => {
+  test('of kafkaConsume and of Kong have equal fields, except the few of one alone', () => {
     const own = new Set(Object.keys(optionsSchema.entries))
     const kongs = Object.keys(kongSchema.entries)
     expect(kongs.filter((name) => !own.has(name))).toEqual(['enforceLatestOffsetReset'])
@@ -778,7 +778,7 @@ describe('secrets', () => {
   })
 })
 
-describe('the schema that is shown', () => {
+describe('the schema that GET /schemas shows', () => {
   test('has every field, in Kong’s names and form', () => {
     const { fields } = { fields: [{ config: kafkaConsumeField }] } as unknown as {
       fields: [{ config: { type: string; required: true; fields: Record<string, object>[] } }]
@@ -819,7 +819,7 @@ describe('the schema that is shown', () => {
   })
 })
 
-describe('names', () => {
+describe('names of fields', () => {
   test.each([
     ['dlq_topic', 'dlqTopic'],
     ['message_by_lua_functions', 'messageByLuaFunctions'],
@@ -831,7 +831,7 @@ describe('names', () => {
     expect(renameKey(ours)).toBe(kongs)
   })
 
-  test('any text renamed there and back is as before, and no two names become one', () => {
+  test('any text that is renamed there and back is unchanged, and no two names become one', () => {
     const name = fc.oneof(
       fc.string(),
       fc.string({ unit: fc.constantFrom('_', 'a', 'A', 'z', 'Z', '1', '-', 'é') }),
@@ -840,7 +840,7 @@ describe('names', () => {
     fc.assert(fc.property(name, name, (a, b) => a === b || renameKey(a) !== renameKey(b)))
   })
 
-  test('every name of the schema is Kong’s by the same rule', () => {
+  test('every name of the schema becomes Kong’s by the rule', () => {
     const walk = (schema: unknown): void => {
       const { wrapped, item, entries } = schema as {
         wrapped?: unknown
@@ -858,7 +858,7 @@ describe('names', () => {
     walk(kongSchema)
   })
 
-  test('any document is accepted or refused with fields, and what is accepted reads as itself', () => {
+  test('any document is accepted or refused by field, and an accepted one is read unchanged', () => {
     const names = [...Object.keys(COMPLETE), 'confluent', 'oauthbearer', 'user', '__proto__', 'x']
     const value = fc.letrec((tie) => ({
       any: fc.oneof(

@@ -71,8 +71,8 @@ beforeEach(() => {
   missing = undefined
 })
 
-describe('a request', () => {
-  test('goes to its route, whatever the path of the gateway’s own routes', async () => {
+describe('a request by Kong’s configuration', () => {
+  test('goes to its route, even at a path of the gateway’s own routes', async () => {
     const gateway = await served(`
 routes:
 - {hosts: [a.test], plugins: [${plugin('a')}]}
@@ -111,7 +111,7 @@ plugins:
     expect(await topic(gateway, 'http://other/')).toBe('global')
   })
 
-  test('to a route without a plugin is 503, by a plugin that is switched off as well', async () => {
+  test('to a route without a plugin, or with a disabled plugin, is 503', async () => {
     const gateway = await served(`
 routes:
 - {hosts: [none]}
@@ -126,14 +126,14 @@ routes:
     }
   })
 
-  test('to a route of a service that is switched off finds no route', async () => {
+  test('to a route of a disabled service finds no route', async () => {
     const gateway = await served(
       `services: [{name: s, url: 'http://k', enabled: false, routes: [{hosts: [a]}]}]`,
     )
     expect(await topic(gateway, 'http://a/')).toBe('404')
   })
 
-  test('without TLS to a route for https only is told to use https', async () => {
+  test('without TLS to a route for https only is answered that it needs https', async () => {
     const gateway = await served(
       `routes: [{hosts: [a], protocols: [https], plugins: [${plugin('a')}]}]`,
     )
@@ -143,7 +143,7 @@ routes:
     expect(await topic(gateway, 'https://a/')).toBe('a')
   })
 
-  test('comes to the demo’s routes last', async () => {
+  test('reaches the demo’s routes only if no route of Kong matches', async () => {
     const gateway = createGateway({ cluster: { brokers: ['k:1'], topics: ['demo'] } }, make)
     expect(await topic(gateway, 'http://any/messages')).toBe('demo')
     gateway.apply(await read(`routes: [{hosts: [a], plugins: [${plugin('a')}]}]`))
@@ -154,13 +154,13 @@ routes:
   })
 })
 
-describe('another snapshot', () => {
+describe('a new snapshot', () => {
   const first = `
 routes:
 - {name: a, hosts: [a], plugins: [${plugin('a')}]}
 - {name: b, hosts: [b], plugins: [${plugin('b')}]}`
 
-  test('keeps the handlers of what did not change, and ends the others', async () => {
+  test('keeps the handlers of unchanged plugins, and closes the others', async () => {
     const gateway = await served(first)
     await gateway.start()
     expect(made.map(({ starts, closes }) => [starts, closes])).toEqual([
@@ -205,7 +205,7 @@ routes:
     expect(made.map(({ closes }) => closes)).toEqual([0, 0])
   })
 
-  test('has its own part in readiness', async () => {
+  test('counts for the gateway’s readiness', async () => {
     const gateway = await served(first)
     expect((await gateway.app.request('/readyz')).status).toBe(503)
     await gateway.start()
@@ -218,7 +218,7 @@ routes:
     expect(made.map(({ closes }) => closes)).toEqual([1, 1])
   })
 
-  test('where the node has a name, routes of one group and topic are one static member', async () => {
+  test('of a node with an instance id has one static member for routes of one group and topic', async () => {
     const gateway = createGateway({ groupInstanceId: 'node-1', console: 'off' }, make)
     const routes = ['a', 'b'].map((name) => `{name: ${name}, paths: ["/${name}"]}`)
     const other = `{name: c, paths: ["/c"], plugins: [${plugin('u')}]}`
@@ -229,7 +229,7 @@ routes:
     for (const id of [a, c]) expect(id).toMatch(/^node-1\.[0-9a-f]{8}$/)
   })
 
-  test('with a topic that Kafka does not have makes the gateway unready only when it is alone', async () => {
+  test('with a topic that Kafka does not have makes the gateway unready only if it has no other route', async () => {
     missing = '1'
     const gateway = await served(first)
     const started = gateway.start()
@@ -246,7 +246,7 @@ routes:
 describe('vault references', () => {
   const text = `routes: [{hosts: [a], plugins: [${plugin('t').replace('host: k', 'host: "{vault://env/broker}"')}]}]`
 
-  test('are looked up when a handler is made, and again for another snapshot', async () => {
+  test('are resolved when a handler is created, and again for a new snapshot', async () => {
     const environment = { BROKER: 'one' }
     const gateway = createGateway({ environment, mayShow: () => true }, make)
     const snapshot = await read(text, environment)
@@ -285,7 +285,7 @@ describe('vault references', () => {
     expect(() => gateway.apply(secret)).not.toThrow('planted')
   })
 
-  test('read any variable where a secret belongs', async () => {
+  test('may read any variable into a field for a secret', async () => {
     const authentication =
       'authentication: {strategy: sasl, mechanism: PLAIN, user: u, password: "{vault://env/SECRET}"}'
     const config = plugin('t').replace('config: {', `config: {${authentication}, `)

@@ -186,7 +186,7 @@ async function quickstart(ports: Ports): Promise<void> {
 describe.skipIf(!brokers)("Kong's quickstart", () => {
   beforeAll(createTopic)
 
-  test('works on ports that are free', () => quickstart({ proxy: 18_600, admin: 18_601 }), 90_000)
+  test('works on free ports', () => quickstart({ proxy: 18_600, admin: 18_601 }), 90_000)
 
   test.skipIf(!isFree(KONG.proxy) || !isFree(KONG.admin))(
     'works word for word, on its own ports',

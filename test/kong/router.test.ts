@@ -274,7 +274,7 @@ function naive(routes: readonly KongRoute[], request: RoutedRequest): KongRoute 
   return order[0]?.each
 }
 
-test('any routes, any request: the same route as when all are compared', () => {
+test('any request among any routes is served by the route that a comparison with all of them finds', () => {
   const hosts = [
     'a.test',
     'b.test',

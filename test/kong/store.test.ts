@@ -28,7 +28,7 @@ describe('a store', () => {
     expect(store.get('certificates', 'x')).toBeUndefined()
   })
 
-  test('gives snapshots that never change', () => {
+  test('returns snapshots that never change', () => {
     const store = new Store()
     const before = store.snapshot()
     store.insert('routes', route('a'))
@@ -36,7 +36,7 @@ describe('a store', () => {
     expect(store.snapshot().routes).toHaveLength(1)
   })
 
-  test('has unique names among entities of a kind, and one plugin in one place', () => {
+  test('has unique names among entities of a kind, and one plugin of a name in a scope', () => {
     const store = new Store()
     store.insert('routes', route('a'))
     store.insert('services', { name: 'a', host: 'kafka' })
@@ -66,7 +66,7 @@ describe('a store', () => {
     expect(store.remove('services', 's')).toBeTrue()
   })
 
-  test('removes plugins with the entity that they are on', () => {
+  test('removes the plugins of an entity with it', () => {
     for (const [kind, field, raw] of [
       ['routes', 'route', route('a')],
       ['services', 'service', { host: 'kafka' }],
@@ -89,7 +89,7 @@ describe('a store', () => {
     ).toThrow("protocols: must match the associated route's protocols")
   })
 
-  test('undoes a change everywhere that a listener refuses', () => {
+  test('undoes a change for all listeners when one of them refuses it', () => {
     const store = new Store()
     store.insert('routes', route('a'))
     const before = store.snapshot()
@@ -138,7 +138,7 @@ test('a masked secret stays with its topic when the order of topics changes', ()
   )
 })
 
-describe('state', () => {
+describe('the state file', () => {
   const file = (text?: string) => {
     const held = { text }
     return {
@@ -151,7 +151,7 @@ describe('state', () => {
     }
   }
 
-  test('is saved with everything, secrets too', () => {
+  test('holds all entities, with their secrets', () => {
     const store = new Store()
     store.insert('routes', route('a'))
     store.insert('plugins', { ...PLUGIN, route: { name: 'a' } })
@@ -163,7 +163,7 @@ describe('state', () => {
     expect(openState(disk).snapshot).toEqual(store.snapshot())
   })
 
-  test('in a broken file is refused: the file is named, not quoted, and left alone', () => {
+  test('is refused when it is invalid: the error names the file without quoting it, and the file stays unchanged', () => {
     const broken = [
       '',
       'secret',

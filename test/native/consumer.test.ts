@@ -35,7 +35,7 @@ for (const { name, start } of clusters) {
       return topic
     }
 
-    test('reads from the offsets it is assigned at, without a group', async () => {
+    test('reads from its assigned offsets, without a group', async () => {
       const topic = await topicWith(10)
       const consumer = await connectConsumer(cluster.brokers)
       consumer.assign([
@@ -58,7 +58,7 @@ for (const { name, start } of clusters) {
       expect(await consume(consumer, 10)).toEqual([])
     }, 20_000)
 
-    test('is assigned anew at other offsets', async () => {
+    test('can be assigned again, at other offsets', async () => {
       const topic = await topicWith(5)
       const consumer = await connectConsumer(cluster.brokers)
       for (const offset of [4, 2, 0]) {
@@ -68,7 +68,7 @@ for (const { name, start } of clusters) {
       }
     }, 20_000)
 
-    test('hears of the end of each partition', async () => {
+    test('gets an event at the end of each partition', async () => {
       const topic = await topicWith(3)
       const consumer = await connectConsumer(cluster.brokers, { 'enable.partition.eof': true })
       const ends: EofEvent[] = []
@@ -88,7 +88,7 @@ for (const { name, start } of clusters) {
       ])
     }, 20_000)
 
-    test('shares the partitions with a second member of its group, and takes them back', async () => {
+    test('shares the partitions with a second member of its group, and gets them back', async () => {
       const topic = await topicWith(5)
       const options = {
         'group.id': newName(),
@@ -132,7 +132,7 @@ for (const { name, start } of clusters) {
       )
     }, 40_000)
 
-    test('goes on where its group has committed', async () => {
+    test('goes on at the committed offsets of its group', async () => {
       const topic = await topicWith(4)
       const options = { 'group.id': newName() }
       const first = await connectConsumer(cluster.brokers, options)

@@ -197,7 +197,7 @@ for (const { name, start } of clusters) {
       )
     }, 60_000)
 
-    test('end at a limit of records and of bytes, and go on from there', async () => {
+    test('end at a limit of records or bytes, and go on there', async () => {
       await newTopic()
       const producer = await connectProducer(cluster.brokers)
       const values = Array.from({ length: 2_000 }, (_, n) => ({
@@ -220,7 +220,7 @@ for (const { name, start } of clusters) {
       }
     }, 60_000)
 
-    test('come after a gap, never around it', async () => {
+    test('come after a gap, and never contain one', async () => {
       await newTopic()
       const producer = await connectProducer(cluster.brokers)
       const values = [0, 1, 2].flatMap((partition) =>

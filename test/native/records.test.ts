@@ -27,7 +27,7 @@ for (const { name, start } of clusters) {
       return message
     }
 
-    test('keep text keys and values, and come with their place and time', async () => {
+    test('keep text keys and values, and come with partition, offset and timestamp', async () => {
       const message = await roundTripOne({ key: 'ключ', value: Buffer.from('żółw 🐢') })
       expect(String(message.key)).toBe('ключ')
       expect(String(message.value)).toBe('żółw 🐢')

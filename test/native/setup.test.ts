@@ -17,7 +17,7 @@ function runSetup(...flags: string[]) {
   return { exitCode, output: String(stdout), errors: String(stderr) }
 }
 
-test('Setup has nothing to do where all is there, and says so unless told to be quiet', () => {
+test('Setup reports that nothing is to be done, unless it is told to be quiet', () => {
   expect(runSetup()).toEqual({ exitCode: 0, output: '', errors: 'All is set up.\n' })
   const started = performance.now()
   expect(runSetup('--quiet')).toEqual({ exitCode: 0, output: '', errors: '' })
@@ -48,7 +48,7 @@ afterEach(() => {
   else process.env['HONO_KAFKA_CONSUME_CACHE'] = before
 })
 
-test('Setup goes through at once where there are no packages yet, as in a fresh clone', () => {
+test('Setup works without installed packages, as in a fresh clone', () => {
   const root = join(setup, '..', '..')
   const clone = join(folder, 'clone')
   for (const name of ['package.json', 'bun.lock', 'bunfig.toml', 'native']) {
@@ -65,7 +65,7 @@ test('Setup goes through at once where there are no packages yet, as in a fresh 
   expect([exitCode, String(stderr)]).toEqual([0, expect.stringContaining('Set up.')])
 }, 300_000)
 
-test('The cache keeps an addon until it is dropped', () => {
+test('The cache has an addon until the addon is dropped', () => {
   expect(cachedAddon('key')).toBeUndefined()
   storeAddon('key', Buffer.from('content'))
   expect(String(cachedAddon('key'))).toBe('content')
@@ -91,7 +91,7 @@ test('Two set-ups at once work one after the other', async () => {
   expect(events).toEqual(['first begins', 'first ends', 'second begins', 'second ends'])
 }, 10_000)
 
-test('librdkafka is changed where it must be, or the error names the source that is another', () => {
+test('the sources of librdkafka are patched, or the error names the source that differs', () => {
   const original = join(packageSources().package, 'deps', 'librdkafka')
   const read = (name: string) => readFileSync(join(folder, name), 'utf8')
   for (const name of [

@@ -41,7 +41,7 @@ function served(options: Partial<KafkaConsumeOptions> = {}) {
   return { handler, ask, [Symbol.asyncDispose]: () => handler.close() }
 }
 
-test('answers that nobody reads take bounded memory, and others are served meanwhile', async () => {
+test('answers that their clients do not read take bounded memory, and others are served meanwhile', async () => {
   await using route = served()
   const { ask, handler } = route
   const aborts: AbortController[] = []
@@ -73,7 +73,7 @@ test('answers that nobody reads take bounded memory, and others are served meanw
   expect(handler.stats().answerBytes).toBe(0)
 }, 60_000)
 
-test('an answer that does not fit is refused, and its records of a group go to the next caller', async () => {
+test('an answer that does not fit is refused, and its records of a group go to the next client', async () => {
   await using route = served({ maxAnswerBytes: MIB })
   const { ask, handler } = route
   const stuck: Response[] = []
@@ -101,7 +101,7 @@ test('an answer that does not fit is refused, and its records of a group go to t
 }, 60_000)
 
 test.each(['start=earliest', ''])(
-  'a client that reads nothing for writeDeadline gives its memory back: %s',
+  'the memory of a client that reads nothing for writeDeadline is freed: %s',
   async (query) => {
     await using route = served({ writeDeadline: 200 })
     const { ask, handler } = route
@@ -112,7 +112,7 @@ test.each(['start=earliest', ''])(
   60_000,
 )
 
-test('a record that is larger than all memory for answers is delivered all the same', async () => {
+test('a record that is larger than the whole answer budget is delivered', async () => {
   const large = await kafka.createTopic(1)
   await kafka.produce(large, [{ partition: 0, value: 'x'.repeat(900_000) }])
   await using route = served({ topics: [large], maxAnswerBytes: MIB })

@@ -198,7 +198,7 @@ test('a stream that waits for its turn to read older records sends heartbeats', 
   await late.cancel()
 })
 
-test('a handler that reads nothing keeps nobody from older records, and goes on where it was', async () => {
+test('a handler that reads nothing does not keep others from older records, and goes on at its position', async () => {
   const topic = await topicWith(RECORDS)
   const options = {
     bootstrapServers: kafka.bootstrapServers,

@@ -79,7 +79,7 @@ describe.each(['text/event-stream', 'application/x-ndjson'])('a stream of %s', (
   })
 })
 
-test('records that etag and compress could have read for a client that left go to the next caller', async () => {
+test('records that etag and compress could have read for a client that left go to the next client', async () => {
   const topic = await kafka.createTopic(1)
   await kafka.produce(
     topic,
@@ -97,7 +97,7 @@ test('records that etag and compress could have read for a client that left go t
   expect(records[0]?.offset).toBe(0)
 })
 
-test('an answer from a position keeps its ETag: the same request again is 304', async () => {
+test('an answer from a position keeps its ETag, so that a repeated request is 304', async () => {
   const topic = await kafka.createTopic(1)
   await kafka.produce(topic, [{ value: 'one' }])
   await using mount = new Mount(topic, 'http-get')

@@ -9,7 +9,7 @@ import { Route, type RouteOptions } from '../support/route.ts'
 const decoder = new TextDecoder()
 const HOUR = 3_600_000
 
-describe('a dead letter that its topic does not take', () => {
+describe('a dead letter that its topic rejects', () => {
   let kafka: TestKafka
   beforeAll(async () => {
     kafka = await TestKafka.real()

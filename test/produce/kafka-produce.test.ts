@@ -195,7 +195,7 @@ function describeProducing(
       }
     })
 
-    test('where some records fail, each has its result, and the answer is no success', async () => {
+    test('each record has its result, and the answer is an error if one of them failed', async () => {
       await using route = await producing()
       const [topic] = route.topics
       const response = await route.records(
@@ -256,7 +256,7 @@ function describeProducing(
       strict(await (await route.records()).json(), SCHEMAS.NotWritten)
     })
 
-    test('a request that is wrong is refused before anything is written', async () => {
+    test('an invalid request is refused before any record is written', async () => {
       await using route = await producing({ maxRecords: 3, maxBytes: 2_000 })
       const json = (body: string) => route.post(body, JSON_TYPE)
       const cases: ReadonlyArray<readonly [Response, number, string]> = [
@@ -302,7 +302,7 @@ function describeProducing(
       expect(await route.read()).toEqual([])
     })
 
-    test('a body that is streamed is read no further than its limit', async () => {
+    test('a streamed body is read only up to its limit', async () => {
       await using route = await producing({ maxBytes: 100_000 })
       let sent = 0
       const body = new ReadableStream<Uint8Array>({
@@ -348,7 +348,7 @@ describeProducing('the embedded broker', async () => {
 })
 
 describe('kafkaProduce', () => {
-  test('says that Kafka is away, or that the server is ending', async () => {
+  test('reports that Kafka cannot be reached, or that the server is shutting down', async () => {
     const handler = kafkaProduce({ bootstrapServers: '127.0.0.1:1', topics: ['t'] })
     const app = new Hono().post('/', handler)
     const away = await app.request('/', { method: 'POST', body: 'x' })
@@ -359,7 +359,7 @@ describe('kafkaProduce', () => {
     expect(await ending.json()).toMatchObject({ code: 'SHUTTING_DOWN' })
   })
 
-  test('counts a client that left as such, and not as a server error', async () => {
+  test('counts a client that left as aborted, and not as a server error', async () => {
     const handler = kafkaProduce({ bootstrapServers: '127.0.0.1:1', topics: ['t'] })
     const app = new Hono().post('/', handler)
     const signal = AbortSignal.abort()

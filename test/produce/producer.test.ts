@@ -45,7 +45,7 @@ function describeProducer(name: string, start: () => Promise<Setup>) {
       return read.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
     }
 
-    test('a record arrives as it was sent, and the producer tells its offset', async () => {
+    test('a record arrives as it was sent, and the producer returns its offset', async () => {
       const topic = await setup.kafka.createTopic()
       const sent: ProducerRecord[] = [
         {
@@ -153,7 +153,7 @@ function describeProducer(name: string, start: () => Promise<Setup>) {
     })
 
     if (name === 'a real Kafka') {
-      test('a topic that is not there, or does not take a record, fails alone', async () => {
+      test('a record fails alone when its topic does not exist or rejects it', async () => {
         const topic = await setup.kafka.createTopic()
         const value = encoder.encode('x')
         const results = await source.producer('all').send([

@@ -150,7 +150,7 @@ describe.each(formats)('$name', ({ write }) => {
 })
 
 describe('registries of topics', () => {
-  test('one topic has a registry, another has none; numbers keep their digits', async () => {
+  test('may be missing for some topics; numbers keep their digits', async () => {
     const [plain, typed] = [await target.kafka.createTopic(), await target.kafka.createTopic()]
     const id = await register(registry.url, `${typed}-value`, '"long"')
     const long = Uint8Array.of(0xfe, ...new Array(8).fill(0xff), 0x01)
@@ -201,7 +201,7 @@ describe('registries of topics', () => {
 })
 
 describe('dead letters', () => {
-  test('a record that does not fit its schema is written as it was, and no client gets it', async () => {
+  test('get records that do not fit their schema, unchanged, and no client gets these records', async () => {
     const topic = await target.kafka.createTopic()
     const dead = await target.kafka.createTopic(1)
     const id = await register(registry.url, `${topic}-value`, '"string"')
@@ -245,7 +245,7 @@ async function behindDoor() {
 }
 
 describe('authentication', () => {
-  test('by name and password', async () => {
+  test('basic: by name and password', async () => {
     const { door, topic } = await behindDoor()
     door.guard = ({ headers }) =>
       headers.get('authorization') === `Basic ${btoa('ann:s3cret')}`
@@ -317,8 +317,8 @@ describe('authentication', () => {
   })
 })
 
-describe('the registry is away', () => {
-  test('at the start: group reads are 503 and hand back, a stream waits, and both go on', async () => {
+describe('while the registry cannot be reached', () => {
+  test('from the start, group reads are 503 and requeue, a stream waits, and both go on later', async () => {
     const { door, topic } = await behindDoor()
     await door.shut()
     await using route = await Route.mount(target, {
@@ -340,7 +340,7 @@ describe('the registry is away', () => {
     await door.shut()
   })
 
-  test('while a group reads: the route has an error until a read succeeds', async () => {
+  test('a route with group reads has an error until a read succeeds', async () => {
     const { door, topic } = await behindDoor()
     await door.shut()
     const handler = kafkaConsume({
@@ -364,7 +364,7 @@ describe('the registry is away', () => {
     await door.shut()
   })
 
-  test('later: known schemas are served on; a stream with an unknown one waits, says so, and goes on', async () => {
+  test('known schemas are served; a stream with an unknown one waits, reports it, and goes on later', async () => {
     const { door, topic, value, unseen } = await behindDoor()
     await using route = await Route.mount(target, {
       topics: [topic],

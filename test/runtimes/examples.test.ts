@@ -16,7 +16,7 @@ async function topicOf(count: number): Promise<{ kafka: TestKafka; env: Record<s
   return { kafka, env: { ...(process.env as Record<string, string>), ...env } }
 }
 
-test('two gateways in one group take each record once', async () => {
+test('two gateways in one group get each record once', async () => {
   const { kafka, env } = await topicOf(200)
   const child = Bun.spawn([process.execPath, join(examples, 'two-gateways.ts')], {
     env,
@@ -31,7 +31,7 @@ test('two gateways in one group take each record once', async () => {
   await kafka.close()
 }, 90_000)
 
-test('on Deno the same app answers, and ends when it is told to', async () => {
+test('the example app answers on Deno, and ends at a signal', async () => {
   const { kafka, env } = await topicOf(8)
   const child = Bun.spawn(
     [await npmTool('deno'), 'serve', '--allow-all', '--port', '0', join(examples, 'deno.ts')],

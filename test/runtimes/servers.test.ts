@@ -72,7 +72,7 @@ class Example implements AsyncDisposable {
   }
 }
 
-test('behind bearer authentication each client sees its part', async () => {
+test('behind bearer authentication each client sees the records of its scope', async () => {
   await using example = await Example.run('clients.ts', { SWEDEN_KEY: 'one', ALL_KEY: 'other' })
   const url = await example.url()
   const ask = (key: string, query = '') =>
@@ -109,7 +109,7 @@ test('behind bearer authentication each client sees its part', async () => {
   expect(countries(stream.records())).toEqual(['SE', 'SE'])
 }, 90_000)
 
-test('a format of one’s own is seen whichever way records are read', async () => {
+test('a format of the app’s own applies to every kind of read', async () => {
   await using example = await Example.run('format.ts', {})
   const url = `${await example.url()}?start=earliest`
   const answer = (await (await fetch(url)).json()) as Array<Record<string, unknown>>

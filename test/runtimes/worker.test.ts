@@ -46,7 +46,7 @@ describe('where it is installed', () => {
   )
 
   test.each(['.', './node', './worker', './kafka'])(
-    'Node 20 is told at once that it is too old for %s',
+    'Node 20 is refused at once as too old for %s',
     async (entry) => {
       const specifier = `hono-kafka-consume${entry.slice(1)}`
       const argv = [await npmTool('node20'), '-e', `import(${JSON.stringify(specifier)})`]

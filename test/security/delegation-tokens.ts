@@ -26,7 +26,7 @@ export function describeDelegationTokens(secured: () => Secured): void {
     } as RouteOptions)
   }
 
-  test('a delegation token lets in, by every listener and mechanism, until it is removed', async () => {
+  test('a delegation token authenticates, by every listener and mechanism, until it is removed', async () => {
     const token = await secured().createDelegationToken()
     for (const listener of listeners) {
       for (const mechanism of mechanisms) {

@@ -88,7 +88,7 @@ export function describeFailures(secured: () => Secured): void {
     },
   })
 
-  describe('each way into Kafka that fails says why', () => {
+  describe('each failed authentication is reported with its reason', () => {
     for (const [listener, mechanism] of [
       ['SASL_PLAINTEXT', 'PLAIN'],
       ['SASL_SSL', 'SCRAM-SHA-256'],
@@ -109,13 +109,13 @@ export function describeFailures(secured: () => Secured): void {
     })
 
     test.each(['foreign-client', 'expired-client'])(
-      'a certificate of ours that is refused: %s',
+      'a client certificate that is refused: %s',
       async (name) => {
         await expectRefused(withCertificate(name), 'KAFKA_TLS', 'it refused our certificate')
       },
     )
 
-    test('no certificate of ours where the broker asks for one', async () => {
+    test('no client certificate where the broker asks for one', async () => {
       const state = 'it refused our certificate, or that there is none'
       await expectRefused(secured().options('SSL'), 'KAFKA_TLS', state)
     })
@@ -128,7 +128,7 @@ export function describeFailures(secured: () => Secured): void {
       await expectRefused(options, 'KAFKA_TLS', 'does not speak TLS')
     })
 
-    test('a token that the broker does not take', async () => {
+    test('a token that the broker does not accept', async () => {
       secured().tokens.audience = 'somebody-else'
       try {
         const options = secured().options('SASL_SSL', 'OAUTHBEARER')
@@ -172,7 +172,7 @@ export function describeFailures(secured: () => Secured): void {
       }
     })
 
-    test("librdkafka's own words come only where they are asked for", async () => {
+    test("librdkafka's own messages are shown only if returnErrorMessage is set", async () => {
       await using route = await mount({
         ...secured().options('EXPIRED'),
         errorHandling: { returnErrorMessage: true },
@@ -184,7 +184,7 @@ export function describeFailures(secured: () => Secured): void {
 
   describe('an outage is logged once, and ends with its cause', () => {
     // At once, since they wait for Kafka's tools and for graces to pass.
-    test.concurrent('a password that is put right on the broker', async () => {
+    test.concurrent('a password that is corrected on the broker', async () => {
       const name = uniqueName('password')
       await using route = await mount({
         ...withUser('SASL_SSL', 'SCRAM-SHA-512', admin.name, 'a-new-one'),
@@ -204,7 +204,7 @@ export function describeFailures(secured: () => Secured): void {
       expect(record?.value).toBe('for those who may')
     })
 
-    test.concurrent('a certificate of ours that was wrong, and is renewed in its file', async () => {
+    test.concurrent('a client certificate that was wrong, and is renewed in its file', async () => {
       for (const part of ['pem', 'key']) {
         copyFileSync(secured().file(`expired-client.${part}`), secured().file(`renewed.${part}`))
       }
@@ -218,7 +218,7 @@ export function describeFailures(secured: () => Secured): void {
       expect(logged(`${name}: Cannot`)).toBe(1)
     })
 
-    test.concurrent('a topic that may be seen and not read', async () => {
+    test.concurrent('a topic that may be described and not read', async () => {
       await using route = await mount({
         ...secured().options('SASL_PLAINTEXT', 'PLAIN'),
         topics: [secured().visible],
@@ -237,7 +237,7 @@ export function describeFailures(secured: () => Secured): void {
       }
     })
 
-    test.concurrent('a token endpoint that takes the request and does not answer', async () => {
+    test.concurrent('a token endpoint that accepts the request and does not answer', async () => {
       await using endpoint = Bun.serve({
         port: 0,
         hostname: '127.0.0.1',
@@ -293,7 +293,7 @@ export function describeFailures(secured: () => Secured): void {
       expect(await drained(ofGroup)).not.toHaveLength(0)
     })
 
-    test('a token endpoint that is away', async () => {
+    test('a token endpoint that cannot be reached', async () => {
       await secured().tokens.close()
       const before = logged('the token endpoint cannot be reached')
       await using route = await mount({

@@ -95,7 +95,7 @@ export function describeGateway(secured: () => Secured): void {
   }
 
   describe('the gateway', () => {
-    test('gets in by its flags, and its routes of Kong by certificates of the Admin API', async () => {
+    test('authenticates at Kafka by its flags, and its routes of Kong by certificates of the Admin API', async () => {
       const [key, cert] = await Promise.all([
         secured().pem(`${reader.name}.key`),
         secured().pem(`${reader.name}.pem`),

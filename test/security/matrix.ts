@@ -56,7 +56,7 @@ export function describeMatrix(secured: () => Secured): void {
       },
     })
 
-    test('SSL with a certificate of ours, from files', () => expectReadable(withCertificate()))
+    test('SSL with a client certificate, from files', () => expectReadable(withCertificate()))
 
     // They hold OpenSSLs of their own, beside the one of the client.
     test('on Deno and Node, too: SCRAM by SASL_SSL, and a certificate by SSL', async () => {
@@ -72,7 +72,7 @@ export function describeMatrix(secured: () => Secured): void {
       }
     }, 180_000)
 
-    test('SSL with a certificate of ours, as text', async () => {
+    test('SSL with a client certificate, as text', async () => {
       const security = {
         ssl: true,
         ca: await secured().pem('ca.pem'),
@@ -82,14 +82,14 @@ export function describeMatrix(secured: () => Secured): void {
       await expectReadable({ bootstrapServers: secured().bootstrapServers('SSL'), security })
     })
 
-    test('a foreign certificate where it is not verified', async () => {
+    test('a broker certificate of an unknown authority, with sslVerify false', async () => {
       await expectReadable({
         bootstrapServers: secured().bootstrapServers('FOREIGN'),
         security: { ssl: true, sslVerify: false },
       })
     })
 
-    test('connections are shared only where all their settings are the same', async () => {
+    test('connections are shared only if all their settings are equal', async () => {
       const options = {
         ...secured().options('SASL_SSL', 'PLAIN'),
         topics: [secured().topic],
@@ -113,7 +113,7 @@ export function describeMatrix(secured: () => Secured): void {
       expect(await feedOf(third)).not.toBe(feed)
     })
 
-    test('a property that librdkafka does not know, or whose value it does not take, is named', async () => {
+    test('a property that librdkafka does not know, or whose value it refuses, is named', async () => {
       const options = { topics: [secured().topic], ...secured().options('SASL_SSL', 'PLAIN') }
       for (const [librdkafka, problem] of [
         [{ 'no.such.property': 1 }, 'librdkafka option "no.such.property": librdkafka has no such'],
@@ -127,7 +127,7 @@ export function describeMatrix(secured: () => Secured): void {
       }
     })
 
-    test('properties that do not fit together are told from brokers that are away', async () => {
+    test('properties that contradict each other are not reported as brokers that cannot be reached', async () => {
       await using route = await Route.mount(secured(), {
         topics: [secured().topic],
         ...secured().options('SSL'),

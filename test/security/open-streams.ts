@@ -14,7 +14,7 @@ const STEP = 20
 export function describeOpenStreams(secured: () => Secured): void {
   describe('streams and a group that are open', () => {
     test(
-      'report a password that is changed on the broker, and lose nothing when it is changed back',
+      'report a password that is changed on the broker, and lose nothing once it is changed back',
       async () => {
         const { broker, kafka } = secured()
         const topic = await kafka.createTopic(1)

@@ -40,7 +40,7 @@ class Writing implements AsyncDisposable {
 export function describeProducing(secured: () => Secured): void {
   const scram = () => secured().options('SASL_SSL', 'SCRAM-SHA-512') as Partial<KafkaProduceOptions>
 
-  describe('writing', () => {
+  describe('writing records', () => {
     test('is refused where no ACL allows it, and goes on when one does', async () => {
       const topic = await secured().kafka.createTopic(1)
       const refused = {
@@ -67,7 +67,7 @@ export function describeProducing(secured: () => Secured): void {
       expect(values).toEqual(['in time', 'after that'])
     })
 
-    test('with a wrong password, or a broker that cannot be trusted, says which it is', async () => {
+    test('with a wrong password, or to a broker that cannot be trusted, reports which of them it is', async () => {
       const { authentication, ...options } = scram()
       const wrong = { ...authentication, password: 'not-the-password' } as typeof authentication
       for (const [given, code, state] of [

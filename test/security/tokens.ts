@@ -21,7 +21,7 @@ export function describeTokens(secured: () => Secured): void {
   }
 
   describe('tokens', () => {
-    test('are asked for once for all clients of a cluster', async () => {
+    test('are fetched once for all clients of a cluster', async () => {
       const { tokens } = secured()
       const before = tokens.requests.length
       await using route = await mount({
@@ -38,7 +38,7 @@ export function describeTokens(secured: () => Secured): void {
       ])
     })
 
-    test('are asked for again before they expire; without one reading ends, until there is one', async () => {
+    test('are fetched again before they expire; reading stops while there is none', async () => {
       const { tokens, kafka, topic } = secured()
       const before = tokens.requests.length
       tokens.lifetime = 4

@@ -158,7 +158,7 @@ export class TestKafka {
     // It is gone some moments later.
     await this.#untilTrue(
       () => this.#create(topic, partitions, 1).then(() => true),
-      `topic ${topic} to be created anew`,
+      `topic ${topic} to be re-created`,
     )
     await this.#ready(topic, partitions)
     // Until a broker takes note of both, it writes to the old one, and deletes that afterwards.

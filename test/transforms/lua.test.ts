@@ -89,7 +89,7 @@ describe('Lua functions', () => {
     expect(await run(filter)).toEqual({ status: 'done', extra: '' })
   })
 
-  test('return values that are not messages become the value', async () => {
+  test('a returned value that is not a message becomes the value', async () => {
     const decoded = 'return function(m) return require("cjson").decode(m.value).list end'
     expect(await run(decoded)).toMatchObject({ value: '[1,2.5,"é\\u000a"]' })
     expect(await run('return function() return 5 end')).toMatchObject({ value: '5' })
@@ -102,7 +102,7 @@ describe('Lua functions', () => {
     expect(tombstone).toMatchObject({ status: 'done', value: 'null' })
   })
 
-  test('a value that is JSON is a table, whose numbers and empty lists stay what they are', async () => {
+  test('a value that is JSON is a table, and numbers and empty lists in it are kept', async () => {
     const value = JSON.parse(
       '{"n":1,"big":1e21,"half":0.1,"list":[],"deep":[[{"x":[]}]]}',
     ) as unknown
@@ -116,7 +116,7 @@ describe('Lua functions', () => {
     })
   })
 
-  test('have no way out of their sandbox', async () => {
+  test('cannot leave their sandbox', async () => {
     const tried: ReadonlyArray<readonly [expression: string, words: string]> = [
       ['os.time()', "global 'os'"],
       ['io.open("/etc/passwd")', "global 'io'"],
@@ -186,7 +186,7 @@ describe('Lua functions', () => {
     }
   })
 
-  test('a text that gives no function when it is run is not the fault of a record', async () => {
+  test('a text that does not return a function when it is run does not fail records', async () => {
     const runner = runnerOf(['return nowhere'])
     for (let i = 0; i < 2; i++) {
       await expect(runner.run(JSON.stringify(MESSAGE))).rejects.toMatchObject({

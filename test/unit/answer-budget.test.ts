@@ -20,7 +20,7 @@ function expectClaim(answer: AnswerMemory, wanted: number, least: number): void 
   if (got > 0) expect(got).toBeGreaterThanOrEqual(least)
 }
 
-describe('the memory of answers', () => {
+describe('an answer budget', () => {
   test('an answer gets all the memory that it asks for while much is left, and less the less is left', () => {
     const { budget, answer } = answers(128 * MIB)
     expect(answer().claim(16 * MIB, 100)).toBe(16 * MIB)
@@ -31,7 +31,7 @@ describe('the memory of answers', () => {
     expect(budget.used).toBeLessThanOrEqual(128 * MIB)
   })
 
-  test('small answers go on where large ones have taken their whole share', () => {
+  test('small answers are served while large ones have all of their share', () => {
     const { budget, answer } = answers(16 * MIB)
     const large = Array.from({ length: 100 }, answer)
     for (const each of large) each.resize(MIB)
@@ -44,7 +44,7 @@ describe('the memory of answers', () => {
     expect(small.at(-1)).toBe(0)
   })
 
-  test('a record larger than the whole budget goes out alone, and other answers wait until it has', () => {
+  test('a record larger than the whole budget is delivered alone, and other answers wait until then', () => {
     const { budget, answer } = answers(MIB)
     const one = answer()
     expect(one.claim(16 * MIB, 5 * MIB)).toBe(5 * MIB)
@@ -66,7 +66,7 @@ describe('the memory of answers', () => {
     expect([own.used, all.used]).toEqual([0, 0])
   })
 
-  test('any answers, in any order: never more than there is, and nothing is left when all have ended', () => {
+  test('any answers, in any order, never exceed the budget, and leave nothing when all have ended', () => {
     const step = fc.record({
       who: fc.nat(9),
       what: fc.constantFrom('claim', 'resize', 'release'),

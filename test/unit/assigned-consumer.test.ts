@@ -28,8 +28,8 @@ function offsetsOf(records: readonly KafkaRecord[]): number[] {
   return records.map(({ offset }) => offset)
 }
 
-describe('an assigned consumer watches that no offset is skipped in silence', () => {
-  test('what retention removed is a gap, to where the partition now begins', async () => {
+describe('an assigned consumer announces skipped offsets', () => {
+  test('records that retention removed are a gap up to the log start offset', async () => {
     const { consumer, reader } = readerAt([5, 0])
     consumer.watermarks.set('t:0', { lowOffset: 40, highOffset: 60 })
     consumer.queue.push(recordAt(0, 40), recordAt(0, 41))
@@ -39,7 +39,7 @@ describe('an assigned consumer watches that no offset is skipped in silence', ()
     expect((await reader.read(10, 5)).gaps).toEqual([])
   })
 
-  test('the gap ends where the record is, when the partition has lost more meanwhile', async () => {
+  test('a gap ends at the next record when the partition has lost more meanwhile', async () => {
     const { consumer, reader } = readerAt([5])
     consumer.watermarks.set('t:0', { lowOffset: 50, highOffset: 60 })
     consumer.queue.push(recordAt(0, 40))
@@ -48,7 +48,7 @@ describe('an assigned consumer watches that no offset is skipped in silence', ()
     ])
   })
 
-  test('a hole that compaction or a transaction left is no gap', async () => {
+  test('a hole that compaction or a transaction left is not a gap', async () => {
     const { consumer, reader } = readerAt([5])
     consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 60 })
     consumer.queue.push(recordAt(0, 5), recordAt(0, 9), recordAt(0, 30))
@@ -57,7 +57,7 @@ describe('an assigned consumer watches that no offset is skipped in silence', ()
     expect(gaps).toEqual([])
   })
 
-  test('a hole before the end of a partition is no gap, also when Kafka deletes it afterwards', async () => {
+  test('a hole before the end of a partition is not a gap, even when Kafka deletes it afterwards', async () => {
     const { consumer, reader } = readerAt([5])
     consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 7 })
     consumer.queue.push(recordAt(0, 5))
@@ -69,7 +69,7 @@ describe('an assigned consumer watches that no offset is skipped in silence', ()
     expect([offsetsOf(records), gaps]).toEqual([[7], []])
   })
 
-  test('records that are gone before the end of a partition are a gap, behind those that came', async () => {
+  test('deleted records before the end of a partition are a gap, which comes after the records before them', async () => {
     const { consumer, reader } = readerAt([5])
     consumer.queue.push(recordAt(0, 5))
     consumer.watermarks.set('t:0', { lowOffset: 20, highOffset: 20 })
@@ -83,7 +83,7 @@ describe('an assigned consumer watches that no offset is skipped in silence', ()
     expect((await reader.read(10, 5)).gaps).toEqual([])
   })
 
-  test('offsets that go back, as when a topic is created anew, are announced', async () => {
+  test('offsets that go back, as when a topic is re-created, are announced', async () => {
     const { consumer, reader } = readerAt([99])
     consumer.queue.push(recordAt(0, 99))
     await reader.read(10, 5)
@@ -93,7 +93,7 @@ describe('an assigned consumer watches that no offset is skipped in silence', ()
     expect(gaps).toEqual([{ topic: 't', partition: 0, from: 100, to: 0, reason: 'out-of-range' }])
   })
 
-  test('partitions are watched each by itself, however they are mixed', async () => {
+  test('each partition is checked by itself, in any mixture of records', async () => {
     const { consumer, reader } = readerAt([0, 10])
     consumer.watermarks.set('t:1', { lowOffset: 20, highOffset: 30 })
     consumer.queue.push(recordAt(0, 0), recordAt(1, 10), recordAt(0, 1), recordAt(1, 20))
@@ -123,15 +123,15 @@ describe('an assigned consumer watches that no offset is skipped in silence', ()
   })
 })
 
-describe('an assigned reader', () => {
-  test('tells of the ends of partitions once', async () => {
+describe('a read of an assigned consumer', () => {
+  test('reports the end of each partition once', async () => {
     const { consumer, reader } = readerAt([0, 0])
     consumer.eof(1, 7)
     expect((await reader.read(10, 5)).ends).toEqual([{ topic: 't', partition: 1, offset: 7 }])
     expect((await reader.read(10, 5)).ends).toEqual([])
   })
 
-  test('asks for fewer records where they are large, and slowly for more where they are small', async () => {
+  test('requests fewer records when they are large, and slowly more when they are small', async () => {
     const { consumer, reader } = readerAt([0])
     await reader.read(1_000, 5)
     expect(consumer.limits).toEqual([64])
@@ -148,7 +148,7 @@ describe('an assigned reader', () => {
     expect(limits).toEqual(limits.toSorted((a, b) => a - b))
   })
 
-  test('a failed read says why, and its consumer is not used again', async () => {
+  test('that fails reports the reason, and its consumer is not used again', async () => {
     const { consumer, reader, released } = readerAt([0])
     consumer.readError = { message: 'broker down', code: -195 }
     const failure = await reader.read(10, 5).catch((error: unknown) => error)
@@ -157,7 +157,7 @@ describe('an assigned reader', () => {
     expect(released).toEqual([false])
   })
 
-  test('close waits for the read that goes on, and leaves nothing behind', async () => {
+  test('in progress is awaited by close, which leaves nothing behind', async () => {
     const { consumer, reader, released } = readerAt([0])
     const reading = reader.read(10, 50)
     const closing = reader.close()
@@ -167,7 +167,7 @@ describe('an assigned reader', () => {
     expect(consumer.listenerCount('partition.eof')).toBe(0)
   })
 
-  test('nothing is committed, and the ends are told', () => {
+  test('commits nothing, and reports the ends of partitions', () => {
     for (const purpose of ['live', 'catch-up'] as const) {
       expect(consumerSettings(purpose)).toMatchObject({
         'enable.auto.commit': false,

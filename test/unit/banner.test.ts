@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { banner } from '../../src/gateway/banner.ts'
 import { COMMAND } from '../../src/gateway/command.ts'
 
-test('the banner of the demo says how to read one’s own Kafka, by the command of this checkout', () => {
+test('the banner of the demo names the command of this checkout that reads one’s own Kafka', () => {
   const serves = { brokers: ['localhost:1'], topics: ['t'], isDemo: true }
   const none = { https: undefined, admin: undefined }
   const facts = { version: '0', host: '0.0.0.0', port: 8000, console: '/' }

@@ -5,7 +5,7 @@ import { settle } from './fakes.ts'
 const bytes = (text: string) => new TextEncoder().encode(text)
 
 describe('a body that is written while it is read', () => {
-  test('holds a write until it is asked for, and brings writes in order', async () => {
+  test('holds a write until the runtime pulls, and keeps the order of writes', async () => {
     const writer = new BodyWriter()
     const taken: string[] = []
     const writing = (async () => {
@@ -27,7 +27,7 @@ describe('a body that is written while it is read', () => {
     await writing
   })
 
-  test('takes at once what the runtime waits for', async () => {
+  test('accepts a write at once while the runtime waits for bytes', async () => {
     const writer = new BodyWriter()
     const reading = writer.body.getReader().read()
     await settle()
@@ -35,7 +35,7 @@ describe('a body that is written while it is read', () => {
     expect(new TextDecoder().decode((await reading).value)).toBe('now')
   })
 
-  test('a reader that leaves is told of once, and what is written then goes nowhere', async () => {
+  test('reports a reader that leaves once, and ignores later writes', async () => {
     const writer = new BodyWriter()
     let aborts = 0
     writer.onAbort(() => aborts++)
@@ -49,7 +49,7 @@ describe('a body that is written while it is read', () => {
     writer.close()
   })
 
-  test('ends a reader that waits when it is aborted', async () => {
+  test('ends a waiting reader when it is aborted', async () => {
     const writer = new BodyWriter()
     let aborts = 0
     writer.onAbort(() => aborts++)

@@ -8,7 +8,7 @@ const LIMITS = { maxRecords: 1, maxBytes: 1, timeout: 0 }
 /** What was joined and left, in order. */
 let events: string[] = []
 
-/** A member that is in use while records of it are neither delivered nor given back. */
+/** A member that is in use while records of it are neither delivered nor requeued. */
 class FakeMember implements GroupSession {
   readonly #groupId: string
   #held = 0
@@ -38,7 +38,7 @@ class FakeMember implements GroupSession {
       gaps: [],
       partitions: [],
       ack: () => settle('done', this.#held),
-      requeue: () => settle('give back', this.#held),
+      requeue: () => settle('requeue', this.#held),
       ackRecords: (confirmed: readonly unknown[]) => settle('confirm', confirmed.length),
     }
   }
@@ -80,7 +80,7 @@ describe('groups of clients', () => {
     expect(events.slice(2)).toEqual(['leave a', 'leave b'])
   })
 
-  test('one group more than the limit takes the place of the least recently used idle one', async () => {
+  test('one group more than the limit replaces the least recently used idle one', async () => {
     const groups = groupsOf(2)
     for (const name of ['a', 'b', 'a', 'c']) (await groups.forClient(name).poll(LIMITS)).ack()
     expect(events.filter((event) => event !== 'done')).toEqual([
@@ -100,7 +100,7 @@ describe('groups of clients', () => {
     )
     delivery.requeue()
     groups.forClient('b')
-    expect(events).toEqual(['join a', 'give back', 'leave a', 'join b'])
+    expect(events).toEqual(['join a', 'requeue', 'leave a', 'join b'])
     await groups.close()
   })
 
@@ -115,7 +115,7 @@ describe('groups of clients', () => {
     await groups.close()
   })
 
-  test('a client whose place was taken between two calls joins anew with the second', async () => {
+  test('a client whose group was replaced between two calls joins again with the second call', async () => {
     const groups = groupsOf(1)
     const a = groups.forClient('a')
     groups.forClient('b')
@@ -124,7 +124,7 @@ describe('groups of clients', () => {
     await groups.close()
   })
 
-  test('a group that cannot be joined holds no place', async () => {
+  test('a group that cannot be joined does not count for the limit', async () => {
     const groups = groupsOf(1)
     failure = new Error('down')
     await expect(groups.forClient('a').poll(LIMITS)).rejects.toThrow('down')
@@ -133,7 +133,7 @@ describe('groups of clients', () => {
     await groups.close()
   })
 
-  test('a client of two routes has one member; a route that makes room leaves it to the other', async () => {
+  test('a client of two routes has one member, which stays with one route when the other replaces its group', async () => {
     const memberships = new Memberships(source)
     const [one, other] = [groupsOf(1, memberships), groupsOf(1, memberships)]
     one.forClient('a')
@@ -147,7 +147,7 @@ describe('groups of clients', () => {
     expect(events.at(-1)).toBe('leave b')
   })
 
-  test('no client joins once they are closed', async () => {
+  test('no client joins once the groups are closed', async () => {
     const groups = groupsOf(1)
     const a = groups.forClient('a')
     await groups.close()

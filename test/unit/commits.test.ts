@@ -48,7 +48,7 @@ test('a topic that could not be committed is committed with the next commit that
   ])
 })
 
-test('posted offsets are committed where that is possible, and the error of the others is told', async () => {
+test('posted offsets are committed where that is possible, and the error of the others is reported', async () => {
   const { consumer, commits } = failing('gone')
   const posted = ['gone', 'kept'].map((topic) => ({ topic, partition: 0, offset: 7 }))
   await expect(commits.commit(posted)).rejects.toMatchObject({ code: 'UNKNOWN_TOPIC' })

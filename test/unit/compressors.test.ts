@@ -33,7 +33,7 @@ describe('compression of answers', () => {
     }
   })
 
-  test('the coding that costs least is preferred', () => {
+  test('the coding that costs least time is preferred', () => {
     expect(CODINGS).toEqual(['zstd', 'gzip', 'br', 'deflate'])
   })
 

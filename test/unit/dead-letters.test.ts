@@ -56,7 +56,7 @@ describe('dead letters', () => {
     expect(sent).toHaveLength(2)
   })
 
-  test('a record that its topic takes in no form is tried again', async () => {
+  test('a record that the dead letter topic rejects in every form is tried again', async () => {
     const tooLarge = new KafkaConsumeError('RECORD_TOO_LARGE', 'Cannot write to Kafka: too large')
     const { sent, keep } = producerThat(() => tooLarge)
     const failure = { code: 'KAFKA_ERROR', message: 'Cannot write a dead letter: too large' }

@@ -19,7 +19,7 @@ function ticket(): { delivery: Delivery; ended: string[] } {
     partitions: [],
     ackRecords: () => {},
     ack: end('done'),
-    requeue: end('given back'),
+    requeue: end('requeued'),
   }
   return { delivery, ended }
 }
@@ -30,7 +30,7 @@ function bytes(length: number): Uint8Array {
 
 describe('the delivery of a body', () => {
   test.each([0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7])(
-    'of %d bytes is done when all were taken and more is asked for, and not before',
+    'of %d bytes is acked when all bytes were taken and more are requested, and not before',
     async (length) => {
       const { delivery, ended } = ticket()
       const body = deliver(bytes(length), delivery, new AbortController().signal, LONG)
@@ -55,27 +55,27 @@ describe('the delivery of a body', () => {
     await stays(() => ended.length === 0, 'the delivery is open', 10)
   })
 
-  test('is given back by a client that cancels, before or midway', async () => {
+  test('is requeued when its client cancels, before or midway', async () => {
     for (const pieces of [0, 1, 2]) {
       const { delivery, ended } = ticket()
       const body = deliver(bytes(3 * PIECE), delivery, new AbortController().signal, LONG)
       const reader = body.getReader()
       for (let i = 0; i < pieces; i++) await reader.read()
       await reader.cancel()
-      expect(ended).toEqual(['given back'])
+      expect(ended).toEqual(['requeued'])
     }
   })
 
-  test('is given back by a request that is aborted, whatever is still read', async () => {
+  test('is requeued when its request is aborted, whatever is still read', async () => {
     const { delivery, ended } = ticket()
     const abort = new AbortController()
     const reader = deliver(bytes(2 * PIECE), delivery, abort.signal, LONG).getReader()
     await reader.read()
     abort.abort()
-    expect(ended).toEqual(['given back'])
+    expect(ended).toEqual(['requeued'])
     await reader.read()
     await reader.read()
-    expect(ended).toEqual(['given back'])
+    expect(ended).toEqual(['requeued'])
   })
 
   test('is not changed by an abort after its end', async () => {
@@ -86,24 +86,24 @@ describe('the delivery of a body', () => {
     expect(ended).toEqual(['done'])
   })
 
-  test('is given back by a client that reads nothing for the deadline, and the body fails', async () => {
+  test('is requeued when its client reads nothing for the deadline, and the body fails', async () => {
     const { delivery, ended } = ticket()
     const body = deliver(bytes(2 * PIECE), delivery, new AbortController().signal, 40)
     const reader = body.getReader()
     await reader.read()
     await until(() => ended.length > 0, 'the deadline')
-    expect(ended).toEqual(['given back'])
+    expect(ended).toEqual(['requeued'])
     await expect(reader.read()).rejects.toThrow('the client reads nothing')
   })
 
-  test('is given back by a client that never begins to read', async () => {
+  test('is requeued when its client never begins to read', async () => {
     const { delivery, ended } = ticket()
     deliver(bytes(1), delivery, new AbortController().signal, 20)
     await until(() => ended.length > 0, 'the deadline')
-    expect(ended).toEqual(['given back'])
+    expect(ended).toEqual(['requeued'])
   })
 
-  test('is completed by a client that reads slowly, but reads', async () => {
+  test('is acked when its client reads slowly', async () => {
     const { delivery, ended } = ticket()
     const body = deliver(bytes(6 * PIECE), delivery, new AbortController().signal, 300)
     let got = 0

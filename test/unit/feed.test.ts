@@ -230,7 +230,7 @@ describe('partitions that are added', () => {
     for (const taker of takers) await taker.close()
   })
 
-  test('again and again under load bring each record once and in order', async () => {
+  test('that are added again and again under load bring each record once and in order', async () => {
     const source = new Topics()
     source.create('a', 1)
     const feed = feedOf(source, ['a'], 4, 64 * 1024)
@@ -265,7 +265,7 @@ describe('partitions that are added', () => {
     for (const taker of takers) await taker.close()
   })
 
-  test('a cursor that names a partition that is not known here yet is served, not refused', async () => {
+  test('a cursor with a partition that this node does not know yet is served, not refused', async () => {
     const source = new Topics()
     source.create('a', 1)
     const feed = feedOf(source, ['a'])
@@ -282,7 +282,7 @@ describe('partitions that are added', () => {
   })
 })
 
-describe('topics that are created anew', () => {
+describe('topics that are re-created', () => {
   for (const [name, partitions, records] of [
     ['shorter', 1, 2],
     ['as long', 1, 5],
@@ -319,8 +319,8 @@ describe('topics that are created anew', () => {
   }
 })
 
-describe('topics that are gone', () => {
-  test('streams are told after a grace period, and the next client is refused', async () => {
+describe('topics that are deleted', () => {
+  test('streams get an error after a grace period, and the next client is refused', async () => {
     const source = new Topics()
     source.create('a', 1)
     source.produce('a', 0, 2)
@@ -345,7 +345,7 @@ describe('topics that are gone', () => {
   })
 })
 
-describe('a reader that falls silent', () => {
+describe('a consumer that falls silent', () => {
   for (const isDeaf of [false, true]) {
     test(`${isDeaf ? 'and does not come back' : 'while Kafka has more'} is replaced, and that is counted`, async () => {
       const source = new Topics()
@@ -364,7 +364,7 @@ describe('a reader that falls silent', () => {
     })
   }
 
-  test('is left alone where Kafka has no records for it', async () => {
+  test('is kept while Kafka has no records for it', async () => {
     const source = new Topics()
     source.create('a', 2)
     source.produce('a', 0, 3)
@@ -377,7 +377,7 @@ describe('a reader that falls silent', () => {
     await taker.close()
   })
 
-  test('of Kafka counts where it leaves queries unanswered and is not known to be away', async () => {
+  test('is replaced when Kafka leaves queries unanswered without a known outage', async () => {
     const source = new Topics()
     source.create('a', 1)
     const feed = feedOf(source, ['a'])
@@ -390,7 +390,7 @@ describe('a reader that falls silent', () => {
     await taker.close()
   })
 
-  test('is not looked for while no stream is open', async () => {
+  test('is not checked while no stream is open', async () => {
     const source = new Topics()
     source.create('a', 1)
     const feed = new Feed(

@@ -53,7 +53,7 @@ describe('filters', () => {
     expect(passing(wanted)).toEqual(expected)
   })
 
-  test('a key that a schema registry made JSON of is asked for by that JSON, with all digits', () => {
+  test('a key that a schema registry deserialized is named by its JSON, with all digits', () => {
     const deep = `${'['.repeat(60_000)}${']'.repeat(60_000)}`
     for (const keyJson of ['{"id":9007199254740993}', '9007199254740993', 'true', deep]) {
       const made = { ...record('a', 0, 'bytes of it'), keyJson }
@@ -68,11 +68,11 @@ describe('filters', () => {
     }
   })
 
-  test('a request that asks for nothing in particular has no filter, which costs nothing', () => {
+  test('a request without conditions has no filter', () => {
     expect(passing({})).toBeUndefined()
   })
 
-  test('a partition that no topic has is refused in words that name the range', () => {
+  test('a partition that no topic has is refused by an error that names the range', () => {
     expect(() => passing({ partitions: [2] })).toThrow(
       'Cannot use parameter "partition": there is no partition 2, they go from 0 to 1',
     )

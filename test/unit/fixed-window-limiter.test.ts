@@ -8,8 +8,8 @@ import {
 /** The beginning of an hour. */
 const HOUR = 1_700_006_400_000
 
-describe('a limit of requests', () => {
-  test('holds in each period that it names, and starts again with the next', () => {
+describe('a fixed window limiter', () => {
+  test('limits requests in each of its periods, and starts again with the next', () => {
     const windows = new FixedWindowLimiter({ second: 2, minute: 3 })
     const at = (seconds: number) => windows.count('a', HOUR + seconds * 1_000).exceeded?.period
     expect([at(0), at(0.5), at(0.9)]).toEqual([undefined, undefined, 'second'])
@@ -17,7 +17,7 @@ describe('a limit of requests', () => {
     expect([at(60), at(60.1), at(60.2)]).toEqual([undefined, undefined, 'second'])
   })
 
-  test('a request that is refused is not counted, and the longest wait is named', () => {
+  test('does not count a refused request, and names the longest wait', () => {
     const windows = new FixedWindowLimiter({ second: 1, hour: 1 })
     windows.count('a', HOUR + 10_500)
     const { usages, exceeded } = windows.count('a', HOUR + 10_600)
@@ -48,7 +48,7 @@ describe('a limit of requests', () => {
     expect(await limiterKey('ip 10.0.0.1')).toBe('ip 10.0.0.1')
   })
 
-  test('is reported by the period with the fewest requests left', () => {
+  test('reports the period with the fewest requests left', () => {
     const windows = new FixedWindowLimiter({ minute: 5, hour: 6 })
     const { usages } = windows.count('a', HOUR)
     expect(rateLimitHeaders(usages)).toEqual([

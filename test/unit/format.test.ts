@@ -23,8 +23,8 @@ function jsonOf(more: Partial<ProcessedRecord>, deserializer: 'noop' | 'json' = 
 const event = (more: Partial<ProcessedRecord>, deserializer: 'noop' | 'json' = 'noop') =>
   JSON.parse(FORMATS.cloudevents(jsonOf(more, deserializer))) as unknown
 
-describe('fields of a JSON text', () => {
-  test('are those that parsing finds, each with its own text', () =>
+describe('the texts of fields of a JSON object', () => {
+  test('are those of the fields that parsing finds', () =>
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (object) => {
         const fields = fieldTexts(JSON.stringify(object))
@@ -33,7 +33,7 @@ describe('fields of a JSON text', () => {
       }),
     ))
 
-  test('keep their digits and their spaces', () => {
+  test('keep digits and spaces', () => {
     const fields = fieldTexts('{"a":1.00000000000000000001,"b":{ "c" : [ 1 , "]}\\"" ] },"d":null}')
     expect([...fields]).toEqual([
       ['a', '1.00000000000000000001'],
@@ -44,7 +44,7 @@ describe('fields of a JSON text', () => {
 })
 
 describe('format value', () => {
-  test('is the value alone, with its digits', () => {
+  test('shows the value alone, with its digits', () => {
     const { value } = FORMATS
     expect(value(jsonOf({}))).toBe('"hi"')
     expect(value(jsonOf({ value: null }))).toBe('null')
@@ -65,7 +65,7 @@ describe('format value', () => {
 describe('format cloudevents', () => {
   const place = { specversion: '1.0', id: '1:42', source: '/topics/orders' }
 
-  test('of a plain record', () => {
+  test('shows a plain record', () => {
     expect(event({ key: bytes('k'), headers: headersOf({ traceparent: '00-1-2-01' }) })).toEqual({
       ...place,
       type: 'org.apache.kafka.record',
@@ -78,7 +78,7 @@ describe('format cloudevents', () => {
     })
   })
 
-  test('of a record without key, value and time', () => {
+  test('shows a record without key, value and timestamp', () => {
     expect(event({ key: null, value: null, timestamp: -1 })).toEqual({
       ...place,
       type: 'org.apache.kafka.record',
@@ -86,7 +86,7 @@ describe('format cloudevents', () => {
     expect(event({ key: bytes('') })).not.toHaveProperty('subject')
   })
 
-  test('time: RFC 3339 ends with the year 9999, and Kafka’s timestamps do not', () => {
+  test('leaves out a time after the year 9999, which RFC 3339 cannot express', () => {
     const timeOf = (timestamp: number) => (event({ timestamp }) as { time?: string }).time
     expect(timeOf(0)).toBe('1970-01-01T00:00:00.000Z')
     expect(timeOf(253_402_300_799_999)).toBe('9999-12-31T23:59:59.999Z')
@@ -95,7 +95,7 @@ describe('format cloudevents', () => {
     }
   })
 
-  test('attributes may have any name, those of JavaScript’s objects, too', () => {
+  test('accepts attributes of any name, even those of JavaScript’s objects', () => {
     const headers = headersOf({
       ce_specversion: '1.0',
       ce_id: 'a',
@@ -108,7 +108,7 @@ describe('format cloudevents', () => {
     expect(event({ headers })).toMatchObject({ constructor: 'c', valueof: 'v' })
   })
 
-  test('data: JSON where it is JSON, with its digits; base64 where it is no text', () => {
+  test('shows data that is JSON as JSON, with its digits, and data that is not text as base64', () => {
     expect(
       FORMATS.cloudevents(jsonOf({ value: bytes('{"n":12345678901234567890}') }, 'json')),
     ).toEndWith(',"datacontenttype":"application/json","data":{"n":12345678901234567890}}')
@@ -124,7 +124,7 @@ describe('format cloudevents', () => {
     })
   })
 
-  test('of a record that is an event in binary mode: its own attributes', () => {
+  test('shows a record that is an event in binary mode with its own attributes', () => {
     const headers = headersOf({
       ce_specversion: '1.0',
       ce_id: 'a-1',
@@ -148,7 +148,7 @@ describe('format cloudevents', () => {
     )
   })
 
-  test('of a record that is an event in structured mode: itself', () => {
+  test('shows a record that is an event in structured mode as that event', () => {
     const own = { specversion: '1.0', id: 'x', source: '/s', type: 't', data: 1 }
     const headers = headersOf({ 'content-type': 'application/cloudevents+json; charset=utf-8' })
     const value = bytes(JSON.stringify(own, null, 1))
@@ -157,7 +157,7 @@ describe('format cloudevents', () => {
     expect(event({ value: bytes('[1]'), headers })).toMatchObject(place)
   })
 
-  test('of a record with an error: attributes say so', () => {
+  test('shows the error of a record as attributes', () => {
     expect(event({ value: bytes('{') }, 'json')).toMatchObject({
       ...place,
       errorcode: 'DESERIALIZATION_FAILED',
@@ -166,7 +166,7 @@ describe('format cloudevents', () => {
     })
   })
 
-  test('of any record is JSON on one line with what CloudEvents requires', () =>
+  test('shows any record as JSON on one line with the attributes that CloudEvents requires', () =>
     fc.assert(
       fc.property(
         fc.option(fc.uint8Array()),
@@ -195,8 +195,8 @@ describe('format cloudevents', () => {
     ))
 })
 
-describe('a format of one’s own', () => {
-  test('returns any JSON value', () => {
+describe('a format of the app’s own', () => {
+  test('may return any JSON value', () => {
     const of = (format: FormatRecord) => customFormat(format)(jsonOf({}))
     expect(of(({ offset, value }) => [offset, value])).toBe('[42,"hi"]')
     expect(of(() => 'a\nb')).toBe('"a\\nb"')
@@ -215,7 +215,7 @@ describe('a format of one’s own', () => {
     ['returns a function', () => () => 1],
     ['returns a promise', async () => 1],
   ]
-  test.each(failing)('where it %s, the record is shown whole, with an error', (_, format) => {
+  test.each(failing)('shows the record whole, with an error, when it %s', (_, format) => {
     const shown = customFormat(format)(jsonOf({}))
     expect(JSON.parse(shown)).toMatchObject({
       topic: 'orders',

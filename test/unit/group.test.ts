@@ -112,7 +112,7 @@ class Member implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = this.group.close()
-    // A group waits some time for what is in its callers' hands.
+    // A group waits some time for deliveries in progress.
     for (const delivery of this.#deliveries) delivery.requeue()
     await within(closed, 'the group to close')
   }
@@ -148,7 +148,7 @@ function skip(milliseconds: number): void {
 }
 
 describe('group reads', () => {
-  test('records that are delivered are committed, others are not', async () => {
+  test('only delivered records are committed', async () => {
     await using member = await new Member().with(...some(0, 10))
     const first = await member.poll({ maxRecords: 4 })
     const second = await member.poll({ maxRecords: 4 })
@@ -163,7 +163,7 @@ describe('group reads', () => {
     expect(member.consumer.commits).toEqual([[{ topic: 't', partition: 0, offset: 8 }]])
   })
 
-  test('the lag of a partition counts the records that are not delivered, whether read or handed out', async () => {
+  test('the lag of a partition counts the records that are not delivered, whether read or being delivered', async () => {
     await using member = await new Member().with(...some(0, 10))
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 12 })
     const lags = () => member.group.stats().partitions.map((at) => [at.partition, lagOf(at)])
@@ -181,14 +181,14 @@ describe('group reads', () => {
     expect(lags()).toEqual([[0, 4]])
   })
 
-  test('before a first record is handed out, the lag is counted from what was read', async () => {
+  test('before a first delivery, the lag is counted from the records that were read', async () => {
     await using member = await new Member().with(...some(7, 10))
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 10 })
     await until(() => member.consumer.queue.length === 0, 'records to be read ahead')
     await until(() => member.group.stats().partitions[0]?.next === 7, 'the position')
   })
 
-  test('records given back go to the next caller first, in order', async () => {
+  test('requeued records go to the next client first, in order', async () => {
     await using member = await new Member().with(...some(0, 9))
     const first = await member.poll({ maxRecords: 3 })
     const second = await member.poll({ maxRecords: 3 })
@@ -225,7 +225,7 @@ describe('group reads', () => {
     expect((await member.poll()).records).toHaveLength(6)
   })
 
-  test('records that Kafka has beyond the buffer are brought by one more read', async () => {
+  test('a poll gets records beyond the buffer by one more read', async () => {
     await using member = await new Member().with()
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 2_500 })
     member.consumer.queue.push(...some(0, 2_500))
@@ -253,12 +253,12 @@ describe('group reads', () => {
     expect(took).toBeLessThan(650)
   })
 
-  test('waiting callers are served in turn', async () => {
+  test('waiting clients are served in turn', async () => {
     await using member = await new Member().with()
     const order: number[] = []
-    const polls = [0, 1, 2].map((caller) =>
+    const polls = [0, 1, 2].map((client) =>
       member.poll({ maxRecords: 2, timeout: 5_000 }).then((delivery) => {
-        order.push(caller)
+        order.push(client)
         return offsets(delivery)
       }),
     )
@@ -272,7 +272,7 @@ describe('group reads', () => {
     expect(order).toEqual([0, 1, 2])
   })
 
-  test('a caller that leaves while it waits gets nothing, and the next gets all', async () => {
+  test('a client that leaves while it waits gets nothing, and the next gets all', async () => {
     await using member = await new Member().with()
     const leaver = new AbortController()
     const left = codeOf(member.poll({ timeout: 5_000 }, leaver.signal))
@@ -283,7 +283,7 @@ describe('group reads', () => {
     expect(offsets(await stays)).toEqual([0, 1, 2])
   })
 
-  test('callers that wait are bounded, and one more is refused', async () => {
+  test('the number of waiting clients is limited, and one more is refused', async () => {
     await using member = new Member(null)
     const waiting = Array.from({ length: 10_000 }, () => codeOf(member.group.poll(LIMITS)))
     expect(await codeOf(member.group.poll(LIMITS))).toBe('TOO_MANY_POLLS')
@@ -302,7 +302,7 @@ describe('group reads', () => {
     expect(await refused).toBe('KAFKA_TIMEOUT')
   })
 
-  test('a member that is given no partitions for a minute joins again with another consumer', async () => {
+  test('a member that gets no partitions for a minute joins again with another consumer', async () => {
     await using member = new Member(null)
     await until(() => member.consumers.length === 1, 'a consumer')
     await stays(() => member.consumers.length === 1, 'there is one consumer', 60)
@@ -349,7 +349,7 @@ describe('the last stable offset', () => {
     expect(await told(2)).toMatchObject({ highWatermark: 9, lastStableOffset: 4 })
   })
 
-  test('is the end of a partition that was all decided when it was assigned', async () => {
+  test('is the end of a partition without open transactions at its assignment', async () => {
     await using member = new Member([0])
     member.kept.set(0, [0, 9])
     await member.with(...some(0, 9))
@@ -382,7 +382,7 @@ describe('the ready buffer of a group', () => {
     expect(Math.max(...consumer.limits)).toBeLessThanOrEqual(1_000)
   })
 
-  test('pauses no partition while callers come, since records fetched ahead would be lost', async () => {
+  test('pauses no partition while clients come, since records fetched ahead would be lost', async () => {
     await using member = await new Member().with(...some(0, 20_000))
     const { consumer } = member
     const pauses: number[] = []
@@ -410,7 +410,7 @@ describe('the ready buffer of a group', () => {
     expect(120 - consumer.queue.length).toBeLessThanOrEqual(100)
   })
 
-  test('gives a caller more records than it holds', async () => {
+  test('gives a client more records than it holds', async () => {
     await using member = await new Member().with(...some(0, 5_000))
     await until(() => member.consumer.paused.size === 2, 'the partitions to be paused')
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 5_000 })
@@ -447,7 +447,7 @@ test('a poll that wants more than the full buffer holds wakes the reading loop',
 })
 
 describe('a group whose members change', () => {
-  test('records of a partition that was taken away are not delivered', async () => {
+  test('buffered records of a partition that was revoked are not delivered', async () => {
     await using member = await new Member().with(...some(0, 3, 0), ...some(0, 3, 1))
     await until(() => member.consumer.queue.length === 0, 'the records to be read ahead')
     await settle()
@@ -456,7 +456,7 @@ describe('a group whose members change', () => {
     expect(delivery.records.map(({ partition }) => partition)).toEqual([0, 0, 0])
   })
 
-  test('records that were on their way when their partition was taken away are not delivered', async () => {
+  test('records in transit when their partition was revoked are not delivered', async () => {
     await using member = await new Member().with()
     member.consumer.onRead = (records) => {
       if (records.length > 0) member.consumer.take(1)
@@ -466,7 +466,7 @@ describe('a group whose members change', () => {
     expect((await member.poll()).records.map(({ partition }) => partition)).toEqual([0, 0])
   })
 
-  test('records in a caller’s hands are not taken back when their partition is gone', async () => {
+  test('records in a delivery stay with their client when their partition is revoked', async () => {
     await using member = await new Member().with(...some(0, 2, 0), ...some(0, 2, 1))
     const delivery = await member.poll()
     expect(delivery.records).toHaveLength(4)
@@ -475,7 +475,7 @@ describe('a group whose members change', () => {
     expect((await member.poll()).records.map(({ partition }) => partition)).toEqual([0, 0])
   })
 
-  test('an answer that is on its way when its partition is taken is committed before it goes', async () => {
+  test('an answer in progress when its partition is revoked is committed before the revocation', async () => {
     await using member = await new Member().with(...some(0, 2, 0), ...some(0, 2, 1))
     const delivery = await member.poll()
     member.consumer.take(1)
@@ -486,7 +486,7 @@ describe('a group whose members change', () => {
     expect(member.group.stats().uncertain).toBe(0)
   })
 
-  test('a partition that is taken does not wait for ever; records delivered later are not committed, but counted', async () => {
+  test('a revocation does not wait for ever; records delivered later are not committed, but counted', async () => {
     await using member = await new Member().with(...some(0, 2, 0), ...some(0, 2, 1))
     const delivery = await member.poll()
     member.consumer.take(1)
@@ -499,7 +499,7 @@ describe('a group whose members change', () => {
     expect(member.group.stats().uncertain).toBe(2)
   })
 
-  test('partitions that Kafka has given away go at once, and delivered records are counted', async () => {
+  test('partitions that Kafka has already assigned to others are dropped at once, and delivered records are counted', async () => {
     await using member = await new Member().with(...some(0, 5))
     const gate = Promise.withResolvers<void>()
     member.consumer.commitGate = gate.promise
@@ -516,7 +516,7 @@ describe('a group whose members change', () => {
     expect(member.group.stats().uncertain).toBe(5)
   })
 
-  test('a last commit that meets a rebalance is tried again before the partition goes', async () => {
+  test('a last commit that meets a rebalance is tried again before the partition is given up', async () => {
     await using member = await new Member().with(...some(0, 2))
     member.consumer.commitError = { message: 'Broker: Rebalance in progress', code: 27 }
     ;(await member.poll()).ack()
@@ -536,7 +536,7 @@ describe('a group whose members change', () => {
     expect(member.group.stats().uncertain).toBe(0)
   })
 
-  test('delivered records are committed before their partition goes', async () => {
+  test('delivered records are committed before their partition is given up', async () => {
     await using member = await new Member().with(...some(0, 4))
     ;(await member.poll()).ack()
     await until(() => member.consumer.committed(0) === 4, 'a commit')
@@ -547,8 +547,8 @@ describe('a group whose members change', () => {
     )
   })
 
-  // The ledger has forgotten the partition by the time that the commit asks it what to commit.
-  test('records delivered while a commit was under way are committed before their partition goes', async () => {
+  // The offset tracker is gone by the time that the commit asks for its committable offset.
+  test('records delivered during a commit are committed before their partition is given up', async () => {
     await using member = await new Member().with(...some(0, 4))
     const gate = Promise.withResolvers<void>()
     const [first, second] = [
@@ -566,7 +566,7 @@ describe('a group whose members change', () => {
   })
 
   // Its offsets count as committed, so that nothing asks for them again until more is delivered.
-  test('a commit that failed is made up for when the group closes', async () => {
+  test('a commit that failed is repeated when the group closes', async () => {
     await using member = await new Member().with(...some(0, 2), ...some(0, 1, 1))
     const delivery = await member.poll()
     member.consumer.commitError = { message: 'broker: request timed out', code: 7 }
@@ -577,8 +577,8 @@ describe('a group whose members change', () => {
     expect(member.consumer.committed(0)).toBe(2)
   })
 
-  // The record comes from Kafka again, since it was not committed, and back from its first caller.
-  test('a record that is requeued after its partition went and returned is not doubled', async () => {
+  // The record comes from Kafka again, since it was not committed, and back from its first client.
+  test('a record that is requeued after its partition was revoked and assigned again is not doubled', async () => {
     await using member = await new Member().with(...some(0, 2))
     const delivery = await member.poll()
     member.consumer.take(0)
@@ -591,7 +591,7 @@ describe('a group whose members change', () => {
     expect(offsets(await member.poll())).toEqual([0, 1])
   })
 
-  test('a partition that comes while the buffer is full flows', async () => {
+  test('a partition that is assigned while the buffer is full is read', async () => {
     await using member = await new Member([0]).with(...some(0, 1_500, 0))
     const { consumer } = member
     await until(() => consumer.paused.size === 1, 'the partition to be paused')
@@ -609,7 +609,7 @@ describe('a group whose members change', () => {
 })
 
 describe('a member that brings nothing', () => {
-  test('partitions that were taken while they were paused flow when they come back', async () => {
+  test('partitions that were revoked while paused are read when they are assigned again', async () => {
     await using member = await new Member().with(...some(0, 1_500))
     await until(() => member.consumer.paused.size === 2, 'partitions to be paused')
     member.consumer.take(0, 1)
@@ -619,7 +619,7 @@ describe('a member that brings nothing', () => {
     await until(() => member.consumer.paused.size === 0, 'them to flow')
   })
 
-  test('partitions that a former consumer gives up are not taken from the one after it', async () => {
+  test('a revocation of a former consumer does not revoke partitions of its successor', async () => {
     await using member = await new Member().with()
     const former = member.consumer
     former.readError = { message: 'broken', code: 30 }
@@ -635,7 +635,7 @@ describe('a member that brings nothing', () => {
     expect([offsets(delivery), delivery.gaps]).toEqual([[0, 1], []])
   })
 
-  test('a consumer that is told to close while it is given partitions gets its answer', async () => {
+  test('a consumer that closes during an assignment still answers the assignment', async () => {
     await using member = await new Member().with()
     const { consumer } = member
     const assign = spyOn(consumer, 'incrementalAssign').mockImplementation(() => {
@@ -650,7 +650,7 @@ describe('a member that brings nothing', () => {
     expect(assign).toHaveBeenCalledTimes(1)
   })
 
-  test('a full buffer is ready, though not all partitions have been heard', async () => {
+  test('a full buffer is ready before all partitions have brought records', async () => {
     await using member = new Member(null)
     await until(() => member.consumers.length === 1, 'a consumer')
     member.consumer.queue.push(...some(0, 2_000), ...some(0, 5, 1))
@@ -677,7 +677,7 @@ describe('a member that brings nothing', () => {
     expect(member.group.stats().rebuilt).toBe(1)
   })
 
-  test('a partition that brings nothing beside others that flow is read by another consumer', async () => {
+  test('a partition that stalls beside others that are read is read by another consumer', async () => {
     await using member = await Member.watched().with()
     member.kept.set(0, [0, 5]).set(1, [0, 1_000])
     let next = 0
@@ -691,7 +691,7 @@ describe('a member that brings nothing', () => {
     }
   })
 
-  test('a read that does not return is given up, and another consumer reads on', async () => {
+  test('a read that does not return is abandoned, and another consumer reads on', async () => {
     await using member = await Member.watched().with()
     const waiting = member.poll({ timeout: 10_000 })
     const consume = spyOn(member.consumer, 'consume').mockImplementation(() => {})
@@ -702,13 +702,13 @@ describe('a member that brings nothing', () => {
     expect(offsets(await waiting)).toEqual([0])
   })
 
-  test('records that wait for callers, or for Kafka, do not count as a stop', async () => {
+  test('records that wait for clients, or for Kafka, do not count as a stall', async () => {
     await using member = await Member.watched().with(...some(0, 1_500))
     member.kept.set(0, [0, 1_500])
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 1_500 })
     const isTheFirst = () => member.consumers.length === 1 && member.group.stats().rebuilt === 0
     await until(() => member.consumer.paused.size === 2, 'a full buffer')
-    await stays(isTheFirst, 'the first consumer is kept while callers are waited for', 800)
+    await stays(isTheFirst, 'the first consumer is kept while clients are waited for', 800)
     member.offsetsError = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot: no broker')
     const [first, second] = [await member.poll({ maxRecords: 1_000 }), await member.poll()]
     await stays(isTheFirst, 'the first consumer is kept while Kafka does not answer', 800)
@@ -718,10 +718,10 @@ describe('a member that brings nothing', () => {
   })
 })
 
-describe('a group that nobody calls', () => {
+describe('a group without polls', () => {
   const IDLE = { idleTimeout: 50 }
 
-  test('leaves, and joins again with the next caller where it stopped', async () => {
+  test('leaves, and joins again with the next poll where it stopped', async () => {
     await using member = new Member([0], 'auto', IDLE)
     member.kept.set(0, [0, 4])
     await member.with(...some(0, 4))
@@ -736,7 +736,7 @@ describe('a group that nobody calls', () => {
     expect(member.consumer.positions).toMatchObject([{ partition: 0, offset: 2 }])
   })
 
-  test('stays while a caller waits, or has records that are not delivered', async () => {
+  test('stays while a client waits, or has records that are not delivered', async () => {
     await using member = await new Member([0], 'auto', IDLE).with(...some(0, 1))
     const delivery = await member.poll()
     const isThere = () => member.disconnected === 0 && member.group.isInUse
@@ -757,7 +757,7 @@ describe('a group that nobody calls', () => {
     await until(() => member.disconnected === 1, 'the member to leave')
   })
 
-  test('goes on where it began, though it begins at the end and nothing was committed', async () => {
+  test('goes on at its start offset, although autoOffsetReset is latest and nothing was committed', async () => {
     await using member = new Member([0], 'off', { ...IDLE, autoOffsetReset: 'latest' })
     member.kept.set(0, [0, 7])
     await member.with()
@@ -786,7 +786,7 @@ describe('a group that nobody calls', () => {
     expect([member.consumers.length, member.consumer.committed(0)]).toEqual([2, 2])
   })
 
-  test('tries no more to join where Kafka refuses, until it is called', async () => {
+  test('does not try to join again after Kafka refused, until the next poll', async () => {
     await using member = new Member([0], 'auto', IDLE)
     member.joinError = new KafkaConsumeError('KAFKA_AUTHORIZATION', 'refused')
     expect(await codeOf(member.poll({ timeout: 5_000 }))).toBe('KAFKA_AUTHORIZATION')
@@ -804,7 +804,7 @@ describe('a group that nobody calls', () => {
   })
 })
 
-describe('where a group begins', () => {
+describe('the start offsets of a group', () => {
   const standing = {
     topic: 't',
     partition: 0,
@@ -873,7 +873,7 @@ describe('where a group begins', () => {
     expect('gap' in begin).toBe('gap' in expected)
   })
 
-  test('latest is the end as of the first assignment, which is committed for the next reader', async () => {
+  test('latest is the end at the time of the first assignment, which is committed for later members', async () => {
     await using member = new Member([0], 'auto', { autoOffsetReset: 'latest' })
     member.kept.set(0, [0, 7])
     await member.with()
@@ -899,7 +899,7 @@ describe('where a group begins', () => {
     await until(async () => (await member.poll()).partitions.length === 4, 'it to be shown')
   })
 
-  test('a gap is told to one caller, and to the next if that one is gone', async () => {
+  test('a gap is reported to one client, and to the next if that client has left', async () => {
     await using member = new Member([0])
     member.committed.set(0, 4)
     member.kept.set(0, [10, 12])
@@ -916,7 +916,7 @@ describe('where a group begins', () => {
     expect(member.group.stats().handedBack).toBe(1)
   })
 
-  test('retention that overtakes a group under way is told as a gap', async () => {
+  test('retention that overtakes a group while it reads is reported as a gap', async () => {
     await using member = await new Member([0]).with(...some(0, 3))
     expect((await member.poll()).gaps).toEqual([])
     member.consumer.watermarks.set('t:0', { lowOffset: 8, highOffset: 10 })
@@ -926,13 +926,13 @@ describe('where a group begins', () => {
     expect(records).toHaveLength(2)
   })
 
-  test('offsets that compaction or transactions have used up are no gap', async () => {
+  test('offsets of compacted records and control records are not a gap', async () => {
     await using member = await new Member([0]).with(...some(0, 3), ...some(8, 10))
     const { gaps, records } = await member.poll({ timeout: 1_000 })
     expect([gaps, records.length]).toEqual([[], 5])
   })
 
-  test('a topic that is re-created is told, read from its beginning and committed', async () => {
+  test('a topic that is re-created is reported as a gap, read from its beginning and committed', async () => {
     await using member = await new Member([0]).with(...some(0, 5))
     ;(await member.poll({ maxRecords: 3 })).ack()
     await until(() => member.consumer.committed(0) === 3, 'a commit')
@@ -942,16 +942,16 @@ describe('where a group begins', () => {
     await settle()
     // The last record of the old topic is gone, and the one before cannot be committed any more.
     old.ack()
-    const anew = await member.poll()
-    expect(anew.gaps).toEqual([
+    const again = await member.poll()
+    expect(again.gaps).toEqual([
       { topic: 't', partition: 0, from: 4, to: 0, reason: 'out-of-range' },
     ])
-    expect(offsets(anew)).toEqual([0, 1])
-    anew.ack()
+    expect(offsets(again)).toEqual([0, 1])
+    again.ack()
     await until(() => member.consumer.committed(0) === 2, 'a commit')
   })
 
-  test('a topic that is re-created with more records than before is noticed by its id, told and read from its beginning', async () => {
+  test('a topic that is re-created with more records than before is noticed by its id, reported as a gap and read from its beginning', async () => {
     await using member = await new Member([0]).with(...some(0, 5))
     ;(await member.poll()).ack()
     member.topicId = 'second'
@@ -974,7 +974,7 @@ describe('where a group begins', () => {
     expect(member.consumer.calls.filter((call) => call === 'seek')).toHaveLength(1)
   })
 
-  test('a topic that is re-created and empty is told', async () => {
+  test('a topic that is re-created and empty is reported as a gap', async () => {
     await using member = await new Member([0]).with(...some(0, 5))
     ;(await member.poll()).ack()
     member.consumer.eof(0, 0)
@@ -983,7 +983,7 @@ describe('where a group begins', () => {
     ])
   })
 
-  test('a query of offsets that Kafka refuses is told to callers', async () => {
+  test('a query of offsets that Kafka refuses is an error for clients', async () => {
     await using member = new Member([0])
     member.offsetsError = new KafkaConsumeError('KAFKA_AUTHORIZATION', 'Cannot: it is not allowed')
     expect(await codeOf(member.poll())).toBe('KAFKA_AUTHORIZATION')
@@ -1003,7 +1003,7 @@ describe('where a group begins', () => {
 })
 
 describe('a group that fails', () => {
-  test('the client gets over a coordinator that moves, and callers do not see it', async () => {
+  test('a member survives a coordinator that moves, and clients do not notice', async () => {
     await using member = await new Member().with()
     const waiting = member.poll({ timeout: 5_000 })
     for (const code of [-195, 15, 16, -147]) {
@@ -1017,7 +1017,7 @@ describe('a group that fails', () => {
     expect(member.consumers).toHaveLength(1)
   })
 
-  test('a member whose instance id is taken says so, and joins when it is free', async () => {
+  test('a member whose instance id is in use reports it, and joins when the id is free', async () => {
     await using member = await new Member([0], 'auto', { instanceId: 'node-1' }).with(...some(0, 2))
     ;(await member.poll()).ack()
     const waiting = member.poll({ timeout: 5_000 })
@@ -1032,7 +1032,7 @@ describe('a group that fails', () => {
     await within(member.group.ready(), 'the group to be ready again')
   })
 
-  test('a member whose consumer fails tells callers why, and joins again by itself', async () => {
+  test('a member whose consumer fails reports the reason to clients, and joins again by itself', async () => {
     await using member = await new Member().with()
     const waiting = codeOf(member.poll({ timeout: 5_000 }))
     member.consumer.readError = { message: 'broken', code: 30 }
@@ -1045,7 +1045,7 @@ describe('a group that fails', () => {
     expect(offsets(await member.poll({ timeout: 1_000 }))).toEqual([0])
   })
 
-  test('a member whose client does not take a rebalance joins again', async () => {
+  test('a member whose Kafka client does not apply a rebalance joins again', async () => {
     for (const change of ['incrementalAssign', 'incrementalUnassign'] as const) {
       await using member = await new Member().with()
       spyOn(member.consumer, change).mockImplementation(() => {
@@ -1060,7 +1060,7 @@ describe('a group that fails', () => {
     }
   })
 
-  test('close rejects callers that wait, and those that come later', async () => {
+  test('close rejects waiting clients, and those that come later', async () => {
     const member = await new Member().with()
     const waiting = codeOf(member.poll({ timeout: 5_000 }))
     await within(member.group.close(), 'the group to close')
@@ -1096,7 +1096,7 @@ describe('a group that fails', () => {
     expect(member.consumer.commits).toEqual([[{ topic: 't', partition: 0, offset: 2 }]])
   })
 
-  test('a commit that meets a rebalance may be tried again', async () => {
+  test('a commit that meets a rebalance fails with a retryable error', async () => {
     await using member = await new Member([0, 1], 'off').with()
     const wanted = [{ topic: 't', partition: 0, offset: 2 }]
     for (const code of [22, 25, 27, 113]) {
@@ -1107,7 +1107,7 @@ describe('a group that fails', () => {
     await within(member.group.commit(wanted), 'a commit')
   })
 
-  test('close waits for records in callers’ hands, and commits those that arrive', async () => {
+  test('close waits for deliveries in progress, and commits those that arrive', async () => {
     const member = await new Member().with(...some(0, 4))
     const arrives = await member.poll({ maxRecords: 2 })
     const fails = await member.poll()
@@ -1119,7 +1119,7 @@ describe('a group that fails', () => {
     expect(member.consumer.committed(0)).toBe(2)
   })
 
-  test('close does not wait for ever for a caller that neither reads its answer nor leaves', async () => {
+  test('close does not wait for ever for a client that neither reads its answer nor leaves', async () => {
     const member = await new Member().with(...some(0, 4))
     await member.poll()
     const closing = member.group.close()
@@ -1148,12 +1148,12 @@ describe('a group that fails', () => {
   })
 })
 
-/** Callers of a group of partitions 0 and 1, and what they got. */
-class Callers {
+/** Clients of a group of partitions 0 and 1, and what they got. */
+class Clients {
   readonly delivered: string[] = []
   readonly #member: Member
   readonly #produced: [number, number] = [0, 0]
-  /** Deliveries that are neither acknowledged nor given back. */
+  /** Deliveries that are neither acknowledged nor requeued. */
   readonly #open: Delivery[] = []
   readonly #waiting = new Set<Promise<void>>()
 
@@ -1189,7 +1189,7 @@ class Callers {
     delivery?.ack()
   }
 
-  async take({ kind, count, partition, pick }: CallerStep): Promise<void> {
+  async apply({ kind, count, partition, pick }: ClientStep): Promise<void> {
     switch (kind) {
       case 'produce':
         this.produce(partition, count)
@@ -1201,10 +1201,10 @@ class Callers {
       case 'wait':
         await settle()
         break
-      case 'done':
+      case 'ack':
         this.ack(this.#pickOpen(pick))
         break
-      case 'give back':
+      case 'requeue':
         this.#pickOpen(pick)?.requeue()
         break
     }
@@ -1214,7 +1214,7 @@ class Callers {
     return this.#open.splice(pick % Math.max(1, this.#open.length), 1)[0]
   }
 
-  async giveAllBack(): Promise<void> {
+  async requeueAll(): Promise<void> {
     await Promise.all(this.#waiting)
     for (const delivery of this.#open.splice(0)) delivery.requeue()
   }
@@ -1254,29 +1254,29 @@ function expectInOrder(places: readonly string[]): void {
   }
 }
 
-const callerStep = fc.record({
-  kind: fc.constantFrom('produce', 'poll', 'done', 'give back', 'leave', 'wait'),
+const clientStep = fc.record({
+  kind: fc.constantFrom('produce', 'poll', 'ack', 'requeue', 'leave', 'wait'),
   count: fc.integer({ min: 1, max: 6 }),
   partition: fc.constantFrom(0, 1),
   pick: fc.nat(),
 })
-type CallerStep = typeof callerStep extends fc.Arbitrary<infer Step> ? Step : never
+type ClientStep = typeof clientStep extends fc.Arbitrary<infer Step> ? Step : never
 
-test('whatever callers do, each record is delivered once, in order, and no commit passes an undelivered one', async () => {
+test('whatever clients do, each record is delivered once, in order, and no commit passes an undelivered one', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(callerStep, { minLength: 5, maxLength: 40 }), async (steps) => {
+    fc.asyncProperty(fc.array(clientStep, { minLength: 5, maxLength: 40 }), async (steps) => {
       await using member = await new Member().with()
-      const callers = new Callers(member)
+      const clients = new Clients(member)
       for (const each of steps) {
-        await callers.take(each)
-        callers.checkCommits()
+        await clients.apply(each)
+        clients.checkCommits()
       }
-      await callers.giveAllBack()
-      expectInOrder(await callers.takeRest())
-      expect(new Set(callers.delivered).size).toBe(callers.total)
-      expect(callers.delivered).toHaveLength(callers.total)
-      await until(() => callers.isAllCommitted, 'all to be committed')
-      callers.checkCommits()
+      await clients.requeueAll()
+      expectInOrder(await clients.takeRest())
+      expect(new Set(clients.delivered).size).toBe(clients.total)
+      expect(clients.delivered).toHaveLength(clients.total)
+      await until(() => clients.isAllCommitted, 'all to be committed')
+      clients.checkCommits()
     }),
     { numRuns: 40 },
   )

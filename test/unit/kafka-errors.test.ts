@@ -28,7 +28,7 @@ const LOCAL = [
 const errorOf = (code: number) => fromClient({ code, message: 'a test' }, 'Cannot test')
 
 describe('an error of Kafka', () => {
-  test('has the state of its message as a field, whatever the action is', () => {
+  test('has its state as a field, for any action', () => {
     expect(errorOf(3).message).toBe('Cannot test: the topic does not exist')
     expect(errorOf(3).state).toBe('the topic does not exist')
     const line = { fac: 'FAIL', message: '[thrd:a]: b: Connection refused' }
@@ -39,7 +39,7 @@ describe('an error of Kafka', () => {
     })
   })
 
-  test('passes, and is told as retryable, where the protocol says that it is retriable', () => {
+  test('is retryable if Kafka’s protocol calls it retriable', () => {
     const passing = [...RETRIABLE, ...LOCAL].filter(
       (code) => !DENIALS.includes(code) && !NOT_PASSING.includes(code),
     )
@@ -54,13 +54,13 @@ describe('an error of Kafka', () => {
     }
   })
 
-  test('that names an unknown topic or partition is told apart from others', () => {
+  test('of an unknown topic or partition has its own code', () => {
     for (const code of [...DENIALS, -188, -190]) {
       expect([code, isUnknownTopic(errorOf(code)), errorOf(code).status]).toEqual([code, true, 404])
     }
   })
 
-  test('without a meaning of its own is KAFKA_ERROR, with the words of Kafka apart', () => {
+  test('without a code of ours is KAFKA_ERROR, with Kafka’s message in detail', () => {
     for (const code of [...NOT_PASSING, 42, 0]) {
       expect(errorOf(code)).toMatchObject({
         code: 'KAFKA_ERROR',

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { KnownTopics } from '../../kafka/cluster/known-topics.ts'
 
-describe('a topic that Kafka had and denies', () => {
-  test('is gone once the denial has lasted for 4 s', () => {
+describe('a known topic that Kafka denies', () => {
+  test('counts as deleted once the denial has lasted for 4 s', () => {
     const topics = new KnownTopics()
     topics.found('t')
     expect([0, 1_000, 3_999].map((now) => topics.isGone('t', now))).toEqual([false, false, false])
@@ -12,7 +12,7 @@ describe('a topic that Kafka had and denies', () => {
     expect(topics.isGone('t', 4_001)).toBe(true)
   })
 
-  test('is there again as soon as Kafka names it: a later denial begins anew', () => {
+  test('is known again as soon as Kafka lists it: a later denial starts the time again', () => {
     const topics = new KnownTopics()
     topics.isGone('t', 0)
     topics.found('t')
@@ -20,7 +20,7 @@ describe('a topic that Kafka had and denies', () => {
     expect(topics.isGone('t', 9_000)).toBe(true)
   })
 
-  test('is not gone by a denial from before Kafka was away, or one of long ago', () => {
+  test('does not count as deleted by a denial from before an outage, or from long ago', () => {
     const topics = new KnownTopics()
     topics.isGone('t', 0)
     topics.forgetDenials()
@@ -28,7 +28,7 @@ describe('a topic that Kafka had and denies', () => {
     expect(topics.isGone('t', 3_600_000)).toBe(false)
   })
 
-  test('is not gone by a denial of another topic', () => {
+  test('does not count as deleted by a denial of another topic', () => {
     const topics = new KnownTopics()
     topics.isGone('t', 0)
     expect(topics.isGone('u', 5_000)).toBe(false)

@@ -100,7 +100,7 @@ describe('memberships of groups', () => {
     expect(warnings()).toEqual([])
   })
 
-  test('a route that closes ends its own calls, and those of others go on', async () => {
+  test('a route that closes ends its own polls, and those of other routes go on', async () => {
     const [closes, stays] = [memberships.join(OPTIONS), memberships.join(OPTIONS)]
     const ends = new AbortController()
     const goesOn = stays.poll(LIMITS, ends.signal)
@@ -115,7 +115,7 @@ describe('memberships of groups', () => {
     await expect(goesOn).rejects.toThrow('aborted')
   })
 
-  test('a call that ends leaves no listener on the signal of its caller', async () => {
+  test('a poll that ends leaves no listener on the signal of its request', async () => {
     const ends = new AbortController()
     let listeners = 0
     const { signal } = ends

@@ -59,7 +59,7 @@ describe('metrics', () => {
     }
   })
 
-  test('what routes share is counted once, and ring buffers of the same topics are added up', async () => {
+  test('shared clusters, feeds and groups are counted once, and ring buffers of equal topics are added up', async () => {
     const exposition = await scrape(
       appOf({
         one: { cluster, feed },
@@ -86,7 +86,7 @@ describe('metrics', () => {
     expect(await (await app.request('/metrics')).text()).not.toContain('secret')
   })
 
-  test('the lag is counted from the end that Kafka tells; a lag that is not known yet is not shown', async () => {
+  test('the lag is counted from the end that Kafka reports; an unknown lag is left out', async () => {
     // A member that nobody asks does not see the end move: what Kafka says of it counts.
     const first = { topic: 'a', partition: 0, end: 5, next: -1 }
     const group = {
@@ -128,14 +128,14 @@ describe('metrics', () => {
     expect(exposition.value('hono_kafka_group_lag_records', { partition: '0' })).toBe(4)
   })
 
-  test('names that would break a line are escaped', async () => {
+  test('names with line ends and quotes are escaped', async () => {
     const name = 'a"b\\c\nd'
     const text = await (await appOf({ [name]: { subscribers: 5 } }).request('/metrics')).text()
     expect(text).toContain('hono_kafka_subscribers{route="a\\"b\\\\c\\nd"} 5\n')
     expect(new Exposition(text).value('hono_kafka_subscribers')).toBe(5)
   })
 
-  test('paths of clients make no series of their own', async () => {
+  test('unknown paths of clients do not create series', async () => {
     const app = appOf({}).get('/things/:id', (c) => c.text('found'))
     for (let index = 0; index < 5; index++) {
       await app.request(`/things/${index}`)
@@ -161,7 +161,7 @@ describe('metrics', () => {
     expect(exposition.series(requests)).toBe(2_001)
   })
 
-  test('a request that fails is counted, also when what is thrown is no error', async () => {
+  test('a failed request is counted, even when the thrown value is not an error', async () => {
     const app = appOf({})
       .get('/fails', () => {
         throw new Error('broken')

@@ -59,7 +59,7 @@ describe('kafkaConsume answers', () => {
     expect(await roleIn(make())).toBe('answers')
   })
 
-  test('HEAD takes no records: it is refused as any method but GET', async () => {
+  test('HEAD gets no records: it is refused as any method but GET', async () => {
     for (const method of ['HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']) {
       const response = await app().all('/orders', kafka).request('/orders', { method })
       expect(response.status).toBe(405)
@@ -87,7 +87,7 @@ const inFront: ReadonlyArray<
   ],
 ]
 
-describe('kafkaReader lends its reader to the handler behind it', () => {
+describe('kafkaReader provides c.var.kafka to the handler behind it', () => {
   test.each([...inFront])('%s', async (_, make) => {
     expect(await roleIn(make(reader))).toBe('lends')
   })
@@ -112,7 +112,7 @@ describe('kafkaReader lends its reader to the handler behind it', () => {
   })
 })
 
-describe('kafkaConsume in front of a handler that it would hide names kafkaReader', () => {
+describe('kafkaConsume in front of a handler that it would hide fails with an error that names kafkaReader', () => {
   test.each([...inFront])('%s', async (_, make) => {
     expect(await roleIn(make(kafka))).toBe('refuses')
   })
@@ -131,7 +131,7 @@ test('kafkaConsume and kafkaReader refuse wrong options when they are called, no
   }
 })
 
-test('kafkaConsume that is closed before its first request answers 503 from then on', async () => {
+test('kafkaConsume that is closed before its first request answers 503', async () => {
   const handler = kafkaConsume({ bootstrapServers: '127.0.0.1:1', topics: ['t'] })
   await handler.close()
   await handler.close()

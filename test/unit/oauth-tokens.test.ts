@@ -24,7 +24,7 @@ function jwtWith(exp: string): string {
   return `e30.${Buffer.from(`{"exp":${exp}}`).toString('base64url')}.x`
 }
 
-describe('an OAuth 2 token whose end is not a date', () => {
+describe('an OAuth 2 token whose expiry is not a date', () => {
   test.each(['-1e15', '-1e300', '-1e999'])('has expired where exp is %s', async (exp) => {
     const answer = tokenFrom(`{"access_token":"${jwtWith(exp)}"}`)
     await expect(answer).rejects.toMatchObject({

@@ -8,7 +8,7 @@ const step = fc.record({
     'skip',
     'settle',
     'settle a run',
-    'give back',
+    'requeue',
     'commit',
     'failing commit',
   ),
@@ -52,8 +52,8 @@ class TrackerModel {
       case 'settle a run':
         this.#settleRun(pick)
         break
-      case 'give back':
-        this.#giveBack(pick)
+      case 'requeue':
+        this.#requeue(pick)
         break
       default:
         this.#commit(kind === 'commit')
@@ -98,7 +98,7 @@ class TrackerModel {
     this.#done.push(...run)
   }
 
-  #giveBack(pick: number): void {
+  #requeue(pick: number): void {
     const offset = this.#pickOut(pick)
     if (offset === undefined) return
     this.#back.push(offset)
@@ -139,41 +139,41 @@ describe('the offset tracker', () => {
     )
   })
 
-  test('a hole in the offsets holds no commit up', () => {
-    const ledger = new OffsetTracker(3)
-    for (const offset of [3, 7, 8]) ledger.track([offset])
-    for (const offset of [3, 7]) ledger.markDelivered([offset])
-    expect(ledger.committable()?.offset).toBe(8)
-    expect(ledger.committable()).toBeUndefined()
+  test('a hole in the offsets does not hold up commits', () => {
+    const tracker = new OffsetTracker(3)
+    for (const offset of [3, 7, 8]) tracker.track([offset])
+    for (const offset of [3, 7]) tracker.markDelivered([offset])
+    expect(tracker.committable()?.offset).toBe(8)
+    expect(tracker.committable()).toBeUndefined()
   })
 
   test('offsets without a record are passed once all records before them were delivered', () => {
-    const ledger = new OffsetTracker(3)
+    const tracker = new OffsetTracker(3)
     // Of what was read, nothing was handed out yet.
-    ledger.skip(5, 9)
-    expect([ledger.next, ledger.committable()]).toEqual([undefined, undefined])
-    ledger.track([3])
-    ledger.markDelivered([3])
-    expect([ledger.next, ledger.committable()?.offset]).toEqual([4, 4])
-    ledger.track([4])
-    expect(ledger.next).toBe(4)
-    ledger.markDelivered([4])
-    expect([ledger.next, ledger.committable()]).toEqual([9, { offset: 9, records: 2 }])
+    tracker.skip(5, 9)
+    expect([tracker.next, tracker.committable()]).toEqual([undefined, undefined])
+    tracker.track([3])
+    tracker.markDelivered([3])
+    expect([tracker.next, tracker.committable()?.offset]).toEqual([4, 4])
+    tracker.track([4])
+    expect(tracker.next).toBe(4)
+    tracker.markDelivered([4])
+    expect([tracker.next, tracker.committable()]).toEqual([9, { offset: 9, records: 2 }])
     // What a client commits by itself is told by records.
-    expect(ledger.delivered).toBe(5)
+    expect(tracker.delivered).toBe(5)
   })
 
-  test('offsets without a record are committed where there was no record at all', () => {
-    const ledger = new OffsetTracker(3)
-    ledger.skip(3, 5)
-    expect([ledger.next, ledger.committable()]).toEqual([5, { offset: 5, records: 0 }])
+  test('offsets without a record are committed in a partition without any record', () => {
+    const tracker = new OffsetTracker(3)
+    tracker.skip(3, 5)
+    expect([tracker.next, tracker.committable()]).toEqual([5, { offset: 5, records: 0 }])
   })
 
-  test('a record is settled once, and a record that was not polled not at all', () => {
-    const ledger = new OffsetTracker(0)
-    ledger.track([0])
-    for (const offset of [0, 0, 9]) ledger.markDelivered([offset])
-    expect(ledger.uncertain).toBe(1)
-    expect(ledger.committable()).toEqual({ offset: 1, records: 1 })
+  test('a record is counted once, and a record that was not polled is ignored', () => {
+    const tracker = new OffsetTracker(0)
+    tracker.track([0])
+    for (const offset of [0, 0, 9]) tracker.markDelivered([offset])
+    expect(tracker.uncertain).toBe(1)
+    expect(tracker.committable()).toEqual({ offset: 1, records: 1 })
   })
 })

@@ -221,13 +221,13 @@ describe('options', () => {
     [{ bootstrap_servers: 'a:1' }, 'bootstrap_servers: unknown option'],
   ]
 
-  test.each(refused)('%j is refused in words that name the field', (options, ...words) => {
+  test.each(refused)('%j is refused by an error that names the field', (options, ...words) => {
     const message = refusal({ ...REQUIRED, ...options })
     for (const word of words) expect(message).toContain(word)
     expect(message).not.toContain('not-to-be-shown')
   })
 
-  test('all wrong options are named at once', () => {
+  test('all invalid options are named at once', () => {
     const message = refusal({ ...REQUIRED, mode: 'x', heartbeat: 1, typo: true })
     for (const name of ['mode: ', 'heartbeat: ', 'typo: unknown option']) {
       expect(message).toContain(name)
@@ -241,7 +241,7 @@ describe('options', () => {
     },
   )
 
-  test('numbers at the ends of their ranges are taken', () => {
+  test('numbers at the ends of their ranges are accepted', () => {
     for (const at of [100, 3_600_000]) {
       expect(resolve({ heartbeat: at, writeDeadline: at })).toMatchObject({ heartbeat: at })
     }

@@ -14,7 +14,7 @@ import { RecordProcessor } from '../../src/records/record-processor.ts'
 import { type Transform, transformStep } from '../../src/records/transform.ts'
 import { recordAt, settle } from './fakes.ts'
 
-const away = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot prepare: something is away')
+const away = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot process: something is away')
 
 function records(...values: readonly string[]): KafkaRecord[] {
   return values.map((value, offset) => recordAt(0, offset, value))
@@ -26,12 +26,12 @@ function stepOf(run: PipelineStep['run']): PipelineStep {
 
 /** What clients see of records that went through a transform. */
 async function transformed(transform: Transform, ...values: readonly string[]) {
-  const prepared = await pipelineOf([jsonStep, transformStep(transform)])(records(...values))
-  return prepared.map((record) => (record.dropped ? 'dropped' : consumedOf(record)))
+  const processed = await pipelineOf([jsonStep, transformStep(transform)])(records(...values))
+  return processed.map((record) => (record.dropped ? 'dropped' : consumedOf(record)))
 }
 
-describe('the steps of a pipeline', () => {
-  test('a record keeps its place, however long each takes', () =>
+describe('steps of a pipeline', () => {
+  test('keep the order of records, however long each record takes', () =>
     fc.assert(
       fc.asyncProperty(fc.array(fc.nat(4), { maxLength: 60 }), async (delays) => {
         const step = stepOf(async (record) => {
@@ -39,16 +39,16 @@ describe('the steps of a pipeline', () => {
           if (delays[record.offset] === 4) throw new Error('poison')
           return delays[record.offset] === 3 ? undefined : record
         })
-        const prepared = await pipelineOf([step])(records(...delays.map(String)))
-        expect(prepared.map(({ offset }) => offset)).toEqual(delays.map((_, offset) => offset))
-        expect(prepared.map(({ dropped }) => dropped ?? false)).toEqual(delays.map((n) => n === 3))
-        expect(prepared.map(({ error }) => error?.code)).toEqual(
+        const processed = await pipelineOf([step])(records(...delays.map(String)))
+        expect(processed.map(({ offset }) => offset)).toEqual(delays.map((_, offset) => offset))
+        expect(processed.map(({ dropped }) => dropped ?? false)).toEqual(delays.map((n) => n === 3))
+        expect(processed.map(({ error }) => error?.code)).toEqual(
           delays.map((n) => (n === 4 ? 'TRANSFORM_FAILED' : undefined)),
         )
       }),
     ))
 
-  test('at most 16 records are under way', async () => {
+  test('process at most 16 records at a time', async () => {
     let [now, most] = [0, 0]
     const step = stepOf(async (record) => {
       most = Math.max(most, ++now)
@@ -60,7 +60,7 @@ describe('the steps of a pipeline', () => {
     expect(most).toBe(16)
   })
 
-  test('later steps do not see records that were dropped or failed', async () => {
+  test('are not called with records that an earlier step dropped or failed on', async () => {
     const seen: number[] = []
     const first = stepOf((record) => {
       if (record.offset === 1) throw new RecordFailure('Cannot use it: it is poison', ['value'])
@@ -70,16 +70,16 @@ describe('the steps of a pipeline', () => {
       seen.push(record.offset)
       return record
     })
-    const prepared = await pipelineOf([first, second])(records('a', 'b', 'c', 'd'))
+    const processed = await pipelineOf([first, second])(records('a', 'b', 'c', 'd'))
     expect(seen).toEqual([0, 3])
-    expect(consumedOf(prepared[1] as ProcessedRecord)).toMatchObject({
+    expect(consumedOf(processed[1] as ProcessedRecord)).toMatchObject({
       value: btoa('b'),
       encoding: { value: 'base64' },
       error: { code: 'TRANSFORM_FAILED', message: 'Cannot use it: it is poison' },
     })
   })
 
-  test('the message of an error that a step throws does not reach clients', async () => {
+  test('may throw errors, whose messages do not reach clients', async () => {
     const step = stepOf(() => {
       throw new Error('password is hunter2')
     })
@@ -87,7 +87,7 @@ describe('the steps of a pipeline', () => {
     expect(JSON.stringify(consumedOf(record as ProcessedRecord))).not.toContain('hunter2')
   })
 
-  test('an outage fails the batch, and no further record is begun', async () => {
+  test('fail the batch during an outage, and begin no further record', async () => {
     let begun = 0
     const step = stepOf(async () => {
       begun++
@@ -99,14 +99,14 @@ describe('the steps of a pipeline', () => {
     expect(begun).toBe(16)
   })
 
-  test('a dead letter is written as the record was before that is passed over', async () => {
+  test('write a failed record as a dead letter, unchanged, before it is dropped', async () => {
     const kept: Array<[KafkaRecord, string]> = []
     const given = records('{"a":1}', 'poison', '{"b":2}')
     const step = transformStep((record) => {
       if ((record.value as { b?: number }).b) throw new Error('no')
       return record
     })
-    const prepared = await pipelineOf([jsonStep, step], async (record, reason) => {
+    const processed = await pipelineOf([jsonStep, step], async (record, reason) => {
       await settle()
       kept.push([record, reason.code])
       return true
@@ -115,26 +115,26 @@ describe('the steps of a pipeline', () => {
       [given[1] as KafkaRecord, 'DESERIALIZATION_FAILED'],
       [given[2] as KafkaRecord, 'TRANSFORM_FAILED'],
     ])
-    expect(prepared.map(({ dropped }) => dropped)).toEqual([undefined, true, true])
+    expect(processed.map(({ dropped }) => dropped)).toEqual([undefined, true, true])
   })
 
-  test('a dead letter that cannot be written fails the batch', async () => {
-    const prepare = pipelineOf([jsonStep], async () => {
+  test('fail the batch when a dead letter cannot be written', async () => {
+    const pipeline = pipelineOf([jsonStep], async () => {
       throw away
     })
-    await expect(prepare(records('poison'))).rejects.toBe(away)
+    await expect(pipeline(records('poison'))).rejects.toBe(away)
   })
 })
 
 describe('a transform', () => {
-  test('fails at once on JSON that is too deep to be written again, and on that record only', async () => {
+  test('fails on JSON that is too deep to be written again, at once and on that record only', async () => {
     const deep = `${'['.repeat(60_000)}${']'.repeat(60_000)}`
     const started = performance.now()
     const step = transformStep((record) => record)
-    const prepared = await pipelineOf([jsonStep, step])(records('1', deep, '2'))
+    const processed = await pipelineOf([jsonStep, step])(records('1', deep, '2'))
     // A runtime takes a second to find out by itself, each time.
     expect(performance.now() - started).toBeLessThan(1_000)
-    expect(prepared.map(({ error }) => error?.code)).toEqual([
+    expect(processed.map(({ error }) => error?.code)).toEqual([
       undefined,
       'TRANSFORM_FAILED',
       undefined,
@@ -169,17 +169,17 @@ describe('a transform', () => {
     expect(later).toEqual(now)
   })
 
-  test('a field that it leaves alone keeps the digits of its numbers', async () => {
-    const prepare = pipelineOf([
+  test('keeps the digits of numbers in fields that it does not change', async () => {
+    const pipeline = pipelineOf([
       jsonStep,
       transformStep((record) => ({ ...record, headers: { seen: 'yes' } })),
     ])
-    const [record] = await prepare(records('{"id":12345678901234567890.0}'))
+    const [record] = await pipeline(records('{"id":12345678901234567890.0}'))
     expect(record?.valueJson).toBe('{"id":12345678901234567890.0}')
     expect(record && consumedOf(record).headers).toEqual({ seen: 'yes' })
   })
 
-  test('a field that it leaves alone keeps its bytes, and says that they are base64', async () => {
+  test('keeps the bytes and the encoding of fields that it does not change', async () => {
     const raw = { ...recordAt(0, 0), value: Uint8Array.of(0xff) }
     const [record] = await pipelineOf([transformStep((record) => ({ ...record, key: 'new' }))])([
       raw,
@@ -236,30 +236,30 @@ describe('a transform', () => {
 })
 
 describe('an outage of a pipeline', () => {
-  test('fails a group read at once, and does not last beyond it', async () => {
+  test('fails a group read at once, and ends with the next success', async () => {
     let isAway = true
-    const preparation = new RecordProcessor(async (given) => {
+    const processor = new RecordProcessor(async (given) => {
       if (isAway) throw away
       return given
     })
-    expect(preparation.failure()).toBeUndefined()
-    await expect(preparation.process(records('a'))).rejects.toBe(away)
-    expect(preparation.outage()).toBeUndefined()
-    preparation.assertAvailable()
-    const failure = preparation.failure()
+    expect(processor.failure()).toBeUndefined()
+    await expect(processor.process(records('a'))).rejects.toBe(away)
+    expect(processor.outage()).toBeUndefined()
+    processor.assertAvailable()
+    const failure = processor.failure()
     expect(failure).toMatchObject({ code: away.code, message: away.message })
-    await expect(preparation.process(records('a'))).rejects.toBe(away)
-    expect(preparation.failure()).toEqual(failure)
+    await expect(processor.process(records('a'))).rejects.toBe(away)
+    expect(processor.failure()).toEqual(failure)
     isAway = false
-    await preparation.process(records('a'))
-    expect(preparation.failure()).toBeUndefined()
+    await processor.process(records('a'))
+    expect(processor.failure()).toBeUndefined()
   })
 
-  test('by an unexpected error is told as INTERNAL, without its message', async () => {
-    const preparation = new RecordProcessor(async () => {
+  test('by an unexpected error is INTERNAL, without its message', async () => {
+    const processor = new RecordProcessor(async () => {
       throw new Error('a bug')
     })
-    await expect(preparation.process(records('a'))).rejects.toMatchObject({
+    await expect(processor.process(records('a'))).rejects.toMatchObject({
       code: 'INTERNAL',
       message: expect.not.stringContaining('a bug'),
     })

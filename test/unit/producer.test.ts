@@ -52,7 +52,7 @@ function producerWith(partitions: ProducerHost['partitions'] = async () => [{ pa
 const record: ProducerRecord = { topic: 't', key: null, value: new Uint8Array(1_000) }
 
 describe('the producer', () => {
-  test('does not make an offset up where Kafka names none', async () => {
+  test('returns no offset if Kafka names none', async () => {
     const { producer, clients } = producerWith()
     const sending = producer.send([record])
     await until(() => clients[0]?.produced.length === 1, 'the record to be handed over')
@@ -60,7 +60,7 @@ describe('the producer', () => {
     expect(await sending).toEqual([{ topic: 't', partition: 0, offset: null }])
   })
 
-  test('tells the outcome of each record of a batch', async () => {
+  test('reports the outcome of each record of a batch', async () => {
     const { producer, clients } = producerWith()
     const sending = producer.send([record, record, record])
     await until(() => clients[0]?.produced.length === 3, 'the records to be handed over')
@@ -74,7 +74,7 @@ describe('the producer', () => {
     await producer.close()
   })
 
-  test('a batch that does not fit beside what waits is refused whole, and fits again later', async () => {
+  test('refuses a whole batch that does not fit beside waiting records, and accepts it later', async () => {
     const { producer, clients } = producerWith()
     const many = Array.from({ length: 15_000 }, () => record)
     const sending = producer.send(many)
@@ -91,7 +91,7 @@ describe('the producer', () => {
     await producer.close()
   })
 
-  test('a batch larger than the limit is taken where nothing waits', async () => {
+  test('accepts a batch larger than the limit when no record waits', async () => {
     const { producer, clients } = producerWith()
     const sending = producer.send([{ ...record, value: new Uint8Array(40 * 1024 * 1024) }])
     await until(() => clients[0]?.produced.length === 1, 'the record to be handed over')
@@ -101,7 +101,7 @@ describe('the producer', () => {
     await producer.close()
   })
 
-  test('a record that the client does not take fails alone', async () => {
+  test('fails only the record that the Kafka client refuses', async () => {
     const { producer, clients } = producerWith()
     const first = producer.send([record])
     await until(() => clients[0]?.produced.length === 1, 'the record to be handed over')
@@ -118,7 +118,7 @@ describe('the producer', () => {
     await producer.close()
   })
 
-  test('after an error that ends a client, its records fail and the next go through a new one', async () => {
+  test('fails the records of a Kafka client that has ended, and sends the next ones by a new client', async () => {
     const { producer, clients } = producerWith()
     const sending = producer.send([record, record])
     await until(() => clients[0]?.produced.length === 2, 'the records to be handed over')
@@ -134,7 +134,7 @@ describe('the producer', () => {
     await producer.close()
   })
 
-  test('closing waits for records on their way, and takes no more', async () => {
+  test('waits at close for records in transit, and accepts no more', async () => {
     const { producer, clients } = producerWith()
     const sending = producer.send([record])
     await until(() => clients[0]?.produced.length === 1, 'the record to be handed over')
@@ -146,7 +146,7 @@ describe('the producer', () => {
     expect(clients[0]?.connected).toBe(false)
   })
 
-  test('records that cannot be sent since Kafka is away take no place in the buffer', async () => {
+  test('does not count records that cannot be sent in an outage against its buffer', async () => {
     let away = true
     const client = new FakeClient()
     const producer = new ConfirmingProducer({

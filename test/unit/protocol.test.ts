@@ -46,7 +46,7 @@ const codes: Record<ErrorCode, true> = {
 }
 
 describe('the pages of the protocol', () => {
-  test('they list every error code with its status, and no other', () => {
+  test('list every error code with its status, and no other', () => {
     const listed = [...page.matchAll(/^\| `([A-Z_]+)` \| (\d{3}) \|/gm)].map(([, code, status]) => [
       code,
       Number(status),
@@ -58,7 +58,7 @@ describe('the pages of the protocol', () => {
     expect(listed.sort()).toEqual(all.sort())
   })
 
-  test('they give the ranges and defaults of a read as they are', () => {
+  test('give the ranges and defaults of reads', () => {
     const { limits } = parseRead(new URLSearchParams(), ['t'])
     const socket = parseSocket(new URLSearchParams({ acks: 'true' }), ['t'])
     const rows = new Map(
@@ -86,7 +86,7 @@ describe('the pages of the protocol', () => {
     ])
   })
 
-  test('they list every metric with its type and HELP text, and no other', async () => {
+  test('list every metric with its type and HELP text, and no other', async () => {
     const app = new Hono().get('/metrics', kafkaMetrics({}).printMetrics)
     const text = await (await app.request('/metrics')).text()
     const printed = [...text.matchAll(/^# HELP (hono_kafka_\w+) (.*)\n# TYPE \w+ (\w+)$/gm)].map(
@@ -100,7 +100,7 @@ describe('the pages of the protocol', () => {
     expect(byName(listed)).toEqual(byName(printed))
   })
 
-  test('every start, cursor and duration that they show is understood', () => {
+  test('show only values of start, cursors and durations that are understood', () => {
     const positions = page.slice(page.indexOf('## Positions'), page.indexOf('## Cursors'))
     const starts = [...positions.matchAll(/`((?:-|\d{4}|earliest|latest)[^`]*)`/g)].map(
       ([, start]) => start as string,

@@ -49,7 +49,7 @@ message Order {
 const bytes = (base64: string) => Uint8Array.fromBase64(base64)
 
 describe('Avro', () => {
-  test('what Confluent’s serializer writes', () => {
+  test('decodes records of Confluent’s serializer', () => {
     expect(avroDecoder(ORDER, [])(bytes(CONFLUENT.avro))).toBe(
       '{"id":42,"total":12.5,"note":"hi ☃","raw":"Af8="}',
     )
@@ -103,11 +103,11 @@ describe('Avro', () => {
       '{"n":1,"more":{"n":2,"more":null}}',
     ],
   ]
-  test.each(cases)('%j as the specification encodes it', (schema, payload, json) => {
+  test.each(cases)('decodes %j as the specification encodes it', (schema, payload, json) => {
     expect(avroDecoder(JSON.stringify(schema), [])(Uint8Array.from(payload))).toBe(json)
   })
 
-  test('values of any schema are what avsc reads', () => {
+  test('decodes values of any schema as avsc does', () => {
     const schemas: unknown[] = [
       'int',
       'boolean',
@@ -139,7 +139,7 @@ describe('Avro', () => {
     }
   })
 
-  test('a long has its digits, wherever it lies', () =>
+  test('keeps the digits of longs, at any depth', () =>
     fc.assert(
       fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) => {
         const payload: number[] = []
@@ -165,7 +165,7 @@ describe('Avro', () => {
     expect(() => decode(Uint8Array.from(payload))).toThrow(words)
   })
 
-  test('a schema that refers to another one', () => {
+  test('decodes by a schema that refers to another one', () => {
     const money =
       '{"type":"record","name":"Money","namespace":"c","fields":[{"name":"n","type":"long"}]}'
     const order = '{"type":"record","name":"O","fields":[{"name":"m","type":"c.Money"}]}'
@@ -175,7 +175,7 @@ describe('Avro', () => {
 })
 
 describe('Protobuf', () => {
-  test('what Confluent’s serializer writes: message indexes, numbers beyond 2^53', () => {
+  test('decodes records of Confluent’s serializer: message indexes, numbers beyond 2^53', () => {
     const decode = protobufDecoder(SHOP, new Map())
     expect(decode(bytes(CONFLUENT.first))).toBe('{"s":"A"}')
     expect(decode(bytes(CONFLUENT.order))).toBe(
@@ -184,7 +184,7 @@ describe('Protobuf', () => {
     expect(decode(bytes(CONFLUENT.line))).toBe('{"sku":"y","count":-1}')
   })
 
-  test('imports, also of imports, and well-known types', () => {
+  test('decodes by imports, also of imports, and by well-known types', () => {
     const main = `syntax = "proto3"; package a; import "b.proto"; import "google/protobuf/timestamp.proto";
       message M { b.B b = 1; google.protobuf.Timestamp at = 2; }`
     const b = 'syntax = "proto3"; package b; import "c.proto"; message B { a.C c = 1; }'
@@ -201,7 +201,7 @@ describe('Protobuf', () => {
   })
 })
 
-describe('of any bytes', () => {
+describe('decoders of any bytes', () => {
   const decoders = [
     { decode: avroDecoder(ORDER, []), good: [CONFLUENT.avro] },
     {
@@ -210,7 +210,7 @@ describe('of any bytes', () => {
     },
   ]
 
-  test('a value is JSON on one line, or an error', () =>
+  test('return JSON on one line, or fail', () =>
     fc.assert(
       fc.property(
         fc.constantFrom(...decoders),
@@ -282,7 +282,7 @@ describe('a registry as a step of the pipeline', () => {
   schemas.set(2, { schema: '{}', schemaType: 'JSON' })
   schemas.set(3, { schema: 'nonsense', schemaType: 'PROTOBUF' })
 
-  test('records that cannot be deserialized, of every kind, in the middle of a batch', async () => {
+  test('fails only the records that cannot be deserialized, in the middle of a batch', async () => {
     const good = framed(1, Uint8Array.of(2))
     const poison: ReadonlyArray<readonly [value: Uint8Array, message: string]> = [
       [Uint8Array.of(), 'it does not begin with the id of a schema'],
@@ -312,7 +312,7 @@ describe('a registry as a step of the pipeline', () => {
     }
   })
 
-  test('keys: those that name a schema are decoded, plain ones stay, a value may be a tombstone', async () => {
+  test('decodes keys that name a schema, and keeps plain keys; a value may be a tombstone', async () => {
     const value = framed(1, Uint8Array.of(4))
     const key = (bytes: Uint8Array | string) => ({ key: Buffer.from(bytes as string), value })
     const binary = Buffer.from('000000000000002a', 'hex')
@@ -332,21 +332,21 @@ describe('a registry as a step of the pipeline', () => {
     ])
   })
 
-  test('a schema is asked for once, whatever the number of its records', async () => {
+  test('requests a schema once, for any number of records', async () => {
     const read = readerOf()
     await read(...new Array(40).fill(framed(1, Uint8Array.of(2))))
     await read(framed(1, Uint8Array.of(2)))
     expect(asked).toEqual(['/schemas/ids/1'])
   })
 
-  test('a schema id that the registry does not know is not asked for with each of its records', async () => {
+  test('does not request an unknown schema id for each of its records', async () => {
     const read = readerOf()
     await read(...new Array(40).fill(framed(998)))
     await read(framed(998))
     expect(asked).toHaveLength(1)
   })
 
-  test('a schema with a ttl is asked for again after that time, and still serves when the registry does not answer', async () => {
+  test('requests a schema again after its ttl, and uses the old one while the registry does not answer', async () => {
     const read = readerOf(optionsOf({ ttl: 1 }))
     await read(framed(1, Uint8Array.of(2)))
     {
@@ -363,7 +363,7 @@ describe('a registry as a step of the pipeline', () => {
     answer = undefined
   })
 
-  test('schemas that refer to each other are asked for once', async () => {
+  test('requests schemas that refer to each other once', async () => {
     const schema = '{"type":"record","name":"A","fields":[{"name":"b","type":"B"}]}'
     answer = () => Response.json({ schema, references: [{ name: 'B', subject: 'b', version: 1 }] })
     expect(await readerOf()(framed(7))).toMatchObject([
@@ -373,7 +373,7 @@ describe('a registry as a step of the pipeline', () => {
     answer = undefined
   })
 
-  test('the number of parsed schemas is bounded', async () => {
+  test('limits the number of cached schemas', async () => {
     const read = readerOf()
     for (let id = 1_000; id < 2_100; id++) schemas.set(id, { schema: '"int"' })
     await read(...Array.from({ length: 1_100 }, (_, n) => framed(1_000 + n, Uint8Array.of(2))))
@@ -414,7 +414,7 @@ describe('a registry as a step of the pipeline', () => {
     },
   )
 
-  test('a self-signed certificate is refused, unless it is not to be verified', async () => {
+  test('refuses a self-signed certificate, unless sslVerify is false', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'registry-tls-'))
     const [key, cert] = ['key', 'cert'].map((name) => join(folder, `${name}.pem`)) as [
       string,
@@ -452,7 +452,7 @@ describe('a registry as a step of the pipeline', () => {
     rmSync(folder, { recursive: true })
   })
 
-  test('a registry at which nobody listens is an outage', async () => {
+  test('fails with an outage when no server listens', async () => {
     const read = readerOf(optionsOf({ url: 'http://127.0.0.1:1' }))
     await expect(read(framed(1))).rejects.toMatchObject({
       code: 'SCHEMA_REGISTRY_UNAVAILABLE',
@@ -464,7 +464,7 @@ describe('a registry as a step of the pipeline', () => {
 describe('authentication at the registry', () => {
   const record = framed(1, Uint8Array.of(2))
 
-  test('by name and password', async () => {
+  test('basic: by name and password', async () => {
     const seen: Array<string | null> = []
     answer = (request) => {
       seen.push(request.headers.get('authorization'))
@@ -502,7 +502,7 @@ describe('authentication at the registry', () => {
   }
   const client = { clientId: 'me', clientSecret: 's3cret' }
 
-  test('OAuth2, client credentials: one token serves until its end', async () => {
+  test('OAuth2, client credentials: one token is used until it expires', async () => {
     const { forms, shown } = await tokensAsked({ ...client, audience: ['a', 'b'] })
     expect(shown).toEqual(['Bearer token-1', 'Bearer token-1'])
     expect([...(forms[0]?.form ?? [])].sort()).toEqual([
@@ -515,7 +515,7 @@ describe('authentication at the registry', () => {
     ])
   })
 
-  test('OAuth2, password, with headers and arguments of one’s own', async () => {
+  test('OAuth2, password, with further headers and arguments', async () => {
     const { forms } = await tokensAsked({
       grantType: 'password',
       username: 'ann',
@@ -560,7 +560,7 @@ describe('authentication at the registry', () => {
     })
   })
 
-  test('OAuth2: a token at its end, or refused before, is followed by another', async () => {
+  test('OAuth2: a token that has expired, or was refused before, is renewed', async () => {
     const { forms, shown } = await tokensAsked(client, undefined, 0)
     expect(forms).toHaveLength(2)
     expect(shown).toEqual(['Bearer token-1', 'Bearer token-2'])

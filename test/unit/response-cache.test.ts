@@ -18,7 +18,7 @@ function answer(length = 10) {
   return { bytes, coding: undefined, headers: {}, records: 1, size: length }
 }
 
-test('the response cache answers the same request as long as nothing has changed', () => {
+test('the response cache answers an equal request as long as the version does not change', () => {
   const kept = new ResponseCache(memory())
   const [now, later] = [{}, {}]
   kept.add(now, asking('/a', 'application/json'), answer())
@@ -30,7 +30,7 @@ test('the response cache answers the same request as long as nothing has changed
   expect(kept.find(now, asking('/a', 'application/json'))).toBeUndefined()
 })
 
-test('the response cache holds no more answers than it has room for, and no large ones', () => {
+test('the response cache has a limited number of answers, and no large ones', () => {
   const kept = new ResponseCache(memory())
   const now = {}
   kept.add(now, asking('/large'), answer(64 * 1024 + 1))
@@ -40,7 +40,7 @@ test('the response cache holds no more answers than it has room for, and no larg
   expect(found.filter(Boolean)).toHaveLength(64)
 })
 
-test('cached answers count as memory of answers, take a quarter of it at most, and go when they are out of date', () => {
+test('cached answers count for the answer budget, take at most a quarter of it, and are dropped when the version changes', () => {
   const budget = new AnswerBudget(1024 * 1024)
   const kept = new ResponseCache(new AnswerMemory([budget]))
   const now = {}

@@ -7,8 +7,8 @@ function back(text: string): number {
   return Math.round((Date.now() - Number(parseStart(text))) / 100) * 100
 }
 
-describe('a start', () => {
-  test('that names a time is that time', () => {
+describe('the parameter start', () => {
+  test('with a time is that time', () => {
     const noon = Date.UTC(2026, 0, 31, 12)
     for (const text of [
       '2026-01-31T12:00:00Z',
@@ -33,14 +33,14 @@ describe('a start', () => {
     expect(parseStart('9999-12-31T23:59:59.999Z')).toBe(Date.UTC(9999, 11, 31, 23, 59, 59, 999))
   })
 
-  test('within a millisecond begins at the next one, since no record of this one is as late', () => {
+  test('with a fraction of a millisecond begins at the next one, since no record of this one is as late', () => {
     const second = Date.UTC(2026, 0, 31, 12)
     expect(parseStart('2026-01-31T12:00:00.5Z')).toBe(second + 500)
     expect(parseStart('2026-01-31T12:00:00.000000001Z')).toBe(second + 1)
     expect(parseStart('2026-01-31T12:00:00.999000001Z')).toBe(second + 1_000)
   })
 
-  test('that names a day or a time of day that does not exist is refused', () => {
+  test('with a day or a time of day that does not exist is refused', () => {
     for (const text of [
       ...['2026-02-29', '2026-02-30', '2026-02-30T09:30:00Z', '2100-02-29', '2026-04-31'],
       ...['2026-13-01', '2026-00-01', '2026-01-00', '2026-01-32', '2026-1-1', '26-01-01'],
@@ -54,7 +54,7 @@ describe('a start', () => {
     }
   })
 
-  test('is a day of the calendar if and only if it reads back', () => {
+  test('with a date is valid if and only if that day exists', () => {
     const two = (max: number) => fc.nat({ max }).map((n) => String(n).padStart(2, '0'))
     const year = fc.integer({ min: 1970, max: 2400 }).map(String)
     fc.assert(
@@ -68,7 +68,7 @@ describe('a start', () => {
     )
   })
 
-  test('that is a duration goes back from now', () => {
+  test('with a duration goes back from now', () => {
     expect(back('-PT10M')).toBe(600_000)
     expect(back('-P1DT12H')).toBe(129_600_000)
     expect(back('-PT1.5S')).toBe(1_500)

@@ -27,9 +27,9 @@ class Log extends ReaderSource {
   readonly ends: number[]
   readonly #random: (below: number) => number
   /** Drops each so many-th record of a partition, if there is one. */
-  readonly preparation: RecordProcessor | undefined
+  readonly processor: RecordProcessor | undefined
   readonly #dropped: (offset: number) => boolean
-  /** Reads of the tail that may go through; everything does once it is Infinity. */
+  /** Reads of the live that may go through; everything does once it is Infinity. */
   tailReads = 0
   open = 0
   #go: (() => void) | undefined
@@ -38,7 +38,7 @@ class Log extends ReaderSource {
     super()
     this.#dropped = (offset) => dropped > 0 && offset % dropped === 0
     if (dropped > 0) {
-      this.preparation = new RecordProcessor(async (records) => {
+      this.processor = new RecordProcessor(async (records) => {
         if (random(3) === 0) await settle()
         return records.map((record) =>
           this.#dropped(record.offset) ? { ...record, dropped: true } : record,
@@ -71,7 +71,7 @@ class Log extends ReaderSource {
       .filter((offset) => !this.#dropped(offset))
   }
 
-  /** Lets the tail read some more times. */
+  /** Lets the live read some more times. */
   letTail(reads: number): void {
     this.tailReads += reads
     this.#go?.()
@@ -162,8 +162,8 @@ class Client {
 
   constructor(
     log: Log,
-    tail: LiveConsumer,
-    replays: CatchUpPool,
+    live: LiveConsumer,
+    pool: CatchUpPool,
     start: Float64Array,
     keys: readonly number[],
     isCertain: boolean,
@@ -180,12 +180,12 @@ class Client {
       return this.#passes(batch.partitions[index] as number, offset)
     }
     this.subscription = new Subscription({
-      liveConsumer: tail,
-      catchUpPool: replays,
+      liveConsumer: live,
+      catchUpPool: pool,
       vector: start,
       isCertain,
       deserializer: 'noop',
-      processor: log.preparation,
+      processor: log.processor,
       filter: () => (keys.length === 0 ? undefined : filter),
       onClose: () => {},
     })
@@ -250,13 +250,13 @@ class Client {
 
 /** A log, a live consumer of it, and clients that come and go. */
 class Handover {
-  readonly replays: CatchUpPool
+  readonly pool: CatchUpPool
   /** How many parts the clients got at the end. */
   parts = 0
   readonly #log: Log
   readonly #partitions: number
   readonly #random: (below: number) => number
-  readonly #tail: LiveConsumer
+  readonly #live: LiveConsumer
   readonly #clients: Client[] = []
 
   constructor({ partitions, seed, budget, before, maxReplays, dropped }: HandoverSetting) {
@@ -267,18 +267,18 @@ class Handover {
     this.#log = log
     this.#partitions = partitions
     this.#random = random
-    this.#tail = new LiveConsumer(log, log.table, head, 'noop', budget, log.preparation)
-    this.replays = new CatchUpPool(log, maxReplays)
+    this.#live = new LiveConsumer(log, log.table, head, 'noop', budget, log.processor)
+    this.pool = new CatchUpPool(log, maxReplays)
   }
 
   async start(): Promise<void> {
-    await this.#tail.start()
+    await this.#live.start()
     await this.#join(0)
   }
 
   async take({ do: what, at, n }: HandoverStep): Promise<void> {
     if (what === 'produce') this.#log.produce(at % this.#partitions, n)
-    else if (what === 'tail') this.#log.letTail(n)
+    else if (what === 'live') this.#log.letTail(n)
     else if (what === 'join') await this.#join(n)
     else {
       const client = this.#clients[at % Math.max(1, this.#clients.length)]
@@ -293,7 +293,7 @@ class Handover {
       where % 3 === 0 ? end : random(end + 1),
     )
     const keys = [[], [], [0], [1, 2]][random(4)] as number[]
-    const client = new Client(this.#log, this.#tail, this.replays, start, keys, random(4) > 0)
+    const client = new Client(this.#log, this.#live, this.pool, start, keys, random(4) > 0)
     try {
       await client.subscription.open()
       this.#clients.push(client)
@@ -320,9 +320,9 @@ class Handover {
     this.#log.tailReads = Infinity
     this.#log.letTail(0)
     await Promise.all(this.#clients.map((client) => this.#readToEnd(client)))
-    await within(this.#tail.stop(), 'the tail to stop')
+    await within(this.#live.stop(), 'the live to stop')
     await until(() => this.#log.open === 0, 'all readers to be closed')
-    expect(this.replays.count).toBe(0)
+    expect(this.pool.count).toBe(0)
   }
 
   async #readToEnd(client: Client): Promise<void> {
@@ -340,7 +340,7 @@ class Handover {
 
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('produce'), at: fc.nat(), n: fc.nat(6) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('tail'), at: fc.nat(), n: fc.nat(3) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('live'), at: fc.nat(), n: fc.nat(3) }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('read'), at: fc.nat(), n: fc.nat(12) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('join'), at: fc.nat(), n: fc.nat() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('pause'), at: fc.nat(), n: fc.nat() }) },
@@ -372,7 +372,7 @@ describe('handover between catch-up read and ring buffer', () => {
           await Promise.resolve()
         }
         await handover.finish()
-        fallen += handover.replays.fallenBehind
+        fallen += handover.pool.fallenBehind
         parts += handover.parts
       }),
       { numRuns: 400 },
@@ -388,46 +388,46 @@ const two = new PartitionTable([
   { topic: 't', partition: 1 },
 ])
 
-/** A tail that is fed by hand, and readers of it. */
+/** A live that is fed by hand, and readers of it. */
 class Scene implements AsyncDisposable {
   readonly source = new ScriptedSource()
-  readonly tail: LiveConsumer
-  readonly replays: CatchUpPool
+  readonly live: LiveConsumer
+  readonly pool: CatchUpPool
   readonly #open: Subscription[] = []
 
-  readonly preparation: RecordProcessor | undefined
+  readonly processor: RecordProcessor | undefined
 
   constructor(
     head: readonly number[],
     budget = 1_000_000,
     maxReplays = 4,
-    preparation?: RecordProcessor,
+    processor?: RecordProcessor,
   ) {
-    this.preparation = preparation
+    this.processor = processor
     const start = Float64Array.from(head)
-    this.tail = new LiveConsumer(this.source, two, start, 'noop', budget, preparation)
-    this.replays = new CatchUpPool(this.source, maxReplays)
+    this.live = new LiveConsumer(this.source, two, start, 'noop', budget, processor)
+    this.pool = new CatchUpPool(this.source, maxReplays)
   }
 
   static async at(
     head: readonly number[],
     budget?: number,
     maxReplays?: number,
-    preparation?: RecordProcessor,
+    processor?: RecordProcessor,
   ): Promise<Scene> {
-    const scene = new Scene(head, budget, maxReplays, preparation)
-    await scene.tail.start()
+    const scene = new Scene(head, budget, maxReplays, processor)
+    await scene.live.start()
     return scene
   }
 
   reader(vector: readonly number[], filter?: Filter, isCertain = true): Subscription {
     const subscription = new Subscription({
-      liveConsumer: this.tail,
-      catchUpPool: this.replays,
+      liveConsumer: this.live,
+      catchUpPool: this.pool,
       vector: Float64Array.from(vector),
       isCertain,
       deserializer: 'noop',
-      processor: this.preparation,
+      processor: this.processor,
       filter: () => filter,
       onClose: () => {},
     })
@@ -435,19 +435,19 @@ class Scene implements AsyncDisposable {
     return subscription
   }
 
-  /** Gives the tail a batch and waits until it has read it. */
+  /** Gives the live a batch and waits until it has read it. */
   async feed(records: readonly KafkaRecord[], gaps: readonly Gap[] = []): Promise<void> {
-    const tail = this.source.opened[0]
-    tail?.answer({ records, gaps })
-    await until(() => tail?.unread === 0, 'the tail to read')
+    const live = this.source.opened[0]
+    live?.answer({ records, gaps })
+    await until(() => live?.unread === 0, 'the live to read')
     await settle()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const subscription of this.#open) await subscription.close()
-    const stopped = this.tail.stop()
+    const stopped = this.live.stop()
     this.source.opened[0]?.answer({})
-    await within(stopped, 'the tail to stop')
+    await within(stopped, 'the live to stop')
   }
 }
 
@@ -483,7 +483,7 @@ describe('gaps', () => {
     await using scene = await Scene.at([60, 0])
     const reader = scene.reader([12, 0])
     const taken = take(reader)
-    await until(() => scene.source.opened.length === 2, 'a replay')
+    await until(() => scene.source.opened.length === 2, 'a catch-up read')
     scene.source.last.answer({
       records: [recordAt(0, 50)],
       gaps: [RETENTION],
@@ -603,7 +603,7 @@ describe('a topic that is re-created', () => {
 })
 
 describe('a subscription', () => {
-  test('waits until the next batch, at most as long as it is told, and not after it was stopped', async () => {
+  test('waits for the next batch up to its time limit, and not after it was stopped', async () => {
     await using scene = await Scene.at([0, 0])
     const reader = scene.reader([0, 0])
     let began = performance.now()
@@ -623,7 +623,7 @@ describe('a subscription', () => {
     expect(await pull(reader, EVERYTHING)).toBeUndefined()
   })
 
-  test('takes no more than its limits, but a first record whatever its size', async () => {
+  test('returns no more than its limits, but a first record of any size', async () => {
     await using scene = await Scene.at([0, 0])
     const reader = scene.reader([0, 0])
     await scene.feed([0, 1, 2, 3, 4, 5].map((offset) => recordAt(0, offset, 300)))
@@ -645,13 +645,13 @@ describe('a subscription', () => {
     const readers = [scene.reader([3, 0], () => false), scene.reader([0, 0], () => false)]
     await scene.feed([recordAt(0, 3), recordAt(1, 0)])
     const taken = Promise.all(readers.map(take))
-    await until(() => scene.source.opened.length === 2, 'a replay')
+    await until(() => scene.source.opened.length === 2, 'a catch-up read')
     scene.source.last.answer({ records: [0, 1, 2].map((offset) => recordAt(0, offset)) })
     expect(await taken).toEqual([[], []])
     for (const { cursor } of readers) expect(cursor.toString()).toBe('t:0=4,1=1')
   })
 
-  describe('with a filter that takes long', () => {
+  describe('a filter that takes long', () => {
     /** Records that a filter may look at between two questions for the time. */
     const STRIDE = 16
 
@@ -681,7 +681,7 @@ describe('a subscription', () => {
 
     const many = Array.from({ length: 400 }, (_, offset) => recordAt(0, offset))
 
-    test('the event loop has a turn between slices, in the ring buffer and by a catch-up read', async () => {
+    test('lets the event loop run between slices, in the ring buffer and in a catch-up read', async () => {
       for (const start of [100, 0]) {
         await using scene = await Scene.at([100, 0])
         using loop = new Loop()
@@ -693,7 +693,7 @@ describe('a subscription', () => {
         await scene.feed(many.slice(100))
         const taken = take(reader)
         if (start === 0) {
-          await until(() => scene.source.opened.length === 2, 'a replay')
+          await until(() => scene.source.opened.length === 2, 'a catch-up read')
           scene.source.last.answer({ records: many.slice(0, 100) })
         }
         expect(await taken).toEqual(['0/399 400,0'])
@@ -702,7 +702,7 @@ describe('a subscription', () => {
       }
     })
 
-    test('subscriptions have their turns one after another', async () => {
+    test('runs for one subscription after another', async () => {
       await using scene = await Scene.at([0, 0])
       const looks: number[] = []
       const readers = [0, 1, 2].map((n) =>
@@ -722,7 +722,7 @@ describe('a subscription', () => {
       }
     })
 
-    test('the filter rests once its subscription is stopped, or its request has ended', async () => {
+    test('does not run once its subscription is stopped, or its request has ended', async () => {
       await using scene = await Scene.at([0, 0])
       const request = new AbortController()
       let looks = 0
@@ -744,7 +744,7 @@ describe('a subscription', () => {
       expect(aborted.cursor.vector[0]).toBeWithin(1, 399)
     })
 
-    test('a single read ends when the filter has taken its time, and the next goes on there', async () => {
+    test('ends a single read at its time limit, and the next read goes on there', async () => {
       await using scene = await Scene.at([0, 0])
       const slow: Filter = (batch, index) => {
         const until = performance.now() + 5
@@ -777,12 +777,12 @@ describe('a subscription', () => {
     await scene.feed([recordAt(0, 0, 400)])
     await scene.feed([recordAt(0, 1, 400)])
     const taken = take(reader)
-    await until(() => scene.source.opened.length === 2, 'a replay')
+    await until(() => scene.source.opened.length === 2, 'a catch-up read')
     expect(scene.source.last.from.map(({ offset }) => offset)).toEqual([0, 0])
     scene.source.last.answer({ records: [recordAt(0, 0, 400)] })
     expect(await taken).toEqual(['0/0 1,0', '0/1 2,0'])
-    expect(scene.replays.fallenBehind).toBe(1)
-    await until(() => scene.replays.count === 0, 'the replay to be closed')
+    expect(scene.pool.fallenBehind).toBe(1)
+    await until(() => scene.pool.count === 0, 'the catch-up read to be closed')
   })
 
   test('keeps its position and no records when it pauses, and goes on in the ring buffer or by a catch-up read', async () => {
@@ -794,18 +794,18 @@ describe('a subscription', () => {
     reader.pause()
     expect(reader.nextBytes).toBe(0)
     expect(await take(reader)).toEqual(['0/1 2,0', '1/0 2,1'])
-    expect(scene.replays.fallenBehind).toBe(0)
+    expect(scene.pool.fallenBehind).toBe(0)
     reader.pause()
     await scene.feed([recordAt(0, 2, 600)])
     await scene.feed([recordAt(0, 3, 600)])
     const taken = take(reader)
-    await until(() => scene.source.opened.length === 2, 'a replay')
+    await until(() => scene.source.opened.length === 2, 'a catch-up read')
     scene.source.last.answer({ records: [recordAt(0, 2, 600)] })
     expect(await taken).toEqual(['0/2 3,1', '0/3 4,1'])
-    expect(scene.replays.fallenBehind).toBe(1)
+    expect(scene.pool.fallenBehind).toBe(1)
   })
 
-  test('gives the place of its paused catch-up read to one that waits, and loses and doubles nothing', async () => {
+  test('lends the consumer of its paused catch-up read to one that waits, and loses and doubles nothing', async () => {
     await using scene = await Scene.at([9, 0], undefined, 2)
     const stalled = [scene.reader([0, 0]), scene.reader([0, 0])]
     for (const reader of stalled) await reader.open()
@@ -835,12 +835,12 @@ describe('a subscription', () => {
     scene.source.last.answer({ records: [1, 2].map((offset) => recordAt(0, offset)) })
     expect(await rest).toEqual(['0/1 2,0', '0/2 3,0'])
     expect(taken).toEqual([['0/0 1,0'], ['0/0 1,0']])
-    expect(scene.replays.count).toBe(2)
+    expect(scene.pool.count).toBe(2)
 
     // The third and the one that came back read: whoever pauses while another waits gives way at once.
     const waiting = pull(other, EVERYTHING)
     await settle()
-    expect(scene.replays.waiting).toBe(1)
+    expect(scene.pool.waiting).toBe(1)
     third.pause()
     await until(() => scene.source.opened.length === 6, 'a place for the one that waits')
     expect(scene.source.last.from.map(({ offset }) => offset)).toEqual([3, 0])
@@ -849,7 +849,7 @@ describe('a subscription', () => {
     expect(last && 'batch' in last && framesOf(last).map(nameOf)).toEqual(['0/3 4,0'])
   })
 
-  // Its place among the route's subscribers stays taken until another's replay ends.
+  // Its place among the route's subscribers stays taken until another's catch-up read ends.
   test('stops waiting for its turn to catch up when it is closed', async () => {
     await using scene = await Scene.at([9, 0], 500, 1)
     const first = scene.reader([0, 0])
@@ -869,14 +869,14 @@ describe('catch-up reads', () => {
 
   test('one catch-up read more than the limit is refused at once, or waits in turn', async () => {
     const source = new ScriptedSource()
-    const replays = new CatchUpPool(source, 2)
-    const [one, two] = [await replays.open(FROM, false), await replays.open(FROM, true)]
-    const refused = await replays.open(FROM, false).catch((error: unknown) => error)
+    const pool = new CatchUpPool(source, 2)
+    const [one, two] = [await pool.open(FROM, false), await pool.open(FROM, true)]
+    const refused = await pool.open(FROM, false).catch((error: unknown) => error)
     expect(refused).toBeInstanceOf(KafkaConsumeError)
     expect(refused).toMatchObject({ code: 'TOO_MANY_REPLAYS', status: 503, retryAfter: 5 })
     const order: string[] = []
     const inTurn = async (name: string) => {
-      const reader = await replays.open(FROM, true)
+      const reader = await pool.open(FROM, true)
       order.push(name)
       return reader
     }
@@ -887,79 +887,79 @@ describe('catch-up reads', () => {
     await one.close()
     await third
     expect(order).toEqual(['third'])
-    expect(replays.count).toBe(2)
+    expect(pool.count).toBe(2)
     await two.close()
     await fourth
     expect(order).toEqual(['third', 'fourth'])
     await (await third).close()
     await (await fourth).close()
-    expect(replays.count).toBe(0)
+    expect(pool.count).toBe(0)
   })
 
-  test('a place that is given back goes to those that wait before a newcomer', async () => {
-    const replays = new CatchUpPool(new ScriptedSource(), 1)
-    const one = await replays.open(FROM, false)
-    const waiting = replays.open(FROM, true)
+  test('a consumer that is returned goes to those that wait before a newcomer', async () => {
+    const pool = new CatchUpPool(new ScriptedSource(), 1)
+    const one = await pool.open(FROM, false)
+    const waiting = pool.open(FROM, true)
     await one.close()
-    await expect(replays.open(FROM, false)).rejects.toThrow('Cannot read older records')
+    await expect(pool.open(FROM, false)).rejects.toThrow('Cannot read older records')
     await (await waiting).close()
   })
 
-  test('closing twice gives one place back', async () => {
-    const replays = new CatchUpPool(new ScriptedSource(), 2)
-    const [one, two] = [await replays.open(FROM, false), await replays.open(FROM, false)]
+  test('closing twice returns one consumer', async () => {
+    const pool = new CatchUpPool(new ScriptedSource(), 2)
+    const [one, two] = [await pool.open(FROM, false), await pool.open(FROM, false)]
     await one.close()
     await one.close()
-    expect(replays.count).toBe(1)
+    expect(pool.count).toBe(1)
     await two.close()
   })
 
-  test('an open that fails gives its place back, also to one that waits', async () => {
+  test('an open that fails frees its slot, also for one that waits', async () => {
     const source = new ScriptedSource()
-    const replays = new CatchUpPool(source, 1)
+    const pool = new CatchUpPool(source, 1)
     source.failure = new Error('no broker')
-    await expect(replays.open(FROM, false)).rejects.toThrow('no broker')
-    expect(replays.count).toBe(0)
+    await expect(pool.open(FROM, false)).rejects.toThrow('no broker')
+    expect(pool.count).toBe(0)
     source.failure = undefined
-    const one = await replays.open(FROM, false)
+    const one = await pool.open(FROM, false)
     source.failure = new Error('no broker')
-    const waiting = [replays.open(FROM, true), replays.open(FROM, true)]
+    const waiting = [pool.open(FROM, true), pool.open(FROM, true)]
     const outcomes = Promise.allSettled(waiting)
     await one.close()
     const settled = await within(outcomes, 'the waiting opens')
     expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
-    expect(replays.count).toBe(0)
+    expect(pool.count).toBe(0)
   })
 
-  test('a close that fails gives its place back', async () => {
+  test('a close that fails frees its slot', async () => {
     const source = new ScriptedSource()
-    const replays = new CatchUpPool(source, 1)
-    const one = await replays.open(FROM, false)
+    const pool = new CatchUpPool(source, 1)
+    const one = await pool.open(FROM, false)
     source.last.close = () => Promise.reject(new Error('broken'))
     await expect(one.close()).rejects.toThrow('broken')
-    expect(replays.count).toBe(0)
+    expect(pool.count).toBe(0)
   })
 })
 
-describe('records that are processed', () => {
-  const away = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot prepare: the registry is away')
+describe('records of a feed with a pipeline', () => {
+  const away = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot process: the registry is away')
 
   /** Prepares when it is allowed to; drops the offsets named. */
   function scripted(dropped: readonly number[] = []) {
     const script = { isAway: false, calls: 0 }
-    const preparation = new RecordProcessor(async (records) => {
+    const processor = new RecordProcessor(async (records) => {
       script.calls++
       if (script.isAway) throw away
       return records.map((record) =>
         dropped.includes(record.offset) ? { ...record, dropped: true } : record,
       )
     })
-    return { script, preparation }
+    return { script, processor }
   }
 
   test('dropped records move the cursor of a subscription at the end, and that of frames after them', async () => {
-    const { preparation } = scripted([10, 12, 13])
-    await using scene = await Scene.at([10, 0], undefined, undefined, preparation)
+    const { processor } = scripted([10, 12, 13])
+    await using scene = await Scene.at([10, 0], undefined, undefined, processor)
     const reader = scene.reader([10, 0])
     await scene.feed([recordAt(0, 10)])
     expect(await take(reader)).toEqual([])
@@ -972,8 +972,8 @@ describe('records that are processed', () => {
   })
 
   test('a subscription at the end is not moved past a gap that was not announced to it', async () => {
-    const { preparation } = scripted([50])
-    await using scene = await Scene.at([12, 0], undefined, undefined, preparation)
+    const { processor } = scripted([50])
+    await using scene = await Scene.at([12, 0], undefined, undefined, processor)
     const reader = scene.reader([12, 0])
     await scene.feed([recordAt(0, 50)], [RETENTION])
     expect(await take(reader)).toEqual([])
@@ -982,52 +982,52 @@ describe('records that are processed', () => {
     expect((await take(reader)).map((each) => each.split(' ')[0])).toEqual(['gap', '0/51'])
   })
 
-  test('during an outage of processing the live consumer waits, says so, and passes nothing over', async () => {
-    const { script, preparation } = scripted()
-    await using scene = await Scene.at([10, 0], undefined, undefined, preparation)
+  test('during an outage of the pipeline the live consumer waits, reports it, and skips no record', async () => {
+    const { script, processor } = scripted()
+    await using scene = await Scene.at([10, 0], undefined, undefined, processor)
     const reader = scene.reader([10, 0])
     script.isAway = true
     await scene.feed([recordAt(0, 10), recordAt(0, 11)])
     await until(() => script.calls > 1, 'another try')
-    expect(preparation.outage()).toMatchObject({ code: 'KAFKA_UNAVAILABLE' })
+    expect(processor.outage()).toMatchObject({ code: 'KAFKA_UNAVAILABLE' })
     expect(await take(reader)).toEqual([])
     expect(scene.source.opened).toHaveLength(1)
     script.isAway = false
-    await until(() => preparation.outage() === undefined, 'the next try')
+    await until(() => processor.outage() === undefined, 'the next try')
     await settle()
     expect(await take(reader)).toEqual(['0/10 11,0', '0/11 12,0'])
   })
 
   test('a live consumer that waits for the end of an outage can be stopped', async () => {
-    const { script, preparation } = scripted()
+    const { script, processor } = scripted()
     script.isAway = true
-    const scene = await Scene.at([10, 0], undefined, undefined, preparation)
+    const scene = await Scene.at([10, 0], undefined, undefined, processor)
     await scene.feed([recordAt(0, 10)])
-    await until(() => preparation.outage() !== undefined, 'the first try')
-    await within(scene.tail.stop(), 'the tail to stop')
-    expect(preparation.outage()).toBeUndefined()
+    await until(() => processor.outage() !== undefined, 'the first try')
+    await within(scene.live.stop(), 'the live to stop')
+    expect(processor.outage()).toBeUndefined()
     expect(scene.source.last.closed).toBe(true)
   })
 
   test('a catch-up read that waits for the end of an outage ends when its subscription stops', async () => {
-    const { script, preparation } = scripted()
+    const { script, processor } = scripted()
     script.isAway = true
-    await using scene = await Scene.at([60, 0], undefined, undefined, preparation)
+    await using scene = await Scene.at([60, 0], undefined, undefined, processor)
     const reader = scene.reader([12, 0])
     const next = pull(reader, EVERYTHING)
-    await until(() => scene.source.opened.length === 2, 'a replay')
+    await until(() => scene.source.opened.length === 2, 'a catch-up read')
     scene.source.last.answer({ records: [recordAt(0, 12)] })
     await until(() => script.calls > 0, 'a try')
     reader.stop()
     expect(await within(next, 'the reader to end')).toBeUndefined()
   })
 
-  test('a catch-up read of which everything is dropped goes on', async () => {
-    const { preparation } = scripted([12, 13])
-    await using scene = await Scene.at([60, 0], undefined, undefined, preparation)
+  test('a catch-up read goes on when the pipeline drops all of its records', async () => {
+    const { processor } = scripted([12, 13])
+    await using scene = await Scene.at([60, 0], undefined, undefined, processor)
     const reader = scene.reader([12, 0])
     const next = pull(reader, EVERYTHING)
-    await until(() => scene.source.opened.length === 2, 'a replay')
+    await until(() => scene.source.opened.length === 2, 'a catch-up read')
     scene.source.last.answer({ records: [recordAt(0, 12), recordAt(0, 13)] })
     scene.source.last.answer({ records: [recordAt(0, 14)] })
     const part = await next

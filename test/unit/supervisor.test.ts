@@ -51,7 +51,7 @@ test('handlers start 16 at a time, and each start costs a share of the handlers 
   expect(counts.outages).toBeLessThan((ROUTES * ROUTES) / 4)
 })
 
-test('handlers that cannot start: the reason once, after each has been tried once', async () => {
+test('the reason why handlers cannot start is logged once, after each was tried once', async () => {
   const { supervisor, routes, counts } = manyRoutes(async () => {
     await asIo()
     throw new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot read from Kafka: unreachable')

@@ -107,7 +107,7 @@ describe('suspended reads', () => {
     expect(await page(feed, 0, 5)).toEqual([0, 1, 2, 3, 4])
     expect(await page(feed, 4, 2)).toEqual([4, 5])
     expect(log.opened).toBe(3)
-    // Two were left at the same place: each goes on once.
+    // Two reads were suspended at one position: each is resumed once.
     const both = await Promise.all([open(feed, 5), open(feed, 5), open(feed, 5)])
     expect(log.opened).toBe(4)
     expect(new Set(both).size).toBe(3)
@@ -133,7 +133,7 @@ describe('suspended reads', () => {
     await other.close()
   })
 
-  test('a read that no request resumes is closed in time', async () => {
+  test('a read that no request resumes is closed after a time', async () => {
     const log = new Log()
     const feed = feedOf(log, { page: 20 })
     await page(feed, 0, 5)
@@ -143,7 +143,7 @@ describe('suspended reads', () => {
     expect(log.closed).toBe(1)
   })
 
-  test('the reads suspended longest give way to requests that need their places', async () => {
+  test('the reads that were suspended first are closed for requests that need their consumers', async () => {
     const log = new Log()
     const feed = feedOf(log, { maxReplays: 2 })
     await page(feed, 0, 5)
@@ -159,7 +159,7 @@ describe('suspended reads', () => {
     expect(feed.stats().replays).toBe(1)
   })
 
-  test('no read is suspended while a stream waits for a place', async () => {
+  test('no read is suspended while a stream waits for a consumer', async () => {
     const log = new Log()
     const feed = feedOf(log, { maxReplays: 1 })
     const one = await open(feed, 0)

@@ -7,7 +7,7 @@ import { sleep } from '../support/wait.ts'
 const large = `{${Array.from({ length: 70_000 }, (_, n) => `k${n}: `).join(', ')}}`
 
 describe('YAML', () => {
-  test('is read as YAML 1.2 reads it, with merge keys', () => {
+  test('is parsed as YAML 1.2 with merge keys', () => {
     const text = 'a: &a {b: yes, c: 012, d: 2020-01-01}\ne: {<<: *a, b: no}\nf: ["3.0", 3.0, ~]'
     const a = { b: 'yes', c: 12, d: '2020-01-01' }
     expect(parseYaml(text)).toEqual({ a, e: { ...a, b: 'no' }, f: ['3.0', 3, null] })
@@ -34,7 +34,7 @@ describe('YAML', () => {
     },
   )
 
-  test('aliases that repeat themselves to more than a million values are refused', () => {
+  test('with aliases that repeat to more than a million values is refused', () => {
     const bomb = Array.from({ length: 9 }, (_, n) => `- &a${n + 1} [${`*a${n},`.repeat(9)}]`)
     expect(() => parseYaml(`- &a0 x\n${bomb.join('\n')}`)).toThrow('more than 1000000 values')
     expect(() => parseYaml('a: &a {b: *a}')).toThrow('more than 1000000 values')
@@ -50,7 +50,7 @@ describe('YAML', () => {
     await expect(parseText(`a: [${'x'.repeat(100_000)}`, 'yaml')).rejects.toThrow('at line 1')
   })
 
-  test('a document that takes too long is given up, and its thread ended', async () => {
+  test('a document that takes too long is refused, and its thread is ended', async () => {
     await expect(parseInThread(large, 1)).rejects.toThrow('it takes more than 1 ms to read')
     // An error of the thread that was ended would come by now.
     await sleep(0)
