@@ -465,7 +465,7 @@ function nameOf({ partition, offset, id }: Frame): string {
 }
 
 const RETENTION: Gap = { topic: 't', partition: 0, from: 12, to: 50, reason: 'retention' }
-const ANEW: Gap = { topic: 't', partition: 0, from: 10, to: 0, reason: 'out-of-range' }
+const RECREATED: Gap = { topic: 't', partition: 0, from: 10, to: 0, reason: 'out-of-range' }
 
 describe('gaps', () => {
   test('a gap is announced to every subscription in the ring buffer before the records that follow it', async () => {
@@ -506,11 +506,11 @@ describe('gaps', () => {
     ])
   })
 
-  // What lies below its cursor is skipped: all of the new topic's records, up to the old offset.
+  // Without the handover, all records of the new topic below the subscription's old offset would be skipped.
   test('a subscription that waits at the end gets the records of a topic that is re-created', async () => {
     await using scene = await Scene.at([10, 0])
     const reader = scene.reader([10, 0])
-    await scene.feed([recordAt(0, 0), recordAt(0, 1)], [ANEW])
+    await scene.feed([recordAt(0, 0), recordAt(0, 1)], [RECREATED])
     expect((await take(reader)).filter((each) => !each.startsWith('gap'))).toEqual([
       '0/0 1,0',
       '0/1 2,0',
@@ -522,17 +522,17 @@ describe('gaps', () => {
     const reader = scene.reader([9, 0], () => true)
     await scene.feed([recordAt(0, 9)])
     expect(await take(reader)).toEqual(['0/9 10,0'])
-    await scene.feed([recordAt(0, 0)], [ANEW])
+    await scene.feed([recordAt(0, 0)], [RECREATED])
     expect((await take(reader)).at(-1)).toBe('0/0 1,0')
   })
 })
 
 describe('a topic that is re-created', () => {
-  /** What the feed does when it has found out, once the live consumer has stopped. */
+  /** Hands over as the feed does after it has noticed a re-created topic. */
   async function handOver(scene: Scene, entered: readonly string[]): Promise<void> {
-    const next = new LiveConsumer(scene.source, two, scene.tail.head, 'noop', 1_000_000)
-    await scene.tail.stop()
-    scene.tail.handOverTo({
+    const next = new LiveConsumer(scene.source, two, scene.live.head, 'noop', 1_000_000)
+    await scene.live.stop()
+    scene.live.handOverTo({
       liveConsumer: next,
       recreated: [{ topic: 't', partition: 0, offset: 0 }],
       entered: new Set(entered),
@@ -555,7 +555,7 @@ describe('a topic that is re-created', () => {
   test('its gap is announced once to a subscription that passed it in the ring buffer and meets the handover in a catch-up read', async () => {
     await using scene = await Scene.at([10, 0], 500)
     const reader = scene.reader([10, 0])
-    await scene.feed([recordAt(0, 0, 400)], [ANEW])
+    await scene.feed([recordAt(0, 0, 400)], [RECREATED])
     expect(await takeTo(reader, 0)).toEqual(['gap 10-0', '0/0 1,0'])
     await scene.feed([recordAt(0, 1, 400)])
     await scene.feed([recordAt(0, 2, 400)])
@@ -574,7 +574,7 @@ describe('a topic that is re-created', () => {
   test('its gap is announced once to a subscription that met it when its catch-up read was opened', async () => {
     await using scene = await Scene.at([5, 0])
     const reader = scene.reader([20, 0], undefined, false)
-    scene.source.gaps = [{ ...ANEW, from: 20 }]
+    scene.source.gaps = [{ ...RECREATED, from: 20 }]
     await reader.open()
     const taken = takeTo(reader, 4)
     scene.source.last.answer({ records: [0, 1, 2].map((offset) => recordAt(0, offset)) })
@@ -590,7 +590,7 @@ describe('a topic that is re-created', () => {
     await using scene = await Scene.at([10, 0], 500)
     const reader = scene.reader([10, 0])
     await scene.feed([recordAt(0, 10, 400)])
-    await scene.feed([recordAt(0, 0, 400)], [ANEW])
+    await scene.feed([recordAt(0, 0, 400)], [RECREATED])
     // The new topic's offsets are smaller, and yet the cursor does not lie behind its records.
     const taken = takeTo(reader, 0)
     await until(() => scene.source.opened.length === 2, 'a catch-up read')
