@@ -76,7 +76,7 @@ export class KongRoutes {
     if (!route) return undefined
     const statistics = requestStatisticsOf(c)
     if (statistics) statistics.route = this.#table.names.get(route.id)
-    if (scheme === 'http' && !route.protocols.includes('http')) {
+    if (scheme === 'http' && route.protocols.every((protocol) => SECURE.has(protocol))) {
       return this.#requireHttps(c, route)
     }
     return this.#answer(c, route, this.#table)
@@ -144,6 +144,9 @@ function answeringHandler(route: KongRoute, consumer: string | undefined, table:
   }
   return undefined
 }
+
+/** The protocols of routes that need TLS. */
+const SECURE = new Set(['https', 'wss'])
 
 /** The answer of the first access plugin that does not let a request pass. */
 async function refusalOf(access: KongAccess, target: PluginTarget, table: RoutingTable) {

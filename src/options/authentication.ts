@@ -1,6 +1,6 @@
 /** The options of SASL and TLS. */
 import * as v from 'valibot'
-import { flag, list, map, oneOf, record, secret, text } from './fields.ts'
+import { flag, list, map, oneOf, record, referenceable, secret, text } from './fields.ts'
 
 /** The messages do not repeat the path, since a user may have put the secret itself there. */
 const file = v.pipe(
@@ -67,7 +67,7 @@ function oauthBearerBy<const T extends Forms>({ secret, url, extensions }: T) {
         v.description('URL of the OAuth 2 token endpoint. Required'),
       ),
       clientId: v.pipe(
-        v.optional(text),
+        v.optional(referenceable),
         v.description('Client id at the token endpoint. Required'),
       ),
       clientSecret: v.pipe(
@@ -131,7 +131,7 @@ export const authentication = v.pipe(
   ),
 )
 /** Kong's form: a secret is text. */
-const kongForms = { secret, url: text, extensions: map(text) }
+const kongForms = { secret, url: referenceable, extensions: map(text) }
 export const kongAuthentication = v.optional(authenticationBy(kongForms), {})
 export const kongOauthBearer = v.optional(oauthBearerBy(kongForms))
 

@@ -23,6 +23,9 @@ export const text = v.pipe(v.string('text is required'), v.minLength(1, 'it must
 /** A secret text: the Admin API answers `***` in its place. */
 export const secret = v.pipe(text, v.metadata({ secret: true }))
 
+/** A text that Kong's configuration may read from a vault, and that is not a secret. */
+export const referenceable = v.pipe(text, v.metadata({ referenceable: true }))
+
 export const flag = v.boolean('it must be true or false')
 
 /** One of these words; the message lists them. */

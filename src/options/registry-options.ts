@@ -1,6 +1,6 @@
 /** The options of a schema registry. */
 import * as v from 'valibot'
-import { flag, list, map, oneOf, record, secret, text, whole } from './fields.ts'
+import { flag, list, map, oneOf, record, referenceable, secret, text, whole } from './fields.ts'
 import { issueOf, NOT_YET, type OptionError } from './option-errors.ts'
 
 const ttlRange = 'a number of seconds from 0 to 3600 is required'
@@ -27,7 +27,7 @@ const oauth2 = v.pipe(
       v.description('OAuth 2 grant by which a token is requested'),
     ),
     clientId: v.pipe(
-      v.optional(text),
+      v.optional(referenceable),
       v.description('Client id. Required with the grant `client_credentials`'),
     ),
     clientSecret: v.pipe(
@@ -37,7 +37,7 @@ const oauth2 = v.pipe(
       ),
     ),
     username: v.pipe(
-      v.optional(text),
+      v.optional(referenceable),
       v.description('User name. Required with the grant `password`'),
     ),
     password: v.pipe(
@@ -117,7 +117,7 @@ const oauth2Client = v.pipe(
 
 const basic = v.pipe(
   record({
-    username: v.pipe(text, v.description('User name')),
+    username: v.pipe(referenceable, v.description('User name')),
     password: v.pipe(secret, v.description('Password')),
   }),
   v.title('RegistryBasicOptions'),

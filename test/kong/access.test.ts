@@ -479,7 +479,13 @@ describe('a configuration', () => {
       '{key_in_body: true}',
       'config.key_in_body: true is not supported by this gateway',
     ],
-    ['key-auth', '{identity_realms: [{scope: cp}]}', 'config.identity_realms: is not supported'],
+    ['key-auth', '{identity_realms: [{scope: realm}]}', 'config.identity_realms: is not supported'],
+    ['key-auth', '{principals: {enabled: true}}', 'config.principals: is not supported'],
+    [
+      'basic-auth',
+      '{brute_force_protection: {strategy: redis}}',
+      'config.brute_force_protection: is not supported',
+    ],
     ['key-auth', '{key_names: ["a b"]}', "config.key_names.1: bad header name 'a b'"],
     ['key-auth', '{key: 1}', 'config.key: unknown field'],
     ['jwt', '{maximum_expiration: 60}', 'config.claims_to_verify: expected to contain: exp'],
@@ -508,7 +514,11 @@ describe('a configuration', () => {
     const config =
       '{hour: 5, minute: null, policy: local, redis: {host: null, port: 6379}, sync_rate: -1, limit_by: consumer, error_code: 429}'
     expect(await refusal('rate-limiting', config)).toBe('taken')
-    expect(await refusal('key-auth', '{anonymous: null, key_in_body: false}')).toBe('taken')
+    const keyAuth =
+      '{anonymous: null, key_in_body: false, identity_realms: [{scope: cp, id: null}], principals: {enabled: false}}'
+    expect(await refusal('key-auth', keyAuth)).toBe('taken')
+    const basicAuth = '{principals: null, brute_force_protection: {strategy: "off"}}'
+    expect(await refusal('basic-auth', basicAuth)).toBe('taken')
   })
 
   test('gets Kong’s defaults', async () => {
@@ -518,7 +528,7 @@ describe('a configuration', () => {
     expect(plugins.map(({ config }) => config)).toEqual([
       {
         key_names: ['apikey'],
-        hide_credentials: false,
+        hide_credentials: true,
         anonymous: null,
         key_in_header: true,
         key_in_query: true,
@@ -526,8 +536,15 @@ describe('a configuration', () => {
         run_on_preflight: true,
         realm: null,
         identity_realms: null,
+        principals: null,
       },
-      { anonymous: null, hide_credentials: false, realm: 'service' },
+      {
+        anonymous: null,
+        hide_credentials: true,
+        realm: 'service',
+        principals: null,
+        brute_force_protection: null,
+      },
       {
         uri_param_names: ['jwt'],
         cookie_names: [],

@@ -6,6 +6,7 @@ import { readDeclarative } from '../../src/kong/config/declarative.ts'
 import { PLUGIN_NAMES } from '../../src/kong/config/plugins.ts'
 import { Store } from '../../src/kong/config/store.ts'
 import { writeDeclarative } from '../../src/kong/config/write-declarative.ts'
+import { KINDS } from '../../src/kong/model/integrity.ts'
 import { CERTIFICATE, PLUGIN } from './samples.ts'
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -431,7 +432,7 @@ describe('requests that are refused', () => {
       expect(headers.get('allow')).toBe(allow)
     }
     expect(await send('OPTIONS', '/routes')).toMatchObject({ status: 204 })
-    expect(await get('/upstreams')).toMatchObject({ status: 404, body: { message: 'Not found' } })
+    expect(await get('/nowhere')).toMatchObject({ status: 404, body: { message: 'Not found' } })
   })
 
   test('bodies that cannot be read', async () => {
@@ -682,7 +683,8 @@ describe('information routes', () => {
     expect(await get('/')).toMatchObject({
       status: 200,
       body: {
-        version: '1.2.3',
+        version: '3.15.0.0',
+        gateway: { name: 'hono-kafka-consume', version: '1.2.3' },
         plugins: {
           available_on_server: { 'kafka-consume': {} },
           enabled_in_cluster: ['kafka-consume'],
@@ -694,6 +696,82 @@ describe('information routes', () => {
     expect((await get('/endpoints')).body.data).toContain('/routes/{key}')
     const head = await send('HEAD', '/routes')
     expect(head).toMatchObject({ status: 200, body: undefined })
+  })
+
+  test('the header Server has the versions of the gateway and of the Kong that it stands for', async () => {
+    for (const path of ['/', '/nowhere', '/routes']) {
+      const { headers } = await get(path)
+      expect(headers.get('server')).toBe('hono-kafka-consume/1.2.3 (kong/3.15.0.0)')
+    }
+  })
+
+  test('collections of entities that this gateway does not have are empty, and stay so', async () => {
+    for (const path of ['/upstreams', '/vaults', '/ca_certificates', '/consumer_groups', '/acls']) {
+      expect(await get(path)).toMatchObject({ status: 200, body: { data: [], next: null } })
+      expect(await get(`${path}/a`)).toMatchObject({ status: 404 })
+      expect(await post(path, { name: 'a' })).toMatchObject({
+        status: 400,
+        body: { message: `Cannot create an entity of ${path}: this gateway does not have them` },
+      })
+    }
+  })
+
+  test('each kind of entity has a schema with its defaults, and is checked without being kept', async () => {
+    const defaultsOf = ({
+      fields,
+    }: {
+      fields: ReadonlyArray<Record<string, { default?: unknown }>>
+    }) =>
+      Object.fromEntries(
+        fields.flatMap((field) =>
+          Object.entries(field).flatMap(([name, { default: value }]) =>
+            value === undefined ? [] : [[name, value]],
+          ),
+        ),
+      )
+    for (const kind of KINDS) {
+      expect((await get(`/schemas/${kind}`)).body.fields).toBeArray()
+      expect(await post(`/schemas/${kind}/validate`, { nonsense: 1 })).toMatchObject({
+        status: 400,
+        body: { code: 2 },
+      })
+      expect(store.list(kind)).toEqual([])
+    }
+    const services = await get('/schemas/services')
+    expect(defaultsOf(services.body)).toMatchObject({ protocol: 'http', port: 80, retries: 5 })
+    const route = {
+      paths: ['/a'],
+      service: { id: '6f0c8a52-d5c9-4d0f-9b0e-6c1f3a7be214', name: 'x' },
+    }
+    expect(await post('/schemas/routes/validate', route)).toMatchObject({ status: 200 })
+    expect(await get('/schemas/upstreams')).toMatchObject({
+      status: 404,
+      body: { message: "No entity named 'upstreams'" },
+    })
+  })
+
+  test.each([
+    ['kafka-consume', ['grpc', 'grpcs', 'http', 'https', 'ws', 'wss'], undefined],
+    ['key-auth', ['grpc', 'grpcs', 'http', 'https', 'ws', 'wss'], null],
+    ['rate-limiting', ['grpc', 'grpcs', 'http', 'https'], undefined],
+    ['jwt', ['grpc', 'grpcs', 'http', 'https'], null],
+  ])('%s has the protocols and scopes that Kong gives it', async (name, protocols, eq) => {
+    const { fields } = (await get(`/schemas/plugins/${name}`)).body
+    const field = Object.assign({}, ...fields)
+    expect(field.protocols).toMatchObject({ default: protocols, elements: { one_of: protocols } })
+    expect(field.consumer.eq).toBe(eq)
+    expect(field.config.type).toBe('record')
+    const config =
+      name === 'kafka-consume' ? PLUGIN.config : name === 'rate-limiting' ? { minute: 1 } : {}
+    expect((await post('/plugins', { name, config })).body.protocols).toEqual(protocols)
+  })
+
+  test('a plugin that does not run on WebSockets refuses their protocols', async () => {
+    const plugin = { name: 'rate-limiting', protocols: ['http', 'ws'], config: { minute: 1 } }
+    expect(await post('/plugins', plugin)).toMatchObject({
+      status: 400,
+      body: { fields: { protocols: { 2: 'expected one of: grpc, grpcs, http, https' } } },
+    })
   })
 
   test('show the plugin’s schema, and check a plugin against it', async () => {

@@ -815,7 +815,9 @@ describe('the schema that GET /schemas shows', () => {
         ],
       },
     })
-    expect(JSON.stringify(config)).toContain('{"password":{"type":"string","encrypted":true}}')
+    expect(JSON.stringify(config)).toContain(
+      '{"password":{"type":"string","encrypted":true,"referenceable":true}}',
+    )
   })
 })
 

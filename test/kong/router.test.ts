@@ -21,9 +21,9 @@ function route(name: string, fields: Partial<KongRoute> = {}): KongRoute {
     paths: null,
     headers: null,
     regex_priority: 0,
+    https_redirect_status_code: 426,
     strip_path: true,
     preserve_host: false,
-    https_redirect_status_code: 426,
     service: null,
     ...fields,
   }
@@ -37,6 +37,8 @@ function request(url: string, fields: Partial<RoutedRequest> = {}): RoutedReques
 function matched(routes: readonly KongRoute[], url: string, fields: Partial<RoutedRequest> = {}) {
   return new Router(routes).match(request(url, fields))?.name
 }
+
+const HANDSHAKE = { headers: new Headers({ upgrade: 'WebSocket' }) }
 
 describe('what a route matches', () => {
   test.each<[Partial<KongRoute>, string, Partial<RoutedRequest>, boolean]>([
@@ -63,6 +65,11 @@ describe('what a route matches', () => {
     [{ hosts: ['a.*:8000'] }, 'a.test:8000/', {}, true],
     [{ hosts: ['a.*:8000'] }, 'a.test/', {}, false],
     [{ hosts: ['a.test', 'b.test'] }, 'b.test/', {}, true],
+
+    [{ protocols: ['ws', 'wss'], paths: ['/a'] }, 'x/a', {}, false],
+    [{ protocols: ['ws', 'wss'], paths: ['/a'] }, 'x/a', HANDSHAKE, true],
+    [{ protocols: ['wss'], paths: ['/a'] }, 'x/a', { ...HANDSHAKE, scheme: 'https' }, true],
+    [{ protocols: ['http'], paths: ['/a'] }, 'x/a', HANDSHAKE, true],
 
     [{ paths: ['/a'] }, 'x/a', {}, true],
     [{ paths: ['/a'] }, 'x/a/b', {}, true],

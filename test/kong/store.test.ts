@@ -230,6 +230,7 @@ describe('entities as Kong has them', () => {
       snis: null,
       sources: null,
       destinations: null,
+      expression: null,
       https_redirect_status_code: 426,
       path_handling: 'v0',
       request_buffering: true,
@@ -280,7 +281,16 @@ describe('entities as Kong has them', () => {
     ['routes', { headers: { x: 'y' } }, 'headers.x: expected an array'],
     ['routes', { headers: JSON.parse('{"__proto__":["x"]}') }, 'headers.__proto__: unknown field'],
     ['routes', { hosts: ['a'], protocols: [] }, 'protocols: length must be at least 1'],
-    ['routes', { hosts: ['a'], protocols: ['tcp'] }, 'protocols.1: expected one of: http, https'],
+    [
+      'routes',
+      { hosts: ['a'], protocols: ['tcp'] },
+      'protocols.1: expected one of: http, https, ws, wss',
+    ],
+    [
+      'routes',
+      { hosts: ['a'], protocols: ['http', 'ws'] },
+      "protocols: these sets are mutually exclusive: ('http', 'https'), ('ws', 'wss')",
+    ],
     [
       'routes',
       { hosts: ['a'], snis: ['a'] },
@@ -291,7 +301,11 @@ describe('entities as Kong has them', () => {
       { hosts: ['a'], sources: [{}] },
       "sources: cannot set 'sources' when 'protocols' is 'http' or 'https'",
     ],
-    ['routes', { expression: 'http.path == "/"', hosts: ['a'] }, 'expression: unknown field'],
+    [
+      'routes',
+      { expression: 'http.path == "/"', hosts: ['a'] },
+      "expression: is not supported: the router is Kong's traditional one",
+    ],
     ['routes', { hosts: ['a'], service: 'x' }, 'service: expected a record'],
     ['routes', { hosts: ['a'], toString: 1 }, 'toString: unknown field'],
     ['routes', { hosts: ['a'], strip_path: null }, 'strip_path: required field missing'],

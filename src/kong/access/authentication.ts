@@ -22,6 +22,11 @@ export type Verdict =
 /** The consumer as which a request without credentials is served: an id or a name. */
 export const anonymous = f.optional(f.string)
 
+export const OWN_CREDENTIALS = 'is not supported: credentials are those of this gateway'
+
+/** Kong's identities of another service. They are accepted where they are not enabled. */
+export const principals = f.unserved(OWN_CREDENTIALS, ({ enabled }) => enabled !== true)
+
 interface Common {
   readonly anonymous: string | null
   /** Whether a browser's `OPTIONS` is asked for credentials, too. */

@@ -7,13 +7,18 @@ import { timingSafeEqual } from 'hono/utils/buffer'
 import * as v from 'valibot'
 import * as f from '../model/fields.ts'
 import { accessPlugin } from './access-plugin.ts'
-import { anonymous, authentication, challenge, foreignPage } from './authentication.ts'
+import { anonymous, authentication, challenge, foreignPage, principals } from './authentication.ts'
 
 const schema = f.record({
   anonymous,
   // Accepted without effect: there is no upstream from which credentials could be hidden.
-  hide_credentials: v.optional(f.boolean, false),
+  hide_credentials: v.optional(f.boolean, true),
   realm: v.optional(f.string, 'service'),
+  principals,
+  brute_force_protection: f.unserved(
+    'is not supported: rate-limiting bounds the number of attempts',
+    ({ strategy }) => strategy === undefined || strategy === null || strategy === 'off',
+  ),
 })
 
 /** https://docs.konghq.com/hub/kong-inc/basic-auth/ */

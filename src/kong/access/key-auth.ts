@@ -5,19 +5,27 @@
 import * as v from 'valibot'
 import * as f from '../model/fields.ts'
 import { accessPlugin, type KongAccess } from './access-plugin.ts'
-import { anonymous, authentication, challenge, type Verdict } from './authentication.ts'
+import {
+  anonymous,
+  authentication,
+  challenge,
+  OWN_CREDENTIALS,
+  principals,
+  type Verdict,
+} from './authentication.ts'
 
 const schema = f.record({
   key_names: v.optional(f.array(f.headerName), ['apikey']),
   // Accepted without effect: there is no upstream from which credentials could be hidden.
-  hide_credentials: v.optional(f.boolean, false),
+  hide_credentials: v.optional(f.boolean, true),
   anonymous,
   key_in_header: v.optional(f.boolean, true),
   key_in_query: v.optional(f.boolean, true),
   key_in_body: f.only(f.boolean, false),
   run_on_preflight: v.optional(f.boolean, true),
   realm: f.optional(f.string),
-  identity_realms: f.unserved('is not supported: credentials are those of this gateway'),
+  identity_realms: f.unserved(OWN_CREDENTIALS, ({ scope }) => scope === 'cp'),
+  principals,
 })
 
 type KeyAuthConfig = v.InferOutput<typeof schema>

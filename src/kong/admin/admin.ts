@@ -8,7 +8,9 @@ import { errorAnswer, otherMethods } from './answers.ts'
 import { configRoutes, type Documents } from './config.ts'
 import { entityRoutes } from './entities.ts'
 import { guard } from './guard.ts'
-import { informationRoutes, type NodeFacts } from './information.ts'
+import { informationRoutes, type NodeFacts, serverHeader } from './information.ts'
+import { schemaRoutes } from './schemas.ts'
+import { unservedRoutes } from './unserved.ts'
 
 export interface AdminOptions extends NodeFacts, Documents {
   readonly store: Store
@@ -26,14 +28,17 @@ export interface AdminOptions extends NodeFacts, Documents {
 export function createAdmin(options: AdminOptions): Hono {
   const { store, names = [] } = options
   const app = new Hono({ strict: false })
+  app.use(serverHeader(options.version))
   app.use(guard(names))
   app.use(async (c, next) => {
     await next()
     c.header('Cache-Control', 'no-store')
   })
   app.route('/', informationRoutes(store, options))
+  app.route('/schemas', schemaRoutes())
   app.route('/config', configRoutes(store, options))
   app.route('/', entityRoutes(store))
+  app.route('/', unservedRoutes())
   app.get('/endpoints', (c) => c.json({ data: endpoints(app) }))
   app.all('/endpoints', otherMethods(['GET']))
   app.notFound((c) => c.json({ message: 'Not found' }, 404))

@@ -10,19 +10,15 @@ import { fieldErrors } from '../model/field-errors.ts'
 import * as f from '../model/fields.ts'
 import { type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
 import { MASK } from './plugin-config.ts'
-import { isForConsumers, PLUGIN_NAMES, readConfig } from './plugins.ts'
+import {
+  isForConsumers,
+  PLUGIN_NAMES,
+  pluginProtocols,
+  readConfig,
+  WEB_PROTOCOLS,
+} from './plugins.ts'
 
-/** Kong's default of a plugin's protocols. */
-const PLUGIN_PROTOCOLS = ['grpc', 'grpcs', 'http', 'https'] as const
-const PROTOCOLS = [
-  ...PLUGIN_PROTOCOLS,
-  'tcp',
-  'tls',
-  'tls_passthrough',
-  'udp',
-  'ws',
-  'wss',
-] as const
+const PROTOCOLS = [...WEB_PROTOCOLS, 'tcp', 'tls', 'tls_passthrough', 'udp'] as const
 /** The algorithms of tokens that Kong knows and the runtimes can verify. */
 const JWT_ALGORITHMS = [
   ...['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512'],
@@ -88,6 +84,7 @@ const services = v.pipe(
     tls_verify: f.optional(f.boolean),
     tls_verify_depth: f.optional(f.integer(0, 64)),
     ca_certificates: f.optional(f.array(f.uuid)),
+    tls_sans: f.unserved('is not supported: Kafka is the only upstream'),
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed || ['https', 'tls'].includes(dataset.value.protocol)) return
@@ -103,6 +100,11 @@ const services = v.pipe(
   }),
 )
 
+/** Whether a protocol is one of routes that only WebSocket handshakes match. */
+function isWebSocket(protocol: string): boolean {
+  return protocol === 'ws' || protocol === 'wss'
+}
+
 const NOT_SERVED = 'is not supported: routes match by hosts, paths, methods and headers'
 
 const routes = v.pipe(
@@ -110,7 +112,14 @@ const routes = v.pipe(
     ...entity,
     name: f.optional(f.name),
     protocols: v.optional(
-      v.pipe(f.set(f.oneOf('http', 'https')), v.minLength(1, 'length must be at least 1')),
+      v.pipe(
+        f.set(f.oneOf('http', 'https', 'ws', 'wss')),
+        v.minLength(1, 'length must be at least 1'),
+        v.check(
+          (protocols) => protocols.every(isWebSocket) || !protocols.some(isWebSocket),
+          "these sets are mutually exclusive: ('http', 'https'), ('ws', 'wss')",
+        ),
+      ),
       ['http', 'https'],
     ),
     methods: f.optional(f.set(f.method)),
@@ -124,6 +133,7 @@ const routes = v.pipe(
     snis: f.unserved(NOT_SERVED),
     sources: f.unserved("cannot set 'sources' when 'protocols' is 'http' or 'https'"),
     destinations: f.unserved("cannot set 'destinations' when 'protocols' is 'http' or 'https'"),
+    expression: f.unserved("is not supported: the router is Kong's traditional one"),
     // The fields below change requests to an HTTP upstream. Kafka is not one.
     https_redirect_status_code: v.optional(f.oneOf(426, 301, 302, 307, 308), 426),
     path_handling: v.optional(f.oneOf('v0', 'v1'), 'v0'),
@@ -135,7 +145,8 @@ const routes = v.pipe(
     const { methods, hosts, paths, headers, protocols } = dataset.value
     if (methods?.length || hosts?.length || paths?.length) return
     if (headers && Object.keys(headers).length > 0) return
-    const [sni, protocol] = protocols.includes('https') ? [", 'snis'", 'https'] : ['', 'http']
+    const secure = protocols.find((protocol) => /^(?:https|wss)$/.test(protocol))
+    const [sni, protocol] = secure ? [", 'snis'", secure] : ['', protocols[0]]
     addIssue({
       message: `must set one of 'methods', 'hosts', 'headers', 'paths'${sni} when 'protocols' is '${protocol}'`,
     })
@@ -155,12 +166,10 @@ const plugins = v.pipe(
     ),
     instance_name: f.optional(f.name),
     enabled: v.optional(f.boolean, true),
+    // `readEntity` fills in the protocols of the plugin's name.
     protocols: v.optional(
-      v.pipe(
-        f.set(f.oneOf(...PLUGIN_PROTOCOLS, 'ws', 'wss')),
-        v.minLength(1, 'length must be at least 1'),
-      ),
-      [...PLUGIN_PROTOCOLS],
+      v.pipe(f.set(f.oneOf(...WEB_PROTOCOLS)), v.minLength(1, 'length must be at least 1')),
+      [...WEB_PROTOCOLS],
     ),
     config: v.optional(v.unknown(), {}),
     route: f.optional(f.reference),
@@ -170,6 +179,21 @@ const plugins = v.pipe(
     ordering: f.unserved('is not supported: plugins run in the order of their priorities'),
     partials: f.unserved('is not supported'),
     condition: f.unserved('is not supported'),
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return
+    const { name, protocols } = dataset.value
+    const allowed: readonly string[] = pluginProtocols(name)
+    for (const [key, value] of protocols.entries()) {
+      if (allowed.includes(value)) continue
+      addIssue({
+        message: `expected one of: ${allowed.join(', ')}`,
+        path: [
+          { type: 'object', origin: 'value', input: dataset.value, key: 'protocols', value },
+          { type: 'array', origin: 'value', input: protocols, key, value },
+        ],
+      })
+    }
   }),
   v.forward(
     v.partialCheck(
@@ -291,7 +315,7 @@ export function readEntity<K extends EntityKind>(
         created_at: given['created_at'] ?? now,
         updated_at: given['updated_at'] ?? now,
       }
-  const result = v.safeParse(entitySchemas[kind], whole)
+  const result = v.safeParse(entitySchemas[kind], withProtocols(kind, whole))
   const fields = result.success ? {} : fieldErrors(result.issues)
   if (kind === 'plugins' && !('name' in fields)) {
     const config = configOf(whole, fields)
@@ -304,6 +328,13 @@ export function readEntity<K extends EntityKind>(
 }
 
 type RawEntity = Readonly<Record<string, unknown>>
+
+/** A plugin with its default of `protocols`, which depends on its name; other kinds as they are. */
+function withProtocols(kind: EntityKind, entity: RawEntity): RawEntity {
+  if (kind !== 'plugins') return entity
+  const { protocols, name } = entity
+  return { ...entity, protocols: protocols ?? [...pluginProtocols(String(name))] }
+}
 
 /**
  * A plugin's configuration. Its errors are thrown together with those of the plugin's other fields.

@@ -33,6 +33,20 @@ export function isForConsumers(name: string): boolean {
   return accessPlugins.get(name)?.isForConsumers ?? true
 }
 
+/** The protocols of requests to HTTP routes and to routes for WebSockets. */
+export const WEB_PROTOCOLS = ['grpc', 'grpcs', 'http', 'https', 'ws', 'wss'] as const
+/** The protocols of requests to HTTP routes alone. */
+const HTTP_PROTOCOLS = ['grpc', 'grpcs', 'http', 'https'] as const
+/** Plugins that Kong does not run on routes for WebSockets. */
+const HTTP_ONLY = new Set(['cors', 'jwt', 'rate-limiting', 'confluent', 'kafka-upstream'])
+
+type PluginProtocol = (typeof WEB_PROTOCOLS)[number]
+
+/** The protocols that a plugin may have. They are also its default. */
+export function pluginProtocols(name: string): readonly PluginProtocol[] {
+  return HTTP_ONLY.has(name) ? HTTP_PROTOCOLS : WEB_PROTOCOLS
+}
+
 type AnyPluginConfig = Readonly<Record<string, unknown>>
 
 /**

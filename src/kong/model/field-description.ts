@@ -16,6 +16,10 @@ export interface KongField {
   readonly auto?: true
   /** The field is a secret, which no answer shows. */
   readonly encrypted?: true
+  /** The field may be a vault reference. */
+  readonly referenceable?: true
+  /** The only value that the field may have. */
+  readonly eq?: null
   readonly elements?: KongField
   readonly keys?: KongField
   readonly values?: KongField
@@ -107,9 +111,17 @@ function own(schema: Schema, rename: Rename): KongField {
       return {
         type: 'string',
         ...(pipe.some((action) => action.type === 'uuid') ? { uuid: true } : {}),
-        ...(metadataOf(schema)['secret'] ? { encrypted: true } : {}),
+        ...secrecyOf(metadataOf(schema)),
       }
   }
+}
+
+/** A secret may be a vault reference, too. */
+function secrecyOf(
+  metadata: Readonly<Record<string, unknown>>,
+): Pick<KongField, 'encrypted' | 'referenceable'> {
+  if (metadata['secret']) return { encrypted: true, referenceable: true }
+  return metadata['referenceable'] ? { referenceable: true } : {}
 }
 
 function numberOf(pipe: NonNullable<Schema['pipe']>): KongField {

@@ -3,6 +3,7 @@
  * null value of a required field is reported by `fieldErrors`, so that no message here covers it.
  */
 import * as v from 'valibot'
+import { isJsonObject } from '../../core/json-object.ts'
 import { normalizePath } from './normalize-path.ts'
 import { compilePathPattern } from './path-pattern.ts'
 
@@ -62,12 +63,22 @@ export function optional<T extends v.GenericSchema>(schema: T) {
   return v.optional(v.nullable(schema), null)
 }
 
-/** A field of Kong that this gateway does not support: only null and an empty array are accepted. */
-export function unserved(message: string) {
+/**
+ * A field of Kong that this gateway does not support: only null and an empty array are accepted. It
+ * is shown as it was given, so that a client that compares the two finds no change.
+ *
+ * @param isOff Tells which records leave the feature off. Default: none, any record is refused.
+ */
+export function unserved(
+  message: string,
+  isOff: (value: Readonly<Record<string, unknown>>) => boolean = () => false,
+) {
   return v.pipe(
     v.optional(v.unknown(), null),
-    v.check((value) => value === null || (Array.isArray(value) && value.length === 0), message),
-    v.transform(() => null),
+    v.check((value) => {
+      if (Array.isArray(value)) return value.every((each) => isJsonObject(each) && isOff(each))
+      return value === null || (isJsonObject(value) && isOff(value))
+    }, message),
   )
 }
 
@@ -82,19 +93,9 @@ export function only<T extends v.GenericSchema>(schema: T, value: v.InferInput<T
   )
 }
 
-/**
- * The address of a server that this gateway does not use. It is accepted as long as it names no host.
- */
+/** The address of a server that this gateway does not use: it must not name a host. */
 export function withoutHost(message: string) {
-  return v.pipe(
-    v.optional(v.unknown(), null),
-    v.check((value) => {
-      if (value === null) return true
-      const host = typeof value === 'object' && 'host' in value ? value.host : undefined
-      return typeof value === 'object' && (host === undefined || host === null)
-    }, message),
-    v.transform(() => null),
-  )
+  return unserved(message, ({ host }) => host === undefined || host === null)
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -126,7 +127,11 @@ export const tags = set(
   ),
 )
 
-export const reference = record({ id: uuid })
+/** A reference by id. Clients such as decK send the name of the entity beside it. */
+export const reference = v.pipe(
+  record({ id: uuid, name: optional(string), username: optional(string) }),
+  v.transform(({ id }) => ({ id })),
+)
 
 /** Labels of letters, digits, `-` and `_`, in 253 characters at most. */
 const SERVER_NAME = /^(?=.{1,253}$)[\w-]{1,63}(?:\.[\w-]{1,63})*$/

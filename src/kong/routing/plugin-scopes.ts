@@ -10,7 +10,7 @@ export class PluginScopes {
   constructor(plugins: readonly KongPlugin[]) {
     for (const plugin of plugins) {
       const { name, enabled, protocols, consumer, route, service } = plugin
-      if (!enabled || !protocols.some((protocol) => /^https?$/.test(protocol))) continue
+      if (!enabled || !protocols.some((protocol) => /^(?:https?|wss?)$/.test(protocol))) continue
       const scopes = this.#byName.get(name) ?? new Map<string, KongPlugin>()
       scopes.set(scopeKey(consumer?.id, route?.id, service?.id), plugin)
       this.#byName.set(name, scopes)

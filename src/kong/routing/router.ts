@@ -16,7 +16,7 @@ export interface RoutedRequest {
   readonly headers: Headers
 }
 
-const HTTP_PROTOCOLS = ['http', 'https']
+const WEB_PROTOCOLS = ['http', 'https', 'ws', 'wss']
 /** Kong's weights of criteria, which rank routes that have equally many. */
 const HOST = 8
 const HEADER = 4
@@ -39,6 +39,8 @@ interface Compiled {
   readonly pathPrefixes: readonly string[]
   readonly methods: ReadonlySet<string> | undefined
   readonly headers: readonly HeaderRule[]
+  /** Whether only WebSocket handshakes match. */
+  readonly isForWebSockets: boolean
   /** The route's position among all routes by rank; the lowest that matches wins. */
   position: number
 }
@@ -79,7 +81,7 @@ export class Router {
    * @throws SchemaViolation for a route without criteria, and for expressions that do not compile.
    */
   constructor(routes: readonly KongRoute[]) {
-    const compiled = routes.filter(isHttp).map(compile)
+    const compiled = routes.filter(isWeb).map(compile)
     compiled.sort((a, b) => compareRanks(a.rank, b.rank))
     compiled.forEach((each, position) => {
       each.position = position
@@ -174,9 +176,10 @@ function firstOf(
 
 /** Whether a route matches: compares the cheap criteria first. */
 function matches(
-  { hosts, methods, prefixes, patterns, headers }: Compiled,
+  { hosts, methods, prefixes, patterns, headers, isForWebSockets }: Compiled,
   { request, host, hostWithPort, path }: RequestFacts,
 ): boolean {
+  if (isForWebSockets && request.headers.get('upgrade')?.toLowerCase() !== 'websocket') return false
   if (methods && !methods.has(request.method)) return false
   if (hosts.length > 0 && !hosts.some((rule) => hostMatches(rule, host, hostWithPort))) return false
   if (!headers.every((rule) => headerMatches(rule, request.headers))) return false
@@ -218,8 +221,8 @@ function splitHost({ host, scheme }: RoutedRequest): { host: string; hostWithPor
   }
 }
 
-function isHttp({ protocols }: KongRoute): boolean {
-  return protocols.some((protocol) => HTTP_PROTOCOLS.includes(protocol))
+function isWeb({ protocols }: KongRoute): boolean {
+  return protocols.some((protocol) => WEB_PROTOCOLS.includes(protocol))
 }
 
 /**
@@ -297,6 +300,7 @@ function compile(route: KongRoute): Compiled {
     pathPrefixes: [...prefixes, ...patterns.map(({ prefix }) => prefix)],
     methods,
     headers,
+    isForWebSockets: !route.protocols.some((protocol) => /^https?$/.test(protocol)),
     position: 0,
   }
 }
