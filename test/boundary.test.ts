@@ -1,4 +1,4 @@
-/** The rules of biome.json on who may import whom do fire, and src/ keeps to its one exception. */
+/** The import rules of biome.json report violations, and src/ has only its one exception. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -145,7 +145,7 @@ test('records in a data folder outlive stop and start', async () => {
   const name = ['--name', 'kept']
   const start = ['start', ...name, '--port', '0', '--data', join(folder, 'kept')]
   const offsets = ['tool', ...name, 'kafka-get-offsets', '--topic', 'kept']
-  // What a killed test run would leave behind.
+  // A killed test run would leave these brokers behind.
   writeState('test-leftover', { owner: { pid: 1, started: 'long ago' } })
   try {
     const first = await kafka(start)

@@ -18,7 +18,7 @@ import type { FormatRecord } from '../records/format.ts'
 import type { Transform } from '../records/transform.ts'
 `
 
-/** What is read of valibot's schemas here. */
+/** The part of valibot's schemas that is read here. */
 interface Schema {
   readonly kind: 'schema'
   readonly type: string
@@ -121,7 +121,7 @@ function docstringOf(schema: Schema): string {
   return `/**\n * ${text.replaceAll('\n', '\n * ').replaceAll(' * \n', ' *\n')}\n */`
 }
 
-/** What is said where a value does not fit, as far as its type does not show it. */
+/** The error messages of a schema that its type does not express. */
 function messagesOf(schema: Schema): string[] {
   const inner = [schema.wrapped, schema.item, ...(schema.pipe ?? [])].filter(
     (part) => part !== undefined && part !== schema,

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { XMLParser } from 'fast-xml-parser'
 
-/** What a run of the tests came to. */
+/** The result of a run of the tests. */
 export interface TestReport {
   readonly passed: number
   readonly skipped: number
@@ -43,7 +43,7 @@ const parser = new XMLParser({
   parseAttributeValue: false,
   // Bun writes line ends of messages as numbers.
   htmlEntities: true,
-  // A folder with one file, or a file with one test, is a list all the same.
+  // A folder with one file, or a file with one test, must be a list, too.
   isArray: (name) => name === 'testsuite' || name === 'testcase',
 })
 

@@ -5,7 +5,7 @@
  * The request is a plain one, as curl sends it: as the consumer group, without `Accept-Encoding`, to a
  * gateway without routes of Kong. It is not the first one, so that connections and memberships exist.
  * The group's loop reads ahead, before the request comes and after it: the files of that loop count,
- * since the records pass them, and have a star. The gateway is not told to `start`: its route joins
+ * since the records pass them, and have a star. The gateway is not started: its route joins
  * the group with the first request, and nothing runs that only serves other requests, such as the
  * live consumer of `/stream`. The broker in this process is not listed.
  */

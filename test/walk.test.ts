@@ -70,7 +70,7 @@ describe('the walk in CONTRIBUTING.md', () => {
   )
 })
 
-/** What each folder of `src/` and `kafka/` imports, as `bun test/structure.ts` prints it. */
+/** The imports of each folder of `src/` and `kafka/`, as `bun test/structure.ts` prints them. */
 function readGraph(): Map<string, readonly string[]> {
   const { stdout } = Bun.spawnSync([process.execPath, 'test/structure.ts'], { cwd: root })
   const lines = stdout.toString().trim().split('\n')

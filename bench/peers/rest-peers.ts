@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import * as v from 'valibot'
 
-/** What is measured, by its name in `peers.json`. */
+/** The servers that are measured, by their names in `peers.json`. */
 export const REST_PEERS = {
   strimzi: "Strimzi's bridge",
   karapace: 'Karapace',

@@ -1,7 +1,10 @@
-/** A connection of HTTP/1.1 that costs its process almost nothing: a raw socket with one request at a time. */
+/**
+ * A connection of HTTP/1.1 that costs its process almost nothing: a raw socket with one request at a
+ * time.
+ */
 import { BodyReader } from './body-reader.ts'
 
-/** What a connection asks for, and what becomes of the answers. */
+/** The request of a connection, and the results of its answers. */
 export interface Asker {
   /** Default: none. */
   readonly accept?: string | undefined
@@ -83,7 +86,9 @@ export class KeepAlive {
     }
   }
 
-  /** @returns The bytes after the head; undefined while the head is not complete, and after an error. */
+  /**
+   * @returns The bytes after the head; undefined while the head is not complete, and after an error.
+   */
   #readHead(bytes: Buffer): Buffer | undefined {
     this.#head = Buffer.concat([this.#head, bytes])
     const end = this.#head.indexOf('\r\n\r\n')

@@ -11,7 +11,7 @@ interface Serving {
   readonly folder: string
   readonly command: readonly string[]
   readonly brokers: string
-  /** What a server reads that has one consumer for all of its life. */
+  /** The records of a server that has one consumer for all of its life. */
   readonly topic: string
   readonly group: string
 }

@@ -1,4 +1,7 @@
-/** Polls as a group: by GET beside peers and pages, in a handler and by WebSocket beside a bare consume loop. */
+/**
+ * Polls as a group: by GET beside peers and pages, in a handler and by WebSocket beside a bare
+ * consume loop.
+ */
 import type { Child } from '../child.ts'
 import { type Figure, figure, limited } from '../figure.ts'
 import type { Topic } from '../kafka.ts'
@@ -118,7 +121,10 @@ class Groups {
     return this.#figures(measured)
   }
 
-  /** The sides of a peer, whose process goes on from round to round, unless it has one consumer for all its life. */
+  /**
+   * The sides of a peer, whose process goes on from round to round, unless it has one consumer for
+   * all its life.
+   */
   async #invite(peer: RestPeer, started: Child<RestPeerProcess>[]): Promise<Sides> {
     if (peer.name === 'redpanda-connect') {
       return {
@@ -161,7 +167,7 @@ class Groups {
     return (await child.ask('serve', asked, READ_LIMIT_MS)).port
   }
 
-  /** Our own group, which joins anew for each round. */
+  /** Our own group, which joins again for each round. */
   async #group(paths: readonly string[], counted?: 'number'): Promise<Round> {
     const port = await this.#joined()
     const round = await this.#measure(usageOf(this.#gateway), () =>

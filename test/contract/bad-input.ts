@@ -8,11 +8,11 @@ interface BadRequest {
   readonly query?: Query
   readonly headers?: Record<string, string>
   readonly status?: number
-  /** What the message must say: the parameter and what is allowed. */
+  /** The parts that the message must have: the parameter and the allowed values. */
   readonly says: readonly (string | RegExp)[]
 }
 
-/** What the query of each mode knows, filters aside. */
+/** The parameters of each mode, without filters. */
 const PARAMETERS = {
   'http-get': ['format', 'max_records', 'max_bytes', 'timeout', 'cursor', 'start'],
   'server-sent-events': ['format', 'cursor', 'start', 'last_event_id', 'lastEventId'],
@@ -133,7 +133,7 @@ async function expectRefusal(response: Response, says: readonly (string | RegExp
   return body
 }
 
-/** What the message of a refusal must say in this mode. */
+/** The parts that an error's message must have in this mode. */
 function expectedWords(mode: Mode, bad: BadRequest): readonly (string | RegExp)[] {
   // A parameter that this mode does not have is unknown, and the message lists those it has.
   const own: readonly string[] = PARAMETERS[mode]

@@ -16,7 +16,7 @@ import { SseClient, type StreamedRecord } from '../support/sse.ts'
 import { until, within } from '../support/wait.ts'
 import { spread } from './get.ts'
 
-/** A route whose clients say themselves who they are: `?as={…}` is their `KafkaClient`. */
+/** A route whose requests name their `KafkaClient` themselves: `?as={…}`. */
 class Guarded implements AsyncDisposable {
   readonly handler: KafkaConsumeHandler
   readonly reader: KafkaReaderMiddleware
@@ -173,7 +173,8 @@ export function describeClients(target: () => Target): void {
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(4))
       await using route = new Guarded(target(), { topics: [topic] })
-      // The first read takes its time to connect to Kafka, which may be longer than the credentials last.
+      // The first read takes its time to connect to Kafka, which may be longer than the credentials
+      // last.
       await until(
         async () => (await route.records({}, { start: 'earliest' })).length === 4,
         'all records in one answer',

@@ -6,7 +6,7 @@ import { SseClient, type StreamedRecord } from '../support/sse.ts'
 import { until, within } from '../support/wait.ts'
 import { spread } from './get.ts'
 
-/** As it came, with its coding. */
+/** An answer's bytes as they came, and their coding. */
 async function raw(url: string, asked: string) {
   const headers = { 'accept-encoding': asked }
   const response = await within(fetch(url, { headers, decompress: false }), 'an answer', 25_000)
@@ -61,7 +61,7 @@ export function describeCompression(target: () => Target): void {
         expect(places(recordsIn(plain))).toEqual(places(written))
         if (coding !== null) expect(bytes.length).toBeLessThan(plain.length / 3)
       }
-      // What every runtime has is taken where the best is not there.
+      // A coding that every runtime has is chosen if the best one is missing.
       for (const asked of ['zstd, gzip', 'br, gzip;q=0.1', '*']) {
         const { coding, bytes } = await raw(url, asked)
         expect(places(recordsIn(decoded(coding, bytes)))).toEqual(places(written))

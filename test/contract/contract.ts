@@ -16,7 +16,7 @@ import { describeStreams } from './streams.ts'
 import { describeTransform } from './transform.ts'
 
 /**
- * What a client sees, on real sockets, whatever the broker. Every test has topics and groups of
+ * The answers that a client gets over real sockets, from any broker. Every test has topics and groups of
  * its own, so that none depends on another.
  */
 export function describeContract(name: string, makeTarget: () => Promise<Target>): void {

@@ -33,7 +33,7 @@ export function describeFilters(target: () => Target): void {
         })
         const all = await route.flat({ start: 'earliest', filter: FILTER })
         expect(places(all.records)).toEqual(wanted(written))
-        // What was left out is behind the cursor, too.
+        // The cursor lies behind records that the filter left out, too.
         expect(all.cursor).toBe(`${topic}:0=10,1=10,2=10,3=10`)
         const first = await route.flat({ start: 'earliest', filter: FILTER, max_records: 2 })
         const rest = await route.flat({ cursor: first.cursor as string, filter: FILTER })

@@ -33,7 +33,7 @@ export const ODD_HEADERS: NonNullable<TestRecord['headers']> = [
 export const SHOWN_ODD_HEADERS =
   '{"__proto__":"p","constructor":"c","toString":"t","none":null,"empty":"","both":["b",null],"bytes":[null,"/w=="],"a\\u0000b":"c\\u0000d","\\u0000":null}'
 
-/** Records spread over the partitions in turn, told apart by their values. */
+/** Records on the partitions in turn, with different values. */
 export function spread(count: number, partitions = 4): TestRecord[] {
   return range(0, count).map((n) => ({ partition: n % partitions, value: `v${n}` }))
 }
@@ -608,7 +608,7 @@ export function describeGet(target: () => Target): void {
         // Each client leaves a little later in the life of its request.
         await sleep(20 + n)
         leaver.reset()
-        // What the runtime has not been told yet, nobody can know.
+        // The runtime needs some time to report that the client has left.
         await sleep(20)
         const written = await kafka.produce(topic, [{ partition: n % 4, value: 'v' }])
         expect(places(await route.drain(1))).toEqual(places(written))

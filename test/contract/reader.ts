@@ -8,7 +8,7 @@ import type { StreamedRecord } from '../support/sse.ts'
 import { until, within } from '../support/wait.ts'
 import { spread } from './get.ts'
 
-/** What a handler behind the middleware is asked for over HTTP. */
+/** Requests to the handler behind the middleware, which choose what it does. */
 class Behind implements AsyncDisposable {
   readonly middleware: KafkaReaderMiddleware
   readonly #server: TestServer

@@ -33,7 +33,9 @@ class App implements AsyncDisposable {
     this.#server = serve(app.all('/socket/offsets', this.socket))
   }
 
-  /** With a topic of its own, and as many records in as many partitions, or as many as it may have. */
+  /**
+   * With a topic of its own, and as many records in as many partitions, or as many as it may have.
+   */
   static async with(
     target: Target,
     partitions: number,
@@ -46,7 +48,8 @@ class App implements AsyncDisposable {
     await kafka.produce(topic, spread(records, Math.min(partitions, fixedPartitions)))
     const consumerGroup = { mode: 'manual', consumerGroupId: uniqueName('shared') } as const
     const app = new App(target, { topics: [topic], consumerGroup, ...options })
-    // As a gateway does: the members of both have the time to divide the partitions.
+    // Both routes are started first, as in a gateway, so that their members have time to divide the
+    // partitions.
     await Promise.all([app.get.start(), app.socket.start()])
     return app
   }

@@ -8,7 +8,7 @@ import { sleep, stays, until, within } from '../support/wait.ts'
 import { spread } from './get.ts'
 
 const SOCKET = { mode: 'websocket' } as const
-/** Those of a handshake, with the key of RFC 6455's example. */
+/** The headers of a handshake, with the key of RFC 6455's example. */
 const HANDSHAKE: Readonly<Record<string, string>> = {
   connection: 'Upgrade',
   upgrade: 'websocket',
@@ -107,7 +107,7 @@ export function describeSocket(target: () => Target): void {
             () => socket.frames.length >= Math.min(wanted, rest),
             () => `frames at ${JSON.stringify(query)}`,
           )
-          // What came behind a cut did not come.
+          // Messages after a cut did not reach the client.
           const frames = socket.frames.slice(0, wanted)
           await socket.close()
           for (const frame of frames) {

@@ -33,8 +33,8 @@ function recordsOf(text: string): StreamedRecord[] {
 }
 
 /**
- * What a client got before a last record of each partition, which is written now: with it, all has
- * come that was to come.
+ * The records that a client got before a mark, a last record that is written to each partition now.
+ * Once the marks have come, no earlier record can follow.
  */
 async function recordsBeforeMark(
   { kafka }: Target,
@@ -47,7 +47,7 @@ async function recordsBeforeMark(
   return got().filter((record) => !isMark(record))
 }
 
-/** What a client of lines does, by the code of the docs. */
+/** A client of lines, by the code in the docs. */
 interface RuleOfLines {
   positionsOf(cursor: string): Map<string, number>
   follow(positions: Map<string, number>, line: string): void
@@ -592,7 +592,7 @@ export function describeStreams(target: () => Target): void {
         heartbeat: 200,
       })
       const rule = ruleOfLines()
-      // Partition 3 begins with a gap, which is told once.
+      // Partition 3 begins with a gap, which is announced once.
       const positions = rule.positionsOf(cursorOf(topic, [0, 0, 0, 9_999]))
       const seen: Array<{ partition: number; offset: number }> = []
       const gaps: unknown[] = []

@@ -1,4 +1,6 @@
-/** Brokers of a cluster of three are killed and stopped: streams, a group and writers lose nothing. */
+/**
+ * Brokers of a cluster of three are killed and stopped: streams, a group and writers lose nothing.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { type LocalBroker, startBroker } from '../../tools/kafka/broker.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
@@ -43,7 +45,7 @@ afterAll(async () => {
   await broker?.stop()
 }, 60_000)
 
-/** What is done to the brokers, while records are written and read. */
+/** The faults of the brokers while records are written and read. */
 type Fault = (topic: string) => Promise<void>
 
 async function killAndRestart(...ids: number[]): Promise<void> {

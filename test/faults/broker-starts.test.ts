@@ -1,4 +1,7 @@
-/** The only broker is stopped and started: whoever asks meanwhile is told to ask again, not to give up. */
+/**
+ * The only broker is stopped and started: requests meanwhile get an answer that names when to ask
+ * again.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import { kafkaSide } from '../../kafka/index.ts'
@@ -17,7 +20,7 @@ import { report } from './support/report.ts'
 const PARTITIONS = 1_000
 const RECORDS_EACH = 40
 const RESTARTS = sized(1, 4)
-/** Beyond all that is waited for within a test, so that what did not come is told. */
+/** Longer than all waits within a test, so that a wait that fails reports its condition. */
 const LIMIT = sized(300_000, 600_000)
 const EVENTS = { headers: { accept: 'text/event-stream' } }
 

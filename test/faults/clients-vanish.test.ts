@@ -1,4 +1,6 @@
-/** Clients vanish in every way and resume with their last id: each gets each record once, in order. */
+/**
+ * Clients vanish in every way and resume with their last id: each gets each record once, in order.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
@@ -29,7 +31,7 @@ class Wanderer {
   received = 0
   lost = 0
   doubled = 0
-  /** Answers that told it to come back later: others read older records. */
+  /** The number of answers with a Retry-After: others were reading older records. */
   sentAway = 0
   readonly vanished: Record<Leave, number> = { fin: 0, reset: 0, silence: 0 }
   readonly #next: number[] = Array.from({ length: PARTITIONS }, () => 0)

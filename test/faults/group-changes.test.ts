@@ -1,4 +1,7 @@
-/** What happens to a topic while a group reads it: nothing that Kafka has is missed, and what it deleted is told. */
+/**
+ * A topic changes while a group reads it: no record of Kafka is missed, and deleted records are
+ * announced.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import type { Gap } from '../../src/port/kafka.ts'
 import { TestKafka } from '../support/kafka.ts'
@@ -104,7 +107,7 @@ test(
     await kafka.produce(topic, named('gone', 10))
     await kafka.expire(topic, 0, 20)
     await kafka.produce(topic, named('new', 5))
-    // Also a group that begins at the end goes on with the first record that there is.
+    // A group goes on with the first record that Kafka has, even one whose `autoOffsetReset` is latest.
     await using member = await Member.join(topic, {
       consumerGroup: group,
       autoOffsetReset: 'latest',

@@ -1,4 +1,7 @@
-/** Gateways join and leave one consumer group under load: nothing is lost, and what is doubled is counted. */
+/**
+ * Gateways join and leave one consumer group under load: nothing is lost, and what is doubled is
+ * counted.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { freePorts } from '../../tools/kafka/ports.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
@@ -78,7 +81,7 @@ async function churn(ends: readonly End[]): Promise<void> {
       `Logs:\n${ran.map(({ stderr }) => stderr.slice(-1_000)).join('\n')}`,
     60_000,
   )
-  // What is committed stays committed: nothing more comes.
+  // Committed records stay committed: nothing is delivered again.
   await sleep(PAUSE)
   const { doubled, wrong, ...counts } = clients.tally
   const uncertain = ran.reduce((sum, { stderr }) => sum + uncertainIn(stderr), 0)

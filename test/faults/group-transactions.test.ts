@@ -1,4 +1,4 @@
-/** What a group's answers say of a partition with an undecided transaction. */
+/** A group's answers about a partition with an open transaction. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
@@ -45,7 +45,7 @@ test('last_stable_offset is never beyond an open transaction, from the first ans
     const { records, ...told } = await answer(route, topic, 2)
     expect(records).toHaveLength(expected)
     expect(told).toMatchObject({ high_watermark: 9 })
-    // Where it is not certain yet it is not told.
+    // An uncertain last stable offset is left out.
     expect([-1, 4]).toContain(told.last_stable_offset)
   }
   expect(await answer(route, topic, 2)).toMatchObject({ high_watermark: 9, last_stable_offset: 4 })

@@ -1,4 +1,6 @@
-/** Offsets that hold no record, as transactions and compaction leave them, are neither lag nor loss. */
+/**
+ * Offsets that hold no record, as transactions and compaction leave them, are neither lag nor loss.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { kafkaSide } from '../../kafka/index.ts'
 import type { Gap } from '../../src/port/kafka.ts'
@@ -45,7 +47,7 @@ async function commit(topic: string, value: string): Promise<void> {
 const END = 7
 const RECORDS = [0, 2]
 
-/** The same after everything so far was deleted, and one more record written. */
+/** Deletes all records, and writes one more. */
 async function deleteAndGoOn(topic: string): Promise<void> {
   await kafka.expire(topic, 0, END)
   await commit(topic, 'last')

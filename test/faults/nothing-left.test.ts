@@ -14,7 +14,10 @@ const CONNECTS = sized(800, 5_000)
 /** Until the runtime's pools have the size that they keep; a short run ends before that. */
 const WARM_UP = sized(300, 4_000)
 const AT_ONCE = 40
-/** The allowed differences: consumers of catch-up reads, which stay for the next one, and memory in MiB. */
+/**
+ * The allowed differences: consumers of catch-up reads, which stay for the next one, and memory in
+ * MiB.
+ */
 const MARGIN = { files: 20, timers: 10, threads: sized(60, 20), memory: sized(250, 64) }
 const LIMIT = sized(120_000, 900_000)
 
@@ -27,7 +30,7 @@ afterAll(() => kafka.close())
 const SOCKET =
   'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n'
 
-/** What clients send before they leave: half of it, all of it, or nothing. */
+/** The requests of clients that leave: complete, cut in half, or empty. */
 const REQUESTS: readonly string[] = [
   '',
   'GET /stream HTTP/1.1\r\nHost: x\r\nAcc',
@@ -86,7 +89,7 @@ test(
     using stays = new Recorder(`${url}/stream`)
     await stays.untilOpened()
 
-    // Of the one that stays.
+    // The one stream that stays open.
     const expected = { open_streams: 1, subscribers: 1, readers: 1, replays: 0, waiting_replays: 0 }
     const open = async () => {
       const text = await (await fetch(`${url}/metrics`)).text()

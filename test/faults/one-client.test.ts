@@ -118,7 +118,7 @@ test(
           'application/json',
           JSON.stringify({ paths: [`~${path}`] }),
         )
-        // As in Kong, an expression begins with a slash.
+        // An expression begins with a slash, as in Kong.
         expect(made.status).toBe(path.startsWith('/') ? 201 : 400)
       }
       const header = { headers: { k: ['~*^(a+)+$'] } }

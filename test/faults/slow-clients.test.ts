@@ -104,7 +104,7 @@ test(
     expect(behind.length).toBeGreaterThanOrEqual(STOPPED)
     expect(peak - before).toBeLessThan(GROWTH)
 
-    // Those that read again get the rest, in turn.
+    // Clients that read again get the rest, one after another.
     const resumed = [...slow.slice(0, 3), ...stopped.slice(0, 3)]
     for (const client of resumed) {
       client.resume()

@@ -29,7 +29,7 @@ const LIMIT = sized(180_000, 600_000)
 const ORIGINS = sized<readonly Origin[]>(['npm'], ['npm', 'PyPI', 'Go'])
 const PROXIES = sized<readonly ProxyKind[]>(['nginx'], ['nginx', 'haproxy', 'caddy'])
 
-/** Proxies that pass no WebSocket on until they are told to. */
+/** Proxies that pass on WebSockets only when they are configured to. */
 const WITHOUT_SOCKETS: ReadonlySet<ProxyKind> = new Set(['nginx'])
 
 /** The short form's tests wait for clients that wait: all of them at once take no longer than one. */

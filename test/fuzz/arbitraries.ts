@@ -3,7 +3,7 @@ import type { KafkaRecord } from '../../src/port/kafka.ts'
 
 const encoder = new TextEncoder()
 
-/** What has broken parsers of lines, of UTF-8 and of JSON before. */
+/** Texts that have broken parsers of lines, of UTF-8 and of JSON. */
 const nasty: Uint8Array[] = [
   ...[
     '\r',
@@ -72,7 +72,7 @@ function encode(text: string): Uint8Array {
 
 const headerName = fc.oneof(
   fc.constantFrom('a', 'b', 'a', '', '\n\n', '\r', '\u2028', '"', '0'),
-  // What objects inherit, and what ends a string of C.
+  // Names that objects inherit, and the byte that ends a string of C.
   fc.constantFrom('__proto__', 'constructor', 'toString', '\0', 'a\0', 'a\0b'),
   fc.string({ unit: 'grapheme', maxLength: 6 }),
 )

@@ -79,7 +79,7 @@ const { expression } = fc.letrec<{ expression: string }>((tie) => {
   }
 })
 
-/** The same with some characters changed, and anything at all. */
+/** Expressions, expressions with some characters changed, and any text. */
 const hostile = fc.oneof(
   { weight: 4, arbitrary: expression },
   { weight: 2, arbitrary: expression.map((text) => `${text} == ${text}`) },

@@ -25,7 +25,7 @@ interface Parsed {
   readonly strays: unknown[]
 }
 
-/** What a client makes of bytes that reach it cut at given places. */
+/** The events that a client parses from bytes that are cut at the given places. */
 function parse(bytes: Uint8Array, cuts: readonly number[] = []): Parsed {
   const parsed: Parsed = { events: [], strays: [] }
   const parser = createParser({

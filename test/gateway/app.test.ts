@@ -6,7 +6,7 @@ import type { KafkaRoute } from '../../src/gateway/supervisor.ts'
 import type { KafkaOutage } from '../../src/port/kafka.ts'
 import { collectLog, messagesOf } from '../support/log.ts'
 import { until, within } from '../support/wait.ts'
-import { observed } from '../unit/fakes.ts'
+import { idleHandler } from '../unit/fakes.ts'
 
 /** Kafka as the gateway's routes see it, in a test's hand. */
 class FakeKafka {
@@ -22,7 +22,7 @@ class FakeKafka {
         if (this.startFails) throw this.startFails
       },
       outage: () => this.problem,
-      ...observed,
+      ...idleHandler,
       close: async () => {
         this.closes++
       },
@@ -186,7 +186,7 @@ describe('the gateway', () => {
       Object.assign(() => Promise.reject(new Error('inner secret')), {
         start: async () => undefined,
         outage: () => undefined,
-        ...observed,
+        ...idleHandler,
         close: async () => undefined,
       })
     const response = await createGateway(options, make).app.request('/messages')

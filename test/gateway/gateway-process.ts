@@ -98,7 +98,7 @@ export class GatewayProcess implements AsyncDisposable {
     this.#child.kill(name)
   }
 
-  /** What Ctrl-C does: the whole process group is signalled. */
+  /** Signals the whole process group, as Ctrl-C does. */
   interrupt(): void {
     process.kill(-this.#child.pid, 'SIGINT')
   }

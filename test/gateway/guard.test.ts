@@ -11,10 +11,10 @@ import type { KafkaRoute } from '../../src/gateway/supervisor.ts'
 import { clientOf, urlOf } from '../../src/http/request/client.ts'
 import { SseClient } from '../support/sse.ts'
 import { until, within } from '../support/wait.ts'
-import { observed } from '../unit/fakes.ts'
+import { idleHandler } from '../unit/fakes.ts'
 import { GatewayProcess } from './gateway-process.ts'
 
-/** Tells what it is told of the client, in the place of records. */
+/** A route that answers with its client in place of records. */
 const make = (): KafkaRoute =>
   Object.assign(
     (c: Parameters<KafkaRoute>[0]) => {
@@ -24,7 +24,7 @@ const make = (): KafkaRoute =>
     {
       start: async () => undefined,
       outage: () => undefined,
-      ...observed,
+      ...idleHandler,
       close: async () => undefined,
     },
   )
@@ -165,7 +165,7 @@ describe('keys and passwords', () => {
       const answer = await ask(gateway, { ...credentials, ...headers })
       expect(answer.status).toBe(status)
       if (status === 403) expect(answer.body.code).toBe('FORBIDDEN')
-      // What a page must have to send it proves who sent it.
+      // A bearer key is enough: a page cannot send it unless it has the key.
       expect((await ask(gateway, { ...bearer('planted-and-hashed'), ...headers })).status).toBe(200)
     })
   })
@@ -335,7 +335,7 @@ describe('limits', () => {
     expect(third).toMatchObject({ status: 429, body: { code: 'RATE_LIMITED', retryable: true } })
     expect(Number(third.headers.get('retry-after'))).toBeWithin(1, 3_601)
     expect((await ask(gateway, bearer('planted-and-hashed'))).status).toBe(200)
-    // Who guesses keys is slowed down.
+    // Failed authentications are limited, which slows guessing of keys.
     for (const status of [401, 401, 429, 429]) {
       expect((await ask(gateway, { ...bearer('guess'), ...from('d') })).status).toBe(status)
     }
@@ -437,7 +437,7 @@ describe('a gateway process', () => {
       (await fetch(`${url}/messages?start=latest&timeout=0`, { headers: replacing })).status
     await until(async () => (await ask()) === 200, 'the new key')
     expect((await fetch(streamUrl)).status).toBe(401)
-    // What the old key had opened ends; it comes back, is refused, and stays away.
+    // The stream that the old key opened ends. Its EventSource reconnects, is refused, and gives up.
     await until(() => source.readyState === EventSource.CLOSED, 'the stream of the old key to end')
     writeFileSync(path, 'clients: [{name: web, key: planted}]')
     gateway.signal('SIGHUP')

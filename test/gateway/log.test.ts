@@ -1,4 +1,4 @@
-/** What a gateway's log tells of requests, and how. */
+/** The lines of a gateway's log about requests. */
 import { afterEach, expect, setSystemTime, spyOn, test } from 'bun:test'
 import { getLogger, resetSync } from '@logtape/logtape'
 import { LOG_ROOT, logToConsole } from '../../src/core/log.ts'
@@ -38,7 +38,7 @@ test('the log has one line for each request at its end, without its query', asyn
     /^"GET" "\/stream" 200 in [\d.]+ ms, [1-9]\d* records, [1-9]\d* bytes$/,
   )
   expect(gateway.stderr).not.toContain('planted')
-  // Those that are asked for again and again are for who wants to see everything.
+  // A request for health, which monitors repeat, has no line at this level.
   await fetch(`${url}/healthz`)
   await fetch(`${url}/messages?timeout=x`)
   await until(() => lines().length === 5, 'the line after')

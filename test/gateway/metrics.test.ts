@@ -44,7 +44,7 @@ test('requests, records, streams, lag and latency are counted; the dashboard use
     async () => (await scrape(url)).value(requests, { route: '/stream' }) === 1,
     'the stream to be counted at its end',
   )
-  // Brokers are told of every 10 s.
+  // librdkafka reports brokers every 10 s.
   await until(
     async () => (await scrape(url)).value('hono_kafka_broker_rtt_p99_seconds') !== undefined,
     'statistics of the broker',

@@ -52,7 +52,7 @@ describe('the console page', () => {
       const again = await app.request(`/${path}`, { headers: { 'if-none-match': tag } })
       expect(again.status).toBe(304)
     }
-    // What scripts import, too.
+    // The modules that the page's scripts import.
     for (const name of ['charts', 'dom', 'format', 'overview', 'record', 'tail']) {
       expect((await app.request(`/console/${name}.js`)).status).toBe(200)
     }

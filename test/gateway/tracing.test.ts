@@ -65,7 +65,7 @@ test('reads and streams are spans with links to the traces of records, and no qu
   const receives = () => spans.filter(({ kind }) => kind === CONSUMER)
   await until(() => receives().length === 3, 'three spans of reads')
   const [first, second, last] = receives()
-  // Of the client's own trace, beneath the request's span.
+  // The span belongs to the client's trace, beneath the span of the request.
   expect(first?.traceId).toBe(traceId)
   const parent = spans.find(({ spanId }) => spanId === first?.parentSpanId)
   expect(parent?.name).toBe('GET /messages')

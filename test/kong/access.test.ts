@@ -5,9 +5,9 @@ import type { KafkaRoute } from '../../src/gateway/supervisor.ts'
 import { clientOf, urlOf } from '../../src/http/request/client.ts'
 import { readDeclarative } from '../../src/kong/config/declarative.ts'
 import type { KafkaConsumeOptions } from '../../src/options/option-types.ts'
-import { observed } from '../unit/fakes.ts'
+import { idleHandler } from '../unit/fakes.ts'
 
-/** Answers with what it was made of, and what it is told of the client. */
+/** A route that answers with its options and its client. */
 function make(options: KafkaConsumeOptions): KafkaRoute {
   return Object.assign(
     (c: Parameters<KafkaRoute>[0]) => {
@@ -20,7 +20,7 @@ function make(options: KafkaConsumeOptions): KafkaRoute {
     {
       start: async () => undefined,
       outage: () => undefined,
-      ...observed,
+      ...idleHandler,
       close: async () => undefined,
     },
   )
@@ -180,7 +180,7 @@ consumers: [{username: ann, jwt_secrets: [${credential}]}]`
         status: 200,
         body: { name: 'ann' },
       })
-      // A public key is no secret: a token that it was the secret of must not pass.
+      // A public key is not a secret: a token that was signed with it as an HMAC secret must be refused.
       const forged = await sign(
         { iss: 'shop' },
         new TextEncoder().encode(JSON.parse(pem) as string),
@@ -234,7 +234,7 @@ consumers: [{username: ann, jwt_secrets: [${credential}]}]`
       const answer = await ask(gateway, { headers: { ...headers, cookie: `token=${token}` } })
       expect(answer.status).toBe(status)
       if (status === 403) expect(answer.body.code).toBe('FORBIDDEN')
-      // A header is no cookie: a page must have the token to send it.
+      // A token in a header proves that the page has it, unlike a cookie.
       const shown = { ...headers, authorization: `Bearer ${token}` }
       expect((await ask(gateway, { headers: shown })).status).toBe(200)
     })

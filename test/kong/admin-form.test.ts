@@ -74,7 +74,7 @@ describe('a form', () => {
         try {
           const value = decodeForm(fields)
           expect(Object.getPrototypeOf(value)).toBe(Object.prototype)
-          // What was read is data: it has a JSON form, and that says the same.
+          // A parsed form is plain data, which JSON preserves.
           expect(JSON.parse(JSON.stringify(value))).toEqual(value)
         } catch (error) {
           if (!(error instanceof FormError)) throw error

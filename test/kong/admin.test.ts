@@ -57,7 +57,7 @@ const get = (path: string, headers?: Record<string, string>) => send('GET', path
 const json = (method: string, path: string, body: unknown) =>
   send(method, path, JSON.stringify(body), { 'content-type': 'application/json' })
 const post = (path: string, body: unknown) => json('POST', path, body)
-/** As curl's `--data`, one after another. */
+/** The fields of curl's `--data` options, joined. */
 const curl = (path: string, ...data: string[]) =>
   send('POST', path, data.join('&'), { 'content-type': FORM })
 

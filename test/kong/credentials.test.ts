@@ -53,7 +53,7 @@ describe.each([
     }
     const at = `/consumers/ann/${path}/${id}`
     expect((await send('GET', at)).body).toEqual(made.body)
-    // What an answer showed may come back.
+    // A client may send an entity of an answer back.
     expect((await send('PATCH', at, { ...made.body, tags: ['t'] })).body.tags).toEqual(['t'])
     expect(store.get(kind, id)).toMatchObject({ ...credential, tags: ['t'] })
     expect((await send('PUT', at, { ...credential, [secret]: 'other' })).status).toBe(200)

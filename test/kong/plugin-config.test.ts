@@ -38,7 +38,7 @@ function violation(config: unknown): SchemaViolation {
   throw new Error(`expected ${JSON.stringify(config)} to be refused`)
 }
 
-/** What is wrong, without the frame that Kong puts around it. */
+/** The errors of a configuration, without the fields that Kong puts around them. */
 function refusal(config: object): string {
   const { message } = violation({ ...LEAST, ...config })
   return message.replace(/^schema violation \(config\.(.*)\)$/, '$1')

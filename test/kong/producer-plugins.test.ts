@@ -105,7 +105,7 @@ function read(name: Name, config: object) {
   return readPluginConfig({ ...LEAST[name], ...config }, { name, id: ID })
 }
 
-/** What Kong says of a configuration; empty where it is accepted. */
+/** Kong's errors of a configuration; empty for a valid one. */
 function refusal(name: Name, config: object): string {
   try {
     readPluginConfig(config, { name, id: ID })

@@ -7,7 +7,7 @@ import type { KongSnapshot } from '../../src/kong/model/entities.ts'
 import { SchemaViolation } from '../../src/kong/model/schema-violation.ts'
 import type { KafkaConsumeOptions } from '../../src/options/option-types.ts'
 import { until } from '../support/wait.ts'
-import { observed } from '../unit/fakes.ts'
+import { idleHandler } from '../unit/fakes.ts'
 
 /** A handler that says which it is. */
 interface Made {
@@ -34,7 +34,7 @@ function make(options: KafkaConsumeOptions): KafkaRoute {
       failing === name
         ? { code: 'KAFKA_UNAVAILABLE' as const, message: 'Cannot read', detail: '', since: 1 }
         : undefined,
-    ...observed,
+    ...idleHandler,
     close: async () => {
       it.closes++
     },

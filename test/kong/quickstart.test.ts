@@ -78,7 +78,7 @@ async function run(command: string): Promise<unknown> {
 
 function isFree(port: number): boolean {
   try {
-    // As Kong's ports are bound: on every interface.
+    // Kong's ports are bound on every interface, too.
     Bun.serve({ port, hostname: '0.0.0.0', fetch: () => new Response() }).stop(true)
     return true
   } catch {

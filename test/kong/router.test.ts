@@ -235,7 +235,7 @@ test.each([
   expect(normalizePath(path)).toBe(normal)
 })
 
-/** The same rules, as they read in Kong's documentation: all routes, one after the other. */
+/** The rules of Kong's documentation, applied to all routes one after another. */
 function naive(routes: readonly KongRoute[], request: RoutedRequest): KongRoute | undefined {
   const name = request.host.toLowerCase().replace(/:\d+$/, '')
   const full = /:\d+$/.test(request.host) ? request.host.toLowerCase() : `${name}:80`

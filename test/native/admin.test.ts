@@ -81,7 +81,7 @@ for (const { name, start } of clusters) {
       expect(committed).toMatchObject([{ topic, partition: 0, offset: 2 }])
     }, 20_000)
 
-    // What follows the mock cluster does not know.
+    // The mock cluster does not support the requests below.
     if (name === 'mock cluster') return
 
     test('create and delete topics', async () => {

@@ -29,7 +29,7 @@ const PARTITIONS = [0, 1, 2]
 const UNLIMITED = { records: 100_000, bytes: 64 * 1024 * 1024, wait: 1_000 }
 const binary = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
 
-/** What `encode.ts` and the addon must agree on, and what a generator rarely hits. */
+/** Records on which `encode.ts` and the addon must agree, and which a generator rarely produces. */
 const cases: Array<Pick<KafkaRecord, 'key' | 'value' | 'headers'>> = [
   ...Array.from({ length: 0x20 }, (_, code) => String.fromCharCode(code)),
   '\u007f\u0080\u07ff\u0800\ud7ff\ue000\uffff\u{10000}\u{10ffff}\u2028\u2029\ufeff',
@@ -99,7 +99,7 @@ for (const { name, start } of clusters) {
       return records
     }
 
-    /** The same as frames. */
+    /** Reads as many records through the native encoder. */
     async function readFrames(
       consumer: Consumer,
       from: Float64Array,
@@ -125,7 +125,7 @@ for (const { name, start } of clusters) {
       return all
     }
 
-    /** What `EncodedBatch.encode` makes of the same records in the same order. */
+    /** The batch that `EncodedBatch.encode` makes of these records in this order. */
     function expected(
       frames: EncodedRecords,
       records: readonly KafkaRecord[],
@@ -230,7 +230,7 @@ for (const { name, start } of clusters) {
       const consumer = await openConsumer()
       consumer.assign(table.offsets(new Float64Array(3)))
       const reader = frameReader(table, 'noop')
-      // As if two of the partitions had been longer: theirs now begin anew.
+      // The expected offsets of two partitions are too high, as after a topic was re-created.
       let due: Float64Array = Float64Array.of(9, 0, 7)
       const seen: Array<string | Gap> = []
       while (seen.length < values.length + 2) {

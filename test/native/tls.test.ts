@@ -28,7 +28,7 @@ beforeAll(() => {
     port: 0,
     tls,
     socket: {
-      // What arrives here was decrypted. The answer is not Kafka's.
+      // Bytes that arrive here were decrypted. The answer is not Kafka's.
       data(socket, data) {
         bytesReceived += data.length
         socket.end('this is no Kafka broker')

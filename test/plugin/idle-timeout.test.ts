@@ -1,4 +1,4 @@
-/** What waits for Kafka outlives Bun's idle timeout, here of one second, which Bun looks at every four. */
+/** Requests that wait for Kafka survive Bun's idle timeout, here of one second, which Bun checks every four. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import { websocket } from 'hono/bun'

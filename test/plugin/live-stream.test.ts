@@ -1,4 +1,4 @@
-/** What streams hold, and what they leave to others, when clients read slowly or not at all. */
+/** The resources of streams whose clients read slowly or not at all, and the effect on other clients. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { gunzipSync } from 'node:zlib'
 import { Hono } from 'hono'
@@ -175,8 +175,8 @@ test('a stream that waits for its turn to read older records sends heartbeats', 
   for (const count of [50, 25, 25]) {
     const values = range(0, count).map(() => ({ partition: 0, value: VALUE }))
     await kafka.produce(topic, values)
-    // What its client does not take is more than may wait for it: after a second the live consumer
-    // goes on without this stream, and drops what it has yet to send.
+    // The client reads less than the ring buffer holds: after a second the live consumer goes on
+    // without this stream, and drops records that the stream has not sent.
     if (count === 50) await Bun.sleep(1_500)
   }
   const holder = await mount.open('?start=earliest')
@@ -247,7 +247,7 @@ test('many streams that catch up write in turns: other requests are served in be
   }
   await first.takeTo(RECORDS - 1)
   const before = mount.sentBytes
-  // What is written between two looks at the sockets, the most of all.
+  // The most bytes that are written between two turns of the event loop.
   let most = 0
   let last = before
   let isOver = false

@@ -1,4 +1,4 @@
-/** What a handler reads by `c.var.kafka` is traced by the provider that the app has registered. */
+/** Reads of a handler by `c.var.kafka` are traced by the provider that the app has registered. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import {

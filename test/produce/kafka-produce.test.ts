@@ -113,7 +113,7 @@ function describeProducing(
       expect(JSON.stringify(read[4]?.['headers'])).toBe(
         '{"__proto__":"p","constructor":"c","toString":["gA==",null],"none":null,"empty":"","a\\u0000b":"\\u0000"}',
       )
-      // What was read can be written as it is.
+      // A record of an answer can be written unchanged.
       const again = await route.records(...read)
       expect(again.status).toBe(200)
       // A read ends where the live consumer is, which may not have the newest records yet.

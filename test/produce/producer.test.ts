@@ -206,7 +206,7 @@ test('a producer reports brokers that cannot be reached at once', async () => {
   await within(source.close(), 'the cluster to close', 15_000)
 })
 
-/** As in Java's `org.apache.kafka.common.utils.Utils.murmur2`. */
+/** The hash of Java's `org.apache.kafka.common.utils.Utils.murmur2`. */
 function murmur2(data: Uint8Array): number {
   const m = 0x5bd1e995
   let h = 0x9747b28c ^ data.length

@@ -233,7 +233,7 @@ describe('dead letters', () => {
   })
 })
 
-/** A topic with one record, and a registry behind a door. */
+/** A topic with one record, and a registry that requires authentication. */
 async function behindDoor() {
   const door = new RegistryDoor(registry.url)
   const topic = await target.kafka.createTopic()

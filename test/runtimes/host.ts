@@ -1,8 +1,8 @@
 /**
- * What serves handlers for the tests, on whichever runtime it was started. It is told what to do over
- * HTTP: `POST /routes` mounts a handler at `/N/messages`, `GET` and `DELETE /routes/N` ask of it and
- * end it, `POST /block` keeps the process from all else while a file is there. The process lives until
- * the one who started it closes its input, or is gone.
+ * Serves handlers for the tests on the runtime that runs this file. Tests control it over HTTP: `POST
+ * /routes` mounts a handler at `/N/messages`, `GET /routes/N` answers its statistics, `DELETE /routes/N`
+ * closes it, and `POST /block` blocks the process while a file exists. The process ends when its input
+ * is closed, as when its parent ends.
  */
 import { existsSync, writeFileSync } from 'node:fs'
 import process from 'node:process'

@@ -85,7 +85,7 @@ async function expectReads(url: string): Promise<void> {
   }
   for (const health of [
     'GET /healthz HTTP/1.0\n\n',
-    // What `curl --http2` sends.
+    // The request of `curl --http2`, which asks for an upgrade.
     'GET /healthz HTTP/1.1\nHost: x\nConnection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMAAABk\n\n',
   ]) {
     expect([health, await sendRaw(url, health)]).toEqual([

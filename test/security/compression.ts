@@ -5,7 +5,7 @@ import { until } from '../support/wait.ts'
 import type { Secured } from './secured.ts'
 
 const codecs = ['gzip', 'snappy', 'lz4', 'zstd'] as const
-/** Worth compressing, and of every kind: text, what is no UTF-8, empty, a tombstone. */
+/** Values of every kind, some worth compressing: text, bytes that are not UTF-8, empty, a tombstone. */
 const values: ReadonlyArray<Buffer<ArrayBuffer> | null> = [
   Buffer.from('again and '.repeat(5_000)),
   Buffer.from([0xff, 0xfe, 0x00, 0x80]),
@@ -31,7 +31,7 @@ async function produce(brokers: string, topic: string, codec: string): Promise<v
     if (error) throw error
     left--
   })
-  // What went over the line, and what it was.
+  // The bytes on the wire, and the records' own bytes.
   producer.on('event.stats', ({ message }) => {
     const { txmsg_bytes: plain, tx_bytes: sent } = JSON.parse(message) as Record<string, number>
     saved = (plain ?? 0) - (sent ?? 0)

@@ -37,7 +37,7 @@ export function describeDelegationTokens(secured: () => Secured): void {
         expect(stream.records()[0]?.value).toBe('for those who may')
       }
     }
-    // Its id is no user of SCRAM, and Kafka is told what it is only where the options say so.
+    // The token's id is not a user of SCRAM: the options must say that it is a token.
     const refused = async (given: DelegationToken, tokenauth: boolean) => {
       await using route = await mount(given, 'SASL_SSL', 'SCRAM-SHA-256', tokenauth)
       const answers: unknown[] = []

@@ -15,7 +15,7 @@ interface Refusal {
   readonly error?: string
 }
 
-/** What keeps us out, what is said of it, and that it ends when its cause does. */
+/** Failures of authentication: each is reported with its reason, and ends with its cause. */
 export function describeFailures(secured: () => Secured): void {
   const records: LogRecord[] = []
   const logged = (text: string) =>
@@ -48,7 +48,7 @@ export function describeFailures(secured: () => Secured): void {
     return { status: response.status, body: (await response.json()) as Refusal }
   }
 
-  /** As the group, from a position and as a stream: each is told the same. */
+  /** Expects equal errors of a group read, a read from a position and a stream. */
   async function expectRefused(
     options: Partial<KafkaConsumeOptions>,
     code: string,

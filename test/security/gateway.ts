@@ -10,7 +10,7 @@ const PLANTED = {
   clientSecret: 'planted-client-secret-4712',
 }
 
-/** The gateway as a process: what it is told of Kafka, by its settings and by Kong's documents. */
+/** The gateway as a process, with Kafka's settings from flags and from Kong's documents. */
 export function describeGateway(secured: () => Secured): void {
   async function post(url: string, body: object): Promise<{ status: number; text: string }> {
     const response = await fetch(url, {
@@ -28,7 +28,7 @@ export function describeGateway(secured: () => Secured): void {
       config: {
         bootstrap_servers: [{ host, port: Number(port) }],
         topics: [{ name: secured().topic }],
-        // Of those that `reader` may join.
+        // A group that `reader` may join.
         consumer_group: { mode: 'manual', consumer_group_id: uniqueName('allowed-kong') },
         error_handling: { return_error_message: true },
         ...config,
@@ -62,7 +62,7 @@ export function describeGateway(secured: () => Secured): void {
         },
       },
       certificate: { security: { ssl: true, certificate_id: certificateId } },
-      // What is wrong with a configuration is told, and not what is in it.
+      // The error of an invalid configuration does not quote it.
       wrong: { authentication: { ...sasl, mechanism: 'NONE', client: PLANTED.clientSecret } },
     }
   }

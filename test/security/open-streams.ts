@@ -63,7 +63,7 @@ export function describeOpenStreams(secured: () => Secured): void {
         await all()
 
         await setPassword('another-one')
-        // Who is in stays in, until connections end.
+        // Kafka does not end authenticated connections when a password changes.
         await broker.kill(1, 'SIGKILL')
         await broker.restart(1)
         await produce()

@@ -7,7 +7,7 @@ import { readAll } from '../support/read-all.ts'
 import { until, within } from '../support/wait.ts'
 import type { Secured } from './secured.ts'
 
-/** What is written through locked doors. */
+/** Records written to a broker that authenticates clients. */
 class Writing implements AsyncDisposable {
   readonly #handler: ReturnType<typeof kafkaProduce>
   readonly #app: Hono
@@ -50,7 +50,7 @@ export function describeProducing(secured: () => Secured): void {
       }
       await using writing = new Writing(topic, scram())
       await using onlySeen = new Writing(secured().visible, scram())
-      // Who may write nowhere is refused before a topic is looked at.
+      // A client without any right to write is refused before its topic is looked up.
       expect(await writing.post('too early')).toEqual(refused)
       expect(await writing.post('too early, again')).toEqual(refused)
       await secured().tool(

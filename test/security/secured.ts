@@ -13,15 +13,15 @@ import { TokenEndpoint } from './token-endpoint.ts'
 /** Groups that `reader` may join have names with this beginning. */
 export const ALLOWED_GROUP = 'allowed-'
 
-/** A broker with locks on its doors, an endpoint for tokens, and a topic that `reader` may read. */
+/** A broker that authenticates clients, an endpoint for tokens, and a topic that `reader` may read. */
 export class Secured {
   readonly broker: LocalBroker
-  /** By the open door, whose users may do everything. */
+  /** Connected by the listener without authentication, whose users may do everything. */
   readonly kafka: TestKafka
   readonly tokens: TokenEndpoint
-  /** What `reader` may read. */
+  /** The topic that `reader` may read. */
   readonly topic: string
-  /** What `reader` may see and not read. */
+  /** The topic that `reader` may describe and not read. */
   readonly visible: string
 
   private constructor(
@@ -82,12 +82,12 @@ export class Secured {
     return Bun.file(this.file(name)).text()
   }
 
-  /** Runs one of Kafka's own tools by the open door. */
+  /** Runs one of Kafka's own tools by the listener without authentication. */
   async tool(name: keyof typeof tools & string, ...args: string[]): Promise<void> {
     await this.#run(name, this.broker.bootstrapServers, args)
   }
 
-  /** What Kafka knows `reader` by for a while, made by itself: an id and an HMAC. */
+  /** Creates a delegation token of `reader`: an id and an HMAC. */
   async createDelegationToken(): Promise<DelegationToken> {
     const lines = await this.#runAsReader('--create', '--max-life-time-period', '-1')
     const columns = lines.map((line) => line.split(/\s+/))
@@ -101,7 +101,7 @@ export class Secured {
     await this.#runAsReader('--expire', '--hmac', hmac, '--expiry-time-period', '-1')
   }
 
-  /** Kafka asks who wants a token: by the open door it makes none. */
+  /** Runs the tool as `reader`: Kafka creates no tokens for clients without authentication. */
   async #runAsReader(...args: string[]): Promise<string[]> {
     const file = this.file('reader.properties')
     const login = 'org.apache.kafka.common.security.scram.ScramLoginModule'
@@ -126,7 +126,7 @@ export class Secured {
     return lines
   }
 
-  /** What a route needs to get in, by a mechanism and a listener. */
+  /** The options with which a route authenticates by a mechanism and a listener. */
   options(listener: SecureListener, mechanism?: Mechanism): Partial<KafkaConsumeOptions> {
     return {
       bootstrapServers: this.bootstrapServers(listener),

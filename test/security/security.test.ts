@@ -1,4 +1,4 @@
-/** Against a real broker that asks who is there. It is started once for all of these tests. */
+/** Tests against a real broker with authentication. It is started once for all of them. */
 import { afterAll, beforeAll, describe, setDefaultTimeout } from 'bun:test'
 import { describeCompression } from './compression.ts'
 import { describeDelegationTokens } from './delegation-tokens.ts'

@@ -10,7 +10,7 @@ export class TokenEndpoint {
   readonly requests: URLSearchParams[] = []
   /** Seconds that tokens last from now on; below 0 they have expired. */
   lifetime = 600
-  /** What is said to everyone, instead of a token. */
+  /** The answer to every request, in place of a token. */
   refusal: { readonly status: number; readonly body: string } | undefined
   audience = 'kafka'
   readonly #folder: string

@@ -22,7 +22,7 @@ const FLAGS = [
 /** A real browser, with a page and a profile of its own. */
 export class Browser implements AsyncDisposable {
   readonly page: Page
-  /** What went wrong in the page: lines of its console, exceptions, files that did not come. */
+  /** The errors of the page: lines of its console, exceptions, and files that did not load. */
   readonly problems: string[] = []
   readonly #context: BrowserContext
   readonly #profile: string
@@ -43,7 +43,7 @@ export class Browser implements AsyncDisposable {
     })
   }
 
-  /** @param options What differs from a browser that nothing was told. */
+  /** @param options Settings that differ from the browser's defaults. */
   static async start(options: BrowserContextOptions = {}): Promise<Browser> {
     const profile = mkdtempSync(join(tmpdir(), 'chromium-'))
     const context = await chromium.launchPersistentContext(profile, {

@@ -29,7 +29,7 @@ export interface Produced {
   readonly offset: number
 }
 
-/** What differs between brokers. */
+/** The differences between brokers. */
 export interface BrokerKind {
   /** Topics come into being when a producer asks for them, with four partitions. */
   readonly autoCreate: boolean
@@ -265,7 +265,7 @@ export class TestKafka {
     )
   }
 
-  /** What a group has committed, by partition; -1 where it committed nothing. */
+  /** The committed offsets of a group, by partition; -1 for none. */
   async committed(group: string, topic: string, partitions = PARTITIONS): Promise<number[]> {
     const consumer = new KafkaConsumer(
       { 'bootstrap.servers': this.bootstrapServers, 'group.id': group },

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { npmTool } from './npm-tool.ts'
 
-/** What an editor shows of a name. */
+/** The description that an editor shows of a name. */
 export interface QuickInfo {
   /** The declaration, as one line of TypeScript. */
   readonly signature: string
@@ -14,7 +14,7 @@ export interface QuickInfo {
 
 type Parts = ReadonlyArray<{ readonly text: string }>
 
-/** What is used of TypeScript's API here: our own version of TypeScript has none. */
+/** The part of TypeScript's API that is used here: our own version of TypeScript has none. */
 interface TypeScript {
   readonly ScriptSnapshot: { fromString(text: string): object }
   readonly sys: { readonly useCaseSensitiveFileNames: boolean }
@@ -111,7 +111,7 @@ export class Editor {
     }
   }
 
-  /** What is underlined in the file. */
+  /** The errors that the editor underlines in the file. */
   errors(): string[] {
     return [
       ...this.#service.getSyntacticDiagnostics(this.#file),

@@ -1,6 +1,6 @@
 import parse from 'parse-prometheus-text-format'
 
-/** What a parser of Prometheus's text format makes of it. */
+/** A sample as a parser of Prometheus's text format returns it. */
 interface Family {
   readonly name: string
   readonly help: string

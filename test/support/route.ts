@@ -17,7 +17,7 @@ export interface Target {
   close(): Promise<void>
 }
 
-/** What a test chooses; the broker is the target's. */
+/** The options that a test chooses. The target names the broker. */
 export type RouteOptions = Omit<KafkaConsumeOptions, 'bootstrapServers'> & {
   readonly bootstrapServers?: string
 }

@@ -41,7 +41,7 @@ export class SocketClient implements AsyncDisposable {
     })
   }
 
-  /** The newest cursor that was told. */
+  /** The newest cursor that came. */
   get cursor(): string | undefined {
     return this.frames.findLast((frame) => 'cursor' in frame)?.['cursor'] as string | undefined
   }
@@ -54,7 +54,7 @@ export class SocketClient implements AsyncDisposable {
     )
   }
 
-  /** Says something; what is no text goes as JSON. */
+  /** Sends a message. A value that is not a text is sent as JSON. */
   say(message: unknown): void {
     this.#socket.send(typeof message === 'string' ? message : JSON.stringify(message))
   }

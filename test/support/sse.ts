@@ -9,7 +9,7 @@ export interface SseEvent {
   readonly data: string
 }
 
-/** What to send with the request. */
+/** The parts of the request. */
 export interface SseRequest {
   readonly headers?: Record<string, string>
 }
@@ -17,7 +17,7 @@ export interface SseRequest {
 /** A client of one event stream, on fetch and eventsource-parser. It does not reconnect. */
 export class SseClient implements AsyncDisposable {
   readonly response: Response
-  /** What was received but events named `cursor`, which say where the stream is. */
+  /** The events received, except those named `cursor`, which give the stream's position. */
   readonly events: SseEvent[] = []
   readonly cursors: string[] = []
   readonly comments: string[] = []
@@ -65,7 +65,7 @@ export class SseClient implements AsyncDisposable {
   async #read(): Promise<void> {
     const parser = createParser({
       onEvent: ({ event = 'message', id, data }) => {
-        // As clients do that know ids of dispatched events only.
+        // Like a client that keeps only the ids of dispatched events.
         this.lastEventId = id ?? this.lastEventId
         if (event === 'cursor') this.cursors.push((JSON.parse(data) as { cursor: string }).cursor)
         else this.events.push({ event, id, data })

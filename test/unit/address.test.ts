@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import { addressFinder } from '../../src/gateway/auth/address.ts'
 
-/** What a client is known by that connects from an address, and what it says of itself. */
+/** The address of a client, by its connection and its `X-Forwarded-For`. */
 async function found(peer: string | Error, trustedProxies = 0, forwarded?: string) {
   const addressOf = addressFinder(() => {
     if (peer instanceof Error) throw peer

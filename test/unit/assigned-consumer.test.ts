@@ -109,7 +109,7 @@ describe('an assigned consumer announces skipped offsets', () => {
     expect(gaps).toEqual([{ topic: 't', partition: 1, from: 11, to: 20, reason: 'retention' }])
   })
 
-  // A gap goes before the records of its batch: who leaves after it, or has a filter, loses those before it.
+  // A gap comes before its batch: records before it would be lost for a client that leaves after the gap, or has a filter.
   test('records before a gap are not in the batch that announces it', async () => {
     const { consumer, reader } = readerAt([5])
     consumer.watermarks.set('t:0', { lowOffset: 40, highOffset: 60 })

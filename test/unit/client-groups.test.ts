@@ -5,7 +5,7 @@ import type { GroupOptions, GroupSession } from '../../src/port/kafka.ts'
 import { recordAt } from './fakes.ts'
 
 const LIMITS = { maxRecords: 1, maxBytes: 1, timeout: 0 }
-/** What was joined and left, in order. */
+/** The joins and leaves of groups, in order. */
 let events: string[] = []
 
 /** A member that is in use while records of it are neither delivered nor requeued. */

@@ -29,7 +29,7 @@ test('a topic that cannot be committed does not hold up the others', async () =>
   const kept = delivered('kept', 0, 2)
   await within(commits.finish([gone, kept]), 'the last commit')
   expect(consumer.commits).toEqual([[{ topic: 'kept', partition: 0, offset: 2 }]])
-  // What may be delivered again is what is not committed, and no more.
+  // Only records that were not committed may be delivered again.
   expect([gone.offsets.uncertain, kept.offsets.uncertain]).toEqual([3, 0])
   expect([commits.known('gone', 0), commits.known('kept', 0)]).toEqual([-1, 2])
 })

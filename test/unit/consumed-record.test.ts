@@ -20,7 +20,7 @@ const header = fc
   .tuple(fc.oneof(fc.constantFrom('a', '__proto__', '1', 'constructor'), fc.string()), bytes)
   .map(([name, value]) => {
     const made: { [name: string]: Uint8Array | null } = {}
-    // As the client does it: by assignment.
+    // The Kafka client sets headers by assignment, too.
     made[name] = value
     return made
   })

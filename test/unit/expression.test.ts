@@ -70,7 +70,7 @@ describe('an expression', () => {
     'value.type == "order.placed"',
     'value.type.matches("^order\\\\.(placed|paid)$")',
     'value.total > 10 && value.total < 10.6 && value.count == 3',
-    // A number of JSON is a double, and calculates with ints all the same.
+    // A number in JSON is a double; it can be combined with ints.
     'value.count % 2 == 1 && value.count + 1 == 4 && 2 * value.total == 21 && value.total - 1 == 9.5',
     'value.id == 9007199254740993 && value.id != 9007199254740992',
     'value.huge > 1.0e29',
@@ -91,7 +91,7 @@ describe('an expression', () => {
   test.each([
     'false',
     'value.total > 11',
-    // What cannot be evaluated does not match, and neither does its opposite.
+    // An expression that cannot be evaluated does not match, and neither does its negation.
     'value.missing == 1',
     '!(value.missing == 1)',
     'value.type > 5',

@@ -20,8 +20,8 @@ export function idleStats(): RouteStats {
   return new Route(resolveOptions({ bootstrapServers: 'localhost:9092', topics: ['t'] })).stats()
 }
 
-/** What a handler tells of itself that nobody has asked anything. */
-export const observed = { stats: idleStats, partitions: async () => [] }
+/** The statistics of a handler that has had no request. */
+export const idleHandler = { stats: idleStats, partitions: async () => [] }
 
 /** A record with little in it. */
 export function recordAt(
@@ -184,7 +184,7 @@ type Rebalance = (error: { code: number }, partitions: PartitionOffset[]) => voi
 
 /** The client's consumer, as far as groups and assigned readers use it. */
 export class FakeConsumer {
-  /** What Kafka has for it, in the order it will give it. */
+  /** The records that Kafka will deliver, in order. */
   readonly queue: KafkaRecord[] = []
   readonly commits: PartitionOffset[][] = []
   readonly calls: string[] = []

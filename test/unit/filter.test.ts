@@ -78,7 +78,7 @@ describe('filters', () => {
     )
   })
 
-  // It never passes a record, and the client is not told why.
+  // The filter would never pass a record, without a reason for the client.
   test('a partition that none of the wanted topics has is refused', () => {
     expect(() => passing({ topics: ['b'], partitions: [1] })).toThrow('partition')
   })

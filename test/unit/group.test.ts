@@ -25,9 +25,9 @@ class Member implements AsyncDisposable {
   looks = 0
   /** Whether another member has its instance id. */
   isInstanceTaken = false
-  /** Of the topic. */
+  /** The partitions of the topic. */
   partitions = PARTITIONS
-  /** What others have committed. */
+  /** The offsets that other members have committed. */
   readonly committed = new Map<number, number>()
   /** First and last offset that Kafka has, by partition. */
   readonly kept = new Map<number, readonly [first: number, end: number]>()

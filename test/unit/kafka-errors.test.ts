@@ -19,7 +19,7 @@ const RETRIABLE = [
 const DENIALS = [3, 100]
 /** CORRUPT_MESSAGE, which may be the answer to a record for good, and the errors of share groups. */
 const NOT_PASSING = [2, 122, 123, 133]
-/** What librdkafka itself reports while brokers come, go and change leaders. */
+/** Errors that librdkafka itself reports while brokers come, go and change leaders. */
 const LOCAL = [
   -197, -195, -193, -192, -187, -185, -183, -182, -180, -178, -177, -166, -164, -163, -158, -153,
   -147, -146, -142, -137,

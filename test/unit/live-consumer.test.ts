@@ -38,7 +38,7 @@ function some(from: number, count: number, bytes = 100): KafkaRecord[] {
   return Array.from({ length: count }, (_, index) => recordAt(0, from + index, bytes))
 }
 
-/** What the ring holds, oldest first. */
+/** The offsets of each batch in the ring buffer, oldest first. */
 function offsetsOf(live: LiveConsumer): number[][] {
   const batches: number[][] = []
   for (let sequence = live.ring.end - 1; live.ring.batch(sequence); sequence--) {

@@ -8,7 +8,7 @@ import { kafkaMetrics, type RouteStats } from '../../src/index.ts'
 import { Exposition } from '../support/metrics.ts'
 import { idleStats } from './fakes.ts'
 
-/** What Kafka says of two partitions. */
+/** The offsets of two partitions in Kafka. */
 const RANGES = [0, 1].map((partition) => ({ topic: 'a', partition, start: 2, end: 9 }))
 
 function appOf(routes: Record<string, Partial<RouteStats>>) {
@@ -225,7 +225,7 @@ describe('the latency of events', () => {
       figures.observeLatency(of, now)
     }
     expect(counted()).toBe(0)
-    // As by a clock that is ahead.
+    // A record may come from a producer whose clock is ahead.
     for (const of of [now, now + 2_000]) figures.observeLatency(of, now)
     expect(counted()).toBe(2)
   })

@@ -15,7 +15,7 @@ afterAll(async () => {
   await Promise.all([kafka.close(), reader.close()])
 })
 
-/** `answers` where `kafkaConsume` answers, `lends` where the handler behind has a reader. */
+/** `answers` if `kafkaConsume` answers, `lends` if the handler behind has a reader. */
 async function roleIn(app: Hono<KafkaReaderEnv>, path = '/orders'): Promise<string> {
   // Whatever reads the query refuses a limit of 0.
   const response = await app.request(`${path}?max_records=0`)

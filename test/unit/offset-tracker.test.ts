@@ -68,7 +68,7 @@ class TrackerModel {
   #take(count: number, hole: number): void {
     const run: number[] = []
     for (let i = 0; i < count; i++) {
-      // What came back goes out first, as it lies before what is new.
+      // Requeued records are delivered first, since they lie before new ones.
       const offset = this.#back.shift() ?? this.#next + hole
       this.#next = Math.max(this.#next, offset + 1)
       run.push(offset)
@@ -112,7 +112,7 @@ class TrackerModel {
   #commit(succeeds: boolean): void {
     const expected = Math.min(this.#next, ...this.#out, ...this.#back)
     const claim = this.#tracker.committable()
-    // It is told once, and only when it moved.
+    // An offset is returned once, and only when it moved.
     expect(claim?.offset).toBe(expected > this.#told ? expected : undefined)
     if (!claim) return
     if (succeeds) {
@@ -149,7 +149,7 @@ describe('the offset tracker', () => {
 
   test('offsets without a record are passed once all records before them were delivered', () => {
     const tracker = new OffsetTracker(3)
-    // Of what was read, nothing was handed out yet.
+    // Nothing of the records read has been delivered yet.
     tracker.skip(5, 9)
     expect([tracker.next, tracker.committable()]).toEqual([undefined, undefined])
     tracker.track([3])
@@ -159,7 +159,7 @@ describe('the offset tracker', () => {
     expect(tracker.next).toBe(4)
     tracker.markDelivered([4])
     expect([tracker.next, tracker.committable()]).toEqual([9, { offset: 9, records: 2 }])
-    // What a client commits by itself is told by records.
+    // The client's own commits count delivered records.
     expect(tracker.delivered).toBe(5)
   })
 

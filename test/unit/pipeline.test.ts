@@ -24,7 +24,7 @@ function stepOf(run: PipelineStep['run']): PipelineStep {
   return { code: 'TRANSFORM_FAILED', run }
 }
 
-/** What clients see of records that went through a transform. */
+/** The records that clients get after a transform. */
 async function transformed(transform: Transform, ...values: readonly string[]) {
   const processed = await pipelineOf([jsonStep, transformStep(transform)])(records(...values))
   return processed.map((record) => (record.dropped ? 'dropped' : consumedOf(record)))

@@ -6,7 +6,7 @@ import { KafkaConsumeError } from '../../src/core/errors.ts'
 import type { ProducerRecord } from '../../src/port/kafka.ts'
 import { until, within } from '../support/wait.ts'
 
-/** The client's producer: it confirms what it is told to, and not before. */
+/** The Kafka client's producer. It confirms records on command only. */
 class FakeClient extends EventEmitter {
   readonly produced: Array<{ topic: string; opaque: unknown }> = []
   connected = false

@@ -16,7 +16,7 @@ import { skip } from '../support/clock.ts'
 import { framed } from '../support/registry.ts'
 import { recordAt } from './fakes.ts'
 
-/** What Confluent's own serializers for JavaScript (1.10.1) wrote, behind the id of the schema. */
+/** The bytes that Confluent's own serializers for JavaScript (1.10.1) write after the schema id. */
 const CONFLUENT = {
   avro: 'VAAAAAAAAClAAgxoaSDimIMEAf8=',
   bytes: 'AQL/',
@@ -188,7 +188,7 @@ describe('Protobuf', () => {
     const main = `syntax = "proto3"; package a; import "b.proto"; import "google/protobuf/timestamp.proto";
       message M { b.B b = 1; google.protobuf.Timestamp at = 2; }`
     const b = 'syntax = "proto3"; package b; import "c.proto"; message B { a.C c = 1; }'
-    // Of the same package as the first: it must not count among its messages.
+    // This file has the package of the first one: its messages must not count among the first one's.
     const c = 'syntax = "proto3"; package a; message C { bool ok = 1; }'
     const referred = new Map(Object.entries({ 'b.proto': b, 'c.proto': c }))
     const payload = Uint8Array.of(0, 10, 4, 10, 2, 8, 1, 18, 2, 8, 60)

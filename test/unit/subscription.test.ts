@@ -53,7 +53,7 @@ class Log extends ReaderSource {
     this.#random = random
   }
 
-  /** Adds records; now and then there is a hole before one, or a mark that is no record at the end. */
+  /** Adds records, some of them after a hole, or with a control record at the end. */
   produce(partition: number, count: number): void {
     for (let i = 0; i < count; i++) {
       if (this.#random(6) === 0) this.ends[partition] = (this.ends[partition] as number) + 2
@@ -64,7 +64,7 @@ class Log extends ReaderSource {
     if (this.#random(8) === 0) this.ends[partition] = (this.ends[partition] as number) + 1
   }
 
-  /** What clients are to get of a partition. */
+  /** The records and gaps of a partition that clients must get. */
   delivered(partition: number): number[] {
     return (this.records[partition] as KafkaRecord[])
       .map(({ offset }) => offset)
@@ -492,7 +492,7 @@ describe('gaps', () => {
     expect(await taken).toEqual(['gap 12-50 t:0=50,1=0', '0/50 51,0'])
   })
 
-  // Who resumes there asks Kafka for what it no longer has, and is told of the gap again.
+  // A client that resumes below the gap gets it again: Kafka has no records there.
   test('the cursor of a gap in the ring buffer lies behind the gap', async () => {
     await using scene = await Scene.at([10, 0])
     const reader = scene.reader([10, 0])

@@ -10,7 +10,7 @@ import { ReaderSource, recordAt } from './fakes.ts'
 
 const SIZE = 100
 
-/** A topic of one partition with so many records, and who reads it. */
+/** A topic of one partition with this number of records, and its consumers. */
 class Log extends ReaderSource {
   opened = 0
   /** Consumers that were opened to follow the end. */

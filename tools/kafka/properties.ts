@@ -27,7 +27,7 @@ export function serverProperties(cluster: Cluster, node: BrokerNode): string {
     ].join(','),
     'log.dirs': dataFolder(cluster, node),
 
-    // As in most production clusters, a topic must be created before it is used.
+    // A topic must be created before it is used, as in most production clusters.
     'auto.create.topics.enable': false,
     'num.partitions': 4,
     'default.replication.factor': replicas,

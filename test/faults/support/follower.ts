@@ -4,7 +4,7 @@ import type { StreamedRecord } from '../../support/sse.ts'
 /** How soon a client asks again that was answered with an error, which ends an `EventSource`. */
 const REOPEN = 500
 
-/** What came to a client, and what did not. */
+/** The records that a client got, and those that it did not get. */
 export interface Tally {
   received: number
   /** Offsets that were skipped. */

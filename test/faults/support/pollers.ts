@@ -4,7 +4,7 @@ import { sleep } from '../../support/wait.ts'
 /** How soon a client asks again that got no answer. */
 const RETRY = 50
 
-/** What came to the clients of a group, all in all. */
+/** The records that all clients of a group got together. */
 export interface GroupTally {
   readonly received: number
   /** Records that came more than once. */
@@ -17,7 +17,7 @@ export interface GroupTally {
 
 /**
  * Clients that read as a group by GET, again and again, each on one address. They never give up on
- * an answer: who leaves while it is on its way may miss records that count as delivered.
+ * an answer: a client that leaves during the answer may miss records that count as delivered.
  */
 export class Pollers implements AsyncDisposable {
   readonly #partitions: number

@@ -17,11 +17,11 @@ export class Questions implements AsyncDisposable {
     this.answers = answers
   }
 
-  /** Of an event stream, only the beginning is read. */
+  /** Repeats a request. Only the beginning of an event stream is read. */
   ask(name: string, url: string, request: RequestInit = {}): void {
     const loop = this.#loop(name, url, request)
-    // Told where the loops are waited for. After a test that ran out of time nobody waits for them,
-    // and without this the tests after it would fail for it.
+    // Errors are reported where the loops are awaited. After a test that ran out of time nothing awaits
+    // them, and an unhandled rejection would fail the tests after it.
     loop.catch(() => undefined)
     this.#loops.push(loop)
   }
@@ -30,7 +30,7 @@ export class Questions implements AsyncDisposable {
     return [...this.answers.values()].reduce((sum, count) => sum + count, 0)
   }
 
-  /** Those that an `EventSource`, or a client that honours `Retry-After`, does not get over. */
+  /** Answers after which an `EventSource`, or a client that honours `Retry-After`, does not try again. */
   get final(): string[] {
     return [...this.answers.keys()].filter((answer) => answer.endsWith('for good'))
   }

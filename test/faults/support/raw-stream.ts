@@ -9,7 +9,7 @@ export type Leave = 'fin' | 'reset' | 'silence'
 export class RawStream {
   /** Resolves when the connection is gone, whoever ended it. */
   readonly closed: Promise<void>
-  /** Of the answer; 0 until it is there. */
+  /** The status of the answer; 0 until it comes. */
   status = 0
   readonly #socket: Socket
   #pending: Buffer = Buffer.alloc(0)

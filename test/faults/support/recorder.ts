@@ -8,7 +8,7 @@ export class Recorder implements Disposable {
   readonly records: StreamedRecord[] = []
   /** The gaps that were announced, each with how many records had come before. */
   readonly gaps: Array<Gap & { readonly after: number }> = []
-  /** Codes of errors that were told. */
+  /** The codes of errors that came. */
   readonly errors: string[] = []
   opened = 0
   lastId = ''

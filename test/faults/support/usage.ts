@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { GatewayProcess } from '../../gateway/gateway-process.ts'
 import { until } from '../../support/wait.ts'
 
-/** What a process holds. */
+/** The resources of a process. */
 export interface Usage {
   readonly files: number
   readonly threads: number

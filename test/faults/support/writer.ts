@@ -9,7 +9,7 @@ const OUTSTANDING = 20_000
 /**
  * Writes records at a steady rate, each once and in order, whatever happens to the brokers
  * (`enable.idempotence`, `acks=all`). Record `n` goes to partition `n % partitions`, so that it has
- * offset `n / partitions` there, and its value is `n`: who reads it can tell that it is the right one.
+ * offset `n / partitions` there, and its value is `n`, so that a reader can check it.
  */
 export class Writer implements AsyncDisposable {
   readonly topic: string

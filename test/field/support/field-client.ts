@@ -1,6 +1,6 @@
 import { within } from '../../support/wait.ts'
 
-/** What came to a client, and what did not. */
+/** The records that a client got, and those that it did not get. */
 export interface Tally {
   readonly received: number
   readonly lost: number

@@ -24,7 +24,7 @@ export class FieldGateway implements AsyncDisposable {
     this.#process = await spawn(this.port, this.#flags)
   }
 
-  /** What it logged. */
+  /** The lines of its log. */
   get log(): string {
     return this.#process.stderr
   }

@@ -59,7 +59,7 @@ function needed(program: string, name: string): string {
 /**
  * A copy of a language's folder, with what its programs need.
  *
- * @param work Installs in the folder; what it is told goes to the log.
+ * @param work Installs in the folder, and passes the lines of the log to its argument.
  */
 async function installed(
   language: string,

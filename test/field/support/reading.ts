@@ -25,11 +25,11 @@ export interface Reader {
   readonly path: string
   /** Begins to read. */
   readonly open: (url: string, partitions: number) => FieldClient | Promise<FieldClient>
-  /** What it may do by its own fault. Default: nothing. */
+  /** The faults that the client itself is known to have. Default: none. */
   readonly fault?: Fault | undefined
 }
 
-/** What a client cannot do right, whatever it reads. */
+/** A fault of a client, which no server can prevent. */
 export interface Fault {
   /** Records at most. */
   readonly lost?: number
@@ -96,7 +96,7 @@ export class FieldTopic {
   }
 }
 
-/** What a reading is made of. */
+/** The parts of a reading: clients, gateway and proxy. */
 interface Reading {
   readonly topic: FieldTopic
   readonly readers: readonly Reader[]
@@ -106,7 +106,7 @@ interface Reading {
   readonly victim?: FieldGateway
 }
 
-/** What came to each client, by its name. */
+/** The records that each client got, by its name. */
 export type Tallies = Readonly<Record<string, Tally & { readonly cuts: number }>>
 
 /** @throws Error that names the clients which did not get to the end, with what they said. */

@@ -1,4 +1,4 @@
-/** What all of these programs share: the address that they read, and the line they print for each record. */
+/** The common part of these programs: the address that they read, and the line that they print for each record. */
 
 /** The route's address, with its parameters. */
 export const url = process.argv[2] ?? ''

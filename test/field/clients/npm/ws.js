@@ -21,7 +21,7 @@ function connect() {
     cursor = frame.cursor ?? cursor
     if (frame.topic !== undefined) print(String(text), frame.cursor)
   })
-  // What went wrong does not matter: the connection is closed after it.
+  // The error is ignored: the connection is closed after it.
   socket.on('error', () => {})
   socket.on('close', () => setTimeout(connect, REOPEN_MS))
 }
