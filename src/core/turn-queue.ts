@@ -131,8 +131,33 @@ export const writeTurns = new TurnQueue(TURN_BYTES, WRITE_COST_BYTES)
 export const filterTurns = new TurnQueue(FILTER_TURN_MS, 0)
 
 /** Calls back when the runtime has polled its sockets, or soon after. */
-export function onNextTurn(callback: () => void): void {
+function onNextTurn(callback: () => void): void {
   // While Deno has other work, it polls its sockets no sooner than it runs timers.
   if ('Deno' in globalThis) setTimeout(callback, 1)
   else setImmediate(callback)
+}
+
+/** Turns after which each runtime has polled its sockets: Bun and Deno take two, Node three. */
+const SOCKET_TURNS = 3
+
+/** The wait of callers that came in this turn. */
+let socketsPolling: Promise<void> | undefined
+
+/**
+ * Resolves when the runtime has polled its sockets since this call. Only then does it report a client
+ * that has left, even one that left before its request was read. Callers of one turn share the wait.
+ */
+export function socketsPolled(): Promise<void> {
+  socketsPolling ??= new Promise((resolve) => {
+    onNextTurn(() => {
+      socketsPolling = undefined
+      resolveAfter(SOCKET_TURNS - 1, resolve)
+    })
+  })
+  return socketsPolling
+}
+
+function resolveAfter(turns: number, resolve: () => void): void {
+  if (turns === 0) resolve()
+  else onNextTurn(() => resolveAfter(turns - 1, resolve))
 }

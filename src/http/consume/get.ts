@@ -1,5 +1,6 @@
 /** Mode `http-get`: one read, as the consumer group or from a position. */
 import type { Context } from 'hono'
+import { LruMap } from '../../core/lru-map.ts'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
 import type { Position } from '../../feed/position.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
@@ -19,6 +20,7 @@ import {
   urlOf,
 } from '../request/client.ts'
 import { chooseFormat, parseRead, type ReadPlan } from '../request/parameters.ts'
+import { isServedByBun } from '../request/runtime.ts'
 import { SMALL_ANSWER_BYTES, tooManyAnswers } from '../response/answer-budget.ts'
 import {
   arrayBody,
@@ -32,7 +34,7 @@ import {
   type Slice,
 } from '../response/body.ts'
 import { type Compressed, compressAnswer, MIN_COMPRESSED_BYTES } from '../response/compress.ts'
-import { deliver, LARGE_PIECE_BYTES, untransformed } from '../response/deliver.ts'
+import { deliver, deliverAtOnce, LARGE_PIECE_BYTES, untransformed } from '../response/deliver.ts'
 import type { CachedResponse } from '../response/response-cache.ts'
 import type { Route } from '../route/route.ts'
 import type { ReadKind } from '../route/route-statistics.ts'
@@ -50,14 +52,42 @@ interface Form {
 export function answerGet(c: Context, route: Route): Response | Promise<Response> {
   const cached = NAMES_POSITION.test(c.req.url) ? findCached(c, route) : undefined
   if (cached) return answerCached(c, route, cached)
+  const read = parseGet(c, route)
+  const [kind, answer] = read.plan.position
+    ? (['read', answerPosition] as const)
+    : (['group', answerGroup] as const)
+  return traced(route, kind, (trace) => answer(c, route, read, trace))
+}
+
+/** A parsed GET. */
+interface ParsedGet {
+  readonly plan: ReadPlan
+  readonly form: Form
+}
+
+/** Parsed reads as the group by route: a client that polls sends one URL again and again. */
+const parsedReads = new WeakMap<Route, LruMap<string, ParsedGet>>()
+const MAX_PARSED_READS = 64
+/** Characters of a URL and an `Accept` whose parsed read is cached. */
+const MAX_KEY_LENGTH = 512
+
+/** @throws KafkaConsumeError INVALID_PARAMETER, INVALID_CURSOR or NOT_ACCEPTABLE */
+function parseGet(c: Context, route: Route): ParsedGet {
+  const key = `${c.req.url} ${c.req.header('Accept') ?? ''}`
+  const isCacheable = key.length <= MAX_KEY_LENGTH && !clientOf(c).credentialParameters
+  const cached = isCacheable ? parsedReads.get(route)?.get(key) : undefined
+  if (cached) return cached
   const lines = chooseForm(c, route.options)
   const plan = parseRead(urlOf(c).searchParams, route.options.topics)
   const ofQuery = chooseFormat(plan.format, route.options)
-  const form = lines ? { ...ofQuery, list: lines } : ofQuery
-  const [kind, answer] = plan.position
-    ? (['read', answerPosition] as const)
-    : (['group', answerGroup] as const)
-  return traced(route, kind, (trace) => answer(c, route, plan, form, trace))
+  const parsed = { plan, form: lines ? { ...ofQuery, list: lines } : ofQuery }
+  // A start may be relative to the present time.
+  if (isCacheable && !plan.position) {
+    const reads = parsedReads.get(route) ?? new LruMap(MAX_PARSED_READS)
+    reads.set(key, parsed)
+    parsedReads.set(route, reads)
+  }
+  return parsed
 }
 
 /** Most reads from a position name it literally, and the others are only not answered from the cache. */
@@ -88,8 +118,7 @@ function chooseForm(c: Context, { mode }: ResolvedOptions): 'lines' | undefined 
 async function answerPosition(
   c: Context,
   route: Route,
-  plan: ReadPlan,
-  form: Form,
+  { plan, form }: ParsedGet,
   trace: ReadTrace | undefined,
 ): Promise<Response> {
   const client = clientOf(c)
@@ -181,8 +210,7 @@ function nextUrl(c: Context, cursor: string): string {
 async function answerGroup(
   c: Context,
   route: Route,
-  plan: ReadPlan,
-  form: Form,
+  { plan, form }: ParsedGet,
   trace: ReadTrace | undefined,
 ): Promise<Response> {
   const client = clientOf(c)
@@ -217,7 +245,11 @@ async function answerGroup(
     const { bytes } = await compressBody(c, route, body)
     if (signal.aborted) throw signal.reason
     memory.resize(bytes.length)
-    return c.body(deliver(bytes, ending, signal, writeDeadline), 200, headers)
+    const stream =
+      bytes.length <= SMALL_ANSWER_BYTES && isServedByBun(c)
+        ? deliverAtOnce(bytes, ending, () => signal, writeDeadline)
+        : deliver(bytes, ending, signal, writeDeadline)
+    return c.body(stream, 200, headers)
   } catch (error) {
     ending.requeue()
     throw error

@@ -1,5 +1,5 @@
 import { KafkaConsumeError } from '../../core/errors.ts'
-import { onNextTurn } from '../../core/turn-queue.ts'
+import { socketsPolled } from '../../core/turn-queue.ts'
 import { filterInTurns } from '../../feed/filter-pass.ts'
 import type { Delivery, KafkaRecord, PollLimits } from '../../port/kafka.ts'
 import { Cursor, PartitionTable } from '../../records/cursor.ts'
@@ -70,7 +70,7 @@ async function process(
   { signal, memory }: PollRequest,
 ): Promise<readonly ProcessedRecord[]> {
   if (memory && !memory.resize(sizeOf(records))) throw tooManyAnswers()
-  if (records.length > 0) await yieldToSocketEvents()
+  if (records.length > 0) await socketsPolled()
   const { processor } = route
   const processed: readonly ProcessedRecord[] = processor
     ? await processor.process(records)
@@ -112,14 +112,4 @@ function recordsIn(
 
 function sizeOf(records: readonly KafkaRecord[]): number {
   return records.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0)
-}
-
-/**
- * Waits until the runtime has looked at its sockets again. Only then does it report a client that has
- * left, even one that left before its request was read. Bun and Deno take two turns, Node three.
- */
-async function yieldToSocketEvents(): Promise<void> {
-  for (let turn = 0; turn < 3; turn++) {
-    await new Promise<void>((resolve) => onNextTurn(resolve))
-  }
 }

@@ -32,6 +32,22 @@ export const MAX_IDLE_SECONDS = 255
 /** For requests that may wait for records without a limit. */
 export const NO_IDLE_TIMEOUT = 0
 
+interface BunServer {
+  timeout(request: Request, seconds: number): void
+}
+
+/** Bun's server of a request; undefined on other runtimes, and in an app that does not pass its server on. */
+function bunServerOf(c: Context): BunServer | undefined {
+  const server: unknown = c.env?.server ?? c.env
+  const isServer = typeof server === 'object' && server !== null && 'timeout' in server
+  return isServer && typeof server.timeout === 'function' ? (server as BunServer) : undefined
+}
+
+/** Whether Bun's server itself answers the request. */
+export function isServedByBun(c: Context): boolean {
+  return bunServerOf(c) !== undefined
+}
+
 /**
  * Sets the seconds without a byte after which Bun closes the connection of this request. The timeout
  * holds until the connection's next request, so a caller that sets none must set another one at the
@@ -39,8 +55,5 @@ export const NO_IDLE_TIMEOUT = 0
  * its server on (`app.fetch(request, server)`), this does nothing.
  */
 export function setIdleTimeout(c: Context, seconds: number): void {
-  const server: unknown = c.env?.server ?? c.env
-  if (typeof server !== 'object' || server === null || !('timeout' in server)) return
-  const { timeout } = server
-  if (typeof timeout === 'function') timeout.call(server, c.req.raw, seconds)
+  bunServerOf(c)?.timeout(c.req.raw, seconds)
 }

@@ -181,9 +181,12 @@ export class Route {
    * @throws KafkaConsumeError INVALID_OPTIONS when the group is the client's own and the client has no
    *   name.
    */
-  async group(client: KafkaClient): Promise<GroupCalls> {
-    if (this.#membership && !this.#closed && !this.#leased?.cluster.outage())
-      return this.#membership
+  group(client: KafkaClient): GroupCalls | Promise<GroupCalls> {
+    const isOpen = this.#membership && !this.#closed && !this.#leased?.cluster.outage()
+    return isOpen ? (this.#membership as Membership) : this.#join(client)
+  }
+
+  async #join(client: KafkaClient): Promise<GroupCalls> {
     const { memberships } = await this.lease()
     if (this.#closed) throw shuttingDown()
     const { topics, autoOffsetReset, commitStrategy, consumerGroup, maxGroups } = this.options

@@ -2,9 +2,11 @@
 import {
   isSpanContextValid,
   type Link,
+  ProxyTracerProvider,
   type Span,
   SpanKind,
   SpanStatusCode,
+  type Tracer,
   trace,
 } from '@opentelemetry/api'
 import packageJson from '../../../package.json' with { type: 'json' }
@@ -37,20 +39,20 @@ export class ReadTrace {
 
   /** Starts a span; undefined where none is recorded. */
   static begin({ options }: Route, kind: ReadKind): ReadTrace | undefined {
+    const tracer = registeredTracer()
+    if (!tracer) return undefined
     const { topics, clusterName } = options
-    // Get the tracer each time: an app may register its provider after it has made its routes.
-    const span = trace
-      .getTracer(packageJson.name, packageJson.version)
-      .startSpan(topics.length === 1 ? `receive ${topics[0]}` : `receive ${topics.length} topics`, {
-        kind: SpanKind.CONSUMER,
-        attributes: {
-          'messaging.system': 'kafka',
-          'messaging.operation.type': 'receive',
-          'messaging.operation.name': kind,
-          'messaging.destination.name': topics.join(','),
-          ...(clusterName === undefined ? {} : { 'messaging.kafka.cluster.name': clusterName }),
-        },
-      })
+    const name = topics.length === 1 ? `receive ${topics[0]}` : `receive ${topics.length} topics`
+    const span = tracer.startSpan(name, {
+      kind: SpanKind.CONSUMER,
+      attributes: {
+        'messaging.system': 'kafka',
+        'messaging.operation.type': 'receive',
+        'messaging.operation.name': kind,
+        'messaging.destination.name': topics.join(','),
+        ...(clusterName === undefined ? {} : { 'messaging.kafka.cluster.name': clusterName }),
+      },
+    })
     return span.isRecording() ? new ReadTrace(span) : undefined
   }
 
@@ -88,14 +90,30 @@ export class ReadTrace {
   }
 }
 
+/** The tracer of the app's provider. It is asked for each time: an app may register its provider late. */
+function registeredTracer(): Tracer | undefined {
+  const { name, version } = packageJson
+  const provider = trace.getTracerProvider()
+  // Without a provider, the API would make spans that record nothing.
+  return provider instanceof ProxyTracerProvider
+    ? provider.getDelegateTracer(name, version)
+    : provider.getTracer(name, version)
+}
+
 /** Runs a read in a span, which ends as the read does. */
-export async function traced<T>(
+export function traced<T>(
   route: Route,
   kind: ReadKind,
   read: (trace: ReadTrace | undefined) => Promise<T>,
 ): Promise<T> {
   const trace = ReadTrace.begin(route, kind)
-  if (!trace) return read(undefined)
+  return trace ? inSpan(trace, read) : read(undefined)
+}
+
+async function inSpan<T>(
+  trace: ReadTrace,
+  read: (trace: ReadTrace | undefined) => Promise<T>,
+): Promise<T> {
   try {
     const result = await read(trace)
     trace.end()
