@@ -134,7 +134,7 @@ async function runTests(
   return exitCode
 }
 
-/** Whoever interrupts the tests still gets Kafka stopped, and the count. */
+/** After an interruption, Kafka is still stopped and the count is printed. */
 function catchSignals(): AbortSignal {
   const controller = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

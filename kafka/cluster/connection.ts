@@ -1,4 +1,4 @@
-/** What happens when a cluster's brokers go away, and when they come back. */
+/** The connection of a cluster: notices when its brokers cannot be reached, and when they are back. */
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError, outageError } from '../../src/core/errors.ts'
 import type { BrokerState, KafkaOutage } from '../../src/port/kafka.ts'
@@ -235,7 +235,7 @@ export class ClusterConnection {
 }
 
 /**
- * What an error of connecting says about the cluster: brokers refuse our credentials or certificate,
+ * The outage that an error of connecting stands for: brokers refuse our credentials or certificate,
  * or else no broker answers.
  */
 function outageCause(error: KafkaConsumeError): KafkaConsumeError {

@@ -25,8 +25,8 @@ export function groupSettings(
     'group.id': groupId,
     'enable.auto.commit': false,
     'enable.auto.offset.store': false,
-    // Also how long a group waits for a member that does not take part in a change; a process that
-    // lives asks for records several times a second.
+    // The limit is also how long a group waits for a member that takes no part in a rebalance. A process
+    // that works polls several times a second.
     'max.poll.interval.ms': 60_000,
     // Commits are answered: see commitOffsets.
     offset_commit_cb: true,

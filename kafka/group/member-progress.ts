@@ -17,7 +17,7 @@ export interface WatchedMember {
 export class MemberProgress {
   readonly #watched: WatchedMember
   readonly #stallDetector = new StallDetector<OwnedPartition>()
-  /** What stood still at the last check: the member may have paused since the check before. */
+  /** Partitions that stood still at the last check: the member may have paused since the check before. */
   #suspected: ReadonlySet<OwnedPartition> = new Set()
   #rounds = -1
 

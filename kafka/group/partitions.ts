@@ -277,7 +277,7 @@ export class OffsetTracker {
     return this.delivered
   }
 
-  /** What may be committed, unless it was returned before. */
+  /** The committable offset, unless it was returned before. */
   committable(): CommittableOffset | undefined {
     const [lowest] = this.#undelivered
     const offset = lowest ? firstOf(lowest) : (this.next ?? this.#start)

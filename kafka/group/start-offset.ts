@@ -1,16 +1,16 @@
 import type { Gap } from '../../src/port/kafka.ts'
 
-/** What Kafka and this process know about a partition that the group is about to read. */
+/** The offsets of a partition that the group is about to read, by Kafka and by this process. */
 export interface Standing {
   readonly topic: string
   readonly partition: number
-  /** What the group has committed; -1 for nothing. */
+  /** The offset that the group has committed; -1 for none. */
   readonly committed: number
   /** The first offset that Kafka keeps. */
   readonly first: number
   /** The offset after the last. */
   readonly end: number
-  /** What this process has seen committed before; -1 for nothing. */
+  /** The committed offset that this process has seen before; -1 for none. */
   readonly remembered: number
   /**
    * Where this process first read it, of a group that had committed nothing and begins at the end;
@@ -26,7 +26,7 @@ export interface StartOffset {
   readonly topic: string
   readonly partition: number
   readonly offset: number
-  /** What the group misses by that. */
+  /** The offsets that the group misses by this start. */
   readonly gap?: Gap
   /** Whether the offset follows from this moment alone, so that it is lost if nobody keeps it. */
   readonly isOfNow?: true

@@ -1,8 +1,8 @@
 /**
- * What this process has open, for `bun --hot`. It evaluates all modules of an app again whenever one
- * of them is saved, but closes nothing that the previous evaluation opened: old members would keep
- * their partitions, and old streams their clients. So each evaluation of this module closes what the
- * previous one left open.
+ * The open handlers of this process, for `bun --hot`. Bun evaluates all modules of an app again when
+ * one of them is saved, but closes nothing that the previous evaluation opened: old members would keep
+ * their partitions, and old streams their clients. Each evaluation of this module therefore closes the
+ * handlers that the previous one left open.
  */
 import { getLogger } from '@logtape/logtape'
 import { settledWithin } from './deadline.ts'

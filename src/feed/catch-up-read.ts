@@ -37,7 +37,7 @@ export class CatchUpRead {
   /** When the consumer last brought something, in `performance.now()`'s time. */
   #broughtAt = 0
   #isClosed = false
-  /** What the pool may take the consumer from, while the client takes nothing. */
+  /** The suspended read from which the pool may take the consumer while the client reads nothing. */
   #suspended: SuspendedRead | undefined
 
   /** @param processor Absent: records are encoded as they are. */

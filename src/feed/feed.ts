@@ -37,7 +37,7 @@ const TIMES = {
 
 const log = getLogger(['hono-kafka-consume', 'feed'])
 
-/** What two routes must have in common to share a feed. */
+/** The options that two routes must have in common to share a feed. */
 export interface FeedOptions {
   readonly topics: readonly string[]
   readonly messageDeserializer: MessageDeserializer

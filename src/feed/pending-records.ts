@@ -52,7 +52,7 @@ export class PendingRecords {
     this.#filter = filter && new FilterPass(filter)
   }
 
-  /** What replaces this object when the partitions change, at a position in the new ones. */
+  /** The object that replaces this one when the partitions change, at a position in the new partitions. */
   movedTo(table: PartitionTable, vector: Float64Array, filter: Filter | undefined): PendingRecords {
     const moved = new PendingRecords(table, vector, filter)
     moved.#gaps.push(...this.#gaps)

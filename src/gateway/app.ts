@@ -53,7 +53,7 @@ export interface GatewayOptions {
   readonly metrics?: boolean
   /** Which clients are served, and how much. Health checks are served to everyone. Default: all clients. */
   readonly guard?: GuardOptions | undefined
-  /** What all routes compress where a client accepts it. Default: that of `kafkaConsume`. */
+  /** The compression of all routes for clients that accept it. Default: that of `kafkaConsume`. */
   readonly compression?: KafkaConsumeOptions['compression']
   /** Finds the address of a request's client. Default: all clients have one address. */
   readonly addressOf?: (c: Context) => string

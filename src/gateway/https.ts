@@ -1,4 +1,4 @@
-/** What HTTPS changes for clients: plain HTTP redirects, and browsers are told to stay with HTTPS. */
+/** HTTPS for clients: plain HTTP redirects, and browsers are told to stay with HTTPS. */
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 
 /** The port of HTTPS that a URL need not name. */
@@ -14,7 +14,7 @@ export function httpsUrl(requestUrl: string, port: number): string {
   return url.href
 }
 
-/** What answers requests: an app, or the module of `worker.ts`. */
+/** An app, or the module of `worker.ts`. */
 interface Fetcher {
   fetch(request: Request, env?: object): Response | Promise<Response>
 }

@@ -15,7 +15,7 @@ import type { KafkaRoute } from './supervisor.ts'
 /** Makes a handler; a test has its own. */
 export type MakeRoute = (options: KafkaConsumeOptions) => KafkaRoute
 
-/** What handlers are made of, besides their plugins. */
+/** The settings of all handlers, besides their plugins. */
 export interface TableOptions {
   readonly make: MakeRoute
   /** Prefix of `group.instance.id`s; a suffix tells members of one group apart. */
@@ -48,7 +48,7 @@ export interface ServedRoute {
   readonly handler: KafkaRoute
 }
 
-/** What is served at one moment. */
+/** The routes, handlers and access plugins of one snapshot. */
 export interface RoutingTable {
   readonly router: Router
   readonly scopes: PluginScopes

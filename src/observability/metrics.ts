@@ -31,7 +31,7 @@ export interface MetricsOptions {
   readonly registry?: MetricsRegistry | undefined
 }
 
-/** What `kafkaMetrics` returns: handlers to mount. */
+/** The result of `kafkaMetrics`: handlers to mount. */
 export interface KafkaMetrics {
   /** Middleware that counts requests and measures them: mount it by `app.use`, in front of the routes. */
   readonly registerMetrics: MiddlewareHandler

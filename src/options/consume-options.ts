@@ -248,7 +248,7 @@ export const optionsSchema = v.pipe(
         'answers',
       ),
       v.description(
-        'What is compressed when a client accepts it: nothing (`off`), answers of single reads (`answers`), or streams as well (`all`)',
+        'The compression for clients that accept it: none (`off`), of answers of single reads (`answers`), or of streams as well (`all`)',
       ),
     ),
     heartbeat: v.pipe(

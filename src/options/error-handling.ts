@@ -12,7 +12,7 @@ export const errorHandling = v.pipe(
         ),
       }),
       v.title('ErrorHandlingOptions'),
-      v.description('What HTTP clients are told of errors.'),
+      v.description('The content of error answers.'),
     ),
     {},
   ),

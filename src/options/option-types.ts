@@ -161,8 +161,8 @@ export interface KafkaConsumeOptions {
   readonly transform?: Transform | undefined
 
   /**
-   * What is compressed when a client accepts it: nothing (`off`), answers of single reads
-   * (`answers`), or streams as well (`all`).
+   * The compression for clients that accept it: none (`off`), of answers of single reads
+   * (`answers`), or of streams as well (`all`).
    *
    * `INVALID_OPTIONS` otherwise: compression must be "off", "answers" or "all".
    *
@@ -504,7 +504,7 @@ export interface ConsumerGroupOptions {
   readonly groupInstanceId?: string | undefined
 }
 
-/** What HTTP clients are told of errors. */
+/** The content of error answers. */
 export interface ErrorHandlingOptions {
   /**
    * Whether the Kafka client's own words are in answers, as `detail`.
@@ -1010,8 +1010,8 @@ export interface RecordHeadersOptions {
   readonly nameMappings?: Readonly<Record<string, string>> | undefined
 
   /**
-   * What becomes of a header that a request repeats: a header of the record for each value, for the
-   * first value, or for all of them with commas between.
+   * How a repeated header of a request is written: as a header of the record for each value, for
+   * the first value, or for all values joined by commas.
    *
    * `INVALID_OPTIONS` otherwise: it must be "retain_duplicates" or "take_first" or
    * "concatenate_by_comma".

@@ -38,7 +38,7 @@ const headers = v.pipe(
         'retain_duplicates',
       ),
       v.description(
-        'What becomes of a header that a request repeats: a header of the record for each value, for the first value, or for all of them with commas between',
+        'How a repeated header of a request is written: as a header of the record for each value, for the first value, or for all values joined by commas',
       ),
     ),
   }),

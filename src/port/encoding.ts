@@ -1,6 +1,6 @@
 /**
- * What the HTTP side asks of a consumer that encodes records itself: the texts around each record,
- * handed over as data, and the bytes that come back. This file knows no format of its own.
+ * The request to a consumer that it encode records itself: the texts around each record, given as
+ * data, and the bytes that come back. This file knows no format of its own.
  */
 import type { TopicPartition } from '../core/topic-partition.ts'
 

@@ -351,7 +351,7 @@ export interface EmbeddedBroker {
   close(): Promise<void>
 }
 
-/** What the embedded broker starts with. */
+/** The settings of the embedded broker. */
 export interface EmbeddedOptions {
   /** The topic to create. */
   readonly topic: string

@@ -211,7 +211,7 @@ export class FakeConsumer {
   readonly #listeners = new Map<string, Set<(value: never) => void>>()
   #wait = 0
 
-  /** The same, as the code under test wants to see it. */
+  /** This consumer by the type that the code under test expects. */
   get asConsumer(): Consumer {
     return this as unknown as Consumer
   }

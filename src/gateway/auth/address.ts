@@ -6,7 +6,7 @@ import type { GetConnInfo } from 'hono/conninfo'
  * entry of `X-Forwarded-For` that the outermost trusted proxy wrote; entries to the left of it may
  * come from the client itself.
  *
- * Of an IPv6 address only the first 64 bits count, since a client can choose the others.
+ * Only the first 64 bits of an IPv6 address count, since a client can choose the others.
  *
  * @param connInfo The runtime's own, of `hono/bun` or `hono/deno`.
  * @param trustedProxies The number of proxies in front.

@@ -3,7 +3,7 @@ import { KafkaConsumeError } from '../../core/errors.ts'
 /** The open streams of each client. */
 export class ClientStreams {
   readonly #max: number
-  /** What ends each stream, by client; clients without streams have no entry. */
+  /** The functions that end each stream, by client; clients without streams have no entry. */
   readonly #open = new Map<string, Set<() => void>>()
 
   /** @param max Open streams of one client at most. */

@@ -52,7 +52,7 @@ const filter = v.pipe(
   }),
 )
 
-/** What a client may see: the field `only` of the file, and the claim of a token. */
+/** The scope of a client: the field `only` of the file, and the claim of a token. */
 export const scopeSchema = record({
   topics: v.exactOptional(list(v.string('a name is required'))),
   partitions: v.exactOptional(

@@ -3,7 +3,7 @@ import { type Files, fileRoutes } from '../../http/response/file-routes.ts'
 
 const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
 
-/** What the page loads. Nothing comes from elsewhere. */
+/** The files that the page loads: it loads nothing from other servers. */
 const FILES = {
   'console.css': [() => own('console.css')],
   'console.js': [() => own('console.js')],

@@ -36,7 +36,7 @@ const KEYS = [
   ['?', 'this list'],
 ]
 
-/** What a request for the page decides. */
+/** The parts of the page that depend on its request. */
 interface PageParts {
   /** Where its files are. */
   readonly files: string
@@ -44,7 +44,7 @@ interface PageParts {
   readonly credentials: string
   /** An import map with that query, or empty. */
   readonly imports: string
-  /** What lets the import map pass the page's content security policy. */
+  /** The nonce by which the page's content security policy allows the import map. */
   readonly nonce: string
 }
 

@@ -1,4 +1,4 @@
-/** What a gateway process serves by Kong's configuration: read from files, changed by the Admin API. */
+/** Kong's configuration of a gateway process: read from files, changed by the Admin API. */
 import { readFileSync } from 'node:fs'
 import { getLogger } from '@logtape/logtape'
 import { LOG_ROOT } from '../../core/log.ts'

@@ -21,7 +21,7 @@ const REPEATED_SIGNAL_MS = 400
 
 const log = getLogger([LOG_ROOT, 'server'])
 
-/** What a process closes before it exits. */
+/** The parts that a process closes before it exits. */
 interface RunningParts {
   readonly servers: ReadonlyArray<Pick<HttpServer, 'stop'>>
   readonly gateway: Gateway

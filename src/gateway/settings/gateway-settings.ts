@@ -377,7 +377,7 @@ export function readGatewayConfig(
   )
 }
 
-/** What `--help` prints. */
+/** The text of `--help`. */
 export function gatewayHelp(): string {
   const rows = [
     ...Object.entries(settings).map(([name, schema]) => {

@@ -1,4 +1,4 @@
-/** What goes over the wire, as schemas: the bodies, and the parameters of requests. */
+/** The schemas of bodies and of the parameters of requests. */
 import * as v from 'valibot'
 import { ERROR_CODES } from '../../core/errors.ts'
 import type { WRITE_NAMES } from '../../http/produce/kafka-produce.ts'
@@ -107,7 +107,7 @@ const failure = v.object({
 
 const place = v.object({ partition: v.number(), start: v.number(), end: v.number() })
 
-/** By their names in the document. */
+/** The schemas by their names in the document. */
 export const SCHEMAS = {
   Record: record,
   Gap: gap,
@@ -187,7 +187,7 @@ export const SCHEMAS = {
 interface Parameter {
   readonly schema: v.GenericSchema
   readonly description: string
-  /** Whether it may be given several times. */
+  /** Whether the parameter may be repeated. */
   readonly isRepeatable?: boolean
 }
 
@@ -246,7 +246,7 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   },
 }
 
-/** Those of requests that write. */
+/** The parameters of requests that write. */
 export const WRITE_PARAMETERS: Readonly<Record<(typeof WRITE_NAMES)[number], Parameter>> = {
   topic: { schema: v.string(), description: 'For records that name none' },
   partition: {

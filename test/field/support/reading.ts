@@ -129,7 +129,7 @@ export async function readAll({ topic, readers, port, victim }: Reading): Promis
     await victim.killAndRestart()
   }
   await untilAll(started, 'almost all', ({ client }) => client.isAtEnd(topic.ends))
-  // Whoever comes back from the end of what there is must be given what follows, and only that.
+  // A client that resumes at the end must get the records that follow, and only those.
   for (const { proxy } of started) proxy.cutAll()
   await topic.writeLast()
   await untilAll(started, 'the last', ({ client }) => client.isAtEnd(topic.ends))
