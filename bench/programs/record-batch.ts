@@ -15,7 +15,7 @@ export function recordBatch(values: readonly Uint8Array[], time: number): Buffer
   })
   const header = Buffer.alloc(HEADER)
   const batch = Buffer.concat([header, ...records])
-  batch.writeInt32BE(batch.length - 12, 8) // What follows the base offset and the length itself.
+  batch.writeInt32BE(batch.length - 12, 8) // The length without the base offset and the length itself.
   batch.writeInt32BE(-1, 12) // The leader's epoch: any.
   batch.writeInt8(2, 16) // The format.
   batch.writeInt32BE(values.length - 1, 23) // The last offset, relative to the batch's.

@@ -57,7 +57,7 @@ interface EncodedRead {
 }
 
 /** A gap, with the number of records before it and the index of its partition. */
-interface PlacedGap {
+interface GapBetweenRecords {
   readonly at: number
   readonly index: number
   readonly gap: Gap
@@ -135,7 +135,7 @@ export class NativeEncoder {
   #batches(
     encoded: EncodedRecords | undefined,
     pairs: Float64Array,
-    gaps: readonly PlacedGap[],
+    gaps: readonly GapBetweenRecords[],
   ): Batch[] {
     const ends: PartitionOffset[] = []
     for (let i = 0; i < pairs.length; i += 2) {
@@ -145,8 +145,8 @@ export class NativeEncoder {
     return [{ records: [], encoded, gaps: gaps.map(({ gap }) => gap), ends }]
   }
 
-  #gaps(jumps: Float64Array): PlacedGap[] {
-    const gaps: PlacedGap[] = []
+  #gaps(jumps: Float64Array): GapBetweenRecords[] {
+    const gaps: GapBetweenRecords[] = []
     for (let i = 0; i < jumps.length; i += 5) {
       const index = jumps[i + 1] as number
       const gap = gapIn({
@@ -163,7 +163,7 @@ export class NativeEncoder {
   /** A batch announces its gap before its records, so records before a gap are a batch of their own. */
   #split(
     encoded: EncodedRecords,
-    gaps: readonly PlacedGap[],
+    gaps: readonly GapBetweenRecords[],
     ends: readonly PartitionOffset[],
   ): Batch[] {
     const batches: Batch[] = []

@@ -37,16 +37,16 @@ export interface StartOffset {
  * not, reading goes on with the first record that is kept, so that no more is missed than Kafka
  * deleted; `auto.offset.reset: latest` of Kafka's own clients would skip that, too.
  *
- * @param reset Where a group that committed nothing begins. A partition that is added to a topic
- * under way is read from its first record in any case.
+ * @param reset The start of a group that has committed nothing. An added partition is always read from
+ * its first record.
  */
 export function startOffsetOf(standing: Standing, reset: 'earliest' | 'latest'): StartOffset {
   const { topic, partition, committed, first, end, remembered, started, isAdded } = standing
   const known = committed >= 0 ? committed : remembered
   const from = known >= 0 ? known : started
-  // Kafka forgets what a group has committed when it deletes the topic.
-  const isAnew = from > end || (committed < 0 && remembered >= 0)
-  if (from === first || (from > first && !isAnew)) {
+  // Kafka deletes the committed offsets of a topic with the topic.
+  const isRecreated = from > end || (committed < 0 && remembered >= 0)
+  if (from === first || (from > first && !isRecreated)) {
     return { topic, partition, offset: from, ...(known < 0 && { isOfNow: true }) }
   }
   if (from < 0 && reset === 'latest' && !isAdded) {
@@ -54,6 +54,6 @@ export function startOffsetOf(standing: Standing, reset: 'earliest' | 'latest'):
   }
   const begin = { topic, partition, offset: first }
   if (from < 0) return begin
-  const reason = isAnew ? 'out-of-range' : 'retention'
+  const reason = isRecreated ? 'out-of-range' : 'retention'
   return { ...begin, gap: { topic, partition, from, to: first, reason } }
 }

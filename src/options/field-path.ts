@@ -5,7 +5,7 @@ export type FieldPath = ReadonlyArray<string | number>
  * Parses the name of a field as Kong's logs have it: a dot makes nested fields, `\.` is a dot, and
  * `a[1].b` is the first element of an array.
  *
- * @returns undefined for a text that is no such name.
+ * @returns undefined for a text that is not such a name.
  */
 export function parseFieldPath(text: string): FieldPath | undefined {
   const path: Array<string | number> = []

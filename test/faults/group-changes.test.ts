@@ -129,7 +129,7 @@ test.each([
     await kafka.produce(topic, named('old', before))
     await using member = await Member.join(topic)
     await member.reads(before)
-    await kafka.createAnew(topic, 1)
+    await kafka.recreateTopic(topic, 1)
     const newValues = named('new', after)
     await kafka.produce(topic, newValues)
     // A part may come twice: what was read before the change was noticed.

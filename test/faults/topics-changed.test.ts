@@ -120,7 +120,7 @@ describe.concurrent('topics that change while clients follow them', () => {
         await write(topic, 1, 1, 0, 100)
         using client = new Recorder(`${url}?start=earliest`)
         await client.until(100)
-        await kafka.createAnew(topic, 1)
+        await kafka.recreateTopic(topic, 1)
         await write(topic, 2, 1, 0, count)
         await until(() => client.gaps.length > 0, 'a gap', 60_000)
         const { from, to, reason, after } = client.gaps[0] as Recorder['gaps'][number]
@@ -154,7 +154,7 @@ describe.concurrent('topics that change while clients follow them', () => {
       await write(topic, 1, 1, 0, 100)
       using client = new Recorder(`${url}?start=earliest`)
       await client.until(100)
-      await kafka.createAnew(topic, 3)
+      await kafka.recreateTopic(topic, 3)
       await write(topic, 2, 3, 0, 50)
       await until(() => client.records.length >= 250, 'the new topic', 60_000)
       for (const partition of range(0, 3)) {

@@ -21,7 +21,7 @@ const records = fc.tuple(...[0, 1, 2, 3, 4, 5].map((n) => record(topic, n % 2, M
 
 interface Parsed {
   readonly events: EventSourceMessage[]
-  /** Whatever else the parser found: retry fields, comments, errors. */
+  /** Other finds of the parser: retry fields, comments, errors. */
   readonly strays: unknown[]
 }
 

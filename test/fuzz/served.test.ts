@@ -46,16 +46,16 @@ test('whatever is produced comes out intact, live, replayed and by GET, from a r
       ])
     }
     await live.until(COUNT)
-    await using replay = await streaming.stream({ start: 'earliest' })
-    await replay.until(COUNT)
+    await using catchUp = await streaming.stream({ start: 'earliest' })
+    await catchUp.until(COUNT)
     const flat = await getting.flat({ start: 'earliest' })
-    for (const received of [live.records(), replay.records(), flat.records]) {
+    for (const received of [live.records(), catchUp.records(), flat.records]) {
       expect(received).toHaveLength(COUNT)
       received.forEach((one, index) => {
         expectIntact(one, written[index] as KafkaRecord)
       })
     }
-    for (const stream of [live, replay]) {
+    for (const stream of [live, catchUp]) {
       expect(stream.events).toHaveLength(COUNT)
       expect(stream.comments.join('').trim()).toBe('')
       expect(stream.retries).toHaveLength(1)

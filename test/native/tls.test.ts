@@ -31,7 +31,7 @@ beforeAll(() => {
       // Bytes that arrive here were decrypted. The answer is not Kafka's.
       data(socket, data) {
         bytesReceived += data.length
-        socket.end('this is no Kafka broker')
+        socket.end('this is not a Kafka broker')
       },
     },
   })

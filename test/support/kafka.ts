@@ -153,7 +153,7 @@ export class TestKafka {
   }
 
   /** Deletes a topic and creates another one of its name. */
-  async createAnew(topic: string, partitions = PARTITIONS): Promise<void> {
+  async recreateTopic(topic: string, partitions = PARTITIONS): Promise<void> {
     await this.deleteTopic(topic)
     // It is gone some moments later.
     await this.#untilTrue(

@@ -181,16 +181,16 @@ describe('the delivery of a small body on a server of Bun', () => {
     await close()
   })
 
-  test('is given back by a client that leaves while its socket is full', async () => {
+  test('is requeued when its client leaves while its socket is full', async () => {
     const { client, fillSocket, close } = await connect(LONG)
     const ended = await fillSocket()
     client.destroy()
     await until(() => ended.length > 0, 'the end of the delivery')
-    expect(ended).toEqual(['given back'])
+    expect(ended).toEqual(['requeued'])
     await close()
   })
 
-  test('is given back by a client that reads nothing for the deadline, and its connection ends', async () => {
+  test('is requeued when its client reads nothing for the deadline, and the connection ends', async () => {
     const { client, fillSocket, close } = await connect(200)
     let isClosed = false
     client.on('close', () => {
@@ -198,21 +198,21 @@ describe('the delivery of a small body on a server of Bun', () => {
     })
     const ended = await fillSocket()
     await until(() => ended.length > 0, 'the deadline')
-    expect(ended).toEqual(['given back'])
+    expect(ended).toEqual(['requeued'])
     client.resume()
     await until(() => isClosed, 'the end of the connection')
     await close()
   })
 
-  test('is given back where the body is cancelled, or nobody asks for it', async () => {
+  test('is requeued when its body is cancelled, or never read', async () => {
     const cancelled = ticket()
     const signal = () => new AbortController().signal
     await deliverAtOnce(bytes(1), cancelled.delivery, signal, LONG).cancel()
-    expect(cancelled.ended).toEqual(['given back'])
+    expect(cancelled.ended).toEqual(['requeued'])
     const unread = ticket()
     deliverAtOnce(bytes(1), unread.delivery, signal, 20)
     await until(() => unread.ended.length > 0, 'the deadline')
-    expect(unread.ended).toEqual(['given back'])
+    expect(unread.ended).toEqual(['requeued'])
   })
 
   test('is whole where a middleware reads the body', async () => {

@@ -17,7 +17,7 @@ afterAll(async () => {
 
 /** `answers` if `kafkaConsume` answers, `lends` if the handler behind has a reader. */
 async function roleIn(app: Hono<KafkaReaderEnv>, path = '/orders'): Promise<string> {
-  // Whatever reads the query refuses a limit of 0.
+  // A handler that reads the query refuses a limit of 0.
   const response = await app.request(`${path}?max_records=0`)
   const body = await response.text()
   if (response.status === 400 && body.includes('max_records')) return 'answers'

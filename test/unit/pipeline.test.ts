@@ -207,13 +207,16 @@ describe('a transform', () => {
     ['headers that are not text', () => ({ headers: { a: 1 } }), 'not an object of texts'],
     ['a list of headers', () => ({ headers: ['a'] }), 'not an object of texts'],
     ['a number without end', () => ({ value: 1n }), 'the transform failed'],
-  ])('%s is no record: it is delivered as it was, with the error', async (_, returned, words) => {
-    const [record] = await transformed(returned as unknown as Transform, '{"a":1}')
-    expect(record).toMatchObject({
-      value: { a: 1 },
-      error: { code: 'TRANSFORM_FAILED', message: expect.stringContaining(words) },
-    })
-  })
+  ])(
+    'the record is delivered unchanged, with the error, when the transform returns %s',
+    async (_, returned, words) => {
+      const [record] = await transformed(returned as unknown as Transform, '{"a":1}')
+      expect(record).toMatchObject({
+        value: { a: 1 },
+        error: { code: 'TRANSFORM_FAILED', message: expect.stringContaining(words) },
+      })
+    },
+  )
 
   test('is not called with a value that could not be deserialized', async () => {
     let calls = 0

@@ -30,7 +30,7 @@ class Log extends ReaderSource {
   readonly processor: RecordProcessor | undefined
   readonly #dropped: (offset: number) => boolean
   /** Reads of the live that may go through; everything does once it is Infinity. */
-  tailReads = 0
+  liveReads = 0
   open = 0
   #go: (() => void) | undefined
 
@@ -72,8 +72,8 @@ class Log extends ReaderSource {
   }
 
   /** Lets the live read some more times. */
-  letTail(reads: number): void {
-    this.tailReads += reads
+  letLive(reads: number): void {
+    this.liveReads += reads
     this.#go?.()
   }
 
@@ -87,14 +87,14 @@ class Log extends ReaderSource {
       gaps: [],
       read: async (limit) => {
         if (purpose === 'live') {
-          while (this.tailReads <= 0) {
+          while (this.liveReads <= 0) {
             await new Promise<void>((resolve) => {
               this.#go = resolve
             })
           }
-          this.tailReads--
+          this.liveReads--
           // One that may always read leaves the others a turn.
-          if (this.tailReads === Infinity) await settle()
+          if (this.liveReads === Infinity) await settle()
         }
         return this.#batch(next, Math.min(limit, 1 + this.#random(7)))
       },
@@ -278,7 +278,7 @@ class Handover {
 
   async take({ do: what, at, n }: HandoverStep): Promise<void> {
     if (what === 'produce') this.#log.produce(at % this.#partitions, n)
-    else if (what === 'live') this.#log.letTail(n)
+    else if (what === 'live') this.#log.letLive(n)
     else if (what === 'join') await this.#join(n)
     else {
       const client = this.#clients[at % Math.max(1, this.#clients.length)]
@@ -317,8 +317,8 @@ class Handover {
 
   /** Lets everything go, and holds that each client gets all that it is to get. */
   async finish(): Promise<void> {
-    this.#log.tailReads = Infinity
-    this.#log.letTail(0)
+    this.#log.liveReads = Infinity
+    this.#log.letLive(0)
     await Promise.all(this.#clients.map((client) => this.#readToEnd(client)))
     await within(this.#live.stop(), 'the live to stop')
     await until(() => this.#log.open === 0, 'all readers to be closed')

@@ -36,10 +36,10 @@ function networkOf(address: string): string {
   const mapped = /^::ffff:(\d+(?:\.\d+){3})$/.exec(plain)
   if (mapped) return mapped[1] as string
   if (!URL.canParse(`http://[${plain}]`)) return plain.slice(0, 64)
-  const [head = '', tail] = plain.split('::')
-  const begin = head === '' ? [] : head.split(':')
-  const end = tail ? tail.split(':') : []
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - begin.length - end.length)
+  const [before = '', after] = plain.split('::')
+  const begin = before === '' ? [] : before.split(':')
+  const end = after ? after.split(':') : []
+  const zeros = after === undefined ? 0 : Math.max(0, 8 - begin.length - end.length)
   const groups = [...begin, ...Array<string>(zeros).fill('0'), ...end].slice(0, 4)
   return `${groups.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`
 }

@@ -63,7 +63,7 @@ function parse(name: string, text: string): KongSnapshot {
     return new Store(snapshot).snapshot()
   } catch (error) {
     throw new Error(
-      `Cannot read state from ${name}: ${reason(error)}. It is left as it is: repair it, or move it away to begin anew`,
+      `Cannot read state from ${name}: ${reason(error)}. The file is unchanged: repair it, or move it away to start without state`,
       { cause: error },
     )
   }
