@@ -152,7 +152,7 @@ export class Group implements GroupSession {
   stats(): MemberStats {
     return {
       partitions: this.#member.positions(),
-      handedBack: this.#requeued,
+      requeued: this.#requeued,
       uncertain: this.#member.uncertain,
       rebuilt: this.#rebuilt,
     }

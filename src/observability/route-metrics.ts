@@ -312,10 +312,10 @@ export const ROUTE_METRICS: readonly RouteMetric[] = [
       ),
   },
   {
-    name: 'group_handed_back_records_total',
+    name: 'group_requeued_records_total',
     help: 'Records of a group that were requeued, because their client disconnected before it had them',
     type: 'counter',
-    samples: ofGroup(({ handedBack }) => handedBack),
+    samples: ofGroup(({ requeued }) => requeued),
   },
   {
     name: 'group_uncertain_records_total',

@@ -44,7 +44,7 @@ export function statusHandler(routes: () => readonly StatusRoute[]): Handler {
       })),
       clusters: clustersOf(all.map(({ stats }) => stats)).map((cluster) => ({
         name: cluster.name,
-        ...(cluster.outage ? { problem: describe(cluster.outage) } : {}),
+        ...(cluster.outage ? { outage: describe(cluster.outage) } : {}),
         brokers: cluster.brokers.map(({ name, isUp }) => ({ name, up: isUp })),
         topics: topicsOf(found.get(cluster.name) ?? []),
       })),

@@ -152,7 +152,7 @@ export interface MemberStats {
   /** The partitions that the member owns, and its progress in them. */
   readonly partitions: readonly PartitionPosition[]
   /** Records that went to the next client, since their client left before it had them. */
-  readonly handedBack: number
+  readonly requeued: number
   /**
    * Records that were delivered but not yet committed when their partition moved to another member,
    * which may deliver them again. 0 where the group does not commit by itself.

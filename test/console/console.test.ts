@@ -92,7 +92,7 @@ describe('the console page behind a guard', () => {
     expect(await other.page.evaluate('navigator.clipboard.readText()')).not.toContain('planted')
     await other.page.locator('nav a', { hasText: 'API' }).click()
     await other.page.getByText('/messages').first().waitFor({ timeout: 30_000 })
-    expect(other.problems).toEqual([])
+    expect(other.errors).toEqual([])
     expect([...new Set(asked)]).toEqual([`${url} `])
     expect(gateway.stdout + gateway.stderr).not.toContain('planted')
   }, 90_000)
@@ -110,14 +110,14 @@ describe('the console page behind a guard', () => {
     expect(answer?.status()).toBe(200)
     await other.page.locator('#state[data-state=live]').waitFor({ timeout: 15_000 })
     await other.page.locator('#topics .open').waitFor({ timeout: 15_000 })
-    expect(other.problems).toEqual([])
+    expect(other.errors).toEqual([])
     rmSync(folder, { recursive: true })
   }, 60_000)
 })
 
 describe('the console page', () => {
   beforeEach(async () => {
-    browser.problems.length = 0
+    browser.errors.length = 0
     await browser.page.goto(url)
     await untilState('live')
   })
@@ -146,7 +146,7 @@ describe('the console page', () => {
       '{\n  "id": 12345678901234567890,\n  "ok": true\n}',
     )
     // Nothing came from elsewhere, and the policy that sees to it was not violated.
-    expect(browser.problems).toEqual([])
+    expect(browser.errors).toEqual([])
   }, 45_000)
 
   test('a pause misses nothing, a filter hides the rest', async () => {
@@ -168,7 +168,7 @@ describe('the console page', () => {
     await untilShown(['a needle, too', 'three'])
     await page.keyboard.press('Escape')
     await untilShown(['a needle, too', 'four', 'three', 'two', 'one'])
-    expect(browser.problems).toEqual([])
+    expect(browser.errors).toEqual([])
   }, 45_000)
 
   test('begins at the chosen start, in the chosen partition', async () => {
@@ -178,7 +178,7 @@ describe('the console page', () => {
     await until(async () => (await shown()).includes('before'), 'the oldest record')
     await page.selectOption('#partition', '3')
     await untilShown(['in partition 3'])
-    expect(browser.problems).toEqual([])
+    expect(browser.errors).toEqual([])
   }, 45_000)
 
   test('contents of records are shown as text, and never become a part of the page', async () => {
@@ -194,7 +194,7 @@ describe('the console page', () => {
     expect(await page.locator('.detail pre').textContent()).toContain('<img src=x onerror=')
     expect(await page.locator('.detail .headers td').textContent()).toBe(hostile)
     expect(await page.locator('#records :is(img, script)').count()).toBe(0)
-    expect(browser.problems).toEqual([])
+    expect(browser.errors).toEqual([])
   }, 45_000)
 
   test('records are shown whatever their timestamps, and JSON however deep', async () => {
@@ -211,7 +211,7 @@ describe('the console page', () => {
       '1795875915705000000, which is not a time',
     )
     for (const row of await page.locator('.row').all()) await row.click()
-    expect(browser.problems).toEqual([])
+    expect(browser.errors).toEqual([])
   }, 45_000)
 
   test('a copied command reads from the record on which it was copied', async () => {
@@ -265,7 +265,7 @@ describe('the console page', () => {
     await page.getByRole('button', { name: /^Send get request/ }).click()
     await page.getByText('200 OK').first().waitFor({ timeout: 15_000 })
     expect(elsewhere).toEqual([])
-    expect(browser.problems).toEqual([])
+    expect(browser.errors).toEqual([])
   }, 45_000)
 
   test('reports that Kafka cannot be reached', async () => {

@@ -27,7 +27,7 @@ async function answer(
       'an answer while no broker can be reached',
       15_000,
     )
-    return { response, text: await response.text(), problem: handler.outage() }
+    return { response, text: await response.text(), outage: handler.outage() }
   } finally {
     await within(handler.close(), 'a handler that never reached a broker to close')
   }
@@ -36,7 +36,7 @@ async function answer(
 describe.concurrent('while no broker can be reached', () => {
   for (const mode of ['http-get', 'server-sent-events'] as const) {
     test(`${mode} answers 503 with our own reason and a Retry-After`, async () => {
-      const { response, text, problem } = await answer(mode, false)
+      const { response, text, outage } = await answer(mode, false)
       expect(response.status).toBe(503)
       expect(response.headers.get('content-type')).toStartWith('application/json')
       expect(response.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
@@ -45,7 +45,7 @@ describe.concurrent('while no broker can be reached', () => {
       expect(body['message']).toStartWith('Cannot ')
       expect(text).not.toMatch(CLIENT_WORDS)
       expect(text).not.toMatch(/\.ts|\.js|\bat /)
-      expect(problem?.code).toBe('KAFKA_UNAVAILABLE')
+      expect(outage?.code).toBe('KAFKA_UNAVAILABLE')
     }, 30_000)
   }
 

@@ -10,7 +10,7 @@ import { idleHandler } from '../unit/fakes.ts'
 
 /** Kafka as the gateway's routes see it, in a test's hand. */
 class FakeKafka {
-  problem: KafkaOutage | undefined
+  currentOutage: KafkaOutage | undefined
   startFails: KafkaConsumeError | undefined
   starts = 0
   closes = 0
@@ -21,7 +21,7 @@ class FakeKafka {
         this.starts++
         if (this.startFails) throw this.startFails
       },
-      outage: () => this.problem,
+      outage: () => this.currentOutage,
       ...idleHandler,
       close: async () => {
         this.closes++
@@ -74,7 +74,7 @@ describe('the gateway', () => {
     const kafka = new FakeKafka()
     const gateway = createGateway(options, kafka.make)
     await gateway.start()
-    kafka.problem = unavailable
+    kafka.currentOutage = unavailable
     const response = await gateway.app.request('/readyz')
     expect(response.status).toBe(503)
     expect(await response.json()).toEqual({
@@ -88,14 +88,14 @@ describe('the gateway', () => {
       ],
     })
     expect((await gateway.app.request('/healthz')).status).toBe(200)
-    kafka.problem = undefined
+    kafka.currentOutage = undefined
     expect((await gateway.app.request('/readyz')).status).toBe(200)
     await gateway.close()
   })
 
   test('goes on starting until Kafka can be reached, and logs outage and recovery once each', async () => {
     const kafka = new FakeKafka()
-    kafka.problem = unavailable
+    kafka.currentOutage = unavailable
     kafka.startFails = new KafkaConsumeError('KAFKA_UNAVAILABLE', unavailable.message)
     const gateway = createGateway(options, kafka.make)
     const started = gateway.start()
@@ -103,7 +103,7 @@ describe('the gateway', () => {
     expect(messages()).toEqual([
       `${unavailable.message}. Waiting for Kafka at a:1; requests are answered with 503`,
     ])
-    kafka.problem = undefined
+    kafka.currentOutage = undefined
     kafka.startFails = undefined
     await within(started, 'the start')
     expect(messages().slice(1)).toEqual(['Kafka at a:1 can be read again'])
@@ -115,9 +115,9 @@ describe('the gateway', () => {
     const kafka = new FakeKafka()
     const gateway = createGateway(options, kafka.make)
     await gateway.start()
-    kafka.problem = unavailable
+    kafka.currentOutage = unavailable
     await until(() => logged.length === 1, 'the first line')
-    kafka.problem = undefined
+    kafka.currentOutage = undefined
     await until(() => logged.length === 2, 'the second line')
     expect(messages()[1]).toBe('Kafka at a:1 can be read again')
     await gateway.close()

@@ -275,8 +275,8 @@ describe('Kafka settings of the gateway', () => {
       '--kafka-password-file (KAFKA_PASSWORD_FILE): not together with KAFKA_PASSWORD',
     ],
     [[...cluster, `--kafka-password=${secret}`], {}, 'unknown option --kafka-password'],
-  ])('%j with %j is refused', (args, environment, problem) => {
-    expect(() => read(args, environment)).toThrow(problem)
+  ])('%j with %j is refused', (args, environment, expected) => {
+    expect(() => read(args, environment)).toThrow(expected)
     expect(() => read(args, environment)).not.toThrow(secret)
   })
 })

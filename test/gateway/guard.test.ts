@@ -201,11 +201,11 @@ describe('keys and passwords', () => {
     ['clients: [{name: a, password: planted-planted, only: {filters: ["1 +"]}}]', 'only.filters.0'],
     ['clients: [{name: a, password: planted-planted, only: {partitions: [a]}}]', 'a number'],
     ['clients: [', 'line 1'],
-  ])('of a file that is wrong are told, without secrets: %s', (text, problem) => {
+  ])('of a file that is wrong are told, without secrets: %s', (text, expected) => {
     try {
       readClients(text, {})
     } catch (error) {
-      expect((error as Error).message).toContain(problem)
+      expect((error as Error).message).toContain(expected)
       expect((error as Error).message).not.toContain('planted')
       return
     }
@@ -447,7 +447,7 @@ describe('a gateway process', () => {
   }, 60_000)
 
   test('does not start when its guard cannot be set up', async () => {
-    for (const [flags, environment, problem] of [
+    for (const [flags, environment, expected] of [
       [['--clients', '/nowhere'], {}, 'Cannot use /nowhere'],
       [[], { BEARER_KEYS: 'a=planted' }, 'BEARER_KEYS: clients.0.key: at least 16'],
       [['--jwks-url', 'http://issuer.test/'], {}, 'an https URL is required'],
@@ -461,7 +461,7 @@ describe('a gateway process', () => {
       const gateway = GatewayProcess.spawn([...flags], { ...environment })
       await using _ = gateway
       expect(await gateway.exited()).not.toBe(0)
-      expect(gateway.stderr).toContain(problem)
+      expect(gateway.stderr).toContain(expected)
       expect(gateway.stderr).not.toContain('planted')
     }
   }, 60_000)

@@ -103,7 +103,7 @@ routes:
 describe('the status', () => {
   test('lists routes, topics, brokers and groups, and each once that several routes share', async () => {
     const next = { topic: 't', partition: 0, end: 5, next: 4 }
-    const figures = { handedBack: 0, uncertain: 0, rebuilt: 0 }
+    const figures = { requeued: 0, uncertain: 0, rebuilt: 0 }
     const groups = [{ id: 'g', member: 1, partitions: [next], ...figures }]
     const { app } = createGateway(options, telling({ cluster, groups, subscribers: 3 }))
     const status = (await (await app.request('/status')).json()) as Record<string, unknown[]>
@@ -153,7 +153,7 @@ describe('the status', () => {
     const response = await createGateway(options, never).app.request('/status')
     const text = await response.text()
     expect(JSON.parse(text).clusters[0]).toMatchObject({
-      problem: { code: outage.code, message: outage.message, since: '2026-01-02T00:00:00.000Z' },
+      outage: { code: outage.code, message: outage.message, since: '2026-01-02T00:00:00.000Z' },
       topics: [],
     })
     expect(text).not.toContain('secret')

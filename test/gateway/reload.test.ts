@@ -99,16 +99,16 @@ describe('a reload', () => {
     expect(changes.text).toEndWith('\n\n')
     expect(changes.named('error')).toEqual([])
 
-    const bad: Array<[content: string, problem: string]> = [
+    const bad: Array<[content: string, expected: string]> = [
       ['routes: [', 'cannot be parsed'],
       [document(1).replace('stays.test', 'a b'), 'routes[0]'],
       [document(1).replace('{name: changes, hosts', '{name: changes, hots'), 'unknown field'],
     ]
-    for (const [index, [content, problem]] of bad.entries()) {
+    for (const [index, [content, expected]] of bad.entries()) {
       writeFileSync(path, content)
       gateway.signal('SIGHUP')
-      await until(() => gateway.logged('What was served before still is') > index, problem)
-      expect(gateway.stderr).toContain(problem)
+      await until(() => gateway.logged('What was served before still is') > index, expected)
+      expect(gateway.stderr).toContain(expected)
       const answer = await within(
         fetch(`${gateway.adminUrl}/config`, {
           method: 'POST',

@@ -389,7 +389,7 @@ describe('while the registry cannot be reached', () => {
     door.open()
     await until(
       async () => (await route.fetch({ start: 'latest', timeout: 0 })).ok,
-      'the problem to be over',
+      'the outage to end',
     )
     await using resumed = await route.stream({}, { 'Last-Event-ID': client.lastEventId as string })
     await resumed.until(2)

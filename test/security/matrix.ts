@@ -115,7 +115,7 @@ export function describeMatrix(secured: () => Secured): void {
 
     test('a property that librdkafka does not know, or whose value it refuses, is named', async () => {
       const options = { topics: [secured().topic], ...secured().options('SASL_SSL', 'PLAIN') }
-      for (const [librdkafka, problem] of [
+      for (const [librdkafka, expected] of [
         [{ 'no.such.property': 1 }, 'librdkafka option "no.such.property": librdkafka has no such'],
         [{ 'socket.timeout.ms': 'soon' }, 'librdkafka option "socket.timeout.ms": librdkafka does'],
       ] as const) {
@@ -123,7 +123,7 @@ export function describeMatrix(secured: () => Secured): void {
         const response = await route.fetch()
         const { code, message } = (await response.json()) as Record<string, string>
         expect({ status: response.status, code }).toEqual({ status: 500, code: 'INVALID_OPTIONS' })
-        expect(message).toContain(problem)
+        expect(message).toContain(expected)
       }
     })
 
@@ -146,7 +146,7 @@ export function describeMatrix(secured: () => Secured): void {
 
     test('a file that is missing, and a key of another certificate, are named', async () => {
       const file = (name: string) => ({ file: secured().file(name) })
-      for (const [security, problem] of [
+      for (const [security, expected] of [
         [{ ssl: true, ca: file('no-such.pem') }, 'no-such.pem: ENOENT'],
         [{ ssl: true, ca: file('reader.key') }, 'ca for Kafka: it holds no certificate in PEM'],
         [
@@ -162,7 +162,7 @@ export function describeMatrix(secured: () => Secured): void {
         const response = await route.fetch()
         const { code, message } = (await response.json()) as Record<string, string>
         expect({ status: response.status, code }).toEqual({ status: 500, code: 'INVALID_OPTIONS' })
-        expect(message).toContain(problem)
+        expect(message).toContain(expected)
       }
     })
 

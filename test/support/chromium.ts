@@ -23,7 +23,7 @@ const FLAGS = [
 export class Browser implements AsyncDisposable {
   readonly page: Page
   /** The errors of the page: lines of its console, exceptions, and files that did not load. */
-  readonly problems: string[] = []
+  readonly errors: string[] = []
   readonly #context: BrowserContext
   readonly #profile: string
 
@@ -33,12 +33,12 @@ export class Browser implements AsyncDisposable {
     this.#profile = profile
     page.on('console', (message) => {
       if (message.type() === 'error' || message.type() === 'warning') {
-        this.problems.push(message.text())
+        this.errors.push(message.text())
       }
     })
-    page.on('pageerror', (error) => this.problems.push(error.message))
+    page.on('pageerror', (error) => this.errors.push(error.message))
     page.on('dialog', (dialog) => {
-      this.problems.push(`a dialog: ${dialog.message()}`)
+      this.errors.push(`a dialog: ${dialog.message()}`)
       void dialog.dismiss()
     })
   }

@@ -138,7 +138,7 @@ describe('Lua functions', () => {
     for (const [index, [expression, words]] of tried.entries()) {
       const result = await runner.run(JSON.stringify({ ...MESSAGE, offset: index + 1 }))
       expect([expression, result.status]).toEqual([expression, 'failed'])
-      expect((result as { problem: string }).problem).toContain(words)
+      expect((result as { error: string }).error).toContain(words)
     }
   })
 
@@ -149,8 +149,8 @@ describe('Lua functions', () => {
     const at = (offset: number) => runner.run(JSON.stringify({ ...MESSAGE, offset }))
     expect(await Promise.all([at(4), at(5), at(6), at(7)])).toEqual([
       { status: 'done', extra: '' },
-      { status: 'failed', problem: 'function 1:1: boom' },
-      { status: 'failed', problem: 'an error that is a table' },
+      { status: 'failed', error: 'function 1:1: boom' },
+      { status: 'failed', error: 'an error that is a table' },
       { status: 'done', extra: '' },
     ])
   })
@@ -169,7 +169,7 @@ describe('Lua functions', () => {
     const at = (offset: number) => runner.run(JSON.stringify({ ...MESSAGE, offset }))
     const [before, stopped, after, last] = await Promise.all([at(4), at(5), at(6), at(7)])
     expect(before).toEqual({ status: 'done', extra: '' })
-    expect(stopped.status).toBeOneOf(['failed', 'violated'])
+    expect(stopped.status).toBeOneOf(['failed', 'exceeded'])
     expect(after).toEqual({ status: 'done', extra: '' })
     expect(last).toEqual({ status: 'done', extra: '' })
   })

@@ -44,7 +44,7 @@ class FakeMember implements GroupSession {
   }
 
   stats() {
-    return { partitions: [], handedBack: 0, uncertain: 0, rebuilt: 0 }
+    return { partitions: [], requeued: 0, uncertain: 0, rebuilt: 0 }
   }
 
   async close() {

@@ -913,7 +913,7 @@ describe('the start offsets of a group', () => {
     told.ack()
     told.requeue()
     expect((await member.poll()).gaps).toEqual([])
-    expect(member.group.stats().handedBack).toBe(1)
+    expect(member.group.stats().requeued).toBe(1)
   })
 
   test('retention that overtakes a group while it reads is reported as a gap', async () => {

@@ -28,7 +28,7 @@ class WaitingMember implements GroupSession {
   async commit() {}
 
   stats() {
-    return { partitions: [], handedBack: 0, uncertain: 0, rebuilt: 0 }
+    return { partitions: [], requeued: 0, uncertain: 0, rebuilt: 0 }
   }
 
   async close() {

@@ -93,25 +93,25 @@ describe('metrics', () => {
       id: 'g',
       member: 1,
       partitions: [first, { ...first, partition: 1, next: 5 }],
-      handedBack: 2,
+      requeued: 2,
       uncertain: 3,
       rebuilt: 4,
     }
     const exposition = await scrape(appOf({ one: { cluster, groups: [group] } }))
     expect(exposition.value('hono_kafka_group_lag_records', { partition: '0' })).toBeUndefined()
     expect(exposition.value('hono_kafka_group_lag_records', { partition: '1' })).toBe(4)
-    expect(exposition.value('hono_kafka_group_handed_back_records_total')).toBe(2)
+    expect(exposition.value('hono_kafka_group_requeued_records_total')).toBe(2)
     expect(exposition.value('hono_kafka_group_uncertain_records_total')).toBe(3)
     expect(exposition.value('hono_kafka_group_rebuilt_consumers_total')).toBe(4)
   })
 
   test('a member of a group that several routes share is counted once', async () => {
     const at = { topic: 'a', partition: 0, end: 9, next: 5 }
-    const group = (member: number, handedBack: number) => ({
+    const group = (member: number, requeued: number) => ({
       id: 'g',
       member,
       partitions: member === 1 ? [at] : [],
-      handedBack,
+      requeued,
       uncertain: 0,
       rebuilt: 0,
     })
@@ -123,8 +123,8 @@ describe('metrics', () => {
         third: { cluster, groups: [group(2, 5)] },
       }),
     )
-    const handedBack = 'hono_kafka_group_handed_back_records_total'
-    expect(exposition.value(handedBack, { cluster: 'c', group: 'g' })).toBe(7)
+    const requeued = 'hono_kafka_group_requeued_records_total'
+    expect(exposition.value(requeued, { cluster: 'c', group: 'g' })).toBe(7)
     expect(exposition.value('hono_kafka_group_lag_records', { partition: '0' })).toBe(4)
   })
 

@@ -166,7 +166,7 @@ export const SCHEMAS = {
     clusters: v.array(
       v.object({
         name: v.string(),
-        problem: v.optional(v.object({ code: v.string(), message: v.string(), since: v.string() })),
+        outage: v.optional(v.object({ code: v.string(), message: v.string(), since: v.string() })),
         brokers: v.array(v.object({ name: v.string(), up: v.boolean() })),
         topics: v.array(v.object({ name: v.string(), partitions: v.array(place) })),
       }),

@@ -14,7 +14,7 @@ const START_LIMIT_MS = 30_000
 /** The result of running a message through the functions. */
 export type LuaResult = Extract<
   LuaThreadAnswer,
-  { status: 'done' | 'dropped' | 'failed' | 'violated' }
+  { status: 'done' | 'dropped' | 'failed' | 'exceeded' }
 >
 
 interface Call {
@@ -72,8 +72,8 @@ export class LuaRunner {
       }
       this.#thread = thread
       thread.on('message', (answer: LuaResult) => this.#answered(thread, answer))
-      thread.on('error', (error: Error) => this.#violated(thread, error.message))
-      thread.on('exit', () => this.#violated(thread, 'their thread ended'))
+      thread.on('error', (error: Error) => this.#stop(thread, error.message))
+      thread.on('exit', () => this.#stop(thread, 'their thread ended'))
       // The thread must not keep a process alive that ends without closing this runner.
       thread.unref()
       for (const { json } of this.#calls) this.#post(thread, json)
@@ -91,15 +91,15 @@ export class LuaRunner {
 
   #watch(thread: Worker): ReturnType<typeof setTimeout> {
     return setTimeout(
-      () => this.#violated(thread, `they took more than ${this.#limit} ms`),
+      () => this.#stop(thread, `they took more than ${this.#limit} ms`),
       this.#limit,
     )
   }
 
   #answered(thread: Worker, answer: LuaResult): void {
     if (thread !== this.#thread) return
-    if (answer.status === 'violated') {
-      this.#violated(thread, answer.problem)
+    if (answer.status === 'exceeded') {
+      this.#stop(thread, answer.error)
       return
     }
     clearTimeout(this.#deadline)
@@ -108,11 +108,11 @@ export class LuaRunner {
   }
 
   /** Fails the first message, and leaves the others to the next thread. */
-  #violated(thread: Worker, problem: string): void {
+  #stop(thread: Worker, error: string): void {
     if (thread !== this.#thread) return
-    log.warn('Lua functions were stopped: {problem}', { problem })
+    log.warn('Lua functions were stopped: {error}', { error })
     void this.#end()
-    this.#calls.shift()?.resolve({ status: 'violated', problem })
+    this.#calls.shift()?.resolve({ status: 'exceeded', error })
     if (this.#calls.length > 0 && !this.#closed) void this.#begin()
   }
 
@@ -145,7 +145,7 @@ async function startThread(functions: readonly string[]): Promise<Worker> {
   const onError = (error: Error) => reject(unable(error.message))
   const onExit = () => reject(unable('its thread ended'))
   const onMessage = (answer: LuaThreadAnswer) => {
-    if (answer.status === 'broken') reject(unable(answer.problem))
+    if (answer.status === 'broken') reject(unable(answer.error))
     else resolve()
   }
   thread.on('error', onError).on('exit', onExit).once('message', onMessage)

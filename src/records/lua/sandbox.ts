@@ -200,9 +200,9 @@ getmetatable("").__metatable = false
 local functions = {}
 
 function setup(name, text)
-  local chunk, problem = load("return " .. text, "=" .. name, "t", env)
-  if not chunk then chunk, problem = load(text, "=" .. name, "t", env) end
-  if not chunk then return problem end
+  local chunk, syntax_error = load("return " .. text, "=" .. name, "t", env)
+  if not chunk then chunk, syntax_error = load(text, "=" .. name, "t", env) end
+  if not chunk then return syntax_error end
   local ok, result = pcall(chunk)
   if not ok then return tostring(result) end
   if type(result) ~= "function" then return name .. " returns no function" end
@@ -252,7 +252,7 @@ end
 function run(text)
   local ok, a, b, c, d, e = pcall(call, text)
   if ok then return a, b, c, d, e end
-  if a == "not enough memory" then return "violated", a end
+  if a == "not enough memory" then return "exceeded", a end
   if type(a) == "table" then return "failed", "an error that is a table" end
   return "failed", tostring(a)
 end

@@ -14,7 +14,7 @@ export function luaStep(functions: readonly string[]): PipelineStep {
       const result = await runner.run(json)
       if (result.status === 'dropped') return undefined
       // The message goes to the log only: it may tell internals of the function.
-      if (result.status !== 'done') throw new Error(result.problem)
+      if (result.status !== 'done') throw new Error(result.error)
       const { key, value, headers, extra } = result
       return {
         ...record,

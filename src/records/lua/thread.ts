@@ -14,10 +14,10 @@ export interface LuaThreadData {
 /** The messages of a thread: first whether it is ready, then the result of each message in turn. */
 export type LuaThreadAnswer =
   | { readonly status: 'ready' }
-  | { readonly status: 'broken'; readonly problem: string }
+  | { readonly status: 'broken'; readonly error: string }
   | { readonly status: 'dropped' }
-  /** `violated`: a limit was exceeded, so that the Lua state must not be used any more. */
-  | { readonly status: 'failed' | 'violated'; readonly problem: string }
+  /** `exceeded`: a limit was exceeded, so that the Lua state must not be used any more. */
+  | { readonly status: 'failed' | 'exceeded'; readonly error: string }
   | {
       readonly status: 'done'
       /** The JSON of each changed field. */
@@ -40,7 +40,7 @@ if (!isMainThread && parentPort && (workerData as LuaThreadData | null)?.kind) {
   const { kind, functions } = workerData as LuaThreadData
   if (kind === 'message_by_lua_functions') {
     const state = await start(functions)
-    if (typeof state === 'string') port.postMessage({ status: 'broken', problem: state })
+    if (typeof state === 'string') port.postMessage({ status: 'broken', error: state })
     else {
       port.on('message', (json: string) => port.postMessage(run(state, json)))
       port.postMessage({ status: 'ready' })
@@ -74,8 +74,8 @@ async function start(functions: readonly string[]): Promise<LuaEngine | string> 
   lua.lua_setglobal(address, LuaLibraries.UTF8)
   engine.doStringSync(SANDBOX)
   for (const [index, text] of functions.entries()) {
-    const [problem] = call(engine, 'setup', `function ${index + 1}`, text)
-    if (problem !== undefined && problem !== null) return String(problem)
+    const [error] = call(engine, 'setup', `function ${index + 1}`, text)
+    if (error !== undefined && error !== null) return String(error)
   }
   return engine
 }
@@ -83,14 +83,14 @@ async function start(functions: readonly string[]): Promise<LuaEngine | string> 
 function run(engine: LuaEngine, json: string): LuaThreadAnswer {
   try {
     const [status, first, value, headers, extra] = call(engine, 'run', json) as [
-      'done' | 'dropped' | 'failed' | 'violated',
+      'done' | 'dropped' | 'failed' | 'exceeded',
       string | null,
       string | null,
       string | null,
       string,
     ]
     if (status === 'dropped') return { status }
-    if (status !== 'done') return { status, problem: String(first) }
+    if (status !== 'done') return { status, error: String(first) }
     return {
       status,
       ...(first !== null && { key: first }),
@@ -100,7 +100,7 @@ function run(engine: LuaEngine, json: string): LuaThreadAnswer {
     }
   } catch (error) {
     // Lua itself has no memory left to say so.
-    return { status: 'violated', problem: error instanceof Error ? error.message : String(error) }
+    return { status: 'exceeded', error: error instanceof Error ? error.message : String(error) }
   }
 }
 

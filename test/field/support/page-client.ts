@@ -46,7 +46,7 @@ export class PageClient extends FieldClient {
     await browser.page.exposeFunction('show', (line: string) => client.take(line))
     await browser.page.exposeFunction('giveUp', () => {
       client.hasGivenUp = true
-      for (const problem of browser.problems) client.complain(problem)
+      for (const error of browser.errors) client.complain(error)
     })
     await browser.page.goto(`${origin}/#${encodeURIComponent(url)}`)
     return client

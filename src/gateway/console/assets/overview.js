@@ -6,7 +6,7 @@ import { count, rate, shellWord } from './format.js'
 /** @typedef {{ name: string, paths: string[], hosts: string[], mode: string, topics: string[], cluster?: string, streams: number, groups: string[] }} StatusRoute */
 /** @typedef {{ partition: number, start: number, end: number }} Partition */
 /** @typedef {{ name: string, partitions: Partition[] }} Topic */
-/** @typedef {{ name: string, problem?: { code: string, message: string, since: string }, brokers: Array<{ name: string, up: boolean }>, topics: Topic[] }} Cluster */
+/** @typedef {{ name: string, outage?: { code: string, message: string, since: string }, brokers: Array<{ name: string, up: boolean }>, topics: Topic[] }} Cluster */
 /** @typedef {{ version: string, routes: StatusRoute[], clusters: Cluster[], groups: Array<{ id: string, cluster: string, partitions: Array<{ topic: string, partition: number, lag?: number }> }> }} Status */
 
 /** Milliseconds over which a rate is taken. */
@@ -59,14 +59,14 @@ export class Overview {
   /** @param {Status} status */
   #kafka({ clusters }) {
     const place = byId('kafka')
-    const problem = clusters.find((cluster) => cluster.problem)?.problem
+    const outage = clusters.find((cluster) => cluster.outage)?.outage
     const banner = byId('banner')
-    banner.hidden = problem === undefined
-    if (problem) {
+    banner.hidden = outage === undefined
+    if (outage) {
       place.dataset.state = 'error'
       place.textContent = 'Kafka is away'
-      const since = new Date(problem.since).toLocaleTimeString('en-GB')
-      banner.textContent = `${problem.message}, since ${since}. Open streams go on when it is back.`
+      const since = new Date(outage.since).toLocaleTimeString('en-GB')
+      banner.textContent = `${outage.message}, since ${since}. Open streams go on when it is back.`
     } else if (clusters.length === 0) {
       place.dataset.state = 'wait'
       place.textContent = 'Kafka was not asked for anything yet'
