@@ -5,6 +5,8 @@ import {
   getLogger,
   getTextFormatter,
   getThrottlingFilter,
+  type Sink,
+  type TextFormatter,
   withFilter,
 } from '@logtape/logtape'
 
@@ -28,6 +30,19 @@ export type LogFormat = (typeof LOG_FORMATS)[number]
 
 /** An identical line is printed at most so many times in the window; then one line says how many more there were. */
 const REPEATS = { limit: 10, windowMs: 10_000 }
+/** Milliseconds for which lines of requests are collected, since each print is a call of the system. */
+const COLLECT_MS = 10
+/** Lines that are collected at most: then they are printed at once. */
+const MAX_COLLECTED = 256
+
+const TO_STDERR = {
+  trace: 'error',
+  debug: 'error',
+  info: 'error',
+  warning: 'error',
+  error: 'error',
+  fatal: 'error',
+} as const
 
 /**
  * Prints this project's log to stderr, one record a line, so that stdout is free for a program's
@@ -36,17 +51,8 @@ const REPEATS = { limit: 10, windowMs: 10_000 }
  * @param lowestLevel Records below this level are dropped.
  */
 export function logToConsole(lowestLevel: GatewayLogLevel, format: LogFormat = 'text'): void {
-  const console = getConsoleSink({
-    formatter: format === 'json' ? getJsonLinesFormatter() : textFormatter(),
-    levelMap: {
-      trace: 'error',
-      debug: 'error',
-      info: 'error',
-      warning: 'error',
-      error: 'error',
-      fatal: 'error',
-    },
-  })
+  const formatter = format === 'json' ? getJsonLinesFormatter() : textFormatter()
+  const console = getConsoleSink({ formatter, levelMap: TO_STDERR })
   const unrepeated = getThrottlingFilter({
     ...REPEATS,
     key: ({ category, level, message }) => [...category, level, message.join('')].join(' '),
@@ -58,14 +64,43 @@ export function logToConsole(lowestLevel: GatewayLogLevel, format: LogFormat = '
   })
   configureSync({
     reset: true,
-    sinks: { console, unrepeated: withFilter(console, unrepeated) },
+    sinks: {
+      console,
+      unrepeated: withFilter(console, unrepeated),
+      collected: collectingSink(formatter),
+    },
     loggers: [
       { category: [LOG_ROOT], lowestLevel, sinks: ['unrepeated'] },
       // Each request has its own line, however many are alike.
-      { category: [LOG_ROOT, 'request'], lowestLevel, sinks: ['console'], parentSinks: 'override' },
+      {
+        category: [LOG_ROOT, 'request'],
+        lowestLevel,
+        sinks: ['collected'],
+        parentSinks: 'override',
+      },
       { category: ['logtape', 'meta'], lowestLevel: 'warning', sinks: ['console'] },
     ],
   })
+}
+
+/** Prints lines together. LogTape disposes of it at the end of the process, which prints the rest. */
+function collectingSink(formatter: TextFormatter): Sink & Disposable {
+  let lines: string[] = []
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const print = () => {
+    clearTimeout(timer)
+    timer = undefined
+    if (lines.length > 0) console.error(lines.join('\n'))
+    lines = []
+  }
+  const error = (line: string) => {
+    lines.push(line)
+    timer ??= setTimeout(print, COLLECT_MS)
+    if (lines.length >= MAX_COLLECTED) print()
+  }
+  const collector = { error } as unknown as Console
+  const sink = getConsoleSink({ formatter, levelMap: TO_STDERR, console: collector })
+  return Object.assign(sink, { [Symbol.dispose]: print })
 }
 
 /** Escapes the braces of a message, so that LogTape does not read it as a template. */

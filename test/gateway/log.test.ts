@@ -62,12 +62,34 @@ test('the log has the same line a few times, then a count of the rest; requests 
     const follows = () => printed.filter((line) => line.includes('Cannot follow t{x}: away'))
     expect(follows()).toHaveLength(10)
     expect(printed.filter((line) => line.includes('another'))).toHaveLength(1)
-    expect(printed.filter((line) => line.endsWith('request: GET'))).toHaveLength(25)
     setSystemTime(1_800_000_011_000)
     log.error('Cannot follow {topic}: {error}', { topic: 't{x}', error: 'away' })
     expect(follows()).toHaveLength(12)
     expect(printed.find((line) => line.includes('more'))).toEndWith(
       'log: 15 more in 10 s: Cannot follow t{x}: away',
+    )
+    // Lines of requests are printed together, the last of them when the log ends.
+    resetSync()
+    const lines = printed.flatMap((text) => text.split('\n'))
+    expect(lines.filter((line) => line.endsWith('request: GET'))).toHaveLength(25)
+  } finally {
+    spy.mockRestore()
+  }
+})
+
+test('lines of requests are printed together, soon or when there are many', async () => {
+  const prints: string[][] = []
+  const spy = spyOn(console, 'error').mockImplementation((text: string) => {
+    prints.push(text.split('\n'))
+  })
+  try {
+    logToConsole('info')
+    const log = getLogger([LOG_ROOT, 'request'])
+    for (let index = 0; index < 600; index++) log.info(`GET ${index}`)
+    expect(prints.map(({ length }) => length)).toEqual([256, 256])
+    await until(() => prints.length === 3, 'the rest')
+    expect(prints.flat().map((line) => line.split('GET ')[1])).toEqual(
+      Array.from({ length: 600 }, (_, index) => String(index)),
     )
   } finally {
     spy.mockRestore()
