@@ -37,6 +37,10 @@ const commands = {
     streams.get(id).on('data', (data) => say({ id, data }))
     streams.get(id).resume()
   },
+  // Stops this process once the answer of a stream begins.
+  stopAt({ id }) {
+    streams.get(id).on('response', () => process.kill(process.pid, 'SIGSTOP'))
+  },
   reset({ id }) {
     streams.get(id).close(constants.NGHTTP2_CANCEL)
   },

@@ -45,6 +45,11 @@ export class Http2Stream {
     this.#send({ command: 'reset', id: this.id })
   }
 
+  /** Stops the client's process, with all its streams, once the answer of this one begins. */
+  stopClient(): void {
+    this.#send({ command: 'stopAt', id: this.id })
+  }
+
   /** Reads a stream that was opened paused. */
   resume(): void {
     this.#send({ command: 'resume', id: this.id })
@@ -107,10 +112,6 @@ export class Http2Client implements AsyncDisposable {
     )
     if (client.#protocol !== 'h2') throw new Error(`${url} speaks ${client.#protocol}`)
     return client
-  }
-
-  get pid(): number {
-    return this.#child.pid
   }
 
   open(path: string, headers: Record<string, string> = {}, isPaused = false): Http2Stream {
