@@ -1,5 +1,6 @@
 /** Many streams of one page in Chromium: on HTTP/2 they share one connection. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { createHash, X509Certificate } from 'node:crypto'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { Certificates } from '../support/certificate.ts'
 import { Browser, provideChromium } from '../support/chromium.ts'
@@ -107,4 +108,47 @@ test('60 EventSources share one connection, and each gets each record once', asy
     url.replace('https', 'wss'),
   )
   expect(frames).toBeGreaterThan(RECORDS)
+}, 60_000)
+
+test('--http3 on serves a page and its streams by HTTP/3', async () => {
+  certificates.make('h3.test')
+  const file = (type: string) => certificates.file(`h3.test.${type}`)
+  const started = await GatewayProcess.listening([
+    ...['--brokers', kafka.bootstrapServers, '--topics', topic, '--https-port', '0'],
+    ...['--tls-cert', file('crt'), '--tls-key', file('key'), '--http3', 'on'],
+  ])
+  await using _ = started.gateway
+  const { port } = new URL(started.gateway.httpsUrl)
+  const curl = Bun.spawnSync(['curl', '-ski', '--http1.1', `https://127.0.0.1:${port}/healthz`])
+  expect(curl.stdout.toString().toLowerCase()).toContain(`alt-svc: h3=":${port}"`)
+  // QUIC ignores errors of certificates only where their keys are named.
+  const publicKey = new X509Certificate(certificates.read('h3.test.crt')).publicKey
+  const spki = createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('base64')
+  await using browser = await Browser.start({
+    args: [
+      ...['--no-sandbox', '--disable-gpu', '--host-resolver-rules=MAP h3.test 127.0.0.1'],
+      `--origin-to-force-quic-on=h3.test:${port}`,
+      `--ignore-certificate-errors-spki-list=${spki}`,
+    ],
+  })
+  const { page } = browser
+  const protocol = await page.context().newCDPSession(page)
+  const protocols = new Set<string | undefined>()
+  protocol.on('Network.responseReceived', ({ response }) => protocols.add(response.protocol))
+  await protocol.send('Network.enable')
+  await page.goto(`https://h3.test:${port}/healthz`)
+  await page.evaluate(() => {
+    const page = globalThis as unknown as { ids: string[] }
+    page.ids = []
+    const source = new EventSource('/stream?start=earliest')
+    source.onmessage = ({ lastEventId }) => page.ids.push(lastEventId)
+  })
+  await until(
+    async () => new Set((await page.evaluate('ids')) as string[]).size >= RECORDS,
+    `${RECORDS} records by HTTP/3`,
+    20_000,
+  )
+  expect([...protocols]).toEqual(['h3'])
 }, 60_000)

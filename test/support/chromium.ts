@@ -5,6 +5,7 @@ import {
   type BrowserContext,
   type BrowserContextOptions,
   chromium,
+  type LaunchOptions,
   type Page,
 } from 'playwright-core'
 import { canInstall, installPackages } from '../../tools/kafka/system.ts'
@@ -44,7 +45,9 @@ export class Browser implements AsyncDisposable {
   }
 
   /** @param options Settings that differ from the browser's defaults. */
-  static async start(options: BrowserContextOptions = {}): Promise<Browser> {
+  static async start(
+    options: BrowserContextOptions & Pick<LaunchOptions, 'args'> = {},
+  ): Promise<Browser> {
     const profile = mkdtempSync(join(tmpdir(), 'chromium-'))
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: await provideChromium(),
