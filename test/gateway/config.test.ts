@@ -175,6 +175,7 @@ describe('settings of the gateway', () => {
       'HOST',
       'ADMIN_PORT',
       'ADMIN_HOST',
+      'ADMIN_TOKEN',
       'LOG_LEVEL',
     ]) {
       expect(help).toMatch(new RegExp(`^ .* ${name} `, 'm'))

@@ -677,6 +677,85 @@ routes:
   })
 })
 
+describe('errors of a document', () => {
+  const document = {
+    _format_version: '3.0',
+    services: [
+      { name: 'fine', host: 'a' },
+      {
+        ...{ name: 's', host: 'a', id: '6f0c8a52-d5c9-4d0f-9b0e-6c1f3a7be214', tags: ['t'] },
+        routes: [
+          { name: 'r', paths: ['x'], protocols: ['http', 'nope'] },
+          { name: 'q', paths: ['/q'], plugins: [{ name: 'jwt', config: { nope: 1 } }] },
+        ],
+        retries: -1,
+      },
+    ],
+    consumers: [
+      { username: 'ann', jwt_secrets: [{ key: 'k', secret: 'planted', algorithm: 'x' }] },
+    ],
+    routes: [{ name: 'lonely' }],
+  }
+
+  test('are nested as the document is, as in Kong', async () => {
+    const { status, body } = await post('/config', document)
+    expect({ status, name: body.name, code: body.code }).toEqual({
+      ...{ status: 400, name: 'invalid declarative configuration', code: 14 },
+    })
+    expect(body.fields).toEqual({
+      services: [
+        null,
+        {
+          retries: 'value should be between 0 and 32767',
+          routes: [
+            {
+              protocols: [null, 'expected one of: http, https, ws, wss'],
+              paths: ['should start with: / (fixed path) or ~/ (regex path)'],
+            },
+            { plugins: [{ config: { nope: 'unknown field' } }] },
+          ],
+        },
+      ],
+      consumers: [{ jwt_secrets: [{ algorithm: expect.stringContaining('expected one of') }] }],
+      routes: [{ '@entity': [expect.stringContaining('must set one of')] }],
+    })
+  })
+
+  test('are listed by entity with flatten_errors=1, without secrets', async () => {
+    const { status, body } = await post('/config?flatten_errors=1', document)
+    expect({ status, fields: body.fields }).toEqual({ status: 400, fields: {} })
+    expect(JSON.stringify(body)).not.toContain('planted')
+    const byType = (type: string, name?: string) =>
+      body.flattened_errors.find(
+        (each: { entity_type: string; entity_name?: string }) =>
+          each.entity_type === type && each.entity_name === name,
+      )
+    expect(byType('service', 's')).toEqual({
+      entity_type: 'service',
+      entity_id: '6f0c8a52-d5c9-4d0f-9b0e-6c1f3a7be214',
+      entity_name: 's',
+      entity_tags: ['t'],
+      entity: { ...document.services[1], routes: undefined },
+      errors: [{ type: 'field', field: 'retries', message: 'value should be between 0 and 32767' }],
+    })
+    expect(byType('plugin', 'jwt').errors).toEqual([
+      { type: 'field', field: 'config.nope', message: 'unknown field' },
+    ])
+    expect(byType('jwt_secret').entity).toEqual({ key: 'k', secret: '***', algorithm: 'x' })
+    expect(byType('route', 'lonely').errors).toEqual([
+      { type: 'entity', message: expect.stringContaining('must set one of') },
+    ])
+  })
+
+  test('that belong to no entity stay among the fields', async () => {
+    const { body } = await post('/config?flatten_errors=1', { routes: 1, nonsense: 2 })
+    expect(body).toMatchObject({
+      flattened_errors: [],
+      fields: { _format_version: 'required field missing', routes: 'expected an array' },
+    })
+  })
+})
+
 describe('information routes', () => {
   test('show version, plugins, connections and endpoints', async () => {
     await post('/plugins', PLUGIN)
@@ -692,6 +771,21 @@ describe('information routes', () => {
       },
     })
     expect(await get('/status')).toMatchObject({ body: { server: { connections_active: 1 } } })
+  })
+
+  test('the configuration hash tells one configuration from another, not from itself', async () => {
+    const hash = async () => (await get('/status')).body.configuration_hash
+    expect(await hash()).toBe('0'.repeat(32))
+    await post('/config', { _format_version: '3.0', routes: [{ name: 'a', paths: ['/a'] }] })
+    const first = await hash()
+    expect(first).toMatch(/^[0-9a-f]{32}$/)
+    await json('PATCH', '/routes/a', { paths: ['/b'] })
+    expect(await hash()).not.toBe(first)
+    await json('PATCH', '/routes/a', { paths: ['/a'] })
+    expect(await hash()).toBe(first)
+  })
+
+  test('list plugins and endpoints', async () => {
     expect((await get('/plugins/enabled')).body).toEqual({ enabled_plugins: PLUGIN_NAMES })
     expect((await get('/endpoints')).body.data).toContain('/routes/{key}')
     const head = await send('HEAD', '/routes')

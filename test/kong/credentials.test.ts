@@ -41,13 +41,21 @@ describe.each([
   ['jwt', 'jwt_secrets', 'secret', { key: 'shop' }],
 ] as const)('credentials of %s', (path, kind, secret, rest) => {
   const credential = { ...rest, [secret]: SECRET }
+  /** A credential as the store has it: a password is a hash, as in Kong. */
+  const kept = (text: string) => {
+    const consumer = store.get('consumers', 'ann')?.id ?? ''
+    const hash = new Bun.CryptoHasher('sha1').update(text + consumer).digest('hex')
+    return { ...rest, [secret]: kind === 'basicauth_credentials' ? hash : text }
+  }
 
   test('are made under their consumer, listed, changed and removed', async () => {
     await send('POST', '/consumers', { username: 'ann' })
     const made = await send('POST', `/consumers/ann/${path}`, credential)
-    expect(made).toMatchObject({ status: 201, body: { ...rest, [secret]: '***' } })
     const { id } = made.body
-    expect(store.get(kind, id)).toMatchObject(credential)
+    // A key identifies its credential: equal masks would be equal keys.
+    const mask = kind === 'keyauth_credentials' ? `***${id}` : '***'
+    expect(made).toMatchObject({ status: 201, body: { ...rest, [secret]: mask } })
+    expect(store.get(kind, id)).toMatchObject(kept(SECRET))
     for (const list of [`/consumers/ann/${path}`, `/${path}s`]) {
       expect((await send('GET', list)).body.data).toEqual([made.body])
     }
@@ -55,9 +63,9 @@ describe.each([
     expect((await send('GET', at)).body).toEqual(made.body)
     // A client may send an entity of an answer back.
     expect((await send('PATCH', at, { ...made.body, tags: ['t'] })).body.tags).toEqual(['t'])
-    expect(store.get(kind, id)).toMatchObject({ ...credential, tags: ['t'] })
+    expect(store.get(kind, id)).toMatchObject({ ...kept(SECRET), tags: ['t'] })
     expect((await send('PUT', at, { ...credential, [secret]: 'other' })).status).toBe(200)
-    expect(store.get(kind, id)).toMatchObject({ [secret]: 'other', tags: null })
+    expect(store.get(kind, id)).toMatchObject({ ...kept('other'), tags: null })
     expect((await send('GET', `/consumers/bob/${path}`)).status).toBe(404)
     expect((await send('DELETE', at)).status).toBe(204)
     expect(store.list(kind)).toEqual([])
@@ -129,7 +137,7 @@ test('a secret that the Admin API generates is shown once, in the answer that cr
     const made = await send('POST', `/consumers/ann/${path}`, {}, true)
     expect(made.body[secret]).toHaveLength(32)
     const shown = await send('GET', `/consumers/ann/${path}/${made.body.id}`)
-    expect(shown.body[secret]).toBe('***')
+    expect(shown.body[secret]).toBe(path === 'key-auth' ? `***${made.body.id}` : '***')
   }
 })
 
@@ -149,9 +157,135 @@ test('a credential must have the fields that its kind needs', async () => {
     expect([status, Object.keys(answer.fields)]).toEqual([400, [field]])
   }
   const named = await send('PUT', `/consumers/ann/key-auth/${SECRET}`, {})
-  expect(named).toMatchObject({ status: 200, body: { key: '***' } })
+  expect(named).toMatchObject({ status: 200, body: { key: `***${named.body.id}` } })
   const alone = await send('POST', '/key-auths', { key: SECRET })
   expect(alone.body.fields).toEqual({ consumer: 'required field missing' })
+})
+
+describe('passwords of basic-auth', () => {
+  const ID = '4d470bf6-6422-4dbc-b72f-b5e8d0c15a2d'
+  /** SHA-1 of `planted-pw` and the id, as Kong's export has it. */
+  const HASH = 'f990e2e2f1c8558f5fba9cb77c55061a2932637c'
+  const document = (password: string, more: object = {}) => ({
+    ...{ _format_version: '3.0', ...more },
+    consumers: [
+      { id: ID, username: 'ann', basicauth_credentials: [{ username: 'ann', password }] },
+    ],
+  })
+  const readPassword = async (content: object) => {
+    const options = { environment: { KEY: SECRET }, ignoreUnknown: false }
+    const { basicauth_credentials } = await readDeclarative(JSON.stringify(content), options)
+    return basicauth_credentials[0]?.password
+  }
+
+  test('are hashed as Kong hashes them', async () => {
+    expect(await readPassword(document('planted-pw'))).toBe(HASH)
+    expect(await readPassword(document(HASH))).not.toBe(HASH)
+    expect(await readPassword(document('{vault://env/KEY}'))).toBe('{vault://env/KEY}')
+  })
+
+  test.each([
+    ['_transform: false', { _transform: false }],
+    ['_info.skip_hash_for_basic_auth', { _info: { skip_hash_for_basic_auth: true } }],
+  ])('are hashes already in a document with %s', async (_, more) => {
+    expect(await readPassword(document(HASH, more))).toBe(HASH)
+  })
+
+  test('are hashes already in a request with skip_hash', async () => {
+    await send('PUT', `/consumers/${ID}`, { username: 'ann' })
+    const made = await send('POST', '/consumers/ann/basic-auth?skip_hash=true', {
+      ...{ username: 'ann', password: HASH },
+    })
+    expect(store.get('basicauth_credentials', made.body.id)?.password).toBe(HASH)
+    await send('PATCH', `/basic-auths/${made.body.id}`, { tags: ['t'] })
+    expect(store.get('basicauth_credentials', made.body.id)?.password).toBe(HASH)
+  })
+
+  test('are plain text in a state file of format 1, and hashes after it was read', () => {
+    const consumer = { id: ID }
+    const text = JSON.stringify({
+      ...{ format: 1, consumers: [{ ...consumer, username: 'ann' }] },
+      basicauth_credentials: [{ consumer, username: 'ann', password: 'planted-pw' }],
+    })
+    let written = text
+    const file = {
+      name: 'state',
+      read: () => written,
+      write: (next: string) => {
+        written = next
+      },
+    }
+    const state = openState(file)
+    expect(state.snapshot?.basicauth_credentials[0]?.password).toBe(HASH)
+    state.save(state.snapshot ?? EMPTY)
+    expect(written).not.toContain('planted-pw')
+    expect(openState(file).snapshot?.basicauth_credentials[0]?.password).toBe(HASH)
+  })
+
+  test('our own document says that they are hashes', async () => {
+    store.replaceAll(
+      await readDeclarative(JSON.stringify(document('planted-pw')), {
+        ...{ environment: {}, ignoreUnknown: false },
+      }),
+    )
+    const written = writeDeclarative(store.snapshot())
+    expect(written).toMatchObject({ _transform: false })
+    expect(await readPassword(written)).toBe(HASH)
+  })
+})
+
+describe('a client that cannot read keys', () => {
+  const NEW_ID = '6f0c8a52-d5c9-4d0f-9b0e-6c1f3a7be214'
+
+  test('gives a key another id, and removes the former one', async () => {
+    await send('POST', '/consumers', { username: 'ann' })
+    const { body: former } = await send('POST', '/consumers/ann/key-auth', { key: SECRET })
+    const renewed = await send('PUT', `/consumers/ann/key-auth/${NEW_ID}`, { key: SECRET })
+    expect(renewed).toMatchObject({ status: 200, body: { id: NEW_ID } })
+    expect(store.list('keyauth_credentials')).toMatchObject([{ id: NEW_ID, key: SECRET }])
+    expect((await send('DELETE', `/consumers/ann/key-auth/${former.id}`)).status).toBe(204)
+    expect(store.list('keyauth_credentials')).toHaveLength(1)
+  })
+
+  test('cannot take the key of another consumer', async () => {
+    for (const username of ['ann', 'bob']) await send('POST', '/consumers', { username })
+    await send('POST', '/consumers/ann/key-auth', { key: SECRET })
+    const taken = await send('PUT', `/consumers/bob/key-auth/${NEW_ID}`, { key: SECRET })
+    expect(taken).toMatchObject({ status: 409, body: { code: 5 } })
+  })
+})
+
+describe('an Admin API with a token', () => {
+  const TOKEN = 'token-of-the-admins'
+  const open = (token: string | undefined, path: string, init: RequestInit = {}) =>
+    createAdmin({
+      ...{ store, version: '1', token: TOKEN, status: () => ({}) },
+      load: (text) => readDeclarative(text, { environment: {}, ignoreUnknown: false }),
+      dump: writeDeclarative,
+    }).request(path, {
+      ...init,
+      headers: { 'content-type': 'application/json', ...(token && { 'Kong-Admin-Token': token }) },
+    })
+
+  test('refuses every request without it', async () => {
+    for (const token of [undefined, '', 'token-of-the-admin', `${TOKEN}s`]) {
+      for (const path of ['/', '/status', '/routes', '/config', '/nowhere']) {
+        const refused = await open(token, path)
+        expect({ path, status: refused.status }).toEqual({ path, status: 401 })
+        expect(await refused.text()).not.toContain(TOKEN)
+      }
+    }
+  })
+
+  test('shows secrets to clients that have it, as Kong does', async () => {
+    store.insert('consumers', { username: 'ann' })
+    const body = JSON.stringify({ key: SECRET })
+    const made = await open(TOKEN, '/consumers/ann/key-auth', { method: 'POST', body })
+    expect(await made.json()).toMatchObject({ key: SECRET })
+    for (const path of ['/key-auths', '/config']) {
+      expect(await (await open(TOKEN, path)).text()).toContain(SECRET)
+    }
+  })
 })
 
 test('a form is read by the fields of the plugin that it names or changes', async () => {

@@ -169,7 +169,7 @@ describe('the state file', () => {
       'secret',
       '[]',
       '{}',
-      '{"format":2}',
+      '{"format":3}',
       '{"format":1,"routes":{}}',
       JSON.stringify({ format: 1, ...EMPTY, other: [] }),
       JSON.stringify({ format: 1, ...EMPTY, routes: [{ hosts: 'x' }] }),

@@ -16,13 +16,13 @@ const FLAGS = { port: '--admin-port', host: '--admin-host' }
  * @returns undefined with `--admin-port off`.
  */
 export function listenAdmin(
-  { adminPort, adminHost }: GatewayConfig,
+  { adminPort, adminHost, adminToken }: GatewayConfig,
   isDemo: boolean,
   configuration: Configuration,
   gateway: Gateway,
 ): HttpServer | undefined {
   if (adminPort === 'off') return undefined
-  const app = adminApp(adminHost, configuration, gateway)
+  const app = adminApp(adminHost, adminToken, configuration, gateway)
   const port = adminPort ?? DEFAULT_ADMIN_PORT
   try {
     return listen({ port, host: adminHost }, FLAGS, app)
@@ -32,7 +32,12 @@ export function listenAdmin(
   }
 }
 
-function adminApp(adminHost: string, { store, mayShow }: Configuration, gateway: Gateway) {
+function adminApp(
+  adminHost: string,
+  token: string | undefined,
+  { store, mayShow }: Configuration,
+  gateway: Gateway,
+) {
   return createAdmin({
     store,
     version: packageJson.version,
@@ -41,6 +46,7 @@ function adminApp(adminHost: string, { store, mayShow }: Configuration, gateway:
       return { database: { reachable: true }, kafka: { ready: reasons.length === 0, reasons } }
     },
     names: [adminHost],
+    token,
     load: (document, contentType) =>
       readDeclarative(document, {
         format: contentType.includes('json') ? 'json' : 'yaml',

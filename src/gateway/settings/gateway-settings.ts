@@ -122,6 +122,13 @@ const settings = {
       default: DEFAULT_ADMIN_HOST,
     }),
   ),
+  adminToken: v.pipe(
+    v.optional(v.pipe(v.string(), v.minLength(16, 'at least 16 characters are required'))),
+    v.description(
+      'Token that requests to the Admin API must have in the header Kong-Admin-Token; clients that have it see secrets; no flag, since the token is secret',
+    ),
+    v.metadata({ variable: 'ADMIN_TOKEN' }),
+  ),
   metrics: v.pipe(
     v.optional(v.picklist(['on', 'off'], 'on or off is required'), 'on'),
     v.transform((text) => text === 'on'),

@@ -6,6 +6,7 @@ import { auth } from 'hono/utils/basic-auth'
 import { timingSafeEqual } from 'hono/utils/buffer'
 import * as v from 'valibot'
 import * as f from '../model/fields.ts'
+import { passwordHash } from '../model/password-hash.ts'
 import { accessPlugin } from './access-plugin.ts'
 import { anonymous, authentication, challenge, foreignPage, principals } from './authentication.ts'
 
@@ -33,7 +34,8 @@ export const basicAuth = accessPlugin({
       if (foreign) return foreign
       const held = given && credentials().byUsername(given.username)
       // Passwords are compared for unknown names, too: the time must not reveal which names exist.
-      const isRight = given && (await timingSafeEqual(held?.password ?? '', given.password))
+      const hash = given && passwordHash(given.password, held?.consumer.id ?? '')
+      const isRight = hash !== undefined && (await timingSafeEqual(held?.password ?? '', hash))
       if (held && isRight) return held
       return { message: 'Unauthorized', challenge: challenge('Basic', config.realm) }
     }),

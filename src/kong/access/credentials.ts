@@ -9,6 +9,7 @@ import type {
   KongConsumer,
   KongSnapshot,
 } from '../model/entities.ts'
+import { passwordHash } from '../model/password-hash.ts'
 import { type Environment, isVaultReference, resolveVault } from '../model/references.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
 
@@ -37,7 +38,9 @@ export class Credentials {
         }),
       )
     this.#keys = by(keyauth_credentials, 'key', 'key')
-    this.#basic = by(basicauth_credentials, 'username', 'password')
+    this.#basic = new Map(
+      basicauth_credentials.map((each) => [each.username, withHash(each, environment)] as const),
+    )
     this.#jwt = by(jwt_secrets, 'key', 'secret')
   }
 
@@ -58,6 +61,14 @@ export class Credentials {
   byIssuer(key: string): JwtSecret | undefined {
     return this.#jwt.get(key)
   }
+}
+
+/** A credential whose password is a hash, also where a vault has the password itself. */
+function withHash(credential: BasicauthCredential, environment: Environment): BasicauthCredential {
+  const { password, consumer } = credential
+  if (!isVaultReference(password)) return credential
+  const plain = resolved(credential, 'password', environment).password
+  return { ...credential, password: passwordHash(plain, consumer.id) }
 }
 
 function resolved<T extends object>(credential: T, field: string, environment: Environment): T {

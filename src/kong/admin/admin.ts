@@ -3,11 +3,12 @@
  * gateway process serves it on a port of its own.
  */
 import { Hono } from 'hono'
+import { maskEntity, showEntity } from '../config/masked-secrets.ts'
 import type { Store } from '../config/store.ts'
 import { errorAnswer, otherMethods } from './answers.ts'
 import { configRoutes, type Documents } from './config.ts'
 import { entityRoutes } from './entities.ts'
-import { guard } from './guard.ts'
+import { guard, login } from './guard.ts'
 import { informationRoutes, type NodeFacts, serverHeader } from './information.ts'
 import { schemaRoutes } from './schemas.ts'
 import { unservedRoutes } from './unserved.ts'
@@ -19,25 +20,32 @@ export interface AdminOptions extends NodeFacts, Documents {
    * Default: none.
    */
   readonly names?: readonly string[]
+  /**
+   * The token that each request must have in `Kong-Admin-Token`. Answers then show secrets, as Kong's
+   * do. Default: no login, and `***` in place of secrets.
+   */
+  readonly token?: string | undefined
 }
 
 /**
- * Kong's Admin API, as far as a gateway for Kafka needs it. It has no login: everybody who reaches its
+ * Kong's Admin API, as far as a gateway for Kafka needs it. Without a token everybody who reaches its
  * port may change everything.
  */
 export function createAdmin(options: AdminOptions): Hono {
-  const { store, names = [] } = options
+  const { store, names = [], token } = options
+  const mask = token === undefined ? maskEntity : showEntity
   const app = new Hono({ strict: false })
   app.use(serverHeader(options.version))
   app.use(guard(names))
+  if (token !== undefined) app.use(login(token))
   app.use(async (c, next) => {
     await next()
     c.header('Cache-Control', 'no-store')
   })
   app.route('/', informationRoutes(store, options))
   app.route('/schemas', schemaRoutes())
-  app.route('/config', configRoutes(store, options))
-  app.route('/', entityRoutes(store))
+  app.route('/config', configRoutes(store, options, mask))
+  app.route('/', entityRoutes(store, mask))
   app.route('/', unservedRoutes())
   app.get('/endpoints', (c) => c.json({ data: endpoints(app) }))
   app.all('/endpoints', otherMethods(['GET']))

@@ -9,12 +9,13 @@ import { LOG_ROOT } from '../../core/log.ts'
 import { InvalidDeclarative } from '../config/invalid-declarative.ts'
 import { Violation } from '../model/constraint-violations.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
+import { flattenedErrors, nestedErrors } from './document-errors.ts'
 
 const log = getLogger([LOG_ROOT, 'admin'])
 
 /** An error whose answer has a status and a message, and no further fields. */
 export class Refusal extends Error {
-  readonly status: 400 | 403 | 404 | 413 | 415 | 503
+  readonly status: 400 | 401 | 403 | 404 | 413 | 415 | 503
 
   constructor(status: Refusal['status'], message: string) {
     super(message)
@@ -59,17 +60,25 @@ export function declarativeAnswer(thrown: unknown, c: Context): Response {
     thrown instanceof Violation ||
     (thrown instanceof KafkaConsumeError && thrown.code === 'INVALID_OPTIONS')
   if (!isKnown) throw thrown
-  const fields = 'fields' in thrown ? thrown.fields : { error: thrown.message }
   const message = thrown.message.replace(/^declarative config is invalid: /, '')
   return c.json(
     {
       message: `declarative config is invalid: ${message}`,
       name: 'invalid declarative configuration',
       code: 14,
-      fields,
+      ...fieldsOf(thrown, /^(?:true|1|on|yes)$/i.test(c.req.query('flatten_errors') ?? '')),
     },
     400,
   )
+}
+
+function fieldsOf(error: Error, isFlat: boolean) {
+  if (error instanceof InvalidDeclarative) {
+    if (!isFlat) return { fields: nestedErrors(error.fields) }
+    const { flattened, rest } = flattenedErrors(error)
+    return { fields: nestedErrors(rest), flattened_errors: flattened }
+  }
+  return { fields: 'fields' in error ? error.fields : { error: error.message } }
 }
 
 /**

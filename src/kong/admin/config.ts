@@ -1,6 +1,6 @@
 /** `/config` of the Admin API: reads and replaces all entities as one declarative document. */
 import { Hono } from 'hono'
-import { maskEntity } from '../config/masked-secrets.ts'
+import type { ShowEntity } from '../config/masked-secrets.ts'
 import type { Store } from '../config/store.ts'
 import type { EntityKind, EntityKinds, KongSnapshot } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
@@ -24,10 +24,10 @@ export interface Documents {
  * `/config`: all entities as one declarative document. An answer has `***` in place of each secret. In
  * a request, `***` keeps the secret of the entity with that id; without such an entity it is refused.
  */
-export function configRoutes(store: Store, { load, dump }: Documents): Hono {
+export function configRoutes(store: Store, { load, dump }: Documents, mask: ShowEntity): Hono {
   const app = new Hono({ strict: false })
   let reading = 0
-  app.get('/', (c) => c.json(dump(masked(store.snapshot()))))
+  app.get('/', (c) => c.json(dump(shown(store.snapshot(), mask))))
   app.post('/', async (c) => {
     if (reading >= MAX_READ) {
       c.header('Retry-After', '2')
@@ -43,18 +43,16 @@ export function configRoutes(store: Store, { load, dump }: Documents): Hono {
     } finally {
       reading--
     }
-    return c.json(byId(masked(store.snapshot())), 201)
+    return c.json(byId(shown(store.snapshot(), mask)), 201)
   })
   app.all('/', otherMethods(['GET', 'POST']))
   return app
 }
 
-function masked(snapshot: KongSnapshot): KongSnapshot {
+function shown(snapshot: KongSnapshot, mask: ShowEntity): KongSnapshot {
   const kinds = KINDS.map((kind) => [
     kind,
-    (snapshot[kind] as ReadonlyArray<EntityKinds[EntityKind]>).map((entity) =>
-      maskEntity(kind, entity),
-    ),
+    (snapshot[kind] as ReadonlyArray<EntityKinds[EntityKind]>).map((entity) => mask(kind, entity)),
   ])
   return Object.fromEntries(kinds) as KongSnapshot
 }

@@ -3,9 +3,9 @@
  * changes and removes entities.
  */
 import { type Context, Hono } from 'hono'
-import { maskEntity } from '../config/masked-secrets.ts'
+import type { ShowEntity } from '../config/masked-secrets.ts'
 import { serverNames } from '../config/server-names.ts'
-import type { Store } from '../config/store.ts'
+import type { Store, WriteOptions } from '../config/store.ts'
 import type { EntityKind, EntityKinds } from '../model/entities.ts'
 import { fieldOf, KEYS, referenced } from '../model/integrity.ts'
 import { notFound, otherMethods } from './answers.ts'
@@ -48,18 +48,28 @@ const COLLECTIONS: readonly Collection[] = [
   { kind: 'jwt_secrets', path: 'jwt', parent: CONSUMER },
 ]
 
-/** Entities and their collections: Kong's `/routes`, `/routes/{name or id}` and so on. */
-export function entityRoutes(store: Store): Hono {
+/**
+ * Entities and their collections: Kong's `/routes`, `/routes/{name or id}` and so on.
+ *
+ * @param mask Shows an entity with or without its secrets.
+ */
+export function entityRoutes(store: Store, mask: ShowEntity): Hono {
   const app = new Hono()
   for (const { kind, path = kind, parent } of COLLECTIONS) {
     const prefix = parent ? `/${parent.kind}/:parent` : ''
-    app.route(`${prefix}/${path}`, collection(store, kind, path, parent))
+    app.route(`${prefix}/${path}`, collection(store, mask, kind, path, parent))
   }
   return app
 }
 
+/** Kong's `skip_hash=true`: a password in the request is a hash already. */
+function writeOptions(c: Context): WriteOptions {
+  return { isHashed: c.req.query('skip_hash') === 'true' }
+}
+
 function collection<K extends EntityKind>(
   store: Store,
+  mask: ShowEntity,
   kind: K,
   name: string,
   parent: Parent | undefined,
@@ -82,7 +92,7 @@ function collection<K extends EntityKind>(
     return parent ? { ...given, [parent.field]: { id } } : given
   }
   const show = (entity: EntityKinds[K]) => {
-    const shown = maskEntity(kind, entity)
+    const shown = mask(kind, entity)
     if (kind !== 'certificates') return shown
     return { ...shown, snis: serverNames(store.snapshot(), entity.id) }
   }
@@ -120,7 +130,7 @@ function collection<K extends EntityKind>(
   app.post('/', async (c) => {
     const id = parentId(c)
     const given = await body(c, id)
-    return c.json(showNew(store.insert(kind, given), given), 201)
+    return c.json(showNew(store.insert(kind, given, writeOptions(c)), given), 201)
   })
   app.all('/', otherMethods(['GET', 'POST']))
 
@@ -128,20 +138,22 @@ function collection<K extends EntityKind>(
   app.put('/:key', async (c) => {
     const id = parentId(c)
     const given = await body(c, id)
-    return c.json(showNew(store.replace(kind, key(c), given), given, key(c)))
+    return c.json(showNew(store.replace(kind, key(c), given, writeOptions(c)), given, key(c)))
   })
   app.patch('/:key', async (c) => {
     const entity = find(c)
     const plugin = kind === 'plugins' ? (entity as EntityKinds['plugins']).name : undefined
-    const changed = store.patch(kind, entity.id, await readBody(c, kind, plugin))
+    const given = await readBody(c, kind, plugin)
+    const changed = store.patch(kind, entity.id, given, writeOptions(c))
     if (!changed) throw notFound()
     return c.json(show(changed))
   })
   app.delete('/:key', (c) => {
     const id = parentId(c)
     const entity = store.get(kind, key(c))
-    if (parent && (!entity || !isChild(entity, id))) throw notFound()
-    // As in Kong, removing an entity that does not exist succeeds.
+    if (entity && !isChild(entity, id)) throw notFound()
+    // As in Kong, removing an entity that does not exist succeeds. So it does under a parent, because
+    // a credential may have got another id meanwhile.
     if (entity) store.remove(kind, entity.id)
     return c.body(null, 204)
   })

@@ -3,9 +3,11 @@
  * page of another origin.
  */
 import type { MiddlewareHandler } from 'hono'
+import { timingSafeEqual } from 'hono/utils/buffer'
 import { isForeignPage } from '../../http/request/page-origin.ts'
 import { Refusal } from './answers.ts'
 
+const INVALID_TOKEN = 'Invalid RBAC credentials: the header Kong-Admin-Token must have the token'
 const IP_ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/
 
 /**
@@ -25,6 +27,19 @@ export function guard(names: readonly string[]): MiddlewareHandler {
     if (isForeignPage(c, () => false)) {
       throw new Refusal(403, 'Cannot answer: requests of other origins are not served')
     }
+    await next()
+  }
+}
+
+/**
+ * Refuses requests without the token, as Kong does where administrators have tokens.
+ *
+ * @param token The value of the header `Kong-Admin-Token`.
+ */
+export function login(token: string): MiddlewareHandler {
+  return async (c, next) => {
+    const given = c.req.header('Kong-Admin-Token') ?? ''
+    if (!(await timingSafeEqual(token, given))) throw new Refusal(401, INVALID_TOKEN)
     await next()
   }
 }

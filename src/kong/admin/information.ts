@@ -1,5 +1,6 @@
 /** The information routes of the Admin API: the node, its status and its plugins. */
 import { Hono, type MiddlewareHandler } from 'hono'
+import { configurationHash } from '../config/configuration-hash.ts'
 import { PLUGIN_NAMES } from '../config/plugins.ts'
 import type { Store } from '../config/store.ts'
 import { otherMethods } from './answers.ts'
@@ -37,7 +38,10 @@ export function informationRoutes(store: Store, { version, status }: NodeFacts):
       },
     }),
   )
-  app.get('/status', (c) => c.json(status()))
+  app.get('/status', async (c) => {
+    const hash = await configurationHash(store.snapshot())
+    return c.json({ ...status(), configuration_hash: hash })
+  })
   app.get('/plugins/enabled', (c) => c.json({ enabled_plugins: PLUGIN_NAMES }))
   for (const path of ['/', '/status', '/plugins/enabled']) app.all(path, otherMethods(['GET']))
   return app

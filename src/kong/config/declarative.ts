@@ -1,5 +1,6 @@
 /** Reads Kong's declarative configuration: one document that holds all entities. */
 import { isJsonObject } from '../../core/json-object.ts'
+import { Turns } from '../../core/turns.ts'
 import { Violation } from '../model/constraint-violations.ts'
 import type {
   Certificate,
@@ -22,12 +23,22 @@ import {
 import { type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
 import { stableId } from '../model/stable-id.ts'
 import { Router } from '../routing/router.ts'
+import {
+  type DocumentSettings,
+  isEmptyValue,
+  readSettings,
+  SETTINGS,
+  withSettings,
+} from './document-settings.ts'
+import { BUILD_ORDER, CHILDREN, FIELD, NESTED_UNSERVED } from './document-structure.ts'
 import { nameOf } from './entity-name.ts'
-import { readEntity } from './entity-schemas.ts'
-import { InvalidDeclarative } from './invalid-declarative.ts'
+import { entitySchemas, readEntity } from './entity-schemas.ts'
+import { hashPassword } from './hashed-passwords.ts'
+import { type DocumentEntity, InvalidDeclarative } from './invalid-declarative.ts'
 import { kafkaPluginOf } from './kafka-plugins.ts'
 import { partsOf, pluginOptions } from './plugin-options.ts'
 import { PLUGIN_NAMES } from './plugins.ts'
+import { isOfConfig, unknownFields, valueAt, withoutField } from './unknown-fields.ts'
 
 /** How to read a document. */
 export interface DeclarativeOptions {
@@ -63,56 +74,8 @@ interface Found {
   id: string
 }
 
-/** The kinds of entities that may be nested in an entity. */
-const CHILDREN: Readonly<Record<EntityKind, readonly EntityKind[]>> = {
-  services: ['routes', 'plugins'],
-  routes: ['plugins'],
-  plugins: [],
-  consumers: ['plugins', 'keyauth_credentials', 'basicauth_credentials', 'jwt_secrets'],
-  keyauth_credentials: [],
-  basicauth_credentials: [],
-  jwt_secrets: [],
-  certificates: ['snis'],
-  snis: [],
-}
-/** The field by which a nested entity refers to its parent. */
-const FIELD = {
-  services: 'service',
-  routes: 'route',
-  consumers: 'consumer',
-  certificates: 'certificate',
-} as const
-const NONE = /^(?!)/
-/** Nested fields of Kong and its plugins that are not served. */
-const NESTED_UNSERVED: Readonly<Record<EntityKind, RegExp>> = {
-  services: /^(?:document_objects|graphql_\w+|degraphql_routes)$/,
-  routes: /^(?:degraphql_routes|snis|sources|destinations)$/,
-  plugins: /^(?:ordering|partials|condition|consumer_group|_config)$/,
-  consumers: /^(?:\w+_credentials|\w+_secrets|acls|groups|consumer_group_consumers)$/,
-  keyauth_credentials: /^ttl$/,
-  basicauth_credentials: NONE,
-  jwt_secrets: NONE,
-  certificates: NONE,
-  snis: NONE,
-}
-/** Fields for readers and tools, which have no effect on the gateway. */
-const REMARKS = ['_comment', '_ignore', '_transform', '_format_version']
-/** Entities are built after those that they refer to. */
-const BUILD_ORDER: readonly EntityKind[] = [
-  'services',
-  'certificates',
-  'snis',
-  'consumers',
-  'routes',
-  'plugins',
-  'keyauth_credentials',
-  'basicauth_credentials',
-  'jwt_secrets',
-]
 /** Errors of one document that are reported; further ones are only counted. */
 const MAX_ERRORS = 1_000
-/** Milliseconds of work after which reading a document yields to the event loop. */
-const TURN_MS = 10
 const UNSERVED = 'is not served by this gateway, remove it or pass --ignore-unknown'
 
 /**
@@ -167,6 +130,9 @@ class DeclarativeDocument {
   #unreported = 0
   readonly #warnings: string[] = []
   readonly #found: Found[] = []
+  /** All entities by place, for the errors. */
+  readonly #entities = new Map<string, DocumentEntity>()
+  #settings: DocumentSettings = readSettings({ _format_version: '3.0' }, () => undefined)
   /** Entities by kind and by each of their ids and names. */
   readonly #called = new Map<string, Found>()
 
@@ -202,11 +168,11 @@ class DeclarativeDocument {
 
   async read(document: unknown): Promise<Declared> {
     if (!isJsonObject(document)) throw new InvalidDeclarative({ '@entity': 'expected a record' })
-    this.#readRemarks(document)
+    this.#settings = readSettings(document, (place, error) => this.refuse(place, error))
     for (const [key, value] of Object.entries(document)) {
       if ((KINDS as readonly string[]).includes(key))
         this.#collect(key as EntityKind, value, key, undefined)
-      else if (!REMARKS.includes(key)) this.#readUnknown(key, value)
+      else if (!SETTINGS.includes(key)) this.#readUnknown(key, value)
     }
     const snapshot = await this.#build()
     this.#throwErrors()
@@ -222,25 +188,13 @@ class DeclarativeDocument {
   #throwErrors(): void {
     if (this.#errors.size === 0) return
     const unreported = this.#unreported > 0 && { '@entity': `${this.#unreported} further problems` }
-    throw new InvalidDeclarative({ ...Object.fromEntries(this.#errors), ...unreported })
-  }
-
-  #readRemarks({ _format_version: version, _transform: transform }: RawDocument): void {
-    if (version === undefined || version === null) {
-      this.refuse('_format_version', 'required field missing')
-    } else if (version !== '3.0') {
-      const error = typeof version === 'string' ? 'expected one of: 3.0' : 'expected a string'
-      this.refuse('_format_version', error)
-    }
-    if (transform !== undefined && typeof transform !== 'boolean') {
-      this.refuse('_transform', 'expected a boolean')
-    }
+    const errors = { ...Object.fromEntries(this.#errors), ...unreported }
+    throw new InvalidDeclarative(errors, this.#entities)
   }
 
   #readUnknown(key: string, value: unknown): void {
     if (key === '_workspace' && value === 'default') return
-    if (key === '_info' && isJsonObject(value) && !('defaults' in value)) return
-    if (Array.isArray(value) && value.length === 0) return
+    if (value !== null && isEmptyValue(value)) return
     this.#unserved(key, `"${key}" ${UNSERVED}`)
   }
 
@@ -273,8 +227,10 @@ class DeclarativeDocument {
     place: string,
     parent: Found | undefined,
   ): void {
+    this.#entities.set(place, { kind, fields: entity })
     if (kind === 'plugins' && this.#isUnservedPlugin(entity, place)) return
-    const found = { kind, place, raw: this.#ownFields(kind, entity, place), parent, id: '' }
+    const own = this.#ownFields(kind, entity, place)
+    const found = { kind, place, raw: withSettings(kind, own, this.#settings), parent, id: '' }
     this.#found.push(found)
     const { endpoint } = KEYS[kind]
     for (const key of [found.raw['id'], endpoint && found.raw[endpoint]]) {
@@ -290,7 +246,8 @@ class DeclarativeDocument {
     const children: readonly string[] = CHILDREN[kind]
     const own = Object.entries(entity).filter(([key, value]) => {
       if (children.includes(key)) return false
-      if (!NESTED_UNSERVED[kind].test(key) || value === null || value === undefined) return true
+      if (!NESTED_UNSERVED[kind].test(key)) return true
+      if (isEmptyValue(value)) return Object.hasOwn(entitySchemas[kind].entries, key)
       this.#unserved(`${place}.${key}`, `"${key}" ${UNSERVED}`)
       return false
     })
@@ -307,14 +264,11 @@ class DeclarativeDocument {
 
   async #build(): Promise<KongSnapshot> {
     const built = Object.fromEntries(KINDS.map((kind) => [kind, [] as unknown[]]))
-    let turn = performance.now()
+    const turns = new Turns()
     for (const kind of BUILD_ORDER) {
       for (const found of this.#found) {
         if (found.kind !== kind) continue
-        if (performance.now() - turn > TURN_MS) {
-          await new Promise<void>((resolve) => setTimeout(resolve))
-          turn = performance.now()
-        }
+        await turns.next()
         const entity = await this.#entity(found, built['certificates'] as Certificate[])
         if (entity) built[kind]?.push(entity)
       }
@@ -337,7 +291,7 @@ class DeclarativeDocument {
     }
     if (!this.#checkVaults(raw, place)) return undefined
     try {
-      const entity = readEntity(kind, { ...raw, id: id ?? found.id })
+      const entity = this.#read(kind, { ...raw, id: id ?? found.id }, place)
       // The router may refuse the route, too. Checking it here names its place in the document.
       if (kind === 'routes') new Router([entity as KongRoute])
       if (kind === 'plugins' && kafkaPluginOf((entity as KongPlugin).name)) {
@@ -348,6 +302,31 @@ class DeclarativeDocument {
       if (!(error instanceof SchemaViolation)) throw error
       this.refuse(place, error.fields)
       return undefined
+    }
+  }
+
+  /**
+   * Reads an entity without unknown fields that are null, which change nothing, and with
+   * `ignoreUnknown` without unknown fields of a plugin's configuration.
+   *
+   * @throws SchemaViolation
+   */
+  #read<K extends EntityKind>(kind: K, raw: RawDocument, place: string): EntityKinds[K] {
+    try {
+      const entity = readEntity(kind, raw)
+      return this.#settings.isHashed ? entity : hashPassword(kind, entity)
+    } catch (error) {
+      if (!(error instanceof SchemaViolation)) throw error
+      const skipped = unknownFields(error.fields).filter(
+        (path) => valueAt(raw, path) === null || (this.#ignoreUnknown && isOfConfig(raw, path)),
+      )
+      if (skipped.length === 0) throw error
+      for (const path of skipped) {
+        if (valueAt(raw, path) === null) continue
+        this.#warnings.push(`${place}: field "${path.join('.')}" is not served, skipped`)
+      }
+      const rest = skipped.reduce<unknown>((value, path) => withoutField(value, path), raw)
+      return this.#read(kind, rest as RawDocument, place)
     }
   }
 

@@ -1,4 +1,11 @@
+import type { EntityKind } from '../model/entities.ts'
 import type { FieldErrors } from '../model/schema-violation.ts'
+
+/** An entity as its document has it, with its nested entities and its secrets. */
+export interface DocumentEntity {
+  readonly kind: EntityKind
+  readonly fields: Readonly<Record<string, unknown>>
+}
 
 /** A document that is refused, with all its errors by place. */
 export class InvalidDeclarative extends Error {
@@ -6,13 +13,17 @@ export class InvalidDeclarative extends Error {
   /** Kong's code of this error. */
   readonly code = 14
   readonly status = 400
+  /** The errors by place, such as `routes[0].plugins[1]`. */
   readonly fields: FieldErrors
+  /** The entities of the document by place. */
+  readonly entities: ReadonlyMap<string, DocumentEntity>
 
-  constructor(fields: FieldErrors) {
+  constructor(fields: FieldErrors, entities: ReadonlyMap<string, DocumentEntity> = new Map()) {
     const errors = lines(fields)
     const count = errors.length === 1 ? '' : `${errors.length} problems: `
     super(`declarative config is invalid: ${count}${errors.join('; ')}`)
     this.fields = fields
+    this.entities = entities
   }
 }
 

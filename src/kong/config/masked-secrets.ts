@@ -4,6 +4,7 @@
  */
 import { isJsonObject } from '../../core/json-object.ts'
 import type { EntityKind, EntityKinds, KongPlugin } from '../model/entities.ts'
+import { isUuid } from '../model/fields.ts'
 import { fieldOf, KEYS } from '../model/integrity.ts'
 import { isVaultReference } from '../model/references.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
@@ -11,7 +12,12 @@ import { MASK, maskSecrets } from './plugin-config.ts'
 
 const STANDS_FOR_NOTHING = `${MASK} stands for a secret that is not held here: give the secret itself, or a reference such as {vault://env/NAME}`
 
-/** An entity for an answer: `***` replaces its secrets. Vault references are not secrets. */
+/**
+ * An entity for an answer: `***` replaces its secrets. Vault references are not secrets.
+ *
+ * The mask of a secret that identifies its entity has the entity's id behind it, because clients such
+ * as decK refuse a list in which two keys are equal.
+ */
 export function maskEntity<K extends EntityKind>(kind: K, entity: EntityKinds[K]): EntityKinds[K] {
   if (kind === 'plugins') {
     const plugin = entity as KongPlugin
@@ -22,10 +28,17 @@ export function maskEntity<K extends EntityKind>(kind: K, entity: EntityKinds[K]
   }
   const shown = (KEYS[kind].secrets ?? []).map((field) => {
     const secret = String(fieldOf(entity, field))
-    return [field, isVaultReference(secret) ? secret : MASK]
+    const mask = KEYS[kind].unique.includes(field) ? MASK + entity.id : MASK
+    return [field, isVaultReference(secret) ? secret : mask]
   })
   return { ...entity, ...Object.fromEntries(shown) }
 }
+
+/** How an answer shows an entity. */
+export type ShowEntity = <K extends EntityKind>(kind: K, entity: EntityKinds[K]) => EntityKinds[K]
+
+/** An entity for the answer to a client that may see secrets. */
+export const showEntity: ShowEntity = (_kind, entity) => entity
 
 /** Replaces masks that a client sent back by the secrets of the existing entity. */
 export function restoreSecrets<K extends EntityKind>(
@@ -36,10 +49,17 @@ export function restoreSecrets<K extends EntityKind>(
   return restore(entity, held, maskEntity(kind, held)) as EntityKinds[K]
 }
 
+/** Whether a field of an entity has a mask, alone or with an id behind it. */
+export function isMask(value: unknown): boolean {
+  if (typeof value !== 'string' || !value.startsWith(MASK)) return false
+  const id = value.slice(MASK.length)
+  return id === '' || isUuid(id)
+}
+
 /** @throws SchemaViolation that names where a mask stands in a secret's place. */
 export function refuseMasks<K extends EntityKind>(kind: K, entity: EntityKinds[K]): void {
   for (const field of KEYS[kind].secrets ?? []) {
-    if (fieldOf(entity, field) === MASK) throw new SchemaViolation({ [field]: STANDS_FOR_NOTHING })
+    if (isMask(fieldOf(entity, field))) throw new SchemaViolation({ [field]: STANDS_FOR_NOTHING })
   }
   if (kind !== 'plugins') return
   const { config } = entity as KongPlugin

@@ -3,6 +3,7 @@ import { isJsonObject } from '../../core/json-object.ts'
 import type { EntityKind, KongSnapshot } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
 import { readEntity } from './entity-schemas.ts'
+import { hashPassword } from './hashed-passwords.ts'
 import { EMPTY, Store } from './store.ts'
 
 /**
@@ -25,7 +26,9 @@ export interface PersistedState {
   save(snapshot: KongSnapshot): void
 }
 
-const FORMAT = 1
+const FORMAT = 2
+/** The format in which passwords of `basic-auth` were plain text. */
+const PLAIN_PASSWORDS = 1
 
 /**
  * Reads a state file.
@@ -49,14 +52,17 @@ export function openState(file: StateFile): PersistedState {
 function parse(name: string, text: string): KongSnapshot {
   try {
     const { format, ...kinds } = record(text)
-    if (format !== FORMAT) throw new Error(`its format is not ${FORMAT}`)
+    if (format !== FORMAT && format !== PLAIN_PASSWORDS) {
+      throw new Error(`its format is not ${FORMAT}`)
+    }
     const unknown = Object.keys(kinds).find((kind) => !KINDS.includes(kind as EntityKind))
     if (unknown !== undefined) throw new Error(`${unknown} is unknown`)
     const read = KINDS.map((kind) => {
       // A file of an earlier version lacks kinds that were added later.
       const entities = kinds[kind] ?? []
       if (!Array.isArray(entities)) throw new Error(`${kind} is not an array`)
-      return [kind, entities.map((entity) => readEntity(kind, entity))]
+      const read = entities.map((entity) => readEntity(kind, entity))
+      return [kind, format === FORMAT ? read : read.map((entity) => hashPassword(kind, entity))]
     })
     const snapshot: KongSnapshot = { ...EMPTY, ...Object.fromEntries(read) }
     // The store checks that the entities fit together.

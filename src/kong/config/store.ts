@@ -9,10 +9,17 @@ import { isUuid } from '../model/fields.ts'
 import { checkIntegrity, fieldOf, KEYS, KINDS, referenced } from '../model/integrity.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
 import { readEntity } from './entity-schemas.ts'
+import { hashPassword } from './hashed-passwords.ts'
 import { refuseMasks, restoreSecrets } from './masked-secrets.ts'
 import { givenNames, withServerNames } from './server-names.ts'
 
 export const EMPTY = Object.fromEntries(KINDS.map((kind) => [kind, []])) as unknown as KongSnapshot
+
+/** How an entity is written. */
+export interface WriteOptions {
+  /** Whether passwords of `basic-auth` are given as hashes in Kong's form. Default: false. */
+  readonly isHashed?: boolean
+}
 
 type StoreListener = (snapshot: KongSnapshot) => void
 type Entities<K extends EntityKind> = ReadonlyArray<EntityKinds[K]>
@@ -55,28 +62,50 @@ export class Store {
   }
 
   /** @throws SchemaViolation, Violation, or what a listener throws. */
-  insert<K extends EntityKind>(kind: K, raw: unknown): EntityKinds[K] {
-    return this.#put(kind, raw, readEntity(kind, this.#resolve(kind, raw)))
+  insert<K extends EntityKind>(kind: K, raw: unknown, options?: WriteOptions): EntityKinds[K] {
+    return this.#put(kind, raw, readEntity(kind, this.#resolve(kind, raw)), undefined, options)
   }
 
   /**
-   * Replaces an entity, or inserts it if it does not exist.
+   * Replaces an entity, or inserts it if it does not exist. A credential whose key its consumer has
+   * already under another id gets the new id: a client that cannot read keys, such as decK, gives
+   * each a new id, and removes the former one later.
    *
    * @throws SchemaViolation, Violation, or what a listener throws.
    */
-  replace<K extends EntityKind>(kind: K, key: string, raw: unknown): EntityKinds[K] {
-    if (!isJsonObject(raw)) return this.insert(kind, raw)
-    const existing = this.get(kind, key)
+  replace<K extends EntityKind>(
+    kind: K,
+    key: string,
+    raw: unknown,
+    options?: WriteOptions,
+  ): EntityKinds[K] {
+    if (!isJsonObject(raw)) return this.insert(kind, raw, options)
+    const existing = this.get(kind, key) ?? this.#withSecret(kind, raw)
     const { endpoint } = KEYS[kind]
     const isId = isUuid(key) || !endpoint
     const name = isId ? undefined : { [endpoint]: key }
-    const id = existing?.id ?? (isId ? key : raw['id'])
+    const id = isUuid(key) ? key : (existing?.id ?? (isId ? key : raw['id']))
     if (raw['id'] !== undefined && raw['id'] !== id) {
       throw new SchemaViolation({ id: 'immutable field cannot be updated' })
     }
     const created = raw['created_at'] ?? existing?.created_at
     const whole = { ...raw, ...name, id, created_at: created, updated_at: undefined }
-    return this.#put(kind, raw, readEntity(kind, this.#resolve(kind, whole)), existing)
+    return this.#put(kind, raw, readEntity(kind, this.#resolve(kind, whole)), existing, options)
+  }
+
+  /** The credential that has the secret of a request already, for an equal consumer. */
+  #withSecret<K extends EntityKind>(
+    kind: K,
+    raw: Readonly<Record<string, unknown>>,
+  ): EntityKinds[K] | undefined {
+    const { secrets = [], unique } = KEYS[kind]
+    const field = secrets.find((secret) => unique.includes(secret))
+    if (field === undefined) return undefined
+    const { consumer } = raw
+    const owner = isJsonObject(consumer) ? consumer['id'] : undefined
+    return this.list(kind).find(
+      (entity) => fieldOf(entity, field) === raw[field] && referenced(entity, 'consumer') === owner,
+    )
   }
 
   /**
@@ -84,10 +113,16 @@ export class Store {
    *
    * @throws SchemaViolation, Violation, or what a listener throws.
    */
-  patch<K extends EntityKind>(kind: K, key: string, raw: unknown): EntityKinds[K] | undefined {
+  patch<K extends EntityKind>(
+    kind: K,
+    key: string,
+    raw: unknown,
+    options?: WriteOptions,
+  ): EntityKinds[K] | undefined {
     const existing = this.get(kind, key)
     if (!existing) return undefined
-    return this.#put(kind, raw, readEntity(kind, this.#resolve(kind, raw), existing), existing)
+    const read = readEntity(kind, this.#resolve(kind, raw), existing)
+    return this.#put(kind, raw, read, existing, options)
   }
 
   /**
@@ -149,9 +184,11 @@ export class Store {
     kind: K,
     raw: unknown,
     read: EntityKinds[K],
-    existing?: EntityKinds[K],
+    existing: EntityKinds[K] | undefined,
+    { isHashed = false }: WriteOptions = {},
   ): EntityKinds[K] {
-    const entity = unmasked(kind, read, existing)
+    const isGiven = !isHashed && isJsonObject(raw) && 'password' in raw
+    const entity = unmasked(kind, isGiven ? hashPassword(kind, read) : read, existing)
     if (kind === 'plugins') this.#checkProtocols(entity as EntityKinds['plugins'])
     const list = this.list(kind)
     const changed: KongSnapshot = {

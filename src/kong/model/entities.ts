@@ -74,6 +74,7 @@ export interface KeyauthCredential extends Entity {
 export interface BasicauthCredential extends Entity {
   readonly consumer: EntityReference
   readonly username: string
+  /** A hash in Kong\'s form, or a vault reference to the password itself. */
   readonly password: string
 }
 
