@@ -1,5 +1,5 @@
 /**
- * Clients of other authors read a topic to its end by their own way of coming back, through proxies
+ * This package's client and clients of other authors read a topic to its end by their own way of coming back, through proxies
  * that cut their connections, other authors' proxies, and gateways that are killed: each record comes
  * once. The short form has the clients of npm and nginx; `bun run test:field` has all.
  */
@@ -26,7 +26,10 @@ import { FieldTopic, readAll } from './support/reading.ts'
 import { type ProxyKind, ReverseProxy } from './support/reverse-proxy.ts'
 
 const LIMIT = sized(180_000, 600_000)
-const ORIGINS = sized<readonly Origin[]>(['npm'], ['npm', 'PyPI', 'Go'])
+const ORIGINS = sized<readonly Origin[]>(
+  ['this package', 'npm'],
+  ['this package', 'npm', 'PyPI', 'Go'],
+)
 const PROXIES = sized<readonly ProxyKind[]>(['nginx'], ['nginx', 'haproxy', 'caddy'])
 
 /** Proxies that pass on WebSockets only when they are configured to. */
@@ -96,9 +99,9 @@ describe.each([...ORIGINS])('clients of %s get each record once', (origin) => {
   )
 })
 
-field(
-  'a group that acknowledges by WebSocket loses no record, from a gateway that is killed',
-  async () => {
+field.each([['npm', 'ws-acks'] as const, ['this package', 'socket-acks'] as const])(
+  'a group that acknowledges by WebSocket loses no record, from a gateway that is killed: %s',
+  async (origin, program) => {
     const topic = await FieldTopic.create(kafka)
     const folder = mkdtempSync(join(tmpdir(), 'field-'))
     await using cleanUp = new AsyncDisposableStack()
@@ -119,7 +122,7 @@ field(
     // A static member: the one that was killed would keep its partitions for 10 s.
     const flags = ['--config', config, '--group-instance-id', topic.name]
     await using gateway = await FieldGateway.start(...flags)
-    const readers = [acknowledgingReader(commandOf('npm'))]
+    const readers = [acknowledgingReader(commandOf(origin)(program))]
     await expectEachOnce({ topic, readers, port: gateway.port, victim: gateway })
   },
   LIMIT,

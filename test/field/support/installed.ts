@@ -29,6 +29,12 @@ export async function npmClients(): Promise<Command> {
   return (program) => [node, join(folder, `${program}.js`)]
 }
 
+/** The clients of this package, on Node. */
+export async function ownClients(): Promise<Command> {
+  const node = await npmTool('node')
+  return (program) => [node, join(clients, 'own', `${program}.ts`)]
+}
+
 /** The clients of PyPI, in an environment of their own. */
 export async function pythonClients(): Promise<Command> {
   const python = needed('python3', 'Python 3.11 or newer, with venv')

@@ -1,6 +1,6 @@
 /** The clients of other authors, and what each of them reads. */
 import { ProgramClient } from './field-client.ts'
-import { type Command, goClients, npmClients, pythonClients } from './installed.ts'
+import { type Command, goClients, npmClients, ownClients, pythonClients } from './installed.ts'
 import { PageClient } from './page-client.ts'
 import type { Fault, Reader } from './reading.ts'
 
@@ -9,6 +9,7 @@ const SOCKET = { scheme: 'ws', path: '/socket?start=earliest' } as const
 
 /** Clients by the package manager that has them; each is called as its program. */
 const PROGRAMS = {
+  'this package': { provide: ownClients, events: ['stream'], sockets: ['socket'] },
   npm: {
     provide: npmClients,
     events: [
@@ -71,12 +72,12 @@ export function readersOf(origin: Origin, command: Command, withSockets: boolean
 }
 
 /** Reads as the consumer group, by acknowledgements: at least once. */
-export function acknowledgingReader(command: Command): Reader {
+export function acknowledgingReader(argv: readonly string[]): Reader {
   return {
     scheme: 'ws',
     path: '/socket?acks=true',
-    name: 'ws-acks',
-    open: program(command('ws-acks')),
+    name: 'acks',
+    open: program(argv),
     fault: {
       doubled: Number.POSITIVE_INFINITY,
       reason: 'a record whose acknowledgement did not arrive is delivered again',

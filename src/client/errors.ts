@@ -1,0 +1,70 @@
+import type { ErrorCode } from '../core/errors.ts'
+
+/** A stable code: that of the server's answer, or one of the client's own. */
+export type ClientErrorCode =
+  | ErrorCode
+  | 'DISCONNECTED'
+  | 'SILENT'
+  | 'UNEXPECTED_ANSWER'
+  | 'EVENT_TOO_LARGE'
+
+/** What the server said about an error, as far as it did. */
+export interface ReportedError {
+  readonly code?: string
+  readonly message?: string
+  readonly retryable?: boolean
+}
+
+interface ClientErrorDetails {
+  readonly retryable?: boolean | undefined
+  readonly status?: number | undefined
+  readonly retryAfter?: number | undefined
+  readonly cause?: unknown
+}
+
+/**
+ * Ends a stream that cannot go on. `onRetry` gets the errors that do not end it.
+ *
+ * | code | cause |
+ * |---|---|
+ * | one of docs/protocol.md | the server's own error |
+ * | `DISCONNECTED` | the connection failed; the client retries |
+ * | `SILENT` | nothing came for `silenceTimeout`; the client retries |
+ * | `UNEXPECTED_ANSWER` | the answer is not that of such a route, for example a login page |
+ * | `EVENT_TOO_LARGE` | an event has more than 64 Mi characters |
+ */
+export class ClientError extends Error {
+  override readonly name = 'ClientError'
+  /** The stable code. */
+  readonly code: ClientErrorCode
+  /** Whether the same request may succeed later. */
+  readonly retryable: boolean
+  /** The HTTP status of the answer, where there was one. */
+  readonly status: number | undefined
+  /** The answer's `Retry-After` in seconds. */
+  readonly retryAfter: number | undefined
+
+  constructor(code: ClientErrorCode, message: string, details: ClientErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.retryable = details.retryable ?? false
+    this.status = details.status
+    this.retryAfter = details.retryAfter
+  }
+}
+
+/** The error that a text of the server describes: an answer's body, or the data of an event. */
+export function reportedError(text: string, details: ClientErrorDetails = {}): ClientError {
+  let reported: ReportedError = {}
+  try {
+    reported = JSON.parse(text) ?? {}
+  } catch {
+    // A proxy's page: its status says what there is to say.
+  }
+  const { status = '' } = details
+  return new ClientError(
+    (reported.code as ErrorCode | undefined) ?? 'UNEXPECTED_ANSWER',
+    reported.message ?? `Cannot read the stream: the server answered ${status}`,
+    { ...details, retryable: reported.retryable ?? details.retryable },
+  )
+}

@@ -1,0 +1,97 @@
+import type { Gap } from '../port/kafka.ts'
+import type { ConsumedRecord } from '../records/consumed-record.ts'
+import type { SchemaIssue, ValueSchemas } from './schema.ts'
+
+/** A record, and the position after it. */
+export interface ReceivedRecord<Topic extends string = string, Value = unknown>
+  extends Omit<ConsumedRecord, 'topic' | 'value'> {
+  /** Name of the topic. */
+  readonly topic: Topic
+  /** What the route, or a schema, makes of the record's value. */
+  readonly value: Value
+  /** The position of all partitions after the record: a stream from there continues with the next one. */
+  readonly cursor: string
+}
+
+/** Where reading begins, and which records are wanted. See docs/positions.md. */
+export interface ReadOptions {
+  /** `earliest`, `latest`, a time (RFC 3339) or a duration back from now (`-10m`). Default: the route's. */
+  readonly start?: string
+  /** The `cursor` of an earlier record: reading continues exactly there. Takes precedence over `start`. */
+  readonly cursor?: string
+  /** An expression in CEL that is true for wanted records: `value.total > 100`. */
+  readonly filter?: string
+  /** Names of topics. */
+  readonly topic?: string | readonly string[]
+  /** Numbers of partitions. */
+  readonly partition?: number | readonly number[]
+  /** Keys of wanted records. */
+  readonly key?: string | readonly string[]
+}
+
+/** How records are received. */
+export interface ReceiveOptions<Schemas extends ValueSchemas | undefined> extends ReadOptions {
+  /**
+   * Validates and types the values: one schema, or one for each topic. The route gives values as JSON
+   * with `messageDeserializer: 'json'` or a schema registry; otherwise values are text.
+   */
+  readonly schema?: Schemas
+  /** Called for a record that does not fit its schema, which is left out. Default: a warning on the console. */
+  readonly onInvalid?: (record: ReceivedRecord, issues: readonly SchemaIssue[]) => void
+  /** Called for offsets that Kafka no longer has. Default: a warning on the console. */
+  readonly onGap?: (gap: Gap) => void
+  /** Called when the position moves without a record. */
+  readonly onCursor?: (cursor: string) => void
+  /** Called when a connection is open. */
+  readonly onOpen?: () => void
+  /** Called before a wait of `delay` ms, after which the client connects again. */
+  readonly onRetry?: (error: Error, delay: number) => void
+  /** Ends the reading: the loop throws the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+/** How far a client has read. */
+export interface Position {
+  /** The newest cursor; undefined before the first one. */
+  cursor: string | undefined
+}
+
+/** The address with the parameters of a request. A cursor takes the place of a start. */
+export function addressOf(
+  url: string | URL,
+  { start, filter, topic, partition, key }: ReadOptions,
+  { cursor = '' }: Position,
+): URL {
+  const address = new URL(url, globalThis.location?.href)
+  const set = (name: string, value: unknown) => {
+    const values = (Array.isArray(value) ? value : [value]).filter((one) => one !== undefined)
+    if (values.length > 0) address.searchParams.delete(name)
+    for (const one of values) address.searchParams.append(name, String(one))
+  }
+  set('start', start)
+  set('filter', filter)
+  set('topic', topic)
+  set('partition', partition)
+  set('key', key)
+  if (cursor !== '') {
+    for (const name of ['start', 'cursor', 'last_event_id']) address.searchParams.delete(name)
+    set('cursor', cursor)
+  }
+  return address
+}
+
+/** Announces offsets that Kafka no longer has. */
+export function reportGap(gap: Gap, onGap: ((gap: Gap) => void) | undefined): void {
+  if (onGap) onGap(gap)
+  else console.warn('hono-kafka-consume: Kafka no longer has offsets that were due', gap)
+}
+
+/** Announces a record that is left out. */
+export function reportInvalid(
+  record: ReceivedRecord,
+  issues: readonly SchemaIssue[],
+  onInvalid: ReceiveOptions<undefined>['onInvalid'],
+): void {
+  if (onInvalid) onInvalid(record, issues)
+  else console.warn('hono-kafka-consume: a record is left out', record.cursor, issues)
+}

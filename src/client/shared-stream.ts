@@ -1,0 +1,209 @@
+/** One connection for all tabs of an origin, since browsers allow six of HTTP/1.1 to a server. */
+import { ClientError, type ReportedError, reportedError } from './errors.ts'
+import {
+  addressOf,
+  type ReceivedRecord,
+  type ReceiveOptions,
+  reportGap,
+  reportInvalid,
+} from './record.ts'
+import { type RecordBySchema, type ValueSchemas, validateRecord } from './schema.ts'
+import { type StreamOptions, stream } from './stream.ts'
+import { type TabMessage, TabPositions } from './tab-group.ts'
+
+/** The options of `sharedStream`. A tab begins with the records that come after it has joined. */
+export interface SharedStreamOptions<Schemas extends ValueSchemas | undefined = undefined>
+  extends Omit<StreamOptions<Schemas>, 'start' | 'cursor'> {
+  /**
+   * Records that wait for this tab's loop. When there are more, the tab leaves the others, and goes on
+   * by a connection of its own, at its pace. Default: 1000.
+   */
+  readonly maxWaiting?: number
+}
+
+/** How long a new leader waits for the positions of the other tabs. */
+const ANSWERS_MS = 200
+
+/**
+ * Like `stream`, for pages that are open in several tabs: the tabs that read one address, with the
+ * same filters, share one connection. When the tab that has it is closed, another one goes on where
+ * each of the tabs was, without a loss or a repetition.
+ *
+ * Tabs share by `BroadcastChannel` and Web Locks. Where a runtime lacks them, this is `stream`.
+ *
+ * @param url Of the route; in browsers it may be relative.
+ * @throws ClientError when a retry cannot succeed; the reason of `signal` when it aborts.
+ */
+export async function* sharedStream<const Schemas extends ValueSchemas | undefined = undefined>(
+  url: string | URL,
+  options: SharedStreamOptions<Schemas> = {},
+): AsyncGenerator<RecordBySchema<Schemas>, void, undefined> {
+  const address = addressOf(url, options, { cursor: undefined })
+  address.searchParams.delete('start')
+  if (!globalThis.navigator?.locks || !globalThis.BroadcastChannel) {
+    yield* stream(address, options)
+    return
+  }
+  const tab = new Tab(address, options)
+  let cursor: string | undefined
+  try {
+    for await (const record of tab.records()) {
+      cursor = record.cursor
+      const { schema, onInvalid } = options
+      const result = schema ? await validateRecord(schema, record) : { value: record }
+      if (result.issues) reportInvalid(record, result.issues, onInvalid)
+      else yield result.value as RecordBySchema<Schemas>
+    }
+  } finally {
+    tab.leave()
+  }
+  // The tab was too slow for the others.
+  yield* stream(address, { ...options, ...(cursor !== undefined && { cursor }) })
+}
+
+class Tab {
+  readonly #address: URL
+  readonly #options: SharedStreamOptions<ValueSchemas | undefined>
+  readonly #channel: BroadcastChannel
+  readonly #left = new AbortController()
+  readonly #positions = new TabPositions()
+  readonly #waiting: ReceivedRecord[] = []
+  /** The positions that tabs answer a new leader with. */
+  #wanted: TabPositions | undefined
+  #isLeader = false
+  #isTooSlow = false
+  #error: unknown
+  #wake: (() => void) | undefined
+
+  constructor(address: URL, options: SharedStreamOptions<ValueSchemas | undefined>) {
+    this.#address = address
+    this.#options = options
+    const name = `hono-kafka-consume ${address}`
+    this.#channel = new BroadcastChannel(name)
+    this.#channel.onmessage = ({ data }) => this.#onMessage(data)
+    options.signal?.addEventListener('abort', () => this.#fail(options.signal?.reason), {
+      signal: this.#left.signal,
+    })
+    this.#send({ type: 'join' })
+    navigator.locks
+      .request(name, { signal: this.#left.signal }, () => this.#lead())
+      .catch((error: unknown) => this.#fail(error))
+  }
+
+  /** Ends when the loop is too slow. */
+  async *records(): AsyncGenerator<ReceivedRecord, void, undefined> {
+    for (;;) {
+      this.#options.signal?.throwIfAborted()
+      const record = this.#waiting.shift()
+      if (record) yield record
+      else if (this.#error !== undefined) throw this.#error
+      else if (this.#isTooSlow) return
+      else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve
+        })
+      }
+    }
+  }
+
+  leave(): void {
+    this.#left.abort()
+    this.#channel.close()
+  }
+
+  /** Reads for all tabs, from the earliest position of any, until this tab leaves. */
+  async #lead(): Promise<void> {
+    const { signal } = this.#left
+    this.#wanted = new TabPositions()
+    if (this.#positions.cursor) this.#wanted.moveBack(this.#positions.cursor)
+    this.#send({ type: 'ask' })
+    await new Promise((resolve) => setTimeout(resolve, ANSWERS_MS))
+    const { cursor } = this.#wanted
+    this.#wanted = undefined
+    this.#isLeader = true
+    const { schema: _, ...options } = this.#options
+    const own: ReceiveOptions<undefined> = {
+      ...options,
+      ...(cursor === undefined ? { start: 'latest' } : { cursor }),
+      signal,
+      onCursor: (at) => this.#tell({ type: 'cursor', cursor: at }),
+      onGap: (gap) => this.#tell({ type: 'gap', gap }),
+      onOpen: () => this.#tell({ type: 'open' }),
+      onRetry: (error, delay) => this.#tell({ type: 'retry', error: reportOf(error), delay }),
+    }
+    try {
+      for await (const record of stream(this.#address, own)) this.#tell({ type: 'record', record })
+    } catch (error) {
+      if (!signal.aborted) this.#tell({ type: 'failed', error: reportOf(error) })
+    }
+  }
+
+  /** Tells all tabs, this one included. */
+  #tell(message: TabMessage): void {
+    if (this.#left.signal.aborted) return
+    this.#send(message)
+    this.#onMessage(message)
+  }
+
+  #send(message: TabMessage): void {
+    this.#channel.postMessage(message)
+  }
+
+  #onMessage(message: TabMessage): void {
+    const { cursor } = this.#positions
+    switch (message.type) {
+      case 'join':
+        if (!this.#isLeader || !cursor) break
+        this.#send({ type: 'open' })
+        this.#send({ type: 'cursor', cursor })
+        break
+      case 'ask':
+        if (cursor) this.#send({ type: 'at', cursor })
+        break
+      case 'at':
+        this.#wanted?.moveBack(message.cursor)
+        break
+      case 'record':
+        this.#onRecord(message.record)
+        break
+      case 'gap':
+        if (this.#positions.moveOver(message.gap)) reportGap(message.gap, this.#options.onGap)
+        break
+      case 'cursor':
+        this.#positions.moveTo(message.cursor)
+        this.#options.onCursor?.(message.cursor)
+        break
+      default:
+        this.#onStateChange(message)
+    }
+  }
+
+  #onStateChange(message: TabMessage): void {
+    if (message.type === 'open') this.#options.onOpen?.()
+    if (message.type !== 'retry' && message.type !== 'failed') return
+    const error = reportedError(JSON.stringify(message.error))
+    if (message.type === 'retry') this.#options.onRetry?.(error, message.delay)
+    else this.#fail(error)
+  }
+
+  #onRecord(record: ReceivedRecord): void {
+    if (this.#isTooSlow || !this.#positions.moveBehind(record)) return
+    if (this.#waiting.length >= (this.#options.maxWaiting ?? 1_000)) this.#isTooSlow = true
+    else this.#waiting.push({ ...record, cursor: this.#positions.cursor as string })
+    this.#wake?.()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#left.signal.aborted) return
+    this.#error ??= error
+    this.#wake?.()
+  }
+}
+
+/** An error that another tab can read: clones of errors do not have their own fields. */
+function reportOf(error: unknown): ReportedError {
+  const { message } = error as Error
+  if (!(error instanceof ClientError)) return { message }
+  const { code, retryable } = error
+  return { code, message, retryable }
+}

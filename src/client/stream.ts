@@ -1,0 +1,218 @@
+/** Reads a route's event stream by `fetch`, over as many connections as it takes. */
+import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import { ClientError, reportedError } from './errors.ts'
+import {
+  addressOf,
+  type Position,
+  type ReceivedRecord,
+  type ReceiveOptions,
+  reportGap,
+  reportInvalid,
+} from './record.ts'
+import { Retries } from './retry.ts'
+import { type RecordBySchema, type ValueSchemas, validateRecord } from './schema.ts'
+
+/** The options of `stream`. */
+export interface StreamOptions<Schemas extends ValueSchemas | undefined = undefined>
+  extends ReceiveOptions<Schemas> {
+  /** Headers of each request; a function is called for each connection, for example for a fresh token. */
+  readonly headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>)
+  /** Whether cookies go along to another origin. Default: `same-origin`. */
+  readonly credentials?: RequestCredentials
+  /** Makes the requests. Default: the runtime's `fetch`. */
+  readonly fetch?: (url: URL, init: RequestInit) => Promise<Response>
+  /**
+   * Milliseconds without a byte after which the connection counts as lost. The server's heartbeats
+   * come every 8 s by default. Default: 30000.
+   */
+  readonly silenceTimeout?: number
+}
+
+/** Longest event in characters; a record of Kafka's default has a twentieth of that at most. */
+const MAX_EVENT_SIZE = 64 * 1024 * 1024
+/** Statuses of servers and proxies that pass with time. */
+const PASSING = [408, 425, 429, 500, 502, 503, 504]
+
+/**
+ * Reads the records of a route of mode `server-sent-events`, on and on: when a connection ends, the
+ * next one continues after the last record that the loop got, without a loss or a repetition.
+ *
+ * The loop sets the pace: nothing is read from the connection while the loop's body works.
+ *
+ * @param url Of the route; in browsers it may be relative.
+ * @throws ClientError when a retry cannot succeed; the reason of `signal` when it aborts.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { kafkaConsume } from 'hono-kafka-consume'
+ * import { stream } from 'hono-kafka-consume/client'
+ * import { kafkaSide } from 'hono-kafka-consume/kafka'
+ * import * as v from 'valibot'
+ *
+ * // A server with a few records; yours is elsewhere.
+ * const broker = await kafkaSide.startEmbeddedBroker({ topic: 'orders', records: 3, recordsPerSecond: 0 })
+ * const orders = kafkaConsume({
+ *   bootstrapServers: broker.bootstrapServers,
+ *   topics: ['orders'],
+ *   mode: 'server-sent-events',
+ *   messageDeserializer: 'json',
+ * })
+ * const server = Bun.serve({ port: 0, fetch: new Hono().get('/orders', orders).fetch })
+ *
+ * const schema = v.object({ type: v.string() })
+ * let count = 0
+ * for await (const { value } of stream(new URL('/orders', server.url), { start: 'earliest', schema })) {
+ *   if (value.type.length > 0 && ++count === 3) break
+ * }
+ *
+ * await server.stop(true)
+ * await orders.close()
+ * await broker.close()
+ * ```
+ */
+export async function* stream<const Schemas extends ValueSchemas | undefined = undefined>(
+  url: string | URL,
+  options: StreamOptions<Schemas> = {},
+): AsyncGenerator<RecordBySchema<Schemas>, void, undefined> {
+  const { schema, onInvalid } = options
+  for await (const { data, cursor } of streamData(url, options)) {
+    const record = { ...(data as ReceivedRecord), cursor }
+    const result = schema ? await validateRecord(schema, record) : { value: record }
+    if (result.issues) reportInvalid(record, result.issues, onInvalid)
+    else yield result.value as RecordBySchema<Schemas>
+  }
+}
+
+/**
+ * Like `stream`, for a route with `format=value`, `format=cloudevents` or a format of its own: `data`
+ * is what the format made of a record.
+ *
+ * @throws ClientError when a retry cannot succeed; the reason of `signal` when it aborts.
+ */
+export async function* streamData<Data = unknown>(
+  url: string | URL,
+  options: Omit<StreamOptions, 'schema' | 'onInvalid'> = {},
+): AsyncGenerator<{ readonly data: Data; readonly cursor: string }, void, undefined> {
+  const { signal, onRetry } = options
+  const position: Position = { cursor: options.cursor }
+  const retries = new Retries()
+  for (;;) {
+    try {
+      for await (const event of readEvents(addressOf(url, options, position), options, retries)) {
+        const received = receivedOf(event, position, options)
+        retries.reset()
+        if (received) yield received as { data: Data; cursor: string }
+      }
+      throw new ClientError('DISCONNECTED', 'The stream ended', { retryable: true })
+    } catch (error) {
+      await retries.wait(error, signal, onRetry)
+    }
+  }
+}
+
+/**
+ * Moves the position to that of an event.
+ *
+ * @returns The data of an event that has a record.
+ * @throws ClientError that the server reports.
+ */
+function receivedOf(
+  { event, data, id }: EventSourceMessage,
+  position: Position,
+  { onCursor, onGap }: StreamOptions<ValueSchemas | undefined>,
+): { data: unknown; cursor: string } | undefined {
+  if (event === 'error') throw reportedError(data)
+  const cursor = id ?? position.cursor ?? ''
+  position.cursor = cursor
+  const parsed = JSON.parse(data)
+  if (event === undefined) return { data: parsed, cursor }
+  if (event === 'gap') reportGap(parsed, onGap)
+  onCursor?.(cursor)
+}
+
+/** The events of one connection. */
+async function* readEvents(
+  address: URL,
+  options: StreamOptions<ValueSchemas | undefined>,
+  retries: Retries,
+): AsyncGenerator<EventSourceMessage, void, undefined> {
+  const { headers, credentials, signal, silenceTimeout = 30_000, onOpen } = options
+  const silence = new AbortController()
+  const request = new Headers(typeof headers === 'function' ? await headers() : headers)
+  request.set('Accept', 'text/event-stream')
+  const beforeSilence = <Result>(work: Promise<Result>): Promise<Result> =>
+    withinSilence(work, silence, silenceTimeout, signal)
+  const response = await beforeSilence(
+    (options.fetch ?? fetch)(address, {
+      headers: request,
+      cache: 'no-store',
+      ...(credentials && { credentials }),
+      signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
+    }),
+  )
+  const body = await streamOf(response)
+  onOpen?.()
+
+  let events: EventSourceMessage[] = []
+  let tooLarge = false
+  const parser = createParser({
+    onEvent: (event) => events.push(event),
+    onRetry: (interval) => {
+      retries.interval = interval
+    },
+    onError: ({ type }) => {
+      tooLarge ||= type === 'max-buffer-size-exceeded'
+    },
+    maxBufferSize: MAX_EVENT_SIZE,
+  })
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader()
+  try {
+    for (;;) {
+      const { done, value } = await beforeSilence(reader.read())
+      if (done) return
+      parser.feed(value)
+      yield* events
+      events = []
+      if (tooLarge) {
+        throw new ClientError('EVENT_TOO_LARGE', 'Cannot read an event: it is longer than 64 Mi')
+      }
+    }
+  } finally {
+    // The connection may have failed already.
+    reader.cancel().catch(() => undefined)
+  }
+}
+
+/** The body of a stream's answer. @throws ClientError for any other answer. */
+async function streamOf(response: Response): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+  const { status, headers, body } = response
+  const isStream = headers.get('Content-Type')?.startsWith('text/event-stream')
+  if (status === 200 && isStream && body) return body
+  const seconds = Number(headers.get('Retry-After'))
+  throw reportedError(await response.text().catch(() => ''), {
+    status,
+    retryable: PASSING.includes(status),
+    ...(seconds > 0 && { retryAfter: seconds }),
+  })
+}
+
+/** Has a failed connection, or one that is silent for too long, be an error that a retry follows. */
+async function withinSilence<Result>(
+  work: Promise<Result>,
+  silence: AbortController,
+  timeout: number,
+  signal: AbortSignal | undefined,
+): Promise<Result> {
+  const timer = setTimeout(() => silence.abort(), timeout)
+  try {
+    return await work
+  } catch (cause) {
+    signal?.throwIfAborted()
+    const code = silence.signal.aborted ? 'SILENT' : 'DISCONNECTED'
+    const state = silence.signal.aborted ? `nothing came for ${timeout} ms` : String(cause)
+    throw new ClientError(code, `Cannot read the stream: ${state}`, { retryable: true, cause })
+  } finally {
+    clearTimeout(timer)
+  }
+}

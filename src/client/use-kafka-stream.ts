@@ -1,0 +1,109 @@
+/** The hook of `client/react` and `client/hono-jsx`, made of the library's own hooks. */
+
+import type { RecordBySchema, ValueSchemas } from './schema.ts'
+import { sharedStream } from './shared-stream.ts'
+import { type StreamOptions, stream } from './stream.ts'
+
+/** The options of `useKafkaStream`. Callbacks, `headers` and `schema` are those of the first render. */
+export interface KafkaStreamOptions<Schemas extends ValueSchemas | undefined = undefined>
+  extends Omit<StreamOptions<Schemas>, 'signal'> {
+  /** Records that the component keeps, the newest ones. Default: 100. */
+  readonly limit?: number
+  /** Whether the tabs of a browser share one connection; `start` and `cursor` have no effect then. Default: false. */
+  readonly shared?: boolean
+}
+
+/** What a component knows of its stream. */
+export interface KafkaStreamState<Received> {
+  /** The newest records, the oldest of them first. */
+  readonly records: readonly Received[]
+  /** `retrying` while the client waits before it connects again; `failed` when a retry cannot succeed. */
+  readonly status: 'connecting' | 'open' | 'retrying' | 'failed'
+  /** Why the stream is retrying or has failed. */
+  readonly error: Error | undefined
+}
+
+/** The hooks of React, or of a library like it. */
+export interface ViewHooks {
+  readonly useState: <State>(
+    initial: State,
+  ) => readonly [State, (change: State | ((before: State) => State)) => void]
+  readonly useEffect: (effect: () => () => void, dependencies: readonly unknown[]) => void
+}
+
+/** The hook of a library. */
+export type UseKafkaStream = <const Schemas extends ValueSchemas | undefined = undefined>(
+  url: string | URL,
+  options?: KafkaStreamOptions<Schemas>,
+) => KafkaStreamState<RecordBySchema<Schemas>>
+
+/** How long records are collected before the component is rendered anew. */
+const RENDER_MS = 50
+
+/** The hook, by the hooks of a library. */
+export function useStreamBy<const Schemas extends ValueSchemas | undefined>(
+  { useState, useEffect }: ViewHooks,
+  url: string | URL,
+  options: KafkaStreamOptions<Schemas> = {},
+): KafkaStreamState<RecordBySchema<Schemas>> {
+  const [state, setState] = useState<KafkaStreamState<RecordBySchema<Schemas>>>(INITIAL)
+  const { start, cursor, filter, topic, partition, key, shared, limit } = options
+  // What restarts the stream: objects would be others with each render.
+  const wanted = [String(url), start, cursor, filter, topic, partition, key, shared, limit]
+  useEffect(() => {
+    setState(INITIAL)
+    return follow(url, options, setState)
+  }, [JSON.stringify(wanted)])
+  return state
+}
+
+const INITIAL = { records: [], status: 'connecting', error: undefined } as const
+
+/** Reads until the function that it returns is called. */
+function follow<Schemas extends ValueSchemas | undefined>(
+  url: string | URL,
+  options: KafkaStreamOptions<Schemas>,
+  update: (
+    change: (
+      before: KafkaStreamState<RecordBySchema<Schemas>>,
+    ) => KafkaStreamState<RecordBySchema<Schemas>>,
+  ) => void,
+): () => void {
+  const { limit = 100, shared = false } = options
+  const left = new AbortController()
+  let waiting: Array<RecordBySchema<Schemas>> = []
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const render = () => {
+    timer = undefined
+    const received = waiting
+    waiting = []
+    update((before) => ({ ...before, records: [...before.records, ...received].slice(-limit) }))
+  }
+  const read = async () => {
+    const open = shared ? sharedStream<Schemas> : stream<Schemas>
+    const records = open(url, {
+      ...options,
+      signal: left.signal,
+      onOpen: () => {
+        options.onOpen?.()
+        update((before) => ({ ...before, status: 'open', error: undefined }))
+      },
+      onRetry: (error, delay) => {
+        options.onRetry?.(error, delay)
+        update((before) => ({ ...before, status: 'retrying', error }))
+      },
+    })
+    for await (const record of records) {
+      waiting.push(record)
+      if (waiting.length > limit) waiting.shift()
+      timer ??= setTimeout(render, RENDER_MS)
+    }
+  }
+  read().catch((error: Error) => {
+    if (!left.signal.aborted) update((before) => ({ ...before, status: 'failed', error }))
+  })
+  return () => {
+    left.abort()
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,315 @@
+/** `stream` of the package's client, on answers that a test chooses: errors, silences, ends. */
+import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from 'bun:test'
+import { join } from 'node:path'
+import { gzipSync } from 'bun'
+import * as v from 'valibot'
+import {
+  ClientError,
+  type ReceivedRecord,
+  type StreamOptions,
+  stream,
+  streamData,
+  type ValueSchemas,
+} from '../../src/client/index.ts'
+import { until, within } from '../support/wait.ts'
+
+type Answer = (request: Request) => Response | Promise<Response>
+
+const root = join(import.meta.dirname, '..', '..')
+const EVENTS = { 'Content-Type': 'text/event-stream' }
+
+let server: Bun.Server<undefined>
+let answers: Answer[] = []
+/** What the server was asked; a request itself is empty once it is answered. */
+let requests: Array<{ parameters: object; token: string | null; signal: AbortSignal }> = []
+
+beforeAll(() => {
+  server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch(request) {
+      const { url, headers, signal } = request
+      const parameters = Object.fromEntries(new URL(url).searchParams)
+      requests.push({ parameters, token: headers.get('Authorization'), signal })
+      return answers.shift()?.(request) ?? new Response(null, { status: 410 })
+    },
+  })
+})
+afterAll(() => server.stop(true))
+
+/** A record's event, as the server writes it. */
+function event(offset: number, value: unknown = offset, topic = 'orders'): string {
+  const record = { topic, partition: 0, offset, timestamp: 0, key: null, value, headers: {} }
+  return `data: ${JSON.stringify(record)}\nid: ${topic}:0=${offset + 1}\n\n`
+}
+
+function events(...texts: string[]): Answer {
+  return () => new Response(`retry: 1\n${texts.join('')}`, { headers: EVENTS })
+}
+
+/** Events, after which the connection stays open in silence. */
+function silence(...texts: string[]): Answer {
+  return () => {
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode(texts.join(''))),
+    })
+    return new Response(body, { headers: EVENTS })
+  }
+}
+
+/** Reads until a number of records has come, or the stream fails. */
+async function read<const Schemas extends ValueSchemas | undefined = undefined>(
+  given: readonly Answer[],
+  count: number,
+  options: StreamOptions<Schemas> = {},
+): Promise<ReceivedRecord[]> {
+  answers = [...given]
+  requests = []
+  const received: ReceivedRecord[] = []
+  const reading = async () => {
+    for await (const record of stream(server.url, options)) {
+      if (received.push(record) === count) return
+    }
+  }
+  await within(reading(), `${count} records`)
+  return received
+}
+
+function failureOf(given: readonly Answer[], options: StreamOptions = {}): Promise<ClientError> {
+  return read(given, 1, options).then(
+    () => {
+      throw new Error('The stream did not fail')
+    },
+    (error) => error,
+  )
+}
+
+describe('resuming', () => {
+  test('after an end the client goes on behind the last record, without its start', async () => {
+    const given = [events(event(0), event(1)), events(event(2))]
+    const received = await read(given, 3, { start: 'earliest', filter: 'true', topic: ['orders'] })
+    expect(received.map(({ offset }) => offset)).toEqual([0, 1, 2])
+    expect(received[1]?.cursor).toBe('orders:0=2')
+    const same = { filter: 'true', topic: 'orders' }
+    expect(requests[0]?.parameters).toEqual({ ...same, start: 'earliest' })
+    expect(requests[1]?.parameters).toEqual({ ...same, cursor: 'orders:0=2' })
+  })
+
+  test('a cut event is not delivered, and comes again', async () => {
+    const cut = event(1).slice(0, -1)
+    const received = await read([events(event(0), cut), events(event(1))], 2)
+    expect(received.map(({ offset }) => offset)).toEqual([0, 1])
+  })
+
+  test('a position without a record counts, too', async () => {
+    const cursors: string[] = []
+    const moved = 'event: cursor\ndata: {"cursor":"orders:0=7"}\nid: orders:0=7\n\n'
+    await read([events(moved), events(event(7))], 1, { onCursor: (cursor) => cursors.push(cursor) })
+    expect(requests[1]?.parameters).toEqual({ cursor: 'orders:0=7' })
+    expect(cursors).toEqual(['orders:0=7'])
+  })
+
+  test('gaps are announced', async () => {
+    const gap = { topic: 'orders', partition: 0, from: 0, to: 5, reason: 'retention' } as const
+    const gaps: unknown[] = []
+    const frame = `event: gap\ndata: ${JSON.stringify(gap)}\nid: orders:0=5\n\n`
+    await read([events(frame, event(5))], 1, { onGap: (one) => gaps.push(one) })
+    expect(gaps).toEqual([gap])
+  })
+
+  test('a connection that is silent for too long is left for a new one', async () => {
+    const errors: Error[] = []
+    const received = await read([silence(event(0)), events(event(1))], 2, {
+      silenceTimeout: 100,
+      onRetry: (error) => errors.push(error),
+    })
+    expect(received.map(({ offset }) => offset)).toEqual([0, 1])
+    expect(errors).toMatchObject([{ code: 'SILENT', retryable: true }])
+  })
+
+  test('headers are asked for with each connection', async () => {
+    let token = 0
+    const headers = async () => ({ Authorization: `Bearer ${++token}` })
+    await read([events(event(0)), events(event(1))], 2, { headers })
+    expect(requests.map(({ token: sent }) => sent)).toEqual(['Bearer 1', 'Bearer 2'])
+  })
+})
+
+describe('errors', () => {
+  const unavailable = (retryAfter: string) => () =>
+    Response.json(
+      { message: 'Cannot read', code: 'KAFKA_UNAVAILABLE', retryable: true },
+      { status: 503, headers: { 'Retry-After': retryAfter } },
+    )
+
+  test('a retryable answer is followed by a retry that is not earlier than Retry-After', async () => {
+    const delays: number[] = []
+    const received = await read([unavailable('0.05'), events(event(0))], 1, {
+      onRetry: (_, delay) => delays.push(delay),
+    })
+    expect(received).toHaveLength(1)
+    expect(delays[0]).toBeGreaterThanOrEqual(50)
+  })
+
+  test('a server that refuses connections is tried again', async () => {
+    const errors: Error[] = []
+    const refused = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
+    const { url } = refused
+    await refused.stop(true)
+    const abort = new AbortController()
+    const reading = stream(url, {
+      signal: abort.signal,
+      onRetry(error) {
+        errors.push(error)
+        abort.abort(new Error('enough'))
+      },
+    }).next()
+    await expect(within(reading, 'the end of the stream')).rejects.toThrow('enough')
+    expect(errors).toMatchObject([{ code: 'DISCONNECTED', retryable: true }])
+  })
+
+  test('delays grow while connections fail, and do not pass 30 s', async () => {
+    const { Retries } = await import('../../src/client/retry.ts')
+    const retries = new Retries()
+    const error = new ClientError('DISCONNECTED', 'cut', { retryable: true })
+    const delays: number[] = []
+    for (let i = 0; i < 10; i++) {
+      const abort = new AbortController()
+      const note = (_: Error, delay: number) => {
+        delays.push(delay)
+        abort.abort()
+      }
+      await retries.wait(error, abort.signal, note).catch(() => undefined)
+    }
+    expect(delays[0]).toBeWithin(500, 1_001)
+    expect(delays[3]).toBeWithin(4_000, 8_001)
+    expect(Math.max(...delays)).toBeLessThanOrEqual(30_000)
+    expect(delays[9]).toBeGreaterThanOrEqual(15_000)
+  })
+
+  test('an error that a retry cannot help ends the stream with its code', async () => {
+    const body = { message: 'Cannot find topic "orders"', code: 'UNKNOWN_TOPIC' }
+    const error = await failureOf([() => Response.json(body, { status: 404 })])
+    expect(error).toBeInstanceOf(ClientError)
+    expect(error).toMatchObject({ ...body, status: 404, retryable: false })
+    expect(requests).toHaveLength(1)
+  })
+
+  test('an error inside the stream is followed by a retry only where it is retryable', async () => {
+    const failed = (retryable?: true) =>
+      `event: error\ndata: ${JSON.stringify({ message: 'no', code: 'KAFKA_ERROR', retryable })}\n\n`
+    const error = await failureOf([events(failed(true)), events(failed())])
+    expect(error).toMatchObject({ code: 'KAFKA_ERROR', retryable: false })
+    expect(requests).toHaveLength(2)
+  })
+
+  test('a page that is not a stream is an error', async () => {
+    const page = () =>
+      new Response('<title>Log in</title>', { headers: { 'Content-Type': 'text/html' } })
+    expect(await failureOf([page])).toMatchObject({ code: 'UNEXPECTED_ANSWER', status: 200 })
+  })
+
+  test('an event beyond 64 Mi characters is an error', async () => {
+    const error = await failureOf([events(`data: ${'x'.repeat(65 * 1024 * 1024)}`)])
+    expect(error).toMatchObject({ code: 'EVENT_TOO_LARGE', retryable: false })
+  })
+
+  test('an aborted signal ends the stream and its connection', async () => {
+    answers = [silence(event(0))]
+    requests = []
+    const abort = new AbortController()
+    const records = stream(server.url, { signal: abort.signal })
+    await within(records.next(), 'a record')
+    const next = records.next()
+    abort.abort(new Error('left'))
+    await expect(within(next, 'the end of the stream')).rejects.toThrow('left')
+    await until(() => requests[0]?.signal.aborted === true, 'the end of the connection')
+  })
+
+  test('a loop that is left ends its connection', async () => {
+    await read([silence(event(0))], 1)
+    await until(() => requests[0]?.signal.aborted === true, 'the end of the connection')
+  })
+})
+
+describe('values', () => {
+  const Order = v.object({ total: v.number() })
+  const Refund = v.object({ reason: v.string() })
+
+  test('a value that does not fit its schema is announced, and its neighbours are delivered', async () => {
+    const left: number[] = []
+    const given = [events(event(0, { total: 1 }), event(1, 'no'), event(2, { total: 2, more: 1 }))]
+    const received = await read(given, 2, {
+      schema: Order,
+      onInvalid: ({ offset }, [issue]) => {
+        if (issue?.message) left.push(offset)
+      },
+    })
+    expect(received.map(({ value }) => value)).toEqual([{ total: 1 }, { total: 2 }])
+    expect(left).toEqual([1])
+  })
+
+  test('a schema for each topic makes a union of records by their topic', async () => {
+    answers = [events(event(0, { total: 3 }), event(0, { reason: 'broken' }, 'refunds'))]
+    const seen: unknown[] = []
+    const schema = { orders: Order, refunds: Refund }
+    for await (const record of stream(server.url, { schema })) {
+      expectTypeOf(record.topic).toEqualTypeOf<'orders' | 'refunds'>()
+      if (record.topic === 'orders') {
+        expectTypeOf(record.value).toEqualTypeOf<{ total: number }>()
+        seen.push(record.value.total)
+      } else {
+        expectTypeOf(record.value).toEqualTypeOf<{ reason: string }>()
+        seen.push(record.value.reason)
+        break
+      }
+    }
+    expect(seen).toEqual([3, 'broken'])
+  })
+
+  test('data of another format comes as it is', async () => {
+    answers = [events('data: {"specversion":"1.0"}\nid: orders:0=1\n\n')]
+    for await (const { data, cursor } of streamData<{ specversion: string }>(server.url)) {
+      expect({ data, cursor }).toEqual({ data: { specversion: '1.0' }, cursor: 'orders:0=1' })
+      break
+    }
+  })
+})
+
+test('nothing is read from the connection while the loop works', async () => {
+  let sent = 0
+  const flood: Answer = () => {
+    const chunk = new TextEncoder().encode(event(0, 'x'.repeat(64 * 1024)))
+    const body = new ReadableStream({
+      pull(controller) {
+        sent += chunk.length
+        controller.enqueue(chunk)
+      },
+    })
+    return new Response(body, { headers: EVENTS })
+  }
+  answers = [flood]
+  const records = stream(server.url)
+  await within(records.next(), 'a record')
+  let before = -1
+  await until(async () => {
+    const still = sent === before
+    before = sent
+    await Bun.sleep(100)
+    return still && sent === before
+  }, 'the server to be held up')
+  expect(sent).toBeLessThan(64 * 1024 * 1024)
+  await records.return()
+})
+
+test('a bundle with `stream` alone, minified and compressed, has 4 KiB at most', async () => {
+  const entry = join(root, 'src/client/stream-only.ts')
+  const { outputs } = await Bun.build({
+    entrypoints: [entry],
+    files: { [entry]: "export { stream } from './index.ts'" },
+    minify: true,
+    target: 'browser',
+  })
+  const code = await outputs[0]?.arrayBuffer()
+  expect(gzipSync(new Uint8Array(code ?? new ArrayBuffer())).length).toBeWithin(1, 4_097)
+})
