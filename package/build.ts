@@ -9,7 +9,15 @@ import { dts } from 'rolldown-plugin-dts'
 import packageJson from '../package.json' with { type: 'json' }
 
 /** The modules that apps import by `exports`. */
-const ENTRIES = ['src/index', 'src/worker', 'src/node', 'kafka/index'] as const
+const ENTRIES = [
+  'src/index',
+  'src/worker',
+  'src/node',
+  'kafka/index',
+  'src/client/index',
+  'src/client/react',
+  'src/client/hono-jsx',
+] as const
 const root = join(import.meta.dirname, '..')
 const dist = resolve(process.argv[2] ?? join(root, 'dist'))
 
@@ -93,17 +101,26 @@ function manifest(): object {
       './worker': entry('src/worker'),
       './node': entry('src/node'),
       './kafka': entry('kafka/index'),
+      './client': entry('src/client/index'),
+      './client/react': entry('src/client/react'),
+      './client/hono-jsx': entry('src/client/hono-jsx'),
       './package.json': './package.json',
     },
     bin: { [name]: './package/bin.js' },
     sideEffects: ['./src/core/runtime.js', './src/node.js'],
     dependencies: { ...own, 'node-api-headers': devDependencies['node-api-headers'] },
     // The app installs Hono, so that it has one. Node needs a server for Hono and one for WebSockets.
+    // React is for the client's hook.
     peerDependencies: {
       hono: `^${hono}`,
       '@hono/node-server': `^${devDependencies['@hono/node-server']}`,
       ws: `^${devDependencies.ws}`,
+      react: '>=18',
     },
-    peerDependenciesMeta: { '@hono/node-server': { optional: true }, ws: { optional: true } },
+    peerDependenciesMeta: {
+      '@hono/node-server': { optional: true },
+      ws: { optional: true },
+      react: { optional: true },
+    },
   }
 }

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../core/errors.ts'
 
 /** A stable code: that of the server's answer, or one of the client's own. */
-export type ClientErrorCode =
+export type KafkaStreamErrorCode =
   | ErrorCode
   | 'DISCONNECTED'
   | 'SILENT'
@@ -15,7 +15,7 @@ export interface ReportedError {
   readonly retryable?: boolean
 }
 
-interface ClientErrorDetails {
+interface StreamErrorDetails {
   readonly retryable?: boolean | undefined
   readonly status?: number | undefined
   readonly retryAfter?: number | undefined
@@ -33,10 +33,10 @@ interface ClientErrorDetails {
  * | `UNEXPECTED_ANSWER` | the answer is not that of such a route, for example a login page |
  * | `EVENT_TOO_LARGE` | an event has more than 64 Mi characters |
  */
-export class ClientError extends Error {
-  override readonly name = 'ClientError'
+export class KafkaStreamError extends Error {
+  override readonly name = 'KafkaStreamError'
   /** The stable code. */
-  readonly code: ClientErrorCode
+  readonly code: KafkaStreamErrorCode
   /** Whether the same request may succeed later. */
   readonly retryable: boolean
   /** The HTTP status of the answer, where there was one. */
@@ -44,7 +44,7 @@ export class ClientError extends Error {
   /** The answer's `Retry-After` in seconds. */
   readonly retryAfter: number | undefined
 
-  constructor(code: ClientErrorCode, message: string, details: ClientErrorDetails = {}) {
+  constructor(code: KafkaStreamErrorCode, message: string, details: StreamErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
     this.retryable = details.retryable ?? false
@@ -54,7 +54,7 @@ export class ClientError extends Error {
 }
 
 /** The error that a text of the server describes: an answer's body, or the data of an event. */
-export function reportedError(text: string, details: ClientErrorDetails = {}): ClientError {
+export function reportedError(text: string, details: StreamErrorDetails = {}): KafkaStreamError {
   let reported: ReportedError = {}
   try {
     reported = JSON.parse(text) ?? {}
@@ -62,7 +62,7 @@ export function reportedError(text: string, details: ClientErrorDetails = {}): C
     // A proxy's page: its status says what there is to say.
   }
   const { status = '' } = details
-  return new ClientError(
+  return new KafkaStreamError(
     (reported.code as ErrorCode | undefined) ?? 'UNEXPECTED_ANSWER',
     reported.message ?? `Cannot read the stream: the server answered ${status}`,
     { ...details, retryable: reported.retryable ?? details.retryable },

@@ -1,4 +1,4 @@
-export { ClientError, type ClientErrorCode } from './errors.ts'
+export { KafkaStreamError, type KafkaStreamErrorCode } from './errors.ts'
 export type { ReadOptions, ReceivedRecord, ReceiveOptions } from './record.ts'
 export type {
   RecordBySchema,

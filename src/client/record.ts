@@ -51,7 +51,7 @@ export interface ReceiveOptions<Schemas extends ValueSchemas | undefined> extend
 }
 
 /** How far a client has read. */
-export interface Position {
+export interface ReadPosition {
   /** The newest cursor; undefined before the first one. */
   cursor: string | undefined
 }
@@ -60,7 +60,7 @@ export interface Position {
 export function addressOf(
   url: string | URL,
   { start, filter, topic, partition, key }: ReadOptions,
-  { cursor = '' }: Position,
+  { cursor = '' }: ReadPosition,
 ): URL {
   const address = new URL(url, globalThis.location?.href)
   const set = (name: string, value: unknown) => {

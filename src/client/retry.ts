@@ -1,5 +1,5 @@
 /** When a client connects again: after the server's `retry`, or later while connections fail. */
-import { ClientError } from './errors.ts'
+import { KafkaStreamError } from './errors.ts'
 
 const MAX_DELAY_MS = 30_000
 
@@ -25,7 +25,7 @@ export class Retries {
     onRetry: ((error: Error, delay: number) => void) | undefined,
   ): Promise<void> {
     signal?.throwIfAborted()
-    if (!(error instanceof ClientError && error.retryable)) throw error
+    if (!(error instanceof KafkaStreamError && error.retryable)) throw error
     const delay = this.#delay(error.retryAfter)
     onRetry?.(error, delay)
     signal?.throwIfAborted()

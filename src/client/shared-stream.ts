@@ -1,5 +1,5 @@
 /** One connection for all tabs of an origin, since browsers allow six of HTTP/1.1 to a server. */
-import { ClientError, type ReportedError, reportedError } from './errors.ts'
+import { KafkaStreamError, type ReportedError, reportedError } from './errors.ts'
 import {
   addressOf,
   type ReceivedRecord,
@@ -32,7 +32,7 @@ const ANSWERS_MS = 200
  * Tabs share by `BroadcastChannel` and Web Locks. Where a runtime lacks them, this is `stream`.
  *
  * @param url Of the route; in browsers it may be relative.
- * @throws ClientError when a retry cannot succeed; the reason of `signal` when it aborts.
+ * @throws KafkaStreamError when a retry cannot succeed; the reason of `signal` when it aborts.
  */
 export async function* sharedStream<const Schemas extends ValueSchemas | undefined = undefined>(
   url: string | URL,
@@ -203,7 +203,7 @@ class Tab {
 /** An error that another tab can read: clones of errors do not have their own fields. */
 function reportOf(error: unknown): ReportedError {
   const { message } = error as Error
-  if (!(error instanceof ClientError)) return { message }
+  if (!(error instanceof KafkaStreamError)) return { message }
   const { code, retryable } = error
   return { code, message, retryable }
 }

@@ -1,6 +1,6 @@
 /** The frames of one WebSocket connection, in a queue between the network and the loop that reads them. */
 import type { Gap } from '../port/kafka.ts'
-import { ClientError, type ReportedError, reportedError } from './errors.ts'
+import { KafkaStreamError, type ReportedError, reportedError } from './errors.ts'
 import type { ReceivedRecord } from './record.ts'
 
 /** What the server sends. */
@@ -17,7 +17,7 @@ export class SocketFrames {
   readonly #maxWaiting: number
   readonly #waiting: SocketFrame[] = []
   readonly #signal: AbortSignal | undefined
-  #end: ClientError | undefined
+  #end: KafkaStreamError | undefined
   #wake: (() => void) | undefined
   readonly #onAbort = () => this.#wake?.()
 
@@ -37,7 +37,7 @@ export class SocketFrames {
     socket.onclose = ({ code, reason }) => this.#onEnd(closedError(code, reason))
   }
 
-  /** The next frame. @throws ClientError after the last one; the signal's reason. */
+  /** The next frame. @throws KafkaStreamError after the last one; the signal's reason. */
   async next(): Promise<SocketFrame> {
     for (;;) {
       this.#signal?.throwIfAborted()
@@ -69,14 +69,14 @@ export class SocketFrames {
     this.close()
   }
 
-  #onEnd(error: ClientError): void {
+  #onEnd(error: KafkaStreamError): void {
     this.#end ??= error
     this.#wake?.()
   }
 }
 
-function closedError(code: number, reason: string): ClientError {
+function closedError(code: number, reason: string): KafkaStreamError {
   const state = `the connection was closed with code ${code}${reason && `: ${reason}`}`
   const retryable = !FINAL_CODES.includes(code)
-  return new ClientError('DISCONNECTED', `Cannot read the socket: ${state}`, { retryable })
+  return new KafkaStreamError('DISCONNECTED', `Cannot read the socket: ${state}`, { retryable })
 }

@@ -2,7 +2,7 @@
 import { AckBatch } from './ack-batch.ts'
 import {
   addressOf,
-  type Position,
+  type ReadPosition,
   type ReceivedRecord,
   type ReceiveOptions,
   reportGap,
@@ -59,7 +59,7 @@ type WithoutCursor<Received> = Received extends unknown ? Omit<Received, 'cursor
  * with `acks` a record whose acknowledgement did not arrive comes again, perhaps to another client.
  *
  * @param url Of the route, `ws:`, `wss:`, `http:` or `https:`; in browsers it may be relative.
- * @throws ClientError when a retry cannot succeed; the reason of `signal` when it aborts.
+ * @throws KafkaStreamError when a retry cannot succeed; the reason of `signal` when it aborts.
  *
  * @example
  * ```ts
@@ -130,7 +130,7 @@ async function* readConnections(
 ): AsyncGenerator<ReceivedRecord, void, undefined> {
   const { maxWaiting = 1_000, signal, onRetry } = options
   const connect = options.connect ?? ((address) => new WebSocket(address))
-  const position: Position = { cursor: options.cursor }
+  const position: ReadPosition = { cursor: options.cursor }
   const retries = new Retries()
   for (;;) {
     const socket = connect(socketAddress(url, options, position))
@@ -157,7 +157,7 @@ async function* readConnections(
 /** Moves the position to that of a frame. Returns the frame if it is a record. */
 function recordOf(
   frame: SocketFrame,
-  position: Position,
+  position: ReadPosition,
   { onCursor, onGap }: ReceiveOptions<ValueSchemas | undefined>,
 ): ReceivedRecord | undefined {
   position.cursor = frame.cursor ?? position.cursor
@@ -169,7 +169,7 @@ function recordOf(
 function socketAddress(
   url: string | URL,
   options: SocketOptions<ValueSchemas | undefined>,
-  position: Position,
+  position: ReadPosition,
 ): URL {
   const address = addressOf(url, options, position)
   address.protocol = address.protocol.replace('http', 'ws')

@@ -1,9 +1,9 @@
 /** Reads a route's event stream by `fetch`, over as many connections as it takes. */
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
-import { ClientError, reportedError } from './errors.ts'
+import { KafkaStreamError, reportedError } from './errors.ts'
 import {
   addressOf,
-  type Position,
+  type ReadPosition,
   type ReceivedRecord,
   type ReceiveOptions,
   reportGap,
@@ -40,7 +40,7 @@ const PASSING = [408, 425, 429, 500, 502, 503, 504]
  * The loop sets the pace: nothing is read from the connection while the loop's body works.
  *
  * @param url Of the route; in browsers it may be relative.
- * @throws ClientError when a retry cannot succeed; the reason of `signal` when it aborts.
+ * @throws KafkaStreamError when a retry cannot succeed; the reason of `signal` when it aborts.
  *
  * @example
  * ```ts
@@ -88,14 +88,14 @@ export async function* stream<const Schemas extends ValueSchemas | undefined = u
  * Like `stream`, for a route with `format=value`, `format=cloudevents` or a format of its own: `data`
  * is what the format made of a record.
  *
- * @throws ClientError when a retry cannot succeed; the reason of `signal` when it aborts.
+ * @throws KafkaStreamError when a retry cannot succeed; the reason of `signal` when it aborts.
  */
 export async function* streamData<Data = unknown>(
   url: string | URL,
   options: Omit<StreamOptions, 'schema' | 'onInvalid'> = {},
 ): AsyncGenerator<{ readonly data: Data; readonly cursor: string }, void, undefined> {
   const { signal, onRetry } = options
-  const position: Position = { cursor: options.cursor }
+  const position: ReadPosition = { cursor: options.cursor }
   const retries = new Retries()
   for (;;) {
     try {
@@ -104,7 +104,7 @@ export async function* streamData<Data = unknown>(
         retries.reset()
         if (received) yield received as { data: Data; cursor: string }
       }
-      throw new ClientError('DISCONNECTED', 'The stream ended', { retryable: true })
+      throw new KafkaStreamError('DISCONNECTED', 'The stream ended', { retryable: true })
     } catch (error) {
       await retries.wait(error, signal, onRetry)
     }
@@ -115,11 +115,11 @@ export async function* streamData<Data = unknown>(
  * Moves the position to that of an event.
  *
  * @returns The data of an event that has a record.
- * @throws ClientError that the server reports.
+ * @throws KafkaStreamError that the server reports.
  */
 function receivedOf(
   { event, data, id }: EventSourceMessage,
-  position: Position,
+  position: ReadPosition,
   { onCursor, onGap }: StreamOptions<ValueSchemas | undefined>,
 ): { data: unknown; cursor: string } | undefined {
   if (event === 'error') throw reportedError(data)
@@ -175,7 +175,10 @@ async function* readEvents(
       yield* events
       events = []
       if (tooLarge) {
-        throw new ClientError('EVENT_TOO_LARGE', 'Cannot read an event: it is longer than 64 Mi')
+        throw new KafkaStreamError(
+          'EVENT_TOO_LARGE',
+          'Cannot read an event: it is longer than 64 Mi',
+        )
       }
     }
   } finally {
@@ -184,7 +187,7 @@ async function* readEvents(
   }
 }
 
-/** The body of a stream's answer. @throws ClientError for any other answer. */
+/** The body of a stream's answer. @throws KafkaStreamError for any other answer. */
 async function streamOf(response: Response): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const { status, headers, body } = response
   const isStream = headers.get('Content-Type')?.startsWith('text/event-stream')
@@ -211,7 +214,7 @@ async function withinSilence<Result>(
     signal?.throwIfAborted()
     const code = silence.signal.aborted ? 'SILENT' : 'DISCONNECTED'
     const state = silence.signal.aborted ? `nothing came for ${timeout} ms` : String(cause)
-    throw new ClientError(code, `Cannot read the stream: ${state}`, { retryable: true, cause })
+    throw new KafkaStreamError(code, `Cannot read the stream: ${state}`, { retryable: true, cause })
   } finally {
     clearTimeout(timer)
   }

@@ -98,7 +98,9 @@ test(
       tabs.push(await open('tabs'))
       await until(() => orders.stats().subscribers === 1, 'one open stream')
       // A tab counts from when it has a position.
-      await tabs[i]?.locator('#root[data-status=open]').waitFor({ state: 'attached', timeout: 10_000 })
+      await tabs[i]
+        ?.locator('#root[data-status=open]')
+        .waitFor({ state: 'attached', timeout: 10_000 })
     }
     const [first, second, third] = tabs as [Page, Page, Page]
     const from = produced

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'bun'
 import * as v from 'valibot'
 import {
-  ClientError,
+  KafkaStreamError,
   type ReceivedRecord,
   type StreamOptions,
   stream,
@@ -75,7 +75,10 @@ async function read<const Schemas extends ValueSchemas | undefined = undefined>(
   return received
 }
 
-function failureOf(given: readonly Answer[], options: StreamOptions = {}): Promise<ClientError> {
+function failureOf(
+  given: readonly Answer[],
+  options: StreamOptions = {},
+): Promise<KafkaStreamError> {
   return read(given, 1, options).then(
     () => {
       throw new Error('The stream did not fail')
@@ -171,7 +174,7 @@ describe('errors', () => {
   test('delays grow while connections fail, and do not pass 30 s', async () => {
     const { Retries } = await import('../../src/client/retry.ts')
     const retries = new Retries()
-    const error = new ClientError('DISCONNECTED', 'cut', { retryable: true })
+    const error = new KafkaStreamError('DISCONNECTED', 'cut', { retryable: true })
     const delays: number[] = []
     for (let i = 0; i < 10; i++) {
       const abort = new AbortController()
@@ -190,7 +193,7 @@ describe('errors', () => {
   test('an error that a retry cannot help ends the stream with its code', async () => {
     const body = { message: 'Cannot find topic "orders"', code: 'UNKNOWN_TOPIC' }
     const error = await failureOf([() => Response.json(body, { status: 404 })])
-    expect(error).toBeInstanceOf(ClientError)
+    expect(error).toBeInstanceOf(KafkaStreamError)
     expect(error).toMatchObject({ ...body, status: 404, retryable: false })
     expect(requests).toHaveLength(1)
   })

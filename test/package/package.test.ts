@@ -93,6 +93,26 @@ process.exit()
     expect(await run([bun, 'typed.ts'], app)).toContain('brokers 1')
   })
 
+  test('has a client that runs on Bun, Deno and Node', async () => {
+    const record = { topic: 't', partition: 0, offset: 0, key: null, value: 'hello' }
+    const answer = `data: ${JSON.stringify(record)}\nid: t:0=1\n\n`
+    const headers = { 'Content-Type': 'text/event-stream' }
+    using server = Bun.serve({ port: 0, fetch: () => new Response(answer, { headers }) })
+    writeFileSync(
+      join(app, 'client.mjs'),
+      `import { stream } from 'hono-kafka-consume/client'
+for await (const { value, cursor } of stream('${server.url}')) {
+  console.log(value, cursor)
+  break
+}
+`,
+    )
+    const deno = [await npmTool('deno'), 'run', '-A']
+    for (const command of [[bun], deno, [await npmTool('node22')], [await npmTool('node20')]]) {
+      expect(await run([...command, 'client.mjs'], app)).toContain('hello t:0=1')
+    }
+  })
+
   test('brings the files that its pages load', async () => {
     writeFileSync(
       join(app, 'pages.ts'),
