@@ -144,5 +144,5 @@ test.each(['react', 'hono-jsx'])(
 )
 
 test('the pages say nothing on their console', () => {
-  expect(browser.problems).toEqual([])
+  expect(browser.errors).toEqual([])
 })
