@@ -90,7 +90,7 @@ test(
     await until(() => answer.headers !== undefined, 'the answer to begin', 30_000)
     answer.reset()
     await until(
-      async () => (await metric('hono_kafka_group_handed_back_records_total')) === 40,
+      async () => (await metric('hono_kafka_group_requeued_records_total')) === 40,
       'all records of the answer to be handed back',
     )
     expect(await next()).toEqual(range(0, 40))
