@@ -1,7 +1,7 @@
 /**
- * `bun run check`: types, lint with the import boundary and formatting, the graph of folders, unused
- * code. All at once; only
- * a failing one shows its output. With `--fix`, lint and formatting are put right where that is safe.
+ * `bun run check`: types, lint with the import boundary and formatting, the graph of folders, prose,
+ * unused code. All of them run at once, and only a failing one shows its output. `--fix` first corrects
+ * lint and formatting where that is safe.
  */
 import { dirname, join } from 'node:path'
 
@@ -21,6 +21,7 @@ const checks: Check[] = [
     argv: ['biome', 'ci', '--error-on-warnings', '--diagnostic-level=warn', '--colors=off'],
   },
   { name: 'folders without cycles', argv: ['test/structure.ts'] },
+  { name: 'prose', argv: ['test/prose.ts'] },
   { name: 'unused code', argv: ['knip', '--no-progress'] },
 ]
 

@@ -61,7 +61,7 @@ export interface ReadFrom {
   readonly cursor?: string
 }
 
-/** Where a stream begins, and how it ends. */
+/** The start of a stream, and its end. */
 export interface StreamFrom extends ReadFrom {
   /** Ends the stream. Default: the signal of the request, which aborts when its client leaves. */
   readonly signal?: RequestSignal
@@ -69,29 +69,32 @@ export interface StreamFrom extends ReadFrom {
   readonly onGap?: (gap: Gap) => void
 }
 
-/** Records that `poll` took as the consumer group. */
+/** The result of `poll`: records that the consumer group gave to this handler. */
 export interface PolledRecords {
   /** In the order of each partition; empty when the timeout ran out. */
   readonly records: readonly ConsumedRecord[]
   /** Offsets that the group has missed since the poll before. */
   readonly gaps: readonly Gap[]
-  /** Commits the records now. With `commitStrategy: 'auto'` that happens when the handler has returned. */
+  /**
+   * Commits the records now. With `commitStrategy: 'auto'` that happens when the handler has
+   * returned.
+   */
   commit(): void
-  /** Hands the records to the next caller; nothing is committed. */
-  giveBack(): void
+  /** Requeues the records: the next client gets them, and nothing is committed. */
+  requeue(): void
 }
 
-/** What `read` found. */
+/** The result of `read`. */
 export interface ReadRecords {
   /** In the order of each partition; empty when the timeout ran out. */
   readonly records: readonly ConsumedRecord[]
-  /** Offsets that Kafka no longer has. */
+  /** Offsets that Kafka does not have any more. */
   readonly gaps: readonly Gap[]
   /** The position after the records: the next read continues there. */
   readonly cursor: string
 }
 
-/** A record of `stream`. */
+/** A record of `stream`, with the position after it. */
 export interface StreamedRecord extends ConsumedRecord {
   /** The position after the record: a stream from there continues with the next one. */
   readonly cursor: string
@@ -130,29 +133,29 @@ export interface StreamedRecord extends ConsumedRecord {
  */
 export interface KafkaReader {
   /**
-   * Takes records as the consumer group. They are committed when the handler has returned, or
-   * earlier by `commit`; they go to the next caller after `giveBack`, or when the handler throws.
-   * With `commitStrategy: 'off'` only `commit` commits them.
+   * Polls records as the consumer group. They are committed when the handler has returned, or earlier
+   * by `commit`. They go to the next client after `requeue`, or when the handler throws. With
+   * `commitStrategy: 'off'` only `commit` commits them.
    *
    * @throws KafkaConsumeError
    */
   poll(limits?: ReadLimits): Promise<PolledRecords>
   /**
-   * Reads once from a position, without a group. Where expressions restrict what the client may
-   * see, a read ends when they have worked for a second, perhaps without a record.
+   * Reads once from a position, without a group. If expressions restrict the client's scope, a read
+   * ends when they have run for 1 s, perhaps without a record.
    *
    * @throws KafkaConsumeError
    */
   read(from: ReadFrom & ReadLimits): Promise<ReadRecords>
   /**
-   * Reads on and on from a position, without a group, until the signal or the loop ends it.
+   * Streams records from a position, without a group, until the signal or the loop ends it.
    *
    * @throws KafkaConsumeError
    */
   stream(from?: StreamFrom): AsyncIterableIterator<StreamedRecord>
 }
 
-/** How much a handler's stream takes at once. */
+/** The most records and bytes that a handler's stream takes at once. */
 const STREAM_LIMITS = { records: 500, bytes: 1024 * 1024 }
 
 const log = getLogger(['hono-kafka-consume', 'reader'])
@@ -164,7 +167,7 @@ export class RequestReader implements KafkaReader {
   readonly #route: Route
   readonly #c: Context
   readonly #deliveries: Delivery[] = []
-  /** Reads that are going on. */
+  /** Reads in progress. */
   #reads = 0
 
   constructor(route: Route, c: Context) {
@@ -172,7 +175,7 @@ export class RequestReader implements KafkaReader {
     this.#c = c
   }
 
-  /** The handler has ended: what it took is delivered, or goes to the next caller if it failed. */
+  /** Called when the handler has ended: its records are acked, or requeued if it failed. */
   settle(failed: boolean): void {
     for (const delivery of this.#deliveries) failed ? delivery.requeue() : delivery.ack()
   }
@@ -201,18 +204,18 @@ export class RequestReader implements KafkaReader {
         if (this.#route.options.commitStrategy === 'off') this.#commit(group, delivery)
         delivery.ack()
       },
-      giveBack: () => delivery.requeue(),
+      requeue: () => delivery.requeue(),
     }
   }
 
-  /** By word of the handler, where nothing is committed by itself. */
+  /** Commits for the handler, with `commitStrategy: 'off'`. */
   #commit(group: GroupCalls, { records }: Delivery): void {
     const next = new Map<string, PartitionOffset>()
     for (const { topic, partition, offset } of records) {
       next.set(partitionKey({ topic, partition }), { topic, partition, offset: offset + 1 })
     }
     group.commit([...next.values()]).catch((error: unknown) => {
-      log.warn('Cannot commit what a handler was given: {error}', {
+      log.warn('Cannot commit the records of a handler: {error}', {
         error: asKafkaConsumeError(error).message,
       })
     })
@@ -260,7 +263,7 @@ export class RequestReader implements KafkaReader {
         else yield* eachRecord(part, subscription, signal, trace)
       }
     } catch (error) {
-      // What was cut short by the end is no failure.
+      // A read that the end has cut short has not failed.
       if (signal.aborted || this.#route.isClosed) return
       failure = error
       throw error
@@ -280,7 +283,10 @@ export class RequestReader implements KafkaReader {
     }
   }
 
-  /** A read may wait for records as long as its caller likes, and no byte is sent meanwhile. */
+  /**
+   * A read may wait for records without a limit, and no byte is sent meanwhile: the connection must
+   * not time out.
+   */
   #beginRead(): void {
     this.#reads++
     setIdleTimeout(this.#c, NO_IDLE_TIMEOUT)
@@ -307,14 +313,14 @@ export class RequestReader implements KafkaReader {
   }
 }
 
-/** Gives a handler one record after another. */
+/** The records of a stream, one after another, for a loop of the handler. */
 function* eachRecord(
   { batch, begin, end }: Slice,
   subscription: Subscription,
   signal: AbortSignal,
   trace: ReadTrace | undefined,
 ) {
-  // A handler that takes nothing for a while does not keep others from reading.
+  // A handler that takes no record for a while must not keep others from reading.
   const stall = setTimeout(() => subscription.pause(), STALL_MS)
   try {
     for (let i = begin; i < end && !signal.aborted; i++) {
@@ -331,7 +337,8 @@ function* eachRecord(
 function startOf(start: ReadFrom['start'] = 'latest'): NonNullable<ReadFrom['start']> {
   if (start === 'earliest' || start === 'latest') return start
   if (typeof start === 'number' && start >= 0 && start <= Number.MAX_SAFE_INTEGER) {
-    // Kafka has whole milliseconds: the first that is as late as the time, or later.
+    // Kafka's timestamps are whole milliseconds: round up to the first one that is not before the
+    // time.
     return Math.ceil(start)
   }
   throw new KafkaConsumeError(

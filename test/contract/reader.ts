@@ -26,13 +26,13 @@ class Behind implements AsyncDisposable {
     const app = new Hono<KafkaReaderEnv>()
     app.use('/*', this.middleware)
     app.get('/poll/:then', async (c) => {
-      const { records, commit, giveBack } = await c.var.kafka.poll({
+      const { records, commit, requeue } = await c.var.kafka.poll({
         maxRecords: 3,
         timeout: 2_000,
       })
       const then = c.req.param('then')
       if (then === 'throw') throw new Error('the handler failed')
-      if (then === 'give-back') giveBack()
+      if (then === 'requeue') requeue()
       if (then === 'commit') commit()
       return c.json(records)
     })
@@ -95,7 +95,7 @@ export function describeReader(target: () => Target): void {
       const written = await kafka.produce(topic, spread(12, 1))
       await using behind = new Behind(target(), topic)
       const got: StreamedRecord[] = []
-      for (const then of ['throw', 'return', 'give-back', 'commit', 'throw']) {
+      for (const then of ['throw', 'return', 'requeue', 'commit', 'throw']) {
         const response = await behind.fetch(`/poll/${then}`)
         expect(response.status).toBe(then === 'throw' ? 500 : 200)
         if (then === 'return' || then === 'commit') {

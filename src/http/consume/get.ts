@@ -68,7 +68,7 @@ interface ParsedGet {
 /** Parsed reads as the group by route: a client that polls sends one URL again and again. */
 const parsedReads = new WeakMap<Route, LruMap<string, ParsedGet>>()
 const MAX_PARSED_READS = 64
-/** Characters of a URL and an `Accept` whose parsed read is cached. */
+/** The most characters of a URL and an `Accept` whose parsed read is cached. */
 const MAX_KEY_LENGTH = 512
 
 /** @throws KafkaConsumeError INVALID_PARAMETER, INVALID_CURSOR or NOT_ACCEPTABLE */
@@ -90,7 +90,10 @@ function parseGet(c: Context, route: Route): ParsedGet {
   return parsed
 }
 
-/** Most reads from a position name it literally, and the others are only not answered from the cache. */
+/**
+ * Finds a position in a URL, whose answer may be cached. A parameter with an escaped name only misses
+ * the cache.
+ */
 const NAMES_POSITION = /[?&](?:cursor|start)=/
 
 function findCached(c: Context, route: Route): CachedResponse | undefined {
@@ -187,7 +190,9 @@ async function answerPosition(
   }
 }
 
-/** Whether a position has an offset for each partition, so that its meaning does not change with time. */
+/**
+ * Whether a position has an offset for each partition, so that its meaning does not change with time.
+ */
 function isComplete(position: Position, { size }: PartitionTable): boolean {
   if ('start' in position || position.cursor.length < size) return false
   return position.cursor.every((entry) => 'offset' in entry)

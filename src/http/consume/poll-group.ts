@@ -11,7 +11,7 @@ import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
 import type { GroupCalls } from '../route/memberships.ts'
 import type { Route } from '../route/route.ts'
 
-/** What to poll, and the client that gets it. */
+/** A poll: its limits, and the client that gets the records. */
 interface PollRequest {
   readonly client: KafkaClient
   /** Undefined: all records. */

@@ -1,4 +1,4 @@
-/** What requests need from the server of each runtime: an absolute URL, and enough time. */
+/** The server of each runtime: absolute URLs of requests, and the idle timeout of connections. */
 import type { Context } from 'hono'
 
 /** The host of a request that names none. */
@@ -36,7 +36,10 @@ interface BunServer {
   timeout(request: Request, seconds: number): void
 }
 
-/** Bun's server of a request; undefined on other runtimes, and in an app that does not pass its server on. */
+/**
+ * Bun's server of a request; undefined on other runtimes, and in an app that does not pass its server
+ * on.
+ */
 function bunServerOf(c: Context): BunServer | undefined {
   const server: unknown = c.env?.server ?? c.env
   const isServer = typeof server === 'object' && server !== null && 'timeout' in server

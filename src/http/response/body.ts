@@ -1,4 +1,7 @@
-/** The bodies of a GET, put together from records: texts, or the bytes of records that are encoded already. */
+/**
+ * The bodies of a GET, put together from records: texts, or the bytes of records that are encoded
+ * already.
+ */
 
 import { concatBytes } from '../../core/bytes.ts'
 import { partitionKey, type TopicPartition } from '../../core/topic-partition.ts'
@@ -11,7 +14,7 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 /** A part of a body: text, or its UTF-8. */
 export type BodyPart = string | Uint8Array
 
-/** What stands between records, encoded once: there is one for each record. */
+/** The separators of records, encoded once, since there is one for each record. */
 const SEPARATORS: ReadonlyMap<string, Uint8Array> = new Map(
   [',', '\n', '{'].map((text) => [text, encoder.encode(text)]),
 )

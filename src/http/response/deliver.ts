@@ -1,11 +1,15 @@
-/** Bodies whose delivery is known: the records of a group are acked when their answer is delivered. */
+/**
+ * Bodies whose delivery is known: the records of a group are acked when their answer is delivered.
+ */
 import { settledWithin } from '../../core/deadline.ts'
 import type { Delivery } from '../../port/kafka.ts'
 
 /** Called when a body has ended: one of the two, once or more often. */
 type DeliveryEnd = Pick<Delivery, 'ack' | 'requeue'>
 
-/** Bytes handed to the runtime at a time: a client that disconnects is noticed at the next piece. */
+/**
+ * The bytes that the runtime gets at a time: a client that disconnects is noticed at the next piece.
+ */
 const PIECE_BYTES = 64 * 1024
 /** Larger pieces take a tenth less processor time, for bodies whose delivery need not be known. */
 export const LARGE_PIECE_BYTES = 256 * 1024
@@ -69,7 +73,10 @@ function readsNothing(): Error {
 
 /** A controller of Bun's streams of type `direct`, which write to the client's socket. */
 interface DirectController {
-  /** @returns A promise where the socket is full: it resolves when the socket has taken the bytes, or is closed. */
+  /**
+   * @returns A promise where the socket is full: it resolves when the socket has taken the bytes, or
+   * is closed.
+   */
   write(bytes: Uint8Array): number | Promise<number>
   end(): unknown
 }
@@ -112,7 +119,9 @@ export function deliverAtOnce(
   return new ReadableStream(source as unknown as UnderlyingDefaultSource<Uint8Array>)
 }
 
-/** @throws Error where the client reads nothing until the deadline: Bun then closes its connection. */
+/**
+ * @throws Error where the client reads nothing until the deadline: Bun then closes its connection.
+ */
 async function deliverWhenTaken(
   taken: Promise<number>,
   controller: DirectController,
@@ -127,11 +136,13 @@ async function deliverWhenTaken(
   if (!isTaken || signal.aborted) delivery.requeue()
   if (!isTaken) throw readsNothing()
   controller.end()
-  // What comes after the delivery's end does not count.
+  // A second call is ignored: the delivery may have ended by the abort.
   delivery.ack()
 }
 
-/** Deliveries whose body the runtime has not asked for yet, as when a middleware answers otherwise. */
+/**
+ * Deliveries whose body the runtime has not asked for yet, as when a middleware answers otherwise.
+ */
 class UnreadBodies {
   readonly #deadline: number
   readonly #since = new Map<DeliveryEnd, number>()

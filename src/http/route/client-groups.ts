@@ -12,7 +12,7 @@ import type { GroupCalls, Membership, MembershipStats } from './memberships.ts'
 export class ClientGroups {
   readonly #join: (groupId: string) => Membership
   readonly #limit: number
-  /** By client, the least recently used one first. */
+  /** The memberships by client, the least recently used one first. */
   readonly #memberships = new Map<string, Membership>()
   readonly #closing = new Set<Promise<void>>()
   #isClosed = false

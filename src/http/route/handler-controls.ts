@@ -1,7 +1,7 @@
 import type { KafkaOutage } from '../../port/kafka.ts'
 import type { PartitionRange, Route, RouteStats } from './route.ts'
 
-/** What `kafkaConsume` and `kafkaReader` return beside the function that Hono calls. */
+/** The methods of the handlers that `kafkaConsume` and `kafkaReader` return. */
 export interface KafkaControls {
   /**
    * Connects, and joins the consumer group if the mode reads as one, so that the first request is
@@ -35,7 +35,8 @@ export function controlsOf(route: Route): KafkaControls {
       const { cluster, feed } = await route.lease()
       await cluster.connected()
       // A WebSocket joins the group when a client wants to acknowledge: a member without polls keeps
-      // records from the other members. With `kong_consumer` a client's first request joins its group.
+      // records from the other members. With `kong_consumer` a client's first request joins its
+      // group.
       const joins = (mode === 'http-get' || mode === 'auto') && !route.hasClientGroups
       if (joins) await (await route.group({})).ready()
       if (mode !== 'http-get') await feed.warm()

@@ -17,7 +17,7 @@ import { type Slice, textsOf } from '../response/body.ts'
 import type { Route } from './route.ts'
 import type { ReadKind } from './route-statistics.ts'
 
-/** Records of a span that are searched for links, since a stream has no last record. */
+/** The most records of a span that are searched for links, since a stream has no last record. */
 const MAX_LINKS = 32
 /** https://www.w3.org/TR/trace-context/#traceparent-header */
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/
@@ -90,7 +90,9 @@ export class ReadTrace {
   }
 }
 
-/** The tracer of the app's provider. It is asked for each time: an app may register its provider late. */
+/**
+ * The tracer of the app's provider. It is asked for each time: an app may register its provider late.
+ */
 function registeredTracer(): Tracer | undefined {
   const { name, version } = packageJson
   const provider = trace.getTracerProvider()
