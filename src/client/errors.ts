@@ -8,7 +8,7 @@ export type KafkaStreamErrorCode =
   | 'UNEXPECTED_ANSWER'
   | 'EVENT_TOO_LARGE'
 
-/** What the server said about an error, as far as it did. */
+/** The fields of an error that the server reported. */
 export interface ReportedError {
   readonly code?: string
   readonly message?: string

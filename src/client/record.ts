@@ -7,7 +7,7 @@ export interface ReceivedRecord<Topic extends string = string, Value = unknown>
   extends Omit<ConsumedRecord, 'topic' | 'value'> {
   /** Name of the topic. */
   readonly topic: Topic
-  /** What the route, or a schema, makes of the record's value. */
+  /** The record's value as the route, or a schema, returns it. */
   readonly value: Value
   /** The position of all partitions after the record: a stream from there continues with the next one. */
   readonly cursor: string

@@ -22,7 +22,7 @@ export interface SchemaIssue {
 /** One schema for the values of all topics, or one for each topic. */
 export type ValueSchemas = ValueSchema | Readonly<Record<string, ValueSchema>>
 
-/** What a schema makes of a value. */
+/** The type of the values that a schema returns. */
 export type SchemaOutput<Schema> = Schema extends ValueSchema<infer Output> ? Output : never
 
 /** A record whose value has the type of its schema; with a schema for each topic, a union by `topic`. */

@@ -3,7 +3,7 @@ import type { Gap } from '../port/kafka.ts'
 import { KafkaStreamError, type ReportedError, reportedError } from './errors.ts'
 import type { ReceivedRecord } from './record.ts'
 
-/** What the server sends. */
+/** A frame that the server sends. */
 export interface SocketFrame extends Partial<ReceivedRecord> {
   readonly gap?: Gap
   readonly failure?: ReportedError

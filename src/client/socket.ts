@@ -146,7 +146,7 @@ async function* readConnections(
     } catch (thrown) {
       error = thrown
     } finally {
-      // Also where the loop has been left.
+      // The loop may have been left early, too.
       acks.flush()
       frames.close()
     }

@@ -12,7 +12,7 @@ export type TabMessage =
   | { readonly type: 'ask' }
   /** and each tab answers. */
   | { readonly type: 'at'; readonly cursor: string }
-  /** What the leader reads. */
+  /** Messages of the leader about its stream. */
   | { readonly type: 'record'; readonly record: ReceivedRecord }
   | { readonly type: 'gap'; readonly gap: Gap }
   | { readonly type: 'cursor'; readonly cursor: string }

@@ -13,7 +13,7 @@ export interface KafkaStreamOptions<Schemas extends ValueSchemas | undefined = u
   readonly shared?: boolean
 }
 
-/** What a component knows of its stream. */
+/** The state of a component's stream. */
 export interface KafkaStreamState<Received> {
   /** The newest records, the oldest of them first. */
   readonly records: readonly Received[]
@@ -37,7 +37,7 @@ export type UseKafkaStream = <const Schemas extends ValueSchemas | undefined = u
   options?: KafkaStreamOptions<Schemas>,
 ) => KafkaStreamState<RecordBySchema<Schemas>>
 
-/** How long records are collected before the component is rendered anew. */
+/** How long records are collected before the component is rendered again. */
 const RENDER_MS = 50
 
 /** The hook, by the hooks of a library. */
@@ -48,7 +48,7 @@ export function useStreamBy<const Schemas extends ValueSchemas | undefined>(
 ): KafkaStreamState<RecordBySchema<Schemas>> {
   const [state, setState] = useState<KafkaStreamState<RecordBySchema<Schemas>>>(INITIAL)
   const { start, cursor, filter, topic, partition, key, shared, limit } = options
-  // What restarts the stream: objects would be others with each render.
+  // The options that restart the stream, as text: each render has other objects.
   const wanted = [String(url), start, cursor, filter, topic, partition, key, shared, limit]
   useEffect(() => {
     setState(INITIAL)

@@ -20,7 +20,7 @@ const EVENTS = { 'Content-Type': 'text/event-stream' }
 
 let server: Bun.Server<undefined>
 let answers: Answer[] = []
-/** What the server was asked; a request itself is empty once it is answered. */
+/** The requests of the clients. A request object itself is empty once it is answered. */
 let requests: Array<{ parameters: object; token: string | null; signal: AbortSignal }> = []
 
 beforeAll(() => {

@@ -91,7 +91,7 @@ test(
     answer.reset()
     await until(
       async () => (await metric('hono_kafka_group_requeued_records_total')) === 40,
-      'all records of the answer to be handed back',
+      'all records of the answer to be requeued',
     )
     expect(await next()).toEqual(range(0, 40))
 
@@ -211,7 +211,7 @@ test('a client that reads nothing for writeDeadline loses that stream, not its c
     await write(topic, 100, 110)
     await read.until(110)
     expect(read.code).toBeUndefined()
-    // What it had been sent before it fell silent, and no more.
+    // The silent client gets only the records that were sent before.
     unread.resume()
     await until(() => unread.code !== undefined, 'the end of the silent stream')
     expect(unread.records().length).toBeLessThan(100)
