@@ -61,7 +61,7 @@ function whatIsServed(serves: BannerFacts['serves']): string {
   if (isDemo) {
     return `A demo: a Kafka broker in this process, with the events of a small shop in topic
   ${topics.join(', ')}: 1,000 of the last hour, and about 5 more each second.
-  All of it is in memory and gone when this ends.`
+  The records are in memory, and are gone when this process ends.`
   }
   return `Brokers  ${brokers.join(', ')}
   Topics   ${topics.join(', ')}`
@@ -76,13 +76,13 @@ function commands(
   const lines: Array<readonly [command: string, what: string]> = []
   if (hasOwnRoutes) {
     lines.push(
-      [`curl ${address}/messages`, 'the next records, each to one caller'],
-      [`curl -N ${address}/stream`, 'records as they come, to everyone'],
-      [`curl -N '${address}/stream?start=earliest'`, 'the same from the oldest on'],
+      [`curl ${address}/messages`, 'the next records: each goes to one client'],
+      [`curl -N ${address}/stream`, 'new records as they come, for every client'],
+      [`curl -N '${address}/stream?start=earliest'`, 'a stream from the oldest record on'],
     )
   }
   const page = address.startsWith('https:') ? address : `http://${address}`
-  if (console !== undefined) lines.push([`${page}${console}`, 'all of it in a browser'])
+  if (console !== undefined) lines.push([`${page}${console}`, 'the console page, for a browser'])
   lines.push([`curl ${address}/readyz`, 'whether Kafka can be read'])
   if (admin) {
     lines.push([
