@@ -216,7 +216,7 @@ const once = {
   responses: {
     200: {
       description:
-        'Records, perhaps none. Without a position each goes to one caller of the consumer group, and is committed when it was delivered; from a position nothing is committed, and the headers say where to go on',
+        'Records, perhaps none. Without a position each goes to one client of the consumer group, and is committed when it was delivered; from a position nothing is committed, and the headers say where to go on',
       headers: {
         'Kafka-Cursor': text('From a position: where to go on'),
         Link: text('From a position: the next page, as `<…>; rel="next"`'),
