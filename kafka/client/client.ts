@@ -1,10 +1,11 @@
 import { createRequire } from 'node:module'
 import type * as Confluent from '@confluentinc/kafka-javascript'
 import { getLogger } from '@logtape/logtape'
-import { assertAddon } from '../../native/addon.ts'
+import { assertAddon, setupCommand } from '../../native/addon.ts'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
+import { addon } from './addon.ts'
 import { type ClientError, connectionErrorIn, fromClient, type LogLine } from './errors.ts'
 
 export type Client = typeof Confluent
@@ -53,8 +54,19 @@ export function loadClient(): Client {
   } catch (error) {
     throw new KafkaConsumeError('INTERNAL', (error as Error).message, { cause: error })
   }
-  loaded = createRequire(import.meta.url)('@confluentinc/kafka-javascript') as Client
+  const client = createRequire(import.meta.url)('@confluentinc/kafka-javascript') as Client
+  assertCurrent()
+  loaded = client
   return loaded
+}
+
+/** @throws KafkaConsumeError INTERNAL when the addon was compiled from older sources than these. */
+function assertCurrent(): void {
+  if (['LayoutReader', 'RecordReader'].every((name) => name in addon())) return
+  throw new KafkaConsumeError(
+    'INTERNAL',
+    `Cannot load the Kafka client: its addon is older than this package. Run \`${setupCommand()}\``,
+  )
 }
 
 /** librdkafka's settings by name (its CONFIGURATION.md). */

@@ -18,6 +18,7 @@ import { isEmbedded } from '../embedded/embedded.ts'
 import { Group } from '../group/group.ts'
 import type { GroupHost } from '../group/group-host.ts'
 import { GROUP_TOPIC_SETTINGS, groupSettings } from '../group/group-settings.ts'
+import { readBlock } from '../group/record-block.ts'
 import { ConfirmingProducer, producerSettings } from '../producer.ts'
 import { ClientFactory } from './client-factory.ts'
 import { ClusterConnection } from './connection.ts'
@@ -136,6 +137,7 @@ export class ConfluentCluster implements KafkaCluster {
           { ...groupSettings(options, this.#isEmbedded), rebalance_cb: rebalance },
           GROUP_TOPIC_SETTINGS,
         ),
+      read: readBlock,
       disconnect: disconnectClient,
       partitions: () => this.partitions(topics),
       committed: (consumer, partitions) => this.#offsets.committed(consumer, partitions),

@@ -17,7 +17,7 @@ import {
   notLoaded,
 } from '../client/errors.ts'
 import { gapIn } from './gaps.ts'
-import { canEncode, NativeEncoder } from './native-encoder.ts'
+import { NativeEncoder } from './native-encoder.ts'
 
 const MIB = 1024 * 1024
 const ACTION = 'Cannot read from Kafka'
@@ -91,7 +91,7 @@ export class ConfluentAssignedConsumer implements AssignedConsumer {
   }
 
   async read(limit: number, wait: number, encoding?: EncodingRequest): Promise<Batch> {
-    if (encoding && canEncode()) return this.#readEncoded(limit, wait, encoding)
+    if (encoding) return this.#readEncoded(limit, wait, encoding)
     // A gap at the end of the last batch is announced at once.
     const hasRead = this.#held.length > 0 || this.#pending.length > 0
     const read = hasRead ? this.#held : await this.#consume(limit, wait)

@@ -1,7 +1,7 @@
 /** Reads whose records are encoded in native code, off the main thread (`native/src/frame_reader.cc`). */
-import { createRequire } from 'node:module'
 import type { EncodedRecords, EncodingRequest, EncodingSpec } from '../../src/port/encoding.ts'
 import type { Batch, Gap, PartitionOffset } from '../../src/port/kafka.ts'
+import { addon } from '../client/addon.ts'
 import type { Consumer } from '../client/client.ts'
 import { gapIn } from './gaps.ts'
 
@@ -71,7 +71,7 @@ export class NativeEncoder {
   constructor(spec: EncodingSpec) {
     const { layout, partitions, labels, prefixes, valuesAreJson } = spec
     this.spec = spec
-    this.#native = new (addon().LayoutReader)(
+    this.#native = new (addon() as unknown as Addon).LayoutReader(
       [layout.beforeJson, layout.beforeCursor, layout.afterCursor],
       partitions.map(({ topic }) => topic),
       Float64Array.from(partitions, ({ partition }) => partition),
@@ -215,20 +215,4 @@ function slice(
     to: vector.slice(),
     timestamp: encoded.timestamp,
   }
-}
-
-let loaded: Addon | undefined
-
-/** The addon, which the client's package has loaded before. */
-function addon(): Addon {
-  loaded ??= createRequire(import.meta.url)('@confluentinc/kafka-javascript/librdkafka') as Addon
-  return loaded
-}
-
-/**
- * Whether the addon encodes records in a given layout. An older addon of this project does not: it
- * lacks the class, or has one of another name with a fixed layout.
- */
-export function canEncode(): boolean {
-  return 'LayoutReader' in addon()
 }

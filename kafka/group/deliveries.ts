@@ -1,4 +1,4 @@
-import { partitionKey } from '../../src/core/topic-partition.ts'
+import type { DeliveredRun, RecordTexts } from '../../src/port/encoding.ts'
 import type {
   Delivery,
   Gap,
@@ -6,149 +6,227 @@ import type {
   PartitionState,
   PollLimits,
 } from '../../src/port/kafka.ts'
-import type { OwnedPartition } from './partitions.ts'
+import type { OffsetRange, OwnedPartition } from './partitions.ts'
+import { encodeBlocks, type RecordBlock } from './record-block.ts'
+
+/** Neighbouring records of an owned partition, in one block. */
+export class RecordRange implements OffsetRange {
+  readonly owned: OwnedPartition
+  readonly block: RecordBlock
+  /** Index of the first record in the block. */
+  readonly begin: number
+  /** Index after the last record. */
+  readonly end: number
+
+  constructor(owned: OwnedPartition, block: RecordBlock, begin: number, end: number) {
+    this.owned = owned
+    this.block = block
+    this.begin = begin
+    this.end = end
+  }
+
+  get offsets(): Float64Array {
+    return this.block.offsets
+  }
+
+  get length(): number {
+    return this.end - this.begin
+  }
+
+  get bytes(): number {
+    const { starts } = this.block
+    return (starts[this.end] as number) - (starts[this.begin] as number)
+  }
+
+  get firstOffset(): number {
+    return this.block.offsets[this.begin] as number
+  }
+
+  /** The records from index `begin` to before `end`, counted from the first record of the range. */
+  slice(begin: number, end: number): RecordRange {
+    if (begin === 0 && end === this.length) return this
+    return new RecordRange(this.owned, this.block, this.begin + begin, this.begin + end)
+  }
+
+  /** How many records fit into so many bytes; not more than `max`. */
+  fitting(bytes: number, max: number): number {
+    const { starts } = this.block
+    const limit = (starts[this.begin] as number) + bytes
+    let low = this.begin
+    let high = Math.min(this.end, this.begin + max)
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1
+      if ((starts[middle] as number) <= limit) low = middle
+      else high = middle - 1
+    }
+    return low - this.begin
+  }
+}
 
 /**
  * Records of a group that were read and not delivered yet, in the order in which they go out:
  * within a partition by offset. Its owner stops reading when it is full enough.
  */
 export class ReadyRecords {
-  #records: KafkaRecord[] = []
+  #ranges: RecordRange[] = []
+  #length = 0
   #bytes = 0
 
   get length(): number {
-    return this.#records.length
+    return this.#length
   }
 
-  /** Bytes of keys, values and headers. */
+  /** Bytes of the packed records. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** The lowest offset of each partition, by `topic:partition`. */
-  first(): Map<string, number> {
-    const offsets = new Map<string, number>()
-    for (const { topic, partition, offset } of this.#records) {
-      const name = partitionKey({ topic, partition })
-      if (!offsets.has(name)) offsets.set(name, offset)
+  /** The lowest offset of each partition. */
+  first(): Map<OwnedPartition, number> {
+    const offsets = new Map<OwnedPartition, number>()
+    for (const { owned, firstOffset } of this.#ranges) {
+      if (!offsets.has(owned)) offsets.set(owned, firstOffset)
     }
     return offsets
   }
 
-  push(record: KafkaRecord): void {
-    this.#records.push(record)
-    this.#bytes += bytesOf(record)
+  push(range: RecordRange): void {
+    this.#ranges.push(range)
+    this.#count(range, 1)
   }
 
   /** The next records within the limits; a first one whatever its size. */
-  take(limits: Pick<PollLimits, 'maxRecords' | 'maxBytes'>): KafkaRecord[] {
-    let count = 0
-    let bytes = 0
-    for (const record of this.#records) {
-      const size = bytesOf(record)
-      if (count >= limits.maxRecords || (count > 0 && bytes + size > limits.maxBytes)) break
-      count++
-      bytes += size
+  take(limits: Pick<PollLimits, 'maxRecords' | 'maxBytes'>): RecordRange[] {
+    const taken: RecordRange[] = []
+    let { maxRecords: records, maxBytes: bytes } = limits
+    let whole = 0
+    for (const range of this.#ranges) {
+      const count = Math.max(range.fitting(bytes, records), taken.length === 0 ? 1 : 0)
+      if (count === 0) break
+      const part = range.slice(0, count)
+      taken.push(part)
+      this.#count(part, -1)
+      if (count < range.length) {
+        this.#ranges[whole] = range.slice(count, range.length)
+        break
+      }
+      whole++
+      records -= count
+      bytes -= part.bytes
     }
-    this.#bytes -= bytes
-    return this.#records.splice(0, count)
+    this.#ranges.splice(0, whole)
+    return taken
   }
 
   /** Requeues records: they go out again, before the later records of their partitions. */
-  putBack(records: readonly KafkaRecord[]): void {
-    this.#records = [...records, ...this.#records].sort(
+  putBack(ranges: readonly RecordRange[]): void {
+    this.#ranges = [...ranges, ...this.#ranges].sort(
       (a, b) =>
-        (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : 0) ||
-        a.partition - b.partition ||
-        a.offset - b.offset,
+        (a.owned.topic < b.owned.topic ? -1 : a.owned.topic > b.owned.topic ? 1 : 0) ||
+        a.owned.partition - b.owned.partition ||
+        a.firstOffset - b.firstOffset,
     )
-    for (const record of records) this.#bytes += bytesOf(record)
+    for (const range of ranges) this.#count(range, 1)
   }
 
   /** @returns the dropped records. */
-  drop(isUnwanted: (record: KafkaRecord) => boolean): KafkaRecord[] {
-    const dropped = this.#records.filter(isUnwanted)
+  drop(isUnwanted: (range: RecordRange) => boolean): RecordRange[] {
+    const dropped = this.#ranges.filter(isUnwanted)
     if (dropped.length === 0) return dropped
-    this.#records = this.#records.filter((record) => !isUnwanted(record))
-    this.#bytes = this.#records.reduce((sum, record) => sum + bytesOf(record), 0)
+    this.#ranges = this.#ranges.filter((range) => !isUnwanted(range))
+    for (const range of dropped) this.#count(range, -1)
     return dropped
   }
-}
 
-function bytesOf({ key, value, headers }: KafkaRecord): number {
-  let bytes = 64 + (key?.length ?? 0) + (value?.length ?? 0)
-  for (const header of headers ?? []) {
-    for (const name of Object.keys(header)) bytes += name.length + (header[name]?.length ?? 0)
+  #count({ length, bytes }: RecordRange, sign: 1 | -1): void {
+    this.#length += sign * length
+    this.#bytes += sign * bytes
   }
-  return bytes
 }
 
 /** The records and gaps that a waiting poll is given. */
 export interface DeliveryContents {
   /** In the order in which they go out. */
-  readonly records: readonly KafkaRecord[]
-  /** The partition that owns each run of records, in the order of the records. */
-  readonly runs: readonly DeliveryRun[]
+  readonly ranges: readonly RecordRange[]
   readonly gaps: readonly Gap[]
   /** The state of all partitions of the topics: few clients want it. */
   partitions(): readonly PartitionState[]
-}
-
-/** Neighbouring records of one partition. */
-export interface DeliveryRun {
-  readonly owned: OwnedPartition
-  /** Index of the first record among those of the delivery. */
-  readonly begin: number
-  /** The offset of each record. */
-  readonly offsets: readonly number[]
 }
 
 /** The owner of a delivery, to which the delivery reports its end. */
 export interface DeliverySink {
   /** @param late How many of the records belong to another member by now, which delivers them again. */
   delivered(late: number): void
-  returned(records: readonly KafkaRecord[], gaps: readonly Gap[]): void
+  returned(ranges: readonly RecordRange[], gaps: readonly Gap[]): void
 }
 
-/** Divides records into runs of one partition. */
-export function runsOf(
-  records: readonly KafkaRecord[],
-  ownerOf: (record: KafkaRecord) => OwnedPartition,
-): DeliveryRun[] {
-  const runs: DeliveryRun[] = []
-  let owned: OwnedPartition | undefined
-  let offsets: number[] = []
-  records.forEach((record, begin) => {
-    if (!owned?.is(record)) {
-      owned = ownerOf(record)
-      offsets = []
-      runs.push({ owned, begin, offsets })
-    }
-    offsets.push(record.offset)
-  })
-  return runs
+/** A range of a delivery. */
+class GroupRun implements DeliveredRun {
+  readonly range: RecordRange
+  readonly begin: number
+
+  /** @param begin Index of the first record in the delivery. */
+  constructor(range: RecordRange, begin: number) {
+    this.range = range
+    this.begin = begin
+  }
+
+  get end(): number {
+    return this.begin + this.range.length
+  }
+
+  get topic(): string {
+    return this.range.owned.topic
+  }
+
+  get partition(): number {
+    return this.range.owned.partition
+  }
+
+  get offsets(): Float64Array {
+    const { block, begin, end } = this.range
+    return block.offsets.subarray(begin, end)
+  }
 }
 
 /** Records that one client has been given. */
 export class GroupDelivery implements Delivery {
-  readonly records: readonly KafkaRecord[]
+  readonly length: number
+  readonly bytes: number
+  readonly runs: readonly GroupRun[]
   readonly gaps: readonly Gap[]
   readonly #contents: DeliveryContents
   readonly #sink: DeliverySink
-  /** The records that are still open, once some were acknowledged by themselves. */
-  #open: Map<KafkaRecord, OwnedPartition> | undefined
+  /** The records that are neither acknowledged nor requeued. */
+  #open: readonly GroupRun[]
+  #records: readonly KafkaRecord[] | undefined
   #partitions: readonly PartitionState[] | undefined
   #isOver = false
 
   constructor(contents: DeliveryContents, sink: DeliverySink) {
-    this.records = contents.records
+    let length = 0
+    let bytes = 0
+    this.runs = contents.ranges.map((range) => {
+      const run = new GroupRun(range, length)
+      range.owned.offsets.track(range)
+      range.owned.held += range.length
+      length += range.length
+      bytes += range.bytes
+      return run
+    })
+    this.length = length
+    this.bytes = bytes
     this.gaps = contents.gaps
+    this.#open = this.runs
     this.#contents = contents
     this.#sink = sink
-    for (const { owned, offsets } of contents.runs) {
-      owned.offsets.track(offsets)
-      owned.held += offsets.length
-    }
+  }
+
+  get records(): readonly KafkaRecord[] {
+    this.#records ??= this.runs.flatMap(({ range: { owned, block, begin, end } }) =>
+      Array.from({ length: end - begin }, (_, index) => block.record(begin + index, owned)),
+    )
+    return this.#records
   }
 
   get partitions(): readonly PartitionState[] {
@@ -156,55 +234,59 @@ export class GroupDelivery implements Delivery {
     return this.#partitions
   }
 
-  ackRecords(records: readonly KafkaRecord[]): void {
+  encode({ parts, ...form }: RecordTexts): Uint8Array | Promise<Uint8Array> {
+    const texts = parts.map((part) => {
+      if (typeof part === 'string') return part
+      const { block, begin, end } = (part.run as GroupRun).range
+      const { prefix, separator } = part
+      return { block, begin, end, prefix, separator }
+    })
+    return encodeBlocks(texts, form, this.bytes)
+  }
+
+  ackRange(begin: number, end: number): void {
     if (this.#isOver) return
-    const open = this.#recordsByOwner()
+    const open: GroupRun[] = []
     let settled = 0
     let late = 0
-    for (const record of records) {
-      const owned = open.get(record)
-      if (!owned) continue
-      open.delete(record)
-      owned.held--
-      owned.offsets.markDelivered([record.offset])
-      settled++
-      if (owned.state === 'released') late++
+    for (const run of this.#open) {
+      const from = Math.max(begin, run.begin)
+      const to = Math.min(end, run.end)
+      if (from >= to) {
+        open.push(run)
+        continue
+      }
+      const { owned } = run.range
+      owned.held -= to - from
+      owned.offsets.markDelivered(run.range.slice(from - run.begin, to - run.begin))
+      settled += to - from
+      if (owned.state === 'released') late += to - from
+      if (run.begin < from) open.push(part(run, run.begin, from))
+      if (to < run.end) open.push(part(run, to, run.end))
     }
+    this.#open = open
     if (settled > 0) this.#sink.delivered(late)
   }
 
   ack(): void {
-    if (this.#open) this.ackRecords(this.records)
-    else if (!this.#isOver) this.#ackRuns()
+    this.ackRange(0, this.length)
     this.#isOver = true
-  }
-
-  #ackRuns(): void {
-    let late = 0
-    for (const { owned, offsets } of this.#contents.runs) {
-      owned.held -= offsets.length
-      owned.offsets.markDelivered(offsets)
-      if (owned.state === 'released') late += offsets.length
-    }
-    if (this.records.length > 0) this.#sink.delivered(late)
   }
 
   requeue(): void {
     if (this.#isOver) return
     this.#isOver = true
-    const open = [...this.#recordsByOwner()]
-    for (const [, owned] of open) owned.held--
+    const open = this.#open.map(({ range }) => range)
+    for (const { owned, length } of open) owned.held -= length
     // A partition that went and returned is read again: what went out before is not requeued.
-    const ours = open.filter(([, { state }]) => state === 'owned').map(([record]) => record)
-    this.#sink.returned(ours, this.gaps)
-  }
-
-  #recordsByOwner(): Map<KafkaRecord, OwnedPartition> {
-    this.#open ??= new Map(
-      this.#contents.runs.flatMap(({ owned, begin, offsets }) =>
-        offsets.map((_, index) => [this.records[begin + index] as KafkaRecord, owned] as const),
-      ),
+    this.#sink.returned(
+      open.filter(({ owned }) => owned.state === 'owned'),
+      this.gaps,
     )
-    return this.#open
   }
+}
+
+/** A part of a run, by indexes in the delivery. */
+function part(run: GroupRun, begin: number, end: number): GroupRun {
+  return new GroupRun(run.range.slice(begin - run.begin, end - run.begin), begin)
 }

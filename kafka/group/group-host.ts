@@ -1,6 +1,7 @@
 import type { TopicPartition } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import type { Consumer } from '../client/client.ts'
+import type { ReadBlock } from './record-block.ts'
 
 /** The services of a cluster that a group uses. */
 export interface GroupHost {
@@ -8,6 +9,8 @@ export interface GroupHost {
   connect(
     rebalance: (error: { code: number }, partitions: PartitionOffset[]) => void,
   ): Promise<Consumer>
+  /** Reads the next records of a consumer. */
+  readonly read: ReadBlock
   /** Leaves the group and frees the consumer. */
   disconnect(consumer: Consumer): Promise<void>
   /** All partitions of the topics. */

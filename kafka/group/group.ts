@@ -6,17 +6,15 @@ import type {
   Gap,
   GroupOptions,
   GroupSession,
-  KafkaRecord,
   MemberStats,
   PartitionOffset,
   PollLimits,
 } from '../../src/port/kafka.ts'
 import type { ClientError } from '../client/errors.ts'
-import { type DeliverySink, GroupDelivery, ReadyRecords, runsOf } from './deliveries.ts'
+import { type DeliverySink, GroupDelivery, ReadyRecords, type RecordRange } from './deliveries.ts'
 import type { GroupHost } from './group-host.ts'
 import { GroupMember } from './member.ts'
 import { MemberProgress } from './member-progress.ts'
-import type { OwnedPartition } from './partitions.ts'
 import { PollQueue } from './poll-queue.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
@@ -62,13 +60,13 @@ export class Group implements GroupSession {
     delivered: (late) => {
       this.#markUsed()
       this.#signal.notify()
-      this.#member.countUncertain(late)
+      if (late > 0) this.#member.countUncertain(late)
       this.#member.commitDelivered()
     },
-    returned: (records, gaps) => this.#requeue(records, gaps),
+    returned: (ranges, gaps) => this.#requeue(ranges, gaps),
   }
   readonly #loop: Promise<void>
-  /** Whether the last read brought fewer records than it asked for. */
+  /** Whether the last read took all that Kafka's client had. */
   #isDrained = false
   #isClosing = false
   #failure: KafkaConsumeError | undefined
@@ -317,13 +315,13 @@ export class Group implements GroupSession {
     const limit = Math.max(1, Math.min(READY_RECORDS, capacity - this.#ready.length))
     // A read that began paused brings nothing, even if partitions are resumed meanwhile.
     const { isPaused } = this.#member
-    const read = await this.#member.read(limit)
+    const isDrained = await this.#member.read(limit)
     const { isReady, isChanging } = this.#member
     if (isReady && !isChanging) {
       this.#readyAt = performance.now()
       this.#reportedError = undefined
     } else if (performance.now() - this.#readyAt > STUCK_MS) throw joinTimedOut()
-    this.#isDrained = !isPaused && read < limit
+    this.#isDrained = !isPaused && isDrained
     this.#signal.notify()
     this.#serve()
   }
@@ -353,23 +351,22 @@ export class Group implements GroupSession {
   }
 
   #deliver(limits: PollLimits): Delivery {
-    const records = this.#ready.take(limits)
-    const runs = runsOf(records, (record) => this.#member.ownerOf(record) as OwnedPartition)
+    const ranges = this.#ready.take(limits)
     this.#signal.notify()
     // Resume at once and not after the read under way: that read began paused and brings nothing.
     this.#member.pause(false)
     const gaps = this.#member.takeGaps()
     const partitions = () => this.#member.states()
-    return new GroupDelivery({ records, runs, gaps, partitions }, this.#sink)
+    return new GroupDelivery({ ranges, gaps, partitions }, this.#sink)
   }
 
-  #requeue(records: readonly KafkaRecord[], gaps: readonly Gap[]): void {
+  #requeue(ranges: readonly RecordRange[], gaps: readonly Gap[]): void {
     this.#markUsed()
     this.#member.returnGaps(gaps)
     this.#signal.notify()
-    if (records.length === 0 || this.#isClosing) return
-    this.#requeued += records.length
-    this.#ready.putBack(records)
+    if (ranges.length === 0 || this.#isClosing) return
+    this.#requeued += ranges.reduce((sum, { length }) => sum + length, 0)
+    this.#ready.putBack(ranges)
     this.#serve()
   }
 }

@@ -1,24 +1,23 @@
 import { getLogger } from '@logtape/logtape'
-import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
+import { KafkaConsumeError } from '../../src/core/errors.ts'
 import type { Signal } from '../../src/core/signal.ts'
 import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
 import type {
   Gap,
   GroupOptions,
-  KafkaRecord,
   PartitionOffset,
   PartitionPosition,
   PartitionState,
 } from '../../src/port/kafka.ts'
-import { type Consumer, call, type Message } from '../client/client.ts'
-import { isPassing, isUnknownTopic } from '../client/errors.ts'
+import { type Consumer, call } from '../client/client.ts'
+import { type ClientError, fromClient, isPassing, isUnknownTopic } from '../client/errors.ts'
 import { Assignment } from './assignment.ts'
 import { Commits } from './commits.ts'
 import type { ReadyRecords } from './deliveries.ts'
 import type { GroupHost } from './group-host.ts'
 import type { WatchedMember } from './member-progress.ts'
-import type { OwnedPartition } from './partitions.ts'
-import { OwnedPartitions } from './partitions.ts'
+import { type OwnedPartition, OwnedPartitions } from './partitions.ts'
+import type { BlockRead } from './record-block.ts'
 import { RecreatedTopics } from './recreated-topics.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
@@ -49,8 +48,6 @@ export class GroupMember implements WatchedMember {
   #all: readonly TopicPartition[] = []
   #consumer: Consumer | undefined
   #isPaused = false
-  /** Ends that the read under way has seen. */
-  readonly #ends: PartitionOffset[] = []
 
   /**
    * @param signal Notified when partitions are assigned, and waited for where the client is to be
@@ -141,10 +138,6 @@ export class GroupMember implements WatchedMember {
     )
     this.#consumer = consumer
     this.#assignment.begin(consumer)
-    this.#ends.length = 0
-    consumer.on('partition.eof', (end) => {
-      if (consumer === this.#consumer) this.#onEnd(end)
-    })
     consumer.subscribe([...this.#options.topics])
   }
 
@@ -166,15 +159,10 @@ export class GroupMember implements WatchedMember {
     })
     while (consumer && !isOver) {
       // Records that it brings belong to the partitions' next owners.
-      const asked = call('Cannot read from Kafka', (done) => consumer.consume(1, done))
+      const asked = this.#host.read(consumer, { records: 1, wait: READ_WAIT_MS })
       await Promise.race([over, asked.catch(() => this.#signal.next())])
     }
     await over
-  }
-
-  /** The partition of a record, while it is ours. */
-  ownerOf(record: TopicPartition): OwnedPartition | undefined {
-    return this.#owned.get(record)
   }
 
   /** The gaps to be reported with the next delivery. */
@@ -201,38 +189,33 @@ export class GroupMember implements WatchedMember {
    * Reads the next records of our partitions, and waits for a while if there are none. While paused
    * it still serves changes of members: without that, others could not join.
    *
-   * @returns how many records came, ours or not.
+   * @returns whether Kafka's client has no more records.
    * @throws KafkaConsumeError when the member must leave the group.
    */
-  async read(limit: number): Promise<number> {
+  async read(limit: number): Promise<boolean> {
     const consumer = this.#consumer as Consumer
     await this.#recreated.check(consumer)
-    consumer.setDefaultConsumeTimeout(this.#isPaused ? PAUSED_WAIT_MS : READ_WAIT_MS)
-    const records = await this.#consume(consumer, limit)
+    if (this.#owned.error) throw this.#owned.error
+    const wait = this.#isPaused ? PAUSED_WAIT_MS : READ_WAIT_MS
+    const read = await this.#host.read(consumer, { records: limit, wait }).catch(failedRead)
     // A read that was given up may come back after all.
-    if (consumer !== this.#consumer) return 0
-    this.#owned.push(records, (owned) => this.#lowOffset(owned))
-    for (const end of this.#ends.splice(0)) this.#reach(end)
-    return records.length
+    if (consumer !== this.#consumer) return false
+    for (const part of read.parts) {
+      if ('block' in part) this.#owned.push(part, (owned) => this.#lowOffset(owned))
+      else this.#reach(part)
+    }
+    if (read.error) await this.#recover(fromClient(read.error, 'Cannot read from Kafka'))
+    return read.isDrained
   }
 
-  async #consume(consumer: Consumer, limit: number): Promise<readonly KafkaRecord[]> {
-    if (this.#owned.error) throw this.#owned.error
-    try {
-      // The client's messages have the shape of a record, and fields that are not used.
-      return (await call<Message[]>('Cannot read from Kafka', (done) =>
-        consumer.consume(limit, done),
-      )) as unknown as KafkaRecord[]
-    } catch (thrown) {
-      const error = asKafkaConsumeError(thrown)
-      // Kafka's metadata decides: a broker that has just started has yet to load its topics.
-      if (isUnknownTopic(error)) await this.#host.partitions()
-      else if (!isPassing(error)) throw error
-      // The client recovers by itself, as when the group's coordinator moves.
-      log.debug('{error}', { error: error.detail ?? error.message })
-      await this.#signal.rest(READ_WAIT_MS)
-      return []
-    }
+  /** @throws KafkaConsumeError when the member must leave the group. */
+  async #recover(error: KafkaConsumeError): Promise<void> {
+    // Kafka's metadata decides: a broker that has just started has yet to load its topics.
+    if (isUnknownTopic(error)) await this.#host.partitions()
+    else if (!isPassing(error)) throw error
+    // The client recovers by itself, as when the group's coordinator moves.
+    log.debug('{error}', { error: error.detail ?? error.message })
+    await this.#signal.rest(READ_WAIT_MS)
   }
 
   /** Stops fetching, or goes on; changes of members are served in any case. */
@@ -276,20 +259,12 @@ export class GroupMember implements WatchedMember {
     )
   }
 
-  /** The client reports ends before the records of their batch, which the ends may lie behind. */
-  #onEnd(end: PartitionOffset): void {
-    const owned = this.#owned.get(end)
-    if (owned && end.offset < owned.position) {
-      this.#owned.jump(owned, end.offset, this.#lowOffset(owned))
-    }
-    this.#ends.push(end)
-  }
-
   /** The client has seen the end of a partition. */
   #reach(end: PartitionOffset): void {
     const { offset } = end
-    const owned = this.#owned.get(end)
+    let owned = this.#owned.get(end)
     if (!owned) return
+    if (offset < owned.position) owned = this.#owned.jump(owned, offset, this.#lowOffset(owned))
     owned.answered = true
     owned.end = offset
     owned.stable = Math.max(owned.stable, offset)
@@ -340,8 +315,13 @@ export class GroupMember implements WatchedMember {
     return this.owned().map((owned) => {
       const { topic, partition, position, offsets } = owned
       const end = Math.max(this.#highWatermark(owned), owned.end, -1)
-      const next = offsets.next ?? ready.get(partitionKey(owned)) ?? position
+      const next = offsets.next ?? ready.get(owned) ?? position
       return { topic, partition, end, next }
     })
   }
+}
+
+/** A read that brought nothing. */
+function failedRead(error: ClientError): BlockRead {
+  return { parts: [], isDrained: false, error }
 }

@@ -1,9 +1,10 @@
 import { getLogger } from '@logtape/logtape'
 import type { KafkaConsumeError } from '../../src/core/errors.ts'
 import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
-import type { Gap, KafkaRecord } from '../../src/port/kafka.ts'
+import type { Gap } from '../../src/port/kafka.ts'
 import { gapIn } from '../consumer/gaps.ts'
-import type { ReadyRecords } from './deliveries.ts'
+import { type ReadyRecords, RecordRange } from './deliveries.ts'
+import type { RecordRun } from './record-block.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 
@@ -62,23 +63,34 @@ export class OwnedPartitions {
       this.#byKey.delete(partitionKey(owned))
     }
     this.#gaps = this.#gaps.filter((gap) => this.get(gap))
-    this.#ready.drop((record) => !this.get(record))
+    this.#ready.drop(({ owned }) => owned.state === 'leaving')
     return gone
   }
 
-  /** Takes in records that the client has read, in the client's order. */
-  push(records: readonly KafkaRecord[], lowOffset: (of: OwnedPartition) => number): void {
-    let owned: OwnedPartition | undefined
-    for (const record of records) {
-      if (!owned?.is(record)) owned = this.get(record)
-      // Records that were on their way when their partition was revoked are delivered by its next owner.
-      if (!owned) continue
-      if (record.offset !== owned.position)
-        owned = this.jump(owned, record.offset, lowOffset(owned))
-      owned.answered = true
-      owned.position = record.offset + 1
-      this.#ready.push(record)
+  /** Takes in records that the client has read. */
+  push(run: RecordRun, lowOffset: (of: OwnedPartition) => number): void {
+    let owned = this.get(run)
+    // Records that were on their way when their partition was revoked are delivered by its next owner.
+    if (!owned) return
+    const { block, end } = run
+    const { offsets } = block
+    let { begin } = run
+    let low: number | undefined
+    const isExpected = offsets[begin] === owned.position
+    for (const at of isExpected ? run.jumps : [begin, ...run.jumps]) {
+      const offset = offsets[at] as number
+      if (at > begin) owned.position = (offsets[at - 1] as number) + 1
+      // The records before belong to the old topic where the topic was re-created.
+      if (at > begin && offset < owned.position) {
+        this.#ready.push(new RecordRange(owned, block, begin, at))
+        begin = at
+      }
+      low ??= lowOffset(owned)
+      owned = this.jump(owned, offset, low)
     }
+    owned.answered = true
+    owned.position = (offsets[end - 1] as number) + 1
+    this.#ready.push(new RecordRange(owned, block, begin, end))
   }
 
   /**
@@ -99,11 +111,11 @@ export class OwnedPartitions {
   /** Begins with a partition whose topic was re-created: records of the old topic cannot be committed. */
   reset(owned: OwnedPartition, to: number): OwnedPartition {
     const { topic, partition, position } = owned
-    const dropped = this.#ready.drop((record) => owned.is(record))
+    const dropped = this.#ready.drop((range) => range.owned === owned)
     owned.state = 'released'
     const recreated = new OwnedPartition(topic, partition, to)
     this.add(recreated)
-    const from = Math.min(position, ...dropped.map(({ offset }) => offset))
+    const from = Math.min(position, ...dropped.map(({ firstOffset }) => firstOffset))
     if (from !== to) this.recordGap({ topic, partition, from, to, reason: 'out-of-range' })
     return recreated
   }
@@ -171,11 +183,6 @@ export class OwnedPartition {
     if (this.end === this.position) return this.end
     return Math.max(this.position, this.stable) >= highWatermark ? highWatermark : -1
   }
-
-  /** Whether a record or a place is of this partition. */
-  is({ topic, partition }: TopicPartition): boolean {
-    return partition === this.partition && topic === this.topic
-  }
 }
 
 /**
@@ -212,16 +219,16 @@ export class OffsetTracker {
   /**
    * Records are given to a client; again, where they were requeued.
    *
-   * @param offsets Ascending; kept as they are.
+   * @param range Its offsets are kept.
    */
-  track(offsets: readonly number[]): void {
-    const first = lowerBound(offsets, this.#next)
-    const count = offsets.length - first
+  track({ offsets, begin, end }: OffsetRange): void {
+    const first = lowerBound(offsets, this.#next, begin, end)
+    const count = end - first
     if (count === 0) return
-    this.#undelivered.push({ offsets, begin: first, end: offsets.length, taken: this.#taken })
+    this.#undelivered.push({ offsets, begin: first, end, taken: this.#taken })
     this.#open += count
     this.#taken += count
-    this.#next = (offsets.at(-1) as number) + 1
+    this.#next = (offsets[end - 1] as number) + 1
   }
 
   /** There is no record from one offset up to another: all that was read lies below them. */
@@ -230,34 +237,30 @@ export class OffsetTracker {
     this.#hole = { from: begin, to }
   }
 
-  /**
-   * Records were delivered; those that are delivered already do not count.
-   *
-   * @param offsets Ascending.
-   */
-  markDelivered(offsets: readonly number[]): void {
-    const whole = this.#undelivered.findIndex((span) => span.offsets === offsets)
-    const span = this.#undelivered[whole]
-    if (span && span.end - span.begin === offsets.length) {
-      this.#undelivered.splice(whole, 1)
-      this.#open -= offsets.length
-      return
-    }
-    for (const offset of offsets) this.#remove(offset)
+  /** Records were delivered; those that are delivered already do not count. */
+  markDelivered({ offsets, begin, end }: OffsetRange): void {
+    const at = this.#undelivered.findIndex((span) => span.offsets === offsets && begin < span.end)
+    const span = this.#undelivered[at]
+    if (span && span.begin <= begin && end <= span.end) this.#cut(at, span, begin, end)
+    else for (let i = begin; i < end; i++) this.#remove(offsets[i] as number)
   }
 
   #remove(offset: number): void {
     const at = this.#undelivered.findIndex((span) => offset <= lastOf(span))
     const span = this.#undelivered[at]
     if (!span) return
-    const index = lowerBound(span.offsets, offset, span.begin)
-    if (span.offsets[index] !== offset) return
+    const index = lowerBound(span.offsets, offset, span.begin, span.end)
+    if (span.offsets[index] === offset) this.#cut(at, span, index, index + 1)
+  }
+
+  /** Removes the records with indexes from `begin` to before `end` from a span. */
+  #cut(at: number, span: Span, begin: number, end: number): void {
     const rest = [
-      { ...span, end: index },
-      { ...span, begin: index + 1, taken: span.taken + index + 1 - span.begin },
+      { ...span, end: begin },
+      { ...span, begin: end, taken: span.taken + end - span.begin },
     ]
-    this.#undelivered.splice(at, 1, ...rest.filter(({ begin, end }) => begin < end))
-    this.#open--
+    this.#undelivered.splice(at, 1, ...rest.filter((part) => part.begin < part.end))
+    this.#open -= end - begin
   }
 
   /** The offset below which every record was delivered; none is known before the first. */
@@ -302,11 +305,16 @@ export class OffsetTracker {
   }
 }
 
-/** Undelivered records between two indexes of a list of offsets. */
-interface Span {
-  readonly offsets: readonly number[]
+/** Records between two indexes of a list of offsets. */
+export interface OffsetRange {
+  /** Ascending. */
+  readonly offsets: ArrayLike<number>
   readonly begin: number
   readonly end: number
+}
+
+/** Undelivered records. */
+interface Span extends OffsetRange {
   /** How many records were given to clients before the first one of the span. */
   readonly taken: number
 }
@@ -326,10 +334,10 @@ function lastOf({ offsets, end }: Span): number {
   return offsets[end - 1] as number
 }
 
-/** Index of the first offset that is not below a limit. */
-function lowerBound(offsets: readonly number[], limit: number, begin = 0): number {
+/** Index of the first offset between two indexes that is not below a limit. */
+function lowerBound(offsets: ArrayLike<number>, limit: number, begin: number, end: number): number {
   let low = begin
-  let high = offsets.length
+  let high = end
   while (low < high) {
     const middle = (low + high) >>> 1
     if ((offsets[middle] as number) < limit) low = middle + 1

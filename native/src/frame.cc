@@ -67,6 +67,23 @@ void AppendHeaders(Output& out, const std::vector<Header>& headers, std::string&
   out.Append("}");
 }
 
+// Writes a value as JSON. Returns false and writes nothing if its bytes must be base64.
+bool AppendDecoded(Output& out, const Bytes& value, bool value_is_json) {
+  if (!value) {
+    out.Append("null");
+    return true;
+  }
+  return value_is_json ? AppendJson(out, *value) : AppendString(out, *value);
+}
+
+// A JSON text without the white space around its value.
+std::string_view WithoutSpace(std::string_view json) {
+  constexpr std::string_view kSpace = " \t\n\r";
+  const size_t begin = json.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return json.substr(begin, json.find_last_not_of(kSpace) + 1 - begin);
+}
+
 }  // namespace
 
 void AppendBody(Output& out, const Record& record, bool value_is_json) {
@@ -85,10 +102,7 @@ void AppendBody(Output& out, const Record& record, bool value_is_json) {
     encoding += R"(,"key":"base64")";
   }
   out.Append(R"(,"value":)");
-  if (!record.value) {
-    out.Append("null");
-  } else if (!(value_is_json ? AppendJson(out, *record.value)
-                             : AppendString(out, *record.value))) {
+  if (!AppendDecoded(out, record.value, value_is_json)) {
     AppendBase64(out, *record.value);
     encoding += R"(,"value":"base64")";
     if (value_is_json) error = kNotJson;
@@ -108,6 +122,15 @@ void AppendBody(Output& out, const Record& record, bool value_is_json) {
   }
   out.Append(error);
   out.Append("}");
+}
+
+bool AppendValue(Output& out, const Record& record, bool value_is_json) {
+  Bytes value = record.value;
+  if (value && value_is_json) value = WithoutSpace(*value);
+  if (AppendDecoded(out, value, value_is_json)) return true;
+  if (value_is_json) return false;
+  AppendBase64(out, *record.value);
+  return true;
 }
 
 Cursor::Cursor(const std::vector<std::string>& labels, std::vector<double> vector)

@@ -30,6 +30,10 @@ struct Record {
 // The JSON of a record from its offset on.
 void AppendBody(Output& out, const Record& record, bool value_is_json);
 
+// The JSON of a record's value alone, as within AppendBody but without white space around it. Returns
+// false and writes nothing if the record has an error, which the value alone would not show.
+bool AppendValue(Output& out, const Record& record, bool value_is_json);
+
 // A position in all partitions of a subscription, and its text: labels and numbers in turn.
 class Cursor {
  public:

@@ -13,12 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "consume.h"
 #include "frame.h"
-#include "rdkafka.h"
-#include "src/kafka-consumer.h"
-
-// Added by native/header-names.ts, since names may contain a byte 0.
-extern "C" size_t rd_kafka_header_name_size(const char* name);
+#include "results.h"
 
 namespace frames {
 
@@ -38,12 +35,6 @@ struct Plan {
   bool values_are_json = false;
 };
 
-struct Limits {
-  size_t records;
-  size_t bytes;
-  int wait;  // milliseconds, for a first record
-};
-
 struct End {
   size_t index;
   int64_t offset;
@@ -59,26 +50,8 @@ struct Jump {
   double low;  // the first offset that the partition keeps
 };
 
-// Holds the client's lock while the consumer is used, as the client's own reads do, so that the consumer
-// is not closed meanwhile.
-class Connection : NodeKafka::KafkaConsumer {
- public:
-  static uv_rwlock_t& LockOf(NodeKafka::KafkaConsumer& consumer) {
-    return consumer.*(&Connection::m_connection_lock);
-  }
-};
-
-struct QueueDeleter {
-  void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
-};
-struct MessageDeleter {
-  void operator()(rd_kafka_message_t* message) const { rd_kafka_message_destroy(message); }
-};
-using Queue = std::unique_ptr<rd_kafka_queue_t, QueueDeleter>;
-using Message = std::unique_ptr<rd_kafka_message_t, MessageDeleter>;
-
 // One read and its result.
-class Read {
+class Read : public MessageSink {
  public:
   Read(std::shared_ptr<const Plan> plan, std::vector<double> from, Limits limits)
       : plan_(std::move(plan)),
@@ -86,7 +59,7 @@ class Read {
         due_(from),
         cursor_(plan_->labels, std::move(from)) {}
 
-  Output bytes;
+  Output encoded;
   double timestamp = -1;  // The first record's.
   std::vector<double> offsets;
   std::vector<uint32_t> starts{0};
@@ -98,63 +71,54 @@ class Read {
 
   const std::vector<double>& to() const { return cursor_.vector(); }
 
-  void Run(NodeKafka::KafkaConsumer& consumer) {
-    NodeKafka::scoped_shared_read_lock lock(Connection::LockOf(consumer));
-    if (!consumer.IsConnected()) {
-      error = RdKafka::ERR__STATE;
-      return;
+  void Run(NodeKafka::KafkaConsumer& consumer) { error = Consume(consumer, limits_, *this).error; }
+
+  size_t records() const override { return offsets.size(); }
+  size_t bytes() const override { return encoded.size(); }
+
+  void Begin(rd_kafka_t* kafka) override { kafka_ = kafka; }
+
+  void AddRecord(rd_kafka_message_t& message) override {
+    if (!Find(message)) return;
+    const auto offset = static_cast<double>(message.offset);
+    if (offset != due_[index_]) AddJump(offset);
+    due_[index_] = offset + 1;
+    cursor_.Set(index_, offset + 1);
+    encoded.Append(plan_->before_json);
+    encoded.Append(plan_->prefixes[index_]);
+    FindHeaders(message, headers_);
+    rd_kafka_timestamp_type_t type;
+    const int64_t created = rd_kafka_message_timestamp(&message, &type);
+    if (offsets.empty()) timestamp = static_cast<double>(created);
+    AppendBody(encoded,
+               {.offset = message.offset,
+                .timestamp = created,
+                .key = BytesOf(message.key, message.key_len),
+                .value = BytesOf(message.payload, message.len),
+                .headers = headers_},
+               plan_->values_are_json);
+    json_ends.push_back(static_cast<uint32_t>(encoded.size()));
+    encoded.Append(plan_->before_cursor);
+    encoded.Append(cursor_.text());
+    encoded.Append(plan_->after_cursor);
+    starts.push_back(static_cast<uint32_t>(encoded.size()));
+    offsets.push_back(offset);
+    partitions.push_back(static_cast<uint32_t>(index_));
+  }
+
+  // The end may lie behind offsets without records for us, as those of a transaction's control records:
+  // these offsets are not expected any more.
+  void AddEnd(const rd_kafka_message_t& message) override {
+    if (!Find(message)) return;
+    const auto offset = static_cast<double>(message.offset);
+    if (offset > due_[index_]) {
+      AddJump(offset);
+      due_[index_] = offset;
     }
-    kafka_ = consumer.GetClient()->c_ptr();
-    const Queue queue(rd_kafka_queue_get_consumer(kafka_));
-    if (!queue) {
-      error = RdKafka::ERR__STATE;
-      return;
-    }
-    // Waits for a first record, then takes fetched records in growing steps: the size of records is known
-    // only then, and a consumed record cannot be put back.
-    int wait = limits_.wait;
-    for (size_t step = 1; consumer.IsConnected(); step = step < kMaxStep ? step * 2 : kMaxStep) {
-      const size_t wanted = Wanted(step);
-      if (wanted == 0 || Take(queue.get(), wait, wanted) == 0) return;
-      if (error != RdKafka::ERR_NO_ERROR) return;
-      wait = 0;
-    }
+    ends.push_back({index_, message.offset});
   }
 
  private:
-  static constexpr size_t kMaxStep = 256;
-
-  // How many more records fit, by the mean size of those so far.
-  size_t Wanted(size_t step) const {
-    const size_t count = offsets.size();
-    if (count >= limits_.records || bytes.size() >= limits_.bytes) return 0;
-    size_t wanted = std::min(step, limits_.records - count);
-    if (count > 0) {
-      const size_t average = bytes.size() / count + 1;
-      wanted = std::min(wanted, (limits_.bytes - bytes.size()) / average + 1);
-    }
-    return wanted;
-  }
-
-  size_t Take(rd_kafka_queue_t* queue, int wait, size_t wanted) {
-    rd_kafka_message_t* taken[kMaxStep];
-    const ssize_t count = rd_kafka_consume_batch_queue(queue, wait, taken, wanted);
-    if (count <= 0) return 0;
-    std::vector<Message> messages;
-    messages.reserve(static_cast<size_t>(count));
-    for (ssize_t i = 0; i < count; i++) messages.emplace_back(taken[i]);
-    for (const Message& message : messages) {
-      if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        AddFrame(*message);
-      } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        if (Find(*message)) AddEnd(message->offset);
-      } else if (error == RdKafka::ERR_NO_ERROR) {
-        error = static_cast<RdKafka::ErrorCode>(message->err);
-      }
-    }
-    return static_cast<size_t>(count);
-  }
-
   // Sets index_. Consecutive records are mostly of one partition.
   bool Find(const rd_kafka_message_t& message) {
     if (message.rkt && message.rkt == topic_ && message.partition == partition_) return true;
@@ -167,64 +131,6 @@ class Read {
     partition_ = message.partition;
     index_ = place->second;
     return true;
-  }
-
-  void AddFrame(rd_kafka_message_t& message) {
-    if (!Find(message)) return;
-    const auto offset = static_cast<double>(message.offset);
-    if (offset != due_[index_]) AddJump(offset);
-    due_[index_] = offset + 1;
-    cursor_.Set(index_, offset + 1);
-    bytes.Append(plan_->before_json);
-    bytes.Append(plan_->prefixes[index_]);
-    FindHeaders(message);
-    rd_kafka_timestamp_type_t type;
-    const int64_t created = rd_kafka_message_timestamp(&message, &type);
-    if (offsets.empty()) timestamp = static_cast<double>(created);
-    AppendBody(bytes,
-               {.offset = message.offset,
-                .timestamp = created,
-                .key = BytesOf(message.key, message.key_len),
-                .value = BytesOf(message.payload, message.len),
-                .headers = headers_},
-               plan_->values_are_json);
-    json_ends.push_back(static_cast<uint32_t>(bytes.size()));
-    bytes.Append(plan_->before_cursor);
-    bytes.Append(cursor_.text());
-    bytes.Append(plan_->after_cursor);
-    starts.push_back(static_cast<uint32_t>(bytes.size()));
-    offsets.push_back(offset);
-    partitions.push_back(static_cast<uint32_t>(index_));
-  }
-
-  static Bytes BytesOf(const void* data, size_t length) {
-    if (!data) return std::nullopt;
-    return std::string_view(static_cast<const char*>(data), length);
-  }
-
-  void FindHeaders(const rd_kafka_message_t& message) {
-    headers_.clear();
-    rd_kafka_headers_t* list = nullptr;
-    if (rd_kafka_message_headers(&message, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
-    const char* name = nullptr;
-    const void* value = nullptr;
-    size_t length = 0;
-    for (size_t i = 0; rd_kafka_header_get_all(list, i, &name, &value, &length) ==
-                       RD_KAFKA_RESP_ERR_NO_ERROR;
-         i++) {
-      headers_.push_back({{name, rd_kafka_header_name_size(name)}, BytesOf(value, length)});
-    }
-  }
-
-  // The end may lie behind offsets without records for us, as those of a transaction's control records:
-  // these offsets are not expected any more.
-  void AddEnd(int64_t end) {
-    const auto offset = static_cast<double>(end);
-    if (offset > due_[index_]) {
-      AddJump(offset);
-      due_[index_] = offset;
-    }
-    ends.push_back({index_, end});
   }
 
   void AddJump(double offset) {
@@ -246,45 +152,6 @@ class Read {
 };
 
 // ---- results
-
-// Below this size, a copy is cheaper than a finalizer that reports when the bytes are no longer used.
-constexpr size_t kCopied = 16 * 1024;
-
-napi_value CopiedBuffer(const char* data, size_t length) {
-  void* copy = nullptr;
-  napi_value buffer = nullptr;
-  if (!host::Succeeded(napi_create_arraybuffer(host::Napi(), length, &copy, &buffer))) {
-    throw host::EmptyHandle();
-  }
-  if (length > 0) memcpy(copy, data, length);
-  return buffer;
-}
-
-napi_value BufferOf(Output& out) {
-  const size_t length = out.size();
-  if (length < kCopied) return CopiedBuffer(out.data(), length);
-  char* const data = out.Release();
-  napi_value buffer = nullptr;
-  const auto release = [](napi_env, void* released, void*) { free(released); };
-  if (napi_create_external_arraybuffer(host::Napi(), data, length, release, nullptr, &buffer) ==
-      napi_ok) {
-    return buffer;
-  }
-  // Not every runtime allows buffers over external memory.
-  const std::unique_ptr<char, decltype(&free)> owner(data, free);
-  return CopiedBuffer(data, length);
-}
-
-template <class T>
-void AppendAll(Output& out, const std::vector<T>& values) {
-  out.Append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
-}
-
-napi_value NumbersOf(const std::vector<double>& numbers) {
-  Output out;
-  AppendAll(out, numbers);
-  return BufferOf(out);
-}
 
 class ReadWorker : public Nan::AsyncWorker {
  public:
@@ -325,7 +192,7 @@ class ReadWorker : public Nan::AsyncWorker {
     if (read.error != RdKafka::ERR_NO_ERROR) error = NodeKafka::RdKafkaError(read.error);
     v8::Local<v8::Value> results[] = {
         error,
-        v8::Local<v8::Value>(BufferOf(read.bytes)),
+        v8::Local<v8::Value>(BufferOf(read.encoded)),
         v8::Local<v8::Value>(BufferOf(places)),
         Nan::New(static_cast<uint32_t>(read.offsets.size())),
         v8::Local<v8::Value>(NumbersOf(ends)),

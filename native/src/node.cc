@@ -8,6 +8,7 @@
 #endif
 
 #include "frame_reader.h"
+#include "record_reader.h"
 
 namespace node {
 
@@ -36,6 +37,7 @@ napi_value RegisterModule(napi_env napi, napi_value exports, Init init) {
   entry.Guard([&] {
     init(v8::Local<v8::Object>(exports), v8::Local<v8::Value>(), nullptr);
     frames::Initialize(v8::Local<v8::Object>(exports));
+    frames::InitializeRecordReader(v8::Local<v8::Object>(exports));
   });
   return entry.Throw() ? nullptr : exports;
 }

@@ -16,6 +16,13 @@ class Output {
   ~Output() { free(data_); }
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
+  Output(Output&& other) noexcept { *this = std::move(other); }
+  Output& operator=(Output&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
+    return *this;
+  }
 
   size_t size() const { return size_; }
   const char* data() const { return data_; }

@@ -6,7 +6,7 @@ import type { Feed, SubscriptionPurpose } from '../feed/feed.ts'
 import type { Position } from '../feed/position.ts'
 import type { Subscription } from '../feed/subscription.ts'
 import type { Delivery, Gap, PartitionOffset } from '../port/kafka.ts'
-import { type ConsumedRecord, consumedRecordOf } from '../records/consumed-record.ts'
+import type { ConsumedRecord } from '../records/consumed-record.ts'
 import { type PartitionTable, parseCursor } from '../records/cursor.ts'
 import { pollGroup } from './consume/poll-group.ts'
 import { readFromPosition } from './consume/read-from-position.ts'
@@ -183,22 +183,27 @@ export class RequestReader implements KafkaReader {
   async poll(limits: ReadLimits = {}) {
     const client = clientOf(this.#c)
     assertMayUseGroup(client, this.#route.hasClientGroups)
-    const { group, delivery, taken } = await this.#traced('group', async (trace) => {
+    const { group, polled, records } = await this.#traced('group', async (trace) => {
       const group = await this.#route.group(client)
-      const { delivery, records } = await pollGroup(group, this.#route, {
+      const polled = await pollGroup(group, this.#route, {
         client,
         wanted: undefined,
         limits: withDefaults(limits),
         signal: limits.signal ?? this.#c.req.raw.signal,
       })
-      trace?.addRecords(records)
-      return { group, delivery, taken: records }
+      this.#deliveries.push(polled.delivery)
+      trace?.addRecords(polled.records)
+      try {
+        return { group, polled, records: await polled.objects() }
+      } catch (error) {
+        polled.delivery.requeue()
+        throw error
+      }
     })
-    this.#deliveries.push(delivery)
+    const { delivery } = polled
     this.#route.statistics.gaps += delivery.gaps.length
-    const { messageDeserializer } = this.#route.options
     return {
-      records: taken.map((record) => consumedRecordOf(record, messageDeserializer)),
+      records,
       gaps: delivery.gaps,
       commit: () => {
         if (this.#route.options.commitStrategy === 'off') this.#commit(group, delivery)
@@ -209,10 +214,11 @@ export class RequestReader implements KafkaReader {
   }
 
   /** Commits for the handler, with `commitStrategy: 'off'`. */
-  #commit(group: GroupCalls, { records }: Delivery): void {
+  #commit(group: GroupCalls, { runs }: Delivery): void {
     const next = new Map<string, PartitionOffset>()
-    for (const { topic, partition, offset } of records) {
-      next.set(partitionKey({ topic, partition }), { topic, partition, offset: offset + 1 })
+    for (const { topic, partition, offsets } of runs) {
+      const offset = (offsets.at(-1) as number) + 1
+      next.set(partitionKey({ topic, partition }), { topic, partition, offset })
     }
     group.commit([...next.values()]).catch((error: unknown) => {
       log.warn('Cannot commit the records of a handler: {error}', {

@@ -4,6 +4,35 @@
  */
 import type { TopicPartition } from '../core/topic-partition.ts'
 
+/** The JSON of records of a delivery, among other texts. */
+export interface RecordTexts {
+  /** Written one after another. */
+  readonly parts: ReadonlyArray<string | RunText>
+  /** Whether a value is inserted as the JSON that it is, instead of as a string. */
+  readonly valuesAreJson: boolean
+  /** `value`: the value alone, except for a record with an error, which is written whole. */
+  readonly content: 'record' | 'value'
+}
+
+/** All records of a run. */
+export interface RunText {
+  readonly run: DeliveredRun
+  /** The beginning of each record's JSON, up to its offset. */
+  readonly prefix: string
+  /** The text between two records. */
+  readonly separator: string
+}
+
+/** Neighbouring records of one partition in a delivery. */
+export interface DeliveredRun extends TopicPartition {
+  /** Index of the first record in the delivery. */
+  readonly begin: number
+  /** Index after the last record. */
+  readonly end: number
+  /** The offset of each record, ascending. */
+  readonly offsets: Float64Array
+}
+
 /** The request that a read bring encoded records. */
 export interface EncodingRequest {
   /** How records are encoded. Reads of one subscription share one object. */

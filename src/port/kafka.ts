@@ -4,7 +4,7 @@
  */
 import type { ErrorCode, KafkaConsumeError } from '../core/errors.ts'
 import type { TopicPartition } from '../core/topic-partition.ts'
-import type { EncodedRecords, EncodingRequest } from './encoding.ts'
+import type { DeliveredRun, EncodedRecords, EncodingRequest, RecordTexts } from './encoding.ts'
 
 /** One record as Kafka holds it, with its bytes not yet decoded. */
 export interface KafkaRecord {
@@ -124,7 +124,7 @@ export interface BrokerState {
 /** Limits of one poll. */
 export interface PollLimits {
   readonly maxRecords: number
-  /** Bytes of keys, values and headers. A first record is delivered whatever its size. */
+  /** Bytes of keys, values and headers, more or less. A first record is delivered whatever its size. */
   readonly maxBytes: number
   /** Milliseconds to wait for a first record. */
   readonly timeout: number
@@ -132,15 +132,24 @@ export interface PollLimits {
 
 /**
  * Records given to one client of a group. In the end exactly one of `ack` and `requeue` must be
- * called, for the records that `ackRecords` has not named before.
+ * called, for the records that `ackRange` has not named before.
  */
 export interface Delivery {
+  /** The number of records. */
+  readonly length: number
+  /** Bytes of the records in memory, which are those of keys, values and headers and some more. */
+  readonly bytes: number
+  /** The records by partition, in the order of the delivery. */
+  readonly runs: readonly DeliveredRun[]
+  /** The records as objects, made when they are asked for: {@link encode} costs less. */
   readonly records: readonly KafkaRecord[]
   /** Offsets that the group has missed since the last delivery. Each gap goes to one client. */
   readonly gaps: readonly Gap[]
   readonly partitions: readonly PartitionState[]
-  /** Acknowledges some of the records; the others stay open. */
-  ackRecords(records: readonly KafkaRecord[]): void
+  /** Encodes the runs of this delivery that the texts name. A promise where that takes a while. */
+  encode(texts: RecordTexts): Uint8Array | Promise<Uint8Array>
+  /** Acknowledges the records from index `begin` to before `end`; the others stay open. */
+  ackRange(begin: number, end: number): void
   /** Acknowledges all records, and commits up to the first record that is not yet delivered. */
   ack(): void
   /** Gives the records to the next client, since their client left before it had them. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { jsonOfSlices, linesOf } from '../../src/http/response/body.ts'
+import { joinParts, jsonOfSlices, linesOf } from '../../src/http/response/body.ts'
 import type { KafkaRecord } from '../../src/port/kafka.ts'
 import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
 import { EncodedBatch } from '../../src/records/encoded-batch.ts'
@@ -81,7 +81,7 @@ const formats: Record<string, Format> = {
 function shownBy(format: Format, written: readonly KafkaRecord[], deserializer: 'noop' | 'json') {
   const batch = EncodedBatch.encode(written, new Cursor(table, new Float64Array(1)), deserializer)
   const end = written.length
-  const lines = linesOf(jsonOfSlices([{ batch: batch.reformat(format), begin: 0, end }]))
+  const lines = joinParts(linesOf(jsonOfSlices([{ batch: batch.reformat(format), begin: 0, end }])))
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(lines).split('\n')
 }
 

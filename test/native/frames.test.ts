@@ -11,6 +11,7 @@ import { EncodedBatch } from '../../src/records/encoded-batch.ts'
 import { record } from '../fuzz/arbitraries.ts'
 import { connectConsumer, connectProducer, disconnectAll, produce } from './clients.ts'
 import { type Cluster, clusters, startMockCluster } from './clusters.ts'
+import { ODD_RECORDS } from './odd-records.ts'
 
 /** The package's declarations lack some of its methods. */
 function asConsumer(consumer: KafkaConsumer): Consumer {
@@ -27,41 +28,6 @@ function frameReader(table: PartitionTable, deserializer: 'noop' | 'json'): Nati
 
 const PARTITIONS = [0, 1, 2]
 const UNLIMITED = { records: 100_000, bytes: 64 * 1024 * 1024, wait: 1_000 }
-const binary = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
-
-/** Records on which `encode.ts` and the addon must agree, and which a generator rarely produces. */
-const cases: Array<Pick<KafkaRecord, 'key' | 'value' | 'headers'>> = [
-  ...Array.from({ length: 0x20 }, (_, code) => String.fromCharCode(code)),
-  '\u007f\u0080\u07ff\u0800\ud7ff\ue000\uffff\u{10000}\u{10ffff}\u2028\u2029\ufeff',
-  'plain text of more than eight characters, with a "quote" and a \\ in it',
-  ...['', ' ', '{}', '[]', '{ }', '[ ]', '{"a":1,"a":[2,{"b":null}]}', '[1,2', '[1,]', '{"a"}'],
-  ...['{"a":1,}', '{a:1}', '01', '1.', '.5', '-', '-0', '1e5', '1E+5', '1e-5', '1e', '+1'],
-  ...['1.5e300', '1 2', 'tru', 'true', 'truefalse', 'null', 'NaN', "'a'", '"a', '"\\x"'],
-  ...['"\\u00e9\\ud800"', '"\\u00g0"', '"\\u00"', '"\t"', '\ufeff1', '\u00a01', '1\u2028'],
-  ...['[1,\r\n 2]', '\n1\n', '"a" ', '[[[[[[[[]]]]]]]]', '[[]', '[]]', '"\u2028é🐢"', '{"":{}}'],
-  ...['"\\"\\\\\\/\\b\\f\\n\\r\\t"', '{"a" : "b" , "c" : [ ] }', `${'['.repeat(500)}1`],
-  `${'['.repeat(500)}${']'.repeat(500)}`,
-  `{"long":"${'x'.repeat(5_000)}\\n${'é'.repeat(5_000)}"}`,
-  `${'"'.repeat(10_000)}`,
-]
-  .map((text) => ({ key: Buffer.from(text), value: Buffer.from(text) }))
-  .concat(
-    [binary, binary.subarray(128), ...[1, 2, 3, 4].map((n) => binary.subarray(255 - n))].map(
-      (bytes) => ({ key: bytes, value: bytes }),
-    ),
-  )
-
-const headers: KafkaRecord['headers'] = [
-  { ['__proto__']: binary.subarray(65, 70) },
-  ...[1, 2].map((n) => ({ again: binary.subarray(48, 48 + n) })),
-  ...[1, 128].map((n) => ({ mixed: binary.subarray(n, n + 1) })),
-  { constructor: binary.subarray(255) },
-  ...[null, binary.subarray(65, 66), null].map((value) => ({ ['a\0b']: value })),
-  ...[null, binary.subarray(255)].map((value) => ({ ['null among bytes']: value })),
-  ...['nothing', '\0', ''].map((name) => ({ [name]: null })),
-  ...Array.from({ length: 2_000 }, (_, n) => ({ [`name ${n % 1_500}`]: Buffer.from(`${n}`) })),
-]
-
 for (const { name, start } of clusters) {
   describe(`frames made by the addon, through the ${name}`, () => {
     let cluster: Cluster
@@ -153,21 +119,16 @@ for (const { name, start } of clusters) {
     test('are those of EncodedBatch, byte for byte: chosen cases', async () => {
       await newTopic()
       const producer = await connectProducer(cluster.brokers)
-      const all = [
-        ...cases,
-        { key: null, value: null, headers },
-        { key: null, value: binary, headers },
-      ]
       await produce(
         producer,
         topic,
-        all.map((record, n) => ({ ...record, partition: n % 3 }) as never),
+        ODD_RECORDS.map((record, n) => ({ ...record, partition: n % 3 }) as never),
       )
       const from = new Float64Array(3)
       const consumer = await openConsumer()
-      const records = await readRecords(consumer, from, all.length)
+      const records = await readRecords(consumer, from, ODD_RECORDS.length)
       for (const deserializer of ['noop', 'json'] as const) {
-        const batches = await readFrames(consumer, from, all.length, deserializer)
+        const batches = await readFrames(consumer, from, ODD_RECORDS.length, deserializer)
         for (const frames of batches) expectAlike(frames, expected(frames, records, deserializer))
       }
     }, 60_000)

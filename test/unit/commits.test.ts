@@ -10,8 +10,9 @@ const REFUSED = { message: 'Broker: Unknown topic or partition', code: 3 }
 function delivered(topic: string, partition: number, count: number): OwnedPartition {
   const owned = new OwnedPartition(topic, partition, 0)
   for (let offset = 0; offset < count; offset++) {
-    owned.offsets.track([offset])
-    owned.offsets.markDelivered([offset])
+    const range = { offsets: [offset], begin: 0, end: 1 }
+    owned.offsets.track(range)
+    owned.offsets.markDelivered(range)
   }
   return owned
 }

@@ -1,16 +1,18 @@
 /** Stand-ins for Kafka where the real one cannot fail, lose or hurry on command. */
 import type { Consumer } from '../../kafka/client/client.ts'
+import { type ReadBlock, RecordBlock, type RecordRun } from '../../kafka/group/record-block.ts'
 import { Route, type RouteStats } from '../../src/http/route/route.ts'
 import { resolveOptions } from '../../src/options/consume-options.ts'
-import type {
-  AssignedConsumer,
-  Batch,
-  GroupSession,
-  KafkaCluster,
-  KafkaRecord,
-  OffsetQuery,
-  PartitionOffset,
-  Producer,
+import {
+  type AssignedConsumer,
+  type Batch,
+  type GroupSession,
+  headerEntry,
+  type KafkaCluster,
+  type KafkaRecord,
+  type OffsetQuery,
+  type PartitionOffset,
+  type Producer,
 } from '../../src/port/kafka.ts'
 
 const encoder = new TextEncoder()
@@ -209,6 +211,8 @@ export class FakeConsumer {
   readonly positions: PartitionOffset[] = []
   rebalance: Rebalance = () => {}
   readonly #listeners = new Map<string, Set<(value: never) => void>>()
+  /** Ends that no read has brought yet. */
+  #ends: PartitionOffset[] = []
   #wait = 0
 
   /** This consumer by the type that the code under test expects. */
@@ -231,6 +235,7 @@ export class FakeConsumer {
 
   /** Tells that a partition has no more. */
   eof(partition: number, offset: number, topic = 't'): void {
+    this.#ends.push({ topic, partition, offset })
     for (const listener of this.#listeners.get('partition.eof') ?? []) {
       ;(listener as (value: PartitionOffset) => void)({ topic, partition, offset })
     }
@@ -261,6 +266,29 @@ export class FakeConsumer {
     const ready = this.readError || this.queue.some((record) => this.#flows(record))
     // A read that finds nothing waits a fraction of the real time: tests are to be quick.
     setTimeout(answer, ready ? 0 : Math.min(2, this.#wait))
+  }
+
+  /** A read of a group. */
+  static readonly read: ReadBlock = (client, { records: limit, wait }) => {
+    const consumer = client as unknown as FakeConsumer
+    consumer.setDefaultConsumeTimeout(wait)
+    return new Promise((resolve, reject) => {
+      consumer.consume(limit, (error, records) => {
+        if (error) return reject(error)
+        const ends = consumer.#ends.splice(0)
+        const isBehind = ({ topic, partition, offset }: PartitionOffset) =>
+          records.some(
+            (record) =>
+              record.topic === topic && record.partition === partition && record.offset < offset,
+          )
+        const parts = [
+          ...ends.filter((end) => !isBehind(end)),
+          ...runsOf(records),
+          ...ends.filter(isBehind),
+        ]
+        resolve({ parts, isDrained: records.length < limit, error: undefined })
+      })
+    })
   }
 
   assign(partitions: PartitionOffset[]): void {
@@ -363,4 +391,42 @@ export class FakeConsumer {
 
 function assignment(partition: number): PartitionOffset {
   return { topic: 't', partition, offset: -1001 }
+}
+
+/** Records as a read of a group brings them. */
+function runsOf(records: readonly KafkaRecord[]): RecordRun[] {
+  const block = blockOf(records)
+  const runs: Array<RecordRun & { end: number; jumps: number[] }> = []
+  records.forEach(({ topic, partition, offset }, index) => {
+    const last = runs.at(-1)
+    if (last?.topic !== topic || last.partition !== partition) {
+      runs.push({ topic, partition, block, begin: index, end: index + 1, jumps: [] })
+      return
+    }
+    last.end = index + 1
+    if (offset !== (records[index - 1] as KafkaRecord).offset + 1) last.jumps.push(index)
+  })
+  return runs
+}
+
+/** Packs records as native/src/packed.h describes. */
+export function blockOf(records: readonly KafkaRecord[]): RecordBlock {
+  const packed = records.map(({ timestamp, key, value, headers = [] }) => {
+    const head = Buffer.alloc(20)
+    head.writeBigInt64LE(BigInt(timestamp), 0)
+    head.writeInt32LE(key?.length ?? -1, 8)
+    head.writeInt32LE(value?.length ?? -1, 12)
+    head.writeUInt32LE(headers.length, 16)
+    const fields = headers.map(headerEntry).flatMap(([name, bytes]) => {
+      const lengths = Buffer.alloc(8)
+      lengths.writeUInt32LE(Buffer.byteLength(name), 0)
+      lengths.writeInt32LE(bytes?.length ?? -1, 4)
+      return [lengths, Buffer.from(name), bytes ?? Buffer.alloc(0)]
+    })
+    return Buffer.concat([head, key ?? Buffer.alloc(0), value ?? Buffer.alloc(0), ...fields])
+  })
+  let end = 0
+  const starts = Uint32Array.from([0, ...packed.map(({ length }) => (end += length))])
+  const offsets = Float64Array.from(records, ({ offset }) => offset)
+  return new RecordBlock(new Uint8Array(Buffer.concat(packed)), starts, offsets)
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { jsonOfSlices, linesOf } from '../../src/http/response/body.ts'
+import { joinParts, jsonOfSlices, linesOf } from '../../src/http/response/body.ts'
 import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
 import { encodeBody, encodePrefix } from '../../src/records/encode.ts'
 import { EncodedBatch } from '../../src/records/encoded-batch.ts'
@@ -235,9 +235,9 @@ describe('a format of the app’s own', () => {
     const first = chunkOf(10)
     for (let reader = 0; reader < 5; reader++) {
       const { batch } = formatSlice({ batch: first }, format)
-      expect(new TextDecoder().decode(linesOf(jsonOfSlices([{ batch, begin: 0, end: 2 }])))).toBe(
-        '10\n10\n',
-      )
+      expect(
+        new TextDecoder().decode(joinParts(linesOf(jsonOfSlices([{ batch, begin: 0, end: 2 }])))),
+      ).toBe('10\n10\n')
     }
     expect(calls).toBe(2)
     for (let i = 0; i < 9; i++) formatSlice({ batch: chunkOf(1_000_000) }, format)

@@ -55,6 +55,7 @@ class Member implements AsyncDisposable {
         }
         return consumer.asConsumer
       },
+      read: FakeConsumer.read,
       disconnect: async () => {
         this.disconnected++
       },
@@ -444,6 +445,111 @@ test('a poll that wants more than the full buffer holds wakes the reading loop',
     expect(records).toHaveLength(3_000)
     await until(() => member.consumer.queue.length === 19_000 - end, 'the buffer to be full')
   }
+})
+
+describe('a delivery of which a part is acknowledged', () => {
+  test('is committed up to its first open record, and requeues only the others', async () => {
+    await using member = await new Member().with(...some(0, 10))
+    const delivery = await member.poll({ maxRecords: 8 })
+    delivery.ackRange(0, 3)
+    delivery.ackRange(5, 6)
+    await until(() => member.consumer.committed(0) === 3, 'a commit up to the first open record')
+    delivery.requeue()
+    expect(offsets(await member.poll({ maxRecords: 3 }))).toEqual([3, 4, 6])
+    const rest = await member.poll()
+    expect(offsets(rest)).toEqual([7, 8, 9])
+    rest.ack()
+    expect(member.group.stats().requeued).toBe(4)
+    expect(member.consumer.committed(0)).toBe(3)
+  })
+
+  test('counts a record that is acknowledged twice once', async () => {
+    await using member = await new Member().with(...some(0, 4))
+    const delivery = await member.poll()
+    for (const [begin, end] of [
+      [1, 3],
+      [0, 2],
+      [2, 4],
+      [0, 4],
+    ] as const) {
+      delivery.ackRange(begin, end)
+    }
+    await until(() => member.consumer.committed(0) === 4, 'a commit of all')
+    expect(member.group.isInUse).toBe(false)
+    delivery.requeue()
+    expect(offsets(await member.poll())).toEqual([])
+  })
+
+  test('spans partitions', async () => {
+    await using member = await new Member().with(...some(0, 3), ...some(0, 3, 1))
+    const delivery = await member.poll()
+    expect(delivery.runs.map(({ partition, begin, end }) => [partition, begin, end])).toEqual([
+      [0, 0, 3],
+      [1, 3, 6],
+    ])
+    delivery.ackRange(2, 4)
+    delivery.requeue()
+    const again = await member.poll()
+    expect(again.records.map(({ partition, offset }) => `${partition}/${offset}`)).toEqual([
+      '0/0',
+      '0/1',
+      '1/1',
+      '1/2',
+    ])
+  })
+
+  test('that loses a partition counts the records acknowledged later, and requeues none of them', async () => {
+    await using member = await new Member().with(...some(0, 4), ...some(0, 2, 1))
+    const delivery = await member.poll()
+    expect(delivery.length).toBe(6)
+    delivery.ackRange(0, 1)
+    member.consumer.lost = true
+    member.consumer.take(0)
+    await until(() => !member.consumer.assigned.has('t:0'), 'the partition to go')
+    const { uncertain } = member.group.stats()
+    delivery.ackRange(1, 3)
+    expect(member.group.stats().uncertain).toBe(uncertain + 2)
+    delivery.requeue()
+    expect((await member.poll()).records.map(({ partition }) => partition)).toEqual([1, 1])
+  })
+})
+
+describe('a read of a group', () => {
+  test('may meet a re-created topic among its records: those of the old topic are told as a gap', async () => {
+    await using member = await new Member([0]).with(...some(5, 9), ...some(0, 3))
+    const delivery = await member.poll({ maxRecords: 10 })
+    expect(offsets(delivery)).toEqual([0, 1, 2])
+    expect(delivery.gaps).toEqual([
+      { topic: 't', partition: 0, from: 5, to: 0, reason: 'out-of-range' },
+    ])
+  })
+
+  test('may have holes, which are not a gap and hold up no commit', async () => {
+    await using member = await new Member([0]).with(
+      ...[0, 1, 4, 5, 9].map((offset) => recordAt(0, offset)),
+    )
+    const delivery = await member.poll({ maxRecords: 4 })
+    expect([offsets(delivery), delivery.gaps]).toEqual([[0, 1, 4, 5], []])
+    delivery.ackRange(0, 3)
+    await until(() => member.consumer.committed(0) === 5, 'a commit within the records')
+    delivery.requeue()
+    expect(offsets(await member.poll())).toEqual([5, 9])
+  })
+
+  test('is cut by limits of records and of bytes, and its rest goes to the next caller', async () => {
+    const records = some(0, 50, 0, 100)
+    await using member = await new Member([0]).with(...records)
+    await until(() => member.consumer.queue.length === 0, 'records to be read ahead')
+    const got: number[] = []
+    for (const limits of [{ maxRecords: 7 }, { maxBytes: 1 }, { maxBytes: 1_000 }, {}]) {
+      const delivery = await member.poll(limits)
+      got.push(...offsets(delivery))
+      expect(delivery.bytes).toBe(delivery.length * (20 + 2 + 100))
+      delivery.ack()
+    }
+    expect(got).toEqual(records.map(({ offset }) => offset))
+    await until(() => member.consumer.committed(0) === 50, 'a commit of all')
+  })
 })
 
 describe('a group whose members change', () => {
@@ -1156,6 +1262,8 @@ class Clients {
   /** Deliveries that are neither acknowledged nor requeued. */
   readonly #open: Delivery[] = []
   readonly #waiting = new Set<Promise<void>>()
+  /** The acknowledged records of each delivery. */
+  readonly #acked = new Map<Delivery['records'], Set<string>>()
 
   constructor(member: Member) {
     this.#member = member
@@ -1183,10 +1291,29 @@ class Clients {
   }
 
   ack(delivery: Delivery | undefined): void {
-    for (const { partition, offset } of delivery?.records ?? []) {
-      this.delivered.push(`${partition}/${offset}`)
+    if (!delivery) return
+    this.#markDelivered(delivery, 0, delivery.length)
+    delivery.ack()
+  }
+
+  /** A part of a delivery, of which a part may be acknowledged already. */
+  #ackPart(pick: number, count: number): void {
+    const delivery = this.#open[pick % Math.max(1, this.#open.length)]
+    if (!delivery) return
+    const begin = pick % Math.max(1, delivery.length)
+    const end = Math.min(delivery.length, begin + count)
+    this.#markDelivered(delivery, begin, end)
+    delivery.ackRange(begin, end)
+  }
+
+  #markDelivered({ records }: Delivery, begin: number, end: number): void {
+    for (const { partition, offset } of records.slice(begin, end)) {
+      const place = `${partition}/${offset}`
+      const acked = this.#acked.get(records) ?? new Set()
+      this.#acked.set(records, acked)
+      if (!acked.has(place)) this.delivered.push(place)
+      acked.add(place)
     }
-    delivery?.ack()
   }
 
   async apply({ kind, count, partition, pick }: ClientStep): Promise<void> {
@@ -1203,6 +1330,9 @@ class Clients {
         break
       case 'ack':
         this.ack(this.#pickOpen(pick))
+        break
+      case 'ack a part':
+        this.#ackPart(pick, count)
         break
       case 'requeue':
         this.#pickOpen(pick)?.requeue()
@@ -1255,7 +1385,7 @@ function expectInOrder(places: readonly string[]): void {
 }
 
 const clientStep = fc.record({
-  kind: fc.constantFrom('produce', 'poll', 'ack', 'requeue', 'leave', 'wait'),
+  kind: fc.constantFrom('produce', 'poll', 'ack', 'ack a part', 'requeue', 'leave', 'wait'),
   count: fc.integer({ min: 1, max: 6 }),
   partition: fc.constantFrom(0, 1),
   pick: fc.nat(),

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { OffsetTracker } from '../../kafka/group/partitions.ts'
+import { type OffsetRange, OffsetTracker } from '../../kafka/group/partitions.ts'
+
+/** All of a list of offsets. */
+function rangeOf(offsets: readonly number[]): OffsetRange {
+  return { offsets, begin: 0, end: offsets.length }
+}
 
 const step = fc.record({
   kind: fc.constantFrom(
@@ -8,6 +13,7 @@ const step = fc.record({
     'skip',
     'settle',
     'settle a run',
+    'settle a part of a run',
     'requeue',
     'commit',
     'failing commit',
@@ -52,6 +58,9 @@ class TrackerModel {
       case 'settle a run':
         this.#settleRun(pick)
         break
+      case 'settle a part of a run':
+        this.#settlePart(pick, count)
+        break
       case 'requeue':
         this.#requeue(pick)
         break
@@ -75,7 +84,7 @@ class TrackerModel {
     }
     this.#out.push(...run)
     this.#runs.push(run)
-    this.#tracker.track(run)
+    this.#tracker.track(rangeOf(run))
   }
 
   #skip(count: number): void {
@@ -86,7 +95,7 @@ class TrackerModel {
   #settle(pick: number): void {
     const offset = this.#pickOut(pick)
     if (offset === undefined) return
-    this.#tracker.markDelivered([offset])
+    this.#tracker.markDelivered(rangeOf([offset]))
     this.#done.push(offset)
   }
 
@@ -94,8 +103,18 @@ class TrackerModel {
     const [run] = this.#runs.splice(pick % Math.max(1, this.#runs.length), 1)
     if (!run?.every((offset) => this.#out.includes(offset))) return
     for (const offset of run) this.#out.splice(this.#out.indexOf(offset), 1)
-    this.#tracker.markDelivered(run)
+    this.#tracker.markDelivered(rangeOf(run))
     this.#done.push(...run)
+  }
+
+  #settlePart(pick: number, count: number): void {
+    const offsets = this.#runs[pick % Math.max(1, this.#runs.length)] ?? []
+    const begin = pick % Math.max(1, offsets.length)
+    const part = offsets.slice(begin, begin + count)
+    if (!part.every((offset) => this.#out.includes(offset))) return
+    for (const offset of part) this.#out.splice(this.#out.indexOf(offset), 1)
+    this.#tracker.markDelivered({ offsets, begin, end: begin + part.length })
+    this.#done.push(...part)
   }
 
   #requeue(pick: number): void {
@@ -141,8 +160,8 @@ describe('the offset tracker', () => {
 
   test('a hole in the offsets does not hold up commits', () => {
     const tracker = new OffsetTracker(3)
-    for (const offset of [3, 7, 8]) tracker.track([offset])
-    for (const offset of [3, 7]) tracker.markDelivered([offset])
+    for (const offset of [3, 7, 8]) tracker.track(rangeOf([offset]))
+    for (const offset of [3, 7]) tracker.markDelivered(rangeOf([offset]))
     expect(tracker.committable()?.offset).toBe(8)
     expect(tracker.committable()).toBeUndefined()
   })
@@ -152,12 +171,12 @@ describe('the offset tracker', () => {
     // Nothing of the records read has been delivered yet.
     tracker.skip(5, 9)
     expect([tracker.next, tracker.committable()]).toEqual([undefined, undefined])
-    tracker.track([3])
-    tracker.markDelivered([3])
+    tracker.track(rangeOf([3]))
+    tracker.markDelivered(rangeOf([3]))
     expect([tracker.next, tracker.committable()?.offset]).toEqual([4, 4])
-    tracker.track([4])
+    tracker.track(rangeOf([4]))
     expect(tracker.next).toBe(4)
-    tracker.markDelivered([4])
+    tracker.markDelivered(rangeOf([4]))
     expect([tracker.next, tracker.committable()]).toEqual([9, { offset: 9, records: 2 }])
     // The client's own commits count delivered records.
     expect(tracker.delivered).toBe(5)
@@ -171,8 +190,8 @@ describe('the offset tracker', () => {
 
   test('a record is counted once, and a record that was not polled is ignored', () => {
     const tracker = new OffsetTracker(0)
-    tracker.track([0])
-    for (const offset of [0, 0, 9]) tracker.markDelivered([offset])
+    tracker.track(rangeOf([0]))
+    for (const offset of [0, 0, 9]) tracker.markDelivered(rangeOf([offset]))
     expect(tracker.uncertain).toBe(1)
     expect(tracker.committable()).toEqual({ offset: 1, records: 1 })
   })

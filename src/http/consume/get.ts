@@ -4,12 +4,12 @@ import { LruMap } from '../../core/lru-map.ts'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
 import type { Position } from '../../feed/position.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
+import type { RunText } from '../../port/encoding.ts'
 import type { Gap, PartitionState } from '../../port/kafka.ts'
 import type { PartitionTable } from '../../records/cursor.ts'
-import { encodeBody, encodeRecords } from '../../records/encode.ts'
+import { encodeBody } from '../../records/encode.ts'
 import { FORMATS, type Format } from '../../records/format.ts'
 import { formatSlice } from '../../records/format-batch.ts'
-import type { ProcessedRecord } from '../../records/pipeline.ts'
 import { negotiate } from '../request/accept.ts'
 import {
   assertMayUseGroup,
@@ -24,9 +24,9 @@ import { isServedByBun } from '../request/runtime.ts'
 import { SMALL_ANSWER_BYTES, tooManyAnswers } from '../response/answer-budget.ts'
 import {
   arrayBody,
-  type BodyPart,
   fieldsOfSlices,
   flatBody,
+  joinParts,
   jsonOfSlices,
   kongBody,
   linesOf,
@@ -39,7 +39,7 @@ import type { CachedResponse } from '../response/response-cache.ts'
 import type { Route } from '../route/route.ts'
 import type { ReadKind } from '../route/route-statistics.ts'
 import { type ReadTrace, traced } from '../route/trace.ts'
-import { pollGroup } from './poll-group.ts'
+import { type GroupPoll, pollGroup } from './poll-group.ts'
 import { readFromPosition } from './read-from-position.ts'
 
 /** The layout of the answer and the format of its records. */
@@ -150,7 +150,8 @@ async function answerPosition(
         highWatermark: offset,
         lastStableOffset: offset,
       }))
-    const body = bodyOf(form, contentsOfSlices(slices, form), () => states, cursor, gaps)
+    const contents = contentsOfSlices(slices, form)
+    const body = joinParts(layOut(form, contents, () => states, cursor, gaps))
     if (!memory.resize(body.length)) throw tooManyAnswers()
     const records = countRecords(slices)
     countSent(c, route, 'read', records, body.length)
@@ -224,7 +225,7 @@ async function answerGroup(
   const { signal } = c.req.raw
   const memory = route.answerMemory()
   const polled = await pollGroup(group, route, { ...plan, client, signal, memory })
-  const { delivery, records } = polled
+  const { delivery } = polled
   const ending = {
     ack: () => {
       memory.release()
@@ -240,11 +241,10 @@ async function answerGroup(
       delivery.partitions.filter(({ topic, partition }) => mayRead(client, topic, partition))
     const { gaps } = delivery
     announceGaps(c, route, gaps)
-    const contents = contentsOfRecords(records, route.options, form)
-    const body = bodyOf(form, contents, states, undefined, gaps)
+    const body = await groupBody(polled, route.options, form, states)
     if (!memory.resize(body.length)) throw tooManyAnswers()
-    countSent(c, route, 'group', records.length, body.length)
-    trace?.addRecords(records)
+    countSent(c, route, 'group', polled.length, body.length)
+    trace?.addRecords(polled.records)
     const headers = { ...contentType(form), ...untransformed('no-store') }
     const { writeDeadline } = route.options
     const { bytes } = await compressBody(c, route, body)
@@ -266,55 +266,70 @@ function announceGaps(c: Context, route: Route, gaps: readonly Gap[]): void {
   if (gaps.length > 0) c.header('Kafka-Gaps', JSON.stringify(gaps))
 }
 
-/** The records of an answer, encoded on demand as its form needs them. */
-interface Contents {
-  /** The JSON of each record. */
-  json(): readonly BodyPart[]
-  /** Each record by its partition. */
-  fields(): readonly RecordFields[]
+/** The records of an answer, as parts of its body that its form needs. */
+interface Contents<T> {
+  /** The JSON of records. */
+  json(): readonly T[]
+  /** Records by their partition. */
+  fields(): ReadonlyArray<RecordFields<T>>
 }
 
-function contentsOfSlices(slices: readonly Slice[], { format }: Form): Contents {
+function contentsOfSlices(slices: readonly Slice[], { format }: Form): Contents<Uint8Array> {
   return {
     json: () => jsonOfSlices(slices.map((slice) => formatSlice(slice, format))),
     fields: () => fieldsOfSlices(slices),
   }
 }
 
-/** Records of a group go to one client, so their JSON is made for this answer. */
-function contentsOfRecords(
-  records: readonly ProcessedRecord[],
+/** The body of records of a group, which go to one client and are encoded for this answer. */
+async function groupBody(
+  polled: GroupPoll,
   { messageDeserializer }: ResolvedOptions,
-  { format }: Form,
-): Contents {
-  return {
-    json() {
-      const texts = encodeRecords(records, messageDeserializer)
-      return format ? texts.map(format) : texts
-    },
+  form: Form,
+  states: () => readonly PartitionState[],
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { format, list } = form
+  const { gaps } = polled.delivery
+  const content = format === FORMATS.value ? 'value' : 'record'
+  if (polled.isUnprocessed && (!format || content === 'value')) {
+    const runs = polled.runs(list === 'lines' ? '\n' : ',')
+    const contents = { json: () => runs, fields: () => fieldsOfRuns(runs) }
+    return polled.encode(layOut(form, contents, states, undefined, gaps), content)
+  }
+  const texts = list === 'kong' ? [] : await polled.texts(format)
+  const contents = {
+    json: () => texts,
     fields: () =>
-      records.map((record) => ({
+      polled.records.map((record) => ({
         topic: record.topic,
         partition: record.partition,
         fields: encodeBody(record, messageDeserializer),
       })),
   }
+  return joinParts(layOut(form, contents, states, undefined, gaps))
+}
+
+/** Each run of a delivery by its partition. */
+function fieldsOfRuns(runs: readonly RunText[]): RecordFields<RunText>[] {
+  return runs.map(({ run }) => ({
+    topic: run.topic,
+    partition: run.partition,
+    fields: { run, prefix: '', separator: ',{' },
+  }))
 }
 
 /** @param states Called only for Kong's form, which has them. */
-function bodyOf(
+function layOut<T>(
   { list }: Form,
-  contents: Contents,
+  contents: Contents<T>,
   states: () => readonly PartitionState[],
   cursor: string | undefined,
   gaps: readonly Gap[],
-): Uint8Array<ArrayBuffer> {
-  let body: Uint8Array
-  if (list === 'lines') body = linesOf(contents.json())
-  else if (list === 'array') body = arrayBody(contents.json())
-  else if (list === 'flat') body = flatBody(contents.json(), cursor, gaps)
-  else body = kongBody(contents.fields(), states())
-  return body as Uint8Array<ArrayBuffer>
+): Array<T | string> {
+  if (list === 'lines') return linesOf(contents.json())
+  if (list === 'array') return arrayBody(contents.json())
+  if (list === 'flat') return flatBody(contents.json(), cursor, gaps)
+  return kongBody(contents.fields(), states())
 }
 
 function countRecords(slices: readonly Slice[]): number {

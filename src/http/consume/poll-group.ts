@@ -1,10 +1,14 @@
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { socketsPolled } from '../../core/turn-queue.ts'
 import { filterInTurns } from '../../feed/filter-pass.ts'
-import type { Delivery, KafkaRecord, PollLimits } from '../../port/kafka.ts'
+import type { DeliveredRun, RecordTexts, RunText } from '../../port/encoding.ts'
+import type { Delivery, PollLimits } from '../../port/kafka.ts'
+import { type ConsumedRecord, consumedRecordOf } from '../../records/consumed-record.ts'
 import { Cursor, PartitionTable } from '../../records/cursor.ts'
+import { encodePrefix, encodeRecords, type MessageDeserializer } from '../../records/encode.ts'
 import { EncodedBatch } from '../../records/encoded-batch.ts'
 import type { RequestedFilters } from '../../records/filter.ts'
+import type { Format } from '../../records/format.ts'
 import type { ProcessedRecord } from '../../records/pipeline.ts'
 import { filterOf, isRestricted, type KafkaClient } from '../request/client.ts'
 import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
@@ -22,11 +26,97 @@ interface PollRequest {
   readonly memory?: AnswerMemory
 }
 
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
 /** Records that were polled as the group. The handler acks or requeues their delivery. */
-interface GroupPoll {
+export class GroupPoll {
   readonly delivery: Delivery
-  /** The records that the client is to get: processed, and in the order of the delivery. */
-  readonly records: readonly ProcessedRecord[]
+  readonly #deserializer: MessageDeserializer
+  readonly #processed: readonly ProcessedRecord[] | undefined
+
+  /**
+   * @param processed The records that the client is to get, in the order of the delivery. Absent: the
+   * client gets all records of the delivery, as Kafka has them.
+   */
+  constructor(
+    delivery: Delivery,
+    deserializer: MessageDeserializer,
+    processed?: readonly ProcessedRecord[],
+  ) {
+    this.delivery = delivery
+    this.#deserializer = deserializer
+    this.#processed = processed
+  }
+
+  /** The number of records that the client is to get. */
+  get length(): number {
+    return this.#processed?.length ?? this.delivery.length
+  }
+
+  /** Whether the client gets all records of the delivery, as Kafka has them. */
+  get isUnprocessed(): boolean {
+    return this.#processed === undefined
+  }
+
+  /** The records that the client is to get. */
+  get records(): readonly ProcessedRecord[] {
+    return this.#processed ?? this.delivery.records
+  }
+
+  /**
+   * The JSON of an unprocessed delivery, to be laid out and encoded.
+   *
+   * @param separator The text between two records of a run.
+   */
+  runs(separator: string): RunText[] {
+    let last: DeliveredRun | undefined
+    let prefix = ''
+    return this.delivery.runs.map((run) => {
+      if (run.partition !== last?.partition || run.topic !== last.topic) {
+        prefix = encodePrefix(run.topic, run.partition)
+      }
+      last = run
+      return { run, prefix, separator }
+    })
+  }
+
+  /** The bytes of an unprocessed delivery's runs and of texts among them. */
+  async encode(
+    parts: RecordTexts['parts'],
+    content: RecordTexts['content'],
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const valuesAreJson = this.#deserializer === 'json'
+    const encoded = await this.delivery.encode({ parts, valuesAreJson, content })
+    return encoded as Uint8Array<ArrayBuffer>
+  }
+
+  /** The JSON of each record, on one line. */
+  async texts(format?: Format): Promise<string[]> {
+    const texts = this.#processed
+      ? encodeRecords(this.#processed, this.#deserializer)
+      : await this.#lines()
+    return format ? texts.map(format) : texts
+  }
+
+  async #lines(): Promise<string[]> {
+    if (this.length === 0) return []
+    const bytes = await this.encode(joined(this.runs('\n'), '\n'), 'record')
+    return decoder.decode(bytes).split('\n')
+  }
+
+  /** The records as objects. */
+  async objects(): Promise<ConsumedRecord[]> {
+    if (this.#processed) {
+      return this.#processed.map((record) => consumedRecordOf(record, this.#deserializer))
+    }
+    const bytes = await this.encode(['[', ...joined(this.runs(','), ','), ']'], 'record')
+    return JSON.parse(decoder.decode(bytes)) as ConsumedRecord[]
+  }
+}
+
+/** Runs with a text between them. */
+function joined(runs: readonly RunText[], separator: string): Array<RunText | string> {
+  return runs.flatMap((run, index) => (index === 0 ? [run] : [separator, run]))
 }
 
 /**
@@ -47,11 +137,12 @@ export async function pollGroup(
   for (let timeout = limits.timeout; ; timeout = Math.max(0, until - performance.now())) {
     const delivery = await group.poll({ ...limits, maxBytes, timeout }, signal)
     try {
-      const records = await process(delivery, route, request)
-      const hasDroppedAll = delivery.records.length > 0 && records.length === 0
+      const processed = await process(delivery, route, request)
+      const hasDroppedAll = delivery.length > 0 && processed?.length === 0
       // A gap that the group has met must be reported to this client, even without a record.
       if (!hasDroppedAll || delivery.gaps.length > 0 || performance.now() >= until) {
-        return { delivery, records: await select(records, delivery, route, request) }
+        const selected = await select(processed, delivery, route, request)
+        return new GroupPoll(delivery, route.options.messageDeserializer, selected)
       }
       delivery.ack()
       memory?.release()
@@ -63,35 +154,34 @@ export async function pollGroup(
   }
 }
 
-/** @returns The records that the pipeline did not drop. */
+/** @returns The records that the pipeline did not drop; undefined without a pipeline. */
 async function process(
-  { records }: Delivery,
+  delivery: Delivery,
   route: Route,
   { signal, memory }: PollRequest,
-): Promise<readonly ProcessedRecord[]> {
-  if (memory && !memory.resize(sizeOf(records))) throw tooManyAnswers()
-  if (records.length > 0) await socketsPolled()
+): Promise<readonly ProcessedRecord[] | undefined> {
+  if (memory && !memory.resize(delivery.bytes)) throw tooManyAnswers()
+  if (delivery.length > 0) await socketsPolled()
   const { processor } = route
-  const processed: readonly ProcessedRecord[] = processor
-    ? await processor.process(records)
-    : records
+  const processed = processor && (await processor.process(delivery.records))
   if (signal.aborted) {
     throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
   }
-  return processed.filter(({ dropped }) => !dropped)
+  return processed?.filter(({ dropped }) => !dropped)
 }
 
-/** @returns The records that the client asks for and may read. */
+/** @returns The records that the client asks for and may read; undefined for all that Kafka has. */
 async function select(
-  records: readonly ProcessedRecord[],
+  processed: readonly ProcessedRecord[] | undefined,
   delivery: Delivery,
   route: Route,
   { client, wanted, signal }: PollRequest,
-): Promise<readonly ProcessedRecord[]> {
-  if (!wanted && !isRestricted(client)) return records
+): Promise<readonly ProcessedRecord[] | undefined> {
+  if (!wanted && !isRestricted(client)) return processed
   const table = new PartitionTable(delivery.partitions)
   const filter = filterOf(wanted, client, table)
-  if (!filter) return records
+  if (!filter) return processed
+  const records = processed ?? delivery.records
   const start = () => new Cursor(table, new Float64Array(table.size))
   const all = EncodedBatch.encode(records, start(), route.options.messageDeserializer)
   return recordsIn(await filterInTurns(all, filter, start(), signal), records)
@@ -108,8 +198,4 @@ function recordsIn(
     if (isIn) index++
     return isIn
   })
-}
-
-function sizeOf(records: readonly KafkaRecord[]): number {
-  return records.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0)
 }

@@ -1,8 +1,7 @@
 /**
- * The bodies of a GET, put together from records: texts, or the bytes of records that are encoded
- * already.
+ * The bodies of a GET, laid out as parts: texts, and records in whatever form they are. Records are
+ * texts, bytes that are encoded already, or runs of a delivery, which its group encodes.
  */
-
 import { concatBytes } from '../../core/bytes.ts'
 import { partitionKey, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Gap, PartitionState } from '../../port/kafka.ts'
@@ -26,10 +25,10 @@ export interface Slice {
   readonly end: number
 }
 
-/** A record in the list of its partition, as Kong's form has it. */
-export interface RecordFields extends TopicPartition {
-  /** The record's JSON from its offset on, without the opening brace. */
-  readonly fields: BodyPart
+/** Records in the list of their partition, as Kong's form has it. */
+export interface RecordFields<T> extends TopicPartition {
+  /** The JSON of records from their offset on, without the opening brace of the first one. */
+  readonly fields: T
 }
 
 /** The bytes of each record's JSON. */
@@ -42,8 +41,8 @@ export function jsonOfSlices(slices: readonly Slice[]): Uint8Array[] {
 }
 
 /** The bytes of each record's fields, for Kong's form. */
-export function fieldsOfSlices(slices: readonly Slice[]): RecordFields[] {
-  const records: RecordFields[] = []
+export function fieldsOfSlices(slices: readonly Slice[]): RecordFields<Uint8Array>[] {
+  const records: RecordFields<Uint8Array>[] = []
   for (const { batch, begin, end } of slices) {
     for (let i = begin; i < end; i++) {
       records.push({ ...batch.partitionOf(i), fields: batch.fields(i) })
@@ -58,30 +57,30 @@ export function textsOf(slice: Slice): string[] {
 }
 
 /** One record a line. */
-export function linesOf(records: readonly BodyPart[]): Uint8Array {
-  return concat(records.flatMap((json) => [json, '\n']))
+export function linesOf<T>(records: readonly T[]): Array<T | string> {
+  return records.flatMap((json) => [json, '\n'])
 }
 
 /** `[…]` */
-export function arrayBody(records: readonly BodyPart[]): Uint8Array {
-  return concat(['[', ...listed(records), ']'])
+export function arrayBody<T>(records: readonly T[]): Array<T | string> {
+  return ['[', ...listed(records), ']']
 }
 
 /** `{"records":[…],"cursor":"…"}`, and `gaps` if there are any. */
-export function flatBody(
-  records: readonly BodyPart[],
+export function flatBody<T>(
+  records: readonly T[],
   cursor: string | undefined,
   gaps: readonly Gap[],
-): Uint8Array {
+): Array<T | string> {
   let tail = ']'
   if (cursor !== undefined) tail += `,"cursor":${JSON.stringify(cursor)}`
   if (gaps.length > 0) tail += `,"gaps":${JSON.stringify(gaps)}`
-  return concat(['{"records":[', ...listed(records), `${tail}}`])
+  return ['{"records":[', ...listed(records), `${tail}}`]
 }
 
 /** All records, with commas between them. */
-function listed(records: readonly BodyPart[]): BodyPart[] {
-  const parts: BodyPart[] = []
+function listed<T>(records: readonly T[]): Array<T | string> {
+  const parts: Array<T | string> = []
   for (const json of records) {
     if (parts.length > 0) parts.push(',')
     parts.push(json)
@@ -90,11 +89,11 @@ function listed(records: readonly BodyPart[]): BodyPart[] {
 }
 
 /** Kong's form: by topic, then by partition. */
-export function kongBody(
-  records: readonly RecordFields[],
+export function kongBody<T>(
+  records: ReadonlyArray<RecordFields<T>>,
   states: readonly PartitionState[],
-): Uint8Array {
-  const lists = new Map<string, BodyPart[]>()
+): Array<T | string> {
+  const lists = new Map<string, Array<T | string>>()
   for (const { topic, partition, fields } of records) {
     const key = partitionKey({ topic, partition })
     const list = lists.get(key) ?? []
@@ -102,7 +101,7 @@ export function kongBody(
     list.push('{', fields)
     lists.set(key, list)
   }
-  const parts: BodyPart[] = []
+  const parts: Array<T | string> = []
   let topic: string | undefined
   for (const state of states) {
     let head: string
@@ -113,10 +112,11 @@ export function kongBody(
     parts.push(head, ...(lists.get(partitionKey(state)) ?? []), ']}')
   }
   parts.push(topic === undefined ? '{}' : '}}}')
-  return concat(parts)
+  return parts
 }
 
-function concat(parts: readonly BodyPart[]): Uint8Array {
+/** The bytes of all parts, one after another. */
+export function joinParts(parts: readonly BodyPart[]): Uint8Array<ArrayBuffer> {
   // Texts alone are encoded at once, which is the quickest by far.
   if (parts.every((part) => typeof part === 'string')) return encoder.encode(parts.join(''))
   return concatBytes(

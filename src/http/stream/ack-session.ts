@@ -2,19 +2,19 @@ import { getLogger } from '@logtape/logtape'
 import * as v from 'valibot'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../../core/errors.ts'
 import type { RequestStatistics } from '../../core/request-statistics.ts'
-import { partitionKey } from '../../core/topic-partition.ts'
-import type { Delivery, KafkaRecord } from '../../port/kafka.ts'
-import { encodeRecords } from '../../records/encode.ts'
+import type { DeliveredRun } from '../../port/encoding.ts'
+import type { Delivery } from '../../port/kafka.ts'
 import type { RequestedFilters } from '../../records/filter.ts'
 import type { Format } from '../../records/format.ts'
 import type { ProcessedRecord } from '../../records/pipeline.ts'
-import { pollGroup } from '../consume/poll-group.ts'
+import { type GroupPoll, pollGroup } from '../consume/poll-group.ts'
 import { assertMayUseGroup, type KafkaClient, timeLeft } from '../request/client.ts'
 import { chooseFormat, type SocketPlan } from '../request/parameters.ts'
 import type { GroupCalls } from '../route/memberships.ts'
 import type { ClientRelease, OpenStream, Route } from '../route/route.ts'
 import { ReadTrace } from '../route/trace.ts'
 import { CLOSE, closeFrameFor, errorFrame, type SocketWriter } from './socket-writer.ts'
+import { UnackedRecords } from './unacked-records.ts'
 
 const log = getLogger(['hono-kafka-consume', 'socket'])
 
@@ -35,15 +35,6 @@ const message = v.strictObject({
 
 type AckedRecord = v.InferOutput<typeof recordPosition>
 
-/** A record that was sent and is not acknowledged. */
-interface Unacked {
-  readonly record: KafkaRecord
-  readonly bytes: number
-  readonly delivery: Delivery
-  /** `performance.now()` when it was sent. */
-  readonly since: number
-}
-
 /**
  * Sends records of the route's consumer group to one client. A record is acked in the group when the
  * client acknowledges it.
@@ -63,10 +54,7 @@ export class AckSession implements OpenStream {
   readonly #maxUnacked: number
   readonly #wanted: RequestedFilters | undefined
   readonly #format: Format | undefined
-  #unacked: Unacked[] = []
-  #bytes = 0
-  /** The highest offset sent of each partition. */
-  readonly #sent = new Map<string, number>()
+  readonly #unacked = new UnackedRecords()
   readonly #stop = new AbortController()
   readonly #finished = Promise.withResolvers<void>()
   #wake: (() => void) | undefined
@@ -131,13 +119,13 @@ export class AckSession implements OpenStream {
       )
       return
     }
-    for (const { topic, partition, offset } of ack) {
-      if (offset > (this.#sent.get(partitionKey({ topic, partition })) ?? -1)) {
-        writer.close(CLOSE.policyViolation, 'a record was acknowledged that was not sent')
-        return
-      }
+    if (!ack.every((position) => this.#unacked.hasSent(position))) {
+      writer.close(CLOSE.policyViolation, 'a record was acknowledged that was not sent')
+      return
     }
-    this.#settle(ack)
+    // An acknowledgement covers all records before it in its partition.
+    for (const position of ack) this.#unacked.ack(position)
+    this.#wake?.()
     if (this.#route.options.commitStrategy === 'off') this.#commit(ack)
   }
 
@@ -157,8 +145,7 @@ export class AckSession implements OpenStream {
 
   async #next(writer: SocketWriter): Promise<void> {
     const { heartbeat, writeDeadline } = this.#route.options
-    const [oldest] = this.#unacked
-    const left = oldest ? oldest.since + writeDeadline - performance.now() : Infinity
+    const left = (this.#unacked.since ?? Infinity) + writeDeadline - performance.now()
     if (left <= 0) {
       this.#route.statistics.silent++
       writer.close(CLOSE.policyViolation, 'nothing was acknowledged for too long')
@@ -166,68 +153,74 @@ export class AckSession implements OpenStream {
     }
     const timeout = Math.min(heartbeat, left, Math.max(0, timeLeft(this.#client)))
     const room = this.#maxUnacked - this.#unacked.length
-    if (room <= 0 || this.#bytes >= UNACKED_BYTES) {
+    if (room <= 0 || this.#unacked.bytes >= UNACKED_BYTES) {
       await this.#acknowledged(timeout)
       await writer.write([])
     } else {
-      const maxBytes = Math.min(READ_BYTES, UNACKED_BYTES - this.#bytes)
+      const maxBytes = Math.min(READ_BYTES, UNACKED_BYTES - this.#unacked.bytes)
       const polled = await pollGroup(this.#group, this.#route, {
         client: this.#client,
         wanted: this.#wanted,
         limits: { maxRecords: room, maxBytes, timeout },
         signal: this.#stop.signal,
       })
-      await this.#send(writer, polled.delivery, polled.records)
+      await this.#send(writer, polled)
     }
   }
 
-  /** @param records The records of the delivery that the client gets. */
-  async #send(
-    writer: SocketWriter,
-    delivery: Delivery,
-    records: readonly ProcessedRecord[],
-  ): Promise<void> {
-    const jsons = encodeRecords(records, this.#route.options.messageDeserializer)
-    const texts = this.#format ? jsons.map(this.#format) : jsons
-    this.#trace?.addRecords(records)
+  async #send(writer: SocketWriter, polled: GroupPoll): Promise<void> {
+    const { delivery } = polled
+    let texts: readonly string[]
+    try {
+      texts = await polled.texts(this.#format)
+    } catch (error) {
+      delivery.requeue()
+      throw error
+    }
+    this.#trace?.addRecords(polled.records)
     const gaps = delivery.gaps.map((gap) => JSON.stringify({ gap }))
     this.#route.statistics.gaps += gaps.length
-    let index = 0
-    let bytes = 0
-    for (const record of delivery.records) {
-      const next = records[index]
-      if (!next || !isSameRecord(record, next)) {
-        // Filtered out: this client does not get the record.
-        delivery.ackRecords([record])
-        continue
-      }
-      const text = texts[index++] as string
-      this.#unacked.push({ record, delivery, bytes: text.length, since: performance.now() })
-      bytes += text.length
-      this.#sent.set(partitionKey(record), record.offset)
-    }
-    this.#bytes += bytes
+    const before = this.#unacked.bytes
+    if (polled.isUnprocessed) this.#addAll(delivery, texts)
+    else this.#addSome(delivery, polled.records, texts)
     for (const counted of [this.#route.statistics.sent.group, this.#requestStatistics]) {
       if (!counted) continue
       counted.records += texts.length
-      counted.bytes += bytes
+      counted.bytes += this.#unacked.bytes - before
     }
     // An empty list is a ping.
     await writer.write([...gaps, ...texts])
   }
 
-  /** Acks the records in the group: an acknowledgement covers all records before it in its partition. */
-  #settle(acks: readonly AckedRecord[]): void {
-    const upTo = new Map(acks.map((ack) => [partitionKey(ack), ack.offset]))
-    const isSettled = ({ record }: Unacked) =>
-      record.offset <= (upTo.get(partitionKey(record)) ?? -1)
-    const settled = Map.groupBy(this.#unacked.filter(isSettled), ({ delivery }) => delivery)
-    for (const [delivery, unacked] of settled) {
-      delivery.ackRecords(unacked.map(({ record }) => record))
-      for (const { bytes } of unacked) this.#bytes -= bytes
+  #addAll(delivery: Delivery, texts: readonly string[]): void {
+    for (const run of delivery.runs) {
+      const sizes = texts.slice(run.begin, run.end).map(({ length }) => length)
+      this.#unacked.add(delivery, run, run.begin, sizes)
     }
-    this.#unacked = this.#unacked.filter((one) => !isSettled(one))
-    this.#wake?.()
+  }
+
+  /** Records that were filtered out are acked: this client does not get them. */
+  #addSome(
+    delivery: Delivery,
+    records: readonly ProcessedRecord[],
+    texts: readonly string[],
+  ): void {
+    let index = 0
+    for (const run of delivery.runs) {
+      let sizes: number[] = []
+      for (let at = run.begin; at < run.end; at++) {
+        const next = records[index]
+        const isSent = next !== undefined && isRecordOf(run, at, next)
+        if (isSent) {
+          sizes.push((texts[index++] as string).length)
+          continue
+        }
+        this.#unacked.add(delivery, run, at - sizes.length, sizes)
+        sizes = []
+        delivery.ackRange(at, at + 1)
+      }
+      this.#unacked.add(delivery, run, run.end - sizes.length, sizes)
+    }
   }
 
   /** Commits what the client acknowledged, with `commitStrategy: 'off'`. */
@@ -264,8 +257,7 @@ export class AckSession implements OpenStream {
 
   #finish(): void {
     this.#end()
-    for (const delivery of new Set(this.#unacked.map((one) => one.delivery))) delivery.requeue()
-    this.#unacked = []
+    this.#unacked.requeue()
     this.#route.releaseStream(this.#releaseClient)
     this.#route.removeStream(this)
     this.#trace?.end(this.#error)
@@ -285,6 +277,8 @@ function ackIn(text: string): readonly AckedRecord[] | undefined {
   return [result.output.ack].flat()
 }
 
-function isSameRecord(a: KafkaRecord, b: KafkaRecord): boolean {
-  return a.offset === b.offset && a.partition === b.partition && a.topic === b.topic
+/** @param at Index in the delivery. */
+function isRecordOf(run: DeliveredRun, at: number, record: ProcessedRecord): boolean {
+  const isInPartition = run.partition === record.partition && run.topic === record.topic
+  return isInPartition && run.offsets[at - run.begin] === record.offset
 }

@@ -5,7 +5,7 @@ import { asKafkaConsumeError, type KafkaConsumeError, outageError } from '../../
 import { negotiate } from '../request/accept.ts'
 import { urlOf } from '../request/client.ts'
 import { parseStream } from '../request/parameters.ts'
-import { jsonOfSlices, linesOf } from '../response/body.ts'
+import { joinParts, jsonOfSlices, linesOf } from '../response/body.ts'
 import { untransformed } from '../response/deliver.ts'
 import { describeError } from '../response/error-response.ts'
 import type { Route } from '../route/route.ts'
@@ -169,7 +169,7 @@ function errorEvent(error: KafkaConsumeError, showDetail: boolean): string {
 /** NDJSON. Gaps and errors are lines with a field that records do not have; a heartbeat is an empty line. */
 const lines: StreamEncoder<Uint8Array> = {
   preamble: () => undefined,
-  records: (part) => linesOf(jsonOfSlices([part])),
+  records: (part) => joinParts(linesOf(jsonOfSlices([part]))),
   gap: (gap) => line({ gap }),
   error: (error, showDetail) =>
     line({ failure: { ...describeError(error, showDetail), retryable: error.retryable } }),

@@ -1,0 +1,224 @@
+/**
+ * Records of a group as Kafka has them, packed one after another, and their JSON. Routes with different
+ * options share a member, so the form of a record is known only when a client polls it.
+ */
+import type { TopicPartition } from '../../src/core/topic-partition.ts'
+import type { RecordTexts } from '../../src/port/encoding.ts'
+import type { KafkaRecord, PartitionOffset } from '../../src/port/kafka.ts'
+import { addon } from '../client/addon.ts'
+import type { Consumer } from '../client/client.ts'
+import type { ClientError } from '../client/errors.ts'
+
+/**
+ * Bytes of one read, more or less: a client that keeps one record of a read keeps the memory of all of
+ * them.
+ */
+const READ_BYTES = 256 * 1024
+/** Bytes of packed records above which their JSON is made on another thread. */
+const SYNC_BYTES = 256 * 1024
+/** Bytes of a packed record before its key (native/src/packed.h). */
+const HEAD_BYTES = 20
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** Records of one read. */
+export class RecordBlock {
+  /** Packed as native/src/packed.h describes. */
+  readonly bytes: Uint8Array
+  /** The index of each record's first byte, and at the end the number of bytes. */
+  readonly starts: Uint32Array
+  readonly offsets: Float64Array
+  #view: DataView | undefined
+
+  constructor(bytes: Uint8Array, starts: Uint32Array, offsets: Float64Array) {
+    this.bytes = bytes
+    this.starts = starts
+    this.offsets = offsets
+  }
+
+  /** A record as an object, whose bytes are parts of the block. */
+  record(index: number, { topic, partition }: TopicPartition): KafkaRecord {
+    const { bytes } = this
+    this.#view ??= new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const view = this.#view
+    const start = this.starts[index] as number
+    let at = start + HEAD_BYTES
+    const next = (length: number) => {
+      if (length < 0) return null
+      at += length
+      return bytes.subarray(at - length, at)
+    }
+    const key = next(view.getInt32(start + 8, true))
+    const value = next(view.getInt32(start + 12, true))
+    const headers: Array<{ [name: string]: Uint8Array | null }> = []
+    for (let left = view.getUint32(start + 16, true); left > 0; left--) {
+      const nameLength = view.getUint32(at, true)
+      const valueLength = view.getInt32(at + 4, true)
+      at += 8
+      const name = decoder.decode(next(nameLength) as Uint8Array)
+      headers.push({ [name]: next(valueLength) })
+    }
+    return {
+      topic,
+      partition,
+      offset: this.offsets[index] as number,
+      timestamp: view.getInt32(start + 4, true) * 2 ** 32 + view.getUint32(start, true),
+      key,
+      value,
+      ...(headers.length > 0 && { headers }),
+    }
+  }
+}
+
+/** Neighbouring records of one partition in a block. */
+export interface RecordRun extends TopicPartition {
+  readonly block: RecordBlock
+  /** Index of the first record. */
+  readonly begin: number
+  /** Index after the last record. */
+  readonly end: number
+  /** Indexes of the records whose offset is not the one after that of the record before. */
+  readonly jumps: readonly number[]
+}
+
+/** The result of one read. */
+export interface BlockRead {
+  /** Runs of records, and ends of partitions, in the client's order. */
+  readonly parts: ReadonlyArray<RecordRun | PartitionOffset>
+  /** Whether the client had no more records, as of the read. */
+  readonly isDrained: boolean
+  /** The error that ended the read. */
+  readonly error: ClientError | undefined
+}
+
+/**
+ * Reads records of a consumer.
+ *
+ * @param limits `wait` for a first record or end, in milliseconds.
+ * @returns A promise that rejects if nothing was read.
+ */
+export type ReadBlock = (
+  consumer: Consumer,
+  limits: { readonly records: number; readonly wait: number },
+) => Promise<BlockRead>
+
+/** The class that `native/` adds to the client's addon. */
+interface BlockAddon {
+  readonly RecordReader: new () => NativeRecordReader
+}
+
+interface NativeRecordReader {
+  /** @param client The client's own native object. */
+  read(client: unknown, records: number, bytes: number, wait: number, done: ReadDone): void
+  encode(parts: readonly unknown[], valuesAreJson: boolean, valuesOnly: boolean): ArrayBuffer
+  encode(
+    parts: readonly unknown[],
+    valuesAreJson: boolean,
+    valuesOnly: boolean,
+    done: (error: Error | null, bytes: ArrayBuffer) => void,
+  ): void
+}
+
+/**
+ * Calls back with one read.
+ *
+ * @param places The offsets of the records, and the starts.
+ * @param events Four numbers for each run: the index of its topic, the partition, and the indexes of
+ * the first record and after the last one. For the end of a partition, -1 and the offset follow.
+ */
+type ReadDone = (
+  error: ClientError | null,
+  bytes: ArrayBuffer,
+  places: ArrayBuffer,
+  count: number,
+  jumps: ArrayBuffer,
+  events: ArrayBuffer,
+  topics: readonly string[],
+  isDrained: boolean,
+) => void
+
+let native: NativeRecordReader | undefined
+
+function reader(): NativeRecordReader {
+  native ??= new (addon() as unknown as BlockAddon).RecordReader()
+  return native
+}
+
+/** Reads on another thread, with one call of this thread for any number of records. */
+export const readBlock: ReadBlock = (consumer, { records, wait }) =>
+  new Promise((resolve, reject) => {
+    reader().read(
+      consumer.getClient(),
+      records,
+      READ_BYTES,
+      wait,
+      (error, bytes, places, count, jumps, events, topics, isDrained) => {
+        if (!bytes) return reject(error)
+        const offsets = new Float64Array(places, 0, count)
+        const starts = new Uint32Array(places, count * 8, count + 1)
+        const block = new RecordBlock(new Uint8Array(bytes), starts, offsets)
+        const parts = partsOf(block, new Float64Array(events), topics, new Uint32Array(jumps))
+        resolve({ parts, isDrained, error: error ?? undefined })
+      },
+    )
+  })
+
+function partsOf(
+  block: RecordBlock,
+  events: Float64Array,
+  topics: readonly string[],
+  jumps: Uint32Array,
+): BlockRead['parts'] {
+  const parts: Array<RecordRun | PartitionOffset> = []
+  let jump = 0
+  for (let i = 0; i < events.length; i += 4) {
+    const topic = topics[events[i] as number] as string
+    const partition = events[i + 1] as number
+    const begin = events[i + 2] as number
+    const end = events[i + 3] as number
+    if (begin < 0) {
+      parts.push({ topic, partition, offset: end })
+      continue
+    }
+    const first = jump
+    while (jump < jumps.length && (jumps[jump] as number) < end) jump++
+    parts.push({ topic, partition, block, begin, end, jumps: [...jumps.subarray(first, jump)] })
+  }
+  return parts
+}
+
+/** Records of a block, from `begin` to before `end`, and the texts around each. */
+export interface BlockText {
+  readonly block: RecordBlock
+  readonly begin: number
+  readonly end: number
+  readonly prefix: string
+  readonly separator: string
+}
+
+/**
+ * Writes texts and the JSON of records one after another, with the bytes of `src/records/encode.ts`.
+ *
+ * @param bytes Bytes of the packed records: many are encoded on another thread.
+ */
+export function encodeBlocks(
+  parts: ReadonlyArray<string | BlockText>,
+  { valuesAreJson, content }: Omit<RecordTexts, 'parts'>,
+  bytes: number,
+): Uint8Array | Promise<Uint8Array> {
+  const values = parts.flatMap((part) => {
+    if (typeof part === 'string') return [part]
+    const { block, begin, end, prefix, separator } = part
+    return [block.bytes, block.starts, block.offsets, begin, end, prefix, separator]
+  })
+  const valuesOnly = content === 'value'
+  if (bytes <= SYNC_BYTES) {
+    return new Uint8Array(reader().encode(values, valuesAreJson, valuesOnly))
+  }
+  return new Promise((resolve, reject) => {
+    reader().encode(values, valuesAreJson, valuesOnly, (error, encoded) => {
+      if (error) reject(error)
+      else resolve(new Uint8Array(encoded))
+    })
+  })
+}
