@@ -1,7 +1,7 @@
 import type { MessageHeader } from '@confluentinc/kafka-javascript'
 import { getLogger } from '@logtape/logtape'
 import { settledWithin } from '../src/core/deadline.ts'
-import { asKafkaConsumeError, KafkaConsumeError } from '../src/core/errors.ts'
+import { asKafkaConsumeError, KafkaConsumeError, shuttingDownError } from '../src/core/errors.ts'
 import {
   headerEntry,
   type Producer,
@@ -123,7 +123,7 @@ export class ConfirmingProducer implements Producer {
   }
 
   async send(records: readonly ProducerRecord[]): Promise<Result[]> {
-    if (this.#closed) throw closing()
+    if (this.#closed) throw shuttingDownError('write to Kafka')
     const sizes = records.map(sizeOf)
     const bytes = sizes.reduce((sum, size) => sum + size, 0)
     const isFull =
@@ -140,7 +140,7 @@ export class ConfirmingProducer implements Producer {
     try {
       await this.#host.reachable()
       const client = await this.#connected()
-      if (this.#closed) throw closing()
+      if (this.#closed) throw shuttingDownError('write to Kafka')
       const loss = this.#lost.get(client)
       if (loss) throw fromClient(loss, ACTION)
       for (let i = 0; i < records.length; i++) {
@@ -300,7 +300,7 @@ export class ConfirmingProducer implements Producer {
     )
     if (client) await settledWithin(delivered, FLUSH_MS)
     if (client) await disconnect(client)
-    for (const pending of this.#pending) pending.settle(closing())
+    for (const pending of this.#pending) pending.settle(shuttingDownError('write to Kafka'))
   }
 }
 
@@ -329,11 +329,4 @@ function sizeOf({ key, value, headers = [] }: ProducerRecord): number {
 
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-}
-
-function closing(): KafkaConsumeError {
-  return new KafkaConsumeError(
-    'SHUTTING_DOWN',
-    'Cannot write to Kafka: the server is shutting down',
-  )
 }

@@ -1,6 +1,11 @@
 /** The connection of a cluster: notices when its brokers cannot be reached, and when they are back. */
 import { getLogger } from '@logtape/logtape'
-import { asKafkaConsumeError, KafkaConsumeError, outageError } from '../../src/core/errors.ts'
+import {
+  asKafkaConsumeError,
+  KafkaConsumeError,
+  outageError,
+  shuttingDownError,
+} from '../../src/core/errors.ts'
 import type { BrokerState, KafkaOutage } from '../../src/port/kafka.ts'
 import { brokerStates, STATISTICS_INTERVAL_MS } from '../client/broker-statistics.ts'
 import {
@@ -91,7 +96,7 @@ export class ClusterConnection {
    * seconds.
    */
   async client(): Promise<Consumer> {
-    if (this.#isStopped) throw shuttingDown()
+    if (this.#isStopped) throw shuttingDownError('read from Kafka')
     if (this.#outage) throw outageError(this.#outage)
     if (!this.#control) {
       const late = sleep(CONNECT_TIMEOUT_MS + 1_000)
@@ -148,7 +153,7 @@ export class ClusterConnection {
   /** From now on requests are rejected; those under way may end. */
   stop(): void {
     this.#isStopped = true
-    this.#connected.reject(shuttingDown())
+    this.#connected.reject(shuttingDownError('read from Kafka'))
   }
 
   /** Disconnects the control client. */
@@ -247,13 +252,6 @@ function outageCause(error: KafkaConsumeError): KafkaConsumeError {
 
 function allBrokersDown(detail = 'no answer'): KafkaConsumeError {
   return connectionError('KAFKA_UNAVAILABLE', ALL_BROKERS_DOWN, detail)
-}
-
-function shuttingDown(): KafkaConsumeError {
-  return new KafkaConsumeError(
-    'SHUTTING_DOWN',
-    'Cannot read from Kafka: the server is shutting down',
-  )
 }
 
 function sleep(milliseconds: number): Promise<void> {

@@ -110,6 +110,15 @@ export function asKafkaConsumeError(thrown: unknown): KafkaConsumeError {
 }
 
 /**
+ * The error of a request to a server that is shutting down.
+ *
+ * @param action What the request wanted, for the message: "read from Kafka".
+ */
+export function shuttingDownError(action: string): KafkaConsumeError {
+  return new KafkaConsumeError('SHUTTING_DOWN', `Cannot ${action}: the server is shutting down`)
+}
+
+/**
  * The error of an outage.
  *
  * @param retryable Whether the same request may succeed later. Default: depends on the code.

@@ -1,6 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
+import { asKafkaConsumeError, KafkaConsumeError, shuttingDownError } from '../../core/errors.ts'
 import type { HistogramState } from '../../core/histogram.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import { readLimited } from '../../core/read-limited.ts'
@@ -113,10 +113,7 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
 
   const connected = async (): Promise<Connection> => {
     if (closed) {
-      throw new KafkaConsumeError(
-        'SHUTTING_DOWN',
-        'Cannot write to Kafka: the server is shutting down',
-      )
+      throw shuttingDownError('write to Kafka')
     }
     if (!connecting) registerOpen(closable)
     connecting ??= connect(clusterOptions(resolved))

@@ -1,5 +1,5 @@
 /** Consumer groups of clients: in mode `kong_consumer` each client reads as the group of its name. */
-import { KafkaConsumeError } from '../../core/errors.ts'
+import { KafkaConsumeError, shuttingDownError } from '../../core/errors.ts'
 import type { GroupCalls, Membership, MembershipStats } from './memberships.ts'
 
 /**
@@ -66,10 +66,7 @@ export class ClientGroups {
   /** @throws KafkaConsumeError TOO_MANY_GROUPS, or SHUTTING_DOWN */
   #makeRoom(): void {
     if (this.#isClosed) {
-      throw new KafkaConsumeError(
-        'SHUTTING_DOWN',
-        'Cannot read as the consumer group: the server is shutting down',
-      )
+      throw shuttingDownError('read as the consumer group')
     }
     if (this.#memberships.size < this.#limit) return
     const idle = [...this.#memberships].find(([, { isInUse }]) => !isInUse)

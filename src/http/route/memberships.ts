@@ -1,6 +1,6 @@
 /** Consumer group memberships of one cluster: routes that read the same group share a member. */
 import { getLogger } from '@logtape/logtape'
-import { KafkaConsumeError } from '../../core/errors.ts'
+import { shuttingDownError } from '../../core/errors.ts'
 import type {
   Delivery,
   GroupOptions,
@@ -116,7 +116,7 @@ export class Membership implements GroupSession {
     work: (ends: AbortSignal) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
-    if (this.#closed) throw shuttingDown()
+    if (this.#closed) throw shuttingDownError('read as a group')
     const ending = new AbortController()
     const end = () => ending.abort(signal?.reason)
     if (signal?.aborted) end()
@@ -126,7 +126,7 @@ export class Membership implements GroupSession {
     try {
       return await work(ending.signal)
     } catch (error) {
-      throw this.#closed ? shuttingDown() : error
+      throw this.#closed ? shuttingDownError('read as a group') : error
     } finally {
       this.#pending.delete(end)
       signal?.removeEventListener('abort', end)
@@ -150,12 +150,5 @@ function warnOfSplitGroup(options: GroupOptions, other: GroupOptions): void {
   log.warn(
     'Two routes of this process read group {group} with different {settings}, so each is a member of its own and gets a part of the partitions. Give the routes equal settings, or different groups',
     { group: groupId, settings: differing.join(', ').replace('instanceId', 'groupInstanceId') },
-  )
-}
-
-function shuttingDown(): KafkaConsumeError {
-  return new KafkaConsumeError(
-    'SHUTTING_DOWN',
-    'Cannot read as a group: the server is shutting down',
   )
 }

@@ -1,5 +1,5 @@
 import { toHex } from '../../core/bytes.ts'
-import { KafkaConsumeError, outageError } from '../../core/errors.ts'
+import { KafkaConsumeError, outageError, shuttingDownError } from '../../core/errors.ts'
 import type { HistogramState } from '../../core/histogram.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import type { FeedStats } from '../../feed/feed-stats.ts'
@@ -155,7 +155,7 @@ export class Route {
    * @throws KafkaConsumeError SHUTTING_DOWN, or the error of an outage, without a wait for its end.
    */
   async lease(): Promise<Lease> {
-    if (this.#closed) throw shuttingDown()
+    if (this.#closed) throw shuttingDownError('read from Kafka')
     if (!this.#lease) registerOpen(this)
     this.#lease ??= lease(this.options)
     try {
@@ -188,7 +188,7 @@ export class Route {
 
   async #join(client: KafkaClient): Promise<GroupCalls> {
     const { memberships } = await this.lease()
-    if (this.#closed) throw shuttingDown()
+    if (this.#closed) throw shuttingDownError('read from Kafka')
     const { topics, autoOffsetReset, commitStrategy, consumerGroup, maxGroups } = this.options
     const instanceId = consumerGroup.groupInstanceId
     const join = (groupId: string) =>
@@ -198,7 +198,7 @@ export class Route {
       return this.#clientGroups.forClient(groupIdOfClient(client))
     }
     const groupId = await groupIdOf(this.options)
-    if (this.#closed) throw shuttingDown()
+    if (this.#closed) throw shuttingDownError('read from Kafka')
     this.#membership ??= join(groupId)
     return this.#membership
   }
@@ -366,13 +366,6 @@ export class Route {
     const leased = await this.#lease?.catch(() => undefined)
     await leased?.release()
   }
-}
-
-function shuttingDown(): KafkaConsumeError {
-  return new KafkaConsumeError(
-    'SHUTTING_DOWN',
-    'Cannot read from Kafka: the server is shutting down',
-  )
 }
 
 function groupIdOfClient({ name }: KafkaClient): string {

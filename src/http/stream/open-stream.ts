@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { KafkaConsumeError } from '../../core/errors.ts'
+import { shuttingDownError } from '../../core/errors.ts'
 import { clientOf, filterOfTable, isRestricted } from '../request/client.ts'
 import { chooseFormat, type StreamPlan } from '../request/parameters.ts'
 import type { Route, StreamForm } from '../route/route.ts'
@@ -31,9 +31,7 @@ export async function openStream<Frames>(
   const filtered = feed.processor !== undefined || isRestricted(client) || wanted !== undefined
   try {
     const subscription = await feed.subscribe(position, filterOfTable(wanted, client))
-    const refusal = route.isClosed
-      ? new KafkaConsumeError('SHUTTING_DOWN', 'Cannot open a stream: the server is shutting down')
-      : c.req.raw.signal.reason
+    const refusal = route.isClosed ? shuttingDownError('open a stream') : c.req.raw.signal.reason
     if (refusal) {
       await subscription.close()
       throw refusal

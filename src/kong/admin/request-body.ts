@@ -8,7 +8,7 @@ import { readLimited } from '../../core/read-limited.ts'
 import { PLUGIN_NAMES } from '../config/plugins.ts'
 import type { EntityKind } from '../model/entities.ts'
 import type { KongFields } from '../model/field-description.ts'
-import { type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
+import { errorAt, SchemaViolation } from '../model/schema-violation.ts'
 import { Refusal } from './answers.ts'
 import { entityFields } from './entity-fields.ts'
 import { decodeForm, FormError } from './form.ts'
@@ -164,10 +164,6 @@ function readForm(form: BodyFields, kind: EntityKind, plugin?: string): Record<s
     return infer(decodeForm(form), fields)
   } catch (error) {
     if (!(error instanceof FormError)) throw error
-    throw new SchemaViolation(nest(error.field.split('.'), error.message))
+    throw new SchemaViolation(errorAt(error.field.split('.'), error.message))
   }
-}
-
-function nest([field, ...rest]: readonly string[], error: string): FieldErrors {
-  return { [field ?? '']: rest.length === 0 ? error : nest(rest, error) }
 }

@@ -8,7 +8,7 @@ import { isJsonObject } from '../../core/json-object.ts'
 import type { EntityKind, EntityKinds, KongPlugin } from '../model/entities.ts'
 import { fieldErrors } from '../model/field-errors.ts'
 import * as f from '../model/fields.ts'
-import { type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
+import { errorAt, type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
 import { MASK } from './plugin-config.ts'
 import {
   isForConsumers,
@@ -391,11 +391,7 @@ function refuseForbidden(value: unknown, path: readonly string[] = []): void {
   const isArray = Array.isArray(value)
   for (const [key, inner] of Object.entries(value)) {
     const here = [...path, isArray ? String(Number(key) + 1) : key]
-    if (!isArray && FORBIDDEN.has(key)) throw new SchemaViolation(nest(here, 'unknown field'))
+    if (!isArray && FORBIDDEN.has(key)) throw new SchemaViolation(errorAt(here, 'unknown field'))
     refuseForbidden(inner, here)
   }
-}
-
-function nest([field, ...rest]: readonly string[], error: string): FieldErrors {
-  return { [field ?? '']: rest.length === 0 ? error : nest(rest, error) }
 }

@@ -15,7 +15,7 @@ import {
   resolveVault,
   variableIn,
 } from '../model/references.ts'
-import { type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
+import { errorAt, type FieldErrors, SchemaViolation } from '../model/schema-violation.ts'
 import type { KafkaPluginOptions } from './kafka-plugins.ts'
 import { isSecret, readPluginConfig } from './plugin-config.ts'
 
@@ -41,7 +41,7 @@ function resolve(
         ? { error: `cannot resolve '${text}': ${SHOWN}` }
         : resolveVault(text, environment)
     if (found.error === undefined) return found.value
-    throw new SchemaViolation(nest([...place, ...path], found.error))
+    throw new SchemaViolation(errorAt([...place, ...path], found.error))
   }) as PluginConfig
 }
 
@@ -90,7 +90,7 @@ export function partsOf(
   const certificate = certificates.find((each) => each.id === id)
   if (!certificate) {
     const error = `there is no certificate with the id ${id}`
-    throw new SchemaViolation(nest(['config', 'security', 'certificate_id'], error))
+    throw new SchemaViolation(errorAt(['config', 'security', 'certificate_id'], error))
   }
   const { cert, key } = certificate
   // A certificate may read any variable: it is sent to brokers only, and must be PEM.
@@ -175,8 +175,4 @@ function conceal(fields: FieldErrors, secrets: Secrets): FieldErrors {
         : conceal(error, secrets),
     ]),
   )
-}
-
-function nest([field = '', ...rest]: readonly string[], error: string): FieldErrors {
-  return { [field]: rest.length === 0 ? error : nest(rest, error) }
 }

@@ -21,6 +21,11 @@ export class SchemaViolation extends Error {
   }
 }
 
+/** The error of one field, at a path of names: array elements are counted from one. */
+export function errorAt([field = '', ...rest]: readonly string[], error: string): FieldErrors {
+  return { [field]: rest.length === 0 ? error : errorAt(rest, error) }
+}
+
 function flatten(fields: FieldErrors, path = ''): string[] {
   return Object.entries(fields).flatMap(([field, error]) => {
     const name = path + field

@@ -12,7 +12,7 @@ export class PluginScopes {
       const { name, enabled, protocols, consumer, route, service } = plugin
       if (!enabled || !protocols.some((protocol) => /^(?:https?|wss?)$/.test(protocol))) continue
       const scopes = this.#byName.get(name) ?? new Map<string, KongPlugin>()
-      scopes.set(scopeKey(consumer?.id, route?.id, service?.id), plugin)
+      scopes.set(keyOfScope(consumer?.id, route?.id, service?.id), plugin)
       this.#byName.set(name, scopes)
       if (!consumer) continue
       const own = this.#ofConsumers.get(name)
@@ -34,10 +34,10 @@ export class PluginScopes {
     const scopes = this.#byName.get(name)
     if (!scopes) return undefined
     const of = (consumer?: string) => ({
-      both: service ? scopes.get(scopeKey(consumer, id, service.id)) : undefined,
-      route: scopes.get(scopeKey(consumer, id, undefined)),
-      service: service ? scopes.get(scopeKey(consumer, undefined, service.id)) : undefined,
-      alone: scopes.get(scopeKey(consumer, undefined, undefined)),
+      both: service ? scopes.get(keyOfScope(consumer, id, service.id)) : undefined,
+      route: scopes.get(keyOfScope(consumer, id, undefined)),
+      service: service ? scopes.get(keyOfScope(consumer, undefined, service.id)) : undefined,
+      alone: scopes.get(keyOfScope(consumer, undefined, undefined)),
     })
     const own = consumer === undefined ? undefined : of(consumer)
     const common = of()
@@ -68,7 +68,7 @@ export class PluginScopes {
   }
 }
 
-function scopeKey(
+function keyOfScope(
   consumer: string | undefined,
   route: string | undefined,
   service: string | undefined,
