@@ -114,6 +114,35 @@ test(
 )
 
 test(
+  'records that a client’s flow control holds back go to the next client, when the first one leaves',
+  async () => {
+    const topic = await kafka.createTopic(1)
+    await kafka.produce(topic, [{ partition: 0, value: 'x'.repeat(500) }])
+    const { gateway, url, https, metric } = await start(topic)
+    await using _ = gateway
+    const requeued = (count: number) =>
+      until(
+        async () => (await metric('hono_kafka_group_requeued_records_total')) === count,
+        `${count} requeued records`,
+      )
+    // A window of 0: the answer begins, and not a byte of its body may be sent.
+    await using client = await Http2Client.connect(https, 0)
+    const reset = client.open('/messages?format=records&timeout=20000')
+    await until(() => reset.headers !== undefined, 'the answer to begin', 30_000)
+    reset.reset()
+    await requeued(1)
+    const cut = client.open('/messages?format=records&timeout=20000')
+    await until(() => cut.headers !== undefined, 'the answer to begin')
+    await client[Symbol.asyncDispose]()
+    await requeued(2)
+    const response = await fetch(`${url}/messages?format=records&timeout=5000`)
+    expect(((await response.json()) as FlatBody).records).toHaveLength(1)
+    expect(reset.text + cut.text).toBe('')
+  },
+  LIMIT,
+)
+
+test(
   'a stream that is not read holds up no other of its connection, and goes on where it was',
   async () => {
     const topic = await kafka.createTopic(1)
