@@ -13,6 +13,7 @@ const FILES = {
   'format.js': [() => own('format.js')],
   'overview.js': [() => own('overview.js')],
   'record.js': [() => own('record.js')],
+  'shared-stream.js': [() => own('shared-stream.js')],
   'tail.js': [() => own('tail.js')],
   'theme.js': [() => own('theme.js')],
   'icon.svg': [() => own('icon.svg')],
@@ -28,6 +29,7 @@ export const MODULES = [
   'format.js',
   'overview.js',
   'record.js',
+  'shared-stream.js',
   'tail.js',
 ] satisfies Array<keyof typeof FILES>
 

@@ -1,9 +1,10 @@
 // @ts-check
-/** The live tail: one EventSource, and the newest records that it brought. */
+/** The live tail: one event stream, and the newest records that it brought. */
 import { withCredentials } from './credentials.js'
 import { byId, copy, element } from './dom.js'
 import { count, isoTime } from './format.js'
 import { curlOf, rowOf, textOf } from './record.js'
+import { SharedStream } from './shared-stream.js'
 
 /** @typedef {import('./overview.js').StatusRoute} StatusRoute */
 
@@ -12,10 +13,12 @@ const KEEP = 300
 /** Milliseconds between two attempts when the server refuses, at first and at most. */
 const RETRY = 1_000
 const RETRY_MAX = 10_000
+const TOO_MANY =
+  'Other tabs read at other positions, and a browser opens six connections of HTTP/1.1 to a host. HTTPS with HTTP/2 has no such limit.'
 
 export class Tail {
-  /** @type {EventSource | undefined} */
-  #source
+  #stream = new SharedStream()
+  #isOpen = false
   /** Where to go on: the id of the last event. */
   #cursor = ''
   #paused = false
@@ -43,6 +46,12 @@ export class Tail {
     byId('pause').addEventListener('click', () => this.toggle())
     byId('clear').addEventListener('click', () => this.#clear())
     byId('curl').addEventListener('click', () => this.copyCurl())
+    // A page that is left may come back as it was, from the browser's back-forward cache.
+    addEventListener('pagehide', () => this.#stream.close())
+    addEventListener('pageshow', (event) => {
+      const { persisted } = /** @type {PageTransitionEvent} */ (event)
+      if (persisted && this.#isOpen) this.#open()
+    })
   }
 
   /**
@@ -76,7 +85,7 @@ export class Tail {
         'no stream',
         'No route streams: one in mode server-sent-events or auto would.',
       )
-    } else if (select.value !== before || !this.#source) this.#begin()
+    } else if (select.value !== before || !this.#isOpen) this.#begin()
   }
 
   /**
@@ -148,31 +157,38 @@ export class Tail {
     clearTimeout(this.#retry)
     if (!this.route) return
     this.#tell('wait', 'connecting …')
-    const source = new EventSource(withCredentials(this.#url()))
-    this.#source = source
-    source.onopen = () => {
-      this.#delay = RETRY
-      this.#tell('live', 'live')
-    }
-    source.onmessage = ({ data, lastEventId }) => this.#take(JSON.parse(data), lastEventId)
-    // Where the stream is without a record: at its beginning, and past what a filter leaves out.
-    source.addEventListener('cursor', ({ lastEventId }) => {
-      this.#cursor = lastEventId
-    })
-    source.addEventListener('gap', ({ data, lastEventId }) => {
-      if (lastEventId) this.#cursor = lastEventId
-      const { topic, partition, from, to, reason } = JSON.parse(data)
-      this.#note(`Gap in ${topic}/${partition}: ${count(from)} to ${count(to)}, ${reason}`)
-    })
-    source.addEventListener('error', (event) => {
-      if (event instanceof MessageEvent && typeof event.data === 'string') {
-        this.#note(JSON.parse(event.data).message)
+    this.#isOpen = true
+    this.#stream.open(withCredentials(this.#url()), (event) => this.#onEvent(event))
+  }
+
+  /** @param {import('./shared-stream.js').StreamEvent} event */
+  #onEvent(event) {
+    switch (event.type) {
+      case 'open':
+        this.#delay = RETRY
+        return this.#tell('live', 'live')
+      case 'message':
+        return this.#take(JSON.parse(event.data), event.lastEventId)
+      // Where the stream is without a record: at its beginning, and past what a filter leaves out.
+      case 'cursor':
+        this.#cursor = event.lastEventId
         return
+      case 'gap': {
+        if (event.lastEventId) this.#cursor = event.lastEventId
+        const { topic, partition, from, to, reason } = JSON.parse(event.data)
+        return this.#note(`Gap in ${topic}/${partition}: ${count(from)} to ${count(to)}, ${reason}`)
       }
-      if (source !== this.#source) return
-      if (source.readyState === EventSource.CONNECTING) this.#tell('wait', 'reconnecting …')
-      else void this.#refused()
-    })
+      case 'error':
+        return this.#note(JSON.parse(event.data).message)
+      case 'reconnecting':
+        return this.#tell('wait', 'reconnecting …')
+      case 'waiting':
+        return this.#tell('wait', 'waiting for other tabs …', TOO_MANY)
+      case 'lost':
+        return this.#open()
+      case 'refused':
+        return void this.#refused()
+    }
   }
 
   /** An EventSource gives up at an answer that is no stream, and does not tell what it was. */
@@ -194,7 +210,7 @@ export class Tail {
     } catch {
       // Said above.
     }
-    if (this.#paused || this.#source) return
+    if (this.#paused || this.#isOpen) return
     this.#tell('error', isFinal ? 'refused' : 'waiting …', message)
     if (isFinal) return
     this.#retry = setTimeout(() => this.#open(), this.#delay)
@@ -203,8 +219,8 @@ export class Tail {
 
   #close() {
     clearTimeout(this.#retry)
-    this.#source?.close()
-    this.#source = undefined
+    this.#stream.close()
+    this.#isOpen = false
   }
 
   /**
