@@ -27,7 +27,7 @@ COPY --from=build /app /app
 WORKDIR /app
 USER nobody
 # The Admin API has no login: it stays inside the container unless ADMIN_HOST says otherwise.
-EXPOSE 8000
+EXPOSE 8000 8443
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["bun", "-e", "process.exit((await fetch('http://127.0.0.1:' + (process.env.PORT || 8000) + '/healthz')).ok ? 0 : 1)"]
 # The gateway itself, not by way of a script: signals reach it.

@@ -23,6 +23,13 @@ const FLAGS = { port: '--https-port', host: '--host' }
  * sends one entity at a time, and each new listener may reset a connection that is not accepted yet.
  */
 const SWITCH_DELAY_MS = 100
+/** How many times as long as the last listener took to begin the next one waits at least. */
+const SWITCH_PAUSE = 20
+/**
+ * Earlier listeners that may have connections. Each holds some 500 KB, and its certificates. Of
+ * further ones the oldest closes its connections, and their streams resume.
+ */
+const MAX_EARLIER = 32
 
 const log = getLogger([LOG_ROOT, 'server'])
 
@@ -44,8 +51,10 @@ export class HttpsServer {
   readonly #checked = new WeakMap<Certificate, KeyPair>()
   #listener: HttpServer | undefined
   #delayed: ReturnType<typeof setTimeout> | undefined
-  /** Resolve when earlier listeners have no connection left. */
-  readonly #drained = new Set<Promise<void>>()
+  /** Milliseconds for which collecting changes waits. */
+  #delay = SWITCH_DELAY_MS
+  /** Earlier listeners with connections, the oldest first; each resolves when none is left. */
+  readonly #earlier = new Map<HttpServer, Promise<void>>()
 
   /**
    * @param environment The variables that vault references of Kong's certificates read.
@@ -110,13 +119,13 @@ export class HttpsServer {
       } catch (error) {
         log.error('Cannot show other certificates: {error}', { error })
       }
-    }, SWITCH_DELAY_MS)
+    }, this.#delay)
   }
 
   /** Ends listening; resolves when no connection is left. */
   async stop(): Promise<void> {
     clearTimeout(this.#delayed)
-    await Promise.all([this.#listener?.stop(), ...this.#drained])
+    await Promise.all([this.#listener?.stop(), ...this.#earlier.values()])
   }
 
   /** Has another listener, with the present certificates, take the new connections. */
@@ -124,11 +133,20 @@ export class HttpsServer {
     clearTimeout(this.#delayed)
     this.#delayed = undefined
     const previous = this.#listener
+    const began = performance.now()
     this.#listener = this.#open()
+    this.#delay = Math.max(SWITCH_DELAY_MS, SWITCH_PAUSE * (performance.now() - began))
     if (!previous) return
     // At once: the kernel gives some of the new connections to the previous listener until it ends.
-    const drained = previous.stop().finally(() => this.#drained.delete(drained))
-    this.#drained.add(drained)
+    const drained = previous.stop().finally(() => this.#earlier.delete(previous))
+    this.#earlier.set(previous, drained)
+    const [oldest] = this.#earlier.keys()
+    if (!oldest || this.#earlier.size <= MAX_EARLIER) return
+    log.warning('Closing the connections that began {count} certificates ago', {
+      count: MAX_EARLIER,
+    })
+    this.#earlier.delete(oldest)
+    void oldest.stop(true)
   }
 
   #open(): HttpServer {
