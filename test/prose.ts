@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 const root = dirname(import.meta.dirname)
-const CODE = '{src,kafka,native,tools,bench,package,examples,test}/**/*.{ts,tsx}'
+const CODE = '{src,kafka,native,tools,bench,package,examples,test}/**/*.{ts,tsx,js}'
 const PAGES = '{*.md,docs/*.md,native/*.md}'
 
 /** Words with which a comment begins that has no subject, or needs the comment before it. */

@@ -24,10 +24,10 @@ export interface ConsoleOptions {
 }
 
 /**
- * A page that shows routes, topics, figures and a live tail. It has no access of its own: it asks
- * `status` and `metrics` and reads routes as any client does, and loads nothing from elsewhere. It
+ * A page that shows routes, topics, metrics and a live view of records. It has no access of its own: it
+ * reads `status`, `metrics` and the routes as any client does, and loads nothing from other servers. It
  * sends the credentials with which it was opened, also those of a query parameter that the client's
- * `credentialParameters` name; no other page and no other server gets to see these.
+ * `credentialParameters` name. Other pages and other servers never get them.
  *
  * @param options Addresses, as the browser sees them. Default: `/status` and `/metrics`, no docs.
  * @returns An app to mount by `app.route`.

@@ -104,7 +104,7 @@ const top = (
       </nav>
     </header>`
 
-const figures = () => html`<section class="figures" aria-label="Figures of the last five minutes">
+const figures = () => html`<section class="figures" aria-label="Metrics of the last five minutes">
         ${FIGURES.map(
           ({ id, name, unit }) => html`<div class="figure">
           <h2>${name}</h2>
@@ -115,7 +115,7 @@ const figures = () => html`<section class="figures" aria-label="Figures of the l
         <p class="empty" id="no-metrics" hidden></p>
       </section>`
 
-const tail = () => html`<section class="tail" aria-label="Live tail">
+const tail = () => html`<section class="tail" aria-label="Live view of records">
         <div class="head">
           <h2>Records</h2>
           <p class="state" id="state" role="status" data-state="wait">…</p>

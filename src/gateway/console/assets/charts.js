@@ -1,5 +1,5 @@
 // @ts-check
-/** Figures over the last five minutes, made of what /metrics says. */
+/** The charts of the last five minutes, computed from `/metrics`. */
 import { byId } from './dom.js'
 import { bytes, duration, rate } from './format.js'
 
@@ -7,9 +7,9 @@ import { bytes, duration, rate } from './format.js'
 /** @typedef {{ at: number, samples: Samples }} Scrape */
 
 const KEEP = 300
-/** Seconds over which a rate is taken. */
+/** The window of a rate, in seconds. */
 const WINDOW = 6
-/** Seconds over which latencies are taken. */
+/** The window of latencies, in seconds. */
 const LATENCY_WINDOW = 30
 
 const FIGURES = {
@@ -38,14 +38,14 @@ export class Charts {
   }
 
   /**
-   * Takes an exposition in.
+   * Adds a scrape.
    * @param {string} text
    */
   add(text) {
     const at = Date.now() / 1_000
     const last = this.#scrapes.at(-1)
     const samples = parse(text)
-    // After a restart counters begin anew; nothing can be said of the time before.
+    // After a restart the counters start at 0: earlier scrapes cannot be compared.
     if (last && sumOf(samples, 'records_total') < sumOf(last.samples, 'records_total')) {
       this.#scrapes = []
     }
@@ -59,7 +59,7 @@ export class Charts {
     })
   }
 
-  /** Nothing is known just now. */
+  /** Shows that no metrics are available now. */
   miss() {
     this.#scrapes = []
     this.#point(Date.now() / 1_000, {
@@ -70,7 +70,7 @@ export class Charts {
     })
   }
 
-  /** Draws anew, as in other colours. */
+  /** Draws again, as after a change of colours. */
   draw() {
     for (const name of this.#names()) {
       this.#plots.get(name)?.destroy()

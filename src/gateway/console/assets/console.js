@@ -1,5 +1,5 @@
 // @ts-check
-/** The console page: asks for the status and the figures again and again, and follows a route. */
+/** The console page: polls the status and the metrics, and follows a route. */
 import { Charts } from './charts.js'
 import { withCredentials } from './credentials.js'
 import { byId, every } from './dom.js'
@@ -39,7 +39,9 @@ void every(INTERVAL, async () => {
     const response = await fetch(withCredentials(metrics))
     byId('no-metrics').hidden = response.ok
     if (response.ok) charts.add(await response.text())
-    else byId('no-metrics').textContent = 'There are no figures: metrics are off, or not for you.'
+    else
+      byId('no-metrics').textContent =
+        'There are no metrics: they are switched off, or your credentials do not allow them.'
   } catch {
     charts.miss()
   }

@@ -8,7 +8,7 @@ export function byId(id) {
 }
 
 /**
- * An element with what it holds. Text is always text: what records hold is never read as HTML.
+ * An element with its content. Text stays text: records are never read as HTML.
  * @param {string} name
  * @param {Record<string, string | undefined>} attributes
  * @param {...(Node | string)} children
@@ -26,7 +26,7 @@ export function element(name, attributes = {}, ...children) {
 let fading
 
 /**
- * Copies text, and says so.
+ * Copies a text, and reports that in the page.
  * @param {string} text
  * @param {string} what
  */
@@ -36,7 +36,7 @@ export async function copy(text, what) {
     await navigator.clipboard.writeText(text)
     toast.textContent = `${what} copied`
   } catch {
-    // Without TLS a browser has no clipboard for pages, but for those of this machine.
+    // Without TLS, browsers give pages a clipboard only if they come from this machine.
     toast.textContent = `Cannot copy: ${text}`
   }
   toast.classList.add('shown')
@@ -45,7 +45,7 @@ export async function copy(text, what) {
 }
 
 /**
- * Calls again and again, a while after each answer, and not while nobody looks.
+ * Calls a function repeatedly, some time after each answer, and only while the page is visible.
  * @param {number} interval Milliseconds.
  * @param {() => Promise<void>} work
  */

@@ -35,8 +35,8 @@ export function duration(value) {
 const MAX_TIME = 8.64e15
 
 /**
- * A timestamp as ISO 8601; undefined where it is no time: -1 says that there is none, and where a
- * producer wrote nanoseconds the number is beyond all dates.
+ * A timestamp as ISO 8601; undefined for -1, which means no timestamp, and for numbers beyond all dates,
+ * such as the nanoseconds of some producers.
  * @param {number} timestamp Milliseconds since 1970.
  */
 export function isoTime(timestamp) {
@@ -53,7 +53,7 @@ export function clock(timestamp) {
 }
 
 /**
- * A word for a POSIX shell, whatever is in it.
+ * Quotes a text as one word for a POSIX shell.
  * @param {string} text
  */
 export function shellWord(text) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** Routes and topics, as /status tells them. */
+/** Routes and topics, by `/status`. */
 import { byId, copy, element } from './dom.js'
 import { count, rate, shellWord } from './format.js'
 
@@ -9,7 +9,7 @@ import { count, rate, shellWord } from './format.js'
 /** @typedef {{ name: string, outage?: { code: string, message: string, since: string }, brokers: Array<{ name: string, up: boolean }>, topics: Topic[] }} Cluster */
 /** @typedef {{ version: string, routes: StatusRoute[], clusters: Cluster[], groups: Array<{ id: string, cluster: string, partitions: Array<{ topic: string, partition: number, lag?: number }> }> }} Status */
 
-/** Milliseconds over which a rate is taken. */
+/** The window of a rate, in milliseconds. */
 const WINDOW = 10_000
 
 export class Overview {
@@ -203,7 +203,7 @@ function orNone(value) {
   return value === undefined ? '–' : count(value)
 }
 
-/** Of those that are known. @param {Array<number | undefined>} values */
+/** The sum of the known values. @param {Array<number | undefined>} values */
 function sum(values) {
   const known = values.filter((value) => value !== undefined)
   return known.length === 0 ? undefined : known.reduce((all, value) => all + value, 0)

@@ -14,7 +14,7 @@ import { clock, count, isoTime, shellWord } from './format.js'
 /** Characters of a value in a row, and of a value that is shown as a tree. */
 const PREVIEW = 400
 const PRETTY = 200_000
-/** Levels of a tree that are indented further: the spaces alone would fill the memory otherwise. */
+/** The most levels of a tree that are indented: the spaces of deeper levels would fill the memory. */
 const MAX_INDENT = 50
 
 /**
@@ -49,7 +49,7 @@ export function rowOf(record, curl) {
 }
 
 /**
- * What a filter looks into.
+ * The text of a record that a filter searches.
  * @param {KafkaRecord} record
  */
 export function textOf({ topic, partition, offset, key, value, headers }) {
@@ -67,7 +67,7 @@ function textValue(value) {
   try {
     return typeof value === 'string' ? value : JSON.stringify(value)
   } catch {
-    // A browser writes JSON only some thousand levels deep, and reads more.
+    // Browsers parse JSON of any depth, but write only some thousand levels.
     return '(JSON that is nested too deep to be shown)'
   }
 }
@@ -146,7 +146,7 @@ function ago(timestamp) {
 }
 
 /**
- * A value as indented JSON where it is some, else as it is.
+ * A value as indented JSON, or as it is if it is not JSON.
  * @param {unknown} value
  */
 function pretty(value) {

@@ -191,7 +191,7 @@ export class Tail {
     }
   }
 
-  /** An EventSource gives up at an answer that is no stream, and does not tell what it was. */
+  /** An `EventSource` gives up at an answer that is not a stream, and does not report the answer. */
   async #refused() {
     this.#close()
     let message = 'the gateway cannot be reached'
@@ -252,7 +252,7 @@ export class Tail {
       this.#drawing = false
       const list = byId('records')
       const wanted = byId('filter').value.trim().toLowerCase()
-      // What somebody reads must not move away under their eyes.
+      // The list must not move while somebody reads it.
       const isRead = list.scrollTop > 0 || list.querySelector('.detail') !== null
       const height = list.scrollHeight
       for (const { row, text } of this.#fresh) {

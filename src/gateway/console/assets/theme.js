@@ -1,5 +1,5 @@
 // @ts-check
-// Before anything is drawn: a page that is light for a moment hurts in the dark.
+// Runs before anything is drawn: a flash of the light page would hurt in the dark.
 {
   const theme = localStorage.getItem('theme')
   if (theme === 'light' || theme === 'dark') document.documentElement.dataset['theme'] = theme
