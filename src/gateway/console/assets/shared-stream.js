@@ -81,7 +81,7 @@ class Stream {
 class Streams {
   /** @type {Set<Stream>} */
   #streams = new Set()
-  /** Who waits for a stream to be closed. @type {Map<object, () => void>} */
+  /** The tabs that wait for a stream to be closed. @type {Map<object, () => void>} */
   #waiting = new Map()
   #limit
 
