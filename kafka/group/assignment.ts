@@ -14,9 +14,9 @@ import { type StartOffset, startOffsetOf } from './start-offset.ts'
 const log = getLogger(['hono-kafka-consume', 'group'])
 
 const RETRY_MS = 1_000
-/** Milliseconds for which answers on their way may hold up the release of their partitions. */
+/** Milliseconds for which answers in progress may delay the release of their partitions. */
 const LAST_DELIVERIES_MS = 3_000
-/** Milliseconds for which a client that closes is offered the answer that it waits for. */
+/** Milliseconds for which a closing client is offered the answer to its last rebalance. */
 const CLOSING_MS = 5_000
 
 const NO_IDS: ReadonlyMap<string, string> = new Map()
@@ -25,7 +25,7 @@ const NO_IDS: ReadonlyMap<string, string> = new Map()
 const ASSIGN = -175
 const REVOKE = -174
 
-/** Where an assigned partition is read from, and what is known of its topic. */
+/** The start of an assigned partition, and the known facts about its topic. */
 interface AssignedStart extends StartOffset {
   readonly topicId: string | undefined
   /** All transactions below this offset are decided. */
@@ -38,19 +38,19 @@ interface AssignmentContext {
   readonly options: GroupOptions
   readonly owned: OwnedPartitions
   readonly commits: Commits
-  /** Notified when partitions come; waited for by partitions that go. */
+  /** Notified when partitions are assigned. A release waits for it. */
   readonly signal: Signal
   /** Called when partitions were added. */
   onAssigned(): void
 }
 
-/** Answers the group's changes of members: takes assigned partitions, and gives revoked ones up. */
+/** Answers rebalances: takes assigned partitions, and gives up revoked ones. */
 export class Assignment {
   readonly #context: AssignmentContext
   /** The consumer that has joined: a former one may still be leaving. */
   #consumer: Consumer | undefined
   #left = Promise.withResolvers<undefined>()
-  /** The change of members that the client waits for. */
+  /** The rebalance that the client waits to have answered. */
   #answering: Promise<void> | undefined
   /** Partitions that are being given up. */
   #releasing: Promise<unknown> = Promise.resolve()
@@ -67,12 +67,14 @@ export class Assignment {
     this.#context = context
   }
 
-  /** Records that were delivered, and may be delivered again by another member. */
+  /** The number of delivered records that another member may deliver again. */
   get uncertain(): number {
     return this.#uncertain
   }
 
-  /** Records that were delivered and not committed belong to another member now. */
+  /**
+   * Counts delivered records that were not committed before their partition moved to another member.
+   */
   countUncertain(records: number): void {
     const { groupId, commitStrategy } = this.#context.options
     if (records === 0 || commitStrategy === 'off') return
@@ -83,12 +85,12 @@ export class Assignment {
     })
   }
 
-  /** Partitions that do not exist at the first call were added later. */
+  /** Records the partitions that exist at the first call. Others count as added. */
   noteExisting(all: readonly TopicPartition[]): void {
     this.#first ??= new Set(all.map(partitionKey))
   }
 
-  /** The consumer is to join: the group is about to assign partitions. */
+  /** Called before the consumer joins. */
   begin(consumer: Consumer): void {
     this.#consumer = consumer
     this.#left = Promise.withResolvers()
@@ -108,13 +110,13 @@ export class Assignment {
     await Promise.all([released, this.#releasing])
   }
 
-  /** The consumer leaves: its partitions are other members' from here on. */
+  /** Called when the consumer has left: its partitions belong to other members from now on. */
   end(): void {
     this.#consumer = undefined
     this.#context.owned.isAssigned = false
   }
 
-  /** The client reports a change of members, and waits for an answer. */
+  /** Handles a rebalance, which the client reports and waits to have answered. */
   onRebalance(consumer: Consumer, code: number, partitions: readonly PartitionOffset[]): void {
     if (code === ASSIGN) this.#answer(consumer, this.#assign(consumer, partitions))
     else if (code === REVOKE) this.#answer(consumer, this.#revoke(consumer, partitions))

@@ -11,7 +11,10 @@ const log = getLogger(['hono-kafka-consume', 'group'])
 
 const TIMEOUT_MS = 5_000
 const RETRY_MS = 1_000
-/** Milliseconds for which partitions that are given up wait for their last commit, which is tried again. */
+/**
+ * Milliseconds for which partitions that are given up wait for their last commit, which is tried
+ * again.
+ */
 const LAST_COMMIT_MS = 3_000
 const LAST_RETRY_MS = 100
 
@@ -61,7 +64,7 @@ export class Commits {
     if (first) await this.commit(offsets).catch((error) => this.#logError(first.topic, error))
   }
 
-  /** Commits what is delivered of the partitions by then, and tries again while that fails. */
+  /** Commits the committable offsets of partitions, and tries again while that fails. */
   soon(partitions: () => Iterable<OwnedPartition>): void {
     if (this.#isAsked) return
     this.#isAsked = true
@@ -73,7 +76,9 @@ export class Commits {
     })
   }
 
-  /** Commits what is delivered of partitions that are given up; resolves also when that fails. */
+  /**
+   * Commits the committable offsets of partitions that are given up. Resolves even when that fails.
+   */
   async finish(gone: readonly OwnedPartition[]): Promise<void> {
     const until = performance.now() + LAST_COMMIT_MS
     const finished = this.#enqueue(async () => {
@@ -86,7 +91,10 @@ export class Commits {
     await settledWithin(finished, LAST_COMMIT_MS)
   }
 
-  /** @returns an error of the commit, if any, and rather one that passes: the next commit succeeds then. */
+  /**
+   * @returns an error of the commit, if any, and rather one that passes: the next commit succeeds
+   * then.
+   */
   async #commitDelivered(
     partitions: Iterable<OwnedPartition>,
   ): Promise<KafkaConsumeError | undefined> {
@@ -126,7 +134,10 @@ export class Commits {
     }
   }
 
-  /** Logs an error once until a commit succeeds, and errors that pass not at all, as those of a change of members. */
+  /**
+   * Logs an error once until a commit succeeds, and errors that pass not at all, as those of a change
+   * of members.
+   */
   #logError(topic: string, thrown: unknown): KafkaConsumeError {
     const error = asKafkaConsumeError(thrown)
     if (isPassing(error) || this.#failing.has(topic)) return error

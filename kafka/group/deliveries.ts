@@ -95,7 +95,7 @@ export class ReadyRecords {
     this.#count(range, 1)
   }
 
-  /** The next records within the limits; a first one whatever its size. */
+  /** The next records within the limits; a first record of any size. */
   take(limits: Pick<PollLimits, 'maxRecords' | 'maxBytes'>): RecordRange[] {
     const taken: RecordRange[] = []
     let { maxRecords: records, maxBytes: bytes } = limits
@@ -155,7 +155,9 @@ export interface DeliveryContents {
 
 /** The owner of a delivery, to which the delivery reports its end. */
 export interface DeliverySink {
-  /** @param late How many of the records belong to another member by now, which delivers them again. */
+  /**
+   * @param late How many of the records belong to another member by now, which delivers them again.
+   */
   delivered(late: number): void
   returned(ranges: readonly RecordRange[], gaps: readonly Gap[]): void
 }
@@ -189,7 +191,7 @@ class GroupRun implements DeliveredRun {
   }
 }
 
-/** Records that one client has been given. */
+/** The records that one client got by one poll. */
 export class GroupDelivery implements Delivery {
   readonly length: number
   readonly bytes: number
@@ -278,7 +280,8 @@ export class GroupDelivery implements Delivery {
     this.#isOver = true
     const open = this.#open.map(({ range }) => range)
     for (const { owned, length } of open) owned.held -= length
-    // A partition that went and returned is read again: what went out before is not requeued.
+    // A partition that was revoked and assigned again is read again: older deliveries are not
+    // requeued.
     this.#sink.returned(
       open.filter(({ owned }) => owned.state === 'owned'),
       this.gaps,

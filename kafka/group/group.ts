@@ -19,7 +19,7 @@ import { PollQueue } from './poll-queue.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 
-/** Records that wait for the next poll; where more are ready, partitions are paused. */
+/** The most records that are read ahead of polls; with more, partitions are paused. */
 const READY_RECORDS = 1_000
 const READY_BYTES = 8 * 1024 * 1024
 /**
@@ -27,14 +27,19 @@ const READY_BYTES = 8 * 1024 * 1024
  * away what the client has fetched ahead. Changes of members are not served meanwhile.
  */
 const FULL_MS = 500
-/** Milliseconds for the group to assign partitions and for them to answer. */
+/** Milliseconds in which the group must assign partitions, and Kafka must answer for them. */
 const JOIN_TIMEOUT_MS = 30_000
-/** Milliseconds without an answer of its partitions after which the member leaves, and joins as a new one. */
+/**
+ * Milliseconds without an answer for its partitions after which the member joins again as a new one.
+ */
 const STUCK_MS = 60_000
 const RETRY_MS = 1_000
-/** Milliseconds between two comparisons of what is read with what Kafka has. */
+/** Milliseconds between two checks for stalls. */
 const CHECK_MS = 10_000
-/** Kafka's default of `max.poll.interval.ms`, after which a consumer that does not poll loses its membership. */
+/**
+ * Kafka's default of `max.poll.interval.ms`, after which a consumer that does not poll loses its
+ * membership.
+ */
 const IDLE_TIMEOUT_MS = 5 * 60_000
 
 /** librdkafka's `rd_kafka_resp_err_t`. */
@@ -74,7 +79,10 @@ export class Group implements GroupSession {
   #fullSince: number | undefined
   /** When partitions last answered, or the group was joined; in `performance.now()`'s time. */
   #readyAt = 0
-  /** The code of the error that was logged last: it stays over attempts, until the group reads again. */
+  /**
+   * The code of the error that was logged last, until the group reads again: retries must not repeat
+   * it.
+   */
   #reportedError: ErrorCode | undefined
   #requeued = 0
   #rebuilt = 0
@@ -89,7 +97,7 @@ export class Group implements GroupSession {
   /** Makes the member join again; set while it has left the group. */
   #endRest: (() => void) | undefined
 
-  /** @param checkEvery Milliseconds between two looks for a stall; shorter in tests. */
+  /** @param checkEvery Milliseconds between two checks for stalls; shorter in tests. */
   constructor(host: GroupHost, options: GroupOptions, checkEvery = CHECK_MS) {
     this.#host = host
     this.#options = options
@@ -133,7 +141,7 @@ export class Group implements GroupSession {
     return delivery
   }
 
-  /** A poll that wants more than is ready must not wait for reading that rests with a full buffer. */
+  /** Wakes the reading loop for a poll that wants more than the full buffer has. */
   #readSooner(): void {
     this.#member.pause(false)
     this.#signal.notify()
@@ -181,7 +189,7 @@ export class Group implements GroupSession {
     await this.#member.leave()
   }
 
-  /** The member stays joined while the work lasts. */
+  /** Keeps the member joined while some work lasts. */
   async #call<T>(work: () => Promise<T>): Promise<T> {
     this.#pendingCalls++
     this.#markUsed()
@@ -241,7 +249,7 @@ export class Group implements GroupSession {
     }
   }
 
-  /** Goes on as a new member; waiting polls do not notice. */
+  /** Joins again as a new member. Waiting polls do not notice. */
   async #rebuild({ message }: Stall): Promise<void> {
     this.#rebuilt++
     log.warn('Reading as group {group} has come to a stop, {message}: going on as another member', {
@@ -261,7 +269,10 @@ export class Group implements GroupSession {
     if (!this.#isClosing && this.#isIdle) await this.#rest()
   }
 
-  /** Kafka reports a taken group instance id by a fatal error of the client only. */
+  /**
+   * Explains a fatal error: it is all that the Kafka client reports when another member has the
+   * instance id.
+   */
   #explain(error: KafkaConsumeError): KafkaConsumeError {
     const { instanceId } = this.#options
     const cause = error.cause as Partial<ClientError> | undefined
@@ -273,7 +284,7 @@ export class Group implements GroupSession {
     )
   }
 
-  /** Whether the other member is still there: joining now would fence it in turn. */
+  /** Whether another member still has the instance id: joining now would fence it in turn. */
   async #isInstanceTaken(): Promise<boolean> {
     try {
       return await this.#host.isInstanceTaken()
@@ -371,7 +382,7 @@ export class Group implements GroupSession {
   }
 }
 
-/** Reading that brings nothing although Kafka has more; the message says what stands still. */
+/** A stall of the member. The message names the partitions that stand still. */
 class Stall extends Error {}
 
 function closing(): KafkaConsumeError {

@@ -3,13 +3,13 @@ import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import type { OwnedPartition } from './partitions.ts'
 
-/** The parts of a group's member that its progress is seen by. */
+/** The part of a group's member that shows its progress. */
 export interface WatchedMember {
   /** Whether the member reads nothing for a known reason, such as a pause. */
   readonly isHeldUp: boolean
   /** The partitions that the member reads. */
   owned(): readonly OwnedPartition[]
-  /** The ends of partitions, asked of Kafka; in the order of the question. */
+  /** Asks Kafka for the ends of partitions; in the order of `partitions`. */
   ends(partitions: readonly OwnedPartition[]): Promise<PartitionOffset[]>
 }
 
@@ -17,7 +17,9 @@ export interface WatchedMember {
 export class MemberProgress {
   readonly #watched: WatchedMember
   readonly #stallDetector = new StallDetector<OwnedPartition>()
-  /** Partitions that stood still at the last check: the member may have paused since the check before. */
+  /**
+   * Partitions that stood still at the last check: the member may have paused since the check before.
+   */
   #suspected: ReadonlySet<OwnedPartition> = new Set()
   #rounds = -1
 

@@ -24,7 +24,7 @@ const log = getLogger(['hono-kafka-consume', 'group'])
 
 /** Milliseconds that one call of the client waits for a first record. */
 const READ_WAIT_MS = 100
-/** Milliseconds that one call of the client waits while paused, when only changes of members can come. */
+/** Milliseconds that one call of the client waits while paused, when only rebalances can come. */
 const PAUSED_WAIT_MS = 250
 const WAKE_TIMEOUT_MS = 1_000
 
@@ -79,7 +79,10 @@ export class GroupMember implements WatchedMember {
     })
   }
 
-  /** Whether partitions are assigned, and each has answered; a paused member has plenty of records. */
+  /**
+   * Whether partitions are assigned and Kafka has answered for each. A paused member has records
+   * enough.
+   */
   get isReady(): boolean {
     if (!this.#owned.isAssigned) return false
     if (this.#isPaused) return true
@@ -87,7 +90,7 @@ export class GroupMember implements WatchedMember {
     return true
   }
 
-  /** Whether the client waits for our answer to a change of members. */
+  /** Whether the client waits for the answer to a rebalance. */
   get isChanging(): boolean {
     return this.#owned.isChanging
   }
@@ -113,7 +116,7 @@ export class GroupMember implements WatchedMember {
     })
   }
 
-  /** Records that were delivered, and may be delivered again by another member. */
+  /** The number of delivered records that another member may deliver again. */
   get uncertain(): number {
     return this.#assignment.uncertain
   }
@@ -170,17 +173,19 @@ export class GroupMember implements WatchedMember {
     return this.#owned.takeGaps()
   }
 
-  /** Gaps that did not reach their client. */
+  /** Takes back gaps that did not reach their client. */
   returnGaps(gaps: readonly Gap[]): void {
     this.#owned.returnGaps(gaps)
   }
 
-  /** Commits what is delivered. */
+  /** Commits the committable offsets. */
   commitDelivered(): void {
     if (this.#options.commitStrategy === 'auto') this.commits.soon(() => this.#owned)
   }
 
-  /** Records that were delivered and not committed belong to another member now. */
+  /**
+   * Counts delivered records that were not committed before their partition moved to another member.
+   */
   countUncertain(records: number): void {
     this.#assignment.countUncertain(records)
   }
@@ -198,7 +203,7 @@ export class GroupMember implements WatchedMember {
     if (this.#owned.error) throw this.#owned.error
     const wait = this.#isPaused ? PAUSED_WAIT_MS : READ_WAIT_MS
     const read = await this.#host.read(consumer, { records: limit, wait }).catch(failedRead)
-    // A read that was given up may come back after all.
+    // A read that was abandoned may still return.
     if (consumer !== this.#consumer) return false
     for (const part of read.parts) {
       if ('block' in part) this.#owned.push(part, (owned) => this.#lowOffset(owned))
@@ -218,7 +223,7 @@ export class GroupMember implements WatchedMember {
     await this.#signal.rest(READ_WAIT_MS)
   }
 
-  /** Stops fetching, or goes on; changes of members are served in any case. */
+  /** Pauses or resumes all partitions. Rebalances are answered in either case. */
   pause(pause: boolean): void {
     if (pause === this.#isPaused) return
     this.#setPaused(pause)
@@ -259,7 +264,7 @@ export class GroupMember implements WatchedMember {
     )
   }
 
-  /** The client has seen the end of a partition. */
+  /** Called when the client has seen the end of a partition. */
   #reach(end: PartitionOffset): void {
     const { offset } = end
     let owned = this.#owned.get(end)

@@ -19,7 +19,7 @@ export class OwnedPartitions {
   isAssigned = false
   /** Whether the client waits for our answer to a change of members. */
   isChanging = false
-  /** Why assigned partitions cannot be read: the member must leave. */
+  /** The reason why assigned partitions cannot be read: the member must leave. */
   error: KafkaConsumeError | undefined
 
   /** @param ready Where records of the partitions wait to be delivered. */
@@ -67,10 +67,10 @@ export class OwnedPartitions {
     return gone
   }
 
-  /** Takes in records that the client has read. */
+  /** Adds records that the client has read. */
   push(run: RecordRun, lowOffset: (of: OwnedPartition) => number): void {
     let owned = this.get(run)
-    // Records that were on their way when their partition was revoked are delivered by its next owner.
+    // A revoked partition's next owner delivers records that were in transit.
     if (!owned) return
     const { block, end } = run
     const { offsets } = block
@@ -94,7 +94,7 @@ export class OwnedPartitions {
   }
 
   /**
-   * The client goes on at another offset than the expected one.
+   * Handles a jump of the client to another offset than the expected one.
    *
    * @param low The first offset that the partition keeps; -1 if unknown.
    * @returns the partition to go on with: a new one where its topic was re-created.
@@ -108,7 +108,10 @@ export class OwnedPartitions {
     return owned
   }
 
-  /** Begins with a partition whose topic was re-created: records of the old topic cannot be committed. */
+  /**
+   * Starts again in a partition whose topic was re-created: records of the old topic cannot be
+   * committed.
+   */
   reset(owned: OwnedPartition, to: number): OwnedPartition {
     const { topic, partition, position } = owned
     const dropped = this.#ready.drop((range) => range.owned === owned)
@@ -133,7 +136,7 @@ export class OwnedPartitions {
     return this.#gaps.splice(0)
   }
 
-  /** Gaps that did not reach their client. */
+  /** Takes back gaps that did not reach their client. */
   returnGaps(gaps: readonly Gap[]): void {
     this.#gaps.unshift(...gaps.filter((gap) => this.get(gap)))
   }
@@ -158,7 +161,7 @@ export class OwnedPartition {
   held = 0
   /** The id of the topic that is read; undefined while it is not known. */
   topicId: string | undefined
-  /** Records that are acked after `released` are delivered again by the partition's next owner. */
+  /** After `released`, the partition's next owner delivers records again that are acked here. */
   state: 'owned' | 'leaving' | 'released' = 'owned'
 
   /**
@@ -186,8 +189,8 @@ export class OwnedPartition {
 }
 
 /**
- * Which records of one partition are delivered, and up to where that may be committed: an offset is
- * committed only when every record below it was delivered.
+ * Tracks the delivered records of a partition, and its committable offset: an offset is committed only
+ * when every record below it was delivered.
  */
 export class OffsetTracker {
   /**
@@ -217,7 +220,7 @@ export class OffsetTracker {
   }
 
   /**
-   * Records are given to a client; again, where they were requeued.
+   * Notes that records were given to a client, perhaps again after a requeue.
    *
    * @param range Its offsets are kept.
    */
@@ -231,13 +234,13 @@ export class OffsetTracker {
     this.#next = (offsets[end - 1] as number) + 1
   }
 
-  /** There is no record from one offset up to another: all that was read lies below them. */
+  /** Notes that there is no record between two offsets. All records read lie below them. */
   skip(from: number, to: number): void {
     const begin = from === this.#hole.to ? this.#hole.from : from
     this.#hole = { from: begin, to }
   }
 
-  /** Records were delivered; those that are delivered already do not count. */
+  /** Notes that records were delivered. A repeated call for a record has no effect. */
   markDelivered({ offsets, begin, end }: OffsetRange): void {
     const at = this.#undelivered.findIndex((span) => span.offsets === offsets && begin < span.end)
     const span = this.#undelivered[at]
@@ -289,17 +292,17 @@ export class OffsetTracker {
     return { offset, records: lowest?.taken ?? this.#taken }
   }
 
-  /** Kafka has committed it. */
+  /** Notes that Kafka has committed an offset. */
   committed({ records }: CommittableOffset): void {
     this.#committed = Math.max(this.#committed, records)
   }
 
-  /** It could not be committed: it is returned again. */
+  /** Notes that an offset could not be committed: it is returned again. */
   uncommitted(): void {
     this.#reported = this.#start
   }
 
-  /** Records that were delivered, and that Kafka would deliver again if this member ended now. */
+  /** The number of delivered records that Kafka would deliver again if this member ended now. */
   get uncertain(): number {
     return this.#taken - this.#open - this.#committed
   }

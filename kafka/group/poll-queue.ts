@@ -14,7 +14,10 @@ export interface WaitingPoll {
 }
 
 interface Waiting extends WaitingPoll {
-  /** When an empty delivery is due, in `performance.now()`'s time; unset until partitions have answered. */
+  /**
+   * When an empty delivery is due, in `performance.now()`'s time; unset until partitions have
+   * answered.
+   */
   due: number | undefined
   timer: ReturnType<typeof setTimeout> | undefined
 }
@@ -40,7 +43,7 @@ export class PollQueue {
       return Promise.reject(
         new KafkaConsumeError(
           'TOO_MANY_POLLS',
-          `Cannot read as a group: ${MAX_POLLS} callers are waiting already`,
+          `Cannot read as a group: ${MAX_POLLS} clients are waiting already`,
         ),
       )
     }
@@ -68,7 +71,7 @@ export class PollQueue {
     this.#take(0, 1)
   }
 
-  /** The timeout of every poll begins, unless it has begun before. */
+  /** Starts the timeout of every poll whose timeout has not started. */
   startTimeouts(): void {
     // Polls behind one whose timeout has begun started theirs when they came.
     if (this.#waiting[0]?.due !== undefined) return
@@ -101,5 +104,5 @@ export class PollQueue {
 }
 
 function wentAway(): KafkaConsumeError {
-  return new KafkaConsumeError('INTERNAL', 'Cannot read as a group: the caller went away')
+  return new KafkaConsumeError('INTERNAL', 'Cannot read as a group: the client left')
 }

@@ -13,8 +13,8 @@ export interface Standing {
   /** The committed offset that this process has seen before; -1 for none. */
   readonly remembered: number
   /**
-   * Where this process first read it, of a group that had committed nothing and begins at the end;
-   * -1 if it has not.
+   * The offset at which this process first read it, if the group had committed nothing and begins at the
+   * end; -1 otherwise.
    */
   readonly started: number
   /** Whether the partition was added since this process reads as the group. */
