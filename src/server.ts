@@ -38,7 +38,7 @@ async function main(): Promise<void> {
   })
   const https: HttpsServer | undefined =
     config.https && new HttpsServer(config.host, config.https, gateway.app, process.env)
-  configuration.serveBy(gateway, ...(https ? [https] : []))
+  await configuration.serveBy(gateway, ...(https ? [https] : []))
 
   const isDemo = broker !== undefined
   https?.listen()

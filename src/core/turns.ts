@@ -1,4 +1,4 @@
-/** Long work in turns, between which other requests are served. */
+/** Long work in turns, between which the event loop serves other requests. */
 
 /** Milliseconds of work after which the event loop has its turn. */
 const TURN_MS = 5
@@ -15,5 +15,26 @@ export class Turns {
   async #rest(): Promise<void> {
     await new Promise<void>((resolve) => setTimeout(resolve))
     this.#began = performance.now()
+  }
+}
+
+/** Work that may rest where it yields. */
+export type SlicedWork<T> = Generator<void, T>
+
+/** Does sliced work without a rest. */
+export function doAtOnce<T>(work: SlicedWork<T>): T {
+  for (;;) {
+    const { done, value } = work.next()
+    if (done) return value as T
+  }
+}
+
+/** Does sliced work in turns of some milliseconds. */
+export async function doInTurns<T>(work: SlicedWork<T>): Promise<T> {
+  const turns = new Turns()
+  for (;;) {
+    const { done, value } = work.next()
+    if (done) return value as T
+    await turns.next()
   }
 }

@@ -3,6 +3,7 @@ import { type Context, Hono, type MiddlewareHandler, type Next } from 'hono'
 import { asKafkaConsumeError } from '../core/errors.ts'
 import { LOG_ROOT } from '../core/log.ts'
 import { logRequest, observeRequests, requestStatisticsOf } from '../core/request-statistics.ts'
+import { doAtOnce, type SlicedWork } from '../core/turns.ts'
 import { consumeWithin } from '../http/kafka-consume.ts'
 import { AnswerBudget } from '../http/response/answer-budget.ts'
 import type { SharedLimits } from '../http/route/route.ts'
@@ -79,6 +80,8 @@ export interface Gateway {
    * @throws SchemaViolation, and nothing changes.
    */
   apply(snapshot: KongSnapshot): void
+  /** The work of {@link apply}, which may rest: other requests are served in between. */
+  applyInTurns(snapshot: KongSnapshot): SlicedWork<void>
   /** Serves these clients from now on instead of the previous ones, where the guard requires credentials. */
   replaceClients(clients: readonly KnownClient[]): void
   /** Why requests cannot be served; empty when they can. */
@@ -153,7 +156,8 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
 
   return {
     app,
-    apply: (snapshot) => kong.apply(snapshot),
+    apply: (snapshot) => doAtOnce(kong.apply(snapshot)),
+    applyInTurns: (snapshot) => kong.apply(snapshot),
     replaceClients: (clients) => gatewayGuard?.replaceClients(clients),
     notReady: () => supervisor.notReady(),
     start: () => supervisor.start(),

@@ -1,6 +1,7 @@
 /** Serves a snapshot of Kong's entities: finds a request's route, its access plugins and its handler. */
 import type { Context } from 'hono'
 import { requestStatisticsOf } from '../core/request-statistics.ts'
+import type { SlicedWork } from '../core/turns.ts'
 import { clientOf, type KafkaClient } from '../http/request/client.ts'
 import type { KongAccess } from '../kong/access/access-plugin.ts'
 import { ACCESS_PLUGINS, ANSWERING_PLUGINS } from '../kong/config/plugins.ts'
@@ -40,19 +41,24 @@ export class KongRoutes {
    * with their streams. The others are closed once the new ones have started, so that a group
    * membership which both share continues without a break.
    *
+   * @returns The work of it. The snapshot before is served until the whole table of the new one is
+   *   built; no other snapshot may be applied meanwhile.
    * @throws SchemaViolation, and nothing changes.
    */
-  apply(snapshot: KongSnapshot): void {
+  *apply(snapshot: KongSnapshot): SlicedWork<void> {
     const { supervisor } = this.#options
     const previous = this.#table
-    const next = buildTable(snapshot, previous, this.#options, () => this.#table.credentials)
+    const next = yield* buildTable(snapshot, previous, this.#options, () => this.#table.credentials)
     this.#table = next
-    const added = [...next.handlers].filter(([key]) => !previous.handlers.has(key))
-    const started = Promise.all(
-      added.map(([, { handler, brokers }]) => supervisor.add(handler, brokers)),
-    )
+    const starting: Array<Promise<void>> = []
+    for (const [key, { handler, brokers }] of next.handlers) {
+      if (!previous.handlers.has(key)) starting.push(supervisor.add(handler, brokers))
+      yield
+    }
+    const started = Promise.all(starting)
     for (const [key, { handler }] of previous.handlers) {
       if (!next.handlers.has(key)) supervisor.remove(handler, started)
+      yield
     }
   }
 

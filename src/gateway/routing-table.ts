@@ -1,8 +1,14 @@
 /** Builds what the gateway serves of one snapshot of Kong's entities, reusing what has not changed. */
 
+import type { SlicedWork } from '../core/turns.ts'
 import type { AccessStep } from '../kong/access/access-plugin.ts'
 import { Credentials } from '../kong/access/credentials.ts'
-import { type PluginParts, partsOf, pluginOptions } from '../kong/config/plugin-options.ts'
+import {
+  hasReferences,
+  type PluginParts,
+  partsOf,
+  pluginOptions,
+} from '../kong/config/plugin-options.ts'
 import { ACCESS_PLUGINS, ANSWERING_PLUGINS } from '../kong/config/plugins.ts'
 import { EMPTY as EMPTY_SNAPSHOT } from '../kong/config/store.ts'
 import type { KongPlugin, KongRoute, KongSnapshot } from '../kong/model/entities.ts'
@@ -98,51 +104,78 @@ export function scopeKey(route: KongRoute, plugin: KongPlugin): string {
  * @param credentials The credentials of the moment at which an access step asks for them.
  * @throws SchemaViolation
  */
-export function buildTable(
+export function* buildTable(
   snapshot: KongSnapshot,
   previous: RoutingTable,
   options: TableOptions,
   credentials: () => Credentials,
-): RoutingTable {
+): SlicedWork<RoutingTable> {
   const { routes, services, plugins } = snapshot
   const disabled = new Set(services.filter(({ enabled }) => !enabled).map(({ id }) => id))
   const enabled = routes.filter(({ service }) => !service || !disabled.has(service.id))
-  const router = new Router(enabled)
+  const router = yield* Router.of(enabled)
   const scopes = new PluginScopes(plugins)
+  yield
+  const handlers = yield* handlersOf(enabled, scopes, snapshot, previous, options)
   return {
     router,
     scopes,
     credentials: new Credentials(snapshot, options.environment),
-    ...handlersOf(enabled, scopes, snapshot, previous, options),
+    ...handlers,
     ...stepsOf(scopes, previous, credentials),
     hasGuard: ACCESS_PLUGINS.some(({ name }) => scopes.find(name, ANY_ROUTE, undefined)),
   }
 }
 
-function handlersOf(
+function* handlersOf(
   routes: readonly KongRoute[],
   scopes: PluginScopes,
   { certificates }: KongSnapshot,
   previous: RoutingTable,
   options: TableOptions,
-): Pick<RoutingTable, 'handlers' | 'byScope' | 'byName' | 'names'> {
+): SlicedWork<Pick<RoutingTable, 'handlers' | 'byScope' | 'byName' | 'names'>> {
   const handlers = new Map<string, PluginHandler>()
   const byScope = new Map<string, KafkaRoute>()
   const byName = new Map<string, ServedRoute>()
   const names = namesOf(routes)
   for (const route of routes) {
     for (const plugin of ANSWERING_PLUGINS.flatMap(({ name }) => [...scopes.on(name, route)])) {
-      const parts = partsOf(plugin, certificates, options.environment, options.mayShow)
+      const { parts, text } = keyedParts(plugin, certificates, options)
       // The key holds secrets: it must not leave this map.
-      const key = JSON.stringify([route.id, plugin.id, parts.config, parts.certificate])
+      const key = route.id + text
       const found = handlers.get(key) ?? previous.handlers.get(key) ?? makeHandler(parts, options)
       handlers.set(key, found)
       byScope.set(scopeKey(route, plugin), found.handler)
       const served = servedRoute(route, plugin, names.get(route.id) ?? route.id, found.handler)
       byName.set(served.name, served)
     }
+    yield
   }
   return { handlers, byScope, byName, names }
+}
+
+/** The parts of a plugin, and a text of all that they are. */
+interface KeyedParts {
+  readonly parts: PluginParts
+  readonly text: string
+}
+
+/** The parts of plugins that depend on nothing else. Plugins never change: a change makes another object. */
+const keptParts = new WeakMap<KongPlugin, KeyedParts>()
+
+/** @throws SchemaViolation */
+function keyedParts(
+  plugin: KongPlugin,
+  certificates: KongSnapshot['certificates'],
+  { environment, mayShow }: TableOptions,
+): KeyedParts {
+  const kept = keptParts.get(plugin)
+  if (kept) return kept
+  const parts = partsOf(plugin, certificates, environment, mayShow)
+  const text = JSON.stringify([plugin.id, parts.config, parts.certificate])
+  const isOwn = parts.certificate === undefined && !hasReferences(plugin.config)
+  if (isOwn) keptParts.set(plugin, { parts, text })
+  return { parts, text }
 }
 
 function servedRoute(

@@ -137,7 +137,7 @@ test('whatever requests the Admin API gets, its answers are JSON, never 5xx, and
           if (response.status >= 400) expect(answer.message).toBeString()
         }
         new Store(store.snapshot())
-        store.replaceAll(initial)
+        await store.replaceAll(initial)
       },
     ),
     { numRuns: 3_000 },

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
 import type { Hono } from 'hono'
+import { doAtOnce } from '../../src/core/turns.ts'
 import { createAdmin } from '../../src/kong/admin/admin.ts'
 import { readDeclarative } from '../../src/kong/config/declarative.ts'
 import { openState } from '../../src/kong/config/persisted-state.ts'
@@ -123,7 +124,7 @@ describe.each([
     }
     text = JSON.stringify({ format: 1, consumers: [] })
     expect(openState(file).snapshot).toEqual(EMPTY)
-    openState(file).save(store.snapshot())
+    doAtOnce(openState(file).save(store.snapshot()))
     expect(openState(file).snapshot).toEqual(store.snapshot())
   })
 })
@@ -217,13 +218,13 @@ describe('passwords of basic-auth', () => {
     }
     const state = openState(file)
     expect(state.snapshot?.basicauth_credentials[0]?.password).toBe(HASH)
-    state.save(state.snapshot ?? EMPTY)
+    doAtOnce(state.save(state.snapshot ?? EMPTY))
     expect(written).not.toContain('planted-pw')
     expect(openState(file).snapshot?.basicauth_credentials[0]?.password).toBe(HASH)
   })
 
   test('our own document says that they are hashes', async () => {
-    store.replaceAll(
+    await store.replaceAll(
       await readDeclarative(JSON.stringify(document('planted-pw')), {
         ...{ environment: {}, ignoreUnknown: false },
       }),

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { doAtOnce } from '../../src/core/turns.ts'
 import { readEntity } from '../../src/kong/config/entity-schemas.ts'
 import { refuseMasks, restoreSecrets } from '../../src/kong/config/masked-secrets.ts'
 import { openState } from '../../src/kong/config/persisted-state.ts'
@@ -89,22 +90,24 @@ describe('a store', () => {
     ).toThrow("protocols: must match the associated route's protocols")
   })
 
-  test('undoes a change for all listeners when one of them refuses it', () => {
+  test('undoes a change for all listeners when one of them refuses it', async () => {
     const store = new Store()
     store.insert('routes', route('a'))
     const before = store.snapshot()
     const seen: number[] = []
-    store.onChange(({ routes }) => seen.push(routes.length))
+    store.onChange(({ routes }) => {
+      seen.push(routes.length)
+    })
     const end = store.onChange(() => {
       throw new Error('Cannot make it')
     })
     for (const change of [
-      () => store.insert('routes', route('b')),
-      () => store.patch('routes', 'a', { hosts: ['x'] }),
-      () => store.remove('routes', 'a'),
+      async () => store.insert('routes', route('b')),
+      () => store.change(() => store.patch('routes', 'a', { hosts: ['x'] })),
+      async () => store.remove('routes', 'a'),
       () => store.replaceAll(EMPTY),
     ]) {
-      expect(change).toThrow('Cannot make it')
+      await expect(change()).rejects.toThrow('Cannot make it')
       expect(store.snapshot()).toBe(before)
     }
     expect(seen).toEqual([2, 1, 1, 1, 0, 1, 0, 1])
@@ -113,13 +116,13 @@ describe('a store', () => {
     expect(store.list('routes')).toHaveLength(2)
   })
 
-  test('checks a replacement of everything as one change', () => {
+  test('checks a replacement of everything as one change', async () => {
     const store = new Store()
     const twice = readEntity('routes', route('a'))
-    expect(() => store.replaceAll({ ...EMPTY, routes: [twice, twice] })).toThrow(Violation)
+    await expect(store.replaceAll({ ...EMPTY, routes: [twice, twice] })).rejects.toThrow(Violation)
     const other = readEntity('routes', route('a'))
-    expect(() => store.replaceAll({ ...EMPTY, routes: [twice, other] })).toThrow(Violation)
-    store.replaceAll({ ...EMPTY, routes: [twice] })
+    await expect(store.replaceAll({ ...EMPTY, routes: [twice, other] })).rejects.toThrow(Violation)
+    await store.replaceAll({ ...EMPTY, routes: [twice] })
     expect(store.get('routes', 'a')).toEqual(twice)
   })
 })
@@ -159,7 +162,7 @@ describe('the state file', () => {
     const disk = file()
     const state = openState(disk)
     expect(state.snapshot).toBeUndefined()
-    state.save(store.snapshot())
+    doAtOnce(state.save(store.snapshot()))
     expect(openState(disk).snapshot).toEqual(store.snapshot())
   })
 

@@ -16,6 +16,9 @@ import { stateFile } from './state-file.ts'
 
 const log = getLogger([LOG_ROOT, 'server'])
 
+/** A part of the gateway that follows the entities. */
+type ConfiguredPart = Pick<Gateway, 'apply'> & Partial<Pick<Gateway, 'applyInTurns'>>
+
 /** Kong's entities, and where they are read from and saved to. */
 export interface Configuration {
   readonly store: Store
@@ -32,7 +35,7 @@ export interface Configuration {
    *
    * @throws SchemaViolation when a part refuses the entities.
    */
-  serveBy(...parts: ReadonlyArray<Pick<Gateway, 'apply'>>): void
+  serveBy(...parts: readonly ConfiguredPart[]): Promise<void>
 }
 
 /**
@@ -46,19 +49,19 @@ export async function openConfiguration(config: GatewayConfig): Promise<Configur
   const reload = async (path: string) => {
     const declared = await readDeclarativeFile(path, config.ignoreUnknown)
     for (const variable of shownVariables(declared)) shown.add(variable)
-    inFile(path, () => store.replaceAll(declared))
+    await inFile(path, () => store.replaceAll(declared))
   }
   if (config.config !== undefined) await reload(config.config)
   const state = config.state === undefined ? undefined : openState(stateFile(config.state))
-  if (state?.snapshot) store.replaceAll(state.snapshot)
+  if (state?.snapshot) await store.replaceAll(state.snapshot)
   return {
     store,
     mayShow: (variable) => shown.has(variable),
     reload,
-    serveBy(...parts) {
+    async serveBy(...parts) {
       for (const part of parts) {
-        inFile(config.config ?? config.state ?? '', () => part.apply(store.snapshot()))
-        store.onChange((snapshot) => part.apply(snapshot))
+        await inFile(config.config ?? config.state ?? '', () => part.apply(store.snapshot()))
+        store.onChange((snapshot) => part.applyInTurns?.(snapshot) ?? part.apply(snapshot))
       }
       // Saving comes second: a snapshot that a part refuses must not be saved.
       if (state) store.onChange((snapshot) => state.save(snapshot))
@@ -67,9 +70,9 @@ export async function openConfiguration(config: GatewayConfig): Promise<Configur
 }
 
 /** @throws Error that names the file, where entities are refused that are right each on its own. */
-function inFile(path: string, apply: () => void): void {
+async function inFile(path: string, apply: () => Promise<void> | void): Promise<void> {
   try {
-    apply()
+    await apply()
   } catch (error) {
     if (!(error instanceof SchemaViolation)) throw error
     throw new Error(`Cannot use ${path}: ${error.message}`, { cause: error })

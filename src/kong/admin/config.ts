@@ -1,8 +1,9 @@
 /** `/config` of the Admin API: reads and replaces all entities as one declarative document. */
 import { Hono } from 'hono'
+import { doInTurns, type SlicedWork } from '../../core/turns.ts'
 import type { ShowEntity } from '../config/masked-secrets.ts'
 import type { Store } from '../config/store.ts'
-import type { EntityKind, EntityKinds, KongSnapshot } from '../model/entities.ts'
+import type { KongSnapshot } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
 import { declarativeAnswer, otherMethods, Refusal } from './answers.ts'
 import { readDocument } from './request-body.ts'
@@ -27,7 +28,10 @@ export interface Documents {
 export function configRoutes(store: Store, { load, dump }: Documents, mask: ShowEntity): Hono {
   const app = new Hono({ strict: false })
   let reading = 0
-  app.get('/', (c) => c.json(dump(shown(store.snapshot(), mask))))
+  /** An answer with all entities, put together in turns. */
+  const answer = (status: 200 | 201, documentOf: (snapshot: KongSnapshot) => object) =>
+    doInTurns(answerInTurns(store.snapshot(), mask, status, documentOf))
+  app.get('/', () => answer(200, dump))
   app.post('/', async (c) => {
     if (reading >= MAX_READ) {
       c.header('Retry-After', '2')
@@ -36,25 +40,61 @@ export function configRoutes(store: Store, { load, dump }: Documents, mask: Show
     reading++
     try {
       const { text, type } = await readDocument(c)
-      store.replaceAll(await load(text, type))
+      await store.replaceAll(await load(text, type))
     } catch (error) {
       if (error instanceof Refusal) throw error
       return declarativeAnswer(error, c)
     } finally {
       reading--
     }
-    return c.json(byId(shown(store.snapshot(), mask)), 201)
+    return answer(201, byId)
   })
   app.all('/', otherMethods(['GET', 'POST']))
   return app
 }
 
-function shown(snapshot: KongSnapshot, mask: ShowEntity): KongSnapshot {
-  const kinds = KINDS.map((kind) => [
-    kind,
-    (snapshot[kind] as ReadonlyArray<EntityKinds[EntityKind]>).map((entity) => mask(kind, entity)),
-  ])
+function* answerInTurns(
+  snapshot: KongSnapshot,
+  show: ShowEntity,
+  status: number,
+  documentOf: (snapshot: KongSnapshot) => object,
+): SlicedWork<Response> {
+  const text = yield* jsonOf(documentOf(yield* shown(snapshot, show)))
+  return new Response(text, { status, headers: { 'content-type': 'application/json' } })
+}
+
+/** A snapshot as a client may see it. */
+function* shown(snapshot: KongSnapshot, show: ShowEntity): SlicedWork<KongSnapshot> {
+  const kinds: Array<[string, unknown]> = []
+  for (const kind of KINDS) {
+    const entities: unknown[] = []
+    for (const entity of snapshot[kind]) {
+      entities.push(show(kind, entity))
+      yield
+    }
+    kinds.push([kind, entities])
+  }
   return Object.fromEntries(kinds) as KongSnapshot
+}
+
+/** The text of an object of collections, which `JSON.stringify` would make in one turn. */
+function* jsonOf(document: object): SlicedWork<string> {
+  const fields: string[] = []
+  for (const [name, value] of Object.entries(document)) {
+    if (typeof value !== 'object' || value === null) {
+      fields.push(`${JSON.stringify(name)}:${JSON.stringify(value)}`)
+      continue
+    }
+    const isArray = Array.isArray(value)
+    const parts: string[] = []
+    for (const [key, inner] of Object.entries(value)) {
+      parts.push(`${isArray ? '' : `${JSON.stringify(key)}:`}${JSON.stringify(inner)}`)
+      yield
+    }
+    const list = parts.join(',')
+    fields.push(`${JSON.stringify(name)}:${isArray ? `[${list}]` : `{${list}}`}`)
+  }
+  return `{${fields.join(',')}}`
 }
 
 /** Kong's answer to a document: the entities of each kind by id. */

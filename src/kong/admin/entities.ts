@@ -130,7 +130,8 @@ function collection<K extends EntityKind>(
   app.post('/', async (c) => {
     const id = parentId(c)
     const given = await body(c, id)
-    return c.json(showNew(store.insert(kind, given, writeOptions(c)), given), 201)
+    const inserted = await store.change(() => store.insert(kind, given, writeOptions(c)))
+    return c.json(showNew(inserted, given), 201)
   })
   app.all('/', otherMethods(['GET', 'POST']))
 
@@ -138,23 +139,25 @@ function collection<K extends EntityKind>(
   app.put('/:key', async (c) => {
     const id = parentId(c)
     const given = await body(c, id)
-    return c.json(showNew(store.replace(kind, key(c), given, writeOptions(c)), given, key(c)))
+    const replace = () => store.replace(kind, key(c), given, writeOptions(c))
+    return c.json(showNew(await store.change(replace), given, key(c)))
   })
   app.patch('/:key', async (c) => {
     const entity = find(c)
     const plugin = kind === 'plugins' ? (entity as EntityKinds['plugins']).name : undefined
     const given = await readBody(c, kind, plugin)
-    const changed = store.patch(kind, entity.id, given, writeOptions(c))
+    const patch = () => store.patch(kind, entity.id, given, writeOptions(c))
+    const changed = await store.change(patch)
     if (!changed) throw notFound()
     return c.json(show(changed))
   })
-  app.delete('/:key', (c) => {
+  app.delete('/:key', async (c) => {
     const id = parentId(c)
     const entity = store.get(kind, key(c))
     if (entity && !isChild(entity, id)) throw notFound()
     // As in Kong, removing an entity that does not exist succeeds. So it does under a parent, because
     // a credential may have got another id meanwhile.
-    if (entity) store.remove(kind, entity.id)
+    if (entity) await store.change(() => store.remove(kind, entity.id))
     return c.body(null, 204)
   })
   app.all('/:key', otherMethods(['DELETE', 'GET', 'PATCH', 'PUT']))

@@ -1,6 +1,6 @@
 /** Reads Kong's declarative configuration: one document that holds all entities. */
 import { isJsonObject } from '../../core/json-object.ts'
-import { Turns } from '../../core/turns.ts'
+import { doInTurns, type SlicedWork, Turns } from '../../core/turns.ts'
 import { Violation } from '../model/constraint-violations.ts'
 import type {
   Certificate,
@@ -101,9 +101,11 @@ export async function readDeclarative(
   let parsed: unknown
   try {
     parsed = await parseText(references.text, format)
-    parsed = mapTexts(parsed, (each, path) =>
-      references.resolve(each, (error) => document.refuse(placeOf(path), error)),
-    )
+    if (references.found) {
+      parsed = mapTexts(parsed, (each, path) =>
+        references.resolve(each, (error) => document.refuse(placeOf(path), error)),
+      )
+    }
   } catch (error) {
     const state = error instanceof RangeError ? 'nested too deeply' : (error as Error).message
     throw new InvalidDeclarative({ '@entity': `cannot be parsed: ${state}` })
@@ -171,13 +173,13 @@ class DeclarativeDocument {
     this.#settings = readSettings(document, (place, error) => this.refuse(place, error))
     for (const [key, value] of Object.entries(document)) {
       if ((KINDS as readonly string[]).includes(key))
-        this.#collect(key as EntityKind, value, key, undefined)
+        await doInTurns(this.#collect(key as EntityKind, value, key, undefined))
       else if (!SETTINGS.includes(key)) this.#readUnknown(key, value)
     }
     const snapshot = await this.#build()
     this.#throwErrors()
     try {
-      checkIntegrity(snapshot)
+      await doInTurns(checkIntegrity(snapshot))
     } catch (error) {
       if (!(error instanceof Violation)) throw error
       throw new InvalidDeclarative({ '@entity': error.message })
@@ -205,7 +207,12 @@ class DeclarativeDocument {
     } else this.refuse(place, error)
   }
 
-  #collect(kind: EntityKind, list: unknown, place: string, parent: Found | undefined): void {
+  *#collect(
+    kind: EntityKind,
+    list: unknown,
+    place: string,
+    parent: Found | undefined,
+  ): SlicedWork<void> {
     if (list === null || list === undefined) return
     if (!Array.isArray(list)) {
       this.refuse(place, 'expected an array')
@@ -217,16 +224,16 @@ class DeclarativeDocument {
         this.refuse(here, 'expected a record')
         continue
       }
-      this.#collectEntity(kind, each, here, parent)
+      yield* this.#collectEntity(kind, each, here, parent)
     }
   }
 
-  #collectEntity(
+  *#collectEntity(
     kind: EntityKind,
     entity: RawDocument,
     place: string,
     parent: Found | undefined,
-  ): void {
+  ): SlicedWork<void> {
     this.#entities.set(place, { kind, fields: entity })
     if (kind === 'plugins' && this.#isUnservedPlugin(entity, place)) return
     const own = this.#ownFields(kind, entity, place)
@@ -237,8 +244,9 @@ class DeclarativeDocument {
       if (typeof key === 'string') this.#name(key, found)
     }
     for (const child of CHILDREN[kind]) {
-      this.#collect(child, entity[child], `${place}.${child}`, found)
+      yield* this.#collect(child, entity[child], `${place}.${child}`, found)
     }
+    yield
   }
 
   /** An entity's fields without its nested entities, and without fields that are not served. */

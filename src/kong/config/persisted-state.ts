@@ -1,5 +1,6 @@
 /** The state file of a gateway: the entities that the Admin API changed, kept across restarts. */
 import { isJsonObject } from '../../core/json-object.ts'
+import type { SlicedWork } from '../../core/turns.ts'
 import type { EntityKind, KongSnapshot } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
 import { readEntity } from './entity-schemas.ts'
@@ -22,8 +23,11 @@ export interface StateFile {
 export interface PersistedState {
   /** The snapshot at the time of reading; undefined before the first change. */
   readonly snapshot: KongSnapshot | undefined
-  /** @throws Error that names the file. */
-  save(snapshot: KongSnapshot): void
+  /**
+   * @returns The work of it, which may rest.
+   * @throws Error that names the file.
+   */
+  save(snapshot: KongSnapshot): SlicedWork<void>
 }
 
 const FORMAT = 2
@@ -39,14 +43,34 @@ export function openState(file: StateFile): PersistedState {
   const text = file.read()
   return {
     snapshot: text === undefined ? undefined : parse(file.name, text),
-    save(snapshot) {
+    *save(snapshot) {
+      const text = yield* textOf(snapshot)
       try {
-        file.write(`${JSON.stringify({ format: FORMAT, ...snapshot }, null, 2)}\n`)
+        file.write(text)
       } catch (error) {
         throw new Error(`Cannot save state to ${file.name}: ${reason(error)}`, { cause: error })
       }
     },
   }
+}
+
+/** The texts of entities. Entities never change: a change makes another object. */
+const texts = new WeakMap<object, string>()
+
+function* textOf(snapshot: KongSnapshot): SlicedWork<string> {
+  const kinds: string[] = []
+  for (const kind of KINDS) {
+    const lines: string[] = []
+    for (const entity of snapshot[kind]) {
+      const text = texts.get(entity) ?? JSON.stringify(entity)
+      texts.set(entity, text)
+      lines.push(`    ${text}`)
+      yield
+    }
+    const list = lines.length === 0 ? '[]' : `[\n${lines.join(',\n')}\n  ]`
+    kinds.push(`  "${kind}": ${list}`)
+  }
+  return `{\n  "format": ${FORMAT},\n${kinds.join(',\n')}\n}\n`
 }
 
 function parse(name: string, text: string): KongSnapshot {

@@ -58,6 +58,11 @@ export function shownVariables({ plugins }: Pick<KongSnapshot, 'plugins'>): Read
   return variables
 }
 
+/** Whether a configuration reads variables. */
+export function hasReferences(config: PluginConfig): boolean {
+  return JSON.stringify(config).includes('"{vault://')
+}
+
 /** A plugin with its references resolved. */
 export interface PluginParts {
   readonly plugin: KongPlugin

@@ -3,6 +3,7 @@
  * it is answered.
  */
 import { isJsonObject } from '../../core/json-object.ts'
+import { doAtOnce, doInTurns, type SlicedWork } from '../../core/turns.ts'
 import { referencedBy, unresolvedReference } from '../model/constraint-violations.ts'
 import type { EntityKind, EntityKinds, KongSnapshot } from '../model/entities.ts'
 import { isUuid } from '../model/fields.ts'
@@ -11,6 +12,7 @@ import { SchemaViolation } from '../model/schema-violation.ts'
 import { readEntity } from './entity-schemas.ts'
 import { hashPassword } from './hashed-passwords.ts'
 import { refuseMasks, restoreSecrets } from './masked-secrets.ts'
+import { MASK } from './plugin-config.ts'
 import { givenNames, withServerNames } from './server-names.ts'
 
 export const EMPTY = Object.fromEntries(KINDS.map((kind) => [kind, []])) as unknown as KongSnapshot
@@ -21,7 +23,8 @@ export interface WriteOptions {
   readonly isHashed?: boolean
 }
 
-type StoreListener = (snapshot: KongSnapshot) => void
+/** Follows the entities at once, or returns the work of it, which may rest. */
+type StoreListener = (snapshot: KongSnapshot) => SlicedWork<void> | void
 type Entities<K extends EntityKind> = ReadonlyArray<EntityKinds[K]>
 
 /**
@@ -31,10 +34,14 @@ type Entities<K extends EntityKind> = ReadonlyArray<EntityKinds[K]>
 export class Store {
   #snapshot: KongSnapshot = EMPTY
   readonly #listeners = new Set<StoreListener>()
+  /** Resolves when the change that is made in turns has ended. */
+  #changing: Promise<void> | undefined
+  /** The snapshot that a {@link change} leads to. */
+  #staged: { next?: KongSnapshot } | undefined
 
   /** @throws Violation, SchemaViolation as `replaceAll` does. */
   constructor(initial: KongSnapshot = EMPTY) {
-    this.replaceAll(initial)
+    doAtOnce(this.#replaceAll(initial))
   }
 
   /** All entities now. A snapshot never changes: each change makes another one. */
@@ -147,26 +154,66 @@ export class Store {
         next = { ...next, [child]: children.filter((other) => !isChild(other)) }
       }
     }
-    this.#commit(next)
+    this.#stage(next)
     return true
   }
 
   /**
-   * Replaces all entities. A masked secret keeps the value of the present entity with that id.
+   * Replaces all entities. A masked secret keeps the value of the present entity with that id. The
+   * work is done in turns, so that other requests are served; until its end the entities before are
+   * in effect.
    *
    * @throws SchemaViolation, Violation, or what a listener throws; then nothing changes.
    */
-  replaceAll(snapshot: KongSnapshot): void {
-    const next = Object.fromEntries(
-      KINDS.map((kind) => [
-        kind,
-        (snapshot[kind] as Entities<EntityKind>).map((entity) =>
-          unmasked(kind, entity, this.get(kind, entity.id)),
-        ),
-      ]),
-    ) as unknown as KongSnapshot
-    checkIntegrity(next)
-    this.#commit(next)
+  replaceAll(snapshot: KongSnapshot): Promise<void> {
+    return this.#exclusively(() => doInTurns(this.#replaceAll(snapshot)))
+  }
+
+  /**
+   * Makes a change in turns, as {@link replaceAll} does, and after any other that is under way.
+   *
+   * @param change Calls one of `insert`, `replace`, `patch` and `remove`, which then wait for nothing.
+   * @throws SchemaViolation, Violation, or what a listener throws; then nothing changes.
+   */
+  change<T>(change: () => T): Promise<T> {
+    return this.#exclusively(async () => {
+      const staged: { next?: KongSnapshot } = {}
+      this.#staged = staged
+      let result: T
+      try {
+        result = change()
+      } finally {
+        this.#staged = undefined
+      }
+      if (staged.next) await doInTurns(this.#take(staged.next))
+      return result
+    })
+  }
+
+  async #exclusively<T>(change: () => Promise<T>): Promise<T> {
+    while (this.#changing) await this.#changing
+    const ended = Promise.withResolvers<void>()
+    this.#changing = ended.promise
+    try {
+      return await change()
+    } finally {
+      this.#changing = undefined
+      ended.resolve()
+    }
+  }
+
+  *#replaceAll(snapshot: KongSnapshot): SlicedWork<void> {
+    const next = { ...EMPTY } as Record<EntityKind, Entities<EntityKind>>
+    for (const kind of KINDS) {
+      const present = new Map(this.list(kind).map((entity) => [entity.id, entity]))
+      const entities: Array<EntityKinds[EntityKind]> = []
+      for (const entity of snapshot[kind]) {
+        entities.push(unmasked(kind, entity, present.get(entity.id)))
+        yield
+      }
+      next[kind] = entities
+    }
+    yield* this.#take(next as KongSnapshot)
   }
 
   /**
@@ -199,8 +246,7 @@ export class Store {
     }
     const names = kind === 'certificates' ? givenNames(raw) : undefined
     const next = names ? withServerNames(changed, entity.id, names) : changed
-    checkIntegrity(next)
-    this.#commit(next)
+    this.#stage(next)
     return entity
   }
 
@@ -238,26 +284,37 @@ export class Store {
     return resolved
   }
 
-  #commit(next: KongSnapshot): void {
-    const before = this.#snapshot
+  /** Makes `next` the entities: at once, or within {@link change} in turns afterwards. */
+  #stage(next: KongSnapshot): void {
+    if (this.#staged) this.#staged.next = next
+    else if (this.#changing) throw new Error('Cannot change entities: a change is under way')
+    else doAtOnce(this.#take(next))
+  }
+
+  /** @throws Violation, or what a listener throws; then nothing changes. */
+  *#take(next: KongSnapshot): SlicedWork<void> {
+    yield* checkIntegrity(next)
+    yield* this.#commit(next)
+  }
+
+  *#commit(next: KongSnapshot): SlicedWork<void> {
     const called: StoreListener[] = []
-    this.#snapshot = next
     try {
       for (const listener of this.#listeners) {
         called.push(listener)
-        listener(next)
+        yield* listener(next) ?? []
       }
     } catch (error) {
-      this.#snapshot = before
       for (const listener of called) {
         try {
-          listener(before)
+          yield* listener(this.#snapshot) ?? []
         } catch {
           // The snapshot before was accepted already. Only the first error is reported.
         }
       }
       throw error
     }
+    this.#snapshot = next
   }
 }
 
@@ -267,6 +324,8 @@ function unmasked<K extends EntityKind>(
   entity: EntityKinds[K],
   existing: EntityKinds[K] | undefined,
 ): EntityKinds[K] {
+  // Most entities have no mask, and comparing all their fields takes longer than this.
+  if (!JSON.stringify(entity).includes(MASK)) return entity
   const restored = existing ? restoreSecrets(kind, entity, existing) : entity
   refuseMasks(kind, restored)
   return restored

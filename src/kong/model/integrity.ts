@@ -1,4 +1,5 @@
 /** The integrity of a snapshot: unique keys, and foreign keys that lead to an entity. */
+import type { SlicedWork } from '../../core/turns.ts'
 import { missingReference, primaryKeyViolation, uniqueViolation } from './constraint-violations.ts'
 import type { EntityKind, EntityKinds, KongSnapshot } from './entities.ts'
 
@@ -87,7 +88,7 @@ export function referenced(entity: EntityKinds[EntityKind], field: string): stri
  *
  * @throws Violation
  */
-export function checkIntegrity(snapshot: KongSnapshot): void {
+export function* checkIntegrity(snapshot: KongSnapshot): SlicedWork<void> {
   const ids = Object.fromEntries(
     KINDS.map((kind) => [kind, new Set(snapshot[kind].map(({ id }) => id))]),
   ) as Record<EntityKind, Set<string>>
@@ -95,15 +96,28 @@ export function checkIntegrity(snapshot: KongSnapshot): void {
     const { unique, foreign, secrets = [] } = KEYS[kind]
     if (ids[kind].size < snapshot[kind].length)
       throw primaryKeyViolation(repeatedId(snapshot[kind]))
-    for (const field of unique) checkUnique(snapshot[kind], field, secrets.includes(field))
+    for (const field of unique) {
+      checkUnique(snapshot[kind], field, secrets.includes(field))
+      yield
+    }
     for (const { field, parent } of foreign) {
-      for (const entity of snapshot[kind]) {
-        const id = referenced(entity, field)
-        if (id !== undefined && !ids[parent].has(id)) throw missingReference(field, { id }, parent)
-      }
+      checkReferences(snapshot[kind], field, parent, ids[parent])
+      yield
     }
   }
-  checkPluginScopes(snapshot)
+  yield* checkPluginScopes(snapshot)
+}
+
+function checkReferences(
+  entities: ReadonlyArray<EntityKinds[EntityKind]>,
+  field: string,
+  parent: EntityKind,
+  ids: ReadonlySet<string>,
+): void {
+  for (const entity of entities) {
+    const id = referenced(entity, field)
+    if (id !== undefined && !ids.has(id)) throw missingReference(field, { id }, parent)
+  }
 }
 
 function repeatedId(entities: ReadonlyArray<EntityKinds[EntityKind]>): string {
@@ -129,11 +143,12 @@ function checkUnique(
   }
 }
 
-function checkPluginScopes({ plugins }: KongSnapshot): void {
+function* checkPluginScopes({ plugins }: KongSnapshot): SlicedWork<void> {
   const seen = new Set<string>()
   for (const { consumer, name, route, service } of plugins) {
     const scope = JSON.stringify([consumer?.id, name, route?.id, service?.id])
     if (seen.has(scope)) throw uniqueViolation({ consumer, name, route, service })
     seen.add(scope)
+    yield
   }
 }

@@ -125,6 +125,11 @@ export class DeckReferences {
     })
   }
 
+  /** Whether the text has any. */
+  get found(): boolean {
+    return this.#places.length > 0
+  }
+
   /**
    * Replaces values of variables in a message by their references: a message may quote what it
    * refuses.

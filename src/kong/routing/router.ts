@@ -1,4 +1,5 @@
 /** Finds the route of a request, as Kong's traditional router does. */
+import { doAtOnce, type SlicedWork } from '../../core/turns.ts'
 import type { KongRoute } from '../model/entities.ts'
 import { normalizePath } from '../model/normalize-path.ts'
 import { compilePathPattern } from '../model/path-pattern.ts'
@@ -26,7 +27,7 @@ const METHOD = 1
 type Rank = readonly number[]
 
 /** A route with its criteria compiled. */
-interface Compiled {
+interface CompiledRoute {
   readonly route: KongRoute
   readonly rank: Rank
   readonly hosts: readonly HostRule[]
@@ -41,8 +42,22 @@ interface Compiled {
   readonly headers: readonly HeaderRule[]
   /** Whether only WebSocket handshakes match. */
   readonly isForWebSockets: boolean
+}
+
+/** A route in one router. */
+interface Compiled extends CompiledRoute {
   /** The route's position among all routes by rank; the lowest that matches wins. */
-  position: number
+  readonly position: number
+}
+
+/** Routes never change: a changed route is another object. */
+const compiledRoutes = new WeakMap<KongRoute, CompiledRoute>()
+
+/** @throws SchemaViolation */
+function compiledOf(route: KongRoute): CompiledRoute {
+  const compiled = compiledRoutes.get(route) ?? compile(route)
+  compiledRoutes.set(route, compiled)
+  return compiled
 }
 
 interface HostRule {
@@ -81,13 +96,33 @@ export class Router {
    * @throws SchemaViolation for a route without criteria, and for expressions that do not compile.
    */
   constructor(routes: readonly KongRoute[]) {
-    const compiled = routes.filter(isWeb).map(compile)
+    doAtOnce(this.#add(routes))
+  }
+
+  /**
+   * A router of many routes.
+   *
+   * @throws SchemaViolation as the constructor does.
+   */
+  static *of(routes: readonly KongRoute[]): SlicedWork<Router> {
+    const router = new Router([])
+    yield* router.#add(routes)
+    return router
+  }
+
+  *#add(routes: readonly KongRoute[]): SlicedWork<void> {
+    const compiled: CompiledRoute[] = []
+    for (const route of routes) {
+      if (isWeb(route)) compiled.push(compiledOf(route))
+      yield
+    }
     compiled.sort((a, b) => compareRanks(a.rank, b.rank))
-    compiled.forEach((each, position) => {
-      each.position = position
-      if (each.hosts.length === 0) this.#anyHost.add(each)
-      for (const rule of each.hosts) this.#bucketOf(rule).add(each)
-    })
+    for (const [position, each] of compiled.entries()) {
+      const ranked = { ...each, position }
+      if (ranked.hosts.length === 0) this.#anyHost.add(ranked)
+      for (const rule of ranked.hosts) this.#bucketOf(rule).add(ranked)
+      yield
+    }
   }
 
   #bucketOf({ text, wildcard }: HostRule): Bucket {
@@ -256,7 +291,7 @@ function headerPattern([first, ...others]: readonly string[]): CheckedPattern | 
   return checkPattern(first.slice(2), undefined, true)
 }
 
-function compile(route: KongRoute): Compiled {
+function compile(route: KongRoute): CompiledRoute {
   check(route)
   const hosts = (route.hosts ?? []).map(hostRule)
   const paths = route.paths ?? []
@@ -301,7 +336,6 @@ function compile(route: KongRoute): Compiled {
     methods,
     headers,
     isForWebSockets: !route.protocols.some((protocol) => /^https?$/.test(protocol)),
-    position: 0,
   }
 }
 
