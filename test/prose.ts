@@ -47,6 +47,8 @@ const NAMES: Readonly<Record<string, string>> = {
   caller: 'client',
   callers: 'clients',
   placed: 'record metadata',
+  problem: 'error, or outage',
+  problems: 'errors',
 }
 
 /** A comment, a text or the code around them, with the offset at which it begins. */

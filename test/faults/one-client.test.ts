@@ -133,7 +133,7 @@ test(
         .join(', ')}}`
       const refused = await post('/config', 'application/yaml', document)
       expect(refused.status).toBe(400)
-      expect(await refused.text()).toContain('further problems')
+      expect(await refused.text()).toContain('further errors')
     })
   },
   LIMIT,

@@ -506,8 +506,8 @@ describe('a configuration', () => {
     ['cors', '{origins: ["("]}', "'(' is not a valid regex"],
     ['cors', '{origins: ["https://(?=a)"]}', 'has a look-around'],
     ['cors', '{preflight_continue: true}', 'config.preflight_continue: true is not supported'],
-  ])('of %s: %s is refused', async (name, config, problem) => {
-    expect(await refusal(name, config)).toContain(problem)
+  ])('of %s: %s is refused', async (name, config, expected) => {
+    expect(await refusal(name, config)).toContain(expected)
   })
 
   test('is accepted as Kong dumps it', async () => {

@@ -29,7 +29,7 @@ describe('a form', () => {
     })
   }
 
-  const refused: ReadonlyArray<readonly [form: string, problem: string]> = [
+  const refused: ReadonlyArray<readonly [form: string, expected: string]> = [
     ['a[0]=1', 'array indexes begin at 1 and leave none out'],
     ['a[2]=1', 'array indexes begin at 1 and leave none out'],
     ['a[-1]=1', 'array indexes begin at 1 and leave none out'],
@@ -52,9 +52,9 @@ describe('a form', () => {
     [`${'a.'.repeat(40)}a=1`, 'nested too deeply'],
     ['a=1&'.repeat(1_001), 'Too many arguments'],
   ]
-  for (const [form, problem] of refused) {
-    test(`${form.slice(0, 40)} is refused: ${problem}`, () => {
-      expect(() => decode(form)).toThrow(new FormError('', problem))
+  for (const [form, expected] of refused) {
+    test(`${form.slice(0, 40)} is refused: ${expected}`, () => {
+      expect(() => decode(form)).toThrow(new FormError('', expected))
     })
   }
 

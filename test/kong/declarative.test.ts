@@ -339,16 +339,13 @@ describe('a document that is refused', () => {
     [`a: ${'x'.repeat(9 * 1024 * 1024)}`, '8 Mi'],
     ['a: &a [*a]', 'cannot be parsed'],
     ['a: 1\n---\nb: 2', 'cannot be parsed: more than one document'],
-    [
-      `{${Array.from({ length: 70_000 }, (_, n) => `k${n}: `).join(', ')}}`,
-      '69001 further problems',
-    ],
+    [`{${Array.from({ length: 70_000 }, (_, n) => `k${n}: `).join(', ')}}`, '69001 further errors'],
     [`[${','.repeat(100_000)}]`, 'cannot be parsed'],
-    [Array.from({ length: 40_000 }, (_, n) => `k${n}: v`).join('\n'), '39001 further problems'],
+    [Array.from({ length: 40_000 }, (_, n) => `k${n}: v`).join('\n'), '39001 further errors'],
     [Array.from({ length: 20_000 }, (_, n) => `- &a${n} x\n- *a${n}`).join('\n'), 'a record'],
     [`a: "${'${{ env "X" }} '.repeat(40_000)}"`, 'format_version'],
-  ])('%#: it has no sense', async (text, problem) => {
-    expect((await refusal(text, { whole: true })).message).toContain(problem)
+  ])('document %# is refused', async (text, expected) => {
+    expect((await refusal(text, { whole: true })).message).toContain(expected)
   })
 
   test('names an invalid line and does not show it, since the line may contain a secret', async () => {
@@ -368,7 +365,7 @@ describe('a document that is refused', () => {
       'routes[1].plugins[0]',
       'upstreams',
     ])
-    expect(message).toStartWith('declarative config is invalid: 4 problems: ')
+    expect(message).toStartWith('declarative config is invalid: 4 errors: ')
     expect(message).toContain('routes[1].plugins[0]: plugin "acl" is not served')
   })
 
@@ -443,9 +440,9 @@ plugins:
     ['"{vault://env}"', 'not a vault reference'],
     ['${{ env "KAFKA_HOST" }}', 'environment variable KAFKA_HOST is not set'],
     ['${{ env "TEXT" | toInt }}', 'environment variable TEXT is not fit for toInt'],
-  ])('%s: a missing variable is named, with its place', async (host, problem) => {
+  ])('%s: a missing variable is named, with its place', async (host, expected) => {
     const { message } = await refusal(plugin(host), { environment: { TEXT: 'hunter2' } })
-    expect(message).toContain(problem)
+    expect(message).toContain(expected)
     expect(message).toContain('plugins[0]')
     expect(message).toContain('bootstrap_servers')
     expect(message).not.toContain('hunter2')

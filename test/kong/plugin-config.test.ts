@@ -295,7 +295,7 @@ describe('brokers and topics', () => {
     read({ topics: [{ name: '{vault://env/TOPIC}' }] })
   })
 
-  test.each<[config: object, problem: string]>([
+  test.each<[config: object, expected: string]>([
     [{ bootstrap_servers: 'a:1' }, 'bootstrap_servers: expected an array'],
     [{ bootstrap_servers: ['a:1'] }, 'bootstrap_servers.1: expected a record'],
     [{ bootstrap_servers: [] }, 'bootstrap_servers: length must be at least 1'],
@@ -357,8 +357,8 @@ describe('brokers and topics', () => {
       { topics: [{ name: 'a' }], enable_dlq: true, dlq_topic: 'a' },
       'dlq_topic: it must not be one of the topics that are read',
     ],
-  ])('%j is refused', (config, problem) => {
-    expect(refusal(config)).toBe(problem)
+  ])('%j is refused', (config, expected) => {
+    expect(refusal(config)).toBe(expected)
   })
 })
 
@@ -488,7 +488,7 @@ describe('the values that each field accepts and refuses', () => {
 })
 
 describe('rules between fields', () => {
-  test.each<[config: object, problem: string]>([
+  test.each<[config: object, expected: string]>([
     [
       { authentication: { strategy: 'sasl', mechanism: 'PLAIN', user: 'u' } },
       'authentication.password: required field missing',
@@ -564,7 +564,7 @@ describe('rules between fields', () => {
       }),
       'schema_registry.confluent.authentication.oauth2.password: required field missing',
     ],
-  ])('%j is refused', (config, problem) => expect(refusal(config)).toBe(problem))
+  ])('%j is refused', (config, expected) => expect(refusal(config)).toBe(expected))
 
   test('missing and invalid fields are named before those that are not supported yet', () => {
     const config = { enable_dlq: true, dlq_topic: 'x', authentication: { ...SASL, user: null } }
@@ -576,7 +576,7 @@ describe('rules between fields', () => {
 })
 
 describe('fields that are not supported yet are refused by name, not ignored', () => {
-  const cases: ReadonlyArray<readonly [config: object, problem: string]> = [
+  const cases: ReadonlyArray<readonly [config: object, expected: string]> = [
     [
       registryOf({ mode: 'oauth2', ...OAUTH, oauth2_client: { http_proxy: 'http://p' } }),
       'schema_registry.confluent.authentication.oauth2_client.http_proxy: not supported yet',
@@ -594,18 +594,18 @@ describe('fields that are not supported yet are refused by name, not ignored', (
     ],
   ]
 
-  test.each(cases)('in Kong’s documents: %j', (config, problem) => {
-    expect(refusal(config)).toBe(`${problem} by this gateway`)
+  test.each(cases)('in Kong’s documents: %j', (config, expected) => {
+    expect(refusal(config)).toBe(`${expected} by this gateway`)
   })
 
-  test.each(cases)('in our own API: %j', (config, problem) => {
+  test.each(cases)('in our own API: %j', (config, expected) => {
     const rename = (value: unknown): unknown => {
       if (Array.isArray(value)) return value.map(rename)
       if (!isRecord(value)) return value
       const renamed = Object.entries(value).map(([key, inner]) => [renameKey(key), rename(inner)])
       return Object.fromEntries(renamed)
     }
-    const [path = '', text] = problem.split(': ')
+    const [path = '', text] = expected.split(': ')
     const ours = path.split('.').map(renameKey).join('.').replace('topics.1', 'topics.0')
     const options = rename({ ...LEAST, ...config }) as Parameters<typeof resolveOptions>[0]
     expect(() => resolveOptions(options)).toThrow(
@@ -880,9 +880,9 @@ describe('names of fields', () => {
           expect(v.is(optionsSchema, first.options)).toBe(true)
         } catch (error) {
           if (!(error instanceof SchemaViolation)) throw error
-          const { config: problems } = error.fields as { config: FieldErrors }
-          expect(Object.keys(problems).length).toBeGreaterThan(0)
-          for (const field of Object.keys(problems))
+          const { config: errors } = error.fields as { config: FieldErrors }
+          expect(Object.keys(errors).length).toBeGreaterThan(0)
+          for (const field of Object.keys(errors))
             expect({ ...COMPLETE, ...config }).toHaveProperty([field])
         }
       }),

@@ -194,7 +194,7 @@ describe('routes that are refused', () => {
     ],
     [{ headers: { a: ['~*('] } }, { headers: { a: expect.stringContaining('does not compile') } }],
     [{ headers: { a: ['~*(?=a)'] } }, { headers: { a: expect.stringContaining('look-around') } }],
-  ])('%j', (fields, problems) => {
+  ])('%j', (fields, errors) => {
     let thrown: unknown
     try {
       new Router([route('it', fields)])
@@ -202,7 +202,7 @@ describe('routes that are refused', () => {
       thrown = error
     }
     expect(thrown).toBeInstanceOf(SchemaViolation)
-    expect((thrown as SchemaViolation).fields).toEqual(problems as never)
+    expect((thrown as SchemaViolation).fields).toEqual(errors as never)
   })
 
   test.each([

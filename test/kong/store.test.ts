@@ -356,9 +356,9 @@ describe('entities as Kong has them', () => {
     ['snis', sni(`${'a'.repeat(64)}.test`), `name: invalid value: ${'a'.repeat(64)}.test`],
     ['snis', { name: 'a.test' }, 'certificate: required field missing'],
   ]
-  for (const [kind, raw, problem] of cases) {
-    test(`${kind} ${JSON.stringify(raw).slice(0, 60)}: ${problem}`, () => {
-      expect(refusal(kind, raw)).toBe(`schema violation (${problem})`)
+  for (const [kind, raw, expected] of cases) {
+    test(`${kind} ${JSON.stringify(raw).slice(0, 60)}: ${expected}`, () => {
+      expect(refusal(kind, raw)).toBe(`schema violation (${expected})`)
     })
   }
 

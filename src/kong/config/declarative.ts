@@ -189,7 +189,7 @@ class DeclarativeDocument {
 
   #throwErrors(): void {
     if (this.#errors.size === 0) return
-    const unreported = this.#unreported > 0 && { '@entity': `${this.#unreported} further problems` }
+    const unreported = this.#unreported > 0 && { '@entity': `${this.#unreported} further errors` }
     const errors = { ...Object.fromEntries(this.#errors), ...unreported }
     throw new InvalidDeclarative(errors, this.#entities)
   }

@@ -20,7 +20,7 @@ export class InvalidDeclarative extends Error {
 
   constructor(fields: FieldErrors, entities: ReadonlyMap<string, DocumentEntity> = new Map()) {
     const errors = lines(fields)
-    const count = errors.length === 1 ? '' : `${errors.length} problems: `
+    const count = errors.length === 1 ? '' : `${errors.length} errors: `
     super(`declarative config is invalid: ${count}${errors.join('; ')}`)
     this.fields = fields
     this.entities = entities

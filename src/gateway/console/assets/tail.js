@@ -66,11 +66,11 @@ export class Tail {
     const before = select.value
     select.replaceChildren(
       ...streams.map((route) => {
-        const problem = unreachable(route)
+        const reason = unreachable(route)
         return element(
           'option',
-          { value: route.name, disabled: problem && '', title: problem },
-          problem ? `${route.name} (${problem})` : route.name,
+          { value: route.name, disabled: reason && '', title: reason },
+          reason ? `${route.name} (${reason})` : route.name,
         )
       }),
     )
