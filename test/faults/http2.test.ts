@@ -1,8 +1,8 @@
 /** Many streams on one HTTP/2 connection: reset, left unread and cut, by Node's own client. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
+import { connect } from 'node:tls'
 import { Hono } from 'hono'
-import { websocket } from 'hono/bun'
 import { kafkaConsume } from '../../src/index.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { Certificates } from '../support/certificate.ts'
@@ -15,6 +15,8 @@ import { report } from './support/report.ts'
 import { memoryOf } from './support/usage.ts'
 
 const LIMIT = 120_000
+/** The code of GOAWAY (RFC 9113, 7). */
+const ENHANCE_YOUR_CALM = 11
 const VALUE = 'x'.repeat(10_000)
 /** Larger than any client's default window. */
 const WINDOW = 2 ** 31 - 1
@@ -205,8 +207,31 @@ test(
   LIMIT,
 )
 
-test('a client that reads nothing for writeDeadline loses that stream, not its connection', async () => {
+test('a client that opens and resets thousands of streams is cut, and leaves nothing behind', async () => {
   const topic = await kafka.createTopic(1)
+  const { gateway, https, openStreams } = await start(topic)
+  await using _ = gateway
+  await using reader = await Http2Client.connect(https)
+  const stream = reader.open('/stream')
+  await openStreams(1)
+  const flood = async () => {
+    await using client = await Http2Client.connect(https)
+    for (const _ of range(0, 50)) client.churn('/stream')
+    await until(() => client.isClosed, 'the connection to be closed', 20_000)
+    expect(client.goaway).toBe(ENHANCE_YOUR_CALM)
+    await openStreams(1)
+  }
+  await flood()
+  const before = memoryOf(gateway.pid)
+  for (const _ of range(0, 3)) await flood()
+  expect(memoryOf(gateway.pid) - before).toBeLessThan(50)
+  await write(topic, 0, 5)
+  await stream.until(5)
+  expect(stream.code).toBeUndefined()
+}, 90_000)
+
+/** A route on HTTPS in this process, whose connections may be idle for a second. */
+async function serveHere(topic: string) {
   const handler = kafkaConsume({
     bootstrapServers: kafka.bootstrapServers,
     topics: [topic],
@@ -217,7 +242,6 @@ test('a client that reads nothing for writeDeadline loses that stream, not its c
   const server = Bun.serve({
     port: 0,
     hostname: '127.0.0.1',
-    // Shorter than the test, which shows that heartbeats keep the connection.
     idleTimeout: 1,
     http2: true,
     tls: {
@@ -225,28 +249,60 @@ test('a client that reads nothing for writeDeadline loses that stream, not its c
       key: readFileSync(certificates.file('localhost.key')),
     },
     fetch: new Hono().get('/', handler).fetch,
-    websocket,
   })
-  try {
-    await using client = await Http2Client.connect(`https://127.0.0.1:${server.port}`)
-    const unread = client.open('/', {}, true)
-    const read = client.open('/')
-    await until(() => unread.headers !== undefined && read.text !== '', 'both streams', 20_000)
-    await write(topic, 0, 100)
-    await read.until(100)
-    await until(() => handler.stats().subscribers === 1, 'the silent stream to be ended')
-    const beats = read.text.length
-    await until(() => read.text.length > beats + 100, 'heartbeats of the other stream')
-    await write(topic, 100, 110)
-    await read.until(110)
-    expect(read.code).toBeUndefined()
-    // The silent client gets only the records that were sent before.
-    unread.resume()
-    await until(() => unread.code !== undefined, 'the end of the silent stream')
-    expect(unread.records().length).toBeLessThan(100)
-    expect(client.goaway).toBeUndefined()
-  } finally {
+  const close = async () => {
     await handler.close()
     await within(server.stop(true), 'the server to stop')
   }
+  return { handler, server, port: server.port ?? 0, [Symbol.asyncDispose]: close }
+}
+
+test('a client that reads nothing for writeDeadline loses that stream, not its connection', async () => {
+  const topic = await kafka.createTopic(1)
+  await using served = await serveHere(topic)
+  await using client = await Http2Client.connect(`https://127.0.0.1:${served.port}`)
+  const unread = client.open('/', {}, true)
+  const read = client.open('/')
+  await until(() => unread.headers !== undefined && read.text !== '', 'both streams', 20_000)
+  await write(topic, 0, 100)
+  await read.until(100)
+  await until(() => served.handler.stats().subscribers === 1, 'the silent stream to be ended')
+  // Heartbeats keep the connection, although it may be idle for a second only.
+  const beats = read.text.length
+  await until(() => read.text.length > beats + 100, 'heartbeats of the other stream')
+  await write(topic, 100, 110)
+  await read.until(110)
+  expect(read.code).toBeUndefined()
+  // The silent client gets only the records that were sent before.
+  unread.resume()
+  await until(() => unread.code !== undefined, 'the end of the silent stream')
+  expect(unread.records().length).toBeLessThan(100)
+  expect(client.goaway).toBeUndefined()
 }, 60_000)
+
+test('a client of HTTP/1.1 over TLS that reads nothing for writeDeadline is cut', async () => {
+  const topic = await kafka.createTopic(1)
+  await using served = await serveHere(topic)
+  const socket = connect({ port: served.port, host: '127.0.0.1', rejectUnauthorized: false })
+  let text = ''
+  let hasClosed = false
+  const onData = (data: Buffer) => {
+    text += data
+  }
+  socket.on('data', onData)
+  socket.on('close', () => {
+    hasClosed = true
+  })
+  socket.on('error', () => undefined)
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await until(() => text.includes('event: cursor'), 'the stream to begin', 20_000)
+  socket.pause()
+  await write(topic, 0, 1_200)
+  await until(() => served.handler.stats().subscribers === 0, 'the stream to be ended', 20_000)
+  await until(() => served.server.pendingRequests === 0, 'the request to be over', 20_000)
+  socket.resume()
+  await until(() => hasClosed, 'the connection to be closed', 20_000)
+  expect(text.length).toBeLessThan(1_200 * VALUE.length)
+  // The client can tell that it did not get all: the last chunk of the body is missing.
+  expect(text.endsWith('0\r\n\r\n')).toBe(false)
+}, 90_000)

@@ -41,6 +41,14 @@ const commands = {
   stopAt({ id }) {
     streams.get(id).on('response', () => process.kill(process.pid, 'SIGSTOP'))
   },
+  // Opens streams one after another, each of which is reset when its answer begins.
+  churn({ path }) {
+    if (session.closed || session.destroyed) return
+    const stream = session.request({ ':path': path })
+    stream.on('response', () => stream.close(constants.NGHTTP2_CANCEL))
+    stream.on('error', () => undefined)
+    stream.on('close', () => commands.churn({ path }))
+  },
   reset({ id }) {
     streams.get(id).close(constants.NGHTTP2_CANCEL)
   },

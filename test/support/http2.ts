@@ -121,6 +121,11 @@ export class Http2Client implements AsyncDisposable {
     return stream
   }
 
+  /** Opens and resets streams one after another, until the server closes the connection. */
+  churn(path: string): void {
+    this.#send({ command: 'churn', path })
+  }
+
   #send(command: object): void {
     this.#child.stdin.write(`${JSON.stringify(command)}\n`)
     void this.#child.stdin.flush()
