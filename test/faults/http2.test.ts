@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:tls'
 import { Hono } from 'hono'
-import { kafkaConsume } from '../../src/index.ts'
+import { kafkaConsume, kafkaProduce } from '../../src/index.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { Certificates } from '../support/certificate.ts'
 import { Http2Client } from '../support/http2.ts'
@@ -230,15 +230,16 @@ test('a client that opens and resets thousands of streams is cut, and leaves not
   expect(stream.code).toBeUndefined()
 }, 90_000)
 
-/** A route on HTTPS in this process, whose connections may be idle for a second. */
+/** Handlers on HTTPS in this process, whose connections may be idle for a second. */
 async function serveHere(topic: string) {
+  const cluster = { bootstrapServers: kafka.bootstrapServers, topics: [topic] }
   const handler = kafkaConsume({
-    bootstrapServers: kafka.bootstrapServers,
-    topics: [topic],
+    ...cluster,
     mode: 'server-sent-events',
     writeDeadline: 500,
     heartbeat: 200,
   })
+  const writer = kafkaProduce(cluster)
   const server = Bun.serve({
     port: 0,
     hostname: '127.0.0.1',
@@ -248,14 +249,38 @@ async function serveHere(topic: string) {
       cert: readFileSync(certificates.file('localhost.crt')),
       key: readFileSync(certificates.file('localhost.key')),
     },
-    fetch: new Hono().get('/', handler).fetch,
+    fetch: new Hono().get('/', handler).post('/', writer).fetch,
   })
   const close = async () => {
     await handler.close()
+    await writer.close()
     await within(server.stop(true), 'the server to stop')
   }
   return { handler, server, port: server.port ?? 0, [Symbol.asyncDispose]: close }
 }
+
+test('curl posts records by HTTP/2, also more than a stream’s window', async () => {
+  const topic = await kafka.createTopic(1)
+  await using served = await serveHere(topic)
+  const url = `https://127.0.0.1:${served.port}`
+  await using client = await Http2Client.connect(url)
+  const stream = client.open('/')
+  await until(() => stream.text !== '', 'a stream', 20_000)
+  const records = range(0, 90).map((n) => JSON.stringify({ value: `${n} ${VALUE}` }))
+  const curl = Bun.spawn(
+    [
+      ...['curl', '-sk', '--http2', '-w', '%{http_version}', '--data-binary', '@-'],
+      ...['-H', 'content-type: application/x-ndjson', url],
+    ],
+    { stdin: new Blob([records.join('\n')]) },
+  )
+  const answer = await within(new Response(curl.stdout).text(), 'the answer', 20_000)
+  expect(answer).toEndWith('2')
+  expect(JSON.parse(answer.slice(0, -1)).records).toHaveLength(90)
+  await stream.until(90)
+  const values = stream.records().map(({ value }) => Number.parseInt(String(value), 10))
+  expect(values).toEqual(range(0, 90))
+}, 60_000)
 
 test('a client that reads nothing for writeDeadline loses that stream, not its connection', async () => {
   const topic = await kafka.createTopic(1)
