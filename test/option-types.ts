@@ -13,7 +13,10 @@ import { upstreamSchema } from '../src/options/upstream-options.ts'
 const ROOT = join(import.meta.dir, '..')
 const NAME = 'src/options/option-types.ts'
 const WIDTH = 95
-const HEAD = `/** Made by \`bun test/option-types.ts\` of the schemas, whose types and words these are: do not edit. */
+const HEAD = `/**
+ * The types of options with their docstrings. \`bun test/option-types.ts\` generates this file from the
+ * schemas: do not edit it. It has more than 400 lines because one file has all options.
+ */
 import type { FormatRecord } from '../records/format.ts'
 import type { Transform } from '../records/transform.ts'
 `

@@ -1,13 +1,17 @@
 /**
  * The structure of the code, as part of `bun run check`: folders import each other without a cycle,
- * types included, and no type name is declared in more than one file. `bun test/structure.ts` prints
- * the graph, each folder above those that it imports.
+ * types included, no type name is declared in more than one file, and a file of more than 400 lines gives
+ * the reason in its head. `bun test/structure.ts` prints the graph, each folder above those that it
+ * imports.
  */
 import { readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
 const root = dirname(import.meta.dirname)
 const FOLDERS = ['src', 'kafka', 'native', 'tools']
+/** The folders whose files have a limit of lines. */
+const LONG_FOLDERS = [...FOLDERS, 'test', 'bench', 'package', 'examples']
+const MAX_LINES = 400
 const IMPORT = /(?:\bfrom|\bimport|\bimport\()\s*'(\.{1,2}\/[^']+)'/g
 const TYPE =
   /^(?:export )?(?:declare )?(?:abstract )?(?:class|interface|type) ([A-Z]\w*)(?=[ <{=(])/gm
@@ -17,8 +21,8 @@ interface SourceFile {
   readonly text: string
 }
 
-function readSources(): SourceFile[] {
-  const glob = new Bun.Glob(`{${FOLDERS.join(',')}}/**/*.{ts,tsx}`)
+function readSources(folders = FOLDERS): SourceFile[] {
+  const glob = new Bun.Glob(`{${folders.join(',')}}/**/*.{ts,tsx}`)
   const paths = [...glob.scanSync({ cwd: root })].sort()
   return paths.map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }))
 }
@@ -77,6 +81,17 @@ function repeatedTypes(files: readonly SourceFile[]): string[] {
     .map(([name, paths]) => `${name} is declared in ${[...paths].join(' and in ')}`)
 }
 
+/** Files of more than 400 lines whose head does not give a reason. */
+function longFiles(files: readonly SourceFile[]): string[] {
+  return files
+    .filter(({ text }) => text.split('\n').length > MAX_LINES + 1)
+    .filter(({ text }) => !/\b400\b/.test(text.slice(0, text.indexOf('*/'))))
+    .map(
+      ({ path }) =>
+        `${path} has more than ${MAX_LINES} lines: divide it, or give the reason in its head`,
+    )
+}
+
 const files = readSources()
 const graph = graphOf(files)
 const { order, cycles } = sortFolders(graph)
@@ -87,6 +102,7 @@ for (const folder of order) {
 const faults = [
   ...cycles.map((cycle) => `These folders import each other: ${cycle.join(' → ')}`),
   ...repeatedTypes(files),
+  ...longFiles(readSources(LONG_FOLDERS)),
 ]
 for (const fault of faults) console.error(fault)
 process.exitCode = faults.length > 0 ? 1 : 0

@@ -29,17 +29,12 @@ const READY_BYTES = 8 * 1024 * 1024
 const FULL_MS = 500
 /** Milliseconds in which the group must assign partitions, and Kafka must answer for them. */
 const JOIN_TIMEOUT_MS = 30_000
-/**
- * Milliseconds without an answer for its partitions after which the member joins again as a new one.
- */
+/** Milliseconds without an answer for partitions after which the member joins as a new one. */
 const STUCK_MS = 60_000
 const RETRY_MS = 1_000
 /** Milliseconds between two checks for stalls. */
 const CHECK_MS = 10_000
-/**
- * Kafka's default of `max.poll.interval.ms`, after which a consumer that does not poll loses its
- * membership.
- */
+/** Kafka's default of `max.poll.interval.ms`, after which a silent consumer loses its membership. */
 const IDLE_TIMEOUT_MS = 5 * 60_000
 
 /** librdkafka's `rd_kafka_resp_err_t`. */
@@ -79,10 +74,7 @@ export class Group implements GroupSession {
   #fullSince: number | undefined
   /** When partitions last answered, or the group was joined; in `performance.now()`'s time. */
   #readyAt = 0
-  /**
-   * The code of the error that was logged last, until the group reads again: retries must not repeat
-   * it.
-   */
+  /** The code of the error that was logged last: retries do not log it again. */
   #reportedError: ErrorCode | undefined
   #requeued = 0
   #rebuilt = 0
@@ -269,10 +261,7 @@ export class Group implements GroupSession {
     if (!this.#isClosing && this.#isIdle) await this.#rest()
   }
 
-  /**
-   * Explains a fatal error: it is all that the Kafka client reports when another member has the
-   * instance id.
-   */
+  /** Recognizes a member with our instance id, which the client reports as a fatal error only. */
   #explain(error: KafkaConsumeError): KafkaConsumeError {
     const { instanceId } = this.#options
     const cause = error.cause as Partial<ClientError> | undefined

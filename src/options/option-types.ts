@@ -1,4 +1,7 @@
-/** Made by `bun test/option-types.ts` of the schemas, whose types and words these are: do not edit. */
+/**
+ * The types of options with their docstrings. `bun test/option-types.ts` generates this file from the
+ * schemas: do not edit it. It has more than 400 lines because one file has all options.
+ */
 import type { FormatRecord } from '../records/format.ts'
 import type { Transform } from '../records/transform.ts'
 

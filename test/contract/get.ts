@@ -1,3 +1,7 @@
+/**
+ * The contract of single reads. The file has more than 400 lines because it follows docs/reading.md,
+ * from a position and as the group.
+ */
 import { describe, expect, test } from 'bun:test'
 import type { TestRecord } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'

@@ -1,3 +1,7 @@
+/**
+ * The contract of WebSockets, without and with acknowledgements. The file has more than 400 lines
+ * because both share their clients.
+ */
 import { describe, expect, test } from 'bun:test'
 import { uniqueName } from '../support/names.ts'
 import { RawClient, sendRaw } from '../support/raw.ts'

@@ -1,3 +1,7 @@
+/**
+ * The contract of event streams and lines. The file has more than 400 lines because it follows
+ * docs/streams.md from the first frame of a stream to its end.
+ */
 import { describe, expect, test } from 'bun:test'
 import { ReconnectingClient } from '../support/eventsource.ts'
 import { PARTITIONS, type Produced } from '../support/kafka.ts'

@@ -1,3 +1,7 @@
+/**
+ * The gateway's guard: credentials, scopes, limits and pages of other origins. The file has more than
+ * 400 lines because its tests share the clients and keys at its beginning.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

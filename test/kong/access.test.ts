@@ -1,3 +1,7 @@
+/**
+ * Kong's access plugins in front of a route. The file has more than 400 lines because it has all five
+ * plugins and their order.
+ */
 import { describe, expect, test } from 'bun:test'
 import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
 import { createGateway, type Gateway } from '../../src/gateway/app.ts'

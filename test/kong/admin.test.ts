@@ -1,3 +1,7 @@
+/**
+ * Kong's Admin API as a client sees it. The file has more than 400 lines because its tests share one
+ * gateway and the requests that build its entities.
+ */
 import { beforeEach, describe, expect, test } from 'bun:test'
 import type { Hono } from 'hono'
 import { KafkaConsumeError } from '../../src/core/errors.ts'

@@ -1,3 +1,7 @@
+/**
+ * Kong's declarative documents. The file has more than 400 lines because it has a document for each
+ * error.
+ */
 import { describe, expect, test } from 'bun:test'
 import { type Declared, readDeclarative } from '../../src/kong/config/declarative.ts'
 import { InvalidDeclarative } from '../../src/kong/config/invalid-declarative.ts'

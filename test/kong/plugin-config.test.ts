@@ -1,3 +1,7 @@
+/**
+ * The fields of Kong's consuming plugins. The file has more than 400 lines because it has a table of
+ * every field with the values that it accepts and refuses.
+ */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import * as v from 'valibot'

@@ -1,4 +1,7 @@
-/** A real Kafka and a real schema registry: what was written with schemas, as clients see it. */
+/**
+ * A real Kafka and a real schema registry: records with schemas, as clients see them. The file has more
+ * than 400 lines because its tests share both servers.
+ */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import avro from 'avsc'
 import { Hono } from 'hono'

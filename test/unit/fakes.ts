@@ -1,4 +1,7 @@
-/** Stand-ins for Kafka where the real one cannot fail, lose or hurry on command. */
+/**
+ * Stand-ins for Kafka where the real one cannot fail, lose or hurry on command. The file has more than
+ * 400 lines because it has every part of Kafka that tests replace.
+ */
 import type { Consumer } from '../../kafka/client/client.ts'
 import { type ReadBlock, RecordBlock, type RecordRun } from '../../kafka/group/record-block.ts'
 import { Route, type RouteStats } from '../../src/http/route/route.ts'

@@ -1,3 +1,7 @@
+/**
+ * A feed whose topics change, against scripted consumers. The file has more than 400 lines because its
+ * tests share one scripted Kafka.
+ */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { Feed } from '../../src/feed/feed.ts'

@@ -1,3 +1,7 @@
+/**
+ * A group's member against a scripted Kafka client: polls, rebalances, commits and failures. The file
+ * has more than 400 lines because all of its tests share one scripted member.
+ */
 import { afterEach, describe, expect, spyOn, test } from 'bun:test'
 import fc from 'fast-check'
 import { Group } from '../../kafka/group/group.ts'

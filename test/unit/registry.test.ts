@@ -1,3 +1,7 @@
+/**
+ * Deserializing by a schema registry in this process. The file has more than 400 lines because it has
+ * the bytes of each schema format.
+ */
 import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,3 +1,7 @@
+/**
+ * A subscription's way between catch-up read and ring buffer, against scripted consumers. The file has
+ * more than 400 lines because all of its tests share one scripted Kafka.
+ */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
