@@ -1,9 +1,9 @@
 import { getLogger } from '@logtape/logtape'
-import * as v from 'valibot'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../../core/errors.ts'
+import { isJsonObject } from '../../core/json-object.ts'
 import type { RequestStatistics } from '../../core/request-statistics.ts'
 import type { DeliveredRun } from '../../port/encoding.ts'
-import type { Delivery } from '../../port/kafka.ts'
+import type { Delivery, PartitionOffset } from '../../port/kafka.ts'
 import type { RequestedFilters } from '../../records/filter.ts'
 import type { Format } from '../../records/format.ts'
 import type { ProcessedRecord } from '../../records/pipeline.ts'
@@ -24,16 +24,8 @@ const READ_BYTES = 256 * 1024
 /** Milliseconds for which a client may acknowledge records after the server has ended the stream. */
 const LAST_ACKS_MS = 2_000
 
-const recordPosition = v.strictObject({
-  topic: v.string(),
-  partition: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-  offset: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-})
-const message = v.strictObject({
-  ack: v.union([recordPosition, v.pipe(v.array(recordPosition), v.maxLength(10_000))]),
-})
-
-type AckedRecord = v.InferOutput<typeof recordPosition>
+/** Records that one message may acknowledge. */
+const MAX_POSITIONS = 10_000
 
 /**
  * Sends records of the route's consumer group to one client. A record is acked in the group when the
@@ -111,7 +103,7 @@ export class AckSession implements OpenStream {
   }
 
   onMessage(text: string, writer: SocketWriter): void {
-    const ack = ackIn(text)
+    const ack = positionsIn(text)
     if (ack === undefined) {
       writer.close(
         CLOSE.invalidPayload,
@@ -119,12 +111,10 @@ export class AckSession implements OpenStream {
       )
       return
     }
-    if (!ack.every((position) => this.#unacked.hasSent(position))) {
+    if (!this.#unacked.ack(ack)) {
       writer.close(CLOSE.policyViolation, 'a record was acknowledged that was not sent')
       return
     }
-    // An acknowledgement covers all records before it in its partition.
-    for (const position of ack) this.#unacked.ack(position)
     this.#wake?.()
     if (this.#route.options.commitStrategy === 'off') this.#commit(ack)
   }
@@ -224,7 +214,7 @@ export class AckSession implements OpenStream {
   }
 
   /** Commits what the client acknowledged, with `commitStrategy: 'off'`. */
-  #commit(ack: readonly AckedRecord[]): void {
+  #commit(ack: readonly PartitionOffset[]): void {
     const next = ack.map((position) => ({ ...position, offset: position.offset + 1 }))
     this.#group.commit(next).catch((error: unknown) => {
       log.warn('Cannot commit what a client acknowledged: {error}', {
@@ -265,16 +255,32 @@ export class AckSession implements OpenStream {
   }
 }
 
-function ackIn(text: string): readonly AckedRecord[] | undefined {
+/** The positions of an acknowledgement. It is checked by hand: a schema took longer than the acks. */
+function positionsIn(text: string): readonly PartitionOffset[] | undefined {
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch {
     return undefined
   }
-  const result = v.safeParse(message, json)
-  if (!result.success) return undefined
-  return [result.output.ack].flat()
+  if (!isJsonObject(json) || Object.keys(json).length !== 1) return undefined
+  const positions: readonly unknown[] = [json['ack']].flat()
+  const isValid = positions.length <= MAX_POSITIONS && positions.every(isPosition)
+  return isValid ? (positions as readonly PartitionOffset[]) : undefined
+}
+
+function isPosition(value: unknown): value is PartitionOffset {
+  return (
+    isJsonObject(value) &&
+    Object.keys(value).length === 3 &&
+    typeof value['topic'] === 'string' &&
+    isIndex(value['partition']) &&
+    isIndex(value['offset'])
+  )
+}
+
+function isIndex(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
 /** @param at Index in the delivery. */

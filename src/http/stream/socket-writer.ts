@@ -35,6 +35,7 @@ export function errorFrame(error: KafkaConsumeError, showDetail: boolean): strin
 /** Members of the runtimes' sockets that Hono does not expose: Bun's, and those of Deno and `ws`. */
 interface RawSocket {
   send(text: string): number | undefined
+  cork?(write: () => void): unknown
   getBufferedAmount?(): number
   readonly bufferedAmount?: number
   ping?(): void
@@ -60,15 +61,21 @@ export class SocketWriter implements StreamWriter<readonly string[]> {
   async write(texts: readonly string[]): Promise<void> {
     if (this.#closed) return
     if (texts.length === 0) this.#raw.ping?.()
+    // Without a cork, Bun writes each frame to the kernel by itself.
+    if (texts.length > 1 && this.#raw.cork) this.#raw.cork(() => this.#send(texts))
+    else this.#send(texts)
+    while (!this.#closed && this.#buffered() > HIGH_WATER_BYTES) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_MS))
+    }
+  }
+
+  #send(texts: readonly string[]): void {
     for (const text of texts) {
       // Bun returns 0 for a frame that it dropped, because it exceeds the server's buffer limit.
       if (this.#raw.send(text) === 0 && text !== '') {
         this.close(CLOSE.internalError, 'a record is larger than the server may send')
         return
       }
-    }
-    while (!this.#closed && this.#buffered() > HIGH_WATER_BYTES) {
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_MS))
     }
   }
 

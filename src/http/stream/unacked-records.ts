@@ -1,4 +1,4 @@
-import { partitionKey, type TopicPartition } from '../../core/topic-partition.ts'
+import { partitionKey } from '../../core/topic-partition.ts'
 import type { DeliveredRun } from '../../port/encoding.ts'
 import type { Delivery, PartitionOffset } from '../../port/kafka.ts'
 
@@ -60,17 +60,24 @@ export class UnackedRecords {
     this.#bytes += sum(sizes, 0, sizes.length)
   }
 
-  /** Whether a record with this offset, or one after it, was sent. */
-  hasSent(position: PartitionOffset): boolean {
-    return position.offset <= (this.#highest.get(partitionKey(position)) ?? -1)
+  /**
+   * Acks records in their group. An acknowledgement covers all records before it in its partition.
+   *
+   * @returns false, and acks nothing, if one of the records was not sent.
+   */
+  ack(acked: readonly PartitionOffset[]): boolean {
+    const upTo = highestOf(acked)
+    for (const [key, offset] of upTo) {
+      if (offset > (this.#highest.get(key) ?? -1)) return false
+    }
+    for (const [key, offset] of upTo) this.#ackPartition(key, offset)
+    return true
   }
 
-  /** Acks the records of a partition up to an offset in their group. */
-  ack(upTo: TopicPartition & { readonly offset: number }): void {
-    const key = partitionKey(upTo)
+  #ackPartition(key: string, upTo: number): void {
     const rest = (this.#sent.get(key) ?? []).filter((sent) => {
       const { delivery, begin, sizes, acked } = sent
-      const count = countUpTo(sent, upTo.offset)
+      const count = countUpTo(sent, upTo)
       if (count > acked) {
         delivery.ackRange(begin + acked, begin + count)
         this.#length -= count - acked
@@ -91,6 +98,21 @@ export class UnackedRecords {
     this.#length = 0
     this.#bytes = 0
   }
+}
+
+/** The highest offset of each partition: a client may acknowledge thousands of records at once. */
+function highestOf(acked: readonly PartitionOffset[]): Map<string, number> {
+  const highest = new Map<string, number>()
+  let last: PartitionOffset | undefined
+  let key = ''
+  for (const position of acked) {
+    if (position.partition !== last?.partition || position.topic !== last.topic) {
+      key = partitionKey(position)
+    }
+    last = position
+    if (position.offset > (highest.get(key) ?? -1)) highest.set(key, position.offset)
+  }
+  return highest
 }
 
 /** How many of the records have at most this offset. */
