@@ -6,7 +6,7 @@ import type { Feed, SubscriptionPurpose } from '../feed/feed.ts'
 import type { Position } from '../feed/position.ts'
 import type { Subscription } from '../feed/subscription.ts'
 import type { Delivery, Gap, PartitionOffset } from '../port/kafka.ts'
-import type { ConsumedRecord } from '../records/consumed-record.ts'
+import { type ConsumedRecord, consumedRecordOf } from '../records/consumed-record.ts'
 import { type PartitionTable, parseCursor } from '../records/cursor.ts'
 import { pollGroup } from './consume/poll-group.ts'
 import { readFromPosition } from './consume/read-from-position.ts'
@@ -183,27 +183,22 @@ export class RequestReader implements KafkaReader {
   async poll(limits: ReadLimits = {}) {
     const client = clientOf(this.#c)
     assertMayUseGroup(client, this.#route.hasClientGroups)
-    const { group, polled, records } = await this.#traced('group', async (trace) => {
+    const { group, delivery, taken } = await this.#traced('group', async (trace) => {
       const group = await this.#route.group(client)
-      const polled = await pollGroup(group, this.#route, {
+      const { delivery, records } = await pollGroup(group, this.#route, {
         client,
         wanted: undefined,
         limits: withDefaults(limits),
         signal: limits.signal ?? this.#c.req.raw.signal,
       })
-      this.#deliveries.push(polled.delivery)
-      trace?.addRecords(polled.records)
-      try {
-        return { group, polled, records: await polled.objects() }
-      } catch (error) {
-        polled.delivery.requeue()
-        throw error
-      }
+      trace?.addRecords(records)
+      return { group, delivery, taken: records }
     })
-    const { delivery } = polled
+    this.#deliveries.push(delivery)
     this.#route.statistics.gaps += delivery.gaps.length
+    const { messageDeserializer } = this.#route.options
     return {
-      records,
+      records: taken.map((record) => consumedRecordOf(record, messageDeserializer)),
       gaps: delivery.gaps,
       commit: () => {
         if (this.#route.options.commitStrategy === 'off') this.#commit(group, delivery)

@@ -3,7 +3,6 @@ import { socketsPolled } from '../../core/turn-queue.ts'
 import { filterInTurns } from '../../feed/filter-pass.ts'
 import type { DeliveredRun, RecordTexts, RunText } from '../../port/encoding.ts'
 import type { Delivery, PollLimits } from '../../port/kafka.ts'
-import { type ConsumedRecord, consumedRecordOf } from '../../records/consumed-record.ts'
 import { Cursor, PartitionTable } from '../../records/cursor.ts'
 import { encodePrefix, encodeRecords, type MessageDeserializer } from '../../records/encode.ts'
 import { EncodedBatch } from '../../records/encoded-batch.ts'
@@ -102,15 +101,6 @@ export class GroupPoll {
     if (this.length === 0) return []
     const bytes = await this.encode(joined(this.runs('\n'), '\n'), 'record')
     return decoder.decode(bytes).split('\n')
-  }
-
-  /** The records as objects. */
-  async objects(): Promise<ConsumedRecord[]> {
-    if (this.#processed) {
-      return this.#processed.map((record) => consumedRecordOf(record, this.#deserializer))
-    }
-    const bytes = await this.encode(['[', ...joined(this.runs(','), ','), ']'], 'record')
-    return JSON.parse(decoder.decode(bytes)) as ConsumedRecord[]
   }
 }
 
