@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { createConnection } from 'node:net'
-import { deliver, deliverAtOnce } from '../../src/http/response/deliver.ts'
+import { AT_ONCE_BYTES, deliver, deliverAtOnce } from '../../src/http/response/deliver.ts'
 import type { Delivery } from '../../src/port/kafka.ts'
 import { sleep, stays, until, within } from '../support/wait.ts'
 import { settle } from './fakes.ts'
@@ -118,10 +118,8 @@ describe('the delivery of a body', () => {
   })
 })
 
-describe('the delivery of a small body on a server of Bun', () => {
-  const SIZE = 60 * 1024
-
-  /** A server that sends a body of {@link SIZE} for each request, and a client that reads only by word. */
+describe.each([60 * 1024, AT_ONCE_BYTES])('the delivery of %d bytes at once by Bun', (SIZE) => {
+  /** A server that sends a body of so many bytes for each request, and a client that reads only by word. */
   async function connect(deadline: number) {
     const deliveries: string[][] = []
     const server = Bun.serve({

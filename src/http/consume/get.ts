@@ -34,7 +34,13 @@ import {
   type Slice,
 } from '../response/body.ts'
 import { type Compressed, compressAnswer, MIN_COMPRESSED_BYTES } from '../response/compress.ts'
-import { deliver, deliverAtOnce, LARGE_PIECE_BYTES, untransformed } from '../response/deliver.ts'
+import {
+  AT_ONCE_BYTES,
+  deliver,
+  deliverAtOnce,
+  LARGE_PIECE_BYTES,
+  untransformed,
+} from '../response/deliver.ts'
 import type { CachedResponse } from '../response/response-cache.ts'
 import type { Route } from '../route/route.ts'
 import type { ReadKind } from '../route/route-statistics.ts'
@@ -251,7 +257,7 @@ async function answerGroup(
     if (signal.aborted) throw signal.reason
     memory.resize(bytes.length)
     const stream =
-      bytes.length <= SMALL_ANSWER_BYTES && isServedByBun(c)
+      bytes.length <= AT_ONCE_BYTES && isServedByBun(c)
         ? deliverAtOnce(bytes, ending, () => signal, writeDeadline)
         : deliver(bytes, ending, signal, writeDeadline)
     return c.body(stream, 200, headers)

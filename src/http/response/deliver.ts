@@ -11,6 +11,8 @@ type DeliveryEnd = Pick<Delivery, 'ack' | 'requeue'>
  * The bytes that the runtime gets at a time: a client that disconnects is noticed at the next piece.
  */
 const PIECE_BYTES = 64 * 1024
+/** Bytes of a body that Bun is given at once: about as many as kernels buffer for one connection. */
+export const AT_ONCE_BYTES = 256 * 1024
 /** Larger pieces take a tenth less processor time, for bodies whose delivery need not be known. */
 export const LARGE_PIECE_BYTES = 256 * 1024
 
@@ -87,7 +89,7 @@ interface DirectController {
  * records are acked in the same turn. An answer without a stream would cost hardly less, but Bun
  * says of none whether its client was still there.
  *
- * @param bytes At most as many as kernels buffer for a client that does not read.
+ * @param bytes At most {@link AT_ONCE_BYTES}.
  * @param signal Returns the signal of the request. It is asked for only when the socket is full,
  *   since the signal alone costs as much as the stream.
  * @param deadline Milliseconds without progress after which the client counts as disconnected.
