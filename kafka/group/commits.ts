@@ -12,6 +12,11 @@ const log = getLogger(['hono-kafka-consume', 'group'])
 const TIMEOUT_MS = 5_000
 const RETRY_MS = 1_000
 /**
+ * Milliseconds between a commit and the next one: small answers follow each other more quickly, and a
+ * commit costs as much as an answer. A process that is killed repeats so much more.
+ */
+const PAUSE_MS = 10
+/**
  * Milliseconds for which partitions that are given up wait for their last commit, which is tried
  * again.
  */
@@ -26,6 +31,8 @@ export class Commits {
   readonly #known = new Map<string, number>()
   #last: Promise<void> = Promise.resolve()
   #isAsked = false
+  /** When the last commit of {@link soon} ended, in `performance.now()`'s time. */
+  #committedAt = -Infinity
   /** Topics whose failed commits were logged already. */
   readonly #failing = new Set<string>()
 
@@ -68,11 +75,17 @@ export class Commits {
   soon(partitions: () => Iterable<OwnedPartition>): void {
     if (this.#isAsked) return
     this.#isAsked = true
+    const pause = this.#committedAt + PAUSE_MS - performance.now()
+    if (pause > 0) setTimeout(() => this.#commitSoon(partitions), pause)
+    else this.#commitSoon(partitions)
+  }
+
+  #commitSoon(partitions: () => Iterable<OwnedPartition>): void {
     void this.#enqueue(async () => {
       this.#isAsked = false
-      if (await this.#commitDelivered(partitions())) {
-        setTimeout(() => this.soon(partitions), RETRY_MS)
-      }
+      const error = await this.#commitDelivered(partitions())
+      this.#committedAt = performance.now()
+      if (error) setTimeout(() => this.soon(partitions), RETRY_MS)
     })
   }
 

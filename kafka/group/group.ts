@@ -1,5 +1,9 @@
 import { getLogger } from '@logtape/logtape'
-import { asKafkaConsumeError, type ErrorCode, KafkaConsumeError } from '../../src/core/errors.ts'
+import {
+  asKafkaConsumeError,
+  type ErrorCode,
+  type KafkaConsumeError,
+} from '../../src/core/errors.ts'
 import { Signal } from '../../src/core/signal.ts'
 import type {
   Delivery,
@@ -10,8 +14,8 @@ import type {
   PartitionOffset,
   PollLimits,
 } from '../../src/port/kafka.ts'
-import type { ClientError } from '../client/errors.ts'
 import { type DeliverySink, GroupDelivery, ReadyRecords, type RecordRange } from './deliveries.ts'
+import { closing, explainFenced, joinTimedOut } from './group-errors.ts'
 import type { GroupHost } from './group-host.ts'
 import { GroupMember } from './member.ts'
 import { MemberProgress } from './member-progress.ts'
@@ -27,6 +31,8 @@ const READY_BYTES = 8 * 1024 * 1024
  * away what the client has fetched ahead. Changes of members are not served meanwhile.
  */
 const FULL_MS = 500
+/** Milliseconds without a read while half of the buffer is left: changes of members wait as long. */
+const PLENTY_MS = 100
 /** Milliseconds in which the group must assign partitions, and Kafka must answer for them. */
 const JOIN_TIMEOUT_MS = 30_000
 /** Milliseconds without an answer for partitions after which the member joins as a new one. */
@@ -36,10 +42,6 @@ const RETRY_MS = 1_000
 const CHECK_MS = 10_000
 /** Kafka's default of `max.poll.interval.ms`, after which a silent consumer loses its membership. */
 const IDLE_TIMEOUT_MS = 5 * 60_000
-
-/** librdkafka's `rd_kafka_resp_err_t`. */
-const FATAL = -150
-const FENCED = 82
 
 /**
  * One member of a consumer group, shared by all clients of this process. It reads a little ahead
@@ -54,6 +56,8 @@ export class Group implements GroupSession {
   readonly #options: GroupOptions
   readonly #member: GroupMember
   readonly #signal = new Signal()
+  /** Notified when reading is to go on. */
+  readonly #wanted = new Signal()
   readonly #polls = new PollQueue(() => this.#serve())
   readonly #ready = new ReadyRecords()
   readonly #sink: DeliverySink = {
@@ -70,7 +74,9 @@ export class Group implements GroupSession {
   #isDrained = false
   #isClosing = false
   #failure: KafkaConsumeError | undefined
-  /** Since when the buffer is full and no poll waits, in `performance.now()`'s time. */
+  /** When the last read began, in `performance.now()`'s time. */
+  #readAt = 0
+  /** When the read began that filled the buffer, while no poll waits; in `performance.now()`'s time. */
   #fullSince: number | undefined
   /** When partitions last answered, or the group was joined; in `performance.now()`'s time. */
   #readyAt = 0
@@ -118,9 +124,16 @@ export class Group implements GroupSession {
       if (this.#isClosing) throw closing()
       if (this.#failure) throw this.#failure
       signal?.throwIfAborted()
-      if (performance.now() > until) throw joinTimedOut()
+      if (performance.now() > until) throw joinTimedOut(JOIN_TIMEOUT_MS)
       await this.#signal.next(signal)
     }
+  }
+
+  pollNow(limits: PollLimits): Delivery | undefined {
+    const mustWait = this.#isClosing || this.#failure || this.#polls.first
+    if (mustWait || !this.#isEnoughReady(limits)) return undefined
+    this.#markUsed()
+    return this.#deliver(limits)
   }
 
   poll(limits: PollLimits, signal?: AbortSignal): Promise<Delivery> {
@@ -136,7 +149,12 @@ export class Group implements GroupSession {
   /** Wakes the reading loop for a poll that wants more than the full buffer has. */
   #readSooner(): void {
     this.#member.pause(false)
-    this.#signal.notify()
+    this.#wanted.notify()
+  }
+
+  /** Whether reading can rest: a few large reads cost less than many small ones. */
+  get #hasPlenty(): boolean {
+    return this.#ready.length > READY_RECORDS / 2
   }
 
   commit(offsets: readonly PartitionOffset[]): Promise<void> {
@@ -161,6 +179,7 @@ export class Group implements GroupSession {
     this.#endRest?.()
     this.#polls.reject(closing())
     this.#signal.end()
+    this.#wanted.end()
     await this.#loop
   }
 
@@ -252,25 +271,13 @@ export class Group implements GroupSession {
   }
 
   async #recover(thrown: KafkaConsumeError): Promise<void> {
-    const error = this.#explain(thrown)
+    const error = explainFenced(thrown, this.#options.instanceId)
     this.#fail(error)
     const isFenced = error.code === 'GROUP_MEMBER_FENCED'
     await this.#member.leave(isFenced)
     do await this.#signal.rest(RETRY_MS)
     while (isFenced && !this.#isClosing && !this.#isIdle && (await this.#isInstanceTaken()))
     if (!this.#isClosing && this.#isIdle) await this.#rest()
-  }
-
-  /** Recognizes a member with our instance id, which the client reports as a fatal error only. */
-  #explain(error: KafkaConsumeError): KafkaConsumeError {
-    const { instanceId } = this.#options
-    const cause = error.cause as Partial<ClientError> | undefined
-    if (instanceId === undefined || (cause?.code !== FATAL && cause?.code !== FENCED)) return error
-    return new KafkaConsumeError(
-      'GROUP_MEMBER_FENCED',
-      `Cannot read as a group: another member has the group instance id "${instanceId}"`,
-      { cause, retryAfter: 5 },
-    )
   }
 
   /** Whether another member still has the instance id: joining now would fence it in turn. */
@@ -303,24 +310,28 @@ export class Group implements GroupSession {
     const next = this.#polls.first
     const capacity = Math.max(READY_RECORDS, next?.limits.maxRecords ?? 0)
     const bytes = Math.max(READY_BYTES, next?.limits.maxBytes ?? 0)
+    if (!next && this.#hasPlenty && performance.now() - this.#readAt < PLENTY_MS) {
+      return this.#wanted.next()
+    }
     const isFull = this.#ready.length >= capacity || this.#ready.bytes >= bytes
     if (!isFull) {
       this.#fullSince = undefined
       this.#member.pause(false)
     } else if (!next) {
-      this.#fullSince ??= performance.now()
-      if (performance.now() - this.#fullSince < FULL_MS) return this.#signal.next()
+      this.#fullSince ??= this.#readAt
+      if (performance.now() - this.#fullSince < FULL_MS) return this.#wanted.next()
       this.#member.pause(true)
     }
     const limit = Math.max(1, Math.min(READY_RECORDS, capacity - this.#ready.length))
     // A read that began paused brings nothing, even if partitions are resumed meanwhile.
     const { isPaused } = this.#member
+    this.#readAt = performance.now()
     const isDrained = await this.#member.read(limit)
     const { isReady, isChanging } = this.#member
     if (isReady && !isChanging) {
       this.#readyAt = performance.now()
       this.#reportedError = undefined
-    } else if (performance.now() - this.#readyAt > STUCK_MS) throw joinTimedOut()
+    } else if (performance.now() - this.#readyAt > STUCK_MS) throw joinTimedOut(JOIN_TIMEOUT_MS)
     this.#isDrained = !isPaused && isDrained
     this.#signal.notify()
     this.#serve()
@@ -329,10 +340,7 @@ export class Group implements GroupSession {
   #serve(): void {
     for (let poll = this.#polls.first; poll; poll = this.#polls.first) {
       if (this.#ready.length > 0) {
-        const { maxRecords, maxBytes } = poll.limits
-        const isShort = this.#ready.length < maxRecords && this.#ready.bytes < maxBytes
-        // Kafka has more than the buffer: one more read brings it.
-        if (isShort && !this.#isDrained && !this.#member.isAtEnd()) return
+        if (!this.#isEnoughReady(poll.limits)) return
         this.#polls.takeFirst()
         poll.resolve(this.#deliver(poll.limits))
         continue
@@ -340,7 +348,7 @@ export class Group implements GroupSession {
       const { isReady } = this.#member
       if (!isReady && performance.now() - poll.since > JOIN_TIMEOUT_MS) {
         this.#polls.takeFirst()
-        poll.reject(joinTimedOut())
+        poll.reject(joinTimedOut(JOIN_TIMEOUT_MS))
         continue
       }
       if (isReady) this.#polls.startTimeouts()
@@ -350,9 +358,17 @@ export class Group implements GroupSession {
     }
   }
 
+  /** Whether as many records are ready as a poll can get. */
+  #isEnoughReady({ maxRecords, maxBytes }: PollLimits): boolean {
+    const { length, bytes } = this.#ready
+    // Where Kafka has more than the buffer, one more read brings it.
+    const isShort = length < maxRecords && bytes < maxBytes
+    return length > 0 && (!isShort || this.#isDrained || this.#member.isAtEnd())
+  }
+
   #deliver(limits: PollLimits): Delivery {
     const ranges = this.#ready.take(limits)
-    this.#signal.notify()
+    if (!this.#hasPlenty) this.#wanted.notify()
     // Resume at once and not after the read under way: that read began paused and brings nothing.
     this.#member.pause(false)
     const gaps = this.#member.takeGaps()
@@ -373,18 +389,3 @@ export class Group implements GroupSession {
 
 /** A stall of the member. The message names the partitions that stand still. */
 class Stall extends Error {}
-
-function closing(): KafkaConsumeError {
-  return new KafkaConsumeError(
-    'SHUTTING_DOWN',
-    'Cannot read as a group: the server is shutting down',
-  )
-}
-
-function joinTimedOut(): KafkaConsumeError {
-  return new KafkaConsumeError(
-    'KAFKA_TIMEOUT',
-    `Cannot read as a group: Kafka assigned no partitions within ${JOIN_TIMEOUT_MS / 1000} s`,
-    { retryAfter: 2 },
-  )
-}

@@ -48,6 +48,8 @@ export class GroupMember implements WatchedMember {
   #all: readonly TopicPartition[] = []
   #consumer: Consumer | undefined
   #isPaused = false
+  /** The states of the partitions; undefined when something has changed since they were made. */
+  #states: readonly PartitionState[] | undefined
 
   /**
    * @param signal Notified when partitions are assigned, and waited for where the client is to be
@@ -209,6 +211,7 @@ export class GroupMember implements WatchedMember {
       if ('block' in part) this.#owned.push(part, (owned) => this.#lowOffset(owned))
       else this.#reach(part)
     }
+    this.#states = undefined
     if (read.error) await this.#recover(fromClient(read.error, 'Cannot read from Kafka'))
     return read.isDrained
   }
@@ -253,12 +256,14 @@ export class GroupMember implements WatchedMember {
   }
 
   #onAssigned(): void {
+    this.#states = undefined
     // The client remembers which partitions were paused when they were last revoked.
     this.#setPaused(false)
     // Partitions of other members may be new, too.
     this.#host.partitions().then(
       (all) => {
         this.#all = all
+        this.#states = undefined
       },
       () => {},
     )
@@ -296,8 +301,13 @@ export class GroupMember implements WatchedMember {
     return this.#consumer?.getWatermarkOffsets(topic, partition).lowOffset ?? -1
   }
 
-  /** The state of all partitions of the topics, whoever owns them. */
-  states(): PartitionState[] {
+  /** The state of all partitions of the topics, whoever owns them, as of the last read. */
+  states(): readonly PartitionState[] {
+    this.#states ??= this.#makeStates()
+    return this.#states
+  }
+
+  #makeStates(): PartitionState[] {
     return this.#listed().map(({ topic, partition }) => {
       const owned = this.#owned.get({ topic, partition })
       if (!owned) return { topic, partition, highWatermark: -1, lastStableOffset: -1 }

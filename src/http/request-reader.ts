@@ -189,7 +189,7 @@ export class RequestReader implements KafkaReader {
         client,
         wanted: undefined,
         limits: withDefaults(limits),
-        signal: limits.signal ?? this.#c.req.raw.signal,
+        leaving: { signal: limits.signal ?? this.#c.req.raw.signal },
       })
       trace?.addRecords(records)
       return { group, delivery, taken: records }

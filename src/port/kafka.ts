@@ -178,6 +178,10 @@ export interface GroupSession {
   /** Resolves once partitions were assigned; rejects when Kafka refuses or does not answer in time. */
   ready(signal?: AbortSignal): Promise<void>
   /**
+   * Polls records that are ready; undefined where the caller must wait, as for records or for its turn.
+   */
+  pollNow(limits: PollLimits): Delivery | undefined
+  /**
    * Polls the next records. Calls are served in turn.
    * @throws KafkaConsumeError when Kafka cannot be read.
    */

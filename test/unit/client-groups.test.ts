@@ -25,6 +25,10 @@ class FakeMember implements GroupSession {
   async ready() {}
   async commit() {}
 
+  pollNow() {
+    return undefined
+  }
+
   async poll() {
     if (failure) throw failure
     const records = [recordAt(0, 0), recordAt(0, 1)]

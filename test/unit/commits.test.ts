@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { Commits } from '../../kafka/group/commits.ts'
 import { OwnedPartition } from '../../kafka/group/partitions.ts'
 import { until, within } from '../support/wait.ts'
-import { FakeConsumer } from './fakes.ts'
+import { FakeConsumer, settle } from './fakes.ts'
 
 const REFUSED = { message: 'Broker: Unknown topic or partition', code: 3 }
 
@@ -55,4 +55,21 @@ test('posted offsets are committed where that is possible, and the error of the 
   await expect(commits.commit(posted)).rejects.toMatchObject({ code: 'UNKNOWN_TOPIC' })
   expect(consumer.committed(0, 'kept')).toBe(7)
   expect([commits.known('gone', 0), commits.known('kept', 0)]).toEqual([-1, 7])
+})
+
+test('deliveries that follow each other quickly share a commit, and none of them is left out', async () => {
+  const consumer = new FakeConsumer()
+  const commits = new Commits('g', () => consumer.asConsumer)
+  const owned = new OwnedPartition('t', 0, 0)
+  for (let offset = 0; offset < 100; offset++) {
+    const range = { offsets: [offset], begin: 0, end: 1 }
+    owned.offsets.track(range)
+    owned.offsets.markDelivered(range)
+    commits.soon(() => [owned])
+    if (offset === 0) await until(() => consumer.commits.length === 1, 'the first commit')
+    else await settle()
+  }
+  await until(() => owned.offsets.uncertain === 0, 'the last commit')
+  expect(consumer.commits.at(-1)).toEqual([{ topic: 't', partition: 0, offset: 100 }])
+  expect(consumer.commits.length).toBeLessThan(50)
 })

@@ -128,7 +128,7 @@ describe.each([60 * 1024, AT_ONCE_BYTES])('the delivery of %d bytes at once by B
       fetch(request) {
         const { delivery, ended } = ticket()
         deliveries.push(ended)
-        return new Response(deliverAtOnce(bytes(SIZE), delivery, () => request.signal, deadline))
+        return new Response(deliverAtOnce(bytes(SIZE), delivery, request, deadline))
       },
     })
     const client = createConnection(server.port as number, '127.0.0.1')
@@ -200,18 +200,18 @@ describe.each([60 * 1024, AT_ONCE_BYTES])('the delivery of %d bytes at once by B
 
   test('is requeued when its body is cancelled, or never read', async () => {
     const cancelled = ticket()
-    const signal = () => new AbortController().signal
-    await deliverAtOnce(bytes(1), cancelled.delivery, signal, LONG).cancel()
+    const request = new AbortController()
+    await deliverAtOnce(bytes(1), cancelled.delivery, request, LONG).cancel()
     expect(cancelled.ended).toEqual(['requeued'])
     const unread = ticket()
-    deliverAtOnce(bytes(1), unread.delivery, signal, 20)
+    deliverAtOnce(bytes(1), unread.delivery, request, 20)
     await until(() => unread.ended.length > 0, 'the deadline')
     expect(unread.ended).toEqual(['requeued'])
   })
 
   test('is whole where a middleware reads the body', async () => {
     const { delivery, ended } = ticket()
-    const body = deliverAtOnce(bytes(1_000), delivery, () => new AbortController().signal, LONG)
+    const body = deliverAtOnce(bytes(1_000), delivery, new AbortController(), LONG)
     const copy = body.pipeThrough(new TransformStream<Uint8Array, Uint8Array>())
     expect(Buffer.from(await new Response(copy).bytes()).equals(bytes(1_000))).toBe(true)
     expect(ended).toEqual(['done'])

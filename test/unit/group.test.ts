@@ -237,6 +237,31 @@ describe('group reads', () => {
     expect((await member.poll({ maxRecords: 2_200 })).records).toHaveLength(2_200)
   })
 
+  test('ready records are polled without a wait, but not before a client that waits', async () => {
+    await using member = await new Member().with()
+    expect(member.group.pollNow(LIMITS)).toBeUndefined()
+    const waits = member.poll({ maxRecords: 2, timeout: 5_000 })
+    expect(member.group.pollNow(LIMITS)).toBeUndefined()
+    member.consumer.queue.push(...some(0, 6))
+    expect(offsets(await waits)).toEqual([0, 1])
+    const now = member.group.pollNow({ ...LIMITS, maxRecords: 3 }) as Delivery
+    expect(offsets(now)).toEqual([2, 3, 4])
+    now.requeue()
+    expect(offsets(await member.poll())).toEqual([2, 3, 4, 5])
+  })
+
+  test('small polls of a full buffer do not read for each of them', async () => {
+    await using member = await new Member().with(...some(0, 3_000))
+    const got: number[] = []
+    for (let count = 0; count < 290; count++) {
+      const delivery = await member.poll({ maxRecords: 10 })
+      got.push(...offsets(delivery))
+      delivery.ack()
+    }
+    expect(got).toEqual(Array.from({ length: 2_900 }, (_, offset) => offset))
+    expect(member.consumer.limits.length).toBeLessThan(60)
+  })
+
   test('an empty answer comes when the timeout is over, and not before', async () => {
     await using member = await new Member().with()
     for (const timeout of [0, 80]) {

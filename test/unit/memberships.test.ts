@@ -21,6 +21,10 @@ class WaitingMember implements GroupSession {
     return untilAborted(signal)
   }
 
+  pollNow() {
+    return undefined
+  }
+
   poll(_: unknown, signal?: AbortSignal): Promise<Delivery> {
     return untilAborted(signal)
   }

@@ -1,10 +1,10 @@
 /** Mode `http-get`: one read, as the consumer group or from a position. */
 import type { Context } from 'hono'
-import { LruMap } from '../../core/lru-map.ts'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
+import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Position } from '../../feed/position.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
-import type { RunText } from '../../port/encoding.ts'
+import type { DeliveredRun, RunText } from '../../port/encoding.ts'
 import type { Gap, PartitionState } from '../../port/kafka.ts'
 import type { PartitionTable } from '../../records/cursor.ts'
 import { encodeBody } from '../../records/encode.ts'
@@ -16,6 +16,8 @@ import {
   clientOf,
   filterOf,
   isAnonymous,
+  isRestricted,
+  type KafkaClient,
   mayRead,
   urlOf,
 } from '../request/client.ts'
@@ -72,7 +74,8 @@ interface ParsedGet {
 }
 
 /** Parsed reads as the group by route: a client that polls sends one URL again and again. */
-const parsedReads = new WeakMap<Route, LruMap<string, ParsedGet>>()
+const parsedReads = new WeakMap<Route, Map<string, ParsedGet>>()
+/** Parsed reads that are cached for a route. Overflow policy: all of them are parsed again. */
 const MAX_PARSED_READS = 64
 /** The most characters of a URL and an `Accept` whose parsed read is cached. */
 const MAX_KEY_LENGTH = 512
@@ -89,7 +92,8 @@ function parseGet(c: Context, route: Route): ParsedGet {
   const parsed = { plan, form: lines ? { ...ofQuery, list: lines } : ofQuery }
   // A start may be relative to the present time.
   if (isCacheable && !plan.position) {
-    const reads = parsedReads.get(route) ?? new LruMap(MAX_PARSED_READS)
+    const reads = parsedReads.get(route) ?? new Map()
+    if (reads.size >= MAX_PARSED_READS) reads.clear()
     reads.set(key, parsed)
     parsedReads.set(route, reads)
   }
@@ -147,15 +151,13 @@ async function answerPosition(
     const isCurrent = version !== undefined && version === subscription.version
     const cursor = subscription.cursor.toString()
     announceGaps(c, route, gaps)
-    const states = subscription.cursor.table
-      .offsets(subscription.ends)
-      .filter(({ topic, partition }) => mayRead(client, topic, partition))
-      .map(({ topic, partition, offset }) => ({
-        topic,
-        partition,
-        highWatermark: offset,
-        lastStableOffset: offset,
-      }))
+    const ends = subscription.cursor.table.offsets(subscription.ends)
+    const states = readableStates(client, ends).map(({ topic, partition, offset }) => ({
+      topic,
+      partition,
+      highWatermark: offset,
+      lastStableOffset: offset,
+    }))
     const contents = contentsOfSlices(slices, form)
     const body = joinParts(layOut(form, contents, () => states, cursor, gaps))
     if (!memory.resize(body.length)) throw tooManyAnswers()
@@ -228,9 +230,9 @@ async function answerGroup(
   const client = clientOf(c)
   assertMayUseGroup(client, route.hasClientGroups)
   const group = await route.group(client)
-  const { signal } = c.req.raw
+  const request = c.req.raw
   const memory = route.answerMemory()
-  const polled = await pollGroup(group, route, { ...plan, client, signal, memory })
+  const polled = await pollGroup(group, route, { ...plan, client, leaving: request, memory })
   const { delivery } = polled
   const ending = {
     ack: () => {
@@ -243,8 +245,7 @@ async function answerGroup(
     },
   }
   try {
-    const states = () =>
-      delivery.partitions.filter(({ topic, partition }) => mayRead(client, topic, partition))
+    const states = () => readableStates(client, delivery.partitions)
     const { gaps } = delivery
     announceGaps(c, route, gaps)
     const body = await groupBody(polled, route.options, form, states)
@@ -253,18 +254,27 @@ async function answerGroup(
     trace?.addRecords(polled.records)
     const headers = { ...contentType(form), ...untransformed('no-store') }
     const { writeDeadline } = route.options
-    const { bytes } = await compressBody(c, route, body)
-    if (signal.aborted) throw signal.reason
+    const { bytes, coding } = await compressBody(c, route, body)
+    if (coding && request.signal.aborted) throw request.signal.reason
     memory.resize(bytes.length)
     const stream =
       bytes.length <= AT_ONCE_BYTES && isServedByBun(c)
-        ? deliverAtOnce(bytes, ending, () => signal, writeDeadline)
-        : deliver(bytes, ending, signal, writeDeadline)
+        ? deliverAtOnce(bytes, ending, request, writeDeadline)
+        : deliver(bytes, ending, request.signal, writeDeadline)
     return c.body(stream, 200, headers)
   } catch (error) {
     ending.requeue()
     throw error
   }
+}
+
+/** The partitions among them that a client may read. */
+function readableStates<T extends TopicPartition>(
+  client: KafkaClient,
+  states: readonly T[],
+): readonly T[] {
+  if (!isRestricted(client)) return states
+  return states.filter(({ topic, partition }) => mayRead(client, topic, partition))
 }
 
 function announceGaps(c: Context, route: Route, gaps: readonly Gap[]): void {
@@ -295,11 +305,14 @@ async function groupBody(
   states: () => readonly PartitionState[],
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { format, list } = form
-  const { gaps } = polled.delivery
+  const { delivery } = polled
+  const { gaps } = delivery
   const content = format === FORMATS.value ? 'value' : 'record'
   if (polled.isUnprocessed && (!format || content === 'value')) {
-    const runs = polled.runs(list === 'lines' ? '\n' : ',')
-    const contents = { json: () => runs, fields: () => fieldsOfRuns(runs) }
+    const contents = {
+      json: () => polled.runs(list === 'lines' ? '\n' : ','),
+      fields: () => fieldsOfRuns(delivery.runs),
+    }
     return polled.encode(layOut(form, contents, states, undefined, gaps), content)
   }
   const texts = list === 'kong' ? [] : await polled.texts(format)
@@ -316,8 +329,8 @@ async function groupBody(
 }
 
 /** Each run of a delivery by its partition. */
-function fieldsOfRuns(runs: readonly RunText[]): RecordFields<RunText>[] {
-  return runs.map(({ run }) => ({
+function fieldsOfRuns(runs: readonly DeliveredRun[]): RecordFields<RunText>[] {
+  return runs.map((run) => ({
     topic: run.topic,
     partition: run.partition,
     fields: { run, prefix: '', separator: ',{' },

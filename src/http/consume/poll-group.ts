@@ -20,8 +20,9 @@ interface PollRequest {
   /** Undefined: all records. */
   readonly wanted: RequestedFilters | undefined
   readonly limits: PollLimits
-  readonly signal: AbortSignal
-  /** Where the records' bytes are counted; the caller releases it in the end. Default: nowhere. */
+  /** Its signal aborts when the client leaves. It is asked for late: to make a request's signal takes time. */
+  readonly leaving: Pick<AbortController, 'signal'>
+  /** Where the records' bytes are counted; the handler releases it in the end. Default: nowhere. */
   readonly memory?: AnswerMemory
 }
 
@@ -121,11 +122,12 @@ export async function pollGroup(
   route: Route,
   request: PollRequest,
 ): Promise<GroupPoll> {
-  const { limits, signal, memory } = request
+  const { limits, leaving, memory } = request
   const until = performance.now() + limits.timeout
   const maxBytes = Math.min(limits.maxBytes, memory?.maxBytes ?? Infinity)
   for (let timeout = limits.timeout; ; timeout = Math.max(0, until - performance.now())) {
-    const delivery = await group.poll({ ...limits, maxBytes, timeout }, signal)
+    const now = { ...limits, maxBytes, timeout }
+    const delivery = group.pollNow(now) ?? (await group.poll(now, leaving.signal))
     try {
       const processed = await process(delivery, route, request)
       const hasDroppedAll = delivery.length > 0 && processed?.length === 0
@@ -148,13 +150,13 @@ export async function pollGroup(
 async function process(
   delivery: Delivery,
   route: Route,
-  { signal, memory }: PollRequest,
+  { leaving, memory }: PollRequest,
 ): Promise<readonly ProcessedRecord[] | undefined> {
   if (memory && !memory.resize(delivery.bytes)) throw tooManyAnswers()
   if (delivery.length > 0) await socketsPolled()
   const { processor } = route
   const processed = processor && (await processor.process(delivery.records))
-  if (signal.aborted) {
+  if (leaving.signal.aborted) {
     throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
   }
   return processed?.filter(({ dropped }) => !dropped)
@@ -165,7 +167,7 @@ async function select(
   processed: readonly ProcessedRecord[] | undefined,
   delivery: Delivery,
   route: Route,
-  { client, wanted, signal }: PollRequest,
+  { client, wanted, leaving }: PollRequest,
 ): Promise<readonly ProcessedRecord[] | undefined> {
   if (!wanted && !isRestricted(client)) return processed
   const table = new PartitionTable(delivery.partitions)
@@ -174,7 +176,7 @@ async function select(
   const records = processed ?? delivery.records
   const start = () => new Cursor(table, new Float64Array(table.size))
   const all = EncodedBatch.encode(records, start(), route.options.messageDeserializer)
-  return recordsIn(await filterInTurns(all, filter, start(), signal), records)
+  return recordsIn(await filterInTurns(all, filter, start(), leaving.signal), records)
 }
 
 /** The records of a batch that was made of some of them, in their order. */

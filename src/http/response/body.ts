@@ -15,7 +15,7 @@ export type BodyPart = string | Uint8Array
 
 /** The separators of records, encoded once, since there is one for each record. */
 const SEPARATORS: ReadonlyMap<string, Uint8Array> = new Map(
-  [',', '\n', '{'].map((text) => [text, encoder.encode(text)]),
+  [',', '\n', ',{'].map((text) => [text, encoder.encode(text)]),
 )
 
 /** Records of a batch from `begin` to before `end`. */
@@ -88,31 +88,60 @@ function listed<T>(records: readonly T[]): Array<T | string> {
   return parts
 }
 
+/** The texts of Kong's form around the records of each partition. */
+interface KongTexts {
+  /** The text before the records of each partition, by the index of its state. */
+  readonly heads: readonly string[]
+  /** The index of each partition's state. */
+  readonly indexes: ReadonlyMap<string, number>
+  readonly end: string
+}
+
+/** Texts by the states that they show: a member of a group has the same ones from read to read. */
+const kongTexts = new WeakMap<readonly PartitionState[], KongTexts>()
+
 /** Kong's form: by topic, then by partition. */
 export function kongBody<T>(
   records: ReadonlyArray<RecordFields<T>>,
   states: readonly PartitionState[],
 ): Array<T | string> {
-  const lists = new Map<string, Array<T | string>>()
-  for (const { topic, partition, fields } of records) {
-    const key = partitionKey({ topic, partition })
-    const list = lists.get(key) ?? []
-    if (list.length > 0) list.push(',')
-    list.push('{', fields)
-    lists.set(key, list)
+  const texts = kongTexts.get(states) ?? makeKongTexts(states)
+  kongTexts.set(states, texts)
+  const lists = new Map<number, T[]>()
+  for (const record of records) {
+    const index = texts.indexes.get(partitionKey(record)) as number
+    const list = lists.get(index)
+    if (list) list.push(record.fields)
+    else lists.set(index, [record.fields])
   }
   const parts: Array<T | string> = []
+  let text = ''
+  texts.heads.forEach((head, index) => {
+    text += head
+    let separator = '{'
+    for (const fields of lists.get(index) ?? []) {
+      parts.push(text + separator, fields)
+      text = ''
+      separator = ',{'
+    }
+    text += ']}'
+  })
+  parts.push(text + texts.end)
+  return parts
+}
+
+function makeKongTexts(states: readonly PartitionState[]): KongTexts {
+  const indexes = new Map<string, number>()
   let topic: string | undefined
-  for (const state of states) {
+  const heads = states.map((state, index) => {
+    indexes.set(partitionKey(state), index)
     let head: string
     if (state.topic === topic) head = ','
     else head = `${topic === undefined ? '{' : '}},'}${JSON.stringify(state.topic)}:{"partitions":{`
     topic = state.topic
-    head += `"${state.partition}":{"errcode":0,"high_watermark":${state.highWatermark},"last_stable_offset":${state.lastStableOffset},"aborted_transactions":[],"records":[`
-    parts.push(head, ...(lists.get(partitionKey(state)) ?? []), ']}')
-  }
-  parts.push(topic === undefined ? '{}' : '}}}')
-  return parts
+    return `${head}"${state.partition}":{"errcode":0,"high_watermark":${state.highWatermark},"last_stable_offset":${state.lastStableOffset},"aborted_transactions":[],"records":[`
+  })
+  return { heads, indexes, end: topic === undefined ? '{}' : '}}}' }
 }
 
 /** The bytes of all parts, one after another. */

@@ -90,14 +90,14 @@ interface DirectController {
  * says of none whether its client was still there.
  *
  * @param bytes At most {@link AT_ONCE_BYTES}.
- * @param signal Returns the signal of the request. It is asked for only when the socket is full,
- *   since the signal alone costs as much as the stream.
+ * @param request Its signal aborts when the client leaves. It is asked for only when the socket is
+ *   full, since a signal costs as much as the stream.
  * @param deadline Milliseconds without progress after which the client counts as disconnected.
  */
 export function deliverAtOnce(
   bytes: Uint8Array,
   delivery: DeliveryEnd,
-  signal: () => AbortSignal,
+  request: Pick<Request, 'signal'>,
   deadline: number,
 ): ReadableStream<Uint8Array> {
   const unread = expectReading(delivery, deadline)
@@ -107,7 +107,7 @@ export function deliverAtOnce(
       unread.delete(delivery)
       const taken = controller.write(bytes)
       if (typeof taken !== 'number') {
-        return deliverWhenTaken(taken, controller, delivery, signal(), deadline)
+        return deliverWhenTaken(taken, controller, delivery, request.signal, deadline)
       }
       controller.end()
       delivery.ack()

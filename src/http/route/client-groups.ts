@@ -37,6 +37,7 @@ export class ClientGroups {
     membership()
     return {
       ready: async (signal) => membership().ready(signal),
+      pollNow: (limits) => membership().pollNow(limits),
       poll: async (limits, signal) => membership().poll(limits, signal),
       commit: async (offsets) => membership().commit(offsets),
     }

@@ -30,7 +30,7 @@ export interface MembershipStats extends MemberStats {
 }
 
 /** The calls that a request makes to its group. */
-export type GroupCalls = Pick<GroupSession, 'ready' | 'poll' | 'commit'>
+export type GroupCalls = Pick<GroupSession, 'ready' | 'pollNow' | 'poll' | 'commit'>
 
 /** The number of the newest member, counted over all clusters of the process. */
 let memberCount = 0
@@ -86,6 +86,10 @@ export class Membership implements GroupSession {
 
   ready(signal?: AbortSignal): Promise<void> {
     return this.#untilClosed((ends) => this.#member.session.ready(ends), signal)
+  }
+
+  pollNow(limits: PollLimits): Delivery | undefined {
+    return this.#closed ? undefined : this.#member.session.pollNow(limits)
   }
 
   poll(limits: PollLimits, signal?: AbortSignal): Promise<Delivery> {

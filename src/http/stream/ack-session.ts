@@ -152,7 +152,7 @@ export class AckSession implements OpenStream {
         client: this.#client,
         wanted: this.#wanted,
         limits: { maxRecords: room, maxBytes, timeout },
-        signal: this.#stop.signal,
+        leaving: this.#stop,
       })
       await this.#send(writer, polled)
     }
