@@ -1,7 +1,6 @@
 /** Mode `http-get`: one read, as the consumer group or from a position. */
 import type { Context } from 'hono'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
-import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Position } from '../../feed/position.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { DeliveredRun, RunText } from '../../port/encoding.ts'
@@ -16,9 +15,7 @@ import {
   clientOf,
   filterOf,
   isAnonymous,
-  isRestricted,
-  type KafkaClient,
-  mayRead,
+  readablePartitions,
   urlOf,
 } from '../request/client.ts'
 import { chooseFormat, parseRead, type ReadPlan } from '../request/parameters.ts'
@@ -152,7 +149,7 @@ async function answerPosition(
     const cursor = subscription.cursor.toString()
     announceGaps(c, route, gaps)
     const ends = subscription.cursor.table.offsets(subscription.ends)
-    const states = readableStates(client, ends).map(({ topic, partition, offset }) => ({
+    const states = readablePartitions(client, ends).map(({ topic, partition, offset }) => ({
       topic,
       partition,
       highWatermark: offset,
@@ -245,7 +242,7 @@ async function answerGroup(
     },
   }
   try {
-    const states = () => readableStates(client, delivery.partitions)
+    const states = () => readablePartitions(client, delivery.partitions)
     const { gaps } = delivery
     announceGaps(c, route, gaps)
     const body = await groupBody(polled, route.options, form, states)
@@ -266,15 +263,6 @@ async function answerGroup(
     ending.requeue()
     throw error
   }
-}
-
-/** The partitions among them that a client may read. */
-function readableStates<T extends TopicPartition>(
-  client: KafkaClient,
-  states: readonly T[],
-): readonly T[] {
-  if (!isRestricted(client)) return states
-  return states.filter(({ topic, partition }) => mayRead(client, topic, partition))
 }
 
 function announceGaps(c: Context, route: Route, gaps: readonly Gap[]): void {

@@ -1,6 +1,7 @@
 /** The client of a request, as a middleware in front of `kafkaConsume` identified it. */
 import type { Context } from 'hono'
 import { KafkaConsumeError } from '../../core/errors.ts'
+import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { PartitionTable } from '../../records/cursor.ts'
 import type { Filter } from '../../records/filter.ts'
 import { filterFor, isFiltered, type RequestedFilters } from '../../records/filter.ts'
@@ -152,12 +153,21 @@ export function filterOfTable(
 }
 
 /** Whether a client may read a partition. */
-export function mayRead(client: KafkaClient, topic: string, partition: number): boolean {
+function mayRead(client: KafkaClient, topic: string, partition: number): boolean {
   const { topics, partitions } = scopeOf(client.only)
   return (
     (topics.length === 0 || topics.includes(topic)) &&
     (partitions.length === 0 || partitions.includes(partition))
   )
+}
+
+/** The partitions among these that a client may read. */
+export function readablePartitions<T extends TopicPartition>(
+  client: KafkaClient,
+  partitions: readonly T[],
+): readonly T[] {
+  if (!isRestricted(client)) return partitions
+  return partitions.filter(({ topic, partition }) => mayRead(client, topic, partition))
 }
 
 /**
