@@ -1,11 +1,38 @@
-/** Rate limiting: counts the requests of each client in fixed windows of a second, minute, hour and day. */
+/** Rate limiting: counts the requests of each client in fixed windows, of a second to a year. */
 import { toHex } from './bytes.ts'
 import { LruMap } from './lru-map.ts'
 
 /** The length of each window in milliseconds. A window begins at a whole multiple of its length, as in Kong. */
 export const PERIODS = { second: 1_000, minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
 
-export type Period = keyof typeof PERIODS
+/** Periods of the calendar, in UTC. */
+const CALENDAR = ['month', 'year'] as const
+
+export type Period = keyof typeof PERIODS | (typeof CALENDAR)[number]
+
+/** All periods, the shortest first. */
+export const ALL_PERIODS: readonly Period[] = [
+  ...(Object.keys(PERIODS) as Array<keyof typeof PERIODS>),
+  ...CALENDAR,
+]
+
+interface TimeWindow {
+  readonly begin: number
+  readonly end: number
+}
+
+/** The window of a period that a time lies in; all in milliseconds since 1970. */
+function windowAt(period: Period, now: number): TimeWindow {
+  if (period !== 'month' && period !== 'year') {
+    const begin = now - (now % PERIODS[period])
+    return { begin, end: begin + PERIODS[period] }
+  }
+  const date = new Date(now)
+  const year = date.getUTCFullYear()
+  if (period === 'year') return { begin: Date.UTC(year), end: Date.UTC(year + 1) }
+  const month = date.getUTCMonth()
+  return { begin: Date.UTC(year, month), end: Date.UTC(year, month + 1) }
+}
 
 /** The requests that a client may send in each period. */
 export type RateLimits = { readonly [P in Period]?: number | null }
@@ -48,7 +75,7 @@ export class FixedWindowLimiter {
 
   /** @param maxClients Default: 100,000. */
   constructor(limits: RateLimits, maxClients = MAX_CLIENTS) {
-    this.#limits = (Object.keys(PERIODS) as Period[]).flatMap((period) => {
+    this.#limits = ALL_PERIODS.flatMap((period) => {
       const limit = limits[period]
       return typeof limit === 'number' ? [[period, limit] as const] : []
     })
@@ -67,9 +94,10 @@ export class FixedWindowLimiter {
     now = Date.now(),
   ): { usages: RateLimitUsage[]; exceeded: RateLimitUsage | undefined } {
     const counters = this.#countersOf(client)
-    const counts = this.#limits.map(([period], index) => {
+    const windows = this.#limits.map(([period]) => windowAt(period, now))
+    const counts = this.#limits.map((_, index) => {
       const counter = counters[index] as Counter
-      const begin = now - (now % PERIODS[period])
+      const { begin } = windows[index] as TimeWindow
       if (counter.begin !== begin) {
         counter.begin = begin
         counter.count = 0
@@ -79,8 +107,8 @@ export class FixedWindowLimiter {
     const isExceeded = this.#limits.some(([, limit], index) => (counts[index] as number) >= limit)
     if (!isExceeded) for (const counter of counters) counter.count++
     const usages = this.#limits.map(([period, limit], index) => {
-      const { begin, count } = counters[index] as Counter
-      const left = begin + PERIODS[period] - now
+      const { count } = counters[index] as Counter
+      const left = (windows[index] as TimeWindow).end - now
       return {
         period,
         limit,

@@ -1,11 +1,14 @@
 /** Serves a snapshot of Kong's entities: finds a request's route, its access plugins and its handler. */
+import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
+import { LOG_ROOT } from '../core/log.ts'
 import { requestStatisticsOf } from '../core/request-statistics.ts'
 import type { SlicedWork } from '../core/turns.ts'
 import { clientOf, type KafkaClient } from '../http/request/client.ts'
 import type { KongAccess } from '../kong/access/access-plugin.ts'
+import { pluginGroupId } from '../kong/config/kafka-plugins.ts'
 import { ACCESS_PLUGINS, ANSWERING_PLUGINS } from '../kong/config/plugins.ts'
-import type { KongRoute, KongSnapshot } from '../kong/model/entities.ts'
+import type { KongPlugin, KongRoute, KongSnapshot } from '../kong/model/entities.ts'
 import { httpsUrl } from './https.ts'
 import {
   ANY_ROUTE,
@@ -18,6 +21,8 @@ import {
   type TableOptions,
 } from './routing-table.ts'
 import type { Supervisor } from './supervisor.ts'
+
+const log = getLogger([LOG_ROOT, 'gateway'])
 
 export interface KongRoutesOptions extends TableOptions {
   /** Starts and closes handlers. */
@@ -100,13 +105,14 @@ export class KongRoutes {
     const access = this.#access(c, route)
     const refusal = await refusalOf(access, route, table)
     if (refusal) return refusal
-    const handler = answeringHandler(route, access.consumer?.id, table)
+    const plugin = answeringPlugin(route, access.consumer?.id, table)
+    const handler = plugin && table.byScope.get(scopeKey(route, plugin))
     if (!handler) {
       const message =
         'no kafka-consume plugin, nor another one for Kafka, is enabled on this Route, and Kafka is the only upstream'
       return c.json({ message }, 503)
     }
-    c.set('kafkaClient', kafkaClient(access))
+    c.set('kafkaClient', groupClient(kafkaClient(access), plugin))
     return handler(c, async () => undefined) as Promise<Response>
   }
 
@@ -142,13 +148,34 @@ export class KongRoutes {
   }
 }
 
-/** The handler of the first plugin, in Kong's order, that answers a consumer's requests to a route. */
-function answeringHandler(route: KongRoute, consumer: string | undefined, table: RoutingTable) {
+/** The first plugin, in Kong's order, that answers a consumer's requests to a route. */
+function answeringPlugin(route: KongRoute, consumer: string | undefined, table: RoutingTable) {
   for (const { name } of ANSWERING_PLUGINS) {
     const plugin = table.scopes.find(name, route, consumer)
-    if (plugin) return table.byScope.get(scopeKey(route, plugin))
+    if (plugin) return plugin
   }
   return undefined
+}
+
+/** The plugins whose fallback to the group of the mode `random` was logged. */
+const warned = new WeakSet<KongPlugin>()
+
+/**
+ * A client with the name of its consumer group. With `kong_consumer` a client that nobody has
+ * identified reads as the group of the mode `random`, as in Kong.
+ */
+function groupClient(client: KafkaClient, plugin: KongPlugin): KafkaClient {
+  if (client.name !== undefined) return client
+  const group = plugin.config['consumer_group'] as { readonly mode: string } | undefined
+  if (group?.mode !== 'kong_consumer') return client
+  if (!warned.has(plugin)) {
+    warned.add(plugin)
+    log.warning(
+      'The plugin {plugin} has consumer_group.mode kong_consumer, and no consumer is authenticated: its clients read as the group of the mode random',
+      { plugin: plugin.id },
+    )
+  }
+  return { ...client, name: pluginGroupId(plugin.id) }
 }
 
 /** The protocols of routes that need TLS. */

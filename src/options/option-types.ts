@@ -396,7 +396,10 @@ export interface RegistryOauth2Options {
    */
   readonly audience?: ReadonlyArray<string> | undefined
 
-  /** Further headers of the token request, by name. */
+  /**
+   * Further headers of the token request, by name. `target-sr-cluster` and
+   * `Confluent-Identity-Pool-Id` are sent to the registry, too, as Confluent Cloud requires.
+   */
   readonly tokenHeaders?: Readonly<Record<string, string>> | undefined
 
   /** Further form fields of the token request, by name. */

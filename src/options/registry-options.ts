@@ -48,7 +48,9 @@ const oauth2 = v.pipe(
     audience: v.pipe(v.optional(list(text), []), v.description('Audiences to request')),
     tokenHeaders: v.pipe(
       v.optional(map(secret)),
-      v.description('Further headers of the token request, by name'),
+      v.description(
+        'Further headers of the token request, by name. `target-sr-cluster` and `Confluent-Identity-Pool-Id` are sent to the registry, too, as Confluent Cloud requires',
+      ),
     ),
     tokenPostArgs: v.pipe(
       v.optional(map(secret)),

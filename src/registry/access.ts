@@ -16,10 +16,18 @@ const DEFAULT_LIFETIME_S = 300
 /** The time before its end at which a token is renewed; half of its lifetime when that is shorter. */
 const MARGIN_MS = 30_000
 
-/** Makes `Authorization` headers. */
+/**
+ * Headers by which Confluent Cloud finds the registry and the identity pool of a token. They belong to
+ * each request, not only to that of the token.
+ */
+const CLOUD_HEADERS = ['target-sr-cluster', 'confluent-identity-pool-id']
+
+type RegistryHeaders = Readonly<Record<string, string>>
+
+/** Makes the headers that authenticate requests. */
 export interface RegistryAccess {
   /** @throws KafkaConsumeError when the token endpoint gives no token. */
-  authorization(): Promise<string | undefined>
+  headers(): Promise<RegistryHeaders>
   /** Drops the present header. @returns Whether the next header may differ. */
   renew(): boolean
 }
@@ -27,22 +35,33 @@ export interface RegistryAccess {
 export function accessOf({ mode, basic, oauth2, oauth2Client }: Authentication): RegistryAccess {
   if (mode === 'oauth2' && oauth2) return new RegistryTokens(oauth2, oauth2Client)
   const header = mode === 'basic' && basic ? basicHeader(basic.username, basic.password) : undefined
-  return { authorization: async () => header, renew: () => false }
+  const headers = header === undefined ? {} : { authorization: header }
+  return { headers: async () => headers, renew: () => false }
 }
 
 /** Tokens of an OAuth2 server. All requests share a token until shortly before its end. */
 class RegistryTokens implements RegistryAccess {
   readonly #oauth2: OAuth2
   readonly #client: OAuth2Client | undefined
+  readonly #cloudHeaders: RegistryHeaders
   #token: { readonly header: string; readonly until: number } | undefined
   #asking: Promise<string> | undefined
 
   constructor(oauth2: OAuth2, client: OAuth2Client | undefined) {
     this.#oauth2 = oauth2
     this.#client = client
+    this.#cloudHeaders = Object.fromEntries(
+      Object.entries(oauth2.tokenHeaders ?? {}).filter(([name]) =>
+        CLOUD_HEADERS.includes(name.toLowerCase()),
+      ),
+    )
   }
 
-  async authorization(): Promise<string> {
+  async headers(): Promise<RegistryHeaders> {
+    return { ...this.#cloudHeaders, authorization: await this.#authorization() }
+  }
+
+  async #authorization(): Promise<string> {
     if (this.#token && performance.now() < this.#token.until) return this.#token.header
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined

@@ -68,12 +68,9 @@ export class RegistryClient {
   }
 
   async #ask(url: URL) {
-    const authorization = await this.#access.authorization()
+    const headers = await this.#access.headers()
     return ask(url, {
-      headers: {
-        accept: 'application/vnd.schemaregistry.v1+json, application/json',
-        ...(authorization && { authorization }),
-      },
+      headers: { accept: 'application/vnd.schemaregistry.v1+json, application/json', ...headers },
       sslVerify: this.#options.sslVerify,
       server: 'the schema registry',
     })

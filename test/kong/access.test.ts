@@ -497,7 +497,7 @@ describe('a configuration', () => {
     ['jwt', '{maximum_expiration: -1}', 'value should be between 0 and 31536000'],
     ['rate-limiting', '{}', "at least one of these fields must be non-empty: 'config.second'"],
     ['rate-limiting', '{second: 0}', 'config.second: value must be greater than 0'],
-    ['rate-limiting', '{month: 1}', 'config.month: is not supported'],
+    ['rate-limiting', '{day: 2, month: 1}', 'The limit for month(1.0) cannot be lower'],
     ['rate-limiting', '{hour: 1, policy: redis}', 'config.policy: redis is not supported'],
     ['rate-limiting', '{hour: 1, redis: {host: r}}', 'config.redis: is not supported'],
     ['rate-limiting', '{hour: 1, limit_by: path}', 'config.path: required field missing'],

@@ -789,6 +789,19 @@ describe('information routes', () => {
     expect(await hash()).toBe(first)
   })
 
+  test('name one workspace, which paths may begin with', async () => {
+    const { body } = await get('/workspaces')
+    expect(body.data).toEqual([{ id: expect.stringMatching(UUID), name: 'default' }])
+    expect(await get('/workspaces/default')).toMatchObject({ status: 200, body: body.data[0] })
+    expect(await get('/workspaces/other')).toMatchObject({ status: 404 })
+    const made = await post('/default/routes', { name: 'a', hosts: ['a.test'] })
+    expect(made.status).toBe(201)
+    expect(await get('/routes/a')).toMatchObject({ status: 200, body: made.body })
+    expect(await get('/default/routes/a')).toMatchObject({ status: 200, body: made.body })
+    expect(await get('/default/default/routes')).toMatchObject({ status: 404 })
+    expect(await get('/other/routes')).toMatchObject({ status: 404 })
+  })
+
   test('list plugins and endpoints', async () => {
     expect((await get('/plugins/enabled')).body).toEqual({ enabled_plugins: PLUGIN_NAMES })
     expect((await get('/endpoints')).body.data).toContain('/routes/{key}')

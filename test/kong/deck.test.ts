@@ -154,12 +154,14 @@ describe.skipIf(program === undefined)(
           return output
         }
         expect(await run('ping')).toContain('Kong version:  3.15')
+        expect(await run('ping --workspace default')).toContain('Kong version:  3.15')
         await run('validate kong.yaml')
         expect(await run('diff kong.yaml')).toContain('Created: 17')
         expect(await run('sync kong.yaml')).toContain('Created: 17')
         for (const command of ['diff kong.yaml', 'sync kong.yaml', 'diff kong.yaml']) {
           expect(await run(command)).toMatch(UNCHANGED)
         }
+        expect(await run('diff kong.yaml --workspace default')).toMatch(UNCHANGED)
         const dump = await run('dump -o - --with-id')
         expect(dump).toContain('name: in-service')
         for (const secret of Object.values(secrets)) expect(dump).not.toContain(secret)

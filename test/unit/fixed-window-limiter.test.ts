@@ -25,6 +25,22 @@ describe('a fixed window limiter', () => {
     expect(usages[0]).toEqual({ period: 'second', limit: 1, remaining: 0, reset: 1 })
   })
 
+  test('months and years are those of the calendar, in UTC', () => {
+    const limiter = new FixedWindowLimiter({ month: 2, year: 3 })
+    const at = (time: string) => {
+      const { usages, exceeded } = limiter.count('a', Date.parse(time))
+      return [exceeded?.period, ...usages.map(({ remaining }) => remaining)]
+    }
+    expect(at('2028-02-01T00:00:00Z')).toEqual([undefined, 1, 2])
+    expect(at('2028-02-29T23:59:59Z')).toEqual([undefined, 0, 1])
+    expect(limiter.count('a', Date.parse('2028-02-29T23:59:58Z')).exceeded).toMatchObject({
+      ...{ period: 'month', reset: 2 },
+    })
+    expect(at('2028-03-01T00:00:00Z')).toEqual([undefined, 1, 0])
+    expect(at('2028-12-31T23:59:59Z')).toEqual(['year', 2, 0])
+    expect(at('2029-01-01T00:00:00Z')).toEqual([undefined, 1, 2])
+  })
+
   test('counts by client, and forgets the client first that was seen longest ago', () => {
     const windows = new FixedWindowLimiter({ day: 1 }, 2)
     const isPassed = (client: string) => windows.count(client, HOUR).exceeded === undefined

@@ -538,6 +538,27 @@ describe('authentication at the registry', () => {
     })
   })
 
+  test('OAuth2: headers that Confluent Cloud needs are sent to the registry, too, and no others', async () => {
+    const sent: Headers[] = []
+    answer = ({ url, headers }) => {
+      if (new URL(url).pathname === '/token') return Response.json({ access_token: 't' })
+      sent.push(headers)
+      return Response.json({ schema: '"int"' })
+    }
+    const tokenHeaders = {
+      'target-sr-cluster': 'lsrc-1',
+      'Confluent-Identity-Pool-Id': 'pool-1',
+      'x-tenant': 'blue',
+    }
+    const oauth2 = { tokenEndpoint: `${registry.url}token`, ...client, tokenHeaders }
+    await readerOf(optionsOf({ authentication: { mode: 'oauth2', oauth2 } }))(record)
+    answer = undefined
+    expect(sent.map((headers) => headers.get('target-sr-cluster'))).toEqual(['lsrc-1'])
+    expect(sent[0]?.get('confluent-identity-pool-id')).toBe('pool-1')
+    expect(sent[0]?.get('authorization')).toBe('Bearer t')
+    expect(sent[0]?.has('x-tenant')).toBeFalse()
+  })
+
   test('OAuth2: the client authenticates by the method that is configured', async () => {
     const basic = await tokensAsked(client, { authMethod: 'client_secret_basic' })
     expect(basic.forms[0]?.headers.get('authorization')).toBe(`Basic ${btoa('me:s3cret')}`)

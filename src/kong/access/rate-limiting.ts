@@ -4,17 +4,16 @@
  */
 import * as v from 'valibot'
 import {
+  ALL_PERIODS,
   FixedWindowLimiter,
   limiterKey,
-  PERIODS,
-  type Period,
   rateLimitHeaders,
 } from '../../core/fixed-window-limiter.ts'
 import * as f from '../model/fields.ts'
 import { accessPlugin, type KongAccess, refuse } from './access-plugin.ts'
 
 const KEPT = 'is not supported: counters are kept in memory'
-const LIMITS = Object.keys(PERIODS) as Period[]
+const LIMITS = ALL_PERIODS
 const limit = f.optional(f.positive)
 
 const schema = v.pipe(
@@ -23,8 +22,8 @@ const schema = v.pipe(
     minute: limit,
     hour: limit,
     day: limit,
-    month: f.unserved(KEPT),
-    year: f.unserved(KEPT),
+    month: limit,
+    year: limit,
     limit_by: v.optional(
       f.oneOf('consumer', 'credential', 'ip', 'service', 'header', 'path'),
       'consumer',

@@ -5,11 +5,11 @@
 import { Hono } from 'hono'
 import { maskEntity, showEntity } from '../config/masked-secrets.ts'
 import type { Store } from '../config/store.ts'
-import { errorAnswer, otherMethods } from './answers.ts'
+import { errorAnswer, notFound, otherMethods } from './answers.ts'
 import { configRoutes, type Documents } from './config.ts'
 import { entityRoutes } from './entities.ts'
 import { guard, login } from './guard.ts'
-import { informationRoutes, type NodeFacts, serverHeader } from './information.ts'
+import { informationRoutes, type NodeFacts, serverHeader, WORKSPACE } from './information.ts'
 import { schemaRoutes } from './schemas.ts'
 import { unservedRoutes } from './unserved.ts'
 
@@ -47,6 +47,13 @@ export function createAdmin(options: AdminOptions): Hono {
   app.route('/config', configRoutes(store, options, mask))
   app.route('/', entityRoutes(store, mask))
   app.route('/', unservedRoutes())
+  // Kong puts the name of a workspace before each path. There is one, whose name is `default`.
+  app.all(`/${WORKSPACE.name}/*`, (c) => {
+    const url = new URL(c.req.url)
+    url.pathname = url.pathname.slice(WORKSPACE.name.length + 1)
+    if (url.pathname.startsWith(`/${WORKSPACE.name}/`)) throw notFound()
+    return app.fetch(new Request(url, c.req.raw), c.env)
+  })
   app.get('/endpoints', (c) => c.json({ data: endpoints(app) }))
   app.all('/endpoints', otherMethods(['GET']))
   app.notFound((c) => c.json({ message: 'Not found' }, 404))

@@ -3,11 +3,17 @@ import { Hono, type MiddlewareHandler } from 'hono'
 import { configurationHash } from '../config/configuration-hash.ts'
 import { PLUGIN_NAMES } from '../config/plugins.ts'
 import type { Store } from '../config/store.ts'
-import { otherMethods } from './answers.ts'
+import { notFound, otherMethods } from './answers.ts'
 
 /** The version of Kong whose configuration and Admin API this gateway has. decK reads it. */
 const KONG_VERSION = '3.15.0.0'
 const NAME = 'hono-kafka-consume'
+
+/** The only workspace, under the id that Kong gives it without a database. */
+export const WORKSPACE = {
+  id: '0dc6f45b-8f8d-40d2-a504-473544ee190b',
+  name: 'default',
+} as const
 
 export interface NodeFacts {
   /** The version of this gateway. */
@@ -27,7 +33,8 @@ export function serverHeader(version: string): MiddlewareHandler {
 /** Routes that describe the gateway and its plugins. */
 export function informationRoutes(store: Store, { version, status }: NodeFacts): Hono {
   const app = new Hono({ strict: false })
-  app.get('/', (c) =>
+  // Kong has the root as `/kong`, too, which clients ask for behind the name of a workspace.
+  app.on('GET', ['/', '/kong'], (c) =>
     c.json({
       tagline: `Welcome to ${NAME}`,
       version: KONG_VERSION,
@@ -43,6 +50,13 @@ export function informationRoutes(store: Store, { version, status }: NodeFacts):
     return c.json({ ...status(), configuration_hash: hash })
   })
   app.get('/plugins/enabled', (c) => c.json({ enabled_plugins: PLUGIN_NAMES }))
-  for (const path of ['/', '/status', '/plugins/enabled']) app.all(path, otherMethods(['GET']))
+  app.get('/workspaces', (c) => c.json({ data: [WORKSPACE], next: null }))
+  app.get('/workspaces/:name', (c) => {
+    const name = c.req.param('name')
+    if (name !== WORKSPACE.name && name !== WORKSPACE.id) throw notFound()
+    return c.json(WORKSPACE)
+  })
+  const paths = ['/', '/kong', '/status', '/plugins/enabled', '/workspaces', '/workspaces/:name']
+  for (const path of paths) app.all(path, otherMethods(['GET']))
   return app
 }

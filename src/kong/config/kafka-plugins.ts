@@ -51,6 +51,14 @@ export function ownClusterName(id: string): string {
   return id.replaceAll('-', '')
 }
 
+/**
+ * The consumer group of a plugin with `consumer_group.mode` `random`, and of clients without a name
+ * with `kong_consumer`.
+ */
+export function pluginGroupId(id: string): string {
+  return `hono-kafka-consume-${id}`
+}
+
 /** The plugins in Kong's order. */
 export const KAFKA_PLUGINS: readonly KafkaPlugin[] = [
   kafkaPlugin({
@@ -132,7 +140,7 @@ function consumeOptions(fields: ConsumeFields, id: string): KafkaPluginOptions {
       autoOffsetReset: enforceLatestOffsetReset ? autoOffsetReset : 'earliest',
       consumerGroup:
         consumerGroup.mode === 'random'
-          ? { mode: 'manual', consumerGroupId: `hono-kafka-consume-${id}` }
+          ? { mode: 'manual', consumerGroupId: pluginGroupId(id) }
           : consumerGroup,
     },
   }
