@@ -70,6 +70,16 @@ describe('the walk in CONTRIBUTING.md', () => {
   )
 })
 
+test('a GET as the group passes at most 30 files, none of which serves other requests only', () => {
+  const command = [process.execPath, 'test/request-files.ts']
+  const { stdout } = Bun.spawnSync(command, { cwd: root, stderr: 'ignore' })
+  const files = stdout.toString().match(/\b(?:src|kafka)\/\S+\.ts$/gm) ?? []
+  expect(files).toContain('src/http/consume/get.ts')
+  expect(files).toContain('kafka/group/group.ts')
+  expect(files.filter((file) => /^src\/(?:feed|kong|http\/stream)\//.test(file))).toEqual([])
+  expect(files.length).toBeLessThanOrEqual(30)
+}, 60_000)
+
 /** The imports of each folder of `src/` and `kafka/`, as `bun test/structure.ts` prints them. */
 function readGraph(): Map<string, readonly string[]> {
   const { stdout } = Bun.spawnSync([process.execPath, 'test/structure.ts'], { cwd: root })

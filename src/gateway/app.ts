@@ -150,7 +150,9 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
   app.all(
     '*',
     (c, next) =>
-      kong.handle(c) ?? answerOwn(c, next, own, (c) => kong.guard(c)) ?? pages.handle(c, pageGuard),
+      (kong.isEmpty ? undefined : kong.handle(c)) ??
+      answerOwn(c, next, own, kong) ??
+      pages.handle(c, pageGuard),
   )
   app.onError(answerError)
 
@@ -201,20 +203,20 @@ function ownHandlers(
 /**
  * Answers a request by one of the gateway's own routes; undefined where it is for another path.
  *
- * @param guard Answers in the route's place where the client may not read.
+ * @param kong Its guard answers in the route's place where the client may not read.
  */
 function answerOwn(
   c: Context,
   next: Next,
   handlers: ReadonlyMap<string, KafkaRoute>,
-  guard: (c: Context) => Promise<Response | undefined> | undefined,
+  kong: KongRoutes,
 ): Promise<Response> | undefined {
   const { path } = c.req
   const handler = handlers.get(path)
   if (!handler) return undefined
   const statistics = requestStatisticsOf(c)
   if (statistics) statistics.route = path
-  const refusal = guard(c)
+  const refusal = kong.isEmpty ? undefined : kong.guard(c)
   const answer = () => handler(c, next) as Promise<Response>
   return refusal ? refusal.then((refused) => refused ?? answer()) : answer()
 }

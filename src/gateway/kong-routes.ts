@@ -34,6 +34,8 @@ export interface KongRoutesOptions extends TableOptions {
 }
 
 export class KongRoutes {
+  /** Whether the snapshot has neither routes nor plugins: then no request need be matched or guarded. */
+  isEmpty = true
   readonly #options: KongRoutesOptions
   #table = EMPTY_TABLE
 
@@ -55,6 +57,7 @@ export class KongRoutes {
     const previous = this.#table
     const next = yield* buildTable(snapshot, previous, this.#options, () => this.#table.credentials)
     this.#table = next
+    this.isEmpty = snapshot.routes.length + snapshot.plugins.length === 0
     const starting: Array<Promise<void>> = []
     for (const [key, { handler, brokers }] of next.handlers) {
       if (!previous.handlers.has(key)) starting.push(supervisor.add(handler, brokers))
@@ -74,7 +77,6 @@ export class KongRoutes {
 
   /** Answers a request; undefined where no route matches. */
   handle(c: Context): Promise<Response> | Response | undefined {
-    if (this.#table.names.size === 0) return undefined
     const { url, method, headers } = c.req.raw
     const { host, path, scheme } = splitUrl(url)
     const route = this.#table.router.match({
