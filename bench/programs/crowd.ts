@@ -5,6 +5,9 @@ import { serveCommands } from './serve.ts'
 
 export type Crowd = typeof commands
 
+/** A parameter, an expression with an equality, or an expression that must see each record. */
+export type FilterForm = 'key' | 'equality' | 'condition'
+
 /** Connections that are opened at the same time. */
 const OPENING = 200
 
@@ -18,14 +21,22 @@ const commands = {
    * Opens more streams; resolves when all of them have received their answer's head.
    *
    * @param keys The number of different keys, if each stream filters by one key.
+   * @param by How each stream filters by its key. Default: by the parameter `key`.
    */
-  async open(opening: { port: number; path: string; count: number; keys?: number }) {
-    const { port, path, count, keys } = opening
+  async open(opening: {
+    port: number
+    path: string
+    count: number
+    keys?: number
+    by?: FilterForm
+  }) {
+    const { port, path, count, keys, by = 'key' } = opening
     let left = count
     const one = async () => {
       while (left > 0) {
         const number = left--
-        await connect(port, keys ? `${path}?key=${keyOf(number, keys)}` : path, number)
+        const query = keys ? `?${queryOf(keyOf(number, keys), by)}` : ''
+        await connect(port, path + query, number)
       }
     }
     await Promise.all(Array.from({ length: OPENING }, one))
@@ -43,6 +54,15 @@ const commands = {
 }
 
 serveCommands(commands)
+
+function queryOf(key: string, by: FilterForm): string {
+  if (by === 'key') return `key=${key}`
+  const expression =
+    by === 'equality'
+      ? `key == "${key}" && timestamp > 0`
+      : `key.endsWith("${key.slice(key.indexOf('-'))}") && timestamp > 0`
+  return `filter=${encodeURIComponent(expression)}`
+}
 
 /** @param number Spreads connections over loopback addresses, since each has only 28,000 ports. */
 function connect(port: number, path: string, number: number): Promise<void> {

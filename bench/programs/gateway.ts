@@ -12,8 +12,9 @@ import { serveCommands } from './serve.ts'
 export type Gateway = typeof commands
 
 const commands = {
-  /** Serves topics at `/stream` and `/messages`. */
-  async serve({ brokers, topic }: { brokers: string; topic: string | readonly string[] }) {
+  /** Serves topics at `/stream` and `/messages`, and another topic at `/quiet`. */
+  async serve(serving: { brokers: string; topic: string | readonly string[]; quiet?: string }) {
+    const { brokers, topic, quiet } = serving
     const topics = typeof topic === 'string' ? [topic] : [...topic]
     const route = kafkaConsume({
       bootstrapServers: brokers,
@@ -23,6 +24,10 @@ const commands = {
     const app = new Hono()
     app.all('/stream', route)
     app.all('/messages', kafkaConsume({ bootstrapServers: brokers, topics }))
+    if (quiet) {
+      const mode = 'server-sent-events'
+      app.all('/quiet', kafkaConsume({ bootstrapServers: brokers, topics: [quiet], mode }))
+    }
     const server = Bun.serve({
       port: 0,
       hostname: '0.0.0.0', // a crowd comes from more than one address

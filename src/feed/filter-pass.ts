@@ -2,18 +2,14 @@ import { filterTurns } from '../core/turn-queue.ts'
 import type { Cursor } from '../records/cursor.ts'
 import type { EncodedBatch } from '../records/encoded-batch.ts'
 import type { Filter } from '../records/filter.ts'
+import { SlicedWork } from './sliced-work.ts'
 
-/** The most records between two looks at the clock, when each record is quick. */
-const MAX_STRIDE = 16
-/** The time for the records between two looks at the clock below which they are quick. */
-const QUICK_MS = 0.05
-/** The most bytes of a batch that a quick filter tests without a look at the clock. */
+/** The most records of a batch that a quick filter tests without a look at the clock. */
+const SMALL_LENGTH = 16
+/** The most bytes of such a batch. */
 const SMALL_BYTES = 64 * 1024
 
-/**
- * Runs one subscription's filter over batches in slices: a filter may take a millisecond for each
- * record, and a batch has up to a thousand records.
- */
+/** Runs one subscription's filter over batches in slices. */
 export class FilterPass {
   readonly #filter: Filter
   #batch: EncodedBatch | undefined
@@ -24,8 +20,7 @@ export class FilterPass {
   #begin = 0
   /** The index of the next record to test. */
   #next = 0
-  #stride = 1
-  #time = 0
+  readonly #work = new SlicedWork()
 
   constructor(filter: Filter) {
     this.#filter = filter
@@ -71,7 +66,7 @@ export class FilterPass {
 
   /** Milliseconds that the filter has taken, for all batches. */
   get time(): number {
-    return this.#time
+    return this.#work.time
   }
 
   /**
@@ -86,23 +81,15 @@ export class FilterPass {
       this.#test(batch, batch.length, vector)
       return this.#passing.length > 0
     }
-    let last = performance.now()
-    while (this.#next < batch.length && !filterTurns.isOver) {
-      this.#test(batch, Math.min(this.#next + this.#stride, batch.length), vector)
-      const now = performance.now()
-      const taken = now - last
-      last = now
-      this.#time += taken
-      filterTurns.count(taken)
-      this.#stride = taken < QUICK_MS ? Math.min(2 * this.#stride, MAX_STRIDE) : 1
-    }
+    this.#work.run(this.#next, batch.length, (_, end) => this.#test(batch, end, vector))
     return this.#passing.length > 0
   }
 
   #test(batch: EncodedBatch, end: number, vector: Float64Array): void {
     for (let i = this.#next; i < end; i++) {
       const due = vector[batch.partitions[i] as number] as number
-      if ((batch.offsets[i] as number) >= due && this.#filter(batch, i)) this.#passing.push(i)
+      if ((batch.offsets[i] as number) >= due && this.#filter.matches(batch, i))
+        this.#passing.push(i)
     }
     this.#next = end
   }
@@ -122,7 +109,7 @@ export class FilterPass {
 }
 
 function isSmall(batch: EncodedBatch): boolean {
-  return batch.length <= MAX_STRIDE && batch.bytes.length <= SMALL_BYTES
+  return batch.length <= SMALL_LENGTH && batch.bytes.length <= SMALL_BYTES
 }
 
 /**

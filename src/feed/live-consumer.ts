@@ -14,6 +14,7 @@ import type { MessageDeserializer } from '../records/encode.ts'
 import { EncodedBatch } from '../records/encoded-batch.ts'
 import type { ProcessedRecord } from '../records/pipeline.ts'
 import type { RecordProcessor } from '../records/record-processor.ts'
+import { FilterIndex } from './filter-index.ts'
 import type { Handover } from './handover.ts'
 import { Pacing } from './pacing.ts'
 import { isAtOrBelow, RingBuffer } from './ring-buffer.ts'
@@ -40,6 +41,7 @@ export class LiveConsumer {
   readonly table: PartitionTable
   readonly ring: RingBuffer
   readonly pacing: Pacing
+  readonly filterIndex: FilterIndex
   /** Where this live consumer began. */
   readonly begin: Float64Array
   readonly #cluster: KafkaCluster
@@ -79,6 +81,7 @@ export class LiveConsumer {
     this.#deserializer = deserializer
     this.ring = new RingBuffer(maxBytes)
     this.pacing = new Pacing(this.ring)
+    this.filterIndex = new FilterIndex(this)
     this.#processor = processor
   }
 

@@ -1,3 +1,5 @@
+import type { RingPlace } from './filter-index.ts'
+import type { IndexedRead } from './indexed-read.ts'
 import type { LiveConsumer } from './live-consumer.ts'
 import type { RingBufferReader } from './pacing.ts'
 import type { PendingRecords } from './pending-records.ts'
@@ -38,6 +40,33 @@ export class LiveRead {
     if (recreated && !recreated.isSubsetOf(pending.recreated ?? NONE)) return undefined
     pending.recreated = recreated
     return new LiveRead(liveConsumer, subscriber, sequence)
+  }
+
+  /** Goes on at a place of the ring buffer, perhaps one that it has dropped meanwhile. */
+  static at(
+    liveConsumer: LiveConsumer,
+    subscriber: RingBufferReader,
+    pending: PendingRecords,
+    { sequence, vector }: RingPlace,
+  ): LiveRead {
+    if (vector) pending.cursor.moveTo(vector)
+    return new LiveRead(liveConsumer, subscriber, sequence)
+  }
+
+  /**
+   * Lets the filter index follow the live consumer for a subscription that has read all batches, and
+   * has nothing to announce.
+   *
+   * @returns undefined when the filter is not indexed, or the cursor is ahead of the live consumer.
+   */
+  enterIndex({ cursor, filter, isReady }: PendingRecords): IndexedRead | undefined {
+    const { filterIndex, ring, head, handover, failure } = this.#liveConsumer
+    const plan = filter?.plan
+    if (!filter || !plan || isReady || !this.isAtEnd || handover || failure) return undefined
+    if (ring.gapsBefore(ring.end).length > 0 || !isAtOrBelow(cursor.vector, head)) return undefined
+    const indexed = filterIndex.enter(filter, plan, this.#subscriber)
+    if (indexed) this.leave()
+    return indexed
   }
 
   /** Whether the cursor was exactly where the batch begins that was read last. */

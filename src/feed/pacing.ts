@@ -10,6 +10,8 @@ const FEW = 8
 export interface RingBufferReader {
   /** Called when there may be more to take, or when there will be no more. */
   wake(): void
+  /** The number of subscribers that it reads for. Default: 1. */
+  readonly readers?: number
 }
 
 /**
@@ -79,7 +81,7 @@ export class Pacing {
       return Promise.resolve()
     }
     const isLate = performance.now() - this.#caughtUpAt > MAX_LAG_MS
-    if (isLate && this.#subscribers.size <= FEW) return Promise.resolve()
+    if (isLate && this.#count <= FEW) return Promise.resolve()
     this.#hasWaited = true
     return new Promise((resolve) => {
       const patience = setTimeout(() => {
@@ -92,6 +94,12 @@ export class Pacing {
         resolve()
       }
     })
+  }
+
+  get #count(): number {
+    let count = 0
+    for (const { readers = 1 } of this.#subscribers) count += readers
+    return count
   }
 
   /** Ends a wait that goes on. */

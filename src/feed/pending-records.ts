@@ -42,14 +42,16 @@ export class PendingRecords {
    * announce the gap before it again. Undefined while there are none.
    */
   recreated: Set<string> | undefined
-  readonly #filter: FilterPass | undefined
+  readonly filter: Filter | undefined
+  readonly #pass: FilterPass | undefined
   readonly #gaps: Gap[] = []
   #remainder: Remainder | undefined
   #hasUnsentCursor = false
 
   constructor(table: PartitionTable, vector: Float64Array, filter: Filter | undefined) {
     this.cursor = new Cursor(table, vector)
-    this.#filter = filter && new FilterPass(filter)
+    this.filter = filter
+    this.#pass = filter && new FilterPass(filter)
   }
 
   /** The object that replaces this one when the partitions change, at a position in the new partitions. */
@@ -72,16 +74,16 @@ export class PendingRecords {
 
   /** Whether the filter is in the middle of a batch. */
   get isFiltering(): boolean {
-    return this.#filter?.batch !== undefined
+    return this.#pass?.batch !== undefined
   }
 
   get isFiltered(): boolean {
-    return this.#filter !== undefined
+    return this.#pass !== undefined
   }
 
   /** Milliseconds that the filter has taken, for all batches. */
   get filterTime(): number {
-    return this.#filter?.time ?? 0
+    return this.#pass?.time ?? 0
   }
 
   /** Bytes of the next event, if it is at hand; otherwise 0. */
@@ -143,9 +145,20 @@ export class PendingRecords {
    */
   add(batch: EncodedBatch, isInStep: boolean, endsBeyond = false): void {
     if (isInStep && batch.length === 0) this.#moveTo(batch, endsBeyond)
-    else if (this.#filter) this.#filter.start(batch, endsBeyond)
+    else if (this.#pass) this.#pass.start(batch, endsBeyond)
     else if (isInStep) this.#remainder = { batch, begin: 0, endsBeyond }
     else this.#addUnread(batch)
+  }
+
+  /**
+   * Adds records that pass the filter when none are pending. The cursor is where their batch begins, or
+   * before, and no record passes in between.
+   *
+   * @param selected The records of the batch that pass, with the batch's ids.
+   */
+  addPassing(batch: EncodedBatch, selected: EncodedBatch): void {
+    this.cursor.moveTo(batch.from)
+    this.#remainder = { batch: selected, begin: 0, endsBeyond: false }
   }
 
   #addUnread(batch: EncodedBatch): void {
@@ -160,7 +173,7 @@ export class PendingRecords {
    * @param isInStep Whether the cursor was exactly where the batch begins.
    */
   advanceFilter(isInStep: boolean): void {
-    const pass = this.#filter
+    const pass = this.#pass
     const batch = pass?.batch
     if (!pass || !batch) return
     const hasFound = pass.advance(this.cursor.vector)
@@ -210,7 +223,7 @@ export class PendingRecords {
   /** Drops the records that were not taken, to be read again from the cursor. Gaps stay. */
   discard(): void {
     this.#remainder = undefined
-    this.#filter?.stop()
+    this.#pass?.stop()
   }
 
   #moveTo(batch: EncodedBatch, endsBeyond: boolean): void {

@@ -1,48 +1,16 @@
 import { filterTurns } from '../core/turn-queue.ts'
-import type { Cursor, PartitionTable } from '../records/cursor.ts'
-import type { MessageDeserializer } from '../records/encode.ts'
-import type { Filter } from '../records/filter.ts'
-import type { RecordProcessor } from '../records/record-processor.ts'
-import type { CatchUpPool, SuspendedRead } from './catch-up-pool.ts'
+import type { Cursor } from '../records/cursor.ts'
+import type { SuspendedRead } from './catch-up-pool.ts'
 import { CatchUpRead } from './catch-up-read.ts'
 import { continueAfter, type Handover } from './handover.ts'
+import type { IndexedRead } from './indexed-read.ts'
 import type { LiveConsumer } from './live-consumer.ts'
 import { LiveRead } from './live-read.ts'
 import type { RingBufferReader } from './pacing.ts'
 import { type PartLimits, PendingRecords, type SubscriptionPart } from './pending-records.ts'
-
-/** How long to search for records that pass the filter. */
-export interface SearchLimits {
-  /** Milliseconds that the filter may take in all, for all that the subscription has read. */
-  readonly filterTime: number
-  /** The end of the search, in `performance.now()`'s time. */
-  readonly until: number
-}
+import type { SearchLimits, SubscriptionListener, SubscriptionSetup } from './subscription-setup.ts'
 
 const UNLIMITED: SearchLimits = { filterTime: Infinity, until: Infinity }
-
-/** A stream that takes from a subscription. */
-export interface SubscriptionListener {
-  /** Called when there may be more to take, or when there will be no more. */
-  onRecords(): void
-}
-
-/** How a subscription is created. */
-export interface SubscriptionSetup {
-  readonly liveConsumer: LiveConsumer
-  readonly catchUpPool: CatchUpPool
-  /** Where reading begins. */
-  readonly vector: Float64Array
-  /** False for a cursor beyond the end: Kafka decides where reading goes on, and what the gap is. */
-  readonly isCertain: boolean
-  readonly deserializer: MessageDeserializer
-  /** Absent: records are encoded as they are. */
-  readonly processor?: RecordProcessor | undefined
-  /** Creates the filter for the present partitions. It throws for a partition that does not exist. */
-  readonly filter: (table: PartitionTable) => Filter | undefined
-  /** Called once, when a subscription that was opened is closed. */
-  readonly onClose: () => void
-}
 
 /** The subscription has left the ring buffer with its cursor only, since the client takes nothing. */
 interface Parked {
@@ -70,7 +38,7 @@ const PARKED: Parked = { kind: 'parked' }
 export class Subscription implements RingBufferReader, SuspendedRead {
   readonly #setup: SubscriptionSetup
   #liveConsumer: LiveConsumer
-  #phase: LiveRead | CatchUpRead | Parked
+  #phase: LiveRead | IndexedRead | CatchUpRead | Parked
   #pending: PendingRecords
   #listener: SubscriptionListener | undefined
   /** Ends the wait in progress. */
@@ -93,14 +61,21 @@ export class Subscription implements RingBufferReader, SuspendedRead {
 
   /** The position. It is another object when the partitions have changed. */
   get cursor(): Cursor {
+    this.#followIndex()
     return this.#pending.cursor
+  }
+
+  /** Moves the cursor to where the filter index is, unless records are yet to be taken. */
+  #followIndex(): void {
+    const { cursor, isReady } = this.#pending
+    if (this.#phase.kind === 'indexed' && !isReady) this.#phase.follow(cursor)
   }
 
   /** Whether there is nothing to take now: the subscription is at the end of the ring buffer. */
   get isAtEnd(): boolean {
+    const phase = this.#phase
     return (
-      this.#phase.kind === 'live' &&
-      this.#phase.isAtEnd &&
+      ((phase.kind === 'live' && phase.isAtEnd) || (phase.kind === 'indexed' && !phase.isReady)) &&
       !this.#pending.isReady &&
       !this.#pending.isFiltering &&
       !this.#liveConsumer.handover &&
@@ -114,8 +89,15 @@ export class Subscription implements RingBufferReader, SuspendedRead {
    * them.
    */
   get hasUnsentCursor(): boolean {
-    if (this.#phase.kind === 'live' && this.isAtEnd) this.#phase.followHead(this.#pending)
+    // This is asked for each stream at each tick, and mostly the head is where the newest batch ends.
+    if (this.#liveConsumer.isBeyondBatches) this.#followHead()
     return this.#pending.hasUnsentCursor
+  }
+
+  #followHead(): void {
+    const phase = this.#phase
+    const isInRing = phase.kind === 'live' || phase.kind === 'indexed'
+    if (isInRing && this.isAtEnd) phase.followHead(this.#pending)
   }
 
   /** Notes that the client was sent the cursor. */
@@ -200,12 +182,20 @@ export class Subscription implements RingBufferReader, SuspendedRead {
     while (!this.#isStopped) {
       if (this.#prepare()) return true
       if (this.hasSpent(search)) return false
-      if (this.isFiltering) await filterTurns.whenDone(() => this.#prepare())
-      else if (this.#phase.kind === 'live') {
-        if (!this.#leaveRingWhenOver(this.#phase)) return false
-      } else if (!(await this.#catchUp(records))) return false
+      if (!(await this.#readOn(records))) return false
     }
     return false
+  }
+
+  /** @returns false when nothing is at hand. */
+  async #readOn(records: number): Promise<boolean> {
+    const phase = this.#phase
+    if (this.isFiltering) {
+      await filterTurns.whenDone(() => this.#prepare())
+      return true
+    }
+    if (phase.kind === 'indexed') return false
+    return phase.kind === 'live' ? this.#leaveRingWhenOver(phase) : this.#catchUp(records)
   }
 
   /** Calls a listener from now on when there may be more, in place of {@link wait}. */
@@ -238,7 +228,8 @@ export class Subscription implements RingBufferReader, SuspendedRead {
    */
   pause(): void {
     if (this.#isClosed) return
-    if (this.#phase.kind === 'live') {
+    if (this.#phase.kind === 'live' || this.#phase.kind === 'indexed') {
+      this.#followIndex()
       this.#pending.discard()
       this.#phase.leave()
       this.#phase = PARKED
@@ -274,7 +265,7 @@ export class Subscription implements RingBufferReader, SuspendedRead {
     this.#isClosed = true
     this.#resume()
     this.stop()
-    if (this.#phase.kind === 'live') {
+    if (this.#phase.kind === 'live' || this.#phase.kind === 'indexed') {
       this.#phase.leave()
       this.#phase = PARKED
     } else if (this.#phase.kind === 'catchUp') {
@@ -304,10 +295,31 @@ export class Subscription implements RingBufferReader, SuspendedRead {
       if (this.#pending.isFiltering) {
         if (filterTurns.isOver) return false
         this.#pending.advanceFilter(this.#phase.kind !== 'live' || this.#phase.isInStep)
-      } else if (this.#phase.kind !== 'live' || !this.#phase.read(this.#pending)) {
+      } else if (!this.#readRing()) {
         return false
       }
     }
+    return false
+  }
+
+  /**
+   * Reads on in the ring buffer, or has the filter index do so.
+   *
+   * @returns Whether there may be something to take, or to filter.
+   */
+  #readRing(): boolean {
+    const phase = this.#phase
+    if (phase.kind === 'indexed') {
+      if (phase.read(this.#pending)) return true
+      if (!phase.left) return false
+      this.#phase = LiveRead.at(this.#liveConsumer, this, this.#pending, phase.left)
+      return true
+    }
+    if (phase.kind !== 'live') return false
+    if (phase.read(this.#pending)) return true
+    // A single read ends soon: only a stream stays for long.
+    const indexed = this.#listener && phase.enterIndex(this.#pending)
+    if (indexed) this.#phase = indexed
     return false
   }
 

@@ -30,6 +30,10 @@ const BEFORE_JSON = LAYOUT.beforeJson.length
 const BEFORE_CURSOR = LAYOUT.beforeCursor.length
 const AFTER_CURSOR = LAYOUT.afterCursor.length
 
+const QUOTE = 0x22
+const COMMA = 0x2c
+const BACKSLASH = 0x5c
+
 /**
  * Bytes of objects and array headers that each batch has beside its content, as measured. When
  * every record is a batch of its own, they are most of what the ring buffer holds.
@@ -151,8 +155,34 @@ export class EncodedBatch implements EncodedRecords {
 
   /** A record's JSON from its offset on, without the opening brace, for a list by partition. */
   fields(index: number): Uint8Array {
-    const { topic, partition } = this.partitionOf(index)
-    return this.json(index).subarray(encodePrefix(topic, partition).length)
+    return this.json(index).subarray(this.#prefixLength(index))
+  }
+
+  /** A key that is a string of JSON without escapes; undefined for other keys. */
+  plainKey(index: number): string | undefined {
+    const { bytes } = this
+    // The offset and the timestamp, with the names of the fields around them.
+    let at = (this.starts[index] as number) + BEFORE_JSON + this.#prefixLength(index)
+    at += '"offset":'.length
+    while (bytes[at] !== COMMA) at++
+    at += ',"timestamp":'.length
+    while (bytes[at] !== COMMA) at++
+    at += ',"key":'.length
+    if (bytes[at] !== QUOTE) return undefined
+    const begin = at + 1
+    for (at = begin; bytes[at] !== QUOTE; at++) if (bytes[at] === BACKSLASH) return undefined
+    return decoder.decode(bytes.subarray(begin, at))
+  }
+
+  /** Bytes of a record's JSON before its offset. */
+  #prefixLength(index: number): number {
+    let lengths = prefixLengths.get(this.table)
+    if (!lengths) {
+      const { partitions } = this.table
+      lengths = partitions.map(({ topic, partition }) => encodePrefix(topic, partition).length)
+      prefixLengths.set(this.table, lengths)
+    }
+    return lengths[this.partitions[index] as number] as number
   }
 
   /** The cursor after a record, as text. */
@@ -186,6 +216,36 @@ export class EncodedBatch implements EncodedRecords {
       suffixes[i] = suffix.length
     }
     return new EncodedBatch(this.table, { ...this, ...encodeTexts(texts, suffixes) })
+  }
+
+  /**
+   * Some records of the batch, with the ids that they have: the positions of a subscriber that has seen
+   * all of the batch. Neighbours share the bytes of the batch, others are copied.
+   *
+   * @param indexes In ascending order, at least one.
+   */
+  pick(indexes: readonly number[]): EncodedBatch {
+    const first = indexes[0] as number
+    const count = indexes.length
+    if (count === this.length) return this
+    const end = (indexes[count - 1] as number) + 1
+    const areNeighbours = end - first === count
+    const length = indexes.reduce((sum, index) => sum + this.eventBytes(index, index + 1), 0)
+    const bytes = areNeighbours ? this.events(first, end) : new Uint8Array(length)
+    const starts = new Uint32Array(count + 1)
+    const jsonEnds = new Uint32Array(count)
+    indexes.forEach((index, k) => {
+      const start = this.starts[index] as number
+      const at = starts[k] as number
+      if (!areNeighbours) bytes.set(this.events(index, index + 1), at)
+      jsonEnds[k] = at + (this.jsonEnds[index] as number) - start
+      starts[k + 1] = at + this.eventBytes(index, index + 1)
+    })
+    const partitions = Uint32Array.from(indexes, (index) => this.partitions[index] as number)
+    const offsets = Float64Array.from(indexes, (index) => this.offsets[index] as number)
+    const { table, from, to, timestamp } = this
+    const picked = { bytes, starts, jsonEnds, partitions, offsets, from, to, timestamp }
+    return new EncodedBatch(table, picked)
   }
 
   /**
@@ -246,6 +306,8 @@ export class EncodedBatch implements EncodedRecords {
     return new EncodedBatch(table, selected)
   }
 }
+
+const prefixLengths = new WeakMap<PartitionTable, readonly number[]>()
 
 const specs = new WeakMap<PartitionTable, Map<MessageDeserializer, EncodingSpec>>()
 

@@ -7,6 +7,7 @@ import { RE2JS } from 're2js'
 import { KafkaConsumeError } from '../core/errors.ts'
 import { LruMap } from '../core/lru-map.ts'
 import { parseExact } from './exact-json.ts'
+import { anchorOf, canonicalText, type FilterAnchor } from './expression-anchor.ts'
 import { FIELDS, type RecordTest, type RecordView } from './record-view.ts'
 
 /** The most characters of an expression. */
@@ -36,7 +37,7 @@ let compilations = 0
  * @param text CEL over the fields of a record.
  * @throws KafkaConsumeError INVALID_PARAMETER, which names the position of the error.
  */
-export function expressionOf(text: string): RecordTest {
+export function expressionOf(text: string): Expression {
   const known = expressions.get(text)
   if (known) return known
   const expression = new Expression(text)
@@ -45,7 +46,11 @@ export function expressionOf(text: string): RecordTest {
 }
 
 /** A compiled expression. A record passes only if it is true, not if it fails or costs too much. */
-class Expression implements RecordTest {
+export class Expression implements RecordTest {
+  /** Equal for expressions that differ in spaces, quotes and parentheses only. */
+  readonly canonical: string
+  /** An equality that the expression implies, if it has one. */
+  readonly anchor: FilterAnchor | undefined
   readonly #evaluate: (context: RecordView['fields']) => unknown
   readonly #budget = new StepBudget()
 
@@ -64,7 +69,10 @@ class Expression implements RecordTest {
       if (checked.type !== 'bool' && checked.type !== 'dyn') {
         throw new InvalidExpression(`it must be true or false, and is of type ${checked.type}`)
       }
-      meter(parsed.ast as unknown as ExpressionNode, this.#budget)
+      const root = parsed.ast as unknown as ExpressionNode
+      this.anchor = anchorOf(root)
+      this.canonical = canonicalText(root, (value) => isNodeOf(root, value))
+      meter(root, this.#budget)
       this.#evaluate = parsed as unknown as (context: RecordView['fields']) => unknown
     } catch (error) {
       throw invalid(describe(error as Error, text))

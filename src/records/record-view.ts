@@ -6,6 +6,10 @@ import { fieldTexts, isTooDeep } from './json-fields.ts'
 
 /** The most bytes of batches whose parsed records are cached, besides the newest batch. */
 const MAX_CACHED_BYTES = 8 * 1024 * 1024
+/** The most batches whose parsed records are cached: small batches have more beside their bytes. */
+const MAX_CACHED_BATCHES = 256
+/** The most results of tests that are cached for a batch. */
+const MAX_RESULTS = 64 * 1024
 
 /** A record with its fields in the form that clients get. */
 export interface RecordView {
@@ -36,13 +40,22 @@ export interface BatchViews {
   at(index: number): RecordView
   /** A key as clients name it: its text, or its JSON if a schema registry deserialized it. */
   keyText(index: number): string | null
-  /** Whether a record passes a test. Subscribers with one test share its result. */
+  /**
+   * Whether a record passes a test. Subscribers with one test share its result.
+   *
+   * Overflow policy: beyond {@link MAX_RESULTS} the results of further tests are not cached.
+   */
   passes(test: RecordTest, index: number): boolean
 }
 
 /** A condition on a record. */
 export interface RecordTest {
   matches(view: RecordView): boolean
+}
+
+/** A key as clients name it. Most keys are read without parsing their record. */
+export function keyTextOf(batch: EncodedBatch, index: number): string | null {
+  return batch.plainKey(index) ?? viewsOf(batch).keyText(index)
 }
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -61,7 +74,8 @@ export function viewsOf(batch: EncodedBatch): BatchViews {
   cached.set(batch, views)
   cachedBytes += batch.bytes.length
   for (const oldest of cached.keys()) {
-    if (cachedBytes <= MAX_CACHED_BYTES || oldest === batch) break
+    const isFull = cachedBytes > MAX_CACHED_BYTES || cached.size > MAX_CACHED_BATCHES
+    if (!isFull || oldest === batch) break
     cached.delete(oldest)
     cachedBytes -= oldest.bytes.length
   }
@@ -98,6 +112,9 @@ class Views implements BatchViews {
   passes(test: RecordTest, index: number): boolean {
     let results = this.#results.get(test)
     if (!results) {
+      if ((this.#results.size + 1) * this.#records.length > MAX_RESULTS) {
+        return test.matches(this.at(index))
+      }
       results = new Uint8Array(this.#records.length)
       this.#results.set(test, results)
     }

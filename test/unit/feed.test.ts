@@ -214,7 +214,7 @@ describe('partitions that are added', () => {
     const takers = [
       await Taker.of(feed),
       await Taker.of(feed, { start: 'earliest' }),
-      await Taker.of(feed, { start: 'latest' }, () => true),
+      await Taker.of(feed, { start: 'latest' }, { matches: () => true }),
     ]
     source.produce('a', 0, 2)
     source.grow('a')

@@ -29,7 +29,7 @@ function passing(wanted: Partial<RequestedFilters>): number[] | undefined {
   const filter = filterFor({ topics: [], partitions: [], keys: [], filters: [], ...wanted }, table)
   if (!filter) return undefined
   const batch = EncodedBatch.encode(records, new Cursor(table, new Float64Array(3)), 'noop')
-  return records.flatMap((_, index) => (filter(batch, index) ? [index] : []))
+  return records.flatMap((_, index) => (filter.matches(batch, index) ? [index] : []))
 }
 
 describe('filters', () => {
@@ -63,7 +63,7 @@ describe('filters', () => {
         ['bytes of it', false],
       ] as const) {
         const filter = filterFor({ topics: [], partitions: [], keys: [key], filters: [] }, table)
-        expect(filter?.(batch, 0)).toBe(passes)
+        expect(filter?.matches(batch, 0)).toBe(passes)
       }
     }
   })

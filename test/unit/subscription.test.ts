@@ -13,8 +13,9 @@ import { Subscription } from '../../src/feed/subscription.ts'
 import { readFromPosition } from '../../src/http/consume/read-from-position.ts'
 import type { AssignedConsumer, Gap, KafkaRecord, PartitionOffset } from '../../src/port/kafka.ts'
 import { PartitionTable, parseCursor } from '../../src/records/cursor.ts'
-import type { Filter } from '../../src/records/filter.ts'
+import type { Filter, FilterPlan } from '../../src/records/filter.ts'
 import { RecordProcessor } from '../../src/records/record-processor.ts'
+import type { RecordProperty } from '../../src/records/record-property.ts'
 import { pull } from '../support/pull.ts'
 import { sleep, until, within } from '../support/wait.ts'
 import { ReaderSource, randomOf, recordAt, ScriptedSource, settle } from './fakes.ts'
@@ -171,17 +172,21 @@ class Client {
     start: Float64Array,
     keys: readonly number[],
     isCertain: boolean,
+    found: 'exactly' | 'by an equality' | 'by itself',
   ) {
     this.#log = log
     this.#start = start.slice()
     this.#next = start.slice()
     this.#passes = (partition, offset) =>
       keys.length === 0 || keys.includes((partition + offset) % 3)
-    const filter: Filter = (batch, index) => {
-      const offset = batch.offsets[index] as number
-      // Now and then its turn is over in the middle of a batch.
-      if (offset % 4 === 0) filterTurns.count(Infinity)
-      return this.#passes(batch.partitions[index] as number, offset)
+    const filter: Filter = {
+      matches: (batch, index) => {
+        const offset = batch.offsets[index] as number
+        // Now and then its turn is over in the middle of a batch.
+        if (offset % 4 === 0) filterTurns.count(Infinity)
+        return this.#passes(batch.partitions[index] as number, offset)
+      },
+      plan: planOf(keys, found),
     }
     this.subscription = new Subscription({
       liveConsumer: live,
@@ -193,6 +198,7 @@ class Client {
       filter: () => (keys.length === 0 ? undefined : filter),
       onClose: () => {},
     })
+    this.subscription.listen({ onRecords() {} })
   }
 
   /** Takes the next part; one call at a time, as a stream does. */
@@ -252,6 +258,23 @@ class Client {
   }
 }
 
+/** Tells the records of these tests apart. */
+const THIRD: RecordProperty = {
+  id: 'third',
+  textOf: ({ partitions, offsets }, index) => {
+    const offset = offsets[index] as number
+    if (offset % 5 === 0) filterTurns.count(Infinity)
+    return String(((partitions[index] as number) + offset) % 3)
+  },
+}
+
+/** How the index of filters finds records, if it does. */
+function planOf(keys: readonly number[], found: string): FilterPlan | undefined {
+  const anchor = { property: THIRD, values: keys.map(String) }
+  if (found === 'by itself') return { id: `${keys}`, anchor: undefined, isExact: false }
+  return { id: `${keys} ${found}`, anchor, isExact: found === 'exactly' }
+}
+
 /** A log, a live consumer of it, and clients that come and go. */
 class Handover {
   readonly pool: CatchUpPool
@@ -280,6 +303,11 @@ class Handover {
     await this.#join(0)
   }
 
+  /** Subscribers that the index of filters reads for. */
+  get indexed(): number {
+    return this.#live.filterIndex.readers
+  }
+
   async take({ do: what, at, n }: HandoverStep): Promise<void> {
     if (what === 'produce') this.#log.produce(at % this.#partitions, n)
     else if (what === 'live') this.#log.letLive(n)
@@ -297,7 +325,9 @@ class Handover {
       where % 3 === 0 ? end : random(end + 1),
     )
     const keys = [[], [], [0], [1, 2]][random(4)] as number[]
-    const client = new Client(this.#log, this.#live, this.pool, start, keys, random(4) > 0)
+    const found = (['exactly', 'by an equality', 'by itself'] as const)[random(3) as 0 | 1 | 2]
+    const isCertain = random(4) > 0
+    const client = new Client(this.#log, this.#live, this.pool, start, keys, isCertain, found)
     try {
       await client.subscription.open()
       this.#clients.push(client)
@@ -365,7 +395,7 @@ type HandoverSetting = typeof setting extends fc.Arbitrary<infer Setting> ? Sett
 
 describe('handover between catch-up read and ring buffer', () => {
   test('every subscription gets every record from its cursor on once, in order, and every id resumes exactly there', async () => {
-    let [fallen, parts] = [0, 0]
+    let [fallen, parts, indexed] = [0, 0, 0]
     const steps = fc.array(step, { minLength: 10, maxLength: 70 })
     await fc.assert(
       fc.asyncProperty(setting, steps, async (set, taken) => {
@@ -374,6 +404,7 @@ describe('handover between catch-up read and ring buffer', () => {
         for (const each of taken) {
           await handover.take(each)
           await Promise.resolve()
+          indexed = Math.max(indexed, handover.indexed)
         }
         await handover.finish()
         fallen += handover.pool.fallenBehind
@@ -384,6 +415,7 @@ describe('handover between catch-up read and ring buffer', () => {
     // Otherwise nothing of what this is about has been seen.
     expect(fallen).toBeGreaterThan(5)
     expect(parts).toBeGreaterThan(1_000)
+    expect(indexed).toBeGreaterThan(1)
   })
 })
 
@@ -468,6 +500,8 @@ function nameOf({ partition, offset, id }: Frame): string {
   return `${partition}/${offset} ${id}`
 }
 
+const NOTHING: Filter = { matches: () => false }
+
 const RETENTION: Gap = { topic: 't', partition: 0, from: 12, to: 50, reason: 'retention' }
 const RECREATED: Gap = { topic: 't', partition: 0, from: 10, to: 0, reason: 'out-of-range' }
 
@@ -523,7 +557,7 @@ describe('gaps', () => {
 
   test('a subscription with a filter gets the records of a topic that is re-created', async () => {
     await using scene = await Scene.at([9, 0])
-    const reader = scene.reader([9, 0], () => true)
+    const reader = scene.reader([9, 0], { matches: () => true })
     await scene.feed([recordAt(0, 9)])
     expect(await take(reader)).toEqual(['0/9 10,0'])
     await scene.feed([recordAt(0, 0)], [RECREATED])
@@ -646,7 +680,7 @@ describe('a subscription', () => {
 
   test('moves its cursor past records that a filter leaves out, in the ring buffer and by a catch-up read', async () => {
     await using scene = await Scene.at([3, 0])
-    const readers = [scene.reader([3, 0], () => false), scene.reader([0, 0], () => false)]
+    const readers = [scene.reader([3, 0], NOTHING), scene.reader([0, 0], NOTHING)]
     await scene.feed([recordAt(0, 3), recordAt(1, 0)])
     const taken = Promise.all(readers.map(take))
     await until(() => scene.source.opened.length === 2, 'a catch-up read')
@@ -675,13 +709,13 @@ describe('a subscription', () => {
     }
 
     /** A filter that uses up a turn at once, and tells of each look. */
-    const greedy =
-      (look: (offset: number) => void): Filter =>
-      (batch, index) => {
+    const greedy = (look: (offset: number) => void): Filter => ({
+      matches: (batch, index) => {
         filterTurns.count(Infinity)
         look(batch.offsets[index] as number)
         return batch.offsets[index] === 399
-      }
+      },
+    })
 
     const many = Array.from({ length: 400 }, (_, offset) => recordAt(0, offset))
 
@@ -750,10 +784,12 @@ describe('a subscription', () => {
 
     test('ends a single read at its time limit, and the next read goes on there', async () => {
       await using scene = await Scene.at([0, 0])
-      const slow: Filter = (batch, index) => {
-        const until = performance.now() + 5
-        while (performance.now() < until);
-        return (batch.offsets[index] as number) % 100 === 99
+      const slow: Filter = {
+        matches: (batch, index) => {
+          const until = performance.now() + 5
+          while (performance.now() < until);
+          return (batch.offsets[index] as number) % 100 === 99
+        },
       }
       await scene.feed(many)
       let vector = [0, 0]

@@ -120,7 +120,9 @@ describe('suspended reads', () => {
   test('a read with a filter is not suspended, and does not resume a read without one', async () => {
     const log = new Log()
     const feed = feedOf(log)
-    const even: Filter = (batch, index) => (batch.offsets[index] as number) % 2 === 0
+    const even: Filter = {
+      matches: (batch, index) => (batch.offsets[index] as number) % 2 === 0,
+    }
     const filtered = await open(feed, 0, even)
     expect(await take(filtered, 2)).toEqual([0, 2])
     const end = filtered.cursor.vector[0] as number

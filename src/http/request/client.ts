@@ -4,7 +4,7 @@ import { KafkaConsumeError } from '../../core/errors.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { PartitionTable } from '../../records/cursor.ts'
 import type { Filter } from '../../records/filter.ts'
-import { filterFor, isFiltered, type RequestedFilters } from '../../records/filter.ts'
+import { filterFor, isFiltered, RecordFilter, type RequestedFilters } from '../../records/filter.ts'
 import { absoluteUrl } from './runtime.ts'
 
 /**
@@ -135,9 +135,8 @@ export function filterOf(
   const isEmpty =
     (partitions.length > 0 && scope.partitions.length === 0) ||
     (topics.length > 0 && !topics.some((topic) => table.hasTopic(topic)))
-  const allowed = isEmpty ? () => false : filterFor(scope, table)
-  if (!requested || !allowed) return requested ?? allowed
-  return (batch, index) => allowed(batch, index) && requested(batch, index)
+  const allowed = isEmpty ? RecordFilter.none(table) : filterFor(scope, table)
+  return requested && allowed ? allowed.and(requested) : (requested ?? allowed)
 }
 
 const NO_FILTER = () => undefined
