@@ -1,8 +1,8 @@
 import { filterTurns, type TurnTask } from '../core/turn-queue.ts'
 import type { EncodedBatch } from '../records/encoded-batch.ts'
 import type { Filter, FilterPlan } from '../records/filter.ts'
+import { FilterSlices } from './filter-slices.ts'
 import type { IndexedRead } from './indexed-read.ts'
-import { SlicedWork } from './sliced-work.ts'
 
 /** The most batches that wait for the filter of a group. */
 const MAX_WAITING = 256
@@ -50,7 +50,7 @@ export class FilterGroup implements TurnTask {
   readonly #filter: Filter
   readonly #members = new Set<IndexedRead>()
   readonly #waiting: Candidates[] = []
-  readonly #work = new SlicedWork()
+  readonly #work = new FilterSlices()
   /** Progress in the first waiting batch: the next candidate, and the records that pass. */
   #next = 0
   #passing: number[] = []

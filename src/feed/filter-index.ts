@@ -3,10 +3,10 @@ import type { EncodedBatch } from '../records/encoded-batch.ts'
 import type { Filter, FilterPlan } from '../records/filter.ts'
 import type { RecordProperty } from '../records/record-property.ts'
 import { FilterGroup } from './filter-group.ts'
+import { FilterSlices } from './filter-slices.ts'
 import { IndexedRead } from './indexed-read.ts'
 import type { LiveConsumer } from './live-consumer.ts'
 import type { RingBufferReader } from './pacing.ts'
-import { SlicedWork } from './sliced-work.ts'
 
 /** The most bytes of the filters in an index, as {@link bytesOf} estimates them. */
 const MAX_BYTES = 16 * 1024 * 1024
@@ -42,7 +42,7 @@ export class FilterIndex implements RingBufferReader, TurnTask {
   readonly #properties = new Map<string, IndexedProperty>()
   /** Groups whose filter has no equality to be found by. */
   readonly #unanchored = new Set<FilterGroup>()
-  readonly #work = new SlicedWork()
+  readonly #work = new FilterSlices()
   #bytes = 0
   #readers = 0
   /** The sequence number of the next batch to look through. */

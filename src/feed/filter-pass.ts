@@ -2,7 +2,7 @@ import { filterTurns } from '../core/turn-queue.ts'
 import type { Cursor } from '../records/cursor.ts'
 import type { EncodedBatch } from '../records/encoded-batch.ts'
 import type { Filter } from '../records/filter.ts'
-import { SlicedWork } from './sliced-work.ts'
+import { FilterSlices } from './filter-slices.ts'
 
 /** The most records of a batch that a quick filter tests without a look at the clock. */
 const SMALL_LENGTH = 16
@@ -20,7 +20,7 @@ export class FilterPass {
   #begin = 0
   /** The index of the next record to test. */
   #next = 0
-  readonly #work = new SlicedWork()
+  readonly #work = new FilterSlices()
 
   constructor(filter: Filter) {
     this.#filter = filter

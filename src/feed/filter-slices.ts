@@ -9,7 +9,7 @@ const QUICK_MS = 0.05
  * Works through the records of batches in slices, in the turns of all filters: one record may take a
  * millisecond, and a batch has up to a thousand records.
  */
-export class SlicedWork {
+export class FilterSlices {
   #stride = 1
   #time = 0
 
