@@ -96,8 +96,8 @@ export class Subscription implements RingBufferReader, SuspendedRead {
 
   #followHead(): void {
     const phase = this.#phase
-    const isInRing = phase.kind === 'live' || phase.kind === 'indexed'
-    if (isInRing && this.isAtEnd) phase.followHead(this.#pending)
+    if (phase.kind === 'catchUp' || phase.kind === 'parked' || !this.isAtEnd) return
+    phase.followHead(this.#pending)
   }
 
   /** Notes that the client was sent the cursor. */
@@ -130,10 +130,8 @@ export class Subscription implements RingBufferReader, SuspendedRead {
 
   /** Whether the subscription is exactly at a position of this live consumer's partitions. */
   isAt(liveConsumer: LiveConsumer, vector: Float64Array): boolean {
-    return (
-      this.#liveConsumer === liveConsumer &&
-      this.cursor.vector.every((offset, i) => offset === vector[i])
-    )
+    const isSame = this.#liveConsumer === liveConsumer
+    return isSame && this.cursor.vector.every((offset, i) => offset === vector[i])
   }
 
   /** Whether gaps are to be announced before anything else. The cursor lies behind them already. */
@@ -143,9 +141,8 @@ export class Subscription implements RingBufferReader, SuspendedRead {
 
   /** The ends of all partitions, as far as the live consumer has seen them. */
   get ends(): Float64Array {
-    return this.#liveConsumer.head.map((offset, index) =>
-      Math.max(offset, this.cursor.vector[index] as number),
-    )
+    const { vector } = this.cursor
+    return this.#liveConsumer.head.map((offset, i) => Math.max(offset, vector[i] as number))
   }
 
   /** Bytes of the next event, if it is at hand; otherwise 0. */
@@ -366,9 +363,7 @@ export class Subscription implements RingBufferReader, SuspendedRead {
   }
 
   async #readCatchUp(read: CatchUpRead, limit: number): Promise<boolean> {
-    if (read.isOpen) {
-      return read.read(this.#pending, limit, this.#signal)
-    }
+    if (read.isOpen) return read.read(this.#pending, limit, this.#signal)
     try {
       await read.open(this.#pending, true, this.#signal)
     } catch (error) {

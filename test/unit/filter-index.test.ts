@@ -1,4 +1,7 @@
-/** The index that finds the filtered subscribers of a record, beside evaluating each filter. */
+/**
+ * The index that finds the filtered subscribers of a record, beside evaluating each filter. The file
+ * has more than 400 lines because all of its tests share random records and filters.
+ */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { filterTurns } from '../../src/core/turn-queue.ts'
