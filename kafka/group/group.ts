@@ -322,7 +322,8 @@ export class Group implements GroupSession {
       if (performance.now() - this.#fullSince < FULL_MS) return this.#wanted.next()
       this.#member.pause(true)
     }
-    const limit = Math.max(1, Math.min(READY_RECORDS, capacity - this.#ready.length))
+    // Few large reads cost less than many small ones: a read may exceed the capacity by its own size.
+    const limit = Math.max(READY_RECORDS, capacity - this.#ready.length)
     // A read that began paused brings nothing, even if partitions are resumed meanwhile.
     const { isPaused } = this.#member
     this.#readAt = performance.now()
