@@ -6,7 +6,14 @@ import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { addon } from './addon.ts'
-import { type ClientError, connectionErrorIn, fromClient, type LogLine } from './errors.ts'
+import {
+  type ClientError,
+  connectionErrorIn,
+  fromClient,
+  isPassing,
+  type LogLine,
+  UNRESOLVED,
+} from './errors.ts'
 
 export type Client = typeof Confluent
 export type Metadata = Confluent.Metadata
@@ -157,7 +164,8 @@ function conflictingSettings(detail: string | undefined): KafkaConsumeError {
 
 /**
  * Connects a consumer. Resolves when the first broker has sent the cluster's metadata; rejects soon
- * after a broker has refused us.
+ * after a broker has refused us, and at the timeout where no broker answers or a host name does not
+ * resolve.
  *
  * @param timeout Milliseconds.
  * @throws KafkaConsumeError
@@ -165,9 +173,11 @@ function conflictingSettings(detail: string | undefined): KafkaConsumeError {
 export async function connectClient(consumer: Consumer, timeout: number): Promise<void> {
   const action = 'Cannot connect to Kafka'
   let timer: ReturnType<typeof setTimeout> | undefined
+  let unresolved: KafkaConsumeError | undefined
   const refusal = Promise.withResolvers<never>()
   const listen = (line: LogLine) => {
     const error = connectionErrorIn(line)
+    if (error?.state === UNRESOLVED) unresolved = error
     // A broker that is away may come back before the timeout.
     if (!error || error.code === 'KAFKA_UNAVAILABLE') return
     timer ??= setTimeout(() => refusal.reject(error), REFUSAL_GRACE_MS)
@@ -180,7 +190,8 @@ export async function connectClient(consumer: Consumer, timeout: number): Promis
   try {
     await Promise.race([connecting, refusal.promise])
   } catch (error) {
-    throw isSettingsError(error) ? conflictingSettings(error.detail) : error
+    if (isSettingsError(error)) throw conflictingSettings(error.detail)
+    throw unresolved && isPassing(error as KafkaConsumeError) ? unresolved : error
   } finally {
     clearTimeout(timer)
     consumer.off('event.log', listen)

@@ -22,6 +22,8 @@ const CLUSTER_AUTHORIZATION_FAILED = 31
 export const FATAL = -150
 
 export const ALL_BROKERS_DOWN = 'all brokers are down'
+/** The state when the name of a broker has no address. */
+export const UNRESOLVED = 'the host name of a broker does not resolve'
 /** The state when Kafka refuses a user and a password. */
 export const REFUSED = 'it refused the credentials'
 /** The state when a broker's certificate cannot be verified and no more is known. */
@@ -192,7 +194,8 @@ const CONNECTION_LOG: ReadonlyArray<readonly [line: RegExp, code: ErrorCode, sta
   ],
   [/invalid_token/, 'KAFKA_AUTHENTICATION', 'it refused the token'],
   [/authentication (?:error|fail)/i, 'KAFKA_AUTHENTICATION', REFUSED],
-  [/Connection refused|Failed to resolve/i, 'KAFKA_UNAVAILABLE', ALL_BROKERS_DOWN],
+  [/Failed to resolve/i, 'KAFKA_UNAVAILABLE', UNRESOLVED],
+  [/Connection refused/i, 'KAFKA_UNAVAILABLE', ALL_BROKERS_DOWN],
 ]
 
 /**

@@ -69,6 +69,10 @@ export class ConfluentCluster implements KafkaCluster {
     return this.#topics.partitions(topics)
   }
 
+  topicNames(): Promise<readonly string[]> {
+    return this.#topics.names()
+  }
+
   topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string>> {
     return this.#topics.ids(topics)
   }

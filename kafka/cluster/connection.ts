@@ -20,6 +20,7 @@ import {
   connectionError,
   connectionErrorIn,
   isPassing,
+  UNRESOLVED,
 } from '../client/errors.ts'
 import { type ClientFactory, CONNECT_TIMEOUT_MS } from './client-factory.ts'
 
@@ -189,7 +190,7 @@ export class ClusterConnection {
     control.on('event.log', (line) => {
       const error = connectionErrorIn(line)
       if (!error) return
-      this.#lastError = error
+      this.#lastError = moreTelling(this.#lastError, error)
       void this.#probe(control)
     })
     control.on('event.error', ({ message }) => {
@@ -241,13 +242,21 @@ export class ClusterConnection {
 
 /**
  * The outage that an error of connecting stands for: brokers refuse our credentials or certificate,
- * or else no broker answers.
+ * the name of one does not resolve, or else no broker answers.
  */
 function outageCause(error: KafkaConsumeError): KafkaConsumeError {
   const { code, detail } = error
   const isRefusal =
     code === 'KAFKA_AUTHENTICATION' || code === 'KAFKA_TLS' || code === 'KAFKA_TOKEN'
-  return isRefusal ? error : allBrokersDown(detail)
+  return isRefusal || error.state === UNRESOLVED ? error : allBrokersDown(detail)
+}
+
+/**
+ * The error to report of two in turn. Where one broker's name does not resolve and another broker is
+ * down, their errors alternate: reporting each would write a line a second.
+ */
+function moreTelling(last: KafkaConsumeError | undefined, next: KafkaConsumeError) {
+  return last?.state === UNRESOLVED && next.state === ALL_BROKERS_DOWN ? last : next
 }
 
 function allBrokersDown(detail = 'no answer'): KafkaConsumeError {

@@ -56,6 +56,16 @@ export class Topics {
     })
   }
 
+  /** The names of all topics in alphabetical order, without Kafka's own. */
+  async names(): Promise<string[]> {
+    const control = await this.#connection.client()
+    const { topics } = await readMetadata(control, 'Cannot read topics', { allTopics: true })
+    return topics
+      .filter(isOfUsers)
+      .map(({ name }) => name)
+      .sort()
+  }
+
   /** Topic ids (KIP-516) by topic name, without topics that have no id or do not exist. */
   async ids(topics: readonly string[]): Promise<ReadonlyMap<string, string>> {
     // The embedded broker does not answer this request, and its topics last as long as the broker.
@@ -114,12 +124,14 @@ export class Topics {
   async #hasTopics(control: Consumer): Promise<boolean> {
     if (this.#hasAny) return true
     const { topics } = await readMetadata(control, 'Cannot read topics', { allTopics: true })
-    // A topic that was asked for is named without partitions; the broker's own begin with "__".
-    this.#hasAny = topics.some(
-      ({ name, partitions }) => partitions.length > 0 && !name.startsWith('__'),
-    )
+    this.#hasAny = topics.some(isOfUsers)
     return this.#hasAny
   }
+}
+
+/** Whether a topic exists and is not Kafka's own: one that was asked for is named without partitions. */
+function isOfUsers({ name, partitions }: Metadata['topics'][number]): boolean {
+  return partitions.length > 0 && !name.startsWith('__')
 }
 
 function readMetadata(control: Consumer, action: string, query: object): Promise<Metadata> {

@@ -1,4 +1,7 @@
+const isInstalled = import.meta.url.includes('/node_modules/')
+
 /** The command that starts this gateway: a script of the checkout, or the package's command. */
-export const COMMAND = import.meta.url.includes('/node_modules/')
-  ? 'bunx hono-kafka-consume server'
-  : 'bun run server'
+export const COMMAND = isInstalled ? 'bunx hono-kafka-consume server' : 'bun run server'
+
+/** The command that installs packages and compiles the Kafka client. */
+export const SETUP_COMMAND = isInstalled ? 'bunx hono-kafka-consume setup' : 'bun run setup'

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../core/errors.ts'
+import { nearestName } from '../core/nearest-name.ts'
 
 /**
  * Checks options and fills in the defaults.
@@ -14,13 +15,20 @@ export function resolveBy<T extends v.GenericSchema>(
 ): v.InferOutput<T> {
   const result = v.safeParse(schema, options)
   if (result.success) return result.output
-  const errors = result.issues.map((issue) => {
-    const path = v.getDotPath(issue)
-    const unknown = issue.type === 'strict_object' && issue.expected === 'never'
-    return unknown ? `${path}: unknown option` : `${path ?? 'options'}: ${issue.message}`
-  })
+  const known = 'entries' in schema ? Object.keys(schema.entries as object) : []
+  const errors = result.issues.map((issue) => errorText(issue, known))
   throw new KafkaConsumeError(
     'INVALID_OPTIONS',
     `Cannot use these ${name} options: ${errors.join('; ')}`,
   )
+}
+
+/** @param known The names of the options. */
+function errorText(issue: v.BaseIssue<unknown>, known: readonly string[]): string {
+  const path = v.getDotPath(issue) ?? 'options'
+  const isOfFields = issue.type === 'strict_object' && issue.path !== undefined
+  if (!isOfFields) return `${path}: ${issue.message}`
+  if (issue.expected !== 'never') return `${path}: it is required`
+  const nearest = issue.path?.length === 1 ? nearestName(path, known) : undefined
+  return `${path}: unknown option${nearest === undefined ? '' : ` (did you mean ${nearest}?)`}`
 }

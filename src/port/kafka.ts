@@ -267,6 +267,8 @@ export interface KafkaCluster {
    * @throws KafkaConsumeError UNKNOWN_TOPIC when a topic does not exist.
    */
   partitions(topics: readonly string[]): Promise<readonly TopicPartition[]>
+  /** The names of all topics in alphabetical order, without Kafka's own. Each call asks Kafka. */
+  topicNames(): Promise<readonly string[]>
   /**
    * Topic ids (KIP-516) by topic name, without topics that have no id or do not exist. Each call
    * asks Kafka.

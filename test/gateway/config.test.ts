@@ -103,6 +103,30 @@ describe('settings of the gateway', () => {
     expect(read(['--state', 'state.json'])).toMatchObject({ state: 'state.json' })
   })
 
+  test('a broker without a port has Kafka’s port, 9092', () => {
+    const brokers = 'localhost, b:2,10.0.0.1,[::1],[::2]:3'
+    expect(read(['--brokers', brokers, '--topics', 't'])).toMatchObject({
+      cluster: { brokers: ['localhost:9092', 'b:2', '10.0.0.1:9092', '[::1]:9092', '[::2]:3'] },
+    })
+  })
+
+  test.each([
+    ['--topic', '--topics'],
+    ['--broker', '--brokers'],
+    ['--bootstrap-server', '--brokers'],
+    ['--bootstrap-servers', '--brokers'],
+    ['--ports', '--port'],
+    ['--log-levle', '--log-level'],
+    ['--kafka-cert', '--kafka-certificate'],
+    ['--password', undefined],
+    ['--x', undefined],
+  ])('the unknown flag %s is answered with the nearest known one, %p', (flag, nearest) => {
+    const suggestion = nearest === undefined ? '' : ` (did you mean ${nearest}?)`
+    expect(() => read([...cluster, flag, 'x'])).toThrow(
+      new Error(`Cannot start: unknown option ${flag}${suggestion}`),
+    )
+  })
+
   test('an empty variable counts as not set', () => {
     const environment = { KAFKA_BROKERS: '', KAFKA_TOPICS: '', PORT: '', HOST: '', LOG_LEVEL: '' }
     expect(read([], environment)).toEqual(read([]))
@@ -130,7 +154,8 @@ describe('settings of the gateway', () => {
     [['--brokers', 'a:1'], {}, ['--topics', 'KAFKA_TOPICS', '--brokers', 'KAFKA_BROKERS']],
     [['--topics', 't'], {}, ['--topics', 'KAFKA_TOPICS', '--brokers', 'KAFKA_BROKERS']],
     [[], { KAFKA_TOPICS: 't' }, ['--topics', 'KAFKA_TOPICS', '--brokers', 'KAFKA_BROKERS']],
-    [['--brokers', 'a', '--topics', 't'], {}, ['--brokers', 'KAFKA_BROKERS', 'host:port']],
+    [['--brokers', 'a:', '--topics', 't'], {}, ['--brokers', 'KAFKA_BROKERS', 'host:port']],
+    [['--brokers', 'a b', '--topics', 't'], {}, ['--brokers', 'KAFKA_BROKERS', 'host:port']],
     [['--brokers', 'a:1', '--topics', 'a b'], {}, ['--topics', 'KAFKA_TOPICS', '249']],
     [[...cluster, '--prot', '1'], {}, ['unknown option --prot']],
     [['-x'], {}, ['unknown option -x']],

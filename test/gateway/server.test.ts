@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import { gatewayHelp } from '../../src/gateway/settings/gateway-settings.ts'
 import { TestKafka } from '../support/kafka.ts'
+import { freePort } from '../support/port.ts'
 import type { KongBody } from '../support/route.ts'
 import { SseClient } from '../support/sse.ts'
 import { sleep, until, within } from '../support/wait.ts'
@@ -154,11 +155,96 @@ describe('a gateway process that ends at once', () => {
     )
   })
 
+  test('with brokers but no topics names the topics of the cluster, in order and not all', async () => {
+    const { TEST_KAFKA_BROKERS: real } = process.env
+    await using embedded = real ? undefined : await BrokerProcess.start('unused')
+    const brokers = real ?? embedded?.address ?? ''
+    const kafka = await TestKafka.connect(brokers, { autoCreate: !real })
+    if (real) await kafka.createTopic()
+    await kafka.close()
+    await using gateway = GatewayProcess.spawn(['--brokers', brokers])
+    expect(await gateway.exited(15_000)).toBe(2)
+    const [, list = ''] = /has (.*?)(?:, and \d+ more)?\n$/.exec(gateway.stderr) ?? []
+    const names = list.split(', ')
+    expect(gateway.stderr).toStartWith('Cannot start: --topics (KAFKA_TOPICS): required with ')
+    expect(gateway.stderr).toContain(`. ${brokers} has `)
+    expect(names.length).toBeWithin(1, 21)
+    expect(names).toEqual([...names].sort())
+    for (const name of names) expect(name).toMatch(/^(?!__)[\w.-]+$/)
+  }, 30_000)
+
+  test('with brokers that do not answer and no topics says both', async () => {
+    await using gateway = GatewayProcess.spawn(['--brokers', `127.0.0.1:${await freePort()}`])
+    expect(await gateway.exited(15_000)).toBe(2)
+    expect(gateway.stderr).toContain('--topics (KAFKA_TOPICS): required with --brokers')
+    expect(gateway.stderr).toContain('Cannot read from Kafka: all brokers are down')
+  }, 30_000)
+
+  test('with a state file in a folder that does not exist names the folder, exit code 1', async () => {
+    const folder = join(tmpdir(), `absent-${process.pid}`)
+    await using gateway = GatewayProcess.spawn(['--state', join(folder, 'state.json')])
+    expect(await gateway.exited()).toBe(1)
+    expect(gateway.stdout).toBe('')
+    expect(gateway.stderr).toContain(`the folder ${folder} does not exist`)
+    expect(gateway.stderr).toContain('--state')
+  })
+
+  test('with a folder as state file says so, exit code 1', async () => {
+    await using gateway = GatewayProcess.spawn(['--state', tmpdir()])
+    expect(await gateway.exited()).toBe(1)
+    expect(gateway.stderr).toContain(`Cannot keep the state in ${tmpdir()}: it is a folder`)
+  })
+
+  test('before the set-up names the command to run, exit code 1', () => {
+    const checkout = mkdtempSync(join(tmpdir(), 'checkout-'))
+    try {
+      for (const name of [
+        'src',
+        'kafka',
+        'native',
+        'package.json',
+        'bunfig.toml',
+        'tsconfig.json',
+      ]) {
+        cpSync(join(import.meta.dirname, '../..', name), join(checkout, name), { recursive: true })
+      }
+      const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, 'src/server.ts'], {
+        cwd: checkout,
+      })
+      expect(exitCode).toBe(1)
+      expect(stdout.toString()).toBe('')
+      expect(stderr.toString()).toMatch(
+        /^Cannot start: .* is not installed\. Run `bun run setup`.*\n$/,
+      )
+    } finally {
+      rmSync(checkout, { recursive: true })
+    }
+  })
+
   test('with an address of another machine has exit code 1', async () => {
     await using gateway = GatewayProcess.spawn(['--host', '192.0.2.1', '--port', '0'])
     expect(await gateway.exited()).toBe(1)
     expect(gateway.stderr).toContain('Cannot listen on 192.0.2.1')
   })
+})
+
+describe('a gateway whose broker has no address', () => {
+  test('logs within seconds that the host name does not resolve, once', async () => {
+    const { gateway, url } = await GatewayProcess.listening([
+      '--brokers',
+      'nowhere.invalid',
+      '--topics',
+      'orders',
+    ])
+    await using _ = gateway
+    const said = 'Cannot read from Kafka: the host name of a broker does not resolve'
+    await until(() => gateway.logged(`gateway: ${said}`) === 1, 'the log line', 15_000)
+    expect(gateway.stderr).toContain("Failed to resolve 'nowhere.invalid:9092'")
+    const readiness = await get(`${url}/readyz`)
+    expect(readiness.status).toBe(503)
+    expect(await readiness.text()).toContain(said)
+    expect(gateway.logged('all brokers are down')).toBe(0)
+  }, 30_000)
 })
 
 describe('the end of a gateway process', () => {

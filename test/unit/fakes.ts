@@ -121,6 +121,10 @@ export abstract class ReaderSource implements KafkaCluster {
     throw new Error('not asked for here')
   }
 
+  async topicNames(): Promise<readonly string[]> {
+    return []
+  }
+
   async topicIds(): Promise<ReadonlyMap<string, string>> {
     return new Map()
   }

@@ -188,6 +188,7 @@ describe('options', () => {
     [{ security: { ssl: true, ca: '/etc/ca.pem' } }, 'security.ca', 'a file is given as {file'],
     [{ security: { ssl: true, ca: { path: 'x' } } }, 'security.ca', '{file: "path"}'],
     [{ security: { ssl: true, certificateId: 'x' } }, 'security.certificateId: unknown option'],
+    [{ topic: ['t'] }, 'topic: unknown option (did you mean topics?)'],
     [{ librdkafka: { 'bootstrap.servers': 'x:1' } }, '"bootstrap.servers" is set by bootstrap'],
     [{ librdkafka: { 'group.id': 'x' } }, '"group.id" is set by consumerGroup'],
     [{ librdkafka: { 'enable.auto.commit': true } }, 'is set by commitStrategy'],

@@ -2,28 +2,41 @@ import { parseArgs } from 'node:util'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { KafkaConsumeError } from '../../core/errors.ts'
 import {
-  type CommandLine,
+  clusterWithoutTopics,
   flagOptions,
   type GatewayConfig,
   gatewayHelp,
   readCommandLine,
   readGatewayConfig,
 } from '../settings/gateway-settings.ts'
+import { namedTopics } from './cluster-topics.ts'
 
 /**
  * Reads the settings of this process from its command line and environment. Exits where there is
  * nothing to run: with 0 after `--help` and `--version`, with 2 after invalid settings.
  */
-export function readConfigOrExit(): GatewayConfig {
+export async function readConfigOrExit(): Promise<GatewayConfig> {
   try {
     const { tokens } = parseArgs({ options: flagOptions, strict: false, tokens: true })
-    const commandLine: CommandLine = readCommandLine(tokens)
-    if (commandLine.show === undefined) return readGatewayConfig(commandLine.flags, process.env)
+    const commandLine = readCommandLine(tokens)
+    if (commandLine.show === undefined) return await readConfig(commandLine.flags)
     console.log(commandLine.show === 'help' ? gatewayHelp() : packageJson.version)
     process.exit(0)
   } catch (error) {
     if (!(error instanceof KafkaConsumeError)) throw error
     console.error(error.message)
     process.exit(2)
+  }
+}
+
+/** @throws KafkaConsumeError INVALID_OPTIONS; where only the topics are missing it names those of the cluster. */
+async function readConfig(flags: Readonly<Record<string, string>>): Promise<GatewayConfig> {
+  try {
+    return readGatewayConfig(flags, process.env)
+  } catch (error) {
+    const cluster = clusterWithoutTopics(flags, process.env)
+    if (!cluster || !(error instanceof KafkaConsumeError)) throw error
+    const message = `${error.message}. ${await namedTopics(cluster)}`
+    throw new KafkaConsumeError(error.code, message, { cause: error })
   }
 }

@@ -1,21 +1,28 @@
 import {
+  accessSync,
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs'
+import { dirname } from 'node:path'
 import type { StateFile } from '../../kong/config/persisted-state.ts'
 
 /**
  * A file that is replaced whole: a process that reads it sees the old content or the new one, also
  * after a crash. Each write creates a draft exclusively and renames it. A user who may write to the
  * folder therefore cannot place a link that reveals the content or has another file overwritten.
+ *
+ * @throws Error that names the file or its folder, where the file could never be written.
  */
 export function stateFile(path: string): StateFile {
+  assertWritable(path)
   return {
     name: path,
     read: () => (existsSync(path) ? readFileSync(path, 'utf8') : undefined),
@@ -32,5 +39,22 @@ export function stateFile(path: string): StateFile {
       }
       renameSync(draft, path)
     },
+  }
+}
+
+function assertWritable(path: string): void {
+  const folder = dirname(path)
+  const cannot = (state: string) => new Error(`Cannot keep the state in ${path}: ${state}`)
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw cannot(`the folder ${folder} does not exist. Create it, or choose another with --state`)
+  }
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    throw cannot('it is a folder. Name a file with --state')
+  }
+  try {
+    accessSync(folder, constants.W_OK)
+  } catch (cause) {
+    const state = `this user may not write to the folder ${folder}`
+    throw new Error(cannot(state).message, { cause })
   }
 }

@@ -5,6 +5,7 @@
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../../core/log.ts'
+import { nearestName } from '../../core/nearest-name.ts'
 import { optionsSchema } from '../../options/consume-options.ts'
 import { instanceId } from '../../options/fields.ts'
 import { COMMAND } from '../command.ts'
@@ -23,6 +24,11 @@ const DEFAULT_MAX_ANSWER_BYTES = String(128 * 1024 * 1024)
 const ANSWER_BYTES_RANGE = 'a whole number from 1048576 to 68719476736 is required'
 const PORT_RANGE = 'a whole number from 0 to 65535 is required'
 const HOST = /^[\w.:-]{1,253}$/
+/** A broker without a port: a name, an IPv4 address, or an IPv6 address in brackets. */
+const PORTLESS_BROKER = /^(?:[\w.-]+|\[[0-9a-fA-F:.]+\])$/
+const KAFKA_PORT = 9092
+/** The flag of Kafka's own tools for brokers. */
+const KAFKA_BROKERS_FLAG = 'bootstrap-server'
 const HOST_REQUIRED = 'a host name or an IP address is required'
 
 /** The names of a setting on the command line, in the environment and in the help. */
@@ -46,8 +52,12 @@ const state: Naming = { flag: 'state', variable: 'STATE_FILE', value: 'file' }
  */
 const settings = {
   brokers: v.pipe(
-    v.optional(optionsSchema.entries.bootstrapServers),
-    v.description('Kafka brokers to ask first; without them a demo broker runs in this process'),
+    v.optional(
+      v.pipe(v.string(), v.transform(withKafkaPort), optionsSchema.entries.bootstrapServers),
+    ),
+    v.description(
+      `Kafka brokers to ask first, at port ${KAFKA_PORT} unless given; without them a demo broker runs in this process`,
+    ),
     v.metadata({ ...brokers }),
   ),
   topics: v.pipe(
@@ -352,11 +362,19 @@ function readFlag(
   name: string,
 ): { readonly value: string } | { readonly error: string } {
   const naming = Object.values(namings).find(({ flag }) => flag === name)
-  if (!naming) return { error: `unknown option ${rawName}` }
+  if (!naming) return { error: `unknown option ${rawName}${suggestion(name)}` }
   if (naming.value === undefined) return { value: value ?? 'true' }
   const isMissing = !value || (!inlineValue && value.startsWith('-'))
   if (!isMissing) return { value }
   return { error: `${called(naming)}: a value is missing: --${name} <${naming.value}>` }
+}
+
+/** The flag that was probably meant, for the message about an unknown one. */
+function suggestion(name: string): string {
+  const known = [...Object.keys(flagOptions), KAFKA_BROKERS_FLAG]
+  const nearest = nearestName(name, known)
+  if (nearest === undefined) return ''
+  return ` (did you mean --${nearest === KAFKA_BROKERS_FLAG ? brokers.flag : nearest}?)`
 }
 
 /**
@@ -370,17 +388,41 @@ export function readGatewayConfig(
   flags: Readonly<Record<string, string>>,
   environment: Readonly<Record<string, string | undefined>>,
 ): GatewayConfig {
-  const given = Object.entries(namings).map(
-    ([name, { flag, variable }]) =>
-      [name, (flag && flags[flag]) ?? (environment[variable] || undefined)] as const,
-  )
-  const result = v.safeParse(gatewaySchema, Object.fromEntries(given))
+  const result = v.safeParse(gatewaySchema, givenSettings(flags, environment))
   if (result.success) return result.output
   throw cannotStart(
     result.issues.map((issue) => {
       const setting = String(issue.path?.[0]?.key) as Setting
       return `${called(namings[setting])}: ${issue.message}`
     }),
+  )
+}
+
+/**
+ * The cluster of settings that lack nothing but the names of topics; undefined for any others. Its
+ * one topic stands for them.
+ *
+ * @param flags By the name of the flag, without dashes.
+ */
+export function clusterWithoutTopics(
+  flags: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): GatewayConfig['cluster'] {
+  const given = givenSettings(flags, environment)
+  if (given.brokers === undefined || given.topics !== undefined) return undefined
+  const result = v.safeParse(gatewaySchema, { ...given, topics: 'any' })
+  return result.success ? result.output.cluster : undefined
+}
+
+function givenSettings(
+  flags: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Partial<Record<Setting, string>> {
+  return Object.fromEntries(
+    Object.entries(namings).map(([name, { flag, variable }]) => [
+      name,
+      (flag && flags[flag]) ?? (environment[variable] || undefined),
+    ]),
   )
 }
 
@@ -412,6 +454,16 @@ Server-Sent Events; or serves the routes of Kong's configuration, by --config or
 flag takes precedence over its environment variable.
 
 ${lines.join('\n')}`
+}
+
+function withKafkaPort(
+  brokers: string,
+): v.InferInput<typeof optionsSchema.entries.bootstrapServers> {
+  return brokers
+    .split(',')
+    .map((broker) => broker.trim())
+    .map((broker) => (PORTLESS_BROKER.test(broker) ? `${broker}:${KAFKA_PORT}` : broker))
+    .join(',')
 }
 
 function isPort(text: string): boolean {
