@@ -4,18 +4,11 @@ import { settledWithin } from '../src/core/deadline.ts'
 import { asKafkaConsumeError, KafkaConsumeError, shuttingDownError } from '../src/core/errors.ts'
 import {
   headerEntry,
-  type Producer,
-  type ProducerProfile,
+  type OpenProducer,
   type ProducerRecord,
   type RecordMetadata,
 } from '../src/port/kafka.ts'
-import {
-  call,
-  type Metadata,
-  type ProducerClient,
-  type Settings,
-  withoutRepetition,
-} from './client/client.ts'
+import { call, type Metadata, type ProducerClient, withoutRepetition } from './client/client.ts'
 import {
   type ClientError,
   FATAL,
@@ -31,12 +24,9 @@ const log = getLogger(['hono-kafka-consume', 'producer'])
 const MIB = 1024 * 1024
 const ACTION = 'Cannot write to Kafka'
 
-/** Records that wait for Kafka at most, and their bytes. When none waits, a batch of any size is accepted. */
-const MAX_PENDING = 20_000
-const MAX_PENDING_BYTES = 32 * MIB
 const CONNECT_TIMEOUT_MS = 5_000
-/** Milliseconds for Kafka to confirm a record, all retries included. */
-const DELIVERY_TIMEOUT_MS = 10_000
+/** Milliseconds between two attempts to connect, while records wait for a connection. */
+const RECONNECT_MS = 500
 /** Milliseconds for which closing waits for records that were sent. */
 const FLUSH_MS = 5_000
 const DISCONNECT_MS = 5_000
@@ -47,30 +37,6 @@ const PURGED = -152
 const AFTER_FATAL = new Set([FATAL, PURGED])
 
 type Result = RecordMetadata | KafkaConsumeError
-
-/**
- * Settings of a producer. It is idempotent except with `leader`: a retry neither doubles a record nor
- * changes the order within a partition.
- */
-export function producerSettings(profile: ProducerProfile): Settings {
-  const needsAll = profile !== 'leader'
-  return {
-    'enable.idempotence': needsAll,
-    acks: needsAll ? -1 : 1,
-    ...(profile === 'each' && { 'batch.num.messages': 1 }),
-    'message.timeout.ms': DELIVERY_TIMEOUT_MS,
-    'request.timeout.ms': DELIVERY_TIMEOUT_MS / 2,
-    // Java clients choose partitions in this way. librdkafka's default, the CRC32 of the key, would
-    // put records of one key into two partitions where both kinds of clients write.
-    partitioner: 'murmur2_random',
-    'linger.ms': 2,
-    // Milliseconds for which an unknown topic may be new.
-    'topic.metadata.propagation.max.ms': 2_000,
-    // The topic's limit decides, which may be higher than the client's default.
-    'message.max.bytes': 512 * MIB,
-    dr_cb: true,
-  }
-}
 
 /** The cluster, as a producer sees it. */
 export interface ProducerHost {
@@ -84,6 +50,17 @@ export interface ProducerHost {
   /** A client that is not connected yet. */
   create(): ProducerClient
 }
+
+/** What waits for Kafka at most. When nothing waits, a batch of any size is accepted. */
+export interface PendingLimits {
+  readonly records: number
+  /** Bytes of keys, values and headers, and of what holds them. */
+  readonly bytes: number
+  /** Milliseconds for which records wait for a connection. Default: an outage refuses them at once. */
+  readonly patience?: number | undefined
+}
+
+const LIMITS: PendingLimits = { records: 20_000, bytes: 32 * MIB }
 
 /** A record that Kafka has not confirmed yet. */
 interface Pending {
@@ -103,8 +80,9 @@ interface Pending {
  *
  * Overflow policy: a batch that does not fit beside the waiting records is refused whole.
  */
-export class ConfirmingProducer implements Producer {
+export class ConfirmingProducer implements OpenProducer {
   readonly #host: ProducerHost
+  readonly #limits: PendingLimits
   #connecting: Promise<ProducerClient> | undefined
   /** The client for new records, connected or about to be. */
   #current: ProducerClient | undefined
@@ -116,18 +94,27 @@ export class ConfirmingProducer implements Producer {
   readonly #reportLoss = withoutRepetition((error) =>
     log.warn('The producer is replaced after a fatal error: {error}', { error }),
   )
+  /** The attempts to connect for records that wait for a connection. */
+  #persisting: Promise<ProducerClient> | undefined
   #closed: Promise<void> | undefined
+  #isGivenUp = false
 
-  constructor(host: ProducerHost) {
+  constructor(host: ProducerHost, limits = LIMITS) {
     this.#host = host
+    this.#limits = limits
   }
 
   async send(records: readonly ProducerRecord[]): Promise<Result[]> {
+    return this.accept(records)
+  }
+
+  accept(records: readonly ProducerRecord[]): Promise<Result[]> {
     if (this.#closed) throw shuttingDownError('write to Kafka')
     const sizes = records.map(sizeOf)
     const bytes = sizes.reduce((sum, size) => sum + size, 0)
     const isFull =
-      this.#pending.size + records.length > MAX_PENDING || this.#bytes + bytes > MAX_PENDING_BYTES
+      this.#pending.size + records.length > this.#limits.records ||
+      this.#bytes + bytes > this.#limits.bytes
     if (isFull && this.#pending.size > 0) {
       throw new KafkaConsumeError(
         'TOO_MANY_RECORDS',
@@ -135,17 +122,22 @@ export class ConfirmingProducer implements Producer {
         { retryAfter: 1 },
       )
     }
-    // Records are counted before the first await, so that concurrent calls respect the limit.
-    const pending = records.map((record, index) => this.#add(record, sizes[index] as number))
+    return this.#write(
+      records,
+      // Records are counted before the first await, so that concurrent calls respect the limit.
+      records.map((record, index) => this.#add(record, sizes[index] as number)),
+    )
+  }
+
+  async #write(records: readonly ProducerRecord[], pending: readonly Pending[]): Promise<Result[]> {
     try {
-      await this.#host.reachable()
-      const client = await this.#connected()
-      if (this.#closed) throw shuttingDownError('write to Kafka')
+      const client = await this.#reach()
       const loss = this.#lost.get(client)
       if (loss) throw fromClient(loss, ACTION)
       for (let i = 0; i < records.length; i++) {
         this.#produce(client, records[i] as ProducerRecord, pending[i] as Pending)
       }
+      if (this.#closed) flush(client)
     } catch (error) {
       for (const each of pending) this.#remove(each)
       throw error
@@ -255,6 +247,42 @@ export class ConfirmingProducer implements Producer {
     }
   }
 
+  /** @throws KafkaConsumeError when Kafka cannot be reached, at once or after the producer's patience. */
+  async #reach(): Promise<ProducerClient> {
+    const { patience } = this.#limits
+    if (patience === undefined) {
+      await this.#host.reachable()
+      const client = await this.#connected()
+      if (this.#closed) throw shuttingDownError('write to Kafka')
+      return client
+    }
+    const persisting = this.#persist()
+    if (await settledWithin(persisting, patience)) return persisting
+    // The cluster's connection knows why.
+    await this.#host.reachable()
+    throw notInTime()
+  }
+
+  /** Connects, however often that takes, for all records that wait: they go on in their order. */
+  #persist(): Promise<ProducerClient> {
+    this.#persisting ??= this.#attempt().finally(() => {
+      this.#persisting = undefined
+    })
+    return this.#persisting
+  }
+
+  async #attempt(): Promise<ProducerClient> {
+    while (true) {
+      try {
+        return await this.#connected()
+      } catch (error) {
+        const isHopeless = !isPassing(asKafkaConsumeError(error))
+        if (isHopeless || this.#isGivenUp || this.#pending.size === 0) throw error
+      }
+      await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS))
+    }
+  }
+
   #connected(): Promise<ProducerClient> {
     const connecting = this.#connecting ?? this.#connect()
     this.#connecting = connecting
@@ -293,15 +321,25 @@ export class ConfirmingProducer implements Producer {
   }
 
   async #close(): Promise<void> {
-    const client = await this.#connecting?.catch(() => undefined)
+    const waits = this.#limits.patience !== undefined
+    const connecting = this.#connecting?.catch(() => undefined)
+    // Records that may wait for a connection are waited for below.
+    if (connecting && !waits) await settledWithin(connecting, FLUSH_MS)
+    if (waits && this.#current) flush(this.#current)
     // A delivery report that comes while the client disconnects is lost, although Kafka has the record.
     const delivered = Promise.all(
-      [...this.#pending].filter(({ client }) => client).map(({ result }) => result),
+      [...this.#pending].filter(({ client }) => client || waits).map(({ result }) => result),
     )
-    if (client) await settledWithin(delivered, FLUSH_MS)
-    if (client) await disconnect(client)
+    await settledWithin(delivered, FLUSH_MS)
+    this.#isGivenUp = true
+    if (this.#current) await disconnect(this.#current)
     for (const pending of this.#pending) pending.settle(shuttingDownError('write to Kafka'))
   }
+}
+
+/** Sends records that wait for others to be sent with, whatever `linger.ms` says. */
+function flush(client: ProducerClient): void {
+  if (client.isConnected()) client.flush(FLUSH_MS, () => {})
 }
 
 /** Disconnects a client. Never rejects; takes at most 5 s. */
@@ -329,4 +367,8 @@ function sizeOf({ key, value, headers = [] }: ProducerRecord): number {
 
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+function notInTime(): KafkaConsumeError {
+  return new KafkaConsumeError('KAFKA_TIMEOUT', `${ACTION}: no broker was reached in time`)
 }

@@ -11,12 +11,17 @@ export {
   type KafkaReaderMiddleware,
   kafkaReader,
 } from './http/kafka-reader.ts'
+export { type KafkaLogMiddleware, kafkaLog } from './http/log/kafka-log.ts'
+export type { LogStats } from './http/log/request-log.ts'
 export {
   type KafkaProduceHandler,
   kafkaProduce,
   type ProduceStats,
 } from './http/produce/kafka-produce.ts'
+export type { BufferedStats } from './http/produce/record-sender.ts'
+export type { WriterControls } from './http/produce/writer-controls.ts'
 export type { KafkaClient } from './http/request/client.ts'
+export type { LogFields } from './http/request/log-fields.ts'
 export type {
   KafkaReader,
   PolledRecords,
@@ -28,6 +33,11 @@ export type {
 } from './http/request-reader.ts'
 export type { KafkaControls } from './http/route/handler-controls.ts'
 export type { ClusterStats, GroupStats, PartitionRange, RouteStats } from './http/route/route.ts'
+export {
+  type KafkaUpstreamHandler,
+  kafkaUpstream,
+  type UpstreamStats,
+} from './http/upstream/kafka-upstream.ts'
 export {
   type KafkaMetrics,
   kafkaMetrics,
@@ -44,13 +54,21 @@ export type {
   ConsumerGroupOptions,
   ErrorHandlingOptions,
   FileReference,
+  KafkaConnectionOptions,
   KafkaConsumeOptions,
+  KafkaLogOptions,
   KafkaProduceOptions,
+  KafkaProducerOptions,
+  KafkaUpstreamOptions,
   OauthBearerOptions,
+  ProducerConfluentRegistryOptions,
+  ProducerRegistryOptions,
+  RecordHeadersOptions,
   RegistryAuthenticationOptions,
   RegistryBasicOptions,
   RegistryOauth2ClientOptions,
   RegistryOauth2Options,
+  RegistrySubjectOptions,
   SchemaRegistryOptions,
   SecurityOptions,
   TopicOptions,

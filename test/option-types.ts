@@ -8,6 +8,11 @@ import * as v from 'valibot'
 import { optionsSchema } from '../src/options/consume-options.ts'
 import { logSchema } from '../src/options/log-options.ts'
 import { produceSchema } from '../src/options/produce-options.ts'
+import {
+  connectionOptions,
+  producerFields,
+  targetOptions,
+} from '../src/options/producer-options.ts'
 import { upstreamSchema } from '../src/options/upstream-options.ts'
 
 const ROOT = join(import.meta.dir, '..')
@@ -40,13 +45,46 @@ interface Action {
   readonly message?: unknown
 }
 
+/** Options that several functions have in common, which are an interface of their own. */
+const CONNECTION = { title: 'KafkaConnectionOptions', entries: connectionOptions }
+const PRODUCER = {
+  title: 'KafkaProducerOptions',
+  entries: { ...connectionOptions, ...targetOptions, ...producerFields },
+}
+
 /** The file as the schemas have it. */
 export function optionTypes(): string {
   const interfaces = new Map<string, string>()
-  declare(interfaces, 'KafkaConsumeOptions', 'Options of `kafkaConsume`.', optionsSchema)
-  declare(interfaces, 'KafkaProduceOptions', 'Options of `kafkaProduce`.', produceSchema)
-  declare(interfaces, 'KafkaUpstreamOptions', 'Options of `kafkaUpstream`.', upstreamSchema)
-  declare(interfaces, 'KafkaLogOptions', 'Options of `kafkaLog`.', logSchema)
+  declare(interfaces, 'KafkaConnectionOptions', 'How to reach Kafka.', CONNECTION)
+  declare(
+    interfaces,
+    'KafkaProducerOptions',
+    'How requests are written to Kafka.',
+    PRODUCER,
+    CONNECTION,
+  )
+  declare(
+    interfaces,
+    'KafkaConsumeOptions',
+    'Options of `kafkaConsume`.',
+    optionsSchema,
+    CONNECTION,
+  )
+  declare(
+    interfaces,
+    'KafkaProduceOptions',
+    'Options of `kafkaProduce`.',
+    produceSchema,
+    CONNECTION,
+  )
+  declare(
+    interfaces,
+    'KafkaUpstreamOptions',
+    'Options of `kafkaUpstream`.',
+    upstreamSchema,
+    PRODUCER,
+  )
+  declare(interfaces, 'KafkaLogOptions', 'Options of `kafkaLog`.', logSchema, PRODUCER)
   const text = `${HEAD}\n${[...interfaces.values()].join('\n')}`
   const biome = [join(ROOT, 'node_modules/.bin/biome'), 'format', `--stdin-file-path=${NAME}`]
   const formatted = Bun.spawnSync([process.execPath, ...biome], {
@@ -67,14 +105,21 @@ function declare(
   name: string,
   description: string,
   schema: unknown,
+  base?: { readonly title: string; readonly entries: object },
 ): void {
   interfaces.set(name, '') // Outer interfaces stand before those of their fields.
-  const fields = Object.entries((schema as Schema).entries ?? {}).map(([field, type]) => {
+  const own = Object.entries((schema as Schema).entries ?? {}).filter(
+    ([field]) => !(field in (base?.entries ?? {})),
+  )
+  const fields = own.map(([field, type]) => {
     const mark = type.type === 'optional' ? '?' : ''
     const ending = mark && ' | undefined'
     return `${docstringOf(type)}\nreadonly ${field}${mark}: ${typeOf(type, interfaces)}${ending}\n`
   })
-  interfaces.set(name, `/** ${description} */\nexport interface ${name} {\n${fields.join('\n')}}\n`)
+  interfaces.set(
+    name,
+    `/** ${description} */\nexport interface ${name} ${base ? `extends ${base.title} ` : ''}{\n${fields.join('\n')}}\n`,
+  )
 }
 
 /** The type of what a schema takes. */

@@ -8,18 +8,21 @@ import type {
   KafkaCluster,
   KafkaOutage,
   OffsetQuery,
+  OpenProducer,
   PartitionOffset,
   Producer,
   ProducerProfile,
+  ProducerSettings,
 } from '../../src/port/kafka.ts'
-import { disconnectClient, membersOf } from '../client/client.ts'
+import { disconnectClient, membersOf, type Settings } from '../client/client.ts'
 import { ConfluentAssignedConsumer } from '../consumer/assigned-consumer.ts'
 import { isEmbedded } from '../embedded/embedded.ts'
 import { Group } from '../group/group.ts'
 import type { GroupHost } from '../group/group-host.ts'
 import { GROUP_TOPIC_SETTINGS, groupSettings } from '../group/group-settings.ts'
 import { readBlock } from '../group/record-block.ts'
-import { ConfirmingProducer, producerSettings } from '../producer.ts'
+import { ConfirmingProducer, type ProducerHost } from '../producer.ts'
+import { ownLimits, ownSettings, profileSettings } from '../producer-settings.ts'
 import { ClientFactory } from './client-factory.ts'
 import { ClusterConnection } from './connection.ts'
 import { ConsumerPool } from './consumer-pool.ts'
@@ -37,6 +40,7 @@ export class ConfluentCluster implements KafkaCluster {
   readonly #consumers: ConsumerPool
   readonly #open = new Set<AssignedConsumer | GroupSession>()
   readonly #producers = new Map<ProducerProfile, ConfirmingProducer>()
+  readonly #openProducers = new Set<ConfirmingProducer>()
 
   constructor(options: ClusterOptions) {
     const servers = options.bootstrapServers.join(',')
@@ -114,23 +118,42 @@ export class ConfluentCluster implements KafkaCluster {
   producer(profile: ProducerProfile): Producer {
     const producer =
       this.#producers.get(profile) ??
-      new ConfirmingProducer({
-        reachable: () => this.connected(),
-        partitions: (topic) => this.partitions([topic]),
-        create: () => this.#clients.createProducer(producerSettings(profile)),
-      })
+      new ConfirmingProducer(this.#producerHost(profileSettings(profile)))
     this.#producers.set(profile, producer)
     return producer
+  }
+
+  openProducer(settings: ProducerSettings): OpenProducer {
+    const host = this.#producerHost(ownSettings(settings))
+    const producer = new ConfirmingProducer(host, ownLimits(settings))
+    this.#openProducers.add(producer)
+    return {
+      send: (records) => producer.send(records),
+      accept: (records) => producer.accept(records),
+      close: async () => {
+        await producer.close()
+        this.#openProducers.delete(producer)
+      },
+    }
   }
 
   async close(): Promise<void> {
     if (this.#connection.isStopped) return
     this.#connection.stop()
     await Promise.all([...this.#open].map((open) => open.close()))
-    await Promise.all([...this.#producers.values()].map((producer) => producer.close()))
+    const producers = [...this.#producers.values(), ...this.#openProducers]
+    await Promise.all(producers.map((producer) => producer.close()))
     await this.#consumers.close()
     this.#clients.close()
     await this.#connection.disconnect()
+  }
+
+  #producerHost(settings: Settings): ProducerHost {
+    return {
+      reachable: () => this.connected(),
+      partitions: (topic) => this.partitions([topic]),
+      create: () => this.#clients.createProducer(settings),
+    }
   }
 
   #groupHost(options: GroupOptions): GroupHost {

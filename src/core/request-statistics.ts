@@ -23,7 +23,7 @@ export interface RequestStatistics {
 const VARIABLE = 'kafkaRequestStatistics'
 
 /** Starts the statistics of a request. */
-function beginRequestStatistics(c: Context): RequestStatistics {
+export function beginRequestStatistics(c: Context): RequestStatistics {
   const statistics = { records: 0, bytes: 0, ended: undefined, status: undefined, route: undefined }
   c.set(VARIABLE, statistics)
   return statistics

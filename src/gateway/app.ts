@@ -5,6 +5,7 @@ import { LOG_ROOT } from '../core/log.ts'
 import { logRequest, observeRequests, requestStatisticsOf } from '../core/request-statistics.ts'
 import { doAtOnce, type SlicedWork } from '../core/turns.ts'
 import { consumeWithin } from '../http/kafka-consume.ts'
+import type { RequestLog } from '../http/log/request-log.ts'
 import { AnswerBudget } from '../http/response/answer-budget.ts'
 import type { SharedLimits } from '../http/route/route.ts'
 import { StreamLimit } from '../http/route/stream-limit.ts'
@@ -18,7 +19,7 @@ import { healthRoutes, type NotReady } from './health.ts'
 import { STANDARD_HTTPS_PORT } from './https.ts'
 import { KongRoutes } from './kong-routes.ts'
 import { Pages, refuseRestricted } from './pages.ts'
-import type { MakeRoute, ServedRoute } from './routing-table.ts'
+import type { AnsweringHandler, MakeRoute, ServedRoute } from './routing-table.ts'
 import { type KafkaRoute, Supervisor } from './supervisor.ts'
 
 const log = getLogger([LOG_ROOT, 'gateway'])
@@ -126,7 +127,8 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     return { name: path, paths: [path], hosts: [], handler }
   })
   const served = () => [...ownServed, ...kong.served()]
-  const metrics = options.metrics === false ? undefined : kafkaMetrics(() => byName(served()))
+  const measured = () => ({ ...byName(served()), ...logsByName(kong.logs()) })
+  const metrics = options.metrics === false ? undefined : kafkaMetrics(measured)
   const pages = new Pages({
     served,
     console: options.console ?? '/',
@@ -163,7 +165,8 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     replaceClients: (clients) => gatewayGuard?.replaceClients(clients),
     notReady: () => supervisor.notReady(),
     start: () => supervisor.start(),
-    close: () => supervisor.close(),
+    // Logs last: streams that end now are logged, too.
+    close: () => supervisor.close().finally(() => kong.close()),
   }
 }
 
@@ -203,7 +206,7 @@ function ownHandlers(
 /**
  * Answers a request by one of the gateway's own routes; undefined where it is for another path.
  *
- * @param kong Its guard answers in the route's place where the client may not read.
+ * @param kong Its global plugins guard these routes and log their requests.
  */
 function answerOwn(
   c: Context,
@@ -218,10 +221,15 @@ function answerOwn(
   if (statistics) statistics.route = path
   const refusal = kong.isEmpty ? undefined : kong.guard(c)
   const answer = () => handler(c, next) as Promise<Response>
-  return refusal ? refusal.then((refused) => refused ?? answer()) : answer()
+  return kong.logOwn(c, refusal ? refusal.then((refused) => refused ?? answer()) : answer())
 }
 
-function byName(routes: readonly ServedRoute[]): Record<string, KafkaRoute> {
+/** Logs by a name for metrics. */
+function logsByName(logs: ReadonlyMap<string, RequestLog>): Record<string, RequestLog> {
+  return Object.fromEntries([...logs].map(([id, log]) => [`kafka-log ${id}`, log]))
+}
+
+function byName(routes: readonly ServedRoute[]): Record<string, AnsweringHandler> {
   return Object.fromEntries(routes.map(({ name, handler }) => [name, handler]))
 }
 

@@ -4,11 +4,14 @@ import type { Context } from 'hono'
 import { LOG_ROOT } from '../core/log.ts'
 import { requestStatisticsOf } from '../core/request-statistics.ts'
 import type { SlicedWork } from '../core/turns.ts'
+import { startRequest } from '../http/log/log-entry.ts'
+import type { RequestLog } from '../http/log/request-log.ts'
 import { clientOf, type KafkaClient } from '../http/request/client.ts'
+import { type LogFields, logFieldsOf } from '../http/request/log-fields.ts'
 import type { KongAccess } from '../kong/access/access-plugin.ts'
 import { pluginGroupId } from '../kong/config/kafka-plugins.ts'
-import { ACCESS_PLUGINS, ANSWERING_PLUGINS } from '../kong/config/plugins.ts'
-import type { KongPlugin, KongRoute, KongSnapshot } from '../kong/model/entities.ts'
+import { ACCESS_PLUGINS, ANSWERING_PLUGINS, LOG_PLUGIN } from '../kong/config/plugins.ts'
+import type { KongConsumer, KongPlugin, KongRoute, KongSnapshot } from '../kong/model/entities.ts'
 import { httpsUrl } from './https.ts'
 import {
   ANY_ROUTE,
@@ -38,6 +41,8 @@ export class KongRoutes {
   isEmpty = true
   readonly #options: KongRoutesOptions
   #table = EMPTY_TABLE
+  /** Logs that no plugin has any more, and that are not closed yet. */
+  readonly #ending = new Set<Promise<void>>()
 
   constructor(options: KongRoutesOptions) {
     this.#options = options
@@ -68,6 +73,28 @@ export class KongRoutes {
       if (!next.handlers.has(key)) supervisor.remove(handler, started)
       yield
     }
+    for (const [key, ended] of previous.logs) {
+      if (!next.logs.has(key)) this.#end(ended)
+    }
+  }
+
+  /** The logs of requests by the id of their plugin. */
+  logs(): ReadonlyMap<string, RequestLog> {
+    return this.#table.logsByPlugin
+  }
+
+  /** Writes the entries of all requests that have ended. Called when the handlers are closed. */
+  async close(): Promise<void> {
+    for (const each of this.#table.logs.values()) this.#end(each)
+    await Promise.all(this.#ending)
+  }
+
+  #end(requestLog: RequestLog): void {
+    const ended = requestLog
+      .close()
+      .catch((error: unknown) => log.error('Cannot close a log: {error}', { error }))
+      .finally(() => this.#ending.delete(ended))
+    this.#ending.add(ended)
   }
 
   /** The routes that read Kafka. */
@@ -89,10 +116,39 @@ export class KongRoutes {
     if (!route) return undefined
     const statistics = requestStatisticsOf(c)
     if (statistics) statistics.route = this.#table.names.get(route.id)
-    if (scheme === 'http' && route.protocols.every((protocol) => SECURE.has(protocol))) {
-      return this.#requireHttps(c, route)
+    const table = this.#table
+    const isInsecure = scheme === 'http' && route.protocols.every((each) => SECURE.has(each))
+    const answer = isInsecure ? this.#requireHttps(c, route) : this.#answer(c, route, table)
+    return table.logs.size === 0 ? answer : this.#logged(c, route, answer)
+  }
+
+  /**
+   * Has a request logged when it has ended.
+   *
+   * @param target The route, or none for the gateway's own routes.
+   */
+  async #logged(
+    c: Context,
+    target: PluginTarget,
+    answering: Promise<Response> | Response,
+  ): Promise<Response> {
+    const start = startRequest()
+    const response = await answering
+    // The logs of now, since those of the request's arrival may be closed.
+    const { scopes, logsByPlugin } = this.#table
+    const consumer = logFieldsOf(c)['consumer'] as KongConsumer | undefined
+    const plugin = scopes.find(LOG_PLUGIN, target, consumer?.id)
+    if (plugin) logsByPlugin.get(plugin.id)?.record(c, response, start, true)
+    return response
+  }
+
+  /** Has a request to one of the gateway's own routes logged by a global plugin, if there is one. */
+  logOwn(c: Context, answering: Promise<Response>): Promise<Response> {
+    if (this.#table.logs.size === 0) return answering
+    if (c.get('kafkaLogFields') === undefined) {
+      c.set('kafkaLogFields', { client_ip: this.#options.addressOf(c) })
     }
-    return this.#answer(c, route, this.#table)
+    return this.#logged(c, ANY_ROUTE, answering)
   }
 
   #requireHttps(c: Context, { https_redirect_status_code: status }: KongRoute): Response {
@@ -106,6 +162,8 @@ export class KongRoutes {
   async #answer(c: Context, route: KongRoute, table: RoutingTable): Promise<Response> {
     const access = this.#access(c, route)
     const refusal = await refusalOf(access, route, table)
+    c.set('kafkaLogFields', logFields(access, route, table))
+    c.set('kafkaClient', kafkaClient(access))
     if (refusal) return refusal
     const plugin = answeringPlugin(route, access.consumer?.id, table)
     const handler = plugin && table.byScope.get(scopeKey(route, plugin))
@@ -114,7 +172,7 @@ export class KongRoutes {
         'no kafka-consume plugin, nor another one for Kafka, is enabled on this Route, and Kafka is the only upstream'
       return c.json({ message }, 503)
     }
-    c.set('kafkaClient', groupClient(kafkaClient(access), plugin))
+    c.set('kafkaClient', groupClient(clientOf(c), plugin))
     return handler(c, async () => undefined) as Promise<Response>
   }
 
@@ -132,6 +190,7 @@ export class KongRoutes {
   async #refusal(c: Context, table: RoutingTable): Promise<Response | undefined> {
     const access = this.#access(c, ANY_ROUTE)
     const refusal = await refusalOf(access, ANY_ROUTE, table)
+    c.set('kafkaLogFields', logFields(access, undefined, table))
     if (!refusal) c.set('kafkaClient', kafkaClient(access))
     return refusal
   }
@@ -143,9 +202,12 @@ export class KongRoutes {
       serviceId: service?.id,
       consumer: undefined,
       credential: undefined,
+      credentialIdentifier: undefined,
       until: undefined,
       credentialOrigin: undefined,
       credentialParameters: [],
+      credentialHeaders: [],
+      forwardedCredentials: [],
     }
   }
 }
@@ -194,7 +256,8 @@ async function refusalOf(access: KongAccess, target: PluginTarget, table: Routin
 }
 
 /** The consumer as `kafkaConsume` knows it, in addition to what the gateway's guard found out. */
-function kafkaClient({ c, consumer, until, credentialParameters }: KongAccess): KafkaClient {
+function kafkaClient(access: KongAccess): KafkaClient {
+  const { c, consumer, until, credentialParameters, credentialHeaders } = access
   const before = clientOf(c)
   const name = consumer?.username ?? consumer?.custom_id ?? undefined
   return {
@@ -202,6 +265,37 @@ function kafkaClient({ c, consumer, until, credentialParameters }: KongAccess): 
     ...(name === undefined ? {} : { name }),
     ...(until === undefined ? {} : { until: Math.min(until, before.until ?? Infinity) }),
     credentialParameters: [...(before.credentialParameters ?? []), ...credentialParameters],
+    credentialHeaders: [...(before.credentialHeaders ?? []), ...credentialHeaders],
+    forwardedCredentials: access.forwardedCredentials,
+    identityHeaders: identityHeaders(access),
+  }
+}
+
+/** The headers by which Kong's authentication tells upstreams of a consumer. */
+function identityHeaders({ consumer, credentialIdentifier }: KongAccess) {
+  if (!consumer) return {}
+  return {
+    'x-consumer-id': consumer.id,
+    'x-consumer-username': consumer.username,
+    'x-consumer-custom-id': consumer.custom_id,
+    'x-credential-identifier': credentialIdentifier ?? null,
+    'x-anonymous-consumer': credentialIdentifier === undefined ? 'true' : null,
+  }
+}
+
+/** The fields of a log's entry that the request itself does not have. */
+function logFields(
+  { address, consumer, credential }: KongAccess,
+  route: KongRoute | undefined,
+  { services }: RoutingTable,
+): LogFields {
+  const service = route?.service ? services.get(route.service.id) : undefined
+  return {
+    client_ip: address,
+    ...(service && { service }),
+    ...(route && { route }),
+    ...(consumer && { consumer }),
+    ...(credential !== undefined && { authenticated_entity: { id: credential } }),
   }
 }
 

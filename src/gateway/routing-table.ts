@@ -1,6 +1,8 @@
 /** Builds what the gateway serves of one snapshot of Kong's entities, reusing what has not changed. */
 
 import type { SlicedWork } from '../core/turns.ts'
+import { RequestLog } from '../http/log/request-log.ts'
+import { type KafkaUpstreamHandler, kafkaUpstream } from '../http/upstream/kafka-upstream.ts'
 import type { AccessStep } from '../kong/access/access-plugin.ts'
 import { Credentials } from '../kong/access/credentials.ts'
 import {
@@ -9,12 +11,13 @@ import {
   partsOf,
   pluginOptions,
 } from '../kong/config/plugin-options.ts'
-import { ACCESS_PLUGINS, ANSWERING_PLUGINS } from '../kong/config/plugins.ts'
+import { ACCESS_PLUGINS, ANSWERING_PLUGINS, LOG_PLUGIN } from '../kong/config/plugins.ts'
 import { EMPTY as EMPTY_SNAPSHOT } from '../kong/config/store.ts'
-import type { KongPlugin, KongRoute, KongSnapshot } from '../kong/model/entities.ts'
+import type { KongPlugin, KongRoute, KongService, KongSnapshot } from '../kong/model/entities.ts'
 import type { Environment, MayShow } from '../kong/model/references.ts'
 import { PluginScopes } from '../kong/routing/plugin-scopes.ts'
 import { Router } from '../kong/routing/router.ts'
+import { resolveLogOptions } from '../options/log-options.ts'
 import type { KafkaConsumeOptions } from '../options/option-types.ts'
 import type { KafkaRoute } from './supervisor.ts'
 
@@ -36,9 +39,12 @@ export interface TableOptions {
   readonly brokers?: readonly string[] | undefined
 }
 
-/** The handler of a `kafka-consume` plugin on a route. */
+/** A handler that answers requests: by reading Kafka, or by writing. */
+export type AnsweringHandler = KafkaRoute | KafkaUpstreamHandler
+
+/** The handler of a plugin on a route. */
 interface PluginHandler {
-  readonly handler: KafkaRoute
+  readonly handler: AnsweringHandler
   readonly brokers: string
 }
 
@@ -51,7 +57,7 @@ export interface ServedRoute {
   /** The methods that it serves. Default: all. */
   readonly methods?: readonly string[] | undefined
   readonly hosts: readonly string[]
-  readonly handler: KafkaRoute
+  readonly handler: AnsweringHandler
 }
 
 /** The routes, handlers and access plugins of one snapshot. */
@@ -62,7 +68,7 @@ export interface RoutingTable {
   /** Handlers by a key of all that they are made of, so that an equal plugin keeps its handler. */
   readonly handlers: ReadonlyMap<string, PluginHandler>
   /** Handlers by {@link scopeKey}. */
-  readonly byScope: ReadonlyMap<string, KafkaRoute>
+  readonly byScope: ReadonlyMap<string, AnsweringHandler>
   /** Served routes by the name that metrics give them. */
   readonly byName: ReadonlyMap<string, ServedRoute>
   /** The names of routes in metrics and logs, by route id. */
@@ -71,6 +77,11 @@ export interface RoutingTable {
   readonly steps: ReadonlyMap<string, AccessStep>
   /** Access steps by plugin id. */
   readonly stepsByPlugin: ReadonlyMap<string, AccessStep>
+  /** Logs by a key of all that they are made of, so that an equal plugin keeps its log. */
+  readonly logs: ReadonlyMap<string, RequestLog>
+  /** Logs by plugin id. */
+  readonly logsByPlugin: ReadonlyMap<string, RequestLog>
+  readonly services: ReadonlyMap<string, KongService>
   /** Whether a global plugin guards `/metrics`, `/status` and the gateway's other own pages. */
   readonly hasGuard: boolean
 }
@@ -85,6 +96,9 @@ export const EMPTY_TABLE: RoutingTable = {
   names: new Map(),
   steps: new Map(),
   stepsByPlugin: new Map(),
+  logs: new Map(),
+  logsByPlugin: new Map(),
+  services: new Map(),
   hasGuard: false,
 }
 
@@ -123,6 +137,8 @@ export function* buildTable(
     credentials: new Credentials(snapshot, options.environment),
     ...handlers,
     ...stepsOf(scopes, previous, credentials),
+    ...logsOf(scopes, snapshot, previous, options),
+    services: new Map(services.map((service) => [service.id, service])),
     hasGuard: ACCESS_PLUGINS.some(({ name }) => scopes.find(name, ANY_ROUTE, undefined)),
   }
 }
@@ -135,7 +151,7 @@ function* handlersOf(
   options: TableOptions,
 ): SlicedWork<Pick<RoutingTable, 'handlers' | 'byScope' | 'byName' | 'names'>> {
   const handlers = new Map<string, PluginHandler>()
-  const byScope = new Map<string, KafkaRoute>()
+  const byScope = new Map<string, AnsweringHandler>()
   const byName = new Map<string, ServedRoute>()
   const names = namesOf(routes)
   for (const route of routes) {
@@ -147,7 +163,8 @@ function* handlersOf(
       handlers.set(key, found)
       byScope.set(scopeKey(route, plugin), found.handler)
       const served = servedRoute(route, plugin, names.get(route.id) ?? route.id, found.handler)
-      byName.set(served.name, served)
+      // Of several plugins on a route the first one answers.
+      if (!byName.has(served.name)) byName.set(served.name, served)
     }
     yield
   }
@@ -182,7 +199,7 @@ function servedRoute(
   { paths, methods, hosts }: KongRoute,
   { consumer }: KongPlugin,
   name: string,
-  handler: KafkaRoute,
+  handler: AnsweringHandler,
 ): ServedRoute {
   return {
     name: consumer ? `${name} of ${consumer.id}` : name,
@@ -212,15 +229,41 @@ function stepsOf(
   return { steps, stepsByPlugin }
 }
 
+function logsOf(
+  scopes: PluginScopes,
+  { certificates }: KongSnapshot,
+  previous: RoutingTable,
+  options: TableOptions,
+): Pick<RoutingTable, 'logs' | 'logsByPlugin'> {
+  const logs = new Map<string, RequestLog>()
+  const logsByPlugin = new Map<string, RequestLog>()
+  for (const plugin of scopes.all(LOG_PLUGIN)) {
+    // The key holds secrets: it must not leave this map.
+    const { parts, text: key } = keyedParts(plugin, certificates, options)
+    const log = previous.logs.get(key) ?? makeLog(parts, options)
+    logs.set(key, log)
+    logsByPlugin.set(plugin.id, log)
+  }
+  return { logs, logsByPlugin }
+}
+
+function makeLog(parts: PluginParts, { ca, brokers }: TableOptions): RequestLog {
+  const { middleware, options } = pluginOptions(parts, { ca, brokers })
+  if (middleware !== 'kafkaLog') throw new Error(`Cannot log by ${middleware}`)
+  return new RequestLog(resolveLogOptions(options))
+}
+
 function makeHandler(parts: PluginParts, options: TableOptions): PluginHandler {
   const { groupInstanceId, ca, brokers, make } = options
   const { middleware, options: given } = pluginOptions(parts, { ca, brokers })
-  if (middleware !== 'kafkaConsume') throw new Error(`${middleware} is not served`)
+  const addresses = [given.bootstrapServers].flat().join(', ')
+  if (middleware === 'kafkaLog') throw new Error(`Cannot answer by ${middleware}`)
+  if (middleware === 'kafkaUpstream') return { handler: kafkaUpstream(given), brokers: addresses }
   const ownId = groupInstanceId && {
     groupInstanceId: `${groupInstanceId}.${memberSuffix(given)}`,
   }
   const complete = ownId ? { ...given, consumerGroup: { ...given.consumerGroup, ...ownId } } : given
-  return { handler: make(complete), brokers: [complete.bootstrapServers].flat().join(', ') }
+  return { handler: make(complete), brokers: addresses }
 }
 
 /**

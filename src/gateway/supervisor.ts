@@ -25,17 +25,21 @@ const MAX_CONCURRENT_STARTS = 16
 
 const log = getLogger([LOG_ROOT, 'gateway'])
 
-/** A handler that reads Kafka: the part of `kafkaConsume`'s result that the gateway uses. */
-export interface KafkaRoute extends Handler {
+/** A handler that the gateway starts and closes. */
+export interface SupervisedHandler extends Handler {
   start(): Promise<void>
   outage(): KafkaOutage | undefined
-  stats(): RouteStats
-  partitions(): Promise<readonly PartitionRange[]>
   close(): Promise<void>
 }
 
+/** A handler that reads Kafka: the part of `kafkaConsume`'s result that the gateway uses. */
+export interface KafkaRoute extends SupervisedHandler {
+  stats(): RouteStats
+  partitions(): Promise<readonly PartitionRange[]>
+}
+
 interface SupervisedRoute {
-  readonly route: KafkaRoute
+  readonly route: SupervisedHandler
   /** The brokers of its cluster, for the log. */
   readonly brokers: string
   isStarted: boolean
@@ -47,7 +51,7 @@ interface SupervisedRoute {
 }
 
 export class Supervisor {
-  readonly #supervised = new Map<KafkaRoute, SupervisedRoute>()
+  readonly #supervised = new Map<SupervisedHandler, SupervisedRoute>()
   /** Removed handlers that are not closed yet. */
   readonly #ending = new Set<Promise<void>>()
   readonly #starts = new Semaphore(MAX_CONCURRENT_STARTS)
@@ -67,7 +71,7 @@ export class Supervisor {
    *
    * @returns resolves when the first attempt to start it has ended, successfully or not.
    */
-  add(route: KafkaRoute, brokers: string): Promise<void> {
+  add(route: SupervisedHandler, brokers: string): Promise<void> {
     const supervised: SupervisedRoute = {
       route,
       brokers,
@@ -90,7 +94,7 @@ export class Supervisor {
    * @param successors Resolves when the handlers that replace it have started. The handler stays
    *   open until then, but for {@link HANDOVER_MS} at most.
    */
-  remove(route: KafkaRoute, successors: Promise<unknown> = Promise.resolve()): void {
+  remove(route: SupervisedHandler, successors: Promise<unknown> = Promise.resolve()): void {
     const supervised = this.#supervised.get(route)
     if (!supervised) return
     this.#supervised.delete(route)

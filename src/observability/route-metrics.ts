@@ -1,12 +1,17 @@
 /** The metrics of handlers: their names, HELP texts and samples, taken from the handlers' statistics. */
+import type { LogStats } from '../http/log/request-log.ts'
 import type { ProduceStats } from '../http/produce/kafka-produce.ts'
 import type { ClusterStats, PartitionRange, RouteStats } from '../http/route/route.ts'
+import type { UpstreamStats } from '../http/upstream/kafka-upstream.ts'
 import { lagOf, type Observed, type PartitionOffsets } from './partition-offsets.ts'
 
-/** The part of a handler of `kafkaProduce` that metrics need. */
+/** Statistics of a handler that writes. */
+type WritingStats = ProduceStats | UpstreamStats | LogStats
+
+/** The part of a handler of `kafkaProduce`, `kafkaUpstream` or `kafkaLog` that metrics need. */
 interface MeasuredProducer {
   /** Statistics of the handler. */
-  stats(): ProduceStats
+  stats(): WritingStats
 }
 
 /** Handlers by the value of the label `route`. */
@@ -30,7 +35,7 @@ interface RouteMetric {
 /** The statistics of all handlers. Feeds, groups and clusters that several routes share are listed once. */
 export interface MetricsState {
   readonly routes: ReadonlyArray<readonly [name: string, stats: RouteStats]>
-  readonly writing: ReadonlyArray<readonly [name: string, stats: ProduceStats]>
+  readonly writing: ReadonlyArray<readonly [name: string, stats: WritingStats]>
   readonly feeds: ReadonlyArray<{ labels: Labels; feed: NonNullable<RouteStats['feed']> }>
   readonly groups: ReadonlyArray<{ labels: Labels; group: RouteStats['groups'][number] }>
   readonly clusters: readonly ClusterStats[]
@@ -83,10 +88,18 @@ function ofRoute(value: (stats: RouteStats) => number): RouteMetric['samples'] {
     routes.map(([route, stats]) => ({ labels: { route }, value: value(stats) }))
 }
 
-/** One sample for each handler of `kafkaProduce`. */
-function ofWriting(value: (stats: ProduceStats) => number): RouteMetric['samples'] {
+/** One sample for each handler that writes. */
+function ofWriting(value: (stats: WritingStats) => number): RouteMetric['samples'] {
   return ({ writing }) =>
     writing.map(([route, stats]) => ({ labels: { route }, value: value(stats) }))
+}
+
+/** One sample for each handler of `kafkaUpstream` and `kafkaLog`, which buffer records. */
+function ofBuffering(value: (stats: UpstreamStats | LogStats) => number): RouteMetric['samples'] {
+  return ({ writing }) =>
+    writing.flatMap(([route, stats]) =>
+      'lost' in stats ? [{ labels: { route }, value: value(stats) }] : [],
+    )
 }
 
 /** One sample for each route and name. */
@@ -331,13 +344,13 @@ export const ROUTE_METRICS: readonly RouteMetric[] = [
   },
   {
     name: 'written_records_total',
-    help: 'Posted records that Kafka has confirmed',
+    help: 'Records of requests that Kafka has confirmed',
     type: 'counter',
     samples: ofWriting(({ records }) => records),
   },
   {
     name: 'written_bytes_total',
-    help: 'Bytes of keys and values of posted records that Kafka has confirmed',
+    help: 'Bytes of keys and values of records of requests that Kafka has confirmed',
     type: 'counter',
     samples: ofWriting(({ bytes }) => bytes),
   },
@@ -349,6 +362,18 @@ export const ROUTE_METRICS: readonly RouteMetric[] = [
       writing.flatMap(([route, { outcomes }]) =>
         Object.entries(outcomes).map(([code, value]) => ({ labels: { route, code }, value })),
       ),
+  },
+  {
+    name: 'lost_records_total',
+    help: 'Records that kafkaUpstream or kafkaLog accepted, and that were not written or not confirmed',
+    type: 'counter',
+    samples: ofBuffering(({ lost }) => lost),
+  },
+  {
+    name: 'buffered_records',
+    help: 'Records that kafkaUpstream or kafkaLog accepted, and that Kafka has not answered for yet',
+    type: 'gauge',
+    samples: ofBuffering(({ buffered }) => buffered),
   },
   {
     name: 'cluster_up',

@@ -2,6 +2,7 @@
 import type { Handler } from 'hono'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { PartitionRange, RouteStats } from '../http/route/route.ts'
+import type { UpstreamStats } from '../http/upstream/kafka-upstream.ts'
 import { lagOf, type Observed, PartitionOffsets } from './partition-offsets.ts'
 
 /** A route that `/status` lists. */
@@ -11,7 +12,12 @@ export interface StatusRoute {
   readonly paths: readonly string[]
   /** The hosts of the route; empty for any host. */
   readonly hosts: readonly string[]
-  readonly handler: Observed
+  readonly handler: Observed | WritingHandler
+}
+
+/** The part of a handler of `kafkaUpstream` that `/status` needs. */
+interface WritingHandler {
+  stats(): UpstreamStats
 }
 
 /** Milliseconds for which offsets from Kafka are reused. */
@@ -28,21 +34,27 @@ export function statusHandler(routes: () => readonly StatusRoute[]): Handler {
   const offsets = new PartitionOffsets(OFFSETS_MAX_AGE_MS)
   return async (c) => {
     c.header('Cache-Control', 'no-store')
-    const all = routes().map((route) => ({ ...route, stats: route.handler.stats() }))
+    const every = routes()
+    const all = every.flatMap(({ handler }) =>
+      'partitions' in handler ? [{ handler, stats: handler.stats() }] : [],
+    )
     const found = await offsets.of(all)
     return c.json({
       version: packageJson.version,
-      routes: all.map(({ name, paths, hosts, stats }) => ({
-        name,
-        paths,
-        hosts,
-        mode: stats.mode,
-        topics: stats.topics,
-        cluster: stats.cluster?.name,
-        streams: stats.subscribers,
-        groups: stats.groups.map(({ id }) => id),
-      })),
-      clusters: clustersOf(all.map(({ stats }) => stats)).map((cluster) => ({
+      routes: every.map(({ name, paths, hosts, handler }) => {
+        const stats = handler.stats()
+        return {
+          name,
+          paths,
+          hosts,
+          mode: stats.mode,
+          topics: stats.topics,
+          cluster: stats.cluster?.name,
+          streams: 'subscribers' in stats ? stats.subscribers : 0,
+          groups: 'groups' in stats ? stats.groups.map(({ id }) => id) : [],
+        }
+      }),
+      clusters: clustersOf(every.map(({ handler }) => handler.stats())).map((cluster) => ({
         name: cluster.name,
         ...(cluster.outage ? { outage: describe(cluster.outage) } : {}),
         brokers: cluster.brokers.map(({ name, isUp }) => ({ name, up: isUp })),
@@ -94,7 +106,7 @@ export function kafkaStatus(handlers: Readonly<Record<string, Observed>>): Handl
 }
 
 /** The clusters of all routes, each once. */
-function clustersOf(all: readonly RouteStats[]) {
+function clustersOf(all: ReadonlyArray<RouteStats | UpstreamStats>) {
   return [
     ...new Map(all.flatMap(({ cluster }) => (cluster ? [[cluster.name, cluster]] : []))).values(),
   ]

@@ -5,8 +5,8 @@
 import type { FormatRecord } from '../records/format.ts'
 import type { Transform } from '../records/transform.ts'
 
-/** Options of `kafkaConsume`. */
-export interface KafkaConsumeOptions {
+/** How to reach Kafka. */
+export interface KafkaConnectionOptions {
   /**
    * Brokers to connect to first: `"host:port,host:port"`, or an array of such texts or of
    * `{host, port}`. They name the other brokers.
@@ -17,105 +17,11 @@ export interface KafkaConsumeOptions {
   readonly bootstrapServers: string | ReadonlyArray<string | BrokerAddress>
 
   /**
-   * Topics to read, 1 to 100, in this order: `"name,name"`, or an array of names or of
-   * `{name, schemaRegistry}`.
-   *
-   * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -; at
-   * least one topic is required; at most 100 topics are allowed; each topic may be named only once.
-   */
-  readonly topics: string | ReadonlyArray<string | TopicOptions>
-
-  /**
-   * How records are delivered: `http-get` as one answer to each GET, `server-sent-events` or
-   * `websocket` as a stream; `auto` chooses by the `Accept` and `Upgrade` headers.
-   *
-   * `INVALID_OPTIONS` otherwise: mode must be "http-get", "server-sent-events", "websocket" or
-   * "auto".
-   *
-   * @default 'http-get'
-   */
-  readonly mode?: 'http-get' | 'server-sent-events' | 'websocket' | 'auto' | undefined
-
-  /**
-   * How values are delivered: `noop` as strings, `json` as parsed JSON.
-   *
-   * `INVALID_OPTIONS` otherwise: messageDeserializer must be "noop" or "json".
-   *
-   * @default 'noop'
-   */
-  readonly messageDeserializer?: 'noop' | 'json' | undefined
-
-  /**
-   * Where a consumer group without committed offsets starts: `earliest` at the oldest record that
-   * Kafka keeps, `latest` at the end.
-   *
-   * `INVALID_OPTIONS` otherwise: autoOffsetReset must be "earliest" or "latest".
-   *
-   * @default 'latest'
-   */
-  readonly autoOffsetReset?: 'earliest' | 'latest' | undefined
-
-  /**
-   * `auto` commits records once they were delivered; `off` commits only what clients post to
-   * `…/offsets`, or handlers commit by `commit()`.
-   *
-   * `INVALID_OPTIONS` otherwise: commitStrategy must be "auto" or "off".
-   *
-   * @default 'auto'
-   */
-  readonly commitStrategy?: 'auto' | 'off' | undefined
-
-  /**
    * Name of the Kafka cluster in logs, metrics and `stats()`; without it they show the brokers.
    * Routes share connections where this, brokers, `authentication`, `security` and `librdkafka` are
    * equal.
    */
   readonly clusterName?: string | undefined
-
-  /**
-   * Schema registry of keys and values: `{confluent: {url, …}}`, one with Confluent's API. A topic
-   * may have its own.
-   *
-   * @default {}
-   */
-  readonly schemaRegistry?: SchemaRegistryOptions | undefined
-
-  /**
-   * Lua functions, `return function(message) … end`, called in turn with each record: each returns
-   * the record, changed or not, or nil to drop it.
-   */
-  readonly messageByLuaFunctions?: ReadonlyArray<string> | undefined
-
-  /**
-   * Whether records that cannot be deserialized or transformed go to `dlqTopic` instead of to
-   * clients.
-   */
-  readonly enableDlq?: boolean | undefined
-
-  /**
-   * Topic of the dead letters. It must exist, and must not be one of `topics`. Required with
-   * `enableDlq`.
-   *
-   * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -.
-   */
-  readonly dlqTopic?: string | undefined
-
-  /**
-   * The consumer group of reads without a position: `random` derives a lasting id from brokers and
-   * topics, `manual` takes `consumerGroupId`, `kong_consumer` takes the name of the client
-   * (`c.var.kafkaClient`). `groupInstanceId` makes this process a static member, which keeps its
-   * partitions while it restarts.
-   *
-   * @default { mode: 'random' }
-   */
-  readonly consumerGroup?: ConsumerGroupOptions | undefined
-
-  /**
-   * `returnErrorMessage` shows the Kafka client's own words to HTTP clients.
-   *
-   * @default {}
-   */
-  readonly errorHandling?: ErrorHandlingOptions | undefined
 
   /**
    * SASL: `strategy: "sasl"` and a `mechanism`, with `user` and `password`, or with `oauthbearer`.
@@ -138,117 +44,6 @@ export interface KafkaConsumeOptions {
    * those that reading and writing depend on.
    */
   readonly librdkafka?: Readonly<Record<string, string | number | boolean>> | undefined
-
-  /**
-   * Form of answers: `kong` has records by topic and partition (streams: as `records`), `records`
-   * is a flat list, `value` has values alone, `cloudevents` has CloudEvents. Clients can ask for
-   * another by the parameter `format`.
-   *
-   * `INVALID_OPTIONS` otherwise: responseFormat must be "kong", "records", "value" or
-   * "cloudevents".
-   *
-   * @default 'kong'
-   */
-  readonly responseFormat?: 'kong' | 'records' | 'value' | 'cloudevents' | undefined
-
-  /**
-   * Called with each record, it returns the JSON that clients get instead of `responseFormat`; they
-   * cannot ask for another.
-   */
-  readonly format?: FormatRecord | undefined
-
-  /**
-   * Called with each record on its way to clients: returns it, changed or not, or `null` to drop
-   * it.
-   */
-  readonly transform?: Transform | undefined
-
-  /**
-   * The compression for clients that accept it: none (`off`), of answers of single reads
-   * (`answers`), or of streams as well (`all`).
-   *
-   * `INVALID_OPTIONS` otherwise: compression must be "off", "answers" or "all".
-   *
-   * @default 'answers'
-   */
-  readonly compression?: 'off' | 'answers' | 'all' | undefined
-
-  /**
-   * Milliseconds of silence on a stream after which a heartbeat is sent.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 100 to 3,600,000 is required.
-   *
-   * @default 8000
-   */
-  readonly heartbeat?: number | undefined
-
-  /**
-   * Milliseconds for which a client may read nothing until its stream is closed.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 100 to 3,600,000 is required.
-   *
-   * @default 60000
-   */
-  readonly writeDeadline?: number | undefined
-
-  /**
-   * Milliseconds after which a stream ends, after a whole event and up to a fifth sooner at random,
-   * so that its client resumes on any node; without it streams do not end.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 1,000 to 2,592,000,000 is
-   * required.
-   */
-  readonly maxStreamAge?: number | undefined
-
-  /**
-   * Bytes of the ring buffer: the newest records, which all streams of the topics share. Older ones
-   * are read from Kafka.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of bytes from 65,536 to 4,294,967,296 is required.
-   *
-   * @default 67108864 (64 MiB)
-   */
-  readonly ringBytes?: number | undefined
-
-  /**
-   * Open streams at most; one more is refused with 503 `TOO_MANY_SUBSCRIBERS`.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of streams from 1 to 1,000,000 is required.
-   *
-   * @default 20000
-   */
-  readonly maxSubscribers?: number | undefined
-
-  /**
-   * Bytes of answers to single reads that clients have not read yet, at most. Answers become
-   * shorter as less is left; one that does not fit is refused with 503 `TOO_MANY_ANSWERS`.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of bytes from 1,048,576 to 68,719,476,736 is
-   * required.
-   *
-   * @default 134217728 (128 MiB)
-   */
-  readonly maxAnswerBytes?: number | undefined
-
-  /**
-   * Concurrent catch-up reads, of records older than the ring buffer, each with its own consumer;
-   * one more is refused with 503 `TOO_MANY_REPLAYS`.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of replays from 1 to 48 is required.
-   *
-   * @default 16
-   */
-  readonly maxReplays?: number | undefined
-
-  /**
-   * Concurrent consumer groups of clients (`kong_consumer`), each with its own consumer; for one
-   * more the least recently used idle one is closed, else it is refused with 503 `TOO_MANY_GROUPS`.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of groups from 1 to 1,000 is required.
-   *
-   * @default 64
-   */
-  readonly maxGroups?: number | undefined
 }
 
 /** Where a broker listens. */
@@ -268,31 +63,222 @@ export interface BrokerAddress {
   readonly port: number
 }
 
-/** A topic with options of its own. */
-export interface TopicOptions {
+/** How to authenticate at Kafka by SASL. */
+export interface AuthenticationOptions {
   /**
-   * Name of the topic.
+   * `sasl` authenticates by SASL; without it there is no authentication.
+   *
+   * `INVALID_OPTIONS` otherwise: it must be "sasl".
+   */
+  readonly strategy?: 'sasl' | undefined
+
+  /**
+   * SASL mechanism. Required with `strategy`.
+   *
+   * `INVALID_OPTIONS` otherwise: it must be "PLAIN" or "SCRAM-SHA-256" or "SCRAM-SHA-512" or
+   * "OAUTHBEARER".
+   */
+  readonly mechanism?: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER' | undefined
+
+  /** User name, or id of a delegation token. Required with PLAIN and SCRAM. */
+  readonly user?: string | undefined
+
+  /** Password, or HMAC of a delegation token. Required with PLAIN and SCRAM. */
+  readonly password?: string | FileReference | undefined
+
+  /** Whether `user` and `password` are those of a delegation token, which needs SCRAM. */
+  readonly tokenauth?: boolean | undefined
+
+  /** Token endpoint and client. Required with `mechanism: "OAUTHBEARER"`. */
+  readonly oauthbearer?: OauthBearerOptions | undefined
+}
+
+/** A file that holds the value. It is read again for each new connection. */
+export interface FileReference {
+  /** Path of the file. */
+  readonly file: string
+}
+
+/** How a token for SASL OAUTHBEARER is requested (client credentials). */
+export interface OauthBearerOptions {
+  /**
+   * URL of the OAuth 2 token endpoint. Required.
+   *
+   * `INVALID_OPTIONS` otherwise: an http or https URL is required.
+   */
+  readonly tokenEndpointUrl?: string | undefined
+
+  /** Client id at the token endpoint. Required. */
+  readonly clientId?: string | undefined
+
+  /** Client secret at the token endpoint. Required. */
+  readonly clientSecret?: string | FileReference | undefined
+
+  /** Scopes to request. */
+  readonly scopes?: ReadonlyArray<string> | undefined
+
+  /**
+   * SASL extensions (RFC 7628) to send to the broker, by name.
+   *
+   * `INVALID_OPTIONS` otherwise: names of letters only, but not "auth", are required, and values
+   * without control characters.
+   */
+  readonly extensions?: Readonly<Record<string, string>> | undefined
+
+  /**
+   * Whether the certificate of the token endpoint is verified.
+   *
+   * @default true
+   */
+  readonly tokenEndpointTlsVerify?: boolean | undefined
+}
+
+/** How to connect to Kafka by TLS. */
+export interface SecurityOptions {
+  /** Whether to connect by TLS. */
+  readonly ssl?: boolean | undefined
+
+  /**
+   * Whether the brokers' certificates and host names are verified.
+   *
+   * @default true
+   */
+  readonly sslVerify?: boolean | undefined
+
+  /** Certificates of the authorities by which brokers are verified, as PEM; without it the system's. */
+  readonly ca?: string | FileReference | undefined
+
+  /** Client certificate to show to brokers, as PEM. It needs `key`. */
+  readonly certificate?: string | FileReference | undefined
+
+  /** Private key of `certificate`, as PEM. */
+  readonly key?: string | FileReference | undefined
+}
+
+/** How requests are written to Kafka. */
+export interface KafkaProducerOptions extends KafkaConnectionOptions {
+  /**
+   * Topic of the records, or of those whose request names none.
    *
    * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -.
    */
-  readonly name: string
+  readonly topic: string
 
   /**
-   * Schema registry of this topic, instead of that of the route.
+   * Milliseconds after which an unanswered request to a broker fails: the socket's.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
+   * required.
+   *
+   * @default 10000
+   */
+  readonly timeout?: number | undefined
+
+  /** Name of the query parameter that holds the record's key; without it there is none. */
+  readonly keyQueryArg?: string | undefined
+
+  /**
+   * When a record counts as written: `-1` once all in-sync replicas have it, and exactly once
+   * whatever connections do meanwhile; `1` once the leader of its partition has it; `0` once it is
+   * sent.
+   *
+   * `INVALID_OPTIONS` otherwise: it must be -1 or 0 or 1.
+   *
+   * @default 1
+   */
+  readonly producerRequestAcks?: -1 | 0 | 1 | undefined
+
+  /**
+   * Milliseconds in which a broker must answer a Produce request.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
+   * required.
+   *
+   * @default 2000
+   */
+  readonly producerRequestTimeout?: number | undefined
+
+  /**
+   * Records of one Produce request to a partition at most.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of records from 1 to 2,147,483,647 is required.
+   *
+   * @default 200
+   */
+  readonly producerRequestLimitsMessagesPerRequest?: number | undefined
+
+  /**
+   * Bytes of one Produce request to a partition at most; a larger record goes alone.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of bytes from 1 to 2,147,483,647 is required.
+   *
+   * @default 1048576 (1 MiB)
+   */
+  readonly producerRequestLimitsBytesPerRequest?: number | undefined
+
+  /**
+   * How often a Produce request is sent again at most.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of attempts from 0 to 2,147,483,647 is required.
+   *
+   * @default 10
+   */
+  readonly producerRequestRetriesMaxAttempts?: number | undefined
+
+  /**
+   * Milliseconds before a Produce request is sent again.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
+   * required.
+   *
+   * @default 100
+   */
+  readonly producerRequestRetriesBackoffTimeout?: number | undefined
+
+  /**
+   * Whether records are buffered, and not waited for. With `false` each is sent at once.
+   *
+   * @default true
+   */
+  readonly producerAsync?: boolean | undefined
+
+  /**
+   * Milliseconds for which a buffered record waits for others to be sent with.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
+   * required.
+   *
+   * @default 1000
+   */
+  readonly producerAsyncFlushTimeout?: number | undefined
+
+  /**
+   * Records that wait for Kafka at most, and 64 MiB of them; one more is refused, and counted as
+   * lost where its request was answered before.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of records from 1 to 2,147,483,647 is required.
+   *
+   * @default 50000
+   */
+  readonly producerAsyncBufferingLimitsMessagesInMemory?: number | undefined
+
+  /**
+   * Schema registry by which values and keys are validated and encoded, as Avro or by JSON Schema:
+   * `{confluent: {url, valueSchema, keySchema}}`.
    *
    * @default {}
    */
-  readonly schemaRegistry?: SchemaRegistryOptions | undefined
+  readonly schemaRegistry?: ProducerRegistryOptions | undefined
 }
 
-/** Where the schemas of keys and values are. */
-export interface SchemaRegistryOptions {
+/** Where the schemas are by which records are encoded. */
+export interface ProducerRegistryOptions {
   /** The registry, one with Confluent's API. */
-  readonly confluent?: ConfluentRegistryOptions | undefined
+  readonly confluent?: ProducerConfluentRegistryOptions | undefined
 }
 
-/** A schema registry with Confluent's API. */
-export interface ConfluentRegistryOptions {
+/** A schema registry with Confluent's API, and the schemas of what is written. */
+export interface ProducerConfluentRegistryOptions {
   /**
    * URL of the registry. Required.
    *
@@ -320,6 +306,20 @@ export interface ConfluentRegistryOptions {
    * @default {}
    */
   readonly authentication?: RegistryAuthenticationOptions | undefined
+
+  /**
+   * Schema of values; without it they are not encoded.
+   *
+   * `INVALID_OPTIONS` otherwise: subjectName is required when there is a version.
+   */
+  readonly valueSchema?: RegistrySubjectOptions | undefined
+
+  /**
+   * Schema of keys; without it they are not encoded.
+   *
+   * `INVALID_OPTIONS` otherwise: subjectName is required when there is a version.
+   */
+  readonly keySchema?: RegistrySubjectOptions | undefined
 }
 
 /** How to authenticate at the schema registry. */
@@ -479,6 +479,281 @@ export interface RegistryOauth2ClientOptions {
   readonly timeout?: number | undefined
 }
 
+/** The schema by which keys or values are encoded. */
+export interface RegistrySubjectOptions {
+  /** Subject of the schema. Required. */
+  readonly subjectName?: string | undefined
+
+  /**
+   * Version of the schema: a number as text, or `latest`, which it is by default.
+   *
+   * `INVALID_OPTIONS` otherwise: it must be "latest", or a whole number from 1 as text.
+   */
+  readonly schemaVersion?: string | undefined
+}
+
+/** Options of `kafkaConsume`. */
+export interface KafkaConsumeOptions extends KafkaConnectionOptions {
+  /**
+   * Topics to read, 1 to 100, in this order: `"name,name"`, or an array of names or of
+   * `{name, schemaRegistry}`.
+   *
+   * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -; at
+   * least one topic is required; at most 100 topics are allowed; each topic may be named only once.
+   */
+  readonly topics: string | ReadonlyArray<string | TopicOptions>
+
+  /**
+   * How records are delivered: `http-get` as one answer to each GET, `server-sent-events` or
+   * `websocket` as a stream; `auto` chooses by the `Accept` and `Upgrade` headers.
+   *
+   * `INVALID_OPTIONS` otherwise: mode must be "http-get", "server-sent-events", "websocket" or
+   * "auto".
+   *
+   * @default 'http-get'
+   */
+  readonly mode?: 'http-get' | 'server-sent-events' | 'websocket' | 'auto' | undefined
+
+  /**
+   * How values are delivered: `noop` as strings, `json` as parsed JSON.
+   *
+   * `INVALID_OPTIONS` otherwise: messageDeserializer must be "noop" or "json".
+   *
+   * @default 'noop'
+   */
+  readonly messageDeserializer?: 'noop' | 'json' | undefined
+
+  /**
+   * Where a consumer group without committed offsets starts: `earliest` at the oldest record that
+   * Kafka keeps, `latest` at the end.
+   *
+   * `INVALID_OPTIONS` otherwise: autoOffsetReset must be "earliest" or "latest".
+   *
+   * @default 'latest'
+   */
+  readonly autoOffsetReset?: 'earliest' | 'latest' | undefined
+
+  /**
+   * `auto` commits records once they were delivered; `off` commits only what clients post to
+   * `…/offsets`, or handlers commit by `commit()`.
+   *
+   * `INVALID_OPTIONS` otherwise: commitStrategy must be "auto" or "off".
+   *
+   * @default 'auto'
+   */
+  readonly commitStrategy?: 'auto' | 'off' | undefined
+
+  /**
+   * Schema registry of keys and values: `{confluent: {url, …}}`, one with Confluent's API. A topic
+   * may have its own.
+   *
+   * @default {}
+   */
+  readonly schemaRegistry?: SchemaRegistryOptions | undefined
+
+  /**
+   * Lua functions, `return function(message) … end`, called in turn with each record: each returns
+   * the record, changed or not, or nil to drop it.
+   */
+  readonly messageByLuaFunctions?: ReadonlyArray<string> | undefined
+
+  /**
+   * Whether records that cannot be deserialized or transformed go to `dlqTopic` instead of to
+   * clients.
+   */
+  readonly enableDlq?: boolean | undefined
+
+  /**
+   * Topic of the dead letters. It must exist, and must not be one of `topics`. Required with
+   * `enableDlq`.
+   *
+   * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -.
+   */
+  readonly dlqTopic?: string | undefined
+
+  /**
+   * The consumer group of reads without a position: `random` derives a lasting id from brokers and
+   * topics, `manual` takes `consumerGroupId`, `kong_consumer` takes the name of the client
+   * (`c.var.kafkaClient`). `groupInstanceId` makes this process a static member, which keeps its
+   * partitions while it restarts.
+   *
+   * @default { mode: 'random' }
+   */
+  readonly consumerGroup?: ConsumerGroupOptions | undefined
+
+  /**
+   * `returnErrorMessage` shows the Kafka client's own words to HTTP clients.
+   *
+   * @default {}
+   */
+  readonly errorHandling?: ErrorHandlingOptions | undefined
+
+  /**
+   * Form of answers: `kong` has records by topic and partition (streams: as `records`), `records`
+   * is a flat list, `value` has values alone, `cloudevents` has CloudEvents. Clients can ask for
+   * another by the parameter `format`.
+   *
+   * `INVALID_OPTIONS` otherwise: responseFormat must be "kong", "records", "value" or
+   * "cloudevents".
+   *
+   * @default 'kong'
+   */
+  readonly responseFormat?: 'kong' | 'records' | 'value' | 'cloudevents' | undefined
+
+  /**
+   * Called with each record, it returns the JSON that clients get instead of `responseFormat`; they
+   * cannot ask for another.
+   */
+  readonly format?: FormatRecord | undefined
+
+  /**
+   * Called with each record on its way to clients: returns it, changed or not, or `null` to drop
+   * it.
+   */
+  readonly transform?: Transform | undefined
+
+  /**
+   * The compression for clients that accept it: none (`off`), of answers of single reads
+   * (`answers`), or of streams as well (`all`).
+   *
+   * `INVALID_OPTIONS` otherwise: compression must be "off", "answers" or "all".
+   *
+   * @default 'answers'
+   */
+  readonly compression?: 'off' | 'answers' | 'all' | undefined
+
+  /**
+   * Milliseconds of silence on a stream after which a heartbeat is sent.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 100 to 3,600,000 is required.
+   *
+   * @default 8000
+   */
+  readonly heartbeat?: number | undefined
+
+  /**
+   * Milliseconds for which a client may read nothing until its stream is closed.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 100 to 3,600,000 is required.
+   *
+   * @default 60000
+   */
+  readonly writeDeadline?: number | undefined
+
+  /**
+   * Milliseconds after which a stream ends, after a whole event and up to a fifth sooner at random,
+   * so that its client resumes on any node; without it streams do not end.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 1,000 to 2,592,000,000 is
+   * required.
+   */
+  readonly maxStreamAge?: number | undefined
+
+  /**
+   * Bytes of the ring buffer: the newest records, which all streams of the topics share. Older ones
+   * are read from Kafka.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of bytes from 65,536 to 4,294,967,296 is required.
+   *
+   * @default 67108864 (64 MiB)
+   */
+  readonly ringBytes?: number | undefined
+
+  /**
+   * Open streams at most; one more is refused with 503 `TOO_MANY_SUBSCRIBERS`.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of streams from 1 to 1,000,000 is required.
+   *
+   * @default 20000
+   */
+  readonly maxSubscribers?: number | undefined
+
+  /**
+   * Bytes of answers to single reads that clients have not read yet, at most. Answers become
+   * shorter as less is left; one that does not fit is refused with 503 `TOO_MANY_ANSWERS`.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of bytes from 1,048,576 to 68,719,476,736 is
+   * required.
+   *
+   * @default 134217728 (128 MiB)
+   */
+  readonly maxAnswerBytes?: number | undefined
+
+  /**
+   * Concurrent catch-up reads, of records older than the ring buffer, each with its own consumer;
+   * one more is refused with 503 `TOO_MANY_REPLAYS`.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of replays from 1 to 48 is required.
+   *
+   * @default 16
+   */
+  readonly maxReplays?: number | undefined
+
+  /**
+   * Concurrent consumer groups of clients (`kong_consumer`), each with its own consumer; for one
+   * more the least recently used idle one is closed, else it is refused with 503 `TOO_MANY_GROUPS`.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of groups from 1 to 1,000 is required.
+   *
+   * @default 64
+   */
+  readonly maxGroups?: number | undefined
+}
+
+/** A topic with options of its own. */
+export interface TopicOptions {
+  /**
+   * Name of the topic.
+   *
+   * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -.
+   */
+  readonly name: string
+
+  /**
+   * Schema registry of this topic, instead of that of the route.
+   *
+   * @default {}
+   */
+  readonly schemaRegistry?: SchemaRegistryOptions | undefined
+}
+
+/** Where the schemas of keys and values are. */
+export interface SchemaRegistryOptions {
+  /** The registry, one with Confluent's API. */
+  readonly confluent?: ConfluentRegistryOptions | undefined
+}
+
+/** A schema registry with Confluent's API. */
+export interface ConfluentRegistryOptions {
+  /**
+   * URL of the registry. Required.
+   *
+   * `INVALID_OPTIONS` otherwise: an http or https URL without a user in it is required.
+   */
+  readonly url?: string | undefined
+
+  /**
+   * Seconds for which a schema is cached; without it for ever.
+   *
+   * `INVALID_OPTIONS` otherwise: a number of seconds from 0 to 3,600 is required.
+   */
+  readonly ttl?: number | undefined
+
+  /**
+   * Whether the certificate of the registry is verified.
+   *
+   * @default true
+   */
+  readonly sslVerify?: boolean | undefined
+
+  /**
+   * How to authenticate at the registry.
+   *
+   * @default {}
+   */
+  readonly authentication?: RegistryAuthenticationOptions | undefined
+}
+
 /** The consumer group of reads without a position. */
 export interface ConsumerGroupOptions {
   /**
@@ -520,109 +795,8 @@ export interface ErrorHandlingOptions {
   readonly returnErrorMessage?: boolean | undefined
 }
 
-/** How to authenticate at Kafka by SASL. */
-export interface AuthenticationOptions {
-  /**
-   * `sasl` authenticates by SASL; without it there is no authentication.
-   *
-   * `INVALID_OPTIONS` otherwise: it must be "sasl".
-   */
-  readonly strategy?: 'sasl' | undefined
-
-  /**
-   * SASL mechanism. Required with `strategy`.
-   *
-   * `INVALID_OPTIONS` otherwise: it must be "PLAIN" or "SCRAM-SHA-256" or "SCRAM-SHA-512" or
-   * "OAUTHBEARER".
-   */
-  readonly mechanism?: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER' | undefined
-
-  /** User name, or id of a delegation token. Required with PLAIN and SCRAM. */
-  readonly user?: string | undefined
-
-  /** Password, or HMAC of a delegation token. Required with PLAIN and SCRAM. */
-  readonly password?: string | FileReference | undefined
-
-  /** Whether `user` and `password` are those of a delegation token, which needs SCRAM. */
-  readonly tokenauth?: boolean | undefined
-
-  /** Token endpoint and client. Required with `mechanism: "OAUTHBEARER"`. */
-  readonly oauthbearer?: OauthBearerOptions | undefined
-}
-
-/** A file that holds the value. It is read again for each new connection. */
-export interface FileReference {
-  /** Path of the file. */
-  readonly file: string
-}
-
-/** How a token for SASL OAUTHBEARER is requested (client credentials). */
-export interface OauthBearerOptions {
-  /**
-   * URL of the OAuth 2 token endpoint. Required.
-   *
-   * `INVALID_OPTIONS` otherwise: an http or https URL is required.
-   */
-  readonly tokenEndpointUrl?: string | undefined
-
-  /** Client id at the token endpoint. Required. */
-  readonly clientId?: string | undefined
-
-  /** Client secret at the token endpoint. Required. */
-  readonly clientSecret?: string | FileReference | undefined
-
-  /** Scopes to request. */
-  readonly scopes?: ReadonlyArray<string> | undefined
-
-  /**
-   * SASL extensions (RFC 7628) to send to the broker, by name.
-   *
-   * `INVALID_OPTIONS` otherwise: names of letters only, but not "auth", are required, and values
-   * without control characters.
-   */
-  readonly extensions?: Readonly<Record<string, string>> | undefined
-
-  /**
-   * Whether the certificate of the token endpoint is verified.
-   *
-   * @default true
-   */
-  readonly tokenEndpointTlsVerify?: boolean | undefined
-}
-
-/** How to connect to Kafka by TLS. */
-export interface SecurityOptions {
-  /** Whether to connect by TLS. */
-  readonly ssl?: boolean | undefined
-
-  /**
-   * Whether the brokers' certificates and host names are verified.
-   *
-   * @default true
-   */
-  readonly sslVerify?: boolean | undefined
-
-  /** Certificates of the authorities by which brokers are verified, as PEM; without it the system's. */
-  readonly ca?: string | FileReference | undefined
-
-  /** Client certificate to show to brokers, as PEM. It needs `key`. */
-  readonly certificate?: string | FileReference | undefined
-
-  /** Private key of `certificate`, as PEM. */
-  readonly key?: string | FileReference | undefined
-}
-
 /** Options of `kafkaProduce`. */
-export interface KafkaProduceOptions {
-  /**
-   * Brokers to connect to first: `"host:port,host:port"`, or an array of such texts or of
-   * `{host, port}`. They name the other brokers.
-   *
-   * `INVALID_OPTIONS` otherwise: a broker must be "host:port", with a port from 0 to 65,535; at
-   * least one broker is required.
-   */
-  readonly bootstrapServers: string | ReadonlyArray<string | BrokerAddress>
-
+export interface KafkaProduceOptions extends KafkaConnectionOptions {
   /**
    * Topics that may be written to, 1 to 100: `"name,name"`, or an array of names. If there are
    * several, a request names one by the parameter `topic` or in each record.
@@ -632,35 +806,6 @@ export interface KafkaProduceOptions {
    * records are written as they come: a schema registry is of no use here.
    */
   readonly topics: string | ReadonlyArray<string | TopicOptions>
-
-  /**
-   * Name of the Kafka cluster in logs, metrics and `stats()`; without it they show the brokers.
-   * Routes share connections where this, brokers, `authentication`, `security` and `librdkafka` are
-   * equal.
-   */
-  readonly clusterName?: string | undefined
-
-  /**
-   * SASL: `strategy: "sasl"` and a `mechanism`, with `user` and `password`, or with `oauthbearer`.
-   * Secrets are text, or `{file}`.
-   *
-   * @default {}
-   */
-  readonly authentication?: AuthenticationOptions | undefined
-
-  /**
-   * TLS: `ssl: true`, verified by `ca` or the system's authorities unless `sslVerify` is false;
-   * `certificate` and `key` are the client's. Each is PEM text, or `{file}`.
-   *
-   * @default {}
-   */
-  readonly security?: SecurityOptions | undefined
-
-  /**
-   * Further properties of librdkafka, by name. Those that other options set are refused, and so are
-   * those that reading and writing depend on.
-   */
-  readonly librdkafka?: Readonly<Record<string, string | number | boolean>> | undefined
 
   /**
    * When a record counts as written: with `all` once all in-sync replicas have it, and exactly once
@@ -700,65 +845,7 @@ export interface KafkaProduceOptions {
 }
 
 /** Options of `kafkaUpstream`. */
-export interface KafkaUpstreamOptions {
-  /**
-   * Brokers to connect to first: `"host:port,host:port"`, or an array of such texts or of
-   * `{host, port}`. They name the other brokers.
-   *
-   * `INVALID_OPTIONS` otherwise: a broker must be "host:port", with a port from 0 to 65,535; at
-   * least one broker is required.
-   */
-  readonly bootstrapServers: string | ReadonlyArray<string | BrokerAddress>
-
-  /**
-   * Topic of the records, or of those whose request names none.
-   *
-   * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -.
-   */
-  readonly topic: string
-
-  /**
-   * Name of the Kafka cluster in logs, metrics and `stats()`; without it they show the brokers.
-   * Routes share connections where this, brokers, `authentication`, `security` and `librdkafka` are
-   * equal.
-   */
-  readonly clusterName?: string | undefined
-
-  /**
-   * SASL: `strategy: "sasl"` and a `mechanism`, with `user` and `password`, or with `oauthbearer`.
-   * Secrets are text, or `{file}`.
-   *
-   * @default {}
-   */
-  readonly authentication?: AuthenticationOptions | undefined
-
-  /**
-   * TLS: `ssl: true`, verified by `ca` or the system's authorities unless `sslVerify` is false;
-   * `certificate` and `key` are the client's. Each is PEM text, or `{file}`.
-   *
-   * @default {}
-   */
-  readonly security?: SecurityOptions | undefined
-
-  /**
-   * Further properties of librdkafka, by name. Those that other options set are refused, and so are
-   * those that reading and writing depend on.
-   */
-  readonly librdkafka?: Readonly<Record<string, string | number | boolean>> | undefined
-
-  /**
-   * Milliseconds after which an unanswered request to a broker fails: the socket's.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
-   * required.
-   *
-   * @default 10000
-   */
-  readonly timeout?: number | undefined
-
-  /** Name of the query parameter that holds the record's key; without it there is none. */
-  readonly keyQueryArg?: string | undefined
-
+export interface KafkaUpstreamOptions extends KafkaProducerOptions {
   /**
    * Name of the query parameter by which a request names its topics, separated by commas; without
    * it, or without the parameter, records go to `topic`.
@@ -771,99 +858,6 @@ export interface KafkaUpstreamOptions {
    * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -.
    */
   readonly allowedTopics?: ReadonlyArray<string> | undefined
-
-  /**
-   * When a record counts as written: `-1` once all in-sync replicas have it, and exactly once
-   * whatever connections do meanwhile; `1` once the leader of its partition has it; `0` once it is
-   * sent.
-   *
-   * `INVALID_OPTIONS` otherwise: it must be -1 or 0 or 1.
-   *
-   * @default 1
-   */
-  readonly producerRequestAcks?: -1 | 0 | 1 | undefined
-
-  /**
-   * Milliseconds in which a broker must answer a Produce request.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
-   * required.
-   *
-   * @default 2000
-   */
-  readonly producerRequestTimeout?: number | undefined
-
-  /**
-   * Records of one Produce request to a partition at most.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of records from 1 to 2,147,483,647 is required.
-   *
-   * @default 200
-   */
-  readonly producerRequestLimitsMessagesPerRequest?: number | undefined
-
-  /**
-   * Bytes of one Produce request to a partition at most; a larger record goes alone.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of bytes from 1 to 2,147,483,647 is required.
-   *
-   * @default 1048576 (1 MiB)
-   */
-  readonly producerRequestLimitsBytesPerRequest?: number | undefined
-
-  /**
-   * How often a Produce request is sent again at most.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of attempts from 0 to 2,147,483,647 is required.
-   *
-   * @default 10
-   */
-  readonly producerRequestRetriesMaxAttempts?: number | undefined
-
-  /**
-   * Milliseconds before a Produce request is sent again.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
-   * required.
-   *
-   * @default 100
-   */
-  readonly producerRequestRetriesBackoffTimeout?: number | undefined
-
-  /**
-   * Whether records are buffered, and not waited for. With `false` each is sent at once.
-   *
-   * @default true
-   */
-  readonly producerAsync?: boolean | undefined
-
-  /**
-   * Milliseconds for which a buffered record waits for others to be sent with.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
-   * required.
-   *
-   * @default 1000
-   */
-  readonly producerAsyncFlushTimeout?: number | undefined
-
-  /**
-   * Records that wait for Kafka at most, and 64 MiB of them; one more is refused, and counted as
-   * lost where its request was answered before.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of records from 1 to 2,147,483,647 is required.
-   *
-   * @default 50000
-   */
-  readonly producerAsyncBufferingLimitsMessagesInMemory?: number | undefined
-
-  /**
-   * Schema registry by which values and keys are validated and encoded, as Avro or by JSON Schema:
-   * `{confluent: {url, valueSchema, keySchema}}`.
-   *
-   * @default {}
-   */
-  readonly schemaRegistry?: ProducerRegistryOptions | undefined
 
   /**
    * Whether values have the request's method.
@@ -912,70 +906,6 @@ export interface KafkaUpstreamOptions {
    * @default {}
    */
   readonly errorHandling?: ErrorHandlingOptions | undefined
-}
-
-/** Where the schemas are by which records are encoded. */
-export interface ProducerRegistryOptions {
-  /** The registry, one with Confluent's API. */
-  readonly confluent?: ProducerConfluentRegistryOptions | undefined
-}
-
-/** A schema registry with Confluent's API, and the schemas of what is written. */
-export interface ProducerConfluentRegistryOptions {
-  /**
-   * URL of the registry. Required.
-   *
-   * `INVALID_OPTIONS` otherwise: an http or https URL without a user in it is required.
-   */
-  readonly url?: string | undefined
-
-  /**
-   * Seconds for which a schema is cached; without it for ever.
-   *
-   * `INVALID_OPTIONS` otherwise: a number of seconds from 0 to 3,600 is required.
-   */
-  readonly ttl?: number | undefined
-
-  /**
-   * Whether the certificate of the registry is verified.
-   *
-   * @default true
-   */
-  readonly sslVerify?: boolean | undefined
-
-  /**
-   * How to authenticate at the registry.
-   *
-   * @default {}
-   */
-  readonly authentication?: RegistryAuthenticationOptions | undefined
-
-  /**
-   * Schema of values; without it they are not encoded.
-   *
-   * `INVALID_OPTIONS` otherwise: subjectName is required when there is a version.
-   */
-  readonly valueSchema?: RegistrySubjectOptions | undefined
-
-  /**
-   * Schema of keys; without it they are not encoded.
-   *
-   * `INVALID_OPTIONS` otherwise: subjectName is required when there is a version.
-   */
-  readonly keySchema?: RegistrySubjectOptions | undefined
-}
-
-/** The schema by which keys or values are encoded. */
-export interface RegistrySubjectOptions {
-  /** Subject of the schema. Required. */
-  readonly subjectName?: string | undefined
-
-  /**
-   * Version of the schema: a number as text, or `latest`, which it is by default.
-   *
-   * `INVALID_OPTIONS` otherwise: it must be "latest", or a whole number from 1 as text.
-   */
-  readonly schemaVersion?: string | undefined
 }
 
 /** Which headers of a request become headers of its records. */
@@ -1032,158 +962,7 @@ export interface RecordHeadersOptions {
 }
 
 /** Options of `kafkaLog`. */
-export interface KafkaLogOptions {
-  /**
-   * Brokers to connect to first: `"host:port,host:port"`, or an array of such texts or of
-   * `{host, port}`. They name the other brokers.
-   *
-   * `INVALID_OPTIONS` otherwise: a broker must be "host:port", with a port from 0 to 65,535; at
-   * least one broker is required.
-   */
-  readonly bootstrapServers: string | ReadonlyArray<string | BrokerAddress>
-
-  /**
-   * Topic of the records, or of those whose request names none.
-   *
-   * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -.
-   */
-  readonly topic: string
-
-  /**
-   * Name of the Kafka cluster in logs, metrics and `stats()`; without it they show the brokers.
-   * Routes share connections where this, brokers, `authentication`, `security` and `librdkafka` are
-   * equal.
-   */
-  readonly clusterName?: string | undefined
-
-  /**
-   * SASL: `strategy: "sasl"` and a `mechanism`, with `user` and `password`, or with `oauthbearer`.
-   * Secrets are text, or `{file}`.
-   *
-   * @default {}
-   */
-  readonly authentication?: AuthenticationOptions | undefined
-
-  /**
-   * TLS: `ssl: true`, verified by `ca` or the system's authorities unless `sslVerify` is false;
-   * `certificate` and `key` are the client's. Each is PEM text, or `{file}`.
-   *
-   * @default {}
-   */
-  readonly security?: SecurityOptions | undefined
-
-  /**
-   * Further properties of librdkafka, by name. Those that other options set are refused, and so are
-   * those that reading and writing depend on.
-   */
-  readonly librdkafka?: Readonly<Record<string, string | number | boolean>> | undefined
-
-  /**
-   * Milliseconds after which an unanswered request to a broker fails: the socket's.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
-   * required.
-   *
-   * @default 10000
-   */
-  readonly timeout?: number | undefined
-
-  /** Name of the query parameter that holds the record's key; without it there is none. */
-  readonly keyQueryArg?: string | undefined
-
-  /**
-   * When a record counts as written: `-1` once all in-sync replicas have it, and exactly once
-   * whatever connections do meanwhile; `1` once the leader of its partition has it; `0` once it is
-   * sent.
-   *
-   * `INVALID_OPTIONS` otherwise: it must be -1 or 0 or 1.
-   *
-   * @default 1
-   */
-  readonly producerRequestAcks?: -1 | 0 | 1 | undefined
-
-  /**
-   * Milliseconds in which a broker must answer a Produce request.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
-   * required.
-   *
-   * @default 2000
-   */
-  readonly producerRequestTimeout?: number | undefined
-
-  /**
-   * Records of one Produce request to a partition at most.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of records from 1 to 2,147,483,647 is required.
-   *
-   * @default 200
-   */
-  readonly producerRequestLimitsMessagesPerRequest?: number | undefined
-
-  /**
-   * Bytes of one Produce request to a partition at most; a larger record goes alone.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of bytes from 1 to 2,147,483,647 is required.
-   *
-   * @default 1048576 (1 MiB)
-   */
-  readonly producerRequestLimitsBytesPerRequest?: number | undefined
-
-  /**
-   * How often a Produce request is sent again at most.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of attempts from 0 to 2,147,483,647 is required.
-   *
-   * @default 10
-   */
-  readonly producerRequestRetriesMaxAttempts?: number | undefined
-
-  /**
-   * Milliseconds before a Produce request is sent again.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
-   * required.
-   *
-   * @default 100
-   */
-  readonly producerRequestRetriesBackoffTimeout?: number | undefined
-
-  /**
-   * Whether records are buffered, and not waited for. With `false` each is sent at once.
-   *
-   * @default true
-   */
-  readonly producerAsync?: boolean | undefined
-
-  /**
-   * Milliseconds for which a buffered record waits for others to be sent with.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
-   * required.
-   *
-   * @default 1000
-   */
-  readonly producerAsyncFlushTimeout?: number | undefined
-
-  /**
-   * Records that wait for Kafka at most, and 64 MiB of them; one more is refused, and counted as
-   * lost where its request was answered before.
-   *
-   * `INVALID_OPTIONS` otherwise: a whole number of records from 1 to 2,147,483,647 is required.
-   *
-   * @default 50000
-   */
-  readonly producerAsyncBufferingLimitsMessagesInMemory?: number | undefined
-
-  /**
-   * Schema registry by which values and keys are validated and encoded, as Avro or by JSON Schema:
-   * `{confluent: {url, valueSchema, keySchema}}`.
-   *
-   * @default {}
-   */
-  readonly schemaRegistry?: ProducerRegistryOptions | undefined
-
+export interface KafkaLogOptions extends KafkaProducerOptions {
   /**
    * Lua by the field of the entry that it returns:
    * `{"trace": "return kong.request.get_header(\"traceparent\")"}`. A dot in a name makes nested

@@ -89,17 +89,17 @@ const keyQueryArg = v.pipe(
   ),
 )
 
-/** The options of where to write, and how to connect. */
-export const targetOptions = {
+/** The options of how to reach Kafka, which all functions have. */
+export const connectionOptions = {
   bootstrapServers: brokers,
-  topic,
   clusterName,
   authentication,
   security,
   librdkafka,
-  timeout,
-  keyQueryArg,
 }
+
+/** The options of where to write, and how to connect. */
+export const targetOptions = { ...connectionOptions, topic, timeout, keyQueryArg }
 
 /** The fields of Kong's `kafka-upstream` and `kafka-log` about where to write. */
 export const kongTarget = {

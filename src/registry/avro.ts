@@ -20,10 +20,7 @@ const MAX_EMPTY_ITEMS = 10_000
  * @throws Error when the text is not a valid Avro schema.
  */
 export function avroDecoder(text: string, referred: readonly string[]): Decode {
-  const registry: Record<string, Type> = {}
-  const options = { registry, wrapUnions: true, typeHook } as const
-  for (const one of referred) avro.Type.forSchema(parse(one), options)
-  const type = avro.Type.forSchema(parse(text), options)
+  const type = avroTypeOf(text, referred)
   // Confluent's serializers write a schema of plain bytes without their length.
   if (type.typeName === 'bytes') return base64
   const read = readerOf(type, new Map())
@@ -34,6 +31,24 @@ export function avroDecoder(text: string, referred: readonly string[]): Decode {
       throw new Error(`${source.left} bytes are left behind what the schema says`)
     return json
   }
+}
+
+/**
+ * The type of a schema.
+ *
+ * @param referred Schemas that it refers to by name, each after the schemas that it refers to itself.
+ * @throws Error when the text is not a valid Avro schema.
+ */
+export function avroTypeOf(text: string, referred: readonly string[]): Type {
+  const registry: Record<string, Type> = {}
+  const options = { registry, wrapUnions: true, typeHook } as const
+  for (const one of referred) avro.Type.forSchema(parse(one), options)
+  return avro.Type.forSchema(parse(text), options)
+}
+
+/** Digits after the point of a decimal; undefined for any other type. */
+export function scaleOf(type: Type): number | undefined {
+  return scales.get(type)
 }
 
 /** Parses a schema, which may be a bare name with or without quotes. */

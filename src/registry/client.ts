@@ -17,6 +17,8 @@ export interface SchemaReference {
 
 /** A schema of a registry. */
 export interface RegisteredSchema {
+  /** The id by which encoded records name it; undefined where the registry was asked by id. */
+  readonly id: number | undefined
   readonly type: SchemaType
   readonly text: string
   readonly references: readonly SchemaReference[]
@@ -41,6 +43,16 @@ export class RegistryClient {
    */
   byId(id: number): Promise<RegisteredSchema | undefined> {
     return this.#read(`schemas/ids/${id}`)
+  }
+
+  /**
+   * The schema of a subject's version, which may be `latest`, with its id.
+   *
+   * @returns undefined when the registry has no such subject or version.
+   * @throws KafkaConsumeError as {@link byId} does.
+   */
+  bySubject(subject: string, version: string): Promise<RegisteredSchema | undefined> {
+    return this.#read(`subjects/${encodeURIComponent(subject)}/versions/${version}`)
   }
 
   /** A schema that another schema refers to, even when it was deleted since; otherwise as {@link byId}. */
@@ -92,9 +104,10 @@ function isUnknown(body: unknown): boolean {
 
 function schemaOf(body: unknown): RegisteredSchema | undefined {
   if (!isJsonObject(body) || typeof body['schema'] !== 'string') return undefined
-  const { schema: text, schemaType: type = 'AVRO', references } = body
+  const { id, schema: text, schemaType: type = 'AVRO', references } = body
   if (type !== 'AVRO' && type !== 'PROTOBUF' && type !== 'JSON') return undefined
   return {
+    id: typeof id === 'number' ? id : undefined,
     type,
     text,
     references: Array.isArray(references) ? (references as SchemaReference[]) : [],

@@ -70,8 +70,7 @@ export class Schemas {
   async #parse(schema: RegisteredSchema): Promise<SchemaLookup> {
     const { type, text } = schema
     if (type === 'JSON') return { decode: decodeJson }
-    const referred = new Map<string, string>()
-    await this.#collect(schema, referred, new Set())
+    const referred = await referredBy(schema, this.#client)
     try {
       if (type === 'AVRO') {
         const { avroDecoder } = await import('./avro.ts')
@@ -83,23 +82,32 @@ export class Schemas {
       return { failure: `its schema cannot be used: ${firstLine(error)}` }
     }
   }
+}
 
-  /** The schemas that a schema refers to, by name. Each comes after the schemas that it refers to itself. */
-  async #collect(
-    { references }: RegisteredSchema,
-    found: Map<string, string>,
-    seen: Set<string>,
-  ): Promise<void> {
+/**
+ * The schemas that a schema refers to, by name. Each comes after the schemas that it refers to itself.
+ *
+ * @throws KafkaConsumeError when the registry does not answer.
+ */
+export async function referredBy(
+  schema: RegisteredSchema,
+  client: RegistryClient,
+): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
+  const seen = new Set<string>()
+  const collect = async ({ references }: RegisteredSchema) => {
     for (const reference of references) {
       const { name } = reference
       if (seen.has(name) || seen.size >= MAX_REFERENCES) continue
       seen.add(name)
-      const schema = await this.#client.referred(reference)
-      if (!schema) continue // The parser's error will name it.
-      await this.#collect(schema, found, seen)
-      found.set(name, schema.text)
+      const referred = await client.referred(reference)
+      if (!referred) continue // The parser's error will name it.
+      await collect(referred)
+      found.set(name, referred.text)
     }
   }
+  await collect(schema)
+  return found
 }
 
 function decodeJson(payload: Uint8Array): string {

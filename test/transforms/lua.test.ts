@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { KafkaConsumeError, kafkaConsume } from '../../src/index.ts'
 import { luaSyntaxError } from '../../src/options/lua-syntax.ts'
 import { LuaRunner } from '../../src/records/lua/runner.ts'
+import { changesOf } from '../../src/records/lua/step.ts'
 import { within } from '../support/wait.ts'
 
 const MESSAGE = {
@@ -18,14 +19,19 @@ const runners: LuaRunner[] = []
 afterAll(() => Promise.all(runners.map((runner) => runner.close())))
 
 function runnerOf(functions: readonly string[], limit?: number): LuaRunner {
-  const runner = new LuaRunner(functions, limit)
+  const runner = new LuaRunner(functions, 'records', limit)
   runners.push(runner)
   return runner
 }
 
 function run(functions: string | readonly string[], message: object = MESSAGE) {
   const all = typeof functions === 'string' ? [functions] : functions
-  return within(runnerOf(all).run(JSON.stringify(message)), 'an answer', 25_000)
+  return within(runOn(runnerOf(all), JSON.stringify(message)), 'an answer', 25_000)
+}
+
+async function runOn(runner: LuaRunner, json: string) {
+  const result = await runner.run(json)
+  return result.status === 'done' ? { status: 'done', ...changesOf(result.results) } : result
 }
 
 describe('Lua functions', () => {
@@ -146,7 +152,7 @@ describe('Lua functions', () => {
     const runner = runnerOf([
       'return function(m) if m.offset == 5 then error("boom") elseif m.offset == 6 then error({}) end return m end',
     ])
-    const at = (offset: number) => runner.run(JSON.stringify({ ...MESSAGE, offset }))
+    const at = (offset: number) => runOn(runner, JSON.stringify({ ...MESSAGE, offset }))
     expect(await Promise.all([at(4), at(5), at(6), at(7)])).toEqual([
       { status: 'done', extra: '' },
       { status: 'failed', error: 'function 1:1: boom' },
@@ -166,7 +172,7 @@ describe('Lua functions', () => {
       [`return function(m) if m.offset == 5 then ${code} end return m end`],
       3_000,
     )
-    const at = (offset: number) => runner.run(JSON.stringify({ ...MESSAGE, offset }))
+    const at = (offset: number) => runOn(runner, JSON.stringify({ ...MESSAGE, offset }))
     const [before, stopped, after, last] = await Promise.all([at(4), at(5), at(6), at(7)])
     expect(before).toEqual({ status: 'done', extra: '' })
     expect(stopped.status).toBeOneOf(['failed', 'exceeded'])
@@ -202,6 +208,83 @@ describe('Lua functions', () => {
     const waiting = runner.run(JSON.stringify(MESSAGE))
     await within(runner.close(), 'the runner to close', 20_000)
     await expect(waiting).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+  })
+})
+
+describe('Lua functions of requests', () => {
+  const ABOUT = {
+    consumer: { id: 'c1', username: 'alice', custom_id: null },
+    credential: null,
+    ip: '10.0.0.1',
+    request: {
+      method: 'POST',
+      path: '/a',
+      query: { one: '1', two: ['2', '3'] },
+      headers: { 'x-a': 'b', 'x-more': ['c', 'd'] },
+    },
+    response: { status: 201, headers: { server: 'us' } },
+  }
+
+  function runWith(purpose: 'requests' | 'fields', functions: readonly string[], message: object) {
+    const runner = new LuaRunner(functions, purpose)
+    runners.push(runner)
+    const texts = purpose === 'requests' ? [JSON.stringify(message)] : []
+    return within(runner.run(...texts, JSON.stringify(ABOUT)), 'an answer', 25_000)
+  }
+
+  test('each gets what the one before returned, and the last one is sent', async () => {
+    const add = 'return function(m) m.n = (m.n or 0) + 1; return m end'
+    expect(await runWith('requests', [add, add], { list: [], none: null })).toEqual({
+      status: 'done',
+      results: [null, '{"list":[],"n":2,"none":null}'],
+    })
+    expect(await runWith('requests', [add, 'function(m) return "n=" .. m.n end'], {})).toEqual({
+      status: 'done',
+      results: ['n=1', null],
+    })
+    expect(await runWith('requests', ['function(m) return nil end'], {})).toEqual({
+      status: 'dropped',
+    })
+    expect(await runWith('requests', ['function(m) error("boom") end'], {})).toEqual({
+      status: 'failed',
+      error: 'function 1:1: boom',
+    })
+  })
+
+  test('read the consumer and the request by Kong’s PDK', async () => {
+    const calls = [
+      'kong.client.get_consumer().username',
+      'tostring(kong.client.get_credential())',
+      'kong.client.get_ip()',
+      'kong.request.get_method()',
+      'kong.request.get_header("X-A")',
+      'kong.request.get_header("x-more")',
+      'tostring(kong.request.get_header("x-none"))',
+      'kong.request.get_query_arg("two")',
+      'kong.request.get_query().one',
+      'kong.response.get_status()',
+      'kong.response.get_header("Server")',
+    ]
+    const result = await runWith('requests', [`function(m) return { ${calls.join(', ')} } end`], {})
+    const values = ['alice', 'nil', '10.0.0.1', 'POST', 'b', 'c', 'nil', '2', '1', 201, 'us']
+    expect(result).toEqual({ status: 'done', results: [null, JSON.stringify(values)] })
+  })
+
+  test('of a log are chunks, of which one that fails leaves the others', async () => {
+    const chunks = [
+      'return kong.request.get_header("x-a")',
+      'return nil',
+      'error("boom")',
+      'return { nested = { 1, 2 } }',
+      'return kong.response.get_status() + 1',
+      'local x = 1',
+    ]
+    expect(await runWith('fields', chunks, {})).toEqual({
+      status: 'done',
+      results: [
+        '[{"value":"b"},{},{"error":"function 3:1: boom"},{"value":{"nested":[1,2]}},{"value":202},{}]',
+      ],
+    })
   })
 })
 

@@ -143,6 +143,9 @@ export abstract class ReaderSource implements KafkaCluster {
   producer(): Producer {
     throw new Error('not asked for here')
   }
+  openProducer(): never {
+    throw new Error('a reader opens no producer')
+  }
 
   outage(): undefined {
     return undefined

@@ -64,7 +64,11 @@ export class Authenticator {
       ? named(await clients.byPassword(basic.username, basic.password))
       : presented && (await this.#byToken(clients, presented.token))
     if (found) {
-      const client = { ...found.client, credentialParameters: this.#credentialParameters }
+      const client = {
+        ...found.client,
+        credentialParameters: this.#credentialParameters,
+        credentialHeaders: [presented?.isCookie ? 'cookie' : 'authorization'],
+      }
       return { ...found, client }
     }
     const isWrong = presented !== undefined || c.req.header('Authorization') !== undefined

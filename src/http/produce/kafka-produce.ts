@@ -10,7 +10,7 @@ import {
   type ResolvedProduceOptions,
   resolveProduceOptions,
 } from '../../options/produce-options.ts'
-import type { KafkaOutage, ProducerRecord, RecordMetadata } from '../../port/kafka.ts'
+import type { ProducerRecord, RecordMetadata } from '../../port/kafka.ts'
 import { urlOf } from '../request/client.ts'
 import { describeError, errorResponse } from '../response/error-response.ts'
 import { type Connection, connect } from '../route/cluster-registry.ts'
@@ -22,6 +22,7 @@ import {
   recordsOfLines,
 } from './parse-records.ts'
 import { type WriteOutcome, WriteStatistics } from './write-statistics.ts'
+import type { WriterControls } from './writer-controls.ts'
 
 /** Bytes of bodies that a handler reads at a time: more requests are refused, but a single one is read. */
 const MAX_READING_BYTES = 64 * 1024 * 1024
@@ -48,24 +49,8 @@ export interface ProduceStats {
   readonly cluster: ClusterStats | undefined
 }
 
-/** The Hono handler that `kafkaProduce` returns. It connects with its first request, and runs until `close`. */
-export interface KafkaProduceHandler extends MiddlewareHandler {
-  /**
-   * Connects, so that the first request is quick. Calling it is optional.
-   *
-   * @throws KafkaConsumeError when Kafka cannot be reached or refuses; later calls try again.
-   */
-  start(): Promise<void>
-  /** The reason why Kafka cannot be reached now; `undefined` while it can. Kafka is not asked. */
-  outage(): KafkaOutage | undefined
-  /** Statistics of the handler: numbers as they are now, or since it was made. */
-  stats(): ProduceStats
-  /**
-   * Waits some seconds for records in flight, and disconnects. Later requests are answered 503
-   * `SHUTTING_DOWN`.
-   */
-  close(): Promise<void>
-}
+/** The Hono handler that `kafkaProduce` returns. */
+export interface KafkaProduceHandler extends MiddlewareHandler, WriterControls<ProduceStats> {}
 
 /**
  * Writes posted records to Kafka topics, and answers when Kafka has confirmed them: the mirror of

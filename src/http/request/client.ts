@@ -52,6 +52,16 @@ export interface KafkaClient {
   readonly until?: number
   /** Query parameters that held the client's credentials: they are not parameters of the read. */
   readonly credentialParameters?: readonly string[]
+  /** Headers that held the client's credentials: `kafkaUpstream` and `kafkaLog` put them into no record. */
+  readonly credentialHeaders?: readonly string[]
+  /** Those of `credentialHeaders` that `kafkaUpstream` forwards all the same. */
+  readonly forwardedCredentials?: readonly string[]
+  /**
+   * Headers that say who the client is, such as `X-Consumer-Username`: `kafkaUpstream` takes them as
+   * headers of the request, in place of those that the client sent itself. Null: the client may not
+   * send such a header.
+   */
+  readonly identityHeaders?: Readonly<Record<string, string | null>>
   /**
    * Called before a stream is opened; throws a `KafkaConsumeError` to refuse it. What it returns is
    * called once when the stream has ended, however it did.

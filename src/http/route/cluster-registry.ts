@@ -8,7 +8,12 @@ import { previousEvaluationClosed } from '../../core/hot-reload.ts'
 import { Feed } from '../../feed/feed.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
-import type { ClusterOptions, KafkaCluster } from '../../port/kafka.ts'
+import type {
+  ClusterOptions,
+  KafkaCluster,
+  OpenProducer,
+  ProducerSettings,
+} from '../../port/kafka.ts'
 import type { RecordProcessor } from '../../records/record-processor.ts'
 import { loadKafkaSide } from './load-kafka.ts'
 import { Memberships } from './memberships.ts'
@@ -19,6 +24,7 @@ interface SharedCluster {
   readonly cluster: KafkaCluster
   readonly feeds: Map<string, { readonly feed: Feed; routes: number }>
   readonly memberships: Memberships
+  readonly producers: Map<string, { readonly producer: OpenProducer; routes: number }>
   routes: number
 }
 
@@ -75,19 +81,49 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
   }
 }
 
+/** A route's share in a producer, which routes of a cluster with equal settings share. */
+export interface ProducerLease extends Connection {
+  readonly producer: OpenProducer
+}
+
+/** Opens a producer, or shares the one that exists. The last release sends what waits in it. */
+export async function leaseProducer(
+  connection: ClusterOptions,
+  settings: ProducerSettings,
+): Promise<ProducerLease> {
+  const { cluster, producers, release } = await acquireCluster(connection)
+  const key = JSON.stringify(settings)
+  const shared = producers.get(key) ?? { producer: cluster.openProducer(settings), routes: 0 }
+  shared.routes++
+  producers.set(key, shared)
+  return {
+    cluster,
+    producer: shared.producer,
+    release: async () => {
+      shared.routes--
+      if (shared.routes === 0) {
+        producers.delete(key)
+        await shared.producer.close()
+      }
+      await release()
+    },
+  }
+}
+
 async function acquireCluster(
   connection: ClusterOptions,
-): Promise<Connection & Pick<SharedCluster, 'feeds' | 'memberships'>> {
+): Promise<Connection & Pick<SharedCluster, 'feeds' | 'memberships' | 'producers'>> {
   const [kafka] = await Promise.all([loadKafkaSide(), previousEvaluationClosed])
   // The key holds secrets, so it is used for nothing but the map.
   const key = JSON.stringify(connection)
   const shared = clusters.get(key) ?? connectFirst(key, kafka.connect(connection))
   shared.routes++
-  const { cluster, feeds, memberships } = shared
+  const { cluster, feeds, memberships, producers } = shared
   return {
     cluster,
     feeds,
     memberships,
+    producers,
     release: async () => {
       shared.routes--
       if (shared.routes > 0) return
@@ -98,7 +134,13 @@ async function acquireCluster(
 }
 
 function connectFirst(key: string, cluster: KafkaCluster): SharedCluster {
-  const shared = { cluster, feeds: new Map(), memberships: new Memberships(cluster), routes: 0 }
+  const shared = {
+    cluster,
+    feeds: new Map(),
+    memberships: new Memberships(cluster),
+    producers: new Map(),
+    routes: 0,
+  }
   clusters.set(key, shared)
   return shared
 }

@@ -22,8 +22,14 @@ export interface KongAccess {
   until: number | undefined
   /** The origin of a page that `cors` names as one that may send credentials. */
   credentialOrigin: string | undefined
+  /** How upstreams are told of the credential: its id, user name or key. */
+  credentialIdentifier: string | undefined
   /** Names of query parameters that held a credential. */
   readonly credentialParameters: string[]
+  /** Names of headers that held a credential: no log shows them. */
+  readonly credentialHeaders: string[]
+  /** Names of those that are forwarded all the same, without `hide_credentials`. */
+  readonly forwardedCredentials: string[]
 }
 
 /** A configured plugin: it lets a request pass, or answers it. */

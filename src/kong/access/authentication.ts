@@ -9,7 +9,12 @@ import type { Credentials } from './credentials.ts'
 
 /** A credential that was found right, or why there is none. */
 export type Verdict =
-  | { readonly id: string; readonly consumer: { readonly id: string } }
+  | {
+      readonly id: string
+      readonly consumer: { readonly id: string }
+      /** How upstreams are told of the credential. Default: its id. */
+      readonly identifier?: string
+    }
   | { readonly forbidden: string }
   | {
       readonly message: string
@@ -51,6 +56,7 @@ export function authentication(
     if ('id' in verdict) {
       access.consumer = held.consumer(verdict.consumer.id)
       access.credential = verdict.id
+      access.credentialIdentifier = verdict.identifier ?? verdict.id
       return undefined
     }
     if ('forbidden' in verdict) return refuse(c, 403, 'FORBIDDEN', verdict.forbidden)
@@ -77,4 +83,10 @@ export function foreignPage({ c, credentialOrigin }: KongAccess): Verdict | unde
 /** A challenge of a scheme, with the realm where one is configured. */
 export function challenge(scheme: string, realm: string | null): string {
   return realm === null ? scheme : `${scheme} realm="${realm.replace(/["\\]/g, '\\$&')}"`
+}
+
+/** Notes a header that held a credential. */
+export function credentialHeader(access: KongAccess, name: string, isHidden: boolean): void {
+  access.credentialHeaders.push(name)
+  if (!isHidden) access.forwardedCredentials.push(name)
 }

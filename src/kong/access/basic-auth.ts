@@ -8,11 +8,18 @@ import * as v from 'valibot'
 import * as f from '../model/fields.ts'
 import { passwordHash } from '../model/password-hash.ts'
 import { accessPlugin } from './access-plugin.ts'
-import { anonymous, authentication, challenge, foreignPage, principals } from './authentication.ts'
+import {
+  anonymous,
+  authentication,
+  challenge,
+  credentialHeader,
+  foreignPage,
+  principals,
+} from './authentication.ts'
 
 const schema = f.record({
   anonymous,
-  // Accepted without effect: there is no upstream from which credentials could be hidden.
+  // Hides the header from records of kafka-upstream.
   hide_credentials: v.optional(f.boolean, true),
   realm: v.optional(f.string, 'service'),
   principals,
@@ -30,13 +37,14 @@ export const basicAuth = accessPlugin({
   make: (config, credentials) =>
     authentication(config, credentials, async (access) => {
       const given = auth(access.c.req.raw)
+      if (given) credentialHeader(access, 'authorization', config.hide_credentials)
       const foreign = given && foreignPage(access)
       if (foreign) return foreign
       const held = given && credentials().byUsername(given.username)
       // Passwords are compared for unknown names, too: the time must not reveal which names exist.
       const hash = given && passwordHash(given.password, held?.consumer.id ?? '')
       const isRight = hash !== undefined && (await timingSafeEqual(held?.password ?? '', hash))
-      if (held && isRight) return held
+      if (held && isRight) return { ...held, identifier: held.username }
       return { message: 'Unauthorized', challenge: challenge('Basic', config.realm) }
     }),
 })

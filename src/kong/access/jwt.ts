@@ -19,6 +19,7 @@ import {
   anonymous,
   authentication,
   challenge,
+  credentialHeader,
   foreignPage,
   type Verdict,
 } from './authentication.ts'
@@ -69,7 +70,7 @@ export const jwt = accessPlugin({
         await verifySignature(text, header, held, keyOf)
         verifyClaims(claims, config)
         if (config.claims_to_verify?.includes('exp')) access.until = Number(claims.exp) * 1_000
-        return held
+        return { ...held, identifier: held.key }
       } catch (error) {
         if (error instanceof InvalidToken) return refusalVerdict(error, config.realm)
         throw error
@@ -163,7 +164,8 @@ interface PresentedJwts {
 }
 
 /** The tokens of a request, looked for in Kong's order: query, cookies, headers. */
-function tokensOf({ c, credentialParameters }: KongAccess, config: JwtConfig): PresentedJwts {
+function tokensOf(access: KongAccess, config: JwtConfig): PresentedJwts {
+  const { c, credentialParameters } = access
   const query = new URL(c.req.url).searchParams
   for (const name of config.uri_param_names) {
     if (!query.has(name)) continue
@@ -172,11 +174,16 @@ function tokensOf({ c, credentialParameters }: KongAccess, config: JwtConfig): P
   }
   for (const name of config.cookie_names) {
     const cookie = getCookie(c, name)
-    if (cookie) return { tokens: [cookie], isCookie: true }
+    if (!cookie) continue
+    // Kong's plugin has no `hide_credentials`: its tokens are forwarded.
+    credentialHeader(access, 'cookie', false)
+    return { tokens: [cookie], isCookie: true }
   }
   for (const name of config.header_names) {
     const [, token] = /^\s*bearer\s+(\S+)\s*$/i.exec(c.req.header(name) ?? '') ?? []
-    if (token) return { tokens: [token], isCookie: false }
+    if (!token) continue
+    credentialHeader(access, name, false)
+    return { tokens: [token], isCookie: false }
   }
   return { tokens: [], isCookie: false }
 }

@@ -9,6 +9,7 @@ import {
   anonymous,
   authentication,
   challenge,
+  credentialHeader,
   OWN_CREDENTIALS,
   principals,
   type Verdict,
@@ -16,7 +17,7 @@ import {
 
 const schema = f.record({
   key_names: v.optional(f.array(f.headerName), ['apikey']),
-  // Accepted without effect: there is no upstream from which credentials could be hidden.
+  // Hides a key in a header from records of kafka-upstream; one in the query is always hidden.
   hide_credentials: v.optional(f.boolean, true),
   anonymous,
   key_in_header: v.optional(f.boolean, true),
@@ -52,14 +53,17 @@ interface PresentedKey {
 
 /** The key of a request under the first of `key_names` that has one: in its header, else in the query. */
 function presentedKey(
-  { c, credentialParameters }: KongAccess,
-  { key_names, key_in_header, key_in_query }: KeyAuthConfig,
+  access: KongAccess,
+  { key_names, key_in_header, key_in_query, hide_credentials }: KeyAuthConfig,
 ): PresentedKey {
+  const { c, credentialParameters } = access
   const query = new URL(c.req.url).searchParams
   for (const name of key_names) {
     const inQuery = key_in_query ? query.getAll(name) : []
     if (inQuery.length > 0) credentialParameters.push(name)
-    const key = (key_in_header && c.req.header(name)) || inQuery[0]
+    const inHeader = key_in_header ? c.req.header(name) : undefined
+    if (inHeader) credentialHeader(access, name, hide_credentials)
+    const key = inHeader || inQuery[0]
     if (key) return { key, isDuplicate: inQuery.length > 1 }
   }
   return { key: undefined, isDuplicate: false }

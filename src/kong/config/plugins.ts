@@ -16,13 +16,16 @@ import { KAFKA_PLUGINS, kafkaPluginOf } from './kafka-plugins.ts'
 import { readPluginConfig } from './plugin-config.ts'
 
 /** The plugins that answer requests, in Kong's order. */
-export const ANSWERING_PLUGINS = KAFKA_PLUGINS.filter(({ name }) => name.endsWith('-consume'))
+export const ANSWERING_PLUGINS = KAFKA_PLUGINS.filter(({ isAnswering }) => isAnswering)
+
+/** The plugin that logs finished requests. */
+export const LOG_PLUGIN = 'kafka-log'
 
 /** The access plugins, which run before the answering ones, in Kong's order. */
 export const ACCESS_PLUGINS: readonly AccessPlugin[] = [cors, jwt, keyAuth, basicAuth, rateLimiting]
 
 export const PLUGIN_NAMES: readonly string[] = [
-  ...ANSWERING_PLUGINS.map(({ name }) => name),
+  ...KAFKA_PLUGINS.map(({ name }) => name),
   ...ACCESS_PLUGINS.map(({ name }) => name),
 ]
 

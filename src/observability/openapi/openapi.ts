@@ -5,13 +5,14 @@ import { isCommittedByPost, isOffsetsPath } from '../../http/consume/offsets.ts'
 import { type ProduceStats, WRITE_NAMES } from '../../http/produce/kafka-produce.ts'
 import { READ_NAMES, SOCKET_NAMES, STREAM_NAMES } from '../../http/request/parameters.ts'
 import type { RouteStats } from '../../http/route/route.ts'
+import type { UpstreamStats } from '../../http/upstream/kafka-upstream.ts'
 import { PARAMETERS, SCHEMAS, WRITE_PARAMETERS } from './schemas.ts'
 
 type DescribedOperation =
   | Pick<RouteStats, 'mode' | 'topics' | 'commitStrategy'>
-  | Pick<ProduceStats, 'mode' | 'topics'>
+  | Pick<ProduceStats | UpstreamStats, 'mode' | 'topics'>
 
-/** A handler of `kafkaConsume` or `kafkaProduce`, as far as it is described. */
+/** A handler of `kafkaConsume`, `kafkaProduce` or `kafkaUpstream`, as far as it is described. */
 export interface DescribedHandler {
   /** Statistics of the handler, of which its description needs mode and topics. */
   stats(): DescribedOperation
@@ -87,14 +88,14 @@ export function openApi(
 
 interface FoundOperation {
   readonly path: string
-  readonly method: 'get' | 'post'
+  readonly method: string
   readonly operation: Json
 }
 
 function operationsOf({ handler, paths, methods, isPrefix }: DescribedRoute): FoundOperation[] {
   const described = handler.stats()
   const isCommitted = 'commitStrategy' in described && isCommittedByPost(described)
-  const main = described.mode === 'produce' ? 'post' : 'get'
+  const main = mainMethod(described.mode, methods)
   const found = paths
     .filter((path) => !path.startsWith('~'))
     .flatMap((path): FoundOperation[] => {
@@ -110,6 +111,14 @@ function operationsOf({ handler, paths, methods, isPrefix }: DescribedRoute): Fo
   return found.filter(({ method }) => methods?.includes(method.toUpperCase()) ?? true)
 }
 
+/** The method of a route's main operation. Any method writes with `kafkaUpstream`. */
+function mainMethod(mode: DescribedOperation['mode'], methods: readonly string[] = []): string {
+  if (mode === 'produce') return 'post'
+  if (mode !== 'upstream') return 'get'
+  const [first = 'POST'] = methods
+  return (methods.includes('POST') ? 'POST' : first).toLowerCase()
+}
+
 function describe({ name, hosts, paths }: DescribedRoute, topics: readonly string[]): string {
   const parts = [
     `Topics: ${topics.map((topic) => `\`${topic}\``).join(', ')}.`,
@@ -119,7 +128,8 @@ function describe({ name, hosts, paths }: DescribedRoute, topics: readonly strin
   return parts.filter(Boolean).join(' ')
 }
 
-function operationOf(mode: (RouteStats | ProduceStats)['mode'], operationId: string): Json {
+function operationOf(mode: DescribedOperation['mode'], operationId: string): Json {
+  if (mode === 'upstream') return { operationId, ...upstream }
   if (mode === 'produce') return { operationId, ...write }
   if (mode === 'http-get') return { operationId, ...once }
   if (mode === 'server-sent-events') return { operationId, ...streamed }
@@ -292,6 +302,27 @@ const write = {
   responses: {
     200: { description: 'Kafka has confirmed all of them', content: json('Written') },
     ...refusalsAs('NotWritten', [400, 401, 403, 404, 405, 413, 429, 500, 502, 503, 504]),
+  },
+} as const
+
+const upstream = {
+  summary: 'Write the request as a record',
+  requestBody: {
+    content: { '*/*': { schema: { description: 'Any body of at most 1 MiB' } } },
+  },
+  responses: {
+    200: {
+      description: 'The record is written, or buffered to be written',
+      content: json('Sent'),
+    },
+    ...Object.fromEntries(
+      Object.entries({
+        400: 'The body cannot be parsed, or does not fit its schema',
+        413: 'The body has more than 1 MiB',
+        500: 'The message could not be transformed',
+        502: 'The record could not be written',
+      }).map(([status, description]) => [status, { description, content: json('NotSent') }]),
+    ),
   },
 } as const
 

@@ -136,6 +136,11 @@ export const SCHEMAS = {
     v.object({ ...error.entries, records: v.optional(v.array(v.union([written, failure]))) }),
     v.description('As an `Error`; where some records were written, what became of each'),
   ),
+  Sent: v.object({ message: v.string() }),
+  NotSent: v.pipe(
+    v.object({ message: v.string(), error: v.string() }),
+    v.description("Kong's form of an error: the status in words, and why"),
+  ),
   Offsets: v.union([
     v.object({ cursor }),
     v.pipe(

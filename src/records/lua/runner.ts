@@ -2,7 +2,7 @@
 import type { Worker } from 'node:worker_threads'
 import { getLogger } from '@logtape/logtape'
 import { KafkaConsumeError } from '../../core/errors.ts'
-import type { LuaThreadAnswer, LuaThreadData } from './thread.ts'
+import type { LuaPurpose, LuaThreadAnswer, LuaThreadData } from './thread.ts'
 
 const log = getLogger(['hono-kafka-consume', 'lua'])
 
@@ -18,7 +18,7 @@ export type LuaResult = Extract<
 >
 
 interface Call {
-  readonly json: string
+  readonly texts: readonly string[]
   resolve(result: LuaResult): void
   reject(error: unknown): void
 }
@@ -30,6 +30,7 @@ interface Call {
  */
 export class LuaRunner {
   readonly #functions: readonly string[]
+  readonly #purpose: LuaPurpose
   readonly #limit: number
   /** Messages without an answer. The first one is in progress. */
   #calls: Call[] = []
@@ -39,16 +40,27 @@ export class LuaRunner {
   #closed = false
 
   /** @param limit Milliseconds for one message. */
-  constructor(functions: readonly string[], limit = LIMIT_MS) {
+  constructor(functions: readonly string[], purpose: LuaPurpose, limit = LIMIT_MS) {
     this.#functions = functions
+    this.#purpose = purpose
     this.#limit = limit
   }
 
-  /** @throws KafkaConsumeError when the functions cannot be run at all. */
-  async run(json: string): Promise<LuaResult> {
+  /** Messages that wait for their result. */
+  get pending(): number {
+    return this.#calls.length
+  }
+
+  /**
+   * @param texts What the purpose needs, as JSON: a record; a request's message and its circumstances;
+   *   the circumstances of an entry.
+   * @throws KafkaConsumeError when the functions cannot be run at all.
+   */
+  async run(...texts: string[]): Promise<LuaResult> {
+    if (this.#closed) throw closed()
     const { promise, resolve, reject } = Promise.withResolvers<LuaResult>()
-    this.#calls.push({ json, resolve, reject })
-    if (this.#thread) this.#post(this.#thread, json)
+    this.#calls.push({ texts, resolve, reject })
+    if (this.#thread) this.#post(this.#thread, texts)
     else void this.#begin()
     return promise
   }
@@ -63,7 +75,7 @@ export class LuaRunner {
   /** Starts a thread, and sends it all messages without an answer. */
   async #begin(): Promise<void> {
     if (this.#starting) return
-    this.#starting = startThread(this.#functions)
+    this.#starting = startThread(this.#functions, this.#purpose)
     try {
       const thread = await this.#starting
       if (this.#closed) {
@@ -76,7 +88,7 @@ export class LuaRunner {
       thread.on('exit', () => this.#stop(thread, 'their thread ended'))
       // The thread must not keep a process alive that ends without closing this runner.
       thread.unref()
-      for (const { json } of this.#calls) this.#post(thread, json)
+      for (const { texts } of this.#calls) this.#post(thread, texts)
     } catch (error) {
       this.#failAll(error)
     } finally {
@@ -84,8 +96,8 @@ export class LuaRunner {
     }
   }
 
-  #post(thread: Worker, json: string): void {
-    thread.postMessage(json)
+  #post(thread: Worker, texts: readonly string[]): void {
+    thread.postMessage(texts)
     this.#deadline ??= this.#watch(thread)
   }
 
@@ -129,11 +141,11 @@ export class LuaRunner {
   }
 }
 
-async function startThread(functions: readonly string[]): Promise<Worker> {
+async function startThread(functions: readonly string[], purpose: LuaPurpose): Promise<Worker> {
   // biome-ignore lint/style/noRestrictedImports: threads are the runtime's own; loaded where Lua is used
   const { Worker } = await import('node:worker_threads')
   const { program } = await import('./thread.ts')
-  const workerData: LuaThreadData = { kind: 'message_by_lua_functions', functions }
+  const workerData: LuaThreadData = { kind: 'message_by_lua_functions', purpose, functions }
   // Deno's type of URL differs from Node's.
   const path = program as ConstructorParameters<typeof Worker>[0]
   const thread = new Worker(path, { workerData })

@@ -197,6 +197,57 @@ end
 getmetatable("").__index = env.string
 getmetatable("").__metatable = false
 
+-- Kong's PDK, as far as it reads a request and its answer: they are passed along with each message.
+local context = {}
+
+local function member(...)
+  local value = context
+  for _, name in ipairs({ ... }) do
+    if type(value) ~= "table" then return nil end
+    value = value[name]
+  end
+  if rawequal(value, null) then return nil end
+  return value
+end
+
+local function getter(...)
+  local path = { ... }
+  return function() return member(table.unpack(path)) end
+end
+
+local function header_getter(side)
+  return function(name)
+    local value = member(side, "headers", string.lower(tostring(name)))
+    if type(value) == "table" then return value[1] end
+    return value
+  end
+end
+
+env.kong = {
+  client = {
+    get_consumer = getter("consumer"), get_credential = getter("credential"), get_ip = getter("ip"),
+    get_forwarded_ip = getter("ip"),
+  },
+  request = {
+    get_id = getter("request", "id"), get_method = getter("request", "method"),
+    get_scheme = getter("request", "scheme"), get_host = getter("request", "host"),
+    get_port = getter("request", "port"), get_path = getter("request", "path"),
+    get_raw_path = getter("request", "path"), get_path_with_query = getter("request", "uri"),
+    get_raw_query = getter("request", "raw_query"), get_query = getter("request", "query"),
+    get_headers = getter("request", "headers"), get_header = header_getter("request"),
+    get_query_arg = function(name)
+      local value = member("request", "query", tostring(name))
+      if type(value) == "table" then return value[1] end
+      return value
+    end,
+  },
+  response = {
+    get_status = getter("response", "status"), get_headers = getter("response", "headers"),
+    get_header = header_getter("response"), get_source = function() return "exit" end,
+  },
+  router = { get_route = getter("route"), get_service = getter("service") },
+}
+
 local functions = {}
 
 function setup(name, text)
@@ -211,6 +262,13 @@ end
 
 local OWN = { topic = true, partition = true, offset = true, timestamp = true, key = true, value = true,
   headers = true, encoding = true, error = true }
+
+-- A chunk that is run as it is, each time.
+function setup_chunk(name, text)
+  local chunk, problem = load(text, "=" .. name, "t", env)
+  if not chunk then return problem end
+  functions[#functions + 1] = chunk
+end
 
 -- The message after a function. A table that the function created is a message if it has a field "value",
 -- otherwise it is the value.
@@ -249,11 +307,40 @@ local function call(text)
     changed(headers, encode(message.headers)), concat(extra)
 end
 
-function run(text)
-  local ok, a, b, c, d, e = pcall(call, text)
-  if ok then return a, b, c, d, e end
-  if a == "not enough memory" then return "exceeded", a end
-  if type(a) == "table" then return "failed", "an error that is a table" end
-  return "failed", tostring(a)
+local function guarded(f)
+  return function(...)
+    local result = table.pack(pcall(f, ...))
+    if result[1] then return table.unpack(result, 2, result.n) end
+    local problem = result[2]
+    if problem == "not enough memory" then return "exceeded", problem end
+    if type(problem) == "table" then return "failed", "an error that is a table" end
+    return "failed", tostring(problem)
+  end
 end
+
+run = guarded(call)
+
+-- A request's message may become anything: text is sent as it is, all else as JSON.
+run_request = guarded(function(text, about)
+  context = decode(about)
+  local message = decode(text)
+  for _, f in ipairs(functions) do
+    message = f(message)
+    if message == nil then return "dropped" end
+  end
+  if type(message) == "string" then return "done", message, nil end
+  return "done", nil, encode(message)
+end)
+
+-- The fields of a log's entry, each with its value, removed, or with what went wrong.
+run_fields = guarded(function(about)
+  context = decode(about)
+  local fields = setmetatable({}, array_mt)
+  for i, f in ipairs(functions) do
+    local ok, value = pcall(function() return encode({ value = f() }) end)
+    if not ok and value == "not enough memory" then error(value, 0) end
+    if ok then fields[i] = decode(value) else fields[i] = { error = tostring(value) } end
+  end
+  return "done", encode(fields)
+end)
 `

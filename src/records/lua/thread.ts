@@ -8,8 +8,22 @@ export const program = new URL(import.meta.url)
 /** The data that a thread is started with. Its `kind` tells the thread that it runs Lua functions. */
 export interface LuaThreadData {
   readonly kind: 'message_by_lua_functions'
+  readonly purpose: LuaPurpose
   readonly functions: readonly string[]
 }
+
+/**
+ * What functions are for: records on their way to clients, messages of requests, or fields of a log's
+ * entry, which are chunks that return a value.
+ */
+export type LuaPurpose = 'records' | 'requests' | 'fields'
+
+/** The sandbox's functions by purpose: the one that takes a function's text, and the one that calls all. */
+const ENTRIES = {
+  records: { setup: 'setup', run: 'run' },
+  requests: { setup: 'setup', run: 'run_request' },
+  fields: { setup: 'setup_chunk', run: 'run_fields' },
+} as const
 
 /** The messages of a thread: first whether it is ready, then the result of each message in turn. */
 export type LuaThreadAnswer =
@@ -18,15 +32,8 @@ export type LuaThreadAnswer =
   | { readonly status: 'dropped' }
   /** `exceeded`: a limit was exceeded, so that the Lua state must not be used any more. */
   | { readonly status: 'failed' | 'exceeded'; readonly error: string }
-  | {
-      readonly status: 'done'
-      /** The JSON of each changed field. */
-      readonly key?: string
-      readonly value?: string
-      readonly headers?: string
-      /** Further fields, each with a comma before it. */
-      readonly extra: string
-    }
+  /** The results of the sandbox's function that calls all. */
+  | { readonly status: 'done'; readonly results: ReadonlyArray<string | null> }
 
 /** The most bytes that the Lua state may hold. */
 const MAX_MEMORY = 64 * 1024 * 1024
@@ -37,19 +44,22 @@ const { isMainThread, parentPort, workerData } = await import('node:worker_threa
 
 if (!isMainThread && parentPort && (workerData as LuaThreadData | null)?.kind) {
   const port = parentPort
-  const { kind, functions } = workerData as LuaThreadData
+  const { kind, purpose, functions } = workerData as LuaThreadData
   if (kind === 'message_by_lua_functions') {
-    const state = await start(functions)
+    const entry = ENTRIES[purpose]
+    const state = await start(functions, entry.setup)
     if (typeof state === 'string') port.postMessage({ status: 'broken', error: state })
     else {
-      port.on('message', (json: string) => port.postMessage(run(state, json)))
+      port.on('message', (texts: readonly string[]) => {
+        port.postMessage(run(state, entry.run, texts))
+      })
       port.postMessage({ status: 'ready' })
     }
   }
 }
 
 /** A state with its functions, or what is wrong with one of them. */
-async function start(functions: readonly string[]): Promise<LuaEngine | string> {
+async function start(functions: readonly string[], setup: string): Promise<LuaEngine | string> {
   const { LuaFactory, LuaLibraries } = await import('wasmoon')
   // By default, some runtimes look for the file beside the program of the thread.
   const wasm = new URL('glue.wasm', import.meta.resolve('wasmoon'))
@@ -74,30 +84,18 @@ async function start(functions: readonly string[]): Promise<LuaEngine | string> 
   lua.lua_setglobal(address, LuaLibraries.UTF8)
   engine.doStringSync(SANDBOX)
   for (const [index, text] of functions.entries()) {
-    const [error] = call(engine, 'setup', `function ${index + 1}`, text)
-    if (error !== undefined && error !== null) return String(error)
+    const [problem] = call(engine, setup, `function ${index + 1}`, text)
+    if (problem !== undefined && problem !== null) return String(problem)
   }
   return engine
 }
 
-function run(engine: LuaEngine, json: string): LuaThreadAnswer {
+function run(engine: LuaEngine, name: string, texts: readonly string[]): LuaThreadAnswer {
   try {
-    const [status, first, value, headers, extra] = call(engine, 'run', json) as [
-      'done' | 'dropped' | 'failed' | 'exceeded',
-      string | null,
-      string | null,
-      string | null,
-      string,
-    ]
+    const [status, ...results] = call(engine, name, ...texts)
     if (status === 'dropped') return { status }
-    if (status !== 'done') return { status, error: String(first) }
-    return {
-      status,
-      ...(first !== null && { key: first }),
-      ...(value !== null && { value }),
-      ...(headers !== null && { headers }),
-      extra,
-    }
+    if (status === 'done') return { status, results: results as Array<string | null> }
+    return { status: status as 'failed' | 'exceeded', error: String(results[0]) }
   } catch (error) {
     // Lua itself has no memory left to say so.
     return { status: 'exceeded', error: error instanceof Error ? error.message : String(error) }

@@ -1,0 +1,52 @@
+import type { MiddlewareHandler } from 'hono'
+import { beginRequestStatistics, requestStatisticsOf } from '../../core/request-statistics.ts'
+import { resolveLogOptions } from '../../options/log-options.ts'
+import type { KafkaLogOptions } from '../../options/option-types.ts'
+import type { WriterControls } from '../produce/writer-controls.ts'
+import { startRequest } from './log-entry.ts'
+import { type LogStats, RequestLog } from './request-log.ts'
+
+/** The Hono middleware that `kafkaLog` returns. */
+export interface KafkaLogMiddleware extends MiddlewareHandler, WriterControls<LogStats> {}
+
+/**
+ * Writes a record for each finished request, as Kong's plugin `kafka-log` does: its options are the
+ * plugin's fields in camelCase, with its defaults. Mount it by `app.use` in front of the routes to log.
+ * Requests do not wait for it. A middleware adds fields to the entry by `c.set('kafkaLogFields', …)`.
+ *
+ * @param options See `KafkaLogOptions`; `bootstrapServers` and `topic` are required.
+ * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { kafkaLog } from 'hono-kafka-consume'
+ * import { kafkaSide } from 'hono-kafka-consume/kafka'
+ *
+ * // A broker within the process; yours is elsewhere.
+ * const broker = await kafkaSide.startEmbeddedBroker({ topic: 'requests', records: 0, recordsPerSecond: 0 })
+ * const requests = kafkaLog({ bootstrapServers: broker.bootstrapServers, topic: 'requests' })
+ * const app = new Hono().use(requests).get('/hello', (c) => c.text('hello'))
+ *
+ * await app.request('/hello')
+ * await requests.close()
+ * if (requests.stats().records !== 1) throw new Error('the request is logged')
+ * await broker.close()
+ * ```
+ */
+export function kafkaLog(options: KafkaLogOptions): KafkaLogMiddleware {
+  const requestLog = new RequestLog(resolveLogOptions(options))
+  const middleware: MiddlewareHandler = async (c, next) => {
+    // Streams tell there when they end.
+    if (!requestStatisticsOf(c)) beginRequestStatistics(c)
+    const start = startRequest()
+    await next()
+    requestLog.record(c, c.res, start)
+  }
+  return Object.assign(middleware, {
+    start: () => requestLog.start(),
+    outage: () => requestLog.outage(),
+    stats: () => requestLog.stats(),
+    close: () => requestLog.close(),
+  })
+}
