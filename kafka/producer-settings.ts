@@ -1,5 +1,6 @@
-/** The settings of producers by librdkafka's names, and what waits for Kafka at most. */
-import type { ProducerProfile, ProducerSettings } from '../src/port/kafka.ts'
+/** The settings of producers by librdkafka's names, and their limits. */
+import type { ProducerProfile } from '../src/port/kafka.ts'
+import type { ProducerSettings } from '../src/port/open-producer.ts'
 import type { Settings } from './client/client.ts'
 import type { PendingLimits } from './producer.ts'
 
@@ -43,7 +44,7 @@ export function profileSettings(profile: ProducerProfile): Settings {
 
 /** Settings of a producer of its own, within the ranges of librdkafka. */
 export function ownSettings(settings: ProducerSettings): Settings {
-  const { acks, requestTimeout, socketTimeout, retries, retryBackoff, linger } = settings
+  const { acks, requestTimeout, socketTimeout, retries, retryBackoff, batchWait } = settings
   const backoff = within(retryBackoff, 1, 300_000)
   return {
     ...COMMON,
@@ -57,14 +58,14 @@ export function ownSettings(settings: ProducerSettings): Settings {
     'retry.backoff.max.ms': Math.max(backoff, 1_000),
     'batch.num.messages': within(settings.batchRecords, 1, 1_000_000),
     'batch.size': settings.batchBytes,
-    'linger.ms': within(linger, 0, 900_000),
+    'linger.ms': within(batchWait, 0, 900_000),
     'message.timeout.ms': deliveryTimeout(settings),
     'queue.buffering.max.messages': within(settings.maxPending, 100_000, 10_000_000),
     partitioner: 'consistent_random',
   }
 }
 
-/** What waits for Kafka in a producer of its own at most, and for how long without a connection. */
+/** The limits of records that wait for Kafka in a producer with settings of its own. */
 export function ownLimits(settings: ProducerSettings): PendingLimits {
   return {
     records: settings.maxPending,
@@ -75,10 +76,10 @@ export function ownLimits(settings: ProducerSettings): PendingLimits {
 
 /** Milliseconds in which all attempts at a record may run out, after it has waited for others. */
 function deliveryTimeout(settings: ProducerSettings): number {
-  const { requestTimeout, retries, retryBackoff, linger } = settings
+  const { requestTimeout, retries, retryBackoff, batchWait } = settings
   const attempts = (retries + 1) * (requestTimeout + retryBackoff)
   const bounded = within(attempts, MIN_DELIVERY_TIMEOUT_MS, MAX_DELIVERY_TIMEOUT_MS)
-  return within(linger, 0, 900_000) + bounded
+  return within(batchWait, 0, 900_000) + bounded
 }
 
 function within(value: number, min: number, max: number): number {

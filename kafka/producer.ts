@@ -2,12 +2,8 @@ import type { MessageHeader } from '@confluentinc/kafka-javascript'
 import { getLogger } from '@logtape/logtape'
 import { settledWithin } from '../src/core/deadline.ts'
 import { asKafkaConsumeError, KafkaConsumeError, shuttingDownError } from '../src/core/errors.ts'
-import {
-  headerEntry,
-  type OpenProducer,
-  type ProducerRecord,
-  type RecordMetadata,
-} from '../src/port/kafka.ts'
+import { headerEntry, type ProducerRecord, type RecordMetadata } from '../src/port/kafka.ts'
+import type { OpenProducer } from '../src/port/open-producer.ts'
 import { call, type Metadata, type ProducerClient, withoutRepetition } from './client/client.ts'
 import {
   type ClientError,
@@ -51,7 +47,7 @@ export interface ProducerHost {
   create(): ProducerClient
 }
 
-/** What waits for Kafka at most. When nothing waits, a batch of any size is accepted. */
+/** Limits of records that wait for Kafka. When none waits, a batch of any size is accepted. */
 export interface PendingLimits {
   readonly records: number
   /** Bytes of keys, values and headers, and of what holds them. */

@@ -8,12 +8,11 @@ import type {
   KafkaCluster,
   KafkaOutage,
   OffsetQuery,
-  OpenProducer,
   PartitionOffset,
   Producer,
   ProducerProfile,
-  ProducerSettings,
 } from '../../src/port/kafka.ts'
+import type { OpenProducer, ProducerSettings } from '../../src/port/open-producer.ts'
 import { disconnectClient, membersOf, type Settings } from '../client/client.ts'
 import { ConfluentAssignedConsumer } from '../consumer/assigned-consumer.ts'
 import { isEmbedded } from '../embedded/embedded.ts'

@@ -163,7 +163,7 @@ function* handlersOf(
       handlers.set(key, found)
       byScope.set(scopeKey(route, plugin), found.handler)
       const served = servedRoute(route, plugin, names.get(route.id) ?? route.id, found.handler)
-      // Of several plugins on a route the first one answers.
+      // The first of several plugins on a route answers.
       if (!byName.has(served.name)) byName.set(served.name, served)
     }
     yield

@@ -1,4 +1,7 @@
-/** The metrics of handlers: their names, HELP texts and samples, taken from the handlers' statistics. */
+/**
+ * The metrics of handlers: their names, HELP texts and samples, taken from the handlers' statistics.
+ * The file has more than 400 lines because it lists all of them.
+ */
 import type { LogStats } from '../http/log/request-log.ts'
 import type { ProduceStats } from '../http/produce/kafka-produce.ts'
 import type { ClusterStats, PartitionRange, RouteStats } from '../http/route/route.ts'

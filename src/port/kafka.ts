@@ -5,6 +5,7 @@
 import type { ErrorCode, KafkaConsumeError } from '../core/errors.ts'
 import type { TopicPartition } from '../core/topic-partition.ts'
 import type { DeliveredRun, EncodedRecords, EncodingRequest, RecordTexts } from './encoding.ts'
+import type { OpenProducer, ProducerSettings } from './open-producer.ts'
 
 /** One record as Kafka holds it, with its bytes not yet decoded. */
 export interface KafkaRecord {
@@ -235,29 +236,6 @@ export type Acknowledgement = 'all' | 'leader'
  */
 export type ProducerProfile = Acknowledgement | 'each'
 
-/** How a producer of its own batches, retries and waits. Times are milliseconds. */
-export interface ProducerSettings {
-  /** `none`: a record counts as written once it was sent. Retries double no record with `all` only. */
-  readonly acks: Acknowledgement | 'none'
-  /** For a broker's answer to one Produce request. */
-  readonly requestTimeout: number
-  /** After which an unanswered request of any other kind fails. */
-  readonly socketTimeout: number
-  /** How often a Produce request is sent again at most. */
-  readonly retries: number
-  readonly retryBackoff: number
-  /** Records of one partition in a Produce request at most. */
-  readonly batchRecords: number
-  /** Bytes of one partition in a Produce request at most; a larger record goes alone. */
-  readonly batchBytes: number
-  /** For which a record waits for others to be sent with. */
-  readonly linger: number
-  /** Records that wait for Kafka at most. */
-  readonly maxPending: number
-  /** Whether records wait for Kafka during an outage, too. Otherwise an outage refuses them at once. */
-  readonly waitsInOutage: boolean
-}
-
 /**
  * Where a record was written. The offset is null when Kafka says only that it has the record: its
  * first answer was lost, as when a broker fails, and the record was sent again.
@@ -276,21 +254,6 @@ export interface Producer {
    * wait, or why Kafka cannot be reached.
    */
   send(records: readonly ProducerRecord[]): Promise<Array<RecordMetadata | KafkaConsumeError>>
-}
-
-/** A producer that is closed by whoever opened it. */
-export interface OpenProducer extends Producer {
-  /**
-   * As `send`, but it tells at once that too many records wait.
-   *
-   * @throws KafkaConsumeError TOO_MANY_RECORDS or SHUTTING_DOWN. Its promise rejects when Kafka cannot
-   *   be reached.
-   */
-  accept(
-    records: readonly ProducerRecord[],
-  ): Promise<ReadonlyArray<RecordMetadata | KafkaConsumeError>>
-  /** Sends what waits, for some seconds at most, and disconnects. */
-  close(): Promise<void>
 }
 
 /** Asks for the log start offset, the end, or the first offset at or after a time (ms since 1970). */

@@ -57,17 +57,17 @@ export class SubjectEncoder {
     ...alternatives: readonly (string | Uint8Array)[]
   ): Promise<Uint8Array<ArrayBuffer>> {
     const { id, encode } = await this.#schema()
-    let problem: unknown
+    let first: unknown
     for (const value of alternatives) {
       try {
         const json = typeof value === 'string' ? value : textOf(value)
         if (json === undefined) throw new Error('it is not UTF-8')
         return framed(id, encode(json))
       } catch (error) {
-        problem ??= error
+        first ??= error
       }
     }
-    const state = problem instanceof SyntaxError ? 'it is not valid JSON' : firstLine(problem)
+    const state = first instanceof SyntaxError ? 'it is not valid JSON' : firstLine(first)
     throw new KafkaConsumeError('INVALID_RECORD', `Cannot encode the ${this.#what}: ${state}`)
   }
 

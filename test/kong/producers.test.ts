@@ -1,4 +1,7 @@
-/** Kong's quickstarts and examples of the plugins that write, on a real Kafka, by curl and read back by kcat. */
+/**
+ * Kong's quickstarts and examples of the plugins that write, on a real Kafka, by curl and read back by kcat.
+ * The file has more than 400 lines because its tests share gateways and commands.
+ */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** `kafkaUpstream` on a real Kafka: what a request becomes, read back by kcat, and what is answered. */
+/**
+ * `kafkaUpstream` on a real Kafka: what a request becomes, read back by kcat, and what is answered.
+ * The file has more than 400 lines because its tests share a handler and its expectations.
+ */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { serve } from 'bun'
 import { Hono } from 'hono'

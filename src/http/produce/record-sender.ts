@@ -1,10 +1,11 @@
-/** What `kafkaUpstream` and `kafkaLog` share: a producer of their settings, and what became of records. */
+/** The producer of `kafkaUpstream` and `kafkaLog`, and the outcome of their records. */
 import { settledWithin } from '../../core/deadline.ts'
 import { asKafkaConsumeError, KafkaConsumeError, shuttingDownError } from '../../core/errors.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { ResolvedLogOptions } from '../../options/log-options.ts'
-import type { KafkaOutage, ProducerRecord, ProducerSettings } from '../../port/kafka.ts'
+import type { KafkaOutage, ProducerRecord } from '../../port/kafka.ts'
+import type { ProducerSettings } from '../../port/open-producer.ts'
 import { leaseProducer, type ProducerLease } from '../route/cluster-registry.ts'
 import type { ProduceStats } from './kafka-produce.ts'
 import { LossLog } from './loss-log.ts'
@@ -13,7 +14,7 @@ import { WriteStatistics } from './write-statistics.ts'
 /** Milliseconds for which closing waits for records whose outcome is not known. */
 const FLUSH_MS = 6_000
 /** Milliseconds for which a record that is sent at once waits for others. */
-const SYNC_LINGER_MS = 2
+const SYNC_BATCH_WAIT_MS = 2
 
 const ACKS = { '-1': 'all', '0': 'none', '1': 'leader' } as const
 
@@ -61,7 +62,7 @@ export class RecordSender {
     return this.#lease?.cluster.outage()
   }
 
-  /** What statistics of handlers have in common. */
+  /** The statistics that both kinds of handlers have. */
   stats(): Omit<BufferedStats<never>, 'mode' | 'topics'> {
     const cluster = this.#lease?.cluster
     return {
@@ -159,7 +160,7 @@ function producerSettings(options: SenderOptions, isBuffering: boolean): Produce
     retryBackoff: options.producerRequestRetriesBackoffTimeout,
     batchRecords: options.producerRequestLimitsMessagesPerRequest,
     batchBytes: options.producerRequestLimitsBytesPerRequest,
-    linger: isBuffering ? options.producerAsyncFlushTimeout : SYNC_LINGER_MS,
+    batchWait: isBuffering ? options.producerAsyncFlushTimeout : SYNC_BATCH_WAIT_MS,
     maxPending: options.producerAsyncBufferingLimitsMessagesInMemory,
     waitsInOutage: isBuffering,
   }

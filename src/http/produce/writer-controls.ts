@@ -1,6 +1,6 @@
 import type { KafkaOutage } from '../../port/kafka.ts'
 
-/** What the handlers that write have beside the function that Hono calls. They connect with their first request. */
+/** The methods of handlers that write. They connect with their first request. */
 export interface WriterControls<Stats> {
   /**
    * Connects, so that the first request is quick. Calling it is optional.

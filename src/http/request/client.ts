@@ -54,7 +54,7 @@ export interface KafkaClient {
   readonly credentialParameters?: readonly string[]
   /** Headers that held the client's credentials: `kafkaUpstream` and `kafkaLog` put them into no record. */
   readonly credentialHeaders?: readonly string[]
-  /** Those of `credentialHeaders` that `kafkaUpstream` forwards all the same. */
+  /** Names of `credentialHeaders` that `kafkaUpstream` forwards all the same. */
   readonly forwardedCredentials?: readonly string[]
   /**
    * Headers that say who the client is, such as `X-Consumer-Username`: `kafkaUpstream` takes them as

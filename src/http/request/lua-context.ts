@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { type ForwardedRequest, headerMap, queryMap } from './forwarded-request.ts'
 import { logFieldsOf } from './log-fields.ts'
 
-/** What Kong's PDK tells Lua functions about a request, as JSON for the sandbox. */
+/** The facts about a request that Kong's PDK tells Lua functions, as JSON for the sandbox. */
 export function luaContext(
   c: Context,
   { method, url, headers }: ForwardedRequest,

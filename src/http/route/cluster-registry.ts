@@ -8,12 +8,8 @@ import { previousEvaluationClosed } from '../../core/hot-reload.ts'
 import { Feed } from '../../feed/feed.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
-import type {
-  ClusterOptions,
-  KafkaCluster,
-  OpenProducer,
-  ProducerSettings,
-} from '../../port/kafka.ts'
+import type { ClusterOptions, KafkaCluster } from '../../port/kafka.ts'
+import type { OpenProducer, ProducerSettings } from '../../port/open-producer.ts'
 import type { RecordProcessor } from '../../records/record-processor.ts'
 import { loadKafkaSide } from './load-kafka.ts'
 import { Memberships } from './memberships.ts'

@@ -1,7 +1,7 @@
 import type { ResolvedUpstreamOptions } from '../../options/upstream-options.ts'
 import type { ProducerRecord } from '../../port/kafka.ts'
 
-/** What a runtime puts between the values of a repeated header (https://fetch.spec.whatwg.org/#concept-header-list-combine). */
+/** A runtime puts it between the values of a repeated header (https://fetch.spec.whatwg.org/#concept-header-list-combine). */
 const SEPARATOR = ', '
 
 /**

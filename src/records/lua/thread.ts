@@ -13,7 +13,7 @@ export interface LuaThreadData {
 }
 
 /**
- * What functions are for: records on their way to clients, messages of requests, or fields of a log's
+ * The use of functions: for records on their way to clients, messages of requests, or fields of a log's
  * entry, which are chunks that return a value.
  */
 export type LuaPurpose = 'records' | 'requests' | 'fields'
@@ -84,8 +84,8 @@ async function start(functions: readonly string[], setup: string): Promise<LuaEn
   lua.lua_setglobal(address, LuaLibraries.UTF8)
   engine.doStringSync(SANDBOX)
   for (const [index, text] of functions.entries()) {
-    const [problem] = call(engine, setup, `function ${index + 1}`, text)
-    if (problem !== undefined && problem !== null) return String(problem)
+    const [error] = call(engine, setup, `function ${index + 1}`, text)
+    if (error !== undefined && error !== null) return String(error)
   }
   return engine
 }
