@@ -219,8 +219,9 @@ function answerOwn(
   if (!handler) return undefined
   const statistics = requestStatisticsOf(c)
   if (statistics) statistics.route = path
-  const refusal = kong.isEmpty ? undefined : kong.guard(c)
   const answer = () => handler(c, next) as Promise<Response>
+  if (kong.isEmpty) return answer()
+  const refusal = kong.guard(c)
   return kong.logOwn(c, refusal ? refusal.then((refused) => refused ?? answer()) : answer())
 }
 
