@@ -71,7 +71,8 @@ export class NativeEncoder {
   constructor(spec: EncodingSpec) {
     const { layout, partitions, labels, prefixes, valuesAreJson } = spec
     this.spec = spec
-    this.#native = new (addon() as unknown as Addon).LayoutReader(
+    const { LayoutReader } = addon() as unknown as Addon
+    this.#native = new LayoutReader(
       [layout.beforeJson, layout.beforeCursor, layout.afterCursor],
       partitions.map(({ topic }) => topic),
       Float64Array.from(partitions, ({ partition }) => partition),

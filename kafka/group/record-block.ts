@@ -140,7 +140,9 @@ type ReadDone = (
 let native: NativeRecordReader | undefined
 
 function reader(): NativeRecordReader {
-  native ??= new (addon() as unknown as BlockAddon).RecordReader()
+  if (native) return native
+  const { RecordReader } = addon() as unknown as BlockAddon
+  native = new RecordReader()
   return native
 }
 
