@@ -105,8 +105,8 @@ export const targetOptions = { ...connectionOptions, topic, timeout, keyQueryArg
 export const kongTarget = {
   bootstrapServers: optionalKongBrokers,
   topic,
-  // Kong makes it up; here it is made of the plugin's id, so that it stays.
-  clusterName: v.pipe(v.optional(text), v.metadata({ auto: true })),
+  // Kong makes up a random text, which decK takes for a change at each sync.
+  clusterName: v.optional(text),
   ...kongSocket,
   keyQueryArg,
 }

@@ -46,11 +46,6 @@ function kafkaPlugin<S extends v.GenericSchema>(
   return { ...plugin, field } as unknown as KafkaPlugin
 }
 
-/** The cluster's name of a plugin that is given none. Kong makes up 32 characters. */
-export function ownClusterName(id: string): string {
-  return id.replaceAll('-', '')
-}
-
 /**
  * The consumer group of a plugin with `consumer_group.mode` `random`, and of clients without a name
  * with `kong_consumer`.
@@ -84,9 +79,9 @@ export const KAFKA_PLUGINS: readonly KafkaPlugin[] = [
     isForServices: true,
     isAnswering: true,
     schema: confluentSchema,
-    optionsOf: (fields, id) => ({
+    optionsOf: (fields) => ({
       middleware: 'kafkaUpstream',
-      options: { ...producerOptions(fields, id), ...confluentConnection(fields) },
+      options: { ...producerOptions(fields), ...confluentConnection(fields) },
     }),
   }),
   kafkaPlugin({
@@ -95,9 +90,9 @@ export const KAFKA_PLUGINS: readonly KafkaPlugin[] = [
     isForServices: true,
     isAnswering: true,
     schema: kongUpstreamSchema,
-    optionsOf: (fields, id) => ({
+    optionsOf: (fields) => ({
       middleware: 'kafkaUpstream',
-      options: { ...producerOptions(fields, id), ...connection(fields) },
+      options: { ...producerOptions(fields), ...connection(fields) },
     }),
   }),
   kafkaPlugin({
@@ -106,9 +101,9 @@ export const KAFKA_PLUGINS: readonly KafkaPlugin[] = [
     isForServices: true,
     isAnswering: false,
     schema: kongLogSchema,
-    optionsOf: (fields, id) => ({
+    optionsOf: (fields) => ({
       middleware: 'kafkaLog',
-      options: { ...producerOptions(fields, id), ...connection(fields) },
+      options: { ...producerOptions(fields), ...connection(fields) },
     }),
   }),
 ]
@@ -148,17 +143,14 @@ function consumeOptions(fields: ConsumeFields, id: string): KafkaPluginOptions {
 
 interface ProducerFields {
   readonly bootstrapServers?: readonly string[] | undefined
-  readonly clusterName?: string | undefined
   readonly keepalive: number
   readonly keepaliveEnabled: boolean
 }
 
 /** The fields that have an effect here, apart from those of the connection. */
-function producerOptions<T extends ProducerFields>(fields: T, id: string) {
-  const { keepalive, keepaliveEnabled, bootstrapServers = [], clusterName, ...options } = fields
-  // A made-up name would keep plugins of one cluster from sharing connections.
-  const isOwn = clusterName === ownClusterName(id)
-  return { ...options, bootstrapServers, ...(isOwn ? {} : { clusterName }) }
+function producerOptions<T extends ProducerFields>(fields: T) {
+  const { keepalive, keepaliveEnabled, bootstrapServers = [], ...options } = fields
+  return { ...options, bootstrapServers }
 }
 
 type SecuredBy = Pick<KafkaConsumeOptions, 'authentication' | 'security'>

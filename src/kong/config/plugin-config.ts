@@ -6,12 +6,7 @@ import type { KongField } from '../model/field-description.ts'
 import { fieldErrors } from '../model/field-errors.ts'
 import { renameKey } from '../model/field-names.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
-import {
-  KAFKA_PLUGINS,
-  type KafkaPluginOptions,
-  kafkaPluginOf,
-  ownClusterName,
-} from './kafka-plugins.ts'
+import { KAFKA_PLUGINS, type KafkaPluginOptions, kafkaPluginOf } from './kafka-plugins.ts'
 import { inKongsWords } from './option-messages.ts'
 
 /** Replaces a secret in answers. */
@@ -24,7 +19,7 @@ const SECRETS = new Set(KAFKA_PLUGINS.flatMap(({ field }) => secretsIn(field)))
  * refuses it.
  *
  * @param plugin Its name is among {@link KAFKA_PLUGINS}. Its id names the consumer group of
- *   `consumer_group.mode` `random`, and a cluster that is given no name.
+ *   `consumer_group.mode` `random`.
  * @returns The complete `config` in Kong's names, and the options that are made of it, without the
  *   certificate of `security.certificate_id`.
  * @throws SchemaViolation with fields under `config` that Kong would refuse, or that this gateway does
@@ -44,7 +39,7 @@ export function readPluginConfig(
     throw new SchemaViolation({ config: fields['@entity'] ?? fields })
   }
   return {
-    config: complete(config, field, ownClusterName(id)) as Record<string, unknown>,
+    config: complete(config, field) as Record<string, unknown>,
     made: plugin.optionsOf(result.output, id),
   }
 }
@@ -87,22 +82,18 @@ function enter(value: unknown, schema: unknown): unknown {
 
 /**
  * Completes a valid document: each field has its value, its default, or null.
- *
- * @param made The value of fields that Kong makes up.
  */
-function complete(value: unknown, field: KongField, made: string): unknown {
+function complete(value: unknown, field: KongField): unknown {
   if (field.fields) {
     if (!isJsonObject(value) && !field.required) return null
     const given = isJsonObject(value) ? value : {}
     const fields = field.fields.flatMap((each) => Object.entries(each))
-    return Object.fromEntries(
-      fields.map(([name, inner]) => [name, complete(given[name], inner, made)]),
-    )
+    return Object.fromEntries(fields.map(([name, inner]) => [name, complete(given[name], inner)]))
   }
-  if (value === null || value === undefined) return field.auto ? made : (field.default ?? null)
+  if (value === null || value === undefined) return field.default ?? null
   const { elements } = field
   if (elements && Array.isArray(value)) {
-    return value.map((each) => complete(each, { ...elements, required: true }, made))
+    return value.map((each) => complete(each, { ...elements, required: true }))
   }
   return value
 }

@@ -74,7 +74,6 @@ function describe(schema: Schema, rename: Rename): KongField {
   if (!schema.wrapped) return { ...own(schema, rename), required: true }
   const { required, ...field } = describe(schema.wrapped, rename)
   const fallback = schema.default
-  if (metadataOf(schema)['auto']) return { ...field, auto: true }
   if (fallback === undefined || fallback === null) return field
   // A default that is a function generates the value.
   if (typeof fallback === 'function') return { ...field, auto: true }
