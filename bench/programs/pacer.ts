@@ -39,7 +39,7 @@ const commands = {
       const due = Math.floor(((performance.now() - begun) / 1_000) * perSecond)
       for (; sent < due; sent++) {
         const now = (performance.timeOrigin + performance.now()).toFixed(6).slice(0, 16)
-        const value = Buffer.from(now.padEnd(bytes, 'x'))
+        const value = Buffer.from(`${now} customer `.padEnd(bytes, 'x'))
         client.produce(topic, sent % partitions, value, keys ? keyOf(sent, keys) : null)
       }
       client.poll()

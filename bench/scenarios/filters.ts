@@ -6,7 +6,10 @@ import { type Figure, figure, limited } from '../figure.ts'
 import type { Crowd, FilterForm } from '../programs/crowd.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Pacer } from '../programs/pacer.ts'
+import type { Subscribers } from '../programs/subscribers.ts'
+import { alternate, medianOf } from '../rounds.ts'
 import { type Bench, PARTITIONS, type Scenario } from '../scenario.ts'
+import { measure, READ_LIMIT_MS, type Reading, teller } from './reading.ts'
 
 const PER_SECOND = 100
 const VALUE_BYTES = 100
@@ -51,12 +54,51 @@ export const filters: Scenario = {
   summary: `${PER_SECOND} records/s to up to 10,000 subscribers of one key or expression each, to as many events without filters`,
   async run(bench) {
     const figures: Figure[] = []
-    for (const filtered of all) figures.push(...(await measure(bench, filtered)))
-    return figures
+    for (const filtered of all) figures.push(...(await runFiltered(bench, filtered)))
+    return [...figures, ...(await runCatchUp(bench))]
   },
 }
 
-async function measure(bench: Bench, { name, count, keys, by, goal }: Filtered): Promise<Figure[]> {
+/** A replay of one key of 40, beside a replay of all records. */
+async function runCatchUp(bench: Bench): Promise<Figure[]> {
+  const keys = 40
+  const perSecond = 40_000
+  const seconds = bench.quick ? 5 : 15
+  const records = perSecond * seconds
+  const topic = await bench.topics.create(PARTITIONS, VALUE_BYTES)
+  const gateway = bench.spawn<Gateway>('gateway')
+  const client = bench.spawn<Subscribers>('subscribers')
+  const pacer = bench.spawn<Pacer>('pacer')
+  const { port } = await gateway.ask('serve', { brokers: bench.brokers, topic: topic.name })
+  await pacer.ask('open', { brokers: bench.brokers })
+  const sending = { topic: topic.name, partitions: PARTITIONS, bytes: VALUE_BYTES, perSecond }
+  await pacer.ask('send', { ...sending, seconds, keys }, READ_LIMIT_MS)
+  // Lines, whose records are counted one by one: the ids of a filtered stream do not count them.
+  const accept = 'application/x-ndjson' as const
+  const replay = (query: string, events: number) => () =>
+    measure(gateway, async () => {
+      const path = `/stream?start=earliest${query}`
+      await client.ask('open', { port, path, count: 1, accept })
+      const received = await client.ask('receive', { events }, READ_LIMIT_MS)
+      await client.ask('close')
+      return { records, rate: records / received.seconds }
+    })
+  const sides = { key: replay('&key=key-1', records / keys), all: replay('', records) }
+  const name = 'filters, replay of one key of 40'
+  const measured = await alternate(sides, bench.quick ? 3 : 7, teller(bench, name))
+  await bench.stop(gateway, client, pacer)
+  const pair = (of: (one: Reading) => number) =>
+    [medianOf(measured.key, of), medianOf(measured.all, of)] as const
+  return [
+    figure(name, 'records/s', ...pair(({ rate }) => rate), 0.8),
+    figure(`${name}, CPU`, 's/1 M records', ...pair(({ cpu }) => cpu)),
+  ]
+}
+
+async function runFiltered(
+  bench: Bench,
+  { name, count, keys, by, goal }: Filtered,
+): Promise<Figure[]> {
   const wanting = count / keys
   const topic = await bench.topics.create(PARTITIONS, VALUE_BYTES)
   const quiet = await bench.topics.create(PARTITIONS, VALUE_BYTES)
