@@ -141,6 +141,7 @@ let native: NativeRecordReader | undefined
 
 function reader(): NativeRecordReader {
   if (native) return native
+  // The compiler of the package would read a call in the operand of `new` as the constructor itself.
   const { RecordReader } = addon() as unknown as BlockAddon
   native = new RecordReader()
   return native
