@@ -98,7 +98,8 @@ function collectingSink(formatter: TextFormatter): Sink & Disposable {
     timer ??= setTimeout(print, COLLECT_MS)
     if (lines.length >= MAX_COLLECTED) print()
   }
-  const collector = { error } as unknown as Console
+  // Each runtime declares a `Console` of its own; all lines go to its `error`.
+  const collector = { error } as never
   const sink = getConsoleSink({ formatter, levelMap: TO_STDERR, console: collector })
   return Object.assign(sink, { [Symbol.dispose]: print })
 }
