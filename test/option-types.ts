@@ -162,9 +162,9 @@ function docstringOf(schema: Schema): string {
   const paragraphs = [
     wrapped(`${description}.`),
     ...(message ? [wrapped(`\`INVALID_OPTIONS\` otherwise: ${message}.`)] : []),
-    ...(fallback === undefined ? [] : [`@default ${defaultText(fallback, message)}`]),
   ]
-  const text = paragraphs.join('\n\n')
+  const tag = fallback === undefined ? '' : `\n@default ${defaultText(fallback, message)}`
+  const text = paragraphs.join('\n\n') + tag
   if (!text.includes('\n')) return `/** ${text} */`
   return `/**\n * ${text.replaceAll('\n', '\n * ').replaceAll(' * \n', ' *\n')}\n */`
 }

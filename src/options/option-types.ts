@@ -26,7 +26,6 @@ export interface KafkaConnectionOptions {
   /**
    * SASL: `strategy: "sasl"` and a `mechanism`, with `user` and `password`, or with `oauthbearer`.
    * Secrets are text, or `{file}`.
-   *
    * @default {}
    */
   readonly authentication?: AuthenticationOptions | undefined
@@ -34,7 +33,6 @@ export interface KafkaConnectionOptions {
   /**
    * TLS: `ssl: true`, verified by `ca` or the system's authorities unless `sslVerify` is false;
    * `certificate` and `key` are the client's. Each is PEM text, or `{file}`.
-   *
    * @default {}
    */
   readonly security?: SecurityOptions | undefined
@@ -127,7 +125,6 @@ export interface OauthBearerOptions {
 
   /**
    * Whether the certificate of the token endpoint is verified.
-   *
    * @default true
    */
   readonly tokenEndpointTlsVerify?: boolean | undefined
@@ -140,7 +137,6 @@ export interface SecurityOptions {
 
   /**
    * Whether the brokers' certificates and host names are verified.
-   *
    * @default true
    */
   readonly sslVerify?: boolean | undefined
@@ -169,7 +165,6 @@ export interface KafkaProducerOptions extends KafkaConnectionOptions {
    *
    * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
    * required.
-   *
    * @default 10000
    */
   readonly timeout?: number | undefined
@@ -183,7 +178,6 @@ export interface KafkaProducerOptions extends KafkaConnectionOptions {
    * sent.
    *
    * `INVALID_OPTIONS` otherwise: it must be -1 or 0 or 1.
-   *
    * @default 1
    */
   readonly producerRequestAcks?: -1 | 0 | 1 | undefined
@@ -193,7 +187,6 @@ export interface KafkaProducerOptions extends KafkaConnectionOptions {
    *
    * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
    * required.
-   *
    * @default 2000
    */
   readonly producerRequestTimeout?: number | undefined
@@ -202,7 +195,6 @@ export interface KafkaProducerOptions extends KafkaConnectionOptions {
    * Records of one Produce request to a partition at most.
    *
    * `INVALID_OPTIONS` otherwise: a whole number of records from 1 to 2,147,483,647 is required.
-   *
    * @default 200
    */
   readonly producerRequestLimitsMessagesPerRequest?: number | undefined
@@ -211,7 +203,6 @@ export interface KafkaProducerOptions extends KafkaConnectionOptions {
    * Bytes of one Produce request to a partition at most; a larger record goes alone.
    *
    * `INVALID_OPTIONS` otherwise: a whole number of bytes from 1 to 2,147,483,647 is required.
-   *
    * @default 1048576 (1 MiB)
    */
   readonly producerRequestLimitsBytesPerRequest?: number | undefined
@@ -220,7 +211,6 @@ export interface KafkaProducerOptions extends KafkaConnectionOptions {
    * How often a Produce request is sent again at most.
    *
    * `INVALID_OPTIONS` otherwise: a whole number of attempts from 0 to 2,147,483,647 is required.
-   *
    * @default 10
    */
   readonly producerRequestRetriesMaxAttempts?: number | undefined
@@ -230,14 +220,12 @@ export interface KafkaProducerOptions extends KafkaConnectionOptions {
    *
    * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
    * required.
-   *
    * @default 100
    */
   readonly producerRequestRetriesBackoffTimeout?: number | undefined
 
   /**
    * Whether records are buffered, and not waited for. With `false` each is sent at once.
-   *
    * @default true
    */
   readonly producerAsync?: boolean | undefined
@@ -247,7 +235,6 @@ export interface KafkaProducerOptions extends KafkaConnectionOptions {
    *
    * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,647 is
    * required.
-   *
    * @default 1000
    */
   readonly producerAsyncFlushTimeout?: number | undefined
@@ -257,7 +244,6 @@ export interface KafkaProducerOptions extends KafkaConnectionOptions {
    * lost where its request was answered before.
    *
    * `INVALID_OPTIONS` otherwise: a whole number of records from 1 to 2,147,483,647 is required.
-   *
    * @default 50000
    */
   readonly producerAsyncBufferingLimitsMessagesInMemory?: number | undefined
@@ -265,7 +251,6 @@ export interface KafkaProducerOptions extends KafkaConnectionOptions {
   /**
    * Schema registry by which values and keys are validated and encoded, as Avro or by JSON Schema:
    * `{confluent: {url, valueSchema, keySchema}}`.
-   *
    * @default {}
    */
   readonly schemaRegistry?: ProducerRegistryOptions | undefined
@@ -295,14 +280,12 @@ export interface ProducerConfluentRegistryOptions {
 
   /**
    * Whether the certificate of the registry is verified.
-   *
    * @default true
    */
   readonly sslVerify?: boolean | undefined
 
   /**
    * How to authenticate at the registry.
-   *
    * @default {}
    */
   readonly authentication?: RegistryAuthenticationOptions | undefined
@@ -328,7 +311,6 @@ export interface RegistryAuthenticationOptions {
    * Method of authentication.
    *
    * `INVALID_OPTIONS` otherwise: it must be "none" or "basic" or "oauth2".
-   *
    * @default 'none'
    */
   readonly mode?: 'none' | 'basic' | 'oauth2' | undefined
@@ -365,7 +347,6 @@ export interface RegistryOauth2Options {
    * OAuth 2 grant by which a token is requested.
    *
    * `INVALID_OPTIONS` otherwise: it must be "client_credentials" or "password".
-   *
    * @default 'client_credentials'
    */
   readonly grantType?: 'client_credentials' | 'password' | undefined
@@ -384,14 +365,12 @@ export interface RegistryOauth2Options {
 
   /**
    * Scopes to request.
-   *
    * @default ['openid']
    */
   readonly scopes?: ReadonlyArray<string> | undefined
 
   /**
    * Audiences to request.
-   *
    * @default []
    */
   readonly audience?: ReadonlyArray<string> | undefined
@@ -413,7 +392,6 @@ export interface RegistryOauth2ClientOptions {
    *
    * `INVALID_OPTIONS` otherwise: it must be "client_secret_basic" or "client_secret_post" or
    * "client_secret_jwt" or "none".
-   *
    * @default 'client_secret_post'
    */
   readonly authMethod?:
@@ -427,7 +405,6 @@ export interface RegistryOauth2ClientOptions {
    * Algorithm of the JWT of `client_secret_jwt`.
    *
    * `INVALID_OPTIONS` otherwise: it must be "HS256" or "HS512".
-   *
    * @default 'HS512'
    */
   readonly clientSecretJwtAlg?: 'HS256' | 'HS512' | undefined
@@ -440,7 +417,6 @@ export interface RegistryOauth2ClientOptions {
 
   /**
    * HTTP version of the token request; only 1.1 is supported.
-   *
    * @default 1.1
    */
   readonly httpVersion?: number | undefined
@@ -453,7 +429,6 @@ export interface RegistryOauth2ClientOptions {
 
   /**
    * Kong's field for keeping connections open: without effect.
-   *
    * @default true
    */
   readonly keepAlive?: boolean | undefined
@@ -463,7 +438,6 @@ export interface RegistryOauth2ClientOptions {
 
   /**
    * Whether the certificate of the token endpoint is verified.
-   *
    * @default true
    */
   readonly sslVerify?: boolean | undefined
@@ -473,7 +447,6 @@ export interface RegistryOauth2ClientOptions {
    *
    * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 0 to 2,147,483,646 is
    * required.
-   *
    * @default 10000
    */
   readonly timeout?: number | undefined
@@ -509,7 +482,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    *
    * `INVALID_OPTIONS` otherwise: mode must be "http-get", "server-sent-events", "websocket" or
    * "auto".
-   *
    * @default 'http-get'
    */
   readonly mode?: 'http-get' | 'server-sent-events' | 'websocket' | 'auto' | undefined
@@ -518,7 +490,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    * How values are delivered: `noop` as strings, `json` as parsed JSON.
    *
    * `INVALID_OPTIONS` otherwise: messageDeserializer must be "noop" or "json".
-   *
    * @default 'noop'
    */
   readonly messageDeserializer?: 'noop' | 'json' | undefined
@@ -528,7 +499,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    * Kafka keeps, `latest` at the end.
    *
    * `INVALID_OPTIONS` otherwise: autoOffsetReset must be "earliest" or "latest".
-   *
    * @default 'latest'
    */
   readonly autoOffsetReset?: 'earliest' | 'latest' | undefined
@@ -538,7 +508,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    * `…/offsets`, or handlers commit by `commit()`.
    *
    * `INVALID_OPTIONS` otherwise: commitStrategy must be "auto" or "off".
-   *
    * @default 'auto'
    */
   readonly commitStrategy?: 'auto' | 'off' | undefined
@@ -546,7 +515,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
   /**
    * Schema registry of keys and values: `{confluent: {url, …}}`, one with Confluent's API. A topic
    * may have its own.
-   *
    * @default {}
    */
   readonly schemaRegistry?: SchemaRegistryOptions | undefined
@@ -576,14 +544,12 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    * topics, `manual` takes `consumerGroupId`, `kong_consumer` takes the name of the client
    * (`c.var.kafkaClient`). `groupInstanceId` makes this process a static member, which keeps its
    * partitions while it restarts.
-   *
    * @default { mode: 'random' }
    */
   readonly consumerGroup?: ConsumerGroupOptions | undefined
 
   /**
    * `returnErrorMessage` shows the Kafka client's own words to HTTP clients.
-   *
    * @default {}
    */
   readonly errorHandling?: ErrorHandlingOptions | undefined
@@ -595,7 +561,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    *
    * `INVALID_OPTIONS` otherwise: responseFormat must be "kong", "records", "value" or
    * "cloudevents".
-   *
    * @default 'kong'
    */
   readonly responseFormat?: 'kong' | 'records' | 'value' | 'cloudevents' | undefined
@@ -617,7 +582,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    * (`answers`), or of streams as well (`all`).
    *
    * `INVALID_OPTIONS` otherwise: compression must be "off", "answers" or "all".
-   *
    * @default 'answers'
    */
   readonly compression?: 'off' | 'answers' | 'all' | undefined
@@ -626,7 +590,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    * Milliseconds of silence on a stream after which a heartbeat is sent.
    *
    * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 100 to 3,600,000 is required.
-   *
    * @default 8000
    */
   readonly heartbeat?: number | undefined
@@ -635,7 +598,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    * Milliseconds for which a client may read nothing until its stream is closed.
    *
    * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 100 to 3,600,000 is required.
-   *
    * @default 60000
    */
   readonly writeDeadline?: number | undefined
@@ -654,7 +616,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    * are read from Kafka.
    *
    * `INVALID_OPTIONS` otherwise: a whole number of bytes from 65,536 to 4,294,967,296 is required.
-   *
    * @default 67108864 (64 MiB)
    */
   readonly ringBytes?: number | undefined
@@ -663,7 +624,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    * Open streams at most; one more is refused with 503 `TOO_MANY_SUBSCRIBERS`.
    *
    * `INVALID_OPTIONS` otherwise: a whole number of streams from 1 to 1,000,000 is required.
-   *
    * @default 20000
    */
   readonly maxSubscribers?: number | undefined
@@ -674,7 +634,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    *
    * `INVALID_OPTIONS` otherwise: a whole number of bytes from 1,048,576 to 68,719,476,736 is
    * required.
-   *
    * @default 134217728 (128 MiB)
    */
   readonly maxAnswerBytes?: number | undefined
@@ -684,7 +643,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    * one more is refused with 503 `TOO_MANY_REPLAYS`.
    *
    * `INVALID_OPTIONS` otherwise: a whole number of replays from 1 to 48 is required.
-   *
    * @default 16
    */
   readonly maxReplays?: number | undefined
@@ -694,7 +652,6 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
    * more the least recently used idle one is closed, else it is refused with 503 `TOO_MANY_GROUPS`.
    *
    * `INVALID_OPTIONS` otherwise: a whole number of groups from 1 to 1,000 is required.
-   *
    * @default 64
    */
   readonly maxGroups?: number | undefined
@@ -711,7 +668,6 @@ export interface TopicOptions {
 
   /**
    * Schema registry of this topic, instead of that of the route.
-   *
    * @default {}
    */
   readonly schemaRegistry?: SchemaRegistryOptions | undefined
@@ -741,14 +697,12 @@ export interface ConfluentRegistryOptions {
 
   /**
    * Whether the certificate of the registry is verified.
-   *
    * @default true
    */
   readonly sslVerify?: boolean | undefined
 
   /**
    * How to authenticate at the registry.
-   *
    * @default {}
    */
   readonly authentication?: RegistryAuthenticationOptions | undefined
@@ -762,7 +716,6 @@ export interface ConsumerGroupOptions {
    * (`c.var.kafkaClient`).
    *
    * `INVALID_OPTIONS` otherwise: mode must be "random", "kong_consumer" or "manual".
-   *
    * @default 'random'
    */
   readonly mode?: 'random' | 'kong_consumer' | 'manual' | undefined
@@ -789,7 +742,6 @@ export interface ConsumerGroupOptions {
 export interface ErrorHandlingOptions {
   /**
    * Whether the Kafka client's own words are in answers, as `detail`.
-   *
    * @default false
    */
   readonly returnErrorMessage?: boolean | undefined
@@ -813,7 +765,6 @@ export interface KafkaProduceOptions extends KafkaConnectionOptions {
    * may lose it.
    *
    * `INVALID_OPTIONS` otherwise: acks must be "all" or "leader".
-   *
    * @default 'all'
    */
   readonly acks?: 'all' | 'leader' | undefined
@@ -822,7 +773,6 @@ export interface KafkaProduceOptions extends KafkaConnectionOptions {
    * Records of one request at most; more are refused with 413 `RECORD_TOO_LARGE`.
    *
    * `INVALID_OPTIONS` otherwise: a whole number of records from 1 to 10,000 is required.
-   *
    * @default 1000
    */
   readonly maxRecords?: number | undefined
@@ -831,14 +781,12 @@ export interface KafkaProduceOptions extends KafkaConnectionOptions {
    * Bytes of one request's body at most; more are refused with 413 `RECORD_TOO_LARGE`.
    *
    * `INVALID_OPTIONS` otherwise: a whole number of bytes from 1 to 67,108,864 is required.
-   *
    * @default 1048576 (1 MiB)
    */
   readonly maxBytes?: number | undefined
 
   /**
    * `returnErrorMessage` shows the Kafka client's own words to HTTP clients.
-   *
    * @default {}
    */
   readonly errorHandling?: ErrorHandlingOptions | undefined
@@ -861,35 +809,30 @@ export interface KafkaUpstreamOptions extends KafkaProducerOptions {
 
   /**
    * Whether values have the request's method.
-   *
    * @default false
    */
   readonly forwardMethod?: boolean | undefined
 
   /**
    * Whether values have the request's path and query.
-   *
    * @default false
    */
   readonly forwardUri?: boolean | undefined
 
   /**
    * Whether values have the request's headers.
-   *
    * @default false
    */
   readonly forwardHeaders?: boolean | undefined
 
   /**
    * Whether values have the request's body.
-   *
    * @default true
    */
   readonly forwardBody?: boolean | undefined
 
   /**
    * Which headers of a request become headers of its records; none by default.
-   *
    * @default {}
    */
   readonly headers?: RecordHeadersOptions | undefined
@@ -902,7 +845,6 @@ export interface KafkaUpstreamOptions extends KafkaProducerOptions {
 
   /**
    * `returnErrorMessage` shows the Kafka client's own words to HTTP clients.
-   *
    * @default {}
    */
   readonly errorHandling?: ErrorHandlingOptions | undefined
@@ -912,35 +854,30 @@ export interface KafkaUpstreamOptions extends KafkaProducerOptions {
 export interface RecordHeadersOptions {
   /**
    * Whether headers of requests become headers of records at all.
-   *
    * @default true
    */
   readonly forwardHttpHeadersAsRecordHeaders?: boolean | undefined
 
   /**
    * `true`: all headers but `excludeHeaders`; `false`: only `includeHeaders`.
-   *
    * @default false
    */
   readonly forwardAllByDefault?: boolean | undefined
 
   /**
    * Names of the headers that become headers of records.
-   *
    * @default []
    */
   readonly includeHeaders?: ReadonlyArray<string> | undefined
 
   /**
    * Names of the headers that do not, with `forwardAllByDefault`.
-   *
    * @default []
    */
   readonly excludeHeaders?: ReadonlyArray<string> | undefined
 
   /**
    * From a header's name in the request to its name in the record.
-   *
    * @default {}
    */
   readonly nameMappings?: Readonly<Record<string, string>> | undefined
@@ -951,7 +888,6 @@ export interface RecordHeadersOptions {
    *
    * `INVALID_OPTIONS` otherwise: it must be "retain_duplicates" or "take_first" or
    * "concatenate_by_comma".
-   *
    * @default 'retain_duplicates'
    */
   readonly repeatedHeadersBehavior?:

@@ -3,8 +3,8 @@ import { fromBase64 } from '../core/bytes.ts'
 import { parseExact } from '../records/exact-json.ts'
 import { avroTypeOf, scaleOf } from './avro.ts'
 
-/** Values that are looked at for one message at most, so that branches of unions cost no endless work. */
-const MAX_VALUES = 1_000_000
+/** Branches of unions that may fail for one message: nested unions would cost endless work. */
+const MAX_FAILED_BRANCHES = 10_000
 
 /** Encodes the JSON of a value. Throws an error that names the field that does not fit. */
 export type Encode = (json: string) => Uint8Array<ArrayBuffer>
@@ -33,7 +33,7 @@ export function avroEncoder(text: string, referred: readonly string[]): Encode {
 class AvroEncoder {
   #buffer = new Uint8Array(1_024)
   #length = 0
-  #values = 0
+  #failedBranches = 0
 
   bytes(): Uint8Array<ArrayBuffer> {
     return this.#buffer.slice(0, this.#length)
@@ -41,7 +41,6 @@ class AvroEncoder {
 
   /** @param at The value's place, for errors. */
   write(type: Type, value: unknown, at: string): void {
-    if (++this.#values > MAX_VALUES) throw unfit('', `it has more than ${MAX_VALUES} values`)
     switch (type.typeName) {
       case 'null':
         if (value !== null) throw unfit(at, 'null is expected')
@@ -168,7 +167,7 @@ class AvroEncoder {
 
   #union(branches: readonly Type[], value: unknown, at: string): void {
     const wrapped = wrappedBranch(branches, value)
-    const tried = wrapped ? [wrapped] : branches.map((_, index) => ({ index, value }))
+    const tried = wrapped ? [wrapped] : possibleBranches(branches, value)
     const begin = this.#length
     let error: Error | undefined
     for (const { index, value } of tried) {
@@ -179,9 +178,12 @@ class AvroEncoder {
       } catch (thrown) {
         error = thrown as Error
         this.#length = begin
+        // Outer unions fail at once, too.
+        if (++this.#failedBranches > MAX_FAILED_BRANCHES) throw error
       }
     }
-    if (branches.length === 2 && error && value !== null) throw error
+    // The error of the only possible branch says more.
+    if (tried.length === 1 && error) throw error
     const names = branches.map(({ branchName }) => branchName)
     throw unfit(at, `a value of ${names.slice(0, 20).join(' or ')} is expected`)
   }
@@ -226,6 +228,35 @@ function wrappedBranch(branches: readonly Type[], value: unknown) {
   if (!entry || others.length > 0) return undefined
   const index = branches.findIndex(({ branchName }) => branchName === entry[0])
   return index < 0 ? undefined : { index, value: entry[1] as unknown }
+}
+
+/** The branches that a value may be of, as far as its kind tells. */
+function possibleBranches(branches: readonly Type[], value: unknown) {
+  return branches.flatMap((type, index) => (mayBe(type, value) ? [{ index, value }] : []))
+}
+
+function mayBe({ typeName }: Type, value: unknown): boolean {
+  switch (typeName) {
+    case 'null':
+      return value === null
+    case 'boolean':
+      return typeof value === 'boolean'
+    case 'int':
+    case 'long':
+      return typeof value === 'bigint' || Number.isSafeInteger(value)
+    case 'float':
+    case 'double':
+    case 'bytes':
+    case 'fixed':
+      return ['number', 'bigint', 'string'].includes(typeof value)
+    case 'string':
+    case 'enum':
+      return typeof value === 'string'
+    case 'array':
+      return Array.isArray(value)
+    default:
+      return typeof value === 'object' && value !== null && !Array.isArray(value)
+  }
 }
 
 function entriesOf(value: unknown, at: string): Array<[string, unknown]> {

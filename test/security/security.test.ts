@@ -4,6 +4,7 @@ import { describeCompression } from './compression.ts'
 import { describeDelegationTokens } from './delegation-tokens.ts'
 import { describeFailures } from './failures.ts'
 import { describeGateway } from './gateway.ts'
+import { describeKongProducers } from './kong-producers.ts'
 import { describeMatrix } from './matrix.ts'
 import { describeOpenStreams } from './open-streams.ts'
 import { describeProducing } from './producing.ts'
@@ -30,6 +31,7 @@ describe('a secured Kafka', () => {
   describeCompression(secured)
   describeProducing(secured)
   describeGateway(secured)
+  describeKongProducers(secured)
   describeFailures(secured)
   describeOpenStreams(secured)
 })
