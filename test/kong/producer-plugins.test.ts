@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'bun:test'
 import { kafkaPluginOf } from '../../src/kong/config/kafka-plugins.ts'
 import { maskSecrets, readPluginConfig } from '../../src/kong/config/plugin-config.ts'
+import { partsOf, pluginOptions } from '../../src/kong/config/plugin-options.ts'
+import type { KongPlugin } from '../../src/kong/model/entities.ts'
 import type { KongField } from '../../src/kong/model/field-description.ts'
 import { SchemaViolation } from '../../src/kong/model/schema-violation.ts'
 
@@ -167,6 +169,16 @@ describe.each(NAMES)('%s', (name) => {
       if (key in LEAST[name] || key === 'mode') continue
       expect(read(name, { [key]: null }).config).toEqual(config)
     }
+  })
+
+  test('becomes options that its middleware takes', () => {
+    const config = read(name, {}).config
+    const key = 'cluster_api_key' in config ? { cluster_api_key: 'k', cluster_api_secret: 's' } : {}
+    const complete = read(name, key).config
+    const plugin = { id: ID, name, config: complete } as unknown as KongPlugin
+    const parts = partsOf(plugin, [], {}, () => false)
+    const { options } = pluginOptions(parts, { brokers: ['localhost:9092'] })
+    expect(options.bootstrapServers).toEqual(['localhost:9092'])
   })
 
   test('requires its topic only', () => {

@@ -3,6 +3,7 @@
  * options, in Kong's names, and the options that are made of them.
  */
 import type * as v from 'valibot'
+import type { confluentCloud } from '../../options/confluent-cloud.ts'
 import { confluentConsumeSchema, kongSchema } from '../../options/consume-options.ts'
 import { kongLogSchema } from '../../options/log-options.ts'
 import type {
@@ -63,7 +64,7 @@ export const KAFKA_PLUGINS: readonly KafkaPlugin[] = [
     isAnswering: true,
     schema: confluentConsumeSchema,
     optionsOf: ({ keepalive: _, keepaliveEnabled, timeout, ...fields }, id) =>
-      consumeOptions({ ...fields, ...confluentConnection(fields) }, id),
+      consumeOptions(withoutCloud(fields), id),
   }),
   kafkaPlugin({
     name: 'kafka-consume',
@@ -81,7 +82,7 @@ export const KAFKA_PLUGINS: readonly KafkaPlugin[] = [
     schema: confluentSchema,
     optionsOf: (fields) => ({
       middleware: 'kafkaUpstream',
-      options: { ...producerOptions(fields), ...confluentConnection(fields) },
+      options: producerOptions(withoutCloud(fields)),
     }),
   }),
   kafkaPlugin({
@@ -176,16 +177,32 @@ function usedOf({
   return { strategy, mechanism, user, password, tokenauth }
 }
 
+type CloudFields = Pick<
+  v.InferOutput<typeof confluentSchema>,
+  keyof typeof confluentCloud | 'security'
+>
+
+/** Fields with a connection in place of those of Confluent Cloud. */
+function withoutCloud<T extends CloudFields>(fields: T) {
+  const {
+    clusterApiKey,
+    clusterApiSecret,
+    oauthbearer,
+    confluentCloudApiKey,
+    confluentCloudApiSecret,
+    security,
+    ...others
+  } = fields
+  return { ...others, ...cloudConnection(fields) }
+}
+
 /** Confluent Cloud: TLS always, and SASL by a token, or else by the key of the cluster. */
-function confluentConnection({
+function cloudConnection({
   clusterApiKey: user,
   clusterApiSecret: password,
   oauthbearer,
   security: { sslVerify },
-}: Pick<
-  v.InferOutput<typeof confluentSchema>,
-  'clusterApiKey' | 'clusterApiSecret' | 'oauthbearer' | 'security'
->): SecuredBy {
+}: CloudFields): SecuredBy {
   const sasl = oauthbearer
     ? ({ strategy: 'sasl', mechanism: 'OAUTHBEARER', oauthbearer } as const)
     : ({ strategy: 'sasl', mechanism: 'PLAIN', user, password } as const)
