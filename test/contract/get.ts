@@ -410,15 +410,15 @@ export function describeGet(target: () => Target): void {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const clients = 20
-      // Some thirty rounds, so that a connection that opens late does not weigh.
-      await kafka.produce(topic, spread(6_000))
+      // Some sixty rounds, so that a connection that opens late does not weigh.
+      await kafka.produce(topic, spread(12_000))
       await using route = await Route.mount(target(), {
         topics: [topic],
         consumerGroup: manual(),
         autoOffsetReset: 'earliest',
       })
       const answers = Array.from({ length: clients }, () => 0)
-      let left = 6_000
+      let left = 12_000
       // One of them takes twenty times as much as each of the others.
       const limitOf = (client: number) => (client === 0 ? 100 : 5)
       const read = async (client: number) => {
