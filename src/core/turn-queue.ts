@@ -137,8 +137,8 @@ function onNextTurn(callback: () => void): void {
   else setImmediate(callback)
 }
 
-/** Turns after which each runtime has polled its sockets: Bun and Deno take two, Node three. */
-const SOCKET_TURNS = 3
+/** Turns after which each runtime has polled its sockets. */
+const SOCKET_TURNS = 'Bun' in globalThis || 'Deno' in globalThis ? 2 : 3
 
 /** The wait of callers that came in this turn. */
 let socketsPolling: Promise<void> | undefined

@@ -15,6 +15,7 @@ import {
   clientOf,
   filterOf,
   isAnonymous,
+  nextUrl,
   readablePartitions,
   urlOf,
 } from '../request/client.ts'
@@ -204,16 +205,6 @@ function isComplete(position: Position, { size }: PartitionTable): boolean {
   return position.cursor.every((entry) => 'offset' in entry)
 }
 
-function nextUrl(c: Context, cursor: string): string {
-  const url = urlOf(c)
-  url.searchParams.delete('start')
-  url.searchParams.delete('cursor')
-  // A query may have the punctuation of a cursor as it is. Escaped, the cursor of many partitions
-  // would exceed the limit of a request line.
-  const text = encodeURIComponent(cursor).replace(/%3A|%2C|%3B|%3D/g, decodeURIComponent)
-  return `${url.pathname}?${url.search && `${url.search.slice(1)}&`}cursor=${text}`
-}
-
 /**
  * Reads as the consumer group: the records are acked when the answer is delivered, and requeued when
  * the client disconnects before.
@@ -245,7 +236,7 @@ async function answerGroup(
     const states = () => readablePartitions(client, delivery.partitions)
     const { gaps } = delivery
     announceGaps(c, route, gaps)
-    const body = await groupBody(polled, route.options, form, states)
+    const body = (await groupBody(polled, route.options, form, states)) as Uint8Array<ArrayBuffer>
     if (!memory.resize(body.length)) throw tooManyAnswers()
     countSent(c, route, 'group', polled.length, body.length)
     trace?.addRecords(polled.records)
@@ -286,23 +277,32 @@ function contentsOfSlices(slices: readonly Slice[], { format }: Form): Contents<
 }
 
 /** The body of records of a group, which go to one client and are encoded for this answer. */
-async function groupBody(
+function groupBody(
+  polled: GroupPoll,
+  options: ResolvedOptions,
+  form: Form,
+  states: () => readonly PartitionState[],
+): Uint8Array | Promise<Uint8Array> {
+  const { format, list } = form
+  const { gaps, runs } = polled.delivery
+  const content = format === FORMATS.value ? 'value' : 'record'
+  const isEncodedByGroup = polled.isUnprocessed && (!format || content === 'value')
+  if (!isEncodedByGroup) return processedBody(polled, options, form, states)
+  const contents = {
+    json: () => polled.runs(list === 'lines' ? '\n' : ','),
+    fields: () => fieldsOfRuns(runs),
+  }
+  return polled.encode(layOut(form, contents, states, undefined, gaps), content)
+}
+
+/** The body of records that are processed, or have a format that is made of their JSON. */
+async function processedBody(
   polled: GroupPoll,
   { messageDeserializer }: ResolvedOptions,
   form: Form,
   states: () => readonly PartitionState[],
-): Promise<Uint8Array<ArrayBuffer>> {
+): Promise<Uint8Array> {
   const { format, list } = form
-  const { delivery } = polled
-  const { gaps } = delivery
-  const content = format === FORMATS.value ? 'value' : 'record'
-  if (polled.isUnprocessed && (!format || content === 'value')) {
-    const contents = {
-      json: () => polled.runs(list === 'lines' ? '\n' : ','),
-      fields: () => fieldsOfRuns(delivery.runs),
-    }
-    return polled.encode(layOut(form, contents, states, undefined, gaps), content)
-  }
   const texts = list === 'kong' ? [] : await polled.texts(format)
   const contents = {
     json: () => texts,
@@ -313,7 +313,7 @@ async function groupBody(
         fields: encodeBody(record, messageDeserializer),
       })),
   }
-  return joinParts(layOut(form, contents, states, undefined, gaps))
+  return joinParts(layOut(form, contents, states, undefined, polled.delivery.gaps))
 }
 
 /** Each run of a delivery by its partition. */
@@ -368,20 +368,22 @@ function contentType({ list, format }: Form): Record<string, string> {
 }
 
 /** Compresses a body if its client accepts that, and sets the headers that say so. */
-async function compressBody(
+function compressBody(
   c: Context,
   { options, statistics }: Route,
   bytes: Uint8Array<ArrayBuffer>,
-): Promise<Compressed> {
+): Compressed | Promise<Compressed> {
   const isCandidate =
     options.compression !== 'off' &&
     bytes.length >= MIN_COMPRESSED_BYTES &&
     c.req.raw.headers.has('Accept-Encoding')
-  const sent = isCandidate
-    ? await compressAnswer(c, bytes, () => statistics.uncompressed++)
-    : { bytes, coding: undefined }
-  setCodingHeaders(c, sent.coding, options)
-  return sent
+  const finish = (sent: Compressed) => {
+    setCodingHeaders(c, sent.coding, options)
+    return sent
+  }
+  return isCandidate
+    ? compressAnswer(c, bytes, () => statistics.uncompressed++).then(finish)
+    : finish({ bytes, coding: undefined })
 }
 
 /** Sets `Content-Encoding` and `Vary`. */

@@ -81,13 +81,12 @@ export class GroupPoll {
   }
 
   /** The bytes of an unprocessed delivery's runs and of texts among them. */
-  async encode(
+  encode(
     parts: RecordTexts['parts'],
     content: RecordTexts['content'],
-  ): Promise<Uint8Array<ArrayBuffer>> {
+  ): Uint8Array | Promise<Uint8Array> {
     const valuesAreJson = this.#deserializer === 'json'
-    const encoded = await this.delivery.encode({ parts, valuesAreJson, content })
-    return encoded as Uint8Array<ArrayBuffer>
+    return this.delivery.encode({ parts, valuesAreJson, content })
   }
 
   /** The JSON of each record, on one line. */
@@ -133,7 +132,8 @@ export async function pollGroup(
       const hasDroppedAll = delivery.length > 0 && processed?.length === 0
       // A gap that the group has met must be reported to this client, even without a record.
       if (!hasDroppedAll || delivery.gaps.length > 0 || performance.now() >= until) {
-        const selected = await select(processed, delivery, route, request)
+        const isWhole = !request.wanted && !isRestricted(request.client)
+        const selected = isWhole ? processed : await select(processed, delivery, route, request)
         return new GroupPoll(delivery, route.options.messageDeserializer, selected)
       }
       delivery.ack()
@@ -169,7 +169,6 @@ async function select(
   route: Route,
   { client, wanted, leaving }: PollRequest,
 ): Promise<readonly ProcessedRecord[] | undefined> {
-  if (!wanted && !isRestricted(client)) return processed
   const table = new PartitionTable(delivery.partitions)
   const filter = filterOf(wanted, client, table)
   if (!filter) return processed

@@ -101,6 +101,17 @@ export function urlOf(c: Context): URL {
   return url
 }
 
+/** The path and query of the read that continues at a cursor. */
+export function nextUrl(c: Context, cursor: string): string {
+  const url = urlOf(c)
+  url.searchParams.delete('start')
+  url.searchParams.delete('cursor')
+  // A query may have the punctuation of a cursor as it is. Escaped, the cursor of many partitions
+  // would exceed the limit of a request line.
+  const text = encodeURIComponent(cursor).replace(/%3A|%2C|%3B|%3D/g, decodeURIComponent)
+  return `${url.pathname}?${url.search && `${url.search.slice(1)}&`}cursor=${text}`
+}
+
 /** The credentials in a request's query, as a query of their own: `?token=…`, or empty. */
 export function credentialQuery(c: Context): string {
   const given = new URL(c.req.url).searchParams
