@@ -635,6 +635,32 @@ describe('indexed delivery', () => {
     expect(scene.index.readers).toBe(1)
   })
 
+  test('goes on with the next live consumer after a handover, from the position that the index had', async () => {
+    await using scene = await Scene.start()
+    const stream = scene.stream(filterOf(K), scene.next.slice())
+    const take = () => stream.take({ records: Infinity, bytes: Infinity })
+    take()
+    await scene.feed([OTHER, WANTED, OTHER])
+    take()
+    await scene.feed([OTHER])
+    const former = scene.liveConsumer
+    const stopped = former.stop()
+    scene.source.opened[0]?.answer({})
+    await stopped
+    const next = new LiveConsumer(scene.source, table, former.head, 'noop', 1e8)
+    await next.start()
+    former.handOverTo({ liveConsumer: next, recreated: [], entered: new Set() })
+    expect(former.filterIndex.readers).toBe(0)
+    expect(await stream.fill(Infinity)).toBe(false)
+    expect(next.filterIndex.readers).toBe(1)
+    expect(stream.cursor.toString()).toBe('a:0=4,1=0;b:0=0')
+    scene.source.last.answer({ records: recordsFrom([OTHER, WANTED], scene.next) })
+    await until(() => !stream.isAtEnd, 'the record')
+    const part = take()
+    expect(part && 'batch' in part && part.batch.id(part.begin)).toBe('a:0=6,1=0;b:0=0')
+    await next.stop()
+  })
+
   describe('limits', () => {
     test('a filter for which the index has no room is evaluated by its subscriber, and loses nothing', async () => {
       await using scene = await Scene.start()
