@@ -1,11 +1,14 @@
-/** `/metrics` of a gateway in use, read by a parser that is not ours, and the dashboard that asks for it. */
+/** `/metrics` of a gateway in use, read by a parser that is not ours, and the dashboard and alerts that ask for it. */
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { Exposition } from '../support/metrics.ts'
+import { run } from '../support/packed.ts'
+import { promtool } from '../support/promtool.ts'
 import { SseClient } from '../support/sse.ts'
 import { until, within } from '../support/wait.ts'
 import { GatewayProcess } from './gateway-process.ts'
 
+const alertRules = join(import.meta.dirname, '../../docs/alerts.yaml')
 const requests = 'hono_kafka_http_requests_total'
 
 async function scrape(url: string): Promise<Exposition> {
@@ -20,7 +23,7 @@ function metricsOf(query: string): string[] {
   return names.map((name) => name.replace(/_(bucket|count|sum)$/, ''))
 }
 
-test('requests, records, streams, lag and latency are counted; the dashboard uses only these metrics', async () => {
+test('requests, records, streams, lag and latency are counted; the dashboard and the alerts use only these metrics', async () => {
   const { gateway, url } = await GatewayProcess.listening()
   await using _ = gateway
   await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'readiness')
@@ -79,8 +82,28 @@ test('requests, records, streams, lag and latency are counted; the dashboard use
   )
   const asked = new Set((queries ?? []).flatMap(metricsOf))
   expect(asked.size).toBeGreaterThan(20)
+  const alerts = metricsOf(await Bun.file(alertRules).text())
+  expect(alerts.length).toBeGreaterThan(5)
+  for (const name of alerts) asked.add(name)
   for (const name of asked) expect(metrics.names).toContain(name)
 }, 60_000)
+
+test('promtool: the metrics of a gateway in use are clean, alerts are valid and fire', async () => {
+  const program = await promtool()
+  const { gateway, url } = await GatewayProcess.listening()
+  await using _ = gateway
+  await fetch(`${url}/messages?start=earliest`)
+  await using client = await SseClient.open(`${url}/stream`)
+  await client.until(1)
+  const metrics = await (await fetch(`${url}/metrics`)).blob()
+  const check = Bun.spawn([program, 'check', 'metrics'], { stdin: metrics, stderr: 'pipe' })
+  expect(await new Response(check.stderr).text()).toBe('')
+  expect(await check.exited).toBe(0)
+
+  expect(await run([program, 'check', 'rules', alertRules], '.')).toContain('5 rules found')
+  const cases = join(import.meta.dirname, 'alerts.yaml')
+  expect(await run([program, 'test', 'rules', cases], '.')).toContain('SUCCESS')
+}, 300_000)
 
 test('--metrics off: /metrics is not found', async () => {
   const { gateway, url } = await GatewayProcess.listening(['--metrics', 'off'])
