@@ -42,6 +42,29 @@ export function readManifest(addon: string): AddonManifest | undefined {
   }
 }
 
+const PACKAGE = '@confluentinc/kafka-javascript'
+/**
+ * Requires modules of Confluent's client. This module may be part of a bundle, or of a program
+ * compiled from one, which cannot hold the addon: packages are then those of the folder of the
+ * bundle or program, or of a folder above.
+ */
+export function requireClient(module = ''): unknown {
+  return createRequire(clientHome() ?? import.meta.url)(`${PACKAGE}${module}`)
+}
+
+function clientHome(): string | undefined {
+  return [import.meta.url, process.execPath].find(hasClient)
+}
+
+function hasClient(from: string): boolean {
+  try {
+    createRequire(from).resolve(`${PACKAGE}/package.json`)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /**
  * Checks that Confluent's client can be loaded. Loading the stock build, which `npm install` fetches,
  * would end the process.
@@ -49,14 +72,10 @@ export function readManifest(addon: string): AddonManifest | undefined {
  * @throws Error whose message names the command that compiles the addon.
  */
 export function assertAddon(): void {
-  const require = createRequire(import.meta.url)
-  let addon: string
-  try {
-    const manifest = require.resolve('@confluentinc/kafka-javascript/package.json')
-    addon = addonPath(dirname(manifest))
-  } catch {
-    throw cannotLoad('its package @confluentinc/kafka-javascript is not installed')
-  }
+  const from = clientHome()
+  if (from === undefined) throw cannotLoad(`its package ${PACKAGE} is not installed`)
+  const require = createRequire(from)
+  const addon = addonPath(dirname(require.resolve(`${PACKAGE}/package.json`)))
   if (!existsSync(addon)) throw cannotLoad('its addon is not compiled')
   const manifest = readManifest(addon)
   if (!manifest) throw cannotLoad('its addon was not compiled by this project')
@@ -64,6 +83,7 @@ export function assertAddon(): void {
   if (manifest.target !== target) {
     throw cannotLoad(`its addon is compiled for ${manifest.target}, not ${target}`)
   }
+  assertResolved(require)
   try {
     require(addon)
   } catch (error) {
@@ -73,12 +93,24 @@ export function assertAddon(): void {
   }
 }
 
+/** @throws Error in a program of `bun build --compile` that does not read package.json, which names the entry of a package. */
+function assertResolved(require: NodeJS.Require): void {
+  try {
+    require.resolve(PACKAGE)
+  } catch (cause) {
+    const flag = '--compile-autoload-package-json'
+    const message = `Cannot load the Kafka client: this program does not read package.json. Compile it with ${flag}`
+    throw new Error(message, { cause })
+  }
+}
+
 function cannotLoad(state: string, cause?: unknown): Error {
   return new Error(`Cannot load the Kafka client: ${state}. Run \`${setupCommand()}\``, { cause })
 }
 
 /** The command for the set-up: an app that depends on this package does not have its scripts. */
 export function setupCommand(): string {
-  const isInstalled = import.meta.dirname.includes('node_modules')
-  return isInstalled ? 'bunx hono-kafka-consume setup' : 'bun run setup'
+  // A package and a bundle hold JavaScript.
+  const isCheckout = import.meta.url.endsWith('.ts')
+  return isCheckout ? 'bun run setup' : 'bunx hono-kafka-consume setup'
 }

@@ -1,7 +1,6 @@
-import { createRequire } from 'node:module'
 import type * as Confluent from '@confluentinc/kafka-javascript'
 import { getLogger } from '@logtape/logtape'
-import { assertAddon, setupCommand } from '../../native/addon.ts'
+import { assertAddon, requireClient, setupCommand } from '../../native/addon.ts'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
@@ -61,7 +60,7 @@ export function loadClient(): Client {
   } catch (error) {
     throw new KafkaConsumeError('INTERNAL', (error as Error).message, { cause: error })
   }
-  const client = createRequire(import.meta.url)('@confluentinc/kafka-javascript') as Client
+  const client = requireClient() as Client
   assertCurrent()
   loaded = client
   return loaded

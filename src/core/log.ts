@@ -1,18 +1,20 @@
 import {
   configureSync,
+  getConfig,
   getConsoleSink,
   getJsonLinesFormatter,
   getLogger,
   getTextFormatter,
   getThrottlingFilter,
+  type LogRecord,
   type Sink,
   type TextFormatter,
   withFilter,
 } from '@logtape/logtape'
 
 /**
- * The root of all log categories: a module calls `getLogger(['hono-kafka-consume', 'feed'])`. The
- * library logs nothing until the app that uses it configures LogTape.
+ * The root of all log categories: a module calls `getLogger(['hono-kafka-consume', 'feed'])`. Until
+ * the app that uses the library configures LogTape, only warnings and errors are printed.
  */
 export const LOG_ROOT = 'hono-kafka-consume'
 
@@ -53,20 +55,11 @@ const TO_STDERR = {
 export function logToConsole(lowestLevel: GatewayLogLevel, format: LogFormat = 'text'): void {
   const formatter = format === 'json' ? getJsonLinesFormatter() : textFormatter()
   const console = getConsoleSink({ formatter, levelMap: TO_STDERR })
-  const unrepeated = getThrottlingFilter({
-    ...REPEATS,
-    key: ({ category, level, message }) => [...category, level, message.join('')].join(' '),
-    summary: {
-      logger: getLogger([LOG_ROOT, 'log']),
-      message: ({ suppressed, lastRecord }) =>
-        `${suppressed} more in ${REPEATS.windowMs / 1_000} s: ${escapeTemplate(lastRecord.message.join(''))}`,
-    },
-  })
   configureSync({
     reset: true,
     sinks: {
       console,
-      unrepeated: withFilter(console, unrepeated),
+      unrepeated: withFilter(console, repeatLimit()),
       collected: collectingSink(formatter),
     },
     loggers: [
@@ -80,6 +73,36 @@ export function logToConsole(lowestLevel: GatewayLogLevel, format: LogFormat = '
       },
       { category: ['logtape', 'meta'], lowestLevel: 'warning', sinks: ['console'] },
     ],
+  })
+}
+
+const rootLogger = getLogger([LOG_ROOT])
+
+/**
+ * Prints warnings and errors to stderr for an app that has not configured LogTape. The app may
+ * configure it later: LogTape then removes all sinks, also this one, which is not a configuration.
+ */
+export function logWarningsByDefault(): void {
+  // LogTape's declarations leave the field out: its own `configure` would refuse a second call.
+  const { sinks } = rootLogger as unknown as { readonly sinks: Sink[] }
+  if (getConfig() !== null || sinks.includes(defaultSink)) return
+  sinks.push(defaultSink)
+}
+
+const defaultSink: Sink = withFilter(
+  withFilter(getConsoleSink({ formatter: textFormatter(), levelMap: TO_STDERR }), repeatLimit()),
+  ({ level }: LogRecord) => level === 'warning' || level === 'error' || level === 'fatal',
+)
+
+function repeatLimit() {
+  return getThrottlingFilter({
+    ...REPEATS,
+    key: ({ category, level, message }) => [...category, level, message.join('')].join(' '),
+    summary: {
+      logger: getLogger([LOG_ROOT, 'log']),
+      message: ({ suppressed, lastRecord }) =>
+        `${suppressed} more in ${REPEATS.windowMs / 1_000} s: ${escapeTemplate(lastRecord.message.join(''))}`,
+    },
   })
 }
 

@@ -1,4 +1,5 @@
-const isInstalled = import.meta.url.includes('/node_modules/')
+// A package and a bundle hold JavaScript.
+const isInstalled = !import.meta.url.endsWith('.ts')
 
 /** The command that starts this gateway: a script of the checkout, or the package's command. */
 export const COMMAND = isInstalled ? 'bunx hono-kafka-consume server' : 'bun run server'

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { AppProcess } from '../support/app-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { npmTool } from '../support/npm-tool.ts'
 import { PackedApp, run } from '../support/packed.ts'
@@ -11,6 +13,19 @@ setDefaultTimeout(600_000)
 
 const root = join(import.meta.dirname, '../..')
 const bun = process.execPath
+
+/** The first app of the README, for a topic. */
+function readmeApp(bootstrapServers: string, topic: string): string {
+  const [, code = ''] = /## In a Hono app.*?```ts\n(.*?)```/s.exec(
+    readFileSync(join(root, 'README.md'), 'utf8'),
+  ) as RegExpExecArray
+  expect(code).toContain("'localhost:9092'")
+  const adapted = code
+    .replace("'localhost:9092'", JSON.stringify(bootstrapServers))
+    .replace("['orders']", JSON.stringify([topic]))
+  expect(adapted).toContain('\nexport default app\n')
+  return adapted
+}
 
 describe('the package', () => {
   let packed: PackedApp
@@ -31,24 +46,10 @@ describe('the package', () => {
     const kafka = await TestKafka.real()
     const topic = await kafka.createTopic()
     await kafka.produce(topic, [{ partition: 0, value: 'hello' }])
-    const [, code = ''] = /## In a Hono app.*?```ts\n(.*?)```/s.exec(
-      readFileSync(join(root, 'README.md'), 'utf8'),
-    ) as RegExpExecArray
-    expect(code).toContain("'localhost:9092'")
-    const adapted = code
-      .replace("'localhost:9092'", JSON.stringify(kafka.bootstrapServers))
-      .replace("['orders']", JSON.stringify([topic]))
-    expect(adapted).toContain('\nexport default app\n')
-    writeFileSync(join(app, 'index.ts'), adapted)
-    const env = { ...process.env, PORT: '0' }
-    const server = Bun.spawn([bun, 'index.ts'], { cwd: app, env, stdout: 'pipe' })
+    writeFileSync(join(app, 'index.ts'), readmeApp(kafka.bootstrapServers, topic))
+    await using server = await AppProcess.start([bun, 'index.ts'], app)
+    const { url } = server
     try {
-      let said = ''
-      void (async () => {
-        for await (const chunk of server.stdout) said += new TextDecoder().decode(chunk)
-      })()
-      await until(() => said.includes('http://localhost:'), 'the app to listen', 20_000)
-      const [url] = /http:\/\/localhost:\d+/.exec(said) as RegExpExecArray
       const get = await within(fetch(`${url}/orders`), 'records', 30_000)
       expect(await get.json()).toMatchObject({
         [topic]: { partitions: { 0: { records: [{ value: 'hello' }] } } },
@@ -65,8 +66,45 @@ describe('the package', () => {
       await reader.cancel()
       expect((await within(quiet, 'an empty answer', 30_000)).status).toBe(200)
     } finally {
-      server.kill('SIGKILL')
-      await server.exited
+      await kafka.close()
+    }
+  })
+
+  test("the README's app works bundled and compiled by Bun, with node_modules beside it", async () => {
+    const kafka = await TestKafka.real()
+    const topic = await kafka.createTopic()
+    await kafka.produce(topic, [{ partition: 0, value: 'hello' }])
+    writeFileSync(join(app, 'bundled.ts'), readmeApp(kafka.bootstrapServers, topic))
+    await run([bun, 'build', '--target', 'bun', 'bundled.ts', '--outdir', 'bundle'], app)
+    const compile = [bun, 'build', '--compile', 'bundled.ts', '--outfile']
+    await run([...compile, 'compiled', '--compile-autoload-package-json'], app)
+    await run([...compile, 'unread'], app)
+    try {
+      for (const command of [[bun, 'bundle/bundled.js'], ['./compiled']]) {
+        await using server = await AppProcess.start(command, app)
+        const group = await within(fetch(`${server.url}/orders`), 'records', 30_000)
+        expect(await group.json()).toMatchObject({
+          [topic]: { partitions: { 0: { records: [{ value: 'hello' }] } } },
+        })
+        const read = fetch(`${server.url}/orders?start=earliest&format=value`)
+        expect(await (await within(read, 'records', 30_000)).json()).toContain('hello')
+        await kafka.produce(topic, [{ partition: 0, value: 'hello' }])
+      }
+      await using unread = await AppProcess.start(['./unread'], app)
+      const body = await (await within(fetch(`${unread.url}/orders`), 'an error', 30_000)).text()
+      expect(body).toContain('Compile it with --compile-autoload-package-json')
+      // Far from the packages the message is the same as in an app that is not set up.
+      const alone = mkdtempSync(join(tmpdir(), 'alone-'))
+      cpSync(join(app, 'compiled'), join(alone, 'compiled'))
+      await using server = await AppProcess.start(['./compiled'], alone)
+      const refused = await within(fetch(`${server.url}/orders`), 'an error', 30_000)
+      expect(await refused.json()).toMatchObject({
+        code: 'INTERNAL',
+        message: expect.stringContaining('Run `bunx hono-kafka-consume setup`'),
+      })
+      await until(() => server.stderr.includes(' ERROR   http: Cannot answer /orders'), 'the log')
+      rmSync(alone, { recursive: true })
+    } finally {
       await kafka.close()
     }
   })

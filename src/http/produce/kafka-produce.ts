@@ -3,6 +3,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { asKafkaConsumeError, KafkaConsumeError, shuttingDownError } from '../../core/errors.ts'
 import type { HistogramState } from '../../core/histogram.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
+import { logWarningsByDefault } from '../../core/log.ts'
 import { readLimited } from '../../core/read-limited.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { KafkaProduceOptions } from '../../options/option-types.ts'
@@ -79,6 +80,7 @@ export interface KafkaProduceHandler extends MiddlewareHandler, WriterControls<P
  */
 export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler {
   const resolved = resolveProduceOptions(options)
+  logWarningsByDefault()
   const showDetail = resolved.errorHandling.returnErrorMessage
   let connecting: Promise<Connection> | undefined
   let connection: Connection | undefined

@@ -52,6 +52,9 @@ export async function upgrade(c: Context, events: WSEvents): Promise<Response> {
   }
 }
 
+/** A variable, so that bundlers for other runtimes do not look for a package that is not installed. */
+const NODE_SERVER: string = '@hono/node-server'
+
 interface WebSocketHelper {
   upgradeWebSocket(c: Context, events: WSEvents): Promise<Response>
 }
@@ -61,7 +64,7 @@ async function loadHelper(): Promise<WebSocketHelper> {
   if (runtime === 'bun') return import('hono/bun')
   if (runtime === 'deno') return denoHelper()
   // On Node this package serves the Hono app, so it is installed.
-  return (await import('@hono/node-server')) as WebSocketHelper
+  return (await import(NODE_SERVER)) as WebSocketHelper
 }
 
 /** Hono's helper for Deno accepts `websocket` in lower case only; RFC 6455 allows any case. */

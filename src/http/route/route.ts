@@ -2,6 +2,7 @@ import { toHex } from '../../core/bytes.ts'
 import { KafkaConsumeError, outageError, shuttingDownError } from '../../core/errors.ts'
 import type { HistogramState } from '../../core/histogram.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
+import { logWarningsByDefault } from '../../core/log.ts'
 import type { FeedStats } from '../../feed/feed-stats.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { KafkaConsumeOptions } from '../../options/option-types.ts'
@@ -142,6 +143,7 @@ export class Route {
 
   /** @param shared Limits that it shares with other routes. */
   constructor(options: ResolvedOptions, { streams, answers }: SharedLimits = {}) {
+    logWarningsByDefault()
     this.options = options
     this.#streamLimit = new StreamLimit(options.maxSubscribers)
     this.#sharedStreamLimit = streams

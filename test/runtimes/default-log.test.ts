@@ -1,0 +1,70 @@
+/** The log of an app that has not configured LogTape, or does so before or after its first request. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { AppProcess } from '../support/app-process.ts'
+import { freePort } from '../support/port.ts'
+import { until } from '../support/wait.ts'
+
+const root = join(import.meta.dirname, '../..')
+let folder = ''
+// In the checkout, so that packages are found.
+beforeAll(() => {
+  folder = mkdtempSync(join(root, 'node_modules/.default-log-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const CONFIGURE = `configureSync({
+  sinks: { own: ({ category, level }) => console.log('OWN', level, category.join('.')) },
+  loggers: [{ category: 'hono-kafka-consume', sinks: ['own'] }],
+})`
+
+/** @param before, later Code that runs before the handler is made, and at GET /later. */
+async function start(before: string, later: string): Promise<AppProcess> {
+  const broker = `127.0.0.1:${await freePort()}`
+  const name = `${Bun.hash(before + later)}.ts`
+  writeFileSync(
+    join(folder, name),
+    `import { configureSync } from '@logtape/logtape'
+import { Hono } from 'hono'
+import { kafkaConsume } from '${root}/src/index.ts'
+${before}
+const app = new Hono()
+app.get('/later', (c) => {
+  ${later}
+  return c.text('ok')
+})
+app.get('/messages', kafkaConsume({ bootstrapServers: '${broker}', topics: ['t'] }))
+export default app
+`,
+  )
+  return AppProcess.start([process.execPath, name], folder)
+}
+
+const WARNING = ' WARNING cluster: 127.0.0.1:'
+
+test('without a configuration warnings are on stderr, and nothing below', async () => {
+  await using app = await start('', '')
+  expect((await fetch(`${app.url}/messages?start=earliest`)).status).toBe(503)
+  await until(() => app.stderr.includes(WARNING), 'the warning', 15_000)
+  expect(app.stderr).not.toMatch(/ (INFO|DEBUG|TRACE) /)
+  expect(app.stderr).toContain('Cannot read from Kafka: all brokers are down')
+}, 40_000)
+
+test('with a configuration of the app the library prints nothing itself', async () => {
+  await using app = await start(CONFIGURE, '')
+  expect((await fetch(`${app.url}/messages?start=earliest`)).status).toBe(503)
+  await until(() => app.stdout.includes('OWN warning hono-kafka-consume.cluster'), 'the app’s sink')
+  expect(app.stderr).not.toContain(WARNING)
+}, 40_000)
+
+test('a configuration after the first request is accepted and takes over', async () => {
+  await using app = await start('', CONFIGURE)
+  await fetch(`${app.url}/messages?start=earliest`)
+  await until(() => app.stderr.includes(WARNING), 'the warning', 15_000)
+  expect((await fetch(`${app.url}/later`)).status).toBe(200)
+  const printed = app.stderr
+  await fetch(`${app.url}/messages`)
+  await until(() => app.stdout.includes('OWN '), 'the app’s sink', 15_000)
+  expect(app.stderr).toBe(printed)
+}, 40_000)
