@@ -11,6 +11,14 @@ import { serveCommands } from './serve.ts'
 
 export type Gateway = typeof commands
 
+interface GroupServing {
+  readonly brokers: string
+  readonly topic: string
+  readonly group: string
+  /** Default: classic. */
+  readonly protocol?: 'classic' | 'consumer'
+}
+
 const commands = {
   /** Serves topics at `/stream` and `/messages`, and another topic at `/quiet`. */
   async serve(serving: { brokers: string; topic: string | readonly string[]; quiet?: string }) {
@@ -41,13 +49,13 @@ const commands = {
    * Serves a topic as a group that begins at the first record: `/messages`, `/socket`, and `/count`,
    * whose handler counts the records of one poll.
    */
-  async serveGroup({ brokers, topic, group }: { brokers: string; topic: string; group: string }) {
+  async serveGroup({ brokers, topic, group, protocol }: GroupServing) {
     await closeGroup?.()
     const options: KafkaConsumeOptions = {
       bootstrapServers: brokers,
       topics: [topic],
       autoOffsetReset: 'earliest',
-      consumerGroup: { mode: 'manual', consumerGroupId: group },
+      consumerGroup: { mode: 'manual', consumerGroupId: group, groupProtocol: protocol },
     }
     const messages = kafkaConsume(options)
     const socket = kafkaConsume({ ...options, mode: 'websocket' })

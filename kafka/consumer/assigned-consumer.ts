@@ -24,11 +24,6 @@ const ACTION = 'Cannot read from Kafka'
 
 /** Bytes of one read, more or less: bounds memory where single records are large. */
 const READ_BYTES = 4 * MIB
-/**
- * Bytes of one read of encoded records. Each stream makes a copy of its own of a chunk above 512 KiB
- * (`src/http/stream/stream.ts`), which took twice the processor time with 100 streams.
- */
-const ENCODED_BYTES = 384 * 1024
 /** Milliseconds for which closing waits for the read under way. */
 const CLOSE_LIMIT_MS = 5_000
 /** Records of the first read, before the size of records is known. */
@@ -130,7 +125,7 @@ export class ConfluentAssignedConsumer implements AssignedConsumer {
     if (ready) return ready
     if (this.#readError) throw this.#readError
     if (this.#encoder?.spec !== spec) this.#encoder = new NativeEncoder(spec)
-    const limits = { records: limit, bytes: ENCODED_BYTES, wait }
+    const limits = { records: limit, bytes: spec.readBytes, wait }
     const reading = this.#encoder.read(this.#consumer, from, limits)
     this.#reading = reading.catch(() => {
       this.#isHealthy = false

@@ -4,13 +4,18 @@ import type { Settings } from '../client/client.ts'
 /**
  * Settings of a member of a group.
  *
- * @param quick Use the newer protocol (KIP-848): librdkafka's own broker holds the first member of
- * a classic group for 3 s. Real clusters get the classic one, which those before Kafka 4 need.
+ * With the newer protocol (KIP-848) brokers assign partitions with the first heartbeat, and a new group
+ * begins at once: brokers hold the first member of a classic group for 3 s
+ * (`group.initial.rebalance.delay.ms`). Brokers before Kafka 4 know only the classic one.
+ *
+ * @param isEmbedded librdkafka's own broker: its 3 s are not to be changed, so it gets the newer protocol.
  */
 export function groupSettings(
-  { groupId, instanceId }: Pick<GroupOptions, 'groupId' | 'instanceId'>,
-  quick: boolean,
+  { groupId, instanceId, protocol }: Pick<GroupOptions, 'groupId' | 'instanceId' | 'protocol'>,
+  isEmbedded: boolean,
 ): Settings {
+  // The brokers have the timeouts of this protocol: 45 s, with a heartbeat each 5 s.
+  const consumer = { 'group.protocol': 'consumer' }
   const classic = {
     // Partitions that stay with a member are not taken from it while others move.
     'partition.assignment.strategy': 'cooperative-sticky',
@@ -18,10 +23,10 @@ export function groupSettings(
     // that Kafka gives by default. Others are missed soon.
     'session.timeout.ms': instanceId === undefined ? 10_000 : 45_000,
     'heartbeat.interval.ms': 1_000,
-    ...(instanceId !== undefined && { 'group.instance.id': instanceId }),
   }
   return {
-    ...(quick ? { 'group.protocol': 'consumer' } : classic),
+    ...(isEmbedded || protocol === 'consumer' ? consumer : classic),
+    ...(instanceId !== undefined && !isEmbedded && { 'group.instance.id': instanceId }),
     'group.id': groupId,
     'enable.auto.commit': false,
     'enable.auto.offset.store': false,

@@ -140,6 +140,7 @@ Cursor::Cursor(const std::vector<std::string>& labels, std::vector<double> vecto
 
 void Cursor::Set(size_t index, double next) {
   vector_[index] = next;
+  if (labels_.empty()) return;
   char digits[kNumberLength];
   const char* const end = WriteNumber(digits, static_cast<int64_t>(next));
   const auto length = static_cast<size_t>(end - digits);
@@ -153,7 +154,7 @@ void Cursor::Set(size_t index, double next) {
 
 void Cursor::Rebuild() {
   text_.clear();
-  for (size_t i = 0; i < vector_.size(); i++) {
+  for (size_t i = 0; i < labels_.size(); i++) {
     char digits[kNumberLength];
     const char* const end = WriteNumber(digits, static_cast<int64_t>(vector_[i]));
     text_ += labels_[i];

@@ -34,7 +34,8 @@ void AppendBody(Output& out, const Record& record, bool value_is_json);
 // false and writes nothing if the record has an error, which the value alone would not show.
 bool AppendValue(Output& out, const Record& record, bool value_is_json);
 
-// A position in all partitions of a subscription, and its text: labels and numbers in turn.
+// A position in all partitions of a subscription, and its text: labels and numbers in turn. Without
+// labels the text stays empty.
 class Cursor {
  public:
   Cursor(const std::vector<std::string>& labels, std::vector<double> vector);

@@ -30,7 +30,7 @@ struct Plan {
   std::unordered_map<std::string, std::unordered_map<int32_t, size_t>> places;
   std::vector<std::string> topics;
   std::vector<int32_t> partitions;
-  std::vector<std::string> labels;    // within the text of a cursor
+  std::vector<std::string> labels;    // within the text of a cursor; empty for records without cursors
   std::vector<std::string> prefixes;  // of a record's JSON, up to its offset
   bool values_are_json = false;
 };
@@ -252,8 +252,9 @@ class LayoutReader : public Nan::ObjectWrap {
     plan->labels = Strings(info[3]);
     plan->prefixes = Strings(info[4]);
     plan->values_are_json = Nan::To<bool>(info[5]).FromJust();
-    if (plan->labels.size() != count || plan->prefixes.size() != count) {
-      return Nan::ThrowError("LayoutReader needs a label and a prefix for each partition");
+    const bool has_labels = plan->labels.size() == count || plan->labels.empty();
+    if (!has_labels || plan->prefixes.size() != count) {
+      return Nan::ThrowError("LayoutReader needs a prefix for each partition, and a label or none");
     }
     for (size_t i = 0; i < count; i++) {
       plan->places[plan->topics[i]][plan->partitions[i]] = i;

@@ -1,6 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import type { AssignedConsumer, Batch, PartitionOffset } from '../port/kafka.ts'
-import type { Cursor } from '../records/cursor.ts'
+import type { BatchForm } from '../records/batch-form.ts'
+import { Cursor } from '../records/cursor.ts'
 import type { MessageDeserializer } from '../records/encode.ts'
 import { EncodedBatch } from '../records/encoded-batch.ts'
 import type { ProcessedRecord } from '../records/pipeline.ts'
@@ -33,22 +34,30 @@ export class CatchUpRead {
   readonly #pool: CatchUpPool
   readonly #deserializer: MessageDeserializer
   readonly #processor: RecordProcessor | undefined
+  readonly #form: BatchForm
   #consumer: AssignedConsumer | undefined
+  /** The next read, which began while the client takes the records of the last one. */
+  #ahead: Promise<Batch> | undefined
   /** When the consumer last brought something, in `performance.now()`'s time. */
   #broughtAt = 0
   #isClosed = false
   /** The suspended read from which the pool may take the consumer while the client reads nothing. */
   #suspended: SuspendedRead | undefined
 
-  /** @param processor Absent: records are encoded as they are. */
+  /**
+   * @param processor Absent: records are encoded as they are.
+   * @param form Of records that are encoded as they are.
+   */
   constructor(
     pool: CatchUpPool,
     deserializer: MessageDeserializer,
     processor: RecordProcessor | undefined,
+    form: BatchForm,
   ) {
     this.#pool = pool
     this.#deserializer = deserializer
     this.#processor = processor
+    this.#form = form
   }
 
   /** Whether there is a consumer. */
@@ -84,7 +93,33 @@ export class CatchUpRead {
     const processed = await this.#process(batch, signal)
     if (this.#isClosed || !processed) return false
     this.#add(pending, processed)
+    const { encoded, ends } = batch
+    // A partition that has come to its end tells that there may be nothing to read ahead.
+    if (encoded && ends.length === 0 && encoded.offsets.length < limit) {
+      this.#readAhead(new Cursor(pending.cursor.table, encoded.to))
+    }
     return !isEmpty(batch)
+  }
+
+  /** Begins the next read before a client asks for it. At most one read is ahead. */
+  readAhead({ cursor, isReady }: PendingRecords): void {
+    if (!isReady) this.#readAhead(cursor)
+  }
+
+  /** Records that a processor must see are not read ahead: it may have to wait for a service. */
+  #readAhead(cursor: Cursor): void {
+    if (!this.#consumer || this.#processor || this.#ahead) return
+    this.#ahead = this.#begin(this.#consumer, cursor, READ_LIMIT)
+    // The read that takes it rejects with its error. A read that nobody takes does not matter.
+    this.#ahead.catch(() => {})
+  }
+
+  #begin(consumer: AssignedConsumer, cursor: Cursor, limit: number): Promise<Batch> {
+    // The processor needs records that are not encoded yet.
+    const encoding = this.#processor
+      ? undefined
+      : EncodedBatch.encodingRequest(cursor, this.#deserializer, this.#form)
+    return consumer.read(Math.min(READ_LIMIT, limit), READ_WAIT_MS, encoding)
   }
 
   async #process(batch: Batch, signal: AbortSignal): Promise<ProcessedBatch | undefined> {
@@ -96,7 +131,7 @@ export class CatchUpRead {
   #add(pending: PendingRecords, { records, encoded, gaps, ends }: ProcessedBatch): void {
     pending.skip(gaps)
     if (encoded) {
-      addWithEnds(pending, new EncodedBatch(pending.cursor.table, encoded), ends)
+      addWithEnds(pending, new EncodedBatch(pending.cursor.table, encoded, this.#form), ends)
     } else if (records.length > 0) {
       const batch = EncodedBatch.encode(records, pending.cursorAhead(), this.#deserializer)
       addWithEnds(pending, batch, ends)
@@ -115,11 +150,8 @@ export class CatchUpRead {
       const left = this.#broughtAt + STALL_MS - performance.now()
       timer = setTimeout(() => resolve(NOTHING), left)
     })
-    // The processor needs records that are not encoded yet.
-    const encoding = this.#processor
-      ? undefined
-      : EncodedBatch.encodingRequest(cursor, this.#deserializer)
-    const reading = consumer.read(Math.min(READ_LIMIT, limit), READ_WAIT_MS, encoding)
+    const reading = this.#ahead ?? this.#begin(consumer, cursor, limit)
+    this.#ahead = undefined
     const batch = await Promise.race([reading, stalled]).finally(() => clearTimeout(timer))
     const now = performance.now()
     if (!isEmpty(batch)) this.#broughtAt = now
@@ -173,6 +205,7 @@ export class CatchUpRead {
   async #closeConsumer(): Promise<void> {
     const consumer = this.#consumer
     this.#consumer = undefined
+    this.#ahead = undefined
     await consumer?.close()
   }
 }

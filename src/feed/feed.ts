@@ -1,6 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, outageError } from '../core/errors.ts'
 import type { KafkaCluster, KafkaOutage } from '../port/kafka.ts'
+import type { BatchForm } from '../records/batch-form.ts'
 import type { PartitionTable } from '../records/cursor.ts'
 import type { MessageDeserializer } from '../records/encode.ts'
 import type { Filter } from '../records/filter.ts'
@@ -110,14 +111,15 @@ export class Feed {
    * A subscription from a position on, which is to be closed or {@link release}d.
    *
    * @param filter Called with the present partitions. It throws for a partition that does not exist.
-   * @param purpose `follow` starts the live consumer at once. With `read` it starts when the
-   * subscription must wait for new records.
+   * @param purpose `follow` starts the live consumer at once, `read` when new records are waited for.
+   * @param form The form of records that are read from Kafka for this subscription alone.
    * @throws KafkaConsumeError UNKNOWN_TOPIC, INVALID_CURSOR, TOO_MANY_REPLAYS, or why Kafka cannot be read.
    */
   async subscribe(
     position: Position,
     filter: (table: PartitionTable) => Filter | undefined,
     purpose: SubscriptionPurpose = 'follow',
+    form: BatchForm = 'events',
   ): Promise<Subscription> {
     this.processor?.assertAvailable()
     const followed = await this.#enter()
@@ -125,15 +127,17 @@ export class Feed {
       if (purpose === 'follow') await followed.liveConsumer.start()
       const { outage } = followed.liveConsumer
       if (outage) throw outageError(outage)
-      return await this.#subscribe(followed, position, filter).catch(async (error: unknown) => {
-        // The client may name a partition that was added since the last check.
-        const { code } = asKafkaConsumeError(error)
-        if (code !== 'INVALID_CURSOR' && code !== 'INVALID_PARAMETER') throw error
-        await this.#check(this.#times.minCheckInterval)
-        const now = this.#followed
-        if (!now || now === followed) throw error
-        return this.#subscribe(now, position, filter)
-      })
+      return await this.#subscribe(followed, position, filter, form).catch(
+        async (error: unknown) => {
+          // The client may name a partition that was added since the last check.
+          const { code } = asKafkaConsumeError(error)
+          if (code !== 'INVALID_CURSOR' && code !== 'INVALID_PARAMETER') throw error
+          await this.#check(this.#times.minCheckInterval)
+          const now = this.#followed
+          if (!now || now === followed) throw error
+          return this.#subscribe(now, position, filter, form)
+        },
+      )
     } catch (error) {
       this.#subscribers.leave()
       throw error
@@ -167,12 +171,13 @@ export class Feed {
     followed: FollowedTopics,
     position: Position,
     filter: (table: PartitionTable) => Filter | undefined,
+    form: BatchForm,
   ): Promise<Subscription> {
     const { liveConsumer, ends } = followed
     const { table } = liveConsumer
     const vector = await resolvePosition(position, table, ends, this.#cluster)
     await this.#updateHead(followed, position, vector)
-    const kept = filter(table) ? undefined : this.#suspendedReads.take(liveConsumer, vector)
+    const kept = filter(table) ? undefined : this.#suspendedReads.take(liveConsumer, vector, form)
     if (kept) {
       // A suspended read is counted while it is kept.
       this.#subscribers.leave()
@@ -189,6 +194,7 @@ export class Feed {
       deserializer: this.#options.messageDeserializer,
       processor: this.processor,
       filter,
+      form,
       onClose: this.#onClose,
     })
     try {

@@ -1,3 +1,4 @@
+import type { BatchForm } from '../records/batch-form.ts'
 import type { PartitionTable } from '../records/cursor.ts'
 import type { MessageDeserializer } from '../records/encode.ts'
 import type { Filter } from '../records/filter.ts'
@@ -12,6 +13,15 @@ export interface SearchLimits {
   /** The end of the search, in `performance.now()`'s time. */
   readonly until: number
 }
+
+export const UNLIMITED: SearchLimits = { filterTime: Infinity, until: Infinity }
+
+/** The subscription has left the ring buffer with its cursor only, since the client takes nothing. */
+export interface Parked {
+  readonly kind: 'parked'
+}
+
+export const PARKED: Parked = { kind: 'parked' }
 
 /** A stream that takes from a subscription. */
 export interface SubscriptionListener {
@@ -30,6 +40,8 @@ export interface SubscriptionSetup {
   readonly deserializer: MessageDeserializer
   /** Absent: records are encoded as they are. */
   readonly processor?: RecordProcessor | undefined
+  /** The form of records that a catch-up read encodes. The ring buffer has events. Default: events. */
+  readonly form?: BatchForm | undefined
   /** Creates the filter for the present partitions. It throws for a partition that does not exist. */
   readonly filter: (table: PartitionTable) => Filter | undefined
   /** Called once, when a subscription that was opened is closed. */

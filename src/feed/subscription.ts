@@ -1,4 +1,6 @@
+/** A subscription and its phases, which share one state: hence more than 400 lines. */
 import { filterTurns } from '../core/turn-queue.ts'
+import type { BatchForm } from '../records/batch-form.ts'
 import type { Cursor } from '../records/cursor.ts'
 import type { SuspendedRead } from './catch-up-pool.ts'
 import { CatchUpRead } from './catch-up-read.ts'
@@ -8,16 +10,14 @@ import type { LiveConsumer } from './live-consumer.ts'
 import { LiveRead } from './live-read.ts'
 import type { RingBufferReader } from './pacing.ts'
 import { type PartLimits, PendingRecords, type SubscriptionPart } from './pending-records.ts'
-import type { SearchLimits, SubscriptionListener, SubscriptionSetup } from './subscription-setup.ts'
-
-const UNLIMITED: SearchLimits = { filterTime: Infinity, until: Infinity }
-
-/** The subscription has left the ring buffer with its cursor only, since the client takes nothing. */
-interface Parked {
-  readonly kind: 'parked'
-}
-
-const PARKED: Parked = { kind: 'parked' }
+import {
+  PARKED,
+  type Parked,
+  type SearchLimits,
+  type SubscriptionListener,
+  type SubscriptionSetup,
+  UNLIMITED,
+} from './subscription-setup.ts'
 
 /**
  * One subscriber's way through a feed, from its cursor on: in the ring buffer when that goes back far
@@ -36,6 +36,8 @@ const PARKED: Parked = { kind: 'parked' }
  * beginning.
  */
 export class Subscription implements RingBufferReader, SuspendedRead {
+  /** The form of records that a catch-up read encodes. */
+  readonly form: BatchForm
   readonly #setup: SubscriptionSetup
   #liveConsumer: LiveConsumer
   #phase: LiveRead | IndexedRead | CatchUpRead | Parked
@@ -52,6 +54,7 @@ export class Subscription implements RingBufferReader, SuspendedRead {
   constructor(setup: SubscriptionSetup) {
     const { liveConsumer, vector, filter, isCertain } = setup
     this.#setup = setup
+    this.form = setup.form ?? 'events'
     this.#liveConsumer = liveConsumer
     this.#pending = new PendingRecords(liveConsumer.table, vector, filter(liveConsumer.table))
     this.#pending.recreated = liveConsumer.recreatedBefore(Infinity)
@@ -235,6 +238,11 @@ export class Subscription implements RingBufferReader, SuspendedRead {
     }
   }
 
+  /** Lets Kafka be read before the next {@link fill} asks for it, in a catch-up read. */
+  readAhead(): void {
+    if (this.#phase.kind === 'catchUp') this.#phase.readAhead(this.#pending)
+  }
+
   giveWay(): void {
     if (this.#phase.kind !== 'catchUp') return
     this.#pending.discard()
@@ -382,7 +390,7 @@ export class Subscription implements RingBufferReader, SuspendedRead {
 
   #newCatchUp(): CatchUpRead {
     const { catchUpPool, deserializer, processor } = this.#setup
-    return new CatchUpRead(catchUpPool, deserializer, processor)
+    return new CatchUpRead(catchUpPool, deserializer, processor, this.form)
   }
 
   /**

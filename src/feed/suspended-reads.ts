@@ -1,3 +1,4 @@
+import type { BatchForm } from '../records/batch-form.ts'
 import type { LiveConsumer } from './live-consumer.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -21,13 +22,21 @@ export class SuspendedReads {
   }
 
   keep(subscription: Subscription): void {
+    // The next page is read while its client still has this one.
+    subscription.readAhead()
     const timer = setTimeout(() => this.#drop(subscription), this.#milliseconds)
     this.#kept.push({ subscription, timer })
   }
 
-  /** A read that was suspended at exactly this position. It is no longer kept. */
-  take(liveConsumer: LiveConsumer, vector: Float64Array): Subscription | undefined {
-    const found = this.#kept.find(({ subscription }) => subscription.isAt(liveConsumer, vector))
+  /** A read of this form that was suspended at exactly this position. It is no longer kept. */
+  take(
+    liveConsumer: LiveConsumer,
+    vector: Float64Array,
+    form: BatchForm,
+  ): Subscription | undefined {
+    const found = this.#kept.find(
+      ({ subscription }) => subscription.form === form && subscription.isAt(liveConsumer, vector),
+    )
     return found && this.#remove(found.subscription)
   }
 

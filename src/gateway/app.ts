@@ -12,7 +12,7 @@ import { StreamLimit } from '../http/route/stream-limit.ts'
 import type { KongSnapshot } from '../kong/model/entities.ts'
 import type { Environment, MayShow } from '../kong/model/references.ts'
 import { kafkaMetrics } from '../observability/metrics.ts'
-import type { KafkaConsumeOptions } from '../options/option-types.ts'
+import type { ConsumerGroupOptions, KafkaConsumeOptions } from '../options/option-types.ts'
 import type { KnownClient } from './auth/clients.ts'
 import { type GuardOptions, guard } from './auth/guard.ts'
 import { healthRoutes, type NotReady } from './health.ts'
@@ -42,6 +42,8 @@ export interface GatewayOptions {
    * group apart. Default: dynamic members.
    */
   readonly groupInstanceId?: string | undefined
+  /** Kafka's `group.protocol` of all routes. Default: `classic`. */
+  readonly groupProtocol?: 'classic' | 'consumer' | undefined
   /** The port of HTTPS, to which routes for HTTPS alone may redirect. Default: that of URLs without a port. */
   readonly httpsPort?: () => number
   /** The variables that vault references read. Default: none. */
@@ -107,13 +109,14 @@ export interface Gateway {
  * @param makeRoute Default: `kafkaConsume`.
  */
 export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): Gateway {
-  const { cluster, groupInstanceId, addressOf = () => 'unknown' } = options
+  const { cluster, groupInstanceId, groupProtocol, addressOf = () => 'unknown' } = options
   const make = routeMaker(options, makeRoute)
   const supervisor = new Supervisor()
   const kong = new KongRoutes({
     make,
     supervisor,
     groupInstanceId,
+    groupProtocol,
     environment: options.environment ?? {},
     mayShow: options.mayShow ?? (() => false),
     addressOf,
@@ -121,7 +124,8 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     brokers: cluster?.brokers,
     httpsPort: options.httpsPort ?? (() => STANDARD_HTTPS_PORT),
   })
-  const own = cluster ? ownHandlers(cluster, groupInstanceId, make) : new Map<string, KafkaRoute>()
+  const group = { mode: 'random', groupInstanceId, groupProtocol } as const
+  const own = cluster ? ownHandlers(cluster, group, make) : new Map<string, KafkaRoute>()
   for (const handler of own.values()) supervisor.add(handler, cluster?.brokers.join(', ') ?? '')
   const ownServed = [...own].map(([path, handler]) => {
     return { name: path, paths: [path], hosts: [], handler }
@@ -186,14 +190,14 @@ function routeMaker(
 /** The handlers of `/messages`, `/stream` and `/socket`, by their paths. */
 function ownHandlers(
   { brokers, topics, ...connection }: OwnCluster,
-  groupInstanceId: string | undefined,
+  consumerGroup: ConsumerGroupOptions,
   make: MakeRoute,
 ): Map<string, KafkaRoute> {
   const cluster = { bootstrapServers: [...brokers], topics: [...topics], ...connection }
   const group = {
     // A new gateway shows the records that the topics hold; the default would show new ones only.
     autoOffsetReset: 'earliest',
-    consumerGroup: { mode: 'random', groupInstanceId },
+    consumerGroup,
   } as const
   return new Map([
     ['/messages', make({ ...cluster, ...group, mode: 'http-get' })],

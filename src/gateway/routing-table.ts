@@ -29,6 +29,8 @@ export interface TableOptions {
   readonly make: MakeRoute
   /** Prefix of `group.instance.id`s; a suffix tells members of one group apart. */
   readonly groupInstanceId?: string | undefined
+  /** Kafka's `group.protocol` of all routes. */
+  readonly groupProtocol?: 'classic' | 'consumer' | undefined
   /** The variables that vault references read. */
   readonly environment: Environment
   /** Which variables may be read into fields that are shown. */
@@ -254,7 +256,7 @@ function makeLog(parts: PluginParts, { ca, brokers }: TableOptions): RequestLog 
 }
 
 function makeHandler(parts: PluginParts, options: TableOptions): PluginHandler {
-  const { groupInstanceId, ca, brokers, make } = options
+  const { groupInstanceId, groupProtocol, ca, brokers, make } = options
   const { middleware, options: given } = pluginOptions(parts, { ca, brokers })
   const addresses = [given.bootstrapServers].flat().join(', ')
   if (middleware === 'kafkaLog') throw new Error(`Cannot answer by ${middleware}`)
@@ -262,7 +264,8 @@ function makeHandler(parts: PluginParts, options: TableOptions): PluginHandler {
   const ownId = groupInstanceId && {
     groupInstanceId: `${groupInstanceId}.${memberSuffix(given)}`,
   }
-  const complete = ownId ? { ...given, consumerGroup: { ...given.consumerGroup, ...ownId } } : given
+  const ofNode = { ...ownId, ...(groupProtocol && { groupProtocol }) }
+  const complete = { ...given, consumerGroup: { ...given.consumerGroup, ...ofNode } }
   return { handler: make(complete), brokers: addresses }
 }
 

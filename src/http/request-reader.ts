@@ -310,7 +310,8 @@ export class RequestReader implements KafkaReader {
         ? { start: startOf(start) }
         : { cursor: parseCursor(cursor, 'cursor'), parameter: 'cursor' }
     const filter = (table: PartitionTable) => filterOf(undefined, clientOf(this.#c), table)
-    return feed.subscribe(position, filter, purpose)
+    // Each record of a stream comes with its cursor.
+    return feed.subscribe(position, filter, purpose, purpose === 'read' ? 'list' : 'events')
   }
 }
 

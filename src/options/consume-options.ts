@@ -14,7 +14,7 @@ import {
 } from './cluster.ts'
 import { confluentCloud, confluentRules, confluentSecurity } from './confluent-cloud.ts'
 import { errorHandling } from './error-handling.ts'
-import { flag, instanceId, list, oneOf, record, whole } from './fields.ts'
+import { flag, groupProtocol, instanceId, list, oneOf, record, whole } from './fields.ts'
 import { librdkafka } from './librdkafka.ts'
 import { luaFunction } from './lua-syntax.ts'
 import type { KafkaConsumeOptions } from './option-types.ts'
@@ -191,6 +191,12 @@ export const optionsSchema = v.pipe(
               v.optional(instanceId(249)),
               v.description(
                 "Kafka's `group.instance.id`: makes this process a static member, which keeps its partitions while it restarts. Each process needs one of its own",
+              ),
+            ),
+            groupProtocol: v.pipe(
+              v.optional(groupProtocol),
+              v.description(
+                "Kafka's `group.protocol`, the protocol by which members join: `consumer` needs Kafka 4. A group then answers at once, also where it is new, and the brokers decide after how long a silent member has left. Default: `classic`",
               ),
             ),
           }),

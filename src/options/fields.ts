@@ -1,6 +1,12 @@
 /** The schemas of which the options' fields are made. */
 import * as v from 'valibot'
 
+/** Kafka's `group.protocol`. */
+export const groupProtocol = v.picklist(
+  ['classic', 'consumer'],
+  'groupProtocol must be "classic" or "consumer"',
+)
+
 /** Kafka's `group.instance.id`. Kafka allows 249 characters. */
 export function instanceId(max: number) {
   const message = `1 to ${max} letters, digits, dots, dashes and underscores are required`

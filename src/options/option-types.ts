@@ -736,6 +736,15 @@ export interface ConsumerGroupOptions {
    * required.
    */
   readonly groupInstanceId?: string | undefined
+
+  /**
+   * Kafka's `group.protocol`, the protocol by which members join: `consumer` needs Kafka 4. A group
+   * then answers at once, also where it is new, and the brokers decide after how long a silent
+   * member has left. Default: `classic`.
+   *
+   * `INVALID_OPTIONS` otherwise: groupProtocol must be "classic" or "consumer".
+   */
+  readonly groupProtocol?: 'classic' | 'consumer' | undefined
 }
 
 /** The content of error answers. */

@@ -45,15 +45,17 @@ export interface EncodingRequest {
 export interface EncodingSpec {
   readonly layout: EncodedRecordLayout
   readonly partitions: readonly TopicPartition[]
-  /** The text before each partition's offset in a cursor. */
+  /** The text before each partition's offset in a cursor. Empty: records have no cursors. */
   readonly labels: readonly string[]
   /** The beginning of a record's JSON, up to its offset. */
   readonly prefixes: readonly string[]
+  /** Bytes of one read, more or less. */
+  readonly readBytes: number
   /** Whether a value is inserted as the JSON that it is, instead of as a string. */
   readonly valuesAreJson: boolean
 }
 
-/** The texts around a record's JSON and around the cursor that follows it. All of them are ASCII. */
+/** The texts around a record's JSON and around the cursor that may follow it. All of them are ASCII. */
 export interface EncodedRecordLayout {
   readonly beforeJson: string
   readonly beforeCursor: string

@@ -202,6 +202,8 @@ export interface GroupOptions {
   readonly groupId: string
   /** Kafka's `group.instance.id`, which makes a static member. Default: a dynamic member. */
   readonly instanceId?: string | undefined
+  /** Kafka's `group.protocol`. Default: `classic`. */
+  readonly protocol?: 'classic' | 'consumer' | undefined
   readonly topics: readonly string[]
   /** Where reading begins in partitions without a committed offset. */
   readonly autoOffsetReset: 'earliest' | 'latest'

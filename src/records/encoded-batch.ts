@@ -1,10 +1,7 @@
+import { concatBytes } from '../core/bytes.ts'
 import type { TopicPartition } from '../core/topic-partition.ts'
-import type {
-  EncodedRecordLayout,
-  EncodedRecords,
-  EncodingRequest,
-  EncodingSpec,
-} from '../port/encoding.ts'
+import type { EncodedRecords, EncodingRequest } from '../port/encoding.ts'
+import { type BatchForm, BEFORE_FIELDS, encodingSpec, LAYOUTS, SEPARATORS } from './batch-form.ts'
 import type { Cursor, PartitionTable } from './cursor.ts'
 import { encodeBody, encodePrefix, type MessageDeserializer } from './encode.ts'
 import type { Format } from './format.ts'
@@ -13,22 +10,7 @@ import type { ProcessedRecord } from './pipeline.ts'
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/**
- * The layout of an encoded record: an event of an event stream. The `id` comes last, since many
- * clients keep an id as soon as they have read its line. When a connection breaks inside an event,
- * such a client resumes behind the last record whose event was whole.
- *
- * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
- */
-const LAYOUT: EncodedRecordLayout = {
-  beforeJson: 'data: ',
-  beforeCursor: '\nid: ',
-  afterCursor: '\n\n',
-}
-// The layout is ASCII: its characters are bytes.
-const BEFORE_JSON = LAYOUT.beforeJson.length
-const BEFORE_CURSOR = LAYOUT.beforeCursor.length
-const AFTER_CURSOR = LAYOUT.afterCursor.length
+const LAYOUT = LAYOUTS.events
 
 const QUOTE = 0x22
 const COMMA = 0x2c
@@ -41,13 +23,14 @@ const BACKSLASH = 0x5c
 const OVERHEAD_BYTES = 1_500
 
 /**
- * Records of one read, encoded once: the bytes of their events one after another, and the place of
- * each part. All subscribers are sent ranges of these bytes. Other forms (lines, the JSON of a GET)
- * are made of slices of them, since an event holds its record's JSON whole. Only this class knows the
- * layout of the bytes.
+ * Records of one read, encoded once: the bytes of one record after another in one form, and the place
+ * of each part. Subscribers are sent ranges of these bytes. Lines and the JSON of a GET are also made
+ * of slices of events, since an event holds its record's JSON whole. Only this class and
+ * `batch-form.ts` know the layout of the bytes.
  */
 export class EncodedBatch implements EncodedRecords {
   readonly table: PartitionTable
+  readonly form: BatchForm
   readonly bytes: Uint8Array
   readonly starts: Uint32Array
   readonly jsonEnds: Uint32Array
@@ -57,8 +40,9 @@ export class EncodedBatch implements EncodedRecords {
   readonly to: Float64Array
   readonly timestamp: number
 
-  constructor(table: PartitionTable, encoded: EncodedRecords) {
+  constructor(table: PartitionTable, encoded: EncodedRecords, form: BatchForm = 'events') {
     this.table = table
+    this.form = form
     this.bytes = encoded.bytes
     this.starts = encoded.starts
     this.jsonEnds = encoded.jsonEnds
@@ -120,15 +104,16 @@ export class EncodedBatch implements EncodedRecords {
     })
   }
 
-  /** Asks a consumer for the bytes that {@link encode} would make. The spec is cached by table. */
+  /**
+   * Asks a consumer for records in a form: the bytes of events are those that {@link encode} would
+   * make. The spec is cached by table.
+   */
   static encodingRequest(
     { table, vector }: Cursor,
     deserializer: MessageDeserializer,
+    form: BatchForm = 'events',
   ): EncodingRequest {
-    const ofTable = specs.get(table) ?? new Map<MessageDeserializer, EncodingSpec>()
-    specs.set(table, ofTable)
-    const spec = ofTable.get(deserializer) ?? specOf(table, deserializer)
-    ofTable.set(deserializer, spec)
+    const spec = encodingSpec(table, deserializer, form)
     return { spec, from: vector.slice() }
   }
 
@@ -149,20 +134,21 @@ export class EncodedBatch implements EncodedRecords {
 
   /** The JSON of a record. */
   json(index: number): Uint8Array {
-    const start = this.starts[index] as number
-    return this.bytes.subarray(start + BEFORE_JSON, this.jsonEnds[index])
+    if (this.form !== 'fields') return this.#content(index)
+    const { topic, partition } = this.partitionOf(index)
+    return concatBytes([encoder.encode(encodePrefix(topic, partition)), this.fields(index)])
   }
 
   /** A record's JSON from its offset on, without the opening brace, for a list by partition. */
   fields(index: number): Uint8Array {
-    return this.json(index).subarray(this.#prefixLength(index))
+    return this.#content(index).subarray(this.#prefixLength(index))
   }
 
   /** A key that is a string of JSON without escapes; undefined for other keys. */
   plainKey(index: number): string | undefined {
     const { bytes } = this
     // The offset and the timestamp, with the names of the fields around them.
-    let at = (this.starts[index] as number) + BEFORE_JSON + this.#prefixLength(index)
+    let at = this.#contentStart(index) + this.#prefixLength(index)
     at += '"offset":'.length
     while (bytes[at] !== COMMA) at++
     at += ',"timestamp":'.length
@@ -174,8 +160,9 @@ export class EncodedBatch implements EncodedRecords {
     return decoder.decode(bytes.subarray(begin, at))
   }
 
-  /** Bytes of a record's JSON before its offset. */
+  /** Bytes before a record's offset. */
   #prefixLength(index: number): number {
+    if (this.form === 'fields') return BEFORE_FIELDS.length
     let lengths = prefixLengths.get(this.table)
     if (!lengths) {
       const { partitions } = this.table
@@ -185,21 +172,35 @@ export class EncodedBatch implements EncodedRecords {
     return lengths[this.partitions[index] as number] as number
   }
 
-  /** The cursor after a record, as text. */
+  /** The JSON of a record, whole or its fields only, as it stands between the texts of the layout. */
+  #content(index: number): Uint8Array {
+    return this.bytes.subarray(this.#contentStart(index), this.jsonEnds[index])
+  }
+
+  #contentStart(index: number): number {
+    return (this.starts[index] as number) + LAYOUTS[this.form].beforeJson.length
+  }
+
+  /** The cursor after a record, as text. Only events have cursors. */
   id(index: number): string {
-    const begin = (this.jsonEnds[index] as number) + BEFORE_CURSOR
-    const end = (this.starts[index + 1] as number) - AFTER_CURSOR
+    const begin = (this.jsonEnds[index] as number) + LAYOUT.beforeCursor.length
+    const end = (this.starts[index + 1] as number) - LAYOUT.afterCursor.length
     return decoder.decode(this.bytes.subarray(begin, end))
   }
 
-  /** The events of records from `begin` to before `end`. The whole batch is one shared Uint8Array. */
+  /** Records from `begin` to before `end`, separated as the form of the batch has it. Not of events. */
+  run(begin: number, end: number): Uint8Array {
+    return this.bytes.subarray(this.starts[begin], this.jsonEnds[end - 1])
+  }
+
+  /** Events, or records in another form, from `begin` to before `end`. The whole batch is one shared Uint8Array. */
   events(begin: number, end: number): Uint8Array {
     const from = this.starts[begin] as number
     const to = this.starts[end] as number
     return from === 0 && to === this.bytes.length ? this.bytes : this.bytes.subarray(from, to)
   }
 
-  /** Bytes of the events of records from `begin` to before `end`. */
+  /** Bytes of the events, or of records in another form, from `begin` to before `end`. */
   eventBytes(begin: number, end: number): number {
     return (this.starts[end] as number) - (this.starts[begin] as number)
   }
@@ -209,13 +210,15 @@ export class EncodedBatch implements EncodedRecords {
     const { bytes, starts, jsonEnds } = this
     const suffixes = new Uint32Array(this.length)
     const texts: string[] = new Array(this.length)
+    const { beforeJson } = LAYOUTS[this.form]
     for (let i = 0; i < this.length; i++) {
       const end = jsonEnds[i] as number
       const suffix = decoder.decode(bytes.subarray(end, starts[i + 1]))
-      texts[i] = LAYOUT.beforeJson + format(decoder.decode(this.json(i))) + suffix
+      texts[i] = beforeJson + format(decoder.decode(this.json(i))) + suffix
       suffixes[i] = suffix.length
     }
-    return new EncodedBatch(this.table, { ...this, ...encodeTexts(texts, suffixes) })
+    const form = this.form === 'fields' ? 'list' : this.form
+    return new EncodedBatch(this.table, { ...this, ...encodeTexts(texts, suffixes) }, form)
   }
 
   /**
@@ -245,7 +248,7 @@ export class EncodedBatch implements EncodedRecords {
     const offsets = Float64Array.from(indexes, (index) => this.offsets[index] as number)
     const { table, from, to, timestamp } = this
     const picked = { bytes, starts, jsonEnds, partitions, offsets, from, to, timestamp }
-    return new EncodedBatch(table, picked)
+    return new EncodedBatch(table, picked, this.form)
   }
 
   /**
@@ -276,7 +279,7 @@ export class EncodedBatch implements EncodedRecords {
         cursor.set(index, offset + 1)
         continue
       }
-      const suffix = encoder.encode(suffixOf(cursor.advance(index, offset + 1)))
+      const suffix = this.#suffixAfter(cursor, index, offset)
       suffixes.push(suffix)
       length += (this.jsonEnds[i] as number) - (this.starts[i] as number) + suffix.length
       picked[count++] = i
@@ -303,24 +306,18 @@ export class EncodedBatch implements EncodedRecords {
     const { table, timestamp } = this
     const to = cursor.vector.slice()
     const selected = { bytes, starts, jsonEnds, partitions, offsets, from, to, timestamp }
-    return new EncodedBatch(table, selected)
+    return new EncodedBatch(table, selected, this.form)
+  }
+
+  /** Moves a cursor over a record, and returns the text after the record's JSON. */
+  #suffixAfter(cursor: Cursor, index: number, offset: number): Uint8Array {
+    if (this.form === 'events') return encoder.encode(suffixOf(cursor.advance(index, offset + 1)))
+    cursor.set(index, offset + 1)
+    return SEPARATORS[this.form]
   }
 }
 
 const prefixLengths = new WeakMap<PartitionTable, readonly number[]>()
-
-const specs = new WeakMap<PartitionTable, Map<MessageDeserializer, EncodingSpec>>()
-
-function specOf(table: PartitionTable, deserializer: MessageDeserializer): EncodingSpec {
-  const { partitions, labels } = table
-  return {
-    layout: LAYOUT,
-    partitions,
-    labels,
-    prefixes: partitions.map(({ topic, partition }) => encodePrefix(topic, partition)),
-    valuesAreJson: deserializer === 'json',
-  }
-}
 
 /** The text after a record's JSON. */
 function suffixOf(id: string): string {

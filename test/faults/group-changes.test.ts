@@ -77,12 +77,16 @@ function named(name: string, count: number, partition = 0) {
 
 const values = (records: ReadonlyArray<{ value: string }>) => records.map(({ value }) => value)
 
-test(
-  'partitions that are added are read from their first record, though the group begins at the end',
-  async () => {
+test.each(['classic', 'consumer'] as const)(
+  'partitions that are added are read from their first record, though the group begins at the end, with the protocol %s',
+  async (groupProtocol) => {
+    const group = { mode: 'manual', consumerGroupId: uniqueName('added'), groupProtocol } as const
     const topic = await kafka.createTopic(1)
     await kafka.produce(topic, named('before', 5))
-    await using member = await Member.join(topic, { autoOffsetReset: 'latest' })
+    await using member = await Member.join(topic, {
+      consumerGroup: group,
+      autoOffsetReset: 'latest',
+    })
     await member.poll()
     await kafka.addPartitions(topic, 3)
     const added = [...named('b', 10, 1), ...named('c', 10, 2)]

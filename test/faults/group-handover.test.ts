@@ -20,18 +20,19 @@ afterAll(async () => {
   await kafka?.close()
 }, 30_000)
 
-function join(topic: string, groupId: string): GroupSession {
+function join(topic: string, groupId: string, protocol: 'classic' | 'consumer'): GroupSession {
   return source.group({
     groupId,
+    protocol,
     topics: [topic],
     autoOffsetReset: 'earliest',
     commitStrategy: 'auto',
   })
 }
 
-test(
-  'partitions that were taken while they were paused flow when they come back',
-  async () => {
+test.each(['classic', 'consumer'] as const)(
+  'partitions that were taken while they were paused flow when they come back, with the protocol %s',
+  async (protocol) => {
     const topic = await kafka.createTopic(2)
     const groupId = uniqueName('paused')
     const records = Array.from({ length: 6_000 }, (_, n) => ({
@@ -39,7 +40,7 @@ test(
       value: String(n),
     }))
     await kafka.produce(topic, records)
-    const first = join(topic, groupId)
+    const first = join(topic, groupId, protocol)
     await within(first.ready(), 'the first member', JOINED)
     const owned = () => first.stats().partitions.length
     // Nobody asks: it reads ahead until its buffer is full, and pauses.
@@ -50,7 +51,7 @@ test(
     )
     // No event marks that the buffer is full and the partitions are paused.
     await sleep(1_000)
-    const second = join(topic, groupId)
+    const second = join(topic, groupId, protocol)
     await until(() => owned() === 1, 'the second member to have its share', JOINED)
     await within(second.ready(), 'the second member', JOINED)
     await within(second.close(), 'the second member to leave', JOINED)

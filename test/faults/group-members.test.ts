@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => kafka.close())
 
 /** @param ends How a member ends, one after the other; it comes back each time. */
-async function churn(ends: readonly End[]): Promise<void> {
+async function churn(ends: readonly End[], protocol = 'classic'): Promise<void> {
   const topic = await kafka.createTopic(PARTITIONS)
   await using writer = await Writer.connect(kafka.bootstrapServers, topic, PARTITIONS)
   const ports = await freePorts(GATEWAYS)
@@ -40,6 +40,7 @@ async function churn(ends: readonly End[]): Promise<void> {
   await using running = new AsyncDisposableStack()
   const start = async (port: number) => {
     const flags = ['--brokers', kafka.bootstrapServers, '--topics', topic, '--admin-port', 'off']
+    flags.push('--group-protocol', protocol)
     const gateway = running.use(
       GatewayProcess.spawn(['--host', '127.0.0.1', '--port', String(port), ...flags]),
     )
@@ -86,7 +87,7 @@ async function churn(ends: readonly End[]): Promise<void> {
   const { doubled, wrong, ...counts } = clients.tally
   const uncertain = ran.reduce((sum, { stderr }) => sum + uncertainIn(stderr), 0)
   const lost = sent - clients.distinct
-  report(`${GATEWAYS} gateways in a group, ${ends.join(' ')}`, {
+  report(`${GATEWAYS} gateways in a group, protocol ${protocol}, ${ends.join(' ')}`, {
     sent,
     lost,
     doubled,
@@ -101,9 +102,9 @@ async function churn(ends: readonly End[]): Promise<void> {
   expect(doubled).toBeLessThanOrEqual(uncertain + killed * CLIENTS_OF_EACH * MAX_RECORDS * 2)
 }
 
-test(
-  'members that leave in good order and come back lose nothing',
-  () => churn(sized<End[]>(['SIGTERM', 'SIGTERM'], Array(12).fill('SIGTERM'))),
+test.each(['classic', 'consumer'])(
+  'members of the protocol %s that leave in good order and come back lose nothing',
+  (protocol) => churn(sized<End[]>(['SIGTERM', 'SIGTERM'], Array(12).fill('SIGTERM')), protocol),
   sized(90_000, 600_000),
 )
 
@@ -111,4 +112,11 @@ test(
   'members that are killed, or do not answer for a while, lose nothing',
   () => churn(sized<End[]>(['SIGKILL'], ['SIGKILL', 'SIGSTOP', 'SIGKILL', 'SIGSTOP', 'SIGKILL'])),
   sized(90_000, 600_000),
+)
+
+// Brokers give the partitions of a silent member of this protocol to others after 45 s.
+test(
+  'members of the protocol consumer that are killed lose nothing',
+  () => churn(sized<End[]>(['SIGKILL'], ['SIGKILL', 'SIGSTOP', 'SIGKILL']), 'consumer'),
+  sized(120_000, 600_000),
 )

@@ -14,15 +14,22 @@ beforeAll(async () => {
 })
 afterAll(() => kafka.close())
 
+type Protocol = 'classic' | 'consumer'
+
 /** A node of its own: routes of one process with the same settings would be one member. */
-function join(topic: string, consumerGroupId: string, groupInstanceId: string): Promise<Route> {
+function join(
+  topic: string,
+  consumerGroupId: string,
+  groupInstanceId: string,
+  groupProtocol: Protocol,
+): Promise<Route> {
   return Route.mount(
     { kafka, close: async () => {} },
     {
       topics: [topic],
       clusterName: uniqueName('node'),
       autoOffsetReset: 'earliest',
-      consumerGroup: { mode: 'manual', consumerGroupId, groupInstanceId },
+      consumerGroup: { mode: 'manual', consumerGroupId, groupInstanceId, groupProtocol },
     },
   )
 }
@@ -34,9 +41,13 @@ async function partitionsOf(route: Route): Promise<number[]> {
 }
 
 /** Two nodes that share a group. */
-async function twoNodes(topic: string, group: string): Promise<[Route, Route]> {
-  const a = await join(topic, group, 'a')
-  const b = await join(topic, group, 'b')
+async function twoNodes(
+  topic: string,
+  group: string,
+  protocol: Protocol = 'classic',
+): Promise<[Route, Route]> {
+  const a = await join(topic, group, 'a', protocol)
+  const b = await join(topic, group, 'b', protocol)
   await until(
     async () => {
       const found = [a, b].map(async (node) => {
@@ -51,26 +62,30 @@ async function twoNodes(topic: string, group: string): Promise<[Route, Route]> {
   return [a, b]
 }
 
-test('a node that is started again keeps its partitions, and the other node has no rebalance', async () => {
-  const topic = await kafka.createTopic(PARTITIONS)
-  const group = uniqueName('static')
-  const [a, b] = await twoNodes(topic, group)
-  await using _ = b
-  const before = await Promise.all([partitionsOf(a), partitionsOf(b)])
-  await kafka.produce(
-    topic,
-    Array.from({ length: 40 }, (_, index) => ({ partition: index % PARTITIONS, value: 'x' })),
-  )
-  expect(await a.drain(20)).toHaveLength(20)
-  await a.close()
-  // Longer than a dynamic member's leave takes to be noticed.
-  await sleep(2_000)
-  expect(await partitionsOf(b)).toEqual(before[1])
-  await using again = await join(topic, group, 'a')
-  expect(await again.records({ timeout: 500 })).toEqual([])
-  expect(await Promise.all([partitionsOf(again), partitionsOf(b)])).toEqual(before)
-  expect(await b.drain(20)).toHaveLength(20)
-}, 90_000)
+test.each(['classic', 'consumer'] as const)(
+  'a node that is started again keeps its partitions, and the other node has no rebalance, with the protocol %s',
+  async (protocol) => {
+    const topic = await kafka.createTopic(PARTITIONS)
+    const group = uniqueName('static')
+    const [a, b] = await twoNodes(topic, group, protocol)
+    await using _ = b
+    const before = await Promise.all([partitionsOf(a), partitionsOf(b)])
+    await kafka.produce(
+      topic,
+      Array.from({ length: 40 }, (_, index) => ({ partition: index % PARTITIONS, value: 'x' })),
+    )
+    expect(await a.drain(20)).toHaveLength(20)
+    await a.close()
+    // Longer than a dynamic member's leave takes to be noticed.
+    await sleep(2_000)
+    expect(await partitionsOf(b)).toEqual(before[1])
+    await using again = await join(topic, group, 'a', protocol)
+    expect(await again.records({ timeout: 500 })).toEqual([])
+    expect(await Promise.all([partitionsOf(again), partitionsOf(b)])).toEqual(before)
+    expect(await b.drain(20)).toHaveLength(20)
+  },
+  90_000,
+)
 
 test('of two nodes with one instance id the newer one reads; the older one reports the reason, and waits', async () => {
   const topic = await kafka.createTopic(PARTITIONS)
@@ -78,7 +93,7 @@ test('of two nodes with one instance id the newer one reads; the older one repor
   const [a, b] = await twoNodes(topic, group)
   await using _ = a
   await using __ = b
-  const younger = await join(topic, group, 'a')
+  const younger = await join(topic, group, 'a', 'classic')
   await younger.records({ timeout: 500 })
   await until(
     async () => (await a.fetch({ timeout: 100 })).status === 503,
@@ -103,3 +118,23 @@ test('of two nodes with one instance id the newer one reads; the older one repor
     )
   }
 }, 150_000)
+
+test('of two nodes with one instance id and the protocol consumer the older one reads; the newer one reports the reason', async () => {
+  const topic = await kafka.createTopic(PARTITIONS)
+  const group = uniqueName('static')
+  const [a, b] = await twoNodes(topic, group, 'consumer')
+  await using _ = a
+  await using __ = b
+  await using younger = await join(topic, group, 'a', 'consumer')
+  await until(
+    async () => (await younger.fetch({ timeout: 100 })).status === 503,
+    'the newer one to be refused',
+    30_000,
+  )
+  expect(await (await younger.fetch({ timeout: 100 })).json()).toMatchObject({
+    code: 'GROUP_MEMBER_FENCED',
+    message: 'Cannot read as a group: another member has the group instance id "a"',
+  })
+  expect(await partitionsOf(a)).toHaveLength(2)
+  expect((await a.fetch({ timeout: 100 })).status).toBe(200)
+}, 90_000)

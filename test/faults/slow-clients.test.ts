@@ -21,6 +21,11 @@ const RECORDS = sized(3_000, 12_000)
 const VALUE = 'x'.repeat(10_000)
 /** The MiB by which a gateway may grow: the ring buffer (64), consumers of catch-up reads, and 1 for each client that stopped reading. */
 const GROWTH = 64 + 250 + STOPPED
+/**
+ * The MiB by which a gateway may grow that answers large reads: its answers (128), as many again until
+ * the runtime returns them, and consumers of catch-up reads.
+ */
+const ANSWERS_GROWTH = 2 * 128 + 250
 const LIMIT = sized(120_000, 600_000)
 
 let kafka: TestKafka
@@ -181,6 +186,56 @@ test(
     } finally {
       await handler.close()
     }
+  },
+  LIMIT,
+)
+
+test.each(['start=earliest&', ''])(
+  '64 clients that ask for 16 MiB at once and read nothing cost bounded memory: /messages?%s…',
+  async (query) => {
+    const topic = await kafka.createTopic(4)
+    const mebibytes = sized(64, 256)
+    for (let at = 0; at < mebibytes * 100; at += 200) {
+      await kafka.produce(
+        topic,
+        range(at, at + 200).map((n) => ({ partition: n % 4, value: VALUE })),
+      )
+    }
+    const flags = ['--brokers', kafka.bootstrapServers, '--topics', topic, '--admin-port', 'off']
+    const { gateway, url } = await GatewayProcess.listening(flags)
+    await using _ = gateway
+    await until(
+      async () => (await fetch(`${url}/messages?max_records=1`)).status === 200,
+      'the group to be joined',
+      30_000,
+    )
+    const before = memoryOf(gateway.pid)
+    let peak = before
+    const watch = setInterval(() => {
+      peak = Math.max(peak, memoryOf(gateway.pid))
+    }, 20)
+    await using stack = new AsyncDisposableStack()
+    stack.defer(() => clearInterval(watch))
+    const path = `/messages?${query}max_records=10000&max_bytes=16777216&timeout=5000`
+    const clients = await Promise.all(
+      range(0, 64).map(async () => stack.use(await RawClient.open(url + path))),
+    )
+    const answerBytes = async () => {
+      const metrics = await (await fetch(`${url}/metrics`)).text()
+      return Number(/^hono_kafka_answer_bytes{route="\/messages"} (\d+)$/m.exec(metrics)?.[1])
+    }
+    await until(async () => (await answerBytes()) > 40 * MIB, 'answers that nobody reads', 30_000)
+    const held = await answerBytes()
+    expect(held).toBeLessThanOrEqual(128 * MIB)
+    for (const client of clients) client.resume()
+    await until(() => clients.every(({ ended }) => ended), 'each client to be answered', 60_000)
+    await until(async () => (await answerBytes()) === 0, 'the memory of answers to be freed')
+    report(`64 clients that ask for 16 MiB and read nothing, ${query || 'as the group'}`, {
+      'MiB before': Math.round(before),
+      'MiB at most': Math.round(peak),
+      'MiB of answers': Math.round(held / MIB),
+    })
+    expect(peak - before).toBeLessThan(ANSWERS_GROWTH)
   },
   LIMIT,
 )

@@ -81,7 +81,9 @@ const formats: Record<string, Format> = {
 function shownBy(format: Format, written: readonly KafkaRecord[], deserializer: 'noop' | 'json') {
   const batch = EncodedBatch.encode(written, new Cursor(table, new Float64Array(1)), deserializer)
   const end = written.length
-  const lines = joinParts(linesOf(jsonOfSlices([{ batch: batch.reformat(format), begin: 0, end }])))
+  const lines = joinParts(
+    linesOf(jsonOfSlices([{ batch: batch.reformat(format), begin: 0, end }], 'list')),
+  )
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(lines).split('\n')
 }
 

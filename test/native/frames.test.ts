@@ -6,6 +6,7 @@ import { ConfluentAssignedConsumer } from '../../kafka/consumer/assigned-consume
 import { NativeEncoder } from '../../kafka/consumer/native-encoder.ts'
 import type { EncodedRecords } from '../../src/port/encoding.ts'
 import type { Batch, Gap, KafkaRecord } from '../../src/port/kafka.ts'
+import type { BatchForm } from '../../src/records/batch-form.ts'
 import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
 import { EncodedBatch } from '../../src/records/encoded-batch.ts'
 import { record } from '../fuzz/arbitraries.ts'
@@ -18,10 +19,15 @@ function asConsumer(consumer: KafkaConsumer): Consumer {
   return consumer as unknown as Consumer
 }
 
-function frameReader(table: PartitionTable, deserializer: 'noop' | 'json'): NativeEncoder {
+function frameReader(
+  table: PartitionTable,
+  deserializer: 'noop' | 'json',
+  form: BatchForm = 'events',
+): NativeEncoder {
   const { spec } = EncodedBatch.encodingRequest(
     new Cursor(table, new Float64Array(table.size)),
     deserializer,
+    form,
   )
   return new NativeEncoder(spec)
 }
@@ -72,9 +78,10 @@ for (const { name, start } of clusters) {
       count: number,
       deserializer: 'noop' | 'json',
       limits = UNLIMITED,
+      form: BatchForm = 'events',
     ): Promise<EncodedRecords[]> {
       consumer.assign(table.offsets(from))
-      const reader = frameReader(table, deserializer)
+      const reader = frameReader(table, deserializer, form)
       const all: EncodedRecords[] = []
       let due = from
       for (let read = 0; read < count; ) {
@@ -130,6 +137,43 @@ for (const { name, start } of clusters) {
       for (const deserializer of ['noop', 'json'] as const) {
         const batches = await readFrames(consumer, from, ODD_RECORDS.length, deserializer)
         for (const frames of batches) expectAlike(frames, expected(frames, records, deserializer))
+      }
+    }, 60_000)
+
+    test('lines, lists and fields hold the JSON of the events, without their cursors', async () => {
+      await newTopic()
+      const producer = await connectProducer(cluster.brokers)
+      await produce(
+        producer,
+        topic,
+        ODD_RECORDS.map((record, n) => ({ ...record, partition: n % 3 }) as never),
+      )
+      const from = new Float64Array(3)
+      const consumer = await openConsumer()
+      const read = async (form: BatchForm) => {
+        const frames = await readFrames(consumer, from, ODD_RECORDS.length, 'json', UNLIMITED, form)
+        return frames.map((encoded) => new EncodedBatch(table, encoded, form))
+      }
+      const textsOf = (batches: readonly EncodedBatch[], of: 'json' | 'fields') =>
+        batches
+          .flatMap((batch) =>
+            Array.from(batch.offsets, (_, i) => Buffer.from(batch[of](i)).toString('latin1')),
+          )
+          .sort()
+      const events = await read('events')
+      for (const form of ['lines', 'list', 'fields'] as const) {
+        const batches = await read(form)
+        expect(textsOf(batches, 'json')).toEqual(textsOf(events, 'json'))
+        expect(textsOf(batches, 'fields')).toEqual(textsOf(events, 'fields'))
+        const separator = form === 'lines' ? '\n' : ','
+        for (const batch of batches) {
+          const each = Array.from(batch.offsets, (_, i) =>
+            form === 'fields'
+              ? `{${Buffer.from(batch.fields(i))}`
+              : `${Buffer.from(batch.json(i))}`,
+          )
+          expect(`${Buffer.from(batch.run(0, batch.length))}`).toBe(each.join(separator))
+        }
       }
     }, 60_000)
 

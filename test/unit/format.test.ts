@@ -236,7 +236,9 @@ describe('a format of the app’s own', () => {
     for (let reader = 0; reader < 5; reader++) {
       const { batch } = formatSlice({ batch: first }, format)
       expect(
-        new TextDecoder().decode(joinParts(linesOf(jsonOfSlices([{ batch, begin: 0, end: 2 }])))),
+        new TextDecoder().decode(
+          joinParts(linesOf(jsonOfSlices([{ batch, begin: 0, end: 2 }], 'list'))),
+        ),
       ).toBe('10\n10\n')
     }
     expect(calls).toBe(2)

@@ -45,6 +45,8 @@ export interface BrokerOptions {
    * and Java. Default: only the open listener.
    */
   readonly secure?: boolean
+  /** Settings of the brokers in place of the usual ones of such a cluster. This needs Java. */
+  readonly properties?: Readonly<Record<string, string | number>>
   /** Whether the cluster ends with this process, even if that is killed. Default: the cluster goes on. */
   readonly owned?: boolean
 }
@@ -105,11 +107,12 @@ async function startCluster(options: BrokerOptions): Promise<Cluster> {
   if (data !== undefined) expectDataOf(brokers, data)
   const cluster: Cluster = {
     name,
-    engine: options.engine ?? (!options.secure && isDockerUsable() ? 'docker' : 'java'),
+    engine: options.engine ?? (canRunInDocker(options) ? 'docker' : 'java'),
     nodes: await makeNodes(brokers, options.port ?? 9092),
     data: data === undefined ? mkdtempSync(join(tmpdir(), 'kafka-data-')) : resolve(data),
     temporary: data === undefined,
     ...(options.secure && { secure: await securePorts(options.port ?? 9092) }),
+    ...(options.properties && { properties: options.properties }),
     ...(options.owned && { owner: identify(process.pid) }),
   }
   try {
@@ -122,6 +125,11 @@ async function startCluster(options: BrokerOptions): Promise<Cluster> {
     await launch(byJava)
     return byJava
   }
+}
+
+/** The image takes other names of settings, and has no files of credentials. */
+function canRunInDocker({ secure, properties }: BrokerOptions): boolean {
+  return !secure && !properties && isDockerUsable()
 }
 
 async function launch(cluster: Cluster): Promise<void> {

@@ -53,6 +53,7 @@ export function serverProperties(cluster: Cluster, node: BrokerNode): string {
 
     'log.cleaner.dedupe.buffer.size': 8 * 1024 * 1024, // The default of 128 MiB is too much for a small heap.
     ...secureProperties(cluster),
+    ...cluster.properties,
   })
 }
 

@@ -36,6 +36,8 @@ export interface Cluster {
   readonly temporary: boolean
   /** The ports of listeners that authenticate clients; absent if the only listener is open. */
   readonly secure?: SecurePorts
+  /** Settings of the brokers in place of the usual ones. */
+  readonly properties?: Readonly<Record<string, string | number>>
   /** The process that must stop the cluster. When that process is dead, the next start stops the cluster. */
   readonly owner?: ProcessIdentity
 }

@@ -89,6 +89,7 @@ function gatewayOptions(config: GatewayConfig): GatewayOptions {
         : { ...config.guard, clients: loadClients(config) },
     kafkaCa: config.kafkaCa,
     groupInstanceId: config.groupInstanceId,
+    groupProtocol: config.groupProtocol,
     environment: process.env,
     metrics: config.metrics,
     compression: config.compression,

@@ -7,7 +7,7 @@ import { KafkaConsumeError } from '../../core/errors.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../../core/log.ts'
 import { nearestName } from '../../core/nearest-name.ts'
 import { optionsSchema } from '../../options/consume-options.ts'
-import { instanceId } from '../../options/fields.ts'
+import { groupProtocol, instanceId } from '../../options/fields.ts'
 import { COMMAND } from '../command.ts'
 import { guardErrors, guardSettings, withGuard } from './guard-settings.ts'
 import { httpsErrors, httpsSettings, withHttps } from './https-settings.ts'
@@ -152,6 +152,18 @@ const settings = {
       'Name of this node in its consumer groups (static membership): a restarted node keeps its partitions',
     ),
     v.metadata({ flag: 'group-instance-id', variable: 'GROUP_INSTANCE_ID', value: 'name' }),
+  ),
+  groupProtocol: v.pipe(
+    v.optional(groupProtocol),
+    v.description(
+      'Protocol of its consumer groups: classic or consumer, which needs Kafka 4 and answers at once',
+    ),
+    v.metadata({
+      flag: 'group-protocol',
+      variable: 'GROUP_PROTOCOL',
+      value: 'name',
+      default: 'classic',
+    }),
   ),
   trustedProxies: v.pipe(
     v.optional(v.string(), '0'),

@@ -7,14 +7,14 @@ import type { DeliveredRun, RunText } from '../../port/encoding.ts'
 import type { Gap, PartitionState } from '../../port/kafka.ts'
 import type { PartitionTable } from '../../records/cursor.ts'
 import { encodeBody } from '../../records/encode.ts'
-import { FORMATS, type Format } from '../../records/format.ts'
-import { formatSlice } from '../../records/format-batch.ts'
+import { FORMATS } from '../../records/format.ts'
 import { negotiate } from '../request/accept.ts'
 import {
   assertMayUseGroup,
   clientOf,
   filterOf,
   isAnonymous,
+  isRestricted,
   nextUrl,
   readablePartitions,
   urlOf,
@@ -23,13 +23,11 @@ import { chooseFormat, parseRead, type ReadPlan } from '../request/parameters.ts
 import { isServedByBun } from '../request/runtime.ts'
 import { SMALL_ANSWER_BYTES, tooManyAnswers } from '../response/answer-budget.ts'
 import {
-  arrayBody,
-  fieldsOfSlices,
-  flatBody,
+  type AnswerForm,
+  batchFormOf,
+  contentsOfSlices,
   joinParts,
-  jsonOfSlices,
-  kongBody,
-  linesOf,
+  layOut,
   type RecordFields,
   type Slice,
 } from '../response/body.ts'
@@ -48,12 +46,6 @@ import { type ReadTrace, traced } from '../route/trace.ts'
 import { type GroupPoll, pollGroup } from './poll-group.ts'
 import { readFromPosition } from './read-from-position.ts'
 
-/** The layout of the answer and the format of its records. */
-interface Form {
-  readonly list: 'lines' | 'flat' | 'kong' | 'array'
-  readonly format: Format | undefined
-}
-
 /** @throws KafkaConsumeError */
 export function answerGet(c: Context, route: Route): Response | Promise<Response> {
   const cached = NAMES_POSITION.test(c.req.url) ? findCached(c, route) : undefined
@@ -68,7 +60,7 @@ export function answerGet(c: Context, route: Route): Response | Promise<Response
 /** A parsed GET. */
 interface ParsedGet {
   readonly plan: ReadPlan
-  readonly form: Form
+  readonly form: AnswerForm
 }
 
 /** Parsed reads as the group by route: a client that polls sends one URL again and again. */
@@ -137,7 +129,8 @@ async function answerPosition(
   const memory = route.answerMemory()
   const position = plan.position as NonNullable<ReadPlan['position']>
   const filter = (table: PartitionTable) => filterOf(plan.wanted, client, table)
-  const subscription = await feed.subscribe(position, filter, 'read')
+  const isExamined = plan.wanted !== undefined || isRestricted(client)
+  const subscription = await feed.subscribe(position, filter, 'read', batchFormOf(form, isExamined))
   try {
     const { version } = subscription
     const { slices, gaps } = await readFromPosition(
@@ -261,26 +254,11 @@ function announceGaps(c: Context, route: Route, gaps: readonly Gap[]): void {
   if (gaps.length > 0) c.header('Kafka-Gaps', JSON.stringify(gaps))
 }
 
-/** The records of an answer, as parts of its body that its form needs. */
-interface Contents<T> {
-  /** The JSON of records. */
-  json(): readonly T[]
-  /** Records by their partition. */
-  fields(): ReadonlyArray<RecordFields<T>>
-}
-
-function contentsOfSlices(slices: readonly Slice[], { format }: Form): Contents<Uint8Array> {
-  return {
-    json: () => jsonOfSlices(slices.map((slice) => formatSlice(slice, format))),
-    fields: () => fieldsOfSlices(slices),
-  }
-}
-
 /** The body of records of a group, which go to one client and are encoded for this answer. */
 function groupBody(
   polled: GroupPoll,
   options: ResolvedOptions,
-  form: Form,
+  form: AnswerForm,
   states: () => readonly PartitionState[],
 ): Uint8Array | Promise<Uint8Array> {
   const { format, list } = form
@@ -299,7 +277,7 @@ function groupBody(
 async function processedBody(
   polled: GroupPoll,
   { messageDeserializer }: ResolvedOptions,
-  form: Form,
+  form: AnswerForm,
   states: () => readonly PartitionState[],
 ): Promise<Uint8Array> {
   const { format, list } = form
@@ -325,20 +303,6 @@ function fieldsOfRuns(runs: readonly DeliveredRun[]): RecordFields<RunText>[] {
   }))
 }
 
-/** @param states Called only for Kong's form, which has them. */
-function layOut<T>(
-  { list }: Form,
-  contents: Contents<T>,
-  states: () => readonly PartitionState[],
-  cursor: string | undefined,
-  gaps: readonly Gap[],
-): Array<T | string> {
-  if (list === 'lines') return linesOf(contents.json())
-  if (list === 'array') return arrayBody(contents.json())
-  if (list === 'flat') return flatBody(contents.json(), cursor, gaps)
-  return kongBody(contents.fields(), states())
-}
-
 function countRecords(slices: readonly Slice[]): number {
   return slices.reduce((sum, { begin, end }) => sum + end - begin, 0)
 }
@@ -357,7 +321,7 @@ function countSent(
   }
 }
 
-function contentType({ list, format }: Form): Record<string, string> {
+function contentType({ list, format }: AnswerForm): Record<string, string> {
   const isEvents = format === FORMATS.cloudevents
   const json = isEvents ? 'application/cloudevents-batch+json' : 'application/json'
   return {

@@ -5,7 +5,10 @@
 import { concatBytes } from '../../core/bytes.ts'
 import { partitionKey, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Gap, PartitionState } from '../../port/kafka.ts'
+import type { BatchForm } from '../../records/batch-form.ts'
 import type { EncodedBatch } from '../../records/encoded-batch.ts'
+import type { Format } from '../../records/format.ts'
+import { formatSlice } from '../../records/format-batch.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -31,29 +34,44 @@ export interface RecordFields<T> extends TopicPartition {
   readonly fields: T
 }
 
-/** The bytes of each record's JSON. */
-export function jsonOfSlices(slices: readonly Slice[]): Uint8Array[] {
+/**
+ * The JSON of records, to be separated as a form has it: of each record, or of all records of a batch
+ * of that form at once.
+ */
+export function jsonOfSlices(slices: readonly Slice[], form: 'lines' | 'list'): Uint8Array[] {
   const parts: Uint8Array[] = []
   for (const { batch, begin, end } of slices) {
-    for (let i = begin; i < end; i++) parts.push(batch.json(i))
+    if (batch.form === form) parts.push(batch.run(begin, end))
+    else for (let i = begin; i < end; i++) parts.push(batch.json(i))
   }
   return parts
 }
 
-/** The bytes of each record's fields, for Kong's form. */
-export function fieldsOfSlices(slices: readonly Slice[]): RecordFields<Uint8Array>[] {
+/** The fields of records for Kong's form: of each record, or of neighbours of one partition at once. */
+function fieldsOfSlices(slices: readonly Slice[]): RecordFields<Uint8Array>[] {
   const records: RecordFields<Uint8Array>[] = []
   for (const { batch, begin, end } of slices) {
-    for (let i = begin; i < end; i++) {
-      records.push({ ...batch.partitionOf(i), fields: batch.fields(i) })
+    for (let i = begin, next = i; i < end; i = next) {
+      next = batch.form === 'fields' ? endOfPartition(batch, i, end) : i + 1
+      const fields = next === i + 1 ? batch.fields(i) : batch.run(i, next).subarray(1)
+      records.push({ ...batch.partitionOf(i), fields })
     }
   }
   return records
 }
 
+/** The index after the last neighbour of a record in its partition, at most `end`. */
+function endOfPartition({ partitions }: EncodedBatch, index: number, end: number): number {
+  let next = index + 1
+  while (next < end && partitions[next] === partitions[index]) next++
+  return next
+}
+
 /** Each record's JSON as text. */
-export function textsOf(slice: Slice): string[] {
-  return jsonOfSlices([slice]).map((json) => decoder.decode(json))
+export function textsOf({ batch, begin, end }: Slice): string[] {
+  const texts: string[] = []
+  for (let i = begin; i < end; i++) texts.push(decoder.decode(batch.json(i)))
+  return texts
 }
 
 /** One record a line. */
@@ -62,12 +80,12 @@ export function linesOf<T>(records: readonly T[]): Array<T | string> {
 }
 
 /** `[…]` */
-export function arrayBody<T>(records: readonly T[]): Array<T | string> {
+function arrayBody<T>(records: readonly T[]): Array<T | string> {
   return ['[', ...listed(records), ']']
 }
 
 /** `{"records":[…],"cursor":"…"}`, and `gaps` if there are any. */
-export function flatBody<T>(
+function flatBody<T>(
   records: readonly T[],
   cursor: string | undefined,
   gaps: readonly Gap[],
@@ -101,7 +119,7 @@ interface KongTexts {
 const kongTexts = new WeakMap<readonly PartitionState[], KongTexts>()
 
 /** Kong's form: by topic, then by partition. */
-export function kongBody<T>(
+function kongBody<T>(
   records: ReadonlyArray<RecordFields<T>>,
   states: readonly PartitionState[],
 ): Array<T | string> {
@@ -153,4 +171,56 @@ export function joinParts(parts: readonly BodyPart[]): Uint8Array<ArrayBuffer> {
       typeof part === 'string' ? (SEPARATORS.get(part) ?? encoder.encode(part)) : part,
     ),
   )
+}
+
+/** The layout of the answer and the format of its records. */
+export interface AnswerForm {
+  readonly list: 'lines' | 'flat' | 'kong' | 'array'
+  readonly format: Format | undefined
+}
+
+/**
+ * The form of records that are read from Kafka for this answer alone.
+ *
+ * @param isExamined Whether a filter examines records, whose JSON must then be whole.
+ */
+export function batchFormOf({ list }: AnswerForm, isExamined: boolean): BatchForm {
+  if (list === 'lines') return 'lines'
+  return list === 'kong' && !isExamined ? 'fields' : 'list'
+}
+
+/** The records of an answer, as parts of its body that its form needs. */
+interface Contents<T> {
+  /** The JSON of records. */
+  json(): readonly T[]
+  /** Records by their partition. */
+  fields(): ReadonlyArray<RecordFields<T>>
+}
+
+export function contentsOfSlices(
+  slices: readonly Slice[],
+  { list, format }: AnswerForm,
+): Contents<Uint8Array> {
+  return {
+    json: () =>
+      jsonOfSlices(
+        slices.map((slice) => formatSlice(slice, format)),
+        list === 'lines' ? 'lines' : 'list',
+      ),
+    fields: () => fieldsOfSlices(slices),
+  }
+}
+
+/** @param states Called only for Kong's form, which has them. */
+export function layOut<T>(
+  { list }: AnswerForm,
+  contents: Contents<T>,
+  states: () => readonly PartitionState[],
+  cursor: string | undefined,
+  gaps: readonly Gap[],
+): Array<T | string> {
+  if (list === 'lines') return linesOf(contents.json())
+  if (list === 'array') return arrayBody(contents.json())
+  if (list === 'flat') return flatBody(contents.json(), cursor, gaps)
+  return kongBody(contents.fields(), states())
 }

@@ -37,8 +37,8 @@ let memberCount = 0
 
 /**
  * Members of groups. Routes share a member if their groups, topics (in any order),
- * `autoOffsetReset`, `commitStrategy` and `groupInstanceId` are equal. Otherwise each has a member of
- * its own: Kafka then divides the partitions of their common topics, and a warning says so.
+ * `autoOffsetReset`, `commitStrategy`, `groupInstanceId` and `groupProtocol` are equal. Otherwise each
+ * has a member of its own: Kafka then divides the partitions of their common topics, and a warning says so.
  */
 export class Memberships {
   readonly #cluster: Pick<KafkaCluster, 'group'>
@@ -138,21 +138,32 @@ export class Membership implements GroupSession {
   }
 }
 
+/** The route's option for each setting of a group that may keep routes from sharing a member. */
+const OPTIONS = {
+  topics: 'topics',
+  autoOffsetReset: 'autoOffsetReset',
+  commitStrategy: 'commitStrategy',
+  instanceId: 'groupInstanceId',
+  protocol: 'groupProtocol',
+} as const
+const SETTINGS = Object.keys(OPTIONS) as Array<keyof typeof OPTIONS>
+
 /** Routes with equal keys share a member. */
 function keyOf({ groupId, topics, ...settings }: GroupOptions): string {
-  const { autoOffsetReset, commitStrategy, instanceId } = settings
-  return JSON.stringify([groupId, topics.toSorted(), autoOffsetReset, commitStrategy, instanceId])
+  const { autoOffsetReset, commitStrategy, instanceId, protocol = 'classic' } = settings
+  const others = [autoOffsetReset, commitStrategy, instanceId, protocol]
+  return JSON.stringify([groupId, topics.toSorted(), ...others])
 }
 
 /** Warns that two members of one process divide the partitions of their common topics. */
 function warnOfSplitGroup(options: GroupOptions, other: GroupOptions): void {
   const { groupId, topics } = options
   if (other.groupId !== groupId || !topics.some((topic) => other.topics.includes(topic))) return
-  const differing = (['topics', 'autoOffsetReset', 'commitStrategy', 'instanceId'] as const).filter(
+  const differing = SETTINGS.filter(
     (name) => JSON.stringify(options[name]) !== JSON.stringify(other[name]),
   )
   log.warn(
     'Two routes of this process read group {group} with different {settings}, so each is a member of its own and gets a part of the partitions. Give the routes equal settings, or different groups',
-    { group: groupId, settings: differing.join(', ').replace('instanceId', 'groupInstanceId') },
+    { group: groupId, settings: differing.map((name) => OPTIONS[name]).join(', ') },
   )
 }

@@ -192,9 +192,9 @@ export class Route {
     const { memberships } = await this.lease()
     if (this.#closed) throw shuttingDownError('read from Kafka')
     const { topics, autoOffsetReset, commitStrategy, consumerGroup, maxGroups } = this.options
-    const instanceId = consumerGroup.groupInstanceId
-    const join = (groupId: string) =>
-      memberships.join({ groupId, instanceId, topics, autoOffsetReset, commitStrategy })
+    const { groupInstanceId: instanceId, groupProtocol: protocol } = consumerGroup
+    const own = { instanceId, protocol, topics, autoOffsetReset, commitStrategy }
+    const join = (groupId: string) => memberships.join({ groupId, ...own })
     if (this.hasClientGroups) {
       this.#clientGroups ??= new ClientGroups(join, maxGroups)
       return this.#clientGroups.forClient(groupIdOfClient(client))

@@ -30,7 +30,12 @@ export async function openStream<Frames>(
   // A processor may drop records.
   const filtered = feed.processor !== undefined || isRestricted(client) || wanted !== undefined
   try {
-    const subscription = await feed.subscribe(position, filterOfTable(wanted, client))
+    const subscription = await feed.subscribe(
+      position,
+      filterOfTable(wanted, client),
+      'follow',
+      form === 'ndjson' ? 'lines' : 'events',
+    )
     const refusal = route.isClosed ? shuttingDownError('open a stream') : c.req.raw.signal.reason
     if (refusal) {
       await subscription.close()

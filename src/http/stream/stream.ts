@@ -129,6 +129,11 @@ function answerErrorEvent(c: Context, error: KafkaConsumeError, showDetail: bool
   })
 }
 
+/** Bytes that do not keep a large batch in memory while they wait to be sent. */
+function unheld(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength > MAX_HELD_BYTES ? bytes.slice() : bytes
+}
+
 /** https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream */
 const events: StreamEncoder<Uint8Array> = {
   // The first frame carries an id, so that a client that disconnects before the first event can
@@ -136,8 +141,7 @@ const events: StreamEncoder<Uint8Array> = {
   preamble: (cursor) =>
     encoder.encode(retryField(1_000) + (cursor === undefined ? '' : cursorEvent(cursor))),
   records: ({ batch, begin, end }) => {
-    const frames = batch.events(begin, end)
-    return frames.buffer.byteLength > MAX_HELD_BYTES ? frames.slice() : frames
+    return unheld(batch.events(begin, end))
   },
   gap: (gap, cursor) =>
     encoder.encode(`event: gap\ndata: ${JSON.stringify(gap)}\nid: ${cursor}\n\n`),
@@ -169,7 +173,11 @@ function errorEvent(error: KafkaConsumeError, showDetail: boolean): string {
 /** NDJSON. Gaps and errors are lines with a field that records do not have; a heartbeat is an empty line. */
 const lines: StreamEncoder<Uint8Array> = {
   preamble: () => undefined,
-  records: (part) => joinParts(linesOf(jsonOfSlices([part]))),
+  records: (part) => {
+    const { batch, begin, end } = part
+    if (batch.form !== 'lines') return joinParts(linesOf(jsonOfSlices([part], 'lines')))
+    return unheld(batch.events(begin, end))
+  },
   gap: (gap) => line({ gap }),
   error: (error, showDetail) =>
     line({ failure: { ...describeError(error, showDetail), retryable: error.retryable } }),
