@@ -32,6 +32,44 @@ export function currentTarget(): string {
   return `${platform}-${arch}-${isMusl ? 'musl' : 'glibc'}`
 }
 
+/** The npm package that has the addon for a machine, compiled elsewhere. */
+export function prebuiltPackage(target = currentTarget()): string {
+  return `hono-kafka-consume-${target.replace('glibc', 'gnu')}`
+}
+
+/**
+ * The addon that Confluent's client loads: the one in its folder, or that of the platform's package.
+ * Only this project's edition of the client (package/client/) looks for the latter.
+ *
+ * @param packageFolder The client's folder.
+ */
+export function findAddon(packageFolder: string): string | undefined {
+  const own = addonPath(packageFolder)
+  if (existsSync(own)) return own
+  const manifest = join(packageFolder, 'package.json')
+  const { name } = JSON.parse(readFileSync(manifest, 'utf8')) as { name: string }
+  if (name === PACKAGE) return undefined
+  try {
+    const prebuilt = createRequire(manifest).resolve(`${prebuiltPackage()}/package.json`)
+    return join(dirname(prebuilt), addonName)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Loads the addon for Confluent's client.
+ *
+ * @throws Error that says which package is missing.
+ */
+export function loadAddon(packageFolder: string): unknown {
+  const addon = findAddon(packageFolder)
+  if (addon) return createRequire(join(packageFolder, 'package.json'))(addon)
+  throw new Error(
+    `Cannot load the Kafka client: the package ${prebuiltPackage()} is not installed. It is an optional dependency`,
+  )
+}
+
 /** The manifest; undefined if the addon is missing or does not come from setup.ts. */
 export function readManifest(addon: string): AddonManifest | undefined {
   try {
@@ -75,8 +113,8 @@ export function assertAddon(): void {
   const from = clientHome()
   if (from === undefined) throw cannotLoad(`its package ${PACKAGE} is not installed`)
   const require = createRequire(from)
-  const addon = addonPath(dirname(require.resolve(`${PACKAGE}/package.json`)))
-  if (!existsSync(addon)) throw cannotLoad('its addon is not compiled')
+  const addon = findAddon(dirname(require.resolve(`${PACKAGE}/package.json`)))
+  if (!addon) throw cannotLoad('its addon is not compiled')
   const manifest = readManifest(addon)
   if (!manifest) throw cannotLoad('its addon was not compiled by this project')
   const target = currentTarget()

@@ -32,7 +32,8 @@ const requiredFeatures = [
   'zstd',
 ]
 
-const configureFlags = [
+/** Flags of librdkafka's configure. */
+export const CONFIGURE_FLAGS = [
   '--disable-gssapi', // Kerberos would need libsasl2
   '--disable-lz4-ext', // the bundled one is always there
   '--disable-debug-symbols',
@@ -77,8 +78,15 @@ function versionOf(name: string): string {
   return (JSON.parse(manifest) as { version: string }).version
 }
 
-/** The package's version, the target and a hash of everything that goes into the addon. */
-export function addonKey(): string {
+/**
+ * The package's version, the target and a hash of everything that goes into the addon.
+ *
+ * @param environment Has the variables that change what compilers make; an addon that was compiled elsewhere has none.
+ */
+export function addonKey(
+  target = currentTarget(),
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): string {
   const hash = new Bun.CryptoHasher('sha256')
   // A published version never changes; our changes of it are hashed below.
   const version = versionOf('@confluentinc/kafka-javascript')
@@ -88,10 +96,10 @@ export function addonKey(): string {
       hash.update(`\n${name}\n`).update(readFileSync(join(native, folder, name)))
     }
   }
-  hash.update(readFileSync(makefile)).update(configureFlags.join(' '))
+  hash.update(readFileSync(makefile)).update(CONFIGURE_FLAGS.join(' '))
   hash.update(librdkafkaChanges)
-  for (const name of compilerVariables) hash.update(`\n${name}=${process.env[name] ?? ''}`)
-  return `${version}-${currentTarget()}-${hash.digest('hex').slice(0, 16)}`
+  for (const name of compilerVariables) hash.update(`\n${name}=${environment[name] ?? ''}`)
+  return `${version}-${target}-${hash.digest('hex').slice(0, 16)}`
 }
 
 /** Compiles the addon and returns its content. The caller holds the lock. */
@@ -138,7 +146,7 @@ async function configureLibrdkafka(from: Sources, folder: string, log: string): 
     cpSync(join(from.package, 'deps', 'librdkafka'), librdkafka, { recursive: true })
     changeLibrdkafka(librdkafka)
     return run({
-      argv: ['bash', './configure', ...configureFlags],
+      argv: ['bash', './configure', ...CONFIGURE_FLAGS],
       cwd: librdkafka,
       log,
       env: {

@@ -1,10 +1,12 @@
 /** `bun run setup`: installs npm packages and system packages and compiles the Kafka client, if missing. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
 import {
   type AddonManifest,
   addonPath,
   currentTarget,
+  findAddon,
   manifestPath,
   readManifest,
   setupCommand,
@@ -12,6 +14,7 @@ import {
 import { addonKey, buildAddon, checkAddon, sources } from './build.ts'
 import { cachedAddon, cacheFolder, dropAddon, storeAddon, withLock, writeWhole } from './cache.ts'
 import { installPackages, packagesAreInstalled } from './packages.ts'
+import { findPrebuilt } from './prebuilt.ts'
 import { say } from './progress.ts'
 import { provideSystem } from './system.ts'
 
@@ -20,42 +23,57 @@ const usage = `Usage: ${setupCommand()} [options]
 Installs the npm packages of the lockfile, installs the compiler and libraries that the Kafka client
 needs, and compiles that client. Does only what is missing.
 
-  --packages-only  install only the npm packages
-  --force          compile the Kafka client again
-  --quiet          print nothing if everything is set up
-  --help           show this text`
+  --packages-only    install only the npm packages
+  --prebuilt FOLDER  take the addon from a folder of \`bun run package --platforms\` instead of
+                     compiling it; also by the variable HONO_KAFKA_CONSUME_PREBUILT
+  --force            compile the Kafka client again
+  --quiet            print nothing if everything is set up
+  --help             show this text`
 
-const flags = ['--packages-only', '--force', '--quiet', '--help'] as const
-type Flag = (typeof flags)[number]
+const options = {
+  'packages-only': { type: 'boolean', default: false },
+  prebuilt: { type: 'string' },
+  force: { type: 'boolean', default: false },
+  quiet: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const
 
 const root = dirname(import.meta.dirname)
 const log = join(cacheFolder(), 'setup.log')
 
-async function setup(given: Set<Flag>): Promise<void> {
-  const packagesOnly = given.has('--packages-only')
-  const force = given.has('--force')
+interface SetupFlags {
+  readonly 'packages-only': boolean
+  readonly prebuilt?: string | undefined
+  readonly force: boolean
+  readonly quiet: boolean
+}
+
+async function setup(flags: SetupFlags): Promise<void> {
+  const { 'packages-only': packagesOnly, force, quiet } = flags
+  const prebuilt = flags.prebuilt ?? process.env['HONO_KAFKA_CONSUME_PREBUILT']
   const isDone = () => packagesAreInstalled(root) && (packagesOnly || addonIsInstalled())
   if (!isDone() || force) {
     await withLock(async () => {
       rmSync(log, { force: true })
       if (!packagesAreInstalled(root)) await installPackages(root, log)
-      if (!packagesOnly && (force || !addonIsInstalled())) await installAddon(force)
+      if (!packagesOnly && (force || !addonIsInstalled())) await installAddon(force, prebuilt)
     })
     say('Set up.')
-  } else if (!given.has('--quiet')) {
+  } else if (!quiet) {
     say('All is set up.')
   }
 }
 
 function addonIsInstalled(): boolean {
-  return readManifest(addonPath(sources().package))?.key === addonKey()
+  const addon = findAddon(sources().package)
+  return addon !== undefined && readManifest(addon)?.key === addonKey()
 }
 
-async function installAddon(force: boolean): Promise<void> {
+async function installAddon(force: boolean, prebuilt: string | undefined): Promise<void> {
   const key = addonKey()
-  const cached = force ? undefined : cachedAddon(key)
-  if (cached) {
-    place(cached, key)
+  const present = force ? undefined : (cachedAddon(key) ?? findPrebuilt(prebuilt))
+  if (present) {
+    place(present, key)
     if (await loads(key)) return
   }
   await provideSystem(log)
@@ -85,17 +103,21 @@ async function loads(key: string): Promise<boolean> {
   }
 }
 
-const unknown = process.argv.slice(2).filter((flag) => !flags.some((known) => known === flag))
-const given = new Set(flags.filter((flag) => process.argv.includes(flag)))
-if (unknown.length > 0) {
-  console.error(`Cannot set up: unknown option ${unknown.join(', ')}\n\n${usage}`)
-  process.exit(2)
+function parseFlags(): SetupFlags & { readonly help: boolean } {
+  try {
+    return parseArgs({ options, allowPositionals: false }).values
+  } catch (error) {
+    console.error(`Cannot set up: ${(error as Error).message}\n\n${usage}`)
+    process.exit(2)
+  }
 }
-if (given.has('--help')) {
+
+const flags = parseFlags()
+if (flags.help) {
   console.log(usage)
 } else {
   try {
-    await setup(given)
+    await setup(flags)
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)
     process.exit(1)

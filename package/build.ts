@@ -1,12 +1,19 @@
 /**
  * `bun run package [FOLDER]` fills the folder, `dist/` by default, that the npm package is packed from. The
  * package has JavaScript and declarations, since neither Node nor Deno runs TypeScript of a dependency.
+ *
+ * With `--platforms`, or `--platform NAME` for some of them, the addon is also compiled for other machines.
+ * FOLDER-platforms then has a package for each platform, and one with Confluent's client, which loads it.
+ * `--addon FILE` takes an addon that was compiled on such a machine.
  */
-import { cpSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { cpSync, globSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { rolldown } from 'rolldown'
 import { dts } from 'rolldown-plugin-dts'
+import { PLATFORMS, platformOf } from '../native/cross/platforms.ts'
 import packageJson from '../package.json' with { type: 'json' }
+import { clientDependency, fillPlatforms } from './platforms.ts'
 
 /** The modules that apps import by `exports`. */
 const ENTRIES = [
@@ -19,7 +26,20 @@ const ENTRIES = [
   'src/client/hono-jsx',
 ] as const
 const root = join(import.meta.dirname, '..')
-const dist = resolve(process.argv[2] ?? join(root, 'dist'))
+const { values: flags, positionals } = parseArgs({
+  options: {
+    platforms: { type: 'boolean', default: false },
+    platform: { type: 'string', multiple: true, default: [] },
+    addon: { type: 'string' },
+  },
+  allowPositionals: true,
+})
+const dist = resolve(positionals[0] ?? join(root, 'dist'))
+const platforms = flags.platforms ? PLATFORMS : flags.platform.map(platformOf)
+if (flags.addon !== undefined && platforms.length !== 1) {
+  console.error('Cannot package: --addon takes exactly one --platform')
+  process.exit(2)
+}
 
 rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist)
@@ -41,7 +61,11 @@ const docs = join(dist, OPENAPI_ASSETS)
 cpSync(join(scalar, 'dist', 'js', 'standalone.js'), join(docs, 'scalar.js'))
 cpSync(join(scalar, 'LICENSE'), join(docs, 'scalar.LICENSE'))
 writeFileSync(join(dist, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`)
-console.log(`${dist}: npm pack ./dist`)
+console.log(`${dist}: npm pack ${relative(process.cwd(), dist) || '.'}`)
+if (platforms.length > 0) {
+  await fillPlatforms(`${dist}-platforms`, platforms, flags.addon)
+  console.log(`${dist}-platforms: ${readdirSync(`${dist}-platforms`).join(', ')}`)
+}
 
 function compile(): void {
   const { exitCode, stdout } = Bun.spawnSync(
@@ -108,7 +132,12 @@ function manifest(): object {
     },
     bin: { [name]: './package/bin.js' },
     sideEffects: ['./src/core/runtime.js', './src/node.js'],
-    dependencies: { ...own, 'node-api-headers': devDependencies['node-api-headers'] },
+    dependencies: {
+      ...own,
+      'node-api-headers': devDependencies['node-api-headers'],
+      // Confluent's package has a script that fetches a binary; this one has its JavaScript, and no script.
+      ...(platforms.length > 0 && clientDependency()),
+    },
     // The app installs Hono, so that it has one. Node needs a server for Hono and one for WebSockets.
     // React is for the client's hook.
     peerDependencies: {

@@ -1,0 +1,156 @@
+/** Fills folders that npm packages are packed from: the addon of each platform, and the client that loads it. */
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { addonName, manifestPath, prebuiltPackage } from '../native/addon.ts'
+import { addonKey, sources } from '../native/build.ts'
+import { crossCompile } from '../native/cross/build.ts'
+import { type Platform, targetOf } from '../native/cross/platforms.ts'
+import { licencesOf, provideSources } from '../native/cross/sources.ts'
+import packageJson from '../package.json' with { type: 'json' }
+
+/** The name of the package with Confluent's client. */
+export const CLIENT_PACKAGE = 'confluent-kafka-napi'
+
+const here = join(import.meta.dirname, 'client')
+
+/**
+ * Fills a folder for each platform's package, and one for the client.
+ *
+ * @param addon An addon that was compiled on such a machine, for one platform. Default: it is cross-compiled.
+ */
+export async function fillPlatforms(
+  folder: string,
+  platforms: readonly Platform[],
+  addon?: string,
+): Promise<void> {
+  const log = join(tmpdir(), 'hono-kafka-consume-cross.log')
+  const from = addon === undefined ? await provideSources(log) : undefined
+  for (const platform of platforms) {
+    const compiled = addon ?? (from && (await crossCompile(platform, from, log))) ?? ''
+    const target = join(folder, prebuiltPackage(targetOf(platform)))
+    rmSync(target, { recursive: true, force: true })
+    mkdirSync(target, { recursive: true })
+    cpSync(compiled, join(target, addonName))
+    writeJson(manifestPath(join(target, addonName)), {
+      key: addonKey(targetOf(platform), {}),
+      target: targetOf(platform),
+      size: statSync(compiled).size,
+    })
+    // An addon that was compiled on such a machine is linked with that machine's libraries.
+    for (const [name, text] of Object.entries(from ? licencesOf(from) : {})) {
+      writeFileSync(join(target, name), text)
+    }
+    copyLicences(target)
+    writeJson(join(target, 'package.json'), platformManifest(platform))
+  }
+  await fillClient(join(folder, CLIENT_PACKAGE), platforms)
+}
+
+function platformManifest(platform: Platform): object {
+  const { os, cpu, libc, name } = platform
+  return {
+    name: prebuiltPackage(targetOf(platform)),
+    version: packageJson.version,
+    description: `The addon of ${CLIENT_PACKAGE} and ${packageJson.name} for ${name}`,
+    license: 'Apache-2.0 AND MIT AND BSD-2-Clause AND BSD-3-Clause AND Zlib AND curl',
+    os: [os],
+    cpu: [cpu],
+    ...(libc && { libc: [libc] }),
+    main: addonName,
+  }
+}
+
+/** The client's JavaScript and types as they are, with another file that loads the addon, and without a script. */
+async function fillClient(folder: string, platforms: readonly Platform[]): Promise<void> {
+  const { package: client } = sources()
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  for (const name of ['lib', 'types', 'index.d.ts', 'src', 'CHANGELOG.md', 'MIGRATION.md']) {
+    cpSync(join(client, name), join(folder, name), { recursive: true })
+  }
+  // For a platform without a package: `setup` compiles these.
+  for (const name of ['configure', 'configure.self', 'Makefile', 'lds-gen.py', 'dev-conf.sh']) {
+    copyLibrdkafka(name, client, folder)
+  }
+  for (const name of ['mklove', 'src', 'src-cpp', 'CONFIGURATION.md']) {
+    copyLibrdkafka(name, client, folder)
+  }
+  for (const name of globSync('LICENSE*', { cwd: join(client, 'deps', 'librdkafka') })) {
+    copyLibrdkafka(name, client, folder)
+  }
+  copyLicences(folder)
+  for (const name of ['librdkafka.js', 'README.md']) cpSync(join(here, name), join(folder, name))
+  await Bun.build({
+    entrypoints: [join(import.meta.dirname, '..', 'native', 'addon.ts')],
+    outdir: folder,
+    target: 'node',
+    format: 'cjs',
+  })
+  writeJson(join(folder, 'package.json'), clientManifest(platforms))
+}
+
+function copyLibrdkafka(name: string, client: string, folder: string): void {
+  const from = join(client, 'deps', 'librdkafka', name)
+  if (existsSync(from)) {
+    cpSync(from, join(folder, 'deps', 'librdkafka', name), { recursive: true })
+  }
+}
+
+/** The manifest of Confluent's own package. */
+function confluentManifest() {
+  return JSON.parse(readFileSync(join(sources().package, 'package.json'), 'utf8')) as Record<
+    'name' | 'version' | 'description' | 'librdkafka' | 'license',
+    string
+  > & { readonly keywords: readonly string[] }
+}
+
+/** The licences of Confluent's client. */
+function copyLicences(folder: string): void {
+  const { package: client } = sources()
+  for (const name of globSync('LICENSE*', { cwd: client })) {
+    cpSync(join(client, name), join(folder, name))
+  }
+}
+
+function clientManifest(platforms: readonly Platform[]): object {
+  const { version, description, librdkafka, keywords, license } = confluentManifest()
+  return {
+    name: CLIENT_PACKAGE,
+    version,
+    description: `${description}, by Node-API: for Bun, Deno and Node`,
+    keywords: [...keywords, 'bun', 'deno', 'napi'],
+    license,
+    librdkafka,
+    main: 'lib/index.js',
+    types: 'index.d.ts',
+    engines: { bun: '>=1.4.5', node: '>=22' },
+    optionalDependencies: platformDependencies(platforms),
+  }
+}
+
+/** The packages of the addons, one of which a package manager installs. */
+export function platformDependencies(platforms: readonly Platform[]): Record<string, string> {
+  return Object.fromEntries(
+    platforms.map((platform) => [prebuiltPackage(targetOf(platform)), packageJson.version]),
+  )
+}
+
+/** What the published package depends on by the name of Confluent's client. */
+export function clientDependency(): Record<string, string> {
+  const { name, version } = confluentManifest()
+  return { [name]: `npm:${CLIENT_PACKAGE}@${version}` }
+}
+
+function writeJson(path: string, value: object): void {
+  writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`)
+}
