@@ -139,7 +139,7 @@ function clientManifest(platforms: readonly Platform[]): object {
 }
 
 /** The packages of the addons, one of which a package manager installs. */
-export function platformDependencies(platforms: readonly Platform[]): Record<string, string> {
+function platformDependencies(platforms: readonly Platform[]): Record<string, string> {
   return Object.fromEntries(
     platforms.map((platform) => [prebuiltPackage(targetOf(platform)), packageJson.version]),
   )

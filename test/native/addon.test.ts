@@ -28,7 +28,7 @@ const packageFolder = () => join(project, 'node_modules', '@confluentinc', 'kafk
 
 beforeAll(async () => {
   project = mkdtempSync(join(tmpdir(), 'native-addon-'))
-  // Node does not run TypeScript in all versions.
+  // As in the package: Node does not run TypeScript in all versions.
   const source = await Bun.file(join(root, 'native', 'addon.ts')).text()
   const transpiled = new Bun.Transpiler({ loader: 'ts' }).transformSync(source)
   mkdirSync(join(project, 'native'))
@@ -92,7 +92,7 @@ for (const [runtime, command] of Object.entries(runtimes)) {
       const output = await new Response(child.stdout).text()
       await child.exited
       expect(child.exitCode).toBe(0)
-      expect(output).toMatch(/^Cannot load the Kafka client: .*\. Run `bun run setup`\n$/)
+      expect(output).toMatch(/^Cannot load the Kafka client: .*\. Run `bunx hono-kafka-consume setup`\n$/)
       expect(output).toMatch(state)
     }, 10_000)
   }
