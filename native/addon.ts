@@ -58,8 +58,9 @@ export function findAddon(packageFolder: string): string | undefined {
 }
 
 /**
- * Loads the addon for Confluent's client.
+ * Loads the addon for Confluent's client, as package/client/librdkafka.js asks.
  *
+ * @public
  * @throws Error that says which package is missing.
  */
 export function loadAddon(packageFolder: string): unknown {
@@ -121,7 +122,6 @@ export function assertAddon(): void {
   if (manifest.target !== target) {
     throw cannotLoad(`its addon is compiled for ${manifest.target}, not ${target}`)
   }
-  assertResolved(require)
   try {
     require(addon)
   } catch (error) {
@@ -129,6 +129,7 @@ export function assertAddon(): void {
     const [reason] = (error instanceof Error ? error.message : String(error)).split('\n')
     throw cannotLoad(reason ?? 'it cannot be opened', error)
   }
+  assertResolved(require)
 }
 
 /** @throws Error in a program of `bun build --compile` that does not read package.json, which names the entry of a package. */

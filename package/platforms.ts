@@ -19,7 +19,7 @@ import { licencesOf, provideSources } from '../native/cross/sources.ts'
 import packageJson from '../package.json' with { type: 'json' }
 
 /** The name of the package with Confluent's client. */
-export const CLIENT_PACKAGE = 'confluent-kafka-napi'
+const CLIENT_PACKAGE = 'confluent-kafka-napi'
 
 const here = join(import.meta.dirname, 'client')
 
