@@ -39,7 +39,7 @@ export function prebuiltPackage(target = currentTarget()): string {
 
 /**
  * The addon that Confluent's client loads: the one in its folder, or that of the platform's package.
- * Only this project's edition of the client (package/client/) looks for the latter.
+ * Only this project's edition of the client (package/client/) looks for a platform's package.
  *
  * @param packageFolder The client's folder.
  */

@@ -145,7 +145,7 @@ function platformDependencies(platforms: readonly Platform[]): Record<string, st
   )
 }
 
-/** What the published package depends on by the name of Confluent's client. */
+/** The dependency of the published package that has the name of Confluent's client. */
 export function clientDependency(): Record<string, string> {
   const { name, version } = confluentManifest()
   return { [name]: `npm:${CLIENT_PACKAGE}@${version}` }

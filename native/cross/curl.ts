@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** What configure would find out. All platforms have 64 bits. */
+/** Sizes that configure would find out. All platforms have 64 bits. */
 const SIZES = ['SIZEOF_SSIZE_T', 'SIZEOF_SIZE_T', 'SIZEOF_LONG', 'SIZEOF_TIME_T']
 
 /** Source files, relative to the crate, and a header with the definitions. */

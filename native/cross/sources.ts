@@ -35,7 +35,7 @@ const CRATES = {
   },
 } as const
 
-/** What changes with the compiler or a library. */
+/** Changes with the compiler or a library. */
 export const SOURCES_VERSION = JSON.stringify([ZIG.version, CRATES])
 
 /** Folders of the sources, and the compiler's path. */

@@ -92,7 +92,9 @@ for (const [runtime, command] of Object.entries(runtimes)) {
       const output = await new Response(child.stdout).text()
       await child.exited
       expect(child.exitCode).toBe(0)
-      expect(output).toMatch(/^Cannot load the Kafka client: .*\. Run `bunx hono-kafka-consume setup`\n$/)
+      expect(output).toMatch(
+        /^Cannot load the Kafka client: .*\. Run `bunx hono-kafka-consume setup`\n$/,
+      )
       expect(output).toMatch(state)
     }, 10_000)
   }

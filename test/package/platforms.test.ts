@@ -40,7 +40,7 @@ beforeAll(async () => {
   const addon = ['--platform', platform?.name ?? '', '--addon', addonPath(sources().package)]
   await run([bun, 'package/build.ts', join(parent, 'dist'), ...addon], root)
   for (const folder of globSync(join(platforms, '*'))) await pack(folder)
-  // What a registry would have is a file here.
+  // A file takes the place of the package that a registry would have.
   const manifest = join(parent, 'dist/package.json')
   const ours = readFileSync(manifest, 'utf8')
   const alias = /"npm:confluent-kafka-napi@[^"]+"/
