@@ -107,7 +107,10 @@ function parseFlags(): SetupFlags & { readonly help: boolean } {
   try {
     return parseArgs({ options, allowPositionals: false }).values
   } catch (error) {
-    console.error(`Cannot set up: ${(error as Error).message}\n\n${usage}`)
+    const { message } = error as Error
+    const [, option] = /^Unknown option '([^']+)'/.exec(message) ?? []
+    const state = option === undefined ? message : `unknown option ${option}`
+    console.error(`Cannot set up: ${state}\n\n${usage}`)
     process.exit(2)
   }
 }

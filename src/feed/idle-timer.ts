@@ -9,6 +9,7 @@ export class IdleTimer {
   #timer: ReturnType<typeof setTimeout> | undefined
   /** The earliest end of the idle time, in `performance.now()`'s time. */
   #until = 0
+  #isStopped = false
 
   /** @param milliseconds Without users, after which `onIdle` is called. */
   constructor(milliseconds: number, onIdle: () => void) {
@@ -22,12 +23,13 @@ export class IdleTimer {
 
   enter(): void {
     clearTimeout(this.#timer)
+    this.#isStopped = false
     this.#users++
   }
 
   leave(): void {
     this.#users--
-    if (this.#users === 0) this.#start(this.#milliseconds)
+    if (this.#users === 0 && !this.#isStopped) this.#start(this.#milliseconds)
   }
 
   /** Extends the idle time as a user would. It is cheap enough for each request: no timer is set. */
@@ -35,7 +37,9 @@ export class IdleTimer {
     this.#until = performance.now() + this.#milliseconds
   }
 
+  /** Ends the idle time, also of users that leave later, until a next user comes. */
   stop(): void {
+    this.#isStopped = true
     clearTimeout(this.#timer)
   }
 
