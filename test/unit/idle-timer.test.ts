@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test'
+import { test } from 'bun:test'
 import { IdleTimer } from '../../src/feed/idle-timer.ts'
 import { stays, until } from '../support/wait.ts'
 
