@@ -13,7 +13,7 @@ const CONNECTIONS = [1, 64]
 const GOALS: Readonly<Record<number, number>> = { 1: 0.6, 64: 0.5 }
 const P99_GOAL = 2
 /** Requests per second that no round reaches, so that it does not come to the end of the topic. */
-const MAX_REQUESTS = 20_000
+const MAX_REQUESTS = 60_000
 /** Records of one command of the producer: a batch for each partition. */
 const STEP = 10_000
 
