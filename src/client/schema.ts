@@ -1,5 +1,5 @@
 /** Values by schemas of any library that implements Standard Schema: valibot, zod, arktype and others. */
-import type { ReceivedRecord } from './record.ts'
+import { type ReceivedRecord, type ReceiveOptions, reportInvalid } from './record.ts'
 
 /** The part of https://standardschema.dev that is used here. */
 export interface ValueSchema<Output = unknown> {
@@ -34,8 +34,18 @@ export type RecordBySchema<Schemas extends ValueSchemas | undefined> = Schemas e
       }[keyof Schemas & string]
     : ReceivedRecord
 
-/** @returns The record with what its schema makes of the value, or the reasons against it. */
-export async function validateRecord(
+/** The record with what its schema makes of the value; undefined for one that is announced and left out. */
+export async function acceptRecord(
+  record: ReceivedRecord,
+  { schema, onInvalid }: ReceiveOptions<ValueSchemas | undefined>,
+): Promise<ReceivedRecord | undefined> {
+  if (!schema) return record
+  const result = await validateRecord(schema, record)
+  if (!result.issues) return result.value
+  reportInvalid(record, result.issues, onInvalid)
+}
+
+async function validateRecord(
   schemas: ValueSchemas,
   record: ReceivedRecord,
 ): Promise<SchemaResult<ReceivedRecord>> {

@@ -1,13 +1,7 @@
 /** One connection for all tabs of an origin, since browsers allow six of HTTP/1.1 to a server. */
 import { KafkaStreamError, type ReportedError, reportedError } from './errors.ts'
-import {
-  addressOf,
-  type ReceivedRecord,
-  type ReceiveOptions,
-  reportGap,
-  reportInvalid,
-} from './record.ts'
-import { type RecordBySchema, type ValueSchemas, validateRecord } from './schema.ts'
+import { addressOf, type ReceivedRecord, type ReceiveOptions, reportGap } from './record.ts'
+import { acceptRecord, type RecordBySchema, type ValueSchemas } from './schema.ts'
 import { type StreamOptions, stream } from './stream.ts'
 import { type TabMessage, TabPositions } from './tab-group.ts'
 
@@ -49,10 +43,8 @@ export async function* sharedStream<const Schemas extends ValueSchemas | undefin
   try {
     for await (const record of tab.records()) {
       cursor = record.cursor
-      const { schema, onInvalid } = options
-      const result = schema ? await validateRecord(schema, record) : { value: record }
-      if (result.issues) reportInvalid(record, result.issues, onInvalid)
-      else yield result.value as RecordBySchema<Schemas>
+      const accepted = await acceptRecord(record, options)
+      if (accepted) yield accepted as RecordBySchema<Schemas>
     }
   } finally {
     tab.leave()

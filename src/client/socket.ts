@@ -6,10 +6,9 @@ import {
   type ReceivedRecord,
   type ReceiveOptions,
   reportGap,
-  reportInvalid,
 } from './record.ts'
 import { Retries } from './retry.ts'
-import { type RecordBySchema, type ValueSchemas, validateRecord } from './schema.ts'
+import { acceptRecord, type RecordBySchema, type ValueSchemas } from './schema.ts'
 import { type SocketFrame, SocketFrames } from './socket-frames.ts'
 
 /** The options of `socket`. */
@@ -109,16 +108,14 @@ async function* readRecords(
   options: SocketOptions<ValueSchemas | undefined>,
   acks: AckBatch,
 ): AsyncGenerator<ReceivedRecord, void, undefined> {
-  const { schema, onInvalid } = options
   for await (const record of readConnections(url, options, acks)) {
     acks.received(record)
-    const result = schema ? await validateRecord(schema, record) : { value: record }
-    if (result.issues) reportInvalid(record, result.issues, onInvalid)
-    else {
-      acks.received(result.value)
-      yield result.value
+    const accepted = await acceptRecord(record, options)
+    if (accepted) {
+      acks.received(accepted)
+      yield accepted
     }
-    if (options.acks === true || result.issues) acks.add(record)
+    if (options.acks === true || !accepted) acks.add(record)
   }
 }
 

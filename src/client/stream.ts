@@ -7,10 +7,9 @@ import {
   type ReceivedRecord,
   type ReceiveOptions,
   reportGap,
-  reportInvalid,
 } from './record.ts'
 import { Retries } from './retry.ts'
-import { type RecordBySchema, type ValueSchemas, validateRecord } from './schema.ts'
+import { acceptRecord, type RecordBySchema, type ValueSchemas } from './schema.ts'
 
 /** The options of `stream`. */
 export interface StreamOptions<Schemas extends ValueSchemas | undefined = undefined>
@@ -75,12 +74,9 @@ export async function* stream<const Schemas extends ValueSchemas | undefined = u
   url: string | URL,
   options: StreamOptions<Schemas> = {},
 ): AsyncGenerator<RecordBySchema<Schemas>, void, undefined> {
-  const { schema, onInvalid } = options
   for await (const { data, cursor } of streamData(url, options)) {
-    const record = { ...(data as ReceivedRecord), cursor }
-    const result = schema ? await validateRecord(schema, record) : { value: record }
-    if (result.issues) reportInvalid(record, result.issues, onInvalid)
-    else yield result.value as RecordBySchema<Schemas>
+    const record = await acceptRecord({ ...(data as ReceivedRecord), cursor }, options)
+    if (record) yield record as RecordBySchema<Schemas>
   }
 }
 
