@@ -34,26 +34,34 @@ export async function fillPlatforms(
   addon?: string,
 ): Promise<void> {
   const log = join(tmpdir(), 'hono-kafka-consume-cross.log')
-  const from = addon === undefined ? await provideSources(log) : undefined
   for (const platform of platforms) {
-    const compiled = addon ?? (from && (await crossCompile(platform, from, log))) ?? ''
-    const target = join(folder, prebuiltPackage(targetOf(platform)))
-    rmSync(target, { recursive: true, force: true })
-    mkdirSync(target, { recursive: true })
-    cpSync(compiled, join(target, addonName))
-    writeJson(manifestPath(join(target, addonName)), {
-      key: addonKey(targetOf(platform), {}),
-      target: targetOf(platform),
-      size: statSync(compiled).size,
-    })
     // An addon that was compiled on such a machine is linked with that machine's libraries.
-    for (const [name, text] of Object.entries(from ? licencesOf(from) : {})) {
-      writeFileSync(join(target, name), text)
+    if (addon !== undefined) fillPlatform(folder, platform, addon, {})
+    else {
+      const from = await provideSources(log)
+      fillPlatform(folder, platform, await crossCompile(platform, from, log), licencesOf(from))
     }
-    copyLicences(target)
-    writeJson(join(target, 'package.json'), platformManifest(platform))
   }
   await fillClient(join(folder, CLIENT_PACKAGE), platforms)
+}
+
+/** @param licences Texts of the licences of the libraries in the addon, by the name of a file. */
+function fillPlatform(
+  folder: string,
+  platform: Platform,
+  addon: string,
+  licences: Readonly<Record<string, string>>,
+): void {
+  const target = targetOf(platform)
+  const filled = join(folder, prebuiltPackage(target))
+  rmSync(filled, { recursive: true, force: true })
+  mkdirSync(filled, { recursive: true })
+  cpSync(addon, join(filled, addonName))
+  const manifest = { key: addonKey(target, {}), target, size: statSync(addon).size }
+  writeJson(manifestPath(join(filled, addonName)), manifest)
+  for (const [name, text] of Object.entries(licences)) writeFileSync(join(filled, name), text)
+  copyLicences(filled)
+  writeJson(join(filled, 'package.json'), platformManifest(platform))
 }
 
 function platformManifest(platform: Platform): object {
