@@ -1,11 +1,11 @@
 /** An installed server, as people would run it, with the smallest configuration that serves a topic. */
 import { rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePorts } from '../../tools/kafka/ports.ts'
 import { usageOf } from './process-usage.ts'
 import { serveCommands } from './serve.ts'
+import { untilListening } from './until-listening.ts'
 
 export type InstalledPeer = typeof commands
 
@@ -44,13 +44,7 @@ const commands = {
       stdout: 'ignore',
       stderr: 'inherit',
     })
-    const deadline = performance.now() + READY_MS
-    while (!(await answers(port))) {
-      if (child.exitCode !== null || performance.now() > deadline) {
-        throw new Error(`Cannot start ${serving.name}: it takes no connections`)
-      }
-      await Bun.sleep(100)
-    }
+    await untilListening(serving.name, port, child, READY_MS)
     return { port }
   },
 
@@ -106,15 +100,6 @@ const programs: Record<InstalledName, Program> = {
     )
     return { argv: [installed, '-c', configuration], env: {} }
   },
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy()
-      resolve(true)
-    }).on('error', () => resolve(false))
-  })
 }
 
 serveCommands(commands)

@@ -1,9 +1,9 @@
 /** A peer that was built outside the project, and its consumers. */
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { freePorts } from '../../tools/kafka/ports.ts'
 import { usageOf } from './process-usage.ts'
 import { serveCommands } from './serve.ts'
+import { untilListening } from './until-listening.ts'
 
 export type RestPeerProcess = typeof commands
 
@@ -55,13 +55,7 @@ const commands = {
       stdout: 'ignore',
       stderr: 'ignore',
     })
-    const deadline = performance.now() + READY_MS
-    while (!(await answers(port))) {
-      if (child.exitCode !== null || performance.now() > deadline) {
-        throw new Error(`Cannot start ${program}: it takes no connections`)
-      }
-      await Bun.sleep(100)
-    }
+    await untilListening(program, port, child, READY_MS)
     origin = `http://127.0.0.1:${port}`
     return { port }
   },
@@ -116,13 +110,4 @@ async function post(path: string, body: unknown): Promise<void> {
   })
   const text = await response.text()
   if (!response.ok) throw new Error(`Cannot join a group: ${response.status} ${text}`)
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy()
-      resolve(true)
-    }).on('error', () => resolve(false))
-  })
 }
