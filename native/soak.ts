@@ -54,7 +54,7 @@ async function produceWanted(topic: string): Promise<void> {
   for (;;) {
     for (; wanted > 0; wanted--, sequence++) {
       const headers = [{ source: 'soak' }, { sequence: String(sequence) }]
-      // There is no opaque, not even null: without delivery reports the package would never free it.
+      // The opaque argument is left out: without delivery reports the package never frees it, not even null.
       const key = `key ${sequence}`
       producer.produce(topic, sequence % partitions, value, key, 0, undefined, headers)
     }

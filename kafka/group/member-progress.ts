@@ -29,8 +29,8 @@ export class MemberProgress {
 
   /**
    * @param rounds How often the member has tried to read.
-   * @returns what has stood still for two checks although it was behind Kafka: partitions, or reading
-   * itself; undefined where there is no stall, or Kafka does not answer.
+   * @returns A description of the stall: the partitions that were behind Kafka and did not move for two
+   * checks, or that no read comes back. Undefined without a stall, or when Kafka does not answer.
    */
   async check(rounds: number): Promise<string | undefined> {
     if (rounds === this.#rounds) return 'no read comes back'

@@ -234,7 +234,7 @@ export class OffsetTracker {
     this.#next = (offsets[end - 1] as number) + 1
   }
 
-  /** Notes that there is no record between two offsets. All records read lie below them. */
+  /** Notes that Kafka has no record between two offsets, which lie behind all records read so far. */
   skip(from: number, to: number): void {
     const begin = from === this.#hole.to ? this.#hole.from : from
     this.#hole = { from: begin, to }

@@ -17,7 +17,7 @@ struct Limits {
   int wait;  // milliseconds, for a first message
 };
 
-// What becomes of the messages of one read.
+// Takes the messages of one read.
 class MessageSink {
  public:
   virtual ~MessageSink() = default;

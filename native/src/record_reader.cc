@@ -22,14 +22,14 @@ namespace frames {
 
 namespace {
 
-// What a read met, in the order in which the client gave it: records of one partition, or its end.
+// A run of records of one partition, or its end, in the order in which the client gave them.
 struct Event {
   size_t topic;
   int32_t partition;
   bool is_end;
   size_t begin;    // Index of the first record.
   size_t end;      // Index after the last record.
-  int64_t offset;  // Of the end.
+  int64_t offset;  // The offset of the end, where is_end is true.
 };
 
 class BlockRead : public MessageSink {

@@ -31,8 +31,8 @@ interface IndexedProperty {
  * field. Only filters without one examine each record. Subscribers with equal filters are one group,
  * whose filter is evaluated once for each record.
  *
- * Overflow policy: a filter for which there is no room is not indexed. Its subscriber examines each
- * record by itself.
+ * Overflow policy: when the index is full, a further filter is not indexed, and its subscriber examines
+ * each record by itself.
  */
 export class FilterIndex implements RingBufferReader, TurnTask {
   isQueued = false
