@@ -22,6 +22,22 @@ export function addressFinder(
   }
 }
 
+/** Headers by which proxies say that they forward a request. */
+const FORWARDING = ['Forwarded', 'X-Forwarded-For', 'X-Real-IP', 'Via']
+/** Loopback addresses: 127.0.0.0/8, also mapped to IPv6, and `::1`. */
+const LOOPBACK = /^(?:(?:::ffff:)?127(?:\.\d{1,3}){3}|::1)$/i
+
+/**
+ * Tells whether a program on this machine sent a request: its connection is by loopback, and no proxy
+ * forwards it.
+ *
+ * @param connInfo The runtime's own, of `hono/bun` or `hono/deno`.
+ */
+export function localClientFinder(connInfo: GetConnInfo): (c: Context) => boolean {
+  return (c) =>
+    LOOPBACK.test(peerOf(c, connInfo)) && FORWARDING.every((name) => !c.req.header(name))
+}
+
 function peerOf(c: Context, connInfo: GetConnInfo): string {
   try {
     return connInfo(c).remote.address ?? 'unknown'

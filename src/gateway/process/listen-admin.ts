@@ -1,8 +1,10 @@
+import { getConnInfo } from 'hono/bun'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { createAdmin } from '../../kong/admin/admin.ts'
 import { readDeclarative } from '../../kong/config/declarative.ts'
 import { writeDeclarative } from '../../kong/config/write-declarative.ts'
 import type { Gateway } from '../app.ts'
+import { localClientFinder } from '../auth/address.ts'
 import { DEFAULT_ADMIN_PORT, type GatewayConfig } from '../settings/gateway-settings.ts'
 import type { Configuration } from './configuration.ts'
 import { type HttpServer, isPortTaken, listen } from './listen.ts'
@@ -47,6 +49,7 @@ function adminApp(
     },
     names: [adminHost],
     token,
+    isLocal: localClientFinder(getConnInfo),
     load: (document, contentType) =>
       readDeclarative(document, {
         format: contentType.includes('json') ? 'json' : 'yaml',

@@ -3,28 +3,24 @@
  * gateway process serves it on a port of its own.
  */
 import { Hono } from 'hono'
-import { maskEntity, showEntity } from '../config/masked-secrets.ts'
+import { getPathNoStrict } from 'hono/utils/url'
 import type { Store } from '../config/store.ts'
-import { errorAnswer, notFound, otherMethods } from './answers.ts'
+import { errorAnswer, otherMethods } from './answers.ts'
 import { configRoutes, type Documents } from './config.ts'
 import { entityRoutes } from './entities.ts'
 import { guard, login } from './guard.ts'
 import { informationRoutes, type NodeFacts, serverHeader, WORKSPACE } from './information.ts'
 import { schemaRoutes } from './schemas.ts'
+import { type ShownSecrets, showFor } from './shown-secrets.ts'
 import { unservedRoutes } from './unserved.ts'
 
-export interface AdminOptions extends NodeFacts, Documents {
+export interface AdminOptions extends NodeFacts, Documents, ShownSecrets {
   readonly store: Store
   /**
    * Host names under which the Admin API may be called, besides addresses and localhost.
    * Default: none.
    */
   readonly names?: readonly string[]
-  /**
-   * The token that each request must have in `Kong-Admin-Token`. Answers then show secrets, as Kong's
-   * do. Default: no login, and `***` in place of secrets.
-   */
-  readonly token?: string | undefined
 }
 
 /**
@@ -33,8 +29,8 @@ export interface AdminOptions extends NodeFacts, Documents {
  */
 export function createAdmin(options: AdminOptions): Hono {
   const { store, names = [], token } = options
-  const mask = token === undefined ? maskEntity : showEntity
-  const app = new Hono({ strict: false })
+  const show = showFor(options)
+  const app = new Hono({ getPath: pathInWorkspace })
   app.use(serverHeader(options.version))
   app.use(guard(names))
   if (token !== undefined) app.use(login(token))
@@ -44,21 +40,25 @@ export function createAdmin(options: AdminOptions): Hono {
   })
   app.route('/', informationRoutes(store, options))
   app.route('/schemas', schemaRoutes())
-  app.route('/config', configRoutes(store, options, mask))
-  app.route('/', entityRoutes(store, mask))
+  app.route('/config', configRoutes(store, options, show))
+  app.route('/', entityRoutes(store, show))
   app.route('/', unservedRoutes())
-  // Kong puts the name of a workspace before each path. There is one, whose name is `default`.
-  app.all(`/${WORKSPACE.name}/*`, (c) => {
-    const url = new URL(c.req.url)
-    url.pathname = url.pathname.slice(WORKSPACE.name.length + 1)
-    if (url.pathname.startsWith(`/${WORKSPACE.name}/`)) throw notFound()
-    return app.fetch(new Request(url, c.req.raw), c.env)
-  })
   app.get('/endpoints', (c) => c.json({ data: endpoints(app) }))
   app.all('/endpoints', otherMethods(['GET']))
   app.notFound((c) => c.json({ message: 'Not found' }, 404))
   app.onError(errorAnswer)
   return app
+}
+
+/**
+ * A request's path without `/` at its end, and without the name of the workspace, which Kong puts
+ * before each path. There is one, whose name is `default`.
+ */
+function pathInWorkspace(request: Request): string {
+  const path = getPathNoStrict(request)
+  const prefix = `/${WORKSPACE.name}`
+  if (path !== prefix && !path.startsWith(`${prefix}/`)) return path
+  return path.slice(prefix.length) || '/'
 }
 
 /** The paths of all routes, as Kong lists them. */

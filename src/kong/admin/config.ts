@@ -1,5 +1,5 @@
 /** `/config` of the Admin API: reads and replaces all entities as one declarative document. */
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { doInTurns, type SlicedWork } from '../../core/turns.ts'
 import type { ShowEntity } from '../config/masked-secrets.ts'
 import type { Store } from '../config/store.ts'
@@ -7,6 +7,7 @@ import type { KongSnapshot } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
 import { declarativeAnswer, otherMethods, Refusal } from './answers.ts'
 import { readDocument } from './request-body.ts'
+import type { ChooseShow } from './shown-secrets.ts'
 
 /**
  * The most documents that are read at a time, each by a thread. Overflow policy: a further one is
@@ -22,16 +23,16 @@ export interface Documents {
 }
 
 /**
- * `/config`: all entities as one declarative document. An answer has `***` in place of each secret. In
- * a request, `***` keeps the secret of the entity with that id; without such an entity it is refused.
+ * `/config`: all entities as one declarative document. An answer has `***` in place of each secret,
+ * except for clients that see secrets. In a request, `***` keeps the secret of the entity with that id; without such an entity it is refused.
  */
-export function configRoutes(store: Store, { load, dump }: Documents, mask: ShowEntity): Hono {
+export function configRoutes(store: Store, { load, dump }: Documents, show: ChooseShow): Hono {
   const app = new Hono({ strict: false })
   let reading = 0
   /** An answer with all entities, put together in turns. */
-  const answer = (status: 200 | 201, documentOf: (snapshot: KongSnapshot) => object) =>
-    doInTurns(answerInTurns(store.snapshot(), mask, status, documentOf))
-  app.get('/', () => answer(200, dump))
+  const answer = (c: Context, status: 200 | 201, documentOf: (snapshot: KongSnapshot) => object) =>
+    doInTurns(answerInTurns(store.snapshot(), show(c), status, documentOf))
+  app.get('/', (c) => answer(c, 200, dump))
   app.post('/', async (c) => {
     if (reading >= MAX_READ) {
       c.header('Retry-After', '2')
@@ -47,7 +48,7 @@ export function configRoutes(store: Store, { load, dump }: Documents, mask: Show
     } finally {
       reading--
     }
-    return answer(201, byId)
+    return answer(c, 201, byId)
   })
   app.all('/', otherMethods(['GET', 'POST']))
   return app

@@ -3,7 +3,6 @@
  * changes and removes entities.
  */
 import { type Context, Hono } from 'hono'
-import type { ShowEntity } from '../config/masked-secrets.ts'
 import { serverNames } from '../config/server-names.ts'
 import type { Store, WriteOptions } from '../config/store.ts'
 import type { EntityKind, EntityKinds } from '../model/entities.ts'
@@ -11,6 +10,7 @@ import { fieldOf, KEYS, referenced } from '../model/integrity.ts'
 import { notFound, otherMethods } from './answers.ts'
 import { page } from './paging.ts'
 import { readBody } from './request-body.ts'
+import type { ChooseShow } from './shown-secrets.ts'
 
 /** The parent in a path such as `/routes/{route}/plugins`. */
 interface Parent {
@@ -51,13 +51,13 @@ const COLLECTIONS: readonly Collection[] = [
 /**
  * Entities and their collections: Kong's `/routes`, `/routes/{name or id}` and so on.
  *
- * @param mask Shows an entity with or without its secrets.
+ * @param showTo Shows an entity with or without its secrets, as the client may see it.
  */
-export function entityRoutes(store: Store, mask: ShowEntity): Hono {
+export function entityRoutes(store: Store, showTo: ChooseShow): Hono {
   const app = new Hono()
   for (const { kind, path = kind, parent } of COLLECTIONS) {
     const prefix = parent ? `/${parent.kind}/:parent` : ''
-    app.route(`${prefix}/${path}`, collection(store, mask, kind, path, parent))
+    app.route(`${prefix}/${path}`, collection(store, showTo, kind, path, parent))
   }
   return app
 }
@@ -69,7 +69,7 @@ function writeOptions(c: Context): WriteOptions {
 
 function collection<K extends EntityKind>(
   store: Store,
-  mask: ShowEntity,
+  showTo: ChooseShow,
   kind: K,
   name: string,
   parent: Parent | undefined,
@@ -91,8 +91,8 @@ function collection<K extends EntityKind>(
     const given = await readBody(c, kind)
     return parent ? { ...given, [parent.field]: { id } } : given
   }
-  const show = (entity: EntityKinds[K]) => {
-    const shown = mask(kind, entity)
+  const show = (c: Context, entity: EntityKinds[K]) => {
+    const shown = showTo(c)(kind, entity)
     if (kind !== 'certificates') return shown
     return { ...shown, snis: serverNames(store.snapshot(), entity.id) }
   }
@@ -101,6 +101,7 @@ function collection<K extends EntityKind>(
    * shows them.
    */
   const showNew = (
+    c: Context,
     entity: EntityKinds[K],
     given: Readonly<Record<string, unknown>>,
     path?: string,
@@ -109,7 +110,7 @@ function collection<K extends EntityKind>(
       (field) => given[field] === undefined && fieldOf(entity, field) !== path,
     )
     const secrets = generated.map((field) => [field, fieldOf(entity, field)])
-    return { ...show(entity), ...Object.fromEntries(secrets) }
+    return { ...show(c, entity), ...Object.fromEntries(secrets) }
   }
   /** The entity that a path names; under a parent, only a child of it. */
   const find = (c: Context): EntityKinds[K] => {
@@ -125,22 +126,22 @@ function collection<K extends EntityKind>(
     const children = store.list(kind).filter((entity) => isChild(entity, id))
     const found = page(children, new URL(c.req.url).searchParams, path)
     if (!('data' in found)) return c.json(found, 400)
-    return c.json({ ...found, data: found.data.map(show) })
+    return c.json({ ...found, data: found.data.map((entity) => show(c, entity)) })
   })
   app.post('/', async (c) => {
     const id = parentId(c)
     const given = await body(c, id)
     const inserted = await store.change(() => store.insert(kind, given, writeOptions(c)))
-    return c.json(showNew(inserted, given), 201)
+    return c.json(showNew(c, inserted, given), 201)
   })
   app.all('/', otherMethods(['GET', 'POST']))
 
-  app.get('/:key', (c) => c.json(show(find(c))))
+  app.get('/:key', (c) => c.json(show(c, find(c))))
   app.put('/:key', async (c) => {
     const id = parentId(c)
     const given = await body(c, id)
     const replace = () => store.replace(kind, key(c), given, writeOptions(c))
-    return c.json(showNew(await store.change(replace), given, key(c)))
+    return c.json(showNew(c, await store.change(replace), given, key(c)))
   })
   app.patch('/:key', async (c) => {
     const entity = find(c)
@@ -149,7 +150,7 @@ function collection<K extends EntityKind>(
     const patch = () => store.patch(kind, entity.id, given, writeOptions(c))
     const changed = await store.change(patch)
     if (!changed) throw notFound()
-    return c.json(show(changed))
+    return c.json(show(c, changed))
   })
   app.delete('/:key', async (c) => {
     const id = parentId(c)
