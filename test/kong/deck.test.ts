@@ -185,7 +185,7 @@ describe.skipIf(program === undefined)(
           expect(await run(command)).toMatch(UNCHANGED)
         }
         expect(await run('diff kong.yaml --workspace default')).toMatch(UNCHANGED)
-        // What decK dumps can be synced again, as with Kong.
+        // A dump can be synced again, as with Kong.
         await run('dump -o dumped.yaml --with-id')
         expect(await run('diff dumped.yaml')).toMatch(UNCHANGED)
         const keys = await (await fetch(`${gateway.adminUrl}/key-auths`)).text()

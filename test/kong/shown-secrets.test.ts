@@ -1,4 +1,4 @@
-/** Who sees secrets in the answers of an Admin API without a token: decK on this machine, and nobody else. */
+/** An Admin API without a token shows secrets to decK on this machine, and to no other client. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { networkInterfaces } from 'node:os'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
