@@ -1,4 +1,5 @@
 /** Figures, and the table and JSON that they are written as. */
+import type { Statistic } from './rounds.ts'
 
 /** One figure, beside the figure that it is compared with in the same run. */
 export interface Figure {
@@ -13,9 +14,12 @@ export interface Figure {
   readonly ok: boolean | null
   /** Whether the goal is the highest ratio instead of the lowest. */
   readonly isLimit: boolean
-  /** The largest round less the smallest, as a share of the median; the larger one of both sides. */
+  /** The largest round less the smallest, as a share of the median, of the side where it is larger. */
   readonly spread?: number
 }
+
+/** A value that was measured once, or in several rounds. */
+type Value = number | Statistic
 
 /** The fields of a figure that `--json` writes. */
 export const WRITTEN = ['name', 'value', 'unit', 'beside', 'ratio', 'goal', 'ok', 'spread']
@@ -27,25 +31,44 @@ export const WRITTEN = ['name', 'value', 'unit', 'beside', 'ratio', 'goal', 'ok'
 export function figure(
   name: string,
   unit: string,
-  value: number,
-  beside?: number,
+  value: Value,
+  beside?: Value,
   goal: number | null = null,
 ): Figure {
-  const ratio = beside === undefined ? null : value / beside
-  const ok = goal === null || ratio === null ? null : ratio >= goal
-  return { name, value, unit, beside: beside ?? null, ratio, goal, ok, isLimit: false }
+  return compared({ name, unit, goal, isLimit: false }, value, beside)
 }
 
 /** @param goal The highest ratio that is good enough. */
 export function limited(
   name: string,
   unit: string,
-  value: number,
-  beside: number,
+  value: Value,
+  beside: Value,
   goal: number,
 ): Figure {
-  const ratio = value / beside
-  return { name, value, unit, beside, ratio, goal, ok: ratio <= goal, isLimit: true }
+  return compared({ name, unit, goal, isLimit: true }, value, beside)
+}
+
+function compared(
+  named: Pick<Figure, 'name' | 'unit' | 'goal' | 'isLimit'>,
+  value: Value,
+  beside: Value | undefined,
+): Figure {
+  const { goal, isLimit } = named
+  const ours = medianOfValue(value)
+  const other = beside === undefined ? null : medianOfValue(beside)
+  const ratio = other === null ? null : ours / other
+  const isMet = ratio !== null && goal !== null && (isLimit ? ratio <= goal : ratio >= goal)
+  const ok = ratio === null || goal === null ? null : isMet
+  const spreads = [value, beside].flatMap((one) =>
+    typeof one === 'object' ? (one.spread ?? []) : [],
+  )
+  const spread = spreads.length > 0 ? { spread: Math.max(...spreads) } : {}
+  return { ...named, value: ours, beside: other, ratio, ok, ...spread }
+}
+
+function medianOfValue(value: Value): number {
+  return typeof value === 'number' ? value : value.median
 }
 
 const HEADINGS = ['figure', 'value', 'unit', 'beside', 'ratio', 'goal', '', 'spread']

@@ -7,15 +7,17 @@ export type Side<M> = () => Promise<M>
  * Measures sides in turn, A B C A B C …, after one unmeasured round that warms them up.
  *
  * @param onMeasured Called with each measurement.
+ * @param warmUp Default: true. False for sides that warm up by themselves.
  */
 export async function alternate<K extends string, M>(
   sides: Readonly<Record<K, Side<M>>>,
   rounds: number,
   onMeasured: (side: NoInfer<K>, round: number, measured: M) => void,
+  warmUp = true,
 ): Promise<Record<K, M[]>> {
   const names = Object.keys(sides) as K[]
   const all = Object.fromEntries(names.map((name) => [name, [] as M[]])) as Record<K, M[]>
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = warmUp ? 0 : 1; round <= rounds; round++) {
     for (const name of names) {
       const measured = await sides[name]()
       if (round === 0) continue
@@ -37,8 +39,16 @@ export function medianOf<M>(measured: readonly M[], of: (one: M) => number): num
   return median(measured.map(of))
 }
 
-/** The largest value less the smallest, as a share of the median. */
-export function spreadOf<M>(measured: readonly M[], of: (one: M) => number): number {
+/** One value over several rounds. */
+export interface Statistic {
+  readonly median: number
+  /** The largest value less the smallest, as a share of the median; undefined after a single round. */
+  readonly spread: number | undefined
+}
+
+export function statisticOf<M>(measured: readonly M[], of: (one: M) => number): Statistic {
   const values = measured.map(of)
-  return (Math.max(...values) - Math.min(...values)) / median(values)
+  const middle = median(values)
+  const range = Math.max(...values) - Math.min(...values)
+  return { median: middle, spread: values.length > 1 ? range / middle : undefined }
 }

@@ -9,10 +9,11 @@ export type Pacer = typeof commands
 let client: InstanceType<Client['Producer']> | undefined
 
 const commands = {
-  async open({ brokers }: { brokers: string }) {
+  /** @param lingerMs Milliseconds for which records wait for others of their batch. Default: 0. */
+  async open({ brokers, lingerMs = 0 }: { brokers: string; lingerMs?: number }) {
     const opening = new (loadClient().Producer)({
       'bootstrap.servers': brokers,
-      'linger.ms': 0,
+      'linger.ms': lingerMs,
       acks: 1,
     })
     await call('Cannot connect to Kafka', (done) => opening.connect({ timeout: 5_000 }, done))

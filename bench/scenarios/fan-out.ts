@@ -5,7 +5,7 @@ import type { Topic } from '../kafka.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Memory } from '../programs/memory.ts'
 import type { Subscribers } from '../programs/subscribers.ts'
-import { alternate, medianOf } from '../rounds.ts'
+import { alternate, statisticOf } from '../rounds.ts'
 import { type Bench, PARTITIONS, type Scenario, SIZES, type Size } from '../scenario.ts'
 
 /** The number of subscribers that has a goal, and others that show growth. */
@@ -145,11 +145,11 @@ async function runLive(bench: Bench, { label, bytes }: Size, count: number): Pro
   )
   await bench.stop(gateway, client)
   return [
-    figure(`${name}, events`, 'M events/s', medianOf(measured, eventRate)),
+    figure(`${name}, events`, 'M events/s', statisticOf(measured, eventRate)),
     figure(
       `${name}, CPU`,
       'µs/event',
-      medianOf(measured, (one) => (one.cpu / one.events) * 1e6),
+      statisticOf(measured, (one) => (one.cpu / one.events) * 1e6),
     ),
   ]
 }
@@ -170,7 +170,7 @@ function figuresOf(
   measured: Readonly<Record<'live' | 'ring' | 'memory', readonly Delivery[]>>,
 ): Figure[] {
   const of = (side: keyof typeof measured, value: (one: Delivery) => number) =>
-    medianOf(measured[side], value)
+    statisticOf(measured[side], value)
   const megabytes = (one: Delivery) => one.bytes / one.seconds / 1e6
   const cpu = (one: Delivery) => one.cpu / (one.bytes / 1e9)
   return [

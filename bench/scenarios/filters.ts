@@ -7,7 +7,7 @@ import type { Crowd, FilterForm } from '../programs/crowd.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Pacer } from '../programs/pacer.ts'
 import type { Subscribers } from '../programs/subscribers.ts'
-import { alternate, medianOf } from '../rounds.ts'
+import { alternate, statisticOf } from '../rounds.ts'
 import { type Bench, PARTITIONS, type Scenario } from '../scenario.ts'
 import { measure, READ_LIMIT_MS, type Reading, teller } from './reading.ts'
 
@@ -88,7 +88,7 @@ async function runCatchUp(bench: Bench): Promise<Figure[]> {
   const measured = await alternate(sides, bench.quick ? 3 : 7, teller(bench, name))
   await bench.stop(gateway, client, pacer)
   const pair = (of: (one: Reading) => number) =>
-    [medianOf(measured.key, of), medianOf(measured.all, of)] as const
+    [statisticOf(measured.key, of), statisticOf(measured.all, of)] as const
   return [
     figure(name, 'records/s', ...pair(({ rate }) => rate), 0.8),
     figure(`${name}, CPU`, 's/1 M records', ...pair(({ cpu }) => cpu)),
@@ -115,10 +115,10 @@ async function runFiltered(
     perSecond: PER_SECOND,
     keys,
   }
-  const seconds = bench.quick ? 10 : 20
+  const seconds = 10
   const open = (path: string, streams: number, filter = {}) =>
     clients.ask('open', { port, path, count: streams, ...filter }, OPEN_LIMIT_MS)
-  const side = async (label: string) => {
+  const measureOpen = async () => {
     await pacer.ask('send', { ...sending, seconds: 2 })
     await Bun.sleep(REST_MS)
     await clients.ask('take')
@@ -128,23 +128,42 @@ async function runFiltered(
     const after = await gateway.usage()
     const came = await clients.ask('take')
     await clients.ask('close')
-    const cpu = ((after.cpu - before.cpu) / came.events) * 1e6
-    bench.say(
-      `  ${name}, ${label}: ${came.events} events, mean ${came.mean.toFixed(2)} ms, p99 ${came.p99.toFixed(2)} ms, ${cpu.toFixed(1)} µs of CPU an event`,
-    )
-    return { ...came, cpu }
+    return { ...came, cpu: ((after.cpu - before.cpu) / came.events) * 1e6 }
   }
-  await open('/stream', wanting)
-  await open('/quiet', count - wanting)
-  const plain = await side('without filters')
-  await open('/stream', count, { keys, by })
-  const filtered = await side('filtered')
+  const sides = {
+    plain: async () => {
+      await open('/stream', wanting)
+      await open('/quiet', count - wanting)
+      return measureOpen()
+    },
+    filtered: async () => {
+      await open('/stream', count, { keys, by })
+      return measureOpen()
+    },
+  }
+  const { plain, filtered } = await alternate(
+    sides,
+    bench.quick ? 1 : 3,
+    (label, round, { events, mean, p99, cpu }) =>
+      bench.say(
+        `  ${name} ${round}: ${label.padEnd(8)} ${events} events, mean ${mean.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, ${cpu.toFixed(1)} µs of CPU an event`,
+      ),
+    false,
+  )
   await bench.stop(gateway, clients, pacer)
   const expected = PER_SECOND * seconds * wanting
+  type Measured = (typeof plain)[number]
+  const pair = (of: (one: Measured) => number) =>
+    [statisticOf(filtered, of), statisticOf(plain, of)] as const
   return [
-    figure(`filters, ${name}, events`, 'events', filtered.events, expected),
-    figure(`filters, ${name}, mean delay`, 'ms', filtered.mean, plain.mean),
-    limited(`filters, ${name}, p99 delay`, 'ms', filtered.p99, plain.p99, goal.p99),
-    limited(`filters, ${name}, CPU`, 'µs/event', filtered.cpu, plain.cpu, goal.cpu),
+    figure(
+      `filters, ${name}, events`,
+      'events',
+      statisticOf(filtered, (one) => one.events),
+      expected,
+    ),
+    figure(`filters, ${name}, mean delay`, 'ms', ...pair(({ mean }) => mean)),
+    limited(`filters, ${name}, p99 delay`, 'ms', ...pair(({ p99 }) => p99), goal.p99),
+    limited(`filters, ${name}, CPU`, 'µs/event', ...pair(({ cpu }) => cpu), goal.cpu),
   ]
 }

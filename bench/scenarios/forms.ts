@@ -4,7 +4,7 @@ import type { Bare } from '../programs/bare.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Pages } from '../programs/pages.ts'
 import type { Subscribers } from '../programs/subscribers.ts'
-import { alternate, medianOf, spreadOf } from '../rounds.ts'
+import { alternate, statisticOf } from '../rounds.ts'
 import { type Bench, PARTITIONS, type Scenario, SIZES, type Size } from '../scenario.ts'
 import { measure, READ_LIMIT_MS, type Reading, teller } from './reading.ts'
 
@@ -70,18 +70,11 @@ export async function runSize(
   const figures: Figure[] = []
   const compare = (form: string, ours: readonly Reading[], beside: readonly Reading[]) => {
     const goal = (bytes > 500 ? GOALS[form as keyof typeof GOALS] : undefined) ?? null
-    const compared = (
-      name: string,
-      unit: string,
-      of: (one: Reading) => number,
-      goal: number | null,
-    ) => ({
-      ...figure(name, unit, medianOf(ours, of), medianOf(beside, of), goal),
-      spread: Math.max(spreadOf(ours, of), spreadOf(beside, of)),
-    })
+    const pair = (of: (one: Reading) => number) =>
+      [statisticOf(ours, of), statisticOf(beside, of)] as const
     figures.push(
-      compared(`${title}, ${form}`, 'records/s', (one) => one.rate, goal),
-      compared(`${title}, ${form}, CPU`, 's/1 M records', (one) => one.cpu, null),
+      figure(`${title}, ${form}`, 'records/s', ...pair(({ rate }) => rate), goal),
+      figure(`${title}, ${form}, CPU`, 's/1 M records', ...pair(({ cpu }) => cpu)),
     )
   }
   if (compression) {

@@ -3,7 +3,7 @@ import { type Figure, figure } from '../figure.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Memory } from '../programs/memory.ts'
 import type { Requests } from '../programs/requests.ts'
-import { alternate, medianOf } from '../rounds.ts'
+import { alternate, statisticOf } from '../rounds.ts'
 import { PARTITIONS, type Scenario } from '../scenario.ts'
 
 /** Records in the topic, and in an answer: the last record of each partition. */
@@ -52,7 +52,7 @@ export const get: Scenario = {
       )
       type Answered = (typeof measured.gateway)[number]
       const pair = (of: (one: Answered) => number) =>
-        [medianOf(measured.gateway, of), medianOf(measured.memory, of)] as const
+        [statisticOf(measured.gateway, of), statisticOf(measured.memory, of)] as const
       figures.push(
         figure(name, 'requests/s', ...pair((one) => one.requests / one.seconds), GOAL),
         figure(`${name}, p99`, 'ms', ...pair((one) => one.p99)),

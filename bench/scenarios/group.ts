@@ -3,7 +3,7 @@ import { type Figure, figure, limited } from '../figure.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Memory } from '../programs/memory.ts'
 import type { Requests } from '../programs/requests.ts'
-import { alternate, medianOf, spreadOf } from '../rounds.ts'
+import { alternate, statisticOf } from '../rounds.ts'
 import { PARTITIONS, type Scenario } from '../scenario.ts'
 
 const RECORDS = 10
@@ -69,17 +69,12 @@ export const group: Scenario = {
       )
       type Answered = (typeof measured.gateway)[number]
       const pair = (of: (one: Answered) => number) =>
-        [medianOf(measured.gateway, of), medianOf(measured.memory, of)] as const
-      const spread = (of: (one: Answered) => number) => ({
-        spread: Math.max(spreadOf(measured.gateway, of), spreadOf(measured.memory, of)),
-      })
+        [statisticOf(measured.gateway, of), statisticOf(measured.memory, of)] as const
       const rate = (one: Answered) => one.requests / one.seconds
-      const p99 = (one: Answered) => one.p99
-      const cpu = (one: Answered) => (one.cpu / one.requests) * 1e6
       figures.push(
-        { ...figure(name, 'requests/s', ...pair(rate), GOALS[connections]), ...spread(rate) },
-        { ...limited(`${name}, p99`, 'ms', ...pair(p99), P99_GOAL), ...spread(p99) },
-        { ...figure(`${name}, CPU`, 'µs/request', ...pair(cpu)), ...spread(cpu) },
+        figure(name, 'requests/s', ...pair(rate), GOALS[connections]),
+        limited(`${name}, p99`, 'ms', ...pair((one) => one.p99), P99_GOAL),
+        figure(`${name}, CPU`, 'µs/request', ...pair((one) => (one.cpu / one.requests) * 1e6)),
         figure(`${name}, answer`, 'B', ...pair((one) => one.bytes / one.requests)),
       )
     }

@@ -5,7 +5,7 @@ import type { Crowd } from '../programs/crowd.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Pacer } from '../programs/pacer.ts'
 import type { Subscribers } from '../programs/subscribers.ts'
-import { alternate, medianOf, spreadOf } from '../rounds.ts'
+import { alternate, statisticOf } from '../rounds.ts'
 import { type Bench, PARTITIONS, type Scenario } from '../scenario.ts'
 import { measure, READ_LIMIT_MS, type Reading } from './reading.ts'
 
@@ -65,7 +65,7 @@ async function bySubscribers(bench: Bench): Promise<Figure[]> {
       bench.say(`  ${count} streams ${round}: ${events} events, ${cpu.toFixed(1)} µs of CPU each`),
   )
   await bench.stop(gateway, clients, pacer)
-  const cpu = (count: number) => medianOf(measured[String(count)] ?? [], (one) => one.cpu)
+  const cpu = (count: number) => statisticOf(measured[String(count)] ?? [], (one) => one.cpu)
   return SUBSCRIBERS.map((count) => {
     const name = `event to ${count.toLocaleString('en-US')}, CPU`
     const one = cpu(count)
@@ -131,14 +131,12 @@ async function compareReplays(
   return shapes.map(([topics, partitions]) => {
     const name = nameOf(topics, partitions)
     const rounds = measured[name] ?? []
-    const pair = [medianOf(rounds, cpu), medianOf(ten, cpu)] as const
+    const pair = [statisticOf(rounds, cpu), statisticOf(ten, cpu)] as const
     const title = `${name}, CPU`
     const unit = 's/1 M records'
-    const compared =
-      topics === GOAL_TOPICS
-        ? limited(title, unit, ...pair, TOPICS_GOAL)
-        : figure(title, unit, ...pair)
-    return { ...compared, spread: Math.max(spreadOf(rounds, cpu), spreadOf(ten, cpu)) }
+    return topics === GOAL_TOPICS
+      ? limited(title, unit, ...pair, TOPICS_GOAL)
+      : figure(title, unit, ...pair)
   })
 }
 

@@ -11,7 +11,7 @@ import {
 } from '../peers/entrants.ts'
 import { PEERS } from '../programs/peer.ts'
 import type { PeerClients } from '../programs/peer-clients.ts'
-import { alternate, medianOf } from '../rounds.ts'
+import { alternate, type Statistic, statisticOf } from '../rounds.ts'
 import { type Bench, type Scenario, SIZES, type Size } from '../scenario.ts'
 
 const MANY = 100
@@ -115,11 +115,11 @@ class Race {
           kind !== 'gateway' && size === gateway.size && streams === gateway.streams,
       )
       const beside = (title: string, peer: Entrant, goal: number | null) =>
-        figure(title, 'events/s', this.#median(gateway, 'rate'), this.#median(peer, 'rate'), goal)
+        figure(title, 'events/s', this.#of(gateway, 'rate'), this.#of(peer, 'rate'), goal)
       const bestOf = (kind: Entrant['kind'], title: string) => {
         const [best] = others
           .filter((other) => other.kind === kind)
-          .sort((a, b) => this.#median(b, 'rate') - this.#median(a, 'rate'))
+          .sort((a, b) => this.#of(b, 'rate').median - this.#of(a, 'rate').median)
         return best ? [beside(`${groupOf(gateway)}, ${title}`, best, GOAL)] : []
       }
       const best =
@@ -129,18 +129,18 @@ class Race {
       return [
         ...best,
         ...others.flatMap((other) => {
-          const cpu = this.#median(other, 'cpu')
+          const cpu = this.#of(other, 'cpu')
           const title = titleOf(other)
           const rate = beside(title, other, null)
-          if (Number.isNaN(cpu)) return [rate]
-          return [rate, figure(`${title}, CPU`, 'µs/event', this.#median(gateway, 'cpu'), cpu)]
+          if (Number.isNaN(cpu.median)) return [rate]
+          return [rate, figure(`${title}, CPU`, 'µs/event', this.#of(gateway, 'cpu'), cpu)]
         }),
       ]
     })
   }
 
-  #median(entrant: Entrant, of: keyof Measured): number {
-    return medianOf(this.#measured.get(entrant) ?? [], (one) => one[of])
+  #of(entrant: Entrant, of: keyof Measured): Statistic {
+    return statisticOf(this.#measured.get(entrant) ?? [], (one) => one[of])
   }
 
   /** Runs one round. A server that fails is left out from then on. */

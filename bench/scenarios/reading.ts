@@ -3,7 +3,7 @@ import type { Child } from '../child.ts'
 import { type Figure, figure } from '../figure.ts'
 import type { BareSettings } from '../programs/bare.ts'
 import type { Commands } from '../programs/serve.ts'
-import { medianOf } from '../rounds.ts'
+import { statisticOf } from '../rounds.ts'
 import type { Bench } from '../scenario.ts'
 
 /** Milliseconds for one round of one reader. */
@@ -44,8 +44,8 @@ export function readingFigures(
   measured: Readonly<Record<'gateway' | BareSettings, readonly Reading[]>>,
   goal: number | null,
 ): Figure[] {
-  const rate = (side: keyof typeof measured) => medianOf(measured[side], (one) => one.rate)
-  const cpu = (side: keyof typeof measured) => medianOf(measured[side], (one) => one.cpu)
+  const rate = (side: keyof typeof measured) => statisticOf(measured[side], (one) => one.rate)
+  const cpu = (side: keyof typeof measured) => statisticOf(measured[side], (one) => one.cpu)
   return [
     figure(name, 'records/s', rate('gateway'), rate('ours'), goal),
     figure(`${name}, beside defaults`, 'records/s', rate('gateway'), rate('defaults')),

@@ -6,7 +6,7 @@ import type { Topic } from '../kafka.ts'
 import type { Bare, BareSettings } from '../programs/bare.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Subscribers } from '../programs/subscribers.ts'
-import { alternate, medianOf } from '../rounds.ts'
+import { alternate, statisticOf } from '../rounds.ts'
 import { type Bench, PARTITIONS, type Scenario, SIZES, type Size } from '../scenario.ts'
 import { measure, READ_LIMIT_MS, type Reading, readingFigures, teller } from './reading.ts'
 
@@ -66,29 +66,25 @@ async function runSize(bench: Bench, { label, bytes }: Size): Promise<Figure[]> 
     ? await alternate({ ...sides, kcat }, rounds, tell)
     : await alternate(sides, rounds, tell)
   await bench.stop(gateway, client, bare, node)
-  const rate = (readings: readonly Reading[]) => medianOf(readings, (one) => one.rate)
-  return [
+  const rate = (readings: readonly Reading[]) => statisticOf(readings, (one) => one.rate)
+  const cpu = (readings: readonly Reading[]) => statisticOf(readings, (one) => one.cpu)
+  const { gateway: ours, node: nodes, kcat: kcats } = measured
+  const figures = [
     ...readingFigures(`replay ${label}`, measured, GOAL),
-    figure(
-      `replay ${label}, beside Node's loop`,
-      'records/s',
-      rate(measured.gateway),
-      rate(measured.node),
-    ),
-    ...(measured.kcat
-      ? [
-          figure(
-            `replay ${label}, beside kcat`,
-            'records/s',
-            rate(measured.gateway),
-            rate(measured.kcat),
-          ),
-        ]
-      : []),
+    figure(`replay ${label}, beside Node's loop`, 'records/s', rate(ours), rate(nodes)),
+  ]
+  if (!kcats) return figures
+  return [
+    ...figures,
+    figure(`replay ${label}, beside kcat`, 'records/s', rate(ours), rate(kcats)),
+    figure(`replay ${label}, CPU, beside kcat`, 's/1 M records', cpu(ours), cpu(kcats)),
   ]
 }
 
-/** Default settings; the output is discarded. */
+/** A queue that holds the whole topic: while it is full, librdkafka pauses for up to a second. */
+const KCAT_QUEUE = ['queued.min.messages=10000000', 'queued.max.messages.kbytes=2097151']
+
+/** kcat discards what it prints. */
 async function readByKcat(brokers: string, topic: Topic, records: number): Promise<Reading> {
   const argv = [
     'kcat',
@@ -102,6 +98,7 @@ async function readByKcat(brokers: string, topic: Topic, records: number): Promi
     'beginning',
     '-c',
     `${records}`,
+    ...KCAT_QUEUE.flatMap((setting) => ['-X', setting]),
   ]
   const begun = performance.now()
   const child = Bun.spawn(argv, { stdin: 'ignore', stdout: 'ignore', stderr: 'inherit' })

@@ -7,7 +7,7 @@ import { type Figure, figure } from '../figure.ts'
 import { Topics } from '../kafka.ts'
 import type { Gateway } from '../programs/gateway.ts'
 import type { Polls } from '../programs/polls.ts'
-import { alternate, medianOf, spreadOf } from '../rounds.ts'
+import { alternate, statisticOf } from '../rounds.ts'
 import { Bench, PARTITIONS } from '../scenario.ts'
 
 const RECORDS = 10_000
@@ -53,8 +53,10 @@ export async function restColdGroup({ quick, say }: Bench): Promise<Figure[]> {
 
 /** A figure that is compared with its goal itself. */
 function within(name: string, measured: readonly number[], goal: number | null): Figure {
-  const of = (one: number) => one
-  const median = medianOf(measured, of)
-  const one = { ...figure(name, 'ms', median), spread: spreadOf(measured, of) }
-  return goal === null ? one : { ...one, goal, ok: median <= goal, isLimit: true }
+  const one = figure(
+    name,
+    'ms',
+    statisticOf(measured, (ms) => ms),
+  )
+  return goal === null ? one : { ...one, goal, ok: one.value <= goal, isLimit: true }
 }

@@ -12,7 +12,7 @@ import type { Gateway } from '../programs/gateway.ts'
 import type { Polling, Polls } from '../programs/polls.ts'
 import type { RestPeerProcess } from '../programs/rest-peer.ts'
 import type { Usage } from '../programs/serve.ts'
-import { alternate, medianOf, type Side, spreadOf } from '../rounds.ts'
+import { alternate, type Side, statisticOf } from '../rounds.ts'
 import { type Bench, PARTITIONS, SIZES, type Size } from '../scenario.ts'
 import { READ_LIMIT_MS } from './reading.ts'
 
@@ -330,16 +330,11 @@ class Groups {
     measured: Readonly<Record<string, readonly Round[]>>,
     { name, unit, of, sides: [ours, other], goal }: Comparison,
   ): Figure {
-    const median = (side: string) => medianOf(measured[side] ?? [], (one) => one[of])
-    const spread = (side: string) => spreadOf(measured[side] ?? [], (one) => one[of])
-    if (other === undefined) {
-      return { ...figure(name, unit, median(ours)), spread: spread(ours) }
-    }
-    const isLimit = of === 'cpu' && goal !== null
-    const compared = isLimit
-      ? limited(name, unit, median(ours), median(other), goal)
-      : figure(name, unit, median(ours), median(other), goal)
-    return { ...compared, spread: Math.max(spread(ours), spread(other)) }
+    const statistic = (side: string) => statisticOf(measured[side] ?? [], (one) => one[of])
+    if (other === undefined) return figure(name, unit, statistic(ours))
+    return of === 'cpu' && goal !== null
+      ? limited(name, unit, statistic(ours), statistic(other), goal)
+      : figure(name, unit, statistic(ours), statistic(other), goal)
   }
 }
 
@@ -356,7 +351,7 @@ function bestOf(
   measured: Readonly<Record<string, readonly Round[]>>,
   isMeant: (side: string) => boolean,
 ): string | undefined {
-  const rate = (side: string) => medianOf(measured[side] ?? [], (one) => one.rate)
+  const rate = (side: string) => statisticOf(measured[side] ?? [], (one) => one.rate).median
   return Object.keys(measured)
     .filter(isMeant)
     .sort((a, b) => rate(b) - rate(a))[0]

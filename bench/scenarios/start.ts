@@ -1,7 +1,7 @@
 /** The time from the start to a first record: of the demo, of a real Kafka, and as a new group. */
 import { join } from 'node:path'
 import { type Figure, figure } from '../figure.ts'
-import { alternate, medianOf } from '../rounds.ts'
+import { alternate, statisticOf } from '../rounds.ts'
 import { type Bench, PARTITIONS, type Scenario } from '../scenario.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -30,7 +30,7 @@ export const start: Scenario = {
         bench.say(`  start ${round}: ${side.padEnd(5)} ${milliseconds.toFixed(0)} ms`),
     )
     const of = (side: keyof typeof measured) =>
-      medianOf(measured[side], ({ milliseconds }) => milliseconds)
+      statisticOf(measured[side], ({ milliseconds }) => milliseconds)
     const figures: Figure[] = [
       figure('start to a first event, demo', 'ms', of('demo'), of('hono')),
       figure('start to a first event, Kafka', 'ms', of('kafka'), of('hono')),
