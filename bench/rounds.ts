@@ -35,10 +35,6 @@ function median(values: readonly number[]): number {
   return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
 }
 
-export function medianOf<M>(measured: readonly M[], of: (one: M) => number): number {
-  return median(measured.map(of))
-}
-
 /** One value over several rounds. */
 export interface Statistic {
   readonly median: number
