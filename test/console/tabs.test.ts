@@ -133,7 +133,7 @@ test('tabs that read different records leave connections free, and wait for thei
   await untilStreams(4)
   // Further tabs load, and their figures go on.
   const further = await openTab(browser)
-  await further.locator('#topics .open').waitFor({ timeout: PATIENCE })
+  await further.locator('#kafka[data-state=live]').waitFor({ timeout: PATIENCE })
   await tabs[0]?.close()
   await untilState(last, 'live')
   await untilState(further, 'live')

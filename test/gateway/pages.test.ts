@@ -31,6 +31,10 @@ function telling(
     })
 }
 
+/** An import of a module, static or not, with its specifier. Comments name types by `import('…')`, too. */
+const IMPORT =
+  /(?:^import .*|^\} |^export .*)from ?'([^']+)'|(?:from|import)"([^"]+)"|=> import\('([^']+)'\)/gm
+
 describe('the console page', () => {
   test('is at / and loads nothing but its own files', async () => {
     const { app } = createGateway(options, telling({}))
@@ -42,7 +46,7 @@ describe('the console page', () => {
     expect(policy).not.toContain('unsafe')
     expect(response.headers.get('x-content-type-options')).toBe('nosniff')
     const text = await response.text()
-    expect(text).not.toMatch(/<script(?! src)|<style| style=| on\w+=/)
+    expect(text).not.toMatch(/<script(?! src| type="importmap" nonce)|<style| style=| on\w+=/)
     const files = [...text.matchAll(/(?:src|href)="(console\/[^"]+)"/g)].map(([, path]) => path)
     expect(files.length).toBeGreaterThan(5)
     for (const path of files) {
@@ -52,10 +56,24 @@ describe('the console page', () => {
       const again = await app.request(`/${path}`, { headers: { 'if-none-match': tag } })
       expect(again.status).toBe(304)
     }
-    // The modules that the page's scripts import.
-    for (const name of ['charts', 'dom', 'format', 'overview', 'record', 'tail']) {
-      expect((await app.request(`/console/${name}.js`)).status).toBe(200)
+  })
+
+  test('serves each module that a script imports, by the page’s import map', async () => {
+    const { app } = createGateway(options, telling({}))
+    const text = await (await app.request('/')).text()
+    const { imports } = JSON.parse(/importmap"[^>]*>(.*?)<\/script>/.exec(text)?.[1] ?? '')
+    const modules = new Set(['console/console.js'])
+    for (const module of modules) {
+      const response = await app.request(`/${module}`)
+      expect(`${module} ${response.status}`).toBe(`${module} 200`)
+      for (const found of (await response.text()).matchAll(IMPORT)) {
+        const name = found[1] ?? found[2] ?? found[3] ?? ''
+        const at = imports[name] ?? new URL(name, `http://page/${module}`)
+        modules.add(new URL(at, 'http://page/').pathname.slice(1))
+      }
     }
+    expect([...modules]).toContain('console/lit/lit-html.js')
+    expect([...modules]).toContain('console/gateway/charts.js')
   })
 
   test.each([

@@ -166,7 +166,7 @@ for (const page of ['/', '/docs']) {
 `,
     )
     const said = (await run([bun, 'pages.ts'], app)).trim().split('\n')
-    expect(said).toContain('console/uplot.js 200')
+    expect(said).toContain('console/lit/lit-html.js 200')
     expect(said).toContain('docs/scalar.js 200')
     for (const line of said) expect(line).toEndWith(' 200')
   })

@@ -1,39 +1,89 @@
 import type { Hono } from 'hono'
 import { type Files, fileRoutes } from '../../http/response/file-routes.ts'
 
-const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
-
-/** The files that the page loads: it loads nothing from other servers. */
-const FILES = {
-  'console.css': [() => own('console.css')],
-  'console.js': [() => own('console.js')],
-  'charts.js': [() => own('charts.js')],
-  'credentials.js': [() => own('credentials.js')],
-  'dom.js': [() => own('dom.js')],
-  'format.js': [() => own('format.js')],
-  'overview.js': [() => own('overview.js')],
-  'record.js': [() => own('record.js')],
-  'shared-stream.js': [() => own('shared-stream.js')],
-  'tail.js': [() => own('tail.js')],
-  'theme.js': [() => own('theme.js')],
-  'icon.svg': [() => own('icon.svg')],
-  'uplot.js': [() => import.meta.resolve('uplot/dist/uPlot.iife.min.js')],
-  'uplot.css': [() => import.meta.resolve('uplot/dist/uPlot.min.css')],
-} satisfies Files
-
-/** The files that others of them import. */
-export const MODULES = [
-  'charts.js',
+/** Modules that the page needs whatever it shows, in `assets/`. */
+export const SHELL_MODULES = [
+  'console.js',
   'credentials.js',
   'dom.js',
   'format.js',
-  'overview.js',
-  'record.js',
-  'shared-stream.js',
-  'tail.js',
-] satisfies Array<keyof typeof FILES>
+  'gateway-status.js',
+  'router.js',
+  'shell.js',
+  'views.js',
+]
+
+/** Modules of one view each, in `assets/`: they are loaded with the view. */
+const VIEW_MODULES = [
+  'gateway/charts.js',
+  'gateway/view.js',
+  'records/record.js',
+  'records/shared-stream.js',
+  'records/tail.js',
+  'records/view.js',
+  'topics/view.js',
+]
+
+const OWN_MODULES = [...SHELL_MODULES, ...VIEW_MODULES]
+
+/** Modules of lit-html, by the paths under which they import each other. */
+const LIT_MODULES = {
+  'lit/lit-html.js': [() => import.meta.resolve('lit-html')],
+  'lit/directive.js': [() => import.meta.resolve('lit-html/directive.js')],
+  'lit/directive-helpers.js': [() => import.meta.resolve('lit-html/directive-helpers.js')],
+  'lit/directives/repeat.js': [() => import.meta.resolve('lit-html/directives/repeat.js')],
+} satisfies Files
+
+/** The specifiers by which modules of the page import lit-html. */
+const PACKAGES = {
+  'lit-html': 'lit/lit-html.js',
+  'lit-html/directives/repeat.js': 'lit/directives/repeat.js',
+} satisfies Record<string, keyof typeof LIT_MODULES>
+
+/** Style sheets of the frame and of the views, in `assets/`. */
+export const STYLES = [
+  'console.css',
+  'gateway/gateway.css',
+  'records/records.css',
+  'topics/topics.css',
+]
+
+const OTHER_FILES = ['theme.js', 'icon.svg']
+
+/** The files that the page loads: it loads nothing from other servers. */
+const FILES: Files = {
+  ...Object.fromEntries(
+    [...OWN_MODULES, ...STYLES, ...OTHER_FILES].map((name) => {
+      return [name, [() => new URL(`./assets/${name}`, import.meta.url)]]
+    }),
+  ),
+  ...LIT_MODULES,
+  'uplot.js': [() => import.meta.resolve('uplot/dist/uPlot.iife.min.js')],
+  'uplot.css': [() => import.meta.resolve('uplot/dist/uPlot.min.css')],
+}
 
 /** The files of the console page. */
 export function assetRoutes(): Hono {
   return fileRoutes(FILES)
+}
+
+/**
+ * The page's import map: the modules of packages by their specifiers. An import in a file has no query,
+ * so the map also adds the one that the page was opened with.
+ *
+ * @param files Where the page's files are, relative to the page.
+ * @param credentials A query, or empty.
+ */
+export function importMap(files: string, credentials: string): string {
+  const address = (name: string) => `./${files}/${name}`
+  const modules = credentials ? [...OWN_MODULES, ...Object.keys(LIT_MODULES)] : []
+  return JSON.stringify({
+    imports: Object.fromEntries([
+      ...Object.entries(PACKAGES).map(([specifier, name]) => [
+        specifier,
+        address(name) + credentials,
+      ]),
+      ...modules.map((name) => [address(name), address(name) + credentials]),
+    ]),
+  })
 }

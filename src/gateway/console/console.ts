@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { NONCE, secureHeaders } from 'hono/secure-headers'
 import { credentialQuery } from '../../http/request/client.ts'
-import { assetRoutes, MODULES } from './assets.ts'
+import { assetRoutes, importMap } from './assets.ts'
 import { page } from './page.ts'
 
 /** Options of `kafkaConsole`: addresses of the app, as the browser sees them. */
@@ -83,16 +83,10 @@ export function kafkaConsole({
     const files = last ? `${last}/console` : 'console'
     c.header('Cache-Control', 'no-store')
     const credentials = credentialQuery(c)
-    const imports = credentials && importMap(files, credentials)
+    const imports = importMap(files, credentials)
     const nonce = c.get('secureHeadersNonce') ?? ''
     return c.html(page({ status, metrics, docs }, { files, credentials, imports, nonce }))
   })
   app.route('/console', assetRoutes())
   return app
-}
-
-/** An import in a file has no query: the map adds the one that the page was opened with. */
-function importMap(files: string, credentials: string): string {
-  const imports = MODULES.map((name) => [`./${files}/${name}`, `./${files}/${name}${credentials}`])
-  return JSON.stringify({ imports: Object.fromEntries(imports) })
 }

@@ -16,7 +16,7 @@ export function fileRoutes(files: Files): Hono {
   const contents = new Map<string, Promise<Uint8Array<ArrayBuffer>>>()
   const app = new Hono()
   app.use(etag())
-  app.get('/:name', async (c) => {
+  app.get('/:name{.+}', async (c) => {
     const name = c.req.param('name')
     const urls = Object.hasOwn(files, name) ? files[name] : undefined
     if (!urls) return c.notFound()

@@ -48,9 +48,10 @@ export async function copy(text, what) {
  * Calls a function repeatedly, some time after each answer, and only while the page is visible.
  * @param {number} interval Milliseconds.
  * @param {() => Promise<void>} work
+ * @param {AbortSignal} [signal] Ends that.
  */
-export async function every(interval, work) {
-  for (;;) {
+export async function every(interval, work, signal) {
+  while (!signal?.aborted) {
     if (!document.hidden) await work()
     await new Promise((resolve) => setTimeout(resolve, interval))
   }

@@ -1,18 +1,52 @@
 // @ts-check
-/** Routes and topics, by `/status`. */
-import { byId, copy, element } from './dom.js'
-import { count, rate, shellWord } from './format.js'
+/** The view of topics: sizes, rates and lag of each, by `/status`. */
+import { html, render } from 'lit-html'
+import { byId, element } from '../dom.js'
+import { count, rate } from '../format.js'
+import { gatewayStatus, onStatus } from '../gateway-status.js'
 
-/** @typedef {{ name: string, paths: string[], hosts: string[], mode: string, topics: string[], cluster?: string, streams: number, groups: string[] }} StatusRoute */
-/** @typedef {{ partition: number, start: number, end: number }} Partition */
-/** @typedef {{ name: string, partitions: Partition[] }} Topic */
-/** @typedef {{ name: string, outage?: { code: string, message: string, since: string }, brokers: Array<{ name: string, up: boolean }>, topics: Topic[] }} Cluster */
-/** @typedef {{ version: string, routes: StatusRoute[], clusters: Cluster[], groups: Array<{ id: string, cluster: string, partitions: Array<{ topic: string, partition: number, lag?: number }> }> }} Status */
+/** @typedef {import('../gateway-status.js').Topic} Topic */
+/** @typedef {import('../gateway-status.js').Status} Status */
+/** @typedef {import('../views.js').OpenView} OpenView */
 
 /** The window of a rate, in milliseconds. */
 const WINDOW = 10_000
 
-export class Overview {
+/**
+ * @param {HTMLElement} place
+ * @returns {OpenView}
+ */
+export function openView(place) {
+  render(page, place)
+  const table = new TopicTable()
+  const draw = () => {
+    const status = gatewayStatus()
+    if (status) table.show(status)
+  }
+  const endStatus = onStatus(draw)
+  return { show: draw, close: endStatus }
+}
+
+const NUMBERS = ['Records', 'End', 'Rate', 'Lag']
+
+const page = html`<section class="panel" aria-labelledby="topics-title">
+  <h2 id="topics-title">Topics</h2>
+  <div class="wide-table" tabindex="0" role="region" aria-labelledby="topics-title">
+  <table class="topics">
+    <thead>
+      <tr>
+        <th scope="col">Topic</th>
+        <th scope="col" class="number wide">Partitions</th>
+        ${NUMBERS.map((name) => html`<th scope="col" class="number">${name}</th>`)}
+      </tr>
+    </thead>
+    <tbody id="topics"></tbody>
+  </table>
+  </div>
+  <p class="empty" id="no-topics">Nothing is known of topics yet.</p>
+</section>`
+
+class TopicTable {
   /** Ends of partitions over the last seconds. @type {Array<{ at: number, ends: Map<string, number> }>} */
   #before = []
   /** Topics whose partitions are shown. @type {Set<string>} */
@@ -24,9 +58,7 @@ export class Overview {
   show(status) {
     this.#last = status
     this.#remember(status)
-    this.#kafka(status)
     this.#topics(status)
-    this.#routes(status)
   }
 
   /** @param {Status} status */
@@ -54,26 +86,6 @@ export class Overview {
     const seconds = (performance.now() - (first?.at ?? 0)) / 1_000
     if (begin === undefined || seconds < 1) return undefined
     return Math.max(0, end - begin) / seconds
-  }
-
-  /** @param {Status} status */
-  #kafka({ clusters }) {
-    const place = byId('kafka')
-    const outage = clusters.find((cluster) => cluster.outage)?.outage
-    const banner = byId('banner')
-    banner.hidden = outage === undefined
-    if (outage) {
-      place.dataset.state = 'error'
-      place.textContent = 'Kafka is away'
-      const since = new Date(outage.since).toLocaleTimeString('en-GB')
-      banner.textContent = `${outage.message}, since ${since}. Open streams go on when it is back.`
-    } else if (clusters.length === 0) {
-      place.dataset.state = 'wait'
-      place.textContent = 'Kafka was not asked for anything yet'
-    } else {
-      place.dataset.state = 'live'
-      place.textContent = clusters.map(({ name }) => name).join(', ')
-    }
   }
 
   /** @param {Status} status */
@@ -142,46 +154,6 @@ export class Overview {
         ),
       ),
     ]
-  }
-
-  /** @param {Status} status */
-  #routes({ routes }) {
-    byId('routes').replaceChildren(
-      ...routes.map((route) => {
-        const name = element('th', { scope: 'row' }, route.name)
-        const path = route.paths[0]
-        if (path !== undefined && !path.startsWith('~')) {
-          const host = route.hosts[0]
-          const parts = [
-            'curl',
-            route.mode === 'http-get' ? '' : '-N',
-            host ? `-H ${shellWord(`Host: ${host}`)}` : '',
-          ]
-          const command = [...parts, shellWord(location.origin + path)].filter(Boolean).join(' ')
-          const button = element(
-            'button',
-            { type: 'button', class: 'quiet', title: command },
-            'curl',
-          )
-          button.addEventListener('click', () => void copy(command, 'Command'))
-          name.append(button)
-        }
-        const where = [route.mode, ...(path === route.name ? [] : route.paths), ...route.hosts]
-        name.append(element('small', {}, where.join(' · ')))
-        return element(
-          'tr',
-          {},
-          name,
-          element(
-            'td',
-            { class: 'wrap' },
-            ...route.topics.map((topic) => element('span', {}, topic)),
-          ),
-          number(count(route.streams)),
-        )
-      }),
-    )
-    byId('no-routes').hidden = routes.length > 0
   }
 }
 

@@ -1,12 +1,12 @@
 // @ts-check
 /** The live tail: one event stream, and the newest records that it brought. */
-import { withCredentials } from './credentials.js'
-import { byId, copy, element } from './dom.js'
-import { count, isoTime } from './format.js'
+import { withCredentials } from '../credentials.js'
+import { byId, copy, element } from '../dom.js'
+import { count, isoTime } from '../format.js'
 import { curlOf, rowOf, textOf } from './record.js'
 import { SharedStream } from './shared-stream.js'
 
-/** @typedef {import('./overview.js').StatusRoute} StatusRoute */
+/** @typedef {import('../gateway-status.js').StatusRoute} StatusRoute */
 
 /** Records that are kept and shown; older ones go. */
 const KEEP = 300
@@ -33,6 +33,7 @@ export class Tail {
   /** By row. @type {WeakMap<Element, string>} */
   #texts = new WeakMap()
   #drawing = false
+  #closed = new AbortController()
 
   constructor() {
     for (const id of ['route', 'start', 'partition', 'time']) {
@@ -47,11 +48,23 @@ export class Tail {
     byId('clear').addEventListener('click', () => this.#clear())
     byId('curl').addEventListener('click', () => this.copyCurl())
     // A page that is left may come back as it was, from the browser's back-forward cache.
-    addEventListener('pagehide', () => this.#stream.close())
-    addEventListener('pageshow', (event) => {
-      const { persisted } = /** @type {PageTransitionEvent} */ (event)
-      if (persisted && this.#isOpen) this.#open()
-    })
+    const { signal } = this.#closed
+    addEventListener('pagehide', () => this.#stream.close(), { signal })
+    addEventListener(
+      'pageshow',
+      (event) => {
+        const { persisted } = /** @type {PageTransitionEvent} */ (event)
+        if (persisted && this.#isOpen) this.#open()
+      },
+      { signal },
+    )
+  }
+
+  /** Ends the stream, before another view is shown. */
+  close() {
+    this.#closed.abort()
+    this.#close()
+    this.#stream.end()
   }
 
   /**
@@ -250,6 +263,7 @@ export class Tail {
     // Not by animation frames: a page in the background has none, and would pile records up.
     setTimeout(() => {
       this.#drawing = false
+      if (this.#closed.signal.aborted) return
       const list = byId('records')
       const wanted = byId('filter').value.trim().toLowerCase()
       // The list must not move while somebody reads it.

@@ -1,7 +1,7 @@
 // @ts-check
 /** The charts of the last five minutes, computed from `/metrics`. */
-import { byId } from './dom.js'
-import { bytes, duration, rate } from './format.js'
+import { byId } from '../dom.js'
+import { bytes, duration, rate } from '../format.js'
 
 /** @typedef {Record<string, number>} Samples Values by series, as the exposition writes them. */
 /** @typedef {{ at: number, samples: Samples }} Scrape */
@@ -12,11 +12,11 @@ const WINDOW = 6
 /** The window of latencies, in seconds. */
 const LATENCY_WINDOW = 30
 
-const FIGURES = {
-  records: { format: rate, color: '--plot-1' },
-  bytes: { format: bytes, color: '--plot-2' },
-  subscribers: { format: rate, color: '--plot-3' },
-  latency: { format: duration, color: '--plot-4' },
+export const FIGURES = {
+  records: { name: 'Records sent', unit: '/s', format: rate, color: '--plot-1' },
+  bytes: { name: 'Bytes sent', unit: '/s', format: bytes, color: '--plot-2' },
+  subscribers: { name: 'Open streams', unit: '', format: rate, color: '--plot-3' },
+  latency: { name: 'Latency, p99', unit: '', format: duration, color: '--plot-4' },
 }
 
 /** @typedef {keyof typeof FIGURES} Name */
@@ -31,10 +31,21 @@ export class Charts {
   /** @type {Map<Name, any>} */
   #plots = new Map()
 
+  #observer = new ResizeObserver(() => this.#resize())
+  #isClosed = false
+
   constructor() {
-    const observer = new ResizeObserver(() => this.#resize())
-    for (const name of this.#names()) observer.observe(byId(`${name}-plot`))
-    this.draw()
+    for (const name of this.#names()) this.#observer.observe(byId(`${name}-plot`))
+    void loadPlots().then(() => {
+      if (!this.#isClosed) this.draw()
+    })
+  }
+
+  /** Ends the charts, before another view is shown. */
+  close() {
+    this.#isClosed = true
+    this.#observer.disconnect()
+    for (const plot of this.#plots.values()) plot.destroy()
   }
 
   /**
@@ -72,6 +83,7 @@ export class Charts {
 
   /** Draws again, as after a change of colours. */
   draw() {
+    if (!('uPlot' in globalThis)) return
     for (const name of this.#names()) {
       this.#plots.get(name)?.destroy()
       this.#plots.set(
@@ -86,6 +98,7 @@ export class Charts {
    * @param {Record<Name, number | null>} values
    */
   #point(at, values) {
+    if (this.#isClosed) return
     this.#times.push(at)
     for (const name of this.#names()) this.#values[name].push(values[name])
     if (this.#times.length > KEEP / 2) {
@@ -169,6 +182,37 @@ export class Charts {
     const before = this.#scrapes.find(({ at }) => at >= now.at - seconds)
     return { now, before: before === now ? undefined : before }
   }
+}
+
+/** @type {Promise<void> | undefined} */
+let loading
+
+/** Loads the library that draws: it is larger than all else of the page, and only this view needs it. */
+function loadPlots() {
+  loading ??= new Promise((resolve) => {
+    const style = document.createElement('link')
+    style.rel = 'stylesheet'
+    style.href = fileUrl('uplot.css')
+    const script = document.createElement('script')
+    script.src = trusted(fileUrl('uplot.js'))
+    script.addEventListener('load', () => resolve())
+    document.head.append(style, script)
+  })
+  return loading
+}
+
+/** A file of this page, with the query of this module, which may hold credentials. @param {string} name */
+function fileUrl(name) {
+  const url = new URL(`../${name}`, import.meta.url)
+  url.search = new URL(import.meta.url).search
+  return url.href
+}
+
+/** Where the page's policy wants trusted types, this one trusts the file that asks. @param {string} url */
+function trusted(url) {
+  const { trustedTypes } = /** @type {any} */ (globalThis)
+  if (!trustedTypes) return url
+  return trustedTypes.createPolicy('charts', { createScriptURL: () => url }).createScriptURL(url)
 }
 
 /**

@@ -208,6 +208,8 @@ export class SharedStream {
   #listener = () => {}
   /** @type {string | undefined} */
   #url
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #pings
 
   constructor() {
     const worker = startWorker()
@@ -216,7 +218,14 @@ export class SharedStream {
     this.#port = port
     port.onmessage = ({ data }) => this.#listener(data)
     worker.onerror = () => this.#withoutWorker()
-    setInterval(() => port.postMessage({}), PING)
+    this.#pings = setInterval(() => port.postMessage({}), PING)
+  }
+
+  /** Closes the stream and the connection to the worker. */
+  end() {
+    this.close()
+    clearInterval(this.#pings)
+    this.#port?.close()
   }
 
   /**

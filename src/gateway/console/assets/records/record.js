@@ -1,7 +1,7 @@
 // @ts-check
 /** One record as a row of the list, and all of it beneath when it is opened. */
-import { copy, element } from './dom.js'
-import { clock, count, isoTime, shellWord } from './format.js'
+import { copy, element } from '../dom.js'
+import { clock, count, isoTime, shellWord } from '../format.js'
 
 /**
  * @typedef {{

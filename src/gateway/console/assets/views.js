@@ -1,0 +1,27 @@
+// @ts-check
+/** The views of the console. Each is a folder, whose `view.js` is loaded when the view is first shown. */
+
+/** @typedef {{ key: string, text: string, act?: () => void }} Key A key of the keyboard; without `act` it is only listed. */
+/**
+ * @typedef {{
+ *   show(parameters: URLSearchParams): void,
+ *   restyle?(): void,
+ *   close(): void,
+ *   keys?: readonly Key[],
+ * }} OpenView A view in the page. `show` is called with the parameters of the address, at first and
+ *   whenever they change; `restyle` after a change of colours; `close` before another view is shown.
+ */
+/** @typedef {{ name: string, title: string, load: () => Promise<{ openView(place: HTMLElement): OpenView }> }} View */
+
+/** By the parameter `view` of the address. The first is shown without one. @type {readonly View[]} */
+export const VIEWS = [
+  { name: 'records', title: 'Records', load: () => import('./records/view.js') },
+  { name: 'topics', title: 'Topics', load: () => import('./topics/view.js') },
+  { name: 'gateway', title: 'Gateway', load: () => import('./gateway/view.js') },
+]
+
+/** @param {URLSearchParams} parameters */
+export function viewOf(parameters) {
+  const name = parameters.get('view')
+  return /** @type {View} */ (VIEWS.find((view) => view.name === name) ?? VIEWS[0])
+}
