@@ -14,10 +14,11 @@ import type { Environment, MayShow } from '../kong/model/references.ts'
 import { kafkaMetrics } from '../observability/metrics.ts'
 import type { ConsumerGroupOptions, KafkaConsumeOptions } from '../options/option-types.ts'
 import type { KnownClient } from './auth/clients.ts'
-import { type GuardOptions, guard } from './auth/guard.ts'
+import type { GuardOptions } from './auth/guard.ts'
 import { healthRoutes, type NotReady } from './health.ts'
 import { STANDARD_HTTPS_PORT } from './https.ts'
 import { KongRoutes } from './kong-routes.ts'
+import { guardedLogin } from './login/login.ts'
 import { Pages, refuseRestricted } from './pages.ts'
 import type { AnsweringHandler, MakeRoute, ServedRoute } from './routing-table.ts'
 import { type KafkaRoute, Supervisor } from './supervisor.ts'
@@ -102,7 +103,7 @@ export interface Gateway {
 
 /**
  * The gateway as an app. A request meets, in this order: the request log and metrics, `middleware`,
- * the health checks, the guard, `/metrics`, the routes of Kong's snapshot, the gateway's own routes
+ * the health checks, the login, the guard, `/metrics`, the routes of Kong's snapshot, the gateway's own routes
  * (`/messages` gives each record to one client, `/stream` and `/socket` send all records to each
  * client), and the pages.
  *
@@ -139,7 +140,8 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     docs: options.docs ?? true,
     metrics: metrics !== undefined,
   })
-  const gatewayGuard = options.guard && guard(options.guard, addressOf)
+  const isPage = (c: Context) => pages.isPage(c) && !kong.matches(c)
+  const gatewayGuard = options.guard && guardedLogin(options.guard, addressOf, isPage)
   const pageGuard = async (c: Context) => (await kong.guard(c)) ?? refuseRestricted(c)
 
   const app = new Hono()
@@ -149,7 +151,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     '/',
     healthRoutes(() => supervisor.notReady()),
   )
-  if (gatewayGuard) app.use(gatewayGuard.handle)
+  if (gatewayGuard) app.route('/', gatewayGuard.routes).use(gatewayGuard.handle)
   if (metrics) {
     app.get('/metrics', async (c, next) => (await pageGuard(c)) ?? metrics.printMetrics(c, next))
   }

@@ -102,22 +102,32 @@ export class KongRoutes {
     return [...this.#table.byName.values()]
   }
 
-  /** Answers a request; undefined where no route matches. */
-  handle(c: Context): Promise<Response> | Response | undefined {
+  /** Whether a route matches a request. */
+  matches(c: Context): boolean {
+    return this.#match(c) !== undefined
+  }
+
+  #match(c: Context): KongRoute | undefined {
     const { url, method, headers } = c.req.raw
     const { host, path, scheme } = splitUrl(url)
-    const route = this.#table.router.match({
+    return this.#table.router.match({
       method,
       host: headers.get('host') ?? host,
       path,
       scheme,
       headers,
     })
+  }
+
+  /** Answers a request; undefined where no route matches. */
+  handle(c: Context): Promise<Response> | Response | undefined {
+    const route = this.#match(c)
     if (!route) return undefined
+    const isHttp = !c.req.raw.url.startsWith('https:')
     const statistics = requestStatisticsOf(c)
     if (statistics) statistics.route = this.#table.names.get(route.id)
     const table = this.#table
-    const isInsecure = scheme === 'http' && route.protocols.every((each) => SECURE.has(each))
+    const isInsecure = isHttp && route.protocols.every((each) => SECURE.has(each))
     const answer = isInsecure ? this.#requireHttps(c, route) : this.#answer(c, route, table)
     return table.logs.size === 0 ? answer : this.#logged(c, route, answer)
   }

@@ -21,10 +21,14 @@ interface PageOptions {
 
 /** The gateway's pages: the console with `/status`, and the API docs. */
 export class Pages {
+  /** The paths of pages that browsers show. */
+  readonly #paths: ReadonlySet<string>
   readonly #app = new Hono<{ Bindings: { kafkaClient: KafkaClient } }>({ strict: false })
 
   constructor({ served, console: page, docs, metrics }: PageOptions) {
     const app = this.#app
+    const paths = [...(docs ? ['/docs'] : []), ...(page === 'off' ? [] : [page])]
+    this.#paths = new Set(paths.map(withoutSlash))
     app.use((c, next) => {
       c.set('kafkaClient', c.env.kafkaClient)
       return next()
@@ -38,6 +42,11 @@ export class Pages {
       app.route(page, kafkaConsole({ docs: docs ? '/docs' : undefined }))
     }
     app.notFound((c) => c.json({ message: 'no Route matched with those values' }, 404))
+  }
+
+  /** Whether a request is for a page, and not for one of its files or for data. */
+  isPage({ req: { method, path } }: Context): boolean {
+    return method === 'GET' && this.#paths.has(withoutSlash(path))
   }
 
   /**
@@ -55,6 +64,10 @@ export class Pages {
     if (statistics) statistics.route = '(console)'
     return (await guard(c)) ?? response
   }
+}
+
+function withoutSlash(path: string): string {
+  return path.replace(/\/$/, '')
 }
 
 /** Refuses a client that may see some records only: pages and metrics show what there is in all. */

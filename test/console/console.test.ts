@@ -104,11 +104,11 @@ describe('the console page behind a guard', () => {
     expect(gateway.stdout + gateway.stderr).not.toContain('planted')
   }, 90_000)
 
-  test('a browser asks its user for a name and a password', async () => {
+  test('with the login switched off a browser asks its user for a name and a password', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'console-'))
     const clients = join(folder, 'clients.yaml')
     writeFileSync(clients, 'clients: [{name: ann, password: planted-of-ann}]')
-    const { gateway, url } = await open(['--clients', clients])
+    const { gateway, url } = await open(['--clients', clients, '--login', 'off'])
     await using _ = gateway
     await using other = await Browser.start({
       httpCredentials: { username: 'ann', password: 'planted-of-ann' },

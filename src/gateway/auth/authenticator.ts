@@ -5,20 +5,40 @@ import { KafkaConsumeError } from '../../core/errors.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
 import { FOREIGN_PAGE, isForeignPage } from '../../http/request/page-origin.ts'
 import { Clients, type KnownClient } from './clients.ts'
+import type { OidcOptions } from './oidc.ts'
+import { type LoggedIn, type Session, type SessionOptions, Sessions } from './sessions.ts'
 import { type TokenOptions, tokenChecker } from './tokens.ts'
 
-/** How clients authenticate. Without `clients` and `tokens` no credentials are required. */
+/** How clients authenticate. Without `clients`, `tokens` and `oidc` no credentials are required. */
 export interface ClientAuthenticationOptions {
   /** The clients that may read, with a key or a password. */
   readonly clients?: readonly KnownClient[] | undefined
   /** The issuer whose tokens are accepted. */
   readonly tokens?: TokenOptions | undefined
+  /** The issuer whose users may log in. */
+  readonly oidc?: OidcOptions | undefined
+  /** The sessions of browsers that log in. Default: browsers cannot log in. */
+  readonly sessions?: SessionOptions | undefined
   /** A cookie that may hold a key or token, for browsers' `EventSource`. */
   readonly tokenCookie?: string | undefined
   /** A query parameter that may hold a key or token. */
   readonly tokenQuery?: string | undefined
   /** Origins whose pages may read, or `*`. */
   readonly corsOrigins?: readonly string[] | undefined
+}
+
+/** Credentials that a form may hold: a key or token, or a name and a password. */
+export interface FormCredentials {
+  /** Empty for a key or token. */
+  readonly name: string
+  readonly secret: string
+}
+
+/** The kinds of credentials that clients may authenticate with. */
+export interface AcceptedCredentials {
+  readonly keys: boolean
+  readonly tokens: boolean
+  readonly passwords: boolean
 }
 
 /** An authenticated client. */
@@ -32,14 +52,22 @@ const REALM = 'hono-kafka-consume'
 
 /** Finds the client of a request by its credentials. */
 export class Authenticator {
+  readonly sessions: Sessions | undefined
   readonly #options: ClientAuthenticationOptions
   readonly #checkToken: ((token: string) => Promise<KafkaClient | undefined>) | undefined
   readonly #credentialParameters: readonly string[]
+  readonly #isPage: (c: Context) => boolean
   #clients: Promise<Clients>
 
-  constructor(options: ClientAuthenticationOptions) {
-    const { clients = [], tokens, tokenQuery } = options
+  /**
+   * @param isPage Whether a request is for a page that pages of other origins may link to, since it only
+   *   shows what its own requests then read.
+   */
+  constructor(options: ClientAuthenticationOptions, isPage: (c: Context) => boolean) {
+    const { clients = [], tokens, tokenQuery, sessions } = options
     this.#options = options
+    this.#isPage = isPage
+    this.sessions = sessions && new Sessions(sessions)
     this.#checkToken = tokens && tokenChecker(tokens)
     this.#credentialParameters = tokenQuery === undefined ? [] : [tokenQuery]
     this.#clients = Clients.of(clients)
@@ -47,7 +75,13 @@ export class Authenticator {
 
   /** Whether requests without credentials are served. */
   get isOpen(): boolean {
-    return this.#options.clients === undefined && this.#checkToken === undefined
+    const { clients, oidc } = this.#options
+    return clients === undefined && oidc === undefined && this.#checkToken === undefined
+  }
+
+  async accepted(): Promise<AcceptedCredentials> {
+    const { haveKeys, havePasswords } = await this.#clients
+    return { keys: haveKeys, tokens: this.#checkToken !== undefined, passwords: havePasswords }
   }
 
   replaceClients(clients: readonly KnownClient[]): void {
@@ -57,17 +91,14 @@ export class Authenticator {
   /** @throws KafkaConsumeError UNAUTHENTICATED, FORBIDDEN, AUTHENTICATION_UNAVAILABLE */
   async authenticate(c: Context): Promise<Authenticated> {
     const clients = await this.#clients
-    const basic = basicCredentials(c.req.raw)
-    const presented = basic ? undefined : tokenOf(c, this.#options)
-    if (basic || presented?.isCookie) assertOwnPage(c, this.#options.corsOrigins ?? [])
-    const found = basic
-      ? named(await clients.byPassword(basic.username, basic.password))
-      : presented && (await this.#byToken(clients, presented.token))
+    const presented = this.#presented(c)
+    if (presented) this.#assertOwnPage(c, presented)
+    const found = presented && (await this.#find(clients, presented, c))
     if (found) {
       const client = {
         ...found.client,
         credentialParameters: this.#credentialParameters,
-        credentialHeaders: [presented?.isCookie ? 'cookie' : 'authorization'],
+        credentialHeaders: this.#headersOf(c, presented),
       }
       return { ...found, client }
     }
@@ -81,11 +112,77 @@ export class Authenticator {
     )
   }
 
+  /**
+   * Checks the credentials of a form.
+   *
+   * @returns The client to begin a session for; undefined for wrong credentials.
+   * @throws KafkaConsumeError FORBIDDEN, AUTHENTICATION_UNAVAILABLE
+   */
+  async logIn({ name, secret }: FormCredentials): Promise<LoggedIn | undefined> {
+    const clients = await this.#clients
+    const known = name === '' ? await clients.byKey(secret) : await clients.byPassword(name, secret)
+    if (known?.name !== undefined) {
+      return { sub: known.name, version: clients.versionOf(known.name) }
+    }
+    const bearer = name === '' ? await this.#checkToken?.(secret) : undefined
+    if (bearer?.name === undefined) return undefined
+    return { sub: bearer.name, until: bearer.until, ...(bearer.only && { only: bearer.only }) }
+  }
+
+  /** The credentials of a request: a session only where there are no others. */
+  #presented(c: Context): Presented | undefined {
+    const basic = basicCredentials(c.req.raw)
+    if (basic) return { kind: 'password', ...basic }
+    const token = tokenOf(c, this.#options)
+    if (token) return token
+    return this.sessions?.isIn(c) ? { kind: 'session' } : undefined
+  }
+
+  async #find(clients: Clients, presented: Presented, c: Context) {
+    if (presented.kind === 'session') return this.#bySession(clients, c)
+    if (presented.kind !== 'password') return this.#byToken(clients, presented.token)
+    return named(await clients.byPassword(presented.username, presented.password))
+  }
+
+  /** The headers that hold credentials. A browser sends its session along with other ones, too. */
+  #headersOf(c: Context, { kind }: Presented): readonly string[] {
+    if (kind === 'cookie' || kind === 'session') return ['cookie']
+    return this.sessions?.isIn(c) ? ['authorization', 'cookie'] : ['authorization']
+  }
+
   async #byToken(clients: Clients, token: string): Promise<Authenticated | undefined> {
     const known = named(await clients.byKey(token))
     if (known) return known
     const bearer = await this.#checkToken?.(token)
     return bearer && { client: bearer, countedAs: `subject ${bearer.name}` }
+  }
+
+  async #bySession(clients: Clients, c: Context): Promise<Authenticated | undefined> {
+    const session = await this.sessions?.find(c)
+    if (!session) return undefined
+    const { sub, version, only, exp } = session
+    const known = version === undefined ? undefined : clients.byVersion(sub, version)
+    if (version !== undefined && known === undefined) return undefined
+    c.set('gatewaySession', session)
+    const until = exp * 1_000
+    if (known) return { client: { ...known, until }, countedAs: clientKey(known) }
+    const client = { name: sub, until, ...(only && { only }) }
+    return { client, countedAs: `subject ${sub}` }
+  }
+
+  /** @throws KafkaConsumeError FORBIDDEN for a page that may not use credentials which a browser adds. */
+  #assertOwnPage(c: Context, { kind }: Presented): void {
+    if (kind === 'token') return
+    const allowed = kind === 'session' ? [] : (this.#options.corsOrigins ?? [])
+    if (!isForeignPage(c, (origin) => allowed.includes(origin)) || this.#isPage(c)) return
+    throw new KafkaConsumeError('FORBIDDEN', FOREIGN_PAGE)
+  }
+}
+
+declare module 'hono' {
+  interface ContextVariableMap {
+    /** The session by which the client of a request is known. */
+    gatewaySession?: Session
   }
 }
 
@@ -98,10 +195,16 @@ function named(client: KafkaClient | undefined): Authenticated | undefined {
   return client && { client, countedAs: clientKey(client) }
 }
 
+/** A key or token: in the `Authorization` header, the query, or a cookie. */
 interface PresentedToken {
+  readonly kind: 'token' | 'cookie'
   readonly token: string
-  readonly isCookie: boolean
 }
+
+type Presented =
+  | PresentedToken
+  | { readonly kind: 'password'; readonly username: string; readonly password: string }
+  | { readonly kind: 'session' }
 
 /** A key or token: from the `Authorization` header, else the query, else the cookie, where these are allowed. */
 function tokenOf(
@@ -110,15 +213,9 @@ function tokenOf(
 ): PresentedToken | undefined {
   const [, bearer] = /^bearer +([\w.~+/-]+=*) *$/i.exec(c.req.header('Authorization') ?? '') ?? []
   const token = bearer ?? (tokenQuery === undefined ? undefined : c.req.query(tokenQuery))
-  if (token) return { token, isCookie: false }
+  if (token) return { kind: 'token', token }
   const cookie = tokenCookie === undefined ? undefined : getCookie(c, tokenCookie)
-  return cookie ? { token: cookie, isCookie: true } : undefined
-}
-
-/** @throws KafkaConsumeError FORBIDDEN for a page that may not use credentials which a browser adds. */
-function assertOwnPage(c: Context, allowed: readonly string[]): void {
-  if (!isForeignPage(c, (origin) => allowed.includes(origin))) return
-  throw new KafkaConsumeError('FORBIDDEN', FOREIGN_PAGE)
+  return cookie ? { kind: 'cookie', token: cookie } : undefined
 }
 
 /**

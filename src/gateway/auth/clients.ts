@@ -6,8 +6,8 @@ import type { KafkaClient } from '../../http/request/client.ts'
 import { parseAtOnce } from '../../kong/model/parse-document.ts'
 import { type Environment, isVaultReference, resolveVault } from '../../kong/model/references.ts'
 import { list, record } from '../../options/fields.ts'
-import { expressionOf } from '../../records/expression.ts'
 import type { RequestedFilters } from '../../records/filter.ts'
+import { scopeSchema } from './scope.ts'
 
 /** A client of the gateway's settings. */
 export interface KnownClient {
@@ -39,28 +39,6 @@ const name = v.pipe(
   v.string('text is required'),
   v.regex(/^[^:,=\p{Cc}]{1,255}$/u, '1 to 255 characters are required, none of : , ='),
 )
-
-const filter = v.pipe(
-  v.string('an expression is required'),
-  v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed) return
-    try {
-      expressionOf(dataset.value)
-    } catch (error) {
-      addIssue({ message: error instanceof Error ? error.message : String(error) })
-    }
-  }),
-)
-
-/** The scope of a client: the field `only` of the file, and the claim of a token. */
-export const scopeSchema = record({
-  topics: v.exactOptional(list(v.string('a name is required'))),
-  partitions: v.exactOptional(
-    list(v.pipe(v.number('a number is required'), v.integer('a whole number is required'))),
-  ),
-  keys: v.exactOptional(list(v.string('text is required'))),
-  filters: v.exactOptional(v.pipe(list(filter), v.maxLength(8, 'at most 8 filters are allowed'))),
-})
 
 const schema = record({
   clients: v.pipe(
@@ -135,6 +113,7 @@ function withSecrets(parsed: unknown, environment: Environment): unknown {
 export class Clients {
   readonly #byKey = new Map<string, KafkaClient>()
   readonly #byName = new Map<string, { readonly client: KafkaClient; readonly hash: string }>()
+  readonly #versions = new Map<string, { readonly client: KafkaClient; readonly version: string }>()
 
   private constructor() {}
 
@@ -142,12 +121,20 @@ export class Clients {
     const made = new Clients()
     for (const { name, key, password, only } of clients) {
       const client = { name, ...(only && { only }) }
-      if (key !== undefined) made.#byKey.set(await hashOf(key), client)
-      if (password !== undefined) {
-        made.#byName.set(name, { client, hash: await hashOf(password) })
+      const hashes = {
+        key: key === undefined ? undefined : await hashOf(key),
+        password: password === undefined ? undefined : await hashOf(password),
       }
+      if (hashes.key !== undefined) made.#byKey.set(hashes.key, client)
+      if (hashes.password !== undefined) made.#byName.set(name, { client, hash: hashes.password })
+      const version = (await sha256(JSON.stringify({ name, ...hashes, only }))) ?? ''
+      made.#versions.set(name, { client, version })
     }
     return made
+  }
+
+  get haveKeys(): boolean {
+    return this.#byKey.size > 0
   }
 
   get havePasswords(): boolean {
@@ -163,6 +150,17 @@ export class Clients {
     const given = (await sha256(password)) ?? ''
     const held = this.#byName.get(name)
     return held && isSame(held.hash, given) ? held.client : undefined
+  }
+
+  /** A text that changes with the client's key, password and scope; undefined for an unknown name. */
+  versionOf(name: string): string | undefined {
+    return this.#versions.get(name)?.version
+  }
+
+  /** Finds a client that is as it was at that version. */
+  byVersion(name: string, version: string): KafkaClient | undefined {
+    const held = this.#versions.get(name)
+    return held?.version === version ? held.client : undefined
   }
 }
 

@@ -25,6 +25,13 @@ export interface GuardOptions extends ClientAuthenticationOptions {
 /** The middleware, and the setting of it that may change while it serves. */
 export interface Guard {
   readonly handle: MiddlewareHandler
+  readonly authenticator: Authenticator
+  /**
+   * Counts an attempt to log in that failed, by the client's address.
+   *
+   * @throws KafkaConsumeError RATE_LIMITED
+   */
+  countFailure(c: Context): Promise<void>
   /** Serves other clients from now on. Streams of removed and changed clients end. */
   replaceClients(clients: readonly KnownClient[]): void
 }
@@ -43,10 +50,15 @@ const EXPOSED_HEADERS = [
  * authenticate are counted by address.
  *
  * @param addressOf Finds the address of a request's client.
+ * @param isPage Whether a request is for a page that pages of other origins may link to.
  */
-export function guard(options: GuardOptions, addressOf: (c: Context) => string): Guard {
+export function guard(
+  options: GuardOptions,
+  addressOf: (c: Context) => string,
+  isPage: (c: Context) => boolean,
+): Guard {
   const { corsOrigins, tokenCookie } = options
-  const authenticator = new Authenticator(options)
+  const authenticator = new Authenticator(options, isPage)
   const limiter = options.limits && new FixedWindowLimiter(options.limits)
   const streams = new ClientStreams(options.maxStreams ?? Infinity)
   const byAddress = (c: Context) => `address ${addressOf(c)}`
@@ -77,6 +89,8 @@ export function guard(options: GuardOptions, addressOf: (c: Context) => string):
 
   let known = options.clients ?? []
   return {
+    authenticator,
+    countFailure: (c) => limit(c, byAddress(c)),
     handle: corsOrigins ? withCors(corsOrigins, tokenCookie !== undefined, admit) : admit,
     replaceClients: (clients) => {
       const unchanged = new Set(clients.map((client) => JSON.stringify(client)))

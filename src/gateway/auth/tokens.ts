@@ -4,7 +4,7 @@ import * as v from 'valibot'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { LOG_ROOT } from '../../core/log.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
-import { scopeSchema } from './clients.ts'
+import { scopeSchema } from './scope.ts'
 
 const log = getLogger([LOG_ROOT, 'auth'])
 
@@ -50,7 +50,8 @@ const TOKEN_ERRORS = new Set([
   'ERR_JWKS_MULTIPLE_MATCHING_KEYS',
 ])
 
-type Claims = Readonly<Record<string, unknown>>
+/** The claims of a token by name (RFC 7519). */
+export type Claims = Readonly<Record<string, unknown>>
 
 /**
  * Checks JSON Web Tokens (RFC 7519) by the keys of their issuer. Keys are fetched when they are
@@ -106,15 +107,23 @@ function verifier({ jwksUrl, issuer, audience }: TokenOptions) {
   }
 }
 
-/** @throws KafkaConsumeError FORBIDDEN for a token without a valid claim of what its bearer may see. */
 function bearerOf(claims: Claims, claim: string | undefined): KafkaClient | undefined {
   const { sub } = claims
   // A subject is a client's name in limits and groups: "[object Object]" would be many clients.
   if (typeof sub !== 'string' || sub === '') return undefined
-  const bearer = { name: sub, until: Number(claims['exp']) * 1_000 }
-  if (claim === undefined) return bearer
+  return { name: sub, until: Number(claims['exp']) * 1_000, ...scopeOf(claims, claim) }
+}
+
+/**
+ * The scope that a token gives its bearer; none where no claim is named.
+ *
+ * @param claim The claim that holds it, which a token must have.
+ * @throws KafkaConsumeError FORBIDDEN for a token without a valid claim of what its bearer may see.
+ */
+export function scopeOf(claims: Claims, claim: string | undefined): Pick<KafkaClient, 'only'> {
+  if (claim === undefined) return {}
   const scope = v.safeParse(scopeSchema, claims[claim])
-  if (scope.success) return { ...bearer, only: scope.output }
+  if (scope.success) return { only: scope.output }
   throw new KafkaConsumeError(
     'FORBIDDEN',
     `Cannot read: the token's claim "${claim}" does not say what its bearer may see`,

@@ -3,19 +3,13 @@ import * as v from 'valibot'
 import { PERIODS, type Period } from '../../core/fixed-window-limiter.ts'
 import { parseKeys } from '../auth/clients.ts'
 import type { GuardOptions } from '../auth/guard.ts'
+import { loginErrors, loginOptions, loginSettings } from './login-settings.ts'
+import { isTrustedUrl, TRUSTED_URL_FORM } from './trusted-url.ts'
 
 const LIMIT = new RegExp(`^([1-9]\\d{0,8})/(${Object.keys(PERIODS).join('|')})$`)
 const LIMIT_FORM = `a number and a period are required, such as 100/minute,1000/hour (${Object.keys(PERIODS).join(', ')})`
 const NAME_FORM = 'a name of letters, digits, dots, dashes and underscores is required'
 const name = v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/, NAME_FORM))
-
-/** Allows plain HTTP within this machine only: on a network an attacker could replace the keys. */
-function isTrusted(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const { protocol, hostname } = new URL(text)
-  const isHere = ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
-  return protocol === 'https:' || (protocol === 'http:' && isHere)
-}
 
 function isOrigin(text: string): boolean {
   return text === '*' || (URL.canParse(text) && new URL(text).origin === text)
@@ -48,12 +42,7 @@ export const guardSettings = {
     v.metadata({ variable: 'BEARER_KEYS' }),
   ),
   jwksUrl: v.pipe(
-    v.optional(
-      v.pipe(
-        v.string(),
-        v.check(isTrusted, 'an https URL is required, or an http one of this machine'),
-      ),
-    ),
+    v.optional(v.pipe(v.string(), v.check(isTrustedUrl, TRUSTED_URL_FORM))),
     v.description('Key set (JWKS) of the issuer whose JSON Web Tokens are accepted'),
     v.metadata({ flag: 'jwks-url', variable: 'JWKS_URL', value: 'url' }),
   ),
@@ -70,10 +59,11 @@ export const guardSettings = {
   jwtClaim: v.pipe(
     v.optional(v.string()),
     v.description(
-      'Claim that says what a token\'s bearer may see, {"topics", "partitions", "keys", "filters"}; a token must have it',
+      'Claim that says what a token\'s bearer may see, {"topics", "partitions", "keys", "filters"}; a token must have it, also the ID token of --oidc-issuer',
     ),
     v.metadata({ flag: 'jwt-claim', variable: 'JWT_CLAIM', value: 'name' }),
   ),
+  ...loginSettings,
   tokenCookie: v.pipe(
     v.optional(name),
     v.description("Cookie that may hold a key or token, for browsers' EventSource"),
@@ -138,10 +128,13 @@ export function guardErrors(
   const { jwksUrl, jwtIssuer, jwtAudience, tokenCookie, tokenQuery, corsOrigins } = given
   const takesTokens = jwksUrl !== undefined
   const asks = takesTokens || given.clients !== undefined || given.bearerKeys !== undefined
-  const errors: ReturnType<typeof guardErrors> = []
-  for (const setting of ['jwtIssuer', 'jwtAudience', 'jwtClaim'] as const) {
+  const errors: ReturnType<typeof guardErrors> = [...loginErrors(given)]
+  for (const setting of ['jwtIssuer', 'jwtAudience'] as const) {
     if (!takesTokens && given[setting] !== undefined)
       errors.push([setting, 'of use with --jwks-url only'])
+  }
+  if (!takesTokens && given.oidcIssuer === undefined && given.jwtClaim !== undefined) {
+    errors.push(['jwtClaim', 'of use with --jwks-url or --oidc-issuer only'])
   }
   if (takesTokens && jwtIssuer === undefined && jwtAudience === undefined) {
     errors.push([
@@ -167,7 +160,10 @@ export function guardErrors(
 /** Replaces the guard's settings by its options; without any of them `guard` is undefined. */
 export function withGuard<T extends GuardSettings>(given: T) {
   const { bearerKeys, jwksUrl, jwtIssuer, jwtAudience, jwtClaim, ...others } = given
-  const { tokenCookie, tokenQuery, corsOrigins, rateLimit, maxClientStreams, ...rest } = others
+  const { tokenCookie, tokenQuery, corsOrigins, rateLimit, maxClientStreams, ...more } = others
+  const { login, sessionHours, sessionSecret, oidcIssuer, ...oidc } = more
+  const { oidcClientId, oidcClientSecret, oidcScopes, ...rest } = oidc
+  const { sessions, oidc: issuer } = loginOptions(given, jwtClaim)
   const tokens =
     jwksUrl === undefined
       ? undefined
@@ -180,6 +176,7 @@ export function withGuard<T extends GuardSettings>(given: T) {
   const options: GuardOptions = {
     clients: bearerKeys,
     tokens,
+    oidc: issuer,
     tokenCookie,
     tokenQuery,
     corsOrigins,
@@ -187,5 +184,6 @@ export function withGuard<T extends GuardSettings>(given: T) {
     maxStreams: maxClientStreams,
   }
   const isAny = Object.values(options).some((option) => option !== undefined)
-  return { ...rest, guard: isAny || given.clients !== undefined ? options : undefined }
+  const isGuarded = isAny || given.clients !== undefined
+  return { ...rest, guard: isGuarded ? { ...options, sessions } : undefined }
 }

@@ -29,7 +29,7 @@ export function isForeignPage(c: Context, isAllowed: (origin: string) => boolean
  * The origin of the URL that the client requested. `X-Forwarded-Proto` is trusted from every client: a
  * page cannot set it on a request without a CORS preflight.
  */
-function ownOrigin(c: Context): string | undefined {
+export function ownOrigin(c: Context): string | undefined {
   const { host, protocol } = new URL(c.req.url)
   const forwarded = c.req.header('X-Forwarded-Proto')?.split(',')[0]?.trim()
   // Some proxies write `wss` for a WebSocket; a page's own origin is `https`.

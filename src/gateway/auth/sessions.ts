@@ -1,0 +1,87 @@
+/** Sessions of browsers: who has logged in, kept in an encrypted cookie. */
+import type { Context } from 'hono'
+import * as v from 'valibot'
+import { LruMap } from '../../core/lru-map.ts'
+import type { KafkaClient } from '../../http/request/client.ts'
+import { scopeSchema } from './scope.ts'
+import { SealedCookie } from './sealed-cookie.ts'
+
+/** How long sessions last, and by which key they are encrypted. */
+export interface SessionOptions {
+  /** Milliseconds from the login to the end of the session. */
+  readonly maxAge: number
+  /** Encrypts the sessions. Default: a random text, so that sessions end with the process. */
+  readonly secret?: string | undefined
+}
+
+const sessionSchema = v.object({
+  /** Tells sessions apart. */
+  jti: v.string(),
+  /** The client's name: its name in the settings, or the subject of its token. */
+  sub: v.string(),
+  /** Seconds since 1970. */
+  exp: v.number(),
+  /** The name to show. Default: `sub`. */
+  label: v.optional(v.string()),
+  /**
+   * The version of the client in the settings: any change to it, as of its key, ends the session.
+   * Absent for a session by a token.
+   */
+  version: v.optional(v.string()),
+  /** The scope that a token gave. */
+  only: v.optional(scopeSchema),
+})
+
+export type Session = Readonly<v.InferOutput<typeof sessionSchema>>
+
+/** A client that has shown its credentials, and gets a session. */
+export interface LoggedIn extends Pick<Session, 'sub' | 'label' | 'version'> {
+  /** The scope that a token gave. */
+  readonly only?: KafkaClient['only']
+  /** When its credentials expire, in milliseconds since 1970. Default: they do not. */
+  readonly until?: number | undefined
+}
+
+/** Ended sessions that are remembered. Overflow policy: the one that ended first is forgotten. */
+const MAX_ENDED = 10_000
+
+export class Sessions {
+  readonly #cookie: SealedCookie
+  readonly #maxAge: number
+  /** The ids of sessions that ended by logging out, before their time. */
+  readonly #ended = new LruMap<string, true>(MAX_ENDED)
+
+  constructor({ maxAge, secret }: SessionOptions) {
+    this.#cookie = new SealedCookie('kafka-session', secret)
+    this.#maxAge = maxAge
+  }
+
+  /**
+   * Begins a session, which ends with the client's credentials at the latest.
+   *
+   * @throws CookieTooLong
+   */
+  async begin(c: Context, { until = Infinity, ...client }: LoggedIn): Promise<void> {
+    const end = Math.min(until, Date.now() + this.#maxAge)
+    await this.#cookie.set(c, { jti: crypto.randomUUID(), ...client }, end)
+  }
+
+  /** The session of a request; undefined where there is none, or where it has ended. */
+  async find(c: Context): Promise<Session | undefined> {
+    const session = v.safeParse(sessionSchema, await this.#cookie.read(c))
+    if (!session.success || this.#ended.get(session.output.jti)) return undefined
+    return session.output
+  }
+
+  /** Whether a request has a session, ended or not. */
+  isIn(c: Context): boolean {
+    return this.#cookie.isIn(c)
+  }
+
+  /** Ends the session of a request, also for copies of its cookie. */
+  async end(c: Context): Promise<void> {
+    const session = await this.find(c)
+    if (session) this.#ended.set(session.jti, true)
+    this.#cookie.delete(c)
+  }
+}

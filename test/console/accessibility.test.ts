@@ -1,0 +1,80 @@
+/** Every view by axe (WCAG 2.2 AA), in both themes, at the width of a desktop and of a phone. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import type { AxeResults } from 'axe-core'
+import { GatewayProcess } from '../gateway/gateway-process.ts'
+import { Browser, provideChromium } from '../support/chromium.ts'
+import { TestKafka } from '../support/kafka.ts'
+import { until } from '../support/wait.ts'
+
+const { TEST_KAFKA_BROKERS: brokers = '' } = process.env
+const axe = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
+const KEY = 'planted-key-of-the-operator'
+
+const WIDTHS = [390, 1440]
+const THEMES = ['light', 'dark'] as const
+
+let kafka: TestKafka
+let gateway: GatewayProcess
+let url: string
+let browser: Browser
+
+/** Each view with its address, and an action that brings the page there. */
+const VIEWS: Array<[name: string, path: string, show: () => Promise<unknown>]> = [
+  ['the login page', '/login', async () => browser.page.getByLabel('Key').waitFor()],
+  [
+    'the login page after a wrong key',
+    '/login',
+    async () => {
+      await browser.page.getByLabel('Key').fill('wrong')
+      await browser.page.keyboard.press('Enter')
+      await browser.page.getByRole('alert').waitFor()
+    },
+  ],
+]
+
+beforeAll(async () => {
+  await provideChromium()
+}, 600_000)
+
+beforeAll(async () => {
+  if (!brokers) throw new Error('Cannot test: TEST_KAFKA_BROKERS names no Kafka')
+  kafka = await TestKafka.connect(brokers, { autoCreate: false })
+  const topic = await kafka.createTopic(2)
+  const flags = ['--brokers', brokers, '--topics', topic]
+  const started = await GatewayProcess.listening(flags, { BEARER_KEYS: `ops=${KEY}` })
+  gateway = started.gateway
+  url = started.url
+  await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'readiness', 20_000)
+  // The page's content security policy would refuse the script that axe is.
+  browser = await Browser.start({ bypassCSP: true })
+}, 60_000)
+
+afterAll(async () => {
+  await browser?.[Symbol.asyncDispose]()
+  await kafka?.close()
+  await gateway?.kill()
+}, 30_000)
+
+describe.each(VIEWS)('%s', (_, path, show) => {
+  test.each(WIDTHS.flatMap((width) => THEMES.map((theme) => [width, theme] as const)))(
+    'at %i px in the %s theme has no findings of axe, and fits in its width',
+    async (width, theme) => {
+      const { page } = browser
+      await page.setViewportSize({ width, height: 900 })
+      await page.emulateMedia({ colorScheme: theme })
+      await page.goto(url + path)
+      await show()
+      await page.evaluate(axe)
+      const { violations } = await page.evaluate<AxeResults>(
+        "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })",
+      )
+      const found = violations.flatMap(({ id, nodes }) =>
+        nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`),
+      )
+      expect(found).toEqual([])
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width)
+    },
+    30_000,
+  )
+})

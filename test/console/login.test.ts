@@ -1,0 +1,99 @@
+/** Logging in to the console with a real browser: by a form, and at a real OIDC issuer. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { GatewayProcess } from '../gateway/gateway-process.ts'
+import { Browser, provideChromium } from '../support/chromium.ts'
+import { TestKafka } from '../support/kafka.ts'
+import { TestIssuer } from '../support/oidc-issuer.ts'
+import { freePort } from '../support/port.ts'
+import { until } from '../support/wait.ts'
+
+const { TEST_KAFKA_BROKERS: brokers = '' } = process.env
+const folder = mkdtempSync(join(tmpdir(), 'login-'))
+const clients = join(folder, 'clients.yaml')
+
+let kafka: TestKafka
+let topic: string
+
+beforeAll(async () => {
+  await provideChromium()
+}, 600_000)
+
+beforeAll(async () => {
+  if (!brokers) throw new Error('Cannot test: TEST_KAFKA_BROKERS names no Kafka')
+  kafka = await TestKafka.connect(brokers, { autoCreate: false })
+  topic = await kafka.createTopic(1)
+  writeFileSync(
+    clients,
+    'clients: [{name: ann, password: planted-of-ann}, {name: bob, key: planted-key-of-bob}]',
+  )
+}, 60_000)
+
+afterAll(async () => {
+  rmSync(folder, { recursive: true })
+  await kafka?.close()
+}, 30_000)
+
+async function open(flags: readonly string[], environment: Record<string, string> = {}) {
+  const own = ['--brokers', brokers, '--topics', topic, ...flags]
+  const started = await GatewayProcess.listening(own, environment)
+  const isReady = async () => (await fetch(`${started.url}/readyz`)).status === 200
+  await until(isReady, 'readiness', 20_000)
+  return started
+}
+
+const isLive = (browser: Browser) =>
+  browser.page.locator('#state[data-state=live]').waitFor({ timeout: 15_000 })
+
+test('a name and a password open the page that was asked for, and its streams; logging out ends that', async () => {
+  const { gateway, url } = await open(['--clients', clients, '--log-level', 'debug'])
+  await using _ = gateway
+  await using browser = await Browser.start()
+  const { page } = browser
+  const first = await page.goto(`${url}/?from=a#there`)
+  expect(first?.status()).toBe(401)
+  await page.getByLabel('Name').fill('ann')
+  await page.getByLabel('Password or key').fill('planted-wrong')
+  await page.keyboard.press('Enter')
+  await page.getByRole('alert').waitFor()
+  expect(await page.getByLabel('Name').inputValue()).toBe('ann')
+  // The password is what is left to correct.
+  expect(await page.evaluate('document.activeElement.name')).toBe('secret')
+  browser.errors.length = 0
+  await page.keyboard.type('planted-of-ann')
+  await page.keyboard.press('Enter')
+  await isLive(browser)
+  expect(page.url()).toBe(`${url}/?from=a#there`)
+  expect(await page.evaluate('document.cookie')).toBe('')
+  expect(browser.errors).toEqual([])
+  await page.reload()
+  await isLive(browser)
+  expect(gateway.stdout + gateway.stderr).not.toContain('planted')
+}, 60_000)
+
+test('the users of an issuer log in there and come back to their view', async () => {
+  const port = await freePort()
+  const callback = `http://localhost:${port}/login/callback`
+  await using issuer = await TestIssuer.start(callback, 'planted-client-secret')
+  const { gateway } = await open(
+    [
+      ...['--port', String(port), '--host', 'localhost'],
+      ...['--oidc-issuer', issuer.url, '--oidc-client-id', 'gateway', '--log-level', 'debug'],
+    ],
+    { OIDC_CLIENT_SECRET: 'planted-client-secret' },
+  )
+  await using _ = gateway
+  await using browser = await Browser.start()
+  const { page } = browser
+  await page.goto(`http://localhost:${port}/?from=a#there`)
+  await page.getByRole('link', { name: 'Log in with localhost' }).click()
+  await page.getByPlaceholder('Enter any login').fill('mia')
+  await page.getByPlaceholder('and password').fill('any')
+  await page.getByRole('button', { name: 'Sign-in' }).click()
+  await page.getByRole('button', { name: 'Continue' }).click()
+  await page.waitForURL(`http://localhost:${port}/?from=a#there`)
+  await isLive(browser)
+  expect(gateway.stdout + gateway.stderr).not.toContain('planted')
+}, 60_000)
