@@ -161,7 +161,7 @@ h1 { font-size: 18px; }
 form { display: grid; gap: 14px; }
 label { display: grid; gap: 4px; font-weight: 600; }
 input {
-  font: inherit; width: 100%; min-height: 40px; padding: 6px 10px; color: inherit;
+  font: inherit; font-weight: normal; width: 100%; min-height: 40px; padding: 6px 10px; color: inherit;
   background: var(--page); border: 1px solid var(--line); border-radius: 6px;
 }
 :is(input, a, button):focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
