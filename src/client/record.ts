@@ -15,10 +15,15 @@ export interface ReceivedRecord<Topic extends string = string, Value = unknown>
 
 /** Where reading begins, and which records are wanted. See docs/positions.md. */
 export interface ReadOptions {
-  /** `earliest`, `latest`, a time (RFC 3339) or a duration back from now (`-10m`). Default: the route's. */
+  /** `earliest`, `latest`, a time (RFC 3339) a duration back from now (`-10m`), or `-100` for the newest 100 records. Default: the route's. */
   readonly start?: string
   /** The `cursor` of an earlier record: reading continues exactly there. Takes precedence over `start`. */
   readonly cursor?: string
+  /**
+   * Where reading ends: a cursor, or a text as for `start`, as it is when the request comes. The loop
+   * then ends, too. Default: reading has no end.
+   */
+  readonly end?: string
   /** An expression in CEL that is true for wanted records: `value.total > 100`. */
   readonly filter?: string
   /** Names of topics. */
@@ -59,7 +64,7 @@ export interface ReadPosition {
 /** The address with the parameters of a request. A cursor takes the place of a start. */
 export function addressOf(
   url: string | URL,
-  { start, filter, topic, partition, key }: ReadOptions,
+  { start, end, filter, topic, partition, key }: ReadOptions,
   { cursor = '' }: ReadPosition,
 ): URL {
   const address = new URL(url, globalThis.location?.href)
@@ -69,6 +74,7 @@ export function addressOf(
     for (const one of values) address.searchParams.append(name, String(one))
   }
   set('start', start)
+  set('end', end)
   set('filter', filter)
   set('topic', topic)
   set('partition', partition)

@@ -6,6 +6,8 @@ import type { ReceivedRecord } from './record.ts'
 /** A frame that the server sends. */
 export interface SocketFrame extends Partial<ReceivedRecord> {
   readonly gap?: Gap
+  /** Whether there are no more records before the end that the client gave. */
+  readonly ended?: boolean
   readonly failure?: ReportedError
 }
 

@@ -136,7 +136,9 @@ async function* readConnections(
     let error: unknown
     try {
       for (;;) {
-        const record = recordOf(await frames.next(), position, options)
+        const frame = await frames.next()
+        if (frame.ended) return
+        const record = recordOf(frame, position, options)
         retries.reset()
         if (record) yield record
       }

@@ -96,6 +96,7 @@ export async function* streamData<Data = unknown>(
   for (;;) {
     try {
       for await (const event of readEvents(addressOf(url, options, position), options, retries)) {
+        if (event.event === 'end') return
         const received = receivedOf(event, position, options)
         retries.reset()
         if (received) yield received as { data: Data; cursor: string }
@@ -147,6 +148,11 @@ async function* readEvents(
       signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
     }),
   )
+  if (response.status === 204) {
+    // The connection before has brought all records, and was lost before it could say so.
+    yield { event: 'end', data: '', id: undefined }
+    return
+  }
   const body = await streamOf(response)
   onOpen?.()
 

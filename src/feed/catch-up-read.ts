@@ -66,14 +66,16 @@ export class CatchUpRead {
   }
 
   /**
-   * Opens a consumer at the cursor, which moves behind gaps there.
+   * Opens a consumer at the cursor, which moves behind gaps there. Partitions whose end is reached are
+   * not read.
    *
    * @param patient Whether to wait for a place in the pool.
    * @throws KafkaConsumeError TOO_MANY_REPLAYS, or why Kafka cannot be read; the signal's reason.
    */
   async open(pending: PendingRecords, patient: boolean, signal: AbortSignal): Promise<void> {
     const { cursor } = pending
-    const offsets = cursor.table.offsets(cursor.vector)
+    const all = cursor.table.offsets(cursor.vector)
+    const offsets = all.filter((_, index) => !pending.hasEndedIn(index))
     const consumer = await this.#pool.open(offsets, patient, signal)
     this.#consumer = consumer
     this.#broughtAt = performance.now()

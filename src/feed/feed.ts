@@ -3,50 +3,23 @@ import { asKafkaConsumeError, outageError } from '../core/errors.ts'
 import type { KafkaCluster, KafkaOutage } from '../port/kafka.ts'
 import type { BatchForm } from '../records/batch-form.ts'
 import type { PartitionTable } from '../records/cursor.ts'
-import type { MessageDeserializer } from '../records/encode.ts'
 import type { Filter } from '../records/filter.ts'
 import type { RecordProcessor } from '../records/record-processor.ts'
+import { type Bounds, type RequestedBounds, resolveBounds } from './bounds.ts'
 import { CatchUpPool } from './catch-up-pool.ts'
 import { EndOffsets } from './end-offsets.ts'
+import { FEED_TIMES, type FeedOptions } from './feed-options.ts'
 import type { FeedStats } from './feed-stats.ts'
 import { headAfter } from './handover.ts'
 import { IdleTimer } from './idle-timer.ts'
 import { LiveConsumer } from './live-consumer.ts'
-import { type Position, resolvePosition } from './position.ts'
+import { type FixedPosition, isLatest, type Position } from './position.ts'
 import { isAtOrBelow } from './ring-buffer.ts'
 import { Subscription } from './subscription.ts'
 import { SuspendedReads } from './suspended-reads.ts'
 import { type FollowedTopics, type TopicChange, TopicMonitor } from './topic-monitor.ts'
 
-/** Durations of a feed, in milliseconds. */
-const TIMES = {
-  /** How long a live consumer goes on without subscribers, for clients that reconnect or poll. */
-  idleTimeout: 30_000,
-  /** How old end offsets may be for a read of old records while no live consumer follows. */
-  maxEndsAge: 1_000,
-  /** Between two checks of the topics, while there are subscribers. */
-  checkInterval: 10_000,
-  /** The least time between a check and the next one that a request asks for. */
-  minCheckInterval: 1_000,
-  /** How long topics may be missing before a check reports them gone. */
-  grace: 8_000,
-  /** How long a catch-up read is kept for a client that asks for its next page. */
-  suspendedRead: 3_000,
-  /** How long the ring buffer of a live consumer is kept for its subscribers after a handover. */
-  drain: 30_000,
-}
-
 const log = getLogger(['hono-kafka-consume', 'feed'])
-
-/** The options that two routes must have in common to share a feed. */
-export interface FeedOptions {
-  readonly topics: readonly string[]
-  readonly messageDeserializer: MessageDeserializer
-  /** Absent: records are encoded as they are, without waiting. */
-  readonly processor?: RecordProcessor | undefined
-  readonly ringBytes: number
-  readonly maxReplays: number
-}
 
 let feeds = 0
 
@@ -62,7 +35,7 @@ export class Feed {
   readonly catchUpPool: CatchUpPool
   readonly #cluster: KafkaCluster
   readonly #options: FeedOptions
-  readonly #times: typeof TIMES
+  readonly #times: typeof FEED_TIMES
   readonly #monitor: TopicMonitor
   readonly #suspendedReads: SuspendedReads
   readonly #subscribers: IdleTimer
@@ -81,10 +54,10 @@ export class Feed {
   #dropFormerRing = () => {}
 
   /** @param times Shorter durations for tests. */
-  constructor(cluster: KafkaCluster, options: FeedOptions, times: Partial<typeof TIMES> = {}) {
+  constructor(cluster: KafkaCluster, options: FeedOptions, times: Partial<typeof FEED_TIMES> = {}) {
     this.#cluster = cluster
     this.#options = options
-    this.#times = { ...TIMES, ...times }
+    this.#times = { ...FEED_TIMES, ...times }
     this.#monitor = new TopicMonitor(cluster, options.topics, this.#times.grace)
     this.#suspendedReads = new SuspendedReads(this.#times.suspendedRead)
     this.#subscribers = new IdleTimer(this.#times.idleTimeout, () => void this.close())
@@ -113,6 +86,7 @@ export class Feed {
    * @param filter Called with the present partitions. It throws for a partition that does not exist.
    * @param purpose `follow` starts the live consumer at once, `read` when new records are waited for.
    * @param form The form of records that are read from Kafka for this subscription alone.
+   * @param end Where reading ends. Default: it has no end.
    * @throws KafkaConsumeError UNKNOWN_TOPIC, INVALID_CURSOR, TOO_MANY_REPLAYS, or why Kafka cannot be read.
    */
   async subscribe(
@@ -120,14 +94,16 @@ export class Feed {
     filter: (table: PartitionTable) => Filter | undefined,
     purpose: SubscriptionPurpose = 'follow',
     form: BatchForm = 'events',
+    end?: FixedPosition,
   ): Promise<Subscription> {
+    const requested = { from: position, end }
     this.processor?.assertAvailable()
     const followed = await this.#enter()
     try {
       if (purpose === 'follow') await followed.liveConsumer.start()
       const { outage } = followed.liveConsumer
       if (outage) throw outageError(outage)
-      return await this.#subscribe(followed, position, filter, form).catch(
+      return await this.#subscribe(followed, requested, filter, form).catch(
         async (error: unknown) => {
           // The client may name a partition that was added since the last check.
           const { code } = asKafkaConsumeError(error)
@@ -135,7 +111,7 @@ export class Feed {
           await this.#check(this.#times.minCheckInterval)
           const now = this.#followed
           if (!now || now === followed) throw error
-          return this.#subscribe(now, position, filter, form)
+          return this.#subscribe(now, requested, filter, form)
         },
       )
     } catch (error) {
@@ -169,33 +145,45 @@ export class Feed {
   /** The caller has counted the subscriber. Once the subscription is open, its end counts it out. */
   async #subscribe(
     followed: FollowedTopics,
-    position: Position,
+    requested: RequestedBounds,
     filter: (table: PartitionTable) => Filter | undefined,
     form: BatchForm,
   ): Promise<Subscription> {
-    const { liveConsumer, ends } = followed
-    const { table } = liveConsumer
-    const vector = await resolvePosition(position, table, ends, this.#cluster)
-    await this.#updateHead(followed, position, vector)
-    const kept = filter(table) ? undefined : this.#suspendedReads.take(liveConsumer, vector, form)
+    const { liveConsumer } = followed
+    const ownFilter = filter(liveConsumer.table)
+    const search = async (vector: Float64Array, end: Float64Array) => {
+      await this.#updateHead(followed, requested.from, vector)
+      return this.#open(followed, { vector, end }, filter, 'list', () => {})
+    }
+    const bounds = await resolveBounds(requested, followed, this.#cluster, ownFilter, search)
+    await this.#updateHead(followed, requested.from, bounds.vector)
+    const kept = ownFilter ? undefined : this.#suspendedReads.take(liveConsumer, bounds, form)
     if (kept) {
       // A suspended read is counted while it is kept.
       this.#subscribers.leave()
       return kept
     }
+    return this.#open(followed, bounds, filter, form, this.#onClose)
+  }
+
+  async #open(
+    { liveConsumer, ends }: FollowedTopics,
+    { vector, end }: Bounds,
+    filter: (table: PartitionTable) => Filter | undefined,
+    form: BatchForm,
+    onClose: () => void,
+  ): Promise<Subscription> {
     const subscription = new Subscription({
       liveConsumer,
       catchUpPool: this.catchUpPool,
       vector,
-      isCertain:
-        'start' in position ||
-        isAtOrBelow(vector, liveConsumer.head) ||
-        isAtOrBelow(vector, await ends.now()),
+      end,
+      isCertain: isAtOrBelow(vector, liveConsumer.head) || isAtOrBelow(vector, await ends.now()),
       deserializer: this.#options.messageDeserializer,
       processor: this.processor,
       filter,
       form,
-      onClose: this.#onClose,
+      onClose,
     })
     try {
       await subscription.open()
@@ -219,8 +207,7 @@ export class Feed {
     const isBeforeEnd =
       isAtOrBelow(vector, liveConsumer.head) && liveConsumer.locate(vector) === undefined
     if (isBeforeEnd && ends.age < this.#times.maxEndsAge) return
-    const isEnd = 'start' in position && position.start === 'latest'
-    liveConsumer.moveHead(isEnd ? vector : await ends.now())
+    liveConsumer.moveHead(isLatest(position) ? vector : await ends.now())
   }
 
   /** Why the topics cannot be read although the cluster can be reached. */

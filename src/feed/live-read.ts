@@ -34,7 +34,7 @@ export class LiveRead {
     subscriber: RingBufferReader,
     pending: PendingRecords,
   ): LiveRead | undefined {
-    const sequence = liveConsumer.locate(pending.cursor.vector)
+    const sequence = liveConsumer.locate(pending.due)
     if (sequence === undefined) return undefined
     const recreated = liveConsumer.recreatedBefore(sequence)
     if (recreated && !recreated.isSubsetOf(pending.recreated ?? NONE)) return undefined

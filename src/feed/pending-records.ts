@@ -3,6 +3,7 @@ import type { Gap } from '../port/kafka.ts'
 import { Cursor, type PartitionTable } from '../records/cursor.ts'
 import type { EncodedBatch } from '../records/encoded-batch.ts'
 import type { Filter } from '../records/filter.ts'
+import { partBefore } from './bounded-batch.ts'
 import { FilterPass } from './filter-pass.ts'
 
 /** Records of one encoded batch, from `begin` to before `end`. */
@@ -43,23 +44,52 @@ export class PendingRecords {
    */
   recreated: Set<string> | undefined
   readonly filter: Filter | undefined
+  /** The offsets before which reading ends; undefined where it has no end. */
+  readonly end: Float64Array | undefined
   readonly #pass: FilterPass | undefined
   readonly #gaps: Gap[] = []
   #remainder: Remainder | undefined
   #hasUnsentCursor = false
 
-  constructor(table: PartitionTable, vector: Float64Array, filter: Filter | undefined) {
+  constructor(
+    table: PartitionTable,
+    vector: Float64Array,
+    filter: Filter | undefined,
+    end?: Float64Array,
+  ) {
     this.cursor = new Cursor(table, vector)
     this.filter = filter
+    this.end = end
     this.#pass = filter && new FilterPass(filter)
   }
 
   /** The object that replaces this one when the partitions change, at a position in the new partitions. */
   movedTo(table: PartitionTable, vector: Float64Array, filter: Filter | undefined): PendingRecords {
-    const moved = new PendingRecords(table, vector, filter)
+    const end = this.end && table.vector(this.cursor.table.offsets(this.end))
+    const moved = new PendingRecords(table, vector, filter, end)
     moved.#gaps.push(...this.#gaps)
     moved.#hasUnsentCursor = this.#hasUnsentCursor
     return moved
+  }
+
+  /** Whether nothing is to be taken, now or later: the cursor is at the end of all partitions. */
+  get hasEnded(): boolean {
+    const { end } = this
+    return end !== undefined && !this.isReady && end.every((_, index) => this.hasEndedIn(index))
+  }
+
+  /** Whether the cursor is at the end of a partition. */
+  hasEndedIn(index: number): boolean {
+    return (
+      this.end !== undefined && (this.cursor.vector[index] as number) >= (this.end[index] as number)
+    )
+  }
+
+  /** The next offset to read of each partition; infinite for a partition whose end is reached. */
+  get due(): Float64Array {
+    const { vector } = this.cursor
+    if (!this.end) return vector
+    return vector.map((offset, index) => (this.hasEndedIn(index) ? Infinity : offset))
   }
 
   /** Whether there is something to take. */
@@ -113,8 +143,9 @@ export class PendingRecords {
 
   /** Moves the cursor over offsets without a record, never back. */
   moveOver(index: number, offset: number): void {
-    if (offset <= (this.cursor.vector[index] as number)) return
-    this.cursor.set(index, offset)
+    const to = this.end ? Math.min(offset, this.end[index] as number) : offset
+    if (to <= (this.cursor.vector[index] as number)) return
+    this.cursor.set(index, to)
     this.#hasUnsentCursor = true
   }
 
@@ -137,13 +168,14 @@ export class PendingRecords {
   }
 
   /**
-   * Adds a batch when none is pending.
+   * Adds a batch when none is pending, as far as it lies before the end.
    *
    * @param isInStep Whether the cursor is exactly where the batch begins. Otherwise the cursor is ahead
    * of the batch in some partitions: records below it are left out, and the others get new ids.
    * @param endsBeyond Whether the end of the batch lies behind offsets without a record.
    */
-  add(batch: EncodedBatch, isInStep: boolean, endsBeyond = false): void {
+  add(added: EncodedBatch, isInStep: boolean, endsBeyond = false): void {
+    const batch = this.end ? partBefore(this.end, added, this.cursorAhead()) : added
     if (isInStep && batch.length === 0) this.#moveTo(batch, endsBeyond)
     else if (this.#pass) this.#pass.start(batch, endsBeyond)
     else if (isInStep) this.#remainder = { batch, begin: 0, endsBeyond }

@@ -3,11 +3,20 @@ import type { TopicPartition } from '../core/topic-partition.ts'
 import type { KafkaCluster, OffsetQuery } from '../port/kafka.ts'
 import type { CursorEntry, PartitionTable } from '../records/cursor.ts'
 import type { EndOffsets } from './end-offsets.ts'
+import type { NewestLimits } from './newest-records.ts'
 
-/** Where reading begins. */
-export type Position =
+/** A position that Kafka knows, or that a client names. */
+export type FixedPosition =
   | { readonly start: OffsetQuery }
   | { readonly cursor: readonly CursorEntry[]; readonly parameter: string }
+
+/** Where reading begins: at a position, or at the newest records that pass the filter. */
+export type Position = FixedPosition | { readonly newest: NewestLimits }
+
+/** Whether a position is the end as it is now. */
+export function isLatest(position: Position): boolean {
+  return 'start' in position && position.start === 'latest'
+}
 
 /** The offset of a partition that no entry of a cursor names. */
 const UNNAMED = -1
@@ -19,7 +28,7 @@ const UNNAMED = -1
  * cannot be asked.
  */
 export async function resolvePosition(
-  position: Position,
+  position: FixedPosition,
   table: PartitionTable,
   ends: EndOffsets,
   cluster: KafkaCluster,

@@ -35,6 +35,8 @@ export interface SubscriptionSetup {
   readonly catchUpPool: CatchUpPool
   /** Where reading begins. */
   readonly vector: Float64Array
+  /** The offsets before which reading ends, of the live consumer's partitions. Default: it has no end. */
+  readonly end?: Float64Array | undefined
   /** False for a cursor beyond the end: Kafka decides where reading goes on, and what the gap is. */
   readonly isCertain: boolean
   readonly deserializer: MessageDeserializer

@@ -1,7 +1,7 @@
 /** A subscription and its phases, which share one state: hence more than 400 lines. */
 import { filterTurns } from '../core/turn-queue.ts'
 import type { BatchForm } from '../records/batch-form.ts'
-import type { Cursor } from '../records/cursor.ts'
+import { Cursor } from '../records/cursor.ts'
 import type { SuspendedRead } from './catch-up-pool.ts'
 import { CatchUpRead } from './catch-up-read.ts'
 import { continueAfter, type Handover } from './handover.ts'
@@ -52,11 +52,12 @@ export class Subscription implements RingBufferReader, SuspendedRead {
   #isClosed = false
 
   constructor(setup: SubscriptionSetup) {
-    const { liveConsumer, vector, filter, isCertain } = setup
+    const { liveConsumer, vector, filter, end, isCertain } = setup
     this.#setup = setup
     this.form = setup.form ?? 'events'
     this.#liveConsumer = liveConsumer
-    this.#pending = new PendingRecords(liveConsumer.table, vector, filter(liveConsumer.table))
+    const { table } = liveConsumer
+    this.#pending = new PendingRecords(table, vector, filter(table), end)
     this.#pending.recreated = liveConsumer.recreatedBefore(Infinity)
     const live = isCertain ? LiveRead.enter(liveConsumer, this, this.#pending) : undefined
     this.#phase = live ?? this.#newCatchUp()
@@ -84,6 +85,24 @@ export class Subscription implements RingBufferReader, SuspendedRead {
       !this.#liveConsumer.handover &&
       !this.#liveConsumer.failure
     )
+  }
+
+  /** Whether all records before the end that the subscription was given have been taken. */
+  get hasEnded(): boolean {
+    return this.#pending.hasEnded
+  }
+
+  /** The position before which reading ends, as a cursor; undefined where it has no end. */
+  get end(): string | undefined {
+    const { cursor, end } = this.#pending
+    return end && new Cursor(cursor.table, end).toString()
+  }
+
+  /** Whether reading ends before these offsets, or has no end where none are given. */
+  endsAt(offsets: Float64Array | undefined): boolean {
+    const { end } = this.#pending
+    if (!offsets || !end) return offsets === end
+    return end.length === offsets.length && end.every((offset, i) => offset === offsets[i])
   }
 
   /**
@@ -128,7 +147,8 @@ export class Subscription implements RingBufferReader, SuspendedRead {
   /** Whether another request can go on from here: in the middle of an unfiltered catch-up read. */
   get isResumable(): boolean {
     const isReading = this.#phase.kind === 'catchUp' && this.#phase.isOpen
-    return isReading && !this.#pending.isFiltered && !this.#isStopped && !this.hasGaps
+    if (!isReading || this.hasEnded || this.hasGaps) return false
+    return !this.#pending.isFiltered && !this.#isStopped
   }
 
   /** Whether the subscription is exactly at a position of this live consumer's partitions. */
@@ -159,7 +179,9 @@ export class Subscription implements RingBufferReader, SuspendedRead {
    * @throws KafkaConsumeError TOO_MANY_REPLAYS, or why Kafka cannot be read.
    */
   async open(): Promise<void> {
-    if (this.#phase.kind === 'catchUp') await this.#phase.open(this.#pending, false, this.#signal)
+    const phase = this.#phase
+    const isReading = phase.kind === 'catchUp' && !this.hasEnded
+    if (isReading) await phase.open(this.#pending, false, this.#signal)
     this.#isOpen = true
   }
 
@@ -179,7 +201,7 @@ export class Subscription implements RingBufferReader, SuspendedRead {
    */
   async fill(records: number, search = UNLIMITED): Promise<boolean> {
     this.#resume()
-    while (!this.#isStopped) {
+    while (!this.#isStopped && !this.hasEnded) {
       if (this.#prepare()) return true
       if (this.hasSpent(search)) return false
       if (!(await this.#readOn(records))) return false
@@ -322,8 +344,9 @@ export class Subscription implements RingBufferReader, SuspendedRead {
     }
     if (phase.kind !== 'live') return false
     if (phase.read(this.#pending)) return true
-    // A single read ends soon: only a stream stays for long.
-    const indexed = this.#listener && phase.enterIndex(this.#pending)
+    // A single read, and a stream that has an end, ends soon: only another stream stays for long.
+    const staysLong = this.#listener && !this.#pending.end
+    const indexed = staysLong && phase.enterIndex(this.#pending)
     if (indexed) this.#phase = indexed
     return false
   }

@@ -1,4 +1,5 @@
 import type { BatchForm } from '../records/batch-form.ts'
+import type { Bounds } from './bounds.ts'
 import type { LiveConsumer } from './live-consumer.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -28,14 +29,20 @@ export class SuspendedReads {
     this.#kept.push({ subscription, timer })
   }
 
-  /** A read of this form that was suspended at exactly this position. It is no longer kept. */
+  /**
+   * A read of this form that was suspended at exactly this position, and has this end. It is no longer
+   * kept.
+   */
   take(
     liveConsumer: LiveConsumer,
-    vector: Float64Array,
+    { vector, end }: Bounds,
     form: BatchForm,
   ): Subscription | undefined {
     const found = this.#kept.find(
-      ({ subscription }) => subscription.form === form && subscription.isAt(liveConsumer, vector),
+      ({ subscription }) =>
+        subscription.form === form &&
+        subscription.endsAt(end) &&
+        subscription.isAt(liveConsumer, vector),
     )
     return found && this.#remove(found.subscription)
   }

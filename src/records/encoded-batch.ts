@@ -144,14 +144,27 @@ export class EncodedBatch implements EncodedRecords {
     return this.#content(index).subarray(this.#prefixLength(index))
   }
 
+  /** The timestamp of a record, in milliseconds since 1970; -1 where it has none. */
+  timestampOf(index: number): number {
+    const begin = this.#timestampStart(index)
+    return Number(decoder.decode(this.bytes.subarray(begin, this.bytes.indexOf(COMMA, begin))))
+  }
+
+  /** Bytes of a record's JSON. */
+  jsonBytes(index: number): number {
+    return (this.jsonEnds[index] as number) - this.#contentStart(index)
+  }
+
+  /** Where the timestamp begins, which follows the offset. */
+  #timestampStart(index: number): number {
+    const offset = this.#contentStart(index) + this.#prefixLength(index) + '"offset":'.length
+    return this.bytes.indexOf(COMMA, offset) + ',"timestamp":'.length
+  }
+
   /** A key that is a string of JSON without escapes; undefined for other keys. */
   plainKey(index: number): string | undefined {
     const { bytes } = this
-    // The offset and the timestamp, with the names of the fields around them.
-    let at = this.#contentStart(index) + this.#prefixLength(index)
-    at += '"offset":'.length
-    while (bytes[at] !== COMMA) at++
-    at += ',"timestamp":'.length
+    let at = this.#timestampStart(index)
     while (bytes[at] !== COMMA) at++
     at += ',"key":'.length
     if (bytes[at] !== QUOTE) return undefined

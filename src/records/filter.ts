@@ -10,6 +10,8 @@ import { keyTextOf, viewsOf } from './record-view.ts'
 export interface Filter {
   /** Whether a record passes. */
   matches(batch: EncodedBatch, index: number): boolean
+  /** Whether records of each partition may pass, by its index. Absent: those of all partitions may. */
+  readonly partitions?: readonly boolean[]
   /** Whether the time for a few small records is not worth measuring. */
   readonly isQuick?: boolean
   /** How an index serves the filter; absent where only {@link matches} tells. */
@@ -78,7 +80,7 @@ export function filterFor(
 /** Conditions on the partition, the key and the fields of a record, which must all be met. */
 export class RecordFilter implements Filter {
   /** Whether records of each partition of the table pass. */
-  readonly #partitions: readonly boolean[]
+  readonly partitions: readonly boolean[]
   readonly #keys: ReadonlySet<string | null> | undefined
   readonly #expressions: readonly Expression[]
 
@@ -88,7 +90,7 @@ export class RecordFilter implements Filter {
     keys: ReadonlySet<string | null> | undefined,
     expressions: readonly Expression[],
   ) {
-    this.#partitions = partitions
+    this.partitions = partitions
     this.#keys = keys
     this.#expressions = expressions
   }
@@ -107,7 +109,7 @@ export class RecordFilter implements Filter {
   }
 
   matches(batch: EncodedBatch, index: number): boolean {
-    if (!this.#partitions[batch.partitions[index] as number]) return false
+    if (!this.partitions[batch.partitions[index] as number]) return false
     if (this.#keys && !this.#keys.has(keyTextOf(batch, index))) return false
     if (this.#expressions.length === 0) return true
     const views = viewsOf(batch)
@@ -116,8 +118,8 @@ export class RecordFilter implements Filter {
 
   /** Lets records pass that both filters let pass. */
   and(other: RecordFilter): RecordFilter {
-    const partitions = this.#partitions.map((passes, index) => {
-      return passes && (other.#partitions[index] as boolean)
+    const partitions = this.partitions.map((passes, index) => {
+      return passes && (other.partitions[index] as boolean)
     })
     const keys =
       this.#keys && other.#keys ? this.#keys.intersection(other.#keys) : (this.#keys ?? other.#keys)
@@ -125,8 +127,8 @@ export class RecordFilter implements Filter {
   }
 
   get plan(): FilterPlan {
-    const isEvery = this.#partitions.every((passes) => passes)
-    const passing = this.#partitions.flatMap((passes, index) => (passes ? [String(index)] : []))
+    const isEvery = this.partitions.every((passes) => passes)
+    const passing = this.partitions.flatMap((passes, index) => (passes ? [String(index)] : []))
     const keys = this.#keys && ([...this.#keys] as string[]).sort()
     const texts = [...new Set(this.#expressions.map(({ canonical }) => canonical))].sort()
     const byKey = keys && { property: KEY_PROPERTY, values: keys }

@@ -1,6 +1,6 @@
 /** `socket` of the package's client, on a real Kafka. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { type ReceivedRecord, socket } from '../../src/client/index.ts'
+import { type ReceivedRecord, socket, stream } from '../../src/client/index.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { Route, range } from '../support/route.ts'
 import { sleep, within } from '../support/wait.ts'
@@ -85,3 +85,21 @@ test('with manual acks only acknowledged records are', async () => {
   expect(value).toMatchObject({ offset: 7 })
   await next.return()
 }, 60_000)
+
+test('a loop with an end ends there, on a socket and on a stream', async () => {
+  const topic = await topicOf(10)
+  const options = { start: '-5', end: `${topic}:0=8` }
+  await using sockets = await mount(topic)
+  await using streams = await Route.mount(
+    { kafka, close: () => kafka.close() },
+    { topics: [topic], mode: 'server-sent-events' },
+  )
+  for (const records of [socket(sockets.url(), options), stream(streams.url(), options)]) {
+    const offsets: number[] = []
+    const reading = async () => {
+      for await (const { offset } of records) offsets.push(offset)
+    }
+    await within(reading(), 'the loop to end')
+    expect(offsets).toEqual([3, 4, 5, 6, 7])
+  }
+})

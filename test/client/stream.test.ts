@@ -316,3 +316,15 @@ test('a bundle with `stream` alone, minified and compressed, has 4 KiB at most',
   const code = await outputs[0]?.arrayBuffer()
   expect(gzipSync(new Uint8Array(code ?? new ArrayBuffer())).length).toBeWithin(1, 4_097)
 })
+
+test('a connection that is lost between the last record and the end is followed by 204, which ends the loop', async () => {
+  answers = [events(event(0)), () => new Response(null, { status: 204 })]
+  requests = []
+  const offsets: number[] = []
+  for await (const { offset } of stream(server.url, { end: 'orders:0=1' })) offsets.push(offset)
+  expect(offsets).toEqual([0])
+  expect(requests.map(({ parameters }) => parameters)).toEqual([
+    { end: 'orders:0=1' },
+    { end: 'orders:0=1', cursor: 'orders:0=1' },
+  ])
+})

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, setDefaultTimeout } from 'bun:test'
 import type { Target } from '../support/route.ts'
 import { within } from '../support/wait.ts'
 import { describeBadInput } from './bad-input.ts'
+import { describeBounds } from './bounds.ts'
 import { describeClients } from './clients.ts'
 import { describeCompression } from './compression.ts'
 import { describeDeadLetters } from './dead-letters.ts'
@@ -37,6 +38,7 @@ export function describeWireContract(name: string, makeTarget: () => Promise<Tar
 
 function describeWire(target: () => Target): void {
   describeGet(target)
+  describeBounds(target)
   describeStreams(target)
   describeBadInput(target)
   describeDeadLetters(target)

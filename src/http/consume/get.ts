@@ -2,6 +2,8 @@
 import type { Context } from 'hono'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
 import type { Position } from '../../feed/position.ts'
+import type { Subscription } from '../../feed/subscription.ts'
+import { partsByTime } from '../../feed/time-order.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { DeliveredRun, RunText } from '../../port/encoding.ts'
 import type { Gap, PartitionState } from '../../port/kafka.ts'
@@ -15,8 +17,8 @@ import {
   filterOf,
   isAnonymous,
   isRestricted,
-  nextUrl,
   readablePartitions,
+  urlAt,
   urlOf,
 } from '../request/client.ts'
 import { chooseFormat, parseRead, type ReadPlan } from '../request/parameters.ts'
@@ -130,15 +132,21 @@ async function answerPosition(
   const position = plan.position as NonNullable<ReadPlan['position']>
   const filter = (table: PartitionTable) => filterOf(plan.wanted, client, table)
   const isExamined = plan.wanted !== undefined || isRestricted(client)
-  const subscription = await feed.subscribe(position, filter, 'read', batchFormOf(form, isExamined))
+  const isNewest = 'newest' in position
+  const batchForm = batchFormOf(form, isExamined)
+  const subscription = await feed.subscribe(position, filter, 'read', batchForm, plan.end)
   try {
     const { version } = subscription
-    const { slices, gaps } = await readFromPosition(
+    const begin = subscription.cursor.toString()
+    const read = await readFromPosition(
       subscription,
-      plan.limits,
+      // The search for the newest records has kept the limits of bytes and of the filter.
+      isNewest ? { ...plan.limits, maxBytes: Infinity, filterTime: Infinity } : plan.limits,
       c.req.raw.signal,
       memory,
     )
+    const { gaps } = read
+    const slices = isNewest ? partsByTime(read.slices) : read.slices
     const isCurrent = version !== undefined && version === subscription.version
     const cursor = subscription.cursor.toString()
     announceGaps(c, route, gaps)
@@ -150,7 +158,8 @@ async function answerPosition(
       lastStableOffset: offset,
     }))
     const contents = contentsOfSlices(slices, form)
-    const body = joinParts(layOut(form, contents, () => states, cursor, gaps))
+    const hasEnded = subscription.hasEnded && !isNewest
+    const body = joinParts(layOut(form, contents, () => states, { cursor, hasEnded }, gaps))
     if (!memory.resize(body.length)) throw tooManyAnswers()
     const records = countRecords(slices)
     countSent(c, route, 'read', records, body.length)
@@ -160,7 +169,7 @@ async function answerPosition(
     if (signal.aborted) throw signal.reason
     const headers = {
       'Kafka-Cursor': cursor,
-      Link: `<${nextUrl(c, cursor)}>; rel="next"`,
+      ...linksOf(c, plan, position, begin, subscription),
       ...contentType(form),
     }
     const isWhole = isAnonymous(client) && records > 0 && gaps.length === 0
@@ -190,11 +199,30 @@ async function answerPosition(
   }
 }
 
+/** The header `Link`: the pages of records after and before a page. */
+function linksOf(
+  c: Context,
+  { limits }: ReadPlan,
+  position: Position,
+  begin: string,
+  { cursor, end, hasEnded }: Subscription,
+): { readonly Link?: string } {
+  const isNewest = 'newest' in position
+  const next = { cursor: cursor.toString(), ...(end === undefined || isNewest ? {} : { end }) }
+  const records = isNewest ? position.newest.records : limits.maxRecords
+  const isFirst = 'start' in position && position.start === 'earliest'
+  const links = [
+    ...(hasEnded && !isNewest ? [] : [`<${urlAt(c, next)}>; rel="next"`]),
+    ...(isFirst ? [] : [`<${urlAt(c, { start: `-${records}`, end: begin })}>; rel="prev"`]),
+  ]
+  return links.length > 0 ? { Link: links.join(', ') } : {}
+}
+
 /**
  * Whether a position has an offset for each partition, so that its meaning does not change with time.
  */
 function isComplete(position: Position, { size }: PartitionTable): boolean {
-  if ('start' in position || position.cursor.length < size) return false
+  if (!('cursor' in position) || position.cursor.length < size) return false
   return position.cursor.every((entry) => 'offset' in entry)
 }
 

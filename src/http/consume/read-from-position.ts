@@ -16,6 +16,12 @@ export interface PositionRead {
   readonly gaps: readonly Gap[]
 }
 
+/** How much one read may bring, and how long it may take. */
+export interface PositionLimits extends PollLimits {
+  /** Milliseconds that the filter may take. Default: 1000. */
+  readonly filterTime?: number
+}
+
 /**
  * Reads until a limit is reached or no more records are available, and waits for a first record as
  * long as the limits allow. The next read continues at the subscription's cursor. A slow filter ends
@@ -26,7 +32,7 @@ export interface PositionRead {
  */
 export async function readFromPosition(
   subscription: Subscription,
-  limits: PollLimits,
+  limits: PositionLimits,
   signal: AbortSignal,
   memory?: AnswerMemory,
 ): Promise<PositionRead> {
@@ -59,13 +65,18 @@ class BoundedRead implements PositionRead {
   readonly #search: { readonly filterTime: number; readonly until: number }
   readonly #startOffsets: Float64Array
 
-  constructor(subscription: Subscription, limits: PollLimits, memory: AnswerMemory | undefined) {
+  constructor(
+    subscription: Subscription,
+    limits: PositionLimits,
+    memory: AnswerMemory | undefined,
+  ) {
     this.#subscription = subscription
     this.#memory = memory
     this.#records = limits.maxRecords
     this.#bytes = limits.maxBytes
     this.#until = performance.now() + limits.timeout
-    this.#search = { filterTime: FILTER_TIME_MS, until: this.#until + STALL_MS }
+    const { filterTime = FILTER_TIME_MS } = limits
+    this.#search = { filterTime, until: this.#until + STALL_MS }
     this.#startOffsets = subscription.cursor.vector.slice()
   }
 
@@ -75,11 +86,12 @@ class BoundedRead implements PositionRead {
    * @returns Whether the read goes on.
    */
   async step(): Promise<boolean> {
-    if (this.#records <= 0 || this.#bytes <= 0) return false
+    if (this.#records <= 0 || this.#bytes <= 0 || this.#subscription.hasEnded) return false
     const isReady = await this.#subscription.fill(this.#records, this.#search)
     // A first record passes whatever its size; a further one must fit.
     if (this.slices.length > 0 && this.#subscription.nextBytes > this.#bytes) return false
     if (isReady) return this.#take()
+    if (this.#subscription.hasEnded) return false
     if (this.#isComplete()) return false
     await this.#subscription.wait(this.#until - performance.now())
     return true

@@ -101,15 +101,28 @@ export function urlOf(c: Context): URL {
   return url
 }
 
-/** The path and query of the read that continues at a cursor. */
-export function nextUrl(c: Context, cursor: string): string {
-  const url = urlOf(c)
-  url.searchParams.delete('start')
-  url.searchParams.delete('cursor')
-  // A query may have the punctuation of a cursor as it is. Escaped, the cursor of many partitions
-  // would exceed the limit of a request line.
-  const text = encodeURIComponent(cursor).replace(/%3A|%2C|%3B|%3D/g, decodeURIComponent)
-  return `${url.pathname}?${url.search && `${url.search.slice(1)}&`}cursor=${text}`
+/** The parameters of a position, and of an end. */
+const BOUNDS = ['start', 'cursor', 'end']
+
+/**
+ * The path and query of a read that differs from a request in its position.
+ *
+ * @param bounds The parameters of the new position, and of its end.
+ */
+export function urlAt(c: Context, bounds: Readonly<Record<string, string>>): string {
+  const { pathname, searchParams } = urlOf(c)
+  for (const name of BOUNDS) searchParams.delete(name)
+  const kept = searchParams.toString()
+  const added = Object.entries(bounds).map(([name, value]) => `${name}=${escapeCursor(value)}`)
+  return `${pathname}?${kept && `${kept}&`}${added.join('&')}`
+}
+
+/**
+ * A query may have the punctuation of a cursor as it is. Escaped, the cursor of many partitions would
+ * exceed the limit of a request line.
+ */
+function escapeCursor(cursor: string): string {
+  return encodeURIComponent(cursor).replace(/%3A|%2C|%3B|%3D/g, decodeURIComponent)
 }
 
 /** The credentials in a request's query, as a query of their own: `?token=…`, or empty. */

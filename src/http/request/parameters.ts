@@ -1,6 +1,6 @@
 /** Parses the query of a request. Unknown parameters are errors. */
 import { KafkaConsumeError } from '../../core/errors.ts'
-import type { Position } from '../../feed/position.ts'
+import type { FixedPosition, Position } from '../../feed/position.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { PollLimits } from '../../port/kafka.ts'
 import { parseCursor } from '../../records/cursor.ts'
@@ -10,6 +10,8 @@ import { customFormat, FORMATS, type Format, STREAM_FORMATS } from '../../record
 import { parseStart } from './start-position.ts'
 
 const MIB = 1024 * 1024
+/** The most records of one answer, and of the newest records that a stream begins with. */
+const MAX_RECORDS = 10_000
 
 /** The formats that the query can name. */
 export type FormatName = 'kong' | (typeof STREAM_FORMATS)[number]
@@ -18,6 +20,8 @@ export type FormatName = 'kong' | (typeof STREAM_FORMATS)[number]
 export interface ReadPlan {
   /** Undefined: read as the consumer group. */
   readonly position: Position | undefined
+  /** Undefined: reading has no end. */
+  readonly end: FixedPosition | undefined
   readonly limits: PollLimits
   readonly format: FormatName | undefined
   /** Undefined: all records. */
@@ -27,6 +31,8 @@ export interface ReadPlan {
 /** A parsed GET of a stream. */
 export interface StreamPlan {
   readonly position: Position
+  /** Undefined: the stream has no end. */
+  readonly end: FixedPosition | undefined
   readonly format: FormatName | undefined
   /** Undefined: all records. */
   readonly wanted: RequestedFilters | undefined
@@ -50,12 +56,13 @@ export const READ_NAMES = [
   'timeout',
   'cursor',
   'start',
+  'end',
   ...FILTERS,
 ]
 const POSITION_NAMES = ['start', 'cursor', 'last_event_id']
 /** Parameters of a stream. */
-export const STREAM_NAMES = ['format', ...POSITION_NAMES, 'lastEventId', ...FILTERS]
-const PLAIN_SOCKET_NAMES = ['acks', 'format', ...POSITION_NAMES, ...FILTERS]
+export const STREAM_NAMES = ['format', ...POSITION_NAMES, 'lastEventId', 'end', ...FILTERS]
+const PLAIN_SOCKET_NAMES = ['acks', 'format', ...POSITION_NAMES, 'end', ...FILTERS]
 const ACK_SOCKET_NAMES = ['acks', 'max_unacked', ...FILTERS]
 /** Parameters of a WebSocket, with acknowledgements or without. */
 export const SOCKET_NAMES = [...new Set([...PLAIN_SOCKET_NAMES, ...ACK_SOCKET_NAMES])]
@@ -67,13 +74,19 @@ export const SOCKET_NAMES = [...new Set([...PLAIN_SOCKET_NAMES, ...ACK_SOCKET_NA
  */
 export function parseRead(query: URLSearchParams, topics: readonly string[]): ReadPlan {
   const parameters = new Parameters(query, READ_NAMES)
+  const limits = {
+    maxRecords: parameters.whole('max_records', 1, MAX_RECORDS, 500),
+    maxBytes: parameters.whole('max_bytes', 1, 16 * MIB, MIB),
+    timeout: parameters.whole('timeout', 0, 60_000, 1_000),
+  }
+  const position = parsePosition(parameters, ['cursor', 'start'])
+  const end = parseEnd(parameters)
+  if (end && !position) throw invalid('end', 'it needs a position to read from: start or cursor')
   return {
-    position: parsePosition(parameters, ['cursor', 'start']),
-    limits: {
-      maxRecords: parameters.whole('max_records', 1, 10_000, 500),
-      maxBytes: parameters.whole('max_bytes', 1, 16 * MIB, MIB),
-      timeout: parameters.whole('timeout', 0, 60_000, 1_000),
-    },
+    ...(position && 'newest' in position
+      ? newestPage(position.newest.records, end, limits)
+      : { position, end }),
+    limits,
     format: parseFormat(parameters, ['kong', ...STREAM_FORMATS]),
     wanted: parseFilters(parameters, topics),
   }
@@ -119,6 +132,7 @@ function streamPlan(parameters: Parameters, topics: readonly string[]): StreamPl
   const position = parsePosition(parameters, ['last_event_id', 'cursor', 'start'])
   return {
     position: position ?? { start: 'latest' },
+    end: parseEnd(parameters),
     format: parseFormat(parameters, STREAM_FORMATS),
     wanted: parseFilters(parameters, topics),
   }
@@ -139,15 +153,49 @@ function parsePosition(parameters: Parameters, names: readonly string[]): Positi
   if (name === undefined) return undefined
   if (other !== undefined) throw invalid(other, `it cannot be given together with ${name}`)
   const text = parameters.one(name) as string
-  if (name === 'start') {
-    const start = parseStart(text)
-    if (start !== undefined) return { start }
-    throw invalid(
-      'start',
-      'it must be "earliest", "latest", an ISO 8601 time such as 2026-01-31T09:30:00Z, or a duration back from now such as -PT10M or -10m',
-    )
+  if (name !== 'start') return { cursor: parseCursor(text, name), parameter: name }
+  const start = parseNewest(text) ?? fixedStart(text)
+  if (start !== undefined) return start
+  throw invalid(
+    'start',
+    `it must be ${START_FORMS}, or -1 to -${MAX_RECORDS} for the newest records`,
+  )
+}
+
+/** The forms of a start that an end may have, too. */
+const START_FORMS =
+  '"earliest", "latest", an ISO 8601 time such as 2026-01-31T09:30:00Z, a duration back from now such as -PT10M or -10m'
+
+function parseEnd(parameters: Parameters): FixedPosition | undefined {
+  const text = parameters.one('end')
+  if (text === undefined) return undefined
+  if (/^\s*\[|=/.test(text)) return { cursor: parseCursor(text, 'end'), parameter: 'end' }
+  const end = fixedStart(text)
+  if (end) return end
+  throw invalid('end', `it must be ${START_FORMS}, or a cursor`)
+}
+
+function fixedStart(text: string): FixedPosition | undefined {
+  const start = parseStart(text)
+  return start === undefined ? undefined : { start }
+}
+
+/** `-100`: the newest 100 records. */
+function parseNewest(text: string): Position | undefined {
+  const records = /^-[1-9]\d{0,4}$/.test(text) ? -Number(text) : Infinity
+  return records <= MAX_RECORDS ? { newest: { records, bytes: Infinity } } : undefined
+}
+
+/** The newest records, up to an end, that fit into one answer. */
+function newestPage(
+  records: number,
+  end: FixedPosition | undefined,
+  { maxRecords, maxBytes }: PollLimits,
+): Pick<ReadPlan, 'position' | 'end'> {
+  return {
+    position: { newest: { records: Math.min(records, maxRecords), bytes: maxBytes } },
+    end: end ?? { start: 'latest' },
   }
-  return { cursor: parseCursor(text, name), parameter: name }
 }
 
 function parseFilters(

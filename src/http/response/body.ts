@@ -84,14 +84,23 @@ function arrayBody<T>(records: readonly T[]): Array<T | string> {
   return ['[', ...listed(records), ']']
 }
 
-/** `{"records":[…],"cursor":"…"}`, and `gaps` if there are any. */
+/** Where a read from a position has come to. */
+export interface ReadProgress {
+  /** Where to go on. */
+  readonly cursor: string
+  /** Whether nothing follows before the end that the client gave. */
+  readonly hasEnded: boolean
+}
+
+/** `{"records":[…],"cursor":"…"}`, with `ended` at the end, and `gaps` if there are any. */
 function flatBody<T>(
   records: readonly T[],
-  cursor: string | undefined,
+  progress: ReadProgress | undefined,
   gaps: readonly Gap[],
 ): Array<T | string> {
   let tail = ']'
-  if (cursor !== undefined) tail += `,"cursor":${JSON.stringify(cursor)}`
+  if (progress) tail += `,"cursor":${JSON.stringify(progress.cursor)}`
+  if (progress?.hasEnded) tail += ',"ended":true'
   if (gaps.length > 0) tail += `,"gaps":${JSON.stringify(gaps)}`
   return ['{"records":[', ...listed(records), `${tail}}`]
 }
@@ -211,16 +220,19 @@ export function contentsOfSlices(
   }
 }
 
-/** @param states Called only for Kong's form, which has them. */
+/**
+ * @param states Called only for Kong's form, which has them.
+ * @param progress Undefined for a read as the group.
+ */
 export function layOut<T>(
   { list }: AnswerForm,
   contents: Contents<T>,
   states: () => readonly PartitionState[],
-  cursor: string | undefined,
+  progress: ReadProgress | undefined,
   gaps: readonly Gap[],
 ): Array<T | string> {
   if (list === 'lines') return linesOf(contents.json())
   if (list === 'array') return arrayBody(contents.json())
-  if (list === 'flat') return flatBody(contents.json(), cursor, gaps)
+  if (list === 'flat') return flatBody(contents.json(), progress, gaps)
   return kongBody(contents.fields(), states())
 }

@@ -106,6 +106,11 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     return this.#subscription.cursor.toString()
   }
 
+  /** Whether the client has got all records before the end that it gave. */
+  get hasReachedEnd(): boolean {
+    return this.#subscription.hasEnded
+  }
+
   /** The error that ended the stream, if one did. */
   get error(): KafkaConsumeError | undefined {
     return this.#error
@@ -173,6 +178,11 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     const now = performance.now()
     if (now >= this.#endsAt && !this.#isEnding) this.#stop()
     if (this.#isEnding) return this.#conclude()
+    if (subscription.hasEnded) {
+      this.#write(this.#encoder.end(this.cursor))
+      this.#stop()
+      return true
+    }
     const isDue = this.#isHeartbeatDue(now)
     // Taken before a heartbeat, too: the cursor then follows the live consumer over offsets without a
     // record.

@@ -14,7 +14,7 @@ import type { StreamEncoder } from './stream-encoder.ts'
 export async function openStream<Frames>(
   c: Context,
   route: Route,
-  { position, wanted, format }: StreamPlan,
+  { position, end, wanted, format }: StreamPlan,
   form: StreamForm,
   encoder: StreamEncoder<Frames>,
 ): Promise<LiveStream<Frames>> {
@@ -35,6 +35,7 @@ export async function openStream<Frames>(
       filterOfTable(wanted, client),
       'follow',
       form === 'ndjson' ? 'lines' : 'events',
+      end,
     )
     const refusal = route.isClosed ? shuttingDownError('open a stream') : c.req.raw.signal.reason
     if (refusal) {

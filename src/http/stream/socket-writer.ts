@@ -9,6 +9,7 @@ const DRAIN_MS = 20
 
 /** Close codes of RFC 6455, https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 */
 export const CLOSE = {
+  normal: 1000,
   goingAway: 1001,
   unsupportedData: 1003,
   invalidPayload: 1007,

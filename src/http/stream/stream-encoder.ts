@@ -18,6 +18,8 @@ export interface StreamEncoder<Frames> {
   records(part: Extract<SubscriptionPart, { batch: unknown }>): Frames
   /** @param cursor Where reading continues: a client that resumes there does not get the gap again. */
   gap(gap: Gap, cursor: string): Frames
+  /** @param cursor The end that the client gave, before which there are no more records. */
+  end(cursor: string): Frames
   error(error: KafkaConsumeError, showDetail: boolean): Frames
   /** @param cursor The position of the stream, if no frame has named it. */
   heartbeat(cursor: string | undefined): Frames

@@ -47,6 +47,11 @@ export async function answerStream(c: Context, route: Route): Promise<Response> 
     if (!isEvents || !shouldAnswerAsEvent(c, error)) throw error
     return answerErrorEvent(c, error, route.options.errorHandling.returnErrorMessage)
   }
+  if (isEvents && c.req.header('Last-Event-ID') && live.hasReachedEnd) {
+    // By the standard, this status ends an EventSource, which would reconnect after any stream's end.
+    await live.abandon()
+    return c.body(null, 204)
+  }
   c.header('Kafka-Cursor', live.cursor)
   // nginx and others buffer small writes unless this header is set.
   c.header('X-Accel-Buffering', 'no')
@@ -145,6 +150,8 @@ const events: StreamEncoder<Uint8Array> = {
   },
   gap: (gap, cursor) =>
     encoder.encode(`event: gap\ndata: ${JSON.stringify(gap)}\nid: ${cursor}\n\n`),
+  end: (cursor) =>
+    encoder.encode(`event: end\ndata: ${JSON.stringify({ cursor })}\nid: ${cursor}\n\n`),
   error: (error, showDetail) => encoder.encode(errorEvent(error, showDetail)),
   bytes: (frames) => frames.length,
   // A comment line without an empty line after it: many clients dispatch an event at each empty line.
@@ -179,6 +186,7 @@ const lines: StreamEncoder<Uint8Array> = {
     return unheld(batch.events(begin, end))
   },
   gap: (gap) => line({ gap }),
+  end: (cursor) => line({ ended: true, cursor }),
   error: (error, showDetail) =>
     line({ failure: { ...describeError(error, showDetail), retryable: error.retryable } }),
   heartbeat: () => encoder.encode('\n'),

@@ -84,7 +84,8 @@ function sessionOf(live: LiveStream<readonly string[]>): SocketSession {
     async run(writer) {
       writer.onAbort(() => live.onAbort())
       await live.run(writer)
-      writer.close(...closeFrameFor(live.error))
+      if (live.hasReachedEnd) writer.close(CLOSE.normal, 'there are no more records before the end')
+      else writer.close(...closeFrameFor(live.error))
     },
     onMessage: (_, writer) =>
       writer.close(CLOSE.policyViolation, 'messages are understood with acks=true only'),
@@ -140,6 +141,10 @@ class SocketEncoder implements StreamEncoder<readonly string[]> {
 
   gap(gap: Gap, cursor: string): readonly string[] {
     return [JSON.stringify({ gap, cursor })]
+  }
+
+  end(cursor: string): readonly string[] {
+    return [JSON.stringify({ ended: true, cursor })]
   }
 
   error(error: KafkaConsumeError, showDetail: boolean): readonly string[] {

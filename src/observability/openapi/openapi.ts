@@ -229,7 +229,9 @@ const once = {
         'Records, perhaps none. Without a position each goes to one client of the consumer group, and is committed when it was delivered; from a position nothing is committed, and the headers say where to go on',
       headers: {
         'Kafka-Cursor': text('From a position: where to go on'),
-        Link: text('From a position: the next page, as `<…>; rel="next"`'),
+        Link: text(
+          'From a position: the pages after and before this one, as `rel="next"` and `rel="prev"`',
+        ),
         'Kafka-Gaps': text('From a position: a JSON array of gaps, where there are any'),
       },
       content: {
@@ -249,7 +251,7 @@ const streamed = {
   responses: {
     200: {
       description:
-        'Records as they come, until either side ends it. In an event stream `id` is the cursor after the record. Events without a name carry records; `event: cursor` carries a position, `event: gap` a `Gap` and `event: error` an `Error`. Comments are heartbeats',
+        'Records as they come, until either side ends it. In an event stream `id` is the cursor after the record. Events without a name carry records; `event: cursor` carries a position, `event: gap` a `Gap` and `event: error` an `Error`; `event: end` comes last where an `end` was given. Comments are heartbeats',
       headers: { 'Kafka-Cursor': text('Where reading began') },
       content: {
         'text/event-stream': {
@@ -273,7 +275,7 @@ const socket = {
   responses: {
     101: {
       description:
-        'Text frames: each a `Record` with a `cursor`, the position after it, or `{"cursor"}`, `{"gap","cursor"}` or `{"failure"}`; with a format other than `records` it is `{"data","cursor"}`. With `acks=true` the client answers `{"ack":{"topic","partition","offset"}}`',
+        'Text frames: each a `Record` with a `cursor`, the position after it, or `{"cursor"}`, `{"gap","cursor"}`, `{"ended","cursor"}` or `{"failure"}`; with a format other than `records` it is `{"data","cursor"}`. With `acks=true` the client answers `{"ack":{"topic","partition","offset"}}`',
     },
     ...REFUSALS,
     ...refusals(426),

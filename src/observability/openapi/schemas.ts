@@ -120,10 +120,19 @@ export const SCHEMAS = {
   Records: v.object({
     records: v.array(record),
     cursor: v.optional(cursor),
+    ended: v.pipe(
+      v.optional(v.literal(true)),
+      v.description('Nothing follows before the `end` that was given'),
+    ),
     gaps: v.optional(v.array(gap)),
   }),
   Line: v.pipe(
-    v.union([record, v.object({ gap }), v.object({ failure: error })]),
+    v.union([
+      record,
+      v.object({ gap }),
+      v.object({ ended: v.literal(true), cursor }),
+      v.object({ failure: error }),
+    ]),
     v.description('A line of NDJSON; an empty one is a heartbeat'),
   ),
   NewRecord: newRecord,
@@ -222,7 +231,12 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   start: {
     schema: v.string(),
     description:
-      '`earliest`, `latest`, an ISO 8601 time, or a duration back from now such as `-PT10M` or `-10m`; without the group',
+      '`earliest`, `latest`, an ISO 8601 time, a duration back from now such as `-PT10M` or `-10m`, or `-100` for the newest 100 records; without the group',
+  },
+  end: {
+    schema: v.string(),
+    description:
+      'Where reading ends: a cursor, or a text as for `start` but for a number of records; needs a position to read from',
   },
   last_event_id: { schema: cursor, description: 'The same as `cursor`' },
   lastEventId: {
