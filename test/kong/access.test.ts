@@ -2,11 +2,12 @@
  * Kong's access plugins in front of a route. The file has more than 400 lines because it has all five
  * plugins and their order.
  */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, spyOn, test } from 'bun:test'
 import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
 import { createGateway, type Gateway } from '../../src/gateway/app.ts'
 import type { KafkaRoute } from '../../src/gateway/supervisor.ts'
 import { clientOf, urlOf } from '../../src/http/request/client.ts'
+import { bodyOf } from '../../src/http/request/request-body.ts'
 import { readDeclarative } from '../../src/kong/config/declarative.ts'
 import type { KafkaConsumeOptions } from '../../src/options/option-types.ts'
 import { idleHandler } from '../unit/fakes.ts'
@@ -15,11 +16,12 @@ import { idleHandler } from '../unit/fakes.ts'
 function make(options: KafkaConsumeOptions): KafkaRoute {
   return Object.assign(
     (c: Parameters<KafkaRoute>[0]) => {
-      const { name = null } = clientOf(c)
+      const { name = null, until } = clientOf(c)
       const topics = [options.topics]
         .flat()
         .map((topic) => (typeof topic === 'object' ? topic.name : topic))
-      return c.json({ topics, name, query: urlOf(c).search })
+      const read = new Response(bodyOf(c)).text()
+      return read.then((body) => c.json({ topics, name, query: urlOf(c).search, until, body }))
     },
     {
       start: async () => undefined,
@@ -78,7 +80,7 @@ consumers:
     const byHeader = await ask(gateway, { headers: { apikey: 'planted-ann' } })
     expect(byHeader).toMatchObject({ status: 200, body: { name: 'ann' } })
     const byQuery = await ask(gateway, { path: '/?apikey=planted-7&start=latest' })
-    expect(byQuery.body).toEqual({ topics: ['t'], name: '7', query: '?start=latest' })
+    expect(byQuery.body).toEqual({ topics: ['t'], name: '7', query: '?start=latest', body: '' })
   })
 
   test.each<[string, RequestInit & { path?: string }, string, string]>([
@@ -117,6 +119,73 @@ consumers:
     expect(await ask(gateway)).toMatchObject({ status: 200, body: { name: 'ann' } })
     const wrong = await served(document('{anonymous: nobody}'), environment)
     expect(await ask(wrong)).toMatchObject({ status: 500, body: { code: 'INVALID_OPTIONS' } })
+  })
+
+  test.each<[string, string, string | undefined, string]>([
+    [
+      'application/json',
+      '{"apikey":"planted-ann","n":12345678901234567890.10}',
+      undefined,
+      '{"n":12345678901234567890.10}',
+    ],
+    [
+      'application/x-www-form-urlencoded',
+      'a=1&apikey=planted-ann&b=%C3%BC',
+      undefined,
+      'a=1&b=%C3%BC',
+    ],
+    ['application/json', '{"apikey":"planted-a"}', 'Unauthorized', ''],
+    ['application/json', '{"apikey":["planted-ann","b"]}', 'Duplicate API key found', ''],
+    [
+      'application/x-www-form-urlencoded',
+      'apikey=planted-ann&apikey=b',
+      'Duplicate API key found',
+      '',
+    ],
+    ['application/json', '{"x":{"apikey":"planted-ann"}}', 'No API key found in request', ''],
+    ['application/json', '{"apikey":', 'No API key found in request', ''],
+    ['application/json', '["planted-ann"]', 'No API key found in request', ''],
+    ['text/plain', 'apikey=planted-ann', 'No API key found in request', ''],
+  ])('with key_in_body, %s %s: %p', async (type, body, refusal, rest) => {
+    const init = { method: 'POST', body, headers: { 'content-type': type } }
+    const answer = await ask(await served(document('{key_in_body: true}'), environment), init)
+    if (refusal !== undefined) {
+      expect(answer).toMatchObject({ status: 401, body: { message: refusal } })
+      return
+    }
+    expect(answer).toMatchObject({ status: 200, body: { name: 'ann', body: rest } })
+    const shown = await served(
+      document('{key_in_body: true, hide_credentials: false}'),
+      environment,
+    )
+    expect((await ask(shown, init)).body.body).toBe(body)
+    const closed = await ask(await served(document(), environment), init)
+    expect(closed.status).toBe(401)
+  })
+
+  test('with key_in_body, a body that is too large is refused', async () => {
+    const gateway = await served(document('{key_in_body: true}'), environment)
+    const body = JSON.stringify({ x: 'x'.repeat(1024 * 1024) })
+    const init = { method: 'POST', body, headers: { 'content-type': 'application/json' } }
+    expect(await ask(gateway, init)).toMatchObject({
+      status: 413,
+      body: { code: 'RECORD_TOO_LARGE' },
+    })
+  })
+
+  test('a key with a ttl is accepted until it ends, and so are the streams of its client', async () => {
+    const now = Math.floor(Date.now() / 1_000)
+    const withTtl = (fields: string) => document().replace('key: planted-ann', `key: k, ${fields}`)
+    const status = async (fields: string) =>
+      (await ask(await served(withTtl(fields), environment), { headers: { apikey: 'k' } })).status
+    expect(await status('ttl: 60')).toBe(200)
+    expect(await status('ttl: 0')).toBe(200)
+    expect(await status(`ttl: 60, updated_at: ${now - 50}`)).toBe(200)
+    expect(await status(`ttl: 60, updated_at: ${now - 61}`)).toBe(401)
+    expect(await status(`ttl: 0, updated_at: ${now - 61}`)).toBe(200)
+    const gateway = await served(withTtl(`ttl: 60, updated_at: ${now - 50}`), environment)
+    const { body } = await ask(gateway, { headers: { apikey: 'k' } })
+    expect(body.until).toBe((now + 10) * 1_000)
   })
 
   test('uses the credentials that exist at the time of a request', async () => {
@@ -158,6 +227,67 @@ consumers: [{username: ann, basicauth_credentials: [{username: aé, password: "p
       })
       expect(answer.headers.get('www-authenticate')).toBe('Basic realm="service"')
     }
+  })
+})
+
+describe('brute_force_protection of basic-auth', () => {
+  const document = `
+routes: [{hosts: [a], plugins: [${kafka('t')}, {name: basic-auth, config: {brute_force_protection: {strategy: memory}}}]}]
+consumers: [{username: ann, basicauth_credentials: [{username: ann, password: right}, {username: bob, password: right}]}]`
+
+  const login = async (gateway: Gateway, name: string, password: string) => {
+    const { status, headers, body } = await ask(gateway, { headers: basic(name, password) })
+    return { status, retryAfter: headers.get('retry-after'), message: body?.message }
+  }
+
+  test('makes a user name wait after three failures, twice as long after each further one', async () => {
+    const gateway = await served(document)
+    const now = spyOn(Date, 'now')
+    try {
+      const began = 1_800_000_000_000
+      now.mockReturnValue(began)
+      const refused = { status: 401, retryAfter: null, message: 'Unauthorized' }
+      expect(await login(gateway, 'ann', 'wrong')).toEqual(refused)
+      expect((await login(gateway, 'ann', 'right')).status).toBe(200)
+      expect(await login(gateway, 'ann', 'wrong')).toEqual(refused)
+      const wait = (seconds: number) => ({
+        ...{ status: 429, retryAfter: String(seconds) },
+        message: 'Too many failed login attempts',
+      })
+      expect(await login(gateway, 'ann', 'wrong')).toEqual(wait(8))
+      now.mockReturnValue(began + 3_000)
+      expect(await login(gateway, 'ann', 'right')).toEqual(wait(5))
+      expect((await login(gateway, 'bob', 'right')).status).toBe(200)
+      expect(await login(gateway, 'ann', 'wrong')).toEqual(wait(16))
+      now.mockReturnValue(began + 19_000)
+      expect((await login(gateway, 'ann', 'right')).status).toBe(200)
+      for (let failure = 0; failure < 20; failure++) await login(gateway, 'ann', 'wrong')
+      expect(await login(gateway, 'ann', 'right')).toEqual(wait(3_600))
+    } finally {
+      now.mockRestore()
+    }
+  })
+
+  test('counts logins that are sent at one time', async () => {
+    const gateway = await served(document)
+    const guesses = [...Array(50).keys()].map((guess) => login(gateway, 'ann', String(guess)))
+    const answers = await Promise.all([...guesses, login(gateway, 'ann', 'right')])
+    const counts = answers.map(({ status }) => status)
+    expect(counts.filter((status) => status === 401)).toHaveLength(2)
+    expect(counts.filter((status) => status === 429)).toHaveLength(49)
+  })
+
+  test('is off by default, and counts for names that do not exist, too', async () => {
+    const off = await served(document.replace('memory', '"off"'))
+    for (let failure = 0; failure < 5; failure++) {
+      expect((await login(off, 'ann', 'wrong')).status).toBe(401)
+    }
+    const gateway = await served(document)
+    const statuses: number[] = []
+    for (let failure = 0; failure < 3; failure++) {
+      statuses.push((await login(gateway, 'x'.repeat(500), 'wrong')).status)
+    }
+    expect(statuses).toEqual([401, 401, 429])
   })
 })
 
@@ -441,6 +571,18 @@ describe('cors', () => {
     expect(refused.headers.get('access-control-allow-origin')).toBe('*')
   })
 
+  test('preflight_continue leaves a preflight to what is behind, and adds nothing to its answer', async () => {
+    const gateway = await served(document('{preflight_continue: true}'))
+    const answer = await ask(gateway, {
+      ...preflight,
+      headers: { ...preflight.headers, apikey: 'none' },
+    })
+    expect(answer).toMatchObject({ status: 401, body: { message: 'Unauthorized' } })
+    expect(answer.headers.get('access-control-allow-origin')).toBeNull()
+    const other = await ask(gateway, { headers: { origin: from } })
+    expect(other.headers.get('access-control-allow-origin')).toBe('*')
+  })
+
   test.each<[string, string, string | null]>([
     ['{origins: ["*"], credentials: true}', from, from],
     [`{origins: ["${from}"]}`, from, from],
@@ -478,17 +620,12 @@ describe('a configuration', () => {
   }
 
   test.each<[string, string, string]>([
-    [
-      'key-auth',
-      '{key_in_body: true}',
-      'config.key_in_body: true is not supported by this gateway',
-    ],
     ['key-auth', '{identity_realms: [{scope: realm}]}', 'config.identity_realms: is not supported'],
     ['key-auth', '{principals: {enabled: true}}', 'config.principals: is not supported'],
     [
       'basic-auth',
       '{brute_force_protection: {strategy: redis}}',
-      'config.brute_force_protection: is not supported',
+      'config.brute_force_protection.strategy: redis is not supported',
     ],
     ['key-auth', '{key_names: ["a b"]}', "config.key_names.1: bad header name 'a b'"],
     ['key-auth', '{key: 1}', 'config.key: unknown field'],
@@ -509,7 +646,6 @@ describe('a configuration', () => {
     ],
     ['cors', '{origins: ["("]}', "'(' is not a valid regex"],
     ['cors', '{origins: ["https://(?=a)"]}', 'has a look-around'],
-    ['cors', '{preflight_continue: true}', 'config.preflight_continue: true is not supported'],
   ])('of %s: %s is refused', async (name, config, expected) => {
     expect(await refusal(name, config)).toContain(expected)
   })

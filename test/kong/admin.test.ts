@@ -383,6 +383,18 @@ describe('requests that are refused', () => {
     expect((await post('/routes', {})).body.fields).toEqual({
       '@entity': [expect.stringContaining('must set one of')],
     })
+    const named = (snis: string[], protocols = ['https']) => post('/routes', { snis, protocols })
+    expect((await named(['a.test'], ['http'])).body.fields).toEqual({
+      snis: "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'",
+    })
+    expect((await named(['a.test:443'])).body.fields).toEqual({
+      snis: { 1: 'must be a name without a port' },
+    })
+    expect((await named([])).body.fields).toEqual({
+      '@entity': [
+        "must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'https'",
+      ],
+    })
     await post('/routes', { name: 'r', hosts: ['a'] })
     expect(await curl('/routes/r/plugins', 'name=kafka-consume')).toMatchObject({
       status: 400,

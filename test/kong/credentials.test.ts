@@ -36,6 +36,25 @@ async function send(method: string, path: string, body?: object, mayShow = false
   return { status: response.status, body: text === '' ? undefined : JSON.parse(text) }
 }
 
+test('the ttl of a key counts from its last write, and changes of other fields do not extend it', async () => {
+  await send('POST', '/consumers', { username: 'ann' })
+  const made = await send('POST', '/consumers/ann/key-auth', { key: 'k', ttl: 60 }, true)
+  expect(made).toMatchObject({ status: 201, body: { ttl: 60 } })
+  const { id } = made.body
+  const before = Math.floor(Date.now() / 1_000) - 50
+  const aged = { ...store.get('keyauth_credentials', id), updated_at: before }
+  await store.replaceAll({ ...store.snapshot(), keyauth_credentials: [aged as never] })
+  const patch = async (fields: object) =>
+    (await send('PATCH', `/key-auths/${id}`, fields, true)).body as Record<string, unknown>
+  expect(await patch({ tags: ['a'] })).toMatchObject({ ttl: 60, updated_at: before })
+  expect((await patch({ ttl: 60 }))['updated_at']).toBeGreaterThan(before)
+  for (const ttl of [-1, 100_000_001]) {
+    expect((await send('PATCH', `/key-auths/${id}`, { ttl })).body.fields).toEqual({
+      ttl: 'value should be between 0 and 100000000',
+    })
+  }
+})
+
 describe.each([
   ['key-auth', 'keyauth_credentials', 'key', {}],
   ['basic-auth', 'basicauth_credentials', 'password', { username: 'ann' }],
@@ -150,7 +169,7 @@ test('a credential must have the fields that its kind needs', async () => {
     ['jwt', { algorithm: 'ES256' }, 'rsa_public_key'],
     ['jwt', { algorithm: 'none' }, 'algorithm'],
     ['jwt', { algorithm: 'RS256', rsa_public_key: SECRET }, 'rsa_public_key'],
-    ['key-auth', { key: SECRET, ttl: 5 }, 'ttl'],
+    ['key-auth', { key: SECRET, ttl: -5 }, 'ttl'],
     ['key-auth', { key: '***' }, 'key'],
     ['key-auth', { key: { a: SECRET } }, 'key'],
   ] as const) {

@@ -149,7 +149,7 @@ _workspace: default
 upstreams: []
 vaults: []
 services:
-- {name: s, host: h, tls_sans: null, routes: [], plugins: [], ws_id: 0c61e164-6171-4837-8836-8f5298726d53}
+- {name: s, host: h, tls_sans: {dnsnames: [a.test], uris: null}, routes: [], plugins: [], ws_id: 0c61e164-6171-4837-8836-8f5298726d53}
 routes:
 - name: r
   paths: [/r]

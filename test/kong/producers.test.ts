@@ -381,6 +381,26 @@ describe('a consumer that authenticates', () => {
   })
 })
 
+test('a key in the body authenticates, and is not part of the record', async () => {
+  const topic = await kafka.createTopic(1)
+  const config = { topic, bootstrap_servers, producer_async: false }
+  const path = fileWith('kafka-upstream', config, {
+    plugins: [{ name: 'key-auth', config: { key_in_body: true } }],
+    consumers: [{ username: 'alice', keyauth_credentials: [{ key: 'very-secret' }] }],
+  })
+  await withGateway(['--config', path], async (urls) => {
+    const post = (data: string) => run(urls, `curl -s http://localhost:8000/kafka --data '${data}'`)
+    expect(await post('foo=bar&apikey=very-secret')).toBe('{"message":"message sent"}')
+    expect(await post('foo=bar&apikey=wrong')).toContain('Unauthorized')
+    const [record] = await readBack(brokers, topic, 1)
+    expect(JSON.parse(record?.payload ?? '')).toEqual({
+      body: btoa('foo=bar'),
+      body_args: { foo: 'bar' },
+      body_base64: true,
+    })
+  })
+})
+
 describe('kafka-log', () => {
   test('logs every request of every route, streams at their end, and none is lost at shutdown', async () => {
     const logs = await kafka.createTopic(1)

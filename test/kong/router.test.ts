@@ -20,6 +20,7 @@ function route(name: string, fields: Partial<KongRoute> = {}): KongRoute {
     hosts: null,
     paths: null,
     headers: null,
+    snis: null,
     regex_priority: 0,
     https_redirect_status_code: 426,
     strip_path: true,
@@ -121,6 +122,15 @@ describe('what a route matches', () => {
     [{ headers: { a: ['~*^v\\d$'] } }, 'x/', { headers: new Headers({ a: 'V1' }) }, true],
     [{ headers: { a: ['~*^v\\d$'] } }, 'x/', { headers: new Headers({ a: 'v12' }) }, false],
 
+    [{ snis: ['a.test'] }, 'a.test/', { scheme: 'https' }, true],
+    [{ snis: ['A.test.'] }, 'a.test:8443/', { scheme: 'https' }, true],
+    [{ snis: ['b.test', 'a.test'] }, 'a.test/', { scheme: 'https' }, true],
+    [{ snis: ['*.a.test'] }, 'x.a.test/', { scheme: 'https' }, true],
+    [{ snis: ['a.test'] }, 'x.a.test/', { scheme: 'https' }, false],
+    [{ snis: ['a.test'], paths: ['/a'] }, 'b.test/a', { scheme: 'https' }, false],
+    // Plain HTTP has no such name.
+    [{ snis: ['a.test'], paths: ['/a'] }, 'b.test/a', {}, true],
+
     [{ hosts: ['x'], protocols: ['https'] }, 'x/', {}, true],
     [{ hosts: ['x'], protocols: ['tcp'] }, 'x/', {}, false],
     [{ hosts: ['a.test'], paths: ['/a'] }, 'a.test/b', {}, false],
@@ -142,6 +152,8 @@ describe('which of several routes goes first', () => {
     ['a host before headers', { hosts: ['x'] }, { headers: { a: ['1'] } }],
     ['headers before a path', { headers: { a: ['1'] } }, { paths: ['/a/b'] }],
     ['a path before a method', { paths: ['/a'] }, { methods: ['GET'] }],
+    ['a method before an SNI', { methods: ['GET'] }, { snis: ['x'] }],
+    ['one SNI more', { paths: ['/a'], snis: ['x'] }, { paths: ['/a/b'] }],
     ['more headers', { headers: { a: ['1'], b: ['2'] } }, { headers: { a: ['1'] } }],
     ['a plain host', { hosts: ['x.test'] }, { hosts: ['*.test'] }],
     [
@@ -175,7 +187,7 @@ describe('which of several routes goes first', () => {
 
 describe('routes that are refused', () => {
   test.each<[Partial<KongRoute>, object]>([
-    [{}, { '@entity': "must set one of 'methods', 'hosts', 'headers', 'paths'" }],
+    [{}, { '@entity': "must set one of 'methods', 'hosts', 'headers', 'paths', 'snis'" }],
     [{ hosts: [], paths: [] }, { '@entity': expect.stringContaining('must set one of') }],
     [
       { paths: ['/a', '~/('] },

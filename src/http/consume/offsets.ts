@@ -7,6 +7,7 @@ import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { PartitionOffset } from '../../port/kafka.ts'
 import { PartitionTable, parseCursor } from '../../records/cursor.ts'
 import { assertMayUseGroup, clientOf } from '../request/client.ts'
+import { bodyOf } from '../request/request-body.ts'
 import type { Route } from '../route/route.ts'
 
 /** The most bytes of a body: some thousand partitions. */
@@ -44,7 +45,7 @@ export async function answerOffsets(c: Context, route: Route): Promise<Response>
   }
   const client = clientOf(c)
   assertMayUseGroup(client, route.hasClientGroups)
-  const offsets = parseOffsets(await readText(c.req.raw))
+  const offsets = parseOffsets(await readText(c))
   for (const { topic } of offsets) {
     if (!topics.includes(topic)) {
       throw invalidOffsets(`topic "${topic.slice(0, 249)}" is not one of ${topics.join(', ')}`)
@@ -63,9 +64,9 @@ export async function answerOffsets(c: Context, route: Route): Promise<Response>
   return c.body(null, 204)
 }
 
-async function readText({ body }: Request): Promise<string> {
+async function readText(c: Context): Promise<string> {
   try {
-    const bytes = await readLimited(body, MAX_BODY_BYTES)
+    const bytes = await readLimited(bodyOf(c), MAX_BODY_BYTES)
     if (bytes) return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
     throw invalidOffsets('the body is not valid UTF-8, or did not arrive')

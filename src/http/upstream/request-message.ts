@@ -1,8 +1,6 @@
 /** The message of a request: the JSON object that Kong's `kafka-upstream` sends. */
 import type { Context } from 'hono'
 import { toBase64 } from '../../core/bytes.ts'
-import { KafkaConsumeError } from '../../core/errors.ts'
-import { readLimited } from '../../core/read-limited.ts'
 import type { ResolvedUpstreamOptions } from '../../options/upstream-options.ts'
 import { jsonOf, textOf } from '../../records/encode.ts'
 import {
@@ -11,11 +9,8 @@ import {
   headerMap,
   queryMap,
 } from '../request/forwarded-request.ts'
+import { readRequestBody, unreadable } from '../request/request-body.ts'
 
-/** Bytes of a request's body at most: Kong's limit. */
-const MAX_BODY_BYTES = 1024 * 1024
-/** Bytes of bodies that are read at a time in a process: more requests are refused. */
-const MAX_READING_BYTES = 64 * 1024 * 1024
 /** Kong sends bodies of these types as they are, and all others as base64. */
 const TEXT_TYPES: readonly string[] = [
   'text/plain',
@@ -44,7 +39,7 @@ export async function readMessage(
   { method, url, headers }: ForwardedRequest,
   forwarding: MessageFields,
 ): Promise<RequestMessage> {
-  const body = await readBody(c)
+  const body = await readRequestBody(c)
   const parts = forwarding.forwardBody ? await bodyParts(body, headers.get('content-type')) : {}
   const { body: shownBody, bodyArgs, ...rest } = parts
   const fields = {
@@ -59,38 +54,6 @@ export async function readMessage(
   // The arguments are JSON already, whose numbers have all their digits.
   const comma = json === '{}' ? '' : ','
   return { json: `${json.slice(0, -1)}${comma}"body_args":${bodyArgs}}`, shownBody, body }
-}
-
-const reading = { bytes: 0 }
-
-async function readBody(c: Context): Promise<Uint8Array<ArrayBuffer>> {
-  const tooLarge = () =>
-    new KafkaConsumeError(
-      'RECORD_TOO_LARGE',
-      `Cannot read the request: its body may have ${MAX_BODY_BYTES} bytes`,
-    )
-  if (Number(c.req.header('Content-Length') ?? 0) > MAX_BODY_BYTES) throw tooLarge()
-  let length = 0
-  const count = (bytes: number) => {
-    length += bytes
-    reading.bytes += bytes
-    if (reading.bytes <= MAX_READING_BYTES || reading.bytes === length) return
-    throw new KafkaConsumeError(
-      'TOO_MANY_RECORDS',
-      'Cannot read the request: too many arrive at a time',
-      { retryAfter: 1 },
-    )
-  }
-  try {
-    const body = await readLimited(c.req.raw.body, MAX_BODY_BYTES, count)
-    if (body) return body
-  } catch (error) {
-    if (error instanceof KafkaConsumeError) throw error
-    throw unreadable('its body did not arrive')
-  } finally {
-    reading.bytes -= length
-  }
-  throw tooLarge()
 }
 
 interface BodyParts {
@@ -137,8 +100,4 @@ async function argumentsOf(
   } catch {
     throw unreadable(`its body is not valid ${type}`)
   }
-}
-
-function unreadable(state: string): KafkaConsumeError {
-  return new KafkaConsumeError('INVALID_RECORD', `Cannot read the request: ${state}`)
 }

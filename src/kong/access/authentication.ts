@@ -2,6 +2,7 @@
  * The common part of `key-auth`, `basic-auth` and `jwt`: a verdict, and the answer or consumer it
  * leads to.
  */
+import type { KafkaConsumeError } from '../../core/errors.ts'
 import { FOREIGN_PAGE, isForeignPage } from '../../http/request/page-origin.ts'
 import * as f from '../model/fields.ts'
 import { type AccessStep, type KongAccess, refuse } from './access-plugin.ts'
@@ -16,6 +17,10 @@ export type Verdict =
       readonly identifier?: string
     }
   | { readonly forbidden: string }
+  /** The request cannot be read. */
+  | { readonly error: KafkaConsumeError }
+  /** Seconds until the client may try again. */
+  | { readonly retryAfter: number }
   | {
       readonly message: string
       /** The value of `WWW-Authenticate`. */
@@ -31,6 +36,8 @@ export const OWN_CREDENTIALS = 'is not supported: credentials are those of this 
 
 /** Kong's identities of another service. They are accepted where they are not enabled. */
 export const principals = f.unserved(OWN_CREDENTIALS, ({ enabled }) => enabled !== true)
+
+const TOO_MANY_FAILURES = 'Too many failed login attempts'
 
 interface Common {
   readonly anonymous: string | null
@@ -60,6 +67,14 @@ export function authentication(
       return undefined
     }
     if ('forbidden' in verdict) return refuse(c, 403, 'FORBIDDEN', verdict.forbidden)
+    if ('error' in verdict) {
+      const { status, code, message } = verdict.error
+      return refuse(c, status, code, message)
+    }
+    if ('retryAfter' in verdict) {
+      c.header('Retry-After', String(verdict.retryAfter))
+      return refuse(c, 429, 'RATE_LIMITED', TOO_MANY_FAILURES, { retryable: true })
+    }
     if (config.anonymous === null) {
       c.header('WWW-Authenticate', verdict.challenge)
       return refuse(c, 401, 'UNAUTHENTICATED', verdict.message, verdict.rest)

@@ -5,6 +5,7 @@
 import { auth } from 'hono/utils/basic-auth'
 import { timingSafeEqual } from 'hono/utils/buffer'
 import * as v from 'valibot'
+import { limiterKey } from '../../core/fixed-window-limiter.ts'
 import * as f from '../model/fields.ts'
 import { passwordHash } from '../model/password-hash.ts'
 import { accessPlugin } from './access-plugin.ts'
@@ -16,6 +17,9 @@ import {
   foreignPage,
   principals,
 } from './authentication.ts'
+import { FailedLogins } from './failed-logins.ts'
+
+const KEPT = 'is not supported: failures are counted in memory'
 
 const schema = f.record({
   anonymous,
@@ -23,9 +27,17 @@ const schema = f.record({
   hide_credentials: v.optional(f.boolean, true),
   realm: v.optional(f.string, 'service'),
   principals,
-  brute_force_protection: f.unserved(
-    'is not supported: rate-limiting bounds the number of attempts',
-    ({ strategy }) => strategy === undefined || strategy === null || strategy === 'off',
+  brute_force_protection: f.optional(
+    f.record({
+      strategy: v.pipe(
+        v.optional(f.oneOf('cluster', 'memory', 'off', 'redis'), 'off'),
+        v.check(
+          (strategy) => strategy === 'memory' || strategy === 'off',
+          ({ input }) => `${input} ${KEPT}`,
+        ),
+      ),
+      redis: f.withoutHost(KEPT),
+    }),
   ),
 })
 
@@ -34,8 +46,10 @@ export const basicAuth = accessPlugin({
   name: 'basic-auth',
   schema,
   isForConsumers: false,
-  make: (config, credentials) =>
-    authentication(config, credentials, async (access) => {
+  make(config, credentials) {
+    const isGuarded = config.brute_force_protection?.strategy === 'memory'
+    const failures = isGuarded ? new FailedLogins() : undefined
+    return authentication(config, credentials, async (access) => {
       const given = auth(access.c.req.raw)
       if (given) credentialHeader(access, 'authorization', config.hide_credentials)
       const foreign = given && foreignPage(access)
@@ -44,7 +58,13 @@ export const basicAuth = accessPlugin({
       // Passwords are compared for unknown names, too: the time must not reveal which names exist.
       const hash = given && passwordHash(given.password, held?.consumer.id ?? '')
       const isRight = hash !== undefined && (await timingSafeEqual(held?.password ?? '', hash))
-      if (held && isRight) return { ...held, identifier: held.username }
+      const key = failures && given && (await limiterKey(given.username))
+      // From here on nothing is awaited: logins at one time must not all see the failures of before.
+      const isAccepted = held !== undefined && isRight
+      const retryAfter = key && (isAccepted ? failures.wait(key) : failures.add(key))
+      if (retryAfter) return { retryAfter }
+      if (isAccepted) return { ...held, identifier: held.username }
       return { message: 'Unauthorized', challenge: challenge('Basic', config.realm) }
-    }),
+    })
+  },
 })

@@ -38,7 +38,7 @@ const schema = f.record({
   max_age: f.optional(f.number()),
   credentials: v.optional(f.boolean, false),
   private_network: v.optional(f.boolean, false),
-  preflight_continue: f.only(f.boolean, false),
+  preflight_continue: v.optional(f.boolean, false),
   allow_origin_absent: v.optional(f.boolean, true),
 })
 
@@ -58,6 +58,8 @@ export const cors = accessPlugin({
         c.req.method === 'OPTIONS' &&
         from !== undefined &&
         c.req.header('Access-Control-Request-Method') !== undefined
+      // The plugins behind answer such a preflight, and no header is added to their answer.
+      if (isPreflight && config.preflight_continue) return undefined
       if (from === undefined && !config.allow_origin_absent) return undefined
       allowOrigin(c, config, from, isAllowed)
       // Credentials need an origin that is named: with `*` any page could use its visitor's

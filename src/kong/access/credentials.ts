@@ -49,8 +49,10 @@ export class Credentials {
     return this.#consumers.get(name)
   }
 
+  /** The credential of a key that has not expired. */
   byKey(key: string): KeyauthCredential | undefined {
-    return this.#keys.get(key)
+    const found = this.#keys.get(key)
+    return found && Date.now() < (expiryOf(found) ?? Infinity) ? found : undefined
   }
 
   byUsername(username: string): BasicauthCredential | undefined {
@@ -61,6 +63,11 @@ export class Credentials {
   byIssuer(key: string): JwtSecret | undefined {
     return this.#jwt.get(key)
   }
+}
+
+/** When a key expires, in milliseconds since 1970; undefined where it does not. */
+export function expiryOf({ ttl, updated_at }: KeyauthCredential): number | undefined {
+  return ttl ? (updated_at + ttl) * 1_000 : undefined
 }
 
 /** A credential whose password is a hash, also where a vault has the password itself. */

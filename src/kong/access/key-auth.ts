@@ -3,6 +3,7 @@
  * and messages are Kong's.
  */
 import * as v from 'valibot'
+import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
 import * as f from '../model/fields.ts'
 import { accessPlugin, type KongAccess } from './access-plugin.ts'
 import {
@@ -14,15 +15,17 @@ import {
   principals,
   type Verdict,
 } from './authentication.ts'
+import { expiryOf } from './credentials.ts'
+import { type KeyedBody, readKeyedBody } from './key-in-body.ts'
 
 const schema = f.record({
   key_names: v.optional(f.array(f.headerName), ['apikey']),
-  // Hides a key in a header from records of kafka-upstream; one in the query is always hidden.
+  // Hides a key in a header or body from records of kafka-upstream; one in the query is always hidden.
   hide_credentials: v.optional(f.boolean, true),
   anonymous,
   key_in_header: v.optional(f.boolean, true),
   key_in_query: v.optional(f.boolean, true),
-  key_in_body: f.only(f.boolean, false),
+  key_in_body: v.optional(f.boolean, false),
   run_on_preflight: v.optional(f.boolean, true),
   realm: f.optional(f.string),
   identity_realms: f.unserved(OWN_CREDENTIALS, ({ scope }) => scope === 'cp'),
@@ -37,12 +40,17 @@ export const keyAuth = accessPlugin({
   schema,
   isForConsumers: false,
   make: (config, credentials) =>
-    authentication(config, credentials, (access): Verdict => {
+    authentication(config, credentials, async (access): Promise<Verdict> => {
       const refusal = (message: string) => ({ message, challenge: challenge('Key', config.realm) })
-      const { key, isDuplicate } = presentedKey(access, config)
+      const body = await bodyOf(access, config)
+      if (body instanceof KafkaConsumeError) return { error: body }
+      const { key, isDuplicate } = presentedKey(access, config, body)
       if (key === undefined) return refusal('No API key found in request')
       if (isDuplicate) return refusal('Duplicate API key found')
-      return credentials().byKey(key) ?? refusal('Unauthorized')
+      const found = credentials().byKey(key)
+      if (!found) return refusal('Unauthorized')
+      access.until = expiryOf(found)
+      return found
     }),
 })
 
@@ -51,10 +59,24 @@ interface PresentedKey {
   readonly isDuplicate: boolean
 }
 
-/** The key of a request under the first of `key_names` that has one: in its header, else in the query. */
+/** The body of a request that may have its key there; undefined where it is not looked at. */
+async function bodyOf({ c }: KongAccess, { key_in_body }: KeyAuthConfig) {
+  if (!key_in_body) return undefined
+  try {
+    return await readKeyedBody(c)
+  } catch (error) {
+    return asKafkaConsumeError(error)
+  }
+}
+
+/**
+ * The key of a request under the first of `key_names` that has one: in its header, else in the query,
+ * else in the body.
+ */
 function presentedKey(
   access: KongAccess,
   { key_names, key_in_header, key_in_query, hide_credentials }: KeyAuthConfig,
+  body: KeyedBody | undefined,
 ): PresentedKey {
   const { c, credentialParameters } = access
   const query = new URL(c.req.url).searchParams
@@ -63,8 +85,10 @@ function presentedKey(
     if (inQuery.length > 0) credentialParameters.push(name)
     const inHeader = key_in_header ? c.req.header(name) : undefined
     if (inHeader) credentialHeader(access, name, hide_credentials)
-    const key = inHeader || inQuery[0]
-    if (key) return { key, isDuplicate: inQuery.length > 1 }
+    const inBody = body?.all(name) ?? []
+    if (hide_credentials && inBody.length > 0) body?.remove(name)
+    const key = inHeader || inQuery[0] || inBody[0]
+    if (key) return { key, isDuplicate: inQuery.length > 1 || inBody.length > 1 }
   }
   return { key: undefined, isDuplicate: false }
 }

@@ -24,10 +24,10 @@ const NONE = /^(?!)/
 /** Nested fields of Kong and its plugins that are not served. */
 export const NESTED_UNSERVED: Readonly<Record<EntityKind, RegExp>> = {
   services: /^(?:document_objects|graphql_\w+|degraphql_routes)$/,
-  routes: /^(?:degraphql_routes|snis|sources|destinations)$/,
+  routes: /^(?:degraphql_routes|sources|destinations)$/,
   plugins: /^(?:ordering|partials|condition|consumer_group)$/,
   consumers: /^(?:\w+_credentials|\w+_secrets|acls|groups|consumer_group_consumers)$/,
-  keyauth_credentials: /^ttl$/,
+  keyauth_credentials: NONE,
   basicauth_credentials: NONE,
   jwt_secrets: NONE,
   certificates: NONE,

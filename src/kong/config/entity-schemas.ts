@@ -84,7 +84,9 @@ const services = v.pipe(
     tls_verify: f.optional(f.boolean),
     tls_verify_depth: f.optional(f.integer(0, 64)),
     ca_certificates: f.optional(f.array(f.uuid)),
-    tls_sans: f.unserved('is not supported: Kafka is the only upstream'),
+    tls_sans: f.optional(
+      f.record({ dnsnames: f.optional(f.array(f.string)), uris: f.optional(f.array(f.string)) }),
+    ),
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed || ['https', 'tls'].includes(dataset.value.protocol)) return
@@ -100,12 +102,13 @@ const services = v.pipe(
   }),
 )
 
+/** The protocols of routes that need TLS. */
+const SECURE_PROTOCOLS: readonly string[] = ['https', 'wss']
+
 /** Whether a protocol is one of routes that only WebSocket handshakes match. */
 function isWebSocket(protocol: string): boolean {
   return protocol === 'ws' || protocol === 'wss'
 }
-
-const NOT_SERVED = 'is not supported: routes match by hosts, paths, methods and headers'
 
 const routes = v.pipe(
   f.record({
@@ -130,7 +133,7 @@ const routes = v.pipe(
     strip_path: v.optional(f.boolean, true),
     preserve_host: v.optional(f.boolean, false),
     service: f.optional(f.reference),
-    snis: f.unserved(NOT_SERVED),
+    snis: f.optional(f.set(f.routeSni)),
     sources: f.unserved("cannot set 'sources' when 'protocols' is 'http' or 'https'"),
     destinations: f.unserved("cannot set 'destinations' when 'protocols' is 'http' or 'https'"),
     expression: f.unserved("is not supported: the router is Kong's traditional one"),
@@ -142,10 +145,19 @@ const routes = v.pipe(
   }),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return
-    const { methods, hosts, paths, headers, protocols } = dataset.value
-    if (methods?.length || hosts?.length || paths?.length) return
+    const { methods, hosts, paths, headers, snis, protocols } = dataset.value
+    const secure = protocols.find((protocol) => SECURE_PROTOCOLS.includes(protocol))
+    if (snis?.length && !secure) {
+      const item = { type: 'object', origin: 'value', input: dataset.value } as const
+      addIssue({
+        message:
+          "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'",
+        path: [{ ...item, key: 'snis', value: snis }],
+      })
+      return
+    }
+    if (methods?.length || hosts?.length || paths?.length || snis?.length) return
     if (headers && Object.keys(headers).length > 0) return
-    const secure = protocols.find((protocol) => /^(?:https|wss)$/.test(protocol))
     const [sni, protocol] = secure ? [", 'snis'", secure] : ['', protocols[0]]
     addIssue({
       message: `must set one of 'methods', 'hosts', 'headers', 'paths'${sni} when 'protocols' is '${protocol}'`,
@@ -224,7 +236,8 @@ const credential = { ...entity, consumer: f.reference }
 const keyauth_credentials = f.record({
   ...credential,
   key: v.optional(f.secret, generated),
-  ttl: f.unserved('is not supported: a key is valid until it is removed'),
+  /** Seconds from `updated_at`, after which the key is refused. Zero: it is valid until it is removed. */
+  ttl: f.optional(f.integer(0, 100_000_000)),
 })
 
 const basicauth_credentials = f.record({ ...credential, username: f.string, password: f.secret })
@@ -307,7 +320,8 @@ export function readEntity<K extends EntityKind>(
   const whole = existing
     ? {
         ...merge({ ...existing }, given, kind === 'routes' ? MAPS_OF_ROUTES : MAPS_AND_REFERENCES),
-        updated_at: now,
+        // A key's `ttl` counts from there: changes of other fields must not extend it.
+        updated_at: hasTtl(existing) && given['ttl'] === undefined ? existing.updated_at : now,
       }
     : {
         ...given,
@@ -325,6 +339,10 @@ export function readEntity<K extends EntityKind>(
   // The names of a certificate are entities of their own.
   if (kind === 'certificates') delete (result.output as { snis?: unknown }).snis
   return result.output as EntityKinds[K]
+}
+
+function hasTtl(entity: EntityKinds[EntityKind]): boolean {
+  return 'ttl' in entity && entity.ttl !== null
 }
 
 type RawEntity = Readonly<Record<string, unknown>>

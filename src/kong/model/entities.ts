@@ -38,6 +38,8 @@ export interface KongRoute extends Entity {
   /** Prefixes, or regular expressions that begin with `~`. */
   readonly paths: readonly string[] | null
   readonly headers: Readonly<Record<string, readonly string[]>> | null
+  /** Host names of TLS; plain HTTP matches whatever they are. */
+  readonly snis: readonly string[] | null
   readonly regex_priority: number
   readonly strip_path: boolean
   readonly preserve_host: boolean
@@ -68,6 +70,8 @@ export interface KongConsumer extends Entity {
 export interface KeyauthCredential extends Entity {
   readonly consumer: EntityReference
   readonly key: string
+  /** Seconds from `updated_at` for which the key is valid; null or 0: until it is removed. */
+  readonly ttl: number | null
 }
 
 /** A user name and a password by which `basic-auth` identifies a consumer. */

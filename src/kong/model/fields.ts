@@ -165,6 +165,12 @@ export const routeHost = v.pipe(
   ),
 )
 
+/** A host name of TLS that a route matches. */
+export const routeSni = v.pipe(
+  routeHost,
+  v.check((text) => !/:\d*$|^\[|^\d+(?:\.\d+){3}$/.test(text), 'must be a name without a port'),
+)
+
 /** A host name of TLS: `*` alone, or as a whole label at either end. */
 export const serverName = v.pipe(
   string,

@@ -19,10 +19,11 @@ export interface RoutedRequest {
 
 const WEB_PROTOCOLS = ['http', 'https', 'ws', 'wss']
 /** Kong's weights of criteria, which rank routes that have equally many. */
-const HOST = 8
-const HEADER = 4
-const URI = 2
-const METHOD = 1
+const HOST = 16
+const HEADER = 8
+const URI = 4
+const METHOD = 2
+const SNI = 1
 
 type Rank = readonly number[]
 
@@ -40,6 +41,11 @@ interface CompiledRoute {
   readonly pathPrefixes: readonly string[]
   readonly methods: ReadonlySet<string> | undefined
   readonly headers: readonly HeaderRule[]
+  /**
+   * The hosts of requests by HTTPS. Runtimes do not tell the host name of TLS (SNI); clients send an
+   * equal `Host` (RFC 9110, 4.2.2).
+   */
+  readonly snis: readonly HostRule[]
   /** Whether only WebSocket handshakes match. */
   readonly isForWebSockets: boolean
 }
@@ -211,12 +217,14 @@ function firstOf(
 
 /** Whether a route matches: compares the cheap criteria first. */
 function matches(
-  { hosts, methods, prefixes, patterns, headers, isForWebSockets }: Compiled,
+  { hosts, methods, prefixes, patterns, headers, snis, isForWebSockets }: Compiled,
   { request, host, hostWithPort, path }: RequestFacts,
 ): boolean {
+  const isHost = (rule: HostRule) => hostMatches(rule, host, hostWithPort)
   if (isForWebSockets && request.headers.get('upgrade')?.toLowerCase() !== 'websocket') return false
   if (methods && !methods.has(request.method)) return false
-  if (hosts.length > 0 && !hosts.some((rule) => hostMatches(rule, host, hostWithPort))) return false
+  if (snis.length > 0 && request.scheme === 'https' && !snis.some(isHost)) return false
+  if (hosts.length > 0 && !hosts.some(isHost)) return false
   if (!headers.every((rule) => headerMatches(rule, request.headers))) return false
   if (prefixes.length === 0 && patterns.length === 0) return true
   return (
@@ -264,11 +272,11 @@ function isWeb({ protocols }: KongRoute): boolean {
  * @throws SchemaViolation for criteria that cannot be served; elements are counted from one, as in
  * Kong.
  */
-function check({ hosts, paths, methods, headers }: KongRoute): void {
-  const criteria = [hosts, paths, methods, headers && Object.keys(headers)]
+function check({ hosts, paths, methods, headers, snis }: KongRoute): void {
+  const criteria = [hosts, paths, methods, snis, headers && Object.keys(headers)]
   if (!criteria.some((values) => values && values.length > 0)) {
     throw new SchemaViolation({
-      '@entity': "must set one of 'methods', 'hosts', 'headers', 'paths'",
+      '@entity': "must set one of 'methods', 'hosts', 'headers', 'paths', 'snis'",
     })
   }
   const wrongPaths = (paths ?? []).flatMap((path, index) => {
@@ -313,8 +321,12 @@ function compile(route: KongRoute): CompiledRoute {
   const methods = route.methods?.length
     ? new Set(route.methods.map((method) => method.toUpperCase()))
     : undefined
-  const given = [hosts.length > 0, headers.length > 0, paths.length > 0, methods !== undefined]
-  const weights = [HOST, HEADER, URI, METHOD]
+  const snis = (route.snis ?? []).map((name) => hostRule(name.replace(/\.$/, '')))
+  const given = [
+    ...[hosts.length > 0, headers.length > 0, paths.length > 0],
+    ...[methods !== undefined, snis.length > 0],
+  ]
+  const weights = [HOST, HEADER, URI, METHOD, SNI]
   const rank = [
     -given.filter(Boolean).length,
     -weights.reduce((sum, weight, index) => (given[index] ? sum + weight : sum), 0),
@@ -335,6 +347,7 @@ function compile(route: KongRoute): CompiledRoute {
     pathPrefixes: [...prefixes, ...patterns.map(({ prefix }) => prefix)],
     methods,
     headers,
+    snis,
     isForWebSockets: !route.protocols.some((protocol) => /^https?$/.test(protocol)),
   }
 }
