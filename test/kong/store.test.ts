@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { doAtOnce } from '../../src/core/turns.ts'
-import { readEntity } from '../../src/kong/config/entity-schemas.ts'
 import { refuseMasks, restoreSecrets } from '../../src/kong/config/masked-secrets.ts'
 import { openState } from '../../src/kong/config/persisted-state.ts'
 import { MASK } from '../../src/kong/config/plugin-config.ts'
+import { readEntity } from '../../src/kong/config/read-entity.ts'
 import { EMPTY, Store } from '../../src/kong/config/store.ts'
 import { Violation } from '../../src/kong/model/constraint-violations.ts'
 import { SchemaViolation } from '../../src/kong/model/schema-violation.ts'
@@ -296,8 +296,8 @@ describe('entities as Kong has them', () => {
     ],
     [
       'routes',
-      { hosts: ['a'], snis: ['a'] },
-      'snis: is not supported: routes match by hosts, paths, methods and headers',
+      { hosts: ['a'], snis: ['*.a.*'], protocols: ['https'] },
+      'snis.1: invalid wildcard: must have at most one wildcard',
     ],
     [
       'routes',

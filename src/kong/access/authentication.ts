@@ -2,32 +2,39 @@
  * The common part of `key-auth`, `basic-auth` and `jwt`: a verdict, and the answer or consumer it
  * leads to.
  */
+import type { Context } from 'hono'
 import type { KafkaConsumeError } from '../../core/errors.ts'
 import { FOREIGN_PAGE, isForeignPage } from '../../http/request/page-origin.ts'
 import * as f from '../model/fields.ts'
 import { type AccessStep, type KongAccess, refuse } from './access-plugin.ts'
 import type { Credentials } from './credentials.ts'
 
-/** A credential that was found right, or why there is none. */
-export type Verdict =
-  | {
-      readonly id: string
-      readonly consumer: { readonly id: string }
-      /** How upstreams are told of the credential. Default: its id. */
-      readonly identifier?: string
-    }
+/** A credential that was found right. */
+interface Identified {
+  readonly id: string
+  readonly consumer: { readonly id: string }
+  /** How upstreams are told of the credential. Default: its id. */
+  readonly identifier?: string
+}
+
+/** Missing or wrong credentials. */
+interface Unidentified {
+  readonly message: string
+  /** The value of `WWW-Authenticate`. */
+  readonly challenge: string
+  /** More fields of the answer. */
+  readonly rest?: Readonly<Record<string, string>>
+}
+
+/** Why a request is refused whatever its credentials are. */
+type Refused =
   | { readonly forbidden: string }
   /** The request cannot be read. */
   | { readonly error: KafkaConsumeError }
   /** Seconds until the client may try again. */
   | { readonly retryAfter: number }
-  | {
-      readonly message: string
-      /** The value of `WWW-Authenticate`. */
-      readonly challenge: string
-      /** More fields of the answer. */
-      readonly rest?: Readonly<Record<string, string>>
-    }
+
+export type Verdict = Identified | Unidentified | Refused
 
 /** The consumer as which a request without credentials is served: an id or a name. */
 export const anonymous = f.optional(f.string)
@@ -66,15 +73,7 @@ export function authentication(
       access.credentialIdentifier = verdict.identifier ?? verdict.id
       return undefined
     }
-    if ('forbidden' in verdict) return refuse(c, 403, 'FORBIDDEN', verdict.forbidden)
-    if ('error' in verdict) {
-      const { status, code, message } = verdict.error
-      return refuse(c, status, code, message)
-    }
-    if ('retryAfter' in verdict) {
-      c.header('Retry-After', String(verdict.retryAfter))
-      return refuse(c, 429, 'RATE_LIMITED', TOO_MANY_FAILURES, { retryable: true })
-    }
+    if (!('challenge' in verdict)) return refusal(c, verdict)
     if (config.anonymous === null) {
       c.header('WWW-Authenticate', verdict.challenge)
       return refuse(c, 401, 'UNAUTHENTICATED', verdict.message, verdict.rest)
@@ -84,6 +83,16 @@ export function authentication(
     const message = `Cannot authenticate: there is no consumer "${config.anonymous}", which "anonymous" names`
     return refuse(c, 500, 'INVALID_OPTIONS', message)
   }
+}
+
+function refusal(c: Context, refused: Refused): Response {
+  if ('forbidden' in refused) return refuse(c, 403, 'FORBIDDEN', refused.forbidden)
+  if ('error' in refused) {
+    const { status, code, message } = refused.error
+    return refuse(c, status, code, message)
+  }
+  c.header('Retry-After', String(refused.retryAfter))
+  return refuse(c, 429, 'RATE_LIMITED', TOO_MANY_FAILURES, { retryable: true })
 }
 
 /**

@@ -16,6 +16,7 @@ import {
   credentialHeader,
   foreignPage,
   principals,
+  type Verdict,
 } from './authentication.ts'
 import { FailedLogins } from './failed-logins.ts'
 
@@ -49,22 +50,23 @@ export const basicAuth = accessPlugin({
   make(config, credentials) {
     const isGuarded = config.brute_force_protection?.strategy === 'memory'
     const failures = isGuarded ? new FailedLogins() : undefined
-    return authentication(config, credentials, async (access) => {
+    return authentication(config, credentials, async (access): Promise<Verdict> => {
+      const refused = { message: 'Unauthorized', challenge: challenge('Basic', config.realm) }
       const given = auth(access.c.req.raw)
-      if (given) credentialHeader(access, 'authorization', config.hide_credentials)
-      const foreign = given && foreignPage(access)
+      if (!given) return refused
+      credentialHeader(access, 'authorization', config.hide_credentials)
+      const foreign = foreignPage(access)
       if (foreign) return foreign
-      const held = given && credentials().byUsername(given.username)
+      const held = credentials().byUsername(given.username)
       // Passwords are compared for unknown names, too: the time must not reveal which names exist.
-      const hash = given && passwordHash(given.password, held?.consumer.id ?? '')
-      const isRight = hash !== undefined && (await timingSafeEqual(held?.password ?? '', hash))
-      const key = failures && given && (await limiterKey(given.username))
+      const hash = passwordHash(given.password, held?.consumer.id ?? '')
+      const isRight = await timingSafeEqual(held?.password ?? '', hash)
+      const key = await limiterKey(given.username)
       // From here on nothing is awaited: logins at one time must not all see the failures of before.
-      const isAccepted = held !== undefined && isRight
-      const retryAfter = key && (isAccepted ? failures.wait(key) : failures.add(key))
-      if (retryAfter) return { retryAfter }
-      if (isAccepted) return { ...held, identifier: held.username }
-      return { message: 'Unauthorized', challenge: challenge('Basic', config.realm) }
+      const accepted = isRight ? held : undefined
+      const retryAfter = accepted ? failures?.wait(key) : failures?.add(key)
+      if (retryAfter !== undefined) return { retryAfter }
+      return accepted ? { ...accepted, identifier: accepted.username } : refused
     })
   },
 })

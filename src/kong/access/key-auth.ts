@@ -2,6 +2,7 @@
  * Kong's plugin `key-auth`: identifies a consumer by a key in a header or in the query. Its options
  * and messages are Kong's.
  */
+import type { Context } from 'hono'
 import * as v from 'valibot'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
 import * as f from '../model/fields.ts'
@@ -44,20 +45,15 @@ export const keyAuth = accessPlugin({
       const refusal = (message: string) => ({ message, challenge: challenge('Key', config.realm) })
       const body = await bodyOf(access, config)
       if (body instanceof KafkaConsumeError) return { error: body }
-      const { key, isDuplicate } = presentedKey(access, config, body)
+      const [key, ...others] = presentedKey(access, config, body)
       if (key === undefined) return refusal('No API key found in request')
-      if (isDuplicate) return refusal('Duplicate API key found')
+      if (others.length > 0) return refusal('Duplicate API key found')
       const found = credentials().byKey(key)
       if (!found) return refusal('Unauthorized')
       access.until = expiryOf(found)
       return found
     }),
 })
-
-interface PresentedKey {
-  readonly key: string | undefined
-  readonly isDuplicate: boolean
-}
 
 /** The body of a request that may have its key there; undefined where it is not looked at. */
 async function bodyOf({ c }: KongAccess, { key_in_body }: KeyAuthConfig) {
@@ -71,24 +67,30 @@ async function bodyOf({ c }: KongAccess, { key_in_body }: KeyAuthConfig) {
 
 /**
  * The key of a request under the first of `key_names` that has one: in its header, else in the query,
- * else in the body.
+ * else in the body. It has several elements where it is given more than once in one of these.
  */
 function presentedKey(
   access: KongAccess,
   { key_names, key_in_header, key_in_query, hide_credentials }: KeyAuthConfig,
   body: KeyedBody | undefined,
-): PresentedKey {
+): readonly string[] {
   const { c, credentialParameters } = access
   const query = new URL(c.req.url).searchParams
   for (const name of key_names) {
+    const inHeader = key_in_header ? headerValues(c, name) : []
+    if (inHeader.length > 0) credentialHeader(access, name, hide_credentials)
     const inQuery = key_in_query ? query.getAll(name) : []
     if (inQuery.length > 0) credentialParameters.push(name)
-    const inHeader = key_in_header ? c.req.header(name) : undefined
-    if (inHeader) credentialHeader(access, name, hide_credentials)
     const inBody = body?.all(name) ?? []
     if (hide_credentials && inBody.length > 0) body?.remove(name)
-    const key = inHeader || inQuery[0] || inBody[0]
-    if (key) return { key, isDuplicate: inQuery.length > 1 || inBody.length > 1 }
+    const found = [inHeader, inQuery, inBody].find(([first]) => first)
+    if (found) return found
   }
-  return { key: undefined, isDuplicate: false }
+  return []
+}
+
+/** The value of a header, which runtimes join where a client repeats it. */
+function headerValues(c: Context, name: string): readonly string[] {
+  const value = c.req.header(name)
+  return value ? [value] : []
 }

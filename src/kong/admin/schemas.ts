@@ -1,8 +1,8 @@
 /** `/schemas` of the Admin API: describes the fields of entities and plugins, and checks entities. */
 import { Hono } from 'hono'
-import { readEntity } from '../config/entity-schemas.ts'
 import { refuseMasks } from '../config/masked-secrets.ts'
 import { PLUGIN_NAMES } from '../config/plugins.ts'
+import { readEntity } from '../config/read-entity.ts'
 import type { EntityKind } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
 import { otherMethods, Refusal } from './answers.ts'

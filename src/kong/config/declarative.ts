@@ -32,12 +32,13 @@ import {
 } from './document-settings.ts'
 import { BUILD_ORDER, CHILDREN, FIELD, NESTED_UNSERVED } from './document-structure.ts'
 import { nameOf } from './entity-name.ts'
-import { entitySchemas, readEntity } from './entity-schemas.ts'
+import { entitySchemas } from './entity-schemas.ts'
 import { hashPassword } from './hashed-passwords.ts'
 import { type DocumentEntity, InvalidDeclarative } from './invalid-declarative.ts'
 import { kafkaPluginOf } from './kafka-plugins.ts'
 import { partsOf, pluginOptions } from './plugin-options.ts'
 import { PLUGIN_NAMES } from './plugins.ts'
+import { readEntity } from './read-entity.ts'
 import { isOfConfig, unknownFields, valueAt, withoutField } from './unknown-fields.ts'
 
 /** How to read a document. */

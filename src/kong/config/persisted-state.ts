@@ -3,8 +3,8 @@ import { isJsonObject } from '../../core/json-object.ts'
 import type { SlicedWork } from '../../core/turns.ts'
 import type { EntityKind, KongSnapshot } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
-import { readEntity } from './entity-schemas.ts'
 import { hashPassword } from './hashed-passwords.ts'
+import { readEntity } from './read-entity.ts'
 import { EMPTY, Store } from './store.ts'
 
 /**

@@ -5,7 +5,7 @@
 import { isJsonObject } from '../../core/json-object.ts'
 import type { KongSnapshot } from '../model/entities.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
-import { readEntity } from './entity-schemas.ts'
+import { readEntity } from './read-entity.ts'
 
 /** The names of a certificate's SNIs, sorted. */
 export function serverNames({ snis }: KongSnapshot, certificateId: string): string[] {

@@ -9,10 +9,10 @@ import type { EntityKind, EntityKinds, KongSnapshot } from '../model/entities.ts
 import { isUuid } from '../model/fields.ts'
 import { checkIntegrity, fieldOf, KEYS, KINDS, referenced } from '../model/integrity.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
-import { readEntity } from './entity-schemas.ts'
 import { hashPassword } from './hashed-passwords.ts'
 import { refuseMasks, restoreSecrets } from './masked-secrets.ts'
 import { MASK } from './plugin-config.ts'
+import { readEntity } from './read-entity.ts'
 import { givenNames, withServerNames } from './server-names.ts'
 
 export const EMPTY = Object.fromEntries(KINDS.map((kind) => [kind, []])) as unknown as KongSnapshot
