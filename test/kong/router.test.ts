@@ -1,3 +1,7 @@
+/**
+ * Kong's router. The file has more than 400 lines because its tables have each criterion, and each pair
+ * of criteria.
+ */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import type { KongRoute } from '../../src/kong/model/entities.ts'
