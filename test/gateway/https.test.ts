@@ -166,33 +166,6 @@ describe('HTTPS', () => {
   })
 })
 
-test('routes of Kong by snis serve the clients that ask for their names', async () => {
-  const { gateway, url } = await GatewayProcess.listening(tlsFlags('localhost'))
-  await using _ = gateway
-  for (const snis of [['a.test'], ['b.test', '*.c.test']]) {
-    const created = await fetch(`${gateway.adminUrl}/routes`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ snis, protocols: ['https'], tags: [snis[0]] }),
-    })
-    expect([created.status, (await created.json()).snis]).toEqual([201, snis])
-  }
-  const { port } = new URL(gateway.httpsUrl)
-  const status = async (name: string, ...args: string[]) => {
-    const format = ['-o', '/dev/null', '-w', '%{http_version} %{http_code}']
-    const resolve = ['--resolve', `${name}:${port}:127.0.0.1`]
-    const { out } = await curl(...resolve, ...format, ...args, `https://${name}:${port}/x`)
-    return out
-  }
-  // 503: a route without a plugin for Kafka.
-  expect(await status('a.test')).toBe('2 503')
-  expect(await status('a.test', '--http1.1')).toBe('1.1 503')
-  expect(await status('b.test')).toBe('2 503')
-  expect(await status('x.c.test')).toBe('2 503')
-  expect(await status('d.test')).toBe('2 404')
-  expect((await fetch(`${url}/x`, { redirect: 'manual' })).status).toBe(426)
-})
-
 describe('certificates', () => {
   const refusal = (cert: string, key: string) => {
     try {
