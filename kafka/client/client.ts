@@ -18,6 +18,7 @@ export type Client = typeof Confluent
 export type Metadata = Confluent.Metadata
 export type Message = Confluent.Message
 export type TopicDescription = Confluent.TopicDescription
+export type MemberDescription = Confluent.MemberDescription
 
 /** Methods of the client's consumer that its declarations leave out. */
 interface Unlisted {
@@ -273,22 +274,26 @@ function keyOf(offsets: readonly PartitionOffset[]): string {
   return keys.sort().join(',')
 }
 
+/** librdkafka's `RD_KAFKA_CONSUMER_GROUP_STATE_STABLE`. */
+const STABLE = 3
+
 /**
  * The members of a consumer group, as its coordinator knows them.
  *
  * @param client Any connected consumer.
+ * @returns also whether the group is stable: each member has its partitions, and none joins or leaves.
  * @throws KafkaConsumeError
  */
 export async function membersOf(
   groupId: string,
   client: Consumer,
-): Promise<readonly Confluent.MemberDescription[]> {
+): Promise<{ readonly members: readonly MemberDescription[]; readonly isStable: boolean }> {
   const admin = adminOf(client)
   try {
     const { groups } = await call<DescribedGroups>('Cannot read the members of a group', (done) =>
       admin.describeGroups([groupId], { timeout: REQUEST_TIMEOUT_MS }, done as never),
     )
-    return groups[0]?.members ?? []
+    return { members: groups[0]?.members ?? [], isStable: groups[0]?.state === STABLE }
   } finally {
     admin.disconnect()
   }

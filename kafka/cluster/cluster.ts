@@ -16,9 +16,11 @@ import type { OpenProducer, ProducerSettings } from '../../src/port/open-produce
 import { disconnectClient, membersOf, type Settings } from '../client/client.ts'
 import { ConfluentAssignedConsumer } from '../consumer/assigned-consumer.ts'
 import { isEmbedded } from '../embedded/embedded.ts'
+import { BriefMember } from '../group/brief-member.ts'
 import { Group } from '../group/group.ts'
 import type { GroupHost } from '../group/group-host.ts'
-import { GROUP_TOPIC_SETTINGS, groupSettings } from '../group/group-settings.ts'
+import { GROUP_TOPIC_SETTINGS, groupSettings, mayOrphan } from '../group/group-settings.ts'
+import { orphansOf } from '../group/orphaned-partitions.ts'
 import { readBlock } from '../group/record-block.ts'
 import { ConfirmingProducer, type ProducerHost } from '../producer.ts'
 import { ownLimits, ownSettings, profileSettings } from '../producer-settings.ts'
@@ -157,12 +159,15 @@ export class ConfluentCluster implements KafkaCluster {
 
   #groupHost(options: GroupOptions): GroupHost {
     const { groupId, instanceId, topics } = options
-    return {
-      connect: (rebalance) =>
+    const connectAs =
+      (member: GroupOptions): GroupHost['connect'] =>
+      (rebalance) =>
         this.#connection.connectConsumer(
-          { ...groupSettings(options, this.#isEmbedded), rebalance_cb: rebalance },
+          { ...groupSettings(member, this.#isEmbedded), rebalance_cb: rebalance },
           GROUP_TOPIC_SETTINGS,
-        ),
+        )
+    return {
+      connect: connectAs(options),
       read: readBlock,
       disconnect: disconnectClient,
       partitions: () => this.partitions(topics),
@@ -170,9 +175,15 @@ export class ConfluentCluster implements KafkaCluster {
       offsets: (partitions, query) => this.offsets(partitions, query),
       topicIds: () => this.topicIds(topics),
       isInstanceTaken: async () => {
-        const members = await membersOf(groupId, await this.#connection.client())
+        const { members } = await membersOf(groupId, await this.#connection.client())
         return members.some(({ groupInstanceId }) => groupInstanceId === instanceId)
       },
+      orphans: async () => {
+        if (!mayOrphan(options, this.#isEmbedded)) return []
+        const { members, isStable } = await membersOf(groupId, await this.#connection.client())
+        return isStable ? orphansOf(await this.partitions(topics), members) : undefined
+      },
+      joinBriefly: () => BriefMember.join(connectAs({ ...options, instanceId: undefined }), topics),
     }
   }
 }

@@ -22,8 +22,8 @@ const CLOSING_MS = 5_000
 const NO_IDS: ReadonlyMap<string, string> = new Map()
 
 /** librdkafka's `rd_kafka_resp_err_t`. */
-const ASSIGN = -175
-const REVOKE = -174
+export const ASSIGN = -175
+export const REVOKE = -174
 
 /** The start of an assigned partition, and the known facts about its topic. */
 interface AssignedStart extends StartOffset {

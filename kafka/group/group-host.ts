@@ -26,4 +26,11 @@ export interface GroupHost {
   topicIds(): Promise<ReadonlyMap<string, string>>
   /** Whether a member of the group has the group instance id of this one. */
   isInstanceTaken(): Promise<boolean>
+  /**
+   * The partitions that no member of the group has; none where partitions cannot stay without a member
+   * (`mayOrphan`). Undefined while the members change.
+   */
+  orphans(): Promise<readonly TopicPartition[] | undefined>
+  /** Joins the group as a further member, which takes part in rebalances until it is disposed of. */
+  joinBriefly(): Promise<AsyncDisposable>
 }

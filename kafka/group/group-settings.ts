@@ -46,6 +46,17 @@ export function groupSettings(
 }
 
 /**
+ * Whether partitions of a group may stay without a member: those that a static member has given up
+ * before it ended. With the newer protocol brokers compare partitions and members themselves.
+ */
+export function mayOrphan(
+  { instanceId, protocol }: Pick<GroupOptions, 'instanceId' | 'protocol'>,
+  isEmbedded: boolean,
+): boolean {
+  return instanceId !== undefined && protocol !== 'consumer' && !isEmbedded
+}
+
+/**
  * Where the client goes on when it finds that an offset is gone. Where a group begins we tell it
  * ourselves.
  */

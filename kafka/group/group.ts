@@ -19,6 +19,7 @@ import { closing, explainFenced, joinTimedOut } from './group-errors.ts'
 import type { GroupHost } from './group-host.ts'
 import { GroupMember } from './member.ts'
 import { MemberProgress } from './member-progress.ts'
+import { OrphanedPartitions } from './orphaned-partitions.ts'
 import { PollQueue } from './poll-queue.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
@@ -241,8 +242,10 @@ export class Group implements GroupSession {
    */
   async #readOn(): Promise<void> {
     const progress = new MemberProgress(this.#member)
+    const orphans = new OrphanedPartitions(this.#host, this.#options.groupId, this.#signal)
     let rounds = 0
     const checks = setInterval(() => {
+      orphans.check()
       const checked = progress.check(rounds).catch((error) => log.debug('{error}', { error }))
       void checked.then((stall) => stall && this.#endRead?.(new Stall(stall)))
     }, this.#checkEvery)
@@ -257,6 +260,7 @@ export class Group implements GroupSession {
     } finally {
       clearInterval(checks)
       this.#endRead = undefined
+      await orphans.close()
     }
   }
 

@@ -87,6 +87,37 @@ test.each(['classic', 'consumer'] as const)(
   90_000,
 )
 
+test('a node that is killed after it gave partitions up, and before it joined again, leaves no partition without a node', async () => {
+  const topic = await kafka.createTopic(PARTITIONS)
+  const group = uniqueName('static')
+  const program = `${import.meta.dir}/support/revoked-member.ts`
+  const killed = Bun.spawn([process.execPath, program, kafka.bootstrapServers, group, 'a', topic], {
+    stdout: 'pipe',
+    stderr: 'inherit',
+  })
+  await killed.stdout.getReader().read()
+  // It joins while the first node has all partitions, and is to get two of them.
+  await using b = await join(topic, group, 'b', 'classic')
+  const nothingYet = b.fetch({ timeout: 100 })
+  expect(await killed.exited).not.toBe(0)
+  await using a = await join(topic, group, 'a', 'classic')
+  await nothingYet
+  await kafka.produce(
+    topic,
+    Array.from({ length: 40 }, (_, index) => ({ partition: index % PARTITIONS, value: 'x' })),
+  )
+  const values = new Set<string>()
+  await until(
+    async () => {
+      const read = await Promise.all([a, b].map((node) => node.records({ timeout: 100 })))
+      for (const { partition, offset } of read.flat()) values.add(`${partition}:${offset}`)
+      return values.size === 40
+    },
+    () => `all partitions to be read, ${values.size} records came`,
+    60_000,
+  )
+}, 120_000)
+
 test('of two nodes with one instance id the newer one reads; the older one reports the reason, and waits', async () => {
   const topic = await kafka.createTopic(PARTITIONS)
   const group = uniqueName('static')

@@ -83,6 +83,8 @@ class Member implements AsyncDisposable {
         return new Map([['t', this.topicId]])
       },
       isInstanceTaken: async () => this.isInstanceTaken,
+      orphans: async () => [],
+      joinBriefly: async () => ({ [Symbol.asyncDispose]: async () => {} }),
     }
     const defaults = { groupId: 'g', topics: ['t'], autoOffsetReset: 'earliest' } as const
     this.group = new Group(host, { ...defaults, commitStrategy, ...options }, checkEvery)
