@@ -19,6 +19,9 @@ import { step } from './progress.ts'
 const native = import.meta.dirname
 const makefile = join(native, 'Makefile')
 
+/** librdkafka's own Makefile with additions; make runs it in the folders src and src-cpp. */
+export const librdkafkaMakefile = join(native, 'librdkafka.mk')
+
 /** Features that librdkafka must have; its configure leaves out features whose libraries it does not find. */
 const requiredFeatures = [
   'ssl',
@@ -96,7 +99,8 @@ export function addonKey(
       hash.update(`\n${name}\n`).update(readFileSync(join(native, folder, name)))
     }
   }
-  hash.update(readFileSync(makefile)).update(CONFIGURE_FLAGS.join(' '))
+  for (const file of [makefile, librdkafkaMakefile]) hash.update(readFileSync(file))
+  hash.update(CONFIGURE_FLAGS.join(' '))
   hash.update(librdkafkaChanges)
   for (const name of compilerVariables) hash.update(`\n${name}=${environment[name] ?? ''}`)
   return `${version}-${target}-${hash.digest('hex').slice(0, 16)}`

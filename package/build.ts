@@ -48,7 +48,7 @@ await bundleDeclarations()
 for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE'])
   cpSync(join(root, name), join(dist, name))
 // The sources of the addon.
-for (const name of ['Makefile', 'include', 'src']) {
+for (const name of ['Makefile', 'librdkafka.mk', 'include', 'src']) {
   cpSync(join(root, 'native', name), join(dist, 'native', name), { recursive: true })
 }
 // The files that pages load.

@@ -12,7 +12,7 @@ import {
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import { addonName } from '../addon.ts'
-import { addonKey, CONFIGURE_FLAGS, sources } from '../build.ts'
+import { addonKey, CONFIGURE_FLAGS, librdkafkaMakefile, sources } from '../build.ts'
 import { cacheFolder } from '../cache.ts'
 import { changeLibrdkafka, librdkafkaChanges } from '../changes.ts'
 import { run } from '../command.ts'
@@ -75,7 +75,10 @@ async function provideLibrdkafka(
   const { librdkafka: version } = JSON.parse(
     readFileSync(join(client, 'package.json'), 'utf8'),
   ) as { librdkafka: string }
-  const key = hashOf(basename(libraries), version, librdkafkaChanges, ...CONFIGURE_FLAGS)
+  const key = hashOf(
+    ...[basename(libraries), version, librdkafkaChanges, ...CONFIGURE_FLAGS],
+    readFileSync(librdkafkaMakefile),
+  )
   const folder = join(cacheFolder(), 'cross', `${platform.name}-librdkafka-${key}`)
   if (existsSync(join(folder, 'done'))) return folder
   const librdkafka = join(folder, 'librdkafka')
@@ -105,7 +108,8 @@ async function provideLibrdkafka(
       ['src', 'librdkafka.a'],
       ['src-cpp', 'librdkafka++.a'],
     ] as const) {
-      const argv = ['make', `-j${availableParallelism()}`, '-C', part, library]
+      const jobs = `-j${availableParallelism()}`
+      const argv = ['make', jobs, '-C', part, '-f', librdkafkaMakefile, library]
       await run({ argv, cwd: librdkafka, log, env, onLine: showSource(update) })
     }
   })
