@@ -8,6 +8,7 @@ import { type Figure, tableOf, WRITTEN } from './figure.ts'
 import { Topics, withKafka } from './kafka.ts'
 import { type BenchOptions, readOptions, UsageError } from './options.ts'
 import { Bench, type Scenario } from './scenario.ts'
+import { connections } from './scenarios/connections.ts'
 import { crowd } from './scenarios/crowd.ts'
 import { fanOut } from './scenarios/fan-out.ts'
 import { filters } from './scenarios/filters.ts'
@@ -32,6 +33,7 @@ const scenarios: readonly Scenario[] = [
   rest,
   latency,
   crowd,
+  connections,
   filters,
   start,
   growth,

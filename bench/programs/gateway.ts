@@ -11,6 +11,14 @@ import { serveCommands } from './serve.ts'
 
 export type Gateway = typeof commands
 
+interface Serving {
+  readonly brokers: string
+  readonly topic: string | readonly string[]
+  readonly quiet?: string
+  /** PEM texts. Default: plain HTTP. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+}
+
 interface GroupServing {
   readonly brokers: string
   readonly topic: string
@@ -21,8 +29,8 @@ interface GroupServing {
 
 const commands = {
   /** Serves topics at `/stream` and `/messages`, and another topic at `/quiet`. */
-  async serve(serving: { brokers: string; topic: string | readonly string[]; quiet?: string }) {
-    const { brokers, topic, quiet } = serving
+  async serve(serving: Serving) {
+    const { brokers, topic, quiet, tls } = serving
     const topics = typeof topic === 'string' ? [topic] : [...topic]
     const route = kafkaConsume({
       bootstrapServers: brokers,
@@ -40,6 +48,7 @@ const commands = {
       port: 0,
       hostname: '0.0.0.0', // a crowd comes from more than one address
       fetch: (request, server) => app.fetch(request, server),
+      ...(tls && { tls, http2: true }),
     })
     await route.start()
     return { port: server.port as number }
