@@ -33,6 +33,7 @@ export type {
 } from './http/request-reader.ts'
 export type { KafkaControls } from './http/route/handler-controls.ts'
 export type { ClusterStats, GroupStats, PartitionRange, RouteStats } from './http/route/route.ts'
+export type { PartitionDetails, TopicDetails } from './http/route/topic-details.ts'
 export {
   type KafkaUpstreamHandler,
   kafkaUpstream,
@@ -47,6 +48,7 @@ export {
 export { type DocumentedRoutes, kafkaDocs } from './observability/openapi/docs.ts'
 export type { MeasuredRoutes } from './observability/route-metrics.ts'
 export { kafkaStatus } from './observability/status.ts'
+export { kafkaTopics } from './observability/topics.ts'
 export type {
   AuthenticationOptions,
   BrokerAddress,
@@ -74,6 +76,7 @@ export type {
   TopicOptions,
 } from './options/option-types.ts'
 export type { BrokerState, Gap, KafkaOutage } from './port/kafka.ts'
+export type { GroupProgress, GroupState } from './port/topic-details.ts'
 export type { ConsumedRecord } from './records/consumed-record.ts'
 export type { FormatRecord } from './records/format.ts'
 export type { RecordError } from './records/pipeline.ts'

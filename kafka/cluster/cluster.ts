@@ -13,6 +13,7 @@ import type {
   ProducerProfile,
 } from '../../src/port/kafka.ts'
 import type { OpenProducer, ProducerSettings } from '../../src/port/open-producer.ts'
+import type { GroupsProgress, PartitionReplicas } from '../../src/port/topic-details.ts'
 import { disconnectClient, membersOf, type Settings } from '../client/client.ts'
 import { ConfluentAssignedConsumer } from '../consumer/assigned-consumer.ts'
 import { isEmbedded } from '../embedded/embedded.ts'
@@ -27,6 +28,7 @@ import { ownLimits, ownSettings, profileSettings } from '../producer-settings.ts
 import { ClientFactory } from './client-factory.ts'
 import { ClusterConnection } from './connection.ts'
 import { ConsumerPool } from './consumer-pool.ts'
+import { GroupProgressQueries } from './group-progress.ts'
 import { OffsetQueries } from './offsets.ts'
 import { Topics } from './topics.ts'
 
@@ -39,6 +41,7 @@ export class ConfluentCluster implements KafkaCluster {
   readonly #topics: Topics
   readonly #offsets: OffsetQueries
   readonly #consumers: ConsumerPool
+  readonly #groupProgress: GroupProgressQueries
   readonly #open = new Set<AssignedConsumer | GroupSession>()
   readonly #producers = new Map<ProducerProfile, ConfirmingProducer>()
   readonly #openProducers = new Set<ConfirmingProducer>()
@@ -52,6 +55,7 @@ export class ConfluentCluster implements KafkaCluster {
       this.#topics.onOutage()
     })
     this.#topics = new Topics(this.#connection, this.#isEmbedded)
+    this.#groupProgress = new GroupProgressQueries(this.#connection)
     this.#consumers = new ConsumerPool(this.#connection, this.#isEmbedded)
     this.#offsets = new OffsetQueries(this.#connection, this.#topics, (from) =>
       this.openConsumer(from, 'catch-up'),
@@ -80,6 +84,15 @@ export class ConfluentCluster implements KafkaCluster {
 
   topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string>> {
     return this.#topics.ids(topics)
+  }
+
+  replicas(topics: readonly string[]): Promise<readonly PartitionReplicas[]> {
+    return this.#topics.replicas(topics)
+  }
+
+  async groupProgress(topics: readonly string[]): Promise<GroupsProgress> {
+    // The embedded broker answers no requests about groups.
+    return this.#isEmbedded ? { groups: [], leftOut: 0 } : this.#groupProgress.of(topics)
   }
 
   offsets(partitions: readonly TopicPartition[], query: OffsetQuery): Promise<PartitionOffset[]> {

@@ -1,5 +1,6 @@
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import type { TopicPartition } from '../../src/core/topic-partition.ts'
+import type { PartitionReplicas } from '../../src/port/topic-details.ts'
 import {
   adminOf,
   type Consumer,
@@ -84,6 +85,27 @@ export class Topics {
     } finally {
       admin.disconnect()
     }
+  }
+
+  /** The replicas of topics' partitions, without topics that do not exist. */
+  async replicas(topics: readonly string[]): Promise<PartitionReplicas[]> {
+    const control = await this.#connection.client()
+    const found = await Promise.all(
+      topics.map((topic) =>
+        readMetadata(control, `Cannot read topic "${topic}"`, { topic, allTopics: false }),
+      ),
+    )
+    return found.flatMap(({ topics: [described] }) =>
+      (described?.partitions ?? [])
+        .map(({ id, leader, replicas, isrs }) => ({
+          topic: described?.name ?? '',
+          partition: id,
+          leader: leader < 0 ? undefined : leader,
+          replicas,
+          inSync: isrs,
+        }))
+        .sort((a, b) => a.partition - b.partition),
+    )
   }
 
   /**

@@ -160,7 +160,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     (c, next) =>
       (kong.isEmpty ? undefined : kong.handle(c)) ??
       answerOwn(c, next, own, kong) ??
-      pages.handle(c, pageGuard),
+      pages.handle(c, (each) => kong.guard(each)),
   )
   app.onError(answerError)
 

@@ -3,10 +3,16 @@ import { KafkaConsumeError } from '../core/errors.ts'
 import { requestStatisticsOf } from '../core/request-statistics.ts'
 import { clientOf, isRestricted, type KafkaClient } from '../http/request/client.ts'
 import { docsRoutes } from '../observability/openapi/docs.ts'
-import type { OperationPath } from '../observability/openapi/openapi.ts'
+import type { OperationPath } from '../observability/openapi/operations.ts'
 import { statusHandler } from '../observability/status.ts'
+import { topicRoutes } from '../observability/topics.ts'
 import { kafkaConsole } from './console/console.ts'
 import type { ServedRoute } from './routing-table.ts'
+
+/** The path of topics, which clients with a scope may see in part. */
+const TOPICS = '/topics'
+
+type PassOrAnswer = (c: Context) => Promise<Response | undefined> | undefined
 
 interface PageOptions {
   /** The routes that the pages show. */
@@ -35,10 +41,14 @@ export class Pages {
     })
     const operations: OperationPath[] = ['/healthz', '/readyz']
     if (metrics) operations.push('/metrics')
-    if (page !== 'off') operations.push('/status')
+    if (page !== 'off') operations.push('/status', '/topics', '/topics/{topic}')
     if (docs) app.route('/', docsRoutes(served, operations))
     if (page !== 'off') {
       app.get('/status', statusHandler(served))
+      app.route(
+        TOPICS,
+        topicRoutes(() => served().flatMap(readingRoute)),
+      )
       app.route(page, kafkaConsole({ docs: docs ? '/docs' : undefined }))
     }
     app.notFound((c) => c.json({ message: 'no Route matched with those values' }, 404))
@@ -54,20 +64,40 @@ export class Pages {
    *
    * @param guard Answers in a page's place where the client may not see it.
    */
-  async handle(
-    c: Context,
-    guard: (c: Context) => Promise<Response | undefined>,
-  ): Promise<Response> {
-    const response = await this.#app.fetch(c.req.raw, { kafkaClient: clientOf(c) })
+  async handle(c: Context, guard: PassOrAnswer): Promise<Response> {
+    const isScoped = c.req.path === TOPICS || c.req.path.startsWith(`${TOPICS}/`)
+    if (isScoped) return this.#answerScoped(c, guard)
+    const response = await this.#answer(c)
     if (response.status === 404) return response
-    const statistics = requestStatisticsOf(c)
-    if (statistics) statistics.route = '(console)'
-    return (await guard(c)) ?? response
+    nameRoute(c)
+    return (await guard(c)) ?? refuseRestricted(c) ?? response
+  }
+
+  /** Answers a request for data that depend on the client's scope. */
+  async #answerScoped(c: Context, guard: PassOrAnswer): Promise<Response> {
+    const refusal = await guard(c)
+    if (refusal) return refusal
+    nameRoute(c)
+    return this.#answer(c)
+  }
+
+  async #answer(c: Context): Promise<Response> {
+    return this.#app.fetch(c.req.raw, { kafkaClient: clientOf(c) })
   }
 }
 
 function withoutSlash(path: string): string {
   return path.replace(/\/$/, '')
+}
+
+/** A route that reads, or none. */
+function readingRoute({ name, handler }: ServedRoute) {
+  return 'topicDetails' in handler ? [{ name, handler }] : []
+}
+
+function nameRoute(c: Context): void {
+  const statistics = requestStatisticsOf(c)
+  if (statistics) statistics.route = '(console)'
 }
 
 /** Refuses a client that may see some records only: pages and metrics show what there is in all. */

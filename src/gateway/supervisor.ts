@@ -7,6 +7,7 @@ import { registerClosed, registerOpen } from '../core/hot-reload.ts'
 import { LOG_ROOT } from '../core/log.ts'
 import { Semaphore } from '../core/semaphore.ts'
 import type { PartitionRange, RouteStats } from '../http/route/route.ts'
+import type { TopicDetails } from '../http/route/topic-details.ts'
 import type { KafkaOutage } from '../port/kafka.ts'
 import type { NotReady } from './health.ts'
 import { isOfOneRoute, OutageLog } from './outage-log.ts'
@@ -36,6 +37,7 @@ export interface SupervisedHandler extends Handler {
 export interface KafkaRoute extends SupervisedHandler {
   stats(): RouteStats
   partitions(): Promise<readonly PartitionRange[]>
+  topicDetails(topics?: readonly string[]): Promise<TopicDetails>
 }
 
 interface SupervisedRoute {

@@ -6,6 +6,7 @@ import type { ErrorCode, KafkaConsumeError } from '../core/errors.ts'
 import type { TopicPartition } from '../core/topic-partition.ts'
 import type { DeliveredRun, EncodedRecords, EncodingRequest, RecordTexts } from './encoding.ts'
 import type { OpenProducer, ProducerSettings } from './open-producer.ts'
+import type { GroupsProgress, PartitionReplicas } from './topic-details.ts'
 
 /** One record as Kafka holds it, with its bytes not yet decoded. */
 export interface KafkaRecord {
@@ -277,6 +278,12 @@ export interface KafkaCluster {
    * asks Kafka.
    */
   topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string>>
+  /**
+   * The replicas of topics' partitions, without topics that do not exist. Each call asks Kafka.
+   */
+  replicas(topics: readonly string[]): Promise<readonly PartitionReplicas[]>
+  /** The progress of consumer groups in topics. Each call asks Kafka about a limited number of groups. */
+  groupProgress(topics: readonly string[]): Promise<GroupsProgress>
   /** Offsets of partitions. Each call asks Kafka. */
   offsets(partitions: readonly TopicPartition[], query: OffsetQuery): Promise<PartitionOffset[]>
   /** A consumer that reads from given offsets on: the live consumer's, or a catch-up read's. */

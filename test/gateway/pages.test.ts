@@ -5,7 +5,7 @@ import { createGateway, type GatewayOptions } from '../../src/gateway/app.ts'
 import type { KafkaRoute } from '../../src/gateway/supervisor.ts'
 import type { PartitionRange, RouteStats } from '../../src/http/route/route.ts'
 import { readDeclarative } from '../../src/kong/config/declarative.ts'
-import { idleStats } from '../unit/fakes.ts'
+import { idleHandler, idleStats } from '../unit/fakes.ts'
 
 const options: GatewayOptions = { cluster: { brokers: ['a:1'], topics: ['t'] } }
 
@@ -27,6 +27,7 @@ function telling(
       outage: () => undefined,
       stats: () => ({ ...idleStats(), ...stats }),
       partitions,
+      topicDetails: idleHandler.topicDetails,
       close: async () => undefined,
     })
 }

@@ -26,7 +26,11 @@ export function idleStats(): RouteStats {
 }
 
 /** The statistics of a handler that has had no request. */
-export const idleHandler = { stats: idleStats, partitions: async () => [] }
+export const idleHandler = {
+  stats: idleStats,
+  partitions: async () => [],
+  topicDetails: async () => ({ partitions: [], groups: [], groupsLeftOut: 0 }),
+}
 
 /** A record with little in it. */
 export function recordAt(
@@ -127,6 +131,14 @@ export abstract class ReaderSource implements KafkaCluster {
 
   async topicIds(): Promise<ReadonlyMap<string, string>> {
     return new Map()
+  }
+
+  async replicas(): ReturnType<KafkaCluster['replicas']> {
+    return []
+  }
+
+  async groupProgress(): ReturnType<KafkaCluster['groupProgress']> {
+    return { groups: [], leftOut: 0 }
   }
 
   offsets(

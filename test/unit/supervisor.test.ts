@@ -3,7 +3,7 @@ import { afterEach, expect, test } from 'bun:test'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { type KafkaRoute, Supervisor } from '../../src/gateway/supervisor.ts'
 import { within } from '../support/wait.ts'
-import { idleStats } from './fakes.ts'
+import { idleHandler } from './fakes.ts'
 
 const ROUTES = 500
 const supervisors: Supervisor[] = []
@@ -28,8 +28,7 @@ function manyRoutes(start: () => Promise<void>) {
         counts.outages++
         return undefined
       },
-      stats: idleStats,
-      partitions: async () => [],
+      ...idleHandler,
       close: async () => undefined,
     })
     return handler

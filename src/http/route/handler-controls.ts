@@ -1,5 +1,6 @@
 import type { KafkaOutage } from '../../port/kafka.ts'
 import type { PartitionRange, Route, RouteStats } from './route.ts'
+import { type TopicDetails, topicDetails } from './topic-details.ts'
 
 /** The methods of the handlers that `kafkaConsume` and `kafkaReader` return. */
 export interface KafkaControls {
@@ -20,6 +21,13 @@ export interface KafkaControls {
    * @throws KafkaConsumeError when Kafka cannot be asked.
    */
   partitions(): Promise<readonly PartitionRange[]>
+  /**
+   * Asks Kafka about topics as a whole: offsets, replicas, and the consumer groups that read them.
+   *
+   * @param topics Topics of the route's cluster. Default: those of the route.
+   * @throws KafkaConsumeError when Kafka cannot be asked.
+   */
+  topicDetails(topics?: readonly string[]): Promise<TopicDetails>
   /**
    * Ends streams after their last whole event, commits what was delivered and leaves the consumer
    * group. Later requests are answered 503 `SHUTTING_DOWN`.
@@ -44,6 +52,9 @@ export function controlsOf(route: Route): KafkaControls {
     outage: () => route.outage() ?? route.groupOutage(),
     stats: () => route.stats(),
     partitions: () => route.partitions(),
+    topicDetails: async (topics = route.options.topics) => {
+      return topicDetails((await route.lease()).cluster, topics)
+    },
     close: () => route.close(),
   }
 }

@@ -3,12 +3,8 @@ import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import { credentialQuery } from '../../http/request/client.ts'
 import { fileRoutes } from '../../http/response/file-routes.ts'
-import {
-  type DescribedHandler,
-  type DescribedRoute,
-  type OperationPath,
-  openApi,
-} from './openapi.ts'
+import { type DescribedHandler, type DescribedRoute, openApi } from './openapi.ts'
+import type { OperationPath } from './operations.ts'
 import { page } from './page.ts'
 
 const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)

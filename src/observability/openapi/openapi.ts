@@ -1,11 +1,12 @@
 import { toJsonSchema } from '@valibot/to-json-schema'
 import packageJson from '../../../package.json' with { type: 'json' }
-import { ERROR_STATUSES } from '../../core/errors.ts'
 import { isCommittedByPost, isOffsetsPath } from '../../http/consume/offsets.ts'
 import { type ProduceStats, WRITE_NAMES } from '../../http/produce/kafka-produce.ts'
 import { READ_NAMES, SOCKET_NAMES, STREAM_NAMES } from '../../http/request/parameters.ts'
 import type { RouteStats } from '../../http/route/route.ts'
 import type { UpstreamStats } from '../../http/upstream/kafka-upstream.ts'
+import { OPERATIONS, type OperationPath } from './operations.ts'
+import { type Json, json, ref, refusals, refusalsAs, text } from './responses.ts'
 import { PARAMETERS, SCHEMAS, WRITE_PARAMETERS } from './schemas.ts'
 
 type DescribedOperation =
@@ -29,12 +30,6 @@ export interface DescribedRoute {
   readonly hosts: readonly string[]
   readonly handler: DescribedHandler
 }
-
-type Json = Readonly<Record<string, unknown>>
-
-const ref = (name: keyof typeof SCHEMAS) => ({ $ref: `#/components/schemas/${name}` })
-const json = (name: keyof typeof SCHEMAS) => ({ 'application/json': { schema: ref(name) } })
-const text = (description: string) => ({ schema: { type: 'string', description } })
 
 /**
  * The OpenAPI 3.1 document of these routes. A route whose path is a regular expression is left out:
@@ -188,23 +183,6 @@ function parametersOf(
 }
 
 /** Statuses by which a request is refused, each with its codes. */
-function refusals(...statuses: readonly number[]): Record<number, Json> {
-  return refusalsAs('Error', statuses)
-}
-
-function refusalsAs(
-  schema: keyof typeof SCHEMAS,
-  statuses: readonly number[],
-): Record<number, Json> {
-  return Object.fromEntries(
-    statuses.map((status) => {
-      const codes = Object.entries(ERROR_STATUSES).filter(([, found]) => found === status)
-      const description = codes.map(([code]) => `\`${code}\``).join(', ')
-      return [status, { description, content: json(schema) }]
-    }),
-  )
-}
-
 const LAST_EVENT_ID = {
   name: 'Last-Event-ID',
   in: 'header',
@@ -327,55 +305,3 @@ const upstream = {
     ),
   },
 } as const
-
-/** The paths that a gateway has for operators, as far as they are not turned off. */
-export type OperationPath = '/healthz' | '/readyz' | '/metrics' | '/status'
-
-const OPERATIONS: Record<OperationPath, Json> = {
-  '/healthz': {
-    get: {
-      operationId: 'healthz',
-      tags: ['Operations'],
-      summary: 'Whether the process lives',
-      security: [{}],
-      responses: { 200: { description: 'It does', content: json('Health') } },
-    },
-  },
-  '/readyz': {
-    get: {
-      operationId: 'readyz',
-      tags: ['Operations'],
-      summary: 'Whether requests can be served',
-      security: [{}],
-      responses: {
-        200: { description: 'They can', content: json('Health') },
-        503: { description: 'They cannot, and why', content: json('Health') },
-      },
-    },
-  },
-  '/metrics': {
-    get: {
-      operationId: 'metrics',
-      tags: ['Operations'],
-      summary: "Metrics in Prometheus's text format",
-      responses: {
-        200: {
-          description: 'All of them',
-          content: { 'text/plain': { schema: { type: 'string' } } },
-        },
-        ...refusals(401, 403),
-      },
-    },
-  },
-  '/status': {
-    get: {
-      operationId: 'status',
-      tags: ['Operations'],
-      summary: 'Routes, topics and groups',
-      responses: {
-        200: { description: 'As of a second ago', content: json('Status') },
-        ...refusals(401, 403),
-      },
-    },
-  },
-}

@@ -108,6 +108,12 @@ const failure = v.object({
 const place = v.object({ partition: v.number(), start: v.number(), end: v.number() })
 
 /** The schemas by their names in the document. */
+const topicsError = v.object({
+  code: v.string(),
+  message: v.string(),
+  retryable: v.optional(v.boolean()),
+})
+
 export const SCHEMAS = {
   Record: record,
   Gap: gap,
@@ -194,6 +200,56 @@ export const SCHEMAS = {
         ),
       }),
     ),
+  }),
+  Topics: v.object({
+    clusters: v.array(
+      v.object({
+        name: v.string(),
+        error: v.optional(topicsError),
+        topics: v.array(
+          v.object({
+            name: v.string(),
+            routes: v.array(v.string()),
+            partitions: v.number(),
+            records: v.number(),
+            end: v.number(),
+            rate: v.nullable(v.number()),
+            replicas: v.number(),
+            underReplicated: v.number(),
+            groups: v.array(v.object({ id: v.string(), state: v.string(), lag: v.number() })),
+          }),
+        ),
+        groupsLeftOut: v.number(),
+      }),
+    ),
+  }),
+  Topic: v.object({
+    cluster: v.string(),
+    error: v.optional(topicsError),
+    name: v.string(),
+    routes: v.array(v.string()),
+    rate: v.nullable(v.number()),
+    partitions: v.array(
+      v.object({
+        ...place.entries,
+        rate: v.nullable(v.number()),
+        leader: v.nullable(v.number()),
+        replicas: v.array(v.number()),
+        inSync: v.array(v.number()),
+      }),
+    ),
+    groups: v.array(
+      v.object({
+        id: v.string(),
+        state: v.string(),
+        members: v.number(),
+        lag: v.number(),
+        partitions: v.array(
+          v.object({ partition: v.number(), committed: v.number(), lag: v.number() }),
+        ),
+      }),
+    ),
+    groupsLeftOut: v.number(),
   }),
 } as const satisfies Record<string, v.GenericSchema>
 

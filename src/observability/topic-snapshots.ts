@@ -1,0 +1,126 @@
+import { settledWithin } from '../core/deadline.ts'
+import { partitionKey } from '../core/topic-partition.ts'
+import type { RouteStats } from '../http/route/route.ts'
+import type { TopicDetails } from '../http/route/topic-details.ts'
+
+/** The part of a handler that topics are read through. */
+export interface DetailedHandler {
+  stats(): Pick<RouteStats, 'topics' | 'cluster'>
+  topicDetails(topics?: readonly string[]): Promise<TopicDetails>
+}
+
+/** The topics of a cluster, as of some seconds ago. */
+export interface ClusterTopics {
+  readonly name: string
+  readonly details: TopicDetails
+  /** Records a second over the last minute, by the key of the partition; without those not known yet. */
+  readonly rates: ReadonlyMap<string, number>
+  /** Why Kafka could not be asked the last time; the details are those from before. */
+  readonly error: unknown
+}
+
+/** Milliseconds for which an answer of Kafka is reused. */
+const MAX_AGE_MS = 5_000
+/** Milliseconds that a caller waits for Kafka at most; then it gets what was known before. */
+const QUERY_TIMEOUT_MS = 5_000
+/** Milliseconds over which rates are computed. */
+const RATE_WINDOW_MS = 60_000
+/** Milliseconds between the samples of end offsets: shorter ones would be kept without use. */
+const SAMPLE_INTERVAL_MS = 4_000
+
+const NOTHING: TopicDetails = { partitions: [], groups: [], groupsLeftOut: 0 }
+
+/** End offsets by the key of the partition, at a time. */
+interface OffsetSample {
+  /** In `performance.now()` milliseconds. */
+  readonly at: number
+  readonly ends: ReadonlyMap<string, number>
+}
+
+/** The topics of one cluster: asked for at most once in five seconds. */
+class ClusterSnapshot {
+  readonly #name: string
+  #details = NOTHING
+  #error: unknown
+  /** The samples of the last minute, the oldest first: at most one each four seconds. */
+  #samples: OffsetSample[] = []
+  #askedAt = Number.NEGATIVE_INFINITY
+  #topics = ''
+  #query: Promise<void> | undefined
+
+  constructor(name: string) {
+    this.#name = name
+  }
+
+  /** Asks Kafka where what is known is too old, or is about other topics. */
+  refresh(topics: readonly string[], handler: DetailedHandler): Promise<void> {
+    const wanted = JSON.stringify(topics)
+    const isFresh = performance.now() - this.#askedAt < MAX_AGE_MS && wanted === this.#topics
+    if (this.#query || isFresh) return this.#query ?? Promise.resolve()
+    this.#askedAt = performance.now()
+    this.#topics = wanted
+    this.#query = handler
+      .topicDetails(topics)
+      .then(
+        (details) => {
+          this.#details = details
+          this.#error = undefined
+          this.#sample()
+        },
+        (error: unknown) => {
+          this.#error = error
+        },
+      )
+      .finally(() => {
+        this.#query = undefined
+      })
+    return this.#query
+  }
+
+  get topics(): ClusterTopics {
+    const { partitions } = this.#details
+    const [first] = this.#samples
+    const last = this.#samples.at(-1)
+    const seconds = ((last?.at ?? 0) - (first?.at ?? 0)) / 1_000
+    const rates = new Map<string, number>()
+    for (const partition of seconds > 0 ? partitions : []) {
+      const key = partitionKey(partition)
+      const [begin, end] = [first?.ends.get(key), last?.ends.get(key)]
+      if (begin === undefined || end === undefined) continue
+      // A re-created topic begins at 0 again.
+      rates.set(key, Math.max(0, end - begin) / seconds)
+    }
+    return { name: this.#name, details: this.#details, rates, error: this.#error }
+  }
+
+  #sample(): void {
+    const at = performance.now()
+    const last = this.#samples.at(-1)
+    if (last && at - last.at < SAMPLE_INTERVAL_MS) return
+    const ends = this.#details.partitions.map((each) => [partitionKey(each), each.end] as const)
+    this.#samples.push({ at, ends: new Map(ends.filter(([, end]) => end >= 0)) })
+    while ((this.#samples[1]?.at ?? at) < at - RATE_WINDOW_MS) this.#samples.shift()
+  }
+}
+
+/** The topics that handlers read, by cluster. A cluster is forgotten when no handler has it any more. */
+export class TopicSnapshots {
+  #clusters = new Map<string, ClusterSnapshot>()
+
+  async of(handlers: readonly DetailedHandler[]): Promise<ClusterTopics[]> {
+    const byCluster = Map.groupBy(handlers, (handler) => handler.stats().cluster?.name)
+    const previous = this.#clusters
+    this.#clusters = new Map()
+    const queries: Array<Promise<void>> = []
+    for (const [name, [first, ...others]] of byCluster) {
+      // A route that had no request yet is not connected.
+      if (name === undefined || first === undefined) continue
+      const all = [first, ...others].flatMap((handler) => handler.stats().topics)
+      const snapshot = previous.get(name) ?? new ClusterSnapshot(name)
+      this.#clusters.set(name, snapshot)
+      queries.push(snapshot.refresh([...new Set(all)].sort(), first))
+    }
+    await settledWithin(Promise.all(queries), QUERY_TIMEOUT_MS)
+    return [...this.#clusters.values()].map(({ topics }) => topics)
+  }
+}

@@ -1,0 +1,32 @@
+/** The part of the port about topics as a whole: replicas, and the progress of consumer groups. */
+import type { TopicPartition } from '../core/topic-partition.ts'
+import type { PartitionOffset } from './kafka.ts'
+
+/** The brokers that have a partition, by their ids. */
+export interface PartitionReplicas extends TopicPartition {
+  /** The broker that serves it; undefined where there is none now. */
+  readonly leader: number | undefined
+  readonly replicas: readonly number[]
+  /** The replicas that are up to date. */
+  readonly inSync: readonly number[]
+}
+
+/** How far a consumer group has come in topics. */
+export interface GroupProgress {
+  readonly id: string
+  /** Kafka's state of the group. */
+  readonly state: GroupState
+  /** The number of its members. */
+  readonly members: number
+  /** Its committed offsets, in partitions where it has any. */
+  readonly committed: readonly PartitionOffset[]
+}
+
+export type GroupState = 'stable' | 'rebalancing' | 'empty' | 'dead' | 'unknown'
+
+/** The consumer groups of topics. */
+export interface GroupsProgress {
+  readonly groups: readonly GroupProgress[]
+  /** Groups that were not asked about: a later call asks about them. */
+  readonly leftOut: number
+}
