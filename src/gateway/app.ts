@@ -1,7 +1,4 @@
-import { getLogger } from '@logtape/logtape'
 import { type Context, Hono, type MiddlewareHandler, type Next } from 'hono'
-import { asKafkaConsumeError } from '../core/errors.ts'
-import { LOG_ROOT } from '../core/log.ts'
 import { logRequest, observeRequests, requestStatisticsOf } from '../core/request-statistics.ts'
 import { doAtOnce, type SlicedWork } from '../core/turns.ts'
 import { consumeWithin } from '../http/kafka-consume.ts'
@@ -13,6 +10,7 @@ import type { KongSnapshot } from '../kong/model/entities.ts'
 import type { Environment, MayShow } from '../kong/model/references.ts'
 import { kafkaMetrics } from '../observability/metrics.ts'
 import type { ConsumerGroupOptions, KafkaConsumeOptions } from '../options/option-types.ts'
+import { answerError } from './answer-error.ts'
 import type { KnownClient } from './auth/clients.ts'
 import type { GuardOptions } from './auth/guard.ts'
 import { healthRoutes, type NotReady } from './health.ts'
@@ -22,8 +20,6 @@ import { guardedLogin } from './login/login.ts'
 import { Pages, refuseRestricted } from './pages.ts'
 import type { AnsweringHandler, MakeRoute, ServedRoute } from './routing-table.ts'
 import { type KafkaRoute, Supervisor } from './supervisor.ts'
-
-const log = getLogger([LOG_ROOT, 'gateway'])
 
 /** The cluster of the gateway's own routes. */
 type OwnCluster = {
@@ -238,14 +234,4 @@ function logsByName(logs: ReadonlyMap<string, RequestLog>): Record<string, Reque
 
 function byName(routes: readonly ServedRoute[]): Record<string, AnsweringHandler> {
   return Object.fromEntries(routes.map(({ name, handler }) => [name, handler]))
-}
-
-function answerError(thrown: Error, c: Context): Response {
-  const { status, code, message, cause } = asKafkaConsumeError(thrown)
-  log.error('Cannot answer {method} {path}: {cause}', {
-    method: c.req.method,
-    path: c.req.path,
-    cause: cause ?? thrown,
-  })
-  return c.json({ message, code }, status)
 }

@@ -4,6 +4,7 @@ import type { Context } from 'hono'
 import { LOG_ROOT } from '../core/log.ts'
 import { requestStatisticsOf } from '../core/request-statistics.ts'
 import type { SlicedWork } from '../core/turns.ts'
+import { sizeOf } from '../http/log/answer-size.ts'
 import { startRequest } from '../http/log/log-entry.ts'
 import type { RequestLog } from '../http/log/request-log.ts'
 import { clientOf, type KafkaClient } from '../http/request/client.ts'
@@ -12,6 +13,7 @@ import type { KongAccess } from '../kong/access/access-plugin.ts'
 import { pluginGroupId } from '../kong/config/kafka-plugins.ts'
 import { ACCESS_PLUGINS, ANSWERING_PLUGINS, LOG_PLUGIN } from '../kong/config/plugins.ts'
 import type { KongConsumer, KongPlugin, KongRoute, KongSnapshot } from '../kong/model/entities.ts'
+import { answerError } from './answer-error.ts'
 import { httpsUrl } from './https.ts'
 import {
   ANY_ROUTE,
@@ -143,12 +145,12 @@ export class KongRoutes {
     answering: Promise<Response> | Response,
   ): Promise<Response> {
     const start = startRequest()
-    const response = await answering
+    const response = await Promise.resolve(answering).catch((thrown) => answerError(thrown, c))
     // The logs of now, since those of the request's arrival may be closed.
     const { scopes, logsByPlugin } = this.#table
     const consumer = logFieldsOf(c)['consumer'] as KongConsumer | undefined
     const plugin = scopes.find(LOG_PLUGIN, target, consumer?.id)
-    if (plugin) logsByPlugin.get(plugin.id)?.record(c, response, start, true)
+    if (plugin) logsByPlugin.get(plugin.id)?.record(c, response, start, sizeOf(c, response, true))
     return response
   }
 

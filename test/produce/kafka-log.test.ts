@@ -30,6 +30,12 @@ async function entriesOf(topic: string, count: number) {
   return (await readBack(brokers, topic, count)).map(({ payload }) => JSON.parse(payload ?? ''))
 }
 
+/** Bytes of an answer's first line and headers, as HTTP/1.1 writes them. */
+function headBytes(headers: Readonly<Record<string, string>>): number {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 200\r\n${lines.join('')}\r\n`.length
+}
+
 describe('kafkaLog', () => {
   test('logs a request with fields of the app, without its secrets', async () => {
     const { topic, log } = await logTo({ keyQueryArg: 'id' })
@@ -65,10 +71,53 @@ describe('kafkaLog', () => {
     await app.request('/')
     await log.close()
     const [{ response }] = await entriesOf(topic, 1)
-    const head = Object.entries(response.headers as Record<string, string>)
-      .map(([name, value]) => `${name}: ${value}\r\n`)
-      .join('')
-    expect(response.size).toBe(`HTTP/1.1 200\r\n${head}\r\nhello`.length)
+    expect(response.size).toBe(headBytes(response.headers) + 'hello'.length)
+  })
+
+  test('logs a stream of the app when it ends, with its bytes', async () => {
+    const { topic, log } = await logTo({ producerAsyncFlushTimeout: 10 })
+    const end = Promise.withResolvers<void>()
+    const app = new Hono().use(log).get('/', (c) =>
+      streamSSE(c, async (stream) => {
+        await stream.writeSSE({ data: 'first' })
+        await end.promise
+        await stream.writeSSE({ data: 'last' })
+      }),
+    )
+    await using server = serve({ port: 0, fetch: app.fetch })
+    const response = await fetch(server.url)
+    const reader = response.body?.getReader()
+    let text = new TextDecoder().decode((await reader?.read())?.value)
+    expect(log.stats()).toMatchObject({ records: 0, buffered: 0 })
+    end.resolve()
+    for (let part = await reader?.read(); part?.value; part = await reader?.read()) {
+      text += new TextDecoder().decode(part.value)
+    }
+    expect(text).toBe('data: first\n\ndata: last\n\n')
+    await log.close()
+    const [entry] = await entriesOf(topic, 1)
+    expect(entry.response.size).toBe(headBytes(entry.response.headers) + text.length)
+  })
+
+  test('logs a request whose handler throws', async () => {
+    const { topic, log } = await logTo()
+    const app = new Hono()
+      .use(log)
+      .get('/error', () => {
+        throw new Error('boom')
+      })
+      .get('/text', () => {
+        throw 'boom'
+      })
+    app.onError((_, c) => c.text('failed', 503))
+    expect((await app.request('/error')).status).toBe(503)
+    await expect(Promise.resolve(app.request('/text'))).rejects.toBe('boom')
+    await log.close()
+    const entries = await entriesOf(topic, 2)
+    expect(entries.map(({ request, response }) => [request.uri, response.status])).toEqual([
+      ['/error', 503],
+      ['/text', 500],
+    ])
   })
 
   test('logs a stream when its client leaves', async () => {
@@ -82,11 +131,16 @@ describe('kafkaLog', () => {
     const server = serve({ port: 0, fetch: new Hono().use(log).get('/', reading).fetch })
     const abort = new AbortController()
     const response = await fetch(server.url, { signal: abort.signal })
-    await response.body?.getReader().read()
+    const reader = response.body?.getReader()
+    await kafka.produce(records, [{ value: 'x'.repeat(1_000) }])
+    let bytes = 0
+    while (bytes < 1_000) bytes += (await reader?.read())?.value?.length ?? 0
     expect(log.stats()).toMatchObject({ records: 0, buffered: 0 })
     abort.abort()
     await until(() => log.stats().records === 1, 'the entry')
-    expect(await entriesOf(topic, 1)).toMatchObject([{ response: { status: 200 } }])
+    const [entry] = await entriesOf(topic, 1)
+    expect(entry.response.status).toBe(200)
+    expect(entry.response.size).toBe(headBytes(entry.response.headers) + bytes)
     await server.stop(true)
     await reading.close()
     await log.close()

@@ -1,8 +1,9 @@
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import { beginRequestStatistics, requestStatisticsOf } from '../../core/request-statistics.ts'
 import { resolveLogOptions } from '../../options/log-options.ts'
 import type { KafkaLogOptions } from '../../options/option-types.ts'
 import type { WriterControls } from '../produce/writer-controls.ts'
+import { type AnswerSize, counted, isAppStream, sizeOf } from './answer-size.ts'
 import { startRequest } from './log-entry.ts'
 import { type LogStats, RequestLog } from './request-log.ts'
 
@@ -40,8 +41,15 @@ export function kafkaLog(options: KafkaLogOptions): KafkaLogMiddleware {
     // Streams tell there when they end.
     if (!requestStatisticsOf(c)) beginRequestStatistics(c)
     const start = startRequest()
-    await next()
-    requestLog.record(c, c.res, start)
+    try {
+      await next()
+    } catch (thrown) {
+      // Hono answers errors itself. The runtime answers anything else that is thrown.
+      const response = new Response(null, { status: 500 })
+      requestLog.record(c, response, start, { ended: undefined, bytes: () => undefined })
+      throw thrown
+    }
+    requestLog.record(c, c.res, start, sizeOfAnswer(c))
   }
   return Object.assign(middleware, {
     start: () => requestLog.start(),
@@ -49,4 +57,13 @@ export function kafkaLog(options: KafkaLogOptions): KafkaLogMiddleware {
     stats: () => requestLog.stats(),
     close: () => requestLog.close(),
   })
+}
+
+/** The size of an app's answer. An app's own stream is counted, and logged at its end. */
+function sizeOfAnswer(c: Context): AnswerSize {
+  const isCounted = requestStatisticsOf(c)?.ended !== undefined || !isAppStream(c)
+  if (isCounted || c.res.body === null) return sizeOf(c, c.res, false)
+  const { body, size } = counted(c.res.body)
+  c.res = new Response(body, c.res)
+  return size
 }

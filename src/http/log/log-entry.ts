@@ -29,20 +29,20 @@ export interface RequestEnd extends RequestStart {
   readonly response: Response
   /** By `performance.now()`. */
   readonly answeredAt: number
-  /** A copy of a short answer whose bytes nobody counts. */
-  readonly copy: Response | undefined
+  /** By `performance.now()`. */
+  readonly endedAt: number
+  /** Bytes of its body; undefined where they are not known. */
+  readonly bytes: number | undefined
 }
 
 /** @param request Without credentials. */
-export async function logEntry(
+export function logEntry(
   c: Context,
   { method, url, headers }: ForwardedRequest,
-  { response, answeredAt, copy, startedAt, began }: RequestEnd,
-): Promise<LogEntry> {
+  { response, answeredAt, endedAt, bytes, startedAt, began }: RequestEnd,
+): LogEntry {
   const uri = url.pathname + url.search
   const statistics = requestStatisticsOf(c)
-  const ended = performance.now()
-  const length = await bodyBytes(response, copy, statistics?.bytes ?? 0)
   return {
     request: {
       id: crypto.randomUUID().replaceAll('-', ''),
@@ -57,14 +57,14 @@ export async function logEntry(
     },
     response: {
       status: statistics?.status ?? response.status,
-      ...(length !== undefined && {
-        size: headBytes(`HTTP/1.1 ${response.status}`, response.headers) + length,
+      ...(bytes !== undefined && {
+        size: headBytes(`HTTP/1.1 ${response.status}`, response.headers) + bytes,
       }),
       headers: headerMap(response.headers),
     },
     latencies: {
       kong: Math.round(answeredAt - began),
-      request: Math.round(ended - began),
+      request: Math.round(endedAt - began),
     },
     started_at: startedAt,
     source: 'kong',
@@ -91,21 +91,4 @@ function headBytes(line: string, headers: Headers): number {
   let bytes = line.length + 4
   for (const [name, value] of headers) bytes += name.length + value.length + 4
   return bytes
-}
-
-/** Bytes of an answer's body; undefined where that is not known. */
-async function bodyBytes(
-  response: Response,
-  copy: Response | undefined,
-  counted: number,
-): Promise<number | undefined> {
-  if (counted > 0) return counted
-  if (response.body === null) return 0
-  const length = response.headers.get('content-length')
-  if (length !== null) return Number(length)
-  try {
-    return (await copy?.arrayBuffer())?.byteLength
-  } catch {
-    return undefined
-  }
 }

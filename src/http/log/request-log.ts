@@ -1,13 +1,13 @@
 import type { Context } from 'hono'
 import { settledWithin } from '../../core/deadline.ts'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
-import { requestStatisticsOf } from '../../core/request-statistics.ts'
 import type { ResolvedLogOptions } from '../../options/log-options.ts'
 import type { KafkaOutage } from '../../port/kafka.ts'
 import { RecordEncoder } from '../produce/record-encoder.ts'
 import { type BufferedStats, RecordSender } from '../produce/record-sender.ts'
 import { urlOf } from '../request/client.ts'
 import { luaContext } from '../request/lua-context.ts'
+import type { AnswerSize } from './answer-size.ts'
 import { CustomFields } from './custom-fields.ts'
 import { logEntry, type RequestEnd, type RequestStart, redactedHeaders } from './log-entry.ts'
 
@@ -40,19 +40,12 @@ export class RequestLog {
     if (fields && Object.keys(fields).length > 0) this.#fields = new CustomFields(fields)
   }
 
-  /**
-   * Logs a request when its answer has ended, which for a stream is later.
-   *
-   * @param isShort Whether an answer whose bytes nobody counts is short. Only then a copy of it is
-   *   measured: a copy of a stream would keep it alive after its client has left.
-   */
-  record(c: Context, response: Response, start: RequestStart, isShort = false): void {
-    const { ended, bytes = 0 } = requestStatisticsOf(c) ?? {}
-    const isMeasured = isShort && !ended && bytes === 0 && response.body !== null
-    const copy = isMeasured ? response.clone() : undefined
-    const end = { ...start, response, copy, answeredAt: performance.now() }
-    if (ended) void ended.then(() => this.#add(c, end))
-    else this.#add(c, end)
+  /** Logs a request when its answer has ended, which for a stream is later. */
+  record(c: Context, response: Response, start: RequestStart, size: AnswerSize): void {
+    const answered = { ...start, response, answeredAt: performance.now() }
+    const add = () => this.#add(c, { ...answered, endedAt: performance.now() }, size)
+    if (size.ended) void size.ended.then(add)
+    else add()
   }
 
   start(): Promise<void> {
@@ -77,14 +70,14 @@ export class RequestLog {
     return this.#closed
   }
 
-  #add(c: Context, end: RequestEnd): void {
+  #add(c: Context, end: Omit<RequestEnd, 'bytes'>, size: AnswerSize): void {
     const limit = this.#options.producerAsyncBufferingLimitsMessagesInMemory
     if (this.#making.size >= limit) {
       const state = `${this.#making.size} entries are being made already`
       this.#sender.lose(1, new KafkaConsumeError('TOO_MANY_RECORDS', `Cannot log: ${state}`))
       return
     }
-    const making = this.#write(c, end)
+    const making = this.#write(c, end, size)
       .then(
         () => this.#sender.statistics.countRequest('OK'),
         (error: unknown) => {
@@ -96,9 +89,9 @@ export class RequestLog {
     this.#making.add(making)
   }
 
-  async #write(c: Context, end: RequestEnd): Promise<void> {
+  async #write(c: Context, end: Omit<RequestEnd, 'bytes'>, size: AnswerSize): Promise<void> {
     const request = { method: c.req.method, url: urlOf(c), headers: redactedHeaders(c) }
-    const entry = await logEntry(c, request, end)
+    const entry = logEntry(c, request, { ...end, bytes: await size.bytes() })
     await this.#fields?.apply(entry, luaContext(c, request, end.response))
     const value = await this.#encoder.value(JSON.stringify(entry))
     const { topic, keyQueryArg } = this.#options
