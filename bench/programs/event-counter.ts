@@ -2,6 +2,7 @@
  * Counts the events of a stream at almost no cost: an event's id is a cursor with the next offset of
  * every partition, so the sum of the last cursor's offsets is the number of events.
  */
+import { parseCursor } from '../../src/records/cursor.ts'
 
 const ID = '\nid: '
 /** Bytes at the end of a block that contain its last complete id: more than one event has. */
@@ -42,6 +43,7 @@ export class EventCounter {
 
 /** The sum of the next offsets of all partitions; NaN if the text is not a cursor. */
 export function sumOf(cursor: string): number {
+  if (cursor.startsWith('~')) return sumOfCompact(cursor)
   let sum = 0
   for (const entry of cursor.split(/[,;]/)) {
     const offset = /^[\w.:-]+=(\d+)$/.exec(entry)?.[1]
@@ -49,4 +51,14 @@ export function sumOf(cursor: string): number {
     sum += Number(offset)
   }
   return sum
+}
+
+function sumOfCompact(cursor: string): number {
+  try {
+    return parseCursor(cursor, 'id').reduce((sum, entry) => {
+      return sum + ('offset' in entry ? entry.offset : Number.NaN)
+    }, 0)
+  } catch {
+    return Number.NaN
+  }
 }

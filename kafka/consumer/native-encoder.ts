@@ -12,6 +12,7 @@ interface Addon {
     topics: readonly string[],
     partitions: Float64Array,
     labels: readonly string[],
+    isCompact: boolean,
     prefixes: readonly string[],
     valuesAreJson: boolean,
   ) => NativeReader
@@ -69,7 +70,7 @@ export class NativeEncoder {
   readonly #native: NativeReader
 
   constructor(spec: EncodingSpec) {
-    const { layout, partitions, labels, prefixes, valuesAreJson } = spec
+    const { layout, partitions, labels, isCompact, prefixes, valuesAreJson } = spec
     this.spec = spec
     const { LayoutReader } = addon() as unknown as Addon
     this.#native = new LayoutReader(
@@ -77,6 +78,7 @@ export class NativeEncoder {
       partitions.map(({ topic }) => topic),
       Float64Array.from(partitions, ({ partition }) => partition),
       labels,
+      isCompact,
       prefixes,
       valuesAreJson,
     )

@@ -1,7 +1,9 @@
 #include "frame.h"
 
+#include <algorithm>
 #include <list>
 #include <unordered_map>
+#include <utility>
 
 #include "json.h"
 #include "utf8.h"
@@ -76,6 +78,22 @@ bool AppendDecoded(Output& out, const Bytes& value, bool value_is_json) {
   return value_is_json ? AppendJson(out, *value) : AppendString(out, *value);
 }
 
+// The base 64 of RFC 4648 section 5.
+constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+// How many digits to the base 64 a number needs, at least one.
+size_t DigitsOf(double number) {
+  size_t digits = 1;
+  for (auto rest = static_cast<uint64_t>(number) >> 6; rest > 0; rest >>= 6) digits++;
+  return digits;
+}
+
+// Writes a number as so many digits to the base 64, the highest first.
+void WriteCompact(char* out, double number, size_t digits) {
+  auto rest = static_cast<uint64_t>(number);
+  for (size_t i = digits; i > 0; i--, rest >>= 6) out[i - 1] = kDigits[rest & 63];
+}
+
 // A JSON text without the white space around its value.
 std::string_view WithoutSpace(std::string_view json) {
   constexpr std::string_view kSpace = " \t\n\r";
@@ -133,34 +151,75 @@ bool AppendValue(Output& out, const Record& record, bool value_is_json) {
   return true;
 }
 
-Cursor::Cursor(const std::vector<std::string>& labels, std::vector<double> vector)
-    : labels_(labels), vector_(std::move(vector)), ends_(vector_.size()) {
+Cursor::Cursor(const std::vector<std::string>& labels, bool is_compact, std::vector<double> vector)
+    : labels_(labels),
+      is_compact_(is_compact),
+      vector_(std::move(vector)),
+      ends_(vector_.size()),
+      digits_(is_compact ? vector_.size() : 0) {
   Rebuild();
 }
 
 void Cursor::Set(size_t index, double next) {
-  vector_[index] = next;
+  const double before = std::exchange(vector_[index], next);
   if (labels_.empty()) return;
+  const bool is_replaced =
+      is_compact_ ? ReplaceCompact(index, DigitsOf(before)) : ReplaceDecimal(index);
+  if (!is_replaced) Rebuild();
+}
+
+// Returns false if the number has another length.
+bool Cursor::ReplaceDecimal(size_t index) {
   char digits[kNumberLength];
-  const char* const end = WriteNumber(digits, static_cast<int64_t>(next));
+  const char* const end = WriteNumber(digits, static_cast<int64_t>(vector_[index]));
   const auto length = static_cast<size_t>(end - digits);
   const size_t begin = (index == 0 ? 0 : ends_[index - 1]) + labels_[index].size();
-  if (ends_[index] - begin == length) {
-    text_.replace(begin, length, digits, length);
-  } else {
-    Rebuild();
-  }
+  if (ends_[index] - begin != length) return false;
+  text_.replace(begin, length, digits, length);
+  return true;
+}
+
+// Returns false if the numbers of the topic may need more digits, or fewer.
+bool Cursor::ReplaceCompact(size_t index, size_t digits_before) {
+  const size_t digits = digits_[index];
+  const size_t needed = DigitsOf(vector_[index]);
+  if (needed > digits || (digits_before == digits && needed < digits)) return false;
+  WriteCompact(text_.data() + ends_[index] - digits, vector_[index], digits);
+  return true;
 }
 
 void Cursor::Rebuild() {
   text_.clear();
   for (size_t i = 0; i < labels_.size(); i++) {
-    char digits[kNumberLength];
-    const char* const end = WriteNumber(digits, static_cast<int64_t>(vector_[i]));
     text_ += labels_[i];
-    text_.append(digits, static_cast<size_t>(end - digits));
+    if (is_compact_) {
+      AppendCompact(i);
+    } else {
+      AppendDecimal(i);
+    }
     ends_[i] = text_.size();
   }
+}
+
+void Cursor::AppendDecimal(size_t index) {
+  char digits[kNumberLength];
+  const char* const end = WriteNumber(digits, static_cast<int64_t>(vector_[index]));
+  text_.append(digits, static_cast<size_t>(end - digits));
+}
+
+void Cursor::AppendCompact(size_t index) {
+  if (!labels_[index].empty()) {
+    size_t digits = DigitsOf(vector_[index]);
+    for (size_t i = index + 1; i < labels_.size() && labels_[i].empty(); i++) {
+      digits = std::max(digits, DigitsOf(vector_[i]));
+    }
+    digits_[index] = digits;
+    text_ += kDigits[digits];
+  } else {
+    digits_[index] = digits_[index - 1];
+  }
+  text_.resize(text_.size() + digits_[index]);
+  WriteCompact(text_.data() + text_.size() - digits_[index], vector_[index], digits_[index]);
 }
 
 }  // namespace frames

@@ -35,22 +35,29 @@ void AppendBody(Output& out, const Record& record, bool value_is_json);
 bool AppendValue(Output& out, const Record& record, bool value_is_json);
 
 // A position in all partitions of a subscription, and its text: labels and numbers in turn. Without
-// labels the text stays empty.
+// labels the text stays empty. In the compact form (src/records/compact-cursor.ts) the numbers of a
+// topic, which begin with a label that is not empty, have one number of digits.
 class Cursor {
  public:
-  Cursor(const std::vector<std::string>& labels, std::vector<double> vector);
+  Cursor(const std::vector<std::string>& labels, bool is_compact, std::vector<double> vector);
 
   const std::vector<double>& vector() const { return vector_; }
   const std::string& text() const { return text_; }
   void Set(size_t index, double next);
 
  private:
+  bool ReplaceDecimal(size_t index);
+  bool ReplaceCompact(size_t index, size_t digits_before);
   void Rebuild();
+  void AppendDecimal(size_t index);
+  void AppendCompact(size_t index);
 
   const std::vector<std::string>& labels_;
+  bool is_compact_;
   std::vector<double> vector_;
   std::string text_;
-  std::vector<size_t> ends_;  // Where each number ends.
+  std::vector<size_t> ends_;    // Where each number ends.
+  std::vector<size_t> digits_;  // The digits of each number, in the compact form.
 };
 
 }  // namespace frames

@@ -31,6 +31,7 @@ struct Plan {
   std::vector<std::string> topics;
   std::vector<int32_t> partitions;
   std::vector<std::string> labels;    // within the text of a cursor; empty for records without cursors
+  bool is_compact = false;
   std::vector<std::string> prefixes;  // of a record's JSON, up to its offset
   bool values_are_json = false;
 };
@@ -57,7 +58,7 @@ class Read : public MessageSink {
       : plan_(std::move(plan)),
         limits_(limits),
         due_(from),
-        cursor_(plan_->labels, std::move(from)) {}
+        cursor_(plan_->labels, plan_->is_compact, std::move(from)) {}
 
   Output encoded;
   double timestamp = -1;  // The first record's.
@@ -234,8 +235,8 @@ std::vector<double> Numbers(v8::Local<v8::Value> value, size_t expected) {
 
 class LayoutReader : public Nan::ObjectWrap {
  public:
-  // new LayoutReader([beforeJson, beforeCursor, afterCursor], topics, partitions, labels, prefixes,
-  //                  valuesAreJson)
+  // new LayoutReader([beforeJson, beforeCursor, afterCursor], topics, partitions, labels, isCompact,
+  //                  prefixes, valuesAreJson)
   static NAN_METHOD(New) {
     if (!info.IsConstructCall()) return Nan::ThrowError("LayoutReader is to be called with new");
     auto plan = std::make_shared<Plan>();
@@ -250,10 +251,12 @@ class LayoutReader : public Nan::ObjectWrap {
       plan->partitions.push_back(static_cast<int32_t>(partition));
     }
     plan->labels = Strings(info[3]);
-    plan->prefixes = Strings(info[4]);
-    plan->values_are_json = Nan::To<bool>(info[5]).FromJust();
+    plan->is_compact = Nan::To<bool>(info[4]).FromJust();
+    plan->prefixes = Strings(info[5]);
+    plan->values_are_json = Nan::To<bool>(info[6]).FromJust();
     const bool has_labels = plan->labels.size() == count || plan->labels.empty();
-    if (!has_labels || plan->prefixes.size() != count) {
+    const bool has_first = !plan->is_compact || plan->labels.empty() || !plan->labels[0].empty();
+    if (!has_labels || !has_first || plan->prefixes.size() != count) {
       return Nan::ThrowError("LayoutReader needs a prefix for each partition, and a label or none");
     }
     for (size_t i = 0; i < count; i++) {

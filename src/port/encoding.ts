@@ -47,6 +47,12 @@ export interface EncodingSpec {
   readonly partitions: readonly TopicPartition[]
   /** The text before each partition's offset in a cursor. Empty: records have no cursors. */
   readonly labels: readonly string[]
+  /**
+   * Whether offsets in a cursor are digits to the base 64, in the alphabet of RFC 4648 §5. The offsets
+   * of a topic begin with a label that is not empty, then have the number of their digits as a digit,
+   * and have as many digits as the largest of them needs.
+   */
+  readonly isCompact: boolean
   /** The beginning of a record's JSON, up to its offset. */
   readonly prefixes: readonly string[]
   /** Bytes of one read, more or less. */

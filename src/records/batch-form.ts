@@ -63,14 +63,15 @@ export function encodingSpec(
 }
 
 function makeSpec(
-  { partitions, labels }: PartitionTable,
+  { partitions, labels, compactLabels }: PartitionTable,
   deserializer: MessageDeserializer,
   form: BatchForm,
 ): EncodingSpec {
   return {
     layout: LAYOUTS[form],
     partitions,
-    labels: form === 'events' ? labels : [],
+    labels: form === 'events' ? (compactLabels ?? labels) : [],
+    isCompact: compactLabels !== undefined,
     prefixes: partitions.map(({ topic, partition }) =>
       form === 'fields' ? BEFORE_FIELDS : encodePrefix(topic, partition),
     ),

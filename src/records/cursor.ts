@@ -1,16 +1,32 @@
 /**
  * A cursor is a vector: for every partition of a subscription, the next offset to read. As text it
  * reads `orders:0=43,1=17;payments:0=5`. It holds nothing but Kafka offsets, so any node can serve it.
+ * The ids of records are shorter where there are many partitions (`compact-cursor.ts`).
  */
 
 import { KafkaConsumeError } from '../core/errors.ts'
 import { partitionKey, type TopicPartition } from '../core/topic-partition.ts'
 import type { OffsetQuery, PartitionOffset } from '../port/kafka.ts'
+import {
+  COMPACT,
+  compactDigits,
+  compactLabel,
+  compactNumber,
+  MAX_COMPACT_PARTITIONS,
+  parseCompact,
+  shortName,
+} from './compact-cursor.ts'
 
 /** The most characters of a cursor: Bun refuses request headers that are much longer. */
 export const MAX_CURSOR_LENGTH = 16 * 1024
 
-/** An entry of a cursor that a client sent: an offset, or a query that Kafka is yet to resolve. */
+/** The most partitions of a table whose ids name each topic and partition. */
+export const MAX_NAMED_PARTITIONS = 32
+
+/**
+ * An entry of a cursor that a client sent: an offset, or a query that Kafka is yet to resolve. A
+ * {@link PartitionTable} finds its topic by the name, or by the short name of the compact form.
+ */
 export type CursorEntry = PartitionOffset | (TopicPartition & { readonly query: OffsetQuery })
 
 /** The partitions of a subscription, each with its index in every vector. */
@@ -18,6 +34,9 @@ export class PartitionTable {
   readonly partitions: readonly TopicPartition[]
   /** The text before each offset in a cursor. All cursors of a table share the labels. */
   readonly labels: readonly string[]
+  /** The text before each offset in an id in the compact form; undefined where ids have {@link labels}. */
+  readonly compactLabels: readonly string[] | undefined
+  /** By name and by short name. */
   readonly #index = new Map<string, Map<number, number>>()
 
   constructor(partitions: readonly TopicPartition[]) {
@@ -31,6 +50,30 @@ export class PartitionTable {
       const ofTopic = this.#index.get(topic) ?? new Map<number, number>()
       this.#index.set(topic, ofTopic.set(partition, index))
     })
+    this.compactLabels =
+      partitions.length > MAX_NAMED_PARTITIONS ? this.#compactLabels() : undefined
+    for (const [short, topics] of Map.groupBy([...this.#index.keys()], shortName)) {
+      // Two topics with one short name cannot be told apart: an id that has it is refused.
+      if (topics.length === 1) this.#index.set(short, this.#index.get(topics[0] as string) as never)
+    }
+  }
+
+  /** @returns nothing where the compact form cannot tell the partitions apart. */
+  #compactLabels(): readonly string[] | undefined {
+    const counts = [...this.#index].map(([topic, { size }]) => [topic, size] as const)
+    const expected = counts.flatMap(([topic, size]) =>
+      Array.from({ length: size }, (_, partition) => partitionKey({ topic, partition })),
+    )
+    const areConsecutive = this.partitions.every(
+      (partition, index) => partitionKey(partition) === expected[index],
+    )
+    const isDistinct = new Set(counts.map(([topic]) => shortName(topic))).size === counts.length
+    const isLarge = counts.some(([, size]) => size > MAX_COMPACT_PARTITIONS)
+    if (!areConsecutive || !isDistinct || isLarge) return undefined
+    return counts.flatMap(([topic, size], index) => [
+      (index === 0 ? COMPACT : '') + compactLabel(topic, size),
+      ...Array<string>(size - 1).fill(''),
+    ])
   }
 
   get size(): number {
@@ -67,8 +110,9 @@ export class PartitionTable {
 }
 
 /**
- * A position that moves, and its text. Records come in runs of one partition. During a run, the text
- * before and after the partition's offset is kept, so that each move costs one concatenation.
+ * A position that moves, its text, and the ids of records. Records come in runs of one partition.
+ * During a run, the text before and after the partition's offset is kept, so that each move costs one
+ * concatenation.
  */
 export class Cursor {
   readonly table: PartitionTable
@@ -76,17 +120,33 @@ export class Cursor {
   #run = -1
   #before = ''
   #after = ''
+  /** Digits of the run's offset that it needs, and that all offsets of its topic have, in the compact form. */
+  #needed = 0
+  #digits = 0
 
   constructor(table: PartitionTable, vector: Float64Array) {
     this.table = table
     this.vector = vector.slice()
   }
 
-  /** Moves one partition to its next offset and returns the text of the whole cursor. */
+  /**
+   * Moves one partition to its next offset.
+   *
+   * @returns the whole cursor as the id of a record: compact where the table has many partitions.
+   */
   advance(index: number, next: number): string {
     this.vector[index] = next
-    if (index !== this.#run) this.#enter(index)
-    return this.#before + next + this.#after
+    const { compactLabels } = this.table
+    if (!compactLabels) {
+      if (index !== this.#run) this.#enter(index)
+      return this.#before + next + this.#after
+    }
+    const needed = compactDigits(next)
+    if (index !== this.#run || needed !== this.#needed) {
+      this.#needed = needed
+      this.#enterCompact(index, compactLabels)
+    }
+    return this.#before + compactNumber(next, this.#digits) + this.#after
   }
 
   /** Moves the whole cursor. */
@@ -118,6 +178,37 @@ export class Cursor {
       this.#after += `${this.table.labels[i]}${this.vector[i]}`
     }
   }
+
+  #enterCompact(index: number, labels: readonly string[]): void {
+    this.#run = index
+    this.#before = ''
+    this.#after = ''
+    let digits = 0
+    for (let i = 0; i < labels.length; i++) {
+      let label = labels[i] as string
+      if (label !== '') {
+        digits = this.#digitsOfTopic(i, labels)
+        label += compactNumber(digits, 1)
+      }
+      if (i === index) {
+        this.#before += label
+        this.#digits = digits
+      } else {
+        const text = label + compactNumber(this.vector[i] as number, digits)
+        if (i < index) this.#before += text
+        else this.#after += text
+      }
+    }
+  }
+
+  /** Digits of the topic's largest offset. */
+  #digitsOfTopic(first: number, labels: readonly string[]): number {
+    let digits = compactDigits(this.vector[first] as number)
+    for (let i = first + 1; i < labels.length && labels[i] === ''; i++) {
+      digits = Math.max(digits, compactDigits(this.vector[i] as number))
+    }
+    return digits
+  }
 }
 
 const TOPIC = /^[a-zA-Z0-9._-]{1,249}$/
@@ -132,7 +223,7 @@ const LOGICAL_OFFSETS: ReadonlyMap<number, OffsetQuery> = new Map([
 ] as const)
 
 /**
- * Parses a cursor's text: ours, or KafkaSSE's JSON array of `{topic, partition, offset}` and
+ * Parses a cursor's text: ours, its compact form, or KafkaSSE's JSON array of `{topic, partition, offset}` and
  * `{topic, partition, timestamp}` (ms since 1970). In KafkaSSE's, the offset -1 is the end, -2 is the
  * beginning, and a timestamp counts only without an offset from 0.
  *
@@ -147,7 +238,7 @@ export function parseCursor(text: string, parameter: string): CursorEntry[] {
   if (text.length > MAX_CURSOR_LENGTH) {
     fail(`it has ${text.length} characters, at most ${MAX_CURSOR_LENGTH} are allowed`)
   }
-  const entries = text.trimStart().startsWith('[') ? parseArray(text, fail) : parseText(text, fail)
+  const entries = parseEntries(text, fail)
   const seen = new Set<string>()
   for (const { topic, partition } of entries) {
     const name = partitionKey({ topic, partition })
@@ -158,6 +249,11 @@ export function parseCursor(text: string, parameter: string): CursorEntry[] {
 }
 
 type Fail = (state: string) => never
+
+function parseEntries(text: string, fail: Fail): CursorEntry[] {
+  if (text.startsWith(COMPACT)) return parseCompact(text, fail)
+  return text.trimStart().startsWith('[') ? parseArray(text, fail) : parseText(text, fail)
+}
 
 function parseText(text: string, fail: Fail): CursorEntry[] {
   const entries: CursorEntry[] = []

@@ -50,6 +50,33 @@ export function describeOffsets(target: () => Target): void {
       expect(await valuesOf(options)).toEqual(['d'])
     })
 
+    test('a compact cursor, as the ids of many partitions are, commits them all', async () => {
+      const { kafka } = target()
+      const topics: string[] = []
+      for (let n = 0; n < 9; n++) topics.push(await kafka.createTopic())
+      await kafka.produce(
+        topics[4] as string,
+        ['a', 'b', 'c'].map((value) => ({ partition: 0, value })),
+      )
+      const consumerGroupId = uniqueName('offsets')
+      const group = { topics, consumerGroup: { mode: 'manual', consumerGroupId } } as const
+      let id: string | undefined
+      {
+        await using streams = await Route.mount(target(), { topics, mode: 'server-sent-events' })
+        await using stream = await streams.stream({ start: 'earliest' })
+        await stream.until(2)
+        id = stream.events[1]?.id
+        expect(id).toStartWith('~')
+      }
+      const options = { ...group, autoOffsetReset: 'earliest', commitStrategy: 'off' } as const
+      {
+        await using route = await Route.mount(target(), options)
+        const { status } = await post(route, JSON.stringify({ cursor: id }))
+        expect(status).toBe(204)
+      }
+      expect(await valuesOf(options)).toEqual(['c'])
+    })
+
     test('a body that does not name offsets of the route is a 400 that gives the reason', async () => {
       const options = await four()
       const [topic] = options.topics

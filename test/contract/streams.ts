@@ -286,6 +286,56 @@ export function describeStreams(target: () => Target): void {
       ).toEqual([...topics].sort())
     })
 
+    test('the ids of many partitions are compact, and resume by every parameter; other cursors name each partition', async () => {
+      const { kafka } = target()
+      const topics: string[] = []
+      for (const _ of range(0, 9)) topics.push(await topicWith(8))
+      await using route = await Route.mount(target(), { topics, ...STREAM })
+      const ids: string[] = []
+      {
+        await using stream = await route.stream({ start: 'earliest' })
+        await stream.until(72)
+        for (const { event, id } of stream.events) if (event === 'message') ids.push(String(id))
+        expect(stream.response.headers.get('kafka-cursor')).toContain(`${topics[0]}:0=`)
+        expect(stream.cursors[0]).toContain(`${topics[0]}:0=`)
+        expect(new Set(ids).size).toBe(72)
+        for (const id of ids) expect(id).toMatch(/^~[\w-]+$/)
+      }
+      const middle = ids[39] as string
+      await using byHeader = await route.stream({}, { 'last-event-id': middle })
+      await using byQuery = await route.stream({ cursor: middle })
+      await using page = await Route.mount(target(), { topics })
+      await until(() => byHeader.records().length === 32 && byQuery.records().length === 32, 'both')
+      const read = await page.fetch({ cursor: middle, format: 'records', max_records: 100 })
+      const { records, cursor } = (await read.json()) as {
+        records: StreamedRecord[]
+        cursor: string
+      }
+      const wanted = places(byHeader.records()).sort()
+      expect(wanted).toHaveLength(32)
+      expect(places(byQuery.records()).sort()).toEqual(wanted)
+      expect(places(records).sort()).toEqual(wanted)
+      expect(cursor).toContain(`${topics[0]}:0=2,1=2,2=2,3=2`)
+      // An id of some of the topics begins the others at their first records.
+      await using more = await Route.mount(target(), {
+        topics: [...topics, await topicWith(4)],
+        ...STREAM,
+      })
+      await using added = await more.stream({}, { 'last-event-id': ids.at(-1) as string })
+      await added.until(4)
+      await kafka.produce(topics[3] as string, [{ value: 'after' }])
+      await added.until(5)
+      await using fewer = await Route.mount(target(), { topics: topics.slice(1), ...STREAM })
+      const refused = await fewer.fetch({ cursor: middle })
+      expect([refused.status, await refused.json()]).toMatchObject([
+        400,
+        {
+          code: 'INVALID_CURSOR',
+          message: expect.stringContaining('is not among those of this route'),
+        },
+      ])
+    }, 30_000)
+
     test('a comment comes whenever nothing was sent for the heartbeat time', async () => {
       const topic = await topicWith(0)
       await using route = await Route.mount(target(), {

@@ -45,9 +45,17 @@ for (const { name, start } of clusters) {
     afterEach(disconnectAll)
     afterAll(() => cluster.close())
 
-    async function newTopic(): Promise<void> {
+    /** @param others Partitions of another topic, which nobody reads. */
+    async function newTopic(others = 0): Promise<void> {
       topic = await cluster.createTopic()
-      table = new PartitionTable(PARTITIONS.map((partition) => ({ topic, partition })))
+      table = new PartitionTable([
+        ...PARTITIONS.map((partition) => ({ topic, partition })),
+        ...Array.from({ length: others }, (_, partition) => ({ topic: 'other', partition })),
+      ])
+    }
+
+    function assigned(from: Float64Array) {
+      return table.offsets(from).slice(0, PARTITIONS.length)
     }
 
     async function openConsumer(): Promise<Consumer> {
@@ -61,7 +69,7 @@ for (const { name, start } of clusters) {
       from: Float64Array,
       count: number,
     ): Promise<KafkaRecord[]> {
-      const reader = new ConfluentAssignedConsumer(consumer, table.offsets(from), [], {
+      const reader = new ConfluentAssignedConsumer(consumer, assigned(from), [], {
         release: async () => {},
         explain: (error) => error,
       })
@@ -80,7 +88,7 @@ for (const { name, start } of clusters) {
       limits = UNLIMITED,
       form: BatchForm = 'events',
     ): Promise<EncodedRecords[]> {
-      consumer.assign(table.offsets(from))
+      consumer.assign(assigned(from))
       const reader = frameReader(table, deserializer, form)
       const all: EncodedRecords[] = []
       let due = from
@@ -200,6 +208,34 @@ for (const { name, start } of clusters) {
         }),
         { numRuns: 15, endOnFailure: true },
       )
+    }, 60_000)
+
+    test('are those of EncodedBatch, byte for byte: compact ids, whose offsets need more and more digits', async () => {
+      await newTopic(40)
+      expect(table.compactLabels).toBeDefined()
+      const producer = await connectProducer(cluster.brokers)
+      const written = Array.from({ length: 400 }, (_, n) => ({
+        value: Buffer.from(`${n}`),
+        partition: n % 5 === 0 ? 1 : n % 3,
+      }))
+      await produce(producer, topic, written)
+      const from = new Float64Array(table.size)
+      from.forEach((_, i) => {
+        if (i >= PARTITIONS.length) from[i] = 64 ** (i % 8) - (i % 2)
+      })
+      const consumer = await openConsumer()
+      const records = await readRecords(consumer, from, written.length)
+      const batches = await readFrames(consumer, from, written.length, 'noop')
+      const ids = new Set<string>()
+      for (const frames of batches) {
+        const batch = expected(frames, records, 'noop')
+        expectAlike(frames, batch)
+        for (let i = 0; i < batch.length; i++) ids.add(batch.id(i))
+      }
+      expect(ids.size).toBe(written.length)
+      for (const id of ids) expect(id).toMatch(/^~[\w-]+$/)
+      const lengths = new Set([...ids].map(({ length }) => length))
+      expect(lengths.size).toBe(2)
     }, 60_000)
 
     test('end at a limit of records or bytes, and go on there', async () => {

@@ -5,6 +5,7 @@ import { isJsonObject } from '../../core/json-object.ts'
 import { readLimited } from '../../core/read-limited.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { PartitionOffset } from '../../port/kafka.ts'
+import { shortName } from '../../records/compact-cursor.ts'
 import { PartitionTable, parseCursor } from '../../records/cursor.ts'
 import { assertMayUseGroup, clientOf } from '../request/client.ts'
 import { bodyOf } from '../request/request-body.ts'
@@ -45,7 +46,7 @@ export async function answerOffsets(c: Context, route: Route): Promise<Response>
   }
   const client = clientOf(c)
   assertMayUseGroup(client, route.hasClientGroups)
-  const offsets = parseOffsets(await readText(c))
+  const offsets = withNames(parseOffsets(await readText(c)), topics)
   for (const { topic } of offsets) {
     if (!topics.includes(topic)) {
       throw invalidOffsets(`topic "${topic.slice(0, 249)}" is not one of ${topics.join(', ')}`)
@@ -107,6 +108,15 @@ function parseOffsets(text: string): PartitionOffset[] {
   })
   if (offsets.length === 0) throw invalidOffsets('the body names no offsets')
   return offsets
+}
+
+/** Offsets whose topics have their names in place of the short names of a compact cursor. */
+function withNames(
+  offsets: readonly PartitionOffset[],
+  topics: readonly string[],
+): readonly PartitionOffset[] {
+  const names = new Map(topics.map((topic) => [shortName(topic), topic]))
+  return offsets.map((entry) => ({ ...entry, topic: names.get(entry.topic) ?? entry.topic }))
 }
 
 function invalidOffsets(state: string): KafkaConsumeError {

@@ -60,7 +60,9 @@ const gap = v.object({
 
 const cursor = v.pipe(
   v.string(),
-  v.description('The next offset of each partition, as `topic:0=43,1=17`; topics separated by `;`'),
+  v.description(
+    'The next offset of each partition, as `topic:0=43,1=17`; topics separated by `;`. Ids of records are compact where there are more than 32 partitions, and begin with `~`',
+  ),
 )
 
 const error = v.object({
