@@ -21,8 +21,17 @@ declare const Deno: { env: { toObject(): RuntimeEnvironment } }
 const environment: RuntimeEnvironment = globalThis.process?.env ?? Deno.env.toObject()
 // An invalid configuration throws here, while loading: Bun and Deno then print the message and exit
 // with 1, so that a deployment fails at once rather than at each request.
-const { cluster, logLevel, logFormat, trustedProxies, guard, clients, compression, https } =
-  readGatewayConfig({}, environment)
+const {
+  cluster,
+  logLevel,
+  logFormat,
+  trustedProxies,
+  guard,
+  clients,
+  compression,
+  https,
+  produce,
+} = readGatewayConfig({}, environment)
 if (!cluster) {
   throw new KafkaConsumeError(
     'INVALID_OPTIONS',
@@ -47,6 +56,7 @@ const gateway = createGateway({
   cluster,
   guard,
   compression,
+  produce,
   addressOf: addressFinder(getConnInfo, trustedProxies),
   middleware: strictTransportSecurity(https?.hsts),
 })

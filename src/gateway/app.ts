@@ -9,7 +9,7 @@ import { StreamLimit } from '../http/route/stream-limit.ts'
 import type { KongSnapshot } from '../kong/model/entities.ts'
 import type { Environment, MayShow } from '../kong/model/references.ts'
 import { kafkaMetrics } from '../observability/metrics.ts'
-import type { ConsumerGroupOptions, KafkaConsumeOptions } from '../options/option-types.ts'
+import type { KafkaConsumeOptions } from '../options/option-types.ts'
 import { answerError } from './answer-error.ts'
 import type { KnownClient } from './auth/clients.ts'
 import type { GuardOptions } from './auth/guard.ts'
@@ -18,8 +18,12 @@ import { STANDARD_HTTPS_PORT } from './https.ts'
 import { KongRoutes } from './kong-routes.ts'
 import { guardedLogin } from './login/login.ts'
 import { Pages, refuseRestricted } from './pages.ts'
+import { produceRoute } from './produce-route.ts'
 import type { AnsweringHandler, MakeRoute, ServedRoute } from './routing-table.ts'
-import { type KafkaRoute, Supervisor } from './supervisor.ts'
+import { Supervisor } from './supervisor.ts'
+
+/** The path of the gateway's own route to write. */
+const PRODUCE_PATH = '/produce'
 
 /** The cluster of the gateway's own routes. */
 type OwnCluster = {
@@ -62,6 +66,8 @@ export interface GatewayOptions {
   readonly maxSubscribers?: number
   /** Bytes of answers that clients have not read yet, of all routes together, at most. Default: only the routes' own limits. */
   readonly maxAnswerBytes?: number
+  /** Whether `/produce` writes records to the topics of `cluster`. Default: false. */
+  readonly produce?: boolean
   /** The path of the console page, or `off`. A route of that path takes precedence. Default: `/`. */
   readonly console?: string
   /** Middleware in front of everything else, such as tracing. Default: none. */
@@ -101,7 +107,7 @@ export interface Gateway {
  * The gateway as an app. A request meets, in this order: the request log and metrics, `middleware`,
  * the health checks, the login, the guard, `/metrics`, the routes of Kong's snapshot, the gateway's own routes
  * (`/messages` gives each record to one client, `/stream` and `/socket` send all records to each
- * client), and the pages.
+ * client, `/produce` writes), and the pages.
  *
  * @param makeRoute Default: `kafkaConsume`.
  */
@@ -121,8 +127,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     brokers: cluster?.brokers,
     httpsPort: options.httpsPort ?? (() => STANDARD_HTTPS_PORT),
   })
-  const group = { mode: 'random', groupInstanceId, groupProtocol } as const
-  const own = cluster ? ownHandlers(cluster, group, make) : new Map<string, KafkaRoute>()
+  const own = ownHandlers(options, make)
   for (const handler of own.values()) supervisor.add(handler, cluster?.brokers.join(', ') ?? '')
   const ownServed = [...own].map(([path, handler]) => {
     return { name: path, paths: [path], hosts: [], handler }
@@ -185,23 +190,23 @@ function routeMaker(
   return (options) => make({ compression, ...options })
 }
 
-/** The handlers of `/messages`, `/stream` and `/socket`, by their paths. */
-function ownHandlers(
-  { brokers, topics, ...connection }: OwnCluster,
-  consumerGroup: ConsumerGroupOptions,
-  make: MakeRoute,
-): Map<string, KafkaRoute> {
+/** The handlers of the gateway's own routes by their paths; none without a cluster. */
+function ownHandlers(options: GatewayOptions, make: MakeRoute): Map<string, AnsweringHandler> {
+  if (!options.cluster) return new Map()
+  const { brokers, topics, ...connection } = options.cluster
+  const { groupInstanceId, groupProtocol, guard: { corsOrigins = [] } = {} } = options
   const cluster = { bootstrapServers: [...brokers], topics: [...topics], ...connection }
   const group = {
     // A new gateway shows the records that the topics hold; the default would show new ones only.
     autoOffsetReset: 'earliest',
-    consumerGroup,
+    consumerGroup: { mode: 'random', groupInstanceId, groupProtocol },
   } as const
-  return new Map([
+  return new Map<string, AnsweringHandler>([
     ['/messages', make({ ...cluster, ...group, mode: 'http-get' })],
     ['/stream', make({ ...cluster, mode: 'server-sent-events' })],
     // Its settings are those of `/messages`, so that both share one member of the group.
     ['/socket', make({ ...cluster, ...group, mode: 'websocket' })],
+    ...(options.produce ? [[PRODUCE_PATH, produceRoute(cluster, corsOrigins)] as const] : []),
   ])
 }
 
@@ -213,7 +218,7 @@ function ownHandlers(
 function answerOwn(
   c: Context,
   next: Next,
-  handlers: ReadonlyMap<string, KafkaRoute>,
+  handlers: ReadonlyMap<string, AnsweringHandler>,
   kong: KongRoutes,
 ): Promise<Response> | undefined {
   const { path } = c.req

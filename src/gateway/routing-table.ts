@@ -2,6 +2,7 @@
 
 import type { SlicedWork } from '../core/turns.ts'
 import { RequestLog } from '../http/log/request-log.ts'
+import type { KafkaProduceHandler } from '../http/produce/kafka-produce.ts'
 import { type KafkaUpstreamHandler, kafkaUpstream } from '../http/upstream/kafka-upstream.ts'
 import type { AccessStep } from '../kong/access/access-plugin.ts'
 import { Credentials } from '../kong/access/credentials.ts'
@@ -42,7 +43,7 @@ export interface TableOptions {
 }
 
 /** A handler that answers requests: by reading Kafka, or by writing. */
-export type AnsweringHandler = KafkaRoute | KafkaUpstreamHandler
+export type AnsweringHandler = KafkaRoute | KafkaUpstreamHandler | KafkaProduceHandler
 
 /** The handler of a plugin on a route. */
 interface PluginHandler {

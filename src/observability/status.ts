@@ -1,6 +1,7 @@
 /** `GET /status`: the routes of a gateway and the state of Kafka, as JSON for programs and the console page. */
 import type { Handler } from 'hono'
 import packageJson from '../../package.json' with { type: 'json' }
+import type { ProduceStats } from '../http/produce/kafka-produce.ts'
 import type { PartitionRange, RouteStats } from '../http/route/route.ts'
 import type { UpstreamStats } from '../http/upstream/kafka-upstream.ts'
 import { lagOf, type Observed, PartitionOffsets } from './partition-offsets.ts'
@@ -15,9 +16,9 @@ export interface StatusRoute {
   readonly handler: Observed | WritingHandler
 }
 
-/** The part of a handler of `kafkaUpstream` that `/status` needs. */
+/** The part of a handler of `kafkaUpstream` or `kafkaProduce` that `/status` needs. */
 interface WritingHandler {
-  stats(): UpstreamStats
+  stats(): UpstreamStats | ProduceStats
 }
 
 /** Milliseconds for which offsets from Kafka are reused. */
@@ -106,7 +107,7 @@ export function kafkaStatus(handlers: Readonly<Record<string, Observed>>): Handl
 }
 
 /** The clusters of all routes, each once. */
-function clustersOf(all: ReadonlyArray<RouteStats | UpstreamStats>) {
+function clustersOf(all: ReadonlyArray<RouteStats | UpstreamStats | ProduceStats>) {
   return [
     ...new Map(all.flatMap(({ cluster }) => (cluster ? [[cluster.name, cluster]] : []))).values(),
   ]

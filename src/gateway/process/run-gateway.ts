@@ -98,6 +98,7 @@ function gatewayOptions(config: GatewayConfig): GatewayOptions {
     maxAnswerBytes: config.maxAnswerBytes,
     console: config.console,
     docs: config.docs,
+    produce: config.produce,
   }
 }
 

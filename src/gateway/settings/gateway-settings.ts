@@ -71,6 +71,12 @@ const settings = {
     v.metadata({ ...topics }),
   ),
   ...kafkaSettings,
+  produce: v.pipe(
+    v.optional(v.picklist(['true', 'false'], 'true or false is required'), 'false'),
+    v.transform((text) => text === 'true'),
+    v.description('Write records to these topics at POST /produce, and from the console'),
+    v.metadata({ flag: 'produce', variable: 'PRODUCE' }),
+  ),
   config: v.pipe(
     v.optional(v.string()),
     v.description(
@@ -286,6 +292,14 @@ const gatewaySchema = v.pipe(
       `not together with ${called(brokers)}: its plugins name their brokers`,
     ),
     ['config'],
+  ),
+  v.forward(
+    v.partialCheck(
+      [['config'], ['produce']],
+      (given) => given.config === undefined || !given.produce,
+      `not together with --config: its plugins kafka-upstream and confluent write`,
+    ),
+    ['produce'],
   ),
   v.forward(
     v.partialCheck(

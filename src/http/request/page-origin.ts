@@ -4,6 +4,9 @@ import type { Context } from 'hono'
 /** The message of the 403 response to a page of another origin. */
 export const FOREIGN_PAGE = 'Cannot answer: pages of this origin may not read'
 
+/** The message of the 403 response to a page of another origin that wants to write. */
+export const FOREIGN_PAGE_WRITES = 'Cannot write records: pages of this origin may not'
+
 /**
  * Whether a page of another origin sent a request. A browser adds cookies and passwords to each request
  * of any page, also for an image or a WebSocket, so such credentials alone prove nothing.
