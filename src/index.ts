@@ -30,6 +30,7 @@ export type {
   ReadRecords,
   StreamedRecord,
   StreamFrom,
+  StreamPosition,
 } from './http/request-reader.ts'
 export type { KafkaControls } from './http/route/handler-controls.ts'
 export type { ClusterStats, GroupStats, PartitionRange, RouteStats } from './http/route/route.ts'
@@ -61,6 +62,7 @@ export type {
   KafkaLogOptions,
   KafkaProduceOptions,
   KafkaProducerOptions,
+  KafkaTopics,
   KafkaUpstreamOptions,
   OauthBearerOptions,
   ProducerConfluentRegistryOptions,
@@ -75,9 +77,29 @@ export type {
   SecurityOptions,
   TopicOptions,
 } from './options/option-types.ts'
+export type { RecordOf } from './options/topic-records.ts'
 export type { BrokerState, Gap, KafkaOutage } from './port/kafka.ts'
 export type { GroupProgress, GroupState } from './port/topic-details.ts'
-export type { ConsumedRecord } from './records/consumed-record.ts'
+export type {
+  AnyRecord,
+  ConsumedRecord,
+  FailedRecord,
+  PlainRecord,
+  RecordHeaders,
+  TypedRecord,
+  ValidRecord,
+} from './records/consumed-record.ts'
 export type { FormatRecord } from './records/format.ts'
 export type { RecordError } from './records/pipeline.ts'
+export type {
+  SchemaFailure,
+  SchemaInput,
+  SchemaIssue,
+  SchemaOfTopic,
+  SchemaOutput,
+  SchemaResult,
+  SchemaSuccess,
+  StandardSchema,
+  StandardSchemaProperties,
+} from './records/standard-schema.ts'
 export type { RecordChange, Transform } from './records/transform.ts'

@@ -23,6 +23,7 @@ const HEAD = `/**
  * schemas: do not edit it. It has more than 400 lines because one file has all options.
  */
 import type { FormatRecord } from '../records/format.ts'
+import type { SchemaOfTopic, StandardSchema } from '../records/standard-schema.ts'
 import type { Transform } from '../records/transform.ts'
 `
 
@@ -50,6 +51,12 @@ const CONNECTION = { title: 'KafkaConnectionOptions', entries: connectionOptions
 const PRODUCER = {
   title: 'KafkaProducerOptions',
   entries: { ...connectionOptions, ...targetOptions, ...producerFields },
+}
+
+/** Parameters of interfaces, by which functions infer types: the fields that have a parameter's type. */
+const PARAMETERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  KafkaConsumeOptions: { topics: 'Topics extends KafkaTopics = KafkaTopics' },
+  KafkaProduceOptions: { topics: 'Topics extends KafkaTopics = KafkaTopics' },
 }
 
 /** The file as the schemas have it. */
@@ -111,14 +118,19 @@ function declare(
   const own = Object.entries((schema as Schema).entries ?? {}).filter(
     ([field]) => !(field in (base?.entries ?? {})),
   )
+  const parameters = PARAMETERS[name] ?? {}
   const fields = own.map(([field, type]) => {
     const mark = type.type === 'optional' ? '?' : ''
     const ending = mark && ' | undefined'
-    return `${docstringOf(type)}\nreadonly ${field}${mark}: ${typeOf(type, interfaces)}${ending}\n`
+    const own = typeOf(type, interfaces)
+    const text = parameters[field]?.split(' ')[0] ?? own
+    return `${docstringOf(type)}\nreadonly ${field}${mark}: ${text}${ending}\n`
   })
+  const declared = Object.values(parameters)
+  const list = declared.length > 0 ? `<${declared.join(', ')}>` : ''
   interfaces.set(
     name,
-    `/** ${description} */\nexport interface ${name} ${base ? `extends ${base.title} ` : ''}{\n${fields.join('\n')}}\n`,
+    `/** ${description} */\nexport interface ${name}${list} ${base ? `extends ${base.title} ` : ''}{\n${fields.join('\n')}}\n`,
   )
 }
 
@@ -126,10 +138,17 @@ function declare(
 function typeOf(schema: Schema, interfaces: Map<string, string>, next?: Schema): string {
   const title = v.getTitle(schema as never)
   if (title !== undefined && schema.type === 'strict_object' && !interfaces.has(title)) {
-    declare(interfaces, title, v.getDescription(schema as never) ?? '', schema)
+    declare(interfaces, title, descriptionOf(schema), schema)
+  }
+  const [first, ...then] = (schema.pipe ?? []).filter((item) => item.kind === 'schema')
+  if (title !== undefined && first?.type === 'union' && !interfaces.has(title)) {
+    const isOwn = schema.pipe?.some((item) => (item as { type?: unknown }).type === 'title')
+    if (!isOwn) return typeOf(first, interfaces, then[0])
+    interfaces.set(title, '')
+    const type = typeOf(first, interfaces, then[0])
+    interfaces.set(title, `/** ${descriptionOf(schema)} */\nexport type ${title} = ${type}\n`)
   }
   if (title !== undefined) return title
-  const [first, ...then] = (schema.pipe ?? []).filter((item) => item.kind === 'schema')
   if (first) return typeOf(first, interfaces, then[0])
   const inner = (part: Schema | undefined) => typeOf(part as Schema, interfaces, next)
   switch (schema.type) {
@@ -152,6 +171,10 @@ function typeOf(schema: Schema, interfaces: Map<string, string>, next?: Schema):
       if (next) return typeOf(next, interfaces)
   }
   throw new Error(`Cannot write the type of a schema: ${schema.type} has no title`)
+}
+
+function descriptionOf(schema: Schema): string {
+  return v.getDescription(schema as never) ?? ''
 }
 
 function docstringOf(schema: Schema): string {

@@ -1,12 +1,15 @@
-export { KafkaStreamError, type KafkaStreamErrorCode } from './errors.ts'
-export type { ReadOptions, ReceivedRecord, ReceiveOptions } from './record.ts'
 export type {
-  RecordBySchema,
+  SchemaFailure,
   SchemaIssue,
   SchemaOutput,
-  ValueSchema,
-  ValueSchemas,
-} from './schema.ts'
+  SchemaResult,
+  SchemaSuccess,
+  StandardSchema,
+  StandardSchemaProperties,
+} from '../records/standard-schema.ts'
+export { KafkaStreamError, type KafkaStreamErrorCode } from './errors.ts'
+export type { ReadOptions, ReceivedRecord, ReceiveOptions } from './record.ts'
+export type { RecordBySchema, ValueSchemas } from './schema.ts'
 export { type SharedStreamOptions, sharedStream } from './shared-stream.ts'
 export { type RecordSocket, type SocketOptions, type SocketRecord, socket } from './socket.ts'
 export { type StreamOptions, stream, streamData } from './stream.ts'

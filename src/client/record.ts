@@ -1,6 +1,7 @@
 import type { Gap } from '../port/kafka.ts'
 import type { ConsumedRecord } from '../records/consumed-record.ts'
-import type { SchemaIssue, ValueSchemas } from './schema.ts'
+import type { SchemaIssue } from '../records/standard-schema.ts'
+import type { ValueSchemas } from './schema.ts'
 
 /** A record, and the position after it. */
 export interface ReceivedRecord<Topic extends string = string, Value = unknown>

@@ -1,38 +1,19 @@
 /** Values by schemas of any library that implements Standard Schema: valibot, zod, arktype and others. */
+import type { SchemaOutput, SchemaResult, StandardSchema } from '../records/standard-schema.ts'
 import { type ReceivedRecord, type ReceiveOptions, reportInvalid } from './record.ts'
 
-/** The part of https://standardschema.dev that is used here. */
-export interface ValueSchema<Output = unknown> {
-  readonly '~standard': {
-    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
-    readonly types?: { readonly input: unknown; readonly output: Output } | undefined
-  }
-}
-
-type SchemaResult<Output> =
-  | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: readonly SchemaIssue[] }
-
-/** Why a value does not fit its schema. */
-export interface SchemaIssue {
-  readonly message: string
-  readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined
-}
-
 /** One schema for the values of all topics, or one for each topic. */
-export type ValueSchemas = ValueSchema | Readonly<Record<string, ValueSchema>>
-
-/** The type of the values that a schema returns. */
-export type SchemaOutput<Schema> = Schema extends ValueSchema<infer Output> ? Output : never
+export type ValueSchemas = StandardSchema | Readonly<Record<string, StandardSchema>>
 
 /** A record whose value has the type of its schema; with a schema for each topic, a union by `topic`. */
-export type RecordBySchema<Schemas extends ValueSchemas | undefined> = Schemas extends ValueSchema
-  ? ReceivedRecord<string, SchemaOutput<Schemas>>
-  : Schemas extends Readonly<Record<string, ValueSchema>>
-    ? {
-        [Topic in keyof Schemas & string]: ReceivedRecord<Topic, SchemaOutput<Schemas[Topic]>>
-      }[keyof Schemas & string]
-    : ReceivedRecord
+export type RecordBySchema<Schemas extends ValueSchemas | undefined> =
+  Schemas extends StandardSchema
+    ? ReceivedRecord<string, SchemaOutput<Schemas>>
+    : Schemas extends Readonly<Record<string, StandardSchema>>
+      ? {
+          [Topic in keyof Schemas & string]: ReceivedRecord<Topic, SchemaOutput<Schemas[Topic]>>
+        }[keyof Schemas & string]
+      : ReceivedRecord
 
 /** The record with what its schema makes of the value; undefined for one that is announced and left out. */
 export async function acceptRecord(
@@ -57,6 +38,6 @@ async function validateRecord(
   return { value: { ...record, value: result.value } }
 }
 
-function isSchema(schemas: ValueSchemas): schemas is ValueSchema {
+function isSchema(schemas: ValueSchemas): schemas is StandardSchema {
   return '~standard' in schemas
 }

@@ -22,7 +22,7 @@ export interface FeedStats {
   readonly fallenBehind: number
   /** Consumers replaced because they brought nothing although Kafka had more, since the start. */
   readonly rebuilt: number
-  /** Records that could not be deserialized or transformed, at each reading of them, since the start. */
+  /** Records that could not be deserialized, transformed or validated, at each reading of them, since the start. */
   readonly failed: number
   /** Failed records that went to the dead letter topic instead of to clients, since the start. */
   readonly deadLetters: number

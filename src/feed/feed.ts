@@ -33,6 +33,8 @@ export type SubscriptionPurpose = 'follow' | 'read'
  */
 export class Feed {
   readonly catchUpPool: CatchUpPool
+  /** Records that did not fit their schemas when a handler read them. */
+  failed = 0
   readonly #cluster: KafkaCluster
   readonly #options: FeedOptions
   readonly #times: typeof FEED_TIMES
@@ -241,7 +243,7 @@ export class Feed {
       waiting: catchUpPool.waiting,
       fallenBehind: catchUpPool.fallenBehind,
       rebuilt: this.#replaced + catchUpPool.replaced,
-      failed: processor?.counts.failed ?? 0,
+      failed: (processor?.counts.failed ?? 0) + this.failed,
       deadLetters: processor?.counts.deadLetters ?? 0,
       reducedDeadLetters: processor?.counts.reducedDeadLetters ?? 0,
     }

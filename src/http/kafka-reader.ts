@@ -1,21 +1,27 @@
 import type { MiddlewareHandler } from 'hono'
 import { resolveOptions } from '../options/consume-options.ts'
-import type { KafkaConsumeOptions } from '../options/option-types.ts'
+import type { KafkaConsumeOptions, KafkaTopics } from '../options/option-types.ts'
+import type { RecordOf } from '../options/topic-records.ts'
+import type { AnyRecord, ConsumedRecord } from '../records/consumed-record.ts'
+import { RecordValidator } from '../records/record-validator.ts'
+import { checksOf } from '../records/topic-schemas.ts'
 import { type KafkaReader, RequestReader } from './request-reader.ts'
 import { controlsOf, type KafkaControls } from './route/handler-controls.ts'
 import { Route } from './route/route.ts'
 
 /** The environment of a handler behind `kafkaReader`: `new Hono<KafkaReaderEnv>()`. */
-export interface KafkaReaderEnv {
+export interface KafkaReaderEnv<Received extends AnyRecord = ConsumedRecord> {
   /** Variables of the context. */
   Variables: {
     /** Reads Kafka for the request: `c.var.kafka`. */
-    kafka: KafkaReader
+    kafka: KafkaReader<Received>
   }
 }
 
 /** The Hono middleware that `kafkaReader` returns. It connects with its first request, and runs until `close`. */
-export interface KafkaReaderMiddleware extends MiddlewareHandler<KafkaReaderEnv>, KafkaControls {}
+export interface KafkaReaderMiddleware<Received extends AnyRecord = ConsumedRecord>
+  extends MiddlewareHandler<KafkaReaderEnv<Received>>,
+    KafkaControls {}
 
 /**
  * Lends a typed Kafka reader, `c.var.kafka`, to the handlers behind it. It never answers a request
@@ -49,11 +55,20 @@ export interface KafkaReaderMiddleware extends MiddlewareHandler<KafkaReaderEnv>
  * await broker.close()
  * ```
  */
-export function kafkaReader(options: KafkaConsumeOptions): KafkaReaderMiddleware {
-  const route = new Route(resolveOptions(options))
-  const middleware: MiddlewareHandler<KafkaReaderEnv> = async (c, next) => {
-    const reader = new RequestReader(route, c)
-    c.set('kafka', reader)
+export function kafkaReader<const Topics extends KafkaTopics>(
+  options: KafkaConsumeOptions<Topics>,
+): KafkaReaderMiddleware<RecordOf<Topics>> {
+  const { schemas, ...resolved } = resolveOptions(options)
+  // Handlers get what schemas return, which need not be JSON: each read validates its own records. Only
+  // dead letters are written before a handler reads.
+  const route = new Route({
+    ...resolved,
+    schemas: resolved.enableDlq ? checksOf(schemas) : new Map(),
+  })
+  const validator = schemas.size > 0 ? new RecordValidator(schemas) : undefined
+  const middleware: MiddlewareHandler<KafkaReaderEnv<RecordOf<Topics>>> = async (c, next) => {
+    const reader = new RequestReader(route, c, validator)
+    c.set('kafka', reader as KafkaReader as KafkaReader<RecordOf<Topics>>)
     let failed = true
     try {
       await next()

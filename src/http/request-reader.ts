@@ -6,8 +6,13 @@ import type { Feed, SubscriptionPurpose } from '../feed/feed.ts'
 import type { Position } from '../feed/position.ts'
 import type { Subscription } from '../feed/subscription.ts'
 import type { Delivery, Gap, PartitionOffset } from '../port/kafka.ts'
-import { type ConsumedRecord, consumedRecordOf } from '../records/consumed-record.ts'
+import {
+  type AnyRecord,
+  type ConsumedRecord,
+  consumedRecordOf,
+} from '../records/consumed-record.ts'
 import { type PartitionTable, parseCursor } from '../records/cursor.ts'
+import type { RecordValidator } from '../records/record-validator.ts'
 import { pollGroup } from './consume/poll-group.ts'
 import { readFromPosition } from './consume/read-from-position.ts'
 import { assertMayUseGroup, clientOf, filterOf } from './request/client.ts'
@@ -70,9 +75,9 @@ export interface StreamFrom extends ReadFrom {
 }
 
 /** The result of `poll`: records that the consumer group gave to this handler. */
-export interface PolledRecords {
+export interface PolledRecords<Received extends AnyRecord = ConsumedRecord> {
   /** In the order of each partition; empty when the timeout ran out. */
-  readonly records: readonly ConsumedRecord[]
+  readonly records: readonly Received[]
   /** Offsets that the group has missed since the poll before. */
   readonly gaps: readonly Gap[]
   /**
@@ -85,9 +90,9 @@ export interface PolledRecords {
 }
 
 /** The result of `read`. */
-export interface ReadRecords {
+export interface ReadRecords<Received extends AnyRecord = ConsumedRecord> {
   /** In the order of each partition; empty when the timeout ran out. */
-  readonly records: readonly ConsumedRecord[]
+  readonly records: readonly Received[]
   /** Offsets that Kafka does not have any more. */
   readonly gaps: readonly Gap[]
   /** The position after the records: the next read continues there. */
@@ -95,7 +100,10 @@ export interface ReadRecords {
 }
 
 /** A record of `stream`, with the position after it. */
-export interface StreamedRecord extends ConsumedRecord {
+export type StreamedRecord<Received extends AnyRecord = ConsumedRecord> = Received & StreamPosition
+
+/** Where a stream is. */
+export interface StreamPosition {
   /** The position after the record: a stream from there continues with the next one. */
   readonly cursor: string
 }
@@ -131,7 +139,7 @@ export interface StreamedRecord extends ConsumedRecord {
  * await broker.close()
  * ```
  */
-export interface KafkaReader {
+export interface KafkaReader<Received extends AnyRecord = ConsumedRecord> {
   /**
    * Polls records as the consumer group. They are committed when the handler has returned, or earlier
    * by `commit`. They go to the next client after `requeue`, or when the handler throws. With
@@ -139,20 +147,20 @@ export interface KafkaReader {
    *
    * @throws KafkaConsumeError
    */
-  poll(limits?: ReadLimits): Promise<PolledRecords>
+  poll(limits?: ReadLimits): Promise<PolledRecords<Received>>
   /**
    * Reads once from a position, without a group. If expressions restrict the client's scope, a read
    * ends when they have run for 1 s, perhaps without a record.
    *
    * @throws KafkaConsumeError
    */
-  read(from: ReadFrom & ReadLimits): Promise<ReadRecords>
+  read(from: ReadFrom & ReadLimits): Promise<ReadRecords<Received>>
   /**
    * Streams records from a position, without a group, until the signal or the loop ends it.
    *
    * @throws KafkaConsumeError
    */
-  stream(from?: StreamFrom): AsyncIterableIterator<StreamedRecord>
+  stream(from?: StreamFrom): AsyncIterableIterator<StreamedRecord<Received>>
 }
 
 /** The most records and bytes that a handler's stream takes at once. */
@@ -163,16 +171,19 @@ const log = getLogger(['hono-kafka-consume', 'reader'])
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** The reader of one request, and what is to be done when its handler has ended. */
-export class RequestReader implements KafkaReader {
+export class RequestReader implements KafkaReader<AnyRecord> {
   readonly #route: Route
   readonly #c: Context
+  readonly #validator: RecordValidator | undefined
   readonly #deliveries: Delivery[] = []
   /** Reads in progress. */
   #reads = 0
 
-  constructor(route: Route, c: Context) {
+  /** @param validator Validates records; undefined where no topic has a schema. */
+  constructor(route: Route, c: Context, validator: RecordValidator | undefined) {
     this.#route = route
     this.#c = c
+    this.#validator = validator
   }
 
   /** Called when the handler has ended: its records are acked, or requeued if it failed. */
@@ -197,8 +208,13 @@ export class RequestReader implements KafkaReader {
     this.#deliveries.push(delivery)
     this.#route.statistics.gaps += delivery.gaps.length
     const { messageDeserializer } = this.#route.options
+    const records = taken.map((record) => consumedRecordOf(record, messageDeserializer))
     return {
-      records: taken.map((record) => consumedRecordOf(record, messageDeserializer)),
+      records: await this.#validated(records).catch((error) => {
+        // The handler may catch the error: its end must not ack records that it never got.
+        delivery.requeue()
+        throw error
+      }),
       gaps: delivery.gaps,
       commit: () => {
         if (this.#route.options.commitStrategy === 'off') this.#commit(group, delivery)
@@ -231,7 +247,7 @@ export class RequestReader implements KafkaReader {
         const { slices, gaps } = await readFromPosition(subscription, withDefaults(from), signal)
         trace?.add(slices)
         const cursor = subscription.cursor.toString()
-        return { records: slices.flatMap(recordsOf), gaps, cursor }
+        return { records: await this.#validated(slices.flatMap(recordsOf)), gaps, cursor }
       } finally {
         feed.release(subscription)
       }
@@ -261,7 +277,7 @@ export class RequestReader implements KafkaReader {
         const part = isReady ? subscription.take(STREAM_LIMITS) : undefined
         if (!part) await subscription.wait(1_000)
         else if ('gap' in part) this.#announce(part.gap, onGap)
-        else yield* eachRecord(part, subscription, signal, trace)
+        else yield* this.#eachRecord(part, subscription, signal, trace)
       }
     } catch (error) {
       // A read that the end has cut short has not failed.
@@ -273,6 +289,20 @@ export class RequestReader implements KafkaReader {
       signal.removeEventListener('abort', stop)
       await subscription.close()
     }
+  }
+
+  /** The records of a stream, with what their schemas return. */
+  async *#eachRecord(...given: Parameters<typeof eachRecord>) {
+    for (const { record, cursor } of eachRecord(...given)) {
+      const [valid = record] = await this.#validated([record])
+      yield { ...valid, cursor }
+    }
+  }
+
+  async #validated(records: readonly ConsumedRecord[]): Promise<readonly AnyRecord[]> {
+    if (!this.#validator || records.length === 0) return records
+    const { feed } = await this.#route.lease()
+    return this.#validator.validateAll(records, () => feed.failed++)
   }
 
   async #traced<T>(kind: ReadKind, read: (trace: ReadTrace | undefined) => Promise<T>): Promise<T> {
@@ -329,7 +359,7 @@ function* eachRecord(
       const slice = { batch, begin: i, end: i + 1 }
       const [record] = recordsOf(slice)
       trace?.add([slice])
-      yield { ...(record as ConsumedRecord), cursor: batch.id(i) }
+      yield { record: record as ConsumedRecord, cursor: batch.id(i) }
     }
   } finally {
     clearTimeout(stall)

@@ -238,7 +238,7 @@ export const ROUTE_METRICS: readonly RouteMetric[] = [
   },
   {
     name: 'failed_records_total',
-    help: 'Records that could not be deserialized or transformed, counted at each read',
+    help: 'Records that could not be deserialized, transformed or validated, counted at each read',
     type: 'counter',
     samples: ofFeed(({ failed }) => failed),
   },

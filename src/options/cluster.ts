@@ -1,5 +1,10 @@
 /** The options of brokers and topics, as text and in Kong's form. */
 import * as v from 'valibot'
+import {
+  isStandardSchema,
+  type SchemaOfTopic,
+  type StandardSchema,
+} from '../records/standard-schema.ts'
 import { list, record, text } from './fields.ts'
 import { schemaRegistry } from './registry-options.ts'
 
@@ -66,19 +71,46 @@ export const topicName = v.pipe(
   v.regex(new RegExp(`^(?:${TOPIC}|${REFERENCE})$`), TOPIC_FORM),
 )
 
+/** The fields of a topic that Kong has, too. */
+const kongTopic = {
+  name: v.pipe(topicName, v.description('Name of the topic')),
+  schemaRegistry: v.pipe(
+    schemaRegistry,
+    v.description('Schema registry of this topic, instead of that of the route'),
+  ),
+}
+
+const standardSchema = v.pipe(
+  v.custom<StandardSchema>(
+    isStandardSchema,
+    'a schema of valibot, zod 4, arktype or another library of Standard Schema is required',
+  ),
+  v.title('StandardSchema'),
+)
+
 const topicRecord = v.pipe(
   record({
-    name: v.pipe(topicName, v.description('Name of the topic')),
-    schemaRegistry: v.pipe(
-      schemaRegistry,
-      v.description('Schema registry of this topic, instead of that of the route'),
+    ...kongTopic,
+    schema: v.pipe(
+      v.optional(standardSchema),
+      v.description(
+        'Schema of the values, of any library that implements Standard Schema. It types them, validates them, and its output takes their place',
+      ),
+    ),
+    key: v.pipe(
+      v.optional(standardSchema),
+      v.description('Schema of the keys, which are texts, or `null` where a record has none'),
+    ),
+    headers: v.pipe(
+      v.optional(standardSchema),
+      v.description('Schema of the headers, an object of texts, arrays of texts, or `null`'),
     ),
   }),
   v.title('TopicOptions'),
   v.description('A topic with options of its own.'),
 )
 
-/** A topic, with its own schema registry if it has one. */
+/** A topic, with a schema registry and schemas of its own if it has any. */
 export type Topic = v.InferOutput<typeof topicRecord>
 
 /** A list of brokers in a given form. */
@@ -87,7 +119,9 @@ function brokersOf<T extends v.GenericSchema<unknown, string>>(element: T) {
 }
 
 /** A list of topics in a given form. */
-function topicsOf<T extends v.GenericSchema<unknown, Topic>>(element: T) {
+function topicsOf<T extends v.GenericSchema<unknown, Pick<Topic, 'name' | 'schemaRegistry'>>>(
+  element: T,
+) {
   return v.pipe(
     list(element),
     v.minLength(1, 'at least one topic is required'),
@@ -108,7 +142,7 @@ export const kongBrokers = brokersOf(kongBroker)
 /** Brokers in Kong's form, for plugins that Kong accepts without any. */
 export const optionalKongBrokers = v.optional(list(kongBroker))
 /** Topics in Kong's form: `{name, schema_registry}`. */
-export const kongTopics = topicsOf(topicRecord)
+export const kongTopics = topicsOf(record(kongTopic))
 
 export const brokers = v.pipe(
   v.union(
@@ -143,6 +177,21 @@ export const clusterName = v.pipe(
   ),
 )
 
+/** Topics that are the fields of an object, each with the schema of its values. */
+const topicMap = v.pipe(
+  v.custom<SchemaOfTopic>(isTopicMap),
+  v.title('SchemaOfTopic'),
+  v.transform((schemas) => Object.entries(schemas).map(([name, schema]) => ({ name, schema }))),
+)
+
+function isTopicMap(given: unknown): boolean {
+  return isObject(given) && !isStandardSchema(given)
+}
+
+function isObject(given: unknown): boolean {
+  return typeof given === 'object' && given !== null && !Array.isArray(given)
+}
+
 export const topics = v.pipe(
   v.union(
     [
@@ -151,15 +200,25 @@ export const topics = v.pipe(
         v.transform((text) => text.split(',').map((name) => name.trim())),
       ),
       v.custom<ReadonlyArray<string | v.InferInput<typeof topicRecord>>>(Array.isArray),
+      topicMap,
     ],
-    'topics are required: an array of names, or "name,name"',
+    'topics are required: an array of names, "name,name", or an object with a schema for each topic',
   ),
+  v.title('KafkaTopics'),
+  v.description('Topics, whose schemas give their records types.'),
   topicsOf(
     v.pipe(
-      v.union([topicText, topicRecord], 'a topic must be text, or {name}'),
-      v.transform((topic) =>
-        typeof topic === 'string' ? { name: topic, schemaRegistry: {} } : topic,
+      v.union(
+        [
+          v.pipe(
+            v.string(),
+            v.transform((name) => ({ name })),
+          ),
+          v.custom<v.InferInput<typeof topicRecord>>(isObject),
+        ],
+        'a topic must be text, or {name, schema}',
       ),
+      topicRecord,
       v.check(({ name }) => v.is(topicText, name), TOPIC_FORM),
     ),
   ),

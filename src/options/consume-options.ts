@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { type FormatRecord, STREAM_FORMATS } from '../records/format.ts'
+import { schemasByTopic } from '../records/topic-schemas.ts'
 import type { Transform } from '../records/transform.ts'
 import { authentication, kongAuthentication, kongSecurity, security } from './authentication.ts'
 import {
@@ -52,15 +53,11 @@ const group = {
   ),
 }
 
+const DESERIALIZERS = v.picklist(['noop', 'json'], 'messageDeserializer must be "noop" or "json"')
+
 /** Fields that Kong's plugin has, too, in an equal form. */
 const shared = {
-  messageDeserializer: v.pipe(
-    v.optional(
-      v.picklist(['noop', 'json'], 'messageDeserializer must be "noop" or "json"'),
-      'noop',
-    ),
-    v.description('How values are delivered: `noop` as strings, `json` as parsed JSON'),
-  ),
+  messageDeserializer: v.optional(DESERIALIZERS, 'noop'),
   autoOffsetReset: v.pipe(
     v.optional(
       v.picklist(['earliest', 'latest'], 'autoOffsetReset must be "earliest" or "latest"'),
@@ -92,7 +89,7 @@ const shared = {
   enableDlq: v.pipe(
     v.optional(flag),
     v.description(
-      'Whether records that cannot be deserialized or transformed go to `dlqTopic` instead of to clients',
+      'Whether records that cannot be deserialized, transformed or validated go to `dlqTopic` instead of to clients',
     ),
   ),
   dlqTopic: v.pipe(
@@ -166,7 +163,7 @@ export const optionsSchema = v.pipe(
     topics: v.pipe(
       topics,
       v.description(
-        'Topics to read, 1 to 100, in this order: `"name,name"`, or an array of names or of `{name, schemaRegistry}`',
+        'Topics to read, 1 to 100, in this order: `"name,name"`, an array of names or of `{name, schema, key, headers, schemaRegistry}`, or an object with the schema of each topic',
       ),
     ),
     mode: v.pipe(
@@ -182,6 +179,12 @@ export const optionsSchema = v.pipe(
       ),
     ),
     ...shared,
+    messageDeserializer: v.pipe(
+      v.optional(DESERIALIZERS),
+      v.description(
+        'How values are delivered: `noop` as strings, `json` as parsed JSON. Default: `json` where a topic has a `schema`, else `noop`',
+      ),
+    ),
     consumerGroup: v.pipe(
       v.optional(
         v.pipe(
@@ -302,12 +305,19 @@ export const optionsSchema = v.pipe(
   }),
   rules(),
   unused(),
-  v.transform(({ topics, schemaRegistry, ...options }) => ({
+  v.transform(({ topics, schemaRegistry, messageDeserializer, ...options }) => ({
     ...options,
+    messageDeserializer: messageDeserializer ?? deserializerOf(topics),
     topics: topics.map(({ name }) => name),
     registries: registriesOf(topics, schemaRegistry.confluent),
+    schemas: schemasByTopic(topics),
   })),
 )
+
+/** Schemas are of what values mean, which is JSON in most topics. */
+function deserializerOf(topics: readonly Topic[]): 'json' | 'noop' {
+  return topics.some(({ schema }) => schema !== undefined) ? 'json' : 'noop'
+}
 
 /** The registry of each topic that has one: its own, or the route's. */
 function registriesOf(

@@ -3,6 +3,7 @@
  * schemas: do not edit it. It has more than 400 lines because one file has all options.
  */
 import type { FormatRecord } from '../records/format.ts'
+import type { SchemaOfTopic, StandardSchema } from '../records/standard-schema.ts'
 import type { Transform } from '../records/transform.ts'
 
 /** How to reach Kafka. */
@@ -466,15 +467,16 @@ export interface RegistrySubjectOptions {
 }
 
 /** Options of `kafkaConsume`. */
-export interface KafkaConsumeOptions extends KafkaConnectionOptions {
+export interface KafkaConsumeOptions<Topics extends KafkaTopics = KafkaTopics>
+  extends KafkaConnectionOptions {
   /**
-   * Topics to read, 1 to 100, in this order: `"name,name"`, or an array of names or of
-   * `{name, schemaRegistry}`.
+   * Topics to read, 1 to 100, in this order: `"name,name"`, an array of names or of
+   * `{name, schema, key, headers, schemaRegistry}`, or an object with the schema of each topic.
    *
    * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -; at
    * least one topic is required; at most 100 topics are allowed; each topic may be named only once.
    */
-  readonly topics: string | ReadonlyArray<string | TopicOptions>
+  readonly topics: Topics
 
   /**
    * How records are delivered: `http-get` as one answer to each GET, `server-sent-events` or
@@ -487,10 +489,10 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
   readonly mode?: 'http-get' | 'server-sent-events' | 'websocket' | 'auto' | undefined
 
   /**
-   * How values are delivered: `noop` as strings, `json` as parsed JSON.
+   * How values are delivered: `noop` as strings, `json` as parsed JSON. Default: `json` where a
+   * topic has a `schema`, else `noop`.
    *
    * `INVALID_OPTIONS` otherwise: messageDeserializer must be "noop" or "json".
-   * @default 'noop'
    */
   readonly messageDeserializer?: 'noop' | 'json' | undefined
 
@@ -526,8 +528,8 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
   readonly messageByLuaFunctions?: ReadonlyArray<string> | undefined
 
   /**
-   * Whether records that cannot be deserialized or transformed go to `dlqTopic` instead of to
-   * clients.
+   * Whether records that cannot be deserialized, transformed or validated go to `dlqTopic` instead
+   * of to clients.
    */
   readonly enableDlq?: boolean | undefined
 
@@ -657,6 +659,9 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
   readonly maxGroups?: number | undefined
 }
 
+/** Topics, whose schemas give their records types. */
+export type KafkaTopics = string | ReadonlyArray<string | TopicOptions> | SchemaOfTopic
+
 /** A topic with options of its own. */
 export interface TopicOptions {
   /**
@@ -671,6 +676,18 @@ export interface TopicOptions {
    * @default {}
    */
   readonly schemaRegistry?: SchemaRegistryOptions | undefined
+
+  /**
+   * Schema of the values, of any library that implements Standard Schema. It types them, validates
+   * them, and its output takes their place.
+   */
+  readonly schema?: StandardSchema | undefined
+
+  /** Schema of the keys, which are texts, or `null` where a record has none. */
+  readonly key?: StandardSchema | undefined
+
+  /** Schema of the headers, an object of texts, arrays of texts, or `null`. */
+  readonly headers?: StandardSchema | undefined
 }
 
 /** Where the schemas of keys and values are. */
@@ -757,16 +774,18 @@ export interface ErrorHandlingOptions {
 }
 
 /** Options of `kafkaProduce`. */
-export interface KafkaProduceOptions extends KafkaConnectionOptions {
+export interface KafkaProduceOptions<Topics extends KafkaTopics = KafkaTopics>
+  extends KafkaConnectionOptions {
   /**
-   * Topics that may be written to, 1 to 100: `"name,name"`, or an array of names. If there are
+   * Topics that may be written to, 1 to 100: `"name,name"`, an array of names or of
+   * `{name, schema, key, headers}`, or an object with the schema of each topic. If there are
    * several, a request names one by the parameter `topic` or in each record.
    *
    * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -; at
    * least one topic is required; at most 100 topics are allowed; each topic may be named only once;
    * records are written as they come: a schema registry is of no use here.
    */
-  readonly topics: string | ReadonlyArray<string | TopicOptions>
+  readonly topics: Topics
 
   /**
    * When a record counts as written: with `all` once all in-sync replicas have it, and exactly once

@@ -1,5 +1,6 @@
 /** The options of `kafkaProduce`. */
 import * as v from 'valibot'
+import { schemasByTopic } from '../records/topic-schemas.ts'
 import { authentication, security } from './authentication.ts'
 import { brokers, clusterName, topics } from './cluster.ts'
 import { errorHandling } from './error-handling.ts'
@@ -22,7 +23,7 @@ export const produceSchema = v.pipe(
         'records are written as they come: a schema registry is of no use here',
       ),
       v.description(
-        'Topics that may be written to, 1 to 100: `"name,name"`, or an array of names. If there are several, a request names one by the parameter `topic` or in each record',
+        'Topics that may be written to, 1 to 100: `"name,name"`, an array of names or of `{name, schema, key, headers}`, or an object with the schema of each topic. If there are several, a request names one by the parameter `topic` or in each record',
       ),
     ),
     clusterName,
@@ -52,6 +53,7 @@ export const produceSchema = v.pipe(
   v.transform(({ topics, ...options }) => ({
     ...options,
     topics: topics.map(({ name }) => name),
+    schemas: schemasByTopic(topics),
   })),
 )
 

@@ -9,33 +9,80 @@ import {
 import { isTooDeep, MAX_DEPTH } from './json-fields.ts'
 import { type ProcessedRecord, type RecordError, RecordFailure } from './pipeline.ts'
 
-/** A record as clients see it, which handlers, transforms and formats get. */
-export interface ConsumedRecord {
+/** Texts by name. A repeated name has an array; `null` stands for a header without a value. */
+export interface RecordHeaders {
+  /** The value of a header, or its values. */
+  readonly [name: string]: string | null | ReadonlyArray<string | null>
+}
+
+/** The fields of a record, with the types that the schemas of its topic give them. */
+export interface TypedRecord<Topic extends string, Value, Key, Headers> {
   /** Name of the topic. */
-  readonly topic: string
+  readonly topic: Topic
   /** Number of the partition, from 0. */
   readonly partition: number
   /** Offset in the partition. */
   readonly offset: number
   /** Milliseconds since 1970; -1 if the record has no timestamp. */
   readonly timestamp: number
-  /** Text, or base64 if `encoding` has the key; `null` for a record without a key. */
-  readonly key: string | null
+  /**
+   * Text, or base64 if `encoding` has the key; `null` for a record without a key; with a schema for keys
+   * its output.
+   */
+  readonly key: Key
   /**
    * Text, or base64 if `encoding` has the value; parsed JSON with `messageDeserializer: 'json'` or a
-   * schema registry; `null` for a tombstone.
+   * schema registry; `null` for a tombstone; with a schema its output.
    */
-  readonly value: unknown
-  /** Texts by name. A repeated name has an array; `null` stands for a header without a value. */
-  readonly headers: Readonly<Record<string, string | null | ReadonlyArray<string | null>>>
+  readonly value: Value
+  /**
+   * Texts by name. A repeated name has an array; `null` stands for a header without a value. With a
+   * schema for headers its output.
+   */
+  readonly headers: Headers
   /** The fields that are base64, since their bytes are not valid UTF-8. */
   readonly encoding?: {
     readonly key?: 'base64'
     readonly value?: 'base64'
     readonly headers?: Readonly<Record<string, 'base64'>>
   }
+}
+
+/** A record as clients see it, which handlers, transforms and formats get. */
+export interface ConsumedRecord extends TypedRecord<string, unknown, string | null, RecordHeaders> {
+  /** The error of a record that could not be deserialized, transformed or validated. */
+  readonly error?: RecordError
+}
+
+/** A record of a topic without a schema, beside topics that have one. */
+export interface PlainRecord<Topic extends string = string>
+  extends TypedRecord<Topic, unknown, string | null, RecordHeaders> {
   /** The error of a record that could not be deserialized or transformed. */
   readonly error?: RecordError
+}
+
+/** A record of any topic, whatever its fields are. */
+export interface AnyRecord extends TypedRecord<string, unknown, unknown, unknown> {
+  /** The error of a record that could not be deserialized, transformed or validated. */
+  readonly error?: RecordError | undefined
+}
+
+/** A record of a topic with a schema, which it fits. */
+export interface ValidRecord<
+  Topic extends string = string,
+  Value = unknown,
+  Key = string | null,
+  Headers = RecordHeaders,
+> extends TypedRecord<Topic, Value, Key, Headers> {
+  /** Absent: `if (record.error)` tells a {@link FailedRecord}. */
+  readonly error?: undefined
+}
+
+/** A record of a topic with a schema, which could not be deserialized or transformed, or does not fit. */
+export interface FailedRecord<Topic extends string = string>
+  extends TypedRecord<Topic, unknown, string | null, RecordHeaders> {
+  /** Why the record failed. Its fields are as they were before the step that failed. */
+  readonly error: RecordError
 }
 
 /** A record's `encoding`, while it is built. */
@@ -106,13 +153,17 @@ function deserializedValueOf(
   return { value: toBase64(value), ...(deserializer === 'json' && { isNotJson: true }) }
 }
 
-function headersOf({ headers }: ProcessedRecord, encoding: Encoding): ConsumedRecord['headers'] {
-  if (headers === undefined || headers.length === 0) return {}
-  const byName = [...headerValues(headers)]
+function headersOf(
+  { headers, headersJson }: ProcessedRecord,
+  encoding: Encoding,
+): ConsumedRecord['headers'] {
+  const isEmpty = headers === undefined || headers.length === 0
+  const byName = isEmpty ? [] : [...headerValues(headers)]
   const inBase64 = byName.filter(([, { isBase64 }]) => isBase64)
   if (inBase64.length > 0) {
     encoding.headers = Object.fromEntries(inBase64.map(([name]) => [name, 'base64' as const]))
   }
+  if (headersJson !== undefined) return JSON.parse(headersJson) as ConsumedRecord['headers']
   // `fromEntries` defines own properties, even one named `__proto__`.
   return Object.fromEntries(
     byName.map(([name, { values }]) => [
@@ -123,15 +174,16 @@ function headersOf({ headers }: ProcessedRecord, encoding: Encoding): ConsumedRe
 }
 
 /**
- * The record that a transform gets. An earlier step of the pipeline may have deserialized it.
+ * The record that a transform or a schema gets. An earlier step of the pipeline may have deserialized it.
  *
+ * @param action The step's action, for the message.
  * @throws RecordFailure when its JSON is too deep to be compared and written again.
  */
-export function consumedOf(record: ProcessedRecord): ConsumedRecord {
+export function consumedOf(record: ProcessedRecord, action = 'transform'): ConsumedRecord {
   const { keyJson = '0', valueJson = '0', extraJson = '' } = record
   if (isTooDeep(`{"key":${keyJson},"value":${valueJson}${extraJson}}`)) {
     throw new RecordFailure(
-      `Cannot transform the record: its JSON is more than ${MAX_DEPTH} levels deep`,
+      `Cannot ${action} the record: its JSON is more than ${MAX_DEPTH} levels deep`,
     )
   }
   return consumedRecordOf(record, 'noop')

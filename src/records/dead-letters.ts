@@ -11,6 +11,7 @@ const MAX_REMEMBERED = 65_536
 const STAGES = {
   DESERIALIZATION_FAILED: 'VALUE_CONVERTER',
   TRANSFORM_FAILED: 'TRANSFORMATION',
+  VALIDATION_FAILED: 'TRANSFORMATION',
 } as const
 
 /** The parts to leave out, in turn, when the topic rejects a dead letter. */

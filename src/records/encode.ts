@@ -59,10 +59,10 @@ export function encodeBody(record: ProcessedRecord, deserializer: MessageDeseria
     encoding += ',"value":"base64"'
     if (deserializer === 'json') error ??= NOT_JSON
   }
-  let headersJson = '{}'
+  let headersJson = record.headersJson ?? '{}'
   if (headers !== undefined && headers.length > 0) {
     const encoded = encodeHeaders(headers)
-    headersJson = encoded.json
+    headersJson = record.headersJson ?? encoded.json
     if (encoded.base64) encoding += `,"headers":{${encoded.base64}}`
   }
   let notes = encoding && `,"encoding":{${encoding.slice(1)}}`

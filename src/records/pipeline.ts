@@ -1,12 +1,13 @@
 /** The steps that records pass between Kafka and their JSON. There are none by default. */
 import { getLogger } from '@logtape/logtape'
 import { KafkaConsumeError } from '../core/errors.ts'
+import { mapConcurrently } from '../core/map-concurrently.ts'
 import type { KafkaRecord } from '../port/kafka.ts'
 
 const log = getLogger(['hono-kafka-consume', 'record'])
 
 /** The most records of a batch in progress at a time, when a step is asynchronous. */
-const CONCURRENCY = 16
+export const CONCURRENCY = 16
 /** Milliseconds after a logged failure without further log lines; all failures are counted. */
 const QUIET_MS = 10_000
 
@@ -19,7 +20,7 @@ export interface RecordError {
 }
 
 /** The codes with which steps fail. */
-type StepCode = 'DESERIALIZATION_FAILED' | 'TRANSFORM_FAILED'
+type StepCode = 'DESERIALIZATION_FAILED' | 'TRANSFORM_FAILED' | 'VALIDATION_FAILED'
 
 /** The error of a step. */
 export interface StepError extends RecordError {
@@ -35,6 +36,8 @@ export interface ProcessedRecord extends KafkaRecord {
   readonly keyJson?: string
   /** The value's JSON in place of its bytes, on one line. */
   readonly valueJson?: string
+  /** The headers' JSON in place of their bytes, on one line. */
+  readonly headersJson?: string
   /** The JSON of fields that Lua functions added, each with a comma before it. */
   readonly extraJson?: string
   /** Fields to encode as base64, since their bytes could not be deserialized. */
@@ -100,7 +103,8 @@ export interface FailureCounts {
 
 /**
  * Makes a pipeline of steps, which run in order: deserialize by a schema registry or as JSON, then Lua
- * functions or `transform`. Formats are applied later, when records are sent to a client.
+ * functions or `transform`, then the schemas of topics. Formats are applied later, when records are sent
+ * to a client.
  *
  * A record that a step fails on is delivered with its error, or becomes a dead letter and is dropped.
  * Other records of the batch are not affected.
@@ -165,31 +169,14 @@ export function pipelineOf(
     return current
   }
 
-  return async (records) => {
-    const processed: ProcessedRecord[] = new Array(records.length)
-    let next = 0
-    const work = async () => {
-      while (next < records.length) {
-        const index = next++
-        try {
-          const record = records[index] as KafkaRecord
-          const made = run(record, record, 0)
-          processed[index] = made instanceof Promise ? await made : made
-        } catch (thrown) {
-          next = records.length // The batch has failed, so no further record is started.
-          throw thrown
-        }
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(CONCURRENCY, records.length) }, work))
-    return processed
-  }
+  return (records) => mapConcurrently(records, CONCURRENCY, (record) => run(record, record, 0))
 }
 
 /** Messages for clients of failures whose own messages may tell internals. */
-const UNKNOWN: Readonly<Record<StepCode, string>> = {
+export const UNKNOWN: Readonly<Record<StepCode, string>> = {
   DESERIALIZATION_FAILED: 'Cannot deserialize the record: it is not in the form that was expected',
   TRANSFORM_FAILED: 'Cannot transform the record: the transform failed',
+  VALIDATION_FAILED: 'Cannot validate the record: its schema failed',
 }
 
 /** The place of a record. */

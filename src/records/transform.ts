@@ -1,8 +1,6 @@
 import { type ConsumedRecord, consumedOf } from './consumed-record.ts'
 import { type PipelineStep, type ProcessedRecord, RecordFailure } from './pipeline.ts'
-
-/** The time that a transform may take for one record. */
-const LIMIT_MS = 30_000
+import { withinLimit } from './within-limit.ts'
 
 /** The fields of a record that a transform may change. An absent field stays as it is. */
 export interface RecordChange {
@@ -56,7 +54,8 @@ export function transformStep(transform: Transform): PipelineStep {
       const before = snapshotOf(view)
       const result = transform(view)
       if (!(result instanceof Promise)) return changed(record, before, result)
-      return withinLimit(result).then((change) => changed(record, before, change))
+      const timely = withinLimit(result, 'Cannot transform the record: the transform')
+      return timely.then((change) => changed(record, before, change))
     },
   }
 }
@@ -130,25 +129,4 @@ function invalidHeaders(): RecordFailure {
   return new RecordFailure(
     'Cannot transform the record: the headers that were returned are not an object of texts',
   )
-}
-
-/** @throws RecordFailure when a transform takes longer than {@link LIMIT_MS}. A later result is ignored. */
-async function withinLimit<T>(result: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () =>
-        reject(
-          new RecordFailure(
-            `Cannot transform the record: the transform took more than ${LIMIT_MS / 1000} s`,
-          ),
-        ),
-      LIMIT_MS,
-    )
-  })
-  try {
-    return await Promise.race([result, limit])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -11,6 +11,7 @@ import { describeFormats, describeOwnFormat } from './formats.ts'
 import { describeGet } from './get.ts'
 import { describeOffsets } from './offsets.ts'
 import { describeReader } from './reader.ts'
+import { describeSchemas } from './schemas.ts'
 import { describeSharedGroups } from './shared-groups.ts'
 import { describeSocket } from './socket.ts'
 import { describeStreams } from './streams.ts'
@@ -26,6 +27,7 @@ export function describeContract(name: string, makeTarget: () => Promise<Target>
     describeReader(target)
     describeClients(target)
     describeTransform(target)
+    describeSchemas(target)
     describeOwnFormat(target)
     describeSharedGroups(target)
   })

@@ -33,7 +33,7 @@ export function describeOffsets(target: () => Target): void {
   describe('POST offsets', () => {
     test('with commitStrategy off, a group goes on only from what is posted', async () => {
       const options = await four()
-      const [topic] = options.topics
+      const [topic] = options.topics as string[]
       expect(await valuesOf(options)).toEqual(['a', 'b', 'c', 'd'])
       expect(await valuesOf(options)).toEqual(['a', 'b', 'c', 'd'])
       {
@@ -79,7 +79,7 @@ export function describeOffsets(target: () => Target): void {
 
     test('a body that does not name offsets of the route is a 400 that gives the reason', async () => {
       const options = await four()
-      const [topic] = options.topics
+      const [topic] = options.topics as string[]
       await using route = await Route.mount(target(), options)
       const bad: [body: string, says: string][] = [
         ['', 'JSON'],

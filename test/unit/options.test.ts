@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import * as v from 'valibot'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import {
   optionsSchema,
@@ -24,6 +25,7 @@ const DEFAULTS: Omit<ResolvedOptions, keyof typeof REQUIRED> = {
   authentication: {},
   security: { sslVerify: true },
   registries: new Map(),
+  schemas: new Map(),
   consumerGroup: { mode: 'random' },
   responseFormat: 'kong',
   errorHandling: { returnErrorMessage: false },
@@ -70,7 +72,7 @@ describe('options', () => {
       'librdkafka',
       'maxStreamAge',
     ]
-    const { registries: _, ...defaults } = DEFAULTS
+    const { registries: _, schemas: __, ...defaults } = DEFAULTS
     expect(Object.keys(optionsSchema.entries).sort()).toEqual(
       [...Object.keys(REQUIRED), ...Object.keys(defaults), ...absent, 'schemaRegistry'].sort(),
     )
@@ -105,6 +107,20 @@ describe('options', () => {
     expect(resolve({ topics: ['b', 'a'] }).topics).toEqual(['b', 'a'])
   })
 
+  test('topics may have schemas, whose values are JSON unless something else is said', () => {
+    const schema = v.object({ n: v.number() })
+    const byName = resolve({ topics: { a: schema, b: schema } })
+    expect(byName.topics).toEqual(['a', 'b'])
+    expect(byName.schemas.get('b')?.value).toBe(schema)
+    expect(byName.messageDeserializer).toBe('json')
+    const asText = resolve({ topics: { a: v.string() }, messageDeserializer: 'noop' })
+    expect(asText.messageDeserializer).toBe('noop')
+    const ofKeys = resolve({ topics: ['a', { name: 'b', key: v.string(), headers: schema }] })
+    expect([...ofKeys.schemas.keys()]).toEqual(['b'])
+    expect(ofKeys.schemas.get('b')).toMatchObject({ key: { kind: 'schema' }, headers: schema })
+    expect(ofKeys.messageDeserializer).toBe('noop')
+  })
+
   const refused: ReadonlyArray<readonly [object, ...string[]]> = [
     [{ bootstrapServers: undefined }, 'bootstrapServers', 'host:port'],
     [{ bootstrapServers: '' }, 'bootstrapServers.0', 'host:port'],
@@ -124,6 +140,12 @@ describe('options', () => {
     [{ topics: ['a', 'a'] }, 'topics', 'only once'],
     [{ topics: Array.from({ length: 101 }, (_, i) => `t${i}`) }, 'topics', 'at most 100'],
     [{ topics: [7] }, 'topics.0', 'text'],
+    [{ topics: {} }, 'topics', 'at least one topic'],
+    [{ topics: v.string() }, 'topics', 'an object with a schema for each topic'],
+    [{ topics: { orders: { total: 'number' } } }, 'topics.0.schema', 'Standard Schema'],
+    [{ topics: { 'or ders': v.string() } }, 'topics.0', 'a-z'],
+    [{ topics: [{ name: 'a', key: 'string' }] }, 'topics.0.key', 'Standard Schema'],
+    [{ topics: [{ name: 'a', value: v.string() }] }, 'topics.0.value', 'topics'],
     [{ mode: 'sse' }, 'mode', '"http-get", "server-sent-events", "websocket" or "auto"'],
     [{ messageDeserializer: 'avro' }, 'messageDeserializer', '"noop" or "json"'],
     [{ autoOffsetReset: 'none' }, 'autoOffsetReset', '"earliest" or "latest"'],

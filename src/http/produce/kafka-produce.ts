@@ -6,7 +6,7 @@ import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import { logWarningsByDefault } from '../../core/log.ts'
 import { readLimited } from '../../core/read-limited.ts'
 import { clusterOptions } from '../../options/connection.ts'
-import type { KafkaProduceOptions } from '../../options/option-types.ts'
+import type { KafkaProduceOptions, KafkaTopics } from '../../options/option-types.ts'
 import {
   type ResolvedProduceOptions,
   resolveProduceOptions,
@@ -22,6 +22,7 @@ import {
   recordsOfJson,
   recordsOfLines,
 } from './parse-records.ts'
+import { assertRecordsFit } from './validate-records.ts'
 import { type WriteOutcome, WriteStatistics } from './write-statistics.ts'
 import type { WriterControls } from './writer-controls.ts'
 
@@ -55,7 +56,7 @@ export interface KafkaProduceHandler extends MiddlewareHandler, WriterControls<P
 
 /**
  * Writes posted records to Kafka topics, and answers when Kafka has confirmed them: the mirror of
- * `kafkaConsume` * (`docs/writing.md`).
+ * `kafkaConsume` (`docs/writing.md`).
  *
  * @param options See `KafkaProduceOptions`; `bootstrapServers` and `topics` are required.
  * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
@@ -78,7 +79,9 @@ export interface KafkaProduceHandler extends MiddlewareHandler, WriterControls<P
  * await orders.close()
  * ```
  */
-export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler {
+export function kafkaProduce<const Topics extends KafkaTopics>(
+  options: KafkaProduceOptions<Topics>,
+): KafkaProduceHandler {
   const resolved = resolveProduceOptions(options)
   logWarningsByDefault()
   const showDetail = resolved.errorHandling.returnErrorMessage
@@ -114,6 +117,7 @@ export function kafkaProduce(options: KafkaProduceOptions): KafkaProduceHandler 
   const handler: MiddlewareHandler = async (c) => {
     try {
       const records = await readRecords(c, resolved, reading)
+      await assertRecordsFit(records, resolved.schemas)
       const { cluster } = await connected()
       const began = performance.now()
       const results = await cluster.producer(resolved.acks).send(records)

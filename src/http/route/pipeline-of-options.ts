@@ -5,13 +5,18 @@ import { jsonStep } from '../../records/json-step.ts'
 import { luaStep } from '../../records/lua/step.ts'
 import { type PipelineStep, pipelineOf } from '../../records/pipeline.ts'
 import { RecordProcessor } from '../../records/record-processor.ts'
+import { schemaStep } from '../../records/topic-schemas.ts'
 import { transformStep } from '../../records/transform.ts'
 import { registrySteps } from '../../registry/step.ts'
 
-/** Routes with equal keys can share a processor. Functions are compared by identity. */
+/** Routes with equal keys can share a processor. Functions and schemas are compared by identity. */
 export function pipelineKey(options: ResolvedOptions): readonly unknown[] {
-  const { registries, transform, messageByLuaFunctions = [] } = options
-  return [[...registries], idOf(transform), messageByLuaFunctions, dlqTopicOf(options)]
+  const { registries, transform, messageByLuaFunctions = [], schemas } = options
+  const schemaIds = [...schemas].map(([topic, { value, key, headers }]) => [
+    topic,
+    ...[value, key, headers].map(idOf),
+  ])
+  return [[...registries], idOf(transform), messageByLuaFunctions, schemaIds, dlqTopicOf(options)]
 }
 
 /** The processor of a route's records; undefined when its options leave records as they are. */
@@ -19,11 +24,18 @@ export function processorFor(
   options: ResolvedOptions,
   cluster: KafkaCluster,
 ): RecordProcessor | undefined {
-  const { messageDeserializer, registries, messageByLuaFunctions = [], transform } = options
+  const {
+    messageDeserializer,
+    registries,
+    messageByLuaFunctions = [],
+    transform,
+    schemas,
+  } = options
   const dlqTopic = dlqTopicOf(options)
   const changes: PipelineStep[] = []
   if (messageByLuaFunctions.length > 0) changes.push(luaStep(messageByLuaFunctions))
   if (transform) changes.push(transformStep(transform))
+  if (schemas.size > 0) changes.push(schemaStep(schemas))
   const steps: PipelineStep[] = []
   if (registries.size > 0) steps.push(...registrySteps(registries))
   if (messageDeserializer === 'json' && (changes.length > 0 || dlqTopic)) steps.push(jsonStep)
@@ -44,7 +56,7 @@ function dlqTopicOf({ enableDlq, dlqTopic }: ResolvedOptions): string | undefine
 const ids = new WeakMap<object, number>()
 let count = 0
 
-/** A number that identifies a function. */
+/** A number that identifies a function or a schema. */
 function idOf(value: object | undefined): number {
   if (!value) return 0
   let id = ids.get(value)
