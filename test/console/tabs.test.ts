@@ -7,6 +7,7 @@ import { Browser, provideChromium } from '../support/chromium.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { Exposition } from '../support/metrics.ts'
 import { until, within } from '../support/wait.ts'
+import { shownIn } from './records-page.ts'
 
 const root = join(import.meta.dirname, '../..')
 const TABS = 8
@@ -60,8 +61,8 @@ async function untilState(page: Page, state: string): Promise<void> {
 function untilShown(page: Page, wanted: string): Promise<void> {
   return until(
     async () => {
-      const values = page.locator('#records > li:not([hidden]) .value')
-      return (await values.allTextContents()).join() === wanted
+      const values = await shownIn(page)
+      return values.join() === wanted
     },
     `records ${wanted}`,
     PATIENCE,
@@ -102,6 +103,9 @@ test('8 tabs share one stream, which outlives any of them, and none misses a rec
   await untilStreams(1)
 
   await second?.selectOption('#start', 'earliest')
+  if (second) await untilShown(second, 'one,two,three')
+  await untilStreams(1)
+  await second?.goBack()
   if (second) await untilShown(second, 'three,two,one')
   await produce('four')
   for (const tab of tabs.slice(1)) await untilShown(tab, 'four,three,two,one')

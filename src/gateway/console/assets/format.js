@@ -23,6 +23,12 @@ export function bytes(value) {
   return value === 0 ? '0' : `${rate(left >= 100 ? Math.round(left) : left)} ${UNITS[unit]}`
 }
 
+/** A size in bytes, exact up to some kilobytes. @param {number} value */
+export function byteCount(value) {
+  if (value < 10_000) return value === 1 ? '1 byte' : `${count(value)} bytes`
+  return bytes(value)
+}
+
 /** @param {number} value In seconds. */
 export function duration(value) {
   if (value === 0) return '0'
@@ -44,12 +50,31 @@ export function isoTime(timestamp) {
   return isTime ? new Date(timestamp).toISOString() : undefined
 }
 
-/** @param {number} timestamp Milliseconds since 1970. */
-export function clock(timestamp) {
+/**
+ * A timestamp as date and time of this place, as in `2026-01-31 09:30:00.500`.
+ * @param {number} timestamp Milliseconds since 1970.
+ */
+export function localTime(timestamp) {
   if (isoTime(timestamp) === undefined) return '–'
   const time = new Date(timestamp)
-  const text = time.toLocaleTimeString('en-GB')
-  return `${text}.${String(time.getMilliseconds()).padStart(3, '0')}`
+  const two = (/** @type {number} */ value) => String(value).padStart(2, '0')
+  const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`
+  const clock = `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`
+  return `${date} ${clock}.${String(time.getMilliseconds()).padStart(3, '0')}`
+}
+
+/**
+ * How long ago a time was.
+ * @param {number} timestamp Milliseconds since 1970.
+ */
+export function ago(timestamp) {
+  const seconds = Math.round((Date.now() - timestamp) / 1_000)
+  if (seconds < 0) return 'in the future'
+  if (seconds < 90) return `${seconds} s ago`
+  if (seconds < 5_400) return `${Math.round(seconds / 60)} min ago`
+  return seconds < 129_600
+    ? `${Math.round(seconds / 3_600)} h ago`
+    : `${Math.round(seconds / 86_400)} d ago`
 }
 
 /**

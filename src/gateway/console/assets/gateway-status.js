@@ -42,15 +42,18 @@ export function onStatus(listener) {
 
 /** Asks for the status again and again while the page is visible. */
 export function pollStatus() {
+  void every(INTERVAL, refreshStatus)
+}
+
+/** Asks for the status now, for a view that needs the present offsets. */
+export async function refreshStatus() {
   const address = document.documentElement.dataset['status'] ?? '/status'
-  void every(INTERVAL, async () => {
-    try {
-      const response = await fetch(withCredentials(address))
-      failure = response.ok ? undefined : `status ${response.status}`
-      if (response.ok) status = await response.json()
-    } catch {
-      failure = ''
-    }
-    for (const listener of [...listeners]) listener()
-  })
+  try {
+    const response = await fetch(withCredentials(address))
+    failure = response.ok ? undefined : `status ${response.status}`
+    if (response.ok) status = await response.json()
+  } catch {
+    failure = ''
+  }
+  for (const listener of [...listeners]) listener()
 }

@@ -165,7 +165,11 @@ function positionOf(url) {
   return { records: records.href, isLive }
 }
 
-/** @typedef {{ open?: string, close?: true, limit?: number }} Request A sign of life without either. */
+/**
+ * @typedef {{ open?: string, number?: number, close?: true, limit?: number }} Request A sign of life
+ *   without `open` and `close`. `number` comes back with each event of the opened stream, since events
+ *   of the one before may still be on their way.
+ */
 
 /** In the SharedWorker: serves the tabs. */
 function serveTabs() {
@@ -179,7 +183,7 @@ function serveTabs() {
       seen.delete(port)
       streams?.close(port)
       // For a frozen tab, which reads it when it is used again.
-      port.postMessage({ type: 'lost' })
+      port.postMessage({ event: { type: 'lost' } })
     }
   }, PING)
   addEventListener('connect', (event) => {
@@ -187,12 +191,14 @@ function serveTabs() {
     if (!port) return
     port.onmessage = ({ data }) => {
       /** @type {Request} */
-      const { open, close, limit } = data
+      const { open, number, close, limit } = data
       if (open === undefined && !close && !seen.has(port)) return
       seen.set(port, performance.now())
       streams ??= new Streams(limit ?? MAX_STREAMS)
       if (open !== undefined || close) streams.close(port)
-      if (open !== undefined) streams.open(port, open, (each) => port.postMessage(each))
+      if (open !== undefined) {
+        streams.open(port, open, (event) => port.postMessage({ event, number }))
+      }
       if (close) seen.delete(port)
     }
   })
@@ -208,6 +214,8 @@ export class SharedStream {
   #listener = () => {}
   /** @type {string | undefined} */
   #url
+  /** The number of streams that were opened here. */
+  #number = 0
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #pings
 
@@ -216,7 +224,9 @@ export class SharedStream {
     if (!worker) return
     const { port } = worker
     this.#port = port
-    port.onmessage = ({ data }) => this.#listener(data)
+    port.onmessage = ({ data: { event, number } }) => {
+      if (number === undefined || number === this.#number) this.#listener(event)
+    }
     worker.onerror = () => this.#withoutWorker()
     this.#pings = setInterval(() => port.postMessage({}), PING)
   }
@@ -237,7 +247,8 @@ export class SharedStream {
     this.close()
     this.#url = url.href
     this.#listener = listener
-    if (this.#port) this.#send({ open: this.#url })
+    this.#number++
+    if (this.#port) this.#send({ open: this.#url, number: this.#number })
     else this.#streams.open(this, this.#url, listener)
   }
 

@@ -1,0 +1,270 @@
+// @ts-check
+/** Reads records a page at a time, forwards or backwards, also where a search needs many requests for one page. */
+import { withCredentials } from '../credentials.js'
+import { PAGE_SIZE } from './query.js'
+import { recordsIn } from './record.js'
+
+/** @typedef {import('./record.js').KafkaRecord} KafkaRecord */
+/** @typedef {import('./sources.js').Source} Source */
+/** @typedef {Array<[string, string]>} Parameters */
+/** @typedef {{ topic: string, partition: number, from: number, to: number, reason: string }} Gap */
+/**
+ * @typedef {{
+ *   records: readonly KafkaRecord[],
+ *   gaps: readonly Gap[],
+ *   begin: string | undefined,
+ *   cursor: string,
+ *   older: boolean,
+ *   newer: boolean,
+ * }} Page Records in the order of their time or offsets. `begin` and `cursor` are the positions before
+ *   and after them; `older` and `newer` say whether there may be records beyond.
+ */
+
+/** The most requests of one search; each examines records for a second or two. */
+const MAX_REQUESTS = 60
+
+/** An answer that is not a page. */
+export class RefusedError extends Error {
+  /**
+   * @param {string} message
+   * @param {number} status 0 without an answer.
+   */
+  constructor(message, status) {
+    super(message)
+    this.status = status
+  }
+
+  /** Whether another attempt may succeed. */
+  get isPassing() {
+    return this.status === 0 || this.status === 429 || this.status >= 500
+  }
+}
+
+/**
+ * Reads pages until one page is full or nothing is left, and reports each part as it comes.
+ *
+ * @param {Source} source
+ * @param {Parameters} selection
+ * @param {Parameters} position
+ * @param {AbortSignal} signal
+ * @returns {AsyncGenerator<Page>} The page as far as it is known.
+ * @throws RefusedError
+ */
+export async function* readPages(source, selection, position, signal) {
+  const isBackwards = position.some(([name, value]) => name === 'start' && /^-\d+$/.test(value))
+  const isFiltered = selection.some(([name]) => name === 'key' || name === 'filter')
+  const wanted = position
+  /** @type {Page | undefined} */
+  let whole
+  for (let requests = 1; ; requests++) {
+    const missing = PAGE_SIZE - (whole?.records.length ?? 0)
+    const url = pageUrl(source, selection, nextPosition(), missing)
+    const part = await readPage(source, url, missing, signal)
+    whole = whole ? joined(whole, part) : part
+    yield whole
+    const goesOn = isBackwards ? part.older : part.newer
+    const isFull = whole.records.length >= PAGE_SIZE
+    if (!isFiltered || isFull || !goesOn || requests >= MAX_REQUESTS) return
+  }
+
+  /** @returns {Parameters} */
+  function nextPosition() {
+    if (!whole) return wanted
+    if (isBackwards)
+      return [
+        ['start', `-${PAGE_SIZE}`],
+        ['end', whole.begin ?? ''],
+      ]
+    return [['cursor', whole.cursor]]
+  }
+
+  /** @param {Page} before @param {Page} part @returns {Page} */
+  function joined(before, part) {
+    const gaps = [...before.gaps, ...part.gaps]
+    return isBackwards
+      ? {
+          ...before,
+          gaps,
+          records: [...part.records, ...before.records],
+          begin: part.begin,
+          older: part.older,
+        }
+      : {
+          ...before,
+          gaps,
+          records: [...before.records, ...part.records],
+          cursor: part.cursor,
+          newer: part.newer,
+        }
+  }
+}
+
+/**
+ * The address of one request for a page.
+ * @param {Source} source
+ * @param {Parameters} selection
+ * @param {Parameters} position
+ * @param {number} limit Records at most.
+ */
+export function pageUrl(source, selection, position, limit) {
+  const url = new URL(source.page ?? source.stream ?? '/', location.origin)
+  for (const [name, value] of [...position, ...selection]) url.searchParams.append(name, value)
+  if (source.page !== undefined) {
+    if (!url.searchParams.has('max_records')) url.searchParams.set('max_records', String(limit))
+    url.searchParams.set('format', 'records')
+  } else {
+    url.searchParams.delete('max_records')
+    // A stream without an end would wait for records to come.
+    if (!url.searchParams.has('end')) url.searchParams.set('end', 'latest')
+  }
+  return readable(url)
+}
+
+/**
+ * An address whose query has the characters of cursors as they are, which a query may have.
+ * @param {URL} url
+ */
+export function readable(url) {
+  url.search = url.search.replaceAll(/%3A|%2C|%3B|%3D|%2F/g, decodeURIComponent)
+  return url
+}
+
+/**
+ * @param {Source} source
+ * @param {URL} url
+ * @param {number} limit Records at most, where the route streams.
+ * @param {AbortSignal} signal
+ * @returns {Promise<Page>}
+ */
+export async function readPage(source, url, limit, signal) {
+  if (source.page === undefined) return readLines(url, limit, signal)
+  const response = await answerOf(url, 'application/json', signal)
+  const { records, gaps, cursor } = recordsIn(await response.text())
+  const links = response.headers.get('Link') ?? ''
+  const begin = endOfPrevious(links)
+  return {
+    records,
+    gaps,
+    begin,
+    cursor,
+    older: begin !== undefined,
+    newer: links.includes('rel="next"') && (records.length > 0 || !isAtEnd(url, cursor)),
+  }
+}
+
+/** Whether a read has not moved from its position. @param {URL} url @param {string} cursor */
+function isAtEnd(url, cursor) {
+  return url.searchParams.get('cursor') === cursor
+}
+
+/** The position before a page, by the link to the page before it. @param {string} links */
+function endOfPrevious(links) {
+  const target = /<([^>]*)>; rel="prev"/.exec(links)?.[1]
+  if (target === undefined) return undefined
+  return new URL(target, location.origin).searchParams.get('end') ?? undefined
+}
+
+/**
+ * @param {URL} url
+ * @param {string} accept
+ * @param {AbortSignal} signal
+ */
+async function answerOf(url, accept, signal) {
+  let response
+  try {
+    response = await fetch(withCredentials(url), { headers: { accept }, signal })
+  } catch (error) {
+    if (signal.aborted) throw error
+    throw new RefusedError('The gateway cannot be reached', 0)
+  }
+  if (response.ok) return response
+  const body = await response.json().catch(() => ({}))
+  throw new RefusedError(body.message ?? `status ${response.status}`, response.status)
+}
+
+/**
+ * Reads a page from a route that only streams: its lines, up to the end of the address.
+ * @param {URL} url
+ * @param {number} limit
+ * @param {AbortSignal} signal
+ * @returns {Promise<Page>}
+ */
+async function readLines(url, limit, signal) {
+  const enough = new AbortController()
+  const both = AbortSignal.any([signal, enough.signal])
+  const response = await answerOf(url, 'application/x-ndjson', both)
+  const begin = response.headers.get('Kafka-Cursor') ?? ''
+  const positions = new Positions(begin)
+  /** @type {KafkaRecord[]} */
+  const records = []
+  /** @type {Gap[]} */
+  const gaps = []
+  for await (const line of linesOf(response)) {
+    const [record] = recordsIn(`{"records":[${line}]}`).records
+    const { gap, failure } = /** @type {any} */ (record)
+    if (failure) throw new RefusedError(failure.message, 503)
+    if (gap) gaps.push(gap)
+    else if (record) records.push(record)
+    positions.follow(gap ?? record)
+    if (records.length >= limit) break
+  }
+  const isCut = records.length >= limit
+  enough.abort()
+  const isOldest = url.searchParams.get('start') === 'earliest'
+  return {
+    records,
+    gaps,
+    begin: isOldest ? undefined : begin,
+    cursor: String(positions),
+    older: !isOldest,
+    newer: isCut,
+  }
+}
+
+/**
+ * The lines of an answer that are not empty.
+ * @param {Response} response
+ */
+async function* linesOf({ body }) {
+  if (!body) return
+  let rest = ''
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader()
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      const lines = (rest + value).split('\n')
+      rest = lines.pop() ?? ''
+      yield* lines.filter((line) => line !== '')
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined)
+  }
+}
+
+/** The position that a stream of lines has reached, which its lines do not say. */
+class Positions {
+  /** @type {Map<string, Map<number, number>>} */
+  #topics = new Map()
+
+  /** @param {string} cursor */
+  constructor(cursor) {
+    for (const part of cursor.split(';')) {
+      const [topic = '', entries = ''] = part.split(':')
+      const offsets = entries.split(',').map((entry) => entry.split('=').map(Number))
+      this.#topics.set(topic, new Map(/** @type {Array<[number, number]>} */ (offsets)))
+    }
+  }
+
+  /** @param {{ topic: string, partition: number, offset?: number, to?: number }} line */
+  follow({ topic, partition, offset, to }) {
+    const next = to ?? (offset ?? 0) + 1
+    this.#topics.get(topic)?.set(partition, next)
+  }
+
+  toString() {
+    return [...this.#topics]
+      .map(([topic, offsets]) => `${topic}:${[...offsets].map((entry) => entry.join('=')).join()}`)
+      .join(';')
+  }
+}

@@ -1,0 +1,265 @@
+/** Lists of records in the console: live, from a position, and by a search. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import { provideChromium } from '../support/chromium.ts'
+import { stays, until } from '../support/wait.ts'
+import { numbered, RecordsPage } from './records-page.ts'
+
+const LIMIT = 60_000
+
+let view: RecordsPage
+
+beforeAll(async () => {
+  await provideChromium()
+}, 600_000)
+
+beforeAll(async () => {
+  view = await RecordsPage.start(12)
+}, LIMIT)
+
+beforeEach(() => view.nextTopic())
+
+afterAll(() => view?.[Symbol.asyncDispose](), 30_000)
+
+describe('live records', () => {
+  test(
+    'begin with the newest ones, a pause misses nothing, and each is shown once',
+    async () => {
+      await view.produce({ value: 'old' })
+      await view.open()
+      await view.untilState('live')
+      await view.untilShown(['old'])
+      await view.produce({ value: 'one' })
+      await view.untilShown(['one', 'old'])
+      await view.page.locator('h1').click()
+      await view.page.keyboard.press('Space')
+      await view.untilState('paused')
+      await view.produce({ value: 'two' }, { value: 'three' })
+      await stays(async () => (await view.shown()).length === 2, 'no further record is shown', 500)
+      await view.page.keyboard.press('Space')
+      await view.untilShown(['three', 'two', 'one', 'old'])
+      expect(view.browser.errors).toEqual([])
+    },
+    LIMIT,
+  )
+
+  test(
+    'are only those that a search finds',
+    async () => {
+      await view.produce({ value: 'hay' }, { value: 'an old NEEDLE' })
+      await view.open()
+      await view.untilShown(['an old NEEDLE', 'hay'])
+      await view.page.keyboard.press('/')
+      await view.page.keyboard.type('needle')
+      await view.page.keyboard.press('Enter')
+      await view.untilShown(['an old NEEDLE'])
+      await view.produce({ value: 'hay' }, { key: 'needle', value: 'by key' })
+      await view.untilShown(['by key', 'an old NEEDLE'])
+      expect(view.browser.errors).toEqual([])
+    },
+    LIMIT,
+  )
+
+  test(
+    'stand still under a pointer, so that a row can be clicked, and the focus stays on its record',
+    async () => {
+      await view.produce({ value: 'first' })
+      await view.open()
+      await view.untilState('live')
+      await view.untilShown(['first'])
+      const flow = setInterval(() => void view.produce(...numbered(40)), 20)
+      try {
+        await until(async () => (await view.shown()).length > 20, 'records to flow', 15_000)
+        const box = await view.page.locator('#records').boundingBox()
+        await view.page.mouse.move((box?.x ?? 0) + 200, (box?.y ?? 0) + 100)
+        await view.page.mouse.move((box?.x ?? 0) + 205, (box?.y ?? 0) + 100)
+        await view.page.locator('#newest').waitFor({ timeout: 15_000 })
+        const row = view.page.locator('#rows > li[aria-posinset="5"] .row')
+        const place = await row.locator('.place').textContent()
+        await row.click()
+        await view.page.locator('#detail h2').waitFor()
+        expect(
+          (await view.page.locator('#detail h2').textContent())?.replaceAll(',', ''),
+        ).toContain(place ?? '')
+        await view.page.keyboard.press('Escape')
+        await view.page.locator('#detail').waitFor({ state: 'hidden' })
+        await view.page.keyboard.press('j')
+        const focused = () =>
+          view.page.evaluate(() => document.activeElement?.querySelector('.place')?.textContent)
+        const next = await focused()
+        expect(next).toBeTruthy()
+        const before = await view.page.locator('#newest').textContent()
+        await until(
+          async () => (await view.page.locator('#newest').textContent()) !== before,
+          'further records',
+          15_000,
+        )
+        expect(await focused()).toBe(next)
+        await view.page.locator('#newest').click()
+        await until(async () => (await focused()) === undefined, 'the list to flow again', 15_000)
+      } finally {
+        clearInterval(flow)
+      }
+      expect(view.browser.errors).toEqual([])
+    },
+    LIMIT,
+  )
+
+  test(
+    'go on by themselves when the gateway is back, and each is shown once',
+    async () => {
+      await view.open()
+      await view.untilState('live')
+      await view.produce({ value: 'first' })
+      await view.untilShown(['first'])
+      await view.restart(() => view.produce({ value: 'meanwhile' }))
+      await view.untilShown(['meanwhile', 'first'])
+      await view.untilState('live')
+      await view.produce({ value: 'later' })
+      await view.untilShown(['later', 'meanwhile', 'first'])
+    },
+    LIMIT,
+  )
+})
+
+describe('pages of records', () => {
+  test(
+    'begin at the oldest record, go on and back, and each of them is a link',
+    async () => {
+      await view.produce(...numbered(250))
+      await view.open()
+      await view.page.selectOption('#start', 'earliest')
+      await view.untilFirst('value 0')
+      expect(await view.page.locator('#rows > li').first().getAttribute('aria-setsize')).toBe('100')
+      await view.page.locator('#newer').click()
+      await view.untilFirst('value 100')
+      const second = view.page.url()
+      await view.page.locator('#newer').click()
+      await view.untilFirst('value 200')
+      expect(await view.page.locator('#rows > li').first().getAttribute('aria-setsize')).toBe('50')
+      await view.page.locator('#older').click()
+      await view.untilFirst('value 100')
+      await view.page.goBack()
+      await view.untilFirst('value 200')
+      await view.page.goBack()
+      await view.untilFirst('value 100')
+      expect(view.page.url()).toBe(second)
+      await view.page.reload()
+      await view.untilFirst('value 100')
+      await view.page.goBack()
+      await view.untilFirst('value 0')
+      await view.page.goForward()
+      await view.untilFirst('value 100')
+      expect(view.browser.errors).toEqual([])
+    },
+    LIMIT,
+  )
+
+  test(
+    'begin at a duration, a time, an offset, and in one partition',
+    async () => {
+      const hour = 3_600_000
+      const now = Date.now()
+      await view.produce(
+        { value: 'two hours ago', timestamp: now - 2 * hour },
+        { value: 'half an hour ago', timestamp: now - hour / 2 },
+        { value: 'now', timestamp: now },
+        { partition: 1, value: 'in partition 1', timestamp: now },
+      )
+      await view.open('&partition=0')
+      await view.page.selectOption('#start', '-1h')
+      await view.untilShown(['half an hour ago', 'now'])
+      await view.page.selectOption('#start', 'time')
+      const local = new Date(now - 1.5 * hour - new Date().getTimezoneOffset() * 60_000)
+      await view.page.fill('#time', local.toISOString().slice(0, 19))
+      await view.page.press('#time', 'Enter')
+      await view.untilShown(['half an hour ago', 'now'])
+      await view.page.selectOption('#start', 'offset')
+      await view.page.fill('#offset', '2')
+      await view.page.press('#offset', 'Enter')
+      await view.untilShown(['now'])
+      await view.page.selectOption('#start', 'newest')
+      await view.untilShown(['now', 'half an hour ago', 'two hours ago'])
+      await view.page.selectOption('#partition', '1')
+      await view.untilShown(['in partition 1'])
+      expect(view.browser.errors).toEqual([])
+    },
+    LIMIT,
+  )
+})
+
+describe('a search', () => {
+  test(
+    'finds records of the whole topic by text, key, header and expression, oldest or newest first',
+    async () => {
+      await view.produce(
+        ...numbered(3_000).map((record, n) => ({
+          ...record,
+          ...(n % 1_000 === 7 && {
+            key: `rare-${n}`,
+            value: JSON.stringify({ total: n, note: 'it’s "here"' }),
+            headers: [['trace', `t-${n}`] as const],
+          }),
+        })),
+      )
+      await view.open('&start=earliest')
+      await view.search('IT’S "here"'.replace('"here"', ''))
+      const found = [7, 1007, 2007].map((n) => JSON.stringify({ total: n, note: 'it’s "here"' }))
+      await view.untilShown(found)
+      await until(
+        async () => /^3 found · 3,000 of 3,000/.test((await view.page.textContent('#count')) ?? ''),
+        'the progress',
+        15_000,
+      )
+      await view.search('rare-1007', 'key')
+      await view.untilShown([found[1] as string])
+      await view.search('trace=t-2007', 'header')
+      await view.untilShown([found[2] as string])
+      await view.search('trace', 'header')
+      await view.untilShown(found)
+      await view.page.selectOption('#start', 'newest')
+      await view.untilShown(found.toReversed())
+      await view.search('value.total > 1000', 'cel')
+      await view.untilShown(found.slice(1).toReversed())
+      await view.page.reload()
+      await view.untilShown(found.slice(1).toReversed())
+      expect(view.browser.errors).toEqual([])
+    },
+    LIMIT,
+  )
+
+  test(
+    'by an expression that is wrong says so at its field, and offers examples',
+    async () => {
+      await view.produce({ value: '{"type":"order.placed","total":120}' })
+      await view.open('&start=earliest')
+      await view.search('value.total >', 'cel')
+      const error = view.page.locator('#filter-error:not([hidden])')
+      await error.waitFor({ timeout: 15_000 })
+      expect(await error.textContent()).toMatch(/at character \d+$/)
+      expect(await view.page.getAttribute('#search', 'aria-invalid')).toBe('true')
+      await view.page.locator('.examples summary').click()
+      await view.page.locator('.examples button').first().click()
+      await view.untilShown(['{"type":"order.placed","total":120}'])
+      await error.waitFor({ state: 'hidden' })
+    },
+    LIMIT,
+  )
+
+  test(
+    'shows its progress, and ends when it is stopped',
+    async () => {
+      const value = 'x'.repeat(300)
+      await view.produce(...Array.from({ length: 60_000 }, () => ({ value })))
+      await view.open('&start=earliest')
+      // An expression that costs much for each record.
+      await view.search('value.matches("(x?){50}y") || value == "none"', 'cel')
+      await view.page.locator('progress').waitFor({ timeout: 20_000 })
+      await view.page.locator('#stop').click()
+      await view.untilState('off')
+      expect(await view.page.textContent('#state')).toBe('stopped')
+      expect(await view.page.textContent('#count')).toMatch(/^0 found · [\d,]+ of 60,000 searched/)
+      expect(await view.page.locator('#newer').textContent()).toBe('Search newer →')
+    },
+    LIMIT,
+  )
+})
