@@ -4,7 +4,7 @@ import { rootCertificates } from 'node:tls'
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
 import { isJsonObject } from '../../src/core/json-object.ts'
-import type { TextOrFile, TokenSasl } from '../../src/port/kafka.ts'
+import type { TokenSasl } from '../../src/port/kafka.ts'
 import { connectionError } from './errors.ts'
 import { readText } from './security.ts'
 
@@ -47,16 +47,13 @@ interface ClientToken {
  */
 export class OAuthTokens {
   readonly #options: TokenSasl
-  readonly #ca: TextOrFile | undefined
   #token: AccessToken | undefined
   #requesting: Promise<AccessToken> | undefined
   #error: KafkaConsumeError | undefined
   #closed = false
 
-  /** @param ca Authorities that the endpoint's certificate may be signed by, besides the runtime's. */
-  constructor(options: TokenSasl, ca: TextOrFile | undefined) {
+  constructor(options: TokenSasl) {
     this.#options = options
-    this.#ca = ca
   }
 
   /** Why the last request for a token failed; undefined after one that succeeded. */
@@ -123,7 +120,7 @@ export class OAuthTokens {
   }
 
   async #request(): Promise<AccessToken> {
-    const { clientId, clientSecret, scopes, tokenEndpoint, verify } = this.#options
+    const { clientId, clientSecret, scopes, tokenEndpoint, verify, ca } = this.#options
     const secret = readText(clientSecret, 'clientSecret')
     const form = new URLSearchParams({ grant_type: 'client_credentials' })
     if (scopes.length > 0) form.set('scope', scopes.join(' '))
@@ -132,7 +129,7 @@ export class OAuthTokens {
       body: form.toString(),
       authorization: `Basic ${btoa(`${encode(clientId)}:${encode(secret)}`)}`,
       verify,
-      ca: this.#ca === undefined ? [] : [readText(this.#ca, 'ca')],
+      ca: ca === undefined ? [] : [readText(ca, 'ca')],
     })
     const answer = parse(text)
     if (status !== 200) {

@@ -32,9 +32,9 @@ export class ClientFactory {
   readonly #tokens: OAuthTokens | undefined
 
   constructor(options: ClusterOptions) {
-    const { sasl, tls } = options
+    const { sasl } = options
     this.#options = options
-    if (sasl?.mechanism === 'OAUTHBEARER') this.#tokens = new OAuthTokens(sasl, tls?.ca)
+    if (sasl?.mechanism === 'OAUTHBEARER') this.#tokens = new OAuthTokens(sasl)
   }
 
   /** Why the last request for an OAuth token failed; undefined after one that succeeded. */

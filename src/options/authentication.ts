@@ -150,7 +150,7 @@ export const security = v.pipe(
         ca: v.pipe(
           v.optional(pem),
           v.description(
-            "Certificates of the authorities by which brokers are verified, as PEM; without it the system's",
+            "Certificates of the authorities by which brokers and token endpoints are verified, as PEM; without it the system's",
           ),
         ),
         certificate: v.pipe(

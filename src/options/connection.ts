@@ -27,7 +27,7 @@ function tlsOptions({ security }: ConnectionOptions): TlsOptions | undefined {
 }
 
 /** The rules between fields guarantee the fields that a mechanism requires. */
-function saslOptions({ authentication }: ConnectionOptions): SaslOptions | undefined {
+function saslOptions({ authentication, security }: ConnectionOptions): SaslOptions | undefined {
   const { strategy, mechanism, user = '', password = '', tokenauth, oauthbearer } = authentication
   if (strategy === undefined || mechanism === undefined) return undefined
   if (mechanism !== 'OAUTHBEARER') {
@@ -41,5 +41,6 @@ function saslOptions({ authentication }: ConnectionOptions): SaslOptions | undef
     scopes: oauthbearer?.scopes ?? [],
     extensions: oauthbearer?.extensions ?? {},
     verify: oauthbearer?.tokenEndpointTlsVerify ?? true,
+    ca: security.ca,
   }
 }

@@ -142,7 +142,10 @@ export interface SecurityOptions {
    */
   readonly sslVerify?: boolean | undefined
 
-  /** Certificates of the authorities by which brokers are verified, as PEM; without it the system's. */
+  /**
+   * Certificates of the authorities by which brokers and token endpoints are verified, as PEM;
+   * without it the system's.
+   */
   readonly ca?: string | FileReference | undefined
 
   /** Client certificate to show to brokers, as PEM. It needs `key`. */

@@ -87,7 +87,12 @@ function unusedOf({ authentication = {}, security, consumerGroup }: RuledFields)
       oauthbearer,
       'the mechanism is "OAUTHBEARER"',
     ],
-    [!security.ssl, ['security', 'ca'], security.ca, 'ssl is true'],
+    [
+      !security.ssl && !hasToken,
+      ['security', 'ca'],
+      security.ca,
+      'ssl is true, or with the mechanism "OAUTHBEARER",',
+    ],
     [!security.ssl, ['security', 'certificate'], security.certificate, 'ssl is true'],
     [!security.ssl, ['security', 'key'], security.key, 'ssl is true'],
   ]

@@ -371,8 +371,10 @@ export interface TokenSasl {
   readonly scopes: readonly string[]
   /** Sent to the broker along with the token (RFC 7628, 3.1). */
   readonly extensions: Readonly<Record<string, string>>
-  /** Whether the endpoint's certificate is verified, by the authorities of `tls.ca` too. */
+  /** Whether the endpoint's certificate is verified. */
   readonly verify: boolean
+  /** Certificate authorities that verify it, besides the runtime's. Default: none. */
+  readonly ca?: TextOrFile | undefined
 }
 
 /** A Kafka cluster in the memory of this process, for a first try and for tests. */

@@ -278,7 +278,11 @@ describe('Kafka settings of the gateway', () => {
 
   test.each<[string[], Environment, string]>([
     [['--config=k.yaml', '--kafka-tls'], {}, '--kafka-tls (KAFKA_TLS): of use with --brokers only'],
-    [[...cluster, '--kafka-ca=/ca'], {}, '--kafka-ca (KAFKA_CA): of use with --kafka-tls only'],
+    [
+      [...cluster, '--kafka-ca=/ca'],
+      {},
+      '--kafka-ca (KAFKA_CA): of use with --kafka-tls or --kafka-mechanism OAUTHBEARER only',
+    ],
     [
       [...cluster, '--kafka-mechanism=GSSAPI'],
       {},

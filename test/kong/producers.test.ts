@@ -1,17 +1,12 @@
-/**
- * Kong's quickstarts and examples of the plugins that write, on a real Kafka, by curl and read back by kcat.
- * The file has more than 400 lines because its tests share gateways and commands.
- */
+/** Kong's quickstarts of the plugins that write, on a real Kafka, by curl and read back by kcat. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startRegistry, type TestRegistry } from '../../tools/registry/registry.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { readBack } from '../support/kcat.ts'
 import { uniqueName } from '../support/names.ts'
-import { register } from '../support/registry.ts'
 import { until, within } from '../support/wait.ts'
 
 setDefaultTimeout(120_000)
@@ -136,171 +131,6 @@ describe('the quickstart of kafka-upstream', () => {
       await run(urls, commands('t')[0] ?? '')
       const status = `curl -s -o /dev/null -w '%{http_code}' http://localhost:8000 --header 'Host: kafka-upstream.test'`
       expect(await run(urls, status)).toBe('503')
-    }))
-})
-
-describe("Kong's examples of kafka-upstream, as a file and by the Admin API", () => {
-  let registry: TestRegistry
-  beforeAll(async () => {
-    registry = await startRegistry()
-  }, 240_000)
-  afterAll(() => registry?.stop())
-
-  interface Example {
-    readonly config: (topic: string) => object | Promise<object>
-    /** The arguments of curl. */
-    readonly request: string
-    readonly value: unknown
-    readonly headers?: readonly string[]
-  }
-
-  const everything = {
-    forward_method: true,
-    forward_uri: true,
-    forward_headers: true,
-    forward_body: true,
-  }
-  const SCHEMA =
-    '{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","required":["body"],"properties":{"body":{"type":"string"}}}'
-  const BODY = { body: '', body_args: {}, body_base64: true }
-  const examples: Readonly<Record<string, Example>> = {
-    'Return a fixed table': {
-      config: () => ({
-        message_by_lua_functions: ['return function(message) return {a="1", b="2"} end'],
-      }),
-      request: '',
-      value: { a: '1', b: '2' },
-    },
-    'Unmodified message': {
-      config: () => ({
-        ...everything,
-        message_by_lua_functions: ['return function(message) return message end'],
-      }),
-      request: `-A test -H 'Host: h'`,
-      value: {
-        ...BODY,
-        method: 'GET',
-        uri: '/kafka',
-        uri_args: {},
-        headers: { accept: '*/*', host: 'h', 'user-agent': 'test' },
-      },
-    },
-    'Inject consumer info and redact sensitive request headers': {
-      config: () => ({
-        ...everything,
-        message_by_lua_functions: [
-          'return function(message) message.consumer = kong.client.get_consumer(); return message end',
-          'return function(message) local headers = message and message.headers; local apikey = headers and headers.apikey; if apikey then headers.apikey = "[REDACTED]" end; return message end',
-        ],
-      }),
-      request: `-A test -H 'Host: h' -H 'apikey: secret'`,
-      value: {
-        ...BODY,
-        method: 'GET',
-        uri: '/kafka',
-        uri_args: {},
-        headers: { accept: '*/*', host: 'h', 'user-agent': 'test', apikey: '[REDACTED]' },
-      },
-    },
-    'Send messages to multiple topics': {
-      config: () => ({
-        topics_query_arg: 'topic-list',
-        allowed_topics: ['my-topic', 'topic1', 'topic2'],
-      }),
-      request: '',
-      value: BODY,
-    },
-    'Forward HTTP headers as Kafka record headers (allowlist mode)': {
-      config: () => ({
-        headers: {
-          forward_http_headers_as_record_headers: true,
-          forward_all_by_default: false,
-          include_headers: ['x-request-id', 'x-tenant-id', 'x-correlation-id'],
-          name_mappings: { 'x-request-id': 'trace-id', 'x-tenant-id': 'tenant' },
-          repeated_headers_behavior: 'concatenate_by_comma',
-        },
-      }),
-      request: `-H 'x-request-id: r' -H 'x-tenant-id: t' -H 'x-other: o'`,
-      value: BODY,
-      headers: ['trace-id', 'r', 'tenant', 't'],
-    },
-    'Forward HTTP headers as Kafka record headers (blocklist mode)': {
-      config: () => ({
-        headers: {
-          forward_http_headers_as_record_headers: true,
-          forward_all_by_default: true,
-          exclude_headers: ['authorization', 'cookie'],
-          repeated_headers_behavior: 'retain_duplicates',
-        },
-      }),
-      request: `-A test -H 'Host: h' -H 'authorization: s' -H 'cookie: s' -H 'x-a: b'`,
-      value: BODY,
-      headers: ['accept', '*/*', 'host', 'h', 'user-agent', 'test', 'x-a', 'b'],
-    },
-    'Confluent Schema Registry': {
-      config: async () => {
-        const subject = uniqueName('kong-value')
-        await register(registry.url, subject, SCHEMA, 'JSON')
-        return {
-          schema_registry: {
-            confluent: {
-              url: registry.url,
-              authentication: { mode: 'basic', basic: { username: 'user', password: 'password' } },
-              value_schema: { subject_name: subject, schema_version: 'latest' },
-            },
-          },
-        }
-      },
-      request: '',
-      value: BODY,
-    },
-  }
-
-  async function check(
-    urls: { url: string; adminUrl: string },
-    topic: string,
-    { request, value, headers = [] }: Example,
-  ): Promise<void> {
-    expect(await run(urls, `curl -s http://localhost:8000/kafka ${request}`)).toBe(
-      '{"message":"message sent"}',
-    )
-    const [record] = await readBack(brokers, topic, 1)
-    const payload = record?.payload ?? ''
-    // Behind the magic byte and the id of its schema, where there is one.
-    expect(JSON.parse(payload.slice(payload.indexOf('{')))).toEqual(value)
-    expect([...(record?.headers ?? [])].sort()).toEqual([...headers].sort())
-  }
-
-  for (const [title, example] of Object.entries(examples)) {
-    test(`${title}, as a file`, async () => {
-      const topic = await kafka.createTopic(1)
-      const config = { topic, bootstrap_servers, ...(await example.config(topic)) }
-      await withGateway(['--config', fileWith('kafka-upstream', config)], (urls) =>
-        check(urls, topic, example),
-      )
-    })
-  }
-
-  test('all of them, by the Admin API', () =>
-    withGateway([], async (urls) => {
-      const json = (value: object) =>
-        `-H 'Content-Type: application/json' --data '${JSON.stringify(value)}'`
-      const route = { name: 'r', paths: ['/kafka'], protocols: ['http'] }
-      expect(
-        JSON.parse(await run(urls, `curl -s -X POST http://localhost:8001/routes ${json(route)}`)),
-      ).toHaveProperty('id')
-      for (const example of Object.values(examples)) {
-        const topic = await kafka.createTopic(1)
-        const config = { topic, bootstrap_servers, ...(await example.config(topic)) }
-        const plugin = { name: 'kafka-upstream', config }
-        const added = JSON.parse(
-          await run(urls, `curl -s -X POST http://localhost:8001/routes/r/plugins ${json(plugin)}`),
-        ) as { id: string }
-        expect(added).toHaveProperty('id')
-        expect(JSON.stringify(added)).not.toContain('"password":"password"')
-        await check(urls, topic, example)
-        await run(urls, `curl -s -X DELETE http://localhost:8001/plugins/${added.id}`)
-      }
     }))
 })
 

@@ -37,12 +37,17 @@ export class Secured {
     this.visible = visible
   }
 
-  static async start(): Promise<Secured> {
+  /** @param properties Settings of the broker in place of the usual ones. */
+  static async start(
+    name = 'security',
+    properties: Readonly<Record<string, string>> = {},
+  ): Promise<Secured> {
     const broker = await startBroker({
-      name: `security-${process.pid}`,
+      name: `${name}-${process.pid}`,
       port: 0,
       secure: true,
       owned: true,
+      properties,
     })
     const folder = credentialsFolder(broker.cluster)
     const tokens = await TokenEndpoint.start(folder)

@@ -4,18 +4,15 @@ import { OAuthTokens } from '../../kafka/client/oauth-tokens.ts'
 /** Answers like an OAuth 2 token endpoint, with what it is given as JSON. */
 async function tokenFrom(answer: string): Promise<{ readonly expires: number }> {
   using server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response(answer) })
-  const tokens = new OAuthTokens(
-    {
-      mechanism: 'OAUTHBEARER',
-      clientId: 'reader',
-      clientSecret: 'secret',
-      tokenEndpoint: `http://127.0.0.1:${server.port}/token`,
-      scopes: [],
-      extensions: {},
-      verify: true,
-    },
-    undefined,
-  )
+  const tokens = new OAuthTokens({
+    mechanism: 'OAUTHBEARER',
+    clientId: 'reader',
+    clientSecret: 'secret',
+    tokenEndpoint: `http://127.0.0.1:${server.port}/token`,
+    scopes: [],
+    extensions: {},
+    verify: true,
+  })
   return await tokens.get()
 }
 

@@ -205,7 +205,10 @@ describe('options', () => {
     ],
     [{ authentication: { tokenauth: true } }, 'authentication.tokenauth: tokenauth is of use when'],
     [{ librdkafka: { 'sasl.scram.tokenauth': true } }, 'is set by authentication'],
-    [{ security: { ca: PEM } }, 'security.ca: ca is of use when ssl is true only'],
+    [
+      { security: { ca: PEM } },
+      'security.ca: ca is of use when ssl is true, or with the mechanism "OAUTHBEARER", only',
+    ],
     [{ security: { ssl: true, key: PEM } }, 'security.certificate: certificate is required when'],
     [{ security: { ssl: true, ca: '/etc/ca.pem' } }, 'security.ca', 'a file is given as {file'],
     [{ security: { ssl: true, ca: { path: 'x' } } }, 'security.ca', '{file: "path"}'],

@@ -119,11 +119,13 @@ function securityOf({
   kafkaCa,
   kafkaCertificate,
   kafkaKey,
+  kafkaMechanism,
 }: Given): Options['security'] {
   const ssl = kafkaTls === 'true'
   const fields = {
     ...(ssl && { ssl, sslVerify: kafkaTlsVerify !== 'off' }),
-    ...(ssl && kafkaCa && { ca: { file: kafkaCa } }),
+    // A token endpoint may be verified by it, too.
+    ...((ssl || kafkaMechanism === 'OAUTHBEARER') && kafkaCa && { ca: { file: kafkaCa } }),
     ...(kafkaCertificate && { certificate: { file: kafkaCertificate } }),
     ...(kafkaKey && { key: { file: kafkaKey } }),
   }
@@ -169,8 +171,9 @@ export function connectionErrors(
   if (given.kafkaPassword !== undefined && given.kafkaPasswordFile !== undefined) {
     return [['kafkaPasswordFile', 'not together with KAFKA_PASSWORD']]
   }
-  if (given.kafkaCa !== undefined && given.kafkaTls !== 'true') {
-    return [['kafkaCa', 'of use with --kafka-tls only']]
+  const isVerifying = given.kafkaTls === 'true' || given.kafkaMechanism === 'OAUTHBEARER'
+  if (given.kafkaCa !== undefined && !isVerifying) {
+    return [['kafkaCa', 'of use with --kafka-tls or --kafka-mechanism OAUTHBEARER only']]
   }
   const { issues = [] } = v.safeParse(optionsSchema, {
     bootstrapServers: 'localhost:9092',

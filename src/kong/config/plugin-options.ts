@@ -131,12 +131,13 @@ export function pluginOptions(
 ): KafkaPluginOptions {
   try {
     const { made } = readPluginConfig(resolved, { name, id })
-    const { bootstrapServers, security } = made.options
+    const { bootstrapServers, security, authentication } = made.options
+    const isVerifying = security?.ssl || authentication?.mechanism === 'OAUTHBEARER'
     const surroundings = {
       bootstrapServers: bootstrapServers.length > 0 ? bootstrapServers : brokers,
       security: {
         ...security,
-        ...(security?.ssl && ca !== undefined && { ca: { file: ca } }),
+        ...(isVerifying && ca !== undefined && { ca: { file: ca } }),
         ...(certificate && { certificate: certificate.cert, key: certificate.key }),
       },
     }
