@@ -1,5 +1,5 @@
 /** Finds the compiled addon, and checks whether this runtime can load it. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
@@ -27,9 +27,22 @@ export function manifestPath(addon: string): string {
 export function currentTarget(): string {
   const { platform, arch } = process
   if (platform !== 'linux') return `${platform}-${arch}`
-  const isMusl =
-    existsSync('/lib') && readdirSync('/lib').some((name) => name.startsWith('ld-musl-'))
-  return `${platform}-${arch}-${isMusl ? 'musl' : 'glibc'}`
+  return `${platform}-${arch}-${usesMusl() ? 'musl' : 'glibc'}`
+}
+
+/** The beginning of a program has the path of its dynamic loader. */
+const LOADER_WITHIN_BYTES = 4_096
+
+/** Whether the running program is linked with musl. A machine may have both C libraries. */
+function usesMusl(): boolean {
+  const program = openSync(process.execPath, 'r')
+  try {
+    const beginning = new Uint8Array(LOADER_WITHIN_BYTES)
+    readSync(program, beginning)
+    return new TextDecoder('latin1').decode(beginning).includes('/ld-musl-')
+  } finally {
+    closeSync(program)
+  }
 }
 
 /** The npm package that has the addon for a machine, compiled elsewhere. */

@@ -25,6 +25,12 @@ const native = join(import.meta.dirname, '..')
 const makefile = join(import.meta.dirname, 'Makefile')
 
 /**
+ * Definitions for librdkafka. An OpenSSL that is linked statically knows one place of certificates, so
+ * librdkafka then searches the places of all systems.
+ */
+const STATIC_DEFINITIONS = '-DCURL_STATICLIB -DWITH_STATIC_LIB_libcrypto=1'
+
+/**
  * Compiles what has changed since the last time.
  *
  * @returns The addon's path in the cache.
@@ -76,7 +82,7 @@ async function provideLibrdkafka(
     readFileSync(join(client, 'package.json'), 'utf8'),
   ) as { librdkafka: string }
   const key = hashOf(
-    ...[basename(libraries), version, librdkafkaChanges, ...CONFIGURE_FLAGS],
+    ...[basename(libraries), version, librdkafkaChanges, ...CONFIGURE_FLAGS, STATIC_DEFINITIONS],
     readFileSync(librdkafkaMakefile),
   )
   const folder = join(cacheFolder(), 'cross', `${platform.name}-librdkafka-${key}`)
@@ -98,7 +104,7 @@ async function provideLibrdkafka(
         PKG_CONFIG_LIBDIR: '/nonexistent',
         CFLAGS: `-fvisibility=hidden ${include}`,
         CXXFLAGS: '-fvisibility=hidden',
-        CPPFLAGS: `${include} -DCURL_STATICLIB`,
+        CPPFLAGS: `${include} ${STATIC_DEFINITIONS}`,
         LDFLAGS: `-L${join(libraries, 'lib')}`,
         LIBS: '-lcurl -lssl -lcrypto -lz -lzstd',
         STRIP: 'true',

@@ -43,6 +43,15 @@ export class GatewayProcess implements AsyncDisposable {
     return new GatewayProcess([process.execPath, program, ...flags], environment, cwd)
   }
 
+  /** @param command The runtime and the module that it runs, with its flags. */
+  static spawnCommand(
+    command: readonly string[],
+    environment: Record<string, string>,
+    cwd: string,
+  ) {
+    return new GatewayProcess(command, environment, cwd)
+  }
+
   /** By way of the script in package.json. */
   static spawnScript(flags: readonly string[]): GatewayProcess {
     return new GatewayProcess([process.execPath, 'run', 'server', ...flags], {})

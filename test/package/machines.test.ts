@@ -1,0 +1,221 @@
+/**
+ * The gateway of a package that was installed for another machine, with the addon that was cross-compiled
+ * for it, reads records compressed by zstd from a Kafka with TLS and SASL. Tests whose parts are missing
+ * are skipped, and say what is missing.
+ *
+ *   TEST_PLATFORMS        a folder of `bun run package --platforms` (default: dist-platforms)
+ *   TEST_MUSL_X64         a folder with the files of a system of musl, such as an unpacked image of Alpine
+ *   TEST_MUSL_ARM64       such a folder for arm64
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { addonName, prebuiltPackage, readManifest } from '../../native/addon.ts'
+import { addonKey } from '../../native/build.ts'
+import { platformOf, targetOf } from '../../native/cross/platforms.ts'
+import packageJson from '../../package.json' with { type: 'json' }
+import { reader } from '../../tools/kafka/credentials.ts'
+import { GatewayProcess } from '../gateway/gateway-process.ts'
+import { Secured } from '../security/secured.ts'
+import { uniqueName } from '../support/names.ts'
+import { npmTool } from '../support/npm-tool.ts'
+import { run } from '../support/packed.ts'
+import { until } from '../support/wait.ts'
+
+/** A machine that is emulated is ten times as slow. */
+const SLOW_MS = 120_000
+const RECORDS = 2_000
+
+setDefaultTimeout(10 * 60_000)
+
+const root = join(import.meta.dirname, '../..')
+const {
+  TEST_PLATFORMS: platforms = join(root, 'dist-platforms'),
+  TEST_MUSL_X64: muslX64 = '',
+  TEST_MUSL_ARM64: muslArm64 = '',
+} = process.env
+const qemu = 'qemu-aarch64'
+const glibcArm64 = '/usr/aarch64-linux-gnu'
+
+/** A machine on which the gateway of a package is started. */
+interface Machine {
+  readonly platform: string
+  /** What the machine is made of, by the reason why a test is skipped without it. */
+  readonly needs: Readonly<Record<string, boolean>>
+  readonly bun: Parameters<typeof npmTool>[0]
+  /** The folder that the machine sees as its root, if it sees only that. */
+  readonly root?: string
+  /** What runs a program of the machine. */
+  readonly runner: readonly string[]
+}
+
+const MACHINES: readonly Machine[] = [
+  {
+    platform: 'linux-arm64-gnu',
+    needs: {
+      [`${qemu} is not installed (Debian: qemu-user)`]: Bun.which(qemu) !== null,
+      [`${glibcArm64} does not exist (Debian: libc6-arm64-cross)`]: existsSync(glibcArm64),
+    },
+    bun: 'bunArm64',
+    runner: [qemu, '-L', glibcArm64],
+  },
+  {
+    platform: 'linux-arm64-musl',
+    needs: {
+      [`${qemu} is not installed (Debian: qemu-user)`]: Bun.which(qemu) !== null,
+      'TEST_MUSL_ARM64 is not set': muslArm64 !== '',
+    },
+    bun: 'bunArm64Musl',
+    runner: [qemu, '-L', muslArm64],
+  },
+  {
+    platform: 'linux-x64-musl',
+    needs: {
+      'only root may run chroot': process.getuid?.() === 0,
+      'this machine is not x64': process.arch === 'x64',
+      'TEST_MUSL_X64 is not set': muslX64 !== '',
+    },
+    bun: 'bunX64Musl',
+    root: muslX64,
+    runner: ['chroot', muslX64],
+  },
+]
+
+/** Why a test is skipped; undefined if it is not. */
+function missing({ platform, needs }: Machine): string | undefined {
+  const target = targetOf(platformOf(platform))
+  const manifest = readManifest(join(platforms, prebuiltPackage(target), addonName))
+  if (!manifest) return `${platforms} has no addon of it (bun run package --platform ${platform})`
+  if (manifest.key !== addonKey(target, {})) return 'its addon was compiled from other sources'
+  return Object.entries(needs).find(([, isMet]) => !isMet)?.[0]
+}
+
+const usable = MACHINES.filter((machine) => missing(machine) === undefined)
+for (const machine of MACHINES.filter((one) => !usable.includes(one))) {
+  test.skip(`${machine.platform}: ${missing(machine)}`, () => {})
+}
+
+/** An app with the packages that npm chooses for a machine. */
+async function install(folder: string, machine: Machine): Promise<void> {
+  const platform = platformOf(machine.platform)
+  const name = prebuiltPackage(targetOf(platform))
+  const addon = join(platforms, name, addonName)
+  const dist = join(folder, 'dist')
+  const build = ['package/build.ts', dist, '--platform', platform.name, '--addon', addon]
+  await run([process.execPath, ...build], root)
+  const packed: Record<string, string> = {}
+  const pack = async (of: string, from: string) => {
+    packed[of] =
+      `file:${join(folder, (await run(['npm', 'pack', from, '--silent'], folder)).trim())}`
+  }
+  await pack(name, join(`${dist}-platforms`, name))
+  await pack('client', join(`${dist}-platforms`, 'confluent-kafka-napi'))
+  const manifest = join(dist, 'package.json')
+  const ours = readFileSync(manifest, 'utf8')
+  writeFileSync(manifest, ours.replace(/npm:confluent-kafka-napi@[^"]+/, packed['client'] ?? ''))
+  await pack('hono-kafka-consume', dist)
+  const app = join(folder, 'app')
+  mkdirSync(app)
+  const dependencies = {
+    hono: packageJson.dependencies.hono,
+    'hono-kafka-consume': packed['hono-kafka-consume'],
+  }
+  const content = { type: 'module', dependencies, overrides: { [name]: packed[name] } }
+  writeFileSync(join(app, 'package.json'), JSON.stringify(content))
+  const chosen = ['--os=linux', `--cpu=${platform.cpu}`, `--libc=${platform.libc}`]
+  await run(['npm', 'install', '--no-audit', '--no-fund', ...chosen], app)
+  expect(globSync('node_modules/hono-kafka-consume-*', { cwd: app })).toEqual([
+    `node_modules/${name}`,
+  ])
+}
+
+describe.if(usable.length > 0)('a package that was installed for another machine', () => {
+  let secured: Secured
+  beforeAll(async () => {
+    secured = await Secured.start()
+  })
+  afterAll(() => secured?.close())
+
+  /** A topic of records compressed by zstd, which `reader` may read. */
+  async function fillTopic(): Promise<string> {
+    const compressed = { 'compression.type': 'zstd' }
+    const topic = await secured.kafka.createTopic(1, 1, uniqueName('machines'), compressed)
+    await secured.tool(
+      ...(['kafka-acls', '--add', '--allow-principal', `User:${reader.name}`] as const),
+      ...['--operation', 'Read', '--topic', topic, '--group', '*'],
+    )
+    const value = (n: number) => `${n} ${'again and '.repeat(20)}`
+    const records = Array.from({ length: RECORDS }, (_, n) => ({ value: value(n) }))
+    await secured.kafka.produce(topic, records)
+    return topic
+  }
+
+  test.each(usable.map((machine) => [machine.platform, machine] as const))(
+    '%s serves a read, a stream and a group, by TLS and SASL',
+    async (_, machine) => {
+      const folder = mkdtempSync(join(machine.root ?? tmpdir(), 'machine-'))
+      try {
+        await install(folder, machine)
+        cpSync(await npmTool(machine.bun), join(folder, 'bun'))
+        cpSync(secured.file('ca.pem'), join(folder, 'ca.pem'))
+        await serve(machine, folder)
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+      }
+    },
+  )
+
+  async function serve(machine: Machine, folder: string): Promise<void> {
+    const inside = machine.root ? join('/', relative(machine.root, folder)) : folder
+    const main = join(inside, 'app/node_modules/hono-kafka-consume/src/server.js')
+    const topic = await fillTopic()
+    const flags = ['--host', '127.0.0.1', '--port', '0', '--admin-port', 'off']
+    flags.push('--brokers', secured.bootstrapServers('SASL_SSL', '127.0.0.1'), '--topics', topic)
+    flags.push('--kafka-tls', '--kafka-ca', join(inside, 'ca.pem'))
+    flags.push('--kafka-mechanism', 'SCRAM-SHA-512', '--kafka-user', reader.name)
+    const command = [...machine.runner, join(inside, 'bun'), main, ...flags]
+    const environment = { KAFKA_PASSWORD: reader.password }
+    await using gateway = GatewayProcess.spawnCommand(command, environment, folder)
+    const log = () => gateway.stderr
+    await until(() => gateway.stdout.includes('http://'), log, SLOW_MS)
+    const url = await gateway.url()
+    await until(async () => (await fetch(`${url}/readyz`)).ok, log, SLOW_MS)
+
+    const read = await fetch(`${url}/messages?start=earliest&format=value&max_records=5`)
+    const values = (await read.json()) as string[]
+    expect(values.map((value) => value.split(' ')[0])).toEqual(['0', '1', '2', '3', '4'])
+
+    const stream = await fetch(`${url}/stream?start=earliest&format=records`)
+    let said = ''
+    for await (const chunk of stream.body ?? []) {
+      said += new TextDecoder().decode(chunk)
+      if (said.split('"offset":').length > RECORDS) break
+    }
+    expect(said.split('"offset":').length - 1).toBe(RECORDS)
+
+    const offsets: number[] = []
+    await until(
+      async () => {
+        const answer = await fetch(`${url}/messages?format=records&timeout=10000`)
+        const { records } = (await answer.json()) as { records: { offset: number }[] }
+        offsets.push(...records.map(({ offset }) => offset))
+        return offsets.length >= RECORDS
+      },
+      () => `the group to read all; it read ${offsets.length}`,
+      SLOW_MS,
+    )
+    expect(offsets).toEqual(Array.from({ length: RECORDS }, (_, n) => n))
+    gateway.signal('SIGTERM')
+    expect(await gateway.exited(30_000)).toBe(0)
+  }
+})
