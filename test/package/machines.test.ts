@@ -50,12 +50,12 @@ const glibcArm64 = '/usr/aarch64-linux-gnu'
 /** A machine on which the gateway of a package is started. */
 interface Machine {
   readonly platform: string
-  /** What the machine is made of, by the reason why a test is skipped without it. */
+  /** Whether each part of the machine is there, by the reason to skip its test. */
   readonly needs: Readonly<Record<string, boolean>>
   readonly bun: Parameters<typeof npmTool>[0]
   /** The folder that the machine sees as its root, if it sees only that. */
   readonly root?: string
-  /** What runs a program of the machine. */
+  /** The command in front of a program of the machine. */
   readonly runner: readonly string[]
 }
 
