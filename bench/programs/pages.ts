@@ -15,7 +15,7 @@ const commands = {
       const body = await response.bytes()
       if (!response.ok) throw new Error(`Cannot read a page: ${Buffer.from(body).toString()}`)
       count = sumOf(response.headers.get('kafka-cursor') ?? '')
-      const next = /^<(.*)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1]
+      const next = /<([^>]*)>; rel="next"/.exec(response.headers.get('link') ?? '')?.[1]
       if (Number.isNaN(count) || next === undefined) {
         throw new Error('Cannot read the next page: the answer does not say where it is')
       }
