@@ -31,6 +31,7 @@ export class Commits {
   readonly #known = new Map<string, number>()
   #last: Promise<void> = Promise.resolve()
   #isAsked = false
+  #underWay = 0
   /** When the last commit of {@link soon} ended, in `performance.now()`'s time. */
   #committedAt = -Infinity
   /** Topics whose failed commits were logged already. */
@@ -69,6 +70,29 @@ export class Commits {
   async tryCommit(offsets: readonly PartitionOffset[]): Promise<void> {
     const [first] = offsets
     if (first) await this.commit(offsets).catch((error) => this.#logError(first.topic, error))
+  }
+
+  /**
+   * Commits an offset again that was committed last: Kafka refuses it of a member that others have
+   * replaced.
+   *
+   * @returns whether Kafka took it. Nothing is known before the first commit.
+   */
+  async confirm(partitions: readonly OwnedPartition[]): Promise<boolean> {
+    let isTaken = false
+    await this.#enqueue(async () => {
+      for (const { topic, partition, offsets } of partitions) {
+        const offset = offsets.lastCommitted
+        if (offset === undefined) continue
+        const position = { topic, partition, offset }
+        isTaken = await commitOffsets(this.#consumer(), [position], TIMEOUT_MS).then(
+          () => true,
+          () => false,
+        )
+        return
+      }
+    })
+    return isTaken
   }
 
   /** Commits the committable offsets of partitions, and tries again while that fails. */
@@ -163,8 +187,14 @@ export class Commits {
     return error
   }
 
+  /** Whether Kafka has yet to answer a commit. */
+  get isUnderWay(): boolean {
+    return this.#underWay > 0
+  }
+
   #enqueue(work: () => Promise<void>): Promise<void> {
-    const done = this.#last.then(work)
+    this.#underWay++
+    const done = this.#last.then(work).finally(() => this.#underWay--)
     this.#last = done.catch(() => {})
     return done
   }

@@ -18,9 +18,10 @@ import { type DeliverySink, GroupDelivery, ReadyRecords, type RecordRange } from
 import { closing, explainFenced, joinTimedOut } from './group-errors.ts'
 import type { GroupHost } from './group-host.ts'
 import { GroupMember } from './member.ts'
-import { MemberProgress } from './member-progress.ts'
+import { MemberChecks, Stall } from './member-checks.ts'
 import { OrphanedPartitions } from './orphaned-partitions.ts'
 import { PollQueue } from './poll-queue.ts'
+import { Suspension } from './suspension.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 
@@ -32,6 +33,8 @@ const READY_BYTES = 8 * 1024 * 1024
  * away what the client has fetched ahead. Changes of members are not served meanwhile.
  */
 const FULL_MS = 500
+/** Milliseconds between two questions of a full buffer whether a commit has been answered. */
+const COMMIT_REST_MS = 5
 /** Milliseconds without a read while half of the buffer is left: changes of members wait as long. */
 const PLENTY_MS = 100
 /** Milliseconds in which the group must assign partitions, and Kafka must answer for them. */
@@ -70,6 +73,10 @@ export class Group implements GroupSession {
     },
     returned: (ranges, gaps) => this.#requeue(ranges, gaps),
   }
+  readonly #suspension = new Suspension(
+    () => this.#member.confirm(),
+    () => this.#serve(),
+  )
   readonly #loop: Promise<void>
   /** Whether the last read took all that Kafka's client had. */
   #isDrained = false
@@ -132,7 +139,7 @@ export class Group implements GroupSession {
 
   pollNow(limits: PollLimits): Delivery | undefined {
     const mustWait = this.#isClosing || this.#failure || this.#polls.first
-    if (mustWait || !this.#isEnoughReady(limits)) return undefined
+    if (mustWait || !this.#isEnoughReady(limits) || this.#suspension.holdsRecords) return undefined
     this.#markUsed()
     return this.#deliver(limits)
   }
@@ -241,26 +248,19 @@ export class Group implements GroupSession {
    * @throws Stall when reading brings nothing although Kafka has more.
    */
   async #readOn(): Promise<void> {
-    const progress = new MemberProgress(this.#member)
     const orphans = new OrphanedPartitions(this.#host, this.#options.groupId, this.#signal)
-    let rounds = 0
-    const checks = setInterval(() => {
-      orphans.check()
-      const checked = progress.check(rounds).catch((error) => log.debug('{error}', { error }))
-      void checked.then((stall) => stall && this.#endRead?.(new Stall(stall)))
-    }, this.#checkEvery)
+    const onStall = (stall: Stall) => this.#endRead?.(stall)
+    await using checks = new MemberChecks(this.#member, orphans, this.#checkEvery, onStall)
     try {
       while (!this.#isClosing && !this.#isIdle) {
         await new Promise<void>((resolve, reject) => {
           this.#endRead = reject
           this.#read().then(resolve, reject)
         })
-        rounds++
+        checks.rounds++
       }
     } finally {
-      clearInterval(checks)
       this.#endRead = undefined
-      await orphans.close()
     }
   }
 
@@ -285,16 +285,12 @@ export class Group implements GroupSession {
   }
 
   /** Whether another member still has the instance id: joining now would fence it in turn. */
-  async #isInstanceTaken(): Promise<boolean> {
-    try {
-      return await this.#host.isInstanceTaken()
-    } catch (error) {
-      log.debug('Cannot ask for the members of {group}: {error}', {
-        group: this.#options.groupId,
-        error,
-      })
+  #isInstanceTaken(): Promise<boolean> {
+    const { groupId: group } = this.#options
+    return this.#host.isInstanceTaken().catch((error) => {
+      log.debug('Cannot ask for the members of {group}: {error}', { group, error })
       return true
-    }
+    })
   }
 
   #fail(error: KafkaConsumeError): void {
@@ -323,7 +319,7 @@ export class Group implements GroupSession {
       this.#member.pause(false)
     } else if (!next) {
       this.#fullSince ??= this.#readAt
-      if (performance.now() - this.#fullSince < FULL_MS) return this.#wanted.next()
+      if (performance.now() - this.#fullSince < FULL_MS) return this.#keepFull()
       this.#member.pause(true)
     }
     // Few large reads cost less than many small ones: a read may exceed the capacity by its own size.
@@ -342,7 +338,18 @@ export class Group implements GroupSession {
     this.#serve()
   }
 
+  /**
+   * Waits for polls while the buffer is full. The client reports the result of a commit only while it
+   * is asked for records, so that it is asked for one while a commit is under way.
+   */
+  async #keepFull(): Promise<void> {
+    if (!this.#member.commits.isUnderWay) return this.#wanted.next()
+    await new Promise((resolve) => setTimeout(resolve, COMMIT_REST_MS))
+    await this.#member.read(1)
+  }
+
   #serve(): void {
+    if (this.#suspension.holdsRecords) return
     for (let poll = this.#polls.first; poll; poll = this.#polls.first) {
       if (this.#ready.length > 0) {
         if (!this.#isEnoughReady(poll.limits)) return
@@ -391,6 +398,3 @@ export class Group implements GroupSession {
     this.#serve()
   }
 }
-
-/** A stall of the member. The message names the partitions that stand still. */
-class Stall extends Error {}

@@ -27,6 +27,8 @@ const READ_WAIT_MS = 100
 /** Milliseconds that one call of the client waits while paused, when only rebalances can come. */
 const PAUSED_WAIT_MS = 250
 const WAKE_TIMEOUT_MS = 1_000
+/** Milliseconds within which the client reports the loss of its partitions, after Kafka has refused a commit. */
+const LOSS_MS = 3_000
 
 /** The value by which Kafka's ListOffsets request asks for the end. */
 const LATEST = -1
@@ -168,6 +170,19 @@ export class GroupMember implements WatchedMember {
       await Promise.race([over, asked.catch(() => this.#signal.next())])
     }
     await over
+  }
+
+  /**
+   * Has Kafka confirm that the member still owns its partitions: it refuses commits of others. Where it
+   * refuses, waits until the client has reported the loss. Never rejects.
+   */
+  async confirm(): Promise<void> {
+    if (this.#options.commitStrategy !== 'auto') return
+    const asked = this.owned()
+    if (await this.commits.confirm(asked)) return
+    const until = performance.now() + LOSS_MS
+    const isOwned = () => asked.some(({ state }) => state === 'owned')
+    while (isOwned() && performance.now() < until) await this.#signal.next()
   }
 
   /** The gaps to be reported with the next delivery. */

@@ -204,6 +204,8 @@ export class OffsetTracker {
   #taken = 0
   /** Records given to clients that lie below the committed offset. */
   #committed = 0
+  /** The offset that Kafka committed last; undefined before the first commit. */
+  lastCommitted: number | undefined
   readonly #start: number
   /** The offset after the last record given to a client. */
   #next: number
@@ -293,8 +295,9 @@ export class OffsetTracker {
   }
 
   /** Notes that Kafka has committed an offset. */
-  committed({ records }: CommittableOffset): void {
+  committed({ offset, records }: CommittableOffset): void {
     this.#committed = Math.max(this.#committed, records)
+    this.lastCommitted = offset
   }
 
   /** Notes that an offset could not be committed: it is returned again. */

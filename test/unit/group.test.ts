@@ -1139,6 +1139,70 @@ describe('the start offsets of a group', () => {
   })
 })
 
+describe('a process that was suspended for some seconds', () => {
+  test('delivers nothing until Kafka has confirmed that its partitions are still its own', async () => {
+    await using member = await new Member().with(...some(0, 50))
+    const { consumer, group } = member
+    ;(await member.poll({ maxRecords: 4 })).ack()
+    await until(() => group.stats().partitions[0]?.next === 4, 'the records to be delivered')
+    await until(() => consumer.commits.length === 1, 'a commit')
+    await settle()
+    const gate = Promise.withResolvers<void>()
+    consumer.commitGate = gate.promise
+    skip(6_000)
+    expect(group.pollNow({ ...LIMITS, maxRecords: 4 })).toBeUndefined()
+    let isDelivered = false
+    const polled = member.poll({ maxRecords: 4 }).then((delivery) => {
+      isDelivered = true
+      return delivery
+    })
+    await stays(() => !isDelivered, 'nothing is delivered', 50)
+    gate.resolve()
+    expect(offsets(await polled)).toEqual([4, 5, 6, 7])
+    const [committed, again] = consumer.commits
+    expect(again).toEqual(committed as never)
+    // The membership is confirmed once, and not before each delivery.
+    const next = group.pollNow({ ...LIMITS, maxRecords: 4 })
+    expect(next && offsets(next)).toEqual([8, 9, 10, 11])
+    next?.requeue()
+  })
+
+  test('delivers nothing of what other members have by now, and counts nothing as uncertain', async () => {
+    await using member = await new Member().with(...some(0, 50))
+    const { consumer, group } = member
+    ;(await member.poll({ maxRecords: 4 })).ack()
+    await until(() => consumer.commits.length === 1, 'a commit')
+    await settle()
+    consumer.commitError = { message: 'unknown member', code: 25 }
+    skip(6_000)
+    const polled = member.poll()
+    await until(() => consumer.failedCommits > 0, 'Kafka to refuse the commit')
+    consumer.lost = true
+    consumer.take(0, 1)
+    expect((await polled).records).toEqual([])
+    expect(group.stats().uncertain).toBe(0)
+  })
+})
+
+test('a full buffer that nobody polls has its commits answered, without a pause of its partitions', async () => {
+  const consumerGroup = { commitStrategy: 'off' } as const
+  await using member = await new Member([0, 1], consumerGroup.commitStrategy).with(
+    ...some(0, 20_000),
+  )
+  const { consumer, group } = member
+  ;(await member.poll({ maxRecords: 10 })).ack()
+  await until(() => consumer.queue.length < 19_001, 'the buffer to be full')
+  const reads = consumer.limits.length
+  const gate = Promise.withResolvers<void>()
+  consumer.commitGate = gate.promise
+  const committed = group.commit([{ topic: 't', partition: 0, offset: 10 }])
+  await until(() => consumer.limits.length > reads + 1, 'the client to be asked')
+  expect(consumer.limits.slice(reads)).toContain(1)
+  expect(consumer.paused.size).toBe(0)
+  gate.resolve()
+  await committed
+})
+
 describe('a group that fails', () => {
   test('a member survives a coordinator that moves, and clients do not notice', async () => {
     await using member = await new Member().with()

@@ -27,6 +27,8 @@ export class Pollers implements AsyncDisposable {
   readonly #loops: Promise<void>[] = []
   /** Answers with records, by client. */
   readonly answers: number[] = []
+  /** When each answer with records came, in `performance.now()`'s time, by the client's address. */
+  readonly #arrivals = new Map<string, Array<readonly [at: number, records: number]>>()
   #received = 0
   #distinct = 0
   #wrong = 0
@@ -45,7 +47,15 @@ export class Pollers implements AsyncDisposable {
   /** Another client. */
   add(url: string): void {
     const client = this.answers.push(0) - 1
-    this.#loops.push(this.#poll(`${url}?${this.#query}`, client))
+    const arrivals = this.#arrivals.get(url) ?? []
+    this.#arrivals.set(url, arrivals)
+    this.#loops.push(this.#poll(`${url}?${this.#query}`, client, arrivals))
+  }
+
+  /** How many records the clients of an address have got since a time. */
+  receivedSince(url: string, since: number): number {
+    const arrivals = this.#arrivals.get(url) ?? []
+    return arrivals.reduce((sum, [at, records]) => sum + (at < since ? 0 : records), 0)
   }
 
   /** Records that came, each counted once. */
@@ -58,12 +68,17 @@ export class Pollers implements AsyncDisposable {
     return { received: this.#received, doubled, wrong: this.#wrong, failed: this.#failed }
   }
 
-  async #poll(url: string, client: number): Promise<void> {
+  async #poll(
+    url: string,
+    client: number,
+    arrivals: Array<readonly [at: number, records: number]>,
+  ): Promise<void> {
     while (!this.#isOver) {
       const records = await this.#get(url)
       if (records === undefined) await sleep(RETRY)
       else if (records.length > 0) {
         this.answers[client] = (this.answers[client] ?? 0) + 1
+        arrivals.push([performance.now(), records.length])
         for (const record of records) this.#take(record)
       }
     }
