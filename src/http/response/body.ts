@@ -117,11 +117,12 @@ function listed<T>(records: readonly T[]): Array<T | string> {
 
 /** The texts of Kong's form around the records of each partition. */
 interface KongTexts {
-  /** The text before the records of each partition, by the index of its state. */
-  readonly heads: readonly string[]
+  /** The whole answer as it is without records: one text, of which answers have parts. */
+  readonly empty: string
+  /** Where the records of each partition belong in that text, by the index of its state. */
+  readonly places: readonly number[]
   /** The index of each partition's state. */
   readonly indexes: ReadonlyMap<string, number>
-  readonly end: string
 }
 
 /** Texts by the states that they show: a member of a group has the same ones from read to read. */
@@ -142,34 +143,42 @@ function kongBody<T>(
     else lists.set(index, [record.fields])
   }
   const parts: Array<T | string> = []
-  let text = ''
-  texts.heads.forEach((head, index) => {
-    text += head
-    let separator = '{'
-    for (const fields of lists.get(index) ?? []) {
-      parts.push(text + separator, fields)
-      text = ''
-      separator = ',{'
+  let written = 0
+  for (const index of [...lists.keys()].sort((a, b) => a - b)) {
+    const place = texts.places[index] as number
+    let before = `${texts.empty.slice(written, place)}{`
+    for (const fields of lists.get(index) as T[]) {
+      parts.push(before, fields)
+      before = ',{'
     }
-    text += ']}'
-  })
-  parts.push(text + texts.end)
+    written = place
+  }
+  parts.push(texts.empty.slice(written))
   return parts
 }
 
 function makeKongTexts(states: readonly PartitionState[]): KongTexts {
   const indexes = new Map<string, number>()
+  const places: number[] = []
+  const texts: string[] = []
   let topic: string | undefined
-  const heads = states.map((state, index) => {
+  let length = 0
+  for (const [index, state] of states.entries()) {
     indexes.set(partitionKey(state), index)
     let head: string
     if (state.topic === topic) head = ','
     else head = `${topic === undefined ? '{' : '}},'}${JSON.stringify(state.topic)}:{"partitions":{`
     topic = state.topic
-    return `${head}"${state.partition}":{"errcode":0,"high_watermark":${state.highWatermark},"last_stable_offset":${state.lastStableOffset},"aborted_transactions":[],"records":[`
-  })
-  return { heads, indexes, end: topic === undefined ? '{}' : '}}}' }
+    const text = `${head}"${state.partition}":{"errcode":0,"high_watermark":${state.highWatermark},"last_stable_offset":${state.lastStableOffset},"aborted_transactions":[],"records":[`
+    places.push(length + text.length)
+    length += text.length + CLOSED_LIST.length
+    texts.push(text, CLOSED_LIST)
+  }
+  return { empty: texts.join('') + (topic === undefined ? '{}' : '}}}'), places, indexes }
 }
+
+/** The text after the records of a partition. */
+const CLOSED_LIST = ']}'
 
 /** The bytes of all parts, one after another. */
 export function joinParts(parts: readonly BodyPart[]): Uint8Array<ArrayBuffer> {
