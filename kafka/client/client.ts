@@ -2,7 +2,7 @@ import type * as Confluent from '@confluentinc/kafka-javascript'
 import { getLogger } from '@logtape/logtape'
 import { assertAddon, requireClient, setupCommand } from '../../native/addon.ts'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
-import { partitionKey } from '../../src/core/topic-partition.ts'
+import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { addon } from './addon.ts'
 import {
@@ -294,6 +294,32 @@ export async function membersOf(
       admin.describeGroups([groupId], { timeout: REQUEST_TIMEOUT_MS }, done as never),
     )
     return { members: groups[0]?.members ?? [], isStable: groups[0]?.state === STABLE }
+  } finally {
+    admin.disconnect()
+  }
+}
+
+/**
+ * The offsets that a consumer group has committed, as its coordinator knows them; -1 for none.
+ *
+ * @param client Any connected consumer.
+ * @throws KafkaConsumeError
+ */
+export async function committedOffsets(
+  groupId: string,
+  partitions: readonly TopicPartition[],
+  client: Consumer,
+): Promise<readonly PartitionOffset[]> {
+  const admin = adminOf(client)
+  // A group may have committed offsets of transactions that are not decided yet.
+  const options = { timeout: REQUEST_TIMEOUT_MS, requireStableOffsets: false }
+  const wanted = [{ groupId, partitions: [...partitions] }]
+  try {
+    const [answer] = await call<ReadonlyArray<{ readonly partitions: readonly PartitionOffset[] }>>(
+      'Cannot read committed offsets',
+      (done) => admin.listConsumerGroupOffsets(wanted as never, options, done as never),
+    )
+    return answer?.partitions ?? []
   } finally {
     admin.disconnect()
   }

@@ -14,7 +14,7 @@ import type {
 } from '../../src/port/kafka.ts'
 import type { OpenProducer, ProducerSettings } from '../../src/port/open-producer.ts'
 import type { GroupsProgress, PartitionReplicas } from '../../src/port/topic-details.ts'
-import { disconnectClient, membersOf, type Settings } from '../client/client.ts'
+import { committedOffsets, disconnectClient, membersOf, type Settings } from '../client/client.ts'
 import { ConfluentAssignedConsumer } from '../consumer/assigned-consumer.ts'
 import { isEmbedded } from '../embedded/embedded.ts'
 import { BriefMember } from '../group/brief-member.ts'
@@ -97,6 +97,13 @@ export class ConfluentCluster implements KafkaCluster {
 
   offsets(partitions: readonly TopicPartition[], query: OffsetQuery): Promise<PartitionOffset[]> {
     return this.#offsets.find(partitions, query)
+  }
+
+  async committed(
+    groupId: string,
+    partitions: readonly TopicPartition[],
+  ): Promise<readonly PartitionOffset[]> {
+    return committedOffsets(groupId, partitions, await this.#connection.client())
   }
 
   async openConsumer(

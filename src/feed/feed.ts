@@ -1,3 +1,4 @@
+/** A feed, all of whose parts share one state: hence more than 400 lines. */
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, outageError } from '../core/errors.ts'
 import type { KafkaCluster, KafkaOutage } from '../port/kafka.ts'
@@ -105,21 +106,61 @@ export class Feed {
       if (purpose === 'follow') await followed.liveConsumer.start()
       const { outage } = followed.liveConsumer
       if (outage) throw outageError(outage)
-      return await this.#subscribe(followed, requested, filter, form).catch(
-        async (error: unknown) => {
-          // The client may name a partition that was added since the last check.
-          const { code } = asKafkaConsumeError(error)
-          if (code !== 'INVALID_CURSOR' && code !== 'INVALID_PARAMETER') throw error
-          await this.#check(this.#times.minCheckInterval)
-          const now = this.#followed
-          if (!now || now === followed) throw error
-          return this.#subscribe(now, requested, filter, form)
-        },
+      return await this.#orAfterCheck(followed, (now) =>
+        this.#subscribe(now, requested, filter, form),
       )
     } catch (error) {
       this.#subscribers.leave()
       throw error
     }
+  }
+
+  /**
+   * Where a subscription would begin and end now.
+   *
+   * @throws KafkaConsumeError as {@link subscribe}.
+   */
+  async resolve(
+    requested: RequestedBounds,
+    filter: (table: PartitionTable) => Filter | undefined,
+  ): Promise<Bounds & { readonly table: PartitionTable }> {
+    const followed = await this.#enter()
+    try {
+      return await this.#orAfterCheck(followed, async (now) => {
+        const bounds = await this.#resolve(requested, now, filter)
+        return { table: now.liveConsumer.table, ...bounds }
+      })
+    } finally {
+      this.#subscribers.leave()
+    }
+  }
+
+  /** Works again where the client may have named a partition that was added since the last check. */
+  #orAfterCheck<T>(
+    followed: FollowedTopics,
+    work: (followed: FollowedTopics) => Promise<T>,
+  ): Promise<T> {
+    return work(followed).catch(async (error: unknown) => {
+      const { code } = asKafkaConsumeError(error)
+      if (code !== 'INVALID_CURSOR' && code !== 'INVALID_PARAMETER') throw error
+      await this.#check(this.#times.minCheckInterval)
+      const now = this.#followed
+      if (!now || now === followed) throw error
+      return work(now)
+    })
+  }
+
+  #resolve(
+    requested: RequestedBounds,
+    followed: FollowedTopics,
+    filter: (table: PartitionTable) => Filter | undefined,
+  ): Promise<Bounds> {
+    const search = async (vector: Float64Array, end: Float64Array) => {
+      await this.#updateHead(followed, requested.from, vector)
+      return this.#open(followed, { vector, end }, filter, 'list', () => {})
+    }
+    const { table } = followed.liveConsumer
+    return resolveBounds(requested, followed, this.#cluster, filter(table), search)
   }
 
   /**
@@ -152,14 +193,11 @@ export class Feed {
     form: BatchForm,
   ): Promise<Subscription> {
     const { liveConsumer } = followed
-    const ownFilter = filter(liveConsumer.table)
-    const search = async (vector: Float64Array, end: Float64Array) => {
-      await this.#updateHead(followed, requested.from, vector)
-      return this.#open(followed, { vector, end }, filter, 'list', () => {})
-    }
-    const bounds = await resolveBounds(requested, followed, this.#cluster, ownFilter, search)
+    const bounds = await this.#resolve(requested, followed, filter)
     await this.#updateHead(followed, requested.from, bounds.vector)
-    const kept = ownFilter ? undefined : this.#suspendedReads.take(liveConsumer, bounds, form)
+    const kept = filter(liveConsumer.table)
+      ? undefined
+      : this.#suspendedReads.take(liveConsumer, bounds, form)
     if (kept) {
       // A suspended read is counted while it is kept.
       this.#subscribers.leave()

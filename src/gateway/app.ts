@@ -130,7 +130,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
   const own = ownHandlers(options, make)
   for (const handler of own.values()) supervisor.add(handler, cluster?.brokers.join(', ') ?? '')
   const ownServed = [...own].map(([path, handler]) => {
-    return { name: path, paths: [path], hosts: [], handler }
+    return { name: path, paths: [path], hasOffsets: true, hosts: [], handler }
   })
   const served = () => [...ownServed, ...kong.served()]
   const measured = () => ({ ...byName(served()), ...logsByName(kong.logs()) })
@@ -210,6 +210,9 @@ function ownHandlers(options: GatewayOptions, make: MakeRoute): Map<string, Answ
   ])
 }
 
+/** The part of a path by which a route reports offsets. */
+const OFFSETS_SUFFIX = /\/offsets$/
+
 /**
  * Answers a request by one of the gateway's own routes; undefined where it is for another path.
  *
@@ -221,7 +224,7 @@ function answerOwn(
   handlers: ReadonlyMap<string, AnsweringHandler>,
   kong: KongRoutes,
 ): Promise<Response> | undefined {
-  const { path } = c.req
+  const path = c.req.path.replace(OFFSETS_SUFFIX, '')
   const handler = handlers.get(path)
   if (!handler) return undefined
   const statistics = requestStatisticsOf(c)

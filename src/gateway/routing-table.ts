@@ -57,6 +57,8 @@ export interface ServedRoute {
   readonly paths: readonly string[]
   /** Whether it also serves the paths below its own. Default: false. */
   readonly isPrefix?: boolean
+  /** Whether it also serves its paths with `/offsets` appended. Default: where it is a prefix. */
+  readonly hasOffsets?: boolean
   /** The methods that it serves. Default: all. */
   readonly methods?: readonly string[] | undefined
   readonly hosts: readonly string[]

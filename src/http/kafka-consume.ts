@@ -3,8 +3,11 @@ import { KafkaConsumeError } from '../core/errors.ts'
 import { type ResolvedOptions, resolveOptions } from '../options/consume-options.ts'
 import type { KafkaConsumeOptions } from '../options/option-types.ts'
 import { answerGet } from './consume/get.ts'
+import { answerHead } from './consume/head.ts'
 import { answerOffsets, isOffsets } from './consume/offsets.ts'
+import { reportOffsets } from './consume/report-offsets.ts'
 import { negotiate } from './request/accept.ts'
+import { isOffsetsPath } from './request/client.ts'
 import { MAX_IDLE_SECONDS, setIdleTimeout } from './request/runtime.ts'
 import { isUpgradeRequest } from './request/upgrade.ts'
 import { errorResponse } from './response/error-response.ts'
@@ -76,19 +79,21 @@ export function consumeWithin(
 /** @throws KafkaConsumeError */
 function answer(c: Context, route: Route): Response | Promise<Response> {
   assertNotFollowed(c)
+  if (c.req.method === 'HEAD') return answerHead(c, route)
   if (c.req.method !== 'GET') return answerOtherMethod(c, route)
+  if (isOffsetsPath(c.req.path)) return reportOffsets(c, route)
   const { mode } = route.options
   if (mode === 'websocket' || (mode === 'auto' && isUpgradeRequest(c)))
     return answerSocket(c, route)
   return isStream(c, mode) ? answerStream(c, route) : answerGet(c, route)
 }
 
-/** @throws KafkaConsumeError METHOD_NOT_ALLOWED, also for HEAD, which would poll records, too. */
+/** @throws KafkaConsumeError METHOD_NOT_ALLOWED */
 function answerOtherMethod(c: Context, route: Route): Promise<Response> {
   if (isOffsets(c)) return answerOffsets(c, route)
   throw new KafkaConsumeError(
     'METHOD_NOT_ALLOWED',
-    `Cannot answer ${c.req.method}: this route allows GET`,
+    `Cannot answer ${c.req.method}: this route allows GET and HEAD`,
   )
 }
 

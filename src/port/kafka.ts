@@ -286,6 +286,16 @@ export interface KafkaCluster {
   groupProgress(topics: readonly string[]): Promise<GroupsProgress>
   /** Offsets of partitions. Each call asks Kafka. */
   offsets(partitions: readonly TopicPartition[], query: OffsetQuery): Promise<PartitionOffset[]>
+  /**
+   * The offsets that a consumer group has committed, of partitions for which it has, whether it has
+   * members or not. Each call asks Kafka.
+   *
+   * @throws KafkaConsumeError
+   */
+  committed(
+    groupId: string,
+    partitions: readonly TopicPartition[],
+  ): Promise<readonly PartitionOffset[]>
   /** A consumer that reads from given offsets on: the live consumer's, or a catch-up read's. */
   openConsumer(
     from: readonly PartitionOffset[],

@@ -10,6 +10,7 @@ import { describeFilters } from './filters.ts'
 import { describeFormats, describeOwnFormat } from './formats.ts'
 import { describeGet } from './get.ts'
 import { describeOffsets } from './offsets.ts'
+import { describePositions, describeRestrictedPositions } from './positions.ts'
 import { describeReader } from './reader.ts'
 import { describeSchemas } from './schemas.ts'
 import { describeSharedGroups } from './shared-groups.ts'
@@ -26,6 +27,7 @@ export function describeContract(name: string, makeTarget: () => Promise<Target>
     describeWire(target)
     describeReader(target)
     describeClients(target)
+    describeRestrictedPositions(target)
     describeTransform(target)
     describeSchemas(target)
     describeOwnFormat(target)
@@ -41,6 +43,7 @@ export function describeWireContract(name: string, makeTarget: () => Promise<Tar
 function describeWire(target: () => Target): void {
   describeGet(target)
   describeBounds(target)
+  describePositions(target)
   describeStreams(target)
   describeBadInput(target)
   describeDeadLetters(target)

@@ -80,8 +80,8 @@ describe('the OpenAPI document', () => {
       'application/x-ndjson',
     ])
     expect(Object.keys(get('/auto').responses[200]?.content ?? {})).toHaveLength(3)
-    expect(paths['/http-get/offsets']).toHaveProperty('post')
-    expect(paths['/server-sent-events/offsets']).toBeUndefined()
+    expect(Object.keys(paths['/http-get/offsets'] ?? {})).toEqual(['get', 'post'])
+    expect(Object.keys(paths['/server-sent-events/offsets'] ?? {})).toEqual(['get'])
     const text = JSON.stringify(get('/http-get').responses)
     for (const code of ['INVALID_CURSOR', 'KAFKA_UNAVAILABLE', 'TOO_MANY_REPLAYS']) {
       expect(text).toContain(code)
@@ -140,8 +140,8 @@ describe('the OpenAPI document', () => {
       paths: Record<string, object>
     }
     expect(Object.keys(document.paths)).toEqual(['/orders', '/orders/offsets'])
-    expect(Object.keys(document.paths['/orders'] ?? {})).toEqual(['get', 'post'])
-    expect(Object.keys(document.paths['/orders/offsets'] ?? {})).toEqual(['post'])
+    expect(Object.keys(document.paths['/orders'] ?? {})).toEqual(['get', 'head', 'post'])
+    expect(Object.keys(document.paths['/orders/offsets'] ?? {})).toEqual(['get', 'post'])
     expect(await new Validator().validate({ ...document })).toEqual({ valid: true })
     expect((await app.request('/ops/docs')).status).toBe(200)
     expect((await app.request('/ops/docs/docs.js')).status).toBe(200)
@@ -198,7 +198,11 @@ describe('every path and method that is described is served', () => {
     }
     return found.sort()
   }
-  const own = ['get /messages', 'get /socket', 'get /stream']
+  const own = [
+    ...['get /messages', 'head /messages', 'get /messages/offsets'],
+    ...['get /stream', 'head /stream', 'get /stream/offsets'],
+    ...['get /socket', 'get /socket/offsets'],
+  ]
   const pages = ['get /status', 'get /topics', 'get /topics/{topic}']
   const health = ['get /healthz', 'get /readyz']
   const cluster = { brokers: ['127.0.0.1:1'], topics: ['t'] }
@@ -235,8 +239,11 @@ describe('every path and method that is described is served', () => {
     expect(await walk(gateway.app)).toEqual(
       [
         ...health,
-        ...['get /commits', 'get /posted', 'post /posted/offsets', 'get /also/'],
-        ...['post /also/offsets', 'get /reads', 'post /posts/offsets', 'get /streams'],
+        ...['get /commits', 'head /commits', 'get /commits/offsets'],
+        ...['get /posted', 'head /posted', 'get /posted/offsets', 'post /posted/offsets'],
+        ...['get /also/', 'head /also/', 'get /also/offsets', 'post /also/offsets'],
+        ...['get /reads', 'get /reads/offsets', 'post /posts/offsets'],
+        ...['get /streams', 'head /streams', 'get /streams/offsets'],
       ].sort(),
     )
     await gateway.close()
@@ -252,7 +259,7 @@ describe('every path and method that is described is served', () => {
       .get('/posted', posted)
       .post('/posted', writing)
       .get('/both', posted)
-      .post('/both/offsets', posted)
+      .all('/both/offsets', posted)
     app.route(
       '/',
       kafkaDocs({
@@ -263,7 +270,11 @@ describe('every path and method that is described is served', () => {
       }),
     )
     expect(await walk(app)).toEqual(
-      ['get /both', 'get /committing', 'get /posted', 'post /both/offsets', 'post /posted'].sort(),
+      [
+        ...['get /both', 'head /both', 'get /both/offsets', 'post /both/offsets'],
+        ...['get /committing', 'head /committing'],
+        ...['get /posted', 'head /posted', 'post /posted'],
+      ].sort(),
     )
     await Promise.all([committing, posted, writing].map((handler) => handler.close()))
   })
@@ -282,6 +293,9 @@ test('the answers of a gateway are as the OpenAPI document describes them', asyn
   strict(await json('/status'), SCHEMAS.Status)
   strict(await json('/messages?max_records=2'), SCHEMAS.KongRecords)
   strict(await json('/messages?start=earliest&format=records&max_records=2'), SCHEMAS.Records)
+  strict(await json('/messages/offsets'), SCHEMAS.ReportedOffsets)
+  strict(await json('/stream/offsets'), SCHEMAS.ReportedOffsets)
+  strict(await json('/messages?start=earliest&end=earliest&format=records'), SCHEMAS.Records)
   strict(await json('/messages?max_records=0'), SCHEMAS.Error)
   strict(await json('/nowhere'), SCHEMAS.Error)
   const stream = await SseClient.open(`${url}/stream?start=earliest`)

@@ -148,6 +148,10 @@ export abstract class ReaderSource implements KafkaCluster {
     throw new Error('not asked for here')
   }
 
+  async committed(): Promise<PartitionOffset[]> {
+    return []
+  }
+
   group(): GroupSession {
     throw new Error('not asked for here')
   }

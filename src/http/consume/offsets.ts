@@ -7,7 +7,7 @@ import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { PartitionOffset } from '../../port/kafka.ts'
 import { shortName } from '../../records/compact-cursor.ts'
 import { PartitionTable, parseCursor } from '../../records/cursor.ts'
-import { assertMayUseGroup, clientOf } from '../request/client.ts'
+import { assertMayUseGroup, clientOf, isOffsetsPath } from '../request/client.ts'
 import { bodyOf } from '../request/request-body.ts'
 import type { Route } from '../route/route.ts'
 
@@ -16,10 +16,6 @@ const MAX_BODY_BYTES = 64 * 1024
 
 export function isOffsets(c: Context): boolean {
   return c.req.method === 'POST' && isOffsetsPath(c.req.path)
-}
-
-export function isOffsetsPath(path: string): boolean {
-  return path.endsWith('/offsets')
 }
 
 /** Whether clients of a route commit for its group, by `POST …/offsets`. */

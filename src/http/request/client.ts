@@ -101,6 +101,11 @@ export function urlOf(c: Context): URL {
   return url
 }
 
+/** Whether a path is that of a route's offsets. */
+export function isOffsetsPath(path: string): boolean {
+  return path.endsWith('/offsets')
+}
+
 /** The parameters of a position, and of an end. */
 const BOUNDS = ['start', 'cursor', 'end']
 

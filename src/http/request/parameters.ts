@@ -169,7 +169,7 @@ const START_FORMS =
 function parseEnd(parameters: Parameters): FixedPosition | undefined {
   const text = parameters.one('end')
   if (text === undefined) return undefined
-  if (/^\s*\[|=/.test(text)) return { cursor: parseCursor(text, 'end'), parameter: 'end' }
+  if (/^\s*[[~]|=/.test(text)) return { cursor: parseCursor(text, 'end'), parameter: 'end' }
   const end = fixedStart(text)
   if (end) return end
   throw invalid('end', `it must be ${START_FORMS}, or a cursor`)

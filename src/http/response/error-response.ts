@@ -17,7 +17,7 @@ export function errorResponse(
   c: Context,
   thrown: unknown,
   showDetail: boolean,
-  allow = 'GET',
+  allow = 'GET, HEAD',
 ): Response {
   const error = asKafkaConsumeError(thrown)
   if (error.code === 'INTERNAL')

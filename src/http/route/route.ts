@@ -188,6 +188,16 @@ export class Route {
     return isOpen ? (this.#membership as Membership) : this.#join(client)
   }
 
+  /**
+   * The id of the group by which a client reads.
+   *
+   * @throws KafkaConsumeError INVALID_OPTIONS when the group is the client's own and the client has no
+   *   name.
+   */
+  async groupId(client: KafkaClient): Promise<string> {
+    return this.hasClientGroups ? groupIdOfClient(client) : groupIdOf(this.options)
+  }
+
   async #join(client: KafkaClient): Promise<GroupCalls> {
     const { memberships } = await this.lease()
     if (this.#closed) throw shuttingDownError('read from Kafka')

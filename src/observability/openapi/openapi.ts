@@ -1,7 +1,8 @@
 import { toJsonSchema } from '@valibot/to-json-schema'
 import packageJson from '../../../package.json' with { type: 'json' }
-import { isCommittedByPost, isOffsetsPath } from '../../http/consume/offsets.ts'
+import { isCommittedByPost } from '../../http/consume/offsets.ts'
 import { type ProduceStats, WRITE_NAMES } from '../../http/produce/kafka-produce.ts'
+import { isOffsetsPath } from '../../http/request/client.ts'
 import { READ_NAMES, SOCKET_NAMES, STREAM_NAMES } from '../../http/request/parameters.ts'
 import type { RouteStats } from '../../http/route/route.ts'
 import type { UpstreamStats } from '../../http/upstream/kafka-upstream.ts'
@@ -25,6 +26,8 @@ export interface DescribedRoute {
   readonly paths: readonly string[]
   /** Whether it is also served below its paths. Default: false. */
   readonly isPrefix?: boolean
+  /** Whether it is also served at its paths with `/offsets` appended. Default: where it is a prefix. */
+  readonly hasOffsets?: boolean
   /** The only methods that it is served for. Default: all. */
   readonly methods?: readonly string[] | undefined
   readonly hosts: readonly string[]
@@ -87,21 +90,29 @@ interface FoundOperation {
   readonly operation: Json
 }
 
-function operationsOf({ handler, paths, methods, isPrefix }: DescribedRoute): FoundOperation[] {
+function operationsOf(route: DescribedRoute): FoundOperation[] {
+  const { handler, paths, methods, isPrefix, hasOffsets = isPrefix } = route
   const described = handler.stats()
-  const isCommitted = 'commitStrategy' in described && isCommittedByPost(described)
+  const isConsumed = 'commitStrategy' in described
+  const isCommitted = isConsumed && isCommittedByPost(described)
   const main = mainMethod(described.mode, methods)
   const found = paths
     .filter((path) => !path.startsWith('~'))
     .flatMap((path): FoundOperation[] => {
-      const commitAt = (at: string): FoundOperation => {
-        return { path: at, method: 'post', operation: commit(`post ${at}`) }
-      }
-      if (isCommitted && isOffsetsPath(path)) return [commitAt(path)]
+      const offsetsAt = (at: string): FoundOperation[] => [
+        { path: at, method: 'get', operation: reportedOffsets(`get ${at}`) },
+        ...(isCommitted
+          ? [{ path: at, method: 'post', operation: commit(`post ${at}`) } as const]
+          : []),
+      ]
+      if (isConsumed && isOffsetsPath(path)) return offsetsAt(path)
       const operation = operationOf(described.mode, `${main} ${path}`)
-      const read = { path, method: main, operation } as const
-      const isBelow = isCommitted && isPrefix
-      return isBelow ? [read, commitAt(`${path.replace(/\/$/, '')}/offsets`)] : [read]
+      const found: FoundOperation[] = [{ path, method: main, operation }]
+      if (!isConsumed) return found
+      if (described.mode !== 'websocket') {
+        found.push({ path, method: 'head', operation: positions(described.mode, `head ${path}`) })
+      }
+      return hasOffsets ? [...found, ...offsetsAt(`${path.replace(/\/$/, '')}/offsets`)] : found
     })
   return found.filter(({ method }) => methods?.includes(method.toUpperCase()) ?? true)
 }
@@ -141,6 +152,35 @@ function operationOf(mode: DescribedOperation['mode'], operationId: string): Jso
         content: { ...once.responses[200].content, ...streamed.responses[200].content },
       },
       101: socket.responses[101],
+    },
+  }
+}
+
+function positions(mode: RouteStats['mode'], operationId: string): Json {
+  return {
+    operationId,
+    summary: 'Positions, without records',
+    parameters: parametersOf(mode === 'server-sent-events' ? STREAM_NAMES : READ_NAMES),
+    responses: {
+      200: {
+        description: 'Reads nothing, and takes nothing from the consumer group',
+        headers: {
+          'Kafka-Begin': text('The first records that Kafka keeps, as a cursor'),
+          'Kafka-End': text('The `end`, or the end of the topics, as a cursor'),
+          'Kafka-Cursor': text('The position of the request, where it has one'),
+        },
+      },
+    },
+  }
+}
+
+function reportedOffsets(operationId: string): Json {
+  return {
+    operationId,
+    summary: 'Offsets of each partition, and those of the consumer group',
+    responses: {
+      200: { description: 'As Kafka has them now', content: json('ReportedOffsets') },
+      ...refusals(400, 401, 403, 405, 429, 500, 502, 503, 504),
     },
   }
 }

@@ -165,6 +165,30 @@ export const SCHEMAS = {
       v.description('By topic and partition, the next offset to read'),
     ),
   ]),
+  ReportedOffsets: v.object({
+    group: v.pipe(
+      v.optional(v.string()),
+      v.description('The consumer group, on a route that reads as one'),
+    ),
+    partitions: v.array(
+      v.object({
+        topic: v.string(),
+        partition: v.number(),
+        begin: v.pipe(offset, v.description('The first offset that Kafka keeps')),
+        end: v.pipe(offset, v.description('The offset after the newest record')),
+        committed: v.pipe(
+          v.optional(v.nullable(offset)),
+          v.description(
+            'Where the group goes on after a restart; null where it has committed none',
+          ),
+        ),
+        lag: v.pipe(
+          v.optional(v.nullable(v.number())),
+          v.description('Offsets from there to the end'),
+        ),
+      }),
+    ),
+  }),
   Health: v.object({
     status: v.picklist(['alive', 'ready', 'unavailable']),
     reasons: v.optional(
