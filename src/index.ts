@@ -33,7 +33,12 @@ export type {
   StreamPosition,
 } from './http/request-reader.ts'
 export type { KafkaControls } from './http/route/handler-controls.ts'
-export type { ClusterStats, GroupStats, PartitionRange, RouteStats } from './http/route/route.ts'
+export type {
+  ClusterStats,
+  GroupStats,
+  PartitionRange,
+  RouteStats,
+} from './http/route/route-stats.ts'
 export type { PartitionDetails, TopicDetails } from './http/route/topic-details.ts'
 export {
   type KafkaUpstreamHandler,

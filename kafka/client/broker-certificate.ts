@@ -1,5 +1,5 @@
 import { connect } from 'node:tls'
-import type { TlsOptions } from '../../src/port/kafka.ts'
+import type { TlsOptions } from '../../src/port/cluster-options.ts'
 import { UNTRUSTED } from './errors.ts'
 import { readText } from './security.ts'
 

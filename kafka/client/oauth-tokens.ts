@@ -4,7 +4,7 @@ import { rootCertificates } from 'node:tls'
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
 import { isJsonObject } from '../../src/core/json-object.ts'
-import type { TokenSasl } from '../../src/port/kafka.ts'
+import type { TokenSasl } from '../../src/port/cluster-options.ts'
 import { connectionError } from './errors.ts'
 import { readText } from './security.ts'
 

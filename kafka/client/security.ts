@@ -2,7 +2,12 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
-import type { ClusterOptions, PasswordSasl, TextOrFile, TlsOptions } from '../../src/port/kafka.ts'
+import type {
+  ClusterOptions,
+  PasswordSasl,
+  TextOrFile,
+  TlsOptions,
+} from '../../src/port/cluster-options.ts'
 import type { Settings } from './client.ts'
 import type { OAuthTokens } from './oauth-tokens.ts'
 

@@ -1,5 +1,5 @@
 import type { KafkaConsumeError } from '../../src/core/errors.ts'
-import type { ClusterOptions } from '../../src/port/kafka.ts'
+import type { ClusterOptions } from '../../src/port/cluster-options.ts'
 import { whyUntrusted } from '../client/broker-certificate.ts'
 import {
   type Consumer,

@@ -1,8 +1,8 @@
 import type { TopicPartition } from '../../src/core/topic-partition.ts'
+import type { ClusterOptions } from '../../src/port/cluster-options.ts'
 import type {
   AssignedConsumer,
   BrokerState,
-  ClusterOptions,
   GroupOptions,
   GroupSession,
   KafkaCluster,

@@ -1,5 +1,5 @@
 import { settledWithin } from '../core/deadline.ts'
-import type { PartitionRange, RouteStats } from '../http/route/route.ts'
+import type { PartitionRange, RouteStats } from '../http/route/route-stats.ts'
 import type { PartitionPosition } from '../port/kafka.ts'
 
 /** The part of a handler of `kafkaConsume` that metrics and `/status` need. */

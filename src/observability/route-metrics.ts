@@ -4,7 +4,7 @@
  */
 import type { LogStats } from '../http/log/request-log.ts'
 import type { ProduceStats } from '../http/produce/kafka-produce.ts'
-import type { ClusterStats, PartitionRange, RouteStats } from '../http/route/route.ts'
+import type { ClusterStats, PartitionRange, RouteStats } from '../http/route/route-stats.ts'
 import type { UpstreamStats } from '../http/upstream/kafka-upstream.ts'
 import { lagOf, type Observed, type PartitionOffsets } from './partition-offsets.ts'
 

@@ -2,7 +2,7 @@
 import type { Handler } from 'hono'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { ProduceStats } from '../http/produce/kafka-produce.ts'
-import type { PartitionRange, RouteStats } from '../http/route/route.ts'
+import type { PartitionRange, RouteStats } from '../http/route/route-stats.ts'
 import type { UpstreamStats } from '../http/upstream/kafka-upstream.ts'
 import { lagOf, type Observed, PartitionOffsets } from './partition-offsets.ts'
 

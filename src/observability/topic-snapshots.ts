@@ -1,6 +1,6 @@
 import { settledWithin } from '../core/deadline.ts'
 import { partitionKey } from '../core/topic-partition.ts'
-import type { RouteStats } from '../http/route/route.ts'
+import type { RouteStats } from '../http/route/route-stats.ts'
 import type { TopicDetails } from '../http/route/topic-details.ts'
 
 /** The part of a handler that topics are read through. */

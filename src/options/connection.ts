@@ -1,5 +1,5 @@
 /** Converts options to the settings by which the Kafka side connects. */
-import type { ClusterOptions, SaslOptions, TlsOptions } from '../port/kafka.ts'
+import type { ClusterOptions, SaslOptions, TlsOptions } from '../port/cluster-options.ts'
 import type { ResolvedOptions } from './consume-options.ts'
 
 /** The options that say how to reach Kafka. */

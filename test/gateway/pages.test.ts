@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { createGateway, type GatewayOptions } from '../../src/gateway/app.ts'
 import type { KafkaRoute } from '../../src/gateway/supervisor.ts'
-import type { PartitionRange, RouteStats } from '../../src/http/route/route.ts'
+import type { PartitionRange, RouteStats } from '../../src/http/route/route-stats.ts'
 import { readDeclarative } from '../../src/kong/config/declarative.ts'
 import { idleHandler, idleStats } from '../unit/fakes.ts'
 

@@ -4,7 +4,8 @@
  */
 import type { Consumer } from '../../kafka/client/client.ts'
 import { type ReadBlock, RecordBlock, type RecordRun } from '../../kafka/group/record-block.ts'
-import { Route, type RouteStats } from '../../src/http/route/route.ts'
+import { Route } from '../../src/http/route/route.ts'
+import type { RouteStats } from '../../src/http/route/route-stats.ts'
 import { resolveOptions } from '../../src/options/consume-options.ts'
 import {
   type AssignedConsumer,

@@ -3,7 +3,8 @@ import type { Context } from 'hono'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { partitionKey } from '../../core/topic-partition.ts'
 import { clientOf, readablePartitions, urlOf } from '../request/client.ts'
-import type { PartitionRange, Route } from '../route/route.ts'
+import type { Route } from '../route/route.ts'
+import type { PartitionRange } from '../route/route-stats.ts'
 
 /** The offsets of one partition. */
 interface ReportedPartition {

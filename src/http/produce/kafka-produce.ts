@@ -15,7 +15,7 @@ import type { ProducerRecord, RecordMetadata } from '../../port/kafka.ts'
 import { urlOf } from '../request/client.ts'
 import { describeError, errorResponse } from '../response/error-response.ts'
 import { type Connection, connect } from '../route/cluster-registry.ts'
-import type { ClusterStats } from '../route/route.ts'
+import type { ClusterStats } from '../route/route-stats.ts'
 import {
   invalidRecord,
   type RecordDefaults,

@@ -1,5 +1,6 @@
 import type { KafkaOutage } from '../../port/kafka.ts'
-import type { PartitionRange, Route, RouteStats } from './route.ts'
+import type { Route } from './route.ts'
+import type { PartitionRange, RouteStats } from './route-stats.ts'
 import { type TopicDetails, topicDetails } from './topic-details.ts'
 
 /** The methods of the handlers that `kafkaConsume` and `kafkaReader` return. */

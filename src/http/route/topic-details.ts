@@ -2,7 +2,7 @@ import { KafkaConsumeError } from '../../core/errors.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { KafkaCluster } from '../../port/kafka.ts'
 import type { GroupProgress, GroupsProgress, PartitionReplicas } from '../../port/topic-details.ts'
-import type { PartitionRange } from './route.ts'
+import type { PartitionRange } from './route-stats.ts'
 
 /** A partition with its offsets and the brokers that have it. */
 export interface PartitionDetails extends PartitionRange {
