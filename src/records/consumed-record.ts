@@ -15,6 +15,15 @@ export interface RecordHeaders {
   readonly [name: string]: string | null | ReadonlyArray<string | null>
 }
 
+/** The schema of a registry by which a key or value was deserialized. */
+export interface RecordSchema {
+  /** The registry's id of the schema. */
+  readonly id: number
+  readonly type: 'AVRO' | 'PROTOBUF' | 'JSON'
+  /** The full name of the Avro type or of the Protobuf message, or the title of the JSON Schema. */
+  readonly name?: string
+}
+
 /** The fields of a record, with the types that the schemas of its topic give them. */
 export interface TypedRecord<Topic extends string, Value, Key, Headers> {
   /** Name of the topic. */
@@ -45,6 +54,11 @@ export interface TypedRecord<Topic extends string, Value, Key, Headers> {
     readonly key?: 'base64'
     readonly value?: 'base64'
     readonly headers?: Readonly<Record<string, 'base64'>>
+  }
+  /** The schemas by which a schema registry deserialized the key and the value. */
+  readonly schema?: {
+    readonly key?: RecordSchema
+    readonly value?: RecordSchema
   }
 }
 
@@ -122,7 +136,15 @@ export function consumedRecordOf(
     value,
     headers,
     ...(isEncoded && { encoding }),
+    ...(record.schemaJson && { schema: schemaOf(record.schemaJson) }),
     ...(error && { error: { ...error } }),
+  }
+}
+
+function schemaOf({ key, value }: NonNullable<ProcessedRecord['schemaJson']>) {
+  return {
+    ...(key !== undefined && { key: JSON.parse(key) as RecordSchema }),
+    ...(value !== undefined && { value: JSON.parse(value) as RecordSchema }),
   }
 }
 

@@ -66,8 +66,14 @@ export function encodeBody(record: ProcessedRecord, deserializer: MessageDeseria
     if (encoded.base64) encoding += `,"headers":{${encoded.base64}}`
   }
   let notes = encoding && `,"encoding":{${encoding.slice(1)}}`
+  if (record.schemaJson) notes += `,"schema":{${schemasJson(record.schemaJson)}}`
   if (error) notes += `,"error":${JSON.stringify(error)}`
   return `"offset":${offset},"timestamp":${timestamp},"key":${keyJson},"value":${valueJson},"headers":${headersJson}${extraJson}${notes}}`
+}
+
+function schemasJson({ key, value }: NonNullable<ProcessedRecord['schemaJson']>): string {
+  const fields = [key && `"key":${key}`, value && `"value":${value}`]
+  return fields.filter(Boolean).join(',')
 }
 
 /** The JSON of a key; undefined when its bytes must be base64. */

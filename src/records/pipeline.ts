@@ -40,6 +40,8 @@ export interface ProcessedRecord extends KafkaRecord {
   readonly headersJson?: string
   /** The JSON of fields that Lua functions added, each with a comma before it. */
   readonly extraJson?: string
+  /** The schemas of fields that a schema registry deserialized, as JSON of a {@link RecordSchema}. */
+  readonly schemaJson?: Readonly<Partial<Record<RecordField, string>>>
   /** Fields to encode as base64, since their bytes could not be deserialized. */
   readonly base64?: readonly RecordField[]
   readonly error?: RecordError

@@ -1,7 +1,7 @@
 import avro, { type Schema as AvroSchema, type ForSchemaOptions, type Type, types } from 'avsc'
 import { toBase64 } from '../core/bytes.ts'
 import { textOf } from '../records/encode.ts'
-import type { Decode } from './schemas.ts'
+import type { NamedDecoder } from './schemas.ts'
 
 /** The most items without bytes in an array: a count alone must not cause endless work. */
 const MAX_EMPTY_ITEMS = 10_000
@@ -19,18 +19,20 @@ const MAX_EMPTY_ITEMS = 10_000
  * @param referred Schemas that it refers to by name, each after the schemas that it refers to itself.
  * @throws Error when the text is not a valid Avro schema.
  */
-export function avroDecoder(text: string, referred: readonly string[]): Decode {
+export function avroDecoder(text: string, referred: readonly string[]): NamedDecoder {
   const type = avroTypeOf(text, referred)
   // Confluent's serializers write a schema of plain bytes without their length.
-  if (type.typeName === 'bytes') return base64
+  const { name } = type
+  if (type.typeName === 'bytes') return { decode: base64, nameOf: () => name }
   const read = readerOf(type, new Map())
-  return (payload) => {
+  const decode = (payload: Uint8Array) => {
     const source = new AvroSource(payload)
     const json = read(source)
     if (source.left > 0)
       throw new Error(`${source.left} bytes are left behind what the schema says`)
     return json
   }
+  return { decode, nameOf: () => name }
 }
 
 /**

@@ -1,6 +1,6 @@
 import protobuf from 'protobufjs'
 import protojson from 'protobufjs/ext/protojson.js'
-import type { Decode } from './schemas.ts'
+import type { NamedDecoder } from './schemas.ts'
 
 /**
  * A decoder of Protobuf messages into ProtoJSON
@@ -11,7 +11,7 @@ import type { Decode } from './schemas.ts'
  * @param referred The files that it imports, by the path in the import.
  * @throws Error when the text is not a valid .proto file.
  */
-export function protobufDecoder(text: string, referred: ReadonlyMap<string, string>): Decode {
+export function protobufDecoder(text: string, referred: ReadonlyMap<string, string>): NamedDecoder {
   const root = new protobuf.Root()
   const main = protobuf.parse(text, root)
   const parsed = new Set<string>()
@@ -37,10 +37,13 @@ export function protobufDecoder(text: string, referred: ReadonlyMap<string, stri
   include(main.imports)
   include(main.weakImports)
   root.resolveAll()
-  return (payload) => {
-    const { indexes, length } = readIndexes(payload)
-    const type = find(messages, indexes)
-    return protojson.toJsonString(type, type.decode(payload.subarray(length)))
+  return {
+    decode: (payload) => {
+      const { indexes, length } = readIndexes(payload)
+      const type = find(messages, indexes)
+      return protojson.toJsonString(type, type.decode(payload.subarray(length)))
+    },
+    nameOf: (payload) => find(messages, readIndexes(payload).indexes).fullName.replace(/^\./, ''),
   }
 }
 

@@ -1,5 +1,6 @@
 import { LruMap } from '../core/lru-map.ts'
 import type { RegistryOptions } from '../options/registry-options.ts'
+import type { RecordSchema } from '../records/consumed-record.ts'
 import { jsonOf, textOf } from '../records/encode.ts'
 import { type RegisteredSchema, RegistryClient } from './client.ts'
 
@@ -7,12 +8,27 @@ import { type RegisteredSchema, RegistryClient } from './client.ts'
 export type Decode = (payload: Uint8Array) => string
 
 /** The result of looking up a schema id: its decoder, or why there is none. */
-export type SchemaLookup = { readonly decode: Decode } | { readonly failure: string }
+export type SchemaLookup =
+  | {
+      readonly decode: Decode
+      /** JSON of a {@link RecordSchema}, for a payload that can be decoded. */
+      readonly schemaOf: (payload: Uint8Array) => string
+    }
+  | { readonly failure: string }
+
+/** The decoder of a schema, and what the schema is called. */
+export interface NamedDecoder {
+  readonly decode: Decode
+  /** The name of the type of a payload that can be decoded. Undefined: it is not named. */
+  readonly nameOf: (payload: Uint8Array) => string | undefined
+}
 
 /** The most schema ids that are cached. Overflow policy: {@link LruMap}'s. */
 const MAX_CACHED = 1_000
 /** The time after which a failed lookup is tried again. */
 const RETRY_MS = 10_000
+/** The most characters of a schema's title that records have. */
+const MAX_TITLE = 200
 /** The most schemas that one schema may refer to, directly or indirectly. */
 const MAX_REFERENCES = 200
 
@@ -54,7 +70,9 @@ export class Schemas {
     let life = this.#life
     try {
       const schema = await this.#client.byId(id)
-      known = schema ? await this.#parse(schema) : { failure: `the registry has no schema ${id}` }
+      known = schema
+        ? await this.#parse(id, schema)
+        : { failure: `the registry has no schema ${id}` }
       if ('failure' in known) life = RETRY_MS
     } catch (error) {
       if (!old || 'failure' in old.known) throw error
@@ -67,20 +85,53 @@ export class Schemas {
     return known
   }
 
-  async #parse(schema: RegisteredSchema): Promise<SchemaLookup> {
-    const { type, text } = schema
-    if (type === 'JSON') return { decode: decodeJson }
+  async #parse(id: number, schema: RegisteredSchema): Promise<SchemaLookup> {
+    const { type } = schema
     const referred = await referredBy(schema, this.#client)
     try {
-      if (type === 'AVRO') {
-        const { avroDecoder } = await import('./avro.ts')
-        return { decode: avroDecoder(text, [...referred.values()]) }
+      const { decode, nameOf } = await decoderOf(schema, referred)
+      const texts = new Map<string | undefined, string>()
+      const schemaOf = (payload: Uint8Array) => {
+        const name = nameOf(payload)
+        const known = texts.get(name)
+        if (known !== undefined) return known
+        const text = JSON.stringify({ id, type, name } satisfies Unnamed)
+        texts.set(name, text)
+        return text
       }
-      const { protobufDecoder } = await import('./protobuf.ts')
-      return { decode: protobufDecoder(text, referred) }
+      return { decode, schemaOf }
     } catch (error) {
       return { failure: `its schema cannot be used: ${firstLine(error)}` }
     }
+  }
+}
+
+/** A {@link RecordSchema} whose name may be undefined, which JSON leaves out. */
+type Unnamed = Omit<RecordSchema, 'name'> & { readonly name: string | undefined }
+
+async function decoderOf(
+  { type, text }: RegisteredSchema,
+  referred: ReadonlyMap<string, string>,
+): Promise<NamedDecoder> {
+  if (type === 'JSON') {
+    const title = titleOf(text)
+    return { decode: decodeJson, nameOf: () => title }
+  }
+  if (type === 'AVRO') {
+    const { avroDecoder } = await import('./avro.ts')
+    return avroDecoder(text, [...referred.values()])
+  }
+  const { protobufDecoder } = await import('./protobuf.ts')
+  return protobufDecoder(text, referred)
+}
+
+/** The title of a JSON Schema, which is not parsed otherwise. */
+function titleOf(text: string): string | undefined {
+  try {
+    const { title } = JSON.parse(text) as { title?: unknown }
+    return typeof title === 'string' ? title.slice(0, MAX_TITLE) : undefined
+  } catch {
+    return undefined
   }
 }
 

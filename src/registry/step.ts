@@ -64,7 +64,12 @@ function decoded(
 ): ProcessedRecord {
   if ('failure' in lookup) throw failure(field, lookup.failure)
   try {
-    return { ...record, [`${field}Json`]: lookup.decode(bytes.subarray(HEADER_BYTES)) }
+    const payload = bytes.subarray(HEADER_BYTES)
+    return {
+      ...record,
+      [`${field}Json`]: lookup.decode(payload),
+      schemaJson: { ...record.schemaJson, [field]: lookup.schemaOf(payload) },
+    }
   } catch (error) {
     throw failure(field, firstLine(error))
   }

@@ -316,6 +316,13 @@ export function describeStreams(target: () => Target): void {
       expect(places(byQuery.records()).sort()).toEqual(wanted)
       expect(places(records).sort()).toEqual(wanted)
       expect(cursor).toContain(`${topics[0]}:0=2,1=2,2=2,3=2`)
+      const before = await page.fetch({
+        start: 'earliest',
+        end: middle,
+        format: 'records',
+        max_records: 100,
+      })
+      expect(((await before.json()) as { records: unknown[] }).records).toHaveLength(40)
       // An id of some of the topics begins the others at their first records.
       await using more = await Route.mount(target(), {
         topics: [...topics, await topicWith(4)],

@@ -38,12 +38,15 @@ const at = (more: Confluent = {}) => ({ confluent: { url: registry.url, ...more 
 /** A payload of each version of a schema, and what it is in JSON. */
 interface Format {
   readonly name: string
+  /** How records name their schema, besides its id. */
+  readonly schema: { readonly type: string; readonly name?: string }
   write(subject: string): Promise<ReadonlyArray<readonly [payload: Uint8Array, json: unknown]>>
 }
 
 const formats: readonly Format[] = [
   {
     name: 'Avro',
+    schema: { type: 'AVRO', name: 'Order' },
     async write(subject) {
       const first = { type: 'record', name: 'Order', fields: [{ name: 'id', type: 'long' }] }
       const second = {
@@ -67,8 +70,10 @@ const formats: readonly Format[] = [
   },
   {
     name: 'JSON Schema',
+    schema: { type: 'JSON', name: 'An order' },
     async write(subject) {
-      const first = { type: 'object', properties: { id: { type: 'integer' } } }
+      const properties = { id: { type: 'integer' } }
+      const first = { title: 'An order', type: 'object', properties }
       const second = {
         ...first,
         properties: { ...first.properties, note: { type: 'string' } },
@@ -86,6 +91,7 @@ const formats: readonly Format[] = [
   },
   {
     name: 'Protobuf, with an import and a nested message',
+    schema: { type: 'PROTOBUF', name: 'shop.Shop.Order' },
     async write(subject) {
       const common =
         'syntax = "proto3"; package common; message Money { int64 cents = 1; string currency = 2; }'
@@ -112,13 +118,18 @@ const formats: readonly Format[] = [
   },
 ]
 
+/** The id of the schema that a payload begins with. */
+function idIn(payload: Uint8Array): number {
+  return new DataView(payload.buffer, payload.byteOffset + 1, 4).getUint32(0)
+}
+
 async function stream(route: Route, count: number) {
   await using client = await route.stream({ start: 'earliest' })
   await client.until(count)
   return client.records()
 }
 
-describe.each(formats)('$name', ({ write }) => {
+describe.each(formats)('$name', ({ write, schema }) => {
   test.each(['value', 'key'] as const)(
     'as %s, by GET and on a stream, whichever version it was written with',
     async (field) => {
@@ -147,6 +158,9 @@ describe.each(formats)('$name', ({ write }) => {
       ]) {
         expect(seen).toMatchObject(expected)
         expect(seen.every(({ error, encoding }) => !error && !encoding)).toBe(true)
+        expect(seen.map(({ schema }) => schema)).toEqual(
+          payloads.map(([payload]) => ({ [field]: { id: idIn(payload), ...schema } })),
+        )
       }
     },
   )

@@ -159,5 +159,6 @@ export interface StreamedRecord {
   readonly value: unknown
   readonly headers: Record<string, string | null | ReadonlyArray<string | null>>
   readonly encoding?: Record<string, unknown>
+  readonly schema?: Record<string, unknown>
   readonly error?: { readonly code: string; readonly message: string }
 }

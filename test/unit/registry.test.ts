@@ -54,10 +54,10 @@ const bytes = (base64: string) => Uint8Array.fromBase64(base64)
 
 describe('Avro', () => {
   test('decodes records of Confluent’s serializer', () => {
-    expect(avroDecoder(ORDER, [])(bytes(CONFLUENT.avro))).toBe(
+    expect(avroDecoder(ORDER, []).decode(bytes(CONFLUENT.avro))).toBe(
       '{"id":42,"total":12.5,"note":"hi ☃","raw":"Af8="}',
     )
-    expect(avroDecoder('"bytes"', [])(bytes(CONFLUENT.bytes))).toBe('"AQL/"')
+    expect(avroDecoder('"bytes"', []).decode(bytes(CONFLUENT.bytes))).toBe('"AQL/"')
   })
 
   const cases: ReadonlyArray<readonly [schema: unknown, payload: number[], json: string]> = [
@@ -108,7 +108,7 @@ describe('Avro', () => {
     ],
   ]
   test.each(cases)('decodes %j as the specification encodes it', (schema, payload, json) => {
-    expect(avroDecoder(JSON.stringify(schema), [])(Uint8Array.from(payload))).toBe(json)
+    expect(avroDecoder(JSON.stringify(schema), []).decode(Uint8Array.from(payload))).toBe(json)
   })
 
   test('decodes values of any schema as avsc does', () => {
@@ -133,7 +133,7 @@ describe('Avro', () => {
     ]
     for (const schema of schemas) {
       const type = avro.Type.forSchema(schema as never)
-      const decode = avroDecoder(JSON.stringify(schema), [])
+      const { decode } = avroDecoder(JSON.stringify(schema), [])
       for (let i = 0; i < 200; i++) {
         const value: unknown = type.random()
         const payload = type.toBuffer(value)
@@ -150,7 +150,7 @@ describe('Avro', () => {
         let rest = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))
         for (; rest > 127n; rest >>= 7n) payload.push(Number(rest & 127n) | 128)
         payload.push(Number(rest))
-        expect(avroDecoder('"long"', [])(Uint8Array.from(payload))).toBe(String(value))
+        expect(avroDecoder('"long"', []).decode(Uint8Array.from(payload))).toBe(String(value))
       }),
     ))
 
@@ -165,7 +165,7 @@ describe('Avro', () => {
     ['a branch that there is not', ['null', 'int'], [4], 'no branch 2'],
     ['a number without end', 'long', new Array(11).fill(0xff), 'more than 10 bytes'],
   ])('%s that promises too much is refused at once', (_, schema, payload, words) => {
-    const decode = avroDecoder(JSON.stringify(schema), [])
+    const { decode } = avroDecoder(JSON.stringify(schema), [])
     expect(() => decode(Uint8Array.from(payload))).toThrow(words)
   })
 
@@ -173,14 +173,14 @@ describe('Avro', () => {
     const money =
       '{"type":"record","name":"Money","namespace":"c","fields":[{"name":"n","type":"long"}]}'
     const order = '{"type":"record","name":"O","fields":[{"name":"m","type":"c.Money"}]}'
-    expect(avroDecoder(order, [money])(Uint8Array.of(2))).toBe('{"m":{"n":1}}')
+    expect(avroDecoder(order, [money]).decode(Uint8Array.of(2))).toBe('{"m":{"n":1}}')
     expect(() => avroDecoder(order, [])).toThrow('c.Money')
   })
 })
 
 describe('Protobuf', () => {
   test('decodes records of Confluent’s serializer: message indexes, numbers beyond 2^53', () => {
-    const decode = protobufDecoder(SHOP, new Map())
+    const { decode } = protobufDecoder(SHOP, new Map())
     expect(decode(bytes(CONFLUENT.first))).toBe('{"s":"A"}')
     expect(decode(bytes(CONFLUENT.order))).toBe(
       '{"id":"9007199254740993","lineOne":{"sku":"x","count":3}}',
@@ -196,10 +196,12 @@ describe('Protobuf', () => {
     const c = 'syntax = "proto3"; package a; message C { bool ok = 1; }'
     const referred = new Map(Object.entries({ 'b.proto': b, 'c.proto': c }))
     const payload = Uint8Array.of(0, 10, 4, 10, 2, 8, 1, 18, 2, 8, 60)
-    expect(protobufDecoder(main, referred)(payload)).toBe(
+    expect(protobufDecoder(main, referred).decode(payload)).toBe(
       '{"b":{"c":{"ok":true}},"at":"1970-01-01T00:01:00Z"}',
     )
-    expect(() => protobufDecoder(main, referred)(Uint8Array.of(2, 2))).toThrow('no message 1')
+    expect(() => protobufDecoder(main, referred).decode(Uint8Array.of(2, 2))).toThrow(
+      'no message 1',
+    )
     referred.delete('c.proto')
     expect(() => protobufDecoder(main, referred)).toThrow('its import c.proto')
   })
@@ -207,9 +209,9 @@ describe('Protobuf', () => {
 
 describe('decoders of any bytes', () => {
   const decoders = [
-    { decode: avroDecoder(ORDER, []), good: [CONFLUENT.avro] },
+    { decode: avroDecoder(ORDER, []).decode, good: [CONFLUENT.avro] },
     {
-      decode: protobufDecoder(SHOP, new Map()),
+      decode: protobufDecoder(SHOP, new Map()).decode,
       good: [CONFLUENT.first, CONFLUENT.order, CONFLUENT.line],
     },
   ]

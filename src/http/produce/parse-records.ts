@@ -17,7 +17,7 @@ export interface RecordDefaults {
 const encoder = new TextEncoder()
 const MAX_PARTITION = 2 ** 31 - 1
 
-/** Fields of a record; `offset` and `error` are accepted because answers have them. */
+/** Fields of a record; `offset`, `schema` and `error` are accepted because answers have them. */
 const RECORD_FIELDS = [
   'topic',
   'partition',
@@ -27,6 +27,7 @@ const RECORD_FIELDS = [
   'value',
   'headers',
   'encoding',
+  'schema',
   'error',
 ]
 

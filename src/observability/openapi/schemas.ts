@@ -8,6 +8,17 @@ const MIB = 1024 * 1024
 const offset = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const base64 = v.literal('base64')
 
+const registered = v.object({
+  id: v.pipe(v.number(), v.integer()),
+  type: v.picklist(['AVRO', 'PROTOBUF', 'JSON']),
+  name: v.pipe(
+    v.optional(v.string()),
+    v.description(
+      'The full name of the Avro type or of the Protobuf message, or the title of the JSON Schema',
+    ),
+  ),
+})
+
 const parts = {
   offset: v.pipe(offset, v.description('Place in the partition, from 0')),
   timestamp: v.pipe(
@@ -37,6 +48,10 @@ const parts = {
       }),
     ),
     v.description('The fields that are base64, since their bytes are not valid UTF-8'),
+  ),
+  schema: v.pipe(
+    v.optional(v.object({ key: v.optional(registered), value: v.optional(registered) })),
+    v.description('The schemas by which a schema registry deserialized the key and the value'),
   ),
   error: v.pipe(
     v.optional(v.object({ code: v.string(), message: v.string() })),

@@ -261,7 +261,7 @@ function setup(name, text)
 end
 
 local OWN = { topic = true, partition = true, offset = true, timestamp = true, key = true, value = true,
-  headers = true, encoding = true, error = true }
+  headers = true, encoding = true, schema = true, error = true }
 
 -- A chunk that is run as it is, each time.
 function setup_chunk(name, text)
