@@ -4,7 +4,11 @@ export { type ErrorCode, type ErrorDetails, KafkaConsumeError } from './core/err
 export type { HistogramState } from './core/histogram.ts'
 export type { FinishedRequest, RequestObserver } from './core/request-statistics.ts'
 export type { FeedStats } from './feed/feed-stats.ts'
-export { type ConsoleOptions, kafkaConsole } from './gateway/console/console.ts'
+export {
+  type ConsoleAccount,
+  type ConsoleOptions,
+  kafkaConsole,
+} from './gateway/console/console.ts'
 export { type KafkaConsumeHandler, kafkaConsume } from './http/kafka-consume.ts'
 export {
   type KafkaReaderEnv,

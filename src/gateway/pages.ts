@@ -6,11 +6,19 @@ import { docsRoutes } from '../observability/openapi/docs.ts'
 import type { OperationPath } from '../observability/openapi/operations.ts'
 import { statusHandler } from '../observability/status.ts'
 import { topicRoutes } from '../observability/topics.ts'
+import type { Session } from './auth/sessions.ts'
 import { kafkaConsole } from './console/console.ts'
+import { LOGOUT_PATH } from './login/login.ts'
 import type { ServedRoute } from './routing-table.ts'
 
 /** The path of topics, which clients with a scope may see in part. */
 const TOPICS = '/topics'
+
+/** The parts of a request's context that its page depends on. */
+interface PageBindings {
+  readonly kafkaClient: KafkaClient
+  readonly session: Session | undefined
+}
 
 type PassOrAnswer = (c: Context) => Promise<Response | undefined> | undefined
 
@@ -29,7 +37,7 @@ interface PageOptions {
 export class Pages {
   /** The paths of pages that browsers show. */
   readonly #paths: ReadonlySet<string>
-  readonly #app = new Hono<{ Bindings: { kafkaClient: KafkaClient } }>({ strict: false })
+  readonly #app = new Hono<{ Bindings: PageBindings }>({ strict: false })
 
   constructor({ served, console: page, docs, metrics }: PageOptions) {
     const app = this.#app
@@ -37,6 +45,7 @@ export class Pages {
     this.#paths = new Set(paths.map(withoutSlash))
     app.use((c, next) => {
       c.set('kafkaClient', c.env.kafkaClient)
+      if (c.env.session) c.set('gatewaySession', c.env.session)
       return next()
     })
     const operations: OperationPath[] = ['/healthz', '/readyz']
@@ -49,7 +58,7 @@ export class Pages {
         TOPICS,
         topicRoutes(() => served().flatMap(readingRoute)),
       )
-      app.route(page, kafkaConsole({ docs: docs ? '/docs' : undefined }))
+      app.route(page, kafkaConsole({ docs: docs ? '/docs' : undefined, account: accountOf }))
     }
     app.notFound((c) => c.json({ message: 'no Route matched with those values' }, 404))
   }
@@ -82,12 +91,21 @@ export class Pages {
   }
 
   async #answer(c: Context): Promise<Response> {
-    return this.#app.fetch(c.req.raw, { kafkaClient: clientOf(c) })
+    return this.#app.fetch(c.req.raw, {
+      kafkaClient: clientOf(c),
+      session: c.get('gatewaySession'),
+    })
   }
 }
 
 function withoutSlash(path: string): string {
   return path.replace(/\/$/, '')
+}
+
+/** The user of the session with which a page is opened. */
+function accountOf(c: Context) {
+  const session = c.get('gatewaySession')
+  return session && { name: session.label ?? session.sub, logout: LOGOUT_PATH }
 }
 
 /** A route that reads, or none. */

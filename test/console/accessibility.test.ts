@@ -19,19 +19,63 @@ let gateway: GatewayProcess
 let url: string
 let browser: Browser
 
+let topic: string
+
 /** Each view with its address, and an action that brings the page there. */
-const VIEWS: Array<[name: string, path: string, show: () => Promise<unknown>]> = [
-  ['the login page', '/login', async () => browser.page.getByLabel('Key').waitFor()],
+const VIEWS: Array<[name: string, path: () => string, show: () => Promise<unknown>]> = [
+  ['the login page', () => '/login', async () => browser.page.getByLabel('Key').waitFor()],
   [
     'the login page after a wrong key',
-    '/login',
+    () => '/login',
     async () => {
       await browser.page.getByLabel('Key').fill('wrong')
       await browser.page.keyboard.press('Enter')
       await browser.page.getByRole('alert').waitFor()
     },
   ],
+  ['the view of records', () => '/?start=earliest', () => seen('#main [role=region], #records')],
+  ['the view of topics', () => '/?view=topics', () => seen('#groups .behind')],
+  [
+    'the view of a topic',
+    () => `/?view=topics&topic=${topic}`,
+    async () => {
+      await seen('.open')
+      await browser.page.locator('.open').first().click()
+    },
+  ],
+  [
+    'the view of a topic that is not there',
+    () => '/?view=topics&topic=none',
+    () => seen('.topic-error:not([hidden])'),
+  ],
+  [
+    'the view that writes, with a record and mistakes',
+    () => `/?view=produce&record=${topic}:0:0`,
+    async () => {
+      const { page } = browser
+      await until(async () => (await page.locator('#key').inputValue()) === 'k', 'a key', 20_000)
+      await page.getByLabel('Key as').selectOption('none')
+      await page.getByLabel('Value as').selectOption('base64')
+      await page.getByRole('button', { name: 'Add a header' }).click()
+      await page.getByRole('button', { name: 'Send' }).click()
+      await seen('.mistake')
+    },
+  ],
+  ['the view of the gateway', () => '/?view=gateway', () => seen('#routes tr')],
+  [
+    'the list of keys',
+    () => '/?view=gateway',
+    async () => {
+      await seen('#routes tr')
+      await browser.page.keyboard.press('?')
+      await seen('dialog[open]')
+    },
+  ],
 ]
+
+async function seen(selector: string): Promise<void> {
+  await browser.page.locator(selector).first().waitFor({ timeout: 20_000 })
+}
 
 beforeAll(async () => {
   await provideChromium()
@@ -40,20 +84,36 @@ beforeAll(async () => {
 beforeAll(async () => {
   if (!brokers) throw new Error('Cannot test: TEST_KAFKA_BROKERS names no Kafka')
   kafka = await TestKafka.connect(brokers, { autoCreate: false })
-  const topic = await kafka.createTopic(2)
-  const flags = ['--brokers', brokers, '--topics', topic]
+  topic = await kafka.createTopic(2)
+  await kafka.produce(
+    topic,
+    Array.from({ length: 30 }, (_, index) => ({
+      key: 'k',
+      value: '{"a":[1,true]}',
+      partition: index % 2,
+    })),
+  )
+  const flags = ['--brokers', brokers, '--topics', topic, '--produce']
   const started = await GatewayProcess.listening(flags, { BEARER_KEYS: `ops=${KEY}` })
   gateway = started.gateway
   url = started.url
   await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'readiness', 20_000)
   // The page's content security policy would refuse the script that axe is.
   browser = await Browser.start({ bypassCSP: true })
+  // The group is then some records behind.
+  const headers = { authorization: `Bearer ${KEY}` }
+  await fetch(`${url}/messages?max_records=3&timeout=10000`, { headers })
+  await browser.page.goto(url)
+  await browser.page.getByLabel('Key').fill(KEY)
+  await browser.page.keyboard.press('Enter')
+  await seen('#main')
 }, 60_000)
 
 afterAll(async () => {
   await browser?.[Symbol.asyncDispose]()
-  await kafka?.close()
   await gateway?.kill()
+  await kafka?.deleteTopic(topic)
+  await kafka?.close()
 }, 30_000)
 
 describe.each(VIEWS)('%s', (_, path, show) => {
@@ -63,7 +123,7 @@ describe.each(VIEWS)('%s', (_, path, show) => {
       const { page } = browser
       await page.setViewportSize({ width, height: 900 })
       await page.emulateMedia({ colorScheme: theme })
-      await page.goto(url + path)
+      await page.goto(url + path())
       await show()
       await page.evaluate(axe)
       const { violations } = await page.evaluate<AxeResults>(

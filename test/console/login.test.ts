@@ -70,7 +70,25 @@ test('a name and a password open the page that was asked for, and its streams; l
   expect(browser.errors).toEqual([])
   await page.reload()
   await isLive(browser)
+  expect(await page.locator('.account').textContent()).toBe('ann')
+  await page.getByRole('button', { name: 'Log out' }).click()
+  await page.getByLabel('Password or key').waitFor()
+  expect(page.url()).toBe(`${url}/?from=a#there`)
   expect(gateway.stdout + gateway.stderr).not.toContain('planted')
+}, 60_000)
+
+test('a session that ends under an open page is told there, and a click away from the login', async () => {
+  const { gateway, url } = await open(['--clients', clients])
+  await using _ = gateway
+  await using browser = await Browser.start()
+  const { page } = browser
+  await page.goto(url)
+  await page.getByLabel('Password or key').fill('planted-key-of-bob')
+  await page.keyboard.press('Enter')
+  await isLive(browser)
+  await page.context().clearCookies()
+  await page.getByRole('button', { name: 'Log in again' }).click({ timeout: 15_000 })
+  await page.getByLabel('Password or key').waitFor()
 }, 60_000)
 
 test('the users of an issuer log in there and come back to their view', async () => {
@@ -95,5 +113,6 @@ test('the users of an issuer log in there and come back to their view', async ()
   await page.getByRole('button', { name: 'Continue' }).click()
   await page.waitForURL(`http://localhost:${port}/?from=a#there`)
   await isLive(browser)
+  expect(await page.locator('.account').textContent()).toBe('mia@example.test')
   expect(gateway.stdout + gateway.stderr).not.toContain('planted')
 }, 60_000)

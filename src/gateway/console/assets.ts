@@ -17,6 +17,9 @@ export const SHELL_MODULES = [
 const VIEW_MODULES = [
   'gateway/charts.js',
   'gateway/view.js',
+  'produce/fields.js',
+  'produce/record-form.js',
+  'produce/view.js',
   'records/bytes.js',
   'records/curl.js',
   'records/detail.js',
@@ -32,6 +35,9 @@ const VIEW_MODULES = [
   'records/sources.js',
   'records/toolbar.js',
   'records/view.js',
+  'topics/list.js',
+  'topics/topic-data.js',
+  'topics/topic.js',
   'topics/view.js',
 ]
 
@@ -55,6 +61,7 @@ const PACKAGES = {
 export const STYLES = [
   'console.css',
   'gateway/gateway.css',
+  'produce/produce.css',
   'records/records.css',
   'topics/topics.css',
 ]

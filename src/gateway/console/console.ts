@@ -1,5 +1,5 @@
 /** The console: a page that shows what a gateway serves, live. */
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { NONCE, secureHeaders } from 'hono/secure-headers'
 import { credentialQuery } from '../../http/request/client.ts'
 import { assetRoutes, importMap } from './assets.ts'
@@ -19,30 +19,47 @@ export interface ConsoleOptions {
    * @default '/metrics'
    */
   readonly metrics?: string | undefined
+  /**
+   * Address of `kafkaTopics`, which the page polls while it shows topics.
+   *
+   * @default '/topics'
+   */
+  readonly topics?: string | undefined
   /** Address of the page of `kafkaDocs`. Without it the console has no link to API docs. */
   readonly docs?: string | undefined
+  /** The account with which the page was opened, where its user has logged in. Default: none. */
+  readonly account?: ((c: Context) => ConsoleAccount | undefined) | undefined
+}
+
+/** A user who has logged in. */
+export interface ConsoleAccount {
+  /** The name to show. */
+  readonly name: string
+  /** The address to which the page posts to log out. */
+  readonly logout: string
 }
 
 /**
  * A page that shows routes, topics, metrics and a live view of records. It has no access of its own: it
- * reads `status`, `metrics` and the routes as any client does, and loads nothing from other servers. It
+ * reads `status`, `topics`, `metrics` and the routes as any client does, and loads nothing from other servers. It
  * sends the credentials with which it was opened, also those of a query parameter that the client's
  * `credentialParameters` name. Other pages and other servers never get them.
  *
- * @param options Addresses, as the browser sees them. Default: `/status` and `/metrics`, no docs.
+ * @param options Addresses, as the browser sees them. Default: `/status`, `/metrics` and `/topics`, no docs.
  * @returns An app to mount by `app.route`.
  *
  * @example
  * ```ts
  * import { Hono } from 'hono'
- * import { kafkaConsole, kafkaConsume, kafkaMetrics, kafkaStatus } from 'hono-kafka-consume'
+ * import { kafkaConsole, kafkaConsume, kafkaMetrics, kafkaStatus, kafkaTopics } from 'hono-kafka-consume'
  *
  * const orders = kafkaConsume({ bootstrapServers: 'localhost:9092', topics: ['orders'], mode: 'auto' })
  * const app = new Hono()
  *   .all('/orders', orders)
  *   .get('/ops/status', kafkaStatus({ '/orders': orders }))
  *   .get('/ops/metrics', kafkaMetrics({ '/orders': orders }).printMetrics)
- *   .route('/ops', kafkaConsole({ status: '/ops/status', metrics: '/ops/metrics' }))
+ *   .route('/ops/topics', kafkaTopics({ '/orders': orders }))
+ *   .route('/ops', kafkaConsole({ status: '/ops/status', metrics: '/ops/metrics', topics: '/ops/topics' }))
  *
  * const response = await app.request('/ops')
  * if (!response.headers.get('content-security-policy')?.includes("default-src 'none'")) {
@@ -54,9 +71,12 @@ export interface ConsoleOptions {
 export function kafkaConsole({
   status = '/status',
   metrics = '/metrics',
+  topics = '/topics',
   docs,
+  account,
 }: ConsoleOptions = {}): Hono {
   const app = new Hono()
+  const links = { status, metrics, topics, docs }
   // Records are whatever others have written: the page shows them as text, and runs nothing else
   // than its own files even if it did not.
   app.use(
@@ -85,7 +105,7 @@ export function kafkaConsole({
     const credentials = credentialQuery(c)
     const imports = importMap(files, credentials)
     const nonce = c.get('secureHeadersNonce') ?? ''
-    return c.html(page({ status, metrics, docs }, { files, credentials, imports, nonce }))
+    return c.html(page(links, { files, credentials, imports, nonce, account: account?.(c) }))
   })
   app.route('/console', assetRoutes())
   return app

@@ -1,11 +1,13 @@
 import { html, raw } from 'hono/html'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { SHELL_MODULES, STYLES } from './assets.ts'
+import type { ConsoleAccount } from './console.ts'
 
 /** The addresses that the page asks for data, and those that it links to. */
 export interface ConsoleLinks {
   readonly status: string
   readonly metrics: string
+  readonly topics: string
   /** The API docs; without it the page has no link to them. */
   readonly docs: string | undefined
 }
@@ -20,6 +22,8 @@ interface PageParts {
   readonly imports: string
   /** The nonce by which the page's content security policy allows the import map. */
   readonly nonce: string
+  /** The user who has logged in, if one has. */
+  readonly account: ConsoleAccount | undefined
 }
 
 /**
@@ -31,6 +35,7 @@ export const page = (links: ConsoleLinks, parts: PageParts) => html`<!doctype ht
   lang="en"
   data-status="${links.status}"
   data-metrics="${links.metrics}"
+  data-topics="${links.topics}"
   data-credentials="${parts.credentials}"
 >
   ${head(parts)}
@@ -61,7 +66,7 @@ const head = ({ files, credentials, imports, nonce }: PageParts) => html`<head>
 
 const top = (
   { docs, metrics }: ConsoleLinks,
-  { credentials }: PageParts,
+  { credentials, account }: PageParts,
 ) => html`<header class="top">
       <h1>Kafka over HTTP</h1>
       <nav id="views" aria-label="Views"></nav>
@@ -69,6 +74,11 @@ const top = (
       <div class="links">
         ${docs !== undefined && html`<a href="${docs}${credentials}">API</a>`}
         <a href="${metrics}${credentials}">Metrics</a>
+        ${
+          account &&
+          html`<span class="account">${account.name}</span>
+        <button type="button" id="logout" class="wide-button" data-address="${account.logout}">Log out</button>`
+        }
         <button type="button" id="theme" title="Light or dark (t)" aria-label="Light or dark">◐</button>
         <button type="button" id="help" title="Keys (?)" aria-label="Keys">?</button>
       </div>

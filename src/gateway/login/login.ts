@@ -22,6 +22,9 @@ const PATHS = {
   logout: '/logout',
 } as const
 
+/** Where the console asks to log out. */
+export const LOGOUT_PATH = PATHS.logout
+
 /** Bytes of a posted form. */
 const MAX_FORM_BYTES = 64 * 1024
 /** Milliseconds that a user may take to log in at the issuer. */

@@ -40,6 +40,14 @@ export function onStatus(listener) {
   return () => listeners.delete(listener)
 }
 
+/**
+ * The route that writes posted records; undefined where the gateway writes nothing.
+ * @param {Status | undefined} found
+ */
+export function producerOf(found) {
+  return found?.routes.find(({ mode, hosts }) => mode === 'produce' && hosts.length === 0)
+}
+
 /** Asks for the status again and again while the page is visible. */
 export function pollStatus() {
   void every(INTERVAL, refreshStatus)

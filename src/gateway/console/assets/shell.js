@@ -18,13 +18,20 @@ let open
 /** Shows the view of the address, and follows the address from now on. */
 export function startShell() {
   onNavigate(() => void follow())
-  onStatus(showKafka)
+  onStatus(() => {
+    showNavigation()
+    showKafka()
+  })
+  byId('logout')?.addEventListener('click', () => void logOut())
   byId('theme').addEventListener('click', toggleTheme)
   byId('help').addEventListener('click', listKeys)
   preference.addEventListener('change', () => open?.restyle?.())
   document.addEventListener('keydown', onKey)
   void follow()
 }
+
+/** The failure of a request whose credentials are not good any more. */
+const NO_SESSION = 'status 401'
 
 async function follow() {
   const wanted = parameters()
@@ -46,12 +53,13 @@ async function follow() {
 }
 
 function showNavigation() {
-  const links = VIEWS.map(
-    ({ name, title }, index) =>
+  const status = gatewayStatus()
+  const links = VIEWS.filter((view) => view === shown || (view.isThere?.(status) ?? true)).map(
+    (view) =>
       html`<a
-        href=${addressOf(index === 0 ? {} : { view: name })}
-        aria-current=${name === shown?.name ? 'page' : 'false'}
-      >${title}</a>`,
+        href=${addressOf(view === VIEWS[0] ? {} : { view: view.name })}
+        aria-current=${view === shown ? 'page' : 'false'}
+      >${view.title}</a>`,
   )
   render(links, byId('views'))
 }
@@ -62,8 +70,14 @@ function showKafka() {
   const outage = clusters.find((cluster) => cluster.outage)?.outage
   const place = byId('kafka')
   const banner = byId('banner')
-  banner.hidden = outage === undefined || failure !== undefined
-  if (failure !== undefined) {
+  banner.hidden = (outage === undefined || failure !== undefined) && failure !== NO_SESSION
+  if (failure === NO_SESSION) {
+    place.dataset.state = 'error'
+    place.textContent = 'Not logged in'
+    const logIn = () => location.reload()
+    const again = html`<button type="button" @click=${logIn}>Log in again</button>`
+    render(html`Your session has ended. ${again}`, banner)
+  } else if (failure !== undefined) {
     place.dataset.state = 'error'
     place.textContent = failure
       ? `The gateway answers with ${failure}`
@@ -72,7 +86,7 @@ function showKafka() {
     place.dataset.state = 'error'
     place.textContent = 'Kafka is away'
     const since = new Date(outage.since).toLocaleTimeString('en-GB')
-    banner.textContent = `${outage.message}, since ${since}. Open streams go on when it is back.`
+    render(`${outage.message}, since ${since}. Open streams go on when it is back.`, banner)
   } else if (clusters.length === 0) {
     place.dataset.state = 'wait'
     place.textContent = 'Kafka was not asked for anything yet'
@@ -80,6 +94,12 @@ function showKafka() {
     place.dataset.state = 'live'
     place.textContent = clusters.map(({ name }) => name).join(', ')
   }
+}
+
+/** The page's own address then has the page to log in. */
+async function logOut() {
+  await fetch(byId('logout').dataset.address, { method: 'POST' }).catch(() => undefined)
+  location.reload()
 }
 
 const root = document.documentElement

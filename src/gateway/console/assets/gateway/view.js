@@ -75,7 +75,7 @@ const page = (
   </section>
   <section class="panel" aria-labelledby="routes-title">
     <h2 id="routes-title">Routes</h2>
-    <div class="wide-table" tabindex="0" role="region" aria-labelledby="routes-title">
+    <div class="wide-table" tabindex="0" role="region" aria-label="Table of routes">
     <table>
       <thead>
         <tr>

@@ -1,0 +1,187 @@
+// @ts-check
+/** One topic: its size and rate, its partitions, and the consumer groups that read it. */
+import { html, render } from 'lit-html'
+import { repeat } from 'lit-html/directives/repeat.js'
+import { count, rate } from '../format.js'
+import { gatewayStatus, onStatus, producerOf } from '../gateway-status.js'
+import { addressOf, parameters } from '../router.js'
+import { follow } from './topic-data.js'
+
+/** @typedef {import('./topic-data.js').DescribedTopic} DescribedTopic */
+/** @typedef {import('./topic-data.js').TopicPartition} TopicPartition */
+/** @typedef {import('./topic-data.js').ReadingGroup} ReadingGroup */
+
+/** @param {HTMLElement} place */
+export function openTopic(place) {
+  const closed = new AbortController()
+  const name = parameters().get('topic') ?? ''
+  const cluster = parameters().get('cluster')
+  /** @type {DescribedTopic | undefined} */
+  let topic
+  /** @type {string | undefined} */
+  let failure
+  /** The groups whose partitions are shown. @type {Set<string>} */
+  const open = new Set()
+  const toggle = (/** @type {string} */ id) => {
+    if (!open.delete(id)) open.add(id)
+    draw()
+  }
+  const draw = () => render(page(name, topic, failure, open, toggle), place)
+  const query = cluster === null ? '' : `?${new URLSearchParams({ cluster })}`
+  follow(
+    `/${encodeURIComponent(name)}${query}`,
+    (/** @type {DescribedTopic | undefined} */ found, why) => {
+      topic = found ?? topic
+      failure = why
+      draw()
+    },
+    closed.signal,
+  )
+  const endStatus = onStatus(draw)
+  return {
+    show: draw,
+    close: () => {
+      closed.abort()
+      endStatus()
+    },
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {DescribedTopic | undefined} topic
+ * @param {string | undefined} failure
+ * @param {ReadonlySet<string>} open
+ * @param {(id: string) => void} toggle
+ */
+const page = (name, topic, failure, open, toggle) => {
+  const error = failure ?? topic?.error?.message
+  const canProduce = producerOf(gatewayStatus())?.topics.includes(name)
+  return html`<section class="panel topic-head" aria-labelledby="topic-title">
+      <p><a href=${addressOf({ view: 'topics' })}>← All topics</a></p>
+      <h2 id="topic-title">${name}</h2>
+      <p class="actions">
+        <a class="button" href=${addressOf({ topic: name })}>Records</a>
+        ${canProduce ? html`<a class="button" href=${addressOf({ view: 'produce', topic: name })}>Produce</a>` : ''}
+      </p>
+      ${topic ? facts(topic) : html`<p class="empty" ?hidden=${error !== undefined}>Asking Kafka …</p>`}
+    </section>
+    <p class="banner topic-error" role="status" ?hidden=${error === undefined}>${error}</p>
+    ${topic ? html`<div class="topic-panels">${partitionPanel(topic)}${groupPanel(topic, open, toggle)}</div>` : ''}`
+}
+
+/** @param {DescribedTopic} topic */
+function facts({ cluster, routes, partitions, groups, ...topic }) {
+  const records = partitions.reduce((sum, { start, end }) => sum + Math.max(0, end - start), 0)
+  const outOfSync = partitions.filter(isOutOfSync).length
+  const replicas = Math.min(...partitions.map((each) => each.replicas.length))
+  const lag = Math.max(0, ...groups.map((group) => group.lag))
+  return html`<dl class="topic-facts">
+    <div><dt>Records</dt><dd>${count(records)}</dd></div>
+    <div><dt>Rate</dt><dd>${topic.rate === null ? '–' : `${rate(topic.rate)}/s`}</dd></div>
+    <div><dt>Partitions</dt><dd>${count(partitions.length)}</dd></div>
+    <div><dt>Replicas</dt><dd>${outOfSync > 0 ? html`<span class="bad">${count(outOfSync)} out of sync</span>` : count(replicas)}</dd></div>
+    <div><dt>Lag</dt><dd>${groups.length === 0 ? '–' : html`<span class=${lag > 0 ? 'behind' : ''}>${count(lag)}</span>`}</dd></div>
+    <div class="long"><dt>Routes</dt><dd>${routes.join(', ')}</dd></div>
+    <div class="long"><dt>Cluster</dt><dd>${cluster}</dd></div>
+  </dl>`
+}
+
+/** @param {TopicPartition} partition */
+function isOutOfSync({ leader, replicas, inSync }) {
+  return leader === null || inSync.length < replicas.length
+}
+
+/** @param {DescribedTopic} topic */
+const partitionPanel = ({
+  name,
+  partitions,
+}) => html`<section class="panel" aria-labelledby="partitions-title">
+  <div class="panel-head"><h2 id="partitions-title">Partitions</h2><p class="count">${count(partitions.length)}</p></div>
+  <div class="wide-table tall" tabindex="0" role="region" aria-label="Table of partitions">
+    <table>
+      <thead><tr>
+        <th scope="col">Partition</th>
+        <th scope="col" class="number">Start</th>
+        <th scope="col" class="number">End</th>
+        <th scope="col" class="number">Rate</th>
+        <th scope="col" class="number">Leader</th>
+        <th scope="col" class="wide">Replicas in sync</th>
+      </tr></thead>
+      <tbody id="partitions">${repeat(
+        partitions,
+        ({ partition }) => partition,
+        (each) => html`<tr>
+          <th scope="row"><a href=${addressOf({ topic: name, partition: each.partition })}>${each.partition}</a></th>
+          <td class="number">${each.start < 0 ? '–' : count(each.start)}</td>
+          <td class="number">${each.end < 0 ? '–' : count(each.end)}</td>
+          <td class="number">${each.rate === null ? '–' : `${rate(each.rate)}/s`}</td>
+          <td class="number">${each.leader ?? html`<span class="bad">none</span>`}</td>
+          <td class="wide"><span class=${isOutOfSync(each) ? 'bad' : ''}>${each.inSync.join(', ') || 'none'} of ${each.replicas.join(', ')}</span></td>
+        </tr>`,
+      )}</tbody>
+    </table>
+  </div>
+</section>`
+
+/**
+ * @param {DescribedTopic} topic
+ * @param {ReadonlySet<string>} open
+ * @param {(id: string) => void} toggle
+ */
+const groupPanel = (
+  { groups, groupsLeftOut },
+  open,
+  toggle,
+) => html`<section class="panel" aria-labelledby="topic-groups-title">
+  <div class="panel-head">
+    <h2 id="topic-groups-title">Consumer groups</h2>
+    <p class="count">${groupsLeftOut > 0 ? `${count(groups.length)}, and ${count(groupsLeftOut)} to ask about` : count(groups.length)}</p>
+  </div>
+  <div class="wide-table tall" tabindex="0" role="region" aria-label="Table of consumer groups">
+    <table>
+      <thead><tr>
+        <th scope="col">Group</th>
+        <th scope="col">State</th>
+        <th scope="col" class="number">Members</th>
+        <th scope="col" class="number">Lag</th>
+      </tr></thead>
+      ${repeat(
+        groups,
+        ({ id }) => id,
+        (group) => groupRows(group, open.has(group.id), toggle),
+      )}
+    </table>
+  </div>
+  <p class="empty" ?hidden=${groups.length > 0}>No group has committed offsets in this topic.</p>
+</section>`
+
+/**
+ * @param {ReadingGroup} group
+ * @param {boolean} isOpen
+ * @param {(id: string) => void} toggle
+ */
+const groupRows = (group, isOpen, toggle) => html`<tbody>
+  <tr>
+    <th scope="row" class="wrap"><button
+      type="button"
+      class="open"
+      aria-expanded=${String(isOpen)}
+      @click=${() => toggle(group.id)}
+    >${group.id}</button></th>
+    <td>${group.state}</td>
+    <td class="number">${count(group.members)}</td>
+    <td class="number"><span class=${group.lag > 0 ? 'behind' : ''}>${count(group.lag)}</span></td>
+  </tr>
+  ${
+    isOpen
+      ? group.partitions.map(
+          ({ partition, committed, lag }) => html`<tr class="partition">
+        <th scope="row">partition ${partition}</th>
+        <td colspan="2" class="number">committed ${count(committed)}</td>
+        <td class="number">${count(lag)}</td>
+      </tr>`,
+        )
+      : ''
+  }
+</tbody>`
