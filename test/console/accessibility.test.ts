@@ -106,7 +106,7 @@ beforeAll(async () => {
   await browser.page.goto(url)
   await browser.page.getByLabel('Key').fill(KEY)
   await browser.page.keyboard.press('Enter')
-  await seen('#main')
+  await seen('#main section')
 }, 60_000)
 
 afterAll(async () => {

@@ -3,8 +3,11 @@
 import { html, nothing, render } from 'lit-html'
 import { copy, element } from '../dom.js'
 import { ago, byteCount, count, isoTime, localTime } from '../format.js'
+import { gatewayStatus, producerOf } from '../gateway-status.js'
+import { addressOf } from '../router.js'
 import { base64Of, bytesOf, hexDump, schemaIdIn, textOfBytes } from './bytes.js'
 import { jsonTree } from './json-tree.js'
+import { placeOf } from './query.js'
 import { parseJson, textOf } from './record.js'
 
 /** @typedef {import('./record.js').KafkaRecord} KafkaRecord */
@@ -94,6 +97,11 @@ export class RecordDetail {
         <p class="actions">
           <button type="button" @click=${() => void copy(link, 'Link')}>Copy link</button>
           <button type="button" @click=${() => void copy(curl, 'Command')}>Copy as curl</button>
+          ${
+            producerOf(gatewayStatus())?.topics.includes(topic)
+              ? html`<a class="button" href=${addressOf({ view: 'produce', record: placeOf(record) })}>Send again</a>`
+              : nothing
+          }
         </p>`,
       this.#place,
     )
