@@ -241,7 +241,10 @@ async function answerGroup(
   const group = await route.group(client)
   const request = c.req.raw
   const memory = route.answerMemory()
-  const polled = await pollGroup(group, route, { ...plan, client, leaving: request, memory })
+  const isBun = isServedByBun(c)
+  const { wanted, limits } = plan
+  const asked = { wanted, limits, client, leaving: request, memory, isCancelled: isBun }
+  const polled = await pollGroup(group, route, asked)
   const { delivery } = polled
   const ending = {
     ack: () => {
@@ -267,7 +270,7 @@ async function answerGroup(
     if (coding && request.signal.aborted) throw request.signal.reason
     memory.resize(bytes.length)
     const stream =
-      bytes.length <= AT_ONCE_BYTES && isServedByBun(c)
+      bytes.length <= AT_ONCE_BYTES && isBun
         ? deliverAtOnce(bytes, ending, request, writeDeadline)
         : deliver(bytes, ending, request.signal, writeDeadline)
     return c.body(stream, 200, headers)
