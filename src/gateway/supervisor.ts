@@ -23,6 +23,12 @@ const REPORT_INTERVAL_MS = 100
 const HANDOVER_MS = 5_000
 /** Handlers that start at a time: each may connect and join a group. */
 const MAX_CONCURRENT_STARTS = 16
+/**
+ * Handlers that are started before their first request, at most. One that reads as a consumer group
+ * has a client with some threads of its own: with thousands of routes they would exhaust the machine.
+ * Overflow policy: a further handler starts with its first request, or when others are removed.
+ */
+const MAX_EAGER_STARTS = 256
 
 const log = getLogger([LOG_ROOT, 'gateway'])
 
@@ -45,6 +51,8 @@ interface SupervisedRoute {
   /** The brokers of its cluster, for the log. */
   readonly brokers: string
   isStarted: boolean
+  /** Whether its first request starts it. */
+  isDeferred: boolean
   /** Resolves when the first attempt to start has ended, or the route is removed before. */
   readonly attempted: PromiseWithResolvers<void>
   /** The error of the last attempt to start. */
@@ -57,6 +65,8 @@ export class Supervisor {
   /** Removed handlers that are not closed yet. */
   readonly #ending = new Set<Promise<void>>()
   readonly #starts = new Semaphore(MAX_CONCURRENT_STARTS)
+  /** Handlers that were started here, or are starting. */
+  readonly #eager = new Set<SupervisedRoute>()
   readonly #outages = new OutageLog()
   #stage: 'new' | 'running' | 'closing' = 'new'
   /** Milliseconds since 1970 at which the present stage began, but for `running`. */
@@ -78,15 +88,14 @@ export class Supervisor {
       route,
       brokers,
       isStarted: false,
+      isDeferred: false,
       startError: undefined,
       removed: Promise.withResolvers<void>(),
       attempted: Promise.withResolvers<void>(),
     }
     this.#supervised.set(route, supervised)
     if (this.#stage !== 'running') return Promise.resolve()
-    this.#start(supervised).catch((error: unknown) => {
-      log.error('Cannot start a route: {error}', { error })
-    })
+    this.#startInBackground(supervised)
     return supervised.attempted.promise
   }
 
@@ -100,6 +109,7 @@ export class Supervisor {
     const supervised = this.#supervised.get(route)
     if (!supervised) return
     this.#supervised.delete(route)
+    this.#eager.delete(supervised)
     supervised.removed.resolve()
     supervised.attempted.resolve()
     const handover = Promise.race([successors, this.#closing.promise])
@@ -143,7 +153,9 @@ export class Supervisor {
       if (!reasons.has(reason.message)) reasons.set(reason.message, reason)
     }
     if (reasons.size > 0) return [...reasons.values()]
-    const isStarting = all.some(({ isStarted, startError }) => !isStarted && !startError)
+    const isStarting = all.some(
+      ({ isStarted, isDeferred, startError }) => !isStarted && !isDeferred && !startError,
+    )
     if (this.#stage !== 'new' && !isStarting) return []
     const message = 'The gateway is joining its consumer group'
     return [{ code: 'STARTING', message, since: this.#since }]
@@ -153,9 +165,31 @@ export class Supervisor {
     if (this.#stage === 'closing') return
     this.#stage = 'running'
     registerOpen(this)
-    this.#timer = setInterval(() => this.#report(), POLL_INTERVAL_MS)
+    this.#timer = setInterval(() => {
+      this.#startDeferred()
+      this.#report()
+    }, POLL_INTERVAL_MS)
     await Promise.all([...this.#supervised.values()].map((each) => this.#start(each)))
     this.#report()
+  }
+
+  /** Starts handlers that were deferred, as many as there is room for by now. */
+  #startDeferred(): void {
+    let room = MAX_EAGER_STARTS - this.#eager.size
+    if (room <= 0) return
+    for (const supervised of this.#supervised.values()) {
+      if (!supervised.isDeferred || this.#eager.has(supervised)) continue
+      // It stays deferred until it has started, so that the gateway is ready meanwhile.
+      this.#eager.add(supervised)
+      this.#startInBackground(supervised)
+      if (--room === 0) return
+    }
+  }
+
+  #startInBackground(supervised: SupervisedRoute): void {
+    this.#start(supervised).catch((error: unknown) => {
+      log.error('Cannot start a route: {error}', { error })
+    })
   }
 
   /** Tries to start a handler until that succeeds, or waiting does not help. */
@@ -163,8 +197,8 @@ export class Supervisor {
     const since = Date.now()
     while (this.#isWanted(supervised)) {
       const thrown = await this.#attempt(supervised)
-      const { isStarted, attempted } = supervised
-      if (isStarted || !this.#isWanted(supervised)) return attempted.resolve()
+      const { attempted } = supervised
+      if (thrown === undefined || !this.#isWanted(supervised)) return attempted.resolve()
       const { code, message } = asKafkaConsumeError(thrown)
       supervised.startError = { code, message, since }
       attempted.resolve()
@@ -174,14 +208,20 @@ export class Supervisor {
     }
   }
 
-  /** @returns what the handler's `start` throws. */
+  /** @returns what the handler's `start` throws; undefined where it has started or is deferred. */
   #attempt(supervised: SupervisedRoute): Promise<unknown> {
     return this.#starts.run(async () => {
       // Its turn may come after it was removed.
       if (!this.#isWanted(supervised)) return
+      if (!this.#eager.has(supervised) && this.#eager.size >= MAX_EAGER_STARTS) {
+        supervised.isDeferred = true
+        return
+      }
+      this.#eager.add(supervised)
       try {
         await supervised.route.start()
         supervised.isStarted = true
+        supervised.isDeferred = false
         supervised.startError = undefined
         this.#reportSoon()
         return

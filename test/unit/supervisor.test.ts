@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from 'bun:test'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { type KafkaRoute, Supervisor } from '../../src/gateway/supervisor.ts'
-import { within } from '../support/wait.ts'
+import { until, within } from '../support/wait.ts'
 import { idleHandler } from './fakes.ts'
 
 const ROUTES = 500
@@ -77,4 +77,27 @@ test('a supervisor that is closed starts no handler that still waits for its tur
   release.resolve()
   await within(starting, 'the end of the start')
   expect(started).toBe(16)
+})
+
+test('256 handlers are started, and further ones wait for their first request, also after a change', async () => {
+  const started = new Set<KafkaRoute>()
+  const { supervisor, routes } = manyRoutes(asIo)
+  for (const route of routes) {
+    const start = route.start.bind(route)
+    route.start = () => {
+      started.add(route)
+      return start()
+    }
+  }
+  const [before, after] = [routes.slice(0, 300), routes.slice(300)]
+  for (const route of before) void supervisor.add(route, 'a:1')
+  await within(supervisor.start(), 'the start of the first handlers')
+  expect(started.size).toBe(256)
+  expect(supervisor.notReady()).toEqual([])
+  // A change adds the new handlers before it removes those that they replace.
+  const added = Promise.all(after.map((route) => supervisor.add(route, 'a:1')))
+  for (const route of before) supervisor.remove(route, added)
+  await within(added, 'the attempt to start the handlers that replace them')
+  await until(() => after.every((route) => started.has(route)), 'the start of all of them')
+  expect(supervisor.notReady()).toEqual([])
 })
