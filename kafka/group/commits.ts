@@ -80,18 +80,15 @@ export class Commits {
    */
   async confirm(partitions: readonly OwnedPartition[]): Promise<boolean> {
     let isTaken = false
-    await this.#enqueue(async () => {
-      for (const { topic, partition, offsets } of partitions) {
-        const offset = offsets.lastCommitted
-        if (offset === undefined) continue
-        const position = { topic, partition, offset }
-        isTaken = await commitOffsets(this.#consumer(), [position], TIMEOUT_MS).then(
-          () => true,
-          () => false,
-        )
-        return
-      }
-    })
+    const commit = async () => {
+      const committed = partitions.find(({ offsets }) => offsets.lastCommitted !== undefined)
+      if (!committed) return
+      const { topic, partition, offsets } = committed
+      const position = { topic, partition, offset: offsets.lastCommitted as number }
+      await commitOffsets(this.#consumer(), [position], TIMEOUT_MS)
+      isTaken = true
+    }
+    await this.#enqueue(commit).catch(() => {})
     return isTaken
   }
 

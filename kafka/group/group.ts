@@ -21,7 +21,6 @@ import { GroupMember } from './member.ts'
 import { MemberChecks, Stall } from './member-checks.ts'
 import { OrphanedPartitions } from './orphaned-partitions.ts'
 import { PollQueue } from './poll-queue.ts'
-import { Suspension } from './suspension.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 
@@ -73,10 +72,6 @@ export class Group implements GroupSession {
     },
     returned: (ranges, gaps) => this.#requeue(ranges, gaps),
   }
-  readonly #suspension = new Suspension(
-    () => this.#member.confirm(),
-    () => this.#serve(),
-  )
   readonly #loop: Promise<void>
   /** Whether the last read took all that Kafka's client had. */
   #isDrained = false
@@ -139,7 +134,7 @@ export class Group implements GroupSession {
 
   pollNow(limits: PollLimits): Delivery | undefined {
     const mustWait = this.#isClosing || this.#failure || this.#polls.first
-    if (mustWait || !this.#isEnoughReady(limits) || this.#suspension.holdsRecords) return undefined
+    if (mustWait || !this.#isEnoughReady(limits) || this.#member.isUnconfirmed) return undefined
     this.#markUsed()
     return this.#deliver(limits)
   }
@@ -349,7 +344,7 @@ export class Group implements GroupSession {
   }
 
   #serve(): void {
-    if (this.#suspension.holdsRecords) return
+    if (this.#member.isUnconfirmed) return
     for (let poll = this.#polls.first; poll; poll = this.#polls.first) {
       if (this.#ready.length > 0) {
         if (!this.#isEnoughReady(poll.limits)) return

@@ -27,6 +27,11 @@ const READ_WAIT_MS = 100
 /** Milliseconds that one call of the client waits while paused, when only rebalances can come. */
 const PAUSED_WAIT_MS = 250
 const WAKE_TIMEOUT_MS = 1_000
+/**
+ * Milliseconds without a sign of life after which Kafka may have given the partitions to other members:
+ * half of the shortest session timeout.
+ */
+const SUSPENDED_MS = 5_000
 /** Milliseconds within which the client reports the loss of its partitions, after Kafka has refused a commit. */
 const LOSS_MS = 3_000
 
@@ -50,6 +55,9 @@ export class GroupMember implements WatchedMember {
   #all: readonly TopicPartition[] = []
   #consumer: Consumer | undefined
   #isPaused = false
+  /** The last sign of life, in `performance.now()`'s time. */
+  #seenAt = performance.now()
+  #isConfirming = false
   /** The states of the partitions; undefined when something has changed since they were made. */
   #states: readonly PartitionState[] | undefined
 
@@ -173,16 +181,29 @@ export class GroupMember implements WatchedMember {
   }
 
   /**
-   * Has Kafka confirm that the member still owns its partitions: it refuses commits of others. Where it
-   * refuses, waits until the client has reported the loss. Never rejects.
+   * Whether records must wait until Kafka has confirmed the membership, since the process was suspended
+   * or blocked. Other members may have the partitions by now. The client learns of that only from its
+   * next heartbeat, and clients that have waited would get records that others have delivered.
    */
-  async confirm(): Promise<void> {
+  get isUnconfirmed(): boolean {
+    const now = performance.now()
+    const isLate = now - this.#seenAt > SUSPENDED_MS
+    this.#seenAt = now
+    if (isLate && !this.#isConfirming) void this.#confirm()
+    return this.#isConfirming
+  }
+
+  /** Kafka refuses commits of others. Where it refuses, the client reports the loss soon. */
+  async #confirm(): Promise<void> {
     if (this.#options.commitStrategy !== 'auto') return
+    this.#isConfirming = true
     const asked = this.owned()
-    if (await this.commits.confirm(asked)) return
-    const until = performance.now() + LOSS_MS
-    const isOwned = () => asked.some(({ state }) => state === 'owned')
-    while (isOwned() && performance.now() < until) await this.#signal.next()
+    if (!(await this.commits.confirm(asked))) {
+      const until = performance.now() + LOSS_MS
+      const isOwned = () => asked.some(({ state }) => state === 'owned')
+      while (isOwned() && performance.now() < until) await this.#signal.next()
+    }
+    this.#isConfirming = false
   }
 
   /** The gaps to be reported with the next delivery. */
