@@ -1,6 +1,9 @@
 /** Kong's quickstart, command for command. */
 import { beforeAll, describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { AdminClient } from '@confluentinc/kafka-javascript'
+import { readDeclarative } from '../../src/kong/config/declarative.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
@@ -182,6 +185,14 @@ async function quickstart(ports: Ports): Promise<void> {
     await kafka.close()
   }
 }
+
+test('docs/kong.md has these commands, and a file that the gateway reads', async () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/kong.md'), 'utf8')
+  const [file = ''] = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, text = '']) => text)
+  const { routes, plugins } = await readDeclarative(file, { environment: {}, ignoreUnknown: false })
+  expect([routes.length, plugins.length]).toEqual([1, 1])
+  for (const command of [addRoute, addPlugin, consume]) expect(page).toContain(command.trim())
+})
 
 describe.skipIf(!brokers)("Kong's quickstart", () => {
   beforeAll(createTopic)
