@@ -4,9 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
+import { startEmbeddedBroker } from '../../kafka/embedded/embedded.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { Browser, provideChromium } from '../support/chromium.ts'
 import { TestKafka } from '../support/kafka.ts'
+import { LatePort } from '../support/late-port.ts'
 import { until } from '../support/wait.ts'
 
 let topic: string
@@ -161,13 +163,33 @@ describe('the console page', () => {
     expect(browser.errors).toEqual([])
   }, 45_000)
 
-  test('reports that Kafka cannot be reached', async () => {
-    // A port that nobody listens on.
-    const away = await GatewayProcess.listening(['--brokers', '127.0.0.1:1', '--topics', 't'])
+  test('reports once that Kafka is away, and no more when it is back', async () => {
+    using late = LatePort.reserve()
+    const flags = ['--brokers', `127.0.0.1:${late.port}`, '--topics', 'kong-test']
+    const away = await GatewayProcess.listening(flags)
     await using _ = away.gateway
-    await browser.page.goto(away.url)
-    const banner = browser.page.locator('#banner:not([hidden])')
+    const { page } = browser
+    await page.goto(away.url)
+    const banner = page.locator('#banner:not([hidden])')
     await banner.waitFor({ timeout: 20_000 })
     expect(await banner.textContent()).toStartWith('Cannot read from Kafka: all brokers are down')
-  }, 45_000)
+    const notes = page.getByText('all brokers are down').filter({ visible: true })
+    expect(await notes.count()).toBe(1)
+    const broker = await startEmbeddedBroker({
+      topic: 'kong-test',
+      records: 10,
+      recordsPerSecond: 20,
+    })
+    try {
+      await late.open(broker.bootstrapServers[0] ?? '')
+      await banner.waitFor({ state: 'hidden', timeout: 40_000 })
+      await untilState('live')
+      await page.locator('.row').nth(10).waitFor({ timeout: 20_000 })
+      expect(await notes.count()).toBe(0)
+      expect(await page.locator('#rows .note:not([hidden])').count()).toBe(0)
+    } finally {
+      late.close()
+      await broker.close()
+    }
+  }, 120_000)
 })

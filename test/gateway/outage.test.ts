@@ -1,57 +1,12 @@
 import { expect, test } from 'bun:test'
-import { connect, createServer, type Server, type Socket } from 'node:net'
 import { startEmbeddedBroker } from '../../kafka/embedded/embedded.ts'
+import { LatePort } from '../support/late-port.ts'
 import { SseClient } from '../support/sse.ts'
 import { until, within } from '../support/wait.ts'
 import { GatewayProcess } from './gateway-process.ts'
 
 /** librdkafka tries again after up to 10 s. */
 const RECOVERY = 25_000
-
-/** A port that nobody listens on, until `open` forwards it: a broker that comes up later. */
-class LatePort {
-  readonly port: number
-  #server: Server | undefined
-  readonly #sockets = new Set<Socket>()
-
-  private constructor(port: number) {
-    this.port = port
-  }
-
-  static reserve(): LatePort {
-    const probe = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
-    const { port = 0 } = probe
-    probe.stop(true)
-    return new LatePort(port)
-  }
-
-  async open(target: string): Promise<void> {
-    const port = Number(target.split(':')[1])
-    const server = createServer((client) => {
-      const broker = connect(port, '127.0.0.1')
-      for (const socket of [client, broker]) {
-        this.#sockets.add(socket)
-        socket.on('error', () => undefined)
-        socket.on('close', () => {
-          client.destroy()
-          broker.destroy()
-        })
-      }
-      client.pipe(broker).pipe(client)
-    })
-    this.#server = server
-    await new Promise<void>((resolve) => server.listen(this.port, '127.0.0.1', resolve))
-  }
-
-  close(): void {
-    this.#server?.close()
-    for (const socket of this.#sockets) socket.destroy()
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
-  }
-}
 
 async function status(url: string): Promise<number> {
   const response = await within(fetch(url), url, 15_000)

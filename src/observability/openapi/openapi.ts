@@ -143,6 +143,7 @@ function operationOf(mode: DescribedOperation['mode'], operationId: string): Jso
   return {
     operationId,
     summary: 'Read once, or as a stream',
+    description: `As JSON or lines: ${once.description}. An event stream takes nothing`,
     parameters: parametersOf([...READ_NAMES, ...STREAM_NAMES, ...SOCKET_NAMES], [LAST_EVENT_ID]),
     responses: {
       ...once.responses,
@@ -240,6 +241,8 @@ const lines = {
 
 const once = {
   summary: 'Read once',
+  description:
+    '**Without `cursor` or `start` this request takes records from the consumer group**: no other client of the group gets them. With a position, such as `start=-10` for the newest 10, it takes nothing, and can be repeated',
   parameters: parametersOf(READ_NAMES),
   responses: {
     200: {
@@ -289,6 +292,8 @@ const streamed = {
 
 const socket = {
   summary: 'Open a WebSocket',
+  description:
+    '**With `acks=true` it takes records from the consumer group**, which its client acknowledges. Otherwise it reads without the group',
   parameters: parametersOf(SOCKET_NAMES),
   responses: {
     101: {

@@ -65,12 +65,23 @@ export class RecordList {
     this.#schedule()
   }
 
+  /** The element that scrolls. */
+  get place() {
+    return this.#place
+  }
+
+  /** Shows nothing, from the top on. */
+  clear() {
+    this.show([])
+    this.#place.scrollTop = 0
+  }
+
   /** @param {boolean} shows Whether each row names its topic. */
   showTopics(shows) {
     if (this.#hasTopics === shows) return
     this.#hasTopics = shows
     this.#place.classList.toggle('with-topics', shows)
-    this.#clear()
+    this.#refill()
   }
 
   /** @param {string | undefined} place The opened record, as `topic:partition:offset`. */
@@ -116,7 +127,7 @@ export class RecordList {
     this.#schedule()
   }
 
-  #clear() {
+  #refill() {
     for (const row of this.#rows.values()) this.#retire(row)
     this.#rows.clear()
     this.#schedule()
@@ -220,6 +231,16 @@ export class RecordList {
     valueCell.textContent = value === null ? 'tombstone' : preview(textOf(value))
     valueCell.classList.toggle('none', value === null)
   }
+}
+
+/**
+ * An entry that tells of offsets without records.
+ * @param {import('./pages.js').Gap} gap
+ * @returns {Entry}
+ */
+export function noteOf({ topic, partition, from, to, reason }) {
+  const why = reason === 'retention' ? 'Kafka has deleted them' : 'the partition ends before'
+  return { note: `Gap in ${topic}/${partition}: ${count(from)} to ${count(to)}, ${why}` }
 }
 
 function newRow() {

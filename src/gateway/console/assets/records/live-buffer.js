@@ -32,10 +32,10 @@ export class LiveBuffer {
 
   /**
    * @param {RecordList} list
-   * @param {HTMLElement} place The element of the list, on which a pointer may rest.
    * @param {() => void} onChange Called after a change of {@link unseen} or {@link entries}.
    */
-  constructor(list, place, onChange) {
+  constructor(list, onChange) {
+    const { place } = list
     this.#list = list
     this.#place = place
     this.#onChange = onChange

@@ -41,7 +41,6 @@ export class LiveRecords {
   #retry
   /** Ends the read or the attempt that is in progress. */
   #ended = new AbortController()
-  #isOpen = false
 
   /**
    * @param {Source} source
@@ -64,7 +63,6 @@ export class LiveRecords {
   /** Goes on where it was. */
   resume() {
     this.#ended = new AbortController()
-    this.#isOpen = true
     this.#listener.onState('wait', 'connecting …')
     if (!this.#stream) void this.#poll(this.#ended.signal)
     else this.#stream.open(withCredentials(this.#url()), (event) => this.#onEvent(event))
@@ -73,7 +71,6 @@ export class LiveRecords {
   pause() {
     clearTimeout(this.#retry)
     this.#ended.abort()
-    this.#isOpen = false
     this.#stream?.close()
   }
 
@@ -184,10 +181,5 @@ export class LiveRecords {
       this.#failed(error)
       if (error.isPassing) this.#retryLater()
     }
-  }
-
-  /** Whether it is not paused. */
-  get isOpen() {
-    return this.#isOpen
   }
 }

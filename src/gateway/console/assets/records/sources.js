@@ -64,6 +64,19 @@ function obstacleOf({ paths, hosts }) {
 }
 
 /**
+ * The source that a query names, by its route or by a topic. Default: the first.
+ * @param {import('./query.js').Query} query
+ * @param {readonly Source[]} sources
+ */
+export function sourceOf({ route, topic }, sources) {
+  return (
+    sources.find((source) => route !== undefined && source.name === route) ??
+    sources.find((source) => topic !== undefined && source.topics.includes(topic)) ??
+    sources[0]
+  )
+}
+
+/**
  * The ranges of the partitions that a read of some topics has, by `topic:partition`.
  * @param {Status} status
  * @param {Source} source

@@ -1,0 +1,105 @@
+// @ts-check
+/** A list of records from a position, or of those that a search finds from there on. */
+import { refreshStatus } from '../gateway-status.js'
+import { curlOfPage } from './curl.js'
+import { SEARCHING } from './layout.js'
+import { noteOf } from './list.js'
+import { RefusedError, readPages } from './pages.js'
+import { searchProgress } from './progress.js'
+import { isNewestFirst, positionOf, selectionOf } from './query.js'
+
+/** @typedef {import('./query.js').Query} Query */
+/** @typedef {import('./sources.js').Source} Source */
+/** @typedef {import('./list.js').RecordList} RecordList */
+/** @typedef {import('./progress.js').Ranges} Ranges */
+
+/** Milliseconds until a page that Kafka's outage prevents is tried again. */
+const RETRY = 3_000
+
+export class PageSession {
+  #source
+  #query
+  #list
+  #ranges
+  #listener
+  #reading = new AbortController()
+  /** The page as far as it is read. @type {import('./pages.js').Page | undefined} */
+  page
+  /** How far a search is. @type {{ examined: number, total: number } | undefined} */
+  progress
+
+  /**
+   * @param {Source} source
+   * @param {Query} query
+   * @param {RecordList} list
+   * @param {() => Ranges} ranges The present offsets of the partitions that are read.
+   * @param {import('./live-session.js').SessionListener} listener
+   */
+  constructor(source, query, list, ranges, listener) {
+    this.#source = source
+    this.#query = query
+    this.#list = list
+    this.#ranges = ranges
+    this.#listener = listener
+    void this.#read()
+  }
+
+  /** Ends a search. */
+  stop() {
+    this.close()
+    this.#listener.onState({ kind: 'off', text: 'stopped' })
+  }
+
+  close() {
+    this.#reading.abort()
+  }
+
+  curl() {
+    return this.page && curlOfPage(this.#source, selectionOf(this.#query), this.page)
+  }
+
+  async #read() {
+    const { signal } = this.#reading
+    const query = this.#query
+    const isSearch = query.text !== ''
+    this.#listener.onState({ kind: 'wait', text: isSearch ? SEARCHING : 'reading …' })
+    // Offsets that partitions do not have yet would make a gap.
+    if (query.start.startsWith('offset:')) await refreshStatus()
+    if (signal.aborted) return
+    const ranges = this.#ranges()
+    try {
+      const position = positionOf(query, ranges.values())
+      for await (const page of readPages(this.#source, selectionOf(query), position, signal)) {
+        if (signal.aborted) return
+        this.#show(page)
+        if (isSearch) this.progress = searchProgress(page, position, ranges)
+        this.#listener.onChange()
+      }
+      this.#listener.onState({ kind: 'off', text: isSearch ? 'found' : 'page' })
+    } catch (error) {
+      if (!signal.aborted) this.#failed(error)
+    }
+  }
+
+  /** @param {import('./pages.js').Page} page */
+  #show(page) {
+    this.page = page
+    const records = page.records.map((record) => ({ record }))
+    const entries = [...page.gaps.map(noteOf), ...records]
+    this.#list.show(isNewestFirst(this.#query) ? entries.toReversed() : entries)
+  }
+
+  /** @param {unknown} error */
+  #failed(error) {
+    if (!(error instanceof RefusedError)) throw error
+    const { message, status, isPassing } = error
+    if (status === 400 && this.#query.text !== '') this.#listener.onRefused(message)
+    const text = isPassing ? 'waiting …' : 'refused'
+    this.#listener.onState({ kind: 'error', text, why: message })
+    if (!isPassing) return
+    const { signal } = this.#reading
+    setTimeout(() => {
+      if (!signal.aborted) void this.#read()
+    }, RETRY)
+  }
+}
