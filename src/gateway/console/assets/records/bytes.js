@@ -28,6 +28,19 @@ export function base64Of(bytes) {
   return btoa(text)
 }
 
+/** Bytes of a row of the list. */
+const PREVIEW = 48
+
+/**
+ * The first bytes in hex.
+ * @param {string} base64
+ */
+export function hexPreview(base64) {
+  const bytes = atob(base64.slice(0, (PREVIEW / 3) * 4))
+  const hex = [...bytes].map((byte) => byte.charCodeAt(0).toString(16).padStart(2, '0'))
+  return hex.join(' ') + (base64.length > (PREVIEW / 3) * 4 ? ' …' : '')
+}
+
 const ROW = 16
 
 /**

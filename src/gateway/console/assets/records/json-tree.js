@@ -9,7 +9,7 @@ const FIRST_LINES = 60
 /** Elements of an array or fields of an object that are shown at a time. */
 const CHUNK = 100
 /** Characters of a text that are shown in a line. */
-const MAX_TEXT = 2_000
+const MAX_TEXT = 400
 
 /** @typedef {{ details: HTMLDetailsElement, size: number, open: () => Branch[] }} Branch */
 

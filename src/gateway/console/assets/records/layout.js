@@ -1,7 +1,7 @@
 // @ts-check
 /** The parts of the view of records around the list: its head, its pages, and the opened record. */
 import { html, nothing } from 'lit-html'
-import { count, localTime } from '../format.js'
+import { count, isoTime, localTime } from '../format.js'
 import { addressOf } from '../router.js'
 import { parametersOf } from './query.js'
 import { toolbar } from './toolbar.js'
@@ -90,7 +90,7 @@ function pageText(page, progress) {
     const { examined, total } = progress
     parts.push(`${count(records.length)} found`, `${count(examined)} of ${count(total)} searched`)
   } else if (records.length > 0) parts.push(`${count(records.length)} records`)
-  const times = records.map(({ timestamp }) => timestamp).filter((time) => time >= 0)
+  const times = records.map(({ timestamp }) => timestamp).filter((time) => isoTime(time))
   if (times.length > 1) {
     const [first, last] = [Math.min(...times), Math.max(...times)]
     parts.push(`${localTime(first).slice(0, 19)} to ${localTime(last).slice(0, 19)}`)

@@ -5,6 +5,7 @@
  */
 import { element } from '../dom.js'
 import { count, isoTime, localTime } from '../format.js'
+import { hexPreview } from './bytes.js'
 import { placeOf } from './query.js'
 import { preview, textOf } from './record.js'
 
@@ -82,6 +83,11 @@ export class RecordList {
     this.#hasTopics = shows
     this.#place.classList.toggle('with-topics', shows)
     this.#refill()
+  }
+
+  /** The place of the opened record, which is marked. */
+  get opened() {
+    return this.#opened
   }
 
   /** @param {string | undefined} place The opened record, as `topic:partition:offset`. */
@@ -213,7 +219,7 @@ export class RecordList {
       return
     }
     const { record } = entry
-    const { topic, partition, offset, timestamp, key, value, error } = record
+    const { topic, partition, offset, timestamp, key, value, encoding, error } = record
     this.#link(link, record)
     const [time, at, topicCell, keyCell, flag, valueCell] = /** @type {HTMLElement[]} */ ([
       ...link.children,
@@ -224,13 +230,25 @@ export class RecordList {
     at.textContent = `${partition}/${offset}`
     at.title = `${topic}, partition ${partition}, offset ${count(offset)}`
     topicCell.textContent = this.#hasTopics ? topic : ''
-    keyCell.textContent = key === null ? 'no key' : preview(textOf(key))
-    keyCell.classList.toggle('none', key === null)
+    fillCell(keyCell, key, encoding?.key, 'no key')
     flag.hidden = !error
     flag.textContent = error?.code ?? ''
-    valueCell.textContent = value === null ? 'tombstone' : preview(textOf(value))
-    valueCell.classList.toggle('none', value === null)
+    fillCell(valueCell, value, encoding?.value, 'tombstone')
   }
+}
+
+/**
+ * @param {HTMLElement} cell
+ * @param {unknown} content
+ * @param {string | undefined} encoding
+ * @param {string} none The text for null.
+ */
+function fillCell(cell, content, encoding, none) {
+  const isNone = content === null || content === ''
+  cell.classList.toggle('none', isNone)
+  if (isNone) cell.textContent = content === null ? none : 'empty'
+  else if (encoding === 'base64') cell.textContent = hexPreview(String(content))
+  else cell.textContent = preview(textOf(content))
 }
 
 /**

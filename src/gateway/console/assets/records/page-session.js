@@ -1,17 +1,18 @@
 // @ts-check
 /** A list of records from a position, or of those that a search finds from there on. */
+import { localTime } from '../format.js'
 import { refreshStatus } from '../gateway-status.js'
 import { curlOfPage } from './curl.js'
 import { SEARCHING } from './layout.js'
 import { noteOf } from './list.js'
 import { RefusedError, readPages } from './pages.js'
-import { searchProgress } from './progress.js'
+import { reachesBegin, searchProgress } from './progress.js'
 import { isNewestFirst, positionOf, selectionOf } from './query.js'
 
 /** @typedef {import('./query.js').Query} Query */
 /** @typedef {import('./sources.js').Source} Source */
 /** @typedef {import('./list.js').RecordList} RecordList */
-/** @typedef {import('./progress.js').Ranges} Ranges */
+/** @typedef {ReturnType<typeof import('./sources.js').rangesOf>} Ranges */
 
 /** Milliseconds until a page that Kafka's outage prevents is tried again. */
 const RETRY = 3_000
@@ -71,19 +72,20 @@ export class PageSession {
       const position = positionOf(query, ranges.values())
       for await (const page of readPages(this.#source, selectionOf(query), position, signal)) {
         if (signal.aborted) return
-        this.#show(page)
+        this.#show(page, ranges)
         if (isSearch) this.progress = searchProgress(page, position, ranges)
         this.#listener.onChange()
       }
-      this.#listener.onState({ kind: 'off', text: isSearch ? 'found' : 'page' })
+      this.#listener.onState({ kind: 'off', text: isSearch ? 'done' : `as of ${timeOfDay()}` })
     } catch (error) {
       if (!signal.aborted) this.#failed(error)
     }
   }
 
-  /** @param {import('./pages.js').Page} page */
-  #show(page) {
-    this.page = page
+  /** @param {import('./pages.js').Page} page @param {Ranges} ranges */
+  #show(page, ranges) {
+    const isOldest = page.begin !== undefined && reachesBegin(page.begin, ranges)
+    this.page = isOldest ? { ...page, begin: undefined, older: false } : page
     const records = page.records.map((record) => ({ record }))
     const entries = [...page.gaps.map(noteOf), ...records]
     this.#list.show(isNewestFirst(this.#query) ? entries.toReversed() : entries)
@@ -102,4 +104,9 @@ export class PageSession {
       if (!signal.aborted) void this.#read()
     }, RETRY)
   }
+}
+
+/** The present time, without its date. */
+function timeOfDay() {
+  return localTime(Date.now()).slice(11, 19)
 }

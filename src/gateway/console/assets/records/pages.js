@@ -53,7 +53,8 @@ export class RefusedError extends Error {
 export async function* readPages(source, selection, position, signal) {
   const isBackwards = position.some(([name, value]) => name === 'start' && /^-\d+$/.test(value))
   const isFiltered = selection.some(([name]) => name === 'key' || name === 'filter')
-  const wanted = position
+  /** @type {Parameters} Without an end a read would wait for records to come. */
+  const end = isBackwards ? [] : [['end', 'latest']]
   /** @type {Page | undefined} */
   let whole
   for (let requests = 1; ; requests++) {
@@ -69,13 +70,13 @@ export async function* readPages(source, selection, position, signal) {
 
   /** @returns {Parameters} */
   function nextPosition() {
-    if (!whole) return wanted
+    if (!whole) return [...position, ...end]
     if (isBackwards)
       return [
         ['start', `-${PAGE_SIZE}`],
         ['end', whole.begin ?? ''],
       ]
-    return [['cursor', whole.cursor]]
+    return [['cursor', whole.cursor], ...end]
   }
 
   /** @param {Page} before @param {Page} part @returns {Page} */

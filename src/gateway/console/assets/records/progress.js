@@ -26,6 +26,17 @@ export function searchProgress({ begin, cursor }, position, ranges) {
   return { examined, total }
 }
 
+/**
+ * Whether nothing lies before a position.
+ * @param {string} begin
+ * @param {Ranges} ranges
+ */
+export function reachesBegin(begin, ranges) {
+  const offsets = offsetsOf(begin)
+  if (ranges.size === 0) return false
+  return [...ranges].every(([place, { start }]) => (offsets.get(place) ?? 0) <= start)
+}
+
 /** The offsets of a cursor, by `topic:partition`. @param {string} cursor */
 function offsetsOf(cursor) {
   /** @type {Map<string, number>} */

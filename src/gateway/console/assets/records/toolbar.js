@@ -86,7 +86,7 @@ export function toolbar(bar) {
       </select>
     </label>
     ${startChoice(bar)}
-    <label>Find by
+    <label class="find-choice">Find by
       <select id="find" @change=${(/** @type {Event} */ event) => {
         bar.onFind(/** @type {Find} */ (/** @type {HTMLSelectElement} */ (event.target).value))
       }}>

@@ -219,7 +219,13 @@ class RecordsView {
   /** Shows the record of the query. */
   #openRecord() {
     const { record } = this.#query
-    this.#list.mark(record)
+    if (record !== this.#list.opened) {
+      this.#list.mark(record)
+      const at = this.#list.entries.findIndex(
+        (entry) => 'record' in entry && placeOf(entry.record) === record,
+      )
+      if (at >= 0) this.#list.reveal(at)
+    }
     this.#live?.hold(record !== undefined)
     this.#opened.show(this.#query, this.#source, this.#list.entries)
   }
