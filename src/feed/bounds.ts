@@ -38,7 +38,13 @@ export async function resolveBounds(
     return resolvePosition(position, table, followed.ends, cluster)
   }
   const endVector = end && (await resolve(end))
-  if (!('newest' in from)) return { vector: await resolve(from), end: endVector }
+  if (!('newest' in from)) {
+    const vector = await resolve(from)
+    return {
+      vector: endVector ? withoutExcluded(vector, endVector, filter) : vector,
+      end: endVector,
+    }
+  }
   const latest = await followed.ends.now()
   const ends = latest.map((offset, index) => Math.min(offset, endVector?.[index] ?? Infinity))
   const starts = table.vector(await cluster.offsets(table.partitions, 'earliest'))
@@ -48,4 +54,16 @@ export async function resolveBounds(
   })
   const vector = await findNewest({ table, starts: searched, ends }, from.newest, open)
   return { vector, end: endVector }
+}
+
+/** The positions of a bounded read, which passes over partitions at once of which no record passes. */
+function withoutExcluded(
+  vector: Float64Array,
+  end: Float64Array,
+  filter: Filter | undefined,
+): Float64Array {
+  return vector.map((offset, index) => {
+    const isExcluded = filter?.partitions?.[index] === false
+    return isExcluded ? Math.max(offset, end[index] as number) : offset
+  })
 }

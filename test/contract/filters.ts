@@ -45,6 +45,26 @@ export function describeFilters(target: () => Target): void {
       }
     })
 
+    test('of a partition or a topic passes over the others at once where the read has an end', async () => {
+      const { kafka } = target()
+      const [topic, other] = [await kafka.createTopic(), await kafka.createTopic()]
+      await kafka.produce(topic, orders(40))
+      await kafka.produce(other, orders(40))
+      await using route = await Route.mount(target(), { topics: [topic, other] })
+      const range = { start: 'earliest', end: 'latest' }
+      const one = await route.flat({ ...range, topic, partition: 1, max_records: 1 })
+      expect(places(one.records)).toEqual(places([{ partition: 1, offset: 0 }]))
+      const others = `${other}:0=10,1=10,2=10,3=10`
+      expect(one.cursor?.split(';').sort()).toEqual([`${topic}:0=10,1=1,2=10,3=10`, others].sort())
+      const rest = await route.flat({
+        cursor: one.cursor as string,
+        end: 'latest',
+        partition: 1,
+        topic,
+      })
+      expect(rest.records).toHaveLength(9)
+    })
+
     test('that no record passes still moves the client’s last event id', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()

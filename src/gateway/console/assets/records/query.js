@@ -194,6 +194,7 @@ export function requestOfRecord(place) {
     ['topic', topic],
     ['partition', partition],
     ['cursor', `${topic}:${partition}=${offset}`],
+    ['end', 'latest'],
     ['max_records', '1'],
   ]
 }
