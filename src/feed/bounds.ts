@@ -52,7 +52,11 @@ export async function resolveBounds(
   const searched = starts.map((start, index) => {
     return filter?.partitions?.[index] === false ? (ends[index] as number) : start
   })
-  const vector = await findNewest({ table, starts: searched, ends }, from.newest, open)
+  const vector = await findNewest(
+    { table, starts: searched, ends, isFiltered: filter !== undefined },
+    from.newest,
+    open,
+  )
   return { vector, end: endVector }
 }
 

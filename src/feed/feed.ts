@@ -135,6 +135,20 @@ export class Feed {
     }
   }
 
+  /**
+   * The partitions, and the topic ids (KIP-516) by name as far as they are known.
+   *
+   * @throws KafkaConsumeError UNKNOWN_TOPIC, or why Kafka cannot be read.
+   */
+  async contents(): Promise<{
+    readonly table: PartitionTable
+    readonly topicIds: ReadonlyMap<string, string>
+  }> {
+    const { liveConsumer } = await this.#enter()
+    this.#subscribers.leave()
+    return { table: liveConsumer.table, topicIds: this.#monitor.ids }
+  }
+
   /** Works again where the client may have named a partition that was added since the last check. */
   #orAfterCheck<T>(
     followed: FollowedTopics,

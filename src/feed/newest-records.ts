@@ -17,6 +17,8 @@ export interface SearchedPartitions {
   readonly table: PartitionTable
   readonly starts: Float64Array
   readonly ends: Float64Array
+  /** Whether a filter leaves out records. */
+  readonly isFiltered: boolean
 }
 
 /** Offsets that the first round reads, in all partitions together. */
@@ -27,8 +29,8 @@ const MAX_ROUND = 50_000
 const ROUND_MS = 250
 /** The most bytes of a round that reads more than one record of each partition. */
 const MAX_ROUND_BYTES = 32 * 1024 * 1024
-/** Milliseconds after which a search ends with the records that it has found. */
-const SEARCH_MS = 2_000
+/** Milliseconds after which a search through records that do not pass a filter ends with those found. */
+const SEARCH_MS = 3_000
 /** Milliseconds without a record, although there are records, after which Kafka counts as stalled. */
 const STALL_MS = 10_000
 /** Records of one take: enough to make a take cheap. */
@@ -51,7 +53,8 @@ interface PartitionTail {
 
 /**
  * The offset of each partition from which on the newest records lie, up to the given ends. A search
- * that takes too long ends with what it has found, so that a later one goes on below these offsets.
+ * through records that do not pass a filter ends with what it has found when it takes too long, so that
+ * a later one goes on below these offsets.
  *
  * @param open Opens a read between two positions, with the filter of the records that are wanted.
  * @throws KafkaConsumeError when Kafka cannot be read.
@@ -82,7 +85,7 @@ class NewestSearch {
   }
 
   async run(): Promise<Float64Array> {
-    const until = performance.now() + SEARCH_MS
+    const until = performance.now() + (this.#partitions.isFiltered ? SEARCH_MS : Infinity)
     let round = Math.min(FIRST_ROUND, 2 * this.#limits.records)
     let unfinished = this.#unfinished()
     while (unfinished.length > 0 && performance.now() < until) {

@@ -75,6 +75,11 @@ export class TopicMonitor {
     return table
   }
 
+  /** Topic ids by name, as far as they are known. It is another map when one has changed. */
+  get ids(): ReadonlyMap<string, string> {
+    return this.#ids
+  }
+
   async compareWithKafka(followed: FollowedTopics): Promise<TopicChange | undefined> {
     const begun = performance.now()
     try {

@@ -60,6 +60,15 @@ export interface GatewayOptions {
   readonly guard?: GuardOptions | undefined
   /** The compression of all routes for clients that accept it. Default: that of `kafkaConsume`. */
   readonly compression?: KafkaConsumeOptions['compression']
+  /**
+   * Which caches may keep full pages of all routes. Default: `public` for the gateway's own routes, and
+   * `private` for Kong's, whose plugins may guard them without a name of the client.
+   */
+  readonly pageCaching?: KafkaConsumeOptions['pageCaching']
+  /** Milliseconds for which caches may keep a page of any route. Default: that of `kafkaConsume`. */
+  readonly pageMaxAge?: KafkaConsumeOptions['pageMaxAge']
+  /** Named filters of all routes: `?filter=@name`. Default: none. */
+  readonly filters?: KafkaConsumeOptions['filters']
   /** Finds the address of a request's client. Default: all clients have one address. */
   readonly addressOf?: (c: Context) => string
   /** Open streams of all routes together, at most. Default: only the routes' own limits. */
@@ -178,16 +187,16 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
 }
 
 /** Makes handlers that share the gateway's limits of streams and of unread answers. */
-function routeMaker(
-  { compression, maxSubscribers = Infinity, maxAnswerBytes = Infinity }: GatewayOptions,
-  makeRoute: MakeRoute | undefined,
-): MakeRoute {
+function routeMaker(options: GatewayOptions, makeRoute: MakeRoute | undefined): MakeRoute {
+  const { compression, pageCaching, pageMaxAge, filters } = options
+  const common = { compression, pageCaching, pageMaxAge, filters }
+  const { maxSubscribers = Infinity, maxAnswerBytes = Infinity } = options
   const shared: SharedLimits = {
     streams: new StreamLimit(maxSubscribers),
     answers: new AnswerBudget(maxAnswerBytes),
   }
-  const make = makeRoute ?? ((options) => consumeWithin(shared, options))
-  return (options) => make({ compression, ...options })
+  const make = makeRoute ?? ((given) => consumeWithin(shared, given))
+  return (given) => make({ ...common, ...given })
 }
 
 /** The handlers of the gateway's own routes by their paths; none without a cluster. */
@@ -195,6 +204,7 @@ function ownHandlers(options: GatewayOptions, make: MakeRoute): Map<string, Answ
   if (!options.cluster) return new Map()
   const { brokers, topics, ...connection } = options.cluster
   const { groupInstanceId, groupProtocol, guard: { corsOrigins = [] } = {} } = options
+  const { pageCaching = 'public' } = options
   const cluster = { bootstrapServers: [...brokers], topics: [...topics], ...connection }
   const group = {
     // A new gateway shows the records that the topics hold; the default would show new ones only.
@@ -202,7 +212,7 @@ function ownHandlers(options: GatewayOptions, make: MakeRoute): Map<string, Answ
     consumerGroup: { mode: 'random', groupInstanceId, groupProtocol },
   } as const
   return new Map<string, AnsweringHandler>([
-    ['/messages', make({ ...cluster, ...group, mode: 'http-get' })],
+    ['/messages', make({ ...cluster, ...group, pageCaching, mode: 'http-get' })],
     ['/stream', make({ ...cluster, mode: 'server-sent-events' })],
     // Its settings are those of `/messages`, so that both share one member of the group.
     ['/socket', make({ ...cluster, ...group, mode: 'websocket' })],

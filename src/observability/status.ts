@@ -50,6 +50,7 @@ export function statusHandler(routes: () => readonly StatusRoute[]): Handler {
           hosts,
           mode: stats.mode,
           topics: stats.topics,
+          ...('filters' in stats ? { filters: stats.filters } : {}),
           cluster: stats.cluster?.name,
           streams: 'subscribers' in stats ? stats.subscribers : 0,
           groups: 'groups' in stats ? stats.groups.map(({ id }) => id) : [],

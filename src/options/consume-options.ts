@@ -18,6 +18,7 @@ import { errorHandling } from './error-handling.ts'
 import { flag, groupProtocol, instanceId, list, oneOf, record, whole } from './fields.ts'
 import { librdkafka } from './librdkafka.ts'
 import { luaFunction } from './lua-syntax.ts'
+import { namedFilters } from './named-filters.ts'
 import type { KafkaConsumeOptions } from './option-types.ts'
 import { kongSocket } from './producer-options.ts'
 import { type RegistryOptions, schemaRegistry } from './registry-options.ts'
@@ -258,6 +259,30 @@ export const optionsSchema = v.pipe(
       ),
       v.description(
         'The compression for clients that accept it: none (`off`), of answers of single reads (`answers`), or of streams as well (`all`)',
+      ),
+    ),
+    filters: v.pipe(
+      v.optional(namedFilters),
+      v.description(
+        'Filters by name, each an expression of CEL, that clients use by `?filter=@name`: `{ big: "value.total > 1000" }`, 100 at most',
+      ),
+    ),
+    pageCaching: v.pipe(
+      v.optional(
+        v.picklist(
+          ['off', 'private', 'public'],
+          'pageCaching must be "off", "private" or "public"',
+        ),
+        'private',
+      ),
+      v.description(
+        'Which caches may keep full pages from a cursor: none (`off`), those of clients (`private`), or proxies as well (`public`), except for clients with credentials',
+      ),
+    ),
+    pageMaxAge: v.pipe(
+      v.optional(whole('milliseconds', 1_000, 365 * 86_400_000), 3_600_000),
+      v.description(
+        'Milliseconds for which caches may keep a page. They may have its records for so long after Kafka has deleted them; for compacted topics it must not exceed `delete.retention.ms`',
       ),
     ),
     heartbeat: v.pipe(

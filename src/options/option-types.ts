@@ -592,6 +592,33 @@ export interface KafkaConsumeOptions<Topics extends KafkaTopics = KafkaTopics>
   readonly compression?: 'off' | 'answers' | 'all' | undefined
 
   /**
+   * Filters by name, each an expression of CEL, that clients use by `?filter=@name`:
+   * `{ big: "value.total > 1000" }`, 100 at most.
+   *
+   * `INVALID_OPTIONS` otherwise: filters must have at most 100 names.
+   */
+  readonly filters?: Readonly<Record<string, string>> | undefined
+
+  /**
+   * Which caches may keep full pages from a cursor: none (`off`), those of clients (`private`), or
+   * proxies as well (`public`), except for clients with credentials.
+   *
+   * `INVALID_OPTIONS` otherwise: pageCaching must be "off", "private" or "public".
+   * @default 'private'
+   */
+  readonly pageCaching?: 'off' | 'private' | 'public' | undefined
+
+  /**
+   * Milliseconds for which caches may keep a page. They may have its records for so long after
+   * Kafka has deleted them; for compacted topics it must not exceed `delete.retention.ms`.
+   *
+   * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 1,000 to 31,536,000,000 is
+   * required.
+   * @default 3600000
+   */
+  readonly pageMaxAge?: number | undefined
+
+  /**
    * Milliseconds of silence on a stream after which a heartbeat is sent.
    *
    * `INVALID_OPTIONS` otherwise: a whole number of milliseconds from 100 to 3,600,000 is required.

@@ -10,6 +10,7 @@ import { describeFilters } from './filters.ts'
 import { describeFormats, describeOwnFormat } from './formats.ts'
 import { describeGet } from './get.ts'
 import { describeOffsets } from './offsets.ts'
+import { describePageCaching, describePageScopes } from './page-caching.ts'
 import { describePositions, describeRestrictedPositions } from './positions.ts'
 import { describeReader } from './reader.ts'
 import { describeSchemas } from './schemas.ts'
@@ -28,6 +29,7 @@ export function describeContract(name: string, makeTarget: () => Promise<Target>
     describeReader(target)
     describeClients(target)
     describeRestrictedPositions(target)
+    describePageScopes(target)
     describeTransform(target)
     describeSchemas(target)
     describeOwnFormat(target)
@@ -44,6 +46,7 @@ function describeWire(target: () => Target): void {
   describeGet(target)
   describeBounds(target)
   describePositions(target)
+  describePageCaching(target)
   describeStreams(target)
   describeBadInput(target)
   describeDeadLetters(target)

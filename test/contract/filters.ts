@@ -95,6 +95,29 @@ export function describeFilters(target: () => Target): void {
       expect(await route.records({ timeout: 300 })).toEqual([])
     })
 
+    test('that has a name is used by it, and an unknown name is answered with the names', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const written = await kafka.produce(topic, orders(40))
+      const filters = { 'placed-a': FILTER, none: 'false' }
+      await using route = await Route.mount(target(), { topics: [topic], mode: 'auto', filters })
+      const query = { start: 'earliest', filter: '@placed-a' }
+      const { records } = await route.flat(query)
+      expect(places(records)).toEqual(wanted(written))
+      await using stream = await route.stream(query)
+      await until(() => stream.records().length >= records.length, 'the records')
+      expect(places(stream.records())).toEqual(wanted(written))
+      const newest = await route.records({ start: '-2', filter: '@placed-a' })
+      expect(newest).toHaveLength(2)
+      for (const name of ['@other', '@', '@constructor', '@placed-a ']) {
+        const response = await route.fetch({ start: 'earliest', filter: name })
+        expect([name, response.status]).toEqual([name, 400])
+        const { message } = (await response.json()) as { message: string }
+        expect(message).toContain('@placed-a, @none')
+      }
+      expect((await route.stats()).filters).toEqual(filters)
+    })
+
     test('that is not an expression is refused, and the error says where it is wrong', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()

@@ -41,6 +41,7 @@ describe('settings of the gateway', () => {
       guard: undefined,
       https: undefined,
       compression: 'answers',
+      pageMaxAge: 3_600_000,
       cluster: undefined,
     })
   })
@@ -77,6 +78,7 @@ describe('settings of the gateway', () => {
       guard: undefined,
       https: undefined,
       compression: 'answers',
+      pageMaxAge: 3_600_000,
       cluster: { brokers: ['a:1', 'b:2'], topics: ['x', 'y'] },
     })
   })

@@ -24,7 +24,14 @@ const routes: DescribedRoute[] = [
     paths: [`/${mode}`, '~/expression$'],
     hosts: mode === 'auto' ? ['example.org'] : [],
     isPrefix: true,
-    handler: { stats: () => ({ mode, topics: ['t'], commitStrategy: 'off' as const }) },
+    handler: {
+      stats: () => ({
+        mode,
+        topics: ['t'],
+        commitStrategy: 'off' as const,
+        filters: { big: 'value.total > 1000' },
+      }),
+    },
   })),
   ...['/write', '/auto'].map((path) => ({
     name: path,
@@ -114,6 +121,14 @@ describe('the OpenAPI document', () => {
     })
     const described = get(path).parameters?.filter((parameter) => parameter.in === 'query')
     expect(new Set(described?.map(({ name }) => name))).toEqual(new Set(known))
+  })
+
+  test('describes the named filters of a route where they are used', () => {
+    const parameter = get('/http-get').parameters?.find(({ name }) => name === 'filter')
+    expect(parameter).toMatchObject({
+      description: expect.stringContaining('`@big`: `value.total > 1000`'),
+      examples: { big: { value: '@big' } },
+    })
   })
 
   test('describes writing beside reading at the same path', () => {

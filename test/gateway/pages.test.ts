@@ -133,6 +133,7 @@ describe('the status', () => {
       hosts: [],
       mode: 'http-get',
       topics: ['t'],
+      filters: {},
       cluster: 'c',
       streams: 3,
       groups: ['g'],

@@ -40,7 +40,7 @@ export interface Guard {
 const CORS_MAX_AGE_SECONDS = 600
 /** Headers of answers that pages of other origins may read. */
 const EXPOSED_HEADERS = [
-  ...['Kafka-Cursor', 'Kafka-Begin', 'Kafka-End', 'Kafka-Gaps', 'Link', 'Retry-After'],
+  ...['Kafka-Cursor', 'Kafka-Begin', 'Kafka-End', 'Kafka-Gaps', 'Link', 'ETag', 'Retry-After'],
   ...['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'],
 ]
 

@@ -22,6 +22,8 @@ const DEFAULT_MAX_SUBSCRIBERS = '20000'
 const SUBSCRIBERS_RANGE = 'a whole number from 1 to 1000000 is required'
 const DEFAULT_MAX_ANSWER_BYTES = String(128 * 1024 * 1024)
 const ANSWER_BYTES_RANGE = 'a whole number from 1048576 to 68719476736 is required'
+const DEFAULT_PAGE_MAX_AGE = '3600000'
+const PAGE_MAX_AGE_RANGE = 'a whole number from 1000 to 31536000000 is required'
 const PORT_RANGE = 'a whole number from 0 to 65535 is required'
 const HOST = /^[\w.:-]{1,253}$/
 /** A broker without a port: a name, an IPv4 address, or an IPv6 address in brackets. */
@@ -195,6 +197,46 @@ const settings = {
       variable: 'COMPRESSION',
       value: 'what',
       default: 'answers',
+    }),
+  ),
+  filters: v.pipe(
+    v.optional(
+      v.pipe(
+        v.string(),
+        v.rawTransform(({ dataset, addIssue, NEVER }) => {
+          try {
+            return JSON.parse(dataset.value) as unknown
+          } catch {
+            addIssue({ message: 'JSON such as {"big":"value.total > 1000"} is required' })
+            return NEVER
+          }
+        }),
+        optionsSchema.entries.filters,
+      ),
+    ),
+    v.description('Named filters that requests may use, as JSON: {"big":"value.total > 1000"}'),
+    v.metadata({ flag: 'filters', variable: 'FILTERS', value: 'json' }),
+  ),
+  pageCaching: v.pipe(
+    v.optional(v.picklist(['off', 'private', 'public'], 'off, private or public is required')),
+    v.description(
+      "Which caches may keep full pages from a cursor: off, private (of clients), public (proxies, too); default: public, private for Kong's routes and for clients with credentials",
+    ),
+    v.metadata({ flag: 'page-caching', variable: 'PAGE_CACHING', value: 'which' }),
+  ),
+  pageMaxAge: v.pipe(
+    v.optional(v.string(), DEFAULT_PAGE_MAX_AGE),
+    v.regex(/^\d{4,11}$/, PAGE_MAX_AGE_RANGE),
+    v.transform(Number),
+    v.maxValue(31_536_000_000, PAGE_MAX_AGE_RANGE),
+    v.description(
+      'Milliseconds for which caches may keep a page, also after Kafka deleted its records',
+    ),
+    v.metadata({
+      flag: 'page-max-age',
+      variable: 'PAGE_MAX_AGE',
+      value: 'ms',
+      default: DEFAULT_PAGE_MAX_AGE,
     }),
   ),
   ...httpsSettings,

@@ -42,10 +42,10 @@ export async function answerHead(c: Context, route: Route): Promise<Response> {
 
 /** @throws KafkaConsumeError INVALID_PARAMETER or INVALID_CURSOR */
 function positionsOf(c: Context, { options }: Route): NamedPositions {
+  const { mode, topics, filters } = options
   const query = urlOf(c).searchParams
-  if (options.mode === 'http-get' || options.mode === 'auto')
-    return parseRead(query, options.topics)
-  return parseStream(query, c.req.header('Last-Event-ID'), options.topics)
+  if (mode === 'http-get' || mode === 'auto') return parseRead(query, topics, filters)
+  return parseStream(query, c.req.header('Last-Event-ID'), topics, filters)
 }
 
 function textOfVector(table: PartitionTable, vector: Float64Array): string {

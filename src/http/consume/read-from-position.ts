@@ -14,6 +14,8 @@ const FILTER_TIME_MS = 1_000
 export interface PositionRead {
   readonly slices: readonly Slice[]
   readonly gaps: readonly Gap[]
+  /** Whether a limit or the end was reached, so that more records would not have changed the read. */
+  readonly isFull: boolean
 }
 
 /** How much one read may bring, and how long it may take. */
@@ -28,6 +30,7 @@ export interface PositionLimits extends PollLimits {
  * the read early, perhaps without a record; the cursor is then where the filter stopped.
  *
  * @param memory Counts the bytes of the records; the caller releases it. Default: they are not counted.
+ * @param onWait Called when the read begins to wait for new records.
  * @throws KafkaConsumeError when Kafka cannot be read, or there is no memory for a first record.
  */
 export async function readFromPosition(
@@ -35,8 +38,9 @@ export async function readFromPosition(
   limits: PositionLimits,
   signal: AbortSignal,
   memory?: AnswerMemory,
+  onWait: () => void = () => {},
 ): Promise<PositionRead> {
-  const read = new BoundedRead(subscription, limits, memory)
+  const read = new BoundedRead(subscription, limits, memory, onWait)
   const stop = () => subscription.stop()
   signal.addEventListener('abort', stop)
   try {
@@ -56,6 +60,8 @@ export async function readFromPosition(
 class BoundedRead implements PositionRead {
   readonly slices: Slice[] = []
   readonly gaps: Gap[] = []
+  isFull = false
+  readonly #onWait: () => void
   readonly #subscription: Subscription
   readonly #memory: AnswerMemory | undefined
   #records: number
@@ -69,7 +75,9 @@ class BoundedRead implements PositionRead {
     subscription: Subscription,
     limits: PositionLimits,
     memory: AnswerMemory | undefined,
+    onWait: () => void,
   ) {
+    this.#onWait = onWait
     this.#subscription = subscription
     this.#memory = memory
     this.#records = limits.maxRecords
@@ -86,15 +94,21 @@ class BoundedRead implements PositionRead {
    * @returns Whether the read goes on.
    */
   async step(): Promise<boolean> {
-    if (this.#records <= 0 || this.#bytes <= 0 || this.#subscription.hasEnded) return false
+    if (this.#records <= 0 || this.#bytes <= 0 || this.#subscription.hasEnded) return this.#end()
     const isReady = await this.#subscription.fill(this.#records, this.#search)
     // A first record passes whatever its size; a further one must fit.
-    if (this.slices.length > 0 && this.#subscription.nextBytes > this.#bytes) return false
+    if (this.slices.length > 0 && this.#subscription.nextBytes > this.#bytes) return this.#end()
     if (isReady) return this.#take()
-    if (this.#subscription.hasEnded) return false
+    if (this.#subscription.hasEnded) return this.#end()
     if (this.#isComplete()) return false
+    if (this.#subscription.isAtEnd) this.#onWait()
     await this.#subscription.wait(this.#until - performance.now())
     return true
+  }
+
+  #end(): false {
+    this.isFull = true
+    return false
   }
 
   /** @throws KafkaConsumeError KAFKA_TIMEOUT when Kafka has stalled before a first record. */

@@ -106,8 +106,8 @@ export function isOffsetsPath(path: string): boolean {
   return path.endsWith('/offsets')
 }
 
-/** The parameters of a position, and of an end. */
-const BOUNDS = ['start', 'cursor', 'end']
+/** The parameters of a position and of an end, and of the version that goes with them. */
+const BOUNDS = ['start', 'cursor', 'end', 'version']
 
 /**
  * The path and query of a read that differs from a request in its position.

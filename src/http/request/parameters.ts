@@ -26,6 +26,8 @@ export interface ReadPlan {
   readonly format: FormatName | undefined
   /** Undefined: all records. */
   readonly wanted: RequestedFilters | undefined
+  /** The version of topics and route that the address of a page was made with. */
+  readonly version: string | undefined
 }
 
 /** A parsed GET of a stream. */
@@ -47,6 +49,9 @@ export type SocketPlan =
       readonly wanted: RequestedFilters | undefined
     }
 
+/** The named filters of a route: expressions by name. */
+export type NamedFilters = Readonly<Record<string, string>>
+
 const FILTERS = ['topic', 'partition', 'key', 'filter']
 /** Parameters of a GET of mode `http-get`. */
 export const READ_NAMES = [
@@ -57,6 +62,7 @@ export const READ_NAMES = [
   'cursor',
   'start',
   'end',
+  'version',
   ...FILTERS,
 ]
 const POSITION_NAMES = ['start', 'cursor', 'last_event_id']
@@ -70,9 +76,14 @@ export const SOCKET_NAMES = [...new Set([...PLAIN_SOCKET_NAMES, ...ACK_SOCKET_NA
 /**
  * @param query The request's query.
  * @param topics The route's topics.
+ * @param filters The route's named filters.
  * @throws KafkaConsumeError INVALID_PARAMETER or INVALID_CURSOR, which names the parameter and the allowed values.
  */
-export function parseRead(query: URLSearchParams, topics: readonly string[]): ReadPlan {
+export function parseRead(
+  query: URLSearchParams,
+  topics: readonly string[],
+  filters: NamedFilters = {},
+): ReadPlan {
   const parameters = new Parameters(query, READ_NAMES)
   const limits = {
     maxRecords: parameters.whole('max_records', 1, MAX_RECORDS, 500),
@@ -88,8 +99,15 @@ export function parseRead(query: URLSearchParams, topics: readonly string[]): Re
       : { position, end }),
     limits,
     format: parseFormat(parameters, ['kong', ...STREAM_FORMATS]),
-    wanted: parseFilters(parameters, topics),
+    wanted: parseFilters(parameters, topics, filters),
+    version: parseVersion(parameters),
   }
+}
+
+function parseVersion(parameters: Parameters): string | undefined {
+  const version = parameters.one('version')
+  if (version === undefined || /^[\w-]{1,64}$/.test(version)) return version
+  throw invalid('version', 'it must be that of an earlier answer: letters, digits, "-" and "_"')
 }
 
 /**
@@ -101,9 +119,10 @@ export function parseStream(
   query: URLSearchParams,
   lastEventId: string | undefined,
   topics: readonly string[],
+  filters: NamedFilters = {},
 ): StreamPlan {
   const parameters = new Parameters(query, STREAM_NAMES)
-  const plan = streamPlan(parameters, topics)
+  const plan = streamPlan(parameters, topics, filters)
   // Clients that open a new stream by themselves append `lastEventId` to the URL that they were
   // given, with its `start`. Within that stream the header is newer.
   const [parameter, id] = lastEventId
@@ -114,27 +133,38 @@ export function parseStream(
 }
 
 /** @throws KafkaConsumeError INVALID_PARAMETER or INVALID_CURSOR */
-export function parseSocket(query: URLSearchParams, topics: readonly string[]): SocketPlan {
+export function parseSocket(
+  query: URLSearchParams,
+  topics: readonly string[],
+  filters: NamedFilters = {},
+): SocketPlan {
   const acks = query.get('acks') ?? 'false'
   if (acks !== 'true' && acks !== 'false') throw invalid('acks', 'it must be "true" or "false"')
   if (acks === 'false') {
-    return { acks: false, ...streamPlan(new Parameters(query, PLAIN_SOCKET_NAMES), topics) }
+    return {
+      acks: false,
+      ...streamPlan(new Parameters(query, PLAIN_SOCKET_NAMES), topics, filters),
+    }
   }
   const parameters = new Parameters(query, ACK_SOCKET_NAMES)
   return {
     acks: true,
     maxUnacked: parameters.whole('max_unacked', 1, 10_000, 500),
-    wanted: parseFilters(parameters, topics),
+    wanted: parseFilters(parameters, topics, filters),
   }
 }
 
-function streamPlan(parameters: Parameters, topics: readonly string[]): StreamPlan {
+function streamPlan(
+  parameters: Parameters,
+  topics: readonly string[],
+  filters: NamedFilters,
+): StreamPlan {
   const position = parsePosition(parameters, ['last_event_id', 'cursor', 'start'])
   return {
     position: position ?? { start: 'latest' },
     end: parseEnd(parameters),
     format: parseFormat(parameters, STREAM_FORMATS),
-    wanted: parseFilters(parameters, topics),
+    wanted: parseFilters(parameters, topics, filters),
   }
 }
 
@@ -201,6 +231,7 @@ function newestPage(
 function parseFilters(
   parameters: Parameters,
   topics: readonly string[],
+  named: NamedFilters,
 ): RequestedFilters | undefined {
   if (!parameters.hasAny(FILTERS)) return undefined
   const wanted = parameters.all('topic')
@@ -213,10 +244,20 @@ function parseFilters(
     if (!/^\d{1,9}$/.test(text)) throw invalid('partition', 'it must be a whole number from 0')
     return Number(text)
   })
-  const filter = parameters.one('filter')
+  const filter = expressionIn(parameters.one('filter'), named)
   if (filter !== undefined) expressionOf(filter)
   const filters = filter === undefined ? [] : [filter]
   return { topics: wanted, partitions, keys: parameters.all('key'), filters }
+}
+
+/** The expression of a filter, which may be named: `@big`. No expression begins with `@`. */
+function expressionIn(text: string | undefined, named: NamedFilters): string | undefined {
+  if (!text?.startsWith('@')) return text
+  const name = text.slice(1)
+  if (Object.hasOwn(named, name)) return named[name]
+  const names = Object.keys(named).map((each) => `@${each}`)
+  const known = names.length > 0 ? `this route has ${names.join(', ')}` : 'this route has none'
+  throw invalid('filter', `there is no named filter "@${clip(name)}"; ${known}`)
 }
 
 /** The layout of an answer's records, and the format of each. */

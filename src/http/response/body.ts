@@ -2,13 +2,16 @@
  * The bodies of a GET, laid out as parts: texts, and records in whatever form they are. Records are
  * texts, bytes that are encoded already, or runs of a delivery, which its group encodes.
  */
+import type { Context } from 'hono'
 import { concatBytes } from '../../core/bytes.ts'
 import { partitionKey, type TopicPartition } from '../../core/topic-partition.ts'
+import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { Gap, PartitionState } from '../../port/kafka.ts'
 import type { BatchForm } from '../../records/batch-form.ts'
 import type { EncodedBatch } from '../../records/encoded-batch.ts'
-import type { Format } from '../../records/format.ts'
+import { FORMATS, type Format } from '../../records/format.ts'
 import { formatSlice } from '../../records/format-batch.ts'
+import { type Compressed, compressAnswer, MIN_COMPRESSED_BYTES } from './compress.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -195,6 +198,44 @@ export function joinParts(parts: readonly BodyPart[]): Uint8Array<ArrayBuffer> {
 export interface AnswerForm {
   readonly list: 'lines' | 'flat' | 'kong' | 'array'
   readonly format: Format | undefined
+}
+
+/** The media type of an answer. */
+export function contentTypeOf({ list, format }: AnswerForm): string {
+  if (list === 'lines') return 'application/x-ndjson'
+  const isEvents = format === FORMATS.cloudevents
+  return isEvents ? 'application/cloudevents-batch+json' : 'application/json'
+}
+
+/**
+ * Compresses a body if its client accepts that, and the route compresses answers.
+ *
+ * @param signal Ends it when no client waits any more.
+ * @param onUncompressed Called when the body is sent uncompressed, because too many are being compressed.
+ */
+export function compressBody(
+  c: Context,
+  { compression }: Pick<ResolvedOptions, 'compression'>,
+  bytes: Uint8Array<ArrayBuffer>,
+  signal: () => AbortSignal,
+  onUncompressed: () => void,
+): Compressed | Promise<Compressed> {
+  const isCandidate =
+    compression !== 'off' &&
+    bytes.length >= MIN_COMPRESSED_BYTES &&
+    c.req.raw.headers.has('Accept-Encoding')
+  if (!isCandidate) return { bytes, coding: undefined }
+  return compressAnswer(c, bytes, signal(), onUncompressed)
+}
+
+/** Sets `Content-Encoding` and `Vary`. */
+export function setCodingHeaders(
+  c: Context,
+  coding: string | undefined,
+  { compression }: Pick<ResolvedOptions, 'compression'>,
+): void {
+  if (compression !== 'off') c.header('Vary', 'Accept-Encoding', { append: true })
+  if (coding !== undefined) c.header('Content-Encoding', coding)
 }
 
 /**

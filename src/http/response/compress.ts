@@ -24,10 +24,11 @@ export interface Compressed {
 export async function compressAnswer(
   c: Context,
   bytes: Uint8Array<ArrayBuffer>,
+  signal: AbortSignal,
   onUncompressed: () => void,
 ): Promise<Compressed> {
   const coding = chooseCoding(c, CODINGS)
-  const compressed = coding && (await compressors.compress(bytes, coding, c.req.raw.signal))
+  const compressed = coding && (await compressors.compress(bytes, coding, signal))
   if (coding && !compressed) onUncompressed()
   return { bytes: compressed ?? bytes, coding: compressed && coding }
 }

@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import type { AnswerMemory } from './answer-budget.ts'
+import type { PageIdentity } from './page-identity.ts'
 
 /** A cached answer, as it is sent. */
 export interface CachedResponse {
@@ -9,6 +10,8 @@ export interface CachedResponse {
   readonly records: number
   /** Bytes of the body before compression. */
   readonly size: number
+  /** The page's identity for the caches of clients and proxies; undefined where they may not keep it. */
+  readonly identity?: PageIdentity | undefined
 }
 
 const MAX_ANSWERS = 64

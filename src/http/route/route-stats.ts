@@ -14,6 +14,8 @@ export interface RouteStats {
   readonly commitStrategy: NonNullable<KafkaConsumeOptions['commitStrategy']>
   /** The topics that are read. */
   readonly topics: readonly string[]
+  /** Named filters: expressions by name. */
+  readonly filters: Readonly<Record<string, string>>
   /** Open streams, and those about to open. */
   readonly subscribers: number
   /** The option `maxSubscribers`. */

@@ -2,6 +2,7 @@ import { toHex } from '../../core/bytes.ts'
 import { KafkaConsumeError, outageError, shuttingDownError } from '../../core/errors.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import { logWarningsByDefault } from '../../core/log.ts'
+import type { RequestStatistics } from '../../core/request-statistics.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { KafkaOutage } from '../../port/kafka.ts'
 import type { RecordProcessor } from '../../records/record-processor.ts'
@@ -11,7 +12,7 @@ import { ResponseCache } from '../response/response-cache.ts'
 import { ClientGroups } from './client-groups.ts'
 import { type Lease, lease } from './cluster-registry.ts'
 import type { GroupCalls, Membership } from './memberships.ts'
-import { RouteStatistics } from './route-statistics.ts'
+import { type ReadKind, RouteStatistics } from './route-statistics.ts'
 import type { GroupStats, PartitionRange, RouteStats, StreamForm } from './route-stats.ts'
 import { StreamLimit } from './stream-limit.ts'
 
@@ -204,6 +205,24 @@ export class Route {
     return new AnswerMemory(this.#answerBudgets)
   }
 
+  /**
+   * Counts records and bytes of an answer.
+   *
+   * @param request The statistics of its request, where there are any.
+   */
+  countSent(
+    kind: ReadKind,
+    records: number,
+    bytes: number,
+    request: RequestStatistics | undefined,
+  ): void {
+    for (const counted of [this.statistics.sent[kind], request]) {
+      if (!counted) continue
+      counted.records += records
+      counted.bytes += bytes
+    }
+  }
+
   addStream(stream: OpenStream): void {
     this.#streams.add(stream)
     this.#ticking ??= setInterval(() => this.#tick(), this.tickInterval)
@@ -264,6 +283,7 @@ export class Route {
       mode: this.options.mode,
       commitStrategy: this.options.commitStrategy,
       topics: this.options.topics,
+      filters: this.options.filters ?? {},
       subscribers: this.#streamLimit.open,
       maxSubscribers: this.options.maxSubscribers,
       answerBytes: this.#answerBudgets[0]?.used ?? 0,

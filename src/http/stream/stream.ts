@@ -34,6 +34,7 @@ export async function answerStream(c: Context, route: Route): Promise<Response> 
     urlOf(c).searchParams,
     c.req.header('Last-Event-ID'),
     route.options.topics,
+    route.options.filters,
   )
   const isEvents = type === 'text/event-stream'
   const [form, encoder] = isEvents

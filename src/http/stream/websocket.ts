@@ -41,7 +41,7 @@ export async function answerSocket(c: Context, route: Route): Promise<Response> 
     )
   }
   assertHandshake(c)
-  const plan = parseSocket(urlOf(c).searchParams, route.options.topics)
+  const plan = parseSocket(urlOf(c).searchParams, route.options.topics, route.options.filters)
   const statistics = requestStatisticsOf(c)
   const session = plan.acks
     ? await AckSession.open(route, clientOf(c), plan, statistics)

@@ -11,7 +11,7 @@ import { type Json, json, ref, refusals, refusalsAs, text } from './responses.ts
 import { PARAMETERS, SCHEMAS, WRITE_PARAMETERS } from './schemas.ts'
 
 type DescribedOperation =
-  | Pick<RouteStats, 'mode' | 'topics' | 'commitStrategy'>
+  | Pick<RouteStats, 'mode' | 'topics' | 'commitStrategy' | 'filters'>
   | Pick<ProduceStats | UpstreamStats, 'mode' | 'topics'>
 
 /** A handler of `kafkaConsume`, `kafkaProduce` or `kafkaUpstream`, as far as it is described. */
@@ -106,15 +106,35 @@ function operationsOf(route: DescribedRoute): FoundOperation[] {
           : []),
       ]
       if (isConsumed && isOffsetsPath(path)) return offsetsAt(path)
-      const operation = operationOf(described.mode, `${main} ${path}`)
+      const operation = withFilters(operationOf(described.mode, `${main} ${path}`), described)
       const found: FoundOperation[] = [{ path, method: main, operation }]
       if (!isConsumed) return found
       if (described.mode !== 'websocket') {
-        found.push({ path, method: 'head', operation: positions(described.mode, `head ${path}`) })
+        const head = withFilters(positions(described.mode, `head ${path}`), described)
+        found.push({ path, method: 'head', operation: head })
       }
       return hasOffsets ? [...found, ...offsetsAt(`${path.replace(/\/$/, '')}/offsets`)] : found
     })
   return found.filter(({ method }) => methods?.includes(method.toUpperCase()) ?? true)
+}
+
+/** Describes the named filters of a route at the parameter that takes them. */
+function withFilters(operation: Json, described: DescribedOperation): Json {
+  const filters = Object.entries('filters' in described ? described.filters : {})
+  const parameters = operation['parameters'] as readonly Json[] | undefined
+  if (filters.length === 0 || !parameters) return operation
+  const list = filters.map(([name, expression]) => `\`@${name}\`: \`${expression}\``)
+  const describeFilter = (parameter: Json) => ({
+    ...parameter,
+    description: `${parameter['description']}, or the name of one: ${list.join('; ')}`,
+    examples: Object.fromEntries(
+      filters.map(([name, expression]) => [name, { value: `@${name}`, summary: expression }]),
+    ),
+  })
+  return {
+    ...operation,
+    parameters: parameters.map((each) => (each['name'] === 'filter' ? describeFilter(each) : each)),
+  }
 }
 
 /** The method of a route's main operation. Any method writes with `kafkaUpstream`. */

@@ -219,6 +219,10 @@ export const SCHEMAS = {
         hosts: v.array(v.string()),
         mode: v.string(),
         topics: v.array(v.string()),
+        filters: v.pipe(
+          v.optional(v.record(v.string(), v.string())),
+          v.description('Named filters: expressions by name'),
+        ),
         cluster: v.optional(v.string()),
         streams: v.number(),
         groups: v.array(v.string()),
@@ -334,6 +338,11 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
     schema: v.string(),
     description:
       'Where reading ends: a cursor, or a text as for `start` but for a number of records; needs a position to read from',
+  },
+  version: {
+    schema: v.string(),
+    description:
+      'That of the address in `Link`: caches may keep the page, since its address changes when a topic is re-created',
   },
   last_event_id: { schema: cursor, description: 'The same as `cursor`' },
   lastEventId: {

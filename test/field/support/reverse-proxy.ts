@@ -12,6 +12,8 @@ interface Places {
   readonly port: number
   readonly target: number
   readonly folder: string
+  /** Whether answers are cached as their headers allow. */
+  readonly isCaching: boolean
 }
 
 interface Kind {
@@ -19,10 +21,16 @@ interface Kind {
   readonly argv: (program: string, config: string) => string[]
 }
 
+/** Requests for one page at one time are one request, and a page is validated when it is old. */
+const NGINX_CACHING = `proxy_cache pages;
+      proxy_cache_lock on;
+      proxy_cache_revalidate on;
+      add_header X-Cache $upstream_cache_status;`
+
 /** Beside what each needs to lead a request on at all, and to run as anybody in a folder of its own. */
 const KINDS = {
   nginx: {
-    config: ({ port, target, folder }) => `
+    config: ({ port, target, folder, isCaching }) => `
 daemon off;
 worker_processes auto;
 pid ${folder}/pid;
@@ -38,9 +46,13 @@ http {
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${folder}/${name};`)
     .join('\n  ')}
+  ${isCaching ? `proxy_cache_path ${folder}/cache keys_zone=pages:1m;` : ''}
   server {
     listen 127.0.0.1:${port};
-    location / { proxy_pass http://127.0.0.1:${target}; }
+    location / {
+      proxy_pass http://127.0.0.1:${target};
+      ${isCaching ? NGINX_CACHING : ''}
+    }
   }
 }
 `,
@@ -90,7 +102,8 @@ export class ReverseProxy implements AsyncDisposable {
     this.#child = child
   }
 
-  static async start(name: ProxyKind, target: number): Promise<ReverseProxy> {
+  /** @param isCaching Whether answers are cached as their headers allow; nginx only. */
+  static async start(name: ProxyKind, target: number, isCaching = false): Promise<ReverseProxy> {
     const program = await provide(name)
     const [port] = (await freePorts(1)) as [number]
     const folder = mkdtempSync(join(tmpdir(), `${name}-`))
@@ -99,7 +112,7 @@ export class ReverseProxy implements AsyncDisposable {
     mkdirSync(join(folder, 'home'))
     const kind: Kind = KINDS[name]
     const config = join(folder, 'config')
-    writeFileSync(config, kind.config({ port, target, folder }))
+    writeFileSync(config, kind.config({ port, target, folder, isCaching }))
     const log = join(folder, 'output.log')
     const child = Bun.spawn(kind.argv(program, config), {
       env: { ...process.env, HOME: join(folder, 'home'), XDG_DATA_HOME: join(folder, 'home') },
