@@ -136,7 +136,8 @@ export class Feed {
   }
 
   /**
-   * The partitions, and the topic ids (KIP-516) by name as far as they are known.
+   * The partitions, and the topic ids (KIP-516) by name as far as they are known: as of 10 s ago at
+   * most, since reads that come and go leave no subscriber for whom the topics are checked.
    *
    * @throws KafkaConsumeError UNKNOWN_TOPIC, or why Kafka cannot be read.
    */
@@ -144,8 +145,9 @@ export class Feed {
     readonly table: PartitionTable
     readonly topicIds: ReadonlyMap<string, string>
   }> {
-    const { liveConsumer } = await this.#enter()
-    this.#subscribers.leave()
+    const entered = await this.#enter()
+    await this.#check(this.#times.checkInterval).finally(() => this.#subscribers.leave())
+    const { liveConsumer } = this.#followed ?? entered
     return { table: liveConsumer.table, topicIds: this.#monitor.ids }
   }
 
@@ -335,6 +337,7 @@ export class Feed {
 
   async #start(): Promise<FollowedTopics> {
     const table = await this.#monitor.begin()
+    this.#checkedAt = performance.now()
     const ends = new EndOffsets(this.#cluster, table)
     const liveConsumer = this.#newLiveConsumer(table, await ends.now())
     return { liveConsumer, ends }

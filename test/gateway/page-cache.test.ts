@@ -80,6 +80,33 @@ test('a thousand clients behind the cache of nginx cost one read of Kafka', asyn
   await orders.close()
 }, 120_000)
 
+test('a topic that is re-created gives its pages other addresses, also while nobody follows it', async () => {
+  const changing = await kafka.createTopic()
+  const records = range(0, 40).map((n) => ({ partition: n % 4, value: `v${n}` }))
+  await kafka.produce(changing, records)
+  const orders = kafkaConsume({ bootstrapServers: kafka.bootstrapServers, topics: [changing] })
+  await using server = serve(new Hono().all('/orders', orders))
+  const versionNow = async () => {
+    const query = 'start=earliest&format=records&max_records=10'
+    const response = await fetch(`${server.url}/orders?${query}`)
+    await response.text()
+    return /version=(\w+)/.exec(response.headers.get('link') ?? '')?.[1]
+  }
+  await until(async () => (await versionNow()) !== undefined, 'topic ids to be known')
+  const before = await versionNow()
+  await kafka.recreateTopic(changing)
+  await kafka.produce(changing, records)
+  await until(
+    async () => {
+      const now = await versionNow()
+      return now !== undefined && now !== before
+    },
+    'another version',
+    20_000,
+  )
+  await orders.close()
+}, 60_000)
+
 test('nginx keeps no page whose address names no version', async () => {
   const { server, orders, asked } = await serveCounted()
   await using _ = server
