@@ -23,9 +23,22 @@ export {
   type ProduceStats,
 } from './http/produce/kafka-produce.ts'
 export type { BufferedStats } from './http/produce/record-sender.ts'
+export type {
+  NotWrittenAnswer,
+  ProduceHandler,
+  WriteFailure,
+  WrittenAnswer,
+} from './http/produce/typed-records.ts'
 export type { WriterControls } from './http/produce/writer-controls.ts'
 export type { KafkaClient } from './http/request/client.ts'
 export type { LogFields } from './http/request/log-fields.ts'
+export type {
+  FilterQuery,
+  ReadQuery,
+  SocketQuery,
+  StreamQuery,
+  WriteQuery,
+} from './http/request/query-types.ts'
 export type {
   KafkaReader,
   PolledRecords,
@@ -36,6 +49,17 @@ export type {
   StreamFrom,
   StreamPosition,
 } from './http/request-reader.ts'
+export type {
+  Answer,
+  ErrorAnswer,
+  ErrorStatus,
+  JsonRecord,
+  KongAnswer,
+  KongPartition,
+  KongTopic,
+  RecordsAnswer,
+  ValueOf,
+} from './http/response/answer-types.ts'
 export type { KafkaControls } from './http/route/handler-controls.ts'
 export type {
   ClusterStats,
@@ -44,6 +68,7 @@ export type {
   RouteStats,
 } from './http/route/route-stats.ts'
 export type { PartitionDetails, TopicDetails } from './http/route/topic-details.ts'
+export type { ConsumeHandler } from './http/typed-routes.ts'
 export {
   type KafkaUpstreamHandler,
   kafkaUpstream,
@@ -64,6 +89,7 @@ export type {
   BrokerAddress,
   ConfluentRegistryOptions,
   ConsumerGroupOptions,
+  DeliveryMode,
   ErrorHandlingOptions,
   FileReference,
   KafkaConnectionOptions,
@@ -82,16 +108,18 @@ export type {
   RegistryOauth2ClientOptions,
   RegistryOauth2Options,
   RegistrySubjectOptions,
+  ResponseFormat,
   SchemaRegistryOptions,
   SecurityOptions,
   TopicOptions,
 } from './options/option-types.ts'
-export type { RecordOf } from './options/topic-records.ts'
+export type { NewRecord, RecordOf, RecordToWrite } from './options/topic-records.ts'
 export type { BrokerState, Gap, KafkaOutage } from './port/kafka.ts'
 export type { GroupProgress, GroupState } from './port/topic-details.ts'
 export type {
   AnyRecord,
   ConsumedRecord,
+  EventStreamText,
   FailedRecord,
   PlainRecord,
   RecordHeaders,

@@ -9,6 +9,7 @@ export type {
 } from '../records/standard-schema.ts'
 export { KafkaStreamError, type KafkaStreamErrorCode } from './errors.ts'
 export type { ReadOptions, ReceivedRecord, ReceiveOptions } from './record.ts'
+export type { RecordByRoute, StreamCursor, StreamRoute } from './route.ts'
 export type { RecordBySchema, ValueSchemas } from './schema.ts'
 export { type SharedStreamOptions, sharedStream } from './shared-stream.ts'
 export { type RecordSocket, type SocketOptions, type SocketRecord, socket } from './socket.ts'

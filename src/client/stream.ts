@@ -9,6 +9,7 @@ import {
   reportGap,
 } from './record.ts'
 import { Retries } from './retry.ts'
+import { addressOfRoute, type RecordByRoute, type StreamRoute } from './route.ts'
 import { acceptRecord, type RecordBySchema, type ValueSchemas } from './schema.ts'
 
 /** The options of `stream`. */
@@ -38,7 +39,7 @@ const PASSING = [408, 425, 429, 500, 502, 503, 504]
  *
  * The loop sets the pace: nothing is read from the connection while the loop's body works.
  *
- * @param url Of the route; in browsers it may be relative.
+ * @param url Of the route; in browsers it may be relative. A route of `hc` types the records: `stream(client.orders)`.
  * @throws KafkaStreamError when a retry cannot succeed; the reason of `signal` when it aborts.
  *
  * @example
@@ -70,13 +71,21 @@ const PASSING = [408, 425, 429, 500, 502, 503, 504]
  * await broker.close()
  * ```
  */
-export async function* stream<const Schemas extends ValueSchemas | undefined = undefined>(
+export function stream<const Schemas extends ValueSchemas | undefined = undefined>(
   url: string | URL,
-  options: StreamOptions<Schemas> = {},
-): AsyncGenerator<RecordBySchema<Schemas>, void, undefined> {
-  for await (const { data, cursor } of streamData(url, options)) {
+  options?: StreamOptions<Schemas>,
+): AsyncGenerator<RecordBySchema<Schemas>, void, undefined>
+export function stream<Route extends StreamRoute>(
+  route: [RecordByRoute<Route>] extends [never] ? never : Route,
+  options?: StreamOptions,
+): AsyncGenerator<RecordByRoute<Route>, void, undefined>
+export async function* stream(
+  given: string | URL | StreamRoute,
+  options: StreamOptions<ValueSchemas | undefined> = {},
+): AsyncGenerator<ReceivedRecord, void, undefined> {
+  for await (const { data, cursor } of streamData(addressOfRoute(given), options)) {
     const record = await acceptRecord({ ...(data as ReceivedRecord), cursor }, options)
-    if (record) yield record as RecordBySchema<Schemas>
+    if (record) yield record
   }
 }
 

@@ -80,8 +80,7 @@ function follow<Schemas extends ValueSchemas | undefined>(
     update((before) => ({ ...before, records: [...before.records, ...received].slice(-limit) }))
   }
   const read = async () => {
-    const open = shared ? sharedStream<Schemas> : stream<Schemas>
-    const records = open(url, {
+    const own: StreamOptions<Schemas> = {
       ...options,
       signal: left.signal,
       onOpen: () => {
@@ -92,8 +91,8 @@ function follow<Schemas extends ValueSchemas | undefined>(
         options.onRetry?.(error, delay)
         update((before) => ({ ...before, status: 'retrying', error }))
       },
-    })
-    for await (const record of records) {
+    }
+    for await (const record of shared ? sharedStream(url, own) : stream(url, own)) {
       waiting.push(record)
       if (waiting.length > limit) waiting.shift()
       timer ??= setTimeout(render, RENDER_MS)

@@ -19,7 +19,7 @@ export function produceRoute(
   options: KafkaProduceOptions,
   origins: readonly string[],
 ): KafkaProduceHandler {
-  const write = kafkaProduce({ ...options, maxBytes: MAX_BYTES })
+  const write: KafkaProduceHandler = kafkaProduce({ ...options, maxBytes: MAX_BYTES })
   const handler: typeof write = Object.assign(async (...[c, next]: Parameters<typeof write>) => {
     const refusal = refusalOf(c, origins)
     return refusal ? errorResponse(c, refusal, false) : write(c, next)

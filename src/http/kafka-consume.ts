@@ -1,7 +1,12 @@
-import type { Context, MiddlewareHandler } from 'hono'
+import type { Context, Handler } from 'hono'
 import { KafkaConsumeError } from '../core/errors.ts'
 import { type ResolvedOptions, resolveOptions } from '../options/consume-options.ts'
-import type { KafkaConsumeOptions } from '../options/option-types.ts'
+import type {
+  DeliveryMode,
+  KafkaConsumeOptions,
+  KafkaTopics,
+  ResponseFormat,
+} from '../options/option-types.ts'
 import { answerGet } from './consume/get.ts'
 import { answerHead } from './consume/head.ts'
 import { answerOffsets, isOffsets } from './consume/offsets.ts'
@@ -15,9 +20,13 @@ import { controlsOf, type KafkaControls } from './route/handler-controls.ts'
 import { Route, type SharedLimits } from './route/route.ts'
 import { answerStream } from './stream/stream.ts'
 import { answerSocket } from './stream/websocket.ts'
+import type { ConsumeHandler } from './typed-routes.ts'
 
 /** The Hono handler that `kafkaConsume` returns. It connects with its first request, and runs until `close`. */
-export interface KafkaConsumeHandler extends MiddlewareHandler, KafkaControls {}
+export interface KafkaConsumeHandler<Handle extends Handler = Handler> extends KafkaControls {
+  /** Answers a request. Its type tells `hc` of Hono the parameters, the answers and the errors. */
+  (...request: Parameters<Handle>): ReturnType<Handle>
+}
 
 /**
  * Serves Kafka topics over HTTP: records by GET, or streamed as Server-Sent Events.
@@ -43,7 +52,14 @@ export interface KafkaConsumeHandler extends MiddlewareHandler, KafkaControls {}
  * await orders.close()
  * ```
  */
-export function kafkaConsume(options: KafkaConsumeOptions): KafkaConsumeHandler {
+export function kafkaConsume<
+  const Topics extends KafkaTopics,
+  Mode extends DeliveryMode = 'http-get',
+  Form extends ResponseFormat = 'kong',
+  Formatted = never,
+>(
+  options: KafkaConsumeOptions<Topics, Mode, Form, Formatted>,
+): KafkaConsumeHandler<ConsumeHandler<Topics, Mode, Form, Formatted>> {
   return consumeWithin(undefined, options)
 }
 
@@ -73,7 +89,7 @@ export function consumeWithin(
       return onError(c, error)
     }
   }
-  return Object.assign(handler as MiddlewareHandler, controlsOf(route))
+  return Object.assign(handler as Handler, controlsOf(route))
 }
 
 /** @throws KafkaConsumeError */

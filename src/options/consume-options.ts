@@ -169,9 +169,13 @@ export const optionsSchema = v.pipe(
     ),
     mode: v.pipe(
       v.optional(
-        v.picklist(
-          [...MODES, 'auto'],
-          'mode must be "http-get", "server-sent-events", "websocket" or "auto"',
+        v.pipe(
+          v.picklist(
+            [...MODES, 'auto'],
+            'mode must be "http-get", "server-sent-events", "websocket" or "auto"',
+          ),
+          v.title('DeliveryMode'),
+          v.description('How records are delivered.'),
         ),
         'http-get',
       ),
@@ -218,9 +222,13 @@ export const optionsSchema = v.pipe(
     librdkafka,
     responseFormat: v.pipe(
       v.optional(
-        v.picklist(
-          ['kong', ...STREAM_FORMATS],
-          'responseFormat must be "kong", "records", "value" or "cloudevents"',
+        v.pipe(
+          v.picklist(
+            ['kong', ...STREAM_FORMATS],
+            'responseFormat must be "kong", "records", "value" or "cloudevents"',
+          ),
+          v.title('ResponseFormat'),
+          v.description('The form of answers.'),
         ),
         'kong',
       ),

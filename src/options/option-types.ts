@@ -470,8 +470,12 @@ export interface RegistrySubjectOptions {
 }
 
 /** Options of `kafkaConsume`. */
-export interface KafkaConsumeOptions<Topics extends KafkaTopics = KafkaTopics>
-  extends KafkaConnectionOptions {
+export interface KafkaConsumeOptions<
+  Topics extends KafkaTopics = KafkaTopics,
+  Mode extends DeliveryMode = DeliveryMode,
+  Form extends ResponseFormat = ResponseFormat,
+  Formatted = unknown,
+> extends KafkaConnectionOptions {
   /**
    * Topics to read, 1 to 100, in this order: `"name,name"`, an array of names or of
    * `{name, schema, key, headers, schemaRegistry}`, or an object with the schema of each topic.
@@ -489,7 +493,7 @@ export interface KafkaConsumeOptions<Topics extends KafkaTopics = KafkaTopics>
    * "auto".
    * @default 'http-get'
    */
-  readonly mode?: 'http-get' | 'server-sent-events' | 'websocket' | 'auto' | undefined
+  readonly mode?: Mode | undefined
 
   /**
    * How values are delivered: `noop` as strings, `json` as parsed JSON. Default: `json` where a
@@ -568,13 +572,13 @@ export interface KafkaConsumeOptions<Topics extends KafkaTopics = KafkaTopics>
    * "cloudevents".
    * @default 'kong'
    */
-  readonly responseFormat?: 'kong' | 'records' | 'value' | 'cloudevents' | undefined
+  readonly responseFormat?: Form | undefined
 
   /**
    * Called with each record, it returns the JSON that clients get instead of `responseFormat`; they
    * cannot ask for another.
    */
-  readonly format?: FormatRecord | undefined
+  readonly format?: FormatRecord<Formatted> | undefined
 
   /**
    * Called with each record on its way to clients: returns it, changed or not, or `null` to drop
@@ -755,6 +759,9 @@ export interface ConfluentRegistryOptions {
   readonly authentication?: RegistryAuthenticationOptions | undefined
 }
 
+/** How records are delivered. */
+export type DeliveryMode = 'http-get' | 'server-sent-events' | 'websocket' | 'auto'
+
 /** The consumer group of reads without a position. */
 export interface ConsumerGroupOptions {
   /**
@@ -802,6 +809,9 @@ export interface ErrorHandlingOptions {
    */
   readonly returnErrorMessage?: boolean | undefined
 }
+
+/** The form of answers. */
+export type ResponseFormat = 'kong' | 'records' | 'value' | 'cloudevents'
 
 /** Options of `kafkaProduce`. */
 export interface KafkaProduceOptions<Topics extends KafkaTopics = KafkaTopics>

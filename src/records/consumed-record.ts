@@ -99,6 +99,12 @@ export interface FailedRecord<Topic extends string = string>
   readonly error: RecordError
 }
 
+/** The text of an event stream, whose events carry records. `stream` of the client parses it. */
+export type EventStreamText<Received extends AnyRecord = AnyRecord> = string & {
+  /** The type of the records, for the compiler alone. */
+  readonly records?: Received
+}
+
 /** A record's `encoding`, while it is built. */
 interface Encoding {
   key?: 'base64'

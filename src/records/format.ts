@@ -70,7 +70,7 @@ export const FORMATS = {
  * await orders.close()
  * ```
  */
-export type FormatRecord = (record: ConsumedRecord) => unknown
+export type FormatRecord<Formatted = unknown> = (record: ConsumedRecord) => Formatted
 
 const formats = new WeakMap<FormatRecord, Format>()
 

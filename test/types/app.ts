@@ -13,8 +13,11 @@ import {
 import * as v from 'valibot'
 import * as z from 'zod'
 
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
-function hold<Fact extends true>(_fact?: Fact): void {}
+/** Whether two types are the same. */
+export type Same<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+/** Has the compiler hold a fact about types. */
+export function hold<Fact extends true>(_fact?: Fact): void {}
 
 /** An order, by valibot. */
 export const Order = v.object({ total: v.number(), at: v.pipe(v.string(), v.toDate()) })

@@ -1,4 +1,4 @@
-import type { Context, MiddlewareHandler } from 'hono'
+import type { Context, Handler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { asKafkaConsumeError, KafkaConsumeError, shuttingDownError } from '../../core/errors.ts'
 import type { HistogramState } from '../../core/histogram.ts'
@@ -22,6 +22,7 @@ import {
   recordsOfJson,
   recordsOfLines,
 } from './parse-records.ts'
+import type { ProduceHandler } from './typed-records.ts'
 import { assertRecordsFit } from './validate-records.ts'
 import { type WriteOutcome, WriteStatistics } from './write-statistics.ts'
 import type { WriterControls } from './writer-controls.ts'
@@ -52,7 +53,11 @@ export interface ProduceStats {
 }
 
 /** The Hono handler that `kafkaProduce` returns. */
-export interface KafkaProduceHandler extends MiddlewareHandler, WriterControls<ProduceStats> {}
+export interface KafkaProduceHandler<Handle extends Handler = Handler>
+  extends WriterControls<ProduceStats> {
+  /** Answers a request. Its type tells `hc` of Hono the body, the answers and the errors. */
+  (...request: Parameters<Handle>): ReturnType<Handle>
+}
 
 /**
  * Writes posted records to Kafka topics, and answers when Kafka has confirmed them: the mirror of
@@ -81,7 +86,7 @@ export interface KafkaProduceHandler extends MiddlewareHandler, WriterControls<P
  */
 export function kafkaProduce<const Topics extends KafkaTopics>(
   options: KafkaProduceOptions<Topics>,
-): KafkaProduceHandler {
+): KafkaProduceHandler<ProduceHandler<Topics>> {
   const resolved = resolveProduceOptions(options)
   logWarningsByDefault()
   const showDetail = resolved.errorHandling.returnErrorMessage
@@ -114,7 +119,7 @@ export function kafkaProduce<const Topics extends KafkaTopics>(
     return connection
   }
 
-  const handler: MiddlewareHandler = async (c) => {
+  const handler: Handler = async (c) => {
     try {
       const records = await readRecords(c, resolved, reading)
       await assertRecordsFit(records, resolved.schemas)

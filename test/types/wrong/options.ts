@@ -8,8 +8,6 @@ const bootstrapServers = 'localhost:9092'
 kafkaReader({ bootstrapServers, topics: { orders: { total: 'number' } } })
 // A schema in place of topics.
 kafkaConsume({ bootstrapServers, topics: v.object({ total: v.number() }) })
-// A name that does not exist.
-kafkaConsume({ bootstrapServers, topics: [{ name: 'orders', value: v.number() }] })
 // A schema without its topic.
 kafkaProduce({ bootstrapServers, topics: [{ schema: v.number() }] })
 // An option that does not exist.
