@@ -24,6 +24,7 @@ export {
 } from './http/produce/kafka-produce.ts'
 export type { BufferedStats } from './http/produce/record-sender.ts'
 export type {
+  NewRecords,
   NotWrittenAnswer,
   ProduceHandler,
   WriteFailure,
@@ -33,8 +34,11 @@ export type { WriterControls } from './http/produce/writer-controls.ts'
 export type { KafkaClient } from './http/request/client.ts'
 export type { LogFields } from './http/request/log-fields.ts'
 export type {
+  BodyInput,
   FilterQuery,
+  QueryInput,
   ReadQuery,
+  SocketInput,
   SocketQuery,
   StreamQuery,
   WriteQuery,
@@ -89,7 +93,6 @@ export type {
   BrokerAddress,
   ConfluentRegistryOptions,
   ConsumerGroupOptions,
-  DeliveryMode,
   ErrorHandlingOptions,
   FileReference,
   KafkaConnectionOptions,
@@ -108,12 +111,18 @@ export type {
   RegistryOauth2ClientOptions,
   RegistryOauth2Options,
   RegistrySubjectOptions,
-  ResponseFormat,
   SchemaRegistryOptions,
   SecurityOptions,
   TopicOptions,
 } from './options/option-types.ts'
 export type { NewRecord, RecordOf, RecordToWrite } from './options/topic-records.ts'
+export type {
+  DeliveryMode,
+  KafkaReaderOptions,
+  KafkaRouteOptions,
+  KafkaWriterOptions,
+  ResponseFormat,
+} from './options/typed-options.ts'
 export type { BrokerState, Gap, KafkaOutage } from './port/kafka.ts'
 export type { GroupProgress, GroupState } from './port/topic-details.ts'
 export type {

@@ -53,20 +53,6 @@ const PRODUCER = {
   entries: { ...connectionOptions, ...targetOptions, ...producerFields },
 }
 
-/** The types of schemas that become a type of their own when they have a title. */
-const ALIASED = ['union', 'picklist']
-
-/** Parameters of interfaces, by which functions infer types: the fields that have a parameter's type. */
-const PARAMETERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  KafkaConsumeOptions: {
-    topics: 'Topics extends KafkaTopics = KafkaTopics',
-    mode: 'Mode extends DeliveryMode = DeliveryMode',
-    responseFormat: 'Form extends ResponseFormat = ResponseFormat',
-    format: 'Formatted = unknown',
-  },
-  KafkaProduceOptions: { topics: 'Topics extends KafkaTopics = KafkaTopics' },
-}
-
 /** The file as the schemas have it. */
 export function optionTypes(): string {
   const interfaces = new Map<string, string>()
@@ -126,20 +112,14 @@ function declare(
   const own = Object.entries((schema as Schema).entries ?? {}).filter(
     ([field]) => !(field in (base?.entries ?? {})),
   )
-  const parameters = PARAMETERS[name] ?? {}
   const fields = own.map(([field, type]) => {
     const mark = type.type === 'optional' ? '?' : ''
     const ending = mark && ' | undefined'
-    const own = typeOf(type, interfaces)
-    const [parameter] = parameters[field]?.split(' ') ?? []
-    const text = parameter && (own === 'FormatRecord' ? `${own}<${parameter}>` : parameter)
-    return `${docstringOf(type)}\nreadonly ${field}${mark}: ${text ?? own}${ending}\n`
+    return `${docstringOf(type)}\nreadonly ${field}${mark}: ${typeOf(type, interfaces)}${ending}\n`
   })
-  const declared = Object.values(parameters)
-  const list = declared.length > 0 ? `<${declared.join(', ')}>` : ''
   interfaces.set(
     name,
-    `/** ${description} */\nexport interface ${name}${list} ${base ? `extends ${base.title} ` : ''}{\n${fields.join('\n')}}\n`,
+    `/** ${description} */\nexport interface ${name} ${base ? `extends ${base.title} ` : ''}{\n${fields.join('\n')}}\n`,
   )
 }
 
@@ -150,7 +130,7 @@ function typeOf(schema: Schema, interfaces: Map<string, string>, next?: Schema):
     declare(interfaces, title, descriptionOf(schema), schema)
   }
   const [first, ...then] = (schema.pipe ?? []).filter((item) => item.kind === 'schema')
-  if (title !== undefined && first && ALIASED.includes(first.type) && !interfaces.has(title)) {
+  if (title !== undefined && first?.type === 'union' && !interfaces.has(title)) {
     const isOwn = schema.pipe?.some((item) => (item as { type?: unknown }).type === 'title')
     if (!isOwn) return typeOf(first, interfaces, then[0])
     interfaces.set(title, '')

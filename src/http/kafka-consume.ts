@@ -1,12 +1,8 @@
 import type { Context, Handler } from 'hono'
 import { KafkaConsumeError } from '../core/errors.ts'
 import { type ResolvedOptions, resolveOptions } from '../options/consume-options.ts'
-import type {
-  DeliveryMode,
-  KafkaConsumeOptions,
-  KafkaTopics,
-  ResponseFormat,
-} from '../options/option-types.ts'
+import type { KafkaConsumeOptions, KafkaTopics } from '../options/option-types.ts'
+import type { KafkaRouteOptions } from '../options/typed-options.ts'
 import { answerGet } from './consume/get.ts'
 import { answerHead } from './consume/head.ts'
 import { answerOffsets, isOffsets } from './consume/offsets.ts'
@@ -54,11 +50,12 @@ export interface KafkaConsumeHandler<Handle extends Handler = Handler> extends K
  */
 export function kafkaConsume<
   const Topics extends KafkaTopics,
-  Mode extends DeliveryMode = 'http-get',
-  Form extends ResponseFormat = 'kong',
+  // Spelled out, so that errors of the compiler list the words.
+  Mode extends 'http-get' | 'server-sent-events' | 'websocket' | 'auto' = 'http-get',
+  Form extends 'kong' | 'records' | 'value' | 'cloudevents' = 'kong',
   Formatted = never,
 >(
-  options: KafkaConsumeOptions<Topics, Mode, Form, Formatted>,
+  options: KafkaRouteOptions<Topics, Mode, Form, Formatted>,
 ): KafkaConsumeHandler<ConsumeHandler<Topics, Mode, Form, Formatted>> {
   return consumeWithin(undefined, options)
 }

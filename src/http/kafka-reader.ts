@@ -1,7 +1,8 @@
 import type { MiddlewareHandler } from 'hono'
 import { resolveOptions } from '../options/consume-options.ts'
-import type { KafkaConsumeOptions, KafkaTopics } from '../options/option-types.ts'
+import type { KafkaTopics } from '../options/option-types.ts'
 import type { RecordOf } from '../options/topic-records.ts'
+import type { KafkaReaderOptions } from '../options/typed-options.ts'
 import type { AnyRecord, ConsumedRecord } from '../records/consumed-record.ts'
 import { RecordValidator } from '../records/record-validator.ts'
 import { checksOf } from '../records/topic-schemas.ts'
@@ -56,7 +57,7 @@ export interface KafkaReaderMiddleware<Received extends AnyRecord = ConsumedReco
  * ```
  */
 export function kafkaReader<const Topics extends KafkaTopics>(
-  options: KafkaConsumeOptions<Topics>,
+  options: KafkaReaderOptions<Topics>,
 ): KafkaReaderMiddleware<RecordOf<Topics>> {
   const { schemas, ...resolved } = resolveOptions(options)
   // Handlers get what schemas return, which need not be JSON: each read validates its own records. Only

@@ -1,10 +1,16 @@
 /** The type of a route of `kafkaConsume`, by its options: what `hc` of Hono knows of it. */
 import type { Handler } from 'hono'
 import type { JSONParsed } from 'hono/utils/types'
-import type { DeliveryMode, KafkaTopics, ResponseFormat } from '../options/option-types.ts'
+import type { KafkaTopics } from '../options/option-types.ts'
 import type { RecordOf } from '../options/topic-records.ts'
 import type { AnyRecord, EventStreamText } from '../records/consumed-record.ts'
-import type { ReadQuery, SocketQuery, StreamQuery } from './request/query-types.ts'
+import type {
+  QueryInput,
+  ReadQuery,
+  SocketInput,
+  SocketQuery,
+  StreamQuery,
+} from './request/query-types.ts'
 import type {
   Answer,
   ErrorAnswer,
@@ -20,17 +26,12 @@ import type {
  *
  * `Formatted` is what the route's `format` returns, `never` without one.
  */
-export type ConsumeHandler<
-  Topics extends KafkaTopics,
-  Mode extends DeliveryMode,
-  Form extends ResponseFormat,
-  Formatted,
-> = Handler<
+export type ConsumeHandler<Topics extends KafkaTopics, Mode, Form, Formatted> = Handler<
   // biome-ignore lint/suspicious/noExplicitAny: a handler fits any environment and any path.
   any,
   // biome-ignore lint/suspicious/noExplicitAny: a handler fits any environment and any path.
   any,
-  QueryInput<Mode, RecordOf<Topics>['topic']>,
+  InputOf<Mode, RecordOf<Topics>['topic']>,
   Promise<
     AnswerOf<Mode, JsonRecord<RecordOf<Topics>>, Form, Formatted> | Answer<ErrorAnswer, ErrorStatus>
   >
@@ -54,8 +55,8 @@ type BodyOfForm<Received extends AnyRecord, Form> = Form extends 'kong'
       ? ValueOf<Received>[]
       : Record<string, unknown>[]
 
-type QueryInput<Mode, Topic extends string> = Mode extends 'websocket'
-  ? { in: { query?: SocketQuery<Topic> }; outputFormat: 'ws' }
+type InputOf<Mode, Topic extends string> = Mode extends 'websocket'
+  ? SocketInput<SocketQuery<Topic>>
   : Mode extends 'server-sent-events'
-    ? { in: { query?: StreamQuery<Topic> } }
-    : { in: { query?: ReadQuery<Topic> } }
+    ? QueryInput<StreamQuery<Topic>>
+    : QueryInput<ReadQuery<Topic>>

@@ -5,7 +5,9 @@ import type { TopicDetails } from '../http/route/topic-details.ts'
 
 /** The part of a handler that topics are read through. */
 export interface DetailedHandler {
+  /** Statistics of the handler, of which topics and cluster are needed. */
   stats(): Pick<RouteStats, 'topics' | 'cluster'>
+  /** Asks Kafka for details of topics. Default: all topics of the handler. */
   topicDetails(topics?: readonly string[]): Promise<TopicDetails>
 }
 

@@ -169,13 +169,9 @@ export const optionsSchema = v.pipe(
     ),
     mode: v.pipe(
       v.optional(
-        v.pipe(
-          v.picklist(
-            [...MODES, 'auto'],
-            'mode must be "http-get", "server-sent-events", "websocket" or "auto"',
-          ),
-          v.title('DeliveryMode'),
-          v.description('How records are delivered.'),
+        v.picklist(
+          [...MODES, 'auto'],
+          'mode must be "http-get", "server-sent-events", "websocket" or "auto"',
         ),
         'http-get',
       ),
@@ -222,13 +218,9 @@ export const optionsSchema = v.pipe(
     librdkafka,
     responseFormat: v.pipe(
       v.optional(
-        v.pipe(
-          v.picklist(
-            ['kong', ...STREAM_FORMATS],
-            'responseFormat must be "kong", "records", "value" or "cloudevents"',
-          ),
-          v.title('ResponseFormat'),
-          v.description('The form of answers.'),
+        v.picklist(
+          ['kong', ...STREAM_FORMATS],
+          'responseFormat must be "kong", "records", "value" or "cloudevents"',
         ),
         'kong',
       ),

@@ -470,12 +470,7 @@ export interface RegistrySubjectOptions {
 }
 
 /** Options of `kafkaConsume`. */
-export interface KafkaConsumeOptions<
-  Topics extends KafkaTopics = KafkaTopics,
-  Mode extends DeliveryMode = DeliveryMode,
-  Form extends ResponseFormat = ResponseFormat,
-  Formatted = unknown,
-> extends KafkaConnectionOptions {
+export interface KafkaConsumeOptions extends KafkaConnectionOptions {
   /**
    * Topics to read, 1 to 100, in this order: `"name,name"`, an array of names or of
    * `{name, schema, key, headers, schemaRegistry}`, or an object with the schema of each topic.
@@ -483,7 +478,7 @@ export interface KafkaConsumeOptions<
    * `INVALID_OPTIONS` otherwise: a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -; at
    * least one topic is required; at most 100 topics are allowed; each topic may be named only once.
    */
-  readonly topics: Topics
+  readonly topics: KafkaTopics
 
   /**
    * How records are delivered: `http-get` as one answer to each GET, `server-sent-events` or
@@ -493,7 +488,7 @@ export interface KafkaConsumeOptions<
    * "auto".
    * @default 'http-get'
    */
-  readonly mode?: Mode | undefined
+  readonly mode?: 'http-get' | 'server-sent-events' | 'websocket' | 'auto' | undefined
 
   /**
    * How values are delivered: `noop` as strings, `json` as parsed JSON. Default: `json` where a
@@ -572,13 +567,13 @@ export interface KafkaConsumeOptions<
    * "cloudevents".
    * @default 'kong'
    */
-  readonly responseFormat?: Form | undefined
+  readonly responseFormat?: 'kong' | 'records' | 'value' | 'cloudevents' | undefined
 
   /**
    * Called with each record, it returns the JSON that clients get instead of `responseFormat`; they
    * cannot ask for another.
    */
-  readonly format?: FormatRecord<Formatted> | undefined
+  readonly format?: FormatRecord | undefined
 
   /**
    * Called with each record on its way to clients: returns it, changed or not, or `null` to drop
@@ -759,9 +754,6 @@ export interface ConfluentRegistryOptions {
   readonly authentication?: RegistryAuthenticationOptions | undefined
 }
 
-/** How records are delivered. */
-export type DeliveryMode = 'http-get' | 'server-sent-events' | 'websocket' | 'auto'
-
 /** The consumer group of reads without a position. */
 export interface ConsumerGroupOptions {
   /**
@@ -810,12 +802,8 @@ export interface ErrorHandlingOptions {
   readonly returnErrorMessage?: boolean | undefined
 }
 
-/** The form of answers. */
-export type ResponseFormat = 'kong' | 'records' | 'value' | 'cloudevents'
-
 /** Options of `kafkaProduce`. */
-export interface KafkaProduceOptions<Topics extends KafkaTopics = KafkaTopics>
-  extends KafkaConnectionOptions {
+export interface KafkaProduceOptions extends KafkaConnectionOptions {
   /**
    * Topics that may be written to, 1 to 100: `"name,name"`, an array of names or of
    * `{name, schema, key, headers}`, or an object with the schema of each topic. If there are
@@ -825,7 +813,7 @@ export interface KafkaProduceOptions<Topics extends KafkaTopics = KafkaTopics>
    * least one topic is required; at most 100 topics are allowed; each topic may be named only once;
    * records are written as they come: a schema registry is of no use here.
    */
-  readonly topics: Topics
+  readonly topics: KafkaTopics
 
   /**
    * When a record counts as written: with `all` once all in-sync replicas have it, and exactly once

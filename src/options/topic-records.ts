@@ -133,7 +133,7 @@ type NameOf<Topic> = Topic extends string
     : never
 
 /** A record must name its topic where there are several. */
-type Named<New extends { readonly topic?: unknown }, Several> = Several extends true
+type Named<New extends Partial<Record<'topic', unknown>>, Several> = Several extends true
   ? New & Readonly<Record<'topic', NonNullable<New['topic']>>>
   : New
 

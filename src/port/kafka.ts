@@ -41,8 +41,11 @@ export function headerEntry(header: {
 
 /** A position in one partition: the next offset to read. */
 export interface PartitionOffset {
+  /** Name of the topic. */
   readonly topic: string
+  /** Number of the partition, from 0. */
   readonly partition: number
+  /** The next offset to read. */
   readonly offset: number
 }
 
@@ -245,6 +248,7 @@ export type ProducerProfile = Acknowledgement | 'each'
  * first answer was lost, as when a broker fails, and the record was sent again.
  */
 export interface RecordMetadata extends Omit<PartitionOffset, 'offset'> {
+  /** The offset of the record; `null` where Kafka does not say it. */
   readonly offset: number | null
 }
 

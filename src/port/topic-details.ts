@@ -13,6 +13,7 @@ export interface PartitionReplicas extends TopicPartition {
 
 /** How far a consumer group has come in topics. */
 export interface GroupProgress {
+  /** Id of the group. */
   readonly id: string
   /** Kafka's state of the group. */
   readonly state: GroupState
@@ -22,6 +23,7 @@ export interface GroupProgress {
   readonly committed: readonly PartitionOffset[]
 }
 
+/** The state of a consumer group, in short. */
 export type GroupState = 'stable' | 'rebalancing' | 'empty' | 'dead' | 'unknown'
 
 /** The consumer groups of topics. */

@@ -6,11 +6,12 @@ import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import { logWarningsByDefault } from '../../core/log.ts'
 import { readLimited } from '../../core/read-limited.ts'
 import { clusterOptions } from '../../options/connection.ts'
-import type { KafkaProduceOptions, KafkaTopics } from '../../options/option-types.ts'
+import type { KafkaTopics } from '../../options/option-types.ts'
 import {
   type ResolvedProduceOptions,
   resolveProduceOptions,
 } from '../../options/produce-options.ts'
+import type { KafkaWriterOptions } from '../../options/typed-options.ts'
 import type { ProducerRecord, RecordMetadata } from '../../port/kafka.ts'
 import { urlOf } from '../request/client.ts'
 import { describeError, errorResponse } from '../response/error-response.ts'
@@ -85,7 +86,7 @@ export interface KafkaProduceHandler<Handle extends Handler = Handler>
  * ```
  */
 export function kafkaProduce<const Topics extends KafkaTopics>(
-  options: KafkaProduceOptions<Topics>,
+  options: KafkaWriterOptions<Topics>,
 ): KafkaProduceHandler<ProduceHandler<Topics>> {
   const resolved = resolveProduceOptions(options)
   logWarningsByDefault()

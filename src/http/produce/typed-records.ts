@@ -3,8 +3,14 @@ import type { Handler } from 'hono'
 import type { KafkaTopics } from '../../options/option-types.ts'
 import type { NewRecord } from '../../options/topic-records.ts'
 import type { RecordMetadata } from '../../port/kafka.ts'
-import type { WriteQuery } from '../request/query-types.ts'
+import type { BodyInput, WriteQuery } from '../request/query-types.ts'
 import type { Answer, ErrorAnswer, ErrorStatus } from '../response/answer-types.ts'
+
+/** The body of a request that writes. */
+export interface NewRecords<New> {
+  /** The records, which are written in this order within each partition. */
+  readonly records: readonly New[]
+}
 
 /** The body of an answer to records of which Kafka has confirmed all. */
 export interface WrittenAnswer {
@@ -30,11 +36,6 @@ export type ProduceHandler<Topics extends KafkaTopics> = Handler<
   any,
   // biome-ignore lint/suspicious/noExplicitAny: a handler fits any environment and any path.
   any,
-  {
-    in: {
-      json: { records: ReadonlyArray<NewRecord<Topics>> }
-      query?: WriteQuery<NewRecord<Topics>['topic'] & string>
-    }
-  },
+  BodyInput<NewRecords<NewRecord<Topics>>, WriteQuery<NewRecord<Topics>['topic'] & string>>,
   Promise<Answer<WrittenAnswer> | Answer<NotWrittenAnswer, ErrorStatus>>
 >

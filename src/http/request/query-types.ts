@@ -58,3 +58,21 @@ export interface WriteQuery<Topic extends string = string> {
   /** The key of records that have none. */
   key?: string
 }
+
+/** A request with a query, in the form in which Hono describes requests. */
+export interface QueryInput<Query> {
+  /** The parts of a request that a client gives. */
+  in: Partial<Record<'query', Query>>
+}
+
+/** A request for a WebSocket, in the form in which Hono describes requests. */
+export interface SocketInput<Query> extends QueryInput<Query> {
+  /** Tells Hono that the route opens a WebSocket. */
+  outputFormat: 'ws'
+}
+
+/** A request with a body of JSON, in the form in which Hono describes requests. */
+export interface BodyInput<Body, Query> {
+  /** The parts of a request that a client gives. */
+  in: Record<'json', Body> & Partial<Record<'query', Query>>
+}

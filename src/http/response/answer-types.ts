@@ -88,9 +88,10 @@ export type ValueOf<Received extends AnyRecord> = Received extends FailedRecord
     ? Value
     : unknown
 
-type OfTopic<Received extends AnyRecord, Topic> = Received extends { readonly topic: Topic }
-  ? Received
-  : Received & { readonly topic: Topic }
+type OfTopic<Received extends AnyRecord, Topic> =
+  Received extends Readonly<Record<'topic', Topic>>
+    ? Received
+    : Received & Readonly<Record<'topic', Topic>>
 
 type RecordInPartition<Received> = Received extends unknown
   ? Omit<Received, 'topic' | 'partition'>
