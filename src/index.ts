@@ -148,4 +148,5 @@ export type {
   StandardSchema,
   StandardSchemaProperties,
 } from './records/standard-schema.ts'
+export type { SchemasByTopic, TopicSchemas } from './records/topic-schemas.ts'
 export type { RecordChange, Transform } from './records/transform.ts'

@@ -27,8 +27,8 @@ export function produceRoute(
   return handler
 }
 
-function controlsOf({ start, outage, stats, close }: KafkaProduceHandler) {
-  return { start, outage, stats, close }
+function controlsOf({ start, outage, stats, close, schemas }: KafkaProduceHandler) {
+  return { start, outage, stats, close, schemas }
 }
 
 function refusalOf(c: Context, origins: readonly string[]): KafkaConsumeError | undefined {

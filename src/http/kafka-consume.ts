@@ -3,6 +3,7 @@ import { KafkaConsumeError } from '../core/errors.ts'
 import { type ResolvedOptions, resolveOptions } from '../options/consume-options.ts'
 import type { KafkaConsumeOptions, KafkaTopics } from '../options/option-types.ts'
 import type { KafkaRouteOptions } from '../options/typed-options.ts'
+import type { SchemasByTopic } from '../records/topic-schemas.ts'
 import { answerGet } from './consume/get.ts'
 import { answerHead } from './consume/head.ts'
 import { answerOffsets, isOffsets } from './consume/offsets.ts'
@@ -22,6 +23,8 @@ import type { ConsumeHandler } from './typed-routes.ts'
 export interface KafkaConsumeHandler<Handle extends Handler = Handler> extends KafkaControls {
   /** Answers a request. Its type tells `hc` of Hono the parameters, the answers and the errors. */
   (...request: Parameters<Handle>): ReturnType<Handle>
+  /** The schemas of topics that have any, by the topics' names. */
+  readonly schemas: SchemasByTopic
 }
 
 /**
@@ -86,7 +89,7 @@ export function consumeWithin(
       return onError(c, error)
     }
   }
-  return Object.assign(handler as Handler, controlsOf(route))
+  return Object.assign(handler as Handler, controlsOf(route), { schemas: route.options.schemas })
 }
 
 /** @throws KafkaConsumeError */

@@ -13,6 +13,7 @@ import {
 } from '../../options/produce-options.ts'
 import type { KafkaWriterOptions } from '../../options/typed-options.ts'
 import type { ProducerRecord, RecordMetadata } from '../../port/kafka.ts'
+import type { SchemasByTopic } from '../../records/topic-schemas.ts'
 import { urlOf } from '../request/client.ts'
 import { describeError, errorResponse } from '../response/error-response.ts'
 import { type Connection, connect } from '../route/cluster-registry.ts'
@@ -58,6 +59,8 @@ export interface KafkaProduceHandler<Handle extends Handler = Handler>
   extends WriterControls<ProduceStats> {
   /** Answers a request. Its type tells `hc` of Hono the body, the answers and the errors. */
   (...request: Parameters<Handle>): ReturnType<Handle>
+  /** The schemas of topics that have any, by the topics' names. */
+  readonly schemas: SchemasByTopic
 }
 
 /**
@@ -157,6 +160,7 @@ export function kafkaProduce<const Topics extends KafkaTopics>(
       },
     }),
     close: closable.close,
+    schemas: resolved.schemas,
   })
 }
 

@@ -6,9 +6,11 @@ import { isOffsetsPath } from '../../http/request/client.ts'
 import { READ_NAMES, SOCKET_NAMES, STREAM_NAMES } from '../../http/request/parameters.ts'
 import type { RouteStats } from '../../http/route/route-stats.ts'
 import type { UpstreamStats } from '../../http/upstream/kafka-upstream.ts'
+import type { SchemasByTopic } from '../../records/topic-schemas.ts'
 import { OPERATIONS, type OperationPath } from './operations.ts'
 import { type Json, json, ref, refusals, refusalsAs, text } from './responses.ts'
 import { PARAMETERS, SCHEMAS, WRITE_PARAMETERS } from './schemas.ts'
+import { addRecords, type Components, readBodies, writeBody } from './topic-components.ts'
 
 type DescribedOperation =
   | Pick<RouteStats, 'mode' | 'topics' | 'commitStrategy' | 'filters'>
@@ -18,6 +20,8 @@ type DescribedOperation =
 export interface DescribedHandler {
   /** Statistics of the handler, of which its description needs mode and topics. */
   stats(): DescribedOperation
+  /** The schemas of topics that have any. Default: none. */
+  readonly schemas?: SchemasByTopic
 }
 
 /** A route to describe. */
@@ -45,18 +49,19 @@ export function openApi(
   operations: readonly OperationPath[] = [],
 ): Json {
   const paths: Record<string, Json> = {}
+  const schemas: Components = Object.fromEntries(
+    Object.entries(SCHEMAS).map(([name, schema]) => [name, schemaOf(schema)]),
+  )
   for (const path of operations) paths[path] = OPERATIONS[path]
   for (const route of routes) {
     const { topics } = route.handler.stats()
     const about = { tags: ['Records'], description: describe(route, topics) }
     for (const { path, method, operation } of operationsOf(route)) {
       if (Object.hasOwn(paths[path] ?? {}, method)) continue
-      paths[path] = { ...paths[path], [method]: { ...about, ...operation } }
+      const typed = withSchemas(schemas, route.handler, { ...about, ...operation })
+      paths[path] = { ...paths[path], [method]: typed }
     }
   }
-  const schemas = Object.fromEntries(
-    Object.entries(SCHEMAS).map(([name, schema]) => [name, schemaOf(schema)]),
-  )
   return {
     openapi: '3.1.0',
     info: {
@@ -82,6 +87,28 @@ export function openApi(
       },
     },
   }
+}
+
+/** An operation with the schemas of its topics. */
+function withSchemas(components: Components, handler: DescribedHandler, operation: Json): Json {
+  const { schemas } = handler
+  const { mode, topics } = handler.stats()
+  const isPost = 'requestBody' in operation
+  if (!schemas || schemas.size === 0 || isPost !== (mode === 'produce')) return operation
+  const base = isPost ? 'NewRecord' : 'Record'
+  const added = addRecords(components, topics, schemas, base)
+  const names = added.names.map((name) => `\`${name}\``).join(', ')
+  const described = { ...operation, description: `${operation['description']} Records: ${names}.` }
+  if (isPost) {
+    const { requestBody } = operation as { readonly requestBody: { readonly content: Json } }
+    const content = { ...requestBody.content, 'application/json': { schema: writeBody(added) } }
+    return { ...described, requestBody: { ...requestBody, content } }
+  }
+  const { responses } = operation as { readonly responses: Readonly<Record<string, Json>> }
+  const { content } = (responses['200'] ?? {}) as { readonly content?: Json }
+  if (!content || !('application/json' in content)) return described
+  const typed = { ...content, 'application/json': { schema: readBodies(components, added) } }
+  return { ...described, responses: { ...responses, 200: { ...responses['200'], content: typed } } }
 }
 
 interface FoundOperation {
