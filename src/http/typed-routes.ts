@@ -31,7 +31,7 @@ export type ConsumeHandler<Topics extends KafkaTopics, Mode, Form, Formatted> = 
   any,
   // biome-ignore lint/suspicious/noExplicitAny: a handler fits any environment and any path.
   any,
-  InputOf<Mode, RecordOf<Topics>['topic']>,
+  RequestOf<Mode, RecordOf<Topics>['topic']>,
   Promise<
     AnswerOf<Mode, JsonRecord<RecordOf<Topics>>, Form, Formatted> | Answer<ErrorAnswer, ErrorStatus>
   >
@@ -55,7 +55,7 @@ type BodyOfForm<Received extends AnyRecord, Form> = Form extends 'kong'
       ? ValueOf<Received>[]
       : Record<string, unknown>[]
 
-type InputOf<Mode, Topic extends string> = Mode extends 'websocket'
+type RequestOf<Mode, Topic extends string> = Mode extends 'websocket'
   ? SocketInput<SocketQuery<Topic>>
   : Mode extends 'server-sent-events'
     ? QueryInput<StreamQuery<Topic>>
