@@ -5,7 +5,7 @@ import { compilerErrors, readErrors } from './wrong.ts'
 
 test('wrong uses of typed topics are errors that name the field or the topic: `bun test/types/wrong.ts` writes them', async () => {
   const errors = await compilerErrors()
-  expect(errors).toBe(readErrors())
+  expect(withoutUnions(errors)).toBe(withoutUnions(readErrors()))
 }, 60_000)
 
 test('each wrong use is an error of its own, behind the comment that describes it', () => {
@@ -26,6 +26,11 @@ test('each wrong use is an error of its own, behind the comment that describes i
   })
   expect(missing).toEqual([])
 })
+
+/** Errors without types that have several members, which the compiler names in any order. */
+function withoutUnions(errors: string): string {
+  return errors.replaceAll(/'[^']*[|<][^']*'/g, "'…'")
+}
 
 function isComment(line: string): boolean {
   return line.trim().startsWith('// ')
