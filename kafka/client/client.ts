@@ -67,9 +67,12 @@ export function loadClient(): Client {
   return loaded
 }
 
+/** The exports that `native/` adds to the addon. */
+const ADDITIONS = ['LayoutReader', 'RecordReader', 'describeTopicConfiguration']
+
 /** @throws KafkaConsumeError INTERNAL when the addon was compiled from older sources than these. */
 function assertCurrent(): void {
-  if (['LayoutReader', 'RecordReader'].every((name) => name in addon())) return
+  if (ADDITIONS.every((name) => name in addon())) return
   throw new KafkaConsumeError(
     'INTERNAL',
     `Cannot load the Kafka client: its addon is older than this package. Run \`${setupCommand()}\``,

@@ -13,7 +13,11 @@ import type {
   ProducerProfile,
 } from '../../src/port/kafka.ts'
 import type { OpenProducer, ProducerSettings } from '../../src/port/open-producer.ts'
-import type { GroupsProgress, PartitionReplicas } from '../../src/port/topic-details.ts'
+import type {
+  GroupsProgress,
+  PartitionReplicas,
+  TopicSetting,
+} from '../../src/port/topic-details.ts'
 import { committedOffsets, disconnectClient, membersOf, type Settings } from '../client/client.ts'
 import { ConfluentAssignedConsumer } from '../consumer/assigned-consumer.ts'
 import { isEmbedded } from '../embedded/embedded.ts'
@@ -88,6 +92,10 @@ export class ConfluentCluster implements KafkaCluster {
 
   replicas(topics: readonly string[]): Promise<readonly PartitionReplicas[]> {
     return this.#topics.replicas(topics)
+  }
+
+  topicSettings(topic: string): Promise<readonly TopicSetting[]> {
+    return this.#topics.settings(topic)
   }
 
   async groupProgress(topics: readonly string[]): Promise<GroupsProgress> {

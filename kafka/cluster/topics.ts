@@ -1,6 +1,7 @@
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import type { TopicPartition } from '../../src/core/topic-partition.ts'
-import type { PartitionReplicas } from '../../src/port/topic-details.ts'
+import type { PartitionReplicas, TopicSetting } from '../../src/port/topic-details.ts'
+import { addon } from '../client/addon.ts'
 import {
   adminOf,
   type Consumer,
@@ -108,6 +109,22 @@ export class Topics {
     )
   }
 
+  /** The settings of a topic in alphabetical order. The embedded broker tells none. */
+  async settings(topic: string): Promise<TopicSetting[]> {
+    if (this.#isEmbedded) return []
+    const control = await this.#connection.client()
+    const found = await call<SettingFields>(
+      `Cannot read the settings of topic "${topic}"`,
+      (done) => describeConfiguration()(control.getClient(), topic, REQUEST_TIMEOUT_MS, done),
+    )
+    const settings: TopicSetting[] = []
+    for (let at = 0; at < found.length; at += 3) {
+      const [name, value, isDefault] = found.slice(at, at + 3) as [string, string | null, boolean]
+      settings.push({ name, value, isDefault })
+    }
+    return settings.sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
   /**
    * Decides what an error of a request about partitions means. A broker's answer that a topic does
    * not exist counts only if the metadata says so, too.
@@ -149,6 +166,19 @@ export class Topics {
     this.#hasAny = topics.some(isOfUsers)
     return this.#hasAny
   }
+}
+
+/** Name, value, and whether the value is a default, of each setting in turn. */
+type SettingFields = ReadonlyArray<string | null | boolean>
+
+/** The addon's own function: the client's admin functions lack this one. */
+function describeConfiguration() {
+  return addon()['describeTopicConfiguration'] as (
+    client: object,
+    topic: string,
+    timeout: number,
+    done: (error: ClientError | null | undefined, fields: SettingFields) => void,
+  ) => void
 }
 
 /** Whether a topic exists and is not Kafka's own: one that was asked for is named without partitions. */

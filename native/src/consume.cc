@@ -88,6 +88,14 @@ ReadEnd Consume(NodeKafka::KafkaConsumer& consumer, const Limits& limits, Messag
   return end;
 }
 
+bool WhileConnected(NodeKafka::KafkaConsumer& consumer,
+                    const std::function<void(rd_kafka_t*)>& call) {
+  NodeKafka::scoped_shared_read_lock lock(Connection::LockOf(consumer));
+  if (!consumer.IsConnected()) return false;
+  call(consumer.GetClient()->c_ptr());
+  return true;
+}
+
 Bytes BytesOf(const void* data, size_t length) {
   if (!data) return std::nullopt;
   return std::string_view(static_cast<const char*>(data), length);

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include <functional>
 #include <vector>
 
 #include "frame.h"
@@ -40,6 +41,10 @@ struct ReadEnd {
 // Waits for a first message, then takes the messages that have been fetched. Callbacks of the consumer,
 // as for a change of its group's members, are served meanwhile.
 ReadEnd Consume(NodeKafka::KafkaConsumer& consumer, const Limits& limits, MessageSink& sink);
+
+// Calls with the client's handle, which is not closed meanwhile. Returns whether the consumer is connected.
+bool WhileConnected(NodeKafka::KafkaConsumer& consumer,
+                    const std::function<void(rd_kafka_t*)>& call);
 
 Bytes BytesOf(const void* data, size_t length);
 

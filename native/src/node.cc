@@ -7,6 +7,7 @@
 #include <malloc.h>
 #endif
 
+#include "config_reader.h"
 #include "frame_reader.h"
 #include "record_reader.h"
 
@@ -38,6 +39,7 @@ napi_value RegisterModule(napi_env napi, napi_value exports, Init init) {
     init(v8::Local<v8::Object>(exports), v8::Local<v8::Value>(), nullptr);
     frames::Initialize(v8::Local<v8::Object>(exports));
     frames::InitializeRecordReader(v8::Local<v8::Object>(exports));
+    frames::InitializeConfigReader(v8::Local<v8::Object>(exports));
   });
   return entry.Throw() ? nullptr : exports;
 }

@@ -1,7 +1,9 @@
 import { settledWithin } from '../core/deadline.ts'
+import { LruMap } from '../core/lru-map.ts'
 import { partitionKey } from '../core/topic-partition.ts'
 import type { RouteStats } from '../http/route/route-stats.ts'
 import type { TopicDetails } from '../http/route/topic-details.ts'
+import type { TopicSetting } from '../port/topic-details.ts'
 
 /** The part of a handler that topics are read through. */
 export interface DetailedHandler {
@@ -9,6 +11,7 @@ export interface DetailedHandler {
   stats(): Pick<RouteStats, 'topics' | 'cluster'>
   /** Asks Kafka for details of topics. Default: all topics of the handler. */
   topicDetails(topics?: readonly string[]): Promise<TopicDetails>
+  topicSettings(topic: string): Promise<readonly TopicSetting[]>
 }
 
 /** The topics of a cluster, as of some seconds ago. */
@@ -124,5 +127,32 @@ export class TopicSnapshots {
     }
     await settledWithin(Promise.all(queries), QUERY_TIMEOUT_MS)
     return [...this.#clusters.values()].map(({ topics }) => topics)
+  }
+}
+
+/** Topics whose settings are cached. Overflow policy: those that were asked for least recently are forgotten. */
+const MAX_CACHED_SETTINGS = 1_000
+/** Milliseconds for which settings are reused. */
+const SETTINGS_MAX_AGE_MS = 30_000
+
+/** The settings of topics: each topic is asked for at most once in half a minute. */
+export class SettingsCache {
+  readonly #cached = new LruMap<
+    string,
+    { readonly at: number; readonly found: Promise<readonly TopicSetting[] | undefined> }
+  >(MAX_CACHED_SETTINGS)
+
+  /** The settings of a topic; undefined where Kafka does not tell them, as to a user without the right. */
+  of(
+    cluster: string,
+    topic: string,
+    handler: DetailedHandler,
+  ): Promise<readonly TopicSetting[] | undefined> {
+    const key = JSON.stringify([cluster, topic])
+    const held = this.#cached.get(key)
+    if (held && performance.now() - held.at < SETTINGS_MAX_AGE_MS) return held.found
+    const found = handler.topicSettings(topic).catch(() => undefined)
+    this.#cached.set(key, { at: performance.now(), found })
+    return found
   }
 }

@@ -7,7 +7,12 @@ import { clientOf, isRestricted, readablePartitions } from '../http/request/clie
 import { describeError } from '../http/response/error-response.ts'
 import type { PartitionDetails } from '../http/route/topic-details.ts'
 import type { GroupProgress } from '../port/topic-details.ts'
-import { type ClusterTopics, type DetailedHandler, TopicSnapshots } from './topic-snapshots.ts'
+import {
+  type ClusterTopics,
+  type DetailedHandler,
+  SettingsCache,
+  TopicSnapshots,
+} from './topic-snapshots.ts'
 
 /** A route that reads, as far as the topics of a gateway need it. */
 interface ReadingRoute {
@@ -19,12 +24,13 @@ interface ReadingRoute {
  * The topics of routes at `/`, and one topic with its partitions at `/:topic`. Kafka is asked at most
  * once in five seconds for each cluster, whatever the number of requests.
  *
- * A client with a scope sees the topics and partitions of its scope, and no consumer groups.
+ * A client with a scope sees the topics and partitions of its scope, and neither consumer groups nor settings.
  *
  * @param reading Returns the routes that read; called at each request.
  */
 export function topicRoutes(reading: () => readonly ReadingRoute[]): Hono {
   const snapshots = new TopicSnapshots()
+  const settings = new SettingsCache()
   const app = new Hono()
   app.get('/', async (c) => {
     const read = reading()
@@ -42,7 +48,13 @@ export function topicRoutes(reading: () => readonly ReadingRoute[]): Hono {
       .map((cluster) => detailOf(c, cluster, topic, read))
       .find((detail) => detail !== undefined)
     c.header('Cache-Control', 'no-store')
-    return found ? c.json(found) : unknownTopic(c, topic)
+    if (!found) return unknownTopic(c, topic)
+    const handler = read.find(({ name }) => found.routes.includes(name))?.handler
+    const configuration =
+      handler && !isRestricted(clientOf(c))
+        ? await settings.of(found.cluster, topic, handler)
+        : undefined
+    return c.json({ ...found, configuration: configuration ?? null })
   })
   return app
 }

@@ -7,7 +7,7 @@ import type { TopicPartition } from '../core/topic-partition.ts'
 import type { ClusterOptions } from './cluster-options.ts'
 import type { DeliveredRun, EncodedRecords, EncodingRequest, RecordTexts } from './encoding.ts'
 import type { OpenProducer, ProducerSettings } from './open-producer.ts'
-import type { GroupsProgress, PartitionReplicas } from './topic-details.ts'
+import type { GroupsProgress, PartitionReplicas, TopicSetting } from './topic-details.ts'
 
 /** One record as Kafka holds it, with its bytes not yet decoded. */
 export interface KafkaRecord {
@@ -287,6 +287,8 @@ export interface KafkaCluster {
    * The replicas of topics' partitions, without topics that do not exist. Each call asks Kafka.
    */
   replicas(topics: readonly string[]): Promise<readonly PartitionReplicas[]>
+  /** The settings of a topic in alphabetical order; none of the embedded broker's. Each call asks Kafka. */
+  topicSettings(topic: string): Promise<readonly TopicSetting[]>
   /** The progress of consumer groups in topics. Each call asks Kafka about a limited number of groups. */
   groupProgress(topics: readonly string[]): Promise<GroupsProgress>
   /** Offsets of partitions. Each call asks Kafka. */

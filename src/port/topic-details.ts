@@ -32,3 +32,13 @@ export interface GroupsProgress {
   /** Groups that were not asked about: a later call asks about them. */
   readonly leftOut: number
 }
+
+/** A setting of a topic. */
+export interface TopicSetting {
+  /** Kafka's name of it, such as `retention.ms`. */
+  readonly name: string
+  /** Null for a secret one. */
+  readonly value: string | null
+  /** Whether the topic leaves it to the brokers' defaults. */
+  readonly isDefault: boolean
+}

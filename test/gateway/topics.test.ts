@@ -27,7 +27,7 @@ beforeAll(async () => {
   kafka = await TestKafka.real()
   const name = uniqueName('topics')
   orders = await kafka.createTopic(3, 1, `${name}-orders`)
-  payments = await kafka.createTopic(1, 1, `${name}-payments`)
+  payments = await kafka.createTopic(1, 1, `${name}-payments`, { 'retention.ms': '7200000' })
   hidden = await kafka.createTopic(1, 1, `${name}-hidden`)
   await kafka.produce(
     orders,
@@ -106,6 +106,19 @@ describe('/topics', () => {
     }
   }, 40_000)
 
+  test('has the settings of a topic, and which of them are its own', async () => {
+    const { body } = await get(`/topics/${payments}`)
+    const own = body.configuration.filter((each: { isDefault: boolean }) => !each.isDefault)
+    expect(own).toEqual([{ name: 'retention.ms', value: '7200000', isDefault: false }])
+    expect(body.configuration).toContainEqual({
+      name: 'cleanup.policy',
+      value: 'delete',
+      isDefault: true,
+    })
+    const names = body.configuration.map(({ name }: { name: string }) => name)
+    expect(names).toEqual([...names].sort())
+  }, 20_000)
+
   test('tells a topic without a route from one that does not exist by nothing', async () => {
     for (const topic of [hidden, `${hidden}-not`]) {
       expect(await get(`/topics/${topic}`)).toEqual({
@@ -124,6 +137,7 @@ describe('/topics', () => {
     const detail = await get(`/topics/${orders}`, shop.key)
     expect(detail.body.partitions.map((at: { partition: number }) => at.partition)).toEqual([1, 2])
     expect(detail.body.groups).toEqual([])
+    expect(detail.body.configuration).toBeNull()
     expect((await get(`/topics/${payments}`, shop.key)).status).toBe(404)
     expect((await gateway.app.request('/topics')).status).toBe(401)
   })
@@ -140,6 +154,7 @@ describe('Kafka', () => {
     const asked: unknown[] = []
     const answers = Promise.withResolvers<void>()
     const handler = {
+      ...idleHandler,
       stats,
       topicDetails: async (topics?: readonly string[]) => {
         asked.push(topics)
@@ -181,12 +196,16 @@ describe('Kafka', () => {
       if (isAway) throw new Error('planted words of the client')
       return details
     }
-    const app = topicRoutes(() => [{ name: '/t', handler: { stats, topicDetails } }])
+    const app = topicRoutes(() => [
+      { name: '/t', handler: { ...idleHandler, stats, topicDetails } },
+    ])
     const before = await (await app.request('/')).json()
     expect(before.clusters[0]).toMatchObject({ topics: [], error: { code: 'INTERNAL' } })
     expect(JSON.stringify(before)).not.toContain('planted')
     isAway = false
-    const again = topicRoutes(() => [{ name: '/t', handler: { stats, topicDetails } }])
+    const again = topicRoutes(() => [
+      { name: '/t', handler: { ...idleHandler, stats, topicDetails } },
+    ])
     const after = await (await again.request('/')).json()
     expect(after.clusters).toEqual([
       {

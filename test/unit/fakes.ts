@@ -31,6 +31,7 @@ export const idleHandler = {
   stats: idleStats,
   partitions: async () => [],
   topicDetails: async () => ({ partitions: [], groups: [], groupsLeftOut: 0 }),
+  topicSettings: async () => [],
 }
 
 /** A record with little in it. */
@@ -135,6 +136,10 @@ export abstract class ReaderSource implements KafkaCluster {
   }
 
   async replicas(): ReturnType<KafkaCluster['replicas']> {
+    return []
+  }
+
+  async topicSettings(): ReturnType<KafkaCluster['topicSettings']> {
     return []
   }
 

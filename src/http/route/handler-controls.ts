@@ -1,4 +1,5 @@
 import type { KafkaOutage } from '../../port/kafka.ts'
+import type { TopicSetting } from '../../port/topic-details.ts'
 import type { Route } from './route.ts'
 import type { PartitionRange, RouteStats } from './route-stats.ts'
 import { type TopicDetails, topicDetails } from './topic-details.ts'
@@ -30,6 +31,12 @@ export interface KafkaControls {
    */
   topicDetails(topics?: readonly string[]): Promise<TopicDetails>
   /**
+   * Asks Kafka for the settings of a topic, such as `retention.ms`, in alphabetical order.
+   *
+   * @throws KafkaConsumeError when Kafka cannot be asked.
+   */
+  topicSettings(topic: string): Promise<readonly TopicSetting[]>
+  /**
    * Ends streams after their last whole event, commits what was delivered and leaves the consumer
    * group. Later requests are answered 503 `SHUTTING_DOWN`.
    */
@@ -56,6 +63,7 @@ export function controlsOf(route: Route): KafkaControls {
     topicDetails: async (topics = route.options.topics) => {
       return topicDetails((await route.lease()).cluster, topics)
     },
+    topicSettings: async (topic) => (await route.lease()).cluster.topicSettings(topic),
     close: () => route.close(),
   }
 }

@@ -295,6 +295,11 @@ export const SCHEMAS = {
       }),
     ),
     groupsLeftOut: v.number(),
+    configuration: v.nullable(
+      v.array(
+        v.object({ name: v.string(), value: v.nullable(v.string()), isDefault: v.boolean() }),
+      ),
+    ),
   }),
 } as const satisfies Record<string, v.GenericSchema>
 

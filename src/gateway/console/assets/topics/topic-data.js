@@ -15,10 +15,12 @@ import { every } from '../dom.js'
 /** @typedef {{ clusters: ListedCluster[] }} TopicList */
 /** @typedef {{ partition: number, start: number, end: number, rate: number | null, leader: number | null, replicas: number[], inSync: number[] }} TopicPartition */
 /** @typedef {{ id: string, state: string, members: number, lag: number, partitions: Array<{ partition: number, committed: number, lag: number }> }} ReadingGroup */
+/** @typedef {{ name: string, value: string | null, isDefault: boolean }} TopicSetting */
 /**
  * @typedef {{
  *   cluster: string, error?: Failure, name: string, routes: string[], rate: number | null,
  *   partitions: TopicPartition[], groups: ReadingGroup[], groupsLeftOut: number,
+ *   configuration: TopicSetting[] | null,
  * }} DescribedTopic
  */
 

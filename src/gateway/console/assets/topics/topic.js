@@ -67,7 +67,14 @@ const page = (name, topic, failure, open, toggle) => {
       ${topic ? facts(topic) : html`<p class="empty" ?hidden=${error !== undefined}>Asking Kafka …</p>`}
     </section>
     <p class="banner topic-error" role="status" ?hidden=${error === undefined}>${error}</p>
-    ${topic ? html`<div class="topic-panels">${partitionPanel(topic)}${groupPanel(topic, open, toggle)}</div>` : ''}`
+    ${
+      topic
+        ? html`<div class="topic-panels">
+          ${partitionPanel(topic)}
+          <div class="view">${groupPanel(topic, open, toggle)}${configurationPanel(topic)}</div>
+        </div>`
+        : ''
+    }`
 }
 
 /** @param {DescribedTopic} topic */
@@ -185,3 +192,24 @@ const groupRows = (group, isOpen, toggle) => html`<tbody>
       : ''
   }
 </tbody>`
+
+/** @param {DescribedTopic} topic */
+function configurationPanel({ configuration }) {
+  if (!configuration || configuration.length === 0) return ''
+  const own = configuration.filter(({ isDefault }) => !isDefault)
+  const others = configuration.filter(({ isDefault }) => isDefault)
+  return html`<section class="panel configuration" aria-labelledby="configuration-title">
+    <div class="panel-head"><h2 id="configuration-title">Configuration</h2></div>
+    ${own.length > 0 ? settings(own) : html`<p class="empty">All settings have the brokers' defaults.</p>`}
+    <details>
+      <summary>Defaults of the brokers (${count(others.length)})</summary>
+      ${settings(others)}
+    </details>
+  </section>`
+}
+
+/** @param {import('./topic-data.js').TopicSetting[]} all */
+const settings = (all) =>
+  html`<dl class="settings">${all.map(
+    ({ name, value }) => html`<dt>${name}</dt><dd>${value ?? 'secret'}</dd>`,
+  )}</dl>`
