@@ -85,7 +85,7 @@ function connect(
 }
 
 function nextPath(head: string): string {
-  const path = /^link: <(.*)>; rel="next"\r$/im.exec(head)?.[1]
+  const path = /^link: <([^>]*)>; rel="next"/im.exec(head)?.[1]
   if (path === undefined)
     throw new Error('Cannot read the next page: the answer does not say where it is')
   return path
