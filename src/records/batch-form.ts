@@ -33,8 +33,8 @@ export const LAYOUTS: Readonly<Record<BatchForm, EncodedRecordLayout>> = {
 
 /** Bytes of one read for a stream: it makes a copy of its own of a batch above 512 KiB (`stream.ts`). */
 const STREAM_READ_BYTES = 384 * 1024
-/** Bytes of one read for an answer: with the usual limits of a page, all of the page. */
-const ANSWER_READ_BYTES = 1024 * 1024
+/** Bytes of one read for an answer: all of a page of 1,000 records of 1 KB. */
+const ANSWER_READ_BYTES = 1536 * 1024
 
 /** The opening brace of a record without topic and partition. */
 export const BEFORE_FIELDS = '{'
