@@ -25,6 +25,7 @@ services:
 routes:
 - name: orders
   hosts: ["*.example.com"]
+  snis: [shop.test, "*.shop.test"]
   paths: ["~/orders/\\\\d+$", /messages]
   plugins:
   - name: kafka-consume
@@ -40,14 +41,14 @@ routes:
   - name: confluent-consume
     config: {bootstrap_servers: [{host: localhost, port: 9092}], topics: [{name: orders}]}
 plugins:
-- {name: cors, config: {origins: ["https://a.test"]}}
+- {name: cors, config: {origins: ["https://a.test"], preflight_continue: true}}
 - {name: key-auth, route: orders}
-- {name: basic-auth, route: orders}
+- {name: basic-auth, route: orders, config: {brute_force_protection: {strategy: memory}}}
 - {name: jwt, route: orders}
 consumers:
 - username: ann
   custom_id: "7"
-  keyauth_credentials: [{key: $KEY_1}, {key: $KEY_2}]
+  keyauth_credentials: [{key: $KEY_1, ttl: 3600}, {key: $KEY_2}]
   basicauth_credentials: [{username: ann, password: $PASSWORD}]
   jwt_secrets: [{key: issuer, algorithm: HS256, secret: $SECRET}]
 - {username: bob}
