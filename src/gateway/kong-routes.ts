@@ -13,6 +13,7 @@ import type { KongAccess } from '../kong/access/access-plugin.ts'
 import { pluginGroupId } from '../kong/config/kafka-plugins.ts'
 import { ACCESS_PLUGINS, ANSWERING_PLUGINS, LOG_PLUGIN } from '../kong/config/plugins.ts'
 import type { KongConsumer, KongPlugin, KongRoute, KongSnapshot } from '../kong/model/entities.ts'
+import { WORKSPACE } from '../kong/model/workspace.ts'
 import { answerError } from './answer-error.ts'
 import { httpsUrl } from './https.ts'
 import {
@@ -158,7 +159,11 @@ export class KongRoutes {
   logOwn(c: Context, answering: Promise<Response>): Promise<Response> {
     if (this.#table.logs.size === 0) return answering
     if (c.get('kafkaLogFields') === undefined) {
-      c.set('kafkaLogFields', { client_ip: this.#options.addressOf(c) })
+      c.set('kafkaLogFields', {
+        client_ip: this.#options.addressOf(c),
+        workspace: WORKSPACE.id,
+        workspace_name: WORKSPACE.name,
+      })
     }
     return this.#logged(c, ANY_ROUTE, answering)
   }
@@ -304,6 +309,8 @@ function logFields(
   const service = route?.service ? services.get(route.service.id) : undefined
   return {
     client_ip: address,
+    workspace: WORKSPACE.id,
+    workspace_name: WORKSPACE.name,
     ...(service && { service }),
     ...(route && { route }),
     ...(consumer && { consumer }),

@@ -196,6 +196,8 @@ describe('a consumer that authenticates', () => {
         authenticated_entity: { id: expect.any(String) },
         route: { name: 'r', paths: ['/kafka'] },
         source: 'kong',
+        workspace: '0dc6f45b-8f8d-40d2-a504-473544ee190b',
+        workspace_name: 'default',
         started_at: expect.any(Number),
         my: { trace: 't1' },
       })

@@ -68,7 +68,6 @@ export function logEntry(
     },
     started_at: startedAt,
     source: 'kong',
-    workspace_name: 'default',
     ...logFieldsOf(c),
   }
 }

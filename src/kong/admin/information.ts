@@ -3,17 +3,12 @@ import { Hono, type MiddlewareHandler } from 'hono'
 import { configurationHash } from '../config/configuration-hash.ts'
 import { PLUGIN_NAMES } from '../config/plugins.ts'
 import type { Store } from '../config/store.ts'
+import { WORKSPACE } from '../model/workspace.ts'
 import { notFound, otherMethods } from './answers.ts'
 
 /** The version of Kong whose configuration and Admin API this gateway has. decK reads it. */
 const KONG_VERSION = '3.15.0.0'
 const NAME = 'hono-kafka-consume'
-
-/** The only workspace, under the id that Kong gives it without a database. */
-export const WORKSPACE = {
-  id: '0dc6f45b-8f8d-40d2-a504-473544ee190b',
-  name: 'default',
-} as const
 
 export interface NodeFacts {
   /** The version of this gateway. */
