@@ -36,7 +36,8 @@ export class RecordsPage implements AsyncDisposable {
     const topics = await Promise.all(
       Array.from({ length: tests }, () => kafka.createTopic(2, 1, undefined, config)),
     )
-    const flags = ['--brokers', kafka.bootstrapServers, '--topics', topics.join()]
+    const filters = ['--filters', '{"dear":"value.total > 100"}']
+    const flags = ['--brokers', kafka.bootstrapServers, '--topics', topics.join(), ...filters]
     const started = await GatewayProcess.listening(flags)
     const isReady = async () => (await fetch(`${started.url}/readyz`)).status === 200
     await until(isReady, 'readiness', 20_000)

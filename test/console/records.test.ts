@@ -228,7 +228,7 @@ describe('a search', () => {
   )
 
   test(
-    'by an expression that is wrong says so at its field, and offers examples',
+    'by an expression that is wrong says so at its field, and offers the filters of the route and examples',
     async () => {
       await view.produce({ value: '{"type":"order.placed","total":120}' })
       await view.open('&start=earliest')
@@ -238,9 +238,13 @@ describe('a search', () => {
       expect(await error.textContent()).toMatch(/at character \d+$/)
       expect(await view.page.getAttribute('#search', 'aria-invalid')).toBe('true')
       await view.page.locator('.examples summary').click()
-      await view.page.locator('.examples button').first().click()
+      await view.page.locator('.examples button', { hasText: '@dear' }).click()
       await view.untilShown(['{"type":"order.placed","total":120}'])
       await error.waitFor({ state: 'hidden' })
+      expect(await view.page.inputValue('#search')).toBe('@dear')
+      await view.page.locator('.examples button').nth(1).click()
+      await view.untilShown(['{"type":"order.placed","total":120}'])
+      expect(await view.page.inputValue('#search')).toContain('order.placed')
     },
     LIMIT,
   )

@@ -13,8 +13,10 @@
  *   topics: readonly string[],
  *   page: string | undefined,
  *   stream: string | undefined,
+ *   filters: Readonly<Record<string, string>>,
  * }} Source `name` is the name of its first route. `page` is the path of a route that answers single
  *   reads, `stream` that of one that streams; it has at least one of them.
+ *   `filters` are the expressions that its routes have by name.
  */
 
 const PAGES = ['http-get', 'auto']
@@ -35,7 +37,7 @@ export function sourcesOf({ routes }) {
 }
 
 /** Adds a route, as a source or to the one that lacks it. @param {Source[]} sources @param {StatusRoute} route */
-function addRoute(sources, { name, cluster, topics, mode, paths: [path] }) {
+function addRoute(sources, { name, cluster, topics, mode, filters = {}, paths: [path] }) {
   const sorted = [...topics].sort()
   const page = PAGES.includes(mode) ? path : undefined
   const stream = STREAMS.includes(mode) ? path : undefined
@@ -48,7 +50,7 @@ function addRoute(sources, { name, cluster, topics, mode, paths: [path] }) {
       (page === undefined) !== (stream === undefined),
   )
   if (incomplete) Object.assign(incomplete, page === undefined ? { stream } : { page })
-  else sources.push({ name, cluster, topics: sorted, page, stream })
+  else sources.push({ name, cluster, topics: sorted, page, stream, filters })
 }
 
 /**

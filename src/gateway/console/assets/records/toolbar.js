@@ -203,10 +203,14 @@ function localInput(start) {
 }
 
 /** @param {Toolbar} bar */
-function examples({ onChange }) {
+function examples({ source, onChange }) {
+  const named = Object.entries(source?.filters ?? {}).map(([name, expression]) => [
+    `@${name}`,
+    expression,
+  ])
   return html`<details class="examples">
     <summary>Examples</summary>
-    <ul>${EXAMPLES.map(
+    <ul>${[...named, ...EXAMPLES].map(
       ([expression = '', text]) => html`<li>
         <button type="button" class="code" @click=${() => onChange({ text: expression, find: 'cel' })}>${expression}</button>
         <span>${text}</span>
