@@ -101,10 +101,10 @@ export class ConfirmingProducer implements OpenProducer {
   }
 
   async send(records: readonly ProducerRecord[]): Promise<Result[]> {
-    return this.accept(records)
+    return this.accept(records).outcome
   }
 
-  accept(records: readonly ProducerRecord[]): Promise<Result[]> {
+  accept(records: readonly ProducerRecord[]): { readonly outcome: Promise<Result[]> } {
     if (this.#closed) throw shuttingDownError('write to Kafka')
     const sizes = records.map(sizeOf)
     const bytes = sizes.reduce((sum, size) => sum + size, 0)
@@ -118,11 +118,9 @@ export class ConfirmingProducer implements OpenProducer {
         { retryAfter: 1 },
       )
     }
-    return this.#write(
-      records,
-      // Records are counted before the first await, so that concurrent calls respect the limit.
-      records.map((record, index) => this.#add(record, sizes[index] as number)),
-    )
+    // Records are counted before the first await, so that concurrent calls respect the limit.
+    const pending = records.map((record, index) => this.#add(record, sizes[index] as number))
+    return { outcome: this.#write(records, pending) }
   }
 
   async #write(records: readonly ProducerRecord[], pending: readonly Pending[]): Promise<Result[]> {

@@ -34,6 +34,7 @@ const {
   filters,
   https,
   produce,
+  workers,
 } = readGatewayConfig({}, environment)
 if (!cluster) {
   throw new KafkaConsumeError(
@@ -45,6 +46,12 @@ if (clients !== undefined) {
   throw new KafkaConsumeError(
     'INVALID_OPTIONS',
     'Cannot start: CLIENTS_FILE is not read here, give BEARER_KEYS or JWKS_URL',
+  )
+}
+if (workers !== 'auto' && workers > 1) {
+  throw new KafkaConsumeError(
+    'INVALID_OPTIONS',
+    'Cannot start: WORKERS is not read here; `bun run server` serves by several threads',
   )
 }
 if (https && getRuntimeKey() !== 'node') {

@@ -46,6 +46,26 @@ export interface RateLimitUsage {
   readonly reset: number
 }
 
+/** The outcome of counting one request. */
+export interface CountedRequest {
+  /** The usage in each period. */
+  readonly usages: RateLimitUsage[]
+  /** The usage in the period whose limit is exceeded. */
+  readonly exceeded: RateLimitUsage | undefined
+}
+
+/** Counts the requests of clients, perhaps in another thread. */
+export interface RequestLimiter {
+  /** @param client The client's {@link limiterKey}. */
+  count(client: string): CountedRequest | Promise<CountedRequest>
+}
+
+/** Makes the limiter of a name, which all threads of a process that ask for the name share. */
+export type MakeLimiter = (name: string, limits: RateLimits) => RequestLimiter
+
+/** Makes a limiter of this thread. */
+export const makeLocalLimiter: MakeLimiter = (_name, limits) => new FixedWindowLimiter(limits)
+
 /** Clients that are counted at a time. Overflow policy: the least recently seen client is forgotten. */
 const MAX_CLIENTS = 100_000
 
@@ -69,7 +89,7 @@ interface Counter {
 }
 
 /** Counts the requests of clients against one set of limits. */
-export class FixedWindowLimiter {
+export class FixedWindowLimiter implements RequestLimiter {
   readonly #limits: ReadonlyArray<readonly [Period, number]>
   readonly #clients: LruMap<string, Counter[]>
 
@@ -89,10 +109,7 @@ export class FixedWindowLimiter {
    * @param now Milliseconds since 1970.
    * @returns The usage in each period, and the one whose limit is exceeded.
    */
-  count(
-    client: string,
-    now = Date.now(),
-  ): { usages: RateLimitUsage[]; exceeded: RateLimitUsage | undefined } {
+  count(client: string, now = Date.now()): CountedRequest {
     const counters = this.#countersOf(client)
     const windows = this.#limits.map(([period]) => windowAt(period, now))
     const counts = this.#limits.map((_, index) => {

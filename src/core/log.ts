@@ -76,6 +76,20 @@ export function logToConsole(lowestLevel: GatewayLogLevel, format: LogFormat = '
   })
 }
 
+/** Has a function take all records but those of requests, which {@link logToConsole} prints. */
+export function logBy(lowestLevel: GatewayLogLevel, sink: Sink): void {
+  const config = getConfig()
+  if (!config) throw new Error('Cannot take log records: the log is not configured')
+  configureSync({
+    ...config,
+    reset: true,
+    sinks: { ...config.sinks, taken: sink },
+    loggers: config.loggers.map((logger) =>
+      [logger.category].flat().length === 1 ? { ...logger, lowestLevel, sinks: ['taken'] } : logger,
+    ),
+  })
+}
+
 const rootLogger = getLogger([LOG_ROOT])
 
 /**

@@ -18,14 +18,15 @@ export class Turns {
   }
 }
 
-/** Work that may rest where it yields. */
-export type SlicedWork<T> = Generator<void, T>
+/** Work that may rest where it yields, and waits where it yields a promise. */
+export type SlicedWork<T> = Generator<Promise<unknown> | undefined, T>
 
 /** Does sliced work without a rest. */
 export function doAtOnce<T>(work: SlicedWork<T>): T {
   for (;;) {
     const { done, value } = work.next()
     if (done) return value as T
+    if (value instanceof Promise) throw new Error('Cannot do this at once: it waits for others')
   }
 }
 
@@ -35,6 +36,6 @@ export async function doInTurns<T>(work: SlicedWork<T>): Promise<T> {
   for (;;) {
     const { done, value } = work.next()
     if (done) return value as T
-    await turns.next()
+    await (value ?? turns.next())
   }
 }

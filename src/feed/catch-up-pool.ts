@@ -1,5 +1,11 @@
 import { KafkaConsumeError } from '../core/errors.ts'
 import type { AssignedConsumer, KafkaCluster, PartitionOffset } from '../port/kafka.ts'
+import type { SharedPlaces } from '../port/threads.ts'
+
+/** Milliseconds between two looks for a place that another thread may have left. */
+const LOOK_MS = 20
+/** Milliseconds that other threads may take to leave a place. */
+const OTHERS_MS = 200
 
 /** A catch-up read whose client takes nothing now. */
 export interface SuspendedRead {
@@ -12,24 +18,38 @@ export interface SuspendedRead {
  *
  * Overflow policy: a consumer that is kept for a next page gives way first, then the read that has been
  * suspended the longest. When there is neither, a new request is refused with TOO_MANY_REPLAYS. An
- * open stream waits in turn instead, since its client would lose its place.
+ * open stream waits in turn instead, since its client would lose its place. Where several threads share
+ * the limit, each asks the others to let a read give way before it refuses one.
  */
 export class CatchUpPool {
   readonly #cluster: KafkaCluster
   readonly #limit: number
   readonly #evictKept: () => boolean
+  readonly #places: SharedPlaces | undefined
   /** Suspended reads, the longest suspended first. */
   readonly #suspended = new Set<SuspendedRead>()
   readonly #queue: Array<() => void> = []
   #open = 0
+  /** Looks for places that other threads have left, while streams wait for one. */
+  #looking: ReturnType<typeof setInterval> | undefined
   #fallenBehind = 0
   #replaced = 0
 
-  /** @param evictKept Closes a consumer that is kept for a next page. Returns whether there was one. */
-  constructor(cluster: KafkaCluster, limit: number, evictKept: () => boolean = () => false) {
+  /**
+   * @param evictKept Closes a consumer that is kept for a next page. Returns whether there was one.
+   * @param places Counts the consumers of other threads, too. Default: those of this pool alone.
+   */
+  constructor(
+    cluster: KafkaCluster,
+    limit: number,
+    evictKept: () => boolean = () => false,
+    places?: SharedPlaces,
+  ) {
     this.#cluster = cluster
     this.#limit = limit
     this.#evictKept = evictKept
+    this.#places = places
+    places?.onAsked(() => this.#makeRoom())
   }
 
   /** The number of open consumers. */
@@ -111,11 +131,10 @@ export class CatchUpPool {
   }
 
   async #enter(patient: boolean, signal?: AbortSignal): Promise<void> {
-    if (this.#open < this.#limit) {
-      this.#open++
-      return
-    }
-    if (!this.#makeRoom() && !patient) {
+    if (this.#takePlace()) return
+    const isLeft = this.#makeRoom()
+    if (!isLeft && !patient) {
+      if (await this.#takePlaceOfOthers()) return
       throw new KafkaConsumeError(
         'TOO_MANY_REPLAYS',
         `Cannot read older records: ${this.#limit} clients do so already`,
@@ -135,7 +154,40 @@ export class CatchUpPool {
       signal?.throwIfAborted()
       signal?.addEventListener('abort', leave, { once: true })
       this.#queue.push(enter)
+      this.#lookAtOthers()
     })
+  }
+
+  /** @returns Whether there was a place. */
+  #takePlace(): boolean {
+    if ((this.#places?.taken ?? this.#open) >= this.#limit) return false
+    this.#open++
+    this.#places?.add(1)
+    return true
+  }
+
+  /** @returns Whether another thread has left a place. */
+  async #takePlaceOfOthers(): Promise<boolean> {
+    if (!this.#places) return false
+    this.#places.ask()
+    const until = performance.now() + OTHERS_MS
+    while (performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+      if (this.#takePlace()) return true
+    }
+    return false
+  }
+
+  /** Lets waiting streams in when another thread has left a place, which it does not tell. */
+  #lookAtOthers(): void {
+    if (!this.#places || this.#looking) return
+    this.#places.ask()
+    this.#looking = setInterval(() => {
+      while (this.#queue.length > 0 && this.#takePlace()) this.#queue.shift()?.()
+      if (this.#queue.length > 0) return
+      clearInterval(this.#looking)
+      this.#looking = undefined
+    }, LOOK_MS)
   }
 
   /** @returns Whether a place will become free. */
@@ -150,7 +202,11 @@ export class CatchUpPool {
 
   #leave(): void {
     const next = this.#queue.shift()
-    if (next) next()
-    else this.#open--
+    if (next) {
+      next()
+      return
+    }
+    this.#open--
+    this.#places?.add(-1)
   }
 }

@@ -1,3 +1,4 @@
+import type { SharedPlaces } from '../port/threads.ts'
 import type { MessageDeserializer } from '../records/encode.ts'
 import type { RecordProcessor } from '../records/record-processor.ts'
 
@@ -9,6 +10,8 @@ export interface FeedOptions {
   readonly processor?: RecordProcessor | undefined
   readonly ringBytes: number
   readonly maxReplays: number
+  /** The places of catch-up reads, where other threads take them, too. */
+  readonly places?: SharedPlaces | undefined
 }
 
 /** Durations of a feed, in milliseconds. */

@@ -64,9 +64,8 @@ export class Feed {
     this.#monitor = new TopicMonitor(cluster, options.topics, this.#times.grace)
     this.#suspendedReads = new SuspendedReads(this.#times.suspendedRead)
     this.#subscribers = new IdleTimer(this.#times.idleTimeout, () => void this.close())
-    this.catchUpPool = new CatchUpPool(cluster, options.maxReplays, () =>
-      this.#suspendedReads.evictOldest(),
-    )
+    const evictKept = () => this.#suspendedReads.evictOldest()
+    this.catchUpPool = new CatchUpPool(cluster, options.maxReplays, evictKept, options.places)
   }
 
   get processor(): RecordProcessor | undefined {

@@ -1,6 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../core/errors.ts'
 import { partitionKey } from '../core/topic-partition.ts'
+import type { EncodingRequest } from '../port/encoding.ts'
 import type {
   AssignedConsumer,
   Batch,
@@ -215,8 +216,34 @@ export class LiveConsumer {
     return isAtOrBelow(this.head, vector) ? this.ring.end : this.ring.locate(vector)
   }
 
-  #openConsumer(): Promise<AssignedConsumer> {
-    return this.#cluster.openConsumer(this.table.offsets(this.head), 'live')
+  async #openConsumer(): Promise<AssignedConsumer> {
+    const consumer = await this.#openAt(this.#isUntouched)
+    if (!consumer.start) return consumer
+    if (this.#isUntouched) {
+      this.#cursor.moveTo(this.table.vector(consumer.start))
+      this.begin.set(this.head)
+      return consumer
+    }
+    // A subscriber has come to the head meanwhile, and must get all records from there on.
+    await consumer.close()
+    return this.#openAt(false)
+  }
+
+  #openAt(mayBeginElsewhere: boolean): Promise<AssignedConsumer> {
+    const spec = this.#encoding()?.spec
+    const from = this.table.offsets(this.head)
+    return this.#cluster.openConsumer(from, 'live', { spec, mayBeginElsewhere })
+  }
+
+  /** Whether neither a batch nor a subscriber depends on where this live consumer begins. */
+  get #isUntouched(): boolean {
+    return this.ring.end === 0 && !this.pacing.hasSubscribers
+  }
+
+  /** The processor needs records that are not encoded yet. */
+  #encoding(): EncodingRequest | undefined {
+    if (this.#processor) return undefined
+    return EncodedBatch.encodingRequest(this.#cursor, this.#deserializer)
   }
 
   async #follow(opened: AssignedConsumer | undefined): Promise<void> {
@@ -247,12 +274,9 @@ export class LiveConsumer {
     const replaced = new Promise<undefined>((resolve) => {
       this.#replaceConsumer = () => resolve(undefined)
     })
-    // The processor needs records that are not encoded yet.
-    const encoding = this.#processor
-      ? undefined
-      : EncodedBatch.encodingRequest(this.#cursor, this.#deserializer)
     try {
-      return await Promise.race([consumer.read(READ_LIMIT, READ_WAIT_MS, encoding), replaced])
+      const reading = consumer.read(READ_LIMIT, READ_WAIT_MS, this.#encoding())
+      return await Promise.race([reading, replaced])
     } finally {
       this.#replaceConsumer = undefined
     }

@@ -1,4 +1,6 @@
 import { type Context, Hono, type MiddlewareHandler, type Next } from 'hono'
+import { type MakeLimiter, makeLocalLimiter } from '../core/fixed-window-limiter.ts'
+import type { MakeGauge } from '../core/gauge.ts'
 import { logRequest, observeRequests, requestStatisticsOf } from '../core/request-statistics.ts'
 import { doAtOnce, type SlicedWork } from '../core/turns.ts'
 import { consumeWithin } from '../http/kafka-consume.ts'
@@ -8,11 +10,13 @@ import type { SharedLimits } from '../http/route/route.ts'
 import { StreamLimit } from '../http/route/stream-limit.ts'
 import type { KongSnapshot } from '../kong/model/entities.ts'
 import type { Environment, MayShow } from '../kong/model/references.ts'
-import { kafkaMetrics } from '../observability/metrics.ts'
+import { gatewayMetrics, type MetricValues, metricsAnswer } from '../observability/metrics.ts'
+import type { MeasuredRoutes } from '../observability/route-metrics.ts'
+import { type Status, statusOf } from '../observability/status.ts'
 import type { KafkaConsumeOptions } from '../options/option-types.ts'
 import { answerError } from './answer-error.ts'
 import type { KnownClient } from './auth/clients.ts'
-import type { GuardOptions } from './auth/guard.ts'
+import type { GuardOptions, SharedCounts } from './auth/guard.ts'
 import { healthRoutes, type NotReady } from './health.ts'
 import { STANDARD_HTTPS_PORT } from './https.ts'
 import { KongRoutes } from './kong-routes.ts'
@@ -31,6 +35,16 @@ type OwnCluster = {
   readonly brokers: readonly string[]
   readonly topics: readonly string[]
 } & Pick<KafkaConsumeOptions, 'authentication' | 'security'>
+
+/** The other threads of the process that serve what this one does. */
+export interface OtherThreads extends SharedCounts {
+  readonly makeLimiter: MakeLimiter
+  readonly makeGauge: MakeGauge
+  /** The metrics of all threads, in Prometheus's text format. */
+  metrics(): Promise<string>
+  /** The status of all threads. */
+  status(): Promise<Status>
+}
 
 /** Settings of a gateway. */
 export interface GatewayOptions {
@@ -83,6 +97,15 @@ export interface GatewayOptions {
   readonly middleware?: readonly MiddlewareHandler[]
   /** Whether `/openapi.json` and `/docs` are there. Routes of these paths take precedence. Default: true. */
   readonly docs?: boolean
+  /** Default: this thread serves alone. */
+  readonly threads?: OtherThreads | undefined
+}
+
+/** The part of the metrics and of the status that one thread has. */
+export interface ThreadReport {
+  /** Undefined where metrics are off. */
+  readonly metrics: readonly MetricValues[] | undefined
+  readonly status: Status
 }
 
 /** A gateway: an app to serve, and its start and end. */
@@ -101,6 +124,8 @@ export interface Gateway {
   replaceClients(clients: readonly KnownClient[]): void
   /** Why requests cannot be served; empty when they can. */
   notReady(): readonly NotReady[]
+  /** The metrics and the status of this thread alone. */
+  report(): Promise<ThreadReport>
   /**
    * Connects and joins groups; resolves when the first request will be quick. While Kafka cannot be
    * reached it tries again, logs that once, and requests are answered with 503.
@@ -121,7 +146,7 @@ export interface Gateway {
  * @param makeRoute Default: `kafkaConsume`.
  */
 export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): Gateway {
-  const { cluster, groupInstanceId, groupProtocol, addressOf = () => 'unknown' } = options
+  const { cluster, groupInstanceId, groupProtocol, threads, addressOf = () => 'unknown' } = options
   const make = routeMaker(options, makeRoute)
   const supervisor = new Supervisor()
   const kong = new KongRoutes({
@@ -135,6 +160,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     ca: options.kafkaCa,
     brokers: cluster?.brokers,
     httpsPort: options.httpsPort ?? (() => STANDARD_HTTPS_PORT),
+    makeLimiter: threads?.makeLimiter ?? makeLocalLimiter,
   })
   const own = ownHandlers(options, make)
   for (const handler of own.values()) supervisor.add(handler, cluster?.brokers.join(', ') ?? '')
@@ -143,19 +169,20 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
   })
   const served = () => [...ownServed, ...kong.served()]
   const measured = () => ({ ...byName(served()), ...logsByName(kong.logs()) })
-  const metrics = options.metrics === false ? undefined : kafkaMetrics(measured)
+  const { observers, metrics, status, report } = reportsOf(options, served, measured)
   const pages = new Pages({
+    status,
     served,
     console: options.console ?? '/',
     docs: options.docs ?? true,
     metrics: metrics !== undefined,
   })
   const isPage = (c: Context) => pages.isPage(c) && !kong.matches(c)
-  const gatewayGuard = options.guard && guardedLogin(options.guard, addressOf, isPage)
+  const gatewayGuard = options.guard && guardedLogin(options.guard, addressOf, isPage, threads)
   const pageGuard = async (c: Context) => (await kong.guard(c)) ?? refuseRestricted(c)
 
   const app = new Hono()
-  app.use(observeRequests(metrics ? [metrics.observe, logRequest] : [logRequest]))
+  app.use(observeRequests(observers))
   for (const each of options.middleware ?? []) app.use(each)
   app.route(
     '/',
@@ -163,7 +190,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
   )
   if (gatewayGuard) app.route('/', gatewayGuard.routes).use(gatewayGuard.handle)
   if (metrics) {
-    app.get('/metrics', async (c, next) => (await pageGuard(c)) ?? metrics.printMetrics(c, next))
+    app.get('/metrics', async (c) => (await pageGuard(c)) ?? metricsAnswer(c, await metrics()))
   }
   app.all(
     '*',
@@ -180,23 +207,48 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     applyInTurns: (snapshot) => kong.apply(snapshot),
     replaceClients: (clients) => gatewayGuard?.replaceClients(clients),
     notReady: () => supervisor.notReady(),
+    report,
     start: () => supervisor.start(),
     // Logs last: streams that end now are logged, too.
     close: () => supervisor.close().finally(() => kong.close()),
   }
 }
 
+/** A gateway's reports: those of all threads for clients, and that of this one for the others. */
+function reportsOf(
+  { metrics: isMeasured, threads }: GatewayOptions,
+  served: () => readonly ServedRoute[],
+  measured: () => MeasuredRoutes,
+) {
+  const own = isMeasured === false ? undefined : gatewayMetrics(measured)
+  const ownStatus = statusOf(served)
+  return {
+    observers: own ? [own.observe, logRequest] : [logRequest],
+    metrics: own && (threads ? () => threads.metrics() : own.print),
+    status: threads ? () => threads.status() : ownStatus,
+    report: async (): Promise<ThreadReport> => {
+      return { metrics: await own?.values(), status: await ownStatus() }
+    },
+  }
+}
+
 /** Makes handlers that share the gateway's limits of streams and of unread answers. */
 function routeMaker(options: GatewayOptions, makeRoute: MakeRoute | undefined): MakeRoute {
-  const { compression, pageCaching, pageMaxAge, filters } = options
+  const { compression, pageCaching, pageMaxAge, filters, threads } = options
   const common = { compression, pageCaching, pageMaxAge, filters }
   const { maxSubscribers = Infinity, maxAnswerBytes = Infinity } = options
   const shared: SharedLimits = {
-    streams: new StreamLimit(maxSubscribers),
-    answers: new AnswerBudget(maxAnswerBytes),
+    streams: new StreamLimit(maxSubscribers, threads?.makeGauge('streams')),
+    answers: new AnswerBudget(maxAnswerBytes, threads?.makeGauge('answers')),
   }
-  const make = makeRoute ?? ((given) => consumeWithin(shared, given))
-  return (given) => make({ ...common, ...given })
+  const make: MakeRoute =
+    makeRoute ??
+    ((given, route) => {
+      if (!threads) return consumeWithin(shared, given)
+      const gauge: MakeGauge = (name) => threads.makeGauge(`${name} of ${route}`)
+      return consumeWithin({ ...shared, gauge }, given)
+    })
+  return (given, name) => make({ ...common, ...given }, name)
 }
 
 /** The handlers of the gateway's own routes by their paths; none without a cluster. */
@@ -211,11 +263,14 @@ function ownHandlers(options: GatewayOptions, make: MakeRoute): Map<string, Answ
     autoOffsetReset: 'earliest',
     consumerGroup: { mode: 'random', groupInstanceId, groupProtocol },
   } as const
-  return new Map<string, AnsweringHandler>([
-    ['/messages', make({ ...cluster, ...group, pageCaching, mode: 'http-get' })],
-    ['/stream', make({ ...cluster, mode: 'server-sent-events' })],
+  const optionsOf: ReadonlyArray<readonly [path: string, options: KafkaConsumeOptions]> = [
+    ['/messages', { ...cluster, ...group, pageCaching, mode: 'http-get' }],
+    ['/stream', { ...cluster, mode: 'server-sent-events' }],
     // Its settings are those of `/messages`, so that both share one member of the group.
-    ['/socket', make({ ...cluster, ...group, mode: 'websocket' })],
+    ['/socket', { ...cluster, ...group, mode: 'websocket' }],
+  ]
+  return new Map<string, AnsweringHandler>([
+    ...optionsOf.map(([path, options]) => [path, make(options, path)] as const),
     ...(options.produce ? [[PRODUCE_PATH, produceRoute(cluster, corsOrigins)] as const] : []),
   ])
 }

@@ -4,7 +4,7 @@ import { requestStatisticsOf } from '../core/request-statistics.ts'
 import { clientOf, isRestricted, type KafkaClient } from '../http/request/client.ts'
 import { docsRoutes } from '../observability/openapi/docs.ts'
 import type { OperationPath } from '../observability/openapi/operations.ts'
-import { statusHandler } from '../observability/status.ts'
+import { type Status, statusHandler } from '../observability/status.ts'
 import { topicRoutes } from '../observability/topics.ts'
 import type { Session } from './auth/sessions.ts'
 import { kafkaConsole } from './console/console.ts'
@@ -25,6 +25,8 @@ type PassOrAnswer = (c: Context) => Promise<Response | undefined> | undefined
 interface PageOptions {
   /** The routes that the pages show. */
   readonly served: () => readonly ServedRoute[]
+  /** The answer of `/status`. */
+  readonly status: () => Promise<Status>
   /** The path of the console page, or `off`. */
   readonly console: string
   /** Whether `/openapi.json` and `/docs` are there. */
@@ -39,7 +41,7 @@ export class Pages {
   readonly #paths: ReadonlySet<string>
   readonly #app = new Hono<{ Bindings: PageBindings }>({ strict: false })
 
-  constructor({ served, console: page, docs, metrics }: PageOptions) {
+  constructor({ served, status, console: page, docs, metrics }: PageOptions) {
     const app = this.#app
     const paths = [...(docs ? ['/docs'] : []), ...(page === 'off' ? [] : [page])]
     this.#paths = new Set(paths.map(withoutSlash))
@@ -53,7 +55,7 @@ export class Pages {
     if (page !== 'off') operations.push('/status', '/topics', '/topics/{topic}')
     if (docs) app.route('/', docsRoutes(served, operations))
     if (page !== 'off') {
-      app.get('/status', statusHandler(served))
+      app.get('/status', statusHandler(status))
       app.route(
         TOPICS,
         topicRoutes(() => served().flatMap(readingRoute)),

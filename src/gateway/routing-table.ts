@@ -1,5 +1,6 @@
 /** Builds what the gateway serves of one snapshot of Kong's entities, reusing what has not changed. */
 
+import type { MakeLimiter, RateLimits } from '../core/fixed-window-limiter.ts'
 import type { SlicedWork } from '../core/turns.ts'
 import { RequestLog } from '../http/log/request-log.ts'
 import type { KafkaProduceHandler } from '../http/produce/kafka-produce.ts'
@@ -22,12 +23,17 @@ import { resolveLogOptions } from '../options/log-options.ts'
 import type { KafkaConsumeOptions } from '../options/option-types.ts'
 import type { KafkaRoute } from './supervisor.ts'
 
-/** Makes a handler; a test has its own. */
-export type MakeRoute = (options: KafkaConsumeOptions) => KafkaRoute
+/**
+ * Makes a handler; a test has its own. Handlers of one name count together in all threads of a
+ * process. The name may hold secrets.
+ */
+export type MakeRoute = (options: KafkaConsumeOptions, name: string) => KafkaRoute
 
 /** The settings of all handlers, besides their plugins. */
 export interface TableOptions {
   readonly make: MakeRoute
+  /** Makes the counters of plugins that limit requests. */
+  readonly makeLimiter: MakeLimiter
   /** Prefix of `group.instance.id`s; a suffix tells members of one group apart. */
   readonly groupInstanceId?: string | undefined
   /** Kafka's `group.protocol` of all routes. */
@@ -141,7 +147,7 @@ export function* buildTable(
     scopes,
     credentials: new Credentials(snapshot, options.environment),
     ...handlers,
-    ...stepsOf(scopes, previous, credentials),
+    ...stepsOf(scopes, previous, credentials, options),
     ...logsOf(scopes, snapshot, previous, options),
     services: new Map(services.map((service) => [service.id, service])),
     hasGuard: ACCESS_PLUGINS.some(({ name }) => scopes.find(name, ANY_ROUTE, undefined)),
@@ -164,7 +170,8 @@ function* handlersOf(
       const { parts, text } = keyedParts(plugin, certificates, options)
       // The key holds secrets: it must not leave this map.
       const key = route.id + text
-      const found = handlers.get(key) ?? previous.handlers.get(key) ?? makeHandler(parts, options)
+      const found =
+        handlers.get(key) ?? previous.handlers.get(key) ?? makeHandler(key, parts, options)
       handlers.set(key, found)
       byScope.set(scopeKey(route, plugin), found.handler)
       const served = servedRoute(route, plugin, names.get(route.id) ?? route.id, found.handler)
@@ -220,13 +227,15 @@ function stepsOf(
   scopes: PluginScopes,
   previous: RoutingTable,
   credentials: () => Credentials,
+  { makeLimiter }: TableOptions,
 ): Pick<RoutingTable, 'steps' | 'stepsByPlugin'> {
   const steps = new Map<string, AccessStep>()
   const stepsByPlugin = new Map<string, AccessStep>()
   for (const access of ACCESS_PLUGINS) {
     for (const plugin of scopes.all(access.name)) {
       const key = JSON.stringify([plugin.id, plugin.config])
-      const step = previous.steps.get(key) ?? access.make(plugin.config, credentials)
+      const limiter = (limits: RateLimits) => makeLimiter(key, limits)
+      const step = previous.steps.get(key) ?? access.make(plugin.config, credentials, limiter)
       steps.set(key, step)
       stepsByPlugin.set(plugin.id, step)
     }
@@ -258,7 +267,7 @@ function makeLog(parts: PluginParts, { ca, brokers }: TableOptions): RequestLog 
   return new RequestLog(resolveLogOptions(options))
 }
 
-function makeHandler(parts: PluginParts, options: TableOptions): PluginHandler {
+function makeHandler(key: string, parts: PluginParts, options: TableOptions): PluginHandler {
   const { groupInstanceId, groupProtocol, ca, brokers, make } = options
   const { middleware, options: given } = pluginOptions(parts, { ca, brokers })
   const addresses = [given.bootstrapServers].flat().join(', ')
@@ -269,7 +278,7 @@ function makeHandler(parts: PluginParts, options: TableOptions): PluginHandler {
   }
   const ofNode = { ...ownId, ...(groupProtocol && { groupProtocol }) }
   const complete = { ...given, consumerGroup: { ...given.consumerGroup, ...ofNode } }
-  return { handler: make(complete), brokers: addresses }
+  return { handler: make(complete, key), brokers: addresses }
 }
 
 /**

@@ -38,9 +38,12 @@ export function addRouteMetrics(register: Registry, routes: () => MeasuredRoutes
     })
     return state
   }
-  for (const { name, help, type, samples } of ROUTE_METRICS) {
-    add(register, { name: METRIC_PREFIX + name, help, type }, async () =>
-      merged(samples(await now())),
+  for (const { name, help, type, samples, ofThreads = 'sum' } of ROUTE_METRICS) {
+    add(
+      register,
+      { name: METRIC_PREFIX + name, help, type },
+      async () => merged(samples(await now())),
+      ofThreads,
     )
   }
   const histogram = (
@@ -70,11 +73,12 @@ function add(
   register: Registry,
   description: { readonly name: string; readonly help: string; readonly type: string },
   values: () => Promise<readonly Sample[]>,
+  aggregator: 'sum' | 'max' = 'sum',
 ): void {
   const metric: ScrapedMetric = {
     ...description,
-    aggregator: 'sum',
-    get: async () => ({ ...description, aggregator: 'sum', values: await values() }),
+    aggregator,
+    get: async () => ({ ...description, aggregator, values: await values() }),
   }
   register.registerMetric(metric as unknown as Metric)
 }

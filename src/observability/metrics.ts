@@ -1,5 +1,12 @@
-import type { Handler, MiddlewareHandler } from 'hono'
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Context, Handler, MiddlewareHandler } from 'hono'
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  Registry,
+} from 'prom-client'
 import packageJson from '../../package.json' with { type: 'json' }
 import {
   type FinishedRequest,
@@ -80,17 +87,56 @@ export function kafkaMetrics(
 ): KafkaMetrics {
   const register = (registry as Registry | undefined) ?? new Registry()
   if (!registry) addProcessMetrics(register)
-  addBuildInfo(register)
-  addRouteMetrics(register, typeof routes === 'function' ? routes : () => routes)
-  const observe = addRequestMetrics(register)
+  const observe = addMetrics(register, typeof routes === 'function' ? routes : () => routes)
   return {
     registerMetrics: observeRequests([observe]),
-    printMetrics: async (c) => {
-      c.header('Cache-Control', 'no-store')
-      return c.text(await register.metrics(), 200, { 'Content-Type': register.contentType })
-    },
+    printMetrics: async (c) => metricsAnswer(c, await register.metrics(), register.contentType),
     observe,
   }
+}
+
+/** The values of one metric, which other threads can be sent. */
+export type MetricValues = Awaited<ReturnType<Registry['getMetricsAsJSON']>>[number]
+
+/** The metrics of a gateway, or of one of the threads that serve it. */
+interface GatewayMetrics extends Pick<KafkaMetrics, 'observe'> {
+  /** All metrics in the text format. */
+  print(): Promise<string>
+  /** All metrics, for {@link combineMetrics}. */
+  values(): Promise<readonly MetricValues[]>
+}
+
+export function gatewayMetrics(routes: () => MeasuredRoutes): GatewayMetrics {
+  const register = new Registry()
+  addProcessMetrics(register)
+  return {
+    observe: addMetrics(register, routes),
+    print: () => register.metrics(),
+    values: () => register.getMetricsAsJSON(),
+  }
+}
+
+/** The metrics of several threads as those of one process, in the text format. */
+export function combineMetrics(threads: ReadonlyArray<readonly MetricValues[]>): Promise<string> {
+  // prom-client's declarations name its counters; its code takes what `values` gives.
+  return AggregatorRegistry.aggregate(threads as never).metrics()
+}
+
+/** An answer of metrics in the text format. */
+export function metricsAnswer(
+  c: Context,
+  text: string,
+  contentType: string = Registry.PROMETHEUS_CONTENT_TYPE,
+): Response {
+  c.header('Cache-Control', 'no-store')
+  return c.text(text, 200, { 'Content-Type': contentType })
+}
+
+/** @returns Counts the requests. */
+function addMetrics(register: Registry, routes: () => MeasuredRoutes): RequestObserver {
+  addBuildInfo(register)
+  addRouteMetrics(register, routes)
+  return addRequestMetrics(register)
 }
 
 /** Metrics of heap spaces, which only V8 has: other engines would show zeros. */
@@ -107,6 +153,15 @@ const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_acti
 function addProcessMetrics(register: Registry): void {
   collectDefaultMetrics({ register })
   for (const name of [...ENGINE_SPECIFIC, ...MISNAMED]) register.removeSingleMetric(name)
+  for (const metric of register.getMetricsAsArray()) {
+    // All threads of a process see its processor time and its memory.
+    if (metric.name.startsWith('process_')) combineBy(metric, 'first')
+  }
+}
+
+/** Chooses how the values of several threads become one. */
+function combineBy(metric: object, aggregator: 'first'): void {
+  Object.assign(metric, { aggregator })
 }
 
 function addBuildInfo(register: Registry): void {
@@ -114,6 +169,7 @@ function addBuildInfo(register: Registry): void {
     name: `${METRIC_PREFIX}build_info`,
     help: 'Always 1; the version is a label',
     labelNames: ['version'],
+    aggregator: 'first',
     registers: [register],
   }).set({ version: packageJson.version }, 1)
 }

@@ -32,6 +32,11 @@ interface RouteMetric {
   readonly name: string
   readonly help: string
   readonly type: 'counter' | 'gauge'
+  /**
+   * How the values of several threads become one: `max` where all threads see the same thing, such as
+   * a member of a group. Default: `sum`.
+   */
+  readonly ofThreads?: 'sum' | 'max'
   readonly samples: (state: MetricsState) => Iterable<Sample>
 }
 
@@ -198,6 +203,7 @@ export const ROUTE_METRICS: readonly RouteMetric[] = [
     name: 'max_subscribers',
     help: 'Streams that may be open; a further one is refused',
     type: 'gauge',
+    ofThreads: 'max',
     samples: ofRoute(({ maxSubscribers }) => maxSubscribers),
   },
   {
@@ -210,6 +216,7 @@ export const ROUTE_METRICS: readonly RouteMetric[] = [
     name: 'max_answer_bytes',
     help: 'Bytes that answers of single reads may take in memory',
     type: 'gauge',
+    ofThreads: 'max',
     samples: ofRoute(({ maxAnswerBytes }) => maxAnswerBytes),
   },
   {
@@ -264,18 +271,21 @@ export const ROUTE_METRICS: readonly RouteMetric[] = [
     name: 'live_consumers',
     help: 'Live consumers that run: none while only old records are read',
     type: 'gauge',
+    ofThreads: 'max',
     samples: ofFeed(({ liveConsumers }) => liveConsumers),
   },
   {
     name: 'ring_bytes',
     help: 'Bytes of records in the ring buffer',
     type: 'gauge',
+    ofThreads: 'max',
     samples: ofFeed(({ ringBytes }) => ringBytes),
   },
   {
     name: 'ring_max_bytes',
     help: 'Bytes that the ring buffer may take',
     type: 'gauge',
+    ofThreads: 'max',
     samples: ofFeed(({ maxRingBytes }) => maxRingBytes),
   },
   {
@@ -306,18 +316,21 @@ export const ROUTE_METRICS: readonly RouteMetric[] = [
     name: 'partition_start_offset',
     help: 'First offset that Kafka keeps in a partition',
     type: 'gauge',
+    ofThreads: 'max',
     samples: ofPartition(({ start }) => start),
   },
   {
     name: 'partition_end_offset',
     help: 'Offset after the newest record of a partition',
     type: 'gauge',
+    ofThreads: 'max',
     samples: ofPartition(({ end }) => end),
   },
   {
     name: 'group_lag_records',
     help: 'Records that a consumer group has not delivered yet, in partitions assigned to this node',
     type: 'gauge',
+    ofThreads: 'max',
     samples: ({ groups, ranges }) =>
       groups.flatMap(({ labels, group }) =>
         group.partitions.flatMap((at) => {
@@ -331,18 +344,21 @@ export const ROUTE_METRICS: readonly RouteMetric[] = [
     name: 'group_requeued_records_total',
     help: 'Records of a group that were requeued, because their client disconnected before it had them',
     type: 'counter',
+    ofThreads: 'max',
     samples: ofGroup(({ requeued }) => requeued),
   },
   {
     name: 'group_uncertain_records_total',
     help: 'Records delivered but not committed when their partition moved to another member, which may deliver them again',
     type: 'counter',
+    ofThreads: 'max',
     samples: ofGroup(({ uncertain }) => uncertain),
   },
   {
     name: 'group_rebuilt_consumers_total',
     help: 'Consumers of a group replaced because they stalled: they returned nothing although Kafka had more records',
     type: 'counter',
+    ofThreads: 'max',
     samples: ofGroup(({ rebuilt }) => rebuilt),
   },
   {
@@ -382,6 +398,7 @@ export const ROUTE_METRICS: readonly RouteMetric[] = [
     name: 'cluster_up',
     help: '1 while Kafka can be read, else 0',
     type: 'gauge',
+    ofThreads: 'max',
     samples: ({ clusters }) =>
       clusters.map(({ name, outage }) => ({ labels: { cluster: name }, value: outage ? 0 : 1 })),
   },
@@ -389,36 +406,42 @@ export const ROUTE_METRICS: readonly RouteMetric[] = [
     name: 'broker_up',
     help: '1 while a broker is connected, else 0; brokers that were never connected to are not listed',
     type: 'gauge',
+    ofThreads: 'max',
     samples: ofBroker(({ isUp }) => (isUp ? 1 : 0)),
   },
   {
     name: 'broker_rtt_seconds',
     help: "Average round-trip time of requests to a broker in librdkafka's last report",
     type: 'gauge',
+    ofThreads: 'max',
     samples: ofBroker(({ roundTrip }) => roundTrip?.average),
   },
   {
     name: 'broker_rtt_p99_seconds',
     help: "99th percentile of the round-trip time of requests to a broker in librdkafka's last report",
     type: 'gauge',
+    ofThreads: 'max',
     samples: ofBroker(({ roundTrip }) => roundTrip?.p99),
   },
   {
     name: 'broker_queued_requests',
     help: 'Requests that wait to be sent to a broker',
     type: 'gauge',
+    ofThreads: 'max',
     samples: ofBroker(({ queued }) => queued),
   },
   {
     name: 'broker_inflight_requests',
     help: 'Requests to a broker that wait for its answer',
     type: 'gauge',
+    ofThreads: 'max',
     samples: ofBroker(({ inFlight }) => inFlight),
   },
   {
     name: 'broker_failed_requests_total',
     help: 'Requests to a broker that failed or were not answered in time',
     type: 'counter',
+    ofThreads: 'max',
     samples: ofBroker(({ failed }) => failed),
   },
 ]

@@ -24,23 +24,52 @@ interface WritingHandler {
 /** Milliseconds for which offsets from Kafka are reused. */
 const OFFSETS_MAX_AGE_MS = 1_000
 
+/** The routes of a gateway and the state of Kafka. */
+export interface Status {
+  readonly version: string
+  readonly routes: ReadonlyArray<{
+    readonly name: string
+    readonly paths: readonly string[]
+    readonly hosts: readonly string[]
+    readonly mode: string
+    readonly topics: readonly string[]
+    readonly cluster: string | undefined
+    readonly streams: number
+    readonly groups: readonly string[]
+  }>
+  readonly clusters: ReadonlyArray<{
+    readonly name: string
+    readonly outage?: ReturnType<typeof describe>
+    readonly brokers: ReadonlyArray<{ readonly name: string; readonly up: boolean }>
+    readonly topics: ReturnType<typeof topicsOf>
+  }>
+  readonly groups: ReadonlyArray<{
+    readonly id: string
+    readonly cluster: string | undefined
+    readonly partitions: ReadonlyArray<{
+      readonly topic: string
+      readonly partition: number
+      readonly lag?: number
+    }>
+  }>
+}
+
 /**
- * Answers with the routes, their topics, the clusters and the groups, as docs/operations.md lists
+ * The status of routes: their topics, the clusters and the groups, as docs/operations.md lists
  * them. Kafka is asked for offsets at most once a second for each set of topics, whatever the
- * number of requests.
+ * number of calls.
  *
- * @param routes Returns the routes; called at each request.
+ * @param routes Returns the routes; called each time.
  */
-export function statusHandler(routes: () => readonly StatusRoute[]): Handler {
+export function statusOf(routes: () => readonly StatusRoute[]): () => Promise<Status> {
   const offsets = new PartitionOffsets(OFFSETS_MAX_AGE_MS)
-  return async (c) => {
-    c.header('Cache-Control', 'no-store')
+  return async () => {
     const every = routes()
     const all = every.flatMap(({ handler }) =>
       'partitions' in handler ? [{ handler, stats: handler.stats() }] : [],
     )
     const found = await offsets.of(all)
-    return c.json({
+    return {
       version: packageJson.version,
       routes: every.map(({ name, paths, hosts, handler }) => {
         const stats = handler.stats()
@@ -74,8 +103,56 @@ export function statusHandler(routes: () => readonly StatusRoute[]): Handler {
           }
         }),
       })),
-    })
+    }
   }
+}
+
+/** Answers with a status, as JSON. */
+export function statusHandler(status: () => Promise<Status>): Handler {
+  return async (c) => {
+    c.header('Cache-Control', 'no-store')
+    return c.json(await status())
+  }
+}
+
+/**
+ * The status of a process of several threads. Each has the routes and knows all of their clusters and
+ * groups that it uses; streams are open in one of them.
+ */
+export function combineStatus(threads: readonly Status[]): Status {
+  const [first] = threads as readonly [Status]
+  const routes = first.routes.map((route) => {
+    const same = threads.flatMap((thread) =>
+      thread.routes.filter(({ name }) => name === route.name),
+    )
+    return {
+      ...route,
+      cluster: same.find(({ cluster }) => cluster !== undefined)?.cluster,
+      streams: same.reduce((sum, { streams }) => sum + streams, 0),
+      groups: [...new Set(same.flatMap(({ groups }) => groups))],
+    }
+  })
+  const clusters = new Map(
+    threads.flatMap((thread) => thread.clusters.map((cluster) => [cluster.name, cluster])),
+  )
+  return {
+    version: first.version,
+    routes,
+    clusters: [...clusters.values()],
+    groups: membershipsOf(threads),
+  }
+}
+
+/** The memberships of each group, as the thread sees them that uses most of them. */
+function membershipsOf(threads: readonly Status[]): Status['groups'] {
+  const found = new Map<string, Status['groups']>()
+  for (const { groups } of threads) {
+    const byGroup = Map.groupBy(groups, ({ cluster, id }) => JSON.stringify([cluster, id]))
+    for (const [key, memberships] of byGroup) {
+      if (memberships.length > (found.get(key)?.length ?? 0)) found.set(key, memberships)
+    }
+  }
+  return [...found.values()].flat()
 }
 
 /**
@@ -100,11 +177,11 @@ export function statusHandler(routes: () => readonly StatusRoute[]): Handler {
  * ```
  */
 export function kafkaStatus(handlers: Readonly<Record<string, Observed>>): Handler {
-  return statusHandler(() =>
+  const routes = () =>
     Object.entries(handlers).map(([path, handler]) => {
       return { name: path, paths: [path], hosts: [], handler }
-    }),
-  )
+    })
+  return statusHandler(statusOf(routes))
 }
 
 /** The clusters of all routes, each once. */

@@ -7,6 +7,7 @@ import type { TopicPartition } from '../core/topic-partition.ts'
 import type { ClusterOptions } from './cluster-options.ts'
 import type { DeliveredRun, EncodedRecords, EncodingRequest, RecordTexts } from './encoding.ts'
 import type { OpenProducer, ProducerSettings } from './open-producer.ts'
+import type { ConsumerUse, ThreadSharing } from './threads.ts'
 import type { GroupsProgress, PartitionReplicas, TopicSetting } from './topic-details.ts'
 
 /** One record as Kafka holds it, with its bytes not yet decoded. */
@@ -79,6 +80,8 @@ export interface Batch {
 export interface AssignedConsumer {
   /** Offsets that were asked for and are missing: reading begins behind them. */
   readonly gaps: readonly Gap[]
+  /** Where reading begins, if not at the offsets that were asked for. */
+  readonly start?: readonly PartitionOffset[] | undefined
   /**
    * @param limit Records at most.
    * @param wait Milliseconds to wait for a first record.
@@ -134,6 +137,8 @@ export interface PollLimits {
   readonly maxBytes: number
   /** Milliseconds to wait for a first record. */
   readonly timeout: number
+  /** Whether {@link Delivery.records} will be asked for. Default: unknown. */
+  readonly wantsRecords?: boolean | undefined
 }
 
 /**
@@ -232,6 +237,8 @@ export interface ProducerRecord {
   /** `null` is a tombstone. */
   readonly value: Uint8Array | null
   readonly headers?: KafkaRecord['headers']
+  /** Records of one text are written once, whichever threads send them. Default: each is written. */
+  readonly once?: string | undefined
 }
 
 /** The `acks` level: all in-sync replicas have the record, or their leader has it. */
@@ -307,6 +314,7 @@ export interface KafkaCluster {
   openConsumer(
     from: readonly PartitionOffset[],
     purpose: 'live' | 'catch-up',
+    use?: ConsumerUse,
   ): Promise<AssignedConsumer>
   /** A new member of a group. It joins at once, and leaves while it has no clients. */
   group(options: GroupOptions): GroupSession
@@ -355,7 +363,7 @@ export interface EmbeddedOptions {
 }
 
 /** The exports of `kafka/index.ts`: all that `src/` imports from the Kafka side. */
-export interface KafkaSide {
+export interface KafkaSide extends ThreadSharing {
   connect(options: ClusterOptions): KafkaCluster
   startEmbeddedBroker(options: EmbeddedOptions): Promise<EmbeddedBroker>
 }

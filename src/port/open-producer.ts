@@ -25,17 +25,20 @@ export interface ProducerSettings {
   readonly waitsInOutage: boolean
 }
 
+/** Records that a producer has accepted. */
+export interface AcceptedRecords {
+  /** The outcome of each record. It rejects when Kafka cannot be reached. */
+  readonly outcome: Promise<ReadonlyArray<RecordMetadata | KafkaConsumeError>>
+}
+
 /** A producer that is closed by whoever opened it. */
 export interface OpenProducer extends Producer {
   /**
-   * As `send`, but it tells at once that too many records wait.
+   * As `send`, but it tells that too many records wait before it tells their outcome.
    *
-   * @throws KafkaConsumeError TOO_MANY_RECORDS or SHUTTING_DOWN. Its promise rejects when Kafka cannot
-   *   be reached.
+   * @throws KafkaConsumeError TOO_MANY_RECORDS or SHUTTING_DOWN.
    */
-  accept(
-    records: readonly ProducerRecord[],
-  ): Promise<ReadonlyArray<RecordMetadata | KafkaConsumeError>>
+  accept(records: readonly ProducerRecord[]): AcceptedRecords | Promise<AcceptedRecords>
   /** Sends what waits, for some seconds at most, and disconnects. */
   close(): Promise<void>
 }

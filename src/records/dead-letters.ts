@@ -108,6 +108,7 @@ function letterOf(
   const isIncluded = (part: DeadLetterPart) => !omitted.includes(part)
   return {
     topic,
+    once: [partitionKey(record), record.offset, ...omitted].join(' '),
     key: isIncluded('key') ? key : null,
     value: isIncluded('value') ? value : null,
     timestamp: isIncluded('timestamp') ? timestamp : undefined,

@@ -2,7 +2,10 @@ import { join } from 'node:path'
 import { until, within } from '../support/wait.ts'
 
 const root = join(import.meta.dirname, '..', '..')
-const { PATH = '', HOME = '' } = process.env
+const { PATH = '', HOME = '', TEST_WORKERS = '1' } = process.env
+
+/** The threads that serve clients of each gateway, by `TEST_WORKERS`. Default: 1, on any machine. */
+const workers = Number(TEST_WORKERS)
 
 /** A gateway in a process of its own, as `bun run server` starts it. */
 export class GatewayProcess implements AsyncDisposable {
@@ -15,7 +18,7 @@ export class GatewayProcess implements AsyncDisposable {
     this.#child = Bun.spawn([...command], {
       cwd,
       // Nothing of the shell that runs the tests may configure the gateway.
-      env: { PATH, HOME, ...environment },
+      env: { PATH, HOME, WORKERS: String(workers), ...environment },
       // A process group of its own, as a terminal gives to what it starts.
       detached: true,
       stdin: 'ignore',

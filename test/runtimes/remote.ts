@@ -58,9 +58,10 @@ async function startProcess(argv: string[]): Promise<Process> {
   }
   return {
     async mount(options): Promise<Mounted> {
-      const { id } = (await (await ask('POST', '/routes', options)).json()) as { id: number }
+      const answer = await (await ask('POST', '/routes', options)).json()
+      const { id, url: own } = answer as { readonly id: number; readonly url?: string }
       return {
-        url: `${url}/${id}`,
+        url: own ?? `${url}/${id}`,
         stats: async () => (await ask('GET', `/routes/${id}`)).json() as Promise<RouteStats>,
         block: async (file) => void (await ask('POST', '/block', { file })),
         end: async () => void (await ask('DELETE', `/routes/${id}`)),

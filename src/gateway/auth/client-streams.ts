@@ -1,14 +1,28 @@
 import { KafkaConsumeError } from '../../core/errors.ts'
+import type { Gauge, MakeGauge } from '../../core/gauge.ts'
+
+/** The open streams of one client. */
+interface OpenStreams {
+  /** Counts those of all threads; undefined where this thread counts alone. */
+  readonly gauge: Gauge | undefined
+  /** The functions that end each stream of this thread. */
+  readonly ends: Set<() => void>
+}
 
 /** The open streams of each client. */
 export class ClientStreams {
   readonly #max: number
-  /** The functions that end each stream, by client; clients without streams have no entry. */
-  readonly #open = new Map<string, Set<() => void>>()
+  readonly #makeGauge: MakeGauge | undefined
+  /** By client; clients without streams have no entry. */
+  readonly #open = new Map<string, OpenStreams>()
 
-  /** @param max Open streams of one client at most. */
-  constructor(max: number) {
+  /**
+   * @param max Open streams of one client at most.
+   * @param makeGauge Counts the streams of all threads. Default: this one counts alone.
+   */
+  constructor(max: number, makeGauge?: MakeGauge) {
     this.#max = max
+    this.#makeGauge = makeGauge
   }
 
   /**
@@ -19,22 +33,38 @@ export class ClientStreams {
    * @throws KafkaConsumeError TOO_MANY_STREAMS
    */
   open(client: string, end: () => void): () => void {
-    const open = this.#open.get(client) ?? new Set()
-    if (open.size >= this.#max) {
+    const open = this.#open.get(client) ?? this.#newEntry(client)
+    const { gauge, ends } = open
+    ends.add(end)
+    gauge?.add(1)
+    if ((gauge?.value ?? ends.size) > this.#max) {
+      this.#close(client, open, end)
       throw new KafkaConsumeError(
         'TOO_MANY_STREAMS',
         `Cannot open a stream: this client has ${this.#max} open already`,
       )
     }
-    this.#open.set(client, open.add(end))
-    return () => {
-      open.delete(end)
-      if (open.size === 0 && this.#open.get(client) === open) this.#open.delete(client)
-    }
+    return () => this.#close(client, open, end)
+  }
+
+  #newEntry(client: string): OpenStreams {
+    // Where streams are not limited, nobody need know how many other threads have.
+    const gauge = this.#max === Infinity ? undefined : this.#makeGauge?.(`client ${client}`)
+    const open = { gauge, ends: new Set<() => void>() }
+    this.#open.set(client, open)
+    return open
+  }
+
+  #close(client: string, { gauge, ends }: OpenStreams, end: () => void): void {
+    if (!ends.delete(end)) return
+    gauge?.add(-1)
+    if (ends.size > 0) return
+    gauge?.release()
+    this.#open.delete(client)
   }
 
   /** Ends all streams of a client. */
   endAll(client: string): void {
-    for (const end of this.#open.get(client) ?? []) end()
+    for (const end of this.#open.get(client)?.ends ?? []) end()
   }
 }

@@ -3,11 +3,14 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { cors } from 'hono/cors'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import {
-  FixedWindowLimiter,
   limiterKey,
+  type MakeLimiter,
+  makeLocalLimiter,
   type RateLimits,
+  type RequestLimiter,
   rateLimitHeaders,
 } from '../../core/fixed-window-limiter.ts'
+import type { MakeGauge } from '../../core/gauge.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
 import { errorResponse } from '../../http/response/error-response.ts'
 import { Authenticator, type ClientAuthenticationOptions, clientKey } from './authenticator.ts'
@@ -20,6 +23,12 @@ export interface GuardOptions extends ClientAuthenticationOptions {
   readonly limits?: RateLimits | undefined
   /** Open streams of one client at most. Default: no limit. */
   readonly maxStreams?: number | undefined
+}
+
+/** Counts that threads share which serve one port. Each has a default for one thread. */
+export interface SharedCounts {
+  readonly makeLimiter?: MakeLimiter
+  readonly makeGauge?: MakeGauge
 }
 
 /** The middleware, and the setting of it that may change while it serves. */
@@ -56,15 +65,16 @@ export function guard(
   options: GuardOptions,
   addressOf: (c: Context) => string,
   isPage: (c: Context) => boolean,
+  { makeLimiter = makeLocalLimiter, makeGauge }: SharedCounts = {},
 ): Guard {
   const { corsOrigins, tokenCookie } = options
   const authenticator = new Authenticator(options, isPage)
-  const limiter = options.limits && new FixedWindowLimiter(options.limits)
-  const streams = new ClientStreams(options.maxStreams ?? Infinity)
+  const limiter = options.limits && makeLimiter('guard', options.limits)
+  const streams = new ClientStreams(options.maxStreams ?? Infinity, makeGauge)
   const byAddress = (c: Context) => `address ${addressOf(c)}`
 
   const limit = async (c: Context, client: string) => {
-    if (limiter) assertWithinLimits(c, limiter, await limiterKey(client))
+    if (limiter) await assertWithinLimits(c, limiter, await limiterKey(client))
   }
   const authenticate = async (c: Context) => {
     if (authenticator.isOpen) return { client: {}, countedAs: byAddress(c) }
@@ -103,8 +113,12 @@ export function guard(
 }
 
 /** @throws KafkaConsumeError RATE_LIMITED */
-function assertWithinLimits(c: Context, limiter: FixedWindowLimiter, client: string): void {
-  const { usages, exceeded } = limiter.count(client)
+async function assertWithinLimits(
+  c: Context,
+  limiter: RequestLimiter,
+  client: string,
+): Promise<void> {
+  const { usages, exceeded } = await limiter.count(client)
   for (const [name, value] of rateLimitHeaders(usages)) c.header(name, value)
   if (!exceeded) return
   throw new KafkaConsumeError(

@@ -87,6 +87,7 @@ async function keyOf(secret: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(secret)))
 }
 
-function randomSecret(): string {
+/** A secret of this process. */
+export function randomSecret(): string {
   return toHex(crypto.getRandomValues(new Uint8Array(RANDOM_SECRET_BYTES)))
 }

@@ -12,6 +12,37 @@ export interface SessionOptions {
   readonly maxAge: number
   /** Encrypts the sessions. Default: a random text, so that sessions end with the process. */
   readonly secret?: string | undefined
+  /** Sessions that ended before their time. Default: those of this thread. */
+  readonly ended?: EndedSessions | undefined
+}
+
+/** Ended sessions that are remembered. Overflow policy: the one that ended first is forgotten. */
+const MAX_ENDED = 10_000
+
+/** The ids of sessions that ended by logging out, before their time. */
+export class EndedSessions {
+  readonly #ids = new LruMap<string, true>(MAX_ENDED)
+  readonly #onEnd: (id: string) => void
+
+  /** @param onEnd Called with each session that ends here. */
+  constructor(onEnd: (id: string) => void = () => {}) {
+    this.#onEnd = onEnd
+  }
+
+  has(id: string): boolean {
+    return this.#ids.get(id) === true
+  }
+
+  /** Ends a session. */
+  end(id: string): void {
+    this.note(id)
+    this.#onEnd(id)
+  }
+
+  /** Notes a session that ended elsewhere. */
+  note(id: string): void {
+    this.#ids.set(id, true)
+  }
 }
 
 const sessionSchema = v.object({
@@ -42,16 +73,13 @@ export interface LoggedIn extends Pick<Session, 'sub' | 'label' | 'version'> {
   readonly until?: number | undefined
 }
 
-/** Ended sessions that are remembered. Overflow policy: the one that ended first is forgotten. */
-const MAX_ENDED = 10_000
-
 export class Sessions {
   readonly #cookie: SealedCookie
   readonly #maxAge: number
-  /** The ids of sessions that ended by logging out, before their time. */
-  readonly #ended = new LruMap<string, true>(MAX_ENDED)
+  readonly #ended: EndedSessions
 
-  constructor({ maxAge, secret }: SessionOptions) {
+  constructor({ maxAge, secret, ended = new EndedSessions() }: SessionOptions) {
+    this.#ended = ended
     this.#cookie = new SealedCookie('kafka-session', secret)
     this.#maxAge = maxAge
   }
@@ -69,7 +97,7 @@ export class Sessions {
   /** The session of a request; undefined where there is none, or where it has ended. */
   async find(c: Context): Promise<Session | undefined> {
     const session = v.safeParse(sessionSchema, await this.#cookie.read(c))
-    if (!session.success || this.#ended.get(session.output.jti)) return undefined
+    if (!session.success || this.#ended.has(session.output.jti)) return undefined
     return session.output
   }
 
@@ -81,7 +109,7 @@ export class Sessions {
   /** Ends the session of a request, also for copies of its cookie. */
   async end(c: Context): Promise<void> {
     const session = await this.find(c)
-    if (session) this.#ended.set(session.jti, true)
+    if (session) this.#ended.end(session.jti)
     this.#cookie.delete(c)
   }
 }

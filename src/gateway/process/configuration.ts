@@ -17,13 +17,18 @@ import { stateFile } from './state-file.ts'
 const log = getLogger([LOG_ROOT, 'server'])
 
 /** A part of the gateway that follows the entities. */
-type ConfiguredPart = Pick<Gateway, 'apply'> & Partial<Pick<Gateway, 'applyInTurns'>>
+export interface ConfiguredPart extends Partial<Pick<Gateway, 'applyInTurns'>> {
+  /** @throws SchemaViolation, and nothing changes. */
+  apply(snapshot: KongSnapshot): Promise<void> | void
+}
 
 /** Kong's entities, and where they are read from and saved to. */
 export interface Configuration {
   readonly store: Store
   /** Allows the variables that `--config` has read into fields which `/status` and logs show. */
   readonly mayShow: MayShow
+  /** The variables that {@link mayShow} allows. */
+  readonly shown: ReadonlySet<string>
   /**
    * Reads the file of `--config` again.
    *
@@ -57,11 +62,14 @@ export async function openConfiguration(config: GatewayConfig): Promise<Configur
   return {
     store,
     mayShow: (variable) => shown.has(variable),
+    shown,
     reload,
     async serveBy(...parts) {
       for (const part of parts) {
         await inFile(config.config ?? config.state ?? '', () => part.apply(store.snapshot()))
-        store.onChange((snapshot) => part.applyInTurns?.(snapshot) ?? part.apply(snapshot))
+        store.onChange((snapshot) =>
+          part.applyInTurns ? part.applyInTurns(snapshot) : void part.apply(snapshot),
+        )
       }
       // Saving comes second: a snapshot that a part refuses must not be saved.
       if (state) store.onChange((snapshot) => state.save(snapshot))

@@ -13,7 +13,7 @@ import { type Environment, isVaultReference, resolveVault } from '../../kong/mod
 import { SchemaViolation } from '../../kong/model/schema-violation.ts'
 import type { HttpsConfig } from '../settings/https-settings.ts'
 import { type KeyPair, keyPairError, readKeyPair } from './key-pair.ts'
-import { type HttpServer, listen } from './listen.ts'
+import { freePort, type HttpServer, listen } from './listen.ts'
 
 /** The name that stands for all names which no other SNI has. */
 const ANY_NAME = '*'
@@ -80,9 +80,12 @@ export class HttpsServer {
 
   /** Listens. @throws Error that says why the address cannot be used and which flag chooses another. */
   listen(): void {
-    const address = { port: this.#config.port, host: this.#host }
-    // A listener that shares its port would also share it with a foreign process.
-    if (address.port !== 0) void listen(address, FLAGS, this.#app).stop(true)
+    if (this.#config.port !== 0) freeHttpsPort(this.#host, this.#config)
+    this.listenWithOthers()
+  }
+
+  /** Listens on a port that other threads listen on, too. */
+  listenWithOthers(): void {
     this.#listener = this.#open()
   }
 
@@ -177,6 +180,15 @@ export class HttpsServer {
     this.#checked.set(certificate, pair)
     return pair
   }
+}
+
+/**
+ * The port of HTTPS, which nobody else listens on.
+ *
+ * @throws Error that says why the address cannot be used and which flag chooses another.
+ */
+export function freeHttpsPort(host: string, { port }: HttpsConfig): number {
+  return freePort({ port, host }, FLAGS)
 }
 
 function areEqual(some: readonly NamedPair[], others: readonly NamedPair[]): boolean {

@@ -3,11 +3,17 @@ import packageJson from '../../../package.json' with { type: 'json' }
 import { createAdmin } from '../../kong/admin/admin.ts'
 import { readDeclarative } from '../../kong/config/declarative.ts'
 import { writeDeclarative } from '../../kong/config/write-declarative.ts'
-import type { Gateway } from '../app.ts'
 import { localClientFinder } from '../auth/address.ts'
+import type { NotReady } from '../health.ts'
 import { DEFAULT_ADMIN_PORT, type GatewayConfig } from '../settings/gateway-settings.ts'
 import type { Configuration } from './configuration.ts'
 import { type HttpServer, isPortTaken, listen } from './listen.ts'
+
+/** The part of a gateway that the Admin API shows. */
+interface ShownState {
+  /** Why requests cannot be served; empty when they can. */
+  notReady(): readonly NotReady[] | Promise<readonly NotReady[]>
+}
 
 const FLAGS = { port: '--admin-port', host: '--admin-host' }
 
@@ -21,7 +27,7 @@ export function listenAdmin(
   { adminPort, adminHost, adminToken }: GatewayConfig,
   isDemo: boolean,
   configuration: Configuration,
-  gateway: Gateway,
+  gateway: ShownState,
 ): HttpServer | undefined {
   if (adminPort === 'off') return undefined
   const app = adminApp(adminHost, adminToken, configuration, gateway)
@@ -38,13 +44,13 @@ function adminApp(
   adminHost: string,
   token: string | undefined,
   { store, mayShow }: Configuration,
-  gateway: Gateway,
+  gateway: ShownState,
 ) {
   return createAdmin({
     store,
     version: packageJson.version,
-    status: () => {
-      const reasons = gateway.notReady()
+    status: async () => {
+      const reasons = await gateway.notReady()
       return { database: { reachable: true }, kafka: { ready: reasons.length === 0, reasons } }
     },
     names: [adminHost],

@@ -1,4 +1,4 @@
-import type { Hono } from 'hono'
+import { Hono } from 'hono'
 import { type BunWebSocketData, websocket } from 'hono/bun'
 import { withAbsoluteUrl } from '../../http/request/runtime.ts'
 
@@ -42,7 +42,8 @@ interface Tls {
 /**
  * Serves an app.
  *
- * @param https Default: plain HTTP. A listener of HTTPS shares its port with others of this user.
+ * @param https Default: plain HTTP.
+ * @param isShared Whether it shares its port with others of this user. Default: with HTTPS.
  * @throws Error that says why the address cannot be used and which flag chooses another.
  */
 export function listen(
@@ -50,6 +51,7 @@ export function listen(
   flags: AddressFlags,
   app: Hono,
   https?: Tls,
+  isShared = https !== undefined,
 ): HttpServer {
   try {
     return Bun.serve({
@@ -58,7 +60,8 @@ export function listen(
       idleTimeout: IDLE_TIMEOUT_SECONDS,
       fetch: (request, server) => app.fetch(withAbsoluteUrl(request), server),
       websocket: { ...websocket, ...WEBSOCKET_LIMITS },
-      ...(https && { reusePort: true, ...https }),
+      ...(isShared && { reusePort: true }),
+      ...https,
     })
   } catch (error) {
     const messages: Record<string, string> = {
@@ -69,6 +72,19 @@ export function listen(
     const message = messages[String(errorCode(error))]
     throw message === undefined ? error : new Error(message, { cause: error })
   }
+}
+
+/**
+ * The port of an address that nobody else listens on.
+ *
+ * @throws Error as {@link listen} does.
+ */
+export function freePort(address: Address, flags: AddressFlags): number {
+  // A listener that shares its port would also share it with a foreign process.
+  const server = listen(address, flags, new Hono())
+  const { port } = server
+  void server.stop(true)
+  return port ?? address.port
 }
 
 /** Whether {@link listen} failed because another process listens on the port. */

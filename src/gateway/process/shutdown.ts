@@ -5,12 +5,11 @@ import { LOG_ROOT } from '../../core/log.ts'
 import type { EmbeddedBroker } from '../../port/kafka.ts'
 import type { Gateway } from '../app.ts'
 import type { Tracing } from '../tracing.ts'
-import type { HttpServer } from './listen.ts'
 
 /** Milliseconds after the first signal at which a process exits that could not close in time. */
 const SHUTDOWN_DEADLINE_MS = 9_500
 /** Milliseconds for which answers under way may go on once all streams have ended. */
-const ANSWER_GRACE_MS = 2_000
+export const ANSWER_GRACE_MS = 2_000
 /** Milliseconds that sending the last spans may take: a collector may be unreachable. */
 const SPANS_GRACE_MS = 2_000
 /**
@@ -23,8 +22,8 @@ const log = getLogger([LOG_ROOT, 'server'])
 
 /** The parts that a process closes before it exits. */
 interface RunningParts {
-  readonly servers: ReadonlyArray<Pick<HttpServer, 'stop'>>
-  readonly gateway: Gateway
+  readonly servers: ReadonlyArray<{ stop(): Promise<unknown> }>
+  readonly gateway: Pick<Gateway, 'close'>
   readonly broker: EmbeddedBroker | undefined
   readonly tracing: Tracing | undefined
 }
@@ -63,15 +62,20 @@ async function shutDown({ servers, gateway, broker, tracing }: RunningParts): Pr
     await gateway.close()
     await Promise.race([answered, Bun.sleep(ANSWER_GRACE_MS)])
     await broker?.close()
-    const sent = tracing?.close().catch((error: unknown) => {
-      log.warning('Cannot send the last spans: {error}', { error })
-    })
-    await Promise.race([sent, Bun.sleep(SPANS_GRACE_MS)])
+    await closeTracing(tracing)
     log.info('Ended')
     process.exit(0)
   } catch (error) {
     exitWithError(error)
   }
+}
+
+/** Sends the last spans, for some time at most. */
+export async function closeTracing(tracing: Tracing | undefined): Promise<void> {
+  const sent = tracing?.close().catch((error: unknown) => {
+    log.warning('Cannot send the last spans: {error}', { error })
+  })
+  await Promise.race([sent, Bun.sleep(SPANS_GRACE_MS)])
 }
 
 export function exitOnUncaughtError(): void {

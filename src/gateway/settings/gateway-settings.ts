@@ -24,6 +24,8 @@ const DEFAULT_MAX_ANSWER_BYTES = String(128 * 1024 * 1024)
 const ANSWER_BYTES_RANGE = 'a whole number from 1048576 to 68719476736 is required'
 const DEFAULT_PAGE_MAX_AGE = '3600000'
 const PAGE_MAX_AGE_RANGE = 'a whole number from 1000 to 31536000000 is required'
+const MAX_WORKERS = 64
+const WORKERS_RANGE = `a whole number from 1 to ${MAX_WORKERS}, or auto, is required`
 const PORT_RANGE = 'a whole number from 0 to 65535 is required'
 const HOST = /^[\w.:-]{1,253}$/
 /** A broker without a port: a name, an IPv4 address, or an IPv6 address in brackets. */
@@ -110,6 +112,15 @@ const settings = {
     v.regex(HOST, HOST_REQUIRED),
     v.description('Address to listen on; 127.0.0.1 is for this machine only'),
     v.metadata({ flag: 'host', variable: 'HOST', value: 'address', default: DEFAULT_HOST }),
+  ),
+  workers: v.pipe(
+    v.optional(v.string(), 'auto'),
+    v.check((text) => text === 'auto' || isThreadCount(text), WORKERS_RANGE),
+    v.transform((text): number | 'auto' => (text === 'auto' ? text : Number(text))),
+    v.description(
+      'Threads that serve clients, beside one that owns Kafka; 1 does all in one thread; auto is 1 on fewer than 3 cores, else their number minus 1',
+    ),
+    v.metadata({ flag: 'workers', variable: 'WORKERS', value: 'number', default: 'auto' }),
   ),
   // No default here: a port that was given and is taken is an error, where a demo may use another
   // one in place of the default.
@@ -532,6 +543,10 @@ function withKafkaPort(
     .map((broker) => broker.trim())
     .map((broker) => (PORTLESS_BROKER.test(broker) ? `${broker}:${KAFKA_PORT}` : broker))
     .join(',')
+}
+
+function isThreadCount(text: string): boolean {
+  return /^\d{1,2}$/.test(text) && Number(text) >= 1 && Number(text) <= MAX_WORKERS
 }
 
 function isPort(text: string): boolean {

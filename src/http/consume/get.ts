@@ -109,7 +109,8 @@ async function answerGroup(
   const request = c.req.raw
   const memory = route.answerMemory()
   const isBun = isServedByBun(c)
-  const { wanted, limits } = plan
+  const { wanted } = plan
+  const limits = { ...plan.limits, wantsRecords: trace !== undefined }
   const asked = { wanted, limits, client, leaving: request, memory, isCancelled: isBun }
   const polled = await pollGroup(group, route, asked)
   const { delivery } = polled

@@ -129,16 +129,17 @@ export async function pollGroup(
   const { limits, leaving, memory } = request
   const until = performance.now() + limits.timeout
   const maxBytes = Math.min(limits.maxBytes, memory?.maxBytes ?? Infinity)
+  const isFiltered = request.wanted !== undefined || isRestricted(request.client)
+  const wantsRecords = limits.wantsRecords || isFiltered || route.processor !== undefined
   for (let timeout = limits.timeout; ; timeout = Math.max(0, until - performance.now())) {
-    const now = { ...limits, maxBytes, timeout }
+    const now = { ...limits, maxBytes, timeout, wantsRecords }
     const delivery = group.pollNow(now) ?? (await group.poll(now, leaving.signal))
     try {
       const processed = await process(delivery, route, request)
       const hasDroppedAll = delivery.length > 0 && processed?.length === 0
       // A gap that the group has met must be reported to this client, even without a record.
       if (!hasDroppedAll || delivery.gaps.length > 0 || performance.now() >= until) {
-        const isWhole = !request.wanted && !isRestricted(request.client)
-        const selected = isWhole ? processed : await select(processed, delivery, route, request)
+        const selected = isFiltered ? await select(processed, delivery, route, request) : processed
         return new GroupPoll(delivery, route.options.messageDeserializer, selected)
       }
       delivery.ack()

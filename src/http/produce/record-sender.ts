@@ -89,7 +89,8 @@ export class RecordSender {
   async send(records: readonly ProducerRecord[]): Promise<void> {
     const { producer } = await this.#leased()
     const began = performance.now()
-    const outcome = producer.accept(records).then((results) => {
+    const accepted = await producer.accept(records)
+    const outcome = accepted.outcome.then((results) => {
       this.statistics.countRecords(records, results, (performance.now() - began) / 1_000)
       return results.filter((result) => result instanceof KafkaConsumeError)
     })

@@ -1,5 +1,6 @@
 /** Limits the memory of answers that clients have not read yet. */
 import { KafkaConsumeError } from '../../core/errors.ts'
+import type { Gauge } from '../../core/gauge.ts'
 
 /** Bytes of an answer that is sent at once: kernels buffer as much for a client that does not read. */
 export const SMALL_ANSWER_BYTES = 64 * 1024
@@ -20,25 +21,33 @@ const CACHE_SHARE = 1 / 4
  */
 export class AnswerBudget {
   readonly limit: number
+  readonly #shared: Gauge | undefined
   #used = 0
 
-  constructor(limit: number) {
+  /** @param shared Counts the bytes of all threads. Default: this one counts alone. */
+  constructor(limit: number, shared?: Gauge) {
     this.limit = limit
+    this.#shared = shared
   }
 
+  /** The bytes of this thread's answers. */
   get used(): number {
     return this.#used
   }
 
+  get #total(): number {
+    return this.#shared?.value ?? this.#used
+  }
+
   /** Bytes that a further answer may have. */
   get share(): number {
-    const left = this.limit * (1 - SMALL_SHARE) - this.#used
+    const left = this.limit * (1 - SMALL_SHARE) - this.#total
     return Math.max(SMALL_ANSWER_BYTES, Math.floor(left * ANSWER_SHARE))
   }
 
   /** Whether an answer may change its size from `before` to `after` bytes. */
   hasRoom(before: number, after: number): boolean {
-    const others = this.#used - before
+    const others = this.#total - before
     const limit = after <= SMALL_ANSWER_BYTES ? this.limit : this.limit * (1 - SMALL_SHARE)
     const isAlone = others <= this.limit * CACHE_SHARE
     return after <= before || others + after <= limit || isAlone
@@ -46,12 +55,13 @@ export class AnswerBudget {
 
   /** Whether so many further bytes may be cached: answers in delivery have precedence. */
   hasCacheRoom(bytes: number): boolean {
-    return this.#used + bytes <= this.limit * CACHE_SHARE
+    return this.#total + bytes <= this.limit * CACHE_SHARE
   }
 
   /** Counts an answer whose size has changed. */
   move(before: number, after: number): void {
     this.#used += after - before
+    this.#shared?.add(after - before)
   }
 }
 

@@ -6,20 +6,30 @@
 
 import { previousEvaluationClosed } from '../../core/hot-reload.ts'
 import { Feed } from '../../feed/feed.ts'
+import type { FeedOptions } from '../../feed/feed-options.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { ClusterOptions } from '../../port/cluster-options.ts'
-import type { KafkaCluster } from '../../port/kafka.ts'
+import type { KafkaCluster, KafkaSide } from '../../port/kafka.ts'
 import type { OpenProducer, ProducerSettings } from '../../port/open-producer.ts'
+import type { SharedPlaces } from '../../port/threads.ts'
 import type { RecordProcessor } from '../../records/record-processor.ts'
 import { loadKafkaSide } from './load-kafka.ts'
 import { Memberships } from './memberships.ts'
 import { pipelineKey, processorFor } from './pipeline-of-options.ts'
 
+/** A feed, and the number of routes that use it. */
+interface SharedFeed {
+  readonly feed: Feed
+  /** The places of its catch-up reads, where other threads take them, too. */
+  readonly places: SharedPlaces | undefined
+  routes: number
+}
+
 /** A connected cluster, and what its routes share. */
 interface SharedCluster {
   readonly cluster: KafkaCluster
-  readonly feeds: Map<string, { readonly feed: Feed; routes: number }>
+  readonly feeds: Map<string, SharedFeed>
   readonly memberships: Memberships
   readonly producers: Map<string, { readonly producer: OpenProducer; routes: number }>
   routes: number
@@ -43,22 +53,25 @@ export interface Lease extends Connection {
   readonly memberships: Memberships
 }
 
+/** A share in a connected cluster and in the memberships of its groups. */
+export interface GroupConnection extends Connection {
+  readonly memberships: Memberships
+}
+
 /** Connects to a cluster, or shares the connection that exists. */
-export async function connect(connection: ClusterOptions): Promise<Connection> {
-  const { cluster, release } = await acquireCluster(connection)
-  return { cluster, release }
+export async function connect(connection: ClusterOptions): Promise<GroupConnection> {
+  const { cluster, memberships, release } = await acquireCluster(connection)
+  return { cluster, memberships, release }
 }
 
 /** A route's share in its cluster, and in the feed that routes with equal topics and options share. */
 export async function lease(options: ResolvedOptions): Promise<Lease> {
   const { topics, messageDeserializer, ringBytes, maxReplays } = options
+  const kafka = await loadKafkaSide()
   const { cluster, feeds, memberships, release } = await acquireCluster(clusterOptions(options))
   const feedOptions = { topics, messageDeserializer, ringBytes, maxReplays }
   const key = JSON.stringify([feedOptions, pipelineKey(options)])
-  const shared = feeds.get(key) ?? {
-    feed: new Feed(cluster, { ...feedOptions, processor: processorFor(options, cluster) }),
-    routes: 0,
-  }
+  const shared = feeds.get(key) ?? newFeed(options, feedOptions, cluster, kafka)
   shared.routes++
   feeds.set(key, shared)
   return {
@@ -71,11 +84,24 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
       if (shared.routes === 0) {
         feeds.delete(key)
         await shared.feed.close()
+        shared.places?.release()
         await shared.feed.processor?.close()
       }
       await release()
     },
   }
+}
+
+function newFeed(
+  options: ResolvedOptions,
+  feedOptions: FeedOptions,
+  cluster: KafkaCluster,
+  kafka: KafkaSide,
+): SharedFeed {
+  const key = JSON.stringify([cluster.name, feedOptions, pipelineKey(options)])
+  const places = kafka.sharedPlaces?.(`catch-up reads ${key}`)
+  const processor = processorFor(options, cluster)
+  return { feed: new Feed(cluster, { ...feedOptions, processor, places }), places, routes: 0 }
 }
 
 /** A route's share in a producer, which routes of a cluster with equal settings share. */

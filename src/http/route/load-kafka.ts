@@ -11,3 +11,8 @@ export function loadKafkaSide(): Promise<KafkaSide> {
   loading ??= import('../../../kafka/index.ts').then((module) => module.kafkaSide)
   return loading
 }
+
+/** Has a thread that does not load `kafka/` use the Kafka side of another thread. */
+export function setKafkaSide(side: KafkaSide): void {
+  loading = Promise.resolve(side)
+}

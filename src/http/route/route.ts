@@ -1,5 +1,6 @@
 import { toHex } from '../../core/bytes.ts'
 import { KafkaConsumeError, outageError, shuttingDownError } from '../../core/errors.ts'
+import type { Gauge, MakeGauge } from '../../core/gauge.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import { logWarningsByDefault } from '../../core/log.ts'
 import type { RequestStatistics } from '../../core/request-statistics.ts'
@@ -45,6 +46,8 @@ export interface SharedLimits {
   readonly streams?: StreamLimit
   /** Limits the memory of answers. */
   readonly answers?: AnswerBudget
+  /** Makes the gauges of the route's own limits. Default: this thread counts alone. */
+  readonly gauge?: MakeGauge
 }
 
 const MAX_TICK_MS = 250
@@ -64,18 +67,22 @@ export class Route {
   readonly #streamLimit: StreamLimit
   readonly #sharedStreamLimit: StreamLimit | undefined
   readonly #answerBudgets: readonly AnswerBudget[]
+  readonly #gauges: ReadonlyArray<Gauge | undefined>
   #ticking: ReturnType<typeof setInterval> | undefined
   #ongoingOutage: OngoingOutage | undefined
   readonly statistics = new RouteStatistics()
   readonly responseCache: ResponseCache
 
   /** @param shared Limits that it shares with other routes. */
-  constructor(options: ResolvedOptions, { streams, answers }: SharedLimits = {}) {
+  constructor(options: ResolvedOptions, { streams, answers, gauge }: SharedLimits = {}) {
     logWarningsByDefault()
     this.options = options
-    this.#streamLimit = new StreamLimit(options.maxSubscribers)
+    const [open, answerBytes] = [gauge?.('streams'), gauge?.('answers')]
+    this.#gauges = [open, answerBytes]
+    this.#streamLimit = new StreamLimit(options.maxSubscribers, open)
     this.#sharedStreamLimit = streams
-    this.#answerBudgets = [new AnswerBudget(options.maxAnswerBytes), ...(answers ? [answers] : [])]
+    const budget = new AnswerBudget(options.maxAnswerBytes, answerBytes)
+    this.#answerBudgets = answers ? [budget, answers] : [budget]
     this.responseCache = new ResponseCache(this.answerMemory())
   }
 
@@ -324,6 +331,7 @@ export class Route {
     await Promise.all([this.#membership?.close(), this.#clientGroups?.close()])
     const leased = await this.#lease?.catch(() => undefined)
     await leased?.release()
+    for (const gauge of this.#gauges) gauge?.release()
   }
 }
 

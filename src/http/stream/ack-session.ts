@@ -151,7 +151,7 @@ export class AckSession implements OpenStream {
       const polled = await pollGroup(this.#group, this.#route, {
         client: this.#client,
         wanted: this.#wanted,
-        limits: { maxRecords: room, maxBytes, timeout },
+        limits: { maxRecords: room, maxBytes, timeout, wantsRecords: this.#trace !== undefined },
         leaving: this.#stop,
       })
       await this.#send(writer, polled)

@@ -5,6 +5,7 @@ import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type * as v from 'valibot'
 import type { ErrorCode } from '../../core/errors.ts'
+import type { RateLimits, RequestLimiter } from '../../core/fixed-window-limiter.ts'
 import type { KongConsumer } from '../model/entities.ts'
 import type { Credentials } from './credentials.ts'
 
@@ -44,8 +45,15 @@ export interface AccessPlugin<S extends v.GenericSchema = v.GenericSchema> {
   readonly schema: S
   /** Whether the plugin can be for one consumer only. Plugins that identify the consumer cannot. */
   readonly isForConsumers: boolean
-  /** @param credentials Returns the present credentials: they change with the configuration. */
-  make(config: v.InferOutput<S>, credentials: () => Credentials): AccessStep
+  /**
+   * @param credentials Returns the present credentials: they change with the configuration.
+   * @param limiter Makes the plugin's counter of requests.
+   */
+  make(
+    config: v.InferOutput<S>,
+    credentials: () => Credentials,
+    limiter: (limits: RateLimits) => RequestLimiter,
+  ): AccessStep
 }
 
 /** A plugin whose `make` gets what its schema yields. */

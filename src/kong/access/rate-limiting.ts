@@ -5,8 +5,8 @@
 import * as v from 'valibot'
 import {
   ALL_PERIODS,
-  FixedWindowLimiter,
   limiterKey,
+  type RateLimits,
   rateLimitHeaders,
 } from '../../core/fixed-window-limiter.ts'
 import * as f from '../model/fields.ts'
@@ -77,11 +77,12 @@ export const rateLimiting = accessPlugin({
   name: 'rate-limiting',
   schema,
   isForConsumers: true,
-  make(config) {
-    const windows = new FixedWindowLimiter(config)
+  make(config, _credentials, limiter) {
+    const requests = limiter(limitsOf(config))
     return async (access) => {
       const { c } = access
-      const { usages, exceeded } = windows.count(await limiterKey(clientOf(access, config)))
+      const client = await limiterKey(clientOf(access, config))
+      const { usages, exceeded } = await requests.count(client)
       if (!config.hide_client_headers) {
         for (const [name, value] of rateLimitHeaders(usages)) c.header(name, value)
       }
@@ -91,6 +92,10 @@ export const rateLimiting = accessPlugin({
     }
   },
 })
+
+function limitsOf(config: RateLimitingConfig): RateLimits {
+  return Object.fromEntries(LIMITS.map((period) => [period, config[period]]))
+}
 
 /** The client whose counters a request adds to: its address, if `limit_by` finds nothing else. */
 function clientOf(

@@ -14,7 +14,7 @@ export interface NodeFacts {
   /** The version of this gateway. */
   readonly version: string
   /** The answer to `GET /status`. */
-  status(): object
+  status(): object | Promise<object>
 }
 
 /** Adds the header `Server`, with Kong's version for clients that look for it. */
@@ -42,7 +42,7 @@ export function informationRoutes(store: Store, { version, status }: NodeFacts):
   )
   app.get('/status', async (c) => {
     const hash = await configurationHash(store.snapshot())
-    return c.json({ ...status(), configuration_hash: hash })
+    return c.json({ ...(await status()), configuration_hash: hash })
   })
   app.get('/plugins/enabled', (c) => c.json({ enabled_plugins: PLUGIN_NAMES }))
   app.get('/workspaces', (c) => c.json({ data: [WORKSPACE], next: null }))

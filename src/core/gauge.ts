@@ -1,0 +1,11 @@
+/** A number that goes up and down, such as of open streams, summed over several threads. */
+export interface Gauge {
+  /** The sum over all threads. */
+  readonly value: number
+  add(change: number): void
+  /** Ends the gauge: this thread's part of it is 0 from then on. */
+  release(): void
+}
+
+/** Makes the gauge of a name, which all threads of a process that ask for the name share. */
+export type MakeGauge = (name: string) => Gauge

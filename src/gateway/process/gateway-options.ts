@@ -1,0 +1,30 @@
+import { getConnInfo } from 'hono/bun'
+import type { GatewayOptions } from '../app.ts'
+import { addressFinder } from '../auth/address.ts'
+import type { GatewayConfig } from '../settings/gateway-settings.ts'
+import { loadClients } from './clients-file.ts'
+
+/** The options that a gateway has of its settings alone. */
+export function gatewayOptions(config: GatewayConfig): GatewayOptions {
+  return {
+    guard:
+      config.clients === undefined
+        ? config.guard
+        : { ...config.guard, clients: loadClients(config) },
+    kafkaCa: config.kafkaCa,
+    groupInstanceId: config.groupInstanceId,
+    groupProtocol: config.groupProtocol,
+    environment: process.env,
+    metrics: config.metrics,
+    compression: config.compression,
+    pageCaching: config.pageCaching,
+    pageMaxAge: config.pageMaxAge,
+    filters: config.filters,
+    addressOf: addressFinder(getConnInfo, config.trustedProxies),
+    maxSubscribers: config.maxSubscribers,
+    maxAnswerBytes: config.maxAnswerBytes,
+    console: config.console,
+    docs: config.docs,
+    produce: config.produce,
+  }
+}

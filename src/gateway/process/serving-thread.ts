@@ -1,0 +1,97 @@
+/** A thread that serves clients. Another thread owns Kafka and starts this one. */
+import '../../core/runtime.ts'
+import { parentPort, workerData } from 'node:worker_threads'
+import { getLogger } from '@logtape/logtape'
+import { settledWithin } from '../../core/deadline.ts'
+import { LOG_ROOT } from '../../core/log.ts'
+import { doInTurns } from '../../core/turns.ts'
+import { setKafkaSide } from '../../http/route/load-kafka.ts'
+import type { KongSnapshot } from '../../kong/model/entities.ts'
+import { SchemaViolation } from '../../kong/model/schema-violation.ts'
+import { type MessageChannelEnd, Messenger } from '../../threads/messenger.ts'
+import { RemoteKafka } from '../../threads/remote-kafka.ts'
+import { ListReceiver } from '../../threads/sent-entities.ts'
+import { SharedGauges } from '../../threads/shared-gauges.ts'
+import { remoteLimiters } from '../../threads/shared-limiters.ts'
+import type { KnownClient } from '../auth/clients.ts'
+import { EndedSessions } from '../auth/sessions.ts'
+import type { GatewayConfig } from '../settings/gateway-settings.ts'
+import { loadTracing } from './load-tracing.ts'
+import { ServingThisThread } from './serving.ts'
+import type { AppliedEntities, SentEntities, ThreadSettings } from './serving-threads.ts'
+import { ANSWER_GRACE_MS, closeTracing } from './shutdown.ts'
+import { logByOtherThread } from './thread-log.ts'
+
+const { config, cluster, index, threads, gauges } = workerData as ThreadSettings
+const messenger = new Messenger(parentPort as unknown as MessageChannelEnd)
+logByOtherThread(messenger, config.logLevel, config.logFormat)
+
+const sharedGauges = new SharedGauges(messenger, gauges, threads, index)
+const kafka = new RemoteKafka(messenger, (name) => sharedGauges.make(name))
+setKafkaSide(kafka)
+const ended = new EndedSessions((id) => messenger.notify('sessionEnded', id))
+const entities = new ListReceiver()
+const log = getLogger([LOG_ROOT, 'threads'])
+let shown: ReadonlySet<string> = new Set()
+let applying: Promise<AppliedEntities> = Promise.resolve({})
+
+const tracing = await loadTracing(process.env)
+const serving = new ServingThisThread(withEndedSessions(config), {
+  cluster,
+  mayShow: (variable) => shown.has(variable),
+  tracing,
+  threads: {
+    makeLimiter: remoteLimiters(messenger),
+    makeGauge: (name) => sharedGauges.make(name),
+    metrics: () => messenger.request('metrics'),
+    status: () => messenger.request('status'),
+  },
+})
+
+messenger.handle({
+  apply: (sent: SentEntities) => {
+    // One after another: the next entities may come while these are applied in turns.
+    applying = applying.then(() => apply(sent))
+    return applying
+  },
+  listen: () => serving.listen(),
+  start: () => serving.start(),
+  replaceClients: (clients: readonly KnownClient[]) => serving.replaceClients(clients),
+  reloadCertificates: () => serving.reloadCertificates(),
+  endSession: (id: string) => ended.note(id),
+  notReady: () => serving.notReady(),
+  report: async () => {
+    await kafka.refreshStatistics()
+    return serving.gateway.report()
+  },
+  close: async () => {
+    const answered = serving.stop()
+    await serving.close()
+    await settledWithin(answered, ANSWER_GRACE_MS)
+    await closeTracing(tracing)
+  },
+})
+messenger.notify('begun')
+
+async function apply({ lists, shown: variables }: SentEntities): Promise<AppliedEntities> {
+  const snapshot = entities.receive(lists) as unknown as KongSnapshot
+  shown = variables
+  try {
+    for (const part of serving.parts) {
+      if (part.applyInTurns) await doInTurns(part.applyInTurns(snapshot))
+      else await part.apply(snapshot)
+    }
+    await sharedGauges.ready()
+    return {}
+  } catch (error) {
+    if (error instanceof SchemaViolation) return { violation: error.fields }
+    log.error('Cannot serve other entities: {error}', { error })
+    return { violation: { '@entity': 'a thread cannot serve it' } }
+  }
+}
+
+function withEndedSessions(settings: GatewayConfig): GatewayConfig {
+  const { guard } = settings
+  if (!guard?.sessions) return settings
+  return { ...settings, guard: { ...guard, sessions: { ...guard.sessions, ended } } }
+}

@@ -1,0 +1,117 @@
+/** One thread's gateway with its listeners. */
+
+import type { MayShow } from '../../kong/model/references.ts'
+import { createGateway, type Gateway, type GatewayOptions, type OtherThreads } from '../app.ts'
+import type { KnownClient } from '../auth/clients.ts'
+import type { NotReady } from '../health.ts'
+import { redirectToHttps, STANDARD_HTTPS_PORT, strictTransportSecurity } from '../https.ts'
+import type { GatewayConfig } from '../settings/gateway-settings.ts'
+import type { Tracing } from '../tracing.ts'
+import type { ConfiguredPart } from './configuration.ts'
+import { gatewayOptions } from './gateway-options.ts'
+import { HttpsServer } from './https-server.ts'
+import { type HttpServer, listen } from './listen.ts'
+
+/** The flags that choose the address of plain HTTP, for messages. */
+export const HTTP_FLAGS = { port: '--port', host: '--host' }
+
+/** The part of the process that serves clients: this thread, or several. */
+export interface Serving {
+  /** The parts that follow Kong's entities. */
+  readonly parts: readonly ConfiguredPart[]
+  /** HTTPS, once it is listened on; undefined without it. */
+  readonly https: { readonly port: number; readonly isRedirectedTo: boolean } | undefined
+  /**
+   * Listens.
+   *
+   * @returns The port of plain HTTP.
+   * @throws Error that says why an address cannot be used and which flag chooses another.
+   */
+  listen(): number | Promise<number>
+  /** Serves these clients from now on, where credentials are required. */
+  replaceClients(clients: readonly KnownClient[]): void | Promise<void>
+  /**
+   * Reads the files of HTTPS again.
+   *
+   * @returns What is served now.
+   */
+  reloadCertificates(): Promise<string>
+  /** Why requests cannot be served; empty when they can. */
+  notReady(): readonly NotReady[] | Promise<readonly NotReady[]>
+  /** See {@link Gateway.start}. */
+  start(): Promise<void>
+  /** Ends listening; resolves when no connection is left. */
+  stop(): Promise<unknown>
+  /** See {@link Gateway.close}. */
+  close(): Promise<void>
+}
+
+/** The parts of a thread's gateway that the settings do not have. */
+export interface ServingParts {
+  readonly cluster: GatewayOptions['cluster'] | undefined
+  readonly mayShow: MayShow
+  readonly tracing: Tracing | undefined
+  /** Absent: this thread serves alone. */
+  readonly threads?: OtherThreads
+}
+
+export class ServingThisThread implements Serving {
+  readonly gateway: Gateway
+  readonly https: HttpsServer | undefined
+  readonly parts: readonly ConfiguredPart[]
+  readonly #config: GatewayConfig
+  /** Whether other threads listen on the ports, too. */
+  readonly #isShared: boolean
+  #server: HttpServer | undefined
+
+  /** @throws Error that names a file of the certificates of HTTPS. */
+  constructor(config: GatewayConfig, { cluster, mayShow, tracing, threads }: ServingParts) {
+    this.#config = config
+    this.#isShared = threads !== undefined
+    const { https } = config
+    this.gateway = createGateway({
+      ...gatewayOptions(config),
+      ...(cluster && { cluster }),
+      mayShow,
+      ...(threads && { threads }),
+      middleware: [...(tracing?.middleware ?? []), ...strictTransportSecurity(https?.hsts)],
+      ...(https && { httpsPort: () => this.https?.port ?? STANDARD_HTTPS_PORT }),
+    })
+    if (https) this.https = new HttpsServer(config.host, https, this.gateway.app, process.env)
+    this.parts = this.https ? [this.gateway, this.https] : [this.gateway]
+  }
+
+  listen(): number {
+    const { app } = this.gateway
+    const { https } = this
+    if (this.#isShared) https?.listenWithOthers()
+    else https?.listen()
+    const plainApp = https?.isRedirectedTo ? redirectToHttps(app, https.port) : app
+    this.#server = listen(this.#config, HTTP_FLAGS, plainApp, undefined, this.#isShared)
+    return this.#server.port ?? this.#config.port
+  }
+
+  replaceClients(clients: readonly KnownClient[]): void {
+    this.gateway.replaceClients(clients)
+  }
+
+  async reloadCertificates(): Promise<string> {
+    return this.https?.reload() ?? ''
+  }
+
+  notReady(): readonly NotReady[] {
+    return this.gateway.notReady()
+  }
+
+  start(): Promise<void> {
+    return this.gateway.start()
+  }
+
+  stop(): Promise<unknown> {
+    return Promise.all([this.#server?.stop(), this.https?.stop()])
+  }
+
+  close(): Promise<void> {
+    return this.gateway.close()
+  }
+}

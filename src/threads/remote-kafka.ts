@@ -1,0 +1,397 @@
+/** The port in a thread that has no Kafka client of its own: another thread answers for it. */
+import { shuttingDownError } from '../core/errors.ts'
+import type { Gauge, MakeGauge } from '../core/gauge.ts'
+import type { TopicPartition } from '../core/topic-partition.ts'
+import type { ClusterOptions } from '../port/cluster-options.ts'
+import type { EncodingRequest, EncodingSpec } from '../port/encoding.ts'
+import type {
+  AssignedConsumer,
+  Batch,
+  BrokerState,
+  Delivery,
+  GroupOptions,
+  GroupSession,
+  KafkaCluster,
+  KafkaOutage,
+  KafkaSide,
+  MemberStats,
+  OffsetQuery,
+  PartitionOffset,
+  PollLimits,
+  Producer,
+  ProducerProfile,
+  ProducerRecord,
+  RecordMetadata,
+} from '../port/kafka.ts'
+import type { OpenProducer, ProducerSettings } from '../port/open-producer.ts'
+import type { ConsumerUse, SharedPlaces } from '../port/threads.ts'
+import type { GroupsProgress, PartitionReplicas, TopicSetting } from '../port/topic-details.ts'
+import { type Messenger, receivedResults } from './messenger.ts'
+import { type PackedRecords, unpackRecords } from './packed-records.ts'
+import { RemoteDelivery, type SentDelivery } from './remote-delivery.ts'
+
+/** A batch as it travels between threads. */
+export interface SentBatch extends Omit<Batch, 'encoded'> {
+  readonly packed: PackedRecords | undefined
+}
+
+/** The request to open a consumer. */
+export interface SentOpening {
+  readonly cluster: number
+  readonly from: readonly PartitionOffset[]
+  readonly purpose: 'live' | 'catch-up'
+  readonly use: ConsumerUse | undefined
+}
+
+/** A consumer that was opened. */
+export interface SentConsumer extends Pick<AssignedConsumer, 'gaps' | 'start'> {
+  readonly id: number
+}
+
+/** The request to read. */
+export interface SentRead {
+  readonly consumer: number
+  readonly limit: number
+  readonly wait: number
+  readonly from: Float64Array | undefined
+  /** Sent where it is another one than for the read before. */
+  readonly spec: EncodingSpec | undefined
+}
+
+/** The state of a cluster. */
+export interface SentState {
+  readonly cluster: number
+  readonly outage: KafkaOutage | undefined
+  readonly brokers: readonly BrokerState[]
+}
+
+const NO_MEMBER: MemberStats = { partitions: [], requeued: 0, uncertain: 0, rebuilt: 0 }
+
+/** The Kafka side of another thread. */
+export class RemoteKafka implements KafkaSide {
+  readonly #messenger: Messenger
+  readonly #makeGauge: MakeGauge
+  readonly #clusters = new Map<number, RemoteCluster>()
+  readonly #sessions = new Map<number, RemoteSession>()
+  readonly #places = new Map<string, RemotePlaces>()
+  #ids = 0
+
+  /** @param makeGauge Makes gauges that count all threads. */
+  constructor(messenger: Messenger, makeGauge: MakeGauge) {
+    this.#messenger = messenger
+    this.#makeGauge = makeGauge
+    messenger.handle({
+      clusterState: ({ cluster, ...state }: SentState) => this.#clusters.get(cluster)?.set(state),
+      placeWanted: (name: string) => this.#places.get(name)?.leave(),
+    })
+  }
+
+  sharedPlaces(name: string): SharedPlaces {
+    const places = new RemotePlaces(this.#makeGauge(name), {
+      ask: () => this.#messenger.notify('wantPlace', name),
+      onRelease: () => this.#places.delete(name),
+    })
+    this.#places.set(name, places)
+    return places
+  }
+
+  connect(options: ClusterOptions): KafkaCluster {
+    const id = ++this.#ids
+    const cluster = new RemoteCluster(options, {
+      messenger: this.#messenger,
+      id,
+      nextId: () => ++this.#ids,
+      sessions: this.#sessions,
+      onClose: () => this.#clusters.delete(id),
+    })
+    this.#clusters.set(id, cluster)
+    return cluster
+  }
+
+  startEmbeddedBroker(): Promise<never> {
+    return Promise.reject(new Error('Cannot start a broker: the thread that owns Kafka does that'))
+  }
+
+  /** Asks for the statistics of all groups, which {@link GroupSession.stats} tells from then on. */
+  async refreshStatistics(): Promise<void> {
+    const found = await this.#messenger.request<Array<[number, MemberStats]>>('groupStats')
+    for (const [id, stats] of found) this.#sessions.get(id)?.set(stats)
+  }
+}
+
+/** The part of a remote cluster that its objects share. */
+interface RemoteContext {
+  readonly messenger: Messenger
+  readonly id: number
+  readonly nextId: () => number
+  readonly sessions: Map<number, RemoteSession>
+  readonly onClose: () => void
+}
+
+class RemoteCluster implements KafkaCluster {
+  readonly name: string
+  readonly #context: RemoteContext
+  readonly #messenger: Messenger
+  #state: Omit<SentState, 'cluster'> = { outage: undefined, brokers: [] }
+  #isClosed = false
+
+  constructor(options: ClusterOptions, context: RemoteContext) {
+    this.name = options.name ?? options.bootstrapServers.join(',')
+    this.#context = context
+    this.#messenger = context.messenger
+    this.#messenger.notify('connect', { cluster: context.id, options })
+  }
+
+  set(state: Omit<SentState, 'cluster'>): void {
+    this.#state = state
+  }
+
+  outage(): KafkaOutage | undefined {
+    return this.#state.outage
+  }
+
+  brokers(): readonly BrokerState[] {
+    return this.#state.brokers
+  }
+
+  connected(): Promise<void> {
+    return this.#ask('connected')
+  }
+
+  partitions(topics: readonly string[]): Promise<readonly TopicPartition[]> {
+    return this.#ask('partitions', topics)
+  }
+
+  topicNames(): Promise<readonly string[]> {
+    return this.#ask('topicNames')
+  }
+
+  topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return this.#ask('topicIds', topics)
+  }
+
+  replicas(topics: readonly string[]): Promise<readonly PartitionReplicas[]> {
+    return this.#ask('replicas', topics)
+  }
+
+  topicSettings(topic: string): Promise<readonly TopicSetting[]> {
+    return this.#ask('topicSettings', topic)
+  }
+
+  groupProgress(topics: readonly string[]): Promise<GroupsProgress> {
+    return this.#ask('groupProgress', topics)
+  }
+
+  committed(
+    groupId: string,
+    partitions: readonly TopicPartition[],
+  ): Promise<readonly PartitionOffset[]> {
+    return this.#ask('committed', groupId, partitions)
+  }
+
+  offsets(partitions: readonly TopicPartition[], query: OffsetQuery): Promise<PartitionOffset[]> {
+    return this.#ask('offsets', partitions, query)
+  }
+
+  async openConsumer(
+    from: readonly PartitionOffset[],
+    purpose: 'live' | 'catch-up',
+    use?: ConsumerUse,
+  ): Promise<AssignedConsumer> {
+    this.#assertOpen()
+    const opening: SentOpening = { cluster: this.#context.id, from, purpose, use }
+    const opened = await this.#messenger.request<SentConsumer>('openConsumer', opening)
+    return new RemoteConsumer(this.#messenger, opened)
+  }
+
+  group(options: GroupOptions): GroupSession {
+    const { id: cluster, nextId, sessions } = this.#context
+    const id = nextId()
+    this.#messenger.notify('join', { cluster, group: id, options })
+    const session = new RemoteSession(this.#messenger, id, () => sessions.delete(id))
+    sessions.set(id, session)
+    return session
+  }
+
+  producer(profile: ProducerProfile): Producer {
+    const { id: cluster } = this.#context
+    return {
+      send: async (records) =>
+        receivedResults(await this.#messenger.request('send', { cluster, profile, records })),
+    }
+  }
+
+  openProducer(settings: ProducerSettings): OpenProducer {
+    const { id: cluster, nextId } = this.#context
+    const producer = nextId()
+    this.#messenger.notify('openProducer', { cluster, producer, settings })
+    const accept = async (records: readonly ProducerRecord[]) => {
+      const accepted = await this.#messenger.request<number>('accept', { producer, records })
+      const outcome = this.#messenger
+        .request<unknown[]>('outcome', accepted)
+        .then((sent) => receivedResults<RecordMetadata>(sent))
+      // Its caller may look at it later.
+      outcome.catch(() => {})
+      return { outcome }
+    }
+    return {
+      accept,
+      send: async (records) => (await accept(records)).outcome,
+      close: () => this.#messenger.request('closeProducer', producer),
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#context.onClose()
+    await this.#messenger.request('disconnect', this.#context.id)
+  }
+
+  async #ask<T>(method: string, ...parameters: readonly unknown[]): Promise<T> {
+    this.#assertOpen()
+    return this.#messenger.request('ask', { cluster: this.#context.id, method, parameters })
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw shuttingDownError('read from Kafka')
+  }
+}
+
+class RemotePlaces implements SharedPlaces {
+  readonly #gauge: Gauge
+  readonly #calls: { readonly ask: () => void; readonly onRelease: () => void }
+  #leave = () => {}
+
+  constructor(gauge: Gauge, calls: { readonly ask: () => void; readonly onRelease: () => void }) {
+    this.#gauge = gauge
+    this.#calls = calls
+  }
+
+  get taken(): number {
+    return this.#gauge.value
+  }
+
+  add(places: number): void {
+    this.#gauge.add(places)
+  }
+
+  ask(): void {
+    this.#calls.ask()
+  }
+
+  onAsked(leave: () => void): void {
+    this.#leave = leave
+  }
+
+  /** Leaves a place that this thread can do without. */
+  leave(): void {
+    this.#leave()
+  }
+
+  release(): void {
+    this.#gauge.release()
+    this.#calls.onRelease()
+  }
+}
+
+class RemoteConsumer implements AssignedConsumer {
+  readonly gaps: AssignedConsumer['gaps']
+  readonly start: AssignedConsumer['start']
+  readonly #messenger: Messenger
+  readonly #id: number
+  #spec: EncodingSpec | undefined
+  #closed: Promise<void> | undefined
+
+  constructor(messenger: Messenger, { id, gaps, start }: SentConsumer) {
+    this.#messenger = messenger
+    this.#id = id
+    this.gaps = gaps
+    this.start = start
+  }
+
+  async read(limit: number, wait: number, encoding?: EncodingRequest): Promise<Batch> {
+    const { spec, from } = encoding ?? {}
+    const isOther = spec !== this.#spec
+    this.#spec = spec
+    const read: SentRead = {
+      consumer: this.#id,
+      limit,
+      wait,
+      from,
+      spec: isOther ? spec : undefined,
+    }
+    const { packed, ...batch } = await this.#messenger.request<SentBatch>('read', read)
+    return { ...batch, encoded: packed && unpackRecords(packed) }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#messenger.request('closeConsumer', this.#id)
+    return this.#closed
+  }
+}
+
+class RemoteSession implements GroupSession {
+  readonly #messenger: Messenger
+  readonly #id: number
+  readonly #onClose: () => void
+  #stats = NO_MEMBER
+  /** Calls that are not answered, and deliveries that are neither acked nor requeued. */
+  #open = 0
+
+  constructor(messenger: Messenger, id: number, onClose: () => void) {
+    this.#messenger = messenger
+    this.#id = id
+    this.#onClose = onClose
+  }
+
+  get isInUse(): boolean {
+    return this.#open > 0
+  }
+
+  set(stats: MemberStats): void {
+    this.#stats = stats
+  }
+
+  stats(): MemberStats {
+    return this.#stats
+  }
+
+  ready(signal?: AbortSignal): Promise<void> {
+    return this.#call('ready', {}, signal)
+  }
+
+  /** The other thread has the records, so every poll waits for its answer. */
+  pollNow(): undefined {
+    return undefined
+  }
+
+  async poll(limits: PollLimits, signal?: AbortSignal): Promise<Delivery> {
+    const sent = await this.#call<SentDelivery>('poll', { limits }, signal)
+    this.#open++
+    const delivery = new RemoteDelivery(this.#messenger, sent, () => this.#open--)
+    if (!signal?.aborted) return delivery
+    delivery.requeue()
+    throw signal.reason
+  }
+
+  commit(offsets: readonly PartitionOffset[]): Promise<void> {
+    return this.#call('commit', { offsets })
+  }
+
+  close(): Promise<void> {
+    this.#onClose()
+    return this.#messenger.request('leave', this.#id)
+  }
+
+  async #call<T>(name: string, payload: object, signal?: AbortSignal): Promise<T> {
+    this.#open++
+    try {
+      return await this.#messenger.request<T>(name, { group: this.#id, ...payload }, signal)
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : error
+    } finally {
+      this.#open--
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** A thread that serves handlers for `host.ts`. */
+import { existsSync, writeFileSync } from 'node:fs'
+import { parentPort, workerData } from 'node:worker_threads'
+import { type Handler, Hono } from 'hono'
+import { websocket } from 'hono/bun'
+import { consumeWithin } from '../../src/http/kafka-consume.ts'
+import { setKafkaSide } from '../../src/http/route/load-kafka.ts'
+import type { KafkaConsumeOptions } from '../../src/index.ts'
+import { type MessageChannelEnd, Messenger } from '../../src/threads/messenger.ts'
+import { RemoteKafka } from '../../src/threads/remote-kafka.ts'
+import { SharedGauges } from '../../src/threads/shared-gauges.ts'
+
+const BLOCK_LIMIT_MS = 10_000
+
+const { port, threads, index, gauges } = workerData as {
+  readonly port: number
+  readonly threads: number
+  readonly index: number
+  readonly gauges: SharedArrayBuffer
+}
+const messenger = new Messenger(parentPort as unknown as MessageChannelEnd)
+const sharedGauges = new SharedGauges(messenger, gauges, threads, index)
+const kafka = new RemoteKafka(messenger, (name) => sharedGauges.make(name))
+setKafkaSide(kafka)
+
+const handlers = new Map<number, ReturnType<typeof consumeWithin>>()
+const handlerOf = (id: number) => handlers.get(id) as ReturnType<typeof consumeWithin>
+const read: Handler = (c, next) => handlerOf(Number(c.req.param('id')))(c, next)
+
+messenger.handle({
+  mount: async ({ id, options }: { id: number; options: KafkaConsumeOptions }) => {
+    const gauge = (name: string) => sharedGauges.make(`${name} of ${id}`)
+    handlers.set(id, consumeWithin({ gauge }, options))
+    await sharedGauges.ready()
+  },
+  stats: async (id: number) => {
+    await kafka.refreshStatistics()
+    return handlerOf(id).stats()
+  },
+  end: (id: number) => handlerOf(id).close(),
+  block: (file: string) => {
+    writeFileSync(file, '')
+    const until = performance.now() + BLOCK_LIMIT_MS
+    while (existsSync(file) && performance.now() < until) {
+      // Nothing else happens.
+    }
+  },
+})
+
+Bun.serve({
+  port,
+  hostname: '127.0.0.1',
+  reusePort: true,
+  idleTimeout: 60,
+  fetch: new Hono().all('/:id/messages', read).all('/:id/messages/offsets', read).fetch,
+  websocket,
+})
+messenger.notify('begun')
