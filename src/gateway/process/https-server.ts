@@ -131,6 +131,12 @@ export class HttpsServer {
     await Promise.all([this.#listener?.stop(), ...this.#earlier.values()])
   }
 
+  /** Closes all connections at once. */
+  abort(): void {
+    clearTimeout(this.#delayed)
+    for (const server of [this.#listener, ...this.#earlier.keys()]) void server?.stop(true)
+  }
+
   /** Has another listener, with the present certificates, take the new connections. */
   #switch(): void {
     clearTimeout(this.#delayed)

@@ -71,6 +71,8 @@ messenger.handle({
     await closeTracing(tracing)
   },
 })
+process.on('uncaughtException', endByError)
+process.on('unhandledRejection', endByError)
 messenger.notify('begun')
 
 async function apply({ lists, shown: variables }: SentEntities): Promise<AppliedEntities> {
@@ -88,6 +90,16 @@ async function apply({ lists, shown: variables }: SentEntities): Promise<Applied
     log.error('Cannot serve other entities: {error}', { error })
     return { violation: { '@entity': 'a thread cannot serve it' } }
   }
+}
+
+/**
+ * Ends this thread. Connections are closed first: for a thread that ends, Bun answers 503 to requests
+ * that have just come, and an `EventSource` does not come back after a 503.
+ */
+function endByError(error: unknown): never {
+  serving.abort()
+  messenger.notify('failed', error instanceof Error ? (error.stack ?? error.message) : `${error}`)
+  process.exit(1)
 }
 
 function withEndedSessions(settings: GatewayConfig): GatewayConfig {

@@ -261,6 +261,7 @@ export class ServingThreads implements Serving {
     this.#logs.serve(messenger, index)
     messenger.handle({
       begun: () => thread.ready.resolve(),
+      failed: (error: string) => this.#onError(thread, error),
       metrics: async () => combineMetrics(await this.#metrics()),
       status: async () =>
         combineStatus(
@@ -289,10 +290,7 @@ export class ServingThreads implements Serving {
     const message = error instanceof Error ? error.message : String(error)
     // A gateway that cannot begin says why as one with a single thread does.
     if (this.#stage === 'new') ready.reject(new Error(message, { cause: error }))
-    else {
-      log.error('Thread {index} ends by an error: {message}', { index, message })
-      if (!message.startsWith('Cannot ')) console.error(error)
-    }
+    else log.error('Thread {index} ends by an error: {message}', { index, message })
   }
 
   /** Ends what the thread had of Kafka, and starts another one in its place. */

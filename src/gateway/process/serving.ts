@@ -114,4 +114,10 @@ export class ServingThisThread implements Serving {
   close(): Promise<void> {
     return this.gateway.close()
   }
+
+  /** Closes all connections at once, in the middle of whatever they are sent. */
+  abort(): void {
+    void this.#server?.stop(true)
+    this.https?.abort()
+  }
 }
