@@ -4,8 +4,9 @@
  * are skipped, and say what is missing.
  *
  *   TEST_PLATFORMS        a folder of `bun run package --platforms` (default: dist-platforms)
- *   TEST_MUSL_X64         a folder with the files of a system of musl, such as an unpacked image of Alpine
- *   TEST_MUSL_ARM64       such a folder for arm64
+ *   TEST_GLIBC_X64        a folder with the files of a system of glibc, such as an unpacked image of Debian
+ *   TEST_MUSL_X64         such a folder of musl, such as an unpacked image of Alpine
+ *   TEST_MUSL_ARM64       such a folder of musl for arm64
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import {
@@ -19,7 +20,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { addonName, prebuiltPackage, readManifest } from '../../native/addon.ts'
 import { addonKey } from '../../native/build.ts'
 import { platformOf, targetOf } from '../../native/cross/platforms.ts'
@@ -36,11 +37,19 @@ import { until } from '../support/wait.ts'
 const SLOW_MS = 120_000
 const RECORDS = 2_000
 
+/** Where Debian, Alpine and Fedora keep the certificates of authorities. */
+const STORES = [
+  'etc/ssl/certs/ca-certificates.crt',
+  'etc/ssl/cert.pem',
+  'etc/pki/tls/certs/ca-bundle.crt',
+]
+
 setDefaultTimeout(10 * 60_000)
 
 const root = join(import.meta.dirname, '../..')
 const {
   TEST_PLATFORMS: platforms = join(root, 'dist-platforms'),
+  TEST_GLIBC_X64: glibcX64 = '',
   TEST_MUSL_X64: muslX64 = '',
   TEST_MUSL_ARM64: muslArm64 = '',
 } = process.env
@@ -52,11 +61,17 @@ interface Machine {
   readonly platform: string
   /** Whether each part of the machine is there, by the reason to skip its test. */
   readonly needs: Readonly<Record<string, boolean>>
-  readonly bun: Parameters<typeof npmTool>[0]
-  /** The folder that the machine sees as its root, if it sees only that. */
+  /** Default: the one that runs the tests. */
+  readonly bun?: Parameters<typeof npmTool>[0]
+  /** The folder of which the machine sees a copy as its root, if it sees only that. */
   readonly root?: string
-  /** The command in front of a program of the machine. */
-  readonly runner: readonly string[]
+  /** The command in front of a program of the machine. Default: chroot. */
+  readonly runner?: readonly string[]
+}
+
+const chroot = {
+  'only root may run chroot': process.getuid?.() === 0,
+  'this machine is not x64': process.arch === 'x64',
 }
 
 const MACHINES: readonly Machine[] = [
@@ -79,17 +94,51 @@ const MACHINES: readonly Machine[] = [
     runner: [qemu, '-L', muslArm64],
   },
   {
+    platform: 'linux-x64-gnu',
+    needs: { ...chroot, 'TEST_GLIBC_X64 is not set': glibcX64 !== '' },
+    root: glibcX64,
+  },
+  {
     platform: 'linux-x64-musl',
-    needs: {
-      'only root may run chroot': process.getuid?.() === 0,
-      'this machine is not x64': process.arch === 'x64',
-      'TEST_MUSL_X64 is not set': muslX64 !== '',
-    },
+    needs: { ...chroot, 'TEST_MUSL_X64 is not set': muslX64 !== '' },
     bun: 'bunX64Musl',
     root: muslX64,
-    runner: ['chroot', muslX64],
   },
 ]
+
+/** The folder of an app, and its path as the machine sees it. */
+class Place implements Disposable {
+  /** The folder that the machine sees as its root. */
+  readonly root: string
+  readonly folder: string
+  readonly runner: readonly string[]
+  readonly #parent = mkdtempSync(join(tmpdir(), 'machine-'))
+
+  constructor({ root: files, runner }: Machine) {
+    this.root = files === undefined ? '/' : join(this.#parent, 'root')
+    this.folder = join(files === undefined ? this.#parent : this.root, 'place')
+    this.runner = runner ?? ['chroot', this.root]
+    if (files !== undefined) {
+      cpSync(files, this.root, { recursive: true, verbatimSymlinks: true })
+      for (const stores of ['etc/ssl', 'etc/pki']) {
+        rmSync(join(this.root, stores), { recursive: true, force: true })
+      }
+    }
+    mkdirSync(this.folder)
+  }
+
+  path(name: string): string {
+    return join(this.folder, name)
+  }
+
+  inside(name: string): string {
+    return join('/', relative(this.root, this.path(name)))
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#parent, { recursive: true, force: true })
+  }
+}
 
 /** Why a test is skipped; undefined if it is not. */
 function missing({ platform, needs }: Machine): string | undefined {
@@ -163,33 +212,54 @@ describe.if(usable.length > 0)('a package that was installed for another machine
   test.each(usable.map((machine) => [machine.platform, machine] as const))(
     '%s serves a read, a stream and a group, by TLS and SASL',
     async (_, machine) => {
-      const folder = mkdtempSync(join(machine.root ?? tmpdir(), 'machine-'))
-      try {
-        await install(folder, machine)
-        cpSync(await npmTool(machine.bun), join(folder, 'bun'))
-        cpSync(secured.file('ca.pem'), join(folder, 'ca.pem'))
-        await serve(machine, folder)
-      } finally {
-        rmSync(folder, { recursive: true, force: true })
-      }
+      using place = new Place(machine)
+      await install(place.folder, machine)
+      cpSync(machine.bun ? await npmTool(machine.bun) : process.execPath, place.path('bun'))
+      cpSync(secured.file('ca.pem'), place.path('ca.pem'))
+      await serve(place, await fillTopic())
+      for (const store of machine.root ? STORES : []) await trust(place, store)
     },
   )
 
-  async function serve(machine: Machine, folder: string): Promise<void> {
-    const inside = machine.root ? join('/', relative(machine.root, folder)) : folder
-    const main = join(inside, 'app/node_modules/hono-kafka-consume/src/server.js')
-    const topic = await fillTopic()
-    const flags = ['--host', '127.0.0.1', '--port', '0', '--admin-port', 'off']
-    flags.push('--brokers', secured.bootstrapServers('SASL_SSL', '127.0.0.1'), '--topics', topic)
-    flags.push('--kafka-tls', '--kafka-ca', join(inside, 'ca.pem'))
-    flags.push('--kafka-mechanism', 'SCRAM-SHA-512', '--kafka-user', reader.name)
-    const command = [...machine.runner, join(inside, 'bun'), main, ...flags]
-    const environment = { KAFKA_PASSWORD: reader.password }
-    await using gateway = GatewayProcess.spawnCommand(command, environment, folder)
+  function spawn(place: Place, ...flags: readonly string[]): GatewayProcess {
+    const main = place.inside('app/node_modules/hono-kafka-consume/src/server.js')
+    const command = [
+      ...place.runner,
+      place.inside('bun'),
+      main,
+      '--host',
+      '127.0.0.1',
+      '--port',
+      '0',
+    ]
+    command.push('--admin-port', 'off', '--kafka-tls', '--kafka-mechanism', 'SCRAM-SHA-512')
+    command.push('--brokers', secured.bootstrapServers('SASL_SSL', '127.0.0.1'))
+    command.push('--kafka-user', reader.name, ...flags)
+    return GatewayProcess.spawnCommand(command, { KAFKA_PASSWORD: reader.password }, place.folder)
+  }
+
+  /** The address, once the gateway can read from Kafka. */
+  async function ready(gateway: GatewayProcess): Promise<string> {
     const log = () => gateway.stderr
     await until(() => gateway.stdout.includes('http://'), log, SLOW_MS)
     const url = await gateway.url()
     await until(async () => (await fetch(`${url}/readyz`)).ok, log, SLOW_MS)
+    return url
+  }
+
+  /** Starts a gateway that knows the authority only by the system's certificates. */
+  async function trust(place: Place, store: string): Promise<void> {
+    const file = join(place.root, store)
+    mkdirSync(dirname(file), { recursive: true })
+    cpSync(secured.file('ca.pem'), file)
+    await using gateway = spawn(place, '--topics', secured.topic)
+    await ready(gateway)
+    rmSync(file)
+  }
+
+  async function serve(place: Place, topic: string): Promise<void> {
+    await using gateway = spawn(place, '--topics', topic, '--kafka-ca', place.inside('ca.pem'))
+    const url = await ready(gateway)
 
     const read = await fetch(`${url}/messages?start=earliest&format=value&max_records=5`)
     const values = (await read.json()) as string[]
