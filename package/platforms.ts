@@ -74,7 +74,8 @@ function platformManifest(platform: Platform): object {
     os: [os],
     cpu: [cpu],
     ...(libc && { libc: [libc] }),
-    main: addonName,
+    type: 'commonjs',
+    exports: { './package.json': './package.json' },
   }
 }
 
@@ -139,6 +140,7 @@ function clientManifest(platforms: readonly Platform[]): object {
     keywords: [...keywords, 'bun', 'deno', 'napi'],
     license,
     librdkafka,
+    type: 'commonjs',
     main: 'lib/index.js',
     types: 'index.d.ts',
     engines: { bun: '>=1.4.5', node: '>=22' },

@@ -24,6 +24,9 @@ import { type CrossSources, hashOf, SOURCES_VERSION } from './sources.ts'
 const native = join(import.meta.dirname, '..')
 const makefile = join(import.meta.dirname, 'Makefile')
 
+/** A file in place of curl's own, which needs headers of macOS that zig does not have. */
+const MACOS_REPLACEMENT = join(import.meta.dirname, 'macos.c')
+
 /**
  * Definitions for librdkafka. An OpenSSL that is linked statically knows one place of certificates, so
  * librdkafka then searches the places of all systems.
@@ -43,7 +46,10 @@ export async function crossCompile(
   const libraries = await provideLibraries(platform, crossSources, log)
   const env = environmentOf(platform, crossSources, libraries)
   const librdkafka = await provideLibrdkafka(platform, libraries, env, log)
-  const key = hashOf(basename(librdkafka), addonKey(targetOf(platform), {}))
+  // zig makes a program of what is to be a bundle of macOS. A library can be loaded as well.
+  const darwinFlags = `-L${join(libraries, 'lib')} -dynamiclib -undefined dynamic_lookup -Wl,-dead_strip`
+  const linkFlags = platform.os === 'darwin' ? [`LDFLAGS=${darwinFlags}`] : []
+  const key = hashOf(basename(librdkafka), addonKey(targetOf(platform), {}), ...linkFlags)
   const folder = join(cacheFolder(), 'cross', `${platform.name}-addon-${key}`)
   const addon = join(folder, addonName)
   if (existsSync(addon)) return addon
@@ -57,6 +63,7 @@ export async function crossCompile(
         ...['make', `-j${availableParallelism()}`, '-f', join(native, 'Makefile')],
         ...[`PACKAGE=${found.package}`, `NODE_API=${found.nodeApi}`],
         ...[`SYSTEM=${platform.os === 'darwin' ? 'Darwin' : 'Linux'}`, 'LINKER=zig'],
+        ...linkFlags,
       ],
       cwd: folder,
       log,
@@ -137,13 +144,17 @@ async function provideLibraries(
   from: CrossSources,
   log: string,
 ): Promise<string> {
-  const key = hashOf(SOURCES_VERSION, JSON.stringify(platform), readFileSync(makefile))
+  const replaced = platform.os === 'darwin' ? [MACOS_REPLACEMENT] : []
+  const key = hashOf(
+    ...[SOURCES_VERSION, JSON.stringify(platform), readFileSync(makefile)],
+    ...replaced.map((path) => readFileSync(path)),
+  )
   const folder = join(cacheFolder(), 'cross', `${platform.name}-libraries-${key}`)
   if (existsSync(join(folder, 'done'))) return folder
   mkdirSync(folder, { recursive: true })
   writeTools(platform, from.zig, folder)
   const { files, header } = curlBuildOf(from.curl, platform.os)
-  writeFileSync(join(folder, 'curl.mk'), `CURL_FILES := ${files.join(' ')}\n`)
+  writeFileSync(join(folder, 'curl.mk'), curlMakefile(files, replaced))
   writeFileSync(join(folder, 'curl.h'), header)
   const { CC, CXX, AR, RANLIB } = environmentOf(platform, from, folder)
   await step(`${platform.name}: zlib, zstd, OpenSSL and curl`, ({ update }) =>
@@ -163,6 +174,16 @@ async function provideLibraries(
   for (const rest of ['openssl', 'objects']) rmSync(join(folder, rest), { recursive: true })
   writeFileSync(join(folder, 'done'), '')
   return folder
+}
+
+/** The part of the makefile that lists curl's files, and says how others that stand in for them are compiled. */
+function curlMakefile(files: readonly string[], replaced: readonly string[]): string {
+  const added = replaced.map((path) => join('replaced', basename(path)))
+  return `CURL_FILES := ${[...files, ...added].join(' ')}
+objects/curl/replaced/%.o: ${import.meta.dirname}/%.c
+\t@mkdir -p $(@D)
+\t$(CC) $(CFLAGS) -c $< -o $@
+`
 }
 
 /** Programs of the names that configure scripts and make expect. */

@@ -31,7 +31,8 @@ export function curlBuildOf(crate: string, os: 'linux' | 'darwin'): CurlBuild {
   const lines = [...definitions].map(
     ([name, value]) => `#ifndef ${name}\n#define ${name} ${value}\n#endif\n`,
   )
-  return { files: [...files, 'curl/lib/vtls/openssl.c'], header: lines.join('') }
+  const own = files.filter((file) => os !== 'darwin' || file !== 'curl/lib/macos.c')
+  return { files: [...own, 'curl/lib/vtls/openssl.c'], header: lines.join('') }
 }
 
 const DEFINITION = /\.define\("((?!__APPLE__)[^"]+)",\s*(None|"(?:[^"\\]|\\.)*")\)/g

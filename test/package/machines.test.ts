@@ -117,9 +117,15 @@ class Place implements Disposable {
   constructor({ root: files, runner }: Machine) {
     this.root = files === undefined ? '/' : join(this.#parent, 'root')
     this.folder = join(files === undefined ? this.#parent : this.root, 'place')
-    this.runner = runner ?? ['chroot', this.root]
+    // Bun needs /proc. The mount ends with the process.
+    const enter = `mount -t proc proc '${this.root}/proc' && exec chroot '${this.root}' "$@"`
+    this.runner = runner ?? ['unshare', '--mount', 'sh', '-c', enter, 'sh']
     if (files !== undefined) {
-      cpSync(files, this.root, { recursive: true, verbatimSymlinks: true })
+      // Devices cannot be copied.
+      const filter = (path: string) => path !== join(files, 'dev')
+      cpSync(files, this.root, { recursive: true, verbatimSymlinks: true, filter })
+      for (const name of ['etc', 'proc']) mkdirSync(join(this.root, name), { recursive: true })
+      writeFileSync(join(this.root, 'etc/hosts'), '127.0.0.1 localhost\n')
       for (const stores of ['etc/ssl', 'etc/pki']) {
         rmSync(join(this.root, stores), { recursive: true, force: true })
       }

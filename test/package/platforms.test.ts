@@ -110,6 +110,17 @@ await consumer.disconnect()
 process.exit(0)
 `
 
+test('the packages of the addon describe their content: publint and attw find nothing', async () => {
+  for (const name of ['confluent-kafka-napi', prebuiltPackage()]) {
+    const tarball = tarballs.get(name) as string
+    expect(await run([await npmTool('publint'), tarball, '--strict'], parent)).toContain('All good')
+  }
+  // Confluent's module has names that Node does not find; the package's README says so.
+  const rules = ['--ignore-rules', 'named-exports', '--profile', 'node16']
+  const client = tarballs.get('confluent-kafka-napi') as string
+  await run([await npmTool('attw'), ...rules, client], parent)
+})
+
 describe('the client by itself', () => {
   test.each(['npm', 'bun'])(
     'is installed by %s, and runs on Bun, Deno and Node',
