@@ -11,7 +11,7 @@ import { uniqueName } from '../support/names.ts'
 import { Route, type RouteOptions, range } from '../support/route.ts'
 import { SocketClient } from '../support/socket.ts'
 import { TransactionalWriter } from '../support/transactions.ts'
-import { until } from '../support/wait.ts'
+import { until, within } from '../support/wait.ts'
 
 const LIMIT = 120_000
 
@@ -62,6 +62,41 @@ async function gapsOf(route: Route): Promise<number> {
 }
 
 describe('a topic with transactions', () => {
+  test(
+    'has newest records and an end of a range, although offsets before them hold none',
+    async () => {
+      const topic = await topicWithHoles()
+      await using route = await mount({ topics: [topic] })
+      const valuesOf = async (query: Record<string, string>) =>
+        (await route.records(query)).map(({ value }) => value)
+      expect(await valuesOf({ start: '-1' })).toEqual(['second'])
+      expect(await valuesOf({ start: '-5' })).toEqual(['first', 'second'])
+      const all = await route.flat({ start: 'earliest', end: 'latest' })
+      expect(all).toMatchObject({ cursor: `${topic}:0=${END}`, ended: true })
+      // The end lies among aborted records.
+      const some = await route.flat({ start: 'earliest', end: `${topic}:0=5` })
+      expect(some).toMatchObject({ ended: true, cursor: `${topic}:0=5` })
+      expect(some.records).toHaveLength(2)
+
+      await using streams = await mount({ topics: [topic], mode: 'server-sent-events' })
+      await using stream = await streams.stream({ start: '-1', end: 'latest' })
+      await within(stream.ended, 'the stream to end', 20_000)
+      expect(stream.records().map(({ value }) => value)).toEqual(['second'])
+      expect(stream.lastEventId).toBe(`${topic}:0=${END}`)
+
+      // Records of an open transaction lie beyond the end.
+      await writer.begin()
+      await writer.write(topic, ['undecided'])
+      expect(await valuesOf({ start: '-1' })).toEqual(['second'])
+      await writer.commit()
+      await until(
+        async () => (await valuesOf({ start: '-1' }))[0] === 'undecided',
+        'the record to be the newest',
+      )
+    },
+    LIMIT,
+  )
+
   test(
     'has no lag once a group has read all, and the group has no gap when Kafka deletes all that it read',
     async () => {
