@@ -29,8 +29,13 @@ const MAX_ROUND = 50_000
 const ROUND_MS = 250
 /** The most bytes of a round that reads more than one record of each partition. */
 const MAX_ROUND_BYTES = 32 * 1024 * 1024
-/** Milliseconds after which a search through records that do not pass a filter ends with those found. */
+/**
+ * Milliseconds of reading after which a search through records that do not pass a filter ends with those
+ * found. To open a consumer may take as long where Kafka or this process is busy, and is not counted.
+ */
 const SEARCH_MS = 3_000
+/** Milliseconds after which such a search ends in any case. */
+const MAX_SEARCH_MS = 10_000
 /** Milliseconds without a record, although there are records, after which Kafka counts as stalled. */
 const STALL_MS = 10_000
 /** Records of one take: enough to make a take cheap. */
@@ -72,6 +77,8 @@ class NewestSearch {
   readonly #limits: NewestLimits
   readonly #open: (from: Float64Array, end: Float64Array) => Promise<Subscription>
   readonly #tails: readonly PartitionTail[]
+  /** Milliseconds in which records were read, without those to open consumers. */
+  #readingTime = 0
 
   constructor(
     partitions: SearchedPartitions,
@@ -85,18 +92,22 @@ class NewestSearch {
   }
 
   async run(): Promise<Float64Array> {
-    const until = performance.now() + (this.#partitions.isFiltered ? SEARCH_MS : Infinity)
+    const until = performance.now() + MAX_SEARCH_MS
     let round = Math.min(FIRST_ROUND, 2 * this.#limits.records)
     let unfinished = this.#unfinished()
-    while (unfinished.length > 0 && performance.now() < until) {
-      const begun = performance.now()
+    while (unfinished.length > 0 && !(this.#partitions.isFiltered && this.#isLate(until))) {
+      const before = this.#readingTime
       const isRead = await this.#readRound(unfinished, Math.ceil(round / unfinished.length))
-      const pace = ROUND_MS / (performance.now() - begun)
+      const pace = ROUND_MS / (this.#readingTime - before)
       round = Math.min(MAX_ROUND, round * (isRead ? Math.max(0.25, Math.min(pace, 8)) : 0.1))
       this.#dropOldest()
       unfinished = this.#unfinished()
     }
     return Float64Array.from(this.#tails, ({ begin }) => begin)
+  }
+
+  #isLate(until: number): boolean {
+    return this.#readingTime >= SEARCH_MS || performance.now() >= until
   }
 
   /**
@@ -130,9 +141,10 @@ class NewestSearch {
   ): Promise<Map<number, FoundRecord[]> | undefined> {
     const found = new Map<number, FoundRecord[]>()
     const subscription = await this.#open(from, end)
+    const begun = performance.now()
     try {
       let bytes = 0
-      let broughtAt = performance.now()
+      let broughtAt = begun
       while (!subscription.hasEnded) {
         const isReady = await subscription.fill(TAKE_LIMITS.records, UNLIMITED)
         const part = isReady ? subscription.take(TAKE_LIMITS) : undefined
@@ -146,6 +158,7 @@ class NewestSearch {
       }
       return found
     } finally {
+      this.#readingTime += performance.now() - begun
       await subscription.close()
     }
   }
