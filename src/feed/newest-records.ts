@@ -33,7 +33,7 @@ const MAX_ROUND_BYTES = 32 * 1024 * 1024
  * Milliseconds of reading after which a search through records that do not pass a filter ends with those
  * found. To open a consumer may take as long where Kafka or this process is busy, and is not counted.
  */
-const SEARCH_MS = 3_000
+const SEARCH_MS = 1_500
 /** Milliseconds after which such a search ends in any case. */
 const MAX_SEARCH_MS = 10_000
 /** Milliseconds without a record, although there are records, after which Kafka counts as stalled. */
