@@ -34,6 +34,12 @@ const VIEWS: Array<[name: string, path: () => string, show: () => Promise<unknow
     },
   ],
   ['the view of records', () => '/?start=earliest', () => seen('#main [role=region], #records')],
+  ['the view of live records', () => '/', () => seen('[data-state=live]')],
+  [
+    'an opened record',
+    () => `/?topic=${topic}&start=earliest&record=${topic}:0:0`,
+    () => seen('a.button'),
+  ],
   ['the view of topics', () => '/?view=topics', () => seen('#groups .behind')],
   [
     'the view of a topic',
@@ -41,6 +47,7 @@ const VIEWS: Array<[name: string, path: () => string, show: () => Promise<unknow
     async () => {
       await seen('.open')
       await browser.page.locator('.open').first().click()
+      await browser.page.locator('.configuration summary').click()
     },
   ],
   [

@@ -267,7 +267,7 @@ describe('the view that writes', () => {
     const { page } = browser
     await page.goto(`${started.url}/?view=topics&topic=${orders}`)
     await page.locator('#partitions tr').first().waitFor({ timeout: 20_000 })
-    expect(await page.getByText('Produce').count()).toBe(0)
+    expect(await page.getByRole('link', { name: 'Produce' }).count()).toBe(0)
     await page.goto(`${started.url}/?view=produce`)
     await page.getByText('--produce is off').waitFor({ timeout: 20_000 })
   }, 60_000)

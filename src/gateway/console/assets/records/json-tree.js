@@ -98,14 +98,7 @@ function itemOf(list, name, value, path) {
     element(
       'details',
       {},
-      element(
-        'summary',
-        {},
-        nameOf(name),
-        ' ',
-        element('span', { class: 'size' }, size),
-        pathButton(path),
-      ),
+      element('summary', {}, nameOf(name), ' ', element('span', { class: 'size' }, size)),
     )
   )
   /** @type {Branch[] | undefined} */
@@ -120,7 +113,8 @@ function itemOf(list, name, value, path) {
   details.addEventListener('toggle', () => {
     if (details.open) fill()
   })
-  list.append(element('li', {}, details))
+  // Beside the summary, not in it: a control within another one is lost to screen readers.
+  list.append(element('li', { class: 'branch' }, details, pathButton(path)))
   const open = () => {
     details.open = true
     return fill()
@@ -156,11 +150,7 @@ function pathButton(path) {
     { type: 'button', class: 'path', title: path, 'aria-label': `Copy the path ${path}` },
     'path',
   )
-  button.addEventListener('click', (event) => {
-    // A click in a summary would open or close it.
-    event.preventDefault()
-    void copy(path, 'Path')
-  })
+  button.addEventListener('click', () => void copy(path, 'Path'))
   return button
 }
 
