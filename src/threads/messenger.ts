@@ -1,5 +1,9 @@
 /** Requests, answers and notices between two threads, over a port of messages. */
+import { getLogger } from '@logtape/logtape'
 import { type ErrorCode, KafkaConsumeError } from '../core/errors.ts'
+import { LOG_ROOT } from '../core/log.ts'
+
+const log = getLogger([LOG_ROOT, 'threads'])
 
 /** The end of a channel between two threads: a `MessagePort`, or a `Worker` of `node:worker_threads`. */
 export interface MessageChannelEnd {
@@ -95,7 +99,7 @@ export class Messenger {
   #onMessage(message: ThreadMessage): void {
     const [kind, id] = message
     if (kind === 'request') void this.#answer(id, message[2], message[3])
-    else if (kind === 'notice') this.#take(message[2], message[3])
+    else if (kind === 'notice') void this.#take(message[2], message[3])
     else if (kind === 'cancel') this.#answering.get(id)?.abort()
     else {
       const waiting = this.#waiting.get(id)
@@ -105,8 +109,14 @@ export class Messenger {
     }
   }
 
-  #take(name: string, payload: unknown): void {
-    if (!this.#closedBy) this.#handlerOf(name)(payload as never, NEVER)
+  /** Nobody waits for the outcome of a notice: an error of its handler must not end this thread. */
+  async #take(name: string, payload: unknown): Promise<void> {
+    if (this.#closedBy) return
+    try {
+      await this.#handlerOf(name)(payload as never, NEVER)
+    } catch (error) {
+      log.error('Cannot take {name} of another thread: {error}', { name, error })
+    }
   }
 
   async #answer(id: number, name: string, payload: unknown): Promise<void> {
