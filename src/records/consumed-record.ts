@@ -19,6 +19,7 @@ export interface RecordHeaders {
 export interface RecordSchema {
   /** The registry's id of the schema. */
   readonly id: number
+  /** The language of the schema, as the registry names it. */
   readonly type: 'AVRO' | 'PROTOBUF' | 'JSON'
   /** The full name of the Avro type or of the Protobuf message, or the title of the JSON Schema. */
   readonly name?: string
