@@ -11,6 +11,7 @@ export interface DetailedHandler {
   stats(): Pick<RouteStats, 'topics' | 'cluster'>
   /** Asks Kafka for details of topics. Default: all topics of the handler. */
   topicDetails(topics?: readonly string[]): Promise<TopicDetails>
+  /** Asks Kafka for the settings of a topic. */
   topicSettings(topic: string): Promise<readonly TopicSetting[]>
 }
 
