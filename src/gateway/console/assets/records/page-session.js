@@ -63,7 +63,11 @@ export class PageSession {
     const { signal } = this.#reading
     const query = this.#query
     const isSearch = query.text !== ''
-    this.#listener.onState({ kind: 'wait', text: isSearch ? SEARCHING : 'reading …' })
+    const reading = {
+      kind: /** @type {const} */ ('wait'),
+      text: isSearch ? SEARCHING : 'reading …',
+    }
+    this.#listener.onState(reading)
     // Offsets that partitions do not have yet would make a gap.
     if (query.start.startsWith('offset:')) await refreshStatus()
     if (signal.aborted) return
@@ -74,7 +78,7 @@ export class PageSession {
         if (signal.aborted) return
         this.#show(page, ranges)
         if (isSearch) this.progress = searchProgress(page, position, ranges)
-        this.#listener.onChange()
+        this.#listener.onState(reading)
       }
       this.#listener.onState({ kind: 'off', text: isSearch ? 'done' : `as of ${timeOfDay()}` })
     } catch (error) {

@@ -251,6 +251,7 @@ class RecordsView {
   /** @param {State} state */
   #tell(state) {
     this.#state = state
+    if (this.#session) this.#openRecord()
     this.#draw()
   }
 
