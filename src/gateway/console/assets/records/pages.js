@@ -195,30 +195,20 @@ async function readLines(url, limit, signal) {
   const both = AbortSignal.any([signal, enough.signal])
   const response = await answerOf(url, 'application/x-ndjson', both)
   const begin = response.headers.get('Kafka-Cursor') ?? ''
-  const positions = new Positions(begin)
-  /** @type {KafkaRecord[]} */
-  const records = []
-  /** @type {Gap[]} */
-  const gaps = []
+  const content = new PageContent(begin)
   for await (const line of linesOf(response)) {
-    const [record] = recordsIn(`{"records":[${line}]}`).records
-    const { gap, failure } = /** @type {any} */ (record)
-    if (failure) throw new RefusedError(failure.message, 503)
-    if (gap) gaps.push(gap)
-    else if (record) records.push(record)
-    positions.follow(gap ?? record)
-    if (records.length >= limit) break
+    content.add(line)
+    if (content.records.length >= limit) break
   }
-  const isCut = records.length >= limit
   enough.abort()
   const isOldest = url.searchParams.get('start') === 'earliest'
   return {
-    records,
-    gaps,
+    records: content.records,
+    gaps: content.gaps,
     begin: isOldest ? undefined : begin,
-    cursor: String(positions),
+    cursor: content.cursor,
     older: !isOldest,
-    newer: isCut,
+    newer: content.records.length >= limit,
   }
 }
 
@@ -243,12 +233,18 @@ async function* linesOf({ body }) {
   }
 }
 
-/** The position that a stream of lines has reached, which its lines do not say. */
-class Positions {
+/** The records of the lines of a stream, and the position that it has reached, which lines do not say. */
+class PageContent {
+  /** @type {KafkaRecord[]} */
+  records = []
+  /** @type {Gap[]} */
+  gaps = []
   /** @type {Map<string, Map<number, number>>} */
   #topics = new Map()
+  /** The position at which the range has ended. @type {string | undefined} */
+  #end
 
-  /** @param {string} cursor */
+  /** @param {string} cursor Where the stream began. */
   constructor(cursor) {
     for (const part of cursor.split(';')) {
       const [topic = '', entries = ''] = part.split(':')
@@ -257,15 +253,28 @@ class Positions {
     }
   }
 
-  /** @param {{ topic: string, partition: number, offset?: number, to?: number }} line */
-  follow({ topic, partition, offset, to }) {
-    const next = to ?? (offset ?? 0) + 1
-    this.#topics.get(topic)?.set(partition, next)
-  }
-
-  toString() {
+  get cursor() {
+    if (this.#end !== undefined) return this.#end
     return [...this.#topics]
       .map(([topic, offsets]) => `${topic}:${[...offsets].map((entry) => entry.join('=')).join()}`)
       .join(';')
+  }
+
+  /**
+   * @param {string} line
+   * @throws RefusedError when Kafka cannot be read any more.
+   */
+  add(line) {
+    const [record] = recordsIn(`{"records":[${line}]}`).records
+    const { gap, failure, ended, cursor } = /** @type {any} */ (record)
+    if (failure) throw new RefusedError(failure.message, 503)
+    if (ended) this.#end = cursor
+    else if (gap) {
+      this.gaps.push(gap)
+      this.#topics.get(gap.topic)?.set(gap.partition, gap.to)
+    } else if (record) {
+      this.records.push(record)
+      this.#topics.get(record.topic)?.set(record.partition, record.offset + 1)
+    }
   }
 }
