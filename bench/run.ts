@@ -21,6 +21,7 @@ import { peers } from './scenarios/peers.ts'
 import { replay } from './scenarios/replay.ts'
 import { rest } from './scenarios/rest.ts'
 import { start } from './scenarios/start.ts'
+import { threads } from './scenarios/threads.ts'
 
 const LIMIT_MS = 60 * 60_000
 
@@ -35,6 +36,7 @@ const scenarios: readonly Scenario[] = [
   crowd,
   connections,
   filters,
+  threads,
   start,
   growth,
   peers,
