@@ -6,6 +6,8 @@ import { TestKafka, type TestRecord } from '../support/kafka.ts'
 import { until, within } from '../support/wait.ts'
 
 const PATIENCE = 15_000
+/** A named filter of the gateway. */
+const FILTERS = ['--filters', '{"dear":"value.total > 100"}']
 
 export class RecordsPage implements AsyncDisposable {
   /** The topic of the present test. */
@@ -36,8 +38,7 @@ export class RecordsPage implements AsyncDisposable {
     const topics = await Promise.all(
       Array.from({ length: tests }, () => kafka.createTopic(2, 1, undefined, config)),
     )
-    const filters = ['--filters', '{"dear":"value.total > 100"}']
-    const flags = ['--brokers', kafka.bootstrapServers, '--topics', topics.join(), ...filters]
+    const flags = ['--brokers', kafka.bootstrapServers, '--topics', topics.join(), ...FILTERS]
     const started = await GatewayProcess.listening(flags)
     const isReady = async () => (await fetch(`${started.url}/readyz`)).status === 200
     await until(isReady, 'readiness', 20_000)
@@ -61,7 +62,15 @@ export class RecordsPage implements AsyncDisposable {
     await this.gateway.exited(PATIENCE)
     await meanwhile()
     const topics = [this.topic, ...this.#topics].join()
-    const flags = ['--brokers', this.kafka.bootstrapServers, '--topics', topics, '--port', port]
+    const flags = [
+      '--brokers',
+      this.kafka.bootstrapServers,
+      '--topics',
+      topics,
+      '--port',
+      port,
+      ...FILTERS,
+    ]
     this.gateway = (await GatewayProcess.listening(flags)).gateway
   }
 
