@@ -12,7 +12,7 @@ const CALL_MS = 100
  * It answers rebalances itself: a client that answers them by itself does not tell Kafka that it
  * leaves, and its partitions would wait for the end of its session.
  */
-export class BriefMember implements AsyncDisposable {
+export class BriefMember {
   readonly #consumer: Consumer
   readonly #calls: ReturnType<typeof setInterval>
 
@@ -33,7 +33,7 @@ export class BriefMember implements AsyncDisposable {
     return new BriefMember(consumer)
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     clearInterval(this.#calls)
     await disconnectClient(this.#consumer)
   }

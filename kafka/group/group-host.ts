@@ -32,5 +32,5 @@ export interface GroupHost {
    */
   orphans(): Promise<readonly TopicPartition[] | undefined>
   /** Joins the group as a further member, which takes part in rebalances until it is disposed of. */
-  joinBriefly(): Promise<AsyncDisposable>
+  joinBriefly(): Promise<{ close(): Promise<void> }>
 }

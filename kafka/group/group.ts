@@ -245,7 +245,7 @@ export class Group implements GroupSession {
   async #readOn(): Promise<void> {
     const orphans = new OrphanedPartitions(this.#host, this.#options.groupId, this.#signal)
     const onStall = (stall: Stall) => this.#endRead?.(stall)
-    await using checks = new MemberChecks(this.#member, orphans, this.#checkEvery, onStall)
+    const checks = new MemberChecks(this.#member, orphans, this.#checkEvery, onStall)
     try {
       while (!this.#isClosing && !this.#isIdle) {
         await new Promise<void>((resolve, reject) => {
@@ -256,6 +256,7 @@ export class Group implements GroupSession {
       }
     } finally {
       this.#endRead = undefined
+      await checks.close()
     }
   }
 

@@ -8,7 +8,7 @@ const log = getLogger(['hono-kafka-consume', 'group'])
 export class Stall extends Error {}
 
 /** The checks of a joined member, from time to time: whether it stalls, and whether partitions have no member. */
-export class MemberChecks implements AsyncDisposable {
+export class MemberChecks {
   /** How often the member has tried to read. */
   rounds = 0
   readonly #orphans: OrphanedPartitions
@@ -32,7 +32,7 @@ export class MemberChecks implements AsyncDisposable {
     }, every)
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     clearInterval(this.#timer)
     await this.#orphans.close()
   }

@@ -69,10 +69,14 @@ export class OrphanedPartitions {
       group: this.#groupId,
       partitions: partitions.join(', '),
     })
-    await using _ = await this.#host.joinBriefly()
-    const until = performance.now() + REBALANCE_MS
-    do await this.#signal.rest(ASK_MS)
-    while (!this.#isClosed && performance.now() < until && (await this.#hasOrphans()))
+    const member = await this.#host.joinBriefly()
+    try {
+      const until = performance.now() + REBALANCE_MS
+      do await this.#signal.rest(ASK_MS)
+      while (!this.#isClosed && performance.now() < until && (await this.#hasOrphans()))
+    } finally {
+      await member.close()
+    }
   }
 
   /** Whether partitions have no member yet, or the members still divide them. */

@@ -84,7 +84,7 @@ class Member implements AsyncDisposable {
       },
       isInstanceTaken: async () => this.isInstanceTaken,
       orphans: async () => [],
-      joinBriefly: async () => ({ [Symbol.asyncDispose]: async () => {} }),
+      joinBriefly: async () => ({ close: async () => {} }),
     }
     const defaults = { groupId: 'g', topics: ['t'], autoOffsetReset: 'earliest' } as const
     this.group = new Group(host, { ...defaults, commitStrategy, ...options }, checkEvery)
