@@ -188,7 +188,10 @@ test('a checkout takes the addon from a folder that it is given, and compiles no
   }
   await runBare([bun, 'native/setup.ts', '--prebuilt', platforms], checkout)
   const gateway = Bun.spawn(
-    [bun, 'src/server.ts', '--port', '0', '--brokers', kafka.bootstrapServers, '--topics', topic],
+    [
+      ...[bun, 'src/server.ts', '--port', '0', '--admin-port', 'off'],
+      ...['--brokers', kafka.bootstrapServers, '--topics', topic],
+    ],
     { cwd: checkout, stdin: 'ignore', stdout: 'pipe', stderr: 'ignore', env: { HOME: parent } },
   )
   try {

@@ -77,7 +77,7 @@ export class PageSession {
       for await (const page of readPages(this.#source, selectionOf(query), position, signal)) {
         if (signal.aborted) return
         this.#show(page, ranges)
-        if (isSearch) this.progress = searchProgress(page, position, ranges)
+        if (isSearch) this.progress = searchProgress(page, position, this.#ranges())
         this.#listener.onState(reading)
       }
       this.#listener.onState({ kind: 'off', text: isSearch ? 'done' : `as of ${timeOfDay()}` })
