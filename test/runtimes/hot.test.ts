@@ -89,7 +89,11 @@ test('an app under bun --hot reads its group, its streams and its sockets on aft
     for (const current of [1, 2, 3]) {
       if (current > 1) {
         save(current)
-        await until(async () => (await version()) === String(current), 'the app to be evaluated')
+        await until(
+          async () => (await version()) === String(current),
+          'the app to be evaluated',
+          30_000,
+        )
       }
       const stream = await SseClient.open(
         `${url}/stream`,
