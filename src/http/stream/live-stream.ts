@@ -197,6 +197,8 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
         this.#send(part)
         return true
       }
+      // The filter may have passed over all that was left before the end.
+      if (subscription.hasEnded) return true
     }
     this.#failInOutage(now)
     if (isDue) {
