@@ -12,13 +12,16 @@ import { Retries } from './retry.ts'
 import { addressOfRoute, type RecordByRoute, type StreamRoute } from './route.ts'
 import { acceptRecord, type RecordBySchema, type ValueSchemas } from './schema.ts'
 
+/** Headers as `fetch` takes them. A runtime's types may lack the DOM's `HeadersInit`. */
+type RequestHeaders = NonNullable<RequestInit['headers']>
+
 /** The options of `stream`. */
 export interface StreamOptions<Schemas extends ValueSchemas | undefined = undefined>
   extends ReceiveOptions<Schemas> {
   /** Headers of each request; a function is called for each connection, for example for a fresh token. */
-  readonly headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>)
+  readonly headers?: RequestHeaders | (() => RequestHeaders | Promise<RequestHeaders>)
   /** Whether cookies go along to another origin. Default: `same-origin`. */
-  readonly credentials?: RequestCredentials
+  readonly credentials?: NonNullable<RequestInit['credentials']>
   /** Makes the requests. Default: the runtime's `fetch`. */
   readonly fetch?: (url: URL, init: RequestInit) => Promise<Response>
   /**

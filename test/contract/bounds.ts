@@ -285,28 +285,6 @@ export function describeBounds(target: () => Target): void {
       expect(page).toMatchObject({ ended: true, cursor: `${topic}:0=5,1=5,2=5,3=5` })
     })
 
-    test('ends a stream at once, also where the last batches of the ring buffer do not pass its filter', async () => {
-      const { kafka } = target()
-      const topic = await kafka.createTopic(1)
-      await using route = await Route.mount(target(), {
-        topics: [topic],
-        mode: 'server-sent-events',
-        heartbeat: 60_000,
-      })
-      // The first stream makes the live consumer follow, which then holds a batch of each record.
-      await using live = await route.stream()
-      for (const [n, key] of ['yes', 'no', 'no'].entries()) {
-        await kafka.produce(topic, [{ key, value: `v${n}` }])
-        await until(() => live.records().length > n, 'the record on a stream without an end')
-      }
-      for (const only of [{ key: 'yes' }, { filter: 'key == "yes"' }]) {
-        await using stream = await route.stream({ start: 'earliest', end: 'latest', ...only })
-        await within(stream.ended, 'the stream to end')
-        expect(valuesOf(stream.records())).toEqual(['v0'])
-        expect(stream.named('end')).toHaveLength(1)
-      }
-    })
-
     test('that lies in the future does not end the pages before it', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()

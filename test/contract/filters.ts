@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { TestRecord } from '../support/kafka.ts'
 import { places, Route, range, type Target } from '../support/route.ts'
-import { until } from '../support/wait.ts'
+import { until, within } from '../support/wait.ts'
 
 /** Orders whose totals are their numbers. */
 function orders(count: number): TestRecord[] {
@@ -141,6 +141,28 @@ export function describeFilters(target: () => Target): void {
       }
       const twice = await route.fetch({ filter: ['true', 'true'] })
       expect(twice.status).toBe(400)
+    })
+
+    test('that the last batches of the ring buffer do not pass ends a stream with an end at once', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic(1)
+      await using route = await Route.mount(target(), {
+        topics: [topic],
+        mode: 'server-sent-events',
+        heartbeat: 60_000,
+      })
+      // The first stream makes the live consumer follow, which then holds a batch of each record.
+      await using live = await route.stream()
+      for (const [n, key] of ['yes', 'no', 'no'].entries()) {
+        await kafka.produce(topic, [{ key, value: `v${n}` }])
+        await until(() => live.records().length > n, 'the record on a stream without an end')
+      }
+      for (const only of [{ key: 'yes' }, { filter: 'key == "yes"' }]) {
+        await using stream = await route.stream({ start: 'earliest', end: 'latest', ...only })
+        await within(stream.ended, 'the stream to end')
+        expect(stream.records().map(({ value }) => value)).toEqual(['v0'])
+        expect(stream.named('end')).toHaveLength(1)
+      }
     })
   })
 }

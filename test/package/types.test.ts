@@ -158,6 +158,10 @@ kafkaConsume({ bootstrapServers: 'a:1', ${fields} })
     const other = await Editor.open(packed.folder, { ...STRICT, lib, types })
     other.write(readmeApp())
     expect(other.allErrors()).toEqual([])
+    other.write(`import { stream } from 'hono-kafka-consume/client'
+export const records = stream('/stream', { headers: { authorization: 'Bearer t' } })
+`)
+    expect(other.allErrors()).toEqual([])
   })
 
   test('without a DOM library the package adds no errors to those that Hono has', async () => {
