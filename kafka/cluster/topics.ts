@@ -155,15 +155,18 @@ export class Topics {
     if (this.#isEmbedded) throw unknownTopic(topic)
     const reason = await whyWithoutPartitions(topic, control)
     if (!isUnknownTopic(reason)) throw reason
-    const isDoubtful = this.#known.has(topic) || !(await this.#hasTopics(control))
+    const isDoubtful = this.#known.has(topic) || !(await this.#hasOthers(topic, control))
     throw isDoubtful && !this.#known.isGone(topic) ? notLoaded(action, reason) : reason
   }
 
-  /** Whether brokers know any topic: a broker that has just started may not know its own yet. */
-  async #hasTopics(control: Consumer): Promise<boolean> {
+  /**
+   * Whether brokers know other topics: a broker that has just started may not know its own yet. The
+   * topic itself is not counted, because it may have been created since the broker denied it.
+   */
+  async #hasOthers(topic: string, control: Consumer): Promise<boolean> {
     if (this.#hasAny) return true
     const { topics } = await readMetadata(control, 'Cannot read topics', { allTopics: true })
-    this.#hasAny = topics.some(isOfUsers)
+    this.#hasAny = topics.some((one) => isOfUsers(one) && one.name !== topic)
     return this.#hasAny
   }
 }
