@@ -30,8 +30,8 @@ export class SuspendedReads {
   }
 
   /**
-   * A read of this form that was suspended at exactly this position, and has this end. It is no longer
-   * kept.
+   * Takes out a read of this form that was suspended at exactly this position and ends before these
+   * offsets; undefined where there is none.
    */
   take(
     liveConsumer: LiveConsumer,

@@ -319,7 +319,7 @@ export class ServingThreads implements Serving {
       await this.#bringUp(next)
       log.info('Thread {index} serves again', { index })
     } catch (error) {
-      // One that has ended is replaced in its turn.
+      // A thread that has ended meanwhile is replaced by the handler of its end.
       if (!next.messenger.isClosed) {
         log.error('Cannot use thread {index}: {error}', { index, error })
         next.end()

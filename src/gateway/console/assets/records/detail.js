@@ -62,7 +62,11 @@ export class RecordDetail {
     this.#draw()
   }
 
-  /** Shows why there is no record. @param {string} message @param {() => void} close */
+  /**
+   * Shows a message in place of the record, because the record cannot be shown.
+   * @param {string} message
+   * @param {() => void} close Called when the user closes the view.
+   */
   showMessage(message, close) {
     this.#opened = undefined
     render(
