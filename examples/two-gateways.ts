@@ -29,6 +29,14 @@ function node(clusterName: string) {
 const nodes = [node('first'), node('second')]
 await Promise.all(nodes.map(({ orders }) => orders.start()))
 
+// The member that joins second gets partitions once the first has given some up, which takes a moment.
+// Until then the first would read the records of all partitions.
+const hasPartitions = ({ orders }: (typeof nodes)[number]) =>
+  orders.stats().groups.some(({ partitions }) => partitions.length > 0)
+for (let waited = 0; waited < 30_000 && !nodes.every(hasPartitions); waited += 100) {
+  await new Promise((resolve) => setTimeout(resolve, 100))
+}
+
 // In production a load balancer would choose a node. Here both are asked until neither has more records.
 const taken = [0, 0]
 for (let empty = 0; empty < 3; ) {
