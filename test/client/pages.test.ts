@@ -52,7 +52,7 @@ afterAll(async () => {
   await orders?.close()
   await server?.close()
   await kafka?.close()
-}, 30_000)
+}, 60_000)
 
 let produced = 0
 

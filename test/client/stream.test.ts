@@ -11,6 +11,7 @@ import {
   streamData,
   type ValueSchemas,
 } from '../../src/client/index.ts'
+import { freePort } from '../support/port.ts'
 import { until, within } from '../support/wait.ts'
 
 type Answer = (request: Request) => Response | Promise<Response>
@@ -157,11 +158,8 @@ describe('errors', () => {
 
   test('a server that refuses connections is tried again', async () => {
     const errors: Error[] = []
-    const refused = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
-    const { url } = refused
-    await refused.stop(true)
     const abort = new AbortController()
-    const reading = stream(url, {
+    const reading = stream(`http://127.0.0.1:${await freePort()}/`, {
       signal: abort.signal,
       onRetry(error) {
         errors.push(error)

@@ -121,7 +121,7 @@ afterAll(async () => {
   await gateway?.kill()
   await kafka?.deleteTopic(topic)
   await kafka?.close()
-}, 30_000)
+}, 60_000)
 
 describe.each(VIEWS)('%s', (_, path, show) => {
   test.each(WIDTHS.flatMap((width) => THEMES.map((theme) => [width, theme] as const)))(
@@ -142,6 +142,6 @@ describe.each(VIEWS)('%s', (_, path, show) => {
       expect(found).toEqual([])
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width)
     },
-    30_000,
+    60_000,
   )
 })

@@ -46,7 +46,7 @@ afterAll(async () => {
   await browser?.[Symbol.asyncDispose]()
   await kafka?.close().catch(() => undefined)
   await gateway?.kill()
-}, 30_000)
+}, 60_000)
 
 describe('the console page behind a guard', () => {
   const { TEST_KAFKA_BROKERS: brokers = '' } = process.env
@@ -138,7 +138,7 @@ describe('the console page', () => {
     await page.locator('#topics .topic-name').waitFor({ timeout: 15_000 })
     // Nothing came from elsewhere, and the policy that sees to it was not violated.
     expect(browser.errors).toEqual([])
-  }, 45_000)
+  }, 60_000)
 
   test('leads to the API docs, which show and try operations, without a word in the console or a request elsewhere', async () => {
     const { page } = browser
@@ -161,10 +161,10 @@ describe('the console page', () => {
     await page.getByText('200 OK').first().waitFor({ timeout: 15_000 })
     expect(elsewhere).toEqual([])
     expect(browser.errors).toEqual([])
-  }, 45_000)
+  }, 60_000)
 
   test('reports once that Kafka is away, and no more when it is back', async () => {
-    using late = LatePort.reserve()
+    using late = await LatePort.reserve()
     const flags = ['--brokers', `127.0.0.1:${late.port}`, '--topics', 'kong-test']
     const away = await GatewayProcess.listening(flags)
     await using _ = away.gateway

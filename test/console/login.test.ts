@@ -34,7 +34,7 @@ beforeAll(async () => {
 afterAll(async () => {
   rmSync(folder, { recursive: true })
   await kafka?.close()
-}, 30_000)
+}, 60_000)
 
 async function open(flags: readonly string[], environment: Record<string, string> = {}) {
   const own = ['--brokers', brokers, '--topics', topic, ...flags]

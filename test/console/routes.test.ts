@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.[Symbol.asyncDispose]()
   await kafka?.close()
-}, 30_000)
+}, 60_000)
 
 describe.each(['server-sent-events', 'http-get'] as const)('a route of mode %s', (mode) => {
   test(

@@ -75,7 +75,7 @@ function describeServed(
     }, 60_000)
     afterAll(async () => {
       if (made !== undefined) await within(made.close(), `${name} to close`, 20_000)
-    }, 30_000)
+    }, 60_000)
 
     describeTests(target)
   })

@@ -177,11 +177,13 @@ export function describePageCaching(target: () => Target): void {
       const topic = await topicOf(4)
       await using route = await Route.mount(target(), { topics: [topic] })
       const cursor = `${topic}:0=1,1=1,2=1,3=1`
-      const asked = performance.now()
-      const long = route.flat({ cursor, timeout: 20_000 })
+      let isOver = false
+      const long = route.flat({ cursor, timeout: 30_000 }).finally(() => {
+        isOver = true
+      })
       const short = await route.flat({ cursor, timeout: 100 })
       expect(short.records).toEqual([])
-      expect(performance.now() - asked).toBeLessThan(15_000)
+      expect(isOver).toBe(false)
       await target().kafka.produce(topic, [{ partition: 0, value: 'new' }])
       expect((await long).records.map(({ value }) => value)).toEqual(['new'])
     })

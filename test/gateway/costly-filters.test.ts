@@ -45,7 +45,7 @@ afterAll(async () => {
   await live?.[Symbol.asyncDispose]()
   await gateway?.kill()
   await kafka?.close()
-}, 30_000)
+}, 60_000)
 
 /** @param n Makes each expression another one, so that none has answers of the others. */
 function urlOf(path: string, n: number, from: Record<string, string>): string {

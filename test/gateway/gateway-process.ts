@@ -7,6 +7,9 @@ const { PATH = '', HOME = '', TEST_WORKERS = '1' } = process.env
 /** The threads that serve clients of each gateway, by `TEST_WORKERS`. Default: 1, on any machine. */
 const workers = Number(TEST_WORKERS)
 
+/** How long a process may take to listen on a loaded machine. */
+const START_LIMIT_MS = 40_000
+
 /** A gateway in a process of its own, as `bun run server` starts it. */
 export class GatewayProcess implements AsyncDisposable {
   stdout = ''
@@ -82,6 +85,7 @@ export class GatewayProcess implements AsyncDisposable {
       await until(
         () => address() !== undefined || this.#child.exitCode !== null,
         () => `the banner in ${JSON.stringify(this.stdout + this.stderr)}`,
+        START_LIMIT_MS,
       )
       const url = address()
       if (url === undefined) throw new Error(`The gateway exited: ${this.stderr}`)

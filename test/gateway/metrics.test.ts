@@ -109,4 +109,4 @@ test('--metrics off: /metrics is not found', async () => {
   const { gateway, url } = await GatewayProcess.listening(['--metrics', 'off'])
   await using _ = gateway
   expect((await fetch(`${url}/metrics`)).status).toBe(404)
-}, 30_000)
+}, 60_000)

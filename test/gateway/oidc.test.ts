@@ -45,7 +45,7 @@ describe('logging in by an OIDC issuer', () => {
       // The code, and what belongs to it, are good once.
       expect((await browser.ask(answer)).status).toBe(401)
     },
-    30_000,
+    60_000,
   )
 
   test('gives the scope that the issuer’s claim names, and refuses a user without one', async () => {
@@ -62,7 +62,7 @@ describe('logging in by an OIDC issuer', () => {
       const { text } = await browser.ask('/messages')
       expect(JSON.parse(text).only).toEqual(expected)
     }
-  }, 30_000)
+  }, 60_000)
 
   test('refuses an answer that belongs to no login of this browser, or to another one', async () => {
     await using issuer = await TestIssuer.start(callback, undefined)
@@ -78,7 +78,7 @@ describe('logging in by an OIDC issuer', () => {
     expect(await victim.name()).toBeUndefined()
     const link = { 'sec-fetch-site': 'cross-site' }
     expect((await victim.ask('/login/oidc?next=/messages', { headers: link })).status).toBe(403)
-  }, 30_000)
+  }, 60_000)
 
   test('tells a user who cancels, and an issuer that is away', async () => {
     const issuer = await TestIssuer.start(callback, undefined)
@@ -93,5 +93,5 @@ describe('logging in by an OIDC issuer', () => {
     expect(refused.status).toBe(503)
     expect(refused.text).toContain('Cannot log in: 127.0.0.1:1 cannot be reached')
     expect(refused.headers.get('retry-after')).toBe('5')
-  }, 30_000)
+  }, 60_000)
 })

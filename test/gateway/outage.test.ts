@@ -15,7 +15,7 @@ async function status(url: string): Promise<number> {
 }
 
 test('brokers that cannot be reached: 503 with a reason, then recovery, each logged once', async () => {
-  using late = LatePort.reserve()
+  using late = await LatePort.reserve()
   const flags = ['--brokers', `127.0.0.1:${late.port}`, '--topics', 'kong-test']
   const { gateway, url } = await GatewayProcess.listening(flags)
   await using _ = gateway

@@ -17,13 +17,13 @@ const gateways: Gateway[] = []
 beforeAll(async () => {
   kafka = await TestKafka.real()
   topic = await kafka.createTopic(2)
-}, 30_000)
+}, 60_000)
 
 afterAll(async () => {
   for (const gateway of gateways) await gateway.close()
   await kafka.deleteTopic(topic)
   await kafka.close()
-}, 30_000)
+}, 60_000)
 
 function gatewayWith(options: Partial<GatewayOptions>): Gateway {
   const cluster = { brokers: [kafka.bootstrapServers], topics: [topic] }
@@ -46,7 +46,7 @@ test('writes records that the routes then read', async () => {
   const { records } = await read.json()
   expect(records).toHaveLength(1)
   expect(records[0]).toMatchObject(record)
-}, 30_000)
+}, 60_000)
 
 test('is not there unless it is switched on', async () => {
   const gateway = gatewayWith({ produce: false })
@@ -71,7 +71,7 @@ test('is refused to pages of other origins, also where no credentials are requir
   expect((await post(some, 'x', { origin: 'https://shop.test' })).status).toBe(200)
   expect((await post(some, 'x', { origin: ORIGIN })).status).toBe(200)
   expect(await count()).toBe(before + 2)
-}, 30_000)
+}, 60_000)
 
 test('is refused to clients that may see a part of the records only', async () => {
   const gateway = gatewayWith({ guard: { clients: [ops, { ...shop, only: { partitions: [0] } }] } })
@@ -85,7 +85,7 @@ test('is refused to clients that may see a part of the records only', async () =
   )
   expect(await count()).toBe(before)
   expect((await post(gateway, 'x', by(ops.key))).status).toBe(200)
-}, 30_000)
+}, 60_000)
 
 /** The number of records in the topic. */
 async function count(): Promise<number> {

@@ -46,7 +46,7 @@ afterAll(async () => {
   await gateway?.close()
   for (const topic of [orders, payments, hidden]) await kafka.deleteTopic(topic)
   await kafka?.close()
-}, 30_000)
+}, 60_000)
 
 /** The cluster as the list has it, when Kafka was asked after `isThere`. */
 async function listed(isThere: (topic: { name: string; groups: unknown[] }) => boolean) {
@@ -80,7 +80,7 @@ describe('/topics', () => {
       underReplicated: 0,
     })
     expect(groups).toHaveLength(1)
-  }, 40_000)
+  }, 60_000)
 
   test('has each partition of one topic, and each group with its lag there', async () => {
     await listed(({ name, groups }) => name === orders && groups.length > 0)
@@ -104,7 +104,7 @@ describe('/topics', () => {
       expect(at).toBe(committed[partition])
       expect(lag).toBe(4 - at)
     }
-  }, 40_000)
+  }, 60_000)
 
   test('has the settings of a topic, and which of them are its own', async () => {
     const { body } = await get(`/topics/${payments}`)
@@ -117,7 +117,7 @@ describe('/topics', () => {
     })
     const names = body.configuration.map(({ name }: { name: string }) => name)
     expect(names).toEqual([...names].sort())
-  }, 20_000)
+  }, 60_000)
 
   test('tells a topic without a route from one that does not exist by nothing', async () => {
     for (const topic of [hidden, `${hidden}-not`]) {

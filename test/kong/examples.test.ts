@@ -61,7 +61,7 @@ beforeAll(async () => {
     await register(registry.url, subject, schema, 'JSON')
   }
   schemaId = await register(registry.url, 'read-value', JSON_SCHEMAS['kong-value'], 'JSON')
-  door = new RegistryDoor(registry.url)
+  door = await RegistryDoor.before(registry.url)
   door.guard = guardRegistry
   const token = await secured.createDelegationToken()
   variables = {

@@ -4,9 +4,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AdminClient } from '@confluentinc/kafka-javascript'
 import { readDeclarative } from '../../src/kong/config/declarative.ts'
+import { freePorts } from '../../tools/kafka/ports.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
+import { withDefaultPorts } from '../support/port.ts'
 import type { KongBody } from '../support/route.ts'
 import { until, within } from '../support/wait.ts'
 
@@ -197,11 +199,14 @@ test('docs/kong.md has these commands, and a file that the gateway reads', async
 describe.skipIf(!brokers)("Kong's quickstart", () => {
   beforeAll(createTopic)
 
-  test('works on free ports', () => quickstart({ proxy: 18_600, admin: 18_601 }), 90_000)
+  test('works on free ports', async () => {
+    const [proxy, admin] = (await freePorts(2)) as [number, number]
+    await quickstart({ proxy, admin })
+  }, 90_000)
 
   test.skipIf(!isFree(KONG.proxy) || !isFree(KONG.admin))(
     'works word for word, on its own ports',
-    () => quickstart(KONG),
-    90_000,
+    () => withDefaultPorts(() => quickstart(KONG)),
+    240_000,
   )
 })

@@ -8,6 +8,7 @@ import type { KongRoute } from '../../src/kong/model/entities.ts'
 import { normalizePath } from '../../src/kong/model/normalize-path.ts'
 import { SchemaViolation } from '../../src/kong/model/schema-violation.ts'
 import { type RoutedRequest, Router } from '../../src/kong/routing/router.ts'
+import { cpuTime } from '../support/cpu-time.ts'
 
 let count = 0
 
@@ -393,22 +394,22 @@ test.each([
   '/.*a.*a.*b$',
 ])('%s takes time linear in a path', (pattern) => {
   const router = new Router([route('it', { paths: [`~${pattern}`] })])
-  const begin = performance.now()
+  const begin = cpuTime()
   for (const path of [`${'/a'.repeat(500)}!`, `/${'a'.repeat(1_000)}bx!`]) {
     router.match(request(`x${path}`))
   }
   // A backtracking engine takes from seconds to longer than anybody waits.
-  expect(performance.now() - begin).toBeLessThan(1_500)
+  expect(cpuTime() - begin).toBeLessThan(1_500)
 })
 
 test('a header is compared with an expression in linear time, however often it was sent', () => {
   const router = new Router([route('it', { headers: { k: ['~*^(a+)+$'] } })])
   const headers = (value: string) => ({ headers: new Headers({ k: value }) })
-  const begin = performance.now()
+  const begin = cpuTime()
   expect(router.match(request('x/', headers('aaa')))?.name).toBe('it')
   expect(router.match(request('x/', headers('b, AAA')))?.name).toBe('it')
   for (const value of [`${'a'.repeat(1_000)}b`, `${'a'.repeat(30)}b,`.repeat(30)]) {
     expect(router.match(request('x/', headers(value)))).toBeUndefined()
   }
-  expect(performance.now() - begin).toBeLessThan(1_500)
+  expect(cpuTime() - begin).toBeLessThan(1_500)
 })

@@ -96,6 +96,6 @@ for (const [runtime, command] of Object.entries(runtimes)) {
         /^Cannot load the Kafka client: .*\. Run `bunx hono-kafka-consume setup`\n$/,
       )
       expect(output).toMatch(state)
-    }, 10_000)
+    }, 60_000)
   }
 }

@@ -299,7 +299,7 @@ for (const { name, start } of clusters) {
         expect(seen[at + 1]).toBe(`${partition}:0`)
       }
       expect([...due]).toEqual([5, 5, 5])
-    }, 30_000)
+    }, 60_000)
 
     test('do not keep a consumer from being closed, and end with an error', async () => {
       await newTopic()
@@ -321,7 +321,7 @@ for (const { name, start } of clusters) {
       await early
       expect(await reading).toMatchObject({ code: -172 })
       expect(reads).toBeGreaterThan(0)
-    }, 30_000)
+    }, 60_000)
   })
 }
 
@@ -351,7 +351,7 @@ test('deleted records are a gap to where the partition begins', async () => {
     await disconnectAll()
     await cluster.close()
   }
-}, 30_000)
+}, 60_000)
 
 test('an object that is not a consumer is refused', async () => {
   const table = new PartitionTable([{ topic: 't', partition: 0 }])

@@ -9,32 +9,36 @@ import { changeLibrdkafka } from '../../native/changes.ts'
 const setup = join(import.meta.dirname, '..', '..', 'native', 'setup.ts')
 
 function runSetup(...flags: string[]) {
-  const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, setup, ...flags], {
-    stdout: 'pipe',
-    stderr: 'pipe',
-    timeout: 20_000,
-  })
-  return { exitCode, output: String(stdout), errors: String(stderr) }
+  const { exitCode, stdout, stderr, resourceUsage } = Bun.spawnSync(
+    [process.execPath, setup, ...flags],
+    {
+      stdout: 'pipe',
+      stderr: 'pipe',
+      timeout: 50_000,
+    },
+  )
+  const cpuMs = Number(resourceUsage?.cpuTime.total ?? 0) / 1_000
+  return { exitCode, output: String(stdout), errors: String(stderr), cpuMs }
 }
 
 test('Setup reports that nothing is to be done, unless it is told to be quiet', () => {
-  expect(runSetup()).toEqual({ exitCode: 0, output: '', errors: 'All is set up.\n' })
-  const started = performance.now()
-  expect(runSetup('--quiet')).toEqual({ exitCode: 0, output: '', errors: '' })
-  expect(performance.now() - started).toBeLessThan(2000)
-}, 20_000)
+  expect(runSetup()).toMatchObject({ exitCode: 0, output: '', errors: 'All is set up.\n' })
+  const { cpuMs, ...quiet } = runSetup('--quiet')
+  expect(quiet).toEqual({ exitCode: 0, output: '', errors: '' })
+  expect(cpuMs).toBeWithin(1, 2_000)
+}, 60_000)
 
 test('Setup explains its options', () => {
   const { exitCode, output } = runSetup('--help')
   expect(exitCode).toBe(0)
   for (const flag of ['--packages-only', '--force', '--quiet']) expect(output).toContain(flag)
-}, 20_000)
+}, 60_000)
 
 test('Setup refuses an unknown option', () => {
   const { exitCode, errors } = runSetup('--frce', '--quiet')
   expect(exitCode).toBe(2)
   expect(errors).toStartWith('Cannot set up: unknown option --frce\n')
-}, 20_000)
+}, 60_000)
 
 let folder: string
 const { HONO_KAFKA_CONSUME_CACHE: before } = process.env
@@ -89,7 +93,7 @@ test('Two set-ups at once work one after the other', async () => {
   }
   await Promise.all([withLock(work('first')), withLock(work('second'))])
   expect(events).toEqual(['first begins', 'first ends', 'second begins', 'second ends'])
-}, 10_000)
+}, 60_000)
 
 test('the sources of librdkafka are patched, or the error names the source that differs', () => {
   const original = join(packageSources().package, 'deps', 'librdkafka')

@@ -252,7 +252,7 @@ describe('dead letters', () => {
 
 /** A topic with one record, and a registry that requires authentication. */
 async function behindDoor() {
-  const door = new RegistryDoor(registry.url)
+  const door = await RegistryDoor.before(registry.url)
   const topic = await target.kafka.createTopic()
   const id = await register(registry.url, `${topic}-value`, '"string"')
   const other = await register(registry.url, `${topic}-value`, '["string","null"]')

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { sign } from 'hono/jwt'
 import { reader } from '../../tools/kafka/credentials.ts'
+import { freePort } from '../support/port.ts'
 
 /**
  * An OAuth 2 token endpoint (RFC 6749, 4.4) for one client, `reader`: its tokens are JWTs that the
@@ -16,16 +17,17 @@ export class TokenEndpoint {
   readonly #folder: string
   readonly #key: JsonWebKey
   #server: Bun.Server<undefined> | undefined
-  #port = 0
+  readonly #port: number
 
-  private constructor(folder: string, key: JsonWebKey) {
+  private constructor(folder: string, key: JsonWebKey, port: number) {
     this.#folder = folder
     this.#key = key
+    this.#port = port
   }
 
   static async start(folder: string): Promise<TokenEndpoint> {
     const key = (await Bun.file(join(folder, 'token-key.json')).json()) as JsonWebKey
-    const endpoint = new TokenEndpoint(folder, key)
+    const endpoint = new TokenEndpoint(folder, key, await freePort())
     endpoint.open()
     return endpoint
   }
@@ -45,7 +47,6 @@ export class TokenEndpoint {
       },
       fetch: (request) => this.#answer(request),
     })
-    this.#port = this.#server.port ?? 0
   }
 
   async close(): Promise<void> {

@@ -27,7 +27,7 @@ export class AppProcess implements AsyncDisposable {
   static async start(command: readonly string[], cwd: string): Promise<AppProcess> {
     const app = new AppProcess(command, cwd)
     const listens = () => app.stdout.includes('http://localhost:')
-    await until(listens, () => `the app to listen: ${app.stdout}${app.stderr}`, 20_000)
+    await until(listens, () => `the app to listen: ${app.stdout}${app.stderr}`, 40_000)
     return app
   }
 

@@ -1,4 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { freePort } from './port.ts'
 
 /** A port that nobody listens on, until `open` forwards it: a broker that comes up later. */
 export class LatePort {
@@ -10,11 +11,8 @@ export class LatePort {
     this.port = port
   }
 
-  static reserve(): LatePort {
-    const probe = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
-    const { port = 0 } = probe
-    probe.stop(true)
-    return new LatePort(port)
+  static async reserve(): Promise<LatePort> {
+    return new LatePort(await freePort())
   }
 
   async open(target: string): Promise<void> {

@@ -1,11 +1,21 @@
-import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { withLock } from '../../tools/kafka/lock.ts'
+import { freePorts } from '../../tools/kafka/ports.ts'
 
-/** A port of 127.0.0.1 on which nothing listens. */
+const LOCK = join(tmpdir(), 'hono-kafka-consume-test', 'default-ports.lock')
+const LOCK_LIMIT_MS = 120_000
+
+/**
+ * A port of 127.0.0.1 on which nothing listens: for a server that starts later, or again. The system
+ * gives it neither to connections nor to servers that ask for any port, so it stays free meanwhile.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('Cannot find a port')
-  return address.port
+  const [port] = (await freePorts(1)) as [number]
+  return port
+}
+
+/** Runs tests that use a gateway's default ports one after another, those of other processes too. */
+export function withDefaultPorts<T>(work: () => Promise<T>): Promise<T> {
+  return withLock(LOCK, LOCK_LIMIT_MS, work)
 }

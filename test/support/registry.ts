@@ -1,4 +1,5 @@
 import { serve } from 'bun'
+import { freePort } from './port.ts'
 
 /** A stand in front of a registry, which lets requests through or does not. */
 export class RegistryDoor {
@@ -9,10 +10,14 @@ export class RegistryDoor {
   readonly #port: number
   #server: ReturnType<typeof serve> | undefined
 
-  constructor(registry: string) {
+  private constructor(registry: string, port: number) {
     this.#registry = registry
+    this.#port = port
     this.open()
-    this.#port = this.#server?.port ?? 0
+  }
+
+  static async before(registry: string): Promise<RegistryDoor> {
+    return new RegistryDoor(registry, await freePort())
   }
 
   get url(): string {
@@ -22,7 +27,7 @@ export class RegistryDoor {
   /** Answers again, on the same port. */
   open(): void {
     this.#server = serve({
-      port: this.#port ?? 0,
+      port: this.#port,
       hostname: '127.0.0.1',
       fetch: async (request) => {
         const { pathname, search } = new URL(request.url)

@@ -8,11 +8,12 @@ import type { KafkaConsumeOptions, RouteStats } from '../../src/index.ts'
 import { KafkaHost, SharedKafka } from '../../src/threads/kafka-host.ts'
 import { type MessageChannelEnd, Messenger } from '../../src/threads/messenger.ts'
 import { GaugePlaces, gaugeMemory } from '../../src/threads/shared-gauges.ts'
+import { freePort } from '../support/port.ts'
 
 const THREADS = 2
 
 const given = Number(process.argv[2] ?? 0)
-const port = given === 0 ? freePort() : given
+const port = given === 0 ? await freePort() : given
 const kafka = new SharedKafka()
 const gauges = gaugeMemory(THREADS)
 const places = new GaugePlaces(gauges, THREADS)
@@ -44,13 +45,6 @@ const control = Bun.serve({
 })
 process.stdin.on('end', () => process.exit()).resume()
 console.log(`http://127.0.0.1:${control.port}`)
-
-function freePort(): number {
-  const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
-  const { port: free } = server
-  void server.stop(true)
-  return free ?? 0
-}
 
 async function startThread(_: unknown, index: number): Promise<Messenger> {
   const worker = new Worker(new URL('./thread.ts', import.meta.url), {

@@ -26,7 +26,7 @@ beforeAll(async () => {
   const app = appOf({ bootstrapServers, topics })
   server = serve(app)
   client = hc<typeof app>(server.url)
-}, 30_000)
+}, 60_000)
 afterAll(async () => {
   await server?.close()
   await kafka?.close()
@@ -74,4 +74,4 @@ test('a client of hc gets what its types say: written, read in each form, stream
     400,
     'INVALID_PARAMETER',
   ])
-}, 30_000)
+}, 60_000)

@@ -6,6 +6,7 @@ import type { MessageDeserializer } from '../../src/records/encode.ts'
 import { EncodedBatch } from '../../src/records/encoded-batch.ts'
 import { expressionOf } from '../../src/records/expression.ts'
 import { viewsOf } from '../../src/records/record-view.ts'
+import { cpuTime } from '../support/cpu-time.ts'
 import { randomOf } from './fakes.ts'
 
 const encoder = new TextEncoder()
@@ -221,15 +222,15 @@ describe('an expression', () => {
     `${'value.exists(a, '.repeat(9)}value.zz${')'.repeat(9)} || true`,
     `${'value.exists(a, '.repeat(6)}value == {"a": 1}${')'.repeat(6)} || true`,
   ])('%s ends, and does not match', (text) => {
-    const started = performance.now()
+    const started = cpuTime()
     for (let i = 0; i < 20; i++) expect(matches(text)).toBe(false)
     // Some milliseconds; without a limit, more than anybody waits for.
-    expect(performance.now() - started).toBeLessThan(10_000)
+    expect(cpuTime() - started).toBeLessThan(10_000)
   })
 
   test('values as deep as filters look, of any shape, are compared without a compiled type for each', () => {
     const random = randomOf(12)
-    const started = performance.now()
+    const started = cpuTime()
     for (let shape = 0; shape < 200; shape++) {
       const value = nestedValue(950, random)
       for (const mode of ['noop', 'json'] as const) {
@@ -239,8 +240,8 @@ describe('an expression', () => {
       }
     }
     // Half a second; by types it is minutes and gigabytes.
-    expect(performance.now() - started).toBeLessThan(20_000)
-  }, 30_000)
+    expect(cpuTime() - started).toBeLessThan(20_000)
+  }, 60_000)
 
   test('JSON deeper than filters look matches nothing, and the record’s other fields do', () => {
     for (const depth of [2_000, 60_000]) {

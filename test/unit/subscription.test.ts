@@ -17,7 +17,7 @@ import type { Filter, FilterPlan } from '../../src/records/filter.ts'
 import { RecordProcessor } from '../../src/records/record-processor.ts'
 import type { RecordProperty } from '../../src/records/record-property.ts'
 import { pull } from '../support/pull.ts'
-import { sleep, until, within } from '../support/wait.ts'
+import { SOON, sleep, until, within } from '../support/wait.ts'
 import { ReaderSource, randomOf, recordAt, ScriptedSource, settle } from './fakes.ts'
 
 const decoder = new TextDecoder()
@@ -361,7 +361,7 @@ class Handover {
 
   async #readToEnd(client: Client): Promise<void> {
     const random = this.#random
-    const deadline = performance.now() + 3_000
+    const deadline = performance.now() + SOON
     for (;;) {
       while (await client.step(1 + random(9), 1 + random(400))) this.parts++
       if (client.missing.length === 0) break
@@ -646,7 +646,7 @@ describe('a subscription', () => {
     const reader = scene.reader([0, 0])
     let began = performance.now()
     await reader.wait(30)
-    expect(performance.now() - began).toBeWithin(28, 1_000)
+    expect(performance.now() - began).toBeWithin(28, 10_000)
     const waiting = reader.wait(60_000)
     await scene.feed([recordAt(1, 0)])
     await within(waiting, 'a reader to be woken')
