@@ -144,6 +144,11 @@ export class EncodedBatch implements EncodedRecords {
     return this.#content(index).subarray(this.#prefixLength(index))
   }
 
+  /** A record's JSON from its key on, without the opening brace. */
+  content(index: number): Uint8Array {
+    return this.bytes.subarray(this.#keyStart(index), this.jsonEnds[index])
+  }
+
   /** The timestamp of a record, in milliseconds since 1970; -1 where it has none. */
   timestampOf(index: number): number {
     const begin = this.#timestampStart(index)
@@ -161,12 +166,17 @@ export class EncodedBatch implements EncodedRecords {
     return this.bytes.indexOf(COMMA, offset) + ',"timestamp":'.length
   }
 
+  /** Where the field of the key begins, which follows the timestamp. */
+  #keyStart(index: number): number {
+    let at = this.#timestampStart(index)
+    while (this.bytes[at] !== COMMA) at++
+    return at + 1
+  }
+
   /** A key that is a string of JSON without escapes; undefined for other keys. */
   plainKey(index: number): string | undefined {
     const { bytes } = this
-    let at = this.#timestampStart(index)
-    while (bytes[at] !== COMMA) at++
-    at += ',"key":'.length
+    let at = this.#keyStart(index) + '"key":'.length
     if (bytes[at] !== QUOTE) return undefined
     const begin = at + 1
     for (at = begin; bytes[at] !== QUOTE; at++) if (bytes[at] === BACKSLASH) return undefined

@@ -9,6 +9,7 @@ import { LruMap } from '../core/lru-map.ts'
 import { parseExact } from './exact-json.ts'
 import { anchorOf, canonicalText, type FilterAnchor } from './expression-anchor.ts'
 import { FIELDS, type RecordTest, type RecordView } from './record-view.ts'
+import { requiredTexts } from './required-text.ts'
 
 /** The most characters of an expression. */
 const MAX_LENGTH = 4_096
@@ -51,6 +52,7 @@ export class Expression implements RecordTest {
   readonly canonical: string
   /** An equality that the expression implies, if it has one. */
   readonly anchor: FilterAnchor | undefined
+  readonly required: readonly RegExp[]
   readonly #evaluate: (context: RecordView['fields']) => unknown
   readonly #budget = new StepBudget()
 
@@ -71,6 +73,7 @@ export class Expression implements RecordTest {
       }
       const root = parsed.ast as unknown as ExpressionNode
       this.anchor = anchorOf(root)
+      this.required = requiredTexts(root)
       this.canonical = canonicalText(root, (value) => isNodeOf(root, value))
       meter(root, this.#budget)
       this.#evaluate = parsed as unknown as (context: RecordView['fields']) => unknown

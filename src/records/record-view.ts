@@ -50,6 +50,11 @@ export interface BatchViews {
 
 /** A condition on a record. */
 export interface RecordTest {
+  /**
+   * Regular expressions, each of which the JSON of a passing record matches, from the key on. Records
+   * that do not match are not parsed.
+   */
+  readonly required: readonly RegExp[]
   matches(view: RecordView): boolean
 }
 
@@ -91,6 +96,8 @@ class Views implements BatchViews {
   readonly #records: Array<RecordView | undefined>
   /** For each test, a byte for each record: `UNKNOWN`, `NO` or `YES`. */
   readonly #results = new Map<RecordTest, Uint8Array>()
+  #content = ''
+  #contentIndex = -1
 
   constructor(batch: EncodedBatch) {
     this.#batch = batch
@@ -113,13 +120,31 @@ class Views implements BatchViews {
     let results = this.#results.get(test)
     if (!results) {
       if ((this.#results.size + 1) * this.#records.length > MAX_RESULTS) {
-        return test.matches(this.at(index))
+        return this.#examine(test, index)
       }
       results = new Uint8Array(this.#records.length)
       this.#results.set(test, results)
     }
-    if (results[index] === UNKNOWN) results[index] = test.matches(this.at(index)) ? YES : NO
+    if (results[index] === UNKNOWN) results[index] = this.#examine(test, index) ? YES : NO
     return results[index] === YES
+  }
+
+  #examine(test: RecordTest, index: number): boolean {
+    const { required } = test
+    if (required.length > 0) {
+      const content = this.#contentOf(index)
+      if (!required.every((each) => each.test(content))) return false
+    }
+    return test.matches(this.at(index))
+  }
+
+  /** The JSON of a record from its key on. The last one is cached, since many tests may ask for it. */
+  #contentOf(index: number): string {
+    if (index !== this.#contentIndex) {
+      this.#content = decoder.decode(this.#batch.content(index))
+      this.#contentIndex = index
+    }
+    return this.#content
   }
 
   #parse(index: number): RecordView {

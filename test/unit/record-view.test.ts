@@ -47,6 +47,7 @@ test('64 Ki results of tests are cached for a batch, and further tests examine e
   const views = viewsOf(batchOf(count))
   let examined = 0
   const tests = Array.from({ length: 17 }, () => ({
+    required: [],
     matches: () => {
       examined++
       return true
