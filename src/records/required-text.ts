@@ -11,7 +11,7 @@
 import type { SyntaxNode } from './expression-anchor.ts'
 import type { FIELDS } from './record-view.ts'
 
-/** The most texts of which one must occur: a search for more is no faster than parsing. */
+/** The most texts of which one must occur: to search for more takes as long as parsing. */
 const MAX_ALTERNATIVES = 8
 /** The most conditions of an expression, since each of them searches the record. */
 const MAX_CONDITIONS = 4
