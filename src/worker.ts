@@ -27,6 +27,7 @@ const {
   logFormat,
   trustedProxies,
   guard,
+  sessions,
   clients,
   compression,
   pageCaching,
@@ -65,6 +66,7 @@ const { getConnInfo, websocket } = await adapter()
 const gateway = createGateway({
   cluster,
   guard,
+  sessions,
   compression,
   pageCaching,
   pageMaxAge,

@@ -17,6 +17,7 @@ import type { KafkaConsumeOptions } from '../options/option-types.ts'
 import { answerError } from './answer-error.ts'
 import type { KnownClient } from './auth/clients.ts'
 import type { GuardOptions, SharedCounts } from './auth/guard.ts'
+import { type SessionOptions, Sessions } from './auth/sessions.ts'
 import { healthRoutes, type NotReady } from './health.ts'
 import { STANDARD_HTTPS_PORT } from './https.ts'
 import { KongRoutes } from './kong-routes.ts'
@@ -72,6 +73,8 @@ export interface GatewayOptions {
   readonly metrics?: boolean
   /** Which clients are served, and how much. Health checks are served to everyone. Default: all clients. */
   readonly guard?: GuardOptions | undefined
+  /** The sessions of browsers that log in. Default: browsers cannot log in. */
+  readonly sessions?: SessionOptions | undefined
   /** The compression of all routes for clients that accept it. Default: that of `kafkaConsume`. */
   readonly compression?: KafkaConsumeOptions['compression']
   /**
@@ -146,7 +149,8 @@ export interface Gateway {
  * @param makeRoute Default: `kafkaConsume`.
  */
 export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): Gateway {
-  const { cluster, groupInstanceId, groupProtocol, threads, addressOf = () => 'unknown' } = options
+  const { cluster, groupInstanceId, groupProtocol, threads, sessions } = options
+  const { addressOf = () => 'unknown' } = options
   const make = routeMaker(options, makeRoute)
   const supervisor = new Supervisor()
   const kong = new KongRoutes({
@@ -161,6 +165,8 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     brokers: cluster?.brokers,
     httpsPort: options.httpsPort ?? (() => STANDARD_HTTPS_PORT),
     makeLimiter: threads?.makeLimiter ?? makeLocalLimiter,
+    sessions: sessions && new Sessions('kafka-consumer-session', sessions),
+    isPage: (c) => isPage(c),
   })
   const own = ownHandlers(options, make)
   for (const handler of own.values()) supervisor.add(handler, cluster?.brokers.join(', ') ?? '')
@@ -176,10 +182,23 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     console: options.console ?? '/',
     docs: options.docs ?? true,
     metrics: metrics !== undefined,
+    account: async (c) => c.get('gatewaySession') ?? (await kong.logins.account(c)),
+    isLoginOffered: (c) => login.isOffered(c),
   })
   const isPage = (c: Context) => pages.isPage(c) && !kong.matches(c)
-  const gatewayGuard = options.guard && guardedLogin(options.guard, addressOf, isPage, threads)
-  const pageGuard = async (c: Context) => (await kong.guard(c)) ?? refuseRestricted(c)
+  const login = guardedLogin({
+    guard: options.guard,
+    sessions,
+    consumers: kong.logins,
+    isRoute: (c, method, path) => kong.matches(c, { method, path }),
+    addressOf,
+    isPage,
+    counts: threads,
+  })
+  /** The answer of Kong's global plugins, which for a browser may be the page to log in. */
+  const guardByKong = (c: Context) =>
+    kong.guard(c)?.then(async (refusal) => refusal && ((await login.offer(c, refusal)) ?? refusal))
+  const pageGuard = async (c: Context) => (await guardByKong(c)) ?? refuseRestricted(c)
 
   const app = new Hono()
   app.use(observeRequests(observers))
@@ -188,7 +207,8 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     '/',
     healthRoutes(() => supervisor.notReady()),
   )
-  if (gatewayGuard) app.route('/', gatewayGuard.routes).use(gatewayGuard.handle)
+  app.route('/', login.routes)
+  if (login.handle) app.use(login.handle)
   if (metrics) {
     app.get('/metrics', async (c) => (await pageGuard(c)) ?? metricsAnswer(c, await metrics()))
   }
@@ -196,8 +216,8 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     '*',
     (c, next) =>
       (kong.isEmpty ? undefined : kong.handle(c)) ??
-      answerOwn(c, next, own, kong) ??
-      pages.handle(c, (each) => kong.guard(each)),
+      answerOwn(c, next, own, kong, guardByKong) ??
+      pages.handle(c, guardByKong),
   )
   app.onError(answerError)
 
@@ -205,7 +225,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     app,
     apply: (snapshot) => doAtOnce(kong.apply(snapshot)),
     applyInTurns: (snapshot) => kong.apply(snapshot),
-    replaceClients: (clients) => gatewayGuard?.replaceClients(clients),
+    replaceClients: (clients) => login.replaceClients?.(clients),
     notReady: () => supervisor.notReady(),
     report,
     start: () => supervisor.start(),
@@ -281,13 +301,15 @@ const OFFSETS_SUFFIX = /\/offsets$/
 /**
  * Answers a request by one of the gateway's own routes; undefined where it is for another path.
  *
- * @param kong Its global plugins guard these routes and log their requests.
+ * @param kong Its global plugins log the requests of these routes.
+ * @param guard The global plugins that guard these routes.
  */
 function answerOwn(
   c: Context,
   next: Next,
   handlers: ReadonlyMap<string, AnsweringHandler>,
   kong: KongRoutes,
+  guard: (c: Context) => Promise<Response | undefined> | undefined,
 ): Promise<Response> | undefined {
   const path = c.req.path.replace(OFFSETS_SUFFIX, '')
   const handler = handlers.get(path)
@@ -296,7 +318,7 @@ function answerOwn(
   if (statistics) statistics.route = path
   const answer = () => handler(c, next) as Promise<Response>
   if (kong.isEmpty) return answer()
-  const refusal = kong.guard(c)
+  const refusal = guard(c)
   return kong.logOwn(c, refusal ? refusal.then((refused) => refused ?? answer()) : answer())
 }
 

@@ -15,7 +15,10 @@ import { ACCESS_PLUGINS, ANSWERING_PLUGINS, LOG_PLUGIN } from '../kong/config/pl
 import type { KongConsumer, KongPlugin, KongRoute, KongSnapshot } from '../kong/model/entities.ts'
 import { WORKSPACE } from '../kong/model/workspace.ts'
 import { answerError } from './answer-error.ts'
+import type { Sessions } from './auth/sessions.ts'
+import { CredentialStreams } from './credential-streams.ts'
 import { httpsUrl } from './https.ts'
+import { KongLogins } from './kong-logins.ts'
 import {
   ANY_ROUTE,
   buildTable,
@@ -37,18 +40,26 @@ export interface KongRoutesOptions extends TableOptions {
   readonly httpsPort: () => number
   /** Finds the address of a request's client. */
   readonly addressOf: (c: Context) => string
+  /** Sessions of browsers whose users log in as consumers. Default: they cannot log in. */
+  readonly sessions?: Sessions | undefined
+  /** Whether a request is for a page that pages of other origins may link to. */
+  readonly isPage: (c: Context) => boolean
 }
 
 export class KongRoutes {
   /** Whether the snapshot has neither routes nor plugins: then no request need be matched or guarded. */
   isEmpty = true
+  /** Logging in as a consumer. */
+  readonly logins: KongLogins
   readonly #options: KongRoutesOptions
+  readonly #streams = new CredentialStreams(() => this.#table.credentials)
   #table = EMPTY_TABLE
   /** Logs that no plugin has any more, and that are not closed yet. */
   readonly #ending = new Set<Promise<void>>()
 
   constructor(options: KongRoutesOptions) {
     this.#options = options
+    this.logins = new KongLogins(options.sessions, () => this.#table, options.isPage)
   }
 
   /**
@@ -65,6 +76,7 @@ export class KongRoutes {
     const previous = this.#table
     const next = yield* buildTable(snapshot, previous, this.#options, () => this.#table.credentials)
     this.#table = next
+    this.#streams.endRevoked(previous.credentials, next.credentials)
     this.isEmpty = snapshot.routes.length + snapshot.plugins.length === 0
     const starting: Array<Promise<void>> = []
     for (const [key, { handler, brokers }] of next.handlers) {
@@ -105,12 +117,16 @@ export class KongRoutes {
     return [...this.#table.byName.values()]
   }
 
-  /** Whether a route matches a request. */
-  matches(c: Context): boolean {
-    return this.#match(c) !== undefined
+  /**
+   * Whether a route matches a request.
+   *
+   * @param other A method and path in place of those of the request.
+   */
+  matches(c: Context, other: Partial<Pick<Request, 'method'> & { path: string }> = {}): boolean {
+    return this.#match(c, other) !== undefined
   }
 
-  #match(c: Context): KongRoute | undefined {
+  #match(c: Context, other: { method?: string; path?: string } = {}): KongRoute | undefined {
     const { url, method, headers } = c.req.raw
     const { host, path, scheme } = splitUrl(url)
     return this.#table.router.match({
@@ -119,6 +135,7 @@ export class KongRoutes {
       path,
       scheme,
       headers,
+      ...other,
     })
   }
 
@@ -180,7 +197,7 @@ export class KongRoutes {
     const access = this.#access(c, route)
     const refusal = await refusalOf(access, route, table)
     c.set('kafkaLogFields', logFields(access, route, table))
-    c.set('kafkaClient', kafkaClient(access))
+    c.set('kafkaClient', this.#kafkaClient(access))
     if (refusal) return refusal
     const plugin = answeringPlugin(route, access.consumer?.id, table)
     const handler = plugin && table.byScope.get(scopeKey(route, plugin))
@@ -208,22 +225,32 @@ export class KongRoutes {
     const access = this.#access(c, ANY_ROUTE)
     const refusal = await refusalOf(access, ANY_ROUTE, table)
     c.set('kafkaLogFields', logFields(access, undefined, table))
-    if (!refusal) c.set('kafkaClient', kafkaClient(access))
+    if (!refusal) c.set('kafkaClient', this.#kafkaClient(access))
     return refusal
   }
 
+  #kafkaClient(access: KongAccess): KafkaClient {
+    const client = kafkaClient(access)
+    const { credential } = access
+    if (credential === undefined) return client
+    return { ...client, openStream: this.#streams.opener(credential, client.openStream) }
+  }
+
   #access(c: Context, { service }: PluginTarget): KongAccess {
+    const { logins } = this
     return {
       c,
       address: this.#options.addressOf(c),
       serviceId: service?.id,
+      session: () => logins.find(c),
       consumer: undefined,
       credential: undefined,
       credentialIdentifier: undefined,
       until: undefined,
       credentialOrigin: undefined,
       credentialParameters: [],
-      credentialHeaders: [],
+      // A browser sends its session along with whatever else it sends.
+      credentialHeaders: logins.isIn(c) ? ['cookie'] : [],
       forwardedCredentials: [],
     }
   }

@@ -8,7 +8,7 @@ import { type Status, statusHandler } from '../observability/status.ts'
 import { topicRoutes } from '../observability/topics.ts'
 import type { Session } from './auth/sessions.ts'
 import { kafkaConsole } from './console/console.ts'
-import { LOGOUT_PATH } from './login/login.ts'
+import { LOGIN_PATH, LOGOUT_PATH } from './login/login.ts'
 import type { ServedRoute } from './routing-table.ts'
 
 /** The path of topics, which clients with a scope may see in part. */
@@ -18,6 +18,8 @@ const TOPICS = '/topics'
 interface PageBindings {
   readonly kafkaClient: KafkaClient
   readonly session: Session | undefined
+  /** Whether browsers may log in. */
+  readonly isLoginOffered: boolean
 }
 
 type PassOrAnswer = (c: Context) => Promise<Response | undefined> | undefined
@@ -33,6 +35,10 @@ interface PageOptions {
   readonly docs: boolean
   /** Whether `/metrics` is there. */
   readonly metrics: boolean
+  /** Finds the session of the user who opens a page. */
+  readonly account: (c: Context) => Promise<Session | undefined>
+  /** Whether browsers may log in, by a request's host. */
+  readonly isLoginOffered: (c: Context) => boolean
 }
 
 /** The gateway's pages: the console with `/status`, and the API docs. */
@@ -40,8 +46,11 @@ export class Pages {
   /** The paths of pages that browsers show. */
   readonly #paths: ReadonlySet<string>
   readonly #app = new Hono<{ Bindings: PageBindings }>({ strict: false })
+  readonly #options: PageOptions
 
-  constructor({ served, status, console: page, docs, metrics }: PageOptions) {
+  constructor(options: PageOptions) {
+    this.#options = options
+    const { served, status, console: page, docs, metrics } = options
     const app = this.#app
     const paths = [...(docs ? ['/docs'] : []), ...(page === 'off' ? [] : [page])]
     this.#paths = new Set(paths.map(withoutSlash))
@@ -60,7 +69,10 @@ export class Pages {
         TOPICS,
         topicRoutes(() => served().flatMap(readingRoute)),
       )
-      app.route(page, kafkaConsole({ docs: docs ? '/docs' : undefined, account: accountOf }))
+      const login = (c: Context<{ Bindings: PageBindings }>) =>
+        c.env.isLoginOffered ? LOGIN_PATH : undefined
+      const paths = { docs: docs ? '/docs' : undefined }
+      app.route(page, kafkaConsole({ ...paths, account: accountOf, login }))
     }
     app.notFound((c) => c.json({ message: 'no Route matched with those values' }, 404))
   }
@@ -93,10 +105,14 @@ export class Pages {
   }
 
   async #answer(c: Context): Promise<Response> {
-    return this.#app.fetch(c.req.raw, {
+    const { account, isLoginOffered } = this.#options
+    const isPage = this.isPage(c)
+    const bindings: PageBindings = {
       kafkaClient: clientOf(c),
-      session: c.get('gatewaySession'),
-    })
+      session: isPage ? await account(c) : undefined,
+      isLoginOffered: isPage && isLoginOffered(c),
+    }
+    return this.#app.fetch(c.req.raw, bindings)
   }
 }
 

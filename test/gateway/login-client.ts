@@ -4,6 +4,7 @@ import type { Context } from 'hono'
 import { createGateway, type Gateway } from '../../src/gateway/app.ts'
 import { readClients } from '../../src/gateway/auth/clients.ts'
 import type { GuardOptions } from '../../src/gateway/auth/guard.ts'
+import type { SessionOptions } from '../../src/gateway/auth/sessions.ts'
 import type { KafkaRoute } from '../../src/gateway/supervisor.ts'
 import { clientOf } from '../../src/http/request/client.ts'
 import { idleHandler } from '../unit/fakes.ts'
@@ -36,9 +37,17 @@ export const make = (): KafkaRoute =>
     },
   )
 
-export function gatewayOf(rest: GuardOptions = {}, origin = ORIGIN): Cookies {
-  const guard = { clients: CLIENTS, sessions: { maxAge: HOUR_MS, secret: SECRET }, ...rest }
-  const gateway = createGateway({ cluster: { brokers: ['k:1'], topics: ['t'] }, guard }, make)
+export const SESSIONS: SessionOptions = { maxAge: HOUR_MS, secret: SECRET }
+
+/** @param sessions Undefined: browsers cannot log in. */
+export function gatewayOf(
+  rest: GuardOptions = {},
+  origin = ORIGIN,
+  { sessions }: { readonly sessions: SessionOptions | undefined } = { sessions: SESSIONS },
+): Cookies {
+  const guard = { clients: CLIENTS, ...rest }
+  const cluster = { brokers: ['k:1'], topics: ['t'] }
+  const gateway = createGateway({ cluster, guard, sessions }, make)
   return new Cookies(gateway, origin)
 }
 

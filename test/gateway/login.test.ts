@@ -4,7 +4,17 @@ import { SignJWT } from 'jose'
 import { createGateway } from '../../src/gateway/app.ts'
 import type { GuardOptions } from '../../src/gateway/auth/guard.ts'
 import { localPath } from '../../src/gateway/login/login.ts'
-import { CLIENTS, Cookies, gatewayOf, HOUR_MS, make, ORIGIN, PAGE, SECRET } from './login-client.ts'
+import {
+  CLIENTS,
+  Cookies,
+  gatewayOf,
+  HOUR_MS,
+  make,
+  ORIGIN,
+  PAGE,
+  SECRET,
+  SESSIONS,
+} from './login-client.ts'
 
 describe('the login page', () => {
   test('answers a browser’s page at its own address, and nothing else', async () => {
@@ -37,13 +47,14 @@ describe('the login page', () => {
       createGateway(
         {
           cluster: { brokers: ['k:1'], topics: ['t'] },
-          guard: { limits: { minute: 9 }, sessions: { maxAge: HOUR_MS } },
+          guard: { limits: { minute: 9 } },
+          sessions: SESSIONS,
         },
         make,
       ),
     )
     expect((await open.ask('/login')).status).toBe(404)
-    const off = gatewayOf({ sessions: undefined })
+    const off = gatewayOf({}, ORIGIN, { sessions: undefined })
     expect((await off.ask('/', { headers: PAGE })).headers.get('www-authenticate')).toStartWith(
       'Basic',
     )
@@ -176,7 +187,8 @@ describe('a session', () => {
     }
     expect(await onNode(gatewayOf())).toBe('bob')
     for (const secret of [undefined, `${SECRET}-other`]) {
-      expect(await onNode(gatewayOf({ sessions: { maxAge: HOUR_MS, secret } }))).toBeUndefined()
+      const other = gatewayOf({}, ORIGIN, { sessions: { maxAge: HOUR_MS, secret } })
+      expect(await onNode(other)).toBeUndefined()
     }
   })
 

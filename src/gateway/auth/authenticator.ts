@@ -2,11 +2,12 @@ import type { Context } from 'hono'
 import { getCookie } from 'hono/cookie'
 import { auth as basicCredentials } from 'hono/utils/basic-auth'
 import { KafkaConsumeError } from '../../core/errors.ts'
+import type { AcceptedCredentials, FormCredentials } from '../../core/form-credentials.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
 import { FOREIGN_PAGE, isForeignPage } from '../../http/request/page-origin.ts'
 import { Clients, type KnownClient } from './clients.ts'
 import type { OidcOptions } from './oidc.ts'
-import { type LoggedIn, type Session, type SessionOptions, Sessions } from './sessions.ts'
+import type { LoggedIn, Session, Sessions } from './sessions.ts'
 import { type TokenOptions, tokenChecker } from './tokens.ts'
 
 /** How clients authenticate. Without `clients`, `tokens` and `oidc` no credentials are required. */
@@ -17,28 +18,12 @@ export interface ClientAuthenticationOptions {
   readonly tokens?: TokenOptions | undefined
   /** The issuer whose users may log in. */
   readonly oidc?: OidcOptions | undefined
-  /** The sessions of browsers that log in. Default: browsers cannot log in. */
-  readonly sessions?: SessionOptions | undefined
   /** A cookie that may hold a key or token, for browsers' `EventSource`. */
   readonly tokenCookie?: string | undefined
   /** A query parameter that may hold a key or token. */
   readonly tokenQuery?: string | undefined
   /** Origins whose pages may read, or `*`. */
   readonly corsOrigins?: readonly string[] | undefined
-}
-
-/** Credentials that a form may hold: a key or token, or a name and a password. */
-export interface FormCredentials {
-  /** Empty for a key or token. */
-  readonly name: string
-  readonly secret: string
-}
-
-/** The kinds of credentials that clients may authenticate with. */
-export interface AcceptedCredentials {
-  readonly keys: boolean
-  readonly tokens: boolean
-  readonly passwords: boolean
 }
 
 /** An authenticated client. */
@@ -62,21 +47,26 @@ export class Authenticator {
   /**
    * @param isPage Whether a request is for a page that pages of other origins may link to, since it only
    *   shows what its own requests then read.
+   * @param sessions Those of browsers that log in. Default: browsers cannot log in.
    */
-  constructor(options: ClientAuthenticationOptions, isPage: (c: Context) => boolean) {
-    const { clients = [], tokens, tokenQuery, sessions } = options
+  constructor(
+    options: ClientAuthenticationOptions,
+    isPage: (c: Context) => boolean,
+    sessions?: Sessions,
+  ) {
+    const { clients = [], tokens, tokenQuery } = options
     this.#options = options
     this.#isPage = isPage
-    this.sessions = sessions && new Sessions(sessions)
+    this.sessions = sessions
     this.#checkToken = tokens && tokenChecker(tokens)
     this.#credentialParameters = tokenQuery === undefined ? [] : [tokenQuery]
     this.#clients = Clients.of(clients)
   }
 
-  /** Whether requests without credentials are served. */
-  get isOpen(): boolean {
+  /** Whether requests without credentials are refused. */
+  get isNeeded(): boolean {
     const { clients, oidc } = this.#options
-    return clients === undefined && oidc === undefined && this.#checkToken === undefined
+    return clients !== undefined || oidc !== undefined || this.#checkToken !== undefined
   }
 
   async accepted(): Promise<AcceptedCredentials> {

@@ -63,6 +63,11 @@ export class ClientStreams {
     this.#open.delete(client)
   }
 
+  /** The clients that have streams. */
+  clients(): readonly string[] {
+    return [...this.#open.keys()]
+  }
+
   /** Ends all streams of a client. */
   endAll(client: string): void {
     for (const end of this.#open.get(client)?.ends ?? []) end()

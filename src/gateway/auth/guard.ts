@@ -16,6 +16,7 @@ import { errorResponse } from '../../http/response/error-response.ts'
 import { Authenticator, type ClientAuthenticationOptions, clientKey } from './authenticator.ts'
 import { ClientStreams } from './client-streams.ts'
 import type { KnownClient } from './clients.ts'
+import type { Sessions } from './sessions.ts'
 
 /** Which clients are served, and how much. */
 export interface GuardOptions extends ClientAuthenticationOptions {
@@ -60,15 +61,17 @@ const EXPOSED_HEADERS = [
  *
  * @param addressOf Finds the address of a request's client.
  * @param isPage Whether a request is for a page that pages of other origins may link to.
+ * @param sessions Those of browsers that log in. Default: browsers cannot log in.
  */
 export function guard(
   options: GuardOptions,
   addressOf: (c: Context) => string,
   isPage: (c: Context) => boolean,
+  sessions: Sessions | undefined,
   { makeLimiter = makeLocalLimiter, makeGauge }: SharedCounts = {},
 ): Guard {
   const { corsOrigins, tokenCookie } = options
-  const authenticator = new Authenticator(options, isPage)
+  const authenticator = new Authenticator(options, isPage, sessions)
   const limiter = options.limits && makeLimiter('guard', options.limits)
   const streams = new ClientStreams(options.maxStreams ?? Infinity, makeGauge)
   const byAddress = (c: Context) => `address ${addressOf(c)}`
@@ -77,7 +80,7 @@ export function guard(
     if (limiter) await assertWithinLimits(c, limiter, await limiterKey(client))
   }
   const authenticate = async (c: Context) => {
-    if (authenticator.isOpen) return { client: {}, countedAs: byAddress(c) }
+    if (!authenticator.isNeeded) return { client: {}, countedAs: byAddress(c) }
     try {
       return await authenticator.authenticate(c)
     } catch (error) {

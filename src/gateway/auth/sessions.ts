@@ -1,10 +1,15 @@
 /** Sessions of browsers: who has logged in, kept in an encrypted cookie. */
+import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import * as v from 'valibot'
+import { LOG_ROOT } from '../../core/log.ts'
 import { LruMap } from '../../core/lru-map.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
+import type { CredentialReference } from '../../kong/access/credential-session.ts'
 import { scopeSchema } from './scope.ts'
 import { SealedCookie } from './sealed-cookie.ts'
+
+const log = getLogger([LOG_ROOT, 'auth'])
 
 /** How long sessions last, and by which key they are encrypted. */
 export interface SessionOptions {
@@ -12,6 +17,8 @@ export interface SessionOptions {
   readonly maxAge: number
   /** Encrypts the sessions. Default: a random text, so that sessions end with the process. */
   readonly secret?: string | undefined
+  /** Whether the secret ends with the process. Default: where there is none. */
+  readonly isTemporary?: boolean
   /** Sessions that ended before their time. Default: those of this thread. */
   readonly ended?: EndedSessions | undefined
 }
@@ -61,6 +68,22 @@ const sessionSchema = v.object({
   version: v.optional(v.string()),
   /** The scope that a token gave. */
   only: v.optional(scopeSchema),
+  /** The credential of one of Kong's consumers. Its change or removal ends the session. */
+  credential: v.optional(
+    v.object({
+      plugin: v.string(),
+      id: v.string(),
+      version: v.string(),
+      token: v.optional(
+        v.object({
+          claim: v.string(),
+          isBase64: v.boolean(),
+          exp: v.optional(v.number()),
+          nbf: v.optional(v.number()),
+        }),
+      ),
+    }),
+  ),
 })
 
 export type Session = Readonly<v.InferOutput<typeof sessionSchema>>
@@ -69,19 +92,35 @@ export type Session = Readonly<v.InferOutput<typeof sessionSchema>>
 export interface LoggedIn extends Pick<Session, 'sub' | 'label' | 'version'> {
   /** The scope that a token gave. */
   readonly only?: KafkaClient['only']
+  /** The credential of one of Kong's consumers. */
+  readonly credential?: CredentialReference
   /** When its credentials expire, in milliseconds since 1970. Default: they do not. */
   readonly until?: number | undefined
 }
+
+/** The cookies of sessions: clients of the gateway's settings, and consumers of Kong's configuration. */
+export type SessionCookie = 'kafka-session' | 'kafka-consumer-session'
 
 export class Sessions {
   readonly #cookie: SealedCookie
   readonly #maxAge: number
   readonly #ended: EndedSessions
+  /** Whether the log is to say that sessions end with the process. */
+  #mustWarn: boolean
 
-  constructor({ maxAge, secret, ended = new EndedSessions() }: SessionOptions) {
+  constructor(
+    cookie: SessionCookie,
+    {
+      maxAge,
+      secret,
+      isTemporary = secret === undefined,
+      ended = new EndedSessions(),
+    }: SessionOptions,
+  ) {
     this.#ended = ended
-    this.#cookie = new SealedCookie('kafka-session', secret)
+    this.#cookie = new SealedCookie(cookie, secret)
     this.#maxAge = maxAge
+    this.#mustWarn = isTemporary
   }
 
   /**
@@ -92,6 +131,11 @@ export class Sessions {
   async begin(c: Context, { until = Infinity, ...client }: LoggedIn): Promise<void> {
     const end = Math.min(until, Date.now() + this.#maxAge)
     await this.#cookie.set(c, { jti: crypto.randomUUID(), ...client }, end)
+    if (!this.#mustWarn) return
+    this.#mustWarn = false
+    log.warn(
+      'Sessions of browsers end with this process, and other nodes do not accept them: SESSION_SECRET is not set',
+    )
   }
 
   /** The session of a request; undefined where there is none, or where it has ended. */

@@ -29,6 +29,12 @@ export interface ConsoleOptions {
   readonly docs?: string | undefined
   /** The account with which the page was opened, where its user has logged in. Default: none. */
   readonly account?: ((c: Context) => ConsoleAccount | undefined) | undefined
+  /**
+   * Address of a page to log in, with the console's own address in its query parameter `next`. The
+   * console links to it where nobody has logged in. Default: none.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: a context of any environment
+  readonly login?: ((c: Context<any>) => string | undefined) | undefined
 }
 
 /** A user who has logged in. */
@@ -74,6 +80,7 @@ export function kafkaConsole({
   topics = '/topics',
   docs,
   account,
+  login,
 }: ConsoleOptions = {}): Hono {
   const app = new Hono()
   const links = { status, metrics, topics, docs }
@@ -105,7 +112,9 @@ export function kafkaConsole({
     const credentials = credentialQuery(c)
     const imports = importMap(files, credentials)
     const nonce = c.get('secureHeadersNonce') ?? ''
-    return c.html(page(links, { files, credentials, imports, nonce, account: account?.(c) }))
+    const user = account?.(c)
+    const parts = { files, credentials, imports, nonce, account: user }
+    return c.html(page(links, { ...parts, login: user ? undefined : login?.(c) }))
   })
   app.route('/console', assetRoutes())
   return app

@@ -24,6 +24,8 @@ interface PageParts {
   readonly nonce: string
   /** The user who has logged in, if one has. */
   readonly account: ConsoleAccount | undefined
+  /** The address of the page to log in, where nobody has and somebody may. */
+  readonly login: string | undefined
 }
 
 /**
@@ -66,7 +68,7 @@ const head = ({ files, credentials, imports, nonce }: PageParts) => html`<head>
 
 const top = (
   { docs, metrics }: ConsoleLinks,
-  { credentials, account }: PageParts,
+  { credentials, account, login }: PageParts,
 ) => html`<header class="top">
       <h1>Kafka over HTTP</h1>
       <nav id="views" aria-label="Views"></nav>
@@ -79,6 +81,7 @@ const top = (
           html`<span class="account">${account.name}</span>
         <button type="button" id="logout" class="wide-button" data-address="${account.logout}">Log out</button>`
         }
+        ${login !== undefined && html`<a id="login" href="${login}">Log in</a>`}
         <button type="button" id="theme" title="Light or dark (t)" aria-label="Light or dark">◐</button>
         <button type="button" id="help" title="Keys (?)" aria-label="Keys">?</button>
       </div>

@@ -1,6 +1,6 @@
 import { html, raw } from 'hono/html'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import type { AcceptedCredentials } from '../auth/authenticator.ts'
+import type { AcceptedCredentials } from '../../core/form-credentials.ts'
 
 /** The texts of the login page. */
 export interface LoginNotice {

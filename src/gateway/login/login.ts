@@ -4,14 +4,14 @@ import { NONCE, secureHeaders } from 'hono/secure-headers'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import * as v from 'valibot'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
+import type { AcceptedCredentials, FormCredentials } from '../../core/form-credentials.ts'
 import { readLimited } from '../../core/read-limited.ts'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
 import { FOREIGN_PAGE, isForeignPage, ownOrigin } from '../../http/request/page-origin.ts'
-import type { FormCredentials } from '../auth/authenticator.ts'
-import { type Guard, guard } from '../auth/guard.ts'
+import { type Guard, type GuardOptions, guard, type SharedCounts } from '../auth/guard.ts'
 import { OidcIssuer } from '../auth/oidc.ts'
 import { CookieTooLong, SealedCookie } from '../auth/sealed-cookie.ts'
-import type { LoggedIn, Sessions } from '../auth/sessions.ts'
+import { type LoggedIn, type Session, type SessionOptions, Sessions } from '../auth/sessions.ts'
 import { type LoginNotice, loginPage, onwardPage } from './login-page.ts'
 
 /** The paths that are for everyone, in front of the guard. A route of such a path is not reached. */
@@ -22,6 +22,8 @@ const PATHS = {
   logout: '/logout',
 } as const
 
+/** The page to log in. */
+export const LOGIN_PATH = PATHS.form
 /** Where the console asks to log out. */
 export const LOGOUT_PATH = PATHS.logout
 
@@ -30,6 +32,9 @@ const MAX_FORM_BYTES = 64 * 1024
 /** Milliseconds that a user may take to log in at the issuer. */
 const ATTEMPT_MAX_AGE_MS = 600_000
 
+const ENDED = 'Your session has ended.'
+const OTHERS_NEEDED = 'The credentials of your session do not open this page.'
+
 const attemptSchema = v.object({
   state: v.string(),
   nonce: v.string(),
@@ -37,61 +42,133 @@ const attemptSchema = v.object({
   next: v.string(),
 })
 
-interface LoginParts {
-  readonly guard: Guard
-  readonly sessions: Sessions
-  /** The issuer whose users may log in, if there is one. */
-  readonly issuer: OidcIssuer | undefined
-  /** Encrypts what a browser keeps while its user is at the issuer. Default: a random text. */
-  readonly secret: string | undefined
+/** Credentials that browsers may log in with, and the sessions that begin so. */
+interface Accounts {
+  /** Whether such credentials are required, if only for some requests. */
+  readonly isNeeded: boolean
+  /** Absent: browsers cannot log in with these. */
+  readonly sessions: Sessions | undefined
+  accepted(): Promise<AcceptedCredentials> | AcceptedCredentials
+  /** The client to begin a session for; undefined for wrong credentials. */
+  logIn(form: FormCredentials): Promise<LoggedIn | undefined>
 }
 
-/** A guard, and what is in front of it. */
-interface GuardedLogin extends Pick<Guard, 'handle' | 'replaceClients'> {
+/** The consumers of Kong's configuration. */
+interface ConsumerAccounts extends Accounts {
+  account(c: Context): Promise<Session | undefined>
+}
+
+export interface LoginOptions {
+  /** Which clients are served. Default: all. */
+  readonly guard?: GuardOptions | undefined
+  /** Default: browsers cannot log in. */
+  readonly sessions?: SessionOptions | undefined
+  readonly consumers: ConsumerAccounts
+  /** Whether a route of Kong's configuration takes a request of this method and path. */
+  readonly isRoute: (c: Context, method: string, path: string) => boolean
+  readonly addressOf: (c: Context) => string
+  /** Whether a request is for a page that pages of other origins may link to. */
+  readonly isPage: (c: Context) => boolean
+  readonly counts?: SharedCounts | undefined
+}
+
+/** The guard of a gateway, and the login of its browsers. */
+export interface GuardedLogin {
+  /** Absent without a guard. */
+  readonly handle: Guard['handle'] | undefined
+  readonly replaceClients: Guard['replaceClients'] | undefined
   /** The paths that are for everyone. */
   readonly routes: Hono
+  /** Whether browsers may log in by this request's host. */
+  isOffered(c: Context): boolean
+  /** The login page in place of a refusal by Kong's plugins; undefined where that stays. */
+  offer(c: Context, refusal: Response): Promise<Response | undefined>
 }
 
-/**
- * The guard of a gateway with its login. Without a login, as where no credentials are required, it has
- * the guard alone.
- */
-export function guardedLogin(...[options, ...rest]: Parameters<typeof guard>): GuardedLogin {
-  const made = guard(options, ...rest)
-  const { handle, replaceClients, authenticator } = made
-  const { sessions, isOpen } = authenticator
-  if (isOpen || !sessions) return { routes: new Hono(), handle, replaceClients }
-  const issuer = options.oidc && new OidcIssuer(options.oidc)
-  const secret = options.sessions?.secret
-  const login = new Login({ guard: made, sessions, issuer, secret })
-  return { routes: login.routes, handle: login.inFrontOf(handle), replaceClients }
+export function guardedLogin(options: LoginOptions): GuardedLogin {
+  const { sessions } = options
+  const own = sessions && new Sessions('kafka-session', sessions)
+  const made =
+    options.guard && guard(options.guard, options.addressOf, options.isPage, own, options.counts)
+  const { handle, replaceClients } = made ?? {}
+  if (!sessions) {
+    const nothing = { routes: new Hono(), isOffered: () => false, offer: async () => undefined }
+    return { ...nothing, handle, replaceClients }
+  }
+  const login = new Login(options, made, sessions.secret)
+  return {
+    routes: login.routes,
+    handle: handle && login.inFrontOf(handle),
+    replaceClients,
+    isOffered: (c) => login.isThere(c),
+    offer: (c, refusal) => login.offer(c, refusal),
+  }
 }
+
+type Answer = (c: Context) => Promise<Response>
 
 /** The login of a gateway: its paths, and its page in place of a 401 for browsers. */
 class Login {
   readonly routes = new Hono()
-  readonly #parts: LoginParts
+  readonly #options: LoginOptions
+  readonly #guard: Guard | undefined
   readonly #attempt: SealedCookie
+  readonly #issuer: OidcIssuer | undefined
 
-  constructor(parts: LoginParts) {
-    this.#parts = parts
-    this.#attempt = new SealedCookie('kafka-login', parts.secret)
+  /** @param secret Encrypts what a browser keeps while its user is at the issuer. Default: a random text. */
+  constructor(options: LoginOptions, made: Guard | undefined, secret: string | undefined) {
+    this.#options = options
+    this.#guard = made
+    this.#attempt = new SealedCookie('kafka-login', secret)
+    const { oidc } = options.guard ?? {}
+    this.#issuer = oidc && new OidcIssuer(oidc)
+    const issuer = this.#issuer
     const app = this.routes
-    for (const path of Object.values(PATHS)) {
-      app.use(path, headers, async (c, next) => {
-        const statistics = requestStatisticsOf(c)
-        if (statistics) statistics.route = '(login)'
-        c.header('Cache-Control', 'no-store')
-        await next()
-      })
-    }
-    app.get(PATHS.form, (c) => this.#page(c, { status: 200 }))
-    app.post(PATHS.form, (c) => this.#logIn(c))
-    app.post(PATHS.logout, (c) => this.#logOut(c))
-    if (!parts.issuer) return
-    const { issuer } = parts
-    app.get(PATHS.oidc, (c) => this.#begin(c, issuer))
-    app.get(PATHS.callback, (c) => this.#finish(c, issuer))
+    app.get(
+      PATHS.form,
+      this.#served((c) => this.#page(c, { status: 200 })),
+    )
+    app.post(
+      PATHS.form,
+      this.#served((c) => this.#logIn(c)),
+    )
+    app.post(
+      PATHS.logout,
+      this.#served((c) => this.#logOut(c)),
+    )
+    if (!issuer) return
+    app.get(
+      PATHS.oidc,
+      this.#served((c) => this.#begin(c, issuer)),
+    )
+    app.get(
+      PATHS.callback,
+      this.#served((c) => this.#finish(c, issuer)),
+    )
+  }
+
+  /** Whether the paths of the login are there: credentials are required, and no route has the path. */
+  isThere(c: Context, method = 'POST', path: string = PATHS.form): boolean {
+    const { consumers, isRoute } = this.#options
+    if (this.#guard?.authenticator.isNeeded) return true
+    return consumers.isNeeded && !isRoute(c, method, path)
+  }
+
+  #served(answer: Answer): MiddlewareHandler {
+    return (c, next) =>
+      this.isThere(c, c.req.method, c.req.path) ? this.#answer(c, answer) : next()
+  }
+
+  /** Answers with the headers of the login's pages. */
+  async #answer(c: Context, make: Answer): Promise<Response | undefined> {
+    const statistics = requestStatisticsOf(c)
+    if (statistics) statistics.route = '(login)'
+    c.header('Cache-Control', 'no-store')
+    let answer: Response | undefined
+    await headers(c, async () => {
+      answer = await make(c)
+    })
+    return answer
   }
 
   /**
@@ -101,33 +178,50 @@ class Login {
   inFrontOf(guard: MiddlewareHandler): MiddlewareHandler {
     return async (c, next) => {
       const refusal = await guard(c, next)
-      if (refusal?.status !== 401 || !isPageRequest(c)) return refusal
-      const { pathname, search } = new URL(c.req.url)
-      const hadSession = this.#parts.sessions.isIn(c)
-      let answer: Response | undefined
-      const fill = async () => {
-        answer = await this.#page(c, {
-          status: 401,
-          next: `${pathname}${search}`,
-          ...(hadSession && { info: 'Your session has ended.' }),
-        })
-      }
-      // Chromium asks its user for a password where `Basic` is named.
-      c.header('WWW-Authenticate', 'Bearer realm="hono-kafka-consume"')
-      c.header('Cache-Control', 'no-store')
-      await headers(c, fill)
-      return answer
+      const { authenticator } = this.#guard ?? {}
+      if (!authenticator?.isNeeded || refusal?.status !== 401 || !isPageRequest(c)) return refusal
+      return this.#inPlace(c, authenticator.sessions?.isIn(c) ? ENDED : undefined)
+    }
+  }
+
+  async offer(c: Context, refusal: Response): Promise<Response | undefined> {
+    if (refusal.status !== 401 || !isPageRequest(c) || !this.isThere(c)) return undefined
+    const { consumers } = this.#options
+    if (!consumers.sessions?.isIn(c)) return this.#inPlace(c, undefined)
+    return this.#inPlace(c, (await consumers.account(c)) ? OTHERS_NEEDED : ENDED)
+  }
+
+  #inPlace(c: Context, info: string | undefined): Promise<Response | undefined> {
+    const { pathname, search } = new URL(c.req.url)
+    // Chromium asks its user for a password where `Basic` is named.
+    c.header('WWW-Authenticate', 'Bearer realm="hono-kafka-consume"')
+    const next = `${pathname}${search}`
+    return this.#answer(c, () => this.#page(c, { status: 401, next, ...(info && { info }) }))
+  }
+
+  /** The accounts whose credentials the form takes, those of the gateway's own settings first. */
+  get #accounts(): readonly Accounts[] {
+    const all: Array<Accounts | undefined> = [this.#guard?.authenticator, this.#options.consumers]
+    return all.filter((each) => each !== undefined).filter(({ isNeeded }) => isNeeded)
+  }
+
+  async #accepted(): Promise<AcceptedCredentials> {
+    const every = await Promise.all(this.#accounts.map((each) => each.accepted()))
+    return {
+      keys: every.some(({ keys }) => keys),
+      tokens: every.some(({ tokens }) => tokens),
+      passwords: every.some(({ passwords }) => passwords),
     }
   }
 
   async #page(c: Context, notice: LoginNotice): Promise<Response> {
-    const { guard, issuer } = this.#parts
+    const issuer = this.#issuer
     const next = notice.next ?? localPath(c.req.query('next'))
     const html = loginPage({
       ...notice,
       next,
       action: PATHS.form,
-      accepted: await guard.authenticator.accepted(),
+      accepted: await this.#accepted(),
       issuer: issuer && { host: issuer.host, path: PATHS.oidc },
       nonce: c.get('secureHeadersNonce') ?? '',
     })
@@ -139,19 +233,23 @@ class Login {
     if (form instanceof KafkaConsumeError) return this.#refuse(c, form, {})
     const { next, name } = form
     try {
-      const client = await this.#parts.guard.authenticator.logIn(form)
-      if (!client) throw wrongCredentials(name)
-      await this.#beginSession(c, client)
-      return c.redirect(next, 303)
+      for (const accounts of this.#accounts) {
+        const client = await accounts.logIn(form)
+        if (!client) continue
+        await beginSession(c, accounts.sessions, client)
+        return c.redirect(next, 303)
+      }
+      throw wrongCredentials(name)
     } catch (error) {
-      const counted = await this.#parts.guard.countFailure(c).catch((limited: unknown) => limited)
+      const counted = await this.#guard?.countFailure(c).catch((limited: unknown) => limited)
       return this.#refuse(c, counted ?? error, { next, name })
     }
   }
 
   async #logOut(c: Context): Promise<Response> {
     if (isForeignPage(c, () => false)) return this.#refuse(c, foreignPage(), {})
-    await this.#parts.sessions.end(c)
+    await this.#guard?.authenticator.sessions?.end(c)
+    await this.#options.consumers.sessions?.end(c)
     return this.#page(c, { status: 200, info: 'You are logged out.' })
   }
 
@@ -178,22 +276,12 @@ class Login {
     const { next, ...attempt } = held.output
     try {
       const user = await issuer.finish(new URL(c.req.url), callbackOf(c), attempt)
-      await this.#beginSession(c, user)
+      await beginSession(c, this.#guard?.authenticator.sessions, user)
       // A redirect would count as a request of the issuer's page, and pages of other origins may not read.
       return c.html(onwardPage(next))
     } catch (error) {
-      await this.#parts.guard.countFailure(c).catch(() => undefined)
+      await this.#guard?.countFailure(c).catch(() => undefined)
       return this.#refuse(c, error, { next })
-    }
-  }
-
-  async #beginSession(c: Context, client: LoggedIn): Promise<void> {
-    try {
-      await this.#parts.sessions.begin(c, client)
-    } catch (error) {
-      if (!(error instanceof CookieTooLong)) throw error
-      const message = 'Cannot log in: what the token says of its bearer is too long for a cookie'
-      throw new KafkaConsumeError('FORBIDDEN', message)
     }
   }
 
@@ -243,6 +331,21 @@ const headers = secureHeaders({
   strictTransportSecurity: false,
   xFrameOptions: 'DENY',
 })
+
+/** @throws KafkaConsumeError FORBIDDEN */
+async function beginSession(
+  c: Context,
+  sessions: Sessions | undefined,
+  client: LoggedIn,
+): Promise<void> {
+  try {
+    await sessions?.begin(c, client)
+  } catch (error) {
+    if (!(error instanceof CookieTooLong)) throw error
+    const message = 'Cannot log in: what the token says of its bearer is too long for a cookie'
+    throw new KafkaConsumeError('FORBIDDEN', message)
+  }
+}
 
 /** Whether a browser wants to show the answer as a page. */
 function isPageRequest(c: Context): boolean {

@@ -11,6 +11,7 @@ export function gatewayOptions(config: GatewayConfig): GatewayOptions {
       config.clients === undefined
         ? config.guard
         : { ...config.guard, clients: loadClients(config) },
+    sessions: config.sessions,
     kafkaCa: config.kafkaCa,
     groupInstanceId: config.groupInstanceId,
     groupProtocol: config.groupProtocol,

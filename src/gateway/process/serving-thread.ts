@@ -103,7 +103,6 @@ function endByError(error: unknown): never {
 }
 
 function withEndedSessions(settings: GatewayConfig): GatewayConfig {
-  const { guard } = settings
-  if (!guard?.sessions) return settings
-  return { ...settings, guard: { ...guard, sessions: { ...guard.sessions, ended } } }
+  const { sessions } = settings
+  return sessions ? { ...settings, sessions: { ...sessions, ended } } : settings
 }

@@ -348,20 +348,18 @@ export class ServingThreads implements Serving {
 
 /** The settings that all threads share, of which some are chosen only now. */
 function forThreads(config: GatewayConfig): GatewayConfig {
-  const { guard, https, host } = config
+  const { guard, https, host, sessions } = config
   const port = freePort(config, HTTP_FLAGS)
   return {
     ...config,
     port,
     clients: undefined,
     https: https && { ...https, port: freeHttpsPort(host, https) },
-    guard: guard && {
-      ...guard,
-      clients: loadClients(config),
-      sessions: guard.sessions && {
-        ...guard.sessions,
-        secret: guard.sessions.secret ?? randomSecret(),
-      },
+    guard: config.clients === undefined ? guard : { ...guard, clients: loadClients(config) },
+    sessions: sessions && {
+      isTemporary: !sessions.secret,
+      ...sessions,
+      secret: sessions.secret ?? randomSecret(),
     },
   }
 }

@@ -157,7 +157,7 @@ export function guardErrors(
   return errors
 }
 
-/** Replaces the guard's settings by its options; without any of them `guard` is undefined. */
+/** Replaces the guard's settings by its options and those of sessions; without any of them `guard` is undefined. */
 export function withGuard<T extends GuardSettings>(given: T) {
   const { bearerKeys, jwksUrl, jwtIssuer, jwtAudience, jwtClaim, ...others } = given
   const { tokenCookie, tokenQuery, corsOrigins, rateLimit, maxClientStreams, ...more } = others
@@ -185,5 +185,5 @@ export function withGuard<T extends GuardSettings>(given: T) {
   }
   const isAny = Object.values(options).some((option) => option !== undefined)
   const isGuarded = isAny || given.clients !== undefined
-  return { ...rest, guard: isGuarded ? { ...options, sessions } : undefined }
+  return { ...rest, sessions, guard: isGuarded ? options : undefined }
 }

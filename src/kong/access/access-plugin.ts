@@ -6,8 +6,11 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type * as v from 'valibot'
 import type { ErrorCode } from '../../core/errors.ts'
 import type { RateLimits, RequestLimiter } from '../../core/fixed-window-limiter.ts'
+import type { FormCredentials } from '../../core/form-credentials.ts'
 import type { KongConsumer } from '../model/entities.ts'
+import type { CredentialSession } from './credential-session.ts'
 import type { Credentials } from './credentials.ts'
+import type { Verdict } from './verdict.ts'
 
 /** A request on its way through the plugins of its route. */
 export interface KongAccess {
@@ -16,6 +19,8 @@ export interface KongAccess {
   readonly address: string
   /** The service of its route. */
   readonly serviceId: string | undefined
+  /** Finds the session of a browser whose user has logged in. */
+  readonly session: () => Promise<CredentialSession | undefined>
   consumer: KongConsumer | undefined
   /** The id of the credential by which the consumer is known. */
   credential: string | undefined
@@ -34,9 +39,15 @@ export interface KongAccess {
 }
 
 /** A configured plugin: it lets a request pass, or answers it. */
-export type AccessStep = (
-  access: KongAccess,
-) => Promise<Response | undefined> | Response | undefined
+export interface AccessStep {
+  (access: KongAccess): Promise<Response | undefined> | Response | undefined
+  /**
+   * Checks the credentials of a form by which a browser logs in. Only plugins that authenticate have it.
+   *
+   * @returns Undefined for credentials of another kind.
+   */
+  readonly logIn?: (form: FormCredentials) => Promise<Verdict | undefined>
+}
 
 /** A plugin of Kong's that is served beside `kafka-consume`. */
 export interface AccessPlugin<S extends v.GenericSchema = v.GenericSchema> {

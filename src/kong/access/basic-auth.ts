@@ -16,9 +16,10 @@ import {
   credentialHeader,
   foreignPage,
   principals,
-  type Verdict,
 } from './authentication.ts'
+import type { AnyCredential } from './credentials.ts'
 import { FailedLogins } from './failed-logins.ts'
+import type { Verdict } from './verdict.ts'
 
 const KEPT = 'is not supported: failures are counted in memory'
 
@@ -50,23 +51,31 @@ export const basicAuth = accessPlugin({
   make(config, credentials) {
     const isGuarded = config.brute_force_protection?.strategy === 'memory'
     const failures = isGuarded ? new FailedLogins() : undefined
-    return authentication(config, credentials, async (access): Promise<Verdict> => {
-      const refused = { message: 'Unauthorized', challenge: challenge('Basic', config.realm) }
-      const given = auth(access.c.req.raw)
-      if (!given) return refused
-      credentialHeader(access, 'authorization', config.hide_credentials)
-      const foreign = foreignPage(access)
-      if (foreign) return foreign
-      const held = credentials().byUsername(given.username)
+    const refused = { message: 'Unauthorized', challenge: challenge('Basic', config.realm) }
+    const judgePassword = async (username: string, password: string): Promise<Verdict> => {
+      const held = credentials().byUsername(username)
       // Passwords are compared for unknown names, too: the time must not reveal which names exist.
-      const hash = passwordHash(given.password, held?.consumer.id ?? '')
+      const hash = passwordHash(password, held?.consumer.id ?? '')
       const isRight = await timingSafeEqual(held?.password ?? '', hash)
-      const key = await limiterKey(given.username)
+      const key = await limiterKey(username)
       // From here on nothing is awaited: logins at one time must not all see the failures of before.
       const accepted = isRight ? held : undefined
       const retryAfter = accepted ? failures?.wait(key) : failures?.add(key)
       if (retryAfter !== undefined) return { retryAfter }
-      return accepted ? { ...accepted, identifier: accepted.username } : refused
+      if (!accepted) return refused
+      return { id: accepted.id, consumer: accepted.consumer, identifier: accepted.username }
+    }
+    return authentication(config, credentials, {
+      plugin: 'basic-auth',
+      identifierOf: (credential: AnyCredential) =>
+        'username' in credential ? credential.username : credential.id,
+      logIn: async ({ name, secret }) => (name === '' ? undefined : judgePassword(name, secret)),
+      judge: (access) => {
+        const given = auth(access.c.req.raw)
+        if (!given) return { ...refused, isMissing: true }
+        credentialHeader(access, 'authorization', config.hide_credentials)
+        return foreignPage(access) ?? judgePassword(given.username, given.password)
+      },
     })
   },
 })

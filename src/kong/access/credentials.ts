@@ -2,6 +2,7 @@
  * The credentials of a snapshot, indexed by key, user name and issuer. Access plugins look them up
  * for each request.
  */
+import { sha256 } from 'hono/utils/crypto'
 import type {
   BasicauthCredential,
   JwtSecret,
@@ -12,6 +13,10 @@ import type {
 import { passwordHash } from '../model/password-hash.ts'
 import { type Environment, isVaultReference, resolveVault } from '../model/references.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
+import type { CredentialReference } from './credential-session.ts'
+
+/** A credential of a consumer, of whatever kind. */
+export type AnyCredential = KeyauthCredential | BasicauthCredential | JwtSecret
 
 /** The consumers of a snapshot and their credentials, with vault references resolved. */
 export class Credentials {
@@ -19,6 +24,8 @@ export class Credentials {
   readonly #keys: ReadonlyMap<string, KeyauthCredential>
   readonly #basic: ReadonlyMap<string, BasicauthCredential>
   readonly #jwt: ReadonlyMap<string, JwtSecret>
+  /** Made when a session is looked up first: most gateways have none. */
+  #byId: ReadonlyMap<string, AnyCredential> | undefined
 
   /** @throws SchemaViolation for a vault reference that cannot be resolved. */
   constructor(snapshot: KongSnapshot, environment: Environment) {
@@ -63,6 +70,52 @@ export class Credentials {
   byIssuer(key: string): JwtSecret | undefined {
     return this.#jwt.get(key)
   }
+
+  /** A credential that has not expired. */
+  byId(id: string): AnyCredential | undefined {
+    this.#byId ??= new Map(
+      [this.#keys, this.#basic, this.#jwt].flatMap((held: ReadonlyMap<string, AnyCredential>) =>
+        [...held.values()].map((each) => [each.id, each] as const),
+      ),
+    )
+    const found = this.#byId.get(id)
+    return found && Date.now() < (endOf(found) ?? Infinity) ? found : undefined
+  }
+
+  /** The credential that a session names, where it is as it was at the login. */
+  async byReference({ id, version }: CredentialReference): Promise<AnyCredential | undefined> {
+    const found = this.byId(id)
+    return found && (await versionOf(found)) === version ? found : undefined
+  }
+}
+
+const versions = new WeakMap<AnyCredential, Promise<string>>()
+
+/** A text that changes with a credential's secret and its consumer, and reveals neither. */
+export function versionOf(credential: AnyCredential): Promise<string> {
+  const held = versions.get(credential) ?? hashOf(credential)
+  versions.set(credential, held)
+  return held
+}
+
+async function hashOf(credential: AnyCredential): Promise<string> {
+  return (await sha256(substanceOf(credential))) ?? ''
+}
+
+/** Whether two versions of a credential have one secret and one consumer. */
+export function isUnchanged(one: AnyCredential | undefined, other: AnyCredential): boolean {
+  return one !== undefined && substanceOf(one) === substanceOf(other)
+}
+
+/** All of a credential but what says when and how it was written. */
+function substanceOf(credential: AnyCredential): string {
+  const { id: _id, tags: _tags, created_at: _created, updated_at: _updated, ...rest } = credential
+  return JSON.stringify(rest)
+}
+
+/** When a credential ends, in milliseconds since 1970; undefined where it does not. */
+export function endOf(credential: AnyCredential): number | undefined {
+  return 'ttl' in credential ? expiryOf(credential) : undefined
 }
 
 /** When a key expires, in milliseconds since 1970; undefined where it does not. */

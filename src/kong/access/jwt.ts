@@ -21,9 +21,9 @@ import {
   challenge,
   credentialHeader,
   foreignPage,
-  type Verdict,
 } from './authentication.ts'
 import type { Credentials } from './credentials.ts'
+import type { TokenFacts, Verdict } from './verdict.ts'
 
 const schema = v.pipe(
   f.record({
@@ -60,24 +60,66 @@ export const jwt = accessPlugin({
   isForConsumers: false,
   make(config, credentials) {
     const keyOf = keysBy(config.secret_is_base64)
-    return authentication(config, credentials, async (access) => {
-      const { tokens, isCookie } = tokensOf(access, config)
-      const foreign = isCookie ? foreignPage(access) : undefined
-      if (foreign) return foreign
+    const judgeTokens = async (tokens: readonly string[]): Promise<Verdict> => {
       try {
         const { claims, header, text } = soleToken(tokens)
         const held = credentialOf(claims, header, config, credentials())
         await verifySignature(text, header, held, keyOf)
         verifyClaims(claims, config)
-        if (config.claims_to_verify?.includes('exp')) access.until = Number(claims.exp) * 1_000
-        return { ...held, identifier: held.key }
+        return {
+          id: held.id,
+          consumer: held.consumer,
+          identifier: held.key,
+          until: untilOf(claims, config),
+          token: factsOf(claims, config),
+        }
       } catch (error) {
         if (error instanceof InvalidToken) return refusalVerdict(error, config.realm)
         throw error
       }
+    }
+    return authentication(config, credentials, {
+      plugin: 'jwt',
+      identifierOf: (credential) => ('key' in credential ? credential.key : credential.id),
+      judgeFacts: (token) =>
+        accepts(token, config) ? { until: untilOf(token, config) } : undefined,
+      logIn: async ({ name, secret }) => (name === '' ? judgeTokens([secret]) : undefined),
+      judge: async (access) => {
+        const { tokens, isCookie } = tokensOf(access, config)
+        const foreign = isCookie ? foreignPage(access) : undefined
+        if (foreign) return foreign
+        const verdict = await judgeTokens(tokens)
+        return tokens.length === 0 && 'challenge' in verdict
+          ? { ...verdict, isMissing: true }
+          : verdict
+      },
     })
   },
 })
+
+/** When a token's bearer must show a new one: its `exp`, where the plugin verifies that. */
+function untilOf(
+  { exp }: { readonly exp?: number | undefined },
+  config: JwtConfig,
+): number | undefined {
+  return config.claims_to_verify?.includes('exp') ? Number(exp) * 1_000 : undefined
+}
+
+function factsOf({ exp, nbf }: JWTPayload, config: JwtConfig): TokenFacts {
+  return {
+    claim: config.key_claim_name,
+    isBase64: config.secret_is_base64,
+    ...(typeof exp === 'number' && { exp }),
+    ...(typeof nbf === 'number' && { nbf }),
+  }
+}
+
+/** Whether the plugin would accept the token whose facts these are. */
+function accepts({ claim, isBase64, ...claims }: TokenFacts, config: JwtConfig): boolean {
+  const isSameKey = claim === config.key_claim_name && isBase64 === config.secret_is_base64
+  const errors = claimErrors(claims as JWTPayload, config, Date.now() / 1_000)
+  return isSameKey && Object.keys(errors).length === 0
+}
 
 /** A token that is not accepted, in Kong's words. */
 class InvalidToken extends Error {

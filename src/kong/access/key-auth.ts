@@ -14,10 +14,10 @@ import {
   credentialHeader,
   OWN_CREDENTIALS,
   principals,
-  type Verdict,
 } from './authentication.ts'
 import { expiryOf } from './credentials.ts'
 import { type KeyedBody, readKeyedBody } from './key-in-body.ts'
+import type { Verdict } from './verdict.ts'
 
 const schema = f.record({
   key_names: v.optional(f.array(f.headerName), ['apikey']),
@@ -40,19 +40,25 @@ export const keyAuth = accessPlugin({
   name: 'key-auth',
   schema,
   isForConsumers: false,
-  make: (config, credentials) =>
-    authentication(config, credentials, async (access): Promise<Verdict> => {
-      const refusal = (message: string) => ({ message, challenge: challenge('Key', config.realm) })
-      const body = await bodyOf(access, config)
-      if (body instanceof KafkaConsumeError) return { error: body }
-      const [key, ...others] = presentedKey(access, config, body)
-      if (key === undefined) return refusal('No API key found in request')
-      if (others.length > 0) return refusal('Duplicate API key found')
+  make(config, credentials) {
+    const refusal = (message: string) => ({ message, challenge: challenge('Key', config.realm) })
+    const judgeKey = (key: string): Verdict => {
       const found = credentials().byKey(key)
       if (!found) return refusal('Unauthorized')
-      access.until = expiryOf(found)
-      return found
-    }),
+      return { id: found.id, consumer: found.consumer, until: expiryOf(found) }
+    }
+    return authentication(config, credentials, {
+      plugin: 'key-auth',
+      logIn: async ({ name, secret }) => (name === '' ? judgeKey(secret) : undefined),
+      judge: async (access) => {
+        const body = await bodyOf(access, config)
+        if (body instanceof KafkaConsumeError) return { error: body }
+        const [key, ...others] = presentedKey(access, config, body)
+        if (key === undefined) return { ...refusal('No API key found in request'), isMissing: true }
+        return others.length > 0 ? refusal('Duplicate API key found') : judgeKey(key)
+      },
+    })
+  },
 })
 
 /** The body of a request that may have its key there; undefined where it is not looked at. */

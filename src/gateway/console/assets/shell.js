@@ -23,6 +23,7 @@ export function startShell() {
     showKafka()
   })
   byId('logout')?.addEventListener('click', () => void logOut())
+  byId('login')?.addEventListener('click', logIn)
   byId('theme').addEventListener('click', toggleTheme)
   byId('help').addEventListener('click', listKeys)
   preference.addEventListener('change', () => open?.restyle?.())
@@ -94,6 +95,17 @@ function showKafka() {
     place.dataset.state = 'live'
     place.textContent = clusters.map(({ name }) => name).join(', ')
   }
+}
+
+/**
+ * The page to log in comes back to what this page shows now.
+ * @param {Event} event
+ */
+function logIn(event) {
+  event.preventDefault()
+  const { pathname, search, hash } = location
+  const link = /** @type {HTMLAnchorElement} */ (byId('login'))
+  location.assign(`${link.href}?next=${encodeURIComponent(pathname + search + hash)}`)
 }
 
 /** The page's own address then has the page to log in. */
