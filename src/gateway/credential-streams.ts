@@ -22,7 +22,10 @@ export class CredentialStreams {
     return (end) => {
       // The credential may be gone since the request came.
       if (!this.#credentials().byId(id)) {
-        throw new KafkaConsumeError('UNAUTHENTICATED', 'Cannot open a stream: the credential is gone')
+        throw new KafkaConsumeError(
+          'UNAUTHENTICATED',
+          'Cannot open a stream: the credential is gone',
+        )
       }
       const closed = before?.(end)
       const close = this.#streams.open(id, end)

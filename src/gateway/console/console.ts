@@ -112,9 +112,8 @@ export function kafkaConsole({
     const credentials = credentialQuery(c)
     const imports = importMap(files, credentials)
     const nonce = c.get('secureHeadersNonce') ?? ''
-    const user = account?.(c)
-    const parts = { files, credentials, imports, nonce, account: user }
-    return c.html(page(links, { ...parts, login: user ? undefined : login?.(c) }))
+    const user = { account: account?.(c), login: login?.(c) }
+    return c.html(page(links, { files, credentials, imports, nonce, ...user }))
   })
   app.route('/console', assetRoutes())
   return app

@@ -24,7 +24,7 @@ interface PageParts {
   readonly nonce: string
   /** The user who has logged in, if one has. */
   readonly account: ConsoleAccount | undefined
-  /** The address of the page to log in, where nobody has and somebody may. */
+  /** The address of the page to log in, if there is one. */
   readonly login: string | undefined
 }
 
@@ -39,6 +39,7 @@ export const page = (links: ConsoleLinks, parts: PageParts) => html`<!doctype ht
   data-metrics="${links.metrics}"
   data-topics="${links.topics}"
   data-credentials="${parts.credentials}"
+  ${parts.login !== undefined && html`data-login="${parts.login}"`}
 >
   ${head(parts)}
   <body>
@@ -81,7 +82,7 @@ const top = (
           html`<span class="account">${account.name}</span>
         <button type="button" id="logout" class="wide-button" data-address="${account.logout}">Log out</button>`
         }
-        ${login !== undefined && html`<a id="login" href="${login}">Log in</a>`}
+        ${!account && login !== undefined && html`<a id="login" href="${login}">Log in</a>`}
         <button type="button" id="theme" title="Light or dark (t)" aria-label="Light or dark">◐</button>
         <button type="button" id="help" title="Keys (?)" aria-label="Keys">?</button>
       </div>

@@ -37,6 +37,13 @@ export function linkTo(wanted) {
   return url.href
 }
 
+/** The address of the page to log in, which comes back to this one; undefined where there is none. */
+export function loginAddress() {
+  const page = document.documentElement.dataset['login']
+  const { pathname, search, hash } = location
+  return page && `${page}?next=${encodeURIComponent(pathname + search + hash)}`
+}
+
 /**
  * Shows what the parameters say, as a new entry of the browser's history.
  * @param {URLSearchParams | Changes} wanted

@@ -3,7 +3,7 @@
 import { html, render } from 'lit-html'
 import { byId, element } from './dom.js'
 import { gatewayStatus, onStatus, statusFailure } from './gateway-status.js'
-import { addressOf, onNavigate, parameters } from './router.js'
+import { addressOf, loginAddress, onNavigate, parameters } from './router.js'
 import { VIEWS, viewOf } from './views.js'
 
 /** @typedef {import('./views.js').View} View */
@@ -103,9 +103,7 @@ function showKafka() {
  */
 function logIn(event) {
   event.preventDefault()
-  const { pathname, search, hash } = location
-  const link = /** @type {HTMLAnchorElement} */ (byId('login'))
-  location.assign(`${link.href}?next=${encodeURIComponent(pathname + search + hash)}`)
+  location.assign(loginAddress() ?? '/')
 }
 
 /** The page's own address then has the page to log in. */

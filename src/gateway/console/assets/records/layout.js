@@ -2,7 +2,8 @@
 /** The parts of the view of records around the list: its head, its pages, and the opened record. */
 import { html, nothing } from 'lit-html'
 import { count, isoTime, localTime } from '../format.js'
-import { addressOf } from '../router.js'
+import { addressOf, loginAddress } from '../router.js'
+import { NOT_LOGGED_IN } from './pages.js'
 import { parametersOf } from './query.js'
 import { toolbar } from './toolbar.js'
 
@@ -99,8 +100,10 @@ function pageText(page, progress) {
 }
 
 /** @param {Layout} layout */
-function emptyText({ state: { kind, why }, query, live, bar, isAway }) {
+function emptyText({ state: { kind, text, why }, query, live, bar, isAway }) {
   if (bar.filterError !== undefined || isAway) return ''
+  const login = loginAddress()
+  if (text === NOT_LOGGED_IN && login) return html`${why}. <a href=${login}>Log in</a>`
   if (why !== undefined && kind !== 'live') return why
   if (kind === 'wait') return query.text === '' ? '' : 'Searching …'
   if (query.text !== '') return 'No record found here.'

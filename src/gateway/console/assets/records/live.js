@@ -152,7 +152,7 @@ export class LiveRecords {
 
   /** @param {RefusedError} error */
   #failed(error) {
-    this.#listener.onState('error', error.isPassing ? 'waiting …' : 'refused', error.message)
+    this.#listener.onState('error', error.state, error.message)
   }
 
   #retryLater() {

@@ -98,10 +98,9 @@ export class PageSession {
   /** @param {unknown} error */
   #failed(error) {
     if (!(error instanceof RefusedError)) throw error
-    const { message, status, isPassing } = error
+    const { message, status, state, isPassing } = error
     if (status === 400 && this.#query.text !== '') this.#listener.onRefused(message)
-    const text = isPassing ? 'waiting …' : 'refused'
-    this.#listener.onState({ kind: 'error', text, why: message })
+    this.#listener.onState({ kind: 'error', text: state, why: message })
     if (!isPassing) return
     const { signal } = this.#reading
     setTimeout(() => {

@@ -23,6 +23,9 @@ import { recordsIn } from './record.js'
 /** The most requests of one search; each examines records for a second or two. */
 const MAX_REQUESTS = 60
 
+/** The state of a list whose route requires credentials. */
+export const NOT_LOGGED_IN = 'not logged in'
+
 /** An answer that is not a page. */
 export class RefusedError extends Error {
   /**
@@ -32,6 +35,12 @@ export class RefusedError extends Error {
   constructor(message, status) {
     super(message)
     this.status = status
+  }
+
+  /** The state of a list that this error ends. */
+  get state() {
+    if (this.isPassing) return 'waiting …'
+    return this.status === 401 ? NOT_LOGGED_IN : 'refused'
   }
 
   /** Whether another attempt may succeed. */
