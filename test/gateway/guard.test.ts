@@ -397,6 +397,19 @@ describe('a gateway process', () => {
   const folder = mkdtempSync(join(tmpdir(), 'guard-'))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+  test.each(['1', '2'])(
+    'with limits alone asks for no credentials, with %s threads',
+    async (threads) => {
+      const flags = ['--rate-limit', '1000/minute']
+      const { gateway, url } = await GatewayProcess.listening(flags, { WORKERS: threads })
+      await using _ = gateway
+      const { status, headers } = await fetch(`${url}/status`)
+      expect(status).toBe(200)
+      expect(headers.get('ratelimit-limit')).toBe('1000')
+    },
+    60_000,
+  )
+
   test('serves clients that have a key, by EventSource, too, and shows the key nowhere', async () => {
     const path = join(folder, 'clients.yaml')
     const write = (key: string) =>

@@ -105,7 +105,7 @@ export function guardedLogin(options: LoginOptions): GuardedLogin {
   }
 }
 
-type Answer = (c: Context) => Promise<Response>
+type MakeAnswer = (c: Context) => Promise<Response>
 
 /** The login of a gateway: its paths, and its page in place of a 401 for browsers. */
 class Login {
@@ -154,13 +154,13 @@ class Login {
     return consumers.isNeeded && !isRoute(c, method, path)
   }
 
-  #served(answer: Answer): MiddlewareHandler {
+  #served(answer: MakeAnswer): MiddlewareHandler {
     return (c, next) =>
       this.isThere(c, c.req.method, c.req.path) ? this.#answer(c, answer) : next()
   }
 
   /** Answers with the headers of the login's pages. */
-  async #answer(c: Context, make: Answer): Promise<Response | undefined> {
+  async #answer(c: Context, make: MakeAnswer): Promise<Response | undefined> {
     const statistics = requestStatisticsOf(c)
     if (statistics) statistics.route = '(login)'
     c.header('Cache-Control', 'no-store')

@@ -1,4 +1,4 @@
-/** What the plugins that authenticate say of credentials. */
+/** Verdicts of the plugins that authenticate, on credentials. */
 import type { KafkaConsumeError } from '../../core/errors.ts'
 
 /** The facts of a token on which plugins may differ. A session keeps them in place of the token. */
@@ -21,7 +21,7 @@ export interface Identified {
   readonly identifier?: string
   /** When the credential ends, in milliseconds since 1970. Default: it does not. */
   readonly until?: number | undefined
-  /** Of a token. */
+  /** The facts of the token; absent for other credentials. */
   readonly token?: TokenFacts
 }
 
