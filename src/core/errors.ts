@@ -1,3 +1,5 @@
+import type { HTTPResponseError } from 'hono/types'
+
 /**
  * The HTTP status of every error that this project reports, by its stable code. Codes and statuses
  * are promises: `docs/protocol.md` lists them.
@@ -58,6 +60,9 @@ export interface ErrorDetails {
   readonly retryable?: boolean
 }
 
+/** `Response`, by way of Hono: these types need no DOM library beyond what Hono's own need. */
+type ErrorResponse = ReturnType<HTTPResponseError['getResponse']>
+
 /**
  * The one error class of the project. Its message reads "Cannot <action>: <state>" and is safe to
  * show to an HTTP client; the Kafka client's own words are kept apart in `detail`.
@@ -94,9 +99,50 @@ export class KafkaConsumeError extends Error {
     this.detail = details.detail
   }
 
+  /**
+   * The answer to a request whose handler throws this error: JSON with `message`, `code`, and
+   * `retryable` if it is, and the header `Retry-After` if the error names a time. It never shows
+   * `detail`. Hono's default error handler calls it, as it does for Hono's own `HTTPException`;
+   * an `app.onError` of your own may.
+   *
+   * @example
+   * ```ts
+   * import { Hono } from 'hono'
+   * import { KafkaConsumeError } from 'hono-kafka-consume'
+   *
+   * const app = new Hono().get('/count', () => {
+   *   throw new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot read from Kafka: all brokers are down')
+   * })
+   * app.onError((error, c) => {
+   *   if ('getResponse' in error) return error.getResponse()
+   *   return c.text('Something went wrong', 500)
+   * })
+   *
+   * const response = await app.request('/count')
+   * if (response.status !== 503) throw new Error('the status of the error')
+   * if (response.headers.get('retry-after') !== '2') throw new Error('the time until a retry')
+   * ```
+   */
+  getResponse(): ErrorResponse {
+    return Response.json(describeError(this, false), {
+      status: this.status,
+      headers: this.retryAfter === undefined ? {} : { 'Retry-After': String(this.retryAfter) },
+    })
+  }
+
   /** The message without its action: "<state>" of "Cannot <action>: <state>". */
   get state(): string {
     return this.message.slice(this.message.indexOf(': ') + 2)
+  }
+}
+
+/** An error as JSON for clients: a body, or the data of `event: error`. */
+export function describeError(error: KafkaConsumeError, showDetail: boolean) {
+  return {
+    message: error.message,
+    code: error.code,
+    ...(error.retryable ? { retryable: true } : {}),
+    ...(showDetail && error.detail !== undefined ? { error: error.detail } : {}),
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono'
 import { KafkaConsumeError } from '../core/errors.ts'
+import { errorResponse } from '../http/response/error-response.ts'
 
 /** A reason why a gateway is not ready. */
 export interface NotReady {
@@ -43,10 +44,6 @@ export function healthRoutes(notReady: () => readonly NotReady[]): Hono {
 }
 
 function methodNotAllowed(c: Context): Response {
-  const { status, code, message } = new KafkaConsumeError(
-    'METHOD_NOT_ALLOWED',
-    `Cannot answer ${c.req.method}: GET and HEAD are allowed`,
-  )
-  c.header('Allow', 'GET, HEAD')
-  return c.json({ message, code }, status)
+  const message = `Cannot answer ${c.req.method}: GET and HEAD are allowed`
+  return errorResponse(c, new KafkaConsumeError('METHOD_NOT_ALLOWED', message), false)
 }

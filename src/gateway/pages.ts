@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono'
 import { KafkaConsumeError } from '../core/errors.ts'
 import { requestStatisticsOf } from '../core/request-statistics.ts'
 import { clientOf, isRestricted, type KafkaClient } from '../http/request/client.ts'
+import { errorResponse } from '../http/response/error-response.ts'
 import { docsRoutes } from '../observability/openapi/docs.ts'
 import type { OperationPath } from '../observability/openapi/operations.ts'
 import { type Status, statusHandler } from '../observability/status.ts'
@@ -140,6 +141,5 @@ function nameRoute(c: Context): void {
 export function refuseRestricted(c: Context): Response | undefined {
   if (!isRestricted(clientOf(c))) return undefined
   const message = 'Cannot show this: the client may see a part of the records only'
-  const { status, code } = new KafkaConsumeError('FORBIDDEN', message)
-  return c.json({ message, code }, status)
+  return errorResponse(c, new KafkaConsumeError('FORBIDDEN', message), false)
 }

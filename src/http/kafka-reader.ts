@@ -1,4 +1,6 @@
-import type { MiddlewareHandler } from 'hono'
+import { getLogger } from '@logtape/logtape'
+import type { Context, MiddlewareHandler } from 'hono'
+import { KafkaConsumeError } from '../core/errors.ts'
 import { resolveOptions } from '../options/consume-options.ts'
 import type { KafkaTopics } from '../options/option-types.ts'
 import type { RecordOf } from '../options/topic-records.ts'
@@ -9,6 +11,8 @@ import { checksOf } from '../records/topic-schemas.ts'
 import { type KafkaReader, RequestReader } from './request-reader.ts'
 import { controlsOf, type KafkaControls } from './route/handler-controls.ts'
 import { Route } from './route/route.ts'
+
+const log = getLogger(['hono-kafka-consume', 'reader'])
 
 /** The environment of a handler behind `kafkaReader`: `new Hono<KafkaReaderEnv>()`. */
 export interface KafkaReaderEnv<Received extends AnyRecord = ConsumedRecord> {
@@ -29,7 +33,8 @@ export interface KafkaReaderMiddleware<Received extends AnyRecord = ConsumedReco
  * itself; `kafkaConsume` does that.
  *
  * Records that a handler polls are committed when the handler has returned, and requeued when it
- * throws.
+ * throws. Where a handler lets an error of the reader through, Hono's default error handler answers
+ * with its status, code and `Retry-After` (`KafkaConsumeError.getResponse`).
  *
  * @param options See `KafkaConsumeOptions`; `bootstrapServers` and `topics` are required.
  * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
@@ -74,10 +79,17 @@ export function kafkaReader<const Topics extends KafkaTopics>(
     try {
       await next()
       failed = c.error !== undefined
+      logUnexpected(c)
     } finally {
       // In a `finally`, because Hono passes on a thrown value that is not an Error.
       reader.settle(failed)
     }
   }
   return Object.assign(middleware, controlsOf(route))
+}
+
+/** Hono's default error handler prints only errors that make no answer themselves. */
+function logUnexpected({ error, req: { method, path } }: Context): void {
+  if (!(error instanceof KafkaConsumeError) || error.status !== 500) return
+  log.error('Cannot answer {method} {path}: {cause}', { method, path, cause: error.cause ?? error })
 }

@@ -113,7 +113,8 @@ export interface StreamPosition {
  *
  * Its methods throw a `KafkaConsumeError`: KAFKA_UNAVAILABLE and KAFKA_TIMEOUT while Kafka is away,
  * FORBIDDEN for what the client may not read, INVALID_PARAMETER for a start that is not a time,
- * INVALID_CURSOR, and others that docs/protocol.md lists.
+ * INVALID_CURSOR, and others that docs/protocol.md lists. A handler may let them through: Hono's
+ * default error handler answers with them.
  *
  * @example
  * ```ts

@@ -1,10 +1,9 @@
 /** `GET /topics`: the topics of a gateway's routes, with their partitions and consumer groups, as JSON. */
 import { type Context, Hono } from 'hono'
-import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { asKafkaConsumeError, KafkaConsumeError } from '../core/errors.ts'
+import { asKafkaConsumeError, describeError, KafkaConsumeError } from '../core/errors.ts'
 import { partitionKey } from '../core/topic-partition.ts'
 import { clientOf, isRestricted, readablePartitions } from '../http/request/client.ts'
-import { describeError } from '../http/response/error-response.ts'
+import { errorResponse } from '../http/response/error-response.ts'
 import type { PartitionDetails } from '../http/route/topic-details.ts'
 import type { GroupProgress } from '../port/topic-details.ts'
 import {
@@ -62,8 +61,7 @@ export function topicRoutes(reading: () => readonly ReadingRoute[]): Hono {
 /** The answer for a topic that does not exist, that no route reads, or that the client may not read. */
 function unknownTopic(c: Context, topic: string): Response {
   const message = `Cannot show topic "${topic.slice(0, 249)}": no route has it`
-  const error = new KafkaConsumeError('UNKNOWN_TOPIC', message)
-  return c.json(describeError(error, false), error.status as ContentfulStatusCode)
+  return errorResponse(c, new KafkaConsumeError('UNKNOWN_TOPIC', message), false)
 }
 
 function listOf(c: Context, cluster: ClusterTopics, routes: readonly ReadingRoute[]) {

@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, spyOn, test } from 'bun:test'
 import { Hono } from 'hono'
 import { type KafkaReaderEnv, type KafkaReaderMiddleware, kafkaReader } from '../../src/index.ts'
+import { throwingApp } from '../runtimes/throwing.ts'
 import { uniqueName } from '../support/names.ts'
 import { places, range, type Target } from '../support/route.ts'
 import { serve, type TestServer } from '../support/server.ts'
@@ -86,6 +87,31 @@ export function describeReader(target: () => Target): void {
       await using behind = new Behind(target(), await kafka.createTopic())
       for (const message of await behind.json<string[]>('/refused')) {
         expect(message).toStartWith('Cannot read: start must be "earliest", "latest" or milli')
+      }
+    })
+
+    test('errors that a handler lets through are answered with their status, and are not printed', async () => {
+      const { kafka } = target()
+      const { bootstrapServers } = kafka
+      const topic = uniqueName('absent')
+      const middleware = kafkaReader({ bootstrapServers, topics: [topic] })
+      const printed = spyOn(console, 'error').mockImplementation(() => {})
+      try {
+        const app = throwingApp(middleware)
+        for (const path of ['/default', '/own']) {
+          const response = await within(Promise.resolve(app.request(path)), 'an answer', 30_000)
+          expect(response.status).toBe(404)
+          expect(response.headers.get('retry-after')).toBeNull()
+          expect(await response.json()).toEqual({
+            message: expect.stringMatching(/^Cannot .*does not/),
+            code: 'UNKNOWN_TOPIC',
+          })
+        }
+        // Tests beside this one may print errors of their own.
+        expect(printed.mock.calls.flat().join('\n')).not.toContain(topic)
+      } finally {
+        printed.mockRestore()
+        await middleware.close()
       }
     })
 

@@ -1,5 +1,5 @@
 /** `deno serve --allow-all --port 0 test/runtimes/deno.ts`, which says where it listens. */
-import { kafkaConsume } from '../../src/index.ts'
+import { kafkaConsume, kafkaReader } from '../../src/index.ts'
 import { hostApp } from './host.ts'
 
-export default hostApp(kafkaConsume)
+export default hostApp({ kafkaConsume, kafkaReader })

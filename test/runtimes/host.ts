@@ -1,18 +1,24 @@
 /**
  * Serves handlers for the tests on the runtime that runs this file. Tests control it over HTTP: `POST
  * /routes` mounts a handler at `/N/messages`, `GET /routes/N` answers its statistics, `DELETE /routes/N`
- * closes it, and `POST /block` blocks the process while a file exists. The process ends when its input
- * is closed, as when its parent ends.
+ * closes it, and `POST /block` blocks the process while a file exists. `/throwing` has handlers that let
+ * errors through. The process ends when its input is closed, as when its parent ends.
  */
 import { existsSync, writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { type Handler, Hono } from 'hono'
-import type { KafkaConsumeOptions, kafkaConsume } from '../../src/index.ts'
+import type { KafkaConsumeOptions, kafkaConsume, kafkaReader } from '../../src/index.ts'
+import { unreachableApp } from './throwing.ts'
 
 const BLOCK_LIMIT_MS = 10_000
 
-/** @param consume The runtime's own: of the sources, or of the package. */
-export function hostApp(consume: typeof kafkaConsume): Hono {
+/** The exports that the tests serve: of the sources, or of the package. */
+interface Exports {
+  readonly kafkaConsume: typeof kafkaConsume
+  readonly kafkaReader: typeof kafkaReader
+}
+
+export function hostApp({ kafkaConsume: consume, kafkaReader: reader }: Exports): Hono {
   process.stdin.on('end', () => process.exit()).resume()
   const handlers: Array<ReturnType<typeof kafkaConsume>> = []
   const handlerOf = (id: string | undefined) => handlers[Number(id)] as (typeof handlers)[number]
@@ -36,6 +42,7 @@ export function hostApp(consume: typeof kafkaConsume): Hono {
       }
       return c.body(null, 204)
     })
+    .route('/throwing', unreachableApp(reader))
     .all('/:id/messages', read)
     .all('/:id/messages/offsets', read)
 }

@@ -13,7 +13,7 @@ type Sockets = NonNullable<Parameters<typeof serve>[0]['websocket']>['server']
 
 const [folder = '', port = '0'] = process.argv.slice(2)
 const entry = pathToFileURL(join(folder, 'src/index.js'))
-const { kafkaConsume } = (await import(entry.href)) as typeof import('../../src/index.ts')
+const exported = (await import(entry.href)) as typeof import('../../src/index.ts')
 
 // Its declarations allow what the adapter's do not, of options that we give here.
 const sockets = new WebSocketServer({ noServer: true }) as unknown as Sockets
@@ -22,7 +22,7 @@ serve(
     port: Number(port),
     hostname: '127.0.0.1',
     websocket: { server: sockets },
-    fetch: hostApp(kafkaConsume).fetch,
+    fetch: hostApp(exported).fetch,
   },
   (info) => console.log(`http://127.0.0.1:${info.port}`),
 )

@@ -4,12 +4,15 @@ import { until, within } from '../support/wait.ts'
 
 /** A process of another runtime that serves handlers; see `host.ts`. */
 interface Process {
+  readonly url: string
   mount(options: KafkaConsumeOptions): Promise<Mounted>
   close(): Promise<void>
 }
 
 /** Processes of another runtime: one for all handlers, and one for each that wants a port. */
 export interface RemoteHost extends Host {
+  /** Where the process for all handlers listens. */
+  readonly url: string
   close(): Promise<void>
 }
 
@@ -20,6 +23,7 @@ export interface RemoteHost extends Host {
 export async function startHost(argvOf: (port: number) => string[]): Promise<RemoteHost> {
   const shared = await startProcess(argvOf(0))
   return {
+    url: shared.url,
     async mount(options, port) {
       if (port === 0) return shared.mount(options)
       const own = await startProcess(argvOf(port))
@@ -57,6 +61,7 @@ async function startProcess(argv: string[]): Promise<Process> {
     throw new Error(`${method} ${path} of ${argv[0]}: ${await response.text()}\n${said}`)
   }
   return {
+    url,
     async mount(options): Promise<Mounted> {
       const answer = await (await ask('POST', '/routes', options)).json()
       const { id, url: own } = answer as { readonly id: number; readonly url?: string }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { describeWireContract } from '../contract/contract.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { npmTool } from '../support/npm-tool.ts'
+import { within } from '../support/wait.ts'
 import { BuiltPackage, launch, run, runtimes } from './launch.ts'
 
 let built: BuiltPackage
@@ -24,6 +25,29 @@ for (const runtime of runtimes) {
     }
   })
 }
+
+test.each(runtimes)(
+  'errors that a handler of %s lets through are answered with their status',
+  async (runtime) => {
+    const host = await launch(runtime, built)
+    try {
+      for (const handler of ['default', 'own']) {
+        const response = await within(fetch(`${host.url}/throwing/${handler}`), 'an answer', 30_000)
+        expect(response.status).toBe(503)
+        expect(response.headers.get('content-type')).toStartWith('application/json')
+        expect(response.headers.get('retry-after')).toBe('2')
+        expect(await response.json()).toEqual({
+          message: expect.stringMatching(/^Cannot /),
+          code: 'KAFKA_UNAVAILABLE',
+          retryable: true,
+        })
+      }
+    } finally {
+      await host.close()
+    }
+  },
+  90_000,
+)
 
 test('deno check finds nothing', async () => {
   const entries = ['src/index.ts', 'src/worker.ts', 'kafka/index.ts', 'examples/deno.ts']

@@ -1,6 +1,11 @@
 import type { Context, Handler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { asKafkaConsumeError, KafkaConsumeError, shuttingDownError } from '../../core/errors.ts'
+import {
+  asKafkaConsumeError,
+  describeError,
+  KafkaConsumeError,
+  shuttingDownError,
+} from '../../core/errors.ts'
 import type { HistogramState } from '../../core/histogram.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import { logWarningsByDefault } from '../../core/log.ts'
@@ -15,7 +20,7 @@ import type { KafkaWriterOptions } from '../../options/typed-options.ts'
 import type { ProducerRecord, RecordMetadata } from '../../port/kafka.ts'
 import type { SchemasByTopic } from '../../records/topic-schemas.ts'
 import { urlOf } from '../request/client.ts'
-import { describeError, errorResponse } from '../response/error-response.ts'
+import { errorResponse } from '../response/error-response.ts'
 import { type Connection, connect } from '../route/cluster-registry.ts'
 import type { ClusterStats } from '../route/route-stats.ts'
 import {

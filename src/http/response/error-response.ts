@@ -1,7 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { asKafkaConsumeError, type KafkaConsumeError } from '../../core/errors.ts'
+import { asKafkaConsumeError, describeError } from '../../core/errors.ts'
 import { WEBSOCKET_VERSION } from '../request/upgrade.ts'
 
 const log = getLogger(['hono-kafka-consume', 'http'])
@@ -21,7 +21,11 @@ export function errorResponse(
 ): Response {
   const error = asKafkaConsumeError(thrown)
   if (error.code === 'INTERNAL')
-    log.error('Cannot answer {path}: {error}', { path: c.req.path, error: thrown })
+    log.error('Cannot answer {method} {path}: {cause}', {
+      method: c.req.method,
+      path: c.req.path,
+      cause: error.cause ?? error,
+    })
   if (error.retryAfter !== undefined) c.header('Retry-After', String(error.retryAfter))
   if (error.code === 'METHOD_NOT_ALLOWED') c.header('Allow', allow)
   if (error.code === 'UPGRADE_REQUIRED') {
@@ -29,14 +33,4 @@ export function errorResponse(
     c.header('Sec-WebSocket-Version', WEBSOCKET_VERSION)
   }
   return c.json(describeError(error, showDetail), error.status as ContentfulStatusCode)
-}
-
-/** An error as JSON for clients: a body, or the data of `event: error`. */
-export function describeError(error: KafkaConsumeError, showDetail: boolean) {
-  return {
-    message: error.message,
-    code: error.code,
-    ...(error.retryable ? { retryable: true } : {}),
-    ...(showDetail && error.detail !== undefined ? { error: error.detail } : {}),
-  }
 }

@@ -1,6 +1,5 @@
 import type { WSContext } from 'hono/ws'
-import type { KafkaConsumeError } from '../../core/errors.ts'
-import { describeError } from '../response/error-response.ts'
+import { describeError, type KafkaConsumeError } from '../../core/errors.ts'
 import type { StreamWriter } from './stream-encoder.ts'
 
 /** Bytes that may be buffered for a client; more is written when the buffer has drained. */

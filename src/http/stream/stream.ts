@@ -1,13 +1,17 @@
 /** Streams over HTTP: Server-Sent Events, and NDJSON. */
 import type { Context } from 'hono'
 import { streamSSE } from 'hono/streaming'
-import { asKafkaConsumeError, type KafkaConsumeError, outageError } from '../../core/errors.ts'
+import {
+  asKafkaConsumeError,
+  describeError,
+  type KafkaConsumeError,
+  outageError,
+} from '../../core/errors.ts'
 import { negotiate } from '../request/accept.ts'
 import { urlOf } from '../request/client.ts'
 import { parseStream } from '../request/parameters.ts'
 import { joinParts, jsonOfSlices, linesOf } from '../response/body.ts'
 import { untransformed } from '../response/deliver.ts'
-import { describeError } from '../response/error-response.ts'
 import type { Route } from '../route/route.ts'
 import { BodyWriter } from './body-writer.ts'
 import { type GzipStream, streamCompressor } from './gzip-stream.ts'

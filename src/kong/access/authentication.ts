@@ -5,6 +5,7 @@
 import type { Context } from 'hono'
 import type { FormCredentials } from '../../core/form-credentials.ts'
 import { FOREIGN_PAGE, isForeignPage } from '../../http/request/page-origin.ts'
+import { errorResponse } from '../../http/response/error-response.ts'
 import * as f from '../model/fields.ts'
 import { type AccessStep, type KongAccess, refuse } from './access-plugin.ts'
 import { type AnyCredential, type Credentials, endOf } from './credentials.ts'
@@ -116,10 +117,7 @@ function earlier(one: number | undefined, other: number | undefined): number | u
 
 function refusal(c: Context, refused: Refused): Response {
   if ('forbidden' in refused) return refuse(c, 403, 'FORBIDDEN', refused.forbidden)
-  if ('error' in refused) {
-    const { status, code, message } = refused.error
-    return refuse(c, status, code, message)
-  }
+  if ('error' in refused) return errorResponse(c, refused.error, false)
   c.header('Retry-After', String(refused.retryAfter))
   return refuse(c, 429, 'RATE_LIMITED', TOO_MANY_FAILURES, { retryable: true })
 }
