@@ -113,7 +113,9 @@ export class Pages {
       session: isPage ? await account(c) : undefined,
       isLoginOffered: isPage && isLoginOffered(c),
     }
-    return this.#app.fetch(c.req.raw, bindings)
+    const response = await this.#app.fetch(c.req.raw, bindings)
+    // Another response would have no headers of those in front, such as the guard's limits.
+    return c.newResponse(response.body, response)
   }
 }
 
