@@ -119,7 +119,7 @@ function manifest(): object {
     keywords: ['hono', 'kafka', 'sse', 'server-sent-events', 'kong', 'bun'],
     license,
     type,
-    engines: { ...engines, node: '>=22.1' },
+    engines: { ...engines, node: '>=22.12' },
     exports: {
       '.': entry('src/index'),
       './worker': entry('src/worker'),

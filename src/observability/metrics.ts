@@ -1,20 +1,11 @@
 import type { Context, Handler, MiddlewareHandler } from 'hono'
-import {
-  AggregatorRegistry,
-  Counter,
-  collectDefaultMetrics,
-  Gauge,
-  Histogram,
-  Registry,
-} from 'prom-client'
+import type { Registry } from 'prom-client'
 import packageJson from '../../package.json' with { type: 'json' }
-import {
-  type FinishedRequest,
-  observeRequests,
-  type RequestObserver,
-} from '../core/request-statistics.ts'
-import { addRouteMetrics, METRIC_PREFIX } from './add-route-metrics.ts'
+import { observeRequests, type RequestObserver } from '../core/request-statistics.ts'
+import { addRouteMetrics } from './add-route-metrics.ts'
+import { addRequestMetrics } from './request-metrics.ts'
 import type { MeasuredRoutes } from './route-metrics.ts'
+import { METRIC_PREFIX, type ScrapedMetric, scrapedMetric } from './scraped-metric.ts'
 
 /**
  * A `Registry` of the package prom-client, as far as it shows here: an app that has no metrics need
@@ -28,6 +19,9 @@ export interface MetricsRegistry {
   /** Adds a metric. */
   registerMetric(metric: never): void
 }
+
+/** The media type of Prometheus's text format. */
+const TEXT_FORMAT = 'text/plain; version=0.0.4; charset=utf-8'
 
 /** Options of `kafkaMetrics`. */
 export interface MetricsOptions {
@@ -47,14 +41,6 @@ export interface KafkaMetrics {
   /** Counts one finished request, for an app that observes its requests without `registerMetrics`. */
   readonly observe: RequestObserver
 }
-
-/** Values of the label `route`. Overflow policy: further routes are counted together as `(other)`. */
-const MAX_ROUTES = 2_000
-const OTHER_ROUTES = '(other)'
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
-
-const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60]
-const STREAM_SECONDS = [0.1, 1, 10, 60, 300, 900, 3_600, 14_400, 86_400]
 
 /**
  * Metrics of handlers of `kafkaConsume` and `kafkaProduce`, in Prometheus's text format. docs/operations.md
@@ -85,12 +71,14 @@ export function kafkaMetrics(
   routes: MeasuredRoutes | (() => MeasuredRoutes),
   { registry }: MetricsOptions = {},
 ): KafkaMetrics {
-  const register = (registry as Registry | undefined) ?? new Registry()
-  if (!registry) addProcessMetrics(register)
-  const observe = addMetrics(register, typeof routes === 'function' ? routes : () => routes)
+  const { metrics, observe } = metricsOf(typeof routes === 'function' ? routes : () => routes)
+  const register = registry ? addTo(registry, metrics) : processRegistry(metrics)
   return {
     registerMetrics: observeRequests([observe]),
-    printMetrics: async (c) => metricsAnswer(c, await register.metrics(), register.contentType),
+    printMetrics: async (c) => {
+      const found = await register
+      return metricsAnswer(c, await found.metrics(), found.contentType)
+    },
     observe,
   }
 }
@@ -107,36 +95,60 @@ interface GatewayMetrics extends Pick<KafkaMetrics, 'observe'> {
 }
 
 export function gatewayMetrics(routes: () => MeasuredRoutes): GatewayMetrics {
-  const register = new Registry()
-  addProcessMetrics(register)
+  const { metrics, observe } = metricsOf(routes)
+  const register = processRegistry(metrics)
   return {
-    observe: addMetrics(register, routes),
-    print: () => register.metrics(),
-    values: () => register.getMetricsAsJSON(),
+    observe,
+    print: async () => (await register).metrics(),
+    values: async () => (await register).getMetricsAsJSON(),
   }
 }
 
 /** The metrics of several threads as those of one process, in the text format. */
-export function combineMetrics(threads: ReadonlyArray<readonly MetricValues[]>): Promise<string> {
+export async function combineMetrics(
+  threads: ReadonlyArray<readonly MetricValues[]>,
+): Promise<string> {
+  const { AggregatorRegistry } = await import('prom-client')
   // prom-client's declarations name its counters; its code takes what `values` gives.
   return AggregatorRegistry.aggregate(threads as never).metrics()
 }
 
 /** An answer of metrics in the text format. */
-export function metricsAnswer(
-  c: Context,
-  text: string,
-  contentType: string = Registry.PROMETHEUS_CONTENT_TYPE,
-): Response {
+export function metricsAnswer(c: Context, text: string, contentType = TEXT_FORMAT): Response {
   c.header('Cache-Control', 'no-store')
   return c.text(text, 200, { 'Content-Type': contentType })
 }
 
-/** @returns Counts the requests. */
-function addMetrics(register: Registry, routes: () => MeasuredRoutes): RequestObserver {
-  addBuildInfo(register)
-  addRouteMetrics(register, routes)
-  return addRequestMetrics(register)
+/** The metrics of routes and requests. They are values of our own, so that counting needs no library. */
+function metricsOf(routes: () => MeasuredRoutes) {
+  const metrics = [buildInfo()]
+  addRouteMetrics(metrics, routes)
+  return { metrics, observe: addRequestMetrics(metrics) }
+}
+
+function addTo<R extends MetricsRegistry>(registry: R, metrics: readonly ScrapedMetric[]): R {
+  for (const metric of metrics) registry.registerMetric(metric as never)
+  return registry
+}
+
+/**
+ * A registry with the metrics of the process besides these. prom-client is loaded now, which an app
+ * without metrics does without.
+ */
+function processRegistry(metrics: readonly ScrapedMetric[]): Promise<Registry> {
+  const loaded = import('prom-client').then(({ collectDefaultMetrics, Registry }) => {
+    const register = new Registry()
+    collectDefaultMetrics({ register })
+    for (const name of [...ENGINE_SPECIFIC, ...MISNAMED]) register.removeSingleMetric(name)
+    for (const metric of register.getMetricsAsArray()) {
+      // All threads of a process see its processor time and its memory.
+      if (metric.name.startsWith('process_')) Object.assign(metric, { aggregator: 'first' })
+    }
+    return addTo(register, metrics)
+  })
+  // Each scrape reports the error.
+  loaded.catch(() => undefined)
+  return loaded
 }
 
 /** Metrics of heap spaces, which only V8 has: other engines would show zeros. */
@@ -150,58 +162,9 @@ const ENGINE_SPECIFIC = ['total', 'used', 'available'].map(
  */
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`)
 
-function addProcessMetrics(register: Registry): void {
-  collectDefaultMetrics({ register })
-  for (const name of [...ENGINE_SPECIFIC, ...MISNAMED]) register.removeSingleMetric(name)
-  for (const metric of register.getMetricsAsArray()) {
-    // All threads of a process see its processor time and its memory.
-    if (metric.name.startsWith('process_')) combineBy(metric, 'first')
-  }
-}
-
-/** Chooses how the values of several threads become one. */
-function combineBy(metric: object, aggregator: 'first'): void {
-  Object.assign(metric, { aggregator })
-}
-
-function addBuildInfo(register: Registry): void {
-  new Gauge({
-    name: `${METRIC_PREFIX}build_info`,
-    help: 'Always 1; the version is a label',
-    labelNames: ['version'],
-    aggregator: 'first',
-    registers: [register],
-  }).set({ version: packageJson.version }, 1)
-}
-
-function addRequestMetrics(register: Registry): RequestObserver {
-  const registers = [register]
-  const requests = new Counter({
-    name: `${METRIC_PREFIX}http_requests_total`,
-    help: 'Answered requests; a stream counts when it has ended',
-    labelNames: ['route', 'method', 'status'],
-    registers,
-  })
-  const duration = new Histogram({
-    name: `${METRIC_PREFIX}http_request_duration_seconds`,
-    help: 'Time until a request was answered, without streams',
-    labelNames: ['route'],
-    buckets: REQUEST_SECONDS,
-    registers,
-  })
-  const streams = new Histogram({
-    name: `${METRIC_PREFIX}stream_duration_seconds`,
-    help: 'Time from the start of a stream to its end, observed at its end',
-    labelNames: ['route'],
-    buckets: STREAM_SECONDS,
-    registers,
-  })
-  const known = new Set<string>()
-  return ({ method, status, seconds, isStream, ...request }: FinishedRequest) => {
-    if (known.size < MAX_ROUTES) known.add(request.route)
-    const route = known.has(request.route) ? request.route : OTHER_ROUTES
-    requests.inc({ route, method: METHODS.has(method) ? method : 'other', status })
-    if (isStream) streams.observe({ route }, seconds)
-    else duration.observe({ route }, seconds)
-  }
+function buildInfo(): ScrapedMetric {
+  const name = `${METRIC_PREFIX}build_info`
+  const help = 'Always 1; the version is a label'
+  const samples = [{ labels: { version: packageJson.version }, value: 1 }]
+  return scrapedMetric({ name, help, type: 'gauge' }, () => samples, 'first')
 }

@@ -7,6 +7,7 @@ import type { ProduceStats } from '../http/produce/kafka-produce.ts'
 import type { ClusterStats, PartitionRange, RouteStats } from '../http/route/route-stats.ts'
 import type { UpstreamStats } from '../http/upstream/kafka-upstream.ts'
 import { lagOf, type Observed, type PartitionOffsets } from './partition-offsets.ts'
+import type { Labels, Sample } from './scraped-metric.ts'
 
 /** Statistics of a handler that writes. */
 type WritingStats = ProduceStats | UpstreamStats | LogStats
@@ -19,13 +20,6 @@ interface MeasuredProducer {
 
 /** Handlers by the value of the label `route`. */
 export type MeasuredRoutes = Readonly<Record<string, Observed | MeasuredProducer>>
-
-export type Labels = Readonly<Record<string, string | number>>
-
-export interface Sample {
-  readonly labels: Labels
-  readonly value: number
-}
 
 /** A metric of all routes. */
 interface RouteMetric {

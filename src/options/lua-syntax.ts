@@ -1,6 +1,7 @@
 /** The syntax of Lua functions and expressions in options. */
-import { type Node, parse } from 'luaparse'
+import type { Node } from 'luaparse'
 import * as v from 'valibot'
+import { packages } from '../core/on-use.ts'
 import { text } from './fields.ts'
 
 /**
@@ -22,6 +23,7 @@ const NO_FUNCTION = 'it must be "return function(message) … end"'
 /** The statements of a chunk, or the parser's error. */
 function bodyOf(text: string): readonly Node[] | string {
   try {
+    const { parse } = packages.lua() as typeof import('luaparse')
     return parse(text, { luaVersion: '5.3', comments: false, encodingMode: 'none' }).body
   } catch (error) {
     return (error as Error).message

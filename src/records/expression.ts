@@ -2,10 +2,11 @@
  * Filters in the Common Expression Language (https://github.com/google/cel-spec). An expression is
  * compiled once, and its cost is limited, since every client may send one.
  */
-import { Environment } from '@marcbachmann/cel-js'
-import { RE2JS } from 're2js'
+import type { Environment } from '@marcbachmann/cel-js'
+import type { RE2JS } from 're2js'
 import { KafkaConsumeError } from '../core/errors.ts'
 import { LruMap } from '../core/lru-map.ts'
+import { packages } from '../core/on-use.ts'
 import { parseExact } from './exact-json.ts'
 import { anchorOf, canonicalText, type FilterAnchor } from './expression-anchor.ts'
 import { FIELDS, type RecordTest, type RecordView } from './record-view.ts'
@@ -94,6 +95,7 @@ export class Expression implements RecordTest {
 }
 
 function environmentOf(): Environment {
+  const { Environment } = packages.cel() as typeof import('@marcbachmann/cel-js')
   const created = new Environment({ homogeneousAggregateLiterals: false, limits: LIMITS })
   for (const [name, type] of Object.entries(FIELDS)) created.registerVariable(name, type)
   // CEL does not mix types, but a number in JSON is a double, and `1` in an expression is an int.
@@ -324,6 +326,7 @@ function patternOf(node: ExpressionNode): RE2JS {
   }
   let pattern: RE2JS
   try {
+    const { RE2JS } = packages.re2() as typeof import('re2js')
     pattern = RE2JS.compile(node.args)
   } catch {
     throw new InvalidExpression(

@@ -1,6 +1,4 @@
 /** Authentication with a schema registry. */
-
-import { sign } from 'hono/jwt'
 import { toBase64 } from '../core/bytes.ts'
 import { KafkaConsumeError } from '../core/errors.ts'
 import { isJsonObject } from '../core/json-object.ts'
@@ -124,6 +122,7 @@ class RegistryTokens implements RegistryAccess {
         )
         return
       case 'client_secret_jwt': {
+        const { sign } = await import('hono/jwt')
         const now = Math.floor(Date.now() / 1_000)
         const claims = {
           iss: clientId,

@@ -46,6 +46,8 @@ const feed = {
   reducedDeadLetters: 0,
 }
 
+const OPEN_METRICS = Registry.OPENMETRICS_CONTENT_TYPE as never
+
 describe('metrics', () => {
   test('names and types follow Prometheus’s conventions', async () => {
     const { families } = await scrape(
@@ -159,6 +161,28 @@ describe('metrics', () => {
     expect(exposition.value(requests, { route: '(other)' })).toBe(10)
     expect(exposition.value(requests, { method: 'other' })).toBe(2_010)
     expect(exposition.series(requests)).toBe(2_001)
+  })
+
+  test('the registry of an app has them at once, in the text format and in that of OpenMetrics', async () => {
+    for (const isOpen of [false, true]) {
+      const registry = new Registry()
+      if (isOpen) (registry as Registry<never>).setContentType(OPEN_METRICS)
+      const { observe } = kafkaMetrics({}, { registry })
+      const request = { route: '/r', status: 200, isStream: false, records: 0, bytes: 0 }
+      observe({ ...request, method: 'GET', seconds: 0.5 }, {} as never)
+      observe({ ...request, method: 'GET', seconds: 3, isStream: true }, {} as never)
+      const text = await registry.metrics()
+      for (const line of [
+        'hono_kafka_http_requests_total{route="/r",method="GET",status="200"} 2',
+        'hono_kafka_http_request_duration_seconds_bucket{route="/r",le="0.25"} 0',
+        'hono_kafka_http_request_duration_seconds_bucket{route="/r",le="0.5"} 1',
+        'hono_kafka_http_request_duration_seconds_bucket{route="/r",le="+Inf"} 1',
+        'hono_kafka_stream_duration_seconds_sum{route="/r"} 3',
+        'hono_kafka_stream_duration_seconds_count{route="/r"} 1',
+      ]) {
+        expect(text.split('\n')).toContain(line)
+      }
+    }
   })
 
   test('a failed request is counted, even when the thrown value is not an error', async () => {

@@ -4,9 +4,9 @@
  * hence `pageMaxAge`. A topic that is re-created, or a route whose options change, gives other pages to
  * the same cursors, hence the version in their addresses.
  */
-import { sha256 } from '@noble/hashes/sha2.js'
 import type { Context } from 'hono'
 import { toHex } from '../../core/bytes.ts'
+import { packages } from '../../core/on-use.ts'
 import type { FixedPosition } from '../../feed/position.ts'
 import { clientOf, isAnonymous, urlOf } from '../request/client.ts'
 import type { ReadPlan } from '../request/parameters.ts'
@@ -17,6 +17,7 @@ import type { Route } from '../route/route.ts'
 const encoder = new TextEncoder()
 
 function hash(text: string): string {
+  const { sha256 } = packages.sha2() as typeof import('@noble/hashes/sha2.js')
   return toHex(sha256(encoder.encode(text))).slice(0, 16)
 }
 

@@ -1,13 +1,15 @@
-/** OpenTelemetry spans of reads. Without a tracer provider there are none. */
-import {
-  isSpanContextValid,
-  type Link,
+/**
+ * OpenTelemetry spans of reads. Without a tracer provider there are none, and an app that has none need
+ * not load OpenTelemetry's API: only its types are used here.
+ */
+import type {
+  Link,
   ProxyTracerProvider,
-  type Span,
+  Span,
   SpanKind,
   SpanStatusCode,
-  type Tracer,
-  trace,
+  Tracer,
+  TracerProvider,
 } from '@opentelemetry/api'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { headerEntry } from '../../port/kafka.ts'
@@ -21,6 +23,12 @@ import type { ReadKind } from './route-statistics.ts'
 const MAX_LINKS = 32
 /** https://www.w3.org/TR/trace-context/#traceparent-header */
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/
+const ZEROS = /^0+$/
+
+const CONSUMER: SpanKind.CONSUMER = 4
+const ERROR: SpanStatusCode.ERROR = 2
+/** Where OpenTelemetry's API, version 1, keeps what an app registers, for all copies of the API. */
+const REGISTERED = Symbol.for('opentelemetry.js.api.1')
 
 /**
  * The span of one read or stream. It links to the traces of its first records, which their headers
@@ -44,7 +52,7 @@ export class ReadTrace {
     const { topics, clusterName } = options
     const name = topics.length === 1 ? `receive ${topics[0]}` : `receive ${topics.length} topics`
     const span = tracer.startSpan(name, {
-      kind: SpanKind.CONSUMER,
+      kind: CONSUMER,
       attributes: {
         'messaging.system': 'kafka',
         'messaging.operation.type': 'receive',
@@ -84,7 +92,7 @@ export class ReadTrace {
     this.#span.setAttribute('messaging.batch.message_count', this.#records)
     if (error !== undefined) {
       const message = error instanceof Error ? error.message : String(error)
-      this.#span.setStatus({ code: SpanStatusCode.ERROR, message })
+      this.#span.setStatus({ code: ERROR, message })
     }
     this.#span.end()
   }
@@ -95,11 +103,15 @@ export class ReadTrace {
  */
 function registeredTracer(): Tracer | undefined {
   const { name, version } = packageJson
-  const provider = trace.getTracerProvider()
-  // Without a provider, the API would make spans that record nothing.
-  return provider instanceof ProxyTracerProvider
+  const provider = (globalThis as Registered)[REGISTERED]?.trace
+  // The API's own provider passes on to the app's. Without one it would make spans that record nothing.
+  return provider && 'getDelegateTracer' in provider
     ? provider.getDelegateTracer(name, version)
-    : provider.getTracer(name, version)
+    : provider?.getTracer(name, version)
+}
+
+interface Registered {
+  readonly [REGISTERED]?: { readonly trace?: TracerProvider | ProxyTracerProvider }
 }
 
 /** Runs a read in a span, which ends as the read does. */
@@ -143,6 +155,8 @@ function linkIn(headers: NonNullable<ProcessedRecord['headers']>): Link | undefi
 function linkTo(traceparent: string): Link | undefined {
   const [, traceId, spanId, flags] = TRACEPARENT.exec(traceparent) ?? []
   if (traceId === undefined || spanId === undefined) return undefined
-  const context = { traceId, spanId, traceFlags: Number.parseInt(flags ?? '', 16), isRemote: true }
-  return isSpanContextValid(context) ? { context } : undefined
+  // https://www.w3.org/TR/trace-context/#trace-id: an id of zeros only is not valid.
+  if (ZEROS.test(traceId) || ZEROS.test(spanId)) return undefined
+  const traceFlags = Number.parseInt(flags ?? '', 16)
+  return { context: { traceId, spanId, traceFlags, isRemote: true } }
 }

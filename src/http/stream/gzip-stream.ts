@@ -1,6 +1,7 @@
 /** Streams in fewer bytes, for clients that accept gzip, with `compression: 'all'`. */
 import type { Context } from 'hono'
 import { concatBytes } from '../../core/bytes.ts'
+import { builtinModule } from '../../core/on-use.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import { chooseCoding } from '../request/accept.ts'
 
@@ -10,15 +11,6 @@ interface StreamZlib {
   crc32(bytes: Uint8Array, before: number): number
   readonly constants: { readonly Z_SYNC_FLUSH: number }
 }
-
-interface StreamBuiltins {
-  readonly process?: { getBuiltinModule?(name: string): unknown }
-}
-
-// CompressionStream cannot flush: it would hold an event back until further events fill its buffer.
-const zlib = (globalThis as StreamBuiltins).process?.getBuiltinModule?.('node:zlib') as
-  | StreamZlib
-  | undefined
 
 /** Bytes of the last write that the next one may refer to. */
 const WINDOW = 8_192
@@ -31,7 +23,10 @@ export function streamCompressor(
   c: Context,
   compression: ResolvedOptions['compression'],
 ): GzipStream | undefined {
-  if (compression !== 'all' || !zlib?.crc32) return undefined
+  if (compression !== 'all') return undefined
+  // CompressionStream cannot flush: it would hold an event back until further events fill its buffer.
+  const zlib = builtinModule('node:zlib') as StreamZlib | undefined
+  if (!zlib?.crc32) return undefined
   c.header('Vary', 'Accept-Encoding', { append: true })
   if (!chooseCoding(c, ['gzip'])) return undefined
   c.header('Content-Encoding', 'gzip')

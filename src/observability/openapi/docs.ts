@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import { credentialQuery } from '../../http/request/client.ts'
 import { fileRoutes } from '../../http/response/file-routes.ts'
-import { type DescribedHandler, type DescribedRoute, openApi } from './openapi.ts'
+import type { DescribedHandler, DescribedRoute } from './openapi.ts'
 import type { OperationPath } from './operations.ts'
 import { page } from './page.ts'
 
@@ -53,7 +53,7 @@ export function kafkaDocs(routes: DocumentedRoutes): Hono {
   const described = Object.entries(routes).flatMap(([path, handlers]) =>
     [handlers].flat().map((handler) => ({ name: path, paths: [path], hosts: [], handler })),
   )
-  return docsApp(() => openApi(described))
+  return docsApp(async () => (await import('./openapi.ts')).openApi(described))
 }
 
 /**
@@ -66,14 +66,15 @@ export function docsRoutes(
   routes: () => readonly DescribedRoute[],
   operations: readonly OperationPath[],
 ): Hono {
-  return docsApp(() => openApi(routes(), operations))
+  return docsApp(async () => (await import('./openapi.ts')).openApi(routes(), operations))
 }
 
-function docsApp(document: () => object): Hono {
+/** @param document The description, whose making is loaded when it is asked for. */
+function docsApp(document: () => Promise<object>): Hono {
   const app = new Hono()
-  app.get('/openapi.json', (c) => {
+  app.get('/openapi.json', async (c) => {
     c.header('Cache-Control', 'no-store')
-    return c.json(document())
+    return c.json(await document())
   })
   app.use(
     '/docs',

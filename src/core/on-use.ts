@@ -1,0 +1,42 @@
+/**
+ * Modules that are loaded at their first use, in functions that return at once: an app that does not use
+ * them starts without them. Functions that may wait use `import()`.
+ */
+
+/** A module of Node's, as Bun, Deno and Node bring it; undefined on other runtimes. */
+export function builtinModule(name: string): unknown {
+  return (globalThis as Builtins).process?.getBuiltinModule?.(name)
+}
+
+interface Builtins {
+  readonly process?: { getBuiltinModule?(name: string): unknown }
+}
+
+/**
+ * Loads a package. Bundlers find one only by a call of `require` with its name, hence one function for
+ * each. The caller knows the package's type: Deno would take that of another copy here, for `require`.
+ */
+export const packages: Readonly<Record<'cel' | 're2' | 'lua' | 'sha2', () => unknown>> = {
+  /** Evaluates filters. */
+  cel: () => (hasRequire() ? require('@marcbachmann/cel-js') : requireOf('@marcbachmann/cel-js')),
+  /** Regular expressions of filters. */
+  re2: () => (hasRequire() ? require('re2js') : requireOf('re2js')),
+  /** The syntax of Lua functions. */
+  lua: () => (hasRequire() ? require('luaparse') : requireOf('luaparse')),
+  /** The hashes of pages' versions. */
+  sha2: () =>
+    hasRequire() ? require('@noble/hashes/sha2.js') : requireOf('@noble/hashes/sha2.js'),
+}
+
+/** Whether this module has a `require`, as on Bun and in bundles. */
+function hasRequire(): boolean {
+  return typeof require === 'function'
+}
+
+/** Loads a package on Deno and Node, where a module has no `require`. */
+function requireOf(name: string): unknown {
+  const { createRequire } = builtinModule('node:module') as {
+    createRequire(url: string): (name: string) => unknown
+  }
+  return createRequire(import.meta.url)(name)
+}
