@@ -94,11 +94,18 @@ test(
     await kafka.produce(topic, named('a', 400))
     await using quiet = new GroupClient(group)
     await within(quiet.session.ready(), 'the first member', JOINED)
-    await quiet.poll(10)
+    await until(
+      async () => {
+        await quiet.poll(10)
+        return quiet.values.length > 0
+      },
+      'its first values',
+      JOINED,
+    )
     await quiet.untilLeft()
     await using busy = new GroupClient(group)
     await within(busy.session.ready(), 'the second member', JOINED)
-    await untilRead(390, busy)
+    await untilRead(400 - quiet.values.length, busy)
     expect(new Set([...quiet.values, ...busy.values]).size).toBe(400)
 
     await kafka.produce(topic, named('b', 400))

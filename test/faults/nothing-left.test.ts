@@ -8,7 +8,7 @@ import { sleep, until } from '../support/wait.ts'
 import { sized } from './support/form.ts'
 import { Recorder } from './support/recorder.ts'
 import { report } from './support/report.ts'
-import { TIMERS_COUNTED, usageOf } from './support/usage.ts'
+import { TIMERS_COUNTED, type Usage, usageOf } from './support/usage.ts'
 
 const CONNECTS = sized(800, 5_000)
 /** Until the runtime's pools have the size that they keep; a short run ends before that. */
@@ -19,6 +19,7 @@ const AT_ONCE = 40
  * MiB.
  */
 const MARGIN = { files: 20, timers: 10, threads: sized(60, 20), memory: sized(250, 64) }
+const NAMES = ['files', 'threads', 'timers', 'memory'] as const
 const LIMIT = sized(120_000, 900_000)
 
 let kafka: TestKafka
@@ -111,10 +112,14 @@ test(
       await sleep(2_500)
       return usageOf(gateway)
     }
+    const isNear = (usage: Usage, before: Usage) =>
+      NAMES.every((name) => usage[name] <= before[name] + MARGIN[name])
     await comeAndGoAll(port, WARM_UP)
     const before = await settled()
     await comeAndGoAll(port, CONNECTS)
-    const after = await settled()
+    let after = await settled()
+    // The runtime's own threads go when they have been idle for a while, later on a busy machine.
+    for (let rounds = 0; rounds < 8 && !isNear(after, before); rounds++) after = await settled()
     report(`${CONNECTS} connects and aborts`, {
       'files before': before.files,
       'files after': after.files,
@@ -125,7 +130,7 @@ test(
       'MiB before': Math.round(before.memory),
       'MiB after': Math.round(after.memory),
     })
-    for (const name of ['files', 'threads', 'timers', 'memory'] as const) {
+    for (const name of NAMES) {
       expect([name, after[name]]).toEqual([name, expect.any(Number)])
       expect(after[name]).toBeLessThanOrEqual(before[name] + MARGIN[name])
     }

@@ -58,7 +58,7 @@ test(
       service.targets = pods.map(({ port }) => port)
       await sleep(PRE_STOP_MS)
       oldest?.gateway.signal('SIGTERM')
-      expect(await oldest?.gateway.exited(12_000)).toBe(0)
+      expect(await oldest?.gateway.exited()).toBe(0)
     }
     const sent = await writer.finish()
     await until(

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
 import { gatewayHelp } from '../../src/gateway/settings/gateway-settings.ts'
 import { TestKafka } from '../support/kafka.ts'
+import { groupOf } from '../support/metrics.ts'
 import { freePort } from '../support/port.ts'
 import type { KongBody } from '../support/route.ts'
 import { SseClient } from '../support/sse.ts'
@@ -295,8 +296,7 @@ describe('the end of a gateway process', () => {
         expect(seen).not.toContain(String(value))
         seen.add(String(value))
       }
-      const metrics = await (await get(`${url}/metrics`)).text()
-      const [, group = ''] = /hono_kafka_group_lag_records\{.*?group="(.*?)"/.exec(metrics) ?? []
+      const group = await groupOf(url)
       expect(await kafka.memberIds(group)).toHaveLength(1)
       gateway.signal('SIGTERM')
       expect(await gateway.exited()).toBe(0)

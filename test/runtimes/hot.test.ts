@@ -49,7 +49,7 @@ test('an app under bun --hot reads its group, its streams and its sockets on aft
     for await (const chunk of child.stdout) said += new TextDecoder().decode(chunk)
   })()
   try {
-    await until(() => said.includes('http://'), 'the app to listen', 20_000)
+    await until(() => said.includes('http://'), 'the app to listen', 40_000)
     const url = `http://127.0.0.1:${/http:\/\/\S+?:(\d+)/.exec(said)?.[1]}`
     const version = async () => (await fetch(`${url}/version`)).text()
     const values = (records: readonly { value: unknown }[]) =>
@@ -120,4 +120,4 @@ test('an app under bun --hot reads its group, its streams and its sockets on aft
     rmSync(folder, { recursive: true, force: true })
     await kafka.close()
   }
-}, 90_000)
+}, 180_000)

@@ -43,3 +43,16 @@ export class Exposition {
     return found.reduce((sum, { value }) => sum + Number(value), 0)
   }
 }
+
+/**
+ * The id of the only consumer group that a gateway has read as.
+ *
+ * @param url The address of the gateway.
+ */
+export async function groupOf(url: string): Promise<string> {
+  const text = await (await fetch(new URL('/metrics', url))).text()
+  const ids = new Set([...text.matchAll(/[{,]group="(.*?)"/g)].map(([, id]) => id))
+  const [id, ...others] = ids
+  if (id === undefined || others.length > 0) throw new Error(`Groups of ${url}: ${[...ids]}`)
+  return id
+}

@@ -4,6 +4,8 @@ import { sleep } from '../../support/wait.ts'
 /** How soon a client asks again that got no answer. */
 const RETRY = 50
 
+type Place = Pick<StreamedRecord, 'partition' | 'offset'>
+
 /** The records that all clients of a group got together. */
 export interface GroupTally {
   readonly received: number
@@ -27,8 +29,8 @@ export class Pollers implements AsyncDisposable {
   readonly #loops: Promise<void>[] = []
   /** Answers with records, by client. */
   readonly answers: number[] = []
-  /** When each answer with records came, in `performance.now()`'s time, by the client's address. */
-  readonly #arrivals = new Map<string, Array<readonly [at: number, records: number]>>()
+  /** The records that came, by the client's address. */
+  readonly #arrivals = new Map<string, Place[]>()
   #received = 0
   #distinct = 0
   #wrong = 0
@@ -52,10 +54,10 @@ export class Pollers implements AsyncDisposable {
     this.#loops.push(this.#poll(`${url}?${this.#query}`, client, arrivals))
   }
 
-  /** How many records the clients of an address have got since a time. */
-  receivedSince(url: string, since: number): number {
+  /** How many records the clients of an address have got from these offsets on, by partition. */
+  receivedFrom(url: string, offsets: readonly number[]): number {
     const arrivals = this.#arrivals.get(url) ?? []
-    return arrivals.reduce((sum, [at, records]) => sum + (at < since ? 0 : records), 0)
+    return arrivals.filter(({ partition, offset }) => offset >= (offsets[partition] ?? 0)).length
   }
 
   /** Records that came, each counted once. */
@@ -68,18 +70,16 @@ export class Pollers implements AsyncDisposable {
     return { received: this.#received, doubled, wrong: this.#wrong, failed: this.#failed }
   }
 
-  async #poll(
-    url: string,
-    client: number,
-    arrivals: Array<readonly [at: number, records: number]>,
-  ): Promise<void> {
+  async #poll(url: string, client: number, arrivals: Place[]): Promise<void> {
     while (!this.#isOver) {
       const records = await this.#get(url)
       if (records === undefined) await sleep(RETRY)
       else if (records.length > 0) {
         this.answers[client] = (this.answers[client] ?? 0) + 1
-        arrivals.push([performance.now(), records.length])
-        for (const record of records) this.#take(record)
+        for (const record of records) {
+          arrivals.push({ partition: record.partition, offset: record.offset })
+          this.#take(record)
+        }
       }
     }
   }
