@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { createGateway, type Gateway, type GatewayOptions } from '../../src/gateway/app.ts'
 import { parseKeys } from '../../src/gateway/auth/clients.ts'
+import { readDeclarative } from '../../src/kong/config/declarative.ts'
 import { TestKafka } from '../support/kafka.ts'
 
 const ORIGIN = 'http://gateway.test'
@@ -52,6 +53,22 @@ test('is not there unless it is switched on', async () => {
   const gateway = gatewayWith({ produce: false })
   expect((await post(gateway, 'x')).status).toBe(404)
 })
+
+test('writes a body in which a key of Kong’s was found', async () => {
+  const gateway = gatewayWith({})
+  const document = `
+_format_version: "3.0"
+plugins: [{name: key-auth, config: {key_in_body: true}}]
+consumers: [{username: ann, keyauth_credentials: [{key: planted-ann}]}]`
+  gateway.apply(await readDeclarative(document, { environment: {}, ignoreUnknown: false }))
+  const json = { 'content-type': 'application/json' }
+  const write = (apikey: string) =>
+    post(gateway, JSON.stringify({ apikey, records: [{ value: 'keyed' }] }), json)
+  expect((await write('wrong')).status).toBe(401)
+  expect(await (await write('planted-ann')).json()).toEqual({
+    records: [{ topic, partition: expect.any(Number), offset: expect.any(Number) }],
+  })
+}, 60_000)
 
 test('is refused to pages of other origins, also where no credentials are required', async () => {
   const open = gatewayWith({ guard: { corsOrigins: ['*'] } })

@@ -169,7 +169,7 @@ describe('the message of a request', () => {
       413,
       {
         message: 'Payload Too Large',
-        error: 'Cannot read the request: its body may have 1048576 bytes',
+        error: 'Cannot read the request: the body may have 1048576 bytes',
       },
     ])
     expect(await upstream.post('last')).toEqual(SENT)

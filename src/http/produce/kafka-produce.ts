@@ -9,7 +9,6 @@ import {
 import type { HistogramState } from '../../core/histogram.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import { logWarningsByDefault } from '../../core/log.ts'
-import { readLimited } from '../../core/read-limited.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { KafkaTopics } from '../../options/option-types.ts'
 import {
@@ -20,6 +19,7 @@ import type { KafkaWriterOptions } from '../../options/typed-options.ts'
 import type { ProducerRecord, RecordMetadata } from '../../port/kafka.ts'
 import type { SchemasByTopic } from '../../records/topic-schemas.ts'
 import { urlOf } from '../request/client.ts'
+import { readRequestBody } from '../request/request-body.ts'
 import { errorResponse } from '../response/error-response.ts'
 import { type Connection, connect } from '../route/cluster-registry.ts'
 import type { ClusterStats } from '../route/route-stats.ts'
@@ -34,8 +34,6 @@ import { assertRecordsFit } from './validate-records.ts'
 import { type WriteOutcome, WriteStatistics } from './write-statistics.ts'
 import type { WriterControls } from './writer-controls.ts'
 
-/** Bytes of bodies that a handler reads at a time: more requests are refused, but a single one is read. */
-const MAX_READING_BYTES = 64 * 1024 * 1024
 const HEADER_PREFIX = 'kafka-header-'
 /** Parameters of a request that writes. */
 export const WRITE_NAMES = ['topic', 'partition', 'key'] as const
@@ -102,7 +100,6 @@ export function kafkaProduce<const Topics extends KafkaTopics>(
   let connecting: Promise<Connection> | undefined
   let connection: Connection | undefined
   let closed: Promise<void> | undefined
-  const reading = { bytes: 0 }
   const statistics = new WriteStatistics()
 
   const closable = {
@@ -130,7 +127,7 @@ export function kafkaProduce<const Topics extends KafkaTopics>(
 
   const handler: Handler = async (c) => {
     try {
-      const records = await readRecords(c, resolved, reading)
+      const records = await readRecords(c, resolved)
       await assertRecordsFit(records, resolved.schemas)
       const { cluster } = await connected()
       const began = performance.now()
@@ -191,11 +188,7 @@ function answer(
 }
 
 /** @throws KafkaConsumeError for a request that cannot be written, before any record is. */
-async function readRecords(
-  c: Context,
-  options: ResolvedProduceOptions,
-  reading: { bytes: number },
-): Promise<ProducerRecord[]> {
+async function readRecords(c: Context, options: ResolvedProduceOptions): Promise<ProducerRecord[]> {
   if (c.req.method !== 'POST') {
     throw new KafkaConsumeError(
       'METHOD_NOT_ALLOWED',
@@ -205,7 +198,7 @@ async function readRecords(
   const encoding = c.req.header('Content-Encoding') ?? 'identity'
   if (encoding !== 'identity') throw invalidRecord('the body must not be compressed')
   const defaults = defaultsOf(urlOf(c).searchParams, options.topics)
-  const body = await readBody(c, options.maxBytes, reading)
+  const body = await readRequestBody(c, { action: 'write records', maxBytes: options.maxBytes })
   const type = c.req.header('Content-Type')?.split(';')[0]?.trim().toLowerCase()
   let records: ProducerRecord[]
   if (type === 'application/json') records = recordsOfJson(decodeUtf8(body), defaults)
@@ -260,41 +253,6 @@ function recordOfBody(
     .filter(([name]) => name.length > HEADER_PREFIX.length && name.startsWith(HEADER_PREFIX))
     .map(([name, text]) => ({ [name.slice(HEADER_PREFIX.length)]: encoder.encode(text) }))
   return { topic, partition, key: key === undefined ? null : encoder.encode(key), value, headers }
-}
-
-async function readBody(
-  c: Context,
-  maxBytes: number,
-  reading: { bytes: number },
-): Promise<Uint8Array> {
-  const tooLarge = () =>
-    new KafkaConsumeError(
-      'RECORD_TOO_LARGE',
-      `Cannot write records: a body may have ${maxBytes} bytes`,
-    )
-  if (Number(c.req.header('Content-Length') ?? 0) > maxBytes) throw tooLarge()
-  let length = 0
-  const count = (bytes: number) => {
-    length += bytes
-    reading.bytes += bytes
-    const isAlone = reading.bytes === length
-    if (length > maxBytes || reading.bytes <= MAX_READING_BYTES || isAlone) return
-    throw new KafkaConsumeError(
-      'TOO_MANY_RECORDS',
-      'Cannot write records: too many arrive at a time',
-      { retryAfter: 1 },
-    )
-  }
-  try {
-    const body = await readLimited(c.req.raw.body, maxBytes, count)
-    if (body) return body
-  } catch (error) {
-    if (error instanceof KafkaConsumeError) throw error
-    throw invalidRecord('the body did not arrive')
-  } finally {
-    reading.bytes -= length
-  }
-  throw tooLarge()
 }
 
 function decodeUtf8(body: Uint8Array): string {

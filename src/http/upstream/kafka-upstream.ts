@@ -156,6 +156,9 @@ function errorAnswer(c: Context, thrown: unknown, showDetail: boolean): Response
         return say(400, 'Bad Request', message)
       case 'RECORD_TOO_LARGE':
         return say(413, 'Payload Too Large', message)
+      case 'TOO_MANY_RECORDS':
+        c.header('Retry-After', String(error.retryAfter))
+        return say(503, 'Service Unavailable', message)
       case 'FORBIDDEN':
         log.warn('{message}', { message: detail ?? message })
         return say(502, 'Bad Gateway', message)

@@ -9,7 +9,7 @@ import {
   headerMap,
   queryMap,
 } from '../request/forwarded-request.ts'
-import { readRequestBody, unreadable } from '../request/request-body.ts'
+import { readRequestBody, unreadable, WHOLE_REQUEST } from '../request/request-body.ts'
 
 /** Kong sends bodies of these types as they are, and all others as base64. */
 const TEXT_TYPES: readonly string[] = [
@@ -39,7 +39,7 @@ export async function readMessage(
   { method, url, headers }: ForwardedRequest,
   forwarding: MessageFields,
 ): Promise<RequestMessage> {
-  const body = await readRequestBody(c)
+  const body = await readRequestBody(c, WHOLE_REQUEST)
   const parts = forwarding.forwardBody ? await bodyParts(body, headers.get('content-type')) : {}
   const { body: shownBody, bodyArgs, ...rest } = parts
   const fields = {

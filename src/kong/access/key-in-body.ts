@@ -1,7 +1,7 @@
 /** Keys in the bodies of requests: a field of a JSON object, or of a form. */
 import type { Context } from 'hono'
 import { isJsonObject } from '../../core/json-object.ts'
-import { readRequestBody, replaceBody } from '../../http/request/request-body.ts'
+import { readRequestBody, replaceBody, WHOLE_REQUEST } from '../../http/request/request-body.ts'
 
 /** A body whose fields may be keys. */
 export interface KeyedBody {
@@ -26,7 +26,7 @@ export async function readKeyedBody(c: Context): Promise<KeyedBody> {
 }
 
 async function readText(c: Context): Promise<string> {
-  return new TextDecoder().decode(await readRequestBody(c))
+  return new TextDecoder().decode(await readRequestBody(c, WHOLE_REQUEST))
 }
 
 function jsonBody(c: Context, text: string): KeyedBody {
