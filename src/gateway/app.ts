@@ -22,8 +22,9 @@ import { healthRoutes, type NotReady } from './health.ts'
 import { STANDARD_HTTPS_PORT } from './https.ts'
 import { KongRoutes } from './kong-routes.ts'
 import { guardedLogin } from './login/login.ts'
-import { Pages, refuseRestricted } from './pages.ts'
+import { Pages } from './pages.ts'
 import { produceRoute } from './produce-route.ts'
+import { refuseRestricted } from './restricted.ts'
 import type { AnsweringHandler, MakeRoute, ServedRoute } from './routing-table.ts'
 import { Supervisor } from './supervisor.ts'
 
@@ -176,10 +177,11 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
   const served = () => [...ownServed, ...kong.served()]
   const measured = () => ({ ...byName(served()), ...logsByName(kong.logs()) })
   const { observers, metrics, status, report } = reportsOf(options, served, measured)
+  const consolePath = options.console ?? '/'
   const pages = new Pages({
     status,
     served,
-    console: options.console ?? '/',
+    console: consolePath,
     docs: options.docs ?? true,
     metrics: metrics !== undefined,
     account: async (c) => c.get('gatewaySession') ?? (await kong.logins.account(c)),
@@ -198,7 +200,9 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
   /** The answer of Kong's global plugins, which for a browser may be the page to log in. */
   const guardByKong = (c: Context) =>
     kong.guard(c)?.then(async (refusal) => refusal && ((await login.offer(c, refusal)) ?? refusal))
-  const pageGuard = async (c: Context) => (await guardByKong(c)) ?? refuseRestricted(c)
+  const restricted = { status, console: consolePath }
+  const pageGuard = async (c: Context) =>
+    (await guardByKong(c)) ?? (await refuseRestricted(c, restricted))
 
   const app = new Hono()
   app.use(observeRequests(observers))

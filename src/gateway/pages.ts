@@ -1,8 +1,6 @@
 import { type Context, Hono } from 'hono'
-import { KafkaConsumeError } from '../core/errors.ts'
 import { requestStatisticsOf } from '../core/request-statistics.ts'
-import { clientOf, isRestricted, type KafkaClient } from '../http/request/client.ts'
-import { errorResponse } from '../http/response/error-response.ts'
+import { clientOf, type KafkaClient } from '../http/request/client.ts'
 import { docsRoutes } from '../observability/openapi/docs.ts'
 import type { OperationPath } from '../observability/openapi/operations.ts'
 import { type Status, statusHandler } from '../observability/status.ts'
@@ -10,10 +8,14 @@ import { topicRoutes } from '../observability/topics.ts'
 import type { Session } from './auth/sessions.ts'
 import { kafkaConsole } from './console/console.ts'
 import { LOGIN_PATH, LOGOUT_PATH } from './login/login.ts'
+import { refuseRestricted } from './restricted.ts'
 import type { ServedRoute } from './routing-table.ts'
 
-/** The path of topics, which clients with a scope may see in part. */
 const TOPICS = '/topics'
+/** Paths of data that depend on the client's scope. */
+const SCOPED_DATA = /^\/(?:status|topics(?:\/.*)?)\/?$/
+/** Paths of pages and data that are not for clients with a scope, since they show what there is in all. */
+const UNSCOPED = /^\/(?:docs(?:\/.*)?|openapi\.json)\/?$/
 
 /** The parts of a request's context that its page depends on. */
 interface PageBindings {
@@ -89,12 +91,14 @@ export class Pages {
    * @param guard Answers in a page's place where the client may not see it.
    */
   async handle(c: Context, guard: PassOrAnswer): Promise<Response> {
-    const isScoped = c.req.path === TOPICS || c.req.path.startsWith(`${TOPICS}/`)
-    if (isScoped) return this.#answerScoped(c, guard)
+    if (SCOPED_DATA.test(c.req.path)) return this.#answerScoped(c, guard)
     const response = await this.#answer(c)
     if (response.status === 404) return response
     nameRoute(c)
-    return (await guard(c)) ?? refuseRestricted(c) ?? response
+    const refusal = await guard(c)
+    if (refusal) return refusal
+    const isUnscoped = UNSCOPED.test(c.req.path)
+    return (isUnscoped && (await refuseRestricted(c, this.#options))) || response
   }
 
   /** Answers a request for data that depend on the client's scope. */
@@ -137,11 +141,4 @@ function readingRoute({ name, handler }: ServedRoute) {
 function nameRoute(c: Context): void {
   const statistics = requestStatisticsOf(c)
   if (statistics) statistics.route = '(console)'
-}
-
-/** Refuses a client that may see some records only: pages and metrics show what there is in all. */
-export function refuseRestricted(c: Context): Response | undefined {
-  if (!isRestricted(clientOf(c))) return undefined
-  const message = 'Cannot show this: the client may see a part of the records only'
-  return errorResponse(c, new KafkaConsumeError('FORBIDDEN', message), false)
 }

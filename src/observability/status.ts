@@ -2,9 +2,11 @@
 import type { Handler } from 'hono'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { ProduceStats } from '../http/produce/kafka-produce.ts'
+import { clientOf } from '../http/request/client.ts'
 import type { PartitionRange, RouteStats } from '../http/route/route-stats.ts'
 import type { UpstreamStats } from '../http/upstream/kafka-upstream.ts'
 import { lagOf, type Observed, PartitionOffsets } from './partition-offsets.ts'
+import { readableStatus } from './readable-status.ts'
 
 /** A route that `/status` lists. */
 export interface StatusRoute {
@@ -34,7 +36,8 @@ export interface Status {
     readonly mode: string
     readonly topics: readonly string[]
     readonly cluster: string | undefined
-    readonly streams: number
+    /** Open streams. Absent for clients with a scope. */
+    readonly streams?: number
     readonly groups: readonly string[]
   }>
   readonly clusters: ReadonlyArray<{
@@ -107,11 +110,11 @@ export function statusOf(routes: () => readonly StatusRoute[]): () => Promise<St
   }
 }
 
-/** Answers with a status, as JSON. */
+/** Answers with a status, as JSON: with the part that the client may see. */
 export function statusHandler(status: () => Promise<Status>): Handler {
   return async (c) => {
     c.header('Cache-Control', 'no-store')
-    return c.json(await status())
+    return c.json(readableStatus(await status(), clientOf(c)))
   }
 }
 
@@ -128,7 +131,7 @@ export function combineStatus(threads: readonly Status[]): Status {
     return {
       ...route,
       cluster: same.find(({ cluster }) => cluster !== undefined)?.cluster,
-      streams: same.reduce((sum, { streams }) => sum + streams, 0),
+      streams: same.reduce((sum, { streams = 0 }) => sum + streams, 0),
       groups: [...new Set(same.flatMap(({ groups }) => groups))],
     }
   })

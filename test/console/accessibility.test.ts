@@ -1,18 +1,18 @@
 /** Every view by axe (WCAG 2.2 AA), in both themes, at the width of a desktop and of a phone. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
-import type { AxeResults } from 'axe-core'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
+import { axeFindings, dress, THEMES_AND_WIDTHS } from '../support/axe.ts'
 import { Browser, provideChromium } from '../support/chromium.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { until } from '../support/wait.ts'
 
 const { TEST_KAFKA_BROKERS: brokers = '' } = process.env
-const axe = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
 const KEY = 'planted-key-of-the-operator'
-
-const WIDTHS = [390, 1440]
-const THEMES = ['light', 'dark'] as const
+const SCOPED_KEY = 'planted-key-of-the-shop'
+const folder = mkdtempSync(join(tmpdir(), 'accessibility-'))
 
 let kafka: TestKafka
 let gateway: GatewayProcess
@@ -78,7 +78,26 @@ const VIEWS: Array<[name: string, path: () => string, show: () => Promise<unknow
       await seen('dialog[open]')
     },
   ],
+  ['the records of a client with a scope', () => '/login', () => asScopedClient('/', '.scope')],
+  [
+    'the page for a client with a scope in place of one that shows all',
+    () => '/login',
+    () => asScopedClient('/docs', '.quiet'),
+  ],
 ]
+
+/** Logs in as a client with a scope, in place of the operator. */
+async function asScopedClient(path: string, selector: string): Promise<void> {
+  await logIn(SCOPED_KEY)
+  await browser.page.goto(url + path)
+  await seen(selector)
+}
+
+async function logIn(key: string): Promise<void> {
+  await browser.page.getByLabel('Key').fill(key)
+  await browser.page.keyboard.press('Enter')
+  await seen('#main section')
+}
 
 async function seen(selector: string): Promise<void> {
   await browser.page.locator(selector).first().waitFor({ timeout: 20_000 })
@@ -100,7 +119,10 @@ beforeAll(async () => {
       partition: index % 2,
     })),
   )
-  const flags = ['--brokers', brokers, '--topics', topic, '--produce']
+  const clients = join(folder, 'clients.yaml')
+  const only = `{topics: [${topic}], partitions: [0], keys: [k], filters: ["partition == 0"]}`
+  writeFileSync(clients, `clients: [{name: shop, key: ${SCOPED_KEY}, only: ${only}}]`)
+  const flags = ['--brokers', brokers, '--topics', topic, '--produce', '--clients', clients]
   const started = await GatewayProcess.listening(flags, { BEARER_KEYS: `ops=${KEY}` })
   gateway = started.gateway
   url = started.url
@@ -111,37 +133,26 @@ beforeAll(async () => {
   const headers = { authorization: `Bearer ${KEY}` }
   await fetch(`${url}/messages?max_records=3&timeout=10000`, { headers })
   await browser.page.goto(url)
-  await browser.page.getByLabel('Key').fill(KEY)
-  await browser.page.keyboard.press('Enter')
-  await seen('#main section')
+  await logIn(KEY)
 }, 60_000)
 
 afterAll(async () => {
   await browser?.[Symbol.asyncDispose]()
   await gateway?.kill()
+  rmSync(folder, { recursive: true })
   await kafka?.deleteTopic(topic)
   await kafka?.close()
 }, 60_000)
 
 describe.each(VIEWS)('%s', (_, path, show) => {
-  test.each(WIDTHS.flatMap((width) => THEMES.map((theme) => [width, theme] as const)))(
+  test.each(THEMES_AND_WIDTHS)(
     'at %i px in the %s theme has no findings of axe, and fits in its width',
     async (width, theme) => {
-      const { page } = browser
-      await page.setViewportSize({ width, height: 900 })
-      await page.emulateMedia({ colorScheme: theme })
-      await page.goto(url + path())
+      await dress(browser.page, width, theme)
+      await browser.page.goto(url + path())
       await show()
-      await page.evaluate(axe)
-      const { violations } = await page.evaluate<AxeResults>(
-        "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })",
-      )
-      const found = violations.flatMap(({ id, nodes }) =>
-        nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`),
-      )
-      expect(found).toEqual([])
-      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width)
+      expect(await axeFindings(browser.page)).toEqual([])
     },
-    60_000,
+    30_000,
   )
 })

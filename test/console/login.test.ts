@@ -27,7 +27,10 @@ beforeAll(async () => {
   topic = await kafka.createTopic(1)
   writeFileSync(
     clients,
-    'clients: [{name: ann, password: planted-of-ann}, {name: bob, key: planted-key-of-bob}]',
+    `clients:
+- {name: ann, password: planted-of-ann}
+- {name: bob, key: planted-key-of-bob}
+- {name: shop, key: planted-key-of-the-shop, only: {topics: [${topic}], keys: [mine]}}`,
   )
 }, 60_000)
 
@@ -74,6 +77,39 @@ test('a name and a password open the page that was asked for, and its streams; l
   await page.getByRole('button', { name: 'Log out' }).click()
   await page.getByLabel('Password or key').waitFor()
   expect(page.url()).toBe(`${url}/?from=a#there`)
+  expect(gateway.stdout + gateway.stderr).not.toContain('planted')
+}, 60_000)
+
+test('a client with a scope reads its part in the console, and gets out of a page that is not for it', async () => {
+  await kafka.produce(topic, [
+    { key: 'mine', value: 'a record of mine', partition: 0 },
+    { key: 'other', value: 'a record of others', partition: 0 },
+    { key: 'mine', value: 'the last of mine', partition: 0 },
+  ])
+  const { gateway, url } = await open(['--clients', clients, '--produce'])
+  await using _ = gateway
+  await using browser = await Browser.start()
+  const { page } = browser
+  await page.goto(`${url}/?start=earliest`)
+  await page.getByLabel('Password or key').fill('planted-key-of-the-shop')
+  browser.errors.length = 0
+  await page.keyboard.press('Enter')
+  await page.getByText('the last of mine').waitFor({ timeout: 15_000 })
+  expect(await page.getByText('a record of mine').count()).toBe(1)
+  expect(await page.getByText('a record of others').count()).toBe(0)
+  expect(await page.locator('.scope').textContent()).toBe(`You may read: topic ${topic} · key mine`)
+  expect(await page.locator('#views a').allTextContents()).toEqual(['Records', 'Topics'])
+  await page.goto(url)
+  await isLive(browser)
+  await page.goto(`${url}/?view=topics`)
+  await page.getByRole('link', { name: topic }).waitFor()
+  expect(browser.errors).toEqual([])
+  await page.goto(`${url}/docs`)
+  await page.getByRole('link', { name: 'Open the console' }).click()
+  await page.locator('.scope').waitFor()
+  await page.goto(`${url}/metrics`)
+  await page.getByRole('button', { name: 'Log out' }).click()
+  await page.getByText('You are logged out.').waitFor()
   expect(gateway.stdout + gateway.stderr).not.toContain('planted')
 }, 60_000)
 

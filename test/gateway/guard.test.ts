@@ -67,7 +67,7 @@ const basic = (name: string, password: string) => ({
 })
 
 describe('pages of the gateway beside its routes', () => {
-  test.each(['/metrics', '/status', '/', '/console/console.js'])(
+  test.each(['/metrics', '/docs', '/openapi.json'])(
     '%s is open to clients without a scope only',
     async (path) => {
       const gateway = guarded({ clients: CLIENTS })
@@ -76,6 +76,16 @@ describe('pages of the gateway beside its routes', () => {
       const bound = await ask(gateway, bearer('planted-key-of-the-shop'), path)
       expect(bound.status).toBe(403)
       expect(bound.body.code).toBe('FORBIDDEN')
+    },
+  )
+
+  test.each(['/status', '/topics', '/', '/console/console.js'])(
+    '%s is open to clients that have credentials',
+    async (path) => {
+      const gateway = guarded({ clients: CLIENTS })
+      expect((await ask(gateway, {}, path)).status).toBe(401)
+      expect((await ask(gateway, basic('ann', 'planted-of-ann'), path)).status).toBe(200)
+      expect((await ask(gateway, bearer('planted-key-of-the-shop'), path)).status).toBe(200)
     },
   )
 })

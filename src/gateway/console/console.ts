@@ -1,7 +1,8 @@
 /** The console: a page that shows what a gateway serves, live. */
 import { type Context, Hono } from 'hono'
 import { NONCE, secureHeaders } from 'hono/secure-headers'
-import { credentialQuery } from '../../http/request/client.ts'
+import { clientOf, credentialQuery, isRestricted } from '../../http/request/client.ts'
+import { describeScope } from '../auth/scope.ts'
 import { assetRoutes, importMap } from './assets.ts'
 import { page } from './page.ts'
 
@@ -112,7 +113,9 @@ export function kafkaConsole({
     const credentials = credentialQuery(c)
     const imports = importMap(files, credentials)
     const nonce = c.get('secureHeadersNonce') ?? ''
-    const user = { account: account?.(c), login: login?.(c) }
+    const client = clientOf(c)
+    const scope = isRestricted(client) ? describeScope(client.only) : undefined
+    const user = { account: account?.(c), login: login?.(c), scope }
     return c.html(page(links, { files, credentials, imports, nonce, ...user }))
   })
   app.route('/console', assetRoutes())

@@ -24,6 +24,8 @@ interface PageParts {
   readonly nonce: string
   /** The user who has logged in, if one has. */
   readonly account: ConsoleAccount | undefined
+  /** The part of the records that the client may read, in words; undefined where it may read all. */
+  readonly scope: readonly string[] | undefined
   /** The address of the page to log in, if there is one. */
   readonly login: string | undefined
 }
@@ -39,11 +41,16 @@ export const page = (links: ConsoleLinks, parts: PageParts) => html`<!doctype ht
   data-metrics="${links.metrics}"
   data-topics="${links.topics}"
   data-credentials="${parts.credentials}"
+  ${parts.scope && raw('data-scoped')}
   ${parts.login !== undefined && html`data-login="${parts.login}"`}
 >
   ${head(parts)}
   <body>
     ${top(links, parts)}
+    ${
+      parts.scope &&
+      html`<section class="scope" aria-label="Scope">You may read: ${parts.scope.join(' · ')}</section>`
+    }
     <p class="banner" id="banner" role="alert" hidden></p>
     <main id="main"></main>
     <footer>hono-kafka-consume ${packageJson.version}</footer>
@@ -69,14 +76,14 @@ const head = ({ files, credentials, imports, nonce }: PageParts) => html`<head>
 
 const top = (
   { docs, metrics }: ConsoleLinks,
-  { credentials, account, login }: PageParts,
+  { credentials, account, login, scope }: PageParts,
 ) => html`<header class="top">
       <h1>Kafka over HTTP</h1>
       <nav id="views" aria-label="Views"></nav>
       <p class="kafka" id="kafka" role="status" data-state="wait">Connecting …</p>
       <div class="links">
-        ${docs !== undefined && html`<a href="${docs}${credentials}">API</a>`}
-        <a href="${metrics}${credentials}">Metrics</a>
+        ${docs !== undefined && !scope && html`<a href="${docs}${credentials}">API</a>`}
+        ${!scope && html`<a href="${metrics}${credentials}">Metrics</a>`}
         ${
           account &&
           html`<span class="account">${account.name}</span>

@@ -1,6 +1,5 @@
 /** Logging in with a browser: a form for keys, passwords and tokens, and the user of an OIDC issuer. */
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
-import { NONCE, secureHeaders } from 'hono/secure-headers'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import * as v from 'valibot'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
@@ -13,6 +12,7 @@ import { OidcIssuer } from '../auth/oidc.ts'
 import { CookieTooLong, SealedCookie } from '../auth/sealed-cookie.ts'
 import { type LoggedIn, type Session, type SessionOptions, Sessions } from '../auth/sessions.ts'
 import { type LoginNotice, loginPage, onwardPage } from './login-page.ts'
+import { isPageRequest, withPageHeaders } from './small-page.ts'
 
 /** The paths that are for everyone, in front of the guard. A route of such a path is not reached. */
 const PATHS = {
@@ -164,11 +164,7 @@ class Login {
     const statistics = requestStatisticsOf(c)
     if (statistics) statistics.route = '(login)'
     c.header('Cache-Control', 'no-store')
-    let answer: Response | undefined
-    await headers(c, async () => {
-      answer = await make(c)
-    })
-    return answer
+    return withPageHeaders(c, () => make(c))
   }
 
   /**
@@ -314,24 +310,6 @@ class Login {
   }
 }
 
-/**
- * Headers of the login's pages. With the referrer's origin a browser sends `Origin` along with a form,
- * which without it would be `null`.
- */
-const headers = secureHeaders({
-  contentSecurityPolicy: {
-    defaultSrc: ["'none'"],
-    scriptSrc: [NONCE],
-    styleSrc: [NONCE],
-    baseUri: ["'none'"],
-    formAction: ["'self'"],
-    frameAncestors: ["'none'"],
-  },
-  referrerPolicy: 'same-origin',
-  strictTransportSecurity: false,
-  xFrameOptions: 'DENY',
-})
-
 /** @throws KafkaConsumeError FORBIDDEN */
 async function beginSession(
   c: Context,
@@ -345,12 +323,6 @@ async function beginSession(
     const message = 'Cannot log in: what the token says of its bearer is too long for a cookie'
     throw new KafkaConsumeError('FORBIDDEN', message)
   }
-}
-
-/** Whether a browser wants to show the answer as a page. */
-function isPageRequest(c: Context): boolean {
-  const isRead = c.req.method === 'GET' || c.req.method === 'HEAD'
-  return isRead && c.req.header('Accept')?.includes('text/html') === true
 }
 
 /** The address of this gateway to which the issuer sends browsers back. */

@@ -224,7 +224,10 @@ export const SCHEMAS = {
           v.description('Named filters: expressions by name'),
         ),
         cluster: v.optional(v.string()),
-        streams: v.number(),
+        streams: v.pipe(
+          v.optional(v.number()),
+          v.description('Open streams. Absent for clients with a scope'),
+        ),
         groups: v.array(v.string()),
       }),
     ),

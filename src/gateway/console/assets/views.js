@@ -26,7 +26,13 @@ export const VIEWS = [
     isThere: (status) => producerOf(status) !== undefined,
     load: () => import('./produce/view.js'),
   },
-  { name: 'gateway', title: 'Gateway', load: () => import('./gateway/view.js') },
+  {
+    name: 'gateway',
+    title: 'Gateway',
+    // Its metrics are not for clients with a scope.
+    isThere: () => document.documentElement.dataset['scoped'] === undefined,
+    load: () => import('./gateway/view.js'),
+  },
 ]
 
 /** @param {URLSearchParams} parameters */

@@ -111,7 +111,7 @@ function row(route) {
       <small>${where.join(' · ')}</small>
     </th>
     <td class="wrap">${route.topics.map((topic) => html`<span>${topic}</span> `)}</td>
-    <td class="number">${count(route.streams)}</td>
+    <td class="number">${route.streams === undefined ? '–' : count(route.streams)}</td>
   </tr>`
 }
 
