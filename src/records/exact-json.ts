@@ -40,3 +40,19 @@ function parseNumbers(text: string): unknown {
     return exact <= MAX_INT64 && exact >= MIN_INT64 ? exact : value
   })
 }
+
+/**
+ * JSON of a value that {@link parseExact} has made.
+ *
+ * @throws TypeError for other values, such as times.
+ */
+export function exactJson(value: unknown): string {
+  if (typeof value === 'bigint') return String(value)
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(exactJson).join()}]`
+  const isPlain = value instanceof Map || Object.getPrototypeOf(value) === Object.prototype
+  if (!isPlain) throw new TypeError('Cannot make JSON of a value that JSON does not have')
+  const entries = value instanceof Map ? [...value] : Object.entries(value)
+  const fields = entries.map(([name, field]) => `${JSON.stringify(name)}:${exactJson(field)}`)
+  return `{${fields.join()}}`
+}

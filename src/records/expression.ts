@@ -7,7 +7,7 @@ import type { RE2JS } from 're2js'
 import { KafkaConsumeError } from '../core/errors.ts'
 import { LruMap } from '../core/lru-map.ts'
 import { packages } from '../core/on-use.ts'
-import { parseExact } from './exact-json.ts'
+import { exactJson, parseExact } from './exact-json.ts'
 import { anchorOf, canonicalText, type FilterAnchor } from './expression-anchor.ts'
 import { FIELDS, type RecordTest, type RecordView } from './record-view.ts'
 import { requiredTexts } from './required-text.ts'
@@ -113,7 +113,14 @@ function environmentOf(): Environment {
   }
   created.registerOperator('double % double', (a: number, b: number) => a % b)
   created.registerFunction('json(string): dyn', parseExact)
+  created.registerFunction('text(dyn): string', textOfValue)
   return created
+}
+
+/** A value as a text to search: a text as it is, null as an empty one, and other values as JSON. */
+function textOfValue(value: unknown): string {
+  if (typeof value === 'string') return value
+  return value === null ? '' : exactJson(value)
 }
 
 /** The steps that one evaluation has left. */
@@ -262,14 +269,7 @@ function evaluationOf(
   if (macro) return (evaluator, _node, context) => macro.evaluate(evaluator, macro, context)
   if (node.op === 'rcall') return methodCall(node, budget)
   if (node.op === 'map' && (node.args as unknown[]).length > 0) return mapLiteral(node)
-  if (node.op === 'call') {
-    const [name] = node.args as [string]
-    return (evaluator, _node, context) => {
-      const { length } = budget.view as RecordView
-      budget.spend(name === 'json' ? length >> 3 : (PARSERS.get(name) ?? 0))
-      return evaluate(evaluator, node, context)
-    }
-  }
+  if (node.op === 'call') return functionCall(node, budget)
   const field = node.op === 'id' && (node.args === 'key' || node.args === 'value') && node.args
   if (field && parent && hasFields(parent, node)) {
     return () => (budget.view as RecordView).jsonOf(field)
@@ -295,6 +295,25 @@ function mapLiteral(node: ExpressionNode): Evaluate {
         value.evaluate(evaluator, value, context),
       ]),
     )
+}
+
+function functionCall(node: ExpressionNode, budget: StepBudget): Evaluate {
+  const [name, given] = node.args as [string, ExpressionNode[]]
+  const { evaluate } = node.meta
+  const field = name === 'text' && given[0]?.op === 'id' ? given[0].args : undefined
+  if (field === 'key' || field === 'value' || field === 'headers') {
+    return () => {
+      const view = budget.view as RecordView
+      budget.spend(view.length >> 6)
+      return view.textOf(field)
+    }
+  }
+  return (evaluator, _node, context) => {
+    const { length } = budget.view as RecordView
+    const isJson = name === 'json' || name === 'text'
+    budget.spend(isJson ? length >> 3 : (PARSERS.get(name) ?? 0))
+    return evaluate(evaluator, node, context)
+  }
 }
 
 function methodCall(node: ExpressionNode, budget: StepBudget): Evaluate {

@@ -19,6 +19,8 @@ export interface RecordView {
   readonly length: number
   /** A field's text parsed as JSON; undefined when the text is not valid JSON. */
   jsonOf(field: 'key' | 'value'): unknown
+  /** A field as a text to search: a text as it is, null as an empty one, and other values as their JSON. */
+  textOf(field: 'key' | 'value' | 'headers'): string
 }
 
 /** The fields of a record that filters know, by their types in CEL. */
@@ -149,7 +151,8 @@ class Views implements BatchViews {
 
   #parse(index: number): RecordView {
     const text = this.#textOf(index)
-    return new View(isTooDeep(text) ? parsedByField(text) : parsedRecord(text), text.length)
+    const record = isTooDeep(text) ? parsedByField(text) : parsedRecord(text)
+    return new View(record, text.length, () => this.#textOf(index))
   }
 
   #textOf(index: number): string {
@@ -161,8 +164,11 @@ class View implements RecordView {
   readonly fields: RecordView['fields']
   readonly length: number
   readonly #parsed = new Map<'key' | 'value', unknown>()
+  readonly #json: () => string
+  #texts: Map<string, string> | undefined
 
-  constructor(record: ConsumedRecord, length: number) {
+  /** @param json Gives the record's JSON, which is rarely needed again. */
+  constructor(record: ConsumedRecord, length: number, json: () => string) {
     const { topic, partition, offset, timestamp, key, value, headers } = record
     this.fields = {
       topic,
@@ -174,6 +180,7 @@ class View implements RecordView {
       headers,
     }
     this.length = length
+    this.#json = json
   }
 
   jsonOf(field: 'key' | 'value'): unknown {
@@ -181,6 +188,14 @@ class View implements RecordView {
     if (typeof given !== 'string') return given
     if (!this.#parsed.has(field)) this.#parsed.set(field, parsedOrUndefined(given))
     return this.#parsed.get(field)
+  }
+
+  textOf(field: 'key' | 'value' | 'headers'): string {
+    const given = this.fields[field]
+    if (typeof given === 'string') return given
+    if (given === null) return ''
+    this.#texts ??= fieldTexts(this.#json())
+    return this.#texts.get(field) ?? ''
   }
 }
 

@@ -139,6 +139,10 @@ function originOf({ op, args }: SyntaxNode, variables: Variables): Origin {
       const [parent] = args as [SyntaxNode]
       return originOf(parent, variables) === 'exact' ? 'exact' : undefined
     }
+    case 'call': {
+      const [name, [given]] = args as [string, SyntaxNode[]]
+      return name === 'text' && given && hasOwnText(given) ? 'exact' : undefined
+    }
     case 'rcall': {
       const [name, receiver] = args as [string, SyntaxNode]
       const origin =
@@ -148,6 +152,13 @@ function originOf({ op, args }: SyntaxNode, variables: Variables): Origin {
     default:
       return undefined
   }
+}
+
+/** Whether the JSON of a value stands in the record as `text` gives it: not made anew of parsed JSON. */
+function hasOwnText({ op, args }: SyntaxNode): boolean {
+  if (op === 'id') return CONTENT.has(args as string)
+  const parent = op === '.' || op === '[]' ? (args as [SyntaxNode])[0] : undefined
+  return parent?.op === 'id' && parent.args === 'headers'
 }
 
 /** The characters that JSON may spell by a short escape. */

@@ -45,6 +45,7 @@ const { expression } = fc.letrec<{ expression: string }>((tie) => {
             'bytes',
             'type',
             'json',
+            'text',
             'timestamp',
             'duration',
             'dyn',

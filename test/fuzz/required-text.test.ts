@@ -130,6 +130,13 @@ function condition(text: string) {
         .tuple(path, fc.constantFrom(...METHODS), folded)
         .map(([a, m, b]) => `${a}.lowerAscii().${m}(${b})`),
       fc.tuple(path, literal).map(([a, b]) => `${a}.trim() == ${b}`),
+      fc
+        .tuple(fc.constantFrom('key', 'value', 'headers', 'value.list', 'headers.a'), literal)
+        .map(([a, b]) => `text(${a}).contains(${b})`),
+      fc
+        .tuple(fc.constantFrom('key', 'value', 'headers', 'value.list'), folded)
+        .map(([a, b]) => `text(${a}).lowerAscii().contains(${b})`),
+      folded.map((a) => `headers.exists(h, text(headers[h]).lowerAscii().contains(${a}))`),
       literal.map((a) => `value.list.exists(x, x == ${a})`),
       literal.map((a) => `["", ${a}].exists(x, x == ${a})`),
       literal.map((a) => `value.list.exists(x, [${a}].exists(x, x.contains(${a})))`),

@@ -183,6 +183,29 @@ describe('registries of topics', () => {
     expect(text).toContain('"value":9223372036854775807')
   })
 
+  test('records are searched by the text of their values, which text() has of any value', async () => {
+    const topic = await target.kafka.createTopic()
+    const schema = { type: 'record', name: 'N', fields: [{ name: 'note', type: 'string' }] }
+    const id = await register(registry.url, `${topic}-value`, JSON.stringify(schema))
+    const type = avro.Type.forSchema(schema as never)
+    const values = ['Ada Łoś', 'Grace', 'says "ada"', 'nobody'].map((note) => {
+      return framed(id, type.toBuffer({ note }))
+    })
+    await target.kafka.produce(
+      topic,
+      [...values, 'Ada in plain'].map((value) => ({ value })),
+    )
+    await using route = await Route.mount(target, { topics: [topic], schemaRegistry: at() })
+    const found = async (text: string) => {
+      const filter = `text(value).lowerAscii().contains(${JSON.stringify(text)})`
+      const records = await route.records({ start: 'earliest', timeout: 5_000, filter })
+      return records.map(({ offset }) => offset)
+    }
+    expect(await found('ada')).toEqual([0, 2])
+    expect(await found('ada łoś')).toEqual([0])
+    expect(await found('says \\"ada\\"')).toEqual([2])
+  })
+
   test('a record that cannot be deserialized leaves its neighbours intact, and the group goes on', async () => {
     const topic = await target.kafka.createTopic()
     const id = await register(registry.url, `${topic}-value`, '"string"')

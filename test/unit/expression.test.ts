@@ -83,6 +83,10 @@ describe('an expression', () => {
     'value.missing == 1 || value.count == 3',
     'cel.bind(t, value.total, t > 10 && t < 11)',
     'value.exists(name, name == "tags")',
+    'text(key) == "k1" && text(value.note) == "" && text(value.tags) == "[\\"new\\",\\"gift\\"]"',
+    'text(value).contains("9007199254740993,\\"huge\\"") && text(value.id) == "9007199254740993"',
+    'text(headers).contains("\\"n\\":[\\"1\\",\\"2\\"]") && text(headers.n) == "[\\"1\\",\\"2\\"]"',
+    'text(json("{\\"constructor\\": 1}")) == "{\\"constructor\\":1}"',
     'json("[1, {}]").size() == 2 && json("9007199254740993") == 9007199254740993',
     'timestamp(timestamp / 1000).getHours("Europe/Warsaw") >= 0',
   ])('%s is true of an order', (text) => {
@@ -101,6 +105,7 @@ describe('an expression', () => {
     'json(value.type) == 1',
     'value.note.city == "x"',
     'value.constructor != null || value.__proto__ != null || "constructor" in value',
+    'text(timestamp("2026-01-31T09:30:00Z")) != ""',
     // True only where it is true.
     'value.count',
     'value',

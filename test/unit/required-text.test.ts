@@ -20,12 +20,12 @@ function batchOf(value: string): EncodedBatch {
   return EncodedBatch.encode([record], new Cursor(table, new Float64Array(1)), 'noop')
 }
 
-const SEARCH = 'key.lowerAscii().contains("x-1") || value.lowerAscii().contains("x-1")'
+const SEARCH = 'text(key).lowerAscii().contains("x-1") || text(value).lowerAscii().contains("x-1")'
 
 describe('a record without the texts that an expression requires', () => {
   test.each([
     SEARCH,
-    `${SEARCH} || headers.exists(h, headers[h].lowerAscii().contains("x-1"))`,
+    `${SEARCH} || headers.exists(h, text(headers[h]).lowerAscii().contains("x-1"))`,
     'value.id == "x-1"',
     '"x-1" == value["id"] && value.total > 1',
     'value.id in ["x-1", "x-2"]',
@@ -57,6 +57,7 @@ describe('a record without the texts that an expression requires', () => {
     'value.contains("/")',
     'value == ""',
     'value.id in []',
+    'text(value.tags).contains("x-1")',
     'value.id in ["1", "2", "3", "4", "5", "6", "7", "8", "9"]',
   ])('is parsed for %s, which requires none', (text) => {
     expect(expressionOf(text).required).toEqual([])

@@ -811,6 +811,30 @@ describe('a subscription', () => {
     })
   })
 
+  test('a search that reads on and on ends with what it has found, at the position that it has reached', async () => {
+    await using scene = await Scene.at([1_000_000, 0])
+    const reader = scene.reader([0, 0], {
+      matches: (batch, index) => batch.offsets[index] === 3,
+    })
+    const limits = { maxRecords: 10, maxBytes: 1e6, timeout: 0 }
+    let isDone = false
+    const reading = readFromPosition(reader, limits, new AbortController().signal).finally(() => {
+      isDone = true
+    })
+    await until(() => scene.source.opened.length === 2, 'a catch-up read')
+    // Kafka brings a record each time that it is asked, so that the filter itself takes no time.
+    let offset = 0
+    while (!isDone) {
+      if (scene.source.last.unread === 0)
+        scene.source.last.answer({ records: [recordAt(0, offset++, 1)] })
+      await sleep(1)
+    }
+    const { slices, isFull } = await reading
+    expect(slices.flatMap(({ batch }) => [...batch.offsets])).toEqual([3])
+    expect(isFull).toBe(false)
+    expect(reader.cursor.vector[0]).toBeWithin(4, offset + 1)
+  }, 60_000)
+
   test('goes on by a catch-up read when the ring buffer left it behind, and is counted', async () => {
     await using scene = await Scene.at([0, 0], 500)
     const reader = scene.reader([0, 0])

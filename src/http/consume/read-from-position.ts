@@ -10,6 +10,14 @@ const STALL_MS = 10_000
 /** Milliseconds that the filter of one request may take: the next page continues with the rest. */
 const FILTER_TIME_MS = 1_000
 
+/**
+ * Milliseconds after its first records in which a search for records that pass a filter ends with those
+ * found. To read them, or to deserialize them, may take longer than the filter itself.
+ */
+const SEARCH_MS = 2_500
+/** Milliseconds after which a search asks whether it is to end. */
+const SEARCH_STEP_MS = 250
+
 /** The result of one read from a position. */
 export interface PositionRead {
   readonly slices: readonly Slice[]
@@ -68,7 +76,9 @@ class BoundedRead implements PositionRead {
   #bytes: number
   /** When the wait for a first record ends, in `performance.now()`'s time. */
   readonly #until: number
-  readonly #search: { readonly filterTime: number; readonly until: number }
+  readonly #filterTime: number
+  /** When a search ends, in `performance.now()`'s time; infinite before the first records. */
+  #searchUntil = Infinity
   readonly #startOffsets: Float64Array
 
   constructor(
@@ -83,8 +93,7 @@ class BoundedRead implements PositionRead {
     this.#records = limits.maxRecords
     this.#bytes = limits.maxBytes
     this.#until = performance.now() + limits.timeout
-    const { filterTime = FILTER_TIME_MS } = limits
-    this.#search = { filterTime, until: this.#until + STALL_MS }
+    this.#filterTime = limits.filterTime ?? FILTER_TIME_MS
     this.#startOffsets = subscription.cursor.vector.slice()
   }
 
@@ -95,7 +104,11 @@ class BoundedRead implements PositionRead {
    */
   async step(): Promise<boolean> {
     if (this.#records <= 0 || this.#bytes <= 0 || this.#subscription.hasEnded) return this.#end()
-    const isReady = await this.#subscription.fill(this.#records, this.#search)
+    const now = performance.now()
+    const until = Math.min(now + SEARCH_STEP_MS, this.#searchUntil)
+    const search = { filterTime: this.#filterTime, until }
+    const isReady = await this.#subscription.fill(this.#records, search)
+    if (this.#hasMoved()) this.#searchUntil = Math.min(this.#searchUntil, now + SEARCH_MS)
     // A first record passes whatever its size; a further one must fit.
     if (this.slices.length > 0 && this.#subscription.nextBytes > this.#bytes) return this.#end()
     if (isReady) return this.#take()
@@ -116,7 +129,9 @@ class BoundedRead implements PositionRead {
     const { isAtEnd } = this.#subscription
     const hasRecords = this.slices.length > 0
     if (isAtEnd && hasRecords) return true
-    if (this.#subscription.hasSpent(this.#search) && this.#hasMoved()) return true
+    const until = isAtEnd ? Infinity : this.#searchUntil
+    const hasSpent = this.#subscription.hasSpent({ filterTime: this.#filterTime, until })
+    if (hasSpent && this.#hasMoved()) return true
     const left = this.#until - performance.now()
     if (isAtEnd && left <= 0) return true
     // Before the end there are records to come: the timeout for a first record does not apply.

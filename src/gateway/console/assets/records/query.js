@@ -109,11 +109,10 @@ export function selectionOf({ topic, partition, find, text }) {
 function expressionOf(find, text) {
   if (find === 'header') return headerExpression(text)
   const quoted = celText(text.toLowerCase())
-  // A key or value that is not a text cannot be evaluated: then the other parts decide.
   return [
-    `key.lowerAscii().contains(${quoted})`,
-    `value.lowerAscii().contains(${quoted})`,
-    `headers.exists(h, headers[h].lowerAscii().contains(${quoted}))`,
+    `text(key).lowerAscii().contains(${quoted})`,
+    `text(value).lowerAscii().contains(${quoted})`,
+    `headers.exists(h, text(headers[h]).lowerAscii().contains(${quoted}))`,
   ].join(' || ')
 }
 
