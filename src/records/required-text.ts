@@ -154,7 +154,7 @@ function originOf({ op, args }: SyntaxNode, variables: Variables): Origin {
   }
 }
 
-/** Whether the JSON of a value stands in the record as `text` gives it: not made anew of parsed JSON. */
+/** Whether the record has the JSON that `text` gives of a value, which is not made of parsed JSON. */
 function hasOwnText({ op, args }: SyntaxNode): boolean {
   if (op === 'id') return CONTENT.has(args as string)
   const parent = op === '.' || op === '[]' ? (args as [SyntaxNode])[0] : undefined
