@@ -342,7 +342,7 @@ export class Feed {
     return { liveConsumer, ends }
   }
 
-  #newLiveConsumer(table: PartitionTable, head: Float64Array): LiveConsumer {
+  #newLiveConsumer(table: PartitionTable, head: Float64Array, topicIds?: string): LiveConsumer {
     const { messageDeserializer, ringBytes } = this.#options
     return new LiveConsumer(
       this.#cluster,
@@ -351,6 +351,7 @@ export class Feed {
       messageDeserializer,
       ringBytes,
       this.processor,
+      topicIds,
     )
   }
 
@@ -414,7 +415,8 @@ export class Feed {
       count: table.size,
       recreated: recreated.size > 0 ? `: ${[...recreated].join(', ')} was re-created` : '',
     })
-    const liveConsumer = this.#newLiveConsumer(table, head)
+    const topicIds = recreated.size > 0 ? this.#monitor.idText : undefined
+    const liveConsumer = this.#newLiveConsumer(table, head, topicIds)
     const next = { liveConsumer, ends: new EndOffsets(this.#cluster, table) }
     this.#followed = next
     this.#starting = Promise.resolve(next)

@@ -10,6 +10,7 @@ import type {
   KafkaOutage,
   PartitionOffset,
 } from '../port/kafka.ts'
+import type { ConsumerUse } from '../port/threads.ts'
 import { Cursor, type PartitionTable } from '../records/cursor.ts'
 import type { MessageDeserializer } from '../records/encode.ts'
 import { EncodedBatch } from '../records/encoded-batch.ts'
@@ -48,6 +49,7 @@ export class LiveConsumer {
   readonly #cluster: KafkaCluster
   readonly #deserializer: MessageDeserializer
   readonly #processor: RecordProcessor | undefined
+  readonly #topicIds: string | undefined
   readonly #cursor: Cursor
   /** Why records cannot be read now. */
   #outage: KafkaOutage | undefined
@@ -66,6 +68,7 @@ export class LiveConsumer {
    * @param head Where following begins: the ends of all partitions.
    * @param maxBytes The limit of the ring buffer.
    * @param processor Absent: records are encoded as they are.
+   * @param topicIds See {@link ConsumerUse.topicIds}.
    */
   constructor(
     cluster: KafkaCluster,
@@ -74,7 +77,9 @@ export class LiveConsumer {
     deserializer: MessageDeserializer,
     maxBytes: number,
     processor?: RecordProcessor,
+    topicIds?: string,
   ) {
+    this.#topicIds = topicIds
     this.#cluster = cluster
     this.table = table
     this.begin = head.slice()
@@ -232,7 +237,8 @@ export class LiveConsumer {
   #openAt(mayBeginElsewhere: boolean): Promise<AssignedConsumer> {
     const spec = this.#encoding()?.spec
     const from = this.table.offsets(this.head)
-    return this.#cluster.openConsumer(from, 'live', { spec, mayBeginElsewhere })
+    const use: ConsumerUse = { spec, mayBeginElsewhere, topicIds: this.#topicIds }
+    return this.#cluster.openConsumer(from, 'live', use)
   }
 
   /** Whether neither a batch nor a subscriber depends on where this live consumer begins. */

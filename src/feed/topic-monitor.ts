@@ -80,6 +80,11 @@ export class TopicMonitor {
     return this.#ids
   }
 
+  /** The topic ids as one text: equal texts stand for equal topics, in every thread. */
+  get idText(): string {
+    return JSON.stringify([...this.#ids].toSorted())
+  }
+
   async compareWithKafka(followed: FollowedTopics): Promise<TopicChange | undefined> {
     const begun = performance.now()
     try {

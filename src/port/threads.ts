@@ -7,6 +7,11 @@ export interface ConsumerUse {
   readonly spec: EncodingSpec | undefined
   /** Whether reading may begin at other offsets than those that were asked for. */
   readonly mayBeginElsewhere: boolean
+  /**
+   * The topic ids (KIP-516) for which the offsets hold, once a topic has been re-created: equal offsets
+   * of its former records are others.
+   */
+  readonly topicIds?: string | undefined
 }
 
 /** Places that several threads take and leave. */

@@ -11,26 +11,24 @@ import {
 import type { Membership } from '../http/route/memberships.ts'
 import type { ClusterOptions } from '../port/cluster-options.ts'
 import type { EncodingSpec } from '../port/encoding.ts'
-import {
-  type AssignedConsumer,
-  type Delivery,
-  type GroupOptions,
-  headerEntry,
-  type KafkaCluster,
-  type KafkaRecord,
-  type MemberStats,
-  type PartitionOffset,
-  type PollLimits,
-  type ProducerProfile,
-  type ProducerRecord,
-  type RecordMetadata,
+import type {
+  AssignedConsumer,
+  Delivery,
+  GroupOptions,
+  KafkaCluster,
+  MemberStats,
+  PartitionOffset,
+  PollLimits,
+  ProducerProfile,
+  ProducerRecord,
+  RecordMetadata,
 } from '../port/kafka.ts'
 import type { AcceptedRecords, ProducerSettings } from '../port/open-producer.ts'
 import { type HostedConsumer, LiveHubs } from './live-hub.ts'
 import { type Messenger, sentResults } from './messenger.ts'
-import { packRecords } from './packed-records.ts'
 import type { SentAck, SentDelivery, SentTexts } from './remote-delivery.ts'
-import type { SentBatch, SentConsumer, SentOpening, SentRead, SentState } from './remote-kafka.ts'
+import type { SentConsumer, SentOpening, SentRead, SentState } from './remote-kafka.ts'
+import { type SentBatch, sentBatch } from './sent-batch.ts'
 
 /** Milliseconds between two looks at the state of clusters, which threads are told when it changes. */
 const STATE_INTERVAL_MS = 100
@@ -219,10 +217,9 @@ export class KafkaHost {
 
   async #openConsumer({ cluster: id, from, purpose, use }: SentOpening): Promise<SentConsumer> {
     const cluster = await this.#cluster(id)
-    const spec = use?.spec
     const consumer =
-      purpose === 'live' && spec
-        ? await this.#shared.hubs.openConsumer(cluster, from, spec, use.mayBeginElsewhere)
+      purpose === 'live' && use
+        ? await this.#shared.hubs.openConsumer(cluster, from, use)
         : await cluster.openConsumer(from, purpose)
     if (this.#isOver) {
       await consumer.close()
@@ -241,11 +238,7 @@ export class KafkaHost {
     const batch: SentBatch | Awaited<ReturnType<AssignedConsumer['read']>> =
       await open.consumer.read(limit, wait, encoding)
     if ('packed' in batch) return batch
-    const { encoded, ...others } = batch
-    if (!encoded) {
-      return { ...others, records: others.records.map(sendableRecord), packed: undefined }
-    }
-    return { ...others, packed: packRecords(encoded) }
+    return sentBatch(batch)
   }
 
   async #closeConsumer(id: number): Promise<void> {
@@ -381,11 +374,3 @@ type AskedMethod = Extract<
   | 'committed'
   | 'offsets'
 >
-
-/** A record without what the client adds to it, and with headers that keep their names when they are copied. */
-function sendableRecord({ headers, ...record }: KafkaRecord): KafkaRecord {
-  const { topic, partition, offset, timestamp, key, value } = record
-  const sent = { topic, partition, offset, timestamp, key, value }
-  if (!headers) return sent
-  return { ...sent, headers: headers.map((header) => Object.fromEntries([headerEntry(header)])) }
-}

@@ -1,10 +1,14 @@
-/** Live consumers that several threads share: each batch is read and encoded once for all of them. */
+/**
+ * Live consumers that several threads share: each batch is read once for all of them, and encoded once
+ * unless a pipeline changes its records before. Reading, sharing and changing hubs depend on each other.
+ */
 import { asKafkaConsumeError, type KafkaConsumeError } from '../core/errors.ts'
 import { Signal } from '../core/signal.ts'
+import { partitionKey, type TopicPartition } from '../core/topic-partition.ts'
 import type { EncodingSpec } from '../port/encoding.ts'
 import type { AssignedConsumer, Batch, Gap, KafkaCluster, PartitionOffset } from '../port/kafka.ts'
-import { packRecords } from './packed-records.ts'
-import type { SentBatch } from './remote-kafka.ts'
+import type { ConsumerUse } from '../port/threads.ts'
+import { type SentBatch, sentBatch } from './sent-batch.ts'
 
 /** Records of one read, and milliseconds to wait for a first one: those of a live consumer. */
 const READ_LIMIT = 1_000
@@ -13,6 +17,8 @@ const READ_WAIT_MS = 250
 const KEPT_BYTES = 8 * 1024 * 1024
 /** Bytes that each batch counts beside its records. */
 const OVERHEAD_BYTES = 512
+/** Bytes that each record counts beside its key, value and headers, where it is not encoded. */
+const RECORD_BYTES = 256
 /** Milliseconds that reading waits for the slowest thread. */
 const PATIENCE_MS = 1_000
 
@@ -21,6 +27,16 @@ interface KeptBatch {
   readonly from: Float64Array
   readonly batch: SentBatch
   readonly bytes: number
+}
+
+/** The records of a hub, and their form. */
+interface HubContent {
+  readonly cluster: KafkaCluster
+  readonly partitions: readonly TopicPartition[]
+  /** How records are encoded; undefined where each thread encodes them after its pipeline. */
+  readonly spec: EncodingSpec | undefined
+  /** See {@link ConsumerUse.topicIds}. */
+  readonly topicIds: string | undefined
 }
 
 /** A consumer of another thread, or of one that is shared with it. */
@@ -35,8 +51,10 @@ export interface HostedConsumer {
 class LiveHub {
   /** The first error of reading: there are no more batches. */
   #error: KafkaConsumeError | undefined
+  /** See {@link ConsumerUse.topicIds}. */
+  readonly topicIds: string | undefined
   readonly #consumer: AssignedConsumer
-  readonly #spec: EncodingSpec
+  readonly #spec: EncodingSpec | undefined
   readonly #indexes: ReadonlyMap<string, number>
   readonly #onEnd: () => void
   /** The batch with sequence number `#first + i` is `#kept[i]`. */
@@ -54,17 +72,16 @@ class LiveHub {
 
   constructor(
     consumer: AssignedConsumer,
-    spec: EncodingSpec,
+    { spec, partitions, topicIds }: HubContent,
     from: Float64Array,
     onEnd: () => void,
   ) {
+    this.topicIds = topicIds
     this.#consumer = consumer
     this.#spec = spec
     this.#vector = from.slice()
     this.#onEnd = onEnd
-    this.#indexes = new Map(
-      spec.partitions.map(({ topic, partition }, index) => [keyOf(topic, partition), index]),
-    )
+    this.#indexes = new Map(partitions.map((place, index) => [partitionKey(place), index]))
   }
 
   /** Begins to read, once the first reader is there. */
@@ -74,7 +91,8 @@ class LiveHub {
 
   /**
    * The place at which a reader of these offsets begins: the newest one that is at or below them, or
-   * else the oldest one.
+   * else the oldest one. Places before an `out-of-range` gap are for those who are there already: a
+   * reader of the present offsets would be told of a gap that it does not have.
    *
    * @returns undefined where there is none.
    */
@@ -82,9 +100,10 @@ class LiveHub {
     if (this.#error || this.#isClosed) return undefined
     const fits = mayBeginElsewhere ? isAtOrBelow : isEqual
     if (fits(this.#vector, from)) return this.#end
+    const oldest = this.#kept.findLastIndex(({ batch }) => batch.gaps.some(isOutOfRange)) + 1
     const index = this.#kept.findLastIndex((kept) => fits(kept.from, from))
-    if (index >= 0) return this.#first + index
-    return mayBeginElsewhere ? this.#first : undefined
+    if (index >= oldest) return this.#first + index
+    return mayBeginElsewhere ? this.#first + oldest : undefined
   }
 
   /** The offsets at a place. */
@@ -138,7 +157,7 @@ class LiveHub {
   async #readOn(): Promise<void> {
     try {
       while (!this.#isClosed) {
-        const encoding = { spec: this.#spec, from: this.#vector.slice() }
+        const encoding = this.#spec && { spec: this.#spec, from: this.#vector.slice() }
         this.#keep(await this.#consumer.read(READ_LIMIT, READ_WAIT_MS, encoding))
         await this.#waitForReaders()
       }
@@ -151,28 +170,29 @@ class LiveHub {
     await this.#consumer.close().catch(() => undefined)
   }
 
-  #keep({ encoded, gaps, ends }: Batch): void {
-    if (!encoded && gaps.length === 0 && ends.length === 0) return
-    const packed = encoded && packRecords(encoded)
-    const bytes = OVERHEAD_BYTES + (packed?.buffer.byteLength ?? 0)
-    const from = this.#vector.slice()
-    this.#kept.push({ from, batch: { records: [], packed, gaps, ends }, bytes })
+  #keep(read: Batch): void {
+    const { records, encoded, gaps, ends } = read
+    if (!encoded && records.length === 0 && gaps.length === 0 && ends.length === 0) return
+    const batch = sentBatch(read)
+    const bytes = OVERHEAD_BYTES + bytesOf(batch)
+    this.#kept.push({ from: this.#vector.slice(), batch, bytes })
     this.#bytes += bytes
-    for (const { topic, partition, to } of gaps) this.#move(topic, partition, to)
+    for (const gap of gaps) this.#move(gap, gap.to)
     if (encoded) this.#vector.set(encoded.to)
-    for (const { topic, partition, offset } of ends) this.#moveToEnd(topic, partition, offset)
+    for (const record of records) this.#move(record, record.offset + 1)
+    for (const end of ends) this.#moveToEnd(end)
     this.#dropRead()
     this.#arrived.notify()
   }
 
   /** As a live consumer moves its own cursor: batches are cut at equal positions everywhere. */
-  #move(topic: string, partition: number, to: number): void {
-    const index = this.#indexes.get(keyOf(topic, partition))
+  #move(place: TopicPartition, to: number): void {
+    const index = this.#indexes.get(partitionKey(place))
     if (index !== undefined) this.#vector[index] = to
   }
 
-  #moveToEnd(topic: string, partition: number, offset: number): void {
-    const index = this.#indexes.get(keyOf(topic, partition))
+  #moveToEnd({ offset, ...place }: PartitionOffset): void {
+    const index = this.#indexes.get(partitionKey(place))
     if (index !== undefined && offset > (this.#vector[index] as number))
       this.#vector[index] = offset
   }
@@ -216,8 +236,7 @@ class HubReader implements HostedConsumer {
   /** The sequence number of the next batch. */
   place: number
   readonly #hubs: LiveHubs
-  readonly #cluster: KafkaCluster
-  readonly #spec: EncodingSpec
+  readonly #content: HubContent
   #hub: LiveHub
   /** The next offsets, for a hub of its own. */
   #isReading = false
@@ -226,19 +245,17 @@ class HubReader implements HostedConsumer {
 
   constructor(
     hubs: LiveHubs,
-    cluster: KafkaCluster,
-    spec: EncodingSpec,
+    content: HubContent,
     hub: LiveHub,
     place: number,
     asked: Float64Array,
   ) {
     this.#hubs = hubs
-    this.#cluster = cluster
-    this.#spec = spec
+    this.#content = content
     this.#hub = hub
     this.place = place
     this.#position = hub.at(place).slice()
-    if (!isEqual(this.#position, asked)) this.start = offsetsOf(spec, this.#position)
+    if (!isEqual(this.#position, asked)) this.start = offsetsOf(content, this.#position)
     hub.attach(this)
   }
 
@@ -259,7 +276,7 @@ class HubReader implements HostedConsumer {
 
   async #changeHub(): Promise<void> {
     const from = this.#position
-    const hub = await this.#hubs.open(this.#cluster, this.#spec, from)
+    const hub = await this.#hubs.open(this.#content, from)
     this.#hub.detach(this)
     this.#hub = hub
     this.place = 0
@@ -281,7 +298,7 @@ class HubReader implements HostedConsumer {
 const NOTHING: SentBatch = { records: [], packed: undefined, gaps: [], ends: [] }
 
 /** The hubs of equal consumers. */
-interface HubsOfSpec {
+interface EqualHubs {
   readonly hubs: Set<LiveHub>
   /** Settles when the last request for a consumer is answered: the next one may share its hub. */
   opening: Promise<unknown>
@@ -289,7 +306,7 @@ interface HubsOfSpec {
 
 /** The hubs of all clusters. */
 export class LiveHubs {
-  readonly #bySpec = new WeakMap<KafkaCluster, Map<string, HubsOfSpec>>()
+  readonly #ofClusters = new WeakMap<KafkaCluster, Map<string, EqualHubs>>()
 
   /**
    * A consumer of a hub that has the offsets, or of a new one.
@@ -299,20 +316,24 @@ export class LiveHubs {
   async openConsumer(
     cluster: KafkaCluster,
     from: readonly PartitionOffset[],
-    spec: EncodingSpec,
-    mayBeginElsewhere: boolean,
+    { spec, mayBeginElsewhere, topicIds }: ConsumerUse,
   ): Promise<HostedConsumer> {
+    const partitions = from.map(({ topic, partition }) => ({ topic, partition }))
+    const content: HubContent = { cluster, partitions, spec, topicIds }
     const asked = Float64Array.from(from, ({ offset }) => offset)
-    const found = this.#of(cluster, spec)
+    const found = this.#of(content)
     const opening = found.opening.then(async () => {
-      const reader = (hub: LiveHub, place: number) =>
-        new HubReader(this, cluster, spec, hub, place, asked)
       for (const hub of found.hubs) {
+        if (topicIds !== undefined && hub.topicIds !== topicIds) {
+          // Its offsets may be those of a topic that has been deleted since.
+          hub.retire()
+          continue
+        }
         const place = hub.placeFor(asked, mayBeginElsewhere)
-        if (place !== undefined) return reader(hub, place)
+        if (place !== undefined) return new HubReader(this, content, hub, place, asked)
       }
-      const hub = await this.open(cluster, spec, asked)
-      const first = reader(hub, 0)
+      const hub = await this.open(content, asked)
+      const first = new HubReader(this, content, hub, 0, asked)
       hub.start()
       return first
     })
@@ -321,33 +342,44 @@ export class LiveHubs {
   }
 
   /** A new hub, which the caller attaches its reader to and starts. */
-  async open(cluster: KafkaCluster, spec: EncodingSpec, from: Float64Array): Promise<LiveHub> {
+  async open(content: HubContent, from: Float64Array): Promise<LiveHub> {
+    const { cluster, spec } = content
     const use = { spec, mayBeginElsewhere: false }
-    const consumer = await cluster.openConsumer(offsetsOf(spec, from), 'live', use)
-    const { hubs } = this.#of(cluster, spec)
-    const hub: LiveHub = new LiveHub(consumer, spec, from, () => hubs.delete(hub))
+    const consumer = await cluster.openConsumer(offsetsOf(content, from), 'live', use)
+    const { hubs } = this.#of(content)
+    const hub: LiveHub = new LiveHub(consumer, content, from, () => hubs.delete(hub))
     hubs.add(hub)
     return hub
   }
 
-  #of(cluster: KafkaCluster, spec: EncodingSpec): HubsOfSpec {
-    const bySpec = this.#bySpec.get(cluster) ?? new Map<string, HubsOfSpec>()
-    this.#bySpec.set(cluster, bySpec)
-    const key = JSON.stringify(spec)
-    const found = bySpec.get(key) ?? { hubs: new Set(), opening: Promise.resolve() }
-    bySpec.set(key, found)
+  #of({ cluster, partitions, spec }: HubContent): EqualHubs {
+    const equal = this.#ofClusters.get(cluster) ?? new Map<string, EqualHubs>()
+    this.#ofClusters.set(cluster, equal)
+    const key = JSON.stringify(spec ?? partitions)
+    const found = equal.get(key) ?? { hubs: new Set(), opening: Promise.resolve() }
+    equal.set(key, found)
     return found
   }
 }
 
-function offsetsOf({ partitions }: EncodingSpec, vector: Float64Array): PartitionOffset[] {
+function offsetsOf({ partitions }: HubContent, vector: Float64Array): PartitionOffset[] {
   return partitions.map(({ topic, partition }, index) => {
     return { topic, partition, offset: vector[index] as number }
   })
 }
 
-function keyOf(topic: string, partition: number): string {
-  return `${topic}:${partition}`
+/** The memory of a batch, more or less. */
+function bytesOf({ packed, records }: SentBatch): number {
+  if (packed) return packed.buffer.byteLength
+  return records.reduce((sum, { key, value, headers = [] }) => {
+    const ofHeaders = headers.flatMap((header) => Object.values(header))
+    const parts = [key, value, ...ofHeaders]
+    return parts.reduce((bytes, part) => bytes + (part?.length ?? 0), sum + RECORD_BYTES)
+  }, 0)
+}
+
+function isOutOfRange({ reason }: Gap): boolean {
+  return reason === 'out-of-range'
 }
 
 function isAtOrBelow(vector: Float64Array, other: Float64Array): boolean {

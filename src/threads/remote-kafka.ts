@@ -27,13 +27,9 @@ import type { OpenProducer, ProducerSettings } from '../port/open-producer.ts'
 import type { ConsumerUse, SharedPlaces } from '../port/threads.ts'
 import type { GroupsProgress, PartitionReplicas, TopicSetting } from '../port/topic-details.ts'
 import { type Messenger, receivedResults } from './messenger.ts'
-import { type PackedRecords, unpackRecords } from './packed-records.ts'
+import { unpackRecords } from './packed-records.ts'
 import { RemoteDelivery, type SentDelivery } from './remote-delivery.ts'
-
-/** A batch as it travels between threads. */
-export interface SentBatch extends Omit<Batch, 'encoded'> {
-  readonly packed: PackedRecords | undefined
-}
+import type { SentBatch } from './sent-batch.ts'
 
 /** The request to open a consumer. */
 export interface SentOpening {
