@@ -2,6 +2,8 @@
 export interface Gauge {
   /** The sum over all threads. */
   readonly value: number
+  /** Resolves when the gauge counts all threads; undefined once it does. */
+  readonly counting?: Promise<void> | undefined
   add(change: number): void
   /** Ends the gauge: this thread's part of it is 0 from then on. */
   release(): void

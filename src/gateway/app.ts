@@ -1,7 +1,9 @@
 import { type Context, Hono, type MiddlewareHandler, type Next } from 'hono'
+import { FailedLogins, type MakeLoginCounter } from '../core/failed-logins.ts'
 import { type MakeLimiter, makeLocalLimiter } from '../core/fixed-window-limiter.ts'
 import type { MakeGauge } from '../core/gauge.ts'
 import { logRequest, observeRequests, requestStatisticsOf } from '../core/request-statistics.ts'
+import type { ShareNames } from '../core/shared-names.ts'
 import { doAtOnce, type SlicedWork } from '../core/turns.ts'
 import { consumeWithin } from '../http/kafka-consume.ts'
 import type { RequestLog } from '../http/log/request-log.ts'
@@ -41,7 +43,9 @@ type OwnCluster = {
 /** The other threads of the process that serve what this one does. */
 export interface OtherThreads extends SharedCounts {
   readonly makeLimiter: MakeLimiter
+  readonly makeLoginCounter: MakeLoginCounter
   readonly makeGauge: MakeGauge
+  readonly shareNames: ShareNames
   /** The metrics of all threads, in Prometheus's text format. */
   metrics(): Promise<string>
   /** The status of all threads. */
@@ -166,6 +170,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     brokers: cluster?.brokers,
     httpsPort: options.httpsPort ?? (() => STANDARD_HTTPS_PORT),
     makeLimiter: threads?.makeLimiter ?? makeLocalLimiter,
+    makeLoginCounter: threads?.makeLoginCounter ?? (() => new FailedLogins()),
     sessions: sessions && new Sessions('kafka-consumer-session', sessions),
     isPage: (c) => isPage(c),
   })
@@ -270,7 +275,9 @@ function routeMaker(options: GatewayOptions, makeRoute: MakeRoute | undefined): 
     ((given, route) => {
       if (!threads) return consumeWithin(shared, given)
       const gauge: MakeGauge = (name) => threads.makeGauge(`${name} of ${route}`)
-      return consumeWithin({ ...shared, gauge }, given)
+      const groups: ShareNames = (name, limit, users) =>
+        threads.shareNames(`${name} of ${route}`, limit, users)
+      return consumeWithin({ ...shared, gauge, groups }, given)
     })
   return (given, name) => make({ ...common, ...given }, name)
 }

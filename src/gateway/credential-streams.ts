@@ -19,16 +19,17 @@ export class CredentialStreams {
    * @param id The id of the credential.
    */
   opener(id: string, before: KafkaClient['openStream']): NonNullable<KafkaClient['openStream']> {
-    return (end) => {
+    return async (end) => {
+      const closed = await before?.(end)
       // The credential may be gone since the request came.
       if (!this.#credentials().byId(id)) {
+        closed?.()
         throw new KafkaConsumeError(
           'UNAUTHENTICATED',
           'Cannot open a stream: the credential is gone',
         )
       }
-      const closed = before?.(end)
-      const close = this.#streams.open(id, end)
+      const close = await this.#streams.open(id, end)
       return () => {
         close()
         closed?.()

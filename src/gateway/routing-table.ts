@@ -1,11 +1,12 @@
 /** Builds what the gateway serves of one snapshot of Kong's entities, reusing what has not changed. */
 
-import type { MakeLimiter, RateLimits } from '../core/fixed-window-limiter.ts'
+import type { MakeLoginCounter } from '../core/failed-logins.ts'
+import type { MakeLimiter } from '../core/fixed-window-limiter.ts'
 import type { SlicedWork } from '../core/turns.ts'
 import { RequestLog } from '../http/log/request-log.ts'
 import type { KafkaProduceHandler } from '../http/produce/kafka-produce.ts'
 import { type KafkaUpstreamHandler, kafkaUpstream } from '../http/upstream/kafka-upstream.ts'
-import type { AccessStep } from '../kong/access/access-plugin.ts'
+import type { AccessStep, PluginCounters } from '../kong/access/access-plugin.ts'
 import { Credentials } from '../kong/access/credentials.ts'
 import {
   hasReferences,
@@ -34,6 +35,8 @@ export interface TableOptions {
   readonly make: MakeRoute
   /** Makes the counters of plugins that limit requests. */
   readonly makeLimiter: MakeLimiter
+  /** Makes the counters of plugins that limit failed logins. */
+  readonly makeLoginCounter: MakeLoginCounter
   /** Prefix of `group.instance.id`s; a suffix tells members of one group apart. */
   readonly groupInstanceId?: string | undefined
   /** Kafka's `group.protocol` of all routes. */
@@ -227,15 +230,18 @@ function stepsOf(
   scopes: PluginScopes,
   previous: RoutingTable,
   credentials: () => Credentials,
-  { makeLimiter }: TableOptions,
+  { makeLimiter, makeLoginCounter }: TableOptions,
 ): Pick<RoutingTable, 'steps' | 'stepsByPlugin'> {
   const steps = new Map<string, AccessStep>()
   const stepsByPlugin = new Map<string, AccessStep>()
   for (const access of ACCESS_PLUGINS) {
     for (const plugin of scopes.all(access.name)) {
       const key = JSON.stringify([plugin.id, plugin.config])
-      const limiter = (limits: RateLimits) => makeLimiter(key, limits)
-      const step = previous.steps.get(key) ?? access.make(plugin.config, credentials, limiter)
+      const counters: PluginCounters = {
+        requests: (limits) => makeLimiter(key, limits),
+        logins: () => makeLoginCounter(key),
+      }
+      const step = previous.steps.get(key) ?? access.make(plugin.config, credentials, counters)
       steps.set(key, step)
       stepsByPlugin.set(plugin.id, step)
     }

@@ -102,7 +102,11 @@ export class SharedGauges {
       .request<number | undefined>('gauge', name)
       .then((place) => gauge.begin(place))
       .catch(() => undefined)
-      .finally(() => this.#pending.delete(located))
+      .finally(() => {
+        gauge.counting = undefined
+        this.#pending.delete(located)
+      })
+    gauge.counting = located
     this.#pending.add(located)
     return gauge
   }
@@ -124,6 +128,7 @@ export class SharedGauges {
 }
 
 class SharedGauge implements Gauge {
+  counting: Promise<void> | undefined
   #own = 0
   readonly #parts: Float64Array
   readonly #threads: number

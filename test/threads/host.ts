@@ -8,6 +8,7 @@ import type { KafkaConsumeOptions, RouteStats } from '../../src/index.ts'
 import { KafkaHost, SharedKafka } from '../../src/threads/kafka-host.ts'
 import { type MessageChannelEnd, Messenger } from '../../src/threads/messenger.ts'
 import { GaugePlaces, gaugeMemory } from '../../src/threads/shared-gauges.ts'
+import { NameLists } from '../../src/threads/shared-names.ts'
 import { freePort } from '../support/port.ts'
 
 const THREADS = 2
@@ -17,6 +18,7 @@ const port = given === 0 ? await freePort() : given
 const kafka = new SharedKafka()
 const gauges = gaugeMemory(THREADS)
 const places = new GaugePlaces(gauges, THREADS)
+const names = new NameLists()
 const threads = await Promise.all(Array.from({ length: THREADS }, startThread))
 let routes = 0
 
@@ -57,6 +59,7 @@ async function startThread(_: unknown, index: number): Promise<Messenger> {
   const messenger = new Messenger(worker as unknown as MessageChannelEnd)
   new KafkaHost(messenger, kafka)
   places.serve(messenger, index)
+  names.serve(messenger)
   await new Promise<void>((resolve) => messenger.handle({ begun: () => resolve() }))
   return messenger
 }

@@ -3,12 +3,14 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Handler, Hono } from 'hono'
 import { websocket } from 'hono/bun'
+import type { ShareNames } from '../../src/core/shared-names.ts'
 import { consumeWithin } from '../../src/http/kafka-consume.ts'
 import { setKafkaSide } from '../../src/http/route/load-kafka.ts'
 import type { KafkaConsumeOptions } from '../../src/index.ts'
 import { type MessageChannelEnd, Messenger } from '../../src/threads/messenger.ts'
 import { RemoteKafka } from '../../src/threads/remote-kafka.ts'
 import { SharedGauges } from '../../src/threads/shared-gauges.ts'
+import { remoteNames } from '../../src/threads/shared-names.ts'
 
 const BLOCK_LIMIT_MS = 10_000
 
@@ -22,6 +24,7 @@ const messenger = new Messenger(parentPort as unknown as MessageChannelEnd)
 const sharedGauges = new SharedGauges(messenger, gauges, threads, index)
 const kafka = new RemoteKafka(messenger, (name) => sharedGauges.make(name))
 setKafkaSide(kafka)
+const shareNames = remoteNames(messenger)
 
 const handlers = new Map<number, ReturnType<typeof consumeWithin>>()
 const handlerOf = (id: number) => handlers.get(id) as ReturnType<typeof consumeWithin>
@@ -30,7 +33,8 @@ const read: Handler = (c, next) => handlerOf(Number(c.req.param('id')))(c, next)
 messenger.handle({
   mount: async ({ id, options }: { id: number; options: KafkaConsumeOptions }) => {
     const gauge = (name: string) => sharedGauges.make(`${name} of ${id}`)
-    handlers.set(id, consumeWithin({ gauge }, options))
+    const groups: ShareNames = (name, limit, users) => shareNames(`${name} of ${id}`, limit, users)
+    handlers.set(id, consumeWithin({ gauge, groups }, options))
     await sharedGauges.ready()
   },
   stats: async (id: number) => {

@@ -32,11 +32,17 @@ export class ClientStreams {
    * @returns to be called when the stream has ended.
    * @throws KafkaConsumeError TOO_MANY_STREAMS
    */
-  open(client: string, end: () => void): () => void {
+  open(client: string, end: () => void): (() => void) | Promise<() => void> {
     const open = this.#open.get(client) ?? this.#newEntry(client)
+    open.ends.add(end)
+    open.gauge?.add(1)
+    const counting = open.gauge?.counting
+    const admit = () => this.#admit(client, open, end)
+    return counting ? counting.then(admit) : admit()
+  }
+
+  #admit(client: string, open: OpenStreams, end: () => void): () => void {
     const { gauge, ends } = open
-    ends.add(end)
-    gauge?.add(1)
     if ((gauge?.value ?? ends.size) > this.#max) {
       this.#close(client, open, end)
       throw new KafkaConsumeError(

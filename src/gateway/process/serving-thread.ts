@@ -11,8 +11,9 @@ import { SchemaViolation } from '../../kong/model/schema-violation.ts'
 import { type MessageChannelEnd, Messenger } from '../../threads/messenger.ts'
 import { RemoteKafka } from '../../threads/remote-kafka.ts'
 import { ListReceiver } from '../../threads/sent-entities.ts'
+import { remoteLimiters, remoteLoginCounters } from '../../threads/shared-counters.ts'
 import { SharedGauges } from '../../threads/shared-gauges.ts'
-import { remoteLimiters } from '../../threads/shared-limiters.ts'
+import { remoteNames } from '../../threads/shared-names.ts'
 import type { KnownClient } from '../auth/clients.ts'
 import { EndedSessions } from '../auth/sessions.ts'
 import type { GatewayConfig } from '../settings/gateway-settings.ts'
@@ -42,7 +43,9 @@ const serving = new ServingThisThread(withEndedSessions(config), {
   tracing,
   threads: {
     makeLimiter: remoteLimiters(messenger),
+    makeLoginCounter: remoteLoginCounters(messenger),
     makeGauge: (name) => sharedGauges.make(name),
+    shareNames: remoteNames(messenger),
     metrics: () => messenger.request('metrics'),
     status: () => messenger.request('status'),
   },

@@ -14,8 +14,9 @@ import { combineStatus } from '../../observability/status.ts'
 import { KafkaHost, SharedKafka } from '../../threads/kafka-host.ts'
 import { type MessageChannelEnd, Messenger } from '../../threads/messenger.ts'
 import { ListSender, type SentLists } from '../../threads/sent-entities.ts'
+import { SharedCounters } from '../../threads/shared-counters.ts'
 import { GaugePlaces, gaugeMemory } from '../../threads/shared-gauges.ts'
-import { SharedLimiters } from '../../threads/shared-limiters.ts'
+import { NameLists } from '../../threads/shared-names.ts'
 import type { ThreadReport } from '../app.ts'
 import type { KnownClient } from '../auth/clients.ts'
 import { randomSecret } from '../auth/sealed-cookie.ts'
@@ -86,7 +87,8 @@ export class ServingThreads implements Serving {
   readonly #places: GaugePlaces
   readonly #count: number
   readonly #kafka = new SharedKafka()
-  readonly #limiters = new SharedLimiters()
+  readonly #counters = new SharedCounters()
+  readonly #names = new NameLists()
   readonly #logs = new ThreadLogs()
   /** The running threads by their number. */
   readonly #threads = new Map<number, ServingThread>()
@@ -257,7 +259,8 @@ export class ServingThreads implements Serving {
     }
     thread.ready.promise.catch(() => undefined)
     this.#places.serve(messenger, index)
-    this.#limiters.serve(messenger)
+    this.#counters.serve(messenger)
+    this.#names.serve(messenger)
     this.#logs.serve(messenger, index)
     messenger.handle({
       begun: () => thread.ready.resolve(),
@@ -298,6 +301,7 @@ export class ServingThreads implements Serving {
     const { index, host, ready, startedAt } = thread
     this.#threads.delete(index)
     this.#places.forget(index)
+    this.#names.forget(thread.messenger)
     const ended = new Error(`Cannot serve: thread ${index} has ended`)
     ready.reject(ended)
     const replaced = Promise.withResolvers<void>()

@@ -68,7 +68,7 @@ export interface KafkaClient {
    *
    * @param end Ends the stream after a whole event, as when its client may not read any more.
    */
-  readonly openStream?: (end: () => void) => () => void
+  readonly openStream?: (end: () => void) => (() => void) | Promise<() => void>
 }
 
 declare module 'hono' {

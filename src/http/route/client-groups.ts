@@ -1,6 +1,13 @@
 /** Consumer groups of clients: in mode `kong_consumer` each client reads as the group of its name. */
 import { KafkaConsumeError, shuttingDownError } from '../../core/errors.ts'
+import type { SharedNames, ShareNames } from '../../core/shared-names.ts'
 import type { GroupCalls, Membership, MembershipStats } from './memberships.ts'
+
+interface UsedMembership {
+  readonly membership: Membership
+  /** The time of the last use, in milliseconds since 1970. */
+  readonly usedAt: number
+}
 
 /**
  * A route's memberships, one for each client that reads. A membership is made with the client's first
@@ -13,17 +20,28 @@ export class ClientGroups {
   readonly #join: (groupId: string) => Membership
   readonly #limit: number
   /** The memberships by client, the least recently used one first. */
-  readonly #memberships = new Map<string, Membership>()
+  readonly #memberships = new Map<string, UsedMembership>()
+  /** Counts the groups of all threads; undefined where this one counts alone. */
+  readonly #shared: SharedNames | undefined
   readonly #closing = new Set<Promise<void>>()
   #isClosed = false
 
   /**
    * @param join Makes a share in the membership of a group.
    * @param limit Memberships that exist at a time.
+   * @param share Counts the groups of all threads. Default: this one counts alone.
    */
-  constructor(join: (groupId: string) => Membership, limit: number) {
+  constructor(join: (groupId: string) => Membership, limit: number, share?: ShareNames) {
     this.#join = join
     this.#limit = limit
+    this.#shared = share?.('groups', limit, {
+      idle: () => this.#idle().map(([name, { usedAt }]) => [name, usedAt] as const),
+      leaveIdle: (name) => {
+        if (this.#memberships.get(name)?.membership.isInUse) return false
+        this.#end(name)
+        return true
+      },
+    })
   }
 
   /**
@@ -32,49 +50,72 @@ export class ClientGroups {
    *
    * @throws KafkaConsumeError TOO_MANY_GROUPS when no membership is idle.
    */
-  forClient(name: string): GroupCalls {
+  async forClient(name: string): Promise<GroupCalls> {
     const membership = () => this.#membershipOf(name)
-    membership()
+    await membership()
     return {
-      ready: async (signal) => membership().ready(signal),
-      pollNow: (limits) => membership().pollNow(limits),
-      poll: async (limits, signal) => membership().poll(limits, signal),
-      commit: async (offsets) => membership().commit(offsets),
+      ready: async (signal) => (await membership()).ready(signal),
+      pollNow: (limits) => this.#use(name)?.pollNow(limits),
+      poll: async (limits, signal) => (await membership()).poll(limits, signal),
+      commit: async (offsets) => (await membership()).commit(offsets),
     }
   }
 
   /** Statistics of each membership. */
   stats(): MembershipStats[] {
-    return [...this.#memberships.values()].map((membership) => membership.stats())
+    return [...this.#memberships.values()].map(({ membership }) => membership.stats())
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     for (const name of this.#memberships.keys()) this.#end(name)
+    this.#shared?.release()
     await Promise.all(this.#closing)
   }
 
   /** The client's open membership, which counts as used. */
-  #membershipOf(name: string): Membership {
+  #use(name: string): Membership | undefined {
     const found = this.#memberships.get(name)
-    if (!found) this.#makeRoom()
-    const membership = found ?? this.#join(name)
+    if (!found) return undefined
     this.#memberships.delete(name)
-    this.#memberships.set(name, membership)
+    this.#memberships.set(name, { ...found, usedAt: Date.now() })
+    return found.membership
+  }
+
+  /**
+   * The client's membership, which is made if there is none.
+   *
+   * @throws KafkaConsumeError TOO_MANY_GROUPS, or SHUTTING_DOWN
+   */
+  async #membershipOf(name: string): Promise<Membership> {
+    const open = this.#use(name)
+    if (open) return open
+    if (this.#shared) {
+      const hasRoom = await this.#shared.use(name)
+      // Another request of the client may have made it meanwhile.
+      const found = this.#use(name)
+      if (found) return found
+      if (!hasRoom) this.#refuse()
+    }
+    if (this.#isClosed) {
+      this.#shared?.leave(name)
+      throw shuttingDownError('read as the consumer group')
+    }
+    if (!this.#shared) this.#makeRoom()
+    const membership = this.#join(name)
+    this.#memberships.set(name, { membership, usedAt: Date.now() })
     return membership
   }
 
-  /** @throws KafkaConsumeError TOO_MANY_GROUPS, or SHUTTING_DOWN */
+  /** @throws KafkaConsumeError TOO_MANY_GROUPS */
   #makeRoom(): void {
-    if (this.#isClosed) {
-      throw shuttingDownError('read as the consumer group')
-    }
     if (this.#memberships.size < this.#limit) return
-    const idle = [...this.#memberships].find(([, { isInUse }]) => !isInUse)
-    if (idle) {
-      this.#end(idle[0])
-      return
-    }
+    const [oldest] = this.#idle()
+    if (!oldest) this.#refuse()
+    this.#end(oldest[0])
+  }
+
+  #refuse(): never {
     throw new KafkaConsumeError(
       'TOO_MANY_GROUPS',
       `Cannot read as the consumer group: ${this.#limit} clients do so already`,
@@ -82,10 +123,15 @@ export class ClientGroups {
     )
   }
 
+  #idle(): Array<[name: string, used: UsedMembership]> {
+    return [...this.#memberships].filter(([, { membership }]) => !membership.isInUse)
+  }
+
   #end(name: string): void {
-    const membership = this.#memberships.get(name)
+    const membership = this.#memberships.get(name)?.membership
     if (!membership) return
     this.#memberships.delete(name)
+    this.#shared?.leave(name)
     const closing = membership
       .close()
       .catch(() => undefined)

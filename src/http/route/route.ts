@@ -4,6 +4,7 @@ import type { Gauge, MakeGauge } from '../../core/gauge.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import { logWarningsByDefault } from '../../core/log.ts'
 import type { RequestStatistics } from '../../core/request-statistics.ts'
+import type { ShareNames } from '../../core/shared-names.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { KafkaOutage } from '../../port/kafka.ts'
 import type { RecordProcessor } from '../../records/record-processor.ts'
@@ -48,6 +49,8 @@ export interface SharedLimits {
   readonly answers?: AnswerBudget
   /** Makes the gauges of the route's own limits. Default: this thread counts alone. */
   readonly gauge?: MakeGauge
+  /** Counts the groups of clients. Default: this thread counts alone. */
+  readonly groups?: ShareNames
 }
 
 const MAX_TICK_MS = 250
@@ -68,17 +71,19 @@ export class Route {
   readonly #sharedStreamLimit: StreamLimit | undefined
   readonly #answerBudgets: readonly AnswerBudget[]
   readonly #gauges: ReadonlyArray<Gauge | undefined>
+  readonly #shareGroups: ShareNames | undefined
   #ticking: ReturnType<typeof setInterval> | undefined
   #ongoingOutage: OngoingOutage | undefined
   readonly statistics = new RouteStatistics()
   readonly responseCache: ResponseCache
 
   /** @param shared Limits that it shares with other routes. */
-  constructor(options: ResolvedOptions, { streams, answers, gauge }: SharedLimits = {}) {
+  constructor(options: ResolvedOptions, { streams, answers, gauge, groups }: SharedLimits = {}) {
     logWarningsByDefault()
     this.options = options
     const [open, answerBytes] = [gauge?.('streams'), gauge?.('answers')]
     this.#gauges = [open, answerBytes]
+    this.#shareGroups = groups
     this.#streamLimit = new StreamLimit(options.maxSubscribers, open)
     this.#sharedStreamLimit = streams
     const budget = new AnswerBudget(options.maxAnswerBytes, answerBytes)
@@ -141,7 +146,7 @@ export class Route {
     const own = { instanceId, protocol, topics, autoOffsetReset, commitStrategy }
     const join = (groupId: string) => memberships.join({ groupId, ...own })
     if (this.hasClientGroups) {
-      this.#clientGroups ??= new ClientGroups(join, maxGroups)
+      this.#clientGroups ??= new ClientGroups(join, maxGroups, this.#shareGroups)
       return this.#clientGroups.forClient(groupIdOfClient(client))
     }
     const groupId = await groupIdOf(this.options)
@@ -178,13 +183,13 @@ export class Route {
 
   /**
    * Counts a stream in the limits of the route, of the process and of the client, until
-   * {@link releaseStream}. It allocates nothing where the client has no limit of its own.
+   * {@link releaseStream}.
    *
    * @param end Ends the stream.
    * @returns Releases the stream from the client's own limit.
    * @throws KafkaConsumeError TOO_MANY_SUBSCRIBERS, or the error of the client's own limit.
    */
-  acquireStream({ openStream }: KafkaClient, end: () => void): ClientRelease {
+  async acquireStream({ openStream }: KafkaClient, end: () => void): Promise<ClientRelease> {
     this.#streamLimit.acquire()
     try {
       this.#sharedStreamLimit?.acquire()
@@ -193,7 +198,7 @@ export class Route {
       throw error
     }
     try {
-      return openStream?.(end)
+      return await openStream?.(end)
     } catch (error) {
       this.releaseStream(undefined)
       throw error

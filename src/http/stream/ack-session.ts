@@ -61,12 +61,21 @@ export class AckSession implements OpenStream {
   ): Promise<AckSession> {
     assertMayUseGroup(client, route.hasClientGroups)
     const group = await route.group(client)
-    return new AckSession(route, client, group, plan, requestStatistics)
+    let session: AckSession | undefined
+    let hasEnded = false
+    const releaseClient = await route.acquireStream(client, () => {
+      hasEnded = true
+      void session?.end()
+    })
+    session = new AckSession(route, client, releaseClient, group, plan, requestStatistics)
+    if (hasEnded) void session.end()
+    return session
   }
 
   private constructor(
     route: Route,
     client: KafkaClient,
+    releaseClient: ClientRelease,
     group: GroupCalls,
     { maxUnacked, wanted }: SocketPlan & { acks: true },
     requestStatistics: RequestStatistics | undefined,
@@ -75,7 +84,7 @@ export class AckSession implements OpenStream {
     // a format of its own.
     const { options } = route
     this.#format = chooseFormat(options.format ? undefined : 'records', options).format
-    this.#releaseClient = route.acquireStream(client, () => void this.end())
+    this.#releaseClient = releaseClient
     this.#route = route
     this.#client = client
     this.#group = group

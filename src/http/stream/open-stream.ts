@@ -24,7 +24,7 @@ export async function openStream<Frames>(
   const { feed } = await route.lease()
   let live: LiveStream<Frames> | undefined
   let hasEnded = false
-  const releaseClient = route.acquireStream(client, () => {
+  const releaseClient = await route.acquireStream(client, () => {
     hasEnded = true
     void live?.end()
   })

@@ -5,6 +5,7 @@ import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type * as v from 'valibot'
 import type { ErrorCode } from '../../core/errors.ts'
+import type { LoginCounter } from '../../core/failed-logins.ts'
 import type { RateLimits, RequestLimiter } from '../../core/fixed-window-limiter.ts'
 import type { FormCredentials } from '../../core/form-credentials.ts'
 import type { KongConsumer } from '../model/entities.ts'
@@ -49,6 +50,12 @@ export interface AccessStep {
   readonly logIn?: (form: FormCredentials) => Promise<Verdict | undefined>
 }
 
+/** Makes the counters of one plugin, which count all threads of the process. */
+export interface PluginCounters {
+  requests(limits: RateLimits): RequestLimiter
+  logins(): LoginCounter
+}
+
 /** A plugin of Kong's that is served beside `kafka-consume`. */
 export interface AccessPlugin<S extends v.GenericSchema = v.GenericSchema> {
   readonly name: string
@@ -58,12 +65,12 @@ export interface AccessPlugin<S extends v.GenericSchema = v.GenericSchema> {
   readonly isForConsumers: boolean
   /**
    * @param credentials Returns the present credentials: they change with the configuration.
-   * @param limiter Makes the plugin's counter of requests.
+   * @param counters Makes the plugin's counters.
    */
   make(
     config: v.InferOutput<S>,
     credentials: () => Credentials,
-    limiter: (limits: RateLimits) => RequestLimiter,
+    counters: PluginCounters,
   ): AccessStep
 }
 

@@ -18,7 +18,6 @@ import {
   principals,
 } from './authentication.ts'
 import type { AnyCredential } from './credentials.ts'
-import { FailedLogins } from './failed-logins.ts'
 import type { Verdict } from './verdict.ts'
 
 const KEPT = 'is not supported: failures are counted in memory'
@@ -48,9 +47,9 @@ export const basicAuth = accessPlugin({
   name: 'basic-auth',
   schema,
   isForConsumers: false,
-  make(config, credentials) {
+  make(config, credentials, counters) {
     const isGuarded = config.brute_force_protection?.strategy === 'memory'
-    const failures = isGuarded ? new FailedLogins() : undefined
+    const logins = isGuarded ? counters.logins() : undefined
     const refused = { message: 'Unauthorized', challenge: challenge('Basic', config.realm) }
     const judgePassword = async (username: string, password: string): Promise<Verdict> => {
       const held = credentials().byUsername(username)
@@ -58,9 +57,9 @@ export const basicAuth = accessPlugin({
       const hash = passwordHash(password, held?.consumer.id ?? '')
       const isRight = await timingSafeEqual(held?.password ?? '', hash)
       const key = await limiterKey(username)
-      // From here on nothing is awaited: logins at one time must not all see the failures of before.
       const accepted = isRight ? held : undefined
-      const retryAfter = accepted ? failures?.wait(key) : failures?.add(key)
+      // One call counts and answers: logins at one time must not all see the failures of before.
+      const retryAfter = await logins?.count(key, !accepted)
       if (retryAfter !== undefined) return { retryAfter }
       if (!accepted) return refused
       return { id: accepted.id, consumer: accepted.consumer, identifier: accepted.username }

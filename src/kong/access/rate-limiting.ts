@@ -77,8 +77,8 @@ export const rateLimiting = accessPlugin({
   name: 'rate-limiting',
   schema,
   isForConsumers: true,
-  make(config, _credentials, limiter) {
-    const requests = limiter(limitsOf(config))
+  make(config, _credentials, counters) {
+    const requests = counters.requests(limitsOf(config))
     return async (access) => {
       const { c } = access
       const client = await limiterKey(clientOf(access, config))

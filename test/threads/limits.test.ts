@@ -1,0 +1,68 @@
+/** Limits of a gateway that serves by several threads: clients reach any of them, and all count as one. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { GatewayProcess } from '../gateway/gateway-process.ts'
+import { TestKafka } from '../support/kafka.ts'
+
+/** Connections that all reach one of two threads by chance once in 2^23 runs. */
+const CONNECTIONS = 24
+
+let kafka: TestKafka
+const folder = mkdtempSync(join(tmpdir(), 'threads-limits-'))
+
+beforeAll(async () => {
+  kafka = await TestKafka.real()
+})
+afterAll(async () => {
+  rmSync(folder, { recursive: true, force: true })
+  await kafka?.close()
+})
+
+describe('failed logins of basic-auth', () => {
+  test('are counted for all threads: a user name waits on every connection', async () => {
+    const topic = await kafka.createTopic(1)
+    const [host, port] = kafka.bootstrapServers.split(':')
+    const config = join(folder, 'kong.yaml')
+    writeFileSync(
+      config,
+      `
+_format_version: "3.0"
+routes:
+  - name: orders
+    paths: [/orders]
+    plugins:
+      - name: basic-auth
+        config: {brute_force_protection: {strategy: memory}}
+      - name: kafka-consume
+        config:
+          bootstrap_servers: [{host: ${host}, port: ${port}}]
+          topics: [{name: ${topic}}]
+          mode: http-get
+          auto_offset_reset: earliest
+consumers:
+  - username: ann
+    basicauth_credentials: [{username: ann, password: right}]
+`,
+    )
+    const { gateway, url } = await GatewayProcess.listening([
+      ...['--config', config, '--workers', '2'],
+    ])
+    await using _ = gateway
+    const login = async (password: string) => {
+      const authorization = `Basic ${btoa(`ann:${password}`)}`
+      const { status } = await fetch(`${url}/orders?start=earliest&timeout=0`, {
+        headers: { authorization, connection: 'close' },
+      })
+      return status
+    }
+    expect(await login('right')).toBe(200)
+    // The wait of a minute that follows is longer than the rest of this test.
+    for (const expected of [401, 401, 429, 429, 429, 429])
+      expect(await login('wrong')).toBe(expected)
+    const statuses = new Set<number>()
+    for (let i = 0; i < CONNECTIONS; i++) statuses.add(await login('right'))
+    expect([...statuses]).toEqual([429])
+  })
+})
