@@ -192,7 +192,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     account: async (c) => c.get('gatewaySession') ?? (await kong.logins.account(c)),
     isLoginOffered: (c) => login.isOffered(c),
   })
-  const isPage = (c: Context) => pages.isPage(c) && !kong.matches(c)
+  const isPage = (c: Context): boolean => pages.isPage(c) && !kong.matches(c)
   const login = guardedLogin({
     guard: options.guard,
     sessions,

@@ -51,5 +51,5 @@ test.each(runtimes)(
 
 test('deno check finds nothing', async () => {
   const entries = ['src/index.ts', 'src/worker.ts', 'kafka/index.ts', 'examples/deno.ts']
-  await expect(run(await npmTool('deno'), 'check', ...entries)).resolves.toBeUndefined()
+  await run(await npmTool('deno'), 'check', ...entries)
 }, 120_000)
