@@ -6,7 +6,14 @@ import type { BatchForm } from '../records/batch-form.ts'
 import type { PartitionTable } from '../records/cursor.ts'
 import type { Filter } from '../records/filter.ts'
 import type { RecordProcessor } from '../records/record-processor.ts'
-import { type Bounds, type RequestedBounds, resolveBounds } from './bounds.ts'
+import {
+  type Bounds,
+  type BoundsContext,
+  type OrderedRead,
+  type RequestedBounds,
+  readInOrder,
+  resolveBounds,
+} from './bounds.ts'
 import { CatchUpPool } from './catch-up-pool.ts'
 import { EndOffsets } from './end-offsets.ts'
 import { FEED_TIMES, type FeedOptions } from './feed-options.ts'
@@ -14,6 +21,7 @@ import type { FeedStats } from './feed-stats.ts'
 import { headAfter } from './handover.ts'
 import { IdleTimer } from './idle-timer.ts'
 import { LiveConsumer } from './live-consumer.ts'
+import type { OrderedLimits } from './ordered-search.ts'
 import { type FixedPosition, isLatest, type Position } from './position.ts'
 import { isAtOrBelow } from './ring-buffer.ts'
 import { Subscription } from './subscription.ts'
@@ -170,12 +178,53 @@ export class Feed {
     followed: FollowedTopics,
     filter: (table: PartitionTable) => Filter | undefined,
   ): Promise<Bounds> {
-    const search = async (vector: Float64Array, end: Float64Array) => {
-      await this.#updateHead(followed, requested.from, vector)
-      return this.#open(followed, { vector, end }, filter, 'list', () => {})
+    return resolveBounds(requested, this.#boundsContext(requested, followed, filter, 'list'))
+  }
+
+  #boundsContext(
+    { from }: RequestedBounds,
+    followed: FollowedTopics,
+    filter: (table: PartitionTable) => Filter | undefined,
+    form: BatchForm,
+  ): BoundsContext {
+    const open = async (vector: Float64Array, end: Float64Array) => {
+      await this.#updateHead(followed, from, vector)
+      return this.#open(followed, { vector, end }, filter, form, () => {})
     }
     const { table } = followed.liveConsumer
-    return resolveBounds(requested, followed, this.#cluster, filter(table), search)
+    return { followed, cluster: this.#cluster, filter: filter(table), open }
+  }
+
+  /**
+   * Reads the next records in the order of time: the newest before the end, or the oldest from a
+   * position on. It does not wait for new records.
+   *
+   * @param limits How many records to read.
+   * @param form The form of records that are read from Kafka.
+   * @returns undefined for a position beyond the end, at which only {@link subscribe} can read.
+   * @throws KafkaConsumeError as {@link subscribe}; the signal's reason.
+   */
+  async readInOrder(
+    requested: RequestedBounds,
+    limits: OrderedLimits,
+    filter: (table: PartitionTable) => Filter | undefined,
+    form: BatchForm,
+    signal: AbortSignal,
+  ): Promise<(OrderedRead & { readonly table: PartitionTable }) | undefined> {
+    this.processor?.assertAvailable()
+    const followed = await this.#enter()
+    try {
+      return await this.#orAfterCheck(followed, async (now) => {
+        const { outage } = now.liveConsumer
+        if (outage) throw outageError(outage)
+        const context = this.#boundsContext(requested, now, filter, form)
+        const read = await readInOrder(requested, limits, context, signal)
+        if (read && isAtOrBelow(read.latest, read.to)) this.#onEndReached()
+        return read && { ...read, table: now.liveConsumer.table }
+      })
+    } finally {
+      this.#subscribers.leave()
+    }
   }
 
   /**

@@ -3,7 +3,7 @@ import type { TopicPartition } from '../core/topic-partition.ts'
 import type { KafkaCluster, OffsetQuery } from '../port/kafka.ts'
 import type { CursorEntry, PartitionTable } from '../records/cursor.ts'
 import type { EndOffsets } from './end-offsets.ts'
-import type { NewestLimits } from './newest-records.ts'
+import type { OrderedLimits } from './ordered-search.ts'
 
 /** A position that Kafka knows, or that a client names. */
 export type FixedPosition =
@@ -11,7 +11,7 @@ export type FixedPosition =
   | { readonly cursor: readonly CursorEntry[]; readonly parameter: string }
 
 /** Where reading begins: at a position, or at the newest records that pass the filter. */
-export type Position = FixedPosition | { readonly newest: NewestLimits }
+export type Position = FixedPosition | { readonly newest: OrderedLimits }
 
 /** Whether a position is the end as it is now. */
 export function isLatest(position: Position): boolean {

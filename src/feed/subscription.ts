@@ -1,7 +1,7 @@
 /** A subscription and its phases, which share one state: hence more than 400 lines. */
 import { filterTurns } from '../core/turn-queue.ts'
 import type { BatchForm } from '../records/batch-form.ts'
-import { Cursor } from '../records/cursor.ts'
+import type { Cursor } from '../records/cursor.ts'
 import type { SuspendedRead } from './catch-up-pool.ts'
 import { CatchUpRead } from './catch-up-read.ts'
 import { continueAfter, type Handover } from './handover.ts'
@@ -92,10 +92,9 @@ export class Subscription implements RingBufferReader, SuspendedRead {
     return this.#pending.hasEnded
   }
 
-  /** The position before which reading ends, as a cursor; undefined where it has no end. */
-  get end(): string | undefined {
-    const { cursor, end } = this.#pending
-    return end && new Cursor(cursor.table, end).toString()
+  /** The offsets before which reading ends; undefined where it has no end. */
+  get end(): Float64Array | undefined {
+    return this.#pending.end
   }
 
   /** Whether reading ends before these offsets, or has no end where none are given. */

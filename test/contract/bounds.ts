@@ -208,6 +208,134 @@ export function describeBounds(target: () => Target): void {
     })
   })
 
+  describe.concurrent('order=time', () => {
+    test('leads from the oldest record to the end and back, each record once and in the order of time', async () => {
+      const { kafka } = target()
+      const topics = [await kafka.createTopic(), await kafka.createTopic()] as const
+      // Partition 0 is quiet for a long time; the others have runs.
+      const all = everySecond(120, (n) => (n < 40 ? 0 : 1 + (Math.floor(n / 9) % 3)))
+      for (const [index, topic] of topics.entries()) {
+        await kafka.produce(
+          topic,
+          all.filter((_, n) => n % 2 === index),
+        )
+      }
+      await using route = await Route.mount(target(), { topics: [...topics] })
+      const query = { start: 'earliest', order: 'time', max_records: 25, format: 'records' }
+      const found: unknown[] = []
+      let page = await pageAt(route.url(query))
+      const pages = [page]
+      while (page.records.length > 0 && pages.length < 9) {
+        found.push(...valuesOf(page.records))
+        page = await pageAt(page.next as string)
+        pages.push(page)
+      }
+      expect(found).toEqual(values(0, 120))
+      const back = await pageAt(pages.at(-1)?.prev as string)
+      expect(valuesOf(back.records)).toEqual(values(95, 120))
+      // Records that come later are those of the next page.
+      await kafka.produce(
+        topics[1],
+        everySecond(3, (n) => n % 2, 120),
+      )
+      expect(valuesOf((await pageAt(page.next as string)).records)).toEqual(values(120, 123))
+    })
+
+    test('begins at a time and ends at an end, without waiting for records to come', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, everySecond(60))
+      await using route = await Route.mount(target(), { topics: [topic] })
+      const range = { start: '2026-01-31T09:00:20Z', end: '2026-01-31T09:00:40Z' }
+      const query = { ...range, order: 'time', max_records: 15, format: 'records' }
+      const first = await pageAt(route.url(query))
+      expect(valuesOf(first.records)).toEqual(values(20, 35))
+      expect(first.ended).toBeUndefined()
+      const last = await pageAt(first.next as string)
+      expect(valuesOf(last.records)).toEqual(values(35, 40))
+      expect([last.ended, last.next]).toEqual([true, undefined])
+      const end = { start: 'latest', order: 'time', timeout: 60_000, format: 'records' }
+      expect((await pageAt(route.url(end))).records).toEqual([])
+    })
+
+    test('keeps the order of each partition, whatever the timestamps, and each record comes once', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      const odd = everySecond(80).map((record, n) => ({
+        ...record,
+        timestamp: START + ((n * 37) % 80) * 1_000,
+      }))
+      await kafka.produce(topic, odd)
+      await using route = await Route.mount(target(), { topics: [topic] })
+      const query = { start: 'earliest', end: 'latest', order: 'time', format: 'records' }
+      for (const limit of [1, 7, 79]) {
+        const found: StreamedRecord[] = []
+        let address: string | undefined = route.url({ ...query, max_records: limit })
+        while (address) {
+          const page = await pageAt(address)
+          found.push(...page.records)
+          address = page.next
+        }
+        const all = Object.values(offsetsByPartition(found))
+        expect(all).toHaveLength(4)
+        for (const offsets of all) expect(offsets).toEqual(range(0, 20))
+      }
+    })
+
+    test('with a filter, limits of bytes, lines, and a partition', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, everySecond(400))
+      await using route = await Route.mount(target(), { topics: [topic] })
+      const ordered = { start: 'earliest', order: 'time' }
+      const filtered = await route.records({ ...ordered, filter: 'value.endsWith("77")' })
+      expect(valuesOf(filtered)).toEqual(['v77', 'v177', 'v277', 'v377'])
+      const few = await pageAt(route.url({ ...ordered, max_bytes: 600, format: 'records' }))
+      expect(few.records.length).toBeWithin(2, 10)
+      const next = await pageAt(few.next as string)
+      expect(valuesOf([...few.records, ...next.records]).slice(0, 6)).toEqual(values(0, 6))
+      const one = await route.records({ ...ordered, partition: 2, max_records: 3 })
+      expect(valuesOf(one)).toEqual(['v2', 'v6', 'v10'])
+      const lines = await route.fetch(
+        { ...ordered, max_records: 5 },
+        { headers: { accept: 'application/x-ndjson' } },
+      )
+      const parsed = (await lines.text()).trim().split('\n')
+      expect(valuesOf(parsed.map((line) => JSON.parse(line) as StreamedRecord))).toEqual(
+        values(0, 5),
+      )
+    })
+
+    test('announces the records that retention has removed, once', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, everySecond(40))
+      await kafka.expire(topic, 0, 5)
+      const { lowOffset } = await kafka.watermarks(topic, 0)
+      await using route = await Route.mount(target(), { topics: [topic] })
+      const cursor = `${topic}:0=2,1=8,2=9,3=9`
+      const page = (address: string) => within(fetch(address), 'an answer', 20_000)
+      const first = await page(
+        route.url({ cursor, order: 'time', max_records: 2, format: 'records' }),
+      )
+      const { gaps } = (await first.json()) as { gaps: object[] }
+      expect(gaps).toEqual([{ topic, partition: 0, from: 2, to: lowOffset, reason: 'retention' }])
+      const next = await page(linkTo(first, 'next') as string)
+      expect(await next.json()).not.toHaveProperty('gaps')
+    })
+
+    test('needs a position, and has no other value', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using route = await Route.mount(target(), { topics: [topic] })
+      for (const query of [{ order: 'time' }, { start: 'earliest', order: 'offset' }]) {
+        const response = await route.fetch(query)
+        expect([query, response.status]).toEqual([query, 400])
+        expect(((await response.json()) as { message: string }).message).toContain('"order"')
+      }
+    })
+  })
+
   describe.concurrent('end', () => {
     test('bounds the pages of a range, and the last of them says that it has ended', async () => {
       const { kafka } = target()

@@ -2,12 +2,13 @@
 import type { Context } from 'hono'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
 import type { Feed } from '../../feed/feed.ts'
-import type { NewestLimits } from '../../feed/newest-records.ts'
+import type { OrderedLimits } from '../../feed/ordered-search.ts'
 import type { Position } from '../../feed/position.ts'
-import type { Subscription } from '../../feed/subscription.ts'
-import { partsByTime } from '../../feed/time-order.ts'
+import { isAtOrBelow } from '../../feed/ring-buffer.ts'
 import type { Gap } from '../../port/kafka.ts'
-import type { PartitionTable } from '../../records/cursor.ts'
+import type { BatchForm } from '../../records/batch-form.ts'
+import { Cursor, type PartitionTable } from '../../records/cursor.ts'
+import type { Filter } from '../../records/filter.ts'
 import {
   clientOf,
   filterOf,
@@ -141,33 +142,42 @@ interface PageContext {
   readonly trace: ReadTrace | undefined
 }
 
+/** What one read for a page has brought. */
+interface PageRead {
+  readonly table: PartitionTable
+  readonly slices: readonly Slice[]
+  readonly gaps: readonly Gap[]
+  /** Whether a limit or the end was reached, so that more records would not change the page. */
+  readonly isFull: boolean
+  /** The positions before and after the records. */
+  readonly begin: Float64Array
+  readonly cursor: Float64Array
+  /** Undefined: the read has no end. */
+  readonly end: Float64Array | undefined
+  readonly hasEnded: boolean
+  /** The ends of all partitions. */
+  readonly ends: Float64Array
+  /** Stands for what can be read, while the page is current; otherwise undefined. */
+  readonly current: object | undefined
+}
+
 async function readPage(
   c: Context,
   route: Route,
-  { plan, form }: PageRequest,
+  request: PageRequest,
   { version, identity, signal, onWait, trace }: PageContext,
 ): Promise<RecordPage> {
+  const { plan, form } = request
   const { feed } = await route.lease()
   const memory = route.answerMemory()
-  const newest = newestOf(plan)
-  const subscription = await subscribe(c, feed, plan, form)
   try {
-    const before = subscription.version
-    const begin = subscription.cursor.toString()
-    // The search for the newest records has kept the limits of bytes and of the filter.
-    const limits = newest
-      ? { ...plan.limits, maxBytes: Infinity, filterTime: Infinity }
-      : plan.limits
-    const read = await readFromPosition(subscription, limits, signal, memory, onWait)
+    const read =
+      (await readInOrder(c, feed, request, signal, memory)) ??
+      (await readOnwards(c, feed, request, signal, memory, onWait))
     signal.throwIfAborted()
-    const { gaps } = read
-    const slices = newest ? partsByTime(read.slices) : read.slices
-    const isCurrent = before !== undefined && before === subscription.version
-    const progress = {
-      cursor: subscription.cursor.toString(),
-      hasEnded: subscription.hasEnded && !newest,
-    }
-    const states = () => statesOf(c, subscription)
+    const { slices, gaps, table } = read
+    const progress = { cursor: textOf(table, read.cursor), hasEnded: read.hasEnded }
+    const states = () => statesOf(c, read)
     const body = joinParts(layOut(form, contentsOfSlices(slices, form), states, progress, gaps))
     if (!memory.resize(body.length)) throw tooManyAnswers()
     trace?.add(slices)
@@ -182,9 +192,7 @@ async function readPage(
     )
     signal.throwIfAborted()
     memory.resize(sent.bytes.length)
-    const records = countRecords(slices)
-    const isFull = newest ? records === newest.records : read.isFull
-    const link = linkOf(c, plan, begin, subscription, form.list === 'kong' ? undefined : version)
+    const link = linkOf(c, plan, read, form.list === 'kong' ? undefined : version)
     const page = {
       ...sent,
       headers: {
@@ -193,36 +201,116 @@ async function readPage(
         ...(link && { Link: link }),
         ...(gaps.length > 0 && { 'Kafka-Gaps': JSON.stringify(gaps) }),
       },
-      records,
+      records: countRecords(slices),
       size: body.length,
-      identity: isFull && gaps.length === 0 ? identity : undefined,
+      identity: read.isFull && gaps.length === 0 ? identity : undefined,
     }
-    if (isCurrent && isCacheable(c, page, gaps) && isFixed(plan, subscription.cursor.table.size)) {
-      route.responseCache.add(before, c, page)
+    if (read.current && isCacheable(c, page, gaps) && isFixed(plan, table.size)) {
+      route.responseCache.add(read.current, c, page)
     }
     return { ...page, gaps, memory }
   } catch (error) {
     memory.release()
     throw error
+  }
+}
+
+/**
+ * Reads the next records of all partitions in the order of time.
+ *
+ * @returns undefined where records are not wanted in this order, or the position is beyond the end.
+ * @throws KafkaConsumeError
+ */
+async function readInOrder(
+  c: Context,
+  feed: Feed,
+  { plan, form }: PageRequest,
+  signal: AbortSignal,
+  memory: AnswerMemory,
+): Promise<PageRead | undefined> {
+  const wanted = orderedLimitsOf(plan)
+  if (!wanted) return undefined
+  const bytes = memory.claim(wanted.bytes, 1)
+  if (bytes === 0) throw tooManyAnswers()
+  const { batchForm, filter } = selectionOf(c, plan, form)
+  const requested = { from: plan.position as Position, end: plan.end }
+  const limits = { records: wanted.records, bytes }
+  const read = await feed.readInOrder(requested, limits, filter, batchForm, signal)
+  if (!read) {
+    memory.release()
+    return undefined
+  }
+  const { parts, gaps, from, to, end, latest, table } = read
+  const hasEnded = !newestOf(plan) && end !== undefined && isAtOrBelow(end, to)
+  return {
+    ...{ table, gaps, end, slices: parts, begin: from, cursor: to, current: undefined },
+    isFull: hasEnded || parts.length === limits.records,
+    hasEnded,
+    ends: latest.map((offset, index) => Math.max(offset, to[index] as number)),
+  }
+}
+
+/** Reads each partition as fast as Kafka gives its records. */
+async function readOnwards(
+  c: Context,
+  feed: Feed,
+  { plan, form }: PageRequest,
+  signal: AbortSignal,
+  memory: AnswerMemory,
+  onWait: () => void,
+): Promise<PageRead> {
+  const { position, end, limits } = plan
+  const { batchForm, filter } = selectionOf(c, plan, form)
+  const subscription = await feed.subscribe(position as Position, filter, 'read', batchForm, end)
+  try {
+    const before = subscription.version
+    const begin = subscription.cursor.vector.slice()
+    const { slices, gaps, isFull } = await readFromPosition(
+      subscription,
+      limits,
+      signal,
+      memory,
+      onWait,
+    )
+    const isCurrent = before !== undefined && before === subscription.version
+    const { cursor, hasEnded, end: bound, ends } = subscription
+    return {
+      ...{ slices, gaps, isFull, begin, hasEnded, ends, end: bound },
+      table: cursor.table,
+      cursor: cursor.vector.slice(),
+      current: isCurrent ? before : undefined,
+    }
   } finally {
     feed.release(subscription)
   }
 }
 
-function newestOf({ position }: ReadPlan): NewestLimits | undefined {
+function newestOf({ position }: ReadPlan): OrderedLimits | undefined {
   return position && 'newest' in position ? position.newest : undefined
 }
 
-function subscribe(
+/** The limits of a read in the order of time; undefined where another order will do. */
+function orderedLimitsOf(plan: ReadPlan): OrderedLimits | undefined {
+  const { maxRecords, maxBytes } = plan.limits
+  return newestOf(plan) ?? (plan.order && { records: maxRecords, bytes: maxBytes })
+}
+
+/** Which records are read for a client, and in which form. */
+function selectionOf(
   c: Context,
-  feed: Feed,
-  { position, end, wanted }: ReadPlan,
+  { wanted }: ReadPlan,
   form: AnswerForm,
-): Promise<Subscription> {
+): { batchForm: BatchForm; filter: (table: PartitionTable) => Filter | undefined } {
   const client = clientOf(c)
-  const filter = (table: PartitionTable) => filterOf(wanted, client, table)
   const isExamined = wanted !== undefined || isRestricted(client)
-  return feed.subscribe(position as Position, filter, 'read', batchFormOf(form, isExamined), end)
+  return {
+    batchForm: batchFormOf(form, isExamined),
+    filter: (table) => filterOf(wanted, client, table),
+  }
+}
+
+function textOf(table: PartitionTable, vector: Float64Array): string {
+  return new Cursor(table, vector).toString()
 }
 
 function isCacheable(c: Context, { records }: CachedResponse, gaps: readonly Gap[]): boolean {
@@ -230,8 +318,8 @@ function isCacheable(c: Context, { records }: CachedResponse, gaps: readonly Gap
 }
 
 /** The partitions that a client may read, and their ends. */
-function statesOf(c: Context, { cursor, ends }: Subscription) {
-  const offsets = readablePartitions(clientOf(c), cursor.table.offsets(ends))
+function statesOf(c: Context, { table, ends }: PageRead) {
+  const offsets = readablePartitions(clientOf(c), table.offsets(ends))
   return offsets.map(({ topic, partition, offset }) => ({
     topic,
     partition,
@@ -248,17 +336,17 @@ function statesOf(c: Context, { cursor, ends }: Subscription) {
 function linkOf(
   c: Context,
   plan: ReadPlan,
-  begin: string,
-  { cursor, end, hasEnded }: Subscription,
+  { table, begin, cursor, end, hasEnded }: PageRead,
   version: string | undefined,
 ): string {
   const { limits, position } = plan
   const newest = newestOf(plan)?.records
   const isFirst = position && 'start' in position && position.start === 'earliest'
   const known = version === undefined ? {} : { version }
-  const bound = end === undefined || newest !== undefined ? {} : { end }
-  const next = urlAt(c, { cursor: cursor.toString(), ...bound, ...known })
-  const prev = urlAt(c, { start: `-${newest ?? limits.maxRecords}`, end: begin, ...known })
+  const bound = end === undefined || newest !== undefined ? {} : { end: textOf(table, end) }
+  const next = urlAt(c, { cursor: textOf(table, cursor), ...bound, ...known })
+  const count = newest ?? limits.maxRecords
+  const prev = urlAt(c, { start: `-${count}`, end: textOf(table, begin), ...known })
   const isLast = hasEnded && newest === undefined
   return [isLast ? '' : `<${next}>; rel="next"`, isFirst ? '' : `<${prev}>; rel="prev"`]
     .filter(Boolean)

@@ -22,6 +22,8 @@ export interface ReadPlan {
   readonly position: Position | undefined
   /** Undefined: reading has no end. */
   readonly end: FixedPosition | undefined
+  /** Undefined: records come as Kafka gives them, one partition after another. */
+  readonly order: 'time' | undefined
   readonly limits: PollLimits
   readonly format: FormatName | undefined
   /** Undefined: all records. */
@@ -62,6 +64,7 @@ export const READ_NAMES = [
   'cursor',
   'start',
   'end',
+  'order',
   'version',
   ...FILTERS,
 ]
@@ -92,16 +95,26 @@ export function parseRead(
   }
   const position = parsePosition(parameters, ['cursor', 'start'])
   const end = parseEnd(parameters)
-  if (end && !position) throw invalid('end', 'it needs a position to read from: start or cursor')
+  const order = parseOrder(parameters)
+  for (const [name, given] of Object.entries({ end, order })) {
+    if (given && !position) throw invalid(name, 'it needs a position to read from: start or cursor')
+  }
   return {
     ...(position && 'newest' in position
       ? newestPage(position.newest.records, end, limits)
       : { position, end }),
+    order,
     limits,
     format: parseFormat(parameters, ['kong', ...STREAM_FORMATS]),
     wanted: parseFilters(parameters, topics, filters),
     version: parseVersion(parameters),
   }
+}
+
+function parseOrder(parameters: Parameters): 'time' | undefined {
+  const order = parameters.one('order')
+  if (order === undefined || order === 'time') return order
+  throw invalid('order', 'it must be "time"')
 }
 
 function parseVersion(parameters: Parameters): string | undefined {

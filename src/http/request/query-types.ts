@@ -23,6 +23,8 @@ export interface ReadQuery<Topic extends string = string> extends FilterQuery<To
   cursor?: string
   /** Ends the read there. */
   end?: string
+  /** Merges the records of all partitions by their time. */
+  order?: 'time'
   /** Records at most. */
   max_records?: number
   /** Bytes at most. */

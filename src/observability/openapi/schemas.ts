@@ -347,6 +347,11 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
     description:
       'Where reading ends: a cursor, or a text as for `start` but for a number of records; needs a position to read from',
   },
+  order: {
+    schema: v.picklist(['time']),
+    description:
+      '`time`: the records of all partitions in the order of their timestamps, up to the present end; needs a position to read from',
+  },
   version: {
     schema: v.string(),
     description:
