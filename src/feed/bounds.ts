@@ -25,7 +25,7 @@ export interface RequestedBounds {
   readonly end: FixedPosition | undefined
 }
 
-/** What is needed to resolve the positions of a client. */
+/** The topics as they are followed, and how to read them for a client. */
 export interface BoundsContext {
   readonly followed: FollowedTopics
   readonly cluster: KafkaCluster

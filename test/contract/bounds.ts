@@ -1,4 +1,7 @@
-/** The contract of `start=-100`, of `end`, and of the pages before and after a page. */
+/**
+ * The contract of `start=-100`, of `order=time`, of `end`, and of the pages before and after a page. The file
+ * has more than 400 lines because its tests share the records that are a second apart.
+ */
 import { describe, expect, test } from 'bun:test'
 import type { TestRecord } from '../support/kafka.ts'
 import { offsetsByPartition, places, Route, range, type Target } from '../support/route.ts'

@@ -142,7 +142,7 @@ interface PageContext {
   readonly trace: ReadTrace | undefined
 }
 
-/** What one read for a page has brought. */
+/** The records of one read for a page, and where they lie. */
 interface PageRead {
   readonly table: PartitionTable
   readonly slices: readonly Slice[]
