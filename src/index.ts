@@ -124,7 +124,15 @@ export type {
   ResponseFormat,
 } from './options/typed-options.ts'
 export type { BrokerState, Gap, KafkaOutage } from './port/kafka.ts'
-export type { GroupProgress, GroupState, TopicSetting } from './port/topic-details.ts'
+export type {
+  GroupProgress,
+  GroupState,
+  PartitionReplicas,
+  PartitionSize,
+  PartitionSizes,
+  TopicSetting,
+  UnknownSizes,
+} from './port/topic-details.ts'
 export type {
   AnyRecord,
   ConsumedRecord,

@@ -68,7 +68,12 @@ export function loadClient(): Client {
 }
 
 /** The exports that `native/` adds to the addon. */
-const ADDITIONS = ['LayoutReader', 'RecordReader', 'describeTopicConfiguration']
+const ADDITIONS = [
+  'LayoutReader',
+  'RecordReader',
+  'describeTopicConfiguration',
+  'describeReplicaSizes',
+]
 
 /** @throws KafkaConsumeError INTERNAL when the addon was compiled from older sources than these. */
 function assertCurrent(): void {

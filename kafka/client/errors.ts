@@ -16,8 +16,8 @@ export interface LogLine {
 
 const TOPIC_AUTHORIZATION_FAILED = 29
 export const GROUP_AUTHORIZATION_FAILED = 30
-/** A producer gets this code when no ACL allows it to write to any topic. */
-const CLUSTER_AUTHORIZATION_FAILED = 31
+/** The code without a right to the cluster. A producer gets it when no ACL allows it to write to any topic. */
+export const CLUSTER_AUTHORIZATION_FAILED = 31
 /** librdkafka's `RD_KAFKA_RESP_ERR__FATAL`. */
 export const FATAL = -150
 

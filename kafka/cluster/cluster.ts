@@ -16,6 +16,7 @@ import type { OpenProducer, ProducerSettings } from '../../src/port/open-produce
 import type {
   GroupsProgress,
   PartitionReplicas,
+  PartitionSizes,
   TopicSetting,
 } from '../../src/port/topic-details.ts'
 import { committedOffsets, disconnectClient, membersOf, type Settings } from '../client/client.ts'
@@ -34,6 +35,7 @@ import { ClusterConnection } from './connection.ts'
 import { ConsumerPool } from './consumer-pool.ts'
 import { GroupProgressQueries } from './group-progress.ts'
 import { OffsetQueries } from './offsets.ts'
+import { partitionSizes } from './partition-sizes.ts'
 import { Topics } from './topics.ts'
 
 /** One Kafka cluster: makes its consumers, groups and producers, and closes them. */
@@ -92,6 +94,10 @@ export class ConfluentCluster implements KafkaCluster {
 
   replicas(topics: readonly string[]): Promise<readonly PartitionReplicas[]> {
     return this.#topics.replicas(topics)
+  }
+
+  async partitionSizes(partitions: readonly PartitionReplicas[]): Promise<PartitionSizes> {
+    return partitionSizes(await this.#connection.client(), partitions)
   }
 
   topicSettings(topic: string): Promise<readonly TopicSetting[]> {

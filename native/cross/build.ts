@@ -71,7 +71,7 @@ export async function crossCompile(
       onLine: showSource(update),
     }),
   )
-  for (const rest of ['librdkafka', 'ours', 'theirs']) {
+  for (const rest of ['librdkafka', 'ours', 'internal', 'theirs']) {
     rmSync(join(folder, rest), { recursive: true, force: true })
   }
   return addon

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "arguments.h"
 #include "consume.h"
 #include "frame.h"
 #include "results.h"
@@ -210,27 +211,10 @@ class ReadWorker : public Nan::AsyncWorker {
 
 // ---- the class
 
-std::vector<std::string> Strings(v8::Local<v8::Value> value) {
-  const auto array = value.As<v8::Array>();
-  std::vector<std::string> strings;
-  for (uint32_t i = 0; i < array->Length(); i++) {
-    const Nan::Utf8String text(Nan::Get(array, i).ToLocalChecked());
-    strings.emplace_back(*text);
-  }
-  return strings;
-}
-
-std::vector<double> Numbers(v8::Local<v8::Value> value, size_t expected) {
-  napi_typedarray_type type = napi_int8_array;
-  size_t length = 0;
-  void* data = nullptr;
-  if (!host::Succeeded(napi_get_typedarray_info(host::Napi(), value.handle(), &type, &length, &data,
-                                                nullptr, nullptr)) ||
-      type != napi_float64_array || length != expected) {
-    throw host::EmptyHandle();
-  }
-  const auto* numbers = static_cast<const double*>(data);
-  return {numbers, numbers + length};
+std::vector<double> Doubles(v8::Local<v8::Value> value, size_t expected) {
+  std::vector<double> numbers = DoublesIn(value);
+  if (numbers.size() != expected) throw host::EmptyHandle();
+  return numbers;
 }
 
 class LayoutReader : public Nan::ObjectWrap {
@@ -240,19 +224,19 @@ class LayoutReader : public Nan::ObjectWrap {
   static NAN_METHOD(New) {
     if (!info.IsConstructCall()) return Nan::ThrowError("LayoutReader is to be called with new");
     auto plan = std::make_shared<Plan>();
-    const std::vector<std::string> layout = Strings(info[0]);
+    const std::vector<std::string> layout = StringsIn(info[0]);
     if (layout.size() != 3) return Nan::ThrowError("LayoutReader needs a layout of three texts");
     plan->before_json = layout[0];
     plan->before_cursor = layout[1];
     plan->after_cursor = layout[2];
-    plan->topics = Strings(info[1]);
+    plan->topics = StringsIn(info[1]);
     const size_t count = plan->topics.size();
-    for (const double partition : Numbers(info[2], count)) {
+    for (const double partition : Doubles(info[2], count)) {
       plan->partitions.push_back(static_cast<int32_t>(partition));
     }
-    plan->labels = Strings(info[3]);
+    plan->labels = StringsIn(info[3]);
     plan->is_compact = Nan::To<bool>(info[4]).FromJust();
-    plan->prefixes = Strings(info[5]);
+    plan->prefixes = StringsIn(info[5]);
     plan->values_are_json = Nan::To<bool>(info[6]).FromJust();
     const bool has_labels = plan->labels.size() == count || plan->labels.empty();
     const bool has_first = !plan->is_compact || plan->labels.empty() || !plan->labels[0].empty();
@@ -279,7 +263,7 @@ class LayoutReader : public Nan::ObjectWrap {
         .bytes = Nan::To<uint32_t>(info[3]).FromJust(),
         .wait = Nan::To<int32_t>(info[4]).FromJust(),
     };
-    auto read = std::make_unique<Read>(self->plan_, Numbers(info[1], self->plan_->topics.size()),
+    auto read = std::make_unique<Read>(self->plan_, Doubles(info[1], self->plan_->topics.size()),
                                        limits);
     auto* done = new Nan::Callback(info[5].As<v8::Function>());
     Nan::AsyncQueueWorker(new ReadWorker(done, client, *consumer, std::move(read)));

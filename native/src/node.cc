@@ -10,6 +10,7 @@
 #include "config_reader.h"
 #include "frame_reader.h"
 #include "record_reader.h"
+#include "size_reader.h"
 
 namespace node {
 
@@ -40,6 +41,7 @@ napi_value RegisterModule(napi_env napi, napi_value exports, Init init) {
     frames::Initialize(v8::Local<v8::Object>(exports));
     frames::InitializeRecordReader(v8::Local<v8::Object>(exports));
     frames::InitializeConfigReader(v8::Local<v8::Object>(exports));
+    frames::InitializeSizeReader(v8::Local<v8::Object>(exports));
   });
   return entry.Throw() ? nullptr : exports;
 }

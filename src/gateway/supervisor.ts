@@ -9,7 +9,7 @@ import { Semaphore } from '../core/semaphore.ts'
 import type { PartitionRange, RouteStats } from '../http/route/route-stats.ts'
 import type { TopicDetails } from '../http/route/topic-details.ts'
 import type { KafkaOutage } from '../port/kafka.ts'
-import type { TopicSetting } from '../port/topic-details.ts'
+import type { PartitionReplicas, PartitionSizes, TopicSetting } from '../port/topic-details.ts'
 import type { NotReady } from './health.ts'
 import { isOfOneRoute, OutageLog } from './outage-log.ts'
 
@@ -45,6 +45,7 @@ export interface KafkaRoute extends SupervisedHandler {
   stats(): RouteStats
   partitions(): Promise<readonly PartitionRange[]>
   topicDetails(topics?: readonly string[]): Promise<TopicDetails>
+  partitionSizes(partitions: readonly PartitionReplicas[]): Promise<PartitionSizes>
   topicSettings(topic: string): Promise<readonly TopicSetting[]>
 }
 

@@ -3,7 +3,8 @@ import { LruMap } from '../core/lru-map.ts'
 import { partitionKey } from '../core/topic-partition.ts'
 import type { RouteStats } from '../http/route/route-stats.ts'
 import type { TopicDetails } from '../http/route/topic-details.ts'
-import type { TopicSetting } from '../port/topic-details.ts'
+import type { PartitionReplicas, PartitionSizes, TopicSetting } from '../port/topic-details.ts'
+import { SizeCache } from './partition-sizes.ts'
 
 /** The part of a handler that topics are read through. */
 export interface DetailedHandler {
@@ -11,6 +12,8 @@ export interface DetailedHandler {
   stats(): Pick<RouteStats, 'topics' | 'cluster'>
   /** Asks Kafka for details of topics. Default: all topics of the handler. */
   topicDetails(topics?: readonly string[]): Promise<TopicDetails>
+  /** Asks all brokers for the sizes of partitions. */
+  partitionSizes(partitions: readonly PartitionReplicas[]): Promise<PartitionSizes>
   /** Asks Kafka for the settings of a topic. */
   topicSettings(topic: string): Promise<readonly TopicSetting[]>
 }
@@ -21,6 +24,8 @@ export interface ClusterTopics {
   readonly details: TopicDetails
   /** Records a second over the last minute, by the key of the partition; without those not known yet. */
   readonly rates: ReadonlyMap<string, number>
+  /** The sizes of the partitions, at most 30 s old. */
+  readonly sizes: SizeCache
   /** Why Kafka could not be asked the last time; the details are those from before. */
   readonly error: unknown
 }
@@ -46,6 +51,7 @@ interface OffsetSample {
 /** The topics of one cluster: asked for at most once in five seconds. */
 class ClusterSnapshot {
   readonly #name: string
+  readonly #sizes = new SizeCache()
   #details = NOTHING
   #error: unknown
   /** The samples of the last minute, the oldest first: at most one each four seconds. */
@@ -65,22 +71,24 @@ class ClusterSnapshot {
     if (this.#query || isFresh) return this.#query ?? Promise.resolve()
     this.#askedAt = performance.now()
     this.#topics = wanted
-    this.#query = handler
-      .topicDetails(topics)
-      .then(
-        (details) => {
-          this.#details = details
-          this.#error = undefined
-          this.#sample()
-        },
-        (error: unknown) => {
-          this.#error = error
-        },
-      )
-      .finally(() => {
-        this.#query = undefined
-      })
+    this.#query = this.#ask(topics, handler).finally(() => {
+      this.#query = undefined
+    })
     return this.#query
+  }
+
+  async #ask(topics: readonly string[], handler: DetailedHandler): Promise<void> {
+    try {
+      this.#details = await handler.topicDetails(topics)
+      this.#error = undefined
+    } catch (error) {
+      this.#error = error
+      return
+    }
+    this.#sample()
+    await this.#sizes.refresh(this.#details.partitions, (partitions) =>
+      handler.partitionSizes(partitions),
+    )
   }
 
   get topics(): ClusterTopics {
@@ -96,7 +104,13 @@ class ClusterSnapshot {
       // A re-created topic begins at 0 again.
       rates.set(key, Math.max(0, end - begin) / seconds)
     }
-    return { name: this.#name, details: this.#details, rates, error: this.#error }
+    return {
+      name: this.#name,
+      details: this.#details,
+      rates,
+      sizes: this.#sizes,
+      error: this.#error,
+    }
   }
 
   #sample(): void {

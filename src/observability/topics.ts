@@ -21,7 +21,7 @@ interface ReadingRoute {
 
 /**
  * The topics of routes at `/`, and one topic with its partitions at `/:topic`. Kafka is asked at most
- * once in five seconds for each cluster, whatever the number of requests.
+ * once in five seconds for each cluster, and for sizes once in half a minute, whatever the number of requests.
  *
  * A client with a scope sees the topics and partitions of its scope, and neither consumer groups nor settings.
  *
@@ -77,12 +77,14 @@ function listOf(c: Context, cluster: ClusterTopics, routes: readonly ReadingRout
         partitions: partitions.length,
         records: sum(partitions.map(recordsOf)),
         end: sum(partitions.map(({ end }) => Math.max(0, end))),
+        ...cluster.sizes.sum(partitions),
         rate: rateOf(cluster, partitions),
         replicas: Math.min(...partitions.map(({ replicas }) => replicas.length)),
         underReplicated: partitions.filter(isUnderReplicated).length,
         groups: groupsOf(c, cluster, partitions).map(({ id, state, lag }) => ({ id, state, lag })),
       }))
       .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    ...sizeErrorOf(cluster),
     groupsLeftOut: details.groupsLeftOut,
   }
 }
@@ -102,11 +104,14 @@ function detailOf(
     ...(error !== undefined && { error: describeError(asKafkaConsumeError(error), false) }),
     name: topic,
     routes: routesOf(topic, cluster, routes),
+    ...cluster.sizes.sum(partitions),
+    ...sizeErrorOf(cluster),
     rate: rateOf(cluster, partitions),
     partitions: partitions.map((at) => ({
       partition: at.partition,
       start: at.start,
       end: at.end,
+      ...cluster.sizes.sum([at]),
       rate: rateOf(cluster, [at]),
       leader: at.leader ?? null,
       replicas: at.replicas,
@@ -115,6 +120,11 @@ function detailOf(
     groups: groupsOf(c, cluster, partitions),
     groupsLeftOut: details.groupsLeftOut,
   }
+}
+
+/** Why sizes are unknown, where Kafka does not tell them. */
+function sizeErrorOf({ sizes: { unknown } }: ClusterTopics) {
+  return unknown && { sizeError: { message: unknown.message, code: unknown.code } }
 }
 
 /** The groups that read partitions, with their lag there. They are not for clients with a scope. */
@@ -170,9 +180,9 @@ function sum(values: readonly number[]): number {
 }
 
 /**
- * The topics of an app of your own, as the gateway's `/topics`: a list with records, rates, replicas and
- * the lag of consumer groups, and below it each topic with its partitions. The page of `kafkaConsole`
- * reads them. Kafka is asked at most once in five seconds for each cluster.
+ * The topics of an app of your own, as the gateway's `/topics`: a list with records, sizes, rates, replicas
+ * and the lag of consumer groups, and below it each topic with its partitions. The page of `kafkaConsole`
+ * reads them. Kafka is asked at most once in five seconds for each cluster, and for sizes once in half a minute.
  *
  * @param handlers Handlers of `kafkaConsume` by the paths at which they are mounted.
  * @returns An app to mount by `app.route`.

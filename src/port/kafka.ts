@@ -8,7 +8,12 @@ import type { ClusterOptions } from './cluster-options.ts'
 import type { DeliveredRun, EncodedRecords, EncodingRequest, RecordTexts } from './encoding.ts'
 import type { OpenProducer, ProducerSettings } from './open-producer.ts'
 import type { ConsumerUse, ThreadSharing } from './threads.ts'
-import type { GroupsProgress, PartitionReplicas, TopicSetting } from './topic-details.ts'
+import type {
+  GroupsProgress,
+  PartitionReplicas,
+  PartitionSizes,
+  TopicSetting,
+} from './topic-details.ts'
 
 /** One record as Kafka holds it, with its bytes not yet decoded. */
 export interface KafkaRecord {
@@ -294,6 +299,8 @@ export interface KafkaCluster {
    * The replicas of topics' partitions, without topics that do not exist. Each call asks Kafka.
    */
   replicas(topics: readonly string[]): Promise<readonly PartitionReplicas[]>
+  /** The sizes of partitions on the disks of brokers. Each call asks all brokers that have a replica. */
+  partitionSizes(partitions: readonly PartitionReplicas[]): Promise<PartitionSizes>
   /** The settings of a topic in alphabetical order; none of the embedded broker's. Each call asks Kafka. */
   topicSettings(topic: string): Promise<readonly TopicSetting[]>
   /** The progress of consumer groups in topics. Each call asks Kafka about a limited number of groups. */

@@ -1,4 +1,5 @@
-/** The part of the port about topics as a whole: replicas, and the progress of consumer groups. */
+/** The part of the port about topics as a whole: replicas, sizes, and the progress of consumer groups. */
+import type { ErrorCode } from '../core/errors.ts'
 import type { TopicPartition } from '../core/topic-partition.ts'
 import type { PartitionOffset } from './kafka.ts'
 
@@ -9,6 +10,29 @@ export interface PartitionReplicas extends TopicPartition {
   readonly replicas: readonly number[]
   /** The replicas that are up to date. */
   readonly inSync: readonly number[]
+}
+
+/** Bytes that a partition takes on the disks of brokers. They do not count what is in tiered storage. */
+export interface PartitionSize extends TopicPartition {
+  /** Bytes of the leader's replica; `undefined` where that is unknown. */
+  readonly bytes: number | undefined
+  /** Bytes of all replicas together; `undefined` where that of one is unknown. */
+  readonly replicaBytes: number | undefined
+}
+
+/** The sizes of partitions, in the order in which they were asked for. */
+export interface PartitionSizes {
+  readonly partitions: readonly PartitionSize[]
+  /** Why sizes are unknown; `undefined` where brokers have told all that they know. */
+  readonly unknown: UnknownSizes | undefined
+}
+
+/** Why sizes are unknown, as when ACLs do not allow to describe the cluster. */
+export interface UnknownSizes {
+  /** The error's code. */
+  readonly code: ErrorCode
+  /** Reads "Cannot <action>: <state>"; safe to show to a client. */
+  readonly message: string
 }
 
 /** How far a consumer group has come in topics. */

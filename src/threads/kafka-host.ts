@@ -369,6 +369,7 @@ type AskedMethod = Extract<
   | 'topicNames'
   | 'topicIds'
   | 'replicas'
+  | 'partitionSizes'
   | 'topicSettings'
   | 'groupProgress'
   | 'committed'

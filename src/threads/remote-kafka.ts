@@ -8,7 +8,6 @@ import type {
   AssignedConsumer,
   Batch,
   BrokerState,
-  Delivery,
   GroupOptions,
   GroupSession,
   KafkaCluster,
@@ -17,7 +16,6 @@ import type {
   MemberStats,
   OffsetQuery,
   PartitionOffset,
-  PollLimits,
   Producer,
   ProducerProfile,
   ProducerRecord,
@@ -25,10 +23,15 @@ import type {
 } from '../port/kafka.ts'
 import type { OpenProducer, ProducerSettings } from '../port/open-producer.ts'
 import type { ConsumerUse, SharedPlaces } from '../port/threads.ts'
-import type { GroupsProgress, PartitionReplicas, TopicSetting } from '../port/topic-details.ts'
+import type {
+  GroupsProgress,
+  PartitionReplicas,
+  PartitionSizes,
+  TopicSetting,
+} from '../port/topic-details.ts'
 import { type Messenger, receivedResults } from './messenger.ts'
 import { unpackRecords } from './packed-records.ts'
-import { RemoteDelivery, type SentDelivery } from './remote-delivery.ts'
+import { RemoteSession } from './remote-session.ts'
 import type { SentBatch } from './sent-batch.ts'
 
 /** The request to open a consumer. */
@@ -60,8 +63,6 @@ export interface SentState {
   readonly outage: KafkaOutage | undefined
   readonly brokers: readonly BrokerState[]
 }
-
-const NO_MEMBER: MemberStats = { partitions: [], requeued: 0, uncertain: 0, rebuilt: 0 }
 
 /** The Kafka side of another thread. */
 export class RemoteKafka implements KafkaSide {
@@ -168,6 +169,10 @@ class RemoteCluster implements KafkaCluster {
 
   replicas(topics: readonly string[]): Promise<readonly PartitionReplicas[]> {
     return this.#ask('replicas', topics)
+  }
+
+  partitionSizes(partitions: readonly PartitionReplicas[]): Promise<PartitionSizes> {
+    return this.#ask('partitionSizes', partitions)
   }
 
   topicSettings(topic: string): Promise<readonly TopicSetting[]> {
@@ -324,70 +329,5 @@ class RemoteConsumer implements AssignedConsumer {
   close(): Promise<void> {
     this.#closed ??= this.#messenger.request('closeConsumer', this.#id)
     return this.#closed
-  }
-}
-
-class RemoteSession implements GroupSession {
-  readonly #messenger: Messenger
-  readonly #id: number
-  readonly #onClose: () => void
-  #stats = NO_MEMBER
-  /** Calls that are not answered, and deliveries that are neither acked nor requeued. */
-  #open = 0
-
-  constructor(messenger: Messenger, id: number, onClose: () => void) {
-    this.#messenger = messenger
-    this.#id = id
-    this.#onClose = onClose
-  }
-
-  get isInUse(): boolean {
-    return this.#open > 0
-  }
-
-  set(stats: MemberStats): void {
-    this.#stats = stats
-  }
-
-  stats(): MemberStats {
-    return this.#stats
-  }
-
-  ready(signal?: AbortSignal): Promise<void> {
-    return this.#call('ready', {}, signal)
-  }
-
-  /** The other thread has the records, so every poll waits for its answer. */
-  pollNow(): undefined {
-    return undefined
-  }
-
-  async poll(limits: PollLimits, signal?: AbortSignal): Promise<Delivery> {
-    const sent = await this.#call<SentDelivery>('poll', { limits }, signal)
-    this.#open++
-    const delivery = new RemoteDelivery(this.#messenger, sent, () => this.#open--)
-    if (!signal?.aborted) return delivery
-    delivery.requeue()
-    throw signal.reason
-  }
-
-  commit(offsets: readonly PartitionOffset[]): Promise<void> {
-    return this.#call('commit', { offsets })
-  }
-
-  close(): Promise<void> {
-    this.#onClose()
-    return this.#messenger.request('leave', this.#id)
-  }
-
-  async #call<T>(name: string, payload: object, signal?: AbortSignal): Promise<T> {
-    this.#open++
-    try {
-      return await this.#messenger.request<T>(name, { group: this.#id, ...payload }, signal)
-    } catch (error) {
-      throw signal?.aborted ? signal.reason : error
-    } finally {
-      this.#open--
-    }
   }
 }

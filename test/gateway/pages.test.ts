@@ -28,6 +28,7 @@ function telling(
       stats: () => ({ ...idleStats(), ...stats }),
       partitions,
       topicDetails: idleHandler.topicDetails,
+      partitionSizes: idleHandler.partitionSizes,
       topicSettings: idleHandler.topicSettings,
       close: async () => undefined,
     })

@@ -52,6 +52,7 @@ function make({ topics, mode = 'http-get' }: KafkaConsumeOptions): KafkaRoute {
     stats: () => ({ ...idleStats(), ...stats }) as RouteStats,
     partitions: async () => ranges,
     topicDetails: idleHandler.topicDetails,
+    partitionSizes: idleHandler.partitionSizes,
     topicSettings: idleHandler.topicSettings,
     close: async () => undefined,
   })

@@ -76,6 +76,8 @@ describe('/topics', () => {
       partitions: 3,
       records: 11,
       end: 12,
+      bytes: expect.any(Number),
+      replicaBytes: expect.any(Number),
       replicas: 1,
       underReplicated: 0,
     })
@@ -217,6 +219,8 @@ describe('Kafka', () => {
             partitions: 2,
             records: 3,
             end: 3,
+            bytes: null,
+            replicaBytes: null,
             rate: null,
             replicas: 1,
             underReplicated: 2,

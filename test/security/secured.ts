@@ -1,13 +1,10 @@
 import { join } from 'node:path'
 import type { KafkaConsumeOptions } from '../../src/index.ts'
 import { type LocalBroker, startBroker } from '../../tools/kafka/broker.ts'
-import { runCommand } from '../../tools/kafka/command.ts'
 import { reader } from '../../tools/kafka/credentials.ts'
-import { toolCommand } from '../../tools/kafka/java.ts'
 import { credentialsFolder, type SecureListener } from '../../tools/kafka/secure.ts'
-import { stateFolder } from '../../tools/kafka/state.ts'
-import { tools } from '../../tools/kafka/tools.ts'
 import { TestKafka } from '../support/kafka.ts'
+import { runTool } from '../support/kafka-tools.ts'
 import { TokenEndpoint } from './token-endpoint.ts'
 
 /** Groups that `reader` may join have names with this beginning. */
@@ -88,8 +85,8 @@ export class Secured {
   }
 
   /** Runs one of Kafka's own tools by the listener without authentication. */
-  async tool(name: keyof typeof tools & string, ...args: string[]): Promise<void> {
-    await this.#run(name, this.broker.bootstrapServers, args)
+  async tool(name: string, ...args: string[]): Promise<void> {
+    await runTool(name, this.broker.bootstrapServers, args)
   }
 
   /** Creates a delegation token of `reader`: an id and an HMAC. */
@@ -118,17 +115,7 @@ export class Secured {
     ]
     await Bun.write(file, lines.join('\n'))
     const servers = this.bootstrapServers('SASL_PLAINTEXT')
-    return this.#run('kafka-delegation-tokens', servers, ['--command-config', file, ...args])
-  }
-
-  async #run(name: string, servers: string, args: readonly string[]): Promise<string[]> {
-    const tool = tools[name]
-    if (!tool) throw new Error(`Cannot run ${name}: there is no such tool`)
-    const log = join(stateFolder(this.broker.cluster.name), 'tools.log')
-    const argv = await toolCommand(tool.mainClass, ['--bootstrap-server', servers, ...args], log)
-    const lines: string[] = []
-    await runCommand({ argv, log, limit: 80_000, onLine: (line) => lines.push(line) })
-    return lines
+    return runTool('kafka-delegation-tokens', servers, ['--command-config', file, ...args])
   }
 
   /** The options with which a route authenticates by a mechanism and a listener. */

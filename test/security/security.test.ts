@@ -10,6 +10,7 @@ import { describeOpenStreams } from './open-streams.ts'
 import { describeProducing } from './producing.ts'
 import { Secured } from './secured.ts'
 import { describeTokens } from './tokens.ts'
+import { describeTopicSizes } from './topic-sizes.ts'
 
 // Each wait has a deadline of its own; Kafka's tools take seconds where a machine is busy.
 setDefaultTimeout(90_000)
@@ -32,6 +33,7 @@ describe('a secured Kafka', () => {
   describeProducing(secured)
   describeGateway(secured)
   describeKongProducers(secured)
+  describeTopicSizes(secured)
   describeFailures(secured)
   describeOpenStreams(secured)
 })

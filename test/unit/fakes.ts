@@ -31,6 +31,7 @@ export const idleHandler = {
   stats: idleStats,
   partitions: async () => [],
   topicDetails: async () => ({ partitions: [], groups: [], groupsLeftOut: 0 }),
+  partitionSizes: async () => ({ partitions: [], unknown: undefined }),
   topicSettings: async () => [],
 }
 
@@ -137,6 +138,10 @@ export abstract class ReaderSource implements KafkaCluster {
 
   async replicas(): ReturnType<KafkaCluster['replicas']> {
     return []
+  }
+
+  async partitionSizes(): ReturnType<KafkaCluster['partitionSizes']> {
+    return { partitions: [], unknown: undefined }
   }
 
   async topicSettings(): ReturnType<KafkaCluster['topicSettings']> {

@@ -1,5 +1,5 @@
 import type { KafkaOutage } from '../../port/kafka.ts'
-import type { TopicSetting } from '../../port/topic-details.ts'
+import type { PartitionReplicas, PartitionSizes, TopicSetting } from '../../port/topic-details.ts'
 import type { Route } from './route.ts'
 import type { PartitionRange, RouteStats } from './route-stats.ts'
 import { type TopicDetails, topicDetails } from './topic-details.ts'
@@ -30,6 +30,14 @@ export interface KafkaControls {
    * @throws KafkaConsumeError when Kafka cannot be asked.
    */
   topicDetails(topics?: readonly string[]): Promise<TopicDetails>
+  /**
+   * Asks all brokers for the sizes of their replicas of partitions. A broker that is away for 2 s, or that
+   * refuses, leaves sizes unknown.
+   *
+   * @param partitions Partitions as `topicDetails` returns them.
+   * @throws KafkaConsumeError when Kafka cannot be asked.
+   */
+  partitionSizes(partitions: readonly PartitionReplicas[]): Promise<PartitionSizes>
   /**
    * Asks Kafka for the settings of a topic, such as `retention.ms`, in alphabetical order.
    *
@@ -62,6 +70,9 @@ export function controlsOf(route: Route): KafkaControls {
     partitions: () => route.partitions(),
     topicDetails: async (topics = route.options.topics) => {
       return topicDetails((await route.lease()).cluster, topics)
+    },
+    partitionSizes: async (partitions) => {
+      return (await route.lease()).cluster.partitionSizes(partitions)
     },
     topicSettings: async (topic) => (await route.lease()).cluster.topicSettings(topic),
     close: () => route.close(),

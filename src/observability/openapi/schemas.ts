@@ -2,6 +2,7 @@
 import * as v from 'valibot'
 import { ERROR_CODES } from '../../core/errors.ts'
 import type { WRITE_NAMES } from '../../http/produce/kafka-produce.ts'
+import { place, TOPIC_SCHEMAS } from './topic-schemas.ts'
 
 const MIB = 1024 * 1024
 
@@ -122,15 +123,7 @@ const failure = v.object({
   failure: v.pick(error, ['message', 'code', 'retryable', 'error']),
 })
 
-const place = v.object({ partition: v.number(), start: v.number(), end: v.number() })
-
 /** The schemas by their names in the document. */
-const topicsError = v.object({
-  code: v.string(),
-  message: v.string(),
-  retryable: v.optional(v.boolean()),
-})
-
 export const SCHEMAS = {
   Record: record,
   Gap: gap,
@@ -249,61 +242,7 @@ export const SCHEMAS = {
       }),
     ),
   }),
-  Topics: v.object({
-    clusters: v.array(
-      v.object({
-        name: v.string(),
-        error: v.optional(topicsError),
-        topics: v.array(
-          v.object({
-            name: v.string(),
-            routes: v.array(v.string()),
-            partitions: v.number(),
-            records: v.number(),
-            end: v.number(),
-            rate: v.nullable(v.number()),
-            replicas: v.number(),
-            underReplicated: v.number(),
-            groups: v.array(v.object({ id: v.string(), state: v.string(), lag: v.number() })),
-          }),
-        ),
-        groupsLeftOut: v.number(),
-      }),
-    ),
-  }),
-  Topic: v.object({
-    cluster: v.string(),
-    error: v.optional(topicsError),
-    name: v.string(),
-    routes: v.array(v.string()),
-    rate: v.nullable(v.number()),
-    partitions: v.array(
-      v.object({
-        ...place.entries,
-        rate: v.nullable(v.number()),
-        leader: v.nullable(v.number()),
-        replicas: v.array(v.number()),
-        inSync: v.array(v.number()),
-      }),
-    ),
-    groups: v.array(
-      v.object({
-        id: v.string(),
-        state: v.string(),
-        members: v.number(),
-        lag: v.number(),
-        partitions: v.array(
-          v.object({ partition: v.number(), committed: v.number(), lag: v.number() }),
-        ),
-      }),
-    ),
-    groupsLeftOut: v.number(),
-    configuration: v.nullable(
-      v.array(
-        v.object({ name: v.string(), value: v.nullable(v.string()), isDefault: v.boolean() }),
-      ),
-    ),
-  }),
+  ...TOPIC_SCHEMAS,
 } as const satisfies Record<string, v.GenericSchema>
 
 /** A parameter of a request's query. */
