@@ -102,7 +102,10 @@ describe('the package', () => {
         code: 'INTERNAL',
         message: expect.stringContaining('Run `bunx hono-kafka-consume setup`'),
       })
-      await until(() => server.stderr.includes(' ERROR   http: Cannot answer /orders'), 'the log')
+      await until(
+        () => server.stderr.includes(' ERROR   http: Cannot answer GET /orders'),
+        () => `the line about it in: ${server.stderr}`,
+      )
       rmSync(alone, { recursive: true })
     } finally {
       await kafka.close()
