@@ -1,5 +1,5 @@
 /**
- * Threads of a gateway end in the middle of their work. Their clients come back by themselves, to
+ * Threads of a gateway end in the middle of their work, or are blocked. Their clients come back by themselves, to
  * another thread, and the gateway starts a new one.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
@@ -9,9 +9,8 @@ import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { until } from '../support/wait.ts'
 
-const KILLABLE = {
-  BUN_OPTIONS: `--preload ${join(import.meta.dirname, '..', 'threads', 'kill-by-signal.ts')}`,
-}
+const KILLABLE = preload('kill-by-signal.ts')
+const BLOCKABLE = preload('block-by-signal.ts')
 const CLIENTS = 12
 const ROUNDS = 60
 const RECORDS_OF_ROUND = 100
@@ -26,6 +25,10 @@ beforeAll(async () => {
   kafka = await TestKafka.real()
 })
 afterAll(() => kafka?.close())
+
+function preload(module: string) {
+  return { BUN_OPTIONS: `--preload ${join(import.meta.dirname, '..', 'threads', module)}` }
+}
 
 /** The records that a client has got, as `partition/offset`, in the order in which they came. */
 class Recorder implements Disposable {
@@ -52,11 +55,11 @@ function produceRound(topic: string, round: number): Promise<unknown> {
   return kafka.produce(topic, records)
 }
 
-/** A gateway of two threads, of which SIGUSR2 ends one in turn. */
-function killable(topic: string) {
+/** A gateway of two threads, of which SIGUSR2 ends or blocks one. */
+function gatewayOf(topic: string, environment: Record<string, string>) {
   return GatewayProcess.listening(
     ['--brokers', kafka.bootstrapServers, '--topics', topic, '--workers', '2'],
-    KILLABLE,
+    environment,
   )
 }
 
@@ -71,7 +74,7 @@ async function killThread(gateway: GatewayProcess, kills: number): Promise<void>
 describe('threads that end while clients are connected', () => {
   test('a client of npm gets each record once: 0 lost, 0 doubled', async () => {
     const topic = await kafka.createTopic(PARTITIONS)
-    const { gateway, url } = await killable(topic)
+    const { gateway, url } = await gatewayOf(topic, KILLABLE)
     await using _ = gateway
     const clients = Array.from(
       { length: CLIENTS },
@@ -100,7 +103,7 @@ describe('threads that end while clients are connected', () => {
 
   test('records that a group gave to a thread go to the clients of the others: 0 lost', async () => {
     const topic = await kafka.createTopic(PARTITIONS)
-    const { gateway, url } = await killable(topic)
+    const { gateway, url } = await gatewayOf(topic, KILLABLE)
     await using _ = gateway
     const all = ROUNDS * RECORDS_OF_ROUND
     const got: string[] = []
@@ -156,5 +159,43 @@ describe('threads that end while clients are connected', () => {
       const answer = await open().catch(() => undefined)
       return answer?.status === 200
     }, 'a place')
+  })
+
+  test('a thread in an endless loop is replaced, and its clients get each record once', async () => {
+    const topic = await kafka.createTopic(PARTITIONS)
+    const { gateway, url } = await gatewayOf(topic, BLOCKABLE)
+    await using _ = gateway
+    const clients = Array.from(
+      { length: CLIENTS },
+      () => new Recorder(`${url}/stream?start=earliest`),
+    )
+    try {
+      const untilAll = (all: number) =>
+        until(
+          () => clients.every(({ got }) => new Set(got).size >= all),
+          () => `${all} records; clients have ${clients.map(({ got }) => new Set(got).size)}`,
+          60_000,
+        )
+      await produceRound(topic, 0)
+      await untilAll(RECORDS_OF_ROUND)
+      gateway.signal('SIGUSR2')
+      await produceRound(topic, 1)
+      await until(
+        () => gateway.logged('serves again') === 1,
+        () => `the thread to be replaced: ${gateway.stderr.slice(-500)}`,
+        60_000,
+      )
+      expect(gateway.stderr).toContain('Thread 0 has been blocked for 15 s: it is ended')
+      await produceRound(topic, 2)
+      await untilAll(3 * RECORDS_OF_ROUND)
+      for (const { got } of clients) expect(got).toHaveLength(3 * RECORDS_OF_ROUND)
+      // Each connection is answered again, whichever thread it reaches.
+      for (let i = 0; i < 2 * CLIENTS; i++) {
+        const answer = await fetch(`${url}/healthz`, { headers: { connection: 'close' } })
+        expect(answer.status).toBe(200)
+      }
+    } finally {
+      for (const client of clients) client[Symbol.dispose]()
+    }
   })
 })

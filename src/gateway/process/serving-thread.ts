@@ -8,6 +8,7 @@ import { doInTurns } from '../../core/turns.ts'
 import { setKafkaSide } from '../../http/route/load-kafka.ts'
 import type { KongSnapshot } from '../../kong/model/entities.ts'
 import { SchemaViolation } from '../../kong/model/schema-violation.ts'
+import { showLiveness } from '../../threads/liveness.ts'
 import { type MessageChannelEnd, Messenger } from '../../threads/messenger.ts'
 import { RemoteKafka } from '../../threads/remote-kafka.ts'
 import { ListReceiver } from '../../threads/sent-entities.ts'
@@ -23,7 +24,8 @@ import type { AppliedEntities, SentEntities, ThreadSettings } from './serving-th
 import { ANSWER_GRACE_MS, closeTracing } from './shutdown.ts'
 import { logByOtherThread } from './thread-log.ts'
 
-const { config, cluster, index, threads, gauges } = workerData as ThreadSettings
+const { config, cluster, index, threads, gauges, liveness } = workerData as ThreadSettings
+showLiveness(liveness, index)
 const messenger = new Messenger(parentPort as unknown as MessageChannelEnd)
 logByOtherThread(messenger, config.logLevel, config.logFormat)
 

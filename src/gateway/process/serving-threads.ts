@@ -1,6 +1,6 @@
 /**
  * Serves clients by several threads, which listen on the same ports. This thread owns Kafka, the
- * entities and the limits of all threads. A thread that ends by an error is replaced.
+ * entities and the limits of all threads. A thread that ends by an error, or is blocked, is replaced.
  */
 import { Worker } from 'node:worker_threads'
 import { getLogger } from '@logtape/logtape'
@@ -12,6 +12,7 @@ import { type FieldErrors, SchemaViolation } from '../../kong/model/schema-viola
 import { combineMetrics } from '../../observability/metrics.ts'
 import { combineStatus } from '../../observability/status.ts'
 import { KafkaHost, SharedKafka } from '../../threads/kafka-host.ts'
+import { BLOCKED_SECONDS, LivenessChecks, livenessMemory } from '../../threads/liveness.ts'
 import { type MessageChannelEnd, Messenger } from '../../threads/messenger.ts'
 import { ListSender, type SentLists } from '../../threads/sent-entities.ts'
 import { SharedCounters } from '../../threads/shared-counters.ts'
@@ -50,6 +51,7 @@ export interface ThreadSettings {
   /** How many threads serve. */
   readonly threads: number
   readonly gauges: SharedArrayBuffer
+  readonly liveness: SharedArrayBuffer
 }
 
 /** Kong's entities on their way to a thread. */
@@ -74,6 +76,8 @@ interface ServingThread {
   /** Resolves when the thread can be given work; rejects when it ends before. */
   readonly ready: PromiseWithResolvers<void>
   readonly startedAt: number
+  /** Whether it was told to end at once. */
+  isEnding: boolean
   /** Ends the thread at once. */
   end(): void
 }
@@ -85,6 +89,8 @@ export class ServingThreads implements Serving {
   readonly #shown: ReadonlySet<string>
   readonly #gauges: SharedArrayBuffer
   readonly #places: GaugePlaces
+  readonly #liveness: SharedArrayBuffer
+  readonly #checks: LivenessChecks
   readonly #count: number
   readonly #kafka = new SharedKafka()
   readonly #counters = new SharedCounters()
@@ -110,6 +116,8 @@ export class ServingThreads implements Serving {
     this.#count = count
     this.#gauges = gaugeMemory(count)
     this.#places = new GaugePlaces(this.#gauges, count)
+    this.#liveness = livenessMemory(count)
+    this.#checks = new LivenessChecks(this.#liveness, (index) => this.#onBlocked(index))
     this.parts = [
       {
         apply: (snapshot) => this.#apply(snapshot),
@@ -243,6 +251,7 @@ export class ServingThreads implements Serving {
       index,
       threads: this.#count,
       gauges: this.#gauges,
+      liveness: this.#liveness,
     }
     const worker = new Worker(new URL('./serving-thread.ts', import.meta.url), {
       workerData: settings,
@@ -255,6 +264,7 @@ export class ServingThreads implements Serving {
       entities: new ListSender(),
       ready: Promise.withResolvers<void>(),
       startedAt: performance.now(),
+      isEnding: false,
       end: () => void worker.terminate(),
     }
     thread.ready.promise.catch(() => undefined)
@@ -263,7 +273,10 @@ export class ServingThreads implements Serving {
     this.#names.serve(messenger)
     this.#logs.serve(messenger, index)
     messenger.handle({
-      begun: () => thread.ready.resolve(),
+      begun: () => {
+        this.#checks.watch(index)
+        thread.ready.resolve()
+      },
       failed: (error: string) => this.#onError(thread, error),
       metrics: async () => combineMetrics(await this.#metrics()),
       status: async () =>
@@ -296,10 +309,25 @@ export class ServingThreads implements Serving {
     else log.error('Thread {index} ends by an error: {message}', { index, message })
   }
 
+  /** Ends a thread that does nothing any more, as in an endless loop. */
+  #onBlocked(index: number): void {
+    const thread = this.#threads.get(index)
+    if (!thread || this.#isClosing) return
+    // A thread ends once it is back in JavaScript. One that never is holds its share of the port.
+    if (thread.isEnding) exitWithError(new Error(`Cannot end thread ${index}: it is blocked`))
+    thread.isEnding = true
+    log.error('Thread {index} has been blocked for {seconds} s: it is ended', {
+      index,
+      seconds: BLOCKED_SECONDS,
+    })
+    thread.end()
+  }
+
   /** Ends what the thread had of Kafka, and starts another one in its place. */
   async #onExit(thread: ServingThread): Promise<void> {
     const { index, host, ready, startedAt } = thread
     this.#threads.delete(index)
+    this.#checks.forget(index)
     this.#places.forget(index)
     this.#names.forget(thread.messenger)
     const ended = new Error(`Cannot serve: thread ${index} has ended`)
