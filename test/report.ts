@@ -34,9 +34,6 @@ interface Case {
   readonly skipped?: unknown
 }
 
-/** The report of a run that tested nothing. */
-export const NOTHING: TestReport = { passed: 0, skipped: 0, failures: [] }
-
 const parser = new XMLParser({
   ignoreAttributes: false,
   attributeNamePrefix: '',

@@ -2,13 +2,14 @@
  * `bun run test [--with-check] [arguments of bun test]`: runs the tests with a real Kafka of their
  * own, unless TEST_KAFKA_BROKERS names one. The last line counts them: "N passed, N failed".
  *
- * With `--with-check`, as in CI, `bun run check` goes first, and counts as one more test.
+ * With `--with-check`, as in CI, `bun run check` goes first, and counts as one more test. Some tests then
+ * run once more, with gateways of two serving threads.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startBroker } from '../tools/kafka/broker.ts'
-import { NOTHING, readReport, type TestFailure, type TestReport } from './report.ts'
+import { readReport, type TestFailure, type TestReport } from './report.ts'
 
 // The long forms of test/faults and test/field take longer than all the rest.
 const isLong = process.env['FAULTS'] === 'long' || process.env['FIELD'] === 'long'
@@ -19,6 +20,31 @@ const KILL_AFTER_MS = 10_000
 // the addon cannot be loaded again for each file, as `--isolate` would require.
 const WORKERS = ['--parallel=2', '--no-isolate']
 
+/** Quick tests of gateway processes. `bun run test:threads` runs all tests of such processes in this way. */
+const WITH_THREADS: TestRun = {
+  args: [
+    'test/gateway/guard.test.ts',
+    'test/faults/one-client.test.ts',
+    'test/faults/slow-clients.test.ts',
+    'test/faults/topics-changed.test.ts',
+  ],
+  environment: { TEST_WORKERS: '2' },
+}
+
+/** One run of `bun test`. */
+interface TestRun {
+  readonly args: readonly string[]
+  /** Variables beside those of this process. */
+  readonly environment: Readonly<Record<string, string>>
+}
+
+/** What a run has come to. */
+interface TestOutcome {
+  readonly exitCode: number
+  /** Undefined where `bun test` wrote none. */
+  readonly report: TestReport | undefined
+}
+
 process.exit(await main(process.argv.slice(2)))
 
 async function main(args: string[]): Promise<number> {
@@ -26,40 +52,42 @@ async function main(args: string[]): Promise<number> {
   const withCheck = args.includes('--with-check')
   const failedChecks = withCheck && !(await check(interruption)) ? 1 : 0
   const folder = mkdtempSync(join(tmpdir(), 'test-report-'))
-  const file = join(folder, 'junit.xml')
-  let exitCode = 1
+  const asked = { args: args.filter((arg) => arg !== '--with-check'), environment: {} }
+  const outcomes: TestOutcome[] = []
   try {
-    exitCode = await withKafka(interruption, (brokers) => {
-      const testArgs = args.filter((arg) => arg !== '--with-check')
-      return runTests(testArgs, file, brokers, interruption)
+    await withKafka(interruption, async (brokers) => {
+      for (const [index, run] of [asked, ...(withCheck ? [WITH_THREADS] : [])].entries()) {
+        const file = join(folder, `junit-${index}.xml`)
+        const exitCode = await runTests(run, file, brokers, interruption)
+        outcomes.push({ exitCode, report: await readReport(file) })
+      }
     })
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)
+    outcomes.push({ exitCode: 1, report: undefined })
   }
-  const report = await readReport(file)
   rmSync(folder, { recursive: true, force: true })
-  return conclude(exitCode, report, withCheck ? 1 : 0, failedChecks)
+  return conclude(outcomes, withCheck ? 1 : 0, failedChecks)
 }
 
 /**
  * Prints the failures once more, and as the last line the count.
  *
- * @param report Undefined where `bun test` wrote none.
  * @returns 0 when nothing failed, else 1.
  */
-function conclude(
-  exitCode: number,
-  report: TestReport | undefined,
-  checks: number,
-  failedChecks: number,
-): number {
-  const { passed, skipped, failures } = report ?? NOTHING
+function conclude(outcomes: readonly TestOutcome[], checks: number, failedChecks: number): number {
+  const reports = outcomes.flatMap(({ report }) => (report ? [report] : []))
+  const passed = reports.reduce((sum, report) => sum + report.passed, 0)
+  const skipped = reports.reduce((sum, report) => sum + report.skipped, 0)
+  const failures = reports.flatMap((report) => report.failures)
   for (const failure of failures) console.log(describe(failure))
   if (failedChecks > 0) console.log('Failed: bun run check (its output is at the beginning)')
   // A crash, a time limit, or an error outside of all tests is in no report; and a test that calls
   // process.exit(0) ends `bun test` with neither a report nor an error.
-  const isUncounted = failures.length === 0 && (exitCode !== 0 || report === undefined)
-  const uncounted = isUncounted ? 1 : 0
+  const uncounted = outcomes.filter(
+    ({ exitCode, report }) =>
+      report === undefined || (report.failures.length === 0 && exitCode !== 0),
+  ).length
   const failed = failures.length + uncounted + failedChecks
   const note = skipped > 0 ? `, ${skipped} skipped` : ''
   console.log(`${passed + checks - failedChecks} passed, ${failed} failed${note}`)
@@ -83,8 +111,8 @@ async function check(interruption: AbortSignal): Promise<boolean> {
 
 async function withKafka(
   interruption: AbortSignal,
-  work: (brokers: string) => Promise<number>,
-): Promise<number> {
+  work: (brokers: string) => Promise<void>,
+): Promise<void> {
   interruption.throwIfAborted()
   const given = process.env['TEST_KAFKA_BROKERS']
   if (given) return work(given)
@@ -99,7 +127,7 @@ async function withKafka(
 
 /** @returns the exit code of `bun test`. */
 async function runTests(
-  args: string[],
+  { args, environment }: TestRun,
   report: string,
   brokers: string,
   interruption: AbortSignal,
@@ -111,6 +139,7 @@ async function runTests(
     {
       env: {
         ...process.env,
+        ...environment,
         TEST_KAFKA_BROKERS: brokers,
         ...(process.stderr.isTTY && { FORCE_COLOR: '1' }),
       },
