@@ -38,7 +38,7 @@ interface TestRun {
   readonly environment: Readonly<Record<string, string>>
 }
 
-/** What a run has come to. */
+/** The outcome of a run. */
 interface TestOutcome {
   readonly exitCode: number
   /** Undefined where `bun test` wrote none. */

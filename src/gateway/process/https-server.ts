@@ -13,7 +13,7 @@ import { type Environment, isVaultReference, resolveVault } from '../../kong/mod
 import { SchemaViolation } from '../../kong/model/schema-violation.ts'
 import type { HttpsConfig } from '../settings/https-settings.ts'
 import { type KeyPair, keyPairError, readKeyPair } from './key-pair.ts'
-import { freePort, type HttpServer, listen } from './listen.ts'
+import { assertPortFree, type HttpServer, listen } from './listen.ts'
 
 /** The name that stands for all names which no other SNI has. */
 const ANY_NAME = '*'
@@ -80,13 +80,13 @@ export class HttpsServer {
 
   /** Listens. @throws Error that says why the address cannot be used and which flag chooses another. */
   listen(): void {
-    if (this.#config.port !== 0) freeHttpsPort(this.#host, this.#config)
-    this.listenWithOthers()
+    assertHttpsPortFree(this.#host, this.#config)
+    this.listenWithOthers(this.#config.port)
   }
 
-  /** Listens on a port that other threads listen on, too. */
-  listenWithOthers(): void {
-    this.#listener = this.#open()
+  /** Listens on a port that other threads may listen on, too. */
+  listenWithOthers(port: number): void {
+    this.#listener = this.#open(port)
   }
 
   /**
@@ -143,7 +143,7 @@ export class HttpsServer {
     this.#delayed = undefined
     const previous = this.#listener
     const began = performance.now()
-    this.#listener = this.#open()
+    this.#listener = this.#open(this.port)
     this.#delay = Math.max(SWITCH_DELAY_MS, SWITCH_PAUSE * (performance.now() - began))
     if (!previous) return
     // At once: the kernel gives some of the new connections to the previous listener until it ends.
@@ -158,13 +158,13 @@ export class HttpsServer {
     void oldest.stop(true)
   }
 
-  #open(): HttpServer {
+  #open(port: number): HttpServer {
     const { http2, http3 } = this.#config
     const others = this.#named.filter(({ serverName }) => serverName !== ANY_NAME)
     const any = this.#named.find(({ serverName }) => serverName === ANY_NAME)
     const { cert, key } = any ?? this.#pair
     const tls = [{ cert, key }, ...others]
-    return listen({ port: this.port, host: this.#host }, FLAGS, this.#app, { tls, http2, http3 })
+    return listen({ port, host: this.#host }, FLAGS, this.#app, { tls, http2, http3 })
   }
 
   /** The certificates of a snapshot's SNIs. */
@@ -188,13 +188,9 @@ export class HttpsServer {
   }
 }
 
-/**
- * The port of HTTPS, which nobody else listens on.
- *
- * @throws Error that says why the address cannot be used and which flag chooses another.
- */
-export function freeHttpsPort(host: string, { port }: HttpsConfig): number {
-  return freePort({ port, host }, FLAGS)
+/** @throws Error that says why the address of HTTPS cannot be used and which flag chooses another. */
+export function assertHttpsPortFree(host: string, { port }: HttpsConfig): void {
+  assertPortFree({ port, host }, FLAGS)
 }
 
 function areEqual(some: readonly NamedPair[], others: readonly NamedPair[]): boolean {

@@ -75,16 +75,13 @@ export function listen(
 }
 
 /**
- * The port of an address that nobody else listens on.
+ * Asserts that nobody else listens on an address: a listener that shares its port would also share it
+ * with another process. Port 0 is a port that nobody has.
  *
  * @throws Error as {@link listen} does.
  */
-export function freePort(address: Address, flags: AddressFlags): number {
-  // A listener that shares its port would also share it with a foreign process.
-  const server = listen(address, flags, new Hono())
-  const { port } = server
-  void server.stop(true)
-  return port ?? address.port
+export function assertPortFree(address: Address, flags: AddressFlags): void {
+  if (address.port !== 0) void listen(address, flags, new Hono()).stop(true)
 }
 
 /** Whether {@link listen} failed because another process listens on the port. */

@@ -19,7 +19,7 @@ import type { KnownClient } from '../auth/clients.ts'
 import { EndedSessions } from '../auth/sessions.ts'
 import type { GatewayConfig } from '../settings/gateway-settings.ts'
 import { loadTracing } from './load-tracing.ts'
-import { ServingThisThread } from './serving.ts'
+import { ServingThisThread, type SharedPorts } from './serving.ts'
 import type { AppliedEntities, SentEntities, ThreadSettings } from './serving-threads.ts'
 import { ANSWER_GRACE_MS, closeTracing } from './shutdown.ts'
 import { logByOtherThread } from './thread-log.ts'
@@ -59,7 +59,7 @@ messenger.handle({
     applying = applying.then(() => apply(sent))
     return applying
   },
-  listen: () => serving.listen(),
+  listen: (known: SharedPorts | undefined) => serving.listenWithOthers(known),
   start: () => serving.start(),
   replaceClients: (clients: readonly KnownClient[]) => serving.replaceClients(clients),
   reloadCertificates: () => serving.reloadCertificates(),

@@ -25,10 +25,10 @@ import type { NotReady } from '../health.ts'
 import type { GatewayConfig } from '../settings/gateway-settings.ts'
 import { loadClients } from './clients-file.ts'
 import type { Configuration, ConfiguredPart } from './configuration.ts'
-import { freeHttpsPort } from './https-server.ts'
-import { freePort } from './listen.ts'
+import { assertHttpsPortFree } from './https-server.ts'
+import { assertPortFree } from './listen.ts'
 import type { ServedCluster } from './served-cluster.ts'
-import { HTTP_FLAGS, type Serving } from './serving.ts'
+import { HTTP_FLAGS, type Serving, type SharedPorts } from './serving.ts'
 import { exitWithError } from './shutdown.ts'
 import { ThreadLogs } from './thread-log.ts'
 
@@ -39,6 +39,7 @@ const MAX_RESTART_MS = 10_000
 const LASTING_MS = 30_000
 /** Milliseconds that a thread may take to answer for its metrics and its state. */
 const REPORT_MS = 3_000
+const PROGRAM = new URL('./serving-thread.ts', import.meta.url)
 
 const log = getLogger([LOG_ROOT, 'threads'])
 
@@ -102,6 +103,7 @@ export class ServingThreads implements Serving {
   readonly #delays = new Map<number, number>()
   /** The entities that threads serve. */
   #snapshot: KongSnapshot | undefined
+  #ports: SharedPorts | undefined
   #stage: 'new' | 'listening' | 'started' | 'closing' = 'new'
 
   private constructor(
@@ -146,13 +148,17 @@ export class ServingThreads implements Serving {
 
   get https(): Serving['https'] {
     const { https } = this.#config
-    return https && { port: https.port, isRedirectedTo: https.redirect }
+    if (!https) return undefined
+    return { port: this.#ports?.httpsPort ?? https.port, isRedirectedTo: https.redirect }
   }
 
+  /** The first thread listens before the others: from then on its ports are those of this process. */
   async listen(): Promise<number> {
-    await this.#askAll('listen')
+    for (const { messenger } of this.#threads.values()) {
+      this.#ports = await messenger.request<SharedPorts>('listen', this.#ports)
+    }
     this.#stage = 'listening'
-    return this.#config.port
+    return this.#ports?.port ?? this.#config.port
   }
 
   async replaceClients(clients: readonly KnownClient[]): Promise<void> {
@@ -253,9 +259,7 @@ export class ServingThreads implements Serving {
       gauges: this.#gauges,
       liveness: this.#liveness,
     }
-    const worker = new Worker(new URL('./serving-thread.ts', import.meta.url), {
-      workerData: settings,
-    })
+    const worker = new Worker(PROGRAM, { workerData: settings })
     const messenger = new Messenger(worker as unknown as MessageChannelEnd)
     const thread: ServingThread = {
       index,
@@ -279,10 +283,10 @@ export class ServingThreads implements Serving {
       },
       failed: (error: string) => this.#onError(thread, error),
       metrics: async () => combineMetrics(await this.#metrics()),
-      status: async () =>
-        combineStatus(
-          (await this.#askForReports<ThreadReport>('report')).map(({ status }) => status),
-        ),
+      status: async () => {
+        const reports = await this.#askForReports<ThreadReport>('report')
+        return combineStatus(reports.map(({ status }) => status))
+      },
       sessionEnded: (id: string) => this.#endSession(id, thread),
     })
     worker.on('error', (error: unknown) => this.#onError(thread, error))
@@ -373,7 +377,7 @@ export class ServingThreads implements Serving {
       served = this.#snapshot
       await this.#send(thread)
     } while (served !== this.#snapshot)
-    await thread.messenger.request('listen')
+    await thread.messenger.request('listen', this.#ports)
     if (this.#stage === 'started') await thread.messenger.request('start')
   }
 }
@@ -381,12 +385,11 @@ export class ServingThreads implements Serving {
 /** The settings that all threads share, of which some are chosen only now. */
 function forThreads(config: GatewayConfig): GatewayConfig {
   const { guard, https, host, sessions } = config
-  const port = freePort(config, HTTP_FLAGS)
+  assertPortFree(config, HTTP_FLAGS)
+  if (https) assertHttpsPortFree(host, https)
   return {
     ...config,
-    port,
     clients: undefined,
-    https: https && { ...https, port: freeHttpsPort(host, https) },
     guard: config.clients === undefined ? guard : { ...guard, clients: loadClients(config) },
     sessions: sessions && {
       isTemporary: !sessions.secret,

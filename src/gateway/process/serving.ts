@@ -55,19 +55,23 @@ export interface ServingParts {
   readonly threads?: OtherThreads
 }
 
+/** The ports that threads listen on. */
+export interface SharedPorts {
+  readonly port: number
+  /** Undefined without HTTPS. */
+  readonly httpsPort: number | undefined
+}
+
 export class ServingThisThread implements Serving {
   readonly gateway: Gateway
   readonly https: HttpsServer | undefined
   readonly parts: readonly ConfiguredPart[]
   readonly #config: GatewayConfig
-  /** Whether other threads listen on the ports, too. */
-  readonly #isShared: boolean
   #server: HttpServer | undefined
 
   /** @throws Error that names a file of the certificates of HTTPS. */
   constructor(config: GatewayConfig, { cluster, mayShow, tracing, threads }: ServingParts) {
     this.#config = config
-    this.#isShared = threads !== undefined
     const { https } = config
     this.gateway = createGateway({
       ...gatewayOptions(config),
@@ -82,13 +86,28 @@ export class ServingThisThread implements Serving {
   }
 
   listen(): number {
+    this.https?.listen()
+    return this.#listen(this.#config.port, false)
+  }
+
+  /**
+   * Listens on ports that other threads listen on, too.
+   *
+   * @param known The ports. Default: this thread is the first, and chooses those that are not configured.
+   */
+  listenWithOthers(known: SharedPorts | undefined): SharedPorts {
+    const { https, port } = this.#config
+    if (https) this.https?.listenWithOthers(known?.httpsPort ?? https.port)
+    return { port: this.#listen(known?.port ?? port, true), httpsPort: this.https?.port }
+  }
+
+  #listen(port: number, isShared: boolean): number {
     const { app } = this.gateway
     const { https } = this
-    if (this.#isShared) https?.listenWithOthers()
-    else https?.listen()
     const plainApp = https?.isRedirectedTo ? redirectToHttps(app, https.port) : app
-    this.#server = listen(this.#config, HTTP_FLAGS, plainApp, undefined, this.#isShared)
-    return this.#server.port ?? this.#config.port
+    const { host } = this.#config
+    this.#server = listen({ port, host }, HTTP_FLAGS, plainApp, undefined, isShared)
+    return this.#server.port ?? port
   }
 
   replaceClients(clients: readonly KnownClient[]): void {
