@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { axeFindings, dress, THEMES_AND_WIDTHS } from '../support/axe.ts'
-import { Browser, provideChromium } from '../support/chromium.ts'
+import { Browser } from '../support/chromium.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { until } from '../support/wait.ts'
+import { needChromium } from './need-chromium.ts'
 
 const { TEST_KAFKA_BROKERS: brokers = '' } = process.env
 const KEY = 'planted-key-of-the-operator'
@@ -103,9 +104,7 @@ async function seen(selector: string): Promise<void> {
   await browser.page.locator(selector).first().waitFor({ timeout: 20_000 })
 }
 
-beforeAll(async () => {
-  await provideChromium()
-}, 600_000)
+needChromium()
 
 beforeAll(async () => {
   if (!brokers) throw new Error('Cannot test: TEST_KAFKA_BROKERS names no Kafka')

@@ -6,10 +6,11 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { startEmbeddedBroker } from '../../kafka/embedded/embedded.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
-import { Browser, provideChromium } from '../support/chromium.ts'
+import { Browser } from '../support/chromium.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { LatePort } from '../support/late-port.ts'
 import { until } from '../support/wait.ts'
+import { needChromium } from './need-chromium.ts'
 
 let topic: string
 let kafka: TestKafka
@@ -25,9 +26,7 @@ async function untilState(state: string): Promise<void> {
   await browser.page.locator(`#state[data-state=${state}]`).waitFor({ timeout: 15_000 })
 }
 
-beforeAll(async () => {
-  await provideChromium()
-}, 600_000)
+needChromium()
 
 beforeAll(async () => {
   const { TEST_KAFKA_BROKERS: brokers } = process.env

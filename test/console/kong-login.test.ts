@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SignJWT } from 'jose'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
-import { Browser, provideChromium } from '../support/chromium.ts'
+import { Browser } from '../support/chromium.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { until } from '../support/wait.ts'
+import { needChromium } from './need-chromium.ts'
 
 const { TEST_KAFKA_BROKERS: brokers = '' } = process.env
 const SECRET = 'planted-secret-of-tokens-of-32-characters'
@@ -17,9 +18,7 @@ const config = join(folder, 'kong.yaml')
 let kafka: TestKafka
 let topic: string
 
-beforeAll(async () => {
-  await provideChromium()
-}, 600_000)
+needChromium()
 
 beforeAll(async () => {
   if (!brokers) throw new Error('Cannot test: TEST_KAFKA_BROKERS names no Kafka')

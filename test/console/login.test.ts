@@ -4,11 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
-import { Browser, provideChromium } from '../support/chromium.ts'
+import { Browser } from '../support/chromium.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { TestIssuer } from '../support/oidc-issuer.ts'
 import { freePort } from '../support/port.ts'
 import { until } from '../support/wait.ts'
+import { needChromium } from './need-chromium.ts'
 
 const { TEST_KAFKA_BROKERS: brokers = '' } = process.env
 const folder = mkdtempSync(join(tmpdir(), 'login-'))
@@ -17,9 +18,7 @@ const clients = join(folder, 'clients.yaml')
 let kafka: TestKafka
 let topic: string
 
-beforeAll(async () => {
-  await provideChromium()
-}, 600_000)
+needChromium()
 
 beforeAll(async () => {
   if (!brokers) throw new Error('Cannot test: TEST_KAFKA_BROKERS names no Kafka')

@@ -3,9 +3,10 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { createHash, X509Certificate } from 'node:crypto'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { Certificates } from '../support/certificate.ts'
-import { Browser, provideChromium } from '../support/chromium.ts'
+import { Browser } from '../support/chromium.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { until } from '../support/wait.ts'
+import { needChromium } from './need-chromium.ts'
 
 const STREAMS = 60
 const RECORDS = 50
@@ -16,9 +17,7 @@ let certificates: Certificates
 let gateway: GatewayProcess
 let url: string
 
-beforeAll(async () => {
-  await provideChromium()
-}, 600_000)
+needChromium()
 
 beforeAll(async () => {
   kafka = await TestKafka.real()

@@ -1,16 +1,14 @@
 /** One record in the console, and the commands that show again what the console shows. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
-import { provideChromium } from '../support/chromium.ts'
 import { until } from '../support/wait.ts'
+import { needChromium } from './need-chromium.ts'
 import { numbered, outputOf, RecordsPage } from './records-page.ts'
 
 const LIMIT = 60_000
 
 let view: RecordsPage
 
-beforeAll(async () => {
-  await provideChromium()
-}, 600_000)
+needChromium()
 
 beforeAll(async () => {
   view = await RecordsPage.start(12)

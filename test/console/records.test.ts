@@ -1,16 +1,14 @@
 /** Lists of records in the console: live, from a position, and by a search. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
-import { provideChromium } from '../support/chromium.ts'
 import { stays, until } from '../support/wait.ts'
-import { numbered, RecordsPage } from './records-page.ts'
+import { needChromium } from './need-chromium.ts'
+import { numbered, outputOf, RecordsPage } from './records-page.ts'
 
 const LIMIT = 60_000
 
 let view: RecordsPage
 
-beforeAll(async () => {
-  await provideChromium()
-}, 600_000)
+needChromium()
 
 beforeAll(async () => {
   view = await RecordsPage.start(12)
@@ -181,6 +179,73 @@ describe('pages of records', () => {
       await view.untilShown(['now', 'half an hour ago', 'two hours ago'])
       await view.page.selectOption('#partition', '1')
       await view.untilShown(['in partition 1'])
+      expect(view.browser.errors).toEqual([])
+    },
+    LIMIT,
+  )
+})
+
+describe('records of several partitions', () => {
+  const begin = Date.UTC(2026, 0, 31)
+  /** Records a second apart, in runs of ten in each partition. */
+  const inRuns = (count: number) =>
+    Array.from({ length: count }, (_, n) => ({
+      partition: Math.floor(n / 10) % 2,
+      value: `at ${n}`,
+      key: n % 40 === 7 ? 'rare' : `k${n}`,
+      timestamp: begin + n * 1_000,
+    }))
+  const shown = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, n) => `at ${from + n}`)
+
+  test(
+    'come in the order of time, page by page, also those that a search finds and those of a copied command',
+    async () => {
+      await view.produce(...inRuns(250))
+      await view.open('&start=earliest')
+      await view.untilFirst('at 0')
+      const first = await view.shown()
+      expect(first.length).toBeGreaterThan(15)
+      expect(first).toEqual(shown(0, first.length))
+      await view.page.locator('#newer').click()
+      await view.untilFirst('at 100')
+      await view.page.locator('#curl').click()
+      await view.page.locator('#toast.shown').waitFor()
+      const { records } = JSON.parse(await outputOf(await view.clipboard())) as {
+        records: Array<{ value: string }>
+      }
+      expect(records.map(({ value }) => value)).toEqual(shown(100, 200))
+      await view.page.locator('#older').click()
+      await view.untilFirst('at 0')
+      await view.search('rare', 'key')
+      await view.untilShown(['at 7', 'at 47', 'at 87', 'at 127', 'at 167', 'at 207', 'at 247'])
+      expect(view.browser.errors).toEqual([])
+    },
+    LIMIT,
+  )
+
+  test(
+    'name their topic where a route has several, also on a phone',
+    async () => {
+      await view.produce({ key: 'k', value: 'of this topic', timestamp: Date.now() })
+      const { page } = view
+      for (const width of [1440, 360]) {
+        await page.setViewportSize({ width, height: 800 })
+        await page.goto(`${view.url}/?start=newest`)
+        const row = page.locator('.row', { hasText: 'of this topic' })
+        await row.waitFor()
+        const topic = row.locator('.topic')
+        expect(await topic.textContent()).toBe(view.topic)
+        const [line, cell, value] = await Promise.all(
+          [row, topic, row.locator('.value')].map((each) => each.boundingBox()),
+        )
+        if (!line || !cell || !value) throw new Error('A part of the row cannot be seen')
+        expect(cell.width).toBeGreaterThan(50)
+        expect(cell.y + cell.height).toBeLessThanOrEqual(line.y + line.height)
+        expect(value.y + value.height).toBeLessThanOrEqual(line.y + line.height)
+        if (width === 360) expect(value.y).toBeGreaterThanOrEqual(cell.y + cell.height)
+      }
+      await page.setViewportSize({ width: 1440, height: 900 })
       expect(view.browser.errors).toEqual([])
     },
     LIMIT,

@@ -2,10 +2,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import { kafkaConsole, kafkaConsume, kafkaMetrics, kafkaStatus } from '../../src/index.ts'
-import { Browser, provideChromium } from '../support/chromium.ts'
+import { Browser } from '../support/chromium.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { serve } from '../support/server.ts'
 import { until } from '../support/wait.ts'
+import { needChromium } from './need-chromium.ts'
 import { numbered, outputOf, shownIn } from './records-page.ts'
 
 const LIMIT = 60_000
@@ -13,9 +14,7 @@ const LIMIT = 60_000
 let kafka: TestKafka
 let browser: Browser
 
-beforeAll(async () => {
-  await provideChromium()
-}, 600_000)
+needChromium()
 
 beforeAll(async () => {
   kafka = await TestKafka.real()

@@ -3,10 +3,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:te
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
-import { Browser, provideChromium } from '../support/chromium.ts'
+import { Browser } from '../support/chromium.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { Exposition } from '../support/metrics.ts'
 import { until, within } from '../support/wait.ts'
+import { needChromium } from './need-chromium.ts'
 import { shownIn } from './records-page.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -18,9 +19,7 @@ let topic: string
 let gateway: GatewayProcess
 let url: string
 
-beforeAll(async () => {
-  await provideChromium()
-}, 600_000)
+needChromium()
 
 beforeAll(async () => {
   kafka = await TestKafka.real()

@@ -1,10 +1,11 @@
 /** The console's views of topics and of writing, in a real browser, on a gateway with many topics. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
-import { Browser, provideChromium } from '../support/chromium.ts'
+import { Browser } from '../support/chromium.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { until } from '../support/wait.ts'
+import { needChromium } from './need-chromium.ts'
 
 const { TEST_KAFKA_BROKERS: brokers = '' } = process.env
 const TOPICS = 50
@@ -22,9 +23,7 @@ let orders: string
 let wide: string
 let long: string
 
-beforeAll(async () => {
-  await provideChromium()
-}, 600_000)
+needChromium()
 
 beforeAll(async () => {
   if (!brokers) throw new Error('Cannot test: TEST_KAFKA_BROKERS names no Kafka')

@@ -16,8 +16,9 @@ import { PAGE_SIZE, requestOfRecord } from './query.js'
  * @param {Source} source
  * @param {Parameters} selection
  * @param {import('./pages.js').Page} page
+ * @param {boolean} isMerged Whether the page is in the order of time.
  */
-export function curlOfPage(source, selection, { begin, cursor, records }) {
+export function curlOfPage(source, selection, { begin, cursor, records }, isMerged) {
   const isFiltered = selection.some(([name]) => name === 'filter' || name === 'key')
   /** @type {Parameters} */
   const range = [begin === undefined ? ['start', 'earliest'] : ['cursor', begin], ['end', cursor]]
@@ -27,6 +28,7 @@ export function curlOfPage(source, selection, { begin, cursor, records }) {
     for (const [name, value] of [...range, ...selection]) url.searchParams.append(name, value)
     return `curl -N -H 'Accept: application/x-ndjson' ${shellWord(readable(url).href)}`
   }
+  if (isMerged) range.push(['order', 'time'])
   return commandOf(source, pageUrl(source, selection, range, Math.max(PAGE_SIZE, records.length)))
 }
 

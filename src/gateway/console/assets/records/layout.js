@@ -20,11 +20,13 @@ import { toolbar } from './toolbar.js'
  *   page: Page | undefined,
  *   progress: { examined: number, total: number } | undefined,
  *   live: { received: number, kept: number, unseen: number } | undefined,
+ *   isByPartition: boolean,
  *   isEmpty: boolean,
  *   isAway: boolean,
  *   bar: import('./toolbar.js').Toolbar,
  *   actions: Record<'copyLink' | 'copyCurl' | 'stop' | 'toggle' | 'release', () => void>,
  * }} Layout `live` is there while records are live, and `page` is then the one before them.
+ *   `isByPartition` says that the page has one partition after another.
  *   While Kafka is away, `isAway`, the frame of the page says so.
  */
 
@@ -50,13 +52,13 @@ export function recordsLayout(layout) {
 }
 
 /** @param {Layout} layout */
-function head({ state, progress, page, live, bar, actions }) {
+function head({ state, progress, page, isByPartition, live, bar, actions }) {
   const { kind, text, why } = state
   const isSearching = kind === 'wait' && text === SEARCHING
   return html`<div class="head">
     <h2>Records</h2>
     <p class="state" id="state" role="status" data-state=${kind} title=${why ?? ''}>${text}</p>
-    <p class="count" id="count">${live ? liveText(live) : pageText(page, progress)}</p>
+    <p class="count" id="count">${live ? liveText(live) : pageText(page, progress, isByPartition)}</p>
     ${
       progress && isSearching
         ? html`<progress max=${progress.total} value=${progress.examined} aria-label="Search"></progress>`
@@ -83,8 +85,8 @@ function liveText({ received, kept }) {
   return parts.join(' · ')
 }
 
-/** @param {Page | undefined} page @param {Layout['progress']} progress */
-function pageText(page, progress) {
+/** @param {Page | undefined} page @param {Layout['progress']} progress @param {boolean} isByPartition */
+function pageText(page, progress, isByPartition) {
   const records = page?.records ?? []
   const parts = []
   if (progress) {
@@ -95,6 +97,9 @@ function pageText(page, progress) {
   if (times.length > 1) {
     const [first, last] = [Math.min(...times), Math.max(...times)]
     parts.push(`${localTime(first).slice(0, 19)} to ${localTime(last).slice(0, 19)}`)
+  }
+  if (isByPartition && records.length > 1) {
+    parts.push('one partition after another, since this route only streams')
   }
   return parts.join(' · ')
 }

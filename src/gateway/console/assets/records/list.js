@@ -82,6 +82,7 @@ export class RecordList {
     if (this.#hasTopics === shows) return
     this.#hasTopics = shows
     this.#place.classList.toggle('with-topics', shows)
+    this.#measure()
     this.#refill()
   }
 

@@ -56,7 +56,18 @@ export class PageSession {
   }
 
   curl() {
-    return this.page && curlOfPage(this.#source, selectionOf(this.#query), this.page)
+    if (!this.page) return undefined
+    return curlOfPage(this.#source, selectionOf(this.#query), this.page, this.isMerged)
+  }
+
+  /** Whether records of several partitions are in the order of time, for which a route must answer single reads. */
+  get isMerged() {
+    return this.#source.page !== undefined && this.#ranges().size > 1
+  }
+
+  /** Whether the list has the records of one partition after those of another. */
+  get isByPartition() {
+    return this.#source.page === undefined && this.#ranges().size > 1
   }
 
   async #read() {
@@ -74,7 +85,9 @@ export class PageSession {
     const ranges = this.#ranges()
     try {
       const position = positionOf(query, ranges.values())
-      for await (const page of readPages(this.#source, selectionOf(query), position, signal)) {
+      const selection = selectionOf(query)
+      const pages = readPages(this.#source, selection, position, this.isMerged, signal)
+      for await (const page of pages) {
         if (signal.aborted) return
         this.#show(page, ranges)
         if (isSearch) this.progress = searchProgress(page, position, this.#ranges())

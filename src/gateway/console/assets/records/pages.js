@@ -55,15 +55,18 @@ export class RefusedError extends Error {
  * @param {Source} source
  * @param {Parameters} selection
  * @param {Parameters} position
+ * @param {boolean} isMerged Whether the records of several partitions are wanted in the order of time.
  * @param {AbortSignal} signal
  * @returns {AsyncGenerator<Page>} The page as far as it is known.
  * @throws RefusedError
  */
-export async function* readPages(source, selection, position, signal) {
+export async function* readPages(source, selection, position, isMerged, signal) {
   const isBackwards = position.some(([name, value]) => name === 'start' && /^-\d+$/.test(value))
   const isFiltered = selection.some(([name]) => name === 'key' || name === 'filter')
+  /** @type {Parameters} */
+  const order = isMerged && !isBackwards ? [['order', 'time']] : []
   /** @type {Parameters} Without an end a read would wait for records to come. */
-  const end = isBackwards ? [] : [['end', 'latest']]
+  const end = isBackwards ? [] : [['end', 'latest'], ...order]
   /** @type {Page | undefined} */
   let whole
   for (let requests = 1; ; requests++) {
@@ -91,22 +94,31 @@ export async function* readPages(source, selection, position, signal) {
   /** @param {Page} before @param {Page} part @returns {Page} */
   function joined(before, part) {
     const gaps = [...before.gaps, ...part.gaps]
-    return isBackwards
-      ? {
-          ...before,
-          gaps,
-          records: [...part.records, ...before.records],
-          begin: part.begin,
-          older: part.older,
-        }
-      : {
-          ...before,
-          gaps,
-          records: [...before.records, ...part.records],
-          cursor: part.cursor,
-          newer: part.newer,
-        }
+    const [first, second] = isBackwards ? [part, before] : [before, part]
+    const records = [...first.records, ...second.records]
+    const { begin, older } = first
+    const { cursor, newer } = second
+    return { records: isMerged ? byTime(records) : records, gaps, begin, older, cursor, newer }
   }
+}
+
+/**
+ * Records in the order of time: each part of a search is in this order. Records of one partition stay
+ * in the order of their offsets.
+ * @param {readonly KafkaRecord[]} records
+ */
+function byTime(records) {
+  /** @type {Map<string, number>} */
+  const times = new Map()
+  return records
+    .map((record) => {
+      const place = `${record.topic}:${record.partition}`
+      const time = Math.max(record.timestamp, times.get(place) ?? record.timestamp)
+      times.set(place, time)
+      return { record, time }
+    })
+    .sort((a, b) => a.time - b.time)
+    .map(({ record }) => record)
 }
 
 /**
@@ -124,6 +136,7 @@ export function pageUrl(source, selection, position, limit) {
     url.searchParams.set('format', 'records')
   } else {
     url.searchParams.delete('max_records')
+    url.searchParams.delete('order')
     // A stream without an end would wait for records to come.
     if (!url.searchParams.has('end')) url.searchParams.set('end', 'latest')
   }

@@ -277,6 +277,7 @@ class RecordsView {
         state: this.#state,
         page: session?.page,
         progress: session instanceof PageSession ? session.progress : undefined,
+        isByPartition: session instanceof PageSession && session.isByPartition,
         live: this.#live?.figures,
         isEmpty: this.#list === undefined || this.#list.entries.length === 0,
         isAway: gatewayStatus()?.clusters.some(({ outage }) => outage) ?? false,

@@ -4,7 +4,7 @@ import { html, render } from 'lit-html'
 import { repeat } from 'lit-html/directives/repeat.js'
 import { count, rate } from '../format.js'
 import { addressOf, parameters, replaceAddress, withChanges } from '../router.js'
-import { follow } from './topic-data.js'
+import { follow, groupCount } from './topic-data.js'
 
 /** @typedef {import('./topic-data.js').TopicList} TopicList */
 /** @typedef {import('./topic-data.js').ListedTopic & { cluster: string }} Topic */
@@ -222,7 +222,7 @@ function groupPanel(groups, { clusters }) {
   return html`<section class="panel" aria-labelledby="groups-title">
     <div class="panel-head">
       <h2 id="groups-title">Consumer groups</h2>
-      <p class="count">${leftOut > 0 ? `${count(groups.length)}, and ${count(leftOut)} to ask about` : count(groups.length)}</p>
+      <p class="count">${groupCount(groups, leftOut)}</p>
     </div>
     <div class="wide-table tall" tabindex="0" role="region" aria-label="Table of consumer groups">
       <table>

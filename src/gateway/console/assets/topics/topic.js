@@ -5,7 +5,7 @@ import { repeat } from 'lit-html/directives/repeat.js'
 import { count, rate } from '../format.js'
 import { gatewayStatus, onStatus, producerOf } from '../gateway-status.js'
 import { addressOf, parameters } from '../router.js'
-import { follow } from './topic-data.js'
+import { follow, groupCount } from './topic-data.js'
 
 /** @typedef {import('./topic-data.js').DescribedTopic} DescribedTopic */
 /** @typedef {import('./topic-data.js').TopicPartition} TopicPartition */
@@ -143,7 +143,7 @@ const groupPanel = (
 ) => html`<section class="panel" aria-labelledby="topic-groups-title">
   <div class="panel-head">
     <h2 id="topic-groups-title">Consumer groups</h2>
-    <p class="count">${groupsLeftOut > 0 ? `${count(groups.length)}, and ${count(groupsLeftOut)} to ask about` : count(groups.length)}</p>
+    <p class="count">${groupCount(groups, groupsLeftOut)}</p>
   </div>
   <div class="wide-table tall" tabindex="0" role="region" aria-label="Table of consumer groups">
     <table>
