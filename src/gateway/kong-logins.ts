@@ -58,7 +58,7 @@ export class KongLogins {
    * @returns The consumer to begin a session for; undefined for wrong credentials.
    * @throws KafkaConsumeError RATE_LIMITED
    */
-  async logIn(form: FormCredentials): Promise<LoggedIn | undefined> {
+  async logIn(_c: Context, form: FormCredentials): Promise<LoggedIn | undefined> {
     for (const plugin of Object.values(PLUGINS)) {
       const verdicts = await this.#verdicts(plugin, form)
       const waiting = verdicts.find((verdict) => 'retryAfter' in verdict)

@@ -1,7 +1,7 @@
 /** A gateway that requires credentials, and a browser as far as cookies go. */
 import { expect } from 'bun:test'
 import type { Context } from 'hono'
-import { createGateway, type Gateway } from '../../src/gateway/app.ts'
+import { createGateway, type Gateway, type GatewayOptions } from '../../src/gateway/app.ts'
 import { readClients } from '../../src/gateway/auth/clients.ts'
 import type { GuardOptions } from '../../src/gateway/auth/guard.ts'
 import type { SessionOptions } from '../../src/gateway/auth/sessions.ts'
@@ -39,15 +39,15 @@ export const make = (): KafkaRoute =>
 
 export const SESSIONS: SessionOptions = { maxAge: HOUR_MS, secret: SECRET }
 
-/** @param sessions Undefined: browsers cannot log in. */
+/** @param others Without sessions browsers cannot log in. */
 export function gatewayOf(
   rest: GuardOptions = {},
   origin = ORIGIN,
-  { sessions }: { readonly sessions: SessionOptions | undefined } = { sessions: SESSIONS },
+  others: Pick<GatewayOptions, 'sessions' | 'addressOf'> = { sessions: SESSIONS },
 ): Cookies {
   const guard = { clients: CLIENTS, ...rest }
   const cluster = { brokers: ['k:1'], topics: ['t'] }
-  const gateway = createGateway({ cluster, guard, sessions }, make)
+  const gateway = createGateway({ cluster, guard, ...others }, make)
   return new Cookies(gateway, origin)
 }
 

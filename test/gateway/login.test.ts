@@ -1,9 +1,11 @@
 /** Logging in with a browser, by what it sends: forms and sessions. */
 import { describe, expect, setSystemTime, test } from 'bun:test'
+import type { Context } from 'hono'
 import { SignJWT } from 'jose'
 import { createGateway } from '../../src/gateway/app.ts'
 import type { GuardOptions } from '../../src/gateway/auth/guard.ts'
 import { localPath } from '../../src/gateway/login/login.ts'
+import { stopClock } from '../support/clock.ts'
 import {
   CLIENTS,
   Cookies,
@@ -91,6 +93,63 @@ describe('the login page', () => {
   })
 })
 
+describe('guessed passwords', () => {
+  const RIGHT = { name: 'ann', secret: 'planted-of-ann' }
+  const WRONG = { name: 'ann', secret: 'wrong' }
+  const basic = (name: string, password: string, from = 'a') => ({
+    headers: { authorization: `Basic ${btoa(`${name}:${password}`)}`, 'x-from': from },
+  })
+
+  test('have to wait after five failures, and so has the right one, by the form and by the header', async () => {
+    using clock = stopClock()
+    const browser = gatewayOf()
+    for (let each = 0; each < 3; each++) expect((await browser.logIn(WRONG)).status).toBe(401)
+    for (let each = 0; each < 2; each++) {
+      expect((await browser.ask('/messages', basic('ann', 'wrong'))).status).toBe(401)
+    }
+    const waiting = await browser.logIn(RIGHT)
+    expect(waiting.status).toBe(429)
+    expect(waiting.text).toContain('too many attempts have failed; try again in 1 s')
+    expect(waiting.headers.get('retry-after')).toBe('1')
+    expect(browser.held.size).toBe(0)
+    expect((await browser.ask('/messages', basic('ann', RIGHT.secret))).status).toBe(429)
+    // Other names, and keys, do not wait.
+    expect((await browser.logIn({ secret: 'planted-key-of-bob' })).status).toBe(303)
+    clock.pass(1_000)
+    expect((await browser.logIn(WRONG)).status).toBe(401)
+    // Each failure doubles the wait.
+    clock.pass(1_999)
+    expect((await browser.logIn(RIGHT)).status).toBe(429)
+    clock.pass(1)
+    expect((await browser.logIn(RIGHT)).status).toBe(303)
+    // A success ends the count.
+    for (let each = 0; each < 5; each++) expect((await browser.logIn(WRONG)).status).toBe(401)
+    expect((await browser.logIn(WRONG)).status).toBe(429)
+    browser.gateway.replaceClients(CLIENTS)
+    expect((await browser.logIn(RIGHT)).status).toBe(303)
+  })
+
+  test('count when they come at one time, too', async () => {
+    using _ = stopClock()
+    const browser = gatewayOf()
+    const answers = await Promise.all(Array.from({ length: 30 }, () => browser.logIn(WRONG)))
+    expect(answers.filter(({ status }) => status === 401)).toHaveLength(5)
+    const guesses = Array.from({ length: 30 }, () => browser.logIn({ secret: 'guess' }))
+    const keys = (await Promise.all(guesses)).filter(({ status }) => status === 401)
+    expect(keys).toHaveLength(5)
+  })
+
+  test('count by address, so that nobody else keeps a user out', async () => {
+    using _ = stopClock()
+    const addressOf = (c: Context) => c.req.header('x-from') ?? 'b'
+    const browser = gatewayOf({}, ORIGIN, { sessions: SESSIONS, addressOf })
+    for (const status of [401, 401, 401, 401, 401, 429]) {
+      expect((await browser.ask('/messages', basic('ann', 'wrong', 'evil'))).status).toBe(status)
+    }
+    expect((await browser.logIn(RIGHT)).status).toBe(303)
+  })
+})
+
 describe('the address after a login', () => {
   test.each([
     [undefined, '/'],
@@ -100,6 +159,11 @@ describe('the address after a login', () => {
     ['/\\evil.test/', '/'],
     ['/.//evil.test/', '/'],
     ['/\t/evil.test/', '/'],
+    ['/a\r\nSet-Cookie: kafka-session=x', '/aSet-Cookie:%20kafka-session=x'],
+    ['/@evil.test', '/@evil.test'],
+    ['///evil.test', '/'],
+    ['/%2F/evil.test', '/%2F/evil.test'],
+    ['', '/'],
     ['https://evil.test/', '/'],
     ['javascript:alert(1)', '/'],
     ['topics', '/'],

@@ -24,14 +24,17 @@ export class TestIssuer implements AsyncDisposable {
    * Starts an issuer that knows one client, `gateway`.
    *
    * @param claims Claims of each user's ID token besides `sub`.
+   * @param port Default: a free one.
+   * @param onTokens Called when tokens have been signed, before they are sent.
    */
   static async start(
     callback: string,
     secret: string | undefined,
     claims: Readonly<Record<string, unknown>> = {},
+    { port = 0, onTokens = () => {} } = {},
   ): Promise<TestIssuer> {
     const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
     const url = `http://localhost:${(server.address() as AddressInfo).port}`
     const configuration: Configuration = {
       clients: [
@@ -55,7 +58,16 @@ export class TestIssuer implements AsyncDisposable {
     }
     const provider = new Provider(url, configuration)
     const answer = provider.callback()
-    server.on('request', (request, response) => void answer(request, response))
+    server.on('request', (request, response) => {
+      if (request.url === '/token') {
+        const end = response.end.bind(response)
+        response.end = ((...content: Parameters<typeof end>) => {
+          onTokens()
+          return end(...content)
+        }) as typeof end
+      }
+      void answer(request, response)
+    })
     return new TestIssuer(url, server)
   }
 

@@ -2,10 +2,12 @@ import type { Context } from 'hono'
 import { getCookie } from 'hono/cookie'
 import { auth as basicCredentials } from 'hono/utils/basic-auth'
 import { KafkaConsumeError } from '../../core/errors.ts'
+import { limiterKey } from '../../core/fixed-window-limiter.ts'
 import type { AcceptedCredentials, FormCredentials } from '../../core/form-credentials.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
 import { FOREIGN_PAGE, isForeignPage } from '../../http/request/page-origin.ts'
-import { Clients, type KnownClient } from './clients.ts'
+import { Clients, type KnownClient, secretHash } from './clients.ts'
+import { LoginThrottle } from './login-throttle.ts'
 import type { OidcOptions } from './oidc.ts'
 import type { LoggedIn, Session, Sessions } from './sessions.ts'
 import { type TokenOptions, tokenChecker } from './tokens.ts'
@@ -42,20 +44,25 @@ export class Authenticator {
   readonly #checkToken: ((token: string) => Promise<KafkaClient | undefined>) | undefined
   readonly #credentialParameters: readonly string[]
   readonly #isPage: (c: Context) => boolean
+  readonly #addressOf: (c: Context) => string
+  #throttle = new LoginThrottle()
   #clients: Promise<Clients>
 
   /**
+   * @param addressOf Finds the address of a request's client: failed passwords count by name and address.
    * @param isPage Whether a request is for a page that pages of other origins may link to, since it only
    *   shows what its own requests then read.
    * @param sessions Those of browsers that log in. Default: browsers cannot log in.
    */
   constructor(
     options: ClientAuthenticationOptions,
+    addressOf: (c: Context) => string,
     isPage: (c: Context) => boolean,
     sessions?: Sessions,
   ) {
     const { clients = [], tokens, tokenQuery } = options
     this.#options = options
+    this.#addressOf = addressOf
     this.#isPage = isPage
     this.sessions = sessions
     this.#checkToken = tokens && tokenChecker(tokens)
@@ -76,9 +83,11 @@ export class Authenticator {
 
   replaceClients(clients: readonly KnownClient[]): void {
     this.#clients = Clients.of(clients)
+    // A password that was refused may be right now.
+    this.#throttle = new LoginThrottle()
   }
 
-  /** @throws KafkaConsumeError UNAUTHENTICATED, FORBIDDEN, AUTHENTICATION_UNAVAILABLE */
+  /** @throws KafkaConsumeError UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED, AUTHENTICATION_UNAVAILABLE */
   async authenticate(c: Context): Promise<Authenticated> {
     const clients = await this.#clients
     const presented = this.#presented(c)
@@ -106,17 +115,48 @@ export class Authenticator {
    * Checks the credentials of a form.
    *
    * @returns The client to begin a session for; undefined for wrong credentials.
-   * @throws KafkaConsumeError FORBIDDEN, AUTHENTICATION_UNAVAILABLE
+   * @throws KafkaConsumeError FORBIDDEN, RATE_LIMITED, AUTHENTICATION_UNAVAILABLE
    */
-  async logIn({ name, secret }: FormCredentials): Promise<LoggedIn | undefined> {
+  async logIn(c: Context, { name, secret }: FormCredentials): Promise<LoggedIn | undefined> {
     const clients = await this.#clients
-    const known = name === '' ? await clients.byKey(secret) : await clients.byPassword(name, secret)
+    const known = await this.#bySecret(clients, c, name, secret)
     if (known?.name !== undefined) {
       return { sub: known.name, version: clients.versionOf(known.name) }
     }
     const bearer = name === '' ? await this.#checkToken?.(secret) : undefined
     if (bearer?.name === undefined) return undefined
+    await this.forgive(c, name)
     return { sub: bearer.name, until: bearer.until, ...(bearer.only && { only: bearer.only }) }
+  }
+
+  /**
+   * Finds a client by its password, or without a name by its key, and slows those who guess.
+   *
+   * @throws KafkaConsumeError RATE_LIMITED
+   */
+  async #bySecret(
+    clients: Clients,
+    c: Context,
+    name: string,
+    secret: string,
+  ): Promise<KafkaClient | undefined> {
+    const hash = await secretHash(secret)
+    const key = await this.#throttleKey(c, name)
+    // From here on nothing is awaited: attempts at one time must not all see the failures of before.
+    this.#throttle.assertMayTry(key)
+    const found = name === '' ? clients.byKey(hash) : clients.byPassword(name, hash)
+    if (found) this.#throttle.succeed(key)
+    else this.#throttle.fail(key)
+    return found
+  }
+
+  /** Forgets failed attempts with a name, since its user has shown other credentials. */
+  async forgive(c: Context, name: string): Promise<void> {
+    this.#throttle.succeed(await this.#throttleKey(c, name))
+  }
+
+  async #throttleKey(c: Context, name: string): Promise<string> {
+    return limiterKey(`${this.#addressOf(c)} ${name}`)
   }
 
   /** The credentials of a request: a session only where there are no others. */
@@ -131,7 +171,10 @@ export class Authenticator {
   async #find(clients: Clients, presented: Presented, c: Context) {
     if (presented.kind === 'session') return this.#bySession(clients, c)
     if (presented.kind !== 'password') return this.#byToken(clients, presented.token)
-    return named(await clients.byPassword(presented.username, presented.password))
+    const { username, password } = presented
+    // A user without a name is not one with a key.
+    if (username === '') return undefined
+    return named(await this.#bySecret(clients, c, username, password))
   }
 
   /** The headers that hold credentials. A browser sends its session along with other ones, too. */
@@ -141,7 +184,7 @@ export class Authenticator {
   }
 
   async #byToken(clients: Clients, token: string): Promise<Authenticated | undefined> {
-    const known = named(await clients.byKey(token))
+    const known = named(clients.byKey(await secretHash(token)))
     if (known) return known
     const bearer = await this.#checkToken?.(token)
     return bearer && { client: bearer, countedAs: `subject ${bearer.name}` }

@@ -142,14 +142,13 @@ export class Clients {
   }
 
   /** Finds a client by its key. The key is looked up by its hash, so that the time reveals nothing of other keys. */
-  async byKey(key: string): Promise<KafkaClient | undefined> {
-    return this.#byKey.get((await sha256(key)) ?? '')
+  byKey(hash: string): KafkaClient | undefined {
+    return this.#byKey.get(hash)
   }
 
-  async byPassword(name: string, password: string): Promise<KafkaClient | undefined> {
-    const given = (await sha256(password)) ?? ''
+  byPassword(name: string, hash: string): KafkaClient | undefined {
     const held = this.#byName.get(name)
-    return held && isSame(held.hash, given) ? held.client : undefined
+    return held && isSame(held.hash, hash) ? held.client : undefined
   }
 
   /** A text that changes with the client's key, password and scope; undefined for an unknown name. */
@@ -165,7 +164,12 @@ export class Clients {
 }
 
 async function hashOf(text: string): Promise<string> {
-  return HASH.exec(text)?.[1] ?? (await sha256(text)) ?? ''
+  return HASH.exec(text)?.[1] ?? (await secretHash(text))
+}
+
+/** The hash by which a client's key or password is found. */
+export async function secretHash(text: string): Promise<string> {
+  return (await sha256(text)) ?? ''
 }
 
 /** Compares in constant time for texts of one length. */

@@ -71,7 +71,7 @@ export function guard(
   { makeLimiter = makeLocalLimiter, makeGauge }: SharedCounts = {},
 ): Guard {
   const { corsOrigins, tokenCookie } = options
-  const authenticator = new Authenticator(options, isPage, sessions)
+  const authenticator = new Authenticator(options, addressOf, isPage, sessions)
   const limiter = options.limits && makeLimiter('guard', options.limits)
   const streams = new ClientStreams(options.maxStreams ?? Infinity, makeGauge)
   const byAddress = (c: Context) => `address ${addressOf(c)}`

@@ -167,35 +167,79 @@ export class OidcIssuer {
     }
   }
 
+  /** The error of a request to the issuer that has no answer. */
   #unavailable(cause: unknown): KafkaConsumeError {
     const { issuer } = this.#options
     log.error('Cannot log a user in by {issuer}: {cause}', { issuer, cause: describe(cause) })
-    return new KafkaConsumeError(
-      'AUTHENTICATION_UNAVAILABLE',
-      `Cannot log in: ${this.host} cannot be reached`,
-      { retryAfter: 5, cause },
-    )
+    const state = isAnswer(cause)
+      ? `${this.host} does not answer as an OpenID Connect issuer of this address`
+      : `${this.host} cannot be reached`
+    return new KafkaConsumeError('AUTHENTICATION_UNAVAILABLE', `Cannot log in: ${state}`, {
+      retryAfter: 5,
+      cause,
+    })
   }
 
   /** The error of an exchange: the issuer refuses, answers with an error, or does not answer. */
   #refused(error: unknown): KafkaConsumeError {
-    if (error instanceof oauth.AuthorizationResponseError) {
-      const state = `${this.host} answered ${error.error.slice(0, MAX_LABEL_LENGTH)}`
-      return new KafkaConsumeError('UNAUTHENTICATED', `Cannot log in: ${state}`, { cause: error })
-    }
-    const isAnswer =
-      error instanceof oauth.OperationProcessingError ||
-      error instanceof oauth.ResponseBodyError ||
-      error instanceof oauth.WWWAuthenticateChallengeError
-    if (!isAnswer) return this.#unavailable(error)
+    if (error instanceof oauth.AuthorizationResponseError) return this.#notAllowed(error)
+    if (!isAnswer(error)) return this.#unavailable(error)
     const { issuer } = this.#options
     log.warn('Cannot log a user in by {issuer}: {cause}', { issuer, cause: describe(error) })
-    return new KafkaConsumeError(
-      'UNAUTHENTICATED',
-      `Cannot log in: the answer of ${this.host} is not valid`,
-      { cause: error },
-    )
+    return new KafkaConsumeError('UNAUTHENTICATED', `Cannot log in: ${stateOf(error, this.host)}`, {
+      cause: error,
+    })
   }
+
+  /** The issuer has sent the user back with an error: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1 */
+  #notAllowed(cause: oauth.AuthorizationResponseError): KafkaConsumeError {
+    const { error } = cause
+    if (PASSING_ERRORS.has(error)) {
+      const message = `Cannot log in: ${this.host} cannot log users in now`
+      return new KafkaConsumeError('AUTHENTICATION_UNAVAILABLE', message, { retryAfter: 5, cause })
+    }
+    const state =
+      error === 'access_denied'
+        ? `it was cancelled at ${this.host}, or ${this.host} does not allow it`
+        : `${this.host} answered ${error.slice(0, MAX_LABEL_LENGTH)}`
+    return new KafkaConsumeError('UNAUTHENTICATED', `Cannot log in: ${state}`, { cause })
+  }
+}
+
+/** Errors of an issuer that may be gone at the next attempt. */
+const PASSING_ERRORS = new Set(['server_error', 'temporarily_unavailable'])
+
+/** Whether the issuer has answered, if not as it should. */
+function isAnswer(error: unknown): boolean {
+  return (
+    error instanceof oauth.OperationProcessingError ||
+    error instanceof oauth.ResponseBodyError ||
+    error instanceof oauth.WWWAuthenticateChallengeError
+  )
+}
+
+/** Errors of a token endpoint that the gateway's operator must correct. */
+const CLIENT_ERRORS = new Set(['invalid_client', 'unauthorized_client'])
+
+/** What is wrong with an issuer's answer, for its users. */
+function stateOf(error: unknown, host: string): string {
+  const isOfClient =
+    error instanceof oauth.WWWAuthenticateChallengeError ||
+    (error instanceof oauth.ResponseBodyError && CLIENT_ERRORS.has(error.error))
+  if (isOfClient) return `${host} does not accept this gateway's client id or secret`
+  if (error instanceof oauth.ResponseBodyError) {
+    return error.error === 'invalid_grant'
+      ? `the login at ${host} was used already, or took too long`
+      : `${host} answered ${error.error.slice(0, MAX_LABEL_LENGTH)}`
+  }
+  const { code, cause } = error as oauth.OperationProcessingError
+  if (code === oauth.JWT_TIMESTAMP_CHECK) {
+    return `the token of ${host} is out of date; its clock and that of this gateway may differ`
+  }
+  const { claim } = (cause ?? {}) as { claim?: unknown }
+  const isOfAnother = code === oauth.JWT_CLAIM_COMPARISON && claim === 'nonce'
+  if (isOfAnother) return `the answer of ${host} belongs to another login`
+  return `the answer of ${host} is not valid`
 }
 
 /** The error's own words, without the answer that it may hold, which has secrets. */

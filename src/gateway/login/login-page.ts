@@ -43,8 +43,13 @@ export const loginPage = (parts: LoginPageParts) => {
   )
 }
 
-const issuerLink = ({ next }: LoginPageParts, issuer: { host: string; path: string }) =>
-  html`<a class="main" id="issuer" href="${issuer.path}?next=${encodeURIComponent(next)}">Log in with ${issuer.host}</a>`
+const issuerLink = (
+  { next, error }: LoginPageParts,
+  { host, path }: NonNullable<LoginPageParts['issuer']>,
+) =>
+  html`<a class="main" id="issuer" href="${path}?next=${encodeURIComponent(next)}">${
+    error === undefined ? 'Log in' : 'Try again'
+  } with ${host}</a>`
 
 const form = ({ accepted, action, error, name = '', next }: LoginPageParts) => {
   const secret = secretName(accepted)

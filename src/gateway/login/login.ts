@@ -6,7 +6,7 @@ import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
 import type { AcceptedCredentials, FormCredentials } from '../../core/form-credentials.ts'
 import { readLimited } from '../../core/read-limited.ts'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
-import { FOREIGN_PAGE, isForeignPage, ownOrigin } from '../../http/request/page-origin.ts'
+import { isForeignPage, ownOrigin } from '../../http/request/page-origin.ts'
 import { type Guard, type GuardOptions, guard, type SharedCounts } from '../auth/guard.ts'
 import { OidcIssuer } from '../auth/oidc.ts'
 import { CookieTooLong, SealedCookie } from '../auth/sealed-cookie.ts'
@@ -50,7 +50,7 @@ interface Accounts {
   readonly sessions: Sessions | undefined
   accepted(): Promise<AcceptedCredentials> | AcceptedCredentials
   /** The client to begin a session for; undefined for wrong credentials. */
-  logIn(form: FormCredentials): Promise<LoggedIn | undefined>
+  logIn(c: Context, form: FormCredentials): Promise<LoggedIn | undefined>
 }
 
 /** The consumers of Kong's configuration. */
@@ -230,9 +230,10 @@ class Login {
     const { next, name } = form
     try {
       for (const accounts of this.#accounts) {
-        const client = await accounts.logIn(form)
+        const client = await accounts.logIn(c, form)
         if (!client) continue
         await beginSession(c, accounts.sessions, client)
+        await this.#guard?.authenticator.forgive(c, name)
         return c.redirect(next, 303)
       }
       throw wrongCredentials(name)
@@ -243,7 +244,7 @@ class Login {
   }
 
   async #logOut(c: Context): Promise<Response> {
-    if (isForeignPage(c, () => false)) return this.#refuse(c, foreignPage(), {})
+    if (isForeignPage(c, () => false)) return this.#refuse(c, foreignPage('log out'), {})
     await this.#guard?.authenticator.sessions?.end(c)
     await this.#options.consumers.sessions?.end(c)
     return this.#page(c, { status: 200, info: 'You are logged out.' })
@@ -338,8 +339,9 @@ export function localPath(text = '/'): string {
   return isHere ? `${url.pathname}${url.search}${url.hash}` : '/'
 }
 
-function foreignPage(): KafkaConsumeError {
-  return new KafkaConsumeError('FORBIDDEN', FOREIGN_PAGE)
+function foreignPage(action = 'log in'): KafkaConsumeError {
+  const message = `Cannot ${action}: the request is from a page of another site`
+  return new KafkaConsumeError('FORBIDDEN', message)
 }
 
 function wrongCredentials(name: string): KafkaConsumeError {
