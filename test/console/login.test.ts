@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
+import { axeFindings, dress, THEMES_AND_WIDTHS } from '../support/axe.ts'
 import { Browser } from '../support/chromium.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { TestIssuer } from '../support/oidc-issuer.ts'
@@ -138,10 +139,24 @@ test('the users of an issuer log in there and come back to their view', async ()
     { OIDC_CLIENT_SECRET: 'planted-client-secret' },
   )
   await using _ = gateway
-  await using browser = await Browser.start()
+  // Content security policies would refuse the script that axe is.
+  await using browser = await Browser.start({ bypassCSP: true })
   const { page } = browser
   await page.goto(`http://localhost:${port}/?from=a#there`)
+  const findings = async () => {
+    const found: string[] = []
+    for (const [width, theme] of THEMES_AND_WIDTHS) {
+      await dress(page, width, theme)
+      found.push(...(await axeFindings(page)))
+    }
+    return found
+  }
+  expect(await findings()).toEqual([])
   await page.getByRole('link', { name: 'Log in with localhost' }).click()
+  await page.getByRole('link', { name: 'Cancel' }).click()
+  await page.getByText('Cannot log in: it was cancelled at').waitFor()
+  expect(await findings()).toEqual([])
+  await page.getByRole('link', { name: 'Try again with localhost' }).click()
   await page.getByPlaceholder('Enter any login').fill('mia')
   await page.getByPlaceholder('and password').fill('any')
   await page.getByRole('button', { name: 'Sign-in' }).click()
@@ -150,4 +165,4 @@ test('the users of an issuer log in there and come back to their view', async ()
   await isLive(browser)
   expect(await page.locator('.account').textContent()).toBe('mia@example.test')
   expect(gateway.stdout + gateway.stderr).not.toContain('planted')
-}, 60_000)
+}, 120_000)

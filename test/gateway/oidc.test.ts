@@ -3,6 +3,8 @@ import { describe, expect, setSystemTime, test } from 'bun:test'
 import type { GuardOptions } from '../../src/gateway/auth/guard.ts'
 import { type IssuerChoice, TestIssuer } from '../support/oidc-issuer.ts'
 import { freePort } from '../support/port.ts'
+import { until } from '../support/wait.ts'
+import { GatewayProcess } from './gateway-process.ts'
 import { type Cookies, gatewayOf, ORIGIN, PAGE } from './login-client.ts'
 
 const callback = `${ORIGIN}/login/callback`
@@ -218,3 +220,43 @@ describe('a login by an OIDC issuer that fails shows a page with the reason and 
     expectPage(refused, { status: 403, error, host, next: '/' })
   })
 })
+
+test('with two threads a login begins, ends and is logged out of whichever thread answers', async () => {
+  const port = await freePort()
+  const own = `http://127.0.0.1:${port}`
+  await using issuer = await TestIssuer.start(`${own}/login/callback`, undefined)
+  const gateway = GatewayProcess.spawn(
+    [
+      ...['--host', '127.0.0.1', '--port', String(port), '--admin-port', 'off'],
+      ...['--oidc-issuer', issuer.url, '--oidc-client-id', 'gateway'],
+    ],
+    { WORKERS: '2' },
+  )
+  await using _ = gateway
+  await gateway.url()
+  // Each request has a connection of its own, which either thread may accept.
+  const ask = (path: string, cookie = '', method = 'GET') =>
+    fetch(`${own}${path}`, {
+      method,
+      headers: { cookie, connection: 'close' },
+      redirect: 'manual',
+    })
+  const cookieOf = (answer: Response, name: string) =>
+    answer.headers
+      .getSetCookie()
+      .find((line) => line.startsWith(`${name}=`))
+      ?.split(';')[0] ?? ''
+  for (let each = 0; each < 6; each++) {
+    const begun = await ask('/login/oidc')
+    const answer = await issuer.visit(begun.headers.get('location') ?? '', { user: 'mia' })
+    const back = await ask(answer.slice(own.length), cookieOf(begun, 'kafka-login'))
+    const session = cookieOf(back, 'kafka-session')
+    const statuses = async () =>
+      Promise.all(Array.from({ length: 6 }, async () => (await ask('/status', session)).status))
+    expect(await statuses()).toEqual([200, 200, 200, 200, 200, 200])
+    expect((await ask('/logout', session, 'POST')).status).toBe(200)
+    // The thread that has answered tells the other one.
+    await until(async () => !(await statuses()).includes(200), 'the end of the session')
+    expect(await statuses()).toEqual([401, 401, 401, 401, 401, 401])
+  }
+}, 90_000)

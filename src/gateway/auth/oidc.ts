@@ -221,7 +221,7 @@ function isAnswer(error: unknown): boolean {
 /** Errors of a token endpoint that the gateway's operator must correct. */
 const CLIENT_ERRORS = new Set(['invalid_client', 'unauthorized_client'])
 
-/** What is wrong with an issuer's answer, for its users. */
+/** The state that users are told when an issuer's answer is refused. */
 function stateOf(error: unknown, host: string): string {
   const isOfClient =
     error instanceof oauth.WWWAuthenticateChallengeError ||
