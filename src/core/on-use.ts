@@ -35,8 +35,19 @@ function hasRequire(): boolean {
 
 /** Loads a package on Deno and Node, where a module has no `require`. */
 function requireOf(name: string): unknown {
+  return requireFrom(import.meta.url)(name)
+}
+
+/** A `require` as a module at a URL, or at a path, would have it. */
+export function requireFrom(from: string): RequireFunction {
   const { createRequire } = builtinModule('node:module') as {
-    createRequire(url: string): (name: string) => unknown
+    createRequire(from: string): RequireFunction
   }
-  return createRequire(import.meta.url)(name)
+  return createRequire(from)
+}
+
+interface RequireFunction {
+  (name: string): unknown
+  /** The path of the file that would be loaded. */
+  resolve(name: string): string
 }

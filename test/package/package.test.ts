@@ -14,6 +14,8 @@ setDefaultTimeout(600_000)
 const root = join(import.meta.dirname, '../..')
 const bun = process.execPath
 
+const LUA = 'return function(message) message.value = "Lua: " .. message.value; return message end'
+
 /** The first app of the README, for a topic. */
 function readmeApp(bootstrapServers: string, topic: string): string {
   const [, code = ''] = /## In a Hono app.*?```ts\n(.*?)```/s.exec(
@@ -107,6 +109,70 @@ describe('the package', () => {
         () => `the line about it in: ${server.stderr}`,
       )
       rmSync(alone, { recursive: true })
+    } finally {
+      await kafka.close()
+    }
+  })
+
+  test('Lua functions, filters and pages work in a bundle and in a compiled program, which evaluate the app once', async () => {
+    const kafka = await TestKafka.real()
+    const topic = await kafka.createTopic()
+    await kafka.produce(topic, [{ partition: 0, value: 'hello' }])
+    const options = {
+      bootstrapServers: kafka.bootstrapServers,
+      topics: [topic],
+      messageByLuaFunctions: [LUA],
+      filters: { hello: 'value.matches("hel+o")' },
+    }
+    writeFileSync(
+      join(app, 'lua.ts'),
+      `import { Hono } from 'hono'
+import { kafkaConsole, kafkaConsume, kafkaDocs } from 'hono-kafka-consume'
+const read = kafkaConsume(${JSON.stringify(options)})
+console.error('evaluated')
+export default new Hono()
+  .get('/records', read)
+  .route('/', kafkaConsole())
+  .route('/', kafkaDocs({ '/records': read }))
+`,
+    )
+    await run([bun, 'build', '--target', 'bun', 'lua.ts', '--outdir', 'lua'], app)
+    const compile = [bun, 'build', '--compile', '--compile-autoload-package-json', 'lua.ts']
+    await run([...compile, '--outfile', 'lua-compiled'], app)
+    try {
+      for (const command of [[bun, 'lua/lua.js'], ['./lua-compiled']]) {
+        await using server = await AppProcess.start(command, app)
+        const read = fetch(`${server.url}/records?start=earliest&filter=@hello&format=value`)
+        expect(await (await within(read, 'records', 60_000)).json()).toEqual(['Lua: hello'])
+        for (const file of ['console/lit/lit-html.js', 'console/uplot.css', 'docs/scalar.js']) {
+          expect((await fetch(`${server.url}/${file}`)).status).toBe(200)
+        }
+        expect(server.stderr.split('evaluated')).toHaveLength(2)
+      }
+    } finally {
+      await kafka.close()
+    }
+  })
+
+  test('the gateway serves by several threads where it is installed, bundled or compiled', async () => {
+    const kafka = await TestKafka.real()
+    const topic = await kafka.createTopic()
+    await kafka.produce(topic, [{ partition: 0, value: 'hello' }])
+    const program = 'node_modules/hono-kafka-consume/src/server.js'
+    await run([bun, 'build', '--target', 'bun', program, '--outfile', 'gateway.js'], app)
+    const compile = [bun, 'build', '--compile', '--compile-autoload-package-json', program]
+    await run([...compile, '--outfile', 'gateway'], app)
+    const flags = ['--brokers', kafka.bootstrapServers, '--topics', topic, '--workers', '2']
+    try {
+      for (const command of [[bun, program], [bun, 'gateway.js'], ['./gateway']]) {
+        const argv = [...command, ...flags, '--port', '0', '--admin-port', 'off']
+        await using server = await AppProcess.start(argv, app)
+        const ready = async () => (await fetch(`${server.url}/readyz`)).status === 200
+        await until(ready, () => `the gateway: ${server.stdout}${server.stderr}`, 60_000)
+        expect(server.stderr).toContain('2 threads serve, and one owns Kafka')
+        const read = fetch(`${server.url}/messages?start=earliest&format=value`)
+        expect(await (await within(read, 'records', 60_000)).json()).toEqual(['hello'])
+      }
     } finally {
       await kafka.close()
     }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { parseText } from '../../src/kong/model/parse-document.ts'
+import { parseInThread } from '../../src/kong/model/parse-in-thread.ts'
 import { parseYaml } from '../../src/kong/model/yaml.ts'
-import { parseInThread } from '../../src/kong/model/yaml-thread.ts'
 import { sleep } from '../support/wait.ts'
 
 const large = `{${Array.from({ length: 70_000 }, (_, n) => `k${n}: `).join(', ')}}`

@@ -1,4 +1,5 @@
 import type { Hono } from 'hono'
+import { dependencyUrl, packageUrl } from '../../core/package-url.ts'
 import { type Files, fileRoutes } from '../../http/response/file-routes.ts'
 
 /** Modules that the page needs whatever it shows, in `assets/`. */
@@ -49,10 +50,10 @@ const OWN_MODULES = [...SHELL_MODULES, ...VIEW_MODULES]
 
 /** Modules of lit-html, by the paths under which they import each other. */
 const LIT_MODULES = {
-  'lit/lit-html.js': [() => import.meta.resolve('lit-html')],
-  'lit/directive.js': [() => import.meta.resolve('lit-html/directive.js')],
-  'lit/directive-helpers.js': [() => import.meta.resolve('lit-html/directive-helpers.js')],
-  'lit/directives/repeat.js': [() => import.meta.resolve('lit-html/directives/repeat.js')],
+  'lit/lit-html.js': [() => dependencyUrl('lit-html')],
+  'lit/directive.js': [() => dependencyUrl('lit-html/directive.js')],
+  'lit/directive-helpers.js': [() => dependencyUrl('lit-html/directive-helpers.js')],
+  'lit/directives/repeat.js': [() => dependencyUrl('lit-html/directives/repeat.js')],
 } satisfies Files
 
 /** The specifiers by which modules of the page import lit-html. */
@@ -76,12 +77,12 @@ const OTHER_FILES = ['theme.js', 'icon.svg']
 const FILES: Files = {
   ...Object.fromEntries(
     [...OWN_MODULES, ...STYLES, ...OTHER_FILES].map((name) => {
-      return [name, [() => new URL(`./assets/${name}`, import.meta.url)]]
+      return [name, [() => packageUrl(`src/gateway/console/assets/${name}`)]]
     }),
   ),
   ...LIT_MODULES,
-  'uplot.js': [() => import.meta.resolve('uplot/dist/uPlot.iife.min.js')],
-  'uplot.css': [() => import.meta.resolve('uplot/dist/uPlot.min.css')],
+  'uplot.js': [() => dependencyUrl('uplot/dist/uPlot.iife.min.js')],
+  'uplot.css': [() => dependencyUrl('uplot/dist/uPlot.min.css')],
 }
 
 /** The files of the console page. */

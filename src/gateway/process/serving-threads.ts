@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads'
 import { getLogger } from '@logtape/logtape'
 import { settledWithin } from '../../core/deadline.ts'
 import { LOG_ROOT } from '../../core/log.ts'
+import { threadProgram } from '../../core/package-url.ts'
 import type { SlicedWork } from '../../core/turns.ts'
 import type { KongSnapshot } from '../../kong/model/entities.ts'
 import { type FieldErrors, SchemaViolation } from '../../kong/model/schema-violation.ts'
@@ -39,7 +40,6 @@ const MAX_RESTART_MS = 10_000
 const LASTING_MS = 30_000
 /** Milliseconds that a thread may take to answer for its metrics and its state. */
 const REPORT_MS = 3_000
-const PROGRAM = new URL('./serving-thread.ts', import.meta.url)
 
 const log = getLogger([LOG_ROOT, 'threads'])
 
@@ -251,7 +251,7 @@ export class ServingThreads implements Serving {
   }
 
   #begin(index: number): ServingThread {
-    const settings: ThreadSettings = {
+    const workerData: ThreadSettings = {
       config: this.#config,
       cluster: this.#cluster,
       index,
@@ -259,7 +259,7 @@ export class ServingThreads implements Serving {
       gauges: this.#gauges,
       liveness: this.#liveness,
     }
-    const worker = new Worker(PROGRAM, { workerData: settings })
+    const worker = new Worker(threadProgram('src/gateway/process/serving-thread'), { workerData })
     const messenger = new Messenger(worker as unknown as MessageChannelEnd)
     const thread: ServingThread = {
       index,

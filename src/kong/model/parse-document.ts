@@ -2,6 +2,7 @@
  * Parses a declarative document, YAML or JSON. Large YAML is parsed in a thread of its own, since
  * it takes long.
  */
+import { parseInThread } from './parse-in-thread.ts'
 import { parseYaml } from './yaml.ts'
 
 /** The most characters of a document: parsing takes up to 1 µs and some 100 bytes for each. */
@@ -13,7 +14,6 @@ const MAX_AT_ONCE = 32 * 1024
 export async function parseText(text: string, format: 'yaml' | 'json'): Promise<unknown> {
   if (format === 'json' || text.length <= MAX_AT_ONCE) return parseAtOnce(text, format)
   assertSize(text)
-  const { parseInThread } = await import('./yaml-thread.ts')
   return parseInThread(text)
 }
 

@@ -1,20 +1,21 @@
 /** `/openapi.json`, and a page that shows it. */
 import { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
+import { dependencyUrl, packageUrl } from '../../core/package-url.ts'
 import { credentialQuery } from '../../http/request/client.ts'
 import { fileRoutes } from '../../http/response/file-routes.ts'
 import type { DescribedHandler, DescribedRoute } from './openapi.ts'
 import type { OperationPath } from './operations.ts'
 import { page } from './page.ts'
 
-const own = (name: string) => new URL(`./assets/${name}`, import.meta.url)
+const own = (name: string) => packageUrl(`src/observability/openapi/assets/${name}`)
 const FILES = {
   'docs.js': [() => own('docs.js')],
   'scalar.js': [
     // The published package brings a copy. In a checkout it is in a package of Scalar's, the only one
     // that has it as a file without the 268 packages that it is made of.
     () => own('scalar.js'),
-    () => new URL('js/standalone.js', import.meta.resolve('@scalar/fastify-api-reference')),
+    () => new URL('js/standalone.js', dependencyUrl('@scalar/fastify-api-reference')),
   ],
 }
 

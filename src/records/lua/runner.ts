@@ -2,6 +2,7 @@
 import type { Worker } from 'node:worker_threads'
 import { getLogger } from '@logtape/logtape'
 import { KafkaConsumeError } from '../../core/errors.ts'
+import { threadProgram } from '../../core/package-url.ts'
 import type { LuaPurpose, LuaThreadAnswer, LuaThreadData } from './thread.ts'
 
 const log = getLogger(['hono-kafka-consume', 'lua'])
@@ -144,11 +145,10 @@ export class LuaRunner {
 async function startThread(functions: readonly string[], purpose: LuaPurpose): Promise<Worker> {
   // biome-ignore lint/style/noRestrictedImports: threads are the runtime's own; loaded where Lua is used
   const { Worker } = await import('node:worker_threads')
-  const { program } = await import('./thread.ts')
-  const workerData: LuaThreadData = { kind: 'message_by_lua_functions', purpose, functions }
+  const workerData: LuaThreadData = { purpose, functions }
   // Deno's type of URL differs from Node's.
-  const path = program as ConstructorParameters<typeof Worker>[0]
-  const thread = new Worker(path, { workerData })
+  const program = threadProgram('src/records/lua/thread') as ConstructorParameters<typeof Worker>[0]
+  const thread = new Worker(program, { workerData })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const late = setTimeout(
     () => reject(unable(`it was not ready within ${START_LIMIT_MS} ms`)),

@@ -1,13 +1,11 @@
 /** The thread that runs Lua functions, so that they cannot block the rest of the process. */
-import type { LuaEngine } from 'wasmoon'
+// biome-ignore lint/style/noRestrictedImports: threads are the runtime's own
+import { parentPort, workerData } from 'node:worker_threads'
+import { type LuaEngine, LuaFactory, LuaLibraries } from 'wasmoon'
 import { SANDBOX } from './sandbox.ts'
 
-/** The URL of this file, which is the program of the thread. */
-export const program = new URL(import.meta.url)
-
-/** The data that a thread is started with. Its `kind` tells the thread that it runs Lua functions. */
+/** The data that a thread is started with. */
 export interface LuaThreadData {
-  readonly kind: 'message_by_lua_functions'
   readonly purpose: LuaPurpose
   readonly functions: readonly string[]
 }
@@ -38,29 +36,19 @@ export type LuaThreadAnswer =
 /** The most bytes that the Lua state may hold. */
 const MAX_MEMORY = 64 * 1024 * 1024
 
-// Where there are no threads, this file is imported for its names only.
-// biome-ignore lint/style/noRestrictedImports: threads are the runtime's own; loaded where Lua is used
-const { isMainThread, parentPort, workerData } = await import('node:worker_threads')
-
-if (!isMainThread && parentPort && (workerData as LuaThreadData | null)?.kind) {
-  const port = parentPort
-  const { kind, purpose, functions } = workerData as LuaThreadData
-  if (kind === 'message_by_lua_functions') {
-    const entry = ENTRIES[purpose]
-    const state = await start(functions, entry.setup)
-    if (typeof state === 'string') port.postMessage({ status: 'broken', error: state })
-    else {
-      port.on('message', (texts: readonly string[]) => {
-        port.postMessage(run(state, entry.run, texts))
-      })
-      port.postMessage({ status: 'ready' })
-    }
-  }
+const { purpose, functions } = workerData as LuaThreadData
+const entry = ENTRIES[purpose]
+const state = await start(functions, entry.setup)
+if (typeof state === 'string') parentPort?.postMessage({ status: 'broken', error: state })
+else {
+  parentPort?.on('message', (texts: readonly string[]) => {
+    parentPort?.postMessage(run(state, entry.run, texts))
+  })
+  parentPort?.postMessage({ status: 'ready' })
 }
 
 /** A state with its functions, or what is wrong with one of them. */
 async function start(functions: readonly string[], setup: string): Promise<LuaEngine | string> {
-  const { LuaFactory, LuaLibraries } = await import('wasmoon')
   // By default, some runtimes look for the file beside the program of the thread.
   const wasm = new URL('glue.wasm', import.meta.resolve('wasmoon'))
   const engine = await new LuaFactory(wasm.href).createEngine({
