@@ -1,6 +1,7 @@
 /** Statistics of requests: what handlers add to them, and the observers that get them at the end. */
 import { getLogger } from '@logtape/logtape'
 import type { Context, MiddlewareHandler } from 'hono'
+import { Histogram } from './histogram.ts'
 import { LOG_ROOT } from './log.ts'
 
 /**
@@ -89,6 +90,66 @@ function routeOf(c: Context): string {
   // `hono/route` finds this list only for requests of its own copy of Hono.
   const path = c.req.matchedRoutes[c.req.routeIndex]?.path
   return path === undefined || path === '*' || path === '/*' ? NO_ROUTE : path
+}
+
+/** Names of routes that are counted. Overflow policy: further ones are counted together as `(other)`. */
+const MAX_ROUTES = 2_000
+const OTHER_ROUTES = '(other)'
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60]
+const STREAM_SECONDS = [0.1, 1, 10, 60, 300, 900, 3_600, 14_400, 86_400]
+
+/** Answers with one method and one status. */
+interface AnswerCount {
+  readonly method: string
+  readonly status: number
+  count: number
+}
+
+/** The finished requests of one route. */
+class RouteRequests {
+  /** Seconds until requests were answered, without streams. */
+  readonly durations = new Histogram(REQUEST_SECONDS)
+  /** Seconds from the start of streams to their end. */
+  readonly streams = new Histogram(STREAM_SECONDS)
+  readonly #answers = new Map<string, AnswerCount>()
+
+  get answers(): readonly Readonly<AnswerCount>[] {
+    return [...this.#answers.values()]
+  }
+
+  add({ method: given, status, seconds, isStream }: FinishedRequest): void {
+    const method = METHODS.has(given) ? given : 'other'
+    const key = `${method} ${status}`
+    const answers = this.#answers.get(key)
+    if (answers) answers.count++
+    else this.#answers.set(key, { method, status, count: 1 })
+    const histogram = isStream ? this.streams : this.durations
+    histogram.observe(seconds)
+  }
+}
+
+/** Counts finished requests by route, without the lookup of labels that a library's counters need. */
+export class RequestCounts {
+  /** Counts a request. */
+  readonly observer: RequestObserver = (request) => this.#requestsOf(request.route).add(request)
+  readonly #routes = new Map<string, RouteRequests>()
+
+  get routes(): ReadonlyMap<string, RouteRequests> {
+    return this.#routes
+  }
+
+  #requestsOf(name: string): RouteRequests {
+    const known = this.#routes.get(name)
+    if (known) return known
+    if (name !== OTHER_ROUTES && this.#routes.size >= MAX_ROUTES) {
+      return this.#requestsOf(OTHER_ROUTES)
+    }
+    const requests = new RouteRequests()
+    this.#routes.set(name, requests)
+    return requests
+  }
 }
 
 const log = getLogger([LOG_ROOT, 'request'])
