@@ -70,7 +70,8 @@ export class Topics {
 
   /** Topic ids (KIP-516) by topic name, without topics that have no id or do not exist. */
   async ids(topics: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    // The embedded broker does not answer this request, and its topics last as long as the broker.
+    // The client asks the controller for this, and the embedded broker names none. Its topics last as
+    // long as the broker.
     if (this.#isEmbedded) return new Map()
     const admin = adminOf(await this.#connection.client())
     try {

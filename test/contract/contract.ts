@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, setDefaultTimeout } from 'bun:test'
-import type { Target } from '../support/route.ts'
+import type { BrokerFeatures, Target } from '../support/route.ts'
 import { within } from '../support/wait.ts'
 import { describeBadInput } from './bad-input.ts'
 import { describeBounds } from './bounds.ts'
@@ -19,17 +19,24 @@ import { describeSocket } from './socket.ts'
 import { describeStreams } from './streams.ts'
 import { describeTransform } from './transform.ts'
 
+/** A real Kafka. */
+const KAFKA: BrokerFeatures = { hasTopicIds: true }
+
 /**
  * The answers that a client gets over real sockets, from any broker. Every test has topics and groups of
  * its own, so that none depends on another.
  */
-export function describeContract(name: string, makeTarget: () => Promise<Target>): void {
+export function describeContract(
+  name: string,
+  makeTarget: () => Promise<Target>,
+  features: BrokerFeatures = KAFKA,
+): void {
   describeServed(name, makeTarget, (target) => {
-    describeWire(target)
+    describeWire(target, features)
     describeReader(target)
     describeClients(target)
     describeRestrictedPositions(target)
-    describePageScopes(target)
+    describePageScopes(target, features)
     describeTransform(target)
     describeSchemas(target)
     describeOwnFormat(target)
@@ -39,14 +46,14 @@ export function describeContract(name: string, makeTarget: () => Promise<Target>
 
 /** The part of it that needs no code of the app's own: what serves may be another process. */
 export function describeWireContract(name: string, makeTarget: () => Promise<Target>): void {
-  describeServed(name, makeTarget, describeWire)
+  describeServed(name, makeTarget, (target) => describeWire(target, KAFKA))
 }
 
-function describeWire(target: () => Target): void {
+function describeWire(target: () => Target, features: BrokerFeatures): void {
   describeGet(target)
   describeBounds(target)
   describePositions(target)
-  describePageCaching(target)
+  describePageCaching(target, features)
   describeStreams(target)
   describeBadInput(target)
   describeDeadLetters(target)

@@ -9,6 +9,12 @@ import { serve } from './server.ts'
 import { SseClient, type StreamedRecord } from './sse.ts'
 import { until, within } from './wait.ts'
 
+/** The differences between brokers that clients see. */
+export interface BrokerFeatures {
+  /** Whether the broker tells the ids of its topics (KIP-516). */
+  readonly hasTopicIds: boolean
+}
+
 /** A broker under the contract suite, and what serves it. */
 export interface Target {
   readonly kafka: TestKafka
