@@ -62,13 +62,25 @@ export interface ReadPosition {
   cursor: string | undefined
 }
 
-/** The address with the parameters of a request. A cursor takes the place of a start. */
+/** The error of an argument that cannot be used: a mistake of the program, which no retry mends. */
+export function wrongArgument(state: string): TypeError {
+  return new TypeError(`Cannot read the stream: ${state}`)
+}
+
+/**
+ * The address with the parameters of a request. A cursor takes the place of a start.
+ *
+ * @throws TypeError
+ */
 export function addressOf(
   url: string | URL,
   { start, end, filter, topic, partition, key }: ReadOptions,
   { cursor = '' }: ReadPosition,
 ): URL {
-  const address = new URL(url, globalThis.location?.href)
+  const base = globalThis.location?.href
+  if (!URL.canParse(url, base))
+    throw wrongArgument('the URL is not valid, or is relative to no page')
+  const address = new URL(url, base)
   const set = (name: string, value: unknown) => {
     const values = (Array.isArray(value) ? value : [value]).filter((one) => one !== undefined)
     if (values.length > 0) address.searchParams.delete(name)

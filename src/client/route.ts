@@ -1,5 +1,6 @@
 /** Routes as `hc` of Hono has them, by which streams are typed. */
 import type { AnyRecord } from '../records/consumed-record.ts'
+import { wrongArgument } from './record.ts'
 
 /** A route of mode `server-sent-events` or `auto`, as `hc` of Hono has it: `client.orders.live`. */
 export interface StreamRoute {
@@ -30,7 +31,13 @@ export interface StreamCursor {
   readonly cursor: string
 }
 
-/** The address of a route. Routes of `hc` are functions, whatever their type says. */
+/**
+ * The address of a route. Routes of `hc` are functions, whatever their type says.
+ *
+ * @throws TypeError
+ */
 export function addressOfRoute(given: string | URL | StreamRoute): string | URL {
-  return typeof given === 'string' || given instanceof URL ? given : given.$url()
+  if (typeof given === 'string' || given instanceof URL) return given
+  if (typeof given?.$url !== 'function') throw wrongArgument('a URL, or a route of hc, is required')
+  return given.$url()
 }

@@ -6,6 +6,7 @@ import {
   type ReceivedRecord,
   type ReceiveOptions,
   reportGap,
+  wrongArgument,
 } from './record.ts'
 import { Retries } from './retry.ts'
 import { acceptRecord, type RecordBySchema, type ValueSchemas } from './schema.ts'
@@ -126,6 +127,7 @@ async function* readConnections(
   acks: AckBatch,
 ): AsyncGenerator<ReceivedRecord, void, undefined> {
   const { maxWaiting = 1_000, signal, onRetry } = options
+  assertLimits(maxWaiting, options.maxUnacked)
   const connect = options.connect ?? ((address) => new WebSocket(address))
   const position: ReadPosition = { cursor: options.cursor }
   const retries = new Retries()
@@ -151,6 +153,13 @@ async function* readConnections(
     }
     await retries.wait(error, signal, onRetry)
   }
+}
+
+/** @throws TypeError */
+function assertLimits(maxWaiting: number, maxUnacked = 1): void {
+  if (!(maxWaiting >= 1)) throw wrongArgument('maxWaiting must be a number from 1')
+  if (maxUnacked >= 1 && maxUnacked <= 10_000) return
+  throw wrongArgument('maxUnacked must be a number from 1 to 10000')
 }
 
 /** Moves the position to that of a frame. Returns the frame if it is a record. */

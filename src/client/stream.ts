@@ -7,6 +7,7 @@ import {
   type ReceivedRecord,
   type ReceiveOptions,
   reportGap,
+  wrongArgument,
 } from './record.ts'
 import { Retries } from './retry.ts'
 import { addressOfRoute, type RecordByRoute, type StreamRoute } from './route.ts'
@@ -105,6 +106,8 @@ export async function* streamData<Data = unknown>(
   const { signal, onRetry } = options
   const position: ReadPosition = { cursor: options.cursor }
   const retries = new Retries()
+  const { silenceTimeout = 1 } = options
+  if (!(silenceTimeout > 0)) throw wrongArgument('silenceTimeout must be milliseconds from 1')
   for (;;) {
     try {
       for await (const event of readEvents(addressOf(url, options, position), options, retries)) {
@@ -140,6 +143,15 @@ function receivedOf(
   onCursor?.(cursor)
 }
 
+/** @throws TypeError without the value, which may be a secret. */
+function headersOf(headers: RequestHeaders | undefined): Headers {
+  try {
+    return new Headers(headers)
+  } catch {
+    throw wrongArgument('the headers are not an object with valid names and values')
+  }
+}
+
 /** The events of one connection. */
 async function* readEvents(
   address: URL,
@@ -148,7 +160,7 @@ async function* readEvents(
 ): AsyncGenerator<EventSourceMessage, void, undefined> {
   const { headers, credentials, signal, silenceTimeout = 30_000, onOpen } = options
   const silence = new AbortController()
-  const request = new Headers(typeof headers === 'function' ? await headers() : headers)
+  const request = headersOf(typeof headers === 'function' ? await headers() : headers)
   request.set('Accept', 'text/event-stream')
   const beforeSilence = <Result>(work: Promise<Result>): Promise<Result> =>
     withinSilence(work, silence, silenceTimeout, signal)

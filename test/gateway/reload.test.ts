@@ -210,10 +210,10 @@ describe('a start of the gateway', () => {
     expect(lenient.stderr).toContain('plugins[0]: plugin "acl" is not served, skipped')
   })
 
-  test('with a file that does not exist ends with one line that gives the reason, and exit code 1', async () => {
+  test('with a file that does not exist ends with one line that gives the reason, and exit code 2', async () => {
     await using gateway = GatewayProcess.spawn(['--config', join(folder, 'none.yaml')])
-    expect(await gateway.exited()).toBe(1)
-    expect(gateway.stderr).toContain('Cannot read ')
+    expect(await gateway.exited()).toBe(2)
+    expect(gateway.stderr).toStartWith('Cannot start: --config (KONG_DECLARATIVE_CONFIG): a file ')
   })
 })
 

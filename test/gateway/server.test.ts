@@ -140,7 +140,7 @@ describe('a gateway process that ends at once', () => {
     expect(await gateway.exited()).toBe(2)
     expect(gateway.stdout).toBe('')
     expect(gateway.stderr).toBe(
-      'Cannot start: --port (PORT): a whole number from 0 to 65535 is required\n',
+      'Cannot start: --port (PORT): a whole number from 0 to 65535 is required, not "65536"\n',
     )
   })
 

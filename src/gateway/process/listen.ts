@@ -64,10 +64,13 @@ export function listen(
       ...https,
     })
   } catch (error) {
+    const foreign = `Cannot listen on ${host}: it is not an address of this machine, choose another with ${flags.host}`
     const messages: Record<string, string> = {
       EADDRINUSE: `Cannot listen on port ${port}: another process does, choose another with ${flags.port}`,
       EACCES: `Cannot listen on port ${port}: it requires more rights, choose another with ${flags.port}`,
-      EADDRNOTAVAIL: `Cannot listen on ${host}: it is not an address of this machine, choose another with ${flags.host}`,
+      EADDRNOTAVAIL: foreign,
+      // A name that does not resolve.
+      EINVAL: foreign,
     }
     const message = messages[String(errorCode(error))]
     throw message === undefined ? error : new Error(message, { cause: error })

@@ -1,3 +1,4 @@
+import { accessSync, constants, statSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { KafkaConsumeError } from '../../core/errors.ts'
@@ -5,7 +6,9 @@ import {
   clusterWithoutTopics,
   flagOptions,
   type GatewayConfig,
+  type GivenFile,
   gatewayHelp,
+  givenFiles,
   readCommandLine,
   readGatewayConfig,
 } from '../settings/gateway-settings.ts'
@@ -32,11 +35,25 @@ export async function readConfigOrExit(): Promise<GatewayConfig> {
 /** @throws KafkaConsumeError INVALID_OPTIONS; where only the topics are missing it names those of the cluster. */
 async function readConfig(flags: Readonly<Record<string, string>>): Promise<GatewayConfig> {
   try {
-    return readGatewayConfig(flags, process.env)
+    const config = readGatewayConfig(flags, process.env)
+    for (const file of givenFiles(flags, process.env)) assertReadable(file)
+    return config
   } catch (error) {
     const cluster = clusterWithoutTopics(flags, process.env)
     if (!cluster || !(error instanceof KafkaConsumeError)) throw error
     const message = `${error.message}. ${await namedTopics(cluster)}`
     throw new KafkaConsumeError(error.code, message, { cause: error })
+  }
+}
+
+/** @throws KafkaConsumeError INVALID_OPTIONS, which names the setting. */
+function assertReadable({ path, error }: GivenFile): void {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found) throw error('it does not exist')
+  if (found.isDirectory()) throw error('it is a folder')
+  try {
+    accessSync(path, constants.R_OK)
+  } catch {
+    throw error('this user may not read it')
   }
 }

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../../core/errors.ts'
+import { isJsonObject } from '../../core/json-object.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../../core/log.ts'
 import { nearestName } from '../../core/nearest-name.ts'
 import { optionsSchema } from '../../options/consume-options.ts'
@@ -215,12 +216,10 @@ const settings = {
       v.pipe(
         v.string(),
         v.rawTransform(({ dataset, addIssue, NEVER }) => {
-          try {
-            return JSON.parse(dataset.value) as unknown
-          } catch {
-            addIssue({ message: 'JSON such as {"big":"value.total > 1000"} is required' })
-            return NEVER
-          }
+          const filters = objectOf(dataset.value)
+          if (filters) return filters
+          addIssue({ message: 'JSON such as {"big":"value.total > 1000"} is required' })
+          return NEVER
         }),
         optionsSchema.entries.filters,
       ),
@@ -286,7 +285,10 @@ const settings = {
   ),
   console: v.pipe(
     v.optional(v.string(), '/'),
-    v.regex(/^(off|(\/[\w.~-]+)*\/?)$/, 'a path such as /console, or off, is required'),
+    v.regex(
+      /^(off|(\/(?!\.{1,2}(\/|$))[\w.~-]+)*\/?)$/,
+      'a path such as /console, or off, is required',
+    ),
     v.minLength(1, 'a path such as /console, or off, is required'),
     v.description('Path of the console page, or off; a route of that path takes precedence'),
     v.metadata({ flag: 'console', variable: 'CONSOLE', value: 'path', default: '/' }),
@@ -443,7 +445,9 @@ function readFlag(
   const naming = Object.values(namings).find(({ flag }) => flag === name)
   if (!naming) return { error: `unknown option ${rawName}${suggestion(name)}` }
   if (naming.value === undefined) return { value: value ?? 'true' }
-  const isMissing = !value || (!inlineValue && value.startsWith('-'))
+  // A negative number is a value, which the setting refuses by its range.
+  const isFlag = !inlineValue && /^-(-|[a-z]$)/i.test(value ?? '')
+  const isMissing = !value || isFlag
   if (!isMissing) return { value }
   return { error: `${called(naming)}: a value is missing: --${name} <${naming.value}>` }
 }
@@ -467,14 +471,61 @@ export function readGatewayConfig(
   flags: Readonly<Record<string, string>>,
   environment: Readonly<Record<string, string | undefined>>,
 ): GatewayConfig {
-  const result = v.safeParse(gatewaySchema, givenSettings(flags, environment))
+  const given = givenSettings(flags, environment)
+  const result = v.safeParse(gatewaySchema, given)
   if (result.success) return result.output
-  throw cannotStart(
-    result.issues.map((issue) => {
-      const setting = String(issue.path?.[0]?.key) as Setting
-      return `${called(namings[setting])}: ${issue.message}`
-    }),
-  )
+  throw cannotStart([
+    ...new Set(
+      result.issues.map((issue) => {
+        const [item, part] = issue.path ?? []
+        const naming = namings[String(item?.key) as Setting]
+        // A part with a name, such as a filter, whose message says what is wrong; topics have numbers.
+        const of = typeof part?.key === 'string' ? ` ${JSON.stringify(part.key)}:` : ''
+        // The checks of settings that do not fit together are not about the value of one.
+        const isOfValue = issue.type !== 'partial_check' && item?.value !== undefined && of === ''
+        const ending = isOfValue ? wrongValue(naming, given[String(item.key) as Setting]) : ''
+        return `${called(naming)}:${of} ${issue.message}${ending}`
+      }),
+    ),
+  ])
+}
+
+/** The characters of a wrong value that a message shows at most. */
+const MAX_SHOWN = 80
+
+/** The value that was refused, for a message, unless it may be, or have, a secret. */
+function wrongValue({ flag, value }: Naming, text: string | undefined): string {
+  if (flag === undefined || text === undefined || value === 'url' || text.includes('@')) return ''
+  return `, not "${text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text}"`
+}
+
+/** A setting that names a file to read. */
+export interface GivenFile {
+  readonly path: string
+  /** Why the setting cannot be used, with its names. @param state "it does not exist". */
+  error(state: string): KafkaConsumeError
+}
+
+/**
+ * The files that are read because of settings.
+ *
+ * @param flags By the name of the flag, without dashes.
+ */
+export function givenFiles(
+  flags: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): readonly GivenFile[] {
+  const given = givenSettings(flags, environment)
+  return Object.entries(namings).flatMap(([setting, naming]): GivenFile[] => {
+    const path = given[setting as Setting]
+    // The state is a file that may not exist yet.
+    if (naming.value !== 'file' || naming === namings.state || path === undefined) return []
+    const error = (state: string) =>
+      cannotStart([
+        `${called(naming)}: a file that can be read is required, not "${path}": ${state}`,
+      ])
+    return [{ path, error }]
+  })
 }
 
 /**
@@ -530,7 +581,7 @@ export function gatewayHelp(): string {
 
 Serves Apache Kafka topics over HTTP: GET /messages reads once, GET /stream follows them as
 Server-Sent Events; or serves the routes of Kong's configuration, by --config or the Admin API. A
-flag takes precedence over its environment variable.
+flag takes precedence over its environment variable, and the last of a repeated flag counts.
 
 ${lines.join('\n')}`
 }
@@ -543,6 +594,15 @@ function withKafkaPort(
     .map((broker) => broker.trim())
     .map((broker) => (PORTLESS_BROKER.test(broker) ? `${broker}:${KAFKA_PORT}` : broker))
     .join(',')
+}
+
+function objectOf(json: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(json)
+    return isJsonObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function isThreadCount(text: string): boolean {
