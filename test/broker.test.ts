@@ -52,6 +52,8 @@ describe('the command line of `bun run kafka`', () => {
     ['begin', 'Cannot run kafka begin: unknown command; it knows start, stop, status, logs, tool'],
     ['start --broker 3', 'unknown option --broker; it knows --brokers, --port, --data, --name'],
     ['stop --port 1', 'Cannot run kafka stop: unknown option --port; it knows --name'],
+    ['--name some', 'Cannot run kafka --name: a command is missing; it knows start, stop, status'],
+    ['--name some begin', 'Cannot run kafka begin: unknown command; it knows start, stop'],
     ['start now', 'Cannot run kafka start: unexpected argument "now"'],
     ['start --port', 'Cannot run kafka start: --port needs a value'],
     ['start --java=yes', 'Cannot run kafka start: --java takes no value'],
@@ -96,6 +98,16 @@ describe('a broker name under which nothing runs', () => {
     })
   })
 
+  test('kafka tool says how to start it, with exit code 1', async () => {
+    const args = ['--name', 'nobody', 'tool', 'kafka-topics', '--list']
+    const { exitCode, errors } = await kafka(args)
+    expect({ exitCode, errors }).toEqual({
+      exitCode: 1,
+      errors:
+        'Cannot run kafka tool kafka-topics: Kafka "nobody" is not running; run bun run kafka --name nobody start first, or name another by --bootstrap-server',
+    })
+  })
+
   test('kafka logs reports that it is not running, with exit code 1', async () => {
     const { exitCode, errors } = await kafka(['logs', '--name', 'nobody'])
     expect(exitCode).toBe(1)
@@ -131,6 +143,23 @@ describe('a broker name under which nothing runs', () => {
     }
   })
 
+  test('kafka start names a data folder that it cannot use', async () => {
+    const data = join(folder, 'file')
+    writeFileSync(data, '')
+    for (const [path, state] of [
+      [data, 'is not a folder'],
+      [join(data, 'below'), 'cannot be made: '],
+    ] as const) {
+      const args = ['--name', 'nowhere', '--port', '0', '--data', path]
+      const { exitCode, errors } = await kafka(['start', ...args])
+      expect({ exitCode, errors }).toEqual({
+        exitCode: 1,
+        errors: expect.stringContaining(`Cannot start Kafka: the data folder ${path} ${state}`),
+      })
+      expect(errors).toEndWith('; choose another by --data')
+    }
+  })
+
   test('kafka start refuses to run three brokers on the data of one', async () => {
     const data = join(folder, 'one')
     mkdirSync(join(data, 'broker-1'), { recursive: true })
@@ -158,12 +187,17 @@ test('records in a data folder outlive stop and start', async () => {
     const again = await kafka(start)
     expect(again.exitCode).toBe(0)
     expect(again.output).toContain('is running already: localhost:')
+    expect(again.output).not.toContain('Without effect')
+    const other = await kafka([...name, 'start', '--brokers', '3', '--port', '1', '--data', folder])
+    expect(other.output).toContain('\nWithout effect: --brokers, --port, --data; run bun run kafka')
     expect((await kafka(['status', ...name])).exitCode).toBe(0)
 
     const unknown = await kafka(offsets)
     expect(unknown.output + unknown.errors).toContain('Could not match any topic-partitions')
-    const topic = ['--create', '--topic', 'kept', '--partitions', '1']
-    expect((await kafka(['tool', ...name, 'kafka-topics', ...topic])).exitCode).toBe(0)
+    // The command that the start prints, for another topic.
+    const create = /^Create a topic: bun run kafka (.* --topic) orders$/m.exec(first.output)?.[1]
+    const topic = [...(create ?? '').split(' '), 'kept', '--partitions', '1']
+    expect((await kafka(topic)).exitCode).toBe(0)
     const producer = ['tool', ...name, 'kafka-console-producer', '--topic', 'kept']
     expect((await kafka(producer, 'a\nb\nc\n')).exitCode).toBe(0)
 

@@ -1,5 +1,13 @@
 /** Starts, finds and stops clusters of real Kafka brokers on this machine. */
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { say } from '../../native/progress.ts'
@@ -169,9 +177,22 @@ async function securePorts(first: number): Promise<SecurePorts> {
   return Object.fromEntries(secureListeners.map((name, i) => [name, ports[i]])) as SecurePorts
 }
 
-/** Throws if a data folder is for another number of brokers: data of one broker is not enough for three. */
+/**
+ * Throws if a data folder cannot be written, or is for another number of brokers: data of one broker is
+ * not enough for three.
+ */
 function expectDataOf(brokers: number, data: string): void {
-  if (!existsSync(data)) return
+  try {
+    mkdirSync(data, { recursive: true })
+    accessSync(data, constants.W_OK)
+  } catch (error) {
+    const state = existsSync(data)
+      ? 'is not a folder that this user may write to'
+      : `cannot be made: ${message(error)}`
+    throw new Error(
+      `Cannot start Kafka: the data folder ${data} ${state}; choose another by --data`,
+    )
+  }
   const found = readdirSync(data).filter((name) => /^broker-\d+$/.test(name)).length
   if (found === 0 || found === brokers) return
   throw new Error(

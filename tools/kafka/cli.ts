@@ -1,6 +1,6 @@
 /** `bun run kafka <command>`: a real Apache Kafka for development. */
 import { existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { readBrokers, readName, readOptions, readPort, UsageError } from './arguments.ts'
 import {
   bootstrapServers,
@@ -16,7 +16,7 @@ import { toolCommand } from './java.ts'
 import { withLock } from './lock.ts'
 import { describeSecure } from './secure.ts'
 import { type Cluster, lockPath, stateFolder } from './state.ts'
-import { tools, withBootstrapServer } from './tools.ts'
+import { needsBootstrapServer, tools, withBootstrapServer } from './tools.ts'
 
 const HELP = `A real Apache Kafka ${kafkaVersion} on this machine, for development and tests.
 
@@ -38,9 +38,14 @@ Usage: bun run kafka <command>
   tool [NAME [ARGS]]  runs one of Kafka's own tools; without a name, lists them,
                       e.g. tool kafka-topics --create --topic orders
 
-Every command takes --name NAME (before a tool's name), so that several clusters can run at the
-same time; the default is "default". Their state is kept in ${stateFolder('<name>')}
+Every command takes --name NAME, before it or after it (before a tool's name), so that several
+clusters can run at the same time; the default is "default".
 `
+
+/** The help. The folder of the state is looked for only here, since it may not be usable. */
+function help(): string {
+  return `${HELP}Their state is kept in ${stateFolder('<name>')}\n`
+}
 
 const commands: Record<string, (args: string[]) => Promise<number>> = {
   start,
@@ -50,18 +55,29 @@ const commands: Record<string, (args: string[]) => Promise<number>> = {
   tool,
 }
 
-async function main([command = '--help', ...args]: string[]): Promise<number> {
+async function main(argv: string[]): Promise<number> {
+  const [command = '--help', ...args] = withNameBehind(argv)
   if (
     ['--help', '-h', 'help'].includes(command) ||
     (command !== 'tool' && args.includes('--help'))
   ) {
-    process.stdout.write(HELP)
+    process.stdout.write(help())
     return 0
   }
   const run = Object.hasOwn(commands, command) ? commands[command] : undefined
   if (run) return run(args)
   const known = Object.keys(commands).join(', ')
-  throw new UsageError(`Cannot run kafka ${command}: unknown command; it knows ${known}, --help`)
+  const state = command.startsWith('--name') ? 'a command is missing' : 'unknown command'
+  throw new UsageError(`Cannot run kafka ${command}: ${state}; it knows ${known}, --help`)
+}
+
+/** The arguments with a name that was given before the command behind it. */
+function withNameBehind(argv: readonly string[]): readonly string[] {
+  const [first = ''] = argv
+  const count = first === '--name' ? 2 : first.startsWith('--name=') ? 1 : 0
+  const command = argv[count]
+  if (count === 0 || command === undefined) return argv
+  return [command, ...argv.slice(0, count), ...argv.slice(count + 1)]
 }
 
 async function start(args: string[]): Promise<number> {
@@ -110,7 +126,46 @@ async function start(args: string[]): Promise<number> {
   console.log(`Apache Kafka ${kafkaVersion} ${state}: ${bootstrapServers(cluster)}`)
   console.log(`Data: ${dataOf(cluster)}`)
   if (cluster.secure) console.log(describeSecure(cluster))
+  printNextSteps(cluster, isNew ? {} : options)
   return 0
+}
+
+/** @param asked Options that have no effect where they differ, because the cluster was running before. */
+function printNextSteps(cluster: Cluster, asked: StartOptions): void {
+  const { name } = cluster
+  const unused = differing(asked, cluster)
+  if (unused.length > 0) {
+    console.log(`Without effect: ${unused.join(', ')}; run ${commandFor(name, 'stop')} first`)
+  }
+  console.log(`Create a topic: ${commandFor(name, 'tool kafka-topics --create --topic orders')}`)
+  console.log(`Serve it: bun run server --brokers ${bootstrapServers(cluster)} --topics orders`)
+}
+
+interface StartOptions {
+  readonly brokers?: string
+  readonly port?: string
+  readonly data?: string
+  readonly secure?: true
+  readonly docker?: true
+  readonly java?: true
+}
+
+/** The flags by which a running cluster differs from what was asked for. */
+function differing(asked: StartOptions, { nodes, data, secure, engine }: Cluster): string[] {
+  const differs: Record<string, boolean> = {
+    '--brokers': Number(asked.brokers ?? nodes.length) !== nodes.length,
+    '--port': Number(asked.port ?? 0) !== 0 && Number(asked.port) !== nodes[0]?.port,
+    '--data': asked.data !== undefined && resolve(asked.data) !== data,
+    '--secure': asked.secure === true && secure === undefined,
+    '--docker': asked.docker === true && engine !== 'docker',
+    '--java': asked.java === true && engine !== 'java',
+  }
+  return Object.keys(differs).filter((flag) => differs[flag])
+}
+
+/** The command line of a command for a cluster. */
+function commandFor(name: string, command: string): string {
+  return `bun run kafka ${name === 'default' ? '' : `--name ${name} `}${command}`
 }
 
 async function stop(args: string[]): Promise<number> {
@@ -176,6 +231,12 @@ async function tool(args: string[]): Promise<number> {
   // The host's ports do not exist inside a container: tools use the network between the brokers.
   const servers =
     cluster?.engine === 'docker' ? 'kafka-1:29092' : cluster && bootstrapServers(cluster)
+  if (!servers && needsBootstrapServer(found, toolArgs)) {
+    throw new Error(
+      `Cannot run kafka tool ${toolName}: Kafka "${name}" is not running; ` +
+        `run ${commandFor(name, 'start')} first, or name another by --bootstrap-server`,
+    )
+  }
   const complete = servers ? withBootstrapServer(found, toolArgs, servers) : toolArgs
   if (cluster?.engine === 'docker') {
     return run(containerToolCommand(cluster, toolName, complete), environment(cluster))

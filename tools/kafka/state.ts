@@ -86,7 +86,12 @@ function root(): string {
   const folder = own
     ? join(own, 'hono-kafka-consume', 'kafka')
     : join(tmpdir(), `hono-kafka-consume-kafka-${uid}`)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    const state = error instanceof Error ? error.message : String(error)
+    throw new Error(`Cannot keep the state in ${folder}: ${state}; set XDG_STATE_HOME`)
+  }
   // The state names processes to end, so it must not belong to another user.
   if (statSync(folder).uid !== uid) {
     throw new Error(`Cannot use ${folder}: it belongs to another user; set XDG_STATE_HOME`)

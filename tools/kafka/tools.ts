@@ -33,9 +33,13 @@ export const tools: Readonly<Record<string, Tool>> = {
   'kafka-transactions': remote('org.apache.kafka.tools.TransactionsCommand'),
 }
 
-/** Adds --bootstrap-server for the running cluster, unless the arguments name one or ask for help. */
-export function withBootstrapServer({ remote }: Tool, args: string[], servers: string): string[] {
+/** Whether a tool connects to brokers, and its arguments neither name them nor ask for help. */
+export function needsBootstrapServer({ remote }: Tool, args: readonly string[]): boolean {
   const own = ['--bootstrap-server', '--bootstrap-controller', '--help', '--version']
-  const isComplete = args.some((arg) => own.includes(arg.split('=')[0] ?? ''))
-  return !remote || isComplete ? args : ['--bootstrap-server', servers, ...args]
+  return remote && !args.some((arg) => own.includes(arg.split('=')[0] ?? ''))
+}
+
+/** Adds --bootstrap-server for the running cluster, where a tool needs it. */
+export function withBootstrapServer(tool: Tool, args: string[], servers: string): string[] {
+  return needsBootstrapServer(tool, args) ? ['--bootstrap-server', servers, ...args] : args
 }

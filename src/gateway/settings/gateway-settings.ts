@@ -215,7 +215,7 @@ const settings = {
     v.optional(
       v.pipe(
         v.string(),
-        v.rawTransform(({ dataset, addIssue, NEVER }) => {
+        v.rawTransform(({ dataset, addIssue, NEVER }): unknown => {
           const filters = objectOf(dataset.value)
           if (filters) return filters
           addIssue({ message: 'JSON such as {"big":"value.total > 1000"} is required' })
