@@ -14,6 +14,11 @@ const GOALS: Readonly<Record<number, number>> = { 1: 0.6, 64: 0.5 }
 const P99_GOAL = 2
 /** Requests per second that no round reaches, so that it does not come to the end of the topic. */
 const MAX_REQUESTS = 60_000
+/**
+ * Rounds of each side before the first that is measured: a runtime compiles a program while it runs,
+ * and is not done after a second.
+ */
+const WARM_UP_ROUNDS = 3
 /** Records of one command of the producer: a batch for each partition. */
 const STEP = 10_000
 
@@ -59,13 +64,14 @@ export const group: Scenario = {
         if (left <= 0) throw new Error('Cannot measure polls: they came to the end of the topic')
         return answered
       }
-      const measured = await alternate(
-        { gateway: poll, memory: () => ask(memory, memoryPort, '/kept') },
-        bench.quick ? 3 : 7,
-        (who, round, one) =>
-          bench.say(
-            `  ${name} ${round}: ${who.padEnd(8)} ${Math.round(one.requests / one.seconds)} requests/s of ${Math.round(one.bytes / one.requests)} B, p99 ${one.p99.toFixed(2)} ms, ${((one.cpu / one.requests) * 1e6).toFixed(1)} µs of CPU each`,
-          ),
+      const sides = { gateway: poll, memory: () => ask(memory, memoryPort, '/kept') }
+      for (let round = 0; round < WARM_UP_ROUNDS; round++) {
+        for (const side of Object.values(sides)) await side()
+      }
+      const measured = await alternate(sides, bench.quick ? 3 : 7, (who, round, one) =>
+        bench.say(
+          `  ${name} ${round}: ${who.padEnd(8)} ${Math.round(one.requests / one.seconds)} requests/s of ${Math.round(one.bytes / one.requests)} B, p99 ${one.p99.toFixed(2)} ms, ${((one.cpu / one.requests) * 1e6).toFixed(1)} µs of CPU each`,
+        ),
       )
       type Answered = (typeof measured.gateway)[number]
       const pair = (of: (one: Answered) => number) =>

@@ -13,9 +13,9 @@ const TIMEOUT_MS = 5_000
 const RETRY_MS = 1_000
 /**
  * Milliseconds between a commit and the next one: small answers follow each other more quickly, and a
- * commit costs as much as an answer. A process that is killed repeats so much more.
+ * commit costs as much as several of them. A process that is killed repeats so much more.
  */
-const PAUSE_MS = 10
+const PAUSE_MS = 50
 /**
  * Milliseconds for which partitions that are given up wait for their last commit, which is tried
  * again.

@@ -24,8 +24,10 @@ import { PollQueue } from './poll-queue.ts'
 
 const log = getLogger(['hono-kafka-consume', 'group'])
 
-/** The most records that are read ahead of polls; with more, partitions are paused. */
-const READY_RECORDS = 1_000
+/** The most records that are read ahead: small polls of one turn of the event loop take hundreds. */
+const READY_RECORDS = 4_000
+/** Records of one read, unless a poll wants more. */
+const READ_RECORDS = 2_000
 const READY_BYTES = 8 * 1024 * 1024
 /**
  * Milliseconds for which a full buffer waits for polls before partitions are paused: a pause throws
@@ -319,7 +321,7 @@ export class Group implements GroupSession {
       this.#member.pause(true)
     }
     // Few large reads cost less than many small ones: a read may exceed the capacity by its own size.
-    const limit = Math.max(READY_RECORDS, capacity - this.#ready.length)
+    const limit = Math.max(READ_RECORDS, (next?.limits.maxRecords ?? 0) - this.#ready.length)
     // A read that began paused brings nothing, even if partitions are resumed meanwhile.
     const { isPaused } = this.#member
     this.#readAt = performance.now()

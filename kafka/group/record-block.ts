@@ -16,6 +16,8 @@ import type { ClientError } from '../client/errors.ts'
 const READ_BYTES = 256 * 1024
 /** Bytes of packed records above which their JSON is made on another thread. */
 const SYNC_BYTES = 256 * 1024
+/** Bytes of JSON that is written to memory which is used again and again: see {@link RecordTexts}. */
+const BRIEF_BYTES = 64 * 1024
 /** Bytes of a packed record before its key (native/src/packed.h). */
 const HEAD_BYTES = 20
 
@@ -111,6 +113,13 @@ interface NativeRecordReader {
   /** @param client The client's own native object. */
   read(client: unknown, records: number, bytes: number, wait: number, done: ReadDone): void
   encode(parts: readonly unknown[], valuesAreJson: boolean, valuesOnly: boolean): ArrayBuffer
+  /** @returns The number of bytes that were written to the target, or the bytes if it has no room. */
+  encode(
+    parts: readonly unknown[],
+    valuesAreJson: boolean,
+    valuesOnly: boolean,
+    target: Uint8Array,
+  ): number | ArrayBuffer
   encode(
     parts: readonly unknown[],
     valuesAreJson: boolean,
@@ -145,6 +154,14 @@ function reader(): NativeRecordReader {
   const { RecordReader } = addon() as unknown as BlockAddon
   native = new RecordReader()
   return native
+}
+
+let briefBytes: Uint8Array | undefined
+
+/** The memory of brief JSON. */
+function brief(): Uint8Array {
+  briefBytes ??= new Uint8Array(BRIEF_BYTES)
+  return briefBytes
 }
 
 /** Reads on another thread, with one call of this thread for any number of records. */
@@ -206,15 +223,23 @@ export interface BlockText {
  */
 export function encodeBlocks(
   parts: ReadonlyArray<string | BlockText>,
-  { valuesAreJson, content }: Omit<RecordTexts, 'parts'>,
+  { valuesAreJson, content, isBrief }: Omit<RecordTexts, 'parts'>,
   bytes: number,
 ): Uint8Array | Promise<Uint8Array> {
-  const values = parts.flatMap((part) => {
-    if (typeof part === 'string') return [part]
+  const values: unknown[] = []
+  for (const part of parts) {
+    if (typeof part === 'string') {
+      values.push(part)
+      continue
+    }
     const { block, begin, end, prefix, separator } = part
-    return [block.bytes, block.starts, block.offsets, begin, end, prefix, separator]
-  })
+    values.push(block.bytes, block.starts, block.offsets, begin, end, prefix, separator)
+  }
   const valuesOnly = content === 'value'
+  if (isBrief && bytes <= BRIEF_BYTES) {
+    const encoded = reader().encode(values, valuesAreJson, valuesOnly, brief())
+    return typeof encoded === 'number' ? brief().subarray(0, encoded) : new Uint8Array(encoded)
+  }
   if (bytes <= SYNC_BYTES) {
     return new Uint8Array(reader().encode(values, valuesAreJson, valuesOnly))
   }

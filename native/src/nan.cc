@@ -117,7 +117,7 @@ MaybeLocal<v8::Object> Converter<v8::Object>::To(v8::Local<v8::Value> value) {
 Utf8String::Utf8String(v8::Local<v8::Value> value) {
   v8::Local<v8::String> string;
   if (!To<v8::String>(value).ToLocal(&string)) return;
-  char small[256];
+  char small[4096];  // Longer texts are read twice.
   size_t length = 0;
   if (!Succeeded(
           napi_get_value_string_utf8(Napi(), string.handle(), small, sizeof small, &length))) {

@@ -210,7 +210,7 @@ Output Encode(const Encoding& encoding) {
 
 template <class T>
 struct TypedArray {
-  const T* data = nullptr;
+  T* data = nullptr;
   size_t length = 0;
 };
 
@@ -224,7 +224,7 @@ TypedArray<T> ArrayOf(v8::Local<v8::Value> value, napi_typedarray_type expected)
       type != expected) {
     throw host::EmptyHandle();
   }
-  return {static_cast<const T*>(data), length};
+  return {static_cast<T*>(data), length};
 }
 
 size_t IndexOf(v8::Local<v8::Value> value) { return Nan::To<uint32_t>(value).FromJust(); }
@@ -319,6 +319,8 @@ class RecordReader : public Nan::ObjectWrap {
   }
 
   // encode(parts, valuesAreJson, valuesOnly): the bytes.
+  // encode(parts, valuesAreJson, valuesOnly, target): the number of bytes, written to a Uint8Array that has
+  // room for them; otherwise the bytes.
   // encode(parts, valuesAreJson, valuesOnly, done): the bytes are made on another thread.
   static NAN_METHOD(StartEncode) {
     Encoding encoding = {
@@ -333,6 +335,14 @@ class RecordReader : public Nan::ObjectWrap {
       return;
     }
     Output encoded = Encode(encoding);
+    if (info[3]->IsObject()) {
+      const auto target = ArrayOf<char>(info[3], napi_uint8_array);
+      if (encoded.size() <= target.length) {
+        memcpy(target.data, encoded.data(), encoded.size());
+        info.GetReturnValue().Set(Nan::New(static_cast<uint32_t>(encoded.size())));
+        return;
+      }
+    }
     info.GetReturnValue().Set(v8::Local<v8::Value>(BufferOf(encoded)));
   }
 };

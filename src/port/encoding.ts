@@ -12,6 +12,11 @@ export interface RecordTexts {
   readonly valuesAreJson: boolean
   /** `value`: the value alone, except for a record with an error, which is written whole. */
   readonly content: 'record' | 'value'
+  /**
+   * Whether the bytes are used at once: they need to stay as they are only until the next call.
+   * Default: false.
+   */
+  readonly isBrief?: boolean
 }
 
 /** All records of a run. */

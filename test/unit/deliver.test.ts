@@ -1,25 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { createConnection } from 'node:net'
-import { AT_ONCE_BYTES, deliver, deliverAtOnce } from '../../src/http/response/deliver.ts'
-import type { Delivery } from '../../src/port/kafka.ts'
+import { deliver } from '../../src/http/response/deliver.ts'
 import { sleep, stays, until, within } from '../support/wait.ts'
-import { settle } from './fakes.ts'
+import { settle, ticket } from './fakes.ts'
 
 const PIECE = 64 * 1024
 const LONG = 60_000
-
-/** A delivery that notes how it ended; as with a real one, what comes after its end counts for nothing. */
-function ticket(): { delivery: Pick<Delivery, 'ack' | 'requeue'>; ended: string[] } {
-  const ended: string[] = []
-  const end = (how: string) => () => {
-    if (ended.length === 0) ended.push(how)
-  }
-  const delivery = {
-    ack: end('done'),
-    requeue: end('requeued'),
-  }
-  return { delivery, ended }
-}
 
 function bytes(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, index) => index % 251)
@@ -115,105 +100,5 @@ describe('the delivery of a body', () => {
     expect(got).toBe(6 * PIECE)
     expect(ended).toEqual(['done'])
     await stays(() => ended.join() === 'done', 'the delivery has ended once', 320)
-  })
-})
-
-describe.each([60 * 1024, AT_ONCE_BYTES])('the delivery of %d bytes at once by Bun', (SIZE) => {
-  /** A server that sends a body of so many bytes for each request, and a client that reads only by word. */
-  async function connect(deadline: number) {
-    const deliveries: string[][] = []
-    const server = Bun.serve({
-      port: 0,
-      hostname: '127.0.0.1',
-      fetch(request) {
-        const { delivery, ended } = ticket()
-        deliveries.push(ended)
-        return new Response(deliverAtOnce(bytes(SIZE), delivery, request, deadline))
-      },
-    })
-    const client = createConnection(server.port as number, '127.0.0.1')
-    client.pause()
-    client.on('error', () => {})
-    const get = () => client.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n')
-    const close = async () => {
-      client.destroy()
-      await server.stop(true)
-    }
-    /** Asks until the socket takes no more: the last delivery is open then. */
-    const fillSocket = async () => {
-      for (;;) {
-        const count = deliveries.length
-        get()
-        await until(() => deliveries.length > count, 'the request')
-        await settle()
-        if (deliveries[count]?.length === 0) return deliveries[count] as string[]
-      }
-    }
-    return { client, deliveries, get, fillSocket, close }
-  }
-
-  test('is done when the socket has taken the bytes, and the client gets all of them', async () => {
-    const { client, deliveries, get, close } = await connect(LONG)
-    let got = 0
-    client.on('data', (part) => {
-      got += part.length
-    })
-    client.resume()
-    get()
-    await until(() => got > SIZE, 'the body')
-    expect(deliveries).toEqual([['done']])
-    await close()
-  })
-
-  test('stays open while the socket is full, and is done when its client reads on', async () => {
-    const { client, fillSocket, close } = await connect(LONG)
-    const ended = await fillSocket()
-    await stays(() => ended.length === 0, 'the delivery is open', 50)
-    client.resume()
-    await until(() => ended.length > 0, 'the delivery')
-    expect(ended).toEqual(['done'])
-    await close()
-  })
-
-  test('is requeued when its client leaves while its socket is full', async () => {
-    const { client, fillSocket, close } = await connect(LONG)
-    const ended = await fillSocket()
-    client.destroy()
-    await until(() => ended.length > 0, 'the end of the delivery')
-    expect(ended).toEqual(['requeued'])
-    await close()
-  })
-
-  test('is requeued when its client reads nothing for the deadline, and the connection ends', async () => {
-    const { client, fillSocket, close } = await connect(200)
-    let isClosed = false
-    client.on('close', () => {
-      isClosed = true
-    })
-    const ended = await fillSocket()
-    await until(() => ended.length > 0, 'the deadline')
-    expect(ended).toEqual(['requeued'])
-    client.resume()
-    await until(() => isClosed, 'the end of the connection')
-    await close()
-  })
-
-  test('is requeued when its body is cancelled, or never read', async () => {
-    const cancelled = ticket()
-    const request = new AbortController()
-    await deliverAtOnce(bytes(1), cancelled.delivery, request, LONG).cancel()
-    expect(cancelled.ended).toEqual(['requeued'])
-    const unread = ticket()
-    deliverAtOnce(bytes(1), unread.delivery, request, 20)
-    await until(() => unread.ended.length > 0, 'the deadline')
-    expect(unread.ended).toEqual(['requeued'])
-  })
-
-  test('is whole where a middleware reads the body', async () => {
-    const { delivery, ended } = ticket()
-    const body = deliverAtOnce(bytes(1_000), delivery, new AbortController(), LONG)
-    const copy = body.pipeThrough(new TransformStream<Uint8Array, Uint8Array>())
-    expect(Buffer.from(await new Response(copy).bytes()).equals(bytes(1_000))).toBe(true)
-    expect(ended).toEqual(['done'])
   })
 })

@@ -10,6 +10,7 @@ import { resolveOptions } from '../../src/options/consume-options.ts'
 import {
   type AssignedConsumer,
   type Batch,
+  type Delivery,
   type GroupSession,
   headerEntry,
   type KafkaCluster,
@@ -466,4 +467,17 @@ export function blockOf(records: readonly KafkaRecord[]): RecordBlock {
   const starts = Uint32Array.from([0, ...packed.map(({ length }) => (end += length))])
   const offsets = Float64Array.from(records, ({ offset }) => offset)
   return new RecordBlock(new Uint8Array(Buffer.concat(packed)), starts, offsets)
+}
+
+/** A delivery that notes how it ended; as with a real one, what comes after its end counts for nothing. */
+export function ticket(): { delivery: Pick<Delivery, 'ack' | 'requeue'>; ended: string[] } {
+  const ended: string[] = []
+  const end = (how: string) => () => {
+    if (ended.length === 0) ended.push(how)
+  }
+  const delivery = {
+    ack: end('done'),
+    requeue: end('requeued'),
+  }
+  return { delivery, ended }
 }

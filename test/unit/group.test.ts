@@ -392,25 +392,25 @@ describe('the last stable offset', () => {
 
 describe('the ready buffer of a group', () => {
   test('is bounded in records: partitions are paused when it is full, and resumed when it is not', async () => {
-    await using member = await new Member().with(...some(0, 5_000))
+    await using member = await new Member().with(...some(0, 8_000))
     const { consumer } = member
     await until(() => consumer.paused.size === 2, 'the partitions to be paused')
     const unread = consumer.queue.length
     expect(unread).toBe(4_000)
     await stays(() => consumer.queue.length === unread, 'nothing more is read', 20)
     const got: number[] = []
-    while (got.length < 5_000) {
+    while (got.length < 8_000) {
       const delivery = await member.poll({ maxRecords: 700 })
       got.push(...offsets(delivery))
       delivery.ack()
     }
-    expect(got).toEqual(Array.from({ length: 5_000 }, (_, offset) => offset))
-    await until(() => consumer.committed(0) === 5_000, 'all to be committed')
+    expect(got).toEqual(Array.from({ length: 8_000 }, (_, offset) => offset))
+    await until(() => consumer.committed(0) === 8_000, 'all to be committed')
     expect(consumer.paused.size).toBe(0)
     // Without a question the client would sleep on for up to a second.
     const resumed = consumer.calls.lastIndexOf('resume')
     expect(consumer.calls.slice(resumed)).toContain('offsetsForTimes')
-    expect(Math.max(...consumer.limits)).toBeLessThanOrEqual(1_000)
+    expect(Math.max(...consumer.limits)).toBeLessThanOrEqual(2_000)
   })
 
   test('pauses no partition while clients come, since records fetched ahead would be lost', async () => {
@@ -426,7 +426,7 @@ describe('the ready buffer of a group', () => {
       delivery.ack()
     }
     expect(new Set(pauses)).toEqual(new Set([0]))
-    expect(Math.max(...consumer.limits)).toBeLessThanOrEqual(1_000)
+    expect(Math.max(...consumer.limits)).toBeLessThanOrEqual(2_000)
   })
 
   test('is bounded in bytes', async () => {
@@ -442,10 +442,10 @@ describe('the ready buffer of a group', () => {
   })
 
   test('gives a client more records than it holds', async () => {
-    await using member = await new Member().with(...some(0, 5_000))
+    await using member = await new Member().with(...some(0, 8_000))
     await until(() => member.consumer.paused.size === 2, 'the partitions to be paused')
-    member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 5_000 })
-    expect((await member.poll({ maxRecords: 3_000, timeout: 2_000 })).records).toHaveLength(3_000)
+    member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 8_000 })
+    expect((await member.poll({ maxRecords: 6_000, timeout: 2_000 })).records).toHaveLength(6_000)
   })
 })
 
@@ -461,7 +461,7 @@ test('a partition that is assigned before the list of partitions has it is repor
 test('a poll that wants more than the full buffer holds wakes the reading loop', async () => {
   await using member = await new Member().with(...some(0, 20_000))
   member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 20_000 })
-  await until(() => member.consumer.queue.length === 19_000, 'the buffer to be full')
+  await until(() => member.consumer.queue.length === 16_000, 'the buffer to be full')
   // A loop that nobody wakes looks again after 100 ms: not here.
   const { setTimeout } = globalThis
   const timers = spyOn(globalThis, 'setTimeout').mockImplementation(((
@@ -470,10 +470,10 @@ test('a poll that wants more than the full buffer holds wakes the reading loop',
   ) => (milliseconds === 100 ? 0 : setTimeout(callback, milliseconds))) as never)
   restore = () => timers.mockRestore()
   await settle()
-  for (let end = 3_000; end <= 15_000; end += 3_000) {
-    const { records } = await member.poll({ maxRecords: 3_000 })
-    expect(records).toHaveLength(3_000)
-    await until(() => member.consumer.queue.length === 19_000 - end, 'the buffer to be full')
+  for (let end = 5_000; end <= 15_000; end += 5_000) {
+    const { records } = await member.poll({ maxRecords: 5_000 })
+    expect(records).toHaveLength(5_000)
+    await until(() => member.consumer.queue.length <= 18_000 - end, 'the buffer to be half full')
   }
 })
 
@@ -728,7 +728,7 @@ describe('a group whose members change', () => {
   })
 
   test('a partition that is assigned while the buffer is full is read', async () => {
-    await using member = await new Member([0]).with(...some(0, 1_500, 0))
+    await using member = await new Member([0]).with(...some(0, 4_500, 0))
     const { consumer } = member
     await until(() => consumer.paused.size === 1, 'the partition to be paused')
     consumer.give(1)
@@ -736,7 +736,7 @@ describe('a group whose members change', () => {
     consumer.queue.push(...some(0, 3, 1))
     const got: number[] = []
     await until(async () => {
-      const { records } = await member.poll()
+      const { records } = await member.poll({ maxRecords: 1_000 })
       got.push(...records.filter(({ partition }) => partition === 1).map(({ offset }) => offset))
       return got.length === 3
     }, 'the records of the new partition')
@@ -746,7 +746,7 @@ describe('a group whose members change', () => {
 
 describe('a member that brings nothing', () => {
   test('partitions that were revoked while paused are read when they are assigned again', async () => {
-    await using member = await new Member().with(...some(0, 1_500))
+    await using member = await new Member().with(...some(0, 4_500))
     await until(() => member.consumer.paused.size === 2, 'partitions to be paused')
     member.consumer.take(0, 1)
     await until(() => member.consumer.assigned.size === 0, 'partitions to go')
@@ -839,16 +839,16 @@ describe('a member that brings nothing', () => {
   })
 
   test('records that wait for clients, or for Kafka, do not count as a stall', async () => {
-    await using member = await Member.watched().with(...some(0, 1_500))
-    member.kept.set(0, [0, 1_500])
-    member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 1_500 })
+    await using member = await Member.watched().with(...some(0, 4_500))
+    member.kept.set(0, [0, 4_500])
+    member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 4_500 })
     const isTheFirst = () => member.consumers.length === 1 && member.group.stats().rebuilt === 0
     await until(() => member.consumer.paused.size === 2, 'a full buffer')
     await stays(isTheFirst, 'the first consumer is kept while clients are waited for', 800)
     member.offsetsError = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot: no broker')
-    const [first, second] = [await member.poll({ maxRecords: 1_000 }), await member.poll()]
+    const [first, second] = [await member.poll({ maxRecords: 4_000 }), await member.poll()]
     await stays(isTheFirst, 'the first consumer is kept while Kafka does not answer', 800)
-    expect([...offsets(first), ...offsets(second)]).toHaveLength(1_500)
+    expect([...offsets(first), ...offsets(second)]).toHaveLength(4_500)
     member.offsetsError = undefined
     await stays(isTheFirst, 'the first consumer is kept when all was read', 800)
   })

@@ -15,10 +15,11 @@ import {
   urlOf,
 } from '../request/client.ts'
 import { chooseFormat, parseRead } from '../request/parameters.ts'
-import { isServedByBun } from '../request/runtime.ts'
-import { tooManyAnswers } from '../response/answer-budget.ts'
+import { type BunRequest, bunRequestOf } from '../request/runtime.ts'
+import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
 import {
   type AnswerForm,
+  acceptsCoding,
   compressBody,
   contentTypeOf,
   joinParts,
@@ -26,8 +27,10 @@ import {
   type RecordFields,
   setCodingHeaders,
 } from '../response/body.ts'
-import { AT_ONCE_BYTES, deliver, deliverAtOnce, untransformed } from '../response/deliver.ts'
+import type { Compressed } from '../response/compress.ts'
+import { type DeliveryEnd, deliver, untransformed } from '../response/deliver.ts'
 import type { CachedResponse } from '../response/response-cache.ts'
+import { answerWhole, WHOLE_BODY_BYTES } from '../response/whole-body.ts'
 import type { Route } from '../route/route.ts'
 import { type ReadTrace, traced } from '../route/trace.ts'
 import { answerCached, answerPage, type PageRequest } from './page.ts'
@@ -108,10 +111,17 @@ async function answerGroup(
   const group = await route.group(client)
   const request = c.req.raw
   const memory = route.answerMemory()
-  const isBun = isServedByBun(c)
+  const bunRequest = bunRequestOf(c)
   const { wanted } = plan
   const limits = { ...plan.limits, wantsRecords: trace !== undefined }
-  const asked = { wanted, limits, client, leaving: request, memory, isCancelled: isBun }
+  const asked = {
+    wanted,
+    limits,
+    client,
+    leaving: request,
+    memory,
+    isCancelled: bunRequest !== undefined,
+  }
   const polled = await pollGroup(group, route, asked)
   const { delivery } = polled
   const ending = {
@@ -125,31 +135,75 @@ async function answerGroup(
     },
   }
   try {
-    const states = () => readablePartitions(client, delivery.partitions)
-    const { gaps } = delivery
-    announceGaps(c, route, gaps)
-    const body = (await groupBody(polled, route.options, form, states)) as Uint8Array<ArrayBuffer>
-    if (!memory.resize(body.length)) throw tooManyAnswers()
-    route.countSent('group', polled.length, body.length, requestStatisticsOf(c))
-    trace?.addRecords(polled.records)
-    const headers = { 'Content-Type': contentTypeOf(form), ...untransformed('no-store') }
-    const { writeDeadline } = route.options
-    const signal = () => request.signal
-    const { bytes, coding } = await compressBody(c, route.options, body, signal, () => {
-      route.statistics.uncompressed++
-    })
-    setCodingHeaders(c, coding, route.options)
-    if (coding && request.signal.aborted) throw request.signal.reason
-    memory.resize(bytes.length)
-    const stream =
-      bytes.length <= AT_ONCE_BYTES && isBun
-        ? deliverAtOnce(bytes, ending, request, writeDeadline)
-        : deliver(bytes, ending, request.signal, writeDeadline)
-    return c.body(stream, 200, headers)
+    return await sendGroupAnswer({ c, route, form, polled, memory, ending, bunRequest, trace })
   } catch (error) {
     ending.requeue()
     throw error
   }
+}
+
+/** An answer with records of a group. */
+interface GroupAnswer {
+  readonly c: Context
+  readonly route: Route
+  readonly form: AnswerForm
+  readonly polled: GroupPoll
+  readonly memory: AnswerMemory
+  readonly ending: DeliveryEnd
+  readonly bunRequest: BunRequest | undefined
+  readonly trace: ReadTrace | undefined
+}
+
+/**
+ * Encodes and sends an answer: without an `await` where Bun's server gets the answer as it is, so that
+ * its client is still there.
+ */
+async function sendGroupAnswer(answer: GroupAnswer): Promise<Response> {
+  const { c, route, polled, bunRequest } = answer
+  announceGaps(c, route, polled.delivery.gaps)
+  const isPlain = !acceptsCoding(c, route.options) && bunRequest?.isOpen === true
+  const encoded = groupBody(answer, isPlain)
+  if (isPlain && !(encoded instanceof Promise)) {
+    count(answer, encoded)
+    return send(answer, { bytes: encoded as Uint8Array<ArrayBuffer>, coding: undefined }, true)
+  }
+  const body = (await encoded) as Uint8Array<ArrayBuffer>
+  count(answer, body)
+  const { signal } = c.req.raw
+  const compressed = await compressBody(
+    c,
+    route.options,
+    body,
+    () => signal,
+    () => {
+      route.statistics.uncompressed++
+    },
+  )
+  if (compressed.coding && signal.aborted) throw signal.reason
+  return send(answer, compressed, bunRequest?.isOpen === true)
+}
+
+/** @throws KafkaConsumeError TOO_MANY_ANSWERS */
+function count({ c, route, polled, memory, trace }: GroupAnswer, body: Uint8Array): void {
+  if (!memory.resize(body.length)) throw tooManyAnswers()
+  route.countSent('group', polled.length, body.length, requestStatisticsOf(c))
+  trace?.addRecords(polled.records)
+}
+
+/** @param isOpen Whether Bun's server has the client's request open now. */
+function send(
+  { c, route, form, memory, ending, bunRequest }: GroupAnswer,
+  { bytes, coding }: Compressed,
+  isOpen: boolean,
+): Response {
+  const { writeDeadline } = route.options
+  const headers = { 'Content-Type': contentTypeOf(form), ...untransformed('no-store') }
+  setCodingHeaders(c, coding, route.options)
+  memory.resize(bytes.length)
+  if (isOpen && bunRequest && bytes.length <= WHOLE_BODY_BYTES) {
+    return answerWhole(c, bytes, headers, ending, bunRequest, writeDeadline)
+  }
+  return c.body(deliver(bytes, ending, c.req.raw.signal, writeDeadline), 200, headers)
 }
 
 function announceGaps(c: Context, route: Route, gaps: readonly Gap[]): void {
@@ -157,23 +211,25 @@ function announceGaps(c: Context, route: Route, gaps: readonly Gap[]): void {
   if (gaps.length > 0) c.header('Kafka-Gaps', JSON.stringify(gaps))
 }
 
-/** The body of records of a group, which go to one client and are encoded for this answer. */
-function groupBody(
-  polled: GroupPoll,
-  options: ResolvedOptions,
-  form: AnswerForm,
-  states: () => readonly PartitionState[],
-): Uint8Array | Promise<Uint8Array> {
+/**
+ * The body of records of a group, which go to one client and are encoded for this answer.
+ *
+ * @param isBrief See {@link RecordTexts}. A promised body may be kept.
+ */
+function groupBody(answer: GroupAnswer, isBrief: boolean): Uint8Array | Promise<Uint8Array> {
+  const { c, route, polled, form } = answer
   const { format, list } = form
   const { gaps, runs } = polled.delivery
   const content = format === FORMATS.value ? 'value' : 'record'
   const isEncodedByGroup = polled.isUnprocessed && (!format || content === 'value')
-  if (!isEncodedByGroup) return processedBody(polled, options, form, states)
+  const states = () => readablePartitions(clientOf(c), polled.delivery.partitions)
+  if (!isEncodedByGroup) return processedBody(polled, route.options, form, states)
   const contents = {
     json: () => polled.runs(list === 'lines' ? '\n' : ','),
     fields: () => fieldsOfRuns(runs),
   }
-  return polled.encode(layOut(form, contents, states, undefined, gaps), content)
+  const parts = layOut(form, contents, states, undefined, gaps)
+  return polled.encode(parts, content, isBrief)
 }
 
 /** The body of records that are processed, or have a format that is made of their JSON. */

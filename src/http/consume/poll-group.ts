@@ -85,13 +85,18 @@ export class GroupPoll {
     })
   }
 
-  /** The bytes of an unprocessed delivery's runs and of texts among them. */
+  /**
+   * The bytes of an unprocessed delivery's runs and of texts among them.
+   *
+   * @param isBrief See {@link RecordTexts}.
+   */
   encode(
     parts: RecordTexts['parts'],
     content: RecordTexts['content'],
+    isBrief = false,
   ): Uint8Array | Promise<Uint8Array> {
     const valuesAreJson = this.#deserializer === 'json'
-    return this.delivery.encode({ parts, valuesAreJson, content })
+    return this.delivery.encode({ parts, valuesAreJson, content, isBrief })
   }
 
   /** The JSON of each record, on one line. */
@@ -133,9 +138,11 @@ export async function pollGroup(
   const wantsRecords = limits.wantsRecords || isFiltered || route.processor !== undefined
   for (let timeout = limits.timeout; ; timeout = Math.max(0, until - performance.now())) {
     const now = { ...limits, maxBytes, timeout, wantsRecords }
-    const delivery = group.pollNow(now) ?? (await group.poll(now, leaving.signal))
+    await socketsPolled()
+    const ready = group.pollNow(now)
+    const delivery = ready ?? (await group.poll(now, leaving.signal))
     try {
-      const processed = await process(delivery, route, request)
+      const processed = await process(delivery, route, request, ready === undefined)
       const hasDroppedAll = delivery.length > 0 && processed?.length === 0
       // A gap that the group has met must be reported to this client, even without a record.
       if (!hasDroppedAll || delivery.gaps.length > 0 || performance.now() >= until) {
@@ -152,14 +159,18 @@ export async function pollGroup(
   }
 }
 
-/** @returns The records that the pipeline did not drop; undefined without a pipeline. */
+/**
+ * @param hasWaited Whether the client has waited for the delivery, and may have left meanwhile.
+ * @returns The records that the pipeline did not drop; undefined without a pipeline.
+ */
 async function process(
   delivery: Delivery,
   route: Route,
   { leaving, memory, isCancelled }: PollRequest,
+  hasWaited: boolean,
 ): Promise<readonly ProcessedRecord[] | undefined> {
   if (memory && !memory.resize(delivery.bytes)) throw tooManyAnswers()
-  if (delivery.length > 0) await socketsPolled()
+  if (hasWaited && delivery.length > 0) await socketsPolled()
   const { processor } = route
   const processed = processor && (await processor.process(delivery.records))
   const mustAsk = !isCancelled || processor

@@ -34,6 +34,8 @@ export const NO_IDLE_TIMEOUT = 0
 
 interface BunServer {
   timeout(request: Request, seconds: number): void
+  /** The address of the client; null when the request is answered, or its connection is closed. */
+  requestIP(request: Request): object | null
 }
 
 /**
@@ -42,13 +44,43 @@ interface BunServer {
  */
 function bunServerOf(c: Context): BunServer | undefined {
   const server: unknown = c.env?.server ?? c.env
-  const isServer = typeof server === 'object' && server !== null && 'timeout' in server
-  return isServer && typeof server.timeout === 'function' ? (server as BunServer) : undefined
+  const isServer = typeof server === 'object' && server !== null && 'requestIP' in server
+  return isServer && typeof server.requestIP === 'function' ? (server as BunServer) : undefined
 }
 
-/** Whether Bun's server itself answers the request. */
-export function isServedByBun(c: Context): boolean {
-  return bunServerOf(c) !== undefined
+/** A request that Bun's server itself answers. */
+export class BunRequest {
+  readonly #server: BunServer
+  readonly #request: Request
+
+  constructor(server: BunServer, request: Request) {
+    this.#server = server
+    this.#request = request
+  }
+
+  /**
+   * Whether the answer is not complete yet, and the connection is open. False as well where Bun does
+   * not know the address of a client, as on a Unix socket.
+   */
+  get isOpen(): boolean {
+    return this.#server.requestIP(this.#request) !== null
+  }
+
+  /** Aborts when the client leaves. To make it takes time. */
+  get signal(): AbortSignal {
+    return this.#request.signal
+  }
+
+  /** Closes the connection within some seconds, unless the client reads. */
+  closeSoon(): void {
+    this.#server.timeout(this.#request, 1)
+  }
+}
+
+/** The request as Bun's server knows it; undefined on other servers. */
+export function bunRequestOf(c: Context): BunRequest | undefined {
+  const server = bunServerOf(c)
+  return server && new BunRequest(server, c.req.raw)
 }
 
 /**

@@ -207,6 +207,14 @@ export function contentTypeOf({ list, format }: AnswerForm): string {
   return isEvents ? 'application/cloudevents-batch+json' : 'application/json'
 }
 
+/** Whether an answer may be compressed, if it is large enough. */
+export function acceptsCoding(
+  c: Context,
+  { compression }: Pick<ResolvedOptions, 'compression'>,
+): boolean {
+  return compression !== 'off' && c.req.raw.headers.has('Accept-Encoding')
+}
+
 /**
  * Compresses a body if its client accepts that, and the route compresses answers.
  *
@@ -220,10 +228,7 @@ export function compressBody(
   signal: () => AbortSignal,
   onUncompressed: () => void,
 ): Compressed | Promise<Compressed> {
-  const isCandidate =
-    compression !== 'off' &&
-    bytes.length >= MIN_COMPRESSED_BYTES &&
-    c.req.raw.headers.has('Accept-Encoding')
+  const isCandidate = bytes.length >= MIN_COMPRESSED_BYTES && acceptsCoding(c, { compression })
   if (!isCandidate) return { bytes, coding: undefined }
   return compressAnswer(c, bytes, signal(), onUncompressed)
 }
