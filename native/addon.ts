@@ -1,5 +1,14 @@
 /** Finds the compiled addon, and checks whether this runtime can load it. */
-import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
@@ -7,9 +16,29 @@ import { dirname, join } from 'node:path'
 export interface AddonManifest {
   /** A hash of everything that goes into the addon. */
   key: string
+  /** {@link sourcesHash} of the sources that it is compiled from. Manifests of older set-ups lack it. */
+  sources?: string | undefined
   target: string
   /** The addon's bytes. Another size shows that another file was put in its place, such as the stock build. */
   size: number
+}
+
+/**
+ * A hash of the addon's own sources, by which JavaScript recognizes an addon that is older or newer than
+ * itself. Undefined in a bundle, which is without the sources.
+ */
+export function sourcesHash(native = import.meta.dirname): string | undefined {
+  const hash = createHash('sha256')
+  try {
+    for (const folder of ['include', 'src']) {
+      for (const name of readdirSync(join(native, folder)).sort()) {
+        hash.update(`\n${name}\n`).update(readFileSync(join(native, folder, name)))
+      }
+    }
+  } catch {
+    return undefined
+  }
+  return hash.digest('hex').slice(0, 16)
 }
 
 export const addonName = 'confluent-kafka-javascript.node'
@@ -134,6 +163,10 @@ export function assertAddon(): void {
   const target = currentTarget()
   if (manifest.target !== target) {
     throw cannotLoad(`its addon is compiled for ${manifest.target}, not ${target}`)
+  }
+  const expected = sourcesHash()
+  if (expected !== undefined && manifest.sources !== undefined && manifest.sources !== expected) {
+    throw cannotLoad('its addon is compiled from other sources than those of this version')
   }
   try {
     require(addon)

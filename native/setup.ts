@@ -10,6 +10,7 @@ import {
   manifestPath,
   readManifest,
   setupCommand,
+  sourcesHash,
 } from './addon.ts'
 import { addonKey, buildAddon, checkAddon, sources } from './build.ts'
 import { cachedAddon, cacheFolder, dropAddon, storeAddon, withLock, writeWhole } from './cache.ts'
@@ -66,7 +67,8 @@ async function setup(flags: SetupFlags): Promise<void> {
 
 function addonIsInstalled(): boolean {
   const addon = findAddon(sources().package)
-  return addon !== undefined && readManifest(addon)?.key === addonKey()
+  const manifest = addon === undefined ? undefined : readManifest(addon)
+  return manifest?.key === addonKey() && manifest.sources === sourcesHash()
 }
 
 async function installAddon(force: boolean, prebuilt: string | undefined): Promise<void> {
@@ -86,7 +88,8 @@ function place(content: Uint8Array, key: string): void {
   const addon = addonPath(sources().package)
   mkdirSync(dirname(addon), { recursive: true })
   writeWhole(addon, content)
-  const manifest: AddonManifest = { key, target: currentTarget(), size: content.length }
+  const target = currentTarget()
+  const manifest: AddonManifest = { key, sources: sourcesHash(), target, size: content.length }
   writeWhole(manifestPath(addon), `${JSON.stringify(manifest)}\n`)
 }
 

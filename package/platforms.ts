@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { addonName, manifestPath, prebuiltPackage } from '../native/addon.ts'
+import { addonName, manifestPath, prebuiltPackage, sourcesHash } from '../native/addon.ts'
 import { addonKey, sources } from '../native/build.ts'
 import { crossCompile } from '../native/cross/build.ts'
 import { type Platform, targetOf } from '../native/cross/platforms.ts'
@@ -57,7 +57,8 @@ function fillPlatform(
   rmSync(filled, { recursive: true, force: true })
   mkdirSync(filled, { recursive: true })
   cpSync(addon, join(filled, addonName))
-  const manifest = { key: addonKey(target, {}), target, size: statSync(addon).size }
+  const { size } = statSync(addon)
+  const manifest = { key: addonKey(target, {}), sources: sourcesHash(), target, size }
   writeJson(manifestPath(join(filled, addonName)), manifest)
   for (const [name, text] of Object.entries(licences)) writeFileSync(join(filled, name), text)
   copyLicences(filled)

@@ -31,7 +31,9 @@ beforeAll(async () => {
   // As in the package: Node does not run TypeScript in all versions.
   const source = await Bun.file(join(root, 'native', 'addon.ts')).text()
   const transpiled = new Bun.Transpiler({ loader: 'ts' }).transformSync(source)
-  mkdirSync(join(project, 'native'))
+  for (const folder of ['src', 'include']) {
+    cpSync(join(root, 'native', folder), join(project, 'native', folder), { recursive: true })
+  }
   writeFileSync(join(project, 'native', 'addon.mjs'), transpiled)
   writeFileSync(
     join(project, 'main.mjs'),
@@ -74,6 +76,11 @@ const cases: [string, () => void, RegExp][] = [
     'an addon for another machine',
     () => install(garbage, { ...good, target: 'darwin-arm64' }),
     /its addon is compiled for darwin-arm64, not /,
+  ],
+  [
+    'an addon of other sources',
+    () => install(garbage, { ...good, sources: 'older' }),
+    /its addon is compiled from other sources than those of this version/,
   ],
   ['a damaged addon', () => install(garbage, good), /confluent-kafka-javascript\.node/],
 ]
