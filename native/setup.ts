@@ -25,6 +25,7 @@ Installs the npm packages of the lockfile, installs the compiler and libraries t
 needs, and compiles that client. Does only what is missing.
 
   --packages-only    install only the npm packages
+  --production       of these, only those that the gateway needs, without the developers' tools
   --prebuilt FOLDER  take the addon from a folder of \`bun run package --platforms\` instead of
                      compiling it; also by the variable HONO_KAFKA_CONSUME_PREBUILT
   --force            compile the Kafka client again
@@ -33,6 +34,7 @@ needs, and compiles that client. Does only what is missing.
 
 const options = {
   'packages-only': { type: 'boolean', default: false },
+  production: { type: 'boolean', default: false },
   prebuilt: { type: 'string' },
   force: { type: 'boolean', default: false },
   quiet: { type: 'boolean', default: false },
@@ -44,6 +46,7 @@ const log = join(cacheFolder(), 'setup.log')
 
 interface SetupFlags {
   readonly 'packages-only': boolean
+  readonly production: boolean
   readonly prebuilt?: string | undefined
   readonly force: boolean
   readonly quiet: boolean
@@ -52,11 +55,12 @@ interface SetupFlags {
 async function setup(flags: SetupFlags): Promise<void> {
   const { 'packages-only': packagesOnly, force, quiet } = flags
   const prebuilt = flags.prebuilt ?? process.env['HONO_KAFKA_CONSUME_PREBUILT']
-  const isDone = () => packagesAreInstalled(root) && (packagesOnly || addonIsInstalled())
+  const choice = flags.production ? 'production' : 'all'
+  const isDone = () => packagesAreInstalled(root, choice) && (packagesOnly || addonIsInstalled())
   if (!isDone() || force) {
     await withLock(async () => {
       rmSync(log, { force: true })
-      if (!packagesAreInstalled(root)) await installPackages(root, log)
+      if (!packagesAreInstalled(root, choice)) await installPackages(root, choice, log)
       if (!packagesOnly && (force || !addonIsInstalled())) await installAddon(force, prebuilt)
     })
     say('Set up.')

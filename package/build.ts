@@ -110,7 +110,8 @@ async function bundleDeclarations(): Promise<void> {
 function manifest(): object {
   const { name, version, description, license, type, engines, dependencies, devDependencies } =
     packageJson
-  const { hono, ...own } = dependencies
+  // The package has a copy of the one file of Scalar's that the docs page loads.
+  const { hono, '@scalar/fastify-api-reference': _, ...own } = dependencies
   const entry = (path: string) => ({ types: `./${path}.d.ts`, default: `./${path}.js` })
   return {
     name,
@@ -134,7 +135,6 @@ function manifest(): object {
     sideEffects: ['./src/core/runtime.js', './src/node.js'],
     dependencies: {
       ...own,
-      'node-api-headers': devDependencies['node-api-headers'],
       // Confluent's package has a script that fetches a binary; this one has its JavaScript, and no script.
       ...(platforms.length > 0 && clientDependency()),
     },
