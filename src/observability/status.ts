@@ -35,6 +35,8 @@ export interface Status {
     readonly hosts: readonly string[]
     readonly mode: string
     readonly topics: readonly string[]
+    /** Whether a function of the app makes what clients get of records. */
+    readonly hasOwnFormat?: boolean
     readonly cluster: string | undefined
     /** Open streams. Absent for clients with a scope. */
     readonly streams?: number
@@ -83,6 +85,7 @@ export function statusOf(routes: () => readonly StatusRoute[]): () => Promise<St
           mode: stats.mode,
           topics: stats.topics,
           ...('filters' in stats ? { filters: stats.filters } : {}),
+          ...('hasOwnFormat' in stats && stats.hasOwnFormat ? { hasOwnFormat: true } : {}),
           cluster: stats.cluster?.name,
           streams: 'subscribers' in stats ? stats.subscribers : 0,
           groups: 'groups' in stats ? stats.groups.map(({ id }) => id) : [],

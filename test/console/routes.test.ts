@@ -1,4 +1,4 @@
-/** The console of an app whose routes only stream, or only answer single reads. */
+/** The console of an app whose routes only stream, only answer single reads, or have a format of their own. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import { kafkaConsole, kafkaConsume, kafkaMetrics, kafkaStatus } from '../../src/index.ts'
@@ -77,6 +77,89 @@ describe.each(['server-sent-events', 'http-get'] as const)('a route of mode %s',
         await orders.close()
         await server.close()
       }
+    },
+    LIMIT,
+  )
+})
+
+describe('a route with a format of its own', () => {
+  const format = ({ key, value }: { key: unknown; value: unknown }) => ({ from: key, said: value })
+
+  /** Opens the console of an app with such a route. */
+  async function open(
+    mode: 'auto' | 'server-sent-events',
+    work: (base: string, topic: string) => Promise<void>,
+  ): Promise<void> {
+    const topic = await kafka.createTopic(2)
+    const records = numbered(250).map((record, n) => ({
+      ...record,
+      partition: n % 2,
+      timestamp: Date.UTC(2026, 0, 31) + n,
+    }))
+    await kafka.produce(topic, records)
+    const { bootstrapServers } = kafka
+    const orders = kafkaConsume({ bootstrapServers, topics: [topic], mode, format })
+    const app = new Hono()
+      .all('/orders', orders)
+      .get('/status', kafkaStatus({ '/orders': orders }))
+      .get('/metrics', kafkaMetrics({ '/orders': orders }).printMetrics)
+      .route('/ops', kafkaConsole())
+    const server = serve(app)
+    browser.errors.length = 0
+    try {
+      await work(`${server.url}/ops`, topic)
+      expect(browser.errors).toEqual([])
+    } finally {
+      await browser.page.goto('about:blank')
+      await orders.close()
+      await server.close()
+    }
+  }
+
+  const said = (n: number) => JSON.stringify({ from: `k${n % 10}`, said: `value ${n}` })
+
+  test(
+    'gives pages in the order of time, searches, live records, and each of them opened',
+    async () => {
+      await open('auto', async (base, topic) => {
+        const { page } = browser
+        const untilFirst = (row: string) =>
+          until(async () => (await shownIn(page))[0] === row, `the first row ${row}`, 20_000)
+        await page.goto(`${base}?start=earliest`)
+        await untilFirst(said(0))
+        await page.locator('#newer').click()
+        await untilFirst(said(100))
+        await page.locator('.row', { hasText: '"value 103"' }).click()
+        await page.locator('#detail .tree', { hasText: 'value 103' }).waitFor()
+        const opened = page.url()
+        await page.goto('about:blank')
+        await page.goto(opened)
+        await page.locator('#detail .tree', { hasText: 'value 103' }).waitFor()
+        await page.goto(`${base}?start=earliest&search=value 249`)
+        await untilFirst(said(249))
+        await page.goto(base)
+        await page.locator('#state[data-state=live]').waitFor()
+        await untilFirst(said(249))
+        await kafka.produce(topic, [{ partition: 1, key: 'k0', value: 'now' }])
+        await untilFirst(JSON.stringify({ from: 'k0', said: 'now' }))
+      })
+    },
+    LIMIT,
+  )
+
+  test(
+    'that only streams can be followed live, and says so where a page is asked for',
+    async () => {
+      await open('server-sent-events', async (base, topic) => {
+        const { page } = browser
+        await page.goto(`${base}?start=earliest`)
+        await page.locator('#no-records', { hasText: 'can be followed live' }).waitFor()
+        await page.goto(base)
+        await page.locator('#state[data-state=live]').waitFor()
+        await kafka.produce(topic, [{ partition: 1, key: 'k0', value: 'now' }])
+        const now = JSON.stringify({ from: 'k0', said: 'now' })
+        await until(async () => (await shownIn(page))[0] === now, 'the live record', 20_000)
+      })
     },
     LIMIT,
   )

@@ -16,6 +16,8 @@ export interface RouteStats {
   readonly topics: readonly string[]
   /** Named filters: expressions by name. */
   readonly filters: Readonly<Record<string, string>>
+  /** Whether clients get what the option `format` makes of records. */
+  readonly hasOwnFormat: boolean
   /** Open streams, and those about to open. */
   readonly subscribers: number
   /** The option `maxSubscribers`. */

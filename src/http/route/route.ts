@@ -296,6 +296,7 @@ export class Route {
       commitStrategy: this.options.commitStrategy,
       topics: this.options.topics,
       filters: this.options.filters ?? {},
+      hasOwnFormat: this.options.format !== undefined,
       subscribers: this.#streamLimit.open,
       maxSubscribers: this.options.maxSubscribers,
       answerBytes: this.#answerBudgets[0]?.used ?? 0,

@@ -216,6 +216,10 @@ export const SCHEMAS = {
           v.optional(v.record(v.string(), v.string())),
           v.description('Named filters: expressions by name'),
         ),
+        hasOwnFormat: v.pipe(
+          v.optional(v.boolean()),
+          v.description('Whether a function of the app makes what clients get of records'),
+        ),
         cluster: v.optional(v.string()),
         streams: v.pipe(
           v.optional(v.number()),

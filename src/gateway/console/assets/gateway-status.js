@@ -3,7 +3,7 @@
 import { withCredentials } from './credentials.js'
 import { every } from './dom.js'
 
-/** @typedef {{ name: string, paths: string[], hosts: string[], mode: string, topics: string[], filters?: Record<string, string>, cluster?: string, streams?: number, groups: string[] }} StatusRoute */
+/** @typedef {{ name: string, paths: string[], hosts: string[], mode: string, topics: string[], filters?: Record<string, string>, hasOwnFormat?: boolean, cluster?: string, streams?: number, groups: string[] }} StatusRoute */
 /** @typedef {{ partition: number, start: number, end: number }} Partition */
 /** @typedef {{ name: string, partitions: Partition[] }} Topic */
 /** @typedef {{ code: string, message: string, since: string }} Outage */

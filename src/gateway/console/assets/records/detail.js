@@ -15,7 +15,7 @@ import { parseJson, textOf } from './record.js'
 /**
  * @typedef {{
  *   record: KafkaRecord,
- *   curl: string,
+ *   curl: string | undefined,
  *   link: string,
  *   close(): void,
  *   move(step: number): void,
@@ -80,27 +80,28 @@ export class RecordDetail {
     const opened = this.#opened
     if (!opened) return
     const { record, link, curl, close, move } = opened
-    const { topic, partition, offset, timestamp, key, error } = record
+    const { topic, partition, offset, error, isFormatted } = record
+    const title = isFormatted
+      ? html`Record <small>in the format of its route</small>`
+      : html`${partition}/${count(offset)} <small>${topic}</small>`
     render(
       html`<header>
-          <h2>${partition}/${count(offset)} <small>${topic}</small></h2>
+          <h2>${title}</h2>
           <button type="button" title="Previous (k)" aria-label="Previous record" @click=${() => move(-1)}>↑</button>
           <button type="button" title="Next (j)" aria-label="Next record" @click=${() => move(1)}>↓</button>
           ${closeButton(close)}
         </header>
         ${error ? html`<p class="error"><strong>${error.code}</strong> ${error.message}</p>` : nothing}
-        <dl class="facts">
-          <dt>Topic</dt><dd>${topic}</dd>
-          <dt>Partition</dt><dd>${partition}</dd>
-          <dt>Offset</dt><dd>${count(offset)}</dd>
-          <dt>Time</dt><dd>${timeText(timestamp)}</dd>
-          <dt>Key</dt><dd>${key === null ? html`<span class="none">none</span>` : html`<code>${clipped(keyText(record))}</code>`} ${this.#sizeOf('key')}</dd>
-        </dl>
+        ${isFormatted ? nothing : this.#facts(record)}
         ${this.#value(record)}
         ${this.#headers(record)}
         <p class="actions">
           <button type="button" @click=${() => void copy(link, 'Link')}>Copy link</button>
-          <button type="button" @click=${() => void copy(curl, 'Command')}>Copy as curl</button>
+          ${
+            curl === undefined
+              ? nothing
+              : html`<button type="button" @click=${() => void copy(curl, 'Command')}>Copy as curl</button>`
+          }
           ${
             producerOf(gatewayStatus())?.topics.includes(topic)
               ? html`<a class="button" href=${addressOf({ view: 'produce', record: placeOf(record) })}>Send again</a>`
@@ -109,6 +110,18 @@ export class RecordDetail {
         </p>`,
       this.#place,
     )
+  }
+
+  /** @param {KafkaRecord} record */
+  #facts(record) {
+    const { topic, partition, offset, timestamp, key } = record
+    return html`<dl class="facts">
+      <dt>Topic</dt><dd>${topic}</dd>
+      <dt>Partition</dt><dd>${partition}</dd>
+      <dt>Offset</dt><dd>${count(offset)}</dd>
+      <dt>Time</dt><dd>${timeText(timestamp)}</dd>
+      <dt>Key</dt><dd>${key === null ? html`<span class="none">none</span>` : html`<code>${clipped(keyText(record))}</code>`} ${this.#sizeOf('key')}</dd>
+    </dl>`
   }
 
   /** @param {'key' | 'value'} field */
@@ -304,11 +317,13 @@ function timeText(timestamp) {
  * @param {KafkaRecord} record
  * @param {Uint8Array | undefined} bytes
  */
-function download({ topic, partition, offset, value, encoding }, bytes) {
+function download(record, bytes) {
+  const { topic, partition, offset, value, encoding, isFormatted } = record
   const content = /** @type {Uint8Array<ArrayBuffer>} */ (bytes) ?? textOf(value)
   const isJson = !bytes || (typeof value === 'string' && isTree(value))
   const type = encoding?.value === 'base64' ? 'bin' : isJson ? 'json' : 'txt'
+  const name = isFormatted ? 'record' : `${topic}-${partition}-${offset}`
   const url = URL.createObjectURL(new Blob([content]))
-  element('a', { href: url, download: `${topic}-${partition}-${offset}.${type}` }).click()
+  element('a', { href: url, download: `${name}.${type}` }).click()
   URL.revokeObjectURL(url)
 }

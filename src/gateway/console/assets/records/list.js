@@ -226,12 +226,13 @@ export class RecordList {
       ...link.children,
     ])
     if (!time || !at || !topicCell || !keyCell || !flag || !valueCell) return
-    time.textContent = localTime(timestamp)
+    const { isFormatted = false } = record
+    time.textContent = isFormatted ? '' : localTime(timestamp)
     time.title = isoTime(timestamp) ?? ''
-    at.textContent = `${partition}/${offset}`
-    at.title = `${topic}, partition ${partition}, offset ${count(offset)}`
+    at.textContent = isFormatted ? '' : `${partition}/${offset}`
+    at.title = isFormatted ? '' : `${topic}, partition ${partition}, offset ${count(offset)}`
     topicCell.textContent = this.#hasTopics ? topic : ''
-    fillCell(keyCell, key, encoding?.key, 'no key')
+    fillCell(keyCell, key, encoding?.key, isFormatted ? '' : 'no key')
     flag.hidden = !error
     flag.textContent = error?.code ?? ''
     fillCell(valueCell, value, encoding?.value, 'tombstone')

@@ -108,6 +108,8 @@ export class LiveSession {
    */
   async #readBacklog(cursor) {
     const { signal } = this.#reading
+    // Lines in such a format do not have positions.
+    if (this.#source.page === undefined && this.#source.hasOwnFormat) return
     const position = positionOf({ ...this.#query, start: 'newest', end: cursor }, [])
     const url = pageUrl(this.#source, selectionOf(this.#query), position, PAGE_SIZE)
     try {

@@ -2,7 +2,7 @@
 /** Records as they come: by one stream that tabs share, or by reads that wait, where no route streams. */
 import { withCredentials } from '../credentials.js'
 import { pageUrl, RefusedError, readable, readPage } from './pages.js'
-import { recordsIn } from './record.js'
+import { formattedIn, recordsIn } from './record.js'
 import { SharedStream } from './shared-stream.js'
 
 /** @typedef {import('./sources.js').Source} Source */
@@ -37,6 +37,8 @@ export class LiveRecords {
   /** Where to go on: the id of the last event. */
   #cursor = ''
   #delay = RETRY
+  /** Formatted records that came, which have no other number. */
+  #received = 0
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry
   /** Ends the read or the attempt that is in progress. */
@@ -103,7 +105,7 @@ export class LiveRecords {
         this.#delay = RETRY
         return this.#listener.onState('live', 'live')
       case 'message':
-        this.#listener.onRecords(recordsIn(`{"records":[${event.data}]}`).records)
+        this.#listener.onRecords(this.#recordsIn(event.data))
         return this.#moveTo(event.lastEventId)
       // A position without a record: at the beginning, and past what a filter leaves out.
       case 'cursor':
@@ -122,6 +124,18 @@ export class LiveRecords {
       case 'refused':
         return void this.#refused(this.#ended.signal)
     }
+  }
+
+  /** @param {readonly KafkaRecord[]} records */
+  #numbered(records) {
+    if (!this.#source.hasOwnFormat) return records
+    return records.map((record) => ({ ...record, offset: this.#received++ }))
+  }
+
+  /** @param {string} data */
+  #recordsIn(data) {
+    if (!this.#source.hasOwnFormat) return recordsIn(`{"records":[${data}]}`).records
+    return formattedIn(`[${data}]`, this.#received++)
   }
 
   /**
@@ -173,7 +187,7 @@ export class LiveRecords {
         this.#delay = RETRY
         this.#listener.onState('live', 'live')
         for (const gap of gaps) this.#listener.onGap(gap)
-        if (records.length > 0) this.#listener.onRecords(records)
+        if (records.length > 0) this.#listener.onRecords(this.#numbered(records))
         this.#moveTo(cursor)
       }
     } catch (error) {

@@ -81,7 +81,7 @@ export class OpenedRecord {
     this.#shown = record
     this.#detail.show({
       record,
-      curl: curlOfRecord(source, record),
+      curl: record.isFormatted ? undefined : curlOfRecord(source, record),
       link: linkTo(parametersOf({ ...query, record: placeOf(record) })),
       ...this.#actions,
     })

@@ -62,7 +62,8 @@ export class PageSession {
 
   /** Whether records of several partitions are in the order of time, for which a route must answer single reads. */
   get isMerged() {
-    return this.#source.page !== undefined && this.#ranges().size > 1
+    // The partitions are not known before the first request to a route.
+    return this.#source.page !== undefined && this.#ranges().size !== 1
   }
 
   /** Whether the list has the records of one partition after those of another. */
@@ -83,6 +84,14 @@ export class PageSession {
     if (query.start.startsWith('offset:')) await refreshStatus()
     if (signal.aborted) return
     const ranges = this.#ranges()
+    // Lines in such a format do not have positions, from which further pages would begin.
+    if (this.#source.page === undefined && this.#source.hasOwnFormat) {
+      return this.#listener.onState({
+        kind: 'off',
+        text: 'live only',
+        why: 'This route only streams, in a format of its own: its records can be followed live.',
+      })
+    }
     try {
       const position = positionOf(query, ranges.values())
       const selection = selectionOf(query)

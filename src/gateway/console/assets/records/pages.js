@@ -2,7 +2,7 @@
 /** Reads records a page at a time, forwards or backwards, also where a search needs many requests for one page. */
 import { withCredentials } from '../credentials.js'
 import { PAGE_SIZE } from './query.js'
-import { recordsIn } from './record.js'
+import { formattedIn, recordsIn } from './record.js'
 
 /** @typedef {import('./record.js').KafkaRecord} KafkaRecord */
 /** @typedef {import('./sources.js').Source} Source */
@@ -95,11 +95,16 @@ export async function* readPages(source, selection, position, isMerged, signal) 
   function joined(before, part) {
     const gaps = [...before.gaps, ...part.gaps]
     const [first, second] = isBackwards ? [part, before] : [before, part]
-    const records = [...first.records, ...second.records]
+    const records = numbered([...first.records, ...second.records])
     const { begin, older } = first
     const { cursor, newer } = second
     return { records: isMerged ? byTime(records) : records, gaps, begin, older, cursor, newer }
   }
+}
+
+/** Numbers the records that do not say where they are. @param {KafkaRecord[]} records */
+function numbered(records) {
+  return records.map((record, offset) => (record.isFormatted ? { ...record, offset } : record))
 }
 
 /**
@@ -133,7 +138,7 @@ export function pageUrl(source, selection, position, limit) {
   for (const [name, value] of [...position, ...selection]) url.searchParams.append(name, value)
   if (source.page !== undefined) {
     if (!url.searchParams.has('max_records')) url.searchParams.set('max_records', String(limit))
-    url.searchParams.set('format', 'records')
+    if (!source.hasOwnFormat) url.searchParams.set('format', 'records')
   } else {
     url.searchParams.delete('max_records')
     url.searchParams.delete('order')
@@ -162,7 +167,7 @@ export function readable(url) {
 export async function readPage(source, url, limit, signal) {
   if (source.page === undefined) return readLines(url, limit, signal)
   const response = await answerOf(url, 'application/json', signal)
-  const { records, gaps, cursor } = recordsIn(await response.text())
+  const { records, gaps, cursor } = contentOf(source, response, await response.text())
   const links = response.headers.get('Link') ?? ''
   const begin = endOfPrevious(links)
   return {
@@ -172,6 +177,21 @@ export async function readPage(source, url, limit, signal) {
     cursor,
     older: begin !== undefined,
     newer: links.includes('rel="next"') && (records.length > 0 || !isAtEnd(url, cursor)),
+  }
+}
+
+/**
+ * The records of an answer. In a format of the app, its headers have the rest.
+ * @param {Source} source
+ * @param {Response} response
+ * @param {string} text
+ */
+function contentOf({ hasOwnFormat }, { headers }, text) {
+  if (!hasOwnFormat) return recordsIn(text)
+  return {
+    records: formattedIn(text),
+    gaps: /** @type {Gap[]} */ (JSON.parse(headers.get('Kafka-Gaps') ?? '[]')),
+    cursor: headers.get('Kafka-Cursor') ?? '',
   }
 }
 

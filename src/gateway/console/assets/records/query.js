@@ -175,9 +175,10 @@ function cursorAt(ranges, offset) {
 
 /**
  * The place of a record, as the parameter `record` names it.
- * @param {{ topic: string, partition: number, offset: number }} record
+ * @param {{ topic: string, partition: number, offset: number, isFormatted?: boolean }} record
  */
-export function placeOf({ topic, partition, offset }) {
+export function placeOf({ topic, partition, offset, isFormatted }) {
+  if (isFormatted) return `formatted:${offset}`
   return `${topic}:${partition}:${offset}`
 }
 

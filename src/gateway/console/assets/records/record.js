@@ -8,7 +8,9 @@
  *   encoding?: { key?: 'base64', value?: 'base64', headers?: Record<string, 'base64'> },
  *   schema?: { key?: RecordSchema, value?: RecordSchema },
  *   error?: { code: string, message: string },
- * }} KafkaRecord
+ *   isFormatted?: boolean,
+ * }} KafkaRecord Where `isFormatted`, a function of the app has made the value of all of the record, and
+ *   `offset` is only its number in the list.
  */
 /** @typedef {{ id: number, type: string, name?: string }} RecordSchema */
 /** @typedef {import('./pages.js').Gap} Gap */
@@ -47,6 +49,20 @@ export function parseJson(text) {
 export function recordsIn(text) {
   const { records = [], gaps = [], cursor = '' } = parseJson(text)
   return { records, gaps, cursor }
+}
+
+/**
+ * Values that a function of the app has made of records, which do not say where the records are.
+ * @param {string} text A list of them as JSON.
+ * @param {number} [first] The number of the first one.
+ * @returns {KafkaRecord[]}
+ */
+export function formattedIn(text, first = 0) {
+  return parseJson(text).map((/** @type {unknown} */ value, /** @type {number} */ index) => ({
+    ...{ topic: '', partition: -1, offset: first + index, timestamp: -1, key: null, headers: {} },
+    value,
+    isFormatted: true,
+  }))
 }
 
 /**

@@ -14,9 +14,11 @@
  *   page: string | undefined,
  *   stream: string | undefined,
  *   filters: Readonly<Record<string, string>>,
+ *   hasOwnFormat: boolean,
  * }} Source `name` is the name of its first route. `page` is the path of a route that answers single
  *   reads, `stream` that of one that streams; it has at least one of them.
- *   `filters` are the expressions that its routes have by name.
+ *   `filters` are the expressions that its routes have by name. Where `hasOwnFormat`, its routes answer
+ *   with what a function of the app makes of records.
  */
 
 const PAGES = ['http-get', 'auto']
@@ -37,12 +39,16 @@ export function sourcesOf({ routes }) {
 }
 
 /** Adds a route, as a source or to the one that lacks it. @param {Source[]} sources @param {StatusRoute} route */
-function addRoute(sources, { name, cluster, topics, mode, filters = {}, paths: [path] }) {
+function addRoute(sources, route) {
+  const { name, cluster, topics, mode, filters = {}, hasOwnFormat = false } = route
+  const [path] = route.paths
   const sorted = [...topics].sort()
   const page = PAGES.includes(mode) ? path : undefined
   const stream = STREAMS.includes(mode) ? path : undefined
   const isOne = (/** @type {Source} */ source) =>
-    source.cluster === cluster && source.topics.join() === sorted.join()
+    source.cluster === cluster &&
+    source.topics.join() === sorted.join() &&
+    source.hasOwnFormat === hasOwnFormat
   const incomplete = sources.find(
     (source) =>
       isOne(source) &&
@@ -50,7 +56,7 @@ function addRoute(sources, { name, cluster, topics, mode, filters = {}, paths: [
       (page === undefined) !== (stream === undefined),
   )
   if (incomplete) Object.assign(incomplete, page === undefined ? { stream } : { page })
-  else sources.push({ name, cluster, topics: sorted, page, stream, filters })
+  else sources.push({ name, cluster, topics: sorted, page, stream, filters, hasOwnFormat })
 }
 
 /**
