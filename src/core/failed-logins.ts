@@ -24,8 +24,11 @@ export interface LoginCounter {
   count(key: string, hasFailed: boolean): number | undefined | Promise<number | undefined>
 }
 
+/** By which rules failed logins make a user wait: Kong's of `basic-auth`, or the gateway's own. */
+export type LoginRules = 'kong' | 'gateway'
+
 /** Makes the counter of a name, which all threads of a process that ask for the name share. */
-export type MakeLoginCounter = (name: string) => LoginCounter
+export type MakeLoginCounter = (name: string, rules: LoginRules) => LoginCounter
 
 /**
  * Counts failed logins by user name. Each doubles the time for which they are remembered: 2 seconds

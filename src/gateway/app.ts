@@ -1,7 +1,8 @@
 import { type Context, Hono, type MiddlewareHandler, type Next } from 'hono'
-import { FailedLogins, type MakeLoginCounter } from '../core/failed-logins.ts'
+import type { MakeLoginCounter } from '../core/failed-logins.ts'
 import { type MakeLimiter, makeLocalLimiter } from '../core/fixed-window-limiter.ts'
 import type { MakeGauge } from '../core/gauge.ts'
+import { makeLocalLoginCounter } from '../core/login-counter.ts'
 import { logRequest, observeRequests, requestStatisticsOf } from '../core/request-statistics.ts'
 import type { ShareNames } from '../core/shared-names.ts'
 import { doAtOnce, type SlicedWork } from '../core/turns.ts'
@@ -170,7 +171,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     brokers: cluster?.brokers,
     httpsPort: options.httpsPort ?? (() => STANDARD_HTTPS_PORT),
     makeLimiter: threads?.makeLimiter ?? makeLocalLimiter,
-    makeLoginCounter: threads?.makeLoginCounter ?? (() => new FailedLogins()),
+    makeLoginCounter: threads?.makeLoginCounter ?? makeLocalLoginCounter,
     sessions: sessions && new Sessions('kafka-consumer-session', sessions),
     isPage: (c) => isPage(c),
   })
@@ -329,6 +330,7 @@ function answerOwn(
   if (statistics) statistics.route = path
   const answer = () => handler(c, next) as Promise<Response>
   if (kong.isEmpty) return answer()
+  kong.hideSession(c)
   const refusal = guard(c)
   return kong.logOwn(c, refusal ? refusal.then((refused) => refused ?? answer()) : answer())
 }

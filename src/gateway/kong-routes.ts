@@ -172,6 +172,14 @@ export class KongRoutes {
     return response
   }
 
+  /** Keeps the cookie of a consumer's session out of records about a request, whoever its client is. */
+  hideSession(c: Context): void {
+    if (!this.logins.isIn(c)) return
+    const client = clientOf(c)
+    const credentialHeaders = [...(client.credentialHeaders ?? []), 'cookie']
+    c.set('kafkaClient', { ...client, credentialHeaders })
+  }
+
   /** Has a request to one of the gateway's own routes logged by a global plugin, if there is one. */
   logOwn(c: Context, answering: Promise<Response>): Promise<Response> {
     if (this.#table.logs.size === 0) return answering

@@ -239,7 +239,7 @@ function stepsOf(
       const key = JSON.stringify([plugin.id, plugin.config])
       const counters: PluginCounters = {
         requests: (limits) => makeLimiter(key, limits),
-        logins: () => makeLoginCounter(key),
+        logins: () => makeLoginCounter(key, 'kong'),
       }
       const step = previous.steps.get(key) ?? access.make(plugin.config, credentials, counters)
       steps.set(key, step)

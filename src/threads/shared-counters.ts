@@ -1,11 +1,12 @@
 /** Counters of requests and of failed logins that the threads of a process share: one thread counts for all. */
-import { FailedLogins, type MakeLoginCounter } from '../core/failed-logins.ts'
+import type { LoginCounter, LoginRules, MakeLoginCounter } from '../core/failed-logins.ts'
 import {
   type CountedRequest,
   FixedWindowLimiter,
   type MakeLimiter,
   type RateLimits,
 } from '../core/fixed-window-limiter.ts'
+import { makeLocalLoginCounter } from '../core/login-counter.ts'
 import { LruMap } from '../core/lru-map.ts'
 import type { Messenger } from './messenger.ts'
 
@@ -20,6 +21,7 @@ interface SentRequest {
 
 interface SentLogin {
   readonly name: string
+  readonly rules: LoginRules
   readonly key: string
   readonly hasFailed: boolean
 }
@@ -27,15 +29,17 @@ interface SentLogin {
 /** Counts for all threads. */
 export class SharedCounters {
   readonly #limiters = new LruMap<string, FixedWindowLimiter>(MAX_COUNTERS)
-  readonly #logins = new LruMap<string, FailedLogins>(MAX_COUNTERS)
+  readonly #logins = new LruMap<string, LoginCounter>(MAX_COUNTERS)
 
   /** Answers for a thread. */
   serve(messenger: Messenger): void {
     messenger.handle({
       countRequest: ({ name, limits, client }: SentRequest) =>
         counterOf(this.#limiters, name, () => new FixedWindowLimiter(limits)).count(client),
-      countLogin: ({ name, key, hasFailed }: SentLogin) =>
-        counterOf(this.#logins, name, () => new FailedLogins()).count(key, hasFailed),
+      countLogin: ({ name, rules, key, hasFailed }: SentLogin) => {
+        const counter = counterOf(this.#logins, name, () => makeLocalLoginCounter(name, rules))
+        return counter.count(key, hasFailed)
+      },
     })
   }
 }
@@ -58,9 +62,9 @@ export function remoteLimiters(messenger: Messenger): MakeLimiter {
 
 /** Makes counters of failed logins for which another thread counts. */
 export function remoteLoginCounters(messenger: Messenger): MakeLoginCounter {
-  return (name) => ({
+  return (name, rules) => ({
     count: (key, hasFailed) => {
-      const sent: SentLogin = { name, key, hasFailed }
+      const sent: SentLogin = { name, rules, key, hasFailed }
       return messenger.request<number | undefined>('countLogin', sent)
     },
   })

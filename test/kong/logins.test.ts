@@ -242,6 +242,15 @@ describe('a session of a consumer', () => {
     expect(await at('/key', { apikey: 'planted-wrong' })).toBe(401)
   })
 
+  test('keeps its cookie out of records of the gateway’s own routes, which no plugin guards', async () => {
+    const { browser } = await open(ROUTES + CONSUMERS, {
+      cluster: { brokers: ['k:1'], topics: ['t'] },
+    })
+    await browser.logIn({ secret: 'planted-of-ann' })
+    const { text } = await browser.ask('/messages')
+    expect(JSON.parse(text)).toEqual({ credentialHeaders: ['cookie'] })
+  })
+
   test('keeps its cookie out of records also where a plugin forwards cookies', async () => {
     const cookies = '{name: jwt, config: {cookie_names: [t]}}'
     const { browser } = await open(

@@ -2,12 +2,12 @@ import type { Context } from 'hono'
 import { getCookie } from 'hono/cookie'
 import { auth as basicCredentials } from 'hono/utils/basic-auth'
 import { KafkaConsumeError } from '../../core/errors.ts'
+import type { LoginCounter, MakeLoginCounter } from '../../core/failed-logins.ts'
 import { limiterKey } from '../../core/fixed-window-limiter.ts'
 import type { AcceptedCredentials, FormCredentials } from '../../core/form-credentials.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
 import { FOREIGN_PAGE, isForeignPage } from '../../http/request/page-origin.ts'
 import { Clients, type KnownClient, secretHash } from './clients.ts'
-import { LoginThrottle } from './login-throttle.ts'
 import type { OidcOptions } from './oidc.ts'
 import type { LoggedIn, Session, Sessions } from './sessions.ts'
 import { type TokenOptions, tokenChecker } from './tokens.ts'
@@ -35,6 +35,18 @@ export interface Authenticated {
   readonly countedAs: string
 }
 
+/** The parts of the gateway that an authenticator needs. */
+interface AuthenticatorParts {
+  /** Finds the address of a request's client: failed passwords count by name and address. */
+  readonly addressOf: (c: Context) => string
+  readonly makeLoginCounter: MakeLoginCounter
+  /**
+   * Whether a request is for a page that pages of other origins may link to, since it only shows what its
+   * own requests then read.
+   */
+  readonly isPage: (c: Context) => boolean
+}
+
 const REALM = 'hono-kafka-consume'
 
 /** Finds the client of a request by its credentials. */
@@ -45,25 +57,24 @@ export class Authenticator {
   readonly #credentialParameters: readonly string[]
   readonly #isPage: (c: Context) => boolean
   readonly #addressOf: (c: Context) => string
-  #throttle = new LoginThrottle()
+  readonly #makeLoginCounter: MakeLoginCounter
+  /** How often the clients have been replaced. */
+  #replacements = 0
+  #failures: LoginCounter
   #clients: Promise<Clients>
 
-  /**
-   * @param addressOf Finds the address of a request's client: failed passwords count by name and address.
-   * @param isPage Whether a request is for a page that pages of other origins may link to, since it only
-   *   shows what its own requests then read.
-   * @param sessions Those of browsers that log in. Default: browsers cannot log in.
-   */
+  /** @param sessions Those of browsers that log in. Default: browsers cannot log in. */
   constructor(
     options: ClientAuthenticationOptions,
-    addressOf: (c: Context) => string,
-    isPage: (c: Context) => boolean,
+    { addressOf, makeLoginCounter, isPage }: AuthenticatorParts,
     sessions?: Sessions,
   ) {
     const { clients = [], tokens, tokenQuery } = options
     this.#options = options
     this.#addressOf = addressOf
     this.#isPage = isPage
+    this.#makeLoginCounter = makeLoginCounter
+    this.#failures = makeLoginCounter('guard 0', 'gateway')
     this.sessions = sessions
     this.#checkToken = tokens && tokenChecker(tokens)
     this.#credentialParameters = tokenQuery === undefined ? [] : [tokenQuery]
@@ -84,7 +95,8 @@ export class Authenticator {
   replaceClients(clients: readonly KnownClient[]): void {
     this.#clients = Clients.of(clients)
     // A password that was refused may be right now.
-    this.#throttle = new LoginThrottle()
+    this.#replacements++
+    this.#failures = this.#makeLoginCounter(`guard ${this.#replacements}`, 'gateway')
   }
 
   /** @throws KafkaConsumeError UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED, AUTHENTICATION_UNAVAILABLE */
@@ -141,21 +153,20 @@ export class Authenticator {
     secret: string,
   ): Promise<KafkaClient | undefined> {
     const hash = await secretHash(secret)
-    const key = await this.#throttleKey(c, name)
-    // From here on nothing is awaited: attempts at one time must not all see the failures of before.
-    this.#throttle.assertMayTry(key)
+    const key = await this.#failureKey(c, name)
     const found = name === '' ? clients.byKey(hash) : clients.byPassword(name, hash)
-    if (found) this.#throttle.succeed(key)
-    else this.#throttle.fail(key)
+    // One call counts and answers: attempts at one time must not all see the failures of before.
+    const wait = await this.#failures.count(key, !found)
+    if (wait !== undefined) throw tooManyFailures(wait)
     return found
   }
 
   /** Forgets failed attempts with a name, since its user has shown other credentials. */
   async forgive(c: Context, name: string): Promise<void> {
-    this.#throttle.succeed(await this.#throttleKey(c, name))
+    await this.#failures.count(await this.#failureKey(c, name), false)
   }
 
-  async #throttleKey(c: Context, name: string): Promise<string> {
+  async #failureKey(c: Context, name: string): Promise<string> {
     return limiterKey(`${this.#addressOf(c)} ${name}`)
   }
 
@@ -210,6 +221,11 @@ export class Authenticator {
     if (!isForeignPage(c, (origin) => allowed.includes(origin)) || this.#isPage(c)) return
     throw new KafkaConsumeError('FORBIDDEN', FOREIGN_PAGE)
   }
+}
+
+function tooManyFailures(retryAfter: number): KafkaConsumeError {
+  const message = `Cannot authenticate: too many attempts have failed; try again in ${retryAfter} s`
+  return new KafkaConsumeError('RATE_LIMITED', message, { retryAfter })
 }
 
 declare module 'hono' {

@@ -2,6 +2,7 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { cors } from 'hono/cors'
 import { KafkaConsumeError } from '../../core/errors.ts'
+import type { MakeLoginCounter } from '../../core/failed-logins.ts'
 import {
   limiterKey,
   type MakeLimiter,
@@ -11,6 +12,7 @@ import {
   rateLimitHeaders,
 } from '../../core/fixed-window-limiter.ts'
 import type { MakeGauge } from '../../core/gauge.ts'
+import { makeLocalLoginCounter } from '../../core/login-counter.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
 import { errorResponse } from '../../http/response/error-response.ts'
 import { Authenticator, type ClientAuthenticationOptions, clientKey } from './authenticator.ts'
@@ -29,6 +31,7 @@ export interface GuardOptions extends ClientAuthenticationOptions {
 /** Counts that threads share which serve one port. Each has a default for one thread. */
 export interface SharedCounts {
   readonly makeLimiter?: MakeLimiter
+  readonly makeLoginCounter?: MakeLoginCounter
   readonly makeGauge?: MakeGauge
 }
 
@@ -68,10 +71,18 @@ export function guard(
   addressOf: (c: Context) => string,
   isPage: (c: Context) => boolean,
   sessions: Sessions | undefined,
-  { makeLimiter = makeLocalLimiter, makeGauge }: SharedCounts = {},
+  {
+    makeLimiter = makeLocalLimiter,
+    makeLoginCounter = makeLocalLoginCounter,
+    makeGauge,
+  }: SharedCounts = {},
 ): Guard {
   const { corsOrigins, tokenCookie } = options
-  const authenticator = new Authenticator(options, addressOf, isPage, sessions)
+  const authenticator = new Authenticator(
+    options,
+    { addressOf, makeLoginCounter, isPage },
+    sessions,
+  )
   const limiter = options.limits && makeLimiter('guard', options.limits)
   const streams = new ClientStreams(options.maxStreams ?? Infinity, makeGauge)
   const byAddress = (c: Context) => `address ${addressOf(c)}`
