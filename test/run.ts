@@ -16,9 +16,9 @@ const isLong = process.env['FAULTS'] === 'long' || process.env['FIELD'] === 'lon
 const LIMIT_MS = (isLong ? 90 : 26) * 60_000
 const TEST_LIMIT_MS = 60_000 // For a single test, unless it sets its own.
 const KILL_AFTER_MS = 10_000
-// Most of the time a test waits for Kafka. More at a time would make them wait for each other; and
-// the addon cannot be loaded again for each file, as `--isolate` would require.
-const WORKERS = ['--parallel=2', '--no-isolate']
+// Half of the time a test waits, for Kafka or for a process: three at a time use two processors well.
+// The addon cannot be loaded again for each file, as `--isolate` would require.
+const WORKERS = ['--parallel=3', '--no-isolate']
 
 /** Quick tests of gateway processes. `bun run test:threads` runs all tests of such processes in this way. */
 const WITH_THREADS: TestRun = {
