@@ -492,10 +492,18 @@ export function describeGet(target: () => Target): void {
       })
       // The group has joined and read ahead, so that the next response is more than sockets hold.
       const first = await route.records({ max_records: 1 })
-      // No event marks that it has.
+      await until(async () => {
+        const [group] = (await route.stats()).groups
+        return group?.partitions.every(({ end }) => end >= 4) ?? false
+      }, 'the group to have read of each partition')
+      // No event marks that it has read the rest.
       await sleep(1_000)
       const limits = { max_bytes: 16 * 1024 * 1024 }
       const client = await RawClient.open(route.url({ ...limits, format: 'records' }))
+      await until(
+        async () => (await route.stats()).answerBytes > 4 * 1024 * 1024,
+        'an answer that is more than sockets hold',
+      )
       // The server writes until the socket takes no more.
       await sleep(700)
       client.reset()
