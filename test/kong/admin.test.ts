@@ -596,10 +596,15 @@ describe('secrets', () => {
 
   test('references to a vault are shown', async () => {
     const password = '{vault://env/KAFKA_PASSWORD}'
-    process.env['KAFKA_PASSWORD'] = 'hunter2'
     const config = { ...PLUGIN.config, authentication: { ...authentication, password } }
-    const { body } = await post('/plugins', { ...PLUGIN, config })
-    expect(body.config.authentication.password).toBe(password)
+    process.env['KAFKA_PASSWORD'] = 'hunter2'
+    try {
+      const { body } = await post('/plugins', { ...PLUGIN, config })
+      expect(body.config.authentication.password).toBe(password)
+    } finally {
+      // Later files of tests start gateways from this environment.
+      delete process.env['KAFKA_PASSWORD']
+    }
   })
 })
 
