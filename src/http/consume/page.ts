@@ -19,6 +19,7 @@ import {
   urlOf,
 } from '../request/client.ts'
 import type { ReadPlan } from '../request/parameters.ts'
+import { bunRequestOf } from '../request/runtime.ts'
 import { type AnswerMemory, SMALL_ANSWER_BYTES, tooManyAnswers } from '../response/answer-budget.ts'
 import {
   type AnswerForm,
@@ -35,6 +36,7 @@ import { deliver, LARGE_PIECE_BYTES, untransformed } from '../response/deliver.t
 import type { PageIdentity } from '../response/page-identity.ts'
 import type { CachedResponse } from '../response/response-cache.ts'
 import { SharedReads } from '../response/shared-reads.ts'
+import { answerWhole, WHOLE_BODY_BYTES } from '../response/whole-body.ts'
 import type { Route } from '../route/route.ts'
 import type { ReadTrace } from '../route/trace.ts'
 import { cachingHeaders, identityOf, isFixed, isNotModified, versionOf } from './page-caching.ts'
@@ -117,6 +119,11 @@ function sendPage(
     onDone()
     return c.body(bytes, 200, headers)
   }
+  const whole = sendWhole(c, route, bytes, headers)
+  if (whole) {
+    onDone()
+    return whole
+  }
   let isDone = false
   const done = () => {
     if (!isDone) onDone()
@@ -129,6 +136,26 @@ function sendPage(
     200,
     headers,
   )
+}
+
+/**
+ * Gives a page to Bun's server whole.
+ *
+ * @returns Undefined where another server answers, and where there is no memory for Bun's copy.
+ */
+function sendWhole(
+  c: Context,
+  route: Route,
+  bytes: Uint8Array<ArrayBuffer>,
+  headers: Record<string, string>,
+): Response | undefined {
+  const request = bytes.length <= WHOLE_BODY_BYTES ? bunRequestOf(c) : undefined
+  if (!request?.isOpen) return undefined
+  const memory = route.answerMemory()
+  if (!memory.resize(bytes.length)) return undefined
+  const release = () => memory.release()
+  const ending = { ack: release, requeue: release }
+  return answerWhole(c, bytes, headers, ending, request, route.options.writeDeadline)
 }
 
 /** The circumstances of a read, which one client has begun and others may have joined. */

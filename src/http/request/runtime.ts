@@ -71,9 +71,10 @@ export class BunRequest {
     return this.#request.signal
   }
 
-  /** Closes the connection within some seconds, unless the client reads. */
-  closeSoon(): void {
-    this.#server.timeout(this.#request, 1)
+  /** Has the connection closed when its client reads nothing for so many milliseconds, and some seconds. */
+  closeWhenIdle(milliseconds: number): void {
+    const seconds = Math.ceil(milliseconds / 1_000)
+    this.#server.timeout(this.#request, Math.max(1, Math.min(seconds, MAX_IDLE_SECONDS)))
   }
 }
 

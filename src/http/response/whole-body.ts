@@ -9,8 +9,8 @@ import type { Context } from 'hono'
 import type { BunRequest } from '../request/runtime.ts'
 import type { DeliveryEnd } from './deliver.ts'
 
-/** Bytes of a body that is given whole: about as many as kernels buffer for one connection. */
-export const WHOLE_BODY_BYTES = 256 * 1024
+/** Bytes of a body that is given whole, since Bun copies it. */
+export const WHOLE_BODY_BYTES = 2 * 1024 * 1024
 
 /**
  * Microtasks within which Bun takes an answer that nothing holds back. Bun hears from no connection
@@ -25,7 +25,7 @@ const TAKING_MICROTASKS = 64
  *
  * @param bytes At most {@link WHOLE_BODY_BYTES}. They are copied.
  * @param request The request, which is open.
- * @param deadline Milliseconds after which the client counts as disconnected.
+ * @param deadline Milliseconds without progress after which the client counts as disconnected.
  */
 export function answerWhole(
   c: Context,
@@ -96,7 +96,10 @@ class WholeAnswer {
 
   /** Begins to watch it. Until then, its client has not left. */
   watch(): void {
-    this.#until = performance.now() + this.#deadline
+    const isTaken = this.#response.bodyUsed
+    // Bun knows whether the client still reads. The second deadline is for connections that it does not close.
+    if (isTaken) this.#request.closeWhenIdle(this.#deadline)
+    this.#until = performance.now() + this.#deadline * (isTaken ? 2 : 1)
     this.#request.signal.addEventListener('abort', this.#requeue, { once: true })
   }
 
@@ -105,10 +108,8 @@ class WholeAnswer {
     const isOpen = this.#request.isOpen
     if (isOpen && now < this.#until) return false
     this.#request.signal.removeEventListener('abort', this.#requeue)
-    if (isOpen) {
-      this.#delivery.requeue()
-      if (this.#response.bodyUsed) this.#request.closeSoon()
-    } else if (this.#response.bodyUsed) this.#delivery.ack()
+    if (isOpen) this.#delivery.requeue()
+    else if (this.#response.bodyUsed) this.#delivery.ack()
     else if (!this.#isStreamed) this.#delivery.requeue()
     return true
   }
