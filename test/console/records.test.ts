@@ -281,8 +281,17 @@ describe('a search', () => {
       await view.untilShown([found[2] as string])
       await view.search('trace', 'header')
       await view.untilShown(found)
+      let requests = 0
+      const count = (request: { url(): string }) => {
+        if (request.url().includes('/messages?')) requests++
+      }
+      view.page.on('request', count)
       await view.page.selectOption('#start', 'newest')
       await view.untilShown(found.toReversed())
+      await view.page.locator('#state', { hasText: 'done' }).waitFor()
+      view.page.off('request', count)
+      // The search ends where the topic begins.
+      expect(requests).toBeLessThan(15)
       await view.search('value.total > 1000', 'cel')
       await view.untilShown(found.slice(1).toReversed())
       await view.page.reload()

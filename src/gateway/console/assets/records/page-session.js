@@ -5,9 +5,9 @@ import { refreshStatus } from '../gateway-status.js'
 import { curlOfPage } from './curl.js'
 import { SEARCHING } from './layout.js'
 import { noteOf } from './list.js'
-import { RefusedError, readPages } from './pages.js'
+import { isBackwards, RefusedError, readPages } from './pages.js'
 import { reachesBegin, searchProgress } from './progress.js'
-import { isNewestFirst, positionOf, selectionOf } from './query.js'
+import { isNewestFirst, PAGE_SIZE, positionOf, selectionOf } from './query.js'
 
 /** @typedef {import('./query.js').Query} Query */
 /** @typedef {import('./sources.js').Source} Source */
@@ -102,10 +102,20 @@ export class PageSession {
         if (isSearch) this.progress = searchProgress(page, position, this.#ranges())
         this.#listener.onState(reading)
       }
-      this.#listener.onState({ kind: 'off', text: isSearch ? 'done' : `as of ${timeOfDay()}` })
+      this.#listener.onState({
+        kind: 'off',
+        text: isSearch ? this.#searchEnd(position) : `as of ${timeOfDay()}`,
+      })
     } catch (error) {
       if (!signal.aborted) this.#failed(error)
     }
+  }
+
+  /** Why a search has ended. @param {ReadonlyArray<[string, string]>} position */
+  #searchEnd(position) {
+    const { page } = this
+    if (!page || page.records.length >= PAGE_SIZE) return 'done'
+    return (isBackwards(position) ? page.older : page.newer) ? 'limit reached' : 'done'
   }
 
   /** @param {import('./pages.js').Page} page @param {Ranges} ranges */

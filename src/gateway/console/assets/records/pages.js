@@ -61,12 +61,12 @@ export class RefusedError extends Error {
  * @throws RefusedError
  */
 export async function* readPages(source, selection, position, isMerged, signal) {
-  const isBackwards = position.some(([name, value]) => name === 'start' && /^-\d+$/.test(value))
+  const goesBack = isBackwards(position)
   const isFiltered = selection.some(([name]) => name === 'key' || name === 'filter')
   /** @type {Parameters} */
-  const order = isMerged && !isBackwards ? [['order', 'time']] : []
+  const order = isMerged && !goesBack ? [['order', 'time']] : []
   /** @type {Parameters} Without an end a read would wait for records to come. */
-  const end = isBackwards ? [] : [['end', 'latest'], ...order]
+  const end = goesBack ? [] : [['end', 'latest'], ...order]
   /** @type {Page | undefined} */
   let whole
   for (let requests = 1; ; requests++) {
@@ -75,7 +75,7 @@ export async function* readPages(source, selection, position, isMerged, signal) 
     const part = await readPage(source, url, missing, signal)
     whole = whole ? joined(whole, part) : part
     yield whole
-    const goesOn = isBackwards ? part.older : part.newer
+    const goesOn = goesBack ? part.older : part.newer
     const isFull = whole.records.length >= PAGE_SIZE
     if (!isFiltered || isFull || !goesOn || requests >= MAX_REQUESTS) return
   }
@@ -83,7 +83,7 @@ export async function* readPages(source, selection, position, isMerged, signal) 
   /** @returns {Parameters} */
   function nextPosition() {
     if (!whole) return [...position, ...end]
-    if (isBackwards)
+    if (goesBack)
       return [
         ['start', `-${PAGE_SIZE}`],
         ['end', whole.begin ?? ''],
@@ -94,12 +94,17 @@ export async function* readPages(source, selection, position, isMerged, signal) 
   /** @param {Page} before @param {Page} part @returns {Page} */
   function joined(before, part) {
     const gaps = [...before.gaps, ...part.gaps]
-    const [first, second] = isBackwards ? [part, before] : [before, part]
+    const [first, second] = goesBack ? [part, before] : [before, part]
     const records = numbered([...first.records, ...second.records])
     const { begin, older } = first
     const { cursor, newer } = second
     return { records: isMerged ? byTime(records) : records, gaps, begin, older, cursor, newer }
   }
+}
+
+/** Whether pages of a position lead to older records. @param {ReadonlyArray<[string, string]>} position */
+export function isBackwards(position) {
+  return position.some(([name, value]) => name === 'start' && /^-\d+$/.test(value))
 }
 
 /** Numbers the records that do not say where they are. @param {KafkaRecord[]} records */
@@ -175,7 +180,7 @@ export async function readPage(source, url, limit, signal) {
     gaps,
     begin,
     cursor,
-    older: begin !== undefined,
+    older: begin !== undefined && begin !== url.searchParams.get('end'),
     newer: links.includes('rel="next"') && (records.length > 0 || !isAtEnd(url, cursor)),
   }
 }

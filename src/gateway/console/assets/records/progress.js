@@ -1,5 +1,6 @@
 // @ts-check
 /** How far a search has come. */
+import { isBackwards } from './pages.js'
 
 /** @typedef {import('./pages.js').Page} Page */
 /** @typedef {Map<string, { start: number, end: number }>} Ranges The offsets that partitions have, by `topic:partition`. */
@@ -12,7 +13,6 @@
  * @param {Ranges} ranges Those of the partitions that are searched.
  */
 export function searchProgress({ begin, cursor }, position, ranges) {
-  const isBackwards = position.some(([name, value]) => name === 'start' && /^-\d+$/.test(value))
   const upper = offsetsOf(cursor)
   const lower = begin === undefined ? new Map() : offsetsOf(begin)
   let examined = 0
@@ -21,7 +21,7 @@ export function searchProgress({ begin, cursor }, position, ranges) {
     const from = Math.max(start, lower.get(place) ?? start)
     const to = Math.max(from, upper.get(place) ?? end)
     examined += to - from
-    total += isBackwards ? to - start : Math.max(end, to) - from
+    total += isBackwards(position) ? to - start : Math.max(end, to) - from
   }
   return { examined, total }
 }
