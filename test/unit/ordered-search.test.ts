@@ -12,16 +12,23 @@ const table = new PartitionTable([0, 1, 2].map((partition) => ({ topic: 't', par
 class Log {
   readonly #times: ReadonlyArray<readonly number[]>
   readonly #passes: (partition: number, offset: number) => boolean
-  /** Offsets that reads have examined. */
-  examined = 0
+  readonly #bytes: number
+  /** Offsets that each read has examined. */
+  readonly spans: number[] = []
   open = 0
 
   constructor(
     times: ReadonlyArray<readonly number[]>,
     passes: (partition: number, offset: number) => boolean = () => true,
+    bytes = 4,
   ) {
     this.#times = times
     this.#passes = passes
+    this.#bytes = bytes
+  }
+
+  get examined(): number {
+    return this.spans.reduce((sum, span) => sum + span, 0)
   }
 
   get starts(): Float64Array {
@@ -34,12 +41,13 @@ class Log {
 
   readonly read = async (from: Float64Array, end: Float64Array): Promise<Subscription> => {
     const parts: RecordsPart[] = []
+    const value = new Uint8Array(this.#bytes).fill(0x61)
+    this.spans.push(from.reduce((sum, first, p) => sum + (end[p] as number) - first, 0))
     for (const [partition, times] of this.#times.entries()) {
       const [first, last] = [from[partition] as number, end[partition] as number]
-      this.examined += Math.max(0, last - first)
       const records = times
         .slice(first, last)
-        .map((timestamp, k) => ({ ...recordAt(partition, first + k), timestamp }))
+        .map((timestamp, k) => ({ ...recordAt(partition, first + k, value), timestamp }))
         .filter(({ offset }) => this.#passes(partition, offset))
       if (records.length === 0) continue
       const batch = EncodedBatch.encode(records, new Cursor(table, from), 'noop')
@@ -63,8 +71,8 @@ class Log {
   }
 }
 
-function recordAt(partition: number, offset: number) {
-  return { topic: 't', partition, offset, key: null, value: new Uint8Array(4) }
+function recordAt(partition: number, offset: number, value: Uint8Array) {
+  return { topic: 't', partition, offset, key: null, value }
 }
 
 function placesOf({ parts }: OrderedRecords): string[] {
@@ -137,6 +145,17 @@ describe('a search in the order of time', () => {
     const newest = await findInOrder('newest', searched, limits, log.read, NEVER)
     expect(placesOf(newest)).toEqual(['1/1'])
     expect([...newest.from]).toEqual([2, 1, 1])
+  })
+
+  test('gives a round of more than 16 MiB up, and reads smaller ones', async () => {
+    const times = [0, 1, 2].map((p) => Array.from({ length: 30 }, (_, n) => 3 * n + p))
+    const log = new Log(times, () => true, 400_000)
+    const searched = { table, starts: log.starts, ends: log.ends, isFiltered: false }
+    const limits = { records: 60, bytes: 1_500_000 }
+    const oldest = await findInOrder('oldest', searched, limits, log.read, NEVER)
+    expect(placesOf(oldest)).toEqual(['0/0', '1/0', '2/0'])
+    expect(log.spans[0]).toBe(90)
+    expect(Math.max(...log.spans.slice(1))).toBeLessThan(30)
   })
 
   test('ends when nobody waits for it any more, and closes its read', async () => {
