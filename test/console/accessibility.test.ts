@@ -101,7 +101,7 @@ async function logIn(key: string): Promise<void> {
 }
 
 async function seen(selector: string): Promise<void> {
-  await browser.page.locator(selector).first().waitFor({ timeout: 20_000 })
+  await browser.page.locator(selector).first().waitFor({ timeout: 60_000 })
 }
 
 needChromium()
@@ -152,6 +152,6 @@ describe.each(VIEWS)('%s', (_, path, show) => {
       await show()
       expect(await axeFindings(browser.page)).toEqual([])
     },
-    30_000,
+    90_000,
   )
 })
