@@ -221,18 +221,19 @@ export class RecordList {
     }
     const { record } = entry
     const { topic, partition, offset, timestamp, key, value, encoding, error } = record
+    const { isFormatted = false } = record
     this.#link(link, record)
     const [time, at, topicCell, keyCell, flag, valueCell] = /** @type {HTMLElement[]} */ ([
       ...link.children,
     ])
     if (!time || !at || !topicCell || !keyCell || !flag || !valueCell) return
-    const { isFormatted = false } = record
-    time.textContent = isFormatted ? '' : localTime(timestamp)
+    link.classList.toggle('formatted', isFormatted)
+    time.textContent = localTime(timestamp)
     time.title = isoTime(timestamp) ?? ''
-    at.textContent = isFormatted ? '' : `${partition}/${offset}`
-    at.title = isFormatted ? '' : `${topic}, partition ${partition}, offset ${count(offset)}`
+    at.textContent = `${partition}/${offset}`
+    at.title = `${topic}, partition ${partition}, offset ${count(offset)}`
     topicCell.textContent = this.#hasTopics ? topic : ''
-    fillCell(keyCell, key, encoding?.key, isFormatted ? '' : 'no key')
+    fillCell(keyCell, key, encoding?.key, 'no key')
     flag.hidden = !error
     flag.textContent = error?.code ?? ''
     fillCell(valueCell, value, encoding?.value, 'tombstone')
