@@ -41,6 +41,8 @@ const VIEW_MODULES = [
   'records/toolbar.js',
   'records/view.js',
   'topics/list.js',
+  'topics/sizes.js',
+  'topics/sorting.js',
   'topics/topic-data.js',
   'topics/topic.js',
   'topics/view.js',

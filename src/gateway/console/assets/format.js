@@ -37,6 +37,20 @@ export function duration(value) {
   return `${short.format(value)} s`
 }
 
+/** @param {number} milliseconds A time for which something is kept, such as a topic's `retention.ms`. */
+export function period(milliseconds) {
+  const [unit, length] =
+    PERIODS.find(([, least]) => milliseconds >= least) ?? /** @type {const} */ (['s', 1_000])
+  const number = milliseconds / length
+  return `${short.format(number)} ${unit === 'days' && number === 1 ? 'day' : unit}`
+}
+
+const PERIODS = /** @type {const} */ ([
+  ['days', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+])
+
 /** The newest time that a `Date` can hold, in milliseconds since 1970. */
 const MAX_TIME = 8.64e15
 

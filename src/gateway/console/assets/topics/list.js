@@ -4,6 +4,8 @@ import { html, render } from 'lit-html'
 import { repeat } from 'lit-html/directives/repeat.js'
 import { count, rate } from '../format.js'
 import { addressOf, parameters, replaceAddress, withChanges } from '../router.js'
+import { sizeNote, sizeText, sizeValue } from './sizes.js'
+import { headers, sorted } from './sorting.js'
 import { follow, groupCount } from './topic-data.js'
 
 /** @typedef {import('./topic-data.js').TopicList} TopicList */
@@ -13,10 +15,11 @@ import { follow, groupCount } from './topic-data.js'
 /** Rows that are drawn at first: more of them take a moment. */
 const MAX_ROWS = 500
 
-/** @type {Record<string, { title: string, value: (topic: Topic) => number | string, isWide?: boolean }>} */
+/** @type {import('./sorting.js').Columns<Topic>} */
 const COLUMNS = {
-  name: { title: 'Topic', value: ({ name }) => name },
+  name: { title: 'Topic', value: ({ name }) => name, isText: true },
   records: { title: 'Records', value: ({ records }) => records },
+  size: { title: 'Size', value: sizeValue },
   rate: { title: 'Rate', value: ({ rate }) => rate ?? -1 },
   partitions: { title: 'Partitions', value: ({ partitions }) => partitions, isWide: true },
   replicas: { title: 'Replicas', value: ({ underReplicated }) => underReplicated, isWide: true },
@@ -38,8 +41,8 @@ export function openList(place) {
           replaceAddress(withChanges({ search: text }))
           draw()
         },
-        sort: (column) => {
-          replaceAddress(withChanges({ sort: nextSort(column) }))
+        sort: (sort) => {
+          replaceAddress(withChanges({ sort }))
           draw()
         },
         showAll: () => {
@@ -61,26 +64,6 @@ export function openList(place) {
   return { show: draw, close: () => closed.abort() }
 }
 
-/** The column by which the list is sorted, and whether from the largest value down. */
-function sorting() {
-  const text = parameters().get('sort') ?? 'name'
-  const column = text.replace(/^-/, '')
-  return column in COLUMNS
-    ? { column, isDown: text.startsWith('-') }
-    : { column: 'name', isDown: false }
-}
-
-/** Numbers are sorted from the largest down at first. @param {string} column */
-function nextSort(column) {
-  const now = sorting()
-  const down =
-    column === 'name'
-      ? now.column === column && !now.isDown
-      : !(now.column === column && now.isDown)
-  const text = `${down ? '-' : ''}${column}`
-  return text === 'name' ? undefined : text
-}
-
 /** @param {Topic} topic */
 function lagOf({ groups }) {
   return groups.length === 0 ? -1 : Math.max(...groups.map(({ lag }) => lag))
@@ -88,20 +71,12 @@ function lagOf({ groups }) {
 
 /** @param {TopicList} list @returns {Topic[]} */
 function topicsOf({ clusters }) {
-  const { column, isDown } = sorting()
-  const { value } = /** @type {(typeof COLUMNS)['name']} */ (COLUMNS[column])
   const wanted = (parameters().get('search') ?? '').toLowerCase()
-  const all = clusters.flatMap(({ name, topics }) =>
-    topics.map((topic) => ({ ...topic, cluster: name })),
-  )
-  const sign = isDown ? -1 : 1
-  return all
+  const found = clusters
+    .flatMap(({ name, topics }) => topics.map((topic) => ({ ...topic, cluster: name })))
     .filter(({ name }) => name.toLowerCase().includes(wanted))
-    .sort((a, b) => {
-      const [first, second] = [value(a), value(b)]
-      if (first !== second) return first < second ? -sign : sign
-      return a.name < b.name ? -1 : 1
-    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+  return sorted(found, COLUMNS)
 }
 
 /** The groups of all topics, those that are furthest behind first. @param {TopicList} list @returns {Group[]} */
@@ -126,7 +101,7 @@ function groupsOf({ clusters }) {
  * @param {TopicList | undefined} list
  * @param {string | undefined} failure
  * @param {number} shownRows
- * @param {{ search(text: string): void, sort(column: string): void, showAll(): void }} actions
+ * @param {{ search(text: string): void, sort(sort: string | undefined): void, showAll(): void }} actions
  */
 const page = (list, failure, shownRows, actions) => {
   const topics = list ? topicsOf(list) : []
@@ -149,9 +124,10 @@ const page = (list, failure, shownRows, actions) => {
             spellcheck="false"
           ></label>
         </div>
+        ${list?.clusters.map(sizeNote)}
         <div class="wide-table tall" tabindex="0" role="region" aria-label="Table of topics">
           <table>
-            <thead><tr>${Object.entries(COLUMNS).map((column) => header(column, actions.sort))}</tr></thead>
+            <thead><tr>${headers(COLUMNS, actions.sort)}</tr></thead>
             <tbody id="topics">${repeat(topics.slice(0, shownRows), keyOf, (topic) => row(topic, hasClusters))}</tbody>
           </table>
         </div>
@@ -171,20 +147,6 @@ function emptyText(list, total) {
 /** @param {Topic} topic */
 const keyOf = ({ cluster, name }) => JSON.stringify([cluster, name])
 
-/**
- * @param {[name: string, column: (typeof COLUMNS)[string]]} column
- * @param {(column: string) => void} sort
- */
-function header([name, { title, isWide }], sort) {
-  const { column, isDown } = sorting()
-  const order = column !== name ? 'none' : isDown ? 'descending' : 'ascending'
-  return html`<th
-    scope="col"
-    class="${name === 'name' ? '' : 'number'} ${isWide ? 'wide' : ''}"
-    aria-sort=${order}
-  ><button type="button" class="sort" @click=${() => sort(name)}>${title}</button></th>`
-}
-
 /** @param {Topic} topic @param {boolean} hasClusters */
 function row(topic, hasClusters) {
   const { name, cluster, records, partitions, replicas, underReplicated, groups } = topic
@@ -196,6 +158,7 @@ function row(topic, hasClusters) {
       ${hasClusters ? html`<small>${cluster}</small>` : ''}
     </th>
     <td class="number">${count(records)}</td>
+    <td class="number">${sizeText(topic)}</td>
     <td class="number">${topic.rate === null ? '–' : `${rate(topic.rate)}/s`}</td>
     <td class="number wide">${count(partitions)}</td>
     <td class="number wide">

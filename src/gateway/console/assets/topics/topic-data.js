@@ -5,21 +5,22 @@ import { every } from '../dom.js'
 import { count } from '../format.js'
 
 /** @typedef {{ id: string, state: string, lag: number }} TopicGroup */
+/** @typedef {{ bytes: number | null, replicaBytes: number | null }} Size */
 /**
- * @typedef {{
+ * @typedef {Size & {
  *   name: string, routes: string[], partitions: number, records: number, end: number,
  *   rate: number | null, replicas: number, underReplicated: number, groups: TopicGroup[],
  * }} ListedTopic
  */
 /** @typedef {{ code: string, message: string }} Failure */
-/** @typedef {{ name: string, error?: Failure, topics: ListedTopic[], groupsLeftOut: number }} ListedCluster */
+/** @typedef {{ name: string, error?: Failure, topics: ListedTopic[], sizeError?: Failure, groupsLeftOut: number }} ListedCluster */
 /** @typedef {{ clusters: ListedCluster[] }} TopicList */
-/** @typedef {{ partition: number, start: number, end: number, rate: number | null, leader: number | null, replicas: number[], inSync: number[] }} TopicPartition */
+/** @typedef {Size & { partition: number, start: number, end: number, rate: number | null, leader: number | null, replicas: number[], inSync: number[] }} TopicPartition */
 /** @typedef {{ id: string, state: string, members: number, lag: number, partitions: Array<{ partition: number, committed: number, lag: number }> }} ReadingGroup */
 /** @typedef {{ name: string, value: string | null, isDefault: boolean }} TopicSetting */
 /**
- * @typedef {{
- *   cluster: string, error?: Failure, name: string, routes: string[], rate: number | null,
+ * @typedef {Size & {
+ *   cluster: string, error?: Failure, sizeError?: Failure, name: string, routes: string[], rate: number | null,
  *   partitions: TopicPartition[], groups: ReadingGroup[], groupsLeftOut: number,
  *   configuration: TopicSetting[] | null,
  * }} DescribedTopic

@@ -2,14 +2,32 @@
 /** One topic: its size and rate, its partitions, and the consumer groups that read it. */
 import { html, render } from 'lit-html'
 import { repeat } from 'lit-html/directives/repeat.js'
-import { count, rate } from '../format.js'
+import { bytes, count, rate } from '../format.js'
 import { gatewayStatus, onStatus, producerOf } from '../gateway-status.js'
-import { addressOf, parameters } from '../router.js'
+import { addressOf, parameters, replaceAddress, withChanges } from '../router.js'
+import { isTiered, retentionText, sizeNote, sizeText, sizeValue } from './sizes.js'
+import { headers, sorted } from './sorting.js'
 import { follow, groupCount } from './topic-data.js'
 
 /** @typedef {import('./topic-data.js').DescribedTopic} DescribedTopic */
 /** @typedef {import('./topic-data.js').TopicPartition} TopicPartition */
 /** @typedef {import('./topic-data.js').ReadingGroup} ReadingGroup */
+
+/** @type {import('./sorting.js').Columns<TopicPartition>} */
+const COLUMNS = {
+  partition: { title: 'Partition', value: ({ partition }) => partition, isText: true },
+  start: { title: 'Start', value: ({ start }) => start, isWide: true },
+  end: { title: 'End', value: ({ end }) => end },
+  size: { title: 'Size', value: sizeValue },
+  rate: { title: 'Rate', value: ({ rate }) => rate ?? -1 },
+  replicas: {
+    title: 'Replicas in sync',
+    value: ({ replicas, inSync }) => replicas.length - inSync.length,
+    isText: true,
+    isWide: true,
+  },
+  leader: { title: 'Leader', value: ({ leader }) => leader ?? -1 },
+}
 
 /** @param {HTMLElement} place */
 export function openTopic(place) {
@@ -26,7 +44,11 @@ export function openTopic(place) {
     if (!open.delete(id)) open.add(id)
     draw()
   }
-  const draw = () => render(page(name, topic, failure, open, toggle), place)
+  const sort = (/** @type {string | undefined} */ wanted) => {
+    replaceAddress(withChanges({ sort: wanted }))
+    draw()
+  }
+  const draw = () => render(page(name, topic, failure, open, { toggle, sort }), place)
   const query = cluster === null ? '' : `?${new URLSearchParams({ cluster })}`
   follow(
     `/${encodeURIComponent(name)}${query}`,
@@ -52,9 +74,9 @@ export function openTopic(place) {
  * @param {DescribedTopic | undefined} topic
  * @param {string | undefined} failure
  * @param {ReadonlySet<string>} open
- * @param {(id: string) => void} toggle
+ * @param {{ toggle(id: string): void, sort(sort: string | undefined): void }} actions
  */
-const page = (name, topic, failure, open, toggle) => {
+const page = (name, topic, failure, open, { toggle, sort }) => {
   const error = failure ?? topic?.error?.message
   const canProduce = producerOf(gatewayStatus())?.topics.includes(name)
   return html`<section class="panel topic-head" aria-labelledby="topic-title">
@@ -70,7 +92,7 @@ const page = (name, topic, failure, open, toggle) => {
     ${
       topic
         ? html`<div class="topic-panels">
-          ${partitionPanel(topic)}
+          ${partitionPanel(topic, sort)}
           <div class="view">${groupPanel(topic, open, toggle)}${configurationPanel(topic)}</div>
         </div>`
         : ''
@@ -78,13 +100,17 @@ const page = (name, topic, failure, open, toggle) => {
 }
 
 /** @param {DescribedTopic} topic */
-function facts({ cluster, routes, partitions, groups, ...topic }) {
+function facts({ cluster, routes, partitions, groups, configuration, ...topic }) {
   const records = partitions.reduce((sum, { start, end }) => sum + Math.max(0, end - start), 0)
   const outOfSync = partitions.filter(isOutOfSync).length
   const replicas = Math.min(...partitions.map((each) => each.replicas.length))
   const lag = Math.max(0, ...groups.map((group) => group.lag))
+  const retention = retentionText(configuration)
   return html`<dl class="topic-facts">
     <div><dt>Records</dt><dd>${count(records)}</dd></div>
+    <div><dt>Size</dt><dd>${sizeText(topic)}${isTiered(configuration) ? ' on brokers, and tiered storage' : ''}</dd></div>
+    ${topic.replicaBytes !== null && replicas > 1 ? html`<div><dt>Size of all replicas</dt><dd>${bytes(topic.replicaBytes)}</dd></div>` : ''}
+    ${retention === undefined ? '' : html`<div><dt>Retention</dt><dd>${retention}</dd></div>`}
     <div><dt>Rate</dt><dd>${topic.rate === null ? '–' : `${rate(topic.rate)}/s`}</dd></div>
     <div><dt>Partitions</dt><dd>${count(partitions.length)}</dd></div>
     <div><dt>Replicas</dt><dd>${outOfSync > 0 ? html`<span class="bad">${count(outOfSync)} out of sync</span>` : count(replicas)}</dd></div>
@@ -99,32 +125,30 @@ function isOutOfSync({ leader, replicas, inSync }) {
   return leader === null || inSync.length < replicas.length
 }
 
-/** @param {DescribedTopic} topic */
-const partitionPanel = ({
-  name,
-  partitions,
-}) => html`<section class="panel" aria-labelledby="partitions-title">
+/**
+ * @param {DescribedTopic} topic
+ * @param {(sort: string | undefined) => void} sort
+ */
+const partitionPanel = (
+  { name, partitions, ...topic },
+  sort,
+) => html`<section class="panel" aria-labelledby="partitions-title">
   <div class="panel-head"><h2 id="partitions-title">Partitions</h2><p class="count">${count(partitions.length)}</p></div>
+  ${sizeNote(topic)}
   <div class="wide-table tall" tabindex="0" role="region" aria-label="Table of partitions">
     <table>
-      <thead><tr>
-        <th scope="col">Partition</th>
-        <th scope="col" class="number">Start</th>
-        <th scope="col" class="number">End</th>
-        <th scope="col" class="number">Rate</th>
-        <th scope="col" class="number">Leader</th>
-        <th scope="col" class="wide">Replicas in sync</th>
-      </tr></thead>
+      <thead><tr>${headers(COLUMNS, sort)}</tr></thead>
       <tbody id="partitions">${repeat(
-        partitions,
+        sorted(partitions, COLUMNS),
         ({ partition }) => partition,
         (each) => html`<tr>
           <th scope="row"><a href=${addressOf({ topic: name, partition: each.partition })}>${each.partition}</a></th>
-          <td class="number">${each.start < 0 ? '–' : count(each.start)}</td>
+          <td class="number wide">${each.start < 0 ? '–' : count(each.start)}</td>
           <td class="number">${each.end < 0 ? '–' : count(each.end)}</td>
+          <td class="number">${sizeText(each)}</td>
           <td class="number">${each.rate === null ? '–' : `${rate(each.rate)}/s`}</td>
-          <td class="number">${each.leader ?? html`<span class="bad">none</span>`}</td>
           <td class="wide"><span class=${isOutOfSync(each) ? 'bad' : ''}>${each.inSync.join(', ') || 'none'} of ${each.replicas.join(', ')}</span></td>
+          <td class="number">${each.leader ?? html`<span class="bad">none</span>`}</td>
         </tr>`,
       )}</tbody>
     </table>
