@@ -1,6 +1,7 @@
 /** Pages behind the cache of nginx, and in the cache of Chromium. */
-import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { afterAll, beforeAll, expect, spyOn, test } from 'bun:test'
 import { Hono } from 'hono'
+import { Feed } from '../../src/feed/feed.ts'
 import { kafkaConsume } from '../../src/index.ts'
 import { linkTo } from '../contract/page-caching.ts'
 import { ReverseProxy } from '../field/support/reverse-proxy.ts'
@@ -79,6 +80,29 @@ test('a thousand clients behind the cache of nginx cost one read of Kafka', asyn
   expect(orders.stats().sent.read.records - before).toBe(100)
   await orders.close()
 }, 120_000)
+
+test('clients that ask for one page at one time cost one read of Kafka, also those that come late', async () => {
+  const { server, orders } = await serveCounted()
+  await using _ = server
+  const page = await keptPage(server)
+  const reads = spyOn(Feed.prototype, 'subscribe')
+  try {
+    const bodies = new Set<string>()
+    const ask = async () => {
+      const response = await fetch(`${server.url}${page}`)
+      expect(response.status).toBe(200)
+      bodies.add(await response.text())
+    }
+    // A first answer is there before the last requests are sent: `fetch` has some 256 connections.
+    await within(Promise.all(range(0, CLIENTS / 2).map(ask)), 'the answers', 30_000)
+    await ask()
+    expect(bodies.size).toBe(1)
+    expect(reads.mock.calls.length).toBe(1)
+  } finally {
+    reads.mockRestore()
+    await orders.close()
+  }
+}, 60_000)
 
 test('a topic that is re-created gives its pages other addresses, also while nobody follows it', async () => {
   const changing = await kafka.createTopic()

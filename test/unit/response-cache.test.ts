@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import type { Context } from 'hono'
 import { AnswerBudget, AnswerMemory } from '../../src/http/response/answer-budget.ts'
 import { ResponseCache } from '../../src/http/response/response-cache.ts'
+import { until } from '../support/wait.ts'
 
 function asking(url: string, accept?: string): Context {
   return {
@@ -53,6 +54,23 @@ test('cached answers count for the answer budget, take at most a quarter of it, 
   expect(kept.find({}, asking('/0'))).toBeUndefined()
   expect(budget.used).toBe(0)
   kept.add(now, asking('/0'), answer(size))
+  kept.clear()
+  expect(budget.used).toBe(0)
+})
+
+test('answers with a maximum age are forgotten after it, with their memory', async () => {
+  const budget = new AnswerBudget(1024 * 1024)
+  const limits = { maxBytes: 1024, maxAge: 50 }
+  const kept = new ResponseCache(new AnswerMemory([budget]), limits)
+  const now = {}
+  kept.add(now, asking('/large'), answer(1025))
+  expect(budget.used).toBe(0)
+  kept.add(now, asking('/a'), answer())
+  expect(kept.find(now, asking('/a'))).toBeDefined()
+  await until(() => budget.used === 0, 'the memory to be free')
+  expect(kept.find(now, asking('/a'))).toBeUndefined()
+  kept.add(now, asking('/a'), answer())
+  expect(kept.find(now, asking('/a'))).toBeDefined()
   kept.clear()
   expect(budget.used).toBe(0)
 })

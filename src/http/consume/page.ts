@@ -71,6 +71,9 @@ export async function answerPage(
   if (identity && isNotModified(c, identity)) {
     return c.body(null, 304, cachingHeaders(c, route, identity))
   }
+  const cache = identity && isAnonymous(clientOf(c)) ? route.pageCache : undefined
+  const cached = cache?.find(topicIds, c)
+  if (cached) return answerCached(c, route, cached)
   const reads =
     sharedReads.get(route) ?? new SharedReads<RecordPage>(({ memory }) => memory.release())
   sharedReads.set(route, reads)
@@ -79,6 +82,8 @@ export async function answerPage(
   const { result: page, read } = await reads.read(key, signal, (clients, onWait) =>
     readPage(c, route, request, { version, identity, signal: clients, onWait, trace }),
   )
+  // A page without an identity is not full, or its topics have gaps: another read may find more.
+  if (page.identity) cache?.add(topicIds, c, page)
   return sendPage(c, route, page, () => read.leave())
 }
 
@@ -91,7 +96,7 @@ function keyOf(c: Context): string {
   return [pathname, search, req.header('Accept') ?? '', coding, scope].join('\n')
 }
 
-/** Sends a page that is cached until a further record arrives. */
+/** Sends a page that is cached. */
 export function answerCached(c: Context, route: Route, cached: CachedResponse): Response {
   return sendPage(c, route, { ...cached, gaps: [] }, () => {})
 }

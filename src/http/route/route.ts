@@ -54,6 +54,10 @@ export interface SharedLimits {
 }
 
 const MAX_TICK_MS = 250
+/** Bytes of a cached page at most: the default of `max_bytes`, and what surrounds the records. */
+const MAX_PAGE_BYTES = 1.25 * 1024 * 1024
+/** Long enough for clients that ask for one page at one time, and reach the server one after another. */
+const MAX_PAGE_AGE_MS = 10_000
 
 /**
  * The state behind one `kafkaConsume(options)` or `kafkaReader(options)`: its shares of a cluster and
@@ -76,6 +80,8 @@ export class Route {
   #ongoingOutage: OngoingOutage | undefined
   readonly statistics = new RouteStatistics()
   readonly responseCache: ResponseCache
+  /** Full pages that were read just now, by the ids of their topics. */
+  readonly pageCache: ResponseCache
 
   /** @param shared Limits that it shares with other routes. */
   constructor(options: ResolvedOptions, { streams, answers, gauge, groups }: SharedLimits = {}) {
@@ -89,6 +95,10 @@ export class Route {
     const budget = new AnswerBudget(options.maxAnswerBytes, answerBytes)
     this.#answerBudgets = answers ? [budget, answers] : [budget]
     this.responseCache = new ResponseCache(this.answerMemory())
+    this.pageCache = new ResponseCache(this.answerMemory(), {
+      maxBytes: MAX_PAGE_BYTES,
+      maxAge: Math.min(MAX_PAGE_AGE_MS, options.pageMaxAge),
+    })
   }
 
   /**
@@ -332,6 +342,7 @@ export class Route {
 
   async #close(): Promise<void> {
     this.responseCache.clear()
+    this.pageCache.clear()
     registerClosed(this)
     await Promise.all([...this.#streams].map((stream) => stream.end()))
     await Promise.all([this.#membership?.close(), this.#clientGroups?.close()])
