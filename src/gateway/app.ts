@@ -96,6 +96,8 @@ export interface GatewayOptions {
   readonly addressOf?: (c: Context) => string
   /** Open streams of all routes together, at most. Default: only the routes' own limits. */
   readonly maxSubscribers?: number
+  /** Handlers that connect to Kafka before their first request. Default: 256. */
+  readonly maxEagerStarts?: number
   /** Bytes of answers that clients have not read yet, of all routes together, at most. Default: only the routes' own limits. */
   readonly maxAnswerBytes?: number
   /** Whether `/produce` writes records to the topics of `cluster`. Default: false. */
@@ -158,7 +160,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
   const { cluster, groupInstanceId, groupProtocol, threads, sessions } = options
   const { addressOf = () => 'unknown' } = options
   const make = routeMaker(options, makeRoute)
-  const supervisor = new Supervisor()
+  const supervisor = new Supervisor(options.maxEagerStarts)
   const kong = new KongRoutes({
     make,
     supervisor,

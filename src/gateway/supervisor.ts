@@ -29,7 +29,7 @@ const MAX_CONCURRENT_STARTS = 16
  * has a client with some threads of its own: with thousands of routes they would exhaust the machine.
  * Overflow policy: a further handler starts with its first request, or when others are removed.
  */
-const MAX_EAGER_STARTS = 256
+export const MAX_EAGER_STARTS = 256
 
 const log = getLogger([LOG_ROOT, 'gateway'])
 
@@ -80,6 +80,12 @@ export class Supervisor {
   #started: Promise<void> | undefined
   #closed: Promise<void> | undefined
   readonly #closing = Promise.withResolvers<void>()
+  readonly #maxEager: number
+
+  /** @param maxEager Handlers that start before their first request. */
+  constructor(maxEager = MAX_EAGER_STARTS) {
+    this.#maxEager = maxEager
+  }
 
   /**
    * Supervises a handler from now on. It starts in the background once {@link start} was called.
@@ -178,7 +184,7 @@ export class Supervisor {
 
   /** Starts handlers that were deferred, as many as there is room for by now. */
   #startDeferred(): void {
-    let room = MAX_EAGER_STARTS - this.#eager.size
+    let room = this.#maxEager - this.#eager.size
     if (room <= 0) return
     for (const supervised of this.#supervised.values()) {
       if (!supervised.isDeferred || this.#eager.has(supervised)) continue
@@ -216,7 +222,7 @@ export class Supervisor {
     return this.#starts.run(async () => {
       // Its turn may come after it was removed.
       if (!this.#isWanted(supervised)) return
-      if (!this.#eager.has(supervised) && this.#eager.size >= MAX_EAGER_STARTS) {
+      if (!this.#eager.has(supervised) && this.#eager.size >= this.#maxEager) {
         supervised.isDeferred = true
         return
       }

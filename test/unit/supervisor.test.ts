@@ -1,6 +1,7 @@
 /** The gateway's supervisor with very many handlers. */
 import { afterEach, expect, test } from 'bun:test'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
+import { maxEagerStarts } from '../../src/gateway/process/open-files.ts'
 import { type KafkaRoute, Supervisor } from '../../src/gateway/supervisor.ts'
 import { until, within } from '../support/wait.ts'
 import { idleHandler } from './fakes.ts'
@@ -13,10 +14,11 @@ afterEach(async () => {
 })
 
 function manyRoutes(start: () => Promise<void>) {
-  const counts = { outages: 0, starting: 0, maxStarting: 0 }
+  const counts = { outages: 0, starts: 0, starting: 0, maxStarting: 0 }
   const routes = Array.from({ length: ROUTES }, () => {
     const handler: KafkaRoute = Object.assign(() => new Response(), {
       start: async () => {
+        counts.starts++
         counts.maxStarting = Math.max(counts.maxStarting, ++counts.starting)
         try {
           await start()
@@ -77,6 +79,27 @@ test('a supervisor that is closed starts no handler that still waits for its tur
   release.resolve()
   await within(starting, 'the end of the start')
   expect(started).toBe(16)
+})
+
+test.each([
+  ['Max open files            1024                 1024                 files', 64],
+  ['Max open files            65536                65536                files', 256],
+  ['Max open files            unlimited            unlimited            files', 256],
+  ['Max open files            10                   10                   files', 1],
+  ['', 256],
+])('by the limit %j of open files %d handlers start before their first request', (line, count) => {
+  const limits = `Limit Soft Limit Hard Limit Units\n${line}\nMax locked memory 8 8 bytes\n`
+  expect(maxEagerStarts(limits)).toBe(count)
+})
+
+test('a supervisor starts as many handlers as it may, and further ones wait', async () => {
+  const { routes, counts } = manyRoutes(asIo)
+  const supervisor = new Supervisor(5)
+  for (const route of routes.slice(0, 20)) void supervisor.add(route, 'a:1')
+  await within(supervisor.start(), 'the start of the first handlers')
+  expect(counts.starts).toBe(5)
+  expect(supervisor.notReady()).toEqual([])
+  await supervisor.close()
 })
 
 test('256 handlers are started, and further ones wait for their first request, also after a change', async () => {

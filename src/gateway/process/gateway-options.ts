@@ -3,6 +3,7 @@ import type { GatewayOptions } from '../app.ts'
 import { addressFinder } from '../auth/address.ts'
 import type { GatewayConfig } from '../settings/gateway-settings.ts'
 import { loadClients } from './clients-file.ts'
+import { maxEagerStarts } from './open-files.ts'
 
 /** The options that a gateway has of its settings alone. */
 export function gatewayOptions(config: GatewayConfig): GatewayOptions {
@@ -23,6 +24,7 @@ export function gatewayOptions(config: GatewayConfig): GatewayOptions {
     filters: config.filters,
     addressOf: addressFinder(getConnInfo, config.trustedProxies),
     maxSubscribers: config.maxSubscribers,
+    maxEagerStarts: maxEagerStarts(),
     maxAnswerBytes: config.maxAnswerBytes,
     console: config.console,
     docs: config.docs,
