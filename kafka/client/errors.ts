@@ -59,7 +59,7 @@ const MEANINGS: ReadonlyArray<readonly [code: ErrorCode, state: string, codes: r
     // __UNKNOWN_TOPIC, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID
     ['UNKNOWN_TOPIC', 'the topic does not exist', [-188, 3, 100]],
     // __UNKNOWN_PARTITION
-    ['UNKNOWN_TOPIC', 'the topic has no such partition', [-190]],
+    ['UNKNOWN_TOPIC', 'the topic has no such partition, or does not exist any more', [-190]],
     ['RECORD_TOO_LARGE', 'the record is larger than the topic allows', [10]],
     // INVALID_RECORD, and INVALID_TIMESTAMP: the timestamp is too far from now.
     ['INVALID_RECORD', 'the topic does not take such a record', [87, 32]],
@@ -152,7 +152,7 @@ const MEANINGS: ReadonlyArray<readonly [code: ErrorCode, state: string, codes: r
       ],
     ],
     // __TIMED_OUT, __MSG_TIMED_OUT
-    ['KAFKA_TIMEOUT', 'it did not answer in time', [-185, -192]],
+    ['KAFKA_TIMEOUT', 'Kafka did not answer in time', [-185, -192]],
   ]
 
 /** All other codes: a client of ours cannot act upon them; the log has the details. */

@@ -316,7 +316,7 @@ async function waitFor(subscription: Subscription, since: number): Promise<void>
   if (performance.now() - since > STALL_MS) {
     throw new KafkaConsumeError(
       'KAFKA_TIMEOUT',
-      'Cannot read from Kafka: it did not answer in time',
+      'Cannot read from Kafka: Kafka did not answer in time',
     )
   }
   await subscription.wait(100)

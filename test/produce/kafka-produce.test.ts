@@ -205,13 +205,15 @@ function describeProducing(
       )
       expect(response.status).toBe(404)
       expect(await response.json()).toEqual({
-        message: 'Cannot write 1 of 3 records: the topic has no such partition',
+        message:
+          'Cannot write 1 of 3 records: the topic has no such partition, or does not exist any more',
         code: 'UNKNOWN_TOPIC',
         records: [
           { topic, partition: 0, offset: 0 },
           {
             failure: {
-              message: 'Cannot write to Kafka: the topic has no such partition',
+              message:
+                'Cannot write to Kafka: the topic has no such partition, or does not exist any more',
               code: 'UNKNOWN_TOPIC',
             },
           },

@@ -139,7 +139,7 @@ class BoundedRead implements PositionRead {
     if (hasRecords) return true
     throw new KafkaConsumeError(
       'KAFKA_TIMEOUT',
-      'Cannot read from Kafka: it did not answer in time',
+      'Cannot read from Kafka: Kafka did not answer in time',
     )
   }
 
