@@ -14,6 +14,15 @@ function expressionError(text: string): string | undefined {
   }
 }
 
+/** An expression of CEL. */
+export const expression = v.pipe(
+  v.string('a filter must be an expression'),
+  v.rawCheck(({ dataset, addIssue }) => {
+    const state = dataset.typed ? expressionError(dataset.value) : undefined
+    if (state !== undefined) addIssue({ message: `cannot use the expression: ${state}` })
+  }),
+)
+
 /** Expressions of CEL by name. */
 export const namedFilters = v.pipe(
   v.record(
@@ -21,13 +30,7 @@ export const namedFilters = v.pipe(
       v.string(),
       v.regex(/^[\w-]{1,64}$/, 'a name of filters has 1 to 64 letters, digits, "-" and "_"'),
     ),
-    v.pipe(
-      v.string('a filter must be an expression'),
-      v.rawCheck(({ dataset, addIssue }) => {
-        const state = dataset.typed ? expressionError(dataset.value) : undefined
-        if (state !== undefined) addIssue({ message: `cannot use the expression: ${state}` })
-      }),
-    ),
+    expression,
     'filters must be an object of expressions by name',
   ),
   v.check(

@@ -2,19 +2,7 @@
 import * as v from 'valibot'
 import type { KafkaClient } from '../../http/request/client.ts'
 import { list, record } from '../../options/fields.ts'
-import { expressionOf } from '../../records/expression.ts'
-
-const filter = v.pipe(
-  v.string('an expression is required'),
-  v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed) return
-    try {
-      expressionOf(dataset.value)
-    } catch (error) {
-      addIssue({ message: error instanceof Error ? error.message : String(error) })
-    }
-  }),
-)
+import { expression } from '../../options/named-filters.ts'
 
 /** Values of one kind that a description names. */
 const MAX_NAMED = 5
@@ -50,5 +38,7 @@ export const scopeSchema = record({
     list(v.pipe(v.number('a number is required'), v.integer('a whole number is required'))),
   ),
   keys: v.exactOptional(list(v.string('text is required'))),
-  filters: v.exactOptional(v.pipe(list(filter), v.maxLength(8, 'at most 8 filters are allowed'))),
+  filters: v.exactOptional(
+    v.pipe(list(expression), v.maxLength(8, 'at most 8 filters are allowed')),
+  ),
 })
