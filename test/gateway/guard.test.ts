@@ -475,7 +475,11 @@ describe('a gateway process', () => {
 
   test('does not start when its guard cannot be set up', async () => {
     for (const [flags, environment, expected] of [
-      [['--clients', '/nowhere'], {}, 'Cannot use /nowhere'],
+      [
+        ['--clients', '/nowhere'],
+        {},
+        '--clients (CLIENTS_FILE): a file that can be read is required, not "/nowhere"',
+      ],
       [[], { BEARER_KEYS: 'a=planted' }, 'BEARER_KEYS: clients.0.key: at least 16'],
       [['--jwks-url', 'http://issuer.test/'], {}, 'an https URL is required'],
       [['--jwks-url', 'https://issuer.test/'], {}, '--jwt-issuer or --jwt-audience is required'],
