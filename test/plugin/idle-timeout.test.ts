@@ -122,7 +122,10 @@ test.concurrent('no connection is left without an idle timeout, however its requ
   app.get('/stream', streamed)
   const ask = async (path: string, end: () => Promise<void> = async () => {}) => {
     const timeouts: number[] = []
-    const server = { timeout: (_: Request, seconds: number) => timeouts.push(seconds) }
+    const server = {
+      timeout: (_: Request, seconds: number) => timeouts.push(seconds),
+      requestIP: () => ({ address: '127.0.0.1' }),
+    }
     const response = await app.request(path, {}, server)
     expect([path, response.status]).toEqual([path, 200])
     await end()

@@ -26,9 +26,10 @@ import {
   layOut,
   type RecordFields,
   setCodingHeaders,
+  untransformed,
 } from '../response/body.ts'
 import type { Compressed } from '../response/compress.ts'
-import { type DeliveryEnd, deliver, untransformed } from '../response/deliver.ts'
+import { type DeliveryEnd, deliver } from '../response/deliver.ts'
 import type { CachedResponse } from '../response/response-cache.ts'
 import { answerWhole, WHOLE_BODY_BYTES } from '../response/whole-body.ts'
 import type { Route } from '../route/route.ts'

@@ -31,8 +31,9 @@ import {
   layOut,
   type Slice,
   setCodingHeaders,
+  untransformed,
 } from '../response/body.ts'
-import { deliver, LARGE_PIECE_BYTES, untransformed } from '../response/deliver.ts'
+import { deliver, LARGE_PIECE_BYTES } from '../response/deliver.ts'
 import type { PageIdentity } from '../response/page-identity.ts'
 import type { CachedResponse } from '../response/response-cache.ts'
 import { SharedReads } from '../response/shared-reads.ts'

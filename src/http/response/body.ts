@@ -291,3 +291,23 @@ export function layOut<T>(
   if (list === 'flat') return flatBody(contents.json(), progress, gaps)
   return kongBody(contents.fields(), states())
 }
+
+/** Distinguishes the tags of this process from those of others. */
+const PROCESS = crypto.randomUUID().slice(0, 8)
+let answers = 0
+
+/**
+ * Headers of a body that must reach its client as it is written: a stream, an answer whose delivery
+ * acks its records, or an answer that is too large to be held twice. Hono's `etag` would read the body
+ * to its end before the first byte is sent, and its `compress` would hold bytes back. Both skip an
+ * answer that has an `ETag` and `no-transform`.
+ *
+ * @param caching A further directive of `Cache-Control`.
+ */
+export function untransformed(caching: 'no-cache' | 'no-store') {
+  return {
+    'Cache-Control': `${caching}, no-transform`,
+    // Each answer has another tag: `etag` would answer 304 to a tag that the client has seen.
+    ETag: `W/"${PROCESS}-${answers++}"`,
+  }
+}
