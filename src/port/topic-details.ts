@@ -7,6 +7,7 @@ import type { PartitionOffset } from './kafka.ts'
 export interface PartitionReplicas extends TopicPartition {
   /** The broker that serves it; undefined where there is none now. */
   readonly leader: number | undefined
+  /** The ids of the brokers that have a replica. */
   readonly replicas: readonly number[]
   /** The replicas that are up to date. */
   readonly inSync: readonly number[]
@@ -22,6 +23,7 @@ export interface PartitionSize extends TopicPartition {
 
 /** The sizes of partitions, in the order in which they were asked for. */
 export interface PartitionSizes {
+  /** One for each partition that was asked for. */
   readonly partitions: readonly PartitionSize[]
   /** Why sizes are unknown; `undefined` where brokers have told all that they know. */
   readonly unknown: UnknownSizes | undefined
