@@ -66,7 +66,7 @@ async function importTime(specifier: string): Promise<number> {
 /** The limit is a difference, which the row has as a ratio to what Hono takes. */
 function importFigure(main: Statistic, hono: Statistic): Figure {
   const goal = Number(((hono.median + IMPORT_LIMIT_MS) / hono.median).toFixed(1))
-  return limited('import of the main entry, processor time', 'ms', main, hono, goal)
+  return limited('import of the main entry, CPU', 'ms', main, hono, goal)
 }
 
 /** Each time another topic, which no group has read yet. */

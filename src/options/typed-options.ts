@@ -1,6 +1,28 @@
 /** Options whose types decide the types of records and answers. Functions infer them. */
 import type { FormatRecord } from '../records/format.ts'
-import type { KafkaConsumeOptions, KafkaProduceOptions, KafkaTopics } from './option-types.ts'
+import type {
+  KafkaConsumeOptions,
+  KafkaProduceOptions,
+  KafkaTopics,
+  TopicOptions,
+} from './option-types.ts'
+
+/**
+ * Topics without unknown fields. The compiler looks for these in object literals, but not where a type
+ * is inferred from the literal.
+ */
+type WithoutUnknownFields<Topics extends KafkaTopics> = Topics &
+  (Topics extends ReadonlyArray<string | TopicOptions>
+    ? { readonly [Place in keyof Topics]: KnownFields<Topics[Place]> }
+    : unknown)
+
+/** The type of an unknown field is the text of the error. */
+type KnownFields<Topic> = Topic extends string
+  ? unknown
+  : {
+      readonly [Field in Exclude<keyof Topic, keyof TopicOptions> &
+        string]: `${Field} is not a field of a topic, see TopicOptions`
+    }
 
 /** How records are delivered. */
 export type DeliveryMode = 'http-get' | 'server-sent-events' | 'websocket' | 'auto'
@@ -11,7 +33,7 @@ export type ResponseFormat = 'kong' | 'records' | 'value' | 'cloudevents'
 /** Options of `kafkaReader`, with the type of its topics. */
 export interface KafkaReaderOptions<Topics extends KafkaTopics> extends KafkaConsumeOptions {
   /** @inheritDoc */
-  readonly topics: Topics
+  readonly topics: WithoutUnknownFields<Topics>
 }
 
 /** Options of `kafkaConsume`, with the types that decide its answers. */
@@ -32,5 +54,5 @@ export interface KafkaRouteOptions<
 /** Options of `kafkaProduce`, with the type of its topics. */
 export interface KafkaWriterOptions<Topics extends KafkaTopics> extends KafkaProduceOptions {
   /** @inheritDoc */
-  readonly topics: Topics
+  readonly topics: WithoutUnknownFields<Topics>
 }

@@ -10,5 +10,12 @@ kafkaReader({ bootstrapServers, topics: { orders: { total: 'number' } } })
 kafkaConsume({ bootstrapServers, topics: v.object({ total: v.number() }) })
 // A schema without its topic.
 kafkaProduce({ bootstrapServers, topics: [{ schema: v.number() }] })
+// A field of a topic that does not exist.
+kafkaConsume({ bootstrapServers, topics: ['x', { name: 'orders', schmea: v.number() }] })
+kafkaReader({
+  bootstrapServers,
+  topics: [{ name: 'orders', schema: v.number(), keys: v.string() }],
+})
+kafkaProduce({ bootstrapServers, topics: [{ name: 'orders', header: v.any() }] })
 // An option that does not exist.
 kafkaReader({ bootstrapServers, topics: { orders: v.number() }, deserializer: 'json' })
