@@ -9,5 +9,18 @@ export interface Gauge {
   release(): void
 }
 
+/** A gauge of this thread alone. */
+export class LocalGauge implements Gauge {
+  value = 0
+
+  add(change: number): void {
+    this.value += change
+  }
+
+  release(): void {
+    this.value = 0
+  }
+}
+
 /** Makes the gauge of a name, which all threads of a process that ask for the name share. */
 export type MakeGauge = (name: string) => Gauge

@@ -47,6 +47,11 @@ export function registerClosed(closable: Closable): void {
   current.open.delete(closable)
 }
 
+/** Closes the open handlers of this thread: streams end after a whole event, and groups are left. */
+export async function closeOpenHandlers(): Promise<void> {
+  await Promise.all([...current.open].map(close))
+}
+
 async function closeAll(evaluation: ModuleEvaluation): Promise<void> {
   evaluation.isOver = true
   if (evaluation.open.size === 0) return
@@ -60,6 +65,6 @@ async function close(closable: Closable): Promise<void> {
   try {
     await closable.close()
   } catch (error) {
-    log.warn('Cannot close a handler of the previous evaluation: {error}', { error })
+    log.warn('Cannot close a handler: {error}', { error })
   }
 }

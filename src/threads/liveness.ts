@@ -37,12 +37,13 @@ export class LivenessChecks {
   readonly #beats: Int32Array
   readonly #watched = new Map<number, WatchedThread>()
   readonly #onBlocked: (thread: number) => void
+  readonly #checking: ReturnType<typeof setInterval>
 
   /** @param onBlocked Called when a thread is blocked, and again when it still is after as long. */
   constructor(memory: SharedArrayBuffer, onBlocked: (thread: number) => void) {
     this.#beats = new Int32Array(memory)
     this.#onBlocked = onBlocked
-    setInterval(() => this.#check(), CHECK_MS)
+    this.#checking = setInterval(() => this.#check(), CHECK_MS)
   }
 
   watch(thread: number): void {
@@ -51,6 +52,10 @@ export class LivenessChecks {
 
   forget(thread: number): void {
     this.#watched.delete(thread)
+  }
+
+  stop(): void {
+    clearInterval(this.#checking)
   }
 
   #check(): void {

@@ -178,6 +178,30 @@ export default new Hono()
     }
   })
 
+  test('serves an app by several threads', async () => {
+    const kafka = await TestKafka.real()
+    const topic = await kafka.createTopic()
+    await kafka.produce(topic, [{ partition: 0, value: 'hello' }])
+    writeFileSync(join(app, 'threads-app.ts'), readmeApp(kafka.bootstrapServers, topic))
+    writeFileSync(
+      join(app, 'threads.ts'),
+      `import { serveThreads } from 'hono-kafka-consume/threads'
+const module = new URL('./threads-app.ts', import.meta.url)
+const { port } = await serveThreads({ module, workers: 2 })
+console.log('http://localhost:' + port)
+`,
+    )
+    try {
+      await using server = await AppProcess.start([bun, 'threads.ts'], app)
+      const page = await within(fetch(`${server.url}/orders?start=earliest`), 'a page', 60_000)
+      expect(await page.json()).toMatchObject({
+        [topic]: { partitions: { 0: { records: [{ value: 'hello' }] } } },
+      })
+    } finally {
+      await kafka.close()
+    }
+  })
+
   test('gives its types to an app, and its Kafka side by itself', async () => {
     writeFileSync(
       join(app, 'typed.ts'),

@@ -1,12 +1,16 @@
 /** The gateway as a module, by the commands of the README, in a checkout and where it is installed. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { npmTool } from '../support/npm-tool.ts'
 import { PackedApp } from '../support/packed.ts'
+import { within } from '../support/wait.ts'
 import { expectServes } from './worker.ts'
 
 const root = join(import.meta.dirname, '../..')
 const installed = 'node_modules/hono-kafka-consume'
+
+const SETTINGS = { KAFKA_BROKERS: 'localhost:1', KAFKA_TOPICS: 'orders', PORT: '0' }
 
 const COMMANDS = [
   ['Bun', async (name: string) => [process.execPath, `${name}`], 'worker'],
@@ -28,6 +32,41 @@ describe('in a checkout', () => {
     },
     120_000,
   )
+
+  test.each(COMMANDS)(
+    '%s says that only the gateway on Bun serves by several threads',
+    async (_, command, name) => {
+      const child = Bun.spawn(await command(`src/${name}.ts`), {
+        cwd: root,
+        env: { ...process.env, NO_COLOR: '1', ...SETTINGS, WORKERS: '2' },
+        stdout: 'pipe',
+        stderr: 'pipe',
+      })
+      const said = new Response(child.stderr).text()
+      expect(await within(child.exited, 'its exit', 60_000)).not.toBe(0)
+      expect(await said).toContain(
+        'Cannot start: WORKERS is not read here; `bun run server` serves',
+      )
+    },
+    90_000,
+  )
+
+  test.each([
+    ['Deno', async (code: string) => [await npmTool('deno'), 'eval', code]],
+    ['Node 22', async (code: string) => [await npmTool('node22'), '-e', code]],
+  ] as const)(
+    '%s says that only Bun serves an app by several threads',
+    async (_, command) => {
+      const code = `import('${pathToFileURL(join(root, 'src/threads.ts'))}')
+        .then(({ serveThreads }) => serveThreads({ module: new URL('file:///app.ts') }))
+        .catch(({ message }) => console.log(message))`
+      const child = Bun.spawn(await command(code), { cwd: root, stdout: 'pipe', stderr: 'ignore' })
+      expect((await new Response(child.stdout).text()).trim()).toBe(
+        'Cannot serve by threads: only Bun has listeners that share a port',
+      )
+    },
+    90_000,
+  )
 })
 
 describe('where it is installed', () => {
@@ -45,7 +84,7 @@ describe('where it is installed', () => {
     120_000,
   )
 
-  test.each(['.', './node', './worker', './kafka'])(
+  test.each(['.', './node', './worker', './threads', './kafka'])(
     'Node 20 is refused at once as too old for %s',
     async (entry) => {
       const specifier = `hono-kafka-consume${entry.slice(1)}`

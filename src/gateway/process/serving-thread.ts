@@ -1,37 +1,26 @@
 /** A thread that serves clients. Another thread owns Kafka and starts this one. */
 import '../../core/runtime.ts'
-import { parentPort, workerData } from 'node:worker_threads'
 import { getLogger } from '@logtape/logtape'
 import { settledWithin } from '../../core/deadline.ts'
 import { LOG_ROOT } from '../../core/log.ts'
 import { doInTurns } from '../../core/turns.ts'
-import { setKafkaSide } from '../../http/route/load-kafka.ts'
 import type { KongSnapshot } from '../../kong/model/entities.ts'
 import { SchemaViolation } from '../../kong/model/schema-violation.ts'
-import { showLiveness } from '../../threads/liveness.ts'
-import { type MessageChannelEnd, Messenger } from '../../threads/messenger.ts'
-import { RemoteKafka } from '../../threads/remote-kafka.ts'
 import { ListReceiver } from '../../threads/sent-entities.ts'
-import { remoteLimiters, remoteLoginCounters } from '../../threads/shared-counters.ts'
-import { SharedGauges } from '../../threads/shared-gauges.ts'
-import { remoteNames } from '../../threads/shared-names.ts'
 import type { KnownClient } from '../auth/clients.ts'
 import { EndedSessions } from '../auth/sessions.ts'
 import type { GatewayConfig } from '../settings/gateway-settings.ts'
 import { loadTracing } from './load-tracing.ts'
+import { beginServing, joinPool } from './pooled-thread.ts'
 import { ServingThisThread, type SharedPorts } from './serving.ts'
-import type { AppliedEntities, SentEntities, ThreadSettings } from './serving-threads.ts'
+import type { AppliedEntities, GatewayThreadSettings, SentEntities } from './serving-threads.ts'
 import { ANSWER_GRACE_MS, closeTracing } from './shutdown.ts'
 import { logByOtherThread } from './thread-log.ts'
 
-const { config, cluster, index, threads, gauges, liveness } = workerData as ThreadSettings
-showLiveness(liveness, index)
-const messenger = new Messenger(parentPort as unknown as MessageChannelEnd)
+const { settings, messenger, kafka, gauges, counts } = joinPool<GatewayThreadSettings>()
+const { config, cluster } = settings
 logByOtherThread(messenger, config.logLevel, config.logFormat)
 
-const sharedGauges = new SharedGauges(messenger, gauges, threads, index)
-const kafka = new RemoteKafka(messenger, (name) => sharedGauges.make(name))
-setKafkaSide(kafka)
 const ended = new EndedSessions((id) => messenger.notify('sessionEnded', id))
 const entities = new ListReceiver()
 const log = getLogger([LOG_ROOT, 'threads'])
@@ -44,10 +33,7 @@ const serving = new ServingThisThread(withEndedSessions(config), {
   mayShow: (variable) => shown.has(variable),
   tracing,
   threads: {
-    makeLimiter: remoteLimiters(messenger),
-    makeLoginCounter: remoteLoginCounters(messenger),
-    makeGauge: (name) => sharedGauges.make(name),
-    shareNames: remoteNames(messenger),
+    ...counts,
     metrics: () => messenger.request('metrics'),
     status: () => messenger.request('status'),
   },
@@ -76,9 +62,7 @@ messenger.handle({
     await closeTracing(tracing)
   },
 })
-process.on('uncaughtException', endByError)
-process.on('unhandledRejection', endByError)
-messenger.notify('begun')
+beginServing(messenger, () => serving.abort())
 
 async function apply({ lists, shown: variables }: SentEntities): Promise<AppliedEntities> {
   const snapshot = entities.receive(lists) as unknown as KongSnapshot
@@ -88,23 +72,13 @@ async function apply({ lists, shown: variables }: SentEntities): Promise<Applied
       if (part.applyInTurns) await doInTurns(part.applyInTurns(snapshot))
       else await part.apply(snapshot)
     }
-    await sharedGauges.ready()
+    await gauges.ready()
     return {}
   } catch (error) {
     if (error instanceof SchemaViolation) return { violation: error.fields }
     log.error('Cannot serve other entities: {error}', { error })
     return { violation: { '@entity': 'a thread cannot serve it' } }
   }
-}
-
-/**
- * Ends this thread. Connections are closed first: for a thread that ends, Bun answers 503 to requests
- * that have just come, and an `EventSource` does not come back after a 503.
- */
-function endByError(error: unknown): never {
-  serving.abort()
-  messenger.notify('failed', error instanceof Error ? (error.stack ?? error.message) : `${error}`)
-  process.exit(1)
 }
 
 function withEndedSessions(settings: GatewayConfig): GatewayConfig {

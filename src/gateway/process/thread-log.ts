@@ -1,7 +1,7 @@
 /** The log of threads that serve clients: one thread prints for all. */
 import { getLogger, type LogRecord } from '@logtape/logtape'
 import { type GatewayLogLevel, type LogFormat, logBy, logToConsole } from '../../core/log.ts'
-import type { Messenger } from '../../threads/messenger.ts'
+import type { MessageHandlers, Messenger } from '../../threads/messenger.ts'
 
 /** Milliseconds for which a line is remembered that another thread may log, too. */
 const REMEMBERED_MS = 10_000
@@ -49,9 +49,9 @@ interface RememberedLine {
 export class ThreadLogs {
   readonly #lines = new Map<string, RememberedLine>()
 
-  /** Prints for a thread. */
-  serve(messenger: Messenger, thread: number): void {
-    messenger.handle({ log: (record: LogRecord) => this.#print(record, thread) })
+  /** Prints what a thread logs. */
+  handlers(thread: number): MessageHandlers {
+    return { log: (record: LogRecord) => this.#print(record, thread) }
   }
 
   #print({ category, ...record }: LogRecord, thread: number): void {

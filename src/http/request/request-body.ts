@@ -1,6 +1,7 @@
 /** The body of a request, which may have several readers: an access plugin, then the route itself. */
 import type { Context } from 'hono'
 import { KafkaConsumeError } from '../../core/errors.ts'
+import { type Gauge, LocalGauge } from '../../core/gauge.ts'
 import { readLimited } from '../../core/read-limited.ts'
 
 /** The purpose of reading a body, and how much of it may come. */
@@ -53,7 +54,13 @@ export async function readRequestBody(
   return body
 }
 
-const reading = { bytes: 0 }
+/** The bytes of the bodies that are being read. */
+let reading: Gauge = new LocalGauge()
+
+/** Counts the bodies of all threads by a gauge that they share. */
+export function countBodiesBy(gauge: Gauge): void {
+  reading = gauge
+}
 
 async function read(c: Context, purpose: BodyPurpose): Promise<Uint8Array<ArrayBuffer>> {
   const hasLength = c.req.header('Content-Length') !== undefined
@@ -62,13 +69,13 @@ async function read(c: Context, purpose: BodyPurpose): Promise<Uint8Array<ArrayB
   let isRefused = false
   const hold = (bytes: number) => {
     held += bytes
-    reading.bytes += bytes
+    reading.add(bytes)
   }
   const keep = (bytes: number) => {
     length += bytes
     if (length > purpose.maxBytes || isRefused) return false
     hold(bytes)
-    if (reading.bytes <= MAX_READING_BYTES || reading.bytes === held) return true
+    if (reading.value <= MAX_READING_BYTES || reading.value === held) return true
     if (hasLength) throw tooManyAtATime(purpose)
     // Only its end tells whether a body without a length is too large, so that another attempt would
     // not help: the rest is read, but not kept.

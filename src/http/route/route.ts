@@ -17,6 +17,7 @@ import type { GroupCalls, Membership } from './memberships.ts'
 import { type ReadKind, RouteStatistics } from './route-statistics.ts'
 import type { GroupStats, PartitionRange, RouteStats, StreamForm } from './route-stats.ts'
 import { StreamLimit } from './stream-limit.ts'
+import { limitsOfApp } from './thread-limits.ts'
 
 /** An open stream, as the route sees it. */
 export interface OpenStream {
@@ -84,7 +85,9 @@ export class Route {
   readonly pageCache: ResponseCache
 
   /** @param shared Limits that it shares with other routes. */
-  constructor(options: ResolvedOptions, { streams, answers, gauge, groups }: SharedLimits = {}) {
+  constructor(options: ResolvedOptions, shared?: SharedLimits) {
+    const limits: SharedLimits = shared ?? limitsOfApp(options) ?? {}
+    const { streams, answers, gauge, groups } = limits
     logWarningsByDefault()
     this.options = options
     const [open, answerBytes] = [gauge?.('streams'), gauge?.('answers')]

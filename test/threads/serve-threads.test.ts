@@ -1,0 +1,162 @@
+/** An app that several threads serve by `serveThreads`. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { type ServeThreadsOptions, serveThreads } from '../../src/threads.ts'
+import { GatewayProcess } from '../gateway/gateway-process.ts'
+import { TestKafka } from '../support/kafka.ts'
+import { until } from '../support/wait.ts'
+
+const RECORDS = 200
+const MAX_STREAMS = 6
+const root = join(import.meta.dirname, '..', '..')
+const folder = mkdtempSync(join(tmpdir(), 'serve-threads-'))
+
+setDefaultTimeout(90_000)
+
+let kafka: TestKafka
+beforeAll(async () => {
+  kafka = await TestKafka.real()
+})
+afterAll(async () => {
+  rmSync(folder, { recursive: true, force: true })
+  await kafka?.close()
+})
+
+function moduleOf(name: string, code: string): URL {
+  const path = join(folder, name)
+  writeFileSync(path, code)
+  return pathToFileURL(path)
+}
+
+/** A connection of its own may reach another thread than the one before. */
+function get(url: string): Promise<Response> {
+  return fetch(url, { headers: { connection: 'close' } })
+}
+
+async function errorOf(options: ServeThreadsOptions): Promise<string> {
+  return serveThreads(options).then(
+    async (server) => {
+      await server.close()
+      return 'no error'
+    },
+    ({ message }: Error) => message,
+  )
+}
+
+describe('the example', () => {
+  test('gives each record to one client, counts streams of all threads, and ends in good order', async () => {
+    const topic = await kafka.createTopic(4)
+    await kafka.produce(
+      topic,
+      Array.from({ length: RECORDS }, (_, n) => ({ partition: n % 4, value: `${n}` })),
+    )
+    await using app = GatewayProcess.spawnCommand(
+      [process.execPath, join(root, 'examples', 'threads.ts')],
+      { KAFKA_BROKERS: kafka.bootstrapServers, KAFKA_TOPICS: topic, PORT: '0' },
+      root,
+    )
+    const url = (await app.url()).replace('localhost', '127.0.0.1')
+    const got: string[] = []
+    await until(async () => {
+      const answer = await get(`${url}/orders?max_records=10&timeout=1000`)
+      const { records } = (await answer.json()) as { records: ReadonlyArray<{ value: string }> }
+      got.push(...records.map(({ value }) => value))
+      return new Set(got).size === RECORDS
+    }, 'all records')
+    expect(got).toHaveLength(RECORDS)
+
+    const answers: Response[] = []
+    for (let n = 0; n < MAX_STREAMS; n++) answers.push(await get(`${url}/orders/live`))
+    expect(answers.map(({ status }) => status)).toEqual(Array(MAX_STREAMS).fill(200))
+    for (let n = 0; n < 2 * MAX_STREAMS; n++) {
+      expect((await get(`${url}/orders/live`)).status).toBe(503)
+    }
+
+    app.signal('SIGTERM')
+    const bodies = await Promise.all(answers.map((answer) => answer.text()))
+    for (const body of bodies) expect(body).toEndWith('\n\n')
+    expect(await app.exited(15_000)).toBe(0)
+  })
+})
+
+describe('serveThreads', () => {
+  test('passes sockets and functions of the module on, and replaces a thread that ends by an error', async () => {
+    const server = await serveThreads({
+      module: moduleOf(
+        'own.ts',
+        `export default {
+          fetch(request: Request, server: Bun.Server<undefined>) {
+            const { pathname } = new URL(request.url)
+            if (pathname === '/socket' && server.upgrade(request)) return undefined
+            if (pathname === '/fail') setTimeout(() => { throw new Error('planted') })
+            return new Response(pathname)
+          },
+          websocket: { message: (socket: Bun.ServerWebSocket, text: string) => socket.send(text + '!') },
+        }`,
+      ),
+      workers: 2,
+      hostname: '127.0.0.1',
+    })
+    const url = `http://127.0.0.1:${server.port}`
+    try {
+      expect(await (await get(`${url}/one`)).text()).toBe('/one')
+      const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+      const socket = new WebSocket(`${url.replace('http', 'ws')}/socket`)
+      socket.onopen = () => socket.send('hello')
+      socket.onmessage = ({ data }) => resolve(data)
+      socket.onerror = () => reject(new Error('no socket'))
+      expect(await promise).toBe('hello!')
+      socket.close()
+      for (let n = 0; n < 4; n++) await get(`${url}/fail`).catch(() => undefined)
+      await until(
+        async () => {
+          const answers = await Promise.all(
+            Array.from({ length: 12 }, () => get(`${url}/again`).catch(() => undefined)),
+          )
+          return answers.every((answer) => answer?.status === 200)
+        },
+        'all threads to serve again',
+        30_000,
+      )
+    } finally {
+      await server.close()
+    }
+    await expect(get(`${url}/one`)).rejects.toThrow()
+  })
+
+  test('says why a module cannot be served', async () => {
+    const none = moduleOf('none.ts', 'export const app = 1')
+    expect(await errorOf({ module: none, workers: 2 })).toBe(
+      `Cannot serve ${none}: its default export must be an app, or an object with "fetch"`,
+    )
+    const broken = moduleOf('broken.ts', "throw new Error('planted')")
+    expect(await errorOf({ module: broken, workers: 2 })).toContain('planted')
+  })
+
+  test.each<[Partial<Record<keyof ServeThreadsOptions, unknown>>, string]>([
+    [{ module: './app.ts' }, 'module: a URL is required'],
+    [{ workers: 0 }, 'workers: a whole number from 1 to 64, or "auto", is required'],
+    [{ workers: 1.5 }, 'workers: a whole number from 1 to 64, or "auto", is required'],
+    [{ workers: '2' }, 'workers: a whole number from 1 to 64, or "auto", is required'],
+    [{ port: 65_536 }, 'port: a whole number from 0 to 65535 is required'],
+    [{ hostname: '' }, 'hostname: it must not be empty'],
+  ])('refuses the options %j: %s', async (options, message) => {
+    const module = pathToFileURL(join(folder, 'app.ts'))
+    const error = await errorOf({ module, ...options } as ServeThreadsOptions)
+    expect(error).toStartWith('Cannot use these serveThreads options: ')
+    expect(error).toContain(message)
+  })
+
+  test('refuses a port that another process listens on', async () => {
+    const other = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
+    const { port } = other
+    const module = pathToFileURL(join(folder, 'app.ts'))
+    expect(await errorOf({ module, port, hostname: '127.0.0.1' })).toBe(
+      `Cannot listen on port ${port}: another process does, choose another with the option port`,
+    )
+    await other.stop(true)
+  })
+})
