@@ -104,9 +104,8 @@ test('is refused to clients that may see a part of the records only', async () =
   expect((await post(gateway, 'x', by(ops.key))).status).toBe(200)
 }, 60_000)
 
-/** The number of records in the topic. */
+/** The number of records in the topic: a page of records need not have all of them. */
 async function count(): Promise<number> {
-  const reader = gateways[0] as Gateway
-  const answer = await reader.app.request(`${ORIGIN}/messages?start=earliest&format=records`)
-  return (await answer.json()).records.length
+  const ends = await Promise.all([0, 1].map((partition) => kafka.watermarks(topic, partition)))
+  return ends.reduce((sum, { highOffset }) => sum + highOffset, 0)
 }
