@@ -22,7 +22,7 @@ import {
   provide,
   readersOf,
 } from './support/readers.ts'
-import { FieldTopic, readAll } from './support/reading.ts'
+import { FieldTopic, MANY_PARTITIONS, readAll } from './support/reading.ts'
 import { type ProxyKind, ReverseProxy } from './support/reverse-proxy.ts'
 
 const LIMIT = sized(180_000, 600_000)
@@ -60,6 +60,21 @@ function gatewayOf(topic: FieldTopic, ...flags: string[]): Promise<FieldGateway>
   return FieldGateway.start('--brokers', bootstrapServers, '--topics', topic.name, ...flags)
 }
 
+/** The id of a topic's first record in a stream. */
+async function idOfFirstRecord(port: number): Promise<string | undefined> {
+  const abort = new AbortController()
+  const url = `http://127.0.0.1:${port}/stream?start=earliest`
+  const { body } = await fetch(url, { signal: abort.signal })
+  const record = /^data: \{"topic".*\nid: (.*)\n/m
+  let text = ''
+  for await (const part of body as ReadableStream<Uint8Array>) {
+    text += new TextDecoder().decode(part, { stream: true })
+    if (record.test(text)) break
+  }
+  abort.abort()
+  return record.exec(text)?.[1]
+}
+
 type Reading = Parameters<typeof readAll>[0]
 
 async function expectEachOnce(reading: Reading): Promise<void> {
@@ -80,6 +95,18 @@ describe.each([...ORIGINS])('clients of %s get each record once', (origin) => {
     async () => {
       const topic = await FieldTopic.create(kafka)
       await using gateway = await gatewayOf(topic)
+      const readers = readersOf(origin, commandOf(origin), true)
+      await expectEachOnce({ topic, readers, port: gateway.port, victim: gateway })
+    },
+    LIMIT,
+  )
+
+  field(
+    'by compact ids, from a gateway that is killed',
+    async () => {
+      const topic = await FieldTopic.create(kafka, MANY_PARTITIONS)
+      await using gateway = await gatewayOf(topic)
+      expect(await idOfFirstRecord(gateway.port)).toStartWith('~')
       const readers = readersOf(origin, commandOf(origin), true)
       await expectEachOnce({ topic, readers, port: gateway.port, victim: gateway })
     },

@@ -8,6 +8,8 @@ import type { FieldGateway } from './gateway.ts'
 import { randomOf } from './random.ts'
 
 const PARTITIONS = 6
+/** Partitions of a topic whose streams have compact ids: more than 32. */
+export const MANY_PARTITIONS = 40
 const RECORDS = 2_000
 /** Records that are there before the first client is. */
 const BEFORE = 1_000
@@ -43,17 +45,18 @@ export class FieldTopic {
   readonly #kafka: TestKafka
   readonly #random: () => number
   /** The offset after the last record, by partition. */
-  readonly ends = new Array<number>(PARTITIONS).fill(0)
+  readonly ends: number[]
 
-  private constructor(name: string, kafka: TestKafka, random: () => number) {
+  private constructor(name: string, partitions: number, kafka: TestKafka, random: () => number) {
     this.name = name
+    this.ends = new Array<number>(partitions).fill(0)
     this.#kafka = kafka
     this.#random = random
   }
 
-  static async create(kafka: TestKafka): Promise<FieldTopic> {
-    const name = await kafka.createTopic(PARTITIONS)
-    const topic = new FieldTopic(name, kafka, randomOf('records'))
+  static async create(kafka: TestKafka, partitions = PARTITIONS): Promise<FieldTopic> {
+    const name = await kafka.createTopic(partitions)
+    const topic = new FieldTopic(name, partitions, kafka, randomOf('records'))
     await topic.#write(BEFORE)
     return topic
   }
@@ -74,12 +77,12 @@ export class FieldTopic {
   }
 
   get #left(): number {
-    return RECORDS - PARTITIONS - this.written
+    return RECORDS - this.ends.length - this.written
   }
 
   #write(count: number): Promise<void> {
     return this.#produce(
-      Array.from({ length: count }, () => Math.floor(this.#random() * PARTITIONS)),
+      Array.from({ length: count }, () => Math.floor(this.#random() * this.ends.length)),
     )
   }
 
@@ -116,7 +119,7 @@ export async function readAll({ topic, readers, port, victim }: Reading): Promis
   for (const { name, scheme, path, open } of readers) {
     const proxy = running.use(await CuttingProxy.listen(port, MAX_BYTES, randomOf(name)))
     const url = `${scheme}://127.0.0.1:${proxy.port}${path}`
-    const client = running.use(await open(url, PARTITIONS))
+    const client = running.use(await open(url, topic.ends.length))
     started.push({ name, proxy, client })
   }
   if (victim) {
