@@ -26,30 +26,48 @@ export async function partitionSizes(
   client: Consumer,
   partitions: readonly PartitionReplicas[],
 ): Promise<PartitionSizes> {
-  const topics = [...new Set(partitions.map(({ topic }) => topic))]
-  const places = new Map(topics.map((topic, index) => [topic, index]))
-  const replicas = partitions.flatMap(({ topic, partition, replicas: brokers }) =>
-    brokers.flatMap((broker) => [broker, places.get(topic) ?? 0, partition]),
-  )
+  const { topics, replicas } = questionOf(partitions)
   const [bytes, error] = await call<ReplicaSizes>(ACTION, (done) =>
-    describeReplicaSizes()(client.getClient(), topics, Int32Array.from(replicas), TIMEOUT_MS, done),
+    describeReplicaSizes()(client.getClient(), topics, replicas, TIMEOUT_MS, done),
   )
   const sizes = new Float64Array(bytes)
-  let at = 0
+  let begin = 0
   return {
     partitions: partitions.map(({ topic, partition, leader, replicas: brokers }) => {
-      const own = sizes.subarray(at, at + brokers.length)
-      at += brokers.length
-      const isWhole = own.length > 0 && own.every((size) => size >= 0)
-      return {
+      const ofLeader = leader === undefined ? -1 : brokers.indexOf(leader)
+      const size = {
         topic,
         partition,
-        bytes: leader === undefined ? undefined : known(own[brokers.indexOf(leader)]),
-        replicaBytes: isWhole ? own.reduce((sum, size) => sum + size, 0) : undefined,
+        bytes: ofLeader < 0 ? undefined : known(sizes[begin + ofLeader]),
+        replicaBytes: sumOf(sizes, begin, begin + brokers.length),
       }
+      begin += brokers.length
+      return size
     }),
     unknown: error ? reasonOf(error) : undefined,
   }
+}
+
+/** The question as the addon takes it, in loops: a cluster may have some ten thousand partitions. */
+function questionOf(partitions: readonly PartitionReplicas[]) {
+  const places = new Map<string, number>()
+  let count = 0
+  for (const { topic, replicas } of partitions) {
+    if (!places.has(topic)) places.set(topic, places.size)
+    count += replicas.length
+  }
+  const replicas = new Int32Array(3 * count)
+  let at = 0
+  for (const { topic, partition, replicas: brokers } of partitions) {
+    const place = places.get(topic) ?? 0
+    for (const broker of brokers) {
+      replicas[at] = broker
+      replicas[at + 1] = place
+      replicas[at + 2] = partition
+      at += 3
+    }
+  }
+  return { topics: [...places.keys()], replicas }
 }
 
 /** The sizes in bytes as doubles, -1 where unknown, and the first error of a broker. */
@@ -71,6 +89,17 @@ function describeReplicaSizes() {
 
 function known(size: number | undefined): number | undefined {
   return size === undefined || size < 0 ? undefined : size
+}
+
+/** Undefined where a size is unknown, or there is none. */
+function sumOf(sizes: Float64Array, begin: number, end: number): number | undefined {
+  let sum = 0
+  for (let at = begin; at < end; at++) {
+    const size = known(sizes[at])
+    if (size === undefined) return undefined
+    sum += size
+  }
+  return begin < end ? sum : undefined
 }
 
 function reasonOf(error: ClientError): UnknownSizes {
