@@ -26,7 +26,6 @@ const WITH_THREADS: TestRun = {
     'test/gateway/guard.test.ts',
     'test/faults/one-client.test.ts',
     'test/faults/slow-clients.test.ts',
-    'test/faults/topics-changed.test.ts',
   ],
   environment: { TEST_WORKERS: '2' },
 }

@@ -4,8 +4,8 @@ import type { SharedPlaces } from '../port/threads.ts'
 
 /** Milliseconds between two looks for a place that another thread may have left. */
 const LOOK_MS = 20
-/** Milliseconds that other threads may take to leave a place. */
-const OTHERS_MS = 200
+/** Milliseconds that other threads may take to leave a place: to close a consumer takes longer on a busy machine. */
+const OTHERS_MS = 1_000
 
 /** A catch-up read whose client takes nothing now. */
 export interface SuspendedRead {
