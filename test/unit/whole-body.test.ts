@@ -3,7 +3,7 @@ import { createConnection } from 'node:net'
 import { type Context, Hono } from 'hono'
 import { type BunRequest, bunRequestOf } from '../../src/http/request/runtime.ts'
 import { answerWhole, WHOLE_BODY_BYTES } from '../../src/http/response/whole-body.ts'
-import { stays, until, within } from '../support/wait.ts'
+import { sleep, stays, until, within } from '../support/wait.ts'
 import { settle, ticket } from './fakes.ts'
 
 const LONG = 60_000
@@ -74,7 +74,8 @@ class Client implements Disposable {
   async fillSocket(): Promise<string[]> {
     for (;;) {
       const ended = await this.get()
-      for (let turn = 0; turn < 5 && ended.length === 0; turn++) await settle()
+      // The kernel may take the rest a little later, while it makes its buffers larger.
+      for (let wait = 0; wait < 30 && ended.length === 0; wait++) await sleep(10)
       if (ended.length === 0) return ended
     }
   }
