@@ -76,7 +76,7 @@ class Client implements Disposable {
       const ended = await this.get()
       // The kernel may take the rest a little later, while it makes its buffers larger.
       for (let wait = 0; wait < 30 && ended.length === 0; wait++) await sleep(10)
-      if (ended.length === 0) return ended
+      if (ended[0] !== 'done') return ended
     }
   }
 

@@ -17,6 +17,16 @@ export const WHOLE_BODY_BYTES = 2 * 1024 * 1024
  * between them: a client that was there before is there when Bun takes the answer.
  */
 const TAKING_MICROTASKS = 64
+/**
+ * Bytes of a body that a socket takes at once or not at all. A larger one may be taken in part, and
+ * then only the signal of the request tells of a client that left.
+ */
+const UNDIVIDED_BYTES = 64 * 1024
+/**
+ * Looks at a closed connection before its answer counts as complete: the system knows of a client that
+ * left before Bun does, which aborts the request when it hears of it.
+ */
+const CLOSED_LOOKS = 3
 
 /**
  * Answers with a whole body. Its records are acked when Bun has taken all bytes. They are requeued
@@ -39,7 +49,8 @@ export function answerWhole(
   const answer = new WholeAnswer(response, delivery, request, deadline)
   let left = TAKING_MICROTASKS
   const look = () => {
-    if (response.bodyUsed && !request.isOpen) delivery.ack()
+    const isUndivided = bytes.length <= UNDIVIDED_BYTES
+    if (response.bodyUsed && isUndivided && !request.isOpen) delivery.ack()
     else if (response.bodyUsed || left-- === 0) openAnswers.add(answer)
     else queueMicrotask(look)
   }
@@ -55,6 +66,7 @@ class WholeAnswer {
   readonly #deadline: number
   #until = Infinity
   #isStreamed = false
+  #closedLooks = 0
 
   constructor(response: Response, delivery: DeliveryEnd, request: BunRequest, deadline: number) {
     this.#response = response
@@ -107,6 +119,7 @@ class WholeAnswer {
   hasEnded(now: number): boolean {
     const isOpen = this.#request.isOpen
     if (isOpen && now < this.#until) return false
+    if (!isOpen && ++this.#closedLooks < CLOSED_LOOKS) return false
     this.#request.signal.removeEventListener('abort', this.#requeue)
     if (isOpen) this.#delivery.requeue()
     else if (this.#response.bodyUsed) this.#delivery.ack()
