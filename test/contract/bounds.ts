@@ -121,12 +121,20 @@ export function describeBounds(target: () => Target): void {
       const topic = await kafka.createTopic()
       await kafka.produce(topic, everySecond(400))
       await using route = await Route.mount(target(), { topics: [topic] })
-      const filtered = await route.records({ start: '-3', filter: 'value.endsWith("7")' })
-      expect(valuesOf(filtered)).toEqual(['v377', 'v387', 'v397'])
-      expect(valuesOf(await route.records({ start: '-2', key: 'k1' }))).toEqual(['v394', 'v397'])
-      expect(valuesOf(await route.records({ start: '-2', partition: 2 }))).toEqual(['v394', 'v398'])
-      const early = await route.records({ start: '-2', filter: 'value in ["v3", "v17", "v250"]' })
-      expect(valuesOf(early)).toEqual(['v17', 'v250'])
+      // A search ends after some seconds on a busy machine: the page before goes on with it.
+      const newest = async (count: number, filter: Record<string, string | number>) => {
+        let page = await pageAt(route.url({ start: `-${count}`, format: 'records', ...filter }))
+        const found = valuesOf(page.records)
+        while (found.length < count && page.prev) {
+          page = await pageAt(page.prev)
+          found.unshift(...valuesOf(page.records))
+        }
+        return found.slice(-count)
+      }
+      expect(await newest(3, { filter: 'value.endsWith("7")' })).toEqual(['v377', 'v387', 'v397'])
+      expect(await newest(2, { key: 'k1' })).toEqual(['v394', 'v397'])
+      expect(await newest(2, { partition: 2 })).toEqual(['v394', 'v398'])
+      expect(await newest(2, { filter: 'value in ["v3", "v17", "v250"]' })).toEqual(['v17', 'v250'])
     })
 
     test('the limits of an answer cut its oldest records', async () => {
