@@ -105,6 +105,26 @@ export class RawClient implements AsyncDisposable {
     this.pause()
   }
 
+  /** Reads at this rate, until it is disposed of: a client that is slow, and not silent. */
+  readSlowly(bytesPerSecond: number): Disposable {
+    let wanted = this.#received
+    const pauseWhenEnough = () => {
+      if (this.#received >= wanted) this.pause()
+    }
+    this.#socket.on('data', pauseWhenEnough)
+    const step = setInterval(() => {
+      wanted += bytesPerSecond / 10
+      if (this.#received < wanted) this.resume()
+    }, 100)
+    return {
+      [Symbol.dispose]: () => {
+        clearInterval(step)
+        this.#socket.off('data', pauseWhenEnough)
+        this.pause()
+      },
+    }
+  }
+
   /** The body received so far, with the chunks' framing taken off; an incomplete chunk counts. */
   body(): Buffer {
     const all = Buffer.concat(this.#chunks)
