@@ -1,3 +1,4 @@
+import { partitionKey } from '../core/topic-partition.ts'
 import type { RingPlace } from './filter-index.ts'
 import type { IndexedRead } from './indexed-read.ts'
 import type { LiveConsumer } from './live-consumer.ts'
@@ -15,19 +16,27 @@ export class LiveRead {
   /** The sequence number of the next batch to take. */
   #sequence: number
   #isInStep = false
+  /** Partitions, as `topic:partition`, whose gap before the next batch a catch-up read has announced. */
+  #passed: ReadonlySet<string>
   /** The live consumer's version when the cursor last moved to its head. */
   #followedVersion: object | undefined
 
-  private constructor(liveConsumer: LiveConsumer, subscriber: RingBufferReader, sequence: number) {
+  private constructor(
+    liveConsumer: LiveConsumer,
+    subscriber: RingBufferReader,
+    sequence: number,
+    passed: ReadonlySet<string> = NONE,
+  ) {
     this.#liveConsumer = liveConsumer
     this.#subscriber = subscriber
     this.#sequence = sequence
+    this.#passed = passed
     liveConsumer.pacing.attach(subscriber)
   }
 
   /**
-   * Enters the ring buffer at a cursor; undefined when the ring buffer does not go back so far, or has
-   * entered a re-created topic there that the cursor is not in: its offsets are not comparable.
+   * Enters the ring buffer at a cursor; undefined when the ring buffer does not go back so far, or when
+   * one of the two is in a re-created topic there that the other is not in: offsets are not comparable.
    */
   static enter(
     liveConsumer: LiveConsumer,
@@ -38,8 +47,13 @@ export class LiveRead {
     if (sequence === undefined) return undefined
     const recreated = liveConsumer.recreatedBefore(sequence)
     if (recreated && !recreated.isSubsetOf(pending.recreated ?? NONE)) return undefined
-    pending.recreated = recreated
-    return new LiveRead(liveConsumer, subscriber, sequence)
+    const passed = pending.announced.intersection(liveConsumer.recreatedPartitions)
+    // The gap before the next batch may lie behind the cursor already, but none before a later batch.
+    const recreatedNext = liveConsumer.recreatedBefore(sequence + 1) ?? NONE
+    if (!passed.isSubsetOf(recreatedNext)) return undefined
+    pending.recreated = recreated?.union(passed)
+    pending.announced.clear()
+    return new LiveRead(liveConsumer, subscriber, sequence, passed)
   }
 
   /** Goes on at a place of the ring buffer, perhaps one that it has dropped meanwhile. */
@@ -100,6 +114,7 @@ export class LiveRead {
       return false
     }
     this.readGaps(pending)
+    this.#passed = NONE
     this.#sequence = sequence + 1
     pacing.markTaken(sequence + 1)
     this.#isInStep ||= isAtOrBelow(pending.cursor.vector, batch.from)
@@ -113,8 +128,8 @@ export class LiveRead {
     if (gaps.length === 0) return
     const { table, vector } = pending.cursor
     const unread = gaps.filter(({ topic, partition, to, reason }) => {
-      const index = table.indexOf(topic, partition)
-      return reason === 'out-of-range' || to > (vector[index] as number)
+      if (reason === 'out-of-range') return !this.#passed.has(partitionKey({ topic, partition }))
+      return to > (vector[table.indexOf(topic, partition)] as number)
     })
     pending.skip(unread)
   }

@@ -43,6 +43,8 @@ export class PendingRecords {
    * announce the gap before it again. Undefined while there are none.
    */
   recreated: Set<string> | undefined
+  /** Partitions, as `topic:partition`, whose re-creation was announced since the ring buffer was entered. */
+  readonly announced = new Set<string>()
   readonly filter: Filter | undefined
   /** The offsets before which reading ends; undefined where it has no end. */
   readonly end: Float64Array | undefined
@@ -159,8 +161,10 @@ export class PendingRecords {
     this.announce(gaps)
     for (const { topic, partition, to, reason } of gaps) {
       if (reason === 'out-of-range') {
+        const key = partitionKey({ topic, partition })
         this.recreated ??= new Set()
-        this.recreated.add(partitionKey({ topic, partition }))
+        this.recreated.add(key)
+        this.announced.add(key)
       }
       const index = this.cursor.table.indexOf(topic, partition)
       if (index >= 0) this.cursor.set(index, to)

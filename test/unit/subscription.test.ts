@@ -624,6 +624,17 @@ describe('a topic that is re-created', () => {
     expect(await taken).toEqual(['gap 20-0', ...ids])
   })
 
+  test('its gap is announced once to a subscription that met it in a catch-up read, where the ring buffer goes on with it, too', async () => {
+    await using scene = await Scene.at([10, 0])
+    await scene.feed([recordAt(0, 0)], [RECREATED])
+    const reader = scene.reader([20, 0], undefined, false)
+    scene.source.gaps = [{ ...RECREATED, from: 20 }]
+    await reader.open()
+    expect(await takeTo(reader, 0)).toEqual(['gap 20-0', '0/0 1,0'])
+    await scene.feed([recordAt(0, 1)])
+    expect(await takeTo(reader, 1)).toEqual(['0/1 2,0'])
+  })
+
   test('its gap is announced to a subscription that fell behind before it came to the gap', async () => {
     await using scene = await Scene.at([10, 0], 500)
     const reader = scene.reader([10, 0])
