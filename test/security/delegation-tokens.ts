@@ -64,7 +64,7 @@ export function describeDelegationTokens(secured: () => Secured): void {
     await gatewayReads(token)
     await secured().removeDelegationToken(token)
     expect(await refused(token, true)).toEqual(ofToken)
-  })
+  }, 180_000)
 
   /** By its flags, and by a route of Kong. */
   async function gatewayReads({ id, hmac }: DelegationToken): Promise<void> {

@@ -5,6 +5,7 @@ import { reader } from '../../tools/kafka/credentials.ts'
 import { credentialsFolder, type SecureListener } from '../../tools/kafka/secure.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { runTool } from '../support/kafka-tools.ts'
+import { until } from '../support/wait.ts'
 import { TokenEndpoint } from './token-endpoint.ts'
 
 /** Groups that `reader` may join have names with this beginning. */
@@ -96,26 +97,42 @@ export class Secured {
     const [id = '', hmac = ''] =
       columns.find(([, , owner]) => owner === `User:${reader.name}`) ?? []
     if (hmac === '') throw new Error(`Cannot make a delegation token: ${lines.join('\n')}`)
+    // The controller answers before the broker has heard of the token, here and below.
+    await until(() => this.#isKnown({ id, hmac }), 'the broker to accept the token', 60_000)
     return { id, hmac }
   }
 
-  async removeDelegationToken({ hmac }: DelegationToken): Promise<void> {
-    await this.#runAsReader('--expire', '--hmac', hmac, '--expiry-time-period', '-1')
+  async removeDelegationToken(token: DelegationToken): Promise<void> {
+    await this.#runAsReader('--expire', '--hmac', token.hmac, '--expiry-time-period', '-1')
+    await until(async () => !(await this.#isKnown(token)), 'the broker to refuse the token', 60_000)
+  }
+
+  #isKnown({ id, hmac }: DelegationToken): Promise<boolean> {
+    const login = `"${id}" password="${hmac}" tokenauth="true"`
+    return this.#runAs(login, 'kafka-topics', ['--list']).then(
+      () => true,
+      () => false,
+    )
   }
 
   /** Runs the tool as `reader`: Kafka creates no tokens for clients without authentication. */
-  async #runAsReader(...args: string[]): Promise<string[]> {
-    const file = this.file('reader.properties')
-    const login = 'org.apache.kafka.common.security.scram.ScramLoginModule'
-    const { name, password } = reader
+  #runAsReader(...args: string[]): Promise<string[]> {
+    const login = `"${reader.name}" password="${reader.password}"`
+    return this.#runAs(login, 'kafka-delegation-tokens', args)
+  }
+
+  /** @param login A user's name in quotation marks, and what else its login has. */
+  async #runAs(login: string, tool: string, args: readonly string[]): Promise<string[]> {
+    const file = this.file('login.properties')
+    const module = 'org.apache.kafka.common.security.scram.ScramLoginModule'
     const lines = [
       'security.protocol=SASL_PLAINTEXT',
       'sasl.mechanism=SCRAM-SHA-256',
-      `sasl.jaas.config=${login} required username="${name}" password="${password}";`,
+      `sasl.jaas.config=${module} required username=${login};`,
     ]
     await Bun.write(file, lines.join('\n'))
     const servers = this.bootstrapServers('SASL_PLAINTEXT')
-    return runTool('kafka-delegation-tokens', servers, ['--command-config', file, ...args])
+    return runTool(tool, servers, ['--command-config', file, ...args])
   }
 
   /** The options with which a route authenticates by a mechanism and a listener. */
