@@ -215,7 +215,7 @@ export function describeGet(target: () => Target): void {
         },
       ])
       await using route = await Route.mount(target(), { topics: [topic] })
-      const records = await route.records({ start: 'earliest' })
+      const records = await route.records({ start: 'earliest', timeout: 20_000 })
       const common = { topic, partition: 0, timestamp, headers: {} }
       expect(records.slice(0, 6)).toEqual([
         { ...common, offset: 0, key: 'tombstone', value: null },
