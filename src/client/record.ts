@@ -62,7 +62,7 @@ export interface ReadPosition {
   cursor: string | undefined
 }
 
-/** The error of an argument that cannot be used: a mistake of the program, which no retry mends. */
+/** @returns The error for an argument that cannot be used. A retry does not help: the program must change. */
 export function wrongArgument(state: string): TypeError {
   return new TypeError(`Cannot read the stream: ${state}`)
 }

@@ -147,7 +147,7 @@ function sendPage(
 /**
  * Gives a page to Bun's server whole.
  *
- * @returns Undefined where another server answers, and where there is no memory for Bun's copy.
+ * @returns Undefined if the server is not Bun's, or if the answer budget has no room for Bun's copy.
  */
 function sendWhole(
   c: Context,

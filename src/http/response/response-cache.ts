@@ -32,7 +32,7 @@ const UNTIL_CHANGE: CacheLimits = { maxBytes: MAX_BYTES, maxAge: Infinity }
  * Clients that wait at the end of topics all send equal requests when there is a record.
  *
  * Overflow policy: an answer is not cached if it is larger than its limit, if {@link MAX_ANSWERS} are
- * cached, or if there is no memory for it.
+ * cached, or if the answer budget has no room for it.
  */
 export class ResponseCache {
   readonly #memory: AnswerMemory
