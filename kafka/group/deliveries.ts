@@ -158,7 +158,7 @@ export interface DeliverySink {
   /**
    * @param late How many of the records belong to another member by now, which delivers them again.
    */
-  delivered(late: number): void
+  delivered(records: number, late: number): void
   returned(ranges: readonly RecordRange[], gaps: readonly Gap[]): void
 }
 
@@ -267,7 +267,7 @@ export class GroupDelivery implements Delivery {
       if (to < run.end) open.push(part(run, to, run.end))
     }
     this.#open = open
-    if (settled > 0) this.#sink.delivered(late)
+    if (settled > 0) this.#sink.delivered(settled, late)
   }
 
   ack(): void {

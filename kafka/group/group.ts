@@ -34,7 +34,7 @@ const READY_BYTES = 8 * 1024 * 1024
  * away what the client has fetched ahead. Changes of members are not served meanwhile.
  */
 const FULL_MS = 500
-/** Milliseconds between two questions of a full buffer whether a commit has been answered. */
+/** Milliseconds between two reads of a buffer with enough, which ask whether a commit has been answered. */
 const COMMIT_REST_MS = 5
 /** Milliseconds without a read while half of the buffer is left: changes of members wait as long. */
 const PLENTY_MS = 100
@@ -66,11 +66,11 @@ export class Group implements GroupSession {
   readonly #polls = new PollQueue(() => this.#serve())
   readonly #ready = new ReadyRecords()
   readonly #sink: DeliverySink = {
-    delivered: (late) => {
+    delivered: (records, late) => {
       this.#markUsed()
       this.#signal.notify()
       if (late > 0) this.#member.countUncertain(late)
-      this.#member.commitDelivered()
+      this.#member.commitDelivered(records)
     },
     returned: (ranges, gaps) => this.#requeue(ranges, gaps),
   }
@@ -106,7 +106,8 @@ export class Group implements GroupSession {
     this.#options = options
     this.#checkEvery = checkEvery
     this.#idleTimeout = options.idleTimeout ?? IDLE_TIMEOUT_MS
-    this.#member = new GroupMember(host, options, this.#signal, this.#ready)
+    const onCommit = () => this.#wanted.notify()
+    this.#member = new GroupMember(host, options, this.#signal, this.#ready, onCommit)
     this.#loop = this.#run()
   }
 
@@ -309,7 +310,7 @@ export class Group implements GroupSession {
     const capacity = Math.max(READY_RECORDS, next?.limits.maxRecords ?? 0)
     const bytes = Math.max(READY_BYTES, next?.limits.maxBytes ?? 0)
     if (!next && this.#hasPlenty && performance.now() - this.#readAt < PLENTY_MS) {
-      return this.#wanted.next()
+      return this.#restWithPlenty()
     }
     const isFull = this.#ready.length >= capacity || this.#ready.bytes >= bytes
     if (!isFull) {
@@ -317,7 +318,7 @@ export class Group implements GroupSession {
       this.#member.pause(false)
     } else if (!next) {
       this.#fullSince ??= this.#readAt
-      if (performance.now() - this.#fullSince < FULL_MS) return this.#keepFull()
+      if (performance.now() - this.#fullSince < FULL_MS) return this.#restWithPlenty()
       this.#member.pause(true)
     }
     // Few large reads cost less than many small ones: a read may exceed the capacity by its own size.
@@ -337,10 +338,11 @@ export class Group implements GroupSession {
   }
 
   /**
-   * Waits for polls while the buffer is full. The client reports the result of a commit only while it
-   * is asked for records, so that it is asked for one while a commit is under way.
+   * Waits for polls while the buffer has enough. The client reports the result of a commit only while it
+   * is asked for records, so that it is asked for one while a commit is under way: the next commit, and
+   * all that is delivered meanwhile, waits for that result.
    */
-  async #keepFull(): Promise<void> {
+  async #restWithPlenty(): Promise<void> {
     if (!this.#member.commits.isUnderWay) return this.#wanted.next()
     await new Promise((resolve) => setTimeout(resolve, COMMIT_REST_MS))
     await this.#member.read(1)

@@ -66,21 +66,29 @@ export class GroupMember implements WatchedMember {
    * asked again.
    * @param ready Where records go that were read, and out of which they are dropped when their
    * partition is revoked.
+   * @param onCommit Called when a commit begins, whose result only a read brings.
    */
-  constructor(host: GroupHost, options: GroupOptions, signal: Signal, ready: ReadyRecords) {
+  constructor(
+    host: GroupHost,
+    options: GroupOptions,
+    signal: Signal,
+    ready: ReadyRecords,
+    onCommit: () => void,
+  ) {
     this.#host = host
     this.#options = options
     this.#signal = signal
     this.#ready = ready
     this.#owned = new OwnedPartitions(options.groupId, ready)
     this.#recreated = new RecreatedTopics(host, this.#owned)
-    this.commits = new Commits(options.groupId, () => {
+    const consumer = () => {
       if (this.#consumer) return this.#consumer
       throw new KafkaConsumeError(
         'KAFKA_UNAVAILABLE',
         'Cannot commit offsets: the group is not joined',
       )
-    })
+    }
+    this.commits = new Commits(options.groupId, consumer, onCommit)
     this.#assignment = new Assignment({
       host,
       options,
@@ -216,9 +224,13 @@ export class GroupMember implements WatchedMember {
     this.#owned.returnGaps(gaps)
   }
 
-  /** Commits the committable offsets. */
-  commitDelivered(): void {
-    if (this.#options.commitStrategy === 'auto') this.commits.soon(() => this.#owned)
+  /**
+   * Commits the committable offsets.
+   *
+   * @param delivered Records that were delivered since the last call.
+   */
+  commitDelivered(delivered = 0): void {
+    if (this.#options.commitStrategy === 'auto') this.commits.soon(() => this.#owned, delivered)
   }
 
   /**

@@ -9,7 +9,7 @@ import { TestKafka } from '../support/kafka.ts'
 import { groupOf } from '../support/metrics.ts'
 import { sleep, until } from '../support/wait.ts'
 import { sized } from './support/form.ts'
-import { Pollers } from './support/pollers.ts'
+import { Pollers, type Repeat } from './support/pollers.ts'
 import { report } from './support/report.ts'
 import { uncertainIn } from './support/uncertain.ts'
 import { Writer } from './support/writer.ts'
@@ -24,7 +24,33 @@ const PAUSE = sized(500, 4_000)
 /** Beyond the 10 s after which Kafka gives the partitions of a silent member to others. */
 const SILENCE = 14_000
 
+/**
+ * Milliseconds within which a delivered record is committed: 50 ms between two commits, and two commits, each
+ * of which the brokers answer late on a busy machine.
+ */
+const UNCOMMITTED = sized(12_000, 1_000)
+/** Milliseconds after which repeats of a member's crash have come, and of its answers under way. */
+const AFTERMATH = 5_000
+
 type End = 'SIGTERM' | 'SIGKILL' | 'SIGSTOP'
+
+/** A member that was killed, or was stopped for a while. */
+interface Crash {
+  readonly end: End
+  readonly url: string
+  /** In `performance.now()`'s time. */
+  readonly from: number
+  /** When it was back, or dead. */
+  readonly to: number
+}
+
+/** Whether a record came twice because of a crash: by the member that crashed, around its end. */
+function isOfCrash({ first, again }: Repeat, { url, from, to }: Crash): boolean {
+  return [first, again].some(
+    (arrival) =>
+      arrival.url === url && from - UNCOMMITTED < arrival.at && arrival.at < to + AFTERMATH,
+  )
+}
 
 let kafka: TestKafka
 beforeAll(async () => {
@@ -59,23 +85,29 @@ async function churn(ends: readonly End[], protocol = 'classic'): Promise<void> 
   await until(() => clients.distinct > RATE, 'all to begin', 40_000)
 
   let uncommitted = 0
+  const crashes: Crash[] = []
   for (const [index, end] of ends.entries()) {
     await sleep(PAUSE)
     const member = index % GATEWAYS
     const gateway = gateways[member] as GatewayProcess
+    const url = urlOf(ports[member] as number)
+    const crashed = (from: number) => crashes.push({ end, url, from, to: performance.now() })
     if (end === 'SIGSTOP') {
       gateway.signal(end)
+      const from = performance.now()
       await sleep(SILENCE)
       gateway.signal('SIGCONT')
+      crashed(from)
       continue
     }
     if (end === 'SIGTERM') {
       gateway.signal(end)
       expect(await gateway.exited()).toBe(0)
     } else {
-      const url = urlOf(ports[member] as number)
       const group = await groupOf(url)
+      const from = performance.now()
       await gateway.kill()
+      crashed(from)
       // Others get its partitions later only: these are the offsets that it has committed.
       const committed = await kafka.committed(group, topic, PARTITIONS)
       uncommitted += clients.receivedFrom(url, committed)
@@ -112,6 +144,23 @@ async function churn(ends: readonly End[], protocol = 'classic'): Promise<void> 
   // A member that is killed takes its count with it. How much it has not committed depends on how quickly
   // it delivered, which is many times more than usual while it catches up.
   expect(doubled).toBeLessThanOrEqual(uncertain + uncommitted)
+  // A crash repeats what its member delivered in its last moments, and the answers under way.
+  for (const crash of crashes) {
+    const repeats = clients.repeats.filter((repeat) => isOfCrash(repeat, crash))
+    const { end, url, from } = crash
+    const recent = clients.receivedBetween(url, from - UNCOMMITTED, from)
+    const ages = repeats.map(({ first }) => Math.round(from - first.at))
+    report(`  ${end}`, {
+      repeated: repeats.length,
+      'ms before it at most': Math.max(0, ...ages),
+      'in the last second': clients.receivedBetween(url, from - 1_000, from),
+    })
+    expect(repeats.length).toBeLessThanOrEqual(recent + CLIENTS_OF_EACH * MAX_RECORDS)
+  }
+  const unexplained = clients.repeats.filter(
+    (repeat) => !crashes.some((crash) => isOfCrash(repeat, crash)),
+  )
+  expect(unexplained).toEqual([])
 }
 
 test.each(['classic', 'consumer'])(

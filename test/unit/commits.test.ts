@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test'
+import { expect, spyOn, test } from 'bun:test'
 import { Commits } from '../../kafka/group/commits.ts'
 import { OwnedPartition } from '../../kafka/group/partitions.ts'
 import { until, within } from '../support/wait.ts'
@@ -72,4 +72,38 @@ test('deliveries that follow each other quickly share a commit, and none of them
   await until(() => owned.offsets.uncertain === 0, 'the last commit')
   expect(consumer.commits.at(-1)).toEqual([{ topic: 't', partition: 0, offset: 100 }])
   expect(consumer.commits.length).toBeLessThan(50)
+})
+
+test('two thousand delivered records are committed without a pause after the last commit', async () => {
+  const consumer = new FakeConsumer()
+  const commits = new Commits('g', () => consumer.asConsumer)
+  const owned = new OwnedPartition('t', 0, 0)
+  const deliver = (from: number, to: number) => {
+    const range = {
+      offsets: Array.from({ length: to - from }, (_, i) => from + i),
+      begin: 0,
+      end: to - from,
+    }
+    owned.offsets.track(range)
+    owned.offsets.markDelivered(range)
+    commits.soon(() => [owned], to - from)
+  }
+  // No pause ends by itself.
+  const timers = spyOn(globalThis, 'setTimeout').mockImplementation((() => 0) as never)
+  try {
+    const turns = async () => {
+      for (let turn = 0; turn < 100; turn++) await Promise.resolve()
+    }
+    deliver(0, 1)
+    await turns()
+    expect(consumer.committed(0)).toBe(1)
+    for (let from = 1; from < 1_991; from += 10) deliver(from, from + 10)
+    await turns()
+    expect(consumer.committed(0)).toBe(1)
+    deliver(1_991, 2_001)
+    await turns()
+    expect(consumer.committed(0)).toBe(2_001)
+  } finally {
+    timers.mockRestore()
+  }
 })

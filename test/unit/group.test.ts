@@ -1202,6 +1202,33 @@ test('a full buffer that nobody polls has its commits answered, without a pause 
   await committed
 })
 
+test('a commit that begins while the buffer has plenty is answered by a read at once, not by the next one that is due', async () => {
+  // No check for stalls wakes the member.
+  await using member = await new Member([0], 'auto', {}, 600_000).with(...some(0, 20_000))
+  const { consumer } = member
+  const delivery = await member.poll({ maxRecords: 10 })
+  await until(() => consumer.queue.length < 17_000, 'the buffer to have plenty')
+  const gate = Promise.withResolvers<void>()
+  consumer.commitGate = gate.promise
+  // No wait for a notification ends by itself, as it does after 100 ms.
+  const { setTimeout: real } = globalThis
+  const timers = spyOn(globalThis, 'setTimeout').mockImplementation(((
+    run: () => void,
+    milliseconds: number,
+  ) => (milliseconds === 100 ? 0 : real(run, milliseconds))) as never)
+  try {
+    await sleep(120)
+    const reads = consumer.limits.length
+    delivery.ack()
+    await until(() => consumer.limits.length > reads, 'the client to be asked')
+    expect(consumer.limits[reads]).toBe(1)
+  } finally {
+    timers.mockRestore()
+    gate.resolve()
+  }
+  await until(() => consumer.committed(0) === 10, 'the commit')
+})
+
 describe('a group that fails', () => {
   test('a member survives a coordinator that moves, and clients do not notice', async () => {
     await using member = await new Member().with()

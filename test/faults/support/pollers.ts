@@ -4,7 +4,19 @@ import { sleep } from '../../support/wait.ts'
 /** How soon a client asks again that got no answer. */
 const RETRY = 50
 
-type Place = Pick<StreamedRecord, 'partition' | 'offset'>
+/** A record that came to a client. */
+interface Arrival extends Pick<StreamedRecord, 'partition' | 'offset'> {
+  /** The client's address. */
+  readonly url: string
+  /** In `performance.now()`'s time. */
+  readonly at: number
+}
+
+/** A record that came once more. */
+export interface Repeat {
+  readonly first: Arrival
+  readonly again: Arrival
+}
 
 /** The records that all clients of a group got together. */
 export interface GroupTally {
@@ -24,14 +36,14 @@ export interface GroupTally {
 export class Pollers implements AsyncDisposable {
   readonly #partitions: number
   readonly #query: string
-  /** How often each record came. */
-  readonly #seen: Map<number, number>[]
+  /** The first arrival of each record, by partition and offset. */
+  readonly #seen: Map<number, Arrival>[]
+  readonly repeats: Repeat[] = []
   readonly #loops: Promise<void>[] = []
   /** Answers with records, by client. */
   readonly answers: number[] = []
   /** The records that came, by the client's address. */
-  readonly #arrivals = new Map<string, Place[]>()
-  #received = 0
+  readonly #arrivals = new Map<string, Arrival[]>()
   #distinct = 0
   #wrong = 0
   #failed = 0
@@ -51,7 +63,7 @@ export class Pollers implements AsyncDisposable {
     const client = this.answers.push(0) - 1
     const arrivals = this.#arrivals.get(url) ?? []
     this.#arrivals.set(url, arrivals)
-    this.#loops.push(this.#poll(`${url}?${this.#query}`, client, arrivals))
+    this.#loops.push(this.#poll(url, client, arrivals))
   }
 
   /** How many records the clients of an address have got from these offsets on, by partition. */
@@ -60,25 +72,35 @@ export class Pollers implements AsyncDisposable {
     return arrivals.filter(({ partition, offset }) => offset >= (offsets[partition] ?? 0)).length
   }
 
+  /** How many records the clients of an address have got in a time, by `performance.now()`. */
+  receivedBetween(url: string, from: number, to: number): number {
+    const arrivals = this.#arrivals.get(url) ?? []
+    return arrivals.filter(({ at }) => from <= at && at < to).length
+  }
+
   /** Records that came, each counted once. */
   get distinct(): number {
     return this.#distinct
   }
 
   get tally(): GroupTally {
-    const doubled = this.#received - this.#distinct
-    return { received: this.#received, doubled, wrong: this.#wrong, failed: this.#failed }
+    const doubled = this.repeats.length
+    const received = this.#distinct + doubled
+    return { received, doubled, wrong: this.#wrong, failed: this.#failed }
   }
 
-  async #poll(url: string, client: number, arrivals: Place[]): Promise<void> {
+  async #poll(url: string, client: number, arrivals: Arrival[]): Promise<void> {
     while (!this.#isOver) {
-      const records = await this.#get(url)
+      const records = await this.#get(`${url}?${this.#query}`)
       if (records === undefined) await sleep(RETRY)
       else if (records.length > 0) {
         this.answers[client] = (this.answers[client] ?? 0) + 1
-        for (const record of records) {
-          arrivals.push({ partition: record.partition, offset: record.offset })
-          this.#take(record)
+        const at = performance.now()
+        for (const { partition, offset, value } of records) {
+          const arrival = { partition, offset, url, at }
+          arrivals.push(arrival)
+          this.#take(arrival)
+          if (Number(value) !== offset * this.#partitions + partition) this.#wrong++
         }
       }
     }
@@ -100,13 +122,15 @@ export class Pollers implements AsyncDisposable {
     return undefined
   }
 
-  #take({ partition, offset, value }: StreamedRecord): void {
-    const seen = this.#seen[partition] as Map<number, number>
-    const before = seen.get(offset) ?? 0
-    seen.set(offset, before + 1)
-    this.#received++
-    if (before === 0) this.#distinct++
-    if (Number(value) !== offset * this.#partitions + partition) this.#wrong++
+  #take(arrival: Arrival): void {
+    const seen = this.#seen[arrival.partition] as Map<number, Arrival>
+    const first = seen.get(arrival.offset)
+    if (first) {
+      this.repeats.push({ first, again: arrival })
+      return
+    }
+    seen.set(arrival.offset, arrival)
+    this.#distinct++
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
