@@ -29,7 +29,7 @@ export function whyUntrusted(detail: string, { ca }: TlsOptions): Promise<string
       port: Number(port),
       // RFC 6066, 3: an IP address is not a server name.
       ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
-      ...(ca !== undefined && { ca: readText(ca, 'ca') }),
+      ...(ca !== undefined && { ca: readText(ca, 'security.ca') }),
     })
     const finish = (state = UNTRUSTED) => {
       socket.destroy()

@@ -121,7 +121,7 @@ export class OAuthTokens {
 
   async #request(): Promise<AccessToken> {
     const { clientId, clientSecret, scopes, tokenEndpoint, verify, ca } = this.#options
-    const secret = readText(clientSecret, 'clientSecret')
+    const secret = readText(clientSecret, 'authentication.oauthbearer.clientSecret')
     const form = new URLSearchParams({ grant_type: 'client_credentials' })
     if (scopes.length > 0) form.set('scope', scopes.join(' '))
     const issued = Date.now()
@@ -129,7 +129,7 @@ export class OAuthTokens {
       body: form.toString(),
       authorization: `Basic ${btoa(`${encode(clientId)}:${encode(secret)}`)}`,
       verify,
-      ca: ca === undefined ? [] : [readText(ca, 'ca')],
+      ca: ca === undefined ? [] : [readText(ca, 'security.ca')],
     })
     const answer = parse(text)
     if (status !== 200) {

@@ -38,7 +38,8 @@ export function connectionSettings(
 /**
  * The text of an option, or the content of its file without white space around it.
  *
- * @throws KafkaConsumeError INVALID_OPTIONS that names the file.
+ * @param name The option's path, such as `security.ca`.
+ * @throws KafkaConsumeError INVALID_OPTIONS that names the option and the file.
  */
 export function readText(given: TextOrFile, name: string): string {
   if (typeof given === 'string') return given
@@ -46,7 +47,7 @@ export function readText(given: TextOrFile, name: string): string {
     return readFileSync(given.file, 'utf8').trim()
   } catch (error) {
     const state = (error as NodeJS.ErrnoException).code ?? 'it cannot be read'
-    throw cannotUse(name, `${given.file}: ${state}`, error)
+    throw cannotUse(name, given, state, error)
   }
 }
 
@@ -55,7 +56,7 @@ function passwordSettings(sasl: PasswordSasl): Settings {
   return {
     'sasl.mechanisms': mechanism,
     'sasl.username': user,
-    'sasl.password': readText(password, 'the password'),
+    'sasl.password': readText(password, 'authentication.password'),
     ...(isDelegationToken && { 'sasl.scram.tokenauth': true }), // native/delegation-tokens.ts
   }
 }
@@ -71,42 +72,48 @@ function tlsSettings({ verify, ca, certificate, key }: TlsOptions, passphrase: u
 
 /** Checks the PEM first, since librdkafka's error does not say which file is wrong. */
 function authorities(ca: TextOrFile): string {
-  const pem = readText(ca, 'ca')
-  readCertificate(pem, 'ca')
+  const pem = readText(ca, 'security.ca')
+  readCertificate(pem, 'security.ca', ca)
   return pem
 }
 
 function pair(certificate: TextOrFile, key: TextOrFile, passphrase: unknown): Settings {
-  const certificatePem = readText(certificate, 'certificate')
-  const keyPem = readText(key, 'key')
-  const parsed = readCertificate(certificatePem, 'certificate')
-  if (!parsed.checkPrivateKey(readKey(keyPem, passphrase))) {
-    throw cannotUse('key', 'it is not the key of the certificate')
+  const certificatePem = readText(certificate, 'security.certificate')
+  const keyPem = readText(key, 'security.key')
+  const parsed = readCertificate(certificatePem, 'security.certificate', certificate)
+  if (!parsed.checkPrivateKey(readKey(keyPem, key, passphrase))) {
+    throw cannotUse('security.key', key, 'it is not the key of the certificate')
   }
   return { 'ssl.certificate.pem': certificatePem, 'ssl.key.pem': keyPem }
 }
 
-function readCertificate(pem: string, name: string): X509Certificate {
+function readCertificate(pem: string, name: string, given: TextOrFile): X509Certificate {
   try {
     return new X509Certificate(pem)
   } catch (error) {
-    throw cannotUse(name, 'it holds no certificate in PEM', error)
+    throw cannotUse(name, given, 'it holds no certificate in PEM', error)
   }
 }
 
-function readKey(pem: string, passphrase: unknown) {
+function readKey(pem: string, given: TextOrFile, passphrase: unknown) {
   try {
     return createPrivateKey({
       key: pem,
       ...(typeof passphrase === 'string' && { passphrase }),
     })
   } catch (error) {
-    throw cannotUse('key', 'it holds no private key in PEM that can be read', error)
+    const state = 'it holds no private key in PEM that can be read'
+    throw cannotUse('security.key', given, state, error)
   }
 }
 
-function cannotUse(name: string, state: string, cause?: unknown): KafkaConsumeError {
-  return new KafkaConsumeError('INVALID_OPTIONS', `Cannot use ${name} for Kafka: ${state}`, {
-    cause,
-  })
+function cannotUse(
+  name: string,
+  given: TextOrFile,
+  state: string,
+  cause?: unknown,
+): KafkaConsumeError {
+  const place = typeof given === 'string' ? '' : `${given.file}: `
+  const message = `Cannot use ${name} for Kafka: ${place}${state}`
+  return new KafkaConsumeError('INVALID_OPTIONS', message, { cause })
 }

@@ -10,6 +10,7 @@ import {
   readCommandLine,
   readGatewayConfig,
 } from '../../src/gateway/settings/gateway-settings.ts'
+import { Certificates } from '../support/certificate.ts'
 
 const WRONG = ['-1', '1e99', '/', '{"a":', 'two words', '☃']
 /** Values that may be names: of a host, a topic, a path. */
@@ -121,7 +122,7 @@ test('a filter that cannot be used is named', () => {
   }
 })
 
-describe('a file that cannot be read', () => {
+describe('a file', () => {
   const folder = mkdtempSync(join(tmpdir(), 'wrong-settings-'))
   const absent = join(folder, 'absent')
   const present = join(folder, 'present')
@@ -146,7 +147,7 @@ describe('a file that cannot be read', () => {
   ]
 
   test.each(withFile)(
-    'of %s ends the start with exit code 2, by name',
+    'of %s that cannot be read ends the start with exit code 2, by name',
     async (flag, variable, args) => {
       const failed = async (path: string) => {
         const argv = [process.execPath, program, ...['--port', '0', '--admin-port', 'off'], ...args]
@@ -168,5 +169,56 @@ describe('a file that cannot be read', () => {
     60_000,
   )
 
-  test('leaves nothing behind', () => rmSync(folder, { recursive: true }))
+  const certificates = new Certificates()
+  certificates.make('mine')
+  certificates.make('other')
+  const empty = certificates.file('empty')
+  writeFileSync(empty, '')
+  const [certificate, key, otherKey] = ['mine.crt', 'mine.key', 'other.key'].map((name) =>
+    certificates.file(name),
+  ) as [string, string, string]
+  const isNoCertificate = 'it is not a certificate in PEM'
+  const ofPair = [...cluster, '--kafka-certificate', certificate, '--kafka-key']
+  const withContent: Array<[flag: string, variable: string, state: string, args: string[]]> = [
+    ['--kafka-ca', 'KAFKA_CA', isNoCertificate, [...cluster, '--kafka-ca', empty]],
+    [
+      ...(['--kafka-certificate', 'KAFKA_CERTIFICATE', isNoCertificate] as const),
+      [...cluster, '--kafka-key', key, '--kafka-certificate', empty],
+    ],
+    ['--kafka-key', 'KAFKA_KEY', 'it is not a private key in PEM', [...ofPair, empty]],
+    [
+      '--kafka-key',
+      'KAFKA_KEY',
+      'the key does not belong to the certificate',
+      [...ofPair, otherKey],
+    ],
+    [
+      ...(['--kafka-password-file', 'KAFKA_PASSWORD_FILE', 'it is empty'] as const),
+      [
+        ...[...cluster, '--kafka-mechanism', 'PLAIN', '--kafka-user', 'me'],
+        ...['--kafka-password-file', empty],
+      ],
+    ],
+  ]
+
+  test.each(withContent)(
+    'of %s (%s) that holds something else ends the start with exit code 2, by name: %s',
+    async (flag, variable, state, args) => {
+      const argv = [process.execPath, program, ...['--port', '0', '--admin-port', 'off'], ...args]
+      const child = Bun.spawn(argv, { stdout: 'ignore', stderr: 'pipe' })
+      // A gateway that takes the file would run on.
+      const late = setTimeout(() => child.kill(), 30_000)
+      const said = (await new Response(child.stderr).text()).trim()
+      clearTimeout(late)
+      expect(said).toStartWith(`Cannot start: ${flag} (${variable}): a file with `)
+      expect(said).toEndWith(` is required, not "${args.at(-1)}": ${state}`)
+      expect(await child.exited).toBe(2)
+    },
+    60_000,
+  )
+
+  test('leaves nothing behind', () => {
+    rmSync(folder, { recursive: true })
+    certificates[Symbol.dispose]()
+  })
 })

@@ -146,12 +146,17 @@ export function describeMatrix(secured: () => Secured): void {
 
     test('a file that is missing, and a key of another certificate, are named', async () => {
       const file = (name: string) => ({ file: secured().file(name) })
-      for (const [security, expected] of [
-        [{ ssl: true, ca: file('no-such.pem') }, 'no-such.pem: ENOENT'],
-        [{ ssl: true, ca: file('reader.key') }, 'ca for Kafka: it holds no certificate in PEM'],
+      for (const [security, option, expected] of [
+        [{ ssl: true, ca: file('no-such.pem') }, 'security.ca', 'no-such.pem: ENOENT'],
+        [
+          { ssl: true, ca: file('reader.key') },
+          'security.ca',
+          'reader.key: it holds no certificate in PEM',
+        ],
         [
           { ssl: true, certificate: file('reader.pem'), key: file('broker.key') },
-          'key for Kafka: it is not the key of the certificate',
+          'security.key',
+          'broker.key: it is not the key of the certificate',
         ],
       ] as const) {
         await using route = await Route.mount(secured(), {
@@ -162,7 +167,8 @@ export function describeMatrix(secured: () => Secured): void {
         const response = await route.fetch()
         const { code, message } = (await response.json()) as Record<string, string>
         expect({ status: response.status, code }).toEqual({ status: 500, code: 'INVALID_OPTIONS' })
-        expect(message).toContain(expected)
+        expect(message).toStartWith(`Cannot use ${option} for Kafka: `)
+        expect(message).toEndWith(expected)
       }
     })
 

@@ -36,11 +36,12 @@ export function keyPairError(pair: KeyPair): string | undefined {
   return 'error' in found ? `${found.part}: ${found.error}` : undefined
 }
 
+/** A certificate whose key fits, or the part that is wrong and why. */
 type ParsedPair =
   | { readonly certificate: X509Certificate }
   | { readonly part: keyof KeyPairFiles; readonly error: string }
 
-function parsePair({ cert, key }: KeyPair): ParsedPair {
+export function parsePair({ cert, key }: KeyPair): ParsedPair {
   const certificate = parseCertificate(cert)
   if (!certificate) return { part: 'cert', error: 'it is not a certificate in PEM' }
   const parsedKey = parseKey(key)
@@ -49,6 +50,11 @@ function parsePair({ cert, key }: KeyPair): ParsedPair {
     return { part: 'key', error: 'the key does not belong to the certificate' }
   }
   return { certificate }
+}
+
+/** Whether a text begins with a certificate in PEM. */
+export function isCertificate(pem: string): boolean {
+  return parseCertificate(pem) !== undefined
 }
 
 function parseCertificate(pem: string): X509Certificate | undefined {

@@ -13,6 +13,7 @@ import {
   readGatewayConfig,
 } from '../settings/gateway-settings.ts'
 import { namedTopics } from './cluster-topics.ts'
+import { assertKafkaFiles } from './kafka-files.ts'
 
 /**
  * Reads the settings of this process from its command line and environment. Exits where there is
@@ -36,7 +37,9 @@ export async function readConfigOrExit(): Promise<GatewayConfig> {
 async function readConfig(flags: Readonly<Record<string, string>>): Promise<GatewayConfig> {
   try {
     const config = readGatewayConfig(flags, process.env)
-    for (const file of givenFiles(flags, process.env)) assertReadable(file)
+    const files = givenFiles(flags, process.env)
+    for (const file of files) assertReadable(file)
+    assertKafkaFiles(files)
     return config
   } catch (error) {
     const cluster = clusterWithoutTopics(flags, process.env)

@@ -501,9 +501,16 @@ function wrongValue({ flag, value }: Naming, text: string | undefined): string {
 
 /** A setting that names a file to read. */
 export interface GivenFile {
+  /** The setting that names it, such as `kafkaCa`. */
+  readonly setting: Setting
   readonly path: string
-  /** Why the setting cannot be used, with its names. @param state "it does not exist". */
-  error(state: string): KafkaConsumeError
+  /**
+   * Why the setting cannot be used, with its names.
+   *
+   * @param state "it does not exist".
+   * @param range Default: "a file that can be read is required".
+   */
+  error(state: string, range?: string): KafkaConsumeError
 }
 
 /**
@@ -520,11 +527,9 @@ export function givenFiles(
     const path = given[setting as Setting]
     // The state is a file that may not exist yet.
     if (naming.value !== 'file' || naming === namings.state || path === undefined) return []
-    const error = (state: string) =>
-      cannotStart([
-        `${called(naming)}: a file that can be read is required, not "${path}": ${state}`,
-      ])
-    return [{ path, error }]
+    const error = (state: string, range = 'a file that can be read is required') =>
+      cannotStart([`${called(naming)}: ${range}, not "${path}": ${state}`])
+    return [{ setting: setting as Setting, path, error }]
   })
 }
 
