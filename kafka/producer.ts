@@ -84,6 +84,8 @@ export class ConfirmingProducer implements OpenProducer {
   #current: ProducerClient | undefined
   /** Clients after a fatal error, which never write again, with that error. */
   readonly #lost = new WeakMap<ProducerClient, ClientError>()
+  /** Clients that are given up. A client that still connects is not disconnected yet. */
+  readonly #ended = new WeakMap<ProducerClient, Promise<void> | undefined>()
   readonly #pending = new Set<Pending>()
   readonly #requests = new Map<string, ReturnType<ProducerHost['partitions']>>()
   #bytes = 0
@@ -229,7 +231,7 @@ export class ConfirmingProducer implements OpenProducer {
     if (this.#current !== client) return
     this.#current = undefined
     this.#connecting = undefined
-    void disconnect(client).then(() => this.#settleLost(client))
+    void this.#end(client).then(() => this.#settleLost(client))
   }
 
   /** Settles the records of a lost client, which will not report them any more. */
@@ -307,8 +309,15 @@ export class ConfirmingProducer implements OpenProducer {
         client.connect({ allTopics: false, timeout: CONNECT_TIMEOUT_MS }, done),
       )
     } catch (error) {
-      await disconnect(client)
+      await this.#end(client)
       throw error
+    }
+    // A fatal error or a close may have ended the client while it connected. Confluent's client would
+    // then call librdkafka by a null pointer, which ends the process.
+    if (this.#ended.has(client)) {
+      await this.#end(client)
+      const loss = this.#lost.get(client)
+      throw loss ? fromClient(loss, ACTION) : shuttingDownError('write to Kafka')
     }
     client.setPollInBackground(true)
     return client
@@ -326,8 +335,16 @@ export class ConfirmingProducer implements OpenProducer {
     )
     await settledWithin(delivered, FLUSH_MS)
     this.#isGivenUp = true
-    if (this.#current) await disconnect(this.#current)
+    if (this.#current) await this.#end(this.#current)
     for (const pending of this.#pending) pending.settle(shuttingDownError('write to Kafka'))
+  }
+
+  /** Gives up a client: it is disconnected once. Never rejects; takes at most 5 s. */
+  #end(client: ProducerClient): Promise<void> {
+    const ending =
+      this.#ended.get(client) ?? (client.isConnected() ? disconnect(client) : undefined)
+    this.#ended.set(client, ending)
+    return ending ?? Promise.resolve()
   }
 }
 
@@ -336,16 +353,14 @@ function flush(client: ProducerClient): void {
   if (client.isConnected()) client.flush(FLUSH_MS, () => {})
 }
 
-/** Disconnects a client. Never rejects; takes at most 5 s. */
+/** Disconnects a connected client. Never rejects; takes at most 5 s. */
 function disconnect(client: ProducerClient): Promise<void> {
   return new Promise((resolve) => {
     const late = setTimeout(resolve, DISCONNECT_MS)
-    const done = () => {
+    client.disconnect(1, () => {
       clearTimeout(late)
       resolve()
-    }
-    if (client.isConnected()) client.disconnect(1, done)
-    else done()
+    })
   })
 }
 

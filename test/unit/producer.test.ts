@@ -10,17 +10,38 @@ import { until, within } from '../support/wait.ts'
 class FakeClient extends EventEmitter {
   readonly produced: Array<{ topic: string; opaque: unknown }> = []
   connected = false
+  disconnections = 0
+  wouldCrash = false
   fullAt = Number.POSITIVE_INFINITY
+  /** A client that connects waits for its threads first, then for the metadata of a broker. */
+  readonly threads = Promise.withResolvers<void>()
+  readonly metadata = Promise.withResolvers<void>()
 
-  connect(_options: object, done: (error: null, metadata: object) => void): void {
+  constructor(isSlow = false) {
+    super()
+    if (isSlow) return
+    this.threads.resolve()
+    this.metadata.resolve()
+  }
+
+  async connect(_options: object, done: (error: null, metadata: object) => void): Promise<void> {
+    await this.threads.promise
     this.connected = true
+    await this.metadata.promise
     done(null, {})
   }
   isConnected(): boolean {
     return this.connected
   }
-  setPollInBackground(): void {}
+  /** Confluent's client ends the process when this is called after `disconnect`. */
+  setPollInBackground(): void {
+    this.wouldCrash = this.disconnections > 0
+  }
+  flush(_timeout: number, done: () => void): void {
+    done()
+  }
   disconnect(_flush: number, done: () => void): void {
+    this.disconnections++
     this.connected = false
     done()
   }
@@ -132,6 +153,61 @@ describe('the producer', () => {
     clients[1]?.report()
     expect(await next).toMatchObject([{ offset: 7 }])
     await producer.close()
+  })
+
+  describe('a Kafka client that is given up while it connects', () => {
+    const fatal = {
+      fac: 'FATAL',
+      message: 'Fatal error: Broker: Cluster authorization failed: test',
+    }
+    /** A producer whose client connects slowly, and whose records wait for that only for a moment. */
+    function slowProducer(patience?: number) {
+      const client = new FakeClient(true)
+      const producer = new ConfirmingProducer(
+        {
+          reachable: async () => {},
+          partitions: async () => [],
+          create: () => client as unknown as ProducerClient,
+        },
+        { records: 1, bytes: 1e6, patience },
+      )
+      return { producer, client }
+    }
+
+    test('by a fatal error, before its metadata has come, is disconnected and not used', async () => {
+      const { producer, client } = slowProducer()
+      const sending = producer.send([record])
+      client.threads.resolve()
+      await until(() => client.connected, 'the threads')
+      client.emit('event.log', fatal)
+      expect(client.disconnections).toBe(1)
+      client.metadata.resolve()
+      await expect(sending).rejects.toMatchObject({ code: 'KAFKA_AUTHORIZATION' })
+      expect(client).toMatchObject({ disconnections: 1, wouldCrash: false })
+    })
+
+    test('by a fatal error, before it has threads, is disconnected when it has them', async () => {
+      const { producer, client } = slowProducer()
+      const sending = producer.send([record])
+      await until(() => client.listenerCount('event.log') > 0, 'a client')
+      client.emit('event.log', fatal)
+      expect(client.disconnections).toBe(0)
+      client.threads.resolve()
+      client.metadata.resolve()
+      await expect(sending).rejects.toMatchObject({ code: 'KAFKA_AUTHORIZATION' })
+      expect(client.disconnections).toBe(1)
+    })
+
+    test('by the end of its producer is disconnected and not used', async () => {
+      const { producer, client } = slowProducer(1)
+      client.threads.resolve()
+      await expect(producer.send([record])).rejects.toMatchObject({ code: 'KAFKA_TIMEOUT' })
+      await within(producer.close(), 'the producer to close')
+      expect(client.disconnections).toBe(1)
+      client.metadata.resolve()
+      await Bun.sleep(0) // All microtasks that follow the metadata.
+      expect(client).toMatchObject({ disconnections: 1, wouldCrash: false })
+    })
   })
 
   test('waits at close for records in transit, and accepts no more', async () => {
