@@ -36,7 +36,7 @@ async function produceWanted(topic: string): Promise<void> {
   await new Promise<void>((resolve, reject) =>
     producer.connect({ timeout: 10_000 }, (error) => (error ? reject(error) : resolve())),
   )
-  producer.setPollInterval(10)
+  producer.setPollInBackground(true)
   const value = Buffer.alloc(100, 'x')
   for (let partition = 0; partition < partitions; partition++) {
     producer.produce(topic, partition, value, 'first', 0, undefined, [

@@ -43,7 +43,7 @@ export async function connectProducer(
     ...options,
   })
   await connect(producer)
-  producer.setPollInterval(10)
+  producer.setPollInBackground(true)
   return producer
 }
 

@@ -39,7 +39,7 @@ async function produce(brokers: string, topic: string, codec: string): Promise<v
   await new Promise<void>((resolve, reject) => {
     producer.connect({}, (error) => (error ? reject(error) : resolve()))
   })
-  producer.setPollInterval(5)
+  producer.setPollInBackground(true)
   for (const [index, value] of values.entries()) {
     producer.produce(topic, 0, value, `key-${index}`, Date.now())
   }

@@ -90,7 +90,7 @@ export class TestKafka {
       else pending.resolve({ partition: report.partition, offset: report.offset })
     })
     await call<Metadata>(`connect to ${bootstrapServers}`, (done) => producer.connect({}, done))
-    producer.setPollInterval(5)
+    producer.setPollInBackground(true)
     return new TestKafka(bootstrapServers, kind, producer)
   }
 

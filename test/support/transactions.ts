@@ -21,7 +21,7 @@ export class TransactionalWriter implements AsyncDisposable {
     })
     const writer = new TransactionalWriter(producer)
     await settled<Metadata>('connect', (done) => producer.connect({}, done))
-    producer.setPollInterval(5)
+    producer.setPollInBackground(true)
     await settled('begin', (done) => producer.initTransactions(LIMIT_MS, done))
     return writer
   }

@@ -46,7 +46,7 @@ export class Writer implements AsyncDisposable {
       producer.connect({}, (error) => (error ? reject(error) : resolve()))
     })
     await within(connected, 'the writer to connect')
-    producer.setPollInterval(10)
+    producer.setPollInBackground(true)
     return new Writer(producer, topic, partitions)
   }
 
