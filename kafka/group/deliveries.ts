@@ -159,6 +159,8 @@ export interface DeliverySink {
    * @param late How many of the records belong to another member by now, which delivers them again.
    */
   delivered(records: number, late: number): void
+  /** The client was told of gaps. */
+  told(gaps: readonly Gap[]): void
   returned(ranges: readonly RecordRange[], gaps: readonly Gap[]): void
 }
 
@@ -204,6 +206,7 @@ export class GroupDelivery implements Delivery {
   #records: readonly KafkaRecord[] | undefined
   #partitions: readonly PartitionState[] | undefined
   #isOver = false
+  #isTold = false
 
   constructor(contents: DeliveryContents, sink: DeliverySink) {
     let length = 0
@@ -267,12 +270,22 @@ export class GroupDelivery implements Delivery {
       if (to < run.end) open.push(part(run, to, run.end))
     }
     this.#open = open
-    if (settled > 0) this.#sink.delivered(settled, late)
+    if (settled === 0) return
+    this.#tell()
+    this.#sink.delivered(settled, late)
   }
 
   ack(): void {
+    if (this.#isOver) return
+    this.#tell()
     this.ackRange(0, this.length)
     this.#isOver = true
+  }
+
+  /** A client that acks a record has had the gaps before. */
+  #tell(): void {
+    if (!this.#isTold && this.gaps.length > 0) this.#sink.told(this.gaps)
+    this.#isTold = true
   }
 
   requeue(): void {
@@ -284,7 +297,7 @@ export class GroupDelivery implements Delivery {
     // requeued.
     this.#sink.returned(
       open.filter(({ owned }) => owned.state === 'owned'),
-      this.gaps,
+      this.#isTold ? [] : this.gaps,
     )
   }
 }

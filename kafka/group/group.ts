@@ -72,6 +72,7 @@ export class Group implements GroupSession {
       if (late > 0) this.#member.countUncertain(late)
       this.#member.commitDelivered(records)
     },
+    told: (gaps) => this.#member.markTold(gaps),
     returned: (ranges, gaps) => this.#requeue(ranges, gaps),
   }
   readonly #loop: Promise<void>
@@ -338,9 +339,8 @@ export class Group implements GroupSession {
   }
 
   /**
-   * Waits for polls while the buffer has enough. The client reports the result of a commit only while it
-   * is asked for records, so that it is asked for one while a commit is under way: the next commit, and
-   * all that is delivered meanwhile, waits for that result.
+   * Waits for polls while the buffer has enough. The client reports the result of a commit, for which the
+   * next commit waits, only while it is asked for records: it is asked for one while a commit is under way.
    */
   async #restWithPlenty(): Promise<void> {
     if (!this.#member.commits.isUnderWay) return this.#wanted.next()

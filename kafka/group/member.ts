@@ -219,6 +219,12 @@ export class GroupMember implements WatchedMember {
     return this.#owned.takeGaps()
   }
 
+  /** Notes that clients were told of gaps, and commits what lies behind them. */
+  markTold(gaps: readonly Gap[]): void {
+    this.#owned.markTold(gaps)
+    this.commitDelivered()
+  }
+
   /** Takes back gaps that did not reach their client. */
   returnGaps(gaps: readonly Gap[]): void {
     this.#owned.returnGaps(gaps)

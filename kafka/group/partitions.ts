@@ -129,11 +129,17 @@ export class OwnedPartitions {
       ...gap,
     })
     this.#gaps.push(gap)
+    this.get(gap)?.offsets.miss(gap)
   }
 
   /** The gaps to be reported with the next delivery. */
   takeGaps(): readonly Gap[] {
     return this.#gaps.splice(0)
+  }
+
+  /** Notes that clients were told of gaps: what lies behind them may be committed. */
+  markTold(gaps: readonly Gap[]): void {
+    for (const gap of gaps) this.get(gap)?.offsets.markTold(gap)
   }
 
   /** Takes back gaps that did not reach their client. */
@@ -190,7 +196,8 @@ export class OwnedPartition {
 
 /**
  * Tracks the delivered records of a partition, and its committable offset: an offset is committed only
- * when every record below it was delivered.
+ * when every record below it was delivered, and a client was told of every gap below it. The next owner of
+ * the partition finds the other records and gaps again.
  */
 export class OffsetTracker {
   /**
@@ -213,12 +220,32 @@ export class OffsetTracker {
   #reported: number
   /** Offsets that hold no record, behind all that have been read. */
   #hole = { from: -1, to: -1 }
+  /** Gaps that no client was told of yet, in the order of reading. */
+  #untold: UntoldGap[] = []
+  /** The offset up to which Kafka needs no commit: it was committed before, or is where new groups begin. */
+  #floor: number
 
   /** @param start The offset at which reading began. */
   constructor(start: number) {
     this.#start = start
     this.#next = start
     this.#reported = start
+    this.#floor = start
+  }
+
+  /** Notes a gap behind all records read so far. */
+  miss({ from, to, reason }: Gap): void {
+    // Where a topic was re-created, no offset below belongs to the present one.
+    const limit = reason === 'retention' ? from : -1
+    this.#untold.push({ from, to, limit, taken: undefined })
+    if (to !== this.#start) return
+    this.#floor = limit
+    this.#reported = limit
+  }
+
+  /** Notes that a client was told of a gap. */
+  markTold({ from, to }: Pick<Gap, 'from' | 'to'>): void {
+    this.#untold = this.#untold.filter((gap) => gap.from !== from || gap.to !== to)
   }
 
   /**
@@ -230,6 +257,10 @@ export class OffsetTracker {
     const first = lowerBound(offsets, this.#next, begin, end)
     const count = end - first
     if (count === 0) return
+    for (const gap of this.#untold) {
+      if (gap.to > (offsets[end - 1] as number)) continue
+      gap.taken ??= this.#taken + lowerBound(offsets, gap.to, first, end) - first
+    }
     this.#undelivered.push({ offsets, begin: first, end, taken: this.#taken })
     this.#open += count
     this.#taken += count
@@ -288,10 +319,12 @@ export class OffsetTracker {
   /** The committable offset, unless it was returned before. */
   committable(): CommittableOffset | undefined {
     const [lowest] = this.#undelivered
-    const offset = lowest ? firstOf(lowest) : (this.next ?? this.#start)
+    const [gap] = this.#untold
+    const delivered = lowest ? firstOf(lowest) : (this.next ?? this.#start)
+    const offset = Math.min(delivered, gap?.limit ?? delivered)
     if (offset <= this.#reported) return undefined
     this.#reported = offset
-    return { offset, records: lowest?.taken ?? this.#taken }
+    return { offset, records: Math.min(lowest?.taken ?? this.#taken, gap?.taken ?? Infinity) }
   }
 
   /** Notes that Kafka has committed an offset. */
@@ -302,7 +335,7 @@ export class OffsetTracker {
 
   /** Notes that an offset could not be committed: it is returned again. */
   uncommitted(): void {
-    this.#reported = this.#start
+    this.#reported = this.#floor
   }
 
   /** The number of delivered records that Kafka would deliver again if this member ended now. */
@@ -317,6 +350,14 @@ export interface OffsetRange {
   readonly offsets: ArrayLike<number>
   readonly begin: number
   readonly end: number
+}
+
+/** A gap that no client was told of yet. */
+interface UntoldGap extends Pick<Gap, 'from' | 'to'> {
+  /** The highest offset that may be committed before; -1 for none. */
+  readonly limit: number
+  /** How many records before it were given to clients; undefined until one behind it is. */
+  taken: number | undefined
 }
 
 /** Undelivered records. */

@@ -147,8 +147,9 @@ export interface PollLimits {
 }
 
 /**
- * Records given to one client of a group. In the end exactly one of `ack` and `requeue` must be
- * called, for the records that `ackRange` has not named before.
+ * Records and gaps given to one client of a group. In the end exactly one of `ack` and `requeue` must be
+ * called, for the records that `ackRange` has not named before. The client counts as told of the gaps with
+ * the first record that is acked, or with `ack`.
  */
 export interface Delivery {
   /** The number of records. */

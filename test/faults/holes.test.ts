@@ -190,6 +190,46 @@ describe('a topic with transactions', () => {
   )
 })
 
+test(
+  'a gap of a group without a record behind it is told to WebSockets until one of them stays, and to no other member',
+  async () => {
+    const topic = await kafka.createTopic(1)
+    await kafka.produce(
+      topic,
+      range(0, 5).map((n) => ({ value: `${n}` })),
+    )
+    const groupId = uniqueName('group')
+    const group = { mode: 'manual', consumerGroupId: groupId } as const
+    const options = { topics: [topic], autoOffsetReset: 'earliest', consumerGroup: group } as const
+    const isCommitted = async (offset: number) =>
+      (await kafka.committed(groupId, topic, 1))[0] === offset
+    {
+      await using route = await mount(options)
+      expect(await route.records({ max_records: 2, timeout: 20_000 })).toHaveLength(2)
+      await until(() => isCommitted(2), 'the first records to be committed')
+    }
+    await kafka.expire(topic, 0, 5)
+    const gap = { topic, partition: 0, from: 2, to: 5, reason: 'retention' }
+    const sockets = { ...options, mode: 'websocket', heartbeat: 1_000 } as const
+    {
+      await using route = await mount(sockets)
+      for (const stays of [false, true]) {
+        await using socket = await SocketClient.open(route.url({ acks: 'true' }))
+        await until(() => socket.frames.length > 0, 'the gap', 30_000)
+        expect(socket.frames).toEqual([{ gap }])
+        if (stays) await until(() => isCommitted(5), 'the end of the gap to be committed')
+      }
+    }
+    await using route = await mount(sockets)
+    await using socket = await SocketClient.open(route.url({ acks: 'true' }))
+    await kafka.produce(topic, [{ value: 'last' }])
+    await until(() => socket.frames.length > 0, 'the record', 30_000)
+    expect(socket.records().map(({ value }) => value)).toEqual(['last'])
+    expect(socket.frames).toHaveLength(1)
+  },
+  LIMIT,
+)
+
 test.each([
   ['by native frames', true],
   ['as records', false],

@@ -1052,6 +1052,52 @@ describe('the start offsets of a group', () => {
     expect(member.group.stats().requeued).toBe(1)
   })
 
+  test('a gap without a record behind it is committed once a client was told of it, so that no other one is', async () => {
+    await using member = new Member([0])
+    member.committed.set(0, 4)
+    member.kept.set(0, [10, 10])
+    await member.with()
+    const lost = await member.poll()
+    expect([lost.gaps.length, lost.length]).toEqual([1, 0])
+    lost.requeue()
+    const told = await member.poll()
+    expect([told.gaps.length, member.consumer.commits]).toEqual([1, []])
+    told.ack()
+    await until(() => member.consumer.committed(0) === 10, 'a commit')
+    expect((await member.poll()).gaps).toEqual([])
+  })
+
+  test('no commit passes a gap before a client was told of it, also at the end of a partition', async () => {
+    await using member = await new Member([0]).with(...some(0, 3))
+    ;(await member.poll()).ack()
+    await until(() => member.consumer.committed(0) === 3, 'a commit')
+    member.consumer.watermarks.set('t:0', { lowOffset: 8, highOffset: 8 })
+    member.consumer.eof(0, 8)
+    const delivery = await member.poll()
+    expect(delivery.gaps).toEqual([
+      { topic: 't', partition: 0, from: 3, to: 8, reason: 'retention' },
+    ])
+    // A commit would be made within 50 ms.
+    await stays(() => member.consumer.committed(0) === 3, 'the commit before the gap', 200)
+    delivery.ack()
+    await until(() => member.consumer.committed(0) === 8, 'a commit')
+  })
+
+  test('a client that acked a record behind a gap was told of it, although it leaves before it acks all', async () => {
+    await using member = new Member([0])
+    member.committed.set(0, 4)
+    member.kept.set(0, [10, 13])
+    await member.with(...some(10, 13))
+    const delivery = await member.poll()
+    expect([delivery.gaps.length, delivery.length]).toEqual([1, 3])
+    delivery.ackRange(0, 1)
+    delivery.requeue()
+    const next = await member.poll()
+    expect([next.gaps.length, offsets(next)]).toEqual([0, [11, 12]])
+    next.ack()
+    await until(() => member.consumer.committed(0) === 13, 'a commit')
+  })
+
   test('retention that overtakes a group while it reads is reported as a gap', async () => {
     await using member = await new Member([0]).with(...some(0, 3))
     expect((await member.poll()).gaps).toEqual([])

@@ -11,6 +11,9 @@ const step = fc.record({
   kind: fc.constantFrom(
     'take',
     'skip',
+    'miss up to the end',
+    'miss before a record',
+    'tell',
     'settle',
     'settle a run',
     'settle a part of a run',
@@ -35,13 +38,16 @@ class TrackerModel {
   readonly #back: number[] = []
   readonly #done: number[] = []
   readonly #runs: number[][] = []
+  readonly #untold: Array<{ from: number; to: number }> = []
 
-  constructor(begin: number) {
+  /** @param missed Offsets that were deleted before the first read. */
+  constructor(begin: number, missed: number) {
     this.#tracker = new OffsetTracker(begin)
-    this.#begin = begin
+    this.#begin = begin - missed
     this.#next = begin
     this.#committed = begin
-    this.#told = begin
+    this.#told = this.#begin
+    if (missed > 0) this.#miss(this.#begin, begin)
   }
 
   apply({ kind, pick, count, hole }: Step): void {
@@ -51,6 +57,18 @@ class TrackerModel {
         break
       case 'skip':
         this.#skip(count)
+        break
+      case 'miss up to the end':
+        this.#miss(this.#next, this.#next + count)
+        this.#skip(count)
+        break
+      case 'miss before a record':
+        if (this.#back.length > 0) break
+        this.#miss(this.#next, this.#next + count)
+        this.#take(1, count)
+        break
+      case 'tell':
+        for (const gap of this.#untold.splice(0)) this.#tracker.markTold(gap)
         break
       case 'settle':
         this.#settle(pick)
@@ -92,6 +110,11 @@ class TrackerModel {
     this.#next += count
   }
 
+  #miss(from: number, to: number): void {
+    this.#untold.push({ from, to })
+    this.#tracker.miss({ topic: 't', partition: 0, from, to, reason: 'retention' })
+  }
+
   #settle(pick: number): void {
     const offset = this.#pickOut(pick)
     if (offset === undefined) return
@@ -129,7 +152,8 @@ class TrackerModel {
   }
 
   #commit(succeeds: boolean): void {
-    const expected = Math.min(this.#next, ...this.#out, ...this.#back)
+    const delivered = Math.min(this.#next, ...this.#out, ...this.#back)
+    const expected = Math.min(delivered, this.#untold[0]?.from ?? delivered)
     const claim = this.#tracker.committable()
     // An offset is returned once, and only when it moved.
     expect(claim?.offset).toBe(expected > this.#told ? expected : undefined)
@@ -145,10 +169,11 @@ class TrackerModel {
 }
 
 describe('the offset tracker', () => {
-  test('a commit never passes an undelivered record, whatever the order of acks and requeues', () => {
+  test('a commit never passes an undelivered record or a gap that nobody was told of, whatever the order of acks and requeues', () => {
+    const begin = fc.integer({ min: 5, max: 1_000 })
     fc.assert(
-      fc.property(fc.nat(1_000), fc.array(step, { maxLength: 80 }), (begin, steps) => {
-        const model = new TrackerModel(begin)
+      fc.property(begin, fc.nat(4), fc.array(step, { maxLength: 80 }), (begin, missed, steps) => {
+        const model = new TrackerModel(begin, missed)
         for (const each of steps) {
           model.apply(each)
           model.checkUncertain()

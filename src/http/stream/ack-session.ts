@@ -13,6 +13,7 @@ import { chooseFormat, type SocketPlan } from '../request/parameters.ts'
 import type { GroupCalls } from '../route/memberships.ts'
 import type { ClientRelease, OpenStream, Route } from '../route/route.ts'
 import { ReadTrace } from '../route/trace.ts'
+import { SentGaps } from './sent-gaps.ts'
 import { CLOSE, closeFrameFor, errorFrame, type SocketWriter } from './socket-writer.ts'
 import { UnackedRecords } from './unacked-records.ts'
 
@@ -47,6 +48,7 @@ export class AckSession implements OpenStream {
   readonly #wanted: RequestedFilters | undefined
   readonly #format: Format | undefined
   readonly #unacked = new UnackedRecords()
+  readonly #gaps = new SentGaps()
   readonly #stop = new AbortController()
   readonly #finished = Promise.withResolvers<void>()
   #wake: (() => void) | undefined
@@ -124,6 +126,7 @@ export class AckSession implements OpenStream {
       writer.close(CLOSE.policyViolation, 'a record was acknowledged that was not sent')
       return
     }
+    this.#gaps.confirm(performance.now())
     this.#wake?.()
     if (this.#route.options.commitStrategy === 'off') this.#commit(ack)
   }
@@ -150,6 +153,7 @@ export class AckSession implements OpenStream {
       writer.close(CLOSE.policyViolation, 'nothing was acknowledged for too long')
       return
     }
+    this.#gaps.confirm(performance.now() - heartbeat)
     const timeout = Math.min(heartbeat, left, Math.max(0, timeLeft(this.#client)))
     const room = this.#maxUnacked - this.#unacked.length
     if (room <= 0 || this.#unacked.bytes >= UNACKED_BYTES) {
@@ -180,8 +184,9 @@ export class AckSession implements OpenStream {
     const gaps = delivery.gaps.map((gap) => JSON.stringify({ gap }))
     this.#route.statistics.gaps += gaps.length
     const before = this.#unacked.bytes
-    if (polled.isUnprocessed) this.#addAll(delivery, texts)
-    else this.#addSome(delivery, polled.records, texts)
+    const ackOthers = this.#addSent(polled, texts)
+    if (gaps.length > 0) this.#gaps.add(delivery, ackOthers)
+    else ackOthers()
     for (const counted of [this.#route.statistics.sent.group, this.#requestStatistics]) {
       if (!counted) continue
       counted.records += texts.length
@@ -191,6 +196,15 @@ export class AckSession implements OpenStream {
     await writer.write([...gaps, ...texts])
   }
 
+  /** @returns Acks the records that this client does not get. */
+  #addSent(polled: GroupPoll, texts: readonly string[]): () => void {
+    const { delivery } = polled
+    if (texts.length === 0) return () => delivery.ack()
+    if (!polled.isUnprocessed) return this.#addSome(delivery, polled.records, texts)
+    this.#addAll(delivery, texts)
+    return () => {}
+  }
+
   #addAll(delivery: Delivery, texts: readonly string[]): void {
     for (const run of delivery.runs) {
       const sizes = texts.slice(run.begin, run.end).map(({ length }) => length)
@@ -198,12 +212,13 @@ export class AckSession implements OpenStream {
     }
   }
 
-  /** Records that were filtered out are acked: this client does not get them. */
+  /** @returns Acks the records that were filtered out. */
   #addSome(
     delivery: Delivery,
     records: readonly ProcessedRecord[],
     texts: readonly string[],
-  ): void {
+  ): () => void {
+    const filtered: number[] = []
     let index = 0
     for (const run of delivery.runs) {
       let sizes: number[] = []
@@ -216,9 +231,12 @@ export class AckSession implements OpenStream {
         }
         this.#unacked.add(delivery, run, at - sizes.length, sizes)
         sizes = []
-        delivery.ackRange(at, at + 1)
+        filtered.push(at)
       }
       this.#unacked.add(delivery, run, run.end - sizes.length, sizes)
+    }
+    return () => {
+      for (const at of filtered) delivery.ackRange(at, at + 1)
     }
   }
 
@@ -257,6 +275,7 @@ export class AckSession implements OpenStream {
   #finish(): void {
     this.#end()
     this.#unacked.requeue()
+    this.#gaps.requeue()
     this.#route.releaseStream(this.#releaseClient)
     this.#route.removeStream(this)
     this.#trace?.end(this.#error)
