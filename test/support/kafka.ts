@@ -43,6 +43,9 @@ const READY_MS = 20_000
 /** How much longer that may be for each of its partitions, of which some tests have a thousand. */
 const READY_EACH_MS = 40
 
+/** Some tests write records of former years, which Kafka would delete at its next look, every 5 minutes. */
+const KEPT = { 'retention.ms': '-1' }
+
 interface Pending {
   resolve(produced: Produced): void
   reject(error: Error): void
@@ -139,8 +142,13 @@ export class TestKafka {
   ): Promise<void> {
     return this.#administer<void>(`create topic ${topic}`, (admin, done) =>
       admin.createTopic(
-        { topic, num_partitions: partitions, replication_factor: replicas, config },
-        10_000,
+        {
+          topic,
+          num_partitions: partitions,
+          replication_factor: replicas,
+          config: { ...KEPT, ...config },
+        },
+        30_000,
         (error) => done(error, undefined),
       ),
     )
@@ -148,7 +156,7 @@ export class TestKafka {
 
   async deleteTopic(topic: string): Promise<void> {
     await this.#administer<void>(`delete topic ${topic}`, (admin, done) =>
-      admin.deleteTopic(topic, 10_000, (error) => done(error, undefined)),
+      admin.deleteTopic(topic, 30_000, (error) => done(error, undefined)),
     )
   }
 
@@ -173,7 +181,7 @@ export class TestKafka {
   /** Adds partitions to a topic, up to so many. */
   async addPartitions(topic: string, total: number): Promise<void> {
     await this.#administer<void>(`add partitions to ${topic}`, (admin, done) =>
-      admin.createPartitions(topic, total, 10_000, (error) => done(error, undefined)),
+      admin.createPartitions(topic, total, 30_000, (error) => done(error, undefined)),
     )
     await this.#ready(topic, total)
   }
