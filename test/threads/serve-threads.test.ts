@@ -124,7 +124,12 @@ describe('serveThreads', () => {
     } finally {
       await server.close()
     }
-    await expect(get(`${url}/one`)).rejects.toThrow()
+    // Another process may have the port by now, so that an answer alone says nothing.
+    const text = await get(`${url}/one`).then(
+      (answer) => answer.text(),
+      () => undefined,
+    )
+    expect(text).not.toBe('/one')
   })
 
   test('says why a module cannot be served', async () => {

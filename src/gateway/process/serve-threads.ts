@@ -105,7 +105,7 @@ export async function serveByThreads(options: ServeThreadsOptions): Promise<Thre
     // The first thread listens before the others: from then on its port is that of all.
     for (const { messenger } of pool.threads) port = await messenger.request<number>('listen', port)
   } catch (error) {
-    pool.end()
+    void pool.end()
     throw error
   }
   pool.replaceEnded()
@@ -113,7 +113,7 @@ export async function serveByThreads(options: ServeThreadsOptions): Promise<Thre
     port,
     async close() {
       await pool.close()
-      pool.end()
+      await pool.end()
     },
   }
 }

@@ -64,8 +64,8 @@ interface RunningThread extends PooledThread {
   readonly startedAt: number
   /** Whether it was told to end at once. */
   isEnding: boolean
-  /** Ends the thread at once. */
-  end(): void
+  /** Ends the thread at once. Resolves when it has ended. */
+  end(): Promise<unknown>
 }
 
 export class ThreadPool<Own> {
@@ -104,7 +104,7 @@ export class ThreadPool<Own> {
     try {
       await Promise.all(this.threads.map(({ ready }) => ready))
     } catch (error) {
-      this.end()
+      void this.end()
       throw error
     }
     log.info('{count} threads serve, and one owns Kafka', { count })
@@ -133,11 +133,11 @@ export class ThreadPool<Own> {
     this.#checks.stop()
   }
 
-  /** Ends all threads at once. */
-  end(): void {
+  /** Ends all threads at once. Resolves when they have ended, and with them their share of the port. */
+  async end(): Promise<void> {
     this.stopReplacing()
     this.#checks.stop()
-    for (const thread of this.#threads.values()) thread.end()
+    await Promise.all([...this.#threads.values()].map((thread) => thread.end()))
   }
 
   /** Asks a thread; undefined when it has ended. */
@@ -190,7 +190,7 @@ export class ThreadPool<Own> {
       ready: beginning.promise,
       startedAt: performance.now(),
       isEnding: false,
-      end: () => void worker.terminate(),
+      end: () => worker.terminate(),
     }
     this.#places.serve(messenger, index)
     this.#counters.serve(messenger)
@@ -232,7 +232,7 @@ export class ThreadPool<Own> {
       index,
       seconds: BLOCKED_SECONDS,
     })
-    thread.end()
+    void thread.end()
   }
 
   /** Ends what the thread had of Kafka, and starts another one in its place. */
@@ -259,13 +259,15 @@ export class ThreadPool<Own> {
     const next = this.#begin(index)
     try {
       await next.ready
+      // A thread that began while the pool closed would serve after its end.
+      if (this.#isClosing) return replaced.resolve()
       await this.#program.bringUp(next)
       log.info('Thread {index} serves again', { index })
     } catch (error) {
       // A thread that has ended meanwhile is replaced by the handler of its end.
       if (!next.messenger.isClosed) {
         log.error('Cannot use thread {index}: {error}', { index, error })
-        next.end()
+        void next.end()
       }
     }
     replaced.resolve()
