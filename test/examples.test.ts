@@ -9,7 +9,7 @@ interface Example {
   readonly code: string
 }
 
-const LIMIT = 20_000
+const LIMIT = 90_000
 const KEYWORDS = /\b(?:export|async|function|class|const|interface|type|readonly) /g
 const root = dirname(import.meta.dirname)
 const examples = await findExamples()

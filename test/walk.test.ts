@@ -78,7 +78,7 @@ test('a GET as the group passes at most 30 files, none of which serves other req
   expect(files).toContain('kafka/group/group.ts')
   expect(files.filter((file) => /^src\/(?:feed|kong|http\/stream)\//.test(file))).toEqual([])
   expect(files.length).toBeLessThanOrEqual(30)
-}, 60_000)
+}, 120_000)
 
 /** The imports of each folder of `src/` and `kafka/`, as `bun test/structure.ts` prints them. */
 function readGraph(): Map<string, readonly string[]> {

@@ -17,7 +17,7 @@ beforeAll(async () => {
   const started = await GatewayProcess.listening()
   gateway = started.gateway
   address = new URL(started.url).host
-}, 60_000)
+}, 120_000)
 afterAll(() => gateway?.[Symbol.asyncDispose]())
 
 /** Runs a program until its output is as expected. */
@@ -49,9 +49,9 @@ async function runUntil(program: string, expected: RegExp): Promise<void> {
 test('the first program prints the orders of the demo, and leaves none out', async () => {
   const [first = ''] = programs
   await runUntil(first, /^\d+(?:\.\d+)? kong-test:/m)
-}, 60_000)
+}, 120_000)
 
 test('the program with acknowledgements prints values of the demo', async () => {
   const acks = programs.find((program) => program.includes('acks: true')) ?? ''
   await runUntil(acks, /^\{"type":"/m)
-}, 60_000)
+}, 120_000)

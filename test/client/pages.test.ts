@@ -52,7 +52,7 @@ afterAll(async () => {
   await orders?.close()
   await server?.close()
   await kafka?.close()
-}, 60_000)
+}, 120_000)
 
 let produced = 0
 

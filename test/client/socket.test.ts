@@ -9,7 +9,7 @@ let kafka: TestKafka
 
 beforeAll(async () => {
   kafka = await TestKafka.real()
-}, 60_000)
+}, 120_000)
 afterAll(() => kafka?.close())
 
 async function topicOf(count: number): Promise<string> {
@@ -69,7 +69,7 @@ test('records that the loop has gone on from are acknowledged, and others come t
   expect(await within(offsets(5), 'five records', 20_000)).toEqual([0, 1, 2, 3, 4])
   // The loop was left at the fifth.
   expect(await within(offsets(6), 'the others', 20_000)).toEqual([4, 5, 6, 7, 8, 9])
-}, 60_000)
+}, 120_000)
 
 test('with manual acks only acknowledged records are', async () => {
   const topic = await topicOf(10)
@@ -84,7 +84,7 @@ test('with manual acks only acknowledged records are', async () => {
   const { value } = await within(next.next(), 'a record', 20_000)
   expect(value).toMatchObject({ offset: 7 })
   await next.return()
-}, 60_000)
+}, 120_000)
 
 test('a loop with an end ends there, on a socket and on a stream', async () => {
   const topic = await topicOf(10)

@@ -133,7 +133,7 @@ beforeAll(async () => {
   await fetch(`${url}/messages?max_records=3&timeout=10000`, { headers })
   await browser.page.goto(url)
   await logIn(KEY)
-}, 60_000)
+}, 120_000)
 
 afterAll(async () => {
   await browser?.[Symbol.asyncDispose]()
@@ -141,7 +141,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
   await kafka?.deleteTopic(topic)
   await kafka?.close()
-}, 60_000)
+}, 120_000)
 
 describe.each(VIEWS)('%s', (_, path, show) => {
   test.each(THEMES_AND_WIDTHS)(

@@ -39,13 +39,13 @@ beforeAll(async () => {
   url = started.url
   await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'readiness', 20_000)
   browser = await Browser.start()
-}, 60_000)
+}, 120_000)
 
 afterAll(async () => {
   await browser?.[Symbol.asyncDispose]()
   await kafka?.close().catch(() => undefined)
   await gateway?.kill()
-}, 60_000)
+}, 120_000)
 
 describe('the console page behind a guard', () => {
   const { TEST_KAFKA_BROKERS: brokers = '' } = process.env
@@ -55,7 +55,7 @@ describe('the console page behind a guard', () => {
       { BEARER_KEYS: 'ops=planted-key-of-the-operator' },
     )
     const isReady = async () => (await fetch(`${started.url}/readyz`)).status === 200
-    await until(isReady, 'readiness', 20_000)
+    await until(isReady, 'readiness')
     return started
   }
 
@@ -98,7 +98,7 @@ describe('the console page behind a guard', () => {
     await other.page.locator('#topics .topic-name').waitFor({ timeout: 15_000 })
     expect(other.errors).toEqual([])
     rmSync(folder, { recursive: true })
-  }, 60_000)
+  }, 120_000)
 })
 
 describe('the console page', () => {
@@ -137,7 +137,7 @@ describe('the console page', () => {
     await page.locator('#topics .topic-name').waitFor({ timeout: 15_000 })
     // Nothing came from elsewhere, and the policy that sees to it was not violated.
     expect(browser.errors).toEqual([])
-  }, 60_000)
+  }, 120_000)
 
   test('leads to the API docs, which show and try operations, without a word in the console or a request elsewhere', async () => {
     const { page } = browser
@@ -160,7 +160,7 @@ describe('the console page', () => {
     await page.getByText('200 OK').first().waitFor({ timeout: 15_000 })
     expect(elsewhere).toEqual([])
     expect(browser.errors).toEqual([])
-  }, 60_000)
+  }, 120_000)
 
   test('reports once that Kafka is away, and no more when it is back', async () => {
     using late = await LatePort.reserve()

@@ -44,13 +44,13 @@ consumers:
   jwt_secrets: [{key: shop, secret: ${SECRET}}]
 `,
   )
-}, 60_000)
+}, 120_000)
 
 afterAll(async () => {
   rmSync(folder, { recursive: true })
   await kafka?.deleteTopic(topic)
   await kafka?.close()
-}, 30_000)
+}, 120_000)
 
 async function open(environment: Record<string, string> = {}) {
   const started = await GatewayProcess.listening(
@@ -58,7 +58,7 @@ async function open(environment: Record<string, string> = {}) {
     environment,
   )
   const isReady = async () => (await fetch(`${started.url}/readyz`)).status === 200
-  await until(isReady, 'readiness', 30_000)
+  await until(isReady, 'readiness')
   return started
 }
 
@@ -112,12 +112,12 @@ describe.each([1, 2])('curl with a cookie jar, beside %i serving threads', (thre
 
   beforeAll(async () => {
     ;({ gateway, url } = await open({ WORKERS: String(threads) }))
-  }, 60_000)
+  }, 120_000)
 
   afterAll(async () => {
     expect(gateway.stdout + gateway.stderr).not.toContain('planted')
     await gateway?.kill()
-  }, 30_000)
+  }, 120_000)
 
   /** @returns The status, and the answer with its headers. */
   async function curl(jar: string, path: string, form: Record<string, string> = {}) {
@@ -182,5 +182,5 @@ describe.each([1, 2])('curl with a cookie jar, beside %i serving threads', (thre
     expect(await read()).toBe(200)
     await remove(gateway, '/consumers/ann')
     for (let each = 0; each < 6; each++) expect(await read()).toBe(401)
-  }, 60_000)
+  }, 120_000)
 })

@@ -32,18 +32,18 @@ beforeAll(async () => {
 - {name: bob, key: planted-key-of-bob}
 - {name: shop, key: planted-key-of-the-shop, only: {topics: [${topic}], keys: [mine]}}`,
   )
-}, 60_000)
+}, 120_000)
 
 afterAll(async () => {
   rmSync(folder, { recursive: true })
   await kafka?.close()
-}, 60_000)
+}, 120_000)
 
 async function open(flags: readonly string[], environment: Record<string, string> = {}) {
   const own = ['--brokers', brokers, '--topics', topic, ...flags]
   const started = await GatewayProcess.listening(own, environment)
   const isReady = async () => (await fetch(`${started.url}/readyz`)).status === 200
-  await until(isReady, 'readiness', 20_000)
+  await until(isReady, 'readiness')
   return started
 }
 
@@ -78,7 +78,7 @@ test('a name and a password open the page that was asked for, and its streams; l
   await page.getByLabel('Password or key').waitFor()
   expect(page.url()).toBe(`${url}/?from=a#there`)
   expect(gateway.stdout + gateway.stderr).not.toContain('planted')
-}, 60_000)
+}, 120_000)
 
 test('a client with a scope reads its part in the console, and gets out of a page that is not for it', async () => {
   await kafka.produce(topic, [
@@ -111,7 +111,7 @@ test('a client with a scope reads its part in the console, and gets out of a pag
   await page.getByRole('button', { name: 'Log out' }).click()
   await page.getByText('You are logged out.').waitFor()
   expect(gateway.stdout + gateway.stderr).not.toContain('planted')
-}, 60_000)
+}, 120_000)
 
 test('a session that ends under an open page is told there, and a click away from the login', async () => {
   const { gateway, url } = await open(['--clients', clients])
@@ -125,7 +125,7 @@ test('a session that ends under an open page is told there, and a click away fro
   await page.context().clearCookies()
   await page.getByRole('button', { name: 'Log in again' }).click({ timeout: 15_000 })
   await page.getByLabel('Password or key').waitFor()
-}, 60_000)
+}, 120_000)
 
 test('the users of an issuer log in there and come back to their view', async () => {
   const port = await freePort()

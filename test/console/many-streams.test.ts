@@ -36,7 +36,7 @@ beforeAll(async () => {
     'readiness',
     20_000,
   )
-}, 60_000)
+}, 120_000)
 
 afterAll(async () => {
   await gateway?.kill()
@@ -107,7 +107,7 @@ test('60 EventSources share one connection, and each gets each record once', asy
     url.replace('https', 'wss'),
   )
   expect(frames).toBeGreaterThan(RECORDS)
-}, 60_000)
+}, 120_000)
 
 test('--http3 on serves a page and its streams by HTTP/3', async () => {
   certificates.make('h3.test')
@@ -150,4 +150,4 @@ test('--http3 on serves a page and its streams by HTTP/3', async () => {
     20_000,
   )
   expect([...protocols]).toEqual(['h3'])
-}, 60_000)
+}, 120_000)

@@ -5,7 +5,7 @@ import { Browser } from '../support/chromium.ts'
 import { TestKafka, type TestRecord } from '../support/kafka.ts'
 import { until, within } from '../support/wait.ts'
 
-const PATIENCE = 15_000
+const PATIENCE = 45_000
 /** A named filter of the gateway. */
 const FILTERS = ['--filters', '{"dear":"value.total > 100"}']
 
@@ -41,7 +41,7 @@ export class RecordsPage implements AsyncDisposable {
     const flags = ['--brokers', kafka.bootstrapServers, '--topics', topics.join(), ...FILTERS]
     const started = await GatewayProcess.listening(flags)
     const isReady = async () => (await fetch(`${started.url}/readyz`)).status === 200
-    await until(isReady, 'readiness', 20_000)
+    await until(isReady, 'readiness')
     return new RecordsPage(kafka, topics, started, await Browser.start())
   }
 

@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.[Symbol.asyncDispose]()
   await kafka?.close()
-}, 60_000)
+}, 120_000)
 
 describe.each(['server-sent-events', 'http-get'] as const)('a route of mode %s', (mode) => {
   test(

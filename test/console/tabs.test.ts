@@ -32,7 +32,7 @@ beforeEach(async () => {
   gateway = started.gateway
   url = started.url
   await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'readiness', PATIENCE)
-}, 60_000)
+}, 120_000)
 
 afterEach(() => gateway?.kill())
 

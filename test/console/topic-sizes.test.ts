@@ -47,7 +47,7 @@ afterAll(async () => {
   await gateway?.kill()
   for (const topic of [large, small, empty]) if (topic) await kafka.deleteTopic(topic)
   await kafka?.close()
-}, 60_000)
+}, 120_000)
 
 /** The texts of a column, once the first row has the expected one. */
 async function column(table: string, index: number, first: string): Promise<string[]> {

@@ -69,7 +69,7 @@ afterAll(async () => {
   await gateway?.kill()
   for (const topic of topics) await kafka.deleteTopic(topic)
   await kafka?.close()
-}, 60_000)
+}, 120_000)
 
 beforeEach(async () => {
   browser.errors.length = 0
@@ -96,7 +96,7 @@ describe('the view of topics', () => {
     await page.locator('#topics tr').first().waitFor({ timeout: 20_000 })
     expect(await names()).toEqual([wide])
     expect(browser.errors).toEqual([])
-  }, 60_000)
+  }, 120_000)
 
   test('says at once who is behind, and by how much in which partition', async () => {
     await openTopics()
@@ -188,7 +188,7 @@ describe('the view that writes', () => {
     expect(partition).toBe('1')
     expect(await read(offset)).toEqual(await read('3'))
     expect(browser.errors).toEqual([])
-  }, 60_000)
+  }, 120_000)
 
   test('writes what a form says: a key, bytes, headers that repeat, and a tombstone', async () => {
     const { page } = browser
@@ -213,7 +213,7 @@ describe('the view that writes', () => {
       headers: { trace: ['a', 'b'] },
       encoding: { key: 'base64' },
     })
-  }, 60_000)
+  }, 120_000)
 
   test('tells mistakes at their fields, before anything is sent, and what Kafka refuses', async () => {
     const { page } = browser
@@ -269,5 +269,5 @@ describe('the view that writes', () => {
     expect(await page.getByRole('link', { name: 'Produce' }).count()).toBe(0)
     await page.goto(`${started.url}/?view=produce`)
     await page.getByText('--produce is off').waitFor({ timeout: 20_000 })
-  }, 60_000)
+  }, 120_000)
 })

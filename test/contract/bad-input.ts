@@ -190,7 +190,7 @@ export function describeBadInput(target: () => Target): void {
         await route.untilSubscribers(0)
         await until(async () => (await route.stats()).replays === 0, 'no catch-up reads')
         expect(await placesRead(route, mode, 40)).toEqual(places(written))
-      }, 60_000)
+      }, 120_000)
 
       test('a cursor of 16 KB is parsed or refused like any other', async () => {
         const topic = await target().kafka.createTopic()

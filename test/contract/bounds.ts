@@ -49,7 +49,7 @@ interface Page {
 }
 
 async function pageAt(address: string): Promise<Page> {
-  const response = await within(fetch(address), `an answer of ${address}`, 20_000)
+  const response = await within(fetch(address), `an answer of ${address}`)
   expect(response.status).toBe(200)
   const body = (await response.json()) as Omit<Page, 'next' | 'prev'>
   return { ...body, next: linkTo(response, 'next'), prev: linkTo(response, 'prev') }
@@ -325,7 +325,7 @@ export function describeBounds(target: () => Target): void {
       const { lowOffset } = await kafka.watermarks(topic, 0)
       await using route = await Route.mount(target(), { topics: [topic] })
       const cursor = `${topic}:0=2,1=8,2=9,3=9`
-      const page = (address: string) => within(fetch(address), 'an answer', 20_000)
+      const page = (address: string) => within(fetch(address), 'an answer')
       const first = await page(
         route.url({ cursor, order: 'time', max_records: 2, format: 'records' }),
       )
@@ -471,7 +471,7 @@ export function describeBounds(target: () => Target): void {
       const end = `${topic}:0=5,1=5,2=5,3=5`
 
       await using stream = await route.stream(query)
-      await within(stream.ended, 'the stream to end', 20_000)
+      await within(stream.ended, 'the stream to end')
       expect(valuesOf(stream.records()).sort()).toEqual(values(0, 20).sort())
       expect(stream.events.at(-1)).toEqual({
         event: 'end',
@@ -501,7 +501,7 @@ export function describeBounds(target: () => Target): void {
       expect(parsed.at(-1)).toEqual({ ended: true, cursor: end })
 
       await using socket = await SocketClient.open(route.url(query))
-      const { code } = await within(socket.closed, 'the socket to close', 20_000)
+      const { code } = await within(socket.closed, 'the socket to close')
       expect(socket.records()).toHaveLength(20)
       expect(socket.frames.at(-1)).toEqual({ ended: true, cursor: end })
       expect(code).toBe(1000)
@@ -522,7 +522,7 @@ export function describeBounds(target: () => Target): void {
         topic,
         everySecond(20, (n) => n % 4, 8),
       )
-      await within(stream.ended, 'the stream to end', 20_000)
+      await within(stream.ended, 'the stream to end')
       expect(valuesOf(stream.records()).sort()).toEqual(['v11', 'v6', 'v7', 'v8'])
     })
   })

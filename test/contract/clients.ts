@@ -72,7 +72,7 @@ class Guarded implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = Promise.all([this.handler.close(), this.reader.close()])
-    await within(closed, 'handler and reader to close', 15_000)
+    await within(closed, 'handler and reader to close')
     await this.#server.close()
   }
 }

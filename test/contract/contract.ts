@@ -70,7 +70,7 @@ function describeServed(
   describeTests: (target: () => Target) => void,
 ): void {
   // Every wait inside a test has a deadline of its own, which says what was waited for.
-  setDefaultTimeout(30_000)
+  setDefaultTimeout(120_000)
   describe(`contract on ${name}`, () => {
     let made: Target | undefined
     const target = () => {
@@ -79,10 +79,10 @@ function describeServed(
     }
     beforeAll(async () => {
       made = await makeTarget()
-    }, 60_000)
+    }, 120_000)
     afterAll(async () => {
-      if (made !== undefined) await within(made.close(), `${name} to close`, 20_000)
-    }, 60_000)
+      if (made !== undefined) await within(made.close(), `${name} to close`)
+    }, 120_000)
 
     describeTests(target)
   })

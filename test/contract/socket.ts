@@ -122,7 +122,7 @@ export function describeSocket(target: () => Target): void {
         }
         expect(seen.length).toBe(2_000)
         expect(seen.toSorted()).toEqual(records.map(({ value }) => value).sort())
-      }, 60_000)
+      }, 120_000)
     }
 
     test('filters apply, and the cursor moves past records that they leave out', async () => {

@@ -46,7 +46,7 @@ describe.concurrent('while no broker can be reached', () => {
       expect(text).not.toMatch(CLIENT_WORDS)
       expect(text).not.toMatch(/\.ts|\.js|\bat /)
       expect(outage?.code).toBe('KAFKA_UNAVAILABLE')
-    }, 60_000)
+    }, 120_000)
   }
 
   // An `EventSource` that is answered 503 gives up for good, and loses its place.
@@ -62,12 +62,12 @@ describe.concurrent('while no broker can be reached', () => {
       message: expect.stringMatching(/^Cannot /),
       retryable: true,
     })
-  }, 60_000)
+  }, 120_000)
 
   test('returnErrorMessage shows the Kafka client’s own message', async () => {
     const { response, text } = await answer('http-get', true)
     expect(response.status).toBe(503)
     expect(text).toMatch(CLIENT_WORDS)
     expect(text).not.toMatch(/\.ts|\.js|\n\s+at /)
-  }, 60_000)
+  }, 120_000)
 })

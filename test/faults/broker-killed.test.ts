@@ -43,7 +43,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await kafka?.close()
   await broker?.stop()
-}, 60_000)
+}, 120_000)
 
 /** The faults of the brokers while records are written and read. */
 type Fault = (topic: string) => Promise<void>

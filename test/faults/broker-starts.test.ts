@@ -41,7 +41,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await kafka?.close()
   await broker?.stop()
-}, 60_000)
+}, 120_000)
 
 async function writeToAll(value: string): Promise<void> {
   await kafka.produce(

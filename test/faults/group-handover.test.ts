@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await source?.close()
   await kafka?.close()
-}, 60_000)
+}, 120_000)
 
 function join(topic: string, groupId: string, protocol: 'classic' | 'consumer'): GroupSession {
   return source.group({

@@ -25,12 +25,12 @@ beforeAll(async () => {
   const topic = uniqueName('idle')
   broker = await kafkaSide.startEmbeddedBroker({ topic, records: 0, recordsPerSecond: 0 })
   embedded = await TestKafka.connect(broker.bootstrapServers.join(','), { autoCreate: true })
-}, 60_000)
+}, 120_000)
 afterAll(async () => {
   await source?.close()
   await Promise.all([kafka?.close(), embedded?.close()])
   await broker?.close()
-}, 60_000)
+}, 120_000)
 
 /** A member, and the values that its clients got. */
 class GroupClient implements AsyncDisposable {

@@ -20,7 +20,7 @@ let writer: TransactionalWriter
 beforeAll(async () => {
   kafka = await TestKafka.real()
   writer = await TransactionalWriter.connect(kafka.bootstrapServers)
-}, 60_000)
+}, 120_000)
 afterAll(async () => {
   await writer?.[Symbol.asyncDispose]()
   await kafka?.close()
@@ -80,7 +80,7 @@ describe('a topic with transactions', () => {
 
       await using streams = await mount({ topics: [topic], mode: 'server-sent-events' })
       await using stream = await streams.stream({ start: '-1', end: 'latest' })
-      await within(stream.ended, 'the stream to end', 20_000)
+      await within(stream.ended, 'the stream to end')
       expect(stream.records().map(({ value }) => value)).toEqual(['second'])
       expect(stream.lastEventId).toBe(`${topic}:0=${END}`)
 

@@ -280,7 +280,7 @@ test('curl posts records by HTTP/2, also more than a stream’s window', async (
   await stream.until(90)
   const values = stream.records().map(({ value }) => Number.parseInt(String(value), 10))
   expect(values).toEqual(range(0, 90))
-}, 60_000)
+}, 120_000)
 
 test('a client that reads nothing for writeDeadline loses that stream, not its connection', async () => {
   const topic = await kafka.createTopic(1)
@@ -303,7 +303,7 @@ test('a client that reads nothing for writeDeadline loses that stream, not its c
   await until(() => unread.code !== undefined, 'the end of the silent stream')
   expect(unread.records().length).toBeLessThan(100)
   expect(client.goaway).toBeUndefined()
-}, 60_000)
+}, 120_000)
 
 test('a client of HTTP/1.1 over TLS that reads nothing for writeDeadline is cut', async () => {
   const topic = await kafka.createTopic(1)

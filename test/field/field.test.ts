@@ -182,4 +182,4 @@ Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
   const answer = await sendRaw(`http://127.0.0.1:${proxy.port}`, handshake)
   expect(answer).toStartWith('HTTP/1.1 426 ')
   expect(answer).toContain('UPGRADE_REQUIRED')
-}, 60_000)
+}, 120_000)

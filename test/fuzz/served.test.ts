@@ -63,4 +63,4 @@ test('whatever is produced comes out intact, live, replayed and by GET, from a r
   }
   await kafka.close()
   await broker.close()
-}, 60_000)
+}, 120_000)

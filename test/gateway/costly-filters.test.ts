@@ -39,13 +39,13 @@ beforeAll(async () => {
     )
   }
   await live.until(COUNT / 4)
-}, 60_000)
+}, 120_000)
 
 afterAll(async () => {
   await live?.[Symbol.asyncDispose]()
   await gateway?.kill()
   await kafka?.close()
-}, 60_000)
+}, 120_000)
 
 /** @param n Makes each expression another one, so that none has answers of the others. */
 function urlOf(path: string, n: number, from: Record<string, string>): string {
@@ -82,7 +82,7 @@ test('other requests are answered while costly filters run, and no filter runs f
   expect(answered).toBe(0)
   clients.abort()
   await until(async () => (await readers()) === 1, 'their reads to end')
-}, 60_000)
+}, 120_000)
 
 test('a GET with a costly filter answers page by page, and each record that passes comes once', async () => {
   const found: string[] = []

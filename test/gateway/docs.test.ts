@@ -322,4 +322,4 @@ test('the answers of a gateway are as the OpenAPI document describes them', asyn
   for (const path of ['/messages', '/stream', '/socket', '/status']) {
     expect(Object.keys(document.paths)).toContain(path)
   }
-}, 60_000)
+}, 120_000)

@@ -103,5 +103,5 @@ test.each<[kind: string, groupInstanceId: string | undefined]>([
       await within(gateway.close(), 'the gateway to close', JOINED)
     }
   },
-  90_000,
+  120_000,
 )

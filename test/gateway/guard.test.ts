@@ -417,7 +417,7 @@ describe('a gateway process', () => {
       expect(status).toBe(200)
       expect(headers.get('ratelimit-limit')).toBe('1000')
     },
-    60_000,
+    120_000,
   )
 
   test('serves clients that have a key, by EventSource, too, and shows the key nowhere', async () => {
@@ -471,7 +471,7 @@ describe('a gateway process', () => {
     await until(() => gateway.stderr.includes('What was served before still is'), 'the refusal')
     expect(await ask()).toBe(200)
     expect(gateway.stdout + gateway.stderr).not.toContain('planted')
-  }, 60_000)
+  }, 120_000)
 
   test('does not start when its guard cannot be set up', async () => {
     for (const [flags, environment, expected] of [
@@ -502,5 +502,5 @@ describe('a gateway process', () => {
       expect(gateway.stderr).toContain(expected)
       expect(gateway.stderr).not.toContain('planted')
     }
-  }, 60_000)
+  }, 120_000)
 })

@@ -45,9 +45,9 @@ async function secure(flags: readonly string[] = [], environment: Record<string,
 }
 
 async function curl(...args: string[]): Promise<{ code: number; out: string }> {
-  const child = Bun.spawn(['curl', '-sk', '--max-time', '10', ...args], { stderr: 'ignore' })
+  const child = Bun.spawn(['curl', '-sk', '--max-time', '30', ...args], { stderr: 'ignore' })
   const out = await new Response(child.stdout).text()
-  return { code: await within(child.exited, 'curl', 15_000), out }
+  return { code: await within(child.exited, 'curl'), out }
 }
 
 /** The common name of the certificate that a client is shown for a server name. */

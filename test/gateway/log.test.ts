@@ -43,7 +43,7 @@ test('the log has one line for each request at its end, without its query', asyn
   await fetch(`${url}/messages?timeout=x`)
   await until(() => lines().length === 5, 'the line after')
   expect(lines()[4]?.properties).toMatchObject({ route: '/messages' })
-}, 60_000)
+}, 120_000)
 
 test('the log has the same line a few times, then a count of the rest; requests have a line each', () => {
   const printed: string[] = []

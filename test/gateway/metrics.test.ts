@@ -86,7 +86,7 @@ test('requests, records, streams, lag and latency are counted; the dashboard and
   expect(alerts.length).toBeGreaterThan(5)
   for (const name of alerts) asked.add(name)
   for (const name of asked) expect(metrics.names).toContain(name)
-}, 60_000)
+}, 120_000)
 
 test('promtool: the metrics of a gateway in use are clean, alerts are valid and fire', async () => {
   const program = await promtool()
@@ -109,4 +109,4 @@ test('--metrics off: /metrics is not found', async () => {
   const { gateway, url } = await GatewayProcess.listening(['--metrics', 'off'])
   await using _ = gateway
   expect((await fetch(`${url}/metrics`)).status).toBe(404)
-}, 60_000)
+}, 120_000)

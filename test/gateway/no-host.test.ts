@@ -50,7 +50,7 @@ test('a request without a host, or with a malformed one, is served as others are
     expect([path, status(answer)]).toEqual([path, 400])
   }
   expect(gateway.stderr).not.toContain(' ERROR ')
-}, 60_000)
+}, 120_000)
 
 test('a health request without a host is served without credentials, other requests are not', async () => {
   const { gateway, url } = await GatewayProcess.listening([], {
@@ -65,4 +65,4 @@ test('a health request without a host is served without credentials, other reque
     const answer = await sendRaw(url, `GET ${path} HTTP/1.0\n${header}\n`)
     expect([path, header, status(answer)]).toEqual([path, header, expected])
   }
-}, 60_000)
+}, 120_000)

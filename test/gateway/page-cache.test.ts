@@ -23,7 +23,7 @@ beforeAll(async () => {
     topic,
     range(0, 400).map((n) => ({ partition: n % 4, value: `v${n}` })),
   )
-}, 60_000)
+}, 120_000)
 afterAll(() => kafka?.close())
 
 /** A server that counts the requests for pages that reach it. */
@@ -102,7 +102,7 @@ test('clients that ask for one page at one time cost one read of Kafka, also tho
     reads.mockRestore()
     await orders.close()
   }
-}, 60_000)
+}, 120_000)
 
 test('a topic that is re-created gives its pages other addresses, also while nobody follows it', async () => {
   const changing = await kafka.createTopic()
@@ -129,7 +129,7 @@ test('a topic that is re-created gives its pages other addresses, also while nob
     20_000,
   )
   await orders.close()
-}, 60_000)
+}, 120_000)
 
 test('nginx keeps no page whose address names no version', async () => {
   const { server, orders, asked } = await serveCounted()
@@ -146,7 +146,7 @@ test('nginx keeps no page whose address names no version', async () => {
   expect(asked.length).toBe(5)
   expect(orders.stats().sent.read.records - before).toBe(500)
   await orders.close()
-}, 60_000)
+}, 120_000)
 
 test('a browser reads a page once, and validates one without a version', async () => {
   const { server, orders, asked } = await serveCounted()
@@ -170,4 +170,4 @@ test('a browser reads a page once, and validates one without a version', async (
   expect(await chromium.page.evaluate(readTwice(plain))).toEqual([100, 100])
   expect(asked).toEqual(['page', 'validation'])
   await orders.close()
-}, 60_000)
+}, 120_000)

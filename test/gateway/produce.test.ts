@@ -18,13 +18,13 @@ const gateways: Gateway[] = []
 beforeAll(async () => {
   kafka = await TestKafka.real()
   topic = await kafka.createTopic(2)
-}, 60_000)
+}, 120_000)
 
 afterAll(async () => {
   for (const gateway of gateways) await gateway.close()
   await kafka.deleteTopic(topic)
   await kafka.close()
-}, 60_000)
+}, 120_000)
 
 function gatewayWith(options: Partial<GatewayOptions>): Gateway {
   const cluster = { brokers: [kafka.bootstrapServers], topics: [topic] }
@@ -47,7 +47,7 @@ test('writes records that the routes then read', async () => {
   const { records } = await read.json()
   expect(records).toHaveLength(1)
   expect(records[0]).toMatchObject(record)
-}, 60_000)
+}, 120_000)
 
 test('is not there unless it is switched on', async () => {
   const gateway = gatewayWith({ produce: false })
@@ -68,7 +68,7 @@ consumers: [{username: ann, keyauth_credentials: [{key: planted-ann}]}]`
   expect(await (await write('planted-ann')).json()).toEqual({
     records: [{ topic, partition: expect.any(Number), offset: expect.any(Number) }],
   })
-}, 60_000)
+}, 120_000)
 
 test('is refused to pages of other origins, also where no credentials are required', async () => {
   const open = gatewayWith({ guard: { corsOrigins: ['*'] } })
@@ -88,7 +88,7 @@ test('is refused to pages of other origins, also where no credentials are requir
   expect((await post(some, 'x', { origin: 'https://shop.test' })).status).toBe(200)
   expect((await post(some, 'x', { origin: ORIGIN })).status).toBe(200)
   expect(await count()).toBe(before + 2)
-}, 60_000)
+}, 120_000)
 
 test('is refused to clients that may see a part of the records only', async () => {
   const gateway = gatewayWith({ guard: { clients: [ops, { ...shop, only: { partitions: [0] } }] } })
@@ -102,7 +102,7 @@ test('is refused to clients that may see a part of the records only', async () =
   )
   expect(await count()).toBe(before)
   expect((await post(gateway, 'x', by(ops.key))).status).toBe(200)
-}, 60_000)
+}, 120_000)
 
 /** The number of records in the topic: a page of records need not have all of them. */
 async function count(): Promise<number> {

@@ -156,7 +156,7 @@ describe('a reload', () => {
     await stays.until(5)
     expectWithoutGaps(stays)
     expect(readFileSync(path, 'utf8')).toBe(document(0))
-  }, 60_000)
+  }, 120_000)
 })
 
 test('the configuration of the Admin API is downloaded, and served again from the file and by POST', async () => {
@@ -179,7 +179,7 @@ test('the configuration of the Admin API is downloaded, and served again from th
     expect([posted.status, await posted.text()]).toEqual([201, expect.any(String)])
     await stays.until(stays.records().length + 5)
   }
-}, 60_000)
+}, 120_000)
 
 describe('a start of the gateway', () => {
   test('with a file has neither the demo’s routes nor a broker of its own', async () => {
@@ -256,7 +256,7 @@ describe('the Admin API', () => {
     const state = lstatSync(path)
     expect([(state.mode & 0o777).toString(8), state.isFile()]).toEqual(['600', true])
     expect(readFileSync(path, 'utf8')).toContain('r.test')
-  }, 60_000)
+  }, 120_000)
 
   test('shows no variable of the environment', async () => {
     const environment = { PLANTED: 'planted-in-the-environment', KAFKA_HOST: 'localhost' }
@@ -283,7 +283,7 @@ describe('the Admin API', () => {
     for (const path of ['/status', '/metrics']) texts.push(await (await fetch(url + path)).text())
     expect(texts.join()).toContain('this field is shown')
     expect(texts.join() + gateway.stdout + gateway.stderr).not.toContain('planted-in')
-  }, 60_000)
+  }, 120_000)
 
   test('keeps its changes over a restart with --state, and serves them beside the demo', async () => {
     const path = join(folder, 'state.json')
@@ -316,5 +316,5 @@ describe('the Admin API', () => {
     }
     const downloaded = JSON.parse(readFileSync(path, 'utf8')) as { routes: unknown[] }
     expect(downloaded.routes).toHaveLength(1)
-  }, 60_000)
+  }, 120_000)
 })

@@ -60,7 +60,7 @@ describe('the demo', () => {
     expect((await get(`${url}/healthz`)).status).toBe(200)
     expect((await get(`${url}/nowhere`)).status).toBe(404)
     expect(gateway.stderr).not.toMatch(/ (WARNING|ERROR) /)
-  }, 60_000)
+  }, 120_000)
 })
 
 describe('the folder that a gateway is started from', () => {
@@ -76,7 +76,7 @@ describe('the folder that a gateway is started from', () => {
       expect((await get(`${url}${page}`)).status).toBe(200)
     }
     rmSync(folder, { recursive: true })
-  }, 60_000)
+  }, 120_000)
 })
 
 describe('SIGHUP', () => {
@@ -94,7 +94,7 @@ describe('SIGHUP', () => {
     expect((await get(`${url}/healthz`)).status).toBe(200)
     gateway.signal('SIGTERM')
     expect(await gateway.exited()).toBe(0)
-  }, 60_000)
+  }, 120_000)
 
   test('of a terminal that was closed ends the gateway that was started in it', async () => {
     let said = ''
@@ -115,7 +115,7 @@ describe('SIGHUP', () => {
     } finally {
       child.kill('SIGKILL')
     }
-  }, 60_000)
+  }, 120_000)
 })
 
 describe('a gateway process that ends at once', () => {
@@ -170,14 +170,14 @@ describe('a gateway process that ends at once', () => {
     expect(names.length).toBeWithin(1, 21)
     expect(names).toEqual([...names].sort())
     for (const name of names) expect(name).toMatch(/^(?!__)[\w.-]+$/)
-  }, 60_000)
+  }, 120_000)
 
   test('with brokers that do not answer and no topics says both', async () => {
     await using gateway = GatewayProcess.spawn(['--brokers', `127.0.0.1:${await freePort()}`])
     expect(await gateway.exited()).toBe(2)
     expect(gateway.stderr).toContain('--topics (KAFKA_TOPICS): required with --brokers')
     expect(gateway.stderr).toContain('Cannot read from Kafka: all brokers are down')
-  }, 60_000)
+  }, 120_000)
 
   test('with a state file in a folder that does not exist names the folder, exit code 1', async () => {
     const folder = join(tmpdir(), `absent-${process.pid}`)
@@ -243,7 +243,7 @@ describe('a gateway whose broker has no address', () => {
     expect(readiness.status).toBe(503)
     expect(await readiness.text()).toContain(said)
     expect(gateway.logged('all brokers are down')).toBe(0)
-  }, 60_000)
+  }, 120_000)
 })
 
 describe('the end of a gateway process', () => {
@@ -269,7 +269,7 @@ describe('the end of a gateway process', () => {
       expect(gateway.logged(`${signal}: ending`)).toBe(1)
       expect(gateway.stderr).not.toContain('ERROR')
     },
-    60_000,
+    120_000,
   )
 
   test('delivered records are committed and the group is left: the next gateway goes on', async () => {
@@ -323,7 +323,7 @@ describe('the end of a gateway process', () => {
     gateway.signal('SIGTERM')
     expect([200, 503]).toContain((await answer).status)
     expect(await gateway.exited()).toBe(0)
-  }, 60_000)
+  }, 120_000)
 
   test.each([1, 2])(
     '%d signals end it although Kafka does not answer any more',
@@ -349,7 +349,7 @@ describe('the end of a gateway process', () => {
       }
       await within(stream.ended, 'the stream to end').catch(() => undefined)
     },
-    60_000,
+    120_000,
   )
 
   test.each(['SIGTERM', 'SIGINT'] as const)(
@@ -361,7 +361,7 @@ describe('the end of a gateway process', () => {
       expect(await gateway.exited()).toBe(0)
       expect(gateway.logged('Ended')).toBe(1)
     },
-    60_000,
+    120_000,
   )
 
   test('Ctrl-C at `bun run server`, which signals the server twice, ends it once', async () => {
@@ -371,5 +371,5 @@ describe('the end of a gateway process', () => {
     expect(await gateway.exited()).toBe(0)
     expect(gateway.logged('ending')).toBe(1)
     expect(gateway.logged('Ended')).toBe(1)
-  }, 60_000)
+  }, 120_000)
 })

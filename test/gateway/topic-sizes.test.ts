@@ -41,12 +41,12 @@ describe('the sizes of a topic', () => {
       mode: 'server-sent-events',
     })
     await handler.start()
-  }, 60_000)
+  }, 120_000)
   afterAll(async () => {
     await handler?.close()
     for (const each of [topic, empty]) await kafka.deleteTopic(each)
     await kafka?.close()
-  }, 30_000)
+  }, 120_000)
 
   test('are those that kafka-log-dirs prints, of the topic and of each partition', async () => {
     const app = kafkaTopics({ '/t': handler })
@@ -79,7 +79,7 @@ describe('the sizes of a topic', () => {
     })
     expect(found.partitions.slice(1).every(({ bytes = 0 }) => bytes > 0)).toBeTrue()
     expect(await handler.partitionSizes([])).toEqual({ partitions: [], unknown: undefined })
-  }, 30_000)
+  }, 120_000)
 })
 
 describe('the sizes of partitions on three brokers', () => {
@@ -105,7 +105,7 @@ describe('the sizes of partitions on three brokers', () => {
     await handler?.close()
     await kafka?.close()
     await broker?.stop()
-  }, 60_000)
+  }, 120_000)
 
   /** Asks until the answer is as expected: a broker that was started again is reached after a while. */
   async function asked(
@@ -178,7 +178,7 @@ test('the embedded broker leaves sizes unknown, and says so', async () => {
     await handler.close()
     await embedded.close()
   }
-}, 60_000)
+}, 120_000)
 
 describe('brokers', () => {
   const at = (partition: number): PartitionReplicas => {

@@ -40,13 +40,13 @@ beforeAll(async () => {
     guard: { clients: [ops, { ...shop, only: { topics: [orders], partitions: [1, 2] } }] },
   })
   await gateway.start()
-}, 60_000)
+}, 120_000)
 
 afterAll(async () => {
   await gateway?.close()
   for (const topic of [orders, payments, hidden]) await kafka.deleteTopic(topic)
   await kafka?.close()
-}, 60_000)
+}, 120_000)
 
 /**
  * The cluster as the list has it, when Kafka was asked after `isThere`. Kafka is asked about 100 groups

@@ -96,7 +96,7 @@ test('reads and streams are spans with links to the traces of records, and no qu
 
   gateway.signal('SIGTERM')
   expect(await gateway.exited()).toBe(0)
-}, 60_000)
+}, 120_000)
 
 test('a collector that cannot be reached delays no request, and not the end of the process', async () => {
   const { gateway, url } = await GatewayProcess.listening([], {
@@ -106,4 +106,4 @@ test('a collector that cannot be reached delays no request, and not the end of t
   expect((await fetch(`${url}/healthz`)).status).toBe(200)
   gateway.signal('SIGTERM')
   expect(await gateway.exited()).toBe(0)
-}, 60_000)
+}, 120_000)

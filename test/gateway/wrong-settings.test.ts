@@ -166,7 +166,7 @@ describe('a file', () => {
         expect(await failed(present)).toEqual(refusal(present, 'this user may not read it'))
       }
     },
-    60_000,
+    120_000,
   )
 
   const certificates = new Certificates()
@@ -214,7 +214,7 @@ describe('a file', () => {
       expect(said).toEndWith(` is required, not "${args.at(-1)}": ${state}`)
       expect(await child.exited).toBe(2)
     },
-    60_000,
+    120_000,
   )
 
   test('leaves nothing behind', () => {

@@ -142,4 +142,4 @@ test('whatever requests the Admin API gets, its answers are JSON, never 5xx, and
     ),
     { numRuns: 3_000 },
   )
-}, 60_000)
+}, 120_000)

@@ -85,7 +85,7 @@ afterAll(async () => {
   await door?.shut()
   await registry?.stop()
   await secured?.close()
-}, 60_000)
+}, 120_000)
 
 /** Lets clients in by the name and the password of the examples, or by a token. */
 async function guardRegistry(request: Request): Promise<Response | undefined> {

@@ -45,4 +45,4 @@ plugins: [${plugins}]`
   expect(entry).toMatchObject({ response: { status: 500 }, route: { name: 'r' } })
   expect(entry.response.size).toBeGreaterThan(JSON.stringify(expected[1]).length)
   await kafka.close()
-}, 60_000)
+}, 120_000)

@@ -103,6 +103,6 @@ for (const [runtime, command] of Object.entries(runtimes)) {
         /^Cannot load the Kafka client: .*\. Run `bunx hono-kafka-consume setup`\n$/,
       )
       expect(output).toMatch(state)
-    }, 60_000)
+    }, 120_000)
   }
 }

@@ -39,7 +39,7 @@ for (const { name, start } of clusters) {
     test('list the topics', async () => {
       const topic = await topicWithThree()
       expect(await admin.listTopics()).toContain(topic)
-    }, 60_000)
+    }, 120_000)
 
     test("tell a topic's partitions and leaders", async () => {
       const topic = await topicWithThree()
@@ -54,7 +54,7 @@ for (const { name, start } of clusters) {
       const partitions = metadata.topics.find((found) => found.name === topic)?.partitions
       expect(partitions).toHaveLength(4)
       expect(partitions?.[0]).toMatchObject({ id: 0, leader: expect.any(Number) })
-    }, 60_000)
+    }, 120_000)
 
     test('tell the first and the next offset of a partition', async () => {
       const topic = await topicWithThree()
@@ -65,7 +65,7 @@ for (const { name, start } of clusters) {
         )
       })
       expect(offsets).toEqual({ lowOffset: 0, highOffset: 3 })
-    }, 60_000)
+    }, 120_000)
 
     test('tell what a group has committed', async () => {
       const topic = await topicWithThree()
@@ -79,7 +79,7 @@ for (const { name, start } of clusters) {
         )
       })
       expect(committed).toMatchObject([{ topic, partition: 0, offset: 2 }])
-    }, 60_000)
+    }, 120_000)
 
     // The mock cluster does not support the requests below.
     if (name === 'mock cluster') return
@@ -98,7 +98,7 @@ for (const { name, start } of clusters) {
       expect(partitions).toBe(2)
       await admin.deleteTopics({ topics: [topic] })
       await until(async () => !(await admin.listTopics()).includes(topic), 'the topic to be gone')
-    }, 60_000)
+    }, 120_000)
 
     test('tell the offsets of all partitions of a topic', async () => {
       const offsets = await admin.fetchTopicOffsets(await topicWithThree())
@@ -107,7 +107,7 @@ for (const { name, start } of clusters) {
         low: '0',
         high: '3',
       })
-    }, 60_000)
+    }, 120_000)
 
     test('describe a group and its members', async () => {
       const topic = await topicWithThree()
@@ -119,6 +119,6 @@ for (const { name, start } of clusters) {
       expect(groups[0]).toMatchObject({ groupId, members: [{ clientHost: expect.any(String) }] })
       const listed = await admin.listGroups()
       expect(listed.groups.map((group) => group.groupId)).toContain(groupId)
-    }, 60_000)
+    }, 120_000)
   })
 }

@@ -192,7 +192,7 @@ for (const { name, start } of clusters) {
         const offsets = places.filter((place) => place.partition === partition)
         expect(offsets.map(({ offset }) => offset)).toEqual(offsets.map((_, index) => index))
       }
-    }, 60_000)
+    }, 120_000)
 
     test('end at a limit of records and of bytes, and go on from there', async () => {
       const topic = await cluster.createTopic()
@@ -217,7 +217,7 @@ for (const { name, start } of clusters) {
       let last = await readBlock(consumer, { records: 10, wait: 100 })
       while (last.parts.length > 0) last = await readBlock(consumer, { records: 10, wait: 100 })
       expect(last.isDrained).toBe(true)
-    }, 60_000)
+    }, 120_000)
 
     test('do not keep a consumer from being closed, and end with an error', async () => {
       const consumer = await openConsumer(await cluster.createTopic())
@@ -231,7 +231,7 @@ for (const { name, start } of clusters) {
       await disconnectAll()
       await early
       expect(await reading).toMatchObject({ code: -172 })
-    }, 60_000)
+    }, 120_000)
   })
 }
 

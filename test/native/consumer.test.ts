@@ -49,14 +49,14 @@ for (const { name, start } of clusters) {
         '1:9',
         '3:9',
       ])
-    }, 60_000)
+    }, 120_000)
 
     test('returns an empty batch when nothing comes', async () => {
       const topic = await topicWith(1)
       const consumer = await connectConsumer(cluster.brokers)
       consumer.assign([{ topic, partition: 0, offset: 1 }])
       expect(await consume(consumer, 10)).toEqual([])
-    }, 60_000)
+    }, 120_000)
 
     test('can be assigned again, at other offsets', async () => {
       const topic = await topicWith(5)
@@ -66,7 +66,7 @@ for (const { name, start } of clusters) {
         const [first] = await consumeExactly(consumer, 1)
         expect(first?.offset).toBe(offset)
       }
-    }, 60_000)
+    }, 120_000)
 
     test('gets an event at the end of each partition', async () => {
       const topic = await topicWith(3)
@@ -86,7 +86,7 @@ for (const { name, start } of clusters) {
         '2@3',
         '3@3',
       ])
-    }, 60_000)
+    }, 120_000)
 
     test('shares the partitions with a second member of its group, and gets them back', async () => {
       const topic = await topicWith(5)
@@ -130,7 +130,7 @@ for (const { name, start } of clusters) {
         'all partitions to come back',
         20_000,
       )
-    }, 60_000)
+    }, 120_000)
 
     test('goes on at the committed offsets of its group', async () => {
       const topic = await topicWith(4)
@@ -145,6 +145,6 @@ for (const { name, start } of clusters) {
       second.assign([{ topic, partition: 0 }])
       const [next] = await consumeExactly(second, 1)
       expect(String(next?.value)).toBe('0:3')
-    }, 60_000)
+    }, 120_000)
   })
 }

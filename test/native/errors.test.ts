@@ -20,7 +20,7 @@ for (const [what, options] of wrong) {
   test(`A configuration with ${what} is an error that names the key`, () => {
     const key = Object.keys(options)[0] ?? ''
     expect(() => new Producer(options).connect()).toThrow(key)
-  }, 60_000)
+  }, 120_000)
 }
 
 test('A connect without brokers fails after its timeout', async () => {
@@ -29,12 +29,12 @@ test('A connect without brokers fails after its timeout', async () => {
   await expect(connect(producer, 1500)).rejects.toThrow('broker transport failure')
   // The client's own limit is a minute.
   expect(performance.now() - started).toBeLessThan(20_000)
-}, 60_000)
+}, 120_000)
 
 test('A record for a producer that is not connected is an error', () => {
   const producer = new Producer({ 'bootstrap.servers': cluster.brokers })
   expect(() => producer.produce('topic', 0, Buffer.from('x'))).toThrow('not connected')
-}, 60_000)
+}, 120_000)
 
 test('Arguments of the wrong kind are errors', async () => {
   const producer = await connectProducer(cluster.brokers)
@@ -47,10 +47,10 @@ test('Arguments of the wrong kind are errors', async () => {
     },
   }
   expect(() => produce('topic', partition, Buffer.from('x'))).toThrow('thrown by valueOf')
-}, 60_000)
+}, 120_000)
 
 test('A method called on an object of another class is an error', async () => {
   const producer = await connectProducer(cluster.brokers)
   const native = producer.getClient()
   expect(() => native.poll.call({})).toThrow('Illegal invocation')
-}, 60_000)
+}, 120_000)

@@ -146,7 +146,7 @@ for (const { name, start } of clusters) {
         const batches = await readFrames(consumer, from, ODD_RECORDS.length, deserializer)
         for (const frames of batches) expectAlike(frames, expected(frames, records, deserializer))
       }
-    }, 60_000)
+    }, 120_000)
 
     test('lines, lists and fields hold the JSON of the events, without their cursors', async () => {
       await newTopic()
@@ -183,7 +183,7 @@ for (const { name, start } of clusters) {
           expect(`${Buffer.from(batch.run(0, batch.length))}`).toBe(each.join(separator))
         }
       }
-    }, 60_000)
+    }, 120_000)
 
     test('are those of EncodedBatch, byte for byte: any records', async () => {
       await newTopic()
@@ -208,7 +208,7 @@ for (const { name, start } of clusters) {
         }),
         { numRuns: 15, endOnFailure: true },
       )
-    }, 60_000)
+    }, 120_000)
 
     test('are those of EncodedBatch, byte for byte: compact ids, whose offsets need more and more digits', async () => {
       await newTopic(40)
@@ -236,7 +236,7 @@ for (const { name, start } of clusters) {
       for (const id of ids) expect(id).toMatch(/^~[\w-]+$/)
       const lengths = new Set([...ids].map(({ length }) => length))
       expect(lengths.size).toBe(2)
-    }, 60_000)
+    }, 120_000)
 
     test('end at a limit of records or bytes, and go on there', async () => {
       await newTopic()
@@ -259,7 +259,7 @@ for (const { name, start } of clusters) {
         expect(new Set(seen).size).toBe(2_000)
         expect(seen).toHaveLength(2_000)
       }
-    }, 60_000)
+    }, 120_000)
 
     test('come after a gap, and never contain one', async () => {
       await newTopic()
@@ -299,7 +299,7 @@ for (const { name, start } of clusters) {
         expect(seen[at + 1]).toBe(`${partition}:0`)
       }
       expect([...due]).toEqual([5, 5, 5])
-    }, 60_000)
+    }, 120_000)
 
     test('do not keep a consumer from being closed, and end with an error', async () => {
       await newTopic()
@@ -321,7 +321,7 @@ for (const { name, start } of clusters) {
       await early
       expect(await reading).toMatchObject({ code: -172 })
       expect(reads).toBeGreaterThan(0)
-    }, 60_000)
+    }, 120_000)
   })
 }
 
@@ -351,7 +351,7 @@ test('deleted records are a gap to where the partition begins', async () => {
     await disconnectAll()
     await cluster.close()
   }
-}, 60_000)
+}, 120_000)
 
 test('an object that is not a consumer is refused', async () => {
   const table = new PartitionTable([{ topic: 't', partition: 0 }])

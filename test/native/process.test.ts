@@ -22,7 +22,7 @@ test('A process ends with its own exit code while clients are connected', async 
   const { exitCode, signal, output, seconds } = await runProgram('exit-connected')
   expect({ exitCode, signal, output }).toEqual({ exitCode: 7, signal: null, output: 'consuming\n' })
   expect(seconds).toBeLessThan(40)
-}, 60_000)
+}, 120_000)
 
 test('An error thrown in a callback is an uncaught exception, and the client goes on', async () => {
   const { exitCode, output, errors } = await runProgram('throw-in-callback')
@@ -31,14 +31,14 @@ test('An error thrown in a callback is an uncaught exception, and the client goe
     output: 'reports 5, uncaught 5\n',
     errors: '',
   })
-}, 60_000)
+}, 120_000)
 
 test('An uncaught exception ends a process while clients are connected', async () => {
   const { exitCode, signal, errors, seconds } = await runProgram('throw-uncaught')
   expect({ exitCode, signal }).toEqual({ exitCode: 1, signal: null })
   expect(errors).toContain('thrown on purpose')
   expect(seconds).toBeLessThan(40)
-}, 60_000)
+}, 120_000)
 
 test('Worker threads have clients of their own, and end', async () => {
   const { exitCode, output, errors } = await runProgram('workers')
@@ -47,7 +47,7 @@ test('Worker threads have clients of their own, and end', async () => {
     output: 'worker read 10\nworker read 10\nmain read 10\n',
     errors: '',
   })
-}, 60_000)
+}, 120_000)
 
 test('50 consumers and 50 producers leave no threads, files or memory behind', async () => {
   const { exitCode, output, errors } = await runProgram('reconnect')
@@ -57,11 +57,11 @@ test('50 consumers and 50 producers leave no threads, files or memory behind', a
   expect(after.threads - before.threads).toBeLessThanOrEqual(4)
   expect(after.files - before.files).toBeLessThanOrEqual(4)
   expect(after.megabytes - before.megabytes).toBeLessThan(60)
-}, 60_000)
+}, 120_000)
 
 test('Clients that are never connected are freed with their objects', async () => {
   const { exitCode, output } = await runProgram('garbage')
   expect(exitCode).toBe(0)
   const { before, after } = JSON.parse(output)
   expect(after - before).toBeLessThan(40)
-}, 60_000)
+}, 120_000)

@@ -33,7 +33,7 @@ for (const { name, start } of clusters) {
       expect(String(message.value)).toBe('żółw 🐢')
       expect(message).toMatchObject({ partition: 0, offset: 0 })
       expect(Math.abs((message.timestamp ?? 0) - Date.now())).toBeLessThan(60_000)
-    }, 60_000)
+    }, 120_000)
 
     test('tell a tombstone from an empty value', async () => {
       const [tombstone, empty] = await roundTrip([
@@ -42,7 +42,7 @@ for (const { name, start } of clusters) {
       ])
       expect(tombstone?.value).toBeNull()
       expect(empty?.value).toEqual(Buffer.alloc(0))
-    }, 60_000)
+    }, 120_000)
 
     test('tell no key from an empty key', async () => {
       const [none, empty] = await roundTrip([
@@ -52,21 +52,21 @@ for (const { name, start } of clusters) {
       expect(none?.key ?? null).toBeNull()
       expect(empty?.key).toHaveLength(0)
       expect(empty?.key ?? null).not.toBeNull()
-    }, 60_000)
+    }, 120_000)
 
     test('keep every byte', async () => {
       const message = await roundTripOne({ key: binary, value: binary, headers: [{ binary }] })
       expect(message.key).toEqual(binary)
       expect(message.value).toEqual(binary)
       expect(message.headers).toEqual([{ binary }])
-    }, 60_000)
+    }, 120_000)
 
     test('keep a value of nearly 1 MB', async () => {
       const value = Buffer.alloc(999_000)
       for (let at = 0; at < value.length; at += 4) value.writeUInt32LE(at, at)
       const message = await roundTripOne({ value })
       expect(message.value?.equals(value)).toBe(true)
-    }, 60_000)
+    }, 120_000)
 
     test('keep headers in order, with names that occur twice and empty values', async () => {
       const { headers } = await roundTripOne({
@@ -79,7 +79,7 @@ for (const { name, start } of clusters) {
         ['other', ''],
         ['trace', 'two'],
       ])
-    }, 60_000)
+    }, 120_000)
 
     test('keep a header without a value apart from an empty one, and bytes that are 0', async () => {
       const given = [
@@ -101,7 +101,7 @@ for (const { name, start } of clusters) {
     test('come without headers when they have none', async () => {
       const { headers } = await roundTripOne({ value: Buffer.from('x') })
       expect(headers ?? []).toEqual([])
-    }, 60_000)
+    }, 120_000)
 
     test('keep their order within a partition, compressed by every codec', async () => {
       const values = Array.from({ length: 500 }, (_, index) => `record ${index}`)
@@ -116,6 +116,6 @@ for (const { name, start } of clusters) {
         const messages = await read(cluster.brokers, [{ topic, partition: 0, offset: 0 }], 500)
         expect(messages.map((message) => String(message.value))).toEqual(values)
       }
-    }, 60_000)
+    }, 120_000)
   })
 }

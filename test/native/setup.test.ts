@@ -26,19 +26,19 @@ test('Setup reports that nothing is to be done, unless it is told to be quiet', 
   const { cpuMs, ...quiet } = runSetup('--quiet')
   expect(quiet).toEqual({ exitCode: 0, output: '', errors: '' })
   expect(cpuMs).toBeWithin(1, 2_000)
-}, 60_000)
+}, 120_000)
 
 test('Setup explains its options', () => {
   const { exitCode, output } = runSetup('--help')
   expect(exitCode).toBe(0)
   for (const flag of ['--packages-only', '--force', '--quiet']) expect(output).toContain(flag)
-}, 60_000)
+}, 120_000)
 
 test('Setup refuses an unknown option', () => {
   const { exitCode, errors } = runSetup('--frce', '--quiet')
   expect(exitCode).toBe(2)
   expect(errors).toStartWith('Cannot set up: unknown option --frce\n')
-}, 60_000)
+}, 120_000)
 
 let folder: string
 const { HONO_KAFKA_CONSUME_CACHE: before } = process.env
@@ -93,7 +93,7 @@ test('Two set-ups at once work one after the other', async () => {
   }
   await Promise.all([withLock(work('first')), withLock(work('second'))])
   expect(events).toEqual(['first begins', 'first ends', 'second begins', 'second ends'])
-}, 60_000)
+}, 120_000)
 
 test('the sources of librdkafka are patched, or the error names the source that differs', () => {
   const original = join(packageSources().package, 'deps', 'librdkafka')

@@ -87,7 +87,7 @@ for (const runtime of runtimes) {
       'ssl.ca.location': certificate,
     })
     expect(bytesReceived).toBeGreaterThan(0)
-  }, 60_000)
+  }, 120_000)
 
   test(`A certificate of an unknown authority is refused on ${name}`, async () => {
     const output = await connectIn(runtime, {
@@ -95,7 +95,7 @@ for (const runtime of runtimes) {
       'security.protocol': 'ssl',
     })
     expect(output).toContain('certificate')
-  }, 60_000)
+  }, 120_000)
 
   test(`OAUTHBEARER asks a token endpoint over TLS on ${name}`, async () => {
     tokenRequests.length = 0
@@ -112,5 +112,5 @@ for (const runtime of runtimes) {
     })
     expect(tokenRequests[0]).toContain('grant_type=client_credentials')
     expect(output).toContain('401')
-  }, 60_000)
+  }, 120_000)
 }

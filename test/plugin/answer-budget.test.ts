@@ -23,7 +23,7 @@ beforeAll(async () => {
     topic,
     range(0, RECORDS).map((n) => ({ partition: 0, value: `${n}`.padEnd(20_000, 'x') })),
   )
-}, 60_000)
+}, 120_000)
 afterAll(() => kafka.close())
 
 function served(options: Partial<KafkaConsumeOptions> = {}) {
@@ -71,7 +71,7 @@ test('answers that their clients do not read take bounded memory, and others are
   const whole = await ask('start=earliest&max_bytes=500000')
   expect((await whole.bytes()).length).toBeGreaterThan(300_000)
   expect(handler.stats().answerBytes).toBe(0)
-}, 60_000)
+}, 120_000)
 
 test('an answer that does not fit is refused, and its records of a group go to the next client', async () => {
   await using route = served({ maxAnswerBytes: MIB })
@@ -98,7 +98,7 @@ test('an answer that does not fit is refused, and its records of a group go to t
   expect(handler.stats().answerBytes).toBe(0)
   while (offsets.length < RECORDS) await read(await ask('max_bytes=16777216'))
   expect(offsets.toSorted((a, b) => a - b)).toEqual(range(0, RECORDS))
-}, 60_000)
+}, 120_000)
 
 test.each(['start=earliest', ''])(
   'the memory of a client that reads nothing for writeDeadline is freed: %s',
@@ -122,4 +122,4 @@ test('a record that is larger than the whole answer budget is delivered', async 
     expect(records).toHaveLength(1)
   }
   expect(route.handler.stats().answerBytes).toBe(0)
-}, 60_000)
+}, 120_000)

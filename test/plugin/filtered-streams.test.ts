@@ -82,4 +82,4 @@ test('each client gets the records that pass its filter once and in order, while
     for (const { client } of clients) client[Symbol.dispose]()
     await route.close()
   }
-}, 60_000)
+}, 120_000)

@@ -85,7 +85,7 @@ describe('on a server with an idle timeout of one second', () => {
     ])
     await kafka.produce(topic, [{ partition: 0, value: 'at last' }])
     await Promise.all([stream.until(1), iterated.until(1), socket.until(1)])
-  }, 60_000)
+  }, 120_000)
 })
 
 test.concurrent('a write that Kafka does not confirm for a while is answered', async () => {

@@ -166,7 +166,7 @@ test('clients that read nothing do not keep others from older records, and lose 
   )
   await until(() => mount.route.stats().subscribers === 0, 'all streams to end')
   await until(() => mount.route.stats().replays === 0, 'all catch-up reads to end')
-}, 60_000)
+}, 120_000)
 
 test('a stream that waits for its turn to read older records sends heartbeats', async () => {
   const topic = await topicWith(RECORDS)
@@ -231,7 +231,7 @@ test('a handler that reads nothing does not keep others from older records, and 
     'another to be served',
   )
   goOn()
-  expect(await (await within(answer, 'the handler', 20_000)).text()).toBe('all')
+  expect(await (await within(answer, 'the handler')).text()).toBe('all')
   expect(offsets).toEqual(range(0, RECORDS))
 })
 
@@ -271,4 +271,4 @@ test('many streams that catch up write in turns: other requests are served in be
   // At most two turns come between two of these looks.
   expect(most).toBeLessThanOrEqual(2 * (1024 + 256) * KIB)
   await first.cancel()
-}, 60_000)
+}, 120_000)

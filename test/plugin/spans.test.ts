@@ -66,4 +66,4 @@ test('polls, reads and streams of a handler are spans, linked to the traces of r
   expect(failed?.status.code).toBe(SpanStatusCode.ERROR)
   await reading.close()
   await kafka.close()
-}, 60_000)
+}, 120_000)

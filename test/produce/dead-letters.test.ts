@@ -86,7 +86,7 @@ describe('a dead letter that its topic rejects', () => {
     })
     // At each reading: as the group, and by the stream.
     expect(reduced).toBe(6)
-  }, 60_000)
+  }, 120_000)
 
   test('is written without a timestamp that is out of range', async () => {
     const timestamp = Date.now() + 500 * HOUR
@@ -97,7 +97,7 @@ describe('a dead letter that its topic rejects', () => {
     expect(decoder.decode(letter.value ?? undefined)).toBe('no JSON')
     expect(letter.timestamp).toBeLessThan(timestamp - 400 * HOUR)
     expect(headersOf(letter)['hono-kafka-consume.omitted']).toBe('timestamp')
-  }, 60_000)
+  }, 120_000)
 })
 
 function headersOf({ headers = [] }: Pick<KafkaRecord, 'headers'>): Record<string, string | null> {

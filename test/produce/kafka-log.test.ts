@@ -10,7 +10,7 @@ import { readBack } from '../support/kcat.ts'
 import { collectLog, messagesOf } from '../support/log.ts'
 import { until } from '../support/wait.ts'
 
-setDefaultTimeout(60_000)
+setDefaultTimeout(120_000)
 
 const brokers = process.env['TEST_KAFKA_BROKERS'] ?? ''
 const logged = collectLog()

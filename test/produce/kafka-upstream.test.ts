@@ -19,7 +19,7 @@ import { uniqueName } from '../support/names.ts'
 import { register } from '../support/registry.ts'
 import { until } from '../support/wait.ts'
 
-setDefaultTimeout(60_000)
+setDefaultTimeout(120_000)
 
 const brokers = process.env['TEST_KAFKA_BROKERS'] ?? ''
 const logged = collectLog()

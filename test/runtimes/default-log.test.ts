@@ -49,14 +49,14 @@ test('without a configuration warnings are on stderr, and nothing below', async 
   await until(() => app.stderr.includes(WARNING), 'the warning', 15_000)
   expect(app.stderr).not.toMatch(/ (INFO|DEBUG|TRACE) /)
   expect(app.stderr).toContain('Cannot read from Kafka: all brokers are down')
-}, 60_000)
+}, 120_000)
 
 test('with a configuration of the app the library prints nothing itself', async () => {
   await using app = await start(CONFIGURE, '')
   expect((await fetch(`${app.url}/messages?start=earliest`)).status).toBe(503)
   await until(() => app.stdout.includes('OWN warning hono-kafka-consume.cluster'), 'the app’s sink')
   expect(app.stderr).not.toContain(WARNING)
-}, 60_000)
+}, 120_000)
 
 test('a configuration after the first request is accepted and takes over', async () => {
   await using app = await start('', CONFIGURE)
@@ -67,4 +67,4 @@ test('a configuration after the first request is accepted and takes over', async
   await fetch(`${app.url}/messages`)
   await until(() => app.stdout.includes('OWN '), 'the app’s sink', 15_000)
   expect(app.stderr).toBe(printed)
-}, 60_000)
+}, 120_000)

@@ -38,13 +38,13 @@ beforeAll(async () => {
   kafka = await TestKafka.connect(brokers, { autoCreate: false })
   topic = await kafka.createTopic(1)
   await kafka.produce(topic, [{ key: 'k', value: 'the record', partition: 0 }])
-}, 60_000)
+}, 120_000)
 
 afterAll(async () => {
   rmSync(folder, { recursive: true })
   await kafka?.deleteTopic(topic)
   await kafka?.close()
-}, 30_000)
+}, 120_000)
 
 describe.each(COMMANDS)('on %s', (runtime, command) => {
   let gateway: GatewayProcess
@@ -77,7 +77,7 @@ describe.each(COMMANDS)('on %s', (runtime, command) => {
   afterAll(async () => {
     await gateway?.kill()
     await issuer?.[Symbol.asyncDispose]()
-  }, 30_000)
+  }, 120_000)
 
   /** curl with a cookie jar. */
   async function curl(path: string, ...more: string[]) {
@@ -105,7 +105,7 @@ describe.each(COMMANDS)('on %s', (runtime, command) => {
     expect(answer.text).toContain('the record')
     expect((await curl('/logout', '-X', 'POST')).status).toBe(200)
     expect((await read()).status).toBe(401)
-  }, 60_000)
+  }, 120_000)
 
   test('the issuer’s code begins a session of its user', async () => {
     const { location = '' } = await curl('/login/oidc?next=/docs')
@@ -116,7 +116,7 @@ describe.each(COMMANDS)('on %s', (runtime, command) => {
     expect((await read()).status).toBe(200)
     await curl('/logout', '-X', 'POST')
     expect((await read()).status).toBe(401)
-  }, 60_000)
+  }, 120_000)
 
   test('a browser logs in and sees records in the console', async () => {
     await using browser = await Browser.start()

@@ -52,4 +52,4 @@ test.each(runtimes)(
 test('deno check finds nothing', async () => {
   const entries = ['src/index.ts', 'src/worker.ts', 'kafka/index.ts', 'examples/deno.ts']
   await run(await npmTool('deno'), 'check', ...entries)
-}, 120_000)
+}, 300_000)

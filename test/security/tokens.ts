@@ -53,7 +53,7 @@ export function describeTokens(secured: () => Secured): void {
         )
         const produce = () => kafka.produce(topic, [{ value: 'for those who may' }])
         await produce()
-        await stream.until(1, 20_000)
+        await stream.until(1)
         expect(stream.named('error')).toEqual([])
         await tokens.close()
         let last = ''
@@ -68,7 +68,7 @@ export function describeTokens(secured: () => Secured): void {
         await until(async () => (await code()) === undefined, state, 40_000)
         const seen = stream.records().length
         await produce()
-        await stream.until(seen + 1, 20_000)
+        await stream.until(seen + 1)
       } finally {
         tokens.lifetime = 600
         tokens.open()

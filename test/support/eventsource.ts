@@ -23,7 +23,6 @@ export class ReconnectingClient implements Disposable {
     return until(
       () => this.opened >= times,
       () => `connection ${times} of a client that opened ${this.opened}`,
-      20_000,
     )
   }
 
@@ -31,7 +30,6 @@ export class ReconnectingClient implements Disposable {
     return until(
       () => this.records.length >= records,
       () => `${records} records at a client that has ${this.records.length}`,
-      20_000,
     )
   }
 

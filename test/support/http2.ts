@@ -74,7 +74,6 @@ export class Http2Stream {
     await until(
       () => this.hasEnded,
       () => `the end of an answer: ${this.text}`,
-      20_000,
     )
     return this.text
   }
@@ -108,7 +107,6 @@ export class Http2Client implements AsyncDisposable {
     await until(
       () => client.#protocol !== undefined,
       () => `an HTTP/2 connection to ${url}: ${client.errors}`,
-      20_000,
     )
     if (client.#protocol !== 'h2') throw new Error(`${url} speaks ${client.#protocol}`)
     return client

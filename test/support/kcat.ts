@@ -49,7 +49,6 @@ export async function readBack(
       return records.length >= count
     },
     () => `${count} records of ${topic}: ${JSON.stringify(records)}`,
-    30_000,
   )
   return records
 }

@@ -29,7 +29,6 @@ export async function consume(
         return records.length >= count
       },
       () => `${count} records of ${topic}`,
-      20_000,
     )
   } finally {
     await new Promise<void>((resolve) => consumer.disconnect(() => resolve()))

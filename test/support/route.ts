@@ -150,7 +150,6 @@ export class Route implements AsyncDisposable {
         return records.length >= count
       },
       () => `${count} records by GET; ${records.length} came`,
-      20_000,
     )
     return records
   }

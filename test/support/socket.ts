@@ -25,7 +25,7 @@ export class SocketClient implements AsyncDisposable {
       socket.addEventListener('open', () => resolve())
       socket.addEventListener('error', () => reject(new Error(`${url} opened no WebSocket`)))
     })
-    await within(opened, `a WebSocket of ${url}`, 20_000)
+    await within(opened, `a WebSocket of ${url}`)
     return client
   }
 

@@ -53,7 +53,6 @@ export class SseClient implements AsyncDisposable {
         signal: abort.signal,
       }),
       `the response of ${url}`,
-      20_000,
     )
     const type = response.headers.get('content-type') ?? 'no content type'
     if (response.status !== 200 || !type.startsWith('text/event-stream')) {

@@ -1,5 +1,5 @@
 /** How long a test waits for what ought to happen at once. */
-export const SOON = 20_000
+export const SOON = 45_000
 
 /**
  * Resolves after some milliseconds: for tests about time, and to space out what they do. What is to

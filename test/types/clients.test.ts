@@ -27,7 +27,7 @@ beforeAll(async () => {
   const app = appOf({ bootstrapServers, topics })
   server = serve(app)
   client = hc<typeof app>(server.url)
-}, 60_000)
+}, 120_000)
 afterAll(async () => {
   await server?.close()
   await kafka?.close()
@@ -91,4 +91,4 @@ test('a client of hc gets what its types say: written, read in each form, stream
     400,
     'INVALID_PARAMETER',
   ])
-}, 60_000)
+}, 120_000)

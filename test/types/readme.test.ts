@@ -23,7 +23,7 @@ beforeAll(async () => {
     recordsPerSecond: 0,
   })
   kafka = await TestKafka.connect(broker.bootstrapServers.join(','), { autoCreate: true })
-}, 60_000)
+}, 120_000)
 afterAll(async () => {
   await kafka?.close()
   await broker?.close()
@@ -50,4 +50,4 @@ test("the README's typed app answers with both topics, and with the error of a r
     'paid: true',
   ])
   await module.shop.close()
-}, 60_000)
+}, 120_000)

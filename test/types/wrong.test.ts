@@ -6,7 +6,7 @@ import { compilerErrors, readErrors } from './wrong.ts'
 test('wrong uses of typed topics are errors that name the field or the topic: `bun test/types/wrong.ts` writes them', async () => {
   const errors = await compilerErrors()
   expect(withoutUnions(errors)).toBe(withoutUnions(readErrors()))
-}, 60_000)
+}, 120_000)
 
 test('each wrong use is an error of its own, behind the comment that describes it', () => {
   const places = [...readErrors().matchAll(/^test\/types\/(wrong\/\w+\.ts)\((\d+),/gm)]

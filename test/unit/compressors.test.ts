@@ -41,7 +41,7 @@ describe('compression of answers', () => {
   test('the largest answer is compressed by brotli in the time of a request', async () => {
     const compressed = await new Compressors().compress(records(16 * MIB), 'br', alive)
     expect(compressed?.length).toBeLessThan(8 * MIB)
-  }, 60_000)
+  }, 120_000)
 
   test('few compressions run at once, some more wait in turn, and answers beyond are not compressed', async () => {
     const compressors = new Compressors(2, 3)

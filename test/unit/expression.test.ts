@@ -246,7 +246,7 @@ describe('an expression', () => {
     }
     // Half a second; by types it is minutes and gigabytes.
     expect(cpuTime() - started).toBeLessThan(20_000)
-  }, 60_000)
+  }, 120_000)
 
   test('JSON deeper than filters look matches nothing, and the record’s other fields do', () => {
     for (const depth of [2_000, 60_000]) {

@@ -844,7 +844,7 @@ describe('a subscription', () => {
     expect(slices.flatMap(({ batch }) => [...batch.offsets])).toEqual([3])
     expect(isFull).toBe(false)
     expect(reader.cursor.vector[0]).toBeWithin(4, offset + 1)
-  }, 60_000)
+  }, 120_000)
 
   test('goes on by a catch-up read when the ring buffer left it behind, and is counted', async () => {
     await using scene = await Scene.at([0, 0], 500)
