@@ -1,6 +1,6 @@
 import './core/runtime.ts'
 import { KafkaConsumeError } from './core/errors.ts'
-import type { ServeThreadsOptions, ThreadedServer } from './gateway/process/serve-threads.ts'
+import type { ServeThreadsOptions, ThreadedServer } from './gateway/process/app-threads.ts'
 
 export type { ServeThreadsOptions, ThreadedServer }
 
@@ -21,6 +21,6 @@ export async function serveThreads(options: ServeThreadsOptions): Promise<Thread
     )
   }
   // Modules of Bun's own do not load elsewhere.
-  const { serveByThreads } = await import('./gateway/process/serve-threads.ts')
+  const { serveByThreads } = await import('./gateway/process/app-threads.ts')
   return serveByThreads(options)
 }

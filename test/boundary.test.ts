@@ -31,7 +31,7 @@ const forbidden = {
 const allowed = {
   'src/options/hono.ts': "import { Hono } from 'hono'",
   'src/node.ts': "import { readKeyPair } from './gateway/process/key-pair.ts'",
-  'src/threads.ts': "import { serveThreads } from './gateway/process/serve-threads.ts'",
+  'src/threads.ts': "import { serveThreads } from './gateway/process/app-threads.ts'",
   'src/gateway/process/node.ts': "import { readFileSync } from 'node:fs'",
   'kafka/port.ts': "import type { KafkaCluster } from '../src/port/kafka.ts'",
   'kafka/client/errors.ts': "import { KafkaConsumeError } from '../src/core/errors.ts'",

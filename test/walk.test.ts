@@ -22,7 +22,7 @@ interface Walk {
 }
 
 function readWalks(): Walk[] {
-  const [, chapter = ''] = /^## Three requests, door by door\n([\s\S]*?)(?=^## )/m.exec(page) ?? []
+  const [, chapter = ''] = /^## Three requests, file by file\n([\s\S]*?)(?=^## )/m.exec(page) ?? []
   return chapter
     .split(/^### /m)
     .slice(1)

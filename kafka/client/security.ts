@@ -57,7 +57,8 @@ function passwordSettings(sasl: PasswordSasl): Settings {
     'sasl.mechanisms': mechanism,
     'sasl.username': user,
     'sasl.password': readText(password, 'authentication.password'),
-    ...(isDelegationToken && { 'sasl.scram.tokenauth': true }), // native/delegation-tokens.ts
+    // This property is ours: `native/delegation-tokens.ts` adds it to librdkafka.
+    ...(isDelegationToken && { 'sasl.scram.tokenauth': true }),
   }
 }
 

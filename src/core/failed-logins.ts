@@ -1,4 +1,5 @@
 /** Kong's `brute_force_protection` with the strategy `memory`: failed logins make a user name wait. */
+import type { LoginCounter } from './login-counter.ts'
 import { LruMap } from './lru-map.ts'
 
 /** User names that are counted at a time. Overflow policy: the least recently failed one is forgotten. */
@@ -12,23 +13,6 @@ interface Failures {
   /** When the failures are forgotten, in milliseconds since 1970. */
   readonly until: number
 }
-
-/** Counts failed logins, perhaps in another thread. */
-export interface LoginCounter {
-  /**
-   * Counts a login if it has failed.
-   *
-   * @param key The user name's `limiterKey`.
-   * @returns The seconds until the user name may try again; undefined where it need not wait.
-   */
-  count(key: string, hasFailed: boolean): number | undefined | Promise<number | undefined>
-}
-
-/** By which rules failed logins make a user wait: Kong's of `basic-auth`, or the gateway's own. */
-export type LoginRules = 'kong' | 'gateway'
-
-/** Makes the counter of a name, which all threads of a process that ask for the name share. */
-export type MakeLoginCounter = (name: string, rules: LoginRules) => LoginCounter
 
 /**
  * Counts failed logins by user name. Each doubles the time for which they are remembered: 2 seconds

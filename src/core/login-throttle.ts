@@ -1,5 +1,5 @@
 /** Slows the guessing of passwords of the gateway's own clients. */
-import type { LoginCounter } from './failed-logins.ts'
+import type { LoginCounter } from './login-counter.ts'
 import { LruMap } from './lru-map.ts'
 
 /** Names at addresses that are counted at a time. Overflow policy: the least recently failed one is forgotten. */

@@ -1,4 +1,4 @@
-import { Turns } from './turns.ts'
+import { Turns } from './sliced-work.ts'
 
 /**
  * Maps items in order, at most `limit` of them at a time. A result that is not a promise is taken

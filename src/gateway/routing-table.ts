@@ -1,8 +1,8 @@
 /** Builds what the gateway serves of one snapshot of Kong's entities, reusing what has not changed. */
 
-import type { MakeLoginCounter } from '../core/failed-logins.ts'
 import type { MakeLimiter } from '../core/fixed-window-limiter.ts'
-import type { SlicedWork } from '../core/turns.ts'
+import type { MakeLoginCounter } from '../core/login-counter.ts'
+import type { SlicedWork } from '../core/sliced-work.ts'
 import { RequestLog } from '../http/log/request-log.ts'
 import type { KafkaProduceHandler } from '../http/produce/kafka-produce.ts'
 import { type KafkaUpstreamHandler, kafkaUpstream } from '../http/upstream/kafka-upstream.ts'

@@ -1,12 +1,13 @@
 /** Counters of requests and of failed logins that the threads of a process share: one thread counts for all. */
-import type { LoginCounter, LoginRules, MakeLoginCounter } from '../core/failed-logins.ts'
+
 import {
   type CountedRequest,
   FixedWindowLimiter,
   type MakeLimiter,
   type RateLimits,
 } from '../core/fixed-window-limiter.ts'
-import { makeLocalLoginCounter } from '../core/login-counter.ts'
+import { makeLocalLoginCounter } from '../core/local-login-counter.ts'
+import type { LoginCounter, LoginRules, MakeLoginCounter } from '../core/login-counter.ts'
 import { LruMap } from '../core/lru-map.ts'
 import type { Messenger } from './messenger.ts'
 

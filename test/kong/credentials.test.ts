@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
 import type { Hono } from 'hono'
-import { doAtOnce } from '../../src/core/turns.ts'
+import { doAtOnce } from '../../src/core/sliced-work.ts'
 import { createAdmin } from '../../src/kong/admin/admin.ts'
 import { readDeclarative } from '../../src/kong/config/declarative.ts'
 import { openState } from '../../src/kong/config/persisted-state.ts'

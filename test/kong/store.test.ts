@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { doAtOnce } from '../../src/core/turns.ts'
+import { doAtOnce } from '../../src/core/sliced-work.ts'
 import { refuseMasks, restoreSecrets } from '../../src/kong/config/masked-secrets.ts'
 import { openState } from '../../src/kong/config/persisted-state.ts'
 import { MASK } from '../../src/kong/config/plugin-config.ts'

@@ -1,7 +1,7 @@
 /** Counters of failed logins that the threads of a process share. */
 import { expect, test } from 'bun:test'
 import { MessageChannel } from 'node:worker_threads'
-import type { LoginCounter } from '../../src/core/failed-logins.ts'
+import type { LoginCounter } from '../../src/core/login-counter.ts'
 import { type MessageChannelEnd, Messenger } from '../../src/threads/messenger.ts'
 import { remoteLoginCounters, SharedCounters } from '../../src/threads/shared-counters.ts'
 import { stopClock } from '../support/clock.ts'

@@ -11,7 +11,11 @@ import { formatArguments, jvmOptions } from './secure.ts'
 import { type BrokerNode, type Cluster, stateFolder, writeCluster } from './state.ts'
 import { provideJava } from './system.ts'
 
-const GRACE_MS = 15_000 // A broker that shuts down may wait for a controller that has ended before it.
+/**
+ * Milliseconds after which `stop` kills a broker: one that shuts down may wait for a controller that has
+ * ended before it.
+ */
+const GRACE_MS = 15_000
 /** Milliseconds for a broker to shut down by itself, with many partitions on a busy machine. */
 const END_TIMEOUT_MS = 60_000
 const KILL_TIMEOUT_MS = 10_000

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { step } from '../../native/progress.ts'
 import { runCommand } from './command.ts'
 
-const OLDEST_JAVA = 17 // Kafka 4 requires it.
+/** The oldest Java on which Kafka 4 runs. */
+const OLDEST_JAVA = 17
 const MINUTES = 60_000
 
 const ADVICE = `

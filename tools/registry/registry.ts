@@ -19,8 +19,11 @@ const release: MavenFolder = {
 /** A small heap and a fast start, since a registry for tests does not run for long. */
 const JVM_OPTIONS = ['-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
-/** Ends the program when standard input ends, which it does with the process that started it. */
-const BOUND = '"$@" </dev/null & child=$!; cat >/dev/null; kill $child; wait $child'
+/**
+ * A shell script that runs a program until standard input ends: the system closes it when the process
+ * that started the script ends, however that happens.
+ */
+const RUN_UNTIL_STDIN_ENDS = '"$@" </dev/null & child=$!; cat >/dev/null; kill $child; wait $child'
 
 /** A running registry. */
 export interface TestRegistry {
@@ -38,13 +41,16 @@ export async function startRegistry(): Promise<TestRegistry> {
     cwd: await provideFromMaven(release, log),
     absolute: true,
   })
-  const child = Bun.spawn(['sh', '-c', BOUND, 'sh', java, ...JVM_OPTIONS, '-jar', jar], {
-    env: { ...process.env, QUARKUS_HTTP_HOST: '127.0.0.1', QUARKUS_HTTP_PORT: String(port) },
-    cwd: folder,
-    stdin: 'pipe',
-    stdout: Bun.file(log),
-    stderr: 'ignore',
-  })
+  const child = Bun.spawn(
+    ['sh', '-c', RUN_UNTIL_STDIN_ENDS, 'sh', java, ...JVM_OPTIONS, '-jar', jar],
+    {
+      env: { ...process.env, QUARKUS_HTTP_HOST: '127.0.0.1', QUARKUS_HTTP_PORT: String(port) },
+      cwd: folder,
+      stdin: 'pipe',
+      stdout: Bun.file(log),
+      stderr: 'ignore',
+    },
+  )
   const stop = async () => {
     child.stdin.end()
     await child.exited

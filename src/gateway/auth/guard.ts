@@ -2,7 +2,6 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { cors } from 'hono/cors'
 import { KafkaConsumeError } from '../../core/errors.ts'
-import type { MakeLoginCounter } from '../../core/failed-logins.ts'
 import {
   limiterKey,
   type MakeLimiter,
@@ -12,7 +11,8 @@ import {
   rateLimitHeaders,
 } from '../../core/fixed-window-limiter.ts'
 import type { MakeGauge } from '../../core/gauge.ts'
-import { makeLocalLoginCounter } from '../../core/login-counter.ts'
+import { makeLocalLoginCounter } from '../../core/local-login-counter.ts'
+import type { MakeLoginCounter } from '../../core/login-counter.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
 import { errorResponse } from '../../http/response/error-response.ts'
 import { Authenticator, type ClientAuthenticationOptions, clientKey } from './authenticator.ts'

@@ -15,7 +15,7 @@ interface Reloading {
 export function reloadedFiles(
   config: GatewayConfig,
   configuration: Configuration,
-  serving: Reloading,
+  server: Reloading,
 ): ReloadedFile[] {
   const files: ReloadedFile[] = []
   const { config: configPath, clients: clientsPath } = config
@@ -29,13 +29,13 @@ export function reloadedFiles(
   if (clientsPath !== undefined) {
     const read = async () => {
       const clients = loadClients(config)
-      await serving.replaceClients(clients)
+      await server.replaceClients(clients)
       return `${clients.length} clients`
     }
     files.push({ path: clientsPath, read })
   }
   if (config.https) {
-    files.push({ path: config.https.cert, read: () => serving.reloadCertificates() })
+    files.push({ path: config.https.cert, read: () => server.reloadCertificates() })
   }
   return files
 }

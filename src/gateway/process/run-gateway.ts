@@ -3,13 +3,13 @@ import { logToConsole } from '../../core/log.ts'
 import { banner } from '../banner.ts'
 import type { GatewayConfig } from '../settings/gateway-settings.ts'
 import { type Configuration, openConfiguration } from './configuration.ts'
+import { type GatewayServer, OneThreadServer } from './gateway-server.ts'
 import { listenAdmin } from './listen-admin.ts'
 import { loadTracing } from './load-tracing.ts'
 import { readConfigOrExit } from './read-config.ts'
 import { reloadOnHangUp } from './reload.ts'
 import { reloadedFiles } from './reloaded-files.ts'
 import { clusterOf, type ServedCluster } from './served-cluster.ts'
-import { type Serving, ServingThisThread } from './serving.ts'
 import { exitOnUncaughtError, exitWithError, shutDownOnSignal } from './shutdown.ts'
 import { threadCount } from './thread-count.ts'
 
@@ -28,25 +28,25 @@ async function serve(): Promise<void> {
   const threads = threadCount(config.workers)
   const tracing = threads === 1 ? await loadTracing(process.env) : undefined
   const { mayShow } = configuration
-  const serving: Serving =
+  const server: GatewayServer =
     threads === 1
-      ? new ServingThisThread(config, { cluster, mayShow, tracing })
+      ? new OneThreadServer(config, { cluster, mayShow, tracing })
       : await startThreads(config, configuration, cluster, threads)
-  await configuration.serveBy(...serving.parts)
+  await configuration.serveBy(...server.parts)
 
   const isDemo = broker !== undefined
-  const port = await serving.listen()
-  const admin = listenAdmin(config, isDemo, configuration, serving)
-  const servers = admin ? [serving, admin] : [serving]
-  const onSignal = shutDownOnSignal({ servers, gateway: serving, broker, tracing })
-  reloadOnHangUp(reloadedFiles(config, configuration, serving), () => onSignal('SIGHUP'))
+  const port = await server.listen()
+  const admin = listenAdmin(config, isDemo, configuration, server)
+  const servers = admin ? [server, admin] : [server]
+  const onSignal = shutDownOnSignal({ servers, gateway: server, broker, tracing })
+  reloadOnHangUp(reloadedFiles(config, configuration, server), () => onSignal('SIGHUP'))
 
   console.log(
     banner({
       version: packageJson.version,
       host: config.host,
       port,
-      https: serving.https,
+      https: server.https,
       serves: cluster
         ? { brokers: cluster.brokers, topics: cluster.topics, isDemo }
         : { config: config.config ?? '', routes: configuration.store.list('routes').length },
@@ -54,7 +54,7 @@ async function serve(): Promise<void> {
       admin: admin && { host: config.adminHost, port: admin.port ?? 0 },
     }),
   )
-  await serving.start()
+  await server.start()
 }
 
 /** Serves by other threads. Their code is loaded for that only: a small gateway starts without it. */
@@ -63,7 +63,7 @@ async function startThreads(
   configuration: Configuration,
   cluster: ServedCluster,
   threads: number,
-): Promise<Serving> {
-  const { ServingThreads } = await import('./serving-threads.ts')
-  return ServingThreads.start(config, configuration, cluster, threads)
+): Promise<GatewayServer> {
+  const { GatewayThreads } = await import('./gateway-threads.ts')
+  return GatewayThreads.start(config, configuration, cluster, threads)
 }

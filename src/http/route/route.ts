@@ -168,7 +168,7 @@ export class Route {
     return this.#membership
   }
 
-  /** See {@link Feed.moment}; undefined as well while records cannot be had. */
+  /** See {@link Feed.version}; undefined, too, while records cannot be read. */
   get version(): object | undefined {
     if (this.#closed || this.outage()) return undefined
     return this.#leased?.feed.version

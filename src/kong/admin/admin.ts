@@ -9,7 +9,7 @@ import { WORKSPACE } from '../model/workspace.ts'
 import { errorAnswer, otherMethods } from './answers.ts'
 import { configRoutes, type Documents } from './config.ts'
 import { entityRoutes } from './entities.ts'
-import { guard, login } from './guard.ts'
+import { refuseWebPages, requireToken } from './guard.ts'
 import { informationRoutes, type NodeFacts, serverHeader } from './information.ts'
 import { schemaRoutes } from './schemas.ts'
 import { type ShownSecrets, showFor } from './shown-secrets.ts'
@@ -33,8 +33,8 @@ export function createAdmin(options: AdminOptions): Hono {
   const show = showFor(options)
   const app = new Hono({ getPath: pathInWorkspace })
   app.use(serverHeader(options.version))
-  app.use(guard(names))
-  if (token !== undefined) app.use(login(token))
+  app.use(refuseWebPages(names))
+  if (token !== undefined) app.use(requireToken(token))
   app.use(async (c, next) => {
     await next()
     c.header('Cache-Control', 'no-store')

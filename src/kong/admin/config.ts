@@ -1,6 +1,6 @@
 /** `/config` of the Admin API: reads and replaces all entities as one declarative document. */
 import { type Context, Hono } from 'hono'
-import { doInTurns, type SlicedWork } from '../../core/turns.ts'
+import { doInTurns, type SlicedWork } from '../../core/sliced-work.ts'
 import type { ShowEntity } from '../config/masked-secrets.ts'
 import type { Store } from '../config/store.ts'
 import type { KongSnapshot } from '../model/entities.ts'

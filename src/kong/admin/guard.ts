@@ -1,6 +1,6 @@
 /**
- * The guard of the Admin API, which has no login. It refuses requests that a browser sends for a
- * page of another origin.
+ * The guard of the Admin API: it refuses requests that a browser sends for a page of another origin, and
+ * where a token is set those without it.
  */
 import type { MiddlewareHandler } from 'hono'
 import { timingSafeEqual } from 'hono/utils/buffer'
@@ -17,7 +17,7 @@ const IP_ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/
  *
  * @param names Host names under which the Admin API may be called, besides localhost and addresses.
  */
-export function guard(names: readonly string[]): MiddlewareHandler {
+export function refuseWebPages(names: readonly string[]): MiddlewareHandler {
   const allowed = new Set(['localhost', ...names.map((name) => name.toLowerCase())])
   return async (c, next) => {
     const { hostname } = authority(c.req.header('host') || new URL(c.req.url).host)
@@ -36,7 +36,7 @@ export function guard(names: readonly string[]): MiddlewareHandler {
  *
  * @param token The value of the header `Kong-Admin-Token`.
  */
-export function login(token: string): MiddlewareHandler {
+export function requireToken(token: string): MiddlewareHandler {
   return async (c, next) => {
     const given = c.req.header('Kong-Admin-Token') ?? ''
     if (!(await timingSafeEqual(token, given))) throw new Refusal(401, INVALID_TOKEN)

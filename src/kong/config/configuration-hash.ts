@@ -1,7 +1,7 @@
 /** A hash by which nodes and tools tell whether two gateways have one configuration. */
 import { md5 } from '@noble/hashes/legacy.js'
 import { toHex } from '../../core/bytes.ts'
-import { Turns } from '../../core/turns.ts'
+import { Turns } from '../../core/sliced-work.ts'
 import type { KongSnapshot } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
 

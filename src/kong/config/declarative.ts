@@ -1,6 +1,6 @@
 /** Reads Kong's declarative configuration: one document that holds all entities. */
 import { isJsonObject } from '../../core/json-object.ts'
-import { doInTurns, type SlicedWork, Turns } from '../../core/turns.ts'
+import { doInTurns, type SlicedWork, Turns } from '../../core/sliced-work.ts'
 import { Violation } from '../model/constraint-violations.ts'
 import type {
   Certificate,

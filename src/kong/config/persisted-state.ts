@@ -1,6 +1,6 @@
 /** The state file of a gateway: the entities that the Admin API changed, kept across restarts. */
 import { isJsonObject } from '../../core/json-object.ts'
-import type { SlicedWork } from '../../core/turns.ts'
+import type { SlicedWork } from '../../core/sliced-work.ts'
 import type { EntityKind, KongSnapshot } from '../model/entities.ts'
 import { KINDS } from '../model/integrity.ts'
 import { hashPassword } from './hashed-passwords.ts'

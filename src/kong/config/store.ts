@@ -3,7 +3,7 @@
  * it is answered.
  */
 import { isJsonObject } from '../../core/json-object.ts'
-import { doAtOnce, doInTurns, type SlicedWork } from '../../core/turns.ts'
+import { doAtOnce, doInTurns, type SlicedWork } from '../../core/sliced-work.ts'
 import { referencedBy, unresolvedReference } from '../model/constraint-violations.ts'
 import type { EntityKind, EntityKinds, KongSnapshot } from '../model/entities.ts'
 import { isUuid } from '../model/fields.ts'

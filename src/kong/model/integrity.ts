@@ -1,5 +1,5 @@
 /** The integrity of a snapshot: unique keys, and foreign keys that lead to an entity. */
-import type { SlicedWork } from '../../core/turns.ts'
+import type { SlicedWork } from '../../core/sliced-work.ts'
 import { missingReference, primaryKeyViolation, uniqueViolation } from './constraint-violations.ts'
 import type { EntityKind, EntityKinds, KongSnapshot } from './entities.ts'
 

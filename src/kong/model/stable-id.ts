@@ -5,7 +5,7 @@ import { fromHex, toHex } from '../../core/bytes.ts'
 const NAMESPACE = fromHex('6f0c8a52d5c94d0f9b0e6c1f3a7be214')
 
 /**
- * A UUID that is the same for the same name (version 5 of RFC 9562), so that an entity of a file
+ * A UUID that is equal for equal names (version 5 of RFC 9562), so that an entity of a file
  * keeps its id, and its consumer group with it, over reloads and restarts.
  */
 export async function stableId(name: string): Promise<string> {

@@ -1,5 +1,5 @@
 /** Finds the route of a request, as Kong's traditional router does. */
-import { doAtOnce, type SlicedWork } from '../../core/turns.ts'
+import { doAtOnce, type SlicedWork } from '../../core/sliced-work.ts'
 import type { KongRoute } from '../model/entities.ts'
 import { normalizePath } from '../model/normalize-path.ts'
 import { compilePathPattern } from '../model/path-pattern.ts'

@@ -4,8 +4,8 @@ import { type BunWebSocketData, websocket } from 'hono/bun'
 import { settledWithin } from '../../core/deadline.ts'
 import { closeOpenHandlers } from '../../core/hot-reload.ts'
 import { countForAllThreads } from '../../http/route/thread-limits.ts'
-import { beginServing, joinPool } from './pooled-thread.ts'
-import type { ModuleThreadSettings } from './serve-threads.ts'
+import type { AppThreadSettings } from './app-threads.ts'
+import { beginServing, joinPool } from './join-pool.ts'
 import { ANSWER_GRACE_MS } from './shutdown.ts'
 
 /** Milliseconds between two questions for the statistics of groups, which the owner has. */
@@ -20,7 +20,7 @@ interface ServedModule {
   readonly error?: (error: Error) => Response | Promise<Response>
 }
 
-const { settings, messenger, kafka, gauges, counts } = joinPool<ModuleThreadSettings>()
+const { settings, messenger, kafka, gauges, counts } = joinPool<AppThreadSettings>()
 countForAllThreads(counts)
 const app = await load(settings.module)
 await gauges.ready()

@@ -3,17 +3,17 @@ import '../../core/runtime.ts'
 import { getLogger } from '@logtape/logtape'
 import { settledWithin } from '../../core/deadline.ts'
 import { LOG_ROOT } from '../../core/log.ts'
-import { doInTurns } from '../../core/turns.ts'
+import { doInTurns } from '../../core/sliced-work.ts'
 import type { KongSnapshot } from '../../kong/model/entities.ts'
 import { SchemaViolation } from '../../kong/model/schema-violation.ts'
 import { ListReceiver } from '../../threads/sent-entities.ts'
 import type { KnownClient } from '../auth/clients.ts'
 import { EndedSessions } from '../auth/sessions.ts'
 import type { GatewayConfig } from '../settings/gateway-settings.ts'
+import { OneThreadServer, type SharedPorts } from './gateway-server.ts'
+import type { AppliedEntities, GatewayThreadSettings, SentEntities } from './gateway-threads.ts'
+import { beginServing, joinPool } from './join-pool.ts'
 import { loadTracing } from './load-tracing.ts'
-import { beginServing, joinPool } from './pooled-thread.ts'
-import { ServingThisThread, type SharedPorts } from './serving.ts'
-import type { AppliedEntities, GatewayThreadSettings, SentEntities } from './serving-threads.ts'
 import { ANSWER_GRACE_MS, closeTracing } from './shutdown.ts'
 import { logByOtherThread } from './thread-log.ts'
 
@@ -28,7 +28,7 @@ let shown: ReadonlySet<string> = new Set()
 let applying: Promise<AppliedEntities> = Promise.resolve({})
 
 const tracing = await loadTracing(process.env)
-const serving = new ServingThisThread(withEndedSessions(config), {
+const server = new OneThreadServer(withEndedSessions(config), {
   cluster,
   mayShow: (variable) => shown.has(variable),
   tracing,
@@ -45,30 +45,30 @@ messenger.handle({
     applying = applying.then(() => apply(sent))
     return applying
   },
-  listen: (known: SharedPorts | undefined) => serving.listenWithOthers(known),
-  start: () => serving.start(),
-  replaceClients: (clients: readonly KnownClient[]) => serving.replaceClients(clients),
-  reloadCertificates: () => serving.reloadCertificates(),
+  listen: (known: SharedPorts | undefined) => server.listenWithOthers(known),
+  start: () => server.start(),
+  replaceClients: (clients: readonly KnownClient[]) => server.replaceClients(clients),
+  reloadCertificates: () => server.reloadCertificates(),
   endSession: (id: string) => ended.note(id),
-  notReady: () => serving.notReady(),
+  notReady: () => server.notReady(),
   report: async () => {
     await kafka.refreshStatistics()
-    return serving.gateway.report()
+    return server.gateway.report()
   },
   close: async () => {
-    const answered = serving.stop()
-    await serving.close()
+    const answered = server.stop()
+    await server.close()
     await settledWithin(answered, ANSWER_GRACE_MS)
     await closeTracing(tracing)
   },
 })
-beginServing(messenger, () => serving.abort())
+beginServing(messenger, () => server.abort())
 
 async function apply({ lists, shown: variables }: SentEntities): Promise<AppliedEntities> {
   const snapshot = entities.receive(lists) as unknown as KongSnapshot
   shown = variables
   try {
-    for (const part of serving.parts) {
+    for (const part of server.parts) {
       if (part.applyInTurns) await doInTurns(part.applyInTurns(snapshot))
       else await part.apply(snapshot)
     }

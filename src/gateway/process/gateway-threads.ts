@@ -2,7 +2,7 @@
  * Serves a gateway's clients by several threads, which listen on the same ports. This thread owns Kafka,
  * the entities and the limits of all threads.
  */
-import type { SlicedWork } from '../../core/turns.ts'
+import type { SlicedWork } from '../../core/sliced-work.ts'
 import type { KongSnapshot } from '../../kong/model/entities.ts'
 import { type FieldErrors, SchemaViolation } from '../../kong/model/schema-violation.ts'
 import { combineMetrics } from '../../observability/metrics.ts'
@@ -16,10 +16,10 @@ import type { NotReady } from '../health.ts'
 import type { GatewayConfig } from '../settings/gateway-settings.ts'
 import { loadClients } from './clients-file.ts'
 import type { Configuration, ConfiguredPart } from './configuration.ts'
+import { type GatewayServer, HTTP_FLAGS, type SharedPorts } from './gateway-server.ts'
 import { assertHttpsPortFree } from './https-server.ts'
 import { assertPortFree } from './listen.ts'
 import type { ServedCluster } from './served-cluster.ts'
-import { HTTP_FLAGS, type Serving, type SharedPorts } from './serving.ts'
 import { exitWithError } from './shutdown.ts'
 import { ThreadLogs } from './thread-log.ts'
 import { type PooledThread, ThreadPool } from './thread-pool.ts'
@@ -43,7 +43,7 @@ export interface AppliedEntities {
   readonly violation?: FieldErrors
 }
 
-export class ServingThreads implements Serving {
+export class GatewayThreads implements GatewayServer {
   readonly parts: readonly ConfiguredPart[]
   #config: GatewayConfig
   readonly #shown: ReadonlySet<string>
@@ -66,7 +66,7 @@ export class ServingThreads implements Serving {
     this.#shown = shown
     this.#pool = new ThreadPool(
       {
-        path: 'src/gateway/process/serving-thread',
+        path: 'src/gateway/process/gateway-thread',
         settings: () => ({ config: this.#config, cluster }),
         handlers: (thread) => this.#handlers(thread),
         bringUp: (thread) => this.#bringUp(thread),
@@ -92,13 +92,13 @@ export class ServingThreads implements Serving {
     configuration: Configuration,
     cluster: ServedCluster,
     count: number,
-  ): Promise<ServingThreads> {
-    const serving = new ServingThreads(forThreads(config), configuration, cluster, count)
-    await serving.#pool.start()
-    return serving
+  ): Promise<GatewayThreads> {
+    const threads = new GatewayThreads(forThreads(config), configuration, cluster, count)
+    await threads.#pool.start()
+    return threads
   }
 
-  get https(): Serving['https'] {
+  get https(): GatewayServer['https'] {
     const { https } = this.#config
     if (!https) return undefined
     return { port: this.#ports?.httpsPort ?? https.port, isRedirectedTo: https.redirect }

@@ -1,8 +1,8 @@
 /** A thread's part in a pool: another thread owns Kafka, and counts for all threads. */
 import { parentPort, workerData } from 'node:worker_threads'
-import type { MakeLoginCounter } from '../../core/failed-logins.ts'
 import type { MakeLimiter } from '../../core/fixed-window-limiter.ts'
 import type { MakeGauge } from '../../core/gauge.ts'
+import type { MakeLoginCounter } from '../../core/login-counter.ts'
 import type { ShareNames } from '../../core/shared-names.ts'
 import { countBodiesBy } from '../../http/request/request-body.ts'
 import { setKafkaSide } from '../../http/route/load-kafka.ts'

@@ -47,7 +47,7 @@ export interface ThreadedServer {
 }
 
 /** The settings of a thread that serves a module. */
-export interface ModuleThreadSettings {
+export interface AppThreadSettings {
   /** The module's URL. */
   readonly module: string
   readonly hostname: string
@@ -82,9 +82,9 @@ export async function serveByThreads(options: ServeThreadsOptions): Promise<Thre
   const { module, workers, port: asked, hostname } = resolveBy(schema, options, 'serveThreads')
   assertPortFree({ port: asked, host: hostname }, ADDRESS)
   let port = asked
-  const pool = new ThreadPool<ModuleThreadSettings>(
+  const pool = new ThreadPool<AppThreadSettings>(
     {
-      path: 'src/gateway/process/module-thread',
+      path: 'src/gateway/process/app-thread',
       settings: () => ({ module: module.href, hostname }),
       handlers: () => ({}),
       bringUp: async ({ messenger }) => {

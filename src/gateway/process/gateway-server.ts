@@ -16,7 +16,7 @@ import { type HttpServer, listen } from './listen.ts'
 export const HTTP_FLAGS = { port: '--port', host: '--host' }
 
 /** The part of the process that serves clients: this thread, or several. */
-export interface Serving {
+export interface GatewayServer {
   /** The parts that follow Kong's entities. */
   readonly parts: readonly ConfiguredPart[]
   /** HTTPS, once it is listened on; undefined without it. */
@@ -47,7 +47,7 @@ export interface Serving {
 }
 
 /** The parts of a thread's gateway that the settings do not have. */
-export interface ServingParts {
+export interface ServerParts {
   readonly cluster: GatewayOptions['cluster'] | undefined
   readonly mayShow: MayShow
   readonly tracing: Tracing | undefined
@@ -62,7 +62,7 @@ export interface SharedPorts {
   readonly httpsPort: number | undefined
 }
 
-export class ServingThisThread implements Serving {
+export class OneThreadServer implements GatewayServer {
   readonly gateway: Gateway
   readonly https: HttpsServer | undefined
   readonly parts: readonly ConfiguredPart[]
@@ -70,7 +70,7 @@ export class ServingThisThread implements Serving {
   #server: HttpServer | undefined
 
   /** @throws Error that names a file of the certificates of HTTPS. */
-  constructor(config: GatewayConfig, { cluster, mayShow, tracing, threads }: ServingParts) {
+  constructor(config: GatewayConfig, { cluster, mayShow, tracing, threads }: ServerParts) {
     this.#config = config
     const { https } = config
     this.gateway = createGateway({
