@@ -166,8 +166,10 @@ export function describeStreams(target: () => Target): void {
       await using gap = await route.stream(beyond)
       await using filtered = await route.stream({ ...beyond, partition: '1' })
       await using idle = await route.stream()
+      await until(() => idle.lastEventId !== undefined, 'a position at the end')
       await kafka.produce(topic, spread(8))
       await until(() => gap.records().length >= 12, 'records behind a gap')
+      await until(() => idle.records().length >= 8, 'records behind the end')
       await until(() => idle.comments.length > 0, 'a comment')
       await until(() => filtered.cursors.length > 1, 'heartbeats')
       for (const { text } of [gap, filtered, idle]) {
