@@ -4,9 +4,15 @@ import { XMLParser } from 'fast-xml-parser'
 
 /** The result of a run of the tests. */
 export interface TestReport {
+  /** Tests of files whose process did not crash. */
   readonly passed: number
   readonly skipped: number
+  /** Tests that failed, and files whose process crashed. */
   readonly failures: readonly TestFailure[]
+  /** The files whose tests have all run. */
+  readonly finished: readonly string[]
+  /** The files whose process crashed. Bun then aborts files that other processes run, or have yet to run. */
+  readonly crashed: readonly string[]
 }
 
 /** A test that failed. */
@@ -34,6 +40,9 @@ interface Case {
   readonly skipped?: unknown
 }
 
+/** The name of the test by which Bun reports that a process crashed. */
+const CRASH = '(worker crashed)'
+
 const parser = new XMLParser({
   ignoreAttributes: false,
   attributeNamePrefix: '',
@@ -52,13 +61,18 @@ export async function readReport(path: string): Promise<TestReport | undefined> 
   if (!existsSync(path)) return undefined
   const { testsuites } = parser.parse(await Bun.file(path).text()) as { testsuites?: Suite }
   const files = testsuites?.testsuite ?? []
-  const cases = files.flatMap((file) => casesOf(file, []))
+  const hasCrashed = ({ testcase = [] }: Suite) => testcase.some(({ name }) => name === CRASH)
+  const crashed = files.filter(hasCrashed)
+  const finished = files.filter((file) => !hasCrashed(file))
+  const cases = finished.flatMap((file) => casesOf(file, []))
   const failed = cases.filter(({ failure, error }) => failure ?? error)
   const skipped = cases.filter((each) => each.skipped !== undefined).length
   return {
     passed: cases.length - failed.length - skipped,
     skipped,
-    failures: failed.map(describe),
+    failures: [...failed.map(describe), ...crashed.map(describeCrash)],
+    finished: finished.map(({ name }) => name),
+    crashed: crashed.map(({ name }) => name),
   }
 }
 
@@ -73,4 +87,14 @@ function casesOf({ testsuite = [], testcase = [] }: Suite, groups: readonly stri
 function describe({ name, file, line, failure, error }: Case): TestFailure {
   const { message, type } = failure ?? error ?? {}
   return { name, place: `${file}:${line}`, message: message || String(type) }
+}
+
+function describeCrash(file: Suite): TestFailure {
+  const last = casesOf(file, []).findLast(({ name }) => name !== CRASH)
+  const moment = last ? `after the test "${last.name}" had ended` : 'before a test had ended'
+  return {
+    name: 'the process of the tests crashed',
+    place: file.name,
+    message: `It crashed ${moment}. Bun's report of the crash is in the output of this file.`,
+  }
 }

@@ -38,6 +38,38 @@ test.each<[what: string, source: string, last: string, code: number]>([
   expect(await run(path)).toEqual({ last, code })
 })
 
+test.each(['named', 'found'])(
+  'a process of %s tests that crashes is a failure, and each other test has its result',
+  async (kind) => {
+    const own = mkdtempSync(join(folder, 'crash-'))
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map(
+      (name) => `${crypto.randomUUID()}-${name}`,
+    )
+    const mark = join(folder, crypto.randomUUID())
+    const paths = names.map((name, index) => {
+      const path = join(own, `${name}.test.ts`)
+      const crash = `
+      test('ends in good order', () => Bun.sleep(50))
+      test('crashes once', async () => {
+        if (await Bun.file('${mark}').exists()) return
+        await Bun.write('${mark}', '')
+        process.kill(process.pid, 'SIGSEGV')
+        await Bun.sleep(60_000)
+      })`
+      const source = index === 2 ? crash : "test('takes a while', () => Bun.sleep(100))"
+      writeFileSync(path, `import { test } from 'bun:test'\n${source}\n`)
+      return path
+    })
+    const { text, code } = await output(kind === 'named' ? paths : [], own)
+    expect(text.trimEnd().split('\n').slice(-3)).toEqual([
+      expect.stringMatching(/^Failed: the process of the tests crashed \(.*-c\.test\.ts\)$/),
+      expect.stringContaining('after the test "ends in good order" had ended'),
+      '9 passed, 1 failed',
+    ])
+    expect(code).toBe(1)
+  },
+)
+
 test('a file of tests that does not exist counts as a failure', async () => {
   expect(await run(join(folder, 'none.test.ts'))).toEqual({ last: '0 passed, 1 failed', code: 1 })
 })
@@ -58,12 +90,22 @@ test('tests that are interrupted count as a failure', async () => {
 
 /** Runs a file of tests as `bun run test` does. */
 async function run(path: string, meanwhile?: (child: Bun.Subprocess) => Promise<void>) {
-  const child = Bun.spawn([process.execPath, join(import.meta.dirname, 'run.ts'), path], {
+  const { text, code } = await output([path], undefined, meanwhile)
+  return { last: text.trimEnd().split('\n').at(-1), code }
+}
+
+async function output(
+  paths: readonly string[],
+  cwd = process.cwd(),
+  meanwhile?: (child: Bun.Subprocess) => Promise<void>,
+) {
+  const child = Bun.spawn([process.execPath, join(import.meta.dirname, 'run.ts'), ...paths], {
+    cwd,
     env: { ...process.env, TEST_KAFKA_BROKERS: 'localhost:1' },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'ignore',
   })
   const [text] = await Promise.all([new Response(child.stdout).text(), meanwhile?.(child)])
-  return { last: text.trimEnd().split('\n').at(-1), code: await child.exited }
+  return { text, code: await child.exited }
 }

@@ -2,12 +2,15 @@
  * `bun run test [--with-check] [arguments of bun test]`: runs the tests with a real Kafka of their
  * own, unless TEST_KAFKA_BROKERS names one. The last line counts them: "N passed, N failed".
  *
+ * A process of tests that crashes counts as a failure. Bun then aborts all other files: they are run again
+ * without the file in which it crashed, which runs alone at the end, so that no result is missing.
+ *
  * With `--with-check`, as in CI, `bun run check` goes first, and counts as one more test. Some tests then
  * run once more, with gateways of two serving threads.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { startBroker } from '../tools/kafka/broker.ts'
 import { readReport, type TestFailure, type TestReport } from './report.ts'
 
@@ -55,10 +58,8 @@ async function main(args: string[]): Promise<number> {
   const outcomes: TestOutcome[] = []
   try {
     await withKafka(interruption, async (brokers) => {
-      for (const [index, run] of [asked, ...(withCheck ? [WITH_THREADS] : [])].entries()) {
-        const file = join(folder, `junit-${index}.xml`)
-        const exitCode = await runTests(run, file, brokers, interruption)
-        outcomes.push({ exitCode, report: await readReport(file) })
+      for (const run of [asked, ...(withCheck ? [WITH_THREADS] : [])]) {
+        outcomes.push(...(await runToEnd(run, folder, brokers, interruption)))
       }
     })
   } catch (error) {
@@ -78,7 +79,12 @@ function conclude(outcomes: readonly TestOutcome[], checks: number, failedChecks
   const reports = outcomes.flatMap(({ report }) => (report ? [report] : []))
   const passed = reports.reduce((sum, report) => sum + report.passed, 0)
   const skipped = reports.reduce((sum, report) => sum + report.skipped, 0)
-  const failures = reports.flatMap((report) => report.failures)
+  // A file that crashes again at the same place has failed once.
+  const failures = [
+    ...new Map(
+      reports.flatMap((report) => report.failures).map((failure) => [describe(failure), failure]),
+    ).values(),
+  ]
   for (const failure of failures) console.log(describe(failure))
   if (failedChecks > 0) console.log('Failed: bun run check (its output is at the beginning)')
   // A crash, a time limit, or an error outside of all tests is in no report; and a test that calls
@@ -124,14 +130,58 @@ async function withKafka(
   }
 }
 
-/** @returns the exit code of `bun test`. */
-async function runTests(
-  { args, environment }: TestRun,
-  report: string,
+/** Runs all tests, whatever crashes. */
+async function runToEnd(
+  run: TestRun,
+  folder: string,
   brokers: string,
   interruption: AbortSignal,
-): Promise<number> {
+): Promise<TestOutcome[]> {
+  const outcomes = [await runTests(run, folder, brokers, interruption)]
+  const filesOf = (kind: 'finished' | 'crashed') =>
+    new Set(outcomes.flatMap(({ report }) => report?.[kind] ?? []))
+  /** @returns whether a process crashed. */
+  const runWithout = async (files: ReadonlySet<string>) => {
+    const rest = leavingOut(files, run)
+    const outcome = rest && (await runTests(rest, folder, brokers, interruption))
+    // A run that had nothing left to do has no report.
+    if (outcome?.report || outcome?.exitCode) outcomes.push(outcome)
+    return (outcome?.report?.crashed.length ?? 0) > 0
+  }
+  let hasCrashed = filesOf('crashed').size > 0
+  while (hasCrashed && !interruption.aborted) {
+    const crashed = filesOf('crashed')
+    console.error(`\nThe process of ${[...crashed].join(', ')} crashed: the other files run now\n`)
+    hasCrashed = await runWithout(filesOf('finished').union(crashed))
+  }
+  if (filesOf('crashed').size > 0 && !interruption.aborted) await runWithout(filesOf('finished'))
+  return outcomes
+}
+
+/**
+ * @param files The files as the report names them.
+ * @returns undefined where the run names files, and all of them are left out.
+ */
+function leavingOut(
+  files: ReadonlySet<string>,
+  { args, environment }: TestRun,
+): TestRun | undefined {
+  const paths = new Set([...files].map((file) => resolve(file)))
+  const left = args.filter((arg) => !paths.has(resolve(arg)))
+  const isFile = (arg: string) => /\.ts$/.test(arg) && existsSync(arg)
+  if (args.some(isFile) && !left.some(isFile)) return undefined
+  const ignored = [...files].map((file) => `--path-ignore-patterns=${file}`)
+  return { args: [...left, '--pass-with-no-tests', ...ignored], environment }
+}
+
+async function runTests(
+  { args, environment }: TestRun,
+  folder: string,
+  brokers: string,
+  interruption: AbortSignal,
+): Promise<TestOutcome> {
   interruption.throwIfAborted()
+  const report = join(folder, `${crypto.randomUUID()}.xml`)
   const reporter = ['--reporter=junit', `--reporter-outfile=${report}`]
   const child = Bun.spawn(
     [process.execPath, 'test', `--timeout=${TEST_LIMIT_MS}`, ...WORKERS, ...reporter, ...args],
@@ -152,21 +202,22 @@ async function runTests(
     setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS).unref()
   }
   interruption.addEventListener('abort', end)
-  const timer = setTimeout(() => {
-    console.error(`Cannot finish the tests: they ran for ${LIMIT_MS / 60_000} minutes`)
-    end()
-  }, LIMIT_MS)
   const exitCode = await child.exited
-  clearTimeout(timer)
+  interruption.removeEventListener('abort', end)
   if (child.signalCode) console.error(`The tests were ended by ${child.signalCode}`)
-  return exitCode
+  return { exitCode, report: await readReport(report) }
 }
 
-/** After an interruption, Kafka is still stopped and the count is printed. */
+/** After a signal or the limit of time, Kafka is still stopped and the count is printed. */
 function catchSignals(): AbortSignal {
   const controller = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => controller.abort(new Error(`The tests were ended by ${signal}`)))
   }
+  setTimeout(() => {
+    const late = `Cannot finish the tests: they ran for ${LIMIT_MS / 60_000} minutes`
+    console.error(late)
+    controller.abort(new Error(late))
+  }, LIMIT_MS).unref()
   return controller.signal
 }
