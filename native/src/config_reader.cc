@@ -28,7 +28,7 @@ using Owned = std::unique_ptr<T, Deleter>;
 
 struct Setting {
   std::string name;
-  std::optional<std::string> value;  // none where it is secret
+  std::optional<std::string> value;  // Empty where the value is secret.
   bool is_default;
 };
 
@@ -110,7 +110,8 @@ class DescribeWorker : public Nan::AsyncWorker {
   }
 
  protected:
-  // Calls done(error, settings): name, value or null, and whether it is a default, of each in turn.
+  // Calls done(error, settings). `settings` has three values for each setting in turn: its name, its value or
+  // null, and whether the value is a default.
   void HandleOKCallback() override {
     const auto settings = Nan::New<v8::Array>();
     uint32_t at = 0;

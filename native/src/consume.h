@@ -1,4 +1,4 @@
-// Takes messages from a consumer of the client's, off the JavaScript thread.
+// Takes messages from one of the client's consumers, outside of the JavaScript thread.
 #pragma once
 
 #include <stdint.h>
@@ -22,12 +22,12 @@ struct Limits {
 class MessageSink {
  public:
   virtual ~MessageSink() = default;
-  // Called once, before the first message.
+  // Consume() calls this once, before the first message.
   virtual void Begin(rd_kafka_t* kafka) = 0;
   virtual void AddRecord(rd_kafka_message_t& message) = 0;
   // The client has reached the end of a partition, which lies at the message's offset.
   virtual void AddEnd(const rd_kafka_message_t& message) = 0;
-  // Records so far, and their bytes.
+  // The number of records so far, and of their bytes.
   virtual size_t records() const = 0;
   virtual size_t bytes() const = 0;
 };

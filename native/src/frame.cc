@@ -79,7 +79,7 @@ bool AppendDecoded(Output& out, const Bytes& value, bool value_is_json) {
 }
 
 // The base 64 of RFC 4648 section 5.
-constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr char kCompactDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 // How many digits to the base 64 a number needs, at least one.
 size_t DigitsOf(double number) {
@@ -91,7 +91,7 @@ size_t DigitsOf(double number) {
 // Writes a number as so many digits to the base 64, the highest first.
 void WriteCompact(char* out, double number, size_t digits) {
   auto rest = static_cast<uint64_t>(number);
-  for (size_t i = digits; i > 0; i--, rest >>= 6) out[i - 1] = kDigits[rest & 63];
+  for (size_t i = digits; i > 0; i--, rest >>= 6) out[i - 1] = kCompactDigits[rest & 63];
 }
 
 // A JSON text without the white space around its value.
@@ -214,7 +214,7 @@ void Cursor::AppendCompact(size_t index) {
       digits = std::max(digits, DigitsOf(vector_[i]));
     }
     digits_[index] = digits;
-    text_ += kDigits[digits];
+    text_ += kCompactDigits[digits];
   } else {
     digits_[index] = digits_[index - 1];
   }

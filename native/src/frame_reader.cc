@@ -6,6 +6,7 @@
 
 #include <nan.h>
 
+#include <exception>
 #include <memory>
 #include <new>
 #include <string>
@@ -31,9 +32,10 @@ struct Plan {
   std::unordered_map<std::string, std::unordered_map<int32_t, size_t>> places;
   std::vector<std::string> topics;
   std::vector<int32_t> partitions;
-  std::vector<std::string> labels;    // within the text of a cursor; empty for records without cursors
+  // The labels within the text of a cursor; empty for records without cursors.
+  std::vector<std::string> labels;
   bool is_compact = false;
-  std::vector<std::string> prefixes;  // of a record's JSON, up to its offset
+  std::vector<std::string> prefixes;  // The beginning of a record's JSON, up to its offset.
   bool values_are_json = false;
 };
 
@@ -49,7 +51,7 @@ struct Jump {
   size_t index;
   double from;
   double to;
-  double low;  // the first offset that the partition keeps
+  double low;  // The first offset that the partition keeps.
 };
 
 // One read and its result.
@@ -62,7 +64,7 @@ class Read : public MessageSink {
         cursor_(plan_->labels, plan_->is_compact, std::move(from)) {}
 
   Output encoded;
-  double timestamp = -1;  // The first record's.
+  double timestamp = -1;  // The timestamp of the first record.
   std::vector<double> offsets;
   std::vector<uint32_t> starts{0};
   std::vector<uint32_t> json_ends;
@@ -144,7 +146,7 @@ class Read : public MessageSink {
 
   std::shared_ptr<const Plan> plan_;
   Limits limits_;
-  std::vector<double> due_;  // the next offset of each partition
+  std::vector<double> due_;  // The next offset of each partition.
   Cursor cursor_;
   rd_kafka_t* kafka_ = nullptr;
   rd_kafka_topic_t* topic_ = nullptr;
@@ -167,6 +169,8 @@ class ReadWorker : public Nan::AsyncWorker {
       read_->Run(consumer_);
     } catch (const std::bad_alloc&) {
       SetErrorMessage("out of memory");
+    } catch (const std::exception& exception) {
+      SetErrorMessage(exception.what());
     }
   }
 

@@ -335,7 +335,8 @@ char* WriteNumber(char* to, int64_t number) {
   if (number >= -kMaxSafe && number <= kMaxSafe) {
     return std::to_chars(to, to + kNumberLength, number).ptr;
   }
-  // The shortest digits that name the nearest double, and zeros: what comes first is "d.ddde+18".
+  // JavaScript prints the shortest digits that name the nearest double, and zeros. std::to_chars gives these
+  // digits as "d.ddde+18".
   char shortest[32];
   const char* const end = std::to_chars(shortest, shortest + sizeof shortest,
                                         static_cast<double>(number), std::chars_format::scientific)

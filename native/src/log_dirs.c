@@ -1,5 +1,6 @@
-// DescribeLogDirs (KIP-113, KIP-827), built as librdkafka builds its own requests: this file includes its
-// internal headers. Each broker knows only its own replicas, so rd_kafka_list_groups() is the example.
+// The request DescribeLogDirs (KIP-113, KIP-827). This file builds it as librdkafka builds its own requests,
+// by librdkafka's internal headers. Each broker knows only its own replicas, as it knows only its own groups,
+// so this file follows rd_kafka_list_groups().
 #include "rdkafka_int.h"  // First, since it chooses what the system's headers declare.
 #include "rdkafka_broker.h"
 #include "rdkafka_request.h"
@@ -18,7 +19,7 @@ typedef struct {
   int waiting;
 } log_dirs_state;
 
-// Called in the broker's thread once it is connected, since its versions are known only then.
+// librdkafka calls this in the broker's thread once the broker is connected: its versions are known only then.
 static rd_kafka_resp_err_t make_request(rd_kafka_broker_t *broker, rd_kafka_buf_t *request,
                                         void *replicas) {
   static const rd_kafka_topic_partition_field_t fields[] = {
@@ -130,7 +131,7 @@ err_parse:
   return reply->rkbuf_err;
 }
 
-// Called in the thread that waits in describe_log_dirs(), except with __DESTROY.
+// librdkafka calls this in the thread that waits in describe_log_dirs(), except with the error __DESTROY.
 static void handle_reply(rd_kafka_t *kafka, rd_kafka_broker_t *broker, rd_kafka_resp_err_t error,
                          rd_kafka_buf_t *reply, rd_kafka_buf_t *request, void *opaque) {
   (void)kafka;

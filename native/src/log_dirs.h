@@ -10,10 +10,10 @@ extern "C" {
 // A question to one broker, and its answer.
 typedef struct {
   int32_t broker;  // The broker's id.
-  // The replicas that the broker has. The answer sets the offset of each to the replica's size in bytes;
-  // that of a replica which the broker does not name stays as it is. The list is sorted by the call.
+  // The replicas that the broker has. The call sorts the list, and sets the offset of each replica to the
+  // replica's size in bytes. The offset of a replica that the broker does not name stays as it is.
   rd_kafka_topic_partition_list_t *replicas;
-  // Why there is no answer. The broker's error if it answers with one.
+  // The error that the broker answers with, or the reason for which it does not answer.
   rd_kafka_resp_err_t error;
 } log_dirs_query;
 

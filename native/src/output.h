@@ -1,10 +1,13 @@
-// A growing buffer from malloc, so that JavaScript can take over its bytes.
+// A growing buffer from malloc, so that JavaScript can take over its bytes. JavaScript gets the places of
+// records in it as numbers of 32 bits, so a buffer that would have 4 GiB or more throws std::length_error.
 #pragma once
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <new>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
@@ -51,6 +54,7 @@ class Output {
 
  private:
   void Grow(size_t bytes) {
+    if (bytes > UINT32_MAX - size_) throw std::length_error("encoded records exceed 4 GiB");
     const size_t wanted = (size_ + bytes > 2 * capacity_) ? size_ + bytes : 2 * capacity_;
     void* grown = realloc(data_, wanted);
     if (!grown) throw std::bad_alloc();

@@ -111,6 +111,8 @@ class BlockReadWorker : public Nan::AsyncWorker {
       read_.Run(consumer_);
     } catch (const std::bad_alloc&) {
       SetErrorMessage("out of memory");
+    } catch (const std::exception& exception) {
+      SetErrorMessage(exception.what());
     }
   }
 

@@ -26,9 +26,10 @@ struct ListDeleter {
 };
 using List = std::unique_ptr<rd_kafka_topic_partition_list_t, ListDeleter>;
 
-// What JavaScript asks for: a broker, the index of a topic and a partition for each replica.
+// The replicas whose sizes JavaScript asks for.
 struct Question {
   std::vector<std::string> topics;
+  // Each replica takes kFields numbers: the id of its broker, the index of its topic, its partition.
   std::vector<int32_t> replicas;
   int timeout;  // milliseconds
 };
@@ -37,8 +38,8 @@ constexpr size_t kFields = 3;
 constexpr double kUnknown = -1;
 
 struct Answer {
-  std::vector<double> sizes;  // bytes of each replica
-  RdKafka::ErrorCode error = RdKafka::ERR_NO_ERROR;  // of the first broker that has one
+  std::vector<double> sizes;  // The bytes of each replica.
+  RdKafka::ErrorCode error = RdKafka::ERR_NO_ERROR;  // The first error of a broker.
 };
 
 std::map<int32_t, List> ByBroker(const Question& question) {
@@ -98,8 +99,8 @@ class SizeWorker : public Nan::AsyncWorker {
   }
 
  protected:
-  // Calls done(null, [sizes, error]): an ArrayBuffer with the bytes of each replica as a double, -1 where
-  // that is unknown, and the first error, which does not keep the sizes of other brokers back.
+  // Calls done(null, [sizes, error]). `sizes` is an ArrayBuffer of doubles: the bytes of each replica, or -1
+  // where they are unknown. `error` is the first error of a broker, beside the sizes that other brokers told.
   void HandleOKCallback() override {
     v8::Local<v8::Value> error = Nan::Null();
     if (answer_.error != RdKafka::ERR_NO_ERROR) error = NodeKafka::RdKafkaError(answer_.error);
@@ -117,8 +118,8 @@ class SizeWorker : public Nan::AsyncWorker {
   Answer answer_;
 };
 
-// describeReplicaSizes(client, topics, replicas, timeout, done): replicas is an Int32Array of a broker's
-// id, the index of a topic, and a partition, of each replica in turn.
+// describeReplicaSizes(client, topics, replicas, timeout, done): `replicas` is an Int32Array that has, for
+// each replica in turn, the id of its broker, the index of its topic, and its partition.
 NAN_METHOD(DescribeReplicaSizes) {
   const auto client = info[0].As<v8::Object>();
   auto* consumer = Nan::ObjectWrap::Unwrap<NodeKafka::KafkaConsumer>(client);

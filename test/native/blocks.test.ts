@@ -6,6 +6,7 @@ import type { Consumer } from '../../kafka/client/client.ts'
 import {
   type BlockRead,
   encodeBlocks,
+  RecordBlock,
   type RecordRun,
   readBlock,
 } from '../../kafka/group/record-block.ts'
@@ -130,6 +131,18 @@ describe('a block of records', () => {
       expect(() => encodeBlocks([part], form, 0)).toThrow()
     }
     expect(encodeBlocks([{ ...run, block: broken }], form, LARGE)).rejects.toThrow('cut off')
+  })
+
+  test('is not encoded where its JSON may have 4 GiB, beyond numbers of 32 bits', () => {
+    const megabyte = new RecordBlock(
+      new Uint8Array(1024 * 1024),
+      Uint32Array.of(0, 1024 * 1024),
+      Float64Array.of(0),
+    )
+    const run = { block: megabyte, begin: 0, end: 1, prefix: '', separator: '' }
+    const form = { valuesAreJson: false, content: 'record' } as const
+    expect(() => encodeBlocks(Array(4096).fill(run), form, 0)).toThrow('exceed 4 GiB')
+    expect(encodeBlocks(Array(4096).fill(run), form, LARGE)).rejects.toThrow('exceed 4 GiB')
   })
 })
 
