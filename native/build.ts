@@ -19,7 +19,7 @@ import { step } from './progress.ts'
 const native = import.meta.dirname
 const makefile = join(native, 'Makefile')
 
-/** librdkafka's own Makefile with additions; make runs it in the folders src and src-cpp. */
+/** librdkafka's own Makefile with additions; make runs it in the folder src. */
 export const librdkafkaMakefile = join(native, 'librdkafka.mk')
 
 /** Features that librdkafka must have; its configure leaves out features whose libraries it does not find. */

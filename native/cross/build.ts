@@ -4,6 +4,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -71,8 +72,8 @@ export async function crossCompile(
       onLine: showSource(update),
     }),
   )
-  for (const rest of ['librdkafka', 'ours', 'internal', 'theirs']) {
-    rmSync(join(folder, rest), { recursive: true, force: true })
+  for (const name of readdirSync(folder)) {
+    if (name !== addonName) rmSync(join(folder, name), { recursive: true })
   }
   return addon
 }
@@ -117,14 +118,14 @@ async function provideLibrdkafka(
         STRIP: 'true',
       },
     })
-    for (const [part, library] of [
-      ['src', 'librdkafka.a'],
-      ['src-cpp', 'librdkafka++.a'],
-    ] as const) {
-      const jobs = `-j${availableParallelism()}`
-      const argv = ['make', jobs, '-C', part, '-f', librdkafkaMakefile, library]
-      await run({ argv, cwd: librdkafka, log, env, onLine: showSource(update) })
-    }
+    const make = ['make', `-j${availableParallelism()}`, '-C', 'src', '-f', librdkafkaMakefile]
+    await run({
+      argv: [...make, 'LINKER=zig', 'librdkafka.a'],
+      cwd: librdkafka,
+      log,
+      env,
+      onLine: showSource(update),
+    })
   })
   writeFileSync(join(folder, 'done'), '')
   return folder
