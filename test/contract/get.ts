@@ -698,10 +698,11 @@ export function describeGet(target: () => Target): void {
       const got: StreamedRecord[] = []
       let url = route.url({ start: 'earliest', max_records: 7, timeout: 100, format: 'records' })
       for (let page = 0; ; page += 1) {
-        expect(page).toBeLessThan(110)
+        expect(page).toBeLessThan(1_000)
         const response = await within(fetch(url), `page ${page}`)
         const { records } = (await response.json()) as { records: StreamedRecord[] }
-        if (records.length === 0) break
+        // A busy machine may take longer for a page than its client waits.
+        if (records.length === 0 && got.length >= 100) break
         expect(records.length).toBeLessThanOrEqual(7)
         got.push(...records)
         url = next(response, url)
@@ -779,15 +780,15 @@ export function describeGet(target: () => Target): void {
         await kafka.produce(topic, [{ value: `${age}`, timestamp: now - age * MINUTE }])
       }
       await using route = await Route.mount(target(), { topics: [topic] })
-      const values = async (start: string) =>
-        (await route.records({ start, timeout: 300 })).map(({ value }) => value)
+      const values = async (start: string, timeout = 10_000) =>
+        (await route.records({ start, timeout })).map(({ value }) => value)
       expect(await values('-PT10M')).toEqual(['5', '1'])
       expect(await values('-10m')).toEqual(['5', '1'])
       expect(await values('-2h')).toEqual(['90', '20', '5', '1'])
       expect(await values('-PT1H30M30S')).toEqual(['90', '20', '5', '1'])
       expect(await values(new Date(now - 20 * MINUTE).toISOString())).toEqual(['20', '5', '1'])
       expect(await values('2020-01-01T00:00:00Z')).toEqual(ages.map(String))
-      expect(await values(new Date(now + MINUTE).toISOString())).toEqual([])
+      expect(await values(new Date(now + MINUTE).toISOString(), 300)).toEqual([])
     })
 
     test('a cursor that retention has overtaken reads on from what is left', async () => {
