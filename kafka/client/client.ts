@@ -1,7 +1,7 @@
 import type * as Confluent from '@confluentinc/kafka-javascript'
 import { getLogger } from '@logtape/logtape'
 import { assertAddon, requireClient, setupCommand } from '../../native/addon.ts'
-import { KafkaConsumeError } from '../../src/core/errors.ts'
+import { KafkaConsumeError, shuttingDownError } from '../../src/core/errors.ts'
 import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { addon } from './addon.ts'
@@ -206,19 +206,59 @@ export async function connectClient(consumer: Consumer, timeout: number): Promis
   }
 }
 
-/** An admin client on the connections of a consumer. */
-export function adminOf(consumer: Consumer): Confluent.IAdminClient {
-  return loadClient().AdminClient.createFrom(consumer)
+/** Requests of administration that use the connections of a consumer, and are not answered yet. */
+const adminRequests = new WeakMap<Consumer, Set<Promise<unknown>>>()
+/** Consumers that are disconnected or about to be. */
+const ended = new WeakSet<Consumer>()
+
+/**
+ * Sends a request of administration on the connections of a consumer.
+ *
+ * Confluent's client does not keep the consumer from being freed meanwhile, which would end the process.
+ * So the consumer is disconnected once its requests are answered, and takes no further ones.
+ *
+ * @param action "Cannot …": the beginning of the error's message.
+ * @throws KafkaConsumeError
+ */
+export async function administer<T>(
+  action: string,
+  consumer: Consumer,
+  request: (
+    admin: Confluent.IAdminClient,
+    done: (error: ClientError | null | undefined, result: T) => void,
+  ) => unknown,
+): Promise<T> {
+  if (ended.has(consumer)) throw shuttingDownError('read from Kafka')
+  const open = adminRequests.get(consumer) ?? new Set()
+  adminRequests.set(consumer, open)
+  const answer = call<T>(action, (done) => {
+    const admin = loadClient().AdminClient.createFrom(consumer)
+    request(admin, (error, result) => {
+      admin.disconnect()
+      done(error, result)
+    })
+  })
+  open.add(answer)
+  try {
+    return await answer
+  } finally {
+    open.delete(answer)
+  }
 }
 
 /** Disconnects and frees a consumer, which leaves its group. Never rejects; takes at most 5 s. */
 export function disconnectClient(consumer: Consumer): Promise<void> {
+  ended.add(consumer)
+  const open = [...(adminRequests.get(consumer) ?? [])]
   return new Promise((resolve) => {
     const late = setTimeout(resolve, 5_000)
-    consumer.disconnect(() => {
-      clearTimeout(late)
-      resolve()
-    })
+    const disconnect = () =>
+      consumer.disconnect(() => {
+        clearTimeout(late)
+        resolve()
+      })
+    if (open.length === 0) disconnect()
+    else void Promise.allSettled(open).then(disconnect)
   })
 }
 
@@ -296,15 +336,13 @@ export async function membersOf(
   groupId: string,
   client: Consumer,
 ): Promise<{ readonly members: readonly MemberDescription[]; readonly isStable: boolean }> {
-  const admin = adminOf(client)
-  try {
-    const { groups } = await call<DescribedGroups>('Cannot read the members of a group', (done) =>
+  const { groups } = await administer<DescribedGroups>(
+    'Cannot read the members of a group',
+    client,
+    (admin, done) =>
       admin.describeGroups([groupId], { timeout: REQUEST_TIMEOUT_MS }, done as never),
-    )
-    return { members: groups[0]?.members ?? [], isStable: groups[0]?.state === STABLE }
-  } finally {
-    admin.disconnect()
-  }
+  )
+  return { members: groups[0]?.members ?? [], isStable: groups[0]?.state === STABLE }
 }
 
 /**
@@ -318,19 +356,15 @@ export async function committedOffsets(
   partitions: readonly TopicPartition[],
   client: Consumer,
 ): Promise<readonly PartitionOffset[]> {
-  const admin = adminOf(client)
   // A group may have committed offsets of transactions that are not decided yet.
   const options = { timeout: REQUEST_TIMEOUT_MS, requireStableOffsets: false }
   const wanted = [{ groupId, partitions: [...partitions] }]
-  try {
-    const [answer] = await call<ReadonlyArray<{ readonly partitions: readonly PartitionOffset[] }>>(
-      'Cannot read committed offsets',
-      (done) => admin.listConsumerGroupOffsets(wanted as never, options, done as never),
-    )
-    return answer?.partitions ?? []
-  } finally {
-    admin.disconnect()
-  }
+  const [answer] = await administer<
+    ReadonlyArray<{ readonly partitions: readonly PartitionOffset[] }>
+  >('Cannot read committed offsets', client, (admin, done) =>
+    admin.listConsumerGroupOffsets(wanted as never, options, done as never),
+  )
+  return answer?.partitions ?? []
 }
 
 /** The result of `describeGroups`, which its declarations leave open. */

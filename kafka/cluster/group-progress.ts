@@ -1,6 +1,6 @@
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import type { GroupProgress, GroupState, GroupsProgress } from '../../src/port/topic-details.ts'
-import { adminOf, call } from '../client/client.ts'
+import { administer, type Consumer } from '../client/client.ts'
 import { type ClusterConnection, REQUEST_TIMEOUT_MS } from './connection.ts'
 
 /** Groups that one call asks about: each is a request of its own. */
@@ -19,8 +19,6 @@ const STATES: readonly GroupState[] = [
 ]
 const DEAD = STATES.indexOf('dead')
 const ACTION = 'Cannot read the progress of consumer groups'
-
-type Admin = ReturnType<typeof adminOf>
 
 interface ListedGroup {
   readonly groupId: string
@@ -54,31 +52,29 @@ export class GroupProgressQueries {
    * @throws KafkaConsumeError
    */
   async of(topics: readonly string[]): Promise<GroupsProgress> {
-    const admin = adminOf(await this.#connection.client())
-    try {
-      const { groups: listed } = await call<{ groups: readonly ListedGroup[] }>(ACTION, (done) =>
-        admin.listGroups({ timeout: REQUEST_TIMEOUT_MS }, done as never),
-      )
-      const wanted = new Set(topics)
-      const ids = new Set(listed.map(({ groupId }) => groupId))
-      this.#remembered = new Map([...this.#remembered].filter(([id]) => ids.has(id)))
-      const alive = listed.filter(({ state }) => state !== DEAD)
-      const { due, leftOut } = this.#due(alive, wanted)
-      const found: Array<Omit<GroupProgress, 'members'>> = []
-      // One after another: each request takes a thread of the pool in which consumers read, too.
-      for (const { groupId: id, state } of due) {
-        const committed = await committedOf(id, admin, wanted).catch(() => [])
-        const reads = new Set(committed.map(({ topic }) => topic))
-        this.#remembered.set(id, { at: performance.now(), topics: reads })
-        if (committed.length > 0) found.push({ id, state: STATES[state] ?? 'unknown', committed })
-      }
-      const members = await membersOfGroups(found, admin)
-      return {
-        groups: found.map((group) => ({ ...group, members: members.get(group.id) ?? 0 })),
-        leftOut,
-      }
-    } finally {
-      admin.disconnect()
+    const client = await this.#connection.client()
+    const { groups: listed } = await administer<{ groups: readonly ListedGroup[] }>(
+      ACTION,
+      client,
+      (admin, done) => admin.listGroups({ timeout: REQUEST_TIMEOUT_MS }, done as never),
+    )
+    const wanted = new Set(topics)
+    const ids = new Set(listed.map(({ groupId }) => groupId))
+    this.#remembered = new Map([...this.#remembered].filter(([id]) => ids.has(id)))
+    const alive = listed.filter(({ state }) => state !== DEAD)
+    const { due, leftOut } = this.#due(alive, wanted)
+    const found: Array<Omit<GroupProgress, 'members'>> = []
+    // One after another: each request takes a thread of the pool in which consumers read, too.
+    for (const { groupId: id, state } of due) {
+      const committed = await committedOf(id, client, wanted).catch(() => [])
+      const reads = new Set(committed.map(({ topic }) => topic))
+      this.#remembered.set(id, { at: performance.now(), topics: reads })
+      if (committed.length > 0) found.push({ id, state: STATES[state] ?? 'unknown', committed })
+    }
+    const members = await membersOfGroups(found, client)
+    return {
+      groups: found.map((group) => ({ ...group, members: members.get(group.id) ?? 0 })),
+      leftOut,
     }
   }
 
@@ -102,11 +98,14 @@ export class GroupProgressQueries {
 
 async function committedOf(
   groupId: string,
-  admin: Admin,
+  client: Consumer,
   topics: ReadonlySet<string>,
 ): Promise<PartitionOffset[]> {
-  const [answer] = await call<Array<{ partitions: PartitionOffset[] }>>(ACTION, (done) =>
-    admin.listConsumerGroupOffsets([{ groupId }], { timeout: REQUEST_TIMEOUT_MS }, done as never),
+  const options = { timeout: REQUEST_TIMEOUT_MS }
+  const [answer] = await administer<Array<{ partitions: PartitionOffset[] }>>(
+    ACTION,
+    client,
+    (admin, done) => admin.listConsumerGroupOffsets([{ groupId }], options, done as never),
   )
   return (answer?.partitions ?? [])
     .filter(({ topic, offset }) => topics.has(topic) && offset >= 0)
@@ -116,13 +115,14 @@ async function committedOf(
 /** The numbers of members by group; without a group that this user may not describe. */
 async function membersOfGroups(
   groups: ReadonlyArray<{ readonly id: string }>,
-  admin: Admin,
+  client: Consumer,
 ): Promise<ReadonlyMap<string, number>> {
   if (groups.length === 0) return new Map()
   const ids = groups.map(({ id }) => id)
-  const described = await call<{ groups: Array<{ groupId: string; members: unknown[] }> }>(
-    ACTION,
-    (done) => admin.describeGroups(ids, { timeout: REQUEST_TIMEOUT_MS }, done as never),
+  const described = await administer<{
+    groups: Array<{ groupId: string; members: unknown[] }>
+  }>(ACTION, client, (admin, done) =>
+    admin.describeGroups(ids, { timeout: REQUEST_TIMEOUT_MS }, done as never),
   ).catch(() => ({ groups: [] }))
   return new Map(described.groups.map(({ groupId, members }) => [groupId, members.length]))
 }

@@ -3,7 +3,7 @@ import type { TopicPartition } from '../../src/core/topic-partition.ts'
 import type { PartitionReplicas, TopicSetting } from '../../src/port/topic-details.ts'
 import { addon } from '../client/addon.ts'
 import {
-  adminOf,
+  administer,
   type Consumer,
   call,
   type Metadata,
@@ -73,20 +73,18 @@ export class Topics {
     // The client asks the controller for this, and the embedded broker names none. Its topics last as
     // long as the broker.
     if (this.#isEmbedded) return new Map()
-    const admin = adminOf(await this.#connection.client())
-    try {
-      const found = await call<TopicDescription[]>('Cannot read topics', (done) =>
-        admin.describeTopics([...topics], { timeout: TOPIC_IDS_TIMEOUT_MS }, done),
-      )
-      return new Map(
-        found.flatMap(({ name, topicId: { mostSignificantBits, leastSignificantBits }, error }) => {
-          const id = `${mostSignificantBits} ${leastSignificantBits}`
-          return error || id === NO_TOPIC_ID ? [] : [[name, id] as const]
-        }),
-      )
-    } finally {
-      admin.disconnect()
-    }
+    const found = await administer<TopicDescription[]>(
+      'Cannot read topics',
+      await this.#connection.client(),
+      (admin, done) =>
+        admin.describeTopics([...topics], { timeout: TOPIC_IDS_TIMEOUT_MS }, done as never),
+    )
+    return new Map(
+      found.flatMap(({ name, topicId: { mostSignificantBits, leastSignificantBits }, error }) => {
+        const id = `${mostSignificantBits} ${leastSignificantBits}`
+        return error || id === NO_TOPIC_ID ? [] : [[name, id] as const]
+      }),
+    )
   }
 
   /** The replicas of topics' partitions, without topics that do not exist. */
@@ -205,19 +203,17 @@ async function whyWithoutPartitions(topic: string, client: Consumer): Promise<Ka
   // Older brokers do not support this request: then the metadata alone decides.
   const reasonOf = (thrown: unknown) => {
     const error = fromClient(thrown as ClientError, action)
-    return isPassing(error) || error.code === 'KAFKA_AUTHORIZATION' ? error : unknownTopic(topic)
+    const isKnown = error.code === 'KAFKA_AUTHORIZATION' || error.code === 'SHUTTING_DOWN'
+    return isPassing(error) || isKnown ? error : unknownTopic(topic)
   }
-  const admin = adminOf(client)
   try {
-    const [description] = await call<TopicDescription[]>(action, (done) =>
+    const [description] = await administer<TopicDescription[]>(action, client, (admin, done) =>
       admin.describeTopics([topic], { timeout: REQUEST_TIMEOUT_MS }, done as never),
     )
     if (description && !description.error) return notLoaded(action, unknownTopic(topic))
     return description?.error ? reasonOf(description.error) : unknownTopic(topic)
   } catch (thrown) {
     return reasonOf(thrown)
-  } finally {
-    admin.disconnect()
   }
 }
 
