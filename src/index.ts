@@ -4,11 +4,8 @@ export { type ErrorCode, type ErrorDetails, KafkaConsumeError } from './core/err
 export type { HistogramState } from './core/histogram.ts'
 export type { FinishedRequest, RequestObserver } from './core/request-statistics.ts'
 export type { FeedStats } from './feed/feed-stats.ts'
-export {
-  type ConsoleAccount,
-  type ConsoleOptions,
-  kafkaConsole,
-} from './gateway/console/console.ts'
+export { type ConsoleOptions, kafkaConsole } from './gateway/console/console.ts'
+export type { ConsoleAccount } from './gateway/console/page.ts'
 export { type KafkaConsumeHandler, kafkaConsume } from './http/kafka-consume.ts'
 export {
   type KafkaReaderEnv,
@@ -78,6 +75,7 @@ export {
   kafkaUpstream,
   type UpstreamStats,
 } from './http/upstream/kafka-upstream.ts'
+export { kafkaStatus } from './observability/kafka-status.ts'
 export {
   type KafkaMetrics,
   kafkaMetrics,
@@ -86,7 +84,6 @@ export {
 } from './observability/metrics.ts'
 export { type DocumentedRoutes, kafkaDocs } from './observability/openapi/docs.ts'
 export type { MeasuredRoutes } from './observability/route-metrics.ts'
-export { kafkaStatus } from './observability/status.ts'
 export { kafkaTopics } from './observability/topics.ts'
 export type {
   AuthenticationOptions,

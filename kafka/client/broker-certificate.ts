@@ -1,7 +1,7 @@
 import { connect } from 'node:tls'
 import type { TlsOptions } from '../../src/port/cluster-options.ts'
 import { UNTRUSTED } from './errors.ts'
-import { readText } from './security.ts'
+import { readText } from './text-or-file.ts'
 
 const TIMEOUT_MS = 3_000
 

@@ -6,7 +6,7 @@ import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts
 import { isJsonObject } from '../../src/core/json-object.ts'
 import type { TokenSasl } from '../../src/port/cluster-options.ts'
 import { connectionError } from './errors.ts'
-import { readText } from './security.ts'
+import { readText } from './text-or-file.ts'
 
 const log = getLogger(['hono-kafka-consume', 'tokens'])
 

@@ -1,7 +1,5 @@
 /** Translates the connection options of a cluster into librdkafka's settings. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { KafkaConsumeError } from '../../src/core/errors.ts'
 import type {
   ClusterOptions,
   PasswordSasl,
@@ -10,6 +8,7 @@ import type {
 } from '../../src/port/cluster-options.ts'
 import type { Settings } from './client.ts'
 import type { OAuthTokens } from './oauth-tokens.ts'
+import { cannotUse, readText } from './text-or-file.ts'
 
 /**
  * The settings that every client connects with: brokers, TLS and SASL. Files are read each time, so
@@ -32,22 +31,6 @@ export function connectionSettings(
       'sasl.mechanisms': 'OAUTHBEARER',
       oauthbearer_token_refresh_cb: tokens.refresh,
     }),
-  }
-}
-
-/**
- * The text of an option, or the content of its file without white space around it.
- *
- * @param name The option's path, such as `security.ca`.
- * @throws KafkaConsumeError INVALID_OPTIONS that names the option and the file.
- */
-export function readText(given: TextOrFile, name: string): string {
-  if (typeof given === 'string') return given
-  try {
-    return readFileSync(given.file, 'utf8').trim()
-  } catch (error) {
-    const state = (error as NodeJS.ErrnoException).code ?? 'it cannot be read'
-    throw cannotUse(name, given, state, error)
   }
 }
 
@@ -106,15 +89,4 @@ function readKey(pem: string, given: TextOrFile, passphrase: unknown) {
     const state = 'it holds no private key in PEM that can be read'
     throw cannotUse('security.key', given, state, error)
   }
-}
-
-function cannotUse(
-  name: string,
-  given: TextOrFile,
-  state: string,
-  cause?: unknown,
-): KafkaConsumeError {
-  const place = typeof given === 'string' ? '' : `${given.file}: `
-  const message = `Cannot use ${name} for Kafka: ${place}${state}`
-  return new KafkaConsumeError('INVALID_OPTIONS', message, { cause })
 }

@@ -1,7 +1,6 @@
 import type { Gap } from '../port/kafka.ts'
 import type { ConsumedRecord } from '../records/consumed-record.ts'
-import type { SchemaIssue } from '../records/standard-schema.ts'
-import type { ValueSchemas } from './schema.ts'
+import type { SchemaIssue, SchemaOutput, StandardSchema } from '../records/standard-schema.ts'
 
 /** A record, and the position after it. */
 export interface ReceivedRecord<Topic extends string = string, Value = unknown>
@@ -14,9 +13,22 @@ export interface ReceivedRecord<Topic extends string = string, Value = unknown>
   readonly cursor: string
 }
 
+/** One schema for the values of all topics, or one for each topic. */
+export type ValueSchemas = StandardSchema | Readonly<Record<string, StandardSchema>>
+
+/** A record whose value has the type of its schema; with a schema for each topic, a union by `topic`. */
+export type RecordBySchema<Schemas extends ValueSchemas | undefined> =
+  Schemas extends StandardSchema
+    ? ReceivedRecord<string, SchemaOutput<Schemas>>
+    : Schemas extends Readonly<Record<string, StandardSchema>>
+      ? {
+          [Topic in keyof Schemas & string]: ReceivedRecord<Topic, SchemaOutput<Schemas[Topic]>>
+        }[keyof Schemas & string]
+      : ReceivedRecord
+
 /** Where reading begins, and which records are wanted. See docs/positions.md. */
 export interface ReadOptions {
-  /** `earliest`, `latest`, a time (RFC 3339) a duration back from now (`-10m`), or `-100` for the newest 100 records. Default: the route's. */
+  /** `earliest`, `latest`, a time (RFC 3339), a duration back from now (`-10m`), or `-100` for the newest 100 records. Default: the route's. */
   readonly start?: string
   /** The `cursor` of an earlier record: reading continues exactly there. Takes precedence over `start`. */
   readonly cursor?: string

@@ -1,7 +1,9 @@
 /** One connection for all tabs of an origin, since browsers allow six of HTTP/1.1 to a server. */
+
+import { acceptRecord } from './accept-record.ts'
 import { KafkaStreamError, type ReportedError, reportedError } from './errors.ts'
+import type { RecordBySchema, ValueSchemas } from './record.ts'
 import { addressOf, type ReceivedRecord, type ReceiveOptions, reportGap } from './record.ts'
-import { acceptRecord, type RecordBySchema, type ValueSchemas } from './schema.ts'
 import { type StreamOptions, stream } from './stream.ts'
 import { type TabMessage, TabPositions } from './tab-group.ts'
 

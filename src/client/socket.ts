@@ -1,5 +1,8 @@
 /** Reads a route by WebSocket, over as many connections as it takes. */
+
+import { acceptRecord } from './accept-record.ts'
 import { AckBatch } from './ack-batch.ts'
+import type { RecordBySchema, ValueSchemas } from './record.ts'
 import {
   addressOf,
   type ReadPosition,
@@ -9,7 +12,6 @@ import {
   wrongArgument,
 } from './record.ts'
 import { Retries } from './retry.ts'
-import { acceptRecord, type RecordBySchema, type ValueSchemas } from './schema.ts'
 import { type SocketFrame, SocketFrames } from './socket-frames.ts'
 
 /** The options of `socket`. */

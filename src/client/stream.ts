@@ -1,6 +1,8 @@
 /** Reads a route's event stream by `fetch`, over as many connections as it takes. */
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import { acceptRecord } from './accept-record.ts'
 import { KafkaStreamError, reportedError } from './errors.ts'
+import type { RecordBySchema, ValueSchemas } from './record.ts'
 import {
   addressOf,
   type ReadPosition,
@@ -11,7 +13,6 @@ import {
 } from './record.ts'
 import { Retries } from './retry.ts'
 import { addressOfRoute, type RecordByRoute, type StreamRoute } from './route.ts'
-import { acceptRecord, type RecordBySchema, type ValueSchemas } from './schema.ts'
 
 /** Headers as `fetch` takes them. A runtime's types may lack the DOM's `HeadersInit`. */
 type RequestHeaders = NonNullable<RequestInit['headers']>

@@ -1,6 +1,6 @@
 /** The hook of `client/react` and `client/hono-jsx`, made of the library's own hooks. */
 
-import type { RecordBySchema, ValueSchemas } from './schema.ts'
+import type { RecordBySchema, ValueSchemas } from './record.ts'
 import { sharedStream } from './shared-stream.ts'
 import { type StreamOptions, stream } from './stream.ts'
 

@@ -24,12 +24,15 @@ import { type SessionOptions, Sessions } from './auth/sessions.ts'
 import { healthRoutes, type NotReady } from './health.ts'
 import { STANDARD_HTTPS_PORT } from './https.ts'
 import { KongRoutes } from './kong-routes.ts'
-import { guardedLogin } from './login/login.ts'
+import { type GuardedLogin, guardedLogin } from './login/login.ts'
 import { Pages } from './pages.ts'
 import { produceRoute } from './produce-route.ts'
 import { refuseRestricted } from './restricted.ts'
 import type { AnsweringHandler, MakeRoute, ServedRoute } from './routing-table.ts'
 import { Supervisor } from './supervisor.ts'
+
+/** The address of every client where the gateway is not told how to find it. */
+const NO_ADDRESS = () => 'unknown'
 
 /** The path of the gateway's own route to write. */
 const PRODUCE_PATH = '/produce'
@@ -157,26 +160,10 @@ export interface Gateway {
  * @param makeRoute Default: `kafkaConsume`.
  */
 export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): Gateway {
-  const { cluster, groupInstanceId, groupProtocol, threads, sessions } = options
-  const { addressOf = () => 'unknown' } = options
+  const { cluster, threads, sessions, addressOf = NO_ADDRESS } = options
   const make = routeMaker(options, makeRoute)
   const supervisor = new Supervisor(options.maxEagerStarts)
-  const kong = new KongRoutes({
-    make,
-    supervisor,
-    groupInstanceId,
-    groupProtocol,
-    environment: options.environment ?? {},
-    mayShow: options.mayShow ?? (() => false),
-    addressOf,
-    ca: options.kafkaCa,
-    brokers: cluster?.brokers,
-    httpsPort: options.httpsPort ?? (() => STANDARD_HTTPS_PORT),
-    makeLimiter: threads?.makeLimiter ?? makeLocalLimiter,
-    makeLoginCounter: threads?.makeLoginCounter ?? makeLocalLoginCounter,
-    sessions: sessions && new Sessions('kafka-consumer-session', sessions),
-    isPage: (c) => isPage(c),
-  })
+  const kong = kongRoutes(options, make, supervisor, (c) => isPage(c))
   const own = ownHandlers(options, make)
   for (const handler of own.values()) supervisor.add(handler, cluster?.brokers.join(', ') ?? '')
   const ownServed = [...own].map(([path, handler]) => {
@@ -184,14 +171,14 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
   })
   const served = () => [...ownServed, ...kong.served()]
   const measured = () => ({ ...byName(served()), ...logsByName(kong.logs()) })
-  const { observers, metrics, status, report } = reportsOf(options, served, measured)
+  const reports = reportsOf(options, served, measured)
   const consolePath = options.console ?? '/'
   const pages = new Pages({
-    status,
+    status: reports.status,
     served,
     console: consolePath,
     docs: options.docs ?? true,
-    metrics: metrics !== undefined,
+    metrics: reports.metrics !== undefined,
     account: async (c) => c.get('gatewaySession') ?? (await kong.logins.account(c)),
     isLoginOffered: (c) => login.isOffered(c),
   })
@@ -205,6 +192,61 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
     isPage,
     counts: threads,
   })
+
+  return {
+    app: appOf({ options, reports, supervisor, login, kong, own, pages, consolePath }),
+    apply: (snapshot) => doAtOnce(kong.apply(snapshot)),
+    applyInTurns: (snapshot) => kong.apply(snapshot),
+    replaceClients: (clients) => login.replaceClients?.(clients),
+    notReady: () => supervisor.notReady(),
+    report: reports.report,
+    start: () => supervisor.start(),
+    // Logs last: streams that end now are logged, too.
+    close: () => supervisor.close().finally(() => kong.close()),
+  }
+}
+
+/** The routes of Kong's snapshot, which is empty at first. */
+function kongRoutes(
+  options: GatewayOptions,
+  make: MakeRoute,
+  supervisor: Supervisor,
+  isPage: (c: Context) => boolean,
+): KongRoutes {
+  const { cluster, groupInstanceId, groupProtocol, threads, sessions } = options
+  return new KongRoutes({
+    make,
+    supervisor,
+    groupInstanceId,
+    groupProtocol,
+    environment: options.environment ?? {},
+    mayShow: options.mayShow ?? (() => false),
+    addressOf: options.addressOf ?? NO_ADDRESS,
+    ca: options.kafkaCa,
+    brokers: cluster?.brokers,
+    httpsPort: options.httpsPort ?? (() => STANDARD_HTTPS_PORT),
+    makeLimiter: threads?.makeLimiter ?? makeLocalLimiter,
+    makeLoginCounter: threads?.makeLoginCounter ?? makeLocalLoginCounter,
+    sessions: sessions && new Sessions('kafka-consumer-session', sessions),
+    isPage,
+  })
+}
+
+/** The parts of a gateway between which its app divides requests. */
+interface AppParts {
+  readonly options: GatewayOptions
+  readonly reports: ReturnType<typeof reportsOf>
+  readonly supervisor: Supervisor
+  readonly login: GuardedLogin
+  readonly kong: KongRoutes
+  readonly own: ReadonlyMap<string, AnsweringHandler>
+  readonly pages: Pages
+  readonly consolePath: string
+}
+
+/** The app: {@link createGateway} says in which order a request meets the parts. */
+function appOf({ options, reports, supervisor, login, kong, own, pages, consolePath }: AppParts) {
+  const { observers, metrics, status } = reports
   /** The answer of Kong's global plugins, which for a browser may be the page to log in. */
   const guardByKong = (c: Context) =>
     kong.guard(c)?.then(async (refusal) => refusal && ((await login.offer(c, refusal)) ?? refusal))
@@ -232,18 +274,7 @@ export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): G
       pages.handle(c, guardByKong),
   )
   app.onError(answerError)
-
-  return {
-    app,
-    apply: (snapshot) => doAtOnce(kong.apply(snapshot)),
-    applyInTurns: (snapshot) => kong.apply(snapshot),
-    replaceClients: (clients) => login.replaceClients?.(clients),
-    notReady: () => supervisor.notReady(),
-    report,
-    start: () => supervisor.start(),
-    // Logs last: streams that end now are logged, too.
-    close: () => supervisor.close().finally(() => kong.close()),
-  }
+  return app
 }
 
 /** A gateway's reports: those of all threads for clients, and that of this one for the others. */

@@ -1,12 +1,9 @@
-/** `GET /status`: the routes of a gateway and the state of Kafka, as JSON for programs and the console page. */
-import type { Handler } from 'hono'
+/** The status of a process: its routes and the state of Kafka, for programs and the console page. */
 import packageJson from '../../package.json' with { type: 'json' }
 import type { ProduceStats } from '../http/produce/kafka-produce.ts'
-import { clientOf } from '../http/request/client.ts'
 import type { PartitionRange, RouteStats } from '../http/route/route-stats.ts'
 import type { UpstreamStats } from '../http/upstream/kafka-upstream.ts'
 import { lagOf, type Observed, PartitionOffsets } from './partition-offsets.ts'
-import { readableStatus } from './readable-status.ts'
 
 /** A route that `/status` lists. */
 export interface StatusRoute {
@@ -113,14 +110,6 @@ export function statusOf(routes: () => readonly StatusRoute[]): () => Promise<St
   }
 }
 
-/** Answers with a status, as JSON: with the part that the client may see. */
-export function statusHandler(status: () => Promise<Status>): Handler {
-  return async (c) => {
-    c.header('Cache-Control', 'no-store')
-    return c.json(readableStatus(await status(), clientOf(c)))
-  }
-}
-
 /**
  * The status of a process of several threads. Each has the routes and knows all of their clusters and
  * groups that it uses; streams are open in one of them.
@@ -159,35 +148,6 @@ function membershipsOf(threads: readonly Status[]): Status['groups'] {
     }
   }
   return [...found.values()].flat()
-}
-
-/**
- * `GET /status` for an app of your own: its routes, their topics, the clusters with offsets and
- * brokers, and the groups with their lag, as JSON. The page of `kafkaConsole` reads it. Kafka is asked
- * for offsets at most once a second for each set of topics, whatever the number of requests.
- *
- * @param handlers Handlers of `kafkaConsume` by the paths at which they are mounted.
- * @returns A handler to mount by `app.get`.
- *
- * @example
- * ```ts
- * import { Hono } from 'hono'
- * import { kafkaConsume, kafkaStatus } from 'hono-kafka-consume'
- *
- * const orders = kafkaConsume({ bootstrapServers: 'localhost:9092', topics: ['orders'] })
- * const app = new Hono().all('/orders', orders).get('/status', kafkaStatus({ '/orders': orders }))
- *
- * const { routes } = await (await app.request('/status')).json()
- * if (routes[0].topics[0] !== 'orders') throw new Error('the route is listed with its topics')
- * await orders.close()
- * ```
- */
-export function kafkaStatus(handlers: Readonly<Record<string, Observed>>): Handler {
-  const routes = () =>
-    Object.entries(handlers).map(([path, handler]) => {
-      return { name: path, paths: [path], hosts: [], handler }
-    })
-  return statusHandler(statusOf(routes))
 }
 
 /** The clusters of all routes, each once. */

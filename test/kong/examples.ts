@@ -3,7 +3,7 @@
  * https://developer.konghq.com/plugins/kafka-upstream/examples/ and so on. Kong shows each as a file of
  * decK and as a request to the Admin API, with variables for what the reader has.
  */
-import type { SecureListener } from '../../tools/kafka/secure.ts'
+import type { SecureListener } from '../../tools/kafka/secure-listeners.ts'
 
 /** An example, and how it is tried. */
 export interface Example {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { KafkaConsumeOptions } from '../../src/index.ts'
 import { reader } from '../../tools/kafka/credentials.ts'
-import type { SecureListener } from '../../tools/kafka/secure.ts'
+import type { SecureListener } from '../../tools/kafka/secure-listeners.ts'
 import { BuiltPackage, launch, runtimes } from '../runtimes/launch.ts'
 import { uniqueName } from '../support/names.ts'
 import { type Host, Route, type RouteOptions } from '../support/route.ts'

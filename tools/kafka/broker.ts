@@ -19,7 +19,8 @@ import { withLock } from './lock.ts'
 import { askForBrokers } from './metadata.ts'
 import { freePorts, isPortFree } from './ports.ts'
 import { identify, isAlive } from './process.ts'
-import { credentialsFolder, type SecurePorts, secureListeners } from './secure.ts'
+import { credentialsFolder } from './secure.ts'
+import { type SecurePorts, secureListeners } from './secure-listeners.ts'
 import {
   type BrokerNode,
   type Cluster,

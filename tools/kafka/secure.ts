@@ -2,24 +2,8 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { admin, reader } from './credentials.ts'
+import { listeners, type SecureListener, secureListeners } from './secure-listeners.ts'
 import { type Cluster, stateFolder } from './state.ts'
-
-/** Listeners by their names in Kafka's settings. Clients must refuse the certificates of the last three. */
-const listeners = {
-  SASL_PLAINTEXT: { protocol: 'SASL_PLAINTEXT', certificate: undefined },
-  SASL_SSL: { protocol: 'SASL_SSL', certificate: 'broker' },
-  /** Requires a certificate of the client. */
-  SSL: { protocol: 'SSL', certificate: 'broker' },
-  EXPIRED: { protocol: 'SSL', certificate: 'expired' },
-  FOREIGN: { protocol: 'SSL', certificate: 'foreign' },
-  OTHER_HOST: { protocol: 'SSL', certificate: 'other-host' },
-} as const
-
-export type SecureListener = keyof typeof listeners
-
-export const secureListeners = Object.keys(listeners) as SecureListener[]
-
-export type SecurePorts = Readonly<Record<SecureListener, number>>
 
 /** The folder of the certificates and of the key that signs tokens. */
 export function credentialsFolder({ name }: Pick<Cluster, 'name'>): string {

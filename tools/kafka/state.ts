@@ -16,7 +16,7 @@ import {
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { ProcessIdentity } from './process.ts'
-import type { SecurePorts } from './secure.ts'
+import type { SecurePorts } from './secure-listeners.ts'
 
 export interface BrokerNode {
   /** Counted from 1. */

@@ -4,7 +4,7 @@ import { NONCE, secureHeaders } from 'hono/secure-headers'
 import { clientOf, credentialQuery, isRestricted } from '../../http/request/client.ts'
 import { describeScope } from '../auth/scope.ts'
 import { assetRoutes, importMap } from './assets.ts'
-import { page } from './page.ts'
+import { type ConsoleAccount, page } from './page.ts'
 
 /** Options of `kafkaConsole`: addresses of the app, as the browser sees them. */
 export interface ConsoleOptions {
@@ -36,14 +36,6 @@ export interface ConsoleOptions {
    */
   // biome-ignore lint/suspicious/noExplicitAny: a context of any environment
   readonly login?: ((c: Context<any>) => string | undefined) | undefined
-}
-
-/** A user who has logged in. */
-export interface ConsoleAccount {
-  /** The name to show. */
-  readonly name: string
-  /** The address to which the page posts to log out. */
-  readonly logout: string
 }
 
 /**

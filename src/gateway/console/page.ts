@@ -1,7 +1,6 @@
 import { html, raw } from 'hono/html'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { SHELL_MODULES, STYLES } from './assets.ts'
-import type { ConsoleAccount } from './console.ts'
 
 /** The addresses that the page asks for data, and those that it links to. */
 export interface ConsoleLinks {
@@ -10,6 +9,14 @@ export interface ConsoleLinks {
   readonly topics: string
   /** The API docs; without it the page has no link to them. */
   readonly docs: string | undefined
+}
+
+/** A user who has logged in. */
+export interface ConsoleAccount {
+  /** The name to show. */
+  readonly name: string
+  /** The address to which the page posts to log out. */
+  readonly logout: string
 }
 
 /** The parts of the page that depend on its request. */

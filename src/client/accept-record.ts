@@ -1,19 +1,11 @@
-/** Values by schemas of any library that implements Standard Schema: valibot, zod, arktype and others. */
-import type { SchemaOutput, SchemaResult, StandardSchema } from '../records/standard-schema.ts'
-import { type ReceivedRecord, type ReceiveOptions, reportInvalid } from './record.ts'
-
-/** One schema for the values of all topics, or one for each topic. */
-export type ValueSchemas = StandardSchema | Readonly<Record<string, StandardSchema>>
-
-/** A record whose value has the type of its schema; with a schema for each topic, a union by `topic`. */
-export type RecordBySchema<Schemas extends ValueSchemas | undefined> =
-  Schemas extends StandardSchema
-    ? ReceivedRecord<string, SchemaOutput<Schemas>>
-    : Schemas extends Readonly<Record<string, StandardSchema>>
-      ? {
-          [Topic in keyof Schemas & string]: ReceivedRecord<Topic, SchemaOutput<Schemas[Topic]>>
-        }[keyof Schemas & string]
-      : ReceivedRecord
+/** Validates values by schemas of any library that implements Standard Schema: valibot, zod, arktype and others. */
+import type { SchemaResult, StandardSchema } from '../records/standard-schema.ts'
+import {
+  type ReceivedRecord,
+  type ReceiveOptions,
+  reportInvalid,
+  type ValueSchemas,
+} from './record.ts'
 
 /** The record with what its schema makes of the value; undefined for one that is announced and left out. */
 export async function acceptRecord(
