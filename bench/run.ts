@@ -1,6 +1,6 @@
 /**
  * `bun run bench`: measures this project side by side with the programs that bound its speed, on a real
- * Kafka. docs/benchmarks.md describes the scenarios and their method.
+ * Kafka. docs/benchmark-method.md describes the scenarios.
  */
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
