@@ -2,13 +2,13 @@ import { KafkaConsumeError } from '../core/errors.ts'
 import type { AssignedConsumer, KafkaCluster, PartitionOffset } from '../port/kafka.ts'
 import type { SharedPlaces } from '../port/threads.ts'
 
-/** Milliseconds between two looks for a place that another thread may have left. */
-const LOOK_MS = 20
+/** Milliseconds between two attempts to take a place that another thread may have left. */
+const RETRY_MS = 20
 /** Milliseconds that other threads may take to leave a place: to close a consumer takes longer on a busy machine. */
 const OTHERS_MS = 1_000
 
-/** A catch-up read whose client takes nothing now. */
-export interface SuspendedRead {
+/** A catch-up read that is paused, since its client takes nothing now. */
+export interface PausedRead {
   /** Closes the consumer of the read, which continues at its cursor with another one. */
   giveWay(): void
 }
@@ -16,38 +16,38 @@ export interface SuspendedRead {
 /**
  * The consumers of catch-up reads, up to a limit.
  *
- * Overflow policy: a consumer that is kept for a next page gives way first, then the read that has been
- * suspended the longest. When there is neither, a new request is refused with TOO_MANY_REPLAYS. An
+ * Overflow policy: a consumer that is suspended for a next page gives way first, then the read that has been
+ * paused the longest. When there is neither, a new request is refused with TOO_MANY_REPLAYS. An
  * open stream waits in turn instead, since its client would lose its place. Where several threads share
  * the limit, each asks the others to let a read give way before it refuses one.
  */
 export class CatchUpPool {
   readonly #cluster: KafkaCluster
   readonly #limit: number
-  readonly #evictKept: () => boolean
+  readonly #evictSuspended: () => boolean
   readonly #places: SharedPlaces | undefined
-  /** Suspended reads, the longest suspended first. */
-  readonly #suspended = new Set<SuspendedRead>()
+  /** Paused reads, the longest paused first. */
+  readonly #paused = new Set<PausedRead>()
   readonly #queue: Array<() => void> = []
   #open = 0
-  /** Looks for places that other threads have left, while streams wait for one. */
-  #looking: ReturnType<typeof setInterval> | undefined
+  /** Takes places that other threads have left, while streams wait for one. */
+  #retries: ReturnType<typeof setInterval> | undefined
   #fallenBehind = 0
   #replaced = 0
 
   /**
-   * @param evictKept Closes a consumer that is kept for a next page. Returns whether there was one.
+   * @param evictSuspended Closes a consumer that is suspended for a next page. Returns whether there was one.
    * @param places Counts the consumers of other threads, too. Default: those of this pool alone.
    */
   constructor(
     cluster: KafkaCluster,
     limit: number,
-    evictKept: () => boolean = () => false,
+    evictSuspended: () => boolean = () => false,
     places?: SharedPlaces,
   ) {
     this.#cluster = cluster
     this.#limit = limit
-    this.#evictKept = evictKept
+    this.#evictSuspended = evictSuspended
     this.#places = places
     places?.onAsked(() => this.#makeRoom())
   }
@@ -88,13 +88,13 @@ export class CatchUpPool {
   }
 
   /** Offers the place of a read to others, until {@link resume}. */
-  suspend(read: SuspendedRead): void {
+  pause(read: PausedRead): void {
     if (this.#queue.length > 0) read.giveWay()
-    else this.#suspended.add(read)
+    else this.#paused.add(read)
   }
 
-  resume(read: SuspendedRead): void {
-    this.#suspended.delete(read)
+  resume(read: PausedRead): void {
+    this.#paused.delete(read)
   }
 
   /**
@@ -154,7 +154,7 @@ export class CatchUpPool {
       signal?.throwIfAborted()
       signal?.addEventListener('abort', leave, { once: true })
       this.#queue.push(enter)
-      this.#lookAtOthers()
+      this.#awaitOthers()
     })
   }
 
@@ -172,30 +172,30 @@ export class CatchUpPool {
     this.#places.ask()
     const until = performance.now() + OTHERS_MS
     while (performance.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       if (this.#takePlace()) return true
     }
     return false
   }
 
   /** Lets waiting streams in when another thread has left a place, which it does not tell. */
-  #lookAtOthers(): void {
-    if (!this.#places || this.#looking) return
+  #awaitOthers(): void {
+    if (!this.#places || this.#retries) return
     this.#places.ask()
-    this.#looking = setInterval(() => {
+    this.#retries = setInterval(() => {
       while (this.#queue.length > 0 && this.#takePlace()) this.#queue.shift()?.()
       if (this.#queue.length > 0) return
-      clearInterval(this.#looking)
-      this.#looking = undefined
-    }, LOOK_MS)
+      clearInterval(this.#retries)
+      this.#retries = undefined
+    }, RETRY_MS)
   }
 
   /** @returns Whether a place will become free. */
   #makeRoom(): boolean {
-    if (this.#evictKept()) return true
-    const [longest] = this.#suspended
+    if (this.#evictSuspended()) return true
+    const [longest] = this.#paused
     if (!longest) return false
-    this.#suspended.delete(longest)
+    this.#paused.delete(longest)
     longest.giveWay()
     return true
   }

@@ -6,7 +6,7 @@ import type { MessageDeserializer } from '../records/encode.ts'
 import { EncodedBatch } from '../records/encoded-batch.ts'
 import type { ProcessedRecord } from '../records/pipeline.ts'
 import type { RecordProcessor } from '../records/record-processor.ts'
-import type { CatchUpPool, SuspendedRead } from './catch-up-pool.ts'
+import type { CatchUpPool, PausedRead } from './catch-up-pool.ts'
 import type { PendingRecords } from './pending-records.ts'
 
 /** Records of one read at most. */
@@ -41,8 +41,8 @@ export class CatchUpRead {
   /** When the consumer last brought something, in `performance.now()`'s time. */
   #broughtAt = 0
   #isClosed = false
-  /** The suspended read from which the pool may take the consumer while the client reads nothing. */
-  #suspended: SuspendedRead | undefined
+  /** The paused read, whose consumer the pool may take while the client reads nothing. */
+  #paused: PausedRead | undefined
 
   /**
    * @param processor Absent: records are encoded as they are.
@@ -173,21 +173,21 @@ export class CatchUpRead {
   }
 
   /** Lets others have the consumer's place in the pool, until {@link resume}. */
-  suspend(read: SuspendedRead): void {
-    if (!this.#consumer || this.#suspended) return
-    this.#suspended = read
-    this.#pool.suspend(read)
+  pause(read: PausedRead): void {
+    if (!this.#consumer || this.#paused) return
+    this.#paused = read
+    this.#pool.pause(read)
   }
 
   resume(): void {
-    if (!this.#suspended) return
-    this.#pool.resume(this.#suspended)
-    this.#suspended = undefined
+    if (!this.#paused) return
+    this.#pool.resume(this.#paused)
+    this.#paused = undefined
   }
 
-  /** Closes the consumer of a suspended read, since its place in the pool is needed. */
+  /** Closes the consumer of a paused read, since its place in the pool is needed. */
   giveWay(): void {
-    this.#suspended = undefined
+    this.#paused = undefined
     this.closeConsumer()
   }
 

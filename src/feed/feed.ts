@@ -72,8 +72,8 @@ export class Feed {
     this.#monitor = new TopicMonitor(cluster, options.topics, this.#times.grace)
     this.#suspendedReads = new SuspendedReads(this.#times.suspendedRead)
     this.#subscribers = new IdleTimer(this.#times.idleTimeout, () => void this.close())
-    const evictKept = () => this.#suspendedReads.evictOldest()
-    this.catchUpPool = new CatchUpPool(cluster, options.maxReplays, evictKept, options.places)
+    const evictSuspended = () => this.#suspendedReads.evictOldest()
+    this.catchUpPool = new CatchUpPool(cluster, options.maxReplays, evictSuspended, options.places)
   }
 
   get processor(): RecordProcessor | undefined {
@@ -233,8 +233,8 @@ export class Feed {
    */
   release(subscription: Subscription): void {
     if (subscription.isAtEnd) this.#onEndReached()
-    const isKept = subscription.isResumable && this.catchUpPool.waiting === 0
-    if (isKept) this.#suspendedReads.keep(subscription)
+    const isSuspended = subscription.isResumable && this.catchUpPool.waiting === 0
+    if (isSuspended) this.#suspendedReads.keep(subscription)
     else void subscription.close()
   }
 
@@ -259,13 +259,13 @@ export class Feed {
     const { liveConsumer } = followed
     const bounds = await this.#resolve(requested, followed, filter)
     await this.#updateHead(followed, requested.from, bounds.vector)
-    const kept = filter(liveConsumer.table)
+    const suspended = filter(liveConsumer.table)
       ? undefined
       : this.#suspendedReads.take(liveConsumer, bounds, form)
-    if (kept) {
-      // A suspended read is counted while it is kept.
+    if (suspended) {
+      // A suspended read is counted already.
       this.#subscribers.leave()
-      return kept
+      return suspended
     }
     return this.#open(followed, bounds, filter, form, this.#onClose)
   }

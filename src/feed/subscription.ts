@@ -2,7 +2,7 @@
 import { filterTurns } from '../core/turn-queue.ts'
 import type { BatchForm } from '../records/batch-form.ts'
 import type { Cursor } from '../records/cursor.ts'
-import type { SuspendedRead } from './catch-up-pool.ts'
+import type { PausedRead } from './catch-up-pool.ts'
 import { CatchUpRead } from './catch-up-read.ts'
 import { continueAfter, type Handover } from './handover.ts'
 import type { IndexedRead } from './indexed-read.ts'
@@ -35,7 +35,7 @@ import {
  * rest of the former ring buffer and changes over at its end. It reads added partitions from their
  * beginning.
  */
-export class Subscription implements RingBufferReader, SuspendedRead {
+export class Subscription implements RingBufferReader, PausedRead {
   /** The form of records that a catch-up read encodes. */
   readonly form: BatchForm
   readonly #setup: SubscriptionSetup
@@ -255,7 +255,7 @@ export class Subscription implements RingBufferReader, SuspendedRead {
       this.#phase.leave()
       this.#phase = PARKED
     } else if (this.#phase.kind === 'catchUp') {
-      this.#phase.suspend(this)
+      this.#phase.pause(this)
     }
   }
 

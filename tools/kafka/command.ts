@@ -13,6 +13,7 @@ interface ToolCommand {
 
 export async function runCommand({ argv, log, limit, env, onLine }: ToolCommand): Promise<void> {
   appendFileSync(log, `$ ${argv.join(' ')}\n`)
+  const begun = performance.now()
   const child = Bun.spawn(argv, {
     env: env ?? process.env,
     stdin: 'ignore',
@@ -28,13 +29,17 @@ export async function runCommand({ argv, log, limit, env, onLine }: ToolCommand)
   }
   await Promise.all([eachLine(child.stdout, take), eachLine(child.stderr, take), child.exited])
   if (child.exitCode === 0) return
-  const state = child.signalCode
-    ? `it was ended by ${child.signalCode}, its limit is ${limit / 1000} s`
-    : `it failed with exit code ${child.exitCode}`
   throw new Error(
-    `Cannot run ${basename(argv[0] ?? '')}: ${state}\n${output.slice(-25).join('\n')}\n` +
-      `The whole log: ${log}`,
+    `Cannot run ${basename(argv[0] ?? '')}: ${stateOf(child, performance.now() - begun, limit)}\n` +
+      `${output.slice(-25).join('\n')}\nThe whole log: ${log}`,
   )
+}
+
+/** Why a program has failed. Java ends with an exit code of its own when it is told to end at the limit. */
+function stateOf(child: Bun.Subprocess, taken: number, limit: number): string {
+  if (taken >= limit) return `it did not end within ${limit / 1000} s`
+  if (child.signalCode) return `it was ended by ${child.signalCode}`
+  return `it failed with exit code ${child.exitCode}`
 }
 
 async function eachLine(stream: ReadableStream<Uint8Array>, take: (line: string) => void) {
