@@ -152,6 +152,6 @@ describe.each(VIEWS)('%s', (_, path, show) => {
       await show()
       expect(await axeFindings(browser.page)).toEqual([])
     },
-    90_000,
+    120_000,
   )
 })

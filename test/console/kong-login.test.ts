@@ -81,7 +81,7 @@ test('a key opens the records in the console; when the Admin API removes it, the
   const { page } = browser
   await page.goto(`${url}/?route=orders&start=earliest`)
   const refused = page.locator('#state').filter({ hasText: 'not logged in' })
-  await refused.waitFor({ timeout: 15_000 })
+  await refused.waitFor({ timeout: 60_000 })
   expect(await page.locator('#no-records').textContent()).toBe(
     'No API key found in request. Log in',
   )
@@ -92,14 +92,14 @@ test('a key opens the records in the console; when the Admin API removes it, the
   await page.locator('#no-records').getByRole('link', { name: 'Log in' }).click()
   await page.getByLabel('Password, key or token').fill('planted-key-of-ann')
   await page.keyboard.press('Enter')
-  await page.getByText('the record').first().waitFor({ timeout: 15_000 })
+  await page.getByText('the record').first().waitFor({ timeout: 60_000 })
   expect(page.url()).toBe(`${url}/?route=orders&start=earliest`)
   expect(await page.locator('.account').textContent()).toBe('ann')
   expect(await page.evaluate('document.cookie')).toBe('')
   await page.goto(url)
-  await page.locator('#state[data-state=live]').waitFor({ timeout: 15_000 })
+  await page.locator('#state[data-state=live]').waitFor({ timeout: 60_000 })
   await remove(gateway, `/consumers/ann/key-auth/${await idOfKey(gateway)}`)
-  await refused.waitFor({ timeout: 15_000 })
+  await refused.waitFor({ timeout: 60_000 })
   await page.reload()
   await page.locator('#login').click()
   await page.getByLabel('Password, key or token').waitFor()

@@ -48,7 +48,7 @@ async function open(flags: readonly string[], environment: Record<string, string
 }
 
 const isLive = (browser: Browser) =>
-  browser.page.locator('#state[data-state=live]').waitFor({ timeout: 15_000 })
+  browser.page.locator('#state[data-state=live]').waitFor({ timeout: 60_000 })
 
 test('a name and a password open the page that was asked for, and its streams; logging out ends that', async () => {
   const { gateway, url } = await open(['--clients', clients, '--log-level', 'debug'])
@@ -94,7 +94,7 @@ test('a client with a scope reads its part in the console, and gets out of a pag
   await page.getByLabel('Password or key').fill('planted-key-of-the-shop')
   browser.errors.length = 0
   await page.keyboard.press('Enter')
-  await page.getByText('the last of mine').waitFor({ timeout: 15_000 })
+  await page.getByText('the last of mine').waitFor({ timeout: 60_000 })
   expect(await page.getByText('a record of mine').count()).toBe(1)
   expect(await page.getByText('a record of others').count()).toBe(0)
   expect(await page.locator('.scope').textContent()).toBe(`You may read: topic ${topic} · key mine`)
@@ -123,7 +123,7 @@ test('a session that ends under an open page is told there, and a click away fro
   await page.keyboard.press('Enter')
   await isLive(browser)
   await page.context().clearCookies()
-  await page.getByRole('button', { name: 'Log in again' }).click({ timeout: 15_000 })
+  await page.getByRole('button', { name: 'Log in again' }).click({ timeout: 60_000 })
   await page.getByLabel('Password or key').waitFor()
 }, 120_000)
 

@@ -9,7 +9,7 @@ import { until } from '../support/wait.ts'
 import { needChromium } from './need-chromium.ts'
 import { numbered, outputOf, shownIn } from './records-page.ts'
 
-const LIMIT = 60_000
+const LIMIT = 120_000
 
 let kafka: TestKafka
 let browser: Browser

@@ -12,7 +12,7 @@ import { shownIn } from './records-page.ts'
 
 const root = join(import.meta.dirname, '../..')
 const TABS = 8
-const PATIENCE = 30_000
+const PATIENCE = 60_000
 
 let kafka: TestKafka
 let topic: string

@@ -97,14 +97,14 @@ test('the reason is shown where Kafka does not tell sizes', async () => {
   const { page } = browser
   await page.goto(`${embedded.url}/?view=topics`)
   const note = page.locator('.size-note')
-  await note.waitFor({ timeout: 40_000 })
+  await note.waitFor({ timeout: 60_000 })
   const reason = 'Cannot read the sizes of partitions: its brokers do not tell them.'
   expect(await note.textContent()).toBe(reason)
   expect(await column('#topics', 3, '–')).toHaveLength(1)
   await page.locator('#topics .topic-name').first().click()
-  await page.locator('#partitions tr').first().waitFor({ timeout: 20_000 })
+  await page.locator('#partitions tr').first().waitFor({ timeout: 60_000 })
   expect(await page.locator('.size-note').textContent()).toBe(reason)
-}, 90_000)
+}, 120_000)
 
 describe('the retention of a topic', () => {
   const settings = (values: Record<string, string>) =>

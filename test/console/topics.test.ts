@@ -80,7 +80,7 @@ const names = () => browser.page.locator('#topics .topic-name').allTextContents(
 
 async function openTopics(query = ''): Promise<void> {
   await browser.page.goto(`${url}/?view=topics${query}`)
-  await browser.page.locator('#topics tr').first().waitFor({ timeout: 20_000 })
+  await browser.page.locator('#topics tr').first().waitFor({ timeout: 60_000 })
 }
 
 describe('the view of topics', () => {
@@ -93,7 +93,7 @@ describe('the view of topics', () => {
     expect(await names()).toEqual([wide])
     expect(page.url()).toBe(`${url}/?view=topics&search=WIDE`)
     await page.reload()
-    await page.locator('#topics tr').first().waitFor({ timeout: 20_000 })
+    await page.locator('#topics tr').first().waitFor({ timeout: 60_000 })
     expect(await names()).toEqual([wide])
     expect(browser.errors).toEqual([])
   }, 120_000)
@@ -101,22 +101,22 @@ describe('the view of topics', () => {
   test('says at once who is behind, and by how much in which partition', async () => {
     await openTopics()
     const { page } = browser
-    await page.locator('#groups .behind').first().waitFor({ timeout: 40_000 })
+    await page.locator('#groups .behind').first().waitFor({ timeout: 60_000 })
     const [first] = await page.locator('#groups tr').allInnerTexts()
     expect(first).toContain(orders)
     await page.getByRole('button', { name: 'Lag' }).click()
     expect((await names())[0]).toBe(orders)
     expect(page.url()).toContain('sort=-lag')
     await page.locator('#topics .topic-name').first().click()
-    await page.locator('#partitions tr').first().waitFor({ timeout: 20_000 })
+    await page.locator('#partitions tr').first().waitFor({ timeout: 60_000 })
     await page.locator('.open').first().click()
     const lags = await page.locator('.partition .number:last-child').allTextContents()
     expect(lags.reduce((sum, lag) => sum + Number(lag), 0)).toBe(15)
     await page.goBack()
-    await page.locator('#topics tr').first().waitFor({ timeout: 20_000 })
+    await page.locator('#topics tr').first().waitFor({ timeout: 60_000 })
     expect((await names())[0]).toBe(orders)
     expect(browser.errors).toEqual([])
-  }, 90_000)
+  }, 120_000)
 
   test.each([390, 1440])(
     'fits in %i px, with 50 topics, 300 partitions and a name of 249 characters',
@@ -125,7 +125,7 @@ describe('the view of topics', () => {
       await page.setViewportSize({ width, height: 900 })
       for (const query of ['', `&topic=${wide}`, `&topic=${long}`]) {
         await page.goto(`${url}/?view=topics${query}`)
-        await page.locator('tbody tr').first().waitFor({ timeout: 20_000 })
+        await page.locator('tbody tr').first().waitFor({ timeout: 60_000 })
         const [fullWidth, height] = await page.evaluate<number[]>(
           '[document.documentElement.scrollWidth, document.documentElement.scrollHeight]',
         )
@@ -134,7 +134,7 @@ describe('the view of topics', () => {
       }
       expect(await page.locator('#topic-title').textContent()).toBe(long)
     },
-    90_000,
+    120_000,
   )
 
   test('leaves the focus and what is typed where they are, while its numbers change', async () => {
@@ -158,7 +158,7 @@ describe('the view of topics', () => {
     await kafka.produce(orders, [{ value: 'and one more' }])
     await until(async () => (await records()) !== then, 'the new record', 20_000)
     expect(await page.evaluate('document.activeElement.textContent')).toBe(orders)
-  }, 90_000)
+  }, 120_000)
 })
 
 describe('the view that writes', () => {
@@ -175,7 +175,7 @@ describe('the view that writes', () => {
     expect(await page.locator('#key').inputValue()).toBe('customer-7')
     expect(await page.locator('#partition').inputValue()).toBe('1')
     await page.getByRole('button', { name: 'Send' }).click()
-    await written().waitFor({ timeout: 15_000 })
+    await written().waitFor({ timeout: 60_000 })
     const link = (await written().getAttribute('href')) ?? ''
     const [, partition, offset] =
       /:(\d+):(\d+)$/.exec(new URL(link).searchParams.get('record') ?? '') ?? []
@@ -203,7 +203,7 @@ describe('the view that writes', () => {
     }
     await page.locator('#partition').fill('0')
     await page.keyboard.press('Control+Enter')
-    await written().waitFor({ timeout: 15_000 })
+    await written().waitFor({ timeout: 60_000 })
     const [, offset] = /offset ([\d,]+)/.exec((await written().textContent()) ?? '') ?? []
     const place = `topic=${orders}&partition=0&cursor=${orders}:0=${offset}&format=records`
     const { records } = await (await fetch(`${url}/messages?${place}`)).json()
@@ -222,7 +222,7 @@ describe('the view that writes', () => {
       if (request.method() === 'POST') requests.push(request.url())
     })
     await page.goto(`${url}/?view=produce`)
-    await page.getByRole('button', { name: 'Send' }).waitFor({ timeout: 20_000 })
+    await page.getByRole('button', { name: 'Send' }).waitFor({ timeout: 60_000 })
     await page.getByLabel('Key as').selectOption('base64')
     await page.locator('#key').fill('not base64!')
     await page.getByRole('button', { name: 'Add a header' }).click()
@@ -258,16 +258,16 @@ describe('the view that writes', () => {
       20_000,
     )
     expect(requests).toHaveLength(1)
-  }, 90_000)
+  }, 120_000)
 
   test('is not offered by a gateway that does not write', async () => {
     const started = await GatewayProcess.listening(['--brokers', brokers, '--topics', orders])
     await using _ = started.gateway
     const { page } = browser
     await page.goto(`${started.url}/?view=topics&topic=${orders}`)
-    await page.locator('#partitions tr').first().waitFor({ timeout: 20_000 })
+    await page.locator('#partitions tr').first().waitFor({ timeout: 60_000 })
     expect(await page.getByRole('link', { name: 'Produce' }).count()).toBe(0)
     await page.goto(`${started.url}/?view=produce`)
-    await page.getByText('--produce is off').waitFor({ timeout: 20_000 })
+    await page.getByText('--produce is off').waitFor({ timeout: 60_000 })
   }, 120_000)
 })

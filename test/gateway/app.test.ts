@@ -131,6 +131,7 @@ describe('the gateway', () => {
     const broker = await startEmbeddedBroker({ topic: 't', records: 0, recordsPerSecond: 0 })
     const cluster = { brokers: broker.bootstrapServers, topics: ['t'] }
     const gateway = createGateway({ cluster, maxSubscribers: 2 })
+    await gateway.start()
     const ndjson = { headers: { accept: 'application/x-ndjson' } }
     const streams = [await gateway.app.request('/stream'), await gateway.app.request('/stream')]
     expect(streams.map(({ status }) => status)).toEqual([200, 200])

@@ -178,14 +178,14 @@ consumers:
     const withTtl = (fields: string) => document().replace('key: planted-ann', `key: k, ${fields}`)
     const status = async (fields: string) =>
       (await ask(await served(withTtl(fields), environment), { headers: { apikey: 'k' } })).status
-    expect(await status('ttl: 60')).toBe(200)
+    expect(await status('ttl: 3600')).toBe(200)
     expect(await status('ttl: 0')).toBe(200)
-    expect(await status(`ttl: 60, updated_at: ${now - 50}`)).toBe(200)
-    expect(await status(`ttl: 60, updated_at: ${now - 61}`)).toBe(401)
-    expect(await status(`ttl: 0, updated_at: ${now - 61}`)).toBe(200)
-    const gateway = await served(withTtl(`ttl: 60, updated_at: ${now - 50}`), environment)
+    expect(await status(`ttl: 3600, updated_at: ${now - 3_000}`)).toBe(200)
+    expect(await status(`ttl: 3600, updated_at: ${now - 3_601}`)).toBe(401)
+    expect(await status(`ttl: 0, updated_at: ${now - 3_601}`)).toBe(200)
+    const gateway = await served(withTtl(`ttl: 3600, updated_at: ${now - 3_000}`), environment)
     const { body } = await ask(gateway, { headers: { apikey: 'k' } })
-    expect(body.until).toBe((now + 10) * 1_000)
+    expect(body.until).toBe((now + 600) * 1_000)
   })
 
   test('uses the credentials that exist at the time of a request', async () => {

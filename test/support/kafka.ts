@@ -39,9 +39,9 @@ export interface BrokerKind {
 export const PARTITIONS = 4
 
 /** How long a new topic may take until it can be written and read. */
-const READY_MS = 20_000
+const READY_MS = 60_000
 /** How much longer that may be for each of its partitions, of which some tests have a thousand. */
-const READY_EACH_MS = 40
+const READY_EACH_MS = 100
 
 /** Some tests write records of former years, which Kafka would delete at its next look, every 5 minutes. */
 const KEPT = { 'retention.ms': '-1' }
@@ -248,7 +248,7 @@ export class TestKafka {
       )
       return promise
     })
-    return within(Promise.all(sent), `delivery of ${records.length} records to ${topic}`, 20_000)
+    return within(Promise.all(sent), `delivery of ${records.length} records to ${topic}`)
   }
 
   /** The first offset kept and the offset after the last. */
