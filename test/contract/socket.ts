@@ -150,6 +150,8 @@ export function describeSocket(target: () => Target): void {
       expect(await plain.json()).toMatchObject({ code: 'UPGRADE_REQUIRED' })
       for (const query of [
         { acks: 'perhaps' },
+        { acks: ['true', 'false'] },
+        { acks: ['false', 'true'] },
         { max_unacked: 10 },
         { acks: 'true', max_unacked: 0 },
         { acks: 'true', start: 'earliest' },

@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
-import { parseRead, parseStream } from '../../src/http/request/parameters.ts'
+import {
+  parseRead,
+  parseSocket,
+  parseStream,
+  READ_NAMES,
+  SOCKET_NAMES,
+  STREAM_NAMES,
+} from '../../src/http/request/parameters.ts'
 import { text } from './arbitraries.ts'
 
 const TOPICS = ['fuzz', 'other']
@@ -117,4 +124,32 @@ describe('any query', () => {
       { numRuns: 5_000 },
     )
   })
+
+  test.each<[string, readonly string[], (query: URLSearchParams) => unknown]>([
+    ['a read', READ_NAMES, (given) => parseRead(given, TOPICS)],
+    ['a stream', STREAM_NAMES, (given) => parseStream(given, undefined, TOPICS)],
+    ['a stream that resumes', STREAM_NAMES, (given) => parseStream(given, 'fuzz:0=1', TOPICS)],
+    ['a WebSocket', SOCKET_NAMES, (given) => parseSocket(given, TOPICS)],
+  ])(
+    'a parameter of %s that is given twice is refused, unless it may be repeated',
+    (_, names, parse) => {
+      // Values that may be used once.
+      const values = {
+        acks: 'true',
+        order: 'time',
+        start: 'earliest',
+        end: 'latest',
+        format: 'records',
+      }
+      const once = (name: string) => values[name as keyof typeof values] ?? '1'
+      for (const name of names) {
+        if (['topic', 'partition', 'key'].includes(name)) continue
+        const given = [name, name].map((each): [string, string] => [each, once(each)])
+        const context: Array<[string, string]> = name === 'max_unacked' ? [['acks', 'true']] : []
+        expect(() => parse(new URLSearchParams([...context, ...given]))).toThrow(
+          `Cannot use parameter "${name}": it may be given only once`,
+        )
+      }
+    },
+  )
 })

@@ -68,6 +68,8 @@ export const READ_NAMES = [
   'version',
   ...FILTERS,
 ]
+/** Parameters of which a request may have several. */
+const REPEATABLE = ['topic', 'partition', 'key']
 const POSITION_NAMES = ['start', 'cursor', 'last_event_id']
 /** Parameters of a stream. */
 export const STREAM_NAMES = ['format', ...POSITION_NAMES, 'lastEventId', 'end', ...FILTERS]
@@ -303,19 +305,21 @@ export function chooseFormat(asked: FormatName | undefined, options: ResolvedOpt
 class Parameters {
   readonly #query: URLSearchParams
 
+  /** @throws KafkaConsumeError INVALID_PARAMETER for one that is unknown, or given more often than once. */
   constructor(query: URLSearchParams, known: readonly string[]) {
     this.#query = query
     for (const name of query.keys()) {
       if (!known.includes(name)) {
         throw invalid(clip(name), `it is unknown; the parameters here are ${known.join(', ')}`)
       }
+      if (!REPEATABLE.includes(name) && query.getAll(name).length > 1) {
+        throw invalid(name, 'it may be given only once')
+      }
     }
   }
 
   one(name: string): string | undefined {
-    const values = this.#query.getAll(name)
-    if (values.length > 1) throw invalid(name, 'it may be given only once')
-    return values[0]
+    return this.#query.get(name) ?? undefined
   }
 
   hasAny(names: readonly string[]): boolean {
