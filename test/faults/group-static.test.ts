@@ -87,6 +87,44 @@ test.each(['classic', 'consumer'] as const)(
   90_000,
 )
 
+test.each(['classic', 'consumer'] as const)(
+  'while a static node is away another one reads on, and a node that joins gets its share when Kafka misses the first, with the protocol %s',
+  async (protocol) => {
+    const topic = await kafka.createTopic(PARTITIONS)
+    const group = uniqueName('static')
+    const [a, b] = await twoNodes(topic, group, protocol)
+    await using _ = a
+    await b.close()
+    await using c = await join(topic, group, 'c', protocol)
+    // Its reads wait for partitions, and fail after 30 s without.
+    const early = c.fetch({ timeout: 100 }).catch(() => {})
+    const partitions = await partitionsOf(a)
+    await kafka.produce(
+      topic,
+      partitions.flatMap((partition) =>
+        Array.from({ length: 10 }, () => ({ partition, value: 'x' })),
+      ),
+    )
+    let read = 0
+    const isRead = async () => {
+      read += (await a.records({ timeout: 100 })).length
+      // A node of the protocol consumer gets its share meanwhile, of which it gets the records.
+      return read === 20 || (await partitionsOf(c)).length > 0
+    }
+    await until(isRead, () => `the other node to read on, ${read} records came`, 20_000)
+    if (sized(false, true)) {
+      const hasPartitions = async () => {
+        await a.fetch({ timeout: 100 })
+        return (await partitionsOf(c)).length > 0
+      }
+      await until(hasPartitions, 'the new node to read', 90_000)
+    }
+    await c.close()
+    await early
+  },
+  150_000,
+)
+
 test('a node that is killed after it gave partitions up, and before it joined again, leaves no partition without a node', async () => {
   const topic = await kafka.createTopic(PARTITIONS)
   const group = uniqueName('static')
