@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Gap } from '../../src/port/kafka.ts'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
+import { uniqueName } from '../support/names.ts'
 import { RawClient } from '../support/raw.ts'
 import { Route, range } from '../support/route.ts'
 import type { StreamedRecord } from '../support/sse.ts'
@@ -43,6 +44,34 @@ async function write(topic: string, life: number, partitions: number, from: numb
 }
 
 describe.concurrent('topics that change while clients follow them', () => {
+  test(
+    'a gateway whose only topic does not exist is not ready until it is created; one whose topic is deleted later stays ready, and names the topic',
+    async () => {
+      const topic = uniqueName('later')
+      const { gateway, url } = await gatewayOf(topic)
+      await using _ = gateway
+      const readyz = async () => (await fetch(new URL('/readyz', url))).json()
+      const isReady = async () => ((await readyz()) as { status: string }).status === 'ready'
+      const isMissing = async () => JSON.stringify(await readyz()).includes('"UNKNOWN_TOPIC"')
+      await until(isMissing, 'the missing topic to be the reason', 30_000)
+      expect(await readyz()).toMatchObject({
+        status: 'unavailable',
+        reasons: [{ code: 'UNKNOWN_TOPIC', message: expect.stringContaining(topic) }],
+      })
+      await kafka.createTopic(1, 1, topic)
+      await until(isReady, 'readiness', 30_000)
+      await kafka.deleteTopic(topic)
+      const read = () => fetch(new URL('/messages?start=earliest&timeout=0', url))
+      await until(async () => (await read()).status === 404, 'the topic to be gone', 30_000)
+      expect(await (await read()).json()).toMatchObject({
+        code: 'UNKNOWN_TOPIC',
+        message: expect.stringContaining(topic),
+      })
+      expect(await isReady()).toBe(true)
+    },
+    LIMIT,
+  )
+
   test(
     'partitions are added: none of their records is missed, and streams go on',
     async () => {
