@@ -11,7 +11,6 @@ import { TestKafka } from '../support/kafka.ts'
 import { until } from '../support/wait.ts'
 import { needChromium } from './need-chromium.ts'
 
-const { TEST_KAFKA_BROKERS: brokers = '' } = process.env
 const SECRET = 'planted-secret-of-tokens-of-32-characters'
 const folder = mkdtempSync(join(tmpdir(), 'kong-login-'))
 const config = join(folder, 'kong.yaml')
@@ -22,11 +21,10 @@ let topic: string
 needChromium()
 
 beforeAll(async () => {
-  if (!brokers) throw new Error('Cannot test: TEST_KAFKA_BROKERS names no Kafka')
-  kafka = await TestKafka.connect(brokers, { autoCreate: false })
+  kafka = await TestKafka.real()
   topic = await kafka.createTopic(1)
   await kafka.produce(topic, [{ key: 'k', value: 'the record', partition: 0 }])
-  const [host, port] = brokers.split(',')[0]?.split(':') ?? []
+  const [host, port] = kafka.bootstrapServers.split(',')[0]?.split(':') ?? []
   const consume = (mode: string) =>
     `{name: kafka-consume, config: {mode: ${mode}, bootstrap_servers: [{host: ${host}, port: ${port}}], topics: [{name: ${topic}}]}}`
   writeFileSync(

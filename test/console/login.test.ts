@@ -12,7 +12,6 @@ import { freePort } from '../support/port.ts'
 import { until } from '../support/wait.ts'
 import { needChromium } from './need-chromium.ts'
 
-const { TEST_KAFKA_BROKERS: brokers = '' } = process.env
 const folder = mkdtempSync(join(tmpdir(), 'login-'))
 const clients = join(folder, 'clients.yaml')
 
@@ -22,8 +21,7 @@ let topic: string
 needChromium()
 
 beforeAll(async () => {
-  if (!brokers) throw new Error('Cannot test: TEST_KAFKA_BROKERS names no Kafka')
-  kafka = await TestKafka.connect(brokers, { autoCreate: false })
+  kafka = await TestKafka.real()
   topic = await kafka.createTopic(1)
   writeFileSync(
     clients,
@@ -40,7 +38,7 @@ afterAll(async () => {
 }, 120_000)
 
 async function open(flags: readonly string[], environment: Record<string, string> = {}) {
-  const own = ['--brokers', brokers, '--topics', topic, ...flags]
+  const own = ['--brokers', kafka.bootstrapServers, '--topics', topic, ...flags]
   const started = await GatewayProcess.listening(own, environment)
   const isReady = async () => (await fetch(`${started.url}/readyz`)).status === 200
   await until(isReady, 'readiness')

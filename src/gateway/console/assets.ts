@@ -40,6 +40,7 @@ const VIEW_MODULES = [
   'records/sources.js',
   'records/toolbar.js',
   'records/view.js',
+  'topics/group-panel.js',
   'topics/list.js',
   'topics/sizes.js',
   'topics/sorting.js',

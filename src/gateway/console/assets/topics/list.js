@@ -4,9 +4,10 @@ import { html, render } from 'lit-html'
 import { repeat } from 'lit-html/directives/repeat.js'
 import { count, rate } from '../format.js'
 import { addressOf, parameters, replaceAddress, withChanges } from '../router.js'
+import { groupPanel } from './group-panel.js'
 import { sizeNote, sizeText, sizeValue } from './sizes.js'
 import { headers, sorted } from './sorting.js'
-import { follow, groupCount } from './topic-data.js'
+import { follow } from './topic-data.js'
 
 /** @typedef {import('./topic-data.js').TopicList} TopicList */
 /** @typedef {import('./topic-data.js').ListedTopic & { cluster: string }} Topic */
@@ -134,7 +135,7 @@ const page = (list, failure, shownRows, actions) => {
         ${topics.length > shownRows ? html`<p class="more"><button type="button" @click=${actions.showAll}>Show all ${count(topics.length)}</button></p>` : ''}
         <p class="empty" ?hidden=${topics.length > 0}>${emptyText(list, total)}</p>
       </section>
-      ${list ? groupPanel(groupsOf(list), list) : ''}
+      ${list ? groupsOfList(groupsOf(list), list) : ''}
     </div>`
 }
 
@@ -179,30 +180,20 @@ function topicAddress({ name, cluster }, hasClusters) {
  * @param {Group[]} groups
  * @param {TopicList} list
  */
-function groupPanel(groups, { clusters }) {
-  const leftOut = clusters.reduce((sum, cluster) => sum + cluster.groupsLeftOut, 0)
+function groupsOfList(groups, { clusters }) {
   const hasClusters = clusters.length > 1
-  return html`<section class="panel" aria-labelledby="groups-title">
-    <div class="panel-head">
-      <h2 id="groups-title">Consumer groups</h2>
-      <p class="count">${groupCount(groups, leftOut)}</p>
-    </div>
-    <div class="wide-table tall" tabindex="0" role="region" aria-label="Table of consumer groups">
-      <table>
-        <thead><tr>
-          <th scope="col">Group</th>
-          <th scope="col">State</th>
-          <th scope="col" class="number">Lag</th>
-        </tr></thead>
-        <tbody id="groups">${repeat(
-          groups,
-          ({ cluster, id }) => JSON.stringify([cluster, id]),
-          (group) => groupRow(group, hasClusters),
-        )}</tbody>
-      </table>
-    </div>
-    <p class="empty" ?hidden=${groups.length > 0}>No group has committed offsets in these topics.</p>
-  </section>`
+  return groupPanel({
+    id: 'groups-title',
+    groups,
+    groupsLeftOut: clusters.reduce((sum, cluster) => sum + cluster.groupsLeftOut, 0),
+    numbers: ['Lag'],
+    bodies: html`<tbody id="groups">${repeat(
+      groups,
+      ({ cluster, id }) => JSON.stringify([cluster, id]),
+      (group) => groupRow(group, hasClusters),
+    )}</tbody>`,
+    empty: 'No group has committed offsets in these topics.',
+  })
 }
 
 /** @param {Group} group @param {boolean} hasClusters */

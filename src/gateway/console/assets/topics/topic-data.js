@@ -2,7 +2,6 @@
 /** The topics of the gateway, by `/topics`, asked for again and again while a view shows them. */
 import { withCredentials } from '../credentials.js'
 import { every } from '../dom.js'
-import { count } from '../format.js'
 
 /** @typedef {{ id: string, state: string, lag: number }} TopicGroup */
 /** @typedef {{ bytes: number | null, replicaBytes: number | null }} Size */
@@ -57,15 +56,4 @@ async function ask(address, signal) {
   } catch {
     return { failure: 'The gateway cannot be reached.' }
   }
-}
-
-/**
- * The number of consumer groups that are listed, and of those that Kafka was not asked about yet.
- * @param {readonly unknown[]} groups
- * @param {number} leftOut
- */
-export function groupCount(groups, leftOut) {
-  return leftOut > 0
-    ? `${count(groups.length)}, and ${count(leftOut)} to ask about`
-    : count(groups.length)
 }

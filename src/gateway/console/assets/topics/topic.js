@@ -5,9 +5,10 @@ import { repeat } from 'lit-html/directives/repeat.js'
 import { bytes, count, rate } from '../format.js'
 import { gatewayStatus, onStatus, producerOf } from '../gateway-status.js'
 import { addressOf, parameters, replaceAddress, withChanges } from '../router.js'
+import { groupPanel } from './group-panel.js'
 import { isTiered, retentionText, sizeNote, sizeText, sizeValue } from './sizes.js'
 import { headers, sorted } from './sorting.js'
-import { follow, groupCount } from './topic-data.js'
+import { follow } from './topic-data.js'
 
 /** @typedef {import('./topic-data.js').DescribedTopic} DescribedTopic */
 /** @typedef {import('./topic-data.js').TopicPartition} TopicPartition */
@@ -93,7 +94,7 @@ const page = (name, topic, failure, open, { toggle, sort }) => {
       topic
         ? html`<div class="topic-panels">
           ${partitionPanel(topic, sort)}
-          <div class="view">${groupPanel(topic, open, toggle)}${configurationPanel(topic)}</div>
+          <div class="view">${groupsOfTopic(topic, open, toggle)}${configurationPanel(topic)}</div>
         </div>`
         : ''
     }`
@@ -160,32 +161,19 @@ const partitionPanel = (
  * @param {ReadonlySet<string>} open
  * @param {(id: string) => void} toggle
  */
-const groupPanel = (
-  { groups, groupsLeftOut },
-  open,
-  toggle,
-) => html`<section class="panel" aria-labelledby="topic-groups-title">
-  <div class="panel-head">
-    <h2 id="topic-groups-title">Consumer groups</h2>
-    <p class="count">${groupCount(groups, groupsLeftOut)}</p>
-  </div>
-  <div class="wide-table tall" tabindex="0" role="region" aria-label="Table of consumer groups">
-    <table>
-      <thead><tr>
-        <th scope="col">Group</th>
-        <th scope="col">State</th>
-        <th scope="col" class="number">Members</th>
-        <th scope="col" class="number">Lag</th>
-      </tr></thead>
-      ${repeat(
-        groups,
-        ({ id }) => id,
-        (group) => groupRows(group, open.has(group.id), toggle),
-      )}
-    </table>
-  </div>
-  <p class="empty" ?hidden=${groups.length > 0}>No group has committed offsets in this topic.</p>
-</section>`
+const groupsOfTopic = ({ groups, groupsLeftOut }, open, toggle) =>
+  groupPanel({
+    id: 'topic-groups-title',
+    groups,
+    groupsLeftOut,
+    numbers: ['Members', 'Lag'],
+    bodies: repeat(
+      groups,
+      ({ id }) => id,
+      (group) => groupRows(group, open.has(group.id), toggle),
+    ),
+    empty: 'No group has committed offsets in this topic.',
+  })
 
 /**
  * @param {ReadingGroup} group
