@@ -22,6 +22,7 @@ test.each([
   ['const a = 1\n// Of the newest batch only.\n', 'a.ts:2 the comment begins with "Of"'],
   ['/**\n * Those of a group.\n */', 'a.ts:1 the comment begins with "Those"'],
   ["throw new Error('the value is no JSON')", 'a.ts:1 "is no JSON": say'],
+  ['const text = `sizes: brokers do not tell them`', 'a.ts:1 "do not tell them": say'],
   ['// A topic may be created anew.', 'a.ts:1 "anew": say'],
   ['const givenLedger = 1', 'a.ts:1 the name givenLedger: "ledger" is "offset tracker"'],
 ])('%j is refused', (text, fault) => {

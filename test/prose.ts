@@ -29,6 +29,10 @@ const PHRASES: readonly Phrase[] = [
   { pattern: /\bthe latter\b/gi, say: 'the thing itself' },
   { pattern: /\bwho(?:ever)? asks\b/gi, say: '"client"' },
   {
+    pattern: /\bdo(?:es)? not tell (?:it|them|sizes?|the size)\b/gi,
+    say: 'what is not reported, returned or exposed',
+  },
+  {
     pattern: /\b(?:hand|give)s? (?:it |them )?back\b|\b(?:handed|given) back\b/gi,
     say: '"requeue"',
   },

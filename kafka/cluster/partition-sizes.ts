@@ -104,11 +104,11 @@ function sumOf(sizes: Float64Array, begin: number, end: number): number | undefi
 
 function reasonOf(error: ClientError): UnknownSizes {
   if (error.code === CLUSTER_AUTHORIZATION_FAILED) {
-    const message = `${ACTION}: its ACLs do not allow us to describe the cluster`
+    const message = `${ACTION}: Kafka's ACLs do not allow this user to describe the cluster`
     return { code: 'KAFKA_AUTHORIZATION', message }
   }
   if (error.code === UNSUPPORTED_FEATURE) {
-    return { code: 'KAFKA_ERROR', message: `${ACTION}: its brokers do not tell them` }
+    return { code: 'KAFKA_ERROR', message: `${ACTION}: the brokers do not support this request` }
   }
   const { code, message } = fromClient(error, ACTION)
   return { code, message }

@@ -178,7 +178,7 @@ export class CatchUpPool {
     return false
   }
 
-  /** Lets waiting streams in when another thread has left a place, which it does not tell. */
+  /** Lets waiting streams in when another thread has left a place, of which it does not notify this one. */
   #awaitOthers(): void {
     if (!this.#places || this.#retries) return
     this.#places.ask()

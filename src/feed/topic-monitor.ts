@@ -123,7 +123,7 @@ export class TopicMonitor {
     return isStalled ? { kind: 'stalled' } : undefined
   }
 
-  /** @returns undefined when brokers do not tell topic ids, though they may answer other requests. */
+  /** @returns undefined when brokers do not return topic ids, though they may answer other requests. */
   async #askIds(): Promise<ReadonlyMap<string, string> | undefined> {
     if (!this.#hasIds) return undefined
     return this.#cluster.topicIds(this.#topics).catch(() => undefined)

@@ -157,7 +157,7 @@ export class SettingsCache {
     { readonly at: number; readonly found: Promise<readonly TopicSetting[] | undefined> }
   >(MAX_CACHED_SETTINGS)
 
-  /** The settings of a topic; undefined where Kafka does not tell them, as to a user without the right. */
+  /** The settings of a topic; undefined where Kafka does not return them, as to a user without the right. */
   of(
     cluster: string,
     topic: string,

@@ -122,7 +122,7 @@ function detailOf(
   }
 }
 
-/** Why sizes are unknown, where Kafka does not tell them. */
+/** Why sizes are unknown, where Kafka does not report them. */
 function sizeErrorOf({ sizes: { unknown } }: ClusterTopics) {
   return unknown && { sizeError: { message: unknown.message, code: unknown.code } }
 }

@@ -9,7 +9,7 @@ type Authentication = RegistryOptions['authentication']
 type OAuth2 = NonNullable<Authentication['oauth2']>
 type OAuth2Client = NonNullable<Authentication['oauth2Client']>
 
-/** The lifetime of a token when its server does not tell it. */
+/** The lifetime of a token when its server does not state it. */
 const DEFAULT_LIFETIME_S = 300
 /** The time before its end at which a token is renewed; half of its lifetime when that is shorter. */
 const MARGIN_MS = 30_000

@@ -91,14 +91,14 @@ test('the size of each topic and partition is shown with its unit, and sorts the
   expect(browser.errors).toEqual([])
 }, 120_000)
 
-test('the reason is shown where Kafka does not tell sizes', async () => {
+test('the reason is shown where Kafka does not report sizes', async () => {
   const embedded = await GatewayProcess.listening([])
   await using _ = embedded.gateway
   const { page } = browser
   await page.goto(`${embedded.url}/?view=topics`)
   const note = page.locator('.size-note')
   await note.waitFor({ timeout: 60_000 })
-  const reason = 'Cannot read the sizes of partitions: its brokers do not tell them.'
+  const reason = 'Cannot read the sizes of partitions: the brokers do not support this request.'
   expect(await note.textContent()).toBe(reason)
   expect(await column('#topics', 3, '–')).toHaveLength(1)
   await page.locator('#topics .topic-name').first().click()

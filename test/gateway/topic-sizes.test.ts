@@ -171,7 +171,7 @@ test('the embedded broker leaves sizes unknown, and says so', async () => {
     const { clusters } = await (await kafkaTopics({ '/t': handler }).request('/')).json()
     expect(clusters[0].topics[0]).toMatchObject({ name: 't', bytes: null, replicaBytes: null })
     expect(clusters[0].sizeError).toEqual({
-      message: 'Cannot read the sizes of partitions: its brokers do not tell them',
+      message: 'Cannot read the sizes of partitions: the brokers do not support this request',
       code: 'KAFKA_ERROR',
     })
   } finally {
@@ -218,7 +218,7 @@ describe('brokers', () => {
     expect(asked).toHaveLength(3)
   })
 
-  test('that do not tell a size leave that of the topic unknown, and not that of other partitions', async () => {
+  test('that do not report a size leave that of the topic unknown, and not that of other partitions', async () => {
     const { cache, refresh } = cacheOf((partition) => (partition === 1 ? undefined : 5))
     await refresh([at(0), at(1)])
     expect(cache.sum([at(0), at(1)]).bytes).toBeNull()

@@ -27,7 +27,7 @@ export function describeTopicSizes(secured: () => Secured): void {
         sizeError: {
           code: 'KAFKA_AUTHORIZATION',
           message:
-            'Cannot read the sizes of partitions: its ACLs do not allow us to describe the cluster',
+            "Cannot read the sizes of partitions: Kafka's ACLs do not allow this user to describe the cluster",
         },
       })
       await secured().tool('kafka-acls', '--add', ...acl)

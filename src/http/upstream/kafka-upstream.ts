@@ -144,7 +144,7 @@ async function produce(
 
 const NOT_SENT = 'could not send message to topic'
 
-/** Answers in Kong's words; where Kong does not tell them, in its form. */
+/** Answers in Kong's words; where Kong does not publish them, in its form. */
 function errorAnswer(c: Context, thrown: unknown, showDetail: boolean): Response {
   const error = asKafkaConsumeError(thrown instanceof SendError ? thrown.cause : thrown)
   const { code, message, detail } = error

@@ -42,7 +42,7 @@ interface CompiledRoute {
   readonly methods: ReadonlySet<string> | undefined
   readonly headers: readonly HeaderRule[]
   /**
-   * The hosts of requests by HTTPS. Runtimes do not tell the host name of TLS (SNI); clients send an
+   * The hosts of requests by HTTPS. Runtimes do not expose the host name of TLS (SNI); clients send an
    * equal `Host` (RFC 9110, 4.2.2).
    */
   readonly snis: readonly HostRule[]
