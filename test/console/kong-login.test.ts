@@ -46,7 +46,7 @@ consumers:
 
 afterAll(async () => {
   rmSync(folder, { recursive: true })
-  await kafka?.deleteTopic(topic)
+  if (topic) await kafka.deleteTopic(topic)
   await kafka?.close()
 }, 120_000)
 
