@@ -7,7 +7,13 @@ import type {
   PollLimits,
 } from '../../src/port/kafka.ts'
 import type { OffsetRange, OwnedPartition } from './partitions.ts'
-import { encodeBlocks, type RecordBlock } from './record-block.ts'
+import {
+  encodeBlocks,
+  joinReady,
+  type ReadyForm,
+  type RecordBlock,
+  SYNC_BYTES,
+} from './record-block.ts'
 
 /** Neighbouring records of an owned partition, in one block. */
 export class RecordRange implements OffsetRange {
@@ -68,12 +74,23 @@ export class RecordRange implements OffsetRange {
  * within a partition by offset. Its owner stops reading when it is full enough.
  */
 export class ReadyRecords {
+  #form: ReadyForm | undefined
   #ranges: RecordRange[] = []
   #length = 0
   #bytes = 0
 
   get length(): number {
     return this.#length
+  }
+
+  /** The form of the JSON that reads make at once; undefined where they make none. */
+  get form(): ReadyForm | undefined {
+    return this.#form
+  }
+
+  /** Has later reads make JSON at once, as clients were given records last. */
+  prepare(form: ReadyForm | undefined): void {
+    this.#form = form
   }
 
   /** Bytes of the packed records. */
@@ -161,6 +178,12 @@ export interface DeliverySink {
   delivered(records: number, late: number): void
   /** The client was told of gaps. */
   told(gaps: readonly Gap[]): void
+  /**
+   * Reports how records of the delivery are asked for.
+   *
+   * @param form The form in which later reads may make JSON at once; undefined where none is needed.
+   */
+  used(form: ReadyForm | undefined): void
   returned(ranges: readonly RecordRange[], gaps: readonly Gap[]): void
 }
 
@@ -228,6 +251,7 @@ export class GroupDelivery implements Delivery {
   }
 
   get records(): readonly KafkaRecord[] {
+    this.#sink.used(undefined)
     this.#records ??= this.runs.flatMap(({ range: { owned, block, begin, end } }) =>
       Array.from({ length: end - begin }, (_, index) => block.record(begin + index, owned)),
     )
@@ -239,7 +263,11 @@ export class GroupDelivery implements Delivery {
     return this.#partitions
   }
 
-  encode({ parts, ...form }: RecordTexts): Uint8Array | Promise<Uint8Array> {
+  encode(request: RecordTexts): Uint8Array | Promise<Uint8Array> {
+    const ready = this.#ready(request)
+    if (ready) return joinReady(ready, request.isBrief === true)
+    const { parts, ...form } = request
+    this.#sink.used(this.bytes <= SYNC_BYTES ? readyFormOf(request) : undefined)
     const texts = parts.map((part) => {
       if (typeof part === 'string') return part
       const { block, begin, end } = (part.run as GroupRun).range
@@ -247,6 +275,24 @@ export class GroupDelivery implements Delivery {
       return { block, begin, end, prefix, separator }
     })
     return encodeBlocks(texts, form, this.bytes)
+  }
+
+  /** The texts and the JSON of runs; undefined where the JSON of one is not ready, or there is much of it. */
+  #ready({ parts, valuesAreJson, content }: RecordTexts): Array<string | Uint8Array> | undefined {
+    if (content !== 'record' || this.bytes > SYNC_BYTES) return undefined
+    const found: Array<string | Uint8Array> = []
+    for (const part of parts) {
+      if (typeof part === 'string') {
+        found.push(part)
+        continue
+      }
+      if (part.prefix !== '') return undefined
+      const { block, begin, end } = (part.run as GroupRun).range
+      const text = block.readyText(begin, end, valuesAreJson, part.separator)
+      if (!text) return undefined
+      found.push(text)
+    }
+    return found
   }
 
   ackRange(begin: number, end: number): void {
@@ -300,6 +346,13 @@ export class GroupDelivery implements Delivery {
       this.#isTold ? [] : this.gaps,
     )
   }
+}
+
+/** The form of a request's records, if reads can make it. */
+function readyFormOf({ parts, valuesAreJson, content }: RecordTexts): ReadyForm | undefined {
+  const run = parts.find((part) => typeof part !== 'string')
+  if (run?.prefix !== '' || content !== 'record') return undefined
+  return { valuesAreJson, separator: run.separator }
 }
 
 /** A part of a run, by indexes in the delivery. */

@@ -73,6 +73,7 @@ export class Group implements GroupSession {
       this.#member.commitDelivered(records)
     },
     told: (gaps) => this.#member.markTold(gaps),
+    used: (form) => this.#ready.prepare(form),
     returned: (ranges, gaps) => this.#requeue(ranges, gaps),
   }
   readonly #loop: Promise<void>

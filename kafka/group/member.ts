@@ -258,7 +258,9 @@ export class GroupMember implements WatchedMember {
     await this.#recreated.check(consumer)
     if (this.#owned.error) throw this.#owned.error
     const wait = this.#isPaused ? PAUSED_WAIT_MS : READ_WAIT_MS
-    const read = await this.#host.read(consumer, { records: limit, wait }).catch(failedRead)
+    const read = await this.#host
+      .read(consumer, { records: limit, wait, ready: this.#ready.form })
+      .catch(failedRead)
     // A read that was abandoned may still return.
     if (consumer !== this.#consumer) return false
     for (const part of read.parts) {

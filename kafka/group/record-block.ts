@@ -15,13 +15,32 @@ import type { ClientError } from '../client/errors.ts'
  */
 const READ_BYTES = 256 * 1024
 /** Bytes of packed records above which their JSON is made on another thread. */
-const SYNC_BYTES = 256 * 1024
+export const SYNC_BYTES = 256 * 1024
 /** Bytes of JSON that is written to memory which is used again and again: see {@link RecordTexts}. */
 const BRIEF_BYTES = 64 * 1024
 /** Bytes of a packed record before its key (native/src/packed.h). */
 const HEAD_BYTES = 20
 
+/** The most bytes of a UTF-16 code unit in UTF-8. */
+const MAX_UNIT_BYTES = 3
+
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+const encoder = new TextEncoder()
+
+/** The form of JSON that a read makes of its records at once: of each record from its offset on. */
+export interface ReadyForm {
+  /** See {@link RecordTexts}. */
+  readonly valuesAreJson: boolean
+  /** The text between two records. */
+  readonly separator: string
+}
+
+/** JSON of all records of a block, with a separator after each. */
+interface ReadyTexts extends ReadyForm {
+  readonly bytes: Uint8Array
+  /** The index of each record's first byte, and at the end the number of bytes. */
+  readonly starts: Uint32Array
+}
 
 /** Records of one read. */
 export class RecordBlock {
@@ -30,12 +49,26 @@ export class RecordBlock {
   /** The index of each record's first byte, and at the end the number of bytes. */
   readonly starts: Uint32Array
   readonly offsets: Float64Array
+  readonly #texts: ReadyTexts | undefined
   #view: DataView | undefined
 
-  constructor(bytes: Uint8Array, starts: Uint32Array, offsets: Float64Array) {
+  /** @param texts Default: no JSON is ready. */
+  constructor(bytes: Uint8Array, starts: Uint32Array, offsets: Float64Array, texts?: ReadyTexts) {
     this.bytes = bytes
     this.starts = starts
     this.offsets = offsets
+    this.#texts = texts
+  }
+
+  /**
+   * The JSON of the records from index `begin` to before `end`, with separators between them; undefined
+   * where it is not ready in this form.
+   */
+  readyText(begin: number, end: number, valuesAreJson: boolean, separator: string) {
+    const texts = this.#texts
+    if (texts?.valuesAreJson !== valuesAreJson || texts.separator !== separator) return undefined
+    const { bytes, starts } = texts
+    return bytes.subarray(starts[begin], (starts[end] as number) - separator.length)
   }
 
   /** A record as an object, whose bytes are parts of the block. */
@@ -96,12 +129,16 @@ export interface BlockRead {
 /**
  * Reads records of a consumer.
  *
- * @param limits `wait` for a first record or end, in milliseconds.
+ * @param limits `wait` for a first record or end, in milliseconds. `ready`: JSON that is made at once.
  * @returns A promise that rejects if nothing was read.
  */
 export type ReadBlock = (
   consumer: Consumer,
-  limits: { readonly records: number; readonly wait: number },
+  limits: {
+    readonly records: number
+    readonly wait: number
+    readonly ready?: ReadyForm | undefined
+  },
 ) => Promise<BlockRead>
 
 /** The class that `native/` adds to the client's addon. */
@@ -110,8 +147,20 @@ interface BlockAddon {
 }
 
 interface NativeRecordReader {
-  /** @param client The client's own native object. */
-  read(client: unknown, records: number, bytes: number, wait: number, done: ReadDone): void
+  /**
+   * @param client The client's own native object.
+   * @param separator A text of ASCII after the JSON of each record, which is made at once. Undefined: it
+   * is not made.
+   */
+  read(
+    client: unknown,
+    records: number,
+    bytes: number,
+    wait: number,
+    valuesAreJson: boolean,
+    separator: string | undefined,
+    done: ReadDone,
+  ): void
   encode(parts: readonly unknown[], valuesAreJson: boolean, valuesOnly: boolean): ArrayBuffer
   /** @returns The number of bytes that were written to the target, or the bytes if it has no room. */
   encode(
@@ -134,6 +183,7 @@ interface NativeRecordReader {
  * @param places The offsets of the records, and the starts.
  * @param events Four numbers for each run: the index of its topic, the partition, and the indexes of
  * the first record and after the last one. For the end of a partition, -1 and the offset follow.
+ * @param texts The JSON that was made at once, and where each record's begins.
  */
 type ReadDone = (
   error: ClientError | null,
@@ -144,6 +194,8 @@ type ReadDone = (
   events: ArrayBuffer,
   topics: readonly string[],
   isDrained: boolean,
+  texts: ArrayBuffer,
+  textStarts: ArrayBuffer,
 ) => void
 
 let native: NativeRecordReader | undefined
@@ -165,18 +217,25 @@ function brief(): Uint8Array {
 }
 
 /** Reads on another thread, with one call of this thread for any number of records. */
-export const readBlock: ReadBlock = (consumer, { records, wait }) =>
+export const readBlock: ReadBlock = (consumer, { records, wait, ready }) =>
   new Promise((resolve, reject) => {
     reader().read(
       consumer.getClient(),
       records,
       READ_BYTES,
       wait,
-      (error, bytes, places, count, jumps, events, topics, isDrained) => {
+      ready?.valuesAreJson ?? false,
+      ready?.separator,
+      (error, bytes, places, count, jumps, events, topics, isDrained, texts, textStarts) => {
         if (!bytes) return reject(error)
         const offsets = new Float64Array(places, 0, count)
         const starts = new Uint32Array(places, count * 8, count + 1)
-        const block = new RecordBlock(new Uint8Array(bytes), starts, offsets)
+        const block = new RecordBlock(
+          new Uint8Array(bytes),
+          starts,
+          offsets,
+          ready && { ...ready, bytes: new Uint8Array(texts), starts: new Uint32Array(textStarts) },
+        )
         const parts = partsOf(block, new Float64Array(events), topics, new Uint32Array(jumps))
         resolve({ parts, isDrained, error: error ?? undefined })
       },
@@ -205,6 +264,29 @@ function partsOf(
     parts.push({ topic, partition, block, begin, end, jumps: [...jumps.subarray(first, jump)] })
   }
   return parts
+}
+
+/**
+ * Joins texts and JSON that is ready.
+ *
+ * @param isBrief See {@link RecordTexts}.
+ */
+export function joinReady(parts: ReadonlyArray<string | Uint8Array>, isBrief: boolean): Uint8Array {
+  let room = 0
+  for (const part of parts) {
+    room += typeof part === 'string' ? part.length * MAX_UNIT_BYTES : part.length
+  }
+  const target = isBrief && room <= BRIEF_BYTES ? brief() : new Uint8Array(room)
+  let at = 0
+  for (const part of parts) {
+    if (typeof part === 'string') {
+      at += encoder.encodeInto(part, at === 0 ? target : target.subarray(at)).written
+    } else {
+      target.set(part, at)
+      at += part.length
+    }
+  }
+  return target.subarray(0, at)
 }
 
 /** Records of a block, from `begin` to before `end`, and the texts around each. */

@@ -1,7 +1,8 @@
 // Reads a group's records as a block of bytes on another thread, and makes JSON of ranges of such blocks.
 //
 // Routes with different options share a member of a group, so a record's form is known only when a client
-// polls it. Until then it stays as Kafka has it.
+// polls it. Until then it stays as Kafka has it. A read can make JSON in the form of earlier polls at once:
+// a poll in that form copies it.
 #include "record_reader.h"
 
 #include <nan.h>
@@ -9,6 +10,7 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,13 +34,23 @@ struct Event {
   int64_t offset;  // The offset of the end, where is_end is true.
 };
 
+// The form of the JSON that a read makes at once, from each record's offset on.
+struct ReadyForm {
+  bool values_are_json = false;
+  std::string separator;  // after each record
+};
+
 class BlockRead : public MessageSink {
  public:
-  explicit BlockRead(Limits limits) : limits_(limits) {}
+  BlockRead(Limits limits, std::optional<ReadyForm> ready_form)
+      : limits_(limits), ready_form_(std::move(ready_form)) {}
 
   Output packed;
   std::vector<double> offsets;
   std::vector<uint32_t> starts{0};
+  // Texts in the ready form, and where each begins; the last one ends where the next one would begin.
+  Output texts;
+  std::vector<uint32_t> text_starts{0};
   std::vector<Event> events;
   std::vector<std::string> topics;
   // Indexes of records whose offset does not follow that of the record before in their partition.
@@ -61,11 +73,17 @@ class BlockRead : public MessageSink {
     }
     FindHeaders(message, headers_);
     rd_kafka_timestamp_type_t type;
-    Pack(packed, {.offset = message.offset,
-                  .timestamp = rd_kafka_message_timestamp(&message, &type),
-                  .key = BytesOf(message.key, message.key_len),
-                  .value = BytesOf(message.payload, message.len),
-                  .headers = headers_});
+    const Record record = {.offset = message.offset,
+                           .timestamp = rd_kafka_message_timestamp(&message, &type),
+                           .key = BytesOf(message.key, message.key_len),
+                           .value = BytesOf(message.payload, message.len),
+                           .headers = headers_};
+    Pack(packed, record);
+    if (ready_form_) {
+      AppendBody(texts, record, ready_form_->values_are_json);
+      texts.Append(ready_form_->separator);
+      text_starts.push_back(static_cast<uint32_t>(texts.size()));
+    }
     offsets.push_back(offset);
     starts.push_back(static_cast<uint32_t>(packed.size()));
     events.back().end = index + 1;
@@ -95,6 +113,7 @@ class BlockRead : public MessageSink {
   }
 
   Limits limits_;
+  std::optional<ReadyForm> ready_form_;
   rd_kafka_topic_t* topic_ = nullptr;
   std::vector<Header> headers_;
 };
@@ -102,8 +121,12 @@ class BlockRead : public MessageSink {
 class BlockReadWorker : public Nan::AsyncWorker {
  public:
   BlockReadWorker(Nan::Callback* done, v8::Local<v8::Object> client,
-                  NodeKafka::KafkaConsumer& consumer, Limits limits)
-      : AsyncWorker(done), client_(client), consumer_(consumer), read_(limits) {}
+                  NodeKafka::KafkaConsumer& consumer, Limits limits,
+                  std::optional<ReadyForm> ready_form)
+      : AsyncWorker(done),
+        client_(client),
+        consumer_(consumer),
+        read_(limits, std::move(ready_form)) {}
   ~BlockReadWorker() override { client_.Reset(); }
 
   void Execute() override {
@@ -117,8 +140,8 @@ class BlockReadWorker : public Nan::AsyncWorker {
   }
 
  protected:
-  // Calls done(error, bytes, places, count, jumps, events, topics, isDrained). An error may come with
-  // records.
+  // Calls done(error, bytes, places, count, jumps, events, topics, isDrained, texts, textStarts). An error
+  // may come with records.
   void HandleOKCallback() override {
     Output places;
     AppendAll(places, read_.offsets);
@@ -148,8 +171,10 @@ class BlockReadWorker : public Nan::AsyncWorker {
         v8::Local<v8::Value>(NumbersOf(events)),
         topics,
         Nan::New(read_.result.is_drained),
+        v8::Local<v8::Value>(BufferOf(read_.texts)),
+        v8::Local<v8::Value>(NumbersOf(read_.text_starts)),
     };
-    callback->Call(8, results);
+    callback->Call(10, results);
   }
 
  private:
@@ -306,18 +331,21 @@ class RecordReader : public Nan::ObjectWrap {
     info.GetReturnValue().Set(info.This());
   }
 
-  // read(client, records, bytes, wait, done)
+  // read(client, records, bytes, wait, valuesAreJson, separator, done). JSON is made at once if the separator
+  // is a text.
   static NAN_METHOD(StartRead) {
     const auto client = info[0].As<v8::Object>();
     auto* consumer = Unwrap<NodeKafka::KafkaConsumer>(client);
-    if (!info[4]->IsFunction()) return Nan::ThrowError("read needs a callback");
+    if (!info[6]->IsFunction()) return Nan::ThrowError("read needs a callback");
     const Limits limits = {
         .records = IndexOf(info[1]),
         .bytes = IndexOf(info[2]),
         .wait = Nan::To<int32_t>(info[3]).FromJust(),
     };
-    auto* done = new Nan::Callback(info[4].As<v8::Function>());
-    Nan::AsyncQueueWorker(new BlockReadWorker(done, client, *consumer, limits));
+    std::optional<ReadyForm> form;
+    if (info[5]->IsString()) form = {Nan::To<bool>(info[4]).FromJust(), TextOf(info[5])};
+    auto* done = new Nan::Callback(info[6].As<v8::Function>());
+    Nan::AsyncQueueWorker(new BlockReadWorker(done, client, *consumer, limits, std::move(form)));
   }
 
   // encode(parts, valuesAreJson, valuesOnly): the bytes.

@@ -1,9 +1,10 @@
 /** Mode `http-get`: one read, as the consumer group or from a position. */
 import type { Context } from 'hono'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
+import { socketsPolled } from '../../core/turn-queue.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { DeliveredRun, RunText } from '../../port/encoding.ts'
-import type { Gap, PartitionState } from '../../port/kafka.ts'
+import type { Delivery, Gap, PartitionState } from '../../port/kafka.ts'
 import { encodeBody } from '../../records/encode.ts'
 import { FORMATS } from '../../records/format.ts'
 import { negotiate } from '../request/accept.ts'
@@ -35,7 +36,7 @@ import { answerWhole, WHOLE_BODY_BYTES } from '../response/whole-body.ts'
 import type { Route } from '../route/route.ts'
 import { type ReadTrace, traced } from '../route/trace.ts'
 import { answerCached, answerPage, type PageRequest } from './page.ts'
-import { type GroupPoll, pollGroup } from './poll-group.ts'
+import { type GroupPoll, pollOpen } from './poll-group.ts'
 
 /** @throws KafkaConsumeError */
 export function answerGet(c: Context, route: Route): Response | Promise<Response> {
@@ -109,37 +110,50 @@ async function answerGroup(
 ): Promise<Response> {
   const client = clientOf(c)
   assertMayUseGroup(client, route.hasClientGroups)
-  const group = await route.group(client)
-  const request = c.req.raw
+  const joined = route.group(client)
+  const group = joined instanceof Promise ? await joined : joined
   const memory = route.answerMemory()
   const bunRequest = bunRequestOf(c)
-  const { wanted } = plan
-  const limits = { ...plan.limits, wantsRecords: trace !== undefined }
-  const asked = {
-    wanted,
-    limits,
+  // Most reads wait for this alone: each `await` takes time.
+  await socketsPolled()
+  const polling = pollOpen(group, route, {
+    wanted: plan.wanted,
+    limits: trace ? { ...plan.limits, wantsRecords: true } : plan.limits,
     client,
-    leaving: request,
+    leaving: c.req.raw,
     memory,
     isCancelled: bunRequest !== undefined,
-  }
-  const polled = await pollGroup(group, route, asked)
-  const { delivery } = polled
-  const ending = {
-    ack: () => {
-      memory.release()
-      delivery.ack()
-    },
-    requeue: () => {
-      memory.release()
-      delivery.requeue()
-    },
-  }
+  })
+  const polled = polling instanceof Promise ? await polling : polling
+  const ending = new AnswerEnd(polled.delivery, memory)
   try {
-    return await sendGroupAnswer({ c, route, form, polled, memory, ending, bunRequest, trace })
+    const answer = { c, route, form, polled, memory, ending, bunRequest, trace }
+    const sent = sendGroupAnswer(answer)
+    return sent instanceof Promise ? await sent : sent
   } catch (error) {
     ending.requeue()
     throw error
+  }
+}
+
+/** The end of an answer, which releases its memory. */
+class AnswerEnd implements DeliveryEnd {
+  readonly #delivery: Delivery
+  readonly #memory: AnswerMemory
+
+  constructor(delivery: Delivery, memory: AnswerMemory) {
+    this.#delivery = delivery
+    this.#memory = memory
+  }
+
+  ack(): void {
+    this.#memory.release()
+    this.#delivery.ack()
+  }
+
+  requeue(): void {
+    this.#memory.release()
+    this.#delivery.requeue()
   }
 }
 
@@ -156,18 +170,25 @@ interface GroupAnswer {
 }
 
 /**
- * Encodes and sends an answer: without an `await` where Bun's server gets the answer as it is, so that
+ * Encodes and sends an answer: without a promise where Bun's server gets the answer as it is, so that
  * its client is still there.
  */
-async function sendGroupAnswer(answer: GroupAnswer): Promise<Response> {
+function sendGroupAnswer(answer: GroupAnswer): Response | Promise<Response> {
   const { c, route, polled, bunRequest } = answer
   announceGaps(c, route, polled.delivery.gaps)
   const isPlain = !acceptsCoding(c, route.options) && bunRequest?.isOpen === true
   const encoded = groupBody(answer, isPlain)
-  if (isPlain && !(encoded instanceof Promise)) {
-    count(answer, encoded)
-    return send(answer, { bytes: encoded as Uint8Array<ArrayBuffer>, coding: undefined }, true)
-  }
+  if (!isPlain || encoded instanceof Promise) return sendEncoded(answer, encoded)
+  count(answer, encoded)
+  return send(answer, { bytes: encoded as Uint8Array<ArrayBuffer>, coding: undefined }, true)
+}
+
+/** Sends an answer whose body takes a while, or is compressed. */
+async function sendEncoded(
+  answer: GroupAnswer,
+  encoded: Uint8Array | Promise<Uint8Array>,
+): Promise<Response> {
+  const { c, route, bunRequest } = answer
   const body = (await encoded) as Uint8Array<ArrayBuffer>
   count(answer, body)
   const { signal } = c.req.raw

@@ -131,16 +131,54 @@ export async function pollGroup(
   route: Route,
   request: PollRequest,
 ): Promise<GroupPoll> {
-  const { limits, leaving, memory } = request
-  const until = performance.now() + limits.timeout
-  const maxBytes = Math.min(limits.maxBytes, memory?.maxBytes ?? Infinity)
+  await socketsPolled()
+  return pollOpen(group, route, request)
+}
+
+/**
+ * {@link pollGroup} for a caller that has awaited {@link socketsPolled}: its client is known to be there.
+ *
+ * @returns A promise unless records are ready that go out as Kafka has them.
+ */
+export function pollOpen(
+  group: GroupCalls,
+  route: Route,
+  request: PollRequest,
+): GroupPoll | Promise<GroupPoll> {
+  const { limits, memory } = request
   const isFiltered = request.wanted !== undefined || isRestricted(request.client)
-  const wantsRecords = limits.wantsRecords || isFiltered || route.processor !== undefined
-  for (let timeout = limits.timeout; ; timeout = Math.max(0, until - performance.now())) {
-    const now = { ...limits, maxBytes, timeout, wantsRecords }
-    await socketsPolled()
-    const ready = group.pollNow(now)
-    const delivery = ready ?? (await group.poll(now, leaving.signal))
+  const isExamined = isFiltered || route.processor !== undefined
+  const now = {
+    maxRecords: limits.maxRecords,
+    maxBytes: memory ? Math.min(limits.maxBytes, memory.maxBytes) : limits.maxBytes,
+    timeout: limits.timeout,
+    wantsRecords: limits.wantsRecords || isExamined,
+  }
+  const ready = group.pollNow(now)
+  if (!ready || isExamined || !request.isCancelled) {
+    return pollInTurn(group, route, request, now, ready)
+  }
+  if (memory?.resize(ready.bytes) === false) {
+    ready.requeue()
+    throw tooManyAnswers()
+  }
+  return new GroupPoll(ready, route.options.messageDeserializer)
+}
+
+/** @param first A first delivery. Default: it must be waited for. */
+async function pollInTurn(
+  group: GroupCalls,
+  route: Route,
+  request: PollRequest,
+  limits: PollLimits,
+  first: Delivery | undefined,
+): Promise<GroupPoll> {
+  const { leaving, memory } = request
+  const until = performance.now() + limits.timeout
+  const isFiltered = request.wanted !== undefined || isRestricted(request.client)
+  for (let ready = first; ; ) {
+    const timeout = Math.max(0, until - performance.now())
+    const delivery = ready ?? (await group.poll({ ...limits, timeout }, leaving.signal))
     try {
       const processed = await process(delivery, route, request, ready === undefined)
       const hasDroppedAll = delivery.length > 0 && processed?.length === 0
@@ -156,6 +194,8 @@ export async function pollGroup(
       delivery.requeue()
       throw error
     }
+    await socketsPolled()
+    ready = group.pollNow(limits)
   }
 }
 

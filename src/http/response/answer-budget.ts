@@ -81,8 +81,14 @@ export class AnswerMemory {
 
   /** Bytes that the answer may have in all, fixed at the first call. */
   get maxBytes(): number {
-    this.#maxBytes ??= Math.min(...this.#budgets.map(({ share }) => share))
+    this.#maxBytes ??= this.#share()
     return this.#maxBytes
+  }
+
+  #share(): number {
+    let least = Infinity
+    for (const { share } of this.#budgets) least = Math.min(least, share)
+    return least
   }
 
   /**
@@ -105,7 +111,7 @@ export class AnswerMemory {
 
   /** @returns Whether there is room; if not, the reserved bytes do not change. */
   resize(bytes: number): boolean {
-    if (!this.#budgets.every((budget) => budget.hasRoom(this.#bytes, bytes))) return false
+    for (const budget of this.#budgets) if (!budget.hasRoom(this.#bytes, bytes)) return false
     this.#move(bytes)
     return true
   }

@@ -126,6 +126,14 @@ interface KongTexts {
   readonly places: readonly number[]
   /** The index of each partition's state. */
   readonly indexes: ReadonlyMap<string, number>
+  /** The texts around the records of the partition that was alone in an answer last. */
+  last: TextsAround | undefined
+}
+
+/** The texts of Kong's form around the records of one partition. */
+interface TextsAround extends TopicPartition {
+  readonly before: string
+  readonly after: string
 }
 
 /** Texts by the states that they show: a member of a group has the same ones from read to read. */
@@ -136,8 +144,16 @@ function kongBody<T>(
   records: ReadonlyArray<RecordFields<T>>,
   states: readonly PartitionState[],
 ): Array<T | string> {
-  const texts = kongTexts.get(states) ?? makeKongTexts(states)
-  kongTexts.set(states, texts)
+  let texts = kongTexts.get(states)
+  if (!texts) {
+    texts = makeKongTexts(states)
+    kongTexts.set(states, texts)
+  }
+  const [first] = records
+  if (first && records.length === 1) {
+    const { before, after } = textsAround(texts, first)
+    return [before, first.fields, after]
+  }
   const lists = new Map<number, T[]>()
   for (const record of records) {
     const index = texts.indexes.get(partitionKey(record)) as number
@@ -160,6 +176,18 @@ function kongBody<T>(
   return parts
 }
 
+/** Small answers are of one partition, and of the one before most often. */
+function textsAround(texts: KongTexts, { topic, partition }: TopicPartition): TextsAround {
+  const { last } = texts
+  if (last?.partition === partition && last.topic === topic) return last
+  const index = texts.indexes.get(partitionKey({ topic, partition })) as number
+  const place = texts.places[index] as number
+  const before = `${texts.empty.slice(0, place)}{`
+  const around = { topic, partition, before, after: texts.empty.slice(place) }
+  texts.last = around
+  return around
+}
+
 function makeKongTexts(states: readonly PartitionState[]): KongTexts {
   const indexes = new Map<string, number>()
   const places: number[] = []
@@ -177,7 +205,8 @@ function makeKongTexts(states: readonly PartitionState[]): KongTexts {
     length += text.length + CLOSED_LIST.length
     texts.push(text, CLOSED_LIST)
   }
-  return { empty: texts.join('') + (topic === undefined ? '{}' : '}}}'), places, indexes }
+  const empty = texts.join('') + (topic === undefined ? '{}' : '}}}')
+  return { empty, places, indexes, last: undefined }
 }
 
 /** The text after the records of a partition. */
