@@ -150,14 +150,12 @@ export class Group implements GroupSession {
     const delivery = this.#polls.add(limits, signal)
     this.#markUsed()
     this.#serve()
-    if (this.#polls.first) this.#readSooner()
+    if (this.#polls.first) {
+      // The poll may want more than the full buffer has.
+      this.#member.pause(false)
+      this.#wanted.notify()
+    }
     return delivery
-  }
-
-  /** Wakes the reading loop for a poll that wants more than the full buffer has. */
-  #readSooner(): void {
-    this.#member.pause(false)
-    this.#wanted.notify()
   }
 
   /** Whether reading can rest: a few large reads cost less than many small ones. */
@@ -341,12 +339,13 @@ export class Group implements GroupSession {
 
   /**
    * Waits for polls while the buffer has enough. The client reports the result of a commit, for which the
-   * next commit waits, only while it is asked for records: it is asked for one while a commit is under way.
+   * next commit waits, only while it is asked for records.
    */
   async #restWithPlenty(): Promise<void> {
     if (!this.#member.commits.isUnderWay) return this.#wanted.next()
     await new Promise((resolve) => setTimeout(resolve, COMMIT_REST_MS))
-    await this.#member.read(1)
+    const room = READY_RECORDS - this.#ready.length
+    await this.#member.read(Math.min(READ_RECORDS, Math.max(1, room)))
   }
 
   #serve(): void {
@@ -384,9 +383,8 @@ export class Group implements GroupSession {
     if (!this.#hasPlenty) this.#wanted.notify()
     // Resume at once and not after the read under way: that read began paused and brings nothing.
     this.#member.pause(false)
-    const gaps = this.#member.takeGaps()
     const partitions = () => this.#member.states()
-    return new GroupDelivery({ ranges, gaps, partitions }, this.#sink)
+    return new GroupDelivery({ ranges, gaps: this.#member.takeGaps(), partitions }, this.#sink)
   }
 
   #requeue(ranges: readonly RecordRange[], gaps: readonly Gap[]): void {

@@ -291,12 +291,17 @@ export class OffsetTracker {
 
   /** Removes the records with indexes from `begin` to before `end` from a span. */
   #cut(at: number, span: Span, begin: number, end: number): void {
+    this.#open -= end - begin
+    // Most answers are delivered whole.
+    if (begin === span.begin && end === span.end) {
+      this.#undelivered.splice(at, 1)
+      return
+    }
     const rest = [
       { ...span, end: begin },
       { ...span, begin: end, taken: span.taken + end - span.begin },
     ]
     this.#undelivered.splice(at, 1, ...rest.filter((part) => part.begin < part.end))
-    this.#open -= end - begin
   }
 
   /** The offset below which every record was delivered; none is known before the first. */

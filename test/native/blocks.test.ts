@@ -6,6 +6,7 @@ import type { Consumer } from '../../kafka/client/client.ts'
 import {
   type BlockRead,
   encodeBlocks,
+  joinReady,
   RecordBlock,
   type RecordRun,
   readBlock,
@@ -70,6 +71,17 @@ async function expectEncoded(records: readonly KafkaRecord[], bytes = 0): Promis
     expect(await encode(records, valuesAreJson, 'value', bytes)).toEqual(json.map(FORMATS.value))
   }
 }
+
+test.each([true, false])(
+  'ready JSON is joined with texts of any characters, brief: %p',
+  (isBrief) => {
+    const bytes = new TextEncoder().encode('{"a":"é"}')
+    for (const text of ['', '[é', '\u{1f600}'.repeat(20), 'x'.repeat(100_000)]) {
+      const joined = joinReady([text, bytes, text, bytes, ''], isBrief)
+      expect(decoder.decode(joined)).toBe(`${text}{"a":"é"}${text}{"a":"é"}`)
+    }
+  },
+)
 
 describe('a block of records', () => {
   const odd = ODD_RECORDS.map((fields, offset) => ({
@@ -206,6 +218,42 @@ for (const { name, start } of clusters) {
         expect(offsets.map(({ offset }) => offset)).toEqual(offsets.map((_, index) => index))
       }
     }, 120_000)
+
+    test.each([true, false])(
+      'have JSON that is made at once, with the bytes of later JSON; of values that are JSON: %p',
+      async (valuesAreJson) => {
+        const topic = await cluster.createTopic()
+        const producer = await connectProducer(cluster.brokers)
+        const given = ODD_RECORDS.map((fields, n) => ({ ...fields, partition: n % 3 }))
+        await produce(producer, topic, given as never)
+        const consumer = await openConsumer(topic)
+        const separator = ',{'
+        const ready = { valuesAreJson, separator }
+        const form = { valuesAreJson, content: 'record' } as const
+        let count = 0
+        while (count < given.length) {
+          for (const run of runsIn(await readBlock(consumer, { ...UNLIMITED, ready }))) {
+            const { block, begin, end } = run
+            count += end - begin
+            for (const [from, to] of [
+              [begin, end],
+              [begin, begin + 1],
+              [end - 1, end],
+            ] as const) {
+              const part = { block, begin: from, end: to, prefix: '', separator }
+              const later = await encodeBlocks([part], form, 0)
+              const text = block.readyText(from, to, valuesAreJson, separator)
+              expect(decoder.decode(text)).toBe(decoder.decode(later))
+            }
+            expect(block.readyText(begin, end, !valuesAreJson, separator)).toBeUndefined()
+            expect(block.readyText(begin, end, valuesAreJson, ',')).toBeUndefined()
+          }
+        }
+        const [unready] = runsIn(await readBlock(await openConsumer(topic), UNLIMITED))
+        expect(unready?.block.readyText(0, 1, valuesAreJson, separator)).toBeUndefined()
+      },
+      120_000,
+    )
 
     test('end at a limit of records and of bytes, and go on from there', async () => {
       const topic = await cluster.createTopic()
