@@ -7,6 +7,8 @@ import type { OwnedPartition } from './partitions.ts'
 export interface WatchedMember {
   /** Whether the member reads nothing for a known reason, such as a pause. */
   readonly isHeldUp: boolean
+  /** How often a read has taken all records that the client had. */
+  readonly drains: number
   /** The partitions that the member reads. */
   owned(): readonly OwnedPartition[]
   /** Asks Kafka for the ends of partitions; in the order of `partitions`. */
@@ -22,6 +24,7 @@ export class MemberProgress {
    */
   #suspected: ReadonlySet<OwnedPartition> = new Set()
   #rounds = -1
+  #drains = -1
 
   constructor(watched: WatchedMember) {
     this.#watched = watched
@@ -35,7 +38,10 @@ export class MemberProgress {
   async check(rounds: number): Promise<string | undefined> {
     if (rounds === this.#rounds) return 'no read comes back'
     this.#rounds = rounds
-    if (this.#watched.isHeldUp) {
+    // Records of a partition that stands still may wait in the client, behind those of others.
+    const isClientFull = this.#watched.drains === this.#drains
+    this.#drains = this.#watched.drains
+    if (this.#watched.isHeldUp || isClientFull) {
       this.#stallDetector.reset()
       this.#suspected = new Set()
       return undefined

@@ -44,6 +44,7 @@ const LATEST = -1
  */
 export class GroupMember implements WatchedMember {
   readonly commits: Commits
+  drains = 0
   readonly #host: GroupHost
   readonly #options: GroupOptions
   readonly #signal: Signal
@@ -268,6 +269,7 @@ export class GroupMember implements WatchedMember {
       else this.#reach(part)
     }
     this.#states = undefined
+    if (read.isDrained) this.drains++
     if (read.error) await this.#recover(fromClient(read.error, 'Cannot read from Kafka'))
     return read.isDrained
   }

@@ -827,6 +827,19 @@ describe('a member that brings nothing', () => {
     }
   })
 
+  test('records that wait in the client behind those of another partition do not count as a stall', async () => {
+    await using member = await Member.watched().with(...some(0, 20_000), ...some(0, 5, 1))
+    member.kept.set(0, [0, 20_000]).set(1, [0, 5])
+    const end = performance.now() + 2_000
+    for (let polls = 0; performance.now() < end && polls < 300; polls++) {
+      await sleep(5)
+      const delivery = await member.poll({ maxRecords: 50 })
+      delivery.ack()
+    }
+    expect(member.consumers.length).toBe(1)
+    expect(member.group.stats().rebuilt).toBe(0)
+  })
+
   test('a read that does not return is abandoned, and another consumer reads on', async () => {
     await using member = await Member.watched().with()
     const waiting = member.poll({ timeout: 10_000 })
