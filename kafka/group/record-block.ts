@@ -67,6 +67,8 @@ export class RecordBlock {
   readyText(begin: number, end: number, valuesAreJson: boolean, separator: string) {
     const texts = this.#texts
     if (texts?.valuesAreJson !== valuesAreJson || texts.separator !== separator) return undefined
+    // Reads make no JSON of a record that is larger than this.
+    if ((this.starts[end] as number) - (this.starts[begin] as number) > READ_BYTES) return undefined
     const { bytes, starts } = texts
     return bytes.subarray(starts[begin], (starts[end] as number) - separator.length)
   }

@@ -79,11 +79,7 @@ class BlockRead : public MessageSink {
                            .value = BytesOf(message.payload, message.len),
                            .headers = headers_};
     Pack(packed, record);
-    if (ready_form_) {
-      AppendBody(texts, record, ready_form_->values_are_json);
-      texts.Append(ready_form_->separator);
-      text_starts.push_back(static_cast<uint32_t>(texts.size()));
-    }
+    if (ready_form_) AppendReady(record, packed.size() - starts.back());
     offsets.push_back(offset);
     starts.push_back(static_cast<uint32_t>(packed.size()));
     events.back().end = index + 1;
@@ -97,6 +93,15 @@ class BlockRead : public MessageSink {
   bool GoesOn(const rd_kafka_message_t& message) const {
     return !events.empty() && !events.back().is_end && message.rkt == topic_ &&
            message.partition == events.back().partition;
+  }
+
+  // A record that is larger than a read makes no small answer: its text stays empty.
+  void AppendReady(const Record& record, size_t size) {
+    if (size <= limits_.bytes) {
+      AppendBody(texts, record, ready_form_->values_are_json);
+      texts.Append(ready_form_->separator);
+    }
+    text_starts.push_back(static_cast<uint32_t>(texts.size()));
   }
 
   Event EventOf(const rd_kafka_message_t& message, bool is_end) {

@@ -224,7 +224,8 @@ for (const { name, start } of clusters) {
       async (valuesAreJson) => {
         const topic = await cluster.createTopic()
         const producer = await connectProducer(cluster.brokers)
-        const given = ODD_RECORDS.map((fields, n) => ({ ...fields, partition: n % 3 }))
+        const large = { value: Buffer.alloc(300_000, 'x') }
+        const given = [...ODD_RECORDS, large].map((fields, n) => ({ ...fields, partition: n % 3 }))
         await produce(producer, topic, given as never)
         const consumer = await openConsumer(topic)
         const separator = ',{'
@@ -241,9 +242,10 @@ for (const { name, start } of clusters) {
               [end - 1, end],
             ] as const) {
               const part = { block, begin: from, end: to, prefix: '', separator }
-              const later = await encodeBlocks([part], form, 0)
+              const later = decoder.decode(await encodeBlocks([part], form, 0))
               const text = block.readyText(from, to, valuesAreJson, separator)
-              expect(decoder.decode(text)).toBe(decoder.decode(later))
+              if (later.length < 300_000) expect(decoder.decode(text)).toBe(later)
+              else expect(text).toBeUndefined()
             }
             expect(block.readyText(begin, end, !valuesAreJson, separator)).toBeUndefined()
             expect(block.readyText(begin, end, valuesAreJson, ',')).toBeUndefined()
