@@ -393,15 +393,15 @@ export class Feed {
 
   #newLiveConsumer(table: PartitionTable, head: Float64Array, topicIds?: string): LiveConsumer {
     const { messageDeserializer, ringBytes } = this.#options
-    return new LiveConsumer(
-      this.#cluster,
+    return new LiveConsumer({
+      cluster: this.#cluster,
       table,
       head,
-      messageDeserializer,
+      deserializer: messageDeserializer,
       ringBytes,
-      this.processor,
+      processor: this.processor,
       topicIds,
-    )
+    })
   }
 
   /**

@@ -31,6 +31,21 @@ const RETRY_MS = 1_000
 /** How long a read that does not come back may delay the stop of a live consumer. */
 const STOP_LIMIT_MS = 2_000
 
+/** How a live consumer is created. */
+export interface LiveConsumerSetup {
+  readonly cluster: KafkaCluster
+  readonly table: PartitionTable
+  /** Where following begins: the ends of all partitions. */
+  readonly head: Float64Array
+  readonly deserializer: MessageDeserializer
+  /** Bytes of the ring buffer at most. */
+  readonly ringBytes: number
+  /** Absent: records are encoded as they are. */
+  readonly processor?: RecordProcessor | undefined
+  /** See {@link ConsumerUse.topicIds}. */
+  readonly topicIds?: string | undefined
+}
+
 /**
  * Follows the end of topics with one Kafka consumer for any number of subscribers, and keeps the
  * newest records in a ring buffer. A subscriber that needs a batch which the ring buffer has dropped
@@ -64,28 +79,15 @@ export class LiveConsumer {
   #handover: Handover | undefined
   #failure: KafkaConsumeError | undefined
 
-  /**
-   * @param head Where following begins: the ends of all partitions.
-   * @param maxBytes The limit of the ring buffer.
-   * @param processor Absent: records are encoded as they are.
-   * @param topicIds See {@link ConsumerUse.topicIds}.
-   */
-  constructor(
-    cluster: KafkaCluster,
-    table: PartitionTable,
-    head: Float64Array,
-    deserializer: MessageDeserializer,
-    maxBytes: number,
-    processor?: RecordProcessor,
-    topicIds?: string,
-  ) {
+  constructor(setup: LiveConsumerSetup) {
+    const { cluster, table, head, deserializer, ringBytes, processor, topicIds } = setup
     this.#topicIds = topicIds
     this.#cluster = cluster
     this.table = table
     this.begin = head.slice()
     this.#cursor = new Cursor(table, head)
     this.#deserializer = deserializer
-    this.ring = new RingBuffer(maxBytes)
+    this.ring = new RingBuffer(ringBytes)
     this.pacing = new Pacing(this.ring)
     this.filterIndex = new FilterIndex(this)
     this.#processor = processor

@@ -16,8 +16,7 @@ const port = brokers.split(',')[0]?.split(':').at(-1) ?? '9092'
 const folder = mkdtempSync(join(tmpdir(), 'kong-producers-'))
 let kafka: TestKafka
 beforeAll(async () => {
-  if (!brokers) throw new Error('TEST_KAFKA_BROKERS is not set: use "bun run test"')
-  kafka = await TestKafka.connect(brokers, { autoCreate: false })
+  kafka = await TestKafka.real()
 })
 afterAll(async () => {
   await kafka?.close()

@@ -10,7 +10,7 @@ import { idleHandler } from '../unit/fakes.ts'
 const brokers = process.env['TEST_KAFKA_BROKERS'] ?? ''
 
 test('a request whose handler throws is answered as without the log, and logged', async () => {
-  const kafka = await TestKafka.connect(brokers, { autoCreate: false })
+  const kafka = await TestKafka.real()
   const topic = await kafka.createTopic(1)
   const fails = async (): Promise<Response> => {
     throw new Error('boom')

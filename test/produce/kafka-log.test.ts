@@ -16,8 +16,7 @@ const brokers = process.env['TEST_KAFKA_BROKERS'] ?? ''
 const logged = collectLog()
 let kafka: TestKafka
 beforeAll(async () => {
-  if (!brokers) throw new Error('TEST_KAFKA_BROKERS is not set: use "bun run test"')
-  kafka = await TestKafka.connect(brokers, { autoCreate: false })
+  kafka = await TestKafka.real()
 })
 afterAll(() => kafka?.close())
 

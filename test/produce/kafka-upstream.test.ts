@@ -26,9 +26,8 @@ const logged = collectLog()
 let kafka: TestKafka
 let registry: TestRegistry
 beforeAll(async () => {
-  if (!brokers) throw new Error('TEST_KAFKA_BROKERS is not set: use "bun run test"')
   registry = await startRegistry()
-  kafka = await TestKafka.connect(brokers, { autoCreate: false })
+  kafka = await TestKafka.real()
 }, 240_000)
 afterAll(async () => {
   await kafka?.close()

@@ -20,10 +20,8 @@ setDefaultTimeout(120_000)
 let registry: TestRegistry
 let target: Target
 beforeAll(async () => {
-  const { TEST_KAFKA_BROKERS: brokers } = process.env
-  if (!brokers) throw new Error('TEST_KAFKA_BROKERS is not set: use "bun run test"')
   registry = await startRegistry()
-  const kafka = await TestKafka.connect(brokers, { autoCreate: false })
+  const kafka = await TestKafka.real()
   target = { kafka, close: () => kafka.close() }
 }, 240_000)
 afterAll(async () => {

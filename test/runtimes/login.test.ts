@@ -34,8 +34,7 @@ beforeAll(async () => {
 }, 600_000)
 
 beforeAll(async () => {
-  if (!brokers) throw new Error('Cannot test: TEST_KAFKA_BROKERS names no Kafka')
-  kafka = await TestKafka.connect(brokers, { autoCreate: false })
+  kafka = await TestKafka.real()
   topic = await kafka.createTopic(1)
   await kafka.produce(topic, [{ key: 'k', value: 'the record', partition: 0 }])
 }, 120_000)

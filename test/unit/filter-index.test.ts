@@ -312,7 +312,13 @@ class Scene implements AsyncDisposable {
   readonly #open: Subscription[] = []
 
   private constructor(ringBytes: number) {
-    this.liveConsumer = new LiveConsumer(this.source, table, this.next, 'noop', ringBytes)
+    this.liveConsumer = new LiveConsumer({
+      cluster: this.source,
+      table,
+      head: this.next,
+      deserializer: 'noop',
+      ringBytes,
+    })
     this.pool = new CatchUpPool(this.source, 1)
   }
 
@@ -647,7 +653,13 @@ describe('indexed delivery', () => {
     const stopped = former.stop()
     scene.source.opened[0]?.answer({})
     await stopped
-    const next = new LiveConsumer(scene.source, table, former.head, 'noop', 1e8)
+    const next = new LiveConsumer({
+      cluster: scene.source,
+      table,
+      head: former.head,
+      deserializer: 'noop',
+      ringBytes: 1e8,
+    })
     await next.start()
     former.handOverTo({ liveConsumer: next, recreated: [], entered: new Set() })
     expect(former.filterIndex.readers).toBe(0)

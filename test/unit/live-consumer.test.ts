@@ -27,7 +27,13 @@ async function startedOn(
   budget: number,
   head = [0, 0],
 ): Promise<LiveConsumer> {
-  const live = new LiveConsumer(source, table, Float64Array.from(head), 'noop', budget)
+  const live = new LiveConsumer({
+    cluster: source,
+    table,
+    head: Float64Array.from(head),
+    deserializer: 'noop',
+    ringBytes: budget,
+  })
   started.push({ live, source })
   await live.start()
   return live
@@ -252,7 +258,13 @@ describe('a live consumer that fails', () => {
   test('reports why it cannot start', async () => {
     const source = new ScriptedSource()
     source.failure = new Error('no broker')
-    const live = new LiveConsumer(source, table, new Float64Array(2), 'noop', 1_000)
+    const live = new LiveConsumer({
+      cluster: source,
+      table,
+      head: new Float64Array(2),
+      deserializer: 'noop',
+      ringBytes: 1_000,
+    })
     await expect(live.start()).rejects.toThrow('no broker')
     await within(live.stop(), 'a live that never started to stop')
   })

@@ -294,7 +294,14 @@ class Handover {
     this.#log = log
     this.#partitions = partitions
     this.#random = random
-    this.#live = new LiveConsumer(log, log.table, head, 'noop', budget, log.processor)
+    this.#live = new LiveConsumer({
+      cluster: log,
+      table: log.table,
+      head,
+      deserializer: 'noop',
+      ringBytes: budget,
+      processor: log.processor,
+    })
     this.pool = new CatchUpPool(log, maxReplays)
   }
 
@@ -441,7 +448,14 @@ class Scene implements AsyncDisposable {
   ) {
     this.processor = processor
     const start = Float64Array.from(head)
-    this.live = new LiveConsumer(this.source, two, start, 'noop', budget, processor)
+    this.live = new LiveConsumer({
+      cluster: this.source,
+      table: two,
+      head: start,
+      deserializer: 'noop',
+      ringBytes: budget,
+      processor,
+    })
     this.pool = new CatchUpPool(this.source, maxReplays)
   }
 
@@ -568,7 +582,13 @@ describe('gaps', () => {
 describe('a topic that is re-created', () => {
   /** Hands over as the feed does after it has noticed a re-created topic. */
   async function handOver(scene: Scene, entered: readonly string[]): Promise<void> {
-    const next = new LiveConsumer(scene.source, two, scene.live.head, 'noop', 1_000_000)
+    const next = new LiveConsumer({
+      cluster: scene.source,
+      table: two,
+      head: scene.live.head,
+      deserializer: 'noop',
+      ringBytes: 1_000_000,
+    })
     await scene.live.stop()
     scene.live.handOverTo({
       liveConsumer: next,
