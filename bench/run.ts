@@ -15,6 +15,7 @@ import { filters } from './scenarios/filters.ts'
 import { forms } from './scenarios/forms.ts'
 import { get } from './scenarios/get.ts'
 import { growth } from './scenarios/growth.ts'
+import { imports } from './scenarios/imports.ts'
 import { latency } from './scenarios/latency.ts'
 import { live } from './scenarios/live.ts'
 import { peers } from './scenarios/peers.ts'
@@ -38,6 +39,7 @@ const scenarios: readonly Scenario[] = [
   filters,
   threads,
   start,
+  imports,
   growth,
   peers,
 ]

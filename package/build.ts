@@ -13,6 +13,7 @@ import { rolldown } from 'rolldown'
 import { dts } from 'rolldown-plugin-dts'
 import { PLATFORMS, platformOf } from '../native/cross/platforms.ts'
 import packageJson from '../package.json' with { type: 'json' }
+import { bundleModules } from './bundle.ts'
 import { clientDependency, fillPlatforms } from './platforms.ts'
 
 /** The modules that apps import by `exports`. */
@@ -45,7 +46,7 @@ if (flags.addon !== undefined && platforms.length !== 1) {
 rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist)
 compile()
-await bundleDeclarations()
+await Promise.all([bundleDeclarations(), bundleModules(dist, ENTRIES)])
 for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE'])
   cpSync(join(root, name), join(dist, name))
 // The sources of the addon.

@@ -1,7 +1,7 @@
 /** The time from the start to a first record: of the demo, of a real Kafka, and as a new group. */
 import { join } from 'node:path'
-import { type Figure, figure, limited } from '../figure.ts'
-import { alternate, type Statistic, statisticOf } from '../rounds.ts'
+import { type Figure, figure } from '../figure.ts'
+import { alternate, statisticOf } from '../rounds.ts'
 import { type Bench, PARTITIONS, type Scenario } from '../scenario.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -11,14 +11,12 @@ const LIMIT_MS = 30_000
 /** A text that every record contains. */
 const RECORD = '"offset":'
 const HONO = join(root, 'bench', 'programs', 'hello.ts')
-/** Milliseconds of processor time by which importing the main entry may exceed importing Hono. */
-const IMPORT_LIMIT_MS = 40
 const SERVER = [join(root, 'src', 'server.ts'), '--admin-port', 'off', '--log-level', 'error']
 
 export const start: Scenario = {
   name: 'start',
   summary:
-    'milliseconds from the start of a process to a first record, on a stream and as a cold group; processor time of importing the main entry',
+    'milliseconds from the start of a process to a first record, on a stream and as a cold group',
   async run(bench) {
     const measured = await alternate(
       {
@@ -31,42 +29,15 @@ export const start: Scenario = {
       (side, round, { milliseconds }) =>
         bench.say(`  start ${round}: ${side.padEnd(5)} ${milliseconds.toFixed(0)} ms`),
     )
-    const imports = await alternate(
-      {
-        main: () => importTime('./src/index.ts'),
-        hono: () => importTime('hono'),
-      },
-      bench.quick ? 5 : 15,
-      (side, round, milliseconds) =>
-        bench.say(`  import ${round}: ${side.padEnd(4)} ${milliseconds.toFixed(0)} ms`),
-    )
     const of = (side: keyof typeof measured) =>
       statisticOf(measured[side], ({ milliseconds }) => milliseconds)
     const figures: Figure[] = [
       figure('start to a first event, demo', 'ms', of('demo'), of('hono')),
       figure('start to a first event, Kafka', 'ms', of('kafka'), of('hono')),
       figure('start to a first GET as a cold group', 'ms', of('group'), of('hono')),
-      importFigure(
-        statisticOf(imports.main, (milliseconds) => milliseconds),
-        statisticOf(imports.hono, (milliseconds) => milliseconds),
-      ),
     ]
     return figures
   },
-}
-
-/** The processor time of a process that imports a module, in milliseconds. */
-async function importTime(specifier: string): Promise<number> {
-  const program = `await import(${JSON.stringify(specifier)})`
-  const child = Bun.spawn([process.execPath, '--eval', program], { cwd: root, stdout: 'ignore' })
-  if ((await child.exited) !== 0) throw new Error(`Cannot import ${specifier}`)
-  return Number(child.resourceUsage()?.cpuTime.total) / 1_000
-}
-
-/** The limit is a difference, which the row has as a ratio to what Hono takes. */
-function importFigure(main: Statistic, hono: Statistic): Figure {
-  const goal = Number(((hono.median + IMPORT_LIMIT_MS) / hono.median).toFixed(1))
-  return limited('import of the main entry, CPU', 'ms', main, hono, goal)
 }
 
 /** Each time another topic, which no group has read yet. */

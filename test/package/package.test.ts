@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { AppProcess } from '../support/app-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { npmTool } from '../support/npm-tool.ts'
@@ -42,6 +42,29 @@ describe('the package', () => {
     const said = await run([await npmTool('publint'), packed.tarball, '--strict'], app)
     expect(said).toContain('All good')
     await run([await npmTool('attw'), '--profile', 'esm-only', packed.tarball], app)
+  })
+
+  test('npm installs it without a warning', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'npm-'))
+    writeFileSync(join(folder, 'package.json'), '{"name": "app", "type": "module"}')
+    const path = `${dirname(await npmTool('node22'))}:${process.env['PATH']}`
+    const argv = ['npm', 'install', '--dry-run', '--ignore-scripts', 'hono', packed.tarball]
+    const env = { ...process.env, PATH: path }
+    const npm = Bun.spawn(argv, { cwd: folder, env, stdin: 'ignore', stderr: 'pipe' })
+    expect(await new Response(npm.stderr).text()).not.toContain('warn')
+    expect(await npm.exited).toBe(0)
+    rmSync(folder, { recursive: true })
+  })
+
+  test('has its main entry in a few files, with what is used later in others', async () => {
+    const program = `await import('hono-kafka-consume')
+      console.log(Object.keys(require.cache).filter((file) => file.includes('/hono-kafka-consume/')).join())`
+    const files = (await run([bun, '--eval', program], app)).trim().split(',')
+    expect(files.length).toBeWithin(2, 30)
+    const later = ['cluster-registry', 'openapi', 'avro', 'protobuf']
+    expect(files.filter((file) => later.some((name) => file.endsWith(`/${name}.js`)))).toEqual([])
+    const chunks = readdirSync(join(app, 'node_modules/hono-kafka-consume/chunks'))
+    for (const name of later) expect(chunks).toContain(`${name}.js`)
   })
 
   test("runs the README's app in an empty folder", async () => {

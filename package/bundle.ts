@@ -1,0 +1,60 @@
+/**
+ * Bundles the package's modules: an entry is then one file with a few chunks, where a runtime would read,
+ * parse and link some 180 files. What is imported at its first use stays a chunk of its own. Names are kept,
+ * and a comment names the source of each part, so that stack traces can be read.
+ */
+import { globSync, rmSync } from 'node:fs'
+import { dirname, isAbsolute, join, relative } from 'node:path'
+import { rolldown } from 'rolldown'
+
+/** Modules that are loaded by their path: programs, and those of threads (`threadProgram`). */
+const PROGRAMS = [
+  'package/bin',
+  'src/server',
+  'src/gateway/process/app-thread',
+  'src/gateway/process/gateway-thread',
+  'src/records/lua/thread',
+  'src/kong/model/yaml-thread',
+] as const
+
+/**
+ * Modules that are not bundled: those that find other files by their own path, with the errors that they
+ * throw; one whose calls of `require` an app's bundler must see as they are; and the check of the runtime,
+ * which comes before anything else.
+ */
+const UNBUNDLED = /^(?:native\/.*|src\/core\/(?:package-url|errors|on-use|runtime))\.js$/
+
+/**
+ * Replaces the compiled modules of a folder.
+ *
+ * @param entries The modules that apps import, from the folder and without an extension.
+ */
+export async function bundleModules(folder: string, entries: readonly string[]): Promise<void> {
+  const bundle = await rolldown({
+    cwd: folder,
+    input: Object.fromEntries([...entries, ...PROGRAMS].map((path) => [path, `${path}.js`])),
+    external: (id, importer) => isExternal(folder, id, importer),
+    platform: 'node',
+    transform: { target: 'esnext' },
+  })
+  const { output } = await bundle.generate({
+    format: 'es',
+    comments: false,
+    entryFileNames: '[name].js',
+    chunkFileNames: 'chunks/[name].js',
+  })
+  for (const file of globSync('{src,kafka,package}/**/*.js', { cwd: folder })) {
+    if (!UNBUNDLED.test(file)) rmSync(join(folder, file))
+  }
+  for (const part of output) {
+    if (part.type === 'chunk') await Bun.write(join(folder, part.fileName), part.code)
+  }
+}
+
+function isExternal(folder: string, id: string, importer: string | undefined): boolean {
+  // Helpers of the bundler.
+  if (id.startsWith('\0') || id.startsWith('@oxc-project/runtime/')) return false
+  if (!isAbsolute(id) && !id.startsWith('.')) return importer !== undefined
+  const path = isAbsolute(id) ? id : join(dirname(importer ?? folder), id)
+  return UNBUNDLED.test(relative(folder, path))
+}
