@@ -21,7 +21,7 @@ import type { SchemasByTopic } from '../../records/topic-schemas.ts'
 import { urlOf } from '../request/client.ts'
 import { readRequestBody } from '../request/request-body.ts'
 import { errorResponse } from '../response/error-response.ts'
-import { type Connection, connect } from '../route/cluster-registry.ts'
+import type { Connection } from '../route/cluster-registry.ts'
 import type { ClusterStats } from '../route/route-stats.ts'
 import {
   invalidRecord,
@@ -117,7 +117,9 @@ export function kafkaProduce<const Topics extends KafkaTopics>(
       throw shuttingDownError('write to Kafka')
     }
     if (!connecting) registerOpen(closable)
-    connecting ??= connect(clusterOptions(resolved))
+    connecting ??= import('../route/cluster-registry.ts').then(({ connect }) =>
+      connect(clusterOptions(resolved)),
+    )
     connection = await connecting.catch((error) => {
       connecting = undefined
       throw error

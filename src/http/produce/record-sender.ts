@@ -6,7 +6,7 @@ import { clusterOptions } from '../../options/connection.ts'
 import type { ResolvedLogOptions } from '../../options/log-options.ts'
 import type { KafkaOutage, ProducerRecord } from '../../port/kafka.ts'
 import type { ProducerSettings } from '../../port/open-producer.ts'
-import { leaseProducer, type ProducerLease } from '../route/cluster-registry.ts'
+import type { ProducerLease } from '../route/cluster-registry.ts'
 import type { ProduceStats } from './kafka-produce.ts'
 import { LossLog } from './loss-log.ts'
 import { WriteStatistics } from './write-statistics.ts'
@@ -138,9 +138,11 @@ export class RecordSender {
   async #leased(): Promise<ProducerLease> {
     if (this.#closed) throw shuttingDownError('write to Kafka')
     if (!this.#leasing) registerOpen(this)
-    this.#leasing ??= leaseProducer(
-      clusterOptions(this.#options),
-      producerSettings(this.#options, this.#isBuffering),
+    this.#leasing ??= import('../route/cluster-registry.ts').then(({ leaseProducer }) =>
+      leaseProducer(
+        clusterOptions(this.#options),
+        producerSettings(this.#options, this.#isBuffering),
+      ),
     )
     try {
       this.#lease = await this.#leasing

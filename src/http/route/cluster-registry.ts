@@ -2,6 +2,9 @@
  * Routes of a process share the connection to a cluster, the feeds of its topics and the memberships
  * of its consumer groups. The registry counts the routes that use each, and closes it with the last.
  * Each evaluation of this module has a registry of its own.
+ *
+ * Handlers import this module when they connect, so that an app starts without the feeds and what
+ * processes records.
  */
 
 import { previousEvaluationClosed } from '../../core/hot-reload.ts'

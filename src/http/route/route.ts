@@ -12,7 +12,7 @@ import type { KafkaClient } from '../request/client.ts'
 import { AnswerBudget, AnswerMemory } from '../response/answer-budget.ts'
 import { ResponseCache } from '../response/response-cache.ts'
 import { ClientGroups } from './client-groups.ts'
-import { type Lease, lease } from './cluster-registry.ts'
+import type { Lease } from './cluster-registry.ts'
 import type { GroupCalls, Membership } from './memberships.ts'
 import { type ReadKind, RouteStatistics } from './route-statistics.ts'
 import type { GroupStats, PartitionRange, RouteStats, StreamForm } from './route-stats.ts'
@@ -112,7 +112,7 @@ export class Route {
   async lease(): Promise<Lease> {
     if (this.#closed) throw shuttingDownError('read from Kafka')
     if (!this.#lease) registerOpen(this)
-    this.#lease ??= lease(this.options)
+    this.#lease ??= import('./cluster-registry.ts').then(({ lease }) => lease(this.options))
     try {
       this.#leased = await this.#lease
     } catch (error) {
