@@ -7,7 +7,6 @@ import type { RecordOf } from '../options/topic-records.ts'
 import type { KafkaReaderOptions } from '../options/typed-options.ts'
 import type { AnyRecord, ConsumedRecord } from '../records/consumed-record.ts'
 import { RecordValidator } from '../records/record-validator.ts'
-import { checksOf } from '../records/topic-schemas.ts'
 import { type KafkaReader, RequestReader } from './request-reader.ts'
 import { controlsOf, type KafkaControls } from './route/handler-controls.ts'
 import { Route } from './route/route.ts'
@@ -66,10 +65,11 @@ export function kafkaReader<const Topics extends KafkaTopics>(
 ): KafkaReaderMiddleware<RecordOf<Topics>> {
   const { schemas, ...resolved } = resolveOptions(options)
   // Handlers get what schemas return, which need not be JSON: each read validates its own records. Only
-  // dead letters are written before a handler reads.
+  // for dead letters are records validated before a handler gets them; a poll then has their outputs.
   const route = new Route({
     ...resolved,
-    schemas: resolved.enableDlq ? checksOf(schemas) : new Map(),
+    schemas: resolved.enableDlq ? schemas : new Map(),
+    schemasOnlyCheck: true,
   })
   const validator = schemas.size > 0 ? new RecordValidator(schemas) : undefined
   const middleware: MiddlewareHandler<KafkaReaderEnv<RecordOf<Topics>>> = async (c, next) => {

@@ -12,6 +12,7 @@ import {
   consumedRecordOf,
 } from '../records/consumed-record.ts'
 import { type PartitionTable, parseCursor } from '../records/cursor.ts'
+import type { ProcessedRecord } from '../records/pipeline.ts'
 import type { RecordValidator } from '../records/record-validator.ts'
 import { pollGroup } from './consume/poll-group.ts'
 import { readFromPosition } from './consume/read-from-position.ts'
@@ -208,10 +209,8 @@ export class RequestReader implements KafkaReader<AnyRecord> {
     })
     this.#deliveries.push(delivery)
     this.#route.statistics.gaps += delivery.gaps.length
-    const { messageDeserializer } = this.#route.options
-    const records = taken.map((record) => consumedRecordOf(record, messageDeserializer))
     return {
-      records: await this.#validated(records).catch((error) => {
+      records: await this.#polled(taken).catch((error) => {
         // The handler may catch the error: its end must not ack records that it never got.
         delivery.requeue()
         throw error
@@ -223,6 +222,14 @@ export class RequestReader implements KafkaReader<AnyRecord> {
       },
       requeue: () => delivery.requeue(),
     }
+  }
+
+  /** The records of a poll. Where dead letters are written, the pipeline has validated them. */
+  async #polled(taken: readonly ProcessedRecord[]): Promise<readonly AnyRecord[]> {
+    const { messageDeserializer, schemas } = this.#route.options
+    const records = taken.map((record) => consumedRecordOf(record, messageDeserializer))
+    if (schemas.size === 0) return this.#validated(records)
+    return records.map((record, index) => ({ ...record, ...taken[index]?.outputs }))
   }
 
   /** Commits for the handler, with `commitStrategy: 'off'`. */

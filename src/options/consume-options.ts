@@ -358,7 +358,10 @@ function registriesOf(
 }
 
 /** The options of `kafkaConsume` with every default filled in. */
-export type ResolvedOptions = v.InferOutput<typeof optionsSchema>
+export type ResolvedOptions = v.InferOutput<typeof optionsSchema> & {
+  /** Whether records stay as they are beside what their schemas return. Default: clients get that, as JSON. */
+  readonly schemasOnlyCheck?: boolean
+}
 
 /**
  * Checks options and fills in the defaults.

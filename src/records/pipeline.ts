@@ -3,6 +3,7 @@ import { getLogger } from '@logtape/logtape'
 import { KafkaConsumeError } from '../core/errors.ts'
 import { mapConcurrently } from '../core/map-concurrently.ts'
 import type { KafkaRecord } from '../port/kafka.ts'
+import type { ValidatedFields } from './topic-schemas.ts'
 
 const log = getLogger(['hono-kafka-consume', 'record'])
 
@@ -45,6 +46,8 @@ export interface ProcessedRecord extends KafkaRecord {
   /** Fields to encode as base64, since their bytes could not be deserialized. */
   readonly base64?: readonly RecordField[]
   readonly error?: RecordError
+  /** The outputs of the topic's schemas, where a handler gets them in place of the fields. */
+  readonly outputs?: ValidatedFields
   /** A dropped record moves cursors by its offset, and no client gets it. */
   readonly dropped?: true
 }

@@ -125,37 +125,22 @@ function jsonOf(output: unknown): string | undefined {
   }
 }
 
-const checks = new WeakMap<StandardSchema, StandardSchema>()
-
-/** Schemas that refuse what these schemas refuse, and return values as they were. */
-export function checksOf(schemas: SchemasByTopic): SchemasByTopic {
-  return new Map(
-    [...schemas].map(([topic, own]) => {
-      const fields = FIELDS.flatMap((field) => (own[field] ? [[field, checkOf(own[field])]] : []))
-      return [topic, Object.fromEntries(fields)]
-    }),
-  )
-}
-
-/** The check of a schema is always one object, so that routes can share what they read. */
-function checkOf(schema: StandardSchema): StandardSchema {
-  const known = checks.get(schema)
-  if (known) return known
-  const { version, vendor, validate } = schema['~standard']
-  const unchanged = (value: unknown) => (result: SchemaResult) =>
-    result.issues ? result : { value }
-  const check: StandardSchema = {
-    '~standard': {
-      version,
-      vendor,
-      validate: (value) => {
-        const result = validate(value)
-        return result instanceof Promise ? result.then(unchanged(value)) : unchanged(value)(result)
-      },
+/**
+ * The pipeline step that validates records and leaves their fields as they are. The record has what the
+ * schemas return beside them, for a handler that gets it.
+ */
+export function checkStep(schemas: SchemasByTopic): PipelineStep {
+  return {
+    code: 'VALIDATION_FAILED',
+    run(record) {
+      const own = schemas.get(record.topic)
+      if (!own) return record
+      const outputs = validateRecord(own, consumedOf(record, 'validate'))
+      return outputs instanceof Promise
+        ? outputs.then((late) => ({ ...record, outputs: late }))
+        : { ...record, outputs }
     },
   }
-  checks.set(schema, check)
-  return check
 }
 
 /** The schemas of topics, as options name them. */

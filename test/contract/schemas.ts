@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import * as v from 'valibot'
-import { kafkaProduce, kafkaReader, type RecordOf } from '../../src/index.ts'
+import {
+  kafkaProduce,
+  kafkaReader,
+  type RecordOf,
+  type SchemaResult,
+  type StandardSchema,
+} from '../../src/index.ts'
 import type { KafkaRecord } from '../../src/port/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { readAll } from '../support/read-all.ts'
@@ -174,6 +180,44 @@ export function describeSchemas(target: () => Target): void {
         'text',
       ])
     })
+
+    test.each([false, true])(
+      'validates each record that a handler polls once (dead letters: %p)',
+      async (enableDlq) => {
+        const { kafka } = target()
+        const dlqTopic = await kafka.createTopic()
+        const options = await optionsOf()
+        const { validate, ...standard } = schema['~standard']
+        const validated: unknown[] = []
+        const counted: StandardSchema = {
+          '~standard': {
+            ...standard,
+            validate: (value) => {
+              validated.push((value as { n: number }).n)
+              return validate(value) as SchemaResult
+            },
+          },
+        }
+        const reader = kafkaReader({
+          bootstrapServers: kafka.bootstrapServers,
+          ...options,
+          topics: [{ name: options.topics[0].name, schema: counted }],
+          ...(enableDlq && { enableDlq, dlqTopic }),
+        })
+        const app = new Hono().get('/', reader, async (c) => {
+          const { records } = await c.var.kafka.poll({ timeout: 5_000 })
+          return c.json(records.map(({ offset }) => offset))
+        })
+        const polled: number[] = []
+        while (polled.at(-1) !== 3) {
+          const response = await within(app.request('/') as Promise<Response>, 'a poll', 15_000)
+          polled.push(...((await response.json()) as number[]))
+        }
+        expect(polled).toEqual(enableDlq ? [0, 1, 3] : [0, 1, 2, 3])
+        expect(validated).toEqual([0, 1, 5, 2])
+        await reader.close()
+      },
+    )
 
     test.each([false, true])(
       'gives handlers its outputs by poll, read and stream (dead letters: %p)',

@@ -10,7 +10,7 @@ import { pipelineOf } from '../../src/records/pipeline.ts'
 import { RecordValidator } from '../../src/records/record-validator.ts'
 import { isStandardSchema, type StandardSchema } from '../../src/records/standard-schema.ts'
 import {
-  checksOf,
+  checkStep,
   type SchemasByTopic,
   schemaStep,
   type TopicSchemas,
@@ -246,14 +246,14 @@ describe('validation', () => {
     ])
   })
 
-  test('as a check leaves valid records as Kafka has them', async () => {
+  test('as a check leaves valid records as Kafka has them, with the outputs beside', async () => {
     const schemas = schemasOf({ value: ORDERS['zod'] })
-    const [first, again] = [checksOf(schemas), checksOf(schemas)]
-    expect(first.get(TOPIC)?.value).toBe(again.get(TOPIC)?.value as StandardSchema)
     const text = `{"at":"2026-11-28T10:00:00Z","total":1.0,"more":1}`
-    const pipeline = pipelineOf([jsonStep, schemaStep(first)])
+    const pipeline = pipelineOf([jsonStep, checkStep(schemas)])
     const [valid, invalid] = await pipeline(records(text, '{}'))
     expect(valid?.valueJson).toBe(text)
+    expect(valid?.outputs?.value).toEqual({ at: expect.any(Date), total: 1 })
     expect(invalid?.error?.code).toBe('VALIDATION_FAILED')
+    expect(invalid?.outputs).toBeUndefined()
   })
 })

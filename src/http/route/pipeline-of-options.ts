@@ -5,18 +5,19 @@ import { jsonStep } from '../../records/json-step.ts'
 import { luaStep } from '../../records/lua/step.ts'
 import { type PipelineStep, pipelineOf } from '../../records/pipeline.ts'
 import { RecordProcessor } from '../../records/record-processor.ts'
-import { schemaStep } from '../../records/topic-schemas.ts'
+import { checkStep, schemaStep } from '../../records/topic-schemas.ts'
 import { transformStep } from '../../records/transform.ts'
 import { registrySteps } from '../../registry/step.ts'
 
 /** Routes with equal keys can share a processor. Functions and schemas are compared by identity. */
 export function pipelineKey(options: ResolvedOptions): readonly unknown[] {
-  const { registries, transform, messageByLuaFunctions = [], schemas } = options
+  const { registries, transform, messageByLuaFunctions = [], schemas, schemasOnlyCheck } = options
   const schemaIds = [...schemas].map(([topic, { value, key, headers }]) => [
     topic,
     ...[value, key, headers].map(idOf),
   ])
-  return [[...registries], idOf(transform), messageByLuaFunctions, schemaIds, dlqTopicOf(options)]
+  const validation = [schemaIds, schemasOnlyCheck === true]
+  return [[...registries], idOf(transform), messageByLuaFunctions, validation, dlqTopicOf(options)]
 }
 
 /** The processor of a route's records; undefined when its options leave records as they are. */
@@ -30,12 +31,13 @@ export function processorFor(
     messageByLuaFunctions = [],
     transform,
     schemas,
+    schemasOnlyCheck = false,
   } = options
   const dlqTopic = dlqTopicOf(options)
   const changes: PipelineStep[] = []
   if (messageByLuaFunctions.length > 0) changes.push(luaStep(messageByLuaFunctions))
   if (transform) changes.push(transformStep(transform))
-  if (schemas.size > 0) changes.push(schemaStep(schemas))
+  if (schemas.size > 0) changes.push(schemasOnlyCheck ? checkStep(schemas) : schemaStep(schemas))
   const steps: PipelineStep[] = []
   if (registries.size > 0) steps.push(...registrySteps(registries))
   if (messageDeserializer === 'json' && (changes.length > 0 || dlqTopic)) steps.push(jsonStep)
