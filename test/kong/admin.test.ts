@@ -11,11 +11,13 @@ import { PLUGIN_NAMES } from '../../src/kong/config/plugins.ts'
 import { Store } from '../../src/kong/config/store.ts'
 import { writeDeclarative } from '../../src/kong/config/write-declarative.ts'
 import { KINDS } from '../../src/kong/model/integrity.ts'
+import { collectLog, messagesOf } from '../support/log.ts'
 import { CERTIFICATE, PLUGIN } from './samples.ts'
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const FORM = 'application/x-www-form-urlencoded'
 
+const logged = collectLog()
 let store: Store
 let admin: Hono
 
@@ -511,7 +513,7 @@ describe('requests that are refused', () => {
     expect(store.list('plugins')).toEqual([])
   })
 
-  test('the answer names a state that cannot be saved, and hides an unexpected error', async () => {
+  test('the answer and the log name a state that cannot be saved; the answer hides an unexpected error, and the log has it whole', async () => {
     let thrown = new Error('Cannot save state to /state: disk full')
     store.onChange(() => {
       throw thrown
@@ -520,11 +522,14 @@ describe('requests that are refused', () => {
       status: 500,
       body: { message: 'Cannot save state to /state: disk full' },
     })
+    expect(messagesOf(logged).join()).toEndWith('/routes: Cannot save state to /state: disk full')
+    expect(logged[0]?.properties['cause']).not.toBeInstanceOf(Error)
     thrown = new TypeError('undefined is not a function: hunter2')
     expect(await post('/routes', { hosts: ['a'] })).toMatchObject({
       status: 500,
       body: { message: 'An unexpected error occurred' },
     })
+    expect(logged[1]?.properties['cause']).toBe(thrown)
     expect(store.list('routes')).toEqual([])
   })
 })

@@ -9,7 +9,7 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
 import type { StateFile } from '../../kong/config/persisted-state.ts'
@@ -30,15 +30,28 @@ export function stateFile(path: string): StateFile {
       const draft = `${path}.${process.pid}.new`
       // A crashed process that had this process id may have left a draft.
       rmSync(draft, { force: true })
-      const file = openSync(draft, 'wx', 0o600)
       try {
-        writeSync(file, text)
-        fsyncSync(file)
-      } finally {
-        closeSync(file)
+        writeWhole(draft, text)
+        renameSync(draft, path)
+      } catch (error) {
+        rmSync(draft, { force: true })
+        throw error
       }
-      renameSync(draft, path)
     },
+  }
+}
+
+/**
+ * Writes a new file and syncs it. A full disk takes a part of a single `write` without an error;
+ * `writeFileSync` goes on until the whole text is written, or throws.
+ */
+function writeWhole(path: string, text: string): void {
+  const file = openSync(path, 'wx', 0o600)
+  try {
+    writeFileSync(file, text)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
   }
 }
 

@@ -37,13 +37,14 @@ export function errorAnswer(thrown: Error, c: Context): Response {
   if (thrown instanceof KafkaConsumeError && thrown.code === 'INVALID_OPTIONS') {
     return c.json(schemaViolation(new SchemaViolation({ '@entity': thrown.message })), 400)
   }
+  // Only the project's own messages are shown: any other may hold secrets. They say everything, such
+  // as a full disk, so that the log needs no stack trace.
+  const isOwn = thrown.message.startsWith('Cannot ')
   log.error('Cannot answer {method} {path}: {cause}', {
     method: c.req.method,
     path: c.req.path,
-    cause: thrown,
+    cause: isOwn ? thrown.message : thrown,
   })
-  // Only the project's own messages are shown: any other may hold secrets.
-  const isOwn = thrown.message.startsWith('Cannot ')
   return c.json({ message: isOwn ? thrown.message : 'An unexpected error occurred' }, 500)
 }
 
