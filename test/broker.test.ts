@@ -128,6 +128,17 @@ describe('a broker name under which nothing runs', () => {
     }
   })
 
+  test('the command that removes temporary data names the cluster that has them', async () => {
+    const other = Bun.spawn(['sleep', '60'])
+    try {
+      writeState('named', { nodes: [node(identify(other.pid))], temporary: true })
+      const { output } = await kafka(['status', '--name', 'named'])
+      expect(output).toContain('data: temporary, removed by `bun run kafka --name named stop`\n')
+    } finally {
+      other.kill('SIGKILL')
+    }
+  })
+
   test('kafka start names a port that is taken', async () => {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

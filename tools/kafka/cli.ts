@@ -264,8 +264,8 @@ function stopWhenInterrupted(name: string): void {
   }
 }
 
-function dataOf({ data, temporary }: Cluster): string {
-  return temporary ? 'temporary, removed by `bun run kafka stop`' : data
+function dataOf({ name, data, temporary }: Cluster): string {
+  return temporary ? `temporary, removed by \`${commandFor(name, 'stop')}\`` : data
 }
 
 try {
