@@ -22,7 +22,7 @@ test('a state that the disk takes only in part is an error, and leaves the file 
         console.log(error.code)
       }`
     const child = Bun.spawn(['sh', '-c', `${LIMIT} "$0" -e "$1"`, process.execPath, script])
-    expect(await child.stdout.text()).toBe('EFBIG\n')
+    expect(await new Response(child.stdout).text()).toBe('EFBIG\n')
     expect(readFileSync(path, 'utf8')).toBe('as it was')
     expect(readdirSync(folder)).toEqual(['state.json'])
   } finally {
