@@ -43,20 +43,32 @@ export function writeWhole(path: string, content: string | Uint8Array): void {
 
 /** Lets one set-up work at a time. */
 export async function withLock<T>(work: () => Promise<T>): Promise<T> {
+  const database = inCache((folder) => {
+    mkdirSync(folder, { recursive: true })
+    return new Database(join(folder, 'lock.sqlite'))
+  })
   try {
-    mkdirSync(cacheFolder(), { recursive: true })
-  } catch (error) {
-    throw new Error(`Cannot write to the cache ${cacheFolder()}: ${String(error)}`)
-  }
-  const database = new Database(join(cacheFolder(), 'lock.sqlite'))
-  try {
-    for (let tries = 0; !tryLock(database); tries++) {
+    for (let tries = 0; !inCache(() => tryLock(database)); tries++) {
       if (tries === 0) say('Waiting for another set-up to finish …')
       await Bun.sleep(200)
     }
     return await work()
   } finally {
     database.close()
+  }
+}
+
+/** @throws Error that names the cache and how to choose another folder. */
+function inCache<T>(work: (folder: string) => T): T {
+  const folder = cacheFolder()
+  try {
+    return work(folder)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(
+      `Cannot write to the cache ${folder}: ${reason}. Make it writable, or name another folder by the variable HONO_KAFKA_CONSUME_CACHE`,
+      { cause },
+    )
   }
 }
 

@@ -14,6 +14,7 @@ import {
 } from './addon.ts'
 import { addonKey, buildAddon, checkAddon, sources } from './build.ts'
 import { cachedAddon, cacheFolder, dropAddon, storeAddon, withLock, writeWhole } from './cache.ts'
+import { describeError } from './file-errors.ts'
 import { installPackages, packagesAreInstalled } from './packages.ts'
 import { findPrebuilt } from './prebuilt.ts'
 import { say } from './progress.ts'
@@ -129,7 +130,7 @@ if (flags.help) {
   try {
     await setup(flags)
   } catch (error) {
-    console.error(error instanceof Error ? error.message : error)
+    console.error(describeError(error))
     process.exit(1)
   }
 }

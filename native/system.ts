@@ -86,7 +86,10 @@ function advice(lacking: Requirement[]): string {
     const command = [...sudo, ...installCommand[distribution], ...packages].join(' ')
     return `  ${distributionName[distribution]}: ${command}`
   })
-  return `. Install it, then run \`${setupCommand()}\` again:\n${lines.join('\n')}`
+  const command = setupCommand()
+  return `. Install what is missing, then run \`${command}\` again:
+${lines.join('\n')}
+An addon that was compiled elsewhere needs none of it: \`${command} --prebuilt FOLDER\``
 }
 
 function detectDistribution(): Distribution | undefined {

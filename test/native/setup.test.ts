@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { sources as packageSources } from '../../native/build.ts'
 import { cachedAddon, dropAddon, storeAddon, withLock } from '../../native/cache.ts'
 import { changeLibrdkafka } from '../../native/changes.ts'
+import { describeError } from '../../native/file-errors.ts'
 
 const setup = join(import.meta.dirname, '..', '..', 'native', 'setup.ts')
 
@@ -75,6 +76,37 @@ test('The cache has an addon until the addon is dropped', () => {
   expect(String(cachedAddon('key'))).toBe('content')
   dropAddon('key')
   expect(cachedAddon('key')).toBeUndefined()
+})
+
+test('A cache that cannot be written to is named, with the variable for another one', async () => {
+  const file = join(folder, 'file')
+  writeFileSync(file, '')
+  process.env['HONO_KAFKA_CONSUME_CACHE'] = join(file, 'cache')
+  await expect(withLock(async () => {})).rejects.toThrow(
+    `Cannot write to the cache ${file}/cache: ENOTDIR: not a directory`,
+  )
+  // A folder in place of the lock's file is what SQLite cannot open, either.
+  mkdirSync(join(folder, 'lock.sqlite'))
+  process.env['HONO_KAFKA_CONSUME_CACHE'] = folder
+  await expect(withLock(async () => {})).rejects.toThrow('HONO_KAFKA_CONSUME_CACHE')
+})
+
+test('An error says what to do where a disk is full, whoever noticed it', () => {
+  const advice = `A disk is full. The cache ${folder} needs 100 MB`
+  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), {
+    code: 'ENOSPC',
+    syscall: 'write',
+  })
+  expect(describeError(full)).toStartWith(
+    `Cannot set up: ENOSPC: no space left on device, write\n${advice}`,
+  )
+  const compiler = new Error(
+    'Cannot run make: exit code 2\ncannot write PCH file: No space left on device',
+  )
+  expect(describeError(compiler)).toStartWith(`${compiler.message}\n${advice}`)
+  expect(describeError(new Error('Cannot run make: exit code 2'))).toBe(
+    'Cannot run make: exit code 2',
+  )
 })
 
 test('A damaged cache entry counts as none', () => {
