@@ -86,7 +86,10 @@ describe('live records', () => {
         await view.page.locator('#detail').waitFor({ state: 'hidden' })
         await view.page.keyboard.press('j')
         const focused = () =>
-          view.page.evaluate(() => document.activeElement?.querySelector('.place')?.textContent)
+          view.page.evaluate(
+            () =>
+              document.activeElement?.closest('#rows > li')?.querySelector('.place')?.textContent,
+          )
         const next = await focused()
         expect(next).toBeTruthy()
         const before = await view.page.locator('#newest').textContent()
