@@ -90,5 +90,44 @@ export function describeOpenStreams(secured: () => Secured): void {
       },
       LIMIT,
     )
+
+    test(
+      'report an ACL that is removed for as long as it is missing, and lose nothing once it is back',
+      async () => {
+        const { kafka } = secured()
+        const topic = await kafka.createTopic(1)
+        const change = (...action: string[]) =>
+          secured().tool(
+            ...['kafka-acls', ...action, `User:${reader.name}`],
+            ...['--operation', 'Read', '--topic', topic],
+          )
+        await change('--add', '--allow-principal')
+        const { gateway, url } = await GatewayProcess.listening(
+          [
+            ...['--brokers', secured().bootstrapServers('SASL_PLAINTEXT'), '--topics', topic],
+            ...['--kafka-mechanism', 'SCRAM-SHA-256', '--kafka-user', reader.name],
+          ],
+          { KAFKA_PASSWORD: reader.password },
+        )
+        await using _ = gateway
+        using stream = new Recorder(`${url}/stream?start=earliest`)
+        await kafka.produce(topic, [{ value: '0' }])
+        await until(() => stream.records.length === 1, 'the first record', PATIENCE)
+
+        await change('--remove', '--force', '--allow-principal')
+        await kafka.produce(topic, [{ value: '1' }])
+        // The first report ends the stream that was open; the further ones answer reconnections.
+        const reports = () => stream.errors.filter((code) => code === 'KAFKA_AUTHORIZATION').length
+        await until(() => stream.isClosed || reports() >= 3, 'three reports', PATIENCE)
+        expect(stream.isClosed).toBe(false)
+
+        await change('--add', '--allow-principal')
+        await kafka.produce(topic, [{ value: '2' }])
+        await until(() => stream.records.length >= 3, 'all records', PATIENCE)
+        expect(stream.records.map(({ value }) => value)).toEqual(['0', '1', '2'])
+        expect(stream.gaps).toEqual([])
+      },
+      LIMIT,
+    )
   })
 }

@@ -21,9 +21,10 @@ import type { StreamEncoder, StreamWriter } from './stream-encoder.ts'
 /** Bytes that wait to be sent are a part of an encoded batch and keep all of it in memory: larger parts are copied. */
 const MAX_HELD_BYTES = 2 * WRITE_BYTES
 
-/** Errors of this server's credentials for Kafka, which an operator may fix while clients wait. */
+/** Errors of this server's credentials or rights for Kafka, which an operator may fix while clients wait. */
 const SERVER_REFUSALS: ReadonlySet<string> = new Set([
   'KAFKA_AUTHENTICATION',
+  'KAFKA_AUTHORIZATION',
   'KAFKA_TLS',
   'KAFKA_TOKEN',
 ])
