@@ -48,14 +48,26 @@ const MEANINGS: ReadonlyArray<readonly [code: ErrorCode, state: string, codes: r
   [
     // __AUTHENTICATION, __SSL, ILLEGAL_SASL_STATE, SECURITY_DISABLED, SASL_AUTHENTICATION_FAILED
     ['KAFKA_AUTHENTICATION', REFUSED, [-169, -181, 34, 54, 58]],
-    ['KAFKA_AUTHORIZATION', 'its ACLs do not allow us the topic', [TOPIC_AUTHORIZATION_FAILED]],
     [
       'KAFKA_AUTHORIZATION',
-      'its ACLs do not allow us the consumer group',
+      "Kafka's ACLs do not allow this user to use the topic",
+      [TOPIC_AUTHORIZATION_FAILED],
+    ],
+    [
+      'KAFKA_AUTHORIZATION',
+      "Kafka's ACLs do not allow this user to use the consumer group",
       [GROUP_AUTHORIZATION_FAILED],
     ],
-    ['KAFKA_AUTHORIZATION', 'its ACLs do not allow us to write', [CLUSTER_AUTHORIZATION_FAILED]],
-    ['KAFKA_AUTHORIZATION', 'its ACLs do not allow us the transactional id', [53]],
+    [
+      'KAFKA_AUTHORIZATION',
+      "Kafka's ACLs do not allow this user to write",
+      [CLUSTER_AUTHORIZATION_FAILED],
+    ],
+    [
+      'KAFKA_AUTHORIZATION',
+      "Kafka's ACLs do not allow this user to use the transactional id",
+      [53],
+    ],
     // __UNKNOWN_TOPIC, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID
     ['UNKNOWN_TOPIC', 'the topic does not exist', [-188, 3, 100]],
     // __UNKNOWN_PARTITION

@@ -31,7 +31,7 @@ const FIRST_LIMIT = 64
 
 /**
  * librdkafka looks for the coordinator of the group although the consumer never joins it. Where ACLs
- * do not allow us that group it reports so once, and reading goes on.
+ * do not allow this user that group it reports so once, and reading goes on.
  */
 function isGroupRefusal(error: unknown): boolean {
   const { cause } = error as { readonly cause?: Partial<ClientError> }

@@ -233,7 +233,7 @@ export function describeFailures(secured: () => Secured): void {
       for (const query of [{}, { start: 'earliest' }]) {
         const { status, body } = await refusal(route, query)
         expect({ status, code: body.code }).toEqual({ status: 502, code: 'KAFKA_AUTHORIZATION' })
-        expect(body.message).toContain('allow us the topic')
+        expect(body.message).toContain('allow this user to use the topic')
       }
     })
 
@@ -275,11 +275,11 @@ export function describeFailures(secured: () => Secured): void {
       for (const query of [{}, { start: 'earliest' }]) {
         const { status, body } = await refusal(route, query)
         expect({ status, code: body.code }).toEqual({ status: 502, code: 'KAFKA_AUTHORIZATION' })
-        expect(body.message).toContain('allow us the topic')
+        expect(body.message).toContain('allow this user to use the topic')
       }
       const { status, body } = await refusal(ofGroup)
       expect({ status, code: body.code }).toEqual({ status: 502, code: 'KAFKA_AUTHORIZATION' })
-      expect(body.message).toContain('allow us the consumer group')
+      expect(body.message).toContain('allow this user to use the consumer group')
       // Meanwhile the client tries again, and fails: one line of the log stands for all.
       await sleep(3_000)
       // Once for each of the two members.

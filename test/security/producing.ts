@@ -46,7 +46,7 @@ export function describeProducing(secured: () => Secured): void {
       const refused = {
         status: 502,
         code: 'KAFKA_AUTHORIZATION',
-        message: expect.stringContaining('ACLs do not allow us'),
+        message: expect.stringContaining('ACLs do not allow this user'),
       }
       await using writing = new Writing(topic, scram())
       await using onlySeen = new Writing(secured().visible, scram())
