@@ -1281,7 +1281,8 @@ test('a commit that begins while the buffer has plenty is answered by a read at 
     const reads = consumer.limits.length
     delivery.ack()
     await until(() => consumer.limits.length > reads, 'the client to be asked')
-    expect(consumer.limits[reads]).toBe(1)
+    // A read that is due takes 2,000 records; the buffer has room for ten.
+    expect(consumer.limits[reads]).toBeLessThanOrEqual(10)
   } finally {
     timers.mockRestore()
     gate.resolve()
