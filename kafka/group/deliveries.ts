@@ -44,6 +44,11 @@ export class RecordRange implements OffsetRange {
     return (starts[this.end] as number) - (starts[this.begin] as number)
   }
 
+  /** Bytes of the records and of their JSON, where a read has made it. */
+  get memory(): number {
+    return this.bytes + this.block.readyBytes(this.begin, this.end)
+  }
+
   get firstOffset(): number {
     return this.block.offsets[this.begin] as number
   }
@@ -93,7 +98,7 @@ export class ReadyRecords {
     this.#form = form
   }
 
-  /** Bytes of the packed records. */
+  /** Bytes of the packed records and of the JSON that reads made of them. */
   get bytes(): number {
     return this.#bytes
   }
@@ -155,9 +160,9 @@ export class ReadyRecords {
     return dropped
   }
 
-  #count({ length, bytes }: RecordRange, sign: 1 | -1): void {
+  #count({ length, memory }: RecordRange, sign: 1 | -1): void {
     this.#length += sign * length
-    this.#bytes += sign * bytes
+    this.#bytes += sign * memory
   }
 }
 

@@ -73,6 +73,12 @@ export class RecordBlock {
     return bytes.subarray(starts[begin], (starts[end] as number) - separator.length)
   }
 
+  /** Bytes of the JSON that is ready of the records from index `begin` to before `end`. */
+  readyBytes(begin: number, end: number): number {
+    const starts = this.#texts?.starts
+    return starts ? (starts[end] as number) - (starts[begin] as number) : 0
+  }
+
   /** A record as an object, whose bytes are parts of the block. */
   record(index: number, { topic, partition }: TopicPartition): KafkaRecord {
     const { bytes } = this
