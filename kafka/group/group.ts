@@ -144,10 +144,10 @@ export class Group implements GroupSession {
     return this.#deliver(limits)
   }
 
-  poll(limits: PollLimits, signal?: AbortSignal): Promise<Delivery> {
+  poll(limits: PollLimits, leaving?: Pick<AbortController, 'signal'>): Promise<Delivery> {
     if (this.#isClosing) return Promise.reject(closing())
     if (this.#failure) return Promise.reject(this.#failure)
-    const delivery = this.#polls.add(limits, signal)
+    const delivery = this.#polls.add(limits, leaving?.signal)
     this.#markUsed()
     this.#serve()
     if (this.#polls.first) {

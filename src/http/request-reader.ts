@@ -201,7 +201,7 @@ export class RequestReader implements KafkaReader<AnyRecord> {
       const { delivery, records } = await pollGroup(group, this.#route, {
         client,
         wanted: undefined,
-        limits: withDefaults(limits),
+        limits: { ...withDefaults(limits), wantsRecords: true, wantsRuns: true },
         leaving: { signal: limits.signal ?? this.#c.req.raw.signal },
       })
       trace?.addRecords(records)

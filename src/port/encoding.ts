@@ -4,6 +4,19 @@
  */
 import type { TopicPartition } from '../core/topic-partition.ts'
 
+/** The form of an answer with all records of a delivery. It is plain data, which other threads can be sent. */
+export interface DeliveryLayout {
+  /**
+   * `lines`: a record a line; `array`: a JSON array; `flat`: an object with records and gaps; `kong`: Kong's
+   * form, by topic and partition.
+   */
+  readonly list: 'lines' | 'flat' | 'kong' | 'array'
+  /** See {@link RecordTexts.content}. */
+  readonly content: RecordTexts['content']
+  /** See {@link RecordTexts.valuesAreJson}. */
+  readonly valuesAreJson: boolean
+}
+
 /** The JSON of records of a delivery, among other texts. */
 export interface RecordTexts {
   /** Written one after another. */

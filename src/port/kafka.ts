@@ -5,7 +5,13 @@
 import type { ErrorCode, KafkaConsumeError } from '../core/errors.ts'
 import type { TopicPartition } from '../core/topic-partition.ts'
 import type { ClusterOptions } from './cluster-options.ts'
-import type { DeliveredRun, EncodedRecords, EncodingRequest, RecordTexts } from './encoding.ts'
+import type {
+  DeliveredRun,
+  DeliveryLayout,
+  EncodedRecords,
+  EncodingRequest,
+  RecordTexts,
+} from './encoding.ts'
 import type { OpenProducer, ProducerSettings } from './open-producer.ts'
 import type { ConsumerUse, ThreadSharing } from './threads.ts'
 import type {
@@ -135,16 +141,23 @@ export interface BrokerState {
   readonly failed: number
 }
 
-/** Limits of one poll. */
+/** Limits of one poll, and the use of its delivery, which another thread must know beforehand. */
 export interface PollLimits {
   readonly maxRecords: number
   /** Bytes of keys, values and headers, more or less. A first record is delivered whatever its size. */
   readonly maxBytes: number
   /** Milliseconds to wait for a first record. */
   readonly timeout: number
-  /** Whether {@link Delivery.records} will be asked for. Default: unknown. */
+  /** Whether {@link Delivery.records} and {@link Delivery.partitions} will be asked for. Default: unknown. */
   readonly wantsRecords?: boolean | undefined
+  /** Whether {@link Delivery.runs} will be asked for. Default: unknown. */
+  readonly wantsRuns?: boolean | undefined
+  /** The form in which the whole delivery will be encoded. Absent: it will not be. */
+  readonly layout?: DeliveryLayout | undefined
 }
+
+/** A client that waits. Its signal aborts when it leaves, and is asked for late: to make one takes time. */
+export type LeavingClient = Pick<AbortController, 'signal'>
 
 /**
  * Records and gaps given to one client of a group. In the end exactly one of `ack` and `requeue` must be
@@ -163,6 +176,8 @@ export interface Delivery {
   /** Offsets that the group has missed since the last delivery. Each gap goes to one client. */
   readonly gaps: readonly Gap[]
   readonly partitions: readonly PartitionState[]
+  /** The delivery in {@link PollLimits.layout}, where it came encoded: then {@link encode} is not called. */
+  readonly body?: Uint8Array | undefined
   /** Encodes the runs of this delivery that the texts name. A promise where that takes a while. */
   encode(texts: RecordTexts): Uint8Array | Promise<Uint8Array>
   /** Acknowledges the records from index `begin` to before `end`; the others stay open. */
@@ -202,7 +217,7 @@ export interface GroupSession {
    * Polls the next records. Calls are served in turn.
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
-  poll(limits: PollLimits, signal?: AbortSignal): Promise<Delivery>
+  poll(limits: PollLimits, leaving?: LeavingClient): Promise<Delivery>
   /**
    * Commits the given offsets for the group.
    * @throws KafkaConsumeError when Kafka refuses or cannot be reached.

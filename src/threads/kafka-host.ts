@@ -8,25 +8,19 @@ import {
   leaseProducer,
   type ProducerLease,
 } from '../http/route/cluster-registry.ts'
-import type { Membership } from '../http/route/memberships.ts'
 import type { ClusterOptions } from '../port/cluster-options.ts'
 import type { EncodingSpec } from '../port/encoding.ts'
 import type {
   AssignedConsumer,
-  Delivery,
-  GroupOptions,
   KafkaCluster,
-  MemberStats,
-  PartitionOffset,
-  PollLimits,
   ProducerProfile,
   ProducerRecord,
   RecordMetadata,
 } from '../port/kafka.ts'
 import type { AcceptedRecords, ProducerSettings } from '../port/open-producer.ts'
+import { HostedGroups } from './hosted-groups.ts'
 import { type HostedConsumer, LiveHubs } from './live-hub.ts'
 import { type Messenger, sentResults } from './messenger.ts'
-import type { SentAck, SentDelivery, SentTexts } from './remote-delivery.ts'
 import type { SentConsumer, SentOpening, SentRead, SentState } from './remote-kafka.ts'
 import { type SentBatch, sentBatch } from './sent-batch.ts'
 
@@ -71,11 +65,6 @@ interface OpenConsumer {
   spec: EncodingSpec | undefined
 }
 
-interface JoinedGroup {
-  readonly joining: Promise<Membership>
-  membership: Membership | undefined
-}
-
 export class KafkaHost {
   readonly #messenger: Messenger
   readonly #shared: SharedKafka
@@ -84,8 +73,7 @@ export class KafkaHost {
   readonly #told = new Map<number, { outage: unknown; brokers: unknown }>()
   readonly #connected = new Map<number, KafkaCluster>()
   readonly #consumers = new Map<number, OpenConsumer>()
-  readonly #groups = new Map<number, JoinedGroup>()
-  readonly #deliveries = new Map<number, Delivery>()
+  readonly #groups: HostedGroups
   readonly #producers = new Map<number, Promise<ProducerLease>>()
   readonly #options = new Map<number, ClusterOptions>()
   readonly #outcomes = new Map<number, AcceptedRecords['outcome']>()
@@ -96,6 +84,7 @@ export class KafkaHost {
   constructor(messenger: Messenger, shared: SharedKafka) {
     this.#messenger = messenger
     this.#shared = shared
+    this.#groups = new HostedGroups((cluster) => this.#connection(cluster))
     this.#watching = setInterval(() => this.#tellStates(), STATE_INTERVAL_MS)
     shared.messengers.add(messenger)
     messenger.handle({
@@ -110,19 +99,7 @@ export class KafkaHost {
       openConsumer: (opening: SentOpening) => this.#openConsumer(opening),
       read: (read: SentRead) => this.#read(read),
       closeConsumer: (id: number) => this.#closeConsumer(id),
-      join: (sent: { cluster: number; group: number; options: GroupOptions }) => this.#join(sent),
-      ready: async ({ group }: { group: number }, signal) =>
-        (await this.#group(group)).ready(signal),
-      poll: (sent: { group: number; limits: PollLimits }, signal) => this.#poll(sent, signal),
-      commit: async ({ group, offsets }: { group: number; offsets: PartitionOffset[] }) =>
-        (await this.#group(group)).commit(offsets),
-      leave: (group: number) => this.#leave(group),
-      groupStats: () => this.#groupStats(),
-      encode: (texts: SentTexts) => this.#encode(texts),
-      ackRange: ({ delivery, begin, end }: SentAck) =>
-        this.#deliveries.get(delivery)?.ackRange(begin, end),
-      ack: (delivery: number) => this.#take(delivery)?.ack(),
-      requeue: (delivery: number) => this.#take(delivery)?.requeue(),
+      ...this.#groups.handlers,
       send: async (sent: {
         cluster: number
         profile: ProducerProfile
@@ -151,11 +128,10 @@ export class KafkaHost {
     clearInterval(this.#watching)
     this.#messenger.close(shuttingDownError('answer'))
     this.#shared.messengers.delete(this.#messenger)
-    for (const delivery of this.#deliveries.values()) delivery.requeue()
-    this.#deliveries.clear()
+    this.#groups.requeueAll()
     for (const { consumer } of this.#consumers.values()) void consumer.close().catch(() => {})
     await settledWithin(replaced, HANDOVER_MS)
-    await Promise.allSettled([...this.#groups.keys()].map((group) => this.#leave(group)))
+    await this.#groups.leaveAll()
     await Promise.allSettled([...this.#producers.keys()].map((id) => this.#closeProducer(id)))
     await Promise.allSettled([...this.#clusters.keys()].map((id) => this.#disconnect(id)))
   }
@@ -245,79 +221,6 @@ export class KafkaHost {
     const open = this.#consumers.get(id)
     this.#consumers.delete(id)
     await open?.consumer.close()
-  }
-
-  #join({ cluster, group, options }: { cluster: number; group: number; options: GroupOptions }) {
-    const joined: JoinedGroup = {
-      joining: this.#connection(cluster).then(({ memberships }) => {
-        joined.membership = memberships.join(options)
-        return joined.membership
-      }),
-      membership: undefined,
-    }
-    joined.joining.catch(() => undefined)
-    this.#groups.set(group, joined)
-  }
-
-  #group(id: number): Promise<Membership> {
-    return this.#groups.get(id)?.joining ?? Promise.reject(shuttingDownError('read as a group'))
-  }
-
-  async #poll(
-    { group, limits }: { readonly group: number; readonly limits: PollLimits },
-    signal: AbortSignal,
-  ): Promise<SentDelivery> {
-    const membership = await this.#group(group)
-    const delivery = membership.pollNow(limits) ?? (await membership.poll(limits, signal))
-    if (this.#isOver) {
-      delivery.requeue()
-      throw shuttingDownError('read as a group')
-    }
-    const id = ++this.#ids
-    this.#deliveries.set(id, delivery)
-    const { length, bytes, runs, gaps, partitions } = delivery
-    return {
-      id,
-      length,
-      bytes,
-      // A view would be sent with all of its memory.
-      runs: runs.map(({ topic, partition, begin, end, offsets }) => {
-        return { topic, partition, begin, end, offsets: offsets.slice() }
-      }),
-      gaps,
-      partitions,
-      records: limits.wantsRecords ? delivery.records : undefined,
-    }
-  }
-
-  async #leave(id: number): Promise<void> {
-    const joined = this.#groups.get(id)
-    this.#groups.delete(id)
-    await (await joined?.joining.catch(() => undefined))?.close()
-  }
-
-  #groupStats(): Array<[number, MemberStats]> {
-    return [...this.#groups].flatMap(([id, { membership }]): Array<[number, MemberStats]> => {
-      return membership ? [[id, membership.stats()]] : []
-    })
-  }
-
-  /** A delivery that ends now. */
-  #take(id: number): Delivery | undefined {
-    const delivery = this.#deliveries.get(id)
-    this.#deliveries.delete(id)
-    return delivery
-  }
-
-  async #encode({ delivery: id, parts, ...form }: SentTexts): Promise<Uint8Array> {
-    const delivery = this.#deliveries.get(id)
-    if (!delivery) throw shuttingDownError('read as a group')
-    const texts = parts.map((part) => {
-      if (typeof part === 'string') return part
-      const { run, prefix, separator } = part
-      return { run: delivery.runs[run] as Delivery['runs'][number], prefix, separator }
-    })
-    return delivery.encode({ ...form, parts: texts })
   }
 
   #openProducer({

@@ -29,6 +29,7 @@ import type {
   PartitionSizes,
   TopicSetting,
 } from '../port/topic-details.ts'
+import { BodyReceiver, bodyMemory } from './body-memory.ts'
 import { type Messenger, receivedResults } from './messenger.ts'
 import { unpackRecords } from './packed-records.ts'
 import { RemoteSession } from './remote-session.ts'
@@ -71,12 +72,16 @@ export class RemoteKafka implements KafkaSide {
   readonly #clusters = new Map<number, RemoteCluster>()
   readonly #sessions = new Map<number, RemoteSession>()
   readonly #places = new Map<string, RemotePlaces>()
+  readonly #bodies: BodyReceiver
   #ids = 0
 
   /** @param makeGauge Makes gauges that count all threads. */
   constructor(messenger: Messenger, makeGauge: MakeGauge) {
     this.#messenger = messenger
     this.#makeGauge = makeGauge
+    const memory = bodyMemory()
+    this.#bodies = new BodyReceiver(memory)
+    messenger.notify('bodyMemory', memory)
     messenger.handle({
       clusterState: ({ cluster, ...state }: SentState) => this.#clusters.get(cluster)?.set(state),
       placeWanted: (name: string) => this.#places.get(name)?.leave(),
@@ -99,6 +104,7 @@ export class RemoteKafka implements KafkaSide {
       id,
       nextId: () => ++this.#ids,
       sessions: this.#sessions,
+      bodies: this.#bodies,
       onClose: () => this.#clusters.delete(id),
     })
     this.#clusters.set(id, cluster)
@@ -122,6 +128,7 @@ interface RemoteContext {
   readonly id: number
   readonly nextId: () => number
   readonly sessions: Map<number, RemoteSession>
+  readonly bodies: BodyReceiver
   readonly onClose: () => void
 }
 
@@ -206,10 +213,10 @@ class RemoteCluster implements KafkaCluster {
   }
 
   group(options: GroupOptions): GroupSession {
-    const { id: cluster, nextId, sessions } = this.#context
+    const { id: cluster, nextId, sessions, bodies } = this.#context
     const id = nextId()
     this.#messenger.notify('join', { cluster, group: id, options })
-    const session = new RemoteSession(this.#messenger, id, () => sessions.delete(id))
+    const session = new RemoteSession(this.#messenger, id, bodies, () => sessions.delete(id))
     sessions.set(id, session)
     return session
   }

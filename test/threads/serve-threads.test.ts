@@ -83,6 +83,37 @@ describe('the example', () => {
 })
 
 describe('serveThreads', () => {
+  test('lends a reader of the group, whose records are those of the thread that owns Kafka', async () => {
+    const topic = await kafka.createTopic(1)
+    await kafka.produce(topic, [{ partition: 0, value: 'first' }])
+    const options = {
+      bootstrapServers: kafka.bootstrapServers,
+      topics: [topic],
+      autoOffsetReset: 'earliest',
+    }
+    const module = moduleOf(
+      'reader.ts',
+      `import { Hono } from ${JSON.stringify(import.meta.resolve('hono'))}
+      import { kafkaReader } from ${JSON.stringify(join(root, 'src', 'index.ts'))}
+      export default new Hono()
+        .use(kafkaReader(${JSON.stringify(options)}))
+        .get('/', async (c) => {
+          const { records } = await c.var.kafka.poll({ timeout: 5_000 })
+          return c.json(records.map(({ value }) => value))
+        })`,
+    )
+    const server = await serveThreads({ module, workers: 2, hostname: '127.0.0.1' })
+    try {
+      await until(
+        async () => (await (await get(`http://127.0.0.1:${server.port}/`)).text()) === '["first"]',
+        'the record',
+        30_000,
+      )
+    } finally {
+      await server.close()
+    }
+  })
+
   test('passes sockets and functions of the module on, and replaces a thread that ends by an error', async () => {
     const server = await serveThreads({
       module: moduleOf(

@@ -112,7 +112,10 @@ class Member implements AsyncDisposable {
   }
 
   async poll(limits: Partial<PollLimits> = {}, signal?: AbortSignal): Promise<Delivery> {
-    const delivery = await within(this.group.poll({ ...LIMITS, ...limits }, signal), 'a poll')
+    const delivery = await within(
+      this.group.poll({ ...LIMITS, ...limits }, signal && { signal }),
+      'a poll',
+    )
     this.#deliveries.push(delivery)
     return delivery
   }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'bun:test'
 import { Memberships } from '../../src/http/route/memberships.ts'
-import type { Delivery, GroupOptions, GroupSession } from '../../src/port/kafka.ts'
+import type { Delivery, GroupOptions, GroupSession, LeavingClient } from '../../src/port/kafka.ts'
 import { collectLog, messagesOf } from '../support/log.ts'
 import { within } from '../support/wait.ts'
 
@@ -25,8 +25,8 @@ class WaitingMember implements GroupSession {
     return undefined
   }
 
-  poll(_: unknown, signal?: AbortSignal): Promise<Delivery> {
-    return untilAborted(signal)
+  poll(_: unknown, leaving?: LeavingClient): Promise<Delivery> {
+    return untilAborted(leaving?.signal)
   }
 
   async commit() {}
@@ -107,8 +107,8 @@ describe('memberships of groups', () => {
   test('a route that closes ends its own polls, and those of other routes go on', async () => {
     const [closes, stays] = [memberships.join(OPTIONS), memberships.join(OPTIONS)]
     const ends = new AbortController()
-    const goesOn = stays.poll(LIMITS, ends.signal)
-    const calls = [closes.poll(LIMITS), closes.ready(), closes.poll(LIMITS, ends.signal)]
+    const goesOn = stays.poll(LIMITS, ends)
+    const calls = [closes.poll(LIMITS), closes.ready(), closes.poll(LIMITS, ends)]
     const outcomes = Promise.allSettled(calls)
     await closes.close()
     for (const outcome of await within(outcomes, 'the calls to end')) {
@@ -133,7 +133,7 @@ describe('memberships of groups', () => {
       return remove.apply(signal, args as never)
     }
     const membership = memberships.join(OPTIONS)
-    const polls = Array.from({ length: 10 }, () => membership.poll(LIMITS, signal))
+    const polls = Array.from({ length: 10 }, () => membership.poll(LIMITS, ends))
     expect(listeners).toBe(10)
     const outcomes = Promise.allSettled(polls)
     await membership.close()

@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
 import { socketsPolled } from '../../core/turn-queue.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
-import type { DeliveredRun, RunText } from '../../port/encoding.ts'
+import type { DeliveryLayout } from '../../port/encoding.ts'
 import type { Delivery, Gap, PartitionState } from '../../port/kafka.ts'
 import { encodeBody } from '../../records/encode.ts'
 import { FORMATS } from '../../records/format.ts'
@@ -25,7 +25,6 @@ import {
   contentTypeOf,
   joinParts,
   layOut,
-  type RecordFields,
   setCodingHeaders,
   untransformed,
 } from '../response/body.ts'
@@ -119,6 +118,7 @@ async function answerGroup(
   const polling = pollOpen(group, route, {
     wanted: plan.wanted,
     limits: trace ? { ...plan.limits, wantsRecords: true } : plan.limits,
+    layout: deliveryLayoutOf(form, route.options),
     client,
     leaving: c.req.raw,
     memory,
@@ -240,18 +240,27 @@ function announceGaps(c: Context, route: Route, gaps: readonly Gap[]): void {
  */
 function groupBody(answer: GroupAnswer, isBrief: boolean): Uint8Array | Promise<Uint8Array> {
   const { c, route, polled, form } = answer
-  const { format, list } = form
-  const { gaps, runs } = polled.delivery
-  const content = format === FORMATS.value ? 'value' : 'record'
-  const isEncodedByGroup = polled.isUnprocessed && (!format || content === 'value')
+  if (polled.isUnprocessed && isEncodedByGroup(form)) return polled.body(isBrief)
   const states = () => readablePartitions(clientOf(c), polled.delivery.partitions)
-  if (!isEncodedByGroup) return processedBody(polled, route.options, form, states)
-  const contents = {
-    json: () => polled.runs(list === 'lines' ? '\n' : ','),
-    fields: () => fieldsOfRuns(runs),
+  return processedBody(polled, route.options, form, states)
+}
+
+/** Whether the group encodes unprocessed records as the answer has them; else as lines, which a format reads. */
+function isEncodedByGroup({ format }: AnswerForm): boolean {
+  return !format || format === FORMATS.value
+}
+
+/** The form in which the group encodes a delivery. */
+function deliveryLayoutOf(
+  form: AnswerForm,
+  { messageDeserializer }: ResolvedOptions,
+): DeliveryLayout {
+  const isWhole = isEncodedByGroup(form)
+  return {
+    list: isWhole ? form.list : 'lines',
+    content: isWhole && form.format ? 'value' : 'record',
+    valuesAreJson: messageDeserializer === 'json',
   }
-  const parts = layOut(form, contents, states, undefined, gaps)
-  return polled.encode(parts, content, isBrief)
 }
 
 /** The body of records that are processed, or have a format that is made of their JSON. */
@@ -273,13 +282,4 @@ async function processedBody(
       })),
   }
   return joinParts(layOut(form, contents, states, undefined, polled.delivery.gaps))
-}
-
-/** Each run of a delivery by its partition. */
-function fieldsOfRuns(runs: readonly DeliveredRun[]): RecordFields<RunText>[] {
-  return runs.map((run) => ({
-    topic: run.topic,
-    partition: run.partition,
-    fields: { run, prefix: '', separator: ',{' },
-  }))
 }

@@ -1,16 +1,17 @@
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { socketsPolled } from '../../core/turn-queue.ts'
 import { filterInTurns } from '../../feed/filter-pass.ts'
-import type { DeliveredRun, RecordTexts, RunText } from '../../port/encoding.ts'
-import type { Delivery, PollLimits } from '../../port/kafka.ts'
+import type { DeliveryLayout } from '../../port/encoding.ts'
+import type { Delivery, LeavingClient, PollLimits } from '../../port/kafka.ts'
 import { Cursor, PartitionTable } from '../../records/cursor.ts'
-import { encodePrefix, encodeRecords, type MessageDeserializer } from '../../records/encode.ts'
+import { encodeRecords, type MessageDeserializer } from '../../records/encode.ts'
 import { EncodedBatch } from '../../records/encoded-batch.ts'
 import type { RequestedFilters } from '../../records/filter.ts'
 import type { Format } from '../../records/format.ts'
 import type { ProcessedRecord } from '../../records/pipeline.ts'
 import { filterOf, isRestricted, type KafkaClient } from '../request/client.ts'
 import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
+import { bodyOfDelivery } from '../response/body.ts'
 import type { GroupCalls } from '../route/memberships.ts'
 import type { Route } from '../route/route.ts'
 
@@ -20,8 +21,9 @@ interface PollRequest {
   /** Undefined: all records. */
   readonly wanted: RequestedFilters | undefined
   readonly limits: PollLimits
-  /** Its signal aborts when the client leaves. It is asked for late: to make a request's signal takes time. */
-  readonly leaving: Pick<AbortController, 'signal'>
+  /** The form in which the records are encoded, if the client gets them as Kafka has them. Absent: as objects. */
+  readonly layout?: DeliveryLayout
+  readonly leaving: LeavingClient
   /**
    * Whether the runtime cancels the answer of a client that has left, as Bun's server does: then the
    * signal is asked for only where the client has waited. Default: false.
@@ -37,19 +39,23 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 export class GroupPoll {
   readonly delivery: Delivery
   readonly #deserializer: MessageDeserializer
+  readonly #layout: DeliveryLayout | undefined
   readonly #processed: readonly ProcessedRecord[] | undefined
 
   /**
-   * @param processed The records that the client is to get, in the order of the delivery. Absent: the
+   * @param layout The one that the poll has named.
+   * @param processed The records that the client is to get, in the order of the delivery. Undefined: the
    * client gets all records of the delivery, as Kafka has them.
    */
   constructor(
     delivery: Delivery,
     deserializer: MessageDeserializer,
-    processed?: readonly ProcessedRecord[],
+    layout: DeliveryLayout | undefined,
+    processed: readonly ProcessedRecord[] | undefined,
   ) {
     this.delivery = delivery
     this.#deserializer = deserializer
+    this.#layout = layout
     this.#processed = processed
   }
 
@@ -69,54 +75,21 @@ export class GroupPoll {
   }
 
   /**
-   * The JSON of an unprocessed delivery, to be laid out and encoded.
+   * The bytes of an unprocessed delivery in the form that the poll has named.
    *
-   * @param separator The text between two records of a run.
+   * @param isBrief See `RecordTexts`. A promised body may be kept.
    */
-  runs(separator: string): RunText[] {
-    let last: DeliveredRun | undefined
-    let prefix = ''
-    return this.delivery.runs.map((run) => {
-      if (run.partition !== last?.partition || run.topic !== last.topic) {
-        prefix = encodePrefix(run.topic, run.partition)
-      }
-      last = run
-      return { run, prefix, separator }
-    })
+  body(isBrief = false): Uint8Array | Promise<Uint8Array> {
+    return bodyOfDelivery(this.delivery, this.#layout as DeliveryLayout, isBrief)
   }
 
-  /**
-   * The bytes of an unprocessed delivery's runs and of texts among them.
-   *
-   * @param isBrief See {@link RecordTexts}.
-   */
-  encode(
-    parts: RecordTexts['parts'],
-    content: RecordTexts['content'],
-    isBrief = false,
-  ): Uint8Array | Promise<Uint8Array> {
-    const valuesAreJson = this.#deserializer === 'json'
-    return this.delivery.encode({ parts, valuesAreJson, content, isBrief })
-  }
-
-  /** The JSON of each record, on one line. */
+  /** The JSON of each record, on one line. An unprocessed delivery must be laid out as lines. */
   async texts(format?: Format): Promise<string[]> {
     const texts = this.#processed
       ? encodeRecords(this.#processed, this.#deserializer)
-      : await this.#lines()
+      : decoder.decode(await this.body()).split('\n', this.length)
     return format ? texts.map(format) : texts
   }
-
-  async #lines(): Promise<string[]> {
-    if (this.length === 0) return []
-    const bytes = await this.encode(joined(this.runs('\n'), '\n'), 'record')
-    return decoder.decode(bytes).split('\n')
-  }
-}
-
-/** Runs with a text between them. */
-function joined(runs: readonly RunText[], separator: string): Array<RunText | string> {
-  return runs.flatMap((run, index) => (index === 0 ? [run] : [separator, run]))
 }
 
 /**
@@ -153,6 +126,8 @@ export function pollOpen(
     maxBytes: memory ? Math.min(limits.maxBytes, memory.maxBytes) : limits.maxBytes,
     timeout: limits.timeout,
     wantsRecords: limits.wantsRecords || isExamined,
+    wantsRuns: limits.wantsRuns,
+    layout: isExamined ? undefined : request.layout,
   }
   const ready = group.pollNow(now)
   if (!ready || isExamined || !request.isCancelled) {
@@ -162,7 +137,7 @@ export function pollOpen(
     ready.requeue()
     throw tooManyAnswers()
   }
-  return new GroupPoll(ready, route.options.messageDeserializer)
+  return new GroupPoll(ready, route.options.messageDeserializer, now.layout, undefined)
 }
 
 /** @param first A first delivery. Default: it must be waited for. */
@@ -178,14 +153,14 @@ async function pollInTurn(
   const isFiltered = request.wanted !== undefined || isRestricted(request.client)
   for (let ready = first; ; ) {
     const timeout = Math.max(0, until - performance.now())
-    const delivery = ready ?? (await group.poll({ ...limits, timeout }, leaving.signal))
+    const delivery = ready ?? (await group.poll({ ...limits, timeout }, leaving))
     try {
       const processed = await process(delivery, route, request, ready === undefined)
       const hasDroppedAll = delivery.length > 0 && processed?.length === 0
       // A gap that the group has met must be reported to this client, even without a record.
       if (!hasDroppedAll || delivery.gaps.length > 0 || performance.now() >= until) {
         const selected = isFiltered ? await select(processed, delivery, route, request) : processed
-        return new GroupPoll(delivery, route.options.messageDeserializer, selected)
+        return new GroupPoll(delivery, route.options.messageDeserializer, limits.layout, selected)
       }
       delivery.ack()
       memory?.release()
@@ -220,17 +195,17 @@ async function process(
   return processed?.filter(({ dropped }) => !dropped)
 }
 
-/** @returns The records that the client asks for and may read; undefined for all that Kafka has. */
+/** @returns The records that the client asks for and may read. */
 async function select(
   processed: readonly ProcessedRecord[] | undefined,
   delivery: Delivery,
   route: Route,
   { client, wanted, leaving }: PollRequest,
-): Promise<readonly ProcessedRecord[] | undefined> {
+): Promise<readonly ProcessedRecord[]> {
   const table = new PartitionTable(delivery.partitions)
   const filter = filterOf(wanted, client, table)
-  if (!filter) return processed
   const records = processed ?? delivery.records
+  if (!filter) return records
   const start = () => new Cursor(table, new Float64Array(table.size))
   const all = EncodedBatch.encode(records, start(), route.options.messageDeserializer)
   return recordsIn(await filterInTurns(all, filter, start(), leaving.signal), records)

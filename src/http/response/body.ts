@@ -6,8 +6,10 @@ import type { Context } from 'hono'
 import { concatBytes } from '../../core/bytes.ts'
 import { partitionKey, type TopicPartition } from '../../core/topic-partition.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
-import type { Gap, PartitionState } from '../../port/kafka.ts'
+import type { DeliveredRun, DeliveryLayout, RecordTexts, RunText } from '../../port/encoding.ts'
+import type { Delivery, Gap, PartitionState } from '../../port/kafka.ts'
 import type { BatchForm } from '../../records/batch-form.ts'
+import { encodePrefix } from '../../records/encode.ts'
 import type { EncodedBatch } from '../../records/encoded-batch.ts'
 import { FORMATS, type Format } from '../../records/format.ts'
 import { formatSlice } from '../../records/format-batch.ts'
@@ -225,7 +227,7 @@ export function joinParts(parts: readonly BodyPart[]): Uint8Array<ArrayBuffer> {
 
 /** The layout of the answer and the format of its records. */
 export interface AnswerForm {
-  readonly list: 'lines' | 'flat' | 'kong' | 'array'
+  readonly list: DeliveryLayout['list']
   readonly format: Format | undefined
 }
 
@@ -309,7 +311,7 @@ export function contentsOfSlices(
  * @param progress Undefined for a read as the group.
  */
 export function layOut<T>(
-  { list }: AnswerForm,
+  { list }: Pick<AnswerForm, 'list'>,
   contents: Contents<T>,
   states: () => readonly PartitionState[],
   progress: ReadProgress | undefined,
@@ -319,6 +321,54 @@ export function layOut<T>(
   if (list === 'array') return arrayBody(contents.json())
   if (list === 'flat') return flatBody(contents.json(), progress, gaps)
   return kongBody(contents.fields(), states())
+}
+
+/**
+ * All records of a delivery.
+ *
+ * @param layout The one that the poll has named, if the delivery came encoded.
+ * @param isBrief See {@link RecordTexts}. A promised body may be kept.
+ */
+export function bodyOfDelivery(
+  delivery: Delivery,
+  layout: DeliveryLayout,
+  isBrief = false,
+): Uint8Array | Promise<Uint8Array> {
+  if (delivery.body) return delivery.body
+  const { content, valuesAreJson } = layout
+  return delivery.encode({ parts: partsOf(delivery, layout), content, valuesAreJson, isBrief })
+}
+
+function partsOf(delivery: Delivery, { list }: DeliveryLayout): RecordTexts['parts'] {
+  const { runs, gaps } = delivery
+  const contents = {
+    json: () => textsOfRuns(runs, list === 'lines' ? '\n' : ','),
+    fields: () => fieldsOfRuns(runs),
+  }
+  const states = (): readonly PartitionState[] => delivery.partitions
+  return layOut({ list }, contents, states, undefined, gaps)
+}
+
+/** The JSON of each run. */
+function textsOfRuns(runs: readonly DeliveredRun[], separator: string): RunText[] {
+  let last: TopicPartition | undefined
+  let prefix = ''
+  return runs.map((run) => {
+    if (run.partition !== last?.partition || run.topic !== last.topic) {
+      prefix = encodePrefix(run.topic, run.partition)
+    }
+    last = run
+    return { run, prefix, separator }
+  })
+}
+
+/** Each run by its partition. */
+function fieldsOfRuns(runs: readonly DeliveredRun[]): RecordFields<RunText>[] {
+  return runs.map((run) => ({
+    topic: run.topic,
+    partition: run.partition,
+    fields: { run, prefix: '', separator: ',{' },
+  }))
 }
 
 /** Distinguishes the tags of this process from those of others. */

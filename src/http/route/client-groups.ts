@@ -56,7 +56,7 @@ export class ClientGroups {
     return {
       ready: async (signal) => (await membership()).ready(signal),
       pollNow: (limits) => this.#use(name)?.pollNow(limits),
-      poll: async (limits, signal) => (await membership()).poll(limits, signal),
+      poll: async (limits, leaving) => (await membership()).poll(limits, leaving),
       commit: async (offsets) => (await membership()).commit(offsets),
     }
   }

@@ -6,6 +6,7 @@ import type {
   GroupOptions,
   GroupSession,
   KafkaCluster,
+  LeavingClient,
   MemberStats,
   PartitionOffset,
   PollLimits,
@@ -72,7 +73,7 @@ export class Memberships {
 export class Membership implements GroupSession {
   readonly #member: SharedMember
   readonly #release: () => Promise<void>
-  readonly #pending = new Set<() => void>()
+  readonly #pending = new Set<PendingCall>()
   #closed: Promise<void> | undefined
 
   constructor(member: SharedMember, release: () => Promise<void>) {
@@ -85,15 +86,16 @@ export class Membership implements GroupSession {
   }
 
   ready(signal?: AbortSignal): Promise<void> {
-    return this.#untilClosed((ends) => this.#member.session.ready(ends), signal)
+    const leaving = signal && { signal }
+    return this.#untilClosed((call) => this.#member.session.ready(call.signal), leaving)
   }
 
   pollNow(limits: PollLimits): Delivery | undefined {
     return this.#closed ? undefined : this.#member.session.pollNow(limits)
   }
 
-  poll(limits: PollLimits, signal?: AbortSignal): Promise<Delivery> {
-    return this.#untilClosed((ends) => this.#member.session.poll(limits, ends), signal)
+  poll(limits: PollLimits, leaving?: LeavingClient): Promise<Delivery> {
+    return this.#untilClosed((call) => this.#member.session.poll(limits, call), leaving)
   }
 
   commit(offsets: readonly PartitionOffset[]): Promise<void> {
@@ -111,30 +113,56 @@ export class Membership implements GroupSession {
   }
 
   async #close(): Promise<void> {
-    for (const end of this.#pending) end()
+    for (const call of this.#pending) call.end()
     await this.#release()
   }
 
-  /** Runs a call until it settles, the caller's signal aborts it or the membership is closed. */
+  /** Runs a call until it settles, its client leaves or the membership is closed. */
   async #untilClosed<T>(
-    work: (ends: AbortSignal) => Promise<T>,
-    signal: AbortSignal | undefined,
+    work: (call: LeavingClient) => Promise<T>,
+    leaving: LeavingClient | undefined,
   ): Promise<T> {
     if (this.#closed) throw shuttingDownError('read as a group')
-    const ending = new AbortController()
-    const end = () => ending.abort(signal?.reason)
-    if (signal?.aborted) end()
-    // Removed after the call: otherwise each poll of a long stream would leave a listener.
-    signal?.addEventListener('abort', end)
-    this.#pending.add(end)
+    const call = new PendingCall(leaving)
+    this.#pending.add(call)
     try {
-      return await work(ending.signal)
+      return await work(call)
     } catch (error) {
       throw this.#closed ? shuttingDownError('read as a group') : error
     } finally {
-      this.#pending.delete(end)
-      signal?.removeEventListener('abort', end)
+      this.#pending.delete(call)
+      call.release()
     }
+  }
+}
+
+/** A call that ends with its membership, or when its client leaves. It makes a signal only if it is asked for. */
+class PendingCall implements LeavingClient {
+  readonly #leaving: LeavingClient | undefined
+  #controller: AbortController | undefined
+  #isEnded = false
+
+  constructor(leaving: LeavingClient | undefined) {
+    this.#leaving = leaving
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller) return this.#controller.signal
+    this.#controller = new AbortController()
+    const client = this.#leaving?.signal
+    if (this.#isEnded || client?.aborted) this.end()
+    // Removed after the call: otherwise each poll of a long stream would leave a listener.
+    client?.addEventListener('abort', this.end)
+    return this.#controller.signal
+  }
+
+  readonly end = (): void => {
+    this.#isEnded = true
+    this.#controller?.abort(this.#leaving?.signal.reason)
+  }
+
+  release(): void {
+    if (this.#controller) this.#leaving?.signal.removeEventListener('abort', this.end)
   }
 }
 

@@ -146,7 +146,7 @@ export class AckSession implements OpenStream {
   }
 
   async #next(writer: SocketWriter): Promise<void> {
-    const { heartbeat, writeDeadline } = this.#route.options
+    const { heartbeat, writeDeadline, messageDeserializer } = this.#route.options
     const left = (this.#unacked.since ?? Infinity) + writeDeadline - performance.now()
     if (left <= 0) {
       this.#route.statistics.silent++
@@ -161,10 +161,12 @@ export class AckSession implements OpenStream {
       await writer.write([])
     } else {
       const maxBytes = Math.min(READ_BYTES, UNACKED_BYTES - this.#unacked.bytes)
+      const wantsRecords = this.#trace !== undefined
       const polled = await pollGroup(this.#group, this.#route, {
         client: this.#client,
         wanted: this.#wanted,
-        limits: { maxRecords: room, maxBytes, timeout, wantsRecords: this.#trace !== undefined },
+        limits: { maxRecords: room, maxBytes, timeout, wantsRecords, wantsRuns: true },
+        layout: { list: 'lines', content: 'record', valuesAreJson: messageDeserializer === 'json' },
         leaving: this.#stop,
       })
       await this.#send(writer, polled)
