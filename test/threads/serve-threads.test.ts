@@ -172,6 +172,61 @@ describe('serveThreads', () => {
     expect(await errorOf({ module: broken, workers: 2 })).toContain('planted')
   })
 
+  test.each([
+    ['waits for ever at its top level', 'await new Promise(() => {})'],
+    ['is in an endless loop', 'for (;;) {}'],
+  ])('ends the threads of a module that %s, and names it', async (_, code) => {
+    const module = moduleOf(`never-${code.length}.ts`, `${code}\nexport default {}`)
+    expect(await errorOf({ module, workers: 2, startTimeout: 3_000 })).toStartWith(
+      `Cannot serve ${module}: thread 0 has not begun within 3 s`,
+    )
+  })
+
+  test('replaces a thread that does not begin until one does, and names the module in the log', async () => {
+    const flag = join(folder, 'late')
+    const module = moduleOf(
+      'late.ts',
+      `import { existsSync } from 'node:fs'
+      import { threadId } from 'node:worker_threads'
+      if (existsSync(${JSON.stringify(flag)})) await new Promise(() => {})
+      export default {
+        fetch(request: Request) {
+          if (request.url.endsWith('/fail')) setTimeout(() => { throw new Error('planted') })
+          return new Response(String(threadId))
+        },
+      }`,
+    )
+    const program = moduleOf(
+      'late-threads.ts',
+      `import { serveThreads } from ${JSON.stringify(join(root, 'src', 'threads.ts'))}
+      const module = new URL('./late.ts', import.meta.url)
+      const server = await serveThreads({ module, workers: 2, hostname: '127.0.0.1', startTimeout: 3_000 })
+      console.log('http://127.0.0.1:' + server.port)`,
+    )
+    await using app = GatewayProcess.spawnCommand([process.execPath, program.pathname], {}, root)
+    const url = await app.url()
+    const seen = new Set<string>()
+    const ask = async () => {
+      const answer = await get(url).catch(() => undefined)
+      if (answer) seen.add(await answer.text())
+      return seen.size
+    }
+    await until(async () => (await ask()) === 2, 'both threads to answer')
+    writeFileSync(flag, '')
+    await get(`${url}/fail`).catch(() => undefined)
+    await until(
+      () => app.logged(`Cannot serve ${module}: thread`) >= 2,
+      () => `a thread that does not begin to be ended twice: ${app.stderr.slice(-500)}`,
+      60_000,
+    )
+    rmSync(flag)
+    await until(
+      async () => (await ask()) === 3,
+      () => `the thread to be replaced: ${app.stderr.slice(-500)}`,
+      60_000,
+    )
+  })
+
   test.each<[Partial<Record<keyof ServeThreadsOptions, unknown>>, string]>([
     [{ module: './app.ts' }, 'module: a URL is required'],
     [{ workers: 0 }, 'workers: a whole number from 1 to 64, or "auto", is required'],
@@ -179,6 +234,7 @@ describe('serveThreads', () => {
     [{ workers: '2' }, 'workers: a whole number from 1 to 64, or "auto", is required'],
     [{ port: 65_536 }, 'port: a whole number from 0 to 65535 is required'],
     [{ hostname: '' }, 'hostname: it must not be empty'],
+    [{ startTimeout: 999 }, 'startTimeout: a whole number from 1000 to 3600000 is required'],
   ])('refuses the options %j: %s', async (options, message) => {
     const module = pathToFileURL(join(folder, 'app.ts'))
     const error = await errorOf({ module, ...options } as ServeThreadsOptions)

@@ -1,15 +1,18 @@
 import { getLogger } from '@logtape/logtape'
 import * as v from 'valibot'
-import { LOG_ROOT } from '../../core/log.ts'
+import { LOG_ROOT, logWarningsByDefault } from '../../core/log.ts'
 import { resolveBy } from '../../options/resolve.ts'
 import { assertPortFree } from './listen.ts'
 import { threadCount } from './thread-count.ts'
-import { ThreadPool } from './thread-pool.ts'
+import { START_LIMIT_MS, ThreadPool } from './thread-pool.ts'
 
 const MAX_WORKERS = 64
 const MAX_PORT = 65_535
+const MIN_START_LIMIT_MS = 1_000
+const MAX_START_LIMIT_MS = 3_600_000
 const WORKERS = `a whole number from 1 to ${MAX_WORKERS}, or "auto", is required`
 const PORT = `a whole number from 0 to ${MAX_PORT} is required`
+const START_LIMIT = `a whole number from ${MIN_START_LIMIT_MS} to ${MAX_START_LIMIT_MS} is required`
 /** The options that choose the address, for messages. */
 const ADDRESS = { port: 'the option port', host: 'the option hostname' }
 
@@ -33,6 +36,11 @@ export interface ServeThreadsOptions {
   readonly port?: number | undefined
   /** The address to listen on. Default: `0.0.0.0`, all of this machine's. */
   readonly hostname?: string | undefined
+  /**
+   * Milliseconds within which each thread must have imported the module, from 1,000 to 3,600,000. A thread
+   * that is late is ended: `serveThreads` rejects then, or another thread takes its place. Default: 60,000.
+   */
+  readonly startTimeout?: number | undefined
 }
 
 /** Threads that serve an app. */
@@ -75,16 +83,29 @@ const schema = v.strictObject({
     0,
   ),
   hostname: v.optional(v.pipe(v.string(), v.nonEmpty('it must not be empty')), '0.0.0.0'),
+  startTimeout: v.optional(
+    v.pipe(
+      v.number(START_LIMIT),
+      v.integer(START_LIMIT),
+      v.minValue(MIN_START_LIMIT_MS, START_LIMIT),
+      v.maxValue(MAX_START_LIMIT_MS, START_LIMIT),
+    ),
+    START_LIMIT_MS,
+  ),
 })
 
 /** See `serveThreads` of `src/threads.ts`, which checks that the runtime is Bun. */
 export async function serveByThreads(options: ServeThreadsOptions): Promise<ThreadedServer> {
-  const { module, workers, port: asked, hostname } = resolveBy(schema, options, 'serveThreads')
+  logWarningsByDefault()
+  const resolved = resolveBy(schema, options, 'serveThreads')
+  const { module, workers, port: asked, hostname, startTimeout } = resolved
   assertPortFree({ port: asked, host: hostname }, ADDRESS)
   let port = asked
   const pool = new ThreadPool<AppThreadSettings>(
     {
       path: 'src/gateway/process/app-thread',
+      name: module.href,
+      startLimit: startTimeout,
       settings: () => ({ module: module.href, hostname }),
       handlers: () => ({}),
       bringUp: async ({ messenger }) => {
@@ -105,7 +126,7 @@ export async function serveByThreads(options: ServeThreadsOptions): Promise<Thre
     // The first thread listens before the others: from then on its port is that of all.
     for (const { messenger } of pool.threads) port = await messenger.request<number>('listen', port)
   } catch (error) {
-    void pool.end()
+    await pool.end()
     throw error
   }
   pool.replaceEnded()

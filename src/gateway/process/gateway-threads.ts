@@ -67,6 +67,7 @@ export class GatewayThreads implements GatewayServer {
     this.#pool = new ThreadPool(
       {
         path: 'src/gateway/process/gateway-thread',
+        name: 'by threads',
         settings: () => ({ config: this.#config, cluster }),
         handlers: (thread) => this.#handlers(thread),
         bringUp: (thread) => this.#bringUp(thread),

@@ -19,6 +19,12 @@ const RESTART_MS = 100
 const MAX_RESTART_MS = 10_000
 /** Milliseconds after which a thread counts as one that lasts. */
 const LASTING_MS = 30_000
+/** Milliseconds within which a thread begins to serve, by default. */
+export const START_LIMIT_MS = 60_000
+/** Milliseconds within which a thread ends that has not begun, before this process gives up. */
+const END_LIMIT_MS = 15_000
+/** Milliseconds that threads may take to end. */
+const ENDING_MS = 1_000
 /** Milliseconds that a thread may take to answer for its metrics and its state. */
 const REPORT_MS = 3_000
 
@@ -40,6 +46,10 @@ export interface ThreadSettings<Own> {
 export interface ThreadProgram<Own> {
   /** Its file, from the folder of the package, without an extension. */
   readonly path: string
+  /** The module or program that threads serve, for messages. */
+  readonly name: string
+  /** Milliseconds within which a thread begins. Default: {@link START_LIMIT_MS}. */
+  readonly startLimit?: number
   /** The program's settings for a thread that starts now. */
   settings(): Own
   /** The requests that a new thread may send. */
@@ -62,8 +72,12 @@ interface RunningThread extends PooledThread {
   readonly host: KafkaHost
   readonly beginning: PromiseWithResolvers<void>
   readonly startedAt: number
+  /** Finds that the thread does not begin. */
+  readonly starting: ReturnType<typeof setTimeout>
   /** Whether it was told to end at once. */
   isEnding: boolean
+  /** Whether it has begun to serve. */
+  hasBegun: boolean
   /** Ends the thread at once. Resolves when it has ended. */
   end(): Promise<unknown>
 }
@@ -104,7 +118,7 @@ export class ThreadPool<Own> {
     try {
       await Promise.all(this.threads.map(({ ready }) => ready))
     } catch (error) {
-      void this.end()
+      await this.end()
       throw error
     }
     log.info('{count} threads serve, and one owns Kafka', { count })
@@ -128,16 +142,21 @@ export class ThreadPool<Own> {
   async close(): Promise<void> {
     this.stopReplacing()
     const threads = [...this.#threads.values()]
-    await Promise.allSettled(threads.map(({ messenger }) => messenger.request('close')))
+    // One that has not begun serves nobody, and may never answer.
+    const closing = threads.map((thread) =>
+      thread.hasBegun ? thread.messenger.request('close') : thread.end(),
+    )
+    await Promise.allSettled(closing)
     await Promise.all(threads.map(({ host }) => host.dispose(Promise.resolve())))
     this.#checks.stop()
   }
 
-  /** Ends all threads at once. Resolves when they have ended, and with them their share of the port. */
+  /** Ends all threads at once. Resolves when they have ended, or cannot be ended. */
   async end(): Promise<void> {
     this.stopReplacing()
     this.#checks.stop()
-    await Promise.all([...this.#threads.values()].map((thread) => thread.end()))
+    const ending = [...this.#threads.values()].map((thread) => thread.end())
+    await settledWithin(Promise.allSettled(ending), ENDING_MS)
   }
 
   /** Asks a thread; undefined when it has ended. */
@@ -189,7 +208,9 @@ export class ThreadPool<Own> {
       beginning,
       ready: beginning.promise,
       startedAt: performance.now(),
+      starting: setTimeout(() => this.#onLate(thread), this.#startLimit),
       isEnding: false,
+      hasBegun: false,
       end: () => worker.terminate(),
     }
     this.#places.serve(messenger, index)
@@ -197,6 +218,8 @@ export class ThreadPool<Own> {
     this.#names.serve(messenger)
     messenger.handle({
       begun: () => {
+        clearTimeout(thread.starting)
+        thread.hasBegun = true
         this.#checks.watch(index)
         beginning.resolve()
       },
@@ -218,6 +241,30 @@ export class ThreadPool<Own> {
     else log.error('Thread {index} ends by an error: {message}', { index, message })
   }
 
+  get #startLimit(): number {
+    return this.#program.startLimit ?? START_LIMIT_MS
+  }
+
+  /** Ends a thread that does not begin, as one whose module waits for ever. */
+  #onLate(thread: RunningThread): void {
+    if (this.#isClosing) return
+    const { index, beginning } = thread
+    const error = new Error(
+      `Cannot serve ${this.#program.name}: thread ${index} has not begun within ${this.#startLimit / 1_000} s; an endless loop or an await at the top level of a module may keep it from that`,
+    )
+    if (this.#stage === 'new') {
+      beginning.reject(error)
+      return
+    }
+    log.error('{message}', { message: error.message })
+    thread.isEnding = true
+    void thread.end()
+    // A thread that is in native code for ever cannot be ended.
+    setTimeout(() => {
+      if (this.#threads.get(index) === thread && !this.#isClosing) this.#program.onFatalError(error)
+    }, END_LIMIT_MS).unref()
+  }
+
   /** Ends a thread that does nothing any more, as in an endless loop. */
   #onBlocked(index: number): void {
     const thread = this.#threads.get(index)
@@ -236,8 +283,10 @@ export class ThreadPool<Own> {
   }
 
   /** Ends what the thread had of Kafka, and starts another one in its place. */
-  async #onExit({ index, host, beginning, messenger, startedAt }: RunningThread): Promise<void> {
+  async #onExit(thread: RunningThread): Promise<void> {
+    const { index, host, beginning, messenger, startedAt, starting } = thread
     this.#threads.delete(index)
+    clearTimeout(starting)
     this.#checks.forget(index)
     this.#places.forget(index)
     this.#names.forget(messenger)

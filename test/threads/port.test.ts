@@ -1,0 +1,56 @@
+/** The port of a gateway's threads. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { join } from 'node:path'
+import { BrokerProcess } from '../gateway/broker-process.ts'
+import { GatewayProcess } from '../gateway/gateway-process.ts'
+import { Certificates } from '../support/certificate.ts'
+
+/** Connections of which the kernel gives none to a stranger's listener once in 2^20 runs or less. */
+const CONNECTIONS = 20
+const STRANGER = { BUN_OPTIONS: `--preload ${join(import.meta.dirname, 'given-back-port.ts')}` }
+
+setDefaultTimeout(60_000)
+
+let certificates: Certificates
+let broker: BrokerProcess
+
+beforeAll(async () => {
+  certificates = new Certificates()
+  certificates.make('localhost')
+  broker = await BrokerProcess.start('ports')
+})
+afterAll(async () => {
+  await broker[Symbol.asyncDispose]()
+  certificates[Symbol.dispose]()
+})
+
+test('no stranger can share a port that the system has chosen, since a thread listens on it from then on', async () => {
+  const [cert, key] = ['crt', 'key'].map((type) => certificates.file(`localhost.${type}`))
+  const { gateway, url } = await GatewayProcess.listening(
+    [
+      ...['--brokers', broker.address, '--topics', 'ports', '--workers', '2'],
+      ...[
+        '--admin-port',
+        'off',
+        '--https-port',
+        '0',
+        '--tls-cert',
+        `${cert}`,
+        '--tls-key',
+        `${key}`,
+      ],
+    ],
+    STRANGER,
+  )
+  await using _ = gateway
+  for (const address of [url, gateway.httpsUrl]) {
+    const asked = Array.from({ length: CONNECTIONS }, async () => {
+      const answer = await fetch(`${address}/healthz`, {
+        headers: { connection: 'close' },
+        tls: { rejectUnauthorized: false },
+      })
+      return answer.text()
+    })
+    expect(new Set(await Promise.all(asked)).has('a stranger')).toBe(false)
+  }
+})
