@@ -27,7 +27,7 @@ export class LoginThrottle implements LoginCounter {
   count(key: string, hasFailed: boolean): number | undefined {
     const attempts = this.#find(key)
     const wait = waitOf(attempts)
-    if (wait > 0) return Math.ceil(wait / 1_000)
+    if (wait > 0) return secondsOf(wait)
     if (!hasFailed) this.#attempts.delete(key)
     else {
       const failures = (attempts?.failures ?? 0) + 1
@@ -40,6 +40,11 @@ export class LoginThrottle implements LoginCounter {
     const attempts = this.#attempts.get(key)
     return attempts && performance.now() - attempts.failedAt < MEMORY_MS ? attempts : undefined
   }
+}
+
+/** Whole seconds, 1 at least. Sums of times are off by less than a millisecond, which adds no second. */
+function secondsOf(milliseconds: number): number {
+  return Math.max(1, Math.ceil(Math.round(milliseconds) / 1_000))
 }
 
 /** Milliseconds until an attempt is allowed. */
