@@ -32,6 +32,9 @@ const UNCOMMITTED = sized(12_000, 1_000)
 /** Milliseconds after which repeats of a member's crash have come, and of its answers under way. */
 const AFTERMATH = 5_000
 
+/** Milliseconds after a change of members in which commits that Kafka refused meanwhile are made again. */
+const COMMITS_AGAIN = 2_000
+
 type End = 'SIGTERM' | 'SIGKILL' | 'SIGSTOP'
 
 /** A member that was killed, or was stopped for a while. */
@@ -91,6 +94,12 @@ async function churn(ends: readonly End[], protocol = 'classic'): Promise<void> 
     const member = index % GATEWAYS
     const gateway = gateways[member] as GatewayProcess
     const url = urlOf(ports[member] as number)
+    const group = await groupOf(url)
+    if (end !== 'SIGTERM') {
+      // Kafka answers no commit of the classic protocol while it waits for a member that crashed.
+      await until(() => kafka.isStable(group), `group ${group} to have its members`, 60_000)
+      await sleep(COMMITS_AGAIN)
+    }
     const crashed = (from: number) => crashes.push({ end, url, from, to: performance.now() })
     if (end === 'SIGSTOP') {
       gateway.signal(end)
@@ -104,7 +113,6 @@ async function churn(ends: readonly End[], protocol = 'classic'): Promise<void> 
       gateway.signal(end)
       expect(await gateway.exited()).toBe(0)
     } else {
-      const group = await groupOf(url)
       const from = performance.now()
       await gateway.kill()
       crashed(from)

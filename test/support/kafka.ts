@@ -12,6 +12,9 @@ import {
 import { uniqueName } from './names.ts'
 import { until, within } from './wait.ts'
 
+/** The state of a group whose members do not change, as the client numbers them (`ConsumerGroupStates`). */
+const STABLE = 3
+
 /** A record to produce. Text is sent as UTF-8; `null` is a tombstone, an absent key is none. */
 export interface TestRecord {
   readonly partition?: number
@@ -302,6 +305,15 @@ export class TestKafka {
       (admin, done) => admin.describeGroups([group], { timeout: 5_000 }, done),
     )
     return groups.flatMap(({ members }) => members.map(({ memberId }) => memberId))
+  }
+
+  /** Whether no change of a group's members is under way. */
+  async isStable(group: string): Promise<boolean> {
+    const { groups } = await this.#administer<GroupDescriptions>(
+      `describe group ${group}`,
+      (admin, done) => admin.describeGroups([group], { timeout: 5_000 }, done),
+    )
+    return groups.every(({ state }) => state === STABLE)
   }
 
   async close(): Promise<void> {
