@@ -16,7 +16,7 @@ import { readReport, type TestFailure, type TestReport } from './report.ts'
 
 // The long forms of test/faults and test/field take longer than all the rest.
 const isLong = process.env['FAULTS'] === 'long' || process.env['FIELD'] === 'long'
-const LIMIT_MS = (isLong ? 90 : 26) * 60_000
+const LIMIT_MS = (isLong ? 90 : 28) * 60_000
 const TEST_LIMIT_MS = 120_000 // For a single test, unless it sets its own.
 const KILL_AFTER_MS = 10_000
 // Half of the time a test waits, for Kafka or for a process: three at a time use two processors well.
