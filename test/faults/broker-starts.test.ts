@@ -17,7 +17,7 @@ import { Questions } from './support/questions.ts'
 import { Recorder } from './support/recorder.ts'
 import { report } from './support/report.ts'
 
-const PARTITIONS = 1_000
+const PARTITIONS = sized(300, 1_000)
 const RECORDS_EACH = 40
 const RESTARTS = sized(1, 4)
 /** Longer than all waits within a test, so that a wait that fails reports its condition. */
