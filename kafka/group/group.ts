@@ -10,6 +10,7 @@ import type {
   Gap,
   GroupOptions,
   GroupSession,
+  LeavingClient,
   MemberStats,
   PartitionOffset,
   PollLimits,
@@ -144,7 +145,7 @@ export class Group implements GroupSession {
     return this.#deliver(limits)
   }
 
-  poll(limits: PollLimits, leaving?: Pick<AbortController, 'signal'>): Promise<Delivery> {
+  poll(limits: PollLimits, leaving?: LeavingClient): Promise<Delivery> {
     if (this.#isClosing) return Promise.reject(closing())
     if (this.#failure) return Promise.reject(this.#failure)
     const delivery = this.#polls.add(limits, leaving?.signal)

@@ -1,4 +1,5 @@
 import { toBase64 } from '../core/bytes.ts'
+import type { TopicPartition } from '../core/topic-partition.ts'
 import { headerEntry, type KafkaRecord } from '../port/kafka.ts'
 import type { ProcessedRecord, RecordError } from './pipeline.ts'
 
@@ -22,20 +23,26 @@ export function textOf(bytes: Uint8Array): string | undefined {
   }
 }
 
+/** Makes the prefix of one record after another: most have the partition of the record before. */
+export function prefixesInTurn(): (place: TopicPartition) => string {
+  let last: TopicPartition | undefined
+  let prefix = ''
+  return (place) => {
+    if (place.partition !== last?.partition || place.topic !== last.topic) {
+      prefix = encodePrefix(place.topic, place.partition)
+    }
+    last = place
+    return prefix
+  }
+}
+
 /** The JSON of each record, on one line. */
 export function encodeRecords(
   records: readonly ProcessedRecord[],
   deserializer: MessageDeserializer,
 ): string[] {
-  let last: ProcessedRecord | undefined
-  let prefix = ''
-  return records.map((record) => {
-    if (record.partition !== last?.partition || record.topic !== last.topic) {
-      prefix = encodePrefix(record.topic, record.partition)
-    }
-    last = record
-    return prefix + encodeBody(record, deserializer)
-  })
+  const prefixOf = prefixesInTurn()
+  return records.map((record) => prefixOf(record) + encodeBody(record, deserializer))
 }
 
 /**

@@ -82,17 +82,41 @@ function issueText(field: ValidatedField, { message, path = [] }: SchemaIssue): 
  * field that a schema leaves as it is keeps its text, with all digits of its numbers.
  */
 export function schemaStep(schemas: SchemasByTopic): PipelineStep {
+  return validationStep(schemas, (record, own, consumed) => {
+    const before = FIELDS.map((field) => own[field] && JSON.stringify(consumed[field]))
+    return (outputs) => replaced(record, before, outputs)
+  })
+}
+
+/**
+ * The pipeline step that validates records and leaves their fields as they are. The record has what the
+ * schemas return beside them, for a handler that gets it.
+ */
+export function checkStep(schemas: SchemasByTopic): PipelineStep {
+  return validationStep(schemas, (record) => (outputs) => ({ ...record, outputs }))
+}
+
+/**
+ * @param begin Called before a record is validated, since a schema may change what it is given. Returns what
+ * makes the step's record of the schemas' outputs.
+ */
+function validationStep(
+  schemas: SchemasByTopic,
+  begin: (
+    record: ProcessedRecord,
+    own: TopicSchemas,
+    consumed: Pick<ConsumedRecord, ValidatedField>,
+  ) => (outputs: ValidatedFields) => ProcessedRecord,
+): PipelineStep {
   return {
     code: 'VALIDATION_FAILED',
     run(record) {
       const own = schemas.get(record.topic)
       if (!own) return record
       const consumed = consumedOf(record, 'validate')
-      const before = FIELDS.map((field) => own[field] && JSON.stringify(consumed[field]))
+      const finish = begin(record, own, consumed)
       const outputs = validateRecord(own, consumed)
-      return outputs instanceof Promise
-        ? outputs.then((late) => replaced(record, before, late))
-        : replaced(record, before, outputs)
+      return outputs instanceof Promise ? outputs.then(finish) : finish(outputs)
     },
   }
 }
@@ -122,24 +146,6 @@ function jsonOf(output: unknown): string | undefined {
     return JSON.stringify(output)
   } catch {
     return undefined
-  }
-}
-
-/**
- * The pipeline step that validates records and leaves their fields as they are. The record has what the
- * schemas return beside them, for a handler that gets it.
- */
-export function checkStep(schemas: SchemasByTopic): PipelineStep {
-  return {
-    code: 'VALIDATION_FAILED',
-    run(record) {
-      const own = schemas.get(record.topic)
-      if (!own) return record
-      const outputs = validateRecord(own, consumedOf(record, 'validate'))
-      return outputs instanceof Promise
-        ? outputs.then((late) => ({ ...record, outputs: late }))
-        : { ...record, outputs }
-    },
   }
 }
 

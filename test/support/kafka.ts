@@ -300,20 +300,20 @@ export class TestKafka {
 
   /** The ids by which Kafka knows the members of a group. */
   async memberIds(group: string): Promise<string[]> {
-    const { groups } = await this.#administer<GroupDescriptions>(
-      `describe group ${group}`,
-      (admin, done) => admin.describeGroups([group], { timeout: 5_000 }, done),
-    )
+    const { groups } = await this.#describe(group)
     return groups.flatMap(({ members }) => members.map(({ memberId }) => memberId))
   }
 
   /** Whether no change of a group's members is under way. */
   async isStable(group: string): Promise<boolean> {
-    const { groups } = await this.#administer<GroupDescriptions>(
-      `describe group ${group}`,
-      (admin, done) => admin.describeGroups([group], { timeout: 5_000 }, done),
-    )
+    const { groups } = await this.#describe(group)
     return groups.every(({ state }) => state === STABLE)
+  }
+
+  #describe(group: string): Promise<GroupDescriptions> {
+    return this.#administer<GroupDescriptions>(`describe group ${group}`, (admin, done) =>
+      admin.describeGroups([group], { timeout: 5_000 }, done),
+    )
   }
 
   async close(): Promise<void> {

@@ -142,7 +142,7 @@ export class ThreadPool<Own> {
   async close(): Promise<void> {
     this.stopReplacing()
     const threads = [...this.#threads.values()]
-    // One that has not begun serves nobody, and may never answer.
+    // A thread that has not begun serves no client, and may never answer a request.
     const closing = threads.map((thread) =>
       thread.hasBegun ? thread.messenger.request('close') : thread.end(),
     )

@@ -9,7 +9,7 @@ import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { DeliveredRun, DeliveryLayout, RecordTexts, RunText } from '../../port/encoding.ts'
 import type { Delivery, Gap, PartitionState } from '../../port/kafka.ts'
 import type { BatchForm } from '../../records/batch-form.ts'
-import { encodePrefix } from '../../records/encode.ts'
+import { prefixesInTurn } from '../../records/encode.ts'
 import type { EncodedBatch } from '../../records/encoded-batch.ts'
 import { FORMATS, type Format } from '../../records/format.ts'
 import { formatSlice } from '../../records/format-batch.ts'
@@ -351,15 +351,8 @@ function partsOf(delivery: Delivery, { list }: DeliveryLayout): RecordTexts['par
 
 /** The JSON of each run. */
 function textsOfRuns(runs: readonly DeliveredRun[], separator: string): RunText[] {
-  let last: TopicPartition | undefined
-  let prefix = ''
-  return runs.map((run) => {
-    if (run.partition !== last?.partition || run.topic !== last.topic) {
-      prefix = encodePrefix(run.topic, run.partition)
-    }
-    last = run
-    return { run, prefix, separator }
-  })
+  const prefixOf = prefixesInTurn()
+  return runs.map((run) => ({ run, prefix: prefixOf(run), separator }))
 }
 
 /** Each run by its partition. */
