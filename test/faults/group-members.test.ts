@@ -95,11 +95,9 @@ async function churn(ends: readonly End[], protocol = 'classic'): Promise<void> 
     const gateway = gateways[member] as GatewayProcess
     const url = urlOf(ports[member] as number)
     const group = await groupOf(url)
-    if (end !== 'SIGTERM') {
-      // Kafka answers no commit of the classic protocol while it waits for a member that crashed.
-      await until(() => kafka.isStable(group), `group ${group} to have its members`, 60_000)
-      await sleep(COMMITS_AGAIN)
-    }
+    // Kafka answers no commit of the classic protocol while it waits for a member.
+    await until(() => kafka.isStable(group), `group ${group} to have its members`, 60_000)
+    await sleep(COMMITS_AGAIN)
     const crashed = (from: number) => crashes.push({ end, url, from, to: performance.now() })
     if (end === 'SIGSTOP') {
       gateway.signal(end)
