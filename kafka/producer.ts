@@ -1,7 +1,7 @@
 import type { MessageHeader } from '@confluentinc/kafka-javascript'
-import { getLogger } from '@logtape/logtape'
 import { settledWithin } from '../src/core/deadline.ts'
 import { asKafkaConsumeError, KafkaConsumeError, shuttingDownError } from '../src/core/errors.ts'
+import { logOf } from '../src/core/log.ts'
 import { headerEntry, type ProducerRecord, type RecordMetadata } from '../src/port/kafka.ts'
 import type { OpenProducer } from '../src/port/open-producer.ts'
 import { call, type Metadata, type ProducerClient, withoutRepetition } from './client/client.ts'
@@ -15,7 +15,7 @@ import {
   notLoaded,
 } from './client/errors.ts'
 
-const log = getLogger(['hono-kafka-consume', 'producer'])
+const log = logOf('producer')
 
 const MIB = 1024 * 1024
 const ACTION = 'Cannot write to Kafka'

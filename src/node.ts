@@ -6,9 +6,8 @@ import './core/runtime.ts'
 import { createSecureServer, type Http2SecureServer } from 'node:http2'
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import { createAdaptorServer } from '@hono/node-server'
-import { getLogger } from '@logtape/logtape'
 import { WebSocketServer } from 'ws'
-import { LOG_ROOT } from './core/log.ts'
+import { logOf } from './core/log.ts'
 import { redirectToHttps } from './gateway/https.ts'
 import { readKeyPair } from './gateway/process/key-pair.ts'
 import { readGatewayConfig } from './gateway/settings/gateway-settings.ts'
@@ -19,7 +18,7 @@ type AdapterOptions = Parameters<typeof createAdaptorServer>[0]
 type Sockets = NonNullable<AdapterOptions['websocket']>['server']
 type NodeServer = ReturnType<typeof createAdaptorServer>
 
-const log = getLogger([LOG_ROOT, 'server'])
+const log = logOf('server')
 
 const adapterOptions = {
   fetch: worker.fetch,

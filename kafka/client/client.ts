@@ -1,7 +1,7 @@
 import type * as Confluent from '@confluentinc/kafka-javascript'
-import { getLogger } from '@logtape/logtape'
 import { assertAddon, requireClient, setupCommand } from '../../native/addon.ts'
 import { KafkaConsumeError, shuttingDownError } from '../../src/core/errors.ts'
+import { logOf } from '../../src/core/log.ts'
 import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { addon } from './addon.ts'
@@ -33,7 +33,7 @@ export type Consumer = Confluent.KafkaConsumer & Unlisted
 
 export type ProducerClient = Confluent.Producer
 
-const log = getLogger(['hono-kafka-consume', 'client'])
+const log = logOf('client')
 
 const REQUEST_TIMEOUT_MS = 5_000
 /** Milliseconds for which another broker may still accept what one has refused. */

@@ -1,14 +1,14 @@
 import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { rootCertificates } from 'node:tls'
-import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
 import { isJsonObject } from '../../src/core/json-object.ts'
+import { logOf } from '../../src/core/log.ts'
 import type { TokenSasl } from '../../src/port/cluster-options.ts'
 import { connectionError } from './errors.ts'
 import { readText } from './text-or-file.ts'
 
-const log = getLogger(['hono-kafka-consume', 'tokens'])
+const log = logOf('tokens')
 
 const REQUEST_TIMEOUT_MS = 10_000
 const RETRY_MS = 1_000

@@ -1,11 +1,11 @@
 /** The connection of a cluster: notices when its brokers cannot be reached, and when they are back. */
-import { getLogger } from '@logtape/logtape'
 import {
   asKafkaConsumeError,
   KafkaConsumeError,
   outageError,
   shuttingDownError,
 } from '../../src/core/errors.ts'
+import { logOf } from '../../src/core/log.ts'
 import type { BrokerState, KafkaOutage } from '../../src/port/kafka.ts'
 import { brokerStates, STATISTICS_INTERVAL_MS } from '../client/broker-statistics.ts'
 import {
@@ -24,7 +24,7 @@ import {
 } from '../client/errors.ts'
 import { type ClientFactory, CONNECT_TIMEOUT_MS } from './client-factory.ts'
 
-const log = getLogger(['hono-kafka-consume', 'cluster'])
+const log = logOf('cluster')
 
 /** Milliseconds that brokers may take to answer a request. */
 export const REQUEST_TIMEOUT_MS = 5_000

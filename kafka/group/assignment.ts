@@ -1,5 +1,5 @@
-import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
+import { logOf } from '../../src/core/log.ts'
 import type { Signal } from '../../src/core/signal.ts'
 import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
 import type { GroupOptions, PartitionOffset } from '../../src/port/kafka.ts'
@@ -11,7 +11,7 @@ import type { OwnedPartitions } from './partitions.ts'
 import { OwnedPartition } from './partitions.ts'
 import { type StartOffset, startOffsetOf } from './start-offset.ts'
 
-const log = getLogger(['hono-kafka-consume', 'group'])
+const log = logOf('group')
 
 const RETRY_MS = 1_000
 /** Milliseconds for which answers in progress may delay the release of their partitions. */

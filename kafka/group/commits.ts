@@ -1,13 +1,13 @@
-import { getLogger } from '@logtape/logtape'
 import { settledWithin } from '../../src/core/deadline.ts'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../../src/core/errors.ts'
+import { logOf } from '../../src/core/log.ts'
 import { partitionKey } from '../../src/core/topic-partition.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { type Consumer, commitOffsets } from '../client/client.ts'
 import { isPassing } from '../client/errors.ts'
 import type { CommittableOffset, OwnedPartition } from './partitions.ts'
 
-const log = getLogger(['hono-kafka-consume', 'group'])
+const log = logOf('group')
 
 const TIMEOUT_MS = 5_000
 const RETRY_MS = 1_000

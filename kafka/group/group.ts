@@ -1,9 +1,9 @@
-import { getLogger } from '@logtape/logtape'
 import {
   asKafkaConsumeError,
   type ErrorCode,
   type KafkaConsumeError,
 } from '../../src/core/errors.ts'
+import { logOf } from '../../src/core/log.ts'
 import { Signal } from '../../src/core/signal.ts'
 import type {
   Delivery,
@@ -23,7 +23,7 @@ import { MemberChecks, Stall } from './member-checks.ts'
 import { OrphanedPartitions } from './orphaned-partitions.ts'
 import { PollQueue } from './poll-queue.ts'
 
-const log = getLogger(['hono-kafka-consume', 'group'])
+const log = logOf('group')
 
 /** The most records that are read ahead: small polls of one turn of the event loop take hundreds. */
 const READY_RECORDS = 4_000

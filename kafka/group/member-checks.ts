@@ -1,8 +1,8 @@
-import { getLogger } from '@logtape/logtape'
+import { logOf } from '../../src/core/log.ts'
 import { MemberProgress, type WatchedMember } from './member-progress.ts'
 import type { OrphanedPartitions } from './orphaned-partitions.ts'
 
-const log = getLogger(['hono-kafka-consume', 'group'])
+const log = logOf('group')
 
 /** A stall of the member. The message names the partitions that stand still. */
 export class Stall extends Error {}

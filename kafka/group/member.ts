@@ -1,5 +1,5 @@
-import { getLogger } from '@logtape/logtape'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
+import { logOf } from '../../src/core/log.ts'
 import type { Signal } from '../../src/core/signal.ts'
 import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
 import type {
@@ -20,7 +20,7 @@ import { type OwnedPartition, OwnedPartitions } from './partitions.ts'
 import type { BlockRead } from './record-block.ts'
 import { RecreatedTopics } from './recreated-topics.ts'
 
-const log = getLogger(['hono-kafka-consume', 'group'])
+const log = logOf('group')
 
 /** Milliseconds that one call of the client waits for a first record. */
 const READ_WAIT_MS = 100

@@ -1,10 +1,10 @@
-import { getLogger } from '@logtape/logtape'
+import { logOf } from '../../src/core/log.ts'
 import type { Signal } from '../../src/core/signal.ts'
 import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
 import type { MemberDescription } from '../client/client.ts'
 import type { GroupHost } from './group-host.ts'
 
-const log = getLogger(['hono-kafka-consume', 'group'])
+const log = logOf('group')
 
 /** Milliseconds between two questions whether the members have divided the partitions again. */
 const ASK_MS = 200

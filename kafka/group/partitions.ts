@@ -1,12 +1,12 @@
-import { getLogger } from '@logtape/logtape'
 import type { KafkaConsumeError } from '../../src/core/errors.ts'
+import { logOf } from '../../src/core/log.ts'
 import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
 import type { Gap } from '../../src/port/kafka.ts'
 import { gapIn } from '../consumer/gaps.ts'
 import { type ReadyRecords, RecordRange } from './deliveries.ts'
 import type { RecordRun } from './record-block.ts'
 
-const log = getLogger(['hono-kafka-consume', 'group'])
+const log = logOf('group')
 
 /** The partitions that a member owns: how far each is read, and the gaps that the group missed. */
 export class OwnedPartitions {

@@ -1,11 +1,11 @@
-import { getLogger } from '@logtape/logtape'
+import { logOf } from '../../src/core/log.ts'
 import { TopicIds } from '../../src/core/topic-ids.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { type Consumer, call } from '../client/client.ts'
 import type { GroupHost } from './group-host.ts'
 import type { OwnedPartition, OwnedPartitions } from './partitions.ts'
 
-const log = getLogger(['hono-kafka-consume', 'group'])
+const log = logOf('group')
 
 /** Milliseconds between two comparisons of topic ids. */
 const COMPARE_MS = 5_000

@@ -4,8 +4,8 @@
  * their partitions, and old streams their clients. Each evaluation of this module therefore closes the
  * handlers that the previous one left open.
  */
-import { getLogger } from '@logtape/logtape'
 import { settledWithin } from './deadline.ts'
+import { logOf } from './log.ts'
 
 interface Closable {
   close(): Promise<void>
@@ -21,7 +21,7 @@ const CLOSE_TIMEOUT_MS = 5_000
 /** The key holds this module's URL: another copy of this package in the process is left alone. */
 const KEY = Symbol.for(`hono-kafka-consume evaluation ${import.meta.url}`)
 
-const log = getLogger(['hono-kafka-consume', 'hot-reload'])
+const log = logOf('hot-reload')
 const shared = globalThis as { [KEY]?: ModuleEvaluation }
 const current: ModuleEvaluation = { open: new Set(), isOver: false }
 const previous = shared[KEY]

@@ -1,22 +1,71 @@
-import {
-  configureSync,
-  getConfig,
-  getConsoleSink,
-  getJsonLinesFormatter,
-  getLogger,
-  getTextFormatter,
-  getThrottlingFilter,
-  type LogRecord,
-  type Sink,
-  type TextFormatter,
-  withFilter,
-} from '@logtape/logtape'
+/**
+ * The log, by LogTape, which the first line loads that anybody may read: an app starts without it, and one
+ * that logs nothing goes on without it.
+ */
+import type { Logger, LogRecord, Sink, TextFormatter } from '@logtape/logtape'
+import { packages } from './on-use.ts'
+
+/** The root of all log categories. */
+export const LOG_ROOT = 'hono-kafka-consume'
+
+/** LogTape. Its copies in a process share loggers, but each has its own `getConfig` and `resetSync`. */
+export function logTape() {
+  return packages.logtape() as typeof import('@logtape/logtape')
+}
+
+/** Logs a line: a text with `{names}`, and the values of these names. */
+type WriteLine = (message: string, values?: Record<string, unknown>) => void
+
+/** Logs lines of one category. */
+export type Log = Readonly<Record<'debug' | 'info' | 'warn' | 'error', WriteLine>>
 
 /**
- * The root of all log categories: a module calls `getLogger(['hono-kafka-consume', 'feed'])`. Until
- * the app that uses the library configures LogTape, only warnings and errors are printed.
+ * The log of the category `['hono-kafka-consume', name]`. Until the app that uses the library configures
+ * LogTape, only warnings and errors are printed.
  */
-export const LOG_ROOT = 'hono-kafka-consume'
+export function logOf(name: string): Log {
+  return new LazyLog(name)
+}
+
+/** The key of the root logger, which the first copy of LogTape in the process makes for all copies. */
+const ROOT_LOGGER = Symbol.for('logtape.rootLogger')
+const shared = globalThis as { readonly [ROOT_LOGGER]?: Logger }
+
+/** The getters return methods of LogTape's, which take the line of code that calls them for the source. */
+class LazyLog implements Log {
+  readonly #name: string
+  #logger: Logger | undefined
+
+  constructor(name: string) {
+    this.#name = name
+  }
+
+  get debug() {
+    return this.#method('debug')
+  }
+
+  get info() {
+    return this.#method('info')
+  }
+
+  get warn() {
+    return this.#method('warn')
+  }
+
+  get error() {
+    return this.#method('error')
+  }
+
+  #method(name: keyof Log): WriteLine {
+    if (name === 'warn' || name === 'error') printWarningsByDefault()
+    // An app that has not loaded LogTape has not asked for other lines.
+    else if (!shared[ROOT_LOGGER]) return ignore
+    this.#logger ??= (shared[ROOT_LOGGER] ?? logTape().getLogger()).getChild([LOG_ROOT, this.#name])
+    return this.#logger[name].bind(this.#logger)
+  }
+}
+
+function ignore(): void {}
 
 /** The levels of a gateway's log, lowest first. */
 export const LOG_LEVELS = ['debug', 'info', 'warning', 'error'] as const
@@ -53,13 +102,14 @@ const TO_STDERR = {
  * @param lowestLevel Records below this level are dropped.
  */
 export function logToConsole(lowestLevel: GatewayLogLevel, format: LogFormat = 'text'): void {
+  const { configureSync, getConsoleSink, getJsonLinesFormatter } = logTape()
   const formatter = format === 'json' ? getJsonLinesFormatter() : textFormatter()
   const console = getConsoleSink({ formatter, levelMap: TO_STDERR })
   configureSync({
     reset: true,
     sinks: {
       console,
-      unrepeated: withFilter(console, repeatLimit()),
+      unrepeated: unrepeated(console),
       collected: collectingSink(formatter),
     },
     loggers: [
@@ -78,6 +128,7 @@ export function logToConsole(lowestLevel: GatewayLogLevel, format: LogFormat = '
 
 /** Has a function take all records but those of requests, which {@link logToConsole} prints. */
 export function logBy(lowestLevel: GatewayLogLevel, sink: Sink): void {
+  const { configureSync, getConfig } = logTape()
   const config = getConfig()
   if (!config) throw new Error('Cannot take log records: the log is not configured')
   configureSync({
@@ -90,26 +141,32 @@ export function logBy(lowestLevel: GatewayLogLevel, sink: Sink): void {
   })
 }
 
-const rootLogger = getLogger([LOG_ROOT])
+let isDefaultDecided = false
 
 /**
  * Prints warnings and errors to stderr for an app that has not configured LogTape. The app may
  * configure it later: LogTape then removes all sinks, also this one, which is not a configuration.
  */
-export function logWarningsByDefault(): void {
+function printWarningsByDefault(): void {
+  if (isDefaultDecided) return
+  isDefaultDecided = true
+  const { getConsoleSink, getLogger, inspectLogger, withFilter } = logTape()
+  // Whichever copy of LogTape the app has configured.
+  if (inspectLogger([LOG_ROOT]).source !== 'unconfigured') return
   // LogTape's declarations leave the field out: its own `configure` would refuse a second call.
-  const { sinks } = rootLogger as unknown as { readonly sinks: Sink[] }
-  if (getConfig() !== null || sinks.includes(defaultSink)) return
-  sinks.push(defaultSink)
+  const { sinks } = getLogger([LOG_ROOT]) as unknown as { readonly sinks: Sink[] }
+  sinks.push(
+    withFilter(
+      unrepeated(getConsoleSink({ formatter: textFormatter(), levelMap: TO_STDERR })),
+      ({ level }: LogRecord) => level === 'warning' || level === 'error' || level === 'fatal',
+    ),
+  )
 }
 
-const defaultSink: Sink = withFilter(
-  withFilter(getConsoleSink({ formatter: textFormatter(), levelMap: TO_STDERR }), repeatLimit()),
-  ({ level }: LogRecord) => level === 'warning' || level === 'error' || level === 'fatal',
-)
-
-function repeatLimit() {
-  return getThrottlingFilter({
+/** Prints an identical line a few times, and then how many more there were. */
+function unrepeated(sink: Sink): Sink {
+  const { getLogger, getThrottlingFilter, withFilter } = logTape()
+  const repeatLimit = getThrottlingFilter({
     ...REPEATS,
     key: ({ category, level, message }) => [...category, level, message.join('')].join(' '),
     summary: {
@@ -118,6 +175,7 @@ function repeatLimit() {
         `${suppressed} more in ${REPEATS.windowMs / 1_000} s: ${escapeTemplate(lastRecord.message.join(''))}`,
     },
   })
+  return withFilter(sink, repeatLimit)
 }
 
 /** Prints lines together. LogTape disposes of it at the end of the process, which prints the rest. */
@@ -137,7 +195,7 @@ function collectingSink(formatter: TextFormatter): Sink & Disposable {
   }
   // Each runtime declares a `Console` of its own; all lines go to its `error`.
   const collector = { error } as never
-  const sink = getConsoleSink({ formatter, levelMap: TO_STDERR, console: collector })
+  const sink = logTape().getConsoleSink({ formatter, levelMap: TO_STDERR, console: collector })
   return Object.assign(sink, { [Symbol.dispose]: print })
 }
 
@@ -146,8 +204,8 @@ function escapeTemplate(text: string): string {
   return text.replaceAll(/[{}]/g, '$&$&')
 }
 
-function textFormatter() {
-  return getTextFormatter({
+function textFormatter(): TextFormatter {
+  return logTape().getTextFormatter({
     timestamp: 'rfc3339',
     level: 'FULL',
     value: 'bare',

@@ -16,17 +16,20 @@ interface Builtins {
  * Loads a package. Bundlers find one only by a call of `require` with its name, hence one function for
  * each. The caller knows the package's type: Deno would take that of another copy here, for `require`.
  */
-export const packages: Readonly<Record<'cel' | 're2' | 'lua' | 'sha2', () => unknown>> = {
-  /** Evaluates filters. */
-  cel: () => (hasRequire() ? require('@marcbachmann/cel-js') : requireOf('@marcbachmann/cel-js')),
-  /** Regular expressions of filters. */
-  re2: () => (hasRequire() ? require('re2js') : requireOf('re2js')),
-  /** The syntax of Lua functions. */
-  lua: () => (hasRequire() ? require('luaparse') : requireOf('luaparse')),
-  /** The hashes of pages' versions. */
-  sha2: () =>
-    hasRequire() ? require('@noble/hashes/sha2.js') : requireOf('@noble/hashes/sha2.js'),
-}
+export const packages: Readonly<Record<'cel' | 're2' | 'lua' | 'sha2' | 'logtape', () => unknown>> =
+  {
+    /** Evaluates filters. */
+    cel: () => (hasRequire() ? require('@marcbachmann/cel-js') : requireOf('@marcbachmann/cel-js')),
+    /** Regular expressions of filters. */
+    re2: () => (hasRequire() ? require('re2js') : requireOf('re2js')),
+    /** The syntax of Lua functions. */
+    lua: () => (hasRequire() ? require('luaparse') : requireOf('luaparse')),
+    /** The hashes of pages' versions. */
+    sha2: () =>
+      hasRequire() ? require('@noble/hashes/sha2.js') : requireOf('@noble/hashes/sha2.js'),
+    /** Routes and prints the lines of the log. */
+    logtape: () => (hasRequire() ? require('@logtape/logtape') : requireOf('@logtape/logtape')),
+  }
 
 /** Whether this module has a `require`, as on Bun and in bundles. */
 function hasRequire(): boolean {

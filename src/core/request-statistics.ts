@@ -1,8 +1,7 @@
 /** Statistics of requests: what handlers add to them, and the observers that get them at the end. */
-import { getLogger } from '@logtape/logtape'
 import type { Context, MiddlewareHandler } from 'hono'
 import { Histogram } from './histogram.ts'
-import { LOG_ROOT } from './log.ts'
+import { logOf } from './log.ts'
 
 /**
  * Statistics of one request and its answer, for metrics and the request log. Handlers add to them;
@@ -152,7 +151,7 @@ export class RequestCounts {
   }
 }
 
-const log = getLogger([LOG_ROOT, 'request'])
+const log = logOf('request')
 
 /** Routes that orchestrators and pages poll: their requests are logged as `debug`. */
 const POLLED_ROUTES = new Set(['/healthz', '/readyz', '/metrics', '(console)'])

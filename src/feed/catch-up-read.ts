@@ -1,4 +1,4 @@
-import { getLogger } from '@logtape/logtape'
+import { logOf } from '../core/log.ts'
 import type { AssignedConsumer, Batch, PartitionOffset } from '../port/kafka.ts'
 import type { BatchForm } from '../records/batch-form.ts'
 import { Cursor } from '../records/cursor.ts'
@@ -18,7 +18,7 @@ const STALL_MS = 20_000
 
 const NOTHING: Batch = { records: [], gaps: [], ends: [] }
 
-const log = getLogger(['hono-kafka-consume', 'catch-up'])
+const log = logOf('catch-up')
 
 /** A batch whose records were processed. */
 interface ProcessedBatch extends Batch {

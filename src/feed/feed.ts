@@ -1,6 +1,6 @@
 /** A feed, all of whose parts share one state: hence more than 400 lines. */
-import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, outageError } from '../core/errors.ts'
+import { logOf } from '../core/log.ts'
 import type { KafkaCluster, KafkaOutage } from '../port/kafka.ts'
 import type { BatchForm } from '../records/batch-form.ts'
 import type { PartitionTable } from '../records/cursor.ts'
@@ -28,7 +28,7 @@ import { Subscription } from './subscription.ts'
 import { SuspendedReads } from './suspended-reads.ts'
 import { type FollowedTopics, type TopicChange, TopicMonitor } from './topic-monitor.ts'
 
-const log = getLogger(['hono-kafka-consume', 'feed'])
+const log = logOf('feed')
 
 let feeds = 0
 

@@ -1,5 +1,5 @@
-import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../core/errors.ts'
+import { logOf } from '../core/log.ts'
 import { partitionKey } from '../core/topic-partition.ts'
 import type { EncodingRequest } from '../port/encoding.ts'
 import type {
@@ -21,7 +21,7 @@ import type { Handover } from './handover.ts'
 import { Pacing } from './pacing.ts'
 import { isAtOrBelow, RingBuffer } from './ring-buffer.ts'
 
-const log = getLogger(['hono-kafka-consume', 'live-consumer'])
+const log = logOf('live-consumer')
 
 /** Records per read: enough to make the cost of a read small beside the cost of its records. */
 const READ_LIMIT = 1_000

@@ -1,10 +1,9 @@
-import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import { asKafkaConsumeError } from '../core/errors.ts'
-import { LOG_ROOT } from '../core/log.ts'
+import { logOf } from '../core/log.ts'
 import { errorResponse } from '../http/response/error-response.ts'
 
-const log = getLogger([LOG_ROOT, 'gateway'])
+const log = logOf('gateway')
 
 /** The answer to a request whose handler has thrown, which is logged. */
 export function answerError(thrown: unknown, c: Context): Response {

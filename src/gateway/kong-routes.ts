@@ -1,7 +1,6 @@
 /** Serves a snapshot of Kong's entities: finds a request's route, its access plugins and its handler. */
-import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
-import { LOG_ROOT } from '../core/log.ts'
+import { logOf } from '../core/log.ts'
 import { requestStatisticsOf } from '../core/request-statistics.ts'
 import type { SlicedWork } from '../core/sliced-work.ts'
 import { sizeOf } from '../http/log/answer-size.ts'
@@ -31,7 +30,7 @@ import {
 } from './routing-table.ts'
 import type { Supervisor } from './supervisor.ts'
 
-const log = getLogger([LOG_ROOT, 'gateway'])
+const log = logOf('gateway')
 
 export interface KongRoutesOptions extends TableOptions {
   /** Starts and closes handlers. */
@@ -286,7 +285,7 @@ function groupClient(client: KafkaClient, plugin: KongPlugin): KafkaClient {
   if (group?.mode !== 'kong_consumer') return client
   if (!warned.has(plugin)) {
     warned.add(plugin)
-    log.warning(
+    log.warn(
       'The plugin {plugin} has consumer_group.mode kong_consumer, and no consumer is authenticated: its clients read as the group of the mode random',
       { plugin: plugin.id },
     )

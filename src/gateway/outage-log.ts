@@ -1,12 +1,11 @@
-import { getLogger } from '@logtape/logtape'
 import { ERROR_STATUSES, type ErrorCode } from '../core/errors.ts'
-import { LOG_ROOT } from '../core/log.ts'
+import { logOf } from '../core/log.ts'
 import type { NotReady } from './health.ts'
 
 /** Codes of outages of one route, while others on the same cluster may be served. */
 const OF_ONE_ROUTE = new Set(['UNKNOWN_TOPIC', 'KAFKA_AUTHORIZATION'])
 
-const log = getLogger([LOG_ROOT, 'gateway'])
+const log = logOf('gateway')
 
 /** Whether an outage concerns one route, rather than its whole cluster. */
 export function isOfOneRoute(code: string): boolean {
@@ -33,11 +32,11 @@ export class OutageLog {
   #reportOutage(brokers: string, { code, message }: NotReady): void {
     this.#reported.set(brokers, code)
     if (isOfOneRoute(code)) {
-      log.warning('{message}. Its route waits for that, at {brokers}', { message, brokers })
+      log.warn('{message}. Its route waits for that, at {brokers}', { message, brokers })
       return
     }
     const status = ERROR_STATUSES[code as ErrorCode]
-    log.warning('{message}. Waiting for Kafka at {brokers}; requests are answered with {status}', {
+    log.warn('{message}. Waiting for Kafka at {brokers}; requests are answered with {status}', {
       message,
       brokers,
       status,

@@ -1,10 +1,9 @@
 /** Starts and closes the gateway's handlers, whichever come and go, and watches Kafka for them. */
-import { getLogger } from '@logtape/logtape'
 import type { Handler } from 'hono'
 import { settledWithin } from '../core/deadline.ts'
 import { asKafkaConsumeError } from '../core/errors.ts'
 import { registerClosed, registerOpen } from '../core/hot-reload.ts'
-import { LOG_ROOT } from '../core/log.ts'
+import { logOf } from '../core/log.ts'
 import { Semaphore } from '../core/semaphore.ts'
 import type { PartitionRange, RouteStats } from '../http/route/route-stats.ts'
 import type { TopicDetails } from '../http/route/topic-details.ts'
@@ -31,7 +30,7 @@ const MAX_CONCURRENT_STARTS = 16
  */
 export const MAX_EAGER_STARTS = 256
 
-const log = getLogger([LOG_ROOT, 'gateway'])
+const log = logOf('gateway')
 
 /** A handler that the gateway starts and closes. */
 export interface SupervisedHandler extends Handler {

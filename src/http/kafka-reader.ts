@@ -1,6 +1,6 @@
-import { getLogger } from '@logtape/logtape'
 import type { Context, MiddlewareHandler } from 'hono'
 import { KafkaConsumeError } from '../core/errors.ts'
+import { logOf } from '../core/log.ts'
 import { resolveOptions } from '../options/consume-options.ts'
 import type { KafkaTopics } from '../options/option-types.ts'
 import type { RecordOf } from '../options/topic-records.ts'
@@ -11,7 +11,7 @@ import { type KafkaReader, RequestReader } from './request-reader.ts'
 import { controlsOf, type KafkaControls } from './route/handler-controls.ts'
 import { Route } from './route/route.ts'
 
-const log = getLogger(['hono-kafka-consume', 'reader'])
+const log = logOf('reader')
 
 /** The environment of a handler behind `kafkaReader`: `new Hono<KafkaReaderEnv>()`. */
 export interface KafkaReaderEnv<Received extends AnyRecord = ConsumedRecord> {

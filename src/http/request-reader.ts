@@ -1,6 +1,6 @@
-import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import { asKafkaConsumeError, KafkaConsumeError } from '../core/errors.ts'
+import { logOf } from '../core/log.ts'
 import { partitionKey } from '../core/topic-partition.ts'
 import type { Feed, SubscriptionPurpose } from '../feed/feed.ts'
 import type { Position } from '../feed/position.ts'
@@ -168,7 +168,7 @@ export interface KafkaReader<Received extends AnyRecord = ConsumedRecord> {
 /** The most records and bytes that a handler's stream takes at once. */
 const STREAM_LIMITS = { records: 500, bytes: 1024 * 1024 }
 
-const log = getLogger(['hono-kafka-consume', 'reader'])
+const log = logOf('reader')
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 

@@ -1,11 +1,11 @@
 /** The steps that records pass between Kafka and their JSON. There are none by default. */
-import { getLogger } from '@logtape/logtape'
 import { KafkaConsumeError } from '../core/errors.ts'
+import { logOf } from '../core/log.ts'
 import { mapConcurrently } from '../core/map-concurrently.ts'
 import type { KafkaRecord } from '../port/kafka.ts'
 import type { ValidatedFields } from './topic-schemas.ts'
 
-const log = getLogger(['hono-kafka-consume', 'record'])
+const log = logOf('record')
 
 /** The most records of a batch in progress at a time, when a step is asynchronous. */
 export const CONCURRENCY = 16

@@ -1,9 +1,9 @@
-import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, type KafkaConsumeError, outageError } from '../core/errors.ts'
+import { logOf } from '../core/log.ts'
 import type { KafkaOutage, KafkaRecord } from '../port/kafka.ts'
 import type { FailureCounts, ProcessBatch, ProcessedRecord } from './pipeline.ts'
 
-const log = getLogger(['hono-kafka-consume', 'record'])
+const log = logOf('record')
 
 const RETRY_MS = 1_000
 /** How long an outage may last before clients that wait for records get an error. */

@@ -1,9 +1,8 @@
 /** Requests, answers and notices between two threads, over a port of messages. */
-import { getLogger } from '@logtape/logtape'
 import { type ErrorCode, KafkaConsumeError } from '../core/errors.ts'
-import { LOG_ROOT } from '../core/log.ts'
+import { logOf } from '../core/log.ts'
 
-const log = getLogger([LOG_ROOT, 'threads'])
+const log = logOf('threads')
 
 /** The end of a channel between two threads: a `MessagePort`, or a `Worker` of `node:worker_threads`. */
 export interface MessageChannelEnd {

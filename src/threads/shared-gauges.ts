@@ -1,7 +1,6 @@
 /** Gauges that the threads of a process share: each writes its own part, and reads all parts. */
-import { getLogger } from '@logtape/logtape'
 import type { Gauge } from '../core/gauge.ts'
-import { LOG_ROOT } from '../core/log.ts'
+import { logOf } from '../core/log.ts'
 import type { Messenger } from './messenger.ts'
 
 /**
@@ -10,7 +9,7 @@ import type { Messenger } from './messenger.ts'
  */
 const MAX_GAUGES = 65_536
 
-const log = getLogger([LOG_ROOT, 'threads'])
+const log = logOf('threads')
 
 /** The parts of all gauges: for each gauge one number of each thread. */
 export function gaugeMemory(threads: number): SharedArrayBuffer {

@@ -1,10 +1,11 @@
 /** The lines of a gateway's log about requests. */
 import { afterEach, expect, setSystemTime, spyOn, test } from 'bun:test'
-import { getLogger, resetSync } from '@logtape/logtape'
-import { LOG_ROOT, logToConsole } from '../../src/core/log.ts'
+import { LOG_ROOT, logTape, logToConsole } from '../../src/core/log.ts'
 import { SseClient } from '../support/sse.ts'
 import { until } from '../support/wait.ts'
 import { GatewayProcess } from './gateway-process.ts'
+
+const { getLogger, resetSync } = logTape()
 
 afterEach(() => {
   resetSync()

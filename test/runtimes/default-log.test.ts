@@ -3,6 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppProcess } from '../support/app-process.ts'
+import { npmTool } from '../support/npm-tool.ts'
+import { run } from '../support/packed.ts'
 import { freePort } from '../support/port.ts'
 import { until } from '../support/wait.ts'
 
@@ -68,3 +70,31 @@ test('a configuration after the first request is accepted and takes over', async
   await until(() => app.stdout.includes('OWN '), 'the app’s sink', 15_000)
   expect(app.stderr).toBe(printed)
 }, 120_000)
+
+test.each(['bun', 'deno', 'node22', 'node'] as const)(
+  'on %s an app gets all lines that it asks for, in order, whichever copy of LogTape it has configured',
+  async (tool) => {
+    const program = `
+      const { logOf } = await import(${JSON.stringify(`${root}/src/core/log.ts`)})
+      const log = logOf('test')
+      log.info('not asked for')
+      const { configureSync } = await import('@logtape/logtape')
+      const sinks = { own: ({ level, message }) => console.log(level, message.join('')) }
+      const loggers = [{ category: 'hono-kafka-consume', lowestLevel: 'info', sinks: ['own'] }]
+      const meta = { category: ['logtape', 'meta'], sinks: [] }
+      configureSync({ sinks, loggers: [...loggers, meta] })
+      log.debug('not asked for')
+      log.info('one {value}', { value: 1 })
+      log.warn('two')
+      logOf('other').error('three')`
+    const runtime = tool === 'bun' ? process.execPath : await npmTool(tool)
+    const argv =
+      tool === 'deno'
+        ? [runtime, 'eval', '--ext=ts', program]
+        : tool === 'bun'
+          ? [runtime, '--eval', program]
+          : [runtime, '--input-type=module', '--eval', program]
+    expect(await run(argv, root)).toBe('info one 1\nwarning two\nerror three\n')
+  },
+  60_000,
+)

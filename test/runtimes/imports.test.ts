@@ -7,7 +7,7 @@ import { run } from '../support/packed.ts'
 const root = join(import.meta.dirname, '../..')
 
 /** The packages that are loaded with the main entry. */
-const MAIN = ['@logtape/logtape', 'fastest-levenshtein', 'hono', 'valibot']
+const MAIN = ['fastest-levenshtein', 'hono', 'valibot']
 
 /**
  * @param use A part of a program, for which `main` is what the entry exports.
@@ -72,6 +72,14 @@ test('the main entry loads few packages, and none that only some apps need', asy
 
 test.each(USES)('no other packages are loaded for %s', async (_, use, packages) => {
   expect(await packagesOf('src/index.ts', use)).toEqual([...MAIN, ...packages].sort())
+})
+
+test('LogTape is loaded with the first line that is printed', async () => {
+  const log = 'const log = main.logOf("test"); log.debug("one"); log.info("two");'
+  expect(await packagesOf('src/core/log.ts', log)).toEqual([])
+  expect(await packagesOf('src/core/log.ts', `${log} log.warn("three")`)).toEqual([
+    '@logtape/logtape',
+  ])
 })
 
 test('the client loads one package', async () => {

@@ -1,12 +1,11 @@
 /** Logging in by an OpenID Connect issuer: the authorization code flow with PKCE (RFC 7636). */
-import { getLogger } from '@logtape/logtape'
 import * as oauth from 'oauth4webapi'
 import { KafkaConsumeError } from '../../core/errors.ts'
-import { LOG_ROOT } from '../../core/log.ts'
+import { logOf } from '../../core/log.ts'
 import type { LoggedIn } from './sessions.ts'
 import { type Claims, scopeOf } from './tokens.ts'
 
-const log = getLogger([LOG_ROOT, 'auth'])
+const log = logOf('auth')
 
 /** The issuer whose users may log in, and how it knows this gateway. */
 export interface OidcOptions {

@@ -1,15 +1,14 @@
 /** Sessions of browsers: who has logged in, kept in an encrypted cookie. */
-import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import * as v from 'valibot'
-import { LOG_ROOT } from '../../core/log.ts'
+import { logOf } from '../../core/log.ts'
 import { LruMap } from '../../core/lru-map.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
 import type { CredentialReference } from '../../kong/access/credential-session.ts'
 import { scopeSchema } from './scope.ts'
 import { SealedCookie } from './sealed-cookie.ts'
 
-const log = getLogger([LOG_ROOT, 'auth'])
+const log = logOf('auth')
 
 /** How long sessions last, and by which key they are encrypted. */
 export interface SessionOptions {

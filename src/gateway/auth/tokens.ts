@@ -1,12 +1,11 @@
-import { getLogger } from '@logtape/logtape'
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../../core/errors.ts'
-import { LOG_ROOT } from '../../core/log.ts'
+import { logOf } from '../../core/log.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
 import { scopeSchema } from './scope.ts'
 
-const log = getLogger([LOG_ROOT, 'auth'])
+const log = logOf('auth')
 
 /** The issuer whose tokens are accepted. */
 export interface TokenOptions {

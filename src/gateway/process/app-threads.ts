@@ -1,6 +1,5 @@
-import { getLogger } from '@logtape/logtape'
 import * as v from 'valibot'
-import { LOG_ROOT, logWarningsByDefault } from '../../core/log.ts'
+import { logOf } from '../../core/log.ts'
 import { resolveBy } from '../../options/resolve.ts'
 import { assertPortFree } from './listen.ts'
 import { threadCount } from './thread-count.ts'
@@ -16,7 +15,7 @@ const START_LIMIT = `a whole number from ${MIN_START_LIMIT_MS} to ${MAX_START_LI
 /** The options that choose the address, for messages. */
 const ADDRESS = { port: 'the option port', host: 'the option hostname' }
 
-const log = getLogger([LOG_ROOT, 'threads'])
+const log = logOf('threads')
 
 /** The options of `serveThreads`. */
 export interface ServeThreadsOptions {
@@ -96,7 +95,6 @@ const schema = v.strictObject({
 
 /** See `serveThreads` of `src/threads.ts`, which checks that the runtime is Bun. */
 export async function serveByThreads(options: ServeThreadsOptions): Promise<ThreadedServer> {
-  logWarningsByDefault()
   const resolved = resolveBy(schema, options, 'serveThreads')
   const { module, workers, port: asked, hostname, startTimeout } = resolved
   assertPortFree({ port: asked, host: hostname }, ADDRESS)

@@ -1,7 +1,6 @@
 /** Kong's configuration of a gateway process: read from files, changed by the Admin API. */
 import { readFileSync } from 'node:fs'
-import { getLogger } from '@logtape/logtape'
-import { LOG_ROOT } from '../../core/log.ts'
+import { logOf } from '../../core/log.ts'
 import { readDeclarative } from '../../kong/config/declarative.ts'
 import { InvalidDeclarative } from '../../kong/config/invalid-declarative.ts'
 import { openState } from '../../kong/config/persisted-state.ts'
@@ -14,7 +13,7 @@ import type { Gateway } from '../app.ts'
 import type { GatewayConfig } from '../settings/gateway-settings.ts'
 import { stateFile } from './state-file.ts'
 
-const log = getLogger([LOG_ROOT, 'server'])
+const log = logOf('server')
 
 /** A part of the gateway that follows the entities. */
 export interface ConfiguredPart extends Partial<Pick<Gateway, 'applyInTurns'>> {
@@ -96,7 +95,7 @@ async function readDeclarativeFile(path: string, ignoreUnknown: boolean): Promis
       environment: process.env,
       ignoreUnknown,
     })
-    for (const warning of declared.warnings) log.warning('{path}: {warning}', { path, warning })
+    for (const warning of declared.warnings) log.warn('{path}: {warning}', { path, warning })
     return declared
   } catch (error) {
     if (!(error instanceof InvalidDeclarative)) throw error

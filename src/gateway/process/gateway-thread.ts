@@ -1,8 +1,7 @@
 /** A thread that serves clients. Another thread owns Kafka and starts this one. */
 import '../../core/runtime.ts'
-import { getLogger } from '@logtape/logtape'
 import { settledWithin } from '../../core/deadline.ts'
-import { LOG_ROOT } from '../../core/log.ts'
+import { logOf } from '../../core/log.ts'
 import { doInTurns } from '../../core/sliced-work.ts'
 import type { KongSnapshot } from '../../kong/model/entities.ts'
 import { SchemaViolation } from '../../kong/model/schema-violation.ts'
@@ -23,7 +22,7 @@ logByOtherThread(messenger, config.logLevel, config.logFormat)
 
 const ended = new EndedSessions((id) => messenger.notify('sessionEnded', id))
 const entities = new ListReceiver()
-const log = getLogger([LOG_ROOT, 'threads'])
+const log = logOf('threads')
 let shown: ReadonlySet<string> = new Set()
 let applying: Promise<AppliedEntities> = Promise.resolve({})
 

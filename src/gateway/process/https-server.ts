@@ -5,9 +5,8 @@
  * certificates therefore need another listener on the same port, by SO_REUSEPORT. The previous one
  * then takes no new connections, and its open ones, with their streams, go on to their end.
  */
-import { getLogger } from '@logtape/logtape'
 import type { Hono } from 'hono'
-import { LOG_ROOT } from '../../core/log.ts'
+import { logOf } from '../../core/log.ts'
 import type { Certificate, KongSnapshot } from '../../kong/model/entities.ts'
 import { type Environment, isVaultReference, resolveVault } from '../../kong/model/references.ts'
 import { SchemaViolation } from '../../kong/model/schema-violation.ts'
@@ -31,7 +30,7 @@ const SWITCH_PAUSE = 20
  */
 const MAX_EARLIER = 32
 
-const log = getLogger([LOG_ROOT, 'server'])
+const log = logOf('server')
 
 /** A certificate for the clients that ask for one server name. */
 interface NamedPair extends KeyPair {
@@ -151,7 +150,7 @@ export class HttpsServer {
     this.#earlier.set(previous, drained)
     const [oldest] = this.#earlier.keys()
     if (!oldest || this.#earlier.size <= MAX_EARLIER) return
-    log.warning('Closing the connections that began {count} certificates ago', {
+    log.warn('Closing the connections that began {count} certificates ago', {
       count: MAX_EARLIER,
     })
     this.#earlier.delete(oldest)

@@ -1,11 +1,10 @@
 import { isatty } from 'node:tty'
-import { getLogger } from '@logtape/logtape'
-import { LOG_ROOT } from '../../core/log.ts'
+import { logOf } from '../../core/log.ts'
 
 /** The file descriptor of standard input. */
 const STDIN = 0
 
-const log = getLogger([LOG_ROOT, 'server'])
+const log = logOf('server')
 
 /** A file that SIGHUP reads again. */
 export interface ReloadedFile {

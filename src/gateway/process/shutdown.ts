@@ -1,7 +1,6 @@
 /** The end of a gateway process: by a signal, or by an error that nobody has caught. */
-import { getLogger } from '@logtape/logtape'
 import { KafkaConsumeError } from '../../core/errors.ts'
-import { LOG_ROOT } from '../../core/log.ts'
+import { logOf } from '../../core/log.ts'
 import type { EmbeddedBroker } from '../../port/kafka.ts'
 import type { Gateway } from '../app.ts'
 import type { Tracing } from '../tracing.ts'
@@ -18,7 +17,7 @@ const SPANS_GRACE_MS = 2_000
  */
 const REPEATED_SIGNAL_MS = 400
 
-const log = getLogger([LOG_ROOT, 'server'])
+const log = logOf('server')
 
 /** The parts that a process closes before it exits. */
 interface RunningParts {
@@ -41,7 +40,7 @@ export function shutDownOnSignal(parts: RunningParts): (signal: NodeJS.Signals) 
       log.info('{signal}: ending', { signal })
       void shutDown(parts)
     } else if (performance.now() - first > REPEATED_SIGNAL_MS) {
-      log.warning('{signal} again: exiting at once', { signal })
+      log.warn('{signal} again: exiting at once', { signal })
       process.exit(1)
     }
   }
@@ -73,7 +72,7 @@ async function shutDown({ servers, gateway, broker, tracing }: RunningParts): Pr
 /** Sends the last spans, for some time at most. */
 export async function closeTracing(tracing: Tracing | undefined): Promise<void> {
   const sent = tracing?.close().catch((error: unknown) => {
-    log.warning('Cannot send the last spans: {error}', { error })
+    log.warn('Cannot send the last spans: {error}', { error })
   })
   await Promise.race([sent, Bun.sleep(SPANS_GRACE_MS)])
 }

@@ -1,6 +1,12 @@
 /** The log of threads that serve clients: one thread prints for all. */
-import { getLogger, type LogRecord } from '@logtape/logtape'
-import { type GatewayLogLevel, type LogFormat, logBy, logToConsole } from '../../core/log.ts'
+import type { LogRecord } from '@logtape/logtape'
+import {
+  type GatewayLogLevel,
+  type LogFormat,
+  logBy,
+  logTape,
+  logToConsole,
+} from '../../core/log.ts'
 import type { MessageHandlers, Messenger } from '../../threads/messenger.ts'
 
 /** Milliseconds for which a line is remembered that another thread may log, too. */
@@ -60,7 +66,9 @@ export class ThreadLogs {
     line.counts.set(thread, count)
     if (count <= line.printed) return
     line.printed = count
-    getLogger([...category]).emit(record)
+    logTape()
+      .getLogger([...category])
+      .emit(record)
   }
 
   #line(key: string): RememberedLine {

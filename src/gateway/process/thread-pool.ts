@@ -3,9 +3,8 @@
  * A thread that ends by an error, or is blocked, is replaced.
  */
 import { Worker } from 'node:worker_threads'
-import { getLogger } from '@logtape/logtape'
 import { settledWithin } from '../../core/deadline.ts'
-import { LOG_ROOT } from '../../core/log.ts'
+import { logOf } from '../../core/log.ts'
 import { threadProgram } from '../../core/package-url.ts'
 import { KafkaHost, SharedKafka } from '../../threads/kafka-host.ts'
 import { BLOCKED_SECONDS, LivenessChecks, livenessMemory } from '../../threads/liveness.ts'
@@ -28,7 +27,7 @@ const ENDING_MS = 1_000
 /** Milliseconds that a thread may take to answer for its metrics and its state. */
 const REPORT_MS = 3_000
 
-const log = getLogger([LOG_ROOT, 'threads'])
+const log = logOf('threads')
 
 /** The settings that a thread is started with. */
 export interface ThreadSettings<Own> {

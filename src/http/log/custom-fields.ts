@@ -1,11 +1,11 @@
 /** Fields of a log's entry by Lua, under names such as `a.b` and `a[1].b`. */
-import { getLogger } from '@logtape/logtape'
 import { isJsonObject } from '../../core/json-object.ts'
+import { logOf } from '../../core/log.ts'
 import { type FieldPath, parseFieldPath } from '../../options/field-path.ts'
 import { LuaRunner } from '../../records/lua/runner.ts'
 import type { LogEntry } from './log-entry.ts'
 
-const log = getLogger(['hono-kafka-consume', 'log'])
+const log = logOf('log')
 
 /** The result of one chunk: its value, or nothing to remove the field. */
 interface FieldResult {

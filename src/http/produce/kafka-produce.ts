@@ -8,7 +8,6 @@ import {
 } from '../../core/errors.ts'
 import type { HistogramState } from '../../core/histogram.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
-import { logWarningsByDefault } from '../../core/log.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { KafkaTopics } from '../../options/option-types.ts'
 import {
@@ -95,7 +94,6 @@ export function kafkaProduce<const Topics extends KafkaTopics>(
   options: KafkaWriterOptions<Topics>,
 ): KafkaProduceHandler<ProduceHandler<Topics>> {
   const resolved = resolveProduceOptions(options)
-  logWarningsByDefault()
   const showDetail = resolved.errorHandling.returnErrorMessage
   let connecting: Promise<Connection> | undefined
   let connection: Connection | undefined

@@ -1,7 +1,7 @@
-import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError } from '../../core/errors.ts'
+import { logOf } from '../../core/log.ts'
 
-const log = getLogger(['hono-kafka-consume', 'producer'])
+const log = logOf('producer')
 
 /** Milliseconds between two lines about losses. */
 const INTERVAL_MS = 10_000

@@ -1,10 +1,10 @@
-import { getLogger } from '@logtape/logtape'
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { asKafkaConsumeError, describeError } from '../../core/errors.ts'
+import { logOf } from '../../core/log.ts'
 import { WEBSOCKET_VERSION } from '../request/upgrade.ts'
 
-const log = getLogger(['hono-kafka-consume', 'http'])
+const log = logOf('http')
 
 /**
  * Answers with an error: `{message, code}`, `retryable` if it is, and `Retry-After` if the error names a

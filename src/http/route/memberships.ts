@@ -1,6 +1,6 @@
 /** Consumer group memberships of one cluster: routes that read the same group share a member. */
-import { getLogger } from '@logtape/logtape'
 import { shuttingDownError } from '../../core/errors.ts'
+import { logOf } from '../../core/log.ts'
 import type {
   Delivery,
   GroupOptions,
@@ -12,7 +12,7 @@ import type {
   PollLimits,
 } from '../../port/kafka.ts'
 
-const log = getLogger(['hono-kafka-consume', 'group'])
+const log = logOf('group')
 
 /** A member of a group, and the number of routes that hold it. */
 interface SharedMember {

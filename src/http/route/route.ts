@@ -2,7 +2,6 @@ import { toHex } from '../../core/bytes.ts'
 import { KafkaConsumeError, outageError, shuttingDownError } from '../../core/errors.ts'
 import type { Gauge, MakeGauge } from '../../core/gauge.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
-import { logWarningsByDefault } from '../../core/log.ts'
 import type { RequestStatistics } from '../../core/request-statistics.ts'
 import type { ShareNames } from '../../core/shared-names.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
@@ -88,7 +87,6 @@ export class Route {
   constructor(options: ResolvedOptions, shared?: SharedLimits) {
     const limits: SharedLimits = shared ?? limitsOfApp(options) ?? {}
     const { streams, answers, gauge, groups } = limits
-    logWarningsByDefault()
     this.options = options
     const [open, answerBytes] = [gauge?.('streams'), gauge?.('answers')]
     this.#gauges = [open, answerBytes]

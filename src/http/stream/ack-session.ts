@@ -1,6 +1,6 @@
-import { getLogger } from '@logtape/logtape'
 import { asKafkaConsumeError, type KafkaConsumeError } from '../../core/errors.ts'
 import { isJsonObject } from '../../core/json-object.ts'
+import { logOf } from '../../core/log.ts'
 import type { RequestStatistics } from '../../core/request-statistics.ts'
 import type { DeliveredRun } from '../../port/encoding.ts'
 import type { Delivery, PartitionOffset } from '../../port/kafka.ts'
@@ -17,7 +17,7 @@ import { SentGaps } from './sent-gaps.ts'
 import { CLOSE, closeFrameFor, errorFrame, type SocketWriter } from './socket-writer.ts'
 import { UnackedRecords } from './unacked-records.ts'
 
-const log = getLogger(['hono-kafka-consume', 'socket'])
+const log = logOf('socket')
 
 /** Bytes that a client may leave unacknowledged; a first record passes whatever its size. */
 const UNACKED_BYTES = 4 * 1024 * 1024

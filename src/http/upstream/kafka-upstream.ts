@@ -1,8 +1,8 @@
-import { getLogger } from '@logtape/logtape'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { settledWithin } from '../../core/deadline.ts'
 import { asKafkaConsumeError } from '../../core/errors.ts'
+import { logOf } from '../../core/log.ts'
 import type { KafkaUpstreamOptions } from '../../options/option-types.ts'
 import {
   type ResolvedUpstreamOptions,
@@ -17,7 +17,7 @@ import { recordHeaders } from './record-headers.ts'
 import { readMessage } from './request-message.ts'
 import { topicsOf } from './target-topics.ts'
 
-const log = getLogger(['hono-kafka-consume', 'upstream'])
+const log = logOf('upstream')
 
 /** Milliseconds for which closing waits for requests that are being answered. */
 const ANSWER_MS = 5_000

@@ -2,16 +2,15 @@
  * Answers of the Admin API that are errors, in Kong's form. Routes throw; the error handler of the
  * app makes the answer.
  */
-import { getLogger } from '@logtape/logtape'
 import type { Context, MiddlewareHandler } from 'hono'
 import { KafkaConsumeError } from '../../core/errors.ts'
-import { LOG_ROOT } from '../../core/log.ts'
+import { logOf } from '../../core/log.ts'
 import { InvalidDeclarative } from '../config/invalid-declarative.ts'
 import { Violation } from '../model/constraint-violations.ts'
 import { SchemaViolation } from '../model/schema-violation.ts'
 import { flattenedErrors, nestedErrors } from './document-errors.ts'
 
-const log = getLogger([LOG_ROOT, 'admin'])
+const log = logOf('admin')
 
 /** An error whose answer has a status and a message, and no further fields. */
 export class Refusal extends Error {

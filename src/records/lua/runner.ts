@@ -1,11 +1,11 @@
 // biome-ignore lint/style/noRestrictedImports: a type only
 import type { Worker } from 'node:worker_threads'
-import { getLogger } from '@logtape/logtape'
 import { KafkaConsumeError } from '../../core/errors.ts'
+import { logOf } from '../../core/log.ts'
 import { threadProgram } from '../../core/package-url.ts'
 import type { LuaPurpose, LuaThreadAnswer, LuaThreadData } from './thread.ts'
 
-const log = getLogger(['hono-kafka-consume', 'lua'])
+const log = logOf('lua')
 
 /** The time that all functions together may take for one message, on a busy machine, too. */
 const LIMIT_MS = 5_000
