@@ -185,6 +185,14 @@ export function fromClient(error: ClientError, action: string): KafkaConsumeErro
   return new KafkaConsumeError(code, `${action}: ${state}`, { cause: error, detail: error.message })
 }
 
+/** The error of an operation on a topic that ACLs do not allow, where no request was refused yet. */
+export function topicNotAllowed(action: string): KafkaConsumeError {
+  return fromClient(
+    { code: TOPIC_AUTHORIZATION_FAILED, message: 'Topic authorization failed' },
+    action,
+  )
+}
+
 /** An error of connecting to Kafka. */
 export function connectionError(code: ErrorCode, state: string, detail: string): KafkaConsumeError {
   return new KafkaConsumeError(code, `Cannot connect to Kafka: ${state}`, { detail })

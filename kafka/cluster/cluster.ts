@@ -17,6 +17,7 @@ import type {
   GroupsProgress,
   PartitionReplicas,
   PartitionSizes,
+  TopicOperation,
   TopicSetting,
 } from '../../src/port/topic-details.ts'
 import { committedOffsets, disconnectClient, membersOf, type Settings } from '../client/client.ts'
@@ -82,6 +83,10 @@ export class ConfluentCluster implements KafkaCluster {
 
   partitions(topics: readonly string[]): Promise<TopicPartition[]> {
     return this.#topics.partitions(topics)
+  }
+
+  assertUsable(topics: readonly string[], operation: TopicOperation): Promise<void> {
+    return this.#topics.assertUsable(topics, operation)
   }
 
   topicNames(): Promise<readonly string[]> {

@@ -1,6 +1,10 @@
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import type { TopicPartition } from '../../src/core/topic-partition.ts'
-import type { PartitionReplicas, TopicSetting } from '../../src/port/topic-details.ts'
+import type {
+  PartitionReplicas,
+  TopicOperation,
+  TopicSetting,
+} from '../../src/port/topic-details.ts'
 import { addon } from '../client/addon.ts'
 import {
   administer,
@@ -15,11 +19,15 @@ import {
   isPassing,
   isUnknownTopic,
   notLoaded,
+  topicNotAllowed,
 } from '../client/errors.ts'
 import { type ClusterConnection, REQUEST_TIMEOUT_MS } from './connection.ts'
 import { KnownTopics } from './known-topics.ts'
 
-const TOPIC_IDS_TIMEOUT_MS = 2_000
+/** How long a description of topics may take whose absence is not an error. */
+const DESCRIBE_TIMEOUT_MS = 2_000
+/** The operations on topics by Kafka's numbers (AclOperation). */
+const ACL_OPERATIONS: Readonly<Record<TopicOperation, number>> = { read: 3, write: 4 }
 /** The topic id that brokers without topic ids (KIP-516) answer with. */
 const NO_TOPIC_ID = '0 0'
 
@@ -58,6 +66,29 @@ export class Topics {
     })
   }
 
+  /**
+   * Asserts that topics exist and that ACLs allow an operation on their records: metadata names topics
+   * that this user may describe and not read.
+   *
+   * @throws KafkaConsumeError UNKNOWN_TOPIC, KAFKA_AUTHORIZATION, or why Kafka cannot be asked.
+   */
+  async assertUsable(topics: readonly string[], operation: TopicOperation): Promise<void> {
+    await this.partitions(topics)
+    // The embedded broker has no ACLs.
+    if (this.#isEmbedded) return
+    const options = { timeout: DESCRIBE_TIMEOUT_MS, includeAuthorizedOperations: true }
+    const described = await administer<TopicDescription[]>(
+      'Cannot read topics',
+      await this.#connection.client(),
+      (admin, done) => admin.describeTopics([...topics], options, done as never),
+    ).catch((): TopicDescription[] => [])
+    // Brokers before version 2.3 name no operations (KIP-430): the first read or write asks them then.
+    for (const { name, authorizedOperations: allowed = [] } of described) {
+      if (allowed.length === 0 || allowed.includes(ACL_OPERATIONS[operation])) continue
+      throw topicNotAllowed(`Cannot ${operation === 'read' ? 'read' : 'write to'} topic "${name}"`)
+    }
+  }
+
   /** The names of all topics in alphabetical order, without Kafka's own. */
   async names(): Promise<string[]> {
     const control = await this.#connection.client()
@@ -77,7 +108,7 @@ export class Topics {
       'Cannot read topics',
       await this.#connection.client(),
       (admin, done) =>
-        admin.describeTopics([...topics], { timeout: TOPIC_IDS_TIMEOUT_MS }, done as never),
+        admin.describeTopics([...topics], { timeout: DESCRIBE_TIMEOUT_MS }, done as never),
     )
     return new Map(
       found.flatMap(({ name, topicId: { mostSignificantBits, leastSignificantBits }, error }) => {

@@ -18,6 +18,7 @@ import type {
   GroupsProgress,
   PartitionReplicas,
   PartitionSizes,
+  TopicOperation,
   TopicSetting,
 } from './topic-details.ts'
 
@@ -304,6 +305,13 @@ export interface KafkaCluster {
    * @throws KafkaConsumeError UNKNOWN_TOPIC when a topic does not exist.
    */
   partitions(topics: readonly string[]): Promise<readonly TopicPartition[]>
+  /**
+   * Asserts that topics exist, and that Kafka's ACLs let this user read or write their records, as far
+   * as brokers tell. Each call asks Kafka.
+   *
+   * @throws KafkaConsumeError UNKNOWN_TOPIC, KAFKA_AUTHORIZATION, or why Kafka cannot be asked.
+   */
+  assertUsable(topics: readonly string[], operation: TopicOperation): Promise<void>
   /** The names of all topics in alphabetical order, without Kafka's own. Each call asks Kafka. */
   topicNames(): Promise<readonly string[]>
   /**

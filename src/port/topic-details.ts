@@ -3,6 +3,9 @@ import type { ErrorCode } from '../core/errors.ts'
 import type { TopicPartition } from '../core/topic-partition.ts'
 import type { PartitionOffset } from './kafka.ts'
 
+/** An operation on the records of a topic that Kafka's ACLs allow or refuse. */
+export type TopicOperation = 'read' | 'write'
+
 /** The brokers that have a partition, by their ids. */
 export interface PartitionReplicas extends TopicPartition {
   /** The broker that serves it; undefined where there is none now. */

@@ -269,6 +269,7 @@ type AskedMethod = Extract<
   keyof KafkaCluster,
   | 'connected'
   | 'partitions'
+  | 'assertUsable'
   | 'topicNames'
   | 'topicIds'
   | 'replicas'

@@ -27,6 +27,7 @@ import type {
   GroupsProgress,
   PartitionReplicas,
   PartitionSizes,
+  TopicOperation,
   TopicSetting,
 } from '../port/topic-details.ts'
 import { BodyReceiver, bodyMemory } from './body-memory.ts'
@@ -164,6 +165,10 @@ class RemoteCluster implements KafkaCluster {
 
   partitions(topics: readonly string[]): Promise<readonly TopicPartition[]> {
     return this.#ask('partitions', topics)
+  }
+
+  assertUsable(topics: readonly string[], operation: TopicOperation): Promise<void> {
+    return this.#ask('assertUsable', topics, operation)
   }
 
   topicNames(): Promise<readonly string[]> {

@@ -23,8 +23,9 @@ afterAll(async () => {
   await kafka.close()
 })
 
-async function gatewayOf(topic: string) {
-  const flags = ['--brokers', kafka.bootstrapServers, '--topics', topic, '--admin-port', 'off']
+async function gatewayOf(topic: string, ...more: readonly string[]) {
+  const own = ['--brokers', kafka.bootstrapServers, '--topics', topic, '--admin-port', 'off']
+  const flags = [...own, ...more]
   const { gateway, url } = await GatewayProcess.listening(flags)
   return { gateway, url: `${url}/stream` }
 }
@@ -45,10 +46,10 @@ async function write(topic: string, life: number, partitions: number, from: numb
 
 describe.concurrent('topics that change while clients follow them', () => {
   test(
-    'a gateway whose only topic does not exist is not ready until it is created; one whose topic is deleted later stays ready, and names the topic',
+    'a gateway that reads and writes one topic, which does not exist, is not ready until it is created; one whose topic is deleted later stays ready, and names the topic',
     async () => {
       const topic = uniqueName('later')
-      const { gateway, url } = await gatewayOf(topic)
+      const { gateway, url } = await gatewayOf(topic, '--produce')
       await using _ = gateway
       const readyz = async () => (await fetch(new URL('/readyz', url))).json()
       const isReady = async () => ((await readyz()) as { status: string }).status === 'ready'

@@ -10,6 +10,9 @@ const PLANTED = {
   clientSecret: 'planted-client-secret-4712',
 }
 
+/** Kafka's tools and brokers may take this long where a machine is busy. */
+const SLOW_MS = 60_000
+
 /** The gateway as a process, with Kafka's settings from flags and from Kong's documents. */
 export function describeGateway(secured: () => Secured): void {
   async function post(url: string, body: object): Promise<{ status: number; text: string }> {
@@ -138,6 +141,47 @@ export function describeGateway(secured: () => Secured): void {
       expect(refused.status).toBe(400)
       expect(refused.text).toContain(missing.certificate_id)
     })
+
+    test(
+      'is not ready while ACLs let it describe its only topic, and not read or write; later changes of ACLs leave it ready',
+      async () => {
+        const topic = await secured().kafka.createTopic(1)
+        const acl = (...change: readonly string[]) =>
+          secured().tool(
+            'kafka-acls',
+            ...[...change, '--allow-principal', `User:${reader.name}`, '--topic', topic],
+          )
+        await acl('--add', '--operation', 'Describe')
+        const { gateway, url } = await GatewayProcess.listening(
+          [
+            ...['--brokers', secured().bootstrapServers('SASL_PLAINTEXT'), '--topics', topic],
+            ...['--kafka-mechanism', 'PLAIN', '--kafka-user', reader.name, '--produce'],
+          ],
+          { KAFKA_PASSWORD: reader.password },
+        )
+        await using _ = gateway
+        const readyz = async () => (await fetch(`${url}/readyz`)).json()
+        const read = async () => (await fetch(`${url}/messages?start=earliest&timeout=0`)).status
+        await until(
+          async () => JSON.stringify(await readyz()).includes('"KAFKA_AUTHORIZATION"'),
+          'the ACLs to be the reason',
+          SLOW_MS,
+        )
+        const named = expect.stringContaining(topic)
+        expect(await readyz()).toMatchObject({ status: 'unavailable' })
+        expect(await readyz()).toHaveProperty('reasons.0.message', named)
+
+        await acl('--add', '--operation', 'Read')
+        const isReady = async () => ((await readyz()) as { status: string }).status === 'ready'
+        await until(isReady, 'readiness', SLOW_MS)
+        await until(async () => (await read()) === 200, 'an answer', SLOW_MS)
+
+        await acl('--remove', '--force', '--operation', 'Read', '--operation', 'Describe')
+        await until(async () => (await read()) === 502, 'the ACLs to be gone', SLOW_MS)
+        expect(await readyz()).toEqual({ status: 'ready' })
+      },
+      4 * SLOW_MS,
+    )
 
     test('shows no secret in any answer, metric or line of its log', async () => {
       const key = await secured().pem('foreign-client.key')

@@ -129,6 +129,8 @@ export abstract class ReaderSource implements KafkaCluster {
     throw new Error('not asked for here')
   }
 
+  async assertUsable(): Promise<void> {}
+
   async topicNames(): Promise<readonly string[]> {
     return []
   }

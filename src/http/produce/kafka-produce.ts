@@ -146,7 +146,11 @@ export function kafkaProduce<const Topics extends KafkaTopics>(
   }
 
   return Object.assign(handler, {
-    start: async () => (await connected()).cluster.connected(),
+    start: async () => {
+      const { cluster } = await connected()
+      await cluster.connected()
+      await cluster.assertUsable(resolved.topics, 'write')
+    },
     outage: () => connection?.cluster.outage(),
     stats: (): ProduceStats => ({
       mode: 'produce',

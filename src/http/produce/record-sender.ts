@@ -56,6 +56,7 @@ export class RecordSender {
   async start(): Promise<void> {
     const { cluster } = await this.#leased()
     await cluster.connected()
+    await cluster.assertUsable([this.#options.topic], 'write')
   }
 
   outage(): KafkaOutage | undefined {

@@ -3,9 +3,11 @@ import type { KafkaOutage } from '../../port/kafka.ts'
 /** The methods of handlers that write. They connect with their first request. */
 export interface WriterControls<Stats> {
   /**
-   * Connects, so that the first request is quick. Calling it is optional.
+   * Connects, so that the first request is quick, and looks whether the topic can be written to. Calling
+   * it is optional.
    *
-   * @throws KafkaConsumeError when Kafka cannot be reached or refuses; later calls try again.
+   * @throws KafkaConsumeError when Kafka cannot be reached or refuses, UNKNOWN_TOPIC where it does not
+   *   have the topic; later calls try again.
    */
   start(): Promise<void>
   /** The reason why Kafka cannot be reached now; `undefined` while it can. Kafka is not asked. */

@@ -53,11 +53,13 @@ export interface KafkaControls {
 
 /** The controls of a route. */
 export function controlsOf(route: Route): KafkaControls {
-  const { mode } = route.options
+  const { mode, topics } = route.options
   return {
     start: async () => {
       const { cluster, feed } = await route.lease()
       await cluster.connected()
+      // A member of a group would join, and keep partitions that it cannot read from members that can.
+      await cluster.assertUsable(topics, 'read')
       // A WebSocket joins the group when a client wants to acknowledge: a member without polls keeps
       // records from the other members. With `kong_consumer` a client's first request joins its
       // group.
@@ -68,8 +70,8 @@ export function controlsOf(route: Route): KafkaControls {
     outage: () => route.outage() ?? route.groupOutage(),
     stats: () => route.stats(),
     partitions: () => route.partitions(),
-    topicDetails: async (topics = route.options.topics) => {
-      return topicDetails((await route.lease()).cluster, topics)
+    topicDetails: async (asked = topics) => {
+      return topicDetails((await route.lease()).cluster, asked)
     },
     partitionSizes: async (partitions) => {
       return (await route.lease()).cluster.partitionSizes(partitions)
