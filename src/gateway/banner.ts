@@ -1,4 +1,5 @@
 import { COMMAND } from './command.ts'
+import type { SampleCredentials } from './sample-credentials.ts'
 
 /** The facts of a gateway's banner. */
 export interface BannerFacts {
@@ -22,13 +23,17 @@ export interface BannerFacts {
       }
   /** The path of the console page; undefined when it is off. */
   readonly console: string | undefined
-  /** The address of the Admin API; undefined when it is off. */
-  readonly admin: { readonly host: string; readonly port: number } | undefined
+  /** The address of the Admin API, and whether it requires a token; undefined when it is off. */
+  readonly admin:
+    | { readonly host: string; readonly port: number; readonly hasToken: boolean }
+    | undefined
+  /** Credentials of clients; undefined where none are required. */
+  readonly credentials: SampleCredentials | undefined
 }
 
 /** The banner that a gateway prints when it listens: what it serves, and commands to try. */
 export function banner(facts: BannerFacts): string {
-  const { version, host, port, https, serves, console, admin } = facts
+  const { version, host, port, https, serves, credentials } = facts
   const address = `${reachable(host)}:${port}`
   const secure = https && `https://${reachable(host)}:${https.port}`
   const isDemo = 'isDemo' in serves && serves.isDemo
@@ -44,9 +49,9 @@ export function banner(facts: BannerFacts): string {
 
   ${whatIsServed(serves)}
 
-  Try it:
+  Try it${credentials ? `; ${credentials.hint}` : ''}:
 
-${commands(https?.isRedirectedTo && secure ? secure : address, 'topics' in serves, console, admin)}
+${commands(https?.isRedirectedTo && secure ? secure : address, facts)}
 ${own}
   Ctrl-C ends it; --help shows the settings.
 `
@@ -67,31 +72,35 @@ function whatIsServed(serves: BannerFacts['serves']): string {
   Topics   ${topics.join(', ')}`
 }
 
-function commands(
-  address: string,
-  hasOwnRoutes: boolean,
-  console: string | undefined,
-  admin: BannerFacts['admin'],
-): string {
-  const lines: Array<readonly [command: string, what: string]> = []
-  if (hasOwnRoutes) {
-    lines.push(
-      [`curl ${address}/messages`, 'the next records: each goes to one client'],
-      [`curl -N ${address}/stream`, 'new records as they come, for every client'],
-      [`curl -N '${address}/stream?start=earliest'`, 'a stream from the oldest record on'],
-    )
-  }
+type Line = readonly [command: string, what: string]
+
+function commands(address: string, { serves, console, admin, credentials }: BannerFacts): string {
+  const lines: Line[] = 'topics' in serves ? reads(address, credentials) : []
   const page = address.startsWith('https:') ? address : `http://${address}`
   if (console !== undefined) lines.push([`${page}${console}`, 'the console page, for a browser'])
   lines.push([`curl ${address}/readyz`, 'whether Kafka can be read'])
   if (admin) {
+    const token = admin.hasToken ? "-H 'Kong-Admin-Token: TOKEN' " : ''
     lines.push([
-      `curl ${reachable(admin.host)}:${admin.port}/routes`,
+      `curl ${token}${reachable(admin.host)}:${admin.port}/routes`,
       "routes, by Kong's Admin API",
     ])
   }
   const width = Math.max(...lines.map(([command]) => command.length)) + 3
   return lines.map(([command, what]) => `    ${command.padEnd(width)}${what}`).join('\n')
+}
+
+/** The commands that read records; none where only a browser can log in. */
+function reads(address: string, credentials: SampleCredentials | undefined): Line[] {
+  if (credentials && credentials.curl === undefined) return []
+  const options = credentials ? `${credentials.curl} ` : ''
+  return [
+    credentials?.hasScope
+      ? [`curl ${options}'${address}/messages?start=earliest'`, 'the oldest records']
+      : [`curl ${options}${address}/messages`, 'the next records: each goes to one client'],
+    [`curl ${options}-N ${address}/stream`, 'new records as they come, for every client'],
+    [`curl ${options}-N '${address}/stream?start=earliest'`, 'a stream from the oldest record on'],
+  ]
 }
 
 /** An address that a client on this machine can use. */

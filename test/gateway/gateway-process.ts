@@ -105,7 +105,7 @@ export class GatewayProcess implements AsyncDisposable {
 
   /** The address of the Admin API, as the banner says it. */
   get adminUrl(): string {
-    const address = /curl ([\w.]+:\d+)\/routes/.exec(this.stdout)?.[1]
+    const address = /curl .*?([\w.]+:\d+)\/routes/.exec(this.stdout)?.[1]
     if (address === undefined) throw new Error(`The banner names no Admin API: ${this.stdout}`)
     return `http://${address}`
   }

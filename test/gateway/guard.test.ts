@@ -420,6 +420,50 @@ describe('a gateway process', () => {
     120_000,
   )
 
+  test.each([
+    [
+      'key',
+      '{name: all, key: planted-in-a-file}',
+      (line: string) => line.replace('KEY', 'planted-in-a-file'),
+    ],
+    [
+      'password',
+      '{name: ann, password: planted-of-ann}',
+      (line: string) => line.replace('-u ann', '-u ann:planted-of-ann'),
+    ],
+    [
+      'scope',
+      '{name: web, key: planted-in-a-file, only: {partitions: [0]}}',
+      (line: string) => line.replace('KEY', 'planted-in-a-file'),
+    ],
+  ])(
+    'prints commands of curl that a client with a %s is answered by',
+    async (kind, client, withSecret) => {
+      const path = join(folder, `${kind}.yaml`)
+      writeFileSync(path, `clients: [${client}]`)
+      const { gateway, url } = await GatewayProcess.listening(['--clients', path])
+      await using _ = gateway
+      await until(async () => (await fetch(`${url}/readyz`)).ok, 'readiness', 30_000)
+      expect(gateway.stdout).not.toContain('planted')
+      const commands = gateway.stdout.match(/^ {4}curl .*?(?= {2,})/gm) ?? []
+      const reads = commands.filter((command) => /messages|stream/.test(command))
+      expect(reads).toHaveLength(3)
+      for (const command of reads) {
+        // The limit ends streams, whose status is there before.
+        const limited = withSecret(command).replace(
+          'curl ',
+          "curl -s -o /dev/null -m 2 -w '%{http_code}' ",
+        )
+        const shell = Bun.spawn(['sh', '-c', limited], { stdout: 'pipe' })
+        expect({ command, status: await new Response(shell.stdout).text() }).toEqual({
+          command,
+          status: '200',
+        })
+      }
+    },
+    60_000,
+  )
+
   test('serves clients that have a key, by EventSource, too, and shows the key nowhere', async () => {
     const path = join(folder, 'clients.yaml')
     const write = (key: string) =>

@@ -1,8 +1,10 @@
 import packageJson from '../../../package.json' with { type: 'json' }
 import { logToConsole } from '../../core/log.ts'
 import { banner } from '../banner.ts'
+import { sampleCredentials } from '../sample-credentials.ts'
 import type { GatewayConfig } from '../settings/gateway-settings.ts'
 import { type Configuration, openConfiguration } from './configuration.ts'
+import { guardOptions } from './gateway-options.ts'
 import { type GatewayServer, OneThreadServer } from './gateway-server.ts'
 import { listenAdmin } from './listen-admin.ts'
 import { loadTracing } from './load-tracing.ts'
@@ -51,7 +53,12 @@ async function serve(): Promise<void> {
         ? { brokers: cluster.brokers, topics: cluster.topics, isDemo }
         : { config: config.config ?? '', routes: configuration.store.list('routes').length },
       console: config.console === 'off' ? undefined : config.console,
-      admin: admin && { host: config.adminHost, port: admin.port ?? 0 },
+      admin: admin && {
+        host: config.adminHost,
+        port: admin.port ?? 0,
+        hasToken: config.adminToken !== undefined,
+      },
+      credentials: sampleCredentials(guardOptions(config)),
     }),
   )
   await server.start()
