@@ -4,8 +4,9 @@ import { type BunWebSocketData, websocket } from 'hono/bun'
 import { settledWithin } from '../../core/deadline.ts'
 import { closeOpenHandlers } from '../../core/hot-reload.ts'
 import { countForAllThreads } from '../../http/route/thread-limits.ts'
-import type { AppThreadSettings } from './app-threads.ts'
+import type { AppThreadSettings, ListenRequest } from './app-threads.ts'
 import { beginServing, joinPool } from './join-pool.ts'
+import { ADDRESS_OPTIONS, listenFirst } from './listen.ts'
 import { ANSWER_GRACE_MS } from './shutdown.ts'
 
 /** Milliseconds between two questions for the statistics of groups, which the owner has. */
@@ -28,8 +29,9 @@ setInterval(() => void kafka.refreshStatistics().catch(() => {}), STATISTICS_MS)
 
 let server: Bun.Server<BunWebSocketData> | undefined
 messenger.handle({
-  listen: (port: number) => {
-    server = serve(port)
+  listen: ({ port, isFirst }: ListenRequest) => {
+    const address = { port, host: settings.hostname }
+    server = isFirst ? listenFirst(address, ADDRESS_OPTIONS, () => serve(port)) : serve(port)
     return server.port
   },
   close: async () => {

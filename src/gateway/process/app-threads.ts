@@ -1,7 +1,8 @@
 import * as v from 'valibot'
 import { logOf } from '../../core/log.ts'
 import { resolveBy } from '../../options/resolve.ts'
-import { assertPortFree } from './listen.ts'
+import type { Messenger } from '../../threads/messenger.ts'
+import { ADDRESS_OPTIONS, assertPortFree } from './listen.ts'
 import { threadCount } from './thread-count.ts'
 import { START_LIMIT_MS, ThreadPool } from './thread-pool.ts'
 
@@ -12,8 +13,6 @@ const MAX_START_LIMIT_MS = 3_600_000
 const WORKERS = `a whole number from 1 to ${MAX_WORKERS}, or "auto", is required`
 const PORT = `a whole number from 0 to ${MAX_PORT} is required`
 const START_LIMIT = `a whole number from ${MIN_START_LIMIT_MS} to ${MAX_START_LIMIT_MS} is required`
-/** The options that choose the address, for messages. */
-const ADDRESS = { port: 'the option port', host: 'the option hostname' }
 
 const log = logOf('threads')
 
@@ -60,6 +59,13 @@ export interface AppThreadSettings {
   readonly hostname: string
 }
 
+/** A thread's port. */
+export interface ListenRequest {
+  readonly port: number
+  /** Whether no other thread listens yet. */
+  readonly isFirst: boolean
+}
+
 const schema = v.strictObject({
   module: v.instance(URL, "a URL is required, as new URL('./app.ts', import.meta.url)"),
   workers: v.optional(
@@ -97,7 +103,7 @@ const schema = v.strictObject({
 export async function serveByThreads(options: ServeThreadsOptions): Promise<ThreadedServer> {
   const resolved = resolveBy(schema, options, 'serveThreads')
   const { module, workers, port: asked, hostname, startTimeout } = resolved
-  assertPortFree({ port: asked, host: hostname }, ADDRESS)
+  assertPortFree({ port: asked, host: hostname }, ADDRESS_OPTIONS)
   let port = asked
   const pool = new ThreadPool<AppThreadSettings>(
     {
@@ -107,7 +113,7 @@ export async function serveByThreads(options: ServeThreadsOptions): Promise<Thre
       settings: () => ({ module: module.href, hostname }),
       handlers: () => ({}),
       bringUp: async ({ messenger }) => {
-        await messenger.request('listen', port)
+        await listen(messenger, { port, isFirst: false })
       },
       onFatalError: (error) => {
         log.error('{error}', { error })
@@ -122,7 +128,9 @@ export async function serveByThreads(options: ServeThreadsOptions): Promise<Thre
   await pool.start()
   try {
     // The first thread listens before the others: from then on its port is that of all.
-    for (const { messenger } of pool.threads) port = await messenger.request<number>('listen', port)
+    for (const [index, { messenger }] of pool.threads.entries()) {
+      port = await listen(messenger, { port, isFirst: index === 0 })
+    }
   } catch (error) {
     await pool.end()
     throw error
@@ -135,4 +143,9 @@ export async function serveByThreads(options: ServeThreadsOptions): Promise<Thre
       await pool.end()
     },
   }
+}
+
+/** @returns The port that the thread listens on. */
+function listen(messenger: Messenger, request: ListenRequest): Promise<number> {
+  return messenger.request<number>('listen', request)
 }

@@ -10,7 +10,7 @@ import type { Tracing } from '../tracing.ts'
 import type { ConfiguredPart } from './configuration.ts'
 import { gatewayOptions } from './gateway-options.ts'
 import { HttpsServer } from './https-server.ts'
-import { type HttpServer, listen } from './listen.ts'
+import { type HttpServer, listen, listenFirst } from './listen.ts'
 
 /** The flags that choose the address of plain HTTP, for messages. */
 export const HTTP_FLAGS = { port: '--port', host: '--host' }
@@ -96,9 +96,15 @@ export class OneThreadServer implements GatewayServer {
    * @param known The ports. Default: this thread is the first, and chooses those that are not configured.
    */
   listenWithOthers(known: SharedPorts | undefined): SharedPorts {
-    const { https, port } = this.#config
-    if (https) this.https?.listenWithOthers(known?.httpsPort ?? https.port)
-    return { port: this.#listen(known?.port ?? port, true), httpsPort: this.https?.port }
+    if (known) {
+      if (known.httpsPort !== undefined) this.https?.listenWithOthers(known.httpsPort)
+      this.#listen(known.port, true)
+      return known
+    }
+    const { host, port } = this.#config
+    this.https?.listen()
+    const listened = listenFirst({ port, host }, HTTP_FLAGS, () => this.#listen(port, true))
+    return { port: listened, httpsPort: this.https?.port }
   }
 
   #listen(port: number, isShared: boolean): number {

@@ -12,7 +12,7 @@ import { type Environment, isVaultReference, resolveVault } from '../../kong/mod
 import { SchemaViolation } from '../../kong/model/schema-violation.ts'
 import type { HttpsConfig } from '../settings/https-settings.ts'
 import { type KeyPair, keyPairError, readKeyPair } from './key-pair.ts'
-import { assertPortFree, type HttpServer, listen } from './listen.ts'
+import { assertPortFree, type HttpServer, listen, listenFirst } from './listen.ts'
 
 /** The name that stands for all names which no other SNI has. */
 const ANY_NAME = '*'
@@ -79,11 +79,11 @@ export class HttpsServer {
 
   /** Listens. @throws Error that says why the address cannot be used and which flag chooses another. */
   listen(): void {
-    assertHttpsPortFree(this.#host, this.#config)
-    this.listenWithOthers(this.#config.port)
+    const { port } = this.#config
+    listenFirst({ port, host: this.#host }, FLAGS, () => this.listenWithOthers(port))
   }
 
-  /** Listens on a port that other threads may listen on, too. */
+  /** Listens on a port that other threads listen on, too. */
   listenWithOthers(port: number): void {
     this.#listener = this.#open(port)
   }

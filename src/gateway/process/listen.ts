@@ -18,6 +18,10 @@ const WEBSOCKET_LIMITS = {
   idleTimeout: IDLE_TIMEOUT_SECONDS,
 }
 
+/** How long another process may take to begin listening on a port, and how often that is looked at. */
+const LOCK_LIMIT_MS = 2_000
+const LOCK_RETRY_MS = 5
+
 export type HttpServer = Bun.Server<BunWebSocketData>
 
 interface Address {
@@ -29,6 +33,12 @@ interface Address {
 interface AddressFlags {
   readonly port: string
   readonly host: string
+}
+
+/** The options of `serveThreads` that choose another address, for messages. */
+export const ADDRESS_OPTIONS: AddressFlags = {
+  port: 'the option port',
+  host: 'the option hostname',
 }
 
 /** How a listener serves HTTPS. */
@@ -66,7 +76,7 @@ export function listen(
   } catch (error) {
     const foreign = `Cannot listen on ${host}: it is not an address of this machine, choose another with ${flags.host}`
     const messages: Record<string, string> = {
-      EADDRINUSE: `Cannot listen on port ${port}: another process does, choose another with ${flags.port}`,
+      EADDRINUSE: takenPort(port, flags),
       EACCES: `Cannot listen on port ${port}: it requires more rights, choose another with ${flags.port}`,
       EADDRNOTAVAIL: foreign,
       // A name that does not resolve.
@@ -85,6 +95,45 @@ export function listen(
  */
 export function assertPortFree(address: Address, flags: AddressFlags): void {
   if (address.port !== 0) void listen(address, flags, new Hono()).stop(true)
+}
+
+/**
+ * Begins to listen on a port that further listeners of this process will share, unless another process
+ * listens on it. Of processes that do so at one time only one succeeds: between the assertion that the
+ * port is free and the listener, no other process asserts so.
+ *
+ * @param begin Listens on the port, shared.
+ * @throws Error as {@link listen} does.
+ */
+export function listenFirst<T>(address: Address, flags: AddressFlags, begin: () => T): T {
+  using _ = lockPort(address, flags)
+  assertPortFree(address, flags)
+  return begin()
+}
+
+/**
+ * Keeps other processes from {@link listenFirst} on a port until the result is disposed of. The lock is a
+ * socket with a name of Linux's abstract namespace, which ends with its process.
+ */
+function lockPort({ port }: Address, flags: AddressFlags): Disposable | undefined {
+  if (port === 0 || process.platform !== 'linux') return undefined
+  const deadline = performance.now() + LOCK_LIMIT_MS
+  for (;;) {
+    try {
+      const unix = `\0hono-kafka-consume/port-${port}`
+      const lock = Bun.listen({ unix, socket: { data: () => undefined } })
+      return { [Symbol.dispose]: () => lock.stop(true) }
+    } catch (error) {
+      // Where such sockets are not allowed, the assertion alone has to do.
+      if (errorCode(error) !== 'EADDRINUSE') return undefined
+      if (performance.now() > deadline) throw new Error(takenPort(port, flags), { cause: error })
+      Bun.sleepSync(LOCK_RETRY_MS)
+    }
+  }
+}
+
+function takenPort(port: number, flags: AddressFlags): string {
+  return `Cannot listen on port ${port}: another process does, choose another with ${flags.port}`
 }
 
 /** Whether {@link listen} failed because another process listens on the port. */
