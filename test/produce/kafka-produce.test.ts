@@ -167,6 +167,14 @@ function describeProducing(
       ])
     })
 
+    test('a request without a body and a type of content writes nothing', async () => {
+      await using route = await producing()
+      const curl = Bun.spawn(['curl', '-s', '-w', '%{http_code}', '-X', 'POST', route.url])
+      const refusal = /there is no body; .* needs a Content-Type","code":"INVALID_RECORD"}400$/
+      expect(await new Response(curl.stdout).text()).toMatch(refusal)
+      expect(await route.read()).toEqual([])
+    })
+
     test('with several topics a request says to which it writes', async () => {
       const { kafka } = setup
       await using route = new Producing(
