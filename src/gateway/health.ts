@@ -1,6 +1,5 @@
-import { type Context, Hono } from 'hono'
-import { KafkaConsumeError } from '../core/errors.ts'
-import { errorResponse } from '../http/response/error-response.ts'
+import { Hono } from 'hono'
+import { refuseOtherMethods } from '../http/response/method-not-allowed.ts'
 
 /** A reason why a gateway is not ready. */
 export interface NotReady {
@@ -38,12 +37,6 @@ export function healthRoutes(notReady: () => readonly NotReady[]): Hono {
     }))
     return c.json({ status: 'unavailable', reasons }, 503)
   })
-  app.all('/healthz', methodNotAllowed)
-  app.all('/readyz', methodNotAllowed)
+  refuseOtherMethods(app)
   return app
-}
-
-function methodNotAllowed(c: Context): Response {
-  const message = `Cannot answer ${c.req.method}: GET and HEAD are allowed`
-  return errorResponse(c, new KafkaConsumeError('METHOD_NOT_ALLOWED', message), false)
 }

@@ -1,6 +1,7 @@
 import { type Context, Hono } from 'hono'
 import { requestStatisticsOf } from '../core/request-statistics.ts'
 import { clientOf, type KafkaClient } from '../http/request/client.ts'
+import { methodNotAllowed, refuseOtherMethods } from '../http/response/method-not-allowed.ts'
 import { statusHandler } from '../observability/kafka-status.ts'
 import { docsRoutes } from '../observability/openapi/docs.ts'
 import type { OperationPath } from '../observability/openapi/operations.ts'
@@ -78,6 +79,9 @@ export class Pages {
       const paths = { docs: docs ? '/docs' : undefined }
       app.route(page, kafkaConsole({ ...paths, account: accountOf, login }))
     }
+    refuseOtherMethods(app)
+    // The gateway's app answers GET before Kong's routes, which may have other methods at that path.
+    if (metrics) app.all('/metrics', (c) => methodNotAllowed(c))
     app.notFound((c) => c.json({ message: 'no Route matched with those values' }, 404))
   }
 

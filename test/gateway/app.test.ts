@@ -186,6 +186,42 @@ describe('the gateway', () => {
     await gateway.close()
   })
 
+  test('pages that are only read answer 405 to other methods', async () => {
+    const data = ['/status', '/topics', '/topics/t', '/metrics', '/openapi.json']
+    const paths = [...data, '/docs', '/', '/console/console.js']
+    const gateway = createGateway(options, new FakeKafka().make)
+    for (const path of paths) {
+      for (const method of ['POST', 'PUT', 'DELETE', 'PATCH']) {
+        const response = await gateway.app.request(path, { method })
+        const allow = response.headers.get('allow')
+        expect({ path, status: response.status, allow }).toEqual({
+          path,
+          status: 405,
+          allow: 'GET, HEAD',
+        })
+        expect(await response.json()).toEqual({
+          message: `Cannot answer ${method}: GET and HEAD are allowed`,
+          code: 'METHOD_NOT_ALLOWED',
+        })
+      }
+    }
+    expect((await gateway.app.request('/nowhere', { method: 'POST' })).status).toBe(404)
+  })
+
+  test('the login answers 405 to methods that it does not have', async () => {
+    const guard = { clients: [{ name: 'a', key: 'planted-key-of-16' }] }
+    const gateway = createGateway(
+      { ...options, guard, sessions: { maxAge: 1_000 } },
+      new FakeKafka().make,
+    )
+    const allowed = async (method: string, path: string) => {
+      const response = await gateway.app.request(path, { method })
+      return [response.status, response.headers.get('allow')]
+    }
+    expect(await allowed('PUT', '/login')).toEqual([405, 'GET, HEAD, POST'])
+    expect(await allowed('GET', '/logout')).toEqual([405, 'POST'])
+  })
+
   test('logs an unexpected error and keeps its text from the client', async () => {
     const make = (): KafkaRoute =>
       Object.assign(() => Promise.reject(new Error('inner secret')), {
