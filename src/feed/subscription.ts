@@ -1,4 +1,5 @@
 /** A subscription and its phases, which share one state: hence more than 400 lines. */
+import { LateSignal } from '../core/late-signal.ts'
 import { filterTurns } from '../core/turn-queue.ts'
 import type { BatchForm } from '../records/batch-form.ts'
 import type { Cursor } from '../records/cursor.ts'
@@ -45,9 +46,8 @@ export class Subscription implements RingBufferReader, PausedRead {
   #listener: SubscriptionListener | undefined
   /** Ends the wait in progress. */
   #endWait: (() => void) | undefined
-  #isStopped = false
-  /** Created when it is first needed: most subscriptions never need it. */
-  #stopping: AbortController | undefined
+  /** Aborted when nobody wants more. */
+  readonly #stopping = new LateSignal()
   #isOpen = false
   #isClosed = false
 
@@ -147,7 +147,7 @@ export class Subscription implements RingBufferReader, PausedRead {
   get isResumable(): boolean {
     const isReading = this.#phase.kind === 'catchUp' && this.#phase.isOpen
     if (!isReading || this.hasEnded || this.hasGaps) return false
-    return !this.#pending.isFiltered && !this.#isStopped
+    return !this.#pending.isFiltered && !this.#stopping.isAborted
   }
 
   /** Whether the subscription is exactly at a position of this live consumer's partitions. */
@@ -180,7 +180,7 @@ export class Subscription implements RingBufferReader, PausedRead {
   async open(): Promise<void> {
     const phase = this.#phase
     const isReading = phase.kind === 'catchUp' && !this.hasEnded
-    if (isReading) await phase.open(this.#pending, false, this.#signal)
+    if (isReading) await phase.open(this.#pending, false, this.#stopping.signal)
     this.#isOpen = true
   }
 
@@ -200,7 +200,7 @@ export class Subscription implements RingBufferReader, PausedRead {
    */
   async fill(records: number, search = UNLIMITED): Promise<boolean> {
     this.#resume()
-    while (!this.#isStopped && !this.hasEnded) {
+    while (!this.#stopping.isAborted && !this.hasEnded) {
       if (this.#prepare()) return true
       if (this.hasSpent(search)) return false
       if (!(await this.#readOn(records))) return false
@@ -231,7 +231,7 @@ export class Subscription implements RingBufferReader, PausedRead {
    * @param milliseconds The longest wait.
    */
   wait(milliseconds: number): Promise<void> {
-    if (this.#isStopped || !this.isAtEnd) return Promise.resolve()
+    if (this.#stopping.isAborted || !this.isAtEnd) return Promise.resolve()
     this.#liveConsumer.startWhenPossible()
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.wake(), milliseconds)
@@ -272,8 +272,7 @@ export class Subscription implements RingBufferReader, PausedRead {
 
   /** Ends a wait for records or for a place in the pool: nobody wants more. */
   stop(): void {
-    this.#isStopped = true
-    this.#stopping?.abort()
+    this.#stopping.abort()
     this.wake()
   }
 
@@ -300,12 +299,6 @@ export class Subscription implements RingBufferReader, PausedRead {
     if (this.#isOpen) this.#setup.onClose()
   }
 
-  get #signal(): AbortSignal {
-    this.#stopping ??= new AbortController()
-    if (this.#isStopped) this.#stopping.abort()
-    return this.#stopping.signal
-  }
-
   #resume(): void {
     if (this.#phase.kind === 'catchUp') this.#phase.resume()
   }
@@ -316,7 +309,7 @@ export class Subscription implements RingBufferReader, PausedRead {
    * @returns Whether there is something to take.
    */
   #prepare(): boolean {
-    while (!this.#isStopped) {
+    while (!this.#stopping.isAborted) {
       if (this.#pending.isReady) return true
       if (this.#pending.isFiltering) {
         if (filterTurns.isOver) return false
@@ -393,11 +386,11 @@ export class Subscription implements RingBufferReader, PausedRead {
   }
 
   async #readCatchUp(read: CatchUpRead, limit: number): Promise<boolean> {
-    if (read.isOpen) return read.read(this.#pending, limit, this.#signal)
+    if (read.isOpen) return read.read(this.#pending, limit, this.#stopping.signal)
     try {
-      await read.open(this.#pending, true, this.#signal)
+      await read.open(this.#pending, true, this.#stopping.signal)
     } catch (error) {
-      if (!this.#isStopped) throw error
+      if (!this.#stopping.isAborted) throw error
     }
     return true
   }

@@ -7,12 +7,13 @@ import type { DeliveredRun } from '../port/encoding.ts'
 import type {
   Delivery,
   GroupOptions,
+  LeavingClient,
   MemberStats,
   PartitionOffset,
   PollLimits,
 } from '../port/kafka.ts'
 import { BodySender } from './body-memory.ts'
-import { type AskingThread, type MessageHandlers, Transferred } from './messenger.ts'
+import { type MessageHandlers, Transferred } from './messenger.ts'
 import type { SentAck, SentDelivery, SmallDelivery } from './remote-delivery.ts'
 import { type SentPoll, unpackPoll } from './sent-poll.ts'
 
@@ -42,9 +43,9 @@ export class HostedGroups {
         this.#bodies = new BodySender(memory)
       },
       join: (sent: { cluster: number; group: number; options: GroupOptions }) => this.#join(sent),
-      ready: async ({ group }: { group: number }, asking) =>
-        (await this.#group(group)).ready(asking.signal),
-      poll: (poll: SentPoll, asking) => this.#poll(poll, asking),
+      ready: async ({ group }: { group: number }, leaving) =>
+        (await this.#group(group)).ready(leaving.signal),
+      poll: (poll: SentPoll, leaving) => this.#poll(poll, leaving),
       commit: async ({ group, offsets }: { group: number; offsets: PartitionOffset[] }) =>
         (await this.#group(group)).commit(offsets),
       leave: (group: number) => this.#leave(group),
@@ -84,17 +85,17 @@ export class HostedGroups {
   }
 
   /** Records that are ready are answered at once, together with the other polls of their message. */
-  #poll(poll: SentPoll, asking: AskingThread): PollAnswer | Promise<PollAnswer> {
+  #poll(poll: SentPoll, leaving: LeavingClient): PollAnswer | Promise<PollAnswer> {
     const [group] = poll
     const limits = unpackPoll(poll)
     const ready = this.#groups.get(group)?.membership?.pollNow(limits)
-    if (!ready) return this.#wait(group, limits, asking)
+    if (!ready) return this.#wait(group, limits, leaving)
     return this.#deliver(ready, limits, this.#bodies)
   }
 
-  async #wait(group: number, limits: PollLimits, asking: AskingThread): Promise<PollAnswer> {
+  async #wait(group: number, limits: PollLimits, leaving: LeavingClient): Promise<PollAnswer> {
     const membership = await this.#group(group)
-    const delivery = membership.pollNow(limits) ?? (await membership.poll(limits, asking))
+    const delivery = membership.pollNow(limits) ?? (await membership.poll(limits, leaving))
     if (this.#isOver) {
       delivery.requeue()
       throw shuttingDownError('read as a group')

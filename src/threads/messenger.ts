@@ -1,6 +1,8 @@
 /** Requests, answers and notices between two threads, over a port of messages. */
 import { type ErrorCode, KafkaConsumeError } from '../core/errors.ts'
+import { LateSignal } from '../core/late-signal.ts'
 import { logOf } from '../core/log.ts'
+import type { LeavingClient } from '../port/kafka.ts'
 
 const log = logOf('threads')
 
@@ -10,11 +12,11 @@ export interface MessageChannelEnd {
   on(event: 'message', listener: (message: never) => void): unknown
 }
 
-/** A request of the other thread. Its signal aborts when that thread no longer waits: a handler that waits asks for it. */
-export type AskingThread = Pick<AbortController, 'signal'>
-
-/** Answers a request, or takes a notice. */
-export type MessageHandler = (payload: never, asking: AskingThread) => unknown
+/**
+ * Answers a request, or takes a notice. The signal of the client for whom the other thread asks is for a
+ * handler that waits.
+ */
+export type MessageHandler = (payload: never, leaving: LeavingClient) => unknown
 
 /** An answer whose memory moves to the other thread, instead of a copy of it. */
 export class Transferred {
@@ -59,7 +61,7 @@ const SOON_MS = 2
 
 /** A request that the other thread has not answered. */
 interface WaitingRequest extends PromiseWithResolvers<unknown> {
-  readonly leaving: AskingThread | undefined
+  readonly leaving: LeavingClient | undefined
   /** Set once the other thread waits, too. */
   stopWatching?: () => void
 }
@@ -70,7 +72,7 @@ export class Messenger {
   readonly #handlers = new Map<string, MessageHandler>()
   readonly #waiting = new Map<number, WaitingRequest>()
   /** Requests of the other thread that are not answered yet. */
-  readonly #answering = new Map<number, Answering>()
+  readonly #answering = new Map<number, LateSignal>()
   /** Messages that wait to be sent. Overflow policy: they are sent within {@link SOON_MS}, however many. */
   #outbox: ThreadMessage[] = []
   /** The memory that the messages of the outbox move to the other thread. */
@@ -104,13 +106,13 @@ export class Messenger {
    * Asks the other thread. Its answer settles the promise, also after the signal has told it that
    * nobody waits: an answer that has already been given must not get lost.
    *
-   * @param leaving The one for whom this thread asks. Its signal is asked for when the answer takes a while.
+   * @param leaving The client for whom this thread asks. Its signal is asked for when the answer takes a while.
    * @throws KafkaConsumeError as the other thread did, or SHUTTING_DOWN when that thread has ended.
    */
   request<T>(
     name: string,
     payload?: unknown,
-    leaving?: AskingThread,
+    leaving?: LeavingClient,
     urgency: Urgency = 'now',
   ): Promise<T> {
     if (this.#closedBy) return Promise.reject(this.#closedBy)
@@ -240,7 +242,7 @@ export class Messenger {
 
   /** An answer that is there at once goes with the others of its messages. */
   #answer(id: number, name: string, payload: unknown): void {
-    const answering = new Answering(() => {
+    const answering = new LateSignal(() => {
       if (!this.#closedBy) this.#send(['waits', id], 'this turn')
     })
     const fail = (error: unknown) => {
@@ -288,31 +290,7 @@ function isPlainValue(value: unknown): boolean {
   return typeof value === 'number' ? Number.isFinite(value) : typeof value === 'string'
 }
 
-/** A request of the other thread, which learns that its answer takes a while once the signal is asked for. */
-class Answering implements AskingThread {
-  readonly #onWait: () => void
-  #controller: AbortController | undefined
-  #abortedBy: KafkaConsumeError | undefined
-
-  constructor(onWait: () => void) {
-    this.#onWait = onWait
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller) return this.#controller.signal
-    this.#controller = new AbortController()
-    if (this.#abortedBy) this.#controller.abort(this.#abortedBy)
-    else this.#onWait()
-    return this.#controller.signal
-  }
-
-  abort(error?: KafkaConsumeError): void {
-    this.#abortedBy = error
-    this.#controller?.abort(error)
-  }
-}
-
-const NEVER = new AbortController()
+const NEVER = new LateSignal()
 
 function sentError(thrown: unknown): SentError {
   if (!(thrown instanceof KafkaConsumeError)) {

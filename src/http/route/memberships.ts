@@ -1,5 +1,6 @@
 /** Consumer group memberships of one cluster: routes that read the same group share a member. */
 import { shuttingDownError } from '../../core/errors.ts'
+import { LateSignal } from '../../core/late-signal.ts'
 import { logOf } from '../../core/log.ts'
 import type {
   Delivery,
@@ -73,7 +74,8 @@ export class Memberships {
 export class Membership implements GroupSession {
   readonly #member: SharedMember
   readonly #release: () => Promise<void>
-  readonly #pending = new Set<PendingCall>()
+  /** The calls that have not settled. */
+  readonly #pending = new Set<LateSignal>()
   #closed: Promise<void> | undefined
 
   constructor(member: SharedMember, release: () => Promise<void>) {
@@ -113,7 +115,7 @@ export class Membership implements GroupSession {
   }
 
   async #close(): Promise<void> {
-    for (const call of this.#pending) call.end()
+    for (const call of this.#pending) call.abort()
     await this.#release()
   }
 
@@ -123,7 +125,11 @@ export class Membership implements GroupSession {
     leaving: LeavingClient | undefined,
   ): Promise<T> {
     if (this.#closed) throw shuttingDownError('read as a group')
-    const call = new PendingCall(leaving)
+    const end = () => call.abort(leaving?.signal.reason)
+    const call = new LateSignal(() => {
+      if (leaving?.signal.aborted) end()
+      else leaving?.signal.addEventListener('abort', end)
+    })
     this.#pending.add(call)
     try {
       return await work(call)
@@ -131,38 +137,9 @@ export class Membership implements GroupSession {
       throw this.#closed ? shuttingDownError('read as a group') : error
     } finally {
       this.#pending.delete(call)
-      call.release()
+      // Otherwise each poll of a long stream would leave a listener.
+      if (call.isAsked) leaving?.signal.removeEventListener('abort', end)
     }
-  }
-}
-
-/** A call that ends with its membership, or when its client leaves. It makes a signal only if it is asked for. */
-class PendingCall implements LeavingClient {
-  readonly #leaving: LeavingClient | undefined
-  #controller: AbortController | undefined
-  #isEnded = false
-
-  constructor(leaving: LeavingClient | undefined) {
-    this.#leaving = leaving
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller) return this.#controller.signal
-    this.#controller = new AbortController()
-    const client = this.#leaving?.signal
-    if (this.#isEnded || client?.aborted) this.end()
-    // Removed after the call: otherwise each poll of a long stream would leave a listener.
-    client?.addEventListener('abort', this.end)
-    return this.#controller.signal
-  }
-
-  readonly end = (): void => {
-    this.#isEnded = true
-    this.#controller?.abort(this.#leaving?.signal.reason)
-  }
-
-  release(): void {
-    if (this.#controller) this.#leaving?.signal.removeEventListener('abort', this.end)
   }
 }
 
