@@ -108,9 +108,26 @@ export function gatewayMetrics(routes: () => MeasuredRoutes): GatewayMetrics {
 export async function combineMetrics(
   threads: ReadonlyArray<readonly MetricValues[]>,
 ): Promise<string> {
+  return (await aggregate(threads)).metrics()
+}
+
+/** The sums of the counters and histograms of several threads, without metrics of the present. */
+export async function sumOfCounters(
+  threads: ReadonlyArray<readonly MetricValues[]>,
+): Promise<readonly MetricValues[]> {
+  return (await aggregate(threads.map((metrics) => metrics.filter(isSummed)))).getMetricsAsJSON()
+}
+
+function isSummed({ type, aggregator }: MetricValues): boolean {
+  // prom-client names types by numbers in its declarations, and by words in its code.
+  const isCounted = ['counter', 'histogram'].includes(String(type))
+  return isCounted && aggregator === 'sum'
+}
+
+async function aggregate(threads: ReadonlyArray<readonly MetricValues[]>): Promise<Registry> {
   const { AggregatorRegistry } = await import('prom-client')
   // prom-client's declarations name its counters; its code takes what `values` gives.
-  return AggregatorRegistry.aggregate(threads as never).metrics()
+  return AggregatorRegistry.aggregate(threads as never)
 }
 
 /** An answer of metrics in the text format. */

@@ -5,11 +5,8 @@
 import type { SlicedWork } from '../../core/sliced-work.ts'
 import type { KongSnapshot } from '../../kong/model/entities.ts'
 import { type FieldErrors, SchemaViolation } from '../../kong/model/schema-violation.ts'
-import { combineMetrics } from '../../observability/metrics.ts'
-import { combineStatus } from '../../observability/status.ts'
 import type { MessageHandlers } from '../../threads/messenger.ts'
 import { ListSender, type SentLists } from '../../threads/sent-entities.ts'
-import type { ThreadReport } from '../app.ts'
 import type { KnownClient } from '../auth/clients.ts'
 import { randomSecret } from '../auth/sealed-cookie.ts'
 import type { NotReady } from '../health.ts'
@@ -23,6 +20,10 @@ import type { ServedCluster } from './served-cluster.ts'
 import { exitWithError } from './shutdown.ts'
 import { ThreadLogs } from './thread-log.ts'
 import { type PooledThread, ThreadPool } from './thread-pool.ts'
+import { ThreadReports } from './thread-reports.ts'
+
+/** Why requests cannot be served while all threads are blocked, or are being replaced. */
+const NO_THREAD = { code: 'STARTING', message: 'Cannot serve now: no thread answers' }
 
 /** The settings of a thread's gateway. */
 export interface GatewayThreadSettings {
@@ -51,6 +52,7 @@ export class GatewayThreads implements GatewayServer {
   /** The entities that each thread was sent. */
   readonly #sent = new WeakMap<PooledThread, ListSender>()
   readonly #pool: ThreadPool<GatewayThreadSettings>
+  readonly #reports = new ThreadReports(() => this.#pool.threads)
   /** The entities that threads serve. */
   #snapshot: KongSnapshot | undefined
   #ports: SharedPorts | undefined
@@ -126,7 +128,9 @@ export class GatewayThreads implements GatewayServer {
   }
 
   async notReady(): Promise<readonly NotReady[]> {
-    const all = (await this.#pool.askForReports<readonly NotReady[]>('notReady')).flat()
+    const found = await this.#pool.askForReports<readonly NotReady[]>('notReady')
+    if (found.length === 0) return [{ ...NO_THREAD, since: Date.now() }]
+    const all = found.flat()
     return [...new Map(all.map((reason) => [reason.message, reason])).values()]
   }
 
@@ -172,18 +176,10 @@ export class GatewayThreads implements GatewayServer {
   #handlers(thread: PooledThread): MessageHandlers {
     return {
       ...this.#logs.handlers(thread.index),
-      metrics: async () => combineMetrics(await this.#metrics()),
-      status: async () => {
-        const reports = await this.#pool.askForReports<ThreadReport>('report')
-        return combineStatus(reports.map(({ status }) => status))
-      },
+      metrics: () => this.#reports.metrics(thread),
+      status: () => this.#reports.status(thread),
       sessionEnded: (id: string) => this.#endSession(id, thread),
     }
-  }
-
-  async #metrics(): Promise<Array<NonNullable<ThreadReport['metrics']>>> {
-    const reports = await this.#pool.askForReports<ThreadReport>('report')
-    return reports.flatMap(({ metrics }) => (metrics ? [metrics] : []))
   }
 
   #endSession(id: string, by: PooledThread): void {
