@@ -29,6 +29,9 @@ const AWAY = sized(5_000, 10_000)
 const SILENCE = sized(3_000, 30_000)
 const LIMIT = sized(120_000, 900_000)
 
+/** Longer than the limit of `startBroker`, whose error says what is late. */
+const START_LIMIT = 300_000
+
 let broker: LocalBroker
 let kafka: TestKafka
 beforeAll(async () => {
@@ -39,7 +42,7 @@ beforeAll(async () => {
     owned: true,
   })
   kafka = await TestKafka.connect(broker.bootstrapServers, { autoCreate: false })
-}, 120_000)
+}, START_LIMIT)
 afterAll(async () => {
   await kafka?.close()
   await broker?.stop()

@@ -24,6 +24,9 @@ const RESTARTS = sized(1, 4)
 const LIMIT = sized(300_000, 600_000)
 const EVENTS = { headers: { accept: 'text/event-stream' } }
 
+/** Longer than the limit of `startBroker`, whose error says what is late. */
+const START_LIMIT = 300_000
+
 let broker: LocalBroker
 let kafka: TestKafka
 let topic: string
@@ -37,7 +40,7 @@ beforeAll(async () => {
   kafka = await TestKafka.connect(broker.bootstrapServers, { autoCreate: false })
   topic = await kafka.createTopic(PARTITIONS)
   for (const n of range(0, RECORDS_EACH)) await writeToAll(`${n}`)
-}, 120_000)
+}, START_LIMIT)
 afterAll(async () => {
   await kafka?.close()
   await broker?.stop()
