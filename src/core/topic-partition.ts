@@ -10,3 +10,14 @@ export interface TopicPartition {
 export function partitionKey({ topic, partition }: TopicPartition): string {
   return `${topic}:${partition}`
 }
+
+/** Kafka numbers partitions by 32 bits with a sign. */
+export const MAX_PARTITION = 2 ** 31 - 1
+/** The numbers that a partition may have, for messages. */
+export const PARTITION_RANGE = `a whole number from 0 to ${MAX_PARTITION}`
+
+/** @returns undefined for a text that is not the number of a partition. */
+export function parsePartition(text: string): number | undefined {
+  const partition = /^\d{1,10}$/.test(text) ? Number(text) : MAX_PARTITION + 1
+  return partition > MAX_PARTITION ? undefined : partition
+}

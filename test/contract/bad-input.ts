@@ -114,6 +114,11 @@ function badParameters(): BadRequest[] {
     { what: 'cursor twice', query: { cursor: ['a:0=1', 'a:0=2'] }, says: ['cursor'] },
     { what: 'start and cursor', query: { start: 'earliest', cursor: 'a:0=1' }, says: ['cursor'] },
     { what: 'partition=99', query: { partition: 99 }, says: ['partition'] },
+    {
+      what: 'partition=2^31',
+      query: { partition: 2 ** 31 },
+      says: ['partition', '0 to 2147483647'],
+    },
     { what: 'a foreign topic', query: { topic: 'foreign' }, says: ['topic'] },
   ]
 }

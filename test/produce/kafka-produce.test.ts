@@ -278,7 +278,7 @@ function describeProducing(
         [await route.records({ value: 'a', extra: 1 }), 400, 'a field "extra"'],
         [await route.records({ value: 'a', partition: -1 }), 400, 'the partition of record 1'],
         [await route.records({ value: 'a', partition: '1' }), 400, 'the partition of record 1'],
-        [await route.records({ value: 'a', timestamp: 1.5 }), 400, 'the timestamp of record 1'],
+        [await route.records({ value: 'a', timestamp: 2 ** 53 }), 400, 'from 0 to 2^53-1'],
         [await route.records({ value: 'a', headers: { a: 1 } }), 400, 'the headers of record 1'],
         [
           await route.records({ value: '?', encoding: { value: 'base64' } }),
@@ -299,7 +299,7 @@ function describeProducing(
         ],
         [await route.post(Uint8Array.from([0xff]), JSON_TYPE), 400, 'the body is not valid UTF-8'],
         [await route.post('x', { 'content-encoding': 'gzip' }), 400, 'compressed'],
-        [await route.post('x', {}, '?partition=x'), 400, '"partition"'],
+        [await route.post('x', {}, '?partition=2147483648'), 400, '2147483647'],
         [await route.post('x', {}, '?acks=0'), 400, '"acks"'],
         [await route.post('x', {}, '?key=a&key=b'), 400, '"key"'],
       ]

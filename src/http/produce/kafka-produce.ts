@@ -8,6 +8,7 @@ import {
 } from '../../core/errors.ts'
 import type { HistogramState } from '../../core/histogram.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
+import { PARTITION_RANGE, parsePartition } from '../../core/topic-partition.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { KafkaTopics } from '../../options/option-types.ts'
 import {
@@ -236,14 +237,15 @@ function defaultsOf(query: URLSearchParams, topics: readonly string[]): RecordDe
   if (topic !== undefined && !topics.includes(topic)) {
     throw parameterError('topic', `it must be one of ${topics.join(', ')}`)
   }
-  const partition = query.get('partition')
-  if (partition !== null && !/^\d{1,9}$/.test(partition)) {
-    throw parameterError('partition', 'it must be a whole number from 0')
+  const given = query.get('partition')
+  const partition = given === null ? undefined : parsePartition(given)
+  if (given !== null && partition === undefined) {
+    throw parameterError('partition', `it must be ${PARTITION_RANGE}`)
   }
   return {
     topic,
     topics,
-    partition: partition === null ? undefined : Number(partition),
+    partition,
     key: query.get('key') ?? undefined,
   }
 }

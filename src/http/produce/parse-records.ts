@@ -2,6 +2,7 @@
 import { fromBase64 } from '../../core/bytes.ts'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { isJsonObject } from '../../core/json-object.ts'
+import { MAX_PARTITION, PARTITION_RANGE } from '../../core/topic-partition.ts'
 import type { ProducerRecord } from '../../port/kafka.ts'
 
 /** Values for records that do not name their own. */
@@ -15,7 +16,6 @@ export interface RecordDefaults {
 }
 
 const encoder = new TextEncoder()
-const MAX_PARTITION = 2 ** 31 - 1
 
 /** Fields of a record; `offset`, `schema` and `error` are accepted because answers have them. */
 const RECORD_FIELDS = [
@@ -67,11 +67,13 @@ function recordOf(given: unknown, at: string, defaults: RecordDefaults): Produce
     throw invalidRecord(`${at} needs a topic of ${defaults.topics.join(', ')}`)
   }
   if (partition !== undefined && !isWhole(partition, MAX_PARTITION)) {
-    throw invalidRecord(`the partition of ${at} must be a whole number from 0`)
+    throw invalidRecord(`the partition of ${at} must be ${PARTITION_RANGE}`)
   }
   // Kafka returns the timestamp -1 for a record without one.
   if (timestamp !== undefined && timestamp !== -1 && !isWhole(timestamp, Number.MAX_SAFE_INTEGER)) {
-    throw invalidRecord(`the timestamp of ${at} must be milliseconds since 1970`)
+    throw invalidRecord(
+      `the timestamp of ${at} must be whole milliseconds since 1970, from 0 to 2^53-1`,
+    )
   }
   const encoding = isJsonObject(given['encoding']) ? given['encoding'] : {}
   return {

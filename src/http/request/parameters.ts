@@ -1,5 +1,6 @@
 /** Parses the query of a request. Unknown parameters are errors. */
 import { KafkaConsumeError } from '../../core/errors.ts'
+import { PARTITION_RANGE, parsePartition } from '../../core/topic-partition.ts'
 import type { FixedPosition, Position } from '../../feed/position.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { PollLimits } from '../../port/kafka.ts'
@@ -256,8 +257,9 @@ function parseFilters(
     }
   }
   const partitions = parameters.all('partition').map((text) => {
-    if (!/^\d{1,9}$/.test(text)) throw invalid('partition', 'it must be a whole number from 0')
-    return Number(text)
+    const partition = parsePartition(text)
+    if (partition === undefined) throw invalid('partition', `it must be ${PARTITION_RANGE}`)
+    return partition
   })
   const filter = expressionIn(parameters.one('filter'), named)
   if (filter !== undefined) expressionOf(filter)
