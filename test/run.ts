@@ -14,8 +14,10 @@ import { join, resolve } from 'node:path'
 import { startBroker } from '../tools/kafka/broker.ts'
 import { readReport, type TestFailure, type TestReport } from './report.ts'
 
-// The long forms of test/faults and test/field take longer than all the rest.
-const isLong = process.env['FAULTS'] === 'long' || process.env['FIELD'] === 'long'
+const { FAULTS, FIELD, TEST_WORKERS } = process.env
+// The long forms of test/faults and test/field take longer than all the rest. CI does not run them, nor all
+// tests of gateways with several threads.
+const isLong = FAULTS === 'long' || FIELD === 'long' || TEST_WORKERS !== undefined
 const LIMIT_MS = (isLong ? 90 : 28) * 60_000
 const TEST_LIMIT_MS = 120_000 // For a single test, unless it sets its own.
 const KILL_AFTER_MS = 10_000
