@@ -11,7 +11,7 @@ export interface TestReport {
   readonly failures: readonly TestFailure[]
   /** The files whose tests have all run. */
   readonly finished: readonly string[]
-  /** The files whose process crashed. Bun then aborts files that other processes run, or have yet to run. */
+  /** The files whose process crashed, or was ended with the run. Bun then aborts files that other processes run, or have yet to run. */
   readonly crashed: readonly string[]
 }
 
@@ -55,9 +55,14 @@ const parser = new XMLParser({
 
 /**
  * @param path The report.
+ * @param ended Why the run was ended before its end, as by a limit of time; undefined where it was not. Bun
+ *   then reports files that were under way as those of processes that crashed.
  * @returns undefined where there is none, as after a run that crashed.
  */
-export async function readReport(path: string): Promise<TestReport | undefined> {
+export async function readReport(
+  path: string,
+  ended: string | undefined,
+): Promise<TestReport | undefined> {
   if (!existsSync(path)) return undefined
   const { testsuites } = parser.parse(await Bun.file(path).text()) as { testsuites?: Suite }
   const files = testsuites?.testsuite ?? []
@@ -70,7 +75,7 @@ export async function readReport(path: string): Promise<TestReport | undefined> 
   return {
     passed: cases.length - failed.length - skipped,
     skipped,
-    failures: [...failed.map(describe), ...crashed.map(describeCrash)],
+    failures: [...failed.map(describe), ...crashed.map((file) => describeEnd(file, ended))],
     finished: finished.map(({ name }) => name),
     crashed: crashed.map(({ name }) => name),
   }
@@ -89,12 +94,17 @@ function describe({ name, file, line, failure, error }: Case): TestFailure {
   return { name, place: `${file}:${line}`, message: message || String(type) }
 }
 
-function describeCrash(file: Suite): TestFailure {
+/** The failure of a file whose process crashed, or was ended with the run. */
+function describeEnd(file: Suite, ended: string | undefined): TestFailure {
   const last = casesOf(file, []).findLast(({ name }) => name !== CRASH)
   const moment = last ? `after the test "${last.name}" had ended` : 'before a test had ended'
+  const place = file.name
+  if (ended !== undefined) {
+    return { name: 'the tests did not come to their end', place, message: `${ended}, ${moment}.` }
+  }
   return {
     name: 'the process of the tests crashed',
-    place: file.name,
+    place,
     message: `It crashed ${moment}. Bun's report of the crash is in the output of this file.`,
   }
 }

@@ -1,6 +1,6 @@
 /** `bun run test` ends with the count of all tests, however they end. */
 import { afterAll, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from './support/wait.ts'
@@ -87,6 +87,35 @@ test('tests that are interrupted count as a failure', async () => {
   })
   expect(await running).toEqual({ last: '0 passed, 1 failed', code: 1 })
 })
+
+test('files that are under way when a run is ended are said to have been ended, not to have crashed', async () => {
+  const own = mkdtempSync(join(folder, 'ended-'))
+  const begun = (name: string) => join(own, `${name}.begun`)
+  const names = ['a', 'b']
+  const paths = names.map((name) => {
+    const path = join(own, `${name}.test.ts`)
+    const waits = `
+      test('has ended', () => {})
+      test('waits', async () => {
+        await Bun.write('${begun(name)}', '')
+        await Bun.sleep(60_000)
+      }, 60_000)`
+    writeFileSync(path, `import { test } from 'bun:test'\n${waits}\n`)
+    return path
+  })
+  const { text, code } = await output(paths, undefined, async (child) => {
+    await until(() => names.every((name) => existsSync(begun(name))), 'the tests to begin', 60_000)
+    child.kill('SIGTERM')
+  })
+  expect(text).not.toContain('crashed')
+  for (const path of paths) {
+    expect(text).toContain('Failed: the tests did not come to their end')
+    expect(text).toMatch(
+      new RegExp(`${path.split('/').at(-1)}\\)\\n  The tests were ended by SIGTERM, `),
+    )
+  }
+  expect(code).toBe(1)
+}, 90_000)
 
 /** Runs a file of tests as `bun run test` does. */
 async function run(path: string, meanwhile?: (child: Bun.Subprocess) => Promise<void>) {

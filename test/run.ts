@@ -207,7 +207,8 @@ async function runTests(
   const exitCode = await child.exited
   interruption.removeEventListener('abort', end)
   if (child.signalCode) console.error(`The tests were ended by ${child.signalCode}`)
-  return { exitCode, report: await readReport(report) }
+  const ended = interruption.aborted ? (interruption.reason as Error).message : undefined
+  return { exitCode, report: await readReport(report, ended) }
 }
 
 /** After a signal or the limit of time, Kafka is still stopped and the count is printed. */
