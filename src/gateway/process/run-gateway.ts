@@ -8,6 +8,7 @@ import { guardOptions } from './gateway-options.ts'
 import { type GatewayServer, OneThreadServer } from './gateway-server.ts'
 import { listenAdmin } from './listen-admin.ts'
 import { loadTracing } from './load-tracing.ts'
+import { watchOpenFiles } from './open-files.ts'
 import { readConfigOrExit } from './read-config.ts'
 import { reloadOnHangUp } from './reload.ts'
 import { reloadedFiles } from './reloaded-files.ts'
@@ -24,6 +25,7 @@ async function serve(): Promise<void> {
   const config = await readConfigOrExit()
   logToConsole(config.logLevel, config.logFormat)
   exitOnUncaughtError()
+  watchOpenFiles(config.maxSubscribers)
 
   const configuration = await openConfiguration(config)
   const { cluster, broker } = await clusterOf(config)
