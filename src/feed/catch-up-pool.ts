@@ -4,6 +4,8 @@ import type { SharedPlaces } from '../port/threads.ts'
 
 /** Milliseconds between two attempts to take a place that another thread may have left. */
 const RETRY_MS = 20
+/** Attempts after which other threads are asked again. */
+const RETRIES_PER_ASK = 5
 /** Milliseconds that other threads may take to leave a place: to close a consumer takes longer on a busy machine. */
 const OTHERS_MS = 1_000
 
@@ -178,13 +180,21 @@ export class CatchUpPool {
     return false
   }
 
-  /** Lets waiting streams in when another thread has left a place, of which it does not notify this one. */
+  /**
+   * Lets waiting streams in when another thread has left a place, of which it does not notify this one. Other
+   * threads are asked again and again: their reads may be paused only later, and each time one gives way.
+   */
   #awaitOthers(): void {
-    if (!this.#places || this.#retries) return
-    this.#places.ask()
+    const places = this.#places
+    if (!places || this.#retries) return
+    places.ask()
+    let retries = 0
     this.#retries = setInterval(() => {
       while (this.#queue.length > 0 && this.#takePlace()) this.#queue.shift()?.()
-      if (this.#queue.length > 0) return
+      if (this.#queue.length > 0) {
+        if (++retries % RETRIES_PER_ASK === 0) places.ask()
+        return
+      }
       clearInterval(this.#retries)
       this.#retries = undefined
     }, RETRY_MS)
