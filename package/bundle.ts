@@ -5,7 +5,7 @@
  */
 import { globSync, rmSync } from 'node:fs'
 import { dirname, isAbsolute, join, relative } from 'node:path'
-import { rolldown } from 'rolldown'
+import { type OutputOptions, type RolldownOutput, rolldown } from 'rolldown'
 
 /** Modules that are loaded by their path: programs, and those of threads (`threadProgram`). */
 const PROGRAMS = [
@@ -13,6 +13,14 @@ const PROGRAMS = [
   'src/server',
   'src/gateway/process/app-thread',
   'src/gateway/process/gateway-thread',
+  'src/records/lua/thread',
+  'src/kong/model/yaml-thread',
+] as const
+
+/** Entries that do without most of what the main one loads. */
+const APART = [
+  'kafka/index',
+  'src/client/index',
   'src/records/lua/thread',
   'src/kong/model/yaml-thread',
 ] as const
@@ -37,17 +45,43 @@ export async function bundleModules(folder: string, entries: readonly string[]):
     platform: 'node',
     transform: { target: 'esnext' },
   })
-  const { output } = await bundle.generate({
+  const options: OutputOptions = {
     format: 'es',
     comments: false,
     entryFileNames: '[name].js',
     chunkFileNames: 'chunks/[name].js',
+  }
+  // Without groups there would be a chunk for each set of entries that share a module: 30 with the main entry.
+  const loadedWith = staticModules((await bundle.generate(options)).output)
+  const main = loadedWith('src/index')
+  const apart = new Set(APART.flatMap((entry) => [...loadedWith(entry)]))
+  const { output } = await bundle.generate({
+    ...options,
+    codeSplitting: {
+      groups: [
+        { name: 'core', test: (id) => main.has(id) && apart.has(id) },
+        { name: 'main', test: (id) => main.has(id) },
+      ],
+    },
   })
   for (const file of globSync('{src,kafka,package}/**/*.js', { cwd: folder })) {
     if (!UNBUNDLED.test(file)) rmSync(join(folder, file))
   }
   for (const part of output) {
     if (part.type === 'chunk') await Bun.write(join(folder, part.fileName), part.code)
+  }
+}
+
+/** Returns the modules that are loaded with an entry, and not later. */
+function staticModules(output: RolldownOutput['output']): (entry: string) => ReadonlySet<string> {
+  const chunks = new Map(
+    output.flatMap((part) => (part.type === 'chunk' ? [[part.fileName, part] as const] : [])),
+  )
+  return (entry) => {
+    const names = new Set([`${entry}.js`])
+    // A set's iteration goes on with what is added meanwhile.
+    for (const name of names) for (const next of chunks.get(name)?.imports ?? []) names.add(next)
+    return new Set([...names].flatMap((name) => chunks.get(name)?.moduleIds ?? []))
   }
 }
 

@@ -1,4 +1,4 @@
-import { closest, distance } from 'fastest-levenshtein'
+import { packages } from './on-use.ts'
 
 /** Edits by which a mistyped name may differ. */
 const MAX_EDITS = 3
@@ -13,6 +13,7 @@ export function nearestName(given: string, known: readonly string[]): string | u
   if (known.length === 0) return undefined
   const continued = known.filter((name) => name.startsWith(given))
   if (continued.length === 1) return continued[0]
+  const { closest, distance } = packages.levenshtein() as typeof import('fastest-levenshtein')
   const found = closest(given, known)
   const edits = distance(given, found)
   return edits <= MAX_EDITS && edits <= MAX_EDITED_SHARE * found.length ? found : undefined

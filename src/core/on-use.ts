@@ -1,6 +1,6 @@
 /**
- * Modules that are loaded at their first use, in functions that return at once: an app that does not use
- * them starts without them. Functions that may wait use `import()`.
+ * Modules that are loaded at their first use: an app that does not use them starts without them. Functions
+ * that return at once use `packages`, handlers use `onUse`, and other functions that may wait use `import()`.
  */
 
 /** A module of Node's, as Bun, Deno and Node bring it; undefined on other runtimes. */
@@ -16,20 +16,24 @@ interface Builtins {
  * Loads a package. Bundlers find one only by a call of `require` with its name, hence one function for
  * each. The caller knows the package's type: Deno would take that of another copy here, for `require`.
  */
-export const packages: Readonly<Record<'cel' | 're2' | 'lua' | 'sha2' | 'logtape', () => unknown>> =
-  {
-    /** Evaluates filters. */
-    cel: () => (hasRequire() ? require('@marcbachmann/cel-js') : requireOf('@marcbachmann/cel-js')),
-    /** Regular expressions of filters. */
-    re2: () => (hasRequire() ? require('re2js') : requireOf('re2js')),
-    /** The syntax of Lua functions. */
-    lua: () => (hasRequire() ? require('luaparse') : requireOf('luaparse')),
-    /** The hashes of pages' versions. */
-    sha2: () =>
-      hasRequire() ? require('@noble/hashes/sha2.js') : requireOf('@noble/hashes/sha2.js'),
-    /** Routes and prints the lines of the log. */
-    logtape: () => (hasRequire() ? require('@logtape/logtape') : requireOf('@logtape/logtape')),
-  }
+export const packages: Readonly<
+  Record<'cel' | 're2' | 'lua' | 'sha2' | 'logtape' | 'levenshtein', () => unknown>
+> = {
+  /** Evaluates filters. */
+  cel: () => (hasRequire() ? require('@marcbachmann/cel-js') : requireOf('@marcbachmann/cel-js')),
+  /** Regular expressions of filters. */
+  re2: () => (hasRequire() ? require('re2js') : requireOf('re2js')),
+  /** The syntax of Lua functions. */
+  lua: () => (hasRequire() ? require('luaparse') : requireOf('luaparse')),
+  /** The hashes of pages' versions. */
+  sha2: () =>
+    hasRequire() ? require('@noble/hashes/sha2.js') : requireOf('@noble/hashes/sha2.js'),
+  /** The distance between a mistyped name and a known one. */
+  levenshtein: () =>
+    hasRequire() ? require('fastest-levenshtein') : requireOf('fastest-levenshtein'),
+  /** Routes and prints the lines of the log. */
+  logtape: () => (hasRequire() ? require('@logtape/logtape') : requireOf('@logtape/logtape')),
+}
 
 /** Whether this module has a `require`, as on Bun and in bundles. */
 function hasRequire(): boolean {
@@ -53,4 +57,23 @@ interface RequireFunction {
   (name: string): unknown
   /** The path of the file that would be loaded. */
   resolve(name: string): string
+}
+
+/**
+ * A function, such as a handler, whose code is loaded with its first call. Later calls return what the function
+ * returns, and no promise of it: runtimes are faster with a Response than with a Promise.
+ */
+export function onUse<Args extends unknown[], Result>(
+  load: () => Promise<(...args: Args) => Result>,
+): (...args: Args) => Result | Promise<Awaited<Result>> {
+  let loaded: ((...args: Args) => Result) | undefined
+  let loading: Promise<(...args: Args) => Result> | undefined
+  return (...args) => {
+    if (loaded) return loaded(...args)
+    loading ??= load().then((fn) => {
+      loaded = fn
+      return fn
+    })
+    return loading.then((fn) => fn(...args)) as Promise<Awaited<Result>>
+  }
 }

@@ -1,13 +1,13 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { KafkaConsumeError } from '../core/errors.ts'
 import { logOf } from '../core/log.ts'
+import { onUse } from '../core/on-use.ts'
 import { resolveOptions } from '../options/consume-options.ts'
 import type { KafkaTopics } from '../options/option-types.ts'
 import type { RecordOf } from '../options/topic-records.ts'
 import type { KafkaReaderOptions } from '../options/typed-options.ts'
 import type { AnyRecord, ConsumedRecord } from '../records/consumed-record.ts'
-import { RecordValidator } from '../records/record-validator.ts'
-import { type KafkaReader, RequestReader } from './request-reader.ts'
+import type { KafkaReader } from './request-reader.ts'
 import { controlsOf, type KafkaControls } from './route/handler-controls.ts'
 import { Route } from './route/route.ts'
 
@@ -71,9 +71,12 @@ export function kafkaReader<const Topics extends KafkaTopics>(
     schemas: resolved.enableDlq ? schemas : new Map(),
     schemasOnlyCheck: true,
   })
-  const validator = schemas.size > 0 ? new RecordValidator(schemas) : undefined
+  const readerFor = onUse(async () => {
+    const { readersOf } = await import('./request-reader.ts')
+    return readersOf(route, schemas)
+  })
   const middleware: MiddlewareHandler<KafkaReaderEnv<RecordOf<Topics>>> = async (c, next) => {
-    const reader = new RequestReader(route, c, validator)
+    const reader = await readerFor(c)
     c.set('kafka', reader as KafkaReader as KafkaReader<RecordOf<Topics>>)
     let failed = true
     try {

@@ -1,9 +1,10 @@
 /** `GET /status`: the status of a gateway, or of an app of your own, as JSON. */
 import type { Handler } from 'hono'
+import { onUse } from '../core/on-use.ts'
 import { clientOf } from '../http/request/client.ts'
 import type { Observed } from './partition-offsets.ts'
 import { readableStatus } from './readable-status.ts'
-import { type Status, statusOf } from './status.ts'
+import type { Status } from './status.ts'
 
 /** Answers with a status, as JSON: with the part that the client may see. */
 export function statusHandler(status: () => Promise<Status>): Handler {
@@ -39,5 +40,5 @@ export function kafkaStatus(handlers: Readonly<Record<string, Observed>>): Handl
     Object.entries(handlers).map(([path, handler]) => {
       return { name: path, paths: [path], hosts: [], handler }
     })
-  return statusHandler(statusOf(routes))
+  return onUse(async () => statusHandler((await import('./status.ts')).statusOf(routes)))
 }

@@ -7,7 +7,7 @@ import { run } from '../support/packed.ts'
 const root = join(import.meta.dirname, '../..')
 
 /** The packages that are loaded with the main entry. */
-const MAIN = ['fastest-levenshtein', 'hono', 'valibot']
+const MAIN = ['hono', 'valibot']
 
 /**
  * @param use A part of a program, for which `main` is what the entry exports.

@@ -1,6 +1,5 @@
-import type { Hono } from 'hono'
 import { dependencyUrl, packageUrl } from '../../core/package-url.ts'
-import { type Files, fileRoutes } from '../../http/response/file-routes.ts'
+import type { Files } from '../../http/response/file-routes.ts'
 
 /** Modules that the page needs whatever it shows, in `assets/`. */
 export const SHELL_MODULES = [
@@ -77,7 +76,7 @@ export const STYLES = [
 const OTHER_FILES = ['theme.js', 'icon.svg']
 
 /** The files that the page loads: it loads nothing from other servers. */
-const FILES: Files = {
+export const FILES: Files = {
   ...Object.fromEntries(
     [...OWN_MODULES, ...STYLES, ...OTHER_FILES].map((name) => {
       return [name, [() => packageUrl(`src/gateway/console/assets/${name}`)]]
@@ -86,11 +85,6 @@ const FILES: Files = {
   ...LIT_MODULES,
   'uplot.js': [() => dependencyUrl('uplot/dist/uPlot.iife.min.js')],
   'uplot.css': [() => dependencyUrl('uplot/dist/uPlot.min.css')],
-}
-
-/** The files of the console page. */
-export function assetRoutes(): Hono {
-  return fileRoutes(FILES)
 }
 
 /**

@@ -1,10 +1,10 @@
 /** The console: a page that shows what a gateway serves, live. */
 import { type Context, Hono } from 'hono'
-import { NONCE, secureHeaders } from 'hono/secure-headers'
+import { onUse } from '../../core/on-use.ts'
 import { clientOf, credentialQuery, isRestricted } from '../../http/request/client.ts'
+import { fileRoutes } from '../../http/response/file-routes.ts'
 import { describeScope } from '../auth/scope.ts'
-import { assetRoutes, importMap } from './assets.ts'
-import { type ConsoleAccount, page } from './page.ts'
+import type { ConsoleAccount } from './page.ts'
 
 /** Options of `kafkaConsole`: addresses of the app, as the browser sees them. */
 export interface ConsoleOptions {
@@ -80,24 +80,31 @@ export function kafkaConsole({
   // Records are whatever others have written: the page shows them as text, and runs nothing else
   // than its own files even if it did not.
   app.use(
-    secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'none'"],
-        scriptSrc: ["'self'", NONCE],
-        styleSrc: ["'self'"],
-        imgSrc: ["'self'"],
-        connectSrc: ["'self'"],
-        workerSrc: ["'self'"],
-        baseUri: ["'none'"],
-        formAction: ["'none'"],
-        frameAncestors: ["'none'"],
-        requireTrustedTypesFor: ["'script'"],
-      },
-      strictTransportSecurity: false,
-      xFrameOptions: 'DENY',
+    onUse(async () => {
+      const { NONCE, secureHeaders } = await import('hono/secure-headers')
+      return secureHeaders({
+        contentSecurityPolicy: {
+          defaultSrc: ["'none'"],
+          scriptSrc: ["'self'", NONCE],
+          styleSrc: ["'self'"],
+          imgSrc: ["'self'"],
+          connectSrc: ["'self'"],
+          workerSrc: ["'self'"],
+          baseUri: ["'none'"],
+          formAction: ["'none'"],
+          frameAncestors: ["'none'"],
+          requireTrustedTypesFor: ["'script'"],
+        },
+        strictTransportSecurity: false,
+        xFrameOptions: 'DENY',
+      })
     }),
   )
-  app.get('/', (c) => {
+  app.get('/', async (c) => {
+    const [{ importMap }, { page }] = await Promise.all([
+      import('./assets.ts'),
+      import('./page.ts'),
+    ])
     // Its files are named relative to the page, so that it works behind any prefix.
     const last = new URL(c.req.url).pathname.split('/').at(-1)
     const files = last ? `${last}/console` : 'console'
@@ -110,6 +117,9 @@ export function kafkaConsole({
     const user = { account: account?.(c), login: login?.(c), scope }
     return c.html(page(links, { files, credentials, imports, nonce, ...user }))
   })
-  app.route('/console', assetRoutes())
+  app.route(
+    '/console',
+    fileRoutes(async () => (await import('./assets.ts')).FILES),
+  )
   return app
 }

@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import { etag } from 'hono/etag'
+import { onUse } from '../../core/on-use.ts'
 import { readPackageFile } from './package-file.ts'
 
 /** Files by the names that a page requests, each with the URLs where it may be. */
@@ -11,13 +11,18 @@ const TYPES: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',
 }
 
-/** Serves files. Each is read once. */
-export function fileRoutes(files: Files): Hono {
+/**
+ * Serves files. Each is read once.
+ *
+ * @param loadFiles Called with the first request.
+ */
+export function fileRoutes(loadFiles: () => Promise<Files>): Hono {
   const contents = new Map<string, Promise<Uint8Array<ArrayBuffer>>>()
   const app = new Hono()
-  app.use(etag())
+  app.use(onUse(async () => (await import('hono/etag')).etag()))
   app.get('/:name{.+}', async (c) => {
     const name = c.req.param('name')
+    const files = await loadFiles()
     const urls = Object.hasOwn(files, name) ? files[name] : undefined
     if (!urls) return c.notFound()
     const reading = contents.get(name) ?? readFirst(urls)

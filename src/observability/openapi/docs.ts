@@ -1,12 +1,11 @@
 /** `/openapi.json`, and a page that shows it. */
 import { Hono } from 'hono'
-import { secureHeaders } from 'hono/secure-headers'
+import { onUse } from '../../core/on-use.ts'
 import { dependencyUrl, packageUrl } from '../../core/package-url.ts'
 import { credentialQuery } from '../../http/request/client.ts'
 import { fileRoutes } from '../../http/response/file-routes.ts'
 import type { DescribedHandler, DescribedRoute } from './openapi.ts'
 import type { OperationPath } from './operations.ts'
-import { page } from './page.ts'
 
 const own = (name: string) => packageUrl(`src/observability/openapi/assets/${name}`)
 const FILES = {
@@ -79,26 +78,33 @@ function docsApp(document: () => Promise<object>): Hono {
   })
   app.use(
     '/docs',
-    secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'none'"],
-        scriptSrc: ["'self'"],
-        // Scalar writes styles into the page and its elements, not all of them by a nonce.
-        styleSrc: ["'unsafe-inline'"],
-        imgSrc: ["'self'", 'data:'],
-        connectSrc: ["'self'"],
-        baseUri: ["'none'"],
-        formAction: ["'none'"],
-        frameAncestors: ["'none'"],
-      },
-      strictTransportSecurity: false,
-      xFrameOptions: 'DENY',
+    onUse(async () => {
+      const { secureHeaders } = await import('hono/secure-headers')
+      return secureHeaders({
+        contentSecurityPolicy: {
+          defaultSrc: ["'none'"],
+          scriptSrc: ["'self'"],
+          // Scalar writes styles into the page and its elements, not all of them by a nonce.
+          styleSrc: ["'unsafe-inline'"],
+          imgSrc: ["'self'", 'data:'],
+          connectSrc: ["'self'"],
+          baseUri: ["'none'"],
+          formAction: ["'none'"],
+          frameAncestors: ["'none'"],
+        },
+        strictTransportSecurity: false,
+        xFrameOptions: 'DENY',
+      })
     }),
   )
-  app.get('/docs', (c) => {
+  app.get('/docs', async (c) => {
+    const { page } = await import('./page.ts')
     c.header('Cache-Control', 'no-store')
     return c.html(page(credentialQuery(c)))
   })
-  app.route('/docs', fileRoutes(FILES))
+  app.route(
+    '/docs',
+    fileRoutes(async () => FILES),
+  )
   return app
 }

@@ -1,7 +1,8 @@
 import { toJsonSchema } from '@valibot/to-json-schema'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { isCommittedByPost } from '../../http/consume/offsets.ts'
-import { type ProduceStats, WRITE_NAMES } from '../../http/produce/kafka-produce.ts'
+import { WRITE_NAMES } from '../../http/produce/answer-post.ts'
+import type { ProduceStats } from '../../http/produce/kafka-produce.ts'
 import { isOffsetsPath } from '../../http/request/client.ts'
 import { READ_NAMES, SOCKET_NAMES, STREAM_NAMES } from '../../http/request/parameters.ts'
 import type { RouteStats } from '../../http/route/route-stats.ts'

@@ -1,7 +1,7 @@
 /** The schemas of bodies and of the parameters of requests. */
 import * as v from 'valibot'
 import { ERROR_CODES } from '../../core/errors.ts'
-import type { WRITE_NAMES } from '../../http/produce/kafka-produce.ts'
+import type { WRITE_NAMES } from '../../http/produce/answer-post.ts'
 import { place, TOPIC_SCHEMAS } from './topic-schemas.ts'
 
 const MIB = 1024 * 1024
