@@ -1,6 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { getLogger } from '@logtape/logtape'
-import { LOG_ROOT } from '../../core/log.ts'
+import { logOf } from '../../core/log.ts'
 import { MAX_EAGER_STARTS } from '../supervisor.ts'
 
 /** Files that the member of a consumer group has open: connections to brokers, and pipes of their threads. */
@@ -16,7 +15,7 @@ const SHARE_NEAR_LIMIT = 9 / 10
 const SHARE_OF_RELIEF = 8 / 10
 const WATCH_INTERVAL_MS = 1_000
 
-const log = getLogger([LOG_ROOT, 'server'])
+const log = logOf('server')
 
 /**
  * The handlers that may connect to Kafka before their first request, so that enough files are left for
@@ -40,7 +39,7 @@ export function watchOpenFiles(maxSubscribers: number): void {
   if (limit < maxSubscribers) {
     const text =
       'This process may open {limit} files, fewer than the {maxSubscribers} streams of --max-subscribers: raise the limit (ulimit -n, or LimitNOFILE of systemd)'
-    log.warning(text, { limit, maxSubscribers })
+    log.warn(text, { limit, maxSubscribers })
   }
   let isNear = false
   const check = () => {
@@ -50,7 +49,7 @@ export function watchOpenFiles(maxSubscribers: number): void {
     isNear = true
     const text =
       '{open} of the {limit} files that this process may open are open: without a free one it accepts no connection. Raise the limit (ulimit -n, or LimitNOFILE of systemd), or lower --max-subscribers'
-    log.warning(text, { open, limit })
+    log.warn(text, { open, limit })
   }
   setInterval(check, WATCH_INTERVAL_MS).unref()
 }
