@@ -13,8 +13,7 @@ import {
 } from '../records/consumed-record.ts'
 import { type PartitionTable, parseCursor } from '../records/cursor.ts'
 import type { ProcessedRecord } from '../records/pipeline.ts'
-import { RecordValidator } from '../records/record-validator.ts'
-import type { SchemasByTopic } from '../records/topic-schemas.ts'
+import type { RecordValidator } from '../records/record-validator.ts'
 import { pollGroup } from './consume/poll-group.ts'
 import { readFromPosition } from './consume/read-from-position.ts'
 import { assertMayUseGroup, clientOf, filterOf } from './request/client.ts'
@@ -173,18 +172,8 @@ const log = logOf('reader')
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/**
- * Makes the readers of a route's requests.
- *
- * @param schemas The schemas by which each reader validates what it reads.
- */
-export function readersOf(route: Route, schemas: SchemasByTopic): (c: Context) => RequestReader {
-  const validator = schemas.size > 0 ? new RecordValidator(schemas) : undefined
-  return (c) => new RequestReader(route, c, validator)
-}
-
 /** The reader of one request, and what is to be done when its handler has ended. */
-class RequestReader implements KafkaReader<AnyRecord> {
+export class RequestReader implements KafkaReader<AnyRecord> {
   readonly #route: Route
   readonly #c: Context
   readonly #validator: RecordValidator | undefined

@@ -23,7 +23,7 @@ const HEADER_PREFIX = 'kafka-header-'
 export const WRITE_NAMES = ['topic', 'partition', 'key'] as const
 const KNOWN_NAMES: readonly string[] = WRITE_NAMES
 
-/** What one `kafkaProduce(options)` writes by. */
+/** The state behind one `kafkaProduce(options)`. */
 interface Writing {
   readonly options: ResolvedProduceOptions
   readonly statistics: WriteStatistics
