@@ -2,32 +2,21 @@ import * as v from 'valibot'
 import { type FormatRecord, STREAM_FORMATS } from '../records/format.ts'
 import { schemasByTopic } from '../records/topic-schemas.ts'
 import type { Transform } from '../records/transform.ts'
-import { authentication, kongAuthentication, kongSecurity, security } from './authentication.ts'
-import {
-  brokers,
-  clusterName,
-  kongBrokers,
-  kongTopics,
-  optionalKongBrokers,
-  type Topic,
-  topicName,
-  topics,
-} from './cluster.ts'
-import { confluentCloud, confluentRules, confluentSecurity } from './confluent-cloud.ts'
+import { authentication, security } from './authentication.ts'
+import { brokers, clusterName, type Topic, topicName, topics } from './cluster.ts'
 import { errorHandling } from './error-handling.ts'
-import { flag, groupProtocol, instanceId, list, oneOf, record, whole } from './fields.ts'
+import { flag, groupProtocol, instanceId, list, record, whole } from './fields.ts'
 import { librdkafka } from './librdkafka.ts'
 import { luaFunction } from './lua-syntax.ts'
 import { namedFilters } from './named-filters.ts'
 import type { KafkaConsumeOptions } from './option-types.ts'
-import { kongSocket } from './producer-options.ts'
 import { type RegistryOptions, schemaRegistry } from './registry-options.ts'
 import { resolveBy } from './resolve.ts'
 import { rules, unused } from './rules.ts'
 
 const MIB = 1024 * 1024
 
-const MODES = ['http-get', 'server-sent-events', 'websocket'] as const
+export const MODES = ['http-get', 'server-sent-events', 'websocket'] as const
 
 const group = {
   mode: v.pipe(
@@ -57,7 +46,7 @@ const group = {
 const DESERIALIZERS = v.picklist(['noop', 'json'], 'messageDeserializer must be "noop" or "json"')
 
 /** Fields that Kong's plugin has, too, in an equal form. */
-const shared = {
+export const consumeFields = {
   messageDeserializer: v.optional(DESERIALIZERS, 'noop'),
   autoOffsetReset: v.pipe(
     v.optional(
@@ -108,52 +97,6 @@ const shared = {
   errorHandling,
 }
 
-// The order of fields in Kong's schema.
-const { messageDeserializer, autoOffsetReset, commitStrategy, clusterName: _, ...others } = shared
-// Kong has a default for it, but refuses null.
-const mode = v.pipe(v.optional(oneOf(...MODES), 'http-get'), v.metadata({ required: true }))
-
-/**
- * The fields of Kong's plugin `kafka-consume` under our names, with the forms and values that Kong
- * accepts. {@link optionsSchema} has them, too, and more.
- */
-export const kongSchema = v.pipe(
-  record({
-    bootstrapServers: kongBrokers,
-    topics: kongTopics,
-    mode,
-    messageDeserializer,
-    autoOffsetReset,
-    enforceLatestOffsetReset: v.optional(flag, false),
-    commitStrategy,
-    clusterName,
-    authentication: kongAuthentication,
-    security: kongSecurity,
-    ...others,
-  }),
-  rules(),
-)
-
-/** The fields of Kong's plugin `confluent-consume` under our names. */
-export const confluentConsumeSchema = v.pipe(
-  record({
-    bootstrapServers: optionalKongBrokers,
-    topics: kongTopics,
-    mode,
-    messageDeserializer,
-    autoOffsetReset: v.optional(autoOffsetReset.wrapped, 'earliest'),
-    enforceLatestOffsetReset: v.optional(flag, false),
-    commitStrategy,
-    clusterName,
-    ...kongSocket,
-    ...confluentCloud,
-    security: confluentSecurity,
-    ...others,
-  }),
-  rules(),
-  confluentRules(),
-)
-
 /**
  * The one source of `kafkaConsume`'s types, defaults, docstrings and validation messages: each
  * field's description is in the README's table and in `option-types.ts`, which is generated.
@@ -179,7 +122,7 @@ export const optionsSchema = v.pipe(
         'How records are delivered: `http-get` as one answer to each GET, `server-sent-events` or `websocket` as a stream; `auto` chooses by the `Accept` and `Upgrade` headers',
       ),
     ),
-    ...shared,
+    ...consumeFields,
     messageDeserializer: v.pipe(
       v.optional(DESERIALIZERS),
       v.description(
@@ -366,8 +309,12 @@ export type ResolvedOptions = v.InferOutput<typeof optionsSchema> & {
 /**
  * Checks options and fills in the defaults.
  *
+ * @param name The function that takes the options, for the message.
  * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
  */
-export function resolveOptions(options: KafkaConsumeOptions): ResolvedOptions {
-  return resolveBy(optionsSchema, options, 'kafkaConsume')
+export function resolveOptions(
+  options: KafkaConsumeOptions,
+  name: 'kafkaConsume' | 'kafkaReader' = 'kafkaConsume',
+): ResolvedOptions {
+  return resolveBy(optionsSchema, options, name)
 }

@@ -1,10 +1,9 @@
-/** The options of `kafkaLog`, and the fields of Kong's `kafka-log`. */
+/** The options of `kafkaLog`. */
 import * as v from 'valibot'
 import { parseFieldPath } from './field-path.ts'
-import { record } from './fields.ts'
 import { luaChunk } from './lua-syntax.ts'
 import type { KafkaLogOptions } from './option-types.ts'
-import { kongConnection, kongTarget, producerFields, targetOptions } from './producer-options.ts'
+import { producerFields, targetOptions } from './producer-options.ts'
 import { resolveBy } from './resolve.ts'
 import { rules, unused } from './rules.ts'
 
@@ -16,7 +15,8 @@ const fieldName = v.pipe(
   ),
 )
 
-const shared = {
+/** Fields that Kong's plugin has, too, in an equal form. */
+export const logFields = {
   ...producerFields,
   customFieldsByLua: v.pipe(
     v.optional(v.record(fieldName, luaChunk, 'an object of text is required')),
@@ -26,14 +26,12 @@ const shared = {
   ),
 }
 
-/** The fields of Kong's plugin `kafka-log` under our names. */
-export const kongLogSchema = v.pipe(
-  record({ ...kongTarget, ...kongConnection, ...shared }),
-  rules(),
-)
-
 /** The one source of `kafkaLog`'s types, defaults, docstrings (`option-types.ts`) and messages. */
-export const logSchema = v.pipe(v.strictObject({ ...targetOptions, ...shared }), rules(), unused())
+export const logSchema = v.pipe(
+  v.strictObject({ ...targetOptions, ...logFields }),
+  rules(),
+  unused(),
+)
 
 /** The options of `kafkaLog` with every default filled in. */
 export type ResolvedLogOptions = v.InferOutput<typeof logSchema>

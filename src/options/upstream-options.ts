@@ -1,12 +1,11 @@
-/** The options of `kafkaUpstream`, and the fields of Kong's `kafka-upstream` and `confluent`. */
+/** The options of `kafkaUpstream`. */
 import * as v from 'valibot'
 import { topicName } from './cluster.ts'
-import { confluentCloud, confluentRules, confluentSecurity } from './confluent-cloud.ts'
 import { errorHandling } from './error-handling.ts'
 import { flag, list, map, oneOf, record, text } from './fields.ts'
 import { luaFunction } from './lua-syntax.ts'
 import type { KafkaUpstreamOptions } from './option-types.ts'
-import { kongConnection, kongTarget, producerFields, targetOptions } from './producer-options.ts'
+import { producerFields, targetOptions } from './producer-options.ts'
 import { resolveBy } from './resolve.ts'
 import { rules, unused } from './rules.ts'
 
@@ -47,7 +46,7 @@ const headers = v.pipe(
 )
 
 /** Fields that Kong's plugin has, too, in an equal form. */
-const shared = {
+export const upstreamFields = {
   topicsQueryArg: v.pipe(
     v.optional(text),
     v.description(
@@ -96,7 +95,7 @@ interface Forwarding {
 }
 
 /** @param names The fields as the message names them. */
-function somethingForwarded<T extends Forwarding>(names: string) {
+export function somethingForwarded<T extends Forwarding>(names: string) {
   return v.check<T, string>(
     ({ forwardMethod, forwardUri, forwardHeaders, forwardBody }) =>
       forwardMethod || forwardUri || forwardHeaders || forwardBody,
@@ -104,25 +103,9 @@ function somethingForwarded<T extends Forwarding>(names: string) {
   )
 }
 
-const KONG_NAMES = 'forward_method, forward_uri, forward_headers, forward_body'
-
-/** The fields of Kong's plugin `kafka-upstream` under our names. */
-export const kongUpstreamSchema = v.pipe(
-  record({ ...kongTarget, ...kongConnection, ...shared }),
-  rules(),
-  somethingForwarded(KONG_NAMES),
-)
-
-/** The fields of Kong's plugin `confluent` under our names. */
-export const confluentSchema = v.pipe(
-  record({ ...kongTarget, ...confluentCloud, security: confluentSecurity, ...shared }),
-  confluentRules(),
-  somethingForwarded(KONG_NAMES),
-)
-
 /** The one source of `kafkaUpstream`'s types, defaults, docstrings (`option-types.ts`) and messages. */
 export const upstreamSchema = v.pipe(
-  v.strictObject({ ...targetOptions, ...shared }),
+  v.strictObject({ ...targetOptions, ...upstreamFields }),
   rules(),
   unused(),
   somethingForwarded('forwardMethod, forwardUri, forwardHeaders, forwardBody'),

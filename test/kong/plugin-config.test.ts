@@ -10,7 +10,8 @@ import { MASK, maskSecrets, readPluginConfig } from '../../src/kong/config/plugi
 import type { KongField } from '../../src/kong/model/field-description.ts'
 import { renameKey } from '../../src/kong/model/field-names.ts'
 import { type FieldErrors, SchemaViolation } from '../../src/kong/model/schema-violation.ts'
-import { kongSchema, optionsSchema, resolveOptions } from '../../src/options/consume-options.ts'
+import { optionsSchema, resolveOptions } from '../../src/options/consume-options.ts'
+import { kongConsumeSchema } from '../../src/options/kong-schemas.ts'
 import type { KafkaConsumeOptions } from '../../src/options/option-types.ts'
 
 const ID = '0b54e1c5-6c39-4d4c-8a3c-0c7bb0a44a6a'
@@ -461,7 +462,7 @@ describe('the values that each field accepts and refuses', () => {
     const { boolean, string, strings, map } = FIELDS
     const tested = [...boolean, ...string, ...strings, ...map, ...Object.keys(WORDS)]
     const others = ['bootstrap_servers', 'topics', 'security.certificate_id']
-    expect(leaves(kongSchema, '').sort()).toEqual(
+    expect(leaves(kongConsumeSchema, '').sort()).toEqual(
       [...tested, ...NUMBERS.map(([path]) => path), ...others, `${CLIENT}.http_version`].sort(),
     )
   })
@@ -741,7 +742,7 @@ describe('options', () => {
 
   test('of kafkaConsume and of Kong have equal fields, except the few of one alone', () => {
     const own = new Set(Object.keys(optionsSchema.entries))
-    const kongs = Object.keys(kongSchema.entries)
+    const kongs = Object.keys(kongConsumeSchema.entries)
     expect(kongs.filter((name) => !own.has(name))).toEqual(['enforceLatestOffsetReset'])
   })
 })
@@ -861,7 +862,7 @@ describe('names of fields', () => {
         walk(inner)
       }
     }
-    walk(kongSchema)
+    walk(kongConsumeSchema)
   })
 
   test('any document is accepted or refused by field, and an accepted one is read unchanged', () => {

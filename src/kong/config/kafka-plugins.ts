@@ -4,15 +4,19 @@
  */
 import type * as v from 'valibot'
 import type { confluentCloud } from '../../options/confluent-cloud.ts'
-import { confluentConsumeSchema, kongSchema } from '../../options/consume-options.ts'
-import { kongLogSchema } from '../../options/log-options.ts'
+import {
+  confluentConsumeSchema,
+  confluentSchema,
+  kongConsumeSchema,
+  kongLogSchema,
+  kongUpstreamSchema,
+} from '../../options/kong-schemas.ts'
 import type {
   AuthenticationOptions,
   KafkaConsumeOptions,
   KafkaLogOptions,
   KafkaUpstreamOptions,
 } from '../../options/option-types.ts'
-import { confluentSchema, kongUpstreamSchema } from '../../options/upstream-options.ts'
 import { describeFields, type KongField } from '../model/field-description.ts'
 import { renameKey } from '../model/field-names.ts'
 
@@ -71,7 +75,7 @@ export const KAFKA_PLUGINS: readonly KafkaPlugin[] = [
     priority: 753,
     isForServices: false,
     isAnswering: true,
-    schema: kongSchema,
+    schema: kongConsumeSchema,
     optionsOf: (fields, id) => consumeOptions({ ...fields, ...connection(fields) }, id),
   }),
   kafkaPlugin({
@@ -117,7 +121,7 @@ export function kafkaPluginOf(name: string): KafkaPlugin | undefined {
 }
 
 type ConsumeFields = Omit<
-  v.InferOutput<typeof kongSchema>,
+  v.InferOutput<typeof kongConsumeSchema>,
   'authentication' | 'security' | 'bootstrapServers'
 > &
   Pick<KafkaConsumeOptions, 'authentication' | 'security'> & {
@@ -159,7 +163,7 @@ type SecuredBy = Pick<KafkaConsumeOptions, 'authentication' | 'security'>
 function connection({
   authentication,
   security: { ssl, sslVerify },
-}: Pick<v.InferOutput<typeof kongSchema>, 'authentication' | 'security'>): SecuredBy {
+}: Pick<v.InferOutput<typeof kongConsumeSchema>, 'authentication' | 'security'>): SecuredBy {
   return { authentication: usedOf(authentication), security: { ssl, sslVerify } }
 }
 
@@ -171,7 +175,7 @@ function usedOf({
   password,
   tokenauth,
   oauthbearer,
-}: v.InferOutput<typeof kongSchema>['authentication']): AuthenticationOptions {
+}: v.InferOutput<typeof kongConsumeSchema>['authentication']): AuthenticationOptions {
   if (strategy === undefined) return {}
   if (mechanism === 'OAUTHBEARER') return { strategy, mechanism, oauthbearer }
   return { strategy, mechanism, user, password, tokenauth }
