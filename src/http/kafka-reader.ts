@@ -64,7 +64,7 @@ export interface KafkaReaderMiddleware<Received extends AnyRecord = ConsumedReco
 export function kafkaReader<const Topics extends KafkaTopics>(
   options: KafkaReaderOptions<Topics>,
 ): KafkaReaderMiddleware<RecordOf<Topics>> {
-  const { schemas, ...resolved } = resolveOptions(options)
+  const { schemas, ...resolved } = resolveOptions(options, 'kafkaReader')
   // Handlers get what schemas return, which need not be JSON: each read validates its own records. Only
   // for dead letters are records validated before a handler gets them; a poll then has their outputs.
   const route = new Route({

@@ -219,7 +219,8 @@ export const topics = v.pipe(
         'a topic must be text, or {name, schema}',
       ),
       topicRecord,
-      v.check(({ name }) => v.is(topicText, name), TOPIC_FORM),
+      // Only Kong's configuration may refer to a vault.
+      v.check(({ name }) => v.is(topicText, name) || !v.is(topicName, name), TOPIC_FORM),
     ),
   ),
 )

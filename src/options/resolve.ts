@@ -16,10 +16,11 @@ export function resolveBy<T extends v.GenericSchema>(
   const result = v.safeParse(schema, options)
   if (result.success) return result.output
   const known = 'entries' in schema ? Object.keys(schema.entries as object) : []
-  const errors = result.issues.map((issue) => errorText(issue, known))
+  // A value may break several rules that have one message.
+  const errors = new Set(result.issues.map((issue) => errorText(issue, known)))
   throw new KafkaConsumeError(
     'INVALID_OPTIONS',
-    `Cannot use these ${name} options: ${errors.join('; ')}`,
+    `Cannot use these ${name} options: ${[...errors].join('; ')}`,
   )
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
+import { kafkaReader } from '../../src/http/kafka-reader.ts'
 import {
   optionsSchema,
   type ResolvedOptions,
@@ -91,6 +92,16 @@ describe('options', () => {
       'dlqTopic: it must not be one of the topics that are read',
     )
     expect(refusal({ ...REQUIRED, enableDlq: true, dlqTopic: 'a b' })).toContain('dlqTopic')
+  })
+
+  test.each(['', 'a b'])('what is wrong with the topic %p is said once', (name) => {
+    expect(refusal({ ...REQUIRED, topics: [name] }).match(/1 to 249/g)).toHaveLength(1)
+  })
+
+  test('errors name the function that was given the options', () => {
+    expect(() => kafkaReader({ bootstrapServers: 'a:1', topics: [] })).toThrow(
+      'Cannot use these kafkaReader options: topics: at least one topic is required',
+    )
   })
 
   test.each([
