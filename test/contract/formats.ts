@@ -164,6 +164,11 @@ export function describeFormats(target: () => Target): void {
         // They are known or not, depending on what Kafka's client has fetched by then.
         return text.replace(/"(high_watermark|last_stable_offset)":-?\d+/g, '"$1":0')
       }
+      // A poll brings what the client has fetched by then, which may lack the last record.
+      const wholeBody = async (...asked: Parameters<typeof body>): Promise<string> => {
+        const text = await body(...asked)
+        return /a\\*":\\*"b/.test(text) ? text : wholeBody(...asked)
+      }
       const lists = ['kong', 'records', 'value', 'cloudevents'].map(
         (format) => [format, {}] as const,
       )
@@ -171,8 +176,8 @@ export function describeFormats(target: () => Target): void {
       for (const deserializer of ['noop', 'json'] as const) {
         for (const [format, init] of [...lists, ...lines]) {
           const [plain, filtered] = await Promise.all([
-            body(deserializer, { format }, init),
-            body(deserializer, { format, filter: 'offset >= 0' }, init),
+            wholeBody(deserializer, { format }, init),
+            wholeBody(deserializer, { format, filter: 'offset >= 0' }, init),
           ])
           expect(plain.length).toBeGreaterThan(100)
           expect(plain).toBe(filtered)
