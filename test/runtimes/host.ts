@@ -6,8 +6,9 @@
  */
 import { existsSync, writeFileSync } from 'node:fs'
 import process from 'node:process'
-import { type Handler, Hono } from 'hono'
+import { Hono } from 'hono'
 import type { KafkaConsumeOptions, kafkaConsume, kafkaReader } from '../../src/index.ts'
+import { MountedHandlers } from './mounted-handlers.ts'
 import { unreachableApp } from './throwing.ts'
 
 const BLOCK_LIMIT_MS = 10_000
@@ -20,17 +21,18 @@ interface Exports {
 
 export function hostApp({ kafkaConsume: consume, kafkaReader: reader }: Exports): Hono {
   process.stdin.on('end', () => process.exit()).resume()
-  const handlers: Array<ReturnType<typeof kafkaConsume>> = []
-  const handlerOf = (id: string | undefined) => handlers[Number(id)] as (typeof handlers)[number]
-  const read: Handler = (c, next) => handlerOf(c.req.param('id'))(c, next)
+  const handlers = new MountedHandlers<ReturnType<typeof kafkaConsume>>()
+  let count = 0
   return new Hono()
     .post('/routes', async (c) => {
-      handlers.push(consume(await c.req.json<KafkaConsumeOptions>()))
-      return c.json({ id: handlers.length - 1 })
+      const options = await c.req.json<KafkaConsumeOptions>()
+      const id = count++
+      handlers.mount(id, consume(options))
+      return c.json({ id })
     })
-    .get('/routes/:id', (c) => c.json(handlerOf(c.req.param('id')).stats()))
+    .get('/routes/:id', (c) => c.json(handlers.get(Number(c.req.param('id'))).stats()))
     .delete('/routes/:id', async (c) => {
-      await handlerOf(c.req.param('id')).close()
+      await handlers.get(Number(c.req.param('id'))).close()
       return c.body(null, 204)
     })
     .post('/block', async (c) => {
@@ -43,6 +45,6 @@ export function hostApp({ kafkaConsume: consume, kafkaReader: reader }: Exports)
       return c.body(null, 204)
     })
     .route('/throwing', unreachableApp(reader))
-    .all('/:id/messages', read)
-    .all('/:id/messages/offsets', read)
+    .all('/:id/messages', handlers.answer)
+    .all('/:id/messages/offsets', handlers.answer)
 }

@@ -1,7 +1,7 @@
 /** A thread that serves handlers for `host.ts`. */
 import { existsSync, writeFileSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
-import { type Handler, Hono } from 'hono'
+import { Hono } from 'hono'
 import { websocket } from 'hono/bun'
 import type { ShareNames } from '../../src/core/shared-names.ts'
 import { consumeWithin } from '../../src/http/kafka-consume.ts'
@@ -11,6 +11,7 @@ import { type MessageChannelEnd, Messenger } from '../../src/threads/messenger.t
 import { RemoteKafka } from '../../src/threads/remote-kafka.ts'
 import { SharedGauges } from '../../src/threads/shared-gauges.ts'
 import { remoteNames } from '../../src/threads/shared-names.ts'
+import { MountedHandlers } from '../runtimes/mounted-handlers.ts'
 
 const BLOCK_LIMIT_MS = 10_000
 
@@ -26,22 +27,21 @@ const kafka = new RemoteKafka(messenger, (name) => sharedGauges.make(name))
 setKafkaSide(kafka)
 const shareNames = remoteNames(messenger)
 
-const handlers = new Map<number, ReturnType<typeof consumeWithin>>()
-const handlerOf = (id: number) => handlers.get(id) as ReturnType<typeof consumeWithin>
-const read: Handler = (c, next) => handlerOf(Number(c.req.param('id')))(c, next)
+const handlers = new MountedHandlers<ReturnType<typeof consumeWithin>>()
 
 messenger.handle({
   mount: async ({ id, options }: { id: number; options: KafkaConsumeOptions }) => {
     const gauge = (name: string) => sharedGauges.make(`${name} of ${id}`)
     const groups: ShareNames = (name, limit, users) => shareNames(`${name} of ${id}`, limit, users)
-    handlers.set(id, consumeWithin({ gauge, groups }, options))
+    const handler = consumeWithin({ gauge, groups }, options)
     await sharedGauges.ready()
+    handlers.mount(id, handler)
   },
   stats: async (id: number) => {
     await kafka.refreshStatistics()
-    return handlerOf(id).stats()
+    return handlers.get(id).stats()
   },
-  end: (id: number) => handlerOf(id).close(),
+  end: (id: number) => handlers.get(id).close(),
   block: (file: string) => {
     writeFileSync(file, '')
     const until = performance.now() + BLOCK_LIMIT_MS
@@ -56,7 +56,9 @@ Bun.serve({
   hostname: '127.0.0.1',
   reusePort: true,
   idleTimeout: 60,
-  fetch: new Hono().all('/:id/messages', read).all('/:id/messages/offsets', read).fetch,
+  fetch: new Hono()
+    .all('/:id/messages', handlers.answer)
+    .all('/:id/messages/offsets', handlers.answer).fetch,
   websocket,
 })
 messenger.notify('begun')
