@@ -167,7 +167,7 @@ function describeProducing(
       ])
     })
 
-    test('a request without a body and a type of content writes nothing', async () => {
+    test('a request with neither a body nor a Content-Type writes nothing', async () => {
       await using route = await producing()
       const curl = Bun.spawn(['curl', '-s', '-w', '%{http_code}', '-X', 'POST', route.url])
       const refusal = /there is no body; .* needs a Content-Type","code":"INVALID_RECORD"}400$/

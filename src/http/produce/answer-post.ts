@@ -88,7 +88,7 @@ async function readRecords(c: Context, options: ResolvedProduceOptions): Promise
   const defaults = defaultsOf(urlOf(c).searchParams, options.topics)
   const body = await readRequestBody(c, { action: 'write records', maxBytes: options.maxBytes })
   const type = c.req.header('Content-Type')?.split(';')[0]?.trim().toLowerCase()
-  // A client that wants an empty value says so by a type: none means that there is no value.
+  // A request with a Content-Type and an empty body writes an empty value; one with neither has no value to write.
   if (type === undefined && body.length === 0) {
     throw invalidRecord('there is no body; for an empty value, the request needs a Content-Type')
   }
