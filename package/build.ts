@@ -7,13 +7,12 @@
  * `--addon FILE` takes an addon that was compiled on such a machine.
  */
 import { cpSync, globSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
+import { join, relative } from 'node:path'
 import { rolldown } from 'rolldown'
 import { dts } from 'rolldown-plugin-dts'
-import { PLATFORMS, platformOf } from '../native/cross/platforms.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { bundleModules } from './bundle.ts'
+import { type PackageOptions, readOptions, UsageError, usage } from './options.ts'
 import { clientDependency, fillPlatforms } from './platforms.ts'
 
 /** The modules that apps import by `exports`. */
@@ -28,23 +27,10 @@ const ENTRIES = [
   'src/client/hono-jsx',
 ] as const
 const root = join(import.meta.dirname, '..')
-const { values: flags, positionals } = parseArgs({
-  options: {
-    platforms: { type: 'boolean', default: false },
-    platform: { type: 'string', multiple: true, default: [] },
-    addon: { type: 'string' },
-  },
-  allowPositionals: true,
-})
-const dist = resolve(positionals[0] ?? join(root, 'dist'))
-const platforms = flags.platforms ? PLATFORMS : flags.platform.map(platformOf)
-if (flags.addon !== undefined && platforms.length !== 1) {
-  console.error('Cannot package: --addon takes exactly one --platform')
-  process.exit(2)
-}
+const { dist, platforms, addon } = optionsOrExit(process.argv.slice(2))
 
 rmSync(dist, { recursive: true, force: true })
-mkdirSync(dist)
+mkdirSync(dist, { recursive: true })
 compile()
 await Promise.all([bundleDeclarations(), bundleModules(dist, ENTRIES)])
 for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE'])
@@ -62,11 +48,25 @@ const scalar = join(root, 'node_modules', '@scalar', 'fastify-api-reference')
 const docs = join(dist, OPENAPI_ASSETS)
 cpSync(join(scalar, 'dist', 'js', 'standalone.js'), join(docs, 'scalar.js'))
 cpSync(join(scalar, 'LICENSE'), join(docs, 'scalar.LICENSE'))
+// In place of the one that the compiler has copied, since modules import it.
 writeFileSync(join(dist, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`)
 console.log(`${dist}: npm pack ${relative(process.cwd(), dist) || '.'}`)
 if (platforms.length > 0) {
-  await fillPlatforms(`${dist}-platforms`, platforms, flags.addon)
+  await fillPlatforms(`${dist}-platforms`, platforms, addon)
   console.log(`${dist}-platforms: ${readdirSync(`${dist}-platforms`).join(', ')}`)
+}
+
+function optionsOrExit(args: string[]): PackageOptions {
+  try {
+    const options = readOptions(args, root)
+    if (!options.help) return options
+    console.log(usage)
+    process.exit(0)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    console.error(`${error.message}\n\n${usage}`)
+    process.exit(2)
+  }
 }
 
 function compile(): void {

@@ -1,0 +1,56 @@
+/** `bun run package` refuses a command line that would delete other files than its own, or that it does not know. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '..', '..')
+const folder = mkdtempSync(join(tmpdir(), 'package-options-'))
+const others = join(folder, 'others')
+
+beforeAll(() => {
+  mkdirSync(others)
+  writeFileSync(join(others, 'notes.txt'), 'mine')
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+test.each<[args: string[], message: string]>([
+  [[others], `the folder ${others} holds other files`],
+  [[root], `the folder ${root} holds other files`],
+  [[join(root, 'src')], 'holds other files'],
+  [[join(others, 'notes.txt')], 'is not a folder'],
+  [['--platform', 'plan9'], 'Cannot compile for "plan9": the platforms are linux-x64-gnu'],
+  [['--wrong'], "Unknown option '--wrong'"],
+  [['one', 'two'], 'unexpected argument "two"'],
+  [['--addon', 'addon.node'], '--addon needs exactly one --platform'],
+  [['--platform', 'linux-x64-gnu', '--addon', join(folder, 'none')], 'does not exist'],
+])('%j ends with code 2: %s', async (args, message) => {
+  const before = readdirSync(root)
+  const { code, err } = await run(args)
+  expect(code).toBe(2)
+  expect(err).toContain(message)
+  expect(err).toContain('Usage: bun run package')
+  expect(err).not.toContain('    at ')
+  expect(readdirSync(root)).toEqual(before)
+  expect(readdirSync(others)).toEqual(['notes.txt'])
+})
+
+test('--help prints the usage', async () => {
+  const { code, out } = await run(['--help'])
+  expect(code).toBe(0)
+  expect(out).toContain('Usage: bun run package')
+})
+
+async function run(args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const child = Bun.spawn([process.execPath, join(root, 'package', 'build.ts'), ...args], {
+    cwd: folder,
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  const [out, err, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  return { code, out, err }
+}
