@@ -58,6 +58,8 @@ export interface ErrorDetails {
   readonly retryAfter?: number
   /** Whether the same request may succeed later. Default: true for 429, 503, 504 and KAFKA_TOKEN. */
   readonly retryable?: boolean
+  /** The methods that are allowed where METHOD_NOT_ALLOWED refuses another one. Default: none. */
+  readonly allow?: readonly string[]
 }
 
 /** `Response`, by way of Hono: these types need no DOM library beyond what Hono's own need. */
@@ -87,6 +89,8 @@ export class KafkaConsumeError extends Error {
   readonly retryAfter: number | undefined
   /** The Kafka client's own words: shown to HTTP clients only with `errorHandling.returnErrorMessage`. */
   readonly detail: string | undefined
+  /** The methods that are allowed where METHOD_NOT_ALLOWED refuses another one: the header `Allow`. */
+  readonly allow: readonly string[]
 
   /** @param message Reads "Cannot <action>: <state>"; HTTP clients see it. */
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -97,12 +101,13 @@ export class KafkaConsumeError extends Error {
       details.retryable ?? ([429, 503, 504].includes(this.status) || code === 'KAFKA_TOKEN')
     this.retryAfter = details.retryAfter ?? ([503, 504].includes(this.status) ? 2 : undefined)
     this.detail = details.detail
+    this.allow = details.allow ?? []
   }
 
   /**
    * The answer to a request whose handler throws this error: JSON with `message`, `code`, and
-   * `retryable` if it is, and the header `Retry-After` if the error names a time. It never shows
-   * `detail`. Hono's default error handler calls it, as it does for Hono's own `HTTPException`;
+   * `retryable` if it is, the header `Retry-After` if the error names a time, and `Allow` if it names
+   * methods. It never shows `detail`. Hono's default error handler calls it, as it does for Hono's own `HTTPException`;
    * an `app.onError` of your own may.
    *
    * @example
@@ -126,7 +131,10 @@ export class KafkaConsumeError extends Error {
   getResponse(): ErrorResponse {
     return Response.json(describeError(this, false), {
       status: this.status,
-      headers: this.retryAfter === undefined ? {} : { 'Retry-After': String(this.retryAfter) },
+      headers: {
+        ...(this.retryAfter !== undefined && { 'Retry-After': String(this.retryAfter) }),
+        ...(this.allow.length > 0 && { Allow: this.allow.join(', ') }),
+      },
     })
   }
 

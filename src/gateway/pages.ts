@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono'
 import { requestStatisticsOf } from '../core/request-statistics.ts'
 import { clientOf, type KafkaClient } from '../http/request/client.ts'
-import { methodNotAllowed, refuseOtherMethods } from '../http/response/method-not-allowed.ts'
+import { refuseMethod, refuseOtherMethods } from '../http/response/method-not-allowed.ts'
 import { statusHandler } from '../observability/kafka-status.ts'
 import { docsRoutes } from '../observability/openapi/docs.ts'
 import type { OperationPath } from '../observability/openapi/operations.ts'
@@ -81,7 +81,7 @@ export class Pages {
     }
     refuseOtherMethods(app)
     // The gateway's app answers GET before Kong's routes, which may have other methods at that path.
-    if (metrics) app.all('/metrics', (c) => methodNotAllowed(c))
+    if (metrics) app.all('/metrics', (c) => refuseMethod(c))
     app.notFound((c) => c.json({ message: 'no Route matched with those values' }, 404))
   }
 

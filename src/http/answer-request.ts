@@ -4,13 +4,14 @@ import { KafkaConsumeError } from '../core/errors.ts'
 import type { ResolvedOptions } from '../options/consume-options.ts'
 import { answerGet } from './consume/get.ts'
 import { answerHead } from './consume/head.ts'
-import { answerOffsets, isOffsets } from './consume/offsets.ts'
+import { answerOffsets, isCommittedByPost } from './consume/offsets.ts'
 import { reportOffsets } from './consume/report-offsets.ts'
 import { negotiate } from './request/accept.ts'
 import { isOffsetsPath } from './request/client.ts'
 import { MAX_IDLE_SECONDS, setIdleTimeout } from './request/runtime.ts'
 import { isUpgradeRequest } from './request/upgrade.ts'
 import { errorResponse } from './response/error-response.ts'
+import { methodNotAllowed, READING } from './response/method-not-allowed.ts'
 import type { Route } from './route/route.ts'
 import { answerStream } from './stream/stream.ts'
 import { answerSocket } from './stream/websocket.ts'
@@ -51,11 +52,10 @@ function answer(c: Context, route: Route): Response | Promise<Response> {
 
 /** @throws KafkaConsumeError METHOD_NOT_ALLOWED */
 function answerOtherMethod(c: Context, route: Route): Promise<Response> {
-  if (isOffsets(c)) return answerOffsets(c, route)
-  throw new KafkaConsumeError(
-    'METHOD_NOT_ALLOWED',
-    `Cannot answer ${c.req.method}: this route allows GET and HEAD`,
-  )
+  const isOffsets = isOffsetsPath(c.req.path)
+  if (isOffsets && c.req.method === 'POST') return answerOffsets(c, route)
+  const isPosted = isOffsets && isCommittedByPost(route.options)
+  throw methodNotAllowed(c, isPosted ? [...READING, 'POST'] : READING)
 }
 
 function isStream(c: Context, mode: ResolvedOptions['mode']): boolean {

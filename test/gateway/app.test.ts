@@ -200,7 +200,7 @@ describe('the gateway', () => {
           allow: 'GET, HEAD',
         })
         expect(await response.json()).toEqual({
-          message: `Cannot answer ${method}: GET and HEAD are allowed`,
+          message: `Cannot answer ${method}: this route allows GET and HEAD`,
           code: 'METHOD_NOT_ALLOWED',
         })
       }

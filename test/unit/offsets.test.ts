@@ -23,7 +23,11 @@ describe('POST offsets', () => {
     expect((await post(off, '', '/messages'))[0]).toBe(405)
     expect((await post(off, '', '/messages/offsets/more'))[0]).toBe(405)
     const put = await off.request('/messages/offsets', { method: 'PUT', body: '{}' })
-    expect(put.status).toBe(405)
+    expect([put.status, put.headers.get('allow')]).toEqual([405, 'GET, HEAD, POST'])
+    expect(await put.json()).toEqual({
+      message: 'Cannot answer PUT: this route allows GET, HEAD and POST',
+      code: 'METHOD_NOT_ALLOWED',
+    })
     for (const options of [{}, { commitStrategy: 'off', mode: 'server-sent-events' }] as const) {
       const response = await mounted(options).request('/messages/offsets', { method: 'POST' })
       expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD'])

@@ -7,7 +7,7 @@ import type { AcceptedCredentials, FormCredentials } from '../../core/form-crede
 import { readLimited } from '../../core/read-limited.ts'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
 import { isForeignPage, ownOrigin } from '../../http/request/page-origin.ts'
-import { methodNotAllowed } from '../../http/response/method-not-allowed.ts'
+import { READING, refuseMethod } from '../../http/response/method-not-allowed.ts'
 import { type Guard, type GuardOptions, guard, type SharedCounts } from '../auth/guard.ts'
 import { OidcIssuer } from '../auth/oidc.ts'
 import { CookieTooLong, SealedCookie } from '../auth/sealed-cookie.ts'
@@ -139,11 +139,11 @@ class Login {
     )
     app.all(
       PATHS.form,
-      this.#served(async (c) => methodNotAllowed(c, 'GET, HEAD, POST')),
+      this.#served(async (c) => refuseMethod(c, [...READING, 'POST'])),
     )
     app.all(
       PATHS.logout,
-      this.#served(async (c) => methodNotAllowed(c, 'POST')),
+      this.#served(async (c) => refuseMethod(c, ['POST'])),
     )
     if (!issuer) return
     app.get(

@@ -7,16 +7,13 @@ import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { PartitionOffset } from '../../port/kafka.ts'
 import { shortName } from '../../records/compact-cursor.ts'
 import { PartitionTable, parseCursor } from '../../records/cursor.ts'
-import { assertMayUseGroup, clientOf, isOffsetsPath } from '../request/client.ts'
+import { assertMayUseGroup, clientOf } from '../request/client.ts'
 import { bodyOf } from '../request/request-body.ts'
+import { READING } from '../response/method-not-allowed.ts'
 import type { Route } from '../route/route.ts'
 
 /** The most bytes of a body: some thousand partitions. */
 const MAX_BODY_BYTES = 64 * 1024
-
-export function isOffsets(c: Context): boolean {
-  return c.req.method === 'POST' && isOffsetsPath(c.req.path)
-}
 
 /** Whether clients of a route commit for its group, by `POST …/offsets`. */
 export function isCommittedByPost({
@@ -38,6 +35,7 @@ export async function answerOffsets(c: Context, route: Route): Promise<Response>
     throw new KafkaConsumeError(
       'METHOD_NOT_ALLOWED',
       'Cannot commit offsets: this route commits by itself, or reads without a group',
+      { allow: READING },
     )
   }
   const client = clientOf(c)

@@ -8,6 +8,7 @@ import type { ProducerRecord, RecordMetadata } from '../../port/kafka.ts'
 import { urlOf } from '../request/client.ts'
 import { readRequestBody } from '../request/request-body.ts'
 import { errorResponse } from '../response/error-response.ts'
+import { methodNotAllowed } from '../response/method-not-allowed.ts'
 import type { Connection } from '../route/cluster-registry.ts'
 import {
   invalidRecord,
@@ -49,7 +50,7 @@ export function answersOf({ options, statistics, connected }: Writing): Handler 
       const isAborted = c.req.raw.signal.aborted
       statistics.countRequest(isAborted ? 'ABORTED' : asKafkaConsumeError(error).code)
       if (isAborted) return new Response(null, { status: 499 })
-      return errorResponse(c, error, showDetail, 'POST')
+      return errorResponse(c, error, showDetail)
     }
   }
 }
@@ -77,12 +78,7 @@ function answer(
 
 /** @throws KafkaConsumeError for a request that cannot be written, before any record is. */
 async function readRecords(c: Context, options: ResolvedProduceOptions): Promise<ProducerRecord[]> {
-  if (c.req.method !== 'POST') {
-    throw new KafkaConsumeError(
-      'METHOD_NOT_ALLOWED',
-      `Cannot answer ${c.req.method}: this route allows POST`,
-    )
-  }
+  if (c.req.method !== 'POST') throw methodNotAllowed(c, ['POST'])
   const encoding = c.req.header('Content-Encoding') ?? 'identity'
   if (encoding !== 'identity') throw invalidRecord('the body must not be compressed')
   const defaults = defaultsOf(urlOf(c).searchParams, options.topics)

@@ -7,18 +7,12 @@ import { WEBSOCKET_VERSION } from '../request/upgrade.ts'
 const log = logOf('http')
 
 /**
- * Answers with an error: `{message, code}`, `retryable` if it is, and `Retry-After` if the error names a
- * time.
+ * Answers with an error: `{message, code}`, `retryable` if it is, `Retry-After` if the error names a
+ * time, and `Allow` if it names methods.
  *
  * @param showDetail Whether clients may see the Kafka client's own message.
- * @param allow The method of the route.
  */
-export function errorResponse(
-  c: Context,
-  thrown: unknown,
-  showDetail: boolean,
-  allow = 'GET, HEAD',
-): Response {
+export function errorResponse(c: Context, thrown: unknown, showDetail: boolean): Response {
   const error = asKafkaConsumeError(thrown)
   if (error.code === 'INTERNAL')
     log.error('Cannot answer {method} {path}: {cause}', {
@@ -27,7 +21,7 @@ export function errorResponse(
       cause: error.cause ?? error,
     })
   if (error.retryAfter !== undefined) c.header('Retry-After', String(error.retryAfter))
-  if (error.code === 'METHOD_NOT_ALLOWED') c.header('Allow', allow)
+  if (error.allow.length > 0) c.header('Allow', error.allow.join(', '))
   if (error.code === 'UPGRADE_REQUIRED') {
     c.header('Upgrade', 'websocket')
     c.header('Sec-WebSocket-Version', WEBSOCKET_VERSION)
