@@ -15,7 +15,18 @@ export interface WatchedMember {
   ends(partitions: readonly OwnedPartition[]): Promise<PartitionOffset[]>
 }
 
-/** Compares from time to time what a member of a group has read with what Kafka has. */
+/**
+ * Compares from time to time what a member of a group has read with what Kafka has.
+ *
+ * A partition that stands still is not found while other partitions have a backlog without an end, and
+ * clients poll more slowly than Kafka's client fetches: no read then takes all that the client has, and
+ * every check starts afresh. From outside, such a partition looks like a healthy one. Its records may wait
+ * in the client's queue, whose bytes the client does not tell. Or its broker may not have been asked:
+ * brokers are asked only while the queue has room, a pause empties the queue, and the broker of the
+ * backlog may fill it again first. To replace the member on a guess would throw away what it has fetched,
+ * and change nothing. The partition is found once a read takes all records; its lag shows before
+ * (`hono_kafka_group_lag_records`).
+ */
 export class MemberProgress {
   readonly #watched: WatchedMember
   readonly #stallDetector = new StallDetector<OwnedPartition>()
@@ -33,7 +44,8 @@ export class MemberProgress {
   /**
    * @param rounds How often the member has tried to read.
    * @returns A description of the stall: the partitions that were behind Kafka and did not move for two
-   * checks, or that no read comes back. Undefined without a stall, or when Kafka does not answer.
+   * checks, in each of which a read took all records of the client, or that no read comes back. Undefined
+   * without a stall, or when Kafka does not answer.
    */
   async check(rounds: number): Promise<string | undefined> {
     if (rounds === this.#rounds) return 'no read comes back'
