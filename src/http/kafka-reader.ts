@@ -2,8 +2,8 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { KafkaConsumeError } from '../core/errors.ts'
 import { logOf } from '../core/log.ts'
 import { onUse } from '../core/on-use.ts'
-import { resolveOptions } from '../options/consume-options.ts'
 import type { KafkaTopics } from '../options/option-types.ts'
+import { resolveReaderOptions } from '../options/reader-options.ts'
 import type { RecordOf } from '../options/topic-records.ts'
 import type { KafkaReaderOptions } from '../options/typed-options.ts'
 import type { AnyRecord, ConsumedRecord } from '../records/consumed-record.ts'
@@ -36,7 +36,8 @@ export interface KafkaReaderMiddleware<Received extends AnyRecord = ConsumedReco
  * throws. Where a handler lets an error of the reader through, Hono's default error handler answers
  * with its status, code and `Retry-After` (`KafkaConsumeError.getResponse`).
  *
- * @param options See `KafkaConsumeOptions`; `bootstrapServers` and `topics` are required.
+ * @param options See `KafkaReaderOptions`; `bootstrapServers` and `topics` are required. Those of
+ * `kafkaConsume` that concern answers, such as `mode`, are refused.
  * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
  *
  * @example
@@ -64,7 +65,7 @@ export interface KafkaReaderMiddleware<Received extends AnyRecord = ConsumedReco
 export function kafkaReader<const Topics extends KafkaTopics>(
   options: KafkaReaderOptions<Topics>,
 ): KafkaReaderMiddleware<RecordOf<Topics>> {
-  const { schemas, ...resolved } = resolveOptions(options, 'kafkaReader')
+  const { schemas, ...resolved } = resolveReaderOptions(options)
   // Handlers get what schemas return, which need not be JSON: each read validates its own records. Only
   // for dead letters are records validated before a handler gets them; a poll then has their outputs.
   const route = new Route({

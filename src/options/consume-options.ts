@@ -309,12 +309,8 @@ export type ResolvedOptions = v.InferOutput<typeof optionsSchema> & {
 /**
  * Checks options and fills in the defaults.
  *
- * @param name The function that takes the options, for the message.
  * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
  */
-export function resolveOptions(
-  options: KafkaConsumeOptions,
-  name: 'kafkaConsume' | 'kafkaReader' = 'kafkaConsume',
-): ResolvedOptions {
-  return resolveBy(optionsSchema, options, name)
+export function resolveOptions(options: KafkaConsumeOptions): ResolvedOptions {
+  return resolveBy(optionsSchema, options, 'kafkaConsume')
 }

@@ -6,18 +6,21 @@ import { nearestName } from '../core/nearest-name.ts'
  * Checks options and fills in the defaults.
  *
  * @param name The function that takes the options, for the message.
+ * @param found Errors that were found before, each with the name of its option.
  * @throws KafkaConsumeError INVALID_OPTIONS, whose message names each wrong field and what is allowed.
  */
 export function resolveBy<T extends v.GenericSchema>(
   schema: T,
   options: object,
   name: string,
+  found: readonly string[] = [],
 ): v.InferOutput<T> {
   const result = v.safeParse(schema, options)
-  if (result.success) return result.output
+  if (result.success && found.length === 0) return result.output
   const known = 'entries' in schema ? Object.keys(schema.entries as object) : []
   // A value may break several rules that have one message.
-  const errors = new Set(result.issues.map((issue) => errorText(issue, known)))
+  const errors = new Set(found)
+  for (const issue of result.issues ?? []) errors.add(errorText(issue, known))
   throw new KafkaConsumeError(
     'INVALID_OPTIONS',
     `Cannot use these ${name} options: ${[...errors].join('; ')}`,

@@ -6,6 +6,7 @@ import type {
   KafkaTopics,
   TopicOptions,
 } from './option-types.ts'
+import type { AnswerOption } from './reader-options.ts'
 
 /**
  * Topics without unknown fields. The compiler looks for these in object literals, but not where a type
@@ -30,8 +31,9 @@ export type DeliveryMode = 'http-get' | 'server-sent-events' | 'websocket' | 'au
 /** The form of answers. */
 export type ResponseFormat = 'kong' | 'records' | 'value' | 'cloudevents'
 
-/** Options of `kafkaReader`, with the type of its topics. */
-export interface KafkaReaderOptions<Topics extends KafkaTopics> extends KafkaConsumeOptions {
+/** Options of `kafkaReader`, with the type of its topics: those of `kafkaConsume` that concern reading. */
+export interface KafkaReaderOptions<Topics extends KafkaTopics>
+  extends Omit<KafkaConsumeOptions, AnswerOption> {
   /** @inheritDoc */
   readonly topics: WithoutUnknownFields<Topics>
 }
@@ -42,7 +44,9 @@ export interface KafkaRouteOptions<
   Mode extends DeliveryMode,
   Form extends ResponseFormat,
   Formatted,
-> extends KafkaReaderOptions<Topics> {
+> extends KafkaConsumeOptions {
+  /** @inheritDoc */
+  readonly topics: WithoutUnknownFields<Topics>
   /** @inheritDoc */
   readonly mode?: Mode | undefined
   /** @inheritDoc */

@@ -27,11 +27,10 @@ class Guarded implements AsyncDisposable {
   constructor(target: Target, options: RouteOptions) {
     const all = {
       bootstrapServers: target.kafka.bootstrapServers,
-      mode: 'auto',
       autoOffsetReset: 'earliest',
       ...options,
     } as const
-    this.handler = kafkaConsume(all)
+    this.handler = kafkaConsume({ mode: 'auto', ...all })
     this.reader = kafkaReader(all)
     const app = new Hono<KafkaReaderEnv>()
     app.use(async (c, next) => {

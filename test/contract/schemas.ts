@@ -186,7 +186,7 @@ export function describeSchemas(target: () => Target): void {
       async (enableDlq) => {
         const { kafka } = target()
         const dlqTopic = await kafka.createTopic()
-        const options = await optionsOf()
+        const { mode: _, ...options } = await optionsOf()
         const { validate, ...standard } = schema['~standard']
         const validated: unknown[] = []
         const counted: StandardSchema = {
@@ -224,9 +224,10 @@ export function describeSchemas(target: () => Target): void {
       async (enableDlq) => {
         const { kafka } = target()
         const dlqTopic = await kafka.createTopic()
+        const { mode: _, ...options } = await optionsOf()
         const reader = kafkaReader({
           bootstrapServers: kafka.bootstrapServers,
-          ...(await optionsOf()),
+          ...options,
           ...(enableDlq && { enableDlq, dlqTopic }),
         })
         const app = new Hono()

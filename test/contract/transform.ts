@@ -34,12 +34,12 @@ export function describeTransform(target: () => Target): void {
     )
     return topic
   }
-  const options = {
+  const reading = {
     messageDeserializer: 'json',
     autoOffsetReset: 'earliest',
-    mode: 'auto',
     transform: double,
   } as const
+  const options = { ...reading, mode: 'auto' } as const
 
   describe.concurrent('a transform', () => {
     test('by GET, from a position: dropped records move the cursor', async () => {
@@ -111,7 +111,7 @@ export function describeTransform(target: () => Target): void {
       const middleware = kafkaReader({
         bootstrapServers: target().kafka.bootstrapServers,
         topics: [topic],
-        ...options,
+        ...reading,
         consumerGroup: { mode: 'manual', consumerGroupId: uniqueName('group') },
       })
       const app = new Hono<KafkaReaderEnv>()

@@ -104,6 +104,27 @@ describe('options', () => {
     )
   })
 
+  test('kafkaReader refuses options of answers, beside its other errors', () => {
+    const reader = { bootstrapServers: 'a:1', topics: ['t'] }
+    const options = { ...reader, heartbeat: 1_000, mode: 'auto', maxReplays: 0 }
+    const why =
+      'kafkaReader has no such option, since the handlers behind it answer; kafkaConsume has it'
+    expect(() => kafkaReader(options)).toThrow(
+      `Cannot use these kafkaReader options: mode: ${why}; heartbeat: ${why}; maxReplays: a whole number of replays from 1 to 48 is required`,
+    )
+    const absent = { ...reader, mode: undefined, enableDlq: false }
+    expect(() => kafkaReader(absent)).not.toThrow()
+    const wrong = undefined as unknown as typeof reader
+    expect(() => kafkaReader(wrong)).toThrow('Cannot use these kafkaReader options: ')
+  })
+
+  test('kafkaReader refuses dead letters without their topic', () => {
+    const options = { bootstrapServers: 'a:1', topics: ['t'], enableDlq: true }
+    expect(() => kafkaReader(options)).toThrow(
+      'Cannot use these kafkaReader options: dlqTopic: dlqTopic is required when enableDlq is true',
+    )
+  })
+
   test.each([
     ['localhost:9092', ['localhost:9092']],
     ['a:1, b:65535 ', ['a:1', 'b:65535']],

@@ -19,3 +19,5 @@ kafkaReader({
 kafkaProduce({ bootstrapServers, topics: [{ name: 'orders', header: v.any() }] })
 // An option that does not exist.
 kafkaReader({ bootstrapServers, topics: { orders: v.number() }, deserializer: 'json' })
+// An option of answers, which handlers behind kafkaReader make.
+kafkaReader({ bootstrapServers, topics: { orders: v.number() }, mode: 'auto' })
