@@ -16,7 +16,6 @@ const TOPIC = String.raw`(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}`
 /** A vault reference in place of a value in Kong's documents. The value is checked again when it is resolved. */
 const REFERENCE = String.raw`\{vault://[^{}]+\}`
 
-const PORT = 'a port must be a whole number from 0 to 65535'
 const TOPIC_FORM = 'a topic must be 1 to 249 of the characters a-z A-Z 0-9 . _ -'
 
 const brokerText = v.pipe(
@@ -24,32 +23,37 @@ const brokerText = v.pipe(
   v.trim(),
   v.check((text) => {
     const port = BROKER.exec(text)?.[1]
-    return port !== undefined && Number(port) <= 65_535
-  }, 'a broker must be "host:port", with a port from 0 to 65535'),
+    return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535
+  }, 'a broker must be "host:port", with a port from 1 to 65535'),
 )
 
-const brokerRecord = v.pipe(
-  record({
-    host: v.pipe(
-      v.string('a host must be text'),
-      v.minLength(1, 'a host must not be empty'),
-      v.regex(
-        new RegExp(String.raw`^(?:\[${IPV6}\]|${IPV6}|${HOST}|${REFERENCE})$`),
-        'a host must be a name or an IP address',
-      ),
-      v.description('Name or IP address of the broker'),
-    ),
-    port: v.pipe(
-      v.number(PORT),
-      v.integer(PORT),
-      v.minValue(0, PORT),
-      v.maxValue(65_535, PORT),
-      v.description('TCP port of the broker'),
-    ),
-  }),
-  v.title('BrokerAddress'),
-  v.description('Where a broker listens.'),
+const host = v.pipe(
+  v.string('a host must be text'),
+  v.minLength(1, 'a host must not be empty'),
+  v.regex(
+    new RegExp(String.raw`^(?:\[${IPV6}\]|${IPV6}|${HOST}|${REFERENCE})$`),
+    'a host must be a name or an IP address',
+  ),
+  v.description('Name or IP address of the broker'),
 )
+
+function brokerRecordOf(lowestPort: number) {
+  const error = `a port must be a whole number from ${lowestPort} to 65535`
+  const port = v.pipe(
+    v.number(error),
+    v.integer(error),
+    v.minValue(lowestPort, error),
+    v.maxValue(65_535, error),
+    v.description('TCP port of the broker'),
+  )
+  return v.pipe(
+    record({ host, port }),
+    v.title('BrokerAddress'),
+    v.description('Where a broker listens.'),
+  )
+}
+
+const brokerRecord = brokerRecordOf(1)
 
 const isIpv6 = new RegExp(`^${IPV6}$`)
 
@@ -133,8 +137,9 @@ function topicsOf<T extends v.GenericSchema<unknown, Pick<Topic, 'name' | 'schem
   )
 }
 
+// Kong accepts the port 0.
 const kongBroker = v.pipe(
-  brokerRecord,
+  brokerRecordOf(0),
   v.transform((broker) => textOf(broker)),
 )
 /** Brokers in Kong's form: `{host, port}`. */

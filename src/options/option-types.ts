@@ -12,7 +12,7 @@ export interface KafkaConnectionOptions {
    * Brokers to connect to first: `"host:port,host:port"`, or an array of such texts or of
    * `{host, port}`. They name the other brokers.
    *
-   * `INVALID_OPTIONS` otherwise: a broker must be "host:port", with a port from 0 to 65,535; at
+   * `INVALID_OPTIONS` otherwise: a broker must be "host:port", with a port from 1 to 65,535; at
    * least one broker is required.
    */
   readonly bootstrapServers: string | ReadonlyArray<string | BrokerAddress>
@@ -57,7 +57,7 @@ export interface BrokerAddress {
   /**
    * TCP port of the broker.
    *
-   * `INVALID_OPTIONS` otherwise: a port must be a whole number from 0 to 65,535.
+   * `INVALID_OPTIONS` otherwise: a port must be a whole number from 1 to 65,535.
    */
   readonly port: number
 }

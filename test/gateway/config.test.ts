@@ -164,6 +164,7 @@ describe('settings of the gateway', () => {
     [[], { KAFKA_TOPICS: 't' }, ['--topics', 'KAFKA_TOPICS', '--brokers', 'KAFKA_BROKERS']],
     [['--brokers', 'a:', '--topics', 't'], {}, ['--brokers', 'KAFKA_BROKERS', 'host:port']],
     [['--brokers', 'a b', '--topics', 't'], {}, ['--brokers', 'KAFKA_BROKERS', 'host:port']],
+    [['--brokers', 'a:0', '--topics', 't'], {}, ['--brokers', 'KAFKA_BROKERS', '1 to 65535']],
     [['--brokers', 'a:1', '--topics', 'a b'], {}, ['--topics', 'KAFKA_TOPICS', '249']],
     [[...cluster, '--prot', '1'], {}, ['unknown option --prot']],
     [['-x'], {}, ['unknown option -x']],

@@ -283,7 +283,6 @@ describe('a config of kafka-consume', () => {
 describe('brokers and topics', () => {
   test.each([
     ['kafka.test', 9092, 'kafka.test:9092'],
-    ['a', 0, 'a:0'],
     ['a_b', 65_535, 'a_b:65535'],
     ['127.0.0.1', 1, '127.0.0.1:1'],
     ['::1', 1, '[::1]:1'],
@@ -730,7 +729,8 @@ describe('options', () => {
     })
     for (const [wrong, says] of [
       [{ bootstrapServers: [{ host: 'a' }] }, 'bootstrapServers.0'],
-      [{ bootstrapServers: [{ host: 'a', port: 65_536 }] }, 'from 0 to 65535'],
+      [{ bootstrapServers: [{ host: 'a', port: 65_536 }] }, 'from 1 to 65535'],
+      [{ bootstrapServers: [{ host: 'a', port: 0 }] }, 'from 1 to 65535'],
       [{ bootstrapServers: [{ host: '{vault://env/A}', port: 1 }] }, 'bootstrapServers.0'],
       [{ topics: [{ name: 'a b' }] }, 'topics.0.name'],
       [{ topics: ['a', { name: 'a' }] }, 'only once'],

@@ -181,6 +181,15 @@ describe.each(NAMES)('%s', (name) => {
     expect(options.bootstrapServers).toEqual(['localhost:9092'])
   })
 
+  test('is accepted with brokers of the port 0, whose outage names the field', () => {
+    const bootstrap_servers = [1, 0].map((port) => ({ host: 'a', port }))
+    const { config } = read(name, { bootstrap_servers })
+    expect(config['bootstrap_servers']).toEqual(bootstrap_servers)
+    const plugin = { id: ID, name, config } as unknown as KongPlugin
+    const { options } = pluginOptions(partsOf(plugin, [], {}, () => false))
+    expect(options.bootstrapServers).toEqual(['a:1', 'bootstrap-servers-of-port-0.invalid:9092'])
+  })
+
   test('requires its topic only', () => {
     const topic = name === 'confluent-consume' ? 'topics' : 'topic'
     expect(refusal(name, {})).toBe(`${topic}: required field missing`)

@@ -162,6 +162,7 @@ describe('options', () => {
     [{ bootstrapServers: [] }, 'bootstrapServers', 'at least one broker'],
     [{ bootstrapServers: ['a:1', 'b'] }, 'bootstrapServers.1', 'host:port'],
     [{ bootstrapServers: 'a:65536' }, 'bootstrapServers.0', '65535'],
+    [{ bootstrapServers: 'a:1,b:0' }, 'bootstrapServers.1', 'from 1 to 65535'],
     [{ bootstrapServers: 'http://a:1' }, 'bootstrapServers.0', 'host:port'],
     [{ bootstrapServers: [1] }, 'bootstrapServers.0', 'text'],
     [{ bootstrapServers: 9092 }, 'bootstrapServers', 'host:port'],

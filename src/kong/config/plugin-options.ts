@@ -119,6 +119,8 @@ export interface PluginSurroundings {
 
 /** Kong accepts plugins without brokers, which fail with each request. RFC 2606 reserves the domain. */
 const NO_BROKERS = ['no-bootstrap-servers.invalid:9092']
+/** Kong accepts brokers of the port 0, too, where nothing can listen: the name shows in the outage. */
+const PORT_0 = 'bootstrap-servers-of-port-0.invalid:9092'
 
 /**
  * The options of the middleware that serves a plugin.
@@ -134,7 +136,7 @@ export function pluginOptions(
     const { bootstrapServers, security, authentication } = made.options
     const isVerifying = security?.ssl || authentication?.mechanism === 'OAUTHBEARER'
     const surroundings = {
-      bootstrapServers: bootstrapServers.length > 0 ? bootstrapServers : brokers,
+      bootstrapServers: bootstrapServers.length > 0 ? connectable(bootstrapServers) : brokers,
       security: {
         ...security,
         ...(isVerifying && ca !== undefined && { ca: { file: ca } }),
@@ -151,6 +153,10 @@ export function pluginOptions(
     if (!(error instanceof SchemaViolation)) throw error
     throw new SchemaViolation(conceal(error.fields, secretsOf(config, resolved)))
   }
+}
+
+function connectable(brokers: KafkaPluginOptions['options']['bootstrapServers']) {
+  return Array.from(brokers, (broker) => (String(broker).endsWith(':0') ? PORT_0 : broker))
 }
 
 /** @throws KafkaConsumeError INVALID_OPTIONS */
