@@ -1,5 +1,5 @@
 import type { Context, Handler, MiddlewareHandler } from 'hono'
-import type { Registry } from 'prom-client'
+import type { Counter, Registry } from 'prom-client'
 import packageJson from '../../package.json' with { type: 'json' }
 import { observeRequests, type RequestObserver } from '../core/request-statistics.ts'
 import { addRouteMetrics } from './add-route-metrics.ts'
@@ -44,7 +44,8 @@ export interface KafkaMetrics {
 
 /**
  * Metrics of handlers of `kafkaConsume` and `kafkaProduce`, in Prometheus's text format. docs/operations.md
- * lists their names. They are collected when they are printed: nothing runs in between.
+ * lists their names. They are collected when they are printed. Until they are printed for the first time, nothing runs in between;
+ * then prom-client samples the delay of the event loop 50 times a second, unless there is a `registry`.
  *
  * @param routes Handlers by the name that they have as the label `route`, or a function that returns
  *   them, called each time that metrics are printed.
@@ -72,11 +73,12 @@ export function kafkaMetrics(
   { registry }: MetricsOptions = {},
 ): KafkaMetrics {
   const { metrics, observe } = metricsOf(typeof routes === 'function' ? routes : () => routes)
-  const register = registry ? addTo(registry, metrics) : processRegistry(metrics)
+  const shared = registry && addTo(registry, metrics)
+  const own = processRegistry(metrics)
   return {
     registerMetrics: observeRequests([observe]),
     printMetrics: async (c) => {
-      const found = await register
+      const found = shared ?? (await own())
       return metricsAnswer(c, await found.metrics(), found.contentType)
     },
     observe,
@@ -96,11 +98,11 @@ interface GatewayMetrics extends Pick<KafkaMetrics, 'observe'> {
 
 export function gatewayMetrics(routes: () => MeasuredRoutes): GatewayMetrics {
   const { metrics, observe } = metricsOf(routes)
-  const register = processRegistry(metrics)
+  const registry = processRegistry(metrics)
   return {
     observe,
-    print: async () => (await register).metrics(),
-    values: async () => (await register).getMetricsAsJSON(),
+    print: async () => (await registry()).metrics(),
+    values: async () => (await registry()).getMetricsAsJSON(),
   }
 }
 
@@ -149,24 +151,47 @@ function addTo<R extends MetricsRegistry>(registry: R, metrics: readonly Scraped
 }
 
 /**
- * A registry with the metrics of the process besides these. prom-client is loaded now, which an app
- * without metrics does without.
+ * A registry with the metrics of the process besides these. prom-client is loaded with the first scrape: it
+ * wakes its thread for each sample of the event loop's delay, which nobody would read before.
  */
-function processRegistry(metrics: readonly ScrapedMetric[]): Promise<Registry> {
-  const loaded = import('prom-client').then(({ collectDefaultMetrics, Registry }) => {
-    const register = new Registry()
-    collectDefaultMetrics({ register })
-    for (const name of [...ENGINE_SPECIFIC, ...MISNAMED]) register.removeSingleMetric(name)
-    for (const metric of register.getMetricsAsArray()) {
-      // All threads of a process see its processor time and its memory.
-      if (metric.name.startsWith('process_')) Object.assign(metric, { aggregator: 'first' })
-    }
-    return addTo(register, metrics)
-  })
-  // Each scrape reports the error.
-  loaded.catch(() => undefined)
-  return loaded
+function processRegistry(metrics: readonly ScrapedMetric[]): () => Promise<Registry> {
+  let registry: Promise<Registry> | undefined
+  return () => {
+    registry ??= collectProcess(metrics).catch((error) => {
+      // The next scrape tries again.
+      registry = undefined
+      throw error
+    })
+    return registry
+  }
 }
+
+async function collectProcess(metrics: readonly ScrapedMetric[]): Promise<Registry> {
+  const { collectDefaultMetrics, Registry } = await import('prom-client')
+  const register = new Registry()
+  const earlier = process.cpuUsage()
+  collectDefaultMetrics({ register, eventLoopMonitoringPrecision: DELAY_SAMPLE_MS })
+  // prom-client counts processor time from here on.
+  addSeconds(register, 'process_cpu_user_seconds_total', earlier.user)
+  addSeconds(register, 'process_cpu_system_seconds_total', earlier.system)
+  addSeconds(register, 'process_cpu_seconds_total', earlier.user + earlier.system)
+  for (const name of [...ENGINE_SPECIFIC, ...MISNAMED]) register.removeSingleMetric(name)
+  for (const metric of register.getMetricsAsArray()) {
+    // All threads of a process see its processor time and its memory.
+    if (metric.name.startsWith('process_')) Object.assign(metric, { aggregator: 'first' })
+  }
+  // Without a sample the lowest delay is 292 years.
+  await new Promise((resolve) => setTimeout(resolve, 2 * DELAY_SAMPLE_MS))
+  return addTo(register, metrics)
+}
+
+function addSeconds(register: Registry, name: string, microseconds: number): void {
+  const counter = register.getSingleMetric(name) as Counter
+  counter.inc(microseconds / 1e6)
+}
+
+/** Milliseconds between two samples of the event loop's delay, each of which wakes the thread. */
+const DELAY_SAMPLE_MS = 20
 
 /** Metrics of heap spaces, which only V8 has: other engines would show zeros. */
 const ENGINE_SPECIFIC = ['total', 'used', 'available'].map(

@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, spyOn, test } from 'bun:test'
+import perfHooks from 'node:perf_hooks'
 import { Hono } from 'hono'
 import { Registry } from 'prom-client'
 import { brokerStates } from '../../kafka/client/broker-statistics.ts'
@@ -237,6 +238,39 @@ describe('statistics of brokers', () => {
       failed: 6,
     })
     expect(states[1]).toMatchObject({ isUp: false, roundTrip: undefined })
+  })
+})
+
+describe('metrics of the process', () => {
+  test('sample the delay of the event loop from the first scrape on, and not before', async () => {
+    const monitor = spyOn(perfHooks, 'monitorEventLoopDelay')
+    const app = new Hono().get('/metrics', kafkaMetrics({}).printMetrics)
+    await import('prom-client')
+    await new Promise(setImmediate)
+    expect(monitor).not.toHaveBeenCalled()
+    const metrics = await scrape(app)
+    await scrape(app)
+    expect(monitor.mock.calls).toEqual([[{ resolution: 20 }]])
+    monitor.mockRestore()
+    // Without a sample the lowest delay would be the largest number, and the mean would be NaN.
+    for (const name of ['min', 'mean', 'max']) {
+      expect(metrics.value(`nodejs_eventloop_lag_${name}_seconds`)).toBeWithin(0, 60)
+    }
+  })
+
+  test('count the processor time since the process began', async () => {
+    const app = new Hono().get('/metrics', kafkaMetrics({}).printMetrics)
+    const before = process.cpuUsage()
+    const metrics = await scrape(app)
+    const after = process.cpuUsage()
+    const between = (name: string, from: number, to: number) => {
+      // Some microseconds pass between two looks at the time.
+      expect(metrics.value(name)).toBeWithin(from / 1e6 - 0.01, to / 1e6 + 0.01)
+    }
+    between('process_cpu_user_seconds_total', before.user, after.user)
+    between('process_cpu_system_seconds_total', before.system, after.system)
+    const [from, to] = [before, after].map(({ user, system }) => user + system)
+    between('process_cpu_seconds_total', from ?? 0, to ?? 0)
   })
 })
 
