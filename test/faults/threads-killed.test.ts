@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { EventSource } from 'eventsource'
 import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
+import { uniqueName } from '../support/names.ts'
 import { until } from '../support/wait.ts'
 
 const KILLABLE = preload('kill-by-signal.ts')
@@ -98,6 +99,20 @@ describe('threads that end while clients are connected', () => {
       for (const { got } of clients) expect(got).toHaveLength(all)
     } finally {
       for (const client of clients) client[Symbol.dispose]()
+    }
+  })
+
+  test('another thread serves in the place of one that ended, also while a topic is missing', async () => {
+    const { gateway, url } = await gatewayOf(uniqueName('missing'), KILLABLE)
+    await using _ = gateway
+    await until(
+      () => gateway.stderr.includes('Kafka does not have it'),
+      () => `the topic to be missed: ${gateway.stderr.slice(-500)}`,
+    )
+    await killThread(gateway, 1)
+    for (let i = 0; i < 2 * CLIENTS; i++) {
+      const answer = await fetch(`${url}/healthz`, { headers: { connection: 'close' } })
+      expect(answer.status).toBe(200)
     }
   })
 

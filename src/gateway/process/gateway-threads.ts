@@ -73,6 +73,7 @@ export class GatewayThreads implements GatewayServer {
         settings: () => ({ config: this.#config, cluster }),
         handlers: (thread) => this.#handlers(thread),
         bringUp: (thread) => this.#bringUp(thread),
+        start: async ({ messenger }) => this.#isStarted && messenger.request('start'),
         onFatalError: exitWithError,
       },
       count,
@@ -197,7 +198,6 @@ export class GatewayThreads implements GatewayServer {
       await this.#send(thread)
     } while (served !== this.#snapshot)
     await thread.messenger.request('listen', this.#ports)
-    if (this.#isStarted) await thread.messenger.request('start')
   }
 }
 

@@ -55,6 +55,11 @@ export interface ThreadProgram<Own> {
   handlers(thread: PooledThread): MessageHandlers
   /** Has a thread that takes another one's place serve as the others do. */
   bringUp(thread: PooledThread): Promise<void>
+  /**
+   * Called when such a thread serves: resolves when it has its shares of Kafka, which may take as long as an
+   * outage. The ended thread keeps its own until then, at most some seconds. Default: at once.
+   */
+  start?(thread: PooledThread): Promise<unknown>
   /** Called when no thread can be started any more, or one that is blocked cannot be ended. */
   onFatalError(error: unknown): void
 }
@@ -311,6 +316,7 @@ export class ThreadPool<Own> {
       if (this.#isClosing) return replaced.resolve()
       await this.#program.bringUp(next)
       log.info('Thread {index} serves again', { index })
+      await this.#program.start?.(next)
     } catch (error) {
       // A thread that has ended meanwhile is replaced by the handler of its end.
       if (!next.messenger.isClosed) {
