@@ -2,6 +2,8 @@
 export interface Gauge {
   /** The sum over all threads. */
   readonly value: number
+  /** The numbers of the other threads. */
+  readonly others: readonly number[]
   /** Resolves when the gauge counts all threads; undefined once it does. */
   readonly counting?: Promise<void> | undefined
   add(change: number): void
@@ -12,6 +14,7 @@ export interface Gauge {
 /** A gauge of this thread alone. */
 export class LocalGauge implements Gauge {
   value = 0
+  readonly others = []
 
   add(change: number): void {
     this.value += change

@@ -6,6 +6,8 @@ import type { SharedPlaces } from '../port/threads.ts'
 const RETRY_MS = 20
 /** Attempts after which other threads are asked again. */
 const RETRIES_PER_ASK = 5
+/** Attempts for which a free place is left to a thread that has waited longer: one that is blocked does not take it. */
+const RETRIES_FOR_OTHERS = 10
 /** Milliseconds that other threads may take to leave a place: to close a consumer takes longer on a busy machine. */
 const OTHERS_MS = 1_000
 
@@ -15,13 +17,21 @@ export interface PausedRead {
   giveWay(): void
 }
 
+/** A stream that waits for a place. */
+interface WaitingStream {
+  readonly enter: () => void
+  /** Milliseconds since 1970, by a clock that is not set. */
+  readonly since: number
+}
+
 /**
  * The consumers of catch-up reads, up to a limit.
  *
  * Overflow policy: a consumer that is suspended for a next page gives way first, then the read that has been
  * paused the longest. When there is neither, a new request is refused with TOO_MANY_REPLAYS. An
  * open stream waits in turn instead, since its client would lose its place. Where several threads share
- * the limit, each asks the others to let a read give way before it refuses one.
+ * the limit, each asks the others to let a read give way before it refuses one, and a place goes to the
+ * stream that has waited the longest, whichever thread it is of.
  */
 export class CatchUpPool {
   readonly #cluster: KafkaCluster
@@ -30,10 +40,12 @@ export class CatchUpPool {
   readonly #places: SharedPlaces | undefined
   /** Paused reads, the longest paused first. */
   readonly #paused = new Set<PausedRead>()
-  readonly #queue: Array<() => void> = []
+  readonly #queue: WaitingStream[] = []
   #open = 0
   /** Takes places that other threads have left, while streams wait for one. */
   #retries: ReturnType<typeof setInterval> | undefined
+  /** Attempts in a row that left a free place to another thread. */
+  #leftToOthers = 0
   #fallenBehind = 0
   #replaced = 0
 
@@ -133,7 +145,7 @@ export class CatchUpPool {
   }
 
   async #enter(patient: boolean, signal?: AbortSignal): Promise<void> {
-    if (this.#takePlace()) return
+    if (this.#mayPass() && this.#takePlace()) return
     const isLeft = this.#makeRoom()
     if (!isLeft && !patient) {
       if (await this.#takePlaceOfOthers()) return
@@ -149,15 +161,41 @@ export class CatchUpPool {
         signal?.removeEventListener('abort', leave)
         resolve()
       }
+      const since = Math.round(performance.timeOrigin + performance.now())
+      const waiting = { enter, since }
       const leave = () => {
-        this.#queue.splice(this.#queue.indexOf(enter), 1)
+        this.#queue.splice(this.#queue.indexOf(waiting), 1)
+        this.#tellOthers()
         reject(signal?.reason)
       }
       signal?.throwIfAborted()
       signal?.addEventListener('abort', leave, { once: true })
-      this.#queue.push(enter)
+      this.#queue.push(waiting)
+      this.#tellOthers()
       this.#awaitOthers()
     })
+  }
+
+  /** Whether a stream of another thread has waited longer than each of this one's. */
+  get #isTurnOfOthers(): boolean {
+    const since = this.#places?.othersWaitSince
+    return since !== undefined && since < (this.#queue[0]?.since ?? Infinity)
+  }
+
+  /** Whether a request that has not waited may take a free place: nobody waits for it. */
+  #mayPass(): boolean {
+    return this.#queue.length === 0 && !this.#isTurnOfOthers
+  }
+
+  /** Lets the stream in that has waited the longest. */
+  #admit(): void {
+    const next = this.#queue.shift()
+    this.#tellOthers()
+    next?.enter()
+  }
+
+  #tellOthers(): void {
+    this.#places?.waitSince(this.#queue[0]?.since)
   }
 
   /** @returns Whether there was a place. */
@@ -175,7 +213,7 @@ export class CatchUpPool {
     const until = performance.now() + OTHERS_MS
     while (performance.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
-      if (this.#takePlace()) return true
+      if (this.#mayPass() && this.#takePlace()) return true
     }
     return false
   }
@@ -190,7 +228,7 @@ export class CatchUpPool {
     places.ask()
     let retries = 0
     this.#retries = setInterval(() => {
-      while (this.#queue.length > 0 && this.#takePlace()) this.#queue.shift()?.()
+      while (this.#queue.length > 0 && this.#mayTakeNow() && this.#takePlace()) this.#admit()
       if (this.#queue.length > 0) {
         if (++retries % RETRIES_PER_ASK === 0) places.ask()
         return
@@ -198,6 +236,14 @@ export class CatchUpPool {
       clearInterval(this.#retries)
       this.#retries = undefined
     }, RETRY_MS)
+  }
+
+  /** Whether there is a place, and it is not left to a stream of another thread that has waited longer. */
+  #mayTakeNow(): boolean {
+    const isFree = (this.#places?.taken ?? this.#open) < this.#limit
+    const isLeft = isFree && this.#isTurnOfOthers && this.#leftToOthers < RETRIES_FOR_OTHERS
+    this.#leftToOthers = isLeft ? this.#leftToOthers + 1 : 0
+    return isFree && !isLeft
   }
 
   /** @returns Whether a place will become free. */
@@ -211,9 +257,8 @@ export class CatchUpPool {
   }
 
   #leave(): void {
-    const next = this.#queue.shift()
-    if (next) {
-      next()
+    if (this.#queue.length > 0 && !this.#isTurnOfOthers) {
+      this.#admit()
       return
     }
     this.#open--

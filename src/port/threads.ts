@@ -18,8 +18,12 @@ export interface ConsumerUse {
 export interface SharedPlaces {
   /** The places that are taken, by all threads. */
   readonly taken: number
+  /** Since when another thread has waited for a place, in milliseconds since 1970; undefined while none waits. */
+  readonly othersWaitSince: number | undefined
   /** Takes places, or leaves them with a negative number. */
   add(places: number): void
+  /** Says since when this thread has waited for a place, in whole milliseconds since 1970. */
+  waitSince(time: number | undefined): void
   /** Asks other threads to leave a place that they can do without. */
   ask(): void
   /** Called when another thread asks. */

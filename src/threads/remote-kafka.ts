@@ -90,7 +90,8 @@ export class RemoteKafka implements KafkaSide {
   }
 
   sharedPlaces(name: string): SharedPlaces {
-    const places = new RemotePlaces(this.#makeGauge(name), {
+    const gauges = [this.#makeGauge(name), this.#makeGauge(`${name}: waiting since`)] as const
+    const places = new RemotePlaces(gauges, {
       ask: () => this.#messenger.notify('wantPlace', name),
       onRelease: () => this.#places.delete(name),
     })
@@ -272,21 +273,38 @@ class RemoteCluster implements KafkaCluster {
 }
 
 class RemotePlaces implements SharedPlaces {
-  readonly #gauge: Gauge
+  readonly #taken: Gauge
+  /** Since when each thread has waited; 0 for one that does not wait. */
+  readonly #waiting: Gauge
   readonly #calls: { readonly ask: () => void; readonly onRelease: () => void }
+  #waitsSince = 0
   #leave = () => {}
 
-  constructor(gauge: Gauge, calls: { readonly ask: () => void; readonly onRelease: () => void }) {
-    this.#gauge = gauge
+  constructor(
+    [taken, waiting]: readonly [taken: Gauge, waiting: Gauge],
+    calls: { readonly ask: () => void; readonly onRelease: () => void },
+  ) {
+    this.#taken = taken
+    this.#waiting = waiting
     this.#calls = calls
   }
 
   get taken(): number {
-    return this.#gauge.value
+    return this.#taken.value
+  }
+
+  get othersWaitSince(): number | undefined {
+    const times = this.#waiting.others.filter((time) => time > 0)
+    return times.length > 0 ? Math.min(...times) : undefined
   }
 
   add(places: number): void {
-    this.#gauge.add(places)
+    this.#taken.add(places)
+  }
+
+  waitSince(time = 0): void {
+    this.#waiting.add(time - this.#waitsSince)
+    this.#waitsSince = time
   }
 
   ask(): void {
@@ -303,7 +321,8 @@ class RemotePlaces implements SharedPlaces {
   }
 
   release(): void {
-    this.#gauge.release()
+    this.#taken.release()
+    this.#waiting.release()
     this.#calls.onRelease()
   }
 }

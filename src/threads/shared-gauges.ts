@@ -158,6 +158,12 @@ class SharedGauge implements Gauge {
     return sum
   }
 
+  get others(): readonly number[] {
+    if (this.#at === undefined) return []
+    const parts = [...this.#parts.subarray(this.#at, this.#at + this.#threads)]
+    return parts.filter((_, thread) => thread !== this.#thread)
+  }
+
   add(change: number): void {
     this.#own += change
     this.#write(change)
