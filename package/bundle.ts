@@ -30,7 +30,7 @@ const APART = [
  * throw; one whose calls of `require` an app's bundler must see as they are; and the check of the runtime,
  * which comes before anything else.
  */
-const UNBUNDLED = /^(?:native\/.*|src\/core\/(?:package-url|errors|on-use|runtime))\.js$/
+const UNBUNDLED = /^(?:native\/.*|src\/core\/(?:package-url|errors|packages|runtime))\.js$/
 
 /**
  * Replaces the compiled modules of a folder.

@@ -3,7 +3,7 @@
  * that logs nothing goes on without it.
  */
 import type { Logger, LogRecord, Sink, TextFormatter } from '@logtape/logtape'
-import { packages } from './on-use.ts'
+import { packages } from './packages.ts'
 
 /** The root of all log categories. */
 export const LOG_ROOT = 'hono-kafka-consume'
@@ -57,11 +57,21 @@ class LazyLog implements Log {
   }
 
   #method(name: keyof Log): WriteLine {
-    if (name === 'warn' || name === 'error') printWarningsByDefault()
+    const isWarning = name === 'warn' || name === 'error'
     // An app that has not loaded LogTape has not asked for other lines.
-    else if (!shared[ROOT_LOGGER]) return ignore
-    this.#logger ??= (shared[ROOT_LOGGER] ?? logTape().getLogger()).getChild([LOG_ROOT, this.#name])
-    return this.#logger[name].bind(this.#logger)
+    if (!isWarning && !shared[ROOT_LOGGER]) return ignore
+    try {
+      if (isWarning) printWarningsByDefault()
+      this.#logger ??= (shared[ROOT_LOGGER] ?? logTape().getLogger()).getChild([
+        LOG_ROOT,
+        this.#name,
+      ])
+      return this.#logger[name].bind(this.#logger)
+    } catch {
+      // LogTape could not be loaded, as in a process at its limit of open files. What logs must not fail.
+      return (message, values) =>
+        console.error(`${LOG_ROOT}.${this.#name}: ${message}`, values ?? '')
+    }
   }
 }
 
@@ -149,8 +159,8 @@ let isDefaultDecided = false
  */
 function printWarningsByDefault(): void {
   if (isDefaultDecided) return
-  isDefaultDecided = true
   const { getConsoleSink, getLogger, inspectLogger, withFilter } = logTape()
+  isDefaultDecided = true
   // Whichever copy of LogTape the app has configured.
   if (inspectLogger([LOG_ROOT]).source !== 'unconfigured') return
   // LogTape's declarations leave the field out: its own `configure` would refuse a second call.

@@ -1,4 +1,4 @@
-import { packages } from './on-use.ts'
+import { packages } from './packages.ts'
 
 /** Edits by which a mistyped name may differ. */
 const MAX_EDITS = 3

@@ -1,79 +1,58 @@
-/**
- * Modules that are loaded at their first use: an app that does not use them starts without them. Functions
- * that return at once use `packages`, handlers use `onUse`, and other functions that may wait use `import()`.
- */
+/** Loads code and files at their first use, such as the modules of a handler: an app starts without them. */
+import { KafkaConsumeError } from './errors.ts'
+import { logOf } from './log.ts'
 
-/** A module of Node's, as Bun, Deno and Node bring it; undefined on other runtimes. */
-export function builtinModule(name: string): unknown {
-  return (globalThis as Builtins).process?.getBuiltinModule?.(name)
-}
-
-interface Builtins {
-  readonly process?: { getBuiltinModule?(name: string): unknown }
-}
+const log = logOf('loading')
 
 /**
- * Loads a package. Bundlers find one only by a call of `require` with its name, hence one function for
- * each. The caller knows the package's type: Deno would take that of another copy here, for `require`.
+ * Returns a function that loads something once. After a failure, as in a process at its limit of open
+ * files, the next call loads it again.
+ *
+ * Some errors of an import stay, because the runtime keeps them: on Bun and Node 22 those of a module that
+ * was read while one that it imports was not, on Bun those of a package that was not found, and on Deno
+ * those of a missing file and of files outside of `node_modules`.
+ *
+ * @throws What `load` throws.
  */
-export const packages: Readonly<
-  Record<'cel' | 're2' | 'lua' | 'sha2' | 'logtape' | 'levenshtein', () => unknown>
-> = {
-  /** Evaluates filters. */
-  cel: () => (hasRequire() ? require('@marcbachmann/cel-js') : requireOf('@marcbachmann/cel-js')),
-  /** Regular expressions of filters. */
-  re2: () => (hasRequire() ? require('re2js') : requireOf('re2js')),
-  /** The syntax of Lua functions. */
-  lua: () => (hasRequire() ? require('luaparse') : requireOf('luaparse')),
-  /** The hashes of pages' versions. */
-  sha2: () =>
-    hasRequire() ? require('@noble/hashes/sha2.js') : requireOf('@noble/hashes/sha2.js'),
-  /** The distance between a mistyped name and a known one. */
-  levenshtein: () =>
-    hasRequire() ? require('fastest-levenshtein') : requireOf('fastest-levenshtein'),
-  /** Routes and prints the lines of the log. */
-  logtape: () => (hasRequire() ? require('@logtape/logtape') : requireOf('@logtape/logtape')),
-}
-
-/** Whether this module has a `require`, as on Bun and in bundles. */
-function hasRequire(): boolean {
-  return typeof require === 'function'
-}
-
-/** Loads a package on Deno and Node, where a module has no `require`. */
-function requireOf(name: string): unknown {
-  return requireFrom(import.meta.url)(name)
-}
-
-/** A `require` as a module at a URL, or at a path, would have it. */
-export function requireFrom(from: string): RequireFunction {
-  const { createRequire } = builtinModule('node:module') as {
-    createRequire(from: string): RequireFunction
+export function loadOnce<T>(load: () => Promise<T>): () => Promise<T> {
+  let loading: Promise<T> | undefined
+  return () => {
+    loading ??= load().catch((error: unknown) => {
+      loading = undefined
+      throw error
+    })
+    return loading
   }
-  return createRequire(from)
-}
-
-interface RequireFunction {
-  (name: string): unknown
-  /** The path of the file that would be loaded. */
-  resolve(name: string): string
 }
 
 /**
- * A function, such as a handler, whose code is loaded with its first call. Later calls return what the function
- * returns, and no promise of it: runtimes are faster with a Response than with a Promise.
+ * A function, such as a handler, whose code is loaded with its first call, as {@link loadOnce} does. Later calls
+ * return what the function returns, and no promise of it: runtimes are faster with a Response than with a
+ * Promise.
+ *
+ * @param load Loads the function.
+ * @throws KafkaConsumeError INTERNAL when the function could not be loaded. It is retryable.
  */
 export function onUse<Args extends unknown[], Result>(
   load: () => Promise<(...args: Args) => Result>,
 ): (...args: Args) => Result | Promise<Awaited<Result>> {
   let loaded: ((...args: Args) => Result) | undefined
-  let loading: Promise<(...args: Args) => Result> | undefined
+  const loading = loadOnce(async () => {
+    loaded = await load().catch(reportFailure)
+    return loaded
+  })
   return (...args) => {
     if (loaded) return loaded(...args)
-    loading ??= load().then((fn) => {
-      loaded = fn
-      return fn
-    })
-    return loading.then((fn) => fn(...args)) as Promise<Awaited<Result>>
+    return loading().then((fn) => fn(...args)) as Promise<Awaited<Result>>
   }
+}
+
+function reportFailure(cause: unknown): never {
+  log.error('Cannot load what answers requests: {cause}', { cause })
+  const detail = cause instanceof Error ? cause.message : String(cause)
+  throw new KafkaConsumeError(
+    'INTERNAL',
+    'Cannot answer: a part of the program could not be loaded',
+    { cause, detail, retryable: true },
+  )
 }

@@ -6,7 +6,7 @@
  */
 import packageJson from '../../package.json' with { type: 'json' }
 import { KafkaConsumeError } from './errors.ts'
-import { requireFrom } from './on-use.ts'
+import { requireFrom } from './packages.ts'
 
 const [, extension] = /\/src\/core\/package-url\.(ts|js)$/.exec(import.meta.url) ?? []
 

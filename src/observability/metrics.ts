@@ -1,6 +1,7 @@
 import type { Context, Handler, MiddlewareHandler } from 'hono'
 import type { Counter, Registry } from 'prom-client'
 import packageJson from '../../package.json' with { type: 'json' }
+import { loadOnce } from '../core/on-use.ts'
 import { observeRequests, type RequestObserver } from '../core/request-statistics.ts'
 import { addRouteMetrics } from './add-route-metrics.ts'
 import { addRequestMetrics } from './request-metrics.ts'
@@ -155,15 +156,7 @@ function addTo<R extends MetricsRegistry>(registry: R, metrics: readonly Scraped
  * wakes its thread for each sample of the event loop's delay, which nobody would read before.
  */
 function processRegistry(metrics: readonly ScrapedMetric[]): () => Promise<Registry> {
-  let registry: Promise<Registry> | undefined
-  return () => {
-    registry ??= collectProcess(metrics).catch((error) => {
-      // The next scrape tries again.
-      registry = undefined
-      throw error
-    })
-    return registry
-  }
+  return loadOnce(() => collectProcess(metrics))
 }
 
 async function collectProcess(metrics: readonly ScrapedMetric[]): Promise<Registry> {

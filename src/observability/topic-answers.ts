@@ -20,8 +20,6 @@ export interface ReadingRoute {
 }
 
 /** The answers of `topicRoutes`. */
-export type TopicAnswers = ReturnType<typeof topicAnswers>
-
 export function topicAnswers(reading: () => readonly ReadingRoute[]) {
   const snapshots = new TopicSnapshots()
   const settings = new SettingsCache()

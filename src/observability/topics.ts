@@ -1,6 +1,7 @@
 /** `GET /topics`: the topics of a gateway's routes, or of an app's. Their answers are loaded with the first request. */
 import { Hono } from 'hono'
-import type { ReadingRoute, TopicAnswers } from './topic-answers.ts'
+import { loadOnce } from '../core/on-use.ts'
+import type { ReadingRoute } from './topic-answers.ts'
 import type { DetailedHandler } from './topic-snapshots.ts'
 
 /**
@@ -12,11 +13,7 @@ import type { DetailedHandler } from './topic-snapshots.ts'
  * @param reading Returns the routes that read; called at each request.
  */
 export function topicRoutes(reading: () => readonly ReadingRoute[]): Hono {
-  let loading: Promise<TopicAnswers> | undefined
-  const answers = () => {
-    loading ??= import('./topic-answers.ts').then(({ topicAnswers }) => topicAnswers(reading))
-    return loading
-  }
+  const answers = loadOnce(async () => (await import('./topic-answers.ts')).topicAnswers(reading))
   const app = new Hono()
   app.get('/', async (c) => (await answers()).list(c))
   app.get('/:topic', async (c) => (await answers()).detail(c, c.req.param('topic')))

@@ -1,7 +1,7 @@
 /** The syntax of Lua functions and expressions in options. */
 import type { Node } from 'luaparse'
 import * as v from 'valibot'
-import { packages } from '../core/on-use.ts'
+import { packages } from '../core/packages.ts'
 import { text } from './fields.ts'
 
 /**

@@ -274,6 +274,50 @@ for await (const { value, cursor } of stream('${server.url}')) {
     }
   })
 
+  test('a handler whose first request came at the limit of open files answers the next one, on Bun, Deno and Node', async () => {
+    writeFileSync(
+      join(app, 'limit.mjs'),
+      `import { closeSync, openSync } from 'node:fs'
+import { Hono } from 'hono'
+import { kafkaConsume, kafkaProduce, kafkaReader, kafkaStatus, kafkaTopics } from 'hono-kafka-consume'
+const cluster = { bootstrapServers: 'localhost:1', topics: ['t'] }
+const app = new Hono()
+  .get('/read', kafkaConsume(cluster))
+  .get('/lent', kafkaReader(cluster), (c) => c.text('lent'))
+  .post('/write', kafkaProduce(cluster))
+  .get('/status', kafkaStatus({}))
+  .route('/topics', kafkaTopics({}))
+const requests = [['/read?max_records=0'], ['/lent'], ['/write', { method: 'POST' }], ['/status'], ['/topics']]
+const statuses = async () => {
+  const answers = []
+  for (const request of requests) answers.push((await app.request(...request)).status)
+  return answers.join(' ')
+}
+const open = []
+try {
+  for (;;) open.push(openSync('/dev/null'))
+} catch {}
+const [first, second] = [await statuses(), await statuses()]
+for (const file of open) closeSync(file)
+console.log(first, '|', second, '|', await statuses())
+process.exit()
+`,
+    )
+    const deno = [await npmTool('deno'), 'run', '-A']
+    const nodes = [[await npmTool('node22')], [await npmTool('node24')], [await npmTool('node')]]
+    for (const command of [[bun], deno, ...nodes]) {
+      const argv = ['sh', '-c', 'ulimit -n 200 && exec "$@"', 'sh', ...command, 'limit.mjs']
+      const child = Bun.spawn(argv, { cwd: app, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
+      const [out, errors] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+      ])
+      const failed = '500 500 500 500 500'
+      expect(out, errors).toBe(`${failed} | ${failed} | 400 200 400 200 200\n`)
+      expect(errors).toContain('Cannot load what answers requests')
+    }
+  }, 120_000)
+
   test('brings the files that its pages load', async () => {
     writeFileSync(
       join(app, 'pages.ts'),

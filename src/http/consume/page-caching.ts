@@ -6,7 +6,7 @@
  */
 import type { Context } from 'hono'
 import { toHex } from '../../core/bytes.ts'
-import { packages } from '../../core/on-use.ts'
+import { packages } from '../../core/packages.ts'
 import type { FixedPosition } from '../../feed/position.ts'
 import { clientOf, isAnonymous, urlOf } from '../request/client.ts'
 import type { ReadPlan } from '../request/parameters.ts'

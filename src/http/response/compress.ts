@@ -1,6 +1,6 @@
 /** Compresses whole answers: off the main thread, few at a time, and no longer than a client waits. */
 import type { Context } from 'hono'
-import { builtinModule } from '../../core/on-use.ts'
+import { builtinModule } from '../../core/packages.ts'
 import { Semaphore } from '../../core/semaphore.ts'
 import { type Coding, chooseCoding } from '../request/accept.ts'
 

@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import { onUse } from '../../core/on-use.ts'
+import { loadOnce, onUse } from '../../core/on-use.ts'
 import { readPackageFile } from './package-file.ts'
 
 /** Files by the names that a page requests, each with the URLs where it may be. */
@@ -17,7 +17,7 @@ const TYPES: Readonly<Record<string, string>> = {
  * @param loadFiles Called with the first request.
  */
 export function fileRoutes(loadFiles: () => Promise<Files>): Hono {
-  const contents = new Map<string, Promise<Uint8Array<ArrayBuffer>>>()
+  const contents = new Map<string, () => Promise<Uint8Array<ArrayBuffer>>>()
   const app = new Hono()
   app.use(onUse(async () => (await import('hono/etag')).etag()))
   app.get('/:name{.+}', async (c) => {
@@ -25,12 +25,12 @@ export function fileRoutes(loadFiles: () => Promise<Files>): Hono {
     const files = await loadFiles()
     const urls = Object.hasOwn(files, name) ? files[name] : undefined
     if (!urls) return c.notFound()
-    const reading = contents.get(name) ?? readFirst(urls)
-    contents.set(name, reading)
+    const content = contents.get(name) ?? loadOnce(() => readFirst(urls))
+    contents.set(name, content)
     // Browsers revalidate each time, so that a page never has files of another version.
     c.header('Cache-Control', 'no-cache')
     c.header('Content-Type', TYPES[name.slice(name.lastIndexOf('.') + 1)])
-    return c.body(await reading)
+    return c.body(await content())
   })
   return app
 }

@@ -1,7 +1,7 @@
 /** Streams in fewer bytes, for clients that accept gzip, with `compression: 'all'`. */
 import type { Context } from 'hono'
 import { concatBytes } from '../../core/bytes.ts'
-import { builtinModule } from '../../core/on-use.ts'
+import { builtinModule } from '../../core/packages.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import { chooseCoding } from '../request/accept.ts'
 
