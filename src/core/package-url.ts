@@ -4,9 +4,10 @@
  * is compiled from one, they are those of the package that is installed in the folder of the bundle or
  * program, or in a folder above, as the Kafka client is.
  */
-import packageJson from '../../package.json' with { type: 'json' }
 import { KafkaConsumeError } from './errors.ts'
 import { requireFrom } from './packages.ts'
+
+const NAME = 'hono-kafka-consume'
 
 const [, extension] = /\/src\/core\/package-url\.(ts|js)$/.exec(import.meta.url) ?? []
 
@@ -31,14 +32,14 @@ function packageFolder(): URL {
   const { execPath } = (globalThis as { process?: { execPath: string } }).process ?? {}
   for (const from of [import.meta.url, execPath ?? '']) {
     try {
-      return fileUrl(requireFrom(from).resolve(`${packageJson.name}/package.json`))
+      return fileUrl(requireFrom(from).resolve(`${NAME}/package.json`))
     } catch {
       // A compiled program is in no folder by its modules, only by its executable.
     }
   }
   throw new KafkaConsumeError(
     'INTERNAL',
-    `Cannot find files of ${packageJson.name}: it is not installed in node_modules beside the bundle, or above`,
+    `Cannot find files of ${NAME}: it is not installed in node_modules beside the bundle, or above`,
   )
 }
 

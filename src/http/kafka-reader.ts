@@ -7,7 +7,6 @@ import { resolveReaderOptions } from '../options/reader-options.ts'
 import type { RecordOf } from '../options/topic-records.ts'
 import type { KafkaReaderOptions } from '../options/typed-options.ts'
 import type { AnyRecord, ConsumedRecord } from '../records/consumed-record.ts'
-import { RecordValidator } from '../records/record-validator.ts'
 import type { KafkaReader } from './request-reader.ts'
 import { controlsOf, type KafkaControls } from './route/handler-controls.ts'
 import { Route } from './route/route.ts'
@@ -73,9 +72,10 @@ export function kafkaReader<const Topics extends KafkaTopics>(
     schemas: resolved.enableDlq ? schemas : new Map(),
     schemasOnlyCheck: true,
   })
-  const validator = schemas.size > 0 ? new RecordValidator(schemas) : undefined
   const readerFor = onUse(async () => {
     const { RequestReader } = await import('./request-reader.ts')
+    const { RecordValidator } = await import('../records/record-validator.ts')
+    const validator = schemas.size > 0 ? new RecordValidator(schemas) : undefined
     return (c: Context) => new RequestReader(route, c, validator)
   })
   const middleware: MiddlewareHandler<KafkaReaderEnv<RecordOf<Topics>>> = async (c, next) => {

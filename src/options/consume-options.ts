@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { type FormatRecord, STREAM_FORMATS } from '../records/format.ts'
+import type { FormatRecord } from '../records/format.ts'
 import { schemasByTopic } from '../records/topic-schemas.ts'
 import type { Transform } from '../records/transform.ts'
 import { authentication, security } from './authentication.ts'
@@ -17,6 +17,9 @@ import { rules, unused } from './rules.ts'
 const MIB = 1024 * 1024
 
 export const MODES = ['http-get', 'server-sent-events', 'websocket'] as const
+
+/** The formats that a client can choose for records that come one by one. */
+export const STREAM_FORMATS = ['records', 'value', 'cloudevents'] as const
 
 const group = {
   mode: v.pipe(

@@ -12,9 +12,6 @@ const FAILED_JSON = JSON.stringify(FAILED)
 /** Converts a record's JSON to the JSON that clients get, on one line. */
 export type Format = (json: string) => string
 
-/** The formats that a client can choose for records that come one by one. */
-export const STREAM_FORMATS = ['records', 'value', 'cloudevents'] as const
-
 /**
  * A format that shows a record whole, with the error FORMAT_FAILED, when the format fails on it. If the
  * whole batch failed, it would be read and fail again for ever.

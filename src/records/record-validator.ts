@@ -2,7 +2,8 @@ import { KafkaConsumeError } from '../core/errors.ts'
 import { mapConcurrently } from '../core/map-concurrently.ts'
 import type { AnyRecord, ConsumedRecord } from './consumed-record.ts'
 import { CONCURRENCY, RecordFailure, throttledWarning, UNKNOWN } from './pipeline.ts'
-import { type SchemasByTopic, type ValidatedFields, validateRecord } from './topic-schemas.ts'
+import type { SchemasByTopic, ValidatedFields } from './topic-schemas.ts'
+import { validateRecord } from './validate-record.ts'
 
 /**
  * Validates records for handlers of the app, which get what the schemas return: a `Date` stays one.

@@ -9,12 +9,8 @@ import { jsonStep } from '../../src/records/json-step.ts'
 import { pipelineOf } from '../../src/records/pipeline.ts'
 import { RecordValidator } from '../../src/records/record-validator.ts'
 import { isStandardSchema, type StandardSchema } from '../../src/records/standard-schema.ts'
-import {
-  checkStep,
-  type SchemasByTopic,
-  schemaStep,
-  type TopicSchemas,
-} from '../../src/records/topic-schemas.ts'
+import type { SchemasByTopic, TopicSchemas } from '../../src/records/topic-schemas.ts'
+import { checkStep, schemaStep } from '../../src/records/validate-record.ts'
 import { recordAt } from './fakes.ts'
 
 const TOPIC = recordAt(0, 0, '').topic

@@ -4,8 +4,7 @@ import { resolveLogOptions } from '../../options/log-options.ts'
 import type { KafkaLogOptions } from '../../options/option-types.ts'
 import type { WriterControls } from '../produce/writer-controls.ts'
 import { type AnswerSize, counted, isAppStream, sizeOf } from './answer-size.ts'
-import { startRequest } from './log-entry.ts'
-import { type LogStats, RequestLog } from './request-log.ts'
+import { type LogStats, RequestLog, startRequest } from './request-log.ts'
 
 /** The Hono middleware that `kafkaLog` returns. */
 export interface KafkaLogMiddleware extends MiddlewareHandler, WriterControls<LogStats> {}

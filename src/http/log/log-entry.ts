@@ -1,13 +1,8 @@
 /** The entry of a finished request, field by field as Kong's logs have it. */
 import type { Context } from 'hono'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
-import { clientOf } from '../request/client.ts'
 import { type ForwardedRequest, headerMap, queryMap } from '../request/forwarded-request.ts'
 import { logFieldsOf } from '../request/log-fields.ts'
-
-/** Headers whose values no log shows; Kong writes this word in their place. */
-const SECRET_HEADERS = ['authorization', 'proxy-authorization']
-const REDACTED = 'REDACTED'
 
 /** When a request began. */
 export interface RequestStart {
@@ -15,10 +10,6 @@ export interface RequestStart {
   readonly startedAt: number
   /** By `performance.now()`. */
   readonly began: number
-}
-
-export function startRequest(): RequestStart {
-  return { startedAt: Date.now(), began: performance.now() }
 }
 
 /** A field of an entry may be anything that is JSON. */
@@ -70,19 +61,6 @@ export function logEntry(
     source: 'kong',
     ...logFieldsOf(c),
   }
-}
-
-/** Headers of a request as a log shows them: without values that are secret. */
-export function redactedHeaders(c: Context): Headers {
-  const headers = new Headers(c.req.raw.headers)
-  const { credentialHeaders = [], identityHeaders = {} } = clientOf(c)
-  for (const name of [...SECRET_HEADERS, ...credentialHeaders]) {
-    if (headers.has(name)) headers.set(name, REDACTED)
-  }
-  for (const [name, value] of Object.entries(identityHeaders)) {
-    if (value !== null) headers.set(name, value)
-  }
-  return headers
 }
 
 /** Bytes of a first line and headers as HTTP/1.1 has them. */

@@ -1,21 +1,28 @@
 import type { Context } from 'hono'
 import { settledWithin } from '../../core/deadline.ts'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
+import { loadOnce } from '../../core/on-use.ts'
 import type { ResolvedLogOptions } from '../../options/log-options.ts'
 import type { KafkaOutage } from '../../port/kafka.ts'
-import { RecordEncoder } from '../produce/record-encoder.ts'
 import { type BufferedStats, RecordSender } from '../produce/record-sender.ts'
-import { urlOf } from '../request/client.ts'
-import { luaContext } from '../request/lua-context.ts'
+import { clientOf, urlOf } from '../request/client.ts'
 import type { AnswerSize } from './answer-size.ts'
-import { CustomFields } from './custom-fields.ts'
-import { logEntry, type RequestEnd, type RequestStart, redactedHeaders } from './log-entry.ts'
+import type { EntryEncoder } from './entry-encoder.ts'
+import type { RequestEnd, RequestStart } from './log-entry.ts'
+
+/** Headers whose values no log shows; Kong writes this word in their place. */
+const SECRET_HEADERS = ['authorization', 'proxy-authorization']
+const REDACTED = 'REDACTED'
 
 /** Milliseconds for which closing waits for entries that are being made. */
 const ENTRIES_MS = 5_000
 
 /** Statistics of a handler of `kafkaLog`, as they are now or since it was made. */
 export type LogStats = BufferedStats<'log'>
+
+export function startRequest(): RequestStart {
+  return { startedAt: Date.now(), began: performance.now() }
+}
 
 /**
  * Writes an entry to Kafka for each finished request. Requests never wait for it: an entry is made
@@ -26,18 +33,26 @@ export type LogStats = BufferedStats<'log'>
 export class RequestLog {
   readonly #options: ResolvedLogOptions
   readonly #sender: RecordSender
-  readonly #encoder: RecordEncoder
-  readonly #fields: CustomFields | undefined
+  /** Loads what encodes entries, with the first one. */
+  readonly #load: () => Promise<EntryEncoder>
+  #encoder: EntryEncoder | undefined
   /** Entries that are being made. */
   readonly #making = new Set<Promise<void>>()
   #closed: Promise<void> | undefined
+  /** Whether entries that came before `close` have been made. */
+  #hasEnded = false
 
   constructor(options: ResolvedLogOptions) {
     this.#options = options
     this.#sender = new RecordSender(options, true)
-    this.#encoder = new RecordEncoder(options.schemaRegistry.confluent)
-    const { customFieldsByLua: fields } = options
-    if (fields && Object.keys(fields).length > 0) this.#fields = new CustomFields(fields)
+    this.#load = loadOnce(async () => {
+      const { EntryEncoder } = await import('./entry-encoder.ts')
+      const encoder = new EntryEncoder(options)
+      this.#encoder = encoder
+      // Lua of an entry that came after the end must not start a thread.
+      if (this.#hasEnded) await encoder.close()
+      return encoder
+    })
   }
 
   /** Logs a request when its answer has ended, which for a stream is later. */
@@ -65,7 +80,8 @@ export class RequestLog {
     this.#closed ??= (async () => {
       await settledWithin(Promise.all(this.#making), ENTRIES_MS)
       await this.#sender.close()
-      await this.#fields?.close()
+      this.#hasEnded = true
+      await this.#encoder?.close()
     })()
     return this.#closed
   }
@@ -91,12 +107,21 @@ export class RequestLog {
 
   async #write(c: Context, end: Omit<RequestEnd, 'bytes'>, size: AnswerSize): Promise<void> {
     const request = { method: c.req.method, url: urlOf(c), headers: redactedHeaders(c) }
-    const entry = logEntry(c, request, { ...end, bytes: await size.bytes() })
-    await this.#fields?.apply(entry, luaContext(c, request, end.response))
-    const value = await this.#encoder.value(JSON.stringify(entry))
-    const { topic, keyQueryArg } = this.#options
-    const given = keyQueryArg === undefined ? null : request.url.searchParams.get(keyQueryArg)
-    const key = given === null ? null : await this.#encoder.key(given)
-    await this.#sender.send([{ topic, key, value }])
+    const bytes = await size.bytes()
+    const encoder = this.#encoder ?? (await this.#load())
+    await this.#sender.send([await encoder.encode(c, request, { ...end, bytes })])
   }
+}
+
+/** Headers of a request as a log shows them: without values that are secret. */
+function redactedHeaders(c: Context): Headers {
+  const headers = new Headers(c.req.raw.headers)
+  const { credentialHeaders = [], identityHeaders = {} } = clientOf(c)
+  for (const name of [...SECRET_HEADERS, ...credentialHeaders]) {
+    if (headers.has(name)) headers.set(name, REDACTED)
+  }
+  for (const [name, value] of Object.entries(identityHeaders)) {
+    if (value !== null) headers.set(name, value)
+  }
+  return headers
 }

@@ -2,11 +2,8 @@ import { mapConcurrently } from '../../core/map-concurrently.ts'
 import type { ProducerRecord } from '../../port/kafka.ts'
 import { consumedRecordOf } from '../../records/consumed-record.ts'
 import { CONCURRENCY, RecordFailure } from '../../records/pipeline.ts'
-import {
-  type SchemasByTopic,
-  type TopicSchemas,
-  validateRecord,
-} from '../../records/topic-schemas.ts'
+import type { SchemasByTopic, TopicSchemas } from '../../records/topic-schemas.ts'
+import { validateRecord } from '../../records/validate-record.ts'
 import { invalidRecord } from './parse-records.ts'
 
 /**

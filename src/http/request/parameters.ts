@@ -2,12 +2,12 @@
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { PARTITION_RANGE, parsePartition } from '../../core/topic-partition.ts'
 import type { FixedPosition, Position } from '../../feed/position.ts'
-import type { ResolvedOptions } from '../../options/consume-options.ts'
+import { type ResolvedOptions, STREAM_FORMATS } from '../../options/consume-options.ts'
 import type { PollLimits } from '../../port/kafka.ts'
 import { parseCursor } from '../../records/cursor.ts'
 import { expressionOf } from '../../records/expression.ts'
 import type { RequestedFilters } from '../../records/filter.ts'
-import { customFormat, FORMATS, type Format, STREAM_FORMATS } from '../../records/format.ts'
+import { customFormat, FORMATS, type Format } from '../../records/format.ts'
 import { parseStart } from './start-position.ts'
 
 const MIB = 1024 * 1024

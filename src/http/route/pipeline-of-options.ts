@@ -5,8 +5,8 @@ import { jsonStep } from '../../records/json-step.ts'
 import { luaStep } from '../../records/lua/step.ts'
 import { type PipelineStep, pipelineOf } from '../../records/pipeline.ts'
 import { RecordProcessor } from '../../records/record-processor.ts'
-import { checkStep, schemaStep } from '../../records/topic-schemas.ts'
 import { transformStep } from '../../records/transform.ts'
+import { checkStep, schemaStep } from '../../records/validate-record.ts'
 import { registrySteps } from '../../registry/step.ts'
 
 /** Routes with equal keys can share a processor. Functions and schemas are compared by identity. */

@@ -1,23 +1,11 @@
 import type { Context, MiddlewareHandler } from 'hono'
-import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { settledWithin } from '../../core/deadline.ts'
-import { asKafkaConsumeError } from '../../core/errors.ts'
-import { logOf } from '../../core/log.ts'
+import { onUse } from '../../core/on-use.ts'
 import type { KafkaUpstreamOptions } from '../../options/option-types.ts'
-import {
-  type ResolvedUpstreamOptions,
-  resolveUpstreamOptions,
-} from '../../options/upstream-options.ts'
+import { resolveUpstreamOptions } from '../../options/upstream-options.ts'
 import { type BufferedStats, RecordSender } from '../produce/record-sender.ts'
 import type { WriterControls } from '../produce/writer-controls.ts'
-import { forwardedRequest } from '../request/forwarded-request.ts'
-import { luaContext } from '../request/lua-context.ts'
-import { MessageEncoder } from './message-encoder.ts'
-import { recordHeaders } from './record-headers.ts'
-import { readMessage } from './request-message.ts'
-import { topicsOf } from './target-topics.ts'
-
-const log = logOf('upstream')
+import type { RequestWriter } from './request-writer.ts'
 
 /** Milliseconds for which closing waits for requests that are being answered. */
 const ANSWER_MS = 5_000
@@ -56,26 +44,23 @@ export interface KafkaUpstreamHandler extends MiddlewareHandler, WriterControls<
 export function kafkaUpstream(options: KafkaUpstreamOptions): KafkaUpstreamHandler {
   const resolved = resolveUpstreamOptions(options)
   const sender = new RecordSender(resolved, resolved.producerAsync)
-  const encoder = new MessageEncoder(resolved)
   const answering = new Set<Promise<unknown>>()
+  let writer: RequestWriter | undefined
+  /** Whether requests that came before `close` have been answered. */
+  let hasEnded = false
   let closed: Promise<void> | undefined
 
-  const answer = async (c: Context): Promise<Response> => {
-    try {
-      const isSent = await produce(c, resolved, encoder, sender)
-      sender.statistics.countRequest('OK')
-      return c.json({ message: isSent ? 'message sent' : 'message dropped' })
-    } catch (thrown) {
-      const isAborted = c.req.raw.signal.aborted
-      const error = asKafkaConsumeError(thrown instanceof SendError ? thrown.cause : thrown)
-      sender.statistics.countRequest(isAborted ? 'ABORTED' : error.code)
-      if (isAborted) return new Response(null, { status: 499 })
-      return errorAnswer(c, thrown, resolved.errorHandling.returnErrorMessage)
-    }
-  }
+  const answer = onUse(async () => {
+    const { RequestWriter } = await import('./request-writer.ts')
+    const created = new RequestWriter(resolved, sender)
+    writer = created
+    // Lua of a request that came after the end must not start a thread.
+    if (hasEnded) await created.close()
+    return (c: Context) => created.answer(c)
+  })
 
   const handler: MiddlewareHandler = async (c) => {
-    const response = answer(c)
+    const response = Promise.resolve(answer(c))
     answering.add(response)
     try {
       return await response
@@ -94,83 +79,12 @@ export function kafkaUpstream(options: KafkaUpstreamOptions): KafkaUpstreamHandl
     }),
     close: () => {
       closed ??= (async () => {
-        await settledWithin(Promise.all(answering), ANSWER_MS)
+        await settledWithin(Promise.allSettled(answering), ANSWER_MS)
         await sender.close()
-        await encoder.close()
+        hasEnded = true
+        await writer?.close()
       })()
       return closed
     },
   })
-}
-
-/** An error of Kafka, its client, or of what is needed to send: the request itself is in order. */
-class SendError extends Error {
-  override readonly cause: unknown
-
-  constructor(cause: unknown) {
-    super('a message was not sent', { cause })
-    this.cause = cause
-  }
-}
-
-/**
- * Writes a request to its topics.
- *
- * @returns Whether a record was sent: a Lua function may drop it.
- * @throws KafkaConsumeError for the request's own fault, SendError for any other.
- */
-async function produce(
-  c: Context,
-  options: ResolvedUpstreamOptions,
-  encoder: MessageEncoder,
-  sender: RecordSender,
-): Promise<boolean> {
-  const request = forwardedRequest(c)
-  const topics = topicsOf(request.url, options)
-  const message = await readMessage(c, request, options)
-  const value = await encoder.value(message, () => luaContext(c, request))
-  if (value === undefined) return false
-  const { keyQueryArg } = options
-  const given = keyQueryArg === undefined ? null : request.url.searchParams.get(keyQueryArg)
-  const key = given === null ? null : await encoder.key(given)
-  const headers = recordHeaders(request.headers, options.headers)
-  try {
-    await sender.send(topics.map((topic) => ({ topic, key, value, headers })))
-    return true
-  } catch (error) {
-    throw new SendError(error)
-  }
-}
-
-const NOT_SENT = 'could not send message to topic'
-
-/** Answers in Kong's words; where Kong does not publish them, in its form. */
-function errorAnswer(c: Context, thrown: unknown, showDetail: boolean): Response {
-  const error = asKafkaConsumeError(thrown instanceof SendError ? thrown.cause : thrown)
-  const { code, message, detail } = error
-  const say = (status: number, message: string, reason: string) =>
-    c.json({ message, error: reason }, status as ContentfulStatusCode)
-  if (!(thrown instanceof SendError)) {
-    switch (code) {
-      case 'INVALID_RECORD':
-        return say(400, 'Bad Request', message)
-      case 'RECORD_TOO_LARGE':
-        return say(413, 'Payload Too Large', message)
-      case 'TOO_MANY_RECORDS':
-        c.header('Retry-After', String(error.retryAfter))
-        return say(503, 'Service Unavailable', message)
-      case 'FORBIDDEN':
-        log.warn('{message}', { message: detail ?? message })
-        return say(502, 'Bad Gateway', message)
-    }
-  }
-  log.warn('Cannot answer {method} {path}: {message} ({code}: {detail})', {
-    method: c.req.method,
-    path: c.req.path,
-    message,
-    code,
-    detail: detail ?? '',
-  })
-  if (code === 'INTERNAL') return say(500, 'Internal Server Error', NOT_SENT)
-  return say(502, 'Bad Gateway', showDetail ? (detail ?? message) : NOT_SENT)
 }

@@ -1,22 +1,10 @@
 /** `/openapi.json`, and a page that shows it. */
 import { Hono } from 'hono'
 import { onUse } from '../../core/on-use.ts'
-import { dependencyUrl, packageUrl } from '../../core/package-url.ts'
 import { credentialQuery } from '../../http/request/client.ts'
 import { fileRoutes } from '../../http/response/file-routes.ts'
 import type { DescribedHandler, DescribedRoute } from './openapi.ts'
 import type { OperationPath } from './operations.ts'
-
-const own = (name: string) => packageUrl(`src/observability/openapi/assets/${name}`)
-const FILES = {
-  'docs.js': [() => own('docs.js')],
-  'scalar.js': [
-    // The published package brings a copy. In a checkout it is in a package of Scalar's, the only one
-    // that has it as a file without the 268 packages that it is made of.
-    () => own('scalar.js'),
-    () => new URL('js/standalone.js', dependencyUrl('@scalar/fastify-api-reference')),
-  ],
-}
 
 /** Handlers by the paths at which an app has them; several where methods share a path. */
 export type DocumentedRoutes = Readonly<
@@ -104,7 +92,7 @@ function docsApp(document: () => Promise<object>): Hono {
   })
   app.route(
     '/docs',
-    fileRoutes(async () => FILES),
+    fileRoutes(async () => (await import('./assets.ts')).FILES),
   )
   return app
 }
