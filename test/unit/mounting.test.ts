@@ -8,8 +8,8 @@ import {
 } from '../../src/index.ts'
 
 // No broker listens there, and none is asked: these answers come before Kafka is needed.
-const options = { bootstrapServers: '127.0.0.1:1', topics: ['t'], mode: 'auto' } as const
-const kafka = kafkaConsume(options)
+const options = { bootstrapServers: '127.0.0.1:1', topics: ['t'] } as const
+const kafka = kafkaConsume({ ...options, mode: 'auto' })
 const reader = kafkaReader(options)
 afterAll(async () => {
   await Promise.all([kafka.close(), reader.close()])
