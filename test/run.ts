@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { startBroker } from '../tools/kafka/broker.ts'
 import { readReport, type TestFailure, type TestReport } from './report.ts'
+import { SharedPackage } from './support/built-package.ts'
 
 const { FAULTS, FIELD, TEST_WORKERS } = process.env
 // The long forms of test/faults and test/field take longer than all the rest. CI does not run them, nor all
@@ -56,11 +57,13 @@ async function main(args: string[]): Promise<number> {
   const withCheck = args.includes('--with-check')
   const failedChecks = withCheck && !(await check(interruption)) ? 1 : 0
   const folder = mkdtempSync(join(tmpdir(), 'test-report-'))
+  using built = new SharedPackage()
   const asked = { args: args.filter((arg) => arg !== '--with-check'), environment: {} }
   const outcomes: TestOutcome[] = []
   try {
     await withKafka(interruption, async (brokers) => {
-      for (const run of [asked, ...(withCheck ? [WITH_THREADS] : [])]) {
+      for (const { args, environment } of [asked, ...(withCheck ? [WITH_THREADS] : [])]) {
+        const run = { args, environment: { ...environment, TEST_PACKAGE: built.folder } }
         outcomes.push(...(await runToEnd(run, folder, brokers, interruption)))
       }
     })

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { load, loadAll } from 'js-yaml'
-import { run } from '../support/packed.ts'
+import { run } from '../support/run-program.ts'
 
 /** The gateway ends within so many seconds of SIGTERM. */
 const SHUTDOWN_SECONDS = 10

@@ -30,7 +30,7 @@ import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { Secured } from '../security/secured.ts'
 import { uniqueName } from '../support/names.ts'
 import { npmTool } from '../support/npm-tool.ts'
-import { run } from '../support/packed.ts'
+import { run } from '../support/run-program.ts'
 import { until } from '../support/wait.ts'
 
 /** A machine that is emulated is ten times as slow. */

@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path'
 import { AppProcess } from '../support/app-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { npmTool } from '../support/npm-tool.ts'
-import { PackedApp, run } from '../support/packed.ts'
+import { PackedApp } from '../support/packed.ts'
+import { run } from '../support/run-program.ts'
 import { until, within } from '../support/wait.ts'
 
 // Where the addon is not in the cache it is compiled, on a machine that may be busy.

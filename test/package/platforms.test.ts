@@ -20,7 +20,7 @@ import { sources } from '../../native/build.ts'
 import { PLATFORMS, targetOf } from '../../native/cross/platforms.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { npmTool } from '../support/npm-tool.ts'
-import { run } from '../support/packed.ts'
+import { run } from '../support/run-program.ts'
 import { until } from '../support/wait.ts'
 
 setDefaultTimeout(180_000)

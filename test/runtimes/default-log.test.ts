@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppProcess } from '../support/app-process.ts'
 import { npmTool } from '../support/npm-tool.ts'
-import { run } from '../support/packed.ts'
 import { freePort } from '../support/port.ts'
+import { run } from '../support/run-program.ts'
 import { until } from '../support/wait.ts'
 
 const root = join(import.meta.dirname, '../..')

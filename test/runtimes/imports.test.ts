@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { npmTool } from '../support/npm-tool.ts'
-import { run } from '../support/packed.ts'
+import { run } from '../support/run-program.ts'
 
 const root = join(import.meta.dirname, '../..')
 

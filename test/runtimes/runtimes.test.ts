@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { join } from 'node:path'
 import { describeWireContract } from '../contract/contract.ts'
+import { BuiltPackage } from '../support/built-package.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { npmTool } from '../support/npm-tool.ts'
+import { run } from '../support/run-program.ts'
 import { within } from '../support/wait.ts'
-import { BuiltPackage, launch, run, runtimes } from './launch.ts'
+import { launch, runtimes } from './launch.ts'
 
 let built: BuiltPackage
 beforeAll(async () => {
@@ -51,5 +54,5 @@ test.each(runtimes)(
 
 test('deno check finds nothing', async () => {
   const entries = ['src/index.ts', 'src/worker.ts', 'kafka/index.ts', 'examples/deno.ts']
-  await run(await npmTool('deno'), 'check', ...entries)
+  await run([await npmTool('deno'), 'check', ...entries], join(import.meta.dirname, '../..'))
 }, 300_000)

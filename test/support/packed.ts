@@ -1,23 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
-const root = join(import.meta.dirname, '../..')
-
-/**
- * Runs a program to its end.
- *
- * @returns What it has written to its standard output.
- */
-export async function run(argv: string[], cwd: string): Promise<string> {
-  const child = Bun.spawn(argv, { cwd, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
-  const [out, error] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  if ((await child.exited) === 0) return out
-  throw new Error(`${argv.join(' ')} ended with ${child.exitCode}:\n${out}${error}`)
-}
+import { BuiltPackage } from './built-package.ts'
+import { run } from './run-program.ts'
 
 /** The package as npm packs it, installed and set up in an app of its own outside of the checkout. */
 export class PackedApp implements Disposable {
@@ -37,8 +22,8 @@ export class PackedApp implements Disposable {
     const bun = process.execPath
     const parent = mkdtempSync(join(tmpdir(), 'package-'))
     try {
-      await run([bun, 'package/build.ts', join(parent, 'dist')], root)
-      const packed = await run(['npm', 'pack', join(parent, 'dist'), '--silent'], parent)
+      using built = await BuiltPackage.build()
+      const packed = await run(['npm', 'pack', built.folder, '--silent'], parent)
       const app = new PackedApp(parent, join(parent, packed.trim().split('\n').at(-1) as string))
       await Bun.write(join(app.folder, 'package.json'), '{"name": "app", "type": "module"}')
       await run([bun, 'add', ...packages, app.tarball], app.folder)
