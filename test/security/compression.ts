@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Producer } from '@confluentinc/kafka-javascript'
+import { NO_TOPICS } from '../support/kafka.ts'
 import { Route } from '../support/route.ts'
 import { until } from '../support/wait.ts'
 import type { Secured } from './secured.ts'
@@ -37,7 +38,7 @@ async function produce(brokers: string, topic: string, codec: string): Promise<v
     saved = (plain ?? 0) - (sent ?? 0)
   })
   await new Promise<void>((resolve, reject) => {
-    producer.connect({}, (error) => (error ? reject(error) : resolve()))
+    producer.connect(NO_TOPICS, (error) => (error ? reject(error) : resolve()))
   })
   producer.setPollInBackground(true)
   for (const [index, value] of values.entries()) {

@@ -5,6 +5,7 @@ import {
   KafkaConsumer,
   type LibrdKafkaError,
   type Metadata,
+  type MetadataOptions,
   Producer,
   type TopicPartitionOffset,
   type WatermarkOffsets,
@@ -45,6 +46,9 @@ export const PARTITIONS = 4
 const READY_MS = 60_000
 /** How much longer that may be for each of its partitions, of which some tests have a thousand. */
 const READY_EACH_MS = 100
+
+/** A client connects without the metadata of all topics, of which the tests make thousands. The type lacks it. */
+export const NO_TOPICS = { allTopics: false } as MetadataOptions
 
 /** Some tests write records of former years, which Kafka would delete at its next look, every 5 minutes. */
 const KEPT = { 'retention.ms': '-1' }
@@ -95,7 +99,9 @@ export class TestKafka {
       if (error) pending.reject(new Error(`Cannot produce: ${error.message}`, { cause: error }))
       else pending.resolve({ partition: report.partition, offset: report.offset })
     })
-    await call<Metadata>(`connect to ${bootstrapServers}`, (done) => producer.connect({}, done))
+    await call<Metadata>(`connect to ${bootstrapServers}`, (done) =>
+      producer.connect(NO_TOPICS, done),
+    )
     producer.setPollInBackground(true)
     return new TestKafka(bootstrapServers, kind, producer)
   }
@@ -282,7 +288,7 @@ export class TestKafka {
       { 'bootstrap.servers': this.bootstrapServers, 'group.id': group },
       {},
     )
-    await call<Metadata>('connect a consumer', (done) => consumer.connect({}, done))
+    await call<Metadata>('connect a consumer', (done) => consumer.connect(NO_TOPICS, done))
     try {
       const asked = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
       const answer = await call<TopicPartitionOffset[]>(`read the offsets of ${group}`, (done) =>

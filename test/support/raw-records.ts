@@ -1,4 +1,5 @@
 import { KafkaConsumer, type Message } from '@confluentinc/kafka-javascript'
+import { NO_TOPICS } from './kafka.ts'
 import { uniqueName } from './names.ts'
 import { until } from './wait.ts'
 
@@ -13,7 +14,7 @@ export async function consume(
     {},
   )
   await new Promise<void>((resolve, reject) =>
-    consumer.connect({}, (error) => (error ? reject(error) : resolve())),
+    consumer.connect(NO_TOPICS, (error) => (error ? reject(error) : resolve())),
   )
   const records: Message[] = []
   try {

@@ -1,4 +1,5 @@
 import { type LibrdKafkaError, type Metadata, Producer } from '@confluentinc/kafka-javascript'
+import { NO_TOPICS } from './kafka.ts'
 import { uniqueName } from './names.ts'
 import { within } from './wait.ts'
 
@@ -20,7 +21,7 @@ export class TransactionalWriter implements AsyncDisposable {
       dr_cb: true,
     })
     const writer = new TransactionalWriter(producer)
-    await settled<Metadata>('connect', (done) => producer.connect({}, done))
+    await settled<Metadata>('connect', (done) => producer.connect(NO_TOPICS, done))
     producer.setPollInBackground(true)
     await settled('begin', (done) => producer.initTransactions(LIMIT_MS, done))
     return writer

@@ -1,4 +1,5 @@
 import { type LibrdKafkaError, Producer } from '@confluentinc/kafka-javascript'
+import { NO_TOPICS } from '../../support/kafka.ts'
 import { until, within } from '../../support/wait.ts'
 
 /** Milliseconds between two batches. */
@@ -43,7 +44,7 @@ export class Writer implements AsyncDisposable {
       dr_cb: true,
     })
     const connected = new Promise<void>((resolve, reject) => {
-      producer.connect({}, (error) => (error ? reject(error) : resolve()))
+      producer.connect(NO_TOPICS, (error) => (error ? reject(error) : resolve()))
     })
     await within(connected, 'the writer to connect')
     producer.setPollInBackground(true)
