@@ -299,7 +299,14 @@ export function describeBounds(target: () => Target): void {
       await kafka.produce(topic, everySecond(400))
       await using route = await Route.mount(target(), { topics: [topic] })
       const ordered = { start: 'earliest', order: 'time' }
-      const filtered = await route.records({ ...ordered, filter: 'value.endsWith("77")' })
+      const filtered: StreamedRecord[] = []
+      // On a busy machine a page ends before all records have come.
+      let url = route.url({ ...ordered, filter: 'value.endsWith("77")', format: 'records' })
+      while (filtered.length < 4) {
+        const page = await pageAt(url)
+        filtered.push(...page.records)
+        url = page.next as string
+      }
       expect(valuesOf(filtered)).toEqual(['v77', 'v177', 'v277', 'v377'])
       const few = await pageAt(route.url({ ...ordered, max_bytes: 600, format: 'records' }))
       expect(few.records.length).toBeWithin(2, 10)
