@@ -16,7 +16,7 @@ import {
   urlOf,
 } from '../request/client.ts'
 import { chooseFormat, parseRead } from '../request/parameters.ts'
-import { type BunRequest, bunRequestOf } from '../request/runtime.ts'
+import { type BunRequest, bunRequestOf, watchClient } from '../request/runtime.ts'
 import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
 import {
   type AnswerForm,
@@ -109,6 +109,7 @@ async function answerGroup(
 ): Promise<Response> {
   const client = clientOf(c)
   assertMayUseGroup(client, route.hasClientGroups)
+  watchClient(c)
   const joined = route.group(client)
   const group = joined instanceof Promise ? await joined : joined
   const memory = route.answerMemory()

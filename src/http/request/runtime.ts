@@ -27,6 +27,16 @@ export function withAbsoluteUrl(request: Request): Request {
   return absolute === url ? request : Object.defineProperty(request, 'url', { value: absolute })
 }
 
+/**
+ * Has Deno watch whether the client leaves, before the handler waits for anything. Deno aborts the signal of
+ * a request only some time after it was first asked for, even if the client had left before: a read that
+ * asks when its records are ready would send them to nobody. Other runtimes watch by themselves, or tell of
+ * the client by the body, and on Bun a signal takes time to make.
+ */
+export function watchClient(c: Context): void {
+  if ('Deno' in globalThis) Reflect.get(c.req.raw, 'signal')
+}
+
 /** Seconds: the longest timeout of Bun, and longer than any answer takes. */
 export const MAX_IDLE_SECONDS = 255
 /** For requests that may wait for records without a limit. */
