@@ -1,5 +1,5 @@
 import type { Context, Handler, MiddlewareHandler } from 'hono'
-import type { Counter, Registry } from 'prom-client'
+import type { Counter, Gauge, Registry } from 'prom-client'
 import packageJson from '../../package.json' with { type: 'json' }
 import { loadOnce } from '../core/on-use.ts'
 import { observeRequests, type RequestObserver } from '../core/request-statistics.ts'
@@ -45,8 +45,9 @@ export interface KafkaMetrics {
 
 /**
  * Metrics of handlers of `kafkaConsume` and `kafkaProduce`, in Prometheus's text format. docs/operations.md
- * lists their names. They are collected when they are printed. Until they are printed for the first time, nothing runs in between;
- * then prom-client samples the delay of the event loop 50 times a second, unless there is a `registry`.
+ * lists their names. They are collected when they are printed. Nothing runs before they are printed for the
+ * first time; then prom-client samples the delay of the event loop 50 times a second, unless there is a
+ * `registry`.
  *
  * @param routes Handlers by the name that they have as the label `route`, or a function that returns
  *   them, called each time that metrics are printed.
@@ -173,10 +174,26 @@ async function collectProcess(metrics: readonly ScrapedMetric[]): Promise<Regist
     // All threads of a process see its processor time and its memory.
     if (metric.name.startsWith('process_')) Object.assign(metric, { aggregator: 'first' })
   }
-  // Without a sample the lowest delay is 292 years.
-  await new Promise((resolve) => setTimeout(resolve, 2 * DELAY_SAMPLE_MS))
+  showMissingSamples(register)
   return addTo(register, metrics)
 }
+
+/**
+ * Shows delays of the event loop as 0 where a scrape follows another one so soon that there is no sample:
+ * prom-client would show a lowest delay of 292 years, and a mean that is not a number.
+ */
+function showMissingSamples(register: Registry): void {
+  for (const name of ['min', 'mean', 'max', 'stddev', 'p50', 'p90', 'p99']) {
+    const delay = register.getSingleMetric(`nodejs_eventloop_lag_${name}_seconds`) as Gauge
+    const set = delay.set.bind(delay)
+    const setDelay = (labels: Record<string, string>, seconds: number) =>
+      set(labels, seconds < NO_SAMPLE_SECONDS ? seconds : 0)
+    Object.assign(delay, { set: setDelay })
+  }
+}
+
+/** More than any delay. */
+const NO_SAMPLE_SECONDS = 1e9
 
 function addSeconds(register: Registry, name: string, microseconds: number): void {
   const counter = register.getSingleMetric(name) as Counter
