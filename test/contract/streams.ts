@@ -352,8 +352,8 @@ export function describeStreams(target: () => Target): void {
         ...STREAM,
         heartbeat: 200,
       })
-      await using stream = await route.stream()
       const began = performance.now()
+      await using stream = await route.stream()
       await until(() => stream.comments.length >= 4, 'four comments')
       expect(performance.now() - began).toBeGreaterThanOrEqual(500)
       expect(stream.events).toEqual([])
