@@ -241,7 +241,8 @@ test('single brokers of a cluster can be killed, frozen and started again', asyn
     await untilBrokers(first, 3)
 
     await broker.kill(3, 'SIGSTOP')
-    await expect(askForBrokers(third, 500)).rejects.toThrow('no answer in time')
+    // A thread that runs on another processor may answer once more.
+    await until(() => isSilent(third), 'the frozen broker to be silent')
     await broker.kill(3, 'SIGCONT')
     await untilBrokers(third, 3)
 
@@ -263,6 +264,12 @@ function writeState(name: string, state: object): void {
   mkdirSync(join(states, name), { recursive: true })
   const rest = { name, engine: 'java', nodes: [], data: join(folder, 'none'), temporary: false }
   writeFileSync(join(states, name, 'state.json'), JSON.stringify({ ...rest, ...state }))
+}
+
+/** Whether a broker is connected to, and does not answer. */
+async function isSilent(port: number): Promise<boolean> {
+  const answer = await askForBrokers(port, 500).catch((error: Error) => error.message)
+  return answer === 'no answer in time'
 }
 
 /** Waits until a broker knows of so many. */
