@@ -27,8 +27,9 @@ interface WaitingStream {
 /**
  * The consumers of catch-up reads, up to a limit.
  *
- * Overflow policy: a consumer that is suspended for a next page gives way first, then the read that has been
- * paused the longest. When there is neither, a new request is refused with TOO_MANY_REPLAYS. An
+ * Overflow policy: a request waits for a consumer that is being closed. Where there is none, a consumer that
+ * is suspended for a next page gives way first, then the read that has been paused the longest. When there
+ * is neither, a new request is refused with TOO_MANY_REPLAYS. An
  * open stream waits in turn instead, since its client would lose its place. Where several threads share
  * the limit, each asks the others to let a read give way before it refuses one, and a place goes to the
  * stream that has waited the longest, whichever thread it is of.
@@ -42,6 +43,8 @@ export class CatchUpPool {
   readonly #paused = new Set<PausedRead>()
   readonly #queue: WaitingStream[] = []
   #open = 0
+  /** Consumers that are being closed. Their places will become free. */
+  #closing = 0
   /** Takes places that other threads have left, while streams wait for one. */
   #retries: ReturnType<typeof setInterval> | undefined
   /** Attempts in a row that left a free place to another thread. */
@@ -135,9 +138,11 @@ export class CatchUpPool {
       close: async () => {
         if (closed) return
         closed = true
+        this.#closing++
         try {
           await consumer.close()
         } finally {
+          this.#closing--
           this.#leave()
         }
       },
@@ -146,7 +151,8 @@ export class CatchUpPool {
 
   async #enter(patient: boolean, signal?: AbortSignal): Promise<void> {
     if (this.#mayPass() && this.#takePlace()) return
-    const isLeft = this.#makeRoom()
+    // The place of a read that has just ended is free soon: to close a consumer takes a while.
+    const isLeft = this.#closing > this.#queue.length || this.#makeRoom()
     if (!isLeft && !patient) {
       if (await this.#takePlaceOfOthers()) return
       throw new KafkaConsumeError(
