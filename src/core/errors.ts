@@ -107,8 +107,8 @@ export class KafkaConsumeError extends Error {
   /**
    * The answer to a request whose handler throws this error: JSON with `message`, `code`, and
    * `retryable` if it is, the header `Retry-After` if the error names a time, and `Allow` if it names
-   * methods. It never shows `detail`. Hono's default error handler calls it, as it does for Hono's own `HTTPException`;
-   * an `app.onError` of your own may.
+   * methods. It never shows `detail`. Hono's default error handler calls it, as it does for Hono's own
+   * `HTTPException`; an `app.onError` of your own may.
    *
    * @example
    * ```ts

@@ -204,9 +204,13 @@ export class CatchUpPool {
     this.#places?.waitSince(this.#queue[0]?.since)
   }
 
+  get #hasPlace(): boolean {
+    return (this.#places?.taken ?? this.#open) < this.#limit
+  }
+
   /** @returns Whether there was a place. */
   #takePlace(): boolean {
-    if ((this.#places?.taken ?? this.#open) >= this.#limit) return false
+    if (!this.#hasPlace) return false
     this.#open++
     this.#places?.add(1)
     return true
@@ -246,7 +250,7 @@ export class CatchUpPool {
 
   /** Whether there is a place, and it is not left to a stream of another thread that has waited longer. */
   #mayTakeNow(): boolean {
-    const isFree = (this.#places?.taken ?? this.#open) < this.#limit
+    const isFree = this.#hasPlace
     const isLeft = isFree && this.#isTurnOfOthers && this.#leftToOthers < RETRIES_FOR_OTHERS
     this.#leftToOthers = isLeft ? this.#leftToOthers + 1 : 0
     return isFree && !isLeft

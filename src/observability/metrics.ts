@@ -179,8 +179,9 @@ async function collectProcess(metrics: readonly ScrapedMetric[]): Promise<Regist
 }
 
 /**
- * Shows delays of the event loop as 0 where a scrape follows another one so soon that there is no sample:
- * prom-client would show a lowest delay of 292 years, and a mean that is not a number.
+ * Shows the delays of the event loop as 0 where prom-client has no sample of them. It forgets its samples with
+ * each scrape: a scrape that follows before the next sample would show a lowest delay of 292 years, and a mean
+ * that is not a number.
  */
 function showMissingSamples(register: Registry): void {
   for (const name of ['min', 'mean', 'max', 'stddev', 'p50', 'p90', 'p99']) {

@@ -3,8 +3,10 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { run } from '../support/run-program.ts'
 
 const root = join(import.meta.dirname, '..', '..')
+const build = [process.execPath, join(root, 'package', 'build.ts')]
 const folder = mkdtempSync(join(tmpdir(), 'package-options-'))
 const others = join(folder, 'others')
 
@@ -26,31 +28,15 @@ test.each<[args: string[], message: string]>([
   [['--platform', 'linux-x64-gnu', '--addon', join(folder, 'none')], 'does not exist'],
 ])('%j ends with code 2: %s', async (args, message) => {
   const before = readdirSync(root)
-  const { code, err } = await run(args)
-  expect(code).toBe(2)
-  expect(err).toContain(message)
-  expect(err).toContain('Usage: bun run package')
-  expect(err).not.toContain('    at ')
+  const output = await run([...build, ...args], folder).catch((error: Error) => error.message)
+  expect(output).toContain('ended with 2:')
+  expect(output).toContain(message)
+  expect(output).toContain('Usage: bun run package')
+  expect(output).not.toContain('    at ')
   expect(readdirSync(root)).toEqual(before)
   expect(readdirSync(others)).toEqual(['notes.txt'])
 })
 
 test('--help prints the usage', async () => {
-  const { code, out } = await run(['--help'])
-  expect(code).toBe(0)
-  expect(out).toContain('Usage: bun run package')
+  expect(await run([...build, '--help'], folder)).toContain('Usage: bun run package')
 })
-
-async function run(args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const child = Bun.spawn([process.execPath, join(root, 'package', 'build.ts'), ...args], {
-    cwd: folder,
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ])
-  return { code, out, err }
-}

@@ -1,8 +1,7 @@
 /** Requests that come while the consumers of ended reads are being closed. */
 import { expect, test } from 'bun:test'
 import { CatchUpPool } from '../../src/feed/catch-up-pool.ts'
-import type { PartitionOffset } from '../../src/port/kafka.ts'
-import { ReaderSource, ScriptedReader, settle } from './fakes.ts'
+import { ScriptedReader, SourceOf, settle } from './fakes.ts'
 
 /** A consumer that takes its time to close. */
 class SlowReader extends ScriptedReader {
@@ -14,18 +13,8 @@ class SlowReader extends ScriptedReader {
   }
 }
 
-class Source extends ReaderSource {
-  readonly readers: SlowReader[] = []
-
-  async openConsumer(from: readonly PartitionOffset[]): Promise<SlowReader> {
-    const reader = new SlowReader(from)
-    this.readers.push(reader)
-    return reader
-  }
-}
-
 test('a request waits for the place of a read that has ended, and no more requests than places', async () => {
-  const source = new Source()
+  const source = new SourceOf(SlowReader)
   const pool = new CatchUpPool(source, 1)
   const ended = await pool.open([], false)
   const closed = ended.close()
@@ -45,7 +34,7 @@ test('a request waits for the place of a read that has ended, and no more reques
 })
 
 test('a request that waits for the place of a read that has ended may leave', async () => {
-  const source = new Source()
+  const source = new SourceOf(SlowReader)
   const pool = new CatchUpPool(source, 1)
   const closed = (await pool.open([], false)).close()
   const leaving = new AbortController()

@@ -4,11 +4,10 @@ import { CatchUpPool } from '../../src/feed/catch-up-pool.ts'
 import { CatchUpRead } from '../../src/feed/catch-up-read.ts'
 import { PendingRecords } from '../../src/feed/pending-records.ts'
 import type { EncodingRequest } from '../../src/port/encoding.ts'
-import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
 import { EncodedBatch } from '../../src/records/encoded-batch.ts'
 import { RecordProcessor } from '../../src/records/record-processor.ts'
-import { ReaderSource, recordAt, ScriptedReader, settle } from './fakes.ts'
+import { recordAt, ScriptedReader, SourceOf, settle } from './fakes.ts'
 
 const table = new PartitionTable([{ topic: 't', partition: 0 }])
 const { signal } = new AbortController()
@@ -23,16 +22,6 @@ class NotingReader extends ScriptedReader {
   }
 }
 
-class Source extends ReaderSource {
-  readonly readers: NotingReader[] = []
-
-  async openConsumer(from: readonly PartitionOffset[]): Promise<NotingReader> {
-    const reader = new NotingReader(from)
-    this.readers.push(reader)
-    return reader
-  }
-}
-
 /** Records as a read brings them encoded. */
 function encoded(from: number, to: number) {
   const records = Array.from({ length: to - from }, (_, n) => recordAt(0, from + n))
@@ -40,7 +29,7 @@ function encoded(from: number, to: number) {
 }
 
 async function opened(processor?: RecordProcessor) {
-  const source = new Source()
+  const source = new SourceOf(NotingReader)
   const read = new CatchUpRead(new CatchUpPool(source, 1), 'noop', processor, 'events')
   const pending = new PendingRecords(table, new Float64Array(1), undefined)
   await read.open(pending, false, signal)

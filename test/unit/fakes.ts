@@ -190,6 +190,25 @@ export abstract class ReaderSource implements KafkaCluster {
   async close(): Promise<void> {}
 }
 
+/** A cluster that opens readers of one class, and keeps them in their order. */
+export class SourceOf<Reader extends ScriptedReader> extends ReaderSource {
+  readonly readers: Reader[] = []
+  readonly #Reader: new (
+    from: readonly PartitionOffset[],
+  ) => Reader
+
+  constructor(Reader: new (from: readonly PartitionOffset[]) => Reader) {
+    super()
+    this.#Reader = Reader
+  }
+
+  async openConsumer(from: readonly PartitionOffset[]): Promise<Reader> {
+    const reader = new this.#Reader(from)
+    this.readers.push(reader)
+    return reader
+  }
+}
+
 /** A source whose readers are scripted; it may fail to open one. */
 export class ScriptedSource extends ReaderSource {
   readonly opened: ScriptedReader[] = []
