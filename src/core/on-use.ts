@@ -25,6 +25,30 @@ export function loadOnce<T>(load: () => Promise<T>): () => Promise<T> {
   }
 }
 
+/** Something that is made at its first use, and closed at the end. */
+export class ClosableOnUse<T extends { close(): Promise<void> }> {
+  /** Makes it with the first call, as {@link loadOnce} does. */
+  readonly load: () => Promise<T>
+  #made: T | undefined
+  #isClosed = false
+
+  constructor(make: () => Promise<T>) {
+    this.load = loadOnce(async () => {
+      const made = await make()
+      this.#made = made
+      // It must not start anything after the end, such as a thread for Lua.
+      if (this.#isClosed) await made.close()
+      return made
+    })
+  }
+
+  /** Closes it; at once if it is made only afterwards. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#made?.close()
+  }
+}
+
 /**
  * A function, such as a handler, whose code is loaded with its first call, as {@link loadOnce} does. Later calls
  * return what the function returns, and no promise of it: runtimes are faster with a Response than with a

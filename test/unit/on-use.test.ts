@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { loadOnce, onUse } from '../../src/core/on-use.ts'
+import { ClosableOnUse, loadOnce, onUse } from '../../src/core/on-use.ts'
 
 /** A load that fails as often as it is told to. */
 function failing(times: number) {
@@ -45,4 +45,29 @@ test('a handler whose code could not be loaded answers the next request', async 
   expect(await handler()).toBe('answered')
   // Without a promise, once the code is loaded.
   expect(handler()).toBe('answered')
+})
+
+test('what is closed at the end is closed at once if it is made afterwards, and not made for that', async () => {
+  let made = 0
+  let closed = 0
+  const sourceOf = () =>
+    new ClosableOnUse(async () => {
+      made++
+      return {
+        async close() {
+          closed++
+        },
+      }
+    })
+  const unused = sourceOf()
+  await unused.close()
+  expect([made, closed]).toEqual([0, 0])
+  await unused.load()
+  expect([made, closed]).toEqual([1, 1])
+
+  const used = sourceOf()
+  await used.load()
+  await used.load()
+  await used.close()
+  expect([made, closed]).toEqual([2, 2])
 })

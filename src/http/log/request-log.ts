@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { settledWithin } from '../../core/deadline.ts'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
-import { loadOnce } from '../../core/on-use.ts'
+import { ClosableOnUse } from '../../core/on-use.ts'
 import type { ResolvedLogOptions } from '../../options/log-options.ts'
 import type { KafkaOutage } from '../../port/kafka.ts'
 import { type BufferedStats, RecordSender } from '../produce/record-sender.ts'
@@ -33,25 +33,17 @@ export function startRequest(): RequestStart {
 export class RequestLog {
   readonly #options: ResolvedLogOptions
   readonly #sender: RecordSender
-  /** Loads what encodes entries, with the first one. */
-  readonly #load: () => Promise<EntryEncoder>
-  #encoder: EntryEncoder | undefined
+  readonly #encoder: ClosableOnUse<EntryEncoder>
   /** Entries that are being made. */
   readonly #making = new Set<Promise<void>>()
   #closed: Promise<void> | undefined
-  /** Whether entries that came before `close` have been made. */
-  #hasEnded = false
 
   constructor(options: ResolvedLogOptions) {
     this.#options = options
     this.#sender = new RecordSender(options, true)
-    this.#load = loadOnce(async () => {
+    this.#encoder = new ClosableOnUse(async () => {
       const { EntryEncoder } = await import('./entry-encoder.ts')
-      const encoder = new EntryEncoder(options)
-      this.#encoder = encoder
-      // Lua of an entry that came after the end must not start a thread.
-      if (this.#hasEnded) await encoder.close()
-      return encoder
+      return new EntryEncoder(options)
     })
   }
 
@@ -80,8 +72,7 @@ export class RequestLog {
     this.#closed ??= (async () => {
       await settledWithin(Promise.all(this.#making), ENTRIES_MS)
       await this.#sender.close()
-      this.#hasEnded = true
-      await this.#encoder?.close()
+      await this.#encoder.close()
     })()
     return this.#closed
   }
@@ -108,7 +99,7 @@ export class RequestLog {
   async #write(c: Context, end: Omit<RequestEnd, 'bytes'>, size: AnswerSize): Promise<void> {
     const request = { method: c.req.method, url: urlOf(c), headers: redactedHeaders(c) }
     const bytes = await size.bytes()
-    const encoder = this.#encoder ?? (await this.#load())
+    const encoder = await this.#encoder.load()
     await this.#sender.send([await encoder.encode(c, request, { ...end, bytes })])
   }
 }

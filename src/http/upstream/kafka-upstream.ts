@@ -1,11 +1,10 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { settledWithin } from '../../core/deadline.ts'
-import { onUse } from '../../core/on-use.ts'
+import { ClosableOnUse, onUse } from '../../core/on-use.ts'
 import type { KafkaUpstreamOptions } from '../../options/option-types.ts'
 import { resolveUpstreamOptions } from '../../options/upstream-options.ts'
 import { type BufferedStats, RecordSender } from '../produce/record-sender.ts'
 import type { WriterControls } from '../produce/writer-controls.ts'
-import type { RequestWriter } from './request-writer.ts'
 
 /** Milliseconds for which closing waits for requests that are being answered. */
 const ANSWER_MS = 5_000
@@ -45,18 +44,15 @@ export function kafkaUpstream(options: KafkaUpstreamOptions): KafkaUpstreamHandl
   const resolved = resolveUpstreamOptions(options)
   const sender = new RecordSender(resolved, resolved.producerAsync)
   const answering = new Set<Promise<unknown>>()
-  let writer: RequestWriter | undefined
-  /** Whether requests that came before `close` have been answered. */
-  let hasEnded = false
   let closed: Promise<void> | undefined
 
-  const answer = onUse(async () => {
+  const writer = new ClosableOnUse(async () => {
     const { RequestWriter } = await import('./request-writer.ts')
-    const created = new RequestWriter(resolved, sender)
-    writer = created
-    // Lua of a request that came after the end must not start a thread.
-    if (hasEnded) await created.close()
-    return (c: Context) => created.answer(c)
+    return new RequestWriter(resolved, sender)
+  })
+  const answer = onUse(async () => {
+    const loaded = await writer.load()
+    return (c: Context) => loaded.answer(c)
   })
 
   const handler: MiddlewareHandler = async (c) => {
@@ -81,8 +77,7 @@ export function kafkaUpstream(options: KafkaUpstreamOptions): KafkaUpstreamHandl
       closed ??= (async () => {
         await settledWithin(Promise.allSettled(answering), ANSWER_MS)
         await sender.close()
-        hasEnded = true
-        await writer?.close()
+        await writer.close()
       })()
       return closed
     },
