@@ -209,7 +209,8 @@ describe('the gateway', () => {
   })
 
   test('the login answers 405 to methods that it does not have', async () => {
-    const guard = { clients: [{ name: 'a', key: 'planted-key-of-16' }] }
+    const oidc = { issuer: 'http://127.0.0.1:1', clientId: 'gateway', scopes: ['openid'] }
+    const guard = { clients: [{ name: 'a', key: 'planted-key-of-16' }], oidc }
     const gateway = createGateway(
       { ...options, guard, sessions: { maxAge: 1_000 } },
       new FakeKafka().make,
@@ -220,6 +221,8 @@ describe('the gateway', () => {
     }
     expect(await allowed('PUT', '/login')).toEqual([405, 'GET, HEAD, POST'])
     expect(await allowed('GET', '/logout')).toEqual([405, 'POST'])
+    expect(await allowed('POST', '/login/oidc')).toEqual([405, 'GET, HEAD'])
+    expect(await allowed('POST', '/login/callback')).toEqual([405, 'GET, HEAD'])
   })
 
   test('logs an unexpected error and keeps its text from the client', async () => {

@@ -124,35 +124,24 @@ class Login {
     const { oidc } = options.guard ?? {}
     this.#issuer = oidc && new OidcIssuer(oidc)
     const issuer = this.#issuer
-    const app = this.routes
-    app.get(
-      PATHS.form,
-      this.#served((c) => this.#page(c, { status: 200 })),
-    )
-    app.post(
-      PATHS.form,
-      this.#served((c) => this.#logIn(c)),
-    )
-    app.post(
-      PATHS.logout,
-      this.#served((c) => this.#logOut(c)),
-    )
-    app.all(
-      PATHS.form,
-      this.#served(async (c) => refuseMethod(c, [...READING, 'POST'])),
-    )
-    app.all(
-      PATHS.logout,
-      this.#served(async (c) => refuseMethod(c, ['POST'])),
-    )
+    this.#mount(PATHS.form, {
+      GET: (c) => this.#page(c, { status: 200 }),
+      POST: (c) => this.#logIn(c),
+    })
+    this.#mount(PATHS.logout, { POST: (c) => this.#logOut(c) })
     if (!issuer) return
-    app.get(
-      PATHS.oidc,
-      this.#served((c) => this.#begin(c, issuer)),
-    )
-    app.get(
-      PATHS.callback,
-      this.#served((c) => this.#finish(c, issuer)),
+    this.#mount(PATHS.oidc, { GET: (c) => this.#begin(c, issuer) })
+    this.#mount(PATHS.callback, { GET: (c) => this.#finish(c, issuer) })
+  }
+
+  /** Answers 405 to the methods of a path that it does not have. */
+  #mount(path: string, answers: Partial<Record<'GET' | 'POST', MakeAnswer>>): void {
+    const methods = Object.entries(answers)
+    for (const [method, answer] of methods) this.routes.on(method, path, this.#served(answer))
+    const allow = methods.flatMap(([method]) => (method === 'GET' ? READING : [method]))
+    this.routes.all(
+      path,
+      this.#served(async (c) => refuseMethod(c, allow)),
     )
   }
 
