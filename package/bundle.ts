@@ -50,6 +50,12 @@ export async function bundleModules(folder: string, entries: readonly string[]):
     cwd: folder,
     input: Object.fromEntries([...entries, ...PROGRAMS].map((path) => [path, `${path}.js`])),
     external: (id, importer) => isExternal(folder, id, importer),
+    // The folder may lie anywhere.
+    resolve: { modules: [join(root, 'node_modules')] },
+    onLog(_level, { code, message }) {
+      // Otherwise rolldown would leave out what it does not find.
+      throw new Error(`Cannot bundle: ${code} ${message}`)
+    },
     platform: 'node',
     transform: { target: 'esnext' },
   })

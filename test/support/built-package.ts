@@ -1,5 +1,6 @@
 /** The package as `bun run package` makes it, for the tests that run or pack it. */
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { withLock } from '../../tools/kafka/lock.ts'
 import { run } from './run-program.ts'
@@ -63,8 +64,15 @@ export class BuiltPackage implements Disposable {
   }
 }
 
+/** Builds the package outside of the checkout, where a bundler does not find packages by itself, and copies it. */
 async function buildIn(folder: string): Promise<void> {
-  await run([process.execPath, 'package/build.ts', folder], root)
+  const outside = mkdtempSync(join(tmpdir(), 'package-'))
+  try {
+    await run([process.execPath, 'package/build.ts', outside], root)
+    cpSync(outside, folder, { recursive: true })
+  } finally {
+    rmSync(outside, { recursive: true })
+  }
 }
 
 /** The files beside a shared folder: the package that is being built, and the lock of who builds it. */
