@@ -13,10 +13,10 @@ $(HEADER).gch: $(HEADER)
 $(USERS): $(HEADER).gch
 $(USERS): private CPPFLAGS += -include $(HEADER)
 
-# Code that does not touch each record is not worth a long optimization: membership in groups, logins,
-# and lz4's slow encoder.
-RARE := rdkafka_request% rdkafka_cgrp% rdkafka_metadata% rdkafka_assign% rdkafka_%_assignor.o \
-  rdkafka_sasl% rdkafka_ssl% rdkafka_conf% rdhttp% cJSON% lz4hc%
+# Code that does not touch each record is not worth a long optimization: fetch requests, membership in
+# groups, logins, and lz4's slow encoder.
+RARE := rdkafka.o rdkafka_fetcher% rdkafka_request% rdkafka_cgrp% rdkafka_metadata% rdkafka_assign% \
+  rdkafka_%_assignor.o rdkafka_sasl% rdkafka_ssl% rdkafka_conf% rdhttp% cJSON% lz4hc%
 $(filter $(RARE),$(OBJS)): private CFLAGS += -O1
 
 # Tests, the mock cluster, requests of administration, transactions and telemetry are not optimized at all.
