@@ -35,7 +35,7 @@ export class ConsumerPool {
     return this.#connection.connectConsumer(settings, CONSUMER_TOPIC_SETTINGS)
   }
 
-  /** @param isReusable Whether it is a catch-up read's, and no read of it has failed. */
+  /** @param isReusable Whether it is a catch-up read's, and no read of it has failed, stalled or not come back. */
   async release(consumer: Consumer, isReusable: boolean): Promise<void> {
     const isFull = this.#idle.length >= MAX_IDLE
     if (!isReusable || isFull || this.#connection.isStopped) return disconnectClient(consumer)

@@ -40,7 +40,11 @@ function isGroupRefusal(error: unknown): boolean {
 
 /** The cluster, as an assigned consumer sees it. */
 export interface AssignedConsumerHost {
-  /** Takes the client back when reading is over. */
+  /**
+   * Takes the client back when reading is over.
+   *
+   * @param isHealthy Whether the client may be used again: no read has failed, stalled or not come back.
+   */
   release(isHealthy: boolean): Promise<void>
   /** The error to report in place of an error of reading. */
   explain(error: KafkaConsumeError): KafkaConsumeError
@@ -153,16 +157,17 @@ export class ConfluentAssignedConsumer implements AssignedConsumer {
     return this.#host.explain(isUnknownTopic(error) ? notLoaded(ACTION, error) : error)
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close()
+  close(hasStalled = false): Promise<void> {
+    this.#closed ??= this.#close(hasStalled)
     return this.#closed
   }
 
-  async #close(): Promise<void> {
-    // A read that never ends must not hold up closing.
-    await settledWithin(this.#reading, CLOSE_LIMIT_MS)
+  async #close(hasStalled: boolean): Promise<void> {
+    // A read that never ends must not hold up closing. Another user of the client could lose records to
+    // a read that is still under way: it takes whatever the client fetches next.
+    const hasSettled = await settledWithin(this.#reading, CLOSE_LIMIT_MS)
     this.#consumer.off('partition.eof', this.#onEnd)
-    await this.#host.release(this.#isHealthy)
+    await this.#host.release(this.#isHealthy && hasSettled && !hasStalled)
   }
 
   /**

@@ -135,12 +135,12 @@ export class CatchUpPool {
     return {
       gaps: consumer.gaps,
       read: (limit, wait, encoding) => consumer.read(limit, wait, encoding),
-      close: async () => {
+      close: async (hasStalled) => {
         if (closed) return
         closed = true
         this.#closing++
         try {
-          await consumer.close()
+          await consumer.close(hasStalled)
         } finally {
           this.#closing--
           this.#leave()

@@ -13,8 +13,13 @@ import type { PendingRecords } from './pending-records.ts'
 const READ_LIMIT = 1_000
 /** How long a read waits for a first record. */
 const READ_WAIT_MS = 100
-/** How long a consumer may bring nothing before another one replaces it. */
+/** How long reads may bring nothing before another consumer takes over. */
 const STALL_MS = 20_000
+/**
+ * How long reads may bring nothing before their consumer is not used again, whoever closes it: a request
+ * gives up before another consumer would take over.
+ */
+const SUSPECT_MS = 5_000
 
 const NOTHING: Batch = { records: [], gaps: [], ends: [] }
 
@@ -38,8 +43,8 @@ export class CatchUpRead {
   #consumer: AssignedConsumer | undefined
   /** The next read, which began while the client takes the records of the last one. */
   #ahead: Promise<Batch> | undefined
-  /** When the consumer last brought something, in `performance.now()`'s time. */
-  #broughtAt = 0
+  /** Milliseconds that reads of the consumer have taken in a row and brought nothing. */
+  #fruitlessMs = 0
   #isClosed = false
   /** The paused read, whose consumer the pool may take while the client reads nothing. */
   #paused: PausedRead | undefined
@@ -78,7 +83,7 @@ export class CatchUpRead {
     const offsets = all.filter((_, index) => !pending.hasEndedIn(index))
     const consumer = await this.#pool.open(offsets, patient, signal)
     this.#consumer = consumer
-    this.#broughtAt = performance.now()
+    this.#fruitlessMs = 0
     pending.skip(consumer.gaps)
     if (this.#isClosed) await this.#closeConsumer()
   }
@@ -145,22 +150,24 @@ export class CatchUpRead {
     }
   }
 
-  /** Reads, and gives the consumer up when it has brought nothing for too long. */
+  /**
+   * Reads, and gives the consumer up when reads have brought nothing for too long. The time between two
+   * reads is the client's, which may take nothing for minutes.
+   */
   async #readFrom(consumer: AssignedConsumer, cursor: Cursor, limit: number): Promise<Batch> {
+    const begun = performance.now()
     let timer: ReturnType<typeof setTimeout> | undefined
     const stalled = new Promise<Batch>((resolve) => {
-      const left = this.#broughtAt + STALL_MS - performance.now()
-      timer = setTimeout(() => resolve(NOTHING), left)
+      timer = setTimeout(() => resolve(NOTHING), STALL_MS - this.#fruitlessMs)
     })
     const reading = this.#ahead ?? this.#begin(consumer, cursor, limit)
     this.#ahead = undefined
     const batch = await Promise.race([reading, stalled]).finally(() => clearTimeout(timer))
-    const now = performance.now()
-    if (!isEmpty(batch)) this.#broughtAt = now
+    // A consumer that took over meanwhile has a time of its own.
+    if (consumer !== this.#consumer) return batch
+    this.#fruitlessMs = isEmpty(batch) ? this.#fruitlessMs + performance.now() - begun : 0
     // A timer may fire slightly early by the clock. A read that was given up is never awaited again.
-    else if ((batch === NOTHING || now - this.#broughtAt >= STALL_MS) && !this.#isClosed) {
-      this.#replaceStalledConsumer()
-    }
+    if (batch === NOTHING || this.#fruitlessMs >= STALL_MS) this.#replaceStalledConsumer()
     return batch
   }
 
@@ -169,6 +176,7 @@ export class CatchUpRead {
       seconds: STALL_MS / 1_000,
     })
     this.#pool.countReplaced()
+    this.#fruitlessMs = STALL_MS
     this.closeConsumer()
   }
 
@@ -208,7 +216,7 @@ export class CatchUpRead {
     const consumer = this.#consumer
     this.#consumer = undefined
     this.#ahead = undefined
-    await consumer?.close()
+    await consumer?.close(this.#fruitlessMs >= SUSPECT_MS)
   }
 }
 

@@ -101,7 +101,8 @@ export interface AssignedConsumer {
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
   read(limit: number, wait: number, encoding?: EncodingRequest): Promise<Batch>
-  close(): Promise<void>
+  /** @param hasStalled Whether reads brought nothing although Kafka has more. Default: false. */
+  close(hasStalled?: boolean): Promise<void>
 }
 
 /** The state of one partition of a group's subscription, as of the last fetch. */
@@ -319,9 +320,7 @@ export interface KafkaCluster {
    * asks Kafka.
    */
   topicIds(topics: readonly string[]): Promise<ReadonlyMap<string, string>>
-  /**
-   * The replicas of topics' partitions, without topics that do not exist. Each call asks Kafka.
-   */
+  /** The replicas of topics' partitions, without topics that do not exist. Each call asks Kafka. */
   replicas(topics: readonly string[]): Promise<readonly PartitionReplicas[]>
   /** The sizes of partitions on the disks of brokers. Each call asks all brokers that have a replica. */
   partitionSizes(partitions: readonly PartitionReplicas[]): Promise<PartitionSizes>

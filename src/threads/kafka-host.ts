@@ -21,7 +21,7 @@ import type { AcceptedRecords, ProducerSettings } from '../port/open-producer.ts
 import { HostedGroups } from './hosted-groups.ts'
 import { type HostedConsumer, LiveHubs } from './live-hub.ts'
 import { type Messenger, sentResults } from './messenger.ts'
-import type { SentConsumer, SentOpening, SentRead, SentState } from './remote-kafka.ts'
+import type { SentClosing, SentConsumer, SentOpening, SentRead, SentState } from './remote-kafka.ts'
 import { type SentBatch, sentBatch } from './sent-batch.ts'
 
 /** Milliseconds between two looks at the state of clusters, which threads are told when it changes. */
@@ -98,7 +98,7 @@ export class KafkaHost {
       ask: (sent: { cluster: number; method: AskedMethod; parameters: never[] }) => this.#ask(sent),
       openConsumer: (opening: SentOpening) => this.#openConsumer(opening),
       read: (read: SentRead) => this.#read(read),
-      closeConsumer: (id: number) => this.#closeConsumer(id),
+      closeConsumer: (closing: SentClosing) => this.#closeConsumer(closing),
       ...this.#groups.handlers,
       send: async (sent: {
         cluster: number
@@ -217,10 +217,10 @@ export class KafkaHost {
     return sentBatch(batch)
   }
 
-  async #closeConsumer(id: number): Promise<void> {
+  async #closeConsumer({ consumer: id, hasStalled }: SentClosing): Promise<void> {
     const open = this.#consumers.get(id)
     this.#consumers.delete(id)
-    await open?.consumer.close()
+    await open?.consumer.close(hasStalled)
   }
 
   #openProducer({

@@ -44,7 +44,8 @@ export interface HostedConsumer {
   readonly gaps: readonly Gap[]
   readonly start?: readonly PartitionOffset[] | undefined
   read(limit: number, wait: number): Promise<SentBatch>
-  close(): Promise<void>
+  /** See {@link AssignedConsumer.close}. */
+  close(hasStalled?: boolean): Promise<void>
 }
 
 /** One consumer, and the newest batches that it has read. */

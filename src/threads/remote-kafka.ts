@@ -59,6 +59,12 @@ export interface SentRead {
   readonly spec: EncodingSpec | undefined
 }
 
+/** The request to close a consumer. */
+export interface SentClosing {
+  readonly consumer: number
+  readonly hasStalled: boolean
+}
+
 /** The state of a cluster. */
 export interface SentState {
   readonly cluster: number
@@ -357,8 +363,9 @@ class RemoteConsumer implements AssignedConsumer {
     return { ...batch, encoded: packed && unpackRecords(packed) }
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#messenger.request('closeConsumer', this.#id)
+  close(hasStalled = false): Promise<void> {
+    const closing: SentClosing = { consumer: this.#id, hasStalled }
+    this.#closed ??= this.#messenger.request('closeConsumer', closing)
     return this.#closed
   }
 }

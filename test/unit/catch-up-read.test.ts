@@ -1,5 +1,5 @@
-/** Reading ahead: the next read of a catch-up read begins while its client takes the last one. */
-import { expect, test } from 'bun:test'
+/** Catch-up reads: reading ahead while the client takes the last records, and consumers that stall. */
+import { describe, expect, test } from 'bun:test'
 import { CatchUpPool } from '../../src/feed/catch-up-pool.ts'
 import { CatchUpRead } from '../../src/feed/catch-up-read.ts'
 import { PendingRecords } from '../../src/feed/pending-records.ts'
@@ -7,6 +7,7 @@ import type { EncodingRequest } from '../../src/port/encoding.ts'
 import { Cursor, PartitionTable } from '../../src/records/cursor.ts'
 import { EncodedBatch } from '../../src/records/encoded-batch.ts'
 import { RecordProcessor } from '../../src/records/record-processor.ts'
+import { stopClock } from '../support/clock.ts'
 import { recordAt, ScriptedReader, SourceOf, settle } from './fakes.ts'
 
 const table = new PartitionTable([{ topic: 't', partition: 0 }])
@@ -103,4 +104,50 @@ test('a read ahead is given up with its consumer: another one begins at the curs
   expect(await read.read(pending, 100, signal)).toBe(true)
   expect([again.positions[0]]).toEqual(again.from.map(({ offset }) => offset))
   await read.close()
+})
+
+describe('a consumer that brings nothing', () => {
+  test('for 20 s of reading is replaced, and closed as one that has stalled', async () => {
+    using clock = stopClock()
+    const { read, pending, reader } = await opened()
+    const reading = read.read(pending, 100, signal)
+    clock.pass(20_000)
+    reader.answer({})
+    expect(await reading).toBe(false)
+    expect([read.isOpen, reader.closed, reader.hasStalled]).toEqual([false, true, true])
+  })
+
+  test('for some seconds is closed as one that has stalled when its request gives up', async () => {
+    using clock = stopClock()
+    const { read, pending, reader } = await opened()
+    for (let second = 0; second < 10; second++) {
+      const reading = read.read(pending, 100, signal)
+      clock.pass(1_000)
+      reader.answer({})
+      await reading
+    }
+    expect(read.isOpen).toBe(true)
+    await read.close()
+    expect(reader.hasStalled).toBe(true)
+  })
+
+  test('is not one whose client takes nothing for long, nor one that brings something again', async () => {
+    using clock = stopClock()
+    const { read, pending, reader } = await opened()
+    const first = read.read(pending, 100, signal)
+    clock.pass(4_000)
+    reader.answer({})
+    await first
+    clock.pass(60_000)
+    const again = read.read(pending, 100, signal)
+    reader.answer({})
+    expect(await again).toBe(false)
+    expect(read.isOpen).toBe(true)
+    const last = read.read(pending, 2, signal)
+    clock.pass(4_000)
+    reader.answer(encoded(0, 2))
+    expect(await last).toBe(true)
+    await read.close()
+    expect(reader.hasStalled).toBe(false)
+  })
 })

@@ -74,6 +74,8 @@ export class ScriptedReader implements AssignedConsumer {
   readonly gaps: AssignedConsumer['gaps']
   readonly from: readonly PartitionOffset[]
   closed = false
+  /** Whether it was closed as one that has stalled. */
+  hasStalled = false
   readonly #answers: Array<Partial<Batch> | Error> = []
   #waiting: PromiseWithResolvers<Batch> | undefined
 
@@ -106,8 +108,9 @@ export class ScriptedReader implements AssignedConsumer {
     return waiting.promise
   }
 
-  async close(): Promise<void> {
+  async close(hasStalled = false): Promise<void> {
     this.closed = true
+    this.hasStalled = hasStalled
   }
 
   async #next(): Promise<Batch> {
