@@ -1,7 +1,9 @@
+import { asKafkaConsumeError } from '../../src/core/errors.ts'
 import { logOf } from '../../src/core/log.ts'
 import { TopicIds } from '../../src/core/topic-ids.ts'
 import type { PartitionOffset } from '../../src/port/kafka.ts'
 import { type Consumer, call } from '../client/client.ts'
+import { isPassing } from '../client/errors.ts'
 import type { GroupHost } from './group-host.ts'
 import type { OwnedPartition, OwnedPartitions } from './partitions.ts'
 
@@ -17,7 +19,7 @@ export class RecreatedTopics {
   readonly #owned: OwnedPartitions
   readonly #topicIds = new TopicIds()
   /** Partitions of re-created topics that are yet to be read from their first record. */
-  #outdated: OwnedPartition[] = []
+  #outdated: ReadonlySet<OwnedPartition> = new Set()
   /** When topic ids are compared next, in `performance.now()`'s time. */
   #compareAt = 0
 
@@ -35,36 +37,53 @@ export class RecreatedTopics {
       this.#compareAt = performance.now() + COMPARE_MS
       void this.#compare()
     }
-    if (this.#outdated.length > 0) await this.#restart(consumer)
+    if (this.#outdated.size > 0) await this.#restart(consumer)
   }
 
   async #compare(): Promise<void> {
     try {
       const ids = await this.#host.topicIds()
+      const outdated = new Set(this.#outdated)
       for (const owned of this.#owned) {
         const id = ids.get(owned.topic)
-        if (this.#topicIds.isRecreated(owned.topicId, id)) this.#outdated.push(owned)
+        if (this.#topicIds.isRecreated(owned.topicId, id)) outdated.add(owned)
         else if (id !== undefined && !this.#topicIds.isRetired(id)) owned.topicId = id
       }
-      for (const { topicId } of this.#outdated) this.#topicIds.retire(topicId)
+      for (const { topicId } of outdated) this.#topicIds.retire(topicId)
+      this.#outdated = outdated
     } catch (error) {
       log.debug('Cannot compare topics: {error}', { error })
     }
   }
 
+  /**
+   * @throws KafkaConsumeError when the member must leave the group. Where Kafka does not answer now it must
+   * not: after it has joined again, nothing would tell that the offsets are those of the old topic.
+   */
   async #restart(consumer: Consumer): Promise<void> {
-    const outdated = this.#outdated.filter(({ state }) => state === 'owned')
-    this.#outdated = []
-    const firsts = await this.#host.offsets(outdated, 'earliest')
-    for (const [index, owned] of outdated.entries()) {
-      // The partition may have been revoked meanwhile.
-      if (owned.state !== 'owned') continue
-      const { offset } = firsts[index] as PartitionOffset
-      const place = { topic: owned.topic, partition: owned.partition, offset }
-      this.#owned.reset(owned, offset)
-      await call('Cannot read from Kafka', (done) =>
-        consumer.seek(place, SEEK_TIMEOUT_MS, (error) => done(error, undefined)),
-      )
+    try {
+      // A partition that was revoked is its next owner's to restart.
+      const outdated = [...this.#outdated].filter(({ state }) => state === 'owned')
+      this.#outdated = new Set(outdated)
+      if (outdated.length === 0) return
+      const firsts = await this.#host.offsets(outdated, 'earliest')
+      for (const [index, owned] of outdated.entries()) {
+        const { offset } = firsts[index] as PartitionOffset
+        if (owned.state === 'owned') await this.#restartPartition(consumer, owned, offset)
+        this.#outdated = this.#outdated.difference(new Set([owned]))
+      }
+    } catch (thrown) {
+      const error = asKafkaConsumeError(thrown)
+      if (!isPassing(error)) throw error
+      log.debug('Cannot restart re-created topics, trying again: {error}', { error })
     }
+  }
+
+  async #restartPartition(consumer: Consumer, owned: OwnedPartition, to: number): Promise<void> {
+    const place = { topic: owned.topic, partition: owned.partition, offset: to }
+    await call('Cannot read from Kafka', (done) =>
+      consumer.seek(place, SEEK_TIMEOUT_MS, (error) => done(error, undefined)),
+    )
+    this.#owned.reset(owned, to)
   }
 }

@@ -1,4 +1,5 @@
 import { asKafkaConsumeError, type KafkaConsumeError } from '../core/errors.ts'
+import { logOf } from '../core/log.ts'
 import { StallDetector } from '../core/stall-detector.ts'
 import { TopicIds } from '../core/topic-ids.ts'
 import type { KafkaCluster } from '../port/kafka.ts'
@@ -6,8 +7,12 @@ import { PartitionTable } from '../records/cursor.ts'
 import type { EndOffsets } from './end-offsets.ts'
 import type { LiveConsumer } from './live-consumer.ts'
 
+const log = logOf('feed')
+
 /** Checks in a row without an answer, after which the live consumer is taken to be stalled. */
 const MAX_UNANSWERED = 3
+
+const NO_IDS: ReadonlyMap<string, string> = new Map()
 
 /** A change that a live consumer does not see by itself. */
 export type TopicChange =
@@ -40,10 +45,8 @@ export class TopicMonitor {
   readonly #topics: readonly string[]
   readonly #grace: number
   /** Topic ids by topic name. */
-  #ids: ReadonlyMap<string, string> = new Map()
+  #ids: ReadonlyMap<string, string> = NO_IDS
   readonly #topicIds = new TopicIds()
-  /** False once a request for topic ids got no answer from brokers that answer other requests. */
-  #hasIds = true
   readonly #stallDetector = new StallDetector<number>()
   /** The live consumer of the last check. */
   #checked: LiveConsumer | undefined
@@ -63,12 +66,13 @@ export class TopicMonitor {
    * @throws KafkaConsumeError UNKNOWN_TOPIC, or why Kafka cannot be read.
    */
   async begin(): Promise<PartitionTable> {
+    const unknown = new Map<string, string>()
+    this.#ids = unknown
     const asking = this.#askIds()
     const table = new PartitionTable(await this.#cluster.partitions(this.#topics))
     // Topic ids matter for later checks only, so nobody waits for them here.
     void asking.then((ids) => {
-      this.#ids = ids ?? new Map()
-      this.#hasIds = ids !== undefined
+      if (ids && this.#ids === unknown) this.#learn(ids)
     })
     this.#goneSince = undefined
     this.#unanswered = 0
@@ -101,14 +105,16 @@ export class TopicMonitor {
     const suspected = [...liveConsumer.recreatedPartitions]
     const answer = await this.#askIds()
     const table = new PartitionTable(await this.#cluster.partitions(this.#topics))
-    this.#hasIds = answer !== undefined
-    const ids = answer ?? new Map<string, string>()
+    const ids = answer ?? NO_IDS
     const recreated = this.#recreatedTopics(ids)
     if (recreated.size > 0 || hasMore(table, liveConsumer.table)) {
       return { kind: 'changed', table, recreated, accept: () => this.#accept(recreated, ids) }
     }
-    // The topics were not re-created after all, as when a partition has lost its newest records.
-    for (const key of suspected) liveConsumer.recreatedPartitions.delete(key)
+    if (answer) {
+      this.#learn(answer)
+      // The topics were not re-created after all, as when a partition has lost its newest records.
+      for (const key of suspected) liveConsumer.recreatedPartitions.delete(key)
+    }
     if (!liveConsumer.isFollowing) return undefined
     const head = liveConsumer.head.slice()
     const endsNow = await ends.now()
@@ -123,10 +129,30 @@ export class TopicMonitor {
     return isStalled ? { kind: 'stalled' } : undefined
   }
 
-  /** @returns undefined when brokers do not return topic ids, though they may answer other requests. */
+  /**
+   * Asks for topic ids. Kafka's client asks the controller, which may be away while other brokers answer
+   * other requests. Brokers without topic ids do answer, with none.
+   *
+   * @returns undefined without an answer: the next check asks again.
+   */
   async #askIds(): Promise<ReadonlyMap<string, string> | undefined> {
-    if (!this.#hasIds) return undefined
-    return this.#cluster.topicIds(this.#topics).catch(() => undefined)
+    try {
+      return await this.#cluster.topicIds(this.#topics)
+    } catch (error) {
+      log.debug('Cannot compare topics: {error}', { error })
+      return undefined
+    }
+  }
+
+  /** Notes the ids of topics whose ids were not known, to compare later answers with them. */
+  #learn(ids: ReadonlyMap<string, string>): void {
+    const learned = this.#present(ids).filter(([topic]) => !this.#ids.has(topic))
+    if (learned.length > 0) this.#ids = new Map([...this.#ids, ...learned])
+  }
+
+  /** The ids without those that topics had before they were re-created. */
+  #present(ids: ReadonlyMap<string, string>): Array<[topic: string, id: string]> {
+    return [...ids].filter(([, id]) => !this.#topicIds.isRetired(id))
   }
 
   #recreatedTopics(ids: ReadonlyMap<string, string>): Set<string> {
@@ -137,7 +163,7 @@ export class TopicMonitor {
 
   #accept(recreated: ReadonlySet<string>, ids: ReadonlyMap<string, string>): void {
     for (const topic of recreated) this.#topicIds.retire(this.#ids.get(topic))
-    this.#ids = new Map([...this.#ids, ...ids])
+    this.#ids = new Map([...this.#ids, ...this.#present(ids)])
   }
 
   /** @param begun When the request was sent, in `performance.now()`'s time: it may take seconds. */

@@ -37,6 +37,10 @@ class Topics extends ReaderSource {
   failure: Error | undefined
   /** How often it was asked for the ids of topics. */
   asked = 0
+  /** The controller, which is the one to ask for ids, does not answer. */
+  isWithoutController = false
+  /** Ids in place of the present ones, as a broker has them that is late to learn of a change. */
+  oldIds: ReadonlyMap<string, string> | undefined
   #ids = 0
 
   create(topic: string, partitions: number): void {
@@ -68,6 +72,11 @@ class Topics extends ReaderSource {
 
   override async topicIds(): Promise<ReadonlyMap<string, string>> {
     this.asked++
+    if (this.isWithoutController) throw new KafkaConsumeError('KAFKA_TIMEOUT', 'Cannot read topics')
+    return this.oldIds ?? this.ids
+  }
+
+  get ids(): ReadonlyMap<string, string> {
     return new Map([...this.topics].map(([topic, { id }]) => [topic, id]))
   }
 
@@ -321,6 +330,55 @@ describe('topics that are re-created', () => {
       await taker.close()
     })
   }
+
+  for (const when of ['when the feed begins', 'at a later check'] as const) {
+    test(`are noticed although one request for topic ids was not answered ${when}`, async () => {
+      const source = new Topics()
+      source.create('a', 1)
+      source.produce('a', 0, 5)
+      source.isWithoutController = when === 'when the feed begins'
+      const feed = feedOf(source, ['a'])
+      const taker = await Taker.of(feed, { start: 'earliest' })
+      await taker.untilTaken(5)
+      if (when === 'at a later check') {
+        await until(() => source.asked > 1, 'a check that is answered')
+        const { asked } = source
+        source.isWithoutController = true
+        await until(() => source.asked > asked, 'a check that is not answered')
+      }
+      source.isWithoutController = false
+      const { asked } = source
+      await until(() => source.asked > asked + 1, 'a check that is answered')
+      source.create('a', 1)
+      source.produce('a', 0, 5)
+      await taker.untilTaken(11)
+      expect(taker.taken.slice(5)).toEqual(['gap a:0 5-0', ...offsets('a:0', 0, 5)])
+      await taker.close()
+    })
+  }
+
+  test('are not taken to be re-created again where a broker that is late answers with their former ids', async () => {
+    const source = new Topics()
+    source.create('a', 1)
+    source.produce('a', 0, 5)
+    const former = source.ids
+    const feed = feedOf(source, ['a'])
+    const taker = await Taker.of(feed, { start: 'earliest' })
+    await taker.untilTaken(5)
+    await until(() => source.asked > 1, 'the topic to be looked at')
+    source.create('a', 1)
+    source.produce('a', 0, 5)
+    await taker.untilTaken(11)
+    source.oldIds = former
+    source.grow('a')
+    source.produce('a', 1, 1)
+    await until(() => taker.taken.includes('a:1/0'), 'the added partition')
+    source.oldIds = undefined
+    const { asked } = source
+    await until(() => source.asked > asked + 2, 'the topic to be looked at')
+    expect(taker.taken.slice(5)).toEqual(['gap a:0 5-0', ...offsets('a:0', 0, 5), 'a:1/0'])
+    await taker.close()
+  })
 })
 
 describe('topics that are deleted', () => {

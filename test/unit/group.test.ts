@@ -1172,6 +1172,32 @@ describe('the start offsets of a group', () => {
     expect(member.consumer.calls.filter((call) => call === 'seek')).toHaveLength(1)
   })
 
+  test.each([
+    ['does not answer', 'KAFKA_TIMEOUT'],
+    ['has no leader of a partition', 'KAFKA_UNAVAILABLE'],
+  ] as const)(
+    'a topic that is re-created while Kafka %s is read from its beginning once it answers',
+    async (_, code) => {
+      await using member = await new Member([0]).with(...some(0, 5))
+      ;(await member.poll()).ack()
+      member.topicId = 'second'
+      member.offsetsError = new KafkaConsumeError(code, 'Cannot find offsets')
+      const { looks } = member
+      skip(6_000)
+      await until(() => member.looks > looks, 'topics to be compared')
+      const reads = member.consumer.limits.length
+      await until(() => member.consumer.limits.length > reads + 2, 'reads that go on')
+      expect(member.consumer.calls).not.toContain('seek')
+      member.offsetsError = undefined
+      await until(() => member.consumer.calls.includes('seek'), 'the new topic to be read')
+      expect(member.consumers).toHaveLength(1)
+      member.consumer.queue.push(...some(0, 9))
+      const { gaps, records } = await member.poll({ timeout: 1_000 })
+      expect(gaps).toEqual([{ topic: 't', partition: 0, from: 5, to: 0, reason: 'out-of-range' }])
+      expect(records).toHaveLength(9)
+    },
+  )
+
   test('a topic that is re-created and empty is reported as a gap', async () => {
     await using member = await new Member([0]).with(...some(0, 5))
     ;(await member.poll()).ack()
