@@ -17,12 +17,22 @@ const STATES: Readonly<Record<string, string>> = {
  * from an unknown authority, so this opens a TLS connection of its own and sends nothing on it.
  *
  * @param detail librdkafka's message, which names the broker.
- * @returns The state that completes "Cannot <action>: ".
+ * @returns The state that completes "Cannot <action>: "; never rejects.
  */
-export function whyUntrusted(detail: string, { ca }: TlsOptions): Promise<string> {
+export async function whyUntrusted(detail: string, tls: TlsOptions): Promise<string> {
   const [, address = '', port = ''] = /ssl:\/\/(\S+):(\d+)\//.exec(detail) ?? []
   const host = address.replace(/^\[|\]$/g, '')
-  if (host === '') return Promise.resolve(UNTRUSTED)
+  if (host === '') return UNTRUSTED
+  try {
+    return await verify(host, port, tls)
+  } catch {
+    // The file of the authorities may be away for a moment, while it is replaced.
+    return UNTRUSTED
+  }
+}
+
+/** @throws Error when the authorities cannot be read, or are not valid. */
+function verify(host: string, port: string, { ca }: TlsOptions): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({
       host,

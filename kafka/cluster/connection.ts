@@ -58,12 +58,17 @@ export class ClusterConnection {
   #control: Consumer | undefined
   /** Settles when the control client is connected, or never can be. */
   readonly #connected = Promise.withResolvers<void>()
-  /** Resolves when Kafka has answered once, or the first outage has begun. */
+  /** Resolves when Kafka has answered once, the first outage has begun, or the options cannot be used. */
   readonly #firstResult = Promise.withResolvers<void>()
   #outage: KafkaOutage | undefined
   #brokers: readonly BrokerState[] = []
   /** The last error about reaching Kafka in the log of the control client. */
   #lastError: KafkaConsumeError | undefined
+  /**
+   * Why no client can be made of the options; undefined while one can. A file that they name, as of a
+   * certificate, may be away for a moment while it is replaced.
+   */
+  #unusable: KafkaConsumeError | undefined
   #isProbing = false
   #polling: ReturnType<typeof setInterval> | undefined
   #isStopped = false
@@ -103,6 +108,7 @@ export class ClusterConnection {
       const late = sleep(CONNECT_TIMEOUT_MS + 1_000)
       await Promise.race([this.#connected.promise, this.#firstResult.promise, late])
       if (this.#outage) throw outageError(this.#outage)
+      if (this.#unusable) throw this.#unusable
     }
     if (!this.#control) {
       throw new KafkaConsumeError(
@@ -170,6 +176,7 @@ export class ClusterConnection {
         const control = await this.connectConsumer(CONTROL_SETTINGS)
         if (this.#isStopped) return disconnectClient(control)
         this.#control = control
+        this.#unusable = undefined
         this.#outage = undefined
         this.#watch(control)
         this.#connected.resolve()
@@ -177,9 +184,11 @@ export class ClusterConnection {
         return
       } catch (thrown) {
         const error = asKafkaConsumeError(thrown)
-        // An error of this process, as a missing addon, does not pass: requests are rejected with it.
-        if (error.status === 500) return this.#connected.reject(error)
-        this.#report(outageCause(error))
+        // An addon that is missing stays missing: requests are rejected with the error.
+        if (error.code === 'INTERNAL') return this.#connected.reject(error)
+        this.#unusable = error.code === 'INVALID_OPTIONS' ? error : undefined
+        if (this.#unusable) this.#firstResult.resolve()
+        else this.#report(outageCause(error))
         await sleep(RECONNECT_MS)
       }
     }
@@ -211,22 +220,27 @@ export class ClusterConnection {
   async #probe(control: Consumer): Promise<void> {
     if (this.#isProbing) return
     this.#isProbing = true
-    while (!this.#isStopped) {
-      try {
-        await call<Metadata>('Cannot read from Kafka', (done) =>
-          control.getMetadata({ allTopics: false, timeout: PROBE_TIMEOUT_MS } as object, done),
-        )
-        this.#outage = undefined
-        this.#lastError = undefined
-        break
-      } catch (thrown) {
-        const { detail } = asKafkaConsumeError(thrown)
-        const error = this.#clients.tokenError ?? this.#lastError ?? allBrokersDown(detail)
-        this.#report(outageCause(await this.#clients.explain(error)))
-        await sleep(RECONNECT_MS)
-      }
+    try {
+      while (!this.#isStopped && !(await this.#isReachable(control))) await sleep(RECONNECT_MS)
+    } finally {
+      this.#isProbing = false
     }
-    this.#isProbing = false
+  }
+
+  async #isReachable(control: Consumer): Promise<boolean> {
+    try {
+      await call<Metadata>('Cannot read from Kafka', (done) =>
+        control.getMetadata({ allTopics: false, timeout: PROBE_TIMEOUT_MS } as object, done),
+      )
+      this.#outage = undefined
+      this.#lastError = undefined
+      return true
+    } catch (thrown) {
+      const { detail } = asKafkaConsumeError(thrown)
+      const error = this.#clients.tokenError ?? this.#lastError ?? allBrokersDown(detail)
+      this.#report(outageCause(await this.#clients.explain(error)))
+      return false
+    }
   }
 
   /** Begins an outage, or gives the present one another cause. */
