@@ -20,6 +20,7 @@ function check(name: string, text: string): string[] {
 test.each([
   ['/** What a route answers. */', 'a.ts:1 the comment begins with "What"'],
   ['const a = 1\n// Of the newest batch only.\n', 'a.ts:2 the comment begins with "Of"'],
+  ['/** Has a thread end. */', 'a.ts:1 the comment begins with "Has"'],
   ['/**\n * Those of a group.\n */', 'a.ts:1 the comment begins with "Those"'],
   ["throw new Error('the value is no JSON')", 'a.ts:1 "is no JSON": say'],
   ['const text = `sizes: brokers do not tell them`', 'a.ts:1 "do not tell them": say'],

@@ -12,7 +12,7 @@ const PAGES = '{*.md,docs/*.md,native/*.md}'
 
 /** Words with which a comment begins that has no subject, or needs the comment before it. */
 const NO_SUBJECT =
-  /^(?:Of|Who|Whoever|Whose|What|Whatever|Those|Them|Also|As above|The same|The latter|The former|Ditto)\b/
+  /^(?:Has|Of|Who|Whoever|Whose|What|Whatever|Those|Them|Also|As above|The same|The latter|The former|Ditto)\b/
 
 interface Phrase {
   readonly pattern: RegExp

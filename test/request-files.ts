@@ -75,7 +75,7 @@ async function collectCalls(work: () => Promise<void>): Promise<Set<string>> {
   return new Set(called)
 }
 
-/** Has each function of src/ and kafka/ report its file. Constructors are left as they are. */
+/** Makes each function of src/ and kafka/ report its file. Constructors are left as they are. */
 async function instrumentSources(): Promise<void> {
   const ts = ((await import(await npmTool('typescript'))) as { default: TypeScript }).default
   plugin({

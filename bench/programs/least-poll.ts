@@ -7,7 +7,7 @@
  * no answer for errors.
  */
 import { Hono } from 'hono'
-import { socketsPolled } from '../../src/core/turn-queue.ts'
+import { yieldToSocketEvents } from '../../src/core/turn-queue.ts'
 import { bodyOfDelivery } from '../../src/http/response/body.ts'
 import { Route } from '../../src/http/route/route.ts'
 import { resolveOptions } from '../../src/options/consume-options.ts'
@@ -29,7 +29,7 @@ const HEADERS = {
   Vary: 'Accept-Encoding',
 }
 /** Microtasks within which Bun takes an answer. */
-const TAKING_MICROTASKS = 64
+const MAX_MICROTASKS_UNTIL_TAKEN = 64
 
 const commands = {
   /** Serves polls of so many records at `/messages`, as a group of its own that begins at the end of the topic. */
@@ -47,12 +47,12 @@ const commands = {
     app.get('/messages', async (c) => {
       const joined = route.group({})
       const membership = joined instanceof Promise ? await joined : joined
-      await socketsPolled()
+      await yieldToSocketEvents()
       const delivery = membership.pollNow(limits) ?? (await membership.poll(limits, c.req.raw))
       const encoded = bodyOfDelivery(delivery, LAYOUT, true)
       const body = encoded instanceof Promise ? await encoded : encoded
       const response = c.body(body as Uint8Array<ArrayBuffer>, 200, HEADERS)
-      let left = TAKING_MICROTASKS
+      let left = MAX_MICROTASKS_UNTIL_TAKEN
       const look = () => {
         const isSent = response.bodyUsed && server.requestIP(c.req.raw) === null
         if (isSent) delivery.ack()

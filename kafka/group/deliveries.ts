@@ -59,7 +59,7 @@ export class RecordRange implements OffsetRange {
     return new RecordRange(this.owned, this.block, this.begin + begin, this.begin + end)
   }
 
-  /** How many records fit into so many bytes; not more than `max`. */
+  /** The number of records that fit into the given bytes; not more than `max`. */
   fitting(bytes: number, max: number): number {
     const { starts } = this.block
     const limit = (starts[this.begin] as number) + bytes
@@ -93,7 +93,7 @@ export class ReadyRecords {
     return this.#form
   }
 
-  /** Has later reads make JSON at once, as clients were given records last. */
+  /** Makes later reads encode JSON at once, in the form in which clients were given records last. */
   prepare(form: ReadyForm | undefined): void {
     this.#form = form
   }
@@ -270,7 +270,7 @@ export class GroupDelivery implements Delivery {
 
   encode(request: RecordTexts): Uint8Array | Promise<Uint8Array> {
     const ready = this.#ready(request)
-    if (ready) return joinReady(ready, request.isBrief === true)
+    if (ready) return joinReady(ready, request.mayReuseBuffer === true)
     const { parts, ...form } = request
     this.#sink.used(this.bytes <= SYNC_BYTES ? readyFormOf(request) : undefined)
     const texts = parts.map((part) => {

@@ -277,14 +277,17 @@ function partsOf(
 /**
  * Joins texts and JSON that is ready.
  *
- * @param isBrief See {@link RecordTexts}.
+ * @param mayReuseBuffer See {@link RecordTexts}.
  */
-export function joinReady(parts: ReadonlyArray<string | Uint8Array>, isBrief: boolean): Uint8Array {
+export function joinReady(
+  parts: ReadonlyArray<string | Uint8Array>,
+  mayReuseBuffer: boolean,
+): Uint8Array {
   let room = 0
   for (const part of parts) {
     room += typeof part === 'string' ? part.length * MAX_UNIT_BYTES : part.length
   }
-  const target = isBrief && room <= BRIEF_BYTES ? brief() : new Uint8Array(room)
+  const target = mayReuseBuffer && room <= BRIEF_BYTES ? brief() : new Uint8Array(room)
   let at = 0
   for (const part of parts) {
     if (typeof part === 'string') {
@@ -313,7 +316,7 @@ export interface BlockText {
  */
 export function encodeBlocks(
   parts: ReadonlyArray<string | BlockText>,
-  { valuesAreJson, content, isBrief }: Omit<RecordTexts, 'parts'>,
+  { valuesAreJson, content, mayReuseBuffer }: Omit<RecordTexts, 'parts'>,
   bytes: number,
 ): Uint8Array | Promise<Uint8Array> {
   const values: unknown[] = []
@@ -326,7 +329,7 @@ export function encodeBlocks(
     values.push(block.bytes, block.starts, block.offsets, begin, end, prefix, separator)
   }
   const valuesOnly = content === 'value'
-  if (isBrief && bytes <= BRIEF_BYTES) {
+  if (mayReuseBuffer && bytes <= BRIEF_BYTES) {
     const encoded = reader().encode(values, valuesAreJson, valuesOnly, brief())
     return typeof encoded === 'number' ? brief().subarray(0, encoded) : new Uint8Array(encoded)
   }

@@ -16,7 +16,7 @@ export class AckBatch {
   #count = 0
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  /** Has acks go by a new connection. */
+  /** Sends acks by a new connection from now on. */
   attach(socket: WebSocket): void {
     this.#socket = socket
     this.#unsent.clear()

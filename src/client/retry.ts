@@ -9,7 +9,7 @@ export class Retries {
   interval = 1_000
   #failed = 0
 
-  /** Has the next wait be short. Called when a connection has brought an event. */
+  /** Makes the next wait short. Called when a connection has brought an event. */
   reset(): void {
     this.#failed = 0
   }

@@ -227,7 +227,7 @@ async function streamOf(response: Response): Promise<ReadableStream<Uint8Array<A
   })
 }
 
-/** Has a failed connection, or one that is silent for too long, be an error that a retry follows. */
+/** Makes an error, which a retry follows, of a failed connection and of one that is silent for too long. */
 async function withinSilence<Result>(
   work: Promise<Result>,
   silence: AbortController,

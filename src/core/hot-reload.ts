@@ -35,7 +35,7 @@ export const previousEvaluationClosed: Promise<void> = previous
   ? closeAll(previous)
   : Promise.resolve()
 
-/** Has `closable` closed when this module is evaluated again. */
+/** Closes `closable` when this module is evaluated again. */
 export function registerOpen(closable: Closable): void {
   current.open.add(closable)
   // A request that came before a hot reload may open something after it.

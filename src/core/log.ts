@@ -89,7 +89,7 @@ export const LOG_FORMATS = ['text', 'json'] as const
 /** One of `LOG_FORMATS`. */
 export type LogFormat = (typeof LOG_FORMATS)[number]
 
-/** An identical line is printed at most so many times in the window; then one line says how many more there were. */
+/** The most identical lines that are printed in the window; then one line says how many more there were. */
 const REPEATS = { limit: 10, windowMs: 10_000 }
 /** Milliseconds for which lines of requests are collected, since each print is a call of the system. */
 const COLLECT_MS = 10
@@ -136,7 +136,7 @@ export function logToConsole(lowestLevel: GatewayLogLevel, format: LogFormat = '
   })
 }
 
-/** Has a function take all records but those of requests, which {@link logToConsole} prints. */
+/** Gives all records but those of requests, which {@link logToConsole} prints, to a function. */
 export function logBy(lowestLevel: GatewayLogLevel, sink: Sink): void {
   const { configureSync, getConfig } = logTape()
   const config = getConfig()

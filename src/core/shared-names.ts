@@ -1,9 +1,9 @@
-/** Names in use, such as of the groups that members read as, of which several threads may use so many at a time. */
+/** Names in use, such as of the groups that members read as: several threads together may use a limited number at a time. */
 export interface SharedNames {
   /**
-   * Has this thread use a name, if need be in place of an unused name.
+   * Makes this thread use a name, if need be in place of an unused name.
    *
-   * @returns false when so many other names are in use.
+   * @returns false when other names already use up the limit.
    */
   use(name: string): Promise<boolean>
   /** Tells that this thread has left a name. */

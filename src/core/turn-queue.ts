@@ -17,8 +17,8 @@ const FILTER_TURN_MS = 4
 export interface TurnTask {
   /** Whether the task waits for its turn. Only {@link TurnQueue} sets it. */
   isQueued: boolean
-  /** Called at the task's turn: it works until {@link TurnQueue.isOver}. */
-  onTurn(): void
+  /** Works until {@link TurnQueue.isOver}. The queue calls it at the task's turn. */
+  advance(): void
 }
 
 /**
@@ -61,22 +61,22 @@ class TurnQueue {
   }
 
   /** Continues a task: now if the budget allows and no other task waits, else in its turn. */
-  run(task: TurnTask): void {
-    if (this.#left > 0 && !this.#hasWaiting) task.onTurn()
+  runOrQueue(task: TurnTask): void {
+    if (this.#left > 0 && !this.#hasWaiting) task.advance()
     else this.queue(task)
   }
 
   /** Does a piece of work in its turn. Resolves when it is done; rejects with what it throws. */
   whenDone(work: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      const onTurn = () => {
+      const advance = () => {
         try {
           resolve(work())
         } catch (error) {
           reject(error)
         }
       }
-      this.run({ isQueued: false, onTurn })
+      this.runOrQueue({ isQueued: false, advance })
     })
   }
 
@@ -97,7 +97,7 @@ class TurnQueue {
   readonly #begin = () => {
     this.#isScheduled = false
     this.#left = this.#budget
-    while (!this.isOver && this.#hasWaiting) this.#next().onTurn()
+    while (!this.isOver && this.#hasWaiting) this.#next().advance()
     if (this.#hasWaiting) this.#schedule()
     else this.#forgetDone()
   }
@@ -147,7 +147,7 @@ let socketsPolling: Promise<void> | undefined
  * Resolves when the runtime has polled its sockets since this call. Only then does it report a client
  * that has left, even one that left before its request was read. Callers of one turn share the wait.
  */
-export function socketsPolled(): Promise<void> {
+export function yieldToSocketEvents(): Promise<void> {
   socketsPolling ??= new Promise((resolve) => {
     onNextTurn(() => {
       socketsPolling = undefined

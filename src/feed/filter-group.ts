@@ -75,7 +75,7 @@ export class FilterGroup implements TurnTask {
     return isMember
   }
 
-  /** Has all subscribers leave the index. */
+  /** Removes all subscribers from the index. */
   release(): void {
     // A copy: a subscriber may enter the index again at once.
     for (const member of [...this.#members]) member.release()
@@ -94,11 +94,11 @@ export class FilterGroup implements TurnTask {
       this.release()
     } else {
       this.#waiting.push({ ...place, indexes })
-      filterTurns.run(this)
+      filterTurns.runOrQueue(this)
     }
   }
 
-  onTurn(): void {
+  advance(): void {
     let first = this.#waiting[0]
     while (first && !filterTurns.isOver) {
       this.#examine(first)

@@ -119,10 +119,10 @@ export class FilterIndex implements RingBufferReader, TurnTask {
   wake(): void {
     const { handover, failure, ring } = this.liveConsumer
     if (handover || failure) this.#release()
-    else if (this.#sequence < ring.end) filterTurns.run(this)
+    else if (this.#sequence < ring.end) filterTurns.runOrQueue(this)
   }
 
-  onTurn(): void {
+  advance(): void {
     const { ring } = this.liveConsumer
     while (this.#sequence < ring.end && this.#readers > 0 && !filterTurns.isOver) {
       const batch = ring.batch(this.#sequence)
@@ -200,7 +200,7 @@ export class FilterIndex implements RingBufferReader, TurnTask {
     if (indexed.groups.size === 0) this.#properties.delete(anchor.property.id)
   }
 
-  /** Has all subscribers go on by themselves. */
+  /** Makes all subscribers test their records by themselves. */
   #release(): void {
     for (const group of [...this.#groups.values()]) group.release()
   }

@@ -151,7 +151,7 @@ export class KongRoutes {
   }
 
   /**
-   * Has a request logged when it has ended.
+   * Logs a request when it has ended.
    *
    * @param target The route, or none for the gateway's own routes.
    */
@@ -178,7 +178,7 @@ export class KongRoutes {
     c.set('kafkaClient', { ...client, credentialHeaders })
   }
 
-  /** Has a request to one of the gateway's own routes logged by a global plugin, if there is one. */
+  /** Lets a global plugin log a request to one of the gateway's own routes, if there is such a plugin. */
   logOwn(c: Context, answering: Promise<Response>): Promise<Response> {
     if (this.#table.logs.size === 0) return answering
     if (c.get('kafkaLogFields') === undefined) {

@@ -26,10 +26,10 @@ export interface RecordTexts {
   /** `value`: the value alone, except for a record with an error, which is written whole. */
   readonly content: 'record' | 'value'
   /**
-   * Whether the bytes are used at once: they need to stay as they are only until the next call.
-   * Default: false.
+   * Whether the caller copies the bytes before its next call, so that they may lie in a buffer that is
+   * used again. Default: false.
    */
-  readonly isBrief?: boolean
+  readonly mayReuseBuffer?: boolean
 }
 
 /** All records of a run. */

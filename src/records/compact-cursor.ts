@@ -20,7 +20,7 @@ const MAX_OFFSET_DIGITS = 9
 
 const encoder = new TextEncoder()
 
-/** A number as so many digits. */
+/** A number as the given count of digits. */
 export function compactNumber(value: number, digits: number): string {
   let text = ''
   for (let rest = value, left = digits; left > 0; left--, rest = Math.floor(rest / 64)) {

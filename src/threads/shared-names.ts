@@ -62,7 +62,7 @@ export class NameLists {
     if (users.size === 0) this.#lists.delete(list)
   }
 
-  /** Has threads leave the least recently used name that no thread needs at present. */
+  /** Makes threads leave the least recently used name that no thread needs at present. */
   async #leaveOldest(list: string, users: NameList['users']): Promise<void> {
     const idle = await idleNames(list, new Set([...users.values()].flatMap((each) => [...each])))
     const candidates = [...users].flatMap(([name, ofName]) => {

@@ -183,7 +183,7 @@ async function run({ url, adminUrl, topic }: Served, command: string): Promise<s
   return within(new Response(child.stdout).text(), text, 30_000)
 }
 
-/** Has a plugin write a record, and reads it back. */
+/** Makes a plugin write a record, and reads it back. */
 async function tryWriting(example: Example, served: Served, count: number): Promise<void> {
   const { plugin, request = '', expected, headers = [], title } = example
   const query = /'(\?[^']*)'/.exec(request)?.[1] ?? ''
@@ -202,7 +202,7 @@ async function tryWriting(example: Example, served: Served, count: number): Prom
   }
 }
 
-/** Has a plugin read a record that is written now. */
+/** Makes a plugin read a record that is written now. */
 async function tryReading(example: Example, served: Served, count: number): Promise<void> {
   const { config, group } = example
   const value = JSON.stringify({ name: `record-${count}` })

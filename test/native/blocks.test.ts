@@ -74,10 +74,10 @@ async function expectEncoded(records: readonly KafkaRecord[], bytes = 0): Promis
 
 test.each([true, false])(
   'ready JSON is joined with texts of any characters, brief: %p',
-  (isBrief) => {
+  (mayReuseBuffer) => {
     const bytes = new TextEncoder().encode('{"a":"é"}')
     for (const text of ['', '[é', '\u{1f600}'.repeat(20), 'x'.repeat(100_000)]) {
-      const joined = joinReady([text, bytes, text, bytes, ''], isBrief)
+      const joined = joinReady([text, bytes, text, bytes, ''], mayReuseBuffer)
       expect(decoder.decode(joined)).toBe(`${text}{"a":"é"}${text}{"a":"é"}`)
     }
   },

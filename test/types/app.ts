@@ -16,7 +16,7 @@ import * as z from 'zod'
 /** Whether two types are the same. */
 export type Same<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
-/** Has the compiler hold a fact about types. */
+/** Makes the compiler check a fact about types. */
 export function hold<Fact extends true>(_fact?: Fact): void {}
 
 /** An order, by valibot. */

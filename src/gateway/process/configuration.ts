@@ -35,7 +35,7 @@ export interface Configuration {
    */
   reload(path: string): Promise<void>
   /**
-   * Has parts of the gateway follow the entities, now and after each change, and saves each change.
+   * Makes parts of the gateway follow the entities, now and after each change, and saves each change.
    *
    * @throws SchemaViolation when a part refuses the entities.
    */

@@ -189,7 +189,7 @@ export class GatewayThreads implements GatewayServer {
     }
   }
 
-  /** Has a new thread serve the present entities. */
+  /** Makes a new thread serve the present entities. */
   async #bringUp(thread: PooledThread): Promise<void> {
     let served: KongSnapshot | undefined
     // The entities may change while the thread takes them in.

@@ -136,7 +136,7 @@ export class HttpsServer {
     for (const server of [this.#listener, ...this.#earlier.keys()]) void server?.stop(true)
   }
 
-  /** Has another listener, with the present certificates, take the new connections. */
+  /** Lets another listener, with the present certificates, take the new connections. */
   #switch(): void {
     clearTimeout(this.#delayed)
     this.#delayed = undefined

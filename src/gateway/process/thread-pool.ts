@@ -53,7 +53,7 @@ export interface ThreadProgram<Own> {
   settings(): Own
   /** The requests that a new thread may send. */
   handlers(thread: PooledThread): MessageHandlers
-  /** Has a thread that takes another one's place serve as the others do. */
+  /** Makes a thread that takes another one's place serve as the others do. */
   bringUp(thread: PooledThread): Promise<void>
   /**
    * Called when such a thread serves: resolves when it has its shares of Kafka, which may take as long as an

@@ -1,7 +1,7 @@
 /** Mode `http-get`: one read, as the consumer group or from a position. */
 import type { Context } from 'hono'
 import { requestStatisticsOf } from '../../core/request-statistics.ts'
-import { socketsPolled } from '../../core/turn-queue.ts'
+import { yieldToSocketEvents } from '../../core/turn-queue.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
 import type { DeliveryLayout } from '../../port/encoding.ts'
 import type { Delivery, Gap, PartitionState } from '../../port/kafka.ts'
@@ -16,7 +16,7 @@ import {
   urlOf,
 } from '../request/client.ts'
 import { chooseFormat, parseRead } from '../request/parameters.ts'
-import { type BunRequest, bunRequestOf, watchClient } from '../request/runtime.ts'
+import { type BunRequest, bunRequestOf, startDisconnectDetection } from '../request/runtime.ts'
 import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
 import {
   type AnswerForm,
@@ -35,7 +35,7 @@ import { answerWhole, WHOLE_BODY_BYTES } from '../response/whole-body.ts'
 import type { Route } from '../route/route.ts'
 import { type ReadTrace, traced } from '../route/trace.ts'
 import { answerCached, answerPage, type PageRequest } from './page.ts'
-import { type GroupPoll, pollOpen } from './poll-group.ts'
+import { type GroupPoll, pollConnectedClient } from './poll-group.ts'
 
 /** @throws KafkaConsumeError */
 export function answerGet(c: Context, route: Route): Response | Promise<Response> {
@@ -109,21 +109,21 @@ async function answerGroup(
 ): Promise<Response> {
   const client = clientOf(c)
   assertMayUseGroup(client, route.hasClientGroups)
-  watchClient(c)
+  startDisconnectDetection(c)
   const joined = route.group(client)
   const group = joined instanceof Promise ? await joined : joined
   const memory = route.answerMemory()
   const bunRequest = bunRequestOf(c)
   // Most reads wait for this alone: each `await` takes time.
-  await socketsPolled()
-  const polling = pollOpen(group, route, {
+  await yieldToSocketEvents()
+  const polling = pollConnectedClient(group, route, {
     wanted: plan.wanted,
     limits: trace ? { ...plan.limits, wantsRecords: true } : plan.limits,
     layout: deliveryLayoutOf(form, route.options),
     client,
     leaving: c.req.raw,
     memory,
-    isCancelled: bunRequest !== undefined,
+    runtimeCancelsAnswers: bunRequest !== undefined,
   })
   const polled = polling instanceof Promise ? await polling : polling
   const ending = new AnswerEnd(polled.delivery, memory)
@@ -237,11 +237,12 @@ function announceGaps(c: Context, route: Route, gaps: readonly Gap[]): void {
 /**
  * The body of records of a group, which go to one client and are encoded for this answer.
  *
- * @param isBrief See {@link RecordTexts}. A promised body may be kept.
+ * @param mayReuseBuffer Whether the bytes, unless they come by a promise, may lie in a buffer that the next call
+ * overwrites.
  */
-function groupBody(answer: GroupAnswer, isBrief: boolean): Uint8Array | Promise<Uint8Array> {
+function groupBody(answer: GroupAnswer, mayReuseBuffer: boolean): Uint8Array | Promise<Uint8Array> {
   const { c, route, polled, form } = answer
-  if (polled.isUnprocessed && isEncodedByGroup(form)) return polled.body(isBrief)
+  if (polled.isUnprocessed && isEncodedByGroup(form)) return polled.body(mayReuseBuffer)
   const states = () => readablePartitions(clientOf(c), polled.delivery.partitions)
   return processedBody(polled, route.options, form, states)
 }

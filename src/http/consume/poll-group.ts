@@ -1,5 +1,5 @@
 import { KafkaConsumeError } from '../../core/errors.ts'
-import { socketsPolled } from '../../core/turn-queue.ts'
+import { yieldToSocketEvents } from '../../core/turn-queue.ts'
 import { filterInTurns } from '../../feed/filter-pass.ts'
 import type { DeliveryLayout } from '../../port/encoding.ts'
 import type { Delivery, LeavingClient, PollLimits } from '../../port/kafka.ts'
@@ -25,10 +25,11 @@ interface PollRequest {
   readonly layout?: DeliveryLayout
   readonly leaving: LeavingClient
   /**
-   * Whether the runtime cancels the answer of a client that has left, as Bun's server does: then the
-   * signal is asked for only where the client has waited. Default: false.
+   * Whether the runtime cancels the response body when the client disconnects, as Bun's server does. Then
+   * the request's signal, which takes time to create, is read only where records were processed. Default:
+   * false.
    */
-  readonly isCancelled?: boolean
+  readonly runtimeCancelsAnswers?: boolean
   /** Where the records' bytes are counted; the handler releases it in the end. Default: nowhere. */
   readonly memory?: AnswerMemory
 }
@@ -77,10 +78,11 @@ export class GroupPoll {
   /**
    * The bytes of an unprocessed delivery in the form that the poll has named.
    *
-   * @param isBrief See `RecordTexts`. A promised body may be kept.
+   * @param mayReuseBuffer Whether the bytes, unless they come by a promise, may lie in a buffer that the next
+   * call overwrites.
    */
-  body(isBrief = false): Uint8Array | Promise<Uint8Array> {
-    return bodyOfDelivery(this.delivery, this.#layout as DeliveryLayout, isBrief)
+  body(mayReuseBuffer = false): Uint8Array | Promise<Uint8Array> {
+    return bodyOfDelivery(this.delivery, this.#layout as DeliveryLayout, mayReuseBuffer)
   }
 
   /** The JSON of each record, on one line. An unprocessed delivery must be laid out as lines. */
@@ -104,16 +106,16 @@ export async function pollGroup(
   route: Route,
   request: PollRequest,
 ): Promise<GroupPoll> {
-  await socketsPolled()
-  return pollOpen(group, route, request)
+  await yieldToSocketEvents()
+  return pollConnectedClient(group, route, request)
 }
 
 /**
- * {@link pollGroup} for a caller that has awaited {@link socketsPolled}: its client is known to be there.
+ * {@link pollGroup} for a caller that has awaited {@link yieldToSocketEvents}: its client is known to be connected.
  *
  * @returns A promise unless records are ready that go out as Kafka has them.
  */
-export function pollOpen(
+export function pollConnectedClient(
   group: GroupCalls,
   route: Route,
   request: PollRequest,
@@ -130,8 +132,8 @@ export function pollOpen(
     layout: isExamined ? undefined : request.layout,
   }
   const ready = group.pollNow(now)
-  if (!ready || isExamined || !request.isCancelled) {
-    return pollInTurn(group, route, request, now, ready)
+  if (!ready || isExamined || !request.runtimeCancelsAnswers) {
+    return pollAndProcess(group, route, request, now, ready)
   }
   if (memory?.resize(ready.bytes) === false) {
     ready.requeue()
@@ -141,7 +143,7 @@ export function pollOpen(
 }
 
 /** @param first A first delivery. Default: it must be waited for. */
-async function pollInTurn(
+async function pollAndProcess(
   group: GroupCalls,
   route: Route,
   request: PollRequest,
@@ -169,7 +171,7 @@ async function pollInTurn(
       delivery.requeue()
       throw error
     }
-    await socketsPolled()
+    await yieldToSocketEvents()
     ready = group.pollNow(limits)
   }
 }
@@ -181,14 +183,14 @@ async function pollInTurn(
 async function process(
   delivery: Delivery,
   route: Route,
-  { leaving, memory, isCancelled }: PollRequest,
+  { leaving, memory, runtimeCancelsAnswers }: PollRequest,
   hasWaited: boolean,
 ): Promise<readonly ProcessedRecord[] | undefined> {
   if (memory && !memory.resize(delivery.bytes)) throw tooManyAnswers()
-  if (hasWaited && delivery.length > 0) await socketsPolled()
+  if (hasWaited && delivery.length > 0) await yieldToSocketEvents()
   const { processor } = route
   const processed = processor && (await processor.process(delivery.records))
-  const mustAsk = !isCancelled || processor
+  const mustAsk = !runtimeCancelsAnswers || processor
   if (mustAsk && leaving.signal.aborted) {
     throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
   }

@@ -28,12 +28,12 @@ export function withAbsoluteUrl(request: Request): Request {
 }
 
 /**
- * Has Deno watch whether the client leaves, before the handler waits for anything. Deno aborts the signal of
- * a request only some time after it was first asked for, even if the client had left before: a read that
- * asks when its records are ready would send them to nobody. Other runtimes watch by themselves, or tell of
- * the client by the body, and on Bun a signal takes time to make.
+ * Reads the request's signal on Deno, before the handler waits for anything. Deno notices a disconnect only
+ * some time after the signal was first read, even if the client had left before, so that a later first read
+ * would send records to a client that has left. Other runtimes detect a disconnect by themselves or by the
+ * body, and on Bun a signal takes time to create.
  */
-export function watchClient(c: Context): void {
+export function startDisconnectDetection(c: Context): void {
   if ('Deno' in globalThis) Reflect.get(c.req.raw, 'signal')
 }
 
@@ -76,12 +76,15 @@ export class BunRequest {
     return this.#server.requestIP(this.#request) !== null
   }
 
-  /** Aborts when the client leaves. To make it takes time. */
+  /** Aborts when the client disconnects. Creating it takes time. */
   get signal(): AbortSignal {
     return this.#request.signal
   }
 
-  /** Has the connection closed when its client reads nothing for so many milliseconds, and some seconds. */
+  /**
+   * Makes Bun close the connection once its client has read nothing for this long. Bun rounds up to whole
+   * seconds, and checks every few seconds.
+   */
   closeWhenIdle(milliseconds: number): void {
     const seconds = Math.ceil(milliseconds / 1_000)
     this.#server.timeout(this.#request, Math.max(1, Math.min(seconds, MAX_IDLE_SECONDS)))

@@ -53,7 +53,7 @@ export class AnswerBudget {
     return after <= before || others + after <= limit || isAlone
   }
 
-  /** Whether so many further bytes may be cached: answers in delivery have precedence. */
+  /** Whether these further bytes may be cached: answers in delivery have precedence. */
   hasCacheRoom(bytes: number): boolean {
     return this.#total + bytes <= this.limit * CACHE_SHARE
   }

@@ -327,16 +327,22 @@ export function layOut<T>(
  * All records of a delivery.
  *
  * @param layout The one that the poll has named, if the delivery came encoded.
- * @param isBrief See {@link RecordTexts}. A promised body may be kept.
+ * @param mayReuseBuffer Whether the bytes, unless they come by a promise, may lie in a buffer that the next call
+ * overwrites.
  */
 export function bodyOfDelivery(
   delivery: Delivery,
   layout: DeliveryLayout,
-  isBrief = false,
+  mayReuseBuffer = false,
 ): Uint8Array | Promise<Uint8Array> {
   if (delivery.body) return delivery.body
   const { content, valuesAreJson } = layout
-  return delivery.encode({ parts: partsOf(delivery, layout), content, valuesAreJson, isBrief })
+  return delivery.encode({
+    parts: partsOf(delivery, layout),
+    content,
+    valuesAreJson,
+    mayReuseBuffer,
+  })
 }
 
 function partsOf(delivery: Delivery, { list }: DeliveryLayout): RecordTexts['parts'] {

@@ -21,7 +21,7 @@ export function refuseMethod(c: Context, allow: readonly string[] = READING): Re
   return errorResponse(c, methodNotAllowed(c, allow), false)
 }
 
-/** Has an app answer 405 to other methods than GET and HEAD at each path that it has until now. */
+/** Makes an app answer 405 to other methods than GET and HEAD at each path that it has until now. */
 export function refuseOtherMethods<E extends Env>(app: Hono<E>): void {
   const paths = app.routes.filter(({ method }) => method === 'GET').map(({ path }) => path)
   for (const path of new Set(paths)) app.all(path, (c) => refuseMethod(c))

@@ -79,7 +79,7 @@ export class ResponseCache {
     this.#memory.release()
   }
 
-  /** Has answers forgotten when their time is over. */
+  /** Removes answers when their time is over. */
   #sweepAfter(delay: number): void {
     if (this.#sweep !== undefined) return
     this.#sweep = setTimeout(() => {

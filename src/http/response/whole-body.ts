@@ -1,9 +1,9 @@
 /**
- * Bodies that Bun's server is given whole, whose delivery is known as that of a stream, for a third of
- * its processor time.
+ * Sends a body to Bun's server in one piece, and still learns whether it was delivered. This costs a third
+ * of the processor time of a stream.
  *
- * Bun does not call back when it has taken an answer, but it shows it: the body counts as used from
- * then on, and the request has no address any more when its answer is complete.
+ * Bun has no callback for this. Two observations replace it: `bodyUsed` turns true when Bun takes the body,
+ * and `requestIP` returns null when the response is complete or the connection is closed.
  */
 import type { Context } from 'hono'
 import type { BunRequest } from '../request/runtime.ts'
@@ -13,20 +13,20 @@ import type { DeliveryEnd } from './deliver.ts'
 export const WHOLE_BODY_BYTES = 2 * 1024 * 1024
 
 /**
- * Microtasks within which Bun takes an answer that nothing holds back. Bun hears from no connection
- * between them: a client that was there before is there when Bun takes the answer.
+ * Microtasks within which Bun takes a body that no middleware holds back. Bun processes no socket events
+ * between microtasks, so a client that was connected before is still connected when Bun takes the body.
  */
-const TAKING_MICROTASKS = 64
+const MAX_MICROTASKS_UNTIL_TAKEN = 64
 /**
  * Bytes of a body that a socket takes at once or not at all. A larger one may be taken in part, and
  * then only the signal of the request tells of a client that left.
  */
 const UNDIVIDED_BYTES = 64 * 1024
 /**
- * Looks at a closed connection before its answer counts as complete: the system knows of a client that
- * left before Bun does, which aborts the request when it hears of it.
+ * Checks of a closed connection before its answer counts as complete. The system closes the connection of a
+ * client that left before Bun processes that event and aborts the request.
  */
-const CLOSED_LOOKS = 3
+const CHECKS_AFTER_CLOSE = 3
 
 /**
  * Answers with a whole body. Its records are acked when Bun has taken all bytes. They are requeued
@@ -47,7 +47,7 @@ export function answerWhole(
 ): Response {
   const response = c.body(bytes, 200, headers)
   const answer = new WholeAnswer(response, delivery, request, deadline)
-  let left = TAKING_MICROTASKS
+  let left = MAX_MICROTASKS_UNTIL_TAKEN
   const look = () => {
     const isUndivided = bytes.length <= UNDIVIDED_BYTES
     if (response.bodyUsed && isUndivided && !request.isOpen) delivery.ack()
@@ -119,7 +119,7 @@ class WholeAnswer {
   hasEnded(now: number): boolean {
     const isOpen = this.#request.isOpen
     if (isOpen && now < this.#until) return false
-    if (!isOpen && ++this.#closedLooks < CLOSED_LOOKS) return false
+    if (!isOpen && ++this.#closedLooks < CHECKS_AFTER_CLOSE) return false
     this.#request.signal.removeEventListener('abort', this.#requeue)
     if (isOpen) this.#delivery.requeue()
     else if (this.#response.bodyUsed) this.#delivery.ack()

@@ -15,7 +15,7 @@ export async function loadKafkaSide(): Promise<KafkaSide> {
   return ofOtherThread ?? importKafkaSide()
 }
 
-/** Has a thread that does not load `kafka/` use the Kafka side of another thread. */
+/** Makes a thread that does not load `kafka/` use the Kafka side of another thread. */
 export function setKafkaSide(side: KafkaSide): void {
   ofOtherThread = side
 }

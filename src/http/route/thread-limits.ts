@@ -11,7 +11,7 @@ let counts: { readonly makeGauge: MakeGauge; readonly shareNames: ShareNames } |
 /** How many routes of this thread have equal options. */
 const numbers = new Map<string, number>()
 
-/** Has the routes that an app of this thread makes count their limits over all threads. */
+/** Makes the routes that an app of this thread creates count their limits over all threads. */
 export function countForAllThreads(shared: NonNullable<typeof counts>): void {
   counts = shared
 }

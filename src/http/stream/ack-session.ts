@@ -252,7 +252,7 @@ export class AckSession implements OpenStream {
     })
   }
 
-  /** Resolves at the next acknowledgement, at the end of the stream, or after so many milliseconds. */
+  /** Resolves at the next acknowledgement, at the end of the stream, or after the given milliseconds. */
   #acknowledged(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#wake?.(), milliseconds)

@@ -129,7 +129,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     const preamble = this.#encoder.preamble(hasGaps ? undefined : this.cursor)
     this.#postponeHeartbeat()
     if (preamble !== undefined) this.#write(preamble)
-    this.onTurn()
+    this.advance()
     return this.#finished
   }
 
@@ -148,12 +148,12 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   }
 
   onRecords(): void {
-    if (this.#writer && this.#writingSince === undefined) writeTurns.run(this)
+    if (this.#writer && this.#writingSince === undefined) writeTurns.runOrQueue(this)
   }
 
   onTick(now: number): void {
     if (this.#writingSince !== undefined) this.#checkWrite(this.#writingSince, now)
-    else if (this.#isHeartbeatDue(now) || this.#route.ongoingOutage) this.onTurn()
+    else if (this.#isHeartbeatDue(now) || this.#route.ongoingOutage) this.advance()
   }
 
   /** The client has disconnected. */
@@ -163,7 +163,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   }
 
   /** Sends until the client must be waited for, no more is available or the turn is over. */
-  onTurn(): void {
+  advance(): void {
     try {
       while (this.#writer && this.#writingSince === undefined && !this.#hasEnded) {
         if (!this.#step()) break
@@ -249,7 +249,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     void this.#subscription.fill(Infinity).then(
       () => {
         this.#isReading = false
-        writeTurns.run(this)
+        writeTurns.runOrQueue(this)
       },
       (thrown: unknown) => {
         this.#isReading = false
@@ -285,7 +285,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   #onWritten(): void {
     this.#writingSince = undefined
     this.#postponeHeartbeat()
-    this.onTurn()
+    this.advance()
   }
 
   #postponeHeartbeat(): void {
@@ -311,7 +311,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
   #abandonWrite(): void {
     this.#mustSendError = false
     this.#writingSince = undefined
-    this.onTurn()
+    this.advance()
   }
 
   #stop(): void {
@@ -333,7 +333,7 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
       this.#mustSendError = true
       this.#stop()
     }
-    this.onTurn()
+    this.advance()
   }
 
   /** @returns Whether a further step may follow now. */
