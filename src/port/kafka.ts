@@ -143,13 +143,17 @@ export interface BrokerState {
   readonly failed: number
 }
 
-/** Limits of one poll, and the use of its delivery, which another thread must know beforehand. */
-export interface PollLimits {
+/** Limits of one read that ends. */
+export interface RecordLimits {
   readonly maxRecords: number
   /** Bytes of keys, values and headers, more or less. A first record is delivered whatever its size. */
   readonly maxBytes: number
   /** Milliseconds to wait for a first record. */
   readonly timeout: number
+}
+
+/** Limits of one poll as the group, and the use of its delivery, which another thread must know beforehand. */
+export interface PollLimits extends RecordLimits {
   /** Whether {@link Delivery.records} and {@link Delivery.partitions} will be asked for. Default: unknown. */
   readonly wantsRecords?: boolean | undefined
   /** Whether {@link Delivery.runs} will be asked for. Default: unknown. */

@@ -1,6 +1,6 @@
 import { KafkaConsumeError } from '../../core/errors.ts'
 import type { Subscription } from '../../feed/subscription.ts'
-import type { Gap, PollLimits } from '../../port/kafka.ts'
+import type { Gap, RecordLimits } from '../../port/kafka.ts'
 import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
 import type { Slice } from '../response/body.ts'
 
@@ -27,7 +27,7 @@ export interface PositionRead {
 }
 
 /** How much one read may bring, and how long it may take. */
-export interface PositionLimits extends PollLimits {
+export interface PositionLimits extends RecordLimits {
   /** Milliseconds that the filter may take. Default: 1000. */
   readonly filterTime?: number
 }

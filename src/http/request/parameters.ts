@@ -3,7 +3,7 @@ import { KafkaConsumeError } from '../../core/errors.ts'
 import { PARTITION_RANGE, parsePartition } from '../../core/topic-partition.ts'
 import type { FixedPosition, Position } from '../../feed/position.ts'
 import { type ResolvedOptions, STREAM_FORMATS } from '../../options/consume-options.ts'
-import type { PollLimits } from '../../port/kafka.ts'
+import type { RecordLimits } from '../../port/kafka.ts'
 import { parseCursor } from '../../records/cursor.ts'
 import { expressionOf } from '../../records/expression.ts'
 import type { RequestedFilters } from '../../records/filter.ts'
@@ -25,7 +25,7 @@ export interface ReadPlan {
   readonly end: FixedPosition | undefined
   /** Undefined: records come as Kafka gives them, one partition after another. */
   readonly order: 'time' | undefined
-  readonly limits: PollLimits
+  readonly limits: RecordLimits
   readonly format: FormatName | undefined
   /** Undefined: all records. */
   readonly wanted: RequestedFilters | undefined
@@ -236,7 +236,7 @@ function parseNewest(text: string): Position | undefined {
 function newestPage(
   records: number,
   end: FixedPosition | undefined,
-  { maxRecords, maxBytes }: PollLimits,
+  { maxRecords, maxBytes }: RecordLimits,
 ): Pick<ReadPlan, 'position' | 'end'> {
   return {
     position: { newest: { records: Math.min(records, maxRecords), bytes: maxBytes } },
