@@ -1,6 +1,7 @@
 /** The settings of producers by librdkafka's names, and their limits. */
-import type { ProducerProfile } from '../src/port/kafka.ts'
+
 import type { ProducerSettings } from '../src/port/open-producer.ts'
+import type { ProducerProfile } from '../src/port/producer.ts'
 import type { Settings } from './client/client.ts'
 import type { PendingLimits } from './producer.ts'
 

@@ -2,8 +2,9 @@ import type { MessageHeader } from '@confluentinc/kafka-javascript'
 import { settledWithin } from '../src/core/deadline.ts'
 import { asKafkaConsumeError, KafkaConsumeError, shuttingDownError } from '../src/core/errors.ts'
 import { logOf } from '../src/core/log.ts'
-import { headerEntry, type ProducerRecord, type RecordMetadata } from '../src/port/kafka.ts'
+import { headerEntry } from '../src/port/kafka.ts'
 import type { OpenProducer } from '../src/port/open-producer.ts'
+import type { ProducerRecord, RecordMetadata } from '../src/port/producer.ts'
 import { call, type Metadata, type ProducerClient, withoutRepetition } from './client/client.ts'
 import {
   type ClientError,

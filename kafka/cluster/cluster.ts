@@ -9,10 +9,9 @@ import type {
   KafkaOutage,
   OffsetQuery,
   PartitionOffset,
-  Producer,
-  ProducerProfile,
 } from '../../src/port/kafka.ts'
 import type { OpenProducer, ProducerSettings } from '../../src/port/open-producer.ts'
+import type { Producer, ProducerProfile } from '../../src/port/producer.ts'
 import type {
   GroupsProgress,
   PartitionReplicas,

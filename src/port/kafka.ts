@@ -2,7 +2,7 @@
  * The port between the HTTP side (`src/`) and the Kafka side (`kafka/`): what the HTTP side asks of
  * Kafka, in records and offsets. This file knows neither HTTP nor Confluent's client.
  */
-import type { ErrorCode, KafkaConsumeError } from '../core/errors.ts'
+import type { ErrorCode } from '../core/errors.ts'
 import type { TopicPartition } from '../core/topic-partition.ts'
 import type { ClusterOptions } from './cluster-options.ts'
 import type {
@@ -13,6 +13,7 @@ import type {
   RecordTexts,
 } from './encoding.ts'
 import type { OpenProducer, ProducerSettings } from './open-producer.ts'
+import type { Producer, ProducerProfile } from './producer.ts'
 import type { ConsumerUse, ThreadSharing } from './threads.ts'
 import type {
   GroupsProgress,
@@ -251,51 +252,6 @@ export interface GroupOptions {
    * next client. Default: five minutes.
    */
   readonly idleTimeout?: number
-}
-
-/** A record to write. */
-export interface ProducerRecord {
-  readonly topic: string
-  /** Absent: chosen by the key as Java's clients do, or at random for a record without a key. */
-  readonly partition?: number | undefined
-  /** Milliseconds since 1970. Absent or not above 0: now. */
-  readonly timestamp?: number | undefined
-  readonly key: Uint8Array | null
-  /** `null` is a tombstone. */
-  readonly value: Uint8Array | null
-  readonly headers?: KafkaRecord['headers']
-  /** Records of one text are written once, whichever threads send them. Default: each is written. */
-  readonly once?: string | undefined
-}
-
-/** The `acks` level: all in-sync replicas have the record, or their leader has it. */
-export type Acknowledgement = 'all' | 'leader'
-
-/**
- * How records are written: the `acks` level, or `each`, which is `all` with a batch for each record.
- * A topic limits the size of batches, so that with `each` no record is rejected for its neighbours.
- */
-export type ProducerProfile = Acknowledgement | 'each'
-
-/**
- * Where a record was written. The offset is null when Kafka says only that it has the record: its
- * first answer was lost, as when a broker fails, and the record was sent again.
- */
-export interface RecordMetadata extends Omit<PartitionOffset, 'offset'> {
-  /** The offset of the record; `null` where Kafka does not say it. */
-  readonly offset: number | null
-}
-
-/** Writes records: each once and in the given order within its partition, except with `leader`. */
-export interface Producer {
-  /**
-   * Resolves when Kafka has answered for every record: with its place, or with why it was not
-   * confirmed. A record that was not confirmed in time may have been written all the same.
-   *
-   * @throws KafkaConsumeError when no record was accepted: TOO_MANY_RECORDS while too many others
-   * wait, or why Kafka cannot be reached.
-   */
-  send(records: readonly ProducerRecord[]): Promise<Array<RecordMetadata | KafkaConsumeError>>
 }
 
 /** Asks for the log start offset, the end, or the first offset at or after a time (ms since 1970). */

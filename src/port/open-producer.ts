@@ -1,6 +1,6 @@
 /** Producers with settings of their own. */
 import type { KafkaConsumeError } from '../core/errors.ts'
-import type { Acknowledgement, Producer, ProducerRecord, RecordMetadata } from './kafka.ts'
+import type { Acknowledgement, Producer, ProducerRecord, RecordMetadata } from './producer.ts'
 
 /** How a producer of its own batches, retries and waits. Times are milliseconds. */
 export interface ProducerSettings {

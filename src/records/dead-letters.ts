@@ -1,7 +1,8 @@
 import { asKafkaConsumeError, type ErrorCode, KafkaConsumeError } from '../core/errors.ts'
 import { LruMap } from '../core/lru-map.ts'
 import { partitionKey } from '../core/topic-partition.ts'
-import type { KafkaRecord, Producer, ProducerRecord } from '../port/kafka.ts'
+import type { KafkaRecord } from '../port/kafka.ts'
+import type { Producer, ProducerRecord } from '../port/producer.ts'
 import type { DeadLetter, StepError } from './pipeline.ts'
 
 /** The most records that are remembered as written. Overflow policy: {@link LruMap}'s. */

@@ -10,14 +10,9 @@ import {
 } from '../http/route/cluster-registry.ts'
 import type { ClusterOptions } from '../port/cluster-options.ts'
 import type { EncodingSpec } from '../port/encoding.ts'
-import type {
-  AssignedConsumer,
-  KafkaCluster,
-  ProducerProfile,
-  ProducerRecord,
-  RecordMetadata,
-} from '../port/kafka.ts'
+import type { AssignedConsumer, KafkaCluster } from '../port/kafka.ts'
 import type { AcceptedRecords, ProducerSettings } from '../port/open-producer.ts'
+import type { ProducerProfile, ProducerRecord, RecordMetadata } from '../port/producer.ts'
 import { HostedGroups } from './hosted-groups.ts'
 import { type HostedConsumer, LiveHubs } from './live-hub.ts'
 import { type Messenger, sentResults } from './messenger.ts'

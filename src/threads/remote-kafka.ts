@@ -16,12 +16,9 @@ import type {
   MemberStats,
   OffsetQuery,
   PartitionOffset,
-  Producer,
-  ProducerProfile,
-  ProducerRecord,
-  RecordMetadata,
 } from '../port/kafka.ts'
 import type { OpenProducer, ProducerSettings } from '../port/open-producer.ts'
+import type { Producer, ProducerProfile, ProducerRecord, RecordMetadata } from '../port/producer.ts'
 import type { ConsumerUse, SharedPlaces } from '../port/threads.ts'
 import type {
   GroupsProgress,

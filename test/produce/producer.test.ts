@@ -5,8 +5,8 @@ import {
   headerEntry,
   type KafkaCluster,
   type KafkaRecord,
-  type ProducerRecord,
 } from '../../src/port/kafka.ts'
+import type { ProducerRecord } from '../../src/port/producer.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { uniqueName } from '../support/names.ts'
 import { within } from '../support/wait.ts'

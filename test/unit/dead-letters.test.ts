@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
-import type { Producer, ProducerRecord } from '../../src/port/kafka.ts'
+import type { Producer, ProducerRecord } from '../../src/port/producer.ts'
 import { deadLettersIn } from '../../src/records/dead-letters.ts'
 import { recordAt } from './fakes.ts'
 

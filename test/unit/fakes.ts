@@ -17,8 +17,8 @@ import {
   type KafkaRecord,
   type OffsetQuery,
   type PartitionOffset,
-  type Producer,
 } from '../../src/port/kafka.ts'
+import type { Producer } from '../../src/port/producer.ts'
 
 const encoder = new TextEncoder()
 

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import type { ProducerClient } from '../../kafka/client/client.ts'
 import { ConfirmingProducer, type ProducerHost } from '../../kafka/producer.ts'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
-import type { ProducerRecord } from '../../src/port/kafka.ts'
+import type { ProducerRecord } from '../../src/port/producer.ts'
 import { until, within } from '../support/wait.ts'
 
 /** The Kafka client's producer. It confirms records on command only. */

@@ -1,7 +1,7 @@
 /** Encodes the entries of requests as records. */
 import type { Context } from 'hono'
 import type { ResolvedLogOptions } from '../../options/log-options.ts'
-import type { ProducerRecord } from '../../port/kafka.ts'
+import type { ProducerRecord } from '../../port/producer.ts'
 import { RecordEncoder } from '../produce/record-encoder.ts'
 import type { ForwardedRequest } from '../request/forwarded-request.ts'
 import { luaContext } from '../request/lua-context.ts'

@@ -3,7 +3,7 @@ import { fromBase64 } from '../../core/bytes.ts'
 import { KafkaConsumeError } from '../../core/errors.ts'
 import { isJsonObject } from '../../core/json-object.ts'
 import { MAX_PARTITION, PARTITION_RANGE } from '../../core/topic-partition.ts'
-import type { ProducerRecord } from '../../port/kafka.ts'
+import type { ProducerRecord } from '../../port/producer.ts'
 
 /** Values for records that do not name their own. */
 export interface RecordDefaults {

@@ -2,7 +2,7 @@
 import type { Handler } from 'hono'
 import type { KafkaTopics } from '../../options/option-types.ts'
 import type { NewRecord } from '../../options/topic-records.ts'
-import type { RecordMetadata } from '../../port/kafka.ts'
+import type { RecordMetadata } from '../../port/producer.ts'
 import type { BodyInput, WriteQuery } from '../request/query-types.ts'
 import type { Answer, ErrorAnswer, ErrorStatus } from '../response/answer-types.ts'
 

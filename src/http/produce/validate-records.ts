@@ -1,5 +1,5 @@
 import { mapConcurrently } from '../../core/map-concurrently.ts'
-import type { ProducerRecord } from '../../port/kafka.ts'
+import type { ProducerRecord } from '../../port/producer.ts'
 import { consumedRecordOf } from '../../records/consumed-record.ts'
 import { CONCURRENCY, RecordFailure } from '../../records/pipeline.ts'
 import type { SchemasByTopic, TopicSchemas } from '../../records/topic-schemas.ts'

@@ -1,6 +1,6 @@
 import { type ErrorCode, KafkaConsumeError } from '../../core/errors.ts'
 import { Histogram, type HistogramState } from '../../core/histogram.ts'
-import type { ProducerRecord, RecordMetadata } from '../../port/kafka.ts'
+import type { ProducerRecord, RecordMetadata } from '../../port/producer.ts'
 
 /** The outcome of a request: all is confirmed, the client disconnected, or the code of its first error. */
 export type WriteOutcome = 'OK' | 'ABORTED' | ErrorCode

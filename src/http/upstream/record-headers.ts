@@ -1,5 +1,5 @@
 import type { ResolvedUpstreamOptions } from '../../options/upstream-options.ts'
-import type { ProducerRecord } from '../../port/kafka.ts'
+import type { ProducerRecord } from '../../port/producer.ts'
 
 /** A runtime puts it between the values of a repeated header (https://fetch.spec.whatwg.org/#concept-header-list-combine). */
 const SEPARATOR = ', '
