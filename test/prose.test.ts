@@ -26,6 +26,7 @@ test.each([
   ['const text = `sizes: brokers do not tell them`', 'a.ts:1 "do not tell them": say'],
   ['// A topic may be created anew.', 'a.ts:1 "anew": say'],
   ['const givenLedger = 1', 'a.ts:1 the name givenLedger: "ledger" is "offset tracker"'],
+  ['const maxReplays = 1', 'a.ts:1 the name maxReplays: "replays" is "catch-up reads"'],
 ])('%j is refused', (text, fault) => {
   const faults = check('a.ts', text)
   expect(faults).toHaveLength(1)
@@ -38,13 +39,13 @@ test('a page is checked for phrases, not for names', () => {
   ])
 })
 
-test('sentences with a subject, texts in quotes and the names of options are accepted', () => {
+test('sentences with a subject, texts in quotes and other names are accepted', () => {
   const text = [
     '/** The records of a group. There is no other copy, and it is no longer kept. */',
     '// A comment of several lines may continue with any word.',
     '// What follows belongs to it.',
     "const words = ['ledger', 'tail']",
-    'const maxReplays = 16',
+    'const maxCatchUpReads = 16',
   ]
   expect(check('b.ts', text.join('\n'))).toEqual([])
 })

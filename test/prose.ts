@@ -41,6 +41,7 @@ const PHRASES: readonly Phrase[] = [
 /** Words that must not be a part of a name, with the term of the glossary. Names in bench/ are free. */
 const NAMES: Readonly<Record<string, string>> = {
   replay: 'catch-up read',
+  replays: 'catch-up reads',
   replaying: 'catching up',
   linger: 'idle timeout',
   ledger: 'offset tracker',
@@ -76,7 +77,7 @@ function* partsOf(text: string): Generator<Part> {
   yield { kind: 'code', at, text: text.slice(at) }
 }
 
-/** The words of a name: `maxReplays` has `max` and `replays`. */
+/** The words of a name: `maxGroups` has `max` and `groups`. */
 function wordsOf(name: string): string[] {
   return name.split(/[_$]|(?<=[a-z\d])(?=[A-Z])/).map((word) => word.toLowerCase())
 }

@@ -29,7 +29,7 @@ interface WaitingStream {
  *
  * Overflow policy: a request waits for a consumer that is being closed. Where there is none, a consumer that
  * is suspended for a next page gives way first, then the read that has been paused the longest. When there
- * is neither, a new request is refused with TOO_MANY_REPLAYS. An
+ * is neither, a new request is refused with TOO_MANY_CATCH_UP_READS. An
  * open stream waits in turn instead, since its client would lose its place. Where several threads share
  * the limit, each asks the others to let a read give way before it refuses one, and a place goes to the
  * stream that has waited the longest, whichever thread it is of.
@@ -116,7 +116,7 @@ export class CatchUpPool {
 
   /**
    * @param patient Whether to wait for a place instead of being refused. The signal ends the wait.
-   * @throws KafkaConsumeError TOO_MANY_REPLAYS, or why Kafka cannot be read.
+   * @throws KafkaConsumeError TOO_MANY_CATCH_UP_READS, or why Kafka cannot be read.
    */
   async open(
     from: readonly PartitionOffset[],
@@ -156,7 +156,7 @@ export class CatchUpPool {
     if (!isLeft && !patient) {
       if (await this.#takePlaceOfOthers()) return
       throw new KafkaConsumeError(
-        'TOO_MANY_REPLAYS',
+        'TOO_MANY_CATCH_UP_READS',
         `Cannot read older records: ${this.#limit} clients do so already`,
         { retryAfter: 5 },
       )

@@ -75,7 +75,7 @@ export class CatchUpRead {
    * not read.
    *
    * @param patient Whether to wait for a place in the pool.
-   * @throws KafkaConsumeError TOO_MANY_REPLAYS, or why Kafka cannot be read; the signal's reason.
+   * @throws KafkaConsumeError TOO_MANY_CATCH_UP_READS, or why Kafka cannot be read; the signal's reason.
    */
   async open(pending: PendingRecords, patient: boolean, signal: AbortSignal): Promise<void> {
     const { cursor } = pending

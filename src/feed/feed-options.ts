@@ -9,7 +9,7 @@ export interface FeedOptions {
   /** Absent: records are encoded as they are, without waiting. */
   readonly processor?: RecordProcessor | undefined
   readonly ringBytes: number
-  readonly maxReplays: number
+  readonly maxCatchUpReads: number
   /** The places of catch-up reads, where other threads take them, too. */
   readonly places?: SharedPlaces | undefined
 }

@@ -13,9 +13,9 @@ export interface FeedStats {
   /** The option `ringBytes`. */
   readonly maxRingBytes: number
   /** Catch-up reads in progress, each with a consumer of its own. */
-  readonly replays: number
-  /** The option `maxReplays`. */
-  readonly maxReplays: number
+  readonly catchUpReads: number
+  /** The option `maxCatchUpReads`. */
+  readonly maxCatchUpReads: number
   /** Streams that wait for a catch-up read to end. */
   readonly waiting: number
   /** Streams that fell behind the ring buffer, since the start. */

@@ -73,7 +73,12 @@ export class Feed {
     this.#suspendedReads = new SuspendedReads(this.#times.suspendedRead)
     this.#subscribers = new IdleTimer(this.#times.idleTimeout, () => void this.close())
     const evictSuspended = () => this.#suspendedReads.evictOldest()
-    this.catchUpPool = new CatchUpPool(cluster, options.maxReplays, evictSuspended, options.places)
+    this.catchUpPool = new CatchUpPool(
+      cluster,
+      options.maxCatchUpReads,
+      evictSuspended,
+      options.places,
+    )
   }
 
   get processor(): RecordProcessor | undefined {
@@ -97,7 +102,7 @@ export class Feed {
    * @param purpose `follow` starts the live consumer at once, `read` when new records are waited for.
    * @param form The form of records that are read from Kafka for this subscription alone.
    * @param end Where reading ends. Default: it has no end.
-   * @throws KafkaConsumeError UNKNOWN_TOPIC, INVALID_CURSOR, TOO_MANY_REPLAYS, or why Kafka cannot be read.
+   * @throws KafkaConsumeError UNKNOWN_TOPIC, INVALID_CURSOR, TOO_MANY_CATCH_UP_READS, or why Kafka cannot be read.
    */
   async subscribe(
     position: Position,
@@ -340,8 +345,8 @@ export class Feed {
       liveConsumers: this.#followed?.liveConsumer.isFollowing ? 1 : 0,
       ringBytes: this.#followed?.liveConsumer.ring.bytes ?? 0,
       maxRingBytes: this.#options.ringBytes,
-      replays: catchUpPool.count,
-      maxReplays: catchUpPool.limit,
+      catchUpReads: catchUpPool.count,
+      maxCatchUpReads: catchUpPool.limit,
       waiting: catchUpPool.waiting,
       fallenBehind: catchUpPool.fallenBehind,
       rebuilt: this.#replaced + catchUpPool.replaced,

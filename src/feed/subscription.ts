@@ -175,7 +175,7 @@ export class Subscription implements RingBufferReader, PausedRead {
   /**
    * Opens a consumer now if one will be needed, so that a refusal can still be an HTTP status.
    *
-   * @throws KafkaConsumeError TOO_MANY_REPLAYS, or why Kafka cannot be read.
+   * @throws KafkaConsumeError TOO_MANY_CATCH_UP_READS, or why Kafka cannot be read.
    */
   async open(): Promise<void> {
     const phase = this.#phase

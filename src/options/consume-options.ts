@@ -261,10 +261,10 @@ export const optionsSchema = v.pipe(
         'Bytes of answers to single reads that clients have not read yet, at most. Answers become shorter as less is left; one that does not fit is refused with 503 `TOO_MANY_ANSWERS`',
       ),
     ),
-    maxReplays: v.pipe(
-      v.optional(whole('replays', 1, 48), 16),
+    maxCatchUpReads: v.pipe(
+      v.optional(whole('catch-up reads', 1, 48), 16),
       v.description(
-        'Concurrent catch-up reads, of records older than the ring buffer, each with its own consumer; one more is refused with 503 `TOO_MANY_REPLAYS`',
+        'Concurrent catch-up reads, of records older than the ring buffer, each with its own consumer; one more is refused with 503 `TOO_MANY_CATCH_UP_READS`',
       ),
     ),
     maxGroups: v.pipe(

@@ -671,12 +671,12 @@ export interface KafkaConsumeOptions extends KafkaConnectionOptions {
 
   /**
    * Concurrent catch-up reads, of records older than the ring buffer, each with its own consumer;
-   * one more is refused with 503 `TOO_MANY_REPLAYS`.
+   * one more is refused with 503 `TOO_MANY_CATCH_UP_READS`.
    *
-   * `INVALID_OPTIONS` otherwise: a whole number of replays from 1 to 48 is required.
+   * `INVALID_OPTIONS` otherwise: a whole number of catch-up reads from 1 to 48 is required.
    * @default 16
    */
-  readonly maxReplays?: number | undefined
+  readonly maxCatchUpReads?: number | undefined
 
   /**
    * Concurrent consumer groups of clients (`kong_consumer`), each with its own consumer; for one

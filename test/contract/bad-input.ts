@@ -193,7 +193,7 @@ export function describeBadInput(target: () => Target): void {
         }
         expect(findings).toEqual([])
         await route.untilSubscribers(0)
-        await until(async () => (await route.stats()).replays === 0, 'no catch-up reads')
+        await until(async () => (await route.stats()).catchUpReads === 0, 'no catch-up reads')
         expect(await placesRead(route, mode, 40)).toEqual(places(written))
       }, 120_000)
 

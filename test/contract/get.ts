@@ -719,7 +719,7 @@ export function describeGet(target: () => Target): void {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       await kafka.produce(topic, spread(60))
-      await using route = await Route.mount(target(), { topics: [topic], maxReplays: 1 })
+      await using route = await Route.mount(target(), { topics: [topic], maxCatchUpReads: 1 })
       const first = { start: 'earliest', max_records: 5, format: 'records' }
       const readers = range(0, 3).map(() => ({
         url: route.url(first),
@@ -732,7 +732,7 @@ export function describeGet(target: () => Target): void {
             expect(response.status).toBe(200)
             reader.got.push(...((await response.json()) as { records: StreamedRecord[] }).records)
             reader.url = next(response, reader.url)
-            expect((await route.stats()).replays).toBeLessThanOrEqual(1)
+            expect((await route.stats()).catchUpReads).toBeLessThanOrEqual(1)
           }
         }
       }
@@ -746,7 +746,7 @@ export function describeGet(target: () => Target): void {
         })
       }
       await until(
-        async () => (await route.stats()).replays === 0,
+        async () => (await route.stats()).catchUpReads === 0,
         'the suspended read to be closed',
       )
     })

@@ -860,10 +860,10 @@ export function describeStreams(target: () => Target): void {
       for (const client of catchingUp) client.reset()
       await writing
       await route.untilSubscribers(0)
-      await until(async () => (await route.stats()).replays === 0, 'no catch-up read')
+      await until(async () => (await route.stats()).catchUpReads === 0, 'no catch-up read')
     })
 
-    test('one catch-up read more than maxReplays is refused with 503; a client that resumes is told to wait', async () => {
+    test('one catch-up read more than maxCatchUpReads is refused with 503; a client that resumes is told to wait', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()
       const value = 'x'.repeat(100_000)
@@ -873,18 +873,21 @@ export function describeStreams(target: () => Target): void {
         topics: [topic],
         mode: 'auto',
         ringBytes: 64 * 1024,
-        maxReplays: 1,
+        maxCatchUpReads: 1,
       })
       const event = { accept: 'text/event-stream' }
       await using slow = await RawClient.open(route.url({ start: 'earliest' }), event)
-      await until(async () => (await route.stats()).replays === 1, 'a catch-up read')
+      await until(async () => (await route.stats()).catchUpReads === 1, 'a catch-up read')
       // The read of a client that takes nothing for a second gives way to others.
       using _reading = slow.readSlowly(2_000_000)
       for (const headers of [event, { accept: 'application/json' }]) {
         const refused = await route.fetch({ start: 'earliest' }, { headers })
         expect(refused.status).toBe(503)
         expect(refused.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
-        expect(await refused.json()).toMatchObject({ code: 'TOO_MANY_REPLAYS', retryable: true })
+        expect(await refused.json()).toMatchObject({
+          code: 'TOO_MANY_CATCH_UP_READS',
+          retryable: true,
+        })
       }
       const id = cursorOf(topic, [79, 80, 80, 80])
       await using waiting = await route.stream({}, { 'last-event-id': id })
@@ -892,11 +895,11 @@ export function describeStreams(target: () => Target): void {
       expect(waiting.retries[0]).toBeWithin(5_000, 15_001)
       expect(waiting.lastEventId).toBeUndefined()
       expect(waiting.events.map(({ event, data }) => [event, JSON.parse(data)])).toEqual([
-        ['error', expect.objectContaining({ code: 'TOO_MANY_REPLAYS', retryable: true })],
+        ['error', expect.objectContaining({ code: 'TOO_MANY_CATCH_UP_READS', retryable: true })],
       ])
       await (await route.stream()).close()
       slow.reset()
-      await until(async () => (await route.stats()).replays === 0, 'the catch-up read to end')
+      await until(async () => (await route.stats()).catchUpReads === 0, 'the catch-up read to end')
       await using served = await route.stream({}, { 'last-event-id': id })
       await served.until(1)
       expect(places(served.records())).toEqual(['0/0000079'])

@@ -91,7 +91,13 @@ test(
     await stays.untilOpened()
 
     // The one stream that stays open.
-    const expected = { open_streams: 1, subscribers: 1, readers: 1, replays: 0, waiting_replays: 0 }
+    const expected = {
+      open_streams: 1,
+      subscribers: 1,
+      readers: 1,
+      catch_up_reads: 0,
+      waiting_catch_up_reads: 0,
+    }
     const open = async () => {
       const text = await (await fetch(`${url}/metrics`)).text()
       return Object.fromEntries(

@@ -75,7 +75,7 @@ test(
         const body = (await other.json()) as { records?: unknown[]; code?: string }
         if (other.status === 200) return (body.records ?? []).length > 0
         // There are so many catch-up reads only; the next one has its turn.
-        expect(body.code).toBe('TOO_MANY_REPLAYS')
+        expect(body.code).toBe('TOO_MANY_CATCH_UP_READS')
         return false
       }, 'the answer to another client')
     })

@@ -90,7 +90,7 @@ describe('the OpenAPI document', () => {
     expect(Object.keys(paths['/http-get/offsets'] ?? {})).toEqual(['get', 'post'])
     expect(Object.keys(paths['/server-sent-events/offsets'] ?? {})).toEqual(['get'])
     const text = JSON.stringify(get('/http-get').responses)
-    for (const code of ['INVALID_CURSOR', 'KAFKA_UNAVAILABLE', 'TOO_MANY_REPLAYS']) {
+    for (const code of ['INVALID_CURSOR', 'KAFKA_UNAVAILABLE', 'TOO_MANY_CATCH_UP_READS']) {
       expect(text).toContain(code)
     }
     for (const status of new Set(Object.values(ERROR_STATUSES))) {

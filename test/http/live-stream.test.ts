@@ -143,9 +143,9 @@ describe('a client that reads nothing', () => {
 test('clients that read nothing do not keep others from older records, and lose and double nothing', async () => {
   const STALLED = 16
   const topic = await topicWith(RECORDS)
-  await using mount = new Mount(topic, { ringBytes: 64 * KIB, maxReplays: STALLED })
+  await using mount = new Mount(topic, { ringBytes: 64 * KIB, maxCatchUpReads: STALLED })
   const stalled = await Promise.all(range(0, STALLED).map(() => mount.open('?start=earliest')))
-  expect(mount.route.stats().replays).toBe(STALLED)
+  expect(mount.route.stats().catchUpReads).toBe(STALLED)
   // Some records each, and then none for long enough to count as stalled.
   await until(() => mount.sentBytes > STALLED * 200 * KIB, 'all to have what they may')
   await Bun.sleep(1_500)
@@ -165,12 +165,12 @@ test('clients that read nothing do not keep others from older records, and lose 
     }),
   )
   await until(() => mount.route.stats().subscribers === 0, 'all streams to end')
-  await until(() => mount.route.stats().replays === 0, 'all catch-up reads to end')
+  await until(() => mount.route.stats().catchUpReads === 0, 'all catch-up reads to end')
 }, 120_000)
 
 test('a stream that waits for its turn to read older records sends heartbeats', async () => {
   const topic = await topicWith(RECORDS)
-  await using mount = new Mount(topic, { ringBytes: 64 * KIB, maxReplays: 1, heartbeat: 100 })
+  await using mount = new Mount(topic, { ringBytes: 64 * KIB, maxCatchUpReads: 1, heartbeat: 100 })
   const late = await mount.open('')
   for (const count of [50, 25, 25]) {
     const values = range(0, count).map(() => ({ partition: 0, value: VALUE }))
@@ -204,7 +204,7 @@ test('a handler that reads nothing does not keep others from older records, and 
     bootstrapServers: kafka.bootstrapServers,
     topics: [topic],
     ringBytes: 64 * KIB,
-    maxReplays: 1,
+    maxCatchUpReads: 1,
   }
   const reader = kafkaReader(options)
   const route = kafkaConsume(options)

@@ -77,7 +77,7 @@ function sumOf(all: readonly RouteStats[]): RouteStats {
   const feed = oneFeed && {
     ...oneFeed,
     readers: sum(({ feed }) => feed?.readers ?? 0),
-    replays: sum(({ feed }) => feed?.replays ?? 0),
+    catchUpReads: sum(({ feed }) => feed?.catchUpReads ?? 0),
     waiting: sum(({ feed }) => feed?.waiting ?? 0),
     fallenBehind: sum(({ feed }) => feed?.fallenBehind ?? 0),
     failed: sum(({ feed }) => feed?.failed ?? 0),
@@ -88,7 +88,7 @@ function sumOf(all: readonly RouteStats[]): RouteStats {
     ...first,
     subscribers: sum(({ subscribers }) => subscribers),
     answerBytes: sum(({ answerBytes }) => answerBytes),
-    replays: sum(({ replays }) => replays),
+    catchUpReads: sum(({ catchUpReads }) => catchUpReads),
     fallenBehind: sum(({ fallenBehind }) => fallenBehind),
     silent: sum(({ silent }) => silent),
     gaps: sum(({ gaps }) => gaps),

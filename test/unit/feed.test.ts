@@ -143,8 +143,13 @@ afterEach(async () => {
   for (const feed of feeds.splice(0)) await feed.close()
 })
 
-function feedOf(source: Topics, topics: readonly string[], maxReplays = 4, ringBytes = 1e6): Feed {
-  const options = { topics, messageDeserializer: 'noop', ringBytes, maxReplays } as const
+function feedOf(
+  source: Topics,
+  topics: readonly string[],
+  maxCatchUpReads = 4,
+  ringBytes = 1e6,
+): Feed {
+  const options = { topics, messageDeserializer: 'noop', ringBytes, maxCatchUpReads } as const
   const feed = new Feed(source, options, TIMES)
   feeds.push(feed)
   return feed
@@ -457,7 +462,7 @@ describe('a consumer that falls silent', () => {
     source.create('a', 1)
     const feed = new Feed(
       source,
-      { topics: ['a'], messageDeserializer: 'noop', ringBytes: 1e6, maxReplays: 1 },
+      { topics: ['a'], messageDeserializer: 'noop', ringBytes: 1e6, maxCatchUpReads: 1 },
       { ...TIMES, idleTimeout: 10_000 },
     )
     feeds.push(feed)

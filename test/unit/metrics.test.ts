@@ -37,8 +37,8 @@ const feed = {
   liveConsumers: 1,
   ringBytes: 10,
   maxRingBytes: 100,
-  replays: 1,
-  maxReplays: 16,
+  catchUpReads: 1,
+  maxCatchUpReads: 16,
   waiting: 0,
   fallenBehind: 3,
   rebuilt: 0,
@@ -76,7 +76,7 @@ describe('metrics', () => {
     const labels = { cluster: 'c', topics: 'a,b' }
     expect(exposition.value('hono_kafka_ring_bytes', labels)).toBe(20)
     expect(exposition.value('hono_kafka_live_consumers', labels)).toBe(2)
-    expect(exposition.value('hono_kafka_replays', labels)).toBe(2)
+    expect(exposition.value('hono_kafka_catch_up_reads', labels)).toBe(2)
     expect(exposition.value('hono_kafka_partition_end_offset', { partition: '0' })).toBe(9)
     expect(exposition.value('hono_kafka_partition_start_offset', { partition: '0' })).toBe(2)
     expect(exposition.value('hono_kafka_cluster_up')).toBe(1)

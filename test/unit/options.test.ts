@@ -38,7 +38,7 @@ const DEFAULTS: Omit<ResolvedOptions, keyof typeof REQUIRED> = {
   ringBytes: 64 * 1024 * 1024,
   maxSubscribers: 20_000,
   maxAnswerBytes: 128 * 1024 * 1024,
-  maxReplays: 16,
+  maxCatchUpReads: 16,
   maxGroups: 64,
 }
 
@@ -106,11 +106,11 @@ describe('options', () => {
 
   test('kafkaReader refuses options of answers, beside its other errors', () => {
     const reader = { bootstrapServers: 'a:1', topics: ['t'] }
-    const options = { ...reader, heartbeat: 1_000, mode: 'auto', maxReplays: 0 }
+    const options = { ...reader, heartbeat: 1_000, mode: 'auto', maxCatchUpReads: 0 }
     const why =
       'kafkaReader has no such option, since the handlers behind it answer; kafkaConsume has it'
     expect(() => kafkaReader(options)).toThrow(
-      `Cannot use these kafkaReader options: mode: ${why}; heartbeat: ${why}; maxReplays: a whole number of replays from 1 to 48 is required`,
+      `Cannot use these kafkaReader options: mode: ${why}; heartbeat: ${why}; maxCatchUpReads: a whole number of catch-up reads from 1 to 48 is required`,
     )
     const absent = { ...reader, mode: undefined, enableDlq: false }
     expect(() => kafkaReader(absent)).not.toThrow()
@@ -290,7 +290,7 @@ describe('options', () => {
     [{ ringBytes: Number.NaN }, 'ringBytes', 'bytes'],
     [{ maxSubscribers: 0 }, 'maxSubscribers', 'from 1 to 1000000'],
     [{ maxAnswerBytes: 1 }, 'maxAnswerBytes', 'from 1048576 to 68719476736'],
-    [{ maxReplays: 49 }, 'maxReplays', 'from 1 to 48'],
+    [{ maxCatchUpReads: 49 }, 'maxCatchUpReads', 'from 1 to 48'],
     [{ heartBeat: 1_000 }, 'heartBeat: unknown option'],
     [{ bootstrap_servers: 'a:1' }, 'bootstrap_servers: unknown option'],
   ]
@@ -319,7 +319,9 @@ describe('options', () => {
     for (const at of [100, 3_600_000]) {
       expect(resolve({ heartbeat: at, writeDeadline: at })).toMatchObject({ heartbeat: at })
     }
-    expect(resolve({ ringBytes: 65_536, maxSubscribers: 1, maxReplays: 1 }).maxReplays).toBe(1)
-    expect(resolve({ ringBytes: 4_294_967_296, maxReplays: 48 }).maxReplays).toBe(48)
+    expect(
+      resolve({ ringBytes: 65_536, maxSubscribers: 1, maxCatchUpReads: 1 }).maxCatchUpReads,
+    ).toBe(1)
+    expect(resolve({ ringBytes: 4_294_967_296, maxCatchUpReads: 48 }).maxCatchUpReads).toBe(48)
   })
 })

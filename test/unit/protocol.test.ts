@@ -36,7 +36,7 @@ const codes: Record<ErrorCode, true> = {
   KAFKA_TOKEN: true,
   TOO_MANY_SUBSCRIBERS: true,
   TOO_MANY_ANSWERS: true,
-  TOO_MANY_REPLAYS: true,
+  TOO_MANY_CATCH_UP_READS: true,
   TOO_MANY_POLLS: true,
   TOO_MANY_GROUPS: true,
   AUTHENTICATION_UNAVAILABLE: true,

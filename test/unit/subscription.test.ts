@@ -286,7 +286,7 @@ class Handover {
   readonly #live: LiveConsumer
   readonly #clients: Client[] = []
 
-  constructor({ partitions, seed, budget, before, maxReplays, dropped }: HandoverSetting) {
+  constructor({ partitions, seed, budget, before, maxCatchUpReads, dropped }: HandoverSetting) {
     const random = randomOf(seed)
     const log = new Log(partitions, random, dropped)
     for (let i = 0; i < before; i++) log.produce(random(partitions), 1 + random(3))
@@ -302,7 +302,7 @@ class Handover {
       ringBytes: budget,
       processor: log.processor,
     })
-    this.pool = new CatchUpPool(log, maxReplays)
+    this.pool = new CatchUpPool(log, maxCatchUpReads)
   }
 
   async start(): Promise<void> {
@@ -339,7 +339,7 @@ class Handover {
       await client.subscription.open()
       this.#clients.push(client)
     } catch (error) {
-      expect(error).toMatchObject({ code: 'TOO_MANY_REPLAYS' })
+      expect(error).toMatchObject({ code: 'TOO_MANY_CATCH_UP_READS' })
       await client.subscription.close()
     }
   }
@@ -395,7 +395,7 @@ const setting = fc.record({
   seed: fc.nat(),
   budget: fc.constantFrom(1, 4_000, 8_000, 20_000, 1_000_000),
   before: fc.nat(12),
-  maxReplays: fc.constantFrom(1, 2, 40),
+  maxCatchUpReads: fc.constantFrom(1, 2, 40),
   dropped: fc.constantFrom(0, 0, 0, 2, 3),
 })
 type HandoverSetting = typeof setting extends fc.Arbitrary<infer Setting> ? Setting : never
@@ -443,7 +443,7 @@ class Scene implements AsyncDisposable {
   constructor(
     head: readonly number[],
     budget = 1_000_000,
-    maxReplays = 4,
+    maxCatchUpReads = 4,
     processor?: RecordProcessor,
   ) {
     this.processor = processor
@@ -456,16 +456,16 @@ class Scene implements AsyncDisposable {
       ringBytes: budget,
       processor,
     })
-    this.pool = new CatchUpPool(this.source, maxReplays)
+    this.pool = new CatchUpPool(this.source, maxCatchUpReads)
   }
 
   static async at(
     head: readonly number[],
     budget?: number,
-    maxReplays?: number,
+    maxCatchUpReads?: number,
     processor?: RecordProcessor,
   ): Promise<Scene> {
-    const scene = new Scene(head, budget, maxReplays, processor)
+    const scene = new Scene(head, budget, maxCatchUpReads, processor)
     await scene.live.start()
     return scene
   }
@@ -968,7 +968,7 @@ describe('catch-up reads', () => {
     const [one, two] = [await pool.open(FROM, false), await pool.open(FROM, true)]
     const refused = await pool.open(FROM, false).catch((error: unknown) => error)
     expect(refused).toBeInstanceOf(KafkaConsumeError)
-    expect(refused).toMatchObject({ code: 'TOO_MANY_REPLAYS', status: 503, retryAfter: 5 })
+    expect(refused).toMatchObject({ code: 'TOO_MANY_CATCH_UP_READS', status: 503, retryAfter: 5 })
     const order: string[] = []
     const inTurn = async (name: string) => {
       const reader = await pool.open(FROM, true)

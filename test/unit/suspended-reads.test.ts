@@ -56,9 +56,9 @@ afterEach(async () => {
   for (const feed of feeds.splice(0)) await feed.close()
 })
 
-function feedOf(log: Log, { maxReplays = 4, page = 3_000 } = {}): Feed {
+function feedOf(log: Log, { maxCatchUpReads = 4, page = 3_000 } = {}): Feed {
   const options = { topics: ['t'], messageDeserializer: 'noop', ringBytes: 1e6 } as const
-  const feed = new Feed(log, { ...options, maxReplays }, { suspendedRead: page })
+  const feed = new Feed(log, { ...options, maxCatchUpReads }, { suspendedRead: page })
   feeds.push(feed)
   return feed
 }
@@ -97,7 +97,7 @@ describe('suspended reads', () => {
     for (let offset = 0; offset < 70; offset += 7) taken.push(...(await page(feed, offset, 7)))
     expect(taken).toEqual(Array.from({ length: 70 }, (_, offset) => offset))
     expect(log.opened).toBe(1)
-    expect(feed.stats()).toMatchObject({ replays: 1, readers: 1 })
+    expect(feed.stats()).toMatchObject({ catchUpReads: 1, readers: 1 })
   })
 
   test('a request for another position, or for the same position again, has a consumer of its own', async () => {
@@ -139,38 +139,38 @@ describe('suspended reads', () => {
     const log = new Log()
     const feed = feedOf(log, { page: 20 })
     await page(feed, 0, 5)
-    expect(feed.stats().replays).toBe(1)
-    await until(() => feed.stats().replays === 0, 'it to be closed')
+    expect(feed.stats().catchUpReads).toBe(1)
+    await until(() => feed.stats().catchUpReads === 0, 'it to be closed')
     expect(feed.stats().readers).toBe(0)
     expect(log.closed).toBe(1)
   })
 
   test('the reads that were suspended first are closed for requests that need their consumers', async () => {
     const log = new Log()
-    const feed = feedOf(log, { maxReplays: 2 })
+    const feed = feedOf(log, { maxCatchUpReads: 2 })
     await page(feed, 0, 5)
     await page(feed, 0, 6)
     const [one, two] = [await open(feed, 50), await open(feed, 60)]
     expect(log.closed).toBe(2)
-    await expect(open(feed, 70)).rejects.toMatchObject({ code: 'TOO_MANY_REPLAYS' })
+    await expect(open(feed, 70)).rejects.toMatchObject({ code: 'TOO_MANY_CATCH_UP_READS' })
     expect(await take(one, 1)).toEqual([50])
     feed.release(one)
     expect(await page(feed, 70, 1)).toEqual([70])
-    expect(feed.stats().replays).toBe(2)
+    expect(feed.stats().catchUpReads).toBe(2)
     await two.close()
-    expect(feed.stats().replays).toBe(1)
+    expect(feed.stats().catchUpReads).toBe(1)
   })
 
   test('no read is suspended while a stream waits for a consumer', async () => {
     const log = new Log()
-    const feed = feedOf(log, { maxReplays: 1 })
+    const feed = feedOf(log, { maxCatchUpReads: 1 })
     const one = await open(feed, 0)
     await take(one, 1)
     const waiting = feed.catchUpPool.open([{ topic: 't', partition: 0, offset: 0 }], true)
     await until(() => feed.stats().waiting === 1, 'it to wait')
     feed.release(one)
     await (await waiting).close()
-    expect(feed.stats()).toMatchObject({ replays: 0, readers: 0 })
+    expect(feed.stats()).toMatchObject({ catchUpReads: 0, readers: 0 })
   })
 
   test('a read that was stopped, or is in the ring buffer, is closed, not suspended', async () => {
@@ -182,7 +182,7 @@ describe('suspended reads', () => {
     const atEnd = await open(feed, SIZE)
     for (const subscription of [stopped, atEnd]) feed.release(subscription)
     await until(() => feed.stats().readers === 0, 'both to be closed')
-    expect(feed.stats().replays).toBe(0)
+    expect(feed.stats().catchUpReads).toBe(0)
   })
 
   test('the end of the feed closes suspended reads', async () => {
@@ -190,7 +190,7 @@ describe('suspended reads', () => {
     const feed = feedOf(log)
     await page(feed, 0, 5)
     await feed.close()
-    await until(() => feed.stats().replays === 0, 'it to be closed')
+    await until(() => feed.stats().catchUpReads === 0, 'it to be closed')
     expect(log.closed).toBe(log.opened)
   })
 })

@@ -69,10 +69,10 @@ export async function connect(connection: ClusterOptions): Promise<GroupConnecti
 
 /** A route's share in its cluster, and in the feed that routes with equal topics and options share. */
 export async function lease(options: ResolvedOptions): Promise<Lease> {
-  const { topics, messageDeserializer, ringBytes, maxReplays } = options
+  const { topics, messageDeserializer, ringBytes, maxCatchUpReads } = options
   const kafka = await loadKafkaSide()
   const { cluster, feeds, memberships, release } = await acquireCluster(clusterOptions(options))
-  const feedOptions = { topics, messageDeserializer, ringBytes, maxReplays }
+  const feedOptions = { topics, messageDeserializer, ringBytes, maxCatchUpReads }
   const key = JSON.stringify([feedOptions, pipelineKey(options)])
   const shared = feeds.get(key) ?? newFeed(options, feedOptions, cluster, kafka)
   shared.routes++

@@ -29,7 +29,7 @@ export interface RouteStats {
   /** Open streams by their form. */
   readonly openStreams: Readonly<Record<StreamForm, number>>
   /** Catch-up reads in progress, each with a consumer of its own. */
-  readonly replays: number
+  readonly catchUpReads: number
   /** Streams that fell behind the ring buffer and continued by a catch-up read, since the start. */
   readonly fallenBehind: number
   /** Streams closed because their client read or acknowledged nothing for `writeDeadline`, since the start. */

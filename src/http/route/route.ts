@@ -313,7 +313,7 @@ export class Route {
       answerBytes: this.#answerBudgets[0]?.used ?? 0,
       maxAnswerBytes: this.options.maxAnswerBytes,
       openStreams,
-      replays: feedStats?.replays ?? 0,
+      catchUpReads: feedStats?.catchUpReads ?? 0,
       fallenBehind: feedStats?.fallenBehind ?? 0,
       silent: this.statistics.silent,
       gaps: this.statistics.gaps,
