@@ -1,13 +1,13 @@
 /**
  * A page that may be open in any number of tabs on HTTP/1.1, of which a browser opens six connections
- * to a host: a SharedWorker has one EventSource for all tabs. HTTP/2 needs no worker, since all
- * streams of a browser then share one connection.
+ * to a host: `sharedStream` has one connection for all tabs. HTTP/2 needs no sharing, since all streams of a
+ * browser then share one connection.
  *
  *   KAFKA_BROKERS=localhost:9092 KAFKA_TOPICS=orders bun examples/tabs.ts
  */
 import { Hono } from 'hono'
 import { kafkaConsume } from 'hono-kafka-consume'
-import page from './tabs.html' with { type: 'text' }
+import page from './tabs.html'
 
 const { KAFKA_BROKERS = 'localhost:9092', KAFKA_TOPICS = 'orders', PORT = '3000' } = process.env
 
@@ -18,11 +18,14 @@ const orders = kafkaConsume({
 })
 
 const app = new Hono()
-app.get('/', (c) => c.html(String(page)))
-app.get('/tabs-worker.js', () => new Response(Bun.file(`${import.meta.dir}/tabs-worker.js`)))
 app.all('/orders', orders)
 
-const server = Bun.serve({ port: Number(PORT), idleTimeout: 120, fetch: app.fetch })
+const server = Bun.serve({
+  port: Number(PORT),
+  idleTimeout: 120,
+  routes: { '/': page },
+  fetch: app.fetch,
+})
 console.log(`http://localhost:${server.port}/`)
 process.on('SIGTERM', async () => {
   await orders.close()

@@ -146,7 +146,7 @@ test('tabs that read different records leave connections free, and wait for thei
   await untilShown(further, 'all')
 }, 120_000)
 
-test('the example of a page shares one EventSource among 8 tabs', async () => {
+test('the example of a page shares one connection among 8 tabs', async () => {
   const child = Bun.spawn([process.execPath, join(root, 'examples/tabs.ts')], {
     env: {
       ...process.env,

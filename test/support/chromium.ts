@@ -23,7 +23,7 @@ const FLAGS = [
 /** A real browser, with a page and a profile of its own. */
 export class Browser implements AsyncDisposable {
   readonly page: Page
-  /** The errors of the page: lines of its console, exceptions, and files that did not load. */
+  /** The errors of all pages: lines of their consoles, exceptions, and files that did not load. */
   readonly errors: string[] = []
   readonly #context: BrowserContext
   readonly #profile: string
@@ -32,16 +32,8 @@ export class Browser implements AsyncDisposable {
     this.#context = context
     this.page = page
     this.#profile = profile
-    page.on('console', (message) => {
-      if (message.type() === 'error' || message.type() === 'warning') {
-        this.errors.push(message.text())
-      }
-    })
-    page.on('pageerror', (error) => this.errors.push(error.message))
-    page.on('dialog', (dialog) => {
-      this.errors.push(`a dialog: ${dialog.message()}`)
-      void dialog.dismiss()
-    })
+    this.#observe(page)
+    context.on('page', (opened) => this.#observe(opened))
   }
 
   /** @param options Settings that differ from the browser's defaults. */
@@ -64,6 +56,19 @@ export class Browser implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#context.close()
     rmSync(this.#profile, { recursive: true, force: true })
+  }
+
+  #observe(page: Page): void {
+    page.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') {
+        this.errors.push(message.text())
+      }
+    })
+    page.on('pageerror', (error) => this.errors.push(error.message))
+    page.on('dialog', (dialog) => {
+      this.errors.push(`a dialog: ${dialog.message()}`)
+      void dialog.dismiss()
+    })
   }
 }
 
