@@ -1,3 +1,4 @@
+import { allSettled, inTurn } from '../../src/core/in-turn.ts'
 import type { TopicPartition } from '../../src/core/topic-partition.ts'
 import type { ClusterOptions } from '../../src/port/cluster-options.ts'
 import type {
@@ -179,12 +180,14 @@ export class ConfluentCluster implements KafkaCluster {
   async close(): Promise<void> {
     if (this.#connection.isStopped) return
     this.#connection.stop()
-    await Promise.all([...this.#open].map((open) => open.close()))
     const producers = [...this.#producers.values(), ...this.#openProducers]
-    await Promise.all(producers.map((producer) => producer.close()))
-    await this.#consumers.close()
-    this.#clients.close()
-    await this.#connection.disconnect()
+    await inTurn(
+      () => allSettled([...this.#open].map((open) => open.close())),
+      () => allSettled(producers.map((producer) => producer.close())),
+      () => this.#consumers.close(),
+      () => this.#clients.close(),
+      () => this.#connection.disconnect(),
+    )
   }
 
   #producerHost(settings: Settings): ProducerHost {

@@ -1,6 +1,9 @@
+import { logOf } from '../../src/core/log.ts'
 import { type Consumer, disconnectClient } from '../client/client.ts'
 import { CONSUMER_TOPIC_SETTINGS, consumerSettings } from '../consumer/consumer-settings.ts'
 import type { ClusterConnection } from './connection.ts'
+
+const log = logOf('cluster')
 
 /** Consumers of ended catch-up reads that stay connected for the next one; more are disconnected. */
 const MAX_IDLE = 4
@@ -39,7 +42,12 @@ export class ConsumerPool {
   async release(consumer: Consumer, isReusable: boolean): Promise<void> {
     const isFull = this.#idle.length >= MAX_IDLE
     if (!isReusable || isFull || this.#connection.isStopped) return disconnectClient(consumer)
-    consumer.unassign()
+    try {
+      consumer.unassign()
+    } catch (error) {
+      log.warn('Cannot use a consumer again: {error}', { error })
+      return disconnectClient(consumer)
+    }
     const entry = {
       consumer,
       timer: setTimeout(() => {

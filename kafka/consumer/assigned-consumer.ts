@@ -1,5 +1,6 @@
 import { settledWithin } from '../../src/core/deadline.ts'
 import type { KafkaConsumeError } from '../../src/core/errors.ts'
+import { logOf } from '../../src/core/log.ts'
 import type { EncodingRequest } from '../../src/port/encoding.ts'
 import type {
   AssignedConsumer,
@@ -18,6 +19,8 @@ import {
 } from '../client/errors.ts'
 import { gapIn } from './gaps.ts'
 import { NativeEncoder } from './native-encoder.ts'
+
+const log = logOf('cluster')
 
 const MIB = 1024 * 1024
 const ACTION = 'Cannot read from Kafka'
@@ -167,7 +170,11 @@ export class ConfluentAssignedConsumer implements AssignedConsumer {
     // a read that is still under way: it takes whatever the client fetches next.
     const hasSettled = await settledWithin(this.#reading, CLOSE_LIMIT_MS)
     this.#consumer.off('partition.eof', this.#onEnd)
-    await this.#host.release(this.#isHealthy && hasSettled && !hasStalled)
+    try {
+      await this.#host.release(this.#isHealthy && hasSettled && !hasStalled)
+    } catch (error) {
+      log.warn('Cannot close a consumer: {error}', { error })
+    }
   }
 
   /**

@@ -201,9 +201,7 @@ export class CatchUpRead {
 
   /** Closes the consumer without waiting for it. */
   closeConsumer(): void {
-    this.#closeConsumer().catch((error: unknown) => {
-      log.warn('Cannot close a consumer: {error}', { error })
-    })
+    void this.#closeConsumer()
   }
 
   /** Ends this read. */

@@ -108,7 +108,7 @@ export class LiveConsumer {
     this.#starting ??= this.#openConsumer()
       .then((consumer) => {
         // While the consumer was opened, a subscriber may have started following by another one.
-        if (this.isFollowing) void consumer.close().catch(() => {})
+        if (this.isFollowing) void consumer.close()
         else this.#running = this.#follow(consumer)
       })
       .finally(() => {
@@ -264,12 +264,12 @@ export class LiveConsumer {
           await this.#handle(batch)
         } else {
           // It may never answer, so nobody waits for it to close.
-          void consumer.close().catch(() => {})
+          void consumer.close()
           consumer = undefined
         }
       } catch (error) {
         this.#onError(asKafkaConsumeError(error))
-        await consumer?.close().catch(() => {})
+        await consumer?.close()
         consumer = undefined
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }

@@ -288,15 +288,22 @@ export class Subscription implements RingBufferReader, PausedRead {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#resume()
-    this.stop()
+    try {
+      this.#resume()
+      this.stop()
+      await this.#leave()
+    } finally {
+      if (this.#isOpen) this.#setup.onClose()
+    }
+  }
+
+  async #leave(): Promise<void> {
     if (this.#phase.kind === 'live' || this.#phase.kind === 'indexed') {
       this.#phase.leave()
       this.#phase = PARKED
     } else if (this.#phase.kind === 'catchUp') {
       await this.#phase.close()
     }
-    if (this.#isOpen) this.#setup.onClose()
   }
 
   #resume(): void {

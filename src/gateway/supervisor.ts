@@ -3,6 +3,7 @@ import type { Handler } from 'hono'
 import { settledWithin } from '../core/deadline.ts'
 import { asKafkaConsumeError } from '../core/errors.ts'
 import { registerClosed, registerOpen } from '../core/hot-reload.ts'
+import { allSettled, inTurn } from '../core/in-turn.ts'
 import { logOf } from '../core/log.ts'
 import { Semaphore } from '../core/semaphore.ts'
 import type { PartitionRange, RouteStats } from '../http/route/route-stats.ts'
@@ -251,10 +252,10 @@ export class Supervisor {
     clearInterval(this.#timer)
     const all = [...this.#supervised.values()]
     for (const { removed } of all) removed.resolve()
-    const results = await Promise.allSettled(all.map(({ route }) => route.close()))
-    await Promise.all(this.#ending)
-    const failed = results.find((result) => result.status === 'rejected')
-    if (failed) throw failed.reason
+    await inTurn(
+      () => allSettled(all.map(({ route }) => route.close())),
+      () => Promise.all(this.#ending),
+    )
   }
 
   /** Reports now, or once for all handlers that start in the next {@link REPORT_INTERVAL_MS}. */

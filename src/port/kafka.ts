@@ -102,7 +102,7 @@ export interface AssignedConsumer {
    * @throws KafkaConsumeError when Kafka cannot be read.
    */
   read(limit: number, wait: number, encoding?: EncodingRequest): Promise<Batch>
-  /** @param hasStalled Whether reads brought nothing although Kafka has more. Default: false. */
+  /** Never rejects. `hasStalled` says that reads brought nothing although Kafka has more. */
   close(hasStalled?: boolean): Promise<void>
 }
 

@@ -168,7 +168,7 @@ class LiveHub {
     this.#onEnd()
     this.#arrived.end()
     this.#taken.end()
-    await this.#consumer.close().catch(() => undefined)
+    await this.#consumer.close()
   }
 
   #keep(read: Batch): void {

@@ -1,6 +1,7 @@
 /** The port in a thread that has no Kafka client of its own: another thread answers for it. */
 import { shuttingDownError } from '../core/errors.ts'
 import type { Gauge, MakeGauge } from '../core/gauge.ts'
+import { logOf } from '../core/log.ts'
 import type { TopicPartition } from '../core/topic-partition.ts'
 import type { ClusterOptions } from '../port/cluster-options.ts'
 import type { EncodingRequest, EncodingSpec } from '../port/encoding.ts'
@@ -32,6 +33,8 @@ import { type Messenger, receivedResults } from './messenger.ts'
 import { unpackRecords } from './packed-records.ts'
 import { RemoteSession } from './remote-session.ts'
 import type { SentBatch } from './sent-batch.ts'
+
+const log = logOf('threads')
 
 /** The request to open a consumer. */
 export interface SentOpening {
@@ -362,7 +365,9 @@ class RemoteConsumer implements AssignedConsumer {
 
   close(hasStalled = false): Promise<void> {
     const closing: SentClosing = { consumer: this.#id, hasStalled }
-    this.#closed ??= this.#messenger.request('closeConsumer', closing)
+    this.#closed ??= this.#messenger
+      .request<void>('closeConsumer', closing)
+      .catch((error: unknown) => log.debug('Cannot close a consumer: {error}', { error }))
     return this.#closed
   }
 }

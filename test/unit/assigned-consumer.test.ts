@@ -2,8 +2,11 @@ import { describe, expect, test } from 'bun:test'
 import { ConfluentAssignedConsumer } from '../../kafka/consumer/assigned-consumer.ts'
 import { consumerSettings } from '../../kafka/consumer/consumer-settings.ts'
 import type { KafkaRecord } from '../../src/port/kafka.ts'
+import { collectLog, messagesOf } from '../support/log.ts'
 import { within } from '../support/wait.ts'
 import { FakeConsumer, recordAt } from './fakes.ts'
+
+const log = collectLog()
 
 interface Setup {
   readonly consumer: FakeConsumer
@@ -165,6 +168,17 @@ describe('a read of an assigned consumer', () => {
     await within(Promise.all([reading, closing]), 'the reader to close')
     expect(released).toEqual([true])
     expect(consumer.listenerCount('partition.eof')).toBe(0)
+  })
+
+  test('that has ended is closed without an error, although its consumer cannot be taken back', async () => {
+    const reader = new ConfluentAssignedConsumer(new FakeConsumer().asConsumer, [], [], {
+      release: () => Promise.reject(new Error('broken')),
+      explain: (error) => error,
+    })
+    await within(reader.close(), 'the reader to close')
+    expect(messagesOf(log).map((line) => line.replace('Error: ', ''))).toEqual([
+      'Cannot close a consumer: broken',
+    ])
   })
 
   test('commits nothing, and reports the ends of partitions', () => {

@@ -10,9 +10,11 @@ class PooledConsumer extends FakeConsumer {
   isDisconnected = false
   /** Reads that began while set come back when a test lets them. */
   holdsReads = false
+  isBroken = false
   readonly held: Array<() => void> = []
 
   unassign(): void {
+    if (this.isBroken) throw new Error('broken')
     this.assigned.clear()
   }
 
@@ -88,6 +90,17 @@ describe('the next catch-up read', () => {
     await one.read(10, 1)
     await one.close(true)
     expect(pool.connected[0]?.isDisconnected).toBe(true)
+    await pool.open(0)
+    expect(pool.connected).toHaveLength(2)
+  })
+
+  test('does not have a consumer that cannot give its partitions up, which is disconnected', async () => {
+    const pool = new Pool()
+    const one = await pool.open(0)
+    const [first] = pool.connected as [PooledConsumer]
+    first.isBroken = true
+    await one.close()
+    expect(first.isDisconnected).toBe(true)
     await pool.open(0)
     expect(pool.connected).toHaveLength(2)
   })

@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { settledWithin } from '../../core/deadline.ts'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
+import { inTurn } from '../../core/in-turn.ts'
 import { ClosableOnUse } from '../../core/on-use.ts'
 import type { ResolvedLogOptions } from '../../options/log-options.ts'
 import type { KafkaOutage } from '../../port/kafka.ts'
@@ -71,8 +72,10 @@ export class RequestLog {
   close(): Promise<void> {
     this.#closed ??= (async () => {
       await settledWithin(Promise.all(this.#making), ENTRIES_MS)
-      await this.#sender.close()
-      await this.#encoder.close()
+      await inTurn(
+        () => this.#sender.close(),
+        () => this.#encoder.close(),
+      )
     })()
     return this.#closed
   }

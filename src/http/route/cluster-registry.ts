@@ -8,6 +8,7 @@
  */
 
 import { previousEvaluationClosed } from '../../core/hot-reload.ts'
+import { inTurn } from '../../core/in-turn.ts'
 import { Feed } from '../../feed/feed.ts'
 import type { FeedOptions } from '../../feed/feed-options.ts'
 import { clusterOptions } from '../../options/connection.ts'
@@ -84,13 +85,14 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
     memberships,
     release: async () => {
       shared.routes--
-      if (shared.routes === 0) {
-        feeds.delete(key)
-        await shared.feed.close()
-        shared.places?.release()
-        await shared.feed.processor?.close()
-      }
-      await release()
+      if (shared.routes > 0) return release()
+      feeds.delete(key)
+      await inTurn(
+        () => shared.feed.close(),
+        () => shared.places?.release(),
+        () => shared.feed.processor?.close(),
+        release,
+      )
     },
   }
 }
@@ -127,11 +129,9 @@ export async function leaseProducer(
     producer: shared.producer,
     release: async () => {
       shared.routes--
-      if (shared.routes === 0) {
-        producers.delete(key)
-        await shared.producer.close()
-      }
-      await release()
+      if (shared.routes > 0) return release()
+      producers.delete(key)
+      await inTurn(() => shared.producer.close(), release)
     },
   }
 }

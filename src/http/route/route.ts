@@ -2,6 +2,7 @@ import { toHex } from '../../core/bytes.ts'
 import { KafkaConsumeError, outageError, shuttingDownError } from '../../core/errors.ts'
 import type { Gauge, MakeGauge } from '../../core/gauge.ts'
 import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
+import { allSettled, inTurn } from '../../core/in-turn.ts'
 import type { RequestStatistics } from '../../core/request-statistics.ts'
 import type { ShareNames } from '../../core/shared-names.ts'
 import type { ResolvedOptions } from '../../options/consume-options.ts'
@@ -345,11 +346,12 @@ export class Route {
     this.responseCache.clear()
     this.pageCache.clear()
     registerClosed(this)
-    await Promise.all([...this.#streams].map((stream) => stream.end()))
-    await Promise.all([this.#membership?.close(), this.#clientGroups?.close()])
-    const leased = await this.#lease?.catch(() => undefined)
-    await leased?.release()
-    for (const gauge of this.#gauges) gauge?.release()
+    await inTurn(
+      () => allSettled([...this.#streams].map((stream) => stream.end())),
+      () => allSettled([this.#membership?.close(), this.#clientGroups?.close()]),
+      async () => (await this.#lease?.catch(() => undefined))?.release(),
+      ...this.#gauges.map((gauge) => () => gauge?.release()),
+    )
   }
 }
 

@@ -1,5 +1,7 @@
 import type { Context } from 'hono'
 import { asKafkaConsumeError, type KafkaConsumeError, outageError } from '../../core/errors.ts'
+import { inTurn } from '../../core/in-turn.ts'
+import { logOf } from '../../core/log.ts'
 import { type RequestStatistics, requestStatisticsOf } from '../../core/request-statistics.ts'
 import { filterTurns, type TurnTask, writeTurns } from '../../core/turn-queue.ts'
 import type { SubscriptionPart } from '../../feed/pending-records.ts'
@@ -13,6 +15,8 @@ import type { ClientRelease, OpenStream, Route } from '../route/route.ts'
 import type { StreamForm } from '../route/route-stats.ts'
 import { ReadTrace } from '../route/trace.ts'
 import type { StreamEncoder, StreamWriter } from './stream-encoder.ts'
+
+const log = logOf('stream')
 
 /** Bytes per write: large enough to be cheap, small enough that a client's abort is noticed soon. */
 export const WRITE_BYTES = 256 * 1024
@@ -352,18 +356,20 @@ export class LiveStream<Frames> implements OpenStream, SubscriptionListener, Tur
     // A read in progress ends soon, because the subscription is stopped, and then calls this again.
     if (this.#isReading || this.#hasEnded) return
     this.#hasEnded = true
-    void this.#close()
+    this.#close().catch((error: unknown) => {
+      log.error('A stream did not end in order: {error}', { error })
+    })
   }
 
-  async #close(): Promise<void> {
-    try {
-      await this.#subscription.close()
-    } finally {
-      this.#route.releaseStream(this.#releaseClient)
-      this.#route.removeStream(this)
-      this.#trace?.end(this.#error)
-      setIdleTimeout(this.#c, this.#finalTimeout)
-      this.#resolveFinished?.()
-    }
+  /** @throws the error of the app's own function that releases the client's stream. */
+  #close(): Promise<void> {
+    return inTurn(
+      () => this.#subscription.close(),
+      () => this.#route.releaseStream(this.#releaseClient),
+      () => this.#route.removeStream(this),
+      () => this.#trace?.end(this.#error),
+      () => setIdleTimeout(this.#c, this.#finalTimeout),
+      () => this.#resolveFinished?.(),
+    )
   }
 }

@@ -1,5 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { settledWithin } from '../../core/deadline.ts'
+import { inTurn } from '../../core/in-turn.ts'
 import { ClosableOnUse, onUse } from '../../core/on-use.ts'
 import type { KafkaUpstreamOptions } from '../../options/option-types.ts'
 import { resolveUpstreamOptions } from '../../options/upstream-options.ts'
@@ -76,8 +77,10 @@ export function kafkaUpstream(options: KafkaUpstreamOptions): KafkaUpstreamHandl
     close: () => {
       closed ??= (async () => {
         await settledWithin(Promise.allSettled(answering), ANSWER_MS)
-        await sender.close()
-        await writer.close()
+        await inTurn(
+          () => sender.close(),
+          () => writer.close(),
+        )
       })()
       return closed
     },
