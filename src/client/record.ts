@@ -93,20 +93,14 @@ export function addressOf(
   if (!URL.canParse(url, base))
     throw wrongArgument('the URL is not valid, or is relative to no page')
   const address = new URL(url, base)
-  const set = (name: string, value: unknown) => {
-    const values = (Array.isArray(value) ? value : [value]).filter((one) => one !== undefined)
+  for (const [name, given] of Object.entries({ start, end, filter, topic, partition, key })) {
+    const values = [given].flat().filter((value) => value !== undefined)
     if (values.length > 0) address.searchParams.delete(name)
-    for (const one of values) address.searchParams.append(name, String(one))
+    for (const value of values) address.searchParams.append(name, String(value))
   }
-  set('start', start)
-  set('end', end)
-  set('filter', filter)
-  set('topic', topic)
-  set('partition', partition)
-  set('key', key)
   if (cursor !== '') {
-    for (const name of ['start', 'cursor', 'last_event_id']) address.searchParams.delete(name)
-    set('cursor', cursor)
+    for (const name of ['start', 'last_event_id']) address.searchParams.delete(name)
+    address.searchParams.set('cursor', cursor)
   }
   return address
 }

@@ -2,6 +2,11 @@
 import { KafkaStreamError } from './errors.ts'
 
 const MAX_DELAY_MS = 30_000
+/** The longest `Retry-After` that is obeyed: gateways with a monthly quota send one of weeks. */
+const MAX_RETRY_AFTER_SECONDS = 86_400
+
+/** The longest time of a timer: a longer one would overflow, and fire at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** The waits between the connections of one client. */
 export class Retries {
@@ -28,28 +33,28 @@ export class Retries {
     if (!(error instanceof KafkaStreamError && error.retryable)) throw error
     const delay = this.#delay(error.retryAfter)
     onRetry?.(error, delay)
-    signal?.throwIfAborted()
     await sleep(delay, signal)
+    signal?.throwIfAborted()
   }
 
   /** A random share of the delay keeps clients that lost one server from coming back at once. */
   #delay(retryAfter = 0): number {
     const longest = Math.min(this.interval * 2 ** this.#failed++, MAX_DELAY_MS)
     const own = longest * (0.5 + Math.random() / 2)
-    return Math.round(Math.max(own, retryAfter * 1_000 * (1 + Math.random() / 4)))
+    const asked = Math.min(retryAfter, MAX_RETRY_AFTER_SECONDS) * 1_000
+    return Math.round(Math.max(own, asked * (1 + Math.random() / 4)))
   }
 }
 
+/** Resolves after some milliseconds, or when the signal aborts. */
 function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = () => {
+  return new Promise((resolve) => {
+    const end = () => {
       clearTimeout(timer)
-      reject(signal?.reason)
-    }
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', abort)
+      signal?.removeEventListener('abort', end)
       resolve()
-    }, ms)
-    signal?.addEventListener('abort', abort, { once: true })
+    }
+    const timer = setTimeout(end, signal?.aborted ? 0 : ms)
+    signal?.addEventListener('abort', end)
   })
 }

@@ -11,7 +11,7 @@ import {
   reportGap,
   wrongArgument,
 } from './record.ts'
-import { Retries } from './retry.ts'
+import { MAX_TIMER_MS, Retries } from './retry.ts'
 import { addressOfRoute, type RecordByRoute, type StreamRoute } from './route.ts'
 
 /** Headers as `fetch` takes them. A runtime's types may lack the DOM's `HeadersInit`. */
@@ -28,13 +28,19 @@ export interface StreamOptions<Schemas extends ValueSchemas | undefined = undefi
   readonly fetch?: (url: URL, init: RequestInit) => Promise<Response>
   /**
    * Milliseconds without a byte after which the connection counts as lost. The server's heartbeats
-   * come every 8 s by default. Default: 30000.
+   * come every 8 s by default. `Infinity` waits for ever. Default: 30000.
    */
   readonly silenceTimeout?: number
 }
 
 /** Longest event in characters; a record of Kafka's default has a twentieth of that at most. */
 const MAX_EVENT_SIZE = 64 * 1024 * 1024
+/** In place of an event that is longer. */
+const TOO_LARGE: EventSourceMessage = {
+  event: 'error',
+  data: '{"code":"EVENT_TOO_LARGE","message":"Cannot read an event: it is longer than 64 Mi"}',
+  id: undefined,
+}
 /** Statuses of servers and proxies that pass with time. */
 const PASSING = [408, 425, 429, 500, 502, 503, 504]
 
@@ -182,14 +188,13 @@ async function* readEvents(
   onOpen?.()
 
   let events: EventSourceMessage[] = []
-  let tooLarge = false
   const parser = createParser({
     onEvent: (event) => events.push(event),
     onRetry: (interval) => {
       retries.interval = interval
     },
     onError: ({ type }) => {
-      tooLarge ||= type === 'max-buffer-size-exceeded'
+      if (type === 'max-buffer-size-exceeded') events.push(TOO_LARGE)
     },
     maxBufferSize: MAX_EVENT_SIZE,
   })
@@ -201,12 +206,6 @@ async function* readEvents(
       parser.feed(value)
       yield* events
       events = []
-      if (tooLarge) {
-        throw new KafkaStreamError(
-          'EVENT_TOO_LARGE',
-          'Cannot read an event: it is longer than 64 Mi',
-        )
-      }
     }
   } finally {
     // The connection may have failed already.
@@ -234,7 +233,7 @@ async function withinSilence<Result>(
   timeout: number,
   signal: AbortSignal | undefined,
 ): Promise<Result> {
-  const timer = setTimeout(() => silence.abort(), timeout)
+  const timer = setTimeout(() => silence.abort(), Math.min(timeout, MAX_TIMER_MS))
   try {
     return await work
   } catch (cause) {

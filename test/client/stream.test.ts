@@ -1,5 +1,5 @@
 /** `stream` of the package's client, on answers that a test chooses: errors, silences, ends. */
-import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, expectTypeOf, spyOn, test } from 'bun:test'
 import { join } from 'node:path'
 import { gzipSync } from 'bun'
 import * as v from 'valibot'
@@ -13,7 +13,7 @@ import {
   type ValueSchemas,
 } from '../../src/client/index.ts'
 import { freePort } from '../support/port.ts'
-import { until, within } from '../support/wait.ts'
+import { sleep, until, within } from '../support/wait.ts'
 
 type Answer = (request: Request) => Response | Promise<Response>
 
@@ -148,13 +148,48 @@ describe('errors', () => {
       { status: 503, headers: { 'Retry-After': retryAfter } },
     )
 
+  /** The wait after an answer in ms, which a test does not spend. */
+  async function delayAfter(answer: Answer): Promise<number> {
+    const abort = new AbortController()
+    let announced: number | undefined
+    const options: StreamOptions = {
+      signal: abort.signal,
+      onRetry(_, delay) {
+        announced = delay
+        abort.abort(new Error('enough'))
+      },
+    }
+    await expect(read([answer], 1, options)).rejects.toThrow('enough')
+    return announced as number
+  }
+
   test('a retryable answer is followed by a retry that is not earlier than Retry-After', async () => {
-    const delays: number[] = []
-    const received = await read([unavailable('0.05'), events(event(0))], 1, {
-      onRetry: (_, delay) => delays.push(delay),
-    })
-    expect(received).toHaveLength(1)
-    expect(delays[0]).toBeGreaterThanOrEqual(50)
+    // Without the header the first wait is 1 s at most.
+    expect(await delayAfter(unavailable('3'))).toBeWithin(3_000, 3_751)
+  })
+
+  test('a Retry-After of weeks is a wait of a day, which a timer can measure', async () => {
+    const day = 86_400_000
+    expect(await delayAfter(unavailable(String(31 * 86_400)))).toBeWithin(day, day * 1.25 + 1)
+  })
+
+  test('a retry comes after the `retry` that the server has sent', async () => {
+    const asking = () => new Response('retry: 5000\n\n', { headers: EVENTS })
+    expect(await delayAfter(asking)).toBeWithin(2_500, 5_001)
+  })
+
+  test('an infinite silenceTimeout waits for a byte for ever', async () => {
+    const late: Answer = async () => {
+      await sleep(300)
+      return events(event(0))(new Request(server.url))
+    }
+    const errors: Error[] = []
+    const options: StreamOptions = {
+      silenceTimeout: Infinity,
+      onRetry: (error) => errors.push(error),
+    }
+    expect(await read([late], 1, options)).toHaveLength(1)
+    expect(errors).toEqual([])
   })
 
   test('a server that refuses connections is tried again', async () => {
@@ -171,24 +206,28 @@ describe('errors', () => {
     expect(errors).toMatchObject([{ code: 'DISCONNECTED', retryable: true }])
   })
 
-  test('delays grow while connections fail, and do not pass 30 s', async () => {
-    const { Retries } = await import('../../src/client/retry.ts')
-    const retries = new Retries()
-    const error = new KafkaStreamError('DISCONNECTED', 'cut', { retryable: true })
-    const delays: number[] = []
-    for (let i = 0; i < 10; i++) {
-      const abort = new AbortController()
-      const note = (_: Error, delay: number) => {
-        delays.push(delay)
-        abort.abort()
+  test.each<[string, number, readonly number[]]>([
+    ['least', 0, [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]],
+    ['greatest', 0.999, [1_000, 1_999, 3_998, 7_996, 15_992, 29_985, 29_985]],
+  ])(
+    'delays grow while connections fail, up to 30 s, with the %s random share',
+    async (_, random, expected) => {
+      const { Retries } = await import('../../src/client/retry.ts')
+      using _random = spyOn(Math, 'random').mockReturnValue(random)
+      const retries = new Retries()
+      const error = new KafkaStreamError('DISCONNECTED', 'cut', { retryable: true })
+      const delays: number[] = []
+      while (delays.length < expected.length) {
+        const abort = new AbortController()
+        const note = (_: Error, delay: number) => {
+          delays.push(delay)
+          abort.abort()
+        }
+        await retries.wait(error, abort.signal, note).catch(() => undefined)
       }
-      await retries.wait(error, abort.signal, note).catch(() => undefined)
-    }
-    expect(delays[0]).toBeWithin(500, 1_001)
-    expect(delays[3]).toBeWithin(4_000, 8_001)
-    expect(Math.max(...delays)).toBeLessThanOrEqual(30_000)
-    expect(delays[9]).toBeGreaterThanOrEqual(15_000)
-  })
+      expect(delays).toEqual([...expected])
+    },
+  )
 
   test('an error that a retry cannot help ends the stream with its code', async () => {
     const body = { message: 'Cannot find topic "orders"', code: 'UNKNOWN_TOPIC' }
