@@ -51,6 +51,7 @@ export async function* sharedStream<const Schemas extends ValueSchemas | undefin
   } finally {
     tab.leave()
   }
+  if (tab.hasEnded) return
   // The tab was too slow for the others.
   yield* stream(address, { ...options, ...(cursor !== undefined && { cursor }) })
 }
@@ -66,6 +67,7 @@ class Tab {
   #wanted: TabPositions | undefined
   #isLeader = false
   #isTooSlow = false
+  #hasEnded = false
   #error: unknown
   #wake: (() => void) | undefined
 
@@ -84,14 +86,19 @@ class Tab {
       .catch((error: unknown) => this.#fail(error))
   }
 
-  /** Ends when the loop is too slow. */
+  /** Whether there are no more records before the end that the tabs have given. */
+  get hasEnded(): boolean {
+    return this.#hasEnded
+  }
+
+  /** Ends when the stream has ended, or the loop is too slow. */
   async *records(): AsyncGenerator<ReceivedRecord, void, undefined> {
     for (;;) {
       this.#options.signal?.throwIfAborted()
       const record = this.#waiting.shift()
       if (record) yield record
       else if (this.#error !== undefined) throw this.#error
-      else if (this.#isTooSlow) return
+      else if (this.#isTooSlow || this.#hasEnded) return
       else {
         await new Promise<void>((resolve) => {
           this.#wake = resolve
@@ -107,6 +114,8 @@ class Tab {
 
   /** Reads for all tabs, from the earliest position of any, until this tab leaves. */
   async #lead(): Promise<void> {
+    // The leader has told how the stream ended, and let go of the lock.
+    if (this.#hasEnded || this.#error !== undefined) return
     const { signal } = this.#left
     this.#wanted = new TabPositions()
     if (this.#positions.cursor) this.#wanted.moveBack(this.#positions.cursor)
@@ -127,6 +136,7 @@ class Tab {
     }
     try {
       for await (const record of stream(this.#address, own)) this.#tell({ type: 'record', record })
+      this.#tell({ type: 'end' })
     } catch (error) {
       if (!signal.aborted) this.#tell({ type: 'failed', error: reportOf(error) })
     }
@@ -174,6 +184,10 @@ class Tab {
 
   #onStateChange(message: TabMessage): void {
     if (message.type === 'open') this.#options.onOpen?.()
+    if (message.type === 'end') {
+      this.#hasEnded = true
+      this.#wake?.()
+    }
     if (message.type !== 'retry' && message.type !== 'failed') return
     const error = reportedError(JSON.stringify(message.error))
     if (message.type === 'retry') this.#options.onRetry?.(error, message.delay)

@@ -17,6 +17,7 @@ export type TabMessage =
   | { readonly type: 'gap'; readonly gap: Gap }
   | { readonly type: 'cursor'; readonly cursor: string }
   | { readonly type: 'open' }
+  | { readonly type: 'end' }
   | { readonly type: 'retry'; readonly error: ReportedError; readonly delay: number }
   | { readonly type: 'failed'; readonly error: ReportedError }
 

@@ -1,0 +1,100 @@
+/** `sharedStream` of the package's client in one process, whose loops stand for tabs of a browser. */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { type SharedStreamOptions, sharedStream } from '../../src/client/index.ts'
+import { TabLocks } from '../support/tab-locks.ts'
+import { until, within } from '../support/wait.ts'
+
+const EVENTS = { 'Content-Type': 'text/event-stream' }
+
+let server: Bun.Server<undefined>
+let answer: (request: Request) => Response
+let requests: URLSearchParams[]
+let locks: TabLocks
+
+beforeEach(() => {
+  requests = []
+  locks = new TabLocks()
+  server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    idleTimeout: 0,
+    fetch(request) {
+      requests.push(new URL(request.url).searchParams)
+      return answer(request)
+    },
+  })
+})
+afterEach(async () => {
+  locks[Symbol.dispose]()
+  await server.stop(true)
+})
+
+/** A record's event, as the server writes it. */
+function event(offset: number): string {
+  const record = { topic: 'orders', partition: 0, offset, timestamp: 0, key: null, value: offset }
+  return `data: ${JSON.stringify({ ...record, headers: {} })}\nid: orders:0=${offset + 1}\n\n`
+}
+
+const CURSOR = 'event: cursor\ndata: {"cursor":"orders:0=0"}\nid: orders:0=0\n\n'
+const END = 'event: end\ndata: {"cursor":"orders:0=2"}\nid: orders:0=2\n\n'
+
+/** A stream to which a test writes. */
+class Events {
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined
+
+  readonly response = new Response(
+    new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.#controller = controller
+      },
+    }),
+    { headers: EVENTS },
+  )
+
+  write(text: string): void {
+    this.#controller?.enqueue(new TextEncoder().encode(text))
+  }
+}
+
+/** A tab: a loop that notes what it gets. */
+class Tab {
+  readonly offsets: number[] = []
+  isPlaced = false
+  readonly #abort = new AbortController()
+  readonly done: Promise<unknown>
+
+  constructor(options: SharedStreamOptions = {}) {
+    this.done = this.#read(options).catch((error: unknown) => error)
+  }
+
+  leave(): void {
+    this.#abort.abort(new Error('left'))
+  }
+
+  async #read(options: SharedStreamOptions): Promise<void> {
+    const own: SharedStreamOptions = {
+      ...options,
+      signal: this.#abort.signal,
+      onCursor: () => {
+        this.isPlaced = true
+      },
+    }
+    for await (const { offset } of sharedStream(server.url, own)) this.offsets.push(offset)
+  }
+}
+
+test('the end of a shared stream ends the loops of all its tabs', async () => {
+  const events = new Events()
+  answer = () => (requests.length === 1 ? events.response : new Response(null, { status: 204 }))
+  const tabs = [new Tab({ end: 'orders:0=2' })]
+  await until(() => requests.length === 1, 'the connection')
+  tabs.push(new Tab({ end: 'orders:0=2' }))
+  events.write(CURSOR)
+  await until(() => tabs.every(({ isPlaced }) => isPlaced), 'the position of each tab')
+  events.write(event(0) + event(1) + END)
+  for (const { done, offsets } of tabs) {
+    expect(await within(done, 'the end of the loop', 5_000)).toBeUndefined()
+    expect(offsets).toEqual([0, 1])
+  }
+  expect(requests).toHaveLength(1)
+})
