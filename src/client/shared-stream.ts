@@ -46,6 +46,7 @@ export async function* sharedStream<const Schemas extends ValueSchemas | undefin
     for await (const record of tab.records()) {
       cursor = record.cursor
       const accepted = await acceptRecord(record, options)
+      options.signal?.throwIfAborted()
       if (accepted) yield accepted as RecordBySchema<Schemas>
     }
   } finally {

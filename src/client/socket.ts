@@ -114,6 +114,7 @@ async function* readRecords(
   for await (const record of readConnections(url, options, acks)) {
     acks.received(record)
     const accepted = await acceptRecord(record, options)
+    options.signal?.throwIfAborted()
     if (accepted) {
       acks.received(accepted)
       yield accepted

@@ -96,6 +96,7 @@ export async function* stream(
 ): AsyncGenerator<ReceivedRecord, void, undefined> {
   for await (const { data, cursor } of streamData(addressOfRoute(given), options)) {
     const record = await acceptRecord({ ...(data as ReceivedRecord), cursor }, options)
+    options.signal?.throwIfAborted()
     if (record) yield record
   }
 }
@@ -118,6 +119,7 @@ export async function* streamData<Data = unknown>(
   for (;;) {
     try {
       for await (const event of readEvents(addressOf(url, options, position), options, retries)) {
+        signal?.throwIfAborted()
         if (event.event === 'end') return
         const received = receivedOf(event, position, options)
         retries.reset()

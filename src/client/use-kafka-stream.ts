@@ -63,7 +63,7 @@ const INITIAL = { records: [], status: 'connecting', error: undefined } as const
 function follow<Schemas extends ValueSchemas | undefined>(
   url: string | URL,
   options: KafkaStreamOptions<Schemas>,
-  update: (
+  setState: (
     change: (
       before: KafkaStreamState<RecordBySchema<Schemas>>,
     ) => KafkaStreamState<RecordBySchema<Schemas>>,
@@ -71,6 +71,10 @@ function follow<Schemas extends ValueSchemas | undefined>(
 ): () => void {
   const { limit = 100, shared = false } = options
   const left = new AbortController()
+  // A callback may come when the component shows another stream already.
+  const update: typeof setState = (change) => {
+    if (!left.signal.aborted) setState(change)
+  }
   let waiting: Array<RecordBySchema<Schemas>> = []
   let timer: ReturnType<typeof setTimeout> | undefined
   const render = () => {
@@ -98,9 +102,7 @@ function follow<Schemas extends ValueSchemas | undefined>(
       timer ??= setTimeout(render, RENDER_MS)
     }
   }
-  read().catch((error: Error) => {
-    if (!left.signal.aborted) update((before) => ({ ...before, status: 'failed', error }))
-  })
+  read().catch((error: Error) => update((before) => ({ ...before, status: 'failed', error })))
   return () => {
     left.abort()
     clearTimeout(timer)

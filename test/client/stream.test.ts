@@ -268,6 +268,15 @@ describe('errors', () => {
     await until(() => requests[0]?.signal.aborted === true, 'the end of the connection')
   })
 
+  test('an aborted signal ends the stream before records that have come already', async () => {
+    answers = [silence(event(0) + event(1))]
+    const abort = new AbortController()
+    const records = stream(server.url, { signal: abort.signal })
+    await within(records.next(), 'a record')
+    abort.abort(new Error('left'))
+    await expect(within(records.next(), 'the end of the stream')).rejects.toThrow('left')
+  })
+
   test('a loop that is left ends its connection', async () => {
     await read([silence(event(0))], 1)
     await until(() => requests[0]?.signal.aborted === true, 'the end of the connection')

@@ -1,0 +1,128 @@
+/** The hook of the package's client, on hooks of the test's own and answers that it chooses. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import type { StandardSchema } from '../../src/client/index.ts'
+import {
+  type KafkaStreamOptions,
+  type KafkaStreamState,
+  useStreamBy,
+  type ViewHooks,
+} from '../../src/client/use-kafka-stream.ts'
+import { sleep, until } from '../support/wait.ts'
+
+const EVENTS = { 'Content-Type': 'text/event-stream' }
+
+let server: Bun.Server<undefined>
+/** What each path is answered with. */
+let bodies: Record<string, string> = {}
+
+beforeAll(() => {
+  server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    idleTimeout: 0,
+    fetch(request) {
+      const { pathname, searchParams } = new URL(request.url)
+      const text = bodies[`${pathname}${searchParams.get('end') ?? ''}`] ?? ''
+      // The connection stays open.
+      const body = new ReadableStream({
+        start: (controller) => controller.enqueue(new TextEncoder().encode(text)),
+      })
+      return new Response(body, { headers: EVENTS })
+    },
+  })
+})
+afterAll(() => server.stop(true))
+
+function event(value: string, offset = 0): string {
+  const record = { topic: 'orders', partition: 0, offset, timestamp: 0, key: null, headers: {} }
+  return `data: ${JSON.stringify({ ...record, value })}\nid: orders:0=${offset + 1}\n\n`
+}
+
+/** A component that shows a stream, by the least of a view library. */
+class Component implements Disposable {
+  state: KafkaStreamState<{ readonly value: unknown }> | undefined
+  #options: KafkaStreamOptions<StandardSchema> = {}
+  #path = ''
+  #dependencies: readonly unknown[] | undefined
+  #cleanUp: (() => void) | undefined
+  #effect: (() => () => void) | undefined
+
+  readonly #hooks: ViewHooks = {
+    useState: <State>(initial: State) => {
+      this.state ??= initial as never
+      const setState = (change: State | ((before: State) => State)) => {
+        const next =
+          change instanceof Function ? change(this.state as unknown as State) : change
+        this.state = next as never
+      }
+      return [this.state as unknown as State, setState] as const
+    },
+    useEffect: (effect, dependencies) => {
+      if (String(dependencies) === String(this.#dependencies)) return
+      this.#dependencies = dependencies
+      this.#effect = effect
+    },
+  }
+
+  render(path: string, options: KafkaStreamOptions<StandardSchema> = {}): void {
+    this.#path = path
+    this.#options = options
+    useStreamBy(this.#hooks, new URL(this.#path, server.url), this.#options)
+    const effect = this.#effect
+    this.#effect = undefined
+    if (!effect) return
+    this.#cleanUp?.()
+    this.#cleanUp = effect()
+  }
+
+  get values(): unknown[] {
+    return this.state?.records.map(({ value }) => value) ?? []
+  }
+
+  [Symbol.dispose](): void {
+    this.#cleanUp?.()
+  }
+}
+
+/** A schema whose answers wait until the test lets them go. */
+function heldSchema() {
+  const held: Array<() => void> = []
+  const schema: StandardSchema = {
+    '~standard': {
+      version: 1,
+      vendor: 'test',
+      validate: async (value: unknown) => {
+        await new Promise<void>((resolve) => held.push(resolve))
+        return { value }
+      },
+    },
+  }
+  return { schema, held }
+}
+
+test('a record that its schema accepts after the address has changed is not shown', async () => {
+  bodies = { '/old': event('old'), '/new': event('new') }
+  const { schema, held } = heldSchema()
+  using component = new Component()
+  component.render('/old', { schema })
+  await until(() => held.length === 1, 'the schema to be asked')
+  component.render('/new')
+  held[0]?.()
+  await until(() => component.values.includes('new'), 'the record of the new address')
+  // Records are collected for 50 ms before they are shown.
+  await sleep(150)
+  expect(component.values).toEqual(['new'])
+})
+
+test('a record that its schema accepts after the component has gone starts no timer', async () => {
+  bodies = { '/old': event('old') }
+  const { schema, held } = heldSchema()
+  const component = new Component()
+  component.render('/old', { schema })
+  await until(() => held.length === 1, 'the schema to be asked')
+  component[Symbol.dispose]()
+  const last = component.state
+  held[0]?.()
+  await sleep(150)
+  expect(component.state).toBe(last as never)
+})
