@@ -53,6 +53,21 @@ export class KafkaStreamError extends Error {
   }
 }
 
+/**
+ * The JSON that a route of this package sends.
+ *
+ * @throws KafkaStreamError UNEXPECTED_ANSWER for any other text.
+ */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new KafkaStreamError('UNEXPECTED_ANSWER', 'Cannot read the answer: it is not JSON', {
+      cause,
+    })
+  }
+}
+
 /** The error that a text of the server describes: an answer's body, or the data of an event. */
 export function reportedError(text: string, details: StreamErrorDetails = {}): KafkaStreamError {
   let reported: ReportedError = {}

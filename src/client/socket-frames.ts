@@ -1,6 +1,6 @@
 /** The frames of one WebSocket connection, in a queue between the network and the loop that reads them. */
 import type { Gap } from '../port/kafka.ts'
-import { KafkaStreamError, type ReportedError, reportedError } from './errors.ts'
+import { jsonOf, KafkaStreamError, type ReportedError, reportedError } from './errors.ts'
 import type { ReceivedRecord } from './record.ts'
 
 /** A frame that the server sends. */
@@ -34,7 +34,7 @@ export class SocketFrames {
     this.#signal = signal
     signal?.addEventListener('abort', this.#onAbort)
     socket.onopen = () => onOpen?.()
-    socket.onmessage = ({ data }) => this.#onFrame(JSON.parse(data))
+    socket.onmessage = ({ data }) => this.#onMessage(data)
     // The event `close` follows each `error`.
     socket.onclose = ({ code, reason }) => this.#onEnd(closedError(code, reason))
   }
@@ -56,6 +56,16 @@ export class SocketFrames {
     this.#signal?.removeEventListener('abort', this.#onAbort)
     this.#socket.onmessage = null
     this.#socket.close(1000)
+  }
+
+  /** An error in an event handler would reach no loop. */
+  #onMessage(text: string): void {
+    try {
+      this.#onFrame(Object(jsonOf(text)))
+    } catch (error) {
+      this.#onEnd(error as KafkaStreamError)
+      this.close()
+    }
   }
 
   #onFrame(frame: SocketFrame): void {

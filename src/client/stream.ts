@@ -1,7 +1,8 @@
 /** Reads a route's event stream by `fetch`, over as many connections as it takes. */
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import type { Gap } from '../port/kafka.ts'
 import { acceptRecord } from './accept-record.ts'
-import { KafkaStreamError, reportedError } from './errors.ts'
+import { jsonOf, KafkaStreamError, reportedError } from './errors.ts'
 import type { RecordBySchema, ValueSchemas } from './record.ts'
 import {
   addressOf,
@@ -146,9 +147,8 @@ function receivedOf(
   if (event === 'error') throw reportedError(data)
   const cursor = id ?? position.cursor ?? ''
   position.cursor = cursor
-  const parsed = JSON.parse(data)
-  if (event === undefined) return { data: parsed, cursor }
-  if (event === 'gap') reportGap(parsed, onGap)
+  if (event === undefined) return { data: jsonOf(data), cursor }
+  if (event === 'gap') reportGap(jsonOf(data) as Gap, onGap)
   onCursor?.(cursor)
 }
 

@@ -251,6 +251,20 @@ describe('errors', () => {
     expect(await failureOf([page])).toMatchObject({ code: 'UNEXPECTED_ANSWER', status: 200 })
   })
 
+  test.each([
+    ['a record', 'data: hello\n\n'],
+    ['a gap', 'event: gap\ndata: hello\n\n'],
+  ])('data of %s that is not JSON is an error', async (_, text) => {
+    const error = await failureOf([events(text)])
+    expect(error).toBeInstanceOf(KafkaStreamError)
+    expect(error).toMatchObject({ code: 'UNEXPECTED_ANSWER', retryable: false })
+  })
+
+  test('an event of another name is passed over, whatever its data', async () => {
+    const received = await read([events('event: ping\ndata: hello\n\n', event(0))], 1)
+    expect(received).toHaveLength(1)
+  })
+
   test('an event beyond 64 Mi characters is an error', async () => {
     const error = await failureOf([events(`data: ${'x'.repeat(65 * 1024 * 1024)}`)])
     expect(error).toMatchObject({ code: 'EVENT_TOO_LARGE', retryable: false })
