@@ -4,7 +4,10 @@ import type { RecordBySchema, ValueSchemas } from './record.ts'
 import { sharedStream } from './shared-stream.ts'
 import { type StreamOptions, stream } from './stream.ts'
 
-/** The options of `useKafkaStream`. Callbacks, `headers` and `schema` are those of the first render. */
+/**
+ * The options of `useKafkaStream`. Another address, position, end, filter or limit restarts the stream;
+ * callbacks, `headers`, `schema` and the other options are those of the render that started it last.
+ */
 export interface KafkaStreamOptions<Schemas extends ValueSchemas | undefined = undefined>
   extends Omit<StreamOptions<Schemas>, 'signal'> {
   /** Records that the component keeps, the newest ones. Default: 100. */
@@ -17,8 +20,11 @@ export interface KafkaStreamOptions<Schemas extends ValueSchemas | undefined = u
 export interface KafkaStreamState<Received> {
   /** The newest records, the oldest of them first. */
   readonly records: readonly Received[]
-  /** `retrying` while the client waits before it connects again; `failed` when a retry cannot succeed. */
-  readonly status: 'connecting' | 'open' | 'retrying' | 'failed'
+  /**
+   * `retrying` while the client waits before it connects again; `failed` when a retry cannot succeed;
+   * `ended` when all records before `end` have come.
+   */
+  readonly status: 'connecting' | 'open' | 'retrying' | 'failed' | 'ended'
   /** Why the stream is retrying or has failed. */
   readonly error: Error | undefined
 }
@@ -47,9 +53,9 @@ export function useStreamBy<const Schemas extends ValueSchemas | undefined>(
   options: KafkaStreamOptions<Schemas> = {},
 ): KafkaStreamState<RecordBySchema<Schemas>> {
   const [state, setState] = useState<KafkaStreamState<RecordBySchema<Schemas>>>(INITIAL)
-  const { start, cursor, filter, topic, partition, key, shared, limit } = options
+  const { start, cursor, end, filter, topic, partition, key, shared, limit } = options
   // The options that restart the stream, as text: each render has other objects.
-  const wanted = [String(url), start, cursor, filter, topic, partition, key, shared, limit]
+  const wanted = [String(url), start, cursor, end, filter, topic, partition, key, shared, limit]
   useEffect(() => {
     setState(INITIAL)
     return follow(url, options, setState)
@@ -101,6 +107,9 @@ function follow<Schemas extends ValueSchemas | undefined>(
       if (waiting.length > limit) waiting.shift()
       timer ??= setTimeout(render, RENDER_MS)
     }
+    clearTimeout(timer)
+    render()
+    update((before) => ({ ...before, status: 'ended', error: undefined }))
   }
   read().catch((error: Error) => update((before) => ({ ...before, status: 'failed', error })))
   return () => {

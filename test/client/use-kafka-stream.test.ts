@@ -126,3 +126,19 @@ test('a record that its schema accepts after the component has gone starts no ti
   await sleep(150)
   expect(component.state).toBe(last as never)
 })
+
+test('a stream that has ended shows its last records and the status ended; another end starts it again', async () => {
+  bodies = {
+    '/orders1': `${event('first')}event: end\ndata: {}\nid: orders:0=1\n\n`,
+    '/orders2': event('second'),
+  }
+  using component = new Component()
+  component.render('/orders', { end: '1' })
+  await until(() => component.state?.status === 'ended', 'the end')
+  expect(component.values).toEqual(['first'])
+  component.render('/orders', { end: '2' })
+  expect(component.state).toMatchObject({ records: [], status: 'connecting' })
+  await until(() => component.values.length === 1, 'a record')
+  expect(component.values).toEqual(['second'])
+  expect(component.state?.status).toBe('open')
+})
