@@ -3,13 +3,24 @@
 import { acceptRecord } from './accept-record.ts'
 import { KafkaStreamError, type ReportedError, reportedError } from './errors.ts'
 import type { RecordBySchema, ValueSchemas } from './record.ts'
-import { addressOf, type ReceivedRecord, type ReceiveOptions, reportGap } from './record.ts'
+import {
+  addressOf,
+  type ReceivedRecord,
+  type ReceiveOptions,
+  reportGap,
+  wrongArgument,
+} from './record.ts'
 import { type StreamOptions, stream } from './stream.ts'
 import { type TabMessage, TabPositions } from './tab-group.ts'
 
 /** The options of `sharedStream`. A tab begins with the records that come after it has joined. */
 export interface SharedStreamOptions<Schemas extends ValueSchemas | undefined = undefined>
   extends Omit<StreamOptions<Schemas>, 'start' | 'cursor'> {
+  /**
+   * Tabs with different groups do not share: a name for whom the server takes the reader. Required with
+   * `headers` or `fetch`, by which tabs may read as different users.
+   */
+  readonly group?: string
   /**
    * Records that wait for this tab's loop. When there are more, the tab leaves the others, and goes on
    * by a connection of its own, at its pace. Default: 1000.
@@ -25,9 +36,11 @@ const ANSWERS_MS = 200
  * same filters, share one connection. When the tab that has it is closed, another one goes on where
  * each of the tabs was, without a loss or a repetition.
  *
- * Tabs share by `BroadcastChannel` and Web Locks. Where a runtime lacks them, this is `stream`.
+ * All of them get what the server sends to the tab that leads: with `headers` or `fetch` name the user
+ * by `group`. Tabs share by `BroadcastChannel` and Web Locks. Where a runtime lacks them, this is `stream`.
  *
  * @param url Of the route; in browsers it may be relative.
+ * @throws TypeError for `headers` or `fetch` without a `group`.
  * @throws KafkaStreamError when a retry cannot succeed; the reason of `signal` when it aborts.
  */
 export async function* sharedStream<const Schemas extends ValueSchemas | undefined = undefined>(
@@ -36,6 +49,9 @@ export async function* sharedStream<const Schemas extends ValueSchemas | undefin
 ): AsyncGenerator<RecordBySchema<Schemas>, void, undefined> {
   const address = addressOf(url, options, { cursor: undefined })
   address.searchParams.delete('start')
+  if (options.group === undefined && (options.headers || options.fetch)) {
+    throw wrongArgument('tabs that share one with headers or fetch need a group')
+  }
   if (!globalThis.navigator?.locks || !globalThis.BroadcastChannel) {
     yield* stream(address, options)
     return
@@ -75,7 +91,8 @@ class Tab {
   constructor(address: URL, options: SharedStreamOptions<ValueSchemas | undefined>) {
     this.#address = address
     this.#options = options
-    const name = `hono-kafka-consume ${address}`
+    const { credentials = '', group = '' } = options
+    const name = `hono-kafka-consume ${address} ${credentials} ${group}`
     this.#channel = new BroadcastChannel(name)
     this.#channel.onmessage = ({ data }) => this.#onMessage(data)
     options.signal?.addEventListener('abort', () => this.#fail(options.signal?.reason), {

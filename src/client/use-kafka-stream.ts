@@ -5,7 +5,7 @@ import { sharedStream } from './shared-stream.ts'
 import { type StreamOptions, stream } from './stream.ts'
 
 /**
- * The options of `useKafkaStream`. Another address, position, end, filter or limit restarts the stream;
+ * The options of `useKafkaStream`. Another address, position, end, filter, group or limit restarts the stream;
  * callbacks, `headers`, `schema` and the other options are those of the render that started it last.
  */
 export interface KafkaStreamOptions<Schemas extends ValueSchemas | undefined = undefined>
@@ -14,6 +14,8 @@ export interface KafkaStreamOptions<Schemas extends ValueSchemas | undefined = u
   readonly limit?: number
   /** Whether the tabs of a browser share one connection; `start` and `cursor` have no effect then. Default: false. */
   readonly shared?: boolean
+  /** With `shared`: tabs with different groups do not share. Required with `headers` or `fetch`. */
+  readonly group?: string
 }
 
 /** The state of a component's stream. */
@@ -53,13 +55,13 @@ export function useStreamBy<const Schemas extends ValueSchemas | undefined>(
   options: KafkaStreamOptions<Schemas> = {},
 ): KafkaStreamState<RecordBySchema<Schemas>> {
   const [state, setState] = useState<KafkaStreamState<RecordBySchema<Schemas>>>(INITIAL)
-  const { start, cursor, end, filter, topic, partition, key, shared, limit } = options
-  // The options that restart the stream, as text: each render has other objects.
-  const wanted = [String(url), start, cursor, end, filter, topic, partition, key, shared, limit]
+  const { start, cursor, end, filter, topic, partition, key, shared, group, limit } = options
+  const wanted = { start, cursor, end, filter, topic, partition, key, shared, group, limit }
   useEffect(() => {
     setState(INITIAL)
     return follow(url, options, setState)
-  }, [JSON.stringify(wanted)])
+    // As text, since each render has other objects.
+  }, [JSON.stringify([String(url), wanted])])
   return state
 }
 

@@ -1,5 +1,5 @@
 /** `sharedStream` of the package's client in one process, whose loops stand for tabs of a browser. */
-import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { type SharedStreamOptions, sharedStream } from '../../src/client/index.ts'
 import { TabLocks } from '../support/tab-locks.ts'
 import { until, within } from '../support/wait.ts'
@@ -97,4 +97,43 @@ test('the end of a shared stream ends the loops of all its tabs', async () => {
     expect(offsets).toEqual([0, 1])
   }
   expect(requests).toHaveLength(1)
+})
+
+describe('tabs that read by headers', () => {
+  const as = (user: string, group?: string): SharedStreamOptions => ({
+    headers: { Authorization: user },
+    ...(group && { group }),
+  })
+
+  test('share with tabs of their group only', async () => {
+    const streams = new Map<string | null, Events>()
+    answer = ({ headers }) => {
+      const events = new Events()
+      streams.set(headers.get('Authorization'), events)
+      events.write(CURSOR)
+      return events.response
+    }
+    const tabs = [
+      new Tab(as('ann', 'ann')),
+      new Tab(as('ann', 'ann')),
+      new Tab(as('bob', 'bob')),
+    ] as const
+    await until(() => tabs.every(({ isPlaced }) => isPlaced), 'the position of each tab')
+    streams.get('ann')?.write(event(0))
+    streams.get('bob')?.write(event(1))
+    await until(() => tabs.every(({ offsets }) => offsets.length > 0), 'a record in each tab')
+    expect(tabs.map(({ offsets }) => offsets)).toEqual([[0], [0], [1]])
+    expect(requests).toHaveLength(2)
+    for (const tab of tabs) tab.leave()
+  })
+
+  test.each<[string, SharedStreamOptions]>([
+    ['headers', as('ann')],
+    ['a fetch of their own', { fetch: (url, init) => fetch(url, init) }],
+  ])('are refused without a group: %s', async (_, options) => {
+    const error = await within(new Tab(options).done, 'the refusal', 5_000)
+    expect(error).toBeInstanceOf(TypeError)
+    expect(String(error)).toContain('need a group')
+    expect(requests).toHaveLength(0)
+  })
 })
