@@ -15,6 +15,9 @@ export interface ReportedError {
   readonly retryable?: boolean
 }
 
+/** Statuses of servers and proxies that pass with time. */
+const PASSING = [408, 425, 429, 500, 502, 503, 504]
+
 interface StreamErrorDetails {
   readonly retryable?: boolean | undefined
   readonly status?: number | undefined
@@ -82,4 +85,14 @@ export function reportedError(text: string, details: StreamErrorDetails = {}): K
     reported.message ?? `Cannot read the stream: the server answered ${status}`,
     { ...details, retryable: reported.retryable ?? details.retryable },
   )
+}
+
+/** The error that an answer with this body is, where another answer is expected. */
+export function answeredError({ status, headers }: Response, text: string): KafkaStreamError {
+  const seconds = Number(headers.get('Retry-After'))
+  return reportedError(text, {
+    status,
+    retryable: PASSING.includes(status),
+    ...(seconds > 0 && { retryAfter: seconds }),
+  })
 }

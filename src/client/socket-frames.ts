@@ -20,6 +20,7 @@ export class SocketFrames {
   readonly #waiting: SocketFrame[] = []
   readonly #signal: AbortSignal | undefined
   #end: KafkaStreamError | undefined
+  #hasOpened = false
   #wake: (() => void) | undefined
   readonly #onAbort = () => this.#wake?.()
 
@@ -33,10 +34,18 @@ export class SocketFrames {
     this.#maxWaiting = maxWaiting
     this.#signal = signal
     signal?.addEventListener('abort', this.#onAbort)
-    socket.onopen = () => onOpen?.()
+    socket.onopen = () => {
+      this.#hasOpened = true
+      onOpen?.()
+    }
     socket.onmessage = ({ data }) => this.#onMessage(data)
     // The event `close` follows each `error`.
     socket.onclose = ({ code, reason }) => this.#onEnd(closedError(code, reason))
+  }
+
+  /** Whether the handshake has succeeded. */
+  get hasOpened(): boolean {
+    return this.#hasOpened
   }
 
   /** The next frame. @throws KafkaStreamError after the last one; the signal's reason. */

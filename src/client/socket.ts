@@ -2,6 +2,7 @@
 
 import { acceptRecord } from './accept-record.ts'
 import { AckBatch } from './ack-batch.ts'
+import { refusalOf } from './handshake-refusal.ts'
 import type { RecordBySchema, ValueSchemas } from './record.ts'
 import {
   addressOf,
@@ -35,7 +36,10 @@ export interface SocketOptions<
    * connection, and continues after the last one when the loop has caught up. Default: 1000.
    */
   readonly maxWaiting?: number
-  /** Opens the connections. Default: the runtime's `WebSocket`. */
+  /**
+   * Opens the connections. Default: the runtime's `WebSocket`. With a function of your own a handshake
+   * that the server refuses is retried, whatever its status: no HTTP request goes the same way.
+   */
   readonly connect?: (url: URL) => WebSocket
 }
 
@@ -135,7 +139,8 @@ async function* readConnections(
   const position: ReadPosition = { cursor: options.cursor }
   const retries = new Retries()
   for (;;) {
-    const socket = connect(socketAddress(url, options, position))
+    const address = socketAddress(url, options, position)
+    const socket = connect(address)
     const frames = new SocketFrames(socket, options.acks ? Infinity : maxWaiting, options)
     acks.attach(socket)
     let error: unknown
@@ -154,6 +159,7 @@ async function* readConnections(
       acks.flush()
       frames.close()
     }
+    if (!frames.hasOpened && !options.connect) error = (await refusalOf(address, signal)) ?? error
     await retries.wait(error, signal, onRetry)
   }
 }

@@ -2,7 +2,7 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { Gap } from '../port/kafka.ts'
 import { acceptRecord } from './accept-record.ts'
-import { jsonOf, KafkaStreamError, reportedError } from './errors.ts'
+import { answeredError, jsonOf, KafkaStreamError, reportedError } from './errors.ts'
 import type { RecordBySchema, ValueSchemas } from './record.ts'
 import {
   addressOf,
@@ -42,8 +42,6 @@ const TOO_LARGE: EventSourceMessage = {
   data: '{"code":"EVENT_TOO_LARGE","message":"Cannot read an event: it is longer than 64 Mi"}',
   id: undefined,
 }
-/** Statuses of servers and proxies that pass with time. */
-const PASSING = [408, 425, 429, 500, 502, 503, 504]
 
 /**
  * Reads the records of a route of mode `server-sent-events`, on and on: when a connection ends, the
@@ -220,12 +218,7 @@ async function streamOf(response: Response): Promise<ReadableStream<Uint8Array<A
   const { status, headers, body } = response
   const isStream = headers.get('Content-Type')?.startsWith('text/event-stream')
   if (status === 200 && isStream && body) return body
-  const seconds = Number(headers.get('Retry-After'))
-  throw reportedError(await response.text().catch(() => ''), {
-    status,
-    retryable: PASSING.includes(status),
-    ...(seconds > 0 && { retryAfter: seconds }),
-  })
+  throw answeredError(response, await response.text().catch(() => ''))
 }
 
 /** Makes an error, which a retry follows, of a failed connection and of one that is silent for too long. */
