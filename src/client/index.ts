@@ -15,7 +15,7 @@ export type {
   RecordBySchema,
   ValueSchemas,
 } from './record.ts'
-export type { RecordByRoute, StreamCursor, StreamRoute } from './route.ts'
+export type { RecordByRoute, RouteParameters, StreamCursor, StreamRoute } from './route.ts'
 export { type SharedStreamOptions, sharedStream } from './shared-stream.ts'
 export { type RecordSocket, type SocketOptions, type SocketRecord, socket } from './socket.ts'
 export { type StreamOptions, stream, streamData } from './stream.ts'

@@ -25,6 +25,12 @@ type RecordOfText<Text> = 'records' extends keyof Text
   ? Extract<Text['records' & keyof Text], AnyRecord> & StreamCursor
   : never
 
+/** The path parameters of a route of `hc`. */
+export interface RouteParameters {
+  /** The values of a route's path parameters: `{ shop: 'berlin' }` for `client[':shop'].orders`. */
+  readonly param?: Readonly<Record<string, string>>
+}
+
 /** The position of a record in a stream. */
 export interface StreamCursor {
   /** The position of all partitions after the record: a stream from there continues with the next one. */
@@ -36,8 +42,14 @@ export interface StreamCursor {
  *
  * @throws TypeError
  */
-export function addressOfRoute(given: string | URL | StreamRoute): string | URL {
+export function addressOfRoute(
+  given: string | URL | StreamRoute,
+  { param }: RouteParameters,
+): string | URL {
   if (typeof given === 'string' || given instanceof URL) return given
   if (typeof given?.$url !== 'function') throw wrongArgument('a URL, or a route of hc, is required')
-  return given.$url()
+  const address = given.$url({ param })
+  // `hc` leaves a parameter without a value as it is in the route: `/:shop/orders`.
+  if (/\/:/.test(address.pathname)) throw wrongArgument(`param lacks a value for ${address.pathname}`)
+  return address
 }

@@ -13,7 +13,12 @@ import {
   wrongArgument,
 } from './record.ts'
 import { MAX_TIMER_MS, Retries } from './retry.ts'
-import { addressOfRoute, type RecordByRoute, type StreamRoute } from './route.ts'
+import {
+  addressOfRoute,
+  type RecordByRoute,
+  type RouteParameters,
+  type StreamRoute,
+} from './route.ts'
 
 /** Headers as `fetch` takes them. A runtime's types may lack the DOM's `HeadersInit`. */
 type RequestHeaders = NonNullable<RequestInit['headers']>
@@ -49,7 +54,7 @@ const TOO_LARGE: EventSourceMessage = {
  *
  * The loop sets the pace: nothing is read from the connection while the loop's body works.
  *
- * @param url Of the route; in browsers it may be relative. A route of `hc` types the records: `stream(client.orders)`.
+ * @param url Of the route; in browsers it may be relative. A route of `hc` types the records: `stream(client.orders)`, and `param` has its path parameters.
  * @throws KafkaStreamError when a retry cannot succeed; the reason of `signal` when it aborts.
  *
  * @example
@@ -87,13 +92,13 @@ export function stream<const Schemas extends ValueSchemas | undefined = undefine
 ): AsyncGenerator<RecordBySchema<Schemas>, void, undefined>
 export function stream<Route extends StreamRoute>(
   route: [RecordByRoute<Route>] extends [never] ? never : Route,
-  options?: StreamOptions,
+  options?: StreamOptions & RouteParameters,
 ): AsyncGenerator<RecordByRoute<Route>, void, undefined>
 export async function* stream(
   given: string | URL | StreamRoute,
-  options: StreamOptions<ValueSchemas | undefined> = {},
+  options: StreamOptions<ValueSchemas | undefined> & RouteParameters = {},
 ): AsyncGenerator<ReceivedRecord, void, undefined> {
-  for await (const { data, cursor } of streamData(addressOfRoute(given), options)) {
+  for await (const { data, cursor } of streamData(addressOfRoute(given, options), options)) {
     const record = await acceptRecord({ ...(data as ReceivedRecord), cursor }, options)
     options.signal?.throwIfAborted()
     if (record) yield record

@@ -1,13 +1,10 @@
 /** `stream` of the package's client, on answers that a test chooses: errors, silences, ends. */
 import { afterAll, beforeAll, describe, expect, expectTypeOf, spyOn, test } from 'bun:test'
-import { join } from 'node:path'
-import { gzipSync } from 'bun'
 import * as v from 'valibot'
 import {
   KafkaStreamError,
   type ReceivedRecord,
   type StreamOptions,
-  socket,
   stream,
   streamData,
   type ValueSchemas,
@@ -17,7 +14,6 @@ import { sleep, until, within } from '../support/wait.ts'
 
 type Answer = (request: Request) => Response | Promise<Response>
 
-const root = join(import.meta.dirname, '..', '..')
 const EVENTS = { 'Content-Type': 'text/event-stream' }
 
 let server: Bun.Server<undefined>
@@ -367,18 +363,6 @@ test('nothing is read from the connection while the loop works', async () => {
   await records.return()
 })
 
-test('a bundle with `stream` alone, minified and compressed, has 4 KiB at most', async () => {
-  const entry = join(root, 'src/client/stream-only.ts')
-  const { outputs } = await Bun.build({
-    entrypoints: [entry],
-    files: { [entry]: "export { stream } from './index.ts'" },
-    minify: true,
-    target: 'browser',
-  })
-  const code = await outputs[0]?.arrayBuffer()
-  expect(gzipSync(new Uint8Array(code ?? new ArrayBuffer())).length).toBeWithin(1, 4_097)
-})
-
 test('a connection that is lost between the last record and the end is followed by 204, which ends the loop', async () => {
   answers = [events(event(0)), () => new Response(null, { status: 204 })]
   requests = []
@@ -389,42 +373,4 @@ test('a connection that is lost between the last record and the end is followed 
     { end: 'orders:0=1' },
     { end: 'orders:0=1', cursor: 'orders:0=1' },
   ])
-})
-
-test.each<[string, unknown, object, string]>([
-  ['a URL that is relative to no page', 'x', {}, 'the URL is not valid'],
-  ['no URL', undefined, {}, 'a URL, or a route of hc, is required'],
-  ['a number for a URL', 5, {}, 'a URL, or a route of hc, is required'],
-  ['headers that are a number', 'http://127.0.0.1:1/', { headers: 5 }, 'the headers are not'],
-  [
-    'a header that no request may have',
-    'http://127.0.0.1:1/',
-    { headers: { Authorization: 'planted\nsecret' } },
-    'the headers are not',
-  ],
-  [
-    'a timeout that is text',
-    'http://127.0.0.1:1/',
-    { silenceTimeout: 'soon' },
-    'silenceTimeout must be milliseconds',
-  ],
-])('%s is refused at once by name', async (_, url, options, state) => {
-  const reading = stream(url as string, { ...options, signal: AbortSignal.timeout(10_000) })
-  const error = await reading.next().catch((thrown: unknown) => thrown)
-  expect(error).toBeInstanceOf(TypeError)
-  expect((error as Error).message).toStartWith(`Cannot read the stream: ${state}`)
-  expect((error as Error).message).not.toContain('planted')
-})
-
-test('limits of a socket out of their range are refused at once by name', async () => {
-  const url = 'http://127.0.0.1:1/'
-  for (const [options, state] of [
-    [{ acks: true, maxUnacked: -1 }, 'maxUnacked must be a number from 1 to 10000'],
-    [{ maxWaiting: 0 }, 'maxWaiting must be a number from 1'],
-  ] as const) {
-    const error = await socket(url, options)
-      .next()
-      .catch((thrown: unknown) => thrown)
-    expect((error as Error).message).toBe(`Cannot read the stream: ${state}`)
-  }
 })
