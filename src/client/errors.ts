@@ -89,7 +89,9 @@ export function reportedError(text: string, details: StreamErrorDetails = {}): K
 
 /** The error that an answer with this body is, where another answer is expected. */
 export function answeredError({ status, headers }: Response, text: string): KafkaStreamError {
-  const seconds = Number(headers.get('Retry-After'))
+  const after = String(headers.get('Retry-After'))
+  // A number of seconds, or a date.
+  const seconds = Number(after) || Math.ceil((Date.parse(after) - Date.now()) / 1_000)
   return reportedError(text, {
     status,
     retryable: PASSING.includes(status),

@@ -164,6 +164,18 @@ describe('errors', () => {
     expect(await delayAfter(unavailable('3'))).toBeWithin(3_000, 3_751)
   })
 
+  test('a Retry-After that is a date counts from now', async () => {
+    const date = new Date(Date.now() + 5_000).toUTCString()
+    // A date has no fraction of a second.
+    expect(await delayAfter(unavailable(date))).toBeWithin(3_000, 6_251)
+  })
+
+  test('a Retry-After in the past, or of another form, does not count', async () => {
+    for (const past of ['Wed, 21 Oct 2015 07:28:00 GMT', '0', '-5', 'soon']) {
+      expect(await delayAfter(unavailable(past))).toBeWithin(500, 1_001)
+    }
+  })
+
   test('a Retry-After of weeks is a wait of a day, which a timer can measure', async () => {
     const day = 86_400_000
     expect(await delayAfter(unavailable(String(31 * 86_400)))).toBeWithin(day, day * 1.25 + 1)
