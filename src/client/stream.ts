@@ -26,7 +26,11 @@ type RequestHeaders = NonNullable<RequestInit['headers']>
 /** The options of `stream`. */
 export interface StreamOptions<Schemas extends ValueSchemas | undefined = undefined>
   extends ReceiveOptions<Schemas> {
-  /** Headers of each request; a function is called for each connection, for example for a fresh token. */
+  /**
+   * Headers of each request; a function is called for each connection, for example for a fresh token.
+   * An error of the function is `DISCONNECTED`, after which the client calls it again later. It ends the
+   * stream by a `KafkaStreamError` that is not retryable.
+   */
   readonly headers?: RequestHeaders | (() => RequestHeaders | Promise<RequestHeaders>)
   /** Whether cookies go along to another origin. Default: `same-origin`. */
   readonly credentials?: NonNullable<RequestInit['credentials']>
@@ -172,16 +176,19 @@ async function* readEvents(
 ): AsyncGenerator<EventSourceMessage, void, undefined> {
   const { headers, credentials, signal, silenceTimeout = 30_000, onOpen } = options
   const silence = new AbortController()
-  const request = headersOf(typeof headers === 'function' ? await headers() : headers)
+  const ending = AbortSignal.any(signal ? [signal, silence.signal] : [silence.signal])
+  const beforeSilence = <Result>(work: () => Result | Promise<Result>): Promise<Result> =>
+    withinSilence(work, { silence, ending, timeout: silenceTimeout, signal })
+  const request = headersOf(
+    await beforeSilence(typeof headers === 'function' ? headers : () => headers),
+  )
   request.set('Accept', 'text/event-stream')
-  const beforeSilence = <Result>(work: Promise<Result>): Promise<Result> =>
-    withinSilence(work, silence, silenceTimeout, signal)
-  const response = await beforeSilence(
+  const response = await beforeSilence(() =>
     (options.fetch ?? fetch)(address, {
       headers: request,
       cache: 'no-store',
       ...(credentials && { credentials }),
-      signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
+      signal: ending,
     }),
   )
   if (response.status === 204) {
@@ -206,7 +213,7 @@ async function* readEvents(
   const reader = body.pipeThrough(new TextDecoderStream()).getReader()
   try {
     for (;;) {
-      const { done, value } = await beforeSilence(reader.read())
+      const { done, value } = await beforeSilence(() => reader.read())
       if (done) return
       parser.feed(value)
       yield* events
@@ -226,18 +233,31 @@ async function streamOf(response: Response): Promise<ReadableStream<Uint8Array<A
   throw answeredError(response, await response.text().catch(() => ''))
 }
 
+/** What ends the waits of one connection. */
+interface ConnectionEnd {
+  readonly silence: AbortController
+  /** Aborts with the silence, and with the signal of the loop. */
+  readonly ending: AbortSignal
+  readonly timeout: number
+  readonly signal: AbortSignal | undefined
+}
+
 /** Makes an error, which a retry follows, of a failed connection and of one that is silent for too long. */
 async function withinSilence<Result>(
-  work: Promise<Result>,
-  silence: AbortController,
-  timeout: number,
-  signal: AbortSignal | undefined,
+  work: () => Result | Promise<Result>,
+  { silence, ending, timeout, signal }: ConnectionEnd,
 ): Promise<Result> {
   const timer = setTimeout(() => silence.abort(), Math.min(timeout, MAX_TIMER_MS))
   try {
-    return await work
+    signal?.throwIfAborted()
+    return await new Promise((resolve, reject) => {
+      // A function of the app may ignore the signal, or get none.
+      ending.onabort = reject
+      Promise.resolve(work()).then(resolve, reject)
+    })
   } catch (cause) {
     signal?.throwIfAborted()
+    if (cause instanceof KafkaStreamError) throw cause
     const code = silence.signal.aborted ? 'SILENT' : 'DISCONNECTED'
     const state = silence.signal.aborted ? `nothing came for ${timeout} ms` : String(cause)
     throw new KafkaStreamError(code, `Cannot read the stream: ${state}`, { retryable: true, cause })

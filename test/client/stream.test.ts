@@ -137,6 +137,45 @@ describe('resuming', () => {
   })
 })
 
+describe('a function for headers', () => {
+  test('that fails is called again, and the stream goes on', async () => {
+    for (const failure of [() => Promise.reject(new TypeError('offline')), throwing]) {
+      const errors: Error[] = []
+      let calls = 0
+      const received = await read([events(event(0))], 1, {
+        headers: () => (++calls === 1 ? failure() : { Authorization: 'Bearer 2' }),
+        onRetry: (error) => errors.push(error),
+      })
+      expect(received).toHaveLength(1)
+      expect(errors).toMatchObject([{ code: 'DISCONNECTED', cause: { message: 'offline' } }])
+      expect(requests.map(({ token }) => token)).toEqual(['Bearer 2'])
+    }
+  })
+
+  test('that does not return counts as silence', async () => {
+    let calls = 0
+    const errors: Error[] = []
+    const received = await read([events(event(0))], 1, {
+      silenceTimeout: 1_000,
+      headers: () => (++calls === 1 ? new Promise<never>(() => undefined) : {}),
+      onRetry: (error) => errors.push(error),
+    })
+    expect(received).toHaveLength(1)
+    expect(errors).toMatchObject([{ code: 'SILENT' }])
+  })
+
+  test('ends the stream by an error that a retry cannot help', async () => {
+    const error = new KafkaStreamError('UNAUTHENTICATED', 'logged out')
+    const headers = () => Promise.reject(error)
+    expect(await failureOf([], { headers })).toBe(error)
+    expect(requests).toHaveLength(0)
+  })
+
+  function throwing(): never {
+    throw new TypeError('offline')
+  }
+})
+
 describe('errors', () => {
   const unavailable = (retryAfter: string) => () =>
     Response.json(
