@@ -3,8 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { type SharedStreamOptions, sharedStream } from '../../src/client/index.ts'
 import { TabLocks } from '../support/tab-locks.ts'
 import { until, within } from '../support/wait.ts'
-
-const EVENTS = { 'Content-Type': 'text/event-stream' }
+import { event, OpenAnswer } from './answers.ts'
 
 let server: Bun.Server<undefined>
 let answer: (request: Request) => Response
@@ -29,32 +28,8 @@ afterEach(async () => {
   await server.stop(true)
 })
 
-/** A record's event, as the server writes it. */
-function event(offset: number): string {
-  const record = { topic: 'orders', partition: 0, offset, timestamp: 0, key: null, value: offset }
-  return `data: ${JSON.stringify({ ...record, headers: {} })}\nid: orders:0=${offset + 1}\n\n`
-}
-
 const CURSOR = 'event: cursor\ndata: {"cursor":"orders:0=0"}\nid: orders:0=0\n\n'
 const END = 'event: end\ndata: {"cursor":"orders:0=2"}\nid: orders:0=2\n\n'
-
-/** A stream to which a test writes. */
-class Events {
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined
-
-  readonly response = new Response(
-    new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        this.#controller = controller
-      },
-    }),
-    { headers: EVENTS },
-  )
-
-  write(text: string): void {
-    this.#controller?.enqueue(new TextEncoder().encode(text))
-  }
-}
 
 /** A tab: a loop that notes what it gets. */
 class Tab {
@@ -84,7 +59,7 @@ class Tab {
 }
 
 test('the end of a shared stream ends the loops of all its tabs', async () => {
-  const events = new Events()
+  const events = new OpenAnswer()
   answer = () => (requests.length === 1 ? events.response : new Response(null, { status: 204 }))
   const tabs = [new Tab({ end: 'orders:0=2' })]
   await until(() => requests.length === 1, 'the connection')
@@ -106,9 +81,9 @@ describe('tabs that read by headers', () => {
   })
 
   test('share with tabs of their group only', async () => {
-    const streams = new Map<string | null, Events>()
+    const streams = new Map<string | null, OpenAnswer>()
     answer = ({ headers }) => {
-      const events = new Events()
+      const events = new OpenAnswer()
       streams.set(headers.get('Authorization'), events)
       events.write(CURSOR)
       return events.response

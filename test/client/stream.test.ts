@@ -11,10 +11,7 @@ import {
 } from '../../src/client/index.ts'
 import { freePort } from '../support/port.ts'
 import { sleep, until, within } from '../support/wait.ts'
-
-type Answer = (request: Request) => Response | Promise<Response>
-
-const EVENTS = { 'Content-Type': 'text/event-stream' }
+import { type Answer, EVENTS, event, events, silence } from './answers.ts'
 
 let server: Bun.Server<undefined>
 let answers: Answer[] = []
@@ -34,26 +31,6 @@ beforeAll(() => {
   })
 })
 afterAll(() => server.stop(true))
-
-/** A record's event, as the server writes it. */
-function event(offset: number, value: unknown = offset, topic = 'orders'): string {
-  const record = { topic, partition: 0, offset, timestamp: 0, key: null, value, headers: {} }
-  return `data: ${JSON.stringify(record)}\nid: ${topic}:0=${offset + 1}\n\n`
-}
-
-function events(...texts: string[]): Answer {
-  return () => new Response(`retry: 1\n${texts.join('')}`, { headers: EVENTS })
-}
-
-/** Events, after which the connection stays open in silence. */
-function silence(...texts: string[]): Answer {
-  return () => {
-    const body = new ReadableStream({
-      start: (controller) => controller.enqueue(new TextEncoder().encode(texts.join(''))),
-    })
-    return new Response(body, { headers: EVENTS })
-  }
-}
 
 /** Reads until a number of records has come, or the stream fails. */
 async function read<const Schemas extends ValueSchemas | undefined = undefined>(

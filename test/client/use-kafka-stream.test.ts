@@ -8,8 +8,7 @@ import {
   type ViewHooks,
 } from '../../src/client/use-kafka-stream.ts'
 import { sleep, until } from '../support/wait.ts'
-
-const EVENTS = { 'Content-Type': 'text/event-stream' }
+import { event, silence } from './answers.ts'
 
 let server: Bun.Server<undefined>
 /** What each path is answered with. */
@@ -22,21 +21,11 @@ beforeAll(() => {
     idleTimeout: 0,
     fetch(request) {
       const { pathname, searchParams } = new URL(request.url)
-      const text = bodies[`${pathname}${searchParams.get('end') ?? ''}`] ?? ''
-      // The connection stays open.
-      const body = new ReadableStream({
-        start: (controller) => controller.enqueue(new TextEncoder().encode(text)),
-      })
-      return new Response(body, { headers: EVENTS })
+      return silence(bodies[`${pathname}${searchParams.get('end') ?? ''}`] ?? '')(request)
     },
   })
 })
 afterAll(() => server.stop(true))
-
-function event(value: string, offset = 0): string {
-  const record = { topic: 'orders', partition: 0, offset, timestamp: 0, key: null, headers: {} }
-  return `data: ${JSON.stringify({ ...record, value })}\nid: orders:0=${offset + 1}\n\n`
-}
 
 /** A component that shows a stream, by the least of a view library. */
 class Component implements Disposable {
@@ -101,7 +90,7 @@ function heldSchema() {
 }
 
 test('a record that its schema accepts after the address has changed is not shown', async () => {
-  bodies = { '/old': event('old'), '/new': event('new') }
+  bodies = { '/old': event(0, 'old'), '/new': event(0, 'new') }
   const { schema, held } = heldSchema()
   using component = new Component()
   component.render('/old', { schema })
@@ -115,7 +104,7 @@ test('a record that its schema accepts after the address has changed is not show
 })
 
 test('a record that its schema accepts after the component has gone starts no timer', async () => {
-  bodies = { '/old': event('old') }
+  bodies = { '/old': event(0, 'old') }
   const { schema, held } = heldSchema()
   const component = new Component()
   component.render('/old', { schema })
@@ -129,8 +118,8 @@ test('a record that its schema accepts after the component has gone starts no ti
 
 test('a stream that has ended shows its last records and the status ended; another end starts it again', async () => {
   bodies = {
-    '/orders1': `${event('first')}event: end\ndata: {}\nid: orders:0=1\n\n`,
-    '/orders2': event('second'),
+    '/orders1': `${event(0, 'first')}event: end\ndata: {}\nid: orders:0=1\n\n`,
+    '/orders2': event(0, 'second'),
   }
   using component = new Component()
   component.render('/orders', { end: '1' })
