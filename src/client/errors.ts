@@ -39,20 +39,17 @@ interface StreamErrorDetails {
 export class KafkaStreamError extends Error {
   override readonly name = 'KafkaStreamError'
   /** The stable code. */
-  readonly code: KafkaStreamErrorCode
+  declare readonly code: KafkaStreamErrorCode
   /** Whether the same request may succeed later. */
-  readonly retryable: boolean
+  declare readonly retryable: boolean
   /** The HTTP status of the answer, where there was one. */
-  readonly status: number | undefined
+  declare readonly status: number | undefined
   /** The answer's `Retry-After` in seconds. */
-  readonly retryAfter: number | undefined
+  declare readonly retryAfter: number | undefined
 
   constructor(code: KafkaStreamErrorCode, message: string, details: StreamErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause })
-    this.code = code
-    this.retryable = details.retryable ?? false
-    this.status = details.status
-    this.retryAfter = details.retryAfter
+    super(message, details)
+    Object.assign(this, { ...details, code, retryable: details.retryable === true })
   }
 }
 
@@ -64,10 +61,8 @@ export class KafkaStreamError extends Error {
 export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text)
-  } catch (cause) {
-    throw new KafkaStreamError('UNEXPECTED_ANSWER', 'Cannot read the answer: it is not JSON', {
-      cause,
-    })
+  } catch {
+    throw reportedError('')
   }
 }
 
@@ -79,7 +74,7 @@ export function reportedError(text: string, details: StreamErrorDetails = {}): K
   } catch {
     // A proxy's page: its status says what there is to say.
   }
-  const { status = '' } = details
+  const { status = 'without valid JSON' } = details
   return new KafkaStreamError(
     (reported.code as ErrorCode | undefined) ?? 'UNEXPECTED_ANSWER',
     reported.message ?? `Cannot read the stream: the server answered ${status}`,
@@ -95,6 +90,6 @@ export function answeredError({ status, headers }: Response, text: string): Kafk
   return reportedError(text, {
     status,
     retryable: PASSING.includes(status),
-    ...(seconds > 0 && { retryAfter: seconds }),
+    retryAfter: seconds > 0 ? seconds : undefined,
   })
 }

@@ -79,28 +79,29 @@ export function wrongArgument(state: string): TypeError {
   return new TypeError(`Cannot read the stream: ${state}`)
 }
 
+/** The options that are parameters of a request. */
+const PARAMETERS = ['start', 'end', 'filter', 'topic', 'partition', 'key'] as const
+
 /**
  * The address with the parameters of a request. A cursor takes the place of a start.
  *
  * @throws TypeError
  */
-export function addressOf(
-  url: string | URL,
-  { start, end, filter, topic, partition, key }: ReadOptions,
-  { cursor = '' }: ReadPosition,
-): URL {
+export function addressOf(url: string | URL, options: ReadOptions, { cursor }: ReadPosition): URL {
   const base = globalThis.location?.href
-  if (!URL.canParse(url, base))
-    throw wrongArgument('the URL is not valid, or is relative to no page')
+  if (!URL.canParse(url, base)) throw wrongArgument('the URL is not valid, or not absolute')
   const address = new URL(url, base)
-  for (const [name, given] of Object.entries({ start, end, filter, topic, partition, key })) {
-    const values = [given].flat().filter((value) => value !== undefined)
-    if (values.length > 0) address.searchParams.delete(name)
-    for (const value of values) address.searchParams.append(name, String(value))
+  const { searchParams } = address
+  for (const name of PARAMETERS) {
+    const values = [options[name]].flat().filter((value) => value !== undefined)
+    values.forEach((value, index) => {
+      searchParams[index ? 'append' : 'set'](name, `${value}`)
+    })
   }
-  if (cursor !== '') {
-    for (const name of ['start', 'last_event_id']) address.searchParams.delete(name)
-    address.searchParams.set('cursor', cursor)
+  if (cursor) {
+    searchParams.delete('start')
+    searchParams.delete('last_event_id')
+    searchParams.set('cursor', cursor)
   }
   return address
 }
@@ -108,15 +109,5 @@ export function addressOf(
 /** Announces offsets that Kafka no longer has. */
 export function reportGap(gap: Gap, onGap: ((gap: Gap) => void) | undefined): void {
   if (onGap) onGap(gap)
-  else console.warn('hono-kafka-consume: Kafka no longer has offsets that were due', gap)
-}
-
-/** Announces a record that is left out. */
-export function reportInvalid(
-  record: ReceivedRecord,
-  issues: readonly SchemaIssue[],
-  onInvalid: ReceiveOptions<undefined>['onInvalid'],
-): void {
-  if (onInvalid) onInvalid(record, issues)
-  else console.warn('hono-kafka-consume: a record is left out', record.cursor, issues)
+  else console.warn('hono-kafka-consume: Kafka no longer has', gap)
 }

@@ -1,5 +1,6 @@
 /** When a client connects again: after the server's `retry`, or later while connections fail. */
 import { KafkaStreamError } from './errors.ts'
+import type { ReceiveOptions } from './record.ts'
 
 const MAX_DELAY_MS = 30_000
 /** The longest `Retry-After` that is obeyed: gateways with a monthly quota send one of weeks. */
@@ -12,12 +13,8 @@ export const MAX_TIMER_MS = 2 ** 31 - 1
 export class Retries {
   /** The server's `retry` in ms. */
   interval = 1_000
-  #failed = 0
-
-  /** Makes the next wait short. Called when a connection has brought an event. */
-  reset(): void {
-    this.#failed = 0
-  }
+  /** Connections since the last one that brought an event, after which the next wait is short. */
+  failed = 0
 
   /**
    * Waits before the next connection.
@@ -26,23 +23,18 @@ export class Retries {
    */
   async wait(
     error: unknown,
-    signal: AbortSignal | undefined,
-    onRetry: ((error: Error, delay: number) => void) | undefined,
+    { signal, onRetry }: Pick<ReceiveOptions<undefined>, 'signal' | 'onRetry'>,
   ): Promise<void> {
     signal?.throwIfAborted()
     if (!(error instanceof KafkaStreamError && error.retryable)) throw error
-    const delay = this.#delay(error.retryAfter)
+    // A random share keeps clients that lost one server from coming back at once.
+    const random = Math.random()
+    const own = Math.min(this.interval * 2 ** this.failed++, MAX_DELAY_MS) * (0.5 + random / 2)
+    const asked = Math.min(error.retryAfter ?? 0, MAX_RETRY_AFTER_SECONDS) * (1 + random / 4)
+    const delay = Math.round(Math.max(own, asked * 1_000))
     onRetry?.(error, delay)
     await sleep(delay, signal)
     signal?.throwIfAborted()
-  }
-
-  /** A random share of the delay keeps clients that lost one server from coming back at once. */
-  #delay(retryAfter = 0): number {
-    const longest = Math.min(this.interval * 2 ** this.#failed++, MAX_DELAY_MS)
-    const own = longest * (0.5 + Math.random() / 2)
-    const asked = Math.min(retryAfter, MAX_RETRY_AFTER_SECONDS) * 1_000
-    return Math.round(Math.max(own, asked * (1 + Math.random() / 4)))
   }
 }
 

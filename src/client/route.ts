@@ -50,6 +50,6 @@ export function addressOfRoute(
   if (typeof given?.$url !== 'function') throw wrongArgument('a URL, or a route of hc, is required')
   const address = given.$url({ param })
   // `hc` leaves a parameter without a value as it is in the route: `/:shop/orders`.
-  if (/\/:/.test(address.pathname)) throw wrongArgument(`param lacks a value for ${address.pathname}`)
+  if (/\/:/.test(address.pathname)) throw wrongArgument(`${address.pathname} needs a param`)
   return address
 }

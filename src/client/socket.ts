@@ -133,7 +133,7 @@ async function* readConnections(
   options: SocketOptions<ValueSchemas | undefined>,
   acks: AckBatch,
 ): AsyncGenerator<ReceivedRecord, void, undefined> {
-  const { maxWaiting = 1_000, signal, onRetry } = options
+  const { maxWaiting = 1_000, signal } = options
   assertLimits(maxWaiting, options.maxUnacked)
   const connect = options.connect ?? ((address) => new WebSocket(address))
   const position: ReadPosition = { cursor: options.cursor }
@@ -145,13 +145,8 @@ async function* readConnections(
     acks.attach(socket)
     let error: unknown
     try {
-      for (;;) {
-        const frame = await frames.next()
-        if (frame.ended) return
-        const record = recordOf(frame, position, options)
-        retries.reset()
-        if (record) yield record
-      }
+      yield* readFrames(frames, position, options, retries)
+      return
     } catch (thrown) {
       error = thrown
     } finally {
@@ -160,7 +155,23 @@ async function* readConnections(
       frames.close()
     }
     if (!frames.hasOpened && !options.connect) error = (await refusalOf(address, signal)) ?? error
-    await retries.wait(error, signal, onRetry)
+    await retries.wait(error, options)
+  }
+}
+
+/** The records of one connection, until the end that the client gave. @throws KafkaStreamError */
+async function* readFrames(
+  frames: SocketFrames,
+  position: ReadPosition,
+  options: SocketOptions<ValueSchemas | undefined>,
+  retries: Retries,
+): AsyncGenerator<ReceivedRecord, void, undefined> {
+  for (;;) {
+    const frame = await frames.next()
+    if (frame.ended) return
+    const record = recordOf(frame, position, options)
+    retries.failed = 0
+    if (record) yield record
   }
 }
 

@@ -2,7 +2,13 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { Gap } from '../port/kafka.ts'
 import { acceptRecord } from './accept-record.ts'
-import { answeredError, jsonOf, KafkaStreamError, reportedError } from './errors.ts'
+import {
+  answeredError,
+  jsonOf,
+  KafkaStreamError,
+  type KafkaStreamErrorCode,
+  reportedError,
+} from './errors.ts'
 import type { RecordBySchema, ValueSchemas } from './record.ts'
 import {
   addressOf,
@@ -48,7 +54,7 @@ const MAX_EVENT_SIZE = 64 * 1024 * 1024
 /** In place of an event that is longer. */
 const TOO_LARGE: EventSourceMessage = {
   event: 'error',
-  data: '{"code":"EVENT_TOO_LARGE","message":"Cannot read an event: it is longer than 64 Mi"}',
+  data: '{"code":"EVENT_TOO_LARGE","message":"Cannot read an event of more than 64 Mi"}',
   id: undefined,
 }
 
@@ -119,23 +125,20 @@ export async function* streamData<Data = unknown>(
   url: string | URL,
   options: Omit<StreamOptions, 'schema' | 'onInvalid'> = {},
 ): AsyncGenerator<{ readonly data: Data; readonly cursor: string }, void, undefined> {
-  const { signal, onRetry } = options
   const position: ReadPosition = { cursor: options.cursor }
   const retries = new Retries()
-  const { silenceTimeout = 1 } = options
-  if (!(silenceTimeout > 0)) throw wrongArgument('silenceTimeout must be milliseconds from 1')
   for (;;) {
     try {
       for await (const event of readEvents(addressOf(url, options, position), options, retries)) {
-        signal?.throwIfAborted()
+        options.signal?.throwIfAborted()
         if (event.event === 'end') return
         const received = receivedOf(event, position, options)
-        retries.reset()
+        retries.failed = 0
         if (received) yield received as { data: Data; cursor: string }
       }
-      throw new KafkaStreamError('DISCONNECTED', 'The stream ended', { retryable: true })
+      throw retryable('DISCONNECTED', 'the connection ended')
     } catch (error) {
-      await retries.wait(error, signal, onRetry)
+      await retries.wait(error, options)
     }
   }
 }
@@ -164,7 +167,7 @@ function headersOf(headers: RequestHeaders | undefined): Headers {
   try {
     return new Headers(headers)
   } catch {
-    throw wrongArgument('the headers are not an object with valid names and values')
+    throw wrongArgument('the headers are not valid')
   }
 }
 
@@ -174,16 +177,11 @@ async function* readEvents(
   options: StreamOptions<ValueSchemas | undefined>,
   retries: Retries,
 ): AsyncGenerator<EventSourceMessage, void, undefined> {
-  const { headers, credentials, signal, silenceTimeout = 30_000, onOpen } = options
-  const silence = new AbortController()
-  const ending = AbortSignal.any(signal ? [signal, silence.signal] : [silence.signal])
-  const beforeSilence = <Result>(work: () => Result | Promise<Result>): Promise<Result> =>
-    withinSilence(work, { silence, ending, timeout: silenceTimeout, signal })
-  const request = headersOf(
-    await beforeSilence(typeof headers === 'function' ? headers : () => headers),
-  )
+  const { headers, credentials, onOpen } = options
+  const { ending, within } = boundsOf(options)
+  const request = headersOf(await within(typeof headers === 'function' ? headers : () => headers))
   request.set('Accept', 'text/event-stream')
-  const response = await beforeSilence(() =>
+  const response = await within(() =>
     (options.fetch ?? fetch)(address, {
       headers: request,
       cache: 'no-store',
@@ -191,12 +189,16 @@ async function* readEvents(
       signal: ending,
     }),
   )
-  if (response.status === 204) {
+  const { status, body } = response
+  if (status === 204) {
     // The connection before has brought all records, and was lost before it could say so.
     yield { event: 'end', data: '', id: undefined }
     return
   }
-  const body = await streamOf(response)
+  const isStream = response.headers.get('Content-Type')?.startsWith('text/event-stream')
+  if (status !== 200 || !isStream || !body) {
+    throw answeredError(response, await within(() => response.text()).catch(() => ''))
+  }
   onOpen?.()
 
   let events: EventSourceMessage[] = []
@@ -213,7 +215,7 @@ async function* readEvents(
   const reader = body.pipeThrough(new TextDecoderStream()).getReader()
   try {
     for (;;) {
-      const { done, value } = await beforeSilence(() => reader.read())
+      const { done, value } = await within(() => reader.read())
       if (done) return
       parser.feed(value)
       yield* events
@@ -225,43 +227,48 @@ async function* readEvents(
   }
 }
 
-/** The body of a stream's answer. @throws KafkaStreamError for any other answer. */
-async function streamOf(response: Response): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-  const { status, headers, body } = response
-  const isStream = headers.get('Content-Type')?.startsWith('text/event-stream')
-  if (status === 200 && isStream && body) return body
-  throw answeredError(response, await response.text().catch(() => ''))
-}
-
-/** What ends the waits of one connection. */
-interface ConnectionEnd {
-  readonly silence: AbortController
-  /** Aborts with the silence, and with the signal of the loop. */
+/** The bounds of the waits for one connection. */
+interface ConnectionBounds {
+  /** Aborts when the server is silent for too long, and with the signal of the loop. */
   readonly ending: AbortSignal
-  readonly timeout: number
-  readonly signal: AbortSignal | undefined
+  /** Waits, and makes an error, which a retry follows, of a failure and of a silence. */
+  readonly within: <Result>(work: () => Result | Promise<Result>) => Promise<Result>
 }
 
-/** Makes an error, which a retry follows, of a failed connection and of one that is silent for too long. */
-async function withinSilence<Result>(
-  work: () => Result | Promise<Result>,
-  { silence, ending, timeout, signal }: ConnectionEnd,
-): Promise<Result> {
-  const timer = setTimeout(() => silence.abort(), Math.min(timeout, MAX_TIMER_MS))
-  try {
-    signal?.throwIfAborted()
-    return await new Promise((resolve, reject) => {
-      // A function of the app may ignore the signal, or get none.
-      ending.onabort = reject
-      Promise.resolve(work()).then(resolve, reject)
-    })
-  } catch (cause) {
-    signal?.throwIfAborted()
-    if (cause instanceof KafkaStreamError) throw cause
-    const code = silence.signal.aborted ? 'SILENT' : 'DISCONNECTED'
-    const state = silence.signal.aborted ? `nothing came for ${timeout} ms` : String(cause)
-    throw new KafkaStreamError(code, `Cannot read the stream: ${state}`, { retryable: true, cause })
-  } finally {
-    clearTimeout(timer)
+function boundsOf({
+  signal,
+  silenceTimeout = 30_000,
+}: StreamOptions<ValueSchemas | undefined>): ConnectionBounds {
+  if (!(silenceTimeout > 0)) throw wrongArgument('silenceTimeout must be milliseconds from 1')
+  const silence = new AbortController()
+  const ending = AbortSignal.any(signal ? [signal, silence.signal] : [silence.signal])
+  return {
+    ending,
+    async within(work) {
+      const timer = setTimeout(
+        () => silence.abort(retryable('SILENT', `nothing came for ${silenceTimeout} ms`)),
+        Math.min(silenceTimeout, MAX_TIMER_MS),
+      )
+      try {
+        signal?.throwIfAborted()
+        return await new Promise((resolve, reject) => {
+          // A function of the app may ignore the signal, or get none.
+          ending.onabort = () => reject(ending.reason)
+          Promise.resolve(work()).then(resolve, reject)
+        })
+      } catch (cause) {
+        signal?.throwIfAborted()
+        throw cause instanceof KafkaStreamError
+          ? cause
+          : retryable('DISCONNECTED', `${cause}`, cause)
+      } finally {
+        clearTimeout(timer)
+        ending.onabort = null
+      }
+    },
   }
+}
+
+function retryable(code: KafkaStreamErrorCode, state: string, cause?: unknown): KafkaStreamError {
+  return new KafkaStreamError(code, `Cannot read the stream: ${state}`, { retryable: true, cause })
 }

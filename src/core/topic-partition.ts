@@ -14,7 +14,7 @@ export function partitionKey({ topic, partition }: TopicPartition): string {
 /** Kafka numbers partitions by 32 bits with a sign. */
 export const MAX_PARTITION = 2 ** 31 - 1
 /** The numbers that a partition may have, for messages. */
-export const PARTITION_RANGE = `a whole number from 0 to ${MAX_PARTITION}`
+export const PARTITION_RANGE = 'a whole number from 0 to 2147483647'
 
 /** @returns undefined for a text that is not the number of a partition. */
 export function parsePartition(text: string): number | undefined {

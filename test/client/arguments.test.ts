@@ -95,11 +95,12 @@ describe('a route of hc', () => {
   ])('with the path parameters %j is refused, since one is missing', async (param, path) => {
     paths = []
     const reading = stream<StreamRoute>(live(), { ...(param && { param }) }).next()
-    const error = await within(reading.catch((thrown: unknown) => thrown), 'the refusal')
-    expect(error).toBeInstanceOf(TypeError)
-    expect((error as Error).message).toBe(
-      `Cannot read the stream: param lacks a value for ${path}`,
+    const error = await within(
+      reading.catch((thrown: unknown) => thrown),
+      'the refusal',
     )
+    expect(error).toBeInstanceOf(TypeError)
+    expect((error as Error).message).toBe(`Cannot read the stream: ${path} needs a param`)
     expect(paths).toEqual([])
   })
 })

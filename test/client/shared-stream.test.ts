@@ -34,7 +34,7 @@ const END = 'event: end\ndata: {"cursor":"orders:0=2"}\nid: orders:0=2\n\n'
 /** A tab: a loop that notes what it gets. */
 class Tab {
   readonly offsets: number[] = []
-  isPlaced = false
+  hasPosition = false
   readonly #abort = new AbortController()
   readonly done: Promise<unknown>
 
@@ -51,7 +51,7 @@ class Tab {
       ...options,
       signal: this.#abort.signal,
       onCursor: () => {
-        this.isPlaced = true
+        this.hasPosition = true
       },
     }
     for await (const { offset } of sharedStream(server.url, own)) this.offsets.push(offset)
@@ -65,7 +65,7 @@ test('the end of a shared stream ends the loops of all its tabs', async () => {
   await until(() => requests.length === 1, 'the connection')
   tabs.push(new Tab({ end: 'orders:0=2' }))
   events.write(CURSOR)
-  await until(() => tabs.every(({ isPlaced }) => isPlaced), 'the position of each tab')
+  await until(() => tabs.every(({ hasPosition }) => hasPosition), 'the position of each tab')
   events.write(event(0) + event(1) + END)
   for (const { done, offsets } of tabs) {
     expect(await within(done, 'the end of the loop', 5_000)).toBeUndefined()
@@ -93,7 +93,7 @@ describe('tabs that read by headers', () => {
       new Tab(as('ann', 'ann')),
       new Tab(as('bob', 'bob')),
     ] as const
-    await until(() => tabs.every(({ isPlaced }) => isPlaced), 'the position of each tab')
+    await until(() => tabs.every(({ hasPosition }) => hasPosition), 'the position of each tab')
     streams.get('ann')?.write(event(0))
     streams.get('bob')?.write(event(1))
     await until(() => tabs.every(({ offsets }) => offsets.length > 0), 'a record in each tab')

@@ -1,5 +1,5 @@
 /** `stream` of the package's client, on answers that a test chooses: errors, silences, ends. */
-import { afterAll, beforeAll, describe, expect, expectTypeOf, spyOn, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from 'bun:test'
 import * as v from 'valibot'
 import {
   KafkaStreamError,
@@ -229,29 +229,6 @@ describe('errors', () => {
     await expect(within(reading, 'the end of the stream')).rejects.toThrow('enough')
     expect(errors).toMatchObject([{ code: 'DISCONNECTED', retryable: true }])
   })
-
-  test.each<[string, number, readonly number[]]>([
-    ['least', 0, [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]],
-    ['greatest', 0.999, [1_000, 1_999, 3_998, 7_996, 15_992, 29_985, 29_985]],
-  ])(
-    'delays grow while connections fail, up to 30 s, with the %s random share',
-    async (_, random, expected) => {
-      const { Retries } = await import('../../src/client/retry.ts')
-      using _random = spyOn(Math, 'random').mockReturnValue(random)
-      const retries = new Retries()
-      const error = new KafkaStreamError('DISCONNECTED', 'cut', { retryable: true })
-      const delays: number[] = []
-      while (delays.length < expected.length) {
-        const abort = new AbortController()
-        const note = (_: Error, delay: number) => {
-          delays.push(delay)
-          abort.abort()
-        }
-        await retries.wait(error, abort.signal, note).catch(() => undefined)
-      }
-      expect(delays).toEqual([...expected])
-    },
-  )
 
   test('an error that a retry cannot help ends the stream with its code', async () => {
     const body = { message: 'Cannot find topic "orders"', code: 'UNKNOWN_TOPIC' }

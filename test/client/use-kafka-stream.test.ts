@@ -4,14 +4,14 @@ import type { StandardSchema } from '../../src/client/index.ts'
 import {
   type KafkaStreamOptions,
   type KafkaStreamState,
-  useStreamBy,
+  useStreamBy as readStreamBy,
   type ViewHooks,
 } from '../../src/client/use-kafka-stream.ts'
 import { sleep, until } from '../support/wait.ts'
 import { event, silence } from './answers.ts'
 
 let server: Bun.Server<undefined>
-/** What each path is answered with. */
+/** The answer to each path. */
 let bodies: Record<string, string> = {}
 
 beforeAll(() => {
@@ -40,8 +40,7 @@ class Component implements Disposable {
     useState: <State>(initial: State) => {
       this.state ??= initial as never
       const setState = (change: State | ((before: State) => State)) => {
-        const next =
-          change instanceof Function ? change(this.state as unknown as State) : change
+        const next = change instanceof Function ? change(this.state as unknown as State) : change
         this.state = next as never
       }
       return [this.state as unknown as State, setState] as const
@@ -56,7 +55,7 @@ class Component implements Disposable {
   render(path: string, options: KafkaStreamOptions<StandardSchema> = {}): void {
     this.#path = path
     this.#options = options
-    useStreamBy(this.#hooks, new URL(this.#path, server.url), this.#options)
+    readStreamBy(this.#hooks, new URL(this.#path, server.url), this.#options)
     const effect = this.#effect
     this.#effect = undefined
     if (!effect) return
