@@ -5,21 +5,13 @@
  * the same cursors, hence the version in their addresses.
  */
 import type { Context } from 'hono'
-import { toHex } from '../../core/bytes.ts'
-import { packages } from '../../core/packages.ts'
+import { shortHash } from '../../core/hash.ts'
 import type { FixedPosition } from '../../feed/position.ts'
 import { clientOf, isAnonymous, urlOf } from '../request/client.ts'
 import type { ReadPlan } from '../request/parameters.ts'
 import type { AnswerForm } from '../response/body.ts'
 import type { PageIdentity } from '../response/page-identity.ts'
 import type { Route } from '../route/route.ts'
-
-const encoder = new TextEncoder()
-
-function hash(text: string): string {
-  const { sha256 } = packages.sha2() as typeof import('@noble/hashes/sha2.js')
-  return toHex(sha256(encoder.encode(text))).slice(0, 16)
-}
 
 /** The version of each route, by the topic ids that it was made of. */
 const versions = new WeakMap<
@@ -38,7 +30,7 @@ export function versionOf(route: Route, ids: ReadonlyMap<string, string>): strin
   if (pageCaching === 'off' || !topics.every((topic) => ids.has(topic))) return undefined
   const known = versions.get(route)
   if (known?.ids === ids) return known.version
-  const version = hash(JSON.stringify([topics.map((topic) => ids.get(topic)), partsOf(route)]))
+  const version = shortHash(JSON.stringify([topics.map((topic) => ids.get(topic)), partsOf(route)]))
   versions.set(route, { ids, version })
   return version
 }
@@ -67,7 +59,7 @@ export function identityOf(
   if (version === undefined || form.list === 'kong' || !isFixed(plan, partitions)) return undefined
   const { pathname, search } = urlOf(c)
   const scope = JSON.stringify(clientOf(c).only ?? null)
-  const etag = `W/"${hash([version, pathname, search, form.list, scope].join('\n'))}"`
+  const etag = `W/"${shortHash([version, pathname, search, form.list, scope].join('\n'))}"`
   return { version, etag, isVersioned: plan.version === version }
 }
 

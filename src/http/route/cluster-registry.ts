@@ -7,6 +7,7 @@
  * processes records.
  */
 
+import { shortHash } from '../../core/hash.ts'
 import { previousEvaluationClosed } from '../../core/hot-reload.ts'
 import { inTurn } from '../../core/in-turn.ts'
 import { Feed } from '../../feed/feed.ts'
@@ -72,10 +73,12 @@ export async function connect(connection: ClusterOptions): Promise<GroupConnecti
 export async function lease(options: ResolvedOptions): Promise<Lease> {
   const { topics, messageDeserializer, ringBytes, maxCatchUpReads } = options
   const kafka = await loadKafkaSide()
-  const { cluster, feeds, memberships, release } = await acquireCluster(clusterOptions(options))
+  const connection = clusterOptions(options)
+  const { cluster, feeds, memberships, release } = await acquireCluster(connection)
   const feedOptions = { topics, messageDeserializer, ringBytes, maxCatchUpReads }
   const key = JSON.stringify([feedOptions, pipelineKey(options)])
-  const shared = feeds.get(key) ?? newFeed(options, feedOptions, cluster, kafka)
+  const name = () => shortHash(JSON.stringify([connection, key]))
+  const shared = feeds.get(key) ?? newFeed(name, options, feedOptions, cluster, kafka)
   shared.routes++
   feeds.set(key, shared)
   return {
@@ -97,14 +100,15 @@ export async function lease(options: ResolvedOptions): Promise<Lease> {
   }
 }
 
+/** @param name Makes the name of the feed in all threads. It holds no secret, unlike what it is made of. */
 function newFeed(
+  name: () => string,
   options: ResolvedOptions,
   feedOptions: FeedOptions,
   cluster: KafkaCluster,
   kafka: KafkaSide,
 ): SharedFeed {
-  const key = JSON.stringify([cluster.name, feedOptions, pipelineKey(options)])
-  const places = kafka.sharedPlaces?.(`catch-up reads ${key}`)
+  const places = kafka.sharedPlaces?.(`catch-up reads ${name()}`)
   const processor = processorFor(options, cluster)
   return { feed: new Feed(cluster, { ...feedOptions, processor, places }), places, routes: 0 }
 }

@@ -8,16 +8,23 @@ import { RecordProcessor } from '../../records/record-processor.ts'
 import { transformStep } from '../../records/transform.ts'
 import { checkStep, schemaStep } from '../../records/validate-record.ts'
 import { registrySteps } from '../../registry/step.ts'
+import { nameOf } from './function-names.ts'
 
 /** Routes with equal keys can share a processor. Functions and schemas are compared by identity. */
 export function pipelineKey(options: ResolvedOptions): readonly unknown[] {
   const { registries, transform, messageByLuaFunctions = [], schemas, schemasOnlyCheck } = options
   const schemaIds = [...schemas].map(([topic, { value, key, headers }]) => [
     topic,
-    ...[value, key, headers].map(idOf),
+    ...[value, key, headers].map(nameOf),
   ])
   const validation = [schemaIds, schemasOnlyCheck === true]
-  return [[...registries], idOf(transform), messageByLuaFunctions, validation, dlqTopicOf(options)]
+  return [
+    [...registries],
+    nameOf(transform),
+    messageByLuaFunctions,
+    validation,
+    dlqTopicOf(options),
+  ]
 }
 
 /** The processor of a route's records; undefined when its options leave records as they are. */
@@ -53,18 +60,4 @@ export function processorFor(
 
 function dlqTopicOf({ enableDlq, dlqTopic }: ResolvedOptions): string | undefined {
   return enableDlq ? dlqTopic : undefined
-}
-
-const ids = new WeakMap<object, number>()
-let count = 0
-
-/** A number that identifies a function or a schema. */
-function idOf(value: object | undefined): number {
-  if (!value) return 0
-  let id = ids.get(value)
-  if (id === undefined) {
-    id = ++count
-    ids.set(value, id)
-  }
-  return id
 }

@@ -13,6 +13,7 @@ import { AnswerBudget, AnswerMemory } from '../response/answer-budget.ts'
 import { ResponseCache } from '../response/response-cache.ts'
 import { ClientGroups } from './client-groups.ts'
 import type { Lease } from './cluster-registry.ts'
+import { nameFunctions } from './function-names.ts'
 import type { GroupCalls, Membership } from './memberships.ts'
 import { type ReadKind, RouteStatistics } from './route-statistics.ts'
 import type { GroupStats, PartitionRange, RouteStats, StreamForm } from './route-stats.ts'
@@ -89,6 +90,7 @@ export class Route {
     const limits: SharedLimits = shared ?? limitsOfApp(options) ?? {}
     const { streams, answers, gauge, groups } = limits
     this.options = options
+    nameFunctions(options)
     const [open, answerBytes] = [gauge?.('streams'), gauge?.('answers')]
     this.#gauges = [open, answerBytes]
     this.#shareGroups = groups

@@ -1,4 +1,5 @@
 import type { MakeGauge } from '../../core/gauge.ts'
+import { shortHash } from '../../core/hash.ts'
 import type { ShareNames } from '../../core/shared-names.ts'
 
 /** The limits of one route, counted over all threads. */
@@ -25,7 +26,8 @@ export function countForAllThreads(shared: NonNullable<typeof counts>): void {
 export function limitsOfApp(options: object): CountedLimits | undefined {
   if (!counts) return undefined
   const { makeGauge, shareNames } = counts
-  const key = JSON.stringify(options)
+  // The options hold secrets, and other threads are told the name.
+  const key = shortHash(JSON.stringify(options))
   const number = (numbers.get(key) ?? 0) + 1
   numbers.set(key, number)
   const route = `route ${number} of ${key}`
