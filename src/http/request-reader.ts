@@ -45,7 +45,7 @@ export interface ReadLimits {
    */
   readonly maxBytes?: number
   /**
-   * Milliseconds to wait for a first record.
+   * Milliseconds to wait for a first record. 24 days count at most: a longer timer overflows.
    *
    * @default 1000
    */
@@ -388,7 +388,7 @@ function startOf(start: ReadFrom['start'] = 'latest'): NonNullable<ReadFrom['sta
 }
 
 function withDefaults({ maxRecords = 500, maxBytes = 1024 * 1024, timeout = 1_000 }: ReadLimits) {
-  return { maxRecords, maxBytes, timeout }
+  return { maxRecords, maxBytes, timeout: Math.min(timeout, 24 * 86_400_000) }
 }
 
 function recordsOf({ batch, begin, end }: Slice): ConsumedRecord[] {

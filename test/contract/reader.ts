@@ -6,7 +6,7 @@ import { uniqueName } from '../support/names.ts'
 import { places, range, type Target } from '../support/route.ts'
 import { serve, type TestServer } from '../support/server.ts'
 import type { StreamedRecord } from '../support/sse.ts'
-import { until, within } from '../support/wait.ts'
+import { sleep, until, within } from '../support/wait.ts'
 import { spread } from './get.ts'
 
 /** Requests to the handler behind the middleware, which choose what it does. */
@@ -38,6 +38,7 @@ class Behind implements AsyncDisposable {
       return c.json(records)
     })
     app.get('/read', async (c) => c.json(await c.var.kafka.read({ start: 'earliest' })))
+    app.get('/wait', async (c) => c.json(await c.var.kafka.read({ timeout: Infinity })))
     app.get('/refused', async (c) => {
       const refused = await Promise.all(
         [Number.NaN, -1, Number.POSITIVE_INFINITY, 'now' as 'latest'].map(async (start) => {
@@ -134,6 +135,24 @@ export function describeReader(target: () => Target): void {
       }, 'the rest of 12 records')
       expect(places(got)).toEqual(places(written))
       expect(got[0]).toMatchObject({ topic, partition: 0, offset: 0, key: null, value: 'v0' })
+    })
+
+    test('a read without a limit of its time waits for a record, by timers that do not overflow', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using behind = new Behind(target(), topic)
+      using timers = spyOn(globalThis, 'setTimeout')
+      let isDone = false
+      const reading = behind.json<{ records: StreamedRecord[] }>('/wait').finally(() => {
+        isDone = true
+      })
+      while (!isDone) {
+        await Promise.race([reading, sleep(500)])
+        await kafka.produce(topic, spread(1))
+      }
+      expect((await reading).records.length).toBeGreaterThan(0)
+      // Node's and Bun's timers hold 31 bits: a longer time fires at once, and the read would spin.
+      for (const [, delay = 0] of timers.mock.calls) expect(delay).toBeLessThan(2 ** 31)
     })
 
     test('read and stream read without the group, as often as wanted', async () => {
