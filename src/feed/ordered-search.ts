@@ -46,7 +46,10 @@ const FIRST_ROUND = 250
 const MAX_ROUND = 50_000
 /** Milliseconds that a round is to take, so that the limits of time are kept. */
 const ROUND_MS = 250
-/** The most bytes of a round that reads more than one record of each partition. */
+/**
+ * The most bytes of a round that reads more than one record. They are beside the bytes of the answer, which
+ * the answer budget counts.
+ */
 const MAX_ROUND_BYTES = 16 * 1024 * 1024
 /**
  * Milliseconds of reading after which a search through records that do not pass a filter ends with those
@@ -123,11 +126,16 @@ class OrderedSearch {
     const until = performance.now() + MAX_SEARCH_MS
     let round = Math.min(FIRST_ROUND, 2 * this.#limits.records)
     let unfinished = this.#unfinished()
+    /** The most partitions of a round: fewer where one record of each is too much. */
+    let width = unfinished.length
     while (unfinished.length > 0 && !(this.#partitions.isFiltered && this.#isLate(until))) {
       const before = this.#readingTime
-      const isRead = await this.#readRound(unfinished, Math.ceil(round / unfinished.length))
+      const indexes = unfinished.slice(0, width)
+      const span = Math.ceil(round / indexes.length)
+      const isRead = await this.#readRound(indexes, span)
       const pace = ROUND_MS / (this.#readingTime - before)
-      round = Math.min(MAX_ROUND, round * (isRead ? Math.max(0.25, Math.min(pace, 8)) : 0.1))
+      if (!isRead && span === 1) width = Math.ceil(indexes.length / 2)
+      else round = Math.min(MAX_ROUND, round * (isRead ? Math.max(0.25, Math.min(pace, 8)) : 0.1))
       this.#dropFarthest()
       unfinished = this.#unfinished()
     }
@@ -172,7 +180,8 @@ class OrderedSearch {
       if (this.#isBackwards) from[index] = Math.max(starts[index] as number, edge - span)
       else end[index] = Math.min(ends[index] as number, edge + span)
     }
-    const read = await this.#read(from, end, span === 1 ? Infinity : MAX_ROUND_BYTES)
+    const isSingle = span === 1 && indexes.length === 1
+    const read = await this.#read(from, end, isSingle ? Infinity : MAX_ROUND_BYTES)
     if (!read) return false
     this.#gaps.push(...read.gaps)
     for (const index of indexes) {

@@ -15,6 +15,8 @@ class Log {
   readonly #bytes: number
   /** Offsets that each read has examined. */
   readonly spans: number[] = []
+  /** The most records that one read has brought. */
+  mostTaken = 0
   open = 0
 
   constructor(
@@ -54,6 +56,7 @@ class Log {
       parts.push({ batch, begin: 0, end: batch.length })
     }
     this.open++
+    let taken = 0
     const log = this
     return {
       get hasEnded() {
@@ -61,7 +64,12 @@ class Log {
       },
       cursor: new Cursor(table, end),
       fill: async () => parts.length > 0,
-      take: () => parts.shift(),
+      take: () => {
+        const part = parts.shift()
+        taken += part ? part.end - part.begin : 0
+        log.mostTaken = Math.max(log.mostTaken, taken)
+        return part
+      },
       stop() {},
       wait: async () => {},
       close: async () => {
@@ -157,6 +165,23 @@ describe('a search in the order of time', () => {
     expect(log.spans[0]).toBe(90)
     expect(Math.max(...log.spans.slice(1))).toBeLessThan(30)
   })
+
+  test.each([
+    ['oldest', ['0/0', '1/0']],
+    ['newest', ['1/0', '2/0']],
+  ] as const)(
+    'for the %s records reads fewer partitions at a time where one record of each has more than 16 MiB',
+    async (direction, places) => {
+      const log = new Log([[0], [1], [2]], () => true, 9_000_000)
+      const searched = { table, starts: log.starts, ends: log.ends, isFiltered: false }
+      const limits = { records: 2, bytes: 1e9 }
+      const found = await findInOrder(direction, searched, limits, log.read, NEVER)
+      expect(placesOf(found).toSorted()).toEqual([...places])
+      // A read of two records is given up with the second one.
+      expect(log.mostTaken).toBe(2)
+      expect(log.spans).toContain(1)
+    },
+  )
 
   test('ends when nobody waits for it any more, and closes its read', async () => {
     const leaving = new AbortController()
