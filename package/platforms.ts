@@ -35,7 +35,7 @@ export async function fillPlatforms(
 ): Promise<void> {
   const log = join(tmpdir(), 'hono-kafka-consume-cross.log')
   for (const platform of platforms) {
-    // An addon that was compiled on such a machine is linked with that machine's libraries.
+    // An addon that was compiled on such a machine uses that machine's libraries, which are not in it.
     if (addon !== undefined) fillPlatform(folder, platform, addon, {})
     else {
       const from = await provideSources(log)
@@ -45,7 +45,7 @@ export async function fillPlatforms(
   await fillClient(join(folder, CLIENT_PACKAGE), platforms)
 }
 
-/** @param licences Texts of the licences of the libraries in the addon, by the name of a file. */
+/** @param licences Texts of the licences of the libraries in the addon beside librdkafka, by the name of a file. */
 function fillPlatform(
   folder: string,
   platform: Platform,
@@ -62,6 +62,8 @@ function fillPlatform(
   writeJson(manifestPath(join(filled, addonName)), manifest)
   for (const [name, text] of Object.entries(licences)) writeFileSync(join(filled, name), text)
   copyLicences(filled)
+  // The licences of librdkafka and of all sources that it has from others, such as lz4 and snappy.
+  copyLicence(join(librdkafkaSources(), 'LICENSES.txt'), filled, 'librdkafka')
   writeJson(join(filled, 'package.json'), platformManifest(platform))
 }
 
@@ -90,13 +92,13 @@ async function fillClient(folder: string, platforms: readonly Platform[]): Promi
   }
   // For a platform without a package: `setup` compiles these.
   for (const name of ['configure', 'configure.self', 'Makefile', 'lds-gen.py', 'dev-conf.sh']) {
-    copyLibrdkafka(name, client, folder)
+    copyLibrdkafka(name, folder)
   }
   for (const name of ['mklove', 'src', 'src-cpp', 'CONFIGURATION.md']) {
-    copyLibrdkafka(name, client, folder)
+    copyLibrdkafka(name, folder)
   }
-  for (const name of globSync('LICENSE*', { cwd: join(client, 'deps', 'librdkafka') })) {
-    copyLibrdkafka(name, client, folder)
+  for (const name of globSync('LICENSE*', { cwd: librdkafkaSources() })) {
+    copyLibrdkafka(name, folder)
   }
   copyLicences(folder)
   for (const name of ['librdkafka.js', 'README.md']) cpSync(join(here, name), join(folder, name))
@@ -109,8 +111,12 @@ async function fillClient(folder: string, platforms: readonly Platform[]): Promi
   writeJson(join(folder, 'package.json'), clientManifest(platforms))
 }
 
-function copyLibrdkafka(name: string, client: string, folder: string): void {
-  const from = join(client, 'deps', 'librdkafka', name)
+function librdkafkaSources(): string {
+  return join(sources().package, 'deps', 'librdkafka')
+}
+
+function copyLibrdkafka(name: string, folder: string): void {
+  const from = join(librdkafkaSources(), name)
   if (existsSync(from)) {
     cpSync(from, join(folder, 'deps', 'librdkafka', name), { recursive: true })
   }
@@ -119,27 +125,33 @@ function copyLibrdkafka(name: string, client: string, folder: string): void {
 /** The manifest of Confluent's own package. */
 function confluentManifest() {
   return JSON.parse(readFileSync(join(sources().package, 'package.json'), 'utf8')) as Record<
-    'name' | 'version' | 'description' | 'librdkafka' | 'license',
+    'name' | 'version' | 'description' | 'librdkafka',
     string
   > & { readonly keywords: readonly string[] }
 }
 
-/** The licences of Confluent's client. */
+/** Copies the licences of Confluent's client and of this project, whose code both packages have. */
 function copyLicences(folder: string): void {
   const { package: client } = sources()
   for (const name of globSync('LICENSE*', { cwd: client })) {
     cpSync(join(client, name), join(folder, name))
   }
+  copyLicence(join(here, '../../LICENSE'), folder, packageJson.name)
+}
+
+function copyLicence(from: string, folder: string, of: string): void {
+  cpSync(from, join(folder, `LICENSE.${of}`))
 }
 
 function clientManifest(platforms: readonly Platform[]): object {
-  const { version, description, librdkafka, keywords, license } = confluentManifest()
+  const { version, description, librdkafka, keywords } = confluentManifest()
   return {
     name: CLIENT_PACKAGE,
     version,
     description: `${description}, by Node-API: for Bun, Deno and Node`,
     keywords: [...keywords, 'bun', 'deno', 'napi'],
-    license,
+    // It has Confluent's JavaScript, this project's, and librdkafka's sources.
+    license: 'MIT AND Apache-2.0 AND BSD-2-Clause AND BSD-3-Clause AND Zlib',
     librdkafka,
     type: 'commonjs',
     main: 'lib/index.js',

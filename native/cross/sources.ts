@@ -113,7 +113,7 @@ export function licencesOf({ zlib, zstd, openssl, curl }: CrossSources): Record<
     zstd: join(zstd, '..', 'LICENSE'),
     openssl: join(openssl, 'LICENSE.txt'),
     curl: join(curl, 'curl', 'COPYING'),
-  }
+  } satisfies Record<Exclude<keyof CrossSources, 'zig'>, string>
   return Object.fromEntries(
     Object.entries(paths).map(([name, path]) => [`LICENSE.${name}`, readFileSync(path, 'utf8')]),
   )

@@ -1,0 +1,61 @@
+/**
+ * The npm packages that a release has beside the main one: the client, and the addon of each platform.
+ * The addon in them is a stub, since these tests load none.
+ */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { prebuiltPackage } from '../../native/addon.ts'
+import { PLATFORMS, targetOf } from '../../native/cross/platforms.ts'
+import { fillPlatforms } from '../../package/platforms.ts'
+
+const CLIENT = 'confluent-kafka-napi'
+const ADDONS = PLATFORMS.map((platform) => prebuiltPackage(targetOf(platform)))
+const parent = mkdtempSync(join(tmpdir(), 'addon-packages-'))
+const packages = join(parent, 'dist-platforms')
+
+beforeAll(async () => {
+  const addon = join(parent, 'addon.node')
+  writeFileSync(addon, 'an addon')
+  await fillPlatforms(packages, PLATFORMS, addon)
+})
+afterAll(() => rmSync(parent, { recursive: true }))
+
+const licencesIn = (folder: string) =>
+  readdirSync(folder)
+    .filter((name) => name.startsWith('LICENSE'))
+    .sort()
+const read = (...path: string[]) => readFileSync(join(packages, ...path), 'utf8')
+
+test('a package with an addon has the licences of all code that is compiled into it', () => {
+  for (const name of ADDONS) {
+    expect(licencesIn(join(packages, name))).toEqual([
+      'LICENSE.hono-kafka-consume',
+      'LICENSE.kafkajs',
+      'LICENSE.librdkafka',
+      'LICENSE.node-rdkafka',
+      'LICENSE.txt',
+    ])
+    expect(read(name, 'LICENSE.hono-kafka-consume')).toContain('Apache License')
+    expect(read(name, 'LICENSE.txt')).toContain('Confluent')
+    const parts = [...read(name, 'LICENSE.librdkafka').matchAll(/^LICENSE\.?(\w*)$/gm)]
+    expect(parts.map(([, part]) => part)).toEqual([
+      ...['', 'cjson', 'crc32c', 'fnv1a', 'hdrhistogram', 'lz4', 'murmur2', 'nanopb'],
+      ...['opentelemetry', 'pycrc', 'queue', 'regexp', 'snappy', 'tinycthread', 'wingetopt'],
+    ])
+  }
+})
+
+test('the package of the client has the licences of its JavaScript, and of the sources that it brings', () => {
+  expect(licencesIn(join(packages, CLIENT))).toEqual([
+    'LICENSE.hono-kafka-consume',
+    'LICENSE.kafkajs',
+    'LICENSE.node-rdkafka',
+    'LICENSE.txt',
+  ])
+  const librdkafka = licencesIn(join(packages, CLIENT, 'deps/librdkafka'))
+  expect(librdkafka).toContain('LICENSE')
+  expect(librdkafka).toContain('LICENSE.lz4')
+  expect(librdkafka).toContain('LICENSES.txt')
+})
