@@ -76,9 +76,14 @@ function folderOf(name: string): string {
   throw new Error(`Cannot find the package ${name}: it is not installed`)
 }
 
+/** The version of a package's sources. This project's edition of the client (package/client/) names Confluent's. */
 function versionOf(name: string): string {
   const manifest = readFileSync(join(folderOf(name), 'package.json'), 'utf8')
-  return (JSON.parse(manifest) as { version: string }).version
+  const { version, confluentVersion } = JSON.parse(manifest) as {
+    version: string
+    confluentVersion?: string
+  }
+  return confluentVersion ?? version
 }
 
 /**

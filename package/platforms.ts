@@ -144,14 +144,16 @@ function copyLicence(from: string, folder: string, of: string): void {
 }
 
 function clientManifest(platforms: readonly Platform[]): object {
-  const { version, description, librdkafka, keywords } = confluentManifest()
+  const { version: confluentVersion, description, librdkafka, keywords } = confluentManifest()
   return {
     name: CLIENT_PACKAGE,
-    version,
+    // Not Confluent's: each release has addons of its own sources, and npm takes a version once.
+    version: packageJson.version,
     description: `${description}, by Node-API: for Bun, Deno and Node`,
     keywords: [...keywords, 'bun', 'deno', 'napi'],
     // It has Confluent's JavaScript, this project's, and librdkafka's sources.
     license: 'MIT AND Apache-2.0 AND BSD-2-Clause AND BSD-3-Clause AND Zlib',
+    confluentVersion,
     librdkafka,
     type: 'commonjs',
     main: 'lib/index.js',
@@ -170,8 +172,7 @@ function platformDependencies(platforms: readonly Platform[]): Record<string, st
 
 /** The dependency of the published package that has the name of Confluent's client. */
 export function clientDependency(): Record<string, string> {
-  const { name, version } = confluentManifest()
-  return { [name]: `npm:${CLIENT_PACKAGE}@${version}` }
+  return { [confluentManifest().name]: `npm:${CLIENT_PACKAGE}@${packageJson.version}` }
 }
 
 function writeJson(path: string, value: object): void {

@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { prebuiltPackage } from '../../native/addon.ts'
 import { PLATFORMS, targetOf } from '../../native/cross/platforms.ts'
-import { fillPlatforms } from '../../package/platforms.ts'
+import packageJson from '../../package.json' with { type: 'json' }
+import { clientDependency, fillPlatforms } from '../../package/platforms.ts'
 
 const CLIENT = 'confluent-kafka-napi'
 const ADDONS = PLATFORMS.map((platform) => prebuiltPackage(targetOf(platform)))
@@ -58,4 +59,20 @@ test('the package of the client has the licences of its JavaScript, and of the s
   expect(librdkafka).toContain('LICENSE')
   expect(librdkafka).toContain('LICENSE.lz4')
   expect(librdkafka).toContain('LICENSES.txt')
+})
+
+test('the packages of a release have its version and name each other by it, since npm takes a version once', () => {
+  const { version, dependencies } = packageJson
+  const client = JSON.parse(read(CLIENT, 'package.json'))
+  for (const name of ADDONS) {
+    expect(JSON.parse(read(name, 'package.json'))).toMatchObject({ name, version })
+  }
+  expect(client).toMatchObject({ name: CLIENT, version })
+  expect(client.optionalDependencies).toEqual(
+    Object.fromEntries(ADDONS.map((name) => [name, version])),
+  )
+  const confluent = '@confluentinc/kafka-javascript'
+  expect(clientDependency()).toEqual({ [confluent]: `npm:${CLIENT}@${version}` })
+  expect(client.confluentVersion).toBe(dependencies[confluent])
+  expect(read(CLIENT, 'README.md')).toContain(`Confluent's version ${dependencies[confluent]},`)
 })
