@@ -102,7 +102,6 @@ export function findAddon(packageFolder: string): string | undefined {
 /**
  * Loads the addon for Confluent's client, as package/client/librdkafka.js asks.
  *
- * @public
  * @throws Error that says which package is missing.
  */
 export function loadAddon(packageFolder: string): unknown {

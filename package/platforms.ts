@@ -103,7 +103,7 @@ async function fillClient(folder: string, platforms: readonly Platform[]): Promi
   copyLicences(folder)
   for (const name of ['librdkafka.js', 'README.md']) cpSync(join(here, name), join(folder, name))
   await Bun.build({
-    entrypoints: [join(import.meta.dirname, '..', 'native', 'addon.ts')],
+    entrypoints: [join(here, 'addon.ts')],
     outdir: folder,
     target: 'node',
     format: 'cjs',

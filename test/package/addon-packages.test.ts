@@ -2,15 +2,20 @@
  * The npm packages that a release has beside the main one: the client, and the addon of each platform.
  * The addon in them is a stub, since these tests load none.
  */
-import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { prebuiltPackage } from '../../native/addon.ts'
 import { PLATFORMS, targetOf } from '../../native/cross/platforms.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import { clientDependency, fillPlatforms } from '../../package/platforms.ts'
+import { BuiltPackage } from '../support/built-package.ts'
 
+// The main package may be built here.
+setDefaultTimeout(300_000)
+
+const root = join(import.meta.dirname, '../..')
 const CLIENT = 'confluent-kafka-napi'
 const ADDONS = PLATFORMS.map((platform) => prebuiltPackage(targetOf(platform)))
 const parent = mkdtempSync(join(tmpdir(), 'addon-packages-'))
@@ -75,4 +80,15 @@ test('the packages of a release have its version and name each other by it, sinc
   expect(clientDependency()).toEqual({ [confluent]: `npm:${CLIENT}@${version}` })
   expect(client.confluentVersion).toBe(dependencies[confluent])
   expect(read(CLIENT, 'README.md')).toContain(`Confluent's version ${dependencies[confluent]},`)
+})
+
+test('no file of a package holds the path of the checkout, which another machine does not have', async () => {
+  using built = await BuiltPackage.build()
+  for (const folder of [packages, built.folder]) {
+    const files = globSync('**/*', { cwd: folder, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+    expect(files.length).toBeGreaterThan(50)
+    expect(files.filter((file) => readFileSync(file).includes(root))).toEqual([])
+  }
 })
