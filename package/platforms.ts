@@ -65,6 +65,16 @@ function fillPlatform(
   // The licences of librdkafka and of all sources that it has from others, such as lz4 and snappy.
   copyLicence(join(librdkafkaSources(), 'LICENSES.txt'), filled, 'librdkafka')
   writeJson(join(filled, 'package.json'), platformManifest(platform))
+  writeFileSync(join(filled, 'README.md'), platformReadme(platform))
+}
+
+function platformReadme({ name }: Platform): string {
+  return `The addon of [${CLIENT_PACKAGE}](https://www.npmjs.com/package/${CLIENT_PACKAGE}) for ${name}: Confluent's Kafka client for Bun, Deno and Node.
+
+Package managers install it with that package, on machines that it fits. It is made by the project ${packageJson.name}.
+
+The files \`LICENSE.*\` are those of the sources that it was compiled from.
+`
 }
 
 function platformManifest(platform: Platform): object {
