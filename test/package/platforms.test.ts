@@ -11,6 +11,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,10 +19,11 @@ import { dirname, join } from 'node:path'
 import { addonPath, currentTarget, prebuiltPackage } from '../../native/addon.ts'
 import { sources } from '../../native/build.ts'
 import { PLATFORMS, targetOf } from '../../native/cross/platforms.ts'
+import packageJson from '../../package.json' with { type: 'json' }
+import { GatewayProcess } from '../gateway/gateway-process.ts'
 import { TestKafka } from '../support/kafka.ts'
 import { npmTool } from '../support/npm-tool.ts'
 import { run } from '../support/run-program.ts'
-import { until } from '../support/wait.ts'
 
 setDefaultTimeout(180_000)
 
@@ -31,11 +33,17 @@ const parent = mkdtempSync(join(tmpdir(), 'platforms-'))
 const platforms = join(parent, 'dist-platforms')
 /** Tarballs by the name of their package. */
 const tarballs = new Map<string, string>()
+/** Variables that name the folders in which Bun and npm keep what they downloaded. */
+let downloads: Record<string, string> = {}
 
 let kafka: TestKafka
 let topic = ''
 
 beforeAll(async () => {
+  downloads = {
+    BUN_INSTALL_CACHE_DIR: (await run([bun, 'pm', 'cache'], root)).trim(),
+    npm_config_cache: (await run(['npm', 'config', 'get', 'cache'], root)).trim(),
+  }
   const platform = PLATFORMS.find((one) => targetOf(one) === currentTarget())
   const addon = ['--platform', platform?.name ?? '', '--addon', addonPath(sources().package)]
   await run([bun, 'package/build.ts', join(parent, 'dist'), ...addon], root)
@@ -75,24 +83,47 @@ function appWith(name: string, dependencies: Record<string, string>): string {
   return folder
 }
 
-/** Runs a command without a compiler, in a home of its own. */
-async function runBare(argv: string[], cwd: string): Promise<string> {
+/** The variables of a machine without a compiler, with a home of its own. It has the packages that were downloaded before. */
+function bareEnvironment(): Record<string, string> {
   const home = mkdtempSync(join(parent, 'home-'))
   const bin = join(home, 'bin')
   mkdirSync(bin)
   for (const program of ['bun', 'node', 'npm', 'sh']) {
     const path = program === 'bun' ? bun : Bun.which(program)
-    if (path) await run(['ln', '-s', path, join(bin, program)], home)
+    if (path) symlinkSync(path, join(bin, program))
   }
   const { npm_config_registry: registry } = process.env
-  const env = { HOME: home, PATH: bin, ...(registry && { npm_config_registry: registry }) }
+  return {
+    HOME: home,
+    PATH: bin,
+    ...downloads,
+    ...(registry && { npm_config_registry: registry }),
+  }
+}
+
+/**
+ * Runs a command without a compiler, in a home of its own.
+ *
+ * @returns All that it has written: the set-up reports on standard error.
+ */
+async function runBare(argv: string[], cwd: string): Promise<string> {
+  const env = bareEnvironment()
   const child = Bun.spawn(argv, { cwd, env, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
   const said = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
   ])
   if ((await child.exited) !== 0) throw new Error(`${argv.join(' ')} failed:\n${said.join('')}`)
-  return said[0]
+  return said.join('')
+}
+
+/** Starts a gateway without a compiler, and reads the topic's record from it. */
+async function expectToServe(command: string[], cwd: string): Promise<void> {
+  const flags = ['--port', '0', '--admin-port', 'off', '--topics', topic]
+  const argv = [...command, '--brokers', kafka.bootstrapServers, ...flags]
+  await using gateway = GatewayProcess.spawnCommand(argv, bareEnvironment(), cwd)
+  const answer = await fetch(`${await gateway.url()}/messages?start=earliest&format=value`)
+  expect(await answer.json()).toEqual(['hello'])
 }
 
 const READ = `import { createRequire } from 'node:module'
@@ -153,14 +184,12 @@ describe('the client by itself', () => {
   })
 })
 
-test('this package is installed without a set-up, and its command serves records', async () => {
-  const app = appWith('app', { 'hono-kafka-consume': `file:${tarballs.get('hono-kafka-consume')}` })
-  const manifest = JSON.parse(readFileSync(join(app, 'package.json'), 'utf8'))
-  manifest.dependencies.hono = JSON.parse(
-    readFileSync(join(root, 'package.json'), 'utf8'),
-  ).dependencies.hono
-  writeFileSync(join(app, 'package.json'), JSON.stringify(manifest))
-  await run([bun, 'install'], app)
+test('this package is installed without a compiler, a script or a set-up, and its command serves records', async () => {
+  const ours = `file:${tarballs.get('hono-kafka-consume')}`
+  const { hono } = packageJson.dependencies
+  const app = appWith('app', { 'hono-kafka-consume': ours, hono })
+  // Bun says "Blocked" of a package whose script it did not run.
+  expect(await runBare([bun, 'install'], app)).not.toContain('Blocked')
   writeFileSync(
     join(app, 'app.ts'),
     `import { Hono } from 'hono'
@@ -172,8 +201,9 @@ process.exit(0)
 `,
   )
   expect(await runBare([bun, 'app.ts', kafka.bootstrapServers, topic], app)).toContain('"hello"')
-  const said = await runBare([bun, 'x', 'hono-kafka-consume', 'setup'], app)
-  expect(said).not.toContain('Compiling')
+  const command = [bun, 'x', 'hono-kafka-consume']
+  expect(await runBare([...command, 'setup'], app)).toBe('All is set up.\n')
+  await expectToServe([...command, 'server'], app)
 })
 
 test('a checkout takes the addon from a folder that it is given, and compiles nothing', async () => {
@@ -186,27 +216,10 @@ test('a checkout takes the addon from a folder that it is given, and compiles no
     mkdirSync(dirname(join(checkout, file)), { recursive: true })
     cpSync(join(root, file), join(checkout, file))
   }
-  await runBare([bun, 'native/setup.ts', '--prebuilt', platforms], checkout)
-  const gateway = Bun.spawn(
-    [
-      ...[bun, 'src/server.ts', '--port', '0', '--admin-port', 'off'],
-      ...['--brokers', kafka.bootstrapServers, '--topics', topic],
-    ],
-    { cwd: checkout, stdin: 'ignore', stdout: 'pipe', stderr: 'ignore', env: { HOME: parent } },
-  )
-  try {
-    let said = ''
-    void (async () => {
-      for await (const chunk of gateway.stdout) said += new TextDecoder().decode(chunk)
-    })()
-    await until(() => /http:\/\/localhost:\d+/.test(said), 'the gateway to listen', 30_000)
-    const [url] = /http:\/\/localhost:\d+/.exec(said) as RegExpExecArray
-    const answer = await fetch(`${url}/messages?start=earliest&format=value`)
-    expect(await answer.text()).toContain('"hello"')
-  } finally {
-    gateway.kill('SIGKILL')
-    await gateway.exited
-  }
+  const said = await runBare([bun, 'native/setup.ts', '--prebuilt', platforms], checkout)
+  expect(said).toContain(`Taking the addon from ${join(platforms, prebuiltPackage())}`)
+  expect(said).not.toContain('Compiling')
+  await expectToServe([bun, 'src/server.ts'], checkout)
 })
 
 test('a folder whose addon was compiled from other sources is refused by name', async () => {
