@@ -80,19 +80,27 @@ export function prebuiltPackage(target = currentTarget()): string {
 }
 
 /**
+ * Whether the client is this project's edition (package/client/), which looks for the package of its platform.
+ *
+ * @param packageFolder The client's folder.
+ */
+export function isOwnEdition(packageFolder: string): boolean {
+  const manifest = readFileSync(join(packageFolder, 'package.json'), 'utf8')
+  return (JSON.parse(manifest) as { name: string }).name !== PACKAGE
+}
+
+/**
  * The addon that Confluent's client loads: the one in its folder, or that of the platform's package.
- * Only this project's edition of the client (package/client/) looks for a platform's package.
  *
  * @param packageFolder The client's folder.
  */
 export function findAddon(packageFolder: string): string | undefined {
   const own = addonPath(packageFolder)
   if (existsSync(own)) return own
-  const manifest = join(packageFolder, 'package.json')
-  const { name } = JSON.parse(readFileSync(manifest, 'utf8')) as { name: string }
-  if (name === PACKAGE) return undefined
+  if (!isOwnEdition(packageFolder)) return undefined
   try {
-    const prebuilt = createRequire(manifest).resolve(`${prebuiltPackage()}/package.json`)
+    const require = createRequire(join(packageFolder, 'package.json'))
+    const prebuilt = require.resolve(`${prebuiltPackage()}/package.json`)
     return join(dirname(prebuilt), addonName)
   } catch {
     return undefined

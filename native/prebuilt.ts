@@ -1,8 +1,8 @@
 /** Finds an addon that was compiled elsewhere: in a given folder, or in an installed package of the platform. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { addonName, currentTarget, prebuiltPackage, readManifest } from './addon.ts'
-import { addonKey } from './build.ts'
+import { addonName, currentTarget, isOwnEdition, prebuiltPackage, readManifest } from './addon.ts'
+import { addonKey, sources } from './build.ts'
 import { say } from './progress.ts'
 
 /**
@@ -24,6 +24,9 @@ export function findPrebuilt(given: string | undefined): Uint8Array | undefined 
   }
   if (given) throw new Error(`Cannot take the addon from ${given}: ${state}`)
   if (addon) say(`Compiling the addon, since that in ${dirname(addon)} does not fit: ${state}`)
+  else if (isOwnEdition(sources().package)) {
+    say(`Compiling the addon, since the package ${name} is not installed`)
+  }
   return undefined
 }
 

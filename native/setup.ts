@@ -78,10 +78,15 @@ function addonIsInstalled(): boolean {
 
 async function installAddon(force: boolean, prebuilt: string | undefined): Promise<void> {
   const key = addonKey()
-  const present = force ? undefined : (cachedAddon(key) ?? findPrebuilt(prebuilt))
+  const cached = force ? undefined : cachedAddon(key)
+  const present = force ? undefined : (cached ?? findPrebuilt(prebuilt))
   if (present) {
     place(present, key)
-    if (await loads(key)) return
+    if (await loads(key)) {
+      // Another checkout then needs neither the folder of the addon nor a compiler.
+      if (!cached) storeAddon(key, present)
+      return
+    }
   }
   await provideSystem(log)
   const built = await buildAddon(log)

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { PLATFORMS, type Platform, platformOf } from '../native/cross/platforms.ts'
+import { zigChecksum } from '../native/cross/sources.ts'
 import packageJson from '../package.json' with { type: 'json' }
 
 /** The command line is not valid: exit code 2. */
@@ -41,13 +42,17 @@ export function readOptions(args: string[], root: string): PackageOptions {
   }
   const dist = resolve(positionals[0] ?? join(root, 'dist'))
   const { addon } = values
-  const platforms = values.platforms ? PLATFORMS : values.platform.map(knownPlatform)
+  const platforms = values.platforms
+    ? PLATFORMS
+    : values.platform.map((name) => orUsageError(() => platformOf(name)))
   if (addon !== undefined && platforms.length !== 1) {
     throw new UsageError('Cannot package: --addon needs exactly one --platform')
   }
   if (addon !== undefined && !existsSync(addon)) {
     throw new UsageError(`Cannot package: the file of --addon, ${addon}, does not exist`)
   }
+  // Before anything is made, since the addons come last.
+  if (addon === undefined && platforms.length > 0) orUsageError(zigChecksum)
   if (!values.help) assertReplaceable(dist)
   return { help: values.help, dist, platforms, addon }
 }
@@ -70,9 +75,9 @@ function parse(args: string[]) {
   }
 }
 
-function knownPlatform(name: string): Platform {
+function orUsageError<T>(work: () => T): T {
   try {
-    return platformOf(name)
+    return work()
   } catch (error) {
     throw new UsageError((error as Error).message)
   }

@@ -10,9 +10,10 @@ import { step } from '../progress.ts'
 
 const ZIG = {
   version: '0.17.0',
-  sha256: {
-    x64: '97079827064a7492cce5541ceb438ae8003ce1e54e399676da2d62fb7a5dc08b',
-  },
+  // By the machine that compiles.
+  sha256: new Map([
+    ['linux-x64', '97079827064a7492cce5541ceb438ae8003ce1e54e399676da2d62fb7a5dc08b'],
+  ]),
 } as const
 
 /** SHA-256 of each crate's archive. */
@@ -51,9 +52,10 @@ export interface CrossSources {
 export async function provideSources(log: string): Promise<CrossSources> {
   const folder = join(cacheFolder(), 'cross', `sources-${hashOf(SOURCES_VERSION)}`)
   if (!existsSync(folder)) {
+    const sha256 = zigChecksum()
     const draft = `${folder}.${process.pid}`
     mkdirSync(draft, { recursive: true })
-    await step('Downloading zig', () => downloadZig(draft, log))
+    await step('Downloading zig', () => downloadZig(draft, sha256, log))
     await step('Downloading the sources of curl, OpenSSL, zlib and zstd', () =>
       downloadCrates(draft, log),
     )
@@ -71,10 +73,23 @@ export async function provideSources(log: string): Promise<CrossSources> {
   }
 }
 
-async function downloadZig(folder: string, log: string): Promise<void> {
+/**
+ * The SHA-256 of zig for the machine that compiles.
+ *
+ * @throws Error that names the machines which have one: pip would report only that no checksum fits.
+ */
+export function zigChecksum(machine = `${process.platform}-${process.arch}`): string {
+  const sha256 = ZIG.sha256.get(machine)
+  if (sha256 !== undefined) return sha256
+  const known = [...ZIG.sha256.keys()].join(', ')
+  throw new Error(
+    `Cannot cross-compile on ${machine}: the compiler is pinned for ${known} only. Take an addon that was compiled by \`bun run setup\` on the platform: --platform NAME --addon FILE`,
+  )
+}
+
+async function downloadZig(folder: string, sha256: string, log: string): Promise<void> {
   const requirements = join(folder, 'zig.txt')
-  const hashes = Object.values(ZIG.sha256).map((sha256) => `--hash=sha256:${sha256}`)
-  writeFileSync(requirements, `ziglang==${ZIG.version} ${hashes.join(' ')}\n`)
+  writeFileSync(requirements, `ziglang==${ZIG.version} --hash=sha256:${sha256}\n`)
   const pip = ['python3', '-m', 'pip', '--disable-pip-version-check', 'install']
   const target = join(folder, 'zig')
   const flags = ['--no-deps', '--no-compile', '--require-hashes', '--target', target]

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { zigChecksum } from '../../native/cross/sources.ts'
 import { run } from '../support/run-program.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -39,4 +40,11 @@ test.each<[args: string[], message: string]>([
 
 test('--help prints the usage', async () => {
   expect(await run([...build, '--help'], folder)).toContain('Usage: bun run package')
+})
+
+test('a machine for which no compiler is pinned is refused by name, before pip reports checksums', () => {
+  expect(() => zigChecksum('linux-arm64')).toThrow(
+    'Cannot cross-compile on linux-arm64: the compiler is pinned for linux-x64 only',
+  )
+  expect(zigChecksum('linux-x64')).toMatch(/^[0-9a-f]{64}$/)
 })

@@ -102,12 +102,11 @@ function bareEnvironment(): Record<string, string> {
 }
 
 /**
- * Runs a command without a compiler, in a home of its own.
+ * Runs a command without a compiler, in a home of its own unless one is given.
  *
  * @returns All that it has written: the set-up reports on standard error.
  */
-async function runBare(argv: string[], cwd: string): Promise<string> {
-  const env = bareEnvironment()
+async function runBare(argv: string[], cwd: string, env = bareEnvironment()): Promise<string> {
   const child = Bun.spawn(argv, { cwd, env, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
   const said = await Promise.all([
     new Response(child.stdout).text(),
@@ -206,6 +205,19 @@ process.exit(0)
   await expectToServe([...command, 'server'], app)
 })
 
+test('where the addon of the platform was not installed, the set-up says that it compiles for this reason', async () => {
+  const app = appWith('without-addon', {})
+  const modules = join(app, 'node_modules')
+  const confluent = join(modules, '@confluentinc/kafka-javascript')
+  cpSync(join(parent, 'dist'), join(modules, 'hono-kafka-consume'), { recursive: true })
+  cpSync(join(platforms, 'confluent-kafka-napi'), confluent, { recursive: true })
+  symlinkSync(join(root, 'node_modules/node-api-headers'), join(modules, 'node-api-headers'))
+  const setup = [bun, join(modules, 'hono-kafka-consume/native/setup.js')]
+  await expect(runBare(setup, app)).rejects.toThrow(
+    `Compiling the addon, since the package ${prebuiltPackage()} is not installed`,
+  )
+})
+
 test('a checkout takes the addon from a folder that it is given, and compiles nothing', async () => {
   const checkout = join(parent, 'checkout')
   mkdirSync(checkout)
@@ -216,9 +228,14 @@ test('a checkout takes the addon from a folder that it is given, and compiles no
     mkdirSync(dirname(join(checkout, file)), { recursive: true })
     cpSync(join(root, file), join(checkout, file))
   }
-  const said = await runBare([bun, 'native/setup.ts', '--prebuilt', platforms], checkout)
+  const env = bareEnvironment()
+  const setup = [bun, 'native/setup.ts']
+  const said = await runBare([...setup, '--prebuilt', platforms], checkout, env)
   expect(said).toContain(`Taking the addon from ${join(platforms, prebuiltPackage())}`)
   expect(said).not.toContain('Compiling')
+  // The cache has kept it.
+  rmSync(join(checkout, 'node_modules/@confluentinc/kafka-javascript/build'), { recursive: true })
+  expect(await runBare(setup, checkout, env)).toBe('Set up.\n')
   await expectToServe([bun, 'src/server.ts'], checkout)
 })
 
