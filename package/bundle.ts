@@ -53,6 +53,8 @@ export async function bundleModules(folder: string, entries: readonly string[]):
     // The folder may lie anywhere.
     resolve: { modules: [join(root, 'node_modules')] },
     onLog(_level, { code, message }) {
+      // An entry keeps its directives: 'use client' of client/react.
+      if (code === 'MODULE_LEVEL_DIRECTIVE') return
       // Otherwise rolldown would leave out what it does not find.
       throw new Error(`Cannot bundle: ${code} ${message}`)
     },

@@ -75,6 +75,14 @@ describe('the package', () => {
     for (const name of later) expect(chunks).toContain(`${name}.js`)
   })
 
+  test("client/react begins with 'use client', which server components need, and no other module does", () => {
+    const folder = join(app, 'node_modules/hono-kafka-consume')
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    const isForClients = (file: string) =>
+      /\.js$/.test(file) && /^['"]use client['"]/.test(readFileSync(join(folder, file), 'utf8'))
+    expect(files.filter(isForClients)).toEqual(['src/client/react.js'])
+  })
+
   test("runs the README's app in an empty folder", async () => {
     const kafka = await TestKafka.real()
     const topic = await kafka.createTopic()
