@@ -86,6 +86,18 @@ test('a client of hc gets what its types say: written, read in each form, stream
   }
   expect(topicsOfStream.sort()).toEqual(['orders', 'payments'])
 
+  const auto = client[':shop'].auto
+  const param = { shop: 'berlin' }
+  const ofAuto = await eventually(async () => {
+    const read = await auto.$get({ param, query: { ...query, topic: 'orders' } })
+    return read.ok && (await read.json()).records[0]
+  })
+  expect(ofAuto).toMatchObject({ topic: 'orders', value: { total: 5, at: AT } })
+  for await (const { topic } of stream(auto, { param, start: 'earliest', topic: 'payments' })) {
+    expect(topic).toBe('payments')
+    break
+  }
+
   const refused = await client.records.$get({ query: { max_records: 0 } })
   expect(refused.ok ? undefined : [refused.status, (await refused.json()).code]).toEqual([
     400,

@@ -105,6 +105,27 @@ export async function writes(): Promise<void> {
   })
 }
 
+/** A route of mode `auto` that is mounted by `all` is read and streamed as one that is mounted by `get`. */
+export async function autoRoute(): Promise<void> {
+  const route = client[':shop'].auto
+  const param = { shop: 'a' }
+  const read = await route.$get({ param, query: { start: '-10m', topic: 'orders' } })
+  if (!read.ok) {
+    const { code } = await read.json()
+    hold<Same<typeof code, ErrorAnswer['code']>>()
+    return
+  }
+  const { records } = await read.json()
+  for (const record of records) {
+    if (record.error || record.topic !== 'orders') continue
+    hold<Same<typeof record.value, { total: number; at: string }>>()
+  }
+  for await (const record of stream(route, { param })) {
+    if (record.error || record.topic !== 'payments') continue
+    hold<Same<typeof record.value, { paid: boolean; at: string }>>()
+  }
+}
+
 // A handler whose types do not matter.
 export const handler: KafkaConsumeHandler = kafkaConsume({
   bootstrapServers: 'localhost:9092',
