@@ -1,12 +1,19 @@
-/** The processor time of a process that imports the main entry: of the package, as apps have it, and of a checkout. */
+/**
+ * The processor time of a process that imports the main entry: of the package, as apps have it, and of a
+ * checkout. Also the bytes of the packages, and the compiler's time.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { addonPath, currentTarget } from '../../native/addon.ts'
+import { sources } from '../../native/build.ts'
+import { PLATFORMS, targetOf } from '../../native/cross/platforms.ts'
 import { npmTool } from '../../test/support/npm-tool.ts'
 import { run } from '../../test/support/run-program.ts'
 import { type Figure, figure, limited } from '../figure.ts'
 import { alternate, type Statistic, statisticOf } from '../rounds.ts'
 import type { Scenario } from '../scenario.ts'
+import { compileTime, sizes } from './package-cost.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 /** Milliseconds by which importing the main entry may exceed importing Hono. */
@@ -14,12 +21,16 @@ const LIMIT_MS = 40
 
 export const imports: Scenario = {
   name: 'imports',
-  summary: 'processor time of importing the main entry, beside that of Hono, on Bun, Node and Deno',
+  summary:
+    'processor time of importing the main entry, beside that of Hono, on Bun, Node and Deno, and of compiling an app; bytes of the packages',
   async run(bench) {
     // Modules in node_modules find the packages beside them, and Deno takes them for a package.
-    const built = mkdtempSync(join(root, 'node_modules', '.package-'))
+    const parent = mkdtempSync(join(root, 'node_modules', '.package-'))
+    const built = join(parent, 'dist')
     try {
-      await run([process.execPath, 'package/build.ts', built], root)
+      const platform = PLATFORMS.find((one) => targetOf(one) === currentTarget())
+      const addon = ['--platform', platform?.name ?? '', '--addon', addonPath(sources().package)]
+      await run([process.execPath, 'package/build.ts', built, ...addon], root)
       const packaged = pathToFileURL(join(built, 'src/index.js')).href
       const checkout = pathToFileURL(join(root, 'src/index.ts')).href
       const bun = [process.execPath, '--eval']
@@ -45,10 +56,12 @@ export const imports: Scenario = {
         limitedImport('Node 22', of('node'), of('nodeHono')),
         limitedImport('Deno', of('deno'), of('denoHono')),
         figure('import in a checkout, Bun, CPU', 'ms', of('checkout'), of('bunHono')),
+        await compileTime(built, bench),
+        ...(await sizes(built, `${built}-platforms`)),
       ]
       return figures
     } finally {
-      rmSync(built, { recursive: true, force: true })
+      rmSync(parent, { recursive: true, force: true })
     }
   },
 }

@@ -1,6 +1,6 @@
 /** The log of an app that has not configured LogTape, or does so before or after its first request. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppProcess } from '../support/app-process.ts'
 import { npmTool } from '../support/npm-tool.ts'
@@ -69,6 +69,20 @@ test('a configuration after the first request is accepted and takes over', async
   await fetch(`${app.url}/messages`)
   await until(() => app.stdout.includes('OWN '), 'the app’s sink', 15_000)
   expect(app.stderr).toBe(printed)
+}, 120_000)
+
+test("the README's configuration has lines printed by the app's LogTape", async () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const [code = ''] = /(?<=`)configure\(\{[^`]+\}\)(?=`)/.exec(readme) ?? []
+  expect(code).toContain("category: 'hono-kafka-consume'")
+  const imported = "import { configure, getConsoleSink } from '@logtape/logtape'"
+  await using app = await start(`${imported}\nawait ${code}`, '')
+  expect((await fetch(`${app.url}/messages?start=earliest`)).status).toBe(503)
+  await until(
+    () => app.stderr.includes('hono-kafka-consume·cluster'),
+    () => app.stderr,
+  )
+  expect(app.stderr).not.toContain(WARNING)
 }, 120_000)
 
 test.each(['bun', 'deno', 'node22', 'node'] as const)(
