@@ -6,6 +6,7 @@ import { KafkaConsumeError } from '../core/errors.ts'
 import type { Gap } from '../port/kafka.ts'
 import type { PartitionTable } from '../records/cursor.ts'
 import type { RecordsPart } from './pending-records.ts'
+import { hasStalled, stalledError } from './stalled-read.ts'
 import type { Subscription } from './subscription.ts'
 import { UNLIMITED } from './subscription-setup.ts'
 import { sortFromNewest, sortFromOldest, type TimedRecord } from './time-order.ts'
@@ -58,8 +59,6 @@ const MAX_ROUND_BYTES = 16 * 1024 * 1024
 const SEARCH_MS = 1_500
 /** Milliseconds after which such a search ends in any case. */
 const MAX_SEARCH_MS = 10_000
-/** Milliseconds without a record, although there are records, after which Kafka counts as stalled. */
-const STALL_MS = 10_000
 /** Records of one take: enough to make a take cheap. */
 const TAKE_LIMITS = { records: 1_000, bytes: 1024 * 1024 }
 
@@ -322,11 +321,6 @@ class ReadRound {
 /** Waits for records that Kafka is known to have. A filter may pass none for long. */
 async function waitFor(subscription: Subscription, since: number): Promise<void> {
   if (subscription.hasEnded) return
-  if (performance.now() - since > STALL_MS) {
-    throw new KafkaConsumeError(
-      'KAFKA_TIMEOUT',
-      'Cannot read from Kafka: Kafka did not answer in time',
-    )
-  }
+  if (hasStalled(since)) throw stalledError()
   await subscription.wait(100)
 }

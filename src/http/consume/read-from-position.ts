@@ -1,11 +1,8 @@
-import { KafkaConsumeError } from '../../core/errors.ts'
+import { hasStalled, stalledError } from '../../feed/stalled-read.ts'
 import type { Subscription } from '../../feed/subscription.ts'
 import type { Gap, RecordLimits } from '../../port/kafka.ts'
 import { type AnswerMemory, tooManyAnswers } from '../response/answer-budget.ts'
 import type { Slice } from '../response/body.ts'
-
-/** Milliseconds without a record, although there are records, after which Kafka counts as stalled. */
-const STALL_MS = 10_000
 
 /** Milliseconds that the filter of one request may take: the next page continues with the rest. */
 const FILTER_TIME_MS = 1_000
@@ -135,12 +132,9 @@ class BoundedRead implements PositionRead {
     const left = this.#until - performance.now()
     if (isAtEnd && left <= 0) return true
     // Before the end there are records to come: the timeout for a first record does not apply.
-    if (left >= -STALL_MS) return false
+    if (!hasStalled(this.#until)) return false
     if (hasRecords) return true
-    throw new KafkaConsumeError(
-      'KAFKA_TIMEOUT',
-      'Cannot read from Kafka: Kafka did not answer in time',
-    )
+    throw stalledError()
   }
 
   #hasMoved(): boolean {
