@@ -18,14 +18,15 @@ export interface WatchedMember {
 /**
  * Compares from time to time what a member of a group has read with what Kafka has.
  *
- * A partition that stands still is not found while other partitions have a backlog without an end, and
- * clients poll more slowly than Kafka's client fetches: no read then takes all that the client has, and
- * every check starts afresh. From outside, such a partition looks like a healthy one. Its records may wait
- * in the client's queue, whose bytes the client does not tell. Or its broker may not have been asked:
- * brokers are asked only while the queue has room, a pause empties the queue, and the broker of the
- * backlog may fill it again first. To replace the member on a guess would throw away what it has fetched,
- * and change nothing. The partition is found once a read takes all records; its lag shows before
- * (`hono_kafka_group_lag_records`).
+ * Known limit: a stalled partition is not detected while another partition has an endless backlog, and
+ * clients poll more slowly than Kafka's client fetches. No read then takes all that the client has, and
+ * each check begins again, since the stalled partition cannot be told from a healthy one:
+ * - Its records may wait in the client's queue, whose bytes the client does not tell.
+ * - Its broker may not have been asked. Brokers are asked only while the queue has room, a pause empties
+ *   the queue, and the broker of the backlog may fill it again first.
+ *
+ * Replacing the member on a guess would throw away what it has fetched, and change nothing. The partition is
+ * detected once a read takes all records. Its lag shows before (`hono_kafka_group_lag_records`).
  */
 export class MemberProgress {
   readonly #watched: WatchedMember

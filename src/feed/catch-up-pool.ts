@@ -6,9 +6,12 @@ import type { SharedPlaces } from '../port/threads.ts'
 const RETRY_MS = 20
 /** Attempts after which other threads are asked again. */
 const RETRIES_PER_ASK = 5
-/** Attempts for which a free place is left to a thread that has waited longer: one that is blocked does not take it. */
+/**
+ * Attempts for which a free place is left to a thread that has waited longer. A thread that is blocked does
+ * not take it.
+ */
 const RETRIES_FOR_OTHERS = 10
-/** Milliseconds that other threads may take to leave a place: to close a consumer takes longer on a busy machine. */
+/** Milliseconds that other threads may take to leave a place: they close a consumer first. */
 const OTHERS_MS = 1_000
 
 /** A catch-up read that is paused, since its client takes nothing now. */
@@ -27,12 +30,14 @@ interface WaitingStream {
 /**
  * The consumers of catch-up reads, up to a limit.
  *
- * Overflow policy: a request waits for a consumer that is being closed. Where there is none, a consumer that
- * is suspended for a next page gives way first, then the read that has been paused the longest. When there
- * is neither, a new request is refused with TOO_MANY_CATCH_UP_READS. An
- * open stream waits in turn instead, since its client would lose its place. Where several threads share
- * the limit, each asks the others to let a read give way before it refuses one, and a place goes to the
- * stream that has waited the longest, whichever thread it is of.
+ * Overflow policy, at the limit:
+ * 1. A request waits for a consumer that is being closed.
+ * 2. Else a consumer that is suspended for a next page gives way.
+ * 3. Else the read that has been paused the longest gives way.
+ * 4. Else other threads that share the limit are asked to let one of their reads give way.
+ * 5. Else a new request is refused with TOO_MANY_CATCH_UP_READS. An open stream waits instead, since its
+ *    client would lose its place. The next place goes to the stream that has waited the longest, in
+ *    whichever thread.
  */
 export class CatchUpPool {
   readonly #cluster: KafkaCluster

@@ -55,11 +55,12 @@ export class FilterPass {
   }
 
   /** Whether all records of the batch were tested. */
-  get isThrough(): boolean {
-    return this.#next >= this.#in.length
+  get isDone(): boolean {
+    return this.#next >= this.#presentBatch().length
   }
 
-  get #in(): EncodedBatch {
+  /** @throws Error when there is no batch. */
+  #presentBatch(): EncodedBatch {
     if (!this.#batch) throw new Error('Cannot filter records: there is no batch')
     return this.#batch
   }
@@ -76,7 +77,7 @@ export class FilterPass {
    * @returns Whether a record passes that is not selected yet.
    */
   advance(vector: Float64Array): boolean {
-    const batch = this.#in
+    const batch = this.#presentBatch()
     if (this.#filter.isQuick && isSmall(batch)) {
       this.#test(batch, batch.length, vector)
       return this.#passing.length > 0
@@ -101,7 +102,12 @@ export class FilterPass {
    */
   select(cursor: Cursor): EncodedBatch {
     const passing = new Set(this.#passing)
-    const selected = this.#in.select(this.#begin, cursor, (i) => passing.has(i), this.#next)
+    const selected = this.#presentBatch().select(
+      this.#begin,
+      cursor,
+      (i) => passing.has(i),
+      this.#next,
+    )
     this.#passing = []
     this.#begin = this.#next
     return selected
@@ -126,7 +132,7 @@ export async function filterInTurns(
 ): Promise<EncodedBatch> {
   const pass = new FilterPass(filter)
   pass.start(batch)
-  while (!pass.isThrough) {
+  while (!pass.isDone) {
     await filterTurns.whenDone(() => void pass.advance(cursor.vector))
     signal.throwIfAborted()
   }

@@ -213,7 +213,7 @@ export class PendingRecords {
     const batch = pass?.batch
     if (!pass || !batch) return
     const hasFound = pass.advance(this.cursor.vector)
-    const isOver = pass.isThrough && isInStep
+    const isOver = pass.isDone && isInStep
     if (hasFound) {
       const passing = pass.select(this.cursorAhead())
       if (isOver) passing.to.set(batch.to)
@@ -225,7 +225,7 @@ export class PendingRecords {
     } else {
       pass.select(this.cursor)
     }
-    if (pass.isThrough) pass.stop()
+    if (pass.isDone) pass.stop()
   }
 
   /** Takes a gap or records that are at hand, and moves the cursor behind them. */

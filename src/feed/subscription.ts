@@ -24,8 +24,8 @@ import {
  * One subscriber's way through a feed, from its cursor on: in the ring buffer when that goes back far
  * enough, otherwise in a catch-up read until it has caught up with the ring buffer.
  *
- * Pulling: {@link take} gives what is at hand. When nothing is, {@link fill} reads on, and tells
- * whether there is something now. When there is not, {@link wait} or a listener tells when to go on.
+ * Pulling: {@link take} returns buffered records. If there are none, call {@link fill}. If that returns
+ * false, {@link wait} or a listener says when to try again.
  *
  * Entering the ring buffer: the subscription goes on at the newest batch that begins at or below its
  * cursor in all partitions, and skips records below the cursor. Until the batches have caught up with
