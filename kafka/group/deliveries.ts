@@ -255,7 +255,7 @@ export class GroupDelivery implements Delivery {
     this.#sink = sink
   }
 
-  get records(): readonly KafkaRecord[] {
+  decodeRecords(): readonly KafkaRecord[] {
     this.#sink.used(undefined)
     this.#records ??= this.runs.flatMap(({ range: { owned, block, begin, end } }) =>
       Array.from({ length: end - begin }, (_, index) => block.record(begin + index, owned)),

@@ -1,17 +1,9 @@
 /** The errors of calls to a group, apart from those of Kafka's client. */
 import { KafkaConsumeError } from '../../src/core/errors.ts'
-import type { ClientError } from '../client/errors.ts'
+import { type ClientError, FATAL } from '../client/errors.ts'
 
-/** librdkafka's `rd_kafka_resp_err_t`. */
-const FATAL = -150
+/** The protocol's FENCED_INSTANCE_ID. */
 const FENCED = 82
-
-export function closing(): KafkaConsumeError {
-  return new KafkaConsumeError(
-    'SHUTTING_DOWN',
-    'Cannot read as a group: the server is shutting down',
-  )
-}
 
 export function joinTimedOut(milliseconds: number): KafkaConsumeError {
   return new KafkaConsumeError(

@@ -1,7 +1,7 @@
 import {
   asKafkaConsumeError,
-  type ErrorCode,
   type KafkaConsumeError,
+  shuttingDownError,
 } from '../../src/core/errors.ts'
 import { logOf } from '../../src/core/log.ts'
 import { Signal } from '../../src/core/signal.ts'
@@ -16,7 +16,7 @@ import type {
   PollLimits,
 } from '../../src/port/kafka.ts'
 import { type DeliverySink, GroupDelivery, ReadyRecords, type RecordRange } from './deliveries.ts'
-import { closing, explainFenced, joinTimedOut } from './group-errors.ts'
+import { explainFenced, joinTimedOut } from './group-errors.ts'
 import type { GroupHost } from './group-host.ts'
 import { GroupMember } from './member.ts'
 import { MemberChecks, Stall } from './member-checks.ts'
@@ -89,7 +89,7 @@ export class Group implements GroupSession {
   /** When partitions last answered, or the group was joined; in `performance.now()`'s time. */
   #readyAt = 0
   /** The code of the error that was logged last: retries do not log it again. */
-  #reportedError: ErrorCode | undefined
+  #reportedError: KafkaConsumeError['code'] | undefined
   #requeued = 0
   #rebuilt = 0
   /** Ends the read that is under way. */
@@ -130,7 +130,7 @@ export class Group implements GroupSession {
   async #readySoon(signal?: AbortSignal): Promise<void> {
     const until = performance.now() + JOIN_TIMEOUT_MS
     while (!this.#member.isReady) {
-      if (this.#isClosing) throw closing()
+      if (this.#isClosing) throw shuttingDownError('read as a group')
       if (this.#failure) throw this.#failure
       signal?.throwIfAborted()
       if (performance.now() > until) throw joinTimedOut(JOIN_TIMEOUT_MS)
@@ -139,14 +139,14 @@ export class Group implements GroupSession {
   }
 
   pollNow(limits: PollLimits): Delivery | undefined {
-    const mustWait = this.#isClosing || this.#failure || this.#polls.first
-    if (mustWait || !this.#isEnoughReady(limits) || this.#member.isUnconfirmed) return undefined
+    if (this.#isClosing || this.#failure || this.#polls.first) return undefined
+    if (!this.#isEnoughReady(limits) || this.#member.confirmIfSuspended()) return undefined
     this.#markUsed()
     return this.#deliver(limits)
   }
 
   poll(limits: PollLimits, leaving?: LeavingClient): Promise<Delivery> {
-    if (this.#isClosing) return Promise.reject(closing())
+    if (this.#isClosing) return Promise.reject(shuttingDownError('read as a group'))
     if (this.#failure) return Promise.reject(this.#failure)
     const delivery = this.#polls.add(limits, leaving?.signal)
     this.#markUsed()
@@ -184,7 +184,7 @@ export class Group implements GroupSession {
   async close(): Promise<void> {
     this.#isClosing = true
     this.#endRest?.()
-    this.#polls.reject(closing())
+    this.#polls.reject(shuttingDownError('read as a group'))
     this.#signal.end()
     this.#wanted.end()
     await this.#loop
@@ -286,8 +286,8 @@ export class Group implements GroupSession {
 
   /** Whether another member still has the instance id: joining now would fence it in turn. */
   #isInstanceTaken(): Promise<boolean> {
-    const { groupId: group } = this.#options
     return this.#host.isInstanceTaken().catch((error) => {
+      const { groupId: group } = this.#options
       log.debug('Cannot ask for the members of {group}: {error}', { group, error })
       return true
     })
@@ -350,7 +350,7 @@ export class Group implements GroupSession {
   }
 
   #serve(): void {
-    if (this.#member.isUnconfirmed) return
+    if (this.#member.confirmIfSuspended()) return
     for (let poll = this.#polls.first; poll; poll = this.#polls.first) {
       if (this.#ready.length > 0) {
         if (!this.#isEnoughReady(poll.limits)) return

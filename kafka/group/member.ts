@@ -190,11 +190,11 @@ export class GroupMember implements WatchedMember {
   }
 
   /**
-   * Whether records must wait until Kafka has confirmed the membership, since the process was suspended
-   * or blocked. Other members may have the partitions by now. The client learns of that only from its
-   * next heartbeat, and clients that have waited would get records that others have delivered.
+   * Asks Kafka to confirm the membership where the process was suspended or blocked: other members may have
+   * the partitions by now, which the client learns only from its next heartbeat.
+   * @returns Whether records must wait, since others may have delivered them.
    */
-  get isUnconfirmed(): boolean {
+  confirmIfSuspended(): boolean {
     const now = performance.now()
     const isLate = now - this.#seenAt > SUSPENDED_MS
     this.#seenAt = now

@@ -325,11 +325,12 @@ export class Feed {
   }
 
   /**
-   * Stands for what can be read now: another object when that has changed, undefined while it is not
-   * known, as while no live consumer follows. Asking for it postpones the idle timeout, as a subscriber
-   * would.
+   * Asks for what can be read now, which postpones the idle timeout, as a subscriber would.
+   *
+   * @returns Another object when that has changed; undefined while it is not known, as while no live
+   * consumer follows.
    */
-  get version(): object | undefined {
+  askVersion(): object | undefined {
     const liveConsumer = this.#followed?.liveConsumer
     if (!liveConsumer?.isFollowing) return undefined
     this.#subscribers.touch()

@@ -155,7 +155,7 @@ export interface RecordLimits {
 
 /** Limits of one poll as the group, and the use of its delivery, which another thread must know beforehand. */
 export interface PollLimits extends RecordLimits {
-  /** Whether {@link Delivery.records} and {@link Delivery.partitions} will be asked for. Default: unknown. */
+  /** Whether {@link Delivery.decodeRecords} and {@link Delivery.partitions} will be asked for. Default: unknown. */
   readonly wantsRecords?: boolean | undefined
   /** Whether {@link Delivery.runs} will be asked for. Default: unknown. */
   readonly wantsRuns?: boolean | undefined
@@ -178,8 +178,11 @@ export interface Delivery {
   readonly bytes: number
   /** The records by partition, in the order of the delivery. */
   readonly runs: readonly DeliveredRun[]
-  /** The records as objects, made when they are asked for: {@link encode} costs less. */
-  readonly records: readonly KafkaRecord[]
+  /**
+   * The records as objects: {@link encode} costs less. Later reads of the group then make no JSON ahead, until
+   * {@link encode} is called again.
+   */
+  decodeRecords(): readonly KafkaRecord[]
   /** Offsets that the group has missed since the last delivery. Each gap goes to one client. */
   readonly gaps: readonly Gap[]
   readonly partitions: readonly PartitionState[]

@@ -183,7 +183,7 @@ function sentDelivery(
     bytes,
     body,
     ...(gaps.length > 0 && { gaps }),
-    ...(wantsRecords && { records: delivery.records, partitions: delivery.partitions }),
+    ...(wantsRecords && { records: delivery.decodeRecords(), partitions: delivery.partitions }),
     ...(wantsRuns && { runs: delivery.runs.map(sentRun) }),
   }
 }

@@ -58,7 +58,7 @@ export class RemoteDelivery implements Delivery {
     return this.#wanted('runs', 'wantsRuns')
   }
 
-  get records(): readonly KafkaRecord[] {
+  decodeRecords(): readonly KafkaRecord[] {
     return this.#wanted('records', 'wantsRecords')
   }
 

@@ -60,7 +60,7 @@ test.each(['classic', 'consumer'] as const)(
     await until(
       async () => {
         const delivery = await first.poll({ maxRecords: 500, maxBytes: 1e6, timeout: 500 })
-        for (const { value } of delivery.records) seen.add(String(value))
+        for (const { value } of delivery.decodeRecords()) seen.add(String(value))
         delivery.ack()
         return seen.size === records.length
       },
@@ -95,7 +95,9 @@ test(
     const poll = async (maxRecords = 100) => {
       const delivery = await group.poll({ maxRecords, maxBytes: 1e6, timeout: 500 })
       came.push(
-        ...delivery.records.map(({ value }) => new TextDecoder().decode(value ?? undefined)),
+        ...delivery
+          .decodeRecords()
+          .map(({ value }) => new TextDecoder().decode(value ?? undefined)),
       )
       return delivery
     }

@@ -53,7 +53,8 @@ class GroupClient implements AsyncDisposable {
   async poll(maxRecords = 500): Promise<void> {
     const delivery = await this.session.poll({ maxRecords, maxBytes: 1e6, timeout: 500 })
     const decoder = new TextDecoder()
-    for (const { value } of delivery.records) this.values.push(decoder.decode(value ?? undefined))
+    for (const { value } of delivery.decodeRecords())
+      this.values.push(decoder.decode(value ?? undefined))
     delivery.ack()
   }
 

@@ -45,7 +45,7 @@ class FakeMember implements GroupSession {
       length: records.length,
       bytes: 0,
       runs: [],
-      records,
+      decodeRecords: () => records,
       encode: () => new Uint8Array(),
       gaps: [],
       partitions: [],

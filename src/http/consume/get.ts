@@ -82,7 +82,7 @@ function parseGet(c: Context, route: Route): PageRequest {
 const NAMES_POSITION = /[?&](?:cursor|start)=/
 
 function findCached(c: Context, route: Route): CachedResponse | undefined {
-  const { version } = route
+  const version = route.askVersion()
   const isPlain = isAnonymous(clientOf(c)) && !c.req.header('If-None-Match')
   return version && isPlain ? route.responseCache.find(version, c) : undefined
 }

@@ -72,7 +72,7 @@ export class GroupPoll {
 
   /** The records that the client is to get. */
   get records(): readonly ProcessedRecord[] {
-    return this.#processed ?? this.delivery.records
+    return this.#processed ?? this.delivery.decodeRecords()
   }
 
   /**
@@ -189,7 +189,7 @@ async function process(
   if (memory && !memory.resize(delivery.bytes)) throw tooManyAnswers()
   if (hasWaited && delivery.length > 0) await yieldToSocketEvents()
   const { processor } = route
-  const processed = processor && (await processor.process(delivery.records))
+  const processed = processor && (await processor.process(delivery.decodeRecords()))
   const mustAsk = !runtimeCancelsAnswers || processor
   if (mustAsk && leaving.signal.aborted) {
     throw new KafkaConsumeError('INTERNAL', 'Cannot answer: the client went away')
@@ -206,7 +206,7 @@ async function select(
 ): Promise<readonly ProcessedRecord[]> {
   const table = new PartitionTable(delivery.partitions)
   const filter = filterOf(wanted, client, table)
-  const records = processed ?? delivery.records
+  const records = processed ?? delivery.decodeRecords()
   if (!filter) return records
   const start = () => new Cursor(table, new Float64Array(table.size))
   const all = EncodedBatch.encode(records, start(), route.options.messageDeserializer)

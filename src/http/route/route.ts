@@ -169,10 +169,10 @@ export class Route {
     return this.#membership
   }
 
-  /** See {@link Feed.version}; undefined, too, while records cannot be read. */
-  get version(): object | undefined {
+  /** See {@link Feed.askVersion}; undefined, too, while records cannot be read. */
+  askVersion(): object | undefined {
     if (this.#closed || this.outage()) return undefined
-    return this.#leased?.feed.version
+    return this.#leased?.feed.askVersion()
   }
 
   /** The outage of Kafka, or of a service that processing needs, such as a schema registry. */
