@@ -10,6 +10,7 @@ import {
   reportGap,
   wrongArgument,
 } from './record.ts'
+import { MAX_TIMER_MS } from './retry.ts'
 import { type StreamOptions, stream } from './stream.ts'
 import { type TabMessage, TabPositions } from './tab-group.ts'
 
@@ -30,11 +31,15 @@ export interface SharedStreamOptions<Schemas extends ValueSchemas | undefined = 
 
 /** How long a new leader waits for the positions of the other tabs. */
 const ANSWERS_MS = 200
+/** How long a leader has to answer a ping, at least; a busy page answers late. */
+const PATIENCE_MS = 2_000
+/** Messages that are not the leader's. */
+const OF_FOLLOWERS: ReadonlyArray<TabMessage['type']> = ['join', 'at', 'ping']
 
 /**
  * Like `stream`, for pages that are open in several tabs: the tabs that read one address, with the
- * same filters, share one connection. When the tab that has it is closed, another one goes on where
- * each of the tabs was, without a loss or a repetition.
+ * same filters, share one connection. When the tab that has it is closed, or suspended by the browser,
+ * another one goes on where each of the tabs was, without a loss or a repetition.
  *
  * All of them get what the server sends to the tab that leads: with `headers` or `fetch` name the user
  * by `group`. Tabs share by `BroadcastChannel` and Web Locks. Where a runtime lacks them, this is `stream`.
@@ -47,6 +52,8 @@ export async function* sharedStream<const Schemas extends ValueSchemas | undefin
   url: string | URL,
   options: SharedStreamOptions<Schemas> = {},
 ): AsyncGenerator<RecordBySchema<Schemas>, void, undefined> {
+  const { silenceTimeout = 1 } = options
+  if (!(silenceTimeout > 0)) throw wrongArgument('silenceTimeout must be milliseconds from 1')
   const address = addressOf(url, options, { cursor: undefined })
   address.searchParams.delete('start')
   if (options.group === undefined && (options.headers || options.fetch)) {
@@ -76,13 +83,18 @@ export async function* sharedStream<const Schemas extends ValueSchemas | undefin
 class Tab {
   readonly #address: URL
   readonly #options: SharedStreamOptions<ValueSchemas | undefined>
+  readonly #name: string
   readonly #channel: BroadcastChannel
   readonly #left = new AbortController()
   readonly #positions = new TabPositions()
   readonly #waiting: ReceivedRecord[] = []
   /** The positions that tabs answer a new leader with. */
   #wanted: TabPositions | undefined
-  #isLeader = false
+  /** Ends the reading for all tabs; undefined in a tab that does not lead. */
+  #leading: AbortController | undefined
+  #isInQueue = false
+  /** Until when the leader must be heard of. */
+  #watching: ReturnType<typeof setTimeout> | undefined
   #isTooSlow = false
   #hasEnded = false
   #error: unknown
@@ -92,16 +104,15 @@ class Tab {
     this.#address = address
     this.#options = options
     const { credentials = '', group = '' } = options
-    const name = `hono-kafka-consume ${address} ${credentials} ${group}`
-    this.#channel = new BroadcastChannel(name)
+    this.#name = `hono-kafka-consume ${address} ${credentials} ${group}`
+    this.#channel = new BroadcastChannel(this.#name)
     this.#channel.onmessage = ({ data }) => this.#onMessage(data)
     options.signal?.addEventListener('abort', () => this.#fail(options.signal?.reason), {
       signal: this.#left.signal,
     })
     this.#send({ type: 'join' })
-    navigator.locks
-      .request(name, { signal: this.#left.signal }, () => this.#lead())
-      .catch((error: unknown) => this.#fail(error))
+    this.#joinQueue()
+    this.#watch()
   }
 
   /** Whether there are no more records before the end that the tabs have given. */
@@ -127,21 +138,72 @@ class Tab {
 
   leave(): void {
     this.#left.abort()
+    clearTimeout(this.#watching)
     this.#channel.close()
+  }
+
+  /** Leads when the tabs before this one have left. */
+  #joinQueue(): void {
+    this.#isInQueue = true
+    const lead = () => {
+      this.#isInQueue = false
+      return this.#lead()
+    }
+    navigator.locks
+      .request(this.#name, { signal: this.#left.signal }, lead)
+      .catch((error: unknown) => this.#onLockError(error))
+  }
+
+  /**
+   * Leads in place of a leader that does not answer: a tab that its browser suspends keeps its lock, and
+   * the others would wait for it in vain. The suspended tab finds the messages in its queue when it goes on.
+   */
+  #takeOver(): void {
+    navigator.locks
+      .request(this.#name, { steal: true }, () => this.#lead())
+      .catch((error: unknown) => this.#onLockError(error))
+  }
+
+  #onLockError(error: unknown): void {
+    if (!this.#leading) {
+      this.#fail(error)
+      return
+    }
+    // Another tab has taken over.
+    this.#leading.abort()
+    this.#leading = undefined
+    if (!this.#isInQueue) this.#joinQueue()
+    this.#watch()
+  }
+
+  /** Waits for the next sign of the leader. Shares at random keep tabs from acting all at once. */
+  #watch(): void {
+    clearTimeout(this.#watching)
+    if (this.#leading || this.#left.signal.aborted) return
+    const { silenceTimeout = 30_000 } = this.#options
+    const silence = Math.min(silenceTimeout * (1 + Math.random() / 4), MAX_TIMER_MS)
+    this.#watching = setTimeout(() => {
+      this.#send({ type: 'ping' })
+      const patience = PATIENCE_MS * (1 + Math.random())
+      this.#watching = setTimeout(() => this.#takeOver(), patience)
+    }, silence)
   }
 
   /** Reads for all tabs, from the earliest position of any, until this tab leaves. */
   async #lead(): Promise<void> {
     // The leader has told how the stream ended, and let go of the lock.
     if (this.#hasEnded || this.#error !== undefined) return
-    const { signal } = this.#left
-    this.#wanted = new TabPositions()
-    if (this.#positions.cursor) this.#wanted.moveBack(this.#positions.cursor)
+    const leading = new AbortController()
+    this.#leading = leading
+    clearTimeout(this.#watching)
+    const signal = AbortSignal.any([this.#left.signal, leading.signal])
+    const wanted = new TabPositions()
+    this.#wanted = wanted
+    if (this.#positions.cursor) wanted.moveBack(this.#positions.cursor)
     this.#send({ type: 'ask' })
     await new Promise((resolve) => setTimeout(resolve, ANSWERS_MS))
-    const { cursor } = this.#wanted
+    const { cursor } = wanted
     this.#wanted = undefined
-    this.#isLeader = true
     const { schema: _, ...options } = this.#options
     const own: ReceiveOptions<undefined> = {
       ...options,
@@ -157,6 +219,8 @@ class Tab {
       this.#tell({ type: 'end' })
     } catch (error) {
       if (!signal.aborted) this.#tell({ type: 'failed', error: reportOf(error) })
+    } finally {
+      if (this.#leading === leading) this.#leading = undefined
     }
   }
 
@@ -173,9 +237,10 @@ class Tab {
 
   #onMessage(message: TabMessage): void {
     const { cursor } = this.#positions
+    if (!OF_FOLLOWERS.includes(message.type)) this.#watch()
     switch (message.type) {
       case 'join':
-        if (!this.#isLeader || !cursor) break
+        if (!this.#leading || !cursor) break
         this.#send({ type: 'open' })
         this.#send({ type: 'cursor', cursor })
         break
@@ -184,6 +249,9 @@ class Tab {
         break
       case 'at':
         this.#wanted?.moveBack(message.cursor)
+        break
+      case 'ping':
+        if (this.#leading) this.#send({ type: 'alive' })
         break
       case 'record':
         this.#onRecord(message.record)

@@ -12,6 +12,10 @@ export type TabMessage =
   | { readonly type: 'ask' }
   /** and each tab answers. */
   | { readonly type: 'at'; readonly cursor: string }
+  /** A tab that has heard nothing of the leader for long asks whether it runs, */
+  | { readonly type: 'ping' }
+  /** and the leader answers. */
+  | { readonly type: 'alive' }
   /** Messages of the leader about its stream. */
   | { readonly type: 'record'; readonly record: ReceivedRecord }
   | { readonly type: 'gap'; readonly gap: Gap }

@@ -24,10 +24,14 @@ export class OpenAnswer {
       start: (controller) => {
         this.#controller = controller
       },
+      cancel: () => {
+        this.#controller = undefined
+      },
     }),
     { headers: EVENTS },
   )
 
+  /** A client that has left gets nothing, without an error. */
   write(text: string): void {
     this.#controller?.enqueue(new TextEncoder().encode(text))
   }

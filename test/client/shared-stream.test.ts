@@ -1,18 +1,20 @@
 /** `sharedStream` of the package's client in one process, whose loops stand for tabs of a browser. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { type SharedStreamOptions, sharedStream } from '../../src/client/index.ts'
-import { TabLocks } from '../support/tab-locks.ts'
-import { until, within } from '../support/wait.ts'
+import { TabChannel, TabLocks } from '../support/tabs.ts'
+import { sleep, until, within } from '../support/wait.ts'
 import { event, OpenAnswer } from './answers.ts'
 
 let server: Bun.Server<undefined>
 let answer: (request: Request) => Response
 let requests: URLSearchParams[]
 let locks: TabLocks
+let channels: Disposable
 
 beforeEach(() => {
   requests = []
   locks = new TabLocks()
+  channels = TabChannel.install()
   server = Bun.serve({
     port: 0,
     hostname: '127.0.0.1',
@@ -25,6 +27,7 @@ beforeEach(() => {
 })
 afterEach(async () => {
   locks[Symbol.dispose]()
+  channels[Symbol.dispose]()
   await server.stop(true)
 })
 
@@ -112,3 +115,53 @@ describe('tabs that read by headers', () => {
     expect(requests).toHaveLength(0)
   })
 })
+
+test('tabs go on without a leader that is suspended, which loses and repeats nothing when it goes on', async () => {
+  const connections: OpenAnswer[] = []
+  const given: Array<string | null> = []
+  answer = ({ url }) => {
+    const connection = new OpenAnswer()
+    connections.push(connection)
+    given.push(new URL(url).searchParams.get('cursor'))
+    if (connections.length === 1) connection.write(CURSOR)
+    return connection.response
+  }
+  const options = { silenceTimeout: 1_000 }
+  const leader = new Tab(options)
+  await until(() => leader.hasPosition, 'the position of the leader')
+  const [channel] = TabChannel.all
+  const tabs = [leader, new Tab(options), new Tab(options)]
+  await until(() => tabs.every(({ hasPosition }) => hasPosition), 'the position of each tab')
+  connections[0]?.write(event(0))
+  await until(() => tabs.every(({ offsets }) => offsets.length === 1), 'the first record')
+
+  channel?.suspend()
+  // The server goes on sending to the leader, which does not pass anything on.
+  const heartbeat = setInterval(() => connections[0]?.write(': \n\n'), 200)
+  await until(() => connections.length === 2, 'another connection', 15_000)
+  clearInterval(heartbeat)
+  expect(given).toEqual([null, 'orders:0=1'])
+  connections[1]?.write(event(1) + event(2))
+  await until(() => tabs.slice(1).every(({ offsets }) => offsets.length === 3), 'the records')
+  channel?.resume()
+  await until(() => leader.offsets.length === 3, 'the records of the former leader')
+  connections[1]?.write(event(3))
+  await until(() => tabs.every(({ offsets }) => offsets.length === 4), 'a further record')
+  for (const { offsets } of tabs) expect(offsets).toEqual([0, 1, 2, 3])
+  expect(connections).toHaveLength(2)
+  for (const tab of tabs) tab.leave()
+}, 30_000)
+
+test('a leader that has nothing to tell is left in its place', async () => {
+  const connection = new OpenAnswer()
+  answer = () => connection.response
+  const options = { silenceTimeout: 1_000 }
+  const tabs = [new Tab(options), new Tab(options), new Tab(options)]
+  const heartbeat = setInterval(() => connection.write(': \n\n'), 200)
+  connection.write(CURSOR)
+  // Beyond the time in which a follower replaces a leader that does not answer.
+  await sleep(6_000)
+  clearInterval(heartbeat)
+  expect(requests).toHaveLength(1)
+  for (const tab of tabs) tab.leave()
+}, 30_000)

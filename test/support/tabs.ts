@@ -1,4 +1,4 @@
-/** Web Locks as browsers have them, for runtimes that lack them: one holder per name, in turn. */
+/** Web Locks and channels between tabs as browsers have them, for one process whose loops stand for tabs. */
 
 type Callback = () => Promise<unknown>
 
@@ -67,5 +67,61 @@ export class TabLocks implements Disposable {
       }
       request.callback().then(request.resolve, request.reject).finally(end)
     })
+  }
+}
+
+/** A `BroadcastChannel` whose tab can be suspended: its messages wait then, in both directions. */
+export class TabChannel {
+  /** The open channels, the oldest one first. */
+  static all: TabChannel[] = []
+  onmessage: ((event: { readonly data: unknown }) => void) | null = null
+  readonly #name: string
+  #waiting: Array<() => void> | undefined
+
+  constructor(name: string) {
+    this.#name = name
+    TabChannel.all.push(this)
+  }
+
+  /** Stands in for `BroadcastChannel` until it is disposed. */
+  static install(): Disposable {
+    const before = globalThis.BroadcastChannel
+    TabChannel.all = []
+    globalThis.BroadcastChannel = TabChannel as never
+    return {
+      [Symbol.dispose]: () => {
+        globalThis.BroadcastChannel = before
+      },
+    }
+  }
+
+  postMessage(data: unknown): void {
+    const others = TabChannel.all.filter((one) => one !== this && one.#name === this.#name)
+    this.#whenAwake(() => {
+      for (const other of others) {
+        const copy = structuredClone(data)
+        setTimeout(() => other.#whenAwake(() => other.onmessage?.({ data: copy })))
+      }
+    })
+  }
+
+  close(): void {
+    TabChannel.all = TabChannel.all.filter((one) => one !== this)
+    this.onmessage = null
+  }
+
+  suspend(): void {
+    this.#waiting = []
+  }
+
+  resume(): void {
+    const waiting = this.#waiting ?? []
+    this.#waiting = undefined
+    for (const act of waiting) act()
+  }
+
+  #whenAwake(act: () => void): void {
+    if (this.#waiting) this.#waiting.push(act)
+    else act()
   }
 }
