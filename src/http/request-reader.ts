@@ -147,6 +147,10 @@ export interface KafkaReader<Received extends AnyRecord = ConsumedRecord> {
    * by `commit`. They go to the next client after `requeue`, or when the handler throws. With
    * `commitStrategy: 'off'` only `commit` commits them.
    *
+   * A poll that waits when the handler ends gets no records, and a later one throws. To wait for
+   * something else at once, abort `signal` instead of leaving the poll: until the handler ends, a poll
+   * takes records that are committed with the others.
+   *
    * @throws KafkaConsumeError
    */
   poll(limits?: ReadLimits): Promise<PolledRecords<Received>>
@@ -168,6 +172,14 @@ export interface KafkaReader<Received extends AnyRecord = ConsumedRecord> {
 /** The most records and bytes that a handler's stream takes at once. */
 const STREAM_LIMITS = { records: 500, bytes: 1024 * 1024 }
 
+/** The result of a poll whose handler has ended. */
+const NOTHING_POLLED: PolledRecords<AnyRecord> = {
+  records: [],
+  gaps: [],
+  commit: () => {},
+  requeue: () => {},
+}
+
 const log = logOf('reader')
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -178,6 +190,8 @@ export class RequestReader implements KafkaReader<AnyRecord> {
   readonly #c: Context
   readonly #validator: RecordValidator | undefined
   readonly #deliveries: Delivery[] = []
+  /** Aborts when the handler has ended. */
+  readonly #ended = new AbortController()
   /** Reads in progress. */
   #reads = 0
 
@@ -188,33 +202,57 @@ export class RequestReader implements KafkaReader<AnyRecord> {
     this.#validator = validator
   }
 
-  /** Called when the handler has ended: its records are acked, or requeued if it failed. */
+  /**
+   * Called when the handler has ended: its records are acked, or requeued if it failed. Polls that it has
+   * not awaited end without records, because nobody would ack these.
+   */
   settle(failed: boolean): void {
+    this.#ended.abort()
     for (const delivery of this.#deliveries) failed ? delivery.requeue() : delivery.ack()
   }
 
-  async poll(limits: ReadLimits = {}) {
+  async poll(limits: ReadLimits = {}): Promise<PolledRecords<AnyRecord>> {
+    const ended = this.#ended.signal
+    if (ended.aborted) {
+      throw new KafkaConsumeError(
+        'INTERNAL',
+        'Cannot poll: the handler has ended, which commits or requeues what it has polled',
+      )
+    }
     const client = clientOf(this.#c)
     assertMayUseGroup(client, this.#route.hasClientGroups)
-    const { group, delivery, taken } = await this.#traced('group', async (trace) => {
+    const signal = AbortSignal.any([limits.signal ?? this.#c.req.raw.signal, ended])
+    const polled = await this.#traced('group', async (trace) => {
       const group = await this.#route.group(client)
-      const { delivery, records } = await pollGroup(group, this.#route, {
-        client,
-        wanted: undefined,
-        limits: { ...withDefaults(limits), wantsRecords: true, wantsRuns: true },
-        leaving: { signal: limits.signal ?? this.#c.req.raw.signal },
-      })
-      trace?.addRecords(records)
-      return { group, delivery, taken: records }
+      try {
+        const { delivery, records } = await pollGroup(group, this.#route, {
+          client,
+          wanted: undefined,
+          limits: { ...withDefaults(limits), wantsRecords: true, wantsRuns: true },
+          leaving: { signal },
+        })
+        trace?.addRecords(records)
+        return { group, delivery, taken: records }
+      } catch (error) {
+        if (ended.aborted) return undefined
+        throw error
+      }
     })
+    if (!polled) return NOTHING_POLLED
+    const { group, delivery, taken } = polled
+    const records = await this.#polled(taken).catch((error) => {
+      // The handler may catch the error: its end must not ack records that it never got.
+      delivery.requeue()
+      throw error
+    })
+    if (ended.aborted) {
+      delivery.requeue()
+      return NOTHING_POLLED
+    }
     this.#deliveries.push(delivery)
     this.#route.statistics.gaps += delivery.gaps.length
     return {
-      records: await this.#polled(taken).catch((error) => {
-        // The handler may catch the error: its end must not ack records that it never got.
-        delivery.requeue()
-        throw error
-      }),
+      records,
       gaps: delivery.gaps,
       commit: () => {
         if (this.#route.options.commitStrategy === 'off') this.#commit(group, delivery)

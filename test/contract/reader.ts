@@ -1,6 +1,6 @@
 import { describe, expect, spyOn, test } from 'bun:test'
 import { Hono } from 'hono'
-import { type KafkaReaderEnv, type KafkaReaderMiddleware, kafkaReader } from '../../src/index.ts'
+import { type KafkaReader, type KafkaReaderEnv, type KafkaReaderMiddleware, kafkaReader } from '../../src/index.ts'
 import { throwingApp } from '../runtimes/throwing.ts'
 import { uniqueName } from '../support/names.ts'
 import { places, range, type Target } from '../support/route.ts'
@@ -16,6 +16,10 @@ class Behind implements AsyncDisposable {
   /** How many records loops over streams have taken, and how many loops have ended. */
   taken = 0
   ended = 0
+  /** How polls ended that their handler did not wait for: with so many records, or an error. */
+  readonly left: Array<number | string> = []
+  /** The reader of the last such handler. */
+  reader: KafkaReader | undefined
 
   constructor(target: Target, topic: string) {
     this.middleware = kafkaReader({
@@ -36,6 +40,17 @@ class Behind implements AsyncDisposable {
       if (then === 'requeue') requeue()
       if (then === 'commit') commit()
       return c.json(records)
+    })
+    app.get('/left/:then', async (c) => {
+      const polled = c.var.kafka.poll({ timeout: 60_000 })
+      void polled.then(
+        ({ records }) => this.left.push(records.length),
+        (error: Error) => this.left.push(error.message),
+      )
+      await Promise.race([polled, sleep(500)])
+      this.reader = c.var.kafka
+      if (c.req.param('then') === 'throw') throw new Error('the handler failed')
+      return c.text('did not wait')
     })
     app.get('/read', async (c) => c.json(await c.var.kafka.read({ start: 'earliest' })))
     app.get('/wait', async (c) => c.json(await c.var.kafka.read({ timeout: Infinity })))
@@ -153,6 +168,32 @@ export function describeReader(target: () => Target): void {
       expect((await reading).records.length).toBeGreaterThan(0)
       // Node's and Bun's timers hold 31 bits: a longer time fires at once, and the read would spin.
       for (const [, delay = 0] of timers.mock.calls) expect(delay).toBeLessThan(2 ** 31)
+    })
+
+    test('a poll that outlives its handler takes no records', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using behind = new Behind(target(), topic)
+      for (const [then, status] of [
+        ['return', 200],
+        ['throw', 500],
+      ]) {
+        expect((await behind.fetch(`/left/${then}`)).status).toBe(status as number)
+      }
+      await until(() => behind.left.length === 2, 'both polls to end')
+      expect(behind.left).toEqual([0, 0])
+      const written = await kafka.produce(topic, spread(8))
+      const got: StreamedRecord[] = []
+      await until(
+        async () => {
+          got.push(...(await behind.json<StreamedRecord[]>('/poll/return')))
+          return got.length >= 8
+        },
+        () => `all records; ${got.length} came`,
+      )
+      expect(places(got)).toEqual(places(written))
+      const late = behind.reader?.poll({ timeout: 0 }) ?? Promise.resolve()
+      await expect(late).rejects.toThrow('the handler has ended')
     })
 
     test('read and stream read without the group, as often as wanted', async () => {

@@ -219,6 +219,47 @@ export function describeSchemas(target: () => Target): void {
       },
     )
 
+    test('records that are validated when their handler ends go to the next client', async () => {
+      const { mode: _, ...options } = await optionsOf()
+      const { validate, ...standard } = schema['~standard']
+      const began = Promise.withResolvers<void>()
+      const goesOn = Promise.withResolvers<void>()
+      const slow: StandardSchema = {
+        '~standard': {
+          ...standard,
+          validate: async (value) => {
+            began.resolve()
+            await goesOn.promise
+            return validate(value) as SchemaResult
+          },
+        },
+      }
+      const reader = kafkaReader({
+        bootstrapServers: target().kafka.bootstrapServers,
+        ...options,
+        topics: [{ name: options.topics[0].name, schema: slow }],
+      })
+      let left: Promise<{ readonly records: readonly unknown[] }> | undefined
+      const app = new Hono()
+        .get('/left', reader, async (c) => {
+          left = c.var.kafka.poll({ timeout: 15_000 })
+          await began.promise
+          return c.text('did not wait')
+        })
+        .get('/', reader, async (c) => {
+          const { records } = await c.var.kafka.poll({ timeout: 1_000 })
+          return c.json(records.map(({ offset }) => offset))
+        })
+      expect((await within(app.request('/left') as Promise<Response>, 'an answer')).status).toBe(
+        200,
+      )
+      goesOn.resolve()
+      expect((await left)?.records).toEqual([])
+      const next = await within(app.request('/') as Promise<Response>, 'a poll')
+      expect(await next.json()).toEqual([0, 1, 2, 3])
+      await reader.close()
+    })
+
     test.each([false, true])(
       'gives handlers its outputs by poll, read and stream (dead letters: %p)',
       async (enableDlq) => {
